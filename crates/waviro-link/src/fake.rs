@@ -1,0 +1,267 @@
+//! A link without a wire, for tests: it records what was sent and says what it is told to say.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use crate::{
+    Connector, Group, Identity, Link, LinkError, Listener, MessageId, Number, Outgoing, Receipt,
+    ReceiptLevel, ServerAck, Status, UnlinkedCause, Verdict,
+};
+
+/// Opens [`FakeLink`]s and keeps them by slot, so that a test can take hold of the other end.
+#[derive(Debug, Default)]
+pub struct FakeConnector {
+    links: Mutex<HashMap<i32, Arc<FakeLink>>>,
+    linked_as: Option<Identity>,
+}
+
+/// One bot's device in a test.
+pub struct FakeLink {
+    listener: Arc<dyn Listener>,
+    status: watch::Sender<Status>,
+    script: Mutex<Script>,
+}
+
+/// What the fake was told and what it saw.
+#[derive(Debug, Default)]
+struct Script {
+    identity: Option<Identity>,
+    sent: Vec<Outgoing>,
+    unregistered: HashSet<Number>,
+    groups: Vec<Group>,
+    lookups: usize,
+    reconnects: usize,
+    silent: bool,
+    next_error: Option<LinkError>,
+}
+
+impl FakeConnector {
+    /// Every link starts unlinked.
+    #[must_use]
+    pub fn unlinked() -> Self {
+        Self::default()
+    }
+
+    /// Every link starts online as `number`.
+    #[must_use]
+    pub fn online(number: Number) -> Self {
+        let name = number.to_string();
+        Self {
+            links: Mutex::default(),
+            linked_as: Some(Identity { number, name }),
+        }
+    }
+
+    /// The other end of the link in `slot`, once the gateway has opened it.
+    #[must_use]
+    pub fn link(&self, slot: i32) -> Option<Arc<FakeLink>> {
+        lock(&self.links).get(&slot).cloned()
+    }
+}
+
+#[async_trait]
+impl Connector for FakeConnector {
+    async fn open(
+        &self,
+        slot: i32,
+        listener: Arc<dyn Listener>,
+    ) -> Result<Arc<dyn Link>, LinkError> {
+        let first = if self.linked_as.is_some() {
+            Status::Online
+        } else {
+            Status::Unlinked(UnlinkedCause::Never)
+        };
+        let script = Script {
+            identity: self.linked_as.clone(),
+            ..Script::default()
+        };
+        listener.status(&first);
+        let link = Arc::new(FakeLink {
+            listener,
+            status: watch::Sender::new(first),
+            script: Mutex::new(script),
+        });
+        lock(&self.links).insert(slot, Arc::clone(&link));
+        Ok(link)
+    }
+
+    async fn forget(&self, slot: i32) -> Result<(), LinkError> {
+        lock(&self.links).remove(&slot);
+        Ok(())
+    }
+}
+
+impl FakeLink {
+    /// Every message handed to the wire so far, repeats included.
+    #[must_use]
+    pub fn sent(&self) -> Vec<Outgoing> {
+        lock(&self.script).sent.clone()
+    }
+
+    /// How many lookups went over the wire.
+    #[must_use]
+    pub fn lookups(&self) -> usize {
+        lock(&self.script).lookups
+    }
+
+    /// How often the gateway asked for a fresh connection.
+    #[must_use]
+    pub fn reconnects(&self) -> usize {
+        lock(&self.script).reconnects
+    }
+
+    /// From now on the server acks nothing by itself; a test uses [`FakeLink::ack`].
+    pub fn keep_silent(&self) {
+        lock(&self.script).silent = true;
+    }
+
+    /// The next `send` fails so.
+    pub fn fail_next_send(&self, error: LinkError) {
+        lock(&self.script).next_error = Some(error);
+    }
+
+    /// The number is not on WhatsApp.
+    pub fn unregister(&self, number: Number) {
+        lock(&self.script).unregistered.insert(number);
+    }
+
+    /// The groups that the bot is in.
+    pub fn set_groups(&self, groups: Vec<Group>) {
+        lock(&self.script).groups = groups;
+    }
+
+    /// Changes the state, as the wire would.
+    pub fn set_status(&self, status: Status) {
+        self.listener.status(&status);
+        self.status.send_replace(status);
+    }
+
+    /// A phone scans: the device is linked and online.
+    pub fn scan(&self, identity: Identity) {
+        lock(&self.script).identity = Some(identity);
+        self.set_status(Status::Online);
+    }
+
+    /// The server takes the message.
+    pub async fn ack(&self, id: &MessageId) {
+        self.listener
+            .server_ack(ServerAck {
+                id: id.clone(),
+                verdict: Verdict::Accepted,
+            })
+            .await;
+    }
+
+    /// The server refuses the message.
+    pub async fn nack(&self, id: &MessageId, code: &str) {
+        self.listener
+            .server_ack(ServerAck {
+                id: id.clone(),
+                verdict: Verdict::Refused(code.to_owned()),
+            })
+            .await;
+    }
+
+    /// A recipient's phone reports.
+    ///
+    /// # Errors
+    /// What the gateway answered.
+    pub async fn receipt(
+        &self,
+        id: &MessageId,
+        level: ReceiptLevel,
+    ) -> Result<(), crate::NotCommitted> {
+        self.listener
+            .receipt(Receipt {
+                ids: vec![id.clone()],
+                level,
+                from: None,
+                in_group: false,
+            })
+            .await
+    }
+}
+
+#[async_trait]
+impl Link for FakeLink {
+    fn status(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        lock(&self.script).identity.clone()
+    }
+
+    async fn start_linking(&self) -> Result<(), LinkError> {
+        let qr = crate::QrCode {
+            text: "2@fake,fake,fake,fake,1".to_owned(),
+            expires: std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(u64::from(u32::MAX)),
+        };
+        self.set_status(Status::Linking { qr: Some(qr) });
+        Ok(())
+    }
+
+    async fn pairing_code(&self, _number: &Number) -> Result<String, LinkError> {
+        Ok("FAKE-CODE".to_owned())
+    }
+
+    async fn send(&self, message: &Outgoing) -> Result<(), LinkError> {
+        let acks = {
+            let mut script = lock(&self.script);
+            if let Some(error) = script.next_error.take() {
+                return Err(error);
+            }
+            if *self.status.borrow() != Status::Online {
+                return Err(LinkError::Offline);
+            }
+            script.sent.push(message.clone());
+            !script.silent
+        };
+        if acks {
+            self.ack(&message.id).await;
+        }
+        Ok(())
+    }
+
+    async fn is_registered(&self, number: &Number) -> Result<bool, LinkError> {
+        let mut script = lock(&self.script);
+        script.lookups += 1;
+        Ok(!script.unregistered.contains(number))
+    }
+
+    async fn groups(&self) -> Result<Vec<Group>, LinkError> {
+        let mut script = lock(&self.script);
+        script.lookups += 1;
+        Ok(script.groups.clone())
+    }
+
+    async fn reconnect(&self) {
+        lock(&self.script).reconnects += 1;
+    }
+
+    async fn logout(&self) {
+        lock(&self.script).identity = None;
+        self.set_status(Status::Unlinked(UnlinkedCause::LoggedOut(
+            "by the gateway".to_owned(),
+        )));
+    }
+
+    async fn close(&self, _within: Duration) {}
+}
+
+impl std::fmt::Debug for FakeLink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FakeLink")
+            .field("status", &*self.status.borrow())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A panicked test thread must not hide what the fake saw.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

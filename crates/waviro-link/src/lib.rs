@@ -1,0 +1,150 @@
+//! A linked device as the gateway sees it: the contract on one screen.
+//!
+//! The gateway knows WhatsApp through three traits and the plain types of [`message`] and [`status`]; nothing of
+//! the client library shows through. [`Connector`] opens links, [`Link`] is one bot's companion device, and
+//! [`Listener`] is how the gateway hears of what happened. There is one real implementation ([`whatsapp`], over
+//! whatsapp-rust) and [`fake`], for tests that need no wire.
+//!
+//! Three rules of the contract carry the gateway's promises:
+//! - `send` returning `Ok` means *written to a socket*. Only [`Listener::server_ack`] means accepted.
+//! - [`Listener::inbound`] and [`Listener::receipt`] return after their commit: WhatsApp gets its own ack only then,
+//!   and delivers again what was not committed.
+//! - People are phone numbers here. LIDs, devices and servers stay behind the border.
+
+pub mod fake;
+pub mod message;
+pub mod status;
+pub mod whatsapp;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+pub use message::{
+    Chat, Content, Group, GroupId, Inbound, InboundKind, MessageId, Number, Outgoing, Receipt,
+    ReceiptLevel, Sender, ServerAck, Verdict,
+};
+pub use status::{Identity, QrCode, Status, UnlinkedCause};
+
+/// Opens links. One for the process; the links it opens share what can be shared (store, HTTP client, TLS).
+#[async_trait]
+pub trait Connector: Send + Sync {
+    /// Brings the device of `slot` to life: reconnects it if it is linked, else leaves it [`Status::Unlinked`] until
+    /// [`Link::start_linking`]. Never waits for the network.
+    ///
+    /// `slot` is the device's stable key in the link store, positive, one per bot, never used again for another bot.
+    ///
+    /// # Errors
+    /// [`LinkError::Store`] where the device's keys cannot be read.
+    async fn open(
+        &self,
+        slot: i32,
+        listener: Arc<dyn Listener>,
+    ) -> Result<Arc<dyn Link>, LinkError>;
+
+    /// Removes every key of `slot` from the link store. The link must be closed.
+    ///
+    /// # Errors
+    /// [`LinkError::Store`] where the rows cannot be removed.
+    async fn forget(&self, slot: i32) -> Result<(), LinkError>;
+}
+
+/// One bot's companion device.
+#[async_trait]
+pub trait Link: Send + Sync {
+    /// The state now and at each change.
+    fn status(&self) -> watch::Receiver<Status>;
+
+    /// Who the device is linked as; `None` where it is not linked.
+    fn identity(&self) -> Option<Identity>;
+
+    /// Starts showing QR codes, on [`Status::Linking`]. Ends by itself when WhatsApp has no further code
+    /// ([`UnlinkedCause::CodesUsedUp`]). A no-op while codes are being shown or the device is linked and working; on a
+    /// device that was logged out or refused it wipes the dead keys first.
+    ///
+    /// # Errors
+    /// [`LinkError::Store`] where fresh keys cannot be written.
+    async fn start_linking(&self) -> Result<(), LinkError>;
+
+    /// An eight-character code to type on the phone instead of scanning; linking must have been started.
+    ///
+    /// # Errors
+    /// [`LinkError::Offline`], [`LinkError::Refused`] with WhatsApp's reason, [`LinkError::TimedOut`].
+    async fn pairing_code(&self, number: &Number) -> Result<String, LinkError>;
+
+    /// Encrypts and writes one message under the id it carries. May be called again with the same message where no
+    /// ack is known. `Ok` says "written", no more.
+    ///
+    /// # Errors
+    /// [`LinkError::Offline`] and [`LinkError::TimedOut`] are worth another try with the same id;
+    /// [`LinkError::Refused`] is final.
+    async fn send(&self, message: &Outgoing) -> Result<(), LinkError>;
+
+    /// Asks WhatsApp whether a number is registered. One round trip on the wire: callers cache.
+    ///
+    /// # Errors
+    /// [`LinkError::Offline`], [`LinkError::TimedOut`], [`LinkError::Refused`] (rate limit).
+    async fn is_registered(&self, number: &Number) -> Result<bool, LinkError>;
+
+    /// Every group the device is in. One round trip, rate-limited by WhatsApp: callers cache.
+    ///
+    /// # Errors
+    /// As [`Link::is_registered`].
+    async fn groups(&self) -> Result<Vec<Group>, LinkError>;
+
+    /// Drops the connection and dials again at once: the answer to silence on a link that looks alive.
+    async fn reconnect(&self);
+
+    /// Unlinks the device at WhatsApp and ends the link. The keys stay until [`Connector::forget`].
+    async fn logout(&self);
+
+    /// Ends the link, writing its state first; the device stays linked. Takes at most `within`.
+    async fn close(&self, within: Duration);
+}
+
+/// The gateway's ear: one per bot. Methods may be called at the same time and in any order; the gateway sorts.
+#[async_trait]
+pub trait Listener: Send + Sync {
+    /// The state changed. Must return at once.
+    fn status(&self, status: &Status);
+
+    /// WhatsApp's server took a message, or refused it. Not repeated: one that is lost is made good by sending again
+    /// with the same id.
+    async fn server_ack(&self, ack: ServerAck);
+
+    /// A recipient's device received, read or played messages. WhatsApp gets its ack after this returns `Ok`.
+    ///
+    /// # Errors
+    /// [`NotCommitted`] leaves the receipt with WhatsApp, which delivers it again on the next connection.
+    async fn receipt(&self, receipt: Receipt) -> Result<(), NotCommitted>;
+
+    /// Messages arrived, in order, all or nothing; may repeat after a crash. Must not send anything itself.
+    ///
+    /// # Errors
+    /// [`NotCommitted`] leaves all of them with WhatsApp, which delivers them again.
+    async fn inbound(&self, batch: Vec<Inbound>) -> Result<(), NotCommitted>;
+}
+
+/// What could not be made durable stays with WhatsApp.
+#[derive(Debug, thiserror::Error)]
+#[error("not committed: {0}")]
+pub struct NotCommitted(pub String);
+
+/// Why a link could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// No connection is up. Try again when [`Status::Online`].
+    #[error("the link is not connected")]
+    Offline,
+    /// WhatsApp did not answer in time. The effect is unknown: try again with the same id.
+    #[error("WhatsApp did not answer in time")]
+    TimedOut,
+    /// WhatsApp or the client library refused for good. The text is for logs, in English.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// The link store failed.
+    #[error("link store: {0}")]
+    Store(String),
+}

@@ -1,0 +1,95 @@
+//! The states of a link, each with its cause: what the gateway acts on and what a user is told.
+
+use std::time::SystemTime;
+
+use crate::message::Number;
+
+/// Where a link stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Status {
+    /// No device at WhatsApp; a code must be scanned. Nothing is connected until linking is started.
+    Unlinked(UnlinkedCause),
+    /// Waiting for a phone. `qr` is the code to show now; `None` until the first one came.
+    Linking {
+        /// The code to show now.
+        qr: Option<QrCode>,
+    },
+    /// Ready: connected, logged in, synchronised.
+    Online,
+    /// Linked, but no connection at the moment; the link dials by itself.
+    Reconnecting {
+        /// Why the last connection ended, for logs and the status page, in English.
+        cause: String,
+    },
+    /// Another client opened the same session. The link stays off until somebody asks for it
+    /// ([`crate::Link::reconnect`]), or the two would throw each other out for ever.
+    Replaced,
+    /// WhatsApp closed the account for a while.
+    Banned {
+        /// WhatsApp's reason, as it named it.
+        reason: String,
+        /// When it says the ban ends.
+        until: Option<SystemTime>,
+    },
+    /// Linking stopped at a passkey, which only the phone or WhatsApp's own client can answer.
+    PasskeyAsked,
+    /// WhatsApp refuses this client version. A newer version must be configured.
+    ClientOutdated,
+}
+
+/// Why there is no device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UnlinkedCause {
+    /// It was never linked.
+    Never,
+    /// The phone removed the device, or WhatsApp did. The text is WhatsApp's reason.
+    LoggedOut(String),
+    /// WhatsApp gave no further QR code. Start linking again for fresh ones.
+    CodesUsedUp,
+}
+
+/// A QR code's text and the moment after which WhatsApp no longer takes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QrCode {
+    /// What the phone must read: `2@…`.
+    pub text: String,
+    /// The first code lives 60 s, later ones 20 s.
+    pub expires: SystemTime,
+}
+
+/// Who a device is linked as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The account's phone number.
+    pub number: Number,
+    /// The name that the account shows; empty until WhatsApp told it.
+    pub name: String,
+}
+
+impl Status {
+    /// Whether a device exists at WhatsApp, as far as is known.
+    #[must_use]
+    pub fn is_linked(&self) -> bool {
+        matches!(
+            self,
+            Self::Online | Self::Reconnecting { .. } | Self::Replaced
+        )
+    }
+
+    /// A stable word for logs, metrics and JSON.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Unlinked(UnlinkedCause::Never) => "unlinked",
+            Self::Unlinked(UnlinkedCause::LoggedOut(_)) => "logged_out",
+            Self::Unlinked(UnlinkedCause::CodesUsedUp) => "codes_used_up",
+            Self::Linking { .. } => "linking",
+            Self::Online => "online",
+            Self::Reconnecting { .. } => "reconnecting",
+            Self::Replaced => "replaced",
+            Self::Banned { .. } => "banned",
+            Self::PasskeyAsked => "passkey_asked",
+            Self::ClientOutdated => "client_outdated",
+        }
+    }
+}

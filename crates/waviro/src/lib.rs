@@ -1,0 +1,3 @@
+//! The gateway. The map of the rooms and the arrow between them stand in ARCHITECTURE.md.
+
+pub mod clock;

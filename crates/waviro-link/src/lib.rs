@@ -78,8 +78,8 @@ pub trait Link: Send + Sync {
     /// ack is known. `Ok` says "written", no more.
     ///
     /// # Errors
-    /// [`LinkError::Offline`] and [`LinkError::TimedOut`] are worth another try with the same id;
-    /// [`LinkError::Refused`] is final.
+    /// [`LinkError::Offline`], [`LinkError::TimedOut`] and [`LinkError::Failed`] are worth another try with the same
+    /// id; [`LinkError::Refused`] is final.
     async fn send(&self, message: &Outgoing) -> Result<(), LinkError>;
 
     /// Asks WhatsApp whether a number is registered. One round trip on the wire: callers cache.
@@ -141,6 +141,10 @@ pub enum LinkError {
     /// WhatsApp did not answer in time. The effect is unknown: try again with the same id.
     #[error("WhatsApp did not answer in time")]
     TimedOut,
+    /// The client library failed in a way that may pass. The effect is unknown: try again with the same id. The text
+    /// is for logs, in English.
+    #[error("failed: {0}")]
+    Failed(String),
     /// WhatsApp or the client library refused for good. The text is for logs, in English.
     #[error("refused: {0}")]
     Refused(String),

@@ -24,6 +24,8 @@ pub enum Chat {
     Person(Number),
     /// A group.
     Group(GroupId),
+    /// One person whose number WhatsApp hides: a LID's digits. Only answered, never addressed by a user.
+    Hidden(String),
 }
 
 /// A message to write on the wire.
@@ -201,6 +203,7 @@ impl Chat {
         match self {
             Self::Person(number) => format!("{number}@c.us"),
             Self::Group(group) => format!("{group}@g.us"),
+            Self::Hidden(lid) => format!("{lid}@lid"),
         }
     }
 

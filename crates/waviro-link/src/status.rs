@@ -46,6 +46,8 @@ pub enum UnlinkedCause {
     LoggedOut(String),
     /// WhatsApp gave no further QR code. Start linking again for fresh ones.
     CodesUsedUp,
+    /// A phone scanned, but pairing failed; the reason in English. Start linking again.
+    PairingFailed(String),
 }
 
 /// A QR code's text and the moment after which WhatsApp no longer takes it.
@@ -83,6 +85,7 @@ impl Status {
             Self::Unlinked(UnlinkedCause::Never) => "unlinked",
             Self::Unlinked(UnlinkedCause::LoggedOut(_)) => "logged_out",
             Self::Unlinked(UnlinkedCause::CodesUsedUp) => "codes_used_up",
+            Self::Unlinked(UnlinkedCause::PairingFailed(_)) => "pairing_failed",
             Self::Linking { .. } => "linking",
             Self::Online => "online",
             Self::Reconnecting { .. } => "reconnecting",

@@ -1,0 +1,171 @@
+//! The socket of a device: dialling, its pace, and hearing of its end first.
+//!
+//! The library reconnects by itself, but its pauses grow up to a quarter of an hour and shrink again only after half a
+//! minute of calm, so that a cut of 50 ms after three outages costs minutes. The pace is therefore kept here: whenever a
+//! connection ends or cannot be made, the library is told to dial again at once ([`Client::reconnect_immediately`]),
+//! and [`Dialer::create_transport`] waits as long as *we* find right before it dials.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::poll;
+use tokio::net::TcpStream;
+use tokio_websockets::ClientBuilder;
+use url::Url;
+use whatsapp_rust::Client;
+use whatsapp_rust::anyhow::{self, Context as _, anyhow};
+use whatsapp_rust::async_channel::{Receiver, bounded};
+use whatsapp_rust::transport::{Transport, TransportEvent, TransportFactory};
+use whatsapp_rust::wacore::net::WHATSAPP_WEB_ORIGIN;
+use whatsapp_rust_tokio_transport::{Connector, default_tls_connector, from_websocket};
+
+use super::device::{self, Shared};
+
+/// Pauses before the first, second … dial after a working connection. The first is none: most cuts are over when they
+/// are noticed. The last is kept; with the jitter it spreads 200 bots over half a second and more.
+const PAUSES: [Duration; 7] = [
+    Duration::ZERO,
+    Duration::from_millis(200),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(5),
+];
+
+/// A dial that hangs is given up; must stay below the library's own 20 s, pause included.
+const DIAL_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Frames between the socket and the library; as many as the library's own transport buffers.
+const FRAMES: usize = 64;
+
+/// Opens the sockets of one device.
+pub(super) struct Dialer {
+    url: Url,
+    shared: Arc<Shared>,
+    client: OnceLock<Weak<Client>>,
+    /// Dials since the device was last online.
+    failures: AtomicU32,
+    /// Counts sockets, so that the end of an old one says nothing about a newer.
+    socket: Arc<AtomicU64>,
+}
+
+impl Dialer {
+    pub(super) fn new(url: Url, shared: Arc<Shared>) -> Self {
+        Self {
+            url,
+            shared,
+            client: OnceLock::new(),
+            failures: AtomicU32::new(0),
+            socket: Arc::default(),
+        }
+    }
+
+    /// The client that this dialer serves; it exists only after its dialer.
+    pub(super) fn serve(&self, client: &Arc<Client>) {
+        let _ = self.client.set(Arc::downgrade(client));
+    }
+
+    /// The device is online: the next pause is the first again.
+    pub(super) fn succeeded(&self) {
+        self.failures.store(0, Ordering::Relaxed);
+    }
+
+    fn client(&self) -> Option<Arc<Client>> {
+        self.client.get().and_then(Weak::upgrade)
+    }
+
+    async fn dial(&self) -> anyhow::Result<(Arc<dyn Transport>, Receiver<TransportEvent>)> {
+        let host = self.url.host_str().context("the URL has no host")?;
+        let port = self
+            .url
+            .port_or_known_default()
+            .context("the URL has no port")?;
+        let tcp = TcpStream::connect((host.trim_matches(['[', ']']), port)).await?;
+        // Without it a frame waits up to 40 ms for the ack of the one before (Nagle against delayed acks).
+        tcp.set_nodelay(true)?;
+        let tls = match self.url.scheme() {
+            "wss" => default_tls_connector(),
+            _ => Connector::Plain,
+        };
+        let stream = tls.wrap(host, tcp).await?;
+        let (socket, _) = ClientBuilder::from_uri(self.url.as_str().parse()?)
+            .add_header(
+                http::header::ORIGIN,
+                http::HeaderValue::from_static(WHATSAPP_WEB_ORIGIN),
+            )?
+            .connect_on(stream)
+            .await?;
+        Ok(from_websocket(socket))
+    }
+
+    /// Passes the socket's events on, and acts on its end before the library hears of it.
+    fn watch(&self, events: Receiver<TransportEvent>) -> Receiver<TransportEvent> {
+        let (pass_on, watched) = bounded(FRAMES);
+        let (shared, client) = (Arc::clone(&self.shared), self.client());
+        let this = self.socket.fetch_add(1, Ordering::SeqCst) + 1;
+        let newest = Arc::clone(&self.socket);
+        device::spawn(async move {
+            while let Ok(event) = events.recv().await {
+                let TransportEvent::Disconnected(reason) = &event else {
+                    if pass_on.send(event).await.is_err() {
+                        return;
+                    }
+                    continue;
+                };
+                if newest.load(Ordering::SeqCst) == this {
+                    shared.went_offline(&reason.to_string());
+                }
+                again(client.as_ref(), async {
+                    let _ = pass_on.send(event).await;
+                })
+                .await;
+                return;
+            }
+        });
+        watched
+    }
+}
+
+/// Tells the library to dial again at once, then runs `end` (which lets it notice that there is reason to), then lets it
+/// finish. The order matters: the wish must be known when the end is.
+async fn again(client: Option<&Arc<Client>>, end: impl Future<Output = ()>) {
+    let Some(client) = client else {
+        return end.await;
+    };
+    let mut wish = std::pin::pin!(client.reconnect_immediately());
+    let told = poll!(&mut wish);
+    end.await;
+    if told.is_pending() {
+        wish.await;
+    }
+}
+
+#[async_trait]
+impl TransportFactory for Dialer {
+    async fn create_transport(
+        &self,
+    ) -> anyhow::Result<(Arc<dyn Transport>, Receiver<TransportEvent>)> {
+        let failures = self.failures.fetch_add(1, Ordering::Relaxed) as usize;
+        let pause = PAUSES[failures.min(PAUSES.len() - 1)];
+        if !pause.is_zero() {
+            device::pause(jittered(pause)).await;
+        }
+        let dialled = tokio::time::timeout(DIAL_DEADLINE, self.dial()).await;
+        match dialled.unwrap_or_else(|_| Err(anyhow!("no answer within {DIAL_DEADLINE:?}"))) {
+            Ok((transport, events)) => Ok((transport, self.watch(events))),
+            Err(error) => {
+                self.shared.went_offline(&format!("{error:#}"));
+                again(self.client().as_ref(), async {}).await;
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Up to a tenth more, so that many devices do not dial in step.
+fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(rand::random_range(1.0..1.1))
+}

@@ -1,0 +1,451 @@
+//! One device: when its client lives, dies, and is made anew.
+//!
+//! The library's client ends for good when WhatsApp sends it away (logged out, replaced, banned, outdated). The device
+//! outlives it: it keeps the state with its cause, and builds a fresh client on the same keys when there is reason to.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+use whatsapp_rust::bot::BotHandle;
+use whatsapp_rust::pair_code::PairCodeOptions;
+use whatsapp_rust::prelude::{Bot, TokioRuntime};
+use whatsapp_rust::wacore::store::device::{
+    CachedNoiseCert, CachedServerCertChain, DevicePropsOverride,
+};
+use whatsapp_rust::{CacheConfig, Client, Jid};
+
+use super::connect::Dialer;
+use super::events::Ear;
+use super::http::Http;
+use super::{WhatsAppConfig, lookup, send, store};
+use crate::{Group, Identity, Link, LinkError, Listener, Number, Outgoing, Status, UnlinkedCause};
+
+/// How long what was sent is kept for recipients that could not decrypt it and ask again. The library's two hours are
+/// over before a phone that was off comes back.
+const SENT_MESSAGES_KEPT: Duration = Duration::from_hours(7 * 24);
+
+/// Pause before a refused login is tried again on its own: long enough not to press a server that said no.
+const REFUSED_PAUSE: Duration = Duration::from_mins(1);
+
+/// The same for a client version that WhatsApp finds too old; a new version must be published or configured first.
+const OUTDATED_PAUSE: Duration = Duration::from_hours(1);
+
+/// The user part that stands for "not paired yet" where a server's key is pinned (see [`Device::pin`]).
+const NOBODY: &str = "0";
+
+/// What the device, its ear and its dialer share.
+pub(super) struct Shared {
+    pub(super) slot: i32,
+    pub(super) listener: Arc<dyn Listener>,
+    status: watch::Sender<Status>,
+    client: RwLock<Option<Arc<Client>>>,
+    identity: Mutex<Option<Identity>>,
+}
+
+/// A device and the client that serves it at the moment.
+pub(super) struct Device {
+    config: Arc<WhatsAppConfig>,
+    shared: Arc<Shared>,
+    /// Held while a client is built or ended, so that two callers never build two.
+    session: tokio::sync::Mutex<Option<Session>>,
+    myself: std::sync::Weak<Device>,
+}
+
+/// A running client. Dropping the handle would abort it.
+struct Session {
+    handle: BotHandle,
+    dialer: Arc<Dialer>,
+}
+
+impl Device {
+    /// Reconnects a linked device; leaves any other alone.
+    pub(super) async fn open(
+        config: Arc<WhatsAppConfig>,
+        slot: i32,
+        listener: Arc<dyn Listener>,
+    ) -> Result<Arc<Self>, LinkError> {
+        let shared = Arc::new(Shared {
+            slot,
+            listener,
+            status: watch::Sender::new(Status::Unlinked(UnlinkedCause::Never)),
+            client: RwLock::new(None),
+            identity: Mutex::new(None),
+        });
+        let device = Arc::new_cyclic(|myself| Self {
+            config,
+            shared,
+            session: tokio::sync::Mutex::new(None),
+            myself: myself.clone(),
+        });
+        device
+            .start(&mut *device.session.lock().await, false)
+            .await?;
+        device.look_after();
+        Ok(device)
+    }
+
+    /// Builds a client on the stored keys and lets it run: always where `linking`, else only where the keys belong to
+    /// a linked device.
+    async fn start(&self, session: &mut Option<Session>, linking: bool) -> Result<(), LinkError> {
+        let backend = store::open(&self.config.store_path, self.shared.slot).await?;
+        let dialer = Arc::new(Dialer::new(
+            self.config.url.clone(),
+            Arc::clone(&self.shared),
+        ));
+        let ear = Ear {
+            shared: Arc::clone(&self.shared),
+            dialer: Arc::downgrade(&dialer),
+        };
+        let hook = Ear {
+            shared: Arc::clone(&self.shared),
+            dialer: Arc::downgrade(&dialer),
+        };
+        let http = Http::new().map_err(|error| LinkError::Failed(error.to_string()))?;
+        let mut building = Bot::builder()
+            .with_backend_arc(backend)
+            .with_transport_factory(SharedDialer(Arc::clone(&dialer)))
+            .with_http_client(http)
+            .with_runtime(TokioRuntime)
+            .with_event_handler(ear)
+            .with_inbound_durability_hook(hook)
+            .with_device_props(DevicePropsOverride::new().with_os(&*self.config.device_name))
+            // A gateway answers what is said to it from now on; old chats are the phone's.
+            .skip_history_sync()
+            .with_cache_config(cache_config());
+        if let Some(version) = self.config.version {
+            building = building.with_version(version);
+        }
+        let bot = building
+            .build()
+            .await
+            .map_err(|error| LinkError::Store(format!("{error:#}")))?;
+        let client = bot.client();
+        if let Some(key) = self.config.server_key {
+            pin(&client, key).await;
+        }
+        let linked = client.pn().is_some_and(|own| own.user != NOBODY);
+        if !linked && !linking {
+            return Ok(());
+        }
+        dialer.serve(&client);
+        *write(&self.shared.client) = Some(Arc::clone(&client));
+        self.shared.refresh_identity();
+        self.shared.set(&if linked {
+            Status::Reconnecting {
+                cause: "starting".to_owned(),
+            }
+        } else {
+            Status::Linking { qr: None }
+        });
+        *session = Some(Session {
+            handle: bot.spawn(),
+            dialer,
+        });
+        Ok(())
+    }
+
+    /// Ends the client, if one runs, within `within`.
+    async fn stop(&self, session: &mut Option<Session>, within: Duration) {
+        let Some(ending) = session.take() else { return };
+        *write(&self.shared.client) = None;
+        if tokio::time::timeout(within, ending.handle.shutdown())
+            .await
+            .is_err()
+        {
+            tracing::warn!(slot = self.shared.slot, "the link took too long to close");
+        }
+        drop(ending.dialer);
+    }
+
+    /// Tries again by itself where WhatsApp's no may pass: a ban that ends, a login refused for a passing reason, a
+    /// client version that has since been raised. Ends with the device.
+    fn look_after(&self) {
+        let (myself, mut states) = (self.myself.clone(), self.shared.status.subscribe());
+        spawn(async move {
+            loop {
+                let state = states.borrow_and_update().clone();
+                let Some(wait) = retry_after(&state) else {
+                    if states.changed().await.is_err() {
+                        return;
+                    }
+                    continue;
+                };
+                tokio::select! {
+                    changed = states.changed() => {
+                        if changed.is_err() { return; }
+                        continue;
+                    }
+                    () = pause(wait) => {}
+                }
+                let Some(device) = myself.upgrade() else {
+                    return;
+                };
+                let mut session = device.session.lock().await;
+                // The client still runs in this state after a refusal that it retries itself.
+                if has_ended(session.as_ref()) {
+                    device.stop(&mut session, Duration::from_secs(5)).await;
+                    if let Err(error) = device.start(&mut session, false).await {
+                        tracing::warn!(slot = device.shared.slot, %error, "the link could not be restarted");
+                    }
+                }
+            }
+        });
+    }
+}
+
+/// WhatsApp sent the client away, or none was started: it will not come back by itself.
+fn has_ended(session: Option<&Session>) -> bool {
+    session.is_none_or(|session| {
+        let client = session.handle.client();
+        !client.enable_auto_reconnect.load(Ordering::Relaxed)
+    })
+}
+
+/// When a state is worth another try without anybody asking.
+fn retry_after(state: &Status) -> Option<Duration> {
+    match state {
+        Status::Banned {
+            until: Some(until), ..
+        } => Some(
+            until
+                .duration_since(now())
+                .unwrap_or_default()
+                .max(REFUSED_PAUSE),
+        ),
+        Status::Reconnecting { .. } => Some(REFUSED_PAUSE),
+        Status::ClientOutdated => Some(OUTDATED_PAUSE),
+        _ => None,
+    }
+}
+
+/// Seeds the device with the key of a server that is not WhatsApp's, and, before pairing, with a user that stands for
+/// nobody: a client that has both opens with Noise IK, which authenticates exactly this key. An inner rule of the
+/// pinned library version (`select_pattern` in its handshake); a test holds it.
+async fn pin(client: &Arc<Client>, key: [u8; 32]) {
+    let certificate = || CachedNoiseCert {
+        key,
+        not_before: 0,
+        not_after: i64::MAX,
+    };
+    client
+        .persistence_manager()
+        .modify_device(|device| {
+            if device.pn.is_none() {
+                device.pn = Some(Jid::pn(NOBODY));
+            }
+            device.server_cert_chain = Some(CachedServerCertChain {
+                intermediate: certificate(),
+                leaf: certificate(),
+            });
+        })
+        .await;
+}
+
+fn cache_config() -> CacheConfig {
+    CacheConfig {
+        sent_message_ttl_secs: SENT_MESSAGES_KEPT.as_secs(),
+        ..CacheConfig::default()
+    }
+}
+
+impl Shared {
+    pub(super) fn client(&self) -> Option<Arc<Client>> {
+        self.client
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Takes a new state and tells the gateway, if it is news.
+    pub(super) fn set(&self, status: &Status) {
+        let news = self.status.send_if_modified(|current| {
+            let news = *current != *status;
+            if news {
+                current.clone_from(status);
+            }
+            news
+        });
+        if news {
+            if matches!(status, Status::Unlinked(_)) {
+                *lock(&self.identity) = None;
+            }
+            self.listener.status(status);
+        }
+    }
+
+    /// The socket ended or could not be opened. Says nothing new about a device that WhatsApp has sent away.
+    pub(super) fn went_offline(&self, cause: &str) {
+        let current = self.status.borrow().clone();
+        match current {
+            Status::Online | Status::Reconnecting { .. } => self.set(&Status::Reconnecting {
+                cause: cause.to_owned(),
+            }),
+            Status::Linking { .. } => self.set(&Status::Linking { qr: None }),
+            _ => {}
+        }
+    }
+
+    /// Reads number and name from the client.
+    pub(super) fn refresh_identity(&self) {
+        let Some(client) = self.client() else { return };
+        let number = client
+            .pn()
+            .filter(|own| own.user != NOBODY)
+            .and_then(|own| own.user.parse().ok());
+        *lock(&self.identity) = number.map(|number| Identity {
+            number,
+            name: client.push_name(),
+        });
+    }
+}
+
+#[async_trait]
+impl Link for Device {
+    fn status(&self) -> watch::Receiver<Status> {
+        self.shared.status.subscribe()
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        lock(&self.shared.identity).clone()
+    }
+
+    async fn start_linking(&self) -> Result<(), LinkError> {
+        let mut session = self.session.lock().await;
+        let state = self.shared.status.borrow().clone();
+        match state {
+            Status::Online | Status::Reconnecting { .. } | Status::Linking { .. } => {
+                return Ok(());
+            }
+            // These keys belong to a device that still exists; linking anew is for those that do not.
+            Status::Replaced | Status::Banned { .. } | Status::ClientOutdated => {
+                self.stop(&mut session, Duration::from_secs(5)).await;
+                return self.start(&mut session, true).await;
+            }
+            Status::Unlinked(_) | Status::PasskeyAsked => {}
+        }
+        self.stop(&mut session, Duration::from_secs(5)).await;
+        store::wipe(&self.config.store_path, self.shared.slot).await?;
+        self.start(&mut session, true).await
+    }
+
+    async fn pairing_code(&self, number: &Number) -> Result<String, LinkError> {
+        let client = self.shared.client().ok_or(LinkError::Offline)?;
+        if client
+            .wait_for_socket(Duration::from_secs(20))
+            .await
+            .is_err()
+        {
+            return Err(LinkError::TimedOut);
+        }
+        let options = PairCodeOptions {
+            phone_number: number.as_str().to_owned(),
+            ..PairCodeOptions::default()
+        };
+        client
+            .pair_with_code(options)
+            .await
+            .map_err(|error| LinkError::Refused(error.to_string()))
+    }
+
+    async fn send(&self, message: &Outgoing) -> Result<(), LinkError> {
+        send::send(&self.online()?, message).await
+    }
+
+    async fn is_registered(&self, number: &Number) -> Result<bool, LinkError> {
+        lookup::is_registered(&self.online()?, number).await
+    }
+
+    async fn groups(&self) -> Result<Vec<Group>, LinkError> {
+        lookup::groups(&self.online()?).await
+    }
+
+    async fn reconnect(&self) {
+        let mut session = self.session.lock().await;
+        if !has_ended(session.as_ref())
+            && let Some(client) = self.shared.client()
+        {
+            client.reconnect_immediately().await;
+            return;
+        }
+        if matches!(*self.shared.status.borrow(), Status::Unlinked(_)) {
+            return;
+        }
+        self.stop(&mut session, Duration::from_secs(5)).await;
+        if let Err(error) = self.start(&mut session, false).await {
+            tracing::warn!(slot = self.shared.slot, %error, "the link could not be restarted");
+        }
+    }
+
+    async fn logout(&self) {
+        let mut session = self.session.lock().await;
+        if let Some(client) = self.shared.client() {
+            client.logout().await;
+        }
+        self.stop(&mut session, Duration::from_secs(5)).await;
+        let cause = UnlinkedCause::LoggedOut("by the gateway".to_owned());
+        self.shared.set(&Status::Unlinked(cause));
+    }
+
+    async fn close(&self, within: Duration) {
+        let mut session = self.session.lock().await;
+        self.stop(&mut session, within).await;
+    }
+}
+
+impl Device {
+    /// The client, where it can be asked something now.
+    fn online(&self) -> Result<Arc<Client>, LinkError> {
+        if *self.shared.status.borrow() != Status::Online {
+            return Err(LinkError::Offline);
+        }
+        self.shared.client().ok_or(LinkError::Offline)
+    }
+}
+
+/// The library wants to own its factory; the device keeps a hand on it.
+struct SharedDialer(Arc<Dialer>);
+
+#[async_trait]
+impl whatsapp_rust::transport::TransportFactory for SharedDialer {
+    async fn create_transport(
+        &self,
+    ) -> whatsapp_rust::anyhow::Result<(
+        Arc<dyn whatsapp_rust::transport::Transport>,
+        whatsapp_rust::async_channel::Receiver<whatsapp_rust::transport::TransportEvent>,
+    )> {
+        self.0.create_transport().await
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the library below keeps its own time; a link waits for the network, never for a test's clock"
+)]
+pub(super) async fn pause(span: Duration) {
+    tokio::time::sleep(span).await;
+}
+
+/// Runs beside the library's own tasks and, as they do, ends with what it holds: a socket, a commit, the device.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the library spawns without a tracker too; Link::close waits for its client"
+)]
+pub(super) fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+    tokio::spawn(task);
+}
+
+#[expect(clippy::disallowed_methods, reason = "as in `pause`")]
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,357 @@
+//! What a device hears, translated for the gateway's [`Listener`].
+//!
+//! Two ways in. Messages come through the durability hook: WhatsApp gets its ack when the gateway has committed.
+//! Everything else comes over the event bus; receipts hold their handler until they are committed, because the library
+//! acks them when the handler returns. Both the bus and the hook run on the library's own tasks.
+
+use std::sync::{Arc, Weak};
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use waproto::whatsapp as wa;
+use whatsapp_rust::anyhow::{self, anyhow};
+use whatsapp_rust::prelude::{Event, EventHandler, EventInterest, EventKind, MessageExt};
+use whatsapp_rust::types::durability_hook::{InboundDurabilityHook, InboundMessage};
+use whatsapp_rust::types::events;
+use whatsapp_rust::types::message::MessageSource;
+use whatsapp_rust::types::presence::ReceiptType;
+use whatsapp_rust::wacore_binary::JidExt as _;
+use whatsapp_rust::{Client, Jid, waproto};
+
+use super::device::Shared;
+use super::{connect, device, text};
+use crate::{
+    Chat, Inbound, InboundKind, MessageId, Number, QrCode, Receipt, ReceiptLevel, Sender,
+    ServerAck, Status, UnlinkedCause, Verdict,
+};
+
+/// The ear of one device.
+pub(super) struct Ear {
+    pub(super) shared: Arc<Shared>,
+    pub(super) dialer: Weak<connect::Dialer>,
+}
+
+impl EventHandler for Ear {
+    fn interest(&self) -> EventInterest {
+        EventInterest::of(&[
+            EventKind::Connected,
+            EventKind::PairingQrCode,
+            EventKind::PairingQrCodesExhausted,
+            EventKind::PairSuccess,
+            EventKind::PairError,
+            EventKind::PairPasskeyRequest,
+            EventKind::LoggedOut,
+            EventKind::StreamReplaced,
+            EventKind::TemporaryBan,
+            EventKind::ConnectFailure,
+            EventKind::ClientOutdated,
+            EventKind::SelfPushNameUpdated,
+            EventKind::ServerAck,
+            EventKind::Receipt,
+        ])
+    }
+
+    fn handle_event(&self, event: Arc<Event>) {
+        match &*event {
+            Event::ServerAck(ack) => self.server_ack(ack),
+            Event::Receipt(receipt) => self.receipt(receipt),
+            Event::Connected(_) => {
+                if let Some(dialer) = self.dialer.upgrade() {
+                    dialer.succeeded();
+                }
+                self.shared.refresh_identity();
+                self.shared.set(&Status::Online);
+            }
+            Event::SelfPushNameUpdated(_) => self.shared.refresh_identity(),
+            other => {
+                if let Some(status) = new_status(other) {
+                    self.shared.set(&status);
+                }
+            }
+        }
+    }
+}
+
+/// The state that an event of linking or refusal brings.
+fn new_status(event: &Event) -> Option<Status> {
+    let status = match event {
+        Event::PairingQrCode(code) => Status::Linking {
+            qr: Some(qr_code(code)),
+        },
+        Event::PairSuccess(_) => Status::Linking { qr: None },
+        Event::PairingQrCodesExhausted(_) => Status::Unlinked(UnlinkedCause::CodesUsedUp),
+        Event::PairError(failed) => {
+            Status::Unlinked(UnlinkedCause::PairingFailed(failed.error.clone()))
+        }
+        Event::PairPasskeyRequest(_) => Status::PasskeyAsked,
+        Event::LoggedOut(out) => {
+            Status::Unlinked(UnlinkedCause::LoggedOut(format!("{:?}", out.reason)))
+        }
+        Event::StreamReplaced(_) => Status::Replaced,
+        Event::TemporaryBan(ban) => Status::Banned {
+            reason: ban.code.to_string(),
+            until: ban
+                .expire
+                .to_std()
+                .ok()
+                .and_then(|span| now().checked_add(span)),
+        },
+        Event::ClientOutdated(_) => Status::ClientOutdated,
+        Event::ConnectFailure(failure) => match failure.reason {
+            events::ConnectFailureReason::TempBanned => Status::Banned {
+                reason: failure.message.clone().unwrap_or_default(),
+                until: None,
+            },
+            reason => Status::Reconnecting {
+                cause: format!("WhatsApp refused the login: {reason:?}"),
+            },
+        },
+        _ => return None,
+    };
+    Some(status)
+}
+
+/// Newer clients put a link before the code itself, so that a phone's camera finds the app; the document shows the code.
+fn qr_code(code: &events::PairingQrCode) -> QrCode {
+    let text = code
+        .code
+        .rsplit_once('#')
+        .map_or(&*code.code, |(_, own)| own);
+    QrCode {
+        text: text.to_owned(),
+        expires: now() + code.timeout,
+    }
+}
+
+impl Ear {
+    /// Each on a task of its own: the gateway commits many acks at once, and their order among messages means nothing.
+    fn server_ack(&self, ack: &events::ServerAck) {
+        if ack.class.as_deref() != Some("message") {
+            return;
+        }
+        let Ok(id) = ack.id.parse() else { return };
+        let verdict = match &ack.error {
+            None => Verdict::Accepted,
+            Some(code) => Verdict::Refused(code.clone()),
+        };
+        let listener = Arc::clone(&self.shared.listener);
+        device::spawn(async move { listener.server_ack(ServerAck { id, verdict }).await });
+    }
+
+    /// Blocks this task's thread until the commit: the library acks the receipt when the handler returns. It runs
+    /// receipts on tasks of their own, and `block_in_place` moves the others away, so that only this receipt waits.
+    fn receipt(&self, receipt: &events::Receipt) {
+        let Some(level) = level(&receipt.r#type) else {
+            return;
+        };
+        let Some(client) = self.shared.client() else {
+            return;
+        };
+        if is_own(&client, &receipt.source.sender) {
+            return;
+        }
+        let ids: Vec<MessageId> = receipt
+            .message_ids
+            .iter()
+            .filter_map(|id| id.parse().ok())
+            .collect();
+        let committed = tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(async {
+                let from = number(
+                    &client,
+                    &receipt.source.sender,
+                    receipt.source.sender_alt.as_ref(),
+                )
+                .await;
+                let in_group = receipt.source.chat.is_group();
+                self.shared
+                    .listener
+                    .receipt(Receipt {
+                        ids,
+                        level,
+                        from,
+                        in_group,
+                    })
+                    .await
+            })
+        });
+        if let Err(error) = committed {
+            // The library knows no "do not ack"; but on a connection that is being given up it sends no acks, and
+            // WhatsApp delivers the receipt again on the next.
+            tracing::warn!(slot = self.shared.slot, %error, "receipt not committed: reconnecting to get it again");
+            let mut giving_up = Box::pin(async move { client.reconnect_immediately().await });
+            let told = tokio::task::block_in_place(|| {
+                tokio::runtime::Handle::current().block_on(async { futures::poll!(&mut giving_up) })
+            });
+            if told.is_pending() {
+                device::spawn(giving_up);
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl InboundDurabilityHook for Ear {
+    async fn on_messages(
+        &self,
+        client: Arc<Client>,
+        batch: &[InboundMessage],
+    ) -> anyhow::Result<()> {
+        let mut messages = Vec::with_capacity(batch.len());
+        for message in batch {
+            if let Some(inbound) = inbound(&client, message).await {
+                messages.push(inbound);
+            }
+        }
+        if messages.is_empty() {
+            return Ok(());
+        }
+        self.shared
+            .listener
+            .inbound(messages)
+            .await
+            .map_err(|error| anyhow!(error))
+    }
+}
+
+/// A message in the gateway's terms; `None` for what is no message to anybody: key exchanges and the device's own
+/// housekeeping.
+async fn inbound(client: &Client, message: &InboundMessage) -> Option<Inbound> {
+    let (info, source) = (&message.info, &message.info.source);
+    let kind = kind(&message.message)?;
+    let sender = match number(client, &source.sender, source.sender_alt.as_ref()).await {
+        Some(number) => Sender::Number(number),
+        None => Sender::Hidden(source.sender.user.to_string()),
+    };
+    Some(Inbound {
+        id: info.id.parse().ok()?,
+        chat: chat(client, source).await?,
+        sender,
+        push_name: info.push_name.clone(),
+        at: SystemTime::from(info.timestamp),
+        from_me: source.is_from_me,
+        kind,
+    })
+}
+
+async fn chat(client: &Client, source: &MessageSource) -> Option<Chat> {
+    if source.chat.is_group() {
+        return Some(Chat::Group(source.chat.user.parse().ok()?));
+    }
+    // The other side: what we wrote ourselves names it as the recipient, what came from it as the sender.
+    let alternative = if source.is_from_me {
+        source.recipient_alt.as_ref()
+    } else {
+        source.sender_alt.as_ref()
+    };
+    if !(source.chat.is_pn() || source.chat.is_lid()) {
+        return None;
+    }
+    Some(match number(client, &source.chat, alternative).await {
+        Some(number) => Chat::Person(number),
+        None => Chat::Hidden(source.chat.user.to_string()),
+    })
+}
+
+/// The phone number behind an address: itself, the alternative that WhatsApp sent along, or what the device has learned.
+async fn number(client: &Client, jid: &Jid, alternative: Option<&Jid>) -> Option<Number> {
+    if jid.is_pn() {
+        return jid.user.parse().ok();
+    }
+    if let Some(alternative) = alternative.filter(|jid| jid.is_pn()) {
+        return alternative.user.parse().ok();
+    }
+    let known = client.get_lid_pn_entry(&jid.to_non_ad()).await.ok()??;
+    known.phone_number.parse().ok()
+}
+
+/// What the message is; `None` where nobody wrote anything.
+fn kind(message: &wa::Message) -> Option<InboundKind> {
+    if let Some(text) = text::inbound(message) {
+        return Some(InboundKind::Text(text));
+    }
+    let base = message.get_base_message();
+    let name = if base.image_message.is_set() {
+        "image"
+    } else if base.video_message.is_set() {
+        "video"
+    } else if base.audio_message.is_set() {
+        "audio"
+    } else if base.document_message.is_set() {
+        "document"
+    } else if base.sticker_message.is_set() {
+        "sticker"
+    } else if base.location_message.is_set() || base.live_location_message.is_set() {
+        "location"
+    } else if base.contact_message.is_set() || base.contacts_array_message.is_set() {
+        "contact"
+    } else if base.reaction_message.is_set() {
+        "reaction"
+    } else if base.protocol_message.is_set() {
+        "protocol"
+    } else if base.sender_key_distribution_message.is_set() {
+        return None;
+    } else {
+        "other"
+    };
+    Some(InboundKind::Other(name.to_owned()))
+}
+
+/// Which receipts say how far our message came. The others are the account's own devices talking among themselves, or
+/// requests that the library answers.
+fn level(receipt: &ReceiptType) -> Option<ReceiptLevel> {
+    match receipt {
+        // "inactive": delivered to a device that is not showing ticks.
+        ReceiptType::Delivered | ReceiptType::Inactive => Some(ReceiptLevel::Delivered),
+        ReceiptType::Read | ReceiptType::Played => Some(ReceiptLevel::Read),
+        _ => None,
+    }
+}
+
+/// The account's own phone gets a copy of all that its companions send, and says so; that is no news of the recipient.
+fn is_own(client: &Client, sender: &Jid) -> bool {
+    let same = |own: Option<Jid>| own.is_some_and(|own| own.user == sender.user);
+    same(client.pn()) || same(client.lid())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "turns WhatsApp's spans into moments at the border; the gateway compares them with its own clock"
+)]
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_qr_code_is_shown_as_the_document_shows_it() {
+        let code = events::PairingQrCode::builder()
+            .code("https://wa.me/settings/linked_devices#2@abc,def,ghi,jkl,1".to_owned())
+            .timeout(Duration::from_secs(20))
+            .build();
+        assert_eq!(qr_code(&code).text, "2@abc,def,ghi,jkl,1");
+    }
+
+    #[test]
+    fn receipts_of_the_accounts_own_devices_are_no_acks() {
+        for own in [
+            ReceiptType::Sender,
+            ReceiptType::ReadSelf,
+            ReceiptType::PlayedSelf,
+            ReceiptType::Retry,
+            ReceiptType::PeerMsg,
+            ReceiptType::HistorySync,
+            ReceiptType::Sent,
+            ReceiptType::ServerError,
+        ] {
+            assert_eq!(level(&own), None, "{own:?}");
+        }
+        assert_eq!(level(&ReceiptType::Inactive), Some(ReceiptLevel::Delivered));
+        assert_eq!(level(&ReceiptType::Played), Some(ReceiptLevel::Read));
+    }
+}

@@ -1,0 +1,77 @@
+//! From the gateway's message to a frame on the wire.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use waproto::whatsapp as wa;
+use whatsapp_rust::send::{SendError, SendOptions};
+use whatsapp_rust::{Client, ClientError, IqError, Jid, waproto};
+
+use super::text;
+use crate::{Chat, Content, LinkError, Outgoing};
+
+/// A first message to a person costs up to three round trips (devices, prekeys, group info) before it can be written;
+/// after this long the wire is not answering.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Encrypts and writes; `Ok` says "on the socket".
+pub(super) async fn send(client: &Arc<Client>, message: &Outgoing) -> Result<(), LinkError> {
+    let options = SendOptions::default().with_message_id(message.id.as_str());
+    let writing =
+        client.send_message_with_options(jid(&message.to), body(&message.content), options);
+    match tokio::time::timeout(DEADLINE, writing).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(link_error(error)),
+        Err(_) => Err(LinkError::TimedOut),
+    }
+}
+
+/// The address on the wire. The library itself turns numbers into LIDs for accounts that have moved to them.
+pub(super) fn jid(chat: &Chat) -> Jid {
+    match chat {
+        Chat::Person(number) => Jid::pn(number.as_str()),
+        Chat::Group(group) => Jid::group(group.as_str()),
+        Chat::Hidden(lid) => Jid::lid(lid.as_str()),
+    }
+}
+
+fn body(content: &Content) -> wa::Message {
+    match content {
+        Content::Text(text) => text::outgoing(text),
+    }
+}
+
+fn link_error(error: SendError) -> LinkError {
+    match error {
+        SendError::NotLoggedIn => LinkError::Offline,
+        SendError::Client(error) => client_error(error),
+        SendError::Iq(error) => iq_error(error),
+        SendError::InvalidRequest(reason) => LinkError::Refused(reason),
+        other => LinkError::Failed(format!("{other:#}")),
+    }
+}
+
+pub(super) fn client_error(error: ClientError) -> LinkError {
+    match error {
+        ClientError::NotConnected
+        | ClientError::NotLoggedIn
+        | ClientError::Socket(_)
+        | ClientError::EncryptSend(_) => LinkError::Offline,
+        ClientError::Iq(error) => iq_error(error),
+        other => LinkError::Failed(format!("{other:#}")),
+    }
+}
+
+pub(super) fn iq_error(error: IqError) -> LinkError {
+    match error {
+        IqError::Timeout => LinkError::TimedOut,
+        IqError::NotConnected
+        | IqError::Socket(_)
+        | IqError::EncryptSend(_)
+        | IqError::Disconnected(_)
+        | IqError::InternalChannelClosed => LinkError::Offline,
+        IqError::ClientState(error) => client_error(*error),
+        IqError::ServerError { code, text, .. } => LinkError::Failed(format!("{code} {text}")),
+        other => LinkError::Failed(format!("{other:#}")),
+    }
+}

@@ -46,7 +46,7 @@ impl Clock {
             #[expect(clippy::disallowed_methods, reason = "this is the clock")]
             None => SystemTime::now()
                 .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| millis(since)),
+                .map_or(0, millis),
         }
     }
 
@@ -96,7 +96,7 @@ mod tests {
     #[tokio::test]
     async fn a_manual_clock_wakes_its_sleepers_when_it_is_moved() {
         let clock = Clock::manual(1_000);
-        let sleeper = tokio::spawn({
+        let sleeper = tokio_util::task::TaskTracker::new().spawn({
             let clock = clock.clone();
             async move { clock.sleep(Duration::from_secs(5)).await }
         });

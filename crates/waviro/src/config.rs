@@ -1,0 +1,407 @@
+//! What a user may choose: `config.default.toml` < file < environment < flags.
+//!
+//! The embedded default file is the reference; this room gives its keys their types and says, where a value is wrong,
+//! which key, where it came from, and what a good one looks like. Every room takes its own section.
+
+mod parse;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use figment::providers::{Data, Env, Format, Toml};
+use figment::value::{Dict, Map};
+use figment::{Figment, Metadata, Profile, Provider};
+use ipnet::IpNet;
+use serde::Deserialize;
+use url::{Host, Url};
+
+/// The reference, with the reason of each key.
+pub const DEFAULTS: &str = include_str!("../config.default.toml");
+
+/// The file that is read from the working directory where no other is named.
+pub const FILE: &str = "waviro.toml";
+
+/// All of it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the database and the link keys live.
+    pub data_dir: PathBuf,
+    /// The HTTP listener.
+    pub server: Server,
+    /// Where state is kept.
+    pub database: Database,
+    /// The other side of the links.
+    pub whatsapp: WhatsApp,
+    /// Calls to others.
+    pub outbound: Outbound,
+    /// Against abuse.
+    pub limits: Limits,
+    /// The pace of messages.
+    pub delivery: Delivery,
+    /// What is said about it.
+    pub log: Log,
+}
+
+/// `[server]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// Address and port of the listener.
+    #[serde(deserialize_with = "parse::address")]
+    pub listen: SocketAddr,
+    /// Empty, or `/…` without a final slash.
+    #[serde(deserialize_with = "parse::base_path")]
+    pub base_path: String,
+}
+
+/// `[database]`
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    /// Empty for the default. May hold a password: not in `Debug`.
+    #[serde(deserialize_with = "parse::database")]
+    pub url: String,
+}
+
+/// `[whatsapp]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WhatsApp {
+    /// WhatsApp's WebSocket, or a simulator's.
+    #[serde(deserialize_with = "parse::websocket")]
+    pub url: Url,
+    /// A simulator's static key.
+    #[serde(deserialize_with = "parse::server_key")]
+    pub server_key: Option<[u8; 32]>,
+    /// The client version to claim.
+    #[serde(deserialize_with = "parse::version")]
+    pub version: Option<(u32, u32, u32)>,
+    /// What the phone shows.
+    #[serde(deserialize_with = "parse::device_name")]
+    pub device_name: String,
+}
+
+/// `[outbound]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outbound {
+    /// Networks that may be called though they are not public.
+    #[serde(deserialize_with = "parse::allow")]
+    pub allow: Vec<AllowedNetwork>,
+    /// Total deadline of a call, seconds.
+    #[serde(deserialize_with = "parse::between::<_, 1, 300>")]
+    pub timeout_s: u64,
+    /// Calls at a time to one endpoint.
+    #[serde(deserialize_with = "parse::between::<_, 1, 1000>")]
+    pub in_flight_per_endpoint: u64,
+}
+
+/// `[limits]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Largest request body, KiB.
+    #[serde(deserialize_with = "parse::between::<_, 1, 16384>")]
+    pub body_kib: u64,
+    /// Wrong keys per address and minute.
+    #[serde(deserialize_with = "parse::between::<_, 1, 1000000>")]
+    pub wrong_keys_per_minute: u64,
+    /// For a request's header, and again for its body, seconds.
+    #[serde(deserialize_with = "parse::between::<_, 1, 300>")]
+    pub read_timeout_s: u64,
+    /// For the first QR code, seconds.
+    #[serde(deserialize_with = "parse::between::<_, 1, 300>")]
+    pub qr_wait_s: u64,
+}
+
+/// `[delivery]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Delivery {
+    /// How long a bot without a connection still accepts, seconds.
+    #[serde(deserialize_with = "parse::between::<_, 0, 86400>")]
+    pub grace_s: u64,
+    /// Silence of the server after which a message is resent, seconds.
+    #[serde(deserialize_with = "parse::between::<_, 1, 3600>")]
+    pub ack_timeout_s: u64,
+    /// After this a pending message is told as ack 0, seconds.
+    #[serde(deserialize_with = "parse::between::<_, 1, 3600>")]
+    pub pending_notify_s: u64,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// A level or a filter.
+    #[serde(deserialize_with = "parse::log_filter")]
+    pub level: String,
+    /// How lines look.
+    pub format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// `CIDR` or `CIDR:port`; a single address stands for itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AllowedNetwork {
+    /// The addresses.
+    pub network: IpNet,
+    /// Only this port; any where `None`.
+    pub port: Option<u16>,
+}
+
+/// A value that a command-line flag gave.
+#[derive(Debug, Clone)]
+pub struct Flag {
+    /// As typed: `--listen`.
+    pub flag: &'static str,
+    /// The key that it sets: `server.listen`.
+    pub key: &'static str,
+    /// Its value.
+    pub value: String,
+}
+
+/// A configuration that can't be used; the text says what to change.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+impl Config {
+    /// Reads defaults, then `file` (else [`FILE`] where it exists), the environment, and `flags`.
+    pub fn load(file: Option<&Path>, flags: &[Flag]) -> Result<Self, ConfigError> {
+        let file = match file {
+            Some(path) if !path.is_file() => {
+                return Err(ConfigError(format!(
+                    "the configuration file {} does not exist or is not a file; check --config",
+                    path.display()
+                )));
+            }
+            Some(path) => Some(Toml::file_exact(path)),
+            None => Path::new(FILE).is_file().then(|| Toml::file_exact(FILE)),
+        };
+        // WAVIRO_CONFIG is the flag --config by another way, no key.
+        let environment = Env::prefixed("WAVIRO_").ignore(&["config"]).split("__");
+        Self::from_layers(file, environment, flags)
+    }
+
+    fn from_layers(
+        file: Option<Data<Toml>>,
+        environment: impl Provider,
+        flags: &[Flag],
+    ) -> Result<Self, ConfigError> {
+        let mut figment = Figment::from(Data::<Toml>::string(DEFAULTS));
+        if let Some(file) = file {
+            figment = figment.merge(file);
+        }
+        figment = figment.merge(environment);
+        for flag in flags {
+            figment = figment.merge(flag);
+        }
+        figment
+            .extract()
+            .map_err(|error| ConfigError(parse::explain(error)))
+    }
+
+    /// The database's URL with its default filled in.
+    #[must_use]
+    pub fn database_url(&self) -> String {
+        if self.database.url.is_empty() {
+            format!("sqlite://{}", self.data_dir.join("waviro.db").display())
+        } else {
+            self.database.url.clone()
+        }
+    }
+
+    /// Where the linked devices' keys live.
+    #[must_use]
+    pub fn link_store(&self) -> PathBuf {
+        self.data_dir.join("whatsapp.db")
+    }
+}
+
+impl WhatsApp {
+    /// What the keys say together. `certificate_checks`: whether the binary can tell WhatsApp's server from another.
+    ///
+    /// # Errors
+    /// A binary that can't tell dials nothing but loopback; nor does anyone without TLS.
+    pub fn check(&self, certificate_checks: bool) -> Result<(), ConfigError> {
+        let host = self.url.host_str().unwrap_or_default();
+        let loopback = is_loopback(&self.url);
+        if !certificate_checks && !loopback {
+            return Err(ConfigError(format!(
+                "whatsapp.url names {host}, but this binary was built without certificate checks (a `danger` feature \
+                 of the client library, for tests) and would talk to anyone who claims to be WhatsApp; it only dials \
+                 this machine. Use a release build"
+            )));
+        }
+        if self.url.scheme() == "ws" && !loopback {
+            return Err(ConfigError(format!(
+                "whatsapp.url is ws://{host}: without TLS only this machine is dialled; use wss://, or ws://127.0.0.1:8090/ws/chat for a simulator here"
+            )));
+        }
+        match (is_whatsapp(host), self.server_key.is_some()) {
+            (true, true) => Err(ConfigError(
+                "whatsapp.server_key is for a simulator and must be empty when whatsapp.url is WhatsApp itself".to_owned(),
+            )),
+            (false, false) if certificate_checks => Err(ConfigError(format!(
+                "whatsapp.url names {host}, which is not WhatsApp; set whatsapp.server_key to that simulator's key in base64 (it prints the key when it starts)"
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+fn is_whatsapp(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    ["whatsapp.net", "whatsapp.com"].iter().any(|domain| {
+        host.strip_suffix(domain)
+            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    })
+}
+
+impl Provider for Flag {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(format!("the flag {}", self.flag))
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        figment::providers::Serialized::global(self.key, &self.value).data()
+    }
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let scheme = self.url.split_once("://").map_or("", |(scheme, _)| scheme);
+        write!(f, "Database {{ url: {scheme}://… }}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(file: &str, flags: &[Flag]) -> Result<Config, ConfigError> {
+        Config::from_layers(Some(Data::<Toml>::string(file)), Figment::new(), flags)
+    }
+
+    fn wrong(file: &str) -> String {
+        load(file, &[]).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_embedded_file_is_complete_and_valid() {
+        let config = load("", &[]).unwrap();
+        config.whatsapp.check(true).unwrap();
+        assert_eq!(config.database_url(), "sqlite://waviro-data/waviro.db");
+    }
+
+    #[test]
+    fn a_flag_wins_over_a_file_and_a_file_over_the_default() {
+        let file = "server.listen = '127.0.0.1:1'\noutbound.timeout_s = 3";
+        let flag = Flag {
+            flag: "--listen",
+            key: "server.listen",
+            value: "127.0.0.1:2".to_owned(),
+        };
+        let config = load(file, &[flag]).unwrap();
+        assert_eq!(config.server.listen.port(), 2);
+        assert_eq!(config.outbound.timeout_s, 3);
+    }
+
+    #[test]
+    fn an_error_names_the_key_its_source_and_a_good_value() {
+        insta::assert_snapshot!(
+            [
+                wrong("server.listen = 'nine'"),
+                wrong("outbound.timeout_s = 0"),
+                wrong("outbound.timeout_s = 'x'"),
+                wrong("outbound.allow = ['10.0.0.0/99']"),
+                wrong("whatsapp.server_key = 'abc'"),
+                wrong("whatsapp.version = '3'"),
+                wrong("log.format = 'xml'"),
+                wrong("log.level = 'a=b=c'"),
+                wrong("database.url = 'mysql://x'"),
+                wrong("serverr.listen = 'x'"),
+                wrong("server.lissten = 'x'"),
+            ]
+            .join("\n")
+        );
+    }
+
+    #[test]
+    fn networks_come_as_a_list_or_in_one_text_with_or_without_a_port() {
+        let config = load("outbound.allow = '127.0.0.0/8, ::1:90 ,10.0.0.5:8080'", &[]);
+        let shown: Vec<_> = config
+            .unwrap()
+            .outbound
+            .allow
+            .iter()
+            .map(|allowed| (allowed.network.to_string(), allowed.port))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                ("127.0.0.0/8".to_owned(), None),
+                ("::1:90/128".to_owned(), None),
+                ("10.0.0.5/32".to_owned(), Some(8080)),
+            ]
+        );
+        let bracketed: AllowedNetwork = "[::1]:90".parse().unwrap();
+        assert_eq!(
+            (bracketed.network.to_string().as_str(), bracketed.port),
+            ("::1/128", Some(90))
+        );
+    }
+
+    #[test]
+    fn a_binary_without_certificate_checks_dials_loopback_alone() {
+        let config = load("", &[]).unwrap();
+        let refusal = config.whatsapp.check(false).unwrap_err().to_string();
+        assert!(refusal.contains("without certificate checks"), "{refusal}");
+        let local = load("whatsapp.url = 'ws://127.0.0.1:8090/ws/chat'", &[]).unwrap();
+        local.whatsapp.check(false).unwrap();
+        assert!(
+            local.whatsapp.check(true).is_err(),
+            "a simulator needs its key"
+        );
+    }
+
+    #[test]
+    fn a_simulators_key_never_stands_in_for_whatsapps_root() {
+        let key = "server_key = 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA='";
+        for url in ["wss://web.whatsapp.com/ws/chat", "wss://g.whatsapp.net./ws"] {
+            let config = load(&format!("[whatsapp]\nurl = '{url}'\n{key}"), &[]).unwrap();
+            assert!(config.whatsapp.check(true).is_err(), "{url}");
+        }
+        let other = load(
+            &format!("[whatsapp]\nurl = 'wss://notwhatsapp.com/ws'\n{key}"),
+            &[],
+        )
+        .unwrap();
+        other.whatsapp.check(true).unwrap();
+        let plain = load(&format!("[whatsapp]\nurl = 'ws://10.0.0.1/ws'\n{key}"), &[]).unwrap();
+        assert!(
+            plain.whatsapp.check(true).is_err(),
+            "no TLS beyond this machine"
+        );
+    }
+}

@@ -1,0 +1,238 @@
+//! From text to a typed value, each with the sentence that says what a good one is.
+
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use figment::error::Kind;
+use figment::providers::{Data, Toml};
+use figment::value::Value;
+use figment::{Error, Figment, Source};
+use ipnet::IpNet;
+use serde::de::{Deserialize, Deserializer, Error as _};
+use tracing_subscriber::EnvFilter;
+use url::Url;
+
+use super::{AllowedNetwork, DEFAULTS};
+
+/// Good values for the keys whose default is empty.
+const EXAMPLES: [(&str, &str); 5] = [
+    ("server.base_path", "\"/bot1\""),
+    ("database.url", "\"sqlite:///var/lib/waviro/waviro.db\""),
+    ("whatsapp.server_key", "the line that the simulator prints"),
+    ("whatsapp.version", "\"2.3000.1023456789\""),
+    (
+        "outbound.allow",
+        "[\"10.1.0.0/16\", \"192.168.1.5/32:8080\"]",
+    ),
+];
+
+/// One line per error: key, what is wrong, source, a good value.
+pub(super) fn explain(errors: Error) -> String {
+    let lines: Vec<String> = errors.into_iter().map(explain_one).collect();
+    lines.join("\n")
+}
+
+fn explain_one(error: Error) -> String {
+    let mut path = error.path;
+    if let Kind::UnknownField(field, _) = &error.kind
+        && path.last() != Some(field)
+    {
+        path.push(field.clone());
+    }
+    let key = path.join(".");
+    let source = error.metadata.map_or_else(
+        || "an unknown source".to_owned(),
+        |metadata| match &metadata.source {
+            Some(Source::File(path)) => path.display().to_string(),
+            _ if metadata.name.contains("environment") => {
+                format!(
+                    "the environment variable WAVIRO_{}",
+                    path.join("__").to_uppercase()
+                )
+            }
+            _ => metadata.name.into_owned(),
+        },
+    );
+    if let Kind::UnknownField(_, known) = &error.kind {
+        return format!(
+            "{key}: no such key (from {source}); known here: {}",
+            known.join(", ")
+        );
+    }
+    let problem = match error.kind {
+        Kind::Message(text) => text,
+        Kind::UnknownVariant(found, known) => format!("`{found}` is none of {}", known.join(", ")),
+        other => other.to_string(),
+    };
+    match example(&key) {
+        Some(good) => format!("{key}: {problem} (from {source}); a good value: {good}"),
+        None => format!("{key}: {problem} (from {source})"),
+    }
+}
+
+fn example(key: &str) -> Option<String> {
+    if let Some((_, good)) = EXAMPLES.iter().find(|(named, _)| *named == key) {
+        return Some((*good).to_owned());
+    }
+    let defaults = Figment::from(Data::<Toml>::string(DEFAULTS));
+    match defaults.find_value(key).ok()? {
+        Value::String(_, text) => Some(format!("{text:?}")),
+        Value::Num(_, number) => number.to_i128().map(|number| number.to_string()),
+        _ => None,
+    }
+}
+
+pub(super) fn address<'de, D: Deserializer<'de>>(input: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(input)?;
+    text.parse()
+        .map_err(|_| D::Error::custom(format!("`{text}` is not an address with a port")))
+}
+
+pub(super) fn base_path<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error> {
+    let text = String::deserialize(input)?;
+    let path = text.trim_end_matches('/');
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
+    if path.is_empty() || (path.starts_with('/') && !path.contains("//") && path.bytes().all(plain))
+    {
+        return Ok(path.to_owned());
+    }
+    Err(D::Error::custom(format!(
+        "`{text}` is not a path that starts with a slash"
+    )))
+}
+
+pub(super) fn database<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error> {
+    let text = String::deserialize(input)?;
+    if text.is_empty() || text.starts_with("sqlite:") {
+        return Ok(text);
+    }
+    // Not the text: it may hold a password.
+    Err(D::Error::custom(
+        "this version keeps its state in SQLite only",
+    ))
+}
+
+pub(super) fn websocket<'de, D: Deserializer<'de>>(input: D) -> Result<Url, D::Error> {
+    let text = String::deserialize(input)?;
+    match Url::parse(&text) {
+        Ok(url) if matches!(url.scheme(), "ws" | "wss") && url.has_host() => Ok(url),
+        _ => Err(D::Error::custom(format!(
+            "`{text}` is not a ws:// or wss:// URL"
+        ))),
+    }
+}
+
+pub(super) fn server_key<'de, D: Deserializer<'de>>(
+    input: D,
+) -> Result<Option<[u8; 32]>, D::Error> {
+    let text = String::deserialize(input)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let bytes = STANDARD.decode(text.trim()).unwrap_or_default();
+    <[u8; 32]>::try_from(bytes)
+        .map(Some)
+        .map_err(|_| D::Error::custom("not 32 bytes in base64"))
+}
+
+pub(super) fn version<'de, D: Deserializer<'de>>(
+    input: D,
+) -> Result<Option<(u32, u32, u32)>, D::Error> {
+    let text = String::deserialize(input)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let mut parts = text.split('.').map(u32::from_str);
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(Ok(first)), Some(Ok(second)), Some(Ok(third)), None) => {
+            Ok(Some((first, second, third)))
+        }
+        _ => Err(D::Error::custom(format!(
+            "`{text}` is not three numbers with dots between"
+        ))),
+    }
+}
+
+pub(super) fn device_name<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error> {
+    let text = String::deserialize(input)?;
+    if (1..=50).contains(&text.chars().count()) && !text.chars().any(char::is_control) {
+        return Ok(text);
+    }
+    Err(D::Error::custom("the name must have 1 to 50 characters"))
+}
+
+pub(super) fn log_filter<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error> {
+    let text = String::deserialize(input)?;
+    match EnvFilter::try_new(&text) {
+        Ok(_) => Ok(text),
+        Err(_) => Err(D::Error::custom(format!(
+            "`{text}` is no level and no filter"
+        ))),
+    }
+}
+
+/// A whole number from `LOW` to `HIGH`.
+pub(super) fn between<'de, D: Deserializer<'de>, const LOW: u64, const HIGH: u64>(
+    input: D,
+) -> Result<u64, D::Error> {
+    let number = i64::deserialize(input)?;
+    u64::try_from(number)
+        .ok()
+        .filter(|number| (LOW..=HIGH).contains(number))
+        .ok_or_else(|| D::Error::custom(format!("{number} is not between {LOW} and {HIGH}")))
+}
+
+/// A list, or one text with commas, as the environment has it.
+pub(super) fn allow<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<AllowedNetwork>, D::Error> {
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum Listed {
+        List(Vec<String>),
+        Text(String),
+    }
+    let texts = match Listed::deserialize(input) {
+        Ok(Listed::List(texts)) => texts,
+        Ok(Listed::Text(text)) => text
+            .split(',')
+            .map(|part| part.trim().to_owned())
+            .filter(|part| !part.is_empty())
+            .collect(),
+        Err(_) => return Err(D::Error::custom("not a list of networks")),
+    };
+    texts
+        .iter()
+        .map(|text| text.parse().map_err(D::Error::custom))
+        .collect()
+}
+
+impl FromStr for AllowedNetwork {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(network) = network(text) {
+            return Ok(Self {
+                network,
+                port: None,
+            });
+        }
+        text.rsplit_once(':')
+            .and_then(|(head, port)| {
+                let bare = head
+                    .strip_prefix('[')
+                    .and_then(|rest| rest.strip_suffix(']'));
+                let (network, port) = (network(bare.unwrap_or(head))?, port.parse().ok()?);
+                Some(Self {
+                    network,
+                    port: Some(port),
+                })
+            })
+            .ok_or_else(|| format!("`{text}` is not an address or network, with or without :port"))
+    }
+}
+
+fn network(text: &str) -> Option<IpNet> {
+    let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
+    text.parse().ok().or_else(address)
+}

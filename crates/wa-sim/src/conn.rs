@@ -1,0 +1,356 @@
+//! One connection: frames over a WebSocket, the handshake, the login, then stanzas until someone hangs up.
+//!
+//! Two tasks each: the reader handles stanzas in order of arrival, the writer encrypts what others put on its queue
+//! and sends all that is ready in one WebSocket message.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use axum::extract::ws::{Message, WebSocket};
+use bytes::{Bytes, BytesMut};
+use futures::stream::{SplitSink, SplitStream};
+use futures::{SinkExt as _, StreamExt as _};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use wacore::framing::{FrameDecoder, append_frame_into, encode_frame};
+use wacore::handshake::NoiseCipher;
+use wacore_binary::util::unpack_bytes;
+use wacore_binary::{Node, OwnedNodeRef, marshal};
+
+use crate::handshake::{self, HandshakeError, Secured, Step};
+use crate::login::{self, Admission};
+use crate::pairing::Unpaired;
+use crate::stanza::Linked;
+use crate::world::World;
+
+/// A client that says nothing for this long during the handshake is hung up on.
+const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(20);
+/// The most frames that go into one WebSocket message.
+const BATCH: usize = 64;
+/// How long the client gets to close its side before the socket is dropped.
+const CLOSE_DEADLINE: Duration = Duration::from_millis(500);
+
+/// The socket under a connection, as far as others must reach it.
+#[derive(Debug, Default)]
+pub(crate) struct Wire {
+    /// Whether the socket ends with a reset (RST) instead of a proper end (FIN).
+    pub(crate) reset: AtomicBool,
+    /// `number:device`, once it is known.
+    device: OnceLock<String>,
+}
+
+/// The way to a client, held by whoever has something for it. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Link {
+    out: mpsc::UnboundedSender<Outgoing>,
+    wire: Arc<Wire>,
+    hang_up: CancellationToken,
+}
+
+enum Outgoing {
+    Stanza(Bytes),
+    Close,
+}
+
+impl Link {
+    /// Sends a stanza. A connection that is gone swallows it: what must not be lost is queued elsewhere.
+    pub(crate) fn send(&self, node: &Node) {
+        match marshal(node) {
+            Ok(wire) => self.send_wire(wire.into()),
+            Err(error) => tracing::warn!(%error, tag = %node.tag, "cannot marshal a stanza"),
+        }
+    }
+
+    /// Sends a marshalled stanza.
+    pub(crate) fn send_wire(&self, wire: Bytes) {
+        let _ = self.out.send(Outgoing::Stanza(wire));
+    }
+
+    /// Ends the connection properly, after what was sent before.
+    pub(crate) fn close(&self) {
+        let _ = self.out.send(Outgoing::Close);
+    }
+
+    /// Cuts the connection at once, with a reset.
+    pub(crate) fn reset(&self) {
+        self.wire.reset.store(true, Ordering::Release);
+        self.hang_up.cancel();
+    }
+
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.wire, &other.wire)
+    }
+}
+
+/// Serves one WebSocket until it ends.
+pub(crate) async fn serve(socket: WebSocket, world: Arc<World>, wire: Arc<Wire>) {
+    let (mut sink, stream) = socket.split();
+    let mut frames = Frames::new(stream);
+    let handshake =
+        tokio::time::timeout(HANDSHAKE_DEADLINE, secure(&mut frames, &mut sink, &world));
+    let secured = tokio::select! {
+        secured = handshake => match secured {
+            Ok(Ok(secured)) => secured,
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "handshake failed");
+                return;
+            }
+            Err(_) => return,
+        },
+        () = world.stop.cancelled() => return,
+    };
+    let Secured {
+        write,
+        read,
+        client_key,
+        payload,
+        pattern,
+    } = secured;
+
+    let (out, outgoing) = mpsc::unbounded_channel();
+    let hang_up = world.stop.child_token();
+    let link = Link {
+        out,
+        wire: Arc::clone(&wire),
+        hang_up: hang_up.clone(),
+    };
+    let writer = tokio::spawn(write_frames(
+        sink,
+        outgoing,
+        write,
+        Arc::clone(&world),
+        Arc::clone(&wire),
+        hang_up.clone(),
+    ));
+
+    match login::admit(&world, &client_key, &payload, pattern) {
+        Admission::Pair => {
+            let unpaired = Unpaired::begin(&world, link.clone(), client_key, &payload);
+            read_stanzas(
+                &mut frames,
+                read,
+                &hang_up,
+                || false,
+                |node| unpaired.handle(node),
+            )
+            .await;
+            unpaired.end();
+        }
+        Admission::Login(account, companion) => {
+            let _ = wire.device.set(companion.name.clone());
+            let linked = Linked::begin(&world, account, companion, link.clone(), pattern);
+            let is_stalled = || linked.is_stalled();
+            read_stanzas(&mut frames, read, &hang_up, is_stalled, |node| {
+                linked.handle(node)
+            })
+            .await;
+            linked.end();
+        }
+        Admission::Refused(failure) => {
+            link.send(&failure);
+            link.close();
+            read_stanzas(&mut frames, read, &hang_up, || true, |_| ()).await;
+        }
+    }
+    hang_up.cancel();
+    // The socket is only dropped (and reset, if asked for) when both halves are.
+    let _ = writer.await;
+}
+
+async fn secure(
+    frames: &mut Frames,
+    sink: &mut SplitSink<WebSocket, Message>,
+    world: &World,
+) -> Result<Secured, HandshakeError> {
+    let prologue = frames.prologue().await?;
+    let hello = frames.next().await.ok_or(HandshakeError::Gone)?;
+    let step = handshake::respond(
+        &world.keys,
+        &prologue,
+        &hello,
+        world.faults.refuse_ik(),
+        &mut world.fork_rng(),
+    )?;
+    let (answer, pending) = match &step {
+        Step::Done(answer, _) | Step::Finish(answer, _) => (answer.clone(), step),
+    };
+    let frame = encode_frame(&answer, None).map_err(|_| HandshakeError::Gone)?;
+    sink.send(Message::Binary(frame.into()))
+        .await
+        .map_err(|_| HandshakeError::Gone)?;
+    match pending {
+        Step::Done(_, secured) => Ok(*secured),
+        Step::Finish(_, pending) => {
+            let finish = frames.next().await.ok_or(HandshakeError::Gone)?;
+            handshake::finish(*pending, &finish)
+        }
+    }
+}
+
+/// Reads stanzas until the connection ends or someone hangs up. While `skip` says so they are read and thrown away.
+async fn read_stanzas(
+    frames: &mut Frames,
+    cipher: NoiseCipher,
+    hang_up: &CancellationToken,
+    skip: impl Fn() -> bool,
+    mut handle: impl FnMut(&OwnedNodeRef),
+) {
+    let mut counter = 0_u32;
+    loop {
+        let frame = tokio::select! {
+            biased;
+            () = hang_up.cancelled() => return,
+            frame = frames.next() => frame,
+        };
+        let Some(mut frame) = frame else { return };
+        if cipher
+            .decrypt_in_place_with_counter(counter, &mut frame)
+            .is_err()
+        {
+            tracing::debug!(counter, "a frame does not decrypt, hanging up");
+            return;
+        }
+        counter = counter.wrapping_add(1);
+        if skip() {
+            continue;
+        }
+        match unpack_bytes(frame).and_then(OwnedNodeRef::new) {
+            Ok(node) => handle(&node),
+            Err(error) => {
+                tracing::debug!(%error, "a stanza does not parse, hanging up");
+                return;
+            }
+        }
+    }
+}
+
+async fn write_frames(
+    mut sink: SplitSink<WebSocket, Message>,
+    mut outgoing: mpsc::UnboundedReceiver<Outgoing>,
+    cipher: NoiseCipher,
+    world: Arc<World>,
+    wire: Arc<Wire>,
+    hang_up: CancellationToken,
+) {
+    let mut counter = 0_u32;
+    let mut batch = Vec::with_capacity(BATCH);
+    let mut scratch = Vec::new();
+    loop {
+        batch.clear();
+        tokio::select! {
+            biased;
+            () = hang_up.cancelled() => break,
+            count = outgoing.recv_many(&mut batch, BATCH) => if count == 0 { break },
+        }
+        let is_stalled = wire
+            .device
+            .get()
+            .is_some_and(|device| world.faults.is_stalled(device));
+        let mut out = BytesMut::new();
+        let mut closing = false;
+        for item in batch.drain(..) {
+            match item {
+                Outgoing::Stanza(_) if is_stalled => {}
+                Outgoing::Stanza(stanza) => {
+                    scratch.clear();
+                    scratch.extend_from_slice(&stanza);
+                    if cipher
+                        .encrypt_in_place_with_counter(counter, &mut scratch)
+                        .is_err()
+                        || append_frame_into(&scratch, None, &mut out).is_err()
+                    {
+                        closing = true;
+                        break;
+                    }
+                    counter = counter.wrapping_add(1);
+                }
+                Outgoing::Close => {
+                    closing = true;
+                    break;
+                }
+            }
+        }
+        if !out.is_empty() && sink.send(Message::Binary(out.freeze())).await.is_err() {
+            break;
+        }
+        if closing {
+            let _ = sink.send(Message::Close(None)).await;
+            // The reader sees the client's own close; a client that does not answer is dropped.
+            tokio::select! {
+                () = hang_up.cancelled() => {}
+                () = tokio::time::sleep(CLOSE_DEADLINE) => {}
+            }
+            break;
+        }
+    }
+    hang_up.cancel();
+    if !wire.reset.load(Ordering::Acquire) {
+        let _ = sink.close().await;
+    }
+}
+
+/// Frames out of WebSocket messages: several or parts of one may share a message.
+struct Frames {
+    stream: SplitStream<WebSocket>,
+    decoder: FrameDecoder,
+}
+
+impl Frames {
+    fn new(stream: SplitStream<WebSocket>) -> Self {
+        Self {
+            stream,
+            decoder: FrameDecoder::new(),
+        }
+    }
+
+    /// Reads what precedes the first frame: perhaps `ED 00 01`, a 3-byte length and routing data, then `WA` and two
+    /// bytes of version. Answers the last four, on which the handshake is built.
+    async fn prologue(&mut self) -> Result<[u8; 4], HandshakeError> {
+        const ROUTING: &[u8] = b"ED\x00\x01";
+        let mut head = BytesMut::new();
+        loop {
+            if head.starts_with(ROUTING)
+                && let &[_, _, _, _, a, b, c, ..] = &head[..]
+            {
+                let length = ROUTING.len() + 3 + u32::from_be_bytes([0, a, b, c]) as usize;
+                if head.len() >= length {
+                    let _ = head.split_to(length);
+                    continue;
+                }
+            } else if head.starts_with(b"WA")
+                && let &[w, a, major, minor, ..] = &head[..]
+            {
+                let _ = head.split_to(4);
+                self.decoder.feed(&head);
+                return Ok([w, a, major, minor]);
+            } else if head.len() >= ROUTING.len() {
+                return Err(HandshakeError::Unreadable(
+                    "the connection begins with neither WA nor ED 00 01",
+                ));
+            }
+            head.extend_from_slice(&self.bytes().await.ok_or(HandshakeError::Gone)?);
+        }
+    }
+
+    async fn next(&mut self) -> Option<BytesMut> {
+        loop {
+            if let Some(frame) = self.decoder.decode_frame() {
+                return Some(frame);
+            }
+            let bytes = self.bytes().await?;
+            self.decoder.feed(&bytes);
+        }
+    }
+
+    async fn bytes(&mut self) -> Option<Bytes> {
+        loop {
+            match self.stream.next().await {
+                Some(Ok(Message::Binary(bytes))) => return Some(bytes),
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+                // Pings are answered below us; text is no part of this protocol.
+                Some(Ok(_)) => {}
+            }
+        }
+    }
+}

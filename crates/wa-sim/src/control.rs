@@ -1,0 +1,188 @@
+//! The control API: JSON over HTTP on the simulator's port, for tests in other languages and for curl.
+//!
+//! Every error is `{"error": "a sentence that says what to do"}` with a 4xx status. A simulator that listens on the
+//! loopback interface answers only requests whose `Host` is loopback too: a web page must not reach it under a name
+//! that it rebinds. `docs/simulator.md` has the endpoints with examples.
+
+mod devices;
+mod events;
+mod faults;
+mod groups;
+mod phones;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{FromRequest, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, patch, post};
+use serde_json::json;
+
+use crate::sim::Sim;
+use crate::snapshot::encode;
+
+/// The routes below `/control`.
+pub(crate) fn router(is_loopback: bool) -> Router<Sim> {
+    let router = Router::new()
+        .route("/control/key", get(key))
+        .route("/control/phones", get(phones::list).post(phones::add))
+        .route("/control/phones/{number}", patch(phones::change))
+        .route("/control/phones/{number}/scan", post(phones::scan))
+        .route(
+            "/control/phones/{number}/enter-code",
+            post(phones::enter_code),
+        )
+        .route("/control/phones/{number}/messages", get(phones::messages))
+        .route("/control/phones/{number}/send", post(phones::send))
+        .route("/control/phones/{number}/read", post(phones::read))
+        .route(
+            "/control/phones/{number}/logout-devices",
+            post(phones::logout_devices),
+        )
+        .route("/control/groups", get(groups::list).post(groups::create))
+        .route("/control/devices", get(devices::list))
+        .route("/control/devices/{id}", get(devices::show))
+        .route("/control/devices/{id}/drop", post(devices::drop_connection))
+        .route("/control/faults", get(faults::show).patch(faults::change))
+        .route("/control/events", get(events::stream))
+        .method_not_allowed_fallback(async || {
+            ApiError::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this path has no such method; docs/simulator.md lists them",
+            )
+        })
+        .fallback(async || {
+            ApiError::not_found("there is nothing here; docs/simulator.md lists the paths")
+        });
+    if is_loopback {
+        router.layer(middleware::from_fn(only_loopback))
+    } else {
+        router
+    }
+}
+
+/// An error as the API tells it.
+pub(crate) struct ApiError {
+    status: StatusCode,
+    sentence: String,
+}
+
+impl ApiError {
+    fn new(status: StatusCode, sentence: impl Into<String>) -> Self {
+        Self {
+            status,
+            sentence: sentence.into(),
+        }
+    }
+
+    fn bad_request(sentence: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, sentence)
+    }
+
+    fn not_found(sentence: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, sentence)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        (self.status, Json(json!({ "error": self.sentence }))).into_response()
+    }
+}
+
+/// A JSON body, whose faults are told like all others. No body is an empty object.
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let bytes = axum::body::Bytes::from_request(request, state)
+            .await
+            .map_err(|error| {
+                ApiError::new(error.status(), format!("the body cannot be read: {error}"))
+            })?;
+        let bytes = if bytes.trim_ascii().is_empty() {
+            b"{}"
+        } else {
+            &bytes[..]
+        };
+        match Json::from_bytes(bytes) {
+            Ok(Json(body)) => Ok(Self(body)),
+            Err(JsonRejection::JsonDataError(error)) => Err(ApiError::bad_request(format!(
+                "the JSON body lacks something or has it in the wrong type: {}",
+                error.body_text()
+            ))),
+            Err(error) => Err(ApiError::bad_request(format!(
+                "the body is not JSON: {}",
+                error.body_text()
+            ))),
+        }
+    }
+}
+
+async fn key(State(sim): State<Sim>) -> Json<serde_json::Value> {
+    Json(
+        json!({ "server_key": encode(&sim.server_key()), "ws_url": sim.ws_url(), "seed": sim.seed() }),
+    )
+}
+
+async fn only_loopback(request: Request, next: Next) -> Result<Response, ApiError> {
+    let host = request
+        .headers()
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .or_else(|| {
+            request
+                .uri()
+                .authority()
+                .map(axum::http::uri::Authority::as_str)
+        })
+        .unwrap_or_default();
+    if is_loopback(host) {
+        return Ok(next.run(request).await);
+    }
+    Err(ApiError::new(
+        StatusCode::FORBIDDEN,
+        "ask under the host localhost, 127.0.0.1 or [::1]",
+    ))
+}
+
+fn is_loopback(host: &str) -> bool {
+    let name = if host.starts_with('[') {
+        host.split_inclusive(']').next().unwrap_or_default()
+    } else {
+        host.split(':').next().unwrap_or_default()
+    };
+    name.eq_ignore_ascii_case("localhost") || name == "127.0.0.1" || name == "[::1]"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_loopback;
+
+    #[test]
+    fn only_loopback_hosts_are_served() {
+        for host in [
+            "localhost",
+            "localhost:4000",
+            "127.0.0.1:4000",
+            "[::1]:4000",
+            "[::1]",
+            "LOCALHOST",
+        ] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in [
+            "",
+            "evil.example",
+            "127.0.0.1.evil.example:4000",
+            "localhost.evil.example",
+            "[::2]",
+        ] {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+}

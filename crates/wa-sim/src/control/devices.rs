@@ -1,0 +1,53 @@
+//! `/control/devices`: linked devices and their connections.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{ApiError, Body};
+use crate::companion::DeviceInfo;
+use crate::sim::{Drop, Sim};
+
+/// `GET /control/devices`.
+pub(super) async fn list(State(sim): State<Sim>) -> Json<Vec<DeviceInfo>> {
+    Json(sim.devices().await)
+}
+
+/// `GET /control/devices/{id}`: one device, with what it asked the server and what waits for it.
+pub(super) async fn show(
+    State(sim): State<Sim>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    let companion = sim.world.companion(&id).ok_or_else(|| unknown(&id))?;
+    let mut shown = json!(companion.info());
+    shown["iqs"] = json!(companion.iq_counts());
+    shown["waiting"] = json!(sim.waiting(&id));
+    Ok(Json(shown))
+}
+
+#[derive(Deserialize)]
+pub(super) struct How {
+    #[serde(default)]
+    how: Drop,
+}
+
+/// `POST /control/devices/{id}/drop {"how":"clean|abrupt"}`: `{"dropped": whether it was connected}`.
+pub(super) async fn drop_connection(
+    State(sim): State<Sim>,
+    Path(id): Path<String>,
+    Body(how): Body<How>,
+) -> Result<Json<Value>, ApiError> {
+    if sim.world.companion(&id).is_none() {
+        return Err(unknown(&id));
+    }
+    Ok(Json(
+        json!({ "dropped": sim.drop_device(&id, how.how).await }),
+    ))
+}
+
+fn unknown(id: &str) -> ApiError {
+    ApiError::not_found(format!(
+        "no device is called {id}; GET /control/devices lists them as number:device"
+    ))
+}

@@ -1,0 +1,30 @@
+//! `GET /control/events`: what happens, as server-sent events with a JSON object each.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures::{Stream, StreamExt as _, stream};
+use serde_json::json;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::sim::Sim;
+
+/// Streams events until the reader leaves. A reader that falls too far behind is told how many it missed.
+pub(super) async fn stream(
+    State(sim): State<Sim>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let events = stream::unfold(sim.events(), |mut events| async move {
+        let event = match events.recv().await {
+            Ok(event) => json!(event),
+            Err(RecvError::Lagged(missed)) => json!({ "type": "missed", "count": missed }),
+            Err(RecvError::Closed) => return None,
+        };
+        let event = Event::default().json_data(event).unwrap_or_default();
+        Some((Ok(event), events))
+    });
+    let world = Arc::clone(&sim.world);
+    Sse::new(events.take_until(async move { world.stop.cancelled().await }))
+        .keep_alive(KeepAlive::default())
+}

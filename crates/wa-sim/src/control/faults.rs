@@ -1,0 +1,34 @@
+//! `/control/faults`: the knobs, all at once or some of them.
+
+use axum::Json;
+use axum::extract::State;
+use serde_json::{Map, Value, json};
+
+use super::{ApiError, Body};
+use crate::fault::FaultState;
+use crate::sim::Sim;
+
+/// `GET /control/faults`.
+pub(super) async fn show(State(sim): State<Sim>) -> Json<FaultState> {
+    Json(sim.faults().state())
+}
+
+/// `PATCH /control/faults {"ack_delay_ms": 200, …}`: only the knobs named are turned; answers all of them.
+pub(super) async fn change(
+    State(sim): State<Sim>,
+    Body(changes): Body<Map<String, Value>>,
+) -> Result<Json<FaultState>, ApiError> {
+    let mut state = json!(sim.faults().state());
+    for (knob, value) in changes {
+        let Some(slot) = state.get_mut(&knob) else {
+            return Err(ApiError::bad_request(format!(
+                "there is no knob {knob}; GET /control/faults lists them"
+            )));
+        };
+        *slot = value;
+    }
+    let state: FaultState = serde_json::from_value(state)
+        .map_err(|error| ApiError::bad_request(format!("a knob has the wrong type: {error}")))?;
+    sim.faults().set_state(state.clone());
+    Ok(Json(state))
+}

@@ -1,0 +1,213 @@
+//! `/control/phones`: add, look, scan, send, read, change habits.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{ApiError, Body};
+use crate::pairing::ScanError;
+use crate::phone::inbox::InboxMessage;
+use crate::phone::{Phone, PhoneSpec, Receipts, SendError, digits, receive};
+use crate::sim::Sim;
+
+#[derive(Deserialize)]
+pub(super) struct NewPhone {
+    number: String,
+    name: Option<String>,
+    lid_migrated: Option<bool>,
+}
+
+/// `POST /control/phones {"number","name"[,"lid_migrated"]}`: 201, or 200 for one that is there.
+pub(super) async fn add(
+    State(sim): State<Sim>,
+    Body(new): Body<NewPhone>,
+) -> Result<(StatusCode, Json<Value>), ApiError> {
+    let number = digits(&new.number);
+    if !(5..=15).contains(&number.len()) {
+        return Err(ApiError::bad_request(
+            "number must have 5 to 15 digits, country code first, for example 6281234567890",
+        ));
+    }
+    let status = if sim.find_phone(&number).is_some() {
+        StatusCode::OK
+    } else {
+        StatusCode::CREATED
+    };
+    let name = new.name.unwrap_or_else(|| number.clone());
+    let phone = sim
+        .add_phone(PhoneSpec::new(number, name).lid_migrated(new.lid_migrated.unwrap_or(true)))
+        .await;
+    Ok((status, Json(show(&phone))))
+}
+
+/// `GET /control/phones`.
+pub(super) async fn list(State(sim): State<Sim>) -> Json<Vec<Value>> {
+    Json(sim.phones().await.iter().map(show).collect())
+}
+
+#[derive(Deserialize)]
+pub(super) struct Scan {
+    qr: String,
+}
+
+/// `POST /control/phones/{n}/scan {"qr"}`: the new device.
+pub(super) async fn scan(
+    State(sim): State<Sim>,
+    Path(number): Path<String>,
+    Body(scan): Body<Scan>,
+) -> Result<Json<Value>, ApiError> {
+    linked(find(&sim, &number)?.scan(&scan.qr).await)
+}
+
+#[derive(Deserialize)]
+pub(super) struct Code {
+    code: String,
+}
+
+/// `POST /control/phones/{n}/enter-code {"code"}`: the new device.
+pub(super) async fn enter_code(
+    State(sim): State<Sim>,
+    Path(number): Path<String>,
+    Body(code): Body<Code>,
+) -> Result<Json<Value>, ApiError> {
+    linked(find(&sim, &number)?.enter_code(&code.code).await)
+}
+
+fn linked(
+    outcome: Result<crate::companion::DeviceInfo, ScanError>,
+) -> Result<Json<Value>, ApiError> {
+    match outcome {
+        Ok(device) => Ok(Json(json!(device))),
+        Err(error @ ScanError::Unreadable(_)) => Err(ApiError::bad_request(error.to_string())),
+        Err(error) => Err(ApiError::new(StatusCode::CONFLICT, error.to_string())),
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct After {
+    after: Option<String>,
+}
+
+/// `GET /control/phones/{n}/messages[?after=ID]`: oldest first.
+pub(super) async fn messages(
+    State(sim): State<Sim>,
+    Path(number): Path<String>,
+    Query(query): Query<After>,
+) -> Result<Json<Vec<InboxMessage>>, ApiError> {
+    let phone = find(&sim, &number)?;
+    Ok(Json(match query.after {
+        Some(id) => phone.account.inbox.lock().after(&id),
+        None => phone.inbox().await,
+    }))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Outgoing {
+    to: Option<String>,
+    groupid: Option<String>,
+    text: String,
+}
+
+/// `POST /control/phones/{n}/send {"to"|"groupid","text"}`: `{"id"}`.
+pub(super) async fn send(
+    State(sim): State<Sim>,
+    Path(number): Path<String>,
+    Body(outgoing): Body<Outgoing>,
+) -> Result<Json<Value>, ApiError> {
+    let phone = find(&sim, &number)?;
+    let sent = match (outgoing.to, outgoing.groupid) {
+        (Some(to), None) => phone.send_text(&to, &outgoing.text).await,
+        (None, Some(group)) => phone.send_text_to_group(&group, &outgoing.text).await,
+        _ => {
+            return Err(ApiError::bad_request(
+                "give either to (a number) or groupid",
+            ));
+        }
+    };
+    match sent {
+        Ok(id) => Ok(Json(json!({ "id": id }))),
+        Err(error @ SendError::NotAMember { .. }) => {
+            Err(ApiError::new(StatusCode::CONFLICT, error.to_string()))
+        }
+        Err(error) => Err(ApiError::not_found(error.to_string())),
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Chat {
+    chat: String,
+}
+
+/// `POST /control/phones/{n}/read {"chat"}`: `{"read": how many}`.
+pub(super) async fn read(
+    State(sim): State<Sim>,
+    Path(number): Path<String>,
+    Body(chat): Body<Chat>,
+) -> Result<Json<Value>, ApiError> {
+    let read = find(&sim, &number)?.read(&chat.chat).await;
+    Ok(Json(json!({ "read": read })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Habits {
+    receipts: Option<Receipts>,
+    online: Option<bool>,
+    receipt_delay_ms: Option<u64>,
+}
+
+/// `PATCH /control/phones/{n} {"receipts","online","receipt_delay_ms"}`: the phone.
+pub(super) async fn change(
+    State(sim): State<Sim>,
+    Path(number): Path<String>,
+    Body(habits): Body<Habits>,
+) -> Result<Json<Value>, ApiError> {
+    let phone = find(&sim, &number)?;
+    if let Some(receipts) = habits.receipts {
+        phone.set_receipts(receipts);
+    }
+    if let Some(delay) = habits.receipt_delay_ms {
+        phone.set_receipt_delay(Duration::from_millis(delay));
+    }
+    if let Some(online) = habits.online {
+        phone.set_online(online);
+    }
+    Ok(Json(show(&phone)))
+}
+
+/// `POST /control/phones/{n}/logout-devices`: `{"logged_out": how many}`.
+pub(super) async fn logout_devices(
+    State(sim): State<Sim>,
+    Path(number): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    let count = find(&sim, &number)?.logout_devices().await;
+    Ok(Json(json!({ "logged_out": count })))
+}
+
+fn find(sim: &Sim, number: &str) -> Result<Phone, ApiError> {
+    sim.find_phone(number).ok_or_else(|| {
+        ApiError::not_found(format!(
+            "no phone has the number {number}; add it with POST /control/phones"
+        ))
+    })
+}
+
+fn show(phone: &Phone) -> Value {
+    let habits = *phone.account.habits.lock();
+    json!({
+        "number": phone.number(),
+        "name": phone.name(),
+        "lid": phone.lid(),
+        "lid_migrated": phone.is_lid_migrated(),
+        "online": receive::is_online(&phone.account),
+        "receipts": habits.receipts,
+        "receipt_delay_ms": u64::try_from(habits.receipt_delay.as_millis()).unwrap_or(u64::MAX),
+        "messages": phone.account.inbox.lock().len(),
+        "duplicates": phone.duplicates(),
+        "devices": phone.devices(),
+    })
+}

@@ -1,0 +1,229 @@
+//! Groups: who is in them, and under which names their members appear on the wire.
+
+use std::collections::BTreeSet;
+
+use parking_lot::RwLock;
+use serde::{Deserialize, Serialize};
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Jid, Node};
+
+use crate::phone::Account;
+
+/// By which name members appear in a group.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Addressing {
+    /// By phone number: older groups.
+    Pn,
+    /// By LID: today's groups.
+    #[default]
+    Lid,
+}
+
+/// What a new group is like.
+#[derive(Debug, Clone, Deserialize)]
+pub struct GroupSpec {
+    pub(crate) name: String,
+    pub(crate) owner: String,
+    #[serde(default)]
+    pub(crate) members: Vec<String>,
+    #[serde(default)]
+    pub(crate) addressing: Addressing,
+}
+
+impl GroupSpec {
+    /// A group with this subject, made by `owner`, who is a member too.
+    pub fn new(name: impl Into<String>, owner: impl AsRef<str>) -> Self {
+        Self {
+            name: name.into(),
+            owner: crate::phone::digits(owner.as_ref()),
+            members: Vec::new(),
+            addressing: Addressing::default(),
+        }
+    }
+
+    /// Adds members by number; ones without a phone get one.
+    #[must_use]
+    pub fn members<S: AsRef<str>>(mut self, members: impl IntoIterator<Item = S>) -> Self {
+        self.members.extend(
+            members
+                .into_iter()
+                .map(|member| crate::phone::digits(member.as_ref())),
+        );
+        self
+    }
+
+    /// By which name members appear; [`Addressing::Lid`] unless told otherwise.
+    #[must_use]
+    pub fn addressing(mut self, addressing: Addressing) -> Self {
+        self.addressing = addressing;
+        self
+    }
+}
+
+/// A group.
+#[derive(Debug)]
+pub struct Group {
+    id: String,
+    name: String,
+    owner: String,
+    addressing: Addressing,
+    created: u64,
+    members: RwLock<BTreeSet<String>>,
+}
+
+/// A group, as it is kept and as the control API shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct GroupInfo {
+    /// The id, digits only.
+    pub groupid: String,
+    /// The subject.
+    pub name: String,
+    /// The owner's number.
+    pub owner: String,
+    /// The members' numbers, the owner's among them.
+    pub members: BTreeSet<String>,
+    /// By which name members appear on the wire.
+    pub addressing: Addressing,
+    /// Seconds since 1970.
+    pub created: u64,
+}
+
+impl Group {
+    pub(crate) fn new(id: String, spec: GroupSpec, created: u64) -> Self {
+        let mut members: BTreeSet<_> = spec.members.into_iter().collect();
+        members.insert(spec.owner.clone());
+        Self {
+            id,
+            name: spec.name,
+            owner: spec.owner,
+            addressing: spec.addressing,
+            created,
+            members: RwLock::new(members),
+        }
+    }
+
+    pub(crate) fn restore(info: GroupInfo) -> Self {
+        Self {
+            id: info.groupid,
+            name: info.name,
+            owner: info.owner,
+            addressing: info.addressing,
+            created: info.created,
+            members: RwLock::new(info.members),
+        }
+    }
+
+    /// The id, digits only (no `@g.us`).
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The subject.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The owner's number.
+    #[must_use]
+    pub fn owner(&self) -> &str {
+        &self.owner
+    }
+
+    /// The members' numbers, sorted.
+    #[must_use]
+    pub fn members(&self) -> Vec<String> {
+        self.members.read().iter().cloned().collect()
+    }
+
+    /// Whether a number is a member.
+    #[must_use]
+    pub fn has_member(&self, number: &str) -> bool {
+        self.members.read().contains(number)
+    }
+
+    /// Everything about it.
+    #[must_use]
+    pub fn info(&self) -> GroupInfo {
+        GroupInfo {
+            groupid: self.id.clone(),
+            name: self.name.clone(),
+            owner: self.owner.clone(),
+            members: self.members.read().clone(),
+            addressing: self.addressing,
+            created: self.created,
+        }
+    }
+
+    pub(crate) fn by_lid(&self) -> bool {
+        self.addressing == Addressing::Lid
+    }
+
+    pub(crate) fn jid(&self) -> Jid {
+        Jid::group(self.id.as_str())
+    }
+
+    pub(crate) fn created(&self) -> u64 {
+        self.created
+    }
+
+    /// Adds members; answers the ones that were not in it.
+    pub(crate) fn add(&self, numbers: impl IntoIterator<Item = String>) -> Vec<String> {
+        let mut members = self.members.write();
+        numbers
+            .into_iter()
+            .filter(|number| members.insert(number.clone()))
+            .collect()
+    }
+
+    /// Removes members; answers the ones that were in it.
+    pub(crate) fn remove(&self, numbers: impl IntoIterator<Item = String>) -> Vec<String> {
+        let mut members = self.members.write();
+        numbers
+            .into_iter()
+            .filter(|number| members.remove(number))
+            .collect()
+    }
+
+    /// Puts the sender of a group message onto its stanza: under the group's addressing, with the other name beside it.
+    pub(crate) fn address(
+        &self,
+        message: NodeBuilder,
+        sender: &Account,
+        device: u16,
+    ) -> NodeBuilder {
+        let by_lid = self.by_lid();
+        message
+            .attr("from", self.jid())
+            .attr("participant", sender.jid(by_lid).with_device(device))
+            .attr(
+                if by_lid {
+                    "participant_pn"
+                } else {
+                    "participant_lid"
+                },
+                sender.jid(!by_lid),
+            )
+            .attr("addressing_mode", if by_lid { "lid" } else { "pn" })
+    }
+
+    /// One `<participant>`.
+    pub(crate) fn participant(&self, account: &Account) -> Node {
+        let by_lid = self.by_lid();
+        let node = NodeBuilder::new("participant")
+            .attr("jid", account.jid(by_lid))
+            .attr(
+                if by_lid { "phone_number" } else { "lid" },
+                account.jid(!by_lid),
+            );
+        let node = if account.number == self.owner {
+            node.attr("type", "superadmin")
+        } else {
+            node
+        };
+        node.build()
+    }
+}

@@ -1,0 +1,112 @@
+//! Questions of a companion, by namespace: one file for each family. What no file knows is answered with error 501,
+//! because silence costs the client a timeout.
+
+pub(crate) mod appstate;
+pub(crate) mod groups;
+pub(crate) mod prekeys;
+pub(crate) mod settings;
+pub(crate) mod usync;
+
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Node, NodeRef, SERVER_JID};
+
+use crate::event::SimEvent;
+use crate::stanza::{Linked, attr};
+
+/// What the server says to a question.
+pub(crate) enum Answer {
+    Result(Vec<Node>),
+    Error(u16, &'static str),
+}
+
+impl Answer {
+    pub(crate) fn empty() -> Self {
+        Self::Result(Vec::new())
+    }
+
+    pub(crate) fn one(node: Node) -> Self {
+        Self::Result(vec![node])
+    }
+
+    pub(crate) const UNKNOWN: Self = Self::Error(501, "feature-not-implemented");
+    pub(crate) const NOT_FOUND: Self = Self::Error(404, "item-not-found");
+    pub(crate) const BAD_REQUEST: Self = Self::Error(400, "bad-request");
+    pub(crate) const FORBIDDEN: Self = Self::Error(403, "forbidden");
+
+    /// The `<iq>` that carries the answer.
+    pub(crate) fn to_node(&self, question: &NodeRef<'_>) -> Node {
+        let mut iq = NodeBuilder::new("iq").attr("id", attr(question, "id").unwrap_or_default());
+        iq = match question.get_attr("to") {
+            Some(to) => iq.attr("from", to.to_node_value()),
+            None => iq.attr("from", SERVER_JID),
+        };
+        match self {
+            Self::Result(children) => iq
+                .attr("type", "result")
+                .children(children.iter().cloned())
+                .build(),
+            Self::Error(code, text) => iq
+                .attr("type", "error")
+                .children([NodeBuilder::new("error")
+                    .attr("code", *code)
+                    .attr("text", *text)
+                    .build()])
+                .build(),
+        }
+    }
+}
+
+/// Answers one question. Answers of the client to questions of ours need nothing.
+pub(crate) fn answer(session: &Linked, node: &NodeRef<'_>) {
+    let kind = attr(node, "type").unwrap_or_default();
+    if !matches!(kind.as_str(), "get" | "set") {
+        return;
+    }
+    let namespace = attr(node, "xmlns").unwrap_or_default();
+    let child = node.children().and_then(<[_]>::first);
+    let tag = child.map(|child| child.tag.as_ref()).unwrap_or_default();
+    count(session, &namespace, &kind, tag);
+
+    let reply = match (namespace.as_str(), kind.as_str(), tag) {
+        ("w:p" | "urn:xmpp:ping", _, _) => Answer::empty(),
+        ("encrypt", _, _) => prekeys::answer(session, node, &kind, tag),
+        ("usync", _, _) => usync::answer(session, node),
+        ("w:sync:app:state", _, _) => appstate::answer(session, node),
+        ("w:g2", _, _) => groups::answer(session, node, &kind, tag),
+        ("md", "set", "remove-companion-device") => Answer::empty(),
+        _ => settings::answer(&namespace, &kind, tag),
+    };
+    session.link.send(&reply.to_node(node));
+
+    // What follows an answer comes after it on the wire.
+    match (namespace.as_str(), kind.as_str(), tag) {
+        ("encrypt", "set", "registration") => prekeys::uploaded(session),
+        ("passive", "set", "active") => activate(session),
+        ("passive", "set", "passive") => session.companion.mailbox.lock().deactivate(),
+        ("md", "set", "remove-companion-device") => {
+            crate::pairing::unlink(&session.world, &session.companion)
+        }
+        _ => {}
+    }
+}
+
+fn count(session: &Linked, namespace: &str, kind: &str, tag: &str) {
+    let kind = format!("{namespace}/{kind}/{tag}");
+    session.companion.count_iq(&kind);
+    session.world.emit(|| SimEvent::Iq {
+        device: session.companion.name.clone(),
+        kind,
+    });
+}
+
+/// Sends what waited, then says how much that was; the client waits a minute for this where it does not come.
+fn activate(session: &Linked) {
+    let mut mailbox = session.companion.mailbox.lock();
+    let count = mailbox.activate();
+    session.link.send(
+        &NodeBuilder::new("ib")
+            .attr("from", SERVER_JID)
+            .children([NodeBuilder::new("offline").attr("count", count).build()])
+            .build(),
+    );
+}

@@ -1,0 +1,256 @@
+//! Prekeys: companions upload theirs, and fetch the bundles of phones and of other companions.
+
+use wacore::prekeys::compute_key_bundle_digest;
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Node, NodeRef};
+
+use super::Answer;
+use crate::companion::Companion;
+use crate::phone::signal::{Bundle, SignedKey};
+use crate::stanza::Linked;
+
+/// Signal's key type, which WhatsApp sends along: Curve25519.
+const KEY_TYPE: u8 = 5;
+
+/// Answers in the namespace `encrypt`.
+pub(crate) fn answer(session: &Linked, node: &NodeRef<'_>, kind: &str, tag: &str) -> Answer {
+    match (kind, tag) {
+        ("set", "rotate") => rotate(session, node),
+        ("set", _) => upload(session, node),
+        ("get", "count") => {
+            let count = session.companion.keys().one_time.len();
+            Answer::one(NodeBuilder::new("count").attr("value", count).build())
+        }
+        ("get", "digest") => digest(&session.companion),
+        ("get", "key" | "key_fetch") => fetch(session, node),
+        _ => Answer::UNKNOWN,
+    }
+}
+
+/// After its first upload the account's phone can write to a companion: it shares the app state keys, without which
+/// the client waits ten seconds before it is ready.
+pub(crate) fn uploaded(session: &Linked) {
+    let first = !std::mem::replace(&mut session.companion.keys().app_state_shared, true);
+    session.companion.prekeys_arrived();
+    if first {
+        super::appstate::share_key(&session.world, &session.account, &session.companion);
+    }
+}
+
+fn upload(session: &Linked, node: &NodeRef<'_>) -> Answer {
+    let Some(registration_id) = bytes(node, "registration").and_then(number) else {
+        return Answer::BAD_REQUEST;
+    };
+    if bytes(node, "identity") != Some(&session.companion.fixed.identity[..]) {
+        return Answer::BAD_REQUEST;
+    }
+    let Some(signed) = node.get_optional_child("skey").and_then(signed_key) else {
+        return Answer::BAD_REQUEST;
+    };
+    let fresh: Vec<_> = node
+        .get_optional_child("list")
+        .and_then(NodeRef::children)
+        .unwrap_or_default()
+        .iter()
+        .filter_map(one_time_key)
+        .collect();
+    let mut keys = session.companion.keys();
+    keys.registration_id = registration_id;
+    keys.signed = Some(signed);
+    keys.one_time
+        .retain(|(id, _)| !fresh.iter().any(|(new, _)| new == id));
+    keys.one_time.extend(fresh);
+    drop(keys);
+    session.account.touch();
+    Answer::empty()
+}
+
+fn rotate(session: &Linked, node: &NodeRef<'_>) -> Answer {
+    let signed = node
+        .get_optional_child("rotate")
+        .and_then(|node| node.get_optional_child("skey"))
+        .and_then(signed_key);
+    let Some(signed) = signed else {
+        return Answer::BAD_REQUEST;
+    };
+    session.companion.keys().signed = Some(signed);
+    session.account.touch();
+    Answer::empty()
+}
+
+/// The client compares this with its own store and uploads anew where they differ.
+fn digest(companion: &Companion) -> Answer {
+    let keys = companion.keys();
+    let Some(signed) = &keys.signed else {
+        return Answer::NOT_FOUND;
+    };
+    let public: Vec<&[u8]> = keys
+        .one_time
+        .iter()
+        .map(|(_, key)| key.as_slice())
+        .collect();
+    let hash = compute_key_bundle_digest(
+        &companion.fixed.identity,
+        &signed.public,
+        &signed.signature,
+        &public,
+    );
+    let ids = keys
+        .one_time
+        .iter()
+        .map(|(id, _)| leaf("id", three_bytes(*id)));
+    Answer::one(
+        NodeBuilder::new("digest")
+            .children([
+                leaf("registration", keys.registration_id.to_be_bytes()),
+                leaf("type", [KEY_TYPE]),
+                leaf("identity", companion.fixed.identity),
+                signed_key_node(signed),
+                NodeBuilder::new("list").children(ids).build(),
+                leaf("hash", hash),
+            ])
+            .build(),
+    )
+}
+
+fn fetch(session: &Linked, node: &NodeRef<'_>) -> Answer {
+    let users = node
+        .get_optional_child("key")
+        .or_else(|| node.get_optional_child("key_fetch"));
+    let users = users.and_then(NodeRef::children).unwrap_or_default();
+    let answers = users.iter().filter_map(|user| {
+        let asked = user.get_attr("jid")?;
+        let jid = asked.to_jid()?;
+        // Answered under the name it was asked by: one account has two.
+        let answer = NodeBuilder::new("user").attr("jid", asked.to_node_value());
+        let Some(children) = bundle_of(session, &jid) else {
+            let error = NodeBuilder::new("error")
+                .attr("code", 406)
+                .attr("text", "not-acceptable")
+                .build();
+            return Some(answer.children([error]).build());
+        };
+        Some(
+            answer
+                .attr("t", session.world.now())
+                .children(children)
+                .build(),
+        )
+    });
+    Answer::one(
+        NodeBuilder::new("list")
+            .children(answers.collect::<Vec<_>>())
+            .build(),
+    )
+}
+
+fn bundle_of(session: &Linked, jid: &wacore_binary::Jid) -> Option<Vec<Node>> {
+    let account = session.world.account(jid)?;
+    account.touch();
+    if jid.device == 0 {
+        let bundle = account.signal.lock().bundle();
+        return Some(bundle_nodes(&bundle));
+    }
+    let companion = account.companion(jid.device)?;
+    let mut nodes = bundle_nodes(&companion.bundle()?);
+    nodes.push(leaf(
+        "device-identity",
+        companion.fixed.device_identity.clone(),
+    ));
+    Some(nodes)
+}
+
+fn bundle_nodes(bundle: &Bundle) -> Vec<Node> {
+    let mut nodes = vec![leaf("registration", bundle.registration_id.to_be_bytes())];
+    nodes.extend(key_nodes(bundle));
+    nodes
+}
+
+/// `<type>`, `<identity>`, `<skey>` and, where there is one, `<key>`.
+pub(crate) fn key_nodes(bundle: &Bundle) -> Vec<Node> {
+    let mut nodes = vec![
+        leaf("type", [KEY_TYPE]),
+        leaf("identity", bundle.identity),
+        signed_key_node(&bundle.signed),
+    ];
+    if let Some((id, key)) = bundle.one_time {
+        nodes.push(
+            NodeBuilder::new("key")
+                .children([leaf("id", three_bytes(id)), leaf("value", key)])
+                .build(),
+        );
+    }
+    nodes
+}
+
+/// The keys in a companion's retry receipt, if it has some.
+pub(crate) fn keys_of_retry(receipt: &NodeRef<'_>, companion: &Companion) -> Option<Bundle> {
+    let keys = receipt.get_optional_child("keys")?;
+    let registration_id = bytes(receipt, "registration").and_then(number)?;
+    let signed = keys.get_optional_child("skey").and_then(signed_key)?;
+    let one_time = keys.get_optional_child("key").and_then(one_time_key);
+    Some(Bundle {
+        registration_id,
+        identity: companion.fixed.identity,
+        signed,
+        one_time,
+    })
+}
+
+fn signed_key_node(key: &SignedKey) -> Node {
+    NodeBuilder::new("skey")
+        .children([
+            leaf("id", three_bytes(key.id)),
+            leaf("value", key.public),
+            leaf("signature", key.signature.clone()),
+        ])
+        .build()
+}
+
+fn signed_key(node: &NodeRef<'_>) -> Option<SignedKey> {
+    let (id, public) = one_time_key(node)?;
+    Some(SignedKey {
+        id,
+        public,
+        signature: bytes(node, "signature")?.to_vec(),
+    })
+}
+
+fn one_time_key(node: &NodeRef<'_>) -> Option<(u32, [u8; 32])> {
+    Some((
+        bytes(node, "id").and_then(number)?,
+        bytes(node, "value")?.try_into().ok()?,
+    ))
+}
+
+fn bytes<'n>(node: &'n NodeRef<'_>, tag: &str) -> Option<&'n [u8]> {
+    node.get_optional_child(tag)?.content_bytes()
+}
+
+fn number(bytes: &[u8]) -> Option<u32> {
+    (bytes.len() <= 4).then(|| {
+        bytes
+            .iter()
+            .fold(0, |number, byte| number << 8 | u32::from(*byte))
+    })
+}
+
+fn three_bytes(id: u32) -> [u8; 3] {
+    let [_, a, b, c] = id.to_be_bytes();
+    [a, b, c]
+}
+
+fn leaf(tag: &'static str, bytes: impl Into<Vec<u8>>) -> Node {
+    NodeBuilder::new(tag).bytes(bytes).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{number, three_bytes};
+
+    #[test]
+    fn ids_survive_three_bytes() {
+        assert_eq!(number(&three_bytes(0x0001_0203)), Some(0x0001_0203));
+        assert_eq!(number(&[1, 2, 3, 4, 5]), None);
+    }
+}

@@ -1,0 +1,42 @@
+//! Small questions about the account: properties, privacy, block list. The simulator keeps none of these; the answers
+//! are what a fresh account gets.
+
+use wacore_binary::builder::NodeBuilder;
+
+use super::Answer;
+
+/// Answers by namespace.
+pub(crate) fn answer(namespace: &str, kind: &str, tag: &str) -> Answer {
+    match (namespace, kind, tag) {
+        ("passive" | "urn:xmpp:whatsapp:dirty", "set", _)
+        | ("privacy" | "blocklist" | "disappearing_mode", "set", _) => Answer::empty(),
+        ("abt", "get", _) => Answer::one(
+            NodeBuilder::new("props")
+                .attr("protocol", "1")
+                .attr("hash", "sim")
+                .attr("refresh", 86_400)
+                .build(),
+        ),
+        ("blocklist", "get", _) => Answer::one(NodeBuilder::new("list").build()),
+        ("privacy", "get", _) => {
+            let categories = [
+                "readreceipts",
+                "last",
+                "online",
+                "profile",
+                "status",
+                "groupadd",
+                "calladd",
+            ];
+            let categories = categories.map(|name| {
+                NodeBuilder::new("category")
+                    .attr("name", name)
+                    .attr("value", "all")
+                    .build()
+            });
+            Answer::one(NodeBuilder::new("privacy").children(categories).build())
+        }
+        ("w:profile:picture", "get", _) => Answer::NOT_FOUND,
+        _ => Answer::UNKNOWN,
+    }
+}

@@ -1,0 +1,77 @@
+//! Who may come in: an unpaired client, a companion under the key it was linked with, or no one.
+
+use std::sync::Arc;
+
+use wacore_binary::Node;
+use wacore_binary::builder::NodeBuilder;
+use waproto::whatsapp as wa;
+
+use crate::companion::Companion;
+use crate::event::SimEvent;
+use crate::handshake::Pattern;
+use crate::phone::Account;
+use crate::world::World;
+
+/// What a client may do after the handshake.
+pub(crate) enum Admission {
+    /// Be linked.
+    Pair,
+    /// Act as this companion.
+    Login(Arc<Account>, Arc<Companion>),
+    /// Read this `<failure>` and go.
+    Refused(Node),
+}
+
+/// Decides by the payload that came with the handshake.
+///
+/// A registration payload has no username. User 0 means the same: a client that pins the server's key must use IK,
+/// which the library only does for a device that has a number, so it is given this one until it has its own.
+pub(crate) fn admit(
+    world: &World,
+    client_key: &[u8; 32],
+    payload: &wa::ClientPayload,
+    pattern: Pattern,
+) -> Admission {
+    let Some(user) = payload.username.filter(|user| *user != 0) else {
+        return Admission::Pair;
+    };
+    let number = user.to_string();
+    let device = payload
+        .device
+        .and_then(|device| u16::try_from(device).ok())
+        .unwrap_or_default();
+    let refuse = |reason: u16, extra: &[(&'static str, u64)]| {
+        world.emit(|| SimEvent::LoginRefused {
+            device: format!("{number}:{device}"),
+            reason,
+        });
+        let failure = NodeBuilder::new("failure")
+            .attr("reason", reason)
+            .attr("location", "sim");
+        Admission::Refused(
+            extra
+                .iter()
+                .fold(failure, |node, (key, value)| node.attr(key, *value))
+                .build(),
+        )
+    };
+    if world.faults.outdated() {
+        return refuse(405, &[]);
+    }
+    if let Some(ban) = world.faults.ban_of(&number) {
+        return refuse(402, &[("code", ban.code.into()), ("expire", ban.expire_s)]);
+    }
+    let Some(account) = world.account_by_number(&number) else {
+        return refuse(401, &[]);
+    };
+    match account.companion(device) {
+        Some(companion) if companion.fixed.noise_key == *client_key => {
+            world.emit(|| SimEvent::LoggedIn {
+                device: companion.name.clone(),
+                handshake: pattern,
+            });
+            Admission::Login(account, companion)
+        }
+        _ => refuse(401, &[]),
+    }
+}

@@ -1,0 +1,461 @@
+//! Linking a companion: codes to scan, the phone's signature, and the end of a link.
+//!
+//! An unpaired client gets six refs and shows each in turn, the first for 60 s, the others for 20 s. A phone that scans
+//! one signs the companion's identity key; all of it is wrapped in an HMAC under the secret that only the code
+//! carries, so the server cannot slip in a key of its own.
+
+pub(crate) mod link_code;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use wacore::adv::{AdvValidation, validate_adv_with_identity_key};
+use wacore::pair::PairUtils;
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Jid, Node, NodeRef, OwnedNodeRef, SERVER_JID};
+use wacore_libsignal::crypto::CryptographicMac;
+use waproto::buffa::Message as _;
+use waproto::whatsapp as wa;
+
+use crate::companion::{Companion, DeviceInfo, Fixed};
+use crate::conn::Link;
+use crate::event::SimEvent;
+use crate::iq::{Answer, usync};
+use crate::offline::Class;
+use crate::phone::Account;
+use crate::stanza::attr;
+use crate::world::World;
+
+/// How many codes an unpaired client gets.
+const REFS: usize = 6;
+/// How long all of them together are good for: 60 s for the first, 20 s for each other one.
+const REFS_LIFETIME: Duration = Duration::from_secs(60 + 5 * 20);
+/// How long a companion has to answer.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
+/// Before the account's signature over a companion (`WAWebAdvSignatureConstants`).
+const ACCOUNT_SIGNATURE: [u8; 2] = [6, 0];
+
+/// Why a code did not link a companion.
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ScanError {
+    /// The text is not a WhatsApp code.
+    #[error("this is not a WhatsApp QR code ({0}); pass the code's whole text")]
+    Unreadable(String),
+    /// No client shows this code.
+    #[error("no client shows this code (any more); scan the newest one")]
+    UnknownCode,
+    /// The client's codes are too old.
+    #[error("this code has expired; scan a fresh one")]
+    Expired,
+    /// The eight characters are not the ones the client shows.
+    #[error("the code is wrong; enter the eight characters that the client shows")]
+    WrongCode,
+    /// No client asked to be linked to this number.
+    #[error("no client asked for a code for the number {0}; ask for one first")]
+    NoCodeRequested(String),
+    /// The client did not answer, or its signature was wrong.
+    #[error("the client did not complete the link: {0}")]
+    Refused(String),
+}
+
+/// Clients that wait to be linked.
+#[derive(Default)]
+pub(crate) struct Pairings {
+    by_ref: HashMap<String, Arc<Unpaired>>,
+    by_number: HashMap<String, Arc<link_code::Request>>,
+}
+
+/// A connection without an account.
+pub(crate) struct Unpaired {
+    world: Arc<World>,
+    link: Link,
+    noise_key: [u8; 32],
+    platform: String,
+    started: Instant,
+    refs: Vec<String>,
+    pending: Mutex<Option<Pending>>,
+}
+
+/// A link that waits for the companion's signature.
+struct Pending {
+    question: String,
+    account: Arc<Account>,
+    device: u16,
+    identity: [u8; 32],
+    platform: String,
+    done: oneshot::Sender<Result<DeviceInfo, ScanError>>,
+}
+
+impl Unpaired {
+    /// Gives the client its refs.
+    pub(crate) fn begin(
+        world: &Arc<World>,
+        link: Link,
+        noise_key: [u8; 32],
+        payload: &wa::ClientPayload,
+    ) -> Arc<Self> {
+        let refs: Vec<_> = (0..REFS)
+            .map(|index| format!("2@{}{index}", world.next_id()))
+            .collect();
+        let unpaired = Arc::new(Self {
+            world: Arc::clone(world),
+            link,
+            noise_key,
+            platform: platform(payload),
+            started: Instant::now(),
+            refs,
+            pending: Mutex::default(),
+        });
+        let mut pairings = world.pairings.lock();
+        for code in &unpaired.refs {
+            pairings.by_ref.insert(code.clone(), Arc::clone(&unpaired));
+        }
+        drop(pairings);
+        let refs = unpaired
+            .refs
+            .iter()
+            .map(|code| NodeBuilder::new("ref").bytes(code.as_bytes()).build());
+        let pair_device = NodeBuilder::new("pair-device")
+            .children(refs.collect::<Vec<_>>())
+            .build();
+        unpaired.link.send(&question(&world.next_id(), pair_device));
+        unpaired
+    }
+
+    pub(crate) fn handle(self: &Arc<Self>, node: &OwnedNodeRef) {
+        let node = node.get();
+        if node.tag.as_ref() != "iq" {
+            return;
+        }
+        match attr(node, "type").as_deref() {
+            Some("result" | "error") => self.answered(node),
+            _ => {
+                let answer = match node.get_optional_child("link_code_companion_reg") {
+                    Some(request) => link_code::answer(self, request),
+                    None if attr(node, "xmlns").as_deref() == Some("w:p") => Answer::empty(),
+                    None => Answer::UNKNOWN,
+                };
+                self.link.send(&answer.to_node(node));
+                link_code::continue_after(self, node);
+            }
+        }
+    }
+
+    /// The connection is gone, and with it its codes.
+    pub(crate) fn end(self: &Arc<Self>) {
+        let mut pairings = self.world.pairings.lock();
+        for code in &self.refs {
+            pairings.by_ref.remove(code);
+        }
+        pairings
+            .by_number
+            .retain(|_, request| !request.is_from(self));
+        drop(pairings);
+        if let Some(pending) = self.pending.lock().take() {
+            let _ = pending
+                .done
+                .send(Err(ScanError::Refused("it hung up".to_owned())));
+        }
+    }
+
+    /// Signs the companion and asks it to sign as well.
+    fn offer(
+        &self,
+        account: &Arc<Account>,
+        identity: [u8; 32],
+        secret: &[u8],
+        platform: String,
+    ) -> oneshot::Receiver<Result<DeviceInfo, ScanError>> {
+        let device = account.next_device();
+        let question_id = self.world.next_id();
+        let (done, receiver) = oneshot::channel();
+        *self.pending.lock() = Some(Pending {
+            question: question_id.clone(),
+            account: Arc::clone(account),
+            device,
+            identity,
+            platform,
+            done,
+        });
+        let client_props = wa::ClientPairingProps {
+            is_chat_db_lid_migrated: Some(account.lid_migrated),
+            ..Default::default()
+        };
+        let pair_success = NodeBuilder::new("pair-success")
+            .children([
+                NodeBuilder::new("device-identity")
+                    .bytes(signed_identity(
+                        account,
+                        self.world.now(),
+                        device,
+                        &identity,
+                        secret,
+                    ))
+                    .build(),
+                NodeBuilder::new("platform").attr("name", "android").build(),
+                NodeBuilder::new("device")
+                    .attr("jid", Jid::pn_device(account.number.as_str(), device))
+                    .attr("lid", Jid::lid_device(account.lid.as_str(), device))
+                    .build(),
+                NodeBuilder::new("client-props")
+                    .bytes(client_props.encode_to_vec())
+                    .build(),
+            ])
+            .build();
+        self.link.send(&question(&question_id, pair_success));
+        receiver
+    }
+
+    fn answered(&self, node: &NodeRef<'_>) {
+        let is_pending = self
+            .pending
+            .lock()
+            .as_ref()
+            .map(|pending| pending.question.clone())
+            == attr(node, "id");
+        let Some(pending) = is_pending.then(|| self.pending.lock().take()).flatten() else {
+            return;
+        };
+        let outcome = match node.get_optional_child("error") {
+            Some(error) => Err(ScanError::Refused(attr(error, "text").unwrap_or_default())),
+            None => self.complete(&pending, node),
+        };
+        let _ = pending.done.send(outcome);
+    }
+
+    fn complete(&self, pending: &Pending, node: &NodeRef<'_>) -> Result<DeviceInfo, ScanError> {
+        let signed = node
+            .get_optional_child("pair-device-sign")
+            .and_then(|sign| sign.get_optional_child("device-identity"))
+            .and_then(NodeRef::content_bytes)
+            .ok_or_else(|| ScanError::Refused("its answer has no device-identity".to_owned()))?;
+        let account_key = pending.account.signal.lock().identity();
+        if validate_adv_with_identity_key(signed, &pending.identity, Some(&account_key))
+            != AdvValidation::Valid
+        {
+            return Err(ScanError::Refused(
+                "its signature does not verify".to_owned(),
+            ));
+        }
+        let fixed = Fixed {
+            noise_key: self.noise_key,
+            identity: pending.identity,
+            device_identity: signed.to_vec(),
+            key_index: u32::from(pending.device),
+            platform: pending.platform.clone(),
+            linked_at: self.world.now(),
+        };
+        let account = &pending.account;
+        let companion = Arc::new(Companion::new(
+            &account.number,
+            &account.lid,
+            pending.device,
+            fixed,
+        ));
+        account.add_companion(Arc::clone(&companion));
+        announce_device(&self.world, account, &companion, "add");
+        self.world.emit(|| SimEvent::Paired {
+            device: companion.name.clone(),
+        });
+        // The client comes back and logs in.
+        self.link
+            .send(&NodeBuilder::new("stream:error").attr("code", "515").build());
+        self.link.close();
+        Ok(companion.info())
+    }
+}
+
+/// A phone scans a code.
+pub(crate) async fn scan(
+    world: &Arc<World>,
+    account: &Arc<Account>,
+    qr: &str,
+) -> Result<DeviceInfo, ScanError> {
+    let qr = qr.trim();
+    let (code, noise_key, identity) =
+        PairUtils::parse_qr_code(qr).map_err(|error| ScanError::Unreadable(error.to_string()))?;
+    // The library drops the secret: the fourth field.
+    let secret = qr
+        .split(',')
+        .nth(3)
+        .and_then(|secret| STANDARD.decode(secret).ok())
+        .filter(|secret| secret.len() == 32)
+        .ok_or_else(|| {
+            ScanError::Unreadable("its fourth field is not a 32-byte secret".to_owned())
+        })?;
+    let unpaired = world
+        .pairings
+        .lock()
+        .by_ref
+        .get(&code)
+        .cloned()
+        .ok_or(ScanError::UnknownCode)?;
+    if unpaired.started.elapsed() > REFS_LIFETIME {
+        return Err(ScanError::Expired);
+    }
+    if unpaired.noise_key != noise_key {
+        return Err(ScanError::UnknownCode);
+    }
+    let answer = unpaired.offer(account, identity, &secret, unpaired.platform.clone());
+    wait(answer).await
+}
+
+async fn wait(
+    answer: oneshot::Receiver<Result<DeviceInfo, ScanError>>,
+) -> Result<DeviceInfo, ScanError> {
+    match tokio::time::timeout(ANSWER_DEADLINE, answer).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => Err(ScanError::Refused(
+            "it was linked by another code".to_owned(),
+        )),
+        Err(_) => Err(ScanError::Refused(format!(
+            "no answer within {ANSWER_DEADLINE:?}"
+        ))),
+    }
+}
+
+/// Ends a link: the companion is told, and its keys are forgotten.
+pub(crate) fn unlink(world: &World, companion: &Arc<Companion>) {
+    let Some(account) = world.account_by_number(&companion.number) else {
+        return;
+    };
+    if !account.remove_companion(companion.device) {
+        return;
+    }
+    account.signal.lock().forget_session(&companion.address());
+    announce_device(world, &account, companion, "remove");
+    let link = companion.mailbox.lock().link().cloned();
+    if let Some(link) = link {
+        link.send(
+            &NodeBuilder::new("stream:error")
+                .attr("code", "401")
+                .children([NodeBuilder::new("conflict")
+                    .attr("type", "device_removed")
+                    .build()])
+                .build(),
+        );
+        link.close();
+    }
+    world.emit(|| SimEvent::LoggedOut {
+        device: companion.name.clone(),
+    });
+}
+
+/// Tells the account's other companions, and all who asked for its devices, that one came or went.
+fn announce_device(world: &World, account: &Account, changed: &Companion, change: &'static str) {
+    let watchers: Vec<_> = account
+        .watchers
+        .lock()
+        .iter()
+        .filter_map(|name| world.companion(name))
+        .collect();
+    let own = account
+        .companions()
+        .into_iter()
+        .filter(|companion| companion.device != changed.device);
+    let now = world.now();
+    let id = world.next_id();
+    for companion in watchers.into_iter().chain(own) {
+        let lid = world
+            .account_by_number(&companion.number)
+            .is_some_and(|reader| reader.lid_migrated);
+        let mut device = NodeBuilder::new("device")
+            .attr("jid", changed.jid(lid))
+            .attr("key-index", changed.fixed.key_index);
+        if lid {
+            device = device.attr("lid", changed.jid(true));
+        }
+        let change = NodeBuilder::new(change)
+            .children([device.build(), usync::key_index_list(now, account)])
+            .build();
+        let mut notification = NodeBuilder::new("notification")
+            .attr("from", account.jid(lid))
+            .attr("id", id.as_str())
+            .attr("type", "devices")
+            .attr("t", now);
+        if lid {
+            notification = notification.attr("lid", account.jid(true));
+        }
+        companion.deliver(
+            Class::Notification,
+            &id,
+            "",
+            &notification.children([change]).build(),
+        );
+    }
+}
+
+/// The account's signature over a companion, under the secret of the code.
+fn signed_identity(
+    account: &Account,
+    now: u64,
+    device: u16,
+    identity: &[u8; 32],
+    secret: &[u8],
+) -> Vec<u8> {
+    let details = wa::ADVDeviceIdentity {
+        raw_id: Some(account.raw_id),
+        timestamp: Some(now),
+        key_index: Some(u32::from(device)),
+        ..Default::default()
+    }
+    .encode_to_vec();
+    let mut signal = account.signal.lock();
+    let signed = waproto::codec::adv_signed_device_identity_to_vec(&wa::ADVSignedDeviceIdentity {
+        account_signature: Some(
+            signal.sign(&[&ACCOUNT_SIGNATURE[..], &details, identity].concat()),
+        ),
+        account_signature_key: Some(signal.identity().to_vec()),
+        details: Some(details),
+        device_signature: None,
+    });
+    drop(signal);
+    wa::ADVSignedDeviceIdentityHMAC {
+        hmac: Some(hmac(secret, &signed)),
+        details: Some(signed),
+        account_type: None,
+    }
+    .encode_to_vec()
+}
+
+fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
+    // The only error is an unknown algorithm name.
+    CryptographicMac::new("HmacSha256", key)
+        .map(|mut mac| {
+            mac.update(message);
+            mac.finalize()
+        })
+        .unwrap_or_default()
+}
+
+fn question(id: &str, child: Node) -> Node {
+    NodeBuilder::new("iq")
+        .attr("from", SERVER_JID)
+        .attr("id", id)
+        .attr("type", "set")
+        .attr("xmlns", "md")
+        .children([child])
+        .build()
+}
+
+/// What the client says it runs on: in its registration, or in its user agent.
+fn platform(payload: &wa::ClientPayload) -> String {
+    payload
+        .device_pairing_data
+        .as_option()
+        .and_then(|data| {
+            wa::DeviceProps::decode_from_slice(data.device_props.as_deref()?)
+                .ok()?
+                .os
+        })
+        .or_else(|| payload.user_agent.as_option()?.device.clone())
+        .filter(|platform| !platform.is_empty())
+        .unwrap_or_else(|| "unknown".to_owned())
+}

@@ -1,0 +1,288 @@
+//! Linking by eight characters that the client shows and the phone's owner types.
+//!
+//! `companion_hello`: the client's ephemeral key, encrypted under the code. `primary_hello`: the phone's, likewise.
+//! `companion_finish`: the companion's identity and a random value, sealed under the keys' shared secret. From both
+//! shared secrets and the random value follows the secret that a QR code would have carried.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rand::RngExt as _;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use wacore::crypto::hkdf_sha256_into;
+use wacore::pair_code::PairCodeUtils;
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{NodeRef, SERVER_JID};
+use wacore_libsignal::crypto::aes_256_gcm_decrypt;
+use wacore_libsignal::protocol::{KeyPair, PublicKey};
+
+use super::{ScanError, Unpaired, wait};
+use crate::companion::DeviceInfo;
+use crate::iq::Answer;
+use crate::phone::Account;
+use crate::stanza::attr;
+use crate::world::World;
+
+/// A client that asked to be linked to a number.
+pub(crate) struct Request {
+    unpaired: Arc<Unpaired>,
+    number: String,
+    code_ref: Vec<u8>,
+    wrapped_ephemeral: Vec<u8>,
+    platform: String,
+    asked: Instant,
+    entered: Mutex<Option<Entered>>,
+}
+
+/// What the phone holds between its hello and the companion's finish.
+struct Entered {
+    account: Arc<Account>,
+    ephemeral: KeyPair,
+    companion_ephemeral: [u8; 32],
+    outcome: oneshot::Sender<Result<(), ScanError>>,
+    done: oneshot::Sender<oneshot::Receiver<Result<DeviceInfo, ScanError>>>,
+}
+
+impl Request {
+    pub(crate) fn is_from(&self, unpaired: &Arc<Unpaired>) -> bool {
+        Arc::ptr_eq(&self.unpaired, unpaired)
+    }
+}
+
+/// Answers `companion_hello` and `companion_finish`.
+pub(crate) fn answer(unpaired: &Arc<Unpaired>, request: &NodeRef<'_>) -> Answer {
+    match attr(request, "stage").as_deref() {
+        Some("companion_hello") => hello(unpaired, request),
+        Some("companion_finish") => {
+            let known = request_by_ref(unpaired, request);
+            if known.is_some() {
+                Answer::empty()
+            } else {
+                Answer::NOT_FOUND
+            }
+        }
+        _ => Answer::BAD_REQUEST,
+    }
+}
+
+/// After `companion_finish` is answered, the link goes on as after a scan.
+pub(crate) fn continue_after(unpaired: &Arc<Unpaired>, node: &NodeRef<'_>) {
+    let Some(finish) = node.get_optional_child("link_code_companion_reg") else {
+        return;
+    };
+    if attr(finish, "stage").as_deref() != Some("companion_finish") {
+        return;
+    }
+    let Some(request) = request_by_ref(unpaired, finish) else {
+        return;
+    };
+    let Some(entered) = request.entered.lock().take() else {
+        return;
+    };
+    let Entered {
+        account,
+        ephemeral,
+        companion_ephemeral,
+        outcome,
+        done,
+    } = entered;
+    match open_bundle(&account, &ephemeral, &companion_ephemeral, finish) {
+        Some((identity, secret)) => {
+            let _ = outcome.send(Ok(()));
+            let _ =
+                done.send(unpaired.offer(&account, identity, &secret, request.platform.clone()));
+        }
+        // Nothing in the exchange says so earlier: a wrong code only shows in keys that do not fit.
+        None => {
+            let _ = outcome.send(Err(ScanError::WrongCode));
+        }
+    }
+}
+
+/// The phone's owner types the code.
+pub(crate) async fn enter(
+    world: &Arc<World>,
+    account: &Arc<Account>,
+    code: &str,
+) -> Result<DeviceInfo, ScanError> {
+    let code: String = code
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect::<String>()
+        .to_ascii_uppercase();
+    let request = world
+        .pairings
+        .lock()
+        .by_number
+        .get(&account.number)
+        .cloned()
+        .ok_or_else(|| ScanError::NoCodeRequested(account.number.clone()))?;
+    if request.asked.elapsed() > PairCodeUtils::code_validity() {
+        return Err(ScanError::Expired);
+    }
+    let ephemeral = KeyPair::generate(account.signal.lock().rng());
+    let own: [u8; 32] = ephemeral
+        .public_key
+        .public_key_bytes()
+        .try_into()
+        .map_err(|_| ScanError::WrongCode)?;
+    let wrapped = request.wrapped_ephemeral.clone();
+    // 131,072 rounds each: not on a thread that serves connections.
+    let derived = tokio::task::spawn_blocking(move || {
+        let companion = PairCodeUtils::decrypt_primary_ephemeral_pub(&wrapped, &code).ok()?;
+        Some((companion, PairCodeUtils::encrypt_ephemeral_pub(&own, &code)))
+    });
+    let (companion_ephemeral, wrapped) =
+        derived.await.ok().flatten().ok_or(ScanError::WrongCode)?;
+
+    let (outcome, verdict) = oneshot::channel();
+    let (done, offered) = oneshot::channel();
+    let identity = account.signal.lock().identity();
+    *request.entered.lock() = Some(Entered {
+        account: Arc::clone(account),
+        ephemeral,
+        companion_ephemeral,
+        outcome,
+        done,
+    });
+    let hello = NodeBuilder::new("link_code_companion_reg")
+        .attr("stage", "primary_hello")
+        .children([
+            NodeBuilder::new("link_code_pairing_wrapped_primary_ephemeral_pub")
+                .bytes(wrapped)
+                .build(),
+            NodeBuilder::new("primary_identity_pub")
+                .bytes(identity)
+                .build(),
+            NodeBuilder::new("link_code_pairing_ref")
+                .bytes(request.code_ref.clone())
+                .build(),
+        ])
+        .build();
+    request.unpaired.link.send(
+        &NodeBuilder::new("notification")
+            .attr("from", SERVER_JID)
+            .attr("id", world.next_id())
+            .attr("type", "link_code_companion_reg")
+            .attr("t", world.now())
+            .children([hello])
+            .build(),
+    );
+    match tokio::time::timeout(super::ANSWER_DEADLINE, verdict).await {
+        Ok(Ok(verdict)) => verdict?,
+        Ok(Err(_)) => return Err(ScanError::Refused("it hung up".to_owned())),
+        Err(_) => return Err(ScanError::WrongCode),
+    }
+    let answer = offered
+        .await
+        .map_err(|_| ScanError::Refused("it hung up".to_owned()))?;
+    wait(answer).await
+}
+
+fn hello(unpaired: &Arc<Unpaired>, request: &NodeRef<'_>) -> Answer {
+    let number = attr(request, "jid")
+        .map(|jid| unpaired.world.chat_name(&jid))
+        .unwrap_or_default();
+    if unpaired.world.account_by_number(&number).is_none() {
+        return Answer::NOT_FOUND;
+    }
+    let Some(wrapped_ephemeral) =
+        bytes(request, "link_code_pairing_wrapped_companion_ephemeral_pub")
+    else {
+        return Answer::BAD_REQUEST;
+    };
+    let code_ref: [u8; 32] = unpaired.world.fork_rng().random();
+    let platform =
+        bytes(request, "companion_platform_display").and_then(|name| String::from_utf8(name).ok());
+    let waiting = Request {
+        unpaired: Arc::clone(unpaired),
+        number: number.clone(),
+        code_ref: code_ref.to_vec(),
+        wrapped_ephemeral,
+        platform: platform.unwrap_or_else(|| unpaired.platform.clone()),
+        asked: Instant::now(),
+        entered: Mutex::default(),
+    };
+    // A newer request for the number replaces the older one, as with the real server.
+    unpaired
+        .world
+        .pairings
+        .lock()
+        .by_number
+        .insert(number, Arc::new(waiting));
+    let code_ref = NodeBuilder::new("link_code_pairing_ref")
+        .bytes(code_ref)
+        .build();
+    Answer::one(
+        NodeBuilder::new("link_code_companion_reg")
+            .attr("stage", "companion_hello")
+            .children([code_ref])
+            .build(),
+    )
+}
+
+fn request_by_ref(unpaired: &Arc<Unpaired>, node: &NodeRef<'_>) -> Option<Arc<Request>> {
+    let code_ref = bytes(node, "link_code_pairing_ref")?;
+    let number = attr(node, "jid").map(|jid| unpaired.world.chat_name(&jid))?;
+    let request = unpaired
+        .world
+        .pairings
+        .lock()
+        .by_number
+        .get(&number)
+        .cloned()?;
+    (request.is_from(unpaired) && request.code_ref == code_ref && request.number == number)
+        .then_some(request)
+}
+
+/// Opens the companion's key bundle; answers its identity and the secret of the link.
+fn open_bundle(
+    account: &Account,
+    ephemeral: &KeyPair,
+    companion_ephemeral: &[u8; 32],
+    finish: &NodeRef<'_>,
+) -> Option<([u8; 32], [u8; 32])> {
+    let sealed = bytes(finish, "link_code_pairing_wrapped_key_bundle")?;
+    let (salt, rest) = sealed.split_at_checked(32)?;
+    let (iv, ciphertext) = rest.split_at_checked(12)?;
+    let companion_ephemeral = PublicKey::from_djb_public_key_bytes(companion_ephemeral).ok()?;
+    let shared = ephemeral
+        .private_key
+        .calculate_agreement(&companion_ephemeral)
+        .ok()?;
+    let mut key = [0; 32];
+    hkdf_sha256_into(
+        &shared,
+        Some(salt),
+        b"link_code_pairing_key_bundle_encryption_key",
+        &mut key,
+    )
+    .ok()?;
+    let mut bundle = Vec::new();
+    aes_256_gcm_decrypt(&key, iv.try_into().ok()?, b"", ciphertext, &mut bundle).ok()?;
+
+    let identity: [u8; 32] = bundle.get(..32)?.try_into().ok()?;
+    let random = bundle.get(64..96)?;
+    let companion_identity = PublicKey::from_djb_public_key_bytes(&identity).ok()?;
+    let signal = account.signal.lock();
+    let identity_shared = signal
+        .identity_pair()
+        .private_key()
+        .calculate_agreement(&companion_identity)
+        .ok()?;
+    drop(signal);
+    let mut secret = [0; 32];
+    hkdf_sha256_into(
+        &[&shared[..], &identity_shared, random].concat(),
+        None,
+        b"adv_secret",
+        &mut secret,
+    )
+    .ok()?;
+    Some((identity, secret))
+}
+
+fn bytes(node: &NodeRef<'_>, tag: &str) -> Option<Vec<u8>> {
+    Some(node.get_optional_child(tag)?.content_bytes()?.to_vec())
+}

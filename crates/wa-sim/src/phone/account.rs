@@ -1,0 +1,170 @@
+//! An account: its names, its companions, and everything its phone keeps.
+
+use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+use rand::RngExt as _;
+use tokio::sync::watch;
+use wacore_binary::Jid;
+use waproto::whatsapp as wa;
+
+use super::PhoneSpec;
+use super::habits::Habits;
+use super::inbox::Inbox;
+use super::receive::Held;
+use super::signal::Signal;
+use crate::companion::Companion;
+use crate::iq::appstate::AppState;
+use crate::seed::Seed;
+
+/// How many sent messages a phone keeps for companions that ask again.
+const KEPT: usize = 1_000;
+
+/// One account and its phone.
+pub(crate) struct Account {
+    pub(crate) number: String,
+    pub(crate) lid: String,
+    pub(crate) name: String,
+    pub(crate) lid_migrated: bool,
+    /// The account's ADV id: the same on every companion's signed identity.
+    pub(crate) raw_id: u32,
+    pub(crate) signal: Mutex<Signal>,
+    pub(crate) inbox: Mutex<Inbox>,
+    /// How many messages were ever shown, for those who wait.
+    pub(crate) shown: watch::Sender<u64>,
+    pub(crate) habits: Mutex<Habits>,
+    pub(crate) held: Mutex<Held>,
+    pub(crate) app_state: Mutex<AppState>,
+    pub(crate) sent: Mutex<Sent>,
+    /// Companions of other accounts that asked for this one's devices, by name: they are told of changes.
+    pub(crate) watchers: Mutex<BTreeSet<String>>,
+    companions: RwLock<Vec<Arc<Companion>>>,
+    next_device: AtomicU16,
+    dirty: AtomicBool,
+}
+
+/// What the phone sent, kept for retries, and who holds its sender keys.
+#[derive(Default)]
+pub(crate) struct Sent {
+    kept: VecDeque<Kept>,
+    /// `group companion`, for each sender key that was handed out.
+    pub(crate) distributed: HashSet<String>,
+}
+
+/// One sent message.
+#[derive(Clone)]
+pub(crate) struct Kept {
+    pub(crate) id: String,
+    /// The number or group it went to.
+    pub(crate) chat: String,
+    pub(crate) is_group: bool,
+    pub(crate) message: Arc<wa::Message>,
+}
+
+impl Sent {
+    pub(crate) fn keep(&mut self, kept: Kept) {
+        if self.kept.len() >= KEPT {
+            self.kept.pop_front();
+        }
+        self.kept.push_back(kept);
+    }
+
+    pub(crate) fn find(&self, id: &str) -> Option<Kept> {
+        self.kept.iter().rev().find(|kept| kept.id == id).cloned()
+    }
+}
+
+impl Account {
+    pub(crate) fn new(seed: Seed, run: u64, spec: PhoneSpec, inbox_limit: usize) -> Self {
+        let mut rng = seed.rng(&format!("account {}", spec.number));
+        // Real LIDs have fourteen or fifteen digits and no relation to the number.
+        let lid = rng
+            .random_range(100_000_000_000_000_u64..990_000_000_000_000)
+            .to_string();
+        Self {
+            lid,
+            raw_id: rng.random_range(1..u32::MAX),
+            signal: Mutex::new(Signal::new(seed, &spec.number, run)),
+            inbox: Mutex::new(Inbox::new(inbox_limit)),
+            shown: watch::Sender::new(0),
+            habits: Mutex::default(),
+            held: Mutex::default(),
+            app_state: Mutex::new(AppState::new(seed, &spec.number, &spec.name)),
+            sent: Mutex::default(),
+            watchers: Mutex::default(),
+            companions: RwLock::default(),
+            next_device: AtomicU16::new(1),
+            dirty: AtomicBool::new(true),
+            number: spec.number,
+            name: spec.name,
+            lid_migrated: spec.lid_migrated,
+        }
+    }
+
+    /// Its name on the wire, without a device.
+    pub(crate) fn jid(&self, lid: bool) -> Jid {
+        if lid {
+            Jid::lid(self.lid.as_str())
+        } else {
+            Jid::pn(self.number.as_str())
+        }
+    }
+
+    pub(crate) fn companions(&self) -> Vec<Arc<Companion>> {
+        self.companions.read().clone()
+    }
+
+    pub(crate) fn companion(&self, device: u16) -> Option<Arc<Companion>> {
+        self.companions
+            .read()
+            .iter()
+            .find(|companion| companion.device == device)
+            .cloned()
+    }
+
+    /// A device index that was never used before: a removed one must not come back to life.
+    pub(crate) fn next_device(&self) -> u16 {
+        self.next_device.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_next_device(&self, next: u16) {
+        self.next_device.store(next, Ordering::Relaxed);
+    }
+
+    pub(crate) fn peek_next_device(&self) -> u16 {
+        self.next_device.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn add_companion(&self, companion: Arc<Companion>) {
+        self.companions.write().push(companion);
+        self.touch();
+    }
+
+    /// Takes a companion off the account; answers whether it was there.
+    pub(crate) fn remove_companion(&self, device: u16) -> bool {
+        let mut companions = self.companions.write();
+        let before = companions.len();
+        companions.retain(|companion| companion.device != device);
+        drop(companions);
+        self.touch();
+        self.companions.read().len() < before
+    }
+
+    /// A message id as phones make them.
+    pub(crate) fn next_id(&self) -> String {
+        let random: u128 = self.signal.lock().rng().random();
+        format!("3A{random:032X}")[..20].to_owned()
+    }
+
+    /// Marks the account as changed since the last snapshot.
+    pub(crate) fn touch(&self) {
+        self.dirty.store(true, Ordering::Release);
+    }
+
+    /// Whether it changed; asking resets the mark.
+    pub(crate) fn take_dirty(&self) -> bool {
+        self.dirty.swap(false, Ordering::AcqRel)
+    }
+}

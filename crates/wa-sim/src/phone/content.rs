@@ -1,0 +1,231 @@
+//! From a decrypted message to what a phone shows of it: kind, text and the kind's own fields.
+
+use serde_json::{Map, Value, json};
+use waproto::whatsapp as wa;
+use waproto::whatsapp::message::protocol_message::Type as ProtocolType;
+
+/// What there is to show.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Content {
+    pub(crate) kind: String,
+    pub(crate) text: String,
+    pub(crate) fields: Map<String, Value>,
+}
+
+/// Names the kind of a message; `None` where a phone shows nothing (keys, syncs).
+pub(crate) fn describe(message: &wa::Message) -> Option<Content> {
+    if let Some(wrapped) = unwrap(message) {
+        return describe(wrapped);
+    }
+    let content = if let Some(text) = &message.conversation {
+        show("text", text, json!({}))
+    } else if let Some(text) = message.extended_text_message.as_option() {
+        show(
+            "text",
+            text.text.as_deref().unwrap_or_default(),
+            json!({ "link": text.matched_text }),
+        )
+    } else if let Some(image) = message.image_message.as_option() {
+        let file = json!({ "mimetype": image.mimetype, "file_length": image.file_length });
+        show("image", image.caption.as_deref().unwrap_or_default(), file)
+    } else if let Some(video) = message.video_message.as_option() {
+        let file = json!({ "mimetype": video.mimetype, "file_length": video.file_length, "seconds": video.seconds });
+        show("video", video.caption.as_deref().unwrap_or_default(), file)
+    } else if let Some(document) = message.document_message.as_option() {
+        let file = json!({
+            "mimetype": document.mimetype, "file_length": document.file_length, "file_name": document.file_name,
+        });
+        show(
+            "document",
+            document.caption.as_deref().unwrap_or_default(),
+            file,
+        )
+    } else if let Some(audio) = message.audio_message.as_option() {
+        let file = json!({ "mimetype": audio.mimetype, "file_length": audio.file_length, "voice": audio.ptt });
+        show("audio", "", file)
+    } else if let Some(sticker) = message.sticker_message.as_option() {
+        show(
+            "sticker",
+            "",
+            json!({ "mimetype": sticker.mimetype, "file_length": sticker.file_length }),
+        )
+    } else if let Some(location) = message.location_message.as_option() {
+        let place = json!({
+            "latitude": location.degrees_latitude, "longitude": location.degrees_longitude,
+            "name": location.name, "address": location.address,
+        });
+        show(
+            "location",
+            location.comment.as_deref().unwrap_or_default(),
+            place,
+        )
+    } else if let Some(contact) = message.contact_message.as_option() {
+        let card = json!({ "display_name": contact.display_name, "vcard": contact.vcard });
+        show("contact", "", card)
+    } else if let Some(contacts) = message.contacts_array_message.as_option() {
+        let cards: Vec<_> = contacts
+            .contacts
+            .iter()
+            .map(|contact| json!({ "display_name": contact.display_name, "vcard": contact.vcard }))
+            .collect();
+        show(
+            "contacts",
+            "",
+            json!({ "display_name": contacts.display_name, "contacts": cards }),
+        )
+    } else if let Some(reaction) = message.reaction_message.as_option() {
+        show(
+            "reaction",
+            reaction.text.as_deref().unwrap_or_default(),
+            json!({ "target_id": reaction.key.id }),
+        )
+    } else if let Some(poll) = poll(message) {
+        let options: Vec<_> = poll
+            .options
+            .iter()
+            .map(|option| json!(option.option_name))
+            .collect();
+        show(
+            "poll",
+            poll.name.as_deref().unwrap_or_default(),
+            json!({ "options": options }),
+        )
+    } else if let Some(protocol) = message.protocol_message.as_option() {
+        return describe_protocol(protocol);
+    } else {
+        return other(message);
+    };
+    Some(content)
+}
+
+fn describe_protocol(protocol: &wa::message::ProtocolMessage) -> Option<Content> {
+    let target = json!({ "target_id": protocol.key.id });
+    if protocol
+        .r#type
+        .is_some_and(|kind| kind == ProtocolType::Revoke)
+    {
+        return Some(show("revoke", "", target));
+    }
+    if protocol
+        .r#type
+        .is_some_and(|kind| kind == ProtocolType::MessageEdit)
+    {
+        let text = protocol
+            .edited_message
+            .as_option()
+            .and_then(describe)
+            .map(|content| content.text);
+        return Some(show("edit", &text.unwrap_or_default(), target));
+    }
+    None
+}
+
+/// Any other kind is named after its protobuf field, so that nothing arrives unseen.
+fn other(message: &wa::Message) -> Option<Content> {
+    let value = serde_json::to_value(message).ok()?;
+    let (name, _) = value.as_object()?.iter().find(|(name, value)| {
+        let is_wrapping = name.contains("ontextInfo")
+            || name.contains("ontext_info")
+            || name.to_lowercase().contains("senderkeydistribution")
+            || name.contains("sender_key_distribution");
+        !value.is_null() && !is_wrapping
+    })?;
+    Some(show(name, "", json!({})))
+}
+
+/// Disappearing, view-once and captioned messages carry the real one inside.
+fn unwrap(message: &wa::Message) -> Option<&wa::Message> {
+    [
+        &message.ephemeral_message,
+        &message.view_once_message,
+        &message.view_once_message_v2,
+        &message.view_once_message_v2_extension,
+        &message.document_with_caption_message,
+        &message.edited_message,
+        &message.group_mentioned_message,
+        &message.bot_invoke_message,
+        &message.lottie_sticker_message,
+    ]
+    .into_iter()
+    .find_map(|wrapper| wrapper.as_option()?.message.as_option())
+}
+
+fn poll(message: &wa::Message) -> Option<&wa::message::PollCreationMessage> {
+    [
+        &message.poll_creation_message,
+        &message.poll_creation_message_v2,
+        &message.poll_creation_message_v3,
+    ]
+    .into_iter()
+    .find_map(|poll| poll.as_option())
+}
+
+fn show(kind: &str, text: &str, fields: Value) -> Content {
+    let fields = match fields {
+        Value::Object(fields) => fields
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .collect(),
+        _ => Map::new(),
+    };
+    Content {
+        kind: kind.to_owned(),
+        text: text.to_owned(),
+        fields,
+    }
+}
+
+/// A plain text message.
+pub(crate) fn text(text: &str) -> wa::Message {
+    wa::Message {
+        conversation: Some(text.to_owned()),
+        ..Default::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use waproto::buffa::MessageField;
+    use waproto::whatsapp as wa;
+
+    use super::{describe, text};
+
+    #[test]
+    fn texts_are_shown_as_text() {
+        let content = describe(&text("hello"));
+        assert_eq!(
+            content.map(|content| (content.kind, content.text)),
+            Some(("text".to_owned(), "hello".to_owned()))
+        );
+    }
+
+    #[test]
+    fn a_disappearing_text_is_a_text() {
+        let message = wa::Message {
+            ephemeral_message: MessageField::some(wa::message::FutureProofMessage {
+                message: MessageField::some(text("soon gone")),
+            }),
+            ..Default::default()
+        };
+        assert_eq!(
+            describe(&message).map(|content| content.text),
+            Some("soon gone".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_rare_kind_is_named_after_its_field() {
+        let message = wa::Message {
+            pin_in_chat_message: MessageField::some(wa::message::PinInChatMessage::default()),
+            ..Default::default()
+        };
+        assert!(
+            describe(&message).is_some_and(|content| content.kind.to_lowercase().contains("pin"))
+        );
+    }
+
+    #[test]
+    fn an_empty_message_shows_nothing() {
+        assert_eq!(describe(&wa::Message::default()), None);
+    }
+}

@@ -1,0 +1,84 @@
+//! How a phone answers: which receipts, how late, and whether it is on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::inbox::Unread;
+use super::{Account, Origin};
+use crate::stanza::receipt;
+use crate::world::World;
+
+/// Which receipts a phone gives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Receipts {
+    /// Delivered, and read at once, as with the chat open.
+    #[default]
+    Read,
+    /// Delivered; read when the chat is opened.
+    Delivered,
+    /// Nothing; read when the chat is opened.
+    None,
+}
+
+/// A phone's settings.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub(crate) struct Habits {
+    pub(crate) receipts: Receipts,
+    pub(crate) receipt_delay: Duration,
+}
+
+/// Gives the receipts that the phone's settings call for.
+pub(crate) fn acknowledge(
+    world: &Arc<World>,
+    account: &Arc<Account>,
+    chat: &str,
+    origin: &Origin,
+    id: &str,
+) {
+    let habits = *account.habits.lock();
+    if habits.receipts != Receipts::Read {
+        account.inbox.lock().add_unread(
+            chat,
+            Unread {
+                id: id.to_owned(),
+                origin: origin.clone(),
+            },
+        );
+    }
+    let kinds: &'static [&'static str] = match habits.receipts {
+        Receipts::Read => &["", "read"],
+        Receipts::Delivered => &[""],
+        Receipts::None => return,
+    };
+    if habits.receipt_delay.is_zero() {
+        for kind in kinds {
+            receipt::from_phone(world, account, origin, id, kind);
+        }
+        return;
+    }
+    let (world, account, origin, id) = (
+        Arc::clone(world),
+        Arc::clone(account),
+        origin.clone(),
+        id.to_owned(),
+    );
+    tokio::spawn(async move {
+        tokio::time::sleep(habits.receipt_delay).await;
+        for kind in kinds {
+            receipt::from_phone(&world, &account, &origin, &id, kind);
+        }
+    });
+}
+
+/// Receipts everything unread in a chat as read; answers how many messages those were.
+pub(crate) fn read_chat(world: &Arc<World>, account: &Arc<Account>, chat: &str) -> usize {
+    let unread = account.inbox.lock().take_unread(chat);
+    for message in &unread {
+        receipt::from_phone(world, account, &message.origin, &message.id, "read");
+    }
+    account.touch();
+    unread.len()
+}

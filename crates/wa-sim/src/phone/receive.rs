@@ -1,0 +1,244 @@
+//! A message reaches a phone: decrypt, show once, answer.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use wacore::messages::MessageUtils;
+use wacore_libsignal::protocol::{ProtocolAddress, SenderKeyName, SignalProtocolError};
+use waproto::whatsapp as wa;
+
+use super::inbox::InboxMessage;
+use super::{Account, Origin, content, habits};
+use crate::event::SimEvent;
+use crate::stanza::receipt;
+use crate::world::World;
+
+/// After this many requests for one message a phone gives up, as real ones do.
+const MAX_RETRIES: u8 = 4;
+
+/// A message for a phone, as the server passes it on.
+#[derive(Debug, Clone)]
+pub(crate) struct Delivery {
+    pub(crate) id: String,
+    pub(crate) origin: Origin,
+    /// Seconds since 1970.
+    pub(crate) timestamp: u64,
+    pub(crate) parts: Parts,
+}
+
+/// Ciphertexts from a companion, or the message itself from another phone.
+#[derive(Debug, Clone)]
+pub(crate) enum Parts {
+    Encrypted(Vec<Enc>),
+    Plain(Arc<wa::Message>),
+}
+
+/// One `<enc>`.
+#[derive(Debug, Clone)]
+pub(crate) struct Enc {
+    /// `msg`, `pkmsg` or `skmsg`.
+    pub(crate) kind: String,
+    /// The padding version, 2 or 3.
+    pub(crate) version: u8,
+    pub(crate) ciphertext: Vec<u8>,
+}
+
+/// What waits while the phone is off, and which messages were asked for again.
+#[derive(Default)]
+pub(crate) struct Held {
+    offline: bool,
+    queue: VecDeque<Delivery>,
+    retries: HashMap<String, u8>,
+}
+
+/// Switches the phone on or off; switched on it takes what waited, in order.
+pub(crate) fn set_online(world: &Arc<World>, account: &Arc<Account>, online: bool) {
+    let waited = {
+        let mut held = account.held.lock();
+        held.offline = !online;
+        if online {
+            std::mem::take(&mut held.queue)
+        } else {
+            VecDeque::new()
+        }
+    };
+    for delivery in waited {
+        process(world, account, &delivery);
+    }
+}
+
+/// Whether the phone is switched on.
+pub(crate) fn is_online(account: &Account) -> bool {
+    !account.held.lock().offline
+}
+
+/// Passes a message to the phone.
+pub(crate) fn deliver(world: &Arc<World>, account: &Arc<Account>, delivery: Delivery) {
+    {
+        let mut held = account.held.lock();
+        if held.offline {
+            held.queue.push_back(delivery);
+            return;
+        }
+    }
+    process(world, account, &delivery);
+}
+
+fn process(world: &Arc<World>, account: &Arc<Account>, delivery: &Delivery) {
+    account.touch();
+    match &delivery.parts {
+        Parts::Plain(message) => show(world, account, delivery, message),
+        Parts::Encrypted(encs) => {
+            if world.faults.take_undecryptable() {
+                ask_again(world, account, delivery);
+                return;
+            }
+            match decrypt(account, delivery, encs) {
+                Ok(messages) => {
+                    if !account.held.lock().retries.is_empty() {
+                        account.held.lock().retries.remove(&delivery.id);
+                    }
+                    for message in messages {
+                        show(world, account, delivery, &message);
+                    }
+                }
+                // The very same ciphertext again: shown already, so answered again.
+                Err(SignalProtocolError::DuplicatedMessage(..)) => {
+                    repeated(world, account, delivery)
+                }
+                Err(error) => {
+                    tracing::debug!(phone = account.number, message = delivery.id, %error, "cannot decrypt, asking again");
+                    ask_again(world, account, delivery);
+                }
+            }
+        }
+    }
+}
+
+fn decrypt(
+    account: &Account,
+    delivery: &Delivery,
+    encs: &[Enc],
+) -> Result<Vec<wa::Message>, SignalProtocolError> {
+    let peer = ProtocolAddress::new(
+        &delivery.origin.number,
+        u32::from(delivery.origin.device).into(),
+    );
+    let sender = delivery
+        .origin
+        .group
+        .as_deref()
+        .map(|group| sender_key(group, &delivery.origin));
+    let mut messages = Vec::with_capacity(encs.len());
+    let mut signal = account.signal.lock();
+    for enc in encs {
+        let plaintext = match (enc.kind.as_str(), &sender) {
+            ("skmsg", Some(sender)) => signal.group_decrypt(sender, &enc.ciphertext)?,
+            (kind, _) => signal.decrypt(&peer, kind, &enc.ciphertext)?,
+        };
+        let message = MessageUtils::unpad_message_ref(&plaintext, enc.version)
+            .ok()
+            .and_then(|plaintext| waproto::codec::message_decode(plaintext).ok())
+            .ok_or(SignalProtocolError::InvalidProtobufEncoding)?;
+        if let Some(key) = message.sender_key_distribution_message.as_option()
+            && let (Some(group), Some(distribution)) =
+                (&key.group_id, &key.axolotl_sender_key_distribution_message)
+        {
+            let name = sender_key(group.trim_end_matches("@g.us"), &delivery.origin);
+            signal.learn_sender_key(&name, distribution)?;
+        }
+        messages.push(message);
+    }
+    Ok(messages)
+}
+
+fn show(world: &Arc<World>, account: &Arc<Account>, delivery: &Delivery, message: &wa::Message) {
+    let origin = &delivery.origin;
+    let from_me = origin.number == account.number;
+    let (chat, message) = match message.device_sent_message.as_option() {
+        Some(sent) if from_me => {
+            let chat = world.chat_name(sent.destination_jid.as_deref().unwrap_or_default());
+            (chat, sent.message.as_option().unwrap_or(message))
+        }
+        _ => (
+            origin
+                .group
+                .clone()
+                .unwrap_or_else(|| origin.number.clone()),
+            message,
+        ),
+    };
+    let Some(shown) = content::describe(message) else {
+        return;
+    };
+    let kind = shown.kind.clone();
+    let number = account.inbox.lock().show(InboxMessage {
+        id: delivery.id.clone(),
+        chat: chat.clone(),
+        from: origin.number.clone(),
+        from_me,
+        kind: shown.kind,
+        text: shown.text,
+        timestamp: delivery.timestamp,
+        fields: shown.fields,
+    });
+    if let Some(number) = number {
+        account.shown.send_replace(number);
+        world.emit(|| SimEvent::PhoneMessage {
+            phone: account.number.clone(),
+            id: delivery.id.clone(),
+            chat: chat.clone(),
+            from: origin.number.clone(),
+            kind,
+        });
+    } else {
+        world.emit(|| SimEvent::Duplicate {
+            phone: account.number.clone(),
+            id: delivery.id.clone(),
+        });
+    }
+    // The sender may have missed the first receipt, so a repeated message is receipted again.
+    if !from_me {
+        habits::acknowledge(world, account, &chat, origin, &delivery.id);
+    }
+}
+
+fn repeated(world: &Arc<World>, account: &Arc<Account>, delivery: &Delivery) {
+    account.inbox.lock().repeat();
+    world.emit(|| SimEvent::Duplicate {
+        phone: account.number.clone(),
+        id: delivery.id.clone(),
+    });
+    if delivery.origin.number != account.number {
+        let chat = delivery
+            .origin
+            .group
+            .as_deref()
+            .unwrap_or(&delivery.origin.number)
+            .to_owned();
+        habits::acknowledge(world, account, &chat, &delivery.origin, &delivery.id);
+    }
+}
+
+fn ask_again(world: &Arc<World>, account: &Arc<Account>, delivery: &Delivery) {
+    let count = {
+        let mut held = account.held.lock();
+        let count = held.retries.entry(delivery.id.clone()).or_default();
+        *count += 1;
+        *count
+    };
+    world.emit(|| SimEvent::Undecryptable {
+        phone: account.number.clone(),
+        id: delivery.id.clone(),
+    });
+    if count > MAX_RETRIES {
+        account.held.lock().retries.remove(&delivery.id);
+        return;
+    }
+    receipt::retry_from_phone(world, account, delivery, count);
+}
+
+/// The name of a sender key in the phones' stores.
+pub(crate) fn sender_key(group: &str, origin: &Origin) -> SenderKeyName {
+    SenderKeyName::from_parts(group, &format!("{}:{}", origin.number, origin.device))
+}

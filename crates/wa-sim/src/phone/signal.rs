@@ -1,0 +1,487 @@
+//! A virtual phone's Signal state: its identity, sessions and sender keys, all in memory.
+//!
+//! The ciphers of the library are asynchronous because its stores may be; ours never wait, so each call is driven to
+//! its end at once. That lets a phone do its cryptography under a plain lock and in the order of arrival.
+
+use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
+
+use async_trait::async_trait;
+use futures::FutureExt as _;
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use wacore_libsignal::protocol::error::Result as SignalResult;
+use wacore_libsignal::protocol::{
+    CiphertextMessage, CiphertextMessageType, Direction, GenericSignedPreKey as _, IdentityChange,
+    IdentityKey, IdentityKeyPair, IdentityKeyStore, KeyPair, PreKeyBundle, PreKeyId, PreKeyRecord,
+    PreKeySignalMessage, PreKeyStore, ProtocolAddress, PublicKey, SenderKeyDistributionMessage,
+    SenderKeyName, SenderKeyRecord, SenderKeyStore, SessionRecord, SessionStore, SignalMessage,
+    SignalProtocolError, SignedPreKeyId, SignedPreKeyRecord, SignedPreKeyStore, Timestamp,
+    UsePQRatchet, create_sender_key_distribution_message, group_decrypt, group_encrypt,
+    message_decrypt, message_encrypt, process_prekey_bundle,
+    process_sender_key_distribution_message,
+};
+
+use crate::seed::Seed;
+
+/// The keys with which a stranger can open a session. Ids fit 3 bytes on the wire, keys are without the type byte.
+#[derive(Debug, Clone)]
+pub(crate) struct Bundle {
+    pub(crate) registration_id: u32,
+    pub(crate) identity: [u8; 32],
+    pub(crate) signed: SignedKey,
+    /// Absent when a companion has run out of them.
+    pub(crate) one_time: Option<(u32, [u8; 32])>,
+}
+
+/// A signed prekey; the signature is the identity key's, over the 33-byte form of the key.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub(crate) struct SignedKey {
+    pub(crate) id: u32,
+    pub(crate) public: [u8; 32],
+    #[serde(with = "crate::snapshot::base64_bytes")]
+    pub(crate) signature: Vec<u8>,
+}
+
+/// One phone's Signal state.
+pub(crate) struct Signal {
+    identities: Identities,
+    sessions: Sessions,
+    prekeys: PreKeys,
+    signed_key: SignedKeys,
+    sender_keys: SenderKeys,
+    next_prekey: u32,
+    rng: StdRng,
+}
+
+/// What of it must outlive the process.
+#[derive(serde::Serialize, serde::Deserialize, Default)]
+pub(crate) struct SavedSignal {
+    sessions: BTreeMap<String, String>,
+    sender_keys: BTreeMap<String, String>,
+    prekeys: BTreeMap<u32, String>,
+    next_prekey: u32,
+}
+
+impl Signal {
+    /// A phone's keys follow from the seed and its number; `run` differs at each start, so that nothing repeats.
+    pub(crate) fn new(seed: Seed, number: &str, run: u64) -> Self {
+        let mut keys = seed.rng(&format!("identity {number}"));
+        let pair = IdentityKeyPair::generate(&mut keys);
+        let registration_id = keys.random_range(1..16_380);
+        let signed = KeyPair::generate(&mut keys);
+        let signature = pair
+            .private_key()
+            .calculate_signature(&signed.public_key.serialize(), &mut keys)
+            .map(|signature| signature.to_vec())
+            .unwrap_or_default();
+        let id = SignedPreKeyId::from(1);
+        Self {
+            identities: Identities {
+                pair,
+                registration_id,
+                known: HashMap::new(),
+            },
+            sessions: Sessions(HashMap::new()),
+            prekeys: PreKeys(HashMap::new()),
+            signed_key: SignedKeys {
+                record: SignedPreKeyRecord::new(
+                    id,
+                    Timestamp::from_epoch_millis(0),
+                    &signed,
+                    &signature,
+                ),
+                public: SignedKey {
+                    id: 1,
+                    public: bytes32(&signed.public_key),
+                    signature,
+                },
+            },
+            sender_keys: SenderKeys(HashMap::new()),
+            next_prekey: 1,
+            rng: seed.rng(&format!("signal {number} {run}")),
+        }
+    }
+
+    /// The identity key, 32 bytes.
+    pub(crate) fn identity(&self) -> [u8; 32] {
+        bytes32(self.identities.pair.public_key())
+    }
+
+    /// The pair itself, which signs companions.
+    pub(crate) fn identity_pair(&self) -> &IdentityKeyPair {
+        &self.identities.pair
+    }
+
+    pub(crate) fn rng(&mut self) -> &mut StdRng {
+        &mut self.rng
+    }
+
+    /// Signs with the identity key.
+    pub(crate) fn sign(&mut self, message: &[u8]) -> Vec<u8> {
+        self.identities
+            .pair
+            .private_key()
+            .calculate_signature(message, &mut self.rng)
+            .map(|signature| signature.to_vec())
+            .unwrap_or_default()
+    }
+
+    /// A bundle with a one-time prekey made for this caller.
+    pub(crate) fn bundle(&mut self) -> Bundle {
+        let id = self.next_prekey;
+        // Ids travel in three bytes.
+        self.next_prekey = if id >= 0x00FF_FFFE { 1 } else { id + 1 };
+        let key = KeyPair::generate(&mut self.rng);
+        self.prekeys
+            .0
+            .insert(id, PreKeyRecord::new(id.into(), &key));
+        Bundle {
+            registration_id: self.identities.registration_id,
+            identity: self.identity(),
+            signed: self.signed_key.public.clone(),
+            one_time: Some((id, bytes32(&key.public_key))),
+        }
+    }
+
+    pub(crate) fn has_session(&self, peer: &ProtocolAddress) -> bool {
+        self.sessions.0.contains_key(peer.as_str())
+    }
+
+    pub(crate) fn forget_session(&mut self, peer: &ProtocolAddress) {
+        self.sessions.0.remove(peer.as_str());
+    }
+
+    /// Opens a session towards `peer` from its bundle.
+    pub(crate) fn open_session(
+        &mut self,
+        peer: &ProtocolAddress,
+        bundle: &Bundle,
+    ) -> SignalResult<()> {
+        let one_time = match bundle.one_time {
+            Some((id, key)) => Some((
+                PreKeyId::from(id),
+                PublicKey::from_djb_public_key_bytes(&key)?,
+            )),
+            None => None,
+        };
+        let bundle = PreKeyBundle::new(
+            bundle.registration_id,
+            peer.device_id(),
+            one_time,
+            SignedPreKeyId::from(bundle.signed.id),
+            PublicKey::from_djb_public_key_bytes(&bundle.signed.public)?,
+            bundle.signed.signature.clone(),
+            IdentityKey::new(PublicKey::from_djb_public_key_bytes(&bundle.identity)?),
+        )?;
+        now(process_prekey_bundle(
+            peer,
+            &mut self.sessions,
+            &mut self.identities,
+            &bundle,
+            &mut self.rng,
+            UsePQRatchet::No,
+        ))?;
+        Ok(())
+    }
+
+    /// Encrypts under an open session; answers the wire's `type` (`msg` or `pkmsg`) and the ciphertext.
+    pub(crate) fn encrypt(
+        &mut self,
+        peer: &ProtocolAddress,
+        plaintext: &[u8],
+    ) -> SignalResult<(&'static str, Vec<u8>)> {
+        let message = now(message_encrypt(
+            plaintext,
+            peer,
+            &mut self.sessions,
+            &mut self.identities,
+        ))?;
+        let kind = match message.message_type() {
+            CiphertextMessageType::PreKey => "pkmsg",
+            _ => "msg",
+        };
+        Ok((kind, message.serialize().to_vec()))
+    }
+
+    /// Decrypts `msg` or `pkmsg`; a one-time prekey that it used is gone afterwards.
+    pub(crate) fn decrypt(
+        &mut self,
+        peer: &ProtocolAddress,
+        kind: &str,
+        ciphertext: &[u8],
+    ) -> SignalResult<Vec<u8>> {
+        let message = if kind == "pkmsg" {
+            CiphertextMessage::PreKeySignalMessage(PreKeySignalMessage::try_from(ciphertext)?)
+        } else {
+            CiphertextMessage::SignalMessage(SignalMessage::try_from(ciphertext)?)
+        };
+        let result = now(message_decrypt(
+            &message,
+            peer,
+            &mut self.sessions,
+            &mut self.identities,
+            &mut self.prekeys,
+            &self.signed_key,
+            &mut self.rng,
+            UsePQRatchet::No,
+        ))?;
+        if let Some(id) = result.consumed_prekey_id {
+            self.prekeys.0.remove(&u32::from(id));
+        }
+        Ok(result.plaintext)
+    }
+
+    /// Our sender key for a group, made on first use, in the form that is handed to each device.
+    pub(crate) fn distribution(&mut self, name: &SenderKeyName) -> SignalResult<Vec<u8>> {
+        let message = now(create_sender_key_distribution_message(
+            name,
+            &mut self.sender_keys,
+            &mut self.rng,
+        ))?;
+        Ok(message.into_serialized().into_vec())
+    }
+
+    /// Learns a sender key.
+    pub(crate) fn learn_sender_key(
+        &mut self,
+        name: &SenderKeyName,
+        distribution: &[u8],
+    ) -> SignalResult<()> {
+        let distribution = SenderKeyDistributionMessage::try_from(distribution)?;
+        now(process_sender_key_distribution_message(
+            name,
+            &distribution,
+            &mut self.sender_keys,
+        ))
+    }
+
+    pub(crate) fn group_encrypt(
+        &mut self,
+        name: &SenderKeyName,
+        plaintext: &[u8],
+    ) -> SignalResult<Vec<u8>> {
+        let message = now(group_encrypt(
+            &mut self.sender_keys,
+            name,
+            plaintext,
+            &mut self.rng,
+        ))?;
+        Ok(message.into_serialized().into_vec())
+    }
+
+    pub(crate) fn group_decrypt(
+        &mut self,
+        name: &SenderKeyName,
+        ciphertext: &[u8],
+    ) -> SignalResult<Vec<u8>> {
+        now(group_decrypt(ciphertext, &mut self.sender_keys, name))
+    }
+
+    pub(crate) fn save(&self) -> SavedSignal {
+        use crate::snapshot::encode;
+        SavedSignal {
+            sessions: self
+                .sessions
+                .0
+                .iter()
+                .filter_map(|(address, record)| {
+                    Some((address.clone(), encode(&record.serialize().ok()?)))
+                })
+                .collect(),
+            sender_keys: self
+                .sender_keys
+                .0
+                .iter()
+                .filter_map(|(name, record)| {
+                    Some((name.clone(), encode(&record.serialize().ok()?)))
+                })
+                .collect(),
+            prekeys: self
+                .prekeys
+                .0
+                .iter()
+                .filter_map(|(id, record)| Some((*id, encode(&record.serialize().ok()?))))
+                .collect(),
+            next_prekey: self.next_prekey,
+        }
+    }
+
+    /// Puts saved state back; records that no longer parse are dropped, which costs a retry, not a crash.
+    pub(crate) fn restore(&mut self, saved: &SavedSignal) {
+        use crate::snapshot::decode;
+        self.next_prekey = saved.next_prekey.max(1);
+        for (address, record) in &saved.sessions {
+            if let Some(record) =
+                decode(record).and_then(|bytes| SessionRecord::deserialize(&bytes).ok())
+            {
+                self.sessions.0.insert(address.clone(), record);
+            }
+        }
+        for (name, record) in &saved.sender_keys {
+            if let Some(record) =
+                decode(record).and_then(|bytes| SenderKeyRecord::deserialize(&bytes).ok())
+            {
+                self.sender_keys.0.insert(name.clone(), record);
+            }
+        }
+        for (id, record) in &saved.prekeys {
+            if let Some(record) =
+                decode(record).and_then(|bytes| PreKeyRecord::deserialize(&bytes).ok())
+            {
+                self.prekeys.0.insert(*id, record);
+            }
+        }
+    }
+}
+
+/// Drives a future that never waits. Ours don't: every store below answers at once.
+fn now<T>(future: impl Future<Output = SignalResult<T>>) -> SignalResult<T> {
+    future.now_or_never().unwrap_or_else(|| {
+        Err(SignalProtocolError::InvalidArgument(
+            "a store waited".to_owned(),
+        ))
+    })
+}
+
+fn bytes32(key: &PublicKey) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(key.public_key_bytes());
+    out
+}
+
+struct Identities {
+    pair: IdentityKeyPair,
+    registration_id: u32,
+    known: HashMap<String, IdentityKey>,
+}
+
+#[async_trait]
+impl IdentityKeyStore for Identities {
+    async fn get_identity_key_pair(&self) -> SignalResult<IdentityKeyPair> {
+        Ok(self.pair.clone())
+    }
+
+    async fn get_local_registration_id(&self) -> SignalResult<u32> {
+        Ok(self.registration_id)
+    }
+
+    async fn save_identity(
+        &mut self,
+        address: &ProtocolAddress,
+        identity: &IdentityKey,
+    ) -> SignalResult<IdentityChange> {
+        if let Some(known) = self.known.get_mut(address.as_str()) {
+            let changed = known != identity;
+            *known = *identity;
+            return Ok(IdentityChange::from_changed(changed));
+        }
+        self.known.insert(address.as_str().to_owned(), *identity);
+        Ok(IdentityChange::NewOrUnchanged)
+    }
+
+    /// Phones trust every key: they stand in for people who tap "OK".
+    async fn is_trusted_identity(
+        &self,
+        _: &ProtocolAddress,
+        _: &IdentityKey,
+        _: Direction,
+    ) -> SignalResult<bool> {
+        Ok(true)
+    }
+
+    async fn get_identity(&self, address: &ProtocolAddress) -> SignalResult<Option<IdentityKey>> {
+        Ok(self.known.get(address.as_str()).copied())
+    }
+}
+
+struct Sessions(HashMap<String, SessionRecord>);
+
+#[async_trait]
+impl SessionStore for Sessions {
+    async fn load_session(&self, address: &ProtocolAddress) -> SignalResult<Option<SessionRecord>> {
+        Ok(self.0.get(address.as_str()).cloned())
+    }
+
+    async fn has_session(&self, address: &ProtocolAddress) -> SignalResult<bool> {
+        Ok(self.0.contains_key(address.as_str()))
+    }
+
+    async fn store_session(
+        &mut self,
+        address: &ProtocolAddress,
+        record: SessionRecord,
+    ) -> SignalResult<()> {
+        if let Some(slot) = self.0.get_mut(address.as_str()) {
+            *slot = record;
+        } else {
+            self.0.insert(address.as_str().to_owned(), record);
+        }
+        Ok(())
+    }
+}
+
+struct PreKeys(HashMap<u32, PreKeyRecord>);
+
+#[async_trait]
+impl PreKeyStore for PreKeys {
+    async fn get_pre_key(&self, id: PreKeyId) -> SignalResult<PreKeyRecord> {
+        self.0
+            .get(&u32::from(id))
+            .cloned()
+            .ok_or(SignalProtocolError::InvalidPreKeyId)
+    }
+
+    async fn save_pre_key(&mut self, id: PreKeyId, record: &PreKeyRecord) -> SignalResult<()> {
+        self.0.insert(id.into(), record.clone());
+        Ok(())
+    }
+
+    async fn remove_pre_key(&mut self, id: PreKeyId) -> SignalResult<()> {
+        self.0.remove(&u32::from(id));
+        Ok(())
+    }
+}
+
+struct SignedKeys {
+    record: SignedPreKeyRecord,
+    public: SignedKey,
+}
+
+#[async_trait]
+impl SignedPreKeyStore for SignedKeys {
+    async fn get_signed_pre_key(&self, _: SignedPreKeyId) -> SignalResult<SignedPreKeyRecord> {
+        Ok(self.record.clone())
+    }
+
+    async fn save_signed_pre_key(
+        &mut self,
+        _: SignedPreKeyId,
+        record: &SignedPreKeyRecord,
+    ) -> SignalResult<()> {
+        self.record = record.clone();
+        Ok(())
+    }
+}
+
+struct SenderKeys(HashMap<String, SenderKeyRecord>);
+
+#[async_trait]
+impl SenderKeyStore for SenderKeys {
+    async fn store_sender_key(
+        &mut self,
+        name: &SenderKeyName,
+        record: SenderKeyRecord,
+    ) -> SignalResult<()> {
+        if let Some(slot) = self.0.get_mut(name.cache_key()) {
+            *slot = record;
+        } else {
+            self.0.insert(name.cache_key().to_owned(), record);
+        }
+        Ok(())
+    }
+
+    async fn load_sender_key(&self, name: &SenderKeyName) -> SignalResult<Option<SenderKeyRecord>> {
+        Ok(self.0.get(name.cache_key()).cloned())
+    }
+}

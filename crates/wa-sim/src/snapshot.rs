@@ -1,0 +1,365 @@
+//! The state on disk, where a data directory is given: written when something changed, at most twice a second, and at
+//! a graceful stop. Nothing is written while a message is handled.
+//!
+//! - `server.json`: the seed (all server keys follow from it) and how often a simulator was started on it
+//! - `groups.json`
+//! - `accounts/NUMBER.json`: an account, its phone's Signal state, its companions and what waits for them
+//! - `inboxes/NUMBER.jsonl`: what the phone shows, a line each, appended
+//!
+//! A file is replaced in one step (written beside it, then renamed), so a killed simulator leaves whole files, at worst
+//! half a second old.
+
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use parking_lot::Mutex;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinHandle;
+
+use crate::companion::{Companion, Fixed, Keys};
+use crate::group::{Group, GroupInfo};
+use crate::iq::appstate::AppState;
+use crate::offline::{Class, Waiting};
+use crate::phone::habits::Habits;
+use crate::phone::inbox::{InboxMessage, Unread};
+use crate::phone::signal::SavedSignal;
+use crate::phone::{Account, PhoneSpec};
+use crate::seed::Seed;
+use crate::sim::SimError;
+use crate::world::World;
+
+/// The shortest time between two snapshots.
+const INTERVAL: Duration = Duration::from_millis(500);
+
+#[derive(Serialize, Deserialize)]
+struct SavedServer {
+    seed: Seed,
+    runs: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedAccount {
+    number: String,
+    name: String,
+    lid_migrated: bool,
+    next_device: u16,
+    habits: Habits,
+    signal: SavedSignal,
+    app_state: AppState,
+    companions: Vec<SavedCompanion>,
+    unread: HashMap<String, Vec<Unread>>,
+    duplicates: u64,
+    watchers: Vec<String>,
+    /// Sender keys that were handed out, as `group companion`.
+    distributed: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedCompanion {
+    device: u16,
+    fixed: Fixed,
+    keys: Keys,
+    waiting: Vec<SavedStanza>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedStanza {
+    class: Class,
+    id: String,
+    detail: String,
+    #[serde(with = "base64_bytes")]
+    wire: Vec<u8>,
+}
+
+/// What a data directory says before anything else.
+pub(crate) struct Opened {
+    pub(crate) seed: Seed,
+    pub(crate) run: u64,
+}
+
+/// Opens (or makes) a data directory and counts this start.
+pub(crate) fn open(dir: &Path, seed: Seed) -> Result<Opened, SimError> {
+    for sub in ["accounts", "inboxes"] {
+        let path = dir.join(sub);
+        std::fs::create_dir_all(&path).map_err(|error| unusable(&path, &error))?;
+    }
+    let path = dir.join("server.json");
+    let mut server = read::<SavedServer>(&path)?.unwrap_or(SavedServer { seed, runs: 0 });
+    server.runs += 1;
+    replace(&path, &server).map_err(|error| unusable(&path, &error))?;
+    Ok(Opened {
+        seed: server.seed,
+        run: server.runs,
+    })
+}
+
+/// Reads everything back into an empty world.
+pub(crate) fn restore(world: &World) -> Result<(), SimError> {
+    let Some(dir) = &world.data_dir else {
+        return Ok(());
+    };
+    let accounts = dir.join("accounts");
+    for entry in std::fs::read_dir(&accounts).map_err(|error| unusable(&accounts, &error))? {
+        let path = entry.map_err(|error| unusable(&accounts, &error))?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "json")
+            && let Some(saved) = read::<SavedAccount>(&path)?
+        {
+            restore_account(world, dir, saved)?;
+        }
+    }
+    for group in read::<Vec<GroupInfo>>(&dir.join("groups.json"))?.unwrap_or_default() {
+        world.put_group(Group::restore(group));
+    }
+    Ok(())
+}
+
+fn restore_account(world: &World, dir: &Path, saved: SavedAccount) -> Result<(), SimError> {
+    let spec = PhoneSpec::new(&saved.number, saved.name).lid_migrated(saved.lid_migrated);
+    let account = world.add_account(spec);
+    account.set_next_device(saved.next_device);
+    *account.habits.lock() = saved.habits;
+    account.signal.lock().restore(&saved.signal);
+    *account.app_state.lock() = saved.app_state;
+    account.watchers.lock().extend(saved.watchers);
+    account.sent.lock().distributed.extend(saved.distributed);
+    for companion in saved.companions {
+        let restored = Companion::new(
+            &account.number,
+            &account.lid,
+            companion.device,
+            companion.fixed,
+        );
+        *restored.keys() = companion.keys;
+        restored
+            .mailbox
+            .lock()
+            .restore(companion.waiting.into_iter().map(|stanza| Waiting {
+                class: stanza.class,
+                id: stanza.id,
+                detail: stanza.detail,
+                wire: stanza.wire.into(),
+            }));
+        account.add_companion(Arc::new(restored));
+    }
+    let inbox = inbox_path(dir, &account.number);
+    let lines = match std::fs::read_to_string(&inbox) {
+        Ok(lines) => lines,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(unusable(&inbox, &error)),
+    };
+    // A killed process may leave half a line at the end.
+    let messages = lines
+        .lines()
+        .filter_map(|line| serde_json::from_str::<InboxMessage>(line).ok());
+    let mut kept = account.inbox.lock();
+    kept.restore(messages, saved.unread, saved.duplicates);
+    account.shown.send_replace(kept.len() as u64);
+    Ok(())
+}
+
+/// Writes snapshots until it is told to finish.
+pub(crate) struct Saver {
+    task: Option<JoinHandle<()>>,
+    written: Arc<Mutex<Written>>,
+}
+
+/// How far each inbox is on disk.
+#[derive(Default)]
+struct Written(HashMap<String, u64>);
+
+impl Saver {
+    pub(crate) fn start(world: &Arc<World>) -> Self {
+        let mut written = Written::default();
+        for account in world.accounts() {
+            written
+                .0
+                .insert(account.number.clone(), *account.shown.borrow());
+        }
+        let written = Arc::new(Mutex::new(written));
+        let task = world.data_dir.is_some().then(|| {
+            let (world, written) = (Arc::clone(world), Arc::clone(&written));
+            tokio::spawn(async move {
+                loop {
+                    tokio::select! {
+                        () = world.stop.cancelled() => return,
+                        () = tokio::time::sleep(INTERVAL) => {}
+                    }
+                    let (world, written) = (Arc::clone(&world), Arc::clone(&written));
+                    let _ = tokio::task::spawn_blocking(move || save(&world, &mut written.lock()))
+                        .await;
+                }
+            })
+        });
+        Self { task, written }
+    }
+
+    /// Writes the last state. The world must have been told to stop.
+    pub(crate) async fn finish(&self, world: &Arc<World>) {
+        if self.task.is_none() {
+            return;
+        }
+        let (world, written) = (Arc::clone(world), Arc::clone(&self.written));
+        let _ = tokio::task::spawn_blocking(move || save(&world, &mut written.lock())).await;
+    }
+}
+
+fn save(world: &World, written: &mut Written) {
+    let Some(dir) = &world.data_dir else { return };
+    for account in world.accounts() {
+        if account.take_dirty()
+            && let Err(error) = save_account(dir, &account, written)
+        {
+            account.touch();
+            tracing::warn!(%error, "cannot write an account, trying again");
+        }
+    }
+    if world.groups_dirty.swap(false, Ordering::AcqRel) {
+        let groups: Vec<_> = world.groups().iter().map(|group| group.info()).collect();
+        if let Err(error) = replace(&dir.join("groups.json"), &groups) {
+            world.groups_dirty.store(true, Ordering::Release);
+            tracing::warn!(%error, "cannot write the groups, trying again");
+        }
+    }
+}
+
+fn save_account(dir: &Path, account: &Account, written: &mut Written) -> std::io::Result<()> {
+    append_inbox(dir, account, written)?;
+    let companions = account
+        .companions()
+        .iter()
+        .map(|companion| save_companion(companion))
+        .collect();
+    let (unread, duplicates) = {
+        let inbox = account.inbox.lock();
+        (inbox.unread().clone(), inbox.duplicates())
+    };
+    let saved = SavedAccount {
+        number: account.number.clone(),
+        name: account.name.clone(),
+        lid_migrated: account.lid_migrated,
+        next_device: account.peek_next_device(),
+        habits: *account.habits.lock(),
+        signal: account.signal.lock().save(),
+        app_state: account.app_state.lock().clone(),
+        companions,
+        unread,
+        duplicates,
+        watchers: account.watchers.lock().iter().cloned().collect(),
+        distributed: account.sent.lock().distributed.iter().cloned().collect(),
+    };
+    replace(
+        &dir.join("accounts")
+            .join(format!("{}.json", account.number)),
+        &saved,
+    )
+}
+
+fn save_companion(companion: &Companion) -> SavedCompanion {
+    let waiting = companion
+        .mailbox
+        .lock()
+        .waiting()
+        .cloned()
+        .collect::<Vec<_>>();
+    SavedCompanion {
+        device: companion.device,
+        fixed: companion.fixed.clone(),
+        keys: companion.keys().clone(),
+        waiting: waiting
+            .into_iter()
+            .map(|waiting| SavedStanza {
+                class: waiting.class,
+                id: waiting.id,
+                detail: waiting.detail,
+                wire: waiting.wire.to_vec(),
+            })
+            .collect(),
+    }
+}
+
+fn append_inbox(dir: &Path, account: &Account, written: &mut Written) -> std::io::Result<()> {
+    let seen = written.0.entry(account.number.clone()).or_default();
+    let (fresh, total) = {
+        let inbox = account.inbox.lock();
+        let (fresh, total) = inbox.since(*seen);
+        (fresh.cloned().collect::<Vec<_>>(), total)
+    };
+    if fresh.is_empty() {
+        return Ok(());
+    }
+    let mut lines = Vec::new();
+    for message in &fresh {
+        serde_json::to_writer(&mut lines, message)?;
+        lines.push(b'\n');
+    }
+    let path = inbox_path(dir, &account.number);
+    std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)?
+        .write_all(&lines)?;
+    *seen = total;
+    Ok(())
+}
+
+fn inbox_path(dir: &Path, number: &str) -> PathBuf {
+    dir.join("inboxes").join(format!("{number}.jsonl"))
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, SimError> {
+    match std::fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|error| unusable(path, &error)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unusable(path, &error)),
+    }
+}
+
+fn replace<T: Serialize>(path: &Path, value: &T) -> std::io::Result<()> {
+    let beside = path.with_extension("new");
+    std::fs::write(&beside, serde_json::to_vec(value)?)?;
+    std::fs::rename(beside, path)
+}
+
+fn unusable(path: &Path, reason: &dyn std::fmt::Display) -> SimError {
+    SimError::Data {
+        path: path.to_owned(),
+        reason: reason.to_string(),
+    }
+}
+
+/// Bytes as text.
+pub(crate) fn encode(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+/// Text as bytes.
+pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok()
+}
+
+/// Bytes as base64 text, for serde's `with`.
+pub(crate) mod base64_bytes {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&super::encode(bytes))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        super::decode(&text).ok_or_else(|| serde::de::Error::custom("not base64"))
+    }
+}

@@ -1,0 +1,60 @@
+//! Presence and chat states: accepted and passed on to who is there, never queued.
+
+use wacore_binary::NodeRef;
+use wacore_binary::builder::NodeBuilder;
+
+use super::{Linked, attr};
+use crate::event::SimEvent;
+use crate::phone::receive;
+
+/// `<presence>`: a subscription is answered with what the phone is doing; the own state is kept by no one yet.
+pub(crate) fn presence(session: &Linked, node: &NodeRef<'_>) {
+    if attr(node, "type").as_deref() != Some("subscribe") {
+        return;
+    }
+    let Some(to) = node.get_attr("to").and_then(|value| value.to_jid()) else {
+        return;
+    };
+    let Some(account) = session.world.account(&to) else {
+        return;
+    };
+    let state = if receive::is_online(&account) {
+        "available"
+    } else {
+        "unavailable"
+    };
+    session.link.send(
+        &NodeBuilder::new("presence")
+            .attr("from", to.to_non_ad())
+            .attr("type", state)
+            .build(),
+    );
+}
+
+/// `<chatstate>`: typing or not, shown to the companions of the other side.
+pub(crate) fn chat_state(session: &Linked, node: &NodeRef<'_>) {
+    let (Some(to), Some(state)) = (
+        node.get_attr("to").and_then(|value| value.to_jid()),
+        node.children().and_then(<[_]>::first),
+    ) else {
+        return;
+    };
+    session.world.emit(|| SimEvent::ChatState {
+        device: session.companion.name.clone(),
+        chat: session.world.chat_name(&to.to_string()),
+        state: state.tag.to_string(),
+    });
+    let Some(peer) = session.world.account(&to) else {
+        return;
+    };
+    if peer.number == session.account.number {
+        return;
+    }
+    let shown = NodeBuilder::new("chatstate")
+        .attr("from", session.account.jid(peer.lid_migrated))
+        .children([state.to_owned()])
+        .build();
+    for companion in peer.companions() {
+        companion.mailbox.lock().put_volatile(&shown);
+    }
+}

@@ -1,0 +1,330 @@
+//! `<receipt>` in both directions: delivered, read, played, and "send it again".
+
+use std::sync::Arc;
+
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Jid, JidExt as _, Node, NodeRef};
+
+use super::{Linked, attr};
+use crate::companion::Companion;
+use crate::event::SimEvent;
+use crate::iq::prekeys;
+use crate::offline::Class;
+use crate::phone::receive::Delivery;
+use crate::phone::{Account, Origin, send};
+use crate::world::World;
+
+/// From this retry on a phone sends new keys along; before it the sender tries its session once more.
+/// As WhatsApp Web does, see `MIN_RETRY_COUNT_FOR_KEYS` in wacore.
+const KEYS_FROM: u8 = 2;
+
+/// What tells receipts with one id apart: their type and participant.
+pub(crate) fn detail(kind: &str, participant: &str) -> String {
+    format!("{kind} {participant}")
+}
+
+/// A phone's receipt goes to the device that sent the message. `kind` is empty for "delivered".
+pub(crate) fn from_phone(
+    world: &Arc<World>,
+    account: &Arc<Account>,
+    origin: &Origin,
+    id: &str,
+    kind: &'static str,
+) {
+    let receipt = NodeBuilder::new("receipt")
+        .attr("id", id)
+        .attr("t", world.now());
+    let receipt = if kind.is_empty() {
+        receipt
+    } else {
+        receipt.attr("type", kind)
+    };
+    give(world, account, origin, id, kind, receipt);
+}
+
+/// A phone asks for a message again.
+pub(crate) fn retry_from_phone(
+    world: &Arc<World>,
+    account: &Arc<Account>,
+    delivery: &Delivery,
+    count: u8,
+) {
+    let keys = account.signal.lock().bundle();
+    let mut children = vec![
+        NodeBuilder::new("retry")
+            .attr("v", "1")
+            .attr("count", count)
+            .attr("id", delivery.id.as_str())
+            .attr("t", delivery.timestamp)
+            .build(),
+        NodeBuilder::new("registration")
+            .bytes(keys.registration_id.to_be_bytes().to_vec())
+            .build(),
+    ];
+    if count >= KEYS_FROM {
+        children.push(
+            NodeBuilder::new("keys")
+                .children(prekeys::key_nodes(&keys))
+                .build(),
+        );
+    }
+    let receipt = NodeBuilder::new("receipt")
+        .attr("id", delivery.id.as_str())
+        .attr("t", world.now())
+        .attr("type", "retry")
+        .children(children);
+    give(
+        world,
+        account,
+        &delivery.origin,
+        &delivery.id,
+        "retry",
+        receipt,
+    );
+}
+
+fn give(
+    world: &Arc<World>,
+    account: &Arc<Account>,
+    origin: &Origin,
+    id: &str,
+    kind: &str,
+    receipt: NodeBuilder,
+) {
+    let sender = world.account_by_number(&origin.number);
+    let companion = sender
+        .as_ref()
+        .and_then(|sender| sender.companion(origin.device));
+    world.emit(|| SimEvent::Receipt {
+        id: id.to_owned(),
+        from: account.number.clone(),
+        to: format!("{}:{}", origin.number, origin.device),
+        kind: if kind.is_empty() {
+            "delivered".to_owned()
+        } else {
+            kind.to_owned()
+        },
+    });
+    let (Some(sender), Some(companion)) = (sender, companion) else {
+        return;
+    };
+    let (receipt, participant) = match origin.group.as_deref().map(|group| world.group(group)) {
+        Some(Some(group)) => {
+            let participant = account.jid(group.by_lid());
+            let mark = participant.to_string();
+            (
+                receipt
+                    .attr("from", group.jid())
+                    .attr("participant", participant),
+                mark,
+            )
+        }
+        Some(None) => return,
+        None => (
+            receipt.attr("from", account.jid(origin.by_lid)),
+            String::new(),
+        ),
+    };
+    companion.deliver(
+        Class::Receipt,
+        id,
+        &detail(kind, &participant),
+        &receipt.build(),
+    );
+    sender.touch();
+}
+
+/// Handles a companion's receipt: acknowledges it, takes the message off its queue, passes it on.
+pub(crate) fn from_companion(session: &Linked, node: &NodeRef<'_>) {
+    let (Some(id), Some(to)) = (
+        attr(node, "id"),
+        node.get_attr("to").and_then(|value| value.to_jid()),
+    ) else {
+        return;
+    };
+    let kind = attr(node, "type").unwrap_or_default();
+    session.link.send(&ack(node, &id, &kind));
+
+    let ids = all_ids(node, &id);
+    if matches!(
+        kind.as_str(),
+        "" | "inactive" | "sender" | "peer_msg" | "hist_sync" | "read" | "played"
+    ) {
+        let mut mailbox = session.companion.mailbox.lock();
+        for id in &ids {
+            if mailbox.take(Class::Message, id, None) {
+                session.world.emit(|| SimEvent::Taken {
+                    device: session.companion.name.clone(),
+                    id: id.clone(),
+                });
+            }
+        }
+        drop(mailbox);
+        session.account.touch();
+    }
+    match kind.as_str() {
+        "retry" => retry(session, node, &id, &to),
+        // These concern only the reader's own devices.
+        "sender" | "peer_msg" | "hist_sync" | "read-self" | "played-self" => {}
+        _ => pass_on(session, node, &ids, &to, &kind),
+    }
+}
+
+fn ack(node: &NodeRef<'_>, id: &str, kind: &str) -> Node {
+    let mut ack = NodeBuilder::new("ack")
+        .attr("class", "receipt")
+        .attr("id", id);
+    if !kind.is_empty() {
+        ack = ack.attr("type", kind);
+    }
+    for (from, to) in [("to", "from"), ("participant", "participant")] {
+        if let Some(value) = node.get_attr(from) {
+            ack = ack.attr(to, value.to_node_value());
+        }
+    }
+    ack.build()
+}
+
+fn all_ids(node: &NodeRef<'_>, first: &str) -> Vec<String> {
+    let mut ids = vec![first.to_owned()];
+    if let Some(list) = node.get_optional_child("list") {
+        ids.extend(
+            list.get_children_by_tag("item")
+                .filter_map(|item| attr(item, "id")),
+        );
+    }
+    ids
+}
+
+fn pass_on(session: &Linked, node: &NodeRef<'_>, ids: &[String], to: &Jid, kind: &str) {
+    let author = node
+        .get_attr("participant")
+        .and_then(|value| value.to_jid());
+    let Some(account) = session.world.account(author.as_ref().unwrap_or(to)) else {
+        return;
+    };
+    for id in ids {
+        session.world.emit(|| SimEvent::Receipt {
+            id: id.clone(),
+            from: session.companion.name.clone(),
+            to: account.number.clone(),
+            kind: if kind.is_empty() {
+                "delivered".to_owned()
+            } else {
+                kind.to_owned()
+            },
+        });
+        for companion in account.companions() {
+            if companion.name == session.companion.name {
+                continue;
+            }
+            let receipt = NodeBuilder::new("receipt")
+                .attr("id", id.as_str())
+                .attr("t", session.world.now());
+            let receipt = if kind.is_empty() {
+                receipt
+            } else {
+                receipt.attr("type", kind)
+            };
+            let (receipt, participant) = under_name(session, receipt, &account, to);
+            companion.deliver(
+                Class::Receipt,
+                id,
+                &detail(kind, &participant),
+                &receipt.build(),
+            );
+        }
+    }
+    account.touch();
+}
+
+/// Puts the reader's name on a receipt as `account` knows it.
+fn under_name(
+    session: &Linked,
+    receipt: NodeBuilder,
+    account: &Account,
+    to: &Jid,
+) -> (NodeBuilder, String) {
+    if to.is_group()
+        && let Some(group) = session.world.group(&to.user)
+    {
+        let participant = session.companion.jid(group.by_lid());
+        let mark = participant.to_string();
+        return (
+            receipt
+                .attr("from", group.jid())
+                .attr("participant", participant),
+            mark,
+        );
+    }
+    (
+        receipt.attr("from", session.companion.jid(account.lid_migrated)),
+        String::new(),
+    )
+}
+
+/// A companion could not read a message: the phone (or companion) that sent it is asked again.
+fn retry(session: &Linked, node: &NodeRef<'_>, id: &str, to: &Jid) {
+    let author = node
+        .get_attr("participant")
+        .and_then(|value| value.to_jid())
+        .unwrap_or_else(|| to.clone());
+    let Some(account) = session.world.account(&author) else {
+        return;
+    };
+    let count = node
+        .get_optional_child("retry")
+        .and_then(|retry| attr(retry, "count"))
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(1);
+    session.world.emit(|| SimEvent::Receipt {
+        id: id.to_owned(),
+        from: session.companion.name.clone(),
+        to: format!("{}:{}", account.number, author.device),
+        kind: "retry".to_owned(),
+    });
+    if author.device == 0 {
+        let keys = prekeys::keys_of_retry(node, &session.companion);
+        send::resend(
+            &session.world,
+            &account,
+            &session.companion,
+            id,
+            count,
+            keys,
+        );
+    } else if let Some(author) = account.companion(author.device) {
+        forward_retry(session, node, id, to, &account, &author);
+    }
+}
+
+fn forward_retry(
+    session: &Linked,
+    node: &NodeRef<'_>,
+    id: &str,
+    to: &Jid,
+    account: &Account,
+    author: &Arc<Companion>,
+) {
+    let receipt = NodeBuilder::new("receipt")
+        .attr("id", id)
+        .attr("t", session.world.now())
+        .attr("type", "retry");
+    let (mut receipt, participant) = under_name(session, receipt, account, to);
+    if let Some(recipient) = node.get_attr("recipient") {
+        receipt = receipt.attr("recipient", recipient.to_node_value());
+    }
+    let children: Vec<_> = node
+        .children()
+        .unwrap_or_default()
+        .iter()
+        .map(NodeRef::to_owned)
+        .collect();
+    author.deliver(
+        Class::Receipt,
+        id,
+        &detail("retry", &participant),
+        &receipt.children(children).build(),
+    );
+    account.touch();
+}

@@ -1,1 +1,41 @@
+//! The rig of the end-to-end tests: the gateway as a child process, a simulator, a scripted receiver of callbacks, and a
+//! proxy that breaks the link between the two.
+//!
+//! Nothing here looks into the gateway. It is driven over its HTTP API and its command line and judged by what virtual
+//! phones show and what the receiver was told.
 
+pub mod gateway;
+pub mod proxy;
+pub mod receiver;
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+
+/// How long a test waits for a thing before it fails. Generous: machines are shared, and a pass never waits.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Asks `look` until it gives something.
+///
+/// # Panics
+/// After [`PATIENCE`], with what was awaited and what was last seen.
+pub async fn eventually<T, S: Debug>(what: &str, mut look: impl AsyncFnMut() -> Result<T, S>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match look().await {
+            Ok(found) => return found,
+            #[expect(clippy::panic, reason = "this is how a test fails")]
+            Err(seen) if Instant::now() > end => {
+                panic!("waited {PATIENCE:?} for {what}; last seen: {seen:#?}")
+            }
+            Err(_) => breathe().await,
+        }
+    }
+}
+
+/// Leaves the processor to others for a moment between two looks.
+async fn breathe() {
+    let nothing = std::future::pending::<()>();
+    let _ = timeout(Duration::from_millis(5), nothing).await;
+}

@@ -1,0 +1,321 @@
+//! The gateway as a child process, from the binary that users run.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use tokio::process::{Child, Command};
+use wa_sim::{Phone, Sim};
+
+use crate::eventually;
+
+/// A gateway on a data folder of its own, which outlives kills and restarts.
+pub struct Gateway {
+    folder: tempfile::TempDir,
+    listen: String,
+    child: Option<Child>,
+    http: reqwest::Client,
+}
+
+/// A bot of a gateway and the key that says so.
+pub struct Bot {
+    /// Its SecretKey.
+    pub key: String,
+    http: reqwest::Client,
+    url: String,
+}
+
+/// An answer of the API.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The JSON body.
+    pub body: Value,
+}
+
+impl Gateway {
+    /// Starts a gateway that takes `link_url` for WhatsApp: the simulator's own address, or a proxy before it.
+    pub async fn start(sim: &Sim, link_url: &str) -> Self {
+        Self::start_with(sim, link_url, "").await
+    }
+
+    /// The same with further lines of configuration.
+    pub async fn start_with(sim: &Sim, link_url: &str, more: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let listen = format!("127.0.0.1:{}", free_port());
+        let key = STANDARD.encode(sim.server_key());
+        let config = format!(
+            "data_dir = {:?}\n\
+             server.listen = \"{listen}\"\n\
+             whatsapp.url = \"{link_url}\"\n\
+             whatsapp.server_key = \"{key}\"\n\
+             whatsapp.version = \"2.3000.1\"\n\
+             outbound.allow = [\"127.0.0.0/8\"]\n\
+             {more}\n",
+            folder.path().join("data")
+        );
+        std::fs::write(folder.path().join("waviro.toml"), config).expect("config written");
+        let mut gateway = Self {
+            folder,
+            listen,
+            child: None,
+            http: reqwest_client(),
+        };
+        gateway.run().await;
+        gateway
+    }
+
+    /// Starts the process and waits until it is ready.
+    pub async fn run(&mut self) {
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.log_path())
+            .expect("log file");
+        let child = Command::new(binary())
+            .arg("--config")
+            .arg(self.config_path())
+            .arg("serve")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("log handle"))
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .expect("gateway starts");
+        self.child = Some(child);
+        let url = format!("http://{}/readyz", self.listen);
+        eventually("the gateway to be ready", async || {
+            match self.http.get(&url).send().await {
+                Ok(answer) if answer.status().is_success() => Ok(()),
+                other => Err(format!("{other:?}\n{}", self.log())),
+            }
+        })
+        .await;
+    }
+
+    /// SIGKILL: no chance to write anything.
+    pub async fn kill(&mut self) {
+        let mut child = self.child.take().expect("gateway runs");
+        child.start_kill().expect("killed");
+        child.wait().await.expect("reaped");
+    }
+
+    /// SIGTERM, and how long it took to end.
+    pub async fn stop(&mut self) -> Duration {
+        let mut child = self.child.take().expect("gateway runs");
+        let began = tokio::time::Instant::now();
+        let id = child.id().expect("a process id");
+        let sent = Command::new("kill")
+            .args(["-TERM", &id.to_string()])
+            .status()
+            .await
+            .expect("kill runs");
+        assert!(sent.success());
+        child.wait().await.expect("reaped");
+        began.elapsed()
+    }
+
+    /// The process id, for those who measure it.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().and_then(Child::id)
+    }
+
+    /// The base URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.listen)
+    }
+
+    /// All that the gateway has logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// Where database, keys and log lie.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Adds a bot by the command line, as an operator does.
+    pub async fn add_bot(&self, name: &str) -> Bot {
+        let output = Command::new(binary())
+            .arg("--config")
+            .arg(self.config_path())
+            .args(["bot", "add", name])
+            .output()
+            .await
+            .expect("waviro bot add runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{output:?}");
+        let key = text
+            .split_whitespace()
+            .find(|word| {
+                word.len() >= 43
+                    && word
+                        .bytes()
+                        .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            })
+            .unwrap_or_else(|| panic_with(&format!("no key in: {text}")));
+        self.bot(key)
+    }
+
+    /// A bot whose key is known.
+    #[must_use]
+    pub fn bot(&self, key: &str) -> Bot {
+        Bot {
+            key: key.to_owned(),
+            http: self.http.clone(),
+            url: self.url(),
+        }
+    }
+
+    /// Adds a bot and links it to `phone` by QR.
+    pub async fn linked_bot(&self, name: &str, phone: &Phone) -> Bot {
+        let bot = self.add_bot(name).await;
+        bot.link(phone).await;
+        bot
+    }
+
+    fn config_path(&self) -> PathBuf {
+        self.folder.path().join("waviro.toml")
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.folder.path().join("gateway.log")
+    }
+}
+
+impl Bot {
+    /// One call of the API with a JSON body.
+    pub async fn call(&self, path: &str, body: Value) -> Answer {
+        self.try_call(path, body)
+            .await
+            .expect("the gateway answers")
+    }
+
+    /// The same where the gateway may be gone.
+    pub async fn try_call(&self, path: &str, body: Value) -> Result<Answer, reqwest::Error> {
+        let answer = self
+            .http
+            .post(format!("{}{path}", self.url))
+            .header("SecretKey", &self.key)
+            .json(&body)
+            .send()
+            .await?;
+        Ok(Answer {
+            status: answer.status(),
+            body: answer.json().await?,
+        })
+    }
+
+    /// `/api/sendwa`.
+    pub async fn sendwa(&self, to: &str, text: &str, notify: Option<&str>) -> Answer {
+        let body = json!({"nohp": to, "pesan": text, "notifyurl": notify});
+        self.call("/api/sendwa", body).await
+    }
+
+    /// `/api/sendwa` that must be accepted; the message's id.
+    pub async fn accepted(&self, to: &str, text: &str, notify: Option<&str>) -> String {
+        let answer = self.sendwa(to, text, notify).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        answer.id()
+    }
+
+    /// Links by QR: `/api/getqr`, a scan, and `/api/getqr` again until it says linked.
+    pub async fn link(&self, phone: &Phone) {
+        let code = eventually("a QR code", async || {
+            let answer = self.call("/api/getqr", json!({})).await;
+            answer.body["message"]["qrcode"]
+                .as_str()
+                .filter(|code| code.starts_with("2@"))
+                .map(ToOwned::to_owned)
+                .ok_or(answer)
+        })
+        .await;
+        phone.scan(&code).await.expect("the phone links the device");
+        self.wait_linked().await;
+    }
+
+    /// Waits until `/api/getqr` says that the bot is linked.
+    pub async fn wait_linked(&self) {
+        eventually("the bot to be linked", async || {
+            let answer = self.call("/api/getqr", json!({})).await;
+            match answer.body["message"]["isAuthenticated"].as_bool() {
+                Some(true) => Ok(()),
+                _ => Err(answer),
+            }
+        })
+        .await;
+    }
+}
+
+impl Answer {
+    /// The id of an accepted message.
+    #[must_use]
+    pub fn id(&self) -> String {
+        self.body["message"]["id"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    }
+
+    /// The machine-readable code of a refusal.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+}
+
+/// The gateway's binary, built once for the test run the way a release is: by its own package, so that nothing a test
+/// crate switches on is in it.
+fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let here = std::env::current_exe().expect("a path to this test");
+        // target/<profile>/deps/test or target/<profile>/examples/load
+        let profile = here
+            .parent()
+            .and_then(Path::parent)
+            .expect("a target folder");
+        let mut cargo = std::process::Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "--package", "waviro"]);
+        if profile.ends_with("release") {
+            cargo.arg("--release");
+        }
+        let built = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status();
+        assert!(
+            built.expect("cargo runs").success(),
+            "the gateway does not build"
+        );
+        profile.join("waviro")
+    })
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
+
+fn reqwest_client() -> reqwest::Client {
+    reqwest::Client::builder()
+        .timeout(Duration::from_secs(60))
+        .no_proxy()
+        .build()
+        .expect("an HTTP client")
+}
+
+#[expect(clippy::panic, reason = "this is how a test fails")]
+fn panic_with(message: &str) -> ! {
+    panic!("{message}")
+}

@@ -1,0 +1,143 @@
+//! A TCP relay between the gateway and the simulator that breaks the link as networks do.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// What the relay does with bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Passes them on.
+    Pass,
+    /// Keeps connections open and passes nothing on: what a dead NAT entry looks like.
+    Stall,
+    /// Resets every connection, and each new one.
+    Refuse,
+}
+
+/// A relay before one simulator.
+pub struct Proxy {
+    addr: SocketAddr,
+    mode: watch::Sender<(Mode, u64)>,
+    connections: Arc<AtomicUsize>,
+    server: JoinHandle<()>,
+}
+
+impl Proxy {
+    /// Relays to `target`.
+    pub async fn start(target: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let addr = listener.local_addr().expect("an address");
+        let mode = watch::Sender::new((Mode::Pass, 0));
+        let connections = Arc::new(AtomicUsize::new(0));
+        let (watching, counting) = (mode.subscribe(), Arc::clone(&connections));
+        let server = spawn(async move {
+            while let Ok((from, _)) = listener.accept().await {
+                let mode = watching.clone();
+                if mode.borrow().0 == Mode::Refuse {
+                    reset(&from);
+                    continue;
+                }
+                counting.fetch_add(1, Ordering::SeqCst);
+                drop(spawn(relay(from, target, mode)));
+            }
+        });
+        Self {
+            addr,
+            mode,
+            connections,
+            server,
+        }
+    }
+
+    /// What the gateway takes for WhatsApp.
+    #[must_use]
+    pub fn ws_url(&self) -> String {
+        format!("ws://{}/ws/chat", self.addr)
+    }
+
+    /// Changes what happens to bytes from now on.
+    pub fn set(&self, mode: Mode) {
+        self.mode.send_modify(|state| state.0 = mode);
+    }
+
+    /// Resets every open connection; new ones are treated by the mode.
+    pub fn cut(&self) {
+        self.mode.send_modify(|state| state.1 += 1);
+    }
+
+    /// How many connections were let in so far.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn relay(from: TcpStream, target: SocketAddr, mut mode: watch::Receiver<(Mode, u64)>) {
+    let Ok(to) = TcpStream::connect(target).await else {
+        return reset(&from);
+    };
+    let cuts = mode.borrow().1;
+    let _ = (from.set_nodelay(true), to.set_nodelay(true));
+    let (mut from_read, mut from_write) = from.into_split();
+    let (mut to_read, mut to_write) = to.into_split();
+    let (there, back) = (mode.clone(), mode.clone());
+    tokio::select! {
+        () = pump(&mut from_read, &mut to_write, there) => {}
+        () = pump(&mut to_read, &mut from_write, back) => {}
+        _ = mode.wait_for(|(mode, count)| *mode == Mode::Refuse || *count != cuts) => {}
+    }
+    reset(from_read.as_ref());
+    reset(to_read.as_ref());
+    // Dropping a write half would send FIN first.
+    from_write.forget();
+    to_write.forget();
+}
+
+async fn pump(
+    from: &mut (impl AsyncReadExt + Unpin),
+    to: &mut (impl AsyncWriteExt + Unpin),
+    mut mode: watch::Receiver<(Mode, u64)>,
+) {
+    let mut buffer = vec![0; 16 * 1024];
+    loop {
+        let Ok(read @ 1..) = from.read(&mut buffer).await else {
+            return;
+        };
+        // What is read while the link is stalled waits in here, as it would in a dead router.
+        if mode
+            .wait_for(|(mode, _)| *mode == Mode::Pass)
+            .await
+            .is_err()
+        {
+            return;
+        }
+        if to.write_all(&buffer[..read]).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// So that closing sends RST instead of FIN: the other side learns nothing in order.
+fn reset(socket: &TcpStream) {
+    let _ = socket.set_zero_linger();
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test's task ends with the test"
+)]
+fn spawn(task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+    tokio::spawn(task)
+}

@@ -1,0 +1,120 @@
+//! What the notifyurl is told.
+
+use std::time::Duration;
+
+use e2e::eventually;
+use e2e::receiver::Receiver;
+use reqwest::StatusCode;
+use wa_sim::Receipts;
+
+use crate::{CUSTOMER, Shop, shown};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sent_delivered_and_read_are_posted_in_order() {
+    let shop = Shop::open().await;
+    let receiver = Receiver::start().await;
+    let id = shop
+        .bot
+        .accepted(CUSTOMER, "halo", Some(receiver.url()))
+        .await;
+    receiver.wait_acks(&id, &[1, 2, 3]).await;
+    assert_eq!(receiver.chunked(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_order_holds_where_receipts_overtake_the_servers_ack() {
+    let shop = Shop::open().await;
+    let receiver = Receiver::start().await;
+    shop.sim.faults().set_ack_delay(Duration::from_millis(700));
+    let mut ids = Vec::new();
+    for n in 0..5 {
+        let text = format!("halo {n}");
+        ids.push(
+            shop.bot
+                .accepted(CUSTOMER, &text, Some(receiver.url()))
+                .await,
+        );
+    }
+    for id in &ids {
+        receiver.wait_acks(id, &[1, 2, 3]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn read_is_told_when_the_customer_reads() {
+    let shop = Shop::open().await;
+    let receiver = Receiver::start().await;
+    shop.customer.set_receipts(Receipts::Delivered);
+    let id = shop
+        .bot
+        .accepted(CUSTOMER, "halo", Some(receiver.url()))
+        .await;
+    receiver.wait_acks(&id, &[1, 2]).await;
+    shop.customer.read(crate::OWNER).await;
+    receiver.wait_acks(&id, &[1, 2, 3]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_message_ends_with_minus_one_and_nothing_after() {
+    let shop = Shop::open().await;
+    let receiver = Receiver::start().await;
+    let first = shop
+        .bot
+        .accepted(CUSTOMER, "pembuka", Some(receiver.url()))
+        .await;
+    receiver.wait_acks(&first, &[1, 2, 3]).await;
+    shop.sim.faults().nack_next(1, 463);
+    let id = shop
+        .bot
+        .accepted(CUSTOMER, "ditolak", Some(receiver.url()))
+        .await;
+    receiver.wait_acks(&id, &[-1]).await;
+    // It does not count for the duplicate rule.
+    let again = shop
+        .bot
+        .accepted(CUSTOMER, "ditolak", Some(receiver.url()))
+        .await;
+    receiver.wait_acks(&again, &[1, 2, 3]).await;
+    assert_eq!(receiver.acks(&id), [-1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_was_down_is_told_everything_in_order() {
+    let mut shop = Shop::open().await;
+    let receiver = Receiver::start().await;
+    receiver.answer_with(Some(StatusCode::INTERNAL_SERVER_ERROR));
+    let id = shop
+        .bot
+        .accepted(CUSTOMER, "halo", Some(receiver.url()))
+        .await;
+    shown(&shop.customer, &id).await;
+    eventually("a first call to be refused", async || {
+        match receiver.refused() {
+            0 => Err("none"),
+            _ => Ok(()),
+        }
+    })
+    .await;
+    // A restart in between loses no callback.
+    shop.gateway.kill().await;
+    receiver.answer_with(None);
+    shop.gateway.run().await;
+    receiver.wait_acks(&id, &[1, 2, 3]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn receipts_that_came_while_the_gateway_was_down_are_told() {
+    let mut shop = Shop::open().await;
+    let receiver = Receiver::start().await;
+    shop.customer.set_online(false);
+    let id = shop
+        .bot
+        .accepted(CUSTOMER, "halo", Some(receiver.url()))
+        .await;
+    receiver.wait_acks(&id, &[1]).await;
+    shop.gateway.kill().await;
+    shop.customer.set_online(true);
+    shown(&shop.customer, &id).await;
+    shop.gateway.run().await;
+    receiver.wait_acks(&id, &[1, 2, 3]).await;
+}

@@ -1,0 +1,192 @@
+//! The link breaks in the ways links break.
+
+use std::time::Duration;
+
+use e2e::eventually;
+use e2e::proxy::{Mode, Proxy};
+use e2e::receiver::Receiver;
+use reqwest::StatusCode;
+use serde_json::json;
+use wa_sim::Sim;
+
+use crate::{CUSTOMER, Shop, shown, shows_exactly, timed};
+
+async fn behind_a_proxy() -> (Shop, Proxy) {
+    let sim = Sim::start().await.unwrap();
+    let proxy = Proxy::start(sim.addr()).await;
+    let shop = Shop::open_at(sim, &proxy.ws_url()).await;
+    let first = shop.bot.accepted(CUSTOMER, "pembuka", None).await;
+    shown(&shop.customer, &first).await;
+    (shop, proxy)
+}
+
+/// Accepts `count` messages, doing `fault` after each fifth.
+async fn burst(shop: &Shop, count: usize, mut fault: impl FnMut(usize)) -> Vec<String> {
+    let mut ids = vec![shop.customer.inbox().await[0].id.clone()];
+    for n in 0..count {
+        let text = format!("pesan {n}");
+        ids.push(shop.bot.accepted(CUSTOMER, &text, None).await);
+        if n % 5 == 4 {
+            fault(n);
+        }
+    }
+    ids
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_reset_in_a_burst_loses_and_doubles_nothing() {
+    let (shop, proxy) = behind_a_proxy().await;
+    let ids = burst(&shop, 60, |_| proxy.cut()).await;
+    shows_exactly(&shop.customer, &ids).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_stalls_and_is_then_killed_loses_and_doubles_nothing() {
+    let (shop, proxy) = behind_a_proxy().await;
+    let ids = burst(&shop, 20, |n| {
+        if n == 4 {
+            proxy.set(Mode::Stall);
+        }
+    })
+    .await;
+    proxy.cut();
+    proxy.set(Mode::Pass);
+    shows_exactly(&shop.customer, &ids).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_passes_repeats_on_shows_the_phone_nothing_twice() {
+    let (shop, proxy) = behind_a_proxy().await;
+    shop.sim.faults().set_dedupe(false);
+    shop.sim.faults().drop_acks(10);
+    let ids = burst(&shop, 20, |_| {}).await;
+    proxy.cut();
+    shows_exactly(&shop.customer, &ids).await;
+    eventually("the unacked to be sent again", async || {
+        match shop.customer.duplicates() {
+            0 => Err("no repeat yet"),
+            _ => Ok(()),
+        }
+    })
+    .await;
+    shows_exactly(&shop.customer, &ids).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_three_outages_a_short_cut_heals_within_two_seconds() {
+    let (shop, proxy) = behind_a_proxy().await;
+    for _ in 0..3 {
+        let before = proxy.connections();
+        proxy.set(Mode::Refuse);
+        eventually("the outage to be noticed", async || {
+            // One dial at least that fails, so that back-off has a reason to grow.
+            tokio::time::timeout(Duration::from_millis(1200), std::future::pending::<()>())
+                .await
+                .map_or(Ok::<_, ()>(()), Ok)
+        })
+        .await;
+        proxy.set(Mode::Pass);
+        eventually("the link to come back", async || {
+            if proxy.connections() > before {
+                Ok(())
+            } else {
+                Err(before)
+            }
+        })
+        .await;
+    }
+    let settled = shop.bot.accepted(CUSTOMER, "tenang", None).await;
+    shown(&shop.customer, &settled).await;
+
+    proxy.cut();
+    let id = shop.bot.accepted(CUSTOMER, "setelah putus", None).await;
+    let (_, took) = timed(shown(&shop.customer, &id)).await;
+    assert!(took < Duration::from_secs(2), "back after {took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_simulator_restarted_with_its_state_finds_its_devices_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let sim = Sim::builder()
+        .data_dir(folder.path())
+        .start()
+        .await
+        .unwrap();
+    let addr = sim.addr();
+    let url = sim.ws_url();
+    let shop = Shop::open_at(sim.clone(), &url).await;
+    let first = shop.bot.accepted(CUSTOMER, "sebelum", None).await;
+    shown(&shop.customer, &first).await;
+    sim.stop().await;
+
+    let during = shop.bot.accepted(CUSTOMER, "selama", None).await;
+    let sim = Sim::builder()
+        .listen(addr)
+        .data_dir(folder.path())
+        .start()
+        .await
+        .unwrap();
+    let customer = sim.phone(CUSTOMER).await;
+    shown(&customer, &during).await;
+    shows_exactly(&customer, &[first, during]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_logout_with_a_full_queue_ends_each_message_once_and_sends_none_later() {
+    let (shop, proxy) = behind_a_proxy().await;
+    let receiver = Receiver::start().await;
+    proxy.set(Mode::Refuse);
+    let mut ids = Vec::new();
+    for n in 0..10 {
+        let text = format!("antre {n}");
+        ids.push(
+            shop.bot
+                .accepted(CUSTOMER, &text, Some(receiver.url()))
+                .await,
+        );
+    }
+    shop.owner.logout_devices().await;
+    proxy.set(Mode::Pass);
+    for id in &ids {
+        receiver.wait_acks(id, &[-1]).await;
+    }
+    let refused = shop.bot.sendwa(CUSTOMER, "sesudah", None).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    assert_eq!(refused.code(), "not_connected");
+
+    shop.bot.link(&shop.owner).await;
+    let id = shop.bot.accepted(CUSTOMER, "terhubung lagi", None).await;
+    shown(&shop.customer, &id).await;
+    for old in &ids {
+        assert_eq!(receiver.acks(old), [-1]);
+        assert!(
+            !shop
+                .customer
+                .inbox()
+                .await
+                .iter()
+                .any(|message| message.id == *old)
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_bots_logout_leaves_the_other_bots_alone() {
+    let shop = Shop::open().await;
+    let other_owner = shop.sim.phone("6281200000002").await;
+    let other = shop.gateway.linked_bot("cabang", &other_owner).await;
+    shop.owner.logout_devices().await;
+    eventually("the first bot to know", async || {
+        let answer = shop.bot.sendwa(CUSTOMER, "halo", None).await;
+        if answer.code() == "not_connected" {
+            Ok(())
+        } else {
+            Err(answer)
+        }
+    })
+    .await;
+    let id = other.accepted(CUSTOMER, "dari cabang", None).await;
+    shown(&shop.customer, &id).await;
+    let state = other.call("/api/getqr", json!({})).await;
+    assert_eq!(state.body["message"]["isAuthenticated"], true);
+}

@@ -1,0 +1,92 @@
+//! What is promised to users, over the real protocol: the gateway's own binary, a simulator, virtual phones.
+
+mod accounts;
+mod acks;
+mod door;
+mod handshake;
+mod kills;
+mod link;
+
+use std::time::Duration;
+
+use e2e::gateway::{Bot, Gateway};
+use e2e::{PATIENCE, eventually};
+use wa_sim::{InboxMessage, Phone, PhoneSpec, Sim};
+
+/// A simulator, a gateway with one linked bot, and a customer.
+struct Shop {
+    sim: Sim,
+    gateway: Gateway,
+    bot: Bot,
+    owner: Phone,
+    customer: Phone,
+}
+
+const OWNER: &str = "6281200000001";
+const CUSTOMER: &str = "6281300000001";
+
+impl Shop {
+    async fn open() -> Self {
+        let sim = Sim::start().await.unwrap();
+        let url = sim.ws_url();
+        Self::open_at(sim, &url).await
+    }
+
+    /// The same where the gateway reaches the simulator through `link_url`.
+    async fn open_at(sim: Sim, link_url: &str) -> Self {
+        let owner = sim.add_phone(PhoneSpec::new(OWNER, "Toko")).await;
+        let customer = sim.add_phone(PhoneSpec::new(CUSTOMER, "Ani")).await;
+        let gateway = Gateway::start(&sim, link_url).await;
+        let bot = gateway.linked_bot("toko", &owner).await;
+        Self {
+            sim,
+            gateway,
+            bot,
+            owner,
+            customer,
+        }
+    }
+}
+
+/// What the phone shows from others, oldest first.
+async fn received(phone: &Phone) -> Vec<InboxMessage> {
+    let mut inbox = phone.inbox().await;
+    inbox.retain(|message| !message.from_me);
+    inbox
+}
+
+/// Waits until the phone shows the message, then the message.
+async fn shown(phone: &Phone, id: &str) -> InboxMessage {
+    let id = id.to_owned();
+    phone
+        .wait_for(PATIENCE, move |message| message.id == id)
+        .await
+        .unwrap()
+}
+
+/// The phone shows exactly these messages, each once, whatever the order between chats.
+async fn shows_exactly(phone: &Phone, ids: &[String]) {
+    let mut expected = ids.to_vec();
+    expected.sort();
+    eventually("every accepted message on the phone, once", async || {
+        let mut seen: Vec<_> = received(phone).await.into_iter().map(|m| m.id).collect();
+        seen.sort();
+        if seen == expected {
+            Ok(())
+        } else {
+            Err(format!(
+                "{} shown of {} accepted",
+                seen.len(),
+                expected.len()
+            ))
+        }
+    })
+    .await;
+}
+
+/// How long something took.
+async fn timed<T>(what: impl Future<Output = T>) -> (T, Duration) {
+    let began = tokio::time::Instant::now();
+    let done = what.await;
+    (done, began.elapsed())
+}

@@ -1,0 +1,281 @@
+//! The real client, pointed at a simulator whose key it pins.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio_websockets::ClientBuilder;
+use whatsapp_rust::anyhow::{self, bail};
+use whatsapp_rust::bot::BotHandle;
+use whatsapp_rust::http::{HttpClient, HttpRequest, HttpResponse};
+use whatsapp_rust::prelude::{Bot, Event, SendOptions, TokioRuntime, wa};
+use whatsapp_rust::transport::{Transport, TransportEvent, TransportFactory};
+use whatsapp_rust::types::presence::ReceiptType;
+use whatsapp_rust::wacore::store::InMemoryBackend;
+use whatsapp_rust::wacore::store::device::{CachedNoiseCert, CachedServerCertChain};
+use whatsapp_rust::{Client, Jid, async_channel, async_trait};
+use whatsapp_rust_tokio_transport::{Connector, from_websocket};
+
+use wa_sim::{DeviceInfo, Phone, Sim};
+
+/// Long enough for a loaded machine; nothing waits this long when all is well.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A client with a log of its events.
+pub struct TestClient {
+    pub client: Arc<Client>,
+    pub backend: Arc<InMemoryBackend>,
+    handle: BotHandle,
+    log: watch::Receiver<Vec<Arc<Event>>>,
+}
+
+impl TestClient {
+    /// Starts an unpaired client.
+    pub async fn start(sim: &Sim) -> Self {
+        Self::resume(&sim.ws_url(), sim.server_key(), Arc::default()).await
+    }
+
+    /// Starts a client on what is in `backend`.
+    pub async fn resume(ws_url: &str, key: [u8; 32], backend: Arc<InMemoryBackend>) -> Self {
+        let (record, log) = watch::channel(Vec::new());
+        let bot = Bot::builder()
+            .with_backend_arc(Arc::clone(&backend) as Arc<_>)
+            .with_transport_factory(Dialer {
+                url: ws_url.to_owned(),
+            })
+            .with_http_client(NoHttp)
+            .with_runtime(TokioRuntime)
+            .with_version((2, 3000, 1))
+            .skip_history_sync()
+            .with_event_handler(Recorder(record))
+            .build()
+            .await
+            .expect("the client can be built");
+        let client = bot.client();
+        pin(&client, key).await;
+        Self {
+            client,
+            backend,
+            handle: bot.spawn(),
+            log,
+        }
+    }
+
+    /// Starts a client, lets `phone` scan its code, and waits until it is connected.
+    pub async fn paired(sim: &Sim, phone: &Phone) -> (Self, DeviceInfo) {
+        let client = Self::start(sim).await;
+        let qr = client.qr().await;
+        let device = phone.scan(&qr).await.expect("the code is accepted");
+        client.connected().await;
+        (client, device)
+    }
+
+    pub async fn qr(&self) -> String {
+        self.event("a QR code", |event| match event {
+            Event::PairingQrCode(qr) => Some(qr.code.clone()),
+            _ => None,
+        })
+        .await
+    }
+
+    pub async fn connected(&self) {
+        self.event("Connected", |event| {
+            matches!(event, Event::Connected(_)).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits for an event; earlier ones count.
+    pub async fn event<T>(&self, what: &str, wanted: impl FnMut(&Event) -> Option<T>) -> T {
+        self.event_after(0, what, wanted).await
+    }
+
+    /// How many events there were so far.
+    pub fn seen(&self) -> usize {
+        self.log.borrow().len()
+    }
+
+    /// Waits for an event after the first `seen` ones.
+    pub async fn event_after<T>(
+        &self,
+        mut seen: usize,
+        what: &str,
+        mut wanted: impl FnMut(&Event) -> Option<T>,
+    ) -> T {
+        let mut log = self.log.clone();
+        let search = async {
+            loop {
+                {
+                    let events = log.borrow_and_update();
+                    for event in events.iter().skip(seen) {
+                        if let Some(found) = wanted(event) {
+                            return found;
+                        }
+                    }
+                    seen = events.len();
+                }
+                log.changed().await.expect("the client lives");
+            }
+        };
+        match tokio::time::timeout(DEADLINE, search).await {
+            Ok(found) => found,
+            Err(_) => panic!("{what} did not come; the client saw{}", self.digest()),
+        }
+    }
+
+    /// The number of events that `wanted` accepts.
+    pub fn count(&self, wanted: impl Fn(&Event) -> bool) -> usize {
+        self.log
+            .borrow()
+            .iter()
+            .filter(|event| wanted(event))
+            .count()
+    }
+
+    fn digest(&self) -> String {
+        self.log
+            .borrow()
+            .iter()
+            .fold(String::new(), |mut all, event| {
+                let line: String = format!("{event:?}").chars().take(300).collect();
+                let _ = write!(all, "\n  {line}");
+                all
+            })
+    }
+
+    pub async fn send(&self, to: &str, text: &str, id: &str) {
+        let message = wa::Message {
+            conversation: Some(text.to_owned()),
+            ..Default::default()
+        };
+        let to: Jid = to.parse().expect("a JID");
+        self.client
+            .send_message_with_options(to, message, SendOptions::default().with_message_id(id))
+            .await
+            .expect("the client sends");
+    }
+
+    /// Waits for the server's ack; answers its error code.
+    pub async fn ack(&self, id: &str) -> Option<String> {
+        self.event(&format!("the ack of {id}"), |event| match event {
+            Event::ServerAck(ack) if ack.id == id && ack.class.as_deref() == Some("message") => {
+                Some(ack.error.clone())
+            }
+            _ => None,
+        })
+        .await
+    }
+
+    /// Waits for a receipt; answers who gave it.
+    pub async fn receipt(&self, id: &str, kind: ReceiptType) -> String {
+        self.event(
+            &format!("the receipt {kind:?} of {id}"),
+            |event| match event {
+                Event::Receipt(receipt)
+                    if receipt.r#type == kind
+                        && receipt.message_ids.iter().any(|known| known == id) =>
+                {
+                    Some(receipt.source.sender.to_string())
+                }
+                _ => None,
+            },
+        )
+        .await
+    }
+
+    /// Waits for a text; answers its id and who it says it is from.
+    pub async fn text(&self, text: &str) -> Received {
+        self.event(&format!("the text {text:?}"), |event| match event {
+            Event::Messages(batch) => batch.messages.iter().find_map(|inbound| {
+                let shown = inbound.message.conversation.as_deref()?;
+                (shown == text).then(|| Received {
+                    id: inbound.info.id.clone(),
+                    chat: inbound.info.source.chat.clone(),
+                    sender: inbound.info.source.sender.clone(),
+                    sender_alt: inbound.info.source.sender_alt.clone(),
+                })
+            }),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Ends the client properly; what it keeps is in the answer.
+    pub async fn shutdown(self) -> Arc<InMemoryBackend> {
+        self.handle.shutdown().await;
+        self.backend
+    }
+}
+
+/// A text as the client got it.
+#[derive(Debug)]
+pub struct Received {
+    pub id: String,
+    pub chat: Jid,
+    pub sender: Jid,
+    pub sender_alt: Option<Jid>,
+}
+
+/// Seeds the client as a gateway in a sandbox does: user 0 until it is paired, and the key that it must find.
+async fn pin(client: &Arc<Client>, key: [u8; 32]) {
+    let certificate = || CachedNoiseCert {
+        key,
+        not_before: 0,
+        not_after: i64::MAX,
+    };
+    client
+        .persistence_manager()
+        .modify_device(|device| {
+            if device.pn.is_none() {
+                device.pn = Some(Jid::pn("0"));
+            }
+            device.server_cert_chain = Some(CachedServerCertChain {
+                intermediate: certificate(),
+                leaf: certificate(),
+            });
+        })
+        .await;
+}
+
+struct Recorder(watch::Sender<Vec<Arc<Event>>>);
+
+impl whatsapp_rust::wacore::types::events::EventHandler for Recorder {
+    fn handle_event(&self, event: Arc<Event>) {
+        self.0.send_modify(|log| log.push(event));
+    }
+}
+
+/// The bundled transport without its stalls: it does not set TCP_NODELAY.
+struct Dialer {
+    url: String,
+}
+
+#[async_trait]
+impl TransportFactory for Dialer {
+    async fn create_transport(
+        &self,
+    ) -> anyhow::Result<(Arc<dyn Transport>, async_channel::Receiver<TransportEvent>)> {
+        let uri: http::Uri = self.url.parse()?;
+        let address = uri.authority().map(ToString::to_string).unwrap_or_default();
+        let tcp = TcpStream::connect(address).await?;
+        tcp.set_nodelay(true)?;
+        let stream = Connector::Plain.wrap("localhost", tcp).await?;
+        let (socket, _) = ClientBuilder::from_uri(uri).connect_on(stream).await?;
+        Ok(from_websocket(socket))
+    }
+}
+
+/// A simulator needs no HTTP beside it.
+struct NoHttp;
+
+#[async_trait]
+impl HttpClient for NoHttp {
+    async fn execute(&self, request: HttpRequest) -> anyhow::Result<HttpResponse> {
+        bail!(
+            "the test client asks no one over HTTP, not even {}",
+            request.url
+        )
+    }
+}

@@ -1,0 +1,308 @@
+//! The bots: one link each, found by the hash of their key.
+//!
+//! The table is the truth. It is read every two seconds, and once more for an unknown key, so that a bot added, re-keyed
+//! or removed by the command line tool is seen without a restart. One bot's failure to open touches no other: it is
+//! tried again at the next reading.
+
+mod bot;
+mod key;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use sha2::{Digest, Sha256};
+use tokio::sync::{Mutex, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+use waviro_link::{Connector, Listener, Status};
+
+pub use bot::{Bot, LinkCode, Marks, NoCode};
+pub use key::{AddError, NoSuchBot, SecretKey, add, remove, rotate_key};
+
+use crate::clock::{Clock, Millis, millis};
+use crate::store::{BotRow, Committed, Store, StoreError};
+
+/// How old the picture of the table may be.
+const READ_EVERY: Duration = Duration::from_secs(2);
+
+/// Unknown keys read the table again, but not more often than this: guessing keys must not cost the database.
+const REREAD: Duration = Duration::from_millis(200);
+
+/// Links opened side by side at the start.
+const OPENED_TOGETHER: usize = 8;
+
+/// A removed device gets so long to come up for its logout; then its keys are wiped without.
+const LOGOUT_WITHIN: Duration = Duration::from_secs(10);
+
+/// Starts a bot's lane and returns its ear; called once per bot, before its link opens.
+pub type Attach =
+    Box<dyn Fn(&Arc<Bot>, mpsc::UnboundedReceiver<Committed>) -> Arc<dyn Listener> + Send + Sync>;
+
+/// All bots. Cheap to clone.
+#[derive(Clone)]
+pub struct Bots(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    connector: Arc<dyn Connector>,
+    clock: Clock,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    attach: Attach,
+    /// The living bots, replaced as a whole at each reading.
+    picture: watch::Sender<Picture>,
+    /// Held while the table is read.
+    reading: Mutex<Reading>,
+}
+
+#[derive(Default)]
+struct Reading {
+    last: Millis,
+    /// Slots of removed bots that are being ended.
+    ending: HashSet<i32>,
+}
+
+#[derive(Default)]
+struct Picture {
+    by_slot: HashMap<i32, Arc<Bot>>,
+    by_key: HashMap<String, Arc<Bot>>,
+}
+
+impl Bots {
+    /// Reads the table, opens every bot's link and keeps both up to date until `stop`.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the first reading.
+    pub async fn start(
+        store: Store,
+        connector: Arc<dyn Connector>,
+        clock: Clock,
+        tasks: &TaskTracker,
+        stop: CancellationToken,
+        attach: Attach,
+    ) -> Result<Self, StoreError> {
+        let bots = Self(Arc::new(Inner {
+            store,
+            connector,
+            clock,
+            tasks: tasks.clone(),
+            stop,
+            attach,
+            picture: watch::Sender::new(Picture::default()),
+            reading: Mutex::default(),
+        }));
+        bots.read().await?;
+        tasks.spawn({
+            let bots = bots.clone();
+            async move { bots.keep_reading().await }
+        });
+        Ok(bots)
+    }
+
+    /// The bot whose key has this SHA-256. Reads the table once more where the key is unknown.
+    pub async fn by_key(&self, sha256: &[u8; 32]) -> Option<Arc<Bot>> {
+        let key = hex::encode(sha256);
+        let known = |bots: &Self| bots.0.picture.borrow().by_key.get(&key).cloned();
+        if let Some(bot) = known(self) {
+            return Some(bot);
+        }
+        let last = self.0.reading.lock().await.last;
+        if self.0.clock.now() - last >= millis(REREAD)
+            && let Err(reason) = self.read().await
+        {
+            error!(%reason, "the bots could not be read");
+        }
+        known(self)
+    }
+
+    /// The bot of this text key.
+    pub async fn by_secret(&self, key: &str) -> Option<Arc<Bot>> {
+        self.by_key(&Sha256::digest(key.as_bytes()).into()).await
+    }
+
+    /// Every living bot, by slot.
+    #[must_use]
+    pub fn list(&self) -> Vec<Arc<Bot>> {
+        let mut list: Vec<_> = self.0.picture.borrow().by_slot.values().cloned().collect();
+        list.sort_by_key(|bot| bot.slot());
+        list
+    }
+
+    /// Adds a bot and opens its link. The key is shown this once; only its hash is kept.
+    ///
+    /// # Errors
+    /// [`AddError`].
+    pub async fn add(&self, name: &str) -> Result<(Arc<Bot>, SecretKey), AddError> {
+        let (slot, key) = add(&self.0.store, name, self.0.clock.now()).await?;
+        self.read().await?;
+        let bot = self.0.picture.borrow().by_slot.get(&slot).cloned();
+        Ok((bot.ok_or(StoreError::Closed)?, key))
+    }
+
+    /// Gives a bot another key; the old one is dead when this returns.
+    ///
+    /// # Errors
+    /// [`NoSuchBot`].
+    pub async fn rotate_key(&self, name: &str) -> Result<SecretKey, NoSuchBot> {
+        let key = rotate_key(&self.0.store, name).await?;
+        self.read().await?;
+        Ok(key)
+    }
+
+    /// Removes a bot: its key is dead when this returns; its queue ends, its device is logged out and forgotten soon
+    /// after.
+    ///
+    /// # Errors
+    /// [`NoSuchBot`].
+    pub async fn remove(&self, name: &str) -> Result<(), NoSuchBot> {
+        remove(&self.0.store, name, self.0.clock.now()).await?;
+        self.read().await?;
+        Ok(())
+    }
+
+    /// Closes every link, all at once; the devices stay linked. Takes at most `within`.
+    pub async fn close(&self, within: Duration) {
+        let links = self.list().into_iter().filter_map(|bot| bot.link());
+        futures::future::join_all(links.map(|link| async move { link.close(within).await })).await;
+    }
+
+    async fn keep_reading(self) {
+        loop {
+            tokio::select! {
+                () = self.0.stop.cancelled() => return,
+                () = self.0.clock.sleep(READ_EVERY) => {}
+            }
+            if let Err(reason) = self.read().await {
+                error!(%reason, "the bots could not be read");
+            }
+            for bot in self.list() {
+                self.remember_identity(&bot).await;
+            }
+        }
+    }
+
+    /// Brings the picture to what the table says.
+    async fn read(&self) -> Result<(), StoreError> {
+        let mut reading = self.0.reading.lock().await;
+        let rows = self.0.store.bots().await?;
+        reading.last = self.0.clock.now();
+        let mut next = Picture::default();
+        let mut ending = Vec::new();
+        for row in rows {
+            let known = self.0.picture.borrow().by_slot.get(&row.slot).cloned();
+            if !row.removed {
+                let bot = known.unwrap_or_else(|| self.bring_up(&row));
+                next.by_key.insert(row.key_sha256, Arc::clone(&bot));
+                next.by_slot.insert(row.slot, bot);
+            } else if reading.ending.insert(row.slot) {
+                ending.push(known.unwrap_or_else(|| self.bring_up(&row)));
+            }
+        }
+        let bots: Vec<_> = next.by_slot.values().cloned().collect();
+        self.0.picture.send_replace(next);
+        let closed = bots
+            .into_iter()
+            .chain(ending.iter().cloned())
+            .filter(|bot| bot.link().is_none());
+        futures::stream::iter(closed)
+            .for_each_concurrent(OPENED_TOGETHER, |bot| async move { self.open(&bot).await })
+            .await;
+        for bot in ending {
+            let bots = self.clone();
+            self.0.tasks.spawn(async move { bots.end(&bot).await });
+        }
+        Ok(())
+    }
+
+    /// A bot with its lane and no link yet.
+    fn bring_up(&self, row: &BotRow) -> Arc<Bot> {
+        let (lane, committed) = mpsc::unbounded_channel();
+        let bot = Arc::new(Bot::new(row, lane, self.0.clock.now()));
+        let ear = (self.0.attach)(&bot, committed);
+        bot.set_ear(ear);
+        bot
+    }
+
+    async fn open(&self, bot: &Arc<Bot>) {
+        let Some(ear) = bot.ear() else {
+            return;
+        };
+        match self.0.connector.open(bot.slot(), ear).await {
+            Ok(link) => {
+                let status = link.status().borrow().clone();
+                bot.set_link(link);
+                bot.heard(&status, self.0.clock.now(), self.0.store.last_seq());
+                info!(
+                    bot = bot.name(),
+                    slot = bot.slot(),
+                    status = status.word(),
+                    "link opened"
+                );
+                self.remember_identity(bot).await;
+            }
+            Err(reason) => {
+                error!(bot = bot.name(), slot = bot.slot(), %reason, "the link did not open; trying again");
+            }
+        }
+    }
+
+    /// The end of a removed bot: its queue ends, its device is logged out, its keys are wiped.
+    async fn end(&self, bot: &Bot) {
+        let clock = &self.0.clock;
+        bot.retire(clock.now(), self.0.store.last_seq());
+        let Some(link) = bot.link() else {
+            // The link store failed: the next start tries again.
+            return;
+        };
+        let mut status = link.status();
+        tokio::select! {
+            _ = status.wait_for(|status| !matches!(status, Status::Reconnecting { .. })) => {}
+            () = clock.sleep(LOGOUT_WITHIN) => {}
+            () = self.0.stop.cancelled() => return,
+        }
+        if status.borrow().is_linked() {
+            link.logout().await;
+        }
+        link.close(LOGOUT_WITHIN).await;
+        bot.queue_ended().await;
+        let forgotten = async {
+            self.0
+                .connector
+                .forget(bot.slot())
+                .await
+                .map_err(|reason| reason.to_string())?;
+            let done = self.0.store.bot_forgotten(bot.slot(), clock.now()).await;
+            done.map_err(|reason| reason.to_string())
+        };
+        match forgotten.await {
+            Ok(()) => info!(
+                bot = bot.name(),
+                slot = bot.slot(),
+                "bot removed, device forgotten"
+            ),
+            Err(reason) => warn!(
+                bot = bot.name(),
+                slot = bot.slot(),
+                reason,
+                "device not forgotten; the next start tries again"
+            ),
+        }
+        bot.drop_link();
+    }
+
+    /// Keeps who a bot is linked as, so that it is known before the link is up.
+    async fn remember_identity(&self, bot: &Bot) {
+        let Some(identity) = bot.fresh_identity() else {
+            return;
+        };
+        match self.0.store.bot_linked(bot.slot(), &identity).await {
+            Ok(()) => bot.set_stored_identity(identity),
+            Err(reason) => {
+                warn!(bot = bot.name(), %reason, "who the bot is linked as was not kept");
+            }
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! When to try again: one table for everything that is posted to users' endpoints.
+
+use std::time::Duration;
+
+use waviro_link::MessageId;
+
+use crate::net::{Answer, NetError};
+
+/// Waits before the second, third … attempt; the first goes at once, the thirteenth is the last (after some 76 h).
+pub const TABLE: [Duration; 12] = [
+    Duration::from_secs(5),
+    Duration::from_secs(30),
+    Duration::from_mins(2),
+    Duration::from_mins(10),
+    Duration::from_mins(30),
+    Duration::from_hours(1),
+    Duration::from_hours(2),
+    Duration::from_hours(4),
+    Duration::from_hours(8),
+    Duration::from_hours(12),
+    Duration::from_hours(24),
+    Duration::from_hours(24),
+];
+
+/// Waits differ by up to a fifth, so that what failed together does not come back together.
+const SPREAD: f64 = 0.2;
+
+/// An endpoint that is overloaded or does not answer is left alone for at least so long.
+const STRAINED: Duration = Duration::from_mins(1);
+
+/// What an attempt came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fate {
+    /// A 2xx.
+    Done,
+    /// Another attempt after this.
+    Again {
+        /// How long to wait.
+        after: Duration,
+        /// What went wrong, without URL or body.
+        error: String,
+    },
+    /// The table is used up.
+    UsedUp {
+        /// What went wrong last.
+        error: String,
+    },
+    /// 410: the endpoint wants nothing more.
+    Gone,
+}
+
+/// Judges an attempt; `failed` are the failed ones before it, `spread` is -1.0 to 1.0.
+#[must_use]
+pub fn judge(answer: &Result<Answer, NetError>, failed: u32, spread: f64) -> Fate {
+    let (error, strained, wish) = match answer {
+        Ok(answer) if (200..300).contains(&answer.status) => return Fate::Done,
+        // A 2xx is a 2xx, however long its body is.
+        Err(NetError::TooLarge { status }) if (200..300).contains(status) => return Fate::Done,
+        Ok(answer) if answer.status == 410 => return Fate::Gone,
+        Ok(answer) => {
+            let strained = matches!(answer.status, 429 | 502 | 504);
+            (
+                format!("status {}", answer.status),
+                strained,
+                answer.retry_after,
+            )
+        }
+        Err(error) => (
+            error.to_string(),
+            matches!(error, NetError::TimedOut(_)),
+            None,
+        ),
+    };
+    let Some(wait) = wait(failed, spread) else {
+        return Fate::UsedUp { error };
+    };
+    let wait = if strained { wait.max(STRAINED) } else { wait };
+    let after = wish.map_or(wait, |wish| wish.clamp(wait, wait * 2));
+    Fate::Again { after, error }
+}
+
+/// The wait after `failed` failed attempts and one more; `None` after the last.
+fn wait(failed: u32, spread: f64) -> Option<Duration> {
+    let base = TABLE.get(usize::try_from(failed).ok()?)?;
+    Some(base.mul_f64(1.0 + SPREAD * spread.clamp(-1.0, 1.0)))
+}
+
+/// -1.0 to 1.0 for an attempt: the same for the same attempt, even over messages (whose ids are random).
+#[must_use]
+pub fn spread(message: &MessageId, failed: u32) -> f64 {
+    // FNV-1a: spreads well enough and needs no generator handed through.
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in message.as_str().bytes().chain(failed.to_le_bytes()) {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    let sixteen_bits = u16::try_from(hash >> 48).unwrap_or(0);
+    f64::from(sixteen_bits) / f64::from(u16::MAX) * 2.0 - 1.0
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn answered(status: u16, retry_after: Option<u64>) -> Result<Answer, NetError> {
+        Ok(Answer {
+            status,
+            retry_after: retry_after.map(Duration::from_secs),
+            body: Bytes::new(),
+            took: Duration::ZERO,
+            address: None,
+        })
+    }
+
+    fn after(answer: &Result<Answer, NetError>, failed: u32) -> u64 {
+        match judge(answer, failed, 0.0) {
+            Fate::Again { after, .. } => after.as_secs(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_table_is_the_promised_one_and_ends_after_thirteen_attempts() {
+        let waits: Vec<u64> = (0..12)
+            .map(|failed| after(&answered(500, None), failed))
+            .collect();
+        assert_eq!(
+            waits,
+            [
+                5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800, 43200, 86400, 86400
+            ]
+        );
+        assert!(matches!(
+            judge(&answered(500, None), 12, 0.0),
+            Fate::UsedUp { .. }
+        ));
+    }
+
+    #[test]
+    fn only_a_2xx_is_success_and_410_ends_it() {
+        assert_eq!(judge(&answered(204, None), 0, 0.0), Fate::Done);
+        assert_eq!(judge(&answered(410, None), 0, 0.0), Fate::Gone);
+        assert_eq!(
+            judge(&Err(NetError::TooLarge { status: 200 }), 0, 0.0),
+            Fate::Done
+        );
+        for status in [301, 302, 400, 404, 500, 503] {
+            assert!(
+                matches!(judge(&answered(status, None), 0, 0.0), Fate::Again { .. }),
+                "{status}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_strained_endpoint_is_left_alone_for_a_minute() {
+        for status in [429, 502, 504] {
+            assert_eq!(after(&answered(status, None), 0), 60);
+            assert_eq!(after(&answered(status, None), 3), 600);
+        }
+        assert_eq!(
+            after(&Err(NetError::TimedOut(Duration::from_secs(15))), 0),
+            60
+        );
+        assert_eq!(
+            after(&Err(NetError::Unreachable("refused".to_owned())), 0),
+            5
+        );
+    }
+
+    #[test]
+    fn a_wish_is_granted_between_the_wait_and_twice_the_wait() {
+        assert_eq!(after(&answered(503, Some(1)), 1), 30);
+        assert_eq!(after(&answered(503, Some(45)), 1), 45);
+        assert_eq!(after(&answered(503, Some(3600)), 1), 60);
+    }
+
+    proptest! {
+        #[test]
+        fn waits_stay_within_a_fifth_of_the_table(random in any::<[u8; 8]>(), failed in 0_u32..12) {
+            let spread = spread(&MessageId::from_random(random), failed);
+            let Fate::Again { after, .. } = judge(&answered(500, None), failed, spread) else {
+                panic!("no further attempt");
+            };
+            let base = TABLE[failed as usize].as_secs_f64();
+            prop_assert!((base * 0.799..=base * 1.201).contains(&after.as_secs_f64()));
+        }
+    }
+}

@@ -1,0 +1,525 @@
+//! One lane per bot: writes its queue to the wire and waits for the server's acks.
+//!
+//! The queue are the message rows with ack 0. The lane holds a [`Window`] of them in memory; accepts reach it right
+//! after their commit, and where more wait than the window holds it reads on from the database. `send` returning `Ok`
+//! proves nothing: a message leaves the queue only when the server's ack (or a refusal, the end of the device, or its
+//! 24 hours) is committed. What was written on a connection that is gone is written again, same id, as soon as the next
+//! one is up; where acks stay away for a minute the lane asks for a fresh connection itself.
+
+mod window;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+use waviro_link::{Chat, Link, LinkError, MessageId, Status};
+
+use crate::bots::{Bot, Marks};
+use crate::clock::{Clock, Millis, millis};
+use crate::outbox::Outbox;
+use crate::store::{Committed, Feeds, News, Queued, Store, StoreError};
+use window::{Window, Written};
+
+/// Messages of one bot in memory, unacked ones included: at a round trip of 100 ms enough for 2,500 messages a second.
+const WINDOW: usize = 256;
+
+/// Messages of one bot being encrypted and written side by side.
+const SIDE_BY_SIDE: usize = 16;
+
+/// The server acks within a second or two; a minute of silence means that the connection is dead or the ack lost.
+const ACK_WITHIN: Duration = Duration::from_mins(1);
+
+/// An ack within this proves that the connection works.
+const ALIVE: Duration = Duration::from_secs(30);
+
+/// A write that takes longer than this is given up as timed out.
+const WRITE_WITHIN: Duration = Duration::from_mins(1);
+
+/// A chat rests so long after a failure that may pass.
+const REST: Duration = Duration::from_secs(5);
+
+/// The lane rests so long after a failure of the database.
+const STORE_REST: Duration = Duration::from_secs(1);
+
+/// A message that could not be sent for so long ends in -1: nobody expects it any more.
+pub const EXPIRES: Duration = Duration::from_hours(24);
+
+/// Messages ended in one transaction when the device ends.
+const ENDED_TOGETHER: usize = 500;
+
+/// A bot's lane.
+pub(super) struct Lane {
+    bot: Arc<Bot>,
+    store: Store,
+    outbox: Outbox,
+    feeds: Feeds,
+    clock: Clock,
+    stop: CancellationToken,
+    window: Window,
+    work: FuturesUnordered<BoxFuture<'static, Outcome>>,
+    writing: usize,
+    /// The link is up, by its own word and by what was heard.
+    up: bool,
+    /// The last message that was in memory, or is known not to be wanted.
+    last_seen: i64,
+    backlog: Backlog,
+    /// The connection on which what is unacked was written.
+    connection: u64,
+    /// The end of the device that was dealt with.
+    epoch: u64,
+    ending: bool,
+    /// Nothing is written before this, or before the link's state changes.
+    hold_until: Millis,
+    /// The database failed: no look into it before this.
+    store_rest_until: Millis,
+    last_ack: Millis,
+    kicked: Option<Written>,
+    timeouts: u32,
+}
+
+/// Whether the database holds messages that the window does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Backlog {
+    /// All is in memory.
+    None,
+    /// There may be some.
+    Some,
+    /// They are being read; `missed` = another was accepted since.
+    Reading { missed: bool },
+}
+
+impl Backlog {
+    /// Something was accepted that the window does not hold.
+    fn grow(&mut self) {
+        *self = match self {
+            Self::None | Self::Some => Self::Some,
+            Self::Reading { .. } => Self::Reading { missed: true },
+        };
+    }
+}
+
+/// What work of the lane came to.
+enum Outcome {
+    Wrote {
+        seq: i64,
+        id: MessageId,
+        chat: Chat,
+        written: Written,
+        result: Result<(), LinkError>,
+    },
+    Read(Result<Vec<Queued>, StoreError>),
+    Ended {
+        up_to: i64,
+        result: Result<(), StoreError>,
+    },
+    Done,
+}
+
+impl Lane {
+    pub(super) fn new(
+        bot: Arc<Bot>,
+        store: Store,
+        outbox: Outbox,
+        feeds: Feeds,
+        clock: Clock,
+        stop: CancellationToken,
+    ) -> Self {
+        Self {
+            bot,
+            store,
+            outbox,
+            feeds,
+            clock,
+            stop,
+            window: Window::default(),
+            work: FuturesUnordered::new(),
+            writing: 0,
+            up: false,
+            last_seen: 0,
+            backlog: Backlog::Some,
+            connection: 0,
+            epoch: 0,
+            ending: false,
+            hold_until: 0,
+            store_rest_until: 0,
+            last_ack: 0,
+            kicked: None,
+            timeouts: 0,
+        }
+    }
+
+    /// Runs until the gateway stops or the bot's queue has ended for good. At a stop, writes under way are waited for.
+    pub(super) async fn run(mut self, mut committed: mpsc::UnboundedReceiver<Committed>) {
+        let mut marks = self.bot.marks();
+        let link = tokio::select! {
+            link = self.bot.opened() => link,
+            () = self.stop.cancelled() => None,
+        };
+        let Some(link) = link else {
+            return;
+        };
+        let mut status = link.status();
+        loop {
+            let heard = marks.borrow_and_update().clone();
+            let online = *status.borrow_and_update() == Status::Online;
+            self.follow(&heard);
+            if heard.retired && self.epoch == heard.epoch && self.work.is_empty() {
+                return;
+            }
+            self.up = heard.up && online;
+            self.advance(&link);
+            let wake = self.next_wake();
+            tokio::select! {
+                () = self.stop.cancelled() => break,
+                Some(told) = committed.recv() => self.told(told),
+                Some(outcome) = self.work.next() => self.outcome(outcome),
+                changed = status.changed() => {
+                    if changed.is_err() {
+                        break;
+                    }
+                    self.hold_until = 0;
+                }
+                _ = marks.changed() => self.hold_until = 0,
+                () = self.clock.sleep_until(wake) => {}
+            }
+        }
+        while self.writing > 0
+            && let Some(outcome) = self.work.next().await
+        {
+            if matches!(outcome, Outcome::Wrote { .. }) {
+                self.writing -= 1;
+            }
+        }
+    }
+
+    /// Takes in what was heard of the link: a new connection, the end of the device.
+    fn follow(&mut self, heard: &Marks) {
+        if heard.epoch > self.epoch && !self.ending && self.clock.now() >= self.store_rest_until {
+            self.epoch = heard.epoch;
+            self.window.drop_up_to(heard.end_seq);
+            self.last_seen = self.last_seen.max(heard.end_seq);
+            self.backlog.grow();
+            self.end_queue(heard.end_seq, heard.end_cause.clone());
+        }
+        if heard.connection > self.connection {
+            self.connection = heard.connection;
+            let connection = self.connection;
+            let again = self
+                .window
+                .write_again(|written| written.connection < connection);
+            if again > 0 {
+                info!(
+                    bot = self.bot.name(),
+                    messages = again,
+                    "unacked messages are written again on the new connection"
+                );
+            }
+        }
+    }
+
+    /// Starts whatever can be started now.
+    fn advance(&mut self, link: &Arc<dyn Link>) {
+        let now = self.clock.now();
+        self.window.wake(now);
+        self.expire(now);
+        self.watch_acks(link, now);
+        let low = self.window.len() <= WINDOW / 2;
+        if self.backlog == Backlog::Some && low && !self.ending && now >= self.store_rest_until {
+            self.backlog = Backlog::Reading { missed: false };
+            let (store, slot, after) = (self.store.clone(), self.bot.slot(), self.last_seen);
+            let limit = i64::try_from(WINDOW - self.window.len()).unwrap_or(0);
+            self.work.push(Box::pin(async move {
+                Outcome::Read(store.pending(slot, after, limit).await)
+            }));
+        }
+        while self.up && self.writing < SIDE_BY_SIDE && now >= self.hold_until {
+            let Some((seq, message)) = self.window.next() else {
+                break;
+            };
+            let (link, clock) = (Arc::clone(link), self.clock.clone());
+            let written = Written {
+                connection: self.connection,
+                at: now,
+            };
+            self.writing += 1;
+            self.work.push(Box::pin(async move {
+                let result = tokio::select! {
+                    result = link.send(&message) => result,
+                    () = clock.sleep(WRITE_WITHIN) => Err(LinkError::TimedOut),
+                };
+                Outcome::Wrote {
+                    seq,
+                    id: message.id,
+                    chat: message.to,
+                    written,
+                    result,
+                }
+            }));
+        }
+    }
+
+    fn told(&mut self, told: Committed) {
+        match told {
+            Committed::Accepted(queued) if queued.seq <= self.last_seen => {}
+            Committed::Accepted(queued)
+                if queued
+                    .epoch
+                    .is_some_and(|epoch| epoch < self.bot.marks().borrow().epoch) =>
+            {
+                // Accepted while the device was ending: it must not be sent by whatever is linked next. Not earlier
+                // than this can the end have counted it in.
+                self.last_seen = self.last_seen.max(queued.seq);
+                self.fail(vec![queued.message.id], "link_ended");
+            }
+            Committed::Accepted(queued)
+                if self.backlog == Backlog::None && self.window.len() < WINDOW =>
+            {
+                self.last_seen = queued.seq;
+                self.window.insert(queued);
+            }
+            Committed::Accepted(_) => self.backlog.grow(),
+            Committed::Settled(id) => {
+                self.last_ack = self.clock.now();
+                self.timeouts = 0;
+                self.window.settle(&id);
+            }
+        }
+    }
+
+    fn outcome(&mut self, outcome: Outcome) {
+        let now = self.clock.now();
+        match outcome {
+            Outcome::Wrote {
+                seq,
+                id,
+                chat,
+                written,
+                result,
+            } => {
+                self.writing -= 1;
+                self.wrote(seq, id, &chat, written, result);
+            }
+            Outcome::Read(Ok(rows)) => {
+                let missed = self.backlog == (Backlog::Reading { missed: true });
+                let room = WINDOW - self.window.len().min(WINDOW);
+                self.backlog = if missed || rows.len() >= room {
+                    Backlog::Some
+                } else {
+                    Backlog::None
+                };
+                for row in rows {
+                    if row.seq > self.last_seen {
+                        self.last_seen = row.seq;
+                        self.window.insert(row);
+                    }
+                }
+            }
+            Outcome::Read(Err(reason)) => {
+                error!(bot = self.bot.name(), %reason, "the bot's queue could not be read");
+                self.backlog = Backlog::Some;
+                self.store_rest_until = now + millis(STORE_REST);
+            }
+            Outcome::Ended { up_to, result } => {
+                self.ending = false;
+                if let Err(reason) = result {
+                    error!(bot = self.bot.name(), %reason, "the bot's queue could not be ended; trying again");
+                    self.epoch -= 1;
+                    self.store_rest_until = now + millis(STORE_REST);
+                }
+                self.window.drop_up_to(up_to);
+            }
+            Outcome::Done => {}
+        }
+    }
+
+    fn wrote(
+        &mut self,
+        seq: i64,
+        id: MessageId,
+        chat: &Chat,
+        written: Written,
+        result: Result<(), LinkError>,
+    ) {
+        let now = self.clock.now();
+        match result {
+            Ok(()) => {
+                metrics::counter!("waviro_messages_written_total").increment(1);
+                self.window.wrote(seq, chat, written);
+                let connection = self.connection;
+                if written.connection < connection {
+                    self.window
+                        .write_again(|written| written.connection < connection);
+                }
+            }
+            Err(LinkError::Offline) => {
+                // The state will say so in a moment; until then nothing is written. No attempt is lost.
+                self.hold_until = now + millis(STORE_REST);
+                self.window.rest(seq, chat, now);
+            }
+            Err(LinkError::Refused(reason)) => {
+                warn!(
+                    bot = self.bot.name(),
+                    message = id.as_str(),
+                    reason,
+                    "message refused"
+                );
+                self.window.wrote(seq, chat, written);
+                if let Chat::Person(number) = chat {
+                    let (outbox, number) = (self.outbox.clone(), number.clone());
+                    self.work.push(Box::pin(async move {
+                        outbox.number_gone(&number).await;
+                        Outcome::Done
+                    }));
+                }
+                self.fail(vec![id], &format!("refused: {reason}"));
+            }
+            Err(reason) => {
+                warn!(bot = self.bot.name(), message = id.as_str(), %reason, "message not written; trying again");
+                if matches!(reason, LinkError::TimedOut) {
+                    self.timeouts += 1;
+                }
+                self.window.rest(seq, chat, now + millis(REST));
+            }
+        }
+    }
+
+    /// Silence on a link that looks alive: ask for a fresh connection, which writes again what is unacked. Where others
+    /// were acked lately the link is alive, and only the overdue messages are written again.
+    fn watch_acks(&mut self, link: &Arc<dyn Link>, now: Millis) {
+        let connection = self.connection;
+        let overdue = |written: Written| written.at + millis(ACK_WITHIN) <= now;
+        if !self.up {
+            return;
+        }
+        if let Some(kick) = self.kicked.filter(|kick| kick.connection == connection) {
+            if kick.at + millis(REST) <= now {
+                // The old connection stayed, or the link never said that it changed.
+                self.kicked = None;
+                self.window.write_again(overdue);
+            }
+            return;
+        }
+        let silent = self.window.oldest_write().is_some_and(overdue);
+        let stalled = silent && self.last_ack + millis(ALIVE) < now;
+        if stalled || self.timeouts >= 2 {
+            warn!(
+                bot = self.bot.name(),
+                "the server acks nothing: reconnecting"
+            );
+            metrics::counter!("waviro_link_kicks_total").increment(1);
+            self.kicked = Some(Written {
+                connection,
+                at: now,
+            });
+            self.timeouts = 0;
+            let link = Arc::clone(link);
+            self.work.push(Box::pin(async move {
+                link.reconnect().await;
+                Outcome::Done
+            }));
+        } else if silent {
+            self.window.write_again(overdue);
+        }
+    }
+
+    fn expire(&mut self, now: Millis) {
+        let before = now - millis(EXPIRES);
+        if self.window.oldest_accept().is_some_and(|at| at <= before) {
+            let expired = self.window.older_than(before);
+            self.fail(expired, "expired: not sent within 24 hours");
+        }
+    }
+
+    /// Ends messages with -1.
+    fn fail(&mut self, ids: Vec<MessageId>, cause: &str) {
+        for id in &ids {
+            self.window.settle(id);
+        }
+        let news: Vec<_> = ids
+            .into_iter()
+            .map(|id| (id, News::Failed(cause.to_owned())))
+            .collect();
+        let (store, slot, feeds) = (self.store.clone(), self.bot.slot(), self.feeds.clone());
+        let (clock, name, stop) = (
+            self.clock.clone(),
+            self.bot.name().to_owned(),
+            self.stop.clone(),
+        );
+        self.work.push(Box::pin(async move {
+            while let Err(reason) = store.raise(slot, news.clone(), clock.now(), &feeds).await {
+                error!(bot = name, %reason, "a message could not be ended; trying again");
+                tokio::select! {
+                    () = clock.sleep(STORE_REST) => {}
+                    () = stop.cancelled() => break,
+                }
+            }
+            Outcome::Done
+        }));
+    }
+
+    /// Ends all that was accepted before the device ended.
+    fn end_queue(&mut self, up_to: i64, cause: String) {
+        self.ending = true;
+        let (store, slot, feeds) = (self.store.clone(), self.bot.slot(), self.feeds.clone());
+        let (clock, name) = (self.clock.clone(), self.bot.name().to_owned());
+        self.work.push(Box::pin(async move {
+            let mut ended = 0;
+            let result = loop {
+                let now = clock.now();
+                match store
+                    .end_queue(slot, up_to, cause.clone(), ENDED_TOGETHER, now, &feeds)
+                    .await
+                {
+                    Ok(count) => {
+                        ended += count;
+                        if count < ENDED_TOGETHER {
+                            break Ok(());
+                        }
+                    }
+                    Err(reason) => break Err(reason),
+                }
+            };
+            if ended > 0 {
+                warn!(
+                    bot = name,
+                    messages = ended,
+                    cause,
+                    "the device ended: queued messages end with -1"
+                );
+            }
+            Outcome::Ended { up_to, result }
+        }));
+    }
+
+    /// The next moment at which something may be due by time alone.
+    fn next_wake(&self) -> Millis {
+        let now = self.clock.now();
+        let ack = self
+            .window
+            .oldest_write()
+            .map(|written| written.at + millis(ACK_WITHIN));
+        let kick = self.kicked.map(|kick| kick.at + millis(REST));
+        let expiry = self.window.oldest_accept().map(|at| at + millis(EXPIRES));
+        let holds = [self.hold_until, self.store_rest_until]
+            .into_iter()
+            .filter(|at| *at > now);
+        [
+            ack.filter(|_| self.up),
+            kick.filter(|_| self.up),
+            expiry,
+            self.window.next_wake(),
+        ]
+        .into_iter()
+        .flatten()
+        // A moment that is past and changed nothing must not spin.
+        .map(|at| at.max(now + 100))
+        .chain(holds)
+        .min()
+        .unwrap_or(Millis::MAX)
+    }
+}

@@ -1,0 +1,326 @@
+//! The part of a bot's queue that is in memory: what may be written next, and what waits for the server's ack.
+//!
+//! Messages to one chat are written in the order of acceptance, one at a time; different chats go side by side.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use waviro_link::{Chat, MessageId, Outgoing};
+
+use crate::clock::Millis;
+use crate::store::Queued;
+
+#[derive(Debug, Default)]
+pub(super) struct Window {
+    entries: BTreeMap<i64, Entry>,
+    by_id: HashMap<MessageId, i64>,
+    chats: HashMap<Chat, Line>,
+    /// Chats with something to write that are neither writing nor resting, in turn.
+    ready: VecDeque<Chat>,
+    /// Chats that are left alone until a moment, after a failure that may pass.
+    resting: Vec<(Millis, Chat)>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    message: Outgoing,
+    accepted_at: Millis,
+    written: Option<Written>,
+}
+
+/// When and on which connection a message was last written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Written {
+    pub(super) connection: u64,
+    pub(super) at: Millis,
+}
+
+/// One chat's messages that are to be written.
+#[derive(Debug, Default)]
+struct Line {
+    waiting: BTreeSet<i64>,
+    state: LineState,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum LineState {
+    #[default]
+    Idle,
+    Ready,
+    Writing,
+    Resting,
+}
+
+impl Window {
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn insert(&mut self, queued: Queued) {
+        let Queued {
+            seq,
+            accepted_at,
+            message,
+            ..
+        } = queued;
+        if self.entries.contains_key(&seq) {
+            return;
+        }
+        let chat = message.to.clone();
+        self.by_id.insert(message.id.clone(), seq);
+        let entry = Entry {
+            message,
+            accepted_at,
+            written: None,
+        };
+        self.entries.insert(seq, entry);
+        self.wait(&chat, seq);
+    }
+
+    /// The next message to write. Its chat writes nothing else until [`Window::wrote`] or [`Window::rest`].
+    pub(super) fn next(&mut self) -> Option<(i64, Outgoing)> {
+        while let Some(chat) = self.ready.pop_front() {
+            let Some(line) = self.chats.get_mut(&chat) else {
+                continue;
+            };
+            if let Some(seq) = line.waiting.pop_first()
+                && let Some(entry) = self.entries.get(&seq)
+            {
+                line.state = LineState::Writing;
+                return Some((seq, entry.message.clone()));
+            }
+            self.free(&chat);
+        }
+        None
+    }
+
+    /// The message stands on the wire.
+    pub(super) fn wrote(&mut self, seq: i64, chat: &Chat, written: Written) {
+        if let Some(entry) = self.entries.get_mut(&seq) {
+            entry.written = Some(written);
+        }
+        self.free(chat);
+    }
+
+    /// The message was not written, or nobody knows: its chat rests until `until`, then it is the first again.
+    pub(super) fn rest(&mut self, seq: i64, chat: &Chat, until: Millis) {
+        let line = self.chats.entry(chat.clone()).or_default();
+        if self.entries.contains_key(&seq) {
+            line.waiting.insert(seq);
+        }
+        line.state = LineState::Resting;
+        self.resting.push((until, chat.clone()));
+    }
+
+    /// Ends the rest of chats whose time has come.
+    pub(super) fn wake(&mut self, now: Millis) {
+        let (due, still) = std::mem::take(&mut self.resting)
+            .into_iter()
+            .partition(|(until, _)| *until <= now);
+        self.resting = still;
+        for (_, chat) in due {
+            self.free(&chat);
+        }
+    }
+
+    /// The message left ack 0.
+    pub(super) fn settle(&mut self, id: &MessageId) {
+        if let Some(seq) = self.by_id.remove(id)
+            && let Some(entry) = self.entries.remove(&seq)
+            && let Some(line) = self.chats.get_mut(&entry.message.to)
+        {
+            line.waiting.remove(&seq);
+            self.tidy(&entry.message.to);
+        }
+    }
+
+    /// Drops everything accepted at `up_to` or before.
+    pub(super) fn drop_up_to(&mut self, up_to: i64) {
+        let ids: Vec<MessageId> = self
+            .entries
+            .range(..=up_to)
+            .map(|(_, entry)| entry.message.id.clone())
+            .collect();
+        for id in ids {
+            self.settle(&id);
+        }
+    }
+
+    /// Puts everything that `again` says back in its chat's line, in order.
+    pub(super) fn write_again(&mut self, again: impl Fn(Written) -> bool) -> usize {
+        let seqs: Vec<(i64, Chat)> = self
+            .entries
+            .iter_mut()
+            .filter(|(_, entry)| entry.written.is_some_and(&again))
+            .map(|(seq, entry)| {
+                entry.written = None;
+                (*seq, entry.message.to.clone())
+            })
+            .collect();
+        let count = seqs.len();
+        for (seq, chat) in seqs {
+            self.wait(&chat, seq);
+        }
+        count
+    }
+
+    /// The longest unacked write.
+    pub(super) fn oldest_write(&self) -> Option<Written> {
+        self.entries
+            .values()
+            .filter_map(|entry| entry.written)
+            .min_by_key(|written| written.at)
+    }
+
+    /// When the oldest message was accepted.
+    pub(super) fn oldest_accept(&self) -> Option<Millis> {
+        self.entries
+            .first_key_value()
+            .map(|(_, entry)| entry.accepted_at)
+    }
+
+    /// Messages accepted at `before` or earlier.
+    pub(super) fn older_than(&self, before: Millis) -> Vec<MessageId> {
+        self.entries
+            .values()
+            .take_while(|entry| entry.accepted_at <= before)
+            .map(|entry| entry.message.id.clone())
+            .collect()
+    }
+
+    /// When the next rest ends.
+    pub(super) fn next_wake(&self) -> Option<Millis> {
+        self.resting.iter().map(|(until, _)| *until).min()
+    }
+
+    fn wait(&mut self, chat: &Chat, seq: i64) {
+        self.chats
+            .entry(chat.clone())
+            .or_default()
+            .waiting
+            .insert(seq);
+        self.advance(chat);
+    }
+
+    fn free(&mut self, chat: &Chat) {
+        if let Some(line) = self.chats.get_mut(chat) {
+            line.state = LineState::Idle;
+        }
+        self.advance(chat);
+        self.tidy(chat);
+    }
+
+    fn advance(&mut self, chat: &Chat) {
+        if let Some(line) = self.chats.get_mut(chat)
+            && line.state == LineState::Idle
+            && !line.waiting.is_empty()
+        {
+            line.state = LineState::Ready;
+            self.ready.push_back(chat.clone());
+        }
+    }
+
+    fn tidy(&mut self, chat: &Chat) {
+        if self
+            .chats
+            .get(chat)
+            .is_some_and(|line| line.state == LineState::Idle && line.waiting.is_empty())
+        {
+            self.chats.remove(chat);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use waviro_link::Content;
+
+    use super::*;
+
+    fn queued(seq: i64, number: &str) -> Queued {
+        let message = Outgoing {
+            id: MessageId::from_random(seq.to_be_bytes()),
+            to: Chat::Person(number.parse().unwrap()),
+            content: Content::Text(seq.to_string()),
+        };
+        Queued {
+            seq,
+            accepted_at: seq,
+            epoch: None,
+            message,
+        }
+    }
+
+    fn next(window: &mut Window) -> Option<(i64, Chat)> {
+        window.next().map(|(seq, message)| (seq, message.to))
+    }
+
+    const FIRST: Written = Written {
+        connection: 1,
+        at: 0,
+    };
+
+    #[test]
+    fn one_chat_is_written_in_order_and_one_at_a_time_while_others_go_beside() {
+        let mut window = Window::default();
+        for (seq, number) in [(1, "6281000001"), (2, "6281000001"), (3, "6281000002")] {
+            window.insert(queued(seq, number));
+        }
+        let (one, first_chat) = next(&mut window).unwrap();
+        assert_eq!((one, next(&mut window).unwrap().0), (1, 3));
+        assert!(window.next().is_none());
+        window.wrote(1, &first_chat, FIRST);
+        assert_eq!(next(&mut window).unwrap().0, 2);
+    }
+
+    #[test]
+    fn what_was_written_on_a_dead_connection_goes_again_before_what_waits() {
+        let mut window = Window::default();
+        for seq in 1..=3 {
+            window.insert(queued(seq, "6281000001"));
+        }
+        for seq in 1..=2 {
+            let (next, chat) = next(&mut window).unwrap();
+            assert_eq!(next, seq);
+            window.wrote(seq, &chat, FIRST);
+        }
+        assert_eq!(window.write_again(|written| written.connection < 2), 2);
+        let order: Vec<i64> = std::iter::from_fn(|| {
+            let (seq, chat) = next(&mut window)?;
+            window.wrote(
+                seq,
+                &chat,
+                Written {
+                    connection: 2,
+                    at: 1,
+                },
+            );
+            Some(seq)
+        })
+        .collect();
+        assert_eq!(order, [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_failed_write_is_the_first_of_its_chat_again_after_the_rest() {
+        let mut window = Window::default();
+        window.insert(queued(1, "6281000001"));
+        window.insert(queued(2, "6281000001"));
+        let (seq, chat) = next(&mut window).unwrap();
+        window.rest(seq, &chat, 100);
+        window.wake(99);
+        assert!(window.next().is_none());
+        window.wake(100);
+        assert_eq!(next(&mut window).unwrap().0, 1);
+    }
+
+    #[test]
+    fn an_acked_message_leaves_nothing_behind() {
+        let mut window = Window::default();
+        window.insert(queued(1, "6281000001"));
+        let (seq, chat) = next(&mut window).unwrap();
+        window.settle(&queued(1, "6281000001").message.id);
+        window.wrote(seq, &chat, FIRST);
+        assert_eq!(window.len(), 0);
+        assert!(window.chats.is_empty() && window.by_id.is_empty() && window.ready.is_empty());
+    }
+}

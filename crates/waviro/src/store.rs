@@ -1,0 +1,173 @@
+//! The database: SQL and nothing else. SQLite by default, PostgreSQL by its URL; one text of SQL for both.
+//!
+//! Everything that changes goes through one writer (`store/writer.rs`): callers hand it commands, it applies all that
+//! wait in one transaction, commits, and only then answers each of them. So a caller's `Ok` means durable, and under load
+//! many callers share one sync of the disk. Reads use a small pool of their own.
+//!
+//! SQLite runs with `journal_mode=WAL` and `synchronous=FULL`: a commit that was answered survives a power cut.
+
+mod acks;
+mod bots;
+mod callbacks;
+mod inbound;
+mod messages;
+mod numbers;
+mod open;
+mod sql;
+mod writer;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use futures::future::BoxFuture;
+use sqlx::{AnyConnection, AnyPool};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use acks::{Feeds, News};
+pub use bots::{AddBot, BotRow};
+pub use callbacks::{Due, Lost, lane};
+pub use inbound::InboundRow;
+pub use messages::{Accepting, Committed, MessageRow, NewMessageRow, Queued};
+
+use writer::{Command, Counters, Writer};
+
+/// Commands that may wait for the writer; more than this and [`Store::accept`] refuses with [`StoreError::Busy`].
+const WAITING: usize = 4096;
+
+/// The database. Cheap to clone; the last thing to close.
+#[derive(Clone)]
+pub struct Store {
+    reads: AnyPool,
+    writes: mpsc::Sender<Command>,
+    state: Arc<State>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// What the writer tells without being asked.
+#[derive(Debug, Default)]
+struct State {
+    last_seq: AtomicI64,
+    commits: AtomicU64,
+}
+
+/// Why the database did not do what it was asked. After any of these nothing of the command is in the database, except
+/// that a failed commit on a lost PostgreSQL connection leaves it unknown.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// A rule of the schema speaks against it.
+    #[error("the database refused it: {0}")]
+    Refused(String),
+    /// The database, its disk or the connection to it fails.
+    #[error("the database failed: {0}")]
+    Failed(String),
+    /// What is stored cannot be understood, or a value cannot be stored.
+    #[error("the database holds something unreadable: {0}")]
+    Unreadable(String),
+    /// Too many commands wait already.
+    #[error("the database is behind")]
+    Busy,
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl Store {
+    /// Opens `sqlite:PATH` (made with mode 0600 where it is missing) or `postgres://…`, brings the schema up to date
+    /// and starts the writer.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`] with the database's own words.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        let place = open::Place::parse(url)?;
+        let mut connection = place.connect().await?;
+        open::migrate(&mut connection).await?;
+        let counters = Counters::read(&mut connection).await?;
+        let state = Arc::new(State::default());
+        state.last_seq.store(counters.seq, Ordering::SeqCst);
+        let reads = place.pool();
+        let (writes, inbox) = mpsc::channel(WAITING);
+        let tasks = TaskTracker::new();
+        let stop = CancellationToken::new();
+        let task = Writer::new(place, connection, counters, Arc::clone(&state));
+        tasks.spawn(task.run(inbox, stop.clone()));
+        tasks.close();
+        Ok(Self {
+            reads,
+            writes,
+            state,
+            tasks,
+            stop,
+        })
+    }
+
+    /// Commits what waits, then closes. Commands sent later get [`StoreError::Closed`].
+    pub async fn close(&self) {
+        self.stop.cancel();
+        self.tasks.wait().await;
+        self.reads.close().await;
+    }
+
+    /// One cheap question to the database.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`] where it does not answer.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1").execute(&self.reads).await?;
+        Ok(())
+    }
+
+    /// The highest [`Queued::seq`] given out so far.
+    #[must_use]
+    pub fn last_seq(&self) -> i64 {
+        self.state.last_seq.load(Ordering::SeqCst)
+    }
+
+    /// How many transactions the writer has committed.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.state.commits.load(Ordering::Relaxed)
+    }
+
+    /// Waits for a place in the writer's queue.
+    async fn submit(&self, command: Command) -> Result<(), StoreError> {
+        self.writes
+            .send(command)
+            .await
+            .map_err(|_| StoreError::Closed)
+    }
+
+    /// Runs `change` in the writer's next transaction. It runs again, alone, where a neighbour spoilt that transaction.
+    async fn write<T, F>(&self, change: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> Fn(
+                &'c mut AnyConnection,
+                &'c mut Counters,
+            ) -> BoxFuture<'c, Result<T, StoreError>>
+            + Send
+            + 'static,
+    {
+        let (command, answer) = Command::other(change);
+        self.submit(command).await?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Database(refusal)
+                if !matches!(refusal.kind(), sqlx::error::ErrorKind::Other) =>
+            {
+                Self::Refused(error.to_string())
+            }
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
+                Self::Unreadable(error.to_string())
+            }
+            _ => Self::Failed(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! Messages for sending: accepting them (the duplicate rule included) and reading them back.
+
+use std::collections::HashMap;
+
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use tokio::sync::{mpsc, oneshot};
+use url::Url;
+use waviro_link::{Chat, Content, MessageId, Outgoing};
+
+use super::writer::{Command, Counters};
+use super::{Store, StoreError, sql};
+use crate::clock::Millis;
+
+/// A message about to be accepted.
+#[derive(Debug, Clone)]
+pub struct NewMessageRow {
+    slot: i32,
+    message: Outgoing,
+    chat: String,
+    kind: &'static str,
+    body: String,
+    content_sha256: String,
+    notify_url: Option<String>,
+    at: Millis,
+    epoch: u64,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Accepting {
+    /// It is in the bot's queue.
+    Taken,
+    /// The message right before it, of that bot to that chat, said the same.
+    Duplicate {
+        /// That message.
+        of: MessageId,
+    },
+}
+
+/// A message in a bot's queue.
+#[derive(Debug, Clone)]
+pub struct Queued {
+    /// Order of acceptance over all bots.
+    pub seq: i64,
+    /// When it was accepted.
+    pub accepted_at: Millis,
+    /// The link's epoch at which it was accepted; `None` where it was read back from the database.
+    pub epoch: Option<u64>,
+    /// What to write on the wire.
+    pub message: Outgoing,
+}
+
+/// What a commit means to a bot's lane, told in the order of the commits.
+#[derive(Debug)]
+pub enum Committed {
+    /// The message is queued.
+    Accepted(Queued),
+    /// The message left ack 0.
+    Settled(MessageId),
+}
+
+/// A message as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageRow {
+    /// The bot's slot.
+    pub slot: i32,
+    /// Where to.
+    pub chat: String,
+    /// -1 to 3.
+    pub ack: i8,
+    /// Why -1.
+    pub cause: Option<String>,
+    /// When it was accepted.
+    pub accepted_at: Millis,
+}
+
+/// The writer's command.
+pub(super) struct Accept {
+    row: NewMessageRow,
+    lane: mpsc::UnboundedSender<Committed>,
+    seq: i64,
+    outcome: Accepting,
+    answer: oneshot::Sender<Result<Accepting, StoreError>>,
+}
+
+impl NewMessageRow {
+    /// `at` is the moment of acceptance, `epoch` the link's at that moment.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`] for a kind of content that this version cannot store.
+    pub fn new(
+        slot: i32,
+        message: Outgoing,
+        notify_url: Option<&Url>,
+        at: Millis,
+        epoch: u64,
+    ) -> Result<Self, StoreError> {
+        let (kind, body) = encode(&message.content)?;
+        let mut hash = Sha256::new();
+        hash.update(kind);
+        hash.update([0]);
+        hash.update(&body);
+        Ok(Self {
+            slot,
+            chat: message.to.address(),
+            kind,
+            content_sha256: hex::encode(hash.finalize()),
+            body,
+            notify_url: notify_url.map(Url::to_string),
+            message,
+            at,
+            epoch,
+        })
+    }
+}
+
+impl Store {
+    /// Puts the message in its bot's queue, in one transaction with the duplicate rule, and tells `lane` after the
+    /// commit, in the order of acceptance. Durable when it returns.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] where too many wait; [`StoreError::Refused`] where the id is taken.
+    pub async fn accept(
+        &self,
+        row: NewMessageRow,
+        lane: mpsc::UnboundedSender<Committed>,
+    ) -> Result<Accepting, StoreError> {
+        let (answer, receiver) = oneshot::channel();
+        let accept = Accept {
+            row,
+            lane,
+            seq: 0,
+            outcome: Accepting::Taken,
+            answer,
+        };
+        self.writes
+            .try_send(Command::Accept(accept))
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => StoreError::Busy,
+                mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+            })?;
+        receiver.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// The next `limit` messages of a bot's queue after `seq`, oldest first.
+    pub async fn pending(
+        &self,
+        slot: i32,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<Queued>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT seq, accepted_at, id, chat, kind, body FROM messages \
+             WHERE bot = $1 AND ack = 0 AND seq > $2 ORDER BY seq LIMIT $3",
+        )
+        .bind(i64::from(slot))
+        .bind(after)
+        .bind(limit)
+        .fetch_all(&self.reads)
+        .await?;
+        rows.iter().map(queued).collect()
+    }
+
+    /// How many messages of all bots wait for the server's ack.
+    pub async fn pending_count(&self) -> Result<i64, StoreError> {
+        let row = sqlx::query("SELECT COUNT(*) FROM messages WHERE ack = 0")
+            .fetch_one(&self.reads)
+            .await?;
+        Ok(row.try_get(0)?)
+    }
+
+    /// One message, `None` where there is none of that id.
+    pub async fn message(&self, id: &MessageId) -> Result<Option<MessageRow>, StoreError> {
+        let row =
+            sqlx::query("SELECT bot, chat, ack, cause, accepted_at FROM messages WHERE id = $1")
+                .bind(id.as_str().to_owned())
+                .fetch_optional(&self.reads)
+                .await?;
+        row.map(|row| {
+            Ok(MessageRow {
+                slot: narrow(row.try_get(0)?)?,
+                chat: row.try_get(1)?,
+                ack: narrow(row.try_get(2)?)?,
+                cause: row.try_get(3)?,
+                accepted_at: row.try_get(4)?,
+            })
+        })
+        .transpose()
+    }
+}
+
+/// Applies the accepts of one transaction: one question for the last messages of all chats, then the new rows.
+pub(super) async fn apply(
+    accepts: &mut [Accept],
+    connection: &mut AnyConnection,
+    counters: &mut Counters,
+) -> Result<(), StoreError> {
+    let mut last = last_messages(accepts, connection).await?;
+    for accept in accepts.iter_mut() {
+        let row = &accept.row;
+        let before = last.get(&(row.slot, row.chat.clone()));
+        if let Some((of, _)) = before.filter(|(_, sha256)| *sha256 == row.content_sha256) {
+            accept.outcome = Accepting::Duplicate { of: of.clone() };
+        } else {
+            counters.seq += 1;
+            accept.seq = counters.seq;
+            accept.outcome = Accepting::Taken;
+            let this = (row.message.id.clone(), row.content_sha256.clone());
+            last.insert((row.slot, row.chat.clone()), this);
+        }
+    }
+    let taken: Vec<&Accept> = accepts
+        .iter()
+        .filter(|accept| accept.outcome == Accepting::Taken)
+        .collect();
+    for rows in sql::cut(&taken) {
+        let text = format!(
+            "INSERT INTO messages (id, seq, bot, chat, kind, body, content_sha256, notify_url, ack, accepted_at, reminded) \
+             VALUES {}",
+            sql::tuples(rows.len(), 11)
+        );
+        let mut query = sqlx::query(AssertSqlSafe(text));
+        for Accept { row, seq, .. } in rows.iter().copied() {
+            query = query
+                .bind(row.message.id.as_str().to_owned())
+                .bind(*seq)
+                .bind(i64::from(row.slot))
+                .bind(row.chat.clone())
+                .bind(row.kind)
+                .bind(row.body.clone())
+                .bind(row.content_sha256.clone())
+                .bind(row.notify_url.clone())
+                .bind(0_i64)
+                .bind(row.at)
+                .bind(i64::from(row.notify_url.is_none()));
+        }
+        query.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// By bot and chat: the id and content hash of the last message that did not end in -1.
+async fn last_messages(
+    accepts: &[Accept],
+    connection: &mut AnyConnection,
+) -> Result<HashMap<(i32, String), (MessageId, String)>, StoreError> {
+    let mut last = HashMap::new();
+    let chats: Vec<(i32, String)> = accepts
+        .iter()
+        .map(|accept| (accept.row.slot, accept.row.chat.clone()))
+        .collect();
+    for asked in sql::lists(&chats) {
+        let text = format!(
+            "WITH asked (bot, chat) AS (VALUES {}) \
+             SELECT asked.bot, asked.chat, m.id, m.content_sha256 FROM asked JOIN messages m ON m.id = \
+             (SELECT l.id FROM messages l WHERE l.bot = asked.bot AND l.chat = asked.chat AND l.ack >= 0 \
+             ORDER BY l.seq DESC LIMIT 1)",
+            sql::tuples(asked.len(), 2)
+        );
+        let mut query = sqlx::query(AssertSqlSafe(text));
+        for (slot, chat) in asked {
+            query = query.bind(i64::from(slot)).bind(chat);
+        }
+        for row in query.fetch_all(&mut *connection).await? {
+            let key = (narrow(row.try_get(0)?)?, row.try_get(1)?);
+            last.insert(key, (message_id(row.try_get(2)?)?, row.try_get(3)?));
+        }
+    }
+    Ok(last)
+}
+
+impl Accept {
+    /// After the commit: the lane first, so that the queue's order never depends on how callers are woken.
+    pub(super) fn answer(self, done: Result<(), StoreError>) {
+        if done.is_ok() && self.outcome == Accepting::Taken {
+            // A lane that is gone belongs to a removed bot or to a process that stops.
+            let _ = self.lane.send(Committed::Accepted(Queued {
+                seq: self.seq,
+                accepted_at: self.row.at,
+                epoch: Some(self.row.epoch),
+                message: self.row.message,
+            }));
+        }
+        let _ = self.answer.send(done.map(|()| self.outcome));
+    }
+}
+
+fn queued(row: &AnyRow) -> Result<Queued, StoreError> {
+    let (chat, kind, body): (String, String, String) =
+        (row.try_get(3)?, row.try_get(4)?, row.try_get(5)?);
+    Ok(Queued {
+        seq: row.try_get(0)?,
+        accepted_at: row.try_get(1)?,
+        epoch: None,
+        message: Outgoing {
+            id: message_id(row.try_get(2)?)?,
+            to: parse_chat(&chat)?,
+            content: decode(&kind, &body)?,
+        },
+    })
+}
+
+/// A kind's word and its body as JSON.
+fn encode(content: &Content) -> Result<(&'static str, String), StoreError> {
+    match content {
+        Content::Text(text) => Ok(("text", json!({ "text": text }).to_string())),
+        _ => Err(StoreError::Unreadable(
+            "a kind of content without a form".to_owned(),
+        )),
+    }
+}
+
+fn decode(kind: &str, body: &str) -> Result<Content, StoreError> {
+    let unreadable = || StoreError::Unreadable(format!("a message body of kind {kind}"));
+    let body: serde_json::Value = serde_json::from_str(body).map_err(|_| unreadable())?;
+    match kind {
+        "text" => body
+            .get("text")
+            .and_then(serde_json::Value::as_str)
+            .map(|text| Content::Text(text.to_owned()))
+            .ok_or_else(unreadable),
+        _ => Err(unreadable()),
+    }
+}
+
+/// The way back from [`Chat::address`].
+fn parse_chat(address: &str) -> Result<Chat, StoreError> {
+    let unreadable = || StoreError::Unreadable("a chat's address".to_owned());
+    let (user, server) = address.split_once('@').ok_or_else(unreadable)?;
+    match server {
+        "c.us" => user.parse().map(Chat::Person).map_err(|_| unreadable()),
+        "g.us" => user.parse().map(Chat::Group).map_err(|_| unreadable()),
+        "lid" => Ok(Chat::Hidden(user.to_owned())),
+        _ => Err(unreadable()),
+    }
+}
+
+pub(super) fn message_id(text: &str) -> Result<MessageId, StoreError> {
+    text.parse()
+        .map_err(|_| StoreError::Unreadable("a message id".to_owned()))
+}
+
+/// Columns are BIGINT on both databases; what is smaller in Rust is checked on the way back.
+pub(super) fn narrow<T: TryFrom<i64>>(wide: i64) -> Result<T, StoreError> {
+    T::try_from(wide).map_err(|_| StoreError::Unreadable(format!("the number {wide}")))
+}

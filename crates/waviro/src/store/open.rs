@@ -1,0 +1,135 @@
+//! Opening: the URL, the file's mode, the settings of each connection, the schema.
+
+use std::path::PathBuf;
+use std::sync::Once;
+
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{AnyConnection, AnyPool, ConnectOptions, Executor, SqlSafeStr};
+
+use super::StoreError;
+
+/// Every migration, in order; one that has landed is never edited.
+const SCHEMA: [(i64, &str, &str); 1] = [(
+    1,
+    "gateway",
+    include_str!("../../migrations/0001_gateway.sql"),
+)];
+
+/// Connections for reads. SQLite reads beside the writer in WAL mode; four saturate two cores.
+const READERS: u32 = 4;
+
+/// WAL and FULL: a commit costs one sync of the log and survives a power cut. `busy_timeout` covers the command line
+/// tool writing at the same time. The size limit cuts a log that a long read let grow.
+const SQLITE_SETTINGS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; \
+     PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864;";
+
+/// Where the database is.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    options: AnyConnectOptions,
+    sqlite: bool,
+}
+
+impl Place {
+    /// Takes `sqlite:PATH`, `sqlite://PATH`, `postgres://…` and `postgresql://…`; creates a missing SQLite file.
+    pub(super) fn parse(url: &str) -> Result<Self, StoreError> {
+        static DRIVERS: Once = Once::new();
+        DRIVERS.call_once(sqlx::any::install_default_drivers);
+        let sqlite = match url.split_once(':') {
+            Some(("sqlite", rest)) => {
+                create(rest)?;
+                true
+            }
+            Some(("postgres" | "postgresql", _)) => false,
+            _ => {
+                return Err(StoreError::Failed(
+                    "the database URL must start with sqlite: or postgres://".to_owned(),
+                ));
+            }
+        };
+        let options: AnyConnectOptions = url
+            .parse()
+            .map_err(|error: sqlx::Error| StoreError::Failed(error.to_string()))?;
+        // Statements hold texts and numbers of people: none of them goes to the log.
+        let options = options.disable_statement_logging();
+        Ok(Self { options, sqlite })
+    }
+
+    /// How a writing transaction starts. SQLite must take the write lock at once: a transaction that reads first and
+    /// writes later fails without waiting when another process wrote in between.
+    pub(super) fn begin(&self) -> &'static str {
+        if self.sqlite {
+            "BEGIN IMMEDIATE"
+        } else {
+            "BEGIN"
+        }
+    }
+
+    /// One connection, set up.
+    pub(super) async fn connect(&self) -> Result<AnyConnection, StoreError> {
+        let mut connection = self.options.connect().await?;
+        if self.sqlite {
+            connection.execute(SQLITE_SETTINGS).await?;
+        }
+        Ok(connection)
+    }
+
+    /// The read pool; it connects when it is first used.
+    pub(super) fn pool(&self) -> AnyPool {
+        let sqlite = self.sqlite;
+        AnyPoolOptions::new()
+            .max_connections(READERS)
+            .after_connect(move |connection, _| {
+                Box::pin(async move {
+                    if sqlite {
+                        connection.execute(SQLITE_SETTINGS).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .connect_lazy_with(self.options.clone())
+    }
+}
+
+/// Brings the schema up to date.
+pub(super) async fn migrate(connection: &mut AnyConnection) -> Result<(), StoreError> {
+    let migrations = SCHEMA.map(|(version, name, text)| {
+        Migration::new(
+            version,
+            name.into(),
+            MigrationType::Simple,
+            text.into_sql_str(),
+            false,
+        )
+    });
+    Migrator::with_migrations(migrations.into())
+        .run(connection)
+        .await
+        .map_err(|error| StoreError::Failed(format!("migration: {error}")))
+}
+
+/// Creates the file for its owner alone; SQLite gives its log the same mode.
+fn create(rest: &str) -> Result<(), StoreError> {
+    let rest = rest.strip_prefix("//").unwrap_or(rest);
+    let path = rest.split_once('?').map_or(rest, |(path, _)| path);
+    if path.contains('%') || path.contains('#') {
+        return Err(StoreError::Failed(
+            "the path of the database must not hold % or #".to_owned(),
+        ));
+    }
+    if path == ":memory:" || path.is_empty() {
+        return Err(StoreError::Failed(
+            "the database must be a file: sqlite:/var/lib/waviro/waviro.db".to_owned(),
+        ));
+    }
+    let path = PathBuf::from(path);
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(&path) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(StoreError::Failed(format!("{}: {error}", path.display()))),
+    }
+}

@@ -1,0 +1,80 @@
+//! Text of statements over many rows. A statement costs a thread hand-off, whatever it holds, so batches go as one.
+//!
+//! Row counts are powers of two up to [`MOST`], so that few texts exist and the driver's statement cache (100) holds them.
+
+use std::fmt::Write as _;
+
+/// Rows of one statement at most: 64 rows of 13 columns stay far below SQLite's 32,766 parameters.
+const MOST: usize = 64;
+
+/// `($1,$2),($3,$4)`: `rows` tuples of `columns` parameters, the first one `$1`.
+pub(super) fn tuples(rows: usize, columns: usize) -> String {
+    let mut text = String::with_capacity(rows * columns * 4);
+    for row in 0..rows {
+        text.push_str(if row == 0 { "(" } else { ",(" });
+        text.push_str(&parameters(columns, row * columns + 1));
+        text.push(')');
+    }
+    text
+}
+
+/// `$3,$4,$5`: `count` parameters from `$first` on.
+pub(super) fn parameters(count: usize, first: usize) -> String {
+    let mut text = String::with_capacity(count * 4);
+    for n in first..first + count {
+        if n > first {
+            text.push(',');
+        }
+        // Writing to a String cannot fail.
+        let _ = write!(text, "${n}");
+    }
+    text
+}
+
+/// Cuts rows for statements that must hold each row once: 100 rows become 64, 32 and 4.
+pub(super) fn cut<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let size = 1usize.checked_shl(rows.len().checked_ilog2()?)?.min(MOST);
+        let (head, rest) = rows.split_at(size);
+        rows = rest;
+        Some(head)
+    })
+}
+
+/// Cuts keys for `IN` lists, which may hold a key twice: at most [`MOST`] each, padded to a power of two by repeating
+/// the last key.
+pub(super) fn lists<T: Clone>(keys: &[T]) -> impl Iterator<Item = Vec<T>> + '_ {
+    keys.chunks(MOST).map(|chunk| {
+        let mut list = chunk.to_vec();
+        if let Some(last) = chunk.last() {
+            list.resize(chunk.len().next_power_of_two(), last.clone());
+        }
+        list
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_in_exactly_one_statement() {
+        let rows: Vec<usize> = (0..100).collect();
+        let cuts: Vec<usize> = cut(&rows).map(<[usize]>::len).collect();
+        assert_eq!(cuts, [64, 32, 4]);
+        assert_eq!(cut(&rows).flatten().copied().collect::<Vec<_>>(), rows);
+        assert_eq!(cut::<u8>(&[]).count(), 0);
+    }
+
+    #[test]
+    fn lists_are_padded_with_a_key_they_hold() {
+        let lists: Vec<Vec<u8>> = lists(&[1, 2, 3]).collect();
+        assert_eq!(lists, [vec![1, 2, 3, 3]]);
+    }
+
+    #[test]
+    fn tuples_number_their_parameters_through() {
+        assert_eq!(tuples(2, 2), "($1,$2),($3,$4)");
+        assert_eq!(parameters(3, 2), "$2,$3,$4");
+    }
+}

@@ -1,0 +1,282 @@
+//! The one writer: takes whatever commands wait, applies them in one transaction, commits, answers.
+//!
+//! Frequent commands (accepting, acks, posted callbacks) are applied many at a time, each group in a few statements.
+//! Where the transaction breaks on a rule of the schema, each command is applied again in a transaction of its own:
+//! one bad command never takes its neighbours along. Where the database itself fails, all get the error.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use futures::future::BoxFuture;
+use sqlx::{AnyConnection, Executor, Row};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use super::acks::Raise;
+use super::callbacks::Posted;
+use super::messages::Accept;
+use super::open::Place;
+use super::{State, StoreError};
+
+/// Commands of one transaction at most: enough to share a sync among all who wait, few enough that the first of them
+/// is not kept waiting for the last.
+const TOGETHER: usize = 512;
+
+/// The writer's task.
+pub(super) struct Writer {
+    place: Place,
+    /// `None` after a connection broke, until the next command.
+    connection: Option<AnyConnection>,
+    counters: Counters,
+    state: Arc<State>,
+}
+
+/// The next ids. One process writes, so they need no round trip; numbers of a failed transaction are skipped.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counters {
+    /// The last [`super::Queued::seq`].
+    pub(super) seq: i64,
+    /// The last id of a job.
+    pub(super) job: i64,
+}
+
+/// What callers ask for.
+pub(super) enum Command {
+    Accept(Accept),
+    Raise(Raise),
+    Posted(Posted),
+    Other(Box<dyn Other>),
+}
+
+/// A rarer command, as a closure.
+pub(super) trait Other: Send {
+    fn apply<'c>(
+        &'c mut self,
+        connection: &'c mut AnyConnection,
+        counters: &'c mut Counters,
+    ) -> BoxFuture<'c, Result<(), StoreError>>;
+
+    fn answer(self: Box<Self>, done: Result<(), StoreError>);
+}
+
+struct Closure<T, F> {
+    change: F,
+    outcome: Option<T>,
+    answer: oneshot::Sender<Result<T, StoreError>>,
+}
+
+/// The commands of one transaction, sorted by kind. No two kinds of one message depend on their order here: whoever
+/// sends an ack has been told of the accept.
+#[derive(Default)]
+struct Batch {
+    accepts: Vec<Accept>,
+    raises: Vec<Raise>,
+    posted: Vec<Posted>,
+    others: Vec<Box<dyn Other>>,
+}
+
+impl Writer {
+    pub(super) fn new(
+        place: Place,
+        connection: AnyConnection,
+        counters: Counters,
+        state: Arc<State>,
+    ) -> Self {
+        Self {
+            place,
+            connection: Some(connection),
+            counters,
+            state,
+        }
+    }
+
+    /// Runs until `stop`, then until the inbox is empty.
+    pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Command>, stop: CancellationToken) {
+        let mut waiting = Vec::with_capacity(TOGETHER);
+        loop {
+            tokio::select! {
+                count = inbox.recv_many(&mut waiting, TOGETHER) => {
+                    if count == 0 {
+                        return;
+                    }
+                    metrics::histogram!("waviro_store_batch_commands").record(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
+                    self.take(waiting.drain(..).collect()).await;
+                }
+                () = stop.cancelled(), if !inbox.is_closed() => inbox.close(),
+            }
+        }
+    }
+
+    async fn take(&mut self, mut batch: Batch) {
+        let done = self.commit(&mut batch).await;
+        match &done {
+            Err(StoreError::Refused(reason)) if batch.len() > 1 => {
+                warn!(commands = batch.len(), %reason, "a command broke its transaction; each goes alone now");
+                for mut single in batch.singles() {
+                    let done = self.commit(&mut single).await;
+                    single.answer(&done);
+                }
+            }
+            Err(reason) => {
+                error!(commands = batch.len(), %reason, "a transaction failed");
+                batch.answer(&done);
+            }
+            Ok(()) => batch.answer(&done),
+        }
+    }
+
+    /// One transaction: all of the batch, or nothing.
+    async fn commit(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.place.connect().await?,
+        };
+        connection.execute(self.place.begin()).await?;
+        let applied = match batch.apply(&mut connection, &mut self.counters).await {
+            Ok(()) => connection
+                .execute("COMMIT")
+                .await
+                .map(drop)
+                .map_err(Into::into),
+            Err(reason) => Err(reason),
+        };
+        if applied.is_ok() {
+            self.connection = Some(connection);
+            self.state.commits.fetch_add(1, Ordering::Relaxed);
+            self.state
+                .last_seq
+                .fetch_max(self.counters.seq, Ordering::SeqCst);
+            metrics::counter!("waviro_store_commits_total").increment(1);
+        } else if connection.execute("ROLLBACK").await.is_ok() {
+            self.connection = Some(connection);
+        }
+        // A connection that cannot roll back is dropped here; closing it rolls back.
+        applied
+    }
+}
+
+impl Counters {
+    /// Continues after what the database holds.
+    pub(super) async fn read(connection: &mut AnyConnection) -> Result<Self, StoreError> {
+        let row = sqlx::query(
+            "SELECT COALESCE((SELECT MAX(seq) FROM messages), 0), COALESCE((SELECT MAX(id) FROM jobs), 0)",
+        )
+        .fetch_one(connection)
+        .await?;
+        Ok(Self {
+            seq: row.try_get(0)?,
+            job: row.try_get(1)?,
+        })
+    }
+}
+
+impl Command {
+    /// A command from a closure, and where its answer will come.
+    pub(super) fn other<T, F>(change: F) -> (Self, oneshot::Receiver<Result<T, StoreError>>)
+    where
+        T: Send + 'static,
+        F: for<'c> Fn(
+                &'c mut AnyConnection,
+                &'c mut Counters,
+            ) -> BoxFuture<'c, Result<T, StoreError>>
+            + Send
+            + 'static,
+    {
+        let (answer, receiver) = oneshot::channel();
+        let closure = Closure {
+            change,
+            outcome: None,
+            answer,
+        };
+        (Self::Other(Box::new(closure)), receiver)
+    }
+}
+
+impl<T, F> Other for Closure<T, F>
+where
+    T: Send,
+    F: for<'c> Fn(&'c mut AnyConnection, &'c mut Counters) -> BoxFuture<'c, Result<T, StoreError>>
+        + Send,
+{
+    fn apply<'c>(
+        &'c mut self,
+        connection: &'c mut AnyConnection,
+        counters: &'c mut Counters,
+    ) -> BoxFuture<'c, Result<(), StoreError>> {
+        let change = (self.change)(connection, counters);
+        let outcome = &mut self.outcome;
+        Box::pin(async move {
+            *outcome = Some(change.await?);
+            Ok(())
+        })
+    }
+
+    fn answer(self: Box<Self>, done: Result<(), StoreError>) {
+        let Self {
+            outcome, answer, ..
+        } = *self;
+        // A caller that went away asks for nothing more.
+        let _ = answer.send(done.and_then(|()| outcome.ok_or(StoreError::Closed)));
+    }
+}
+
+impl FromIterator<Command> for Batch {
+    fn from_iter<I: IntoIterator<Item = Command>>(commands: I) -> Self {
+        let mut batch = Self::default();
+        for command in commands {
+            match command {
+                Command::Accept(accept) => batch.accepts.push(accept),
+                Command::Raise(raise) => batch.raises.push(raise),
+                Command::Posted(posted) => batch.posted.push(posted),
+                Command::Other(other) => batch.others.push(other),
+            }
+        }
+        batch
+    }
+}
+
+impl Batch {
+    fn len(&self) -> usize {
+        self.accepts.len() + self.raises.len() + self.posted.len() + self.others.len()
+    }
+
+    async fn apply(
+        &mut self,
+        connection: &mut AnyConnection,
+        counters: &mut Counters,
+    ) -> Result<(), StoreError> {
+        super::messages::apply(&mut self.accepts, connection, counters).await?;
+        super::acks::apply(&mut self.raises, connection, counters).await?;
+        super::callbacks::apply(&mut self.posted, connection).await?;
+        for other in &mut self.others {
+            other.apply(connection, counters).await?;
+        }
+        Ok(())
+    }
+
+    fn answer(self, done: &Result<(), StoreError>) {
+        for accept in self.accepts {
+            accept.answer(done.clone());
+        }
+        for raise in self.raises {
+            raise.answer(done.clone());
+        }
+        for posted in self.posted {
+            posted.answer(done.clone());
+        }
+        for other in self.others {
+            other.answer(done.clone());
+        }
+    }
+
+    fn singles(self) -> Vec<Self> {
+        let commands = (self.accepts.into_iter().map(Command::Accept))
+            .chain(self.raises.into_iter().map(Command::Raise))
+            .chain(self.posted.into_iter().map(Command::Posted))
+            .chain(self.others.into_iter().map(Command::Other));
+        commands
+            .map(|command| std::iter::once(command).collect())
+            .collect()
+    }
+}

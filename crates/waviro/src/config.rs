@@ -13,7 +13,7 @@ use figment::value::{Dict, Map};
 use figment::{Figment, Metadata, Profile, Provider};
 use ipnet::IpNet;
 use serde::Deserialize;
-use url::{Host, Url};
+use url::Url;
 
 /// The reference, with the reason of each key.
 pub const DEFAULTS: &str = include_str!("../config.default.toml");
@@ -92,9 +92,6 @@ pub struct Outbound {
     /// Total deadline of a call, seconds.
     #[serde(deserialize_with = "parse::between::<_, 1, 300>")]
     pub timeout_s: u64,
-    /// Calls at a time to one endpoint.
-    #[serde(deserialize_with = "parse::between::<_, 1, 1000>")]
-    pub in_flight_per_endpoint: u64,
 }
 
 /// `[limits]`
@@ -122,12 +119,6 @@ pub struct Delivery {
     /// How long a bot without a connection still accepts, seconds.
     #[serde(deserialize_with = "parse::between::<_, 0, 86400>")]
     pub grace_s: u64,
-    /// Silence of the server after which a message is resent, seconds.
-    #[serde(deserialize_with = "parse::between::<_, 1, 3600>")]
-    pub ack_timeout_s: u64,
-    /// After this a pending message is told as ack 0, seconds.
-    #[serde(deserialize_with = "parse::between::<_, 1, 3600>")]
-    pub pending_notify_s: u64,
 }
 
 /// `[log]`
@@ -194,6 +185,11 @@ impl Config {
         Self::from_layers(file, environment, flags)
     }
 
+    /// Defaults and `flags` alone: no file and no environment of a gateway that is meant for WhatsApp.
+    pub fn embedded(flags: &[Flag]) -> Result<Self, ConfigError> {
+        Self::from_layers(None, Figment::new(), flags)
+    }
+
     fn from_layers(
         file: Option<Data<Toml>>,
         environment: impl Provider,
@@ -229,55 +225,6 @@ impl Config {
     }
 }
 
-impl WhatsApp {
-    /// What the keys say together. `certificate_checks`: whether the binary can tell WhatsApp's server from another.
-    ///
-    /// # Errors
-    /// A binary that can't tell dials nothing but loopback; nor does anyone without TLS.
-    pub fn check(&self, certificate_checks: bool) -> Result<(), ConfigError> {
-        let host = self.url.host_str().unwrap_or_default();
-        let loopback = is_loopback(&self.url);
-        if !certificate_checks && !loopback {
-            return Err(ConfigError(format!(
-                "whatsapp.url names {host}, but this binary was built without certificate checks (a `danger` feature \
-                 of the client library, for tests) and would talk to anyone who claims to be WhatsApp; it only dials \
-                 this machine. Use a release build"
-            )));
-        }
-        if self.url.scheme() == "ws" && !loopback {
-            return Err(ConfigError(format!(
-                "whatsapp.url is ws://{host}: without TLS only this machine is dialled; use wss://, or ws://127.0.0.1:8090/ws/chat for a simulator here"
-            )));
-        }
-        match (is_whatsapp(host), self.server_key.is_some()) {
-            (true, true) => Err(ConfigError(
-                "whatsapp.server_key is for a simulator and must be empty when whatsapp.url is WhatsApp itself".to_owned(),
-            )),
-            (false, false) if certificate_checks => Err(ConfigError(format!(
-                "whatsapp.url names {host}, which is not WhatsApp; set whatsapp.server_key to that simulator's key in base64 (it prints the key when it starts)"
-            ))),
-            _ => Ok(()),
-        }
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
-}
-
-fn is_whatsapp(host: &str) -> bool {
-    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-    ["whatsapp.net", "whatsapp.com"].iter().any(|domain| {
-        host.strip_suffix(domain)
-            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-    })
-}
-
 impl Provider for Flag {
     fn metadata(&self) -> Metadata {
         Metadata::named(format!("the flag {}", self.flag))
@@ -310,7 +257,6 @@ mod tests {
     #[test]
     fn the_embedded_file_is_complete_and_valid() {
         let config = load("", &[]).unwrap();
-        config.whatsapp.check(true).unwrap();
         assert_eq!(config.database_url(), "sqlite://waviro-data/waviro.db");
     }
 
@@ -369,39 +315,6 @@ mod tests {
         assert_eq!(
             (bracketed.network.to_string().as_str(), bracketed.port),
             ("::1/128", Some(90))
-        );
-    }
-
-    #[test]
-    fn a_binary_without_certificate_checks_dials_loopback_alone() {
-        let config = load("", &[]).unwrap();
-        let refusal = config.whatsapp.check(false).unwrap_err().to_string();
-        assert!(refusal.contains("without certificate checks"), "{refusal}");
-        let local = load("whatsapp.url = 'ws://127.0.0.1:8090/ws/chat'", &[]).unwrap();
-        local.whatsapp.check(false).unwrap();
-        assert!(
-            local.whatsapp.check(true).is_err(),
-            "a simulator needs its key"
-        );
-    }
-
-    #[test]
-    fn a_simulators_key_never_stands_in_for_whatsapps_root() {
-        let key = "server_key = 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA='";
-        for url in ["wss://web.whatsapp.com/ws/chat", "wss://g.whatsapp.net./ws"] {
-            let config = load(&format!("[whatsapp]\nurl = '{url}'\n{key}"), &[]).unwrap();
-            assert!(config.whatsapp.check(true).is_err(), "{url}");
-        }
-        let other = load(
-            &format!("[whatsapp]\nurl = 'wss://notwhatsapp.com/ws'\n{key}"),
-            &[],
-        )
-        .unwrap();
-        other.whatsapp.check(true).unwrap();
-        let plain = load(&format!("[whatsapp]\nurl = 'ws://10.0.0.1/ws'\n{key}"), &[]).unwrap();
-        assert!(
-            plain.whatsapp.check(true).is_err(),
-            "no TLS beyond this machine"
         );
     }
 }

@@ -16,7 +16,7 @@ use url::Url;
 
 pub use guard::{Guard, Refused};
 
-use crate::clock::{Clock, Millis, millis};
+use crate::clock::{Clock, Millis};
 use crate::config;
 
 /// The most of an answer that is read, in bytes. A webhook's answer is a few messages; the rest is a mistake or malice.
@@ -200,6 +200,7 @@ fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Erro
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::millis;
 
     #[test]
     fn retry_after_is_read_as_seconds_or_as_a_date() {

@@ -1,0 +1,151 @@
+//! The request's body: JSON whatever its Content-Type says, and the document's fields out of it as types.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
+use axum::http::header::CONTENT_LENGTH;
+use futures::StreamExt;
+use serde_json::{Map, Value};
+use url::Url;
+use waviro_link::{GroupId, Number};
+
+use super::error::{ApiError, UrlFault};
+use super::{Api, header};
+use crate::net::Net;
+
+/// The most characters of a text. WhatsApp's own clients stop there.
+pub const TEXT_CAP: usize = 65_536;
+
+/// The most bytes of a URL: what browsers, proxies and web servers agree on at least.
+const URL_CAP: usize = 2048;
+
+/// A JSON object's fields; empty for an empty body.
+#[derive(Debug, Default, PartialEq)]
+pub struct Fields(Map<String, Value>);
+
+impl FromRequest<Arc<Api>> for Fields {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, ApiError> {
+        let announced =
+            header(request.headers(), &CONTENT_LENGTH).and_then(|text| text.parse().ok());
+        if announced.is_some_and(|length: usize| length > api.body_cap) {
+            return Err(ApiError::BodyTooLarge);
+        }
+        let reading = read(request.into_body(), api.body_cap);
+        let read = tokio::time::timeout(api.body_within, reading).await;
+        Self::parse(&read.map_err(|_| ApiError::BodyIncomplete)??)
+    }
+}
+
+async fn read(body: Body, cap: usize) -> Result<Vec<u8>, ApiError> {
+    let (mut stream, mut bytes) = (body.into_data_stream(), Vec::new());
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|_| ApiError::BodyIncomplete)?;
+        if bytes.len() + chunk.len() > cap {
+            return Err(ApiError::BodyTooLarge);
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+impl Fields {
+    /// Reads a body. A byte order mark and blanks around are fine; nothing at all is an object without fields.
+    pub fn parse(body: &[u8]) -> Result<Self, ApiError> {
+        let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+        if body.trim_ascii().is_empty() {
+            return Ok(Self::default());
+        }
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(fields)) => Ok(Self(fields)),
+            Ok(_) => Err(ApiError::BodyNotObject),
+            Err(error) => Err(ApiError::BodyNotJson {
+                line: error.line(),
+                column: error.column(),
+            }),
+        }
+    }
+
+    /// A phone number, as text or as a whole JSON number. Absent, `null` and blank are `None`.
+    pub fn number(&self, field: &'static str) -> Result<Option<Number>, ApiError> {
+        let text = match self.0.get(field) {
+            None | Some(Value::Null) => return Ok(None),
+            Some(Value::String(text)) => text.trim().to_owned(),
+            // 15 digits fit exactly; what was written with a point or an exponent, or is longer, is no phone number.
+            Some(Value::Number(number)) if number.is_u64() => number.to_string(),
+            Some(_) => return Err(ApiError::InvalidNumber { field, meant: None }),
+        };
+        if text.is_empty() {
+            return Ok(None);
+        }
+        text.parse().map(Some).map_err(|_| ApiError::InvalidNumber {
+            field,
+            meant: meant(&text),
+        })
+    }
+
+    /// A group's id, with or without `@g.us`. Text only: as a JSON number its 18 digits do not survive JavaScript.
+    pub fn group(&self, field: &'static str) -> Result<Option<GroupId>, ApiError> {
+        match self.0.get(field) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) if text.trim().is_empty() => Ok(None),
+            Some(Value::String(text)) => {
+                let parsed = text.trim().parse();
+                parsed
+                    .map(Some)
+                    .map_err(|_| ApiError::InvalidGroup { field })
+            }
+            Some(_) => Err(ApiError::InvalidGroup { field }),
+        }
+    }
+
+    /// A text that must be there and say something.
+    pub fn text(&self, field: &'static str) -> Result<String, ApiError> {
+        match self.0.get(field) {
+            None | Some(Value::Null) => Err(ApiError::MissingField(field)),
+            Some(Value::String(text)) if text.trim().is_empty() => {
+                Err(ApiError::MissingField(field))
+            }
+            Some(Value::String(text)) if text.contains('\0') => Err(ApiError::NotText { field }),
+            Some(Value::String(text)) if text.chars().count() > TEXT_CAP => {
+                Err(ApiError::TextTooLong { field })
+            }
+            Some(Value::String(text)) => Ok(text.clone()),
+            Some(_) => Err(ApiError::NotText { field }),
+        }
+    }
+
+    /// The URL for callbacks. Absent, `null` and blank are `None`.
+    pub fn notify_url(&self, net: &Net) -> Result<Option<Url>, ApiError> {
+        let field = "notifyurl";
+        let wrong = |fault| ApiError::InvalidUrl { field, fault };
+        let text = match self.0.get(field) {
+            None | Some(Value::Null) => return Ok(None),
+            Some(Value::String(text)) => text.trim(),
+            Some(_) => return Err(wrong(UrlFault::NotAUrl)),
+        };
+        if text.is_empty() {
+            return Ok(None);
+        }
+        if text.len() > URL_CAP {
+            return Err(wrong(UrlFault::TooLong));
+        }
+        let url = Url::parse(text).map_err(|_| wrong(UrlFault::NotAUrl))?;
+        net.check(&url).map_err(|refused| wrong(refused.into()))?;
+        Ok(Some(url))
+    }
+}
+
+/// What the user probably meant: digits alone, and Indonesia's country code for a national 0.
+fn meant(text: &str) -> Option<Number> {
+    let text = text.split('@').next().unwrap_or(text);
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    let international = match (digits.strip_prefix("00"), digits.strip_prefix('0')) {
+        (Some(rest), _) => rest.to_owned(),
+        (None, Some(rest)) => format!("62{rest}"),
+        (None, None) => digits,
+    };
+    international.parse().ok()
+}

@@ -1,0 +1,23 @@
+//! `POST /api/checknumber`: whether a number is on WhatsApp.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+
+use super::Api;
+use super::auth::Caller;
+use super::body::Fields;
+use super::error::ApiError;
+use super::reply::Reply;
+
+pub(super) async fn checknumber(
+    State(api): State<Arc<Api>>,
+    Caller(bot): Caller,
+    fields: Fields,
+) -> Result<Reply<bool>, ApiError> {
+    let number = fields
+        .number("nohp")?
+        .ok_or(ApiError::MissingField("nohp"))?;
+    let registered = api.outbox.is_registered(&bot, &number).await?;
+    Ok(Reply(registered))
+}

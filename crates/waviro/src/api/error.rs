@@ -1,0 +1,315 @@
+//! Every way an endpoint says no, and the only place with sentences for users, Indonesian and English.
+//!
+//! A sentence says what to do. Beside it stands a code that programs may rely on, and the field that is to blame.
+
+mod sentence;
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_LANGUAGE, HeaderValue, RETRY_AFTER};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use tracing::error;
+use waviro_link::{LinkError, Number, Status};
+
+use crate::bots::NoCode;
+use crate::net::Refused;
+use crate::outbox::Refusal;
+
+/// Why an endpoint did not do what it was asked.
+#[derive(Debug, Clone)]
+pub enum ApiError {
+    /// No such path.
+    NotFound,
+    /// Not POST.
+    MethodNotAllowed,
+    /// Above `limits.body_kib`.
+    BodyTooLarge,
+    /// It broke off, or came too slowly.
+    BodyIncomplete,
+    /// Where the JSON ends to be JSON.
+    BodyNotJson {
+        /// From 1.
+        line: usize,
+        /// From 1; 0 where the body ended.
+        column: usize,
+    },
+    /// JSON, but a list or a bare value.
+    BodyNotObject,
+    /// No key, or a blank one.
+    NoSecretKey,
+    /// A key that no bot has.
+    InvalidSecretKey,
+    /// `limits.wrong_keys_per_minute`
+    TooManyWrongKeys,
+    /// A required field is absent, `null` or blank.
+    MissingField(&'static str),
+    /// Not a string, or one with a NUL in it.
+    NotText {
+        /// Which.
+        field: &'static str,
+    },
+    /// Longer than [`super::body::TEXT_CAP`].
+    TextTooLong {
+        /// Which.
+        field: &'static str,
+    },
+    /// Not in the form that the document asks for.
+    InvalidNumber {
+        /// Which.
+        field: &'static str,
+        /// The form that would be right, where it can be guessed.
+        meant: Option<Number>,
+    },
+    /// A number that is not on WhatsApp.
+    NotRegistered,
+    /// Not a group id.
+    InvalidGroup {
+        /// Which.
+        field: &'static str,
+    },
+    /// A URL that can't be called.
+    InvalidUrl {
+        /// Which.
+        field: &'static str,
+        /// Why.
+        fault: UrlFault,
+    },
+    /// The bot's link is not up, and won't be soon.
+    NotConnected(Status),
+    /// The same as the message before.
+    Duplicate,
+    /// WhatsApp did not say whether the number exists.
+    LookupFailed,
+    /// Too much at once.
+    Busy,
+    /// WhatsApp has shown no code yet.
+    QrNotReady,
+    /// Our fault; the log says more under the request's id.
+    Internal,
+}
+
+/// Why a URL can't be called.
+#[derive(Debug, Clone)]
+pub enum UrlFault {
+    /// No absolute URL.
+    NotAUrl,
+    /// More than 2048 bytes.
+    TooLong,
+    /// The guard refuses it.
+    Refused(Refused),
+}
+
+/// What the caller reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// The document's, and the default.
+    Indonesian,
+    /// Where `Accept-Language` prefers it.
+    English,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'b> {
+    success: bool,
+    error_message: String,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'b str>,
+}
+
+impl ApiError {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::BodyTooLarge => "body_too_large",
+            Self::BodyIncomplete => "body_incomplete",
+            Self::BodyNotJson { .. } | Self::BodyNotObject => "invalid_body",
+            Self::NoSecretKey | Self::InvalidSecretKey => "invalid_secret_key",
+            Self::TooManyWrongKeys => "too_many_wrong_keys",
+            Self::MissingField(_) => "missing_field",
+            Self::NotText { .. } => "invalid_text",
+            Self::TextTooLong { .. } => "text_too_long",
+            Self::InvalidNumber { .. } | Self::NotRegistered => "invalid_number",
+            Self::InvalidGroup { .. } => "invalid_group",
+            Self::InvalidUrl { .. } => "invalid_url",
+            Self::NotConnected(_) => "not_connected",
+            Self::Duplicate => "duplicate_message",
+            Self::LookupFailed => "lookup_failed",
+            Self::Busy => "busy",
+            Self::QrNotReady => "qr_not_ready",
+            Self::Internal => "internal",
+        }
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooManyWrongKeys | Self::Busy => StatusCode::TOO_MANY_REQUESTS,
+            Self::LookupFailed | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::MissingField(field)
+            | Self::NotText { field }
+            | Self::TextTooLong { field }
+            | Self::InvalidNumber { field, .. }
+            | Self::InvalidGroup { field }
+            | Self::InvalidUrl { field, .. } => Some(field),
+            Self::NotRegistered => Some("nohp"),
+            _ => None,
+        }
+    }
+
+    /// Seconds after which another try makes sense.
+    fn retry_after(&self) -> Option<&'static str> {
+        match self {
+            Self::TooManyWrongKeys => Some("60"),
+            Self::Busy => Some("1"),
+            _ => None,
+        }
+    }
+
+    /// The answer. `id` is the request's, `body_cap` the configured limit in bytes.
+    pub(super) fn respond(&self, language: Language, id: &str, body_cap: usize) -> Response {
+        let body = Body {
+            success: false,
+            error_message: self.sentence(language, id, body_cap),
+            code: self.code(),
+            field: self.field(),
+        };
+        let mut response = (self.status(), Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(language.tag()));
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(seconds));
+        }
+        if matches!(self, Self::MethodNotAllowed) {
+            headers.insert(axum::http::header::ALLOW, HeaderValue::from_static("POST"));
+        }
+        response
+    }
+}
+
+/// Only carries the error to the layer that knows the caller's language.
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NotConnected(status) => Self::NotConnected(status),
+            Refusal::NotRegistered => Self::NotRegistered,
+            Refusal::Duplicate { .. } => Self::Duplicate,
+            Refusal::Busy => Self::Busy,
+            Refusal::LookupFailed(cause) => {
+                error!(%cause, "WhatsApp did not answer a number's lookup");
+                Self::LookupFailed
+            }
+            Refusal::Storage(cause) => {
+                error!(%cause, "a message could not be accepted");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl From<NoCode> for ApiError {
+    fn from(none: NoCode) -> Self {
+        match none {
+            NoCode::Impossible(status) => Self::NotConnected(status),
+            NoCode::Link(cause @ LinkError::Store(_)) => {
+                error!(%cause, "linking could not be started");
+                Self::Internal
+            }
+            NoCode::TimedOut | NoCode::Link(_) => Self::QrNotReady,
+        }
+    }
+}
+
+impl From<Refused> for UrlFault {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl Language {
+    /// English only where it is preferred to Indonesian (RFC 9110, 12.5.4); `in` is Indonesian's old code.
+    #[must_use]
+    pub fn of(accept: Option<&str>) -> Self {
+        let (mut english, mut indonesian) = (0.0, None::<f32>);
+        let mut any = 0.0;
+        for range in accept.unwrap_or_default().split(',') {
+            let mut parts = range.split(';').map(str::trim);
+            let tag = parts.next().unwrap_or_default().to_ascii_lowercase();
+            let weight = parts
+                .find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")))
+                .map_or(1.0, |text| text.trim().parse().unwrap_or(0.0));
+            match tag.split(['-', '_']).next().unwrap_or_default() {
+                "en" => english = f32::max(english, weight),
+                "id" | "in" => {
+                    indonesian = Some(indonesian.map_or(weight, |known| known.max(weight)));
+                }
+                "*" => any = weight,
+                _ => {}
+            }
+        }
+        if english > indonesian.unwrap_or(any) {
+            Self::English
+        } else {
+            Self::Indonesian
+        }
+    }
+
+    fn tag(self) -> &'static str {
+        match self {
+            Self::Indonesian => "id",
+            Self::English => "en",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn english_is_spoken_only_to_those_who_prefer_it() {
+        for accept in [
+            "en",
+            "en-GB,en;q=0.9",
+            "EN",
+            "id;q=0.5, en;q=0.8",
+            "*;q=0.1, en",
+        ] {
+            assert_eq!(Language::of(Some(accept)), Language::English, "{accept}");
+        }
+        for accept in [
+            "",
+            "id",
+            "*",
+            "id,en;q=0.9",
+            "en;q=0",
+            "de",
+            "en;q=x",
+            "en;q=0.3,*;q=0.9",
+        ] {
+            assert_eq!(Language::of(Some(accept)), Language::Indonesian, "{accept}");
+        }
+        assert_eq!(Language::of(None), Language::Indonesian);
+    }
+}

@@ -1,0 +1,172 @@
+//! The sentences. Each says what to do; none repeats what the caller sent, except a number in the form it should have.
+
+use waviro_link::{Status, UnlinkedCause};
+
+use super::super::body::TEXT_CAP;
+use super::{ApiError, Language, UrlFault};
+use crate::net::Refused;
+
+impl ApiError {
+    pub(super) fn sentence(&self, language: Language, id: &str, body_cap: usize) -> String {
+        match language {
+            Language::Indonesian => self.indonesian(id, body_cap),
+            Language::English => self.english(id, body_cap),
+        }
+    }
+
+    fn indonesian(&self, id: &str, body_cap: usize) -> String {
+        match self {
+            Self::NotFound => "Alamat ini tidak ada; periksa kembali path yang dipanggil, misalnya /api/sendwa.".to_owned(),
+            Self::MethodNotAllowed => "Gunakan method POST untuk alamat ini.".to_owned(),
+            Self::BodyTooLarge => format!("Body terlalu besar; kirim paling banyak {} KiB.", body_cap / 1024),
+            Self::BodyIncomplete => "Body tidak diterima lengkap atau terlalu lambat; kirim ulang request.".to_owned(),
+            Self::BodyNotJson { line, column } => format!(
+                "Body bukan JSON yang sah (baris {line}, kolom {column}); kirim satu objek JSON dalam UTF-8."
+            ),
+            Self::BodyNotObject => "Body harus berupa satu objek JSON, misalnya {\"nohp\":\"628…\"}.".to_owned(),
+            Self::NoSecretKey => "Header SecretKey tidak ada atau kosong; tambahkan secret key bot Anda.".to_owned(),
+            Self::InvalidSecretKey => "SecretKey tidak valid; periksa kembali secret key bot Anda.".to_owned(),
+            Self::TooManyWrongKeys => "Terlalu banyak SecretKey yang salah dari alamat Anda; tunggu satu menit lalu coba lagi.".to_owned(),
+            Self::MissingField(field) => format!("Data tidak lengkap: {field} wajib diisi."),
+            Self::NotText { field } => format!("{field} harus berupa teks biasa."),
+            Self::TextTooLong { field } => format!("{field} terlalu panjang; WhatsApp menerima paling banyak {TEXT_CAP} karakter."),
+            Self::InvalidNumber { field, meant } => match meant {
+                Some(meant) => format!("{field} tidak valid; tulis diawali kode negara dan hanya angka, misalnya {meant}."),
+                None => format!("{field} tidak valid; tulis diawali kode negara dan hanya angka, misalnya 6282386000001."),
+            },
+            Self::NotRegistered => "Nomor tujuan tidak terdaftar di WhatsApp; periksa kembali nomornya.".to_owned(),
+            Self::InvalidGroup { field } => format!("{field} tidak valid; salin groupid dari /api/groups."),
+            Self::InvalidUrl { field, fault } => format!("{field} tidak valid: {}", fault.indonesian()),
+            Self::NotConnected(status) => not_connected_in_indonesian(status),
+            Self::Duplicate => "Pesan yang sama baru saja dikirim ke tujuan ini; ubah isi pesan sebelum mengirim lagi.".to_owned(),
+            Self::LookupFailed => "WhatsApp belum menjawab apakah nomor ini terdaftar; coba lagi sebentar lagi.".to_owned(),
+            Self::Busy => "Terlalu banyak pesan sekaligus; coba lagi sebentar lagi.".to_owned(),
+            Self::QrNotReady => "WhatsApp belum memberikan kode QR; panggil getqr lagi, dan bila terus begini periksa koneksi internet server dengan waviro doctor.".to_owned(),
+            Self::Internal => format!("Terjadi kesalahan di server; coba lagi, dan bila berulang sampaikan kode {id} kepada pengelola."),
+        }
+    }
+
+    fn english(&self, id: &str, body_cap: usize) -> String {
+        match self {
+            Self::NotFound => "There is nothing at this address; check the path, for example /api/sendwa.".to_owned(),
+            Self::MethodNotAllowed => "Use the method POST for this address.".to_owned(),
+            Self::BodyTooLarge => format!("The body is too large; send at most {} KiB.", body_cap / 1024),
+            Self::BodyIncomplete => "The body did not arrive completely or too slowly; send the request again.".to_owned(),
+            Self::BodyNotJson { line, column } => format!(
+                "The body is not valid JSON (line {line}, column {column}); send one JSON object in UTF-8."
+            ),
+            Self::BodyNotObject => "The body must be one JSON object, for example {\"nohp\":\"628…\"}.".to_owned(),
+            Self::NoSecretKey => "The header SecretKey is missing or empty; add your bot's secret key.".to_owned(),
+            Self::InvalidSecretKey => "The SecretKey is not valid; check your bot's secret key.".to_owned(),
+            Self::TooManyWrongKeys => "Too many wrong SecretKeys from your address; wait a minute, then try again.".to_owned(),
+            Self::MissingField(field) => format!("Incomplete data: {field} is required."),
+            Self::NotText { field } => format!("{field} must be plain text."),
+            Self::TextTooLong { field } => format!("{field} is too long; WhatsApp takes at most {TEXT_CAP} characters."),
+            Self::InvalidNumber { field, meant } => match meant {
+                Some(meant) => format!("{field} is not valid; write the country code first and digits only, for example {meant}."),
+                None => format!("{field} is not valid; write the country code first and digits only, for example 6282386000001."),
+            },
+            Self::NotRegistered => "The number is not registered on WhatsApp; check the number.".to_owned(),
+            Self::InvalidGroup { field } => format!("{field} is not valid; copy a groupid from /api/groups."),
+            Self::InvalidUrl { field, fault } => format!("{field} is not valid: {}", fault.english()),
+            Self::NotConnected(status) => not_connected_in_english(status),
+            Self::Duplicate => "The same message was just sent to this destination; change its content before sending again.".to_owned(),
+            Self::LookupFailed => "WhatsApp has not said yet whether this number is registered; try again in a moment.".to_owned(),
+            Self::Busy => "Too many messages at once; try again in a moment.".to_owned(),
+            Self::QrNotReady => "WhatsApp has not given a QR code yet; call getqr again, and if that persists check the server's internet connection with waviro doctor.".to_owned(),
+            Self::Internal => format!("The server failed; try again, and if that persists give its operator the code {id}."),
+        }
+    }
+}
+
+impl UrlFault {
+    fn indonesian(&self) -> String {
+        match self {
+            Self::NotAUrl => {
+                "tulis alamat lengkap, misalnya https://domain-anda/notify.".to_owned()
+            }
+            Self::TooLong => "alamat lebih panjang dari 2048 karakter.".to_owned(),
+            Self::Refused(Refused::Scheme(_)) => {
+                "alamat harus diawali http:// atau https://.".to_owned()
+            }
+            Self::Refused(Refused::UserInfo) => {
+                "hapus nama pengguna dan sandi dari alamat.".to_owned()
+            }
+            Self::Refused(Refused::NoHost) => "alamat tidak memiliki nama host.".to_owned(),
+            Self::Refused(Refused::NotPublic { address, .. }) => format!(
+                "alamat ini bukan alamat publik; gunakan alamat publik, atau minta pengelola menambahkan {address} ke outbound.allow."
+            ),
+        }
+    }
+
+    fn english(&self) -> String {
+        match self {
+            Self::NotAUrl => {
+                "write a complete address, for example https://your-domain/notify.".to_owned()
+            }
+            Self::TooLong => "the address is longer than 2048 characters.".to_owned(),
+            Self::Refused(Refused::Scheme(_)) => {
+                "the address must start with http:// or https://.".to_owned()
+            }
+            Self::Refused(Refused::UserInfo) => {
+                "remove user name and password from the address.".to_owned()
+            }
+            Self::Refused(Refused::NoHost) => "the address names no host.".to_owned(),
+            Self::Refused(Refused::NotPublic { address, .. }) => format!(
+                "this is not a public address; use a public one, or ask the operator to add {address} to outbound.allow."
+            ),
+        }
+    }
+}
+
+fn not_connected_in_indonesian(status: &Status) -> String {
+    match status {
+        Status::Unlinked(UnlinkedCause::LoggedOut(_)) => {
+            "Chatbot sudah dikeluarkan (logout) dari WhatsApp; ambil kode dari /api/getqr lalu pindai ulang.".to_owned()
+        }
+        Status::Unlinked(_) | Status::Linking { .. } => {
+            "Chatbot belum terhubung dengan WhatsApp; ambil kode dari /api/getqr lalu pindai dengan WhatsApp di ponsel.".to_owned()
+        }
+        Status::Online | Status::Reconnecting { .. } => {
+            "Chatbot sedang tidak terhubung dengan WhatsApp dan mencoba lagi sendiri; ulangi beberapa saat lagi.".to_owned()
+        }
+        Status::Replaced => {
+            "Chatbot tidak terhubung: sesinya dipakai program lain; hentikan program itu lalu jalankan ulang Waviro.".to_owned()
+        }
+        Status::Banned { .. } => {
+            "Chatbot tidak terhubung: WhatsApp memblokir nomor ini; buka WhatsApp di ponsel untuk melihat alasan dan batas waktunya.".to_owned()
+        }
+        Status::PasskeyAsked => {
+            "Chatbot belum terhubung: WhatsApp meminta passkey; ikuti petunjuk di ponsel lalu ambil kode dari /api/getqr lagi.".to_owned()
+        }
+        Status::ClientOutdated => {
+            "Chatbot tidak terhubung: WhatsApp menolak versi klien ini; minta pengelola memperbarui Waviro atau mengisi whatsapp.version.".to_owned()
+        }
+    }
+}
+
+fn not_connected_in_english(status: &Status) -> String {
+    match status {
+        Status::Unlinked(UnlinkedCause::LoggedOut(_)) => {
+            "The bot was logged out of WhatsApp; get a code from /api/getqr and scan again.".to_owned()
+        }
+        Status::Unlinked(_) | Status::Linking { .. } => {
+            "The bot is not connected to WhatsApp yet; get a code from /api/getqr and scan it with WhatsApp on the phone.".to_owned()
+        }
+        Status::Online | Status::Reconnecting { .. } => {
+            "The bot is not connected to WhatsApp at the moment and keeps trying; repeat in a while.".to_owned()
+        }
+        Status::Replaced => {
+            "The bot is not connected: another program uses its session; stop that program, then restart Waviro.".to_owned()
+        }
+        Status::Banned { .. } => {
+            "The bot is not connected: WhatsApp has banned this number; open WhatsApp on the phone to see why and until when.".to_owned()
+        }
+        Status::PasskeyAsked => {
+            "The bot is not connected yet: WhatsApp asks for a passkey; follow the phone, then get a code from /api/getqr again.".to_owned()
+        }
+        Status::ClientOutdated => {
+            "The bot is not connected: WhatsApp refuses this client version; ask the operator to update Waviro or to set whatsapp.version.".to_owned()
+        }
+    }
+}

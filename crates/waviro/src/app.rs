@@ -1,0 +1,153 @@
+//! The only wiring: who is made, in which order, and how it ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use metrics_exporter_prometheus::PrometheusHandle;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+use waviro_link::{Connector, LinkError};
+
+use crate::api::{self, Api};
+use crate::bots::Bots;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::jobs::Jobs;
+use crate::net::{Net, NetError};
+use crate::outbox::{Outbox, Settings};
+use crate::store::{Store, StoreError};
+use crate::{events, health, telemetry};
+
+/// Work under way gets so long to end. With [`LINKS_WITHIN`] and [`STORE_WITHIN`] it stays below the 5 s in which a
+/// stop is promised.
+const WORK_WITHIN: Duration = Duration::from_secs(2);
+
+/// The links get so long to write their state and close.
+const LINKS_WITHIN: Duration = Duration::from_secs(1);
+
+/// The database gets so long to commit what waits.
+const STORE_WITHIN: Duration = Duration::from_secs(1);
+
+/// A running gateway without its listener.
+pub struct App {
+    store: Store,
+    bots: Bots,
+    router: Router,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// Why the gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database.
+    #[error("{0}; check database.url and data_dir, `waviro doctor` looks closer")]
+    Store(#[from] StoreError),
+    /// The door out.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// The link store, or an endpoint that is not dialled.
+    #[error("{0}")]
+    Link(#[from] LinkError),
+}
+
+impl App {
+    /// Opens the database, loads the bots and starts what works in the background. `stopping` ends requests that only
+    /// wait; [`App::stop`] ends the rest.
+    pub async fn start(
+        config: &Config,
+        connector: Arc<dyn Connector>,
+        clock: Clock,
+        metrics: Option<PrometheusHandle>,
+        stopping: CancellationToken,
+    ) -> Result<Self, StartError> {
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let net = Net::new(&config.outbound, clock.clone())?;
+        let store = Store::open(&config.database_url()).await?;
+        let settings = Settings {
+            grace: Duration::from_secs(config.delivery.grace_s),
+            ..Settings::default()
+        };
+        let outbox = Outbox::new(
+            store.clone(),
+            clock.clone(),
+            settings,
+            StdRng::from_rng(&mut rand::rng()),
+        );
+        let jobs = Jobs::start(
+            store.clone(),
+            net.clone(),
+            clock.clone(),
+            &tasks,
+            stop.clone(),
+        )
+        .await?;
+        let attach = events::attach(store.clone(), outbox.clone(), jobs, clock.clone());
+        let bots = Bots::start(
+            store.clone(),
+            connector,
+            clock.clone(),
+            &tasks,
+            stop.clone(),
+            attach,
+        )
+        .await?;
+        if let Some(metrics) = metrics.clone() {
+            tasks.spawn(telemetry::count_metrics(
+                metrics,
+                clock.clone(),
+                stop.clone(),
+            ));
+        }
+        let api = Api::new(bots.clone(), outbox, net, clock, &config.limits, stopping);
+        let router = api::router(Arc::new(api), &config.server.base_path)
+            .merge(health::router(store.clone(), metrics));
+        info!(bots = bots.list().len(), "gateway started");
+        Ok(Self {
+            store,
+            bots,
+            router,
+            tasks,
+            stop,
+        })
+    }
+
+    /// What the listener serves.
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// The bots, for whoever sets them up from inside the process.
+    #[must_use]
+    pub fn bots(&self) -> &Bots {
+        &self.bots
+    }
+
+    /// Ends background work, links and database, in this order, each with a deadline; at most 4 s. What is cut off is
+    /// taken up again at the next start.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(WORK_WITHIN, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            warn!(
+                tasks = self.tasks.len(),
+                "work was cut off; the next start takes it up"
+            );
+        }
+        self.bots.close(LINKS_WITHIN).await;
+        if tokio::time::timeout(STORE_WITHIN, self.store.close())
+            .await
+            .is_err()
+        {
+            warn!("the database did not close in time");
+        }
+        info!("gateway stopped");
+    }
+}

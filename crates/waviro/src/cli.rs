@@ -1,0 +1,152 @@
+//! The command line: what a person types, and where it goes.
+
+mod bot;
+mod doctor;
+mod migrate;
+#[cfg(feature = "sandbox")]
+mod sandbox;
+mod serve;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use crate::config::{Config, Flag};
+
+/// A self-hosted WhatsApp gateway that serves the WAVIRO API.
+#[derive(Debug, Parser)]
+#[command(name = "waviro", version, about, after_help = FIRST_STEPS)]
+pub struct Cli {
+    #[command(flatten)]
+    settings: Settings,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const FIRST_STEPS: &str = "\
+First steps:
+  waviro sandbox         try everything with virtual phones, without WhatsApp
+  waviro bot add toko    make a bot and its SecretKey
+  waviro serve           run the gateway; POST /api/getqr shows the code to scan
+  waviro doctor          say what is wrong";
+
+/// Where the settings come from; what else can be set is in config.default.toml.
+#[derive(Debug, Args)]
+struct Settings {
+    /// The configuration file [default: waviro.toml, if it is there]
+    #[arg(long, value_name = "FILE", global = true, env = "WAVIRO_CONFIG")]
+    config: Option<PathBuf>,
+    /// Where the database and the link keys live (key `data_dir`)
+    #[arg(long, value_name = "DIR", global = true)]
+    data_dir: Option<PathBuf>,
+    /// error, warn, info, debug, trace, or a filter (key `log.level`)
+    #[arg(long, value_name = "LEVEL", global = true)]
+    log_level: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway
+    Serve(serve::Serve),
+    /// Try the gateway with a simulator and virtual phones, all in this process
+    #[cfg(feature = "sandbox")]
+    Sandbox(sandbox::Sandbox),
+    /// Add, list, re-key and remove bots, also while the gateway runs
+    #[command(subcommand)]
+    Bot(bot::Bot),
+    /// Bring the database's schema up to date; serve does it too
+    Migrate,
+    /// Look at port, data folder, database, clock and network, and say what to do
+    Doctor,
+}
+
+/// Parses the arguments and runs the command.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let ran = runtime
+        .context("the runtime could not be started")
+        .and_then(|runtime| runtime.block_on(cli.run()));
+    ran.unwrap_or_else(|error| {
+        // Nobody is left to tell where stderr is closed.
+        let _ = writeln!(std::io::stderr(), "waviro: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// The help texts of all commands, as one, for the documentation and its test.
+#[must_use]
+pub fn help() -> String {
+    let mut root = Cli::command().term_width(100);
+    root.build();
+    let mut texts = vec![root.render_long_help().to_string()];
+    let mut commands: Vec<_> = root.get_subcommands().cloned().collect();
+    while let Some(mut command) = (!commands.is_empty()).then(|| commands.remove(0)) {
+        if command.get_name() != "help" {
+            texts.push(command.render_long_help().to_string());
+            commands.splice(0..0, command.get_subcommands().cloned());
+        }
+    }
+    texts.join("\n----\n\n")
+}
+
+impl Cli {
+    async fn run(self) -> anyhow::Result<ExitCode> {
+        let settings = self.settings;
+        match self.command {
+            Command::Serve(serve) => serve.run(&settings).await,
+            #[cfg(feature = "sandbox")]
+            Command::Sandbox(sandbox) => sandbox.run(&settings).await,
+            Command::Bot(bot) => bot.run(&settings.load(Vec::new())?).await,
+            Command::Migrate => migrate::run(&settings.load(Vec::new())?).await,
+            Command::Doctor => doctor::run(&settings.load(Vec::new())?).await,
+        }
+    }
+}
+
+impl Settings {
+    fn load(&self, more: Vec<Flag>) -> anyhow::Result<Config> {
+        let mut flags = self.flags();
+        flags.extend(more);
+        Ok(Config::load(self.config.as_deref(), &flags)?)
+    }
+
+    fn flags(&self) -> Vec<Flag> {
+        let data_dir = self.data_dir.as_ref().map(|path| Flag {
+            flag: "--data-dir",
+            key: "data_dir",
+            value: path.display().to_string(),
+        });
+        let log_level = self.log_level.as_ref().map(|level| Flag {
+            flag: "--log-level",
+            key: "log.level",
+            value: level.clone(),
+        });
+        data_dir.into_iter().chain(log_level).collect()
+    }
+}
+
+/// Makes the data folder, for its owner alone.
+fn make_data_dir(path: &Path) -> anyhow::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).with_context(|| {
+        format!(
+            "the data folder {} could not be made; set data_dir to a folder that you may write",
+            path.display()
+        )
+    })
+}
+
+/// One line on stdout; a closed pipe is no error.
+fn say(line: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}

@@ -1,0 +1,178 @@
+//! `waviro doctor`: one line a check, each with what to do.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use waviro_link::whatsapp::{certificate_checks, check_endpoint};
+
+use super::say;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::store::Store;
+
+/// A healthy connection takes tens of milliseconds.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+
+/// Below this SQLite soon can't commit, and the gateway answers 500 instead of 200.
+const LITTLE_SPACE: u64 = 512 * 1024 * 1024;
+
+/// 2026-01-01, before this program was written, and 2100-01-01: a clock outside is wrong.
+const SANE: std::ops::Range<i64> = 1_767_225_600_000..4_102_444_800_000;
+
+enum Finding {
+    Ok(String),
+    Warn(String),
+    Fail(String),
+}
+
+use Finding::{Fail, Warn};
+
+/// Fails where something keeps the gateway from working.
+pub(super) async fn run(config: &Config) -> anyhow::Result<ExitCode> {
+    let mut failed = false;
+    let findings = [
+        ("port", port(config.server.listen).await),
+        ("data", data(&config.data_dir)),
+        ("database", database(config).await),
+        ("clock", clock(&Clock::system())),
+        ("whatsapp", whatsapp(config).await),
+    ];
+    for (check, finding) in findings {
+        let (word, text) = match finding {
+            Finding::Ok(text) => ("OK  ", text),
+            Warn(text) => ("WARN", text),
+            Fail(text) => {
+                failed = true;
+                ("FAIL", text)
+            }
+        };
+        say(format_args!("{word}  {check:<9} {text}"));
+    }
+    Ok(if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+async fn port(address: SocketAddr) -> Finding {
+    match TcpListener::bind(address).await {
+        Ok(_) => Finding::Ok(format!("{address} is free")),
+        Err(_) if is_waviro(address).await => Finding::Ok(format!("Waviro answers on {address}")),
+        Err(error) => Fail(format!(
+            "{address}: {error}; stop what uses it, or set server.listen to another address"
+        )),
+    }
+}
+
+/// Whether `/livez` answers there as ours does.
+async fn is_waviro(address: SocketAddr) -> bool {
+    let ask = async {
+        let mut stream = TcpStream::connect(address).await.ok()?;
+        let request = b"GET /livez HTTP/1.1\r\nHost: waviro\r\nConnection: close\r\n\r\n";
+        stream.write_all(request).await.ok()?;
+        let mut answer = Vec::new();
+        stream.take(4096).read_to_end(&mut answer).await.ok()?;
+        answer.ends_with(b"alive\n").then_some(())
+    };
+    matches!(
+        tokio::time::timeout(CONNECT_WITHIN, ask).await,
+        Ok(Some(()))
+    )
+}
+
+fn data(folder: &Path) -> Finding {
+    let shown = folder.display();
+    if !folder.exists() {
+        return match super::make_data_dir(folder) {
+            Ok(()) => data(folder),
+            Err(error) => Fail(format!("{error:#}")),
+        };
+    }
+    let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
+        file.write_all(b"waviro")
+            .and_then(|()| file.as_file().sync_all())
+    });
+    if let Err(error) = written {
+        return Fail(format!(
+            "{shown} can't be written: {error}; give it to the user that runs waviro, or set data_dir"
+        ));
+    }
+    match free_space(folder) {
+        Some(bytes) if bytes < LITTLE_SPACE => Warn(format!(
+            "{shown} has {} MiB left; make room before it is full",
+            bytes >> 20
+        )),
+        Some(bytes) => Finding::Ok(format!("{shown} can be written, {} MiB free", bytes >> 20)),
+        None => Finding::Ok(format!("{shown} can be written")),
+    }
+}
+
+#[cfg(unix)]
+fn free_space(folder: &Path) -> Option<u64> {
+    let stat = rustix::fs::statvfs(folder).ok()?;
+    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+#[cfg(not(unix))]
+fn free_space(_: &Path) -> Option<u64> {
+    None
+}
+
+async fn database(config: &Config) -> Finding {
+    let store = match Store::open(&config.database_url()).await {
+        Ok(store) => store,
+        Err(error) => return Fail(format!("{error}; check database.url and data_dir")),
+    };
+    let finding = match store.ping().await {
+        Ok(()) => Finding::Ok("opens, answers, its schema is up to date".to_owned()),
+        Err(error) => Fail(error.to_string()),
+    };
+    store.close().await;
+    finding
+}
+
+fn clock(clock: &Clock) -> Finding {
+    let now = clock.now();
+    let shown = jiff::Timestamp::from_millisecond(now)
+        .map(|now| now.to_string())
+        .unwrap_or_default();
+    if SANE.contains(&now) {
+        Finding::Ok(shown)
+    } else {
+        Fail(format!(
+            "{shown} can't be right; WhatsApp and TLS refuse a wrong clock: switch time synchronisation on"
+        ))
+    }
+}
+
+async fn whatsapp(config: &Config) -> Finding {
+    let url = &config.whatsapp.url;
+    if let Err(error) = check_endpoint(
+        url,
+        config.whatsapp.server_key.is_some(),
+        certificate_checks(),
+    ) {
+        return Fail(error.to_string());
+    }
+    let (host, port) = (
+        url.host_str().unwrap_or_default(),
+        url.port_or_known_default().unwrap_or(443),
+    );
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    match tokio::time::timeout(CONNECT_WITHIN, TcpStream::connect((host, port))).await {
+        Ok(Ok(_)) => Finding::Ok(format!("{host}:{port} can be reached")),
+        Ok(Err(error)) => Fail(format!(
+            "{host}:{port} can't be reached: {error}; check DNS, firewall and internet connection"
+        )),
+        Err(_) => Fail(format!(
+            "{host}:{port} does not answer within {} s; check firewall and internet connection",
+            CONNECT_WITHIN.as_secs()
+        )),
+    }
+}

@@ -1,0 +1,207 @@
+//! `waviro sandbox`: the gateway as it is, and a simulated WhatsApp beside it, in one process.
+//!
+//! The client library checks the simulator as strictly as it checks WhatsApp: the simulator's key is pinned by
+//! configuration, certificate checks stay on. Only here may loopback addresses be called.
+
+mod guide;
+mod keys;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use wa_sim::{Phone, PhoneSpec, Sim, SimError};
+use waviro_link::Status;
+
+use super::serve::{self, Running};
+use super::{Settings, make_data_dir, say};
+use crate::bots::{Bot, LinkCode};
+use crate::clock::Clock;
+use crate::config::{Config, Flag};
+use crate::{lifecycle, telemetry};
+
+use guide::Guide;
+
+/// The one bot.
+const BOT: &str = "toko";
+
+/// The phone that the bot is linked to.
+const OWNER: (&str, &str) = ("6281200000001", "Toko");
+
+/// Those who write to it.
+const CUSTOMERS: [(&str, &str); 2] = [("6281200000002", "Ani"), ("6281200000003", "Budi")];
+
+/// A group of all three.
+const GROUP: &str = "Pelanggan Toko";
+
+/// Linking takes a tenth of a second here; on a starved machine some seconds.
+const LINKED_WITHIN: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Args)]
+pub(super) struct Sandbox {
+    /// Address and port of the API
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Address and port of the simulator and its control API
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8090")]
+    sim: SocketAddr,
+    /// Keep everything, keys included, in this folder [default: a temporary one]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Leave the bot unlinked, to try linking
+    #[arg(long)]
+    empty: bool,
+    /// Print one line of JSON when ready, and nothing else
+    #[arg(long)]
+    json: bool,
+}
+
+impl Sandbox {
+    pub(super) async fn run(self, settings: &Settings) -> anyhow::Result<ExitCode> {
+        if settings.config.is_some() || settings.data_dir.is_some() {
+            bail!(
+                "the sandbox reads no configuration file and no gateway's data; leave --config and --data-dir out, --data DIR keeps a sandbox"
+            );
+        }
+        // Held until the end: dropping it removes the folder.
+        let temporary = tempfile::TempDir::with_prefix("waviro-sandbox-")
+            .context("no temporary folder; use --data DIR")?;
+        let folder = self
+            .data
+            .clone()
+            .unwrap_or_else(|| temporary.path().to_owned());
+        make_data_dir(&folder)?;
+        let (stop, signals) = (CancellationToken::new(), TaskTracker::new());
+        lifecycle::stop_at_signals(stop.clone(), &signals)?;
+        let sim = Sim::builder()
+            .listen(self.sim)
+            .data_dir(folder.join("sim"))
+            .start()
+            .await;
+        let sim = sim.map_err(|error| match error {
+            SimError::Bind { addr, source } => anyhow::anyhow!(
+                "cannot listen on {addr}: {source}; stop what uses that port, or choose another one with --sim"
+            ),
+            other => other.into(),
+        })?;
+        let config = self.config(&sim, &folder, settings)?;
+        telemetry::start_log(&config.log)?;
+        let running = serve::start(&config, stop.clone(), "--listen").await?;
+        let ready = tokio::select! {
+            ready = self.furnish(&running, &sim, &folder) => ready.map(Some),
+            () = stop.cancelled() => Ok(None),
+        };
+        let outcome = match ready {
+            Ok(guide) => {
+                if let Some(guide) = guide {
+                    say(if self.json {
+                        guide.json()
+                    } else {
+                        guide.text()
+                    });
+                    stop.cancelled().await;
+                }
+                Ok(ExitCode::SUCCESS)
+            }
+            Err(error) => Err(error),
+        };
+        running.stop().await;
+        sim.stop().await;
+        outcome
+    }
+
+    /// The embedded defaults with what a sandbox differs in; nothing of a real gateway's file or environment.
+    fn config(&self, sim: &Sim, folder: &Path, settings: &Settings) -> anyhow::Result<Config> {
+        let set = |flag, key, value| Flag { flag, key, value };
+        let mut flags = vec![
+            set("--listen", "server.listen", self.listen.to_string()),
+            set(
+                "--data",
+                "data_dir",
+                folder.join("gateway").display().to_string(),
+            ),
+            set("--sim", "whatsapp.url", sim.ws_url()),
+            set(
+                "--sim",
+                "whatsapp.server_key",
+                STANDARD.encode(sim.server_key()),
+            ),
+            // Any will do; without one the library would ask WhatsApp for the current version.
+            set("--sim", "whatsapp.version", "2.3000.1".to_owned()),
+            set(
+                "sandbox",
+                "outbound.allow",
+                "127.0.0.0/8, ::1/128".to_owned(),
+            ),
+            // The guide is what people came for.
+            set("--log-level", "log.level", "warn".to_owned()),
+        ];
+        flags.extend(settings.flags());
+        Ok(Config::embedded(&flags)?)
+    }
+
+    /// Phones, bot, link and group: what is there already stays.
+    async fn furnish(&self, running: &Running, sim: &Sim, folder: &Path) -> anyhow::Result<Guide> {
+        let owner = sim.add_phone(PhoneSpec::new(OWNER.0, OWNER.1)).await;
+        let mut phones = Vec::new();
+        for (number, name) in CUSTOMERS {
+            phones.push(sim.add_phone(PhoneSpec::new(number, name)).await);
+        }
+        let (bot, secret_key) =
+            keys::bot(running.app.bots(), BOT, &folder.join("keys.json")).await?;
+        if !self.empty {
+            link(&bot, &owner).await?;
+        }
+        if sim.groups().is_empty() {
+            sim.create_group(GROUP, OWNER.0, &CUSTOMERS.map(|(number, _)| number))
+                .await;
+        }
+        // Customers first: who takes the first phone of the list wants somebody to write to.
+        phones.push(owner);
+        Ok(Guide {
+            gateway: format!("http://{}", running.address),
+            sim: sim.http_url(),
+            bot: bot.name().to_owned(),
+            number: bot.identity().map(|identity| identity.number.to_string()),
+            secret_key,
+            phones: phones
+                .iter()
+                .map(|phone| (phone.number().to_owned(), phone.name()))
+                .collect(),
+            groups: sim
+                .groups()
+                .iter()
+                .map(|group| (group.id().to_owned(), group.name().to_owned()))
+                .collect(),
+            kept: self.data.clone(),
+        })
+    }
+}
+
+/// Scans the bot's code with the phone, unless it is linked from the last time, and waits until it is online.
+async fn link(bot: &Arc<Bot>, phone: &Phone) -> anyhow::Result<()> {
+    if let LinkCode::Code(code) = bot.link_code(&Clock::system(), LINKED_WITHIN).await? {
+        phone
+            .scan(&code.text)
+            .await
+            .context("the virtual phone did not take the code")?;
+    }
+    let link = bot.opened().await.context("the link did not open")?;
+    let mut status = link.status();
+    let online = status.wait_for(|status| *status == Status::Online);
+    match tokio::time::timeout(LINKED_WITHIN, online).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(_)) | Err(_) => bail!(
+            "the bot did not come online; its state is {}",
+            bot.status().word()
+        ),
+    }
+}

@@ -1,0 +1,103 @@
+//! What the sandbox prints when it is ready: for people, or one line for programs.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+/// What there is, and how to use it.
+pub(super) struct Guide {
+    pub(super) gateway: String,
+    pub(super) sim: String,
+    pub(super) bot: String,
+    /// `None` while it is not linked.
+    pub(super) number: Option<String>,
+    pub(super) secret_key: String,
+    /// Number and name, customers first, the bot's own phone last.
+    pub(super) phones: Vec<(String, String)>,
+    /// Id and name.
+    pub(super) groups: Vec<(String, String)>,
+    /// Where the data stays; `None` where it is temporary.
+    pub(super) kept: Option<PathBuf>,
+}
+
+impl Guide {
+    /// One line. `admin_token` is null until there is something to administer with it.
+    pub(super) fn json(&self) -> String {
+        let named = |key: &str, list: &[(String, String)]| -> Vec<_> {
+            list.iter()
+                .map(|(id, name)| json!({key: id, "name": name}))
+                .collect()
+        };
+        json!({
+            "gateway": self.gateway,
+            "sim": self.sim,
+            "admin_token": null,
+            "bots": [{"name": self.bot, "number": self.number, "secret_key": self.secret_key}],
+            "phones": named("number", &self.phones),
+            "groups": named("groupid", &self.groups),
+        })
+        .to_string()
+    }
+
+    /// The screen of a newcomer.
+    pub(super) fn text(&self) -> String {
+        let Self {
+            gateway,
+            sim,
+            bot,
+            secret_key,
+            ..
+        } = self;
+        let list = |list: &[(String, String)]| -> String {
+            let shown: Vec<_> = list
+                .iter()
+                .map(|(id, name)| format!("{name} {id}"))
+                .collect();
+            shown.join(", ")
+        };
+        let state = self.number.as_deref().map_or_else(
+            || "not linked yet".to_owned(),
+            |number| format!("linked as {number}"),
+        );
+        let kept = self.kept.as_ref().map_or_else(
+            || "in a temporary folder, gone when this ends (--data DIR keeps it)".to_owned(),
+            |folder| format!("kept in {}", folder.display()),
+        );
+        let (customer, name) = self.phones.first().cloned().unwrap_or_default();
+        let try_it = if self.number.is_some() {
+            format!(
+                "Send {name} a message:\n\n\
+                 curl -X POST {gateway}/api/sendwa -H 'SecretKey: {secret_key}' -H 'Content-Type: application/json' \
+                 -d '{{\"nohp\":\"{customer}\",\"pesan\":\"Halo dari Waviro\"}}'\n\n\
+                 See it on {name}'s phone:\n\n  \
+                 curl {sim}/control/phones/{customer}/messages\n\n\
+                 The same text twice running is refused, as the API's document says: change it to send again."
+            )
+        } else {
+            let (phone, name) = self.phones.last().cloned().unwrap_or_default();
+            format!(
+                "Get a code, and let {name}'s phone scan it (put the code in place of 2@…):\n\n\
+                 curl -X POST {gateway}/api/getqr -H 'SecretKey: {secret_key}'\n\n  \
+                 curl {sim}/control/phones/{phone}/scan -d '{{\"qr\":\"2@…\"}}'"
+            )
+        };
+        format!(
+            "WAVIRO SANDBOX: the gateway and a simulated WhatsApp. Nothing leaves this machine.\n\n\
+             API        {gateway}/api\n\
+             SecretKey  {secret_key}\n\
+             Bot        {bot}, {state}\n\
+             Phones     {phones}\n\
+             Groups     {groups}\n\
+             Simulator  {sim}/control\n\
+             Data       {kept}\n\n\
+             {try_it}\n\n\
+             Callbacks: put \"notifyurl\":\"http://127.0.0.1:9000/\" beside pesan and run any web server there; the \
+             sandbox may call loopback, a real gateway may not. It posts {{\"msgid\",\"ack\"}}: 1 sent, 2 delivered, 3 read.\n\n\
+             Real numbers: `waviro serve`. Linking one this way is unofficial, and WhatsApp may ban it; do not use a \
+             number that you can't lose.\n\n\
+             Ctrl-C stops both.",
+            phones = list(&self.phones),
+            groups = list(&self.groups),
+        )
+    }
+}

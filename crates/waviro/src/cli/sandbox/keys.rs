@@ -1,0 +1,48 @@
+//! The sandbox's SecretKeys in clear, so that a kept sandbox has the same key after a restart. Real gateways keep none.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use crate::bots::{Bot, Bots};
+
+/// The bot of this name and its key; made, or given a new key, where the file does not know one that works.
+pub(super) async fn bot(
+    bots: &Bots,
+    name: &str,
+    file: &Path,
+) -> anyhow::Result<(Arc<Bot>, String)> {
+    let mut keys: BTreeMap<String, String> = match std::fs::read(file) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .with_context(|| format!("{} is damaged; remove it for a new key", file.display()))?,
+        Err(_) => BTreeMap::new(),
+    };
+    if let Some(key) = keys.get(name)
+        && let Some(bot) = bots.by_secret(key).await
+        && bot.name() == name
+    {
+        return Ok((bot, key.clone()));
+    }
+    let known = bots.list().into_iter().find(|bot| bot.name() == name);
+    let (bot, key) = match known {
+        Some(bot) => (bot, bots.rotate_key(name).await?),
+        None => bots.add(name).await?,
+    };
+    keys.insert(name.to_owned(), key.reveal().to_owned());
+    write(file, &serde_json::to_vec(&keys)?)
+        .with_context(|| format!("{} could not be written", file.display()))?;
+    Ok((bot, key.reveal().to_owned()))
+}
+
+/// Replaced as a whole, and for its owner alone.
+fn write(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let folder = file.parent().unwrap_or(Path::new("."));
+    let mut fresh = tempfile::NamedTempFile::new_in(folder)?;
+    fresh.write_all(bytes)?;
+    fresh.as_file().sync_all()?;
+    fresh.persist(file)?;
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! `waviro serve`
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+use waviro_link::whatsapp::{WhatsApp, WhatsAppConfig};
+
+use super::{Settings, make_data_dir};
+use crate::app::{App, StartError};
+use crate::clock::Clock;
+use crate::config::{Config, Flag};
+use crate::{lifecycle, listener, telemetry};
+
+/// Requests under way get so long to be answered; together with [`App::stop`] a stop takes 5 s at most.
+const REQUESTS_WITHIN: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// Address and port of the API (key `server.listen`)
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<String>,
+}
+
+/// A gateway with its listener.
+pub(super) struct Running {
+    pub(super) address: SocketAddr,
+    pub(super) app: App,
+    stop: CancellationToken,
+    requests: TaskTracker,
+}
+
+impl Serve {
+    pub(super) async fn run(self, settings: &Settings) -> anyhow::Result<ExitCode> {
+        let listen = self.listen.map(|value| Flag {
+            flag: "--listen",
+            key: "server.listen",
+            value,
+        });
+        let config = settings.load(listen.into_iter().collect())?;
+        telemetry::start_log(&config.log)?;
+        let (stop, signals) = (CancellationToken::new(), TaskTracker::new());
+        lifecycle::stop_at_signals(stop.clone(), &signals)?;
+        let running = start(&config, stop.clone(), "--listen or server.listen").await?;
+        info!(address = %running.address, "listening");
+        stop.cancelled().await;
+        running.stop().await;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Binds, starts everything and serves. `flag`: what to change where the port is taken.
+pub(super) async fn start(
+    config: &Config,
+    stop: CancellationToken,
+    flag: &str,
+) -> anyhow::Result<Running> {
+    let clock = Clock::system();
+    let metrics = telemetry::start_metrics().context("metrics")?;
+    let listener = bind(config.server.listen, flag).await?;
+    let address = listener.local_addr()?;
+    if !address.ip().is_loopback() {
+        warn!(%address, "listening beyond this machine without TLS: put a TLS proxy in front of it");
+    }
+    make_data_dir(&config.data_dir)?;
+    let connector = WhatsApp::new(WhatsAppConfig {
+        store_path: config.link_store(),
+        url: config.whatsapp.url.clone(),
+        server_key: config.whatsapp.server_key,
+        version: config.whatsapp.version,
+        device_name: config.whatsapp.device_name.clone(),
+    });
+    let connector = Arc::new(connector.await.map_err(StartError::Link)?);
+    let app = App::start(
+        config,
+        connector,
+        clock.clone(),
+        Some(metrics),
+        stop.clone(),
+    )
+    .await?;
+    let requests = TaskTracker::new();
+    let header_within = Duration::from_secs(config.limits.read_timeout_s);
+    requests.spawn(listener::serve(
+        listener,
+        app.router(),
+        header_within,
+        clock,
+        stop.clone(),
+    ));
+    requests.close();
+    Ok(Running {
+        address,
+        app,
+        stop,
+        requests,
+    })
+}
+
+async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}; stop what uses that port, or choose another one with {flag}")
+    })
+}
+
+impl Running {
+    /// Ends everything, within 5 s.
+    pub(super) async fn stop(self) {
+        self.stop.cancel();
+        if tokio::time::timeout(REQUESTS_WITHIN, self.requests.wait())
+            .await
+            .is_err()
+        {
+            warn!("requests were cut off");
+        }
+        self.app.stop().await;
+    }
+}

@@ -1,10 +1,17 @@
 //! The gateway. The map of the rooms and the arrow between them stand in ARCHITECTURE.md.
 
+pub mod api;
+pub mod app;
 pub mod bots;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod events;
+pub mod health;
 pub mod jobs;
+pub mod lifecycle;
+pub mod listener;
 pub mod net;
 pub mod outbox;
 pub mod store;
+pub mod telemetry;

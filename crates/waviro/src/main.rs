@@ -1,0 +1,7 @@
+//! `waviro`: the command line's door.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    waviro::cli::run()
+}

@@ -72,6 +72,7 @@ pub enum EndpointError {
 #[derive(Debug, Clone)]
 pub struct WhatsApp {
     config: Arc<WhatsAppConfig>,
+    stores: Arc<store::Stores>,
 }
 
 impl WhatsApp {
@@ -86,9 +87,10 @@ impl WhatsApp {
             certificate_checks(),
         )
         .map_err(|error| LinkError::Refused(error.to_string()))?;
-        store::prepare(&config.store_path).await?;
+        let stores = store::Stores::prepare(&config.store_path).await?;
         Ok(Self {
             config: Arc::new(config),
+            stores: Arc::new(stores),
         })
     }
 }
@@ -100,12 +102,13 @@ impl Connector for WhatsApp {
         slot: i32,
         listener: Arc<dyn Listener>,
     ) -> Result<Arc<dyn Link>, LinkError> {
-        let device = device::Device::open(Arc::clone(&self.config), slot, listener).await?;
+        let (config, stores) = (Arc::clone(&self.config), Arc::clone(&self.stores));
+        let device = device::Device::open(config, stores, slot, listener).await?;
         Ok(device)
     }
 
     async fn forget(&self, slot: i32) -> Result<(), LinkError> {
-        store::wipe(&self.config.store_path, slot).await
+        self.stores.wipe(slot).await
     }
 }
 

@@ -5,18 +5,19 @@
 //! connection ends or cannot be made, the library is told to dial again at once ([`Client::reconnect_immediately`]),
 //! and [`Dialer::create_transport`] waits as long as *we* find right before it dials.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::poll;
 use tokio::net::TcpStream;
 use tokio_websockets::ClientBuilder;
 use url::Url;
 use whatsapp_rust::Client;
 use whatsapp_rust::anyhow::{self, Context as _, anyhow};
 use whatsapp_rust::async_channel::{Receiver, bounded};
+use whatsapp_rust::bytes::Bytes;
 use whatsapp_rust::transport::{Transport, TransportEvent, TransportFactory};
 use whatsapp_rust::wacore::net::WHATSAPP_WEB_ORIGIN;
 use whatsapp_rust_tokio_transport::{Connector, default_tls_connector, from_websocket};
@@ -25,14 +26,15 @@ use super::device::{self, Shared};
 
 /// Pauses before the first, second … dial after a working connection. The first is none: most cuts are over when they
 /// are noticed. The last is kept; with the jitter it spreads 200 bots over half a second and more.
-const PAUSES: [Duration; 7] = [
+const PAUSES: [Duration; 8] = [
     Duration::ZERO,
     Duration::from_millis(200),
     Duration::from_millis(500),
     Duration::from_secs(1),
     Duration::from_secs(2),
     Duration::from_secs(4),
-    Duration::from_secs(5),
+    Duration::from_secs(6),
+    Duration::from_secs(8),
 ];
 
 /// A dial that hangs is given up; must stay below the library's own 20 s, pause included.
@@ -102,45 +104,81 @@ impl Dialer {
     }
 
     /// Passes the socket's events on, and acts on its end before the library hears of it.
-    fn watch(&self, events: Receiver<TransportEvent>) -> Receiver<TransportEvent> {
+    fn watch(
+        &self,
+        transport: Arc<dyn Transport>,
+        events: Receiver<TransportEvent>,
+    ) -> (Arc<dyn Transport>, Receiver<TransportEvent>) {
         let (pass_on, watched) = bounded(FRAMES);
-        let (shared, client) = (Arc::clone(&self.shared), self.client());
+        let shared = Arc::clone(&self.shared);
         let this = self.socket.fetch_add(1, Ordering::SeqCst) + 1;
         let newest = Arc::clone(&self.socket);
+        let socket = Arc::new(Socket {
+            transport,
+            client: self.client.get().cloned().unwrap_or_default(),
+            closed_by_us: AtomicBool::new(false),
+        });
+        let watching = Arc::clone(&socket);
         device::spawn(async move {
             while let Ok(event) = events.recv().await {
-                let TransportEvent::Disconnected(reason) = &event else {
-                    if pass_on.send(event).await.is_err() {
-                        return;
+                if let TransportEvent::Disconnected(reason) = &event {
+                    if newest.load(Ordering::SeqCst) == this {
+                        shared.went_offline(&reason.to_string());
                     }
-                    continue;
-                };
-                if newest.load(Ordering::SeqCst) == this {
-                    shared.went_offline(&reason.to_string());
+                    watching.ended();
                 }
-                again(client.as_ref(), async {
-                    let _ = pass_on.send(event).await;
-                })
-                .await;
-                return;
+                if pass_on.send(event).await.is_err() {
+                    return;
+                }
             }
         });
-        watched
+        (socket, watched)
     }
 }
 
-/// Tells the library to dial again at once, then runs `end` (which lets it notice that there is reason to), then lets it
-/// finish. The order matters: the wish must be known when the end is.
-async fn again(client: Option<&Arc<Client>>, end: impl Future<Output = ()>) {
-    let Some(client) = client else {
-        return end.await;
-    };
-    let mut wish = std::pin::pin!(client.reconnect_immediately());
-    let told = poll!(&mut wish);
-    end.await;
-    if told.is_pending() {
-        wish.await;
+/// A socket whose end, whoever ends it, is followed by a dial.
+struct Socket {
+    transport: Arc<dyn Transport>,
+    client: Weak<Client>,
+    closed_by_us: AtomicBool,
+}
+
+impl Socket {
+    /// The other side ended it. Where the library did, the wish was made then; made again now it might come to a
+    /// connection that is newer.
+    fn ended(&self) {
+        if !self.closed_by_us.load(Ordering::SeqCst)
+            && let Some(client) = self.client.upgrade()
+        {
+            wish_again(&client);
+        }
     }
+}
+
+#[async_trait]
+impl Transport for Socket {
+    async fn send(&self, data: Bytes) -> anyhow::Result<()> {
+        self.transport.send(data).await
+    }
+
+    /// Called by the library before it dials again, never after: from here the wish always comes in time.
+    async fn disconnect(&self) {
+        self.closed_by_us.store(true, Ordering::SeqCst);
+        if let Some(client) = self.client.upgrade() {
+            wish_again(&client);
+        }
+        self.transport.disconnect().await;
+    }
+}
+
+/// Tells the library that this end was expected, so that it dials again at once and forgets its pauses. To be called when
+/// a socket is dead, before the library knows.
+///
+/// One poll is the whole wish: the rest of [`Client::reconnect_immediately`] closes what is open, and by then that may be
+/// the *next* connection.
+pub(super) fn wish_again(client: &Arc<Client>) {
+    let wish = std::pin::pin!(client.reconnect_immediately());
+    let _ = wish.poll(&mut Context::from_waker(Waker::noop()));
 }
 
 #[async_trait]
@@ -155,10 +193,12 @@ impl TransportFactory for Dialer {
         }
         let dialled = tokio::time::timeout(DIAL_DEADLINE, self.dial()).await;
         match dialled.unwrap_or_else(|_| Err(anyhow!("no answer within {DIAL_DEADLINE:?}"))) {
-            Ok((transport, events)) => Ok((transport, self.watch(events))),
+            Ok((transport, events)) => Ok(self.watch(transport, events)),
             Err(error) => {
                 self.shared.went_offline(&format!("{error:#}"));
-                again(self.client().as_ref(), async {}).await;
+                if let Some(client) = self.client() {
+                    wish_again(&client);
+                }
                 Err(error)
             }
         }

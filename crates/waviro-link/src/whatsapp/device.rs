@@ -20,7 +20,8 @@ use whatsapp_rust::{CacheConfig, Client, Jid};
 use super::connect::Dialer;
 use super::events::Ear;
 use super::http::Http;
-use super::{WhatsAppConfig, lookup, send, store};
+use super::store::Stores;
+use super::{WhatsAppConfig, lookup, send};
 use crate::{Group, Identity, Link, LinkError, Listener, Number, Outgoing, Status, UnlinkedCause};
 
 /// How long what was sent is kept for recipients that could not decrypt it and ask again. The library's two hours are
@@ -43,11 +44,13 @@ pub(super) struct Shared {
     status: watch::Sender<Status>,
     client: RwLock<Option<Arc<Client>>>,
     identity: Mutex<Option<Identity>>,
+    telling: Mutex<()>,
 }
 
 /// A device and the client that serves it at the moment.
 pub(super) struct Device {
     config: Arc<WhatsAppConfig>,
+    stores: Arc<Stores>,
     shared: Arc<Shared>,
     /// Held while a client is built or ended, so that two callers never build two.
     session: tokio::sync::Mutex<Option<Session>>,
@@ -64,6 +67,7 @@ impl Device {
     /// Reconnects a linked device; leaves any other alone.
     pub(super) async fn open(
         config: Arc<WhatsAppConfig>,
+        stores: Arc<Stores>,
         slot: i32,
         listener: Arc<dyn Listener>,
     ) -> Result<Arc<Self>, LinkError> {
@@ -73,9 +77,11 @@ impl Device {
             status: watch::Sender::new(Status::Unlinked(UnlinkedCause::Never)),
             client: RwLock::new(None),
             identity: Mutex::new(None),
+            telling: Mutex::new(()),
         });
         let device = Arc::new_cyclic(|myself| Self {
             config,
+            stores,
             shared,
             session: tokio::sync::Mutex::new(None),
             myself: myself.clone(),
@@ -90,7 +96,7 @@ impl Device {
     /// Builds a client on the stored keys and lets it run: always where `linking`, else only where the keys belong to
     /// a linked device.
     async fn start(&self, session: &mut Option<Session>, linking: bool) -> Result<(), LinkError> {
-        let backend = store::open(&self.config.store_path, self.shared.slot).await?;
+        let backend = self.stores.open(self.shared.slot).await?;
         let dialer = Arc::new(Dialer::new(
             self.config.url.clone(),
             Arc::clone(&self.shared),
@@ -121,7 +127,7 @@ impl Device {
         let bot = building
             .build()
             .await
-            .map_err(|error| LinkError::Store(format!("{error:#}")))?;
+            .map_err(|error| LinkError::Store(super::store::cause(&error)))?;
         let client = bot.client();
         if let Some(key) = self.config.server_key {
             pin(&client, key).await;
@@ -261,31 +267,35 @@ impl Shared {
 
     /// Takes a new state and tells the gateway, if it is news.
     pub(super) fn set(&self, status: &Status) {
-        let news = self.status.send_if_modified(|current| {
-            let news = *current != *status;
-            if news {
-                current.clone_from(status);
-            }
-            news
-        });
-        if news {
-            if matches!(status, Status::Unlinked(_)) {
-                *lock(&self.identity) = None;
-            }
-            self.listener.status(status);
-        }
+        self.change(|_| Some(status.clone()));
     }
 
     /// The socket ended or could not be opened. Says nothing new about a device that WhatsApp has sent away.
     pub(super) fn went_offline(&self, cause: &str) {
-        let current = self.status.borrow().clone();
-        match current {
-            Status::Online | Status::Reconnecting { .. } => self.set(&Status::Reconnecting {
+        self.change(|current| match current {
+            Status::Online | Status::Reconnecting { .. } => Some(Status::Reconnecting {
                 cause: cause.to_owned(),
             }),
-            Status::Linking { .. } => self.set(&Status::Linking { qr: None }),
-            _ => {}
+            Status::Linking { .. } => Some(Status::Linking { qr: None }),
+            _ => None,
+        });
+    }
+
+    /// One step from the current state, undisturbed by others: the end of a socket and the reason for it are told by
+    /// different tasks. The gateway hears of the steps in their order, and may read the state while it listens.
+    fn change(&self, step: impl FnOnce(&Status) -> Option<Status>) {
+        let _one_at_a_time = lock(&self.telling);
+        let Some(next) = step(&self.status.borrow()) else {
+            return;
+        };
+        if next == *self.status.borrow() {
+            return;
         }
+        if matches!(next, Status::Unlinked(_)) {
+            *lock(&self.identity) = None;
+        }
+        self.status.send_replace(next.clone());
+        self.listener.status(&next);
     }
 
     /// Reads number and name from the client.
@@ -327,7 +337,7 @@ impl Link for Device {
             Status::Unlinked(_) | Status::PasskeyAsked => {}
         }
         self.stop(&mut session, Duration::from_secs(5)).await;
-        store::wipe(&self.config.store_path, self.shared.slot).await?;
+        self.stores.wipe(self.shared.slot).await?;
         self.start(&mut session, true).await
     }
 

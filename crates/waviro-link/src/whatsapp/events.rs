@@ -13,7 +13,7 @@ use whatsapp_rust::anyhow::{self, anyhow};
 use whatsapp_rust::prelude::{Event, EventHandler, EventInterest, EventKind, MessageExt};
 use whatsapp_rust::types::durability_hook::{InboundDurabilityHook, InboundMessage};
 use whatsapp_rust::types::events;
-use whatsapp_rust::types::message::MessageSource;
+use whatsapp_rust::types::message::{MessageCategory, MessageSource};
 use whatsapp_rust::types::presence::ReceiptType;
 use whatsapp_rust::wacore_binary::JidExt as _;
 use whatsapp_rust::{Client, Jid, waproto};
@@ -179,13 +179,8 @@ impl Ear {
             // The library knows no "do not ack"; but on a connection that is being given up it sends no acks, and
             // WhatsApp delivers the receipt again on the next.
             tracing::warn!(slot = self.shared.slot, %error, "receipt not committed: reconnecting to get it again");
-            let mut giving_up = Box::pin(async move { client.reconnect_immediately().await });
-            let told = tokio::task::block_in_place(|| {
-                tokio::runtime::Handle::current().block_on(async { futures::poll!(&mut giving_up) })
-            });
-            if told.is_pending() {
-                device::spawn(giving_up);
-            }
+            connect::wish_again(&client);
+            device::spawn(async move { client.reconnect_immediately().await });
         }
     }
 }
@@ -218,6 +213,9 @@ impl InboundDurabilityHook for Ear {
 /// housekeeping.
 async fn inbound(client: &Client, message: &InboundMessage) -> Option<Inbound> {
     let (info, source) = (&message.info, &message.info.source);
+    if info.category == MessageCategory::Peer {
+        return None;
+    }
     let kind = kind(&message.message)?;
     let sender = match number(client, &source.sender, source.sender_alt.as_ref()).await {
         Some(number) => Sender::Number(number),

@@ -2,10 +2,11 @@
 //!
 //! `synchronous=FULL`: a Signal session that forgets what it used up encrypts with the same key twice after a crash.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use diesel::connection::SimpleConnection;
+use tokio::sync::Mutex;
 use whatsapp_rust::store::error::StoreError;
 use whatsapp_rust::store::{SqliteStore, SqliteStoreConfig, Synchronous};
 
@@ -33,20 +34,60 @@ const TABLES: [&str; 17] = [
     "tc_tokens",
 ];
 
-/// Makes the file, readable by its owner alone, and its tables.
-pub(super) async fn prepare(path: &Path) -> Result<(), LinkError> {
-    let mut options = std::fs::OpenOptions::new();
-    options.create(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-        .open(path)
-        .map_err(|error| LinkError::Store(format!("{}: {error}", path.display())))?;
-    open(path, 1).await.map(drop)
+/// The file, and a connection that stays open while any device may use it.
+///
+/// SQLite takes the write-ahead log down with the last connection and sets it up with the first, and neither may be
+/// disturbed: a device that opens its store in that moment fails. So one connection outlives the devices, and they open
+/// theirs one after another.
+pub(super) struct Stores {
+    path: PathBuf,
+    anchor: SqliteStore,
+    opening: Mutex<()>,
 }
 
-/// The store as the device of `slot` sees it.
-pub(super) async fn open(path: &Path, slot: i32) -> Result<Arc<SqliteStore>, LinkError> {
+impl Stores {
+    /// Makes the file, readable by its owner alone, and its tables.
+    pub(super) async fn prepare(path: &Path) -> Result<Self, LinkError> {
+        let mut options = std::fs::OpenOptions::new();
+        options.create(true).append(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options
+            .open(path)
+            .map_err(|error| LinkError::Store(format!("{}: {error}", path.display())))?;
+        Ok(Self {
+            path: path.to_owned(),
+            anchor: connect(path, 0).await?,
+            opening: Mutex::new(()),
+        })
+    }
+
+    /// The store as the device of `slot` sees it.
+    pub(super) async fn open(&self, slot: i32) -> Result<Arc<SqliteStore>, LinkError> {
+        let _one_at_a_time = self.opening.lock().await;
+        connect(&self.path, slot).await.map(Arc::new)
+    }
+
+    /// Removes every row of `slot`.
+    pub(super) async fn wipe(&self, slot: i32) -> Result<(), LinkError> {
+        let statements = TABLES
+            .map(|table| format!("DELETE FROM {table} WHERE device_id = {slot};"))
+            .concat();
+        let statements =
+            format!("BEGIN IMMEDIATE; {statements} DELETE FROM device WHERE id = {slot}; COMMIT;");
+        self.anchor
+            .shared()
+            .run(move |connection| {
+                connection
+                    .batch_execute(&statements)
+                    .map_err(|error| StoreError::Database(Box::new(error)))
+            })
+            .await
+            .map_err(|error| LinkError::Store(cause(&error)))
+    }
+}
+
+async fn connect(path: &Path, slot: i32) -> Result<SqliteStore, LinkError> {
     let config = SqliteStoreConfig {
         synchronous: Synchronous::Full,
         // A device works on its own few rows: a small cache keeps a further bot cheap.
@@ -55,27 +96,26 @@ pub(super) async fn open(path: &Path, slot: i32) -> Result<Arc<SqliteStore>, Lin
     };
     SqliteStore::with_config_for_device(&path.to_string_lossy(), slot, config)
         .await
-        .map(Arc::new)
-        .map_err(|error| LinkError::Store(error.to_string()))
+        .map_err(|error| LinkError::Store(cause(&error)))
 }
 
-/// Removes every row of `slot`.
-pub(super) async fn wipe(path: &Path, slot: i32) -> Result<(), LinkError> {
-    let store = open(path, slot).await?;
-    let statements = TABLES
-        .map(|table| format!("DELETE FROM {table} WHERE device_id = {slot};"))
-        .concat();
-    store
-        .shared()
-        .run(move |connection| {
-            connection
-                .batch_execute(&format!(
-                    "BEGIN IMMEDIATE; {statements} DELETE FROM device WHERE id = {slot}; COMMIT;"
-                ))
-                .map_err(|error| StoreError::Database(Box::new(error)))
-        })
-        .await
-        .map_err(|error| LinkError::Store(error.to_string()))
+/// The error with what lies under it; the library's own sentence alone says only "database operation error".
+pub(super) fn cause(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut under = error.source();
+    while let Some(error) = under {
+        text = format!("{text}: {error}");
+        under = error.source();
+    }
+    text
+}
+
+impl std::fmt::Debug for Stores {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stores")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
 }
 
 #[cfg(test)]
@@ -94,8 +134,8 @@ mod tests {
     async fn a_wipe_names_every_table_that_holds_rows_of_a_device() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("link.db");
-        prepare(&path).await.unwrap();
-        let store = open(&path, 1).await.unwrap();
+        let stores = Stores::prepare(&path).await.unwrap();
+        let store = stores.open(1).await.unwrap();
         let mut tables = store
             .shared()
             .run(|connection| {
@@ -114,7 +154,7 @@ mod tests {
         tables.dedup();
         let named: Vec<_> = TABLES.iter().map(|table| (*table).to_owned()).collect();
         assert_eq!(tables, named);
-        wipe(&path, 1).await.unwrap();
+        stores.wipe(1).await.unwrap();
     }
 
     #[cfg(unix)]
@@ -123,7 +163,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("link.db");
-        prepare(&path).await.unwrap();
+        let _stores = Stores::prepare(&path).await.unwrap();
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }

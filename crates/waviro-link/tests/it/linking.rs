@@ -1,0 +1,94 @@
+//! From no device to a device.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use waviro_link::{Connector, Identity, Listener, Status, UnlinkedCause};
+
+use crate::{Book, OWNER, World, connector};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_dialled_before_linking_is_started() {
+    let world = World::new().await;
+    assert_eq!(world.link.identity(), None);
+    let state = world.link.status().borrow().clone();
+    assert_eq!(state, Status::Unlinked(UnlinkedCause::Never));
+    assert!(world.sim.devices().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scanned_code_links_the_device_and_tells_number_and_name() {
+    let world = World::linked().await;
+    let identity = Identity {
+        number: OWNER.parse().unwrap(),
+        name: "Toko".to_owned(),
+    };
+    assert_eq!(world.link.identity(), Some(identity));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_typed_on_the_phone_links_as_well() {
+    let world = World::new().await;
+    world.link.start_linking().await.unwrap();
+    let code = world
+        .link
+        .pairing_code(&OWNER.parse().unwrap())
+        .await
+        .unwrap();
+    world.owner.enter_code(&code).await.unwrap();
+    world.online().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_with_another_key_than_the_pinned_one_is_refused() {
+    let world = World::new().await;
+    let other = wa_sim::Sim::start().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    // Dials one simulator, trusts the other.
+    let whatsapp = connector(&other, &world.sim.ws_url(), folder.path()).await;
+    let book = Arc::<Book>::default();
+    let link = whatsapp
+        .open(1, Arc::clone(&book) as Arc<dyn Listener>)
+        .await
+        .unwrap();
+    link.start_linking().await.unwrap();
+    let shown = book.wait("a code", |page| {
+        page.states
+            .iter()
+            .find(|state| matches!(state, Status::Linking { qr: Some(_) }))
+            .cloned()
+    });
+    let shown = tokio::time::timeout(Duration::from_secs(3), shown).await;
+    assert!(shown.is_err(), "{shown:?}");
+    link.close(Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_linked_device_comes_back_after_a_restart() {
+    let world = World::linked().await;
+    world.link.close(Duration::from_secs(5)).await;
+    let again = connector(&world.sim, &world.sim.ws_url(), world.folder.path()).await;
+    let book = Arc::<Book>::default();
+    let link = again
+        .open(1, Arc::clone(&book) as Arc<dyn Listener>)
+        .await
+        .unwrap();
+    book.wait_state("online again", |state| *state == Status::Online)
+        .await;
+    assert_eq!(link.identity().unwrap().number.as_str(), OWNER);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forgotten_device_leaves_no_keys() {
+    let world = World::linked().await;
+    world.link.logout().await;
+    world.whatsapp.forget(1).await.unwrap();
+    let book = Arc::<Book>::default();
+    let link = world
+        .whatsapp
+        .open(1, Arc::clone(&book) as Arc<dyn Listener>)
+        .await
+        .unwrap();
+    assert_eq!(link.identity(), None);
+    assert!(world.sim.devices().await.is_empty());
+}

@@ -1,0 +1,200 @@
+//! The real link against the simulator: each promise of the contract, without the gateway.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test's tasks end with the test, and it looks at the machine's clock"
+)]
+
+mod linking;
+mod messages;
+mod trouble;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::timeout;
+use url::Url;
+use wa_sim::{Phone, PhoneSpec, Sim};
+use waviro_link::whatsapp::{WhatsApp, WhatsAppConfig};
+use waviro_link::{
+    Chat, Connector, Content, Inbound, Link, Listener, MessageId, NotCommitted, Number, Outgoing,
+    Receipt, ServerAck, Status,
+};
+
+const OWNER: &str = "6281200000001";
+const CUSTOMER: &str = "6281300000001";
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Writes down what the link says; refuses commits as told.
+#[derive(Debug, Default)]
+struct Book {
+    page: Mutex<Page>,
+    refuse_receipts: AtomicUsize,
+    refuse_inbound: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct Page {
+    states: Vec<Status>,
+    acks: Vec<ServerAck>,
+    receipts: Vec<Receipt>,
+    inbound: Vec<Inbound>,
+}
+
+#[async_trait::async_trait]
+impl Listener for Book {
+    fn status(&self, status: &Status) {
+        self.page().states.push(status.clone());
+    }
+
+    async fn server_ack(&self, ack: ServerAck) {
+        self.page().acks.push(ack);
+    }
+
+    async fn receipt(&self, receipt: Receipt) -> Result<(), NotCommitted> {
+        refuse(&self.refuse_receipts)?;
+        self.page().receipts.push(receipt);
+        Ok(())
+    }
+
+    async fn inbound(&self, batch: Vec<Inbound>) -> Result<(), NotCommitted> {
+        refuse(&self.refuse_inbound)?;
+        self.page().inbound.extend(batch);
+        Ok(())
+    }
+}
+
+fn refuse(left: &AtomicUsize) -> Result<(), NotCommitted> {
+    let one_less = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+    match one_less {
+        Ok(_) => Err(NotCommitted("the test says so".to_owned())),
+        Err(_) => Ok(()),
+    }
+}
+
+impl Book {
+    fn page(&self) -> MutexGuard<'_, Page> {
+        self.page.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until `look` finds something on the page.
+    async fn wait<T>(&self, what: &str, look: impl Fn(&Page) -> Option<T>) -> T {
+        let end = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            if let Some(found) = look(&self.page()) {
+                return found;
+            }
+            assert!(
+                tokio::time::Instant::now() < end,
+                "waited for {what}; seen: {:#?}",
+                self.page()
+            );
+            let nothing = std::future::pending::<()>();
+            let _ = timeout(Duration::from_millis(2), nothing).await;
+        }
+    }
+
+    async fn wait_state(&self, what: &str, wanted: impl Fn(&Status) -> bool) -> Status {
+        self.wait(what, |page| {
+            page.states.last().filter(|s| wanted(s)).cloned()
+        })
+        .await
+    }
+}
+
+/// A simulator and one link to it.
+struct World {
+    sim: Sim,
+    whatsapp: WhatsApp,
+    link: Arc<dyn Link>,
+    book: Arc<Book>,
+    owner: Phone,
+    customer: Phone,
+    folder: tempfile::TempDir,
+}
+
+impl World {
+    async fn new() -> Self {
+        let sim = Sim::start().await.unwrap();
+        let url = sim.ws_url();
+        Self::at(sim, &url).await
+    }
+
+    async fn at(sim: Sim, url: &str) -> Self {
+        let owner = sim.add_phone(PhoneSpec::new(OWNER, "Toko")).await;
+        let customer = sim.add_phone(PhoneSpec::new(CUSTOMER, "Ani")).await;
+        let folder = tempfile::tempdir().unwrap();
+        let whatsapp = connector(&sim, url, folder.path()).await;
+        let book = Arc::<Book>::default();
+        let link = whatsapp
+            .open(1, Arc::clone(&book) as Arc<dyn Listener>)
+            .await
+            .unwrap();
+        Self {
+            sim,
+            whatsapp,
+            link,
+            book,
+            owner,
+            customer,
+            folder,
+        }
+    }
+
+    /// The same, linked and online.
+    async fn linked() -> Self {
+        let world = Self::new().await;
+        world.scan().await;
+        world
+    }
+
+    async fn scan(&self) {
+        self.link.start_linking().await.unwrap();
+        let code = self.code().await;
+        self.owner.scan(&code).await.unwrap();
+        self.online().await;
+    }
+
+    async fn code(&self) -> String {
+        let state = self
+            .book
+            .wait_state("a QR code", |s| {
+                matches!(s, Status::Linking { qr: Some(_) })
+            })
+            .await;
+        match state {
+            Status::Linking { qr: Some(qr) } => qr.text,
+            _ => unreachable!(),
+        }
+    }
+
+    async fn online(&self) {
+        self.book
+            .wait_state("online", |s| *s == Status::Online)
+            .await;
+    }
+
+    async fn send(&self, id: &str, text: &str) {
+        self.link.send(&text_to_customer(id, text)).await.unwrap();
+    }
+}
+
+async fn connector(sim: &Sim, url: &str, folder: &std::path::Path) -> WhatsApp {
+    WhatsApp::new(WhatsAppConfig {
+        store_path: folder.join("link.db"),
+        url: Url::parse(url).unwrap(),
+        server_key: Some(sim.server_key()),
+        version: Some((2, 3000, 1)),
+        device_name: "Waviro".to_owned(),
+    })
+    .await
+    .unwrap()
+}
+
+fn text_to_customer(id: &str, text: &str) -> Outgoing {
+    Outgoing {
+        id: id.parse::<MessageId>().unwrap(),
+        to: Chat::Person(CUSTOMER.parse::<Number>().unwrap()),
+        content: Content::Text(text.to_owned()),
+    }
+}

@@ -1,0 +1,148 @@
+//! What goes over a link.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use waviro_link::{Chat, InboundKind, ReceiptLevel, Sender, Verdict};
+
+use crate::{CUSTOMER, OWNER, World};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_arrives_under_our_id_and_its_fate_comes_back() {
+    let world = World::linked().await;
+    world.send("3EB00000000000000001", "halo").await;
+    assert_eq!(
+        verdict(&world, "3EB00000000000000001").await,
+        Verdict::Accepted
+    );
+    for level in [ReceiptLevel::Delivered, ReceiptLevel::Read] {
+        let receipt = world
+            .book
+            .wait("a receipt", |page| {
+                page.receipts.iter().find(|r| r.level == level).cloned()
+            })
+            .await;
+        assert_eq!(receipt.ids[0].as_str(), "3EB00000000000000001");
+        assert_eq!(receipt.from.unwrap().as_str(), CUSTOMER);
+    }
+    let inbox = world.customer.inbox().await;
+    assert_eq!(
+        (inbox[0].id.as_str(), inbox[0].text.as_str()),
+        ("3EB00000000000000001", "halo")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_of_the_server_carries_its_code() {
+    let world = World::linked().await;
+    world.sim.faults().nack_next(1, 463);
+    world.send("3EB00000000000000002", "halo").await;
+    let refused = Verdict::Refused("463".to_owned());
+    assert_eq!(verdict(&world, "3EB00000000000000002").await, refused);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_customer_writes_comes_with_their_phone_number() {
+    let world = World::linked().await;
+    let id = world
+        .customer
+        .send_text(OWNER, "apakah buka?")
+        .await
+        .unwrap();
+    let message = world
+        .book
+        .wait("the message", |page| page.inbound.first().cloned())
+        .await;
+    assert_eq!(message.id.as_str(), id);
+    assert_eq!(message.kind, InboundKind::Text("apakah buka?".to_owned()));
+    assert_eq!(message.sender, Sender::Number(CUSTOMER.parse().unwrap()));
+    assert_eq!(message.chat, Chat::Person(CUSTOMER.parse().unwrap()));
+    assert_eq!(message.push_name, "Ani");
+    assert!(!message.from_me);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_was_not_committed_comes_again() {
+    let world = World::linked().await;
+    world.book.refuse_inbound.store(1, Ordering::SeqCst);
+    let id = world
+        .customer
+        .send_text(OWNER, "jangan hilang")
+        .await
+        .unwrap();
+    world
+        .book
+        .wait("the refusal", |_| {
+            (world.book.refuse_inbound.load(Ordering::SeqCst) == 0).then_some(())
+        })
+        .await;
+    world.link.reconnect().await;
+    let message = world
+        .book
+        .wait("the message", |page| page.inbound.first().cloned())
+        .await;
+    assert_eq!(message.id.as_str(), id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_that_was_not_committed_comes_again() {
+    let world = World::linked().await;
+    world.customer.set_receipts(wa_sim::Receipts::Delivered);
+    world.book.refuse_receipts.store(1, Ordering::SeqCst);
+    world.send("3EB00000000000000003", "halo").await;
+    let receipt = world
+        .book
+        .wait("the receipt", |page| page.receipts.first().cloned())
+        .await;
+    assert_eq!(receipt.level, ReceiptLevel::Delivered);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_while_the_link_was_down_comes_when_it_is_up() {
+    let world = World::linked().await;
+    world.link.close(Duration::from_secs(5)).await;
+    let id = world
+        .customer
+        .send_text(OWNER, "malam-malam")
+        .await
+        .unwrap();
+    let book = std::sync::Arc::<crate::Book>::default();
+    let listener = std::sync::Arc::clone(&book) as std::sync::Arc<dyn waviro_link::Listener>;
+    let _link = waviro_link::Connector::open(&world.whatsapp, 1, listener)
+        .await
+        .unwrap();
+    let message = book
+        .wait("the message", |page| page.inbound.first().cloned())
+        .await;
+    assert_eq!(message.id.as_str(), id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_and_groups_are_looked_up() {
+    let world = World::linked().await;
+    assert!(
+        world
+            .link
+            .is_registered(&CUSTOMER.parse().unwrap())
+            .await
+            .unwrap()
+    );
+    assert!(
+        !world
+            .link
+            .is_registered(&"6281399999999".parse().unwrap())
+            .await
+            .unwrap()
+    );
+    let made = world.sim.create_group("Keluarga", OWNER, &[CUSTOMER]).await;
+    let groups = world.link.groups().await.unwrap();
+    assert_eq!(groups.len(), 1);
+    assert_eq!(groups[0].id.as_str(), made.id());
+    assert_eq!(groups[0].name, "Keluarga");
+}
+
+/// The server's word on one message of ours.
+async fn verdict(world: &World, id: &str) -> Verdict {
+    let ack = |page: &crate::Page| page.acks.iter().find(|ack| ack.id.as_str() == id).cloned();
+    world.book.wait("the server's word", ack).await.verdict
+}

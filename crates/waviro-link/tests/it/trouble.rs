@@ -1,0 +1,92 @@
+//! The states of a link, each with its cause.
+
+use std::time::Duration;
+
+use wa_sim::{Ban, Drop};
+use waviro_link::{LinkError, Status, UnlinkedCause};
+
+use crate::{World, text_to_customer};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_is_seen_at_once_and_healed() {
+    let world = World::linked().await;
+    let device = world.sim.devices().await.remove(0).id;
+    for (n, how) in [Drop::Abrupt, Drop::Clean].into_iter().enumerate() {
+        assert!(world.sim.drop_device(&device, how).await);
+        let cuts = |page: &crate::Page| {
+            let seen = page
+                .states
+                .iter()
+                .filter(|s| matches!(s, Status::Reconnecting { .. }));
+            (seen.count() > n).then_some(())
+        };
+        world.book.wait("the cut", cuts).await;
+        world.online().await;
+    }
+    world.send("3EB00000000000000004", "sesudah putus").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_logout_on_the_phone_unlinks_and_a_new_scan_links_again() {
+    let world = World::linked().await;
+    world.owner.logout_devices().await;
+    world
+        .book
+        .wait_state("logged out", |s| {
+            matches!(s, Status::Unlinked(UnlinkedCause::LoggedOut(_)))
+        })
+        .await;
+    assert_eq!(world.link.identity(), None);
+    let refused = world
+        .link
+        .send(&text_to_customer("3EB00000000000000005", "halo"))
+        .await;
+    assert!(matches!(refused, Err(LinkError::Offline)), "{refused:?}");
+    world.scan().await;
+    world.send("3EB00000000000000006", "terhubung lagi").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ban_says_until_when_and_the_link_stays_off() {
+    let world = World::linked().await;
+    let device = world.sim.devices().await.remove(0).id;
+    world.sim.faults().ban(
+        crate::OWNER,
+        Ban {
+            code: 101,
+            expire_s: 3600,
+        },
+    );
+    world.sim.drop_device(&device, Drop::Clean).await;
+    let state = world
+        .book
+        .wait_state("the ban", |s| matches!(s, Status::Banned { .. }))
+        .await;
+    let Status::Banned { reason, until } = state else {
+        unreachable!()
+    };
+    assert!(reason.starts_with("101"), "{reason}");
+    let left = until
+        .unwrap()
+        .duration_since(std::time::SystemTime::now())
+        .unwrap();
+    assert!(
+        left > Duration::from_secs(3500) && left <= Duration::from_secs(3600),
+        "{left:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outdated_client_says_so() {
+    let world = World::linked().await;
+    let device = world.sim.devices().await.remove(0).id;
+    world.sim.faults().set_outdated(true);
+    world.sim.drop_device(&device, Drop::Clean).await;
+    world
+        .book
+        .wait_state("outdated", |s| *s == Status::ClientOutdated)
+        .await;
+    world.sim.faults().set_outdated(false);
+    world.link.reconnect().await;
+    world.online().await;
+}

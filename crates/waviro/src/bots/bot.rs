@@ -286,3 +286,13 @@ fn cause(status: &Status) -> String {
         other => other.word().to_owned(),
     }
 }
+
+impl std::fmt::Debug for Bot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bot")
+            .field("slot", &self.slot)
+            .field("name", &self.name)
+            .field("status", &self.status().word())
+            .finish_non_exhaustive()
+    }
+}

@@ -112,7 +112,10 @@ enum Outcome {
         written: Written,
         result: Result<(), LinkError>,
     },
-    Read(Result<Vec<Queued>, StoreError>),
+    Read {
+        limit: usize,
+        result: Result<Vec<Queued>, StoreError>,
+    },
     Ended {
         up_to: i64,
         result: Result<(), StoreError>,
@@ -232,9 +235,11 @@ impl Lane {
         if self.backlog == Backlog::Some && low && !self.ending && now >= self.store_rest_until {
             self.backlog = Backlog::Reading { missed: false };
             let (store, slot, after) = (self.store.clone(), self.bot.slot(), self.last_seen);
-            let limit = i64::try_from(WINDOW - self.window.len()).unwrap_or(0);
+            let limit = WINDOW - self.window.len();
             self.work.push(Box::pin(async move {
-                Outcome::Read(store.pending(slot, after, limit).await)
+                let most = i64::try_from(limit).unwrap_or(i64::MAX);
+                let result = store.pending(slot, after, most).await;
+                Outcome::Read { limit, result }
             }));
         }
         while self.up && self.writing < SIDE_BY_SIDE && now >= self.hold_until {
@@ -304,10 +309,12 @@ impl Lane {
                 self.writing -= 1;
                 self.wrote(seq, id, &chat, written, result);
             }
-            Outcome::Read(Ok(rows)) => {
+            Outcome::Read {
+                limit,
+                result: Ok(rows),
+            } => {
                 let missed = self.backlog == (Backlog::Reading { missed: true });
-                let room = WINDOW - self.window.len().min(WINDOW);
-                self.backlog = if missed || rows.len() >= room {
+                self.backlog = if missed || rows.len() >= limit {
                     Backlog::Some
                 } else {
                     Backlog::None
@@ -319,7 +326,10 @@ impl Lane {
                     }
                 }
             }
-            Outcome::Read(Err(reason)) => {
+            Outcome::Read {
+                result: Err(reason),
+                ..
+            } => {
                 error!(bot = self.bot.name(), %reason, "the bot's queue could not be read");
                 self.backlog = Backlog::Some;
                 self.store_rest_until = now + millis(STORE_REST);

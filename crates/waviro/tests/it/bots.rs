@@ -1,0 +1,132 @@
+//! Bots come, change their keys and go, also by the hand of another process.
+
+use std::time::Duration;
+
+use waviro::bots::{self, AddError, LinkCode, NoSuchBot};
+use waviro::store::Store;
+use waviro_link::fake::FakeConnector;
+use waviro_link::{Identity, Status};
+
+use crate::engine::{OWN, Rig, number, until};
+
+#[tokio::test]
+async fn a_bot_is_found_by_its_key_and_only_by_it() {
+    let rig = Rig::online().await;
+    let bots = &rig.engine.bots;
+    assert_eq!(
+        bots.by_secret(rig.key.reveal()).await.unwrap().name(),
+        "toko"
+    );
+    assert!(bots.by_secret("").await.is_none());
+    assert!(
+        bots.by_secret(&rig.key.reveal().to_uppercase())
+            .await
+            .is_none()
+    );
+    let fresh = bots.rotate_key("toko").await.unwrap();
+    assert!(bots.by_secret(rig.key.reveal()).await.is_none());
+    assert!(bots.by_secret(fresh.reveal()).await.is_some());
+    assert!(!format!("{fresh:?}").contains(fresh.reveal()));
+}
+
+#[tokio::test]
+async fn names_are_unique_and_sensible() {
+    let rig = Rig::online().await;
+    assert!(matches!(
+        rig.engine.bots.add("toko").await,
+        Err(AddError::NameTaken)
+    ));
+    assert!(matches!(
+        rig.engine.bots.add("").await,
+        Err(AddError::BadName)
+    ));
+    assert!(matches!(
+        rig.engine.bots.add("a\nb").await,
+        Err(AddError::BadName)
+    ));
+    assert!(matches!(
+        rig.engine.bots.remove("warung").await,
+        Err(NoSuchBot::Unknown)
+    ));
+}
+
+#[tokio::test]
+async fn a_bot_added_by_another_process_is_there_at_the_first_use_of_its_key() {
+    let rig = Rig::online().await;
+    let other = Store::open(&rig.url()).await.unwrap();
+    let (slot, key) = bots::add(&other, "warung", rig.clock.now()).await.unwrap();
+    rig.pass(Duration::from_millis(200));
+    let bot = until(|| rig.engine.bots.by_secret(key.reveal()), Option::is_some)
+        .await
+        .unwrap();
+    assert_eq!((bot.slot(), bot.name()), (slot, "warung"));
+    assert_eq!(bot.status(), Status::Online);
+    other.close().await;
+}
+
+#[tokio::test]
+async fn a_bot_removed_by_another_process_ends_its_queue_and_forgets_its_device() {
+    let rig = Rig::online().await;
+    rig.link().keep_silent();
+    let accepted = rig.accept("6281300000001", "halo").await.unwrap();
+    until(|| async { rig.wire() }, |wire| wire.len() == 1).await;
+    let other = Store::open(&rig.url()).await.unwrap();
+    bots::remove(&other, "toko", rig.clock.now()).await.unwrap();
+    until(
+        || async {
+            rig.pass(Duration::from_secs(1));
+            rig.engine.bots.list().len()
+        },
+        |count| *count == 0,
+    )
+    .await;
+    until(|| rig.ack_of(&accepted.id), |ack| *ack == -1).await;
+    until(
+        || async { rig.engine.connector.link(rig.bot.slot()).is_none() },
+        |gone| *gone,
+    )
+    .await;
+    until(
+        || async { rig.engine.store.bots().await.unwrap().len() },
+        |count| *count == 0,
+    )
+    .await;
+    assert!(rig.engine.bots.by_secret(rig.key.reveal()).await.is_none());
+    other.close().await;
+}
+
+#[tokio::test]
+async fn a_code_is_shown_until_a_phone_scans_it() {
+    let rig = Rig::over(FakeConnector::unlinked()).await;
+    let within = Duration::from_secs(10);
+    let code = rig.bot.link_code(&rig.clock, within).await.unwrap();
+    assert!(matches!(code, LinkCode::Code(code) if code.text.starts_with("2@")));
+    let identity = Identity {
+        number: number(OWN),
+        name: "Toko".to_owned(),
+    };
+    rig.link().scan(identity.clone());
+    let linked = rig.bot.link_code(&rig.clock, within).await.unwrap();
+    assert_eq!(linked, LinkCode::Linked(identity.clone()));
+    until(
+        || async {
+            rig.pass(Duration::from_secs(2));
+            rig.engine.store.bots().await.unwrap()[0].linked.clone()
+        },
+        |linked| linked.as_ref() == Some(&identity),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_what_is_under_way() {
+    let rig = Rig::online().await;
+    let accepted = rig.accept("6281300000001", "halo").await.unwrap();
+    let (url, id) = (rig.url(), accepted.id);
+    let Rig { engine, folder, .. } = rig;
+    engine.stop_all().await;
+    let store = Store::open(&url).await.unwrap();
+    assert!(store.message(&id).await.unwrap().is_some());
+    store.close().await;
+    drop(folder);
+}

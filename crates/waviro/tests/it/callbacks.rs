@@ -1,0 +1,230 @@
+//! `notifyurl`: what arrives, in which order, and what failing endpoints cost others.
+
+use std::time::Duration;
+
+use waviro_link::fake::FakeConnector;
+use waviro_link::{ReceiptLevel, Status};
+
+use crate::engine::{OWN, Receiver, Rig, endpoint, number, until};
+
+const BUDI: &str = "6281300000001";
+
+/// Everything happens to the message that can: 1, 2, 3.
+async fn read(rig: &Rig, accepted: &waviro::outbox::Accepted) {
+    until(|| rig.ack_of(&accepted.id), |ack| *ack >= 1).await;
+    rig.link()
+        .receipt(&accepted.id, ReceiptLevel::Delivered)
+        .await
+        .unwrap();
+    rig.link()
+        .receipt(&accepted.id, ReceiptLevel::Read)
+        .await
+        .unwrap();
+}
+
+async fn owed(rig: &Rig) -> i64 {
+    rig.engine.store.owed_count().await.unwrap()
+}
+
+#[tokio::test]
+async fn each_stage_is_posted_once_in_order_with_exactly_two_fields() {
+    let (receiver, address) = Receiver::start().await;
+    let rig = Rig::online().await;
+    let accepted = rig.accept_with(BUDI, "halo", &endpoint(address, "a")).await;
+    read(&rig, &accepted).await;
+    assert_eq!(receiver.wait_for("a", 3).await, [1, 2, 3]);
+    let id = accepted.id.as_str();
+    let bodies = [1, 2, 3].map(|ack| format!(r#"{{"msgid":"{id}","ack":{ack}}}"#));
+    assert_eq!(receiver.bodies(), bodies);
+    assert_eq!(
+        receiver.webhook_ids(),
+        [1, 2, 3].map(|ack| format!("{id}.{ack}"))
+    );
+    until(|| owed(&rig), |owed| *owed == 0).await;
+}
+
+#[tokio::test]
+async fn a_failing_endpoint_gets_every_stage_in_order_once_it_is_back() {
+    let (receiver, address) = Receiver::start().await;
+    let rig = Rig::online().await;
+    receiver.answer("a", &[500, 503, 301]);
+    let accepted = rig.accept_with(BUDI, "halo", &endpoint(address, "a")).await;
+    receiver.wait_for("a", 1).await;
+    read(&rig, &accepted).await;
+    let stages = until(
+        || async {
+            rig.pass(Duration::from_secs(5));
+            receiver.stages("a")
+        },
+        |stages| stages.len() >= 6,
+    )
+    .await;
+    assert_eq!(stages, [1, 1, 1, 1, 2, 3]);
+}
+
+#[tokio::test]
+async fn the_first_retry_comes_after_five_seconds_and_not_before_four() {
+    let (receiver, address) = Receiver::start().await;
+    let rig = Rig::online().await;
+    receiver.answer("a", &[500]);
+    rig.accept_with(BUDI, "halo", &endpoint(address, "a")).await;
+    receiver.wait_for("a", 1).await;
+    let store = &rig.engine.store;
+    let lanes = |now| async move { store.due_lanes(now).await.unwrap().len() };
+    let now = rig.clock.now();
+    until(|| lanes(now + 6_000), |lanes| *lanes == 1).await;
+    assert_eq!(lanes(now + 3_999).await, 0);
+}
+
+#[tokio::test]
+async fn a_dead_endpoint_delays_no_other() {
+    let (receiver, address) = Receiver::start().await;
+    let rig = Rig::online().await;
+    // A listener that never accepts: connections open, nothing is ever answered.
+    let black_hole = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let dead = endpoint(black_hole.local_addr().unwrap(), "dead");
+    for n in 0..60 {
+        rig.accept_with(BUDI, &format!("dead {n}"), &dead).await;
+    }
+    let started = tokio::time::Instant::now();
+    for n in 0..20 {
+        rig.accept_with(BUDI, &format!("alive {n}"), &endpoint(address, "a"))
+            .await;
+    }
+    receiver.wait_for("a", 20).await;
+    assert!(
+        started.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn gone_ends_the_callbacks_of_that_message_only() {
+    let (receiver, address) = Receiver::start().await;
+    let rig = Rig::online().await;
+    receiver.answer("a", &[410]);
+    let first = rig.accept_with(BUDI, "satu", &endpoint(address, "a")).await;
+    receiver.wait_for("a", 1).await;
+    until(|| owed(&rig), |owed| *owed == 0).await;
+    read(&rig, &first).await;
+    rig.accept_with(BUDI, "dua", &endpoint(address, "a")).await;
+    assert_eq!(receiver.wait_for("a", 2).await, [1, 1]);
+    assert_eq!(rig.engine.store.given_up(10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_table_used_up_is_given_up_visibly() {
+    let (receiver, address) = Receiver::start().await;
+    let rig = Rig::online().await;
+    receiver.always("a", 500);
+    let accepted = rig.accept_with(BUDI, "halo", &endpoint(address, "a")).await;
+    let given_up = until(
+        || async {
+            rig.pass(Duration::from_hours(1));
+            rig.engine.store.given_up(10).await.unwrap()
+        },
+        |given_up| !given_up.is_empty(),
+    )
+    .await;
+    assert_eq!(
+        given_up,
+        [(accepted.id, "1".to_owned(), "status 500".to_owned())]
+    );
+    assert_eq!(receiver.stages("a"), [1; 13]);
+}
+
+#[tokio::test]
+async fn ack_zero_is_posted_only_where_the_message_still_waits_after_ten_seconds() {
+    let (receiver, address) = Receiver::start().await;
+    let rig = Rig::online().await;
+    let quick = rig
+        .accept_with(BUDI, "quick", &endpoint(address, "quick"))
+        .await;
+    until(|| rig.ack_of(&quick.id), |ack| *ack == 1).await;
+    rig.link().set_status(Status::Reconnecting {
+        cause: String::new(),
+    });
+    let slow = rig
+        .accept_with(BUDI, "slow", &endpoint(address, "slow"))
+        .await;
+    rig.pass(Duration::from_secs(9));
+    rig.pass(Duration::from_millis(900));
+    assert!(receiver.stages("slow").is_empty());
+    until(
+        || async {
+            rig.pass(Duration::from_millis(600));
+            receiver.stages("slow")
+        },
+        |stages| *stages == [0],
+    )
+    .await;
+    rig.link().set_status(Status::Online);
+    read(&rig, &slow).await;
+    assert_eq!(receiver.wait_for("slow", 4).await, [0, 1, 2, 3]);
+    assert_eq!(receiver.stages("quick"), [1]);
+}
+
+#[tokio::test]
+async fn nothing_follows_minus_one() {
+    let (receiver, address) = Receiver::start().await;
+    let rig = Rig::online().await;
+    rig.link().keep_silent();
+    let accepted = rig.accept_with(BUDI, "halo", &endpoint(address, "a")).await;
+    until(|| async { rig.wire() }, |wire| wire.len() == 1).await;
+    rig.link().nack(&accepted.id, "463").await;
+    rig.link().ack(&accepted.id).await;
+    rig.link()
+        .receipt(&accepted.id, ReceiptLevel::Read)
+        .await
+        .unwrap();
+    receiver.wait_for("a", 1).await;
+    until(|| owed(&rig), |owed| *owed == 0).await;
+    assert_eq!(receiver.stages("a"), [-1]);
+}
+
+#[tokio::test]
+async fn callbacks_survive_a_restart() {
+    let (receiver, address) = Receiver::start().await;
+    let mut rig = Rig::online().await;
+    receiver.always("a", 500);
+    let accepted = rig.accept_with(BUDI, "halo", &endpoint(address, "a")).await;
+    receiver.wait_for("a", 1).await;
+    read(&rig, &accepted).await;
+    rig.crash_and_restart(FakeConnector::online(number(OWN)))
+        .await;
+    receiver.always("a", 200);
+    let stages = until(
+        || async {
+            rig.pass(Duration::from_secs(5));
+            receiver.stages("a")
+        },
+        |stages| stages.ends_with(&[1, 2, 3]),
+    )
+    .await;
+    assert!(
+        stages[..stages.len() - 2].iter().all(|stage| *stage == 1),
+        "{stages:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_backlog_larger_than_memory_is_drained() {
+    let (receiver, address) = Receiver::start().await;
+    let rig = Rig::online().await;
+    receiver.always("a", 500);
+    for n in 0..2_500 {
+        rig.accept_with(BUDI, &n.to_string(), &endpoint(address, "a"))
+            .await;
+    }
+    receiver.wait_for("a", 2_500).await;
+    receiver.always("a", 200);
+    until(
+        || async {
+            rig.pass(Duration::from_secs(5));
+            owed(&rig).await
+        },
+        |owed| *owed == 0,
+    )
+    .await;
+}

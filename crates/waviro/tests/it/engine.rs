@@ -1,0 +1,324 @@
+//! The rig: the engine over a fake link, a database in a temporary folder and an endpoint on loopback that answers as it
+//! is told.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use url::Url;
+use waviro::bots::{Bot, Bots, SecretKey};
+use waviro::clock::{Clock, Millis};
+use waviro::config::{AllowedNetwork, Outbound};
+use waviro::events;
+use waviro::jobs::Jobs;
+use waviro::net::Net;
+use waviro::outbox::{Accepted, NewMessage, Outbox, Refusal, Settings};
+use waviro::store::Store;
+use waviro_link::fake::{FakeConnector, FakeLink};
+use waviro_link::{Chat, Content, MessageId, Number};
+
+/// Where the manual clock of every rig starts: 2026-01-01.
+pub const START: Millis = 1_767_225_600_000;
+
+/// The bot's own number.
+pub const OWN: &str = "6281200000001";
+
+/// A gateway without its front.
+pub struct Engine {
+    pub connector: Arc<FakeConnector>,
+    pub store: Store,
+    pub bots: Bots,
+    pub outbox: Outbox,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// An engine with one bot on a database that outlives it.
+pub struct Rig {
+    pub folder: tempfile::TempDir,
+    pub clock: Clock,
+    pub engine: Engine,
+    pub bot: Arc<Bot>,
+    pub key: SecretKey,
+}
+
+impl Rig {
+    /// One bot, online.
+    pub async fn online() -> Self {
+        Self::over(FakeConnector::online(number(OWN))).await
+    }
+
+    /// One bot over this connector.
+    pub async fn over(connector: FakeConnector) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::manual(START);
+        let engine = Engine::start(&url(&folder), connector, &clock).await;
+        let (bot, key) = engine.bots.add("toko").await.unwrap();
+        Self {
+            folder,
+            clock,
+            engine,
+            bot,
+            key,
+        }
+    }
+
+    pub fn url(&self) -> String {
+        url(&self.folder)
+    }
+
+    /// The other end of the bot's link.
+    pub fn link(&self) -> Arc<FakeLink> {
+        self.engine.connector.link(self.bot.slot()).unwrap()
+    }
+
+    /// Drops the process's state without asking it, as a crash would, and starts another on the same database.
+    pub async fn crash_and_restart(&mut self, connector: FakeConnector) {
+        self.engine.stop.cancel();
+        self.engine.store.close().await;
+        self.engine = Engine::start(&self.url(), connector, &self.clock).await;
+        self.bot = self.engine.bots.list().remove(0);
+    }
+
+    pub async fn accept(&self, to: &str, text: &str) -> Result<Accepted, Refusal> {
+        self.engine
+            .outbox
+            .accept(&self.bot, message(to, text, None))
+            .await
+    }
+
+    pub async fn accept_with(&self, to: &str, text: &str, notify: &Url) -> Accepted {
+        let message = message(to, text, Some(notify.clone()));
+        self.engine.outbox.accept(&self.bot, message).await.unwrap()
+    }
+
+    pub async fn ack_of(&self, id: &MessageId) -> i8 {
+        self.engine.store.message(id).await.unwrap().unwrap().ack
+    }
+
+    /// The texts on the wire, repeats included.
+    pub fn wire(&self) -> Vec<String> {
+        self.link()
+            .sent()
+            .iter()
+            .map(|sent| text_of(&sent.content))
+            .collect()
+    }
+
+    /// Lets everything that waits for the clock see this much more of it.
+    pub fn pass(&self, span: Duration) {
+        self.clock.advance(span);
+    }
+}
+
+impl Engine {
+    pub async fn start(url: &str, connector: FakeConnector, clock: &Clock) -> Self {
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let connector = Arc::new(connector);
+        let store = Store::open(url).await.unwrap();
+        let loopback: AllowedNetwork = "127.0.0.0/8".parse().unwrap();
+        let outbound = Outbound {
+            allow: vec![loopback],
+            timeout_s: 2,
+        };
+        let net = Net::new(&outbound, clock.clone()).unwrap();
+        let random = StdRng::seed_from_u64(u64::try_from(store.last_seq()).unwrap());
+        let outbox = Outbox::new(store.clone(), clock.clone(), Settings::default(), random);
+        let jobs = Jobs::start(store.clone(), net, clock.clone(), &tasks, stop.clone())
+            .await
+            .unwrap();
+        let attach = events::attach(store.clone(), outbox.clone(), jobs, clock.clone());
+        let bots = Bots::start(
+            store.clone(),
+            connector.clone(),
+            clock.clone(),
+            &tasks,
+            stop.clone(),
+            attach,
+        )
+        .await
+        .unwrap();
+        Self {
+            connector,
+            store,
+            bots,
+            outbox,
+            tasks,
+            stop,
+        }
+    }
+
+    /// A stop as the gateway's own.
+    pub async fn stop_all(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.store.close().await;
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+fn url(folder: &tempfile::TempDir) -> String {
+    format!("sqlite:{}", folder.path().join("waviro.db").display())
+}
+
+pub fn number(digits: &str) -> Number {
+    digits.parse().unwrap()
+}
+
+pub fn text_of(content: &Content) -> String {
+    match content {
+        Content::Text(text) => text.clone(),
+        other => panic!("not a text: {other:?}"),
+    }
+}
+
+pub fn message(to: &str, text: &str, notify_url: Option<Url>) -> NewMessage {
+    let to = to.strip_suffix("@g.us").map_or_else(
+        || Chat::Person(number(to)),
+        |group| Chat::Group(group.parse().unwrap()),
+    );
+    NewMessage {
+        to,
+        content: Content::Text(text.to_owned()),
+        notify_url,
+    }
+}
+
+/// Looks until `seen` is what is wanted; says after ten seconds what was last seen.
+pub async fn until<T, F>(mut look: impl FnMut() -> F, wanted: impl Fn(&T) -> bool) -> T
+where
+    T: std::fmt::Debug,
+    F: Future<Output = T>,
+{
+    let clock = Clock::system();
+    let give_up = clock.now() + 10_000;
+    loop {
+        let seen = look().await;
+        if wanted(&seen) {
+            return seen;
+        }
+        assert!(clock.now() < give_up, "last seen: {seen:?}");
+        clock.sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// An endpoint for callbacks: keeps what arrives by path and answers as it was told, 200 otherwise.
+#[derive(Clone, Default)]
+pub struct Receiver(Arc<Mutex<Script>>);
+
+#[derive(Default)]
+struct Script {
+    arrived: HashMap<String, Vec<(String, i64)>>,
+    answers: HashMap<String, VecDeque<u16>>,
+    always: HashMap<String, u16>,
+    ids: Vec<String>,
+    bodies: Vec<String>,
+}
+
+impl Receiver {
+    /// Listens on a free port of loopback.
+    pub async fn start() -> (Self, SocketAddr) {
+        let receiver = Self::default();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let app = Router::new()
+            .route("/{path}", axum::routing::post(Self::take))
+            .with_state(receiver.clone());
+        TaskTracker::new().spawn(async move { axum::serve(listener, app).await });
+        (receiver, address)
+    }
+
+    /// The next answers on a path.
+    pub fn answer(&self, path: &str, statuses: &[u16]) {
+        let mut script = self.0.lock().unwrap();
+        script
+            .answers
+            .entry(path.to_owned())
+            .or_default()
+            .extend(statuses);
+    }
+
+    /// Every answer on a path from now on.
+    pub fn always(&self, path: &str, status: u16) {
+        self.0
+            .lock()
+            .unwrap()
+            .always
+            .insert(path.to_owned(), status);
+    }
+
+    /// What arrived on a path, whatever was answered.
+    pub fn arrived(&self, path: &str) -> Vec<(String, i64)> {
+        self.0
+            .lock()
+            .unwrap()
+            .arrived
+            .get(path)
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// The stages that arrived on a path.
+    pub fn stages(&self, path: &str) -> Vec<i64> {
+        self.arrived(path).into_iter().map(|(_, ack)| ack).collect()
+    }
+
+    /// Waits until so many calls arrived on a path.
+    pub async fn wait_for(&self, path: &str, count: usize) -> Vec<i64> {
+        until(
+            || async { self.stages(path) },
+            |stages| stages.len() >= count,
+        )
+        .await
+    }
+
+    pub fn bodies(&self) -> Vec<String> {
+        self.0.lock().unwrap().bodies.clone()
+    }
+
+    pub fn webhook_ids(&self) -> Vec<String> {
+        self.0.lock().unwrap().ids.clone()
+    }
+
+    async fn take(
+        State(receiver): State<Self>,
+        Path(path): Path<String>,
+        headers: HeaderMap,
+        body: String,
+    ) -> StatusCode {
+        let json: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let mut script = receiver.0.lock().unwrap();
+        script.bodies.push(body);
+        script
+            .ids
+            .push(headers["webhook-id"].to_str().unwrap().to_owned());
+        let call = (
+            json["msgid"].as_str().unwrap().to_owned(),
+            json["ack"].as_i64().unwrap(),
+        );
+        script.arrived.entry(path.clone()).or_default().push(call);
+        let scripted = script.answers.get_mut(&path).and_then(VecDeque::pop_front);
+        let status = scripted
+            .or_else(|| script.always.get(&path).copied())
+            .unwrap_or(200);
+        StatusCode::from_u16(status).unwrap()
+    }
+}
+
+pub fn endpoint(address: SocketAddr, path: &str) -> Url {
+    format!("http://{address}/{path}").parse().unwrap()
+}

@@ -1,0 +1,127 @@
+//! A PostgreSQL of our own in a temporary folder, for the store's contract. Where none is installed, the test says so
+//! and passes: SQLite is what everybody runs.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use waviro::store::Store;
+
+use crate::store::keeps_its_contract;
+
+/// A running server; stopped when dropped.
+struct Server {
+    bin: PathBuf,
+    folder: tempfile::TempDir,
+    port: u16,
+}
+
+impl Server {
+    /// `None` where PostgreSQL is not installed.
+    fn start() -> Option<Self> {
+        let bin = bin()?;
+        let folder = tempfile::tempdir().unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let server = Self { bin, folder, port };
+        if is_root() {
+            // It refuses to run as root.
+            assert!(
+                Command::new("chown")
+                    .arg("postgres")
+                    .arg(server.folder.path())
+                    .status()
+                    .unwrap()
+                    .success()
+            );
+        }
+        server.run(
+            "initdb",
+            &["-A", "trust", "-U", "postgres", "-D", &server.data()],
+        );
+        let options = format!(
+            "-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={} -c fsync=off",
+            server.folder.path().display()
+        );
+        let log = server.folder.path().join("log").display().to_string();
+        server.run(
+            "pg_ctl",
+            &[
+                "-w",
+                "-D",
+                &server.data(),
+                "-o",
+                &options,
+                "-l",
+                &log,
+                "start",
+            ],
+        );
+        Some(server)
+    }
+
+    fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+
+    fn data(&self) -> String {
+        self.folder.path().join("data").display().to_string()
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) {
+        let path = self.bin.join(program);
+        let mut command = if is_root() {
+            let mut command = Command::new("runuser");
+            command.args(["-u", "postgres", "--"]).arg(path);
+            command
+        } else {
+            Command::new(path)
+        };
+        let output = command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .stdin(std::process::Stdio::null());
+        // A server that pg_ctl starts keeps inherited pipes open: its output goes nowhere.
+        let status = output
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .status();
+        assert!(status.unwrap().success(), "{program}");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.run("pg_ctl", &["-D", &self.data(), "-m", "immediate", "stop"]);
+    }
+}
+
+fn bin() -> Option<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
+    let mut folders: Vec<PathBuf> = versions
+        .flatten()
+        .map(|version| version.path().join("bin"))
+        .collect();
+    folders.push(Path::new("/usr/bin").to_owned());
+    folders
+        .into_iter()
+        .find(|folder| folder.join("initdb").exists())
+}
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output().unwrap();
+    id.stdout == b"0\n"
+}
+
+#[tokio::test]
+async fn the_store_keeps_its_contract_on_postgresql() {
+    let Some(server) = Server::start() else {
+        println!("no PostgreSQL here: apt-get install postgresql");
+        return;
+    };
+    let store = Store::open(&server.url()).await.unwrap();
+    keeps_its_contract(&store).await;
+    store.close().await;
+}

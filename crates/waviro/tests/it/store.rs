@@ -1,0 +1,590 @@
+//! The store's contract, the same on both databases.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use tokio::sync::mpsc;
+use url::Url;
+use waviro::store::{
+    Accepting, AddBot, Committed, Due, Feeds, Lost, NewMessageRow, News, Store, StoreError,
+};
+use waviro_link::{Chat, Content, Identity, Inbound, InboundKind, MessageId, Outgoing, Sender};
+
+use crate::engine::{START, number};
+
+/// A message's row; `id` makes its id.
+fn row(slot: i32, id: u64, to: &str, text: &str, notify: bool) -> NewMessageRow {
+    let message = Outgoing {
+        id: wire_id(id),
+        to: to.strip_suffix("@g.us").map_or_else(
+            || Chat::Person(number(to)),
+            |group| Chat::Group(group.parse().unwrap()),
+        ),
+        content: Content::Text(text.to_owned()),
+    };
+    let url: Url = "http://one.example/notify".parse().unwrap();
+    NewMessageRow::new(slot, message, notify.then_some(&url), START, 0).unwrap()
+}
+
+fn wire_id(id: u64) -> MessageId {
+    MessageId::from_random(id.to_be_bytes())
+}
+
+struct Ears {
+    feeds: Feeds,
+    lane: mpsc::UnboundedReceiver<Committed>,
+    callbacks: mpsc::UnboundedReceiver<Due>,
+}
+
+fn ears() -> Ears {
+    let (lane, told) = mpsc::unbounded_channel();
+    let (callbacks, due) = mpsc::unbounded_channel();
+    Ears {
+        feeds: Feeds { lane, callbacks },
+        lane: told,
+        callbacks: due,
+    }
+}
+
+async fn accept(store: &Store, ears: &Ears, row: NewMessageRow) -> Accepting {
+    store.accept(row, ears.feeds.lane.clone()).await.unwrap()
+}
+
+async fn raise(store: &Store, ears: &Ears, slot: i32, id: u64, news: News) {
+    store
+        .raise(slot, vec![(wire_id(id), news)], START, &ears.feeds)
+        .await
+        .unwrap();
+}
+
+async fn ack(store: &Store, id: u64) -> i8 {
+    store.message(&wire_id(id)).await.unwrap().unwrap().ack
+}
+
+/// Every promise of the store, one after the other on one database; each uses a bot of its own.
+pub async fn keeps_its_contract(store: &Store) {
+    accepted_messages_are_queued_in_order(store).await;
+    the_same_content_right_after_is_a_duplicate(store).await;
+    what_ended_in_minus_one_is_no_duplicate(store).await;
+    of_parallel_twins_exactly_one_wins(store).await;
+    a_bad_command_does_not_hurt_its_neighbours(store).await;
+    concurrent_accepts_share_transactions(store).await;
+    acks_only_rise_and_minus_one_is_final(store).await;
+    groups_stay_at_one(store).await;
+    strangers_ids_are_passed_over(store).await;
+    a_queue_ends_at_its_limit(store).await;
+    a_callback_is_one_row_and_goes_stage_by_stage(store).await;
+    leased_rows_are_not_due_until_they_are_released(store).await;
+    lanes_with_something_due_are_found(store).await;
+    a_stage_given_up_stays_visible_and_the_next_revives_it(store).await;
+    gone_is_final(store).await;
+    pending_messages_are_reminded_of_once(store).await;
+    inbound_is_kept_once(store).await;
+    numbers_are_remembered_and_forgotten(store).await;
+    bots_live_and_die_by_name_and_slots_are_never_reused(store).await;
+}
+
+async fn accepted_messages_are_queued_in_order(store: &Store) {
+    let mut ears = ears();
+    for id in 1000..1005 {
+        accept(
+            store,
+            &ears,
+            row(1, id, "6281000001", &id.to_string(), false),
+        )
+        .await;
+    }
+    let pending = store.pending(1, 0, 100).await.unwrap();
+    let ids: Vec<MessageId> = pending
+        .iter()
+        .map(|queued| queued.message.id.clone())
+        .collect();
+    assert_eq!(ids, (1000..1005).map(wire_id).collect::<Vec<_>>());
+    assert_eq!(pending[0].message.content, Content::Text("1000".to_owned()));
+    let rest = store.pending(1, pending[2].seq, 1).await.unwrap();
+    assert_eq!(rest[0].message.id, wire_id(1003));
+    for queued in pending {
+        assert!(
+            matches!(ears.lane.recv().await, Some(Committed::Accepted(told)) if told.seq == queued.seq)
+        );
+    }
+}
+
+async fn the_same_content_right_after_is_a_duplicate(store: &Store) {
+    let ears = ears();
+    let taken = Accepting::Taken;
+    assert_eq!(
+        accept(store, &ears, row(2, 1, "6281000001", "a", false)).await,
+        taken
+    );
+    let repeat = accept(store, &ears, row(2, 2, "6281000001", "a", false)).await;
+    assert_eq!(repeat, Accepting::Duplicate { of: wire_id(1) });
+    assert!(store.message(&wire_id(2)).await.unwrap().is_none());
+    // Another chat, another bot, another text, and then the first text again: all fine.
+    assert_eq!(
+        accept(store, &ears, row(2, 3, "6281000002", "a", false)).await,
+        taken
+    );
+    assert_eq!(
+        accept(store, &ears, row(3, 4, "6281000001", "a", false)).await,
+        taken
+    );
+    assert_eq!(
+        accept(store, &ears, row(2, 5, "6281000001", "b", false)).await,
+        taken
+    );
+    assert_eq!(
+        accept(store, &ears, row(2, 6, "6281000001", "a", false)).await,
+        taken
+    );
+}
+
+async fn what_ended_in_minus_one_is_no_duplicate(store: &Store) {
+    let ears = ears();
+    accept(store, &ears, row(4, 40, "6281000001", "a", false)).await;
+    raise(store, &ears, 4, 40, News::Failed("nack: 463".to_owned())).await;
+    assert_eq!(
+        accept(store, &ears, row(4, 41, "6281000001", "a", false)).await,
+        Accepting::Taken
+    );
+    accept(store, &ears, row(4, 42, "6281000001", "b", false)).await;
+    raise(store, &ears, 4, 42, News::Failed("nack: 463".to_owned())).await;
+    let repeat = accept(store, &ears, row(4, 43, "6281000001", "a", false)).await;
+    assert_eq!(repeat, Accepting::Duplicate { of: wire_id(41) });
+}
+
+async fn of_parallel_twins_exactly_one_wins(store: &Store) {
+    let ears = ears();
+    let twins = (50..70).map(|id| accept(store, &ears, row(5, id, "6281000001", "a", false)));
+    let outcomes = futures::future::join_all(twins).await;
+    let taken = outcomes
+        .iter()
+        .filter(|outcome| **outcome == Accepting::Taken)
+        .count();
+    assert_eq!(
+        (taken, store.pending(5, 0, 100).await.unwrap().len()),
+        (1, 1)
+    );
+}
+
+async fn a_bad_command_does_not_hurt_its_neighbours(store: &Store) {
+    let ears = ears();
+    accept(store, &ears, row(6, 100, "6281000001", "first", false)).await;
+    // The id of number 7 is taken: a rule of the schema breaks the transaction that all twenty share.
+    let commands = (0..20).map(|n| {
+        let id = if n == 7 { 100 } else { 101 + n };
+        store.accept(
+            row(6, id, &format!("62810000{n:02}"), "x", false),
+            ears.feeds.lane.clone(),
+        )
+    });
+    let outcomes = futures::future::join_all(commands).await;
+    let failed: Vec<usize> = outcomes
+        .iter()
+        .enumerate()
+        .filter(|(_, outcome)| outcome.is_err())
+        .map(|(n, _)| n)
+        .collect();
+    assert_eq!(failed, [7]);
+    assert!(matches!(outcomes[7], Err(StoreError::Refused(_))));
+    assert_eq!(store.pending(6, 0, 100).await.unwrap().len(), 20);
+}
+
+async fn concurrent_accepts_share_transactions(store: &Store) {
+    let ears = ears();
+    let before = store.commits();
+    let accepts = (0..300).map(|n| {
+        accept(
+            store,
+            &ears,
+            row(7, 1_000_000 + n, "6281000001", &n.to_string(), false),
+        )
+    });
+    futures::future::join_all(accepts).await;
+    let commits = store.commits() - before;
+    assert!(commits <= 10, "{commits} commits for 300 messages");
+}
+
+async fn acks_only_rise_and_minus_one_is_final(store: &Store) {
+    let ears = ears();
+    for id in 200..203 {
+        accept(
+            store,
+            &ears,
+            row(8, id, "6281000001", &id.to_string(), false),
+        )
+        .await;
+    }
+    raise(store, &ears, 8, 200, News::Reached(2)).await;
+    raise(store, &ears, 8, 200, News::Reached(1)).await;
+    raise(store, &ears, 8, 200, News::Failed("late".to_owned())).await;
+    assert_eq!(ack(store, 200).await, 2);
+    raise(store, &ears, 8, 201, News::Failed("nack: 463".to_owned())).await;
+    raise(store, &ears, 8, 201, News::Reached(3)).await;
+    let ended = store.message(&wire_id(201)).await.unwrap().unwrap();
+    assert_eq!((ended.ack, ended.cause.as_deref()), (-1, Some("nack: 463")));
+    // In one transaction, in any order.
+    let all = [2, 3, 1].map(|level| (wire_id(202), News::Reached(level)));
+    store
+        .raise(8, all.to_vec(), START, &ears.feeds)
+        .await
+        .unwrap();
+    assert_eq!(ack(store, 202).await, 3);
+    assert!(store.pending(8, 0, 10).await.unwrap().is_empty());
+}
+
+async fn groups_stay_at_one(store: &Store) {
+    let ears = ears();
+    accept(
+        store,
+        &ears,
+        row(9, 210, "120363000000000001@g.us", "a", false),
+    )
+    .await;
+    raise(store, &ears, 9, 210, News::Reached(3)).await;
+    assert_eq!(ack(store, 210).await, 1);
+}
+
+async fn strangers_ids_are_passed_over(store: &Store) {
+    let mut ears = ears();
+    accept(store, &ears, row(10, 220, "6281000001", "a", true)).await;
+    raise(store, &ears, 11, 220, News::Reached(1)).await;
+    raise(store, &ears, 10, 999_999, News::Reached(1)).await;
+    assert_eq!(ack(store, 220).await, 0);
+    assert!(ears.callbacks.try_recv().is_err());
+    raise(store, &ears, 10, 220, News::Reached(1)).await;
+    let due = ears.callbacks.recv().await.unwrap();
+    store.posted(&due, 1).await.unwrap();
+}
+
+async fn a_queue_ends_at_its_limit(store: &Store) {
+    let mut ears = ears();
+    for id in 230..235 {
+        accept(
+            store,
+            &ears,
+            row(12, id, "6281000001", &id.to_string(), true),
+        )
+        .await;
+    }
+    let limit = store.pending(12, 0, 10).await.unwrap()[3].seq;
+    let end = |most| store.end_queue(12, limit, "logged_out".to_owned(), most, START, &ears.feeds);
+    assert_eq!(
+        (
+            end(3).await.unwrap(),
+            end(3).await.unwrap(),
+            end(3).await.unwrap()
+        ),
+        (3, 1, 0)
+    );
+    assert_eq!((ack(store, 233).await, ack(store, 234).await), (-1, 0));
+    for _ in 0..4 {
+        let due = ears.callbacks.recv().await.unwrap();
+        assert_eq!(due.next(), Some(-1));
+        store.posted(&due, -1).await.unwrap();
+    }
+    assert!(ears.callbacks.try_recv().is_err());
+    raise(store, &ears, 12, 234, News::Reached(1)).await;
+    let due = ears.callbacks.recv().await.unwrap();
+    store.posted(&due, 1).await.unwrap();
+}
+
+/// One message of this bot with a callback, raised to `level`.
+async fn owed(store: &Store, ears: &mut Ears, slot: i32, id: u64, level: i8) -> Due {
+    accept(
+        store,
+        ears,
+        row(slot, id, "6281000001", &id.to_string(), true),
+    )
+    .await;
+    raise(store, ears, slot, id, News::Reached(level)).await;
+    ears.callbacks.recv().await.unwrap()
+}
+
+async fn a_callback_is_one_row_and_goes_stage_by_stage(store: &Store) {
+    let mut ears = ears();
+    let due = owed(store, &mut ears, 13, 240, 1).await;
+    assert_eq!((due.stage, due.ack, due.next()), (1, 1, Some(1)));
+    // Another stage while the first is under way finds the row.
+    raise(store, &ears, 13, 240, News::Reached(3)).await;
+    assert!(ears.callbacks.try_recv().is_err());
+    assert_eq!(store.posted(&due, 1).await.unwrap(), Some(3));
+    assert_eq!(store.posted(&due, 2).await.unwrap(), Some(3));
+    assert_eq!(store.posted(&due, 3).await.unwrap(), None);
+    assert_eq!(store.owed_count().await.unwrap(), 0);
+    // A later stage after all was said is a row of its own.
+    let due = owed(store, &mut ears, 13, 241, 1).await;
+    assert_eq!(store.posted(&due, 1).await.unwrap(), None);
+    raise(store, &ears, 13, 241, News::Reached(2)).await;
+    let due = ears.callbacks.recv().await.unwrap();
+    assert_eq!((due.stage, due.ack), (2, 2));
+    assert_eq!(store.posted(&due, 2).await.unwrap(), None);
+}
+
+async fn leased_rows_are_not_due_until_they_are_released(store: &Store) {
+    let mut ears = ears();
+    let due = owed(store, &mut ears, 14, 250, 1).await;
+    let lane = "http://one.example:80";
+    assert!(store.claim(lane, 10, START).await.unwrap().is_empty());
+    assert_eq!(store.release_all(START).await.unwrap(), 1);
+    let claimed = store.claim(lane, 10, START).await.unwrap();
+    assert_eq!(claimed, [due.clone()]);
+    assert!(store.claim(lane, 10, START).await.unwrap().is_empty());
+    store
+        .put_off(&due, START + 5_000, "status 500".to_owned())
+        .await
+        .unwrap();
+    assert!(
+        store
+            .claim(lane, 10, START + 4_999)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let claimed = store.claim(lane, 10, START + 5_000).await.unwrap();
+    assert_eq!(claimed[0].attempts, 1);
+    store.release(vec![due.job], START + 5_000).await.unwrap();
+    assert_eq!(store.claim(lane, 10, START + 5_000).await.unwrap().len(), 1);
+    store.posted(&due, 1).await.unwrap();
+}
+
+async fn lanes_with_something_due_are_found(store: &Store) {
+    let mut ears = ears();
+    let due = owed(store, &mut ears, 15, 260, 1).await;
+    assert!(store.due_lanes(START).await.unwrap().is_empty());
+    store
+        .put_off(&due, START + 10, String::new())
+        .await
+        .unwrap();
+    assert!(store.due_lanes(START + 9).await.unwrap().is_empty());
+    assert_eq!(
+        store.due_lanes(START + 10).await.unwrap(),
+        ["http://one.example:80"]
+    );
+    store.posted(&due, 1).await.unwrap();
+    assert!(store.due_lanes(START + 10).await.unwrap().is_empty());
+}
+
+async fn a_stage_given_up_stays_visible_and_the_next_revives_it(store: &Store) {
+    let mut ears = ears();
+    let due = owed(store, &mut ears, 16, 270, 1).await;
+    store
+        .give_up(&due, 1, Lost::TableUsedUp, "status 500".to_owned(), START)
+        .await
+        .unwrap();
+    assert!(store.due_lanes(i64::MAX).await.unwrap().is_empty());
+    let lost = (wire_id(270), "1".to_owned(), "status 500".to_owned());
+    assert_eq!(store.given_up(10).await.unwrap(), [lost]);
+    raise(store, &ears, 16, 270, News::Reached(2)).await;
+    let due = ears.callbacks.recv().await.unwrap();
+    assert_eq!((due.stage, due.attempts, due.lossy), (2, 0, true));
+    // It arrives; that stage 1 was lost stays visible.
+    assert_eq!(store.posted(&due, 2).await.unwrap(), None);
+    assert_eq!(store.given_up(10).await.unwrap().len(), 1);
+    assert_eq!(store.owed_count().await.unwrap(), 0);
+    // Where the next stage is known already, it goes on by itself.
+    let due = owed(store, &mut ears, 16, 271, 2).await;
+    store
+        .give_up(&due, 1, Lost::TableUsedUp, "status 500".to_owned(), START)
+        .await
+        .unwrap();
+    let next = store
+        .claim("http://one.example:80", 10, START)
+        .await
+        .unwrap();
+    assert_eq!((next[0].stage, next[0].attempts), (2, 0));
+    store.posted(&next[0], 2).await.unwrap();
+}
+
+async fn gone_is_final(store: &Store) {
+    let mut ears = ears();
+    let due = owed(store, &mut ears, 17, 280, 1).await;
+    store
+        .give_up(&due, 1, Lost::Gone, "status 410".to_owned(), START)
+        .await
+        .unwrap();
+    raise(store, &ears, 17, 280, News::Reached(3)).await;
+    assert!(ears.callbacks.try_recv().is_err());
+    assert!(store.due_lanes(i64::MAX).await.unwrap().is_empty());
+}
+
+async fn pending_messages_are_reminded_of_once(store: &Store) {
+    let ears = ears();
+    accept(store, &ears, row(18, 290, "6281000001", "a", true)).await;
+    accept(store, &ears, row(18, 291, "6281000001", "b", false)).await;
+    assert!(store.remind(START - 1, 10, START).await.unwrap().is_empty());
+    let due = store.remind(START, 10, START).await.unwrap();
+    assert_eq!(due.len(), 1);
+    assert_eq!(
+        (due[0].message.clone(), due[0].next()),
+        (wire_id(290), Some(0))
+    );
+    assert!(store.remind(START, 10, START).await.unwrap().is_empty());
+    raise(store, &ears, 18, 290, News::Reached(1)).await;
+    assert_eq!(store.posted(&due[0], 0).await.unwrap(), Some(1));
+    assert_eq!(store.posted(&due[0], 1).await.unwrap(), None);
+}
+
+async fn inbound_is_kept_once(store: &Store) {
+    let inbound = |id: &str, sender: &str| Inbound {
+        id: id.parse().unwrap(),
+        chat: Chat::Person(number(sender)),
+        sender: Sender::Number(number(sender)),
+        push_name: "Budi".to_owned(),
+        at: std::time::UNIX_EPOCH,
+        from_me: false,
+        kind: InboundKind::Text("halo".to_owned()),
+    };
+    let keep = |batch: Vec<Inbound>| {
+        store.keep_inbound(19, batch.into_iter().map(Into::into).collect(), START)
+    };
+    assert_eq!(
+        keep(vec![inbound("A", "6281000001"), inbound("B", "6281000001")])
+            .await
+            .unwrap(),
+        2
+    );
+    // The same again, and the same id of another sender, which is another message.
+    assert_eq!(
+        keep(vec![inbound("A", "6281000001"), inbound("A", "6281000002")])
+            .await
+            .unwrap(),
+        1
+    );
+    assert_eq!(store.inbound_count(19).await.unwrap(), 3);
+}
+
+async fn numbers_are_remembered_and_forgotten(store: &Store) {
+    let one = number("6281000001");
+    assert_eq!(store.number(&one).await.unwrap(), None);
+    store.remember_number(&one, false, 1).await.unwrap();
+    store.remember_number(&one, true, 2).await.unwrap();
+    assert_eq!(store.number(&one).await.unwrap(), Some((true, 2)));
+    store.forget_number(&one).await.unwrap();
+    assert_eq!(store.number(&one).await.unwrap(), None);
+}
+
+async fn bots_live_and_die_by_name_and_slots_are_never_reused(store: &Store) {
+    assert_eq!(
+        store.add_bot("toko", "aa", START).await.unwrap(),
+        AddBot::Added(1)
+    );
+    assert_eq!(
+        store.add_bot("toko", "bb", START).await.unwrap(),
+        AddBot::NameTaken
+    );
+    assert!(store.set_bot_key("toko", "cc").await.unwrap());
+    assert!(!store.set_bot_key("warung", "dd").await.unwrap());
+    let identity = Identity {
+        number: number("6281200000001"),
+        name: "Toko".to_owned(),
+    };
+    store.bot_linked(1, &identity).await.unwrap();
+    let bots = store.bots().await.unwrap();
+    assert_eq!(
+        (
+            bots[0].key_sha256.as_str(),
+            &bots[0].linked,
+            bots[0].removed
+        ),
+        ("cc", &Some(identity), false)
+    );
+    assert!(store.remove_bot("toko", START).await.unwrap());
+    assert!(store.bots().await.unwrap()[0].removed);
+    assert_eq!(
+        store.add_bot("toko", "ee", START).await.unwrap(),
+        AddBot::Added(2)
+    );
+    store.bot_forgotten(1, START).await.unwrap();
+    assert_eq!(store.bots().await.unwrap().len(), 1);
+    assert!(store.remove_bot("toko", START).await.unwrap());
+    store.bot_forgotten(2, START).await.unwrap();
+    assert_eq!(
+        store.add_bot("toko", "ff", START).await.unwrap(),
+        AddBot::Added(3)
+    );
+}
+
+#[tokio::test]
+async fn the_store_keeps_its_contract_on_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&format!("sqlite:{}", folder.path().join("a.db").display()))
+        .await
+        .unwrap();
+    keeps_its_contract(&store).await;
+    store.close().await;
+    assert!(matches!(
+        store.add_bot("late", "00", START).await,
+        Err(StoreError::Closed)
+    ));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_database_is_readable_by_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&format!("sqlite:{}", folder.path().join("a.db").display()))
+        .await
+        .unwrap();
+    store.add_bot("toko", "aa", START).await.unwrap();
+    for file in ["a.db", "a.db-wal", "a.db-shm"] {
+        let mode = std::fs::metadata(folder.path().join(file))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_url_without_a_known_scheme_is_refused() {
+    assert!(matches!(
+        Store::open("mysql://x").await,
+        Err(StoreError::Failed(_))
+    ));
+}
+
+/// News of one message in any order, cut into transactions in any way.
+fn news() -> impl Strategy<Value = Vec<Vec<News>>> {
+    let one = prop_oneof![
+        (1_i8..=3).prop_map(News::Reached),
+        Just(News::Failed("nack".to_owned())),
+    ];
+    prop::collection::vec(prop::collection::vec(one, 1..4), 1..5)
+}
+
+#[test]
+fn whatever_the_order_of_news_callbacks_rise_strictly_and_end_where_the_ack_ended() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("a.db").display());
+    let store = Arc::new(runtime.block_on(Store::open(&url)).unwrap());
+    let next = std::sync::atomic::AtomicU64::new(1);
+    proptest!(ProptestConfig::with_cases(200), |(batches in news())| {
+        let id = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let (posted, last) = runtime.block_on(async {
+            let mut ears = ears();
+            accept(&store, &ears, row(1, id, "6281000001", &id.to_string(), true)).await;
+            let mut posted = Vec::new();
+            for batch in batches {
+                let batch = batch.into_iter().map(|news| (wire_id(id), news)).collect();
+                store.raise(1, batch, START, &ears.feeds).await.unwrap();
+                while let Ok(mut due) = ears.callbacks.try_recv() {
+                    while let Some(stage) = due.next() {
+                        posted.push(stage);
+                        match store.posted(&due, stage).await.unwrap() {
+                            Some(ack) => (due.stage, due.ack) = (stage + 1, ack),
+                            None => break,
+                        }
+                    }
+                }
+            }
+            (posted, ack(&store, id).await)
+        });
+        let all: Vec<i8> = if last < 0 { vec![-1] } else { (1..=last).collect() };
+        prop_assert_eq!(posted, all);
+    });
+    runtime.block_on(store.close());
+}

@@ -18,6 +18,7 @@ use wacore::handshake::NoiseCipher;
 use wacore_binary::util::unpack_bytes;
 use wacore_binary::{Node, OwnedNodeRef, marshal};
 
+use crate::event::SimEvent;
 use crate::handshake::{self, HandshakeError, Secured, Step};
 use crate::login::{self, Admission};
 use crate::pairing::Unpaired;
@@ -94,6 +95,7 @@ pub(crate) async fn serve(socket: WebSocket, world: Arc<World>, wire: Arc<Wire>)
             Ok(Ok(secured)) => secured,
             Ok(Err(error)) => {
                 tracing::debug!(%error, "handshake failed");
+                world.emit(|| SimEvent::HandshakeFailed { reason: error.to_string() });
                 return;
             }
             Err(_) => return,
@@ -115,7 +117,7 @@ pub(crate) async fn serve(socket: WebSocket, world: Arc<World>, wire: Arc<Wire>)
         wire: Arc::clone(&wire),
         hang_up: hang_up.clone(),
     };
-    let writer = tokio::spawn(write_frames(
+    let writer = world.tasks.spawn(write_frames(
         sink,
         outgoing,
         write,
@@ -142,7 +144,7 @@ pub(crate) async fn serve(socket: WebSocket, world: Arc<World>, wire: Arc<Wire>)
             let linked = Linked::begin(&world, account, companion, link.clone(), pattern);
             let is_stalled = || linked.is_stalled();
             read_stanzas(&mut frames, read, &hang_up, is_stalled, |node| {
-                linked.handle(node)
+                linked.handle(node);
             })
             .await;
             linked.end();
@@ -238,17 +240,21 @@ async fn write_frames(
     let mut scratch = Vec::new();
     loop {
         batch.clear();
-        tokio::select! {
-            biased;
-            () = hang_up.cancelled() => break,
-            count = outgoing.recv_many(&mut batch, BATCH) => if count == 0 { break },
+        let mut closing = tokio::select! {
+            count = outgoing.recv_many(&mut batch, BATCH) => count == 0,
+            () = hang_up.cancelled() => {
+                batch.extend(std::iter::from_fn(|| outgoing.try_recv().ok()));
+                true
+            }
+        };
+        if wire.reset.load(Ordering::Acquire) {
+            break;
         }
         let is_stalled = wire
             .device
             .get()
             .is_some_and(|device| world.faults.is_stalled(device));
         let mut out = BytesMut::new();
-        let mut closing = false;
         for item in batch.drain(..) {
             match item {
                 Outgoing::Stanza(_) if is_stalled => {}
@@ -279,7 +285,7 @@ async fn write_frames(
             // The reader sees the client's own close; a client that does not answer is dropped.
             tokio::select! {
                 () = hang_up.cancelled() => {}
-                () = tokio::time::sleep(CLOSE_DEADLINE) => {}
+                () = world.pause(CLOSE_DEADLINE) => {}
             }
             break;
         }

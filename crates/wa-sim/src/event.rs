@@ -12,6 +12,11 @@ pub(crate) const BACKLOG: usize = 16_384;
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SimEvent {
+    /// A connection ended before it was secured.
+    HandshakeFailed {
+        /// Why.
+        reason: String,
+    },
     /// A phone scanned a code (or entered one) and the companion accepted.
     Paired {
         /// The new companion.

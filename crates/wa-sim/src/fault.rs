@@ -30,7 +30,7 @@ pub struct FaultState {
     pub dedupe: bool,
     /// Stalled devices, `number:device`: connected and read, but nothing is processed or forwarded.
     pub stalled: BTreeSet<String>,
-    /// Whether every IK handshake is turned into XXfallback.
+    /// Whether every IK handshake is turned into `XXfallback`.
     pub refuse_ik: bool,
     /// Whether every login is refused as outdated (405).
     pub outdated: bool,
@@ -111,7 +111,7 @@ impl Faults {
         }
     }
 
-    /// Turns every IK handshake into XXfallback.
+    /// Turns every IK handshake into `XXfallback`.
     pub fn set_refuse_ik(&self, on: bool) {
         self.state.lock().refuse_ik = on;
     }

@@ -1,7 +1,7 @@
 //! The server's half of the Noise handshake, and the keys it stands on.
 //!
 //! Three patterns, as the client chooses: XX (first contact), IK (the client already knows our static key and sends
-//! its login in the first message) and XXfallback (the client tried IK with a key that is not ours). The prologue is
+//! its login in the first message) and `XXfallback` (the client tried IK with a key that is not ours). The prologue is
 //! the four bytes `WA` + version in all of them. Under the root made here the certificate chain verifies like the
 //! real one: an intermediate signed by the root, a leaf signed by the intermediate that carries our static key.
 
@@ -131,7 +131,7 @@ pub(crate) enum Step {
     Finish(Vec<u8>, Box<Pending>),
 }
 
-/// XX or XXfallback, waiting for the client's last message.
+/// XX or `XXfallback`, waiting for the client's last message.
 pub(crate) struct Pending {
     noise: NoiseHandshake,
     ephemeral: KeyPair,
@@ -140,7 +140,7 @@ pub(crate) struct Pending {
 
 /// Reads the client's first message and answers it.
 ///
-/// `refuse_ik` answers IK as if our key had changed, which sends the client into XXfallback.
+/// `refuse_ik` answers IK as if our key had changed, which sends the client into `XXfallback`.
 pub(crate) fn respond(
     keys: &ServerKeys,
     prologue: &[u8],
@@ -189,7 +189,7 @@ pub(crate) fn respond(
     )
 }
 
-/// Reads the client's last message of XX or XXfallback.
+/// Reads the client's last message of XX or `XXfallback`.
 pub(crate) fn finish(pending: Pending, message: &[u8]) -> Result<Secured, HandshakeError> {
     let Pending {
         mut noise,

@@ -68,12 +68,13 @@ pub(crate) fn answer(session: &Linked, node: &NodeRef<'_>) {
     count(session, &namespace, &kind, tag);
 
     let reply = match (namespace.as_str(), kind.as_str(), tag) {
-        ("w:p" | "urn:xmpp:ping", _, _) => Answer::empty(),
+        ("w:p" | "urn:xmpp:ping", _, _) | ("md", "set", "remove-companion-device") => {
+            Answer::empty()
+        }
         ("encrypt", _, _) => prekeys::answer(session, node, &kind, tag),
         ("usync", _, _) => usync::answer(session, node),
         ("w:sync:app:state", _, _) => appstate::answer(session, node),
         ("w:g2", _, _) => groups::answer(session, node, &kind, tag),
-        ("md", "set", "remove-companion-device") => Answer::empty(),
         _ => settings::answer(&namespace, &kind, tag),
     };
     session.link.send(&reply.to_node(node));
@@ -84,7 +85,7 @@ pub(crate) fn answer(session: &Linked, node: &NodeRef<'_>) {
         ("passive", "set", "active") => activate(session),
         ("passive", "set", "passive") => session.companion.mailbox.lock().deactivate(),
         ("md", "set", "remove-companion-device") => {
-            crate::pairing::unlink(&session.world, &session.companion)
+            crate::pairing::unlink(&session.world, &session.companion);
         }
         _ => {}
     }

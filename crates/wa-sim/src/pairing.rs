@@ -134,17 +134,16 @@ impl Unpaired {
         if node.tag.as_ref() != "iq" {
             return;
         }
-        match attr(node, "type").as_deref() {
-            Some("result" | "error") => self.answered(node),
-            _ => {
-                let answer = match node.get_optional_child("link_code_companion_reg") {
-                    Some(request) => link_code::answer(self, request),
-                    None if attr(node, "xmlns").as_deref() == Some("w:p") => Answer::empty(),
-                    None => Answer::UNKNOWN,
-                };
-                self.link.send(&answer.to_node(node));
-                link_code::continue_after(self, node);
-            }
+        if let Some("result" | "error") = attr(node, "type").as_deref() {
+            self.answered(node);
+        } else {
+            let answer = match node.get_optional_child("link_code_companion_reg") {
+                Some(request) => link_code::answer(self, request),
+                None if attr(node, "xmlns").as_deref() == Some("w:p") => Answer::empty(),
+                None => Answer::UNKNOWN,
+            };
+            self.link.send(&answer.to_node(node));
+            link_code::continue_after(self, node);
         }
     }
 

@@ -248,17 +248,16 @@ impl Phone {
                 }
             }
         };
-        match tokio::time::timeout(deadline, search).await {
-            Ok(message) => Ok(message),
-            Err(_) => {
-                let inbox = self.account.inbox.lock();
-                Err(WaitError {
-                    number: self.account.number.clone(),
-                    deadline,
-                    shown: inbox.len(),
-                    last: inbox.last().cloned().map(Box::new),
-                })
-            }
+        if let Ok(message) = tokio::time::timeout(deadline, search).await {
+            Ok(message)
+        } else {
+            let inbox = self.account.inbox.lock();
+            Err(WaitError {
+                number: self.account.number.clone(),
+                deadline,
+                shown: inbox.len(),
+                last: inbox.last().cloned().map(Box::new),
+            })
         }
     }
 

@@ -1,4 +1,4 @@
-//! The port: WebSockets for WhatsApp clients at `/ws/chat`, JSON for people and tests at `/control`.
+//! The port: `WebSockets` for WhatsApp clients at `/ws/chat`, JSON for people and tests at `/control`.
 
 use std::io;
 use std::net::SocketAddr;
@@ -45,7 +45,12 @@ async fn chat(
     upgrade
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE)
-        .on_upgrade(move |socket| conn::serve(socket, Arc::clone(&sim.world), wire))
+        .on_upgrade(move |socket| {
+            let world = Arc::clone(&sim.world);
+            sim.world
+                .tasks
+                .track_future(conn::serve(socket, world, wire))
+        })
 }
 
 /// The handle of a connection's socket, as the handlers get it.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 use rand::RngExt as _;
@@ -26,6 +26,8 @@ use crate::world::{Clock, World};
 
 /// How many messages a phone shows unless told otherwise.
 const INBOX_LIMIT: usize = 100_000;
+/// How long a stop waits for connections to end.
+const STOP_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Why a simulator did not start.
 #[derive(Debug, thiserror::Error)]
@@ -130,16 +132,22 @@ impl SimBuilder {
         let sim = Sim {
             world,
             addr,
-            tasks: Arc::new(Tasks {
-                server: Mutex::new(None),
-                saver,
-            }),
+            server: Arc::default(),
+            saver: Arc::new(saver),
         };
-        let server = tokio::spawn(server::run(listener, sim.clone()));
-        *sim.tasks.server.lock() = Some(server);
+        let server = sim.world.tasks.spawn(server::run(listener, sim.clone()));
+        *sim.server.lock() = Some(server);
         tracing::info!(%addr, seed = sim.world.seed.0, "simulator started");
         Ok(sim)
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the clock of a simulator that was given none"
+)]
+fn system_clock() -> SystemTime {
+    SystemTime::now()
 }
 
 /// A running simulator. Cheap to clone; it runs until [`Sim::stop`] or the end of the process.
@@ -147,12 +155,8 @@ impl SimBuilder {
 pub struct Sim {
     pub(crate) world: Arc<World>,
     addr: SocketAddr,
-    tasks: Arc<Tasks>,
-}
-
-struct Tasks {
-    server: Mutex<Option<JoinHandle<()>>>,
-    saver: Saver,
+    server: Arc<Mutex<Option<JoinHandle<()>>>>,
+    saver: Arc<Saver>,
 }
 
 impl fmt::Debug for Sim {
@@ -180,7 +184,7 @@ impl Sim {
             seed: None,
             data_dir: None,
             inbox_limit: INBOX_LIMIT,
-            clock: Arc::new(SystemTime::now),
+            clock: Arc::new(system_clock),
         }
     }
 
@@ -331,18 +335,20 @@ impl Sim {
 
     /// Closes the port and all connections and writes the state, if it has a data directory.
     pub async fn stop(self) {
-        let server = self.tasks.server.lock().take();
+        let server = self.server.lock().take();
         if let Some(server) = server {
             server.abort();
+            // Only now is the port free again.
             let _ = server.await;
         }
-        for companion in self.world.companions() {
-            let link = companion.mailbox.lock().link().cloned();
-            if let Some(link) = link {
-                link.close();
-            }
-        }
         self.world.stop.cancel();
-        self.tasks.saver.finish(&self.world).await;
+        self.world.tasks.close();
+        if tokio::time::timeout(STOP_DEADLINE, self.world.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("some connections did not end in time");
+        }
+        self.saver.finish(&self.world).await;
     }
 }

@@ -21,7 +21,6 @@ use base64::engine::general_purpose::STANDARD;
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tokio::task::JoinHandle;
 
 use crate::companion::{Companion, Fixed, Keys};
 use crate::group::{Group, GroupInfo};
@@ -168,7 +167,6 @@ fn restore_account(world: &World, dir: &Path, saved: SavedAccount) -> Result<(),
 
 /// Writes snapshots until it is told to finish.
 pub(crate) struct Saver {
-    task: Option<JoinHandle<()>>,
     written: Arc<Mutex<Written>>,
 }
 
@@ -185,30 +183,30 @@ impl Saver {
                 .insert(account.number.clone(), *account.shown.borrow());
         }
         let written = Arc::new(Mutex::new(written));
-        let task = world.data_dir.is_some().then(|| {
-            let (world, written) = (Arc::clone(world), Arc::clone(&written));
-            tokio::spawn(async move {
+        if world.data_dir.is_some() {
+            let (saved, written) = (Arc::clone(world), Arc::clone(&written));
+            world.spawn(async move {
                 loop {
-                    tokio::select! {
-                        () = world.stop.cancelled() => return,
-                        () = tokio::time::sleep(INTERVAL) => {}
-                    }
-                    let (world, written) = (Arc::clone(&world), Arc::clone(&written));
-                    let _ = tokio::task::spawn_blocking(move || save(&world, &mut written.lock()))
-                        .await;
+                    saved.pause(INTERVAL).await;
+                    write(&saved, &written).await;
                 }
-            })
-        });
-        Self { task, written }
+            });
+        }
+        Self { written }
     }
 
     /// Writes the last state. The world must have been told to stop.
     pub(crate) async fn finish(&self, world: &Arc<World>) {
-        if self.task.is_none() {
-            return;
-        }
-        let (world, written) = (Arc::clone(world), Arc::clone(&self.written));
-        let _ = tokio::task::spawn_blocking(move || save(&world, &mut written.lock())).await;
+        write(world, &self.written).await;
+    }
+}
+
+/// Writes what changed, off the threads that serve connections.
+async fn write(world: &Arc<World>, written: &Arc<Mutex<Written>>) {
+    let (world, written) = (Arc::clone(world), Arc::clone(written));
+    let done = tokio::task::spawn_blocking(move || save(&world, &mut written.lock())).await;
+    if let Err(error) = done {
+        tracing::error!(%error, "a snapshot was not written");
     }
 }
 

@@ -2,16 +2,18 @@
 //! another account's is taken.
 
 use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Mutex, RwLock};
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use wacore_binary::{Jid, Server};
 
 use crate::companion::{Companion, DeviceInfo};
@@ -41,6 +43,8 @@ pub(crate) struct World {
     pub(crate) groups_dirty: AtomicBool,
     /// Ends every connection and task.
     pub(crate) stop: CancellationToken,
+    /// All tasks, so that a stop can wait for them.
+    pub(crate) tasks: TaskTracker,
     events: broadcast::Sender<SimEvent>,
     clock: Clock,
     rng: Mutex<StdRng>,
@@ -72,6 +76,7 @@ impl World {
             inbox_limit,
             groups_dirty: AtomicBool::new(false),
             stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
             events: broadcast::Sender::new(BACKLOG),
             clock,
             rng: Mutex::new(seed.rng(&format!("server {run}"))),
@@ -85,6 +90,23 @@ impl World {
         (self.clock)()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_secs())
+    }
+
+    /// Runs a task that a stop cuts short and waits for.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            stop.run_until_cancelled(task).await;
+        });
+    }
+
+    /// Waits, in real time.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where time passes; faults are made of delays"
+    )]
+    pub(crate) async fn pause(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
     }
 
     /// Makes an event only if someone listens.

@@ -1,5 +1,11 @@
 //! The simulator as a program: `wa-sim --listen 127.0.0.1:4000 --data DIR --seed N`.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for a person, told on the terminal"
+)]
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;

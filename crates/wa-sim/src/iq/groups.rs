@@ -29,7 +29,7 @@ pub(crate) fn answer(session: &Linked, node: &NodeRef<'_>, kind: &str, tag: &str
     }
     let group = node
         .get_attr("to")
-        .and_then(|to| to.to_jid())
+        .and_then(wacore_binary::node::ValueRef::to_jid)
         .filter(wacore_binary::Jid::is_group);
     let Some(group) = group.and_then(|jid| session.world.group(&jid.user)) else {
         return Answer::NOT_FOUND;

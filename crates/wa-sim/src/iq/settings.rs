@@ -8,8 +8,11 @@ use super::Answer;
 /// Answers by namespace.
 pub(crate) fn answer(namespace: &str, kind: &str, tag: &str) -> Answer {
     match (namespace, kind, tag) {
-        ("passive" | "urn:xmpp:whatsapp:dirty", "set", _)
-        | ("privacy" | "blocklist" | "disappearing_mode", "set", _) => Answer::empty(),
+        (
+            "passive" | "urn:xmpp:whatsapp:dirty" | "privacy" | "blocklist" | "disappearing_mode",
+            "set",
+            _,
+        ) => Answer::empty(),
         ("abt", "get", _) => Answer::one(
             NodeBuilder::new("props")
                 .attr("protocol", "1")

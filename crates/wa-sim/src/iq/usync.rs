@@ -62,14 +62,15 @@ fn answer_user(session: &Linked, user: &NodeRef<'_>, protocols: &[&str]) -> Opti
         .map(|text| digits(&text));
     let phone = phone.filter(|phone| !phone.is_empty());
     let asked = match (
-        user.get_attr("jid").and_then(|value| value.to_jid()),
+        user.get_attr("jid")
+            .and_then(wacore_binary::node::ValueRef::to_jid),
         &phone,
     ) {
         (Some(jid), _) => jid.to_non_ad(),
         (None, Some(phone)) => Jid::pn(phone.as_str()),
         (None, None) => user
             .get_attr("pn_jid")
-            .and_then(|value| value.to_jid())?
+            .and_then(wacore_binary::node::ValueRef::to_jid)?
             .to_non_ad(),
     };
     let account = session.world.account(&asked);

@@ -30,16 +30,18 @@ pub(crate) struct Habits {
     pub(crate) receipt_delay: Duration,
 }
 
-/// Gives the receipts that the phone's settings call for.
+/// Gives the receipts that the phone's settings call for. A message that is shown already (`is_new` is false) is receipted
+/// again, because the first receipt may be lost, but does not become unread again.
 pub(crate) fn acknowledge(
     world: &Arc<World>,
     account: &Arc<Account>,
     chat: &str,
     origin: &Origin,
     id: &str,
+    is_new: bool,
 ) {
     let habits = *account.habits.lock();
-    if habits.receipts != Receipts::Read {
+    if is_new && habits.receipts != Receipts::Read {
         account.inbox.lock().add_unread(
             chat,
             Unread {
@@ -65,8 +67,9 @@ pub(crate) fn acknowledge(
         origin.clone(),
         id.to_owned(),
     );
-    tokio::spawn(async move {
-        tokio::time::sleep(habits.receipt_delay).await;
+    let later = Arc::clone(&world);
+    later.spawn(async move {
+        world.pause(habits.receipt_delay).await;
         for kind in kinds {
             receipt::from_phone(&world, &account, &origin, &id, kind);
         }

@@ -104,7 +104,7 @@ fn process(world: &Arc<World>, account: &Arc<Account>, delivery: &Delivery) {
                 }
                 // The very same ciphertext again: shown already, so answered again.
                 Err(SignalProtocolError::DuplicatedMessage(..)) => {
-                    repeated(world, account, delivery)
+                    repeated(world, account, delivery);
                 }
                 Err(error) => {
                     tracing::debug!(phone = account.number, message = delivery.id, %error, "cannot decrypt, asking again");
@@ -182,6 +182,7 @@ fn show(world: &Arc<World>, account: &Arc<Account>, delivery: &Delivery, message
         timestamp: delivery.timestamp,
         fields: shown.fields,
     });
+    let is_new = number.is_some();
     if let Some(number) = number {
         account.shown.send_replace(number);
         world.emit(|| SimEvent::PhoneMessage {
@@ -197,9 +198,8 @@ fn show(world: &Arc<World>, account: &Arc<Account>, delivery: &Delivery, message
             id: delivery.id.clone(),
         });
     }
-    // The sender may have missed the first receipt, so a repeated message is receipted again.
     if !from_me {
-        habits::acknowledge(world, account, &chat, origin, &delivery.id);
+        habits::acknowledge(world, account, &chat, origin, &delivery.id, is_new);
     }
 }
 
@@ -216,7 +216,7 @@ fn repeated(world: &Arc<World>, account: &Arc<Account>, delivery: &Delivery) {
             .as_deref()
             .unwrap_or(&delivery.origin.number)
             .to_owned();
-        habits::acknowledge(world, account, &chat, &delivery.origin, &delivery.id);
+        habits::acknowledge(world, account, &chat, &delivery.origin, &delivery.id, false);
     }
 }
 

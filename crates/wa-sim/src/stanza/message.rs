@@ -25,7 +25,10 @@ pub(crate) fn from_companion(session: &Linked, node: &NodeRef<'_>) {
     let Some(id) = attr(node, "id").filter(|id| !id.is_empty()) else {
         return;
     };
-    let Some(to) = node.get_attr("to").and_then(|value| value.to_jid()) else {
+    let Some(to) = node
+        .get_attr("to")
+        .and_then(wacore_binary::node::ValueRef::to_jid)
+    else {
         acknowledge(session, node, &id, Some(BAD_STANZA));
         return;
     };
@@ -57,8 +60,8 @@ pub(crate) fn from_companion(session: &Linked, node: &NodeRef<'_>) {
                 session.companion.name.clone(),
                 id.clone(),
             );
-            tokio::spawn(async move {
-                tokio::time::sleep(delay).await;
+            session.world.spawn(async move {
+                world.pause(delay).await;
                 world.emit(|| SimEvent::Acked {
                     id,
                     device,
@@ -118,7 +121,9 @@ impl Route {
             return Some(Self::Nowhere);
         }
         // A resend to an own device names the chat in `recipient`.
-        let chat = node.get_attr("recipient").and_then(|value| value.to_jid());
+        let chat = node
+            .get_attr("recipient")
+            .and_then(wacore_binary::node::ValueRef::to_jid);
         session
             .world
             .account(chat.as_ref().unwrap_or(to))
@@ -189,7 +194,7 @@ fn addressed<'a, 'n>(
         for to in participants.children().unwrap_or_default() {
             if let Some(target) = to
                 .get_attr("jid")
-                .and_then(|value| value.to_jid())
+                .and_then(wacore_binary::node::ValueRef::to_jid)
                 .and_then(|jid| target(&jid))
             {
                 parcels.entry(target).or_default().extend(own_encs(to));
@@ -199,7 +204,7 @@ fn addressed<'a, 'n>(
     let single = node
         .get_attr("participant")
         .or_else(|| node.get_attr("to"))
-        .and_then(|value| value.to_jid());
+        .and_then(wacore_binary::node::ValueRef::to_jid);
     if let Some(target) = single.and_then(|jid| target(&jid)) {
         let encs = own_encs(node);
         if !encs.is_empty() {
@@ -259,7 +264,7 @@ fn pass_to_phone(
         // Receipts answer under the name by which the sender wrote to us.
         Place::Direct(_) => (
             node.get_attr("to")
-                .and_then(|value| value.to_jid())
+                .and_then(wacore_binary::node::ValueRef::to_jid)
                 .is_some_and(|to| to.is_lid()),
             None,
         ),

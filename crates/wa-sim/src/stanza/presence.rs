@@ -12,7 +12,10 @@ pub(crate) fn presence(session: &Linked, node: &NodeRef<'_>) {
     if attr(node, "type").as_deref() != Some("subscribe") {
         return;
     }
-    let Some(to) = node.get_attr("to").and_then(|value| value.to_jid()) else {
+    let Some(to) = node
+        .get_attr("to")
+        .and_then(wacore_binary::node::ValueRef::to_jid)
+    else {
         return;
     };
     let Some(account) = session.world.account(&to) else {
@@ -34,7 +37,8 @@ pub(crate) fn presence(session: &Linked, node: &NodeRef<'_>) {
 /// `<chatstate>`: typing or not, shown to the companions of the other side.
 pub(crate) fn chat_state(session: &Linked, node: &NodeRef<'_>) {
     let (Some(to), Some(state)) = (
-        node.get_attr("to").and_then(|value| value.to_jid()),
+        node.get_attr("to")
+            .and_then(wacore_binary::node::ValueRef::to_jid),
         node.children().and_then(<[_]>::first),
     ) else {
         return;

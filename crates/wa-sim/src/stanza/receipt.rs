@@ -138,7 +138,8 @@ fn give(
 pub(crate) fn from_companion(session: &Linked, node: &NodeRef<'_>) {
     let (Some(id), Some(to)) = (
         attr(node, "id"),
-        node.get_attr("to").and_then(|value| value.to_jid()),
+        node.get_attr("to")
+            .and_then(wacore_binary::node::ValueRef::to_jid),
     ) else {
         return;
     };
@@ -199,7 +200,7 @@ fn all_ids(node: &NodeRef<'_>, first: &str) -> Vec<String> {
 fn pass_on(session: &Linked, node: &NodeRef<'_>, ids: &[String], to: &Jid, kind: &str) {
     let author = node
         .get_attr("participant")
-        .and_then(|value| value.to_jid());
+        .and_then(wacore_binary::node::ValueRef::to_jid);
     let Some(account) = session.world.account(author.as_ref().unwrap_or(to)) else {
         return;
     };
@@ -267,7 +268,7 @@ fn under_name(
 fn retry(session: &Linked, node: &NodeRef<'_>, id: &str, to: &Jid) {
     let author = node
         .get_attr("participant")
-        .and_then(|value| value.to_jid())
+        .and_then(wacore_binary::node::ValueRef::to_jid)
         .unwrap_or_else(|| to.clone());
     let Some(account) = session.world.account(&author) else {
         return;

@@ -28,6 +28,7 @@ pub struct TestClient {
     pub client: Arc<Client>,
     pub backend: Arc<InMemoryBackend>,
     handle: BotHandle,
+    record: Arc<watch::Sender<Vec<Arc<Event>>>>,
     log: watch::Receiver<Vec<Arc<Event>>>,
 }
 
@@ -40,6 +41,7 @@ impl TestClient {
     /// Starts a client on what is in `backend`.
     pub async fn resume(ws_url: &str, key: [u8; 32], backend: Arc<InMemoryBackend>) -> Self {
         let (record, log) = watch::channel(Vec::new());
+        let record = Arc::new(record);
         let bot = Bot::builder()
             .with_backend_arc(Arc::clone(&backend) as Arc<_>)
             .with_transport_factory(Dialer {
@@ -49,7 +51,7 @@ impl TestClient {
             .with_runtime(TokioRuntime)
             .with_version((2, 3000, 1))
             .skip_history_sync()
-            .with_event_handler(Recorder(record))
+            .with_event_handler(Recorder(Arc::clone(&record)))
             .build()
             .await
             .expect("the client can be built");
@@ -59,6 +61,7 @@ impl TestClient {
             client,
             backend,
             handle: bot.spawn(),
+            record,
             log,
         }
     }
@@ -92,6 +95,11 @@ impl TestClient {
         self.event_after(0, what, wanted).await
     }
 
+    /// Forgets all events, which a long run would not hold.
+    pub fn forget(&self) {
+        self.record.send_modify(Vec::clear);
+    }
+
     /// How many events there were so far.
     pub fn seen(&self) -> usize {
         self.log.borrow().len()
@@ -119,10 +127,10 @@ impl TestClient {
                 log.changed().await.expect("the client lives");
             }
         };
-        match tokio::time::timeout(DEADLINE, search).await {
-            Ok(found) => found,
-            Err(_) => panic!("{what} did not come; the client saw{}", self.digest()),
-        }
+        let Ok(found) = tokio::time::timeout(DEADLINE, search).await else {
+            panic!("{what} did not come; the client saw{}", self.digest())
+        };
+        found
     }
 
     /// The number of events that `wanted` accepts.
@@ -239,7 +247,7 @@ async fn pin(client: &Arc<Client>, key: [u8; 32]) {
         .await;
 }
 
-struct Recorder(watch::Sender<Vec<Arc<Event>>>);
+struct Recorder(Arc<watch::Sender<Vec<Arc<Event>>>>);
 
 impl whatsapp_rust::wacore::types::events::EventHandler for Recorder {
     fn handle_event(&self, event: Arc<Event>) {
@@ -247,7 +255,7 @@ impl whatsapp_rust::wacore::types::events::EventHandler for Recorder {
     }
 }
 
-/// The bundled transport without its stalls: it does not set TCP_NODELAY.
+/// The bundled transport without its stalls: it does not set `TCP_NODELAY`.
 struct Dialer {
     url: String,
 }

@@ -1,5 +1,11 @@
 //! Promises of the simulator, kept with the unmodified client.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on says why and ends"
+)]
+
 mod client;
 mod control;
 mod faults;

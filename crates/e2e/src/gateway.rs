@@ -48,9 +48,13 @@ impl Gateway {
 
     /// The same with further lines of configuration.
     pub async fn start_with(sim: &Sim, link_url: &str, more: &str) -> Self {
+        Self::start_pinned(link_url, &STANDARD.encode(sim.server_key()), more).await
+    }
+
+    /// The same for a simulator in another process, by its key in base64.
+    pub async fn start_pinned(link_url: &str, key: &str, more: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let listen = format!("127.0.0.1:{}", free_port());
-        let key = STANDARD.encode(sim.server_key());
         let config = format!(
             "data_dir = {:?}\n\
              server.listen = \"{listen}\"\n\
@@ -66,7 +70,7 @@ impl Gateway {
             folder,
             listen,
             child: None,
-            http: reqwest_client(),
+            http: http_client(),
         };
         gateway.run().await;
         gateway
@@ -276,28 +280,13 @@ impl Answer {
     }
 }
 
-/// The gateway's binary, built once for the test run the way a release is: by its own package, so that nothing a test
-/// crate switches on is in it.
+/// The gateway's binary: the one that `WAVIRO_BIN` names, else the one built as a release is.
 fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        let here = std::env::current_exe().expect("a path to this test");
-        // target/<profile>/deps/test or target/<profile>/examples/load
-        let profile = here
-            .parent()
-            .and_then(Path::parent)
-            .expect("a target folder");
-        let mut cargo = std::process::Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--package", "waviro"]);
-        if profile.ends_with("release") {
-            cargo.arg("--release");
-        }
-        let built = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status();
-        assert!(
-            built.expect("cargo runs").success(),
-            "the gateway does not build"
-        );
-        profile.join("waviro")
+        #[expect(clippy::disallowed_methods, reason = "tests have no configuration")]
+        let given = std::env::var("WAVIRO_BIN");
+        given.map_or_else(|_| crate::package_binary("waviro"), PathBuf::from)
     })
 }
 
@@ -307,7 +296,11 @@ fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-fn reqwest_client() -> reqwest::Client {
+/// An HTTP client for loopback.
+#[must_use]
+pub fn http_client() -> reqwest::Client {
+    // Nobody else in this process may have chosen a TLS provider, though nothing here speaks TLS.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .timeout(Duration::from_secs(60))
         .no_proxy()

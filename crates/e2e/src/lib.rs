@@ -9,6 +9,7 @@ pub mod proxy;
 pub mod receiver;
 
 use std::fmt::Debug;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
@@ -38,4 +39,31 @@ pub async fn eventually<T, S: Debug>(what: &str, mut look: impl AsyncFnMut() -> 
 async fn breathe() {
     let nothing = std::future::pending::<()>();
     let _ = timeout(Duration::from_millis(5), nothing).await;
+}
+
+/// The binary of `waviro` or `wa-sim`, built without the test crates, so that nothing they switch on is in it; in the
+/// profile that this program was built in.
+///
+/// # Panics
+/// Where it does not build.
+#[must_use]
+pub fn package_binary(package: &str) -> PathBuf {
+    let here = std::env::current_exe().expect("a path to this program");
+    // target/<profile>/deps/test or target/<profile>/examples/load
+    let profile = here
+        .parent()
+        .and_then(Path::parent)
+        .expect("a target folder");
+    let mut cargo = std::process::Command::new(env!("CARGO"));
+    // Both in one call: chosen together they share every dependency, chosen apart each builds its own.
+    cargo.args(["build", "--quiet", "-p", "waviro", "-p", "wa-sim"]);
+    if profile.ends_with("release") {
+        cargo.arg("--release");
+    }
+    let built = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status();
+    assert!(
+        built.expect("cargo runs").success(),
+        "{package} does not build"
+    );
+    profile.join(package)
 }

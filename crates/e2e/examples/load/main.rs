@@ -1,0 +1,181 @@
+//! How fast and how small: the gateway under load, and the bare client beside it in the same run, because machines are
+//! shared and only a ratio says something.
+//!
+//! `cargo run --release -p e2e --example load -- --bots 200 --seconds 20`
+//!
+//! Three processes: the simulator, the gateway (the binary that users run), and this one, which is the load and, at the
+//! end, the bare client. Everything stays on loopback. The figures are explained in docs/performance.md.
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a measuring tool for people: it prints, and where something fails it may stop"
+)]
+
+mod bare;
+mod measure;
+mod stage;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use measure::{Process, Spread, disk_probe};
+use stage::Stage;
+use tokio::time::Instant;
+
+/// Answers a second in the latency phase: busy for a shop, far from the limit.
+const STEADY: u64 = 200;
+
+#[tokio::main]
+async fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let (mut bots, mut seconds) = (50, 10);
+    while let Some(name) = arguments.next() {
+        let value = arguments.next().and_then(|text| text.parse().ok());
+        match (name.as_str(), value) {
+            ("--bots", Some(number)) => bots = number,
+            ("--seconds", Some(number)) => seconds = number,
+            _ => {
+                println!("usage: load [--bots N (50)] [--seconds S (10)]");
+                std::process::exit(2);
+            }
+        }
+    }
+    run(bots.max(2), Duration::from_secs(seconds.max(2) as u64)).await;
+}
+
+async fn run(bots: usize, span: Duration) {
+    println!("{bots} bots, {span:?} a phase; simulator, gateway and load on this machine\n");
+    let mut stage = Stage::set(bots).await;
+    let gateway = Process(stage.gateway_pid());
+
+    let half = bots / 2;
+    stage.link(half).await;
+    let at_half = gateway.settled_memory().await;
+    stage.link(bots).await;
+    let at_full = gateway.settled_memory().await;
+    let further = (at_full - at_half) / (bots - half) as f64;
+    println!(
+        "linked idle bots     {at_full:.1} MiB at {bots}; {further:.2} MiB a further bot (mark 0.6)"
+    );
+
+    stage.acquaint().await;
+    let stage = Arc::new(stage);
+
+    let calm = disk_probe(stage.folder(), 300);
+    let probing = tokio::task::spawn_blocking({
+        let (folder, span) = (stage.folder().to_owned(), span);
+        move || measure::disk_probe_during(&folder, span)
+    });
+    let steady = steady(&stage, span).await;
+    let busy = probing.await.unwrap();
+    println!("fdatasync            idle {calm}; during the next phase {busy}");
+    let ratio = steady.at(0.99) / busy.at(0.99);
+    println!("answer at {STEADY}/s      {steady}; p99 is {ratio:.1}x fdatasync's (mark 3)");
+    stage.drained().await;
+
+    let one = closed_loop(&stage, 1, span / 2).await;
+    stage.drained().await;
+    println!(
+        "1 client             {:.0} accepted/s, {}",
+        one.rate, one.spread
+    );
+
+    let (cpu, acked, began) = (gateway.cpu(), stage.acked().await, Instant::now());
+    let many = closed_loop(&stage, 64, span).await;
+    stage.drained().await;
+    let took = began.elapsed().as_secs_f64();
+    let acked = (stage.acked().await - acked) as f64;
+    let cpu = (gateway.cpu() - cpu) / acked;
+    let acked_rate = acked / took;
+    println!(
+        "64 clients           {:.0} accepted/s ({:.1}x one client's, mark 10), {}",
+        many.rate,
+        many.rate / one.rate,
+        many.spread
+    );
+    println!("acked                {acked_rate:.0}/s until the queue was empty (mark 1500)");
+    println!(
+        "gateway              {:.0} µs CPU an acked message",
+        cpu * 1e6
+    );
+    println!("gateway after load   {:.1} MiB", gateway.memory());
+
+    let bare = bare::run(&stage, bots, span).await;
+    println!("\nthe bare client in the same run, same store and durability, no gateway:");
+    println!(
+        "linked idle clients  {:.2} MiB a further client",
+        bare.memory
+    );
+    println!(
+        "acked                {:.0}/s, {:.0} µs CPU an acked message",
+        bare.rate,
+        bare.cpu * 1e6
+    );
+    println!("\nratios, gateway to bare client:");
+    println!("memory a further bot {:.2}x", further / bare.memory);
+    println!("acked messages/s     {:.2}x", acked_rate / bare.rate);
+    println!("CPU a message        {:.2}x", cpu / bare.cpu);
+}
+
+/// What a phase of requests came to.
+struct Phase {
+    rate: f64,
+    spread: Spread,
+}
+
+/// Requests at fixed times, whether or not the last was answered: a slow answer does not slow the load down, so that the
+/// wait of those behind it counts.
+async fn steady(stage: &Arc<Stage>, span: Duration) -> Spread {
+    let period = Duration::from_secs(1) / STEADY as u32;
+    let total = span.as_secs() * STEADY;
+    let began = Instant::now();
+    let mut calls = tokio::task::JoinSet::new();
+    for n in 0..total {
+        let due = began + period * n as u32;
+        tokio::time::sleep_until(due).await;
+        let stage = Arc::clone(stage);
+        calls.spawn(async move {
+            stage.send_next().await;
+            due.elapsed()
+        });
+    }
+    Spread::of(calls.join_all().await)
+}
+
+/// `clients` that each send their next request when the last was answered.
+async fn closed_loop(stage: &Arc<Stage>, clients: usize, span: Duration) -> Phase {
+    let end = Instant::now() + span;
+    let accepted = Arc::new(AtomicU64::new(0));
+    let mut loops = tokio::task::JoinSet::new();
+    for _ in 0..clients {
+        let (stage, accepted) = (Arc::clone(stage), Arc::clone(&accepted));
+        loops.spawn(async move {
+            let mut took = Vec::new();
+            while Instant::now() < end {
+                let began = Instant::now();
+                stage.send_next().await;
+                took.push(began.elapsed());
+                accepted.fetch_add(1, Ordering::Relaxed);
+            }
+            took
+        });
+    }
+    let took = loops.join_all().await.concat();
+    Phase {
+        rate: accepted.load(Ordering::Relaxed) as f64 / span.as_secs_f64(),
+        spread: Spread::of(took),
+    }
+}
+
+/// Deals out numbers in turn.
+#[derive(Default)]
+struct Turn(AtomicUsize);
+
+impl Turn {
+    fn next(&self) -> usize {
+        self.0.fetch_add(1, Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,226 @@
+//! The simulator and the gateway as processes, bots linked, customers acquainted.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use e2e::gateway::{Bot, Gateway};
+use e2e::package_binary;
+use futures::{StreamExt, stream};
+use serde_json::{Value, json};
+
+use crate::Turn;
+
+/// Customers of each bot: enough for many sessions a bot, few enough that making them takes seconds.
+const CUSTOMERS: usize = 4;
+
+/// Bots linked at a time.
+const AT_ONCE: usize = 8;
+
+pub struct Stage {
+    sim: Child,
+    control: String,
+    gateway: Gateway,
+    http: reqwest::Client,
+    bots: Vec<Bot>,
+    linked: usize,
+    turn: Turn,
+}
+
+impl Stage {
+    /// Starts both processes and makes `count` bots, none linked yet.
+    pub async fn set(count: usize) -> Self {
+        let (sim, control) = start_simulator();
+        let http = e2e::gateway::http_client();
+        let key: Value = http
+            .get(format!("{control}/control/key"))
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
+        let gateway = Gateway::start_pinned(
+            key["ws_url"].as_str().unwrap(),
+            key["server_key"].as_str().unwrap(),
+            "log.level = \"warn\"",
+        )
+        .await;
+        let bots = stream::iter(0..count)
+            .map(|n| {
+                let gateway = &gateway;
+                async move { gateway.add_bot(&format!("bot{n}")).await }
+            })
+            .buffered(AT_ONCE)
+            .collect()
+            .await;
+        let stage = Self {
+            sim,
+            control,
+            gateway,
+            http,
+            bots,
+            linked: 0,
+            turn: Turn::default(),
+        };
+        for n in 0..CUSTOMERS {
+            stage.phone(&customer(n)).await;
+        }
+        stage
+    }
+
+    /// Links bots until `count` of them are.
+    pub async fn link(&mut self, count: usize) {
+        let stage = &*self;
+        stream::iter(self.linked..count)
+            .for_each_concurrent(AT_ONCE, |n| async move { stage.link_one(n).await })
+            .await;
+        self.linked = count;
+    }
+
+    async fn link_one(&self, n: usize) {
+        let number = format!("62811{n:07}");
+        self.phone(&number).await;
+        let code = e2e::eventually("a QR code", async || {
+            let answer = self.bots[n].call("/api/getqr", json!({})).await;
+            let code = answer.body["message"]["qrcode"].as_str();
+            code.filter(|code| !code.is_empty())
+                .map(ToOwned::to_owned)
+                .ok_or(answer)
+        })
+        .await;
+        self.scan(&number, &code).await;
+        self.bots[n].wait_linked().await;
+    }
+
+    /// Makes a phone.
+    pub async fn phone(&self, number: &str) {
+        let made = self.http.post(format!("{}/control/phones", self.control));
+        let made = made
+            .json(&json!({"number": number, "name": number}))
+            .send()
+            .await
+            .unwrap();
+        assert!(made.status().is_success(), "{made:?}");
+    }
+
+    /// Lets a phone scan a code.
+    pub async fn scan(&self, number: &str, code: &str) {
+        let scan = self
+            .http
+            .post(format!("{}/control/phones/{number}/scan", self.control));
+        let scanned = scan.json(&json!({"qr": code})).send().await.unwrap();
+        assert!(scanned.status().is_success(), "{:?}", scanned.text().await);
+    }
+
+    /// The simulator's WebSocket and key, for the bare client.
+    pub async fn key(&self) -> Value {
+        let key = self
+            .http
+            .get(format!("{}/control/key", self.control))
+            .send()
+            .await
+            .unwrap();
+        key.json().await.unwrap()
+    }
+
+    /// One message from each bot to each customer, so that every session exists before anything is measured.
+    pub async fn acquaint(&self) {
+        for _ in 0..CUSTOMERS {
+            stream::iter(0..self.linked)
+                .for_each_concurrent(AT_ONCE, |_| self.send_next())
+                .await;
+        }
+        self.drained().await;
+    }
+
+    /// The next message of the next bot.
+    pub async fn send_next(&self) {
+        let n = self.turn.next();
+        let bot = &self.bots[n % self.linked];
+        let to = customer(n / self.linked);
+        let body = json!({"nohp": to, "pesan": format!("pesan nomor {n}")});
+        let answer = bot.call("/api/sendwa", body).await;
+        assert!(answer.status.is_success(), "{answer:?}");
+    }
+
+    /// Waits until every accepted message is acked.
+    pub async fn drained(&self) {
+        let mut last = (0, 0);
+        for _ in 0..2400 {
+            last = self.counts().await;
+            if last.0 == last.1 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        assert_eq!(last.0, last.1, "accepted and acked after a minute");
+    }
+
+    /// Messages acked so far, as the gateway committed them.
+    pub async fn acked(&self) -> u64 {
+        self.counts().await.1
+    }
+
+    async fn counts(&self) -> (u64, u64) {
+        let page = self
+            .http
+            .get(format!("{}/metrics", self.gateway.url()))
+            .send()
+            .await
+            .unwrap();
+        let page = page.text().await.unwrap();
+        let count = |name: &str| {
+            let line = page.lines().find(|line| line.starts_with(name));
+            line.and_then(|line| line.rsplit(' ').next()?.parse().ok())
+                .unwrap_or(0)
+        };
+        (
+            count("waviro_messages_offered_total{outcome=\"accepted\"}"),
+            count("waviro_server_acks_total{verdict=\"accepted\"}"),
+        )
+    }
+
+    pub fn gateway_pid(&self) -> u32 {
+        self.gateway.pid().unwrap()
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.gateway.folder()
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        let _ = self.sim.kill();
+        let _ = self.sim.wait();
+    }
+}
+
+/// The n-th customer's number, in turn.
+pub fn customer(n: usize) -> String {
+    format!("62899{:07}", n % CUSTOMERS)
+}
+
+/// The simulator on a port of its own; it says which.
+fn start_simulator() -> (Child, String) {
+    let mut child = Command::new(package_binary("wa-sim"))
+        .args(["--listen", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let url = loop {
+        let line = lines.next().unwrap().unwrap();
+        if let Some(start) = line.find("http://127.0.0.1:") {
+            let rest = &line[start..];
+            let end = rest[17..]
+                .find(|c: char| !c.is_ascii_digit())
+                .map_or(rest.len(), |end| end + 17);
+            break rest[..end].to_owned();
+        }
+    };
+    std::thread::spawn(move || lines.for_each(drop));
+    (child, url)
+}

@@ -27,6 +27,8 @@ pub(crate) struct Companion {
     keys: Mutex<Keys>,
     iqs: Mutex<BTreeMap<String, u64>>,
     seen: Mutex<Seen>,
+    /// Messages of phones (number, id) that wait for its first prekeys.
+    postponed: Mutex<Vec<(String, String)>>,
 }
 
 /// What is settled when it is linked.
@@ -73,6 +75,7 @@ impl Companion {
             keys: Mutex::default(),
             iqs: Mutex::default(),
             seen: Mutex::default(),
+            postponed: Mutex::default(),
         }
     }
 
@@ -128,6 +131,18 @@ impl Companion {
             .children([NodeBuilder::new("count").attr("value", left).build()])
             .build();
         self.deliver(Class::Notification, &id, "", &node);
+    }
+
+    /// Remembers a phone's message that cannot be encrypted for it yet.
+    pub(crate) fn postpone(&self, number: &str, id: &str) {
+        self.postponed
+            .lock()
+            .push((number.to_owned(), id.to_owned()));
+    }
+
+    /// The messages that could not be encrypted for it, by number and id, oldest first.
+    pub(crate) fn take_postponed(&self) -> Vec<(String, String)> {
+        std::mem::take(&mut self.postponed.lock())
     }
 
     /// Queues a stanza until it is acknowledged, and sends it if the device is there.

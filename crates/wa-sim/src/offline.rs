@@ -11,6 +11,10 @@ use wacore_binary::{Node, OwnedNodeRef, marshal};
 
 use crate::conn::Link;
 
+/// How many stanzas wait for one companion at most; the oldest make room. Someone who never comes back must not fill the
+/// memory.
+const MAX_WAITING: usize = 50_000;
+
 /// Which acknowledgement takes a stanza off the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -59,6 +63,9 @@ impl Mailbox {
             && let Some(link) = &self.link
         {
             link.send_wire(waiting.wire.clone());
+        }
+        if self.waiting.len() >= MAX_WAITING {
+            self.waiting.pop_front();
         }
         self.waiting.push_back(waiting);
     }

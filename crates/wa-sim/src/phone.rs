@@ -4,7 +4,7 @@
 //! the account, and what the phone keeps to itself.
 //!
 //! - `receive`: decrypt, show once, answer with receipts
-//! - `send`: encrypt for each companion of everyone concerned
+//! - `send`: encrypt for each companion of everyone concerned; `transmit`: the stanza for one of them
 //! - `signal`: sessions and keys; `inbox`: what is shown; `content`: kinds of messages; `habits`: receipts, online
 
 pub(crate) mod account;
@@ -14,6 +14,7 @@ pub(crate) mod inbox;
 pub(crate) mod receive;
 pub(crate) mod send;
 pub(crate) mod signal;
+mod transmit;
 
 use std::fmt;
 use std::sync::Arc;

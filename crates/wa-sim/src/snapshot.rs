@@ -7,7 +7,8 @@
 //! - `inboxes/NUMBER.jsonl`: what the phone shows, a line each, appended
 //!
 //! A file is replaced in one step (written beside it, then renamed), so a killed simulator leaves whole files, at worst
-//! half a second old.
+//! half a second old. Not kept: what phones sent (for companions that ask again), the ids of the server's own dedupe,
+//! counters and faults.
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -28,6 +29,7 @@ use crate::iq::appstate::AppState;
 use crate::offline::{Class, Waiting};
 use crate::phone::habits::Habits;
 use crate::phone::inbox::{InboxMessage, Unread};
+use crate::phone::receive::Held;
 use crate::phone::signal::SavedSignal;
 use crate::phone::{Account, PhoneSpec};
 use crate::seed::Seed;
@@ -50,6 +52,8 @@ struct SavedAccount {
     lid_migrated: bool,
     next_device: u16,
     habits: Habits,
+    #[serde(default)]
+    held: Held,
     signal: SavedSignal,
     app_state: AppState,
     companions: Vec<SavedCompanion>,
@@ -126,6 +130,7 @@ fn restore_account(world: &World, dir: &Path, saved: SavedAccount) -> Result<(),
     let account = world.add_account(spec);
     account.set_next_device(saved.next_device);
     *account.habits.lock() = saved.habits;
+    *account.held.lock() = saved.held;
     account.signal.lock().restore(&saved.signal);
     *account.app_state.lock() = saved.app_state;
     account.watchers.lock().extend(saved.watchers);
@@ -246,6 +251,7 @@ fn save_account(dir: &Path, account: &Account, written: &mut Written) -> std::io
         lid_migrated: account.lid_migrated,
         next_device: account.peek_next_device(),
         habits: *account.habits.lock(),
+        held: account.held.lock().clone(),
         signal: account.signal.lock().save(),
         app_state: account.app_state.lock().clone(),
         companions,

@@ -6,6 +6,7 @@ use wacore_binary::{Node, NodeRef};
 
 use super::Answer;
 use crate::companion::Companion;
+use crate::phone::send;
 use crate::phone::signal::{Bundle, SignedKey};
 use crate::stanza::Linked;
 
@@ -34,6 +35,11 @@ pub(crate) fn uploaded(session: &Linked) {
     session.companion.prekeys_arrived();
     if first {
         super::appstate::share_key(&session.world, &session.account, &session.companion);
+    }
+    for (number, id) in session.companion.take_postponed() {
+        if let Some(from) = session.world.account_by_number(&number) {
+            send::resend(&session.world, &from, &session.companion, &id, 0, None);
+        }
     }
 }
 

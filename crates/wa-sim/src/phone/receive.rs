@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use wacore::messages::MessageUtils;
 use wacore_libsignal::protocol::{ProtocolAddress, SenderKeyName, SignalProtocolError};
 use waproto::whatsapp as wa;
@@ -17,7 +18,7 @@ use crate::world::World;
 const MAX_RETRIES: u8 = 4;
 
 /// A message for a phone, as the server passes it on.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Delivery {
     pub(crate) id: String,
     pub(crate) origin: Origin,
@@ -27,24 +28,25 @@ pub(crate) struct Delivery {
 }
 
 /// Ciphertexts from a companion, or the message itself from another phone.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Parts {
     Encrypted(Vec<Enc>),
-    Plain(Arc<wa::Message>),
+    Plain(#[serde(with = "encoded_message")] Arc<wa::Message>),
 }
 
 /// One `<enc>`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Enc {
     /// `msg`, `pkmsg` or `skmsg`.
     pub(crate) kind: String,
     /// The padding version, 2 or 3.
     pub(crate) version: u8,
+    #[serde(with = "crate::snapshot::base64_bytes")]
     pub(crate) ciphertext: Vec<u8>,
 }
 
 /// What waits while the phone is off, and which messages were asked for again.
-#[derive(Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Held {
     offline: bool,
     queue: VecDeque<Delivery>,
@@ -56,6 +58,7 @@ pub(crate) fn set_online(world: &Arc<World>, account: &Arc<Account>, online: boo
     let waited = {
         let mut held = account.held.lock();
         held.offline = !online;
+        account.touch();
         if online {
             std::mem::take(&mut held.queue)
         } else {
@@ -78,6 +81,8 @@ pub(crate) fn deliver(world: &Arc<World>, account: &Arc<Account>, delivery: Deli
         let mut held = account.held.lock();
         if held.offline {
             held.queue.push_back(delivery);
+            drop(held);
+            account.touch();
             return;
         }
     }
@@ -241,4 +246,30 @@ fn ask_again(world: &Arc<World>, account: &Arc<Account>, delivery: &Delivery) {
 /// The name of a sender key in the phones' stores.
 pub(crate) fn sender_key(group: &str, origin: &Origin) -> SenderKeyName {
     SenderKeyName::from_parts(group, &format!("{}:{}", origin.number, origin.device))
+}
+
+/// A message as its protobuf bytes in base64, for serde's `with`.
+mod encoded_message {
+    use std::sync::Arc;
+
+    use serde::{Deserializer, Serializer, de::Error as _};
+    use waproto::whatsapp as wa;
+
+    use crate::snapshot::base64_bytes;
+
+    pub(super) fn serialize<S: Serializer>(
+        message: &Arc<wa::Message>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        base64_bytes::serialize(&waproto::codec::message_to_vec(message), serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<wa::Message>, D::Error> {
+        let bytes = base64_bytes::deserialize(deserializer)?;
+        waproto::codec::message_decode(&bytes)
+            .map(Arc::new)
+            .map_err(D::Error::custom)
+    }
 }

@@ -3,18 +3,16 @@
 use std::sync::Arc;
 
 use wacore::messages::MessageUtils;
-use wacore_binary::Node;
-use wacore_binary::builder::NodeBuilder;
 use waproto::buffa::MessageField;
 use waproto::whatsapp as wa;
 
 use super::account::Kept;
 use super::receive::{self, Delivery, Parts};
 use super::signal::Bundle;
+use super::transmit::{Envelope, Part, transmit};
 use super::{Account, Origin};
 use crate::companion::Companion;
 use crate::group::Group;
-use crate::offline::Class;
 use crate::world::World;
 
 /// Sends a message to one person (or to the own account).
@@ -224,150 +222,6 @@ pub(crate) fn resend(
         &envelope,
         &[Part::Pairwise(&MessageUtils::encode_and_pad(&message))],
     );
-}
-
-enum Part<'a> {
-    /// A padded plaintext, encrypted for this companion alone.
-    Pairwise(&'a [u8]),
-    /// A ciphertext under the sender key.
-    SenderKey(&'a [u8]),
-}
-
-/// The outside of a message stanza.
-struct Envelope<'a> {
-    from: &'a Account,
-    to: Option<&'a Account>,
-    group: Option<&'a Group>,
-    id: &'a str,
-    timestamp: u64,
-    is_peer: bool,
-    /// Which retry this is; 0 for the first try.
-    count: u8,
-}
-
-impl<'a> Envelope<'a> {
-    fn direct(from: &'a Account, to: &'a Account, id: &'a str, timestamp: u64) -> Self {
-        Self {
-            from,
-            to: Some(to),
-            group: None,
-            id,
-            timestamp,
-            is_peer: false,
-            count: 0,
-        }
-    }
-
-    fn group(from: &'a Account, group: &'a Group, id: &'a str, timestamp: u64) -> Self {
-        Self {
-            from,
-            to: None,
-            group: Some(group),
-            id,
-            timestamp,
-            is_peer: false,
-            count: 0,
-        }
-    }
-
-    fn node(&self, reader: &Account, encs: Vec<Node>) -> Node {
-        let message = NodeBuilder::new("message")
-            .attr("id", self.id)
-            .attr("t", self.timestamp)
-            .attr("type", "text")
-            .attr("notify", self.from.name.as_str());
-        let message = match (self.group, self.to) {
-            (Some(group), _) => group.address(message, self.from, 0),
-            (None, to) => {
-                let lid = reader.lid_migrated;
-                let message = message.attr("from", self.from.jid(lid));
-                if self.is_peer {
-                    message.attr("category", "peer")
-                } else if reader.number == self.from.number {
-                    let to = to.unwrap_or(reader);
-                    let message = message.attr("recipient", to.jid(lid));
-                    if lid {
-                        message.attr("peer_recipient_pn", to.jid(false))
-                    } else {
-                        message
-                    }
-                } else if lid {
-                    message.attr("sender_pn", self.from.jid(false))
-                } else {
-                    message
-                }
-            }
-        };
-        message.children(encs).build()
-    }
-}
-
-fn transmit(
-    world: &Arc<World>,
-    from: &Arc<Account>,
-    companion: &Arc<Companion>,
-    envelope: &Envelope<'_>,
-    parts: &[Part<'_>],
-) {
-    let Some(reader) = world.account_by_number(&companion.number) else {
-        return;
-    };
-    // Held until the stanza is queued, so that two messages keep their order.
-    let mut signal = from.signal.lock();
-    let address = companion.address();
-    if !signal.has_session(&address) {
-        let Some(bundle) = companion.bundle() else {
-            tracing::debug!(
-                device = companion.name,
-                "has uploaded no prekeys yet, nothing can be sent to it"
-            );
-            return;
-        };
-        if let Err(error) = signal.open_session(&address, &bundle) {
-            tracing::warn!(device = companion.name, %error, "its prekeys are unusable");
-            return;
-        }
-    }
-    let mut encs = Vec::with_capacity(parts.len());
-    for part in parts {
-        let (kind, mut ciphertext) = match part {
-            Part::Pairwise(plaintext) => match signal.encrypt(&address, plaintext) {
-                Ok(encrypted) => encrypted,
-                Err(error) => {
-                    tracing::warn!(device = companion.name, %error, "cannot encrypt for it");
-                    return;
-                }
-            },
-            Part::SenderKey(ciphertext) => ("skmsg", ciphertext.to_vec()),
-        };
-        // Keys that a client needs to become ready stay whole.
-        if !envelope.is_peer && world.faults.take_garble() {
-            garble(&mut ciphertext);
-        }
-        let enc = NodeBuilder::new("enc").attr("v", "2").attr("type", kind);
-        let enc = if envelope.count > 0 {
-            enc.attr("count", envelope.count)
-        } else {
-            enc
-        };
-        encs.push(enc.bytes(ciphertext).build());
-    }
-    companion.deliver(
-        Class::Message,
-        envelope.id,
-        "",
-        &envelope.node(&reader, encs),
-    );
-    drop(signal);
-    from.touch();
-    reader.touch();
-}
-
-/// The last bytes are the MAC (or signature): the message still parses and fails to verify.
-fn garble(ciphertext: &mut [u8]) {
-    if let Some(last) = ciphertext.last_mut() {
-        *last ^= 0x55;
-    }
 }
 
 fn keep(from: &Account, id: &str, chat: &str, is_group: bool, message: &Arc<wa::Message>) {

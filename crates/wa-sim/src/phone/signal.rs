@@ -3,26 +3,27 @@
 //! The ciphers of the library are asynchronous because its stores may be; ours never wait, so each call is driven to
 //! its end at once. That lets a phone do its cryptography under a plain lock and in the order of arrival.
 
+mod stores;
+
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 
-use async_trait::async_trait;
 use futures::FutureExt as _;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use wacore_libsignal::protocol::error::Result as SignalResult;
 use wacore_libsignal::protocol::{
-    CiphertextMessage, CiphertextMessageType, Direction, GenericSignedPreKey as _, IdentityChange,
-    IdentityKey, IdentityKeyPair, IdentityKeyStore, KeyPair, PreKeyBundle, PreKeyId, PreKeyRecord,
-    PreKeySignalMessage, PreKeyStore, ProtocolAddress, PublicKey, SenderKeyDistributionMessage,
-    SenderKeyName, SenderKeyRecord, SenderKeyStore, SessionRecord, SessionStore, SignalMessage,
-    SignalProtocolError, SignedPreKeyId, SignedPreKeyRecord, SignedPreKeyStore, Timestamp,
-    UsePQRatchet, create_sender_key_distribution_message, group_decrypt, group_encrypt,
+    CiphertextMessage, CiphertextMessageType, GenericSignedPreKey as _, IdentityKey,
+    IdentityKeyPair, KeyPair, PreKeyBundle, PreKeyId, PreKeyRecord, PreKeySignalMessage,
+    ProtocolAddress, PublicKey, SenderKeyDistributionMessage, SenderKeyName, SenderKeyRecord,
+    SessionRecord, SignalMessage, SignalProtocolError, SignedPreKeyId, SignedPreKeyRecord,
+    Timestamp, UsePQRatchet, create_sender_key_distribution_message, group_decrypt, group_encrypt,
     message_decrypt, message_encrypt, process_prekey_bundle,
     process_sender_key_distribution_message,
 };
 
 use crate::seed::Seed;
+use stores::{Identities, PreKeys, SenderKeys, Sessions, SignedKeys};
 
 /// The keys with which a stranger can open a session. Ids fit 3 bytes on the wire, keys are without the type byte.
 #[derive(Debug, Clone)]
@@ -348,140 +349,4 @@ fn bytes32(key: &PublicKey) -> [u8; 32] {
     let mut out = [0; 32];
     out.copy_from_slice(key.public_key_bytes());
     out
-}
-
-struct Identities {
-    pair: IdentityKeyPair,
-    registration_id: u32,
-    known: HashMap<String, IdentityKey>,
-}
-
-#[async_trait]
-impl IdentityKeyStore for Identities {
-    async fn get_identity_key_pair(&self) -> SignalResult<IdentityKeyPair> {
-        Ok(self.pair.clone())
-    }
-
-    async fn get_local_registration_id(&self) -> SignalResult<u32> {
-        Ok(self.registration_id)
-    }
-
-    async fn save_identity(
-        &mut self,
-        address: &ProtocolAddress,
-        identity: &IdentityKey,
-    ) -> SignalResult<IdentityChange> {
-        if let Some(known) = self.known.get_mut(address.as_str()) {
-            let changed = known != identity;
-            *known = *identity;
-            return Ok(IdentityChange::from_changed(changed));
-        }
-        self.known.insert(address.as_str().to_owned(), *identity);
-        Ok(IdentityChange::NewOrUnchanged)
-    }
-
-    /// Phones trust every key: they stand in for people who tap "OK".
-    async fn is_trusted_identity(
-        &self,
-        _: &ProtocolAddress,
-        _: &IdentityKey,
-        _: Direction,
-    ) -> SignalResult<bool> {
-        Ok(true)
-    }
-
-    async fn get_identity(&self, address: &ProtocolAddress) -> SignalResult<Option<IdentityKey>> {
-        Ok(self.known.get(address.as_str()).copied())
-    }
-}
-
-struct Sessions(HashMap<String, SessionRecord>);
-
-#[async_trait]
-impl SessionStore for Sessions {
-    async fn load_session(&self, address: &ProtocolAddress) -> SignalResult<Option<SessionRecord>> {
-        Ok(self.0.get(address.as_str()).cloned())
-    }
-
-    async fn has_session(&self, address: &ProtocolAddress) -> SignalResult<bool> {
-        Ok(self.0.contains_key(address.as_str()))
-    }
-
-    async fn store_session(
-        &mut self,
-        address: &ProtocolAddress,
-        record: SessionRecord,
-    ) -> SignalResult<()> {
-        if let Some(slot) = self.0.get_mut(address.as_str()) {
-            *slot = record;
-        } else {
-            self.0.insert(address.as_str().to_owned(), record);
-        }
-        Ok(())
-    }
-}
-
-struct PreKeys(HashMap<u32, PreKeyRecord>);
-
-#[async_trait]
-impl PreKeyStore for PreKeys {
-    async fn get_pre_key(&self, id: PreKeyId) -> SignalResult<PreKeyRecord> {
-        self.0
-            .get(&u32::from(id))
-            .cloned()
-            .ok_or(SignalProtocolError::InvalidPreKeyId)
-    }
-
-    async fn save_pre_key(&mut self, id: PreKeyId, record: &PreKeyRecord) -> SignalResult<()> {
-        self.0.insert(id.into(), record.clone());
-        Ok(())
-    }
-
-    async fn remove_pre_key(&mut self, id: PreKeyId) -> SignalResult<()> {
-        self.0.remove(&u32::from(id));
-        Ok(())
-    }
-}
-
-struct SignedKeys {
-    record: SignedPreKeyRecord,
-    public: SignedKey,
-}
-
-#[async_trait]
-impl SignedPreKeyStore for SignedKeys {
-    async fn get_signed_pre_key(&self, _: SignedPreKeyId) -> SignalResult<SignedPreKeyRecord> {
-        Ok(self.record.clone())
-    }
-
-    async fn save_signed_pre_key(
-        &mut self,
-        _: SignedPreKeyId,
-        record: &SignedPreKeyRecord,
-    ) -> SignalResult<()> {
-        self.record = record.clone();
-        Ok(())
-    }
-}
-
-struct SenderKeys(HashMap<String, SenderKeyRecord>);
-
-#[async_trait]
-impl SenderKeyStore for SenderKeys {
-    async fn store_sender_key(
-        &mut self,
-        name: &SenderKeyName,
-        record: SenderKeyRecord,
-    ) -> SignalResult<()> {
-        if let Some(slot) = self.0.get_mut(name.cache_key()) {
-            *slot = record;
-        } else {
-            self.0.insert(name.cache_key().to_owned(), record);
-        }
-        Ok(())
-    }
-
-    async fn load_sender_key(&self, name: &SenderKeyName) -> SignalResult<Option<SenderKeyRecord>> {
-        Ok(self.0.get(name.cache_key()).cloned())
-    }
 }

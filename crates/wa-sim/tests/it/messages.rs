@@ -288,6 +288,50 @@ async fn two_companions_of_two_accounts_talk_and_see_their_own_copies() {
     first.receipt("ALL", ReceiptType::Read).await;
 }
 
+#[tokio::test]
+async fn a_companion_that_is_linked_later_gets_messages_too() {
+    let sim = Sim::start().await.expect("starts");
+    let (shop, budi) = (sim.phone(SHOP).await, sim.phone(BUDI).await);
+    let (client, _) = TestClient::paired(&sim, &shop).await;
+    client
+        .send(
+            &format!("{BUDI}@s.whatsapp.net"),
+            "to the phone alone",
+            "L-1",
+        )
+        .await;
+    budi.wait_for(DEADLINE, |message| message.id == "L-1")
+        .await
+        .expect("arrives");
+    let news = client.seen();
+    let late = TestClient::start(&sim).await;
+    let qr = late.qr().await;
+    budi.scan(&qr).await.expect("linked");
+    // Sent before the new companion has uploaded its keys.
+    let early = shop.send_text(BUDI, "welcome").await.expect("sent");
+    assert_eq!(late.text("welcome").await.id, early);
+    // The sender's list of devices was told of the change.
+    client
+        .event_after(news, "news of the new device", |event| {
+            matches!(event, whatsapp_rust::prelude::Event::DeviceListUpdate(_)).then_some(())
+        })
+        .await;
+    late.connected().await;
+    client
+        .send(&format!("{BUDI}@s.whatsapp.net"), "to all devices", "L-2")
+        .await;
+    assert_eq!(late.text("to all devices").await.id, "L-2");
+}
+
+#[tokio::test]
+async fn a_client_that_unlinks_itself_is_gone() {
+    let (sim, _shop, _budi, client, _) = shop_and_budi(true).await;
+    let mut events = sim.events();
+    client.client.logout().await;
+    while !matches!(next(&mut events).await, Ok(SimEvent::LoggedOut { .. })) {}
+    assert!(sim.devices().await.is_empty());
+}
+
 fn is_text(text: &'static str) -> impl Fn(&whatsapp_rust::prelude::Event) -> bool {
     move |event| match event {
         whatsapp_rust::prelude::Event::Messages(batch) => batch

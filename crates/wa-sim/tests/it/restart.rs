@@ -127,6 +127,34 @@ async fn a_client_comes_back_by_itself_when_the_simulator_does() {
 }
 
 #[tokio::test]
+async fn a_phone_that_is_off_is_still_off_after_a_restart_and_loses_nothing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let sim = start(&dir, "127.0.0.1:0".parse().expect("an address")).await;
+    let addr = sim.addr();
+    let shop = sim.phone(SHOP).await;
+    let budi = sim.phone(BUDI).await;
+    let (client, _) = TestClient::paired(&sim, &shop).await;
+    budi.set_online(false);
+    client.send(TO_BUDI, "encrypted", "O-1").await;
+    client.ack("O-1").await;
+    let plain = shop.send_text(BUDI, "from the phone").await.expect("sent");
+    sim.stop().await;
+    let sim = start(&dir, addr).await;
+    let budi = sim.find_phone(BUDI).expect("kept");
+    assert!(budi.inbox().await.is_empty());
+    budi.set_online(true);
+    let ids: Vec<_> = budi
+        .inbox()
+        .await
+        .into_iter()
+        .map(|message| message.id)
+        .collect();
+    assert_eq!(ids, ["O-1".to_owned(), plain]);
+    client.receipt("O-1", ReceiptType::Read).await;
+    sim.stop().await;
+}
+
+#[tokio::test]
 async fn a_broken_data_directory_is_named() {
     let dir = tempfile::tempdir().expect("a directory");
     std::fs::write(dir.path().join("server.json"), "{").expect("written");

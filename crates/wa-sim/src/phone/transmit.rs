@@ -1,0 +1,159 @@
+//! The last step of sending: from a plaintext to the stanza that waits for one companion.
+
+use std::sync::Arc;
+
+use wacore_binary::Node;
+use wacore_binary::builder::NodeBuilder;
+
+use super::Account;
+use crate::companion::Companion;
+use crate::group::Group;
+use crate::offline::Class;
+use crate::world::World;
+
+/// One `<enc>` of a message.
+pub(super) enum Part<'a> {
+    /// A padded plaintext, encrypted for this companion alone.
+    Pairwise(&'a [u8]),
+    /// A ciphertext under the sender key.
+    SenderKey(&'a [u8]),
+}
+
+/// The outside of a message stanza.
+pub(super) struct Envelope<'a> {
+    from: &'a Account,
+    to: Option<&'a Account>,
+    group: Option<&'a Group>,
+    id: &'a str,
+    timestamp: u64,
+    pub(super) is_peer: bool,
+    /// Which retry this is; 0 for the first try.
+    pub(super) count: u8,
+}
+
+impl<'a> Envelope<'a> {
+    pub(super) fn direct(from: &'a Account, to: &'a Account, id: &'a str, timestamp: u64) -> Self {
+        Self {
+            from,
+            to: Some(to),
+            group: None,
+            id,
+            timestamp,
+            is_peer: false,
+            count: 0,
+        }
+    }
+
+    pub(super) fn group(from: &'a Account, group: &'a Group, id: &'a str, timestamp: u64) -> Self {
+        Self {
+            from,
+            to: None,
+            group: Some(group),
+            id,
+            timestamp,
+            is_peer: false,
+            count: 0,
+        }
+    }
+
+    fn node(&self, reader: &Account, encs: Vec<Node>) -> Node {
+        let message = NodeBuilder::new("message")
+            .attr("id", self.id)
+            .attr("t", self.timestamp)
+            .attr("type", "text")
+            .attr("notify", self.from.name.as_str());
+        let message = match (self.group, self.to) {
+            (Some(group), _) => group.address(message, self.from, 0),
+            (None, to) => {
+                let lid = reader.lid_migrated;
+                let message = message.attr("from", self.from.jid(lid));
+                if self.is_peer {
+                    message.attr("category", "peer")
+                } else if reader.number == self.from.number {
+                    let to = to.unwrap_or(reader);
+                    let message = message.attr("recipient", to.jid(lid));
+                    if lid {
+                        message.attr("peer_recipient_pn", to.jid(false))
+                    } else {
+                        message
+                    }
+                } else if lid {
+                    message.attr("sender_pn", self.from.jid(false))
+                } else {
+                    message
+                }
+            }
+        };
+        message.children(encs).build()
+    }
+}
+
+/// Encrypts for one companion and queues the stanza for it.
+///
+/// A companion that has uploaded no prekeys yet (it was linked a moment ago) gets the message when it has.
+pub(super) fn transmit(
+    world: &Arc<World>,
+    from: &Arc<Account>,
+    companion: &Arc<Companion>,
+    envelope: &Envelope<'_>,
+    parts: &[Part<'_>],
+) {
+    let Some(reader) = world.account_by_number(&companion.number) else {
+        return;
+    };
+    // Held until the stanza is queued, so that two messages keep their order.
+    let mut signal = from.signal.lock();
+    let address = companion.address();
+    if !signal.has_session(&address) {
+        let Some(bundle) = companion.bundle() else {
+            if !envelope.is_peer {
+                companion.postpone(&from.number, envelope.id);
+            }
+            return;
+        };
+        if let Err(error) = signal.open_session(&address, &bundle) {
+            tracing::warn!(device = companion.name, %error, "its prekeys are unusable");
+            return;
+        }
+    }
+    let mut encs = Vec::with_capacity(parts.len());
+    for part in parts {
+        let (kind, mut ciphertext) = match part {
+            Part::Pairwise(plaintext) => match signal.encrypt(&address, plaintext) {
+                Ok(encrypted) => encrypted,
+                Err(error) => {
+                    tracing::warn!(device = companion.name, %error, "cannot encrypt for it");
+                    return;
+                }
+            },
+            Part::SenderKey(ciphertext) => ("skmsg", ciphertext.to_vec()),
+        };
+        // Keys that a client needs to become ready stay whole.
+        if !envelope.is_peer && world.faults.take_garble() {
+            garble(&mut ciphertext);
+        }
+        let enc = NodeBuilder::new("enc").attr("v", "2").attr("type", kind);
+        let enc = if envelope.count > 0 {
+            enc.attr("count", envelope.count)
+        } else {
+            enc
+        };
+        encs.push(enc.bytes(ciphertext).build());
+    }
+    companion.deliver(
+        Class::Message,
+        envelope.id,
+        "",
+        &envelope.node(&reader, encs),
+    );
+    drop(signal);
+    from.touch();
+    reader.touch();
+}
+
+/// The last bytes are the MAC (or signature): the message still parses and fails to verify.
+fn garble(ciphertext: &mut [u8]) {
+    if let Some(last) = ciphertext.last_mut() {
+        *last ^= 0x55;
+    }
+}

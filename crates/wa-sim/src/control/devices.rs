@@ -1,11 +1,11 @@
 //! `/control/devices`: linked devices and their connections.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{ApiError, Body};
+use super::{ApiError, Body, Named};
 use crate::companion::DeviceInfo;
 use crate::sim::{Drop, Sim};
 
@@ -17,7 +17,7 @@ pub(super) async fn list(State(sim): State<Sim>) -> Json<Vec<DeviceInfo>> {
 /// `GET /control/devices/{id}`: one device, with what it asked the server and what waits for it.
 pub(super) async fn show(
     State(sim): State<Sim>,
-    Path(id): Path<String>,
+    Named(id): Named,
 ) -> Result<Json<Value>, ApiError> {
     let companion = sim.world.companion(&id).ok_or_else(|| unknown(&id))?;
     let mut shown = json!(companion.info());
@@ -35,7 +35,7 @@ pub(super) struct How {
 /// `POST /control/devices/{id}/drop {"how":"clean|abrupt"}`: `{"dropped": whether it was connected}`.
 pub(super) async fn drop_connection(
     State(sim): State<Sim>,
-    Path(id): Path<String>,
+    Named(id): Named,
     Body(how): Body<How>,
 ) -> Result<Json<Value>, ApiError> {
     if sim.world.companion(&id).is_none() {

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{ApiError, Body};
+use super::{ApiError, Body, Named};
 use crate::pairing::ScanError;
 use crate::phone::inbox::InboxMessage;
 use crate::phone::{Phone, PhoneSpec, Receipts, SendError, digits, receive};
@@ -57,7 +58,7 @@ pub(super) struct Scan {
 /// `POST /control/phones/{n}/scan {"qr"}`: the new device.
 pub(super) async fn scan(
     State(sim): State<Sim>,
-    Path(number): Path<String>,
+    Named(number): Named,
     Body(scan): Body<Scan>,
 ) -> Result<Json<Value>, ApiError> {
     linked(find(&sim, &number)?.scan(&scan.qr).await)
@@ -71,7 +72,7 @@ pub(super) struct Code {
 /// `POST /control/phones/{n}/enter-code {"code"}`: the new device.
 pub(super) async fn enter_code(
     State(sim): State<Sim>,
-    Path(number): Path<String>,
+    Named(number): Named,
     Body(code): Body<Code>,
 ) -> Result<Json<Value>, ApiError> {
     linked(find(&sim, &number)?.enter_code(&code.code).await)
@@ -95,10 +96,13 @@ pub(super) struct After {
 /// `GET /control/phones/{n}/messages[?after=ID]`: oldest first.
 pub(super) async fn messages(
     State(sim): State<Sim>,
-    Path(number): Path<String>,
-    Query(query): Query<After>,
+    Named(number): Named,
+    query: Result<Query<After>, QueryRejection>,
 ) -> Result<Json<Vec<InboxMessage>>, ApiError> {
     let phone = find(&sim, &number)?;
+    let Query(query) = query.map_err(|error| {
+        ApiError::bad_request(format!("the query cannot be read: {}", error.body_text()))
+    })?;
     Ok(Json(match query.after {
         Some(id) => phone.account.inbox.lock().after(&id),
         None => phone.inbox().await,
@@ -115,7 +119,7 @@ pub(super) struct Outgoing {
 /// `POST /control/phones/{n}/send {"to"|"groupid","text"}`: `{"id"}`.
 pub(super) async fn send(
     State(sim): State<Sim>,
-    Path(number): Path<String>,
+    Named(number): Named,
     Body(outgoing): Body<Outgoing>,
 ) -> Result<Json<Value>, ApiError> {
     let phone = find(&sim, &number)?;
@@ -145,7 +149,7 @@ pub(super) struct Chat {
 /// `POST /control/phones/{n}/read {"chat"}`: `{"read": how many}`.
 pub(super) async fn read(
     State(sim): State<Sim>,
-    Path(number): Path<String>,
+    Named(number): Named,
     Body(chat): Body<Chat>,
 ) -> Result<Json<Value>, ApiError> {
     let read = find(&sim, &number)?.read(&chat.chat).await;
@@ -163,7 +167,7 @@ pub(super) struct Habits {
 /// `PATCH /control/phones/{n} {"receipts","online","receipt_delay_ms"}`: the phone.
 pub(super) async fn change(
     State(sim): State<Sim>,
-    Path(number): Path<String>,
+    Named(number): Named,
     Body(habits): Body<Habits>,
 ) -> Result<Json<Value>, ApiError> {
     let phone = find(&sim, &number)?;
@@ -182,7 +186,7 @@ pub(super) async fn change(
 /// `POST /control/phones/{n}/logout-devices`: `{"logged_out": how many}`.
 pub(super) async fn logout_devices(
     State(sim): State<Sim>,
-    Path(number): Path<String>,
+    Named(number): Named,
 ) -> Result<Json<Value>, ApiError> {
     let count = find(&sim, &number)?.logout_devices().await;
     Ok(Json(json!({ "logged_out": count })))

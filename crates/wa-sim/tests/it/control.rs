@@ -188,6 +188,11 @@ async fn mistakes_are_answered_with_a_sentence() {
     let mistakes = [
         (api.get("/control/nothing").await, 404),
         (api.get("/control/phones/628000/messages").await, 404),
+        (api.get("/control/devices/%FF").await, 400),
+        (
+            api.get(&format!("{phone}/messages?after=a&after=b")).await,
+            400,
+        ),
         (api.post("/control/phones", &json!({ "number": "12" })).await, 400),
         (api.post("/control/phones", &json!({ "name": "No one" })).await, 400),
         (api.post("/control/phones", &json!([])).await, 400),

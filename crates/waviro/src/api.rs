@@ -98,7 +98,7 @@ pub fn router(api: Arc<Api>, base_path: &str) -> Router {
     }
     router
         .fallback(async || ApiError::NotFound)
-        .layer(from_fn_with_state(Arc::clone(&api), answer))
+        .layer(from_fn_with_state(api.body_cap, answer))
         .with_state(api)
 }
 
@@ -115,7 +115,7 @@ fn only_post(endpoint: MethodRouter<Arc<Api>>) -> MethodRouter<Arc<Api>> {
 }
 
 /// Around every request: an id, the error's sentence in the caller's language, a panic as a 500, one log line, metrics.
-async fn answer(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+async fn answer(State(body_cap): State<usize>, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let id = format!("{:08x}", rand::random::<u32>());
     let language = Language::of(header(request.headers(), &ACCEPT_LANGUAGE));
@@ -138,7 +138,7 @@ async fn answer(State(api): State<Arc<Api>>, request: Request, next: Next) -> Re
     let refusal = response.extensions_mut().remove::<ApiError>();
     let code = refusal.as_ref().map_or("ok", ApiError::code);
     if let Some(refusal) = &refusal {
-        response = refusal.respond(language, &id, api.body_cap);
+        response = refusal.respond(language, &id, body_cap);
     }
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID.clone(), value);
@@ -167,4 +167,37 @@ fn peer(extensions: &Extensions) -> IpAddr {
     extensions
         .get::<Peer>()
         .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::StatusCode;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_in_the_apis_shape_with_an_id_and_without_its_text() {
+        #[expect(clippy::panic, reason = "this is what is caught")]
+        async fn broken() {
+            panic!("the secret reason");
+        }
+        let router: Router = Router::new()
+            .route("/api/broken", post(broken))
+            .layer(from_fn_with_state(1024, answer));
+        let request = Request::post("/api/broken").body(Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let id = response.headers()[&REQUEST_ID].to_str().unwrap().to_owned();
+        let body = axum::body::to_bytes(response.into_body(), 4096)
+            .await
+            .unwrap();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        assert!(
+            body.contains("\"code\":\"internal\"") && body.contains(&id),
+            "{body}"
+        );
+        assert!(!body.contains("secret reason"), "{body}");
+    }
 }

@@ -275,22 +275,20 @@ mod tests {
 
     #[test]
     fn an_error_names_the_key_its_source_and_a_good_value() {
-        insta::assert_snapshot!(
-            [
-                wrong("server.listen = 'nine'"),
-                wrong("outbound.timeout_s = 0"),
-                wrong("outbound.timeout_s = 'x'"),
-                wrong("outbound.allow = ['10.0.0.0/99']"),
-                wrong("whatsapp.server_key = 'abc'"),
-                wrong("whatsapp.version = '3'"),
-                wrong("log.format = 'xml'"),
-                wrong("log.level = 'a=b=c'"),
-                wrong("database.url = 'mysql://x'"),
-                wrong("serverr.listen = 'x'"),
-                wrong("server.lissten = 'x'"),
-            ]
-            .join("\n")
-        );
+        let errors = [
+            wrong("server.listen = 'nine'"),
+            wrong("outbound.timeout_s = 0"),
+            wrong("outbound.timeout_s = 'x'"),
+            wrong("outbound.allow = ['10.0.0.0/99']"),
+            wrong("whatsapp.server_key = 'abc'"),
+            wrong("whatsapp.version = '3'"),
+            wrong("log.format = 'xml'"),
+            wrong("log.level = 'a=b=c'"),
+            wrong("database.url = 'mysql://x'"),
+            wrong("serverr.listen = 'x'"),
+            wrong("server.lissten = 'x'"),
+        ];
+        insta::assert_snapshot!(errors.join("\n"));
     }
 
     #[test]

@@ -105,12 +105,13 @@ pub(super) fn base_path<'de, D: Deserializer<'de>>(input: D) -> Result<String, D
 
 pub(super) fn database<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error> {
     let text = String::deserialize(input)?;
-    if text.is_empty() || text.starts_with("sqlite:") {
+    let starts = ["sqlite:", "postgres://", "postgresql://"];
+    if text.is_empty() || starts.iter().any(|start| text.starts_with(start)) {
         return Ok(text);
     }
     // Not the text: it may hold a password.
     Err(D::Error::custom(
-        "this version keeps its state in SQLite only",
+        "the URL starts with neither sqlite: nor postgres://",
     ))
 }
 
@@ -173,15 +174,28 @@ pub(super) fn log_filter<'de, D: Deserializer<'de>>(input: D) -> Result<String, 
     }
 }
 
-/// A whole number from `LOW` to `HIGH`.
+/// A whole number from `LOW` to `HIGH`; flags bring it as text.
 pub(super) fn between<'de, D: Deserializer<'de>, const LOW: u64, const HIGH: u64>(
     input: D,
 ) -> Result<u64, D::Error> {
-    let number = i64::deserialize(input)?;
-    u64::try_from(number)
-        .ok()
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Number(i64),
+        Text(String),
+    }
+    let (number, shown) = match Written::deserialize(input) {
+        Ok(Written::Number(number)) => (u64::try_from(number).ok(), number.to_string()),
+        Ok(Written::Text(text)) => (text.parse().ok(), format!("`{text}`")),
+        Err(_) => (None, "this".to_owned()),
+    };
+    number
         .filter(|number| (LOW..=HIGH).contains(number))
-        .ok_or_else(|| D::Error::custom(format!("{number} is not between {LOW} and {HIGH}")))
+        .ok_or_else(|| {
+            D::Error::custom(format!(
+                "{shown} is not a whole number from {LOW} to {HIGH}"
+            ))
+        })
 }
 
 /// A list, or one text with commas, as the environment has it.

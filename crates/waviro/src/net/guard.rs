@@ -152,10 +152,10 @@ impl Resolve for Guard {
                 .filter(|address| guard.permits(address.ip(), port))
                 .collect();
             match (checked.is_empty(), first) {
-                (true, Some(address)) => Err(Box::new(Refused::NotPublic {
+                (true, Some(address)) => Err(Refused::NotPublic {
                     host: host.to_owned(),
                     address: IpNet::from(address).to_string(),
-                })
+                }
                 .into()),
                 _ => Ok(Box::new(checked.into_iter()) as Addrs),
             }
@@ -185,4 +185,174 @@ const fn v4(a: u8, b: u8, c: u8, d: u8, prefix: u8) -> Ipv4Net {
 
 const fn v6(first: u16, second: u16, prefix: u8) -> Ipv6Net {
     Ipv6Net::new_assert(Ipv6Addr::new(first, second, 0, 0, 0, 0, 0, 0), prefix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guard(allow: &[&str]) -> Guard {
+        let allow: Vec<_> = allow.iter().map(|text| text.parse().unwrap()).collect();
+        Guard::new(&allow)
+    }
+
+    fn verdict(guard: &Guard, url: &str) -> Result<(), Refused> {
+        guard.check(&Url::parse(url).unwrap())
+    }
+
+    #[test]
+    fn no_address_that_is_not_public_passes() {
+        for address in [
+            "0.0.0.0",
+            "0.1.2.3",
+            "10.0.0.1",
+            "100.64.0.1",
+            "100.127.255.255",
+            "127.0.0.1",
+            "127.255.255.254",
+            "169.254.169.254",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.0.0.1",
+            "192.0.2.1",
+            "192.88.99.1",
+            "192.168.0.1",
+            "198.18.0.1",
+            "198.51.100.1",
+            "203.0.113.1",
+            "224.0.0.1",
+            "239.255.255.255",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::ffff:127.0.0.1",
+            "::ffff:8.8.8.8",
+            "::127.0.0.1",
+            "64:ff9b::7f00:1",
+            "64:ff9b:1::1",
+            "100::1",
+            "fc00::1",
+            "fd00:ec2::254",
+            "fe80::1",
+            "fec0::1",
+            "ff02::1",
+            "2001::1",
+            "2001:db8::1",
+            "2002:7f00:1::1",
+            "3fff::1",
+            "5f00::1",
+        ] {
+            assert!(
+                !guard(&[]).permits(address.parse().unwrap(), 80),
+                "{address}"
+            );
+        }
+        for address in [
+            "8.8.8.8",
+            "1.1.1.1",
+            "100.63.255.255",
+            "172.32.0.1",
+            "2606:4700::1111",
+            "2001:4860:4860::8888",
+        ] {
+            assert!(
+                guard(&[]).permits(address.parse().unwrap(), 80),
+                "{address}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_host_is_judged_after_parsing_whatever_notation_it_came_in() {
+        for host in [
+            "127.0.0.1",
+            "2130706433",
+            "0x7f.1",
+            "0x7f000001",
+            "017700000001",
+            "127.1",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+            "[::ffff:7f00:1]",
+            "localhost",
+            "localhost.",
+            "LOCALHOST",
+            "a.localhost",
+            "\u{ff11}27.0.0.1",
+            "127\u{3002}0.0.1",
+        ] {
+            let url = format!("http://{host}:8080/x");
+            assert!(
+                matches!(verdict(&guard(&[]), &url), Err(Refused::NotPublic { .. })),
+                "{url}"
+            );
+        }
+    }
+
+    #[test]
+    fn other_schemes_and_user_info_are_refused() {
+        let guard = guard(&["0.0.0.0/0"]);
+        assert!(matches!(
+            verdict(&guard, "ftp://8.8.8.8/"),
+            Err(Refused::Scheme(_))
+        ));
+        assert!(matches!(
+            verdict(&guard, "file:///etc/passwd"),
+            Err(Refused::Scheme(_))
+        ));
+        assert_eq!(
+            verdict(&guard, "http://me:secret@8.8.8.8/"),
+            Err(Refused::UserInfo)
+        );
+        assert_eq!(
+            verdict(&guard, "http://me@8.8.8.8/"),
+            Err(Refused::UserInfo)
+        );
+        assert_eq!(verdict(&guard, "https://example.com/hook?x=1"), Ok(()));
+    }
+
+    #[test]
+    fn what_is_allowed_passes_at_its_port_alone() {
+        let guard = guard(&["127.0.0.0/8:9000", "10.1.0.0/16"]);
+        assert_eq!(verdict(&guard, "http://127.0.0.1:9000/"), Ok(()));
+        assert_eq!(verdict(&guard, "http://localhost:9000/"), Ok(()));
+        assert!(verdict(&guard, "http://127.0.0.1:9001/").is_err());
+        assert!(verdict(&guard, "http://localhost/").is_err());
+        assert_eq!(verdict(&guard, "https://10.1.2.3/"), Ok(()));
+        assert!(verdict(&guard, "https://10.2.2.3/").is_err());
+    }
+
+    #[test]
+    fn the_refusal_says_what_to_allow() {
+        let refused = verdict(&guard(&[]), "http://192.168.1.5/").unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "192.168.1.5 is not a public address; add 192.168.1.5/32 to outbound.allow if it is meant"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_name_that_resolves_to_loopback_has_no_address_left() {
+        let resolved = guard(&[]).resolve("localhost".parse().unwrap()).await;
+        let refused = resolved.err().unwrap();
+        assert!(refused.is::<Refused>(), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn a_resolver_knows_the_port_of_the_request_it_works_for() {
+        let guard = guard(&["127.0.0.0/8:9000", "::1/128:9000"]);
+        let resolve = |port| PORT.scope(port, guard.resolve("localhost".parse().unwrap()));
+        assert!(
+            resolve(9000).await.is_err(),
+            "read in the call, not in the future"
+        );
+        let inside = |port| {
+            PORT.scope(port, async {
+                guard.resolve("localhost".parse().unwrap()).await.is_ok()
+            })
+        };
+        assert!(inside(9000).await);
+        assert!(!inside(9001).await);
+    }
 }

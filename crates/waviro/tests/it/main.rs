@@ -1,9 +1,22 @@
 //! What the gateway promises, tested without a wire.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says why and ends"
+)]
+
+mod api;
 mod bots;
 mod callbacks;
+mod cli;
 mod engine;
+mod front;
+mod net;
 mod outbox;
 mod postgresql;
 mod queue;
 mod store;
+mod tidy;
+mod wire;

@@ -1,0 +1,176 @@
+//! What every endpoint has in common: paths, methods, languages, the shape of a refusal.
+
+mod auth;
+mod body;
+mod checknumber;
+mod getqr;
+mod listener;
+mod sendwa;
+
+use axum::body::Body;
+use axum::http::{Method, Request};
+use serde_json::json;
+
+use super::front::Front;
+
+const ENDPOINTS: [&str; 3] = ["sendwa", "getqr", "checknumber"];
+
+#[tokio::test]
+async fn a_path_works_with_and_without_a_trailing_slash_and_below_the_base_path() {
+    let front = Front::with(&[("server.base_path", "/bot1/")]).await;
+    for base in ["", "/bot1"] {
+        for slash in ["", "/"] {
+            let path = format!("{base}/api/checknumber{slash}");
+            let answer = front.post(&path, r#"{"nohp":"6282386000001"}"#).await;
+            assert_eq!(answer.message(), true, "{path}");
+        }
+    }
+    let other = front.post("/bot2/api/checknumber", "{}").await;
+    assert_eq!(other.refusal(), (404, "not_found"));
+}
+
+#[tokio::test]
+async fn another_method_than_post_is_405_in_the_apis_shape_and_never_a_redirect() {
+    let front = Front::online().await;
+    for endpoint in ENDPOINTS {
+        for method in [
+            Method::GET,
+            Method::PUT,
+            Method::DELETE,
+            Method::PATCH,
+            Method::OPTIONS,
+        ] {
+            for slash in ["", "/"] {
+                let uri = format!("/api/{endpoint}{slash}");
+                let request = Request::builder()
+                    .method(&method)
+                    .uri(&uri)
+                    .header("SecretKey", &front.key);
+                let answer = front.send(request.body(Body::empty()).unwrap()).await;
+                assert_eq!(
+                    answer.refusal(),
+                    (405, "method_not_allowed"),
+                    "{method} {uri}"
+                );
+                assert_eq!(answer.headers["allow"], "POST");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_path_is_404_in_the_apis_shape() {
+    let front = Front::online().await;
+    for path in [
+        "/",
+        "/api",
+        "/api/",
+        "/api/sendwa/x",
+        "/api/SendWA",
+        "/api/%00",
+        "/api/sendwa%2f",
+        "/nothing",
+    ] {
+        assert_eq!(
+            front.post(path, "{}").await.refusal(),
+            (404, "not_found"),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_refusal_is_one_sentence_in_the_callers_language() {
+    let front = Front::online().await;
+    let link = front.link();
+    link.unregister(super::front::number("6282386000009"));
+    let ok = json!({"nohp": "6282386000001", "pesan": "halo"});
+    assert_eq!(front.sendwa(ok.clone()).await.message()["status"], 0);
+    let with = |key: &str, value: serde_json::Value| {
+        let mut fields = ok.clone();
+        fields[key] = value;
+        fields.to_string()
+    };
+    let bodies = [
+        ok.to_string(),
+        "{".to_owned(),
+        "[]".to_owned(),
+        "{}".to_owned(),
+        with("nohp", json!("082386000001")),
+        with("nohp", json!("halo")),
+        with("nohp", json!("6282386000009")),
+        with("nohp", json!("")),
+        with("pesan", json!("  ")),
+        with("pesan", json!(["halo"])),
+        with("pesan", json!("a".repeat(65_537))),
+        with("notifyurl", json!("halo")),
+        with("notifyurl", json!("ftp://example.com/")),
+        with("notifyurl", json!("https://me:secret@example.com/")),
+        with("notifyurl", json!("http://192.168.1.5/hook")),
+        with(
+            "notifyurl",
+            json!(format!("https://example.com/{}", "a".repeat(2048))),
+        ),
+        json!({"groupid": "x", "pesan": "halo"}).to_string(),
+        "a".repeat(300 * 1024),
+    ];
+    let mut shown = Vec::new();
+    for body in bodies {
+        for language in ["id", "en-GB,en;q=0.8,id;q=0.5"] {
+            let request = Request::post("/api/sendwa")
+                .header("SecretKey", &front.key)
+                .header("Accept-Language", language)
+                .body(Body::from(body.clone()));
+            let answer = front.send(request.unwrap()).await;
+            answer.refusal();
+            shown.push(format!("{} {}", answer.status.as_u16(), answer.body));
+        }
+    }
+    insta::assert_snapshot!(shown.join("\n"));
+}
+
+#[tokio::test]
+async fn what_watches_the_gateway_finds_it_alive_and_ready_outside_the_api() {
+    let front = Front::online().await;
+    for (path, says) in [
+        ("/livez", "alive\n"),
+        ("/readyz", "ready\n"),
+        ("/metrics", ""),
+    ] {
+        let answer = front
+            .send(Request::get(path).body(Body::empty()).unwrap())
+            .await;
+        assert_eq!(
+            (answer.status.as_u16(), &answer.body),
+            (200, &json!(says)),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_whose_database_is_gone_is_alive_and_not_ready() {
+    let front = Front::online().await;
+    let router = front.app.router();
+    front.app.stop().await;
+    let ask = async |path: &str| {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        tower::ServiceExt::oneshot(router.clone(), request)
+            .await
+            .unwrap()
+            .status()
+            .as_u16()
+    };
+    assert_eq!(ask("/livez").await, 200);
+    assert_eq!(ask("/readyz").await, 503);
+}
+
+#[tokio::test]
+async fn every_answer_carries_an_id_to_find_it_in_the_log() {
+    let front = Front::online().await;
+    let (one, other) = (
+        front.post("/api/getqr", "").await,
+        front.post("/nothing", "").await,
+    );
+    assert_ne!(one.headers["x-request-id"], other.headers["x-request-id"]);
+}

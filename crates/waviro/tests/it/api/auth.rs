@@ -1,0 +1,76 @@
+//! The SecretKey.
+
+use axum::body::Body;
+use axum::http::Request;
+
+use crate::front::{Answer, Front};
+
+async fn ask(front: &Front, name: &str, value: &str) -> Answer {
+    let request = Request::post("/api/getqr").header(name, value);
+    front.send(request.body(Body::empty()).unwrap()).await
+}
+
+#[tokio::test]
+async fn secret_key_header_in_any_case_with_blanks_and_one_trailing_semicolon() {
+    let front = Front::online().await;
+    for name in ["SecretKey", "secretkey", "secretKey", "SECRETKEY"] {
+        for value in ["KEY", "KEY ", " KEY", "KEY;", "KEY; ", "KEY ;"] {
+            let answer = ask(&front, name, &value.replace("KEY", &front.key)).await;
+            assert_eq!(answer.message()["isAuthenticated"], true, "{name}: {value}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_or_missing_key_is_400_whatever_else_is_wrong() {
+    let front = Front::with(&[("limits.wrong_keys_per_minute", "1000")]).await;
+    let missing = front
+        .send(Request::post("/api/sendwa").body(Body::from("{")).unwrap())
+        .await;
+    assert_eq!(missing.refusal(), (400, "invalid_secret_key"));
+    let upper = front.key.to_uppercase();
+    for value in ["", ";", "x", "KEY;;", "KEYKEY", "\u{e9}", upper.as_str()] {
+        let answer = ask(&front, "SecretKey", &value.replace("KEY", &front.key)).await;
+        assert_eq!(answer.refusal(), (400, "invalid_secret_key"), "{value}");
+    }
+    let in_the_url = Request::post(format!("/api/getqr?secretkey={}", front.key));
+    let answer = front.send(in_the_url.body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.refusal(), (400, "invalid_secret_key"));
+}
+
+#[tokio::test]
+async fn ten_wrong_keys_a_minute_then_429_while_the_right_key_goes_on_working() {
+    let front = Front::online().await;
+    for _ in 0..10 {
+        assert_eq!(ask(&front, "SecretKey", "wrong").await.refusal().0, 400);
+    }
+    let refused = ask(&front, "SecretKey", "wrong").await;
+    assert_eq!(refused.refusal(), (429, "too_many_wrong_keys"));
+    assert_eq!(refused.headers["retry-after"], "60");
+    let key = front.key.clone();
+    assert_eq!(
+        ask(&front, "SecretKey", &key).await.message()["isAuthenticated"],
+        true
+    );
+    front.clock.advance(std::time::Duration::from_mins(1));
+    assert_eq!(ask(&front, "SecretKey", "wrong").await.refusal().0, 400);
+}
+
+#[tokio::test]
+async fn a_key_that_was_replaced_or_whose_bot_was_removed_is_dead() {
+    let front = Front::online().await;
+    let fresh = front.app.bots().rotate_key("toko").await.unwrap();
+    assert_eq!(ask(&front, "SecretKey", &front.key).await.refusal().0, 400);
+    assert_eq!(
+        ask(&front, "SecretKey", fresh.reveal())
+            .await
+            .status
+            .as_u16(),
+        200
+    );
+    front.app.bots().remove("toko").await.unwrap();
+    assert_eq!(
+        ask(&front, "SecretKey", fresh.reveal()).await.refusal().0,
+        400
+    );
+}

@@ -1,0 +1,159 @@
+//! Bodies as clients really send them, and bodies that nobody should.
+
+use axum::body::Body;
+use axum::http::Request;
+use bytes::Bytes;
+use proptest::prelude::*;
+use waviro::api::body::Fields;
+use waviro::api::error::ApiError;
+
+use crate::front::Front;
+
+const GOOD: &str = r#"{"nohp":"6282386000001"}"#;
+
+#[tokio::test]
+async fn json_whatever_the_content_type_says() {
+    let front = Front::online().await;
+    for content_type in [
+        None,
+        Some("application/json"),
+        Some("application/json; charset=utf-8"),
+        Some("application/x-www-form-urlencoded"),
+        Some("text/plain"),
+        Some("multipart/form-data; boundary=x"),
+        Some("nonsense"),
+    ] {
+        let mut request = Request::post("/api/checknumber").header("SecretKey", &front.key);
+        if let Some(content_type) = content_type {
+            request = request.header("Content-Type", content_type);
+        }
+        let answer = front.send(request.body(Body::from(GOOD)).unwrap()).await;
+        assert_eq!(answer.message(), true, "{content_type:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_and_blanks_around_the_body_are_ignored() {
+    let front = Front::online().await;
+    for body in [
+        format!("\u{feff}{GOOD}"),
+        format!("\r\n {GOOD}\n\n"),
+        format!("\u{feff} {GOOD}"),
+    ] {
+        assert_eq!(front.post("/api/checknumber", body).await.message(), true);
+    }
+}
+
+#[tokio::test]
+async fn an_empty_body_is_fine_where_nothing_is_required() {
+    let front = Front::online().await;
+    for body in ["", "{}", " ", "nonsense"] {
+        assert_eq!(
+            front.post("/api/getqr", body).await.message()["isAuthenticated"],
+            true,
+            "{body}"
+        );
+    }
+    let answer = front.post("/api/checknumber", "").await;
+    assert_eq!(
+        (answer.refusal(), answer.field()),
+        ((400, "missing_field"), "nohp")
+    );
+}
+
+#[tokio::test]
+async fn unknown_fields_are_ignored_and_the_last_of_two_counts() {
+    let front = Front::online().await;
+    let body = r#"{"nohp":"x","x":{"y":[1,null]},"nohp":"6282386000001"}"#;
+    assert_eq!(front.post("/api/checknumber", body).await.message(), true);
+}
+
+#[tokio::test]
+async fn hostile_bodies_are_400_with_a_sentence() {
+    let front = Front::online().await;
+    let deep = "[".repeat(100_000);
+    let nested = format!("{}1{}", r#"{"a":"#.repeat(5_000), "}".repeat(5_000));
+    let bodies: [Bytes; 12] = [
+        deep.into(),
+        nested.into(),
+        "[1]".into(),
+        "null".into(),
+        "\"x\"".into(),
+        "nohp=6282386000001&pesan=halo".into(),
+        "{\"nohp\":\"628\0\"}".into(),
+        Bytes::from_static(b"{\"nohp\":\"\xff\xfe\"}"),
+        Bytes::from_static(b"\xff\xfe{\0}\0"),
+        r#"{"nohp":"\ud800"}"#.into(),
+        r#"{"nohp":082386000001}"#.into(),
+        format!("{GOOD} trailing").into(),
+    ];
+    for body in bodies {
+        let answer = front.post("/api/checknumber", body.clone()).await;
+        let shown = String::from_utf8_lossy(&body[..body.len().min(40)]).into_owned();
+        assert_eq!(answer.refusal(), (400, "invalid_body"), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_above_the_cap_is_413_with_and_without_its_length() {
+    let front = Front::with(&[("limits.body_kib", "1")]).await;
+    let large = format!(r#"{{"nohp":"6282386000001","x":"{}"}}"#, "a".repeat(1024));
+    let counted = Request::post("/api/checknumber")
+        .header("SecretKey", &front.key)
+        .header("Content-Length", large.len());
+    let answer = front
+        .send(counted.body(Body::from(large.clone())).unwrap())
+        .await;
+    assert_eq!(answer.refusal(), (413, "body_too_large"));
+    let chunks = large
+        .into_bytes()
+        .chunks(100)
+        .map(|chunk| Ok::<_, std::io::Error>(chunk.to_vec()))
+        .collect::<Vec<_>>();
+    let streamed = Body::from_stream(futures::stream::iter(chunks));
+    assert_eq!(
+        front.post("/api/checknumber", streamed).await.refusal(),
+        (413, "body_too_large")
+    );
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_400() {
+    let front = Front::online().await;
+    let broken = Body::from_stream(futures::stream::iter([
+        Ok("{\"nohp\":"),
+        Err(std::io::Error::other("gone")),
+    ]));
+    assert_eq!(
+        front.post("/api/checknumber", broken).await.refusal(),
+        (400, "body_incomplete")
+    );
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_fields_or_a_refusal(body in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = Fields::parse(&body);
+    }
+
+    #[test]
+    fn any_json_object_yields_a_number_of_digits_or_blames_the_field(value in "\\PC{0,30}|[0-9+() -]{0,20}") {
+        let body = serde_json::json!({"nohp": value}).to_string();
+        match Fields::parse(body.as_bytes()).unwrap().number("nohp") {
+            Ok(Some(number)) => {
+                prop_assert_eq!(number.as_str(), value.trim());
+                prop_assert!((7..=15).contains(&number.as_str().len()));
+            }
+            Ok(None) => prop_assert!(value.trim().is_empty()),
+            Err(ApiError::InvalidNumber { field, .. }) => prop_assert_eq!(field, "nohp"),
+            Err(other) => prop_assert!(false, "{:?}", other),
+        }
+    }
+
+    #[test]
+    fn a_whole_json_number_is_read_digit_by_digit(digits in 1_000_000_u64..999_999_999_999_999) {
+        let body = format!("{{\"nohp\":{digits}}}");
+        let number = Fields::parse(body.as_bytes()).unwrap().number("nohp").unwrap().unwrap();
+        prop_assert_eq!(number.to_string(), digits.to_string());
+    }
+}

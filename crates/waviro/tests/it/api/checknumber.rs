@@ -1,0 +1,49 @@
+//! `/api/checknumber`
+
+use crate::front::{Front, number};
+
+#[tokio::test]
+async fn a_number_is_on_whatsapp_or_not() {
+    let front = Front::online().await;
+    front.link().unregister(number("6282386000009"));
+    assert_eq!(
+        front
+            .post("/api/checknumber", r#"{"nohp":"6282386000001"}"#)
+            .await
+            .message(),
+        true
+    );
+    assert_eq!(
+        front
+            .post("/api/checknumber", r#"{"nohp":"6282386000009"}"#)
+            .await
+            .message(),
+        false
+    );
+}
+
+#[tokio::test]
+async fn an_invalid_or_missing_number_is_400() {
+    let front = Front::online().await;
+    let missing = front.post("/api/checknumber", "{}").await;
+    assert_eq!(
+        (missing.refusal(), missing.field()),
+        ((400, "missing_field"), "nohp")
+    );
+    let wrong = front
+        .post("/api/checknumber", r#"{"nohp":"082386000001"}"#)
+        .await;
+    assert_eq!(
+        (wrong.refusal(), wrong.field()),
+        ((400, "invalid_number"), "nohp")
+    );
+}
+
+#[tokio::test]
+async fn an_unlinked_bot_can_not_look_numbers_up() {
+    let front = Front::unlinked().await;
+    let answer = front
+        .post("/api/checknumber", r#"{"nohp":"6282386000001"}"#)
+        .await;
+    assert_eq!(answer.refusal(), (400, "not_connected"));
+}

@@ -1,0 +1,103 @@
+//! The listener: slow, greedy and staying clients, over real sockets.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::task::TaskTracker;
+use waviro::clock::Clock;
+use waviro::listener;
+
+use crate::front::Front;
+use crate::wire::{post, raw};
+
+async fn listening(front: &Front, header_within: Duration) -> (SocketAddr, TaskTracker) {
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, tasks) = (socket.local_addr().unwrap(), TaskTracker::new());
+    let stop = front.stopping.clone();
+    tasks.spawn(listener::serve(
+        socket,
+        front.app.router(),
+        header_within,
+        Clock::system(),
+        stop,
+    ));
+    tasks.close();
+    (address, tasks)
+}
+
+#[tokio::test]
+async fn a_connection_serves_many_requests_and_a_stop_ends_it_between_two() {
+    let front = Front::online().await;
+    let (address, tasks) = listening(&front, Duration::from_secs(30)).await;
+    let request = post("/api/getqr/", &front.key, "").replace("Connection: close\r\n", "");
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let mut buffer = [0; 4096];
+    for _ in 0..3 {
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let read = stream.read(&mut buffer).await.unwrap();
+        assert!(buffer[..read].starts_with(b"HTTP/1.1 200 OK"));
+    }
+    front.stopping.cancel();
+    tokio::time::timeout(Duration::from_secs(5), tasks.wait())
+        .await
+        .unwrap();
+    assert_eq!(stream.read(&mut buffer).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_header_above_16_kib_is_431() {
+    let front = Front::online().await;
+    let (address, _tasks) = listening(&front, Duration::from_secs(30)).await;
+    let large = format!(
+        "POST /api/getqr HTTP/1.1\r\nHost: x\r\nX-Large: {}\r\n\r\n",
+        "a".repeat(17 * 1024)
+    );
+    assert!(raw(address, &large).await.starts_with("HTTP/1.1 431"));
+}
+
+#[tokio::test]
+async fn a_client_that_never_ends_its_header_is_cut() {
+    let front = Front::online().await;
+    let (address, _tasks) = listening(&front, Duration::from_millis(200)).await;
+    let answer = raw(address, "POST /api/getqr HTTP/1.1\r\nHost: x\r\n").await;
+    assert!(!answer.contains("200 OK"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_client_that_never_ends_its_body_is_cut_with_a_sentence() {
+    let front = Front::with(&[("limits.read_timeout_s", "1")]).await;
+    let (address, _tasks) = listening(&front, Duration::from_secs(30)).await;
+    let request = post("/api/checknumber", &front.key, "{")
+        .replace("Content-Length: 1", "Content-Length: 100");
+    let answer = raw(address, &request).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 400") && answer.contains("body_incomplete"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn a_body_above_the_cap_is_answered_and_not_read() {
+    let front = Front::online().await;
+    let (address, _tasks) = listening(&front, Duration::from_secs(30)).await;
+    let request = post("/api/checknumber", &front.key, "{")
+        .replace("Content-Length: 1", "Content-Length: 1000000000");
+    let answer = raw(address, &request).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 413") && answer.contains("body_too_large"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_no_http_is_400() {
+    let front = Front::online().await;
+    let (address, _tasks) = listening(&front, Duration::from_secs(30)).await;
+    assert!(
+        raw(address, "\x16\x03\x01 nonsense\r\n\r\n")
+            .await
+            .starts_with("HTTP/1.1 400")
+    );
+}

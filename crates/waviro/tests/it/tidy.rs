@@ -1,0 +1,223 @@
+//! The house rules that a compiler does not keep: who names whom, and how long a file may grow.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The arrow of ARCHITECTURE.md: a room names only rooms of rows below its own, and leaves.
+const ROWS: [&[&str]; 9] = [
+    &["main"],
+    &["cli"],
+    &["app", "listener"],
+    &["api", "events", "health"],
+    &["jobs"],
+    &["outbox"],
+    &["bots"],
+    &["net"],
+    &["store"],
+];
+
+/// Rooms that anyone may name.
+const LEAVES: [&str; 4] = ["clock", "config", "lifecycle", "telemetry"];
+
+/// Words that belong to some files alone.
+const KEPT_IN: [(&str, &[&str]); 4] = [
+    ("sqlx", &["waviro/src/store.rs", "waviro/src/store/"]),
+    (
+        "reqwest",
+        &[
+            "waviro/src/net.rs",
+            "waviro/src/net/",
+            "waviro-link/src/whatsapp/http.rs",
+        ],
+    ),
+    (
+        "whatsapp_rust",
+        &["waviro-link/src/whatsapp.rs", "waviro-link/src/whatsapp/"],
+    ),
+    (
+        "wa_sim",
+        &[
+            "waviro/src/cli/sandbox.rs",
+            "waviro/src/cli/sandbox/",
+            "wa-sim/src/",
+        ],
+    ),
+];
+
+/// About 400: longer, and a file holds two things.
+const LINES: usize = 420;
+
+/// Files that may be longer, each with its reason.
+const LONG: [(&str, &str); 3] = [
+    (
+        "waviro-link/src/whatsapp/device.rs",
+        "when a client lives and dies is one state machine",
+    ),
+    (
+        "waviro/src/jobs/send_message.rs",
+        "the lane is one state machine; the window is out already",
+    ),
+    (
+        "waviro/src/store/callbacks.rs",
+        "the claim, its lease and its answers share their SQL",
+    ),
+];
+
+/// Every source file of the crates that go into the gateway and the simulator, and its text without comments.
+fn sources() -> Vec<(String, String)> {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut folders: Vec<PathBuf> = ["waviro", "waviro-link", "wa-sim"]
+        .map(|name| crates.join(name).join("src"))
+        .into();
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path
+                    .strip_prefix(crates)
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .to_owned();
+                found.push((name, fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    assert!(found.len() > 50, "the sources were not found");
+    found
+}
+
+fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let lines = text
+        .lines()
+        .enumerate()
+        .map(|(at, line)| (at + 1, line.trim()));
+    lines.filter(|(_, line)| !line.starts_with("//"))
+}
+
+/// Whether `word` stands in `line` as a whole.
+fn names(line: &str, word: &str) -> bool {
+    let inside =
+        |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    line.match_indices(word).any(|(at, _)| {
+        let bytes = line.as_bytes();
+        !inside(at.checked_sub(1).and_then(|before| bytes.get(before)))
+            && !inside(bytes.get(at + word.len()))
+    })
+}
+
+#[test]
+fn rooms_name_only_rooms_to_their_right() {
+    let row = |room: &str| ROWS.iter().position(|row| row.contains(&room));
+    let mut wrong = Vec::new();
+    for (file, text) in sources() {
+        let Some(inside) = file
+            .strip_prefix("waviro/src/")
+            .filter(|inside| *inside != "lib.rs")
+        else {
+            continue;
+        };
+        let room = inside.split(['/', '.']).next().unwrap();
+        assert!(
+            row(room).is_some() || LEAVES.contains(&room),
+            "{file}: give this room its place in the arrow"
+        );
+        let rooms = || ROWS.iter().flat_map(|row| row.iter()).chain(&LEAVES);
+        for (at, line) in code(&text) {
+            let named = rooms().filter(|named| {
+                line.contains(&format!("crate::{named}"))
+                    || (line.contains("crate::{")
+                        && names(&line[line.find("crate::{").unwrap()..], named))
+            });
+            for named in named.filter(|named| **named != room && !LEAVES.contains(named)) {
+                if LEAVES.contains(&room) || row(named) <= row(room) {
+                    wrong.push(format!("{file}:{at}: {room} names {named}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "against the arrow:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_belongs_to_one_room_is_named_nowhere_else() {
+    let mut wrong = Vec::new();
+    for (file, text) in sources() {
+        for (word, homes) in KEPT_IN {
+            if homes.iter().any(|home| file.starts_with(home)) {
+                continue;
+            }
+            for (at, line) in code(&text).filter(|(_, line)| names(line, word)) {
+                // What a log filter calls a library is text, not a use of it.
+                if !line.contains(&format!("{word}=")) {
+                    wrong.push(format!("{file}:{at}: names {word}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "at home elsewhere:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_simulator_knows_nothing_of_the_gateway() {
+    for (file, text) in sources()
+        .into_iter()
+        .filter(|(file, _)| file.starts_with("wa-sim/"))
+    {
+        for (at, line) in code(&text) {
+            assert!(!line.contains("waviro"), "{file}:{at}: {line}");
+        }
+    }
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wa-sim/Cargo.toml");
+    assert!(!fs::read_to_string(manifest).unwrap().contains("waviro"));
+}
+
+#[test]
+fn no_file_grows_past_what_one_thing_needs() {
+    let long: Vec<_> = sources()
+        .into_iter()
+        .map(|(file, text)| (file, text.lines().count()))
+        .filter(|(file, lines)| *lines > LINES && !LONG.iter().any(|(long, _)| long == file))
+        .collect();
+    assert!(
+        long.is_empty(),
+        "split these, or give a reason in LONG: {long:?}"
+    );
+    for (file, reason) in LONG {
+        assert!(!reason.is_empty(), "{file}");
+    }
+}
+
+#[test]
+fn every_quirk_names_a_test_that_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let quirks = fs::read_to_string(root.join("../../docs/quirks.md")).unwrap();
+    let mut tests = String::new();
+    let mut folders = vec![root.join("tests"), root.join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                tests.push_str(&fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let rows: Vec<_> = quirks
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.contains("---"))
+        .skip(1)
+        .collect();
+    assert!(rows.len() > 10, "docs/quirks.md has no table");
+    for row in rows {
+        let test = row.rsplit('|').nth(1).unwrap().trim().trim_matches('`');
+        assert!(
+            tests.contains(&format!("fn {test}(")),
+            "no test {test} for: {row}"
+        );
+    }
+}

@@ -3,7 +3,7 @@
 //! No line carries a text, a key or a full number. The gateway's own code takes care of that; what the client library
 //! writes is kept to warnings, and the writer masks every long run of digits, whoever wrote it.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
@@ -17,7 +17,7 @@ use crate::config::{Log, LogFormat};
 /// Targets that say too much at info. A user's own filter for one of them wins.
 const QUIET: &str = "whatsapp_rust=warn,wacore=warn,wacore_binary=warn,wacore_libsignal=warn,wacore_noise=warn,\
                      whatsapp_rust_sqlite_storage=warn,whatsapp_rust_tokio_transport=warn,sqlx=warn,hyper=warn,\
-                     hyper_util=warn,reqwest=warn,rustls=warn,wa_sim=warn";
+                     hyper_util=warn,reqwest=warn,rustls=warn,tungstenite=warn,tokio_tungstenite=warn,wa_sim=warn";
 
 /// From half a millisecond to the longest wait there is, seconds.
 const BUCKETS: [f64; 12] = [
@@ -36,6 +36,7 @@ pub fn start_log(log: &Log) -> Result<(), TryInitError> {
     let filter = EnvFilter::new(format!("{QUIET},{}", log.level));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(io::stderr().is_terminal())
         .with_writer(|| Masked(io::stderr()));
     match log.format {
         LogFormat::Text => lines.finish().try_init(),

@@ -1,4 +1,4 @@
-//! The sandbox's SecretKeys in clear, so that a kept sandbox has the same key after a restart. Real gateways keep none.
+//! The sandbox's secret keys in clear, so that a kept sandbox has the same key after a restart. Real gateways keep none.
 
 use std::collections::BTreeMap;
 use std::io::Write;

@@ -280,12 +280,12 @@ impl Answer {
     }
 }
 
-/// The gateway's binary: the one that `WAVIRO_BIN` names, else the one built as a release is.
+/// The gateway's binary: the one that `E2E_GATEWAY` names, else the one built as a release is.
 fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         #[expect(clippy::disallowed_methods, reason = "tests have no configuration")]
-        let given = std::env::var("WAVIRO_BIN");
+        let given = std::env::var("E2E_GATEWAY");
         given.map_or_else(|_| crate::package_binary("waviro"), PathBuf::from)
     })
 }

@@ -9,6 +9,7 @@ mod key;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -22,14 +23,11 @@ use waviro_link::{Connector, Listener, Status};
 pub use bot::{Bot, LinkCode, Marks, NoCode};
 pub use key::{AddError, NoSuchBot, SecretKey, add, remove, rotate_key};
 
-use crate::clock::{Clock, Millis, millis};
+use crate::clock::Clock;
 use crate::store::{BotRow, Committed, Store, StoreError};
 
 /// How old the picture of the table may be.
 const READ_EVERY: Duration = Duration::from_secs(2);
-
-/// Unknown keys read the table again, but not more often than this: guessing keys must not cost the database.
-const REREAD: Duration = Duration::from_millis(200);
 
 /// Links opened side by side at the start.
 const OPENED_TOGETHER: usize = 8;
@@ -56,11 +54,12 @@ struct Inner {
     picture: watch::Sender<Picture>,
     /// Held while the table is read.
     reading: Mutex<Reading>,
+    /// How many readings have begun.
+    begun: AtomicU64,
 }
 
 #[derive(Default)]
 struct Reading {
-    last: Millis,
     /// Slots of removed bots that are being ended.
     ending: HashSet<i32>,
 }
@@ -93,6 +92,7 @@ impl Bots {
             attach,
             picture: watch::Sender::new(Picture::default()),
             reading: Mutex::default(),
+            begun: AtomicU64::new(0),
         }));
         bots.read().await?;
         tasks.spawn({
@@ -109,9 +109,11 @@ impl Bots {
         if let Some(bot) = known(self) {
             return Some(bot);
         }
-        let last = self.0.reading.lock().await.last;
-        if self.0.clock.now() - last >= millis(REREAD)
-            && let Err(reason) = self.read().await
+        // One reading that began after this call serves all who wait for it: guessing keys costs one at a time.
+        let begun = self.0.begun.load(Ordering::SeqCst);
+        let mut reading = self.0.reading.lock().await;
+        if self.0.begun.load(Ordering::SeqCst) == begun
+            && let Err(reason) = self.read_into(&mut reading).await
         {
             error!(%reason, "the bots could not be read");
         }
@@ -187,8 +189,12 @@ impl Bots {
     /// Brings the picture to what the table says.
     async fn read(&self) -> Result<(), StoreError> {
         let mut reading = self.0.reading.lock().await;
+        self.read_into(&mut reading).await
+    }
+
+    async fn read_into(&self, reading: &mut Reading) -> Result<(), StoreError> {
+        self.0.begun.fetch_add(1, Ordering::SeqCst);
         let rows = self.0.store.bots().await?;
-        reading.last = self.0.clock.now();
         let mut next = Picture::default();
         let mut ending = Vec::new();
         for row in rows {

@@ -8,18 +8,24 @@ pub mod notify_ack;
 pub mod retry;
 pub mod send_message;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::info;
+use tracing::{error, info};
 
 use crate::bots::Bot;
 use crate::clock::Clock;
 use crate::net::Net;
 use crate::outbox::Outbox;
 use crate::store::{Committed, Due, Feeds, Store, StoreError};
+
+/// A lane that panicked rests so long: what broke it may be the first thing that it does.
+const AFTER_A_PANIC: Duration = Duration::from_secs(1);
 
 /// All lanes. Cheap to clone.
 #[derive(Clone)]
@@ -72,15 +78,35 @@ impl Jobs {
         outbox: Outbox,
         committed: mpsc::UnboundedReceiver<Committed>,
     ) {
-        let lane = send_message::Lane::new(
-            Arc::clone(bot),
-            self.store.clone(),
-            outbox,
-            self.feeds(bot),
-            self.clock.clone(),
-            self.stop.clone(),
-        );
-        self.tasks.spawn(lane.run(committed));
+        let (jobs, bot) = (self.clone(), Arc::clone(bot));
+        self.tasks.spawn(jobs.keep_lane(bot, outbox, committed));
+    }
+
+    /// Starts a lane again, from the database, where it panicked: one message that breaks something must not silence
+    /// its bot, and never another.
+    async fn keep_lane(
+        self,
+        bot: Arc<Bot>,
+        outbox: Outbox,
+        mut committed: mpsc::UnboundedReceiver<Committed>,
+    ) {
+        loop {
+            let lane = send_message::Lane::new(
+                Arc::clone(&bot),
+                self.store.clone(),
+                outbox.clone(),
+                self.feeds(&bot),
+                self.clock.clone(),
+                self.stop.clone(),
+            );
+            let run = AssertUnwindSafe(lane.run(&mut committed)).catch_unwind();
+            if run.await.is_ok() {
+                return;
+            }
+            error!(bot = bot.name(), "a bot's lane panicked; it starts again");
+            metrics::counter!("waviro_lane_panics_total").increment(1);
+            self.clock.sleep(AFTER_A_PANIC).await;
+        }
     }
 
     /// Who is told when messages of a bot change.

@@ -13,6 +13,7 @@ mod inbound;
 mod messages;
 mod numbers;
 mod open;
+mod owed;
 mod sql;
 mod writer;
 
@@ -27,9 +28,10 @@ use tokio_util::task::TaskTracker;
 
 pub use acks::{Feeds, News};
 pub use bots::{AddBot, BotRow};
-pub use callbacks::{Due, Lost, lane};
+pub use callbacks::{Due, Lost};
 pub use inbound::InboundRow;
 pub use messages::{Accepting, Committed, MessageRow, NewMessageRow, Queued};
+pub use owed::lane;
 
 use writer::{Command, Counters, Writer};
 
@@ -113,8 +115,11 @@ impl Store {
     /// One cheap question to the database.
     ///
     /// # Errors
-    /// [`StoreError::Failed`] where it does not answer.
+    /// [`StoreError::Failed`] where it does not answer, [`StoreError::Closed`] where nothing can be written any more.
     pub async fn ping(&self) -> Result<(), StoreError> {
+        if self.writes.is_closed() {
+            return Err(StoreError::Closed);
+        }
         sqlx::query("SELECT 1").execute(&self.reads).await?;
         Ok(())
     }

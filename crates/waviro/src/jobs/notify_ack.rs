@@ -17,11 +17,15 @@ use tracing::{debug, error, warn};
 
 use super::retry::{self, Fate};
 use crate::clock::{Clock, Millis, millis};
-use crate::net::Net;
+use crate::net::{Answer, Net, NetError};
 use crate::store::{self, Due, Lost, Store, StoreError};
 
 /// Requests under way to one endpoint at most. PHP hosts of the audience run some ten workers.
 const UNDER_WAY: usize = 8;
+
+/// Answers of one endpoint whose commit is under way at most. Commits do not count as requests: they share a sync of the
+/// disk with everything else, and a busy endpoint would wait for ours as much as we for it.
+const COMMITTING: usize = 64;
 
 /// Callbacks of one endpoint in memory; the rest waits in the database.
 const PER_ENDPOINT: usize = 2_000;
@@ -34,6 +38,9 @@ const CLAIMED_TOGETHER: usize = 200;
 
 /// How often the database is asked for what is due.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Looks between two measurements of the queues: 10 s. Counting costs a walk over what is counted.
+const MEASURED_EVERY: u64 = 20;
 
 /// Ack 0 is posted only for messages that are still pending after this.
 pub const PENDING_FOR: Duration = Duration::from_secs(10);
@@ -53,12 +60,14 @@ pub(super) struct Callbacks {
     homeless: Vec<i64>,
     /// A look into the database is under way.
     looking: bool,
+    looks: u64,
 }
 
 #[derive(Default)]
 struct Lane {
     queue: VecDeque<Due>,
     under_way: usize,
+    committing: usize,
 }
 
 struct Poster {
@@ -70,7 +79,15 @@ struct Poster {
 
 /// What a task of ours reports.
 enum Report {
-    Posted { lane: String },
+    /// The endpoint answered, or did not in time.
+    Answered {
+        lane: String,
+    },
+    /// What it answered is durable; `next` is the message's next stage.
+    Over {
+        lane: String,
+        next: Option<Due>,
+    },
     Looked,
 }
 
@@ -98,6 +115,7 @@ impl Callbacks {
             in_memory: 0,
             homeless: Vec::new(),
             looking: false,
+            looks: 0,
         }
     }
 
@@ -110,7 +128,8 @@ impl Callbacks {
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 Some(told) = reports.recv() => match told {
-                    Report::Posted { lane } => self.posted(&lane, &report),
+                    Report::Answered { lane } => self.answered(&lane, &report),
+                    Report::Over { lane, next } => self.over(&lane, next, &report),
                     Report::Looked => self.looking = false,
                 },
                 Some(due) = inbox.recv() => self.take(due, &report),
@@ -134,10 +153,21 @@ impl Callbacks {
         self.pump(&name, report);
     }
 
-    fn posted(&mut self, name: &str, report: &mpsc::UnboundedSender<Report>) {
+    fn answered(&mut self, name: &str, report: &mpsc::UnboundedSender<Report>) {
         if let Some(lane) = self.lanes.get_mut(name) {
             lane.under_way -= 1;
-            self.in_memory -= 1;
+            lane.committing += 1;
+        }
+        self.pump(name, report);
+    }
+
+    fn over(&mut self, name: &str, next: Option<Due>, report: &mpsc::UnboundedSender<Report>) {
+        if let Some(lane) = self.lanes.get_mut(name) {
+            lane.committing -= 1;
+            match next {
+                Some(due) => lane.queue.push_front(due),
+                None => self.in_memory -= 1,
+            }
         }
         self.pump(name, report);
         if self.lanes.get(name).is_some_and(Lane::is_idle) {
@@ -151,13 +181,20 @@ impl Callbacks {
             return;
         };
         while lane.under_way < UNDER_WAY
+            && lane.committing < COMMITTING
             && let Some(due) = lane.queue.pop_front()
         {
             lane.under_way += 1;
-            let (poster, guard) = (Arc::clone(&self.poster), Done::new(name, report));
+            let (poster, mut place) = (Arc::clone(&self.poster), Place::new(name, report));
             self.tasks.spawn(async move {
-                poster.deliver(due).await;
-                drop(guard);
+                let stage = due.next();
+                let answer = match stage {
+                    Some(stage) => Some((stage, poster.post(&due, stage).await)),
+                    None => None,
+                };
+                place.answered();
+                let next = poster.settle(due, answer).await;
+                place.over(next);
             });
         }
     }
@@ -170,6 +207,8 @@ impl Callbacks {
         self.looking = true;
         metrics::gauge!("waviro_callbacks_in_memory")
             .set(u32::try_from(self.in_memory).unwrap_or(u32::MAX));
+        self.looks += 1;
+        let measures = self.looks.is_multiple_of(MEASURED_EVERY);
         let homeless = std::mem::take(&mut self.homeless);
         let room = IN_MEMORY.saturating_sub(self.in_memory);
         let lengths = self
@@ -182,6 +221,9 @@ impl Callbacks {
             if let Err(reason) = poster.find(homeless, room, lengths, &feed).await {
                 error!(%reason, "due callbacks could not be read");
             }
+            if measures && let Err(reason) = poster.measure().await {
+                error!(%reason, "the queues could not be measured");
+            }
             let _ = report.send(Report::Looked);
         });
     }
@@ -189,33 +231,59 @@ impl Callbacks {
 
 impl Lane {
     fn is_idle(&self) -> bool {
-        self.queue.is_empty() && self.under_way == 0
+        self.queue.is_empty() && self.under_way == 0 && self.committing == 0
     }
 }
 
-/// Reports the end of a delivery, also where it panicked: a lane must not lose a place of its cap.
-struct Done {
+/// A delivery's place in its lane: given back also where the delivery panicked.
+struct Place {
     lane: String,
     report: mpsc::UnboundedSender<Report>,
+    answered: bool,
+    next: Option<Due>,
 }
 
-impl Done {
+impl Place {
     fn new(lane: &str, report: &mpsc::UnboundedSender<Report>) -> Self {
         Self {
             lane: lane.to_owned(),
             report: report.clone(),
+            answered: false,
+            next: None,
         }
+    }
+
+    fn answered(&mut self) {
+        self.answered = true;
+        let lane = self.lane.clone();
+        // Nobody listens where the gateway stops.
+        let _ = self.report.send(Report::Answered { lane });
+    }
+
+    fn over(mut self, next: Option<Due>) {
+        self.next = next;
     }
 }
 
-impl Drop for Done {
+impl Drop for Place {
     fn drop(&mut self) {
-        let lane = std::mem::take(&mut self.lane);
-        let _ = self.report.send(Report::Posted { lane });
+        if !self.answered {
+            self.answered();
+        }
+        let (lane, next) = (std::mem::take(&mut self.lane), self.next.take());
+        let _ = self.report.send(Report::Over { lane, next });
     }
 }
 
 impl Poster {
+    /// How deep the queues are, for the metrics.
+    async fn measure(&self) -> Result<(), StoreError> {
+        let deep = |count: i64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+        metrics::gauge!("waviro_messages_pending").set(deep(self.store.pending_count().await?));
+        metrics::gauge!("waviro_callbacks_owed").set(deep(self.store.owed_count().await?));
+        Ok(())
+    }
+
     async fn find(
         &self,
         homeless: Vec<i64>,
@@ -256,77 +324,57 @@ impl Poster {
         Ok(())
     }
 
-    /// Posts a message's stages in order until all is said or one fails; each outcome is durable before the next.
-    async fn deliver(&self, mut due: Due) {
-        while !self.stop.is_cancelled() {
-            let Some(stage) = due.next() else {
-                let said = due.ack;
-                self.commit(|| self.store.posted(&due, said)).await;
-                return;
-            };
-            let failed = u32::try_from(due.attempts).unwrap_or(u32::MAX);
-            let answer = self.post(&due, stage).await;
-            let fate = retry::judge(&answer, failed, retry::spread(&due.message, failed));
-            let now = self.clock.now();
-            match fate {
-                Fate::Done => match self.commit(|| self.store.posted(&due, stage)).await {
-                    Some(Some(ack)) => {
-                        due.stage = stage + 1;
-                        due.ack = ack;
-                        due.attempts = 0;
-                    }
-                    Some(None) | None => return,
-                },
-                Fate::Again { after, error } => {
-                    debug!(
-                        slot = due.slot,
-                        message = due.message.as_str(),
-                        stage,
-                        attempt = failed + 1,
-                        error,
-                        "callback put off"
-                    );
-                    let run_at: Millis = now + millis(after);
-                    self.commit(|| self.store.put_off(&due, run_at, error.clone()))
-                        .await;
-                    return;
-                }
-                Fate::UsedUp { error } => {
-                    warn!(
-                        slot = due.slot,
-                        message = due.message.as_str(),
-                        stage,
-                        attempt = failed + 1,
-                        error,
-                        "callback given up"
-                    );
-                    self.commit(|| {
-                        self.store
-                            .give_up(&due, stage, Lost::TableUsedUp, error.clone(), now)
-                    })
+    /// Makes the outcome of an attempt durable; returns the message's next stage, where that is to be posted now.
+    /// Without an `answer` nothing was left to say.
+    async fn settle(
+        &self,
+        mut due: Due,
+        answer: Option<(i8, Result<Answer, NetError>)>,
+    ) -> Option<Due> {
+        let Some((stage, answer)) = answer else {
+            self.commit(|| self.store.posted(&due, due.ack)).await;
+            return None;
+        };
+        let failed = u32::try_from(due.attempts).unwrap_or(u32::MAX);
+        let (slot, message, attempt) = (due.slot, due.message.as_str(), failed.saturating_add(1));
+        let now = self.clock.now();
+        match retry::judge(&answer, failed, retry::spread(&due.message, failed)) {
+            Fate::Done => {
+                let ack = self.commit(|| self.store.posted(&due, stage)).await??;
+                due.stage = stage + 1;
+                due.ack = ack;
+                due.attempts = 0;
+                return Some(due);
+            }
+            Fate::Again { after, error } => {
+                debug!(slot, message, stage, attempt, error, "callback put off");
+                let run_at: Millis = now + millis(after);
+                self.commit(|| self.store.put_off(&due, run_at, error.clone()))
                     .await;
-                    return;
-                }
-                Fate::Gone => {
-                    warn!(
-                        slot = due.slot,
-                        message = due.message.as_str(),
-                        stage,
-                        "endpoint gone (410): no further callbacks of this message"
-                    );
-                    let error = "status 410".to_owned();
-                    self.commit(|| {
-                        self.store
-                            .give_up(&due, stage, Lost::Gone, error.clone(), now)
-                    })
+            }
+            Fate::UsedUp { error } => {
+                warn!(slot, message, stage, attempt, error, "callback given up");
+                let lost = Lost::TableUsedUp;
+                self.commit(|| self.store.give_up(&due, stage, lost, error.clone(), now))
                     .await;
-                    return;
-                }
+            }
+            Fate::Gone => {
+                warn!(
+                    slot,
+                    message, stage, "endpoint gone: no more callbacks of this message"
+                );
+                let error = "status 410".to_owned();
+                self.commit(|| {
+                    self.store
+                        .give_up(&due, stage, Lost::Gone, error.clone(), now)
+                })
+                .await;
             }
         }
+        None
     }
 
-    async fn post(&self, due: &Due, stage: i8) -> Result<crate::net::Answer, crate::net::NetError> {
+    async fn post(&self, due: &Due, stage: i8) -> Result<Answer, NetError> {
         let body = format!(r#"{{"msgid":"{}","ack":{stage}}}"#, due.message.as_str());
         // Stable over attempts, so that an endpoint can drop what it has seen.
         let headers = [("webhook-id", format!("{}.{stage}", due.message.as_str()))];

@@ -6,6 +6,9 @@
 //! 24 hours) is committed. What was written on a connection that is gone is written again, same id, as soon as the next
 //! one is up; where acks stay away for a minute the lane asks for a fresh connection itself.
 
+mod backlog;
+mod ending;
+mod silence;
 mod window;
 
 use std::sync::Arc;
@@ -22,7 +25,9 @@ use waviro_link::{Chat, Link, LinkError, MessageId, Status};
 use crate::bots::{Bot, Marks};
 use crate::clock::{Clock, Millis, millis};
 use crate::outbox::Outbox;
-use crate::store::{Committed, Feeds, News, Queued, Store, StoreError};
+use crate::store::{Committed, Feeds, Queued, Store, StoreError};
+use backlog::Backlog;
+use ending::EXPIRES;
 use window::{Window, Written};
 
 /// Messages of one bot in memory, unacked ones included: at a round trip of 100 ms enough for 2,500 messages a second.
@@ -34,9 +39,6 @@ const SIDE_BY_SIDE: usize = 16;
 /// The server acks within a second or two; a minute of silence means that the connection is dead or the ack lost.
 const ACK_WITHIN: Duration = Duration::from_mins(1);
 
-/// An ack within this proves that the connection works.
-const ALIVE: Duration = Duration::from_secs(30);
-
 /// A write that takes longer than this is given up as timed out.
 const WRITE_WITHIN: Duration = Duration::from_mins(1);
 
@@ -45,12 +47,6 @@ const REST: Duration = Duration::from_secs(5);
 
 /// The lane rests so long after a failure of the database.
 const STORE_REST: Duration = Duration::from_secs(1);
-
-/// A message that could not be sent for so long ends in -1: nobody expects it any more.
-pub const EXPIRES: Duration = Duration::from_hours(24);
-
-/// Messages ended in one transaction when the device ends.
-const ENDED_TOGETHER: usize = 500;
 
 /// A bot's lane.
 pub(super) struct Lane {
@@ -80,27 +76,6 @@ pub(super) struct Lane {
     last_ack: Millis,
     kicked: Option<Written>,
     timeouts: u32,
-}
-
-/// Whether the database holds messages that the window does not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Backlog {
-    /// All is in memory.
-    None,
-    /// There may be some.
-    Some,
-    /// They are being read; `missed` = another was accepted since.
-    Reading { missed: bool },
-}
-
-impl Backlog {
-    /// Something was accepted that the window does not hold.
-    fn grow(&mut self) {
-        *self = match self {
-            Self::None | Self::Some => Self::Some,
-            Self::Reading { .. } => Self::Reading { missed: true },
-        };
-    }
 }
 
 /// What work of the lane came to.
@@ -157,7 +132,7 @@ impl Lane {
     }
 
     /// Runs until the gateway stops or the bot's queue has ended for good. At a stop, writes under way are waited for.
-    pub(super) async fn run(mut self, mut committed: mpsc::UnboundedReceiver<Committed>) {
+    pub(super) async fn run(mut self, committed: &mut mpsc::UnboundedReceiver<Committed>) {
         let mut marks = self.bot.marks();
         let link = tokio::select! {
             link = self.bot.opened() => link,
@@ -167,6 +142,7 @@ impl Lane {
             return;
         };
         let mut status = link.status();
+        let mut news = Vec::new();
         loop {
             let heard = marks.borrow_and_update().clone();
             let online = *status.borrow_and_update() == Status::Online;
@@ -178,8 +154,14 @@ impl Lane {
             self.advance(&link);
             let wake = self.next_wake();
             tokio::select! {
+                // In this order: a commit is told before the write that it answers returns.
+                biased;
                 () = self.stop.cancelled() => break,
-                Some(told) = committed.recv() => self.told(told),
+                _ = committed.recv_many(&mut news, WINDOW), if !committed.is_closed() => {
+                    for told in news.drain(..) {
+                        self.told(told);
+                    }
+                }
                 Some(outcome) = self.work.next() => self.outcome(outcome),
                 changed = status.changed() => {
                     if changed.is_err() {
@@ -231,17 +213,7 @@ impl Lane {
         self.window.wake(now);
         self.expire(now);
         self.watch_acks(link, now);
-        let low = self.window.len() <= WINDOW / 2;
-        if self.backlog == Backlog::Some && low && !self.ending && now >= self.store_rest_until {
-            self.backlog = Backlog::Reading { missed: false };
-            let (store, slot, after) = (self.store.clone(), self.bot.slot(), self.last_seen);
-            let limit = WINDOW - self.window.len();
-            self.work.push(Box::pin(async move {
-                let most = i64::try_from(limit).unwrap_or(i64::MAX);
-                let result = store.pending(slot, after, most).await;
-                Outcome::Read { limit, result }
-            }));
-        }
+        self.read_on(now);
         while self.up && self.writing < SIDE_BY_SIDE && now >= self.hold_until {
             let Some((seq, message)) = self.window.next() else {
                 break;
@@ -254,6 +226,7 @@ impl Lane {
             self.writing += 1;
             self.work.push(Box::pin(async move {
                 let result = tokio::select! {
+                    biased;
                     result = link.send(&message) => result,
                     () = clock.sleep(WRITE_WITHIN) => Err(LinkError::TimedOut),
                 };
@@ -309,31 +282,7 @@ impl Lane {
                 self.writing -= 1;
                 self.wrote(seq, id, &chat, written, result);
             }
-            Outcome::Read {
-                limit,
-                result: Ok(rows),
-            } => {
-                let missed = self.backlog == (Backlog::Reading { missed: true });
-                self.backlog = if missed || rows.len() >= limit {
-                    Backlog::Some
-                } else {
-                    Backlog::None
-                };
-                for row in rows {
-                    if row.seq > self.last_seen {
-                        self.last_seen = row.seq;
-                        self.window.insert(row);
-                    }
-                }
-            }
-            Outcome::Read {
-                result: Err(reason),
-                ..
-            } => {
-                error!(bot = self.bot.name(), %reason, "the bot's queue could not be read");
-                self.backlog = Backlog::Some;
-                self.store_rest_until = now + millis(STORE_REST);
-            }
+            Outcome::Read { limit, result } => self.read(limit, result),
             Outcome::Ended { up_to, result } => {
                 self.ending = false;
                 if let Err(reason) = result {
@@ -396,114 +345,6 @@ impl Lane {
                 self.window.rest(seq, chat, now + millis(REST));
             }
         }
-    }
-
-    /// Silence on a link that looks alive: ask for a fresh connection, which writes again what is unacked. Where others
-    /// were acked lately the link is alive, and only the overdue messages are written again.
-    fn watch_acks(&mut self, link: &Arc<dyn Link>, now: Millis) {
-        let connection = self.connection;
-        let overdue = |written: Written| written.at + millis(ACK_WITHIN) <= now;
-        if !self.up {
-            return;
-        }
-        if let Some(kick) = self.kicked.filter(|kick| kick.connection == connection) {
-            if kick.at + millis(REST) <= now {
-                // The old connection stayed, or the link never said that it changed.
-                self.kicked = None;
-                self.window.write_again(overdue);
-            }
-            return;
-        }
-        let silent = self.window.oldest_write().is_some_and(overdue);
-        let stalled = silent && self.last_ack + millis(ALIVE) < now;
-        if stalled || self.timeouts >= 2 {
-            warn!(
-                bot = self.bot.name(),
-                "the server acks nothing: reconnecting"
-            );
-            metrics::counter!("waviro_link_kicks_total").increment(1);
-            self.kicked = Some(Written {
-                connection,
-                at: now,
-            });
-            self.timeouts = 0;
-            let link = Arc::clone(link);
-            self.work.push(Box::pin(async move {
-                link.reconnect().await;
-                Outcome::Done
-            }));
-        } else if silent {
-            self.window.write_again(overdue);
-        }
-    }
-
-    fn expire(&mut self, now: Millis) {
-        let before = now - millis(EXPIRES);
-        if self.window.oldest_accept().is_some_and(|at| at <= before) {
-            let expired = self.window.older_than(before);
-            self.fail(expired, "expired: not sent within 24 hours");
-        }
-    }
-
-    /// Ends messages with -1.
-    fn fail(&mut self, ids: Vec<MessageId>, cause: &str) {
-        for id in &ids {
-            self.window.settle(id);
-        }
-        let news: Vec<_> = ids
-            .into_iter()
-            .map(|id| (id, News::Failed(cause.to_owned())))
-            .collect();
-        let (store, slot, feeds) = (self.store.clone(), self.bot.slot(), self.feeds.clone());
-        let (clock, name, stop) = (
-            self.clock.clone(),
-            self.bot.name().to_owned(),
-            self.stop.clone(),
-        );
-        self.work.push(Box::pin(async move {
-            while let Err(reason) = store.raise(slot, news.clone(), clock.now(), &feeds).await {
-                error!(bot = name, %reason, "a message could not be ended; trying again");
-                tokio::select! {
-                    () = clock.sleep(STORE_REST) => {}
-                    () = stop.cancelled() => break,
-                }
-            }
-            Outcome::Done
-        }));
-    }
-
-    /// Ends all that was accepted before the device ended.
-    fn end_queue(&mut self, up_to: i64, cause: String) {
-        self.ending = true;
-        let (store, slot, feeds) = (self.store.clone(), self.bot.slot(), self.feeds.clone());
-        let (clock, name) = (self.clock.clone(), self.bot.name().to_owned());
-        self.work.push(Box::pin(async move {
-            let mut ended = 0;
-            let result = loop {
-                let now = clock.now();
-                match store
-                    .end_queue(slot, up_to, cause.clone(), ENDED_TOGETHER, now, &feeds)
-                    .await
-                {
-                    Ok(count) => {
-                        ended += count;
-                        if count < ENDED_TOGETHER {
-                            break Ok(());
-                        }
-                    }
-                    Err(reason) => break Err(reason),
-                }
-            };
-            if ended > 0 {
-                warn!(
-                    bot = name,
-                    messages = ended,
-                    cause,
-                    "the device ended: queued messages end with -1"
-                );
-            }
-            Outcome::Ended { up_to, result }
-        }));
     }
 
     /// The next moment at which something may be due by time alone.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use moka::future::Cache;
+use tokio::sync::Mutex;
 use tracing::warn;
 use waviro_link::{LinkError, Number, Status};
 
@@ -16,6 +17,9 @@ use crate::store::Store;
 /// Numbers kept in memory: about 100 bytes each, so 10 MB at most.
 const IN_MEMORY: u64 = 100_000;
 
+/// Numbers being asked for at the same time that are told apart.
+const ASKING: u64 = 10_000;
+
 pub(super) struct Lookup {
     store: Store,
     clock: Clock,
@@ -23,6 +27,8 @@ pub(super) struct Lookup {
     registered_for: Millis,
     unregistered_for: Millis,
     known: Cache<Number, Known>,
+    /// Numbers being asked for: requests for one number at the same time cost one lookup.
+    asking: Cache<Number, Arc<Mutex<()>>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +46,7 @@ impl Lookup {
             registered_for: millis(settings.registered_for),
             unregistered_for: millis(settings.unregistered_for),
             known: Cache::new(IN_MEMORY),
+            asking: Cache::new(ASKING),
         }
     }
 
@@ -48,6 +55,23 @@ impl Lookup {
         bot: &Arc<Bot>,
         number: &Number,
     ) -> Result<bool, Refusal> {
+        if let Some(registered) = self.recall(bot, number).await? {
+            return Ok(registered);
+        }
+        let turn = self
+            .asking
+            .get_with_by_ref(number, async { Arc::default() })
+            .await;
+        let _turn = turn.lock().await;
+        // Whoever had the turn before may have asked for us.
+        match self.recall(bot, number).await? {
+            Some(registered) => Ok(registered),
+            None => self.ask(bot, number).await,
+        }
+    }
+
+    /// What is known and still believed.
+    async fn recall(&self, bot: &Bot, number: &Number) -> Result<Option<bool>, Refusal> {
         let known = match self.known.get(number).await {
             Some(known) => Some(known),
             None => self
@@ -56,21 +80,21 @@ impl Lookup {
                 .await?
                 .map(|(registered, at)| Known { registered, at }),
         };
-        if let Some(known) = known {
-            let age = self.clock.now() - known.at;
-            let for_ = if known.registered {
-                self.registered_for
-            } else {
-                self.unregistered_for
-            };
-            // While the link is down an old "yes" is worth more than a refusal.
-            let usable = age <= for_ || (known.registered && bot.status() != Status::Online);
-            if usable {
-                self.known.insert(number.clone(), known).await;
-                return Ok(known.registered);
-            }
+        let Some(known) = known else {
+            return Ok(None);
+        };
+        let believed = if known.registered {
+            self.registered_for
+        } else {
+            self.unregistered_for
+        };
+        // While the link is down an old "yes" is worth more than a refusal.
+        let kept = known.registered && bot.status() != Status::Online;
+        if self.clock.now() - known.at > believed && !kept {
+            return Ok(None);
         }
-        self.ask(bot, number).await
+        self.known.insert(number.clone(), known).await;
+        Ok(Some(known.registered))
     }
 
     pub(super) async fn forget(&self, number: &Number) {

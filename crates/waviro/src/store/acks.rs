@@ -7,8 +7,9 @@ use tokio::sync::{mpsc, oneshot};
 use url::Url;
 use waviro_link::MessageId;
 
-use super::callbacks::{self, Due, Owed};
+use super::callbacks::Due;
 use super::messages::{message_id, narrow};
+use super::owed::{self, Owed};
 use super::writer::{Command, Counters};
 use super::{Committed, Store, StoreError, sql};
 use crate::clock::Millis;
@@ -138,7 +139,7 @@ pub(super) async fn apply(
     let now = raises.iter().map(|raise| raise.now).max().unwrap_or(0);
     write(&standings, &owner, now, connection).await?;
 
-    let mut owed = Vec::new();
+    let mut owing = Vec::new();
     for (id, index) in &owner {
         let Some(standing) = standings.get(id) else {
             continue;
@@ -151,7 +152,7 @@ pub(super) async fn apply(
             .as_deref()
             .and_then(|url| Url::parse(url).ok())
         {
-            owed.push(Owed {
+            owing.push(Owed {
                 slot: standing.slot,
                 message: id.clone(),
                 url,
@@ -164,7 +165,7 @@ pub(super) async fn apply(
             });
         }
     }
-    for due in callbacks::insert(owed, now, connection, counters).await? {
+    for due in owed::insert(owing, now, connection, counters).await? {
         if let Some(raise) = owner
             .get(&due.message)
             .and_then(|index| raises.get_mut(*index))

@@ -5,7 +5,7 @@ use std::sync::Once;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{AnyConnection, AnyPool, ConnectOptions, Executor, SqlSafeStr};
+use sqlx::{AnyConnection, AnyPool, ConnectOptions, Executor, Row, SqlSafeStr};
 
 use super::StoreError;
 
@@ -23,6 +23,9 @@ const READERS: u32 = 4;
 /// tool writing at the same time. The size limit cuts a log that a long read let grow.
 const SQLITE_SETTINGS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; \
      PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864;";
+
+/// SQLite's number for `synchronous=FULL`.
+const FULL: i64 = 2;
 
 /// Where the database is.
 #[derive(Debug, Clone)]
@@ -71,6 +74,7 @@ impl Place {
         let mut connection = self.options.connect().await?;
         if self.sqlite {
             connection.execute(SQLITE_SETTINGS).await?;
+            be_sure(&mut connection).await?;
         }
         Ok(connection)
     }
@@ -90,6 +94,21 @@ impl Place {
             })
             .connect_lazy_with(self.options.clone())
     }
+}
+
+/// The promise of every 200 rests on two settings, which SQLite may refuse in silence (WAL on a network file system).
+async fn be_sure(connection: &mut AnyConnection) -> Result<(), StoreError> {
+    let row = connection.fetch_one("PRAGMA synchronous").await?;
+    let synchronous: i64 = row.try_get(0)?;
+    let row = connection.fetch_one("PRAGMA journal_mode").await?;
+    let journal: String = row.try_get(0)?;
+    if synchronous == FULL && journal == "wal" {
+        return Ok(());
+    }
+    Err(StoreError::Failed(format!(
+        "commits would not survive a power cut (synchronous={synchronous}, journal_mode={journal}); \
+         the database must be on a local disk"
+    )))
 }
 
 /// Brings the schema up to date.

@@ -43,6 +43,7 @@ async fn of_two_equal_requests_at_once_exactly_one_wins() {
     let requests = (0..16).map(|_| rig.accept(BUDI, "halo"));
     let outcomes = futures::future::join_all(requests).await;
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+    assert_eq!(rig.link().lookups(), 1);
 }
 
 #[tokio::test]

@@ -103,10 +103,13 @@ impl Window {
 
     /// The message was not written, or nobody knows: its chat rests until `until`, then it is the first again.
     pub(super) fn rest(&mut self, seq: i64, chat: &Chat, until: Millis) {
-        let line = self.chats.entry(chat.clone()).or_default();
-        if self.entries.contains_key(&seq) {
-            line.waiting.insert(seq);
+        if !self.entries.contains_key(&seq) {
+            // Settled meanwhile: the server took it, whatever became of the call.
+            self.free(chat);
+            return;
         }
+        let line = self.chats.entry(chat.clone()).or_default();
+        line.waiting.insert(seq);
         line.state = LineState::Resting;
         self.resting.push((until, chat.clone()));
     }

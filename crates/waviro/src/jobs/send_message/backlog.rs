@@ -1,0 +1,70 @@
+//! What of a bot's queue is in the database only, and reading on from there.
+
+use tracing::error;
+
+use super::{Lane, Outcome, STORE_REST, WINDOW};
+use crate::clock::{Millis, millis};
+use crate::store::{Queued, StoreError};
+
+/// Whether the database holds messages that the window does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Backlog {
+    /// All is in memory.
+    None,
+    /// There may be some.
+    Some,
+    /// They are being read; `missed` = another was accepted since.
+    Reading { missed: bool },
+}
+
+impl Backlog {
+    /// Something was accepted that the window does not hold.
+    pub(super) fn grow(&mut self) {
+        *self = match self {
+            Self::None | Self::Some => Self::Some,
+            Self::Reading { .. } => Self::Reading { missed: true },
+        };
+    }
+}
+
+impl Lane {
+    /// Reads on where there is something to read and room for it.
+    pub(super) fn read_on(&mut self, now: Millis) {
+        let low = self.window.len() <= WINDOW / 2;
+        if self.backlog == Backlog::Some && low && !self.ending && now >= self.store_rest_until {
+            self.backlog = Backlog::Reading { missed: false };
+            let (store, slot, after) = (self.store.clone(), self.bot.slot(), self.last_seen);
+            let limit = WINDOW - self.window.len();
+            self.work.push(Box::pin(async move {
+                let most = i64::try_from(limit).unwrap_or(i64::MAX);
+                let result = store.pending(slot, after, most).await;
+                Outcome::Read { limit, result }
+            }));
+        }
+    }
+
+    /// Takes in what was read; `limit` is what was asked for.
+    pub(super) fn read(&mut self, limit: usize, result: Result<Vec<Queued>, StoreError>) {
+        let rows = match result {
+            Ok(rows) => rows,
+            Err(reason) => {
+                error!(bot = self.bot.name(), %reason, "the bot's queue could not be read");
+                self.backlog = Backlog::Some;
+                self.store_rest_until = self.clock.now() + millis(STORE_REST);
+                return;
+            }
+        };
+        let missed = self.backlog == (Backlog::Reading { missed: true });
+        self.backlog = if missed || rows.len() >= limit {
+            Backlog::Some
+        } else {
+            Backlog::None
+        };
+        for row in rows {
+            if row.seq > self.last_seen {
+                self.last_seen = row.seq;
+                self.window.insert(row);
+            }
+        }
+    }
+}

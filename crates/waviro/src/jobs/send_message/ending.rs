@@ -1,0 +1,87 @@
+//! Messages that will not be sent: too old, refused, or their device is gone. Each ends in one -1.
+
+use std::time::Duration;
+
+use tracing::{error, warn};
+use waviro_link::MessageId;
+
+use super::{Lane, Outcome, STORE_REST};
+use crate::clock::{Millis, millis};
+use crate::store::News;
+
+/// A message that could not be sent for so long ends in -1: nobody expects it any more.
+pub const EXPIRES: Duration = Duration::from_hours(24);
+
+/// Messages ended in one transaction when the device ends.
+const ENDED_TOGETHER: usize = 500;
+
+impl Lane {
+    pub(super) fn expire(&mut self, now: Millis) {
+        let before = now - millis(EXPIRES);
+        if self.window.oldest_accept().is_some_and(|at| at <= before) {
+            let expired = self.window.older_than(before);
+            self.fail(expired, "expired: not sent within 24 hours");
+        }
+    }
+
+    /// Ends messages with -1.
+    pub(super) fn fail(&mut self, ids: Vec<MessageId>, cause: &str) {
+        for id in &ids {
+            self.window.settle(id);
+        }
+        let news: Vec<_> = ids
+            .into_iter()
+            .map(|id| (id, News::Failed(cause.to_owned())))
+            .collect();
+        let (store, slot, feeds) = (self.store.clone(), self.bot.slot(), self.feeds.clone());
+        let (clock, name, stop) = (
+            self.clock.clone(),
+            self.bot.name().to_owned(),
+            self.stop.clone(),
+        );
+        self.work.push(Box::pin(async move {
+            while let Err(reason) = store.raise(slot, news.clone(), clock.now(), &feeds).await {
+                error!(bot = name, %reason, "a message could not be ended; trying again");
+                tokio::select! {
+                    () = clock.sleep(STORE_REST) => {}
+                    () = stop.cancelled() => break,
+                }
+            }
+            Outcome::Done
+        }));
+    }
+
+    /// Ends all that was accepted before the device ended.
+    pub(super) fn end_queue(&mut self, up_to: i64, cause: String) {
+        self.ending = true;
+        let (store, slot, feeds) = (self.store.clone(), self.bot.slot(), self.feeds.clone());
+        let (clock, name) = (self.clock.clone(), self.bot.name().to_owned());
+        self.work.push(Box::pin(async move {
+            let mut ended = 0;
+            let result = loop {
+                let now = clock.now();
+                match store
+                    .end_queue(slot, up_to, cause.clone(), ENDED_TOGETHER, now, &feeds)
+                    .await
+                {
+                    Ok(count) => {
+                        ended += count;
+                        if count < ENDED_TOGETHER {
+                            break Ok(());
+                        }
+                    }
+                    Err(reason) => break Err(reason),
+                }
+            };
+            if ended > 0 {
+                warn!(
+                    bot = name,
+                    messages = ended,
+                    cause,
+                    "the device ended: queued messages end with -1"
+                );
+            }
+            Outcome::Ended { up_to, result }
+        }));
+    }
+}

@@ -33,8 +33,8 @@ use crate::{Connector, Link, LinkError, Listener};
 /// What is the same for every device of the process.
 #[derive(Debug, Clone)]
 pub struct WhatsAppConfig {
-    /// The SQLite file that holds every device's keys and sessions. Made where it is missing, mode 0600.
-    pub store_path: PathBuf,
+    /// The folder of the devices' keys and sessions, a SQLite file each. Made where it is missing, mode 0700.
+    pub store_folder: PathBuf,
     /// `wss://web.whatsapp.com/ws/chat`, or a simulator's `ws://127.0.0.1:…/ws/chat`.
     pub url: Url,
     /// The Noise public key of a server that is not WhatsApp's own.
@@ -68,7 +68,7 @@ pub enum EndpointError {
     ChecksCompiledOut(String),
 }
 
-/// Opens devices that share one store file and one configuration.
+/// Opens devices that share one configuration.
 #[derive(Debug, Clone)]
 pub struct WhatsApp {
     config: Arc<WhatsAppConfig>,
@@ -76,18 +76,18 @@ pub struct WhatsApp {
 }
 
 impl WhatsApp {
-    /// Checks the endpoint and prepares the store file.
+    /// Checks the endpoint and prepares the store folder.
     ///
     /// # Errors
-    /// [`LinkError::Refused`] with the [`EndpointError`]'s sentence, [`LinkError::Store`] where the file cannot be made.
-    pub async fn new(config: WhatsAppConfig) -> Result<Self, LinkError> {
+    /// [`LinkError::Refused`] with the [`EndpointError`]'s sentence, [`LinkError::Store`] where the folder cannot be made.
+    pub fn new(config: WhatsAppConfig) -> Result<Self, LinkError> {
         check_endpoint(
             &config.url,
             config.server_key.is_some(),
             certificate_checks(),
         )
         .map_err(|error| LinkError::Refused(error.to_string()))?;
-        let stores = store::Stores::prepare(&config.store_path).await?;
+        let stores = store::Stores::prepare(&config.store_folder)?;
         Ok(Self {
             config: Arc::new(config),
             stores: Arc::new(stores),
@@ -108,7 +108,7 @@ impl Connector for WhatsApp {
     }
 
     async fn forget(&self, slot: i32) -> Result<(), LinkError> {
-        self.stores.wipe(slot).await
+        self.stores.wipe(slot)
     }
 }
 

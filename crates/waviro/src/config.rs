@@ -220,8 +220,8 @@ impl Config {
 
     /// Where the linked devices' keys live.
     #[must_use]
-    pub fn link_store(&self) -> PathBuf {
-        self.data_dir.join("whatsapp.db")
+    pub fn link_folder(&self) -> PathBuf {
+        self.data_dir.join("links")
     }
 }
 

@@ -337,7 +337,7 @@ impl Link for Device {
             Status::Unlinked(_) | Status::PasskeyAsked => {}
         }
         self.stop(&mut session, Duration::from_secs(5)).await;
-        self.stores.wipe(self.shared.slot).await?;
+        self.stores.wipe(self.shared.slot)?;
         self.start(&mut session, true).await
     }
 

@@ -45,7 +45,7 @@ async fn a_server_with_another_key_than_the_pinned_one_is_refused() {
     let other = wa_sim::Sim::start().await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     // Dials one simulator, trusts the other.
-    let whatsapp = connector(&other, &world.sim.ws_url(), folder.path()).await;
+    let whatsapp = connector(&other, &world.sim.ws_url(), folder.path());
     let book = Arc::<Book>::default();
     let link = whatsapp
         .open(1, Arc::clone(&book) as Arc<dyn Listener>)
@@ -67,7 +67,7 @@ async fn a_server_with_another_key_than_the_pinned_one_is_refused() {
 async fn a_linked_device_comes_back_after_a_restart() {
     let world = World::linked().await;
     world.link.close(Duration::from_secs(5)).await;
-    let again = connector(&world.sim, &world.sim.ws_url(), world.folder.path()).await;
+    let again = connector(&world.sim, &world.sim.ws_url(), world.folder.path());
     let book = Arc::<Book>::default();
     let link = again
         .open(1, Arc::clone(&book) as Arc<dyn Listener>)

@@ -124,7 +124,7 @@ impl World {
         let owner = sim.add_phone(PhoneSpec::new(OWNER, "Toko")).await;
         let customer = sim.add_phone(PhoneSpec::new(CUSTOMER, "Ani")).await;
         let folder = tempfile::tempdir().unwrap();
-        let whatsapp = connector(&sim, url, folder.path()).await;
+        let whatsapp = connector(&sim, url, folder.path());
         let book = Arc::<Book>::default();
         let link = whatsapp
             .open(1, Arc::clone(&book) as Arc<dyn Listener>)
@@ -179,15 +179,14 @@ impl World {
     }
 }
 
-async fn connector(sim: &Sim, url: &str, folder: &std::path::Path) -> WhatsApp {
+fn connector(sim: &Sim, url: &str, folder: &std::path::Path) -> WhatsApp {
     WhatsApp::new(WhatsAppConfig {
-        store_path: folder.join("link.db"),
+        store_folder: folder.join("links"),
         url: Url::parse(url).unwrap(),
         server_key: Some(sim.server_key()),
         version: Some((2, 3000, 1)),
         device_name: "Waviro".to_owned(),
     })
-    .await
     .unwrap()
 }
 

@@ -71,13 +71,13 @@ pub(super) async fn start(
     }
     make_data_dir(&config.data_dir)?;
     let connector = WhatsApp::new(WhatsAppConfig {
-        store_path: config.link_store(),
+        store_folder: config.link_folder(),
         url: config.whatsapp.url.clone(),
         server_key: config.whatsapp.server_key,
         version: config.whatsapp.version,
         device_name: config.whatsapp.device_name.clone(),
     });
-    let connector = Arc::new(connector.await.map_err(StartError::Link)?);
+    let connector = Arc::new(connector.map_err(StartError::Link)?);
     let app = App::start(
         config,
         connector,

@@ -63,12 +63,8 @@ impl Listener for Ear {
 
     async fn server_ack(&self, ack: ServerAck) {
         let news = match ack.verdict {
-            Verdict::Accepted => {
-                metrics::counter!("waviro_server_acks_total", "verdict" => "accepted").increment(1);
-                News::Reached(1)
-            }
+            Verdict::Accepted => News::Reached(1),
             Verdict::Refused(code) => {
-                metrics::counter!("waviro_server_acks_total", "verdict" => "refused").increment(1);
                 warn!(
                     bot = self.bot.name(),
                     message = ack.id.as_str(),
@@ -82,15 +78,24 @@ impl Listener for Ear {
             }
         };
         let id = ack.id.as_str().to_owned();
+        let verdict = match news {
+            News::Reached(_) => "accepted",
+            News::Failed(_) => "refused",
+        };
         let raised = self.store.raise(
             self.bot.slot(),
             vec![(ack.id, news)],
             self.clock.now(),
             &self.feeds,
         );
-        if let Err(reason) = raised.await {
+        match raised.await {
+            Ok(()) => {
+                metrics::counter!("waviro_server_acks_total", "verdict" => verdict).increment(1)
+            }
             // The message stays unacked: the lane writes it again and the server acks it again.
-            error!(bot = self.bot.name(), message = id, %reason, "a server ack is not durable");
+            Err(reason) => {
+                error!(bot = self.bot.name(), message = id, %reason, "a server ack is not durable");
+            }
         }
     }
 

@@ -131,17 +131,25 @@ struct Phase {
 async fn steady(stage: &Arc<Stage>, span: Duration) -> Spread {
     let period = Duration::from_secs(1) / STEADY as u32;
     let total = span.as_secs() * STEADY;
-    let began = Instant::now();
-    let mut calls = tokio::task::JoinSet::new();
-    for n in 0..total {
-        let due = began + period * n as u32;
-        tokio::time::sleep_until(due).await;
-        let stage = Arc::clone(stage);
-        calls.spawn(async move {
-            stage.send_next().await;
-            due.elapsed()
-        });
-    }
+    let stage = Arc::clone(stage);
+    let runtime = tokio::runtime::Handle::current();
+    // On a thread of its own: the runtime's timer is good to a millisecond only, which is what is measured.
+    let pace = move || {
+        let began = std::time::Instant::now();
+        let mut calls = tokio::task::JoinSet::new();
+        for n in 0..total {
+            let due = began + period * n as u32;
+            std::thread::sleep(due.saturating_duration_since(std::time::Instant::now()));
+            let stage = Arc::clone(&stage);
+            let call = async move {
+                stage.send_next().await;
+                due.elapsed()
+            };
+            calls.spawn_on(call, &runtime);
+        }
+        calls
+    };
+    let calls = tokio::task::spawn_blocking(pace).await.unwrap();
     Spread::of(calls.join_all().await)
 }
 

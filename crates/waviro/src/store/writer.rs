@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use sqlx::{AnyConnection, Executor, Row};
@@ -22,6 +23,10 @@ use super::{State, StoreError};
 /// Commands of one transaction at most: enough to share a sync among all who wait, few enough that the first of them
 /// is not kept waiting for the last.
 const TOGETHER: usize = 512;
+
+/// News from WhatsApp and from endpoints waits so long for company. Nobody has a request open for it, and a commit that is
+/// under way when an accept comes is one that its caller waits for.
+const LINGER: Duration = Duration::from_millis(10);
 
 /// The writer's task.
 pub(super) struct Writer {
@@ -100,6 +105,8 @@ impl Writer {
                     if count == 0 {
                         return;
                     }
+                    gather(&mut waiting, &mut inbox, &stop).await;
+                    let count = waiting.len();
                     metrics::histogram!("waviro_store_batch_commands").record(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
                     self.take(waiting.drain(..).collect()).await;
                 }
@@ -153,6 +160,39 @@ impl Writer {
         }
         // A connection that cannot roll back is dropped here; closing it rolls back.
         applied
+    }
+}
+
+/// Lets what nobody waits for gather company, until somebody waits.
+async fn gather(
+    waiting: &mut Vec<Command>,
+    inbox: &mut mpsc::Receiver<Command>,
+    stop: &CancellationToken,
+) {
+    let urgent = |command: &Command| matches!(command, Command::Accept(_) | Command::Other(_));
+    if waiting.iter().any(urgent) {
+        return;
+    }
+    let company = async {
+        while waiting.len() < TOGETHER
+            && let Some(command) = inbox.recv().await
+        {
+            let over = urgent(&command);
+            waiting.push(command);
+            if over {
+                break;
+            }
+        }
+    };
+    tokio::select! {
+        _ = tokio::time::timeout(LINGER, company) => {}
+        () = stop.cancelled() => {}
+    }
+    // What came with it is taken along.
+    while waiting.len() < TOGETHER
+        && let Ok(command) = inbox.try_recv()
+    {
+        waiting.push(command);
     }
 }
 

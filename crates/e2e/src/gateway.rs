@@ -56,14 +56,14 @@ impl Gateway {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let listen = format!("127.0.0.1:{}", free_port());
         let config = format!(
-            "data_dir = {:?}\n\
+            "data_dir = \"{}\"\n\
              server.listen = \"{listen}\"\n\
              whatsapp.url = \"{link_url}\"\n\
              whatsapp.server_key = \"{key}\"\n\
              whatsapp.version = \"2.3000.1\"\n\
              outbound.allow = [\"127.0.0.0/8\"]\n\
              {more}\n",
-            folder.path().join("data")
+            folder.path().join("data").display()
         );
         std::fs::write(folder.path().join("waviro.toml"), config).expect("config written");
         let mut gateway = Self {
@@ -302,7 +302,7 @@ pub fn http_client() -> reqwest::Client {
     // Nobody else in this process may have chosen a TLS provider, though nothing here speaks TLS.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
-        .timeout(Duration::from_secs(60))
+        .timeout(Duration::from_mins(1))
         .no_proxy()
         .build()
         .expect("an HTTP client")

@@ -90,7 +90,7 @@ impl Listener for Ear {
         );
         match raised.await {
             Ok(()) => {
-                metrics::counter!("waviro_server_acks_total", "verdict" => verdict).increment(1)
+                metrics::counter!("waviro_server_acks_total", "verdict" => verdict).increment(1);
             }
             // The message stays unacked: the lane writes it again and the server acks it again.
             Err(reason) => {

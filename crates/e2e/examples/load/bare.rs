@@ -173,7 +173,7 @@ async fn link(stage: &Stage, folder: &std::path::Path, n: usize, acked: &Arc<Ato
 
 async fn next<T>(events: &Receiver<Arc<Event>>, pick: impl Fn(&Event) -> Option<T>) -> T {
     loop {
-        if let Some(found) = pick(&*events.recv().await.unwrap()) {
+        if let Some(found) = pick(&events.recv().await.unwrap()) {
             return found;
         }
     }

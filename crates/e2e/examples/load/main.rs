@@ -8,9 +8,12 @@
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::disallowed_methods,
-    reason = "a measuring tool for people: it prints, and where something fails it may stop"
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "a measuring tool for people: it prints, stops where something fails, and its numbers are small"
 )]
 
 mod bare;

@@ -45,7 +45,7 @@ async fn client(sim: &Sim, backend: Arc<InMemoryBackend>) -> (BotHandle, Receive
 async fn next<T>(events: &Receiver<Arc<Event>>, pick: impl Fn(&Event) -> Option<T>) -> T {
     let found = async {
         loop {
-            if let Some(found) = pick(&*events.recv().await.unwrap()) {
+            if let Some(found) = pick(&events.recv().await.unwrap()) {
                 return found;
             }
         }

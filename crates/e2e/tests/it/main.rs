@@ -1,4 +1,9 @@
 //! What is promised to users, over the real protocol: the gateway's own binary, a simulator, virtual phones.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests fail by panicking"
+)]
 
 mod accounts;
 mod acks;

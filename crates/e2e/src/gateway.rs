@@ -104,6 +104,21 @@ impl Gateway {
         .await;
     }
 
+    /// Tries to run a second gateway on the same data, on a port of its own; what it says when it ends.
+    pub async fn run_second(&self) -> String {
+        let output = Command::new(binary())
+            .arg("--config")
+            .arg(self.config_path())
+            .args(["serve", "--listen", &format!("127.0.0.1:{}", free_port())])
+            .output();
+        let output = tokio::time::timeout(crate::PATIENCE, output)
+            .await
+            .expect("a second gateway ends")
+            .expect("waviro runs");
+        assert!(!output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
     /// SIGKILL: no chance to write anything.
     pub async fn kill(&mut self) {
         let mut child = self.child.take().expect("gateway runs");

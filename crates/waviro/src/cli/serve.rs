@@ -1,11 +1,13 @@
 //! `waviro serve`
 
+use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +37,8 @@ pub(super) struct Running {
     pub(super) app: App,
     stop: CancellationToken,
     requests: TaskTracker,
+    /// Held as long as the gateway runs.
+    _alone: File,
 }
 
 impl Serve {
@@ -70,6 +74,7 @@ pub(super) async fn start(
         warn!(%address, "listening beyond this machine without TLS: put a TLS proxy in front of it");
     }
     make_data_dir(&config.data_dir)?;
+    let alone = alone(&config.data_dir)?;
     let connector = WhatsApp::new(WhatsAppConfig {
         store_folder: config.link_folder(),
         url: config.whatsapp.url.clone(),
@@ -101,7 +106,29 @@ pub(super) async fn start(
         app,
         stop,
         requests,
+        _alone: alone,
     })
+}
+
+/// One gateway a data folder: a second would connect the same devices, throw the first one's off, and send what is
+/// queued as well. The system gives the lock back when the process ends, however it ends.
+fn alone(data_dir: &Path) -> anyhow::Result<File> {
+    let path = data_dir.join("lock");
+    let mut options = File::options();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options
+        .open(&path)
+        .with_context(|| path.display().to_string())?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!(
+            "another gateway runs on {}; stop it, or give this one another data_dir",
+            data_dir.display()
+        ),
+        Err(TryLockError::Error(error)) => Err(error).context(path.display().to_string()),
+    }
 }
 
 async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {

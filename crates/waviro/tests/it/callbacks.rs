@@ -119,11 +119,13 @@ async fn the_table_used_up_is_given_up_visibly() {
     let rig = Rig::online().await;
     receiver.always("a", 500);
     let accepted = rig.accept_with(BUDI, "halo", &endpoint(address, "a")).await;
+    for failed in 1..=12 {
+        until(|| put_off(&rig), |attempts| *attempts == Some(failed)).await;
+        // Past the longest pause and its spread. Not while an attempt is under way: its lease would run out.
+        rig.pass(Duration::from_hours(30));
+    }
     let given_up = until(
-        || async {
-            rig.pass(Duration::from_hours(1));
-            rig.engine.store.given_up(10).await.unwrap()
-        },
+        || async { rig.engine.store.given_up(10).await.unwrap() },
         |given_up| !given_up.is_empty(),
     )
     .await;
@@ -227,4 +229,15 @@ async fn a_backlog_larger_than_memory_is_drained() {
         |owed| *owed == 0,
     )
     .await;
+}
+
+/// How often the one callback that waits for its next attempt has failed.
+async fn put_off(rig: &Rig) -> Option<i64> {
+    use sqlx::{Connection, Row};
+    let mut connection = sqlx::AnyConnection::connect(&rig.url()).await.unwrap();
+    let row = sqlx::query("SELECT attempts FROM jobs WHERE leased = 0 AND given_up_at IS NULL")
+        .fetch_optional(&mut connection)
+        .await
+        .unwrap();
+    row.map(|row| row.get(0))
 }

@@ -24,8 +24,8 @@ use super::{State, StoreError};
 /// is not kept waiting for the last.
 const TOGETHER: usize = 512;
 
-/// News from WhatsApp and from endpoints waits so long for company. Nobody has a request open for it, and a commit that is
-/// under way when an accept comes is one that its caller waits for.
+/// Acks and receipts wait so long for company. Nobody has a request open for them, and a commit that is under way when an
+/// accept comes is one that its caller waits for. What was posted does not wait: a kill before its commit posts it twice.
 const LINGER: Duration = Duration::from_millis(10);
 
 /// The writer's task.
@@ -169,7 +169,7 @@ async fn gather(
     inbox: &mut mpsc::Receiver<Command>,
     stop: &CancellationToken,
 ) {
-    let urgent = |command: &Command| matches!(command, Command::Accept(_) | Command::Other(_));
+    let urgent = |command: &Command| !matches!(command, Command::Raise(_));
     if waiting.iter().any(urgent) {
         return;
     }

@@ -110,7 +110,7 @@ pub struct Receipt {
     pub ids: Vec<MessageId>,
     /// How far they came.
     pub level: ReceiptLevel,
-    /// Whose device said so; `None` where WhatsApp hides the number.
+    /// Whose device said so; `None` where WhatsApp names a LID alone, as it does for chats that have moved to LIDs.
     pub from: Option<Number>,
     /// The chat they stand in was a group.
     pub in_group: bool,

@@ -14,6 +14,7 @@ mod device;
 mod events;
 mod http;
 mod lookup;
+mod runtime;
 mod send;
 mod store;
 mod text;
@@ -73,6 +74,7 @@ pub enum EndpointError {
 pub struct WhatsApp {
     config: Arc<WhatsAppConfig>,
     stores: Arc<store::Stores>,
+    threads: Arc<runtime::Threads>,
 }
 
 impl WhatsApp {
@@ -91,6 +93,7 @@ impl WhatsApp {
         Ok(Self {
             config: Arc::new(config),
             stores: Arc::new(stores),
+            threads: Arc::new(runtime::Threads::start()?),
         })
     }
 }
@@ -103,7 +106,8 @@ impl Connector for WhatsApp {
         listener: Arc<dyn Listener>,
     ) -> Result<Arc<dyn Link>, LinkError> {
         let (config, stores) = (Arc::clone(&self.config), Arc::clone(&self.stores));
-        let device = device::Device::open(config, stores, slot, listener).await?;
+        let threads = Arc::clone(&self.threads);
+        let device = device::Device::open(config, stores, threads, slot, listener).await?;
         Ok(device)
     }
 

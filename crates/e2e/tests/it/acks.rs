@@ -127,3 +127,27 @@ async fn receipts_that_came_while_the_gateway_was_down_are_told() {
     acks.dedup();
     assert_eq!(acks, [1, 2, 3]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_receipts_at_once_are_told_and_stop_nothing() {
+    let shop = Shop::open().await;
+    let receiver = Receiver::start().await;
+    let first = shop.bot.accepted(CUSTOMER, "pembuka", None).await;
+    shown(&shop.customer, &first).await;
+    // A customer back from holiday: every message of the time is delivered and read in one moment.
+    shop.customer.set_online(false);
+    let texts = (0..1000).map(|n| format!("hari {n}")).collect::<Vec<_>>();
+    let mut ids = Vec::new();
+    for some in texts.chunks(50) {
+        let calls = some
+            .iter()
+            .map(|text| shop.bot.accepted(CUSTOMER, text, Some(receiver.url())));
+        ids.extend(futures::future::join_all(calls).await);
+    }
+    shop.customer.set_online(true);
+    for id in &ids {
+        receiver.wait_acks(id, &[1, 2, 3]).await;
+    }
+    let last = shop.bot.accepted(CUSTOMER, "masih hidup", None).await;
+    shown(&shop.customer, &last).await;
+}

@@ -53,13 +53,27 @@ async fn killed_in_a_burst_nothing_accepted_is_lost_or_doubled() {
             }
         });
         let answers = futures::future::join_all(calls).await;
-        ids.extend(answers.into_iter().map(|answer| answer.unwrap().id()));
+        for answer in answers.into_iter().map(Result::unwrap) {
+            assert!(answer.status.is_success(), "{answer:?}");
+            ids.push(answer.id());
+        }
         shop.gateway.kill().await;
         shop.gateway.run().await;
     }
     shows_exactly(&shop.customer, &ids).await;
     // Frames may repeat while no ack was durable; the phone shows none of them twice.
     assert_eq!(shop.customer.inbox().await.len(), ids.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_the_moment_it_is_linked_a_bot_stays_linked() {
+    for _ in 0..3 {
+        let mut shop = Shop::open().await;
+        shop.gateway.kill().await;
+        shop.gateway.run().await;
+        let id = shop.bot.accepted(CUSTOMER, "masih terhubung", None).await;
+        shown(&shop.customer, &id).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use whatsapp_rust::bot::BotHandle;
 use whatsapp_rust::pair_code::PairCodeOptions;
-use whatsapp_rust::prelude::{Bot, TokioRuntime};
+use whatsapp_rust::prelude::Bot;
 use whatsapp_rust::wacore::store::device::{
     CachedNoiseCert, CachedServerCertChain, DevicePropsOverride,
 };
@@ -20,6 +20,7 @@ use whatsapp_rust::{CacheConfig, Client, Jid};
 use super::connect::Dialer;
 use super::events::Ear;
 use super::http::Http;
+use super::runtime::Threads;
 use super::store::Stores;
 use super::{WhatsAppConfig, lookup, send};
 use crate::{Group, Identity, Link, LinkError, Listener, Number, Outgoing, Status, UnlinkedCause};
@@ -31,8 +32,12 @@ const SENT_MESSAGES_KEPT: Duration = Duration::from_hours(7 * 24);
 /// Pause before a refused login is tried again on its own: long enough not to press a server that said no.
 const REFUSED_PAUSE: Duration = Duration::from_mins(1);
 
-/// The same for a client version that WhatsApp finds too old; a new version must be published or configured first.
+/// The same for a client version that WhatsApp finds too old (a new version must be published or configured first) and for
+/// a ban without an end.
 const OUTDATED_PAUSE: Duration = Duration::from_hours(1);
+
+/// How long a change of the device's own state may stay in memory.
+const FLUSH_EVERY: Duration = Duration::from_secs(2);
 
 /// The user part that stands for "not paired yet" where a server's key is pinned (see [`Device::pin`]).
 const NOBODY: &str = "0";
@@ -51,6 +56,7 @@ pub(super) struct Shared {
 pub(super) struct Device {
     config: Arc<WhatsAppConfig>,
     stores: Arc<Stores>,
+    threads: Arc<Threads>,
     shared: Arc<Shared>,
     /// Held while a client is built or ended, so that two callers never build two.
     session: tokio::sync::Mutex<Option<Session>>,
@@ -68,6 +74,7 @@ impl Device {
     pub(super) async fn open(
         config: Arc<WhatsAppConfig>,
         stores: Arc<Stores>,
+        threads: Arc<Threads>,
         slot: i32,
         listener: Arc<dyn Listener>,
     ) -> Result<Arc<Self>, LinkError> {
@@ -82,6 +89,7 @@ impl Device {
         let device = Arc::new_cyclic(|myself| Self {
             config,
             stores,
+            threads,
             shared,
             session: tokio::sync::Mutex::new(None),
             myself: myself.clone(),
@@ -90,6 +98,7 @@ impl Device {
             .start(&mut *device.session.lock().await, false)
             .await?;
         device.look_after();
+        device.keep_flushed();
         Ok(device)
     }
 
@@ -109,12 +118,13 @@ impl Device {
             shared: Arc::clone(&self.shared),
             dialer: Arc::downgrade(&dialer),
         };
+        let place = self.threads.place().ok_or(LinkError::Offline)?;
         let http = Http::new().map_err(|error| LinkError::Failed(error.to_string()))?;
         let mut building = Bot::builder()
             .with_backend_arc(backend)
             .with_transport_factory(SharedDialer(Arc::clone(&dialer)))
             .with_http_client(http)
-            .with_runtime(TokioRuntime)
+            .with_runtime(place)
             .with_event_handler(ear)
             .with_inbound_durability_hook(hook)
             .with_device_props(DevicePropsOverride::new().with_os(&*self.config.device_name))
@@ -156,13 +166,14 @@ impl Device {
     /// Ends the client, if one runs, within `within`.
     async fn stop(&self, session: &mut Option<Session>, within: Duration) {
         let Some(ending) = session.take() else { return };
-        *write(&self.shared.client) = None;
         if tokio::time::timeout(within, ending.handle.shutdown())
             .await
             .is_err()
         {
             tracing::warn!(slot = self.shared.slot, "the link took too long to close");
         }
+        // Not before: a receipt that comes while it closes is acked by the library, so it must still be committed.
+        *write(&self.shared.client) = None;
         drop(ending.dialer);
     }
 
@@ -202,6 +213,27 @@ impl Device {
     }
 }
 
+impl Device {
+    /// What changes after the login (prekey counters, migrations) is written within seconds, see [`Shared::flush`].
+    fn keep_flushed(&self) {
+        let myself = self.myself.clone();
+        spawn(async move {
+            loop {
+                pause(FLUSH_EVERY).await;
+                let Some(device) = myself.upgrade() else {
+                    return;
+                };
+                if let Some(client) = device.shared.client()
+                    && let Err(error) = client.persistence_manager().flush().await
+                {
+                    let error = super::store::cause(&error);
+                    tracing::error!(slot = device.shared.slot, %error, "the device's state is not durable yet");
+                }
+            }
+        });
+    }
+}
+
 /// WhatsApp sent the client away, or none was started: it will not come back by itself.
 fn has_ended(session: Option<&Session>) -> bool {
     session.is_none_or(|session| {
@@ -222,7 +254,7 @@ fn retry_after(state: &Status) -> Option<Duration> {
                 .max(REFUSED_PAUSE),
         ),
         Status::Reconnecting { .. } => Some(REFUSED_PAUSE),
-        Status::ClientOutdated => Some(OUTDATED_PAUSE),
+        Status::ClientOutdated | Status::Banned { until: None, .. } => Some(OUTDATED_PAUSE),
         _ => None,
     }
 }
@@ -296,6 +328,20 @@ impl Shared {
         }
         self.status.send_replace(next.clone());
         self.listener.status(&next);
+    }
+
+    /// Writes the device's own state down before anybody relies on it. The library does so when it is told of a change, but
+    /// misses one that falls between a write and its next look, and then leaves it for half a minute: a kill right after
+    /// pairing lost the link.
+    pub(super) fn flush(&self) {
+        let Some(client) = self.client() else { return };
+        let written = tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(client.persistence_manager().flush())
+        });
+        if let Err(error) = written {
+            let error = super::store::cause(&error);
+            tracing::error!(slot = self.slot, %error, "the device's state is not durable yet");
+        }
     }
 
     /// Reads number and name from the client.

@@ -60,6 +60,7 @@ impl EventHandler for Ear {
                     dialer.succeeded();
                 }
                 self.shared.refresh_identity();
+                self.shared.flush();
                 self.shared.set(&Status::Online);
             }
             Event::SelfPushNameUpdated(_) => self.shared.refresh_identity(),
@@ -139,7 +140,8 @@ impl Ear {
     }
 
     /// Blocks this task's thread until the commit: the library acks the receipt when the handler returns. It runs
-    /// receipts on tasks of their own, and `block_in_place` moves the others away, so that only this receipt waits.
+    /// receipts on tasks of their own, and `block_in_place` moves the others away, so that only this receipt waits; on
+    /// threads that the gateway does not need ([`super::runtime`]).
     fn receipt(&self, receipt: &events::Receipt) {
         let Some(level) = level(&receipt.r#type) else {
             return;
@@ -155,25 +157,17 @@ impl Ear {
             .iter()
             .filter_map(|id| id.parse().ok())
             .collect();
+        // Nothing but the commit may be waited for in here: whatever else the library would do for it needs threads that
+        // other receipts may hold.
+        let source = &receipt.source;
+        let receipt = Receipt {
+            ids,
+            level,
+            from: told_number(&source.sender, source.sender_alt.as_ref()),
+            in_group: source.chat.is_group(),
+        };
         let committed = tokio::task::block_in_place(|| {
-            tokio::runtime::Handle::current().block_on(async {
-                let from = number(
-                    &client,
-                    &receipt.source.sender,
-                    receipt.source.sender_alt.as_ref(),
-                )
-                .await;
-                let in_group = receipt.source.chat.is_group();
-                self.shared
-                    .listener
-                    .receipt(Receipt {
-                        ids,
-                        level,
-                        from,
-                        in_group,
-                    })
-                    .await
-            })
+            tokio::runtime::Handle::current().block_on(self.shared.listener.receipt(receipt))
         });
         if let Err(error) = committed {
             // The library knows no "do not ack"; but on a connection that is being given up it sends no acks, and
@@ -253,14 +247,20 @@ async fn chat(client: &Client, source: &MessageSource) -> Option<Chat> {
 
 /// The phone number behind an address: itself, the alternative that WhatsApp sent along, or what the device has learned.
 async fn number(client: &Client, jid: &Jid, alternative: Option<&Jid>) -> Option<Number> {
-    if jid.is_pn() {
-        return jid.user.parse().ok();
-    }
-    if let Some(alternative) = alternative.filter(|jid| jid.is_pn()) {
-        return alternative.user.parse().ok();
+    if let Some(told) = told_number(jid, alternative) {
+        return Some(told);
     }
     let known = client.get_lid_pn_entry(&jid.to_non_ad()).await.ok()??;
     known.phone_number.parse().ok()
+}
+
+/// The phone number, where the stanza itself tells it.
+fn told_number(jid: &Jid, alternative: Option<&Jid>) -> Option<Number> {
+    let told = [Some(jid), alternative]
+        .into_iter()
+        .flatten()
+        .find(|jid| jid.is_pn())?;
+    told.user.parse().ok()
 }
 
 /// What the message is; `None` where nobody wrote anything.

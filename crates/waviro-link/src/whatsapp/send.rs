@@ -45,6 +45,12 @@ fn link_error(error: SendError) -> LinkError {
     match error {
         SendError::NotLoggedIn => LinkError::Offline,
         SendError::Client(error) => client_error(error),
+        // A group that is gone, or that the bot is not in: asking again would only be asking again.
+        SendError::Iq(IqError::ServerError { code, text, .. })
+            if matches!(code, 403 | 404 | 406 | 410) =>
+        {
+            LinkError::Refused(format!("{code} {text}"))
+        }
         SendError::Iq(error) => iq_error(error),
         SendError::InvalidRequest(reason) => LinkError::Refused(reason),
         other => LinkError::Failed(format!("{other:#}")),

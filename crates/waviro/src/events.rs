@@ -67,7 +67,7 @@ impl Listener for Ear {
             Verdict::Refused(code) => {
                 warn!(
                     bot = self.bot.name(),
-                    message = ack.id.as_str(),
+                    msgid = ack.id.as_str(),
                     code,
                     "the server refused a message"
                 );
@@ -94,7 +94,7 @@ impl Listener for Ear {
             }
             // The message stays unacked: the lane writes it again and the server acks it again.
             Err(reason) => {
-                error!(bot = self.bot.name(), message = id, %reason, "a server ack is not durable");
+                error!(bot = self.bot.name(), msgid = id, %reason, "a server ack is not durable");
             }
         }
     }

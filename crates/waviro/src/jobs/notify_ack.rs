@@ -336,7 +336,7 @@ impl Poster {
             return None;
         };
         let failed = u32::try_from(due.attempts).unwrap_or(u32::MAX);
-        let (slot, message, attempt) = (due.slot, due.message.as_str(), failed.saturating_add(1));
+        let (slot, msgid, attempt) = (due.slot, due.message.as_str(), failed.saturating_add(1));
         let now = self.clock.now();
         match retry::judge(&answer, failed, retry::spread(&due.message, failed)) {
             Fate::Done => {
@@ -347,13 +347,13 @@ impl Poster {
                 return Some(due);
             }
             Fate::Again { after, error } => {
-                debug!(slot, message, stage, attempt, error, "callback put off");
+                debug!(slot, msgid, stage, attempt, error, "callback put off");
                 let run_at: Millis = now + millis(after);
                 self.commit(|| self.store.put_off(&due, run_at, error.clone()))
                     .await;
             }
             Fate::UsedUp { error } => {
-                warn!(slot, message, stage, attempt, error, "callback given up");
+                warn!(slot, msgid, stage, attempt, error, "callback given up");
                 let lost = Lost::TableUsedUp;
                 self.commit(|| self.store.give_up(&due, stage, lost, error.clone(), now))
                     .await;
@@ -361,7 +361,7 @@ impl Poster {
             Fate::Gone => {
                 warn!(
                     slot,
-                    message, stage, "endpoint gone: no more callbacks of this message"
+                    msgid, stage, "endpoint gone: no more callbacks of this message"
                 );
                 let error = "status 410".to_owned();
                 self.commit(|| {

@@ -323,7 +323,7 @@ impl Lane {
             Err(LinkError::Refused(reason)) => {
                 warn!(
                     bot = self.bot.name(),
-                    message = id.as_str(),
+                    msgid = id.as_str(),
                     reason,
                     "message refused"
                 );
@@ -338,7 +338,7 @@ impl Lane {
                 self.fail(vec![id], &format!("refused: {reason}"));
             }
             Err(reason) => {
-                warn!(bot = self.bot.name(), message = id.as_str(), %reason, "message not written; trying again");
+                warn!(bot = self.bot.name(), msgid = id.as_str(), %reason, "message not written; trying again");
                 if matches!(reason, LinkError::TimedOut) {
                     self.timeouts += 1;
                 }

@@ -103,7 +103,7 @@ impl Dialer {
         Ok(from_websocket(socket))
     }
 
-    /// Passes the socket's events on, and acts on its end before the library hears of it.
+    /// Passes the socket's events on, and tells of its end before the library does.
     fn watch(
         &self,
         transport: Arc<dyn Transport>,
@@ -116,16 +116,14 @@ impl Dialer {
         let socket = Arc::new(Socket {
             transport,
             client: self.client.get().cloned().unwrap_or_default(),
-            closed_by_us: AtomicBool::new(false),
+            let_go: AtomicBool::new(false),
         });
-        let watching = Arc::clone(&socket);
         device::spawn(async move {
             while let Ok(event) = events.recv().await {
-                if let TransportEvent::Disconnected(reason) = &event {
-                    if newest.load(Ordering::SeqCst) == this {
-                        shared.went_offline(&reason.to_string());
-                    }
-                    watching.ended();
+                if let TransportEvent::Disconnected(reason) = &event
+                    && newest.load(Ordering::SeqCst) == this
+                {
+                    shared.went_offline(&reason.to_string());
                 }
                 if pass_on.send(event).await.is_err() {
                     return;
@@ -140,19 +138,7 @@ impl Dialer {
 struct Socket {
     transport: Arc<dyn Transport>,
     client: Weak<Client>,
-    closed_by_us: AtomicBool,
-}
-
-impl Socket {
-    /// The other side ended it. Where the library did, the wish was made then; made again now it might come to a
-    /// connection that is newer.
-    fn ended(&self) {
-        if !self.closed_by_us.load(Ordering::SeqCst)
-            && let Some(client) = self.client.upgrade()
-        {
-            wish_again(&client);
-        }
-    }
+    let_go: AtomicBool,
 }
 
 #[async_trait]
@@ -161,10 +147,15 @@ impl Transport for Socket {
         self.transport.send(data).await
     }
 
-    /// Called by the library before it dials again, never after: from here the wish always comes in time.
+    /// The library calls it for every socket that it had, whoever ended it, once it has read the last frame and before it
+    /// dials again: that is when to wish. It may call it earlier too, after a failed write, and late, from a task of its own. An
+    /// early wish would make it throw away the frames that still wait, and the last one before an end is the one that says
+    /// why (a ban, another client in our place); a late one would end the connection that came after.
     async fn disconnect(&self) {
-        self.closed_by_us.store(true, Ordering::SeqCst);
-        if let Some(client) = self.client.upgrade() {
+        if let Some(client) = self.client.upgrade()
+            && !client.is_connected()
+            && !self.let_go.swap(true, Ordering::SeqCst)
+        {
             wish_again(&client);
         }
         self.transport.disconnect().await;
@@ -172,7 +163,7 @@ impl Transport for Socket {
 }
 
 /// Tells the library that this end was expected, so that it dials again at once and forgets its pauses. To be called when
-/// a socket is dead, before the library knows.
+/// nothing more is read from the socket.
 ///
 /// One poll is the whole wish: the rest of [`Client::reconnect_immediately`] closes what is open, and by then that may be
 /// the *next* connection.

@@ -24,7 +24,7 @@ use waviro_link::{
 
 const OWNER: &str = "6281200000001";
 const CUSTOMER: &str = "6281300000001";
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Writes down what the link says; refuses commits as told.
 #[derive(Debug, Default)]

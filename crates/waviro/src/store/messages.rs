@@ -1,6 +1,6 @@
 //! Messages for sending: accepting them (the duplicate rule included) and reading them back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -192,84 +192,113 @@ impl Store {
     }
 }
 
-/// Applies the accepts of one transaction: one question for the last messages of all chats, then the new rows.
+/// Puts the accepts of one batch in, by the duplicate rule: where the last message of that bot to that chat that did not end in
+/// -1 says the same, nothing is put in.
+///
+/// The first of each chat is held against the table, by the statement that inserts it; after it, that chat's last content is
+/// the first's own, whether it was put in or repeats what stood there. So the others are held against the one before them.
 pub(super) async fn apply(
     accepts: &mut [Accept],
     connection: &mut AnyConnection,
     counters: &mut Counters,
 ) -> Result<(), StoreError> {
-    let mut last = last_messages(accepts, connection).await?;
-    for accept in accepts.iter_mut() {
+    let mut last: HashMap<(i32, &str), (&str, usize)> = HashMap::new();
+    // By position: the accept that this one repeats, or whether it must still be held against the table.
+    let mut repeats = vec![None; accepts.len()];
+    let mut to_insert = Vec::with_capacity(accepts.len());
+    for (position, accept) in accepts.iter().enumerate() {
         let row = &accept.row;
-        let before = last.get(&(row.slot, row.chat.clone()));
-        if let Some((of, _)) = before.filter(|(_, sha256)| *sha256 == row.content_sha256) {
-            accept.outcome = Accepting::Duplicate { of: of.clone() };
-        } else {
-            counters.seq += 1;
-            accept.seq = counters.seq;
-            accept.outcome = Accepting::Taken;
-            let this = (row.message.id.clone(), row.content_sha256.clone());
-            last.insert((row.slot, row.chat.clone()), this);
+        let this = (row.content_sha256.as_str(), position);
+        match last.insert((row.slot, &row.chat), this) {
+            Some((sha256, before)) if sha256 == row.content_sha256 => {
+                repeats[position] = Some(before)
+            }
+            before => to_insert.push((position, before.is_none())),
         }
     }
-    let taken: Vec<&Accept> = accepts
-        .iter()
-        .filter(|accept| accept.outcome == Accepting::Taken)
-        .collect();
-    for rows in sql::cut(&taken) {
-        let text = format!(
-            "INSERT INTO messages (id, seq, bot, chat, kind, body, content_sha256, notify_url, ack, accepted_at, reminded) \
-             VALUES {}",
-            sql::tuples(rows.len(), 11)
-        );
-        let mut query = sqlx::query(AssertSqlSafe(text));
-        for Accept { row, seq, .. } in rows.iter().copied() {
-            query = query
-                .bind(row.message.id.as_str().to_owned())
-                .bind(*seq)
-                .bind(i64::from(row.slot))
-                .bind(row.chat.clone())
-                .bind(row.kind)
-                .bind(row.body.clone())
-                .bind(row.content_sha256.clone())
-                .bind(row.notify_url.clone())
-                .bind(0_i64)
-                .bind(row.at)
-                .bind(i64::from(row.notify_url.is_none()));
+    let first_seq = counters.seq + 1;
+    counters.seq += i64::try_from(accepts.len()).unwrap_or(i64::MAX);
+    for (accept, seq) in accepts.iter_mut().zip(first_seq..) {
+        accept.seq = seq;
+    }
+    for rows in sql::cut(&to_insert) {
+        let taken = insert(accepts, rows, connection).await?;
+        for (position, _) in rows {
+            let accept = &mut accepts[*position];
+            if !taken.contains(accept.row.message.id.as_str()) {
+                let of = last_message(&accept.row, first_seq, connection).await?;
+                accept.outcome = Accepting::Duplicate { of };
+            }
         }
-        query.execute(&mut *connection).await?;
+    }
+    for position in 0..accepts.len() {
+        if let Some(before) = repeats[position] {
+            let of = match &accepts[before].outcome {
+                Accepting::Taken => accepts[before].row.message.id.clone(),
+                Accepting::Duplicate { of } => of.clone(),
+            };
+            accepts[position].outcome = Accepting::Duplicate { of };
+        }
     }
     Ok(())
 }
 
-/// By bot and chat: the id and content hash of the last message that did not end in -1.
-async fn last_messages(
+/// Inserts the rows at these positions, those that are `asked` about only where the table's last message to that chat says
+/// something else. Returns the ids that went in.
+async fn insert(
     accepts: &[Accept],
+    rows: &[(usize, bool)],
     connection: &mut AnyConnection,
-) -> Result<HashMap<(i32, String), (MessageId, String)>, StoreError> {
-    let mut last = HashMap::new();
-    let chats: Vec<(i32, String)> = accepts
-        .iter()
-        .map(|accept| (accept.row.slot, accept.row.chat.clone()))
-        .collect();
-    for asked in sql::lists(&chats) {
-        let text = format!(
-            "WITH asked (bot, chat) AS (VALUES {}) \
-             SELECT asked.bot, asked.chat, m.id, m.content_sha256 FROM asked JOIN messages m ON m.id = \
-             (SELECT l.id FROM messages l WHERE l.bot = asked.bot AND l.chat = asked.chat AND l.ack >= 0 \
-             ORDER BY l.seq DESC LIMIT 1)",
-            sql::tuples(asked.len(), 2)
-        );
-        let mut query = sqlx::query(AssertSqlSafe(text));
-        for (slot, chat) in asked {
-            query = query.bind(i64::from(slot)).bind(chat);
-        }
-        for row in query.fetch_all(&mut *connection).await? {
-            let key = (narrow(row.try_get(0)?)?, row.try_get(1)?);
-            last.insert(key, (message_id(row.try_get(2)?)?, row.try_get(3)?));
-        }
+) -> Result<HashSet<String>, StoreError> {
+    // PostgreSQL takes the type of a column of VALUES from its rows, and one of NULLs alone for text, which notify_url is.
+    let text = format!(
+        "WITH new (asked, id, seq, bot, chat, kind, body, content_sha256, notify_url, ack, accepted_at, reminded) AS (VALUES {}) \
+         INSERT INTO messages (id, seq, bot, chat, kind, body, content_sha256, notify_url, ack, accepted_at, reminded) \
+         SELECT id, seq, bot, chat, kind, body, content_sha256, notify_url, ack, accepted_at, reminded FROM new \
+         WHERE asked = 0 OR content_sha256 <> COALESCE((SELECT l.content_sha256 FROM messages l \
+         WHERE l.bot = new.bot AND l.chat = new.chat AND l.ack >= 0 ORDER BY l.seq DESC LIMIT 1), '') \
+         RETURNING id",
+        sql::tuples(rows.len(), 12)
+    );
+    let mut query = sqlx::query(AssertSqlSafe(text));
+    for (position, asked) in rows {
+        let Accept { row, seq, .. } = &accepts[*position];
+        query = query
+            .bind(i64::from(*asked))
+            .bind(row.message.id.as_str().to_owned())
+            .bind(*seq)
+            .bind(i64::from(row.slot))
+            .bind(row.chat.clone())
+            .bind(row.kind)
+            .bind(row.body.clone())
+            .bind(row.content_sha256.clone())
+            .bind(row.notify_url.clone())
+            .bind(0_i64)
+            .bind(row.at)
+            .bind(i64::from(row.notify_url.is_none()));
     }
-    Ok(last)
+    // To the last row: SQLite commits a statement outside a transaction when it is through.
+    let inserted = query.fetch_all(connection).await?;
+    inserted.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+/// The id of the last message before `seq` of that bot to that chat that did not end in -1: which one a refused row
+/// repeats.
+async fn last_message(
+    row: &NewMessageRow,
+    seq: i64,
+    connection: &mut AnyConnection,
+) -> Result<MessageId, StoreError> {
+    let found = sqlx::query(
+        "SELECT id FROM messages WHERE bot = $1 AND chat = $2 AND ack >= 0 AND seq < $3 \
+         ORDER BY seq DESC LIMIT 1",
+    )
+    .bind(i64::from(row.slot))
+    .bind(row.chat.clone())
+    .bind(seq)
+    .fetch_one(connection)
+    .await?;
+    message_id(found.try_get(0)?)
 }
 
 impl Accept {

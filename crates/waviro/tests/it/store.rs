@@ -2,9 +2,12 @@
 
 mod callbacks;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 use tokio::sync::mpsc;
 use url::Url;
 use waviro::store::{
@@ -69,6 +72,7 @@ pub async fn keeps_its_contract(store: &Store) {
     the_same_content_right_after_is_a_duplicate(store).await;
     what_ended_in_minus_one_is_no_duplicate(store).await;
     of_parallel_twins_exactly_one_wins(store).await;
+    in_a_crowd_the_duplicate_rule_holds_as_if_one_came_after_the_other(store).await;
     a_bad_command_does_not_hurt_its_neighbours(store).await;
     concurrent_accepts_share_transactions(store).await;
     acks_only_rise_and_minus_one_is_final(store).await;
@@ -161,6 +165,49 @@ async fn of_parallel_twins_exactly_one_wins(store: &Store) {
     assert_eq!(
         (taken, store.pending(5, 0, 100).await.unwrap().len()),
         (1, 1)
+    );
+}
+
+/// Groups of many sizes, as one transaction would take them, against the rule in its plainest form.
+async fn in_a_crowd_the_duplicate_rule_holds_as_if_one_came_after_the_other(store: &Store) {
+    let ears = ears();
+    let mut dice = StdRng::seed_from_u64(20);
+    let mut last: HashMap<String, (String, MessageId)> = HashMap::new();
+    let mut ids = 2_000_000..;
+    for _ in 0..60 {
+        let offered: Vec<(u64, String, String)> = (0..dice.random_range(1..10))
+            .map(|_| {
+                let chat = format!("628100000{}", dice.random_range(0..3));
+                (
+                    ids.next().unwrap(),
+                    chat,
+                    format!("text {}", dice.random_range(0..2)),
+                )
+            })
+            .collect();
+        let expected: Vec<Accepting> = offered
+            .iter()
+            .map(|(id, chat, text)| match last.get(chat) {
+                Some((before, of)) if before == text => Accepting::Duplicate { of: of.clone() },
+                _ => {
+                    last.insert(chat.clone(), (text.clone(), wire_id(*id)));
+                    Accepting::Taken
+                }
+            })
+            .collect();
+        let accepts = offered
+            .iter()
+            .map(|(id, chat, text)| accept(store, &ears, row(20, *id, chat, text, false)));
+        assert_eq!(
+            futures::future::join_all(accepts).await,
+            expected,
+            "{offered:?}"
+        );
+    }
+    let taken = store.pending(20, 0, 1000).await.unwrap();
+    assert!(
+        taken.is_sorted_by_key(|queued| &queued.message.id),
+        "in order of acceptance"
     );
 }
 

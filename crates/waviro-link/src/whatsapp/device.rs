@@ -407,7 +407,10 @@ impl Link for Device {
     }
 
     async fn send(&self, message: &Outgoing) -> Result<(), LinkError> {
-        send::send(&self.online()?, message).await
+        let (client, message) = (self.online()?, message.clone());
+        self.threads
+            .run(async move { send::send(&client, &message).await })
+            .await?
     }
 
     async fn is_registered(&self, number: &Number) -> Result<bool, LinkError> {

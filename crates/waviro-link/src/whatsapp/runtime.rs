@@ -3,12 +3,16 @@
 //! A receipt holds its thread until the gateway has committed it (see [`super::events`]). Hundreds may come in one login,
 //! from a phone that was away, and each holds a thread of the pool that serves its runtime. Were that the gateway's own,
 //! the writer that they all wait for could no longer run. Here they may fill the pool: the commit comes from outside.
+//!
+//! The threads are also told to step back where the processor is short. Encrypting is most of what the process does, and
+//! nobody has a request open for it; those who do, at the gateway's door, should not wait behind it.
 
 use std::pin::Pin;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::runtime::{Builder, Handle};
+use tokio_util::task::AbortOnDropHandle;
 use whatsapp_rust::Runtime;
 use whatsapp_rust::wacore::runtime::AbortHandle;
 
@@ -16,6 +20,10 @@ use crate::LinkError;
 
 /// Receipts held at once before the library's other work has to wait for a commit.
 const HELD: usize = 512;
+
+/// How far the threads step back: against a thread of the gateway's own that wants the same core, a tenth of it.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
 
 /// The threads of all links of the process. Must be dropped after the links are closed.
 #[derive(Debug)]
@@ -30,10 +38,22 @@ impl Threads {
         Builder::new_multi_thread()
             .thread_name("link")
             .max_blocking_threads(HELD)
+            .on_thread_start(step_back)
             .enable_all()
             .build()
             .map(|runtime| Self(Some(runtime)))
             .map_err(|error| LinkError::Failed(format!("threads: {error}")))
+    }
+
+    /// Runs `work` here, and ends it where its caller no longer waits.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, LinkError> {
+        let runtime = self.0.as_ref().ok_or(LinkError::Offline)?;
+        AbortOnDropHandle::new(runtime.spawn(work))
+            .await
+            .map_err(|error| LinkError::Failed(error.to_string()))
     }
 
     /// Where tasks are put.
@@ -41,6 +61,15 @@ impl Threads {
         self.0
             .as_ref()
             .map(|runtime| OnThreads(runtime.handle().clone()))
+    }
+}
+
+/// Linux gives every thread a niceness of its own and calls it by the name that POSIX has for a process's. Elsewhere the
+/// threads stay as they are.
+fn step_back() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE) {
+        tracing::debug!(%error, "the links' threads keep the gateway's priority");
     }
 }
 

@@ -211,7 +211,7 @@ pub(super) async fn apply(
         let this = (row.content_sha256.as_str(), position);
         match last.insert((row.slot, &row.chat), this) {
             Some((sha256, before)) if sha256 == row.content_sha256 => {
-                repeats[position] = Some(before)
+                repeats[position] = Some(before);
             }
             before => to_insert.push((position, before.is_none())),
         }

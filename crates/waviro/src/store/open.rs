@@ -20,9 +20,10 @@ const SCHEMA: [(i64, &str, &str); 1] = [(
 const READERS: u32 = 4;
 
 /// WAL and FULL: a commit costs one sync of the log and survives a power cut. `busy_timeout` covers the command line
-/// tool writing at the same time. The size limit cuts a log that a long read let grow.
+/// tool writing at the same time. The size limit cuts a log that a long read let grow. The log goes into the database every
+/// 4,000 pages (16 MB) in place of 1,000: the commit that crosses the mark pays for it, and pages written often pay once.
 const SQLITE_SETTINGS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; \
-     PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864;";
+     PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = 4000;";
 
 /// SQLite's number for `synchronous=FULL`.
 const FULL: i64 = 2;

@@ -1,5 +1,6 @@
 //! The gateway as a child process, from the binary that users run.
 
+use std::ffi::OsString;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -19,6 +20,7 @@ use crate::eventually;
 pub struct Gateway {
     folder: tempfile::TempDir,
     listen: String,
+    environment: Vec<(&'static str, OsString)>,
     child: Option<Child>,
     http: reqwest::Client,
 }
@@ -53,6 +55,16 @@ impl Gateway {
 
     /// The same for a simulator in another process, by its key in base64.
     pub async fn start_pinned(link_url: &str, key: &str, more: &str) -> Self {
+        Self::start_in(link_url, key, more, Vec::new()).await
+    }
+
+    /// The same with more in its environment.
+    pub async fn start_in(
+        link_url: &str,
+        key: &str,
+        more: &str,
+        environment: Vec<(&'static str, OsString)>,
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let listen = format!("127.0.0.1:{}", free_port());
         let config = format!(
@@ -69,6 +81,7 @@ impl Gateway {
         let mut gateway = Self {
             folder,
             listen,
+            environment,
             child: None,
             http: http_client(),
         };
@@ -87,6 +100,7 @@ impl Gateway {
             .arg("--config")
             .arg(self.config_path())
             .arg("serve")
+            .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("log handle"))
             .stderr(log)

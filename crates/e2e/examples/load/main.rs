@@ -17,6 +17,7 @@
 )]
 
 mod bare;
+mod disk;
 mod measure;
 mod stage;
 
@@ -72,11 +73,12 @@ async fn run(bots: usize, span: Duration) {
         let (folder, span) = (stage.folder().to_owned(), span);
         move || measure::disk_probe_during(&folder, span)
     });
-    let steady = steady(&stage, span).await;
+    let (steady, nothing) = steady(&stage, span).await;
     let busy = probing.await.unwrap();
     println!("fdatasync            idle {calm}; during the next phase {busy}");
     let ratio = steady.at(0.99) / busy.at(0.99);
     println!("answer at {STEADY}/s      {steady}; p99 is {ratio:.1}x fdatasync's (mark 3)");
+    println!("/livez beside it     {nothing}");
     stage.drained().await;
 
     let one = closed_loop(&stage, 1, span / 2).await;
@@ -106,6 +108,23 @@ async fn run(bots: usize, span: Duration) {
     );
     println!("gateway after load   {:.1} MiB", gateway.memory());
 
+    stage.slow_disk(true);
+    let slow_one = closed_loop(&stage, 1, span / 2).await;
+    let slow_many = closed_loop(&stage, 64, span / 2).await;
+    stage.slow_disk(false);
+    println!("\nwith syncs that take 4 ms longer:");
+    println!(
+        "1 client             {:.0} accepted/s, {}",
+        slow_one.rate, slow_one.spread
+    );
+    println!(
+        "64 clients           {:.0} accepted/s ({:.1}x one client's, mark 10), {}",
+        slow_many.rate,
+        slow_many.rate / slow_one.rate,
+        slow_many.spread
+    );
+    stage.drained().await;
+
     let bare = bare::run(&stage, bots, span).await;
     println!("\nthe bare client in the same run, same store and durability, no gateway:");
     println!(
@@ -130,8 +149,9 @@ struct Phase {
 }
 
 /// Requests at fixed times, whether or not the last was answered: a slow answer does not slow the load down, so that the
-/// wait of those behind it counts.
-async fn steady(stage: &Arc<Stage>, span: Duration) -> Spread {
+/// wait of those behind it counts. Between any two sends goes a request that touches no database: what the machine and HTTP
+/// take by themselves.
+async fn steady(stage: &Arc<Stage>, span: Duration) -> (Spread, Spread) {
     let period = Duration::from_secs(1) / STEADY as u32;
     let total = span.as_secs() * STEADY;
     let stage = Arc::clone(stage);
@@ -139,21 +159,34 @@ async fn steady(stage: &Arc<Stage>, span: Duration) -> Spread {
     // On a thread of its own: the runtime's timer is good to a millisecond only, which is what is measured.
     let pace = move || {
         let began = std::time::Instant::now();
-        let mut calls = tokio::task::JoinSet::new();
+        let (mut sends, mut others) = (tokio::task::JoinSet::new(), tokio::task::JoinSet::new());
         for n in 0..total {
             let due = began + period * n as u32;
-            std::thread::sleep(due.saturating_duration_since(std::time::Instant::now()));
-            let stage = Arc::clone(&stage);
-            let call = async move {
-                stage.send_next().await;
-                due.elapsed()
-            };
-            calls.spawn_on(call, &runtime);
+            wait_until(due);
+            let this = Arc::clone(&stage);
+            let send = async move { this.send_next().await };
+            sends.spawn_on(timed(send, due), &runtime);
+            let due = due + period / 2;
+            wait_until(due);
+            let this = Arc::clone(&stage);
+            let other = async move { this.ask_nothing().await };
+            others.spawn_on(timed(other, due), &runtime);
         }
-        calls
+        (sends, others)
     };
-    let calls = tokio::task::spawn_blocking(pace).await.unwrap();
-    Spread::of(calls.join_all().await)
+    let (sends, others) = tokio::task::spawn_blocking(pace).await.unwrap();
+    let sends = Spread::of(sends.join_all().await);
+    (sends, Spread::of(others.join_all().await))
+}
+
+fn wait_until(due: std::time::Instant) {
+    std::thread::sleep(due.saturating_duration_since(std::time::Instant::now()));
+}
+
+/// How long after `due` the call was through.
+async fn timed(call: impl Future<Output = ()>, due: std::time::Instant) -> Duration {
+    call.await;
+    due.elapsed()
 }
 
 /// `clients` that each send their next request when the last was answered.

@@ -11,6 +11,7 @@ use futures::{StreamExt, stream};
 use serde_json::{Value, json};
 
 use crate::Turn;
+use crate::disk::SlowDisk;
 
 /// Customers of each bot: enough for many sessions a bot, few enough that making them takes seconds.
 const CUSTOMERS: usize = 4;
@@ -22,6 +23,7 @@ pub struct Stage {
     sim: Child,
     control: String,
     gateway: Gateway,
+    disk: SlowDisk,
     http: reqwest::Client,
     bots: Vec<Bot>,
     linked: usize,
@@ -41,10 +43,12 @@ impl Stage {
             .json()
             .await
             .unwrap();
-        let gateway = Gateway::start_pinned(
+        let disk = SlowDisk::build();
+        let gateway = Gateway::start_in(
             key["ws_url"].as_str().unwrap(),
             key["server_key"].as_str().unwrap(),
             "log.level = \"warn\"",
+            disk.environment(),
         )
         .await;
         let bots = stream::iter(0..count)
@@ -59,6 +63,7 @@ impl Stage {
             sim,
             control,
             gateway,
+            disk,
             http,
             bots,
             linked: 0,
@@ -145,6 +150,14 @@ impl Stage {
         assert!(answer.status.is_success(), "{answer:?}");
     }
 
+    /// A request that the gateway answers from memory.
+    pub async fn ask_nothing(&self) {
+        let url = format!("{}/livez", self.gateway.url());
+        let answer = self.http.get(url).send().await.unwrap();
+        assert!(answer.status().is_success(), "{answer:?}");
+        answer.bytes().await.unwrap();
+    }
+
     /// Waits until every accepted message is acked.
     pub async fn drained(&self) {
         let mut last = (0, 0);
@@ -180,6 +193,11 @@ impl Stage {
             count("waviro_messages_offered_total{outcome=\"accepted\"}"),
             count("waviro_server_acks_total{verdict=\"accepted\"}"),
         )
+    }
+
+    /// Makes the gateway's disk slower, or as it is.
+    pub fn slow_disk(&self, yes: bool) {
+        self.disk.slow(yes);
     }
 
     pub fn gateway_pid(&self) -> u32 {

@@ -72,7 +72,6 @@ impl Gateway {
              server.listen = \"{listen}\"\n\
              whatsapp.url = \"{link_url}\"\n\
              whatsapp.server_key = \"{key}\"\n\
-             whatsapp.version = \"2.3000.1\"\n\
              outbound.allow = [\"127.0.0.0/8\"]\n\
              {more}\n",
             folder.path().join("data").display()

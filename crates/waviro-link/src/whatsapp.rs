@@ -1,7 +1,8 @@
 //! The real link, over whatsapp-rust.
 //!
 //! [`WhatsApp`] opens devices; everything that is the same for all of them stands in its [`WhatsAppConfig`]. A device's
-//! life is in [`device`], its socket in [`connect`], what it hears in [`events`], what it writes in [`send`].
+//! life is in [`device`] and, where nobody asks for anything, in [`care`]; its socket in [`connect`], what it hears in
+//! [`events`], what it writes in [`send`].
 //!
 //! # Which server
 //! The mode follows from the configured URL alone. For WhatsApp's own hosts the client verifies the server's
@@ -9,6 +10,7 @@
 //! ([`WhatsAppConfig::server_key`]), and the client opens with Noise IK, which authenticates exactly that key. Nothing is
 //! ever pinned for WhatsApp's hosts. A build in which the chain check was compiled out dials loopback only.
 
+mod care;
 mod connect;
 mod device;
 mod events;
@@ -18,6 +20,7 @@ mod runtime;
 mod send;
 mod store;
 mod text;
+mod version;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -40,7 +43,7 @@ pub struct WhatsAppConfig {
     pub url: Url,
     /// The Noise public key of a server that is not WhatsApp's own.
     pub server_key: Option<[u8; 32]>,
-    /// The WhatsApp Web version to claim; `None` asks WhatsApp once a day which one is current.
+    /// The WhatsApp Web version to claim; `None` asks WhatsApp which one is current, at most once a day.
     pub version: Option<(u32, u32, u32)>,
     /// How the device is called in the phone's list of linked devices.
     pub device_name: String,
@@ -71,10 +74,16 @@ pub enum EndpointError {
 
 /// Opens devices that share one configuration.
 #[derive(Debug, Clone)]
-pub struct WhatsApp {
-    config: Arc<WhatsAppConfig>,
-    stores: Arc<store::Stores>,
-    threads: Arc<runtime::Threads>,
+pub struct WhatsApp(Arc<Ground>);
+
+/// What all devices stand on.
+#[derive(Debug)]
+struct Ground {
+    config: WhatsAppConfig,
+    stores: store::Stores,
+    threads: runtime::Threads,
+    http: http::Http,
+    versions: version::Versions,
 }
 
 impl WhatsApp {
@@ -90,11 +99,20 @@ impl WhatsApp {
         )
         .map_err(|error| LinkError::Refused(error.to_string()))?;
         let stores = store::Stores::prepare(&config.store_folder)?;
-        Ok(Self {
-            config: Arc::new(config),
-            stores: Arc::new(stores),
-            threads: Arc::new(runtime::Threads::start()?),
-        })
+        let http = http::Http::new().map_err(|error| LinkError::Failed(error.to_string()))?;
+        let versions = version::Versions::new(
+            config.version,
+            config.server_key.is_some(),
+            &config.store_folder,
+            Arc::new(http.clone()),
+        );
+        Ok(Self(Arc::new(Ground {
+            config,
+            stores,
+            threads: runtime::Threads::start()?,
+            http,
+            versions,
+        })))
     }
 }
 
@@ -105,14 +123,12 @@ impl Connector for WhatsApp {
         slot: i32,
         listener: Arc<dyn Listener>,
     ) -> Result<Arc<dyn Link>, LinkError> {
-        let (config, stores) = (Arc::clone(&self.config), Arc::clone(&self.stores));
-        let threads = Arc::clone(&self.threads);
-        let device = device::Device::open(config, stores, threads, slot, listener).await?;
+        let device = device::Device::open(Arc::clone(&self.0), slot, listener).await?;
         Ok(device)
     }
 
     async fn forget(&self, slot: i32) -> Result<(), LinkError> {
-        self.stores.wipe(slot)
+        self.0.stores.wipe(slot)
     }
 }
 

@@ -3,9 +3,9 @@
 //! The library's client ends for good when WhatsApp sends it away (logged out, replaced, banned, outdated). The device
 //! outlives it: it keeps the state with its cause, and builds a fresh client on the same keys when there is reason to.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
@@ -19,25 +19,16 @@ use whatsapp_rust::{CacheConfig, Client, Jid};
 
 use super::connect::Dialer;
 use super::events::Ear;
-use super::http::Http;
-use super::runtime::Threads;
-use super::store::Stores;
-use super::{WhatsAppConfig, lookup, send};
+use super::version::Version;
+use super::{Ground, care, lookup, send};
 use crate::{Group, Identity, Link, LinkError, Listener, Number, Outgoing, Status, UnlinkedCause};
 
 /// How long what was sent is kept for recipients that could not decrypt it and ask again. The library's two hours are
 /// over before a phone that was off comes back.
 const SENT_MESSAGES_KEPT: Duration = Duration::from_hours(7 * 24);
 
-/// Pause before a refused login is tried again on its own: long enough not to press a server that said no.
-const REFUSED_PAUSE: Duration = Duration::from_mins(1);
-
-/// The same for a client version that WhatsApp finds too old (a new version must be published or configured first) and for
-/// a ban without an end.
-const OUTDATED_PAUSE: Duration = Duration::from_hours(1);
-
-/// How long a change of the device's own state may stay in memory.
-const FLUSH_EVERY: Duration = Duration::from_secs(2);
+/// A client gets so long to close before a new one is built on its keys.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// The user part that stands for "not paired yet" where a server's key is pinned (see [`Device::pin`]).
 const NOBODY: &str = "0";
@@ -46,7 +37,7 @@ const NOBODY: &str = "0";
 pub(super) struct Shared {
     pub(super) slot: i32,
     pub(super) listener: Arc<dyn Listener>,
-    status: watch::Sender<Status>,
+    pub(super) status: watch::Sender<Status>,
     client: RwLock<Option<Arc<Client>>>,
     identity: Mutex<Option<Identity>>,
     telling: Mutex<()>,
@@ -54,27 +45,26 @@ pub(super) struct Shared {
 
 /// A device and the client that serves it at the moment.
 pub(super) struct Device {
-    config: Arc<WhatsAppConfig>,
-    stores: Arc<Stores>,
-    threads: Arc<Threads>,
-    shared: Arc<Shared>,
+    ground: Arc<Ground>,
+    pub(super) shared: Arc<Shared>,
     /// Held while a client is built or ended, so that two callers never build two.
-    session: tokio::sync::Mutex<Option<Session>>,
-    myself: std::sync::Weak<Device>,
+    pub(super) session: tokio::sync::Mutex<Option<Session>>,
+    /// No client is built any more.
+    closed: AtomicBool,
 }
 
 /// A running client. Dropping the handle would abort it.
-struct Session {
+pub(super) struct Session {
     handle: BotHandle,
     dialer: Arc<Dialer>,
+    /// The version of WhatsApp Web that it claims to be.
+    version: Version,
 }
 
 impl Device {
     /// Reconnects a linked device; leaves any other alone.
     pub(super) async fn open(
-        config: Arc<WhatsAppConfig>,
-        stores: Arc<Stores>,
-        threads: Arc<Threads>,
+        ground: Arc<Ground>,
         slot: i32,
         listener: Arc<dyn Listener>,
     ) -> Result<Arc<Self>, LinkError> {
@@ -86,30 +76,29 @@ impl Device {
             identity: Mutex::new(None),
             telling: Mutex::new(()),
         });
-        let device = Arc::new_cyclic(|myself| Self {
-            config,
-            stores,
-            threads,
+        let device = Arc::new(Self {
+            ground,
             shared,
             session: tokio::sync::Mutex::new(None),
-            myself: myself.clone(),
+            closed: AtomicBool::new(false),
         });
         device
             .start(&mut *device.session.lock().await, false)
             .await?;
-        device.look_after();
-        device.keep_flushed();
+        care::retry(&device);
+        care::keep_flushed(&device);
         Ok(device)
     }
 
     /// Builds a client on the stored keys and lets it run: always where `linking`, else only where the keys belong to
     /// a linked device.
     async fn start(&self, session: &mut Option<Session>, linking: bool) -> Result<(), LinkError> {
-        let backend = self.stores.open(self.shared.slot).await?;
-        let dialer = Arc::new(Dialer::new(
-            self.config.url.clone(),
-            Arc::clone(&self.shared),
-        ));
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(LinkError::Offline);
+        }
+        let config = &self.ground.config;
+        let backend = self.ground.stores.open(self.shared.slot).await?;
+        let dialer = Arc::new(Dialer::new(config.url.clone(), Arc::clone(&self.shared)));
         let ear = Ear {
             shared: Arc::clone(&self.shared),
             dialer: Arc::downgrade(&dialer),
@@ -118,28 +107,25 @@ impl Device {
             shared: Arc::clone(&self.shared),
             dialer: Arc::downgrade(&dialer),
         };
-        let place = self.threads.place().ok_or(LinkError::Offline)?;
-        let http = Http::new().map_err(|error| LinkError::Failed(error.to_string()))?;
-        let mut building = Bot::builder()
+        let place = self.ground.threads.place().ok_or(LinkError::Offline)?;
+        let version = self.ground.versions.current(None).await;
+        let bot = Bot::builder()
             .with_backend_arc(backend)
             .with_transport_factory(SharedDialer(Arc::clone(&dialer)))
-            .with_http_client(http)
+            .with_http_client(self.ground.http.clone())
+            .with_version(version)
             .with_runtime(place)
             .with_event_handler(ear)
             .with_inbound_durability_hook(hook)
-            .with_device_props(DevicePropsOverride::new().with_os(&*self.config.device_name))
+            .with_device_props(DevicePropsOverride::new().with_os(&*config.device_name))
             // A gateway answers what is said to it from now on; old chats are the phone's.
             .skip_history_sync()
-            .with_cache_config(cache_config());
-        if let Some(version) = self.config.version {
-            building = building.with_version(version);
-        }
-        let bot = building
+            .with_cache_config(cache_config())
             .build()
             .await
             .map_err(|error| LinkError::Store(super::store::cause(&error)))?;
         let client = bot.client();
-        if let Some(key) = self.config.server_key {
+        if let Some(key) = config.server_key {
             pin(&client, key).await;
         }
         let linked = client.pn().is_some_and(|own| own.user != NOBODY);
@@ -159,104 +145,47 @@ impl Device {
         *session = Some(Session {
             handle: bot.spawn(),
             dialer,
+            version,
         });
         Ok(())
     }
 
-    /// Ends the client, if one runs, within `within`.
-    async fn stop(&self, session: &mut Option<Session>, within: Duration) {
-        let Some(ending) = session.take() else { return };
-        if tokio::time::timeout(within, ending.handle.shutdown())
-            .await
-            .is_err()
-        {
+    /// Ends the client, if one runs. `false` where it had not ended within `within`: something of it may still write.
+    async fn stop(&self, session: &mut Option<Session>, within: Duration) -> bool {
+        let Some(ending) = session.take() else {
+            return true;
+        };
+        let ended = tokio::time::timeout(within, ending.handle.shutdown()).await;
+        if ended.is_err() {
             tracing::warn!(slot = self.shared.slot, "the link took too long to close");
         }
         // Not before: a receipt that comes while it closes is acked by the library, so it must still be committed.
         *write(&self.shared.client) = None;
         drop(ending.dialer);
+        ended.is_ok()
     }
 
-    /// Tries again by itself where WhatsApp's no may pass: a ban that ends, a login refused for a passing reason, a
-    /// client version that has since been raised. Ends with the device.
-    fn look_after(&self) {
-        let (myself, mut states) = (self.myself.clone(), self.shared.status.subscribe());
-        spawn(async move {
-            loop {
-                let state = states.borrow_and_update().clone();
-                let Some(wait) = retry_after(&state) else {
-                    if states.changed().await.is_err() {
-                        return;
-                    }
-                    continue;
-                };
-                tokio::select! {
-                    changed = states.changed() => {
-                        if changed.is_err() { return; }
-                        continue;
-                    }
-                    () = pause(wait) => {}
-                }
-                let Some(device) = myself.upgrade() else {
-                    return;
-                };
-                let mut session = device.session.lock().await;
-                // The client still runs in this state after a refusal that it retries itself.
-                if has_ended(session.as_ref()) {
-                    device.stop(&mut session, Duration::from_secs(5)).await;
-                    if let Err(error) = device.start(&mut session, false).await {
-                        tracing::warn!(slot = device.shared.slot, %error, "the link could not be restarted");
-                    }
-                }
-            }
-        });
+    /// A fresh client on the same keys, in place of one that WhatsApp sent away.
+    pub(super) async fn restart(&self, session: &mut Option<Session>) {
+        self.stop(session, CLOSING).await;
+        if let Err(error) = self.start(session, false).await {
+            tracing::warn!(slot = self.shared.slot, %error, "the link could not be restarted");
+        }
     }
-}
 
-impl Device {
-    /// What changes after the login (prekey counters, migrations) is written within seconds, see [`Shared::flush`].
-    fn keep_flushed(&self) {
-        let myself = self.myself.clone();
-        spawn(async move {
-            loop {
-                pause(FLUSH_EVERY).await;
-                let Some(device) = myself.upgrade() else {
-                    return;
-                };
-                if let Some(client) = device.shared.client()
-                    && let Err(error) = client.persistence_manager().flush().await
-                {
-                    let error = super::store::cause(&error);
-                    tracing::error!(slot = device.shared.slot, %error, "the device's state is not durable yet");
-                }
-            }
-        });
+    /// Whether WhatsApp has said in the meantime that a newer version is current than the one that it refused.
+    pub(super) async fn has_newer_version(&self) -> bool {
+        let refused = self.session.lock().await.as_ref().map(|it| it.version);
+        refused.is_some() && refused != Some(self.ground.versions.current(refused).await)
     }
 }
 
 /// WhatsApp sent the client away, or none was started: it will not come back by itself.
-fn has_ended(session: Option<&Session>) -> bool {
+pub(super) fn has_ended(session: Option<&Session>) -> bool {
     session.is_none_or(|session| {
         let client = session.handle.client();
         !client.enable_auto_reconnect.load(Ordering::Relaxed)
     })
-}
-
-/// When a state is worth another try without anybody asking.
-fn retry_after(state: &Status) -> Option<Duration> {
-    match state {
-        Status::Banned {
-            until: Some(until), ..
-        } => Some(
-            until
-                .duration_since(now())
-                .unwrap_or_default()
-                .max(REFUSED_PAUSE),
-        ),
-        Status::Reconnecting { .. } => Some(REFUSED_PAUSE),
-        Status::ClientOutdated | Status::Banned { until: None, .. } => Some(OUTDATED_PAUSE),
-        _ => None,
-    }
 }
 
 /// Seeds the device with the key of a server that is not WhatsApp's, and, before pairing, with a user that stands for
@@ -377,13 +306,16 @@ impl Link for Device {
             }
             // These keys belong to a device that still exists; linking anew is for those that do not.
             Status::Replaced | Status::Banned { .. } | Status::ClientOutdated => {
-                self.stop(&mut session, Duration::from_secs(5)).await;
+                self.stop(&mut session, CLOSING).await;
                 return self.start(&mut session, true).await;
             }
             Status::Unlinked(_) | Status::PasskeyAsked => {}
         }
-        self.stop(&mut session, Duration::from_secs(5)).await;
-        self.stores.wipe(self.shared.slot)?;
+        if !self.stop(&mut session, CLOSING).await {
+            // Wiped under a client that still writes, the keys would come back in pieces.
+            return Err(LinkError::TimedOut);
+        }
+        self.ground.stores.wipe(self.shared.slot)?;
         self.start(&mut session, true).await
     }
 
@@ -408,7 +340,8 @@ impl Link for Device {
 
     async fn send(&self, message: &Outgoing) -> Result<(), LinkError> {
         let (client, message) = (self.online()?, message.clone());
-        self.threads
+        self.ground
+            .threads
             .run(async move { send::send(&client, &message).await })
             .await?
     }
@@ -432,10 +365,7 @@ impl Link for Device {
         if matches!(*self.shared.status.borrow(), Status::Unlinked(_)) {
             return;
         }
-        self.stop(&mut session, Duration::from_secs(5)).await;
-        if let Err(error) = self.start(&mut session, false).await {
-            tracing::warn!(slot = self.shared.slot, %error, "the link could not be restarted");
-        }
+        self.restart(&mut session).await;
     }
 
     async fn logout(&self) {
@@ -443,12 +373,13 @@ impl Link for Device {
         if let Some(client) = self.shared.client() {
             client.logout().await;
         }
-        self.stop(&mut session, Duration::from_secs(5)).await;
+        self.stop(&mut session, CLOSING).await;
         let cause = UnlinkedCause::LoggedOut("by the gateway".to_owned());
         self.shared.set(&Status::Unlinked(cause));
     }
 
     async fn close(&self, within: Duration) {
+        self.closed.store(true, Ordering::SeqCst);
         let mut session = self.session.lock().await;
         self.stop(&mut session, within).await;
     }
@@ -494,11 +425,6 @@ pub(super) async fn pause(span: Duration) {
 )]
 pub(super) fn spawn(task: impl Future<Output = ()> + Send + 'static) {
     tokio::spawn(task);
-}
-
-#[expect(clippy::disallowed_methods, reason = "as in `pause`")]
-fn now() -> SystemTime {
-    SystemTime::now()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

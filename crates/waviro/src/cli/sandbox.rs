@@ -134,8 +134,6 @@ impl Sandbox {
                 "whatsapp.server_key",
                 STANDARD.encode(sim.server_key()),
             ),
-            // Any will do; without one the library would ask WhatsApp for the current version.
-            set("--sim", "whatsapp.version", "2.3000.1".to_owned()),
             set(
                 "sandbox",
                 "outbound.allow",

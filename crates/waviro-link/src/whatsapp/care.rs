@@ -1,0 +1,106 @@
+//! What a device does when nobody asks it for anything: trying again, and keeping its state on the disk.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::device::{Device, has_ended, pause, spawn};
+use super::store;
+use crate::Status;
+
+/// Pause before a refused login is tried again: long enough not to press a server that said no.
+const REFUSED_PAUSE: Duration = Duration::from_mins(1);
+
+/// The same for a client version that WhatsApp finds too old, and for a ban without an end.
+const OUTDATED_PAUSE: Duration = Duration::from_hours(1);
+
+/// How long a change of the device's own state may stay in memory.
+const FLUSH_EVERY: Duration = Duration::from_secs(2);
+
+/// Tries again by itself where WhatsApp's no may pass: a ban that ends, a login refused for a passing reason, a
+/// client version that has since been raised. Ends with the device.
+pub(super) fn retry(device: &Arc<Device>) {
+    let (myself, mut states) = (Arc::downgrade(device), device.shared.status.subscribe());
+    spawn(async move {
+        loop {
+            let state = states.borrow_and_update().clone();
+            let newer = match myself.upgrade() {
+                Some(device) if state == Status::ClientOutdated => device.has_newer_version().await,
+                Some(_) => false,
+                None => return,
+            };
+            let wait = if newer {
+                Some(Duration::ZERO)
+            } else {
+                pause_after(&state)
+            };
+            let over = async {
+                match wait {
+                    Some(wait) => pause(wait).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                changed = states.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    continue;
+                }
+                () = over => {}
+            }
+            let Some(device) = myself.upgrade() else {
+                return;
+            };
+            let mut session = device.session.lock().await;
+            // The client still runs in this state after a refusal that it retries itself.
+            if has_ended(session.as_ref()) {
+                device.restart(&mut session).await;
+            }
+        }
+    });
+}
+
+/// When a state is worth another try without anybody asking.
+fn pause_after(state: &Status) -> Option<Duration> {
+    match state {
+        Status::Banned {
+            until: Some(until), ..
+        } => Some(
+            until
+                .duration_since(now())
+                .unwrap_or_default()
+                .max(REFUSED_PAUSE),
+        ),
+        Status::Reconnecting { .. } => Some(REFUSED_PAUSE),
+        Status::ClientOutdated | Status::Banned { until: None, .. } => Some(OUTDATED_PAUSE),
+        _ => None,
+    }
+}
+
+/// What changes after the login (prekey counters, migrations) is written within seconds, see
+/// [`super::device::Shared::flush`].
+pub(super) fn keep_flushed(device: &Arc<Device>) {
+    let myself = Arc::downgrade(device);
+    spawn(async move {
+        loop {
+            pause(FLUSH_EVERY).await;
+            let Some(device) = myself.upgrade() else {
+                return;
+            };
+            if let Some(client) = device.shared.client()
+                && let Err(error) = client.persistence_manager().flush().await
+            {
+                let error = store::cause(&error);
+                tracing::error!(slot = device.shared.slot, %error, "the device's state is not durable yet");
+            }
+        }
+    });
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a ban ends by the world's time; a link never runs on a test's clock"
+)]
+fn now() -> SystemTime {
+    SystemTime::now()
+}

@@ -1,0 +1,213 @@
+//! Which version of WhatsApp Web the devices claim to be. WhatsApp refuses those that it finds too old.
+//!
+//! Asked here, once for all devices, and not by the library: there the question stands before the dial, so that a web page that
+//! does not answer keeps a device from a WhatsApp that would. Here the last good answer serves, also over a restart, and
+//! before any the version that the library was published with.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use whatsapp_rust::http::HttpClient;
+use whatsapp_rust::version::fetch_latest_app_version;
+use whatsapp_rust::wacore::store::device::Device;
+
+/// `2.3000.1023456789` in three parts.
+pub(super) type Version = (u32, u32, u32);
+
+/// How long an answer is taken for the current one.
+const FRESH: Duration = Duration::from_hours(24);
+
+/// How soon to ask again where there was no answer, or where WhatsApp refused what it said.
+const AGAIN: Duration = Duration::from_mins(10);
+
+/// A device that is about to dial waits no longer for the answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The version for whoever dials next.
+pub(super) struct Versions {
+    /// Nothing is asked.
+    fixed: Option<Version>,
+    /// The last good answer, kept.
+    file: PathBuf,
+    http: Arc<dyn HttpClient>,
+    known: Mutex<Known>,
+}
+
+struct Known {
+    version: Version,
+    /// When WhatsApp was last asked, and whether it answered.
+    asked: Option<(Instant, bool)>,
+}
+
+impl Versions {
+    /// `fixed` is what the configuration says, if it does. A server that is not WhatsApp's takes any version, and WhatsApp is
+    /// not to hear of it.
+    pub(super) fn new(
+        fixed: Option<Version>,
+        simulated: bool,
+        folder: &Path,
+        http: Arc<dyn HttpClient>,
+    ) -> Self {
+        let file = folder.join("version");
+        let kept = std::fs::read_to_string(&file).ok();
+        let version = kept.and_then(|text| parse(&text)).unwrap_or_else(built_in);
+        Self {
+            fixed: fixed.or_else(|| simulated.then(built_in)),
+            file,
+            http,
+            known: Mutex::new(Known {
+                version,
+                asked: None,
+            }),
+        }
+    }
+
+    /// The version to claim. `refused` is one that WhatsApp has just found too old.
+    pub(super) async fn current(&self, refused: Option<Version>) -> Version {
+        if let Some(fixed) = self.fixed {
+            return fixed;
+        }
+        // Held over the question: two hundred devices that start together ask once.
+        let mut known = self.known.lock().await;
+        let keep = match known.asked {
+            Some((_, true)) if refused != Some(known.version) => FRESH,
+            _ => AGAIN,
+        };
+        if known.asked.is_some_and(|(at, _)| at.elapsed() < keep) {
+            return known.version;
+        }
+        let asking = tokio::time::timeout(PATIENCE, fetch_latest_app_version(&self.http));
+        let answer = asking.await.map_err(|_| "no answer".to_owned());
+        let answer = answer.and_then(|answer| answer.map_err(|error| format!("{error:#}")));
+        known.asked = Some((Instant::now(), answer.is_ok()));
+        match answer {
+            Ok(version) => {
+                known.version = version;
+                if let Err(error) = std::fs::write(&self.file, text(version)) {
+                    tracing::warn!(%error, "WhatsApp Web's version was not kept for the next start");
+                }
+            }
+            Err(reason) => {
+                let version = text(known.version);
+                tracing::warn!(reason, %version, "WhatsApp did not say its current version; using the last one known");
+            }
+        }
+        known.version
+    }
+}
+
+impl std::fmt::Debug for Versions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Versions")
+            .field("fixed", &self.fixed)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the library was published with.
+fn built_in() -> Version {
+    let device = Device::new();
+    (
+        device.app_version_primary,
+        device.app_version_secondary,
+        device.app_version_tertiary,
+    )
+}
+
+fn parse(text: &str) -> Option<Version> {
+    let mut parts = text.trim().split('.').map(str::parse);
+    let mut next = || parts.next()?.ok();
+    Some((next()?, next()?, next()?))
+}
+
+fn text((first, second, third): Version) -> String {
+    format!("{first}.{second}.{third}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use async_trait::async_trait;
+    use whatsapp_rust::anyhow::{self, bail};
+    use whatsapp_rust::http::{HttpRequest, HttpResponse};
+
+    use super::*;
+
+    /// Answers with this revision; with none at all while it is 0.
+    #[derive(Default)]
+    struct Page {
+        revision: AtomicU32,
+        asked: AtomicU32,
+    }
+
+    #[async_trait]
+    impl HttpClient for Page {
+        async fn execute(&self, _request: HttpRequest) -> anyhow::Result<HttpResponse> {
+            self.asked.fetch_add(1, Ordering::SeqCst);
+            match self.revision.load(Ordering::SeqCst) {
+                0 => bail!("no route to host"),
+                revision => Ok(HttpResponse {
+                    status_code: 200,
+                    body: format!(r#""client_revision":{revision},"#).into_bytes(),
+                }),
+            }
+        }
+    }
+
+    fn versions(page: &Arc<Page>, folder: &Path) -> Versions {
+        Versions::new(None, false, folder, Arc::clone(page) as Arc<dyn HttpClient>)
+    }
+
+    #[tokio::test]
+    async fn all_devices_share_one_question_and_a_restart_keeps_the_answer() {
+        let (page, folder) = (Arc::new(Page::default()), tempfile::tempdir().unwrap());
+        page.revision.store(77, Ordering::SeqCst);
+        let first = versions(&page, folder.path());
+        for _ in 0..3 {
+            assert_eq!(first.current(None).await, (2, 3000, 77));
+        }
+        assert_eq!(page.asked.load(Ordering::SeqCst), 1);
+        page.revision.store(0, Ordering::SeqCst);
+        let next = versions(&page, folder.path());
+        assert_eq!(next.current(None).await, (2, 3000, 77));
+    }
+
+    #[tokio::test]
+    async fn without_an_answer_the_built_in_version_serves_and_nobody_presses() {
+        let (page, folder) = (Arc::new(Page::default()), tempfile::tempdir().unwrap());
+        let versions = versions(&page, folder.path());
+        assert_eq!(versions.current(None).await, built_in());
+        assert_eq!(versions.current(Some(built_in())).await, built_in());
+        assert_eq!(page.asked.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn a_refused_version_is_asked_about_before_a_day_is_over() {
+        let (page, folder) = (Arc::new(Page::default()), tempfile::tempdir().unwrap());
+        page.revision.store(77, Ordering::SeqCst);
+        let versions = versions(&page, folder.path());
+        versions.current(None).await;
+        let long_ago = Instant::now().checked_sub(AGAIN).unwrap();
+        versions.known.lock().await.asked = Some((long_ago, true));
+        page.revision.store(78, Ordering::SeqCst);
+        assert_eq!(versions.current(Some((2, 3000, 5))).await, (2, 3000, 77));
+        assert_eq!(versions.current(Some((2, 3000, 77))).await, (2, 3000, 78));
+    }
+
+    #[tokio::test]
+    async fn a_configured_version_and_a_simulator_ask_nobody() {
+        let (page, folder) = (Arc::new(Page::default()), tempfile::tempdir().unwrap());
+        let page: Arc<dyn HttpClient> = page;
+        for (fixed, simulated, expected) in [
+            (Some((2, 3000, 1)), false, (2, 3000, 1)),
+            (None, true, built_in()),
+        ] {
+            let versions = Versions::new(fixed, simulated, folder.path(), Arc::clone(&page));
+            assert_eq!(versions.current(None).await, expected);
+        }
+    }
+}

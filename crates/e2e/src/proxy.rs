@@ -24,7 +24,7 @@ pub enum Mode {
 pub struct Proxy {
     addr: SocketAddr,
     mode: watch::Sender<(Mode, u64)>,
-    connections: Arc<AtomicUsize>,
+    refused: Arc<AtomicUsize>,
     server: JoinHandle<()>,
 }
 
@@ -34,23 +34,23 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let addr = listener.local_addr().expect("an address");
         let mode = watch::Sender::new((Mode::Pass, 0));
-        let connections = Arc::new(AtomicUsize::new(0));
-        let (watching, counting) = (mode.subscribe(), Arc::clone(&connections));
+        let refused = Arc::new(AtomicUsize::new(0));
+        let (watching, counting) = (mode.subscribe(), Arc::clone(&refused));
         let server = spawn(async move {
             while let Ok((from, _)) = listener.accept().await {
                 let mode = watching.clone();
                 if mode.borrow().0 == Mode::Refuse {
+                    counting.fetch_add(1, Ordering::SeqCst);
                     reset(&from);
                     continue;
                 }
-                counting.fetch_add(1, Ordering::SeqCst);
                 drop(spawn(relay(from, target, mode)));
             }
         });
         Self {
             addr,
             mode,
-            connections,
+            refused,
             server,
         }
     }
@@ -71,10 +71,10 @@ impl Proxy {
         self.mode.send_modify(|state| state.1 += 1);
     }
 
-    /// How many connections were let in so far.
+    /// How many connections were refused so far.
     #[must_use]
-    pub fn connections(&self) -> usize {
-        self.connections.load(Ordering::SeqCst)
+    pub fn refused(&self) -> usize {
+        self.refused.load(Ordering::SeqCst)
     }
 }
 

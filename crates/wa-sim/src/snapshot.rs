@@ -91,7 +91,7 @@ pub(crate) struct Opened {
 pub(crate) fn open(dir: &Path, seed: Seed) -> Result<Opened, SimError> {
     for sub in ["accounts", "inboxes"] {
         let path = dir.join(sub);
-        std::fs::create_dir_all(&path).map_err(|error| unusable(&path, &error))?;
+        make_folder(&path).map_err(|error| unusable(&path, &error))?;
     }
     let path = dir.join("server.json");
     let mut server = read::<SavedServer>(&path)?.unwrap_or(SavedServer { seed, runs: 0 });
@@ -331,8 +331,23 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, SimError> {
 
 fn replace<T: Serialize>(path: &Path, value: &T) -> std::io::Result<()> {
     let beside = path.with_extension("new");
-    std::fs::write(&beside, serde_json::to_vec(value)?)?;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+        .open(&beside)?
+        .write_all(&serde_json::to_vec(value)?)?;
     std::fs::rename(beside, path)
+}
+
+/// For its owner alone, as the files: keys and messages are in them, though only of phones that do not exist.
+fn make_folder(path: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
 }
 
 fn unusable(path: &Path, reason: &dyn std::fmt::Display) -> SimError {

@@ -76,7 +76,28 @@ pub enum StoreError {
     Closed,
 }
 
+/// What stands in a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Schema {
+    /// No database, or an empty one.
+    None,
+    /// Opening it will bring it up to date.
+    Older,
+    /// This program's own.
+    Current,
+    /// Made by a later version, which this one can't read.
+    Newer,
+}
+
 impl Store {
+    /// What stands at `url`; makes and changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`] with the database's own words.
+    pub async fn schema_at(url: &str) -> Result<Schema, StoreError> {
+        open::schema_at(url).await
+    }
+
     /// Opens `sqlite:PATH` (made with mode 0600 where it is missing) or `postgres://…`, brings the schema up to date
     /// and starts the writer.
     ///
@@ -84,6 +105,7 @@ impl Store {
     /// [`StoreError::Failed`] with the database's own words.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let place = open::Place::parse(url)?;
+        open::create(url)?;
         let mut connection = place.connect().await?;
         open::migrate(&mut connection).await?;
         let counters = Counters::read(&mut connection).await?;

@@ -2,13 +2,16 @@
 
 use std::process::ExitCode;
 
+use anyhow::bail;
 use clap::Subcommand;
 
 use super::{make_data_dir, say};
 use crate::bots;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::store::Store;
+use crate::store::{Schema, Store};
+
+const NO_BOT: &str = "No bot yet. Make one: waviro bot add NAME";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Bot {
@@ -33,6 +36,20 @@ pub(super) enum Bot {
 
 impl Bot {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+        if matches!(self, Self::List) {
+            // Looking changes nothing.
+            match Store::schema_at(&config.database_url()).await? {
+                Schema::Current => {}
+                Schema::None => {
+                    say(NO_BOT);
+                    return Ok(ExitCode::SUCCESS);
+                }
+                Schema::Older => bail!("the database is of an older version: run waviro migrate"),
+                Schema::Newer => {
+                    bail!("the database is of a newer version: install that one again")
+                }
+            }
+        }
         make_data_dir(&config.data_dir)?;
         let store = Store::open(&config.database_url()).await?;
         let done = self.change(&store, config).await;
@@ -66,7 +83,7 @@ impl Bot {
                     .filter(|bot| !bot.removed)
                     .collect();
                 if rows.is_empty() {
-                    say("No bot yet. Make one: waviro bot add NAME");
+                    say(NO_BOT);
                 }
                 for bot in rows {
                     let linked = bot.linked.map_or_else(

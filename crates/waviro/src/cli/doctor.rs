@@ -13,7 +13,7 @@ use waviro_link::whatsapp::{certificate_checks, check_endpoint};
 use super::say;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::store::Store;
+use crate::store::{Schema, Store};
 
 /// A healthy connection takes tens of milliseconds.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -124,8 +124,24 @@ fn free_space(_: &Path) -> Option<u64> {
     None
 }
 
+/// Changes nothing: a schema that is brought up to date under a running gateway of an older version would stop it.
 async fn database(config: &Config) -> Finding {
-    let store = match Store::open(&config.database_url()).await {
+    let url = config.database_url();
+    match Store::schema_at(&url).await {
+        Ok(Schema::Current) => {}
+        Ok(Schema::None) => return Finding::Ok("none yet: the first start makes it".to_owned()),
+        Ok(Schema::Older) => {
+            return Warn(
+                "made by an older version: the next start, or `waviro migrate`, brings it up to date"
+                    .to_owned(),
+            );
+        }
+        Ok(Schema::Newer) => {
+            return Fail("made by a newer version: install that one again".to_owned());
+        }
+        Err(error) => return Fail(format!("{error}; check database.url and data_dir")),
+    }
+    let store = match Store::open(&url).await {
         Ok(store) => store,
         Err(error) => return Fail(format!("{error}; check database.url and data_dir")),
     };

@@ -18,6 +18,7 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::warn;
 use wa_sim::{Phone, PhoneSpec, Sim, SimError};
 use waviro_link::Status;
 
@@ -94,6 +95,9 @@ impl Sandbox {
         })?;
         let config = self.config(&sim, &folder, settings)?;
         telemetry::start_log(&config.log)?;
+        if !self.sim.ip().is_loopback() {
+            warn!(address = %self.sim, "whoever reaches the simulator can read and write as every phone: keep it on this machine");
+        }
         let running = serve::start(&config, stop.clone(), "--listen").await?;
         let ready = tokio::select! {
             ready = self.furnish(&running, &sim, &folder) => ready.map(Some),

@@ -66,6 +66,7 @@ pub(super) async fn start(
     stop: CancellationToken,
     flag: &str,
 ) -> anyhow::Result<Running> {
+    raise_open_files();
     let clock = Clock::system();
     let metrics = telemetry::start_metrics().context("metrics")?;
     let listener = bind(config.server.listen, flag).await?;
@@ -148,5 +149,19 @@ impl Running {
             warn!("requests were cut off");
         }
         self.app.stop().await;
+    }
+}
+
+/// As many open files as the system allows this process: each bot takes some five, each call in either direction one, and
+/// many systems start a process with 1,024 for the sake of programs from another age.
+fn raise_open_files() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, getrlimit, setrlimit};
+        let mut limit = getrlimit(Resource::Nofile);
+        limit.current = limit.maximum;
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            warn!(%error, "the number of open files stays as it was");
+        }
     }
 }

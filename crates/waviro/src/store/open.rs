@@ -1,5 +1,7 @@
 //! Opening: the URL, the file's mode, the settings of each connection, the schema.
 
+use std::cmp::Ordering;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Once;
 
@@ -7,7 +9,7 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{AnyConnection, AnyPool, ConnectOptions, Executor, Row, SqlSafeStr};
 
-use super::StoreError;
+use super::{Schema, StoreError};
 
 /// Every migration, in order; one that has landed is never edited.
 const SCHEMA: [(i64, &str, &str); 1] = [(
@@ -36,13 +38,13 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Takes `sqlite:PATH`, `sqlite://PATH`, `postgres://…` and `postgresql://…`; creates a missing SQLite file.
+    /// Takes `sqlite:PATH`, `sqlite://PATH`, `postgres://…` and `postgresql://…`.
     pub(super) fn parse(url: &str) -> Result<Self, StoreError> {
         static DRIVERS: Once = Once::new();
         DRIVERS.call_once(sqlx::any::install_default_drivers);
         let sqlite = match url.split_once(':') {
             Some(("sqlite", rest)) => {
-                create(rest)?;
+                file(rest)?;
                 true
             }
             Some(("postgres" | "postgresql", _)) => false,
@@ -129,8 +131,58 @@ pub(super) async fn migrate(connection: &mut AnyConnection) -> Result<(), StoreE
         .map_err(|error| StoreError::Failed(format!("migration: {error}")))
 }
 
-/// Creates the file for its owner alone; SQLite gives its log the same mode.
-fn create(rest: &str) -> Result<(), StoreError> {
+/// Creates a missing SQLite file for its owner alone; SQLite gives its log the same mode.
+pub(super) fn create(url: &str) -> Result<(), StoreError> {
+    let Some(rest) = url.strip_prefix("sqlite:") else {
+        return Ok(());
+    };
+    let path = file(rest)?;
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(&path) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(StoreError::Failed(format!("{}: {error}", path.display()))),
+    }
+}
+
+/// See [`super::Store::schema_at`].
+pub(super) async fn schema_at(url: &str) -> Result<Schema, StoreError> {
+    let place = Place::parse(url)?;
+    if let Some(rest) = url.strip_prefix("sqlite:") {
+        let path = file(rest)?;
+        match std::fs::metadata(&path) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Schema::None),
+            Err(error) => return Err(StoreError::Failed(format!("{}: {error}", path.display()))),
+        }
+    }
+    // As it is: the settings of a working connection would change an empty file.
+    let mut connection = place.options.connect().await?;
+    let table = if place.sqlite {
+        "SELECT COUNT(*) FROM sqlite_master WHERE name = '_sqlx_migrations'"
+    } else {
+        "SELECT COUNT(*) FROM pg_tables WHERE tablename = '_sqlx_migrations'"
+    };
+    let tables: i64 = connection.fetch_one(table).await?.try_get(0)?;
+    let landed: i64 = if tables == 0 {
+        0
+    } else {
+        let newest = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations";
+        connection.fetch_one(newest).await?.try_get(0)?
+    };
+    let current = SCHEMA.last().map_or(0, |(version, ..)| *version);
+    Ok(match landed.cmp(&current) {
+        _ if landed == 0 => Schema::None,
+        Ordering::Less => Schema::Older,
+        Ordering::Equal => Schema::Current,
+        Ordering::Greater => Schema::Newer,
+    })
+}
+
+/// The path in a SQLite URL.
+fn file(rest: &str) -> Result<PathBuf, StoreError> {
     let rest = rest.strip_prefix("//").unwrap_or(rest);
     let path = rest.split_once('?').map_or(rest, |(path, _)| path);
     if path.contains('%') || path.contains('#') {
@@ -143,13 +195,5 @@ fn create(rest: &str) -> Result<(), StoreError> {
             "the database must be a file: sqlite:/var/lib/waviro/waviro.db".to_owned(),
         ));
     }
-    let path = PathBuf::from(path);
-    let mut options = std::fs::OpenOptions::new();
-    options.create(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(&path) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(StoreError::Failed(format!("{}: {error}", path.display()))),
-    }
+    Ok(PathBuf::from(path))
 }

@@ -31,6 +31,10 @@ fn the_help_says_what_there_is() {
 fn a_bot_is_added_listed_rekeyed_and_removed() {
     let folder = Folder::new();
     assert!(folder.ok(&["bot", "list"]).contains("waviro bot add"));
+    assert!(
+        !folder.path().join("data").exists(),
+        "looking makes nothing"
+    );
     let added = folder.ok(&["bot", "add", "toko"]);
     let key = key_in(&added);
     assert!(added.contains("/api/getqr"), "{added}");

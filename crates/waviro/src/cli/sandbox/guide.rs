@@ -91,8 +91,8 @@ impl Guide {
              Simulator  {sim}/control\n\
              Data       {kept}\n\n\
              {try_it}\n\n\
-             Callbacks: put \"notifyurl\":\"http://127.0.0.1:9000/\" beside pesan and run any web server there; the \
-             sandbox may call loopback, a real gateway may not. It posts {{\"msgid\",\"ack\"}}: 1 sent, 2 delivered, 3 read.\n\n\
+             Callbacks: put \"notifyurl\":\"http://127.0.0.1:9000/\" beside pesan and run a server there that \
+             answers POST with 200 (the README has one). The sandbox may call loopback, a real gateway may not. It posts {{\"msgid\",\"ack\"}}: 1 sent, 2 delivered, 3 read.\n\n\
              Real numbers: `waviro serve`. Linking one this way is unofficial, and WhatsApp may ban it; do not use a \
              number that you can't lose.\n\n\
              Ctrl-C stops both.",

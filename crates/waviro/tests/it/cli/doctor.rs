@@ -22,6 +22,43 @@ fn a_healthy_gateway_has_five_good_lines() {
 }
 
 #[test]
+fn a_database_is_looked_at_and_left_as_it_is() {
+    let folder = Folder::new();
+    let line = || {
+        let output = folder.command(&["doctor"]).output().unwrap();
+        let report = String::from_utf8(output.stdout).unwrap();
+        let mut lines = report.lines();
+        lines
+            .find(|line| line.contains("database "))
+            .unwrap()
+            .to_owned()
+    };
+    assert!(line().contains("the first start makes it"), "{}", line());
+    let file = folder.path().join("data/waviro.db");
+    assert!(!file.exists());
+    folder.ok(&["migrate"]);
+    assert!(line().contains("up to date"), "{}", line());
+    let version = |version: i64| {
+        let url = format!("sqlite:{}", file.display());
+        let change = format!("UPDATE _sqlx_migrations SET version = {version}");
+        tokio::runtime::Runtime::new().unwrap().block_on(async {
+            use sqlx::{AssertSqlSafe, ConnectOptions, Executor};
+            sqlx::any::install_default_drivers();
+            let options: sqlx::any::AnyConnectOptions = url.parse().unwrap();
+            let mut connection = options.connect().await.unwrap();
+            connection.execute(AssertSqlSafe(change)).await.unwrap();
+        });
+    };
+    version(1000);
+    assert!(
+        line().starts_with("FAIL") && line().contains("newer version"),
+        "{}",
+        line()
+    );
+    assert!(folder.fails(&["bot", "list"]).contains("newer version"));
+}
+
+#[test]
 fn what_is_wrong_fails_and_says_what_to_do() {
     let folder = Folder::new();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

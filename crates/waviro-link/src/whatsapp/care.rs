@@ -1,10 +1,10 @@
 //! What a device does when nobody asks it for anything: trying again, and keeping its state on the disk.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use super::device::{Device, has_ended, pause, spawn};
-use super::store;
 use crate::Status;
 
 /// Pause before a refused login is tried again: long enough not to press a server that said no.
@@ -87,11 +87,9 @@ pub(super) fn keep_flushed(device: &Arc<Device>) {
             let Some(device) = myself.upgrade() else {
                 return;
             };
-            if let Some(client) = device.shared.client()
-                && let Err(error) = client.persistence_manager().flush().await
-            {
-                let error = store::cause(&error);
-                tracing::error!(slot = device.shared.slot, %error, "the device's state is not durable yet");
+            if let Some(client) = device.shared.client() {
+                let all = device.shared.write_again.swap(false, Ordering::SeqCst);
+                device.shared.write_down(&client, all).await;
             }
         }
     });

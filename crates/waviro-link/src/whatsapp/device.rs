@@ -41,6 +41,8 @@ pub(super) struct Shared {
     client: RwLock<Option<Arc<Client>>>,
     identity: Mutex<Option<Identity>>,
     telling: Mutex<()>,
+    /// The next write is to be of everything, see [`Shared::write_down`].
+    pub(super) write_again: AtomicBool,
 }
 
 /// A device and the client that serves it at the moment.
@@ -75,6 +77,7 @@ impl Device {
             client: RwLock::new(None),
             identity: Mutex::new(None),
             telling: Mutex::new(()),
+            write_again: AtomicBool::new(false),
         });
         let device = Arc::new(Self {
             ground,
@@ -150,19 +153,18 @@ impl Device {
         Ok(())
     }
 
-    /// Ends the client, if one runs. `false` where it had not ended within `within`: something of it may still write.
-    async fn stop(&self, session: &mut Option<Session>, within: Duration) -> bool {
-        let Some(ending) = session.take() else {
-            return true;
-        };
-        let ended = tokio::time::timeout(within, ending.handle.shutdown()).await;
-        if ended.is_err() {
+    /// Ends the client, if one runs, within `within`.
+    async fn stop(&self, session: &mut Option<Session>, within: Duration) {
+        let Some(ending) = session.take() else { return };
+        if tokio::time::timeout(within, ending.handle.shutdown())
+            .await
+            .is_err()
+        {
             tracing::warn!(slot = self.shared.slot, "the link took too long to close");
         }
         // Not before: a receipt that comes while it closes is acked by the library, so it must still be committed.
         *write(&self.shared.client) = None;
         drop(ending.dialer);
-        ended.is_ok()
     }
 
     /// A fresh client on the same keys, in place of one that WhatsApp sent away.
@@ -259,15 +261,26 @@ impl Shared {
         self.listener.status(&next);
     }
 
-    /// Writes the device's own state down before anybody relies on it. The library does so when it is told of a change, but
-    /// misses one that falls between a write and its next look, and then leaves it for half a minute: a kill right after
-    /// pairing lost the link.
+    /// Writes the device's own state down before anybody relies on it. Left to itself the library does so when it is told of
+    /// a change, but misses one that falls between a write and its next look, and then leaves it for half a minute: a kill
+    /// right after pairing lost the link.
     pub(super) fn flush(&self) {
         let Some(client) = self.client() else { return };
-        let written = tokio::task::block_in_place(|| {
-            tokio::runtime::Handle::current().block_on(client.persistence_manager().flush())
+        tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(self.write_down(&client, true));
         });
-        if let Err(error) = written {
+        self.write_again.store(true, Ordering::SeqCst);
+    }
+
+    /// What changed since the last write, or all of it: a write of the library's own that is under way has already taken
+    /// the mark that something changed, and may come after ours with what was before. So the whole is written again once
+    /// that is over.
+    pub(super) async fn write_down(&self, client: &Arc<Client>, all: bool) {
+        let state = client.persistence_manager();
+        if all {
+            state.modify_device(|_| ()).await;
+        }
+        if let Err(error) = state.flush().await {
             let error = super::store::cause(&error);
             tracing::error!(slot = self.slot, %error, "the device's state is not durable yet");
         }
@@ -311,11 +324,8 @@ impl Link for Device {
             }
             Status::Unlinked(_) | Status::PasskeyAsked => {}
         }
-        if !self.stop(&mut session, CLOSING).await {
-            // Wiped under a client that still writes, the keys would come back in pieces.
-            return Err(LinkError::TimedOut);
-        }
-        self.ground.stores.wipe(self.shared.slot)?;
+        self.stop(&mut session, CLOSING).await;
+        self.ground.stores.renew(self.shared.slot)?;
         self.start(&mut session, true).await
     }
 

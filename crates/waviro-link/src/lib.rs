@@ -23,8 +23,8 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 pub use message::{
-    Chat, Content, Group, GroupId, Inbound, InboundKind, MessageId, Number, Outgoing, Receipt,
-    ReceiptLevel, Sender, ServerAck, Verdict,
+    Chat, Contact, Content, Group, GroupId, Inbound, InboundKind, Location, MessageId, Number,
+    Outgoing, Receipt, ReceiptLevel, Sender, ServerAck, Verdict,
 };
 pub use status::{Identity, QrCode, Status, UnlinkedCause};
 

@@ -12,9 +12,11 @@
 
 mod care;
 mod connect;
+mod contact;
 mod device;
 mod events;
 mod http;
+mod location;
 mod lookup;
 mod runtime;
 mod send;

@@ -7,9 +7,12 @@ pub mod auth;
 pub mod body;
 pub mod error;
 mod reply;
+mod send;
 
 mod checknumber;
 mod getqr;
+mod sendcontact;
+mod sendlocation;
 mod sendwa;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -102,9 +105,20 @@ pub fn router(api: Arc<Api>, base_path: &str) -> Router {
         .with_state(api)
 }
 
-fn endpoints() -> [(&'static str, MethodRouter<Arc<Api>>); 3] {
+fn endpoints() -> [(&'static str, MethodRouter<Arc<Api>>); 8] {
     [
         ("sendwa", only_post(post(sendwa::sendwa))),
+        ("sendlocation", only_post(post(sendlocation::sendlocation))),
+        ("sendcontact", only_post(post(sendcontact::sendcontact))),
+        ("sendwatogroup", only_post(post(sendwa::sendwatogroup))),
+        (
+            "sendlocationtogroup",
+            only_post(post(sendlocation::sendlocationtogroup)),
+        ),
+        (
+            "sendcontacttogroup",
+            only_post(post(sendcontact::sendcontacttogroup)),
+        ),
         ("getqr", only_post(post(getqr::getqr))),
         ("checknumber", only_post(post(checknumber::checknumber))),
     ]

@@ -9,6 +9,7 @@
 mod acks;
 mod bots;
 mod callbacks;
+mod content;
 mod inbound;
 mod messages;
 mod numbers;

@@ -10,6 +10,7 @@ mod acks;
 mod door;
 mod handshake;
 mod kills;
+mod kinds;
 mod link;
 
 use std::time::Duration;

@@ -7,7 +7,7 @@ use waproto::whatsapp as wa;
 use whatsapp_rust::send::{SendError, SendOptions};
 use whatsapp_rust::{Client, ClientError, IqError, Jid, waproto};
 
-use super::text;
+use super::{contact, location, text};
 use crate::{Chat, Content, LinkError, Outgoing};
 
 /// A first message to a person costs up to three round trips (devices, prekeys, group info) before it can be written;
@@ -38,6 +38,8 @@ pub(super) fn jid(chat: &Chat) -> Jid {
 fn body(content: &Content) -> wa::Message {
     match content {
         Content::Text(text) => text::outgoing(text),
+        Content::Location(place) => location::outgoing(place),
+        Content::Contact(card) => contact::outgoing(card),
     }
 }
 

@@ -68,22 +68,62 @@ impl Fields {
         }
     }
 
+    /// Whether the field says anything: absent, `null` and blank are all the same.
+    pub fn has(&self, field: &str) -> bool {
+        match self.0.get(field) {
+            None | Some(Value::Null) => false,
+            Some(Value::String(text)) => !text.trim().is_empty(),
+            Some(_) => true,
+        }
+    }
+
     /// A phone number, as text or as a whole JSON number. Absent, `null` and blank are `None`.
     pub fn number(&self, field: &'static str) -> Result<Option<Number>, ApiError> {
-        let text = match self.0.get(field) {
-            None | Some(Value::Null) => return Ok(None),
-            Some(Value::String(text)) => text.trim().to_owned(),
-            // 15 digits fit exactly; what was written with a point or an exponent, or is longer, is no phone number.
-            Some(Value::Number(number)) if number.is_u64() => number.to_string(),
-            Some(_) => return Err(ApiError::InvalidNumber { field, meant: None }),
+        self.0
+            .get(field)
+            .map_or(Ok(None), |value| number(value, field))
+    }
+
+    /// A list of phone numbers, or a single one without the list around it.
+    pub fn numbers(&self, field: &'static str) -> Result<Vec<Number>, ApiError> {
+        let list = match self.0.get(field) {
+            None => &[],
+            Some(Value::Array(list)) => list.as_slice(),
+            Some(single) => std::slice::from_ref(single),
         };
-        if text.is_empty() {
+        let read = list
+            .iter()
+            .filter_map(|value| number(value, field).transpose());
+        read.collect()
+    }
+
+    /// An angle, as text or as a JSON number, from -`most` to `most` degrees.
+    pub fn degrees(&self, field: &'static str, most: f64) -> Result<f64, ApiError> {
+        let read = match self.0.get(field) {
+            _ if !self.has(field) => return Err(ApiError::MissingField(field)),
+            Some(Value::String(text)) => text.trim().parse().ok(),
+            Some(value) => value.as_f64(),
+            None => None,
+        };
+        read.filter(|degrees: &f64| degrees.abs() <= most)
+            .ok_or(ApiError::InvalidDegrees { field })
+    }
+
+    /// The fields of an object inside this one, under the first of `names` that says anything; also where it was sent as the text
+    /// of an object.
+    pub fn object(&self, names: [&'static str; 2]) -> Result<Option<Self>, ApiError> {
+        let Some(field) = names.into_iter().find(|name| self.has(name)) else {
             return Ok(None);
+        };
+        let wrong = ApiError::NotAnObject { field: names[0] };
+        match self.0.get(field) {
+            Some(Value::Object(fields)) => Ok(Some(Self(fields.clone()))),
+            Some(Value::String(text)) => match serde_json::from_str(text) {
+                Ok(Value::Object(fields)) => Ok(Some(Self(fields))),
+                _ => Err(wrong),
+            },
+            _ => Err(wrong),
         }
-        text.parse().map(Some).map_err(|_| ApiError::InvalidNumber {
-            field,
-            meant: meant(&text),
-        })
     }
 
     /// A group's id, with or without `@g.us`. Text only: as a JSON number its 18 digits do not survive JavaScript.
@@ -136,6 +176,24 @@ impl Fields {
         net.check(&url).map_err(|refused| wrong(refused.into()))?;
         Ok(Some(url))
     }
+}
+
+/// One phone number; `null` and blank are `None`.
+fn number(value: &Value, field: &'static str) -> Result<Option<Number>, ApiError> {
+    let text = match value {
+        Value::Null => return Ok(None),
+        Value::String(text) => text.trim().to_owned(),
+        // 15 digits fit exactly; what was written with a point or an exponent, or is longer, is no phone number.
+        Value::Number(number) if number.is_u64() => number.to_string(),
+        _ => return Err(ApiError::InvalidNumber { field, meant: None }),
+    };
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| ApiError::InvalidNumber {
+        field,
+        meant: meant(&text),
+    })
 }
 
 /// What the user probably meant: digits alone, and Indonesia's country code for a national 0.

@@ -61,6 +61,21 @@ pub enum ApiError {
         /// The form that would be right, where it can be guessed.
         meant: Option<Number>,
     },
+    /// No angle, or one beyond the globe.
+    InvalidDegrees {
+        /// Which.
+        field: &'static str,
+    },
+    /// Neither an object nor the text of one.
+    NotAnObject {
+        /// Which.
+        field: &'static str,
+    },
+    /// A contact with more numbers than one card holds.
+    TooManyNumbers {
+        /// The most.
+        most: usize,
+    },
     /// A number that is not on WhatsApp.
     NotRegistered,
     /// Not a group id.
@@ -136,6 +151,8 @@ impl ApiError {
             Self::TextTooLong { .. } => "text_too_long",
             Self::InvalidNumber { .. } | Self::NotRegistered => "invalid_number",
             Self::InvalidGroup { .. } => "invalid_group",
+            Self::InvalidDegrees { .. } => "invalid_coordinate",
+            Self::NotAnObject { .. } | Self::TooManyNumbers { .. } => "invalid_contact",
             Self::InvalidUrl { .. } => "invalid_url",
             Self::NotConnected(_) => "not_connected",
             Self::Duplicate => "duplicate_message",
@@ -164,9 +181,27 @@ impl ApiError {
             | Self::TextTooLong { field }
             | Self::InvalidNumber { field, .. }
             | Self::InvalidGroup { field }
+            | Self::InvalidDegrees { field }
+            | Self::NotAnObject { field }
             | Self::InvalidUrl { field, .. } => Some(field),
             Self::NotRegistered => Some("nohp"),
+            Self::TooManyNumbers { .. } => Some("contact.numbers"),
             _ => None,
+        }
+    }
+
+    /// The same about a field inside another, by its whole name.
+    #[must_use]
+    pub fn inside(self, whole: &'static str) -> Self {
+        match self {
+            Self::MissingField(_) => Self::MissingField(whole),
+            Self::NotText { .. } => Self::NotText { field: whole },
+            Self::TextTooLong { .. } => Self::TextTooLong { field: whole },
+            Self::InvalidNumber { meant, .. } => Self::InvalidNumber {
+                field: whole,
+                meant,
+            },
+            other => other,
         }
     }
 

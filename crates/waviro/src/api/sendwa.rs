@@ -1,38 +1,37 @@
-//! `POST /api/sendwa`: a text to a person, or to a group where only `groupid` is given.
+//! `POST /api/sendwa`, `/api/sendwatogroup`: a text.
 
 use std::sync::Arc;
 
 use axum::extract::State;
-use waviro_link::{Chat, Content};
+use waviro_link::Content;
 
 use super::Api;
 use super::auth::Caller;
 use super::body::Fields;
 use super::error::ApiError;
 use super::reply::{Reply, Sent};
-use crate::outbox::NewMessage;
+use super::send::{What, Whom, send};
 
 pub(super) async fn sendwa(
     State(api): State<Arc<Api>>,
     Caller(bot): Caller,
     fields: Fields,
 ) -> Result<Reply<Sent>, ApiError> {
-    // The document's samples mix the person's and the group's paths: the body decides, and a person wins here.
-    let to = match (fields.number("nohp")?, fields.group("groupid")?) {
-        (Some(number), _) => Chat::Person(number),
-        (None, Some(group)) => Chat::Group(group),
-        (None, None) => return Err(ApiError::MissingField("nohp")),
-    };
-    let message = NewMessage {
-        content: Content::Text(fields.text("pesan")?),
-        notify_url: fields.notify_url(&api.net)?,
-        to,
-    };
-    let kind = if message.to.is_group() {
-        "chat"
-    } else {
-        "text"
-    };
-    let accepted = api.outbox.accept(&bot, message).await?;
-    Ok(Reply(Sent::new(&accepted, kind)))
+    send(&api, &bot, &fields, Whom::Person, What::Text).await
+}
+
+pub(super) async fn sendwatogroup(
+    State(api): State<Arc<Api>>,
+    Caller(bot): Caller,
+    fields: Fields,
+) -> Result<Reply<Sent>, ApiError> {
+    send(&api, &bot, &fields, Whom::Group, What::Text).await
+}
+
+/// A text; `None` where there is none.
+pub(super) fn content(fields: &Fields) -> Result<Option<Content>, ApiError> {
+    if !fields.has("pesan") {
+        return Ok(None);
+    }
+    Ok(Some(Content::Text(fields.text("pesan")?)))
 }

@@ -2,14 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde_json::json;
 use sha2::{Digest, Sha256};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 use tokio::sync::{mpsc, oneshot};
 use url::Url;
-use waviro_link::{Chat, Content, MessageId, Outgoing};
+use waviro_link::{Chat, MessageId, Outgoing};
 
+use super::content::{decode, encode};
 use super::writer::{Command, Counters};
 use super::{Store, StoreError, sql};
 use crate::clock::Millis;
@@ -330,29 +330,6 @@ fn queued(row: &AnyRow) -> Result<Queued, StoreError> {
             content: decode(&kind, &body)?,
         },
     })
-}
-
-/// A kind's word and its body as JSON.
-fn encode(content: &Content) -> Result<(&'static str, String), StoreError> {
-    match content {
-        Content::Text(text) => Ok(("text", json!({ "text": text }).to_string())),
-        _ => Err(StoreError::Unreadable(
-            "a kind of content without a form".to_owned(),
-        )),
-    }
-}
-
-fn decode(kind: &str, body: &str) -> Result<Content, StoreError> {
-    let unreadable = || StoreError::Unreadable(format!("a message body of kind {kind}"));
-    let body: serde_json::Value = serde_json::from_str(body).map_err(|_| unreadable())?;
-    match kind {
-        "text" => body
-            .get("text")
-            .and_then(serde_json::Value::as_str)
-            .map(|text| Content::Text(text.to_owned()))
-            .ok_or_else(unreadable),
-        _ => Err(unreadable()),
-    }
 }
 
 /// The way back from [`Chat::address`].

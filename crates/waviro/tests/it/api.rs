@@ -5,6 +5,9 @@ mod body;
 mod checknumber;
 mod getqr;
 mod listener;
+mod send;
+mod sendcontact;
+mod sendlocation;
 mod sendwa;
 
 use axum::body::Body;
@@ -13,7 +16,16 @@ use serde_json::json;
 
 use super::front::Front;
 
-const ENDPOINTS: [&str; 3] = ["sendwa", "getqr", "checknumber"];
+const ENDPOINTS: [&str; 8] = [
+    "sendwa",
+    "sendlocation",
+    "sendcontact",
+    "sendwatogroup",
+    "sendlocationtogroup",
+    "sendcontacttogroup",
+    "getqr",
+    "checknumber",
+];
 
 #[tokio::test]
 async fn a_path_works_with_and_without_a_trailing_slash_and_below_the_base_path() {

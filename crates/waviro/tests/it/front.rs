@@ -110,6 +110,18 @@ impl Front {
         }
     }
 
+    /// The first message that went out over the link.
+    pub async fn first_sent(&self) -> waviro_link::Outgoing {
+        let link = self.link();
+        self.pass_until(async {
+            while link.sent().is_empty() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        link.sent().remove(0)
+    }
+
     /// Moves the clock on until `asked` has its answer.
     pub async fn pass_until<T>(&self, asked: impl Future<Output = T>) -> T {
         tokio::pin!(asked);

@@ -36,6 +36,12 @@ impl ApiError {
             },
             Self::NotRegistered => "Nomor tujuan tidak terdaftar di WhatsApp; periksa kembali nomornya.".to_owned(),
             Self::InvalidGroup { field } => format!("{field} tidak valid; isi dengan id grup yang hanya angka, misalnya 120363000000000001."),
+            Self::InvalidDegrees { field } => format!(
+                "{field} tidak valid; tulis derajat desimal dengan titik, {}.",
+                if *field == "latitude" { "dari -90 sampai 90, misalnya 0.525960" } else { "dari -180 sampai 180, misalnya 101.426866" }
+            ),
+            Self::NotAnObject { field } => format!("{field} harus berupa objek, misalnya {{\"name\":\"Test\",\"numbers\":[\"628124000001\"]}}."),
+            Self::TooManyNumbers { most } => format!("Kontak memuat terlalu banyak nomor; kirim paling banyak {most} nomor dalam satu kontak."),
             Self::InvalidUrl { field, fault } => format!("{field} tidak valid: {}", fault.indonesian()),
             Self::NotConnected(status) => not_connected_in_indonesian(status),
             Self::Duplicate => "Pesan yang sama baru saja dikirim ke tujuan ini; ubah isi pesan sebelum mengirim lagi.".to_owned(),
@@ -68,6 +74,12 @@ impl ApiError {
             },
             Self::NotRegistered => "The number is not registered on WhatsApp; check the number.".to_owned(),
             Self::InvalidGroup { field } => format!("{field} is not valid; write the group's id, digits only, for example 120363000000000001."),
+            Self::InvalidDegrees { field } => format!(
+                "{field} is not valid; write decimal degrees with a point, {}.",
+                if *field == "latitude" { "from -90 to 90, for example 0.525960" } else { "from -180 to 180, for example 101.426866" }
+            ),
+            Self::NotAnObject { field } => format!("{field} must be an object, for example {{\"name\":\"Test\",\"numbers\":[\"628124000001\"]}}."),
+            Self::TooManyNumbers { most } => format!("The contact holds too many numbers; send at most {most} in one contact."),
             Self::InvalidUrl { field, fault } => format!("{field} is not valid: {}", fault.english()),
             Self::NotConnected(status) => not_connected_in_english(status),
             Self::Duplicate => "The same message was just sent to this destination; change its content before sending again.".to_owned(),

@@ -1,0 +1,85 @@
+//! A contact as a vCard 3.0 (RFC 2426), the version that WhatsApp's clients write and read.
+
+use waproto::buffa::MessageField;
+use waproto::whatsapp as wa;
+use whatsapp_rust::waproto;
+
+use crate::Contact;
+
+pub(super) fn outgoing(contact: &Contact) -> wa::Message {
+    let card = wa::message::ContactMessage {
+        display_name: Some(contact.name.clone()),
+        vcard: Some(vcard(contact)),
+        ..Default::default()
+    };
+    wa::Message {
+        contact_message: MessageField::some(card),
+        ..Default::default()
+    }
+}
+
+/// One card with all numbers. `waid` is WhatsApp's own parameter: with it the phone offers to chat with the number.
+fn vcard(contact: &Contact) -> String {
+    let name = escaped(&contact.name);
+    let mut lines = vec![
+        "BEGIN:VCARD".to_owned(),
+        "VERSION:3.0".to_owned(),
+        // The five parts of a name: family, given, further, before, after. We know one text.
+        format!("N:;{name};;;"),
+        format!("FN:{name}"),
+    ];
+    for number in &contact.numbers {
+        lines.push(format!("TEL;type=CELL;waid={number}:+{number}"));
+    }
+    lines.push("END:VCARD".to_owned());
+    lines.join("\n")
+}
+
+/// RFC 2426, 4: a backslash before what separates, `\n` for a line's end. No name can end its line and begin another.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' | ',' | ';' => escaped.extend(['\\', letter]),
+            '\r' => {
+                letters.next_if_eq(&'\n');
+                escaped.push_str("\\n");
+            }
+            '\n' | '\u{85}' | '\u{2028}' | '\u{2029}' => escaped.push_str("\\n"),
+            _ => escaped.push(letter),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_numbers_are_on_one_card() {
+        let contact = Contact {
+            name: "Test".to_owned(),
+            numbers: vec![
+                "6281240000001".parse().unwrap(),
+                "6281250000002".parse().unwrap(),
+            ],
+        };
+        assert_eq!(
+            vcard(&contact),
+            "BEGIN:VCARD\nVERSION:3.0\nN:;Test;;;\nFN:Test\n\
+             TEL;type=CELL;waid=6281240000001:+6281240000001\n\
+             TEL;type=CELL;waid=6281250000002:+6281250000002\nEND:VCARD"
+        );
+    }
+
+    #[test]
+    fn no_name_can_write_a_line_of_its_own() {
+        let name = "Toko; \"Budi\", Jl. A\\B\r\nTEL:+1\rEND:VCARD\nx\u{2028}y";
+        assert_eq!(
+            escaped(name),
+            "Toko\\; \"Budi\"\\, Jl. A\\\\B\\nTEL:+1\\nEND:VCARD\\nx\\ny"
+        );
+    }
+}

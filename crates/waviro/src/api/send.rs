@@ -1,0 +1,89 @@
+//! What the eight send paths share: whom, what, and the way to the outbox.
+//!
+//! The document's samples post groups to the paths of persons and contacts to the path of locations, so the body decides:
+//! `groupid` means the group and `nohp` the person, both the one that the path is made for; and where what a path is made for
+//! is missing, a `contact` is taken in its place.
+
+use std::sync::Arc;
+
+use waviro_link::{Chat, Content};
+
+use super::body::Fields;
+use super::error::ApiError;
+use super::reply::{Reply, Sent};
+use super::{Api, sendcontact, sendlocation, sendwa};
+use crate::bots::Bot;
+use crate::outbox::NewMessage;
+
+/// Whom a path is made for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Whom {
+    Person,
+    Group,
+}
+
+/// What a path is made for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum What {
+    Text,
+    Location,
+    Contact,
+}
+
+/// Accepts what the body says.
+pub(super) async fn send(
+    api: &Api,
+    bot: &Arc<Bot>,
+    fields: &Fields,
+    whom: Whom,
+    what: What,
+) -> Result<Reply<Sent>, ApiError> {
+    let to = destination(fields, whom)?;
+    let own = match what {
+        What::Text => sendwa::content(fields)?,
+        What::Location => sendlocation::content(fields)?,
+        What::Contact => None,
+    };
+    let content = match own {
+        Some(own) => own,
+        None => sendcontact::content(fields)?.ok_or(ApiError::MissingField(what.field()))?,
+    };
+    let message = NewMessage {
+        to,
+        content,
+        notify_url: fields.notify_url(&api.net)?,
+    };
+    let kind = word(&message);
+    let accepted = api.outbox.accept(bot, message).await?;
+    Ok(Reply(Sent::new(&accepted, kind)))
+}
+
+fn destination(fields: &Fields, whom: Whom) -> Result<Chat, ApiError> {
+    let (number, group) = (fields.number("nohp")?, fields.group("groupid")?);
+    match (number, group, whom) {
+        (Some(number), None, _) | (Some(number), Some(_), Whom::Person) => Ok(Chat::Person(number)),
+        (None, Some(group), _) | (Some(_), Some(group), Whom::Group) => Ok(Chat::Group(group)),
+        (None, None, Whom::Person) => Err(ApiError::MissingField("nohp")),
+        (None, None, Whom::Group) => Err(ApiError::MissingField("groupid")),
+    }
+}
+
+/// The document's word for what was sent.
+fn word(message: &NewMessage) -> &'static str {
+    match message.content {
+        Content::Text(_) if !message.to.is_group() => "text",
+        Content::Contact(_) => "vcard",
+        _ => "chat",
+    }
+}
+
+impl What {
+    /// The field that is missing where the body says nothing.
+    fn field(self) -> &'static str {
+        match self {
+            Self::Text => "pesan",
+            Self::Location => "latitude",
+            Self::Contact => "contact",
+        }
+    }
+}

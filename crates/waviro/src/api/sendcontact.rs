@@ -1,0 +1,52 @@
+//! `POST /api/sendcontact`, `/api/sendcontacttogroup`: a card with somebody's numbers.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use waviro_link::{Contact, Content};
+
+use super::Api;
+use super::auth::Caller;
+use super::body::Fields;
+use super::error::ApiError;
+use super::reply::{Reply, Sent};
+use super::send::{What, Whom, send};
+
+pub(super) async fn sendcontact(
+    State(api): State<Arc<Api>>,
+    Caller(bot): Caller,
+    fields: Fields,
+) -> Result<Reply<Sent>, ApiError> {
+    send(&api, &bot, &fields, Whom::Person, What::Contact).await
+}
+
+pub(super) async fn sendcontacttogroup(
+    State(api): State<Arc<Api>>,
+    Caller(bot): Caller,
+    fields: Fields,
+) -> Result<Reply<Sent>, ApiError> {
+    send(&api, &bot, &fields, Whom::Group, What::Contact).await
+}
+
+/// The most numbers of one card.
+const MOST: usize = 50;
+
+/// A card; `None` where there is none. Every send path takes one, see [`super::send`].
+pub(super) fn content(fields: &Fields) -> Result<Option<Content>, ApiError> {
+    let Some(card) = fields.object(["contact", "Contact"])? else {
+        return Ok(None);
+    };
+    let name = card
+        .text("name")
+        .map_err(|error| error.inside("contact.name"))?;
+    let numbers = card
+        .numbers("numbers")
+        .map_err(|error| error.inside("contact.numbers"))?;
+    if numbers.is_empty() {
+        return Err(ApiError::MissingField("contact.numbers"));
+    }
+    if numbers.len() > MOST {
+        return Err(ApiError::TooManyNumbers { most: MOST });
+    }
+    Ok(Some(Content::Contact(Contact { name, numbers })))
+}

@@ -1,0 +1,44 @@
+//! `POST /api/sendlocation`, `/api/sendlocationtogroup`: a place on the map, with `pesan` as its name.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use waviro_link::{Content, Location};
+
+use super::Api;
+use super::auth::Caller;
+use super::body::Fields;
+use super::error::ApiError;
+use super::reply::{Reply, Sent};
+use super::send::{What, Whom, send};
+
+pub(super) async fn sendlocation(
+    State(api): State<Arc<Api>>,
+    Caller(bot): Caller,
+    fields: Fields,
+) -> Result<Reply<Sent>, ApiError> {
+    send(&api, &bot, &fields, Whom::Person, What::Location).await
+}
+
+pub(super) async fn sendlocationtogroup(
+    State(api): State<Arc<Api>>,
+    Caller(bot): Caller,
+    fields: Fields,
+) -> Result<Reply<Sent>, ApiError> {
+    send(&api, &bot, &fields, Whom::Group, What::Location).await
+}
+
+/// A place; `None` where there are no coordinates.
+pub(super) fn content(fields: &Fields) -> Result<Option<Content>, ApiError> {
+    if !fields.has("latitude") && !fields.has("longitude") {
+        return Ok(None);
+    }
+    Ok(Some(Content::Location(Location {
+        latitude: fields.degrees("latitude", 90.0)?,
+        longitude: fields.degrees("longitude", 180.0)?,
+        name: fields
+            .has("pesan")
+            .then(|| fields.text("pesan"))
+            .transpose()?,
+    })))
+}

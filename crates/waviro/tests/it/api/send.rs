@@ -1,0 +1,113 @@
+//! What the send paths share: the body decides whom and what.
+
+use serde_json::{Value, json};
+
+use crate::front::Front;
+
+const PERSON: &str = "6282386000001";
+const GROUP: &str = "120363000000000001";
+
+/// The fields of `one`, then those of `other`.
+fn with(one: &Value, other: &Value) -> Value {
+    let mut fields = one.as_object().unwrap().clone();
+    fields.extend(other.as_object().unwrap().clone());
+    Value::Object(fields)
+}
+
+fn own(path: &str) -> Value {
+    match path {
+        "sendwa" | "sendwatogroup" => json!({"pesan": "Halo"}),
+        "sendlocation" | "sendlocationtogroup" => {
+            json!({"latitude": "0.525960", "longitude": "101.426866"})
+        }
+        _ => card(),
+    }
+}
+
+fn card() -> Value {
+    json!({"contact": {"name": "Test", "numbers": ["6281240000001", "6281250000002"]}})
+}
+
+const PATHS: [&str; 6] = [
+    "sendwa",
+    "sendlocation",
+    "sendcontact",
+    "sendwatogroup",
+    "sendlocationtogroup",
+    "sendcontacttogroup",
+];
+
+#[tokio::test]
+async fn every_path_takes_a_person_or_a_group_and_of_both_its_own() {
+    let front = Front::online().await;
+    let person = json!({ "nohp": PERSON });
+    let group = json!({ "groupid": GROUP });
+    for path in PATHS {
+        let to_person = format!("{PERSON}@c.us");
+        let to_group = format!("{GROUP}@g.us");
+        let own_to = if path.ends_with("togroup") {
+            &to_group
+        } else {
+            &to_person
+        };
+        for (whom, expected) in [
+            (person.clone(), &to_person),
+            (group.clone(), &to_group),
+            (with(&person, &group), own_to),
+        ] {
+            // A conversation of its own each, or the duplicate rule has its say.
+            let front = &front;
+            let between = with(&whom, &json!({"pesan": format!("{path} {whom}")}));
+            front.post("/api/sendwa", between.to_string()).await;
+            front.post("/api/sendwatogroup", between.to_string()).await;
+            let body = with(&whom, &own(path)).to_string();
+            let answer = front.post(&format!("/api/{path}"), body).await;
+            assert_eq!(&answer.message()["to"], expected, "{path} {whom}");
+        }
+        let nobody = front
+            .post(&format!("/api/{path}"), own(path).to_string())
+            .await;
+        assert_eq!(nobody.refusal(), (400, "missing_field"), "{path}");
+        let field = if path.ends_with("togroup") {
+            "groupid"
+        } else {
+            "nohp"
+        };
+        assert_eq!(nobody.body["field"], field);
+    }
+}
+
+#[tokio::test]
+async fn every_path_takes_a_contact_where_its_own_content_is_missing() {
+    for path in PATHS {
+        let front = Front::online().await;
+        let to = json!({ "nohp": PERSON });
+        let answer = front
+            .post(&format!("/api/{path}"), with(&to, &card()).to_string())
+            .await;
+        assert_eq!(answer.message()["type"], "vcard", "{path}");
+        let both = with(&with(&to, &card()), &own(path));
+        let answer = front.post(&format!("/api/{path}"), both.to_string()).await;
+        match path {
+            "sendcontact" | "sendcontacttogroup" => {
+                assert_eq!(answer.refusal(), (400, "duplicate_message"), "{path}");
+            }
+            "sendwa" | "sendwatogroup" => assert_eq!(answer.message()["type"], "text", "{path}"),
+            _ => assert_eq!(answer.message()["type"], "chat", "{path}"),
+        }
+        let nothing = front.post(&format!("/api/{path}"), to.to_string()).await;
+        assert_eq!(nothing.refusal(), (400, "missing_field"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_same_contact_or_place_right_after_is_a_duplicate() {
+    let front = Front::online().await;
+    for path in PATHS {
+        let body = with(&json!({"nohp": PERSON, "groupid": GROUP}), &own(path)).to_string();
+        let path = format!("/api/{path}");
+        front.post(&path, body.clone()).await.message();
+        let again = front.post(&path, body).await;
+        assert_eq!(again.refusal(), (400, "duplicate_message"), "{path}");
+    }
+}

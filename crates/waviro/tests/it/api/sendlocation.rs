@@ -1,0 +1,71 @@
+//! `/api/sendlocation`
+
+use serde_json::{Value, json};
+use waviro_link::{Content, Location};
+
+use crate::front::Front;
+
+fn at(latitude: impl Into<Value>, longitude: impl Into<Value>) -> Value {
+    json!({"nohp": "6282386000001", "latitude": latitude.into(), "longitude": longitude.into()})
+}
+
+#[tokio::test]
+async fn a_place_goes_out_with_its_name() {
+    let front = Front::online().await;
+    let mut body = at("0.525960", "101.426866");
+    body["pesan"] = json!("Kantor Pusat");
+    let answer = front.post("/api/sendlocation", body.to_string()).await;
+    assert_eq!(answer.message()["type"], "chat");
+    let sent = front.first_sent().await;
+    let place = Location {
+        latitude: 0.52596,
+        longitude: 101.426_866,
+        name: Some("Kantor Pusat".to_owned()),
+    };
+    assert_eq!(sent.content, Content::Location(place));
+}
+
+#[tokio::test]
+async fn coordinates_as_text_or_as_numbers() {
+    for (latitude, longitude) in [
+        (json!(-6.2), json!(106.8)),
+        (json!(" -6.2 "), json!("+106.8")),
+        (json!(90), json!(-180)),
+        (json!("0"), json!(0)),
+    ] {
+        let front = Front::online().await;
+        let body = at(latitude, longitude).to_string();
+        front.post("/api/sendlocation", body).await.message();
+    }
+}
+
+#[tokio::test]
+async fn a_coordinate_that_is_none_is_refused_and_named() {
+    let front = Front::online().await;
+    for (latitude, longitude, field) in [
+        (json!("0,52"), json!(1), "latitude"),
+        (json!("90.0001"), json!(1), "latitude"),
+        (json!("NaN"), json!(1), "latitude"),
+        (json!(true), json!(1), "latitude"),
+        (json!([0]), json!(1), "latitude"),
+        (json!(1), json!("-180.1"), "longitude"),
+        (json!(1), json!("inf"), "longitude"),
+        (json!(1), json!("101.4 E"), "longitude"),
+    ] {
+        let answer = front
+            .post("/api/sendlocation", at(latitude, longitude).to_string())
+            .await;
+        assert_eq!(answer.refusal(), (400, "invalid_coordinate"));
+        assert_eq!(answer.body["field"], field);
+    }
+    for (latitude, longitude, field) in [
+        (json!(""), json!(1), "latitude"),
+        (json!(1), Value::Null, "longitude"),
+    ] {
+        let answer = front
+            .post("/api/sendlocation", at(latitude, longitude).to_string())
+            .await;
+        assert_eq!(answer.refusal(), (400, "missing_field"));
+        assert_eq!(answer.body["field"], field);
+    }
+}

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use crate::{
-    Connector, Group, Identity, Link, LinkError, Listener, MessageId, Number, Outgoing, Receipt,
-    ReceiptLevel, ServerAck, Status, UnlinkedCause, Verdict,
+    Connector, Group, Identity, Inbound, Link, LinkError, Listener, MessageId, Number, Outgoing,
+    Receipt, ReceiptLevel, ServerAck, Status, UnlinkedCause, Verdict,
 };
 
 /// Opens [`FakeLink`]s and keeps them by slot, so that a test can take hold of the other end.
@@ -129,9 +129,17 @@ impl FakeLink {
         lock(&self.script).unregistered.insert(number);
     }
 
-    /// The groups that the bot is in.
+    /// The groups that the bot is in from now on.
     pub fn set_groups(&self, groups: Vec<Group>) {
         lock(&self.script).groups = groups;
+        self.listener.groups_changed();
+    }
+
+    fn online(&self) -> Result<(), LinkError> {
+        match *self.status.borrow() {
+            Status::Online => Ok(()),
+            _ => Err(LinkError::Offline),
+        }
     }
 
     /// Changes the state, as the wire would.
@@ -164,6 +172,14 @@ impl FakeLink {
                 verdict: Verdict::Refused(code.to_owned()),
             })
             .await;
+    }
+
+    /// Somebody writes.
+    ///
+    /// # Errors
+    /// What the gateway answered.
+    pub async fn inbound(&self, batch: Vec<Inbound>) -> Result<(), crate::NotCommitted> {
+        self.listener.inbound(batch).await
     }
 
     /// A recipient's phone reports.
@@ -228,12 +244,14 @@ impl Link for FakeLink {
     }
 
     async fn is_registered(&self, number: &Number) -> Result<bool, LinkError> {
+        self.online()?;
         let mut script = lock(&self.script);
         script.lookups += 1;
         Ok(!script.unregistered.contains(number))
     }
 
     async fn groups(&self) -> Result<Vec<Group>, LinkError> {
+        self.online()?;
         let mut script = lock(&self.script);
         script.lookups += 1;
         Ok(script.groups.clone())

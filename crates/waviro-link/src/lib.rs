@@ -120,6 +120,10 @@ pub trait Listener: Send + Sync {
     /// [`NotCommitted`] leaves the receipt with WhatsApp, which delivers it again on the next connection.
     async fn receipt(&self, receipt: Receipt) -> Result<(), NotCommitted>;
 
+    /// The device joined or left a group, or one of its groups changed: what [`Link::groups`] said before is out of date. Must
+    /// return at once.
+    fn groups_changed(&self);
+
     /// Messages arrived, in order, all or nothing; may repeat after a crash. Must not send anything itself.
     ///
     /// # Errors

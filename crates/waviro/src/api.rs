@@ -11,6 +11,7 @@ mod send;
 
 mod checknumber;
 mod getqr;
+mod groups;
 mod sendcontact;
 mod sendlocation;
 mod sendwa;
@@ -105,7 +106,7 @@ pub fn router(api: Arc<Api>, base_path: &str) -> Router {
         .with_state(api)
 }
 
-fn endpoints() -> [(&'static str, MethodRouter<Arc<Api>>); 8] {
+fn endpoints() -> [(&'static str, MethodRouter<Arc<Api>>); 9] {
     [
         ("sendwa", only_post(post(sendwa::sendwa))),
         ("sendlocation", only_post(post(sendlocation::sendlocation))),
@@ -119,6 +120,7 @@ fn endpoints() -> [(&'static str, MethodRouter<Arc<Api>>); 8] {
             "sendcontacttogroup",
             only_post(post(sendcontact::sendcontacttogroup)),
         ),
+        ("groups", only_post(post(groups::groups))),
         ("getqr", only_post(post(getqr::getqr))),
         ("checknumber", only_post(post(checknumber::checknumber))),
     ]

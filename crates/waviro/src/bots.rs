@@ -5,6 +5,7 @@
 //! tried again at the next reading.
 
 mod bot;
+mod groups;
 mod key;
 
 use std::collections::{HashMap, HashSet};

@@ -125,6 +125,10 @@ impl Listener for Ear {
             .map_err(|reason| not_committed(&self.bot, "receipt", &reason))
     }
 
+    fn groups_changed(&self) {
+        self.bot.groups_changed();
+    }
+
     async fn inbound(&self, batch: Vec<Inbound>) -> Result<(), NotCommitted> {
         let count = batch.len();
         let rows = batch.into_iter().map(InboundRow::from).collect();

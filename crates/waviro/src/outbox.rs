@@ -7,11 +7,11 @@
 mod lookup;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use rand::Rng;
 use url::Url;
-use waviro_link::{Chat, Content, LinkError, MessageId, Number, Outgoing, Status};
+use waviro_link::{Chat, Content, Group, LinkError, MessageId, Number, Outgoing, Status};
 
 use crate::bots::Bot;
 use crate::clock::{Clock, Millis, millis};
@@ -89,14 +89,17 @@ pub enum Refusal {
     /// The number is not on WhatsApp.
     #[error("the number is not on WhatsApp")]
     NotRegistered,
+    /// The bot is not in the group.
+    #[error("the bot is not in the group")]
+    NotInGroup,
     /// The message right before it said the same to the same chat.
     #[error("a repeat of {}", .of.as_str())]
     Duplicate {
         /// That message.
         of: MessageId,
     },
-    /// WhatsApp did not say whether the number is registered.
-    #[error("the number could not be looked up: {0}")]
+    /// WhatsApp did not say whether the number is registered, or which groups the bot is in.
+    #[error("WhatsApp could not be asked: {0}")]
     LookupFailed(LinkError),
     /// More than the database can take at once; worth another try in a second.
     #[error("too many messages at once")]
@@ -143,6 +146,7 @@ impl Outbox {
             Ok(_) => "accepted",
             Err(Refusal::NotConnected(_)) => "not_connected",
             Err(Refusal::NotRegistered) => "not_registered",
+            Err(Refusal::NotInGroup) => "not_in_group",
             Err(Refusal::Duplicate { .. }) => "duplicate",
             Err(Refusal::LookupFailed(_)) => "lookup_failed",
             Err(Refusal::Busy) => "busy",
@@ -161,6 +165,36 @@ impl Outbox {
         self.0.lookup.is_registered(bot, number).await
     }
 
+    /// Every group that the bot is in, and when something was last said in it: the later of the last message sent and the last
+    /// one seen, else when the group was made. Last spoken in first.
+    ///
+    /// # Errors
+    /// [`Refusal::NotConnected`], [`Refusal::LookupFailed`] where WhatsApp does not answer and nothing is known,
+    /// [`Refusal::Storage`].
+    pub async fn groups(&self, bot: &Arc<Bot>) -> Result<Vec<(Group, Millis)>, Refusal> {
+        self.connected(bot)?;
+        let ask = || bot.groups(&self.0.clock);
+        let groups = self.0.lookup.patiently(bot, ask).await?;
+        let chats: Vec<Chat> = groups.keys().cloned().map(Chat::Group).collect();
+        let spoken = self.0.store.last_activity(bot.slot(), &chats).await?;
+        let mut list: Vec<(Group, Millis)> = groups
+            .values()
+            .map(|group| {
+                let made = group
+                    .created
+                    .and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+                let spoken = spoken
+                    .get(&Chat::Group(group.id.clone()).address())
+                    .copied();
+                (group.clone(), spoken.or(made.map(millis)).unwrap_or(0))
+            })
+            .collect();
+        list.sort_by(|(one, spoken), (other, later)| {
+            later.cmp(spoken).then_with(|| one.id.cmp(&other.id))
+        });
+        Ok(list)
+    }
+
     /// WhatsApp says that the number is gone: the next message to it asks again.
     pub async fn number_gone(&self, number: &Number) {
         self.0.lookup.forget(number).await;
@@ -168,10 +202,19 @@ impl Outbox {
 
     async fn take(&self, bot: &Arc<Bot>, message: NewMessage) -> Result<Accepted, Refusal> {
         self.connected(bot)?;
-        if let Chat::Person(number) = &message.to
-            && !self.0.lookup.is_registered(bot, number).await?
-        {
-            return Err(Refusal::NotRegistered);
+        match &message.to {
+            Chat::Person(number) => {
+                if !self.0.lookup.is_registered(bot, number).await? {
+                    return Err(Refusal::NotRegistered);
+                }
+            }
+            Chat::Group(group) => {
+                let ask = || bot.is_in(group, &self.0.clock);
+                if !self.0.lookup.patiently(bot, ask).await? {
+                    return Err(Refusal::NotInGroup);
+                }
+            }
+            Chat::Hidden(_) => {}
         }
         // The lookup may have taken its time: what counts is the link as it is now. The epoch is read before the state,
         // so that an end between the two is found out by the lane.

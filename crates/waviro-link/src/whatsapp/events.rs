@@ -46,6 +46,7 @@ impl EventHandler for Ear {
             EventKind::ConnectFailure,
             EventKind::ClientOutdated,
             EventKind::SelfPushNameUpdated,
+            EventKind::GroupUpdate,
             EventKind::ServerAck,
             EventKind::Receipt,
         ])
@@ -64,6 +65,7 @@ impl EventHandler for Ear {
                 self.shared.set(&Status::Online);
             }
             Event::SelfPushNameUpdated(_) => self.shared.refresh_identity(),
+            Event::GroupUpdate(_) => self.shared.listener.groups_changed(),
             other => {
                 if let Some(status) = new_status(other) {
                     self.shared.set(&status);

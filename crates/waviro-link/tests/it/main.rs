@@ -40,6 +40,7 @@ struct Page {
     acks: Vec<ServerAck>,
     receipts: Vec<Receipt>,
     inbound: Vec<Inbound>,
+    group_changes: usize,
 }
 
 #[async_trait::async_trait]
@@ -56,6 +57,10 @@ impl Listener for Book {
         refuse(&self.refuse_receipts)?;
         self.page().receipts.push(receipt);
         Ok(())
+    }
+
+    fn groups_changed(&self) {
+        self.page().group_changes += 1;
     }
 
     async fn inbound(&self, batch: Vec<Inbound>) -> Result<(), NotCommitted> {

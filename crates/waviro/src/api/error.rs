@@ -78,6 +78,8 @@ pub enum ApiError {
     },
     /// A number that is not on WhatsApp.
     NotRegistered,
+    /// The bot is not in the group.
+    NotInGroup,
     /// Not a group id.
     InvalidGroup {
         /// Which.
@@ -94,7 +96,7 @@ pub enum ApiError {
     NotConnected(Status),
     /// The same as the message before.
     Duplicate,
-    /// WhatsApp did not say whether the number exists.
+    /// WhatsApp did not say whether the number exists, or which groups there are.
     LookupFailed,
     /// Too much at once.
     Busy,
@@ -150,7 +152,7 @@ impl ApiError {
             Self::NotText { .. } => "invalid_text",
             Self::TextTooLong { .. } => "text_too_long",
             Self::InvalidNumber { .. } | Self::NotRegistered => "invalid_number",
-            Self::InvalidGroup { .. } => "invalid_group",
+            Self::InvalidGroup { .. } | Self::NotInGroup => "invalid_group",
             Self::InvalidDegrees { .. } => "invalid_coordinate",
             Self::NotAnObject { .. } | Self::TooManyNumbers { .. } => "invalid_contact",
             Self::InvalidUrl { .. } => "invalid_url",
@@ -185,6 +187,7 @@ impl ApiError {
             | Self::NotAnObject { field }
             | Self::InvalidUrl { field, .. } => Some(field),
             Self::NotRegistered => Some("nohp"),
+            Self::NotInGroup => Some("groupid"),
             Self::TooManyNumbers { .. } => Some("contact.numbers"),
             _ => None,
         }
@@ -249,10 +252,11 @@ impl From<Refusal> for ApiError {
         match refusal {
             Refusal::NotConnected(status) => Self::NotConnected(status),
             Refusal::NotRegistered => Self::NotRegistered,
+            Refusal::NotInGroup => Self::NotInGroup,
             Refusal::Duplicate { .. } => Self::Duplicate,
             Refusal::Busy => Self::Busy,
             Refusal::LookupFailed(cause) => {
-                error!(%cause, "WhatsApp did not answer a number's lookup");
+                error!(%cause, "WhatsApp did not answer a question");
                 Self::LookupFailed
             }
             Refusal::Storage(cause) => {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use waviro_link::{Identity, Link, LinkError, Listener, QrCode, Status};
 
+use super::groups::Groups;
 use crate::clock::{Clock, Millis};
 use crate::store::{BotRow, Committed};
 
@@ -18,6 +19,7 @@ pub struct Bot {
     marks: watch::Sender<Marks>,
     stored_identity: watch::Sender<Option<Identity>>,
     lane: mpsc::UnboundedSender<Committed>,
+    pub(super) groups: Groups,
 }
 
 /// What was heard of a link so far: what a look at its state alone would miss between two looks.
@@ -78,6 +80,7 @@ impl Bot {
             marks: watch::Sender::new(marks),
             stored_identity: watch::Sender::new(row.linked.clone()),
             lane,
+            groups: Groups::default(),
         }
     }
 

@@ -105,15 +105,14 @@ impl Lookup {
     }
 
     async fn ask(&self, bot: &Arc<Bot>, number: &Number) -> Result<bool, Refusal> {
-        let registered = tokio::select! {
-            answer = on_the_wire(bot, number) => answer?,
-            () = self.clock.sleep(self.within) => {
-                return Err(match bot.status() {
-                    Status::Online => Refusal::LookupFailed(LinkError::TimedOut),
-                    down => Refusal::NotConnected(down),
-                });
-            }
-        };
+        let registered = self
+            .patiently(bot, || async {
+                match bot.link() {
+                    Some(link) => link.is_registered(number).await,
+                    None => Err(LinkError::Offline),
+                }
+            })
+            .await?;
         let at = self.clock.now();
         self.known
             .insert(number.clone(), Known { registered, at })
@@ -124,29 +123,44 @@ impl Lookup {
         }
         Ok(registered)
     }
+
+    /// Puts a question to WhatsApp, as soon as the link is up where it is not.
+    pub(super) async fn patiently<T, F>(
+        &self,
+        bot: &Arc<Bot>,
+        ask: impl Fn() -> F,
+    ) -> Result<T, Refusal>
+    where
+        F: Future<Output = Result<T, LinkError>>,
+    {
+        tokio::select! {
+            answer = once_up(bot, ask) => answer,
+            () = self.clock.sleep(self.within) => Err(match bot.status() {
+                Status::Online => Refusal::LookupFailed(LinkError::TimedOut),
+                down => Refusal::NotConnected(down),
+            }),
+        }
+    }
 }
 
-/// One lookup as soon as the link is up.
-async fn on_the_wire(bot: &Arc<Bot>, number: &Number) -> Result<bool, Refusal> {
+async fn once_up<T, F>(bot: &Arc<Bot>, ask: impl Fn() -> F) -> Result<T, Refusal>
+where
+    F: Future<Output = Result<T, LinkError>>,
+{
     let gone = || Refusal::NotConnected(bot.status());
-    let link = bot.opened().await.ok_or_else(gone)?;
-    let mut status = link.status();
+    let mut status = bot.opened().await.ok_or_else(gone)?.status();
     loop {
-        let now = status
-            .wait_for(|status| !matches!(status, Status::Reconnecting { .. }))
-            .await
-            .map_err(|_| gone())?
-            .clone();
-        if now != Status::Online {
-            return Err(Refusal::NotConnected(now));
-        }
-        match link.is_registered(number).await {
-            Ok(registered) => return Ok(registered),
-            Err(LinkError::Offline) => {
-                // The connection went while we asked: wait for the state to say so, then for the next connection.
-                status.changed().await.map_err(|_| gone())?;
-            }
+        status.borrow_and_update();
+        match ask().await {
+            Ok(answer) => return Ok(answer),
+            Err(LinkError::Offline) => {}
             Err(error) => return Err(Refusal::LookupFailed(error)),
         }
+        // Not up, or gone while we asked: the next state says which.
+        let now = status.borrow().clone();
+        if !matches!(now, Status::Online | Status::Reconnecting { .. }) {
+            return Err(Refusal::NotConnected(now));
+        }
+        status.changed().await.map_err(|_| gone())?;
     }
 }

@@ -1,7 +1,9 @@
 //! What was written to the bots: kept before WhatsApp gets its ack, and kept once.
 
+use std::collections::HashMap;
+
 use sqlx::{AssertSqlSafe, Row};
-use waviro_link::{Inbound, InboundKind, Sender};
+use waviro_link::{Chat, Inbound, InboundKind, Sender};
 
 use super::{Store, StoreError, sql};
 use crate::clock::{Millis, millis};
@@ -84,6 +86,37 @@ impl Store {
             })
         })
         .await
+    }
+
+    /// When a message was last sent to, or seen in, each of these chats. Chats without any are not there.
+    pub async fn last_activity(
+        &self,
+        slot: i32,
+        chats: &[Chat],
+    ) -> Result<HashMap<String, Millis>, StoreError> {
+        let addresses: Vec<String> = chats.iter().map(Chat::address).collect();
+        let mut spoken = HashMap::with_capacity(addresses.len());
+        for asked in sql::lists(&addresses) {
+            // Two steps down an index for each chat, however much was said in it.
+            let text = format!(
+                "WITH asked (bot, chat) AS (VALUES {}) SELECT chat, \
+                 COALESCE((SELECT m.accepted_at FROM messages m WHERE m.bot = asked.bot AND m.chat = asked.chat \
+                 AND m.ack >= 0 ORDER BY m.seq DESC LIMIT 1), 0), \
+                 COALESCE((SELECT MAX(i.at) FROM inbound i WHERE i.bot = asked.bot AND i.chat = asked.chat), 0) FROM asked",
+                sql::tuples(asked.len(), 2)
+            );
+            let mut query = sqlx::query(AssertSqlSafe(text));
+            for chat in asked {
+                query = query.bind(i64::from(slot)).bind(chat);
+            }
+            for row in query.fetch_all(&self.reads).await? {
+                let (sent, seen): (Millis, Millis) = (row.try_get(1)?, row.try_get(2)?);
+                if sent.max(seen) > 0 {
+                    spoken.insert(row.try_get(0)?, sent.max(seen));
+                }
+            }
+        }
+        Ok(spoken)
     }
 
     /// How many inbound messages of a bot are kept.

@@ -12,11 +12,18 @@ use sqlx::{AnyConnection, AnyPool, ConnectOptions, Executor, Row, SqlSafeStr};
 use super::{Schema, StoreError};
 
 /// Every migration, in order; one that has landed is never edited.
-const SCHEMA: [(i64, &str, &str); 1] = [(
-    1,
-    "gateway",
-    include_str!("../../migrations/0001_gateway.sql"),
-)];
+const SCHEMA: [(i64, &str, &str); 2] = [
+    (
+        1,
+        "gateway",
+        include_str!("../../migrations/0001_gateway.sql"),
+    ),
+    (
+        2,
+        "inbound_by_time",
+        include_str!("../../migrations/0002_inbound_by_time.sql"),
+    ),
+];
 
 /// Connections for reads. SQLite reads beside the writer in WAL mode; four saturate two cores.
 const READERS: u32 = 4;

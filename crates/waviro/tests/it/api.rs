@@ -4,6 +4,7 @@ mod auth;
 mod body;
 mod checknumber;
 mod getqr;
+mod groups;
 mod listener;
 mod send;
 mod sendcontact;
@@ -16,13 +17,14 @@ use serde_json::json;
 
 use super::front::Front;
 
-const ENDPOINTS: [&str; 8] = [
+const ENDPOINTS: [&str; 9] = [
     "sendwa",
     "sendlocation",
     "sendcontact",
     "sendwatogroup",
     "sendlocationtogroup",
     "sendcontacttogroup",
+    "groups",
     "getqr",
     "checknumber",
 ];

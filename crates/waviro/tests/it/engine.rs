@@ -198,14 +198,14 @@ pub fn message(to: &str, text: &str, notify_url: Option<Url>) -> NewMessage {
     }
 }
 
-/// Looks until `seen` is what is wanted; says after ten seconds what was last seen.
+/// Looks until `seen` is what is wanted; says after a minute what was last seen: machines are shared.
 pub async fn until<T, F>(mut look: impl FnMut() -> F, wanted: impl Fn(&T) -> bool) -> T
 where
     T: std::fmt::Debug,
     F: Future<Output = T>,
 {
     let clock = Clock::system();
-    let give_up = clock.now() + 10_000;
+    let give_up = clock.now() + 60_000;
     loop {
         let seen = look().await;
         if wanted(&seen) {

@@ -11,14 +11,17 @@ use tower::ServiceExt;
 use waviro::app::App;
 use waviro::clock::{Clock, Millis};
 use waviro::config::{Config, Flag};
-use waviro_link::Number;
 use waviro_link::fake::{FakeConnector, FakeLink};
+use waviro_link::{Group, Number};
 
 /// Where the manual clock starts: the document's own example.
 pub const START: Millis = 1_678_849_330_000;
 
 /// The bot's own number.
 pub const OWN: &str = "6281200000001";
+
+/// A group that the bot is in.
+pub const GROUP: &str = "120363000000000001";
 
 /// A gateway with one bot.
 pub struct Front {
@@ -70,14 +73,16 @@ impl Front {
         );
         let app = app.await.unwrap();
         let (_, key) = app.bots().add("toko").await.unwrap();
-        Self {
+        let front = Self {
             app,
             clock,
             connector,
             key: key.reveal().to_owned(),
             stopping,
             _folder: folder,
-        }
+        };
+        front.link().set_groups(vec![group(GROUP, "Pelanggan")]);
+        front
     }
 
     /// The other end of the bot's link.
@@ -178,5 +183,15 @@ fn flag(key: &'static str, value: &str) -> Flag {
         flag: "the test",
         key,
         value: value.to_owned(),
+    }
+}
+
+/// A group that was made an hour before the clock starts.
+pub fn group(id: &str, name: &str) -> Group {
+    let made = Duration::from_millis(START.unsigned_abs()) - Duration::from_hours(1);
+    Group {
+        id: id.parse().unwrap(),
+        name: name.to_owned(),
+        created: Some(std::time::UNIX_EPOCH + made),
     }
 }

@@ -35,6 +35,7 @@ impl ApiError {
                 None => format!("{field} tidak valid; tulis diawali kode negara dan hanya angka, misalnya 6282386000001."),
             },
             Self::NotRegistered => "Nomor tujuan tidak terdaftar di WhatsApp; periksa kembali nomornya.".to_owned(),
+            Self::NotInGroup => "Chatbot bukan anggota grup ini; lihat daftar grup di /api/groups, atau tambahkan nomor bot ke grup.".to_owned(),
             Self::InvalidGroup { field } => format!("{field} tidak valid; isi dengan id grup yang hanya angka, misalnya 120363000000000001."),
             Self::InvalidDegrees { field } => format!(
                 "{field} tidak valid; tulis derajat desimal dengan titik, {}.",
@@ -45,7 +46,7 @@ impl ApiError {
             Self::InvalidUrl { field, fault } => format!("{field} tidak valid: {}", fault.indonesian()),
             Self::NotConnected(status) => not_connected_in_indonesian(status),
             Self::Duplicate => "Pesan yang sama baru saja dikirim ke tujuan ini; ubah isi pesan sebelum mengirim lagi.".to_owned(),
-            Self::LookupFailed => "WhatsApp belum menjawab apakah nomor ini terdaftar; coba lagi sebentar lagi.".to_owned(),
+            Self::LookupFailed => "WhatsApp belum menjawab pertanyaan tentang nomor atau grup ini; coba lagi sebentar lagi.".to_owned(),
             Self::Busy => "Terlalu banyak pesan sekaligus; coba lagi sebentar lagi.".to_owned(),
             Self::QrNotReady => "WhatsApp belum memberikan kode QR; panggil getqr lagi, dan bila terus begini periksa koneksi internet server dengan waviro doctor.".to_owned(),
             Self::Internal => format!("Terjadi kesalahan di server; coba lagi, dan bila berulang sampaikan kode {id} kepada pengelola."),
@@ -73,6 +74,7 @@ impl ApiError {
                 None => format!("{field} is not valid; write the country code first and digits only, for example 6282386000001."),
             },
             Self::NotRegistered => "The number is not registered on WhatsApp; check the number.".to_owned(),
+            Self::NotInGroup => "The bot is not in this group; see its groups at /api/groups, or add the bot's number to the group.".to_owned(),
             Self::InvalidGroup { field } => format!("{field} is not valid; write the group's id, digits only, for example 120363000000000001."),
             Self::InvalidDegrees { field } => format!(
                 "{field} is not valid; write decimal degrees with a point, {}.",
@@ -83,7 +85,7 @@ impl ApiError {
             Self::InvalidUrl { field, fault } => format!("{field} is not valid: {}", fault.english()),
             Self::NotConnected(status) => not_connected_in_english(status),
             Self::Duplicate => "The same message was just sent to this destination; change its content before sending again.".to_owned(),
-            Self::LookupFailed => "WhatsApp has not said yet whether this number is registered; try again in a moment.".to_owned(),
+            Self::LookupFailed => "WhatsApp has not answered yet about this number or group; try again in a moment.".to_owned(),
             Self::Busy => "Too many messages at once; try again in a moment.".to_owned(),
             Self::QrNotReady => "WhatsApp has not given a QR code yet; call getqr again, and if that persists check the server's internet connection with waviro doctor.".to_owned(),
             Self::Internal => format!("The server failed; try again, and if that persists give its operator the code {id}."),

@@ -2,10 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::front::Front;
+use crate::front::{Front, GROUP};
 
 const PERSON: &str = "6282386000001";
-const GROUP: &str = "120363000000000001";
 
 /// The fields of `one`, then those of `other`.
 fn with(one: &Value, other: &Value) -> Value {

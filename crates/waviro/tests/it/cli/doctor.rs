@@ -40,7 +40,9 @@ fn a_database_is_looked_at_and_left_as_it_is() {
     assert!(line().contains("up to date"), "{}", line());
     let version = |version: i64| {
         let url = format!("sqlite:{}", file.display());
-        let change = format!("UPDATE _sqlx_migrations SET version = {version}");
+        let change = format!(
+            "UPDATE _sqlx_migrations SET version = {version} WHERE version = (SELECT MAX(version) FROM _sqlx_migrations)"
+        );
         tokio::runtime::Runtime::new().unwrap().block_on(async {
             use sqlx::{AssertSqlSafe, ConnectOptions, Executor};
             sqlx::any::install_default_drivers();

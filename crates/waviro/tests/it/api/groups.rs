@@ -1,0 +1,115 @@
+//! `/api/groups`, and what sending to a group asks of it.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+use waviro_link::{Chat, Inbound, InboundKind, Sender, Status};
+
+use crate::front::{Front, GROUP, START, group, number};
+
+const OTHER: &str = "120363000000000002";
+
+async fn list(front: &Front) -> Value {
+    front.post("/api/groups", "").await.message().clone()
+}
+
+async fn to_group(front: &Front, id: &str, text: &str) -> super::super::front::Answer {
+    let body = json!({"groupid": id, "pesan": text}).to_string();
+    front.post("/api/sendwatogroup", body).await
+}
+
+#[tokio::test]
+async fn groups_come_with_name_and_last_activity_the_latest_first() {
+    let front = Front::online().await;
+    let made = START / 1000 - 3600;
+    front
+        .link()
+        .set_groups(vec![group(GROUP, "Pelanggan"), group(OTHER, "Keluarga 👪")]);
+    assert_eq!(
+        list(&front).await,
+        json!([
+            {"groupid": GROUP, "groupname": "Pelanggan", "grouplastchat": made},
+            {"groupid": OTHER, "groupname": "Keluarga 👪", "grouplastchat": made},
+        ])
+    );
+    // One that is sent to, and then one that is written in.
+    front.clock.advance(Duration::from_secs(10));
+    to_group(&front, OTHER, "halo").await.message();
+    assert_eq!(list(&front).await[0]["groupid"], OTHER);
+    assert_eq!(list(&front).await[0]["grouplastchat"], START / 1000 + 10);
+    let written = Inbound {
+        id: "A1".parse().unwrap(),
+        chat: Chat::Group(GROUP.parse().unwrap()),
+        sender: Sender::Number(number("6282386000001")),
+        push_name: "Ani".to_owned(),
+        at: UNIX_EPOCH + Duration::from_secs((START / 1000 + 20).unsigned_abs()),
+        from_me: false,
+        kind: InboundKind::Text("hai".to_owned()),
+    };
+    front.link().inbound(vec![written]).await.unwrap();
+    let last = list(&front).await;
+    assert_eq!(last[0]["groupid"], GROUP);
+    assert_eq!(last[0]["grouplastchat"], START / 1000 + 20);
+    assert_eq!(last[1]["grouplastchat"], START / 1000 + 10);
+}
+
+#[tokio::test]
+async fn whatsapp_is_asked_once_until_it_says_that_groups_changed() {
+    let front = Front::online().await;
+    let before = front.link().lookups();
+    for n in 0..3 {
+        list(&front).await;
+        to_group(&front, GROUP, &format!("halo {n}"))
+            .await
+            .message();
+    }
+    assert_eq!(front.link().lookups() - before, 1);
+    front.link().set_groups(vec![group(GROUP, "Nama baru")]);
+    front.clock.advance(Duration::from_secs(2));
+    assert_eq!(list(&front).await[0]["groupname"], "Nama baru");
+    // What changes every moment is still asked about every two seconds only.
+    for _ in 0..5 {
+        front.link().set_groups(Vec::new());
+        list(&front).await;
+    }
+    assert_eq!(front.link().lookups() - before, 2);
+    front.clock.advance(Duration::from_secs(2));
+    assert_eq!(list(&front).await, json!([]));
+}
+
+#[tokio::test]
+async fn a_group_that_the_bot_is_not_in_or_has_left_is_refused() {
+    let front = Front::online().await;
+    let stranger = to_group(&front, OTHER, "halo").await;
+    assert_eq!(stranger.refusal(), (400, "invalid_group"));
+    assert_eq!(stranger.body["field"], "groupid");
+    to_group(&front, GROUP, "halo").await.message();
+    front.link().set_groups(vec![group(OTHER, "Baru")]);
+    front.clock.advance(Duration::from_secs(2));
+    to_group(&front, OTHER, "halo").await.message();
+    let left = to_group(&front, GROUP, "masih?").await;
+    assert_eq!(left.refusal(), (400, "invalid_group"));
+}
+
+#[tokio::test]
+async fn while_the_link_is_down_what_was_known_serves_and_else_it_is_waited_for() {
+    let front = Front::online().await;
+    let down = || Status::Reconnecting {
+        cause: "test".to_owned(),
+    };
+    front.link().set_status(down());
+    let asked = front.pass_until(front.post("/api/groups", "")).await;
+    assert_eq!(asked.refusal(), (400, "not_connected"));
+    front.link().set_status(Status::Online);
+    list(&front).await;
+    front.link().set_status(down());
+    assert_eq!(list(&front).await[0]["groupid"], GROUP);
+    to_group(&front, GROUP, "nanti").await.message();
+}
+
+#[tokio::test]
+async fn a_bot_that_is_not_linked_has_no_groups_to_show() {
+    let front = Front::unlinked().await;
+    let answer = front.post("/api/groups", "{}").await;
+    assert_eq!(answer.refusal(), (400, "not_connected"));
+}

@@ -69,6 +69,7 @@ impl Fields {
     }
 
     /// Whether the field says anything: absent, `null` and blank are all the same.
+    #[must_use]
     pub fn has(&self, field: &str) -> bool {
         match self.0.get(field) {
             None | Some(Value::Null) => false,

@@ -188,7 +188,7 @@ fn flag(key: &'static str, value: &str) -> Flag {
 
 /// A group that was made an hour before the clock starts.
 pub fn group(id: &str, name: &str) -> Group {
-    let made = Duration::from_millis(START.unsigned_abs()) - Duration::from_hours(1);
+    let made = Duration::from_secs((START / 1000 - 3600).unsigned_abs());
     Group {
         id: id.parse().unwrap(),
         name: name.to_owned(),

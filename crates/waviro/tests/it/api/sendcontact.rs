@@ -5,7 +5,7 @@ use waviro_link::{Contact, Content};
 
 use crate::front::{Front, number};
 
-fn to_ani(field: &str, card: Value) -> String {
+fn to_ani(field: &str, card: &Value) -> String {
     json!({"nohp": "6282386000001", field: card}).to_string()
 }
 
@@ -23,7 +23,7 @@ async fn a_contact_as_an_object_or_as_the_text_of_one_with_one_number_or_many() 
         ),
     ] {
         let front = Front::online().await;
-        let answer = front.post("/api/sendcontact", to_ani(field, sent)).await;
+        let answer = front.post("/api/sendcontact", to_ani(field, &sent)).await;
         assert_eq!(answer.message()["type"], "vcard");
         let numbers = ["6281240000001", "6281250000002"];
         let expected = Contact {
@@ -86,7 +86,7 @@ async fn an_incomplete_contact_is_refused_and_the_part_is_named() {
         (json!(""), "missing_field", "contact"),
     ] {
         let answer = front
-            .post("/api/sendcontact", to_ani("contact", card.clone()))
+            .post("/api/sendcontact", to_ani("contact", &card))
             .await;
         assert_eq!(answer.refusal(), (400, code), "{card}");
         assert_eq!(answer.body["field"], field, "{card}");

@@ -4,6 +4,7 @@
 //! empty body where a request is chunked), ends at one total deadline, reads at most [`ANSWER_CAP`] of the answer,
 //! follows no redirect and asks no proxy of the environment.
 
+pub mod fetch;
 pub mod guard;
 
 use std::net::IpAddr;
@@ -14,6 +15,7 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use url::Url;
 
+pub use fetch::{FetchError, Fetched};
 pub use guard::{Guard, Refused};
 
 use crate::clock::{Clock, Millis};

@@ -1,5 +1,7 @@
 //! The door out: what it must never reach, and how it talks to what it may.
 
+mod fetch;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

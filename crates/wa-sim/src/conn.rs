@@ -39,6 +39,8 @@ pub(crate) struct Wire {
     pub(crate) reset: AtomicBool,
     /// `number:device`, once it is known.
     device: OnceLock<String>,
+    /// The `Host` that the client dialled, port included: the name under which it reaches the media host too.
+    pub(crate) host: OnceLock<String>,
 }
 
 /// The way to a client, held by whoever has something for it. Cheap to clone.
@@ -77,6 +79,11 @@ impl Link {
     pub(crate) fn reset(&self) {
         self.wire.reset.store(true, Ordering::Release);
         self.hang_up.cancel();
+    }
+
+    /// The name, port included, under which the client reaches this server; `None` where it did not say.
+    pub(crate) fn host(&self) -> Option<&str> {
+        self.wire.host.get().map(String::as_str)
     }
 
     pub(crate) fn is(&self, other: &Self) -> bool {

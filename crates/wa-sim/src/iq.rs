@@ -3,6 +3,7 @@
 
 pub(crate) mod appstate;
 pub(crate) mod groups;
+pub(crate) mod media;
 pub(crate) mod prekeys;
 pub(crate) mod settings;
 pub(crate) mod usync;
@@ -74,6 +75,7 @@ pub(crate) fn answer(session: &Linked, node: &NodeRef<'_>) {
         ("encrypt", _, _) => prekeys::answer(session, node, &kind, tag),
         ("usync", _, _) => usync::answer(session, node),
         ("w:sync:app:state", _, _) => appstate::answer(session, node),
+        ("w:m", "set", "media_conn") => media::connection(session),
         ("w:g2", _, _) => groups::answer(session, node, &kind, tag),
         _ => settings::answer(&namespace, &kind, tag),
     };

@@ -18,6 +18,7 @@
 //! - `control`: the same over HTTP
 //! - `server` accepts; `handshake` does Noise; `conn` moves frames; `login` decides who comes in; `pairing` links
 //! - `stanza`, `iq`: what companions say, a file for each kind; `offline`: what waits for them; `companion`: one of them
+//! - `media`: the media host, where encrypted files wait for whoever knows their direct path
 //! - `world`: accounts and groups; `snapshot`: the state on disk; `seed`: chance as an argument
 
 mod companion;
@@ -29,6 +30,7 @@ mod group;
 mod handshake;
 mod iq;
 mod login;
+mod media;
 mod offline;
 mod pairing;
 mod phone;

@@ -1,4 +1,5 @@
-//! The port: `WebSockets` for WhatsApp clients at `/ws/chat`, JSON for people and tests at `/control`.
+//! The port: `WebSockets` for WhatsApp clients at `/ws/chat`, their files at `/mms` and `/v`, JSON for people and tests
+//! at `/control`.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,6 +11,7 @@ use std::task::{Context, Poll};
 use axum::Router;
 use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, State, WebSocketUpgrade};
+use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use axum::routing::any;
 use axum::serve::{IncomingStream, Listener};
@@ -18,6 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::conn::{self, Wire};
 use crate::control;
+use crate::media::host as media_host;
 use crate::sim::Sim;
 
 /// A frame holds at most 16 MiB; a WebSocket message may hold a few.
@@ -30,6 +33,7 @@ pub(crate) async fn run(listener: TcpListener, sim: Sim) {
         .is_ok_and(|addr| addr.ip().is_loopback());
     let router = Router::new()
         .route("/ws/chat", any(chat))
+        .merge(media_host::router())
         .merge(control::router(is_loopback))
         .with_state(sim)
         .into_make_service_with_connect_info::<Peer>();
@@ -40,8 +44,15 @@ pub(crate) async fn run(listener: TcpListener, sim: Sim) {
 async fn chat(
     State(sim): State<Sim>,
     ConnectInfo(Peer(wire)): ConnectInfo<Peer>,
+    headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
+    if let Some(host) = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+    {
+        let _ = wire.host.set(host.to_owned());
+    }
     upgrade
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE)

@@ -5,6 +5,7 @@
 //! - `groups.json`
 //! - `accounts/NUMBER.json`: an account, its phone's Signal state, its companions and what waits for them
 //! - `inboxes/NUMBER.jsonl`: what the phone shows, a line each, appended
+//! - `media/ID.enc`: uploaded files, still encrypted; written by the media host when they arrive
 //!
 //! A file is replaced in one step (written beside it, then renamed), so a killed simulator leaves whole files, at worst
 //! half a second old. Not kept: what phones sent (for companions that ask again), the ids of the server's own dedupe,
@@ -89,7 +90,7 @@ pub(crate) struct Opened {
 
 /// Opens (or makes) a data directory and counts this start.
 pub(crate) fn open(dir: &Path, seed: Seed) -> Result<Opened, SimError> {
-    for sub in ["accounts", "inboxes"] {
+    for sub in ["accounts", "inboxes", "media"] {
         let path = dir.join(sub);
         make_folder(&path).map_err(|error| unusable(&path, &error))?;
     }
@@ -330,14 +331,17 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, SimError> {
 }
 
 fn replace<T: Serialize>(path: &Path, value: &T) -> std::io::Result<()> {
+    replace_bytes(path, &serde_json::to_vec(value)?)
+}
+
+/// Replaces (or makes) a file in one step.
+pub(crate) fn replace_bytes(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let beside = path.with_extension("new");
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-        .open(&beside)?
-        .write_all(&serde_json::to_vec(value)?)?;
+    options.open(&beside)?.write_all(bytes)?;
     std::fs::rename(beside, path)
 }
 

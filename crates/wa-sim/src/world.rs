@@ -22,6 +22,7 @@ use crate::fault::Faults;
 use crate::group::{Group, GroupSpec};
 use crate::handshake::ServerKeys;
 use crate::iq;
+use crate::media::Media;
 use crate::pairing::Pairings;
 use crate::phone::{Account, PhoneSpec};
 use crate::seed::Seed;
@@ -37,6 +38,7 @@ pub(crate) struct World {
     pub(crate) keys: ServerKeys,
     pub(crate) faults: Faults,
     pub(crate) pairings: Mutex<Pairings>,
+    pub(crate) media: Media,
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) inbox_limit: usize,
     /// Groups changed since the last snapshot.
@@ -72,6 +74,7 @@ impl World {
             keys: ServerKeys::new(seed),
             faults: Faults::default(),
             pairings: Mutex::default(),
+            media: Media::new(seed, data_dir.as_deref()),
             data_dir,
             inbox_limit,
             groups_dirty: AtomicBool::new(false),

@@ -36,6 +36,7 @@ pub(crate) fn router(is_loopback: bool) -> Router<Sim> {
             post(phones::enter_code),
         )
         .route("/control/phones/{number}/messages", get(phones::messages))
+        .route("/control/phones/{number}/media/{id}", get(phones::media))
         .route("/control/phones/{number}/send", post(phones::send))
         .route("/control/phones/{number}/read", post(phones::read))
         .route(

@@ -5,10 +5,11 @@
 //!
 //! - `receive`: decrypt, show once, answer with receipts
 //! - `send`: encrypt for each companion of everyone concerned; `transmit`: the stanza for one of them
-//! - `signal`: sessions and keys; `inbox`: what is shown; `content`: kinds of messages; `habits`: receipts, online
+//! - `signal`: sessions and keys; `inbox`: what is shown; `content`: kinds of messages; `files`: what is behind them; `habits`: receipts, online
 
 pub(crate) mod account;
 pub(crate) mod content;
+pub(crate) mod files;
 pub(crate) mod habits;
 pub(crate) mod inbox;
 pub(crate) mod receive;
@@ -20,6 +21,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use account::Account;
@@ -220,6 +222,17 @@ impl Phone {
     )]
     pub async fn inbox(&self) -> Vec<InboxMessage> {
         self.account.inbox.lock().all()
+    }
+
+    /// The decrypted file of a message that the phone shows; `None` where the message has none, or its file fails a
+    /// check (then its `media_error` says which).
+    #[expect(
+        clippy::unused_async,
+        reason = "reading may come to wait; callers should not have to change then"
+    )]
+    pub async fn media(&self, id: &str) -> Option<Bytes> {
+        let download = self.account.inbox.lock().with_file(id)?.download.clone()?;
+        download.fetch(&self.world.media).ok()
     }
 
     /// Waits until the phone shows a message that `wanted` accepts; ones it shows already count.

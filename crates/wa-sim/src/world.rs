@@ -24,6 +24,7 @@ use crate::handshake::ServerKeys;
 use crate::iq;
 use crate::media::Media;
 use crate::pairing::Pairings;
+use crate::phone::files::Checked;
 use crate::phone::{Account, PhoneSpec};
 use crate::seed::Seed;
 
@@ -39,6 +40,7 @@ pub(crate) struct World {
     pub(crate) faults: Faults,
     pub(crate) pairings: Mutex<Pairings>,
     pub(crate) media: Media,
+    pub(crate) checked: Checked,
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) inbox_limit: usize,
     /// Groups changed since the last snapshot.
@@ -75,6 +77,7 @@ impl World {
             faults: Faults::default(),
             pairings: Mutex::default(),
             media: Media::new(seed, data_dir.as_deref()),
+            checked: Checked::default(),
             data_dir,
             inbox_limit,
             groups_dirty: AtomicBool::new(false),

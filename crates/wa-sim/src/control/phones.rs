@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
-use axum::http::StatusCode;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -103,10 +104,51 @@ pub(super) async fn messages(
     let Query(query) = query.map_err(|error| {
         ApiError::bad_request(format!("the query cannot be read: {}", error.body_text()))
     })?;
-    Ok(Json(match query.after {
+    let mut messages = match query.after {
         Some(id) => phone.account.inbox.lock().after(&id),
         None => phone.inbox().await,
-    }))
+    };
+    for message in &mut messages {
+        message.download = None;
+    }
+    Ok(Json(messages))
+}
+
+/// `GET /control/phones/{n}/media/{id}`: the decrypted file of a message, under its own type.
+pub(super) async fn media(
+    State(sim): State<Sim>,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Result<Response, ApiError> {
+    let Path((number, id)) = path.map_err(|error| {
+        ApiError::bad_request(format!("the path cannot be read: {}", error.body_text()))
+    })?;
+    let phone = find(&sim, &number)?;
+    let mimetype = {
+        let inbox = phone.account.inbox.lock();
+        let message = inbox.with_file(&id).ok_or_else(|| {
+            ApiError::not_found(format!("{number} shows no message {id} with a file"))
+        })?;
+        let mimetype = message.fields.get("mimetype").and_then(Value::as_str);
+        mimetype.unwrap_or("application/octet-stream").to_owned()
+    };
+    let bytes = phone.media(&id).await.ok_or_else(|| {
+        ApiError::not_found("the file failed a check; the message's media_error says which")
+    })?;
+    // A type is the sender's claim, and a browser must not run what a sender sent.
+    let mimetype = HeaderValue::from_str(&mimetype)
+        .unwrap_or(HeaderValue::from_static("application/octet-stream"));
+    let headers = [
+        (header::CONTENT_TYPE, mimetype),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static("sandbox"),
+        ),
+        (
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ),
+    ];
+    Ok((headers, bytes).into_response())
 }
 
 #[derive(Deserialize)]

@@ -1,8 +1,12 @@
 //! From a decrypted message to what a phone shows of it: kind, text and the kind's own fields.
 
+mod media;
+
 use serde_json::{Map, Value, json};
 use waproto::whatsapp as wa;
 use waproto::whatsapp::message::protocol_message::Type as ProtocolType;
+
+use super::files::Download;
 
 /// What there is to show.
 #[derive(Debug, Clone, PartialEq)]
@@ -10,6 +14,8 @@ pub(crate) struct Content {
     pub(crate) kind: String,
     pub(crate) text: String,
     pub(crate) fields: Map<String, Value>,
+    /// Where its file is, if it has one.
+    pub(crate) download: Option<Download>,
 }
 
 /// Names the kind of a message; `None` where a phone shows nothing (keys, syncs).
@@ -25,30 +31,8 @@ pub(crate) fn describe(message: &wa::Message) -> Option<Content> {
             text.text.as_deref().unwrap_or_default(),
             json!({ "link": text.matched_text }),
         )
-    } else if let Some(image) = message.image_message.as_option() {
-        let file = json!({ "mimetype": image.mimetype, "file_length": image.file_length });
-        show("image", image.caption.as_deref().unwrap_or_default(), file)
-    } else if let Some(video) = message.video_message.as_option() {
-        let file = json!({ "mimetype": video.mimetype, "file_length": video.file_length, "seconds": video.seconds });
-        show("video", video.caption.as_deref().unwrap_or_default(), file)
-    } else if let Some(document) = message.document_message.as_option() {
-        let file = json!({
-            "mimetype": document.mimetype, "file_length": document.file_length, "file_name": document.file_name,
-        });
-        show(
-            "document",
-            document.caption.as_deref().unwrap_or_default(),
-            file,
-        )
-    } else if let Some(audio) = message.audio_message.as_option() {
-        let file = json!({ "mimetype": audio.mimetype, "file_length": audio.file_length, "voice": audio.ptt });
-        show("audio", "", file)
-    } else if let Some(sticker) = message.sticker_message.as_option() {
-        show(
-            "sticker",
-            "",
-            json!({ "mimetype": sticker.mimetype, "file_length": sticker.file_length }),
-        )
+    } else if let Some(file) = media::describe(message) {
+        file
     } else if let Some(location) = message.location_message.as_option() {
         let place = json!({
             "latitude": location.degrees_latitude, "longitude": location.degrees_longitude,
@@ -172,6 +156,7 @@ fn show(kind: &str, text: &str, fields: Value) -> Content {
         kind: kind.to_owned(),
         text: text.to_owned(),
         fields,
+        download: None,
     }
 }
 

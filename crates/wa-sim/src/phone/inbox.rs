@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::Origin;
+use super::files::Download;
 
 /// One message as a phone shows it. People are numbers, never LIDs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,6 +28,9 @@ pub struct InboxMessage {
     /// The kind's own fields, such as `latitude` or `target_id`.
     #[serde(flatten)]
     pub fields: serde_json::Map<String, serde_json::Value>,
+    /// Where its file is. On disk only: the control API does not show it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) download: Option<Download>,
 }
 
 /// A message that was delivered, but not read yet.
@@ -123,6 +127,12 @@ impl Inbox {
         )
     }
 
+    /// The newest message with this id that has a file.
+    pub(crate) fn with_file(&self, id: &str) -> Option<&InboxMessage> {
+        let mut newest_first = self.messages.iter().rev();
+        newest_first.find(|message| message.id == id && message.download.is_some())
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.messages.len()
     }
@@ -167,6 +177,7 @@ mod tests {
             text: String::new(),
             timestamp: 0,
             fields: serde_json::Map::new(),
+            download: None,
         }
     }
 

@@ -173,9 +173,14 @@ fn show(world: &Arc<World>, account: &Arc<Account>, delivery: &Delivery, message
             message,
         ),
     };
-    let Some(shown) = content::describe(message) else {
+    let Some(mut shown) = content::describe(message) else {
         return;
     };
+    if let Some(download) = &shown.download {
+        world
+            .checked
+            .describe(&world.media, download, &mut shown.fields);
+    }
     let kind = shown.kind.clone();
     let number = account.inbox.lock().show(InboxMessage {
         id: delivery.id.clone(),
@@ -186,6 +191,7 @@ fn show(world: &Arc<World>, account: &Arc<Account>, delivery: &Delivery, message
         text: shown.text,
         timestamp: delivery.timestamp,
         fields: shown.fields,
+        download: shown.download,
     });
     let is_new = number.is_some();
     if let Some(number) = number {

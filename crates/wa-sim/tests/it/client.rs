@@ -1,7 +1,7 @@
 //! The real client, pointed at a simulator whose key it pins.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -27,6 +27,8 @@ pub const DEADLINE: Duration = Duration::from_secs(20);
 pub struct TestClient {
     pub client: Arc<Client>,
     pub backend: Arc<InMemoryBackend>,
+    /// What the client asked over HTTP, as `METHOD URL`.
+    pub asked: Arc<Mutex<Vec<String>>>,
     handle: BotHandle,
     record: Arc<watch::Sender<Vec<Arc<Event>>>>,
     log: watch::Receiver<Vec<Arc<Event>>>,
@@ -42,12 +44,16 @@ impl TestClient {
     pub async fn resume(ws_url: &str, key: [u8; 32], backend: Arc<InMemoryBackend>) -> Self {
         let (record, log) = watch::channel(Vec::new());
         let record = Arc::new(record);
+        let asked = Arc::default();
         let bot = Bot::builder()
             .with_backend_arc(Arc::clone(&backend) as Arc<_>)
             .with_transport_factory(Dialer {
                 url: ws_url.to_owned(),
             })
-            .with_http_client(NoHttp)
+            .with_http_client(SimHttp {
+                authority: authority(ws_url),
+                asked: Arc::clone(&asked),
+            })
             .with_runtime(TokioRuntime)
             .with_version((2, 3000, 1))
             .skip_history_sync()
@@ -60,6 +66,7 @@ impl TestClient {
         Self {
             client,
             backend,
+            asked,
             handle: bot.spawn(),
             record,
             log,
@@ -158,6 +165,10 @@ impl TestClient {
             conversation: Some(text.to_owned()),
             ..Default::default()
         };
+        self.send_message(to, message, id).await;
+    }
+
+    pub async fn send_message(&self, to: &str, message: wa::Message, id: &str) {
         let to: Jid = to.parse().expect("a JID");
         self.client
             .send_message_with_options(to, message, SendOptions::default().with_message_id(id))
@@ -266,8 +277,7 @@ impl TransportFactory for Dialer {
         &self,
     ) -> anyhow::Result<(Arc<dyn Transport>, async_channel::Receiver<TransportEvent>)> {
         let uri: http::Uri = self.url.parse()?;
-        let address = uri.authority().map(ToString::to_string).unwrap_or_default();
-        let tcp = TcpStream::connect(address).await?;
+        let tcp = TcpStream::connect(authority(&self.url)).await?;
         tcp.set_nodelay(true)?;
         let stream = Connector::Plain.wrap("localhost", tcp).await?;
         let (socket, _) = ClientBuilder::from_uri(uri).connect_on(stream).await?;
@@ -275,15 +285,45 @@ impl TransportFactory for Dialer {
     }
 }
 
-/// A simulator needs no HTTP beside it.
-struct NoHttp;
+/// HTTP to the simulator alone, whose media host the library addresses as `https://`, as every media host.
+struct SimHttp {
+    authority: String,
+    asked: Arc<Mutex<Vec<String>>>,
+}
 
 #[async_trait]
-impl HttpClient for NoHttp {
+impl HttpClient for SimHttp {
     async fn execute(&self, request: HttpRequest) -> anyhow::Result<HttpResponse> {
-        bail!(
-            "the test client asks no one over HTTP, not even {}",
-            request.url
-        )
+        let line = format!("{} {}", request.method, request.url);
+        self.asked.lock().expect("no one panics").push(line);
+        let prefix = format!("https://{}/", self.authority);
+        let Some(path) = request.url.strip_prefix(&prefix) else {
+            bail!(
+                "the test client asks no one but the simulator, not {}",
+                request.url
+            )
+        };
+        let url = format!("http://{}/{path}", self.authority);
+        let mut asked = plain_http().request(request.method.parse()?, url);
+        for (name, value) in request.headers {
+            asked = asked.header(name, value);
+        }
+        let response = asked.body(request.body.unwrap_or_default()).send().await?;
+        Ok(HttpResponse {
+            status_code: response.status().as_u16(),
+            body: response.bytes().await?.to_vec(),
+        })
     }
+}
+
+/// An HTTP client.
+pub fn plain_http() -> reqwest::Client {
+    // Any TLS provider will do: everything here is plain HTTP, but reqwest wants one to exist.
+    let _ = whatsapp_rust_tokio_transport::default_tls_connector();
+    reqwest::Client::new()
+}
+
+fn authority(url: &str) -> String {
+    let uri: http::Uri = url.parse().expect("a URL");
+    uri.authority().map(ToString::to_string).unwrap_or_default()
 }

@@ -7,7 +7,7 @@ use whatsapp_rust::types::presence::ReceiptType;
 
 use wa_sim::Sim;
 
-use crate::client::{DEADLINE, TestClient};
+use crate::client::{DEADLINE, TestClient, plain_http};
 
 const SHOP: &str = "6281111111111";
 const BUDI: &str = "6282222222222";
@@ -19,10 +19,8 @@ struct Api {
 
 impl Api {
     fn new(sim: &Sim) -> Self {
-        // Any TLS provider will do: everything here is plain HTTP, but reqwest wants one to exist.
-        let _ = whatsapp_rust_tokio_transport::default_tls_connector();
         Self {
-            http: Client::new(),
+            http: plain_http(),
             base: sim.http_url(),
         }
     }

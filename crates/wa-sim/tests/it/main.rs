@@ -11,6 +11,7 @@ mod control;
 mod faults;
 mod groups;
 mod handshake;
+mod media;
 mod messages;
 mod pairing;
 mod restart;

@@ -9,11 +9,12 @@ mod events;
 mod faults;
 mod groups;
 mod phones;
+mod send;
 
 use axum::Json;
 use axum::Router;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{FromRequest, FromRequestParts, Path, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
@@ -37,7 +38,10 @@ pub(crate) fn router(is_loopback: bool) -> Router<Sim> {
         )
         .route("/control/phones/{number}/messages", get(phones::messages))
         .route("/control/phones/{number}/media/{id}", get(phones::media))
-        .route("/control/phones/{number}/send", post(phones::send))
+        .route(
+            "/control/phones/{number}/send",
+            post(send::send).layer(DefaultBodyLimit::max(send::MAX_BODY)),
+        )
         .route("/control/phones/{number}/read", post(phones::read))
         .route(
             "/control/phones/{number}/logout-devices",

@@ -47,5 +47,8 @@ pub use fault::{Ban, FaultState, Faults};
 pub use group::{Addressing, Group, GroupInfo, GroupSpec};
 pub use handshake::Pattern;
 pub use pairing::ScanError;
-pub use phone::{InboxMessage, Phone, PhoneSpec, Receipts, SendError, WaitError};
+pub use phone::{
+    InboxMessage, MediaKind, Outgoing, OutgoingMedia, Phone, PhoneSpec, Receipts, SendError,
+    WaitError,
+};
 pub use sim::{Drop, Sim, SimBuilder, SimError};

@@ -4,7 +4,7 @@
 //! the account, and what the phone keeps to itself.
 //!
 //! - `receive`: decrypt, show once, answer with receipts
-//! - `send`: encrypt for each companion of everyone concerned; `transmit`: the stanza for one of them
+//! - `outgoing`: what can be sent; `send`: encrypt for each companion of everyone concerned; `transmit`: the stanza for one of them
 //! - `signal`: sessions and keys; `inbox`: what is shown; `content`: kinds of messages; `files`: what is behind them; `habits`: receipts, online
 
 pub(crate) mod account;
@@ -12,6 +12,7 @@ pub(crate) mod content;
 pub(crate) mod files;
 pub(crate) mod habits;
 pub(crate) mod inbox;
+pub(crate) mod outgoing;
 pub(crate) mod receive;
 pub(crate) mod send;
 pub(crate) mod signal;
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use account::Account;
 pub use habits::Receipts;
 pub use inbox::InboxMessage;
+pub use outgoing::{MediaKind, Outgoing, OutgoingMedia, SendError};
 
 use crate::companion::DeviceInfo;
 use crate::pairing::ScanError;
@@ -88,26 +90,6 @@ impl fmt::Debug for Phone {
     }
 }
 
-/// Why a phone could not send.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SendError {
-    /// No phone has that number.
-    #[error("no phone has the number {0}; add it first")]
-    UnknownNumber(String),
-    /// There is no such group.
-    #[error("there is no group {0}; create it first")]
-    UnknownGroup(String),
-    /// The phone is not in the group.
-    #[error("{number} is not a member of the group {group}")]
-    NotAMember {
-        /// The phone.
-        number: String,
-        /// The group.
-        group: String,
-    },
-}
-
 /// What was in the inbox when a deadline passed.
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -163,56 +145,6 @@ impl Phone {
     /// No companion is waiting for this number, the code is wrong, or the companion did not answer.
     pub async fn enter_code(&self, code: &str) -> Result<DeviceInfo, ScanError> {
         crate::pairing::link_code::enter(&self.world, &self.account, code).await
-    }
-
-    /// Sends a text to a number; answers the message's id.
-    ///
-    /// # Errors
-    /// No phone has that number.
-    #[expect(
-        clippy::unused_async,
-        reason = "sending may come to wait; callers should not have to change then"
-    )]
-    pub async fn send_text(&self, to: &str, text: &str) -> Result<String, SendError> {
-        let to = digits(to);
-        let peer = self
-            .world
-            .account_by_number(&to)
-            .ok_or(SendError::UnknownNumber(to))?;
-        let id = self.account.next_id();
-        send::direct(&self.world, &self.account, &peer, content::text(text), &id);
-        Ok(id)
-    }
-
-    /// Sends a text to a group; answers the message's id.
-    ///
-    /// # Errors
-    /// There is no such group, or the phone is not in it.
-    #[expect(
-        clippy::unused_async,
-        reason = "sending may come to wait; callers should not have to change then"
-    )]
-    pub async fn send_text_to_group(&self, group: &str, text: &str) -> Result<String, SendError> {
-        let id = group.trim_end_matches("@g.us");
-        let group = self
-            .world
-            .group(id)
-            .ok_or_else(|| SendError::UnknownGroup(id.to_owned()))?;
-        if !group.has_member(&self.account.number) {
-            return Err(SendError::NotAMember {
-                number: self.account.number.clone(),
-                group: id.to_owned(),
-            });
-        }
-        let id = self.account.next_id();
-        send::group(
-            &self.world,
-            &self.account,
-            &group,
-            &content::text(text),
-            &id,
-        );
-        Ok(id)
     }
 
     /// All messages the phone shows, oldest first.

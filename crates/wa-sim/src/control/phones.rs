@@ -1,4 +1,4 @@
-//! `/control/phones`: add, look, scan, send, read, change habits.
+//! `/control/phones`: add, look, scan, read, change habits.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{ApiError, Body, Named};
 use crate::pairing::ScanError;
 use crate::phone::inbox::InboxMessage;
-use crate::phone::{Phone, PhoneSpec, Receipts, SendError, digits, receive};
+use crate::phone::{Phone, PhoneSpec, Receipts, digits, receive};
 use crate::sim::Sim;
 
 #[derive(Deserialize)]
@@ -152,38 +152,6 @@ pub(super) async fn media(
 }
 
 #[derive(Deserialize)]
-pub(super) struct Outgoing {
-    to: Option<String>,
-    groupid: Option<String>,
-    text: String,
-}
-
-/// `POST /control/phones/{n}/send {"to"|"groupid","text"}`: `{"id"}`.
-pub(super) async fn send(
-    State(sim): State<Sim>,
-    Named(number): Named,
-    Body(outgoing): Body<Outgoing>,
-) -> Result<Json<Value>, ApiError> {
-    let phone = find(&sim, &number)?;
-    let sent = match (outgoing.to, outgoing.groupid) {
-        (Some(to), None) => phone.send_text(&to, &outgoing.text).await,
-        (None, Some(group)) => phone.send_text_to_group(&group, &outgoing.text).await,
-        _ => {
-            return Err(ApiError::bad_request(
-                "give either to (a number) or groupid",
-            ));
-        }
-    };
-    match sent {
-        Ok(id) => Ok(Json(json!({ "id": id }))),
-        Err(error @ SendError::NotAMember { .. }) => {
-            Err(ApiError::new(StatusCode::CONFLICT, error.to_string()))
-        }
-        Err(error) => Err(ApiError::not_found(error.to_string())),
-    }
-}
-
-#[derive(Deserialize)]
 pub(super) struct Chat {
     chat: String,
 }
@@ -234,7 +202,7 @@ pub(super) async fn logout_devices(
     Ok(Json(json!({ "logged_out": count })))
 }
 
-fn find(sim: &Sim, number: &str) -> Result<Phone, ApiError> {
+pub(super) fn find(sim: &Sim, number: &str) -> Result<Phone, ApiError> {
     sim.find_phone(number).ok_or_else(|| {
         ApiError::not_found(format!(
             "no phone has the number {number}; add it with POST /control/phones"

@@ -1,6 +1,6 @@
 //! From a decrypted message to what a phone shows of it: kind, text and the kind's own fields.
 
-mod media;
+pub(crate) mod media;
 
 use serde_json::{Map, Value, json};
 use waproto::whatsapp as wa;

@@ -9,9 +9,12 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use wacore::download::{DownloadUtils, Downloadable, MediaType};
+use wacore::upload::{EncryptedMedia, encrypt_media_with_key};
 
-use crate::media::{Media, Missing, hex, sha256};
+use super::outgoing::{MediaKind, SendError};
+use crate::media::{MAX_FILE, Media, Missing, hex, sha256};
 use crate::snapshot::base64_bytes;
+use crate::world::World;
 
 /// How many outcomes are remembered: a file in a group is checked once, not once for each member.
 const REMEMBERED: usize = 64;
@@ -96,6 +99,68 @@ impl Download {
             "document" => MediaType::Document,
             _ => MediaType::Image,
         }
+    }
+}
+
+/// A file that a phone put on the media host.
+pub(crate) struct Uploaded {
+    pub(crate) url: String,
+    pub(crate) direct_path: String,
+    pub(crate) media_key: Vec<u8>,
+    pub(crate) file_sha256: Vec<u8>,
+    pub(crate) file_enc_sha256: Vec<u8>,
+    pub(crate) file_length: u64,
+    /// Seconds since 1970.
+    pub(crate) media_key_timestamp: i64,
+    pub(crate) streaming_sidecar: Option<Vec<u8>>,
+}
+
+impl Uploaded {
+    /// Encrypts a file and puts it on the media host.
+    pub(crate) fn new(
+        world: &World,
+        kind: MediaKind,
+        plain: &[u8],
+        key: &[u8; 32],
+    ) -> Result<Self, SendError> {
+        let media_type = match kind {
+            MediaKind::Image => MediaType::Image,
+            MediaKind::Video => MediaType::Video,
+            MediaKind::Audio => MediaType::Audio,
+            MediaKind::Document => MediaType::Document,
+            MediaKind::Sticker => MediaType::Sticker,
+        };
+        let refused = |error: &dyn std::fmt::Display| SendError::File(error.to_string());
+        let EncryptedMedia {
+            data_to_upload,
+            media_key,
+            file_sha256,
+            file_enc_sha256,
+            streaming_sidecar,
+        } = encrypt_media_with_key(plain, media_type, Some(key))
+            .map_err(|error| refused(&error))?;
+        if data_to_upload.len() > MAX_FILE {
+            return Err(refused(&"a file has at most 100 MiB"));
+        }
+        let direct_path = world
+            .media
+            .put(
+                media_type.mms_type(),
+                &file_enc_sha256,
+                data_to_upload.into(),
+            )
+            .map_err(|error| refused(&error))?;
+        Ok(Self {
+            // Readers go by the direct path; one that does not must not end at a real host.
+            url: format!("https://media.invalid{direct_path}"),
+            direct_path,
+            media_key: media_key.to_vec(),
+            file_sha256: file_sha256.to_vec(),
+            file_enc_sha256: file_enc_sha256.to_vec(),
+            file_length: plain.len() as u64,
+            media_key_timestamp: i64::try_from(world.now()).unwrap_or(i64::MAX),
+            streaming_sidecar,
+        })
     }
 }
 

@@ -46,7 +46,7 @@ pub(crate) fn direct(
             world,
             from,
             &companion,
-            &Envelope::direct(from, to, id, timestamp),
+            &Envelope::direct(from, to, id, timestamp).around(&message),
             &[Part::Pairwise(&own_plaintext)],
         );
     }
@@ -67,7 +67,7 @@ pub(crate) fn direct(
             world,
             from,
             &companion,
-            &Envelope::direct(from, to, id, timestamp),
+            &Envelope::direct(from, to, id, timestamp).around(&message),
             &[Part::Pairwise(&plaintext)],
         );
     }
@@ -116,7 +116,7 @@ pub(crate) fn group(
         };
         receive::deliver(world, &account, delivery);
         for companion in account.companions() {
-            let envelope = Envelope::group(from, group, id, timestamp);
+            let envelope = Envelope::group(from, group, id, timestamp).around(&message);
             let mark = format!("{} {}", group.id(), companion.name);
             if from.sent.lock().distributed.insert(mark) {
                 let parts = [Part::Pairwise(&distribution), Part::SenderKey(&ciphertext)];
@@ -192,6 +192,7 @@ pub(crate) fn resend(
         (None, Some(to)) => Envelope::direct(from, to, id, world.now()),
         (None, None) => return,
     };
+    envelope = envelope.around(&kept.message);
     envelope.count = count;
     let message = if kept.is_group {
         let own = Origin {

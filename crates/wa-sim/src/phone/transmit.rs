@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use wacore::send::{media_type_from_message, stanza_type_from_message};
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
+use waproto::whatsapp as wa;
 
 use super::Account;
 use crate::companion::Companion;
@@ -26,6 +28,9 @@ pub(super) struct Envelope<'a> {
     group: Option<&'a Group>,
     id: &'a str,
     timestamp: u64,
+    /// `text`, `media` and so on.
+    kind: &'static str,
+    media_type: Option<&'static str>,
     pub(super) is_peer: bool,
     /// Which retry this is; 0 for the first try.
     pub(super) count: u8,
@@ -39,6 +44,8 @@ impl<'a> Envelope<'a> {
             group: None,
             id,
             timestamp,
+            kind: "text",
+            media_type: None,
             is_peer: false,
             count: 0,
         }
@@ -51,16 +58,25 @@ impl<'a> Envelope<'a> {
             group: Some(group),
             id,
             timestamp,
+            kind: "text",
+            media_type: None,
             is_peer: false,
             count: 0,
         }
+    }
+
+    /// Says outside what kind of message is inside, as senders do.
+    pub(super) fn around(mut self, message: &wa::Message) -> Self {
+        self.kind = stanza_type_from_message(message);
+        self.media_type = media_type_from_message(message);
+        self
     }
 
     fn node(&self, reader: &Account, encs: Vec<Node>) -> Node {
         let message = NodeBuilder::new("message")
             .attr("id", self.id)
             .attr("t", self.timestamp)
-            .attr("type", "text")
+            .attr("type", self.kind)
             .attr("notify", self.from.name.as_str());
         let message = match (self.group, self.to) {
             (Some(group), _) => group.address(message, self.from, 0),
@@ -133,6 +149,10 @@ pub(super) fn transmit(
             garble(&mut ciphertext);
         }
         let enc = NodeBuilder::new("enc").attr("v", "2").attr("type", kind);
+        let enc = match envelope.media_type {
+            Some(media_type) => enc.attr("mediatype", media_type),
+            None => enc,
+        };
         let enc = if envelope.count > 0 {
             enc.attr("count", envelope.count)
         } else {

@@ -221,6 +221,19 @@ impl TestClient {
         .await
     }
 
+    /// Waits for a message of any kind.
+    pub async fn message(&self, id: &str) -> wa::Message {
+        self.event(&format!("the message {id}"), |event| match event {
+            Event::Messages(batch) => batch
+                .messages
+                .iter()
+                .find(|inbound| inbound.info.id == id)
+                .map(|inbound| (*inbound.message).clone()),
+            _ => None,
+        })
+        .await
+    }
+
     /// Ends the client properly; what it keeps is in the answer.
     pub async fn shutdown(self) -> Arc<InMemoryBackend> {
         self.handle.shutdown().await;

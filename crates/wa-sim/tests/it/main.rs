@@ -15,3 +15,4 @@ mod media;
 mod messages;
 mod pairing;
 mod restart;
+mod sending;

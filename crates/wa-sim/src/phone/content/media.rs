@@ -1,11 +1,13 @@
-//! Messages with a file: their kinds and what each kind says of its file.
+//! Messages with a file: what each kind says of its file, in both directions.
 
 use serde_json::{Map, Value, json};
+use waproto::buffa::MessageField;
 use waproto::whatsapp as wa;
 
 use super::{Content, show};
 use crate::media::{hex, sha256};
-use crate::phone::files::Download;
+use crate::phone::files::{Download, Uploaded};
+use crate::phone::outgoing::{MediaKind, OutgoingMedia};
 
 /// Describes a message that has a file; `None` for others.
 pub(super) fn describe(message: &wa::Message) -> Option<Content> {
@@ -74,4 +76,114 @@ fn describe_thumbnail(fields: &mut Map<String, Value>, thumbnail: Option<&[u8]>)
 
 fn caption(caption: Option<&String>) -> &str {
     caption.map(String::as_str).unwrap_or_default()
+}
+
+/// The message that shows an uploaded file.
+pub(crate) fn message(media: OutgoingMedia, file: Uploaded) -> wa::Message {
+    let usual = match media.kind {
+        MediaKind::Image => "image/jpeg",
+        MediaKind::Video => "video/mp4",
+        MediaKind::Audio => "audio/ogg; codecs=opus",
+        MediaKind::Document => "application/octet-stream",
+        MediaKind::Sticker => "image/webp",
+    };
+    let mimetype = Some(media.mimetype.unwrap_or_else(|| usual.to_owned()));
+    match media.kind {
+        MediaKind::Image => wa::Message {
+            image_message: MessageField::some(wa::message::ImageMessage {
+                url: Some(file.url),
+                direct_path: Some(file.direct_path),
+                media_key: Some(file.media_key),
+                file_sha256: Some(file.file_sha256),
+                file_enc_sha256: Some(file.file_enc_sha256),
+                file_length: Some(file.file_length),
+                media_key_timestamp: Some(file.media_key_timestamp),
+                mimetype,
+                caption: media.caption,
+                ..Default::default()
+            }),
+            ..Default::default()
+        },
+        MediaKind::Video => wa::Message {
+            video_message: MessageField::some(wa::message::VideoMessage {
+                url: Some(file.url),
+                direct_path: Some(file.direct_path),
+                media_key: Some(file.media_key),
+                file_sha256: Some(file.file_sha256),
+                file_enc_sha256: Some(file.file_enc_sha256),
+                file_length: Some(file.file_length),
+                media_key_timestamp: Some(file.media_key_timestamp),
+                streaming_sidecar: file.streaming_sidecar,
+                mimetype,
+                caption: media.caption,
+                ..Default::default()
+            }),
+            ..Default::default()
+        },
+        MediaKind::Audio => wa::Message {
+            audio_message: MessageField::some(wa::message::AudioMessage {
+                url: Some(file.url),
+                direct_path: Some(file.direct_path),
+                media_key: Some(file.media_key),
+                file_sha256: Some(file.file_sha256),
+                file_enc_sha256: Some(file.file_enc_sha256),
+                file_length: Some(file.file_length),
+                media_key_timestamp: Some(file.media_key_timestamp),
+                streaming_sidecar: file.streaming_sidecar,
+                mimetype,
+                ptt: Some(media.voice),
+                ..Default::default()
+            }),
+            ..Default::default()
+        },
+        MediaKind::Sticker => wa::Message {
+            sticker_message: MessageField::some(wa::message::StickerMessage {
+                url: Some(file.url),
+                direct_path: Some(file.direct_path),
+                media_key: Some(file.media_key),
+                file_sha256: Some(file.file_sha256),
+                file_enc_sha256: Some(file.file_enc_sha256),
+                file_length: Some(file.file_length),
+                media_key_timestamp: Some(file.media_key_timestamp),
+                mimetype,
+                ..Default::default()
+            }),
+            ..Default::default()
+        },
+        MediaKind::Document => {
+            let has_caption = media.caption.is_some();
+            let document = wa::Message {
+                document_message: MessageField::some(wa::message::DocumentMessage {
+                    url: Some(file.url),
+                    direct_path: Some(file.direct_path),
+                    media_key: Some(file.media_key),
+                    file_sha256: Some(file.file_sha256),
+                    file_enc_sha256: Some(file.file_enc_sha256),
+                    file_length: Some(file.file_length),
+                    media_key_timestamp: Some(file.media_key_timestamp),
+                    mimetype,
+                    title: media.file_name.clone(),
+                    file_name: media.file_name,
+                    caption: media.caption,
+                    ..Default::default()
+                }),
+                ..Default::default()
+            };
+            if has_caption {
+                captioned(document)
+            } else {
+                document
+            }
+        }
+    }
+}
+
+/// Phones wrap a document that has a caption, for the sake of readers that don't know captions there.
+fn captioned(document: wa::Message) -> wa::Message {
+    wa::Message {
+        document_with_caption_message: MessageField::some(wa::message::FutureProofMessage {
+            message: MessageField::some(document),
+        }),
+        ..Default::default()
+    }
 }

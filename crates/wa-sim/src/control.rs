@@ -48,6 +48,8 @@ pub(crate) fn router(is_loopback: bool) -> Router<Sim> {
             post(phones::logout_devices),
         )
         .route("/control/groups", get(groups::list).post(groups::create))
+        .route("/control/groups/{id}", patch(groups::rename))
+        .route("/control/groups/{id}/members", post(groups::change_members))
         .route("/control/devices", get(devices::list))
         .route("/control/devices/{id}", get(devices::show))
         .route("/control/devices/{id}/drop", post(devices::drop_connection))

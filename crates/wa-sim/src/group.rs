@@ -1,5 +1,9 @@
 //! Groups: who is in them, and under which names their members appear on the wire.
 
+mod changes;
+
+pub use changes::GroupError;
+
 use std::collections::BTreeSet;
 
 use parking_lot::RwLock;
@@ -61,11 +65,19 @@ impl GroupSpec {
     }
 }
 
+/// A group's name.
+#[derive(Debug)]
+struct Subject {
+    name: String,
+    /// Since when, in seconds since 1970.
+    since: u64,
+}
+
 /// A group.
 #[derive(Debug)]
 pub struct Group {
     id: String,
-    name: String,
+    subject: RwLock<Subject>,
     owner: String,
     addressing: Addressing,
     created: u64,
@@ -88,6 +100,9 @@ pub struct GroupInfo {
     pub addressing: Addressing,
     /// Seconds since 1970.
     pub created: u64,
+    /// When it got its name, in seconds since 1970.
+    #[serde(default)]
+    pub named: u64,
 }
 
 impl Group {
@@ -96,7 +111,10 @@ impl Group {
         members.insert(spec.owner.clone());
         Self {
             id,
-            name: spec.name,
+            subject: RwLock::new(Subject {
+                name: spec.name,
+                since: created,
+            }),
             owner: spec.owner,
             addressing: spec.addressing,
             created,
@@ -107,7 +125,10 @@ impl Group {
     pub(crate) fn restore(info: GroupInfo) -> Self {
         Self {
             id: info.groupid,
-            name: info.name,
+            subject: RwLock::new(Subject {
+                name: info.name,
+                since: info.named.max(info.created),
+            }),
             owner: info.owner,
             addressing: info.addressing,
             created: info.created,
@@ -123,8 +144,8 @@ impl Group {
 
     /// The subject.
     #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
+    pub fn name(&self) -> String {
+        self.subject.read().name.clone()
     }
 
     /// The owner's number.
@@ -150,12 +171,25 @@ impl Group {
     pub fn info(&self) -> GroupInfo {
         GroupInfo {
             groupid: self.id.clone(),
-            name: self.name.clone(),
+            name: self.name(),
             owner: self.owner.clone(),
             members: self.members.read().clone(),
             addressing: self.addressing,
             created: self.created,
+            named: self.named(),
         }
+    }
+
+    pub(crate) fn rename(&self, name: &str, now: u64) {
+        *self.subject.write() = Subject {
+            name: name.to_owned(),
+            since: now,
+        };
+    }
+
+    /// When it got its name.
+    pub(crate) fn named(&self) -> u64 {
+        self.subject.read().since
     }
 
     pub(crate) fn by_lid(&self) -> bool {

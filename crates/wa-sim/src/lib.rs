@@ -44,7 +44,7 @@ mod world;
 pub use companion::DeviceInfo;
 pub use event::SimEvent;
 pub use fault::{Ban, FaultState, Faults};
-pub use group::{Addressing, Group, GroupInfo, GroupSpec};
+pub use group::{Addressing, Group, GroupError, GroupInfo, GroupSpec};
 pub use handshake::Pattern;
 pub use pairing::ScanError;
 pub use phone::{

@@ -227,7 +227,7 @@ impl World {
             self.rng.lock().random_range(0..1_000_000_000_000_u64)
         );
         let group = self.put_group(Group::new(id, spec, self.now()));
-        iq::groups::announce(self, &group);
+        iq::groups::changes::announce(self, &group);
         group
     }
 

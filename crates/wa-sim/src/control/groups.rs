@@ -4,8 +4,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use super::{ApiError, Body};
-use crate::group::{GroupInfo, GroupSpec};
+use serde::Deserialize;
+
+use super::{ApiError, Body, Named};
+use crate::group::{GroupError, GroupInfo, GroupSpec};
+use crate::phone::digits;
 use crate::sim::Sim;
 
 /// `GET /control/groups`.
@@ -22,15 +25,82 @@ pub(super) async fn create(
     let clean = GroupSpec::new(spec.name, &spec.owner)
         .members(&spec.members)
         .addressing(addressing);
-    if clean
-        .members
-        .iter()
-        .chain([&clean.owner])
-        .any(|number| !(5..=15).contains(&number.len()))
-    {
-        return Err(ApiError::bad_request(
-            "owner and members must be numbers of 5 to 15 digits, country code first",
-        ));
-    }
+    check(clean.members.iter().chain([&clean.owner]))?;
     Ok((StatusCode::CREATED, Json(sim.add_group(clean).await.info())))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Change {
+    name: String,
+}
+
+/// `PATCH /control/groups/{id} {"name"}`: the group.
+pub(super) async fn rename(
+    State(sim): State<Sim>,
+    Named(id): Named,
+    Body(change): Body<Change>,
+) -> Result<Json<GroupInfo>, ApiError> {
+    sim.rename_group(&id, &change.name).await.map_err(refused)?;
+    show(&sim, &id)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Members {
+    #[serde(default)]
+    add: Vec<String>,
+    #[serde(default)]
+    remove: Vec<String>,
+    #[serde(default)]
+    leave: Vec<String>,
+}
+
+/// `POST /control/groups/{id}/members {"add","remove","leave"}`, each a list of numbers: the group.
+pub(super) async fn change_members(
+    State(sim): State<Sim>,
+    Named(id): Named,
+    Body(members): Body<Members>,
+) -> Result<Json<GroupInfo>, ApiError> {
+    let add: Vec<_> = members.add.iter().map(|number| digits(number)).collect();
+    check(&add)?;
+    let add: Vec<_> = add.iter().map(String::as_str).collect();
+    let remove: Vec<_> = members.remove.iter().map(String::as_str).collect();
+    sim.add_members(&id, &add).await.map_err(refused)?;
+    sim.remove_members(&id, &remove).await.map_err(refused)?;
+    for number in &members.leave {
+        let phone = sim.find_phone(number).ok_or_else(|| {
+            ApiError::not_found(format!(
+                "no phone has the number {number}; add it with POST /control/phones"
+            ))
+        })?;
+        phone.leave_group(&id).await.map_err(refused)?;
+    }
+    show(&sim, &id)
+}
+
+fn show(sim: &Sim, id: &str) -> Result<Json<GroupInfo>, ApiError> {
+    let group = sim
+        .find_group(id)
+        .ok_or_else(|| refused(GroupError::Unknown(id.to_owned())))?;
+    Ok(Json(group.info()))
+}
+
+fn refused(error: GroupError) -> ApiError {
+    let status = match error {
+        GroupError::Unknown(_) => StatusCode::NOT_FOUND,
+        GroupError::Name => StatusCode::BAD_REQUEST,
+        GroupError::NotAMember { .. } => StatusCode::CONFLICT,
+    };
+    ApiError::new(status, error.to_string())
+}
+
+fn check<'a>(numbers: impl IntoIterator<Item = &'a String>) -> Result<(), ApiError> {
+    let is_number = |number: &String| (5..=15).contains(&number.len());
+    if numbers.into_iter().all(is_number) {
+        return Ok(());
+    }
+    Err(ApiError::bad_request(
+        "owner and members must be numbers of 5 to 15 digits, country code first",
+    ))
 }

@@ -1,14 +1,12 @@
-//! Groups (`w:g2`): list, info, create, add, remove, leave.
+//! Groups (`w:g2`): list, info, create, rename, add, remove, leave.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+pub(crate) mod changes;
 
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{JidExt as _, Node, NodeRef};
 
 use super::Answer;
 use crate::group::{Group, GroupSpec};
-use crate::offline::Class;
 use crate::stanza::{Linked, attr};
 use crate::world::World;
 
@@ -40,45 +38,8 @@ pub(crate) fn answer(session: &Linked, node: &NodeRef<'_>, kind: &str, tag: &str
     match (kind, tag) {
         ("get", "query") => Answer::one(group_node(&session.world, &group)),
         ("set", "add" | "remove") => change(session, &group, node, tag),
+        ("set", "subject") => rename(session, &group, node),
         _ => Answer::UNKNOWN,
-    }
-}
-
-/// Tells the companions of all members that the group exists.
-pub(crate) fn announce(world: &World, group: &Arc<Group>) {
-    let create = NodeBuilder::new("create")
-        .attr("type", "new")
-        .children([group_node(world, group)])
-        .build();
-    notify(world, group, &group.members(), &create);
-}
-
-fn notify(world: &World, group: &Group, readers: &[String], change: &Node) {
-    let id = world.next_id();
-    let owner = world.account_by_number(group.owner());
-    for number in readers {
-        let Some(account) = world.account_by_number(number) else {
-            continue;
-        };
-        let mut notification = NodeBuilder::new("notification")
-            .attr("from", group.jid())
-            .attr("id", id.as_str())
-            .attr("type", "w:gp2")
-            .attr("t", world.now())
-            .attr("addressing_mode", if group.by_lid() { "lid" } else { "pn" });
-        if let Some(owner) = &owner {
-            notification = notification
-                .attr("participant", owner.jid(group.by_lid()))
-                .attr("notify", owner.name.as_str());
-            if group.by_lid() {
-                notification = notification.attr("participant_pn", owner.jid(false));
-            }
-        }
-        let notification = notification.children([change.clone()]).build();
-        for companion in account.companions() {
-            companion.deliver(Class::Notification, &id, "", &notification);
-        }
-        account.touch();
     }
 }
 
@@ -91,7 +52,7 @@ fn group_node(world: &World, group: &Group) -> Node {
     let mut node = NodeBuilder::new("group")
         .attr("id", group.id())
         .attr("subject", group.name())
-        .attr("s_t", group.created())
+        .attr("s_t", group.named())
         .attr("creation", group.created())
         .attr("size", members.len())
         .attr("addressing_mode", if group.by_lid() { "lid" } else { "pn" });
@@ -135,32 +96,30 @@ fn participants(world: &World, node: &NodeRef<'_>) -> Vec<String> {
         .collect()
 }
 
-fn change(session: &Linked, group: &Arc<Group>, node: &NodeRef<'_>, tag: &str) -> Answer {
+fn change(session: &Linked, group: &Group, node: &NodeRef<'_>, tag: &str) -> Answer {
     let Some(asked) = node.get_optional_child(tag) else {
         return Answer::BAD_REQUEST;
     };
-    let numbers = participants(&session.world, asked);
-    let before = group.members();
-    let changed = if tag == "add" {
-        group.add(numbers)
+    let (world, actor) = (&session.world, &session.account);
+    let numbers = participants(world, asked);
+    let (tag, changed) = if tag == "add" {
+        ("add", changes::add(world, group, actor, numbers))
     } else {
-        group.remove(numbers)
+        ("remove", changes::remove(world, group, actor, numbers))
     };
-    session.world.groups_dirty.store(true, Ordering::Release);
-    let nodes: Vec<_> = changed
-        .iter()
-        .filter_map(|number| session.world.account_by_number(number))
-        .map(|account| group.participant(&account))
-        .collect();
-    let change = NodeBuilder::new_dynamic(tag.to_owned())
-        .children(nodes)
-        .build();
-    let mut readers = before;
-    readers.extend(changed);
-    readers.sort_unstable();
-    readers.dedup();
-    notify(&session.world, group, &readers, &change);
-    Answer::one(change)
+    Answer::one(changes::change(group, tag, &changed))
+}
+
+fn rename(session: &Linked, group: &Group, node: &NodeRef<'_>) -> Answer {
+    let name = node
+        .get_optional_child("subject")
+        .and_then(NodeRef::content_as_string)
+        .filter(|name| !name.is_empty());
+    let Some(name) = name else {
+        return Answer::BAD_REQUEST;
+    };
+    changes::rename(&session.world, group, &session.account, &name);
+    Answer::empty()
 }
 
 fn leave(session: &Linked, node: &NodeRef<'_>) -> Answer {
@@ -168,18 +127,12 @@ fn leave(session: &Linked, node: &NodeRef<'_>) -> Answer {
         return Answer::BAD_REQUEST;
     };
     for asked in leave.get_children_by_tag("group") {
-        let Some(group) =
-            attr(asked, "id").and_then(|id| session.world.group(id.trim_end_matches("@g.us")))
-        else {
-            continue;
-        };
-        let readers = group.members();
-        group.remove([session.account.number.clone()]);
-        session.world.groups_dirty.store(true, Ordering::Release);
-        let change = NodeBuilder::new("remove")
-            .children([group.participant(&session.account)])
-            .build();
-        notify(&session.world, &group, &readers, &change);
+        let group =
+            attr(asked, "id").and_then(|id| session.world.group(id.trim_end_matches("@g.us")));
+        if let Some(group) = group {
+            let own = vec![session.account.number.clone()];
+            changes::remove(&session.world, &group, &session.account, own);
+        }
     }
     Answer::one(leave.to_owned())
 }

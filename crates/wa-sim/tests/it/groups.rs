@@ -1,11 +1,13 @@
 //! Groups in both address modes and both worlds.
 
+use serde_json::{Value, json};
+use wacore::stanza::groups::{GroupNotificationAction, GroupParticipantInfo};
 use whatsapp_rust::prelude::Event;
 use whatsapp_rust::types::presence::ReceiptType;
 
 use wa_sim::{Addressing, GroupSpec, PhoneSpec, Sim};
 
-use crate::client::{DEADLINE, TestClient};
+use crate::client::{DEADLINE, TestClient, plain_http};
 
 const SHOP: &str = "6281111111111";
 const BUDI: &str = "6282222222222";
@@ -136,4 +138,203 @@ async fn a_companion_of_a_member_reads_what_a_companion_of_another_writes() {
     assert_eq!(second.text("to all").await.id, "C-1");
     second.send(&jid, "and back", "C-2").await;
     assert_eq!(first.text("and back").await.id, "C-2");
+}
+
+/// Waits for a change of the group that `wanted` accepts.
+async fn change<T>(
+    client: &TestClient,
+    what: &str,
+    wanted: impl Fn(&GroupNotificationAction) -> Option<T>,
+) -> T {
+    let change = client.event(what, |event| match event {
+        Event::GroupUpdate(update) => wanted(&update.action),
+        _ => None,
+    });
+    change.await
+}
+
+/// The subjects and numbers of members of the groups that the client lists.
+async fn listed(client: &TestClient) -> Vec<(String, usize)> {
+    let groups = client.client.groups().get_participating().await;
+    let groups = groups.expect("answered");
+    groups
+        .values()
+        .map(|group| (group.subject.clone(), group.participants.len()))
+        .collect()
+}
+
+#[tokio::test]
+async fn members_are_told_of_a_new_name_and_of_who_comes_and_goes() {
+    for addressing in [Addressing::Lid, Addressing::Pn] {
+        let sim = Sim::start().await.expect("starts");
+        let (shop, cici) = (sim.phone(SHOP).await, sim.phone(CICI).await);
+        let (client, _) = TestClient::paired(&sim, &shop).await;
+        let spec = GroupSpec::new("Team", BUDI).members([SHOP]);
+        let group = sim.add_group(spec.addressing(addressing)).await;
+        let jid = format!("{}@g.us", group.id());
+        client.send(&jid, "two of us", "BEFORE").await;
+        assert_eq!(client.ack("BEFORE").await, None);
+        assert_eq!(listed(&client).await, [("Team".to_owned(), 2)]);
+
+        sim.rename_group(&jid, "Crew").await.expect("renamed");
+        let name = change(&client, "the new name", |action| match action {
+            GroupNotificationAction::Subject { subject, .. } => Some(subject.clone()),
+            _ => None,
+        });
+        assert_eq!(name.await, "Crew");
+        assert_eq!(listed(&client).await, [("Crew".to_owned(), 2)]);
+
+        let added = sim.add_members(&jid, &[CICI, BUDI]).await;
+        assert_eq!(added, Ok(vec![CICI.to_owned()]));
+        let names = |users: &[GroupParticipantInfo]| {
+            let users = users.iter().map(|user| user.jid.user.to_string());
+            users.collect::<Vec<_>>()
+        };
+        let expected = if addressing == Addressing::Lid {
+            cici.lid().to_owned()
+        } else {
+            CICI.to_owned()
+        };
+        let came = change(&client, "who came", |action| match action {
+            GroupNotificationAction::Add { participants, .. } => Some(names(participants)),
+            _ => None,
+        });
+        assert_eq!(came.await, [expected.clone()]);
+        assert_eq!(listed(&client).await, [("Crew".to_owned(), 3)]);
+        client.send(&jid, "three of us", "THREE").await;
+        let shown = cici.wait_for(DEADLINE, |message| message.id == "THREE");
+        assert_eq!(shown.await.expect("arrives").text, "three of us");
+
+        cici.leave_group(&jid).await.expect("leaves");
+        let left = change(&client, "who left", |action| match action {
+            GroupNotificationAction::Remove { participants, .. } => Some(names(participants)),
+            _ => None,
+        });
+        assert_eq!(left.await, [expected]);
+        assert_eq!(listed(&client).await, [("Crew".to_owned(), 2)]);
+        client.send(&jid, "two again", "AFTER").await;
+        assert_eq!(client.ack("AFTER").await, None);
+        assert!(cici.inbox().await.iter().all(|shown| shown.id != "AFTER"));
+        assert!(cici.leave_group(&jid).await.is_err(), "no member any more");
+    }
+}
+
+#[tokio::test]
+async fn who_is_removed_is_told_and_is_a_stranger_until_added_again() {
+    for addressing in [Addressing::Lid, Addressing::Pn] {
+        let sim = Sim::start().await.expect("starts");
+        let (shop, budi) = (sim.phone(SHOP).await, sim.phone(BUDI).await);
+        let (client, _) = TestClient::paired(&sim, &shop).await;
+        let spec = GroupSpec::new("Team", BUDI).members([SHOP, CICI]);
+        let group = sim.add_group(spec.addressing(addressing)).await;
+        let jid = format!("{}@g.us", group.id());
+        let sent = budi.send_text_to_group(&jid, "welcome").await;
+        sent.expect("sent");
+        client.text("welcome").await;
+
+        let removed = sim.remove_members(&jid, &[SHOP]).await;
+        assert_eq!(removed, Ok(vec![SHOP.to_owned()]));
+        change(&client, "the removal", |action| {
+            matches!(action, GroupNotificationAction::Remove { .. }).then_some(())
+        })
+        .await;
+        assert_eq!(listed(&client).await, []);
+        let group_jid: whatsapp_rust::Jid = jid.parse().expect("a JID");
+        let asked = client.client.groups().get_metadata(&group_jid).await;
+        let refusal = format!("{:?}", asked.expect_err("a stranger"));
+        assert!(refusal.contains("403"), "{refusal}");
+        let unknown: whatsapp_rust::Jid = "120363000000000000@g.us".parse().expect("a JID");
+        let asked = client.client.groups().get_metadata(&unknown).await;
+        let refusal = format!("{:?}", asked.expect_err("there is none"));
+        assert!(refusal.contains("404"), "{refusal}");
+
+        let seen = client.seen();
+        sim.add_members(&jid, &[SHOP]).await.expect("added");
+        let created = client.event_after(seen, "the group", |event| match event {
+            Event::GroupUpdate(update) => {
+                matches!(update.action, GroupNotificationAction::Create { .. }).then_some(())
+            }
+            _ => None,
+        });
+        created.await;
+        assert_eq!(listed(&client).await, [("Team".to_owned(), 3)]);
+        // The keys that it lost with its membership are handed out again.
+        let sent = budi.send_text_to_group(&jid, "welcome back").await;
+        sent.expect("sent");
+        client.text("welcome back").await;
+        client.send(&jid, "thank you", "BACK").await;
+        let shown = budi.wait_for(DEADLINE, |message| message.id == "BACK");
+        shown.await.expect("arrives");
+    }
+}
+
+#[tokio::test]
+async fn a_client_renames_a_group() {
+    let sim = Sim::start().await.expect("starts");
+    let (shop, budi) = (sim.phone(SHOP).await, sim.phone(BUDI).await);
+    let (client, _) = TestClient::paired(&sim, &shop).await;
+    let (other, _) = TestClient::paired(&sim, &budi).await;
+    let group = sim.create_group("Team", SHOP, &[BUDI]).await;
+    let jid: whatsapp_rust::Jid = format!("{}@g.us", group.id()).parse().expect("a JID");
+    let name = whatsapp_rust::GroupSubject::new("Crew").expect("short");
+    let renamed = client.client.groups().set_subject(jid, name).await;
+    renamed.expect("accepted");
+    assert_eq!(group.name(), "Crew");
+    let told = change(&other, "the new name", |action| match action {
+        GroupNotificationAction::Subject { subject, .. } => Some(subject.clone()),
+        _ => None,
+    });
+    assert_eq!(told.await, "Crew");
+}
+
+#[tokio::test]
+async fn groups_are_changed_over_the_control_api() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let sim = Sim::builder().data_dir(dir.path()).start().await;
+    let sim = sim.expect("starts");
+    let group = sim.create_group("Team", BUDI, &[]).await;
+    let base = format!("{}/control/groups", sim.http_url());
+    let ask = async |request: reqwest::RequestBuilder, body: Value| {
+        let answer = request.json(&body).send().await.expect("answered");
+        let status = answer.status().as_u16();
+        (status, answer.json::<Value>().await.expect("JSON"))
+    };
+    let http = plain_http();
+    let (id, long) = (group.id(), "n".repeat(101));
+    for (path, name, status) in [
+        (id, "Crew", 200),
+        (id, "", 400),
+        (id, long.as_str(), 400),
+        ("120363", "Crew", 404),
+    ] {
+        let request = http.patch(format!("{base}/{path}"));
+        let (got, answer) = ask(request, json!({ "name": name })).await;
+        assert_eq!(got, status, "{name}: {answer}");
+    }
+    let members = format!("{base}/{id}/members");
+    let (_, answer) = ask(http.post(&members), json!({ "add": [SHOP, CICI] })).await;
+    assert_eq!(answer["members"], json!([SHOP, BUDI, CICI]));
+    let (_, answer) = ask(
+        http.post(&members),
+        json!({ "remove": [SHOP], "leave": [CICI] }),
+    )
+    .await;
+    assert_eq!(
+        (&answer["members"], &answer["name"]),
+        (&json!([BUDI]), &json!("Crew"))
+    );
+    for (body, status) in [
+        (json!({ "leave": [CICI] }), 409),
+        (json!({ "leave": ["6289999999999"] }), 404),
+        (json!({ "add": ["1"] }), 400),
+        (json!({ "kick": [BUDI] }), 400),
+    ] {
+        let (got, answer) = ask(http.post(&members), body.clone()).await;
+        assert_eq!(got, status, "{body}: {answer}");
+    }
+    let id = id.to_owned();
+    sim.stop().await;
+    let sim = Sim::builder().data_dir(dir.path()).start().await;
+    let kept = sim.expect("starts").find_group(&id).expect("kept");
+    assert_eq!(kept.name(), "Crew");
 }

@@ -1,0 +1,182 @@
+//! Changes of a group, whoever makes them, and the `w:gp2` notifications that tell the members' companions.
+//!
+//! Who is added gets the whole group in a `<create>`, as one who joins; the others get an `<add>`. Who is removed is
+//! told too, and is a stranger from then on.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use wacore_binary::Node;
+use wacore_binary::builder::NodeBuilder;
+
+use super::group_node;
+use crate::group::Group;
+use crate::offline::Class;
+use crate::phone::{Account, PhoneSpec};
+use crate::world::World;
+
+/// Tells the companions of all members that the group exists.
+pub(crate) fn announce(world: &World, group: &Group) {
+    let create = NodeBuilder::new("create")
+        .attr("type", "new")
+        .children([group_node(world, group)])
+        .build();
+    notify(
+        world,
+        group,
+        actor(world, group).as_deref(),
+        &group.members(),
+        &create,
+    );
+}
+
+/// Gives a group another subject.
+pub(crate) fn rename(world: &World, group: &Group, actor: &Account, name: &str) {
+    let now = world.now();
+    group.rename(name, now);
+    world.groups_dirty.store(true, Ordering::Release);
+    let by_lid = group.by_lid();
+    let subject = NodeBuilder::new("subject")
+        .attr("subject", name)
+        .attr("s_t", now)
+        .attr("s_o", actor.jid(by_lid));
+    let subject = if by_lid {
+        subject.attr("s_o_pn", actor.jid(false))
+    } else {
+        subject
+    };
+    notify(
+        world,
+        group,
+        Some(actor),
+        &group.members(),
+        &subject.build(),
+    );
+}
+
+/// Adds members, with phones for those that have none; answers those that were not in the group.
+pub(crate) fn add(
+    world: &World,
+    group: &Group,
+    actor: &Account,
+    numbers: Vec<String>,
+) -> Vec<Arc<Account>> {
+    for number in &numbers {
+        world.add_account(PhoneSpec::new(number, number.as_str()));
+    }
+    let before = group.members();
+    let added = group.add(numbers);
+    if added.is_empty() {
+        return Vec::new();
+    }
+    world.groups_dirty.store(true, Ordering::Release);
+    let accounts = accounts(world, &added);
+    notify(
+        world,
+        group,
+        Some(actor),
+        &before,
+        &change(group, "add", &accounts),
+    );
+    let joined = NodeBuilder::new("create")
+        .children([group_node(world, group)])
+        .build();
+    notify(world, group, Some(actor), &added, &joined);
+    accounts
+}
+
+/// Removes members (or, where they are the actor, lets them leave); answers those that were in the group.
+pub(crate) fn remove(
+    world: &World,
+    group: &Group,
+    actor: &Account,
+    numbers: Vec<String>,
+) -> Vec<Arc<Account>> {
+    let before = group.members();
+    let removed = accounts(world, &group.remove(numbers));
+    if removed.is_empty() {
+        return removed;
+    }
+    world.groups_dirty.store(true, Ordering::Release);
+    // Whoever comes back later needs the phones' sender keys anew.
+    for account in &removed {
+        for companion in account.companions() {
+            let mark = format!("{} {}", group.id(), companion.name);
+            for member in &before {
+                if let Some(member) = world.account_by_number(member) {
+                    member.sent.lock().distributed.remove(&mark);
+                    member.touch();
+                }
+            }
+        }
+    }
+    notify(
+        world,
+        group,
+        Some(actor),
+        &before,
+        &change(group, "remove", &removed),
+    );
+    removed
+}
+
+/// Who acts where no one is named: the owner, or the first member of a group that its owner has left.
+pub(crate) fn actor(world: &World, group: &Group) -> Option<Arc<Account>> {
+    let first = || group.members().first().cloned();
+    let number = if group.has_member(group.owner()) {
+        Some(group.owner().to_owned())
+    } else {
+        first()
+    };
+    world.account_by_number(&number.unwrap_or_else(|| group.owner().to_owned()))
+}
+
+/// `<add>` or `<remove>` with the members it is about.
+pub(super) fn change(group: &Group, tag: &'static str, accounts: &[Arc<Account>]) -> Node {
+    let participants: Vec<_> = accounts
+        .iter()
+        .map(|account| group.participant(account))
+        .collect();
+    NodeBuilder::new(tag).children(participants).build()
+}
+
+fn accounts(world: &World, numbers: &[String]) -> Vec<Arc<Account>> {
+    numbers
+        .iter()
+        .filter_map(|number| world.account_by_number(number))
+        .collect()
+}
+
+fn notify(
+    world: &World,
+    group: &Group,
+    actor: Option<&Account>,
+    readers: &[String],
+    change: &Node,
+) {
+    let id = world.next_id();
+    for number in readers {
+        let Some(account) = world.account_by_number(number) else {
+            continue;
+        };
+        let mut notification = NodeBuilder::new("notification")
+            .attr("from", group.jid())
+            .attr("id", id.as_str())
+            .attr("type", "w:gp2")
+            .attr("t", world.now())
+            .attr("addressing_mode", if group.by_lid() { "lid" } else { "pn" });
+        if let Some(actor) = actor {
+            notification = notification
+                .attr("participant", actor.jid(group.by_lid()))
+                .attr("notify", actor.name.as_str());
+            if group.by_lid() {
+                notification = notification.attr("participant_pn", actor.jid(false));
+            }
+        }
+        let notification = notification.children([change.clone()]).build();
+        for companion in account.companions() {
+            companion.deliver(Class::Notification, &id, "", &notification);
+        }
+        account.touch();
+    }
+}

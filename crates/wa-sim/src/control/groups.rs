@@ -41,7 +41,9 @@ pub(super) async fn rename(
     Named(id): Named,
     Body(change): Body<Change>,
 ) -> Result<Json<GroupInfo>, ApiError> {
-    sim.rename_group(&id, &change.name).await.map_err(refused)?;
+    sim.rename_group(&id, &change.name)
+        .await
+        .map_err(|error| refused(&error))?;
     show(&sim, &id)
 }
 
@@ -66,15 +68,22 @@ pub(super) async fn change_members(
     check(&add)?;
     let add: Vec<_> = add.iter().map(String::as_str).collect();
     let remove: Vec<_> = members.remove.iter().map(String::as_str).collect();
-    sim.add_members(&id, &add).await.map_err(refused)?;
-    sim.remove_members(&id, &remove).await.map_err(refused)?;
+    sim.add_members(&id, &add)
+        .await
+        .map_err(|error| refused(&error))?;
+    sim.remove_members(&id, &remove)
+        .await
+        .map_err(|error| refused(&error))?;
     for number in &members.leave {
         let phone = sim.find_phone(number).ok_or_else(|| {
             ApiError::not_found(format!(
                 "no phone has the number {number}; add it with POST /control/phones"
             ))
         })?;
-        phone.leave_group(&id).await.map_err(refused)?;
+        phone
+            .leave_group(&id)
+            .await
+            .map_err(|error| refused(&error))?;
     }
     show(&sim, &id)
 }
@@ -82,11 +91,11 @@ pub(super) async fn change_members(
 fn show(sim: &Sim, id: &str) -> Result<Json<GroupInfo>, ApiError> {
     let group = sim
         .find_group(id)
-        .ok_or_else(|| refused(GroupError::Unknown(id.to_owned())))?;
+        .ok_or_else(|| refused(&GroupError::Unknown(id.to_owned())))?;
     Ok(Json(group.info()))
 }
 
-fn refused(error: GroupError) -> ApiError {
+fn refused(error: &GroupError) -> ApiError {
     let status = match error {
         GroupError::Unknown(_) => StatusCode::NOT_FOUND,
         GroupError::Name => StatusCode::BAD_REQUEST,

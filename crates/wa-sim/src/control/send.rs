@@ -23,14 +23,14 @@ pub(super) struct Request {
     to: Option<String>,
     groupid: Option<String>,
     text: Option<String>,
-    media: Option<File>,
+    media: Option<Media>,
     location: Option<Place>,
     contact: Option<Card>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct Media {
     kind: MediaKind,
     base64: String,
     mimetype: Option<String>,
@@ -89,7 +89,7 @@ pub(super) async fn send(
 
 fn outgoing(
     text: Option<String>,
-    media: Option<File>,
+    media: Option<Media>,
     location: Option<Place>,
     contact: Option<Card>,
 ) -> Result<Outgoing, ApiError> {

@@ -1,5 +1,7 @@
 //! What a phone can send, and sending it.
 
+use std::fmt::Write as _;
+
 use bytes::Bytes;
 use rand::RngExt as _;
 use serde::{Deserialize, Serialize};
@@ -244,10 +246,10 @@ impl Phone {
 /// A card as phones write them: `waid` is what makes a number one that can be written to.
 fn vcard(name: &str, numbers: &[String]) -> String {
     let name = name.replace(['\r', '\n'], " ");
-    let lines: String = numbers
-        .iter()
-        .map(|number| digits(number))
-        .map(|number| format!("TEL;type=CELL;type=VOICE;waid={number}:+{number}\n"))
-        .collect();
+    let lines = numbers.iter().fold(String::new(), |mut lines, number| {
+        let number = digits(number);
+        let _ = writeln!(lines, "TEL;type=CELL;type=VOICE;waid={number}:+{number}");
+        lines
+    });
     format!("BEGIN:VCARD\nVERSION:3.0\nN:;{name};;;\nFN:{name}\n{lines}END:VCARD")
 }

@@ -199,7 +199,7 @@ async fn members_are_told_of_a_new_name_and_of_who_comes_and_goes() {
             GroupNotificationAction::Add { participants, .. } => Some(names(participants)),
             _ => None,
         });
-        assert_eq!(came.await, [expected.clone()]);
+        assert_eq!(came.await, std::slice::from_ref(&expected));
         assert_eq!(listed(&client).await, [("Crew".to_owned(), 3)]);
         client.send(&jid, "three of us", "THREE").await;
         let shown = cici.wait_for(DEADLINE, |message| message.id == "THREE");

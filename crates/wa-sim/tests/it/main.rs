@@ -12,6 +12,7 @@ mod faults;
 mod groups;
 mod handshake;
 mod media;
+mod media_host;
 mod messages;
 mod pairing;
 mod restart;

@@ -136,7 +136,7 @@ async fn a_file_for_a_group_reaches_its_members() {
 async fn every_kind_is_sent_over_the_control_api() {
     let sim = Sim::start().await.expect("starts");
     let (_, client) = budi_and_the_shops_client(&sim).await;
-    let send = async |body: Value| {
+    let ask = async |body: Value| {
         let url = format!("{}/control/phones/{BUDI}/send", sim.http_url());
         let answer = plain_http().post(url).json(&body).send().await;
         let answer = answer.expect("answered");
@@ -146,7 +146,7 @@ async fn every_kind_is_sent_over_the_control_api() {
     };
     let sent = async |mut body: Value| -> wa::Message {
         body["to"] = json!(SHOP);
-        let (status, answer) = send(body).await;
+        let (status, answer) = ask(body).await;
         assert_eq!(status, StatusCode::OK, "{answer}");
         client.message(answer["id"].as_str().expect("an id")).await
     };
@@ -180,7 +180,7 @@ async fn every_kind_is_sent_over_the_control_api() {
         json!({ "to": SHOP, "media": { "kind": "hologram", "base64": "AAEC" } }),
         json!({ "to": SHOP, "media": { "kind": "image", "url": "http://localhost/" } }),
     ] {
-        let (status, answer) = send(bad.clone()).await;
+        let (status, answer) = ask(bad.clone()).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{bad}: {answer}");
     }
 }

@@ -134,6 +134,18 @@ pub(crate) fn group(
     }
 }
 
+/// Takes another sender key for a group from now on, which everyone needs anew: after someone left, who must not read on.
+pub(crate) fn rotate_sender_key(account: &Account, group: &str) {
+    let own = origin(account, true, Some(group));
+    let name = receive::sender_key(group, &own);
+    account.signal.lock().forget_sender_key(&name);
+    let prefix = format!("{group} ");
+    let mut sent = account.sent.lock();
+    sent.distributed.retain(|mark| !mark.starts_with(&prefix));
+    drop(sent);
+    account.touch();
+}
+
 /// Sends one companion something that is no message to show, such as keys.
 pub(crate) fn peer(
     world: &Arc<World>,

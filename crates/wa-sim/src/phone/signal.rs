@@ -243,6 +243,11 @@ impl Signal {
         Ok(message.into_serialized().into_vec())
     }
 
+    /// Drops our sender key for a group: the next one is made anew.
+    pub(crate) fn forget_sender_key(&mut self, name: &SenderKeyName) {
+        self.sender_keys.0.remove(name.cache_key());
+    }
+
     /// Learns a sender key.
     pub(crate) fn learn_sender_key(
         &mut self,

@@ -12,7 +12,7 @@ use wacore_binary::builder::NodeBuilder;
 use super::group_node;
 use crate::group::Group;
 use crate::offline::Class;
-use crate::phone::{Account, PhoneSpec};
+use crate::phone::{Account, PhoneSpec, send};
 use crate::world::World;
 
 /// Tells the companions of all members that the group exists.
@@ -98,17 +98,8 @@ pub(crate) fn remove(
         return removed;
     }
     world.groups_dirty.store(true, Ordering::Release);
-    // Whoever comes back later needs the phones' sender keys anew.
-    for account in &removed {
-        for companion in account.companions() {
-            let mark = format!("{} {}", group.id(), companion.name);
-            for member in &before {
-                if let Some(member) = world.account_by_number(member) {
-                    member.sent.lock().distributed.remove(&mark);
-                    member.touch();
-                }
-            }
-        }
+    for account in accounts(world, &before) {
+        send::rotate_sender_key(&account, group.id());
     }
     notify(
         world,

@@ -5,13 +5,14 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use super::device::{Device, has_ended, pause, spawn};
+use super::version::AGAIN;
 use crate::Status;
 
 /// Pause before a refused login is tried again: long enough not to press a server that said no.
 const REFUSED_PAUSE: Duration = Duration::from_mins(1);
 
-/// The same for a client version that WhatsApp finds too old, and for a ban without an end.
-const OUTDATED_PAUSE: Duration = Duration::from_hours(1);
+/// The same for a ban without an end.
+const ENDLESS_PAUSE: Duration = Duration::from_hours(1);
 
 /// How long a change of the device's own state may stay in memory.
 const FLUSH_EVERY: Duration = Duration::from_secs(2);
@@ -29,7 +30,7 @@ pub(super) fn retry(device: &Arc<Device>) {
                 None => return,
             };
             let wait = if newer {
-                Some(Duration::ZERO)
+                Duration::ZERO.into()
             } else {
                 pause_after(&state)
             };
@@ -47,6 +48,10 @@ pub(super) fn retry(device: &Arc<Device>) {
                     continue;
                 }
                 () = over => {}
+            }
+            if state == Status::ClientOutdated && !newer {
+                // The same version would only be refused again.
+                continue;
             }
             let Some(device) = myself.upgrade() else {
                 return;
@@ -72,7 +77,8 @@ fn pause_after(state: &Status) -> Option<Duration> {
                 .max(REFUSED_PAUSE),
         ),
         Status::Reconnecting { .. } => Some(REFUSED_PAUSE),
-        Status::ClientOutdated | Status::Banned { until: None, .. } => Some(OUTDATED_PAUSE),
+        Status::ClientOutdated => Some(AGAIN),
+        Status::Banned { until: None, .. } => Some(ENDLESS_PAUSE),
         _ => None,
     }
 }

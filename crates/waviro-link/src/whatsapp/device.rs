@@ -111,7 +111,7 @@ impl Device {
             dialer: Arc::downgrade(&dialer),
         };
         let place = self.ground.threads.place().ok_or(LinkError::Offline)?;
-        let version = self.ground.versions.current(None).await;
+        let version = self.ground.versions.known();
         let bot = Bot::builder()
             .with_backend_arc(backend)
             .with_transport_factory(SharedDialer(Arc::clone(&dialer)))
@@ -133,6 +133,8 @@ impl Device {
         }
         let linked = client.pn().is_some_and(|own| own.user != NOBODY);
         if !linked && !linking {
+            // Also where linking was refused and is tried again: it is somebody's turn to ask for a code.
+            self.shared.set(&Status::Unlinked(UnlinkedCause::Never));
             return Ok(());
         }
         dialer.serve(&client);
@@ -178,7 +180,10 @@ impl Device {
     /// Whether WhatsApp has said in the meantime that a newer version is current than the one that it refused.
     pub(super) async fn has_newer_version(&self) -> bool {
         let refused = self.session.lock().await.as_ref().map(|it| it.version);
-        refused.is_some() && refused != Some(self.ground.versions.current(refused).await)
+        match refused {
+            Some(refused) => self.ground.versions.after(refused).await != refused,
+            None => false,
+        }
     }
 }
 

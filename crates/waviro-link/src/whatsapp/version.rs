@@ -8,11 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 use whatsapp_rust::http::HttpClient;
 use whatsapp_rust::version::fetch_latest_app_version;
 use whatsapp_rust::wacore::store::device::Device;
+
+use super::device::spawn;
 
 /// `2.3000.1023456789` in three parts.
 pub(super) type Version = (u32, u32, u32);
@@ -21,10 +23,10 @@ pub(super) type Version = (u32, u32, u32);
 const FRESH: Duration = Duration::from_hours(24);
 
 /// How soon to ask again where there was no answer, or where WhatsApp refused what it said.
-const AGAIN: Duration = Duration::from_mins(10);
+pub(super) const AGAIN: Duration = Duration::from_mins(10);
 
-/// A device that is about to dial waits no longer for the answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The page is small.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The version for whoever dials next.
 pub(super) struct Versions {
@@ -33,13 +35,9 @@ pub(super) struct Versions {
     /// The last good answer, kept.
     file: PathBuf,
     http: Arc<dyn HttpClient>,
-    known: Mutex<Known>,
-}
-
-struct Known {
-    version: Version,
+    known: watch::Sender<Version>,
     /// When WhatsApp was last asked, and whether it answered.
-    asked: Option<(Instant, bool)>,
+    asked: Mutex<Option<(Instant, bool)>>,
 }
 
 impl Versions {
@@ -50,52 +48,69 @@ impl Versions {
         simulated: bool,
         folder: &Path,
         http: Arc<dyn HttpClient>,
-    ) -> Self {
+    ) -> Arc<Self> {
         let file = folder.join("version");
         let kept = std::fs::read_to_string(&file).ok();
         let version = kept.and_then(|text| parse(&text)).unwrap_or_else(built_in);
-        Self {
+        Arc::new(Self {
             fixed: fixed.or_else(|| simulated.then(built_in)),
             file,
             http,
-            known: Mutex::new(Known {
-                version,
-                asked: None,
-            }),
-        }
+            known: watch::Sender::new(version),
+            asked: Mutex::new(None),
+        })
     }
 
-    /// The version to claim. `refused` is one that WhatsApp has just found too old.
-    pub(super) async fn current(&self, refused: Option<Version>) -> Version {
+    /// The version to claim, at once. What is a day old is asked about meanwhile, for the next dial.
+    pub(super) fn known(self: &Arc<Self>) -> Version {
         if let Some(fixed) = self.fixed {
             return fixed;
         }
+        let versions = Arc::clone(self);
+        spawn(async move { versions.ask(FRESH).await });
+        *self.known.borrow()
+    }
+
+    /// The version to claim after WhatsApp has refused this one: another one, if there is one by now.
+    pub(super) async fn after(&self, refused: Version) -> Version {
+        if let Some(fixed) = self.fixed {
+            return fixed;
+        }
+        if *self.known.borrow() == refused {
+            self.ask(AGAIN).await;
+        }
+        *self.known.borrow()
+    }
+
+    /// Asks WhatsApp, unless it answered less than `fresh` ago, or did not answer a moment ago.
+    async fn ask(&self, fresh: Duration) {
         // Held over the question: two hundred devices that start together ask once.
-        let mut known = self.known.lock().await;
-        let keep = match known.asked {
-            Some((_, true)) if refused != Some(known.version) => FRESH,
+        let mut asked = self.asked.lock().await;
+        let keep = match *asked {
+            Some((_, true)) => fresh,
             _ => AGAIN,
         };
-        if known.asked.is_some_and(|(at, _)| at.elapsed() < keep) {
-            return known.version;
+        if asked.is_some_and(|(at, _)| at.elapsed() < keep) {
+            return;
         }
         let asking = tokio::time::timeout(PATIENCE, fetch_latest_app_version(&self.http));
         let answer = asking.await.map_err(|_| "no answer".to_owned());
         let answer = answer.and_then(|answer| answer.map_err(|error| format!("{error:#}")));
-        known.asked = Some((Instant::now(), answer.is_ok()));
+        *asked = Some((Instant::now(), answer.is_ok()));
         match answer {
             Ok(version) => {
-                known.version = version;
+                self.known.send_replace(version);
                 if let Err(error) = std::fs::write(&self.file, text(version)) {
                     tracing::warn!(%error, "WhatsApp Web's version was not kept for the next start");
                 }
             }
             Err(reason) => {
-                let version = text(known.version);
-                tracing::warn!(reason, %version, "WhatsApp did not say its current version; using the last one known");
+                tracing::warn!(
+                    reason,
+                    "WhatsApp did not say its current version; the last one known serves"
+                );
             }
         }
-        known.version
     }
 }
 
@@ -158,8 +173,15 @@ mod tests {
         }
     }
 
-    fn versions(page: &Arc<Page>, folder: &Path) -> Versions {
+    fn versions(page: &Arc<Page>, folder: &Path) -> Arc<Versions> {
         Versions::new(None, false, folder, Arc::clone(page) as Arc<dyn HttpClient>)
+    }
+
+    /// What is known once the question that [`Versions::known`] starts is through.
+    async fn settled(versions: &Arc<Versions>) -> Version {
+        versions.known();
+        versions.ask(FRESH).await;
+        versions.known()
     }
 
     #[tokio::test]
@@ -167,21 +189,23 @@ mod tests {
         let (page, folder) = (Arc::new(Page::default()), tempfile::tempdir().unwrap());
         page.revision.store(77, Ordering::SeqCst);
         let first = versions(&page, folder.path());
+        assert_eq!(first.known(), built_in(), "nobody waits for the page");
         for _ in 0..3 {
-            assert_eq!(first.current(None).await, (2, 3000, 77));
+            assert_eq!(settled(&first).await, (2, 3000, 77));
         }
         assert_eq!(page.asked.load(Ordering::SeqCst), 1);
         page.revision.store(0, Ordering::SeqCst);
         let next = versions(&page, folder.path());
-        assert_eq!(next.current(None).await, (2, 3000, 77));
+        assert_eq!(next.known(), (2, 3000, 77));
+        assert_eq!(settled(&next).await, (2, 3000, 77));
     }
 
     #[tokio::test]
     async fn without_an_answer_the_built_in_version_serves_and_nobody_presses() {
         let (page, folder) = (Arc::new(Page::default()), tempfile::tempdir().unwrap());
         let versions = versions(&page, folder.path());
-        assert_eq!(versions.current(None).await, built_in());
-        assert_eq!(versions.current(Some(built_in())).await, built_in());
+        assert_eq!(settled(&versions).await, built_in());
+        assert_eq!(versions.after(built_in()).await, built_in());
         assert_eq!(page.asked.load(Ordering::SeqCst), 1);
     }
 
@@ -190,24 +214,27 @@ mod tests {
         let (page, folder) = (Arc::new(Page::default()), tempfile::tempdir().unwrap());
         page.revision.store(77, Ordering::SeqCst);
         let versions = versions(&page, folder.path());
-        versions.current(None).await;
+        settled(&versions).await;
         let long_ago = Instant::now().checked_sub(AGAIN).unwrap();
-        versions.known.lock().await.asked = Some((long_ago, true));
+        *versions.asked.lock().await = Some((long_ago, true));
         page.revision.store(78, Ordering::SeqCst);
-        assert_eq!(versions.current(Some((2, 3000, 5))).await, (2, 3000, 77));
-        assert_eq!(versions.current(Some((2, 3000, 77))).await, (2, 3000, 78));
+        // Another device has been refused an older one: what is known is newer already.
+        assert_eq!(versions.after((2, 3000, 5)).await, (2, 3000, 77));
+        assert_eq!(versions.after((2, 3000, 77)).await, (2, 3000, 78));
     }
 
     #[tokio::test]
     async fn a_configured_version_and_a_simulator_ask_nobody() {
         let (page, folder) = (Arc::new(Page::default()), tempfile::tempdir().unwrap());
-        let page: Arc<dyn HttpClient> = page;
         for (fixed, simulated, expected) in [
             (Some((2, 3000, 1)), false, (2, 3000, 1)),
             (None, true, built_in()),
         ] {
-            let versions = Versions::new(fixed, simulated, folder.path(), Arc::clone(&page));
-            assert_eq!(versions.current(None).await, expected);
+            let http = Arc::clone(&page) as Arc<dyn HttpClient>;
+            let versions = Versions::new(fixed, simulated, folder.path(), http);
+            assert_eq!(versions.known(), expected);
+            assert_eq!(versions.after(expected).await, expected);
         }
+        assert_eq!(page.asked.load(Ordering::SeqCst), 0);
     }
 }

@@ -15,6 +15,9 @@ use whatsapp_rust::types::durability_hook::{InboundDurabilityHook, InboundMessag
 use whatsapp_rust::types::events;
 use whatsapp_rust::types::message::{MessageCategory, MessageSource};
 use whatsapp_rust::types::presence::ReceiptType;
+use whatsapp_rust::wacore::stanza::groups::{
+    GroupNotificationAction as Action, GroupParticipantInfo,
+};
 use whatsapp_rust::wacore_binary::JidExt as _;
 use whatsapp_rust::{Client, Jid, waproto};
 
@@ -65,7 +68,7 @@ impl EventHandler for Ear {
                 self.shared.set(&Status::Online);
             }
             Event::SelfPushNameUpdated(_) => self.shared.refresh_identity(),
-            Event::GroupUpdate(_) => self.shared.listener.groups_changed(),
+            Event::GroupUpdate(update) => self.group_changed(&update.action),
             other => {
                 if let Some(status) = new_status(other) {
                     self.shared.set(&status);
@@ -139,6 +142,38 @@ impl Ear {
         };
         let listener = Arc::clone(&self.shared.listener);
         device::spawn(async move { listener.server_ack(ServerAck { id, verdict }).await });
+    }
+
+    /// In busy groups others come and go all day: only what changes the bot's own list of groups is passed on.
+    fn group_changed(&self, action: &Action) {
+        let client = self.shared.client();
+        let about_us = |people: &[GroupParticipantInfo]| {
+            people.iter().any(|person| {
+                let names = [Some(&person.jid), person.phone_number.as_ref()];
+                let mut names = names.into_iter().flatten();
+                client
+                    .as_ref()
+                    .is_none_or(|client| names.any(|name| is_own(client, name)))
+            })
+        };
+        let concerns = match action {
+            Action::Add { participants, .. } | Action::Remove { participants, .. } => {
+                about_us(participants)
+            }
+            Action::Promote { .. }
+            | Action::Demote { .. }
+            | Action::Modify { .. }
+            | Action::Description { .. }
+            | Action::Locked { .. }
+            | Action::Unlocked
+            | Action::Announce
+            | Action::NotAnnounce
+            | Action::Ephemeral { .. } => false,
+            _ => true,
+        };
+        if concerns {
+            self.shared.listener.groups_changed();
+        }
     }
 
     /// Blocks this task's thread until the commit: the library acks the receipt when the handler returns. It runs

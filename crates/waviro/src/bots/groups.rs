@@ -4,11 +4,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
-use waviro_link::{Group, GroupId, Link, LinkError};
+use waviro_link::{Group, GroupId, Link, LinkError, Number};
 
 use super::Bot;
 use crate::clock::{Clock, Millis, millis};
@@ -22,23 +22,38 @@ const ABSENCE_BELIEVED: Duration = Duration::from_mins(1);
 /// However much changes, WhatsApp is not asked more often.
 const AT_MOST_EVERY: Duration = Duration::from_secs(2);
 
+/// The same after a question that it did not answer, or answered with "too often".
+const AFTER_A_FAILURE: Duration = Duration::from_secs(30);
+
+/// An answer takes tens of milliseconds; whoever asked has a request open.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
+
+type List = Arc<HashMap<GroupId, Group>>;
+
 /// What is known of one bot's groups.
 #[derive(Default)]
 pub(super) struct Groups {
     /// Held while WhatsApp is asked: whoever comes in the meantime gets the same answer.
-    known: Mutex<Option<Known>>,
-    changed: AtomicBool,
+    known: Mutex<Known>,
+    /// How often WhatsApp said that something changed.
+    changes: AtomicU64,
 }
 
-#[derive(Clone)]
+#[derive(Default)]
 struct Known {
+    /// Whose groups they are: a bot may be linked to another account.
+    of: Option<Number>,
+    list: Option<List>,
+    /// Of the answer: when it was asked for, and how many changes it is after.
     asked_at: Millis,
-    by_id: Arc<HashMap<GroupId, Group>>,
+    changes: u64,
+    /// Before this WhatsApp is left alone.
+    rest_until: Millis,
 }
 
 impl Groups {
     pub(super) fn changed(&self) {
-        self.changed.store(true, Ordering::SeqCst);
+        self.changes.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -47,7 +62,7 @@ impl Bot {
     ///
     /// # Errors
     /// Any [`LinkError`] of the question, where nothing is known.
-    pub async fn groups(&self, clock: &Clock) -> Result<Arc<HashMap<GroupId, Group>>, LinkError> {
+    pub async fn groups(&self, clock: &Clock) -> Result<List, LinkError> {
         self.known_groups(clock, BELIEVED).await
     }
 
@@ -68,42 +83,46 @@ impl Bot {
         self.groups.changed();
     }
 
-    async fn known_groups(
-        &self,
-        clock: &Clock,
-        believed: Duration,
-    ) -> Result<Arc<HashMap<GroupId, Group>>, LinkError> {
+    async fn known_groups(&self, clock: &Clock, believed: Duration) -> Result<List, LinkError> {
         let mut known = self.groups.known.lock().await;
-        if let Some(known) = known.as_ref() {
-            let age = clock.now() - known.asked_at;
-            let changed = self.groups.changed.load(Ordering::SeqCst);
-            let believed = if changed { AT_MOST_EVERY } else { believed };
-            if (0..millis(believed)).contains(&age) {
-                return Ok(Arc::clone(&known.by_id));
-            }
+        let own = self.identity().map(|identity| identity.number);
+        if known.of != own {
+            *known = Known {
+                of: own,
+                ..Known::default()
+            };
         }
-        let asked_at = clock.now();
-        // Before the question: a change while it is under way is a reason to ask again.
-        self.groups.changed.store(false, Ordering::SeqCst);
+        // Counted before the question: a change while it is under way is a reason to ask again.
+        let (asked_at, changes) = (clock.now(), self.groups.changes.load(Ordering::SeqCst));
+        if let Some(list) = &known.list {
+            let fresh = changes == known.changes && asked_at - known.asked_at < millis(believed);
+            if fresh || asked_at < known.rest_until {
+                return Ok(Arc::clone(list));
+            }
+        } else if asked_at < known.rest_until {
+            return Err(LinkError::Failed("asked a moment ago, in vain".to_owned()));
+        }
         let answer = match self.link() {
-            Some(link) => ask(&*link).await,
+            Some(link) => tokio::select! {
+                answer = ask(&*link) => answer,
+                () = clock.sleep(ANSWERED_WITHIN) => Err(LinkError::TimedOut),
+            },
             None => Err(LinkError::Offline),
         };
         match answer {
             Ok(by_id) => {
-                let by_id = Arc::new(by_id);
-                *known = Some(Known {
-                    asked_at,
-                    by_id: Arc::clone(&by_id),
-                });
-                Ok(by_id)
+                let list = Arc::new(by_id);
+                known.list = Some(Arc::clone(&list));
+                known.asked_at = asked_at;
+                known.changes = changes;
+                known.rest_until = asked_at + millis(AT_MOST_EVERY);
+                Ok(list)
             }
             Err(error) => {
-                self.groups.changed.store(true, Ordering::SeqCst);
-                match known.as_ref() {
-                    Some(known) => Ok(Arc::clone(&known.by_id)),
-                    None => Err(error),
+                if !matches!(error, LinkError::Offline) {
+                    known.rest_until = clock.now() + millis(AFTER_A_FAILURE);
                 }
+                known.list.as_ref().map(Arc::clone).ok_or(error)
             }
         }
     }

@@ -72,7 +72,8 @@ impl Stores {
 
     fn remove(&self, slot: i32, generations: &[u32]) -> Result<(), LinkError> {
         for generation in generations {
-            for suffix in ["", "-wal", "-shm"] {
+            // The file by which they are found goes last: what a kill leaves is found by the next wipe.
+            for suffix in ["-wal", "-shm", ""] {
                 let mut path = self.file(slot, *generation).into_os_string();
                 path.push(suffix);
                 match std::fs::remove_file(&path) {

@@ -41,7 +41,8 @@ impl Bot {
             match Store::schema_at(&config.database_url()).await? {
                 Schema::Current => {}
                 Schema::None => {
-                    say(NO_BOT);
+                    let folder = std::path::absolute(&config.data_dir)?;
+                    say(format_args!("{NO_BOT} (looked in {})", folder.display()));
                     return Ok(ExitCode::SUCCESS);
                 }
                 Schema::Older => bail!("the database is of an older version: run waviro migrate"),
@@ -63,7 +64,8 @@ impl Bot {
             Self::Add { name } => {
                 let (_, key) = bots::add(store, &name, now).await?;
                 say(format_args!(
-                    "Bot {name} added. Its SecretKey, shown only now:\n"
+                    "Bot {name} added in {}. Its SecretKey, shown only now:\n",
+                    std::path::absolute(&config.data_dir)?.display()
                 ));
                 say(format_args!("  {}\n", key.reveal()));
                 say(

@@ -181,8 +181,11 @@ impl Sandbox {
             groups: sim
                 .groups()
                 .iter()
-                .map(|group| (group.id().to_owned(), group.name().to_owned()))
+                .map(|group| (group.id().to_owned(), group.name()))
                 .collect(),
+            now: jiff::Timestamp::from_millisecond(Clock::system().now())?
+                .strftime("%H:%M:%S")
+                .to_string(),
             kept: self.data.clone(),
         })
     }

@@ -170,7 +170,8 @@ pub(super) async fn schema_at(url: &str) -> Result<Schema, StoreError> {
     let table = if place.sqlite {
         "SELECT COUNT(*) FROM sqlite_master WHERE name = '_sqlx_migrations'"
     } else {
-        "SELECT COUNT(*) FROM pg_tables WHERE tablename = '_sqlx_migrations'"
+        // By the search path, as the next question: other schemas may hold another program's.
+        "SELECT COUNT(*) WHERE to_regclass('_sqlx_migrations') IS NOT NULL"
     };
     let tables: i64 = connection.fetch_one(table).await?.try_get(0)?;
     let landed: i64 = if tables == 0 {

@@ -16,6 +16,8 @@ pub(super) struct Guide {
     pub(super) phones: Vec<(String, String)>,
     /// Id and name.
     pub(super) groups: Vec<(String, String)>,
+    /// The time of day.
+    pub(super) now: String,
     /// Where the data stays; `None` where it is temporary.
     pub(super) kept: Option<PathBuf>,
 }
@@ -64,11 +66,17 @@ impl Guide {
             |folder| format!("kept in {}", folder.display()),
         );
         let (customer, name) = self.phones.first().cloned().unwrap_or_default();
+        // Another text at each start: a sandbox that keeps its data would refuse the same line as a repeat.
+        let now = &self.now;
+        let send = format!(
+            "curl -X POST {gateway}/api/sendwa -H 'SecretKey: {secret_key}' -H 'Content-Type: application/json' \
+             -d '{{\"nohp\":\"{customer}\",\"pesan\":\"Halo dari Waviro, pukul {now}\"}}'"
+        );
+        let customer_name = &name;
         let try_it = if self.number.is_some() {
             format!(
                 "Send {name} a message:\n\n\
-                 curl -X POST {gateway}/api/sendwa -H 'SecretKey: {secret_key}' -H 'Content-Type: application/json' \
-                 -d '{{\"nohp\":\"{customer}\",\"pesan\":\"Halo dari Waviro\"}}'\n\n\
+                 {send}\n\n\
                  See it on {name}'s phone:\n\n  \
                  curl {sim}/control/phones/{customer}/messages\n\n\
                  The same text twice running is refused, as the API's document says: change it to send again."
@@ -78,7 +86,9 @@ impl Guide {
             format!(
                 "Get a code, and let {name}'s phone scan it (put the code in place of 2@…):\n\n\
                  curl -X POST {gateway}/api/getqr -H 'SecretKey: {secret_key}'\n\n  \
-                 curl {sim}/control/phones/{phone}/scan -d '{{\"qr\":\"2@…\"}}'"
+                 curl {sim}/control/phones/{phone}/scan -d '{{\"qr\":\"2@…\"}}'\n\n\
+                 Ask /api/getqr again: once it says \"isAuthenticated\":true, send {customer_name} a message:\n\n  \
+                 {send}"
             )
         };
         format!(

@@ -56,9 +56,14 @@ impl Sandbox {
                 let request =
                     format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
                 let messages = body(&raw(sim, &request).await);
-                let found = messages
-                    .as_array()
-                    .and_then(|all| all.iter().find(|message| message["text"] == text));
+                let found = messages.as_array().and_then(|all| {
+                    let says = |message: &&Value| {
+                        message["text"]
+                            .as_str()
+                            .is_some_and(|shown| shown.starts_with(text))
+                    };
+                    all.iter().find(says)
+                });
                 found.cloned().ok_or_else(|| messages.to_string())
             })
             .await

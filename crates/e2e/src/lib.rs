@@ -9,6 +9,7 @@
     reason = "a rig fails by panicking, wherever it cannot go on"
 )]
 
+pub mod files;
 pub mod gateway;
 pub mod proxy;
 pub mod receiver;
@@ -17,6 +18,7 @@ use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 /// How long a test waits for a thing before it fails. Generous: machines are shared, and a pass never waits.
@@ -71,4 +73,12 @@ pub fn package_binary(package: &str) -> PathBuf {
         "{package} does not build"
     );
     profile.join(package)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test's task ends with the test"
+)]
+fn spawn(task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+    tokio::spawn(task)
 }

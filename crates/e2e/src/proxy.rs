@@ -9,6 +9,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::spawn;
+
 /// What the relay does with bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -132,12 +134,4 @@ async fn pump(
 /// So that closing sends RST instead of FIN: the other side learns nothing in order.
 fn reset(socket: &TcpStream) {
     let _ = socket.set_zero_linger();
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a test's task ends with the test"
-)]
-fn spawn(task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
-    tokio::spawn(task)
 }

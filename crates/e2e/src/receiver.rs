@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use crate::eventually;
+use crate::{eventually, spawn};
 
 /// One receiver on a port of its own.
 pub struct Receiver {
@@ -109,14 +109,6 @@ async fn take(State(book): State<Arc<Mutex<Book>>>, headers: HeaderMap, body: By
     };
     book.taken.push((id.to_owned(), ack));
     StatusCode::OK
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a test's task ends with the test"
-)]
-fn spawn(task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
-    tokio::spawn(task)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -11,6 +11,7 @@
 //!   and delivers again what was not committed.
 //! - People are phone numbers here. LIDs, devices and servers stay behind the border.
 
+pub mod content;
 pub mod fake;
 pub mod message;
 pub mod status;
@@ -22,9 +23,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
+pub use content::{Contact, Content, Location, Media, MediaKind};
 pub use message::{
-    Chat, Contact, Content, Group, GroupId, Inbound, InboundKind, Location, MessageId, Number,
-    Outgoing, Receipt, ReceiptLevel, Sender, ServerAck, Verdict,
+    Chat, Group, GroupId, Inbound, InboundKind, MessageId, Number, Outgoing, Receipt, ReceiptLevel,
+    Sender, ServerAck, Verdict,
 };
 pub use status::{Identity, QrCode, Status, UnlinkedCause};
 

@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::SystemTime;
 
+use crate::content::Content;
+
 /// A phone number: country code first, digits only, 7 to 15 of them (ITU E.164 allows 15 at most).
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Number(String);
@@ -37,38 +39,6 @@ pub struct Outgoing {
     pub to: Chat,
     /// What.
     pub content: Content,
-}
-
-/// What a message says. Further kinds come with their endpoints.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Content {
-    /// Plain text, not empty.
-    Text(String),
-    /// A place.
-    Location(Location),
-    /// Somebody's card.
-    Contact(Contact),
-}
-
-/// A place on the map.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Location {
-    /// Degrees north, -90 to 90.
-    pub latitude: f64,
-    /// Degrees east, -180 to 180.
-    pub longitude: f64,
-    /// What the phone shows beside the map.
-    pub name: Option<String>,
-}
-
-/// A card with the numbers of one person or shop.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Contact {
-    /// Whose it is, not empty.
-    pub name: String,
-    /// At least one.
-    pub numbers: Vec<Number>,
 }
 
 /// A message that somebody wrote to the bot, or that the bot's own phone wrote.

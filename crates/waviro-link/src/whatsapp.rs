@@ -18,6 +18,7 @@ mod events;
 mod http;
 mod location;
 mod lookup;
+mod media;
 mod runtime;
 mod send;
 mod store;
@@ -85,7 +86,7 @@ struct Ground {
     stores: store::Stores,
     threads: runtime::Threads,
     http: http::Http,
-    versions: version::Versions,
+    versions: Arc<version::Versions>,
 }
 
 impl WhatsApp {
@@ -101,7 +102,9 @@ impl WhatsApp {
         )
         .map_err(|error| LinkError::Refused(error.to_string()))?;
         let stores = store::Stores::prepare(&config.store_folder)?;
-        let http = http::Http::new().map_err(|error| LinkError::Failed(error.to_string()))?;
+        let simulated = config.server_key.is_some().then_some(&config.url);
+        let http =
+            http::Http::new(simulated).map_err(|error| LinkError::Failed(error.to_string()))?;
         let versions = version::Versions::new(
             config.version,
             config.server_key.is_some(),

@@ -14,6 +14,7 @@ mod getqr;
 mod groups;
 mod sendcontact;
 mod sendlocation;
+mod sendmedia;
 mod sendwa;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -106,12 +107,17 @@ pub fn router(api: Arc<Api>, base_path: &str) -> Router {
         .with_state(api)
 }
 
-fn endpoints() -> [(&'static str, MethodRouter<Arc<Api>>); 9] {
+fn endpoints() -> [(&'static str, MethodRouter<Arc<Api>>); 11] {
     [
         ("sendwa", only_post(post(sendwa::sendwa))),
+        ("sendmedia", only_post(post(sendmedia::sendmedia))),
         ("sendlocation", only_post(post(sendlocation::sendlocation))),
         ("sendcontact", only_post(post(sendcontact::sendcontact))),
         ("sendwatogroup", only_post(post(sendwa::sendwatogroup))),
+        (
+            "sendmediatogroup",
+            only_post(post(sendmedia::sendmediatogroup)),
+        ),
         (
             "sendlocationtogroup",
             only_post(post(sendlocation::sendlocationtogroup)),

@@ -50,6 +50,9 @@ pub enum StartError {
     /// The door out.
     #[error(transparent)]
     Net(#[from] NetError),
+    /// The folder of files on their way out.
+    #[error("no folder for files: {0}; check data_dir")]
+    Spool(std::io::Error),
     /// The link store, or an endpoint that is not dialled.
     #[error("{0}")]
     Link(#[from] LinkError),
@@ -74,10 +77,14 @@ impl App {
         };
         let outbox = Outbox::new(
             store.clone(),
+            net.clone(),
             clock.clone(),
             settings,
+            config.spool_folder(),
             StdRng::from_rng(&mut rand::rng()),
-        );
+        )
+        .map_err(StartError::Spool)?;
+        tasks.spawn(outbox.clone().keep_swept(stop.clone()));
         let jobs = Jobs::start(
             store.clone(),
             net.clone(),

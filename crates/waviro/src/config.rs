@@ -223,6 +223,12 @@ impl Config {
     pub fn link_folder(&self) -> PathBuf {
         self.data_dir.join("links")
     }
+
+    /// Where files wait until they are sent.
+    #[must_use]
+    pub fn spool_folder(&self) -> PathBuf {
+        self.data_dir.join("spool")
+    }
 }
 
 impl Provider for Flag {

@@ -5,19 +5,32 @@
 //! durable. The row is its own job: there is no moment at which one exists without the other.
 
 mod lookup;
+mod media;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use rand::Rng;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
 use url::Url;
-use waviro_link::{Chat, Content, Group, LinkError, MessageId, Number, Outgoing, Status};
+use waviro_link::{
+    Chat, Content, Group, LinkError, MediaKind, MessageId, Number, Outgoing, Status,
+};
 
 use crate::bots::Bot;
 use crate::clock::{Clock, Millis, millis};
+use crate::net::{FetchError, Net};
 use crate::store::{Accepting, NewMessageRow, Store, StoreError};
 
 use lookup::Lookup;
+use media::Spool;
+
+pub use media::CAP as FILE_CAP;
+
+/// How often the spool is looked through.
+const SWEPT_EVERY: Duration = Duration::from_hours(1);
 
 /// What may be set.
 #[derive(Debug, Clone)]
@@ -52,6 +65,8 @@ struct Inner {
     clock: Clock,
     settings: Settings,
     lookup: Lookup,
+    net: Net,
+    spool: Spool,
     random: Mutex<Box<dyn Rng + Send>>,
 }
 
@@ -61,13 +76,27 @@ pub struct NewMessage {
     /// To whom.
     pub to: Chat,
     /// What.
-    pub content: Content,
+    pub content: Draft,
     /// Where changes of its ack are posted.
     pub notify_url: Option<Url>,
 }
 
+/// What somebody wants said.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Draft {
+    /// It is all here.
+    Ready(Content),
+    /// A file that is still to be fetched.
+    File {
+        /// Where it is.
+        url: Url,
+        /// What stands under it. Audio carries none on WhatsApp: there it follows as a text.
+        caption: Option<String>,
+    },
+}
+
 /// A message that is durable and will be sent, or end in -1.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Accepted {
     /// The id on the wire and in every callback.
     pub id: MessageId,
@@ -77,6 +106,8 @@ pub struct Accepted {
     pub from: Number,
     /// To whom.
     pub to: Chat,
+    /// What, as far as it was not known before.
+    pub content: Content,
 }
 
 /// Why nothing was accepted.
@@ -101,6 +132,9 @@ pub enum Refusal {
     /// WhatsApp did not say whether the number is registered, or which groups the bot is in.
     #[error("WhatsApp could not be asked: {0}")]
     LookupFailed(LinkError),
+    /// The file could not be fetched.
+    #[error("no file: {0}")]
+    NoFile(FetchError),
     /// More than the database can take at once; worth another try in a second.
     #[error("too many messages at once")]
     Busy,
@@ -119,21 +153,29 @@ impl From<StoreError> for Refusal {
 }
 
 impl Outbox {
-    /// `random` makes the ids of messages; seeded in tests, the system's otherwise.
+    /// `spool` is the folder for files on their way out; `random` makes the ids of messages, seeded in tests, the system's
+    /// otherwise.
+    ///
+    /// # Errors
+    /// Where the folder cannot be made.
     pub fn new(
         store: Store,
+        net: Net,
         clock: Clock,
         settings: Settings,
+        spool: PathBuf,
         random: impl Rng + Send + 'static,
-    ) -> Self {
+    ) -> std::io::Result<Self> {
         let lookup = Lookup::new(store.clone(), clock.clone(), &settings);
-        Self(Arc::new(Inner {
+        Ok(Self(Arc::new(Inner {
             store,
             clock,
             settings,
             lookup,
+            net,
+            spool: Spool::prepare(spool)?,
             random: Mutex::new(Box::new(random)),
-        }))
+        })))
     }
 
     /// Takes a message in. Durable and in the bot's queue when this returns `Ok`.
@@ -149,6 +191,7 @@ impl Outbox {
             Err(Refusal::NotInGroup) => "not_in_group",
             Err(Refusal::Duplicate { .. }) => "duplicate",
             Err(Refusal::LookupFailed(_)) => "lookup_failed",
+            Err(Refusal::NoFile(_)) => "no_file",
             Err(Refusal::Busy) => "busy",
             Err(Refusal::Storage(_)) => "storage",
         };
@@ -224,25 +267,106 @@ impl Outbox {
             .identity()
             .ok_or_else(|| Refusal::NotConnected(bot.status()))?
             .number;
+        let mut id = self.fresh_id();
+        let (content, rest) = self.ready(message.content, &id).await?;
         let at = self.0.clock.now();
-        loop {
+        let to = message.to;
+        let accepted = loop {
             let outgoing = Outgoing {
-                id: self.fresh_id(),
-                to: message.to.clone(),
-                content: message.content.clone(),
+                id: id.clone(),
+                to: to.clone(),
+                content: content.clone(),
             };
-            let id = outgoing.id.clone();
             let row =
                 NewMessageRow::new(bot.slot(), outgoing, message.notify_url.as_ref(), at, epoch)?;
             match self.0.store.accept(row, bot.lane()).await {
-                Ok(Accepting::Taken) => {
-                    let to = message.to;
-                    return Ok(Accepted { id, at, from, to });
-                }
-                Ok(Accepting::Duplicate { of }) => return Err(Refusal::Duplicate { of }),
+                Ok(Accepting::Taken) => break Ok(()),
+                Ok(Accepting::Duplicate { of }) => break Err(Refusal::Duplicate { of }),
                 // The id is taken, which 64 random bits make rare: another one.
-                Err(StoreError::Refused(_)) if self.0.store.message(&id).await?.is_some() => {}
-                Err(error) => return Err(error.into()),
+                Err(StoreError::Refused(_)) if self.0.store.message(&id).await?.is_some() => {
+                    id = self.fresh_id();
+                }
+                Err(error) => break Err(error.into()),
+            }
+        };
+        if let Err(refusal) = accepted {
+            self.let_go(&content).await;
+            return Err(refusal);
+        }
+        if let Some(text) = rest {
+            self.follow(bot, &to, text, at, epoch).await;
+        }
+        Ok(Accepted {
+            id,
+            at,
+            from,
+            to,
+            content,
+        })
+    }
+
+    /// A draft as it can be sent, and what has to follow as a text of its own. A file is durable after this.
+    async fn ready(
+        &self,
+        draft: Draft,
+        id: &MessageId,
+    ) -> Result<(Content, Option<String>), Refusal> {
+        let (url, caption) = match draft {
+            Draft::Ready(content) => return Ok((content, None)),
+            Draft::File { url, caption } => (url, caption),
+        };
+        let taken = self.0.spool.take(&self.0.net, &url, id.as_str()).await;
+        let mut media = taken.map_err(Refusal::NoFile)?;
+        if media.kind == MediaKind::Audio {
+            return Ok((Content::Media(media), caption));
+        }
+        media.caption = caption;
+        Ok((Content::Media(media), None))
+    }
+
+    /// The text that a song cannot carry, right after it. The song is accepted by now, so this can only be told in the log.
+    async fn follow(&self, bot: &Arc<Bot>, to: &Chat, text: String, at: Millis, epoch: u64) {
+        let outgoing = Outgoing {
+            id: self.fresh_id(),
+            to: to.clone(),
+            content: Content::Text(text),
+        };
+        let accepting = async {
+            let row = NewMessageRow::new(bot.slot(), outgoing, None, at, epoch)?;
+            self.0.store.accept(row, bot.lane()).await
+        };
+        if let Err(reason) = accepting.await {
+            error!(bot = bot.name(), %reason, "the text after an audio was not accepted");
+        }
+    }
+
+    /// A message of a queue with its file where it is now: rows name it without its folder.
+    #[must_use]
+    pub fn located(&self, mut message: Outgoing) -> Outgoing {
+        if let Content::Media(media) = &mut message.content {
+            media.file = self.0.spool.path(&media.file);
+        }
+        message
+    }
+
+    /// The message is final: its file, if it had one, is of no more use.
+    pub async fn let_go(&self, content: &Content) {
+        if let Content::Media(media) = content {
+            media::remove(&self.0.spool.path(&media.file)).await;
+        }
+    }
+
+    /// Removes files that no pending message names, until `stop`: what a kill, or the end of a whole queue, left behind.
+    pub async fn keep_swept(self, stop: CancellationToken) {
+        loop {
+            match self.0.spool.sweep(&self.0.store).await {
+                Ok(0) => {}
+                Ok(files) => info!(files, "removed files that no message waits for"),
+                Err(reason) => error!(%reason, "the spool could not be swept"),
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.0.clock.sleep(SWEPT_EVERY) => {}
             }
         }
     }

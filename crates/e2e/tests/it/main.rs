@@ -12,6 +12,7 @@ mod handshake;
 mod kills;
 mod kinds;
 mod link;
+mod media;
 
 use std::time::Duration;
 

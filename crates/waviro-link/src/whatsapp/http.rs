@@ -1,57 +1,161 @@
-//! The client library's HTTP: the version of WhatsApp Web, later media hosts.
+//! The client library's HTTP: the version of WhatsApp Web, and files.
 //!
-//! It talks to WhatsApp's own hosts and to nobody else, whatever the server on the socket says.
+//! It talks to WhatsApp's own hosts and to nobody else, whatever the server on the socket says. Where that server is a simulator,
+//! its own address is allowed too, in plain HTTP: the library writes `https://` before whatever host it is told.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::stream;
+use reqwest::header::CONTENT_LENGTH;
+use url::Url;
 use whatsapp_rust::anyhow::{self, anyhow, bail};
 use whatsapp_rust::http::{HttpClient, HttpRequest, HttpResponse};
+use whatsapp_rust::wacore::net::UploadBody;
 
 use super::is_whatsapp;
 
 /// Longer than any answer of WhatsApp's takes; the library adds no deadline of its own.
 const DEADLINE: Duration = Duration::from_secs(20);
 
+/// The same for a file on its way up; whoever sends it gives up earlier.
+const UPLOAD_DEADLINE: Duration = Duration::from_mins(5);
+
+/// As much of a file as is in memory at a time.
+const PART: usize = 64 * 1024;
+
 /// HTTP to WhatsApp's hosts.
 #[derive(Debug, Clone)]
-pub(super) struct Http(reqwest::Client);
-
-impl Http {
-    pub(super) fn new() -> Result<Self, reqwest::Error> {
-        // Installs the TLS provider that both this client and the socket use.
-        let _ = whatsapp_rust_tokio_transport::default_tls_connector();
-        reqwest::Client::builder()
-            .timeout(DEADLINE)
-            .https_only(true)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map(Self)
-    }
+pub(super) struct Http {
+    client: reqwest::Client,
+    /// Host and port of a simulator.
+    simulated: Option<(String, Option<u16>)>,
 }
 
-#[async_trait]
-impl HttpClient for Http {
-    async fn execute(&self, request: HttpRequest) -> anyhow::Result<HttpResponse> {
-        let url = url::Url::parse(&request.url)?;
-        if !url.host_str().is_some_and(is_whatsapp) {
-            bail!("refused to ask a host that is not WhatsApp's");
-        }
+impl Http {
+    pub(super) fn new(simulated: Option<&Url>) -> Result<Self, reqwest::Error> {
+        // Installs the TLS provider that both this client and the socket use.
+        let _ = whatsapp_rust_tokio_transport::default_tls_connector();
+        let address = |url: &Url| {
+            let host = url.host_str().unwrap_or_default().to_owned();
+            (host, url.port_or_known_default())
+        };
+        Ok(Self {
+            client: reqwest::Client::builder()
+                .timeout(DEADLINE)
+                .https_only(simulated.is_none())
+                .redirect(reqwest::redirect::Policy::none())
+                .build()?,
+            simulated: simulated.map(address),
+        })
+    }
+
+    fn request(&self, request: HttpRequest) -> anyhow::Result<reqwest::RequestBuilder> {
         let method = request
             .method
             .parse()
             .map_err(|_| anyhow!("no such HTTP method: {}", request.method))?;
-        let mut call = self.0.request(method, url);
+        let mut call = self.client.request(method, self.judge(&request.url)?);
         for (name, value) in request.headers {
             call = call.header(name, value);
         }
         if let Some(body) = request.body {
             call = call.body(body);
         }
-        let answer = call.send().await?;
-        Ok(HttpResponse {
-            status_code: answer.status().as_u16(),
-            body: answer.bytes().await?.to_vec(),
-        })
+        Ok(call)
+    }
+
+    /// The address to ask, if it may be asked.
+    fn judge(&self, url: &str) -> anyhow::Result<Url> {
+        let mut url = Url::parse(url)?;
+        let host = url.host_str().unwrap_or_default();
+        if let Some((simulator, port)) = &self.simulated
+            && host == simulator
+            && url.port_or_known_default() == *port
+        {
+            url.set_scheme("http")
+                .map_err(|()| anyhow!("not a web address"))?;
+            return Ok(url);
+        }
+        if url.scheme() != "https" || !is_whatsapp(host) {
+            bail!("refused to ask a host that is not WhatsApp's");
+        }
+        Ok(url)
+    }
+}
+
+async fn response(call: reqwest::RequestBuilder) -> anyhow::Result<HttpResponse> {
+    let answer = call.send().await?;
+    Ok(HttpResponse {
+        status_code: answer.status().as_u16(),
+        body: answer.bytes().await?.to_vec(),
+    })
+}
+
+#[async_trait]
+impl HttpClient for Http {
+    async fn execute(&self, request: HttpRequest) -> anyhow::Result<HttpResponse> {
+        response(self.request(request)?).await
+    }
+
+    fn supports_upload_streaming(&self) -> bool {
+        true
+    }
+
+    /// Called on a thread that may block, as the reader does.
+    fn execute_upload(
+        &self,
+        request: HttpRequest,
+        body: UploadBody,
+        content_length: u64,
+    ) -> anyhow::Result<HttpResponse> {
+        let parts = stream::unfold(body, |mut body| async move {
+            let mut part = vec![0; PART];
+            match body.read(&mut part) {
+                Ok(0) => None,
+                Ok(count) => {
+                    part.truncate(count);
+                    Some((Ok(part), body))
+                }
+                Err(error) => Some((Err(error), body)),
+            }
+        });
+        let call = self
+            .request(request)?
+            .header(CONTENT_LENGTH, content_length)
+            .timeout(UPLOAD_DEADLINE)
+            .body(reqwest::Body::wrap_stream(parts));
+        tokio::runtime::Handle::current().block_on(response(call))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_asked_but_whatsapp_and_a_simulator_at_its_own_address() {
+        let simulator = Url::parse("ws://127.0.0.1:4000/ws/chat").unwrap();
+        let real = Http::new(None).unwrap();
+        let simulated = Http::new(Some(&simulator)).unwrap();
+        let file = "https://mmg.whatsapp.net/v/t62/x?auth=y";
+        assert_eq!(real.judge(file).unwrap().as_str(), file);
+        assert_eq!(simulated.judge(file).unwrap().as_str(), file);
+        let at_home = "https://127.0.0.1:4000/mms/image/x";
+        assert_eq!(
+            simulated.judge(at_home).unwrap().as_str(),
+            "http://127.0.0.1:4000/mms/image/x"
+        );
+        assert!(real.judge(at_home).is_err());
+        for foreign in [
+            "https://127.0.0.1:4001/mms/image/x",
+            "https://10.0.0.1:4000/x",
+            "https://whatsapp.net.example/x",
+            "http://mmg.whatsapp.net/x",
+            "file:///etc/passwd",
+        ] {
+            assert!(simulated.judge(foreign).is_err(), "{foreign}");
+            assert!(real.judge(foreign).is_err(), "{foreign}");
+        }
     }
 }

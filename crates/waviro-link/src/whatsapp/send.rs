@@ -7,18 +7,18 @@ use waproto::whatsapp as wa;
 use whatsapp_rust::send::{SendError, SendOptions};
 use whatsapp_rust::{Client, ClientError, IqError, Jid, waproto};
 
-use super::{contact, location, text};
+use super::{contact, location, media, text};
 use crate::{Chat, Content, LinkError, Outgoing};
 
 /// A first message to a person costs up to three round trips (devices, prekeys, group info) before it can be written;
 /// after this long the wire is not answering.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Encrypts and writes; `Ok` says "on the socket".
+/// Uploads what there is to upload, encrypts and writes; `Ok` says "on the socket".
 pub(super) async fn send(client: &Arc<Client>, message: &Outgoing) -> Result<(), LinkError> {
     let options = SendOptions::default().with_message_id(message.id.as_str());
-    let writing =
-        client.send_message_with_options(jid(&message.to), body(&message.content), options);
+    let body = body(client, &message.content).await?;
+    let writing = client.send_message_with_options(jid(&message.to), body, options);
     match tokio::time::timeout(DEADLINE, writing).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(link_error(error)),
@@ -35,12 +35,13 @@ pub(super) fn jid(chat: &Chat) -> Jid {
     }
 }
 
-fn body(content: &Content) -> wa::Message {
-    match content {
+async fn body(client: &Arc<Client>, content: &Content) -> Result<wa::Message, LinkError> {
+    Ok(match content {
         Content::Text(text) => text::outgoing(text),
         Content::Location(place) => location::outgoing(place),
         Content::Contact(card) => contact::outgoing(card),
-    }
+        Content::Media(file) => media::outgoing(client, file).await?,
+    })
 }
 
 fn link_error(error: SendError) -> LinkError {

@@ -158,9 +158,8 @@ impl Fields {
         }
     }
 
-    /// The URL for callbacks. Absent, `null` and blank are `None`.
-    pub fn notify_url(&self, net: &Net) -> Result<Option<Url>, ApiError> {
-        let field = "notifyurl";
+    /// A URL that may be called. Absent, `null` and blank are `None`.
+    pub fn url(&self, field: &'static str, net: &Net) -> Result<Option<Url>, ApiError> {
         let wrong = |fault| ApiError::InvalidUrl { field, fault };
         let text = match self.0.get(field) {
             None | Some(Value::Null) => return Ok(None),

@@ -9,11 +9,11 @@ use axum::http::StatusCode;
 use axum::http::header::{CONTENT_LANGUAGE, HeaderValue, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use tracing::error;
+use tracing::{error, info};
 use waviro_link::{LinkError, Number, Status};
 
 use crate::bots::NoCode;
-use crate::net::Refused;
+use crate::net::{FetchError, NetError, Refused};
 use crate::outbox::Refusal;
 
 /// Why an endpoint did not do what it was asked.
@@ -92,6 +92,8 @@ pub enum ApiError {
         /// Why.
         fault: UrlFault,
     },
+    /// The file behind a mediaurl did not come.
+    NoMedia(MediaFault),
     /// The bot's link is not up, and won't be soon.
     NotConnected(Status),
     /// The same as the message before.
@@ -115,6 +117,25 @@ pub enum UrlFault {
     TooLong,
     /// The guard refuses it.
     Refused(Refused),
+}
+
+/// Why a file did not come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MediaFault {
+    /// Above [`crate::outbox::FILE_CAP`].
+    TooLarge,
+    /// The host has no such file.
+    NotFound,
+    /// The host answered with this status instead.
+    Status(u16),
+    /// No connection, or it broke.
+    Unreachable,
+    /// Too slow.
+    TimedOut,
+    /// Not a byte.
+    Empty,
+    /// Sent on too often.
+    Lost,
 }
 
 /// What the caller reads.
@@ -156,6 +177,7 @@ impl ApiError {
             Self::InvalidDegrees { .. } => "invalid_coordinate",
             Self::NotAnObject { .. } | Self::TooManyNumbers { .. } => "invalid_contact",
             Self::InvalidUrl { .. } => "invalid_url",
+            Self::NoMedia(fault) => fault.code(),
             Self::NotConnected(_) => "not_connected",
             Self::Duplicate => "duplicate_message",
             Self::LookupFailed => "lookup_failed",
@@ -188,6 +210,7 @@ impl ApiError {
             | Self::InvalidUrl { field, .. } => Some(field),
             Self::NotRegistered => Some("nohp"),
             Self::NotInGroup => Some("groupid"),
+            Self::NoMedia(_) => Some("mediaurl"),
             Self::TooManyNumbers { .. } => Some("contact.numbers"),
             _ => None,
         }
@@ -259,6 +282,18 @@ impl From<Refusal> for ApiError {
                 error!(%cause, "WhatsApp did not answer a question");
                 Self::LookupFailed
             }
+            Refusal::NoFile(FetchError::Net(NetError::Refused(refused))) => Self::InvalidUrl {
+                field: "mediaurl",
+                fault: refused.into(),
+            },
+            Refusal::NoFile(FetchError::Disk(cause)) => {
+                error!(cause, "a file could not be written down");
+                Self::Internal
+            }
+            Refusal::NoFile(cause) => {
+                info!(%cause, "a file could not be fetched");
+                Self::NoMedia(cause.into())
+            }
             Refusal::Storage(cause) => {
                 error!(%cause, "a message could not be accepted");
                 Self::Internal
@@ -276,6 +311,32 @@ impl From<NoCode> for ApiError {
                 Self::Internal
             }
             NoCode::TimedOut | NoCode::Link(_) => Self::QrNotReady,
+        }
+    }
+}
+
+impl MediaFault {
+    fn code(self) -> &'static str {
+        match self {
+            Self::TooLarge => "media_too_large",
+            Self::NotFound => "media_not_found",
+            Self::Status(_) | Self::Unreachable | Self::Lost => "media_unreachable",
+            Self::TimedOut => "media_timeout",
+            Self::Empty => "media_empty",
+        }
+    }
+}
+
+impl From<FetchError> for MediaFault {
+    fn from(error: FetchError) -> Self {
+        match error {
+            FetchError::TooLarge(_) | FetchError::Net(NetError::TooLarge { .. }) => Self::TooLarge,
+            FetchError::Status(404 | 410) => Self::NotFound,
+            FetchError::Status(status) => Self::Status(status),
+            FetchError::Empty => Self::Empty,
+            FetchError::Lost => Self::Lost,
+            FetchError::Net(NetError::TimedOut(_)) => Self::TimedOut,
+            FetchError::Net(_) | FetchError::Disk(_) => Self::Unreachable,
         }
     }
 }

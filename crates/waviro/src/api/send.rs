@@ -6,14 +6,14 @@
 
 use std::sync::Arc;
 
-use waviro_link::{Chat, Content};
+use waviro_link::{Chat, Content, MediaKind};
 
 use super::body::Fields;
 use super::error::ApiError;
 use super::reply::{Reply, Sent};
-use super::{Api, sendcontact, sendlocation, sendwa};
+use super::{Api, sendcontact, sendlocation, sendmedia, sendwa};
 use crate::bots::Bot;
-use crate::outbox::NewMessage;
+use crate::outbox::{Accepted, Draft, NewMessage};
 
 /// Whom a path is made for.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +26,7 @@ pub(super) enum Whom {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum What {
     Text,
+    Media,
     Location,
     Contact,
 }
@@ -40,22 +41,24 @@ pub(super) async fn send(
 ) -> Result<Reply<Sent>, ApiError> {
     let to = destination(fields, whom)?;
     let own = match what {
-        What::Text => sendwa::content(fields)?,
-        What::Location => sendlocation::content(fields)?,
+        What::Text => sendwa::content(fields)?.map(Draft::Ready),
+        What::Media => sendmedia::draft(api, fields)?,
+        What::Location => sendlocation::content(fields)?.map(Draft::Ready),
         What::Contact => None,
     };
     let content = match own {
         Some(own) => own,
-        None => sendcontact::content(fields)?.ok_or(ApiError::MissingField(what.field()))?,
+        None => sendcontact::content(fields)?
+            .map(Draft::Ready)
+            .ok_or(ApiError::MissingField(what.field()))?,
     };
     let message = NewMessage {
         to,
         content,
-        notify_url: fields.notify_url(&api.net)?,
+        notify_url: fields.url("notifyurl", &api.net)?,
     };
-    let kind = word(&message);
     let accepted = api.outbox.accept(bot, message).await?;
-    Ok(Reply(Sent::new(&accepted, kind)))
+    Ok(Reply(Sent::new(&accepted, word(&accepted))))
 }
 
 fn destination(fields: &Fields, whom: Whom) -> Result<Chat, ApiError> {
@@ -69,10 +72,16 @@ fn destination(fields: &Fields, whom: Whom) -> Result<Chat, ApiError> {
 }
 
 /// The document's word for what was sent.
-fn word(message: &NewMessage) -> &'static str {
-    match message.content {
-        Content::Text(_) if !message.to.is_group() => "text",
+fn word(accepted: &Accepted) -> &'static str {
+    match &accepted.content {
+        Content::Text(_) if !accepted.to.is_group() => "text",
         Content::Contact(_) => "vcard",
+        Content::Media(media) => match media.kind {
+            MediaKind::Image => "image",
+            MediaKind::Video => "video",
+            MediaKind::Audio => "audio",
+            MediaKind::Document => "document",
+        },
         _ => "chat",
     }
 }
@@ -82,6 +91,7 @@ impl What {
     fn field(self) -> &'static str {
         match self {
             Self::Text => "pesan",
+            Self::Media => "mediaurl",
             Self::Location => "latitude",
             Self::Contact => "contact",
         }

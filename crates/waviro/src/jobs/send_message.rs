@@ -20,7 +20,7 @@ use futures::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
-use waviro_link::{Chat, Link, LinkError, MessageId, Status};
+use waviro_link::{Chat, Content, Link, LinkError, MessageId, Outgoing, Status};
 
 use crate::bots::{Bot, Marks};
 use crate::clock::{Clock, Millis, millis};
@@ -41,6 +41,9 @@ const ACK_WITHIN: Duration = Duration::from_mins(1);
 
 /// A write that takes longer than this is given up as timed out.
 const WRITE_WITHIN: Duration = Duration::from_mins(1);
+
+/// The same where a file is uploaded first.
+const UPLOAD_WITHIN: Duration = Duration::from_mins(5);
 
 /// A chat rests so long after a failure that may pass.
 const REST: Duration = Duration::from_secs(5);
@@ -219,6 +222,11 @@ impl Lane {
                 break;
             };
             let (link, clock) = (Arc::clone(link), self.clock.clone());
+            let message = self.outbox.located(message);
+            let within = match message.content {
+                Content::Media(_) => UPLOAD_WITHIN,
+                _ => WRITE_WITHIN,
+            };
             let written = Written {
                 connection: self.connection,
                 at: now,
@@ -228,7 +236,7 @@ impl Lane {
                 let result = tokio::select! {
                     biased;
                     result = link.send(&message) => result,
-                    () = clock.sleep(WRITE_WITHIN) => Err(LinkError::TimedOut),
+                    () = clock.sleep(within) => Err(LinkError::TimedOut),
                 };
                 Outcome::Wrote {
                     seq,
@@ -264,7 +272,15 @@ impl Lane {
             Committed::Settled(id) => {
                 self.last_ack = self.clock.now();
                 self.timeouts = 0;
-                self.window.settle(&id);
+                if let Some(Outgoing { content, .. }) = self.window.settle(&id)
+                    && matches!(content, Content::Media(_))
+                {
+                    let outbox = self.outbox.clone();
+                    self.work.push(Box::pin(async move {
+                        outbox.let_go(&content).await;
+                        Outcome::Done
+                    }));
+                }
             }
         }
     }

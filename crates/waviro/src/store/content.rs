@@ -1,9 +1,11 @@
 //! A message's content as a row holds it: the word of its kind, and a JSON body whose shape follows from the kind.
 //!
-//! The body is also what the duplicate rule hashes: a field that does not change what the phone shows has no place in it.
+//! The body is also what the duplicate rule hashes, see [`identity`].
+
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use waviro_link::{Contact, Content, Location};
+use waviro_link::{Contact, Content, Location, Media, MediaKind};
 
 use super::StoreError;
 
@@ -25,6 +27,28 @@ struct Card {
     numbers: Vec<String>,
 }
 
+#[derive(Serialize, Deserialize)]
+struct Spooled {
+    /// The name in the spool folder, which may move between two starts.
+    file: String,
+    sha256: String,
+    mime: String,
+    file_name: String,
+    caption: Option<String>,
+    voice: bool,
+}
+
+/// What makes a content the same as another: its body, of a file the bytes and the caption.
+pub(super) fn identity(content: &Content, body: &str) -> String {
+    match content {
+        Content::Media(media) => {
+            let caption = media.caption.as_deref().unwrap_or_default();
+            format!("{}\n{caption}", hex::encode(media.sha256))
+        }
+        _ => body.to_owned(),
+    }
+}
+
 /// A kind's word and its body.
 pub(super) fn encode(content: &Content) -> Result<(&'static str, String), StoreError> {
     let (kind, body) = match content {
@@ -43,6 +67,18 @@ pub(super) fn encode(content: &Content) -> Result<(&'static str, String), StoreE
                 numbers: card.numbers.iter().map(ToString::to_string).collect(),
             };
             ("contact", serde_json::to_string(&card))
+        }
+        Content::Media(media) => {
+            let name = media.file.file_name().unwrap_or_default();
+            let spooled = Spooled {
+                file: name.to_string_lossy().into_owned(),
+                sha256: hex::encode(media.sha256),
+                mime: media.mime.clone(),
+                file_name: media.file_name.clone(),
+                caption: media.caption.clone(),
+                voice: media.voice,
+            };
+            (word(media.kind), serde_json::to_string(&spooled))
         }
         _ => {
             return Err(StoreError::Unreadable(
@@ -79,8 +115,36 @@ pub(super) fn decode(kind: &str, body: &str) -> Result<Content, StoreError> {
                     .map_err(|_| unreadable())?,
             }))
         }
+        "image" => media(MediaKind::Image, body).ok_or_else(unreadable),
+        "video" => media(MediaKind::Video, body).ok_or_else(unreadable),
+        "audio" => media(MediaKind::Audio, body).ok_or_else(unreadable),
+        "document" => media(MediaKind::Document, body).ok_or_else(unreadable),
         _ => Err(unreadable()),
     }
+}
+
+fn word(kind: MediaKind) -> &'static str {
+    match kind {
+        MediaKind::Image => "image",
+        MediaKind::Video => "video",
+        MediaKind::Audio => "audio",
+        MediaKind::Document => "document",
+    }
+}
+
+/// A file by its bare name; the outbox knows the folder.
+fn media(kind: MediaKind, body: &str) -> Option<Content> {
+    let spooled: Spooled = serde_json::from_str(body).ok()?;
+    let name = Path::new(&spooled.file).file_name()?;
+    Some(Content::Media(Media {
+        kind,
+        file: PathBuf::from(name),
+        sha256: hex::decode(spooled.sha256).ok()?.try_into().ok()?,
+        mime: spooled.mime,
+        file_name: spooled.file_name,
+        caption: spooled.caption,
+        voice: spooled.voice,
+    }))
 }
 
 #[cfg(test)]
@@ -105,6 +169,15 @@ mod tests {
                 name: "Test".to_owned(),
                 numbers: vec!["6281240000001".parse().unwrap()],
             }),
+            Content::Media(Media {
+                kind: MediaKind::Audio,
+                file: "3EB0".into(),
+                sha256: [7; 32],
+                mime: "audio/ogg; codecs=opus".to_owned(),
+                file_name: "catatan.ogg".to_owned(),
+                caption: None,
+                voice: true,
+            }),
         ] {
             let (kind, body) = encode(&content).unwrap();
             assert_eq!(decode(kind, &body).unwrap(), content);
@@ -118,6 +191,10 @@ mod tests {
             ("text", "{}"),
             ("location", r#"{"latitude":1}"#),
             ("contact", r#"{"name":"x","numbers":["0812"]}"#),
+            (
+                "image",
+                r#"{"file":"x","sha256":"00","mime":"","file_name":"","caption":null,"voice":false}"#,
+            ),
         ] {
             assert!(matches!(decode(kind, body), Err(StoreError::Unreadable(_))));
         }

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use url::Url;
 use waviro_link::{Chat, MessageId, Outgoing};
 
-use super::content::{decode, encode};
+use super::content::{decode, encode, identity};
 use super::writer::{Command, Counters};
 use super::{Store, StoreError, sql};
 use crate::clock::Millis;
@@ -102,7 +102,7 @@ impl NewMessageRow {
         let mut hash = Sha256::new();
         hash.update(kind);
         hash.update([0]);
-        hash.update(&body);
+        hash.update(identity(&message.content, &body));
         Ok(Self {
             slot,
             chat: message.to.address(),
@@ -219,7 +219,8 @@ pub(super) async fn apply(
     let first_seq = counters.seq + 1;
     counters.seq += i64::try_from(accepts.len()).unwrap_or(i64::MAX);
     for (accept, seq) in accepts.iter_mut().zip(first_seq..) {
-        accept.seq = seq;
+        // Of a try before this one, in company, nothing stays.
+        (accept.seq, accept.outcome) = (seq, Accepting::Taken);
     }
     for rows in sql::cut(&to_insert) {
         let taken = insert(accepts, rows, connection).await?;

@@ -20,7 +20,7 @@ use waviro::config::{AllowedNetwork, Outbound};
 use waviro::events;
 use waviro::jobs::Jobs;
 use waviro::net::Net;
-use waviro::outbox::{Accepted, NewMessage, Outbox, Refusal, Settings};
+use waviro::outbox::{Accepted, Draft, NewMessage, Outbox, Refusal, Settings};
 use waviro::store::Store;
 use waviro_link::fake::{FakeConnector, FakeLink};
 use waviro_link::{Chat, Content, MessageId, Number};
@@ -39,6 +39,7 @@ pub struct Engine {
     pub outbox: Outbox,
     tasks: TaskTracker,
     stop: CancellationToken,
+    _spool: tempfile::TempDir,
 }
 
 /// An engine with one bot on a database that outlives it.
@@ -131,7 +132,16 @@ impl Engine {
         };
         let net = Net::new(&outbound, clock.clone()).unwrap();
         let random = StdRng::seed_from_u64(u64::try_from(store.last_seq()).unwrap());
-        let outbox = Outbox::new(store.clone(), clock.clone(), Settings::default(), random);
+        let spool = tempfile::tempdir().unwrap();
+        let outbox = Outbox::new(
+            store.clone(),
+            net.clone(),
+            clock.clone(),
+            Settings::default(),
+            spool.path().join("spool"),
+            random,
+        )
+        .unwrap();
         let jobs = Jobs::start(store.clone(), net, clock.clone(), &tasks, stop.clone())
             .await
             .unwrap();
@@ -153,6 +163,7 @@ impl Engine {
             outbox,
             tasks,
             stop,
+            _spool: spool,
         }
     }
 
@@ -193,7 +204,7 @@ pub fn message(to: &str, text: &str, notify_url: Option<Url>) -> NewMessage {
     );
     NewMessage {
         to,
-        content: Content::Text(text.to_owned()),
+        content: Draft::Ready(Content::Text(text.to_owned())),
         notify_url,
     }
 }

@@ -3,8 +3,9 @@
 use waviro_link::{Status, UnlinkedCause};
 
 use super::super::body::TEXT_CAP;
-use super::{ApiError, Language, UrlFault};
+use super::{ApiError, Language, MediaFault, UrlFault};
 use crate::net::Refused;
+use crate::outbox::FILE_CAP;
 
 impl ApiError {
     pub(super) fn sentence(&self, language: Language, id: &str, body_cap: usize) -> String {
@@ -44,6 +45,7 @@ impl ApiError {
             Self::NotAnObject { field } => format!("{field} harus berupa objek, misalnya {{\"name\":\"Test\",\"numbers\":[\"628124000001\"]}}."),
             Self::TooManyNumbers { most } => format!("Kontak memuat terlalu banyak nomor; kirim paling banyak {most} nomor dalam satu kontak."),
             Self::InvalidUrl { field, fault } => format!("{field} tidak valid: {}", fault.indonesian()),
+            Self::NoMedia(fault) => fault.indonesian(),
             Self::NotConnected(status) => not_connected_in_indonesian(status),
             Self::Duplicate => "Pesan yang sama baru saja dikirim ke tujuan ini; ubah isi pesan sebelum mengirim lagi.".to_owned(),
             Self::LookupFailed => "WhatsApp belum menjawab pertanyaan tentang nomor atau grup ini; coba lagi sebentar lagi.".to_owned(),
@@ -83,12 +85,39 @@ impl ApiError {
             Self::NotAnObject { field } => format!("{field} must be an object, for example {{\"name\":\"Test\",\"numbers\":[\"628124000001\"]}}."),
             Self::TooManyNumbers { most } => format!("The contact holds too many numbers; send at most {most} in one contact."),
             Self::InvalidUrl { field, fault } => format!("{field} is not valid: {}", fault.english()),
+            Self::NoMedia(fault) => fault.english(),
             Self::NotConnected(status) => not_connected_in_english(status),
             Self::Duplicate => "The same message was just sent to this destination; change its content before sending again.".to_owned(),
             Self::LookupFailed => "WhatsApp has not answered yet about this number or group; try again in a moment.".to_owned(),
             Self::Busy => "Too many messages at once; try again in a moment.".to_owned(),
             Self::QrNotReady => "WhatsApp has not given a QR code yet; call getqr again, and if that persists check the server's internet connection with waviro doctor.".to_owned(),
             Self::Internal => format!("The server failed; try again, and if that persists give its operator the code {id}."),
+        }
+    }
+}
+
+impl MediaFault {
+    fn indonesian(self) -> String {
+        match self {
+            Self::TooLarge => format!("Ukuran file media melebihi {} MB; perkecil file lalu kirim lagi.", FILE_CAP >> 20),
+            Self::NotFound => "File di mediaurl tidak ditemukan; periksa kembali alamatnya.".to_owned(),
+            Self::Status(status) => format!("Server mediaurl menjawab dengan status {status}; pastikan file dapat diunduh tanpa login."),
+            Self::Unreachable => "Server mediaurl tidak dapat dihubungi atau koneksinya terputus; periksa alamatnya lalu coba lagi.".to_owned(),
+            Self::TimedOut => "File di mediaurl terlalu lama diunduh; coba lagi, atau gunakan server yang lebih cepat.".to_owned(),
+            Self::Empty => "File di mediaurl kosong; periksa kembali filenya.".to_owned(),
+            Self::Lost => "mediaurl terlalu sering dialihkan; gunakan alamat langsung ke filenya.".to_owned(),
+        }
+    }
+
+    fn english(self) -> String {
+        match self {
+            Self::TooLarge => format!("The media file is larger than {} MB; make it smaller and send it again.", FILE_CAP >> 20),
+            Self::NotFound => "There is no file at mediaurl; check the address.".to_owned(),
+            Self::Status(status) => format!("The server of mediaurl answered with status {status}; make sure that the file can be downloaded without a login."),
+            Self::Unreachable => "The server of mediaurl cannot be reached, or the connection broke; check the address and try again.".to_owned(),
+            Self::TimedOut => "The file at mediaurl took too long to download; try again, or use a faster server.".to_owned(),
+            Self::Empty => "The file at mediaurl is empty; check the file.".to_owned(),
+            Self::Lost => "mediaurl is redirected too often; use the file's own address.".to_owned(),
         }
     }
 }

@@ -126,14 +126,14 @@ impl Window {
     }
 
     /// The message left ack 0.
-    pub(super) fn settle(&mut self, id: &MessageId) {
-        if let Some(seq) = self.by_id.remove(id)
-            && let Some(entry) = self.entries.remove(&seq)
-            && let Some(line) = self.chats.get_mut(&entry.message.to)
-        {
+    pub(super) fn settle(&mut self, id: &MessageId) -> Option<Outgoing> {
+        let seq = self.by_id.remove(id)?;
+        let entry = self.entries.remove(&seq)?;
+        if let Some(line) = self.chats.get_mut(&entry.message.to) {
             line.waiting.remove(&seq);
             self.tidy(&entry.message.to);
         }
+        Some(entry.message)
     }
 
     /// Drops everything accepted at `up_to` or before.

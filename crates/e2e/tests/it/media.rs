@@ -1,0 +1,193 @@
+//! Files from a URL to the phone, equal to the last byte.
+
+use axum::body::Bytes;
+use e2e::eventually;
+use e2e::files::Files;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::{CUSTOMER, OWNER, Shop, shown};
+
+/// `size` bytes that begin as a file of its kind does.
+fn file(beginning: &[u8], size: usize) -> Bytes {
+    let mut bytes = beginning.to_vec();
+    bytes.extend((bytes.len()..size).map(|n| (n % 251) as u8));
+    bytes.into()
+}
+
+fn png() -> Bytes {
+    file(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", 30_000)
+}
+
+fn voice() -> Bytes {
+    file(
+        b"OggS\0\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\x13OpusHead\x01",
+        9_000,
+    )
+}
+
+const MOST: usize = 16 * 1024 * 1024;
+
+async fn host() -> Files {
+    Files::start(vec![
+        ("foto", "application/octet-stream", png()),
+        (
+            "film.mp4",
+            "video/mp4",
+            file(b"\0\0\0\x20ftypisom\0\0\x02\0isomiso2mp41", 6_000_000),
+        ),
+        ("catatan.ogg", "audio/ogg", voice()),
+        (
+            "daftar%20harga.pdf",
+            "application/pdf",
+            file(b"%PDF-1.7\n", MOST),
+        ),
+        (
+            "besar.pdf",
+            "application/pdf",
+            file(b"%PDF-1.7\n", MOST + 1),
+        ),
+        (
+            "daftar harga.pdf",
+            "application/pdf",
+            file(b"%PDF-1.7\n", MOST),
+        ),
+        ("kosong.pdf", "application/pdf", Bytes::new()),
+    ])
+    .await
+}
+
+async fn send(shop: &Shop, path: &str, body: Value) -> e2e::gateway::Answer {
+    shop.bot.call(path, body).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_file_arrives_as_it_was_with_its_caption_and_name() {
+    let (shop, host) = (Shop::open().await, host().await);
+    let group = shop.sim.create_group("Pelanggan", OWNER, &[CUSTOMER]).await;
+    for (name, kind, mime, bytes) in [
+        ("foto", "image", "image/png", png()),
+        (
+            "film.mp4",
+            "video",
+            "video/mp4",
+            file(b"\0\0\0\x20ftypisom\0\0\x02\0isomiso2mp41", 6_000_000),
+        ),
+        (
+            "daftar%20harga.pdf",
+            "document",
+            "application/pdf",
+            file(b"%PDF-1.7\n", MOST),
+        ),
+    ] {
+        for (path, field, to) in [
+            ("/api/sendmedia", "nohp", CUSTOMER),
+            ("/api/sendmediatogroup", "groupid", group.id()),
+        ] {
+            let body = json!({field: to, "mediaurl": host.url(name), "pesan": "Lihat ini"});
+            let answer = send(&shop, path, body).await;
+            assert_eq!(answer.status, 200, "{name} {answer:?}");
+            assert_eq!(answer.body["message"]["type"], kind);
+            let message = shown(&shop.customer, &answer.id()).await;
+            let message = serde_json::to_value(message).unwrap();
+            assert_eq!(message["kind"], kind, "{message}");
+            assert_eq!(message["mimetype"], mime);
+            assert_eq!(message["text"], "Lihat ini");
+            assert_eq!(message["sha256"], hex::encode(Sha256::digest(&bytes)));
+            assert_eq!(message["size"], bytes.len());
+            if kind == "document" {
+                assert_eq!(message["file_name"], "daftar harga.pdf");
+            }
+        }
+    }
+    let spool = shop.gateway.folder().join("data/spool");
+    eventually("the spool to be empty", async || {
+        let left = std::fs::read_dir(&spool).unwrap().count();
+        if left == 0 { Ok(()) } else { Err(left) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_voice_note_is_one_and_its_text_follows() {
+    let (shop, host) = (Shop::open().await, host().await);
+    let body = json!({"nohp": CUSTOMER, "mediaurl": host.url("catatan.ogg"), "pesan": "Dengarkan"});
+    let answer = send(&shop, "/api/sendmedia", body).await;
+    assert_eq!(answer.body["message"]["type"], "audio", "{answer:?}");
+    let note = shown(&shop.customer, &answer.id()).await;
+    let note = serde_json::to_value(note).unwrap();
+    assert_eq!(
+        (note["kind"].as_str(), &note["voice"]),
+        (Some("audio"), &json!(true))
+    );
+    assert_eq!(note["sha256"], hex::encode(Sha256::digest(voice())));
+    let text = shop
+        .customer
+        .wait_for(crate::PATIENCE, |message| message.text == "Dengarkan")
+        .await
+        .unwrap();
+    let order: Vec<String> = shop
+        .customer
+        .inbox()
+        .await
+        .into_iter()
+        .map(|one| one.id)
+        .collect();
+    let place = |id: &str| order.iter().position(|known| known == id);
+    assert!(place(&answer.id()) < place(&text.id), "{order:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_fetched_is_refused_with_its_cause_and_leaves_nothing_behind() {
+    let (shop, host) = (Shop::open().await, host().await);
+    for (url, code) in [
+        (host.url("besar.pdf"), "media_too_large"),
+        (host.url("tidak-ada.jpg"), "media_not_found"),
+        (host.url("kosong.pdf"), "media_empty"),
+        (
+            "http://127.0.0.1:1/foto.jpg".to_owned(),
+            "media_unreachable",
+        ),
+        ("http://169.254.169.254/latest".to_owned(), "invalid_url"),
+        ("ftp://host.example/foto.jpg".to_owned(), "invalid_url"),
+    ] {
+        let body = json!({"nohp": CUSTOMER, "mediaurl": url});
+        let answer = send(&shop, "/api/sendmedia", body).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.code()),
+            (400, code),
+            "{url} {answer:?}"
+        );
+        assert_eq!(answer.body["field"], "mediaurl");
+    }
+    let same = json!({"nohp": CUSTOMER, "mediaurl": host.url("foto")});
+    let first = send(&shop, "/api/sendmedia", same.clone()).await;
+    shown(&shop.customer, &first.id()).await;
+    assert_eq!(
+        send(&shop, "/api/sendmedia", same).await.code(),
+        "duplicate_message"
+    );
+    let spool = shop.gateway.folder().join("data/spool");
+    eventually("the spool to be empty", async || {
+        let left = std::fs::read_dir(&spool).unwrap().count();
+        if left == 0 { Ok(()) } else { Err(left) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_between_the_answer_and_the_wire_a_file_still_arrives_once() {
+    let (mut shop, host) = (Shop::open().await, host().await);
+    let body = json!({"nohp": CUSTOMER, "mediaurl": host.url("film.mp4"), "pesan": "sesudah mati"});
+    let answer = send(&shop, "/api/sendmedia", body).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    shop.gateway.kill().await;
+    // The file's own host is gone by then: what was accepted needs it no more.
+    drop(host);
+    shop.gateway.run().await;
+    let message = shown(&shop.customer, &answer.id()).await;
+    assert_eq!(message.text, "sesudah mati");
+    let times = shop.customer.inbox().await;
+    let times = times.iter().filter(|one| one.id == answer.id()).count();
+    assert_eq!(times, 1);
+}

@@ -1,0 +1,153 @@
+//! Files: encrypted beside the original, uploaded as a stream, and written about in a message of their kind.
+//!
+//! Nothing is held in memory, whatever the size. Each try uploads anew under a key of its own: a recipient that sees the id twice
+//! keeps the first.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use waproto::whatsapp as wa;
+use whatsapp_rust::download::MediaType;
+use whatsapp_rust::media::{
+    AudioOptions, DocumentOptions, ImageOptions, VideoOptions, audio_message, document_message,
+    image_message, video_message,
+};
+use whatsapp_rust::wacore::upload::{EncryptedMediaInfo, UploadSource, encrypt_media_streaming};
+use whatsapp_rust::{Client, waproto};
+
+use crate::{LinkError, Media, MediaKind};
+
+/// 16 MiB over a slow shop's uplink of 1 Mbit/s take a bit over two minutes.
+const UPLOAD_WITHIN: Duration = Duration::from_mins(4);
+
+/// Uploads the file; the message that says where it is and how to open it.
+pub(super) async fn outgoing(
+    client: &Arc<Client>,
+    media: &Media,
+) -> Result<wa::Message, LinkError> {
+    let kind = media_type(media.kind);
+    let (plain, sealed) = (media.file.clone(), Sealed::beside(&media.file));
+    let path = sealed.0.clone();
+    let sealing = tokio::task::spawn_blocking(move || seal(&plain, &path, kind));
+    let (info, length) = sealing
+        .await
+        .map_err(|error| LinkError::Failed(error.to_string()))??;
+    let source = OnDisk {
+        path: sealed.0.clone(),
+        length,
+    };
+    let uploading = client.upload_stream(source, info, kind);
+    let upload = match tokio::time::timeout(UPLOAD_WITHIN, uploading).await {
+        Ok(Ok(upload)) => upload,
+        Ok(Err(error)) => return Err(LinkError::Failed(format!("upload: {error:#}"))),
+        Err(_) => return Err(LinkError::TimedOut),
+    };
+    let mimetype = Some(media.mime.clone());
+    let caption = media.caption.clone();
+    Ok(match media.kind {
+        MediaKind::Image => {
+            let options = ImageOptions {
+                caption,
+                mimetype,
+                ..ImageOptions::default()
+            };
+            image_message(upload, options)
+        }
+        MediaKind::Video => {
+            let options = VideoOptions {
+                caption,
+                mimetype,
+                ..VideoOptions::default()
+            };
+            video_message(upload, options)
+        }
+        MediaKind::Audio => {
+            let options = AudioOptions {
+                mimetype,
+                ptt: Some(media.voice),
+                ..AudioOptions::default()
+            };
+            audio_message(upload, options)
+        }
+        MediaKind::Document => {
+            let options = DocumentOptions {
+                caption,
+                mimetype,
+                file_name: Some(media.file_name.clone()),
+                title: Some(media.file_name.clone()),
+                ..DocumentOptions::default()
+            };
+            document_message(upload, options)
+        }
+    })
+}
+
+fn media_type(kind: MediaKind) -> MediaType {
+    match kind {
+        MediaKind::Image => MediaType::Image,
+        MediaKind::Video => MediaType::Video,
+        MediaKind::Audio => MediaType::Audio,
+        MediaKind::Document => MediaType::Document,
+    }
+}
+
+/// Encrypts a file into another; how, and how long it became.
+fn seal(
+    plain: &Path,
+    sealed: &Path,
+    kind: MediaType,
+) -> Result<(EncryptedMediaInfo, u64), LinkError> {
+    let failed = |error: std::io::Error| LinkError::Failed(format!("spool: {error}"));
+    let reader = File::open(plain).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => LinkError::Refused("the file is gone".to_owned()),
+        _ => failed(error),
+    })?;
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let writer = BufWriter::new(options.open(sealed).map_err(failed)?);
+    let info = encrypt_media_streaming(BufReader::new(reader), writer, kind)
+        .map_err(|error| LinkError::Failed(format!("encryption: {error:#}")))?;
+    let length = std::fs::metadata(sealed).map_err(failed)?.len();
+    Ok((info, length))
+}
+
+/// The encrypted copy; gone when the upload is over, however it went.
+struct Sealed(PathBuf);
+
+impl Sealed {
+    fn beside(file: &Path) -> Self {
+        let mut name = file.as_os_str().to_owned();
+        name.push(".sealed");
+        Self(name.into())
+    }
+}
+
+impl Drop for Sealed {
+    fn drop(&mut self) {
+        // What a kill leaves behind is found by the gateway's sweep at the start.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// A file to upload, from any offset: an upload that broke off goes on where it was.
+struct OnDisk {
+    path: PathBuf,
+    length: u64,
+}
+
+impl UploadSource for OnDisk {
+    fn len(&self) -> u64 {
+        self.length
+    }
+
+    fn reader_from(&self, offset: u64) -> std::io::Result<Box<dyn Read + Send>> {
+        let mut file = File::open(&self.path)?;
+        file.seek(SeekFrom::Start(offset))?;
+        Ok(Box::new(file))
+    }
+}

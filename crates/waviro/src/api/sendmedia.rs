@@ -1,0 +1,41 @@
+//! `POST /api/sendmedia`, `/api/sendmediatogroup`: a file from a URL, with `pesan` as its caption.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+
+use super::Api;
+use super::auth::Caller;
+use super::body::Fields;
+use super::error::ApiError;
+use super::reply::{Reply, Sent};
+use super::send::{What, Whom, send};
+use crate::outbox::Draft;
+
+pub(super) async fn sendmedia(
+    State(api): State<Arc<Api>>,
+    Caller(bot): Caller,
+    fields: Fields,
+) -> Result<Reply<Sent>, ApiError> {
+    send(&api, &bot, &fields, Whom::Person, What::Media).await
+}
+
+pub(super) async fn sendmediatogroup(
+    State(api): State<Arc<Api>>,
+    Caller(bot): Caller,
+    fields: Fields,
+) -> Result<Reply<Sent>, ApiError> {
+    send(&api, &bot, &fields, Whom::Group, What::Media).await
+}
+
+/// A file to fetch; `None` where no URL says where.
+pub(super) fn draft(api: &Api, fields: &Fields) -> Result<Option<Draft>, ApiError> {
+    let Some(url) = fields.url("mediaurl", &api.net)? else {
+        return Ok(None);
+    };
+    let caption = fields
+        .has("pesan")
+        .then(|| fields.text("pesan"))
+        .transpose()?;
+    Ok(Some(Draft::File { url, caption }))
+}

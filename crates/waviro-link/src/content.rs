@@ -15,7 +15,7 @@ pub enum Content {
     /// Somebody's card.
     Contact(Contact),
     /// A file, with what the phone shows of it.
-    Media(Media),
+    Media(Box<Media>),
 }
 
 /// A file to send. It stays where it is until the server has acked the message: it may have to be sent again.

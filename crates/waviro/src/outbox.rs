@@ -318,10 +318,10 @@ impl Outbox {
         let taken = self.0.spool.take(&self.0.net, &url, id.as_str()).await;
         let mut media = taken.map_err(Refusal::NoFile)?;
         if media.kind == MediaKind::Audio {
-            return Ok((Content::Media(media), caption));
+            return Ok((Content::Media(Box::new(media)), caption));
         }
         media.caption = caption;
-        Ok((Content::Media(media), None))
+        Ok((Content::Media(Box::new(media)), None))
     }
 
     /// The text that a song cannot carry, right after it. The song is accepted by now, so this can only be told in the log.

@@ -10,9 +10,13 @@ use crate::{CUSTOMER, OWNER, Shop, shown};
 
 /// `size` bytes that begin as a file of its kind does.
 fn file(beginning: &[u8], size: usize) -> Bytes {
-    let mut bytes = beginning.to_vec();
-    bytes.extend((bytes.len()..size).map(|n| (n % 251) as u8));
-    bytes.into()
+    let filling = (0..=250_u8).cycle();
+    beginning
+        .iter()
+        .copied()
+        .chain(filling)
+        .take(size)
+        .collect()
 }
 
 fn png() -> Bytes {

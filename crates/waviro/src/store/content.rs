@@ -136,7 +136,7 @@ fn word(kind: MediaKind) -> &'static str {
 fn media(kind: MediaKind, body: &str) -> Option<Content> {
     let spooled: Spooled = serde_json::from_str(body).ok()?;
     let name = Path::new(&spooled.file).file_name()?;
-    Some(Content::Media(Media {
+    Some(Content::Media(Box::new(Media {
         kind,
         file: PathBuf::from(name),
         sha256: hex::decode(spooled.sha256).ok()?.try_into().ok()?,
@@ -144,7 +144,7 @@ fn media(kind: MediaKind, body: &str) -> Option<Content> {
         file_name: spooled.file_name,
         caption: spooled.caption,
         voice: spooled.voice,
-    }))
+    })))
 }
 
 #[cfg(test)]
@@ -169,7 +169,7 @@ mod tests {
                 name: "Test".to_owned(),
                 numbers: vec!["6281240000001".parse().unwrap()],
             }),
-            Content::Media(Media {
+            Content::Media(Box::new(Media {
                 kind: MediaKind::Audio,
                 file: "3EB0".into(),
                 sha256: [7; 32],
@@ -177,7 +177,7 @@ mod tests {
                 file_name: "catatan.ogg".to_owned(),
                 caption: None,
                 voice: true,
-            }),
+            })),
         ] {
             let (kind, body) = encode(&content).unwrap();
             assert_eq!(decode(kind, &body).unwrap(), content);

@@ -9,6 +9,7 @@ mod listener;
 mod send;
 mod sendcontact;
 mod sendlocation;
+mod sendmedia;
 mod sendwa;
 
 use axum::body::Body;
@@ -17,11 +18,13 @@ use serde_json::json;
 
 use super::front::Front;
 
-const ENDPOINTS: [&str; 9] = [
+const ENDPOINTS: [&str; 11] = [
     "sendwa",
+    "sendmedia",
     "sendlocation",
     "sendcontact",
     "sendwatogroup",
+    "sendmediatogroup",
     "sendlocationtogroup",
     "sendcontacttogroup",
     "groups",

@@ -30,7 +30,7 @@ pub struct Front {
     pub connector: Arc<FakeConnector>,
     pub key: String,
     pub stopping: CancellationToken,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// What came back.
@@ -79,7 +79,7 @@ impl Front {
             connector,
             key: key.reveal().to_owned(),
             stopping,
-            _folder: folder,
+            folder,
         };
         front.link().set_groups(vec![group(GROUP, "Pelanggan")]);
         front
@@ -113,6 +113,11 @@ impl Front {
             headers: parts.headers,
             body: serde_json::from_str(&text).unwrap_or(Value::String(text)),
         }
+    }
+
+    /// Where the gateway keeps its data.
+    pub fn data_dir(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     /// The first message that went out over the link.

@@ -196,7 +196,9 @@ fn every_quirk_names_a_test_that_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let quirks = fs::read_to_string(root.join("../../docs/quirks.md")).unwrap();
     let mut tests = String::new();
-    let mut folders = vec![root.join("tests"), root.join("src")];
+    let mut folders = ["tests", "src", "../e2e/tests"]
+        .map(|part| root.join(part))
+        .to_vec();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

@@ -78,15 +78,20 @@ async fn a_file_above_the_cap_is_given_up_whatever_its_length_says() {
 
 #[tokio::test]
 async fn three_redirects_are_followed_and_a_fourth_is_not() {
-    let address = host(|path, at| match path {
-        "/0" => file("Content-Length: 2\r\n", b"hi"),
-        _ => {
-            let next: u32 = path[1..].parse::<u32>().unwrap() - 1;
-            // The last step by a whole URL, the others relative.
-            let to = if next == 0 { format!("http://{at}/0") } else { format!("{next}") };
-            format!("HTTP/1.1 302 Found\r\nConnection: close\r\nContent-Length: 0\r\nLocation: {to}\r\n\r\n")
-                .into_bytes()
+    let address = host(|path, at| {
+        if path == "/0" {
+            return file("Content-Length: 2\r\n", b"hi");
         }
+        let next = path[1..].parse::<u32>().unwrap() - 1;
+        // The last step by a whole URL, the others relative.
+        let to = match next {
+            0 => format!("http://{at}/0"),
+            next => next.to_string(),
+        };
+        format!(
+            "HTTP/1.1 302 Found\r\nConnection: close\r\nContent-Length: 0\r\nLocation: {to}\r\n\r\n"
+        )
+        .into_bytes()
     })
     .await;
     let (fetched, sink) = fetch(address, "/3").await;

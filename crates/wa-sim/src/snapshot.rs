@@ -307,11 +307,11 @@ fn append_inbox(dir: &Path, account: &Account, written: &mut Written) -> std::io
         lines.push(b'\n');
     }
     let path = inbox_path(dir, &account.number);
-    std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)?
-        .write_all(&lines)?;
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)?.write_all(&lines)?;
     *seen = total;
     Ok(())
 }

@@ -25,9 +25,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use e2e::files::Files;
 use measure::{Process, Spread, disk_probe};
 use stage::Stage;
 use tokio::time::Instant;
+
+/// Files at once in the last phase, and how large they are.
+const FILES: usize = 50;
+const LARGEST: usize = 16 * 1024 * 1024;
 
 /// Answers a second in the latency phase: busy for a shop, far from the limit.
 const STEADY: u64 = 200;
@@ -125,6 +130,8 @@ async fn run(bots: usize, span: Duration) {
     );
     stage.drained().await;
 
+    files(&stage, gateway).await;
+
     let bare = bare::run(&stage, bots, span).await;
     println!("\nthe bare client in the same run, same store and durability, no gateway:");
     println!(
@@ -187,6 +194,36 @@ fn wait_until(due: std::time::Instant) {
 async fn timed(call: impl Future<Output = ()>, due: std::time::Instant) -> Duration {
     call.await;
     due.elapsed()
+}
+
+/// Many of the largest files at once: they go through the gateway, not into its memory.
+async fn files(stage: &Arc<Stage>, gateway: Process) {
+    let mut file = b"%PDF-1.7\n".to_vec();
+    file.resize(LARGEST, 7);
+    let host = Files::start(vec![("besar.pdf", "application/pdf", file.into())]).await;
+    let (before, began) = (gateway.memory(), Instant::now());
+    let mut sends = tokio::task::JoinSet::new();
+    for _ in 0..FILES {
+        let (stage, url) = (Arc::clone(stage), host.url("besar.pdf"));
+        sends.spawn(async move { stage.send_file(&url).await });
+    }
+    let mut peak = before;
+    let whole = async {
+        sends.join_all().await;
+        stage.drained().await;
+    };
+    tokio::pin!(whole);
+    while tokio::time::timeout(Duration::from_millis(20), &mut whole)
+        .await
+        .is_err()
+    {
+        peak = peak.max(gateway.memory());
+    }
+    println!(
+        "\n{FILES} files of 16 MiB at once: acked after {:.1} s, {:.0} MiB more memory at the peak (mark 150 in all)",
+        began.elapsed().as_secs_f64(),
+        peak - before
+    );
 }
 
 /// `clients` that each send their next request when the last was answered.

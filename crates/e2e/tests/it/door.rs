@@ -3,8 +3,6 @@
 use reqwest::StatusCode;
 use serde_json::json;
 
-use e2e::eventually;
-
 use crate::{CUSTOMER, OWNER, Shop, received, shown};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,42 +105,4 @@ async fn a_text_to_a_known_number_asks_whatsapp_nothing() {
 /// All of them at once.
 async fn futures_join<F: Future>(calls: impl Iterator<Item = F>) -> Vec<F::Output> {
     futures::future::join_all(calls).await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn groups_are_listed_and_only_those_of_the_bot_are_sent_to() {
-    let shop = Shop::open().await;
-    let none = shop.bot.call("/api/groups", json!({})).await;
-    assert_eq!(none.body["message"], json!([]));
-    let group = shop
-        .sim
-        .create_group("Pelanggan 👪", OWNER, &[CUSTOMER])
-        .await;
-    let strangers = shop.sim.create_group("Lain", CUSTOMER, &[]).await;
-    let list = eventually("the group in the list", async || {
-        let answer = shop.bot.call("/api/groups", json!({})).await;
-        let list = answer.body["message"].as_array().unwrap().clone();
-        if list.is_empty() {
-            Err(answer)
-        } else {
-            Ok(list)
-        }
-    })
-    .await;
-    assert_eq!(list.len(), 1, "{list:?}");
-    assert_eq!(list[0]["groupid"], group.id());
-    assert_eq!(list[0]["groupname"], "Pelanggan 👪");
-    let made = list[0]["grouplastchat"].as_i64().unwrap();
-    let sent = json!({"groupid": group.id(), "pesan": "halo semua"});
-    let answer = shop.bot.call("/api/sendwatogroup", sent).await;
-    shown(&shop.customer, &answer.id()).await;
-    let list = shop.bot.call("/api/groups", json!({})).await;
-    let spoken = list.body["message"][0]["grouplastchat"].as_i64().unwrap();
-    assert!(spoken >= made, "{spoken} after {made}");
-    let refused = json!({"groupid": strangers.id(), "pesan": "halo"});
-    let refused = shop.bot.call("/api/sendwatogroup", refused).await;
-    assert_eq!(
-        (refused.status.as_u16(), refused.code()),
-        (400, "invalid_group")
-    );
 }

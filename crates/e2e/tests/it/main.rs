@@ -8,6 +8,7 @@
 mod accounts;
 mod acks;
 mod door;
+mod groups;
 mod handshake;
 mod kills;
 mod kinds;

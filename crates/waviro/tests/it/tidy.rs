@@ -1,5 +1,6 @@
 //! The house rules that a compiler does not keep: who names whom, and how long a file may grow.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -222,4 +223,33 @@ fn every_quirk_names_a_test_that_exists() {
             "no test {test} for: {row}"
         );
     }
+}
+
+/// Every code that the API answers with stands in its documentation, and none besides.
+#[test]
+fn every_code_of_a_refusal_is_documented() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let errors = fs::read_to_string(root.join("src/api/error.rs")).unwrap();
+    let page = fs::read_to_string(root.join("../../docs/api.md")).unwrap();
+    let codes: BTreeSet<&str> = errors
+        .split("fn code(")
+        .skip(1)
+        .flat_map(|function| {
+            function
+                .split("\n    }\n")
+                .next()
+                .unwrap()
+                .split('"')
+                .skip(1)
+                .step_by(2)
+        })
+        .collect();
+    assert!(codes.len() > 20, "{codes:?}");
+    let (_, refusals) = page.split_once("## Refusals").unwrap();
+    let documented: BTreeSet<&str> = refusals
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .filter(|word| *word != "code")
+        .collect();
+    assert_eq!(codes, documented);
 }

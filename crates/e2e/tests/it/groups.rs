@@ -15,14 +15,14 @@ async fn list(shop: &Shop) -> Vec<Value> {
 async fn until_named(shop: &Shop, names: &[&str]) {
     eventually("the groups to be these", async || {
         let list = list(shop).await;
-        let named: Vec<_> = list
+        let listed: Vec<_> = list
             .iter()
             .map(|group| group["groupname"].as_str().unwrap())
             .collect();
-        if named == names {
+        if listed == names {
             Ok(())
         } else {
-            Err(format!("{named:?}"))
+            Err(format!("{listed:?}"))
         }
     })
     .await;

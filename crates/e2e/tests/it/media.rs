@@ -65,6 +65,16 @@ async fn send(shop: &Shop, path: &str, body: Value) -> e2e::gateway::Answer {
     shop.bot.call(path, body).await
 }
 
+/// What is final leaves no file behind.
+async fn nothing_is_spooled(shop: &Shop) {
+    let spool = shop.gateway.folder().join("data/spool");
+    eventually("the spool to be empty", async || {
+        let left = std::fs::read_dir(&spool).unwrap().count();
+        if left == 0 { Ok(()) } else { Err(left) }
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_of_file_arrives_as_it_was_with_its_caption_and_name() {
     let (shop, host) = (Shop::open().await, host().await);
@@ -104,12 +114,7 @@ async fn every_kind_of_file_arrives_as_it_was_with_its_caption_and_name() {
             }
         }
     }
-    let spool = shop.gateway.folder().join("data/spool");
-    eventually("the spool to be empty", async || {
-        let left = std::fs::read_dir(&spool).unwrap().count();
-        if left == 0 { Ok(()) } else { Err(left) }
-    })
-    .await;
+    nothing_is_spooled(&shop).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -171,12 +176,7 @@ async fn what_cannot_be_fetched_is_refused_with_its_cause_and_leaves_nothing_beh
         send(&shop, "/api/sendmedia", same).await.code(),
         "duplicate_message"
     );
-    let spool = shop.gateway.folder().join("data/spool");
-    eventually("the spool to be empty", async || {
-        let left = std::fs::read_dir(&spool).unwrap().count();
-        if left == 0 { Ok(()) } else { Err(left) }
-    })
-    .await;
+    nothing_is_spooled(&shop).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

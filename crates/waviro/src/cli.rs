@@ -1,6 +1,7 @@
 //! The command line: what a person types, and where it goes.
 
 mod bot;
+mod conform;
 mod doctor;
 mod migrate;
 #[cfg(feature = "sandbox")]
@@ -61,6 +62,8 @@ enum Command {
     Migrate,
     /// Look at port, data folder, database, clock and network, and say what to do
     Doctor,
+    /// Hold a host that claims this API to its document; sends real messages
+    Conform(Box<conform::Conform>),
 }
 
 /// Parses the arguments and runs the command.
@@ -74,8 +77,7 @@ pub fn run() -> ExitCode {
         .context("the runtime could not be started")
         .and_then(|runtime| runtime.block_on(cli.run()));
     ran.unwrap_or_else(|error| {
-        // Nobody is left to tell where stderr is closed.
-        let _ = writeln!(std::io::stderr(), "waviro: {error:#}");
+        complain(&error);
         ExitCode::FAILURE
     })
 }
@@ -106,6 +108,7 @@ impl Cli {
             Command::Bot(bot) => bot.run(&settings.load(Vec::new())?).await,
             Command::Migrate => migrate::run(&settings.load(Vec::new())?).await,
             Command::Doctor => doctor::run(&settings.load(Vec::new())?).await,
+            Command::Conform(conform) => conform.run().await,
         }
     }
 }
@@ -144,6 +147,12 @@ fn make_data_dir(path: &Path) -> anyhow::Result<()> {
             path.display()
         )
     })
+}
+
+/// One line on stderr.
+fn complain(error: &anyhow::Error) {
+    // Nobody is left to tell where stderr is closed.
+    let _ = writeln!(std::io::stderr(), "waviro: {error:#}");
 }
 
 /// One line on stdout; a closed pipe is no error.

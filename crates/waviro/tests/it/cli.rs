@@ -1,5 +1,7 @@
 //! The command line, through the real binary.
 
+#[cfg(feature = "sandbox")]
+mod conform;
 mod doctor;
 mod process;
 #[cfg(feature = "sandbox")]

@@ -44,25 +44,44 @@ pub struct Answer {
 impl Front {
     /// The bot is online.
     pub async fn online() -> Self {
-        Self::over(FakeConnector::online(number(OWN)), &[]).await
+        Self::with(&[]).await
     }
 
     /// The bot was never linked.
     pub async fn unlinked() -> Self {
-        Self::over(FakeConnector::unlinked(), &[]).await
+        Self::over(FakeConnector::unlinked(), Clock::manual(START), &[]).await
     }
 
     /// Online, with other settings.
     pub async fn with(settings: &[(&'static str, &str)]) -> Self {
-        Self::over(FakeConnector::online(number(OWN)), settings).await
+        Self::over(
+            FakeConnector::online(number(OWN)),
+            Clock::manual(START),
+            settings,
+        )
+        .await
     }
 
-    async fn over(connector: FakeConnector, settings: &[(&'static str, &str)]) -> Self {
+    /// Online, by the real time of day.
+    pub async fn live(settings: &[(&'static str, &str)]) -> Self {
+        Self::over(
+            FakeConnector::online(number(OWN)),
+            Clock::system(),
+            settings,
+        )
+        .await
+    }
+
+    async fn over(
+        connector: FakeConnector,
+        clock: Clock,
+        settings: &[(&'static str, &str)],
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut flags = vec![flag("data_dir", folder.path().to_str().unwrap())];
         flags.extend(settings.iter().map(|(key, value)| flag(key, value)));
         let config = Config::embedded(&flags).unwrap();
-        let (clock, connector) = (Clock::manual(START), Arc::new(connector));
+        let connector = Arc::new(connector);
         let stopping = CancellationToken::new();
         let app = App::start(
             &config,

@@ -28,6 +28,7 @@ const KEPT_IN: [(&str, &[&str]); 4] = [
         &[
             "waviro/src/net.rs",
             "waviro/src/net/",
+            "waviro-conform/src/",
             "waviro-link/src/whatsapp/http.rs",
         ],
     ),
@@ -67,7 +68,7 @@ const LONG: [(&str, &str); 3] = [
 /// Every source file of the crates that go into the gateway and the simulator, and its text without comments.
 fn sources() -> Vec<(String, String)> {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let mut folders: Vec<PathBuf> = ["waviro", "waviro-link", "wa-sim"]
+    let mut folders: Vec<PathBuf> = ["waviro", "waviro-conform", "waviro-link", "wa-sim"]
         .map(|name| crates.join(name).join("src"))
         .into();
     let mut found = Vec::new();
@@ -174,6 +175,16 @@ fn the_simulator_knows_nothing_of_the_gateway() {
     }
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wa-sim/Cargo.toml");
     assert!(!fs::read_to_string(manifest).unwrap().contains("waviro"));
+}
+
+/// It would share the gateway's mistakes, and could judge no other host.
+#[test]
+fn the_conformance_suite_knows_nothing_of_the_gateway() {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../waviro-conform/Cargo.toml");
+    let manifest = fs::read_to_string(manifest).unwrap();
+    for gateway in ["waviro.", "waviro-link", "wa-sim"] {
+        assert!(!manifest.contains(gateway), "{gateway}");
+    }
 }
 
 #[test]

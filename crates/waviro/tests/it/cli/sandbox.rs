@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::process::{Folder, Process, free_address};
 use crate::wire::{post, raw};
 
-struct Sandbox {
+/// A sandbox of the test's own.
+pub struct Sandbox {
     process: Process,
     gateway: SocketAddr,
     sim: SocketAddr,
@@ -41,7 +42,7 @@ impl Sandbox {
         )
     }
 
-    async fn json(folder: &Folder, more: &[&str]) -> (Self, Value) {
+    pub async fn json(folder: &Folder, more: &[&str]) -> (Self, Value) {
         let mut arguments = vec!["--json"];
         arguments.extend(more);
         let (sandbox, line) = Self::start(folder, &arguments).await;
@@ -49,21 +50,38 @@ impl Sandbox {
         (sandbox, serde_json::from_str(&line).unwrap())
     }
 
+    /// Where its API is.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.gateway)
+    }
+
+    pub async fn stop(self) {
+        self.process.stop().await;
+    }
+
+    /// The phone's message with that id, once it is there.
+    pub async fn message(&mut self, number: &str, id: &str) -> Value {
+        self.find(number, id, |message| message["id"] == id).await
+    }
+
     async fn phone(&mut self, number: &str, text: &str) -> Value {
+        let says = |message: &Value| {
+            let shown = message["text"].as_str();
+            shown.is_some_and(|shown| shown.starts_with(text))
+        };
+        self.find(number, text, says).await
+    }
+
+    async fn find(&mut self, number: &str, what: &str, is: impl Fn(&Value) -> bool) -> Value {
         let (sim, path) = (self.sim, format!("/control/phones/{number}/messages"));
         self.process
-            .until(&format!("{text} on the phone"), async || {
+            .until(&format!("{what} on the phone"), async || {
                 let request =
                     format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
                 let messages = body(&raw(sim, &request).await);
-                let found = messages.as_array().and_then(|all| {
-                    let says = |message: &&Value| {
-                        message["text"]
-                            .as_str()
-                            .is_some_and(|shown| shown.starts_with(text))
-                    };
-                    all.iter().find(says)
-                });
+                let found = messages
+                    .as_array()
+                    .and_then(|all| all.iter().find(|message| is(message)));
                 found.cloned().ok_or_else(|| messages.to_string())
             })
             .await

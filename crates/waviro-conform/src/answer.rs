@@ -1,0 +1,142 @@
+//! What a host answered, held to the shapes of the document.
+
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use serde_json::Value;
+
+use crate::report::Outcome;
+
+/// Why a check does not pass.
+#[derive(Debug, Clone)]
+pub(crate) enum Failure {
+    /// Not as promised.
+    Broken(String),
+    /// It could not be checked.
+    Skipped(String),
+}
+
+/// An answer as it came.
+pub(crate) struct Answer {
+    asked: String,
+    status: u16,
+    headers: HeaderMap,
+    text: String,
+    json: Option<Value>,
+}
+
+impl Failure {
+    pub(crate) fn new(why: impl Into<String>) -> Self {
+        Self::Broken(why.into())
+    }
+}
+
+impl From<Failure> for Outcome {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Broken(why) => Self::Failed(why),
+            Failure::Skipped(why) => Self::Skipped(why),
+        }
+    }
+}
+
+impl Answer {
+    pub(crate) fn new(asked: String, status: u16, headers: HeaderMap, body: &[u8]) -> Self {
+        Self {
+            asked,
+            status,
+            headers,
+            text: String::from_utf8_lossy(body).into_owned(),
+            json: serde_json::from_slice(body).ok(),
+        }
+    }
+
+    /// A failure that shows what was asked, expected and seen.
+    pub(crate) fn wrong(&self, expected: &str) -> Failure {
+        let shown: String = self.text.chars().take(300).collect();
+        let (asked, status) = (&self.asked, self.status);
+        Failure::new(format!(
+            "{asked}\n          expected {expected}\n          got {status} {shown}"
+        ))
+    }
+
+    /// `200 {"success":true,"message":…}`; the message.
+    pub(crate) fn success(&self) -> Result<&Value, Failure> {
+        let expected = "200 {\"success\":true,\"message\":…} as application/json";
+        let body = self.json.as_ref().ok_or_else(|| self.wrong(expected))?;
+        let right = self.status == 200 && self.is_json() && body["success"] == Value::Bool(true);
+        match body.get("message") {
+            Some(message) if right => Ok(message),
+            _ => Err(self.wrong(expected)),
+        }
+    }
+
+    /// `400 {"success":false,"errorMessage":"…"}`, which is how the document refuses.
+    pub(crate) fn refused(&self) -> Result<(), Failure> {
+        self.refused_with(400)
+    }
+
+    /// The same shape with another status.
+    pub(crate) fn refused_with(&self, status: u16) -> Result<(), Failure> {
+        let expected = format!(
+            "{status} {{\"success\":false,\"errorMessage\":\"[a sentence]\"}} as application/json"
+        );
+        let body = self.json.as_ref().ok_or_else(|| self.wrong(&expected))?;
+        let sentence = body["errorMessage"].as_str().unwrap_or_default().trim();
+        let right = self.status == status
+            && self.is_json()
+            && body["success"] == Value::Bool(false)
+            && sentence.len() > 3;
+        right.then_some(()).ok_or_else(|| self.wrong(&expected))
+    }
+
+    /// The machine code of a refusal and the field to blame, which Waviro adds.
+    pub(crate) fn blames(&self, code: &str, field: Option<&str>) -> Result<(), Failure> {
+        self.refused()?;
+        let body = self.json.as_ref().unwrap_or(&Value::Null);
+        let right = body["code"].as_str() == Some(code) && body["field"].as_str() == field;
+        right
+            .then_some(())
+            .ok_or_else(|| self.wrong(&format!("code {code} and field {field:?}")))
+    }
+
+    /// The sentence of a refusal.
+    pub(crate) fn sentence(&self) -> &str {
+        let body = self.json.as_ref().unwrap_or(&Value::Null);
+        body["errorMessage"].as_str().unwrap_or_default()
+    }
+
+    /// The answer of the send endpoints; the message's id.
+    pub(crate) fn sent(&self, kind: &str, from: &str, to: &str) -> Result<String, Failure> {
+        let message = self.success()?;
+        let id = message["id"].as_str().unwrap_or_default();
+        let upper_hex = |byte: u8| byte.is_ascii_digit() || (b'A'..=b'F').contains(&byte);
+        let wrong = |what: &str| Err(self.wrong(what));
+        if !id.starts_with("3EB0") || id.len() != 20 || !id.bytes().all(upper_hex) {
+            return wrong("an id of 3EB0 and 16 upper-case hex digits");
+        }
+        if message["status"].as_i64() != Some(0) {
+            return wrong("status 0, pending");
+        }
+        if message["type"].as_str() != Some(kind) {
+            return wrong(&format!("type {kind:?}"));
+        }
+        let now = jiff::Timestamp::now().as_second();
+        let day = 86_400;
+        let near = |at: i64| (now - day..now + day).contains(&at);
+        if !message["timestamp"].as_i64().is_some_and(near) {
+            return wrong("a timestamp of now in Unix seconds");
+        }
+        if message["from"].as_str() != Some(from) {
+            return wrong(&format!("from {from:?}"));
+        }
+        if message["to"].as_str() != Some(to) {
+            return wrong(&format!("to {to:?}"));
+        }
+        Ok(id.to_owned())
+    }
+
+    fn is_json(&self) -> bool {
+        let value = self.headers.get(CONTENT_TYPE);
+        let text = value.and_then(|value| value.to_str().ok()).unwrap_or("");
+        text.starts_with("application/json")
+    }
+}

@@ -1,0 +1,113 @@
+//! The promises, in the document's order: one file for each part of the API.
+
+#![expect(
+    clippy::too_many_lines,
+    reason = "each of these functions is a list, a promise an entry"
+)]
+
+mod bot;
+mod callback;
+mod contact;
+mod door;
+mod group;
+mod location;
+mod media;
+mod text;
+
+use futures::future::BoxFuture;
+use serde_json::{Value, json};
+
+use crate::answer::Failure;
+use crate::run::Run;
+use crate::{Check, Origin};
+
+pub(crate) type Test = for<'r> fn(&'r Run) -> BoxFuture<'r, Result<(), Failure>>;
+
+/// The eleven endpoints, in the document's order.
+const ENDPOINTS: [&str; 11] = [
+    "sendwa",
+    "sendmedia",
+    "sendlocation",
+    "sendcontact",
+    "sendwatogroup",
+    "sendmediatogroup",
+    "sendlocationtogroup",
+    "sendcontacttogroup",
+    "groups",
+    "getqr",
+    "checknumber",
+];
+
+/// Numbers for the document's sample card; nobody is written to under them.
+const CARD: [&str; 3] = ["628124000001", "628125000001", "628126000001"];
+
+/// What the document shows as a contact.
+const CARD_NAME: &str = "Test";
+
+pub(crate) fn all() -> Vec<Check> {
+    [
+        door::checks(),
+        text::checks(),
+        media::checks(),
+        location::checks(),
+        contact::checks(),
+        group::checks(),
+        bot::checks(),
+        callback::checks(),
+    ]
+    .concat()
+}
+
+/// A promise of the document.
+fn document(name: &'static str, says: &'static str, run: Test) -> Check {
+    Check {
+        name,
+        origin: Origin::Document,
+        says,
+        run,
+    }
+}
+
+/// A promise of Waviro where the document is silent.
+fn waviro(name: &'static str, says: &'static str, run: Test) -> Check {
+    Check {
+        origin: Origin::Waviro,
+        ..document(name, says, run)
+    }
+}
+
+/// The body is refused as the document refuses.
+async fn refuses(run: &Run, endpoint: &str, body: Value) -> Result<(), Failure> {
+    run.host.json(endpoint, &body).send().await?.refused()
+}
+
+/// `fields` without one of them, and with that one `null`, empty and blank.
+fn without(fields: &Value, field: &str) -> Vec<Value> {
+    let mut bodies = Vec::new();
+    for value in [None, Some(Value::Null), Some(json!("")), Some(json!("  "))] {
+        let mut body = fields.clone();
+        if let Some(object) = body.as_object_mut() {
+            object.remove(field);
+            if let Some(value) = value {
+                object.insert(field.to_owned(), value);
+            }
+        }
+        bodies.push(body);
+    }
+    bodies
+}
+
+/// Each of `fields` is required: without it, `null`, empty or blank, the body is refused.
+async fn requires(
+    run: &Run,
+    endpoint: &str,
+    fields: &Value,
+    required: &[&str],
+) -> Result<(), Failure> {
+    for field in required {
+        for body in without(fields, field) {
+            refuses(run, endpoint, body).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,261 @@
+//! What all endpoints have in common: key, path, method, body.
+
+use reqwest::Method;
+use serde_json::json;
+
+use super::{ENDPOINTS, document, waviro};
+use crate::Check;
+use crate::answer::Failure;
+use crate::run::{Run, What, Whom};
+
+pub(super) fn checks() -> Vec<Check> {
+    vec![
+        document("key.title-case", "header names in any case", |run| {
+            Box::pin(async {
+                let answer = run.host.post("getqr").title_case().send().await?;
+                answer.success().map(drop)
+            })
+        }),
+        document(
+            "key.trailing-blank",
+            "the PHP samples' blank after the key",
+            |run| Box::pin(async { opens(run, |key| format!("{key} ")).await }),
+        ),
+        document(
+            "key.trailing-semicolon",
+            "the curl samples' ; after the key",
+            |run| Box::pin(async { opens(run, |key| format!("{key};")).await }),
+        ),
+        document(
+            "key.missing",
+            "without a SecretKey every endpoint refuses",
+            |run| {
+                Box::pin(async {
+                    for endpoint in ENDPOINTS {
+                        let ask = run.host.json(endpoint, &json!({})).key(None);
+                        ask.send().await?.refused()?;
+                    }
+                    Ok(())
+                })
+            },
+        ),
+        document(
+            "key.wrong",
+            "a SecretKey that no bot has is refused",
+            |run| {
+                Box::pin(async {
+                    let text = run.words("Test kirim text");
+                    for wrong in [
+                        "bukan-kunci".to_owned(),
+                        run.host.key().to_lowercase() + "x",
+                    ] {
+                        let body = json!({"nohp": run.to, "pesan": text});
+                        let ask = run.host.json("sendwa", &body).key(Some(wrong));
+                        ask.send().await?.refused()?;
+                    }
+                    Ok(())
+                })
+            },
+        ),
+        document(
+            "path.trailing-slash",
+            "every path with and without a slash, neither redirected",
+            |run| {
+                Box::pin(async {
+                    for endpoint in ENDPOINTS {
+                        for path in [endpoint.to_owned(), format!("{endpoint}/")] {
+                            let answer = run.host.post(&path).send().await?;
+                            match endpoint {
+                                "groups" | "getqr" => answer.success().map(drop)?,
+                                // It needs a body, and says so instead of sending the caller elsewhere.
+                                _ => answer.refused()?,
+                            }
+                        }
+                    }
+                    Ok(())
+                })
+            },
+        ),
+        waviro(
+            "path.unknown",
+            "a path that is none is 404 in the shape of a refusal",
+            |run| Box::pin(async { run.host.post("sendnothing").send().await?.refused_with(404) }),
+        ),
+        waviro(
+            "method.get",
+            "another method than POST is 405 in the shape of a refusal",
+            |run| {
+                Box::pin(async {
+                    for endpoint in ENDPOINTS {
+                        let ask = run.host.post(endpoint).method(Method::GET);
+                        ask.send().await?.refused_with(405)?;
+                    }
+                    Ok(())
+                })
+            },
+        ),
+        document(
+            "body.empty-form",
+            "curl's --data '': a form without a field",
+            |run| {
+                Box::pin(async {
+                    for endpoint in ["groups", "getqr", "getqr/"] {
+                        let form = Some("application/x-www-form-urlencoded");
+                        let answer = run.host.post(endpoint).body(form, "").send().await?;
+                        answer.success()?;
+                    }
+                    Ok(())
+                })
+            },
+        ),
+        document(
+            "body.none",
+            "PHP's POST without a body and without a Content-Type",
+            |run| {
+                Box::pin(async {
+                    for endpoint in ["groups", "getqr", "getqr/"] {
+                        run.host.post(endpoint).send().await?.success()?;
+                    }
+                    Ok(())
+                })
+            },
+        ),
+        document(
+            "body.charset",
+            "JSON as application/json; charset=utf-8",
+            |run| Box::pin(async { takes(run, Some("application/json; charset=utf-8"), "").await }),
+        ),
+        waviro(
+            "body.no-content-type",
+            "JSON without a Content-Type",
+            |run| Box::pin(async { takes(run, None, "").await }),
+        ),
+        waviro(
+            "body.form-content-type",
+            "JSON that curl's --data calls a form",
+            |run| {
+                Box::pin(async { takes(run, Some("application/x-www-form-urlencoded"), "").await })
+            },
+        ),
+        waviro(
+            "body.byte-order-mark",
+            "JSON behind a byte order mark",
+            |run| Box::pin(async { takes(run, Some("application/json"), "\u{feff}").await }),
+        ),
+        waviro(
+            "body.unknown-fields",
+            "fields that the document does not know are ignored",
+            |run| {
+                Box::pin(async {
+                    let text = run.words("Test kirim text");
+                    let body = json!({"nohp": run.to, "pesan": text, "token": "x", "delay": [1]});
+                    run.deliver("sendwa", &body, Whom::Person, What::text(&text))
+                        .await
+                        .map(drop)
+                })
+            },
+        ),
+        document(
+            "body.not-json",
+            "what is no JSON object is refused",
+            |run| {
+                Box::pin(async {
+                    for body in [
+                        "{\"nohp\":",
+                        "nohp=628123&pesan=halo",
+                        "[]",
+                        "\"halo\"",
+                        "7",
+                        "null",
+                    ] {
+                        let ask = run.host.post("sendwa").body(Some("application/json"), body);
+                        ask.send().await?.refused()?;
+                    }
+                    Ok(())
+                })
+            },
+        ),
+        document(
+            "body.incomplete",
+            "a body without its fields is refused, by every endpoint that has some",
+            |run| {
+                Box::pin(async {
+                    for endpoint in ENDPOINTS {
+                        if !matches!(endpoint, "groups" | "getqr") {
+                            run.host
+                                .json(endpoint, &json!({}))
+                                .send()
+                                .await?
+                                .refused()?;
+                        }
+                    }
+                    Ok(())
+                })
+            },
+        ),
+        waviro(
+            "body.too-large",
+            "a body of 20 MB is 413 in the shape of a refusal",
+            |run| {
+                Box::pin(async {
+                    let body = json!({"nohp": run.to, "pesan": "x".repeat(20_000_000)});
+                    run.host
+                        .json("sendwa", &body)
+                        .send()
+                        .await?
+                        .refused_with(413)
+                })
+            },
+        ),
+        waviro(
+            "refusal.code",
+            "a refusal has a code for programs and names the field to blame",
+            |run| {
+                Box::pin(async {
+                    let wrong = run.host.post("getqr").key(Some("bukan-kunci".to_owned()));
+                    wrong.send().await?.blames("invalid_secret_key", None)?;
+                    let none = run
+                        .host
+                        .json("sendwa", &json!({"nohp": run.to}))
+                        .send()
+                        .await?;
+                    none.blames("missing_field", Some("pesan"))?;
+                    let body = json!({"nohp": "082386000001", "pesan": "Test"});
+                    let national = run.host.json("sendwa", &body).send().await?;
+                    national.blames("invalid_number", Some("nohp"))
+                })
+            },
+        ),
+        waviro(
+            "refusal.language",
+            "a refusal is Indonesian, and English where that is preferred",
+            |run| {
+                Box::pin(async {
+                    let ask = || run.host.json("sendwa", &json!({"nohp": run.to}));
+                    let (own, english) = (ask().send().await?, ask().language("en").send().await?);
+                    english.refused()?;
+                    if own.sentence() == english.sentence() {
+                        return Err(english.wrong("another sentence in English"));
+                    }
+                    Ok(())
+                })
+            },
+        ),
+    ]
+}
+
+/// The key in another form opens the door.
+async fn opens(run: &Run, form: fn(&str) -> String) -> Result<(), Failure> {
+    let ask = run.host.post("getqr").key(Some(form(run.host.key())));
+    ask.send().await?.success().map(drop)
+}
+
+/// A text is taken whatever its Content-Type says.
+async fn takes(run: &Run, content_type: Option<&'static str>, before: &str) -> Result<(), Failure> {
+    let text = run.words("Test kirim text");
+    let body = format!("{before}{}", json!({"nohp": run.to, "pesan": text}));
+    let ask = run.host.post("sendwa").body(content_type, body);
+    run.accepted(ask, Whom::Person, What::text(&text))
+        .await
+        .map(drop)
+}

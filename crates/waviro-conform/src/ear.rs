@@ -1,0 +1,256 @@
+//! The suite's own host: what `notifyurl` is told, and the files behind `mediaurl`.
+
+use std::collections::HashMap;
+use std::future::IntoFuture;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, State};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LOCATION, TRANSFER_ENCODING};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use tokio::sync::Notify;
+
+use crate::Target;
+use crate::answer::Failure;
+
+/// What the document allows: 16 MB, which Waviro takes for MiB.
+pub(crate) const MOST: usize = 16 * 1024 * 1024;
+
+const PHOTO: &[u8] = include_bytes!("../files/foto.jpg");
+const PICTURE: &[u8] = include_bytes!("../files/gambar.png");
+const SONG: &[u8] = include_bytes!("../files/lagu.mp3");
+const VOICE: &[u8] = include_bytes!("../files/suara.ogg");
+const FILM: &[u8] = include_bytes!("../files/film.mp4");
+const PRICES: &[u8] = include_bytes!("../files/daftar.pdf");
+
+/// A file as the host can fetch it.
+pub(crate) struct File {
+    pub(crate) url: String,
+    /// In hex.
+    pub(crate) sha256: String,
+    pub(crate) size: usize,
+}
+
+/// One request to a notifyurl.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// The suite's end of the listener.
+pub(crate) struct Ear {
+    base: Option<String>,
+    patience: Duration,
+    book: Arc<Book>,
+}
+
+struct Book {
+    /// In every file that may carry it, so that no run sends the same bytes as the one before.
+    marker: String,
+    calls: Mutex<HashMap<String, Vec<Call>>>,
+    /// How many calls of a name are still answered with a 500.
+    refusals: Mutex<HashMap<String, usize>>,
+    news: Notify,
+}
+
+impl Ear {
+    /// Binds; the second half is to be polled as long as checks run.
+    pub(crate) async fn open(
+        target: &Target,
+    ) -> std::io::Result<(Self, impl Future<Output = std::io::Result<()>> + use<>)> {
+        let listener = tokio::net::TcpListener::bind(target.listen).await?;
+        let own = format!("http://{}", listener.local_addr()?);
+        let public = target.public_url.as_ref();
+        let base = match public {
+            Some(url) => Some(url.as_str().trim_end_matches('/').to_owned()),
+            None => target.is_near().then_some(own),
+        };
+        let book = Arc::new(Book {
+            marker: hex::encode(rand::random::<[u8; 4]>()),
+            calls: Mutex::default(),
+            refusals: Mutex::default(),
+            news: Notify::new(),
+        });
+        let router = Router::new()
+            .route("/kabar/{name}", any(notified))
+            .route("/berkas/{name}", get(fetched))
+            .with_state(Arc::clone(&book));
+        Ok((
+            Self {
+                base,
+                patience: target.patience,
+                book,
+            },
+            axum::serve(listener, router).into_future(),
+        ))
+    }
+
+    /// What tells this run's messages from those of another.
+    pub(crate) fn marker(&self) -> &str {
+        &self.book.marker
+    }
+
+    /// A notifyurl of its own.
+    pub(crate) fn notify_url(&self, name: &str) -> Result<String, Failure> {
+        Ok(format!("{}/kabar/{name}", self.reached()?))
+    }
+
+    /// The next calls of that name are answered with a 500.
+    pub(crate) fn refuse(&self, name: &str, calls: usize) {
+        lock(&self.book.refusals).insert(name.to_owned(), calls);
+    }
+
+    /// All calls of that name so far.
+    pub(crate) fn calls(&self, name: &str) -> Vec<Call> {
+        lock(&self.book.calls)
+            .get(name)
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// Waits until the calls of that name are enough, and returns them; those that came where they never are.
+    pub(crate) async fn wait(&self, name: &str, enough: impl Fn(&[Call]) -> bool) -> Vec<Call> {
+        let waiting = async {
+            loop {
+                let news = self.book.news.notified();
+                if enough(&self.calls(name)) {
+                    return;
+                }
+                news.await;
+            }
+        };
+        let _ = tokio::time::timeout(self.patience, waiting).await;
+        self.calls(name)
+    }
+
+    /// A file that this listener serves.
+    pub(crate) fn file(&self, name: &str) -> Result<File, Failure> {
+        let url = format!("{}/berkas/{name}", self.reached()?);
+        let bytes = self.book.file(name).map(|file| file.bytes);
+        let bytes = bytes.unwrap_or_default();
+        Ok(File {
+            url,
+            sha256: hex::encode(Sha256::digest(&bytes)),
+            size: bytes.len(),
+        })
+    }
+
+    fn reached(&self) -> Result<&str, Failure> {
+        self.base.as_deref().ok_or_else(|| {
+            Failure::Skipped(
+                "the host is on another machine: say with --public-url where it reaches this listener"
+                    .to_owned(),
+            )
+        })
+    }
+}
+
+impl Call {
+    /// The ack, where the body is exactly the document's two fields about that message.
+    pub(crate) fn ack(&self, id: &str) -> Option<i64> {
+        let told: Value = serde_json::from_slice(&self.body).ok()?;
+        let told = told.as_object().filter(|told| told.len() == 2)?;
+        (told.get("msgid")?.as_str()? == id).then(|| told.get("ack")?.as_i64())?
+    }
+
+    /// Whether a PHP script can read it: a POST of JSON, with its length.
+    pub(crate) fn is_readable(&self) -> bool {
+        let says = |name: &HeaderName| self.headers.get(name).and_then(|value| value.to_str().ok());
+        self.method == Method::POST
+            && says(&CONTENT_TYPE).is_some_and(|text| text.starts_with("application/json"))
+            && says(&CONTENT_LENGTH).is_some()
+            && says(&TRANSFER_ENCODING).is_none()
+    }
+}
+
+/// A file as it is served.
+struct Served {
+    media_type: &'static str,
+    bytes: Bytes,
+}
+
+impl Book {
+    fn file(&self, name: &str) -> Option<Served> {
+        // Readers of these two formats stop at their end.
+        let marked = |bytes: &[u8]| Bytes::from([bytes, b"%", self.marker.as_bytes()].concat());
+        let sized = |size: usize| {
+            let mut bytes = marked(PRICES).to_vec();
+            bytes.resize(size, b'\n');
+            Bytes::from(bytes)
+        };
+        let (media_type, bytes) = match name {
+            "foto.jpg" => ("image/jpeg", marked(PHOTO)),
+            "gambar.png" => ("image/png", Bytes::from_static(PICTURE)),
+            "lagu.mp3" => ("audio/mpeg", Bytes::from_static(SONG)),
+            "suara.ogg" => ("audio/ogg", Bytes::from_static(VOICE)),
+            "film.mp4" => ("video/mp4", Bytes::from_static(FILM)),
+            "daftar.pdf" => ("application/pdf", marked(PRICES)),
+            "tanpa-jenis" => ("application/octet-stream", marked(PHOTO)),
+            "bukan-gambar.jpg" => ("image/jpeg", marked(PRICES)),
+            "pas.pdf" => ("application/pdf", sized(MOST)),
+            "besar.pdf" | "besar-tanpa-panjang.pdf" => ("application/pdf", sized(MOST + 1)),
+            "kosong.pdf" => ("application/pdf", Bytes::new()),
+            _ => return None,
+        };
+        Some(Served { media_type, bytes })
+    }
+}
+
+async fn notified(
+    State(book): State<Arc<Book>>,
+    Path(name): Path<String>,
+    method: Method,
+    headers: HeaderMap,
+    body: Bytes,
+) -> StatusCode {
+    let refused = lock(&book.refusals)
+        .get_mut(&name)
+        .filter(|left| **left > 0)
+        .map(|left| *left -= 1)
+        .is_some();
+    let call = Call {
+        method,
+        headers,
+        body,
+    };
+    lock(&book.calls).entry(name).or_default().push(call);
+    book.news.notify_waiters();
+    if refused {
+        StatusCode::INTERNAL_SERVER_ERROR
+    } else {
+        StatusCode::OK
+    }
+}
+
+async fn fetched(State(book): State<Arc<Book>>, Path(name): Path<String>) -> Response {
+    if name == "pindah" {
+        return (StatusCode::FOUND, [(LOCATION, "foto.jpg")]).into_response();
+    }
+    let Some(file) = book.file(&name) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let body = if name == "besar-tanpa-panjang.pdf" {
+        // In pieces and with no length announced: only who counts notices.
+        let bytes = file.bytes;
+        let pieces = (0..bytes.len()).step_by(64 * 1024);
+        let pieces: Vec<Result<Bytes, std::io::Error>> = pieces
+            .map(|at| Ok(bytes.slice(at..bytes.len().min(at + 64 * 1024))))
+            .collect();
+        Body::from_stream(futures::stream::iter(pieces))
+    } else {
+        Body::from(file.bytes)
+    };
+    ([(CONTENT_TYPE, file.media_type)], body).into_response()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

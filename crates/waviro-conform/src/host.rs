@@ -1,0 +1,177 @@
+//! The host that is judged: requests exactly as they are wanted, answers as they came.
+
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Method};
+use serde_json::Value;
+use url::Url;
+
+use crate::answer::{Answer, Failure};
+
+/// A file of 16 MiB is fetched before the answer; a host may take its time for it.
+const ANSWER_WITHIN: Duration = Duration::from_mins(1);
+
+/// The most of an answer that is read.
+const ANSWER_CAP: usize = 1024 * 1024;
+
+/// A host and the key that its bot is asked with.
+pub(crate) struct Host {
+    base: String,
+    key: String,
+    lower: Client,
+    title: Client,
+}
+
+/// A request that is being put together.
+pub(crate) struct Ask<'h> {
+    host: &'h Host,
+    method: Method,
+    path: String,
+    key: Option<String>,
+    title_case: bool,
+    content_type: Option<&'static str>,
+    body: Option<Vec<u8>>,
+    language: Option<&'static str>,
+}
+
+impl Host {
+    pub(crate) fn new(url: &Url, key: &str) -> Result<Self, reqwest::Error> {
+        // Only the first in a process may choose, and any choice will do.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        // A redirect is an answer here, and never the right one.
+        let client = || {
+            Client::builder()
+                .redirect(Policy::none())
+                .timeout(ANSWER_WITHIN)
+                .no_proxy()
+        };
+        Ok(Self {
+            base: url.as_str().trim_end_matches('/').to_owned(),
+            key: key.to_owned(),
+            lower: client().build()?,
+            title: client().http1_title_case_headers().build()?,
+        })
+    }
+
+    /// A POST to `/api/{endpoint}` with the bot's key and nothing else.
+    pub(crate) fn post(&self, endpoint: &str) -> Ask<'_> {
+        Ask {
+            host: self,
+            method: Method::POST,
+            path: format!("/api/{endpoint}"),
+            key: Some(self.key.clone()),
+            title_case: false,
+            content_type: None,
+            body: None,
+            language: None,
+        }
+    }
+
+    /// The same with a body, as the document's samples send it.
+    pub(crate) fn json(&self, endpoint: &str, body: &Value) -> Ask<'_> {
+        self.post(endpoint)
+            .body(Some("application/json"), body.to_string())
+    }
+
+    /// The bot's key, for forms of the header.
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+}
+
+impl Ask<'_> {
+    pub(crate) fn method(mut self, method: Method) -> Self {
+        self.method = method;
+        self
+    }
+
+    /// What the SecretKey header says, blanks and all; `None` leaves it out.
+    pub(crate) fn key(mut self, value: Option<String>) -> Self {
+        self.key = value;
+        self
+    }
+
+    /// Header names as `Secretkey` instead of `secretkey`.
+    pub(crate) fn title_case(mut self) -> Self {
+        self.title_case = true;
+        self
+    }
+
+    pub(crate) fn language(mut self, language: &'static str) -> Self {
+        self.language = Some(language);
+        self
+    }
+
+    pub(crate) fn body(
+        mut self,
+        content_type: Option<&'static str>,
+        body: impl Into<Vec<u8>>,
+    ) -> Self {
+        self.content_type = content_type;
+        self.body = Some(body.into());
+        self
+    }
+
+    /// Sends it and reads the answer, whatever it is.
+    pub(crate) async fn send(self) -> Result<Answer, Failure> {
+        let asked = self.described();
+        let client = if self.title_case {
+            &self.host.title
+        } else {
+            &self.host.lower
+        };
+        let url = format!("{}{}", self.host.base, self.path);
+        let mut request = client.request(self.method, url);
+        if let Some(key) = self.key {
+            let value = HeaderValue::from_bytes(key.as_bytes())
+                .map_err(|_| Failure::new("the key cannot stand in a header"))?;
+            request = request.header("secretkey", value);
+        }
+        if let Some(content_type) = self.content_type {
+            request = request.header(CONTENT_TYPE, content_type);
+        }
+        if let Some(language) = self.language {
+            request = request.header("accept-language", language);
+        }
+        // Without a body a Content-Length of 0, as PHP's curl sends it.
+        request = request.body(self.body.unwrap_or_default());
+        let broken =
+            |error: reqwest::Error| Failure::new(format!("{asked}: no answer: {}", chain(&error)));
+        let mut response = request.send().await.map_err(&broken)?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(&broken)? {
+            body.extend_from_slice(&chunk);
+            if body.len() > ANSWER_CAP {
+                return Err(Failure::new(format!("{asked}: an answer above 1 MiB")));
+            }
+        }
+        Ok(Answer::new(asked, status, headers, &body))
+    }
+
+    /// The request in words, without the key.
+    fn described(&self) -> String {
+        const SHOWN: usize = 200;
+        let body = self.body.as_deref().map(String::from_utf8_lossy);
+        let mut body: String = body.as_deref().unwrap_or("").chars().take(SHOWN).collect();
+        if body.chars().count() == SHOWN {
+            body.push('…');
+        }
+        format!("{} {} {body}", self.method, self.path)
+            .trim_end()
+            .to_owned()
+    }
+}
+
+/// An error with what is behind it: reqwest's own text alone says little.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text = format!("{text}: {inner}");
+        source = inner.source();
+    }
+    text
+}

@@ -1,0 +1,145 @@
+//! `waviro conform`: holds any host that claims this API to its document.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use url::Url;
+use waviro_conform::{Origin, Target};
+
+use super::say;
+
+/// What the document asks its users to keep to.
+const MESSAGES_A_MINUTE: u32 = 5;
+
+#[derive(Debug, Args)]
+pub(super) struct Conform {
+    /// What stands before /api, such as <http://127.0.0.1:8080>
+    #[arg(long, value_name = "URL", required_unless_present = "list")]
+    url: Option<Url>,
+    /// The SecretKey of a linked bot
+    #[arg(long, required_unless_present = "list")]
+    key: Option<String>,
+    /// A number on WhatsApp that gets the messages, country code first
+    #[arg(long, value_name = "NUMBER", required_unless_present = "list")]
+    to: Option<String>,
+    /// A group that the bot is in, as /api/groups shows it
+    #[arg(long, value_name = "GROUPID", required_unless_present = "list")]
+    group: Option<String>,
+    /// The SecretKey of a bot that is not linked; without it, what such a bot answers is not checked
+    #[arg(long, value_name = "KEY")]
+    unlinked_key: Option<String>,
+    /// A number in the right form that is not on WhatsApp
+    #[arg(long, value_name = "NUMBER", default_value = "6289999999999")]
+    nobody: String,
+    /// Where the suite listens for callbacks and serves files
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// How the host reaches that [default: by loopback, where the host is on this machine]
+    #[arg(long, value_name = "URL")]
+    public_url: Option<Url>,
+    /// The most messages a minute; 0 for no limit [default: none on this machine, else 5 as the document asks]
+    #[arg(long, value_name = "N")]
+    per_minute: Option<u32>,
+    /// How long a callback may take
+    #[arg(long, value_name = "SECONDS", default_value = "90")]
+    patience: u64,
+    /// Only checks whose name begins so; may be given more than once
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+    /// Print the names of all checks, and who promises what they check
+    #[arg(long)]
+    list: bool,
+    /// Write the result as `JUnit` XML
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Write the result, and every message that was accepted, as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+impl Conform {
+    /// Exit code 0 where all is as promised, 1 where something is not, 2 (clap's and ours) where nothing could be checked.
+    pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+        if self.list {
+            list();
+            return Ok(ExitCode::SUCCESS);
+        }
+        let (Some(url), Some(key), Some(to), Some(group)) =
+            (self.url, self.key, self.to, self.group)
+        else {
+            bail!("--url, --key, --to and --group are needed");
+        };
+        if !matches!(url.scheme(), "http" | "https") {
+            bail!("--url must begin with http:// or https://");
+        }
+        let mut target = Target {
+            url,
+            key,
+            to,
+            group,
+            unlinked_key: self.unlinked_key,
+            nobody: self.nobody,
+            listen: self.listen,
+            public_url: self.public_url,
+            pace: Duration::ZERO,
+            patience: Duration::from_secs(self.patience),
+            only: self.only,
+        };
+        let per_minute = match self.per_minute {
+            Some(count) => count,
+            None if target.is_near() => 0,
+            None => MESSAGES_A_MINUTE,
+        };
+        if per_minute > 0 {
+            target.pace = Duration::from_mins(1) / per_minute;
+        }
+        say(format_args!(
+            "WAVIRO API at {}: real messages go to {} and {}{}\n",
+            target.url,
+            target.to,
+            target.group,
+            if per_minute == 0 {
+                String::new()
+            } else {
+                format!(", at most {per_minute} a minute")
+            }
+        ));
+        let report = match waviro_conform::run(&target, |tried| say(tried.line())).await {
+            Ok(report) => report,
+            Err(error) => {
+                super::complain(&error.into());
+                return Ok(ExitCode::from(2));
+            }
+        };
+        say(format_args!("\n{}", report.summary()));
+        if let Some(path) = &self.junit {
+            write(path, &report.junit().map_err(anyhow::Error::msg)?)?;
+        }
+        if let Some(path) = &self.json {
+            write(path, &report.json().to_string())?;
+        }
+        Ok(if report.failed().next().is_some() {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        })
+    }
+}
+
+fn list() {
+    for check in waviro_conform::checks() {
+        let by = match check.origin {
+            Origin::Document => "document",
+            Origin::Waviro => "waviro",
+        };
+        say(format_args!("{:<34} {by:<9} {}", check.name, check.says));
+    }
+}
+
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    std::fs::write(path, text).with_context(|| format!("{} was not written", path.display()))
+}

@@ -7,6 +7,7 @@
 
 mod accounts;
 mod acks;
+mod clients;
 mod door;
 mod groups;
 mod handshake;

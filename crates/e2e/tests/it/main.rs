@@ -1,6 +1,7 @@
 //! What is promised to users, over the real protocol: the gateway's own binary, a simulator, virtual phones.
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::expect_used,
     reason = "tests fail by panicking"
 )]

@@ -13,6 +13,7 @@ mod callbacks;
 mod cli;
 mod engine;
 mod front;
+mod hostile;
 mod net;
 mod outbox;
 mod postgresql;

@@ -112,12 +112,12 @@ impl Sample {
     async fn plain(&self) -> Answer {
         let text = self.text.strip_suffix('\n').unwrap();
         let (head, body) = text.split_once("\n\n").unwrap_or((text, ""));
-        let mut request = head.replace('\n', "\r\n");
-        if !body.is_empty() {
-            request.push_str(&format!("\r\nContent-Length: {}", body.len()));
-        }
-        request.push_str("\r\n\r\n");
-        request.push_str(body);
+        let head = head.replace('\n', "\r\n");
+        let length = match body.len() {
+            0 => String::new(),
+            length => format!("\r\nContent-Length: {length}"),
+        };
+        let request = format!("{head}{length}\r\n\r\n{body}");
         let mut stream = TcpStream::connect(&self.host).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
         read(&mut BufReader::new(stream)).await

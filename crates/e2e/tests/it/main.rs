@@ -8,6 +8,7 @@
 
 mod accounts;
 mod acks;
+mod canary;
 mod clients;
 mod door;
 mod groups;

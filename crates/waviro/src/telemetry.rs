@@ -1,7 +1,7 @@
 //! What the gateway says about itself: log lines on stderr, and metrics for `/metrics`.
 //!
-//! No line carries a text, a key or a full number. The gateway's own code takes care of that; what the client library
-//! writes is kept to warnings, and the writer masks every long run of digits, whoever wrote it.
+//! No line carries a text, a key or a full number. The gateway's own code takes care of that; what libraries write is kept
+//! to warnings, and the writer masks every long run of digits, whoever wrote it.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
@@ -9,15 +9,11 @@ use std::time::Duration;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::util::TryInitError;
 
 use crate::clock::Clock;
 use crate::config::{Log, LogFormat};
-
-/// Targets that say too much at info. A user's own filter for one of them wins.
-const QUIET: &str = "whatsapp_rust=warn,wacore=warn,wacore_binary=warn,wacore_libsignal=warn,wacore_noise=warn,\
-                     whatsapp_rust_sqlite_storage=warn,whatsapp_rust_tokio_transport=warn,sqlx=warn,hyper=warn,\
-                     hyper_util=warn,reqwest=warn,rustls=warn,tungstenite=warn,tokio_tungstenite=warn,wa_sim=warn";
 
 /// From half a millisecond to the longest wait there is, seconds.
 const BUCKETS: [f64; 12] = [
@@ -33,15 +29,33 @@ const COUNT_EVERY: Duration = Duration::from_secs(5);
 /// Where a log was started before.
 pub fn start_log(log: &Log) -> Result<(), TryInitError> {
     use tracing_subscriber::util::SubscriberInitExt;
-    let filter = EnvFilter::new(format!("{QUIET},{}", log.level));
     let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(EnvFilter::new(filter(&log.level)))
         .with_ansi(io::stderr().is_terminal())
         .with_writer(|| Masked(io::stderr()));
     match log.format {
         LogFormat::Text => lines.finish().try_init(),
         LogFormat::Json => lines.json().flatten_event(true).finish().try_init(),
     }
+}
+
+/// A bare level is the gateway's own. Others are kept to warnings unless they are named: at debug the client library prints
+/// every stanza with the names in it, under targets (`Client/Recv`, `AppState`) that no list of crates would catch.
+fn filter(level: &str) -> String {
+    let directives = level.split(',').map(str::trim);
+    let mut gateway = LevelFilter::WARN;
+    let mut named = Vec::new();
+    for directive in directives.filter(|directive| !directive.is_empty()) {
+        match directive.parse() {
+            Ok(bare) => gateway = bare,
+            Err(_) => named.push(directive),
+        }
+    }
+    let others = gateway.min(LevelFilter::WARN);
+    // `waviro` begins `waviro_link` too. The later of two for one target wins.
+    let own = [others.to_string(), format!("waviro={gateway}")];
+    let all = own.iter().map(String::as_str).chain(named);
+    all.collect::<Vec<_>>().join(",")
 }
 
 /// Takes the metrics of the whole process, the client library's included.
@@ -120,9 +134,19 @@ mod tests {
     }
 
     #[test]
-    fn a_users_filter_wins_over_the_quiet_ones() {
-        let filter = EnvFilter::new(format!("{QUIET},debug,wacore=trace")).to_string();
-        assert!(filter.contains("wacore=trace"), "{filter}");
-        assert!(!filter.contains("wacore=warn"), "{filter}");
+    fn others_are_kept_to_warnings_unless_a_filter_names_them() {
+        for (level, read) in [
+            ("info", "warn,waviro=info"),
+            ("TRACE", "warn,waviro=trace"),
+            ("error", "error,waviro=error"),
+            ("off", "off,waviro=off"),
+            ("waviro::net=debug", "warn,waviro=warn,waviro::net=debug"),
+            ("wacore=trace, debug,", "warn,waviro=debug,wacore=trace"),
+            ("info,waviro=debug", "warn,waviro=info,waviro=debug"),
+        ] {
+            assert_eq!(filter(level), read, "{level}");
+        }
+        let last_wins = EnvFilter::new(filter("info,waviro=debug")).to_string();
+        assert!(last_wins.contains("waviro=debug") && !last_wins.contains("waviro=info"));
     }
 }

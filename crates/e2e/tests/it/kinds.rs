@@ -60,3 +60,67 @@ async fn texts_places_and_contacts_reach_a_person_and_a_group_as_they_were_sent(
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_name_makes_more_of_a_contact_than_one_card_with_that_name() {
+    let shop = Shop::open().await;
+    for name in [
+        "Budi\r\nTEL:+6281299999999",
+        "Budi\nEND:VCARD\nBEGIN:VCARD\nFN:Lain",
+        "Budi\rTEL;waid=6281299999999:+6281299999999",
+        "a;b,c\\d:e\"f",
+        "\\n\\;\\,",
+        "END:VCARD",
+        "Budi\u{2028}TEL:+1\u{85}TEL:+2\u{b}TEL:+3\u{c}TEL:+4",
+        "=0D=0AEND:VCARD",
+    ] {
+        let body =
+            json!({"nohp": CUSTOMER, "contact": {"name": name, "numbers": ["6281240000001"]}});
+        let answer = shop.bot.call("/api/sendcontact", body).await;
+        assert_eq!(answer.status, 200, "{name:?} {answer:?}");
+        let message = shown(&shop.customer, &answer.id()).await;
+        let message = serde_json::to_value(message).unwrap();
+        assert_eq!(message["kind"], "contact");
+        assert_eq!(message["display_name"], name);
+        let vcard = message["vcard"].as_str().unwrap();
+        // As a reader that takes every kind of line's end for one would see it.
+        let ends = [
+            '\n', '\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}',
+        ];
+        let lines: Vec<&str> = vcard.split(ends).collect();
+        let properties: Vec<&str> = lines
+            .iter()
+            .map(|line| line.split([':', ';']).next().unwrap())
+            .collect();
+        assert_eq!(
+            properties,
+            ["BEGIN", "VERSION", "N", "FN", "TEL", "END"],
+            "{vcard:?}"
+        );
+        let shown_name = lines[3].strip_prefix("FN:").unwrap();
+        assert_eq!(unescaped(shown_name), ends_as_one(name), "{vcard:?}");
+    }
+}
+
+/// RFC 2426, 4, the way back.
+fn unescaped(text: &str) -> String {
+    let (mut plain, mut letters) = (String::new(), text.chars());
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' => match letters.next().unwrap() {
+                'n' | 'N' => plain.push('\n'),
+                other => plain.push(other),
+            },
+            _ => plain.push(letter),
+        }
+    }
+    plain
+}
+
+/// A card knows one line's end.
+fn ends_as_one(text: &str) -> String {
+    text.replace("\r\n", "\n").replace(
+        ['\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}'],
+        "\n",
+    )
+}

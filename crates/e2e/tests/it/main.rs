@@ -1,12 +1,15 @@
 //! What is promised to users, over the real protocol: the gateway's own binary, a simulator, virtual phones.
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::expect_used,
     reason = "tests fail by panicking"
 )]
 
 mod accounts;
 mod acks;
+mod canary;
+mod clients;
 mod door;
 mod groups;
 mod handshake;

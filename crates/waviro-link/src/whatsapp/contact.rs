@@ -35,7 +35,8 @@ fn vcard(contact: &Contact) -> String {
     lines.join("\n")
 }
 
-/// RFC 2426, 4: a backslash before what separates, `\n` for a line's end. No name can end its line and begin another.
+/// RFC 2426, 4: a backslash before what separates, `\n` for a line's end: any of the seven that Unicode knows (UTS #18,
+/// RL1.6), since nobody can say which of them a phone's reader takes for one. No name can end its line and begin another.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     let mut letters = text.chars().peekable();
@@ -46,7 +47,9 @@ fn escaped(text: &str) -> String {
                 letters.next_if_eq(&'\n');
                 escaped.push_str("\\n");
             }
-            '\n' | '\u{85}' | '\u{2028}' | '\u{2029}' => escaped.push_str("\\n"),
+            '\n' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => {
+                escaped.push_str("\\n");
+            }
             _ => escaped.push(letter),
         }
     }
@@ -76,10 +79,10 @@ mod tests {
 
     #[test]
     fn no_name_can_write_a_line_of_its_own() {
-        let name = "Toko; \"Budi\", Jl. A\\B\r\nTEL:+1\rEND:VCARD\nx\u{2028}y";
+        let name = "Toko; \"Budi\", Jl. A\\B\r\nTEL:+1\rEND:VCARD\nx\u{2028}y\u{b}z";
         assert_eq!(
             escaped(name),
-            "Toko\\; \"Budi\"\\, Jl. A\\\\B\\nTEL:+1\\nEND:VCARD\\nx\\ny"
+            "Toko\\; \"Budi\"\\, Jl. A\\\\B\\nTEL:+1\\nEND:VCARD\\nx\\ny\\nz"
         );
     }
 }

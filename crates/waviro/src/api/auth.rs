@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use axum::http::HeaderName;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName};
 use governor::clock::Clock as GovernorClock;
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
@@ -15,7 +15,7 @@ use governor::{Quota, RateLimiter};
 use sha2::{Digest, Sha256};
 
 use super::error::ApiError;
-use super::{Api, header, peer};
+use super::{Api, peer};
 use crate::bots::Bot;
 use crate::clock::Clock;
 
@@ -31,22 +31,32 @@ impl FromRequestParts<Arc<Api>> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
-        let key = header(&parts.headers, &SECRET_KEY)
-            .map(bare)
-            .filter(|key| !key.is_empty());
-        // Nothing is guessed without a key, so it does not count as a wrong one.
-        let key = key.ok_or(ApiError::NoSecretKey)?;
+        let wrong = |error| api.wrong_keys.count(peer(&parts.extensions), error);
+        let key = only_key(&parts.headers).map_err(|error| match error {
+            // Nothing is guessed without a key, so it does not count as a wrong one.
+            ApiError::NoSecretKey => error,
+            _ => wrong(error),
+        })?;
         // A lookup by hash: what the time of it tells is about the hash, not about the key.
         let hash: [u8; 32] = Sha256::digest(key.as_bytes()).into();
-        match api.bots.by_key(&hash).await {
-            Some(bot) => {
-                tracing::Span::current().record("bot", bot.name());
-                Ok(Self(bot))
-            }
-            None => Err(api
-                .wrong_keys
-                .count(peer(&parts.extensions), ApiError::InvalidSecretKey)),
-        }
+        let bot = api.bots.by_key(&hash).await;
+        let bot = bot.ok_or_else(|| wrong(ApiError::InvalidSecretKey))?;
+        tracing::Span::current().record("bot", bot.name());
+        Ok(Self(bot))
+    }
+}
+
+/// The key of the request. Several headers with the same one are fine; where they differ nobody can say which bot is
+/// meant, and taking one of them would let whoever adds a header choose.
+fn only_key(headers: &HeaderMap) -> Result<&str, ApiError> {
+    let mut values = headers.get_all(&SECRET_KEY).iter();
+    let key = values.next().and_then(|value| value.to_str().ok());
+    let key = key.map(bare).filter(|key| !key.is_empty());
+    let key = key.ok_or(ApiError::NoSecretKey)?;
+    if values.all(|other| other.to_str().is_ok_and(|other| bare(other) == key)) {
+        Ok(key)
+    } else {
+        Err(ApiError::InvalidSecretKey)
     }
 }
 

@@ -44,6 +44,8 @@ pub enum ApiError {
     TooManyWrongKeys,
     /// A required field is absent, `null` or blank.
     MissingField(&'static str),
+    /// Neither `nohp` nor `groupid`, on the path that the document makes for either.
+    NobodyNamed,
     /// Not a string, or one with a NUL in it.
     NotText {
         /// Which.
@@ -169,7 +171,7 @@ impl ApiError {
             Self::BodyNotJson { .. } | Self::BodyNotObject => "invalid_body",
             Self::NoSecretKey | Self::InvalidSecretKey => "invalid_secret_key",
             Self::TooManyWrongKeys => "too_many_wrong_keys",
-            Self::MissingField(_) => "missing_field",
+            Self::MissingField(_) | Self::NobodyNamed => "missing_field",
             Self::NotText { .. } => "invalid_text",
             Self::TextTooLong { .. } => "text_too_long",
             Self::InvalidNumber { .. } | Self::NotRegistered => "invalid_number",
@@ -208,7 +210,7 @@ impl ApiError {
             | Self::InvalidDegrees { field }
             | Self::NotAnObject { field }
             | Self::InvalidUrl { field, .. } => Some(field),
-            Self::NotRegistered => Some("nohp"),
+            Self::NotRegistered | Self::NobodyNamed => Some("nohp"),
             Self::NotInGroup => Some("groupid"),
             Self::NoMedia(_) => Some("mediaurl"),
             Self::TooManyNumbers { .. } => Some("contact.numbers"),

@@ -39,7 +39,7 @@ pub(super) async fn send(
     whom: Whom,
     what: What,
 ) -> Result<Reply<Sent>, ApiError> {
-    let to = destination(fields, whom)?;
+    let to = destination(fields, whom, what)?;
     let own = match what {
         What::Text => sendwa::content(fields)?.map(Draft::Ready),
         What::Media => sendmedia::draft(api, fields)?,
@@ -61,11 +61,12 @@ pub(super) async fn send(
     Ok(Reply(Sent::new(&accepted, word(&accepted))))
 }
 
-fn destination(fields: &Fields, whom: Whom) -> Result<Chat, ApiError> {
+fn destination(fields: &Fields, whom: Whom, what: What) -> Result<Chat, ApiError> {
     let (number, group) = (fields.number("nohp")?, fields.group("groupid")?);
     match (number, group, whom) {
         (Some(number), None, _) | (Some(number), Some(_), Whom::Person) => Ok(Chat::Person(number)),
         (None, Some(group), _) | (Some(_), Some(group), Whom::Group) => Ok(Chat::Group(group)),
+        (None, None, Whom::Person) if matches!(what, What::Contact) => Err(ApiError::NobodyNamed),
         (None, None, Whom::Person) => Err(ApiError::MissingField("nohp")),
         (None, None, Whom::Group) => Err(ApiError::MissingField("groupid")),
     }

@@ -14,6 +14,7 @@ mod cli;
 mod conform;
 mod engine;
 mod front;
+mod hostile;
 mod net;
 mod outbox;
 mod postgresql;

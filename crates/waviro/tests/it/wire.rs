@@ -4,13 +4,34 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::task::TaskTracker;
+use waviro::clock::Clock;
+use waviro::listener;
+
+use crate::front::Front;
+
+/// Serves the gateway on a port; the tasks end when it was stopped and its connections are gone.
+pub async fn listening(front: &Front, header_within: Duration) -> (SocketAddr, TaskTracker) {
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, tasks) = (socket.local_addr().unwrap(), TaskTracker::new());
+    let stop = front.stopping.clone();
+    tasks.spawn(listener::serve(
+        socket,
+        front.app.router(),
+        header_within,
+        Clock::system(),
+        stop,
+    ));
+    tasks.close();
+    (address, tasks)
+}
 
 /// Writes `request` as it is and reads until the other side closes, for 20 s at most.
-pub async fn raw(address: SocketAddr, request: &str) -> String {
+pub async fn raw(address: SocketAddr, request: impl AsRef<[u8]>) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     // The other side may have cut us off in the middle.
-    let _ = stream.write_all(request.as_bytes()).await;
+    let _ = stream.write_all(request.as_ref()).await;
     let mut answer = Vec::new();
     let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut answer)).await;
     let text = String::from_utf8_lossy(&answer).into_owned();

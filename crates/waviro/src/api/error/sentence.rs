@@ -29,6 +29,7 @@ impl ApiError {
             Self::InvalidSecretKey => "SecretKey tidak valid; periksa kembali secret key bot Anda.".to_owned(),
             Self::TooManyWrongKeys => "Terlalu banyak SecretKey yang salah dari alamat Anda; tunggu satu menit lalu coba lagi.".to_owned(),
             Self::MissingField(field) => format!("Data tidak lengkap: {field} wajib diisi."),
+            Self::NobodyNamed => "Data tidak lengkap: nohp atau groupid wajib diisi.".to_owned(),
             Self::NotText { field } => format!("{field} harus berupa teks biasa."),
             Self::TextTooLong { field } => format!("{field} terlalu panjang; WhatsApp menerima paling banyak {TEXT_CAP} karakter."),
             Self::InvalidNumber { field, meant } => match meant {
@@ -69,6 +70,7 @@ impl ApiError {
             Self::InvalidSecretKey => "The SecretKey is not valid; check your bot's secret key.".to_owned(),
             Self::TooManyWrongKeys => "Too many wrong SecretKeys from your address; wait a minute, then try again.".to_owned(),
             Self::MissingField(field) => format!("Incomplete data: {field} is required."),
+            Self::NobodyNamed => "Incomplete data: nohp or groupid is required.".to_owned(),
             Self::NotText { field } => format!("{field} must be plain text."),
             Self::TextTooLong { field } => format!("{field} is too long; WhatsApp takes at most {TEXT_CAP} characters."),
             Self::InvalidNumber { field, meant } => match meant {

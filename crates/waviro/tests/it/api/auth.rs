@@ -78,3 +78,31 @@ async fn a_key_that_was_replaced_or_whose_bot_was_removed_is_dead() {
         400
     );
 }
+
+#[tokio::test]
+async fn two_secret_keys_that_differ_are_refused_in_either_order_and_two_alike_are_one() {
+    let front = Front::with(&[("limits.wrong_keys_per_minute", "1000")]).await;
+    let (_, other) = front.app.bots().add("kedua").await.unwrap();
+    let (key, other) = (front.key.clone(), other.reveal().to_owned());
+    let both = async |one: &str, two: &str| {
+        let request = Request::post("/api/getqr")
+            .header("SecretKey", one)
+            .header("secretkey", two);
+        front.send(request.body(Body::empty()).unwrap()).await
+    };
+    for (one, two) in [
+        (key.as_str(), other.as_str()),
+        (&other, &key),
+        (&key, "wrong"),
+        ("wrong", &key),
+        (&key, ""),
+        ("", &key),
+        (&key, "\u{e9}"),
+        ("\u{e9}", &key),
+    ] {
+        let answer = both(one, two).await;
+        assert_eq!(answer.refusal(), (400, "invalid_secret_key"), "{one} {two}");
+    }
+    let alike = both(&key, &format!("{key};")).await;
+    assert_eq!(alike.message()["isAuthenticated"], true);
+}

@@ -1,31 +1,12 @@
 //! The listener: slow, greedy and staying clients, over real sockets.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_util::task::TaskTracker;
-use waviro::clock::Clock;
-use waviro::listener;
+use tokio::net::TcpStream;
 
 use crate::front::Front;
-use crate::wire::{post, raw};
-
-async fn listening(front: &Front, header_within: Duration) -> (SocketAddr, TaskTracker) {
-    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (address, tasks) = (socket.local_addr().unwrap(), TaskTracker::new());
-    let stop = front.stopping.clone();
-    tasks.spawn(listener::serve(
-        socket,
-        front.app.router(),
-        header_within,
-        Clock::system(),
-        stop,
-    ));
-    tasks.close();
-    (address, tasks)
-}
+use crate::wire::{listening, post, raw};
 
 #[tokio::test]
 async fn a_connection_serves_many_requests_and_a_stop_ends_it_between_two() {

@@ -1,5 +1,7 @@
 //! `/api/sendcontact`
 
+use axum::body::Body;
+use axum::http::Request;
 use serde_json::{Value, json};
 use waviro_link::{Contact, Content};
 
@@ -90,5 +92,35 @@ async fn an_incomplete_contact_is_refused_and_the_part_is_named() {
             .await;
         assert_eq!(answer.refusal(), (400, code), "{card}");
         assert_eq!(answer.body["field"], field, "{card}");
+    }
+}
+
+#[tokio::test]
+async fn a_contact_for_nobody_is_refused_with_both_ways_to_name_somebody() {
+    let front = Front::online().await;
+    let body = json!({"contact": {"name": "Test", "numbers": ["6281240000001"]}}).to_string();
+    for (language, says) in [
+        ("id", "Data tidak lengkap: nohp atau groupid wajib diisi."),
+        ("en", "Incomplete data: nohp or groupid is required."),
+    ] {
+        let request = Request::post("/api/sendcontact")
+            .header("SecretKey", &front.key)
+            .header("Accept-Language", language)
+            .body(Body::from(body.clone()));
+        let answer = front.send(request.unwrap()).await;
+        assert_eq!(answer.refusal(), (400, "missing_field"));
+        assert_eq!(
+            (answer.field(), &answer.body["errorMessage"]),
+            ("nohp", &json!(says))
+        );
+    }
+    // The other paths are made for one of the two, and say which.
+    for (path, field) in [("sendcontacttogroup", "groupid"), ("sendwa", "nohp")] {
+        let answer = front.post(&format!("/api/{path}"), body.clone()).await;
+        let says = format!("Data tidak lengkap: {field} wajib diisi.");
+        assert_eq!(
+            (answer.field(), &answer.body["errorMessage"]),
+            (field, &json!(says))
+        );
     }
 }

@@ -1,0 +1,3 @@
+curl --location --request POST 'https://{{bot_url}}/api/groups' \
+--header 'secretkey: {{secret_key}}' \
+--data ''

@@ -1,0 +1,342 @@
+//! What is told to the gateway in confidence stays out of its log and its metrics, and on disk with its owner.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use e2e::eventually;
+use e2e::files::Files;
+use e2e::gateway::{Gateway, http_client};
+use e2e::receiver::Receiver;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use wa_sim::{PhoneSpec, Sim};
+
+use crate::{CUSTOMER, OWNER, PATIENCE, Shop, shown};
+
+const STRANGER: &str = "6281399999999";
+const ON_A_CARD: &str = "6281240000001";
+
+/// Texts that are planted and looked for, each under a name of its own.
+#[derive(Default)]
+struct Canaries(Vec<String>);
+
+impl Canaries {
+    fn text(&mut self, place: &str) -> String {
+        let canary = format!("kenari{place}");
+        self.0.push(canary.clone());
+        canary
+    }
+
+    fn found_in(&self, text: &str) -> Vec<String> {
+        let lines = text.lines();
+        let with = |line: &&str| self.0.iter().any(|canary| line.contains(canary.as_str()));
+        lines.filter(with).map(ToOwned::to_owned).collect()
+    }
+}
+
+/// A day in the life of a shop where everything that can carry a secret carries one, and much of it fails.
+struct Day {
+    shop: Shop,
+    told: Canaries,
+    receiver: Receiver,
+    /// A notifyurl that works, with secrets in its path and query.
+    notify: String,
+    files: Files,
+    group: String,
+}
+
+const FILE: &str = "kenariberkas.pdf";
+
+impl Day {
+    /// `more`: lines of configuration.
+    async fn begin(more: &str) -> Self {
+        let mut told = Canaries::default();
+        let sim = Sim::start().await.unwrap();
+        let owner = sim
+            .add_phone(PhoneSpec::new(OWNER, told.text("toko")))
+            .await;
+        let customer = sim
+            .add_phone(PhoneSpec::new(CUSTOMER, told.text("ani")))
+            .await;
+        let gateway = Gateway::start_with(&sim, &sim.ws_url(), more).await;
+        let bot = gateway.linked_bot("toko", &owner).await;
+        let group = sim
+            .create_group(&told.text("namagrup"), OWNER, &[CUSTOMER])
+            .await;
+        let group = group.id().to_owned();
+        let file = Bytes::from_static(b"%PDF-1.7\nisi");
+        let files = Files::start(vec![(FILE, "application/pdf", file)]).await;
+        let receiver = Receiver::start().await;
+        let notify = format!(
+            "{}/{}?token={}",
+            receiver.url(),
+            told.text("jalur"),
+            told.text("token")
+        );
+        told.0
+            .extend([group.clone(), bot.key.clone(), FILE.to_owned()]);
+        told.0
+            .extend([OWNER, CUSTOMER, STRANGER, ON_A_CARD].map(ToOwned::to_owned));
+        let shop = Shop {
+            sim,
+            gateway,
+            bot,
+            owner,
+            customer,
+        };
+        Self {
+            shop,
+            told,
+            receiver,
+            notify,
+            files,
+            group,
+        }
+    }
+
+    fn media(&mut self, url: &str, place: &str) -> Value {
+        json!({"nohp": CUSTOMER, "mediaurl": url, "pesan": self.told.text(place)})
+    }
+
+    /// What goes out, with callbacks that work and some that do not.
+    async fn taken(&mut self) {
+        let text = self.told.text("teks");
+        let id = self
+            .shop
+            .bot
+            .accepted(CUSTOMER, &text, Some(&self.notify))
+            .await;
+        self.receiver.wait_acks(&id, &[1, 2, 3]).await;
+        self.receiver
+            .answer_with(Some(StatusCode::INTERNAL_SERVER_ERROR));
+        let closed = format!("http://127.0.0.1:1/{}", self.told.text("tertutup"));
+        for (url, place) in [(&self.notify, "gagal"), (&closed, "taktersambung")] {
+            let text = self.told.text(place);
+            let id = self.shop.bot.accepted(CUSTOMER, &text, Some(url)).await;
+            shown(&self.shop.customer, &id).await;
+        }
+        eventually("a callback to be refused", async || {
+            match self.receiver.refused() {
+                0 => Err("none"),
+                _ => Ok(()),
+            }
+        })
+        .await;
+        self.receiver.answer_with(None);
+        let file = self.media(&self.files.url(FILE), "judul");
+        let contact = json!({"name": self.told.text("kontak"), "numbers": [ON_A_CARD]});
+        let place = self.told.text("tempat");
+        for (path, body) in [
+            ("/api/sendmedia", file),
+            (
+                "/api/sendlocation",
+                json!({"nohp": CUSTOMER, "latitude": "1", "longitude": "2", "pesan": place}),
+            ),
+            (
+                "/api/sendcontact",
+                json!({"nohp": CUSTOMER, "contact": contact}),
+            ),
+            (
+                "/api/sendwatogroup",
+                json!({"groupid": self.group, "pesan": self.told.text("grup")}),
+            ),
+        ] {
+            let answer = self.shop.bot.call(path, body).await;
+            assert_eq!(answer.status, 200, "{path} {answer:?}");
+            shown(&self.shop.customer, &answer.id()).await;
+        }
+    }
+
+    /// What is refused, each for its own reason.
+    async fn refused(&mut self) {
+        let other_group = "120363999999999999".to_owned();
+        self.told.0.push(other_group.clone());
+        let lost = self.files.url(&self.told.text("hilang"));
+        let dead = format!("http://127.0.0.1:1/{}", self.told.text("mati"));
+        let inside = format!("http://10.0.0.1/{}", self.told.text("dalam"));
+        let password = format!("https://u:{}@host.example/", self.told.text("sandi"));
+        let text = |nohp: &str, text: String| json!({"nohp": nohp, "pesan": text});
+        let told_at = |url: &str| json!({"nohp": CUSTOMER, "pesan": "a", "notifyurl": url});
+        for (path, body, code) in [
+            (
+                "sendwa",
+                text(STRANGER, self.told.text("asing")),
+                "invalid_number",
+            ),
+            (
+                "sendwa",
+                text(&self.told.text("nomor"), "a".to_owned()),
+                "invalid_number",
+            ),
+            (
+                "sendwa",
+                json!({"nohp": CUSTOMER, "pesan": [self.told.text("daftar")]}),
+                "invalid_text",
+            ),
+            (
+                "sendwatogroup",
+                json!({"groupid": other_group, "pesan": self.told.text("bukananggota")}),
+                "invalid_group",
+            ),
+            ("sendwa", told_at(&inside), "invalid_url"),
+            ("sendwa", told_at(&password), "invalid_url"),
+            (
+                "sendmedia",
+                self.media(&lost, "judulhilang"),
+                "media_not_found",
+            ),
+            (
+                "sendmedia",
+                self.media(&dead, "judulmati"),
+                "media_unreachable",
+            ),
+        ] {
+            let answer = self.shop.bot.call(&format!("/api/{path}"), body).await;
+            assert_eq!(answer.code(), code, "{path} {answer:?}");
+        }
+        let thief = self.shop.gateway.bot(&self.told.text("kuncisalah"));
+        let caught = thief.sendwa(CUSTOMER, "a", None).await;
+        assert_eq!(caught.code(), "invalid_secret_key");
+        for (path, body, status) in [
+            (
+                "sendwa".to_owned(),
+                format!("{{\"pesan\": {}", self.told.text("bukanjson")),
+                400,
+            ),
+            (self.told.text("alamat"), "{}".to_owned(), 404),
+            (
+                format!("getqr?secretkey={}", self.told.text("query")),
+                "{}".to_owned(),
+                200,
+            ),
+            (
+                "sendwa".to_owned(),
+                self.told.text("besar").repeat(50_000),
+                413,
+            ),
+        ] {
+            let asked = http_client()
+                .post(format!("{}/api/{path}", self.shop.gateway.url()))
+                .header("SecretKey", &self.shop.bot.key)
+                .header("X-Other", self.told.text("kepala"))
+                .header("User-Agent", self.told.text("agen"))
+                .body(body);
+            assert_eq!(asked.send().await.unwrap().status(), status, "{path}");
+        }
+    }
+
+    /// What WhatsApp refuses, what others write, a code to link with, and a start after a kill.
+    async fn later(&mut self) {
+        self.shop.sim.faults().nack_next(1, 463);
+        let text = self.told.text("ditolak");
+        let id = self
+            .shop
+            .bot
+            .accepted(CUSTOMER, &text, Some(&self.notify))
+            .await;
+        self.receiver.wait_acks(&id, &[-1]).await;
+        let (text, to_all) = (self.told.text("masuk"), self.told.text("masukgrup"));
+        self.shop.customer.send_text(OWNER, &text).await.unwrap();
+        let sent = self
+            .shop
+            .customer
+            .send_text_to_group(&self.group, &to_all)
+            .await;
+        sent.unwrap();
+        let device = self.shop.sim.devices().await.remove(0).id;
+        eventually("what was written to the bot to arrive", async || match self
+            .shop
+            .sim
+            .waiting(&device)
+        {
+            0 => Ok(()),
+            waiting => Err(waiting),
+        })
+        .await;
+        let second = self.shop.gateway.add_bot("kedua").await;
+        let code = second.call("/api/getqr", json!({})).await;
+        let code = code.body["message"]["qrcode"].as_str().unwrap();
+        assert!(code.starts_with("2@"), "{code}");
+        // Its parts are keys, but for the version before the first and a digit at the end.
+        let keys = code.split(['@', ',']).filter(|part| part.len() > 20);
+        self.told.0.extend(keys.map(ToOwned::to_owned));
+        self.told.0.push(second.key);
+        self.shop.gateway.kill().await;
+        self.shop.gateway.run().await;
+        self.shop.bot.wait_linked().await;
+        let text = self.told.text("sesudah");
+        let id = self.shop.bot.accepted(CUSTOMER, &text, None).await;
+        shown(&self.shop.customer, &id).await;
+    }
+}
+
+/// At the level that is the default, and at those that an operator turns on to look for a fault.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_text_no_key_no_url_and_no_full_number_is_ever_logged_or_counted() {
+    for (more, says) in [
+        ("", "refused"),
+        ("log.format = \"json\"", "\"code\":\"invalid_number\""),
+        ("log.level = \"debug\"", "answered"),
+        ("log.level = \"trace\"", "answered"),
+    ] {
+        let mut day = Day::begin(more).await;
+        day.taken().await;
+        day.refused().await;
+        let url = format!("{}/metrics", day.shop.gateway.url());
+        let metrics = http_client().get(url).send().await.unwrap();
+        let metrics = metrics.text().await.unwrap();
+        day.later().await;
+        day.shop.gateway.stop().await;
+        let log = day.shop.gateway.log();
+        assert!(log.contains(says) && log.contains("toko"), "{more}: {log}");
+        assert!(metrics.contains("waviro_api_requests_total"), "{metrics}");
+        for text in [log, metrics] {
+            let found = day.told.found_in(&text);
+            assert!(found.is_empty(), "{more}: {found:#?}");
+        }
+    }
+}
+
+/// Every file and folder below, with its mode.
+fn modes(folder: &Path) -> Vec<(PathBuf, u32)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        // A file that was there a moment ago may be gone: a log that the database folded in.
+        let Ok(known) = entry.metadata() else {
+            continue;
+        };
+        found.push((entry.path(), known.permissions().mode() & 0o777));
+        if known.is_dir() {
+            found.extend(modes(&entry.path()));
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_file_of_the_gateway_is_its_owners_alone() {
+    let shop = Shop::open().await;
+    let file = Bytes::from_static(b"%PDF-1.7\nrahasia");
+    let files = Files::start(vec![("a.pdf", "application/pdf", file)]).await;
+    // Until the server has it, a file on its way lies in the spool.
+    shop.sim
+        .faults()
+        .set_ack_delay(PATIENCE + Duration::from_mins(1));
+    let body = json!({"nohp": CUSTOMER, "mediaurl": files.url("a.pdf")});
+    let answer = shop.bot.call("/api/sendmedia", body).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let data = shop.gateway.folder().join("data");
+    let found = modes(&data);
+    // The file itself, and whatever the link made of it to send it.
+    for known in ["waviro.db".to_owned(), format!("spool/{}", answer.id())] {
+        let there = found.iter().any(|(path, _)| path.ends_with(&known));
+        assert!(there, "no {known} in {found:?}");
+    }
+    for (path, mode) in found {
+        let expected = if path.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(mode, expected, "{}: {mode:o}", path.display());
+    }
+}

@@ -1,0 +1,318 @@
+//! Requests that two servers in a row might read differently, and other bent HTTP, over a real socket.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{Method, Request};
+use serde_json::json;
+
+use crate::front::Front;
+use crate::wire::{listening, post, raw};
+
+const LONG: Duration = Duration::from_secs(30);
+
+/// What somebody tries to slip in behind another request.
+fn smuggled(key: &str) -> String {
+    let body = json!({"nohp": "6282386000001", "pesan": "selundupan"}).to_string();
+    post("/api/sendwa", key, &body)
+}
+
+/// Status and code of each answer in what came back.
+fn answers(text: &str) -> Vec<u16> {
+    let heads = text.split("HTTP/1.").skip(1);
+    let statuses = heads.map(|head| head.split(' ').nth(1).unwrap().parse().unwrap());
+    statuses.filter(|status| *status != 100).collect()
+}
+
+/// Sends a request with another one behind it; what came back until the connection closed.
+async fn with_another_behind(address: SocketAddr, key: &str, request: &str) -> String {
+    raw(address, format!("{request}{}", smuggled(key))).await
+}
+
+#[tokio::test]
+async fn a_request_whose_end_is_in_doubt_is_400_and_nothing_behind_it_is_read() {
+    let front = Front::online().await;
+    let (address, _tasks) = listening(&front, LONG).await;
+    let key = &front.key;
+    let head = format!("POST /api/getqr HTTP/1.1\r\nHost: x\r\nSecretKey: {key}\r\n");
+    for (doubt, version) in [
+        ("Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", "1.1"),
+        ("Content-Length: 2, 2\r\n\r\n{}", "1.1"),
+        ("Content-Length: +2\r\n\r\n{}", "1.1"),
+        ("Content-Length: -2\r\n\r\n{}", "1.1"),
+        ("Content-Length: 0x2\r\n\r\n{}", "1.1"),
+        ("Content-Length: 2 2\r\n\r\n{}", "1.1"),
+        ("Content-Length: \r\n\r\n", "1.1"),
+        ("Content-Length: 18446744073709551616\r\n\r\n{}", "1.1"),
+        ("Content-Length : 2\r\n\r\n{}", "1.1"),
+        ("Content-Length\r\n\r\n{}", "1.1"),
+        (" Content-Length: 2\r\n\r\n{}", "1.1"),
+        ("X: a\r\n Content-Length: 2\r\n\r\n{}", "1.1"),
+        ("X: a\r\n\tb\r\nContent-Length: 2\r\n\r\n{}", "1.1"),
+        ("X: a\rContent-Length: 2\r\n\r\n{}", "1.1"),
+        ("X: a\0b\r\n\r\n", "1.1"),
+        (": x\r\n\r\n", "1.1"),
+        ("Transfer-Encoding: identity\r\n\r\n", "1.1"),
+        ("Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", "1.1"),
+        (
+            "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+            "1.1",
+        ),
+        (
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n",
+            "1.1",
+        ),
+        ("Transfer-Encoding: \u{b}chunked\r\n\r\n0\r\n\r\n", "1.1"),
+        ("Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "1.0"),
+    ] {
+        let request = format!(
+            "{}{doubt}",
+            head.replace("HTTP/1.1", &format!("HTTP/{version}"))
+        );
+        let text = with_another_behind(address, key, &request).await;
+        assert_eq!(answers(&text), [400], "{doubt:?}: {text}");
+    }
+    assert_eq!(front.link().sent(), []);
+}
+
+/// RFC 9112, 6.3: the chunks count, and whoever disagreed about it gets no second request on this connection.
+#[tokio::test]
+async fn of_a_length_and_chunks_the_chunks_count_and_the_connection_ends() {
+    let front = Front::online().await;
+    let (address, _tasks) = listening(&front, LONG).await;
+    let key = &front.key;
+    let body = r#"{"nohp":"6282386000001"}"#;
+    let chunks = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    for lines in [
+        "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 400\r\n",
+    ] {
+        let head = format!("POST /api/checknumber HTTP/1.1\r\nHost: x\r\nSecretKey: {key}\r\n");
+        let request = format!("{head}{lines}\r\n{chunks}");
+        let text = with_another_behind(address, key, &request).await;
+        assert_eq!(answers(&text), [200], "{lines:?}: {text}");
+        assert!(
+            text.ends_with(r#"{"success":true,"message":true}"#),
+            "{text}"
+        );
+    }
+    assert_eq!(front.link().sent(), []);
+}
+
+#[tokio::test]
+async fn chunks_that_are_none_are_400_and_nothing_behind_them_is_read() {
+    let front = Front::online().await;
+    let (address, _tasks) = listening(&front, LONG).await;
+    let key = &front.key;
+    let head = format!(
+        "POST /api/checknumber HTTP/1.1\r\nHost: x\r\nSecretKey: {key}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    );
+    for chunks in [
+        "x\r\n{}\r\n0\r\n\r\n",
+        "-2\r\n{}\r\n0\r\n\r\n",
+        "0x2\r\n{}\r\n0\r\n\r\n",
+        "fffffffffffffffff\r\n{}\r\n0\r\n\r\n",
+        "2;a\nb\r\n{}\r\n0\r\n\r\n",
+        "2\r\n{}x\r\n0\r\n\r\n",
+        "\r\n{}\r\n0\r\n\r\n",
+    ] {
+        let text = with_another_behind(address, key, &format!("{head}{chunks}")).await;
+        assert_eq!(answers(&text), [400], "{chunks:?}: {text}");
+        assert!(text.contains("body_incomplete"), "{chunks:?}: {text}");
+    }
+    assert_eq!(front.link().sent(), []);
+}
+
+#[tokio::test]
+async fn requests_in_one_go_are_answered_one_by_one_in_their_order() {
+    let front = Front::online().await;
+    let (address, _tasks) = listening(&front, LONG).await;
+    let open = |request: String| request.replace("Connection: close\r\n", "");
+    let known = open(post(
+        "/api/checknumber",
+        &front.key,
+        r#"{"nohp":"6282386000001"}"#,
+    ));
+    let wrong = open(post("/api/checknumber", &front.key, "{"));
+    let nothing = open(post("/nothing", &front.key, ""));
+    let last = post("/api/getqr/", &front.key, "");
+    let text = raw(address, format!("{known}{wrong}{nothing}{known}{last}")).await;
+    assert_eq!(answers(&text), [200, 400, 404, 200, 200], "{text}");
+}
+
+#[tokio::test]
+async fn a_path_means_itself_alone_however_it_is_bent() {
+    let front = Front::online().await;
+    let (address, _tasks) = listening(&front, LONG).await;
+    for path in [
+        "/api//sendwa",
+        "//api/sendwa",
+        "/api/sendwa//",
+        "/api/./sendwa",
+        "/api/sendwa/../getqr",
+        "/api/x/../sendwa",
+        "/../api/sendwa",
+        "/api/sendwa/..;/getqr",
+        "/api/sendwa;x=1",
+        "/api/%73endwa",
+        "/api%2fsendwa",
+        "/api/sendwa%00",
+        "/api/sendwa%20",
+        "/api/%2e%2e/livez",
+        "/api/sendwa.json",
+        "/api/SENDWA",
+        "*",
+    ] {
+        let text = raw(address, post(path, &front.key, "{}")).await;
+        assert_eq!(answers(&text), [404], "{path}: {text}");
+        assert!(text.contains("not_found"), "{path}: {text}");
+    }
+    for path in ["/api/get qr", "/api/\u{1}", "api/getqr", ""] {
+        let text = raw(address, post(path, &front.key, "{}")).await;
+        assert_eq!(answers(&text), [400], "{path}: {text}");
+    }
+    // A question mark ends the path.
+    let text = raw(address, post("/api/getqr?a=1&a=%00#x", &front.key, "")).await;
+    assert_eq!(answers(&text), [200], "{text}");
+}
+
+/// RFC 9112, 3.2.2: a server takes the form that proxies get, whatever host it names.
+#[tokio::test]
+async fn a_whole_url_in_place_of_the_path_and_http_1_0_without_a_host_are_served() {
+    let front = Front::online().await;
+    let (address, _tasks) = listening(&front, LONG).await;
+    let whole = post("http://somewhere.example/api/getqr", &front.key, "");
+    assert_eq!(answers(&raw(address, whole).await), [200]);
+    let old = format!(
+        "POST /api/getqr HTTP/1.0\r\nSecretKey: {}\r\n\r\n",
+        front.key
+    );
+    let text = with_another_behind(address, &front.key, &old).await;
+    assert_eq!(answers(&text), [200], "{text}");
+    assert_eq!(front.link().sent(), []);
+    for version in ["HTTP/0.9", "HTTP/2.0", "HTTP/1.2", "HTTP/9", "x"] {
+        let other = post("/api/getqr", &front.key, "").replace("HTTP/1.1", version);
+        let text = raw(address, other).await;
+        assert_eq!(answers(&text), [400], "{version}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_method_that_nobody_knows_is_405_and_one_that_is_none_400() {
+    let front = Front::online().await;
+    let (address, _tasks) = listening(&front, LONG).await;
+    for method in ["TRACE", "PROPFIND", "post", "POSTPOST", "X-1"] {
+        let request = post("/api/sendwa", &front.key, "{}").replace("POST", method);
+        let text = raw(address, request).await;
+        assert_eq!(answers(&text), [405], "{method}: {text}");
+        assert!(text.contains("method_not_allowed"), "{method}: {text}");
+    }
+    let head = post("/api/sendwa", &front.key, "").replace("POST", "HEAD");
+    let text = raw(address, head).await;
+    assert!(
+        answers(&text) == [405] && text.ends_with("\r\n\r\n"),
+        "{text}"
+    );
+    let connect = Request::builder()
+        .method(Method::CONNECT)
+        .uri("host.example:443");
+    let answer = front.send(connect.body(Body::empty()).unwrap()).await;
+    assert!([404, 405].contains(&answer.refusal().0), "{answer:?}");
+    for method in ["P OST", "P(ST", "\u{e9}"] {
+        let request = post("/api/sendwa", &front.key, "{}").replace("POST", method);
+        let text = raw(address, request).await;
+        assert_eq!(answers(&text), [400], "{method}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_asks_first_is_told_to_go_on_or_why_not() {
+    let front = Front::online().await;
+    let (address, _tasks) = listening(&front, LONG).await;
+    let ask = "Connection: close\r\nExpect: 100-continue\r\n";
+    let request = post(
+        "/api/checknumber",
+        &front.key,
+        r#"{"nohp":"6282386000001"}"#,
+    );
+    let text = raw(address, request.replace("Connection: close\r\n", ask)).await;
+    assert!(
+        text.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK"),
+        "{text}"
+    );
+    let large = post("/api/checknumber", &front.key, "")
+        .replace("Connection: close\r\n", ask)
+        .replace("Content-Length: 0", "Content-Length: 300000");
+    let text = raw(address, large).await;
+    assert!(
+        text.starts_with("HTTP/1.1 413") && text.contains("body_too_large"),
+        "{text}"
+    );
+    let stranger = post("/api/checknumber", "wrong", "")
+        .replace("Connection: close\r\n", ask)
+        .replace("Content-Length: 0", "Content-Length: 300000");
+    let text = raw(address, stranger).await;
+    assert!(
+        text.starts_with("HTTP/1.1 400") && text.contains("invalid_secret_key"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_hundred_headers_pass_and_more_are_431() {
+    let front = Front::online().await;
+    let (address, _tasks) = listening(&front, LONG).await;
+    let with = |more: usize| {
+        let lines: String = (0..more).map(|n| format!("X-{n}: x\r\n")).collect();
+        // Four of its own.
+        post("/api/getqr", &front.key, "").replace("Host:", &format!("{lines}Host:"))
+    };
+    assert_eq!(answers(&raw(address, with(96)).await), [200]);
+    assert_eq!(answers(&raw(address, with(97)).await), [431]);
+    let long = post(&format!("/api/{}", "a".repeat(17 * 1024)), &front.key, "");
+    assert_eq!(answers(&raw(address, long).await), [431]);
+}
+
+#[tokio::test]
+async fn a_key_that_is_no_text_is_a_wrong_key() {
+    let front = Front::online().await;
+    let (address, _tasks) = listening(&front, LONG).await;
+    for wrong in [&b"\xff\xfe"[..], b"K\xc3\xa9Y", b"\xe2\x80\xae", b"a\tb"] {
+        let mut request = post("/api/getqr", "KEY", "").into_bytes();
+        let at = request
+            .windows(3)
+            .position(|bytes| bytes == b"KEY")
+            .unwrap();
+        request.splice(at..at + 3, wrong.iter().copied());
+        let text = raw(address, request).await;
+        assert_eq!(answers(&text), [400], "{wrong:?}: {text}");
+        assert!(text.contains("invalid_secret_key"), "{wrong:?}: {text}");
+    }
+}
+
+/// Answers are in one language or the other, whatever asks for one.
+#[tokio::test]
+async fn a_language_that_is_none_changes_nothing() {
+    let front = Front::online().await;
+    let commas = ",".repeat(8 * 1024);
+    for language in [
+        ";;;q=",
+        "en;q=1e999999",
+        "en;q=nan",
+        "en;q=-1,id;q=-2",
+        "*;q=*",
+        "\u{ff}\u{fe}",
+        "en-\u{202e}",
+        "x".repeat(8 * 1024).as_str(),
+        commas.as_str(),
+    ] {
+        let request = Request::post("/api/checknumber")
+            .header("SecretKey", &front.key)
+            .header("Accept-Language", language);
+        let answer = front.send(request.body(Body::from("{}")).unwrap()).await;
+        assert_eq!(answer.refusal(), (400, "missing_field"), "{language}");
+        assert!(["id", "en"].contains(&answer.headers["content-language"].to_str().unwrap()));
+    }
+}

@@ -1,0 +1,219 @@
+//! Texts that mean something to a database, a shell or a template, and bodies that mean nothing.
+
+use axum::body::Body;
+use axum::http::Request;
+use serde_json::{Value, json};
+use waviro_link::{Contact, Content, Location};
+
+use crate::front::{Front, GROUP, number};
+
+const PERSON: &str = "6282386000001";
+
+const HOSTILE: [&str; 12] = [
+    "'; DROP TABLE messages; --",
+    "\" OR \"\"=\"",
+    "' OR '1'='1",
+    "\\'; SELECT load_extension('/tmp/x'); --",
+    "$1 ?1 :id @id %s {0} {{7*7}} ${jndi:ldap://x/}",
+    "`id` $(id) | id; id && id",
+    "<script>alert(1)</script>",
+    "\u{202e}\u{200b}\u{feff}terbalik",
+    "a\r\nSecretKey: x\r\n\r\nPOST /",
+    "\u{1}\u{7f}\u{1b}[2J",
+    "\u{10ffff}\u{fffd}\u{d7ff}\u{e000}",
+    "👩‍👩‍👧‍👦 e\u{301} ﷽",
+];
+
+#[tokio::test]
+async fn every_text_goes_out_as_it_came_in_whatever_it_means_to_others() {
+    for text in HOSTILE {
+        let front = Front::online().await;
+        let contact = json!({"nohp": PERSON, "contact": {"name": text, "numbers": [PERSON]}});
+        let place = json!({"nohp": PERSON, "latitude": 0.5, "longitude": 101, "pesan": text});
+        let expected = [
+            (
+                "sendwa",
+                json!({"nohp": PERSON, "pesan": text}),
+                Content::Text(text.to_owned()),
+            ),
+            (
+                "sendcontact",
+                contact,
+                Content::Contact(Contact {
+                    name: text.to_owned(),
+                    numbers: vec![number(PERSON)],
+                }),
+            ),
+            (
+                "sendlocation",
+                place,
+                Content::Location(Location {
+                    latitude: 0.5,
+                    longitude: 101.0,
+                    name: Some(text.to_owned()),
+                }),
+            ),
+        ];
+        for (path, body, content) in expected {
+            let answer = front.post(&format!("/api/{path}"), body.to_string()).await;
+            let id = answer.message()["id"].as_str().unwrap().to_owned();
+            // It went through the database, and comes out for the duplicate rule too.
+            let link = front.link();
+            front
+                .pass_until(async {
+                    while !link.sent().iter().any(|sent| sent.id.as_str() == id) {
+                        tokio::task::yield_now().await;
+                    }
+                })
+                .await;
+            assert_eq!(link.sent().last().unwrap().content, content, "{text:?}");
+            let again = front.post(&format!("/api/{path}"), body.to_string()).await;
+            assert_eq!(again.refusal(), (400, "duplicate_message"), "{text:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_field_that_picks_a_row_takes_a_piece_of_sql() {
+    let front = Front::with(&[("limits.wrong_keys_per_minute", "1000")]).await;
+    let before = front.post("/api/groups", "").await.body;
+    for text in HOSTILE {
+        let number = json!({"nohp": text, "pesan": "halo"});
+        assert_eq!(
+            front.sendwa(number).await.refusal(),
+            (400, "invalid_number"),
+            "{text:?}"
+        );
+        let group = json!({"groupid": text, "pesan": "halo"});
+        assert_eq!(
+            front.sendwa(group).await.refusal(),
+            (400, "invalid_group"),
+            "{text:?}"
+        );
+        let suffixed = json!({"groupid": format!("{GROUP}{text}"), "pesan": "halo"});
+        assert_eq!(
+            front.sendwa(suffixed).await.refusal(),
+            (400, "invalid_group"),
+            "{text:?}"
+        );
+        let asked = json!({"nohp": format!("{PERSON}{text}")}).to_string();
+        let asked = front.post("/api/checknumber", asked).await;
+        assert_eq!(asked.refusal(), (400, "invalid_number"), "{text:?}");
+        // What no header can carry never gets here.
+        let Ok(key) = axum::http::HeaderValue::from_str(text) else {
+            continue;
+        };
+        let request = Request::post("/api/getqr").header("SecretKey", key);
+        let answer = front.send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.refusal(), (400, "invalid_secret_key"), "{text:?}");
+    }
+    assert_eq!(front.link().sent(), []);
+    assert_eq!(front.post("/api/groups", "").await.body, before);
+}
+
+/// What a body says to an endpoint that needs `nohp` and `pesan`, and how it is refused.
+#[tokio::test]
+async fn numbers_beyond_all_measure_and_other_encodings_are_400() {
+    let front = Front::online().await;
+    let utf16 = |text: &str, mark: &[u8], bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        mark.iter()
+            .copied()
+            .chain(text.encode_utf16().flat_map(bytes))
+            .collect()
+    };
+    let good = r#"{"nohp":"6282386000001","pesan":"halo"}"#;
+    let with = |nohp: &str| format!(r#"{{"nohp":{nohp},"pesan":"halo"}}"#).into_bytes();
+    for (body, code) in [
+        (with("1e400"), "invalid_body"),
+        (with("-1e400"), "invalid_body"),
+        (with(&"9".repeat(100_000)), "invalid_body"),
+        (with("1e15"), "invalid_number"),
+        (with("-6282386000001"), "invalid_number"),
+        (with("6282386000001.0"), "invalid_number"),
+        (with("18446744073709551616"), "invalid_number"),
+        (with("true"), "invalid_number"),
+        (with("NaN"), "invalid_body"),
+        (with("Infinity"), "invalid_body"),
+        (with(r#""\ud800""#), "invalid_body"),
+        (with(r#""\udc00\ud800""#), "invalid_body"),
+        (with(r#""\u0000""#), "invalid_number"),
+        (utf16(good, b"\xff\xfe", u16::to_le_bytes), "invalid_body"),
+        (utf16(good, b"\xfe\xff", u16::to_be_bytes), "invalid_body"),
+        (utf16(good, b"", u16::to_le_bytes), "invalid_body"),
+        (b"\xef\xbb\xbf\xef\xbb\xbf{}".to_vec(), "invalid_body"),
+        (b"\xef\xbb\xbf".to_vec(), "missing_field"),
+        (
+            b"{\"nohp\":\"6282386000001\",\"pesan\":\"\xc0\x80\"}".to_vec(),
+            "invalid_body",
+        ),
+        (
+            b"{\"nohp\":\"6282386000001\",\"pesan\":\"\xed\xa0\x80\"}".to_vec(),
+            "invalid_body",
+        ),
+        (
+            br#"{"nohp":"6282386000001","pesan":"\u0000"}"#.to_vec(),
+            "invalid_text",
+        ),
+        (
+            b"{\"nohp\":\"6282386000001\",\"pesan\":\"a\nb\"}".to_vec(),
+            "invalid_body",
+        ),
+        (
+            br#"{"nohp":"6282386000001","pesan":{"a":[]}}"#.to_vec(),
+            "invalid_text",
+        ),
+    ] {
+        let shown = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
+        let answer = front.post("/api/sendwa", body).await;
+        assert_eq!(answer.refusal(), (400, code), "{shown}");
+    }
+    assert_eq!(front.link().sent(), []);
+}
+
+#[tokio::test]
+async fn ten_thousand_levels_are_400_in_the_body_and_in_a_text_that_holds_a_contact() {
+    let front = Front::online().await;
+    for level in ["[", r#"{"a":"#] {
+        let deep = level.repeat(10_000);
+        let whole = front.post("/api/sendcontact", deep.clone()).await;
+        assert_eq!(whole.refusal(), (400, "invalid_body"));
+        let inside = format!(r#"{{"nohp":"{PERSON}","contact":{deep}"#);
+        let answer = front.post("/api/sendcontact", inside).await;
+        assert_eq!(answer.refusal(), (400, "invalid_body"));
+        let as_text = json!({"nohp": PERSON, "contact": deep}).to_string();
+        let answer = front.post("/api/sendcontact", as_text).await;
+        assert_eq!(answer.refusal(), (400, "invalid_contact"));
+    }
+}
+
+#[tokio::test]
+async fn angles_that_are_none_are_refused() {
+    let front = Front::online().await;
+    for angle in [
+        json!("nan"),
+        json!("inf"),
+        json!("-infinity"),
+        json!("1e309"),
+        json!("0,5"),
+        json!("0x1"),
+        json!("٣"),
+        json!("90.0000001"),
+        json!(1e300),
+        json!(true),
+        json!([0.5]),
+        json!({"a": 1}),
+    ] {
+        let body = json!({"nohp": PERSON, "latitude": angle, "longitude": "0"});
+        let answer = front.post("/api/sendlocation", body.to_string()).await;
+        assert_eq!(answer.refusal(), (400, "invalid_coordinate"), "{body}");
+        assert_eq!(answer.field(), "latitude");
+    }
+    assert_eq!(front.link().sent(), Vec::new());
+    let _: &Value = front
+        .post(
+            "/api/sendlocation",
+            json!({"nohp": PERSON, "latitude": " -90 ", "longitude": 180}).to_string(),
+        )
+        .await
+        .message();
+}

@@ -98,3 +98,21 @@ async fn whoever_sends_too_large_a_body_at_once_can_read_why() {
         }
     }
 }
+
+/// Many clients write to the end before they read, and take a connection that is closed meanwhile for broken.
+#[tokio::test]
+async fn whoever_writes_to_the_end_before_it_reads_can_read_why_too() {
+    let front = Front::online().await;
+    let (address, _tasks) = listening(&front, Duration::from_secs(30)).await;
+    let body = format!(r#"{{"pesan":"{}"}}"#, "a".repeat(20 << 20));
+    let request = post("/api/sendwa", &front.key, &body);
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes())
+        .await
+        .expect("all of it is taken");
+    let mut answer = String::new();
+    tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut answer)
+        .await
+        .unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+}

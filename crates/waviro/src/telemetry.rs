@@ -17,7 +17,8 @@ use crate::config::{Log, LogFormat};
 /// Targets that say too much at info. A user's own filter for one of them wins.
 const QUIET: &str = "whatsapp_rust=warn,wacore=warn,wacore_binary=warn,wacore_libsignal=warn,wacore_noise=warn,\
                      whatsapp_rust_sqlite_storage=warn,whatsapp_rust_tokio_transport=warn,sqlx=warn,hyper=warn,\
-                     hyper_util=warn,reqwest=warn,rustls=warn,tungstenite=warn,tokio_tungstenite=warn,wa_sim=warn";
+                     hyper_util=warn,reqwest=warn,rustls=warn,tungstenite=warn,tokio_tungstenite=warn,wa_sim=warn,\
+                     lofty=error,mp4parse=error";
 
 /// From half a millisecond to the longest wait there is, seconds.
 const BUCKETS: [f64; 12] = [

@@ -57,7 +57,7 @@ impl Previews {
         let waiting = self.0.clone().acquire_owned();
         let until = latest.min(Instant::now() + WAITING);
         let Ok(Ok(turn)) = tokio::time::timeout_at(until, waiting).await else {
-            tracing::warn!("too many files at once: one goes without what phones show of it");
+            tracing::info!("too many files at once: one goes without what phones show of it");
             return Preview::default();
         };
         let (path, mime) = (PathBuf::from(path), mime.to_owned());
@@ -97,8 +97,10 @@ fn unbroken<T>(looking: impl FnOnce() -> T) -> Option<T> {
 
 /// A phone shows 0:00 for nothing at all, so what is short is a second long.
 fn whole(duration: Duration) -> Option<u32> {
-    let rounded = (duration + Duration::from_millis(500)).as_secs().max(1);
-    u32::try_from(rounded).ok().filter(|_| !duration.is_zero())
+    let rounded = duration.saturating_add(Duration::from_millis(500));
+    u32::try_from(rounded.as_secs().max(1))
+        .ok()
+        .filter(|_| !duration.is_zero())
 }
 
 /// Fails from a moment on.

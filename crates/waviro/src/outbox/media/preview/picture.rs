@@ -24,19 +24,14 @@ const THUMBNAIL: usize = 10 * 1024;
 /// What decoding a picture may take, bytes: 12 megapixels with transparency. A file of 16 MiB can claim 3,600 of them.
 const DECODING: u64 = 48 * 1024 * 1024;
 
-/// Less for WebP, whose decoder holds the file and planes of its own beside the picture.
-const DECODING_WEBP: u64 = 24 * 1024 * 1024;
-
-/// A whole JPEG's coefficients are held where it comes in passes: two bytes each, and 12 megapixels with three colours are usual.
-const COEFFICIENTS: u64 = 70 * 1024 * 1024;
-
 /// The size as the header says it, and a thumbnail where the picture can be decoded within bounds.
 pub(super) fn look(file: Source, mime: &str) -> Preview {
     let header = match mime {
         "image/jpeg" => jpeg(file),
         "image/png" => other(file, ImageFormat::Png, DECODING),
-        "image/gif" => other(file, ImageFormat::Gif, DECODING),
-        "image/webp" => other(file, ImageFormat::WebP, DECODING_WEBP),
+        // These decoders hold a frame of their own beside the picture.
+        "image/gif" => other(file, ImageFormat::Gif, DECODING / 2),
+        "image/webp" => other(file, ImageFormat::WebP, DECODING / 2),
         _ => None,
     };
     header.map(Header::preview).unwrap_or_default()
@@ -98,8 +93,9 @@ fn is_bearable(info: &ImageInfo) -> bool {
     let pixels = u64::from(info.width) * u64::from(info.height);
     match info.coding_process {
         CodingProcess::DctSequential => true,
+        // All of it is held until the last pass, two bytes each.
         CodingProcess::DctProgressive => {
-            pixels * info.pixel_format.pixel_bytes() as u64 * 2 <= COEFFICIENTS
+            pixels * info.pixel_format.pixel_bytes() as u64 * 2 <= DECODING
         }
         // X-rays, which phones do not show either.
         CodingProcess::Lossless => false,
@@ -131,8 +127,12 @@ fn other(file: Source, format: ImageFormat, most: u64) -> Option<Header> {
     let mut reader = ImageReader::with_format(file, format);
     reader.limits(limits);
     let mut decoder = reader.into_decoder().ok()?;
+    let size = decoder.dimensions();
+    if size.0 == 0 || size.1 == 0 {
+        return None;
+    }
     Some(Header {
-        size: decoder.dimensions(),
+        size,
         turn: decoder.orientation().unwrap_or(Orientation::NoTransforms),
         decode: Box::new(move || {
             if decoder.total_bytes() > most {

@@ -35,6 +35,19 @@ pub struct Media {
     pub caption: Option<String>,
     /// Audio that the phone plays as a voice note.
     pub voice: bool,
+    /// What the phone shows before it has the bytes.
+    pub preview: Preview,
+}
+
+/// What a phone shows of a file before it is opened, as far as it is known. Without it a picture is a grey box of the wrong shape.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Preview {
+    /// Width and height of a picture or film in pixels, as it is shown: after the turn that the file asks for.
+    pub size: Option<(u32, u32)>,
+    /// How long sound or film is, in whole seconds.
+    pub seconds: Option<u32>,
+    /// A small JPEG of a picture, turned as it is shown. It travels inside the message, so a few KB at most.
+    pub thumbnail: Option<Vec<u8>>,
 }
 
 /// How a phone shows a file.

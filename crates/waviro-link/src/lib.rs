@@ -23,7 +23,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-pub use content::{Contact, Content, Location, Media, MediaKind};
+pub use content::{Contact, Content, Location, Media, MediaKind, Preview};
 pub use message::{
     Chat, Group, GroupId, Inbound, InboundKind, MessageId, Number, Outgoing, Receipt, ReceiptLevel,
     Sender, ServerAck, Verdict,

@@ -15,6 +15,9 @@ use tracing_subscriber::util::TryInitError;
 use crate::clock::Clock;
 use crate::config::{Log, LogFormat};
 
+/// These warn about what is wrong with a stranger's file, of which nobody here can mend anything.
+const READERS: [&str; 2] = ["lofty", "mp4parse"];
+
 /// From half a millisecond to the longest wait there is, seconds.
 const BUCKETS: [f64; 12] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 20.0,
@@ -52,10 +55,12 @@ fn filter(level: &str) -> String {
         }
     }
     let others = gateway.min(LevelFilter::WARN);
+    let readers = gateway.min(LevelFilter::ERROR);
     // `waviro` begins `waviro_link` too. The later of two for one target wins.
-    let own = [others.to_string(), format!("waviro={gateway}")];
-    let all = own.iter().map(String::as_str).chain(named);
-    all.collect::<Vec<_>>().join(",")
+    let mut all = vec![others.to_string(), format!("waviro={gateway}")];
+    all.extend(READERS.map(|reader| format!("{reader}={readers}")));
+    all.extend(named.into_iter().map(ToOwned::to_owned));
+    all.join(",")
 }
 
 /// Takes the metrics of the whole process, the client library's included.
@@ -135,15 +140,35 @@ mod tests {
 
     #[test]
     fn others_are_kept_to_warnings_unless_a_filter_names_them() {
-        for (level, read) in [
-            ("info", "warn,waviro=info"),
-            ("TRACE", "warn,waviro=trace"),
-            ("error", "error,waviro=error"),
-            ("off", "off,waviro=off"),
-            ("waviro::net=debug", "warn,waviro=warn,waviro::net=debug"),
-            ("wacore=trace, debug,", "warn,waviro=debug,wacore=trace"),
-            ("info,waviro=debug", "warn,waviro=info,waviro=debug"),
+        for (level, others, gateway, readers, named) in [
+            ("info", "warn", "info", "error", ""),
+            ("TRACE", "warn", "trace", "error", ""),
+            ("error", "error", "error", "error", ""),
+            ("off", "off", "off", "off", ""),
+            (
+                "waviro::net=debug",
+                "warn",
+                "warn",
+                "error",
+                ",waviro::net=debug",
+            ),
+            (
+                "wacore=trace, debug,",
+                "warn",
+                "debug",
+                "error",
+                ",wacore=trace",
+            ),
+            (
+                "info,waviro=debug",
+                "warn",
+                "info",
+                "error",
+                ",waviro=debug",
+            ),
         ] {
+            let read =
+                format!("{others},waviro={gateway},lofty={readers},mp4parse={readers}{named}");
             assert_eq!(filter(level), read, "{level}");
         }
         let last_wins = EnvFilter::new(filter("info,waviro=debug")).to_string();

@@ -26,6 +26,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use e2e::files::Files;
+use image::codecs::jpeg::JpegEncoder;
+use image::{Rgb, RgbImage};
 use measure::{Process, Spread, disk_probe};
 use stage::Stage;
 use tokio::time::Instant;
@@ -130,7 +132,8 @@ async fn run(bots: usize, span: Duration) {
     );
     stage.drained().await;
 
-    files(&stage, gateway).await;
+    files(&stage, gateway, "documents", document()).await;
+    files(&stage, gateway, "photos", photo()).await;
 
     let bare = bare::run(&stage, bots, span).await;
     println!("\nthe bare client in the same run, same store and durability, no gateway:");
@@ -196,15 +199,37 @@ async fn timed(call: impl Future<Output = ()>, due: std::time::Instant) -> Durat
     due.elapsed()
 }
 
-/// Many of the largest files at once: they go through the gateway, not into its memory.
-async fn files(stage: &Arc<Stage>, gateway: Process) {
+/// A document, of which nothing is shown.
+fn document() -> Vec<u8> {
     let mut file = b"%PDF-1.7\n".to_vec();
     file.resize(LARGEST, 7);
-    let host = Files::start(vec![("besar.pdf", "application/pdf", file.into())]).await;
+    file
+}
+
+/// Twelve megapixels of noise, which no camera makes worse: the thumbnail needs them all.
+fn photo() -> Vec<u8> {
+    let mut seed = 7_u32;
+    let noise = RgbImage::from_fn(4000, 3000, |_, _| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let [light, ..] = seed.to_be_bytes();
+        Rgb([light, light, light / 2])
+    });
+    let mut file = Vec::new();
+    noise
+        .write_with_encoder(JpegEncoder::new_with_quality(&mut file, 80))
+        .unwrap();
+    assert!(file.len() < LARGEST, "{} bytes", file.len());
+    file.resize(LARGEST, 7);
+    file
+}
+
+/// Many of the largest files at once: they go through the gateway, not into its memory.
+async fn files(stage: &Arc<Stage>, gateway: Process, what: &'static str, file: Vec<u8>) {
+    let host = Files::start(vec![(what, "application/octet-stream", file.into())]).await;
     let (before, began) = (gateway.memory(), Instant::now());
     let mut sends = tokio::task::JoinSet::new();
     for _ in 0..FILES {
-        let (stage, url) = (Arc::clone(stage), host.url("besar.pdf"));
+        let (stage, url) = (Arc::clone(stage), host.url(what));
         sends.spawn(async move { stage.send_file(&url).await });
     }
     let mut peak = before;
@@ -220,7 +245,7 @@ async fn files(stage: &Arc<Stage>, gateway: Process) {
         peak = peak.max(gateway.memory());
     }
     println!(
-        "\n{FILES} files of 16 MiB at once: acked after {:.1} s, {:.0} MiB more memory at the peak (mark 150 in all)",
+        "\n{FILES} {what} of 16 MiB at once: acked after {:.1} s, {:.0} MiB more memory at the peak (mark 150 in all)",
         began.elapsed().as_secs_f64(),
         peak - before
     );

@@ -2,8 +2,13 @@
 
 use e2e::eventually;
 use serde_json::{Value, json};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use wa_sim::{Addressing, GroupSpec, PhoneSpec};
 
 use crate::{CUSTOMER, OWNER, Shop, shown};
+
+const NEIGHBOUR: &str = "6281300000002";
 
 async fn list(shop: &Shop) -> Vec<Value> {
     let answer = shop.bot.call("/api/groups", json!({})).await;
@@ -94,4 +99,80 @@ async fn groups_are_listed_and_only_those_of_the_bot_are_sent_to() {
         (refused.status.as_u16(), refused.code()),
         (400, "invalid_group")
     );
+}
+
+/// Who wrote what in a group, as the gateway keeps it.
+async fn kept(shop: &Shop, group: &str) -> Vec<(String, String)> {
+    let file = shop.gateway.folder().join("data/waviro.db");
+    let options = SqliteConnectOptions::new().filename(file).read_only(true);
+    let mut database: SqliteConnection = options.connect().await.unwrap();
+    let rows = sqlx::query_as("SELECT sender, body FROM inbound WHERE chat = ? ORDER BY at, id")
+        .bind(format!("{group}@g.us"))
+        .fetch_all(&mut database)
+        .await;
+    database.close().await.unwrap();
+    rows.unwrap()
+}
+
+/// Older groups know their members by number, today's by LID.
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_that_address_by_number_and_by_lid_are_listed_written_to_and_heard() {
+    let shop = Shop::open().await;
+    let neighbour = shop.sim.add_phone(PhoneSpec::new(NEIGHBOUR, "Budi")).await;
+    for (name, addressing) in [("Nomor", Addressing::Pn), ("Lid", Addressing::Lid)] {
+        let spec = GroupSpec::new(name, OWNER)
+            .members([CUSTOMER, NEIGHBOUR])
+            .addressing(addressing);
+        let group = shop.sim.add_group(spec).await;
+        eventually("the group in the list", async || {
+            let list = list(&shop).await;
+            let listed = |one: &Value| one["groupid"] == group.id() && one["groupname"] == name;
+            if list.iter().any(listed) {
+                Ok(())
+            } else {
+                Err(list)
+            }
+        })
+        .await;
+
+        let mut sent = Vec::new();
+        for text in ["halo semua", "masih buka"] {
+            let body = json!({"groupid": group.id(), "pesan": text});
+            let answer = shop.bot.call("/api/sendwatogroup", body).await;
+            assert_eq!(answer.status, 200, "{name} {answer:?}");
+            sent.push(answer.id());
+            for phone in [&shop.customer, &neighbour] {
+                let message = shown(phone, &answer.id()).await;
+                assert_eq!(
+                    (message.text.as_str(), message.chat.as_str()),
+                    (text, group.id())
+                );
+                assert_eq!(message.from, OWNER, "{name}");
+            }
+            // Between the two, members write: whose number it is must be known in either mode.
+            let question = format!("{text}?");
+            for phone in [&shop.customer, &neighbour] {
+                phone
+                    .send_text_to_group(group.id(), &question)
+                    .await
+                    .unwrap();
+            }
+            let mut expected = [CUSTOMER, NEIGHBOUR]
+                .map(|number| (format!("{number}@c.us"), question.clone()))
+                .to_vec();
+            expected.sort();
+            eventually("what the members wrote, with their numbers", async || {
+                let mut rows = kept(&shop, group.id()).await;
+                rows.retain(|(_, body)| *body == question);
+                rows.sort();
+                if rows == expected { Ok(()) } else { Err(rows) }
+            })
+            .await;
+        }
+        for phone in [&shop.customer, &neighbour] {
+            let mut ids: Vec<_> = phone.inbox().await.into_iter().map(|one| one.id).collect();
+            ids.retain(|id| sent.contains(id));
+            assert_eq!(ids, sent, "{name}: each once, in order");
+        }
+    }
 }

@@ -1,8 +1,12 @@
 //! Files from a URL to the phone, equal to the last byte.
 
 use axum::body::Bytes;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use e2e::eventually;
 use e2e::files::Files;
+use image::codecs::jpeg::JpegEncoder;
+use image::{ImageEncoder, ImageFormat, Rgb, RgbImage};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -117,6 +121,88 @@ async fn every_kind_of_file_arrives_as_it_was_with_its_caption_and_name() {
     nothing_is_spooled(&shop).await;
 }
 
+/// A file that the gateway's own tests use too.
+fn fixture(name: &str) -> Bytes {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../waviro/tests/fixtures/");
+    std::fs::read(format!("{folder}{name}")).unwrap().into()
+}
+
+/// A photo that was taken upright: lying in the file, with a note how to turn it.
+fn upright_photo() -> Bytes {
+    let lying = RgbImage::from_fn(1600, 1200, |x, y| {
+        Rgb([
+            u8::try_from(x / 8).unwrap(),
+            u8::try_from(y / 8).unwrap(),
+            90,
+        ])
+    });
+    let mut jpeg = std::io::Cursor::new(Vec::new());
+    let mut encoder = JpegEncoder::new(&mut jpeg);
+    let turned = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+    encoder.set_exif_metadata(turned.to_vec()).unwrap();
+    lying.write_with_encoder(encoder).unwrap();
+    jpeg.into_inner().into()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_shows_the_shape_the_picture_and_the_length_before_it_has_the_file() {
+    let shop = Shop::open().await;
+    let host = Files::start(vec![
+        ("foto.jpg", "image/jpeg", upright_photo()),
+        ("film.mov", "video/quicktime", fixture("tegak.mov")),
+        ("lagu.mp3", "audio/mpeg", fixture("nada.mp3")),
+        ("catatan.ogg", "audio/ogg", fixture("catatan.ogg")),
+        ("rusak.png", "image/png", png()),
+    ])
+    .await;
+    let shows = async |name: &str| {
+        let body = json!({"nohp": CUSTOMER, "mediaurl": host.url(name)});
+        let answer = send(&shop, "/api/sendmedia", body).await;
+        assert_eq!(answer.status, 200, "{name} {answer:?}");
+        serde_json::to_value(shown(&shop.customer, &answer.id()).await).unwrap()
+    };
+    let photo = shows("foto.jpg").await;
+    assert_eq!(
+        (&photo["width"], &photo["height"]),
+        (&json!(1200), &json!(1600))
+    );
+    let thumbnail = BASE64.decode(photo["thumbnail"].as_str().unwrap()).unwrap();
+    assert!(thumbnail.len() <= 10 * 1024, "{} bytes", thumbnail.len());
+    let small = image::load_from_memory_with_format(&thumbnail, ImageFormat::Jpeg).unwrap();
+    assert_eq!((small.width(), small.height()), (75, 100));
+    // The file's left is the picture's top.
+    let red = |x, y| small.to_rgb8().get_pixel(x, y).0[0];
+    assert!(red(40, 5) < red(40, 95), "not turned");
+
+    let film = shows("film.mov").await;
+    assert_eq!(
+        (&film["width"], &film["height"]),
+        (&json!(120), &json!(160))
+    );
+    assert_eq!(
+        (&film["kind"], &film["seconds"]),
+        (&json!("video"), &json!(2))
+    );
+
+    let song = shows("lagu.mp3").await;
+    assert_eq!(
+        (&song["voice"], &song["seconds"]),
+        (&json!(false), &json!(3))
+    );
+    let note = shows("catatan.ogg").await;
+    assert_eq!(
+        (&note["voice"], &note["seconds"]),
+        (&json!(true), &json!(3))
+    );
+
+    let broken = shows("rusak.png").await;
+    assert_eq!(
+        (&broken["kind"], &broken["has_thumbnail"]),
+        (&json!("image"), &json!(false))
+    );
+    assert_eq!(broken["sha256"], hex::encode(Sha256::digest(png())));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_voice_note_is_one_and_its_text_follows() {
     let (shop, host) = (Shop::open().await, host().await);
@@ -181,8 +267,9 @@ async fn what_cannot_be_fetched_is_refused_with_its_cause_and_leaves_nothing_beh
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_between_the_answer_and_the_wire_a_file_still_arrives_once() {
-    let (mut shop, host) = (Shop::open().await, host().await);
-    let body = json!({"nohp": CUSTOMER, "mediaurl": host.url("film.mp4"), "pesan": "sesudah mati"});
+    let mut shop = Shop::open().await;
+    let host = Files::start(vec![("film.mov", "video/quicktime", fixture("tegak.mov"))]).await;
+    let body = json!({"nohp": CUSTOMER, "mediaurl": host.url("film.mov"), "pesan": "sesudah mati"});
     let answer = send(&shop, "/api/sendmedia", body).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     shop.gateway.kill().await;
@@ -191,6 +278,7 @@ async fn killed_between_the_answer_and_the_wire_a_file_still_arrives_once() {
     shop.gateway.run().await;
     let message = shown(&shop.customer, &answer.id()).await;
     assert_eq!(message.text, "sesudah mati");
+    assert_eq!(message.fields["seconds"], json!(2));
     let times = shop.customer.inbox().await;
     let times = times.iter().filter(|one| one.id == answer.id()).count();
     assert_eq!(times, 1);

@@ -47,11 +47,13 @@ pub(super) async fn outgoing(
     };
     let mimetype = Some(media.mime.clone());
     let caption = media.caption.clone();
-    Ok(match media.kind {
+    let preview = &media.preview;
+    let mut message = match media.kind {
         MediaKind::Image => {
             let options = ImageOptions {
                 caption,
                 mimetype,
+                jpeg_thumbnail: preview.thumbnail.clone(),
                 ..ImageOptions::default()
             };
             image_message(upload, options)
@@ -60,6 +62,8 @@ pub(super) async fn outgoing(
             let options = VideoOptions {
                 caption,
                 mimetype,
+                jpeg_thumbnail: preview.thumbnail.clone(),
+                duration_seconds: preview.seconds,
                 ..VideoOptions::default()
             };
             video_message(upload, options)
@@ -67,6 +71,7 @@ pub(super) async fn outgoing(
         MediaKind::Audio => {
             let options = AudioOptions {
                 mimetype,
+                duration_seconds: preview.seconds,
                 ptt: Some(media.voice),
                 ..AudioOptions::default()
             };
@@ -82,7 +87,20 @@ pub(super) async fn outgoing(
             };
             document_message(upload, options)
         }
-    })
+    };
+    measure(&mut message, preview.size);
+    Ok(message)
+}
+
+/// The library's options have no place for width and height.
+fn measure(message: &mut wa::Message, size: Option<(u32, u32)>) {
+    let Some((width, height)) = size else { return };
+    if let Some(image) = message.image_message.as_option_mut() {
+        (image.width, image.height) = (Some(width), Some(height));
+    }
+    if let Some(video) = message.video_message.as_option_mut() {
+        (video.width, video.height) = (Some(width), Some(height));
+    }
 }
 
 fn media_type(kind: MediaKind) -> MediaType {

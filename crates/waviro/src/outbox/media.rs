@@ -5,6 +5,7 @@
 
 mod kind;
 mod name;
+mod preview;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,11 +13,14 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufWriter};
+use tokio::time::Instant;
 use url::Url;
 use waviro_link::{Media, MediaKind, MessageId};
 
 use crate::net::{FetchError, Net};
 use crate::store::Store;
+
+use preview::Previews;
 
 /// What WhatsApp takes for a picture, song or film, and the document's own limit.
 pub const CAP: u64 = 16 * 1024 * 1024;
@@ -29,7 +33,10 @@ const YOUNG: Duration = Duration::from_mins(10);
 
 /// The folder of spooled files.
 #[derive(Debug, Clone)]
-pub(super) struct Spool(PathBuf);
+pub(super) struct Spool {
+    folder: PathBuf,
+    previews: Previews,
+}
 
 impl Spool {
     /// Makes the folder, open to its owner alone.
@@ -39,12 +46,15 @@ impl Spool {
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(&folder)?;
-        Ok(Self(folder))
+        Ok(Self {
+            folder,
+            previews: Previews::new(),
+        })
     }
 
     /// Fetches a file and makes it durable under `name`.
     pub(super) async fn take(&self, net: &Net, url: &Url, name: &str) -> Result<Media, FetchError> {
-        let path = self.0.join(name);
+        let path = self.folder.join(name);
         let taken = self.fetch(net, url, &path).await;
         if taken.is_err() {
             remove(&path).await;
@@ -58,16 +68,18 @@ impl Spool {
         options.write(true).read(true).create_new(true);
         #[cfg(unix)]
         options.mode(0o600);
+        let latest = Instant::now() + WITHIN;
         let mut sink = BufWriter::new(options.open(path).await.map_err(disk)?);
         let fetched = net.fetch(url, WITHIN, CAP, &mut sink).await?;
         sink.flush().await.map_err(disk)?;
         let file = sink.into_inner();
         file.sync_all().await.map_err(disk)?;
         // The name in the folder must survive a power cut too.
-        let folder = File::open(&self.0).await.map_err(disk)?;
+        let folder = File::open(&self.folder).await.map_err(disk)?;
         folder.sync_all().await.map_err(disk)?;
         let sha256 = hash(path).await.map_err(disk)?;
         let (kind, mime) = kind::of(&fetched.head, fetched.content_type.as_deref(), &fetched.url);
+        let preview = self.previews.of(path, kind, &mime, latest).await;
         Ok(Media {
             kind,
             file: path.to_owned(),
@@ -76,19 +88,20 @@ impl Spool {
             caption: None,
             voice: kind == MediaKind::Audio && kind::is_voice(&fetched.head),
             mime,
+            preview,
         })
     }
 
     /// Where the file of this name is.
     pub(super) fn path(&self, file: &Path) -> PathBuf {
-        self.0.join(file.file_name().unwrap_or_default())
+        self.folder.join(file.file_name().unwrap_or_default())
     }
 
     /// Removes every file that no pending message names. Young ones are left alone: their message may not have been written yet.
     pub(super) async fn sweep(&self, store: &Store) -> Result<usize, String> {
         let mut removed = 0;
         let failed = |error: std::io::Error| error.to_string();
-        let mut entries = tokio::fs::read_dir(&self.0).await.map_err(failed)?;
+        let mut entries = tokio::fs::read_dir(&self.folder).await.map_err(failed)?;
         while let Some(entry) = entries.next_entry().await.map_err(failed)? {
             let age = entry.metadata().await.and_then(|about| about.modified());
             if age.map_err(failed)?.elapsed().is_ok_and(|age| age < YOUNG) {

@@ -4,8 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
-use waviro_link::{Contact, Content, Location, Media, MediaKind};
+use waviro_link::{Contact, Content, Location, Media, MediaKind, Preview};
 
 use super::StoreError;
 
@@ -36,6 +38,18 @@ struct Spooled {
     file_name: String,
     caption: Option<String>,
     voice: bool,
+    /// Rows of before there were previews have none.
+    #[serde(default)]
+    preview: Shown,
+}
+
+/// A preview, so that a try after a restart shows the same.
+#[derive(Default, Serialize, Deserialize)]
+struct Shown {
+    size: Option<(u32, u32)>,
+    seconds: Option<u32>,
+    /// Base64.
+    thumbnail: Option<String>,
 }
 
 /// What makes a content the same as another: its body, of a file the bytes and the caption.
@@ -77,6 +91,7 @@ pub(super) fn encode(content: &Content) -> Result<(&'static str, String), StoreE
                 file_name: media.file_name.clone(),
                 caption: media.caption.clone(),
                 voice: media.voice,
+                preview: shown(&media.preview),
             };
             (word(media.kind), serde_json::to_string(&spooled))
         }
@@ -144,7 +159,28 @@ fn media(kind: MediaKind, body: &str) -> Option<Content> {
         file_name: spooled.file_name,
         caption: spooled.caption,
         voice: spooled.voice,
+        preview: preview(spooled.preview)?,
     })))
+}
+
+fn shown(preview: &Preview) -> Shown {
+    Shown {
+        size: preview.size,
+        seconds: preview.seconds,
+        thumbnail: preview.thumbnail.as_ref().map(|jpeg| BASE64.encode(jpeg)),
+    }
+}
+
+fn preview(shown: Shown) -> Option<Preview> {
+    let thumbnail = shown.thumbnail.map(|text| BASE64.decode(text).ok());
+    Some(Preview {
+        size: shown.size,
+        seconds: shown.seconds,
+        thumbnail: match thumbnail {
+            Some(jpeg) => Some(jpeg?),
+            None => None,
+        },
+    })
 }
 
 #[cfg(test)]
@@ -177,11 +213,51 @@ mod tests {
                 file_name: "catatan.ogg".to_owned(),
                 caption: None,
                 voice: true,
+                preview: Preview {
+                    size: Some((1200, 1600)),
+                    seconds: Some(7),
+                    thumbnail: Some(vec![0xff, 0xd8, 0, 7]),
+                },
             })),
         ] {
             let (kind, body) = encode(&content).unwrap();
             assert_eq!(decode(kind, &body).unwrap(), content);
         }
+    }
+
+    #[test]
+    fn rows_of_before_there_were_previews_are_read() {
+        let sha256 = "07".repeat(32);
+        let body = format!(
+            r#"{{"file":"3EB0","sha256":"{sha256}","mime":"image/png","file_name":"a.png","caption":null,"voice":false}}"#
+        );
+        let Content::Media(media) = decode("image", &body).unwrap() else {
+            panic!("no file");
+        };
+        assert_eq!(media.preview, Preview::default());
+    }
+
+    #[test]
+    fn what_a_phone_shows_of_a_file_does_not_make_it_another() {
+        let file = |preview| {
+            let media = Media {
+                kind: MediaKind::Image,
+                file: "3EB0".into(),
+                sha256: [7; 32],
+                mime: "image/png".to_owned(),
+                file_name: "a.png".to_owned(),
+                caption: None,
+                voice: false,
+                preview,
+            };
+            let content = Content::Media(Box::new(media));
+            identity(&content, &encode(&content).unwrap().1)
+        };
+        let shown = Preview {
+            size: Some((1, 1)),
+            ..Preview::default()
+        };
+        assert_eq!(file(shown), file(Preview::default()));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Messages with a file: what each kind says of its file, in both directions.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value, json};
 use waproto::buffa::MessageField;
 use waproto::whatsapp as wa;
@@ -69,6 +71,7 @@ fn describe_thumbnail(fields: &mut Map<String, Value>, thumbnail: Option<&[u8]>)
     let thumbnail = thumbnail.filter(|bytes| !bytes.is_empty());
     fields.insert("has_thumbnail".to_owned(), json!(thumbnail.is_some()));
     if let Some(bytes) = thumbnail {
+        fields.insert("thumbnail".to_owned(), json!(BASE64.encode(bytes)));
         fields.insert("thumbnail_sha256".to_owned(), json!(hex(&sha256(bytes))));
         fields.insert("thumbnail_size".to_owned(), json!(bytes.len()));
     }

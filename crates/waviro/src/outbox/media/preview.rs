@@ -1,0 +1,136 @@
+//! What a phone shows of a file before it is opened, found out once, when the file is spooled.
+//!
+//! Files come from strangers' hosts, so nothing here may fail, only be missing: a file that cannot be read is sent all the same,
+//! with as much as its header said. One file is looked at at a time, which bounds the memory of many at once; a reader that fails
+//! when time is up ([`Bounded`]) ends a decoder that a file keeps busy, and a decoder's panic is the file's fault ([`unbroken`]).
+//!
+//! Left out: a film's thumbnail, which needs a video codec; a voice note's waveform, which needs the sound decoded; webm and mkv, which
+//! phones do not play in a chat; and a PDF's pages: the pure libraries load the whole document and unpack its streams without a
+//! bound, too much for a number under an icon.
+
+mod film;
+mod picture;
+mod sound;
+
+use std::fs::File;
+use std::io::{BufReader, Error, ErrorKind, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use waviro_link::{MediaKind, Preview};
+
+/// A photo of 16 MiB takes a third of a second; whoever waits for the answer should not wait longer for a picture in it.
+const LOOKING: Duration = Duration::from_secs(2);
+
+/// Others may look first: some ten of the largest photos, or hundreds of usual ones.
+const WAITING: Duration = Duration::from_secs(5);
+
+/// Small, so that a decoder asks often and learns in time that it is late.
+const PART: usize = 1024;
+
+/// A file that stops being readable when its time is up.
+type Source = BufReader<Bounded<File>>;
+
+/// Looks at files, one at a time. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Previews(Arc<Semaphore>);
+
+impl Previews {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(1)))
+    }
+
+    /// What is found out about the file in two seconds. It waits for its turn no longer than five, and not past `latest`.
+    pub(super) async fn of(
+        &self,
+        path: &Path,
+        kind: MediaKind,
+        mime: &str,
+        latest: Instant,
+    ) -> Preview {
+        if kind == MediaKind::Document {
+            return Preview::default();
+        }
+        let waiting = self.0.clone().acquire_owned();
+        let until = latest.min(Instant::now() + WAITING);
+        let Ok(Ok(turn)) = tokio::time::timeout_at(until, waiting).await else {
+            tracing::info!("too many files at once: one goes without what phones show of it");
+            return Preview::default();
+        };
+        let (path, mime) = (PathBuf::from(path), mime.to_owned());
+        let until = Instant::now() + LOOKING;
+        let looking = tokio::task::spawn_blocking(move || {
+            // Kept until the memory is free again, also where nobody waits for it any more.
+            let _turn = turn;
+            look(&path, kind, &mime, until)
+        });
+        // Some grace: who is late stops at the next read, and has the size already.
+        let looked = tokio::time::timeout_at(until + LOOKING / 4, looking).await;
+        looked.map(Result::unwrap_or_default).unwrap_or_default()
+    }
+}
+
+/// As much as can be found out `until` then. Blocks.
+fn look(path: &Path, kind: MediaKind, mime: &str, until: Instant) -> Preview {
+    let Ok(file) = File::open(path) else {
+        return Preview::default();
+    };
+    let file = BufReader::with_capacity(PART, Bounded { file, until });
+    let looking = || match kind {
+        MediaKind::Image => picture::look(file, mime),
+        MediaKind::Audio => sound::look(file),
+        MediaKind::Video => film::look(file),
+        MediaKind::Document => Preview::default(),
+    };
+    unbroken(looking).unwrap_or_default()
+}
+
+/// `None` where a decoder panics over a file: it is the file that is broken, not the gateway. Builds that check their arithmetic
+/// do so over an Opus file whose length is nonsense.
+fn unbroken<T>(looking: impl FnOnce() -> T) -> Option<T> {
+    // What it borrowed is dropped with it, so no half-changed state is seen again.
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(looking)).ok()
+}
+
+/// A phone shows 0:00 for nothing at all, so what is short is a second long.
+fn whole(duration: Duration) -> Option<u32> {
+    let rounded = duration.saturating_add(Duration::from_millis(500));
+    u32::try_from(rounded.as_secs().max(1))
+        .ok()
+        .filter(|_| !duration.is_zero())
+}
+
+/// Fails from a moment on.
+struct Bounded<R> {
+    file: R,
+    until: Instant,
+}
+
+impl<R> Bounded<R> {
+    fn in_time(&self) -> std::io::Result<()> {
+        if Instant::now() < self.until {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::TimedOut, "the file takes too long"))
+    }
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, part: &mut [u8]) -> std::io::Result<usize> {
+        self.in_time()?;
+        self.file.read(part)
+    }
+}
+
+impl<R: Seek> Seek for Bounded<R> {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        self.in_time()?;
+        self.file.seek(to)
+    }
+}
+
+#[cfg(test)]
+mod tests;

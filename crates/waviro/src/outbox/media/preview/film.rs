@@ -1,0 +1,61 @@
+//! How large and how long a film is: mp4, mov and 3gp, which are one family.
+
+use std::time::Duration;
+
+use mp4parse::{MediaContext, Track, TrackHeaderBox, TrackType};
+use waviro_link::Preview;
+
+use super::{Source, whole};
+
+/// What the film's table of contents says; nothing where it cannot be read.
+pub(super) fn look(mut file: Source) -> Preview {
+    let Ok(film) = mp4parse::read_mp4(&mut file) else {
+        return Preview::default();
+    };
+    let pictures = film
+        .tracks
+        .iter()
+        .find(|track| track.track_type == TrackType::Video);
+    Preview {
+        size: pictures
+            .and_then(|track| track.tkhd.as_ref())
+            .and_then(shown),
+        seconds: longest(&film).and_then(whole),
+        thumbnail: None,
+    }
+}
+
+/// The track's size, turned as its matrix says: phones film upright by turning a lying film.
+fn shown(track: &TrackHeaderBox) -> Option<(u32, u32)> {
+    // 16.16 fixed point, ISO 14496-12, 8.3.2.
+    let (width, height) = (track.width >> 16, track.height >> 16);
+    if width == 0 || height == 0 {
+        return None;
+    }
+    let quarter = track.matrix.a == 0 && track.matrix.d == 0 && track.matrix.b != 0;
+    Some(if quarter {
+        (height, width)
+    } else {
+        (width, height)
+    })
+}
+
+fn longest(film: &MediaContext) -> Option<Duration> {
+    let whole = film.tracks.iter().filter_map(length).max();
+    // Where it was recorded in fragments, the tracks say nothing and the movie does.
+    let fragments = || {
+        let length = film.mvex.as_ref()?.fragment_duration?.0;
+        duration(length, film.timescale?.0)
+    };
+    whole.filter(|length| !length.is_zero()).or_else(fragments)
+}
+
+fn length(track: &Track) -> Option<Duration> {
+    duration(track.duration?.0, track.timescale?.0)
+}
+
+fn duration(ticks: u64, a_second: u64) -> Option<Duration> {
+    let millis = u128::from(ticks) * 1000;
+    let millis = millis.checked_div(u128::from(a_second))?;
+    u64::try_from(millis).ok().map(Duration::from_millis)
+}

@@ -18,7 +18,7 @@ use crate::net::Net;
 pub const TEXT_CAP: usize = 65_536;
 
 /// The most bytes of a URL: what browsers, proxies and web servers agree on at least.
-const URL_CAP: usize = 2048;
+pub const URL_CAP: usize = 2048;
 
 /// A JSON object's fields; empty for an empty body.
 #[derive(Debug, Default, PartialEq)]

@@ -112,7 +112,7 @@ impl App {
         }
         let api = Api::new(bots.clone(), outbox, net, clock, &config.limits, stopping);
         let router = api::router(Arc::new(api), &config.server.base_path)
-            .merge(docs::router(&config.server.base_path))
+            .merge(docs::router(config))
             .merge(health::router(store.clone(), metrics));
         info!(bots = bots.list().len(), "gateway started");
         Ok(Self {

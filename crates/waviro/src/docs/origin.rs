@@ -52,12 +52,6 @@ impl Origin {
         &self.base
     }
 
-    /// `https` or `http`.
-    #[must_use]
-    pub fn scheme(&self) -> &'static str {
-        self.scheme
-    }
-
     /// What stands before `/api/…` in a whole URL.
     #[must_use]
     pub fn url(&self) -> String {

@@ -11,6 +11,7 @@ mod api;
 mod bots;
 mod callbacks;
 mod cli;
+mod docs;
 mod engine;
 mod front;
 mod net;

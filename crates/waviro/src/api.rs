@@ -107,6 +107,11 @@ pub fn router(api: Arc<Api>, base_path: &str) -> Router {
         .with_state(api)
 }
 
+/// The endpoints' names, in the document's order.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    endpoints().into_iter().map(|(name, _)| name)
+}
+
 fn endpoints() -> [(&'static str, MethodRouter<Arc<Api>>); 11] {
     [
         ("sendwa", only_post(post(sendwa::sendwa))),

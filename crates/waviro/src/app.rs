@@ -20,7 +20,7 @@ use crate::jobs::Jobs;
 use crate::net::{Net, NetError};
 use crate::outbox::{Outbox, Settings};
 use crate::store::{Store, StoreError};
-use crate::{events, health, telemetry};
+use crate::{docs, events, health, telemetry};
 
 /// Work under way gets so long to end. With [`LINKS_WITHIN`] and [`STORE_WITHIN`] it stays below the 5 s in which a
 /// stop is promised.
@@ -112,6 +112,7 @@ impl App {
         }
         let api = Api::new(bots.clone(), outbox, net, clock, &config.limits, stopping);
         let router = api::router(Arc::new(api), &config.server.base_path)
+            .merge(docs::router(config))
             .merge(health::router(store.clone(), metrics));
         info!(bots = bots.list().len(), "gateway started");
         Ok(Self {

@@ -6,6 +6,7 @@ pub mod bots;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod docs;
 pub mod events;
 pub mod health;
 pub mod jobs;

@@ -19,7 +19,7 @@ use crate::net::Net;
 pub const TEXT_CAP: usize = 65_536;
 
 /// The most bytes of a URL: what browsers, proxies and web servers agree on at least.
-const URL_CAP: usize = 2048;
+pub const URL_CAP: usize = 2048;
 
 /// The most of a body above its cap that is read for courtesy, bytes: a file of 16 MiB that somebody put into the JSON in
 /// base64, and what stands around it.

@@ -2,6 +2,7 @@
 //!
 //! A sentence says what to do. Beside it stands a code that programs may rely on, and the field that is to blame.
 
+mod language;
 mod sentence;
 
 use axum::Json;
@@ -15,6 +16,8 @@ use waviro_link::{LinkError, Number, Status};
 use crate::bots::NoCode;
 use crate::net::{FetchError, NetError, Refused};
 use crate::outbox::Refusal;
+
+pub use language::Language;
 
 /// Why an endpoint did not do what it was asked.
 #[derive(Debug, Clone)]
@@ -140,15 +143,6 @@ pub enum MediaFault {
     Lost,
 }
 
-/// What the caller reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Language {
-    /// The document's, and the default.
-    Indonesian,
-    /// Where `Accept-Language` prefers it.
-    English,
-}
-
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Body<'b> {
@@ -189,7 +183,9 @@ impl ApiError {
         }
     }
 
-    fn status(&self) -> StatusCode {
+    /// What it is answered with.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -200,7 +196,9 @@ impl ApiError {
         }
     }
 
-    fn field(&self) -> Option<&'static str> {
+    /// The field to blame, if it is one's fault.
+    #[must_use]
+    pub fn field(&self) -> Option<&'static str> {
         match self {
             Self::MissingField(field)
             | Self::NotText { field }
@@ -346,72 +344,5 @@ impl From<FetchError> for MediaFault {
 impl From<Refused> for UrlFault {
     fn from(refused: Refused) -> Self {
         Self::Refused(refused)
-    }
-}
-
-impl Language {
-    /// English only where it is preferred to Indonesian (RFC 9110, 12.5.4); `in` is Indonesian's old code.
-    #[must_use]
-    pub fn of(accept: Option<&str>) -> Self {
-        let (mut english, mut indonesian) = (0.0, None::<f32>);
-        let mut any = 0.0;
-        for range in accept.unwrap_or_default().split(',') {
-            let mut parts = range.split(';').map(str::trim);
-            let tag = parts.next().unwrap_or_default().to_ascii_lowercase();
-            let weight = parts
-                .find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")))
-                .map_or(1.0, |text| text.trim().parse().unwrap_or(0.0));
-            match tag.split(['-', '_']).next().unwrap_or_default() {
-                "en" => english = f32::max(english, weight),
-                "id" | "in" => {
-                    indonesian = Some(indonesian.map_or(weight, |known| known.max(weight)));
-                }
-                "*" => any = weight,
-                _ => {}
-            }
-        }
-        if english > indonesian.unwrap_or(any) {
-            Self::English
-        } else {
-            Self::Indonesian
-        }
-    }
-
-    fn tag(self) -> &'static str {
-        match self {
-            Self::Indonesian => "id",
-            Self::English => "en",
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn english_is_spoken_only_to_those_who_prefer_it() {
-        for accept in [
-            "en",
-            "en-GB,en;q=0.9",
-            "EN",
-            "id;q=0.5, en;q=0.8",
-            "*;q=0.1, en",
-        ] {
-            assert_eq!(Language::of(Some(accept)), Language::English, "{accept}");
-        }
-        for accept in [
-            "",
-            "id",
-            "*",
-            "id,en;q=0.9",
-            "en;q=0",
-            "de",
-            "en;q=x",
-            "en;q=0.3,*;q=0.9",
-        ] {
-            assert_eq!(Language::of(Some(accept)), Language::Indonesian, "{accept}");
-        }
-        assert_eq!(Language::of(None), Language::Indonesian);
     }
 }

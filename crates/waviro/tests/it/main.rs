@@ -12,6 +12,7 @@ mod bots;
 mod callbacks;
 mod cli;
 mod conform;
+mod docs;
 mod engine;
 mod front;
 mod hostile;

@@ -8,7 +8,9 @@ use crate::net::Refused;
 use crate::outbox::FILE_CAP;
 
 impl ApiError {
-    pub(super) fn sentence(&self, language: Language, id: &str, body_cap: usize) -> String {
+    /// What the caller reads. `id` is the request's, `body_cap` the configured limit in bytes.
+    #[must_use]
+    pub fn sentence(&self, language: Language, id: &str, body_cap: usize) -> String {
         match language {
             Language::Indonesian => self.indonesian(id, body_cap),
             Language::English => self.english(id, body_cap),

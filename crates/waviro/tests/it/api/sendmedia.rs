@@ -3,32 +3,13 @@
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio_util::task::TaskTracker;
 use waviro_link::{Content, Media, MediaKind};
 
 use crate::front::Front;
+use crate::wire::host;
 
 const PDF: &[u8] = b"%PDF-1.7\nbrosur";
 const MP3: &[u8] = b"ID3\x04\0\0\0\0\0\0lagu";
-
-/// A host whose every file is this one.
-async fn host(headers: &str, body: &'static [u8]) -> String {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let length = body.len();
-    let head = format!(
-        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n"
-    );
-    TaskTracker::new().spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let _ = stream.read(&mut [0; 8192]).await;
-            let _ = stream.write_all(head.as_bytes()).await;
-            let _ = stream.write_all(body).await;
-        }
-    });
-    url
-}
 
 async fn front() -> Front {
     Front::with(&[("outbound.allow", "127.0.0.0/8")]).await

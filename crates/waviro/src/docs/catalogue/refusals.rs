@@ -1,0 +1,147 @@
+//! Which refusals an endpoint may answer with, as the errors themselves: code, status and sentence are theirs.
+
+use waviro_link::{Status, UnlinkedCause};
+
+use super::{Endpoint, Takes, What, Whom};
+use crate::api::error::{ApiError, MediaFault, UrlFault};
+
+impl Endpoint {
+    /// What a well-made request may meet here, the document's causes first; [`anywhere`] has the rest.
+    #[must_use]
+    pub fn refusals(&self) -> Vec<ApiError> {
+        let mut list = vec![not_connected(), ApiError::InvalidSecretKey];
+        match self.takes {
+            Takes::Nothing if self.name == "getqr" => list.push(ApiError::QrNotReady),
+            Takes::Nothing => list.push(ApiError::LookupFailed),
+            Takes::Number => {
+                list.push(ApiError::MissingField("nohp"));
+                list.push(malformed_number("nohp"));
+                list.push(ApiError::LookupFailed);
+            }
+            Takes::Message(whom, what) => {
+                list.push(ApiError::MissingField(needed(what)));
+                list.push(ApiError::Duplicate);
+                list.extend(destination(whom));
+                list.extend(content(what));
+                list.push(malformed_url("notifyurl"));
+                list.push(ApiError::LookupFailed);
+            }
+        }
+        list
+    }
+}
+
+/// Everything that an endpoint may answer with, also for bodies that a path takes beside its own.
+#[must_use]
+pub fn possible(endpoint: &Endpoint) -> Vec<ApiError> {
+    let mut list = endpoint.refusals();
+    if let Takes::Message(whom, what) = endpoint.takes {
+        let other = match whom {
+            Whom::Person => Whom::Group,
+            Whom::Group => Whom::Person,
+        };
+        list.extend(destination(other));
+        if what != What::Contact {
+            list.extend(content(What::Contact));
+        }
+    }
+    let reads = endpoint.takes != Takes::Nothing;
+    // Only what is written can be too much.
+    let writes = matches!(endpoint.takes, Takes::Message(..));
+    list.extend(anywhere().into_iter().filter(|refusal| match refusal {
+        ApiError::NotFound | ApiError::MethodNotAllowed => false,
+        ApiError::BodyTooLarge
+        | ApiError::BodyIncomplete
+        | ApiError::BodyNotJson { .. }
+        | ApiError::BodyNotObject => reads,
+        ApiError::Busy => writes,
+        _ => true,
+    }));
+    list
+}
+
+/// What may happen at every path, or at none that exists.
+#[must_use]
+pub fn anywhere() -> Vec<ApiError> {
+    vec![
+        ApiError::NoSecretKey,
+        ApiError::TooManyWrongKeys,
+        ApiError::BodyNotJson { line: 1, column: 2 },
+        ApiError::BodyNotObject,
+        ApiError::BodyIncomplete,
+        ApiError::BodyTooLarge,
+        ApiError::NotFound,
+        ApiError::MethodNotAllowed,
+        ApiError::Busy,
+        ApiError::Internal,
+    ]
+}
+
+fn not_connected() -> ApiError {
+    ApiError::NotConnected(Status::Unlinked(UnlinkedCause::Never))
+}
+
+fn malformed_number(field: &'static str) -> ApiError {
+    ApiError::InvalidNumber { field, meant: None }
+}
+
+fn malformed_url(field: &'static str) -> ApiError {
+    ApiError::InvalidUrl {
+        field,
+        fault: UrlFault::NotAUrl,
+    }
+}
+
+fn needed(what: What) -> &'static str {
+    match what {
+        What::Text => "pesan",
+        What::Media => "mediaurl",
+        What::Location => "latitude",
+        What::Contact => "contact",
+    }
+}
+
+fn destination(whom: Whom) -> Vec<ApiError> {
+    match whom {
+        Whom::Person => vec![malformed_number("nohp"), ApiError::NotRegistered],
+        Whom::Group => vec![
+            ApiError::InvalidGroup { field: "groupid" },
+            ApiError::NotInGroup,
+        ],
+    }
+}
+
+fn content(what: What) -> Vec<ApiError> {
+    let text = |field| [ApiError::NotText { field }, ApiError::TextTooLong { field }];
+    match what {
+        What::Text => text("pesan").into(),
+        What::Media => [
+            malformed_url("mediaurl"),
+            ApiError::NoMedia(MediaFault::TooLarge),
+            ApiError::NoMedia(MediaFault::NotFound),
+            ApiError::NoMedia(MediaFault::Unreachable),
+            ApiError::NoMedia(MediaFault::TimedOut),
+            ApiError::NoMedia(MediaFault::Empty),
+        ]
+        .into_iter()
+        .chain(text("pesan"))
+        .collect(),
+        What::Location => [
+            ApiError::InvalidDegrees { field: "latitude" },
+            ApiError::InvalidDegrees { field: "longitude" },
+        ]
+        .into_iter()
+        .chain(text("pesan"))
+        .collect(),
+        What::Contact => [
+            ApiError::NotAnObject { field: "contact" },
+            ApiError::TooManyNumbers { most: 50 },
+            ApiError::MissingField("contact.name"),
+            ApiError::MissingField("contact.numbers"),
+            malformed_number("contact.numbers"),
+        ]
+        .into_iter()
+        .chain(text("contact.name"))
+        .collect(),
+    }
+}

@@ -1,0 +1,190 @@
+//! What the endpoints take. The schemas say exactly what the gateway accepts, as far as a schema can: whether a number is on
+//! WhatsApp, a host public or a bot in a group is beyond it.
+
+use serde_json::{Map, Value, json};
+
+use crate::api::error::Language;
+use crate::docs::catalogue::{Endpoint, Form, Takes, What};
+
+/// What the gateway trims: Unicode's white space. Spelled out, since `\s` is another set in each language.
+const BLANK: &str = r"[\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]*";
+
+/// Something that is neither blank nor NUL.
+const INK: &str = r"[^\u0000\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]";
+
+/// The request body of an endpoint; `None` where it is not read.
+pub(super) fn of(endpoint: &Endpoint, language: Language) -> Option<Value> {
+    let schema = match endpoint.takes {
+        Takes::Nothing => return None,
+        Takes::Number => json!({
+            "type": "object",
+            "required": ["nohp"],
+            "properties": {"nohp": named("Number")},
+        }),
+        Takes::Message(_, what) => message(what),
+    };
+    let mut schema = schema;
+    for field in endpoint.fields() {
+        let known = &mut schema["properties"][field.name];
+        if known.is_null() {
+            *known = json!({});
+        }
+        let (text, rules) = (field.text.r#in(language), field.form.rules().r#in(language));
+        known["description"] = json!(format!("{text} {rules}"));
+        known["examples"] = json!([field.example]);
+    }
+    let sample: Value = serde_json::from_str(endpoint.sample.as_deref()?).ok()?;
+    Some(json!({
+        "required": true,
+        "content": {"application/json": {"schema": schema, "example": sample}},
+    }))
+}
+
+/// `groupid` or `nohp`, and the path's own content or a contact. What stands outside the branch that is taken is not looked at.
+fn message(what: What) -> Value {
+    let own = match what {
+        What::Text => Some(json!({"required": ["pesan"], "properties": {"pesan": named("Text")}})),
+        What::Media => Some(json!({
+            "required": ["mediaurl"],
+            "properties": {"mediaurl": named("Url"), "pesan": optional("Text")},
+        })),
+        What::Location => Some(json!({
+            "required": ["latitude", "longitude"],
+            "properties": {
+                "latitude": named("Latitude"),
+                "longitude": named("Longitude"),
+                "pesan": optional("Text"),
+            },
+        })),
+        What::Contact => None,
+    };
+    let contact = json!({"required": ["contact"], "properties": {"contact": named("Contact")}});
+    let capital = json!({
+        "required": ["Contact"],
+        "properties": {"contact": named("Absent"), "Contact": named("Contact")},
+    });
+    let absent: &[&str] = match what {
+        What::Text => &["pesan"],
+        What::Media => &["mediaurl"],
+        What::Location => &["latitude", "longitude"],
+        What::Contact => &[],
+    };
+    let contents = own.into_iter().chain([contact, capital].map(|mut branch| {
+        for name in absent {
+            branch["properties"][*name] = named("Absent");
+        }
+        branch
+    }));
+    json!({
+        "type": "object",
+        "properties": {
+            "nohp": optional("Number"),
+            "groupid": optional("Group"),
+            "notifyurl": optional("Url"),
+        },
+        "allOf": [
+            {"anyOf": [
+                {"required": ["nohp"], "properties": {"nohp": named("Number")}},
+                {"required": ["groupid"], "properties": {"groupid": named("Group")}},
+            ]},
+            {"anyOf": contents.collect::<Vec<_>>()},
+        ],
+    })
+}
+
+fn named(name: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{name}")})
+}
+
+fn optional(name: &str) -> Value {
+    json!({"anyOf": [named(name), named("Absent")]})
+}
+
+/// The forms of the fields.
+pub(super) fn schemas(language: Language) -> Map<String, Value> {
+    let rules = |form: Form| form.rules().r#in(language);
+    let absent = match language {
+        Language::Indonesian => "Tidak diisi: null dan teks kosong sama dengan tidak ada.",
+        Language::English => "Not there: null and blank text are the same as nothing.",
+    };
+    let all = json!({
+        "Absent": {
+            "description": absent,
+            "anyOf": [{"type": "null"}, {"type": "string", "pattern": format!("^{BLANK}$")}],
+        },
+        "Number": {
+            "description": rules(Form::Number),
+            "anyOf": [
+                {"type": "string", "pattern": format!("^{BLANK}[1-9][0-9]{{6,14}}{BLANK}$")},
+                {"type": "integer", "minimum": 1_000_000, "maximum": 999_999_999_999_999_u64},
+            ],
+        },
+        "Group": {
+            "description": rules(Form::Group),
+            "type": "string",
+            "pattern": format!(r"^{BLANK}[0-9]{{5,25}}(-[0-9]{{5,25}})?(@g\.us)?{BLANK}$"),
+        },
+        "Text": {
+            "description": rules(Form::Text),
+            "type": "string",
+            "maxLength": crate::api::body::TEXT_CAP,
+            "pattern": format!(r"^[^\u0000]*{INK}[^\u0000]*$"),
+        },
+        "Url": {
+            "description": rules(Form::Url),
+            "type": "string",
+            "maxLength": crate::api::body::URL_CAP,
+            "pattern": format!(
+                r"^{BLANK}[Hh][Tt][Tt][Pp][Ss]?://[^\u0000- /?#@\\<>^|%]+([/?#][^\u0000]*)?$"
+            ),
+        },
+        "Latitude": degrees(90, "90(\\.0*)?|[0-8]?[0-9](\\.[0-9]*)?", rules(Form::Degrees(90))),
+        "Longitude": degrees(
+            180,
+            "180(\\.0*)?|(1[0-7][0-9]|[0-9]?[0-9])(\\.[0-9]*)?",
+            rules(Form::Degrees(180)),
+        ),
+        "Contact": {
+            "description": rules(Form::Contact),
+            "anyOf": [
+                named("Card"),
+                {
+                    "type": "string",
+                    "contentMediaType": "application/json",
+                    "contentSchema": named("Card"),
+                    "pattern": r"^[\t\n\r ]*\{[\s\S]*\}[\t\n\r ]*$",
+                },
+            ],
+        },
+        "Card": {
+            "type": "object",
+            "required": ["name", "numbers"],
+            "properties": {
+                "name": named("Text"),
+                "numbers": {"anyOf": [
+                    named("Number"),
+                    {
+                        "type": "array",
+                        "items": optional("Number"),
+                        "contains": named("Number"),
+                        "maxContains": 50,
+                    },
+                ]},
+            },
+        },
+    });
+    match all {
+        Value::Object(all) => all,
+        _ => Map::new(),
+    }
+}
+
+fn degrees(most: u8, whole: &str, rules: &str) -> Value {
+    json!({
+        "description": rules,
+        "anyOf": [
+            {"type": "number", "minimum": -i16::from(most), "maximum": most},
+            {"type": "string", "pattern": format!("^{BLANK}[+-]?(0*({whole})|0*\\.[0-9]+){BLANK}$")},
+        ],
+    })
+}

@@ -1,0 +1,134 @@
+//! `/docs`: what it says is what the gateway does.
+
+mod openapi;
+mod page;
+mod postman;
+mod samples;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use axum::body::Body;
+use axum::http::Request;
+use waviro::api;
+use waviro::docs::catalogue::{self, Text};
+
+use super::front::{Answer, Front};
+
+/// A GET with these headers.
+async fn get(front: &Front, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let mut request = Request::get(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    front.send(request.body(Body::empty()).unwrap()).await
+}
+
+#[test]
+fn every_endpoint_is_documented_in_the_order_of_the_router() {
+    let documented: Vec<&str> = catalogue::endpoints().map(|one| one.name).collect();
+    assert_eq!(documented, api::names().collect::<Vec<_>>());
+}
+
+#[test]
+fn every_refusal_is_documented_with_its_status() {
+    let page = api_page();
+    let (_, refusals) = page.split_once("## Refusals").unwrap();
+    let on_the_page: BTreeSet<(String, u16)> = rows(refusals)
+        .map(|row| (row[0].clone(), row[1].parse().unwrap()))
+        .collect();
+    let in_the_catalogue: BTreeSet<(String, u16)> = catalogue::endpoints()
+        .flat_map(|endpoint| catalogue::possible(&endpoint))
+        .chain(catalogue::anywhere())
+        .map(|refusal| (refusal.code().to_owned(), refusal.status().as_u16()))
+        .collect();
+    // That the page names every code of the source is kept by tidy.rs.
+    assert_eq!(in_the_catalogue, on_the_page);
+}
+
+#[test]
+fn the_page_for_readers_of_the_source_names_the_same_endpoints_and_fields() {
+    let page = api_page();
+    let (_, table) = page.split_once("## Endpoints").unwrap();
+    let (table, _) = table.split_once("\n## ").unwrap();
+    let told: Vec<(String, BTreeSet<&str>, BTreeSet<&str>)> = rows(table)
+        .map(|row| {
+            let name = row[0].trim_start_matches("/api/").to_owned();
+            (name, known(&row[1]), known(&row[2]))
+        })
+        .collect();
+    let described: Vec<(String, BTreeSet<&str>, BTreeSet<&str>)> = catalogue::endpoints()
+        .map(|endpoint| {
+            let names = |required: bool| {
+                let fields = endpoint.fields().into_iter();
+                let fields = fields.filter(|field| field.required == required);
+                let mut names: BTreeSet<&str> = fields.map(|field| field.name).collect();
+                // A person's path says in words that a group may stand there.
+                if required && endpoint.name == "sendcontact" {
+                    names.insert("groupid");
+                }
+                names
+            };
+            (endpoint.name.to_owned(), names(true), names(false))
+        })
+        .collect();
+    assert_eq!(described, told);
+}
+
+#[test]
+fn every_text_is_there_in_both_languages() {
+    let mut texts: Vec<Text> = catalogue::ACKS.map(|ack| ack.text).to_vec();
+    for section in catalogue::sections() {
+        texts.push(section.text);
+        for endpoint in section.endpoints {
+            texts.push(endpoint.text);
+            texts.extend(endpoint.notes.iter().copied());
+            texts.extend(endpoint.answers.iter().map(|(case, _)| *case));
+            for field in endpoint.fields() {
+                texts.extend([field.text, field.form.rules()]);
+            }
+        }
+    }
+    assert!(texts.len() > 50);
+    for text in texts {
+        assert!(!text.id.is_empty() && !text.en.is_empty(), "{text:?}");
+        assert_ne!(text.id, text.en);
+    }
+}
+
+fn api_page() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/api.md");
+    fs::read_to_string(path).unwrap()
+}
+
+/// The cells of a table's rows, without their backticks; the head is left out.
+fn rows(table: &str) -> impl Iterator<Item = Vec<String>> {
+    let rows = table.lines().filter(|line| line.starts_with("| `"));
+    let cells = rows.map(|row| {
+        let cells = row.trim_matches('|').split('|');
+        cells
+            .map(|cell| cell.trim().replace('`', ""))
+            .collect::<Vec<_>>()
+    });
+    cells.filter(|cells| cells[0] != "code")
+}
+
+/// The fields that a cell names.
+fn known(cell: &str) -> BTreeSet<&str> {
+    cell.split(|other: char| !other.is_ascii_alphanumeric())
+        .filter(|word| {
+            [
+                "nohp",
+                "groupid",
+                "pesan",
+                "mediaurl",
+                "latitude",
+                "longitude",
+                "contact",
+                "notifyurl",
+            ]
+            .contains(word)
+        })
+        .collect()
+}

@@ -1,0 +1,62 @@
+//! The documentation's own samples, sent to the gateway.
+
+use serde_json::Value;
+use waviro::docs::catalogue::{self, MEDIA_URL, Takes};
+use waviro_link::Identity;
+
+use super::openapi::Described;
+use crate::front::{Front, GROUP, OWN, number};
+use crate::wire;
+
+#[tokio::test]
+async fn every_sample_is_taken_and_answered_as_documented() {
+    for endpoint in catalogue::endpoints() {
+        // A gateway each: the samples of two endpoints may be the same message.
+        let front = Front::with(&[("outbound.allow", "127.0.0.0/8")]).await;
+        assert_eq!(catalogue::GROUP_ID, GROUP, "the group that the bot is in");
+        let described = Described::of(&front).await;
+        let file = wire::host("", b"%PDF-1.7\nbrosur").await;
+        let body = endpoint.sample.clone().unwrap_or_default();
+        let answer = front
+            .post(&endpoint.path(), body.replace(MEDIA_URL, &file))
+            .await;
+        assert_eq!(answer.status, 200, "{}: {answer:?}", endpoint.name);
+        described.answers(endpoint.name, 200, &answer.body);
+        // What it says is the documented kind of thing, and what the sample shows is described as well.
+        let shown: Value = serde_json::from_str(&endpoint.answers[0].1).unwrap();
+        assert_eq!(
+            answer.body["message"]["type"], shown["message"]["type"],
+            "{}",
+            endpoint.name
+        );
+        for (_, sample) in &endpoint.answers {
+            let sample = serde_json::from_str(sample).unwrap();
+            described.answers(endpoint.name, 200, &sample);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_two_answers_about_linking_are_those_of_the_gateway() {
+    let front = Front::unlinked().await;
+    let described = Described::of(&front).await;
+    let before = front.post("/api/getqr", "").await;
+    assert_eq!(before.message()["isAuthenticated"], false);
+    described.answers("getqr", 200, &before.body);
+    front.link().scan(Identity {
+        number: number(OWN),
+        name: String::new(),
+    });
+    let after = front.post("/api/getqr", "").await;
+    assert_eq!(after.message()["isAuthenticated"], true);
+    described.answers("getqr", 200, &after.body);
+}
+
+#[test]
+fn no_sample_holds_what_would_end_a_quoted_body_in_a_shell() {
+    for endpoint in catalogue::endpoints() {
+        let sample = endpoint.sample.unwrap_or_default();
+        assert!(!sample.contains(['\'', '\\', '$', '`']), "{sample}");
+        assert_eq!(sample.is_empty(), endpoint.takes == Takes::Nothing);
+    }
+}

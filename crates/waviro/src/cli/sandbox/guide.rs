@@ -94,6 +94,7 @@ impl Guide {
         format!(
             "WAVIRO SANDBOX: the gateway and a simulated WhatsApp. Nothing leaves this machine.\n\n\
              API        {gateway}/api\n\
+             Docs       {gateway}/docs\n\
              SecretKey  {secret_key}\n\
              Bot        {bot}, {state}\n\
              Phones     {phones}\n\

@@ -115,20 +115,11 @@ fn rows(table: &str) -> impl Iterator<Item = Vec<String>> {
 }
 
 /// The fields that a cell names.
-fn known(cell: &str) -> BTreeSet<&str> {
-    cell.split(|other: char| !other.is_ascii_alphanumeric())
-        .filter(|word| {
-            [
-                "nohp",
-                "groupid",
-                "pesan",
-                "mediaurl",
-                "latitude",
-                "longitude",
-                "contact",
-                "notifyurl",
-            ]
-            .contains(word)
-        })
-        .collect()
+fn known(cell: &str) -> BTreeSet<&'static str> {
+    let words: Vec<&str> = cell
+        .split(|other: char| !other.is_ascii_alphanumeric())
+        .collect();
+    let fields = catalogue::endpoints().flat_map(|endpoint| endpoint.fields());
+    let names = fields.map(|field| field.name);
+    names.filter(|name| words.contains(name)).collect()
 }

@@ -99,7 +99,11 @@ pub(super) fn body(whom: Whom, what: What) -> String {
         ),
         What::Contact => r#""contact": {
         "name": "Test",
-        "numbers": ["628124000001", "628125000001", "628126000001"]
+        "numbers": [
+            "628124000001",
+            "628125000001",
+            "628126000001"
+        ]
     }"#
         .to_owned(),
     };

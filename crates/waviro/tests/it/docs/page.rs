@@ -73,9 +73,11 @@ async fn the_page_and_its_files_are_found_from_every_path_that_it_is_served_at()
     for at in ["/docs", "/docs/", "/bot1/docs", "/bot1/docs/"] {
         let answer = get(&front, at, &[("Host", "bot.example")]).await;
         let page = url::Url::parse(&format!("http://bot.example{at}")).unwrap();
-        let links: Vec<&str> = text(&answer)
-            .split(['"'])
-            .filter(|part| part.contains("docs.") || part.contains(".json"))
+        let links: Vec<&str> = ["href=\"", "src=\""]
+            .into_iter()
+            .flat_map(|before| text(&answer).split(before).skip(1))
+            .filter_map(|after| after.split('"').next())
+            .filter(|link| link.contains("docs.") || link.contains(".json"))
             .collect();
         assert!(links.len() >= 4, "{links:?}");
         for link in links {

@@ -1,6 +1,6 @@
 //! What the documentation says: the one description of the endpoints, in the document's order, in Indonesian and English.
 //!
-//! The page, the OpenAPI description and the Postman collection are all made from it. Tests hold it to the router: the same
+//! The page, `openapi.json` and the Postman collection are all made from it. Tests hold it to the router: the same
 //! endpoints, samples that work, and no refusal that it does not name. Sentences of refusals come from [`crate::api::error`].
 
 mod endpoints;

@@ -1,8 +1,8 @@
-//! The OpenAPI 3.1 description, made from the catalogue.
+//! `openapi.json` (version 3.1): what the API takes and answers, for programs, made from the catalogue.
 //!
 //! Written with `serde_json` and not with a library's types: which bodies are taken depends on what else stands in them
 //! (`groupid` in place of `nohp`, `contact` in place of a text), which needs JSON Schema's `contains`, `maxContains` and bare
-//! `required`, and utoipa's types have none of them. Tests check the document with a validator, and the schemas against the gateway.
+//! `required`, and utoipa's types have none of them. A test holds the schemas to the gateway.
 
 mod answers;
 mod bodies;

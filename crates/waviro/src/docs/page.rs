@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::catalogue::{self, ACKS, Ack, CALLBACK, Endpoint, REFUSAL, Text};
+use super::catalogue::{self, ACKS, CALLBACK, Endpoint, REFUSAL, Text};
 use super::highlight;
 use super::origin::Origin;
 use super::samples::{self, Sample};
@@ -111,15 +111,6 @@ impl Page {
             Language::Indonesian => indonesian,
             Language::English => english,
         }
-    }
-
-    fn acks(&self) -> [Ack; 5] {
-        ACKS
-    }
-
-    /// Code with its colours; escaped.
-    fn code(&self, code: &str) -> String {
-        highlight::html(code)
     }
 
     fn text(&self, text: impl Spoken) -> &'static str {

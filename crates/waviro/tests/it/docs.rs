@@ -1,5 +1,6 @@
 //! `/docs`: what it says is what the gateway does.
 
+mod bodies;
 mod openapi;
 mod page;
 mod postman;

@@ -22,10 +22,10 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use waviro_link::{MediaKind, Preview};
 
-/// A photo of 16 MiB takes a third of a second; whoever waits for the answer should not wait longer for a picture in it.
+/// A photo of 16 MiB takes a sixth of a second; whoever waits for the answer should not wait longer for a picture in it.
 const LOOKING: Duration = Duration::from_secs(2);
 
-/// Others may look first: some ten of the largest photos, or hundreds of usual ones.
+/// Others may look first: some thirty of the largest photos, or hundreds of usual ones.
 const WAITING: Duration = Duration::from_secs(5);
 
 /// Small, so that a decoder asks often and learns in time that it is late.

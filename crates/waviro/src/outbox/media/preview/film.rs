@@ -8,8 +8,8 @@ use waviro_link::Preview;
 use super::{Source, whole};
 
 /// What the film's table of contents says; nothing where it cannot be read.
-pub(super) fn look(mut file: Source) -> Preview {
-    let Ok(film) = mp4parse::read_mp4(&mut file) else {
+pub(super) fn look(mut source: Source) -> Preview {
+    let Ok(film) = mp4parse::read_mp4(&mut source) else {
         return Preview::default();
     };
     let pictures = film

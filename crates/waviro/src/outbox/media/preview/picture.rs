@@ -72,7 +72,7 @@ fn jpeg(file: Source) -> Option<Header> {
         size: (info.width.into(), info.height.into()),
         turn: turn.unwrap_or(Orientation::NoTransforms),
         decode: Box::new(move || {
-            if !is_bearable(&info) {
+            if !is_bearable(info) {
                 return None;
             }
             let (width, height) = decoder.scale(SIDE, SIDE).ok()?;
@@ -89,7 +89,7 @@ fn jpeg(file: Source) -> Option<Header> {
 }
 
 /// Whether it takes a bounded amount of memory, whatever its scale.
-fn is_bearable(info: &ImageInfo) -> bool {
+fn is_bearable(info: ImageInfo) -> bool {
     let pixels = u64::from(info.width) * u64::from(info.height);
     match info.coding_process {
         CodingProcess::DctSequential => true,

@@ -62,7 +62,7 @@ async fn a_host_as_it_should_be_passes_every_check_and_skips_none() {
         .tried
         .iter()
         .filter(|tried| tried.outcome != Outcome::Passed)
-        .map(|tried| tried.line())
+        .map(waviro_conform::Tried::line)
         .collect();
     assert!(other.is_empty(), "{}", other.join("\n"));
     assert_eq!(report.counts(), [waviro_conform::checks().len(), 0, 0]);

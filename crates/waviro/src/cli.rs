@@ -75,7 +75,12 @@ pub fn run() -> ExitCode {
         .build();
     let ran = runtime
         .context("the runtime could not be started")
-        .and_then(|runtime| runtime.block_on(cli.run()));
+        .and_then(|runtime| {
+            let ran = runtime.block_on(cli.run());
+            // What still blocks a thread would hold the process: the stop has had its deadlines.
+            runtime.shutdown_background();
+            ran
+        });
     ran.unwrap_or_else(|error| {
         complain(&error);
         ExitCode::FAILURE

@@ -25,6 +25,21 @@ pub(super) fn checks() -> Vec<Check> {
             |run| Box::pin(async { sends(run, "sendcontact", "Contact", |card| card).await }),
         ),
         waviro(
+            "contact.beside-text",
+            "a contact on /api/sendwa is a contact, also beside a text",
+            |run| {
+                Box::pin(async {
+                    let name = run.words(CARD_NAME);
+                    let contact = json!({"name": name, "numbers": CARD});
+                    let body = json!({"nohp": run.to, "pesan": "Test", "contact": contact});
+                    let card = What::card(&name, &CARD);
+                    run.deliver("sendwa", &body, Whom::Person, card)
+                        .await
+                        .map(drop)
+                })
+            },
+        ),
+        waviro(
             "contact.as-text",
             "the contact as the text of its JSON",
             |run| {

@@ -25,6 +25,9 @@ pub const URL_CAP: usize = 2048;
 /// base64, and what stands around it.
 const DRAINED: usize = 32 * 1024 * 1024;
 
+/// A slower client has seen nothing of an answer anyway, and holds a connection.
+const DRAIN_WITHIN: Duration = Duration::from_secs(5);
+
 /// Whoever sends nothing for so long is not writing.
 const DRAIN_IDLE: Duration = Duration::from_secs(1);
 
@@ -43,13 +46,17 @@ impl FromRequest<Arc<Api>> for Fields {
         if announced.is_some_and(|length: usize| length > api.body_cap) {
             // Who asks first sends nothing after a no, and reading would say yes.
             if !asks_first {
-                let _ = tokio::time::timeout(api.body_within, drain(&mut stream)).await;
+                drain(&mut stream).await;
             }
             return Err(ApiError::BodyTooLarge);
         }
         let reading = read(&mut stream, api.body_cap);
         let read = tokio::time::timeout(api.body_within, reading).await;
-        Self::parse(&read.map_err(|_| ApiError::BodyIncomplete)??)
+        let read = read.map_err(|_| ApiError::BodyIncomplete)?;
+        if matches!(read, Err(ApiError::BodyTooLarge)) {
+            drain(&mut stream).await;
+        }
+        Self::parse(&read?)
     }
 }
 
@@ -58,7 +65,6 @@ async fn read(stream: &mut BodyDataStream, cap: usize) -> Result<Vec<u8>, ApiErr
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|_| ApiError::BodyIncomplete)?;
         if bytes.len() + chunk.len() > cap {
-            drain(stream).await;
             return Err(ApiError::BodyTooLarge);
         }
         bytes.extend_from_slice(&chunk);
@@ -69,13 +75,16 @@ async fn read(stream: &mut BodyDataStream, cap: usize) -> Result<Vec<u8>, ApiErr
 /// Reads on and keeps nothing. Whoever is still writing when the connection closes may be told that it broke, and never see
 /// the answer; so it may finish, within bounds.
 async fn drain(stream: &mut BodyDataStream) {
-    let mut left = DRAINED;
-    while let Ok(Some(Ok(chunk))) = tokio::time::timeout(DRAIN_IDLE, stream.next()).await {
-        left = left.saturating_sub(chunk.len());
-        if left == 0 {
-            break;
+    let draining = async {
+        let mut left = DRAINED;
+        while let Ok(Some(Ok(chunk))) = tokio::time::timeout(DRAIN_IDLE, stream.next()).await {
+            left = left.saturating_sub(chunk.len());
+            if left == 0 {
+                break;
+            }
         }
-    }
+    };
+    let _ = tokio::time::timeout(DRAIN_WITHIN, draining).await;
 }
 
 impl Fields {

@@ -1,8 +1,8 @@
 //! What the eight send paths share: whom, what, and the way to the outbox.
 //!
 //! The document's samples post groups to the paths of persons and contacts to the path of locations, so the body decides:
-//! `groupid` means the group and `nohp` the person, both the one that the path is made for; and where what a path is made for
-//! is missing, a `contact` is taken in its place.
+//! `groupid` means the group and `nohp` the person, both the one that the path is made for; and a `contact` is a contact on every
+//! path, unless a place is told on one that is made for places.
 
 use std::sync::Arc;
 
@@ -40,18 +40,21 @@ pub(super) async fn send(
     what: What,
 ) -> Result<Reply<Sent>, ApiError> {
     let to = destination(fields, whom, what)?;
-    let own = match what {
-        What::Text => sendwa::content(fields)?.map(Draft::Ready),
-        What::Media => sendmedia::draft(api, fields)?,
-        What::Location => sendlocation::content(fields)?.map(Draft::Ready),
-        What::Contact => None,
+    let place = match what {
+        What::Location => sendlocation::content(fields)?,
+        _ => None,
     };
-    let content = match own {
-        Some(own) => own,
-        None => sendcontact::content(fields)?
-            .map(Draft::Ready)
-            .ok_or(ApiError::MissingField(what.field()))?,
+    let ready = match place {
+        Some(place) => Some(place),
+        None => sendcontact::content(fields)?,
     };
+    let content = match (ready, what) {
+        (Some(ready), _) => Some(Draft::Ready(ready)),
+        (None, What::Text) => sendwa::content(fields)?.map(Draft::Ready),
+        (None, What::Media) => sendmedia::draft(api, fields)?,
+        (None, What::Location | What::Contact) => None,
+    };
+    let content = content.ok_or(ApiError::MissingField(what.field()))?;
     let message = NewMessage {
         to,
         content,

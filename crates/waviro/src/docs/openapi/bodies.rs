@@ -40,13 +40,26 @@ pub(super) fn of(endpoint: &Endpoint, language: Language) -> Option<Value> {
     }))
 }
 
-/// `groupid` or `nohp`, and the path's own content or a contact. What stands outside the branch that is taken is not looked at.
+/// `groupid` or `nohp`, and the path's own content or a contact, which wins over all but a place. What stands outside the branch
+/// that is taken is not looked at.
 fn message(what: What) -> Value {
     let own = match what {
-        What::Text => Some(json!({"required": ["pesan"], "properties": {"pesan": named("Text")}})),
+        What::Text => Some(json!({
+            "required": ["pesan"],
+            "properties": {
+                "pesan": named("Text"),
+                "contact": named("Absent"),
+                "Contact": named("Absent"),
+            },
+        })),
         What::Media => Some(json!({
             "required": ["mediaurl"],
-            "properties": {"mediaurl": named("Url"), "pesan": optional("Text")},
+            "properties": {
+                "mediaurl": named("Url"),
+                "pesan": optional("Text"),
+                "contact": named("Absent"),
+                "Contact": named("Absent"),
+            },
         })),
         What::Location => Some(json!({
             "required": ["latitude", "longitude"],
@@ -64,10 +77,8 @@ fn message(what: What) -> Value {
         "properties": {"contact": named("Absent"), "Contact": named("Contact")},
     });
     let absent: &[&str] = match what {
-        What::Text => &["pesan"],
-        What::Media => &["mediaurl"],
         What::Location => &["latitude", "longitude"],
-        What::Contact => &[],
+        What::Text | What::Media | What::Contact => &[],
     };
     let contents = own.into_iter().chain([contact, capital].map(|mut branch| {
         for name in absent {

@@ -2,7 +2,8 @@
 //!
 //! Files come from strangers' hosts, so nothing here may fail, only be missing: a file that cannot be read is sent all the same,
 //! with as much as its header said. One file is looked at at a time, which bounds the memory of many at once; a reader that fails
-//! when time is up ([`Bounded`]) ends a decoder that a file keeps busy, and a decoder's panic is the file's fault ([`unbroken`]).
+//! when time is up ([`Bounded`]) ends a decoder that reads on, what a decoder does without reading is bounded before it begins
+//! (`picture`), and a decoder's panic is the file's fault ([`unbroken`]).
 //!
 //! Left out: a film's thumbnail, which needs a video codec; a voice note's waveform, which needs the sound decoded; webm and mkv, which
 //! phones do not play in a chat; and a PDF's pages: the pure libraries load the whole document and unpack its streams without a
@@ -67,7 +68,7 @@ impl Previews {
             let _turn = turn;
             look(&path, kind, &mime, until)
         });
-        // Some grace: who is late stops at the next read, and has the size already.
+        // Some grace: who is late stops at the next read.
         let looked = tokio::time::timeout_at(until + LOOKING / 4, looking).await;
         looked.map(Result::unwrap_or_default).unwrap_or_default()
     }

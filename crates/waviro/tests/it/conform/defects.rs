@@ -736,6 +736,7 @@ fn cards() -> Vec<Defect> {
                 "contact.sample",
                 "contact.on-sendlocation",
                 "contact.capital",
+                "contact.beside-text",
                 "contact.as-text",
                 "contact.one-number",
                 "contact.hostile-name",
@@ -753,6 +754,17 @@ fn cards() -> Vec<Defect> {
             &["contact.on-sendlocation", "group.contact-on-sendlocation"],
             |asked| {
                 refuse_if(asked.endpoint() == "sendlocation" && asked.json.get("contact").is_some())
+            },
+        ),
+        asked(
+            "a text wins over a contact",
+            ALL,
+            &["contact.beside-text"],
+            |asked| {
+                if asked.endpoint() == "sendwa" && asked.json["pesan"].is_string() {
+                    asked.json.as_object_mut().unwrap().remove("contact");
+                }
+                None
             },
         ),
         asked("Contact is unknown", ALL, &["contact.capital"], |asked| {

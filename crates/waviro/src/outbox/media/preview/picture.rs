@@ -1,5 +1,7 @@
 //! How large a picture is, and a thumbnail of it.
 
+use std::io::{Read, Seek};
+
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::overlay;
 use image::metadata::Orientation;
@@ -23,6 +25,11 @@ const THUMBNAIL: usize = 10 * 1024;
 
 /// What decoding a picture may take, bytes: 12 megapixels with transparency. A file of 16 MiB can claim 3,600 of them.
 const DECODING: u64 = 48 * 1024 * 1024;
+
+/// Pixels times scans that a JPEG may make a decoder walk over, half a second's work: a photo of 200 megapixels, or one of 60 whose
+/// colours come one after the other. A file of 3 KB can ask for 1,500 megapixels three hundred times, and is not read again
+/// meanwhile, so that no deadline at the reader would end it.
+const WALKING: u64 = 256_000_000;
 
 /// The size as the header says it, and a thumbnail where the picture can be decoded within bounds.
 pub(super) fn look(file: Source, mime: &str) -> Preview {
@@ -63,7 +70,8 @@ impl Header {
     }
 }
 
-fn jpeg(file: Source) -> Option<Header> {
+fn jpeg(mut file: Source) -> Option<Header> {
+    let scans = scans(&mut file).ok()?;
     let mut decoder = jpeg_decoder::Decoder::new(file);
     decoder.read_info().ok()?;
     let info = decoder.info()?;
@@ -72,7 +80,7 @@ fn jpeg(file: Source) -> Option<Header> {
         size: (info.width.into(), info.height.into()),
         turn: turn.unwrap_or(Orientation::NoTransforms),
         decode: Box::new(move || {
-            if !is_bearable(info) {
+            if !is_bearable(info, scans) {
                 return None;
             }
             let (width, height) = decoder.scale(SIDE, SIDE).ok()?;
@@ -88,9 +96,25 @@ fn jpeg(file: Source) -> Option<Header> {
     })
 }
 
-/// Whether it takes a bounded amount of memory, whatever its scale.
-fn is_bearable(info: ImageInfo) -> bool {
+/// How many scans begin in the file, a thumbnail's inside it included; at its beginning again. In what is coded a marker's first
+/// byte never stands before another than 0 and the restart markers (ITU T.81, B.1.1.5).
+fn scans(file: &mut Source) -> std::io::Result<u64> {
+    let (mut scans, mut before) = (0, 0);
+    for byte in file.by_ref().bytes() {
+        let byte = byte?;
+        scans += u64::from((before, byte) == (0xFF, 0xDA));
+        before = byte;
+    }
+    file.rewind()?;
+    Ok(scans)
+}
+
+/// Whether it takes a bounded amount of time and memory, whatever its scale.
+fn is_bearable(info: ImageInfo, scans: u64) -> bool {
     let pixels = u64::from(info.width) * u64::from(info.height);
+    if pixels.saturating_mul(scans) > WALKING {
+        return false;
+    }
     match info.coding_process {
         CodingProcess::DctSequential => true,
         // All of it is held until the last pass, two bytes each.

@@ -86,12 +86,40 @@ pub enum StartError {
     /// No answer, or none that says whose bot this is.
     #[error("{0}; the suite needs a host that answers and a SecretKey of a bot that is linked")]
     NotReady(String),
+    /// A number or group that is in no form of one.
+    #[error("{0} must be {1}")]
+    Target(&'static str, &'static str),
     /// `only` names nothing.
     #[error("no check's name begins with {0}; --list shows all names")]
     Nothing(String),
 }
 
 impl Target {
+    /// Whether it could be right, so that a slip of the operator is not taken for one of the host.
+    fn check(&self) -> Result<(), StartError> {
+        let number = |text: &str| {
+            (7..=15).contains(&text.len())
+                && !text.starts_with('0')
+                && text.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        let of_an_id = |byte: u8| byte.is_ascii_digit() || byte == b'-';
+        let form = "a number with its country code, 7 to 15 digits and nothing else";
+        if !number(&self.to) {
+            return Err(StartError::Target("--to", form));
+        }
+        if !number(&self.nobody) {
+            return Err(StartError::Target("--nobody", form));
+        }
+        let group = self.group.trim_end_matches("@g.us");
+        if group.is_empty() || !group.bytes().all(of_an_id) {
+            return Err(StartError::Target(
+                "--group",
+                "a group's id as /api/groups shows it",
+            ));
+        }
+        Ok(())
+    }
+
     /// Whether the host is on this machine, by its address.
     #[must_use]
     pub fn is_near(&self) -> bool {
@@ -115,13 +143,18 @@ pub fn checks() -> Vec<Check> {
 /// # Errors
 /// Where there is nothing to judge: no host, no linked bot, no address to listen on.
 pub async fn run(target: &Target, mut told: impl FnMut(&Tried)) -> Result<Report, StartError> {
+    target.check()?;
+    let nothing = |name: &&String| {
+        let named = |check: &Check| check.name.starts_with(name.as_str());
+        !checks().iter().any(named)
+    };
+    if let Some(name) = target.only.iter().find(nothing) {
+        return Err(StartError::Nothing(name.clone()));
+    }
     let wanted = |check: &Check| {
         target.only.is_empty() || target.only.iter().any(|name| check.name.starts_with(name))
     };
     let chosen: Vec<Check> = checks().into_iter().filter(wanted).collect();
-    if chosen.is_empty() {
-        return Err(StartError::Nothing(target.only.join(", ")));
-    }
     let host = Host::new(&target.url, &target.key).map_err(StartError::Client)?;
     let (ear, listening) = Ear::open(target)
         .await

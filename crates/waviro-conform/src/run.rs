@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::answer::Failure;
+use crate::answer::{Answer, Failure};
 use crate::ear::{Ear, File};
 use crate::host::{Ask, Host};
 use crate::{StartError, Target};
@@ -142,11 +142,15 @@ impl Run {
         what: What,
     ) -> Result<String, Failure> {
         self.wait_for_pace().await;
+        self.held(&ask.send().await?, whom, what)
+    }
+
+    /// Holds the answer to the document and keeps what was accepted; the message's id.
+    pub(crate) fn held(&self, answer: &Answer, whom: Whom, what: What) -> Result<String, Failure> {
         let to = match whom {
             Whom::Person => format!("{}@c.us", self.to),
             Whom::Group => format!("{}@g.us", self.group),
         };
-        let answer = ask.send().await?;
         let id = answer.sent(what.word(whom), &format!("{}@c.us", self.own), &to)?;
         let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
         if sent.iter().any(|known| known.id == id) {
@@ -159,6 +163,12 @@ impl Run {
         };
         sent.push(one);
         Ok(id)
+    }
+
+    /// The number that is written to as people write it at home: a host that takes it writes to nobody else.
+    pub(crate) fn national(&self) -> String {
+        let home = self.to.strip_prefix("62").unwrap_or(&self.to);
+        format!("0{home}")
     }
 
     /// Sends a text to the person by the document's sample; its id.

@@ -60,7 +60,7 @@ pub(super) fn checks() -> Vec<Check> {
             "08… and +62… are refused",
             |run| {
                 Box::pin(async {
-                    refuses(run, "checknumber", json!({"nohp": "082386000001"})).await?;
+                    refuses(run, "checknumber", json!({"nohp": run.national()})).await?;
                     refuses(run, "checknumber", json!({"nohp": format!("+{}", run.to)})).await
                 })
             },

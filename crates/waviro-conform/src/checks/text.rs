@@ -68,7 +68,7 @@ pub(super) fn checks() -> Vec<Check> {
             "08… and +62… are refused",
             |run| {
                 Box::pin(async {
-                    for number in ["082386000001".to_owned(), format!("+{}", run.to)] {
+                    for number in [run.national(), format!("+{}", run.to)] {
                         refuses(
                             run,
                             "sendwa",
@@ -85,11 +85,13 @@ pub(super) fn checks() -> Vec<Check> {
             "what is no phone number is refused",
             |run| {
                 Box::pin(async {
-                    let spaced = format!("{} {}", &run.to[..3], &run.to[3..]);
+                    let (country, rest) = run.to.split_at(3);
+                    let (spaced, dashed) =
+                        (format!("{country} {rest}"), format!("{country}-{rest}"));
                     for number in [
                         json!("halo"),
                         json!(spaced),
-                        json!("62823-8600-0001"),
+                        json!(dashed),
                         json!("1"),
                         json!("6".repeat(30)),
                         json!(-1),
@@ -177,7 +179,7 @@ pub(super) fn checks() -> Vec<Check> {
                         answer.refused()?;
                     }
                     match taken[..] {
-                        [_] => Ok(()),
+                        [taken] => run.held(taken, Whom::Person, What::text(&text)).map(drop),
                         [] => Err(answers[0].wrong("one of the four taken")),
                         [_, second, ..] => Err(second.wrong("only one of the four taken")),
                     }

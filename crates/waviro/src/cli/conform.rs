@@ -1,5 +1,7 @@
 //! `waviro conform`: holds any host that claims this API to its document.
 
+use std::fs::File;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -108,6 +110,10 @@ impl Conform {
                 format!(", at most {per_minute} a minute")
             }
         ));
+        let files = (
+            create(self.junit.as_deref())?,
+            create(self.json.as_deref())?,
+        );
         let report = match waviro_conform::run(&target, |tried| say(tried.line())).await {
             Ok(report) => report,
             Err(error) => {
@@ -116,11 +122,11 @@ impl Conform {
             }
         };
         say(format_args!("\n{}", report.summary()));
-        if let Some(path) = &self.junit {
-            write(path, &report.junit().map_err(anyhow::Error::msg)?)?;
+        if let Some((path, file)) = files.1 {
+            write(&path, file, &report.json().to_string())?;
         }
-        if let Some(path) = &self.json {
-            write(path, &report.json().to_string())?;
+        if let Some((path, file)) = files.0 {
+            write(&path, file, &report.junit().map_err(anyhow::Error::msg)?)?;
         }
         Ok(if report.failed().next().is_some() {
             ExitCode::FAILURE
@@ -140,6 +146,15 @@ fn list() {
     }
 }
 
-fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    std::fs::write(path, text).with_context(|| format!("{} was not written", path.display()))
+/// Before the first message: a result that cannot be written should cost none.
+fn create(path: Option<&Path>) -> anyhow::Result<Option<(PathBuf, File)>> {
+    let Some(path) = path else { return Ok(None) };
+    let file = File::create(path)
+        .with_context(|| format!("{} cannot be written; nothing was sent", path.display()))?;
+    Ok(Some((path.to_owned(), file)))
+}
+
+fn write(path: &Path, mut file: File, text: &str) -> anyhow::Result<()> {
+    file.write_all(text.as_bytes())
+        .with_context(|| format!("{} was not written", path.display()))
 }

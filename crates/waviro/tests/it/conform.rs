@@ -119,7 +119,12 @@ async fn where_there_is_nothing_to_judge_it_says_so() {
     not_linked.key = unlinked.clone();
     let nobody_listens = target(&front, &unlinked, "127.0.0.1:1".parse().unwrap(), &[]);
     let no_check = target(&front, &unlinked, host.address(), &["teks"]);
+    let mut slip = target(&front, &unlinked, host.address(), &[]);
+    slip.to = "08".to_owned();
+    let one_wrong = target(&front, &unlinked, host.address(), &["text", "teks"]);
     for (target, says) in [
+        (slip, "--to"),
+        (one_wrong, "teks"),
         (wrong_key, "SecretKey"),
         (not_linked, "linked"),
         (nobody_listens, "no answer"),

@@ -135,6 +135,17 @@ fn door() -> Vec<Defect> {
             },
         ),
         answered(
+            "a door without a lock",
+            &["key"],
+            &["key.missing"],
+            |asked, answer| {
+                let unlocked = asked.endpoint() == "sendcontacttogroup";
+                if unlocked && asked.header("secretkey").is_empty() {
+                    *answer = taken(&asked.json["groupid"], "vcard");
+                }
+            },
+        ),
+        answered(
             "every key opens",
             &["key"],
             &["key.wrong"],

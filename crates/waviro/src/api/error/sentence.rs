@@ -47,7 +47,7 @@ impl ApiError {
             ),
             Self::NotAnObject { field } => format!("{field} harus berupa objek, misalnya {{\"name\":\"Test\",\"numbers\":[\"628124000001\"]}}."),
             Self::TooManyNumbers { most } => format!("Kontak memuat terlalu banyak nomor; kirim paling banyak {most} nomor dalam satu kontak."),
-            Self::InvalidUrl { field, fault } => format!("{field} tidak valid: {}", fault.indonesian()),
+            Self::InvalidUrl { field, fault } => format!("{field} tidak valid: {}", fault.indonesian(field)),
             Self::NoMedia(fault) => fault.indonesian(),
             Self::NotConnected(status) => not_connected_in_indonesian(status),
             Self::Duplicate => "Pesan yang sama baru saja dikirim ke tujuan ini; ubah isi pesan sebelum mengirim lagi.".to_owned(),
@@ -88,7 +88,7 @@ impl ApiError {
             ),
             Self::NotAnObject { field } => format!("{field} must be an object, for example {{\"name\":\"Test\",\"numbers\":[\"628124000001\"]}}."),
             Self::TooManyNumbers { most } => format!("The contact holds too many numbers; send at most {most} in one contact."),
-            Self::InvalidUrl { field, fault } => format!("{field} is not valid: {}", fault.english()),
+            Self::InvalidUrl { field, fault } => format!("{field} is not valid: {}", fault.english(field)),
             Self::NoMedia(fault) => fault.english(),
             Self::NotConnected(status) => not_connected_in_english(status),
             Self::Duplicate => "The same message was just sent to this destination; change its content before sending again.".to_owned(),
@@ -126,12 +126,21 @@ impl MediaFault {
     }
 }
 
+/// What stands behind such an address.
+fn example(field: &str) -> &'static str {
+    match field {
+        "mediaurl" => "foto.jpg",
+        _ => "notify",
+    }
+}
+
 impl UrlFault {
-    fn indonesian(&self) -> String {
+    fn indonesian(&self, field: &str) -> String {
         match self {
-            Self::NotAUrl => {
-                "tulis alamat lengkap, misalnya https://domain-anda/notify.".to_owned()
-            }
+            Self::NotAUrl => format!(
+                "tulis alamat lengkap, misalnya https://domain-anda/{}.",
+                example(field)
+            ),
             Self::TooLong => "alamat lebih panjang dari 2048 karakter.".to_owned(),
             Self::Refused(Refused::Scheme(_)) => {
                 "alamat harus diawali http:// atau https://.".to_owned()
@@ -146,11 +155,12 @@ impl UrlFault {
         }
     }
 
-    fn english(&self) -> String {
+    fn english(&self, field: &str) -> String {
         match self {
-            Self::NotAUrl => {
-                "write a complete address, for example https://your-domain/notify.".to_owned()
-            }
+            Self::NotAUrl => format!(
+                "write a complete address, for example https://your-domain/{}.",
+                example(field)
+            ),
             Self::TooLong => "the address is longer than 2048 characters.".to_owned(),
             Self::Refused(Refused::Scheme(_)) => {
                 "the address must start with http:// or https://.".to_owned()

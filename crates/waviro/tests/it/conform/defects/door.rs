@@ -1,0 +1,193 @@
+//! Key, path, method, body.
+
+use axum::http::Method;
+use serde_json::json;
+
+use super::{Defect, answered, asked, head, refuse_if, taken};
+use crate::conform::crooked::Answered;
+
+pub fn defects() -> Vec<Defect> {
+    vec![
+        head(
+            "header names are taken by their case",
+            &["key"],
+            &["key.title-case"],
+            |head| head.contains("Secretkey:"),
+        ),
+        head(
+            "a blank after the key is part of it",
+            &["key"],
+            &["key.trailing-blank"],
+            |head| {
+                head.lines()
+                    .any(|line| line.starts_with("secretkey:") && line.ends_with(' '))
+            },
+        ),
+        asked(
+            "a ; after the key is part of it",
+            &["key"],
+            &["key.trailing-semicolon"],
+            |asked| refuse_if(asked.header("secretkey").ends_with(';')),
+        ),
+        answered(
+            "no key needed",
+            &["key"],
+            &["key.missing"],
+            |asked, answer| {
+                if asked.header("secretkey").is_empty() {
+                    *answer = Answered::success(json!(true));
+                }
+            },
+        ),
+        answered(
+            "a door without a lock",
+            &["key"],
+            &["key.missing"],
+            |asked, answer| {
+                let unlocked = asked.endpoint() == "sendcontacttogroup";
+                if unlocked && asked.header("secretkey").is_empty() {
+                    *answer = taken(&asked.json["groupid"], "vcard");
+                }
+            },
+        ),
+        answered(
+            "every key opens",
+            &["key"],
+            &["key.wrong"],
+            |asked, answer| {
+                if asked.header("secretkey").starts_with("bukan") {
+                    *answer = Answered::success(json!(true));
+                }
+            },
+        ),
+        asked(
+            "a path with a slash is none",
+            &["path", "method"],
+            &["path.trailing-slash"],
+            |asked| {
+                asked.path.ends_with('/').then(|| Answered {
+                    status: 404,
+                    ..Answered::refusal()
+                })
+            },
+        ),
+        asked(
+            "a path with a slash sends on",
+            &["path"],
+            &["path.trailing-slash"],
+            |asked| {
+                let there = asked.path.trim_end_matches('/').to_owned();
+                asked.path.ends_with('/').then(|| Answered {
+                    status: 301,
+                    location: Some(there),
+                    ..Answered::refusal()
+                })
+            },
+        ),
+        asked(
+            "an unknown path is a page",
+            &["path"],
+            &["path.unknown"],
+            |asked| {
+                (asked.endpoint() == "sendnothing").then(|| Answered {
+                    status: 404,
+                    content_type: "text/html",
+                    body: json!("<h1>404</h1>"),
+                    location: None,
+                })
+            },
+        ),
+        asked("GET does it too", &["method"], &["method.get"], |asked| {
+            asked.method = Method::POST;
+            None
+        }),
+        asked(
+            "an empty form is refused",
+            &["body"],
+            &["body.empty-form"],
+            |asked| {
+                refuse_if(asked.body.is_empty() && asked.header("content-type").contains("form"))
+            },
+        ),
+        asked("no body is refused", &["body"], &["body.none"], |asked| {
+            refuse_if(asked.endpoint() == "groups" && asked.header("content-type").is_empty())
+        }),
+        asked(
+            "only application/json to the letter",
+            &["body"],
+            &["body.charset"],
+            |asked| refuse_if(asked.header("content-type").contains("charset")),
+        ),
+        asked(
+            "a Content-Type is needed",
+            &["body"],
+            &["body.no-content-type"],
+            |asked| refuse_if(!asked.body.is_empty() && asked.header("content-type").is_empty()),
+        ),
+        asked(
+            "JSON that is called a form is refused",
+            &["body"],
+            &["body.form-content-type"],
+            |asked| {
+                refuse_if(asked.json.is_object() && asked.header("content-type").contains("form"))
+            },
+        ),
+        asked(
+            "a byte order mark is refused",
+            &["body"],
+            &["body.byte-order-mark"],
+            |asked| refuse_if(asked.body.starts_with("\u{feff}".as_bytes())),
+        ),
+        asked(
+            "unknown fields are refused",
+            &["body"],
+            &["body.unknown-fields"],
+            |asked| refuse_if(asked.json.get("token").is_some()),
+        ),
+        answered(
+            "broken JSON is a 500",
+            &["body"],
+            &["body.not-json"],
+            |asked, answer| {
+                if !asked.body.is_empty()
+                    && !asked.json.is_object()
+                    && !asked.body.starts_with("\u{feff}".as_bytes())
+                {
+                    answer.status = 500;
+                }
+            },
+        ),
+        answered(
+            "what is incomplete is taken",
+            &["body"],
+            &["body.incomplete"],
+            |asked, answer| {
+                if asked.json == json!({}) {
+                    *answer = Answered::success(json!(true));
+                }
+            },
+        ),
+        answered(
+            "a large body is a 500",
+            &["body"],
+            &["body.too-large"],
+            |asked, answer| {
+                if asked.body.len() > 1_000_000 {
+                    answer.status = 500;
+                }
+            },
+        ),
+        answered("no code", &["refusal"], &["refusal.code"], |_, answer| {
+            answer.body.as_object_mut().unwrap().remove("code");
+        }),
+        asked(
+            "Indonesian to everybody",
+            &["refusal"],
+            &["refusal.language"],
+            |asked| {
+                asked.headers.remove("accept-language");
+                None
+            },
+        ),
+    ]
+}

@@ -1,0 +1,69 @@
+//! Send location message.
+
+use super::{Defect, Names, asked, refuse_if, taken};
+use crate::conform::NOBODY;
+
+pub fn defects() -> Vec<Defect> {
+    const ALL: Names = &["location"];
+    vec![
+        asked(
+            "coordinates only as numbers",
+            ALL,
+            &["location.sample", "location.no-caption", "location.repeat"],
+            |asked| {
+                refuse_if(
+                    asked.json["latitude"]
+                        .as_str()
+                        .is_some_and(|text| text.parse::<f64>().is_ok()),
+                )
+            },
+        ),
+        asked(
+            "coordinates only as text",
+            ALL,
+            &["location.as-numbers"],
+            |asked| refuse_if(asked.json["latitude"].is_number()),
+        ),
+        asked(
+            "a place needs a name",
+            ALL,
+            &["location.no-caption"],
+            |asked| {
+                refuse_if(asked.endpoint() == "sendlocation" && asked.json.get("pesan").is_none())
+            },
+        ),
+        asked(
+            "what is missing is zero",
+            ALL,
+            &["location.requires"],
+            |asked| {
+                (asked.endpoint() == "sendlocation" && asked.json.get("latitude").is_none())
+                    .then(|| taken(&asked.json["nohp"], "chat"))
+            },
+        ),
+        asked("beyond the globe", ALL, &["location.no-angle"], |asked| {
+            (asked.json["latitude"] == "90.1").then(|| taken(&asked.json["nohp"], "chat"))
+        }),
+        asked("a comma is a point", ALL, &["location.no-angle"], |asked| {
+            asked.json["latitude"]
+                .as_str()
+                .is_some_and(|text| text.contains(','))
+                .then(|| taken(&asked.json["nohp"], "chat"))
+        }),
+        asked(
+            "no duplicate rule for places",
+            ALL,
+            &["location.repeat"],
+            |asked| {
+                (asked.repeated && asked.endpoint() == "sendlocation")
+                    .then(|| taken(&asked.json["nohp"], "chat"))
+            },
+        ),
+        asked(
+            "a place for who is not on WhatsApp is taken",
+            ALL,
+            &["location.not-on-whatsapp"],
+            |asked| (asked.json["nohp"] == NOBODY).then(|| taken(&asked.json["nohp"], "chat")),
+        ),
+    ]
+}

@@ -1,0 +1,177 @@
+//! Send media message.
+
+use serde_json::json;
+
+use super::{Defect, Names, answered, asked, file, refuse_if, taken};
+use crate::conform::NOBODY;
+use crate::conform::crooked::{Answered, Asked};
+
+pub fn defects() -> Vec<Defect> {
+    const ALL: Names = &["media"];
+    fn said(kind: &str, asked: &Asked, answer: &mut Answered, name: &str) {
+        if file(asked) == name && answer.status == 200 {
+            answer.body["message"]["type"] = json!(kind);
+        }
+    }
+    vec![
+        answered(
+            "a PDF is a file",
+            ALL,
+            &["media.document", "media.no-caption", "media.largest"],
+            |asked, answer| {
+                said("file", asked, answer, "daftar.pdf");
+                said("file", asked, answer, "pas.pdf");
+            },
+        ),
+        answered(
+            "every picture is a document",
+            ALL,
+            &["media.image", "media.repeat"],
+            |asked, answer| said("document", asked, answer, "foto.jpg"),
+        ),
+        answered(
+            "a PNG is a sticker",
+            ALL,
+            &["media.png"],
+            |asked, answer| said("sticker", asked, answer, "gambar.png"),
+        ),
+        answered(
+            "a song is a document",
+            ALL,
+            &["media.audio"],
+            |asked, answer| said("document", asked, answer, "lagu.mp3"),
+        ),
+        answered("a voice is ptt", ALL, &["media.voice"], |asked, answer| {
+            said("ptt", asked, answer, "suara.ogg");
+        }),
+        answered(
+            "a film is a document",
+            ALL,
+            &["media.video"],
+            |asked, answer| said("document", asked, answer, "film.mp4"),
+        ),
+        asked("a caption is needed", ALL, &["media.no-caption"], |asked| {
+            refuse_if(
+                asked.endpoint() == "sendmedia"
+                    && file(asked) == "daftar.pdf"
+                    && asked.json["pesan"].is_null(),
+            )
+        }),
+        answered(
+            "the kind is what the host calls it",
+            ALL,
+            &["media.kind-from-bytes"],
+            |asked, answer| said("document", asked, answer, "tanpa-jenis"),
+        ),
+        answered(
+            "the kind is the name's",
+            ALL,
+            &["media.false-kind"],
+            |asked, answer| said("image", asked, answer, "bukan-gambar.jpg"),
+        ),
+        asked(
+            "no redirect is followed",
+            ALL,
+            &["media.redirect"],
+            |asked| refuse_if(file(asked) == "pindah"),
+        ),
+        asked("10 MB at most", ALL, &["media.largest"], |asked| {
+            refuse_if(file(asked) == "pas.pdf")
+        }),
+        asked(
+            "no cap",
+            ALL,
+            &["media.too-large", "media.too-large-unannounced"],
+            |asked| {
+                file(asked)
+                    .starts_with("besar")
+                    .then(|| taken(&asked.json["nohp"], "document"))
+            },
+        ),
+        asked(
+            "a cap on what is announced",
+            ALL,
+            &["media.too-large-unannounced"],
+            |asked| {
+                (file(asked) == "besar-tanpa-panjang.pdf")
+                    .then(|| taken(&asked.json["nohp"], "document"))
+            },
+        ),
+        asked(
+            "no duplicate rule for files",
+            ALL,
+            &["media.repeat"],
+            |asked| {
+                let caption = asked.json["pesan"].as_str().unwrap_or_default();
+                if caption.starts_with("Dua kali") {
+                    asked.json["pesan"] = json!(format!("{caption}{:x}", rand::random::<u64>()));
+                }
+                None
+            },
+        ),
+        asked(
+            "the page of a 404 is sent",
+            ALL,
+            &["media.not-found"],
+            |asked| {
+                (file(asked) == "tidak-ada.jpg").then(|| taken(&asked.json["nohp"], "document"))
+            },
+        ),
+        asked("an empty file is sent", ALL, &["media.empty"], |asked| {
+            (file(asked) == "kosong.pdf").then(|| taken(&asked.json["nohp"], "document"))
+        }),
+        asked(
+            "a host that is not there is a 500",
+            ALL,
+            &["media.unreachable"],
+            |asked| {
+                asked.json["mediaurl"]
+                    .as_str()
+                    .is_some_and(|url| url.contains(":1/"))
+                    .then(|| Answered {
+                        status: 500,
+                        ..Answered::refusal()
+                    })
+            },
+        ),
+        asked(
+            "accepted first, fetched later",
+            ALL,
+            &["media.unreachable", "media.inside"],
+            |asked| {
+                let url = asked.json["mediaurl"].as_str().unwrap_or_default();
+                let elsewhere = ["127.0.0.1:1/", "169.254", "fd00", "10.0.0.1"];
+                elsewhere
+                    .iter()
+                    .any(|host| url.contains(host))
+                    .then(|| taken(&asked.json["nohp"], "image"))
+            },
+        ),
+        asked(
+            "a file of its own disk is sent",
+            ALL,
+            &["media.no-url"],
+            |asked| {
+                asked.json["mediaurl"]
+                    .as_str()
+                    .is_some_and(|url| url.starts_with("file:"))
+                    .then(|| taken(&asked.json["nohp"], "document"))
+            },
+        ),
+        asked(
+            "a file for nobody is taken",
+            ALL,
+            &["media.requires"],
+            |asked| {
+                (asked.endpoint() == "sendmedia" && asked.json["nohp"].is_null())
+                    .then(|| taken(&json!("6282386000001"), "image"))
+            },
+        ),
+        asked(
+            "a file for who is not on WhatsApp is taken",
+            ALL,
+            &["media.not-on-whatsapp"],
+            |asked| (asked.json["nohp"] == NOBODY).then(|| taken(&asked.json["nohp"], "image")),
+        ),
+    ]
+}

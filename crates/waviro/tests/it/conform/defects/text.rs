@@ -1,0 +1,128 @@
+//! Send text message.
+
+use serde_json::json;
+
+use super::{Defect, Names, asked, refuse_if, taken};
+use crate::conform::NOBODY;
+use crate::conform::crooked::Answered;
+
+pub fn defects() -> Vec<Defect> {
+    const ALL: Names = &["text"];
+    vec![
+        asked(
+            "numbers only as text",
+            ALL,
+            &["text.number-as-number"],
+            |asked| refuse_if(asked.endpoint() == "sendwa" && asked.json["nohp"].is_u64()),
+        ),
+        asked(
+            "a text with lines is refused",
+            ALL,
+            &["text.as-written"],
+            |asked| {
+                refuse_if(
+                    asked.json["pesan"]
+                        .as_str()
+                        .is_some_and(|text| text.contains('\n')),
+                )
+            },
+        ),
+        asked("a text of 4096 at most", ALL, &["text.long"], |asked| {
+            refuse_if(
+                asked.json["pesan"]
+                    .as_str()
+                    .is_some_and(|text| text.len() > 4096),
+            )
+        }),
+        asked(
+            "an empty notifyurl is a bad one",
+            ALL,
+            &["text.no-notifyurl"],
+            |asked| refuse_if(asked.json["notifyurl"] == ""),
+        ),
+        asked(
+            "08 is taken for 62",
+            ALL,
+            &["text.national-number"],
+            |asked| {
+                let number = asked.json["nohp"].as_str().unwrap_or_default().to_owned();
+                (number.starts_with('0') || number.starts_with('+'))
+                    .then(|| taken(&json!("6282386000001"), "text"))
+            },
+        ),
+        asked(
+            "blanks and dashes are taken out",
+            ALL,
+            &["text.no-number"],
+            |asked| {
+                let number = asked.json["nohp"].as_str().unwrap_or_default().to_owned();
+                (number.trim().contains([' ', '-'])).then(|| taken(&json!("6282386000001"), "text"))
+            },
+        ),
+        asked(
+            "a number that is no number is a 500",
+            ALL,
+            &["text.no-number"],
+            |asked| {
+                asked.json["nohp"].is_array().then(|| Answered {
+                    status: 500,
+                    ..Answered::refusal()
+                })
+            },
+        ),
+        asked(
+            "who is not on WhatsApp is written to",
+            ALL,
+            &["text.not-on-whatsapp"],
+            |asked| (asked.json["nohp"] == NOBODY).then(|| taken(&asked.json["nohp"], "text")),
+        ),
+        asked(
+            "no duplicate rule",
+            ALL,
+            &["text.repeat", "text.repeat-at-once"],
+            |asked| {
+                // Another text to the gateway each time, as if it looked at none.
+                if let Some(text) = asked.json["pesan"]
+                    .as_str()
+                    .filter(|text| text.contains("kali") || text.contains("Serentak"))
+                {
+                    asked.json["pesan"] = json!(format!("{text}{:x}", rand::random::<u64>()));
+                }
+                None
+            },
+        ),
+        asked(
+            "a duplicate rule that looks first and writes later",
+            ALL,
+            &["text.repeat-at-once"],
+            |asked| {
+                if let Some(text) = asked.json["pesan"]
+                    .as_str()
+                    .filter(|text| text.contains("Serentak"))
+                {
+                    asked.json["pesan"] = json!(format!("{text}{:x}", rand::random::<u64>()));
+                }
+                None
+            },
+        ),
+        asked(
+            "a duplicate rule that never forgets",
+            ALL,
+            &["text.repeat-later"],
+            |asked| refuse_if(asked.repeated),
+        ),
+        asked(
+            "a duplicate rule over all chats",
+            ALL,
+            &["text.repeat-elsewhere"],
+            |asked| {
+                refuse_if(
+                    asked.endpoint() == "sendwatogroup"
+                        && asked.json["pesan"]
+                            .as_str()
+                            .is_some_and(|text| text.starts_with("Ke mana")),
+                )
+            },
+        ),
+    ]
+}

@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use waviro_link::{Connector, LinkError};
 
 use crate::api::{self, Api};
-use crate::bots::Bots;
+use crate::bots::{Bots, Profiles};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::jobs::Jobs;
@@ -85,15 +85,18 @@ impl App {
         )
         .map_err(StartError::Spool)?;
         tasks.spawn(outbox.clone().keep_swept(stop.clone()));
+        let profiles = Profiles::new(store.clone(), clock.clone());
         let jobs = Jobs::start(
             store.clone(),
             net.clone(),
+            outbox.clone(),
+            profiles.clone(),
             clock.clone(),
             &tasks,
             stop.clone(),
         )
         .await?;
-        let attach = events::attach(store.clone(), outbox.clone(), jobs, clock.clone());
+        let attach = events::attach(store.clone(), outbox.clone(), jobs, profiles, clock.clone());
         let bots = Bots::start(
             store.clone(),
             connector,

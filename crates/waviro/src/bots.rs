@@ -7,6 +7,7 @@
 mod bot;
 mod groups;
 mod key;
+mod profile;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use waviro_link::{Connector, Listener, Status};
 
 pub use bot::{Bot, LinkCode, Marks, NoCode};
 pub use key::{AddError, NoSuchBot, SecretKey, add, remove, rotate_key};
+pub use profile::{Profile, Profiles, fresh_signing_secret, fresh_webhook_key};
 
 use crate::clock::Clock;
 use crate::store::{BotRow, Committed, Store, StoreError};

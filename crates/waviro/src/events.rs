@@ -1,7 +1,9 @@
 //! The one door in: what WhatsApp tells of a bot, as its [`Listener`].
 //!
 //! Acks and receipts only raise what is known, in any order, and are durable before WhatsApp gets its own ack. Inbound
-//! messages are kept once. Nothing is sent from here.
+//! messages are kept once, in one transaction with the webhooks that are owed for them. Nothing is sent from here.
+
+mod hooks;
 
 use std::sync::Arc;
 
@@ -11,18 +13,24 @@ use waviro_link::{
     Inbound, Listener, NotCommitted, Receipt, ReceiptLevel, ServerAck, Status, Verdict,
 };
 
-use crate::bots::{Attach, Bot};
+use crate::bots::{Attach, Bot, Profiles};
 use crate::clock::Clock;
 use crate::jobs::Jobs;
 use crate::outbox::Outbox;
-use crate::store::{Feeds, InboundRow, News, Store};
+use crate::store::{Feeds, InboundRow, News, Store, StoreError};
 
 /// The server's refusal for an account that does not exist: what was known of the number is wrong.
 const NO_SUCH_ACCOUNT: &str = "404";
 
 /// How a bot is brought to life: its lane starts, its ear is made. For [`crate::bots::Bots::start`].
 #[must_use]
-pub fn attach(store: Store, outbox: Outbox, jobs: Jobs, clock: Clock) -> Attach {
+pub fn attach(
+    store: Store,
+    outbox: Outbox,
+    jobs: Jobs,
+    profiles: Profiles,
+    clock: Clock,
+) -> Attach {
     Box::new(move |bot, committed| {
         jobs.start_lane(bot, outbox.clone(), committed);
         Arc::new(Ear {
@@ -30,6 +38,7 @@ pub fn attach(store: Store, outbox: Outbox, jobs: Jobs, clock: Clock) -> Attach 
             feeds: jobs.feeds(bot),
             store: store.clone(),
             outbox: outbox.clone(),
+            profiles: profiles.clone(),
             clock: clock.clone(),
         })
     })
@@ -41,6 +50,7 @@ struct Ear {
     feeds: Feeds,
     store: Store,
     outbox: Outbox,
+    profiles: Profiles,
     clock: Clock,
 }
 
@@ -131,19 +141,52 @@ impl Listener for Ear {
 
     async fn inbound(&self, batch: Vec<Inbound>) -> Result<(), NotCommitted> {
         let count = batch.len();
-        let rows = batch.into_iter().map(InboundRow::from).collect();
-        let new = self
-            .store
-            .keep_inbound(self.bot.slot(), rows, self.clock.now())
+        let kept = async {
+            let rows = self.with_hooks(batch).await?;
+            let now = self.clock.now();
+            self.store.keep_inbound(self.bot.slot(), rows, now).await
+        };
+        let kept = kept
             .await
             .map_err(|reason| not_committed(&self.bot, "inbound", &reason))?;
+        let (new, webhooks) = (kept.new, kept.due.len());
+        for due in kept.due {
+            // A feed that is gone belongs to a process that stops; the rows stay for the next one.
+            let _ = self.feeds.deliveries.send(due);
+        }
         metrics::counter!("waviro_inbound_total").increment(new as u64);
-        debug!(bot = self.bot.name(), messages = count, new, "inbound");
+        debug!(
+            bot = self.bot.name(),
+            messages = count,
+            new,
+            webhooks,
+            "inbound"
+        );
         Ok(())
     }
 }
 
 impl Ear {
+    /// The messages and what is owed for each, should it be new.
+    async fn with_hooks(&self, batch: Vec<Inbound>) -> Result<Vec<InboundRow>, StoreError> {
+        let slot = self.bot.slot();
+        let rules = if batch.iter().any(|inbound| hooks::text(inbound).is_some()) {
+            self.store.rules(slot).await?
+        } else {
+            Vec::new()
+        };
+        if rules.is_empty() {
+            let bare = |inbound| InboundRow::new(inbound, Vec::new());
+            return Ok(batch.into_iter().map(bare).collect());
+        }
+        let profile = self.profiles.of(slot).await?;
+        let rows = batch.into_iter().map(|inbound| {
+            let hook = hooks::of(slot, &inbound, &rules, &profile);
+            InboundRow::new(inbound, hook.into_iter().collect())
+        });
+        Ok(rows.collect())
+    }
+
     async fn number_gone(&self, id: &waviro_link::MessageId) {
         if let Ok(Some(message)) = self.store.message(id).await
             && let Some(number) = message
@@ -157,7 +200,7 @@ impl Ear {
 }
 
 /// Logged here: WhatsApp keeps it and delivers it again, and nobody else would say why.
-fn not_committed(bot: &Bot, what: &str, reason: &crate::store::StoreError) -> NotCommitted {
+fn not_committed(bot: &Bot, what: &str, reason: &StoreError) -> NotCommitted {
     error!(bot = bot.name(), what, %reason, "left with WhatsApp, not committed");
     NotCommitted(reason.to_string())
 }

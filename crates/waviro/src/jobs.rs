@@ -1,15 +1,16 @@
 //! Work that goes on after the answer: writing messages to the wire and telling users what became of them.
 //!
-//! [`send_message`] is one lane per bot; its queue are the message rows with ack 0. [`notify_ack`] is one lane per
-//! endpoint; its queue is the jobs table. Both get their work in memory right after the commit that made it, and from
+//! [`send_message`] is one lane per bot; its queue are the message rows with ack 0. [`deliver`] is one lane per
+//! endpoint; its queue is the deliveries table. Both get their work in memory right after the commit that made it, and from
 //! the database where memory did not hold it: at the start, after a failure, in a backlog.
 
-pub mod notify_ack;
+pub mod deliver;
 pub mod retry;
 pub mod send_message;
 
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -18,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info};
 
-use crate::bots::Bot;
+use crate::bots::{Bot, Profiles};
 use crate::clock::Clock;
 use crate::net::Net;
 use crate::outbox::Outbox;
@@ -34,11 +35,28 @@ pub struct Jobs {
     clock: Clock,
     tasks: TaskTracker,
     stop: CancellationToken,
-    callbacks: mpsc::UnboundedSender<Due>,
+    deliveries: mpsc::UnboundedSender<Due>,
+    bots: Living,
+}
+
+/// The bots by slot, for whoever sends an answer through one. Weak: a removed bot is not kept alive by this.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Living(Arc<Mutex<HashMap<i32, Weak<Bot>>>>);
+
+impl Living {
+    fn insert(&self, bot: &Arc<Bot>) {
+        let mut bots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        bots.insert(bot.slot(), Arc::downgrade(bot));
+    }
+
+    fn find(&self, slot: i32) -> Option<Arc<Bot>> {
+        let bots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        bots.get(&slot)?.upgrade()
+    }
 }
 
 impl Jobs {
-    /// Frees what a dead process had in hand and starts the callbacks. The lanes of the bots start as the bots come up
+    /// Frees what a dead process had in hand and starts the deliveries. The lanes of the bots start as the bots come up
     /// ([`crate::events::attach`]). At `stop` nothing new is begun; what is under way ends on `tasks`.
     ///
     /// # Errors
@@ -46,28 +64,38 @@ impl Jobs {
     pub async fn start(
         store: Store,
         net: Net,
+        outbox: Outbox,
+        profiles: Profiles,
         clock: Clock,
         tasks: &TaskTracker,
         stop: CancellationToken,
     ) -> Result<Self, StoreError> {
         let freed = store.release_all(clock.now()).await?;
-        info!(callbacks = freed, "took over what the last run had in hand");
-        let (callbacks, inbox) = mpsc::unbounded_channel();
-        let poster = notify_ack::Callbacks::new(
-            store.clone(),
-            net,
-            clock.clone(),
-            tasks.clone(),
-            stop.clone(),
-            callbacks.clone(),
+        info!(
+            deliveries = freed,
+            "took over what the last run had in hand"
         );
-        tasks.spawn(poster.run(inbox));
+        let troubles = store.troubles().await?;
+        let (deliveries, inbox) = mpsc::unbounded_channel();
+        let bots = Living::default();
+        let poster = deliver::Poster {
+            store: store.clone(),
+            net,
+            outbox,
+            profiles,
+            bots: bots.clone(),
+            clock: clock.clone(),
+            stop: stop.clone(),
+        };
+        let lanes = deliver::Lanes::new(poster, tasks.clone(), deliveries.clone(), troubles);
+        tasks.spawn(lanes.run(inbox));
         Ok(Self {
             store,
             clock,
             tasks: tasks.clone(),
             stop,
-            callbacks,
+            deliveries,
+            bots,
         })
     }
 
@@ -78,6 +106,7 @@ impl Jobs {
         outbox: Outbox,
         committed: mpsc::UnboundedReceiver<Committed>,
     ) {
+        self.bots.insert(bot);
         let (jobs, bot) = (self.clone(), Arc::clone(bot));
         self.tasks.spawn(jobs.keep_lane(bot, outbox, committed));
     }
@@ -113,7 +142,7 @@ impl Jobs {
     pub(crate) fn feeds(&self, bot: &Bot) -> Feeds {
         Feeds {
             lane: bot.lane(),
-            callbacks: self.callbacks.clone(),
+            deliveries: self.deliveries.clone(),
         }
     }
 }

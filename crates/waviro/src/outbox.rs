@@ -6,6 +6,7 @@
 
 mod lookup;
 mod media;
+mod reply;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,6 +29,7 @@ use lookup::Lookup;
 use media::Spool;
 
 pub use media::CAP as FILE_CAP;
+pub use reply::Replied;
 
 /// How often the spool is looked through.
 const SWEPT_EVERY: Duration = Duration::from_hours(1);

@@ -8,13 +8,15 @@
 
 mod acks;
 mod bots;
-mod callbacks;
 mod content;
+mod deliveries;
 mod inbound;
+mod journal;
 mod messages;
 mod numbers;
 mod open;
-mod owed;
+mod rules;
+mod secrets;
 mod sql;
 mod writer;
 
@@ -29,10 +31,11 @@ use tokio_util::task::TaskTracker;
 
 pub use acks::{Feeds, News};
 pub use bots::{AddBot, BotRow};
-pub use callbacks::{Due, Lost};
-pub use inbound::InboundRow;
+pub use deliveries::{Attempt, Callback, Due, Fate, Hook, Lost, Trouble, Webhook, Work, lane};
+pub use inbound::{InboundRow, Kept};
 pub use messages::{Accepting, Committed, MessageRow, NewMessageRow, Queued};
-pub use owed::lane;
+pub use rules::{AddRule, NewRule, RuleChange, RuleRow};
+pub use secrets::SecretsRow;
 
 use writer::{Command, Counters, Writer};
 

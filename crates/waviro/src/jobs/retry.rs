@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use waviro_link::MessageId;
-
 use crate::net::{Answer, NetError};
 
 /// Waits before the second, third … attempt; the first goes at once, the thirteenth is the last (after some 76 h).
@@ -39,6 +37,8 @@ pub enum Fate {
         after: Duration,
         /// What went wrong, without URL or body.
         error: String,
+        /// The endpoint asked for the wait, or is strained: it is not cut short when the endpoint works again.
+        held: bool,
     },
     /// The table is used up.
     UsedUp {
@@ -76,7 +76,8 @@ pub fn judge(answer: &Result<Answer, NetError>, failed: u32, spread: f64) -> Fat
     };
     let wait = if strained { wait.max(STRAINED) } else { wait };
     let after = wish.map_or(wait, |wish| wish.clamp(wait, wait * 2));
-    Fate::Again { after, error }
+    let held = wish.is_some() || strained;
+    Fate::Again { after, error, held }
 }
 
 /// The wait after `failed` failed attempts and one more; `None` after the last.
@@ -85,12 +86,12 @@ fn wait(failed: u32, spread: f64) -> Option<Duration> {
     Some(base.mul_f64(1.0 + SPREAD * spread.clamp(-1.0, 1.0)))
 }
 
-/// -1.0 to 1.0 for an attempt: the same for the same attempt, even over messages (whose ids are random).
+/// -1.0 to 1.0 for an attempt: the same for the same attempt, even over deliveries (whose ids are random).
 #[must_use]
-pub fn spread(message: &MessageId, failed: u32) -> f64 {
+pub fn spread(id: &str, failed: u32) -> f64 {
     // FNV-1a: spreads well enough and needs no generator handed through.
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for byte in message.as_str().bytes().chain(failed.to_le_bytes()) {
+    for byte in id.bytes().chain(failed.to_le_bytes()) {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     }
     let sixteen_bits = u16::try_from(hash >> 48).unwrap_or(0);
@@ -101,6 +102,7 @@ pub fn spread(message: &MessageId, failed: u32) -> f64 {
 mod tests {
     use bytes::Bytes;
     use proptest::prelude::*;
+    use waviro_link::MessageId;
 
     use super::*;
 
@@ -176,7 +178,7 @@ mod tests {
     proptest! {
         #[test]
         fn waits_stay_within_a_fifth_of_the_table(random in any::<[u8; 8]>(), failed in 0_u32..12) {
-            let spread = spread(&MessageId::from_random(random), failed);
+            let spread = spread(MessageId::from_random(random).as_str(), failed);
             let after = after(&Ok(answered(500, None)), failed, spread);
             let base = TABLE[failed as usize].as_secs_f64();
             prop_assert!((base * 0.799..=base * 1.201).contains(&after));

@@ -7,9 +7,8 @@ use tokio::sync::{mpsc, oneshot};
 use url::Url;
 use waviro_link::MessageId;
 
-use super::callbacks::Due;
+use super::deliveries::{self, Due, Owed, Work};
 use super::messages::{message_id, narrow};
-use super::owed::{self, Owed};
 use super::writer::{Command, Counters};
 use super::{Committed, Store, StoreError, sql};
 use crate::clock::Millis;
@@ -28,8 +27,8 @@ pub enum News {
 pub struct Feeds {
     /// The bot's lane: messages that left ack 0.
     pub lane: mpsc::UnboundedSender<Committed>,
-    /// Callbacks that are due at once, leased to this process.
-    pub callbacks: mpsc::UnboundedSender<Due>,
+    /// Deliveries that are due at once, leased to this process.
+    pub deliveries: mpsc::UnboundedSender<Due>,
 }
 
 /// The writer's command.
@@ -165,9 +164,12 @@ pub(super) async fn apply(
             });
         }
     }
-    for due in owed::insert(owing, now, connection, counters).await? {
+    for due in deliveries::insert_callbacks(owing, now, connection, counters).await? {
+        let Work::Callback(callback) = &due.work else {
+            continue;
+        };
         if let Some(raise) = owner
-            .get(&due.message)
+            .get(&callback.message)
             .and_then(|index| raises.get_mut(*index))
         {
             raise.due.push(due);
@@ -276,7 +278,7 @@ impl Raise {
                 let _ = self.feeds.lane.send(Committed::Settled(id));
             }
             for due in self.due {
-                let _ = self.feeds.callbacks.send(due);
+                let _ = self.feeds.deliveries.send(due);
             }
         }
         let _ = self.answer.send(done);

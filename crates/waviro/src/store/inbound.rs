@@ -1,10 +1,11 @@
 //! What was written to the bots: kept before WhatsApp gets its ack, and kept once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sqlx::{AssertSqlSafe, Row};
 use waviro_link::{Chat, Inbound, InboundKind, Sender};
 
+use super::deliveries::{self, Due, Hook};
 use super::{Store, StoreError, sql};
 use crate::clock::{Millis, millis};
 
@@ -19,10 +20,22 @@ pub struct InboundRow {
     kind: String,
     body: String,
     at: Millis,
+    hooks: Vec<Hook>,
 }
 
-impl From<Inbound> for InboundRow {
-    fn from(inbound: Inbound) -> Self {
+/// What was kept.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// How many messages were new.
+    pub new: usize,
+    /// What is to be posted of them, leased to the caller.
+    pub due: Vec<Due>,
+}
+
+impl InboundRow {
+    /// A message and what is to be posted of it, if it is new.
+    #[must_use]
+    pub fn new(inbound: Inbound, hooks: Vec<Hook>) -> Self {
         let (kind, body) = match inbound.kind {
             InboundKind::Text(text) => ("text".to_owned(), text),
             InboundKind::Other(kind) => (kind, String::new()),
@@ -35,10 +48,11 @@ impl From<Inbound> for InboundRow {
                 Sender::Hidden(lid) => format!("{lid}@lid"),
             },
             id: inbound.id.as_str().to_owned(),
-            push_name: inbound.push_name,
+            push_name: storable(inbound.push_name),
             from_me: inbound.from_me,
             kind,
-            body,
+            body: storable(body),
+            hooks,
             at: inbound
                 .at
                 .duration_since(std::time::UNIX_EPOCH)
@@ -47,23 +61,31 @@ impl From<Inbound> for InboundRow {
     }
 }
 
+/// PostgreSQL takes no NUL in a text, and a message that cannot be kept would come again for ever.
+fn storable(text: String) -> String {
+    if text.contains('\0') {
+        text.replace('\0', "\u{fffd}")
+    } else {
+        text
+    }
+}
+
 impl Store {
-    /// Keeps those that are new, all or none; returns how many were new. The jobs of keyword rules belong into this
-    /// very transaction.
+    /// Keeps those that are new, and what is to be posted of them, in one transaction, all or none.
     pub async fn keep_inbound(
         &self,
         slot: i32,
         batch: Vec<InboundRow>,
         now: Millis,
-    ) -> Result<usize, StoreError> {
-        self.write(move |connection, _| {
+    ) -> Result<Kept, StoreError> {
+        self.write(move |connection, counters| {
             let batch = batch.clone();
             Box::pin(async move {
-                let mut new = 0;
+                let mut new = HashSet::new();
                 for rows in sql::cut(&batch) {
                     let text = format!(
                         "INSERT INTO inbound (bot, chat, sender, id, push_name, from_me, kind, body, at, received_at) \
-                         VALUES {} ON CONFLICT DO NOTHING RETURNING id",
+                         VALUES {} ON CONFLICT DO NOTHING RETURNING chat, sender, id",
                         sql::tuples(rows.len(), 10)
                     );
                     let mut query = sqlx::query(AssertSqlSafe(text));
@@ -80,9 +102,25 @@ impl Store {
                             .bind(row.at)
                             .bind(now);
                     }
-                    new += query.fetch_all(&mut *connection).await?.len();
+                    for row in query.fetch_all(&mut *connection).await? {
+                        let key: (String, String, String) =
+                            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+                        new.insert(key);
+                    }
                 }
-                Ok(new)
+                let mut kept = Kept {
+                    new: new.len(),
+                    due: Vec::new(),
+                };
+                let mut hooks = Vec::new();
+                for row in batch {
+                    // Taken out: a batch may hold a message twice.
+                    if new.remove(&(row.chat, row.sender, row.id)) {
+                        hooks.extend(row.hooks);
+                    }
+                }
+                kept.due = deliveries::insert_hooks(&hooks, now, connection, counters).await?;
+                Ok(kept)
             })
         })
         .await

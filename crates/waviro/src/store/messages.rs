@@ -115,6 +115,16 @@ impl NewMessageRow {
             epoch,
         })
     }
+
+    /// The row as it stands in the queue.
+    pub(super) fn queued(self, seq: i64) -> Queued {
+        Queued {
+            seq,
+            accepted_at: self.at,
+            epoch: Some(self.epoch),
+            message: self.message,
+        }
+    }
 }
 
 impl Store {
@@ -223,7 +233,15 @@ pub(super) async fn apply(
         (accept.seq, accept.outcome) = (seq, Accepting::Taken);
     }
     for rows in sql::cut(&to_insert) {
-        let taken = insert(accepts, rows, connection).await?;
+        let putting: Vec<Putting<'_>> = rows
+            .iter()
+            .map(|(position, asked)| Putting {
+                row: &accepts[*position].row,
+                seq: accepts[*position].seq,
+                asked: *asked,
+            })
+            .collect();
+        let taken = insert(&putting, connection).await?;
         for (position, _) in rows {
             let accept = &mut accepts[*position];
             if !taken.contains(accept.row.message.id.as_str()) {
@@ -244,11 +262,18 @@ pub(super) async fn apply(
     Ok(())
 }
 
-/// Inserts the rows at these positions, those that are `asked` about only where the table's last message to that chat says
-/// something else. Returns the ids that went in.
-async fn insert(
-    accepts: &[Accept],
-    rows: &[(usize, bool)],
+/// A row about to be put in.
+pub(super) struct Putting<'a> {
+    pub(super) row: &'a NewMessageRow,
+    pub(super) seq: i64,
+    /// By the duplicate rule.
+    pub(super) asked: bool,
+}
+
+/// Inserts rows, those that are `asked` about only where the table's last message to that chat says something else.
+/// Returns the ids that went in.
+pub(super) async fn insert(
+    rows: &[Putting<'_>],
     connection: &mut AnyConnection,
 ) -> Result<HashSet<String>, StoreError> {
     // PostgreSQL takes the type of a column of VALUES from its rows, and one of NULLs alone for text, which notify_url is.
@@ -262,8 +287,7 @@ async fn insert(
         sql::tuples(rows.len(), 12)
     );
     let mut query = sqlx::query(AssertSqlSafe(text));
-    for (position, asked) in rows {
-        let Accept { row, seq, .. } = &accepts[*position];
+    for Putting { row, seq, asked } in rows {
         query = query
             .bind(i64::from(*asked))
             .bind(row.message.id.as_str().to_owned())
@@ -307,12 +331,9 @@ impl Accept {
     pub(super) fn answer(self, done: Result<(), StoreError>) {
         if done.is_ok() && self.outcome == Accepting::Taken {
             // A lane that is gone belongs to a removed bot or to a process that stops.
-            let _ = self.lane.send(Committed::Accepted(Queued {
-                seq: self.seq,
-                accepted_at: self.row.at,
-                epoch: Some(self.row.epoch),
-                message: self.row.message,
-            }));
+            let _ = self
+                .lane
+                .send(Committed::Accepted(self.row.queued(self.seq)));
         }
         let _ = self.answer.send(done.map(|()| self.outcome));
     }
@@ -334,7 +355,7 @@ fn queued(row: &AnyRow) -> Result<Queued, StoreError> {
 }
 
 /// The way back from [`Chat::address`].
-fn parse_chat(address: &str) -> Result<Chat, StoreError> {
+pub(super) fn parse_chat(address: &str) -> Result<Chat, StoreError> {
     let unreadable = || StoreError::Unreadable("a chat's address".to_owned());
     let (user, server) = address.split_once('@').ok_or_else(unreadable)?;
     match server {

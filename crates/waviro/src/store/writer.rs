@@ -15,10 +15,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::acks::Raise;
-use super::callbacks::Posted;
+use super::deliveries::{Posted, Replying};
 use super::messages::Accept;
 use super::open::Place;
-use super::{State, StoreError};
+use super::{State, StoreError, deliveries};
 
 /// Commands of one transaction at most: enough to share a sync among all who wait, few enough that the first of them
 /// is not kept waiting for the last.
@@ -42,8 +42,10 @@ pub(super) struct Writer {
 pub(super) struct Counters {
     /// The last [`super::Queued::seq`].
     pub(super) seq: i64,
-    /// The last id of a job.
-    pub(super) job: i64,
+    /// The last id of a delivery.
+    pub(super) delivery: i64,
+    /// The last id of an attempt.
+    pub(super) attempt: i64,
 }
 
 /// What callers ask for.
@@ -51,6 +53,7 @@ pub(super) enum Command {
     Accept(Accept),
     Raise(Raise),
     Posted(Posted),
+    Replying(Replying),
     Other(Box<dyn Other>),
 }
 
@@ -78,6 +81,7 @@ struct Batch {
     accepts: Vec<Accept>,
     raises: Vec<Raise>,
     posted: Vec<Posted>,
+    replying: Vec<Replying>,
     others: Vec<Box<dyn Other>>,
 }
 
@@ -204,13 +208,15 @@ impl Counters {
     /// Continues after what the database holds.
     pub(super) async fn read(connection: &mut AnyConnection) -> Result<Self, StoreError> {
         let row = sqlx::query(
-            "SELECT COALESCE((SELECT MAX(seq) FROM messages), 0), COALESCE((SELECT MAX(id) FROM jobs), 0)",
+            "SELECT COALESCE((SELECT MAX(seq) FROM messages), 0), COALESCE((SELECT MAX(id) FROM deliveries), 0), \
+             COALESCE((SELECT MAX(id) FROM attempts), 0)",
         )
         .fetch_one(connection)
         .await?;
         Ok(Self {
             seq: row.try_get(0)?,
-            job: row.try_get(1)?,
+            delivery: row.try_get(1)?,
+            attempt: row.try_get(2)?,
         })
     }
 }
@@ -273,6 +279,7 @@ impl FromIterator<Command> for Batch {
                 Command::Accept(accept) => batch.accepts.push(accept),
                 Command::Raise(raise) => batch.raises.push(raise),
                 Command::Posted(posted) => batch.posted.push(posted),
+                Command::Replying(replying) => batch.replying.push(replying),
                 Command::Other(other) => batch.others.push(other),
             }
         }
@@ -282,7 +289,11 @@ impl FromIterator<Command> for Batch {
 
 impl Batch {
     fn len(&self) -> usize {
-        self.accepts.len() + self.raises.len() + self.posted.len() + self.others.len()
+        self.accepts.len()
+            + self.raises.len()
+            + self.posted.len()
+            + self.replying.len()
+            + self.others.len()
     }
 
     /// An accept without company changes the database by one statement, which is a transaction of its own: without BEGIN
@@ -298,7 +309,8 @@ impl Batch {
     ) -> Result<(), StoreError> {
         super::messages::apply(&mut self.accepts, connection, counters).await?;
         super::acks::apply(&mut self.raises, connection, counters).await?;
-        super::callbacks::apply(&mut self.posted, connection).await?;
+        deliveries::apply_posted(&mut self.posted, connection, counters).await?;
+        deliveries::apply_replies(&mut self.replying, connection, counters).await?;
         for other in &mut self.others {
             other.apply(connection, counters).await?;
         }
@@ -315,6 +327,9 @@ impl Batch {
         for posted in self.posted {
             posted.answer(done.clone());
         }
+        for replying in self.replying {
+            replying.answer(done.clone());
+        }
         for other in self.others {
             other.answer(done.clone());
         }
@@ -324,6 +339,7 @@ impl Batch {
         let commands = (self.accepts.into_iter().map(Command::Accept))
             .chain(self.raises.into_iter().map(Command::Raise))
             .chain(self.posted.into_iter().map(Command::Posted))
+            .chain(self.replying.into_iter().map(Command::Replying))
             .chain(self.others.into_iter().map(Command::Other));
         commands
             .map(|command| std::iter::once(command).collect())

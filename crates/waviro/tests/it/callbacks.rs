@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use waviro::jobs::retry::TABLE;
 use waviro_link::fake::FakeConnector;
 use waviro_link::{ReceiptLevel, Status};
 
@@ -119,10 +120,10 @@ async fn the_table_used_up_is_given_up_visibly() {
     let rig = Rig::online().await;
     receiver.always("a", 500);
     let accepted = rig.accept_with(BUDI, "halo", &endpoint(address, "a")).await;
-    for failed in 1..=12 {
+    for (failed, pause) in (1..).zip(TABLE) {
         until(|| put_off(&rig), |attempts| *attempts == Some(failed)).await;
-        // Past the longest pause and its spread. Not while an attempt is under way: its lease would run out.
-        rig.pass(Duration::from_hours(30));
+        // Past the pause and its spread. Not while an attempt is under way: its lease would run out.
+        rig.pass(pause.mul_f64(1.21));
     }
     let given_up = until(
         || async { rig.engine.store.given_up(10).await.unwrap() },
@@ -134,6 +135,95 @@ async fn the_table_used_up_is_given_up_visibly() {
         [(accepted.id, "1".to_owned(), "status 500".to_owned())]
     );
     assert_eq!(receiver.stages("a"), [1; 13]);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_back_gets_all_that_waits_at_once_and_not_hours_later() {
+    let (receiver, address) = Receiver::start().await;
+    let rig = Rig::online().await;
+    receiver.always("a", 500);
+    for n in 0..30 {
+        rig.accept_with(BUDI, &n.to_string(), &endpoint(address, "a"))
+            .await;
+    }
+    // Six hours of outage: all have come to pauses of hours.
+    for pause in &TABLE[..8] {
+        until(|| waiting(&rig), |waiting| *waiting == 30).await;
+        rig.pass(pause.mul_f64(1.21));
+    }
+    until(|| waiting(&rig), |waiting| *waiting == 30).await;
+    receiver.always("a", 200);
+    // The first attempt that happens to be due finds it back.
+    rig.accept_with(BUDI, "baru", &endpoint(address, "a")).await;
+    until(|| owed(&rig), |owed| *owed == 0).await;
+    assert!(rig.engine.store.given_up(100).await.unwrap().is_empty());
+    assert!(rig.engine.store.troubles().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_endpoint_that_asked_for_a_pause_gets_it_though_it_works_for_others() {
+    let (receiver, address) = Receiver::start().await;
+    let rig = Rig::online().await;
+    receiver.answer("a", &[429]);
+    let first = rig.accept_with(BUDI, "satu", &endpoint(address, "a")).await;
+    until(|| put_off(&rig), |attempts| *attempts == Some(1)).await;
+    rig.accept_with(BUDI, "dua", &endpoint(address, "a")).await;
+    receiver.wait_for("a", 2).await;
+    until(
+        || async { rig.engine.store.troubles().await.unwrap() },
+        |all| all.is_empty(),
+    )
+    .await;
+    rig.pass(Duration::from_secs(59));
+    until(|| waiting(&rig), |waiting| *waiting == 1).await;
+    rig.pass(Duration::from_secs(14));
+    receiver.wait_for("a", 3).await;
+    assert_eq!(receiver.arrived("a")[2], (first.id.as_str().to_owned(), 1));
+}
+
+#[tokio::test]
+async fn an_endpoint_that_only_fails_for_120_hours_is_called_no_more_until_somebody_switches_it_on()
+{
+    let (receiver, address) = Receiver::start().await;
+    let mut rig = Rig::online().await;
+    receiver.always("a", 500);
+    let off = async |rig: &Rig| {
+        let troubles = rig.engine.store.troubles().await.unwrap();
+        troubles.iter().any(|trouble| trouble.off_at.is_some())
+    };
+    for day in 0..5 {
+        rig.accept_with(BUDI, &format!("hari {day}"), &endpoint(address, "a"))
+            .await;
+        receiver.wait_for("a", day + 1).await;
+        assert!(!off(&rig).await, "day {day}");
+        // Only what was accepted today fails today: the older ones are still in hand or wait.
+        rig.pass(Duration::from_hours(24));
+    }
+    until(|| off(&rig), |off| *off).await;
+    until(|| waiting(&rig), |waiting| *waiting == 5).await;
+    let before = receiver.stages("a").len();
+    // A restart remembers; what comes waits.
+    rig.crash_and_restart(FakeConnector::online(number(OWN)))
+        .await;
+    rig.accept_with(BUDI, "dimatikan", &endpoint(address, "a"))
+        .await;
+    until(|| waiting(&rig), |waiting| *waiting == 6).await;
+    rig.pass(Duration::from_hours(24));
+    until(|| waiting(&rig), |waiting| *waiting == 6).await;
+    assert_eq!(receiver.stages("a").len(), before);
+    receiver.always("a", 200);
+    let lane = waviro::store::lane(&endpoint(address, "a"));
+    let store = &rig.engine.store;
+    store.endpoint_works(&lane, rig.clock.now()).await.unwrap();
+    until(
+        || async {
+            rig.pass(Duration::from_secs(1));
+            owed(&rig).await
+        },
+        |owed| *owed == 0,
+    )
+    .await;
+    assert!(store.given_up(100).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -231,11 +321,20 @@ async fn a_backlog_larger_than_memory_is_drained() {
     .await;
 }
 
+/// How many wait for another attempt.
+async fn waiting(rig: &Rig) -> i64 {
+    use sqlx::{Connection, Row};
+    let mut connection = sqlx::AnyConnection::connect(&rig.url()).await.unwrap();
+    let text = "SELECT COUNT(*) FROM deliveries WHERE leased = 0 AND ended_at IS NULL";
+    let row = sqlx::query(text).fetch_one(&mut connection).await.unwrap();
+    row.get(0)
+}
+
 /// How often the one callback that waits for its next attempt has failed.
 async fn put_off(rig: &Rig) -> Option<i64> {
     use sqlx::{Connection, Row};
     let mut connection = sqlx::AnyConnection::connect(&rig.url()).await.unwrap();
-    let row = sqlx::query("SELECT attempts FROM jobs WHERE leased = 0 AND given_up_at IS NULL")
+    let row = sqlx::query("SELECT attempts FROM deliveries WHERE leased = 0 AND ended_at IS NULL")
         .fetch_optional(&mut connection)
         .await
         .unwrap();

@@ -14,7 +14,7 @@ use rand::rngs::StdRng;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
-use waviro::bots::{Bot, Bots, SecretKey};
+use waviro::bots::{Bot, Bots, Profiles, SecretKey};
 use waviro::clock::{Clock, Millis};
 use waviro::config::{AllowedNetwork, Outbound};
 use waviro::events;
@@ -142,10 +142,19 @@ impl Engine {
             random,
         )
         .unwrap();
-        let jobs = Jobs::start(store.clone(), net, clock.clone(), &tasks, stop.clone())
-            .await
-            .unwrap();
-        let attach = events::attach(store.clone(), outbox.clone(), jobs, clock.clone());
+        let profiles = Profiles::new(store.clone(), clock.clone());
+        let jobs = Jobs::start(
+            store.clone(),
+            net,
+            outbox.clone(),
+            profiles.clone(),
+            clock.clone(),
+            &tasks,
+            stop.clone(),
+        )
+        .await
+        .unwrap();
+        let attach = events::attach(store.clone(), outbox.clone(), jobs, profiles, clock.clone());
         let bots = Bots::start(
             store.clone(),
             connector.clone(),

@@ -22,4 +22,5 @@ mod postgresql;
 mod queue;
 mod store;
 mod tidy;
+mod webhooks;
 mod wire;

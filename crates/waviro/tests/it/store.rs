@@ -11,7 +11,8 @@ use rand::rngs::StdRng;
 use tokio::sync::mpsc;
 use url::Url;
 use waviro::store::{
-    Accepting, AddBot, Committed, Due, Feeds, NewMessageRow, News, Store, StoreError,
+    Accepting, AddBot, Attempt, Callback, Committed, Due, Feeds, InboundRow, NewMessageRow, News,
+    Store, StoreError, Work,
 };
 use waviro_link::{Chat, Content, Identity, Inbound, InboundKind, MessageId, Outgoing, Sender};
 
@@ -38,17 +39,45 @@ fn wire_id(id: u64) -> MessageId {
 struct Ears {
     feeds: Feeds,
     lane: mpsc::UnboundedReceiver<Committed>,
-    callbacks: mpsc::UnboundedReceiver<Due>,
+    deliveries: mpsc::UnboundedReceiver<Due>,
 }
 
 fn ears() -> Ears {
     let (lane, told) = mpsc::unbounded_channel();
-    let (callbacks, due) = mpsc::unbounded_channel();
+    let (deliveries, due) = mpsc::unbounded_channel();
     Ears {
-        feeds: Feeds { lane, callbacks },
+        feeds: Feeds { lane, deliveries },
         lane: told,
-        callbacks: due,
+        deliveries: due,
     }
+}
+
+/// The callback that a delivery is.
+fn callback(due: &Due) -> &Callback {
+    match &due.work {
+        Work::Callback(callback) => callback,
+        other => panic!("no callback: {other:?}"),
+    }
+}
+
+/// An attempt, failed where there is a cause.
+fn attempt(cause: Option<&str>) -> Attempt {
+    Attempt {
+        at: START,
+        url: "http://one.example/notify".to_owned(),
+        status: Some(if cause.is_some() { 500 } else { 200 }),
+        took_ms: 7,
+        address: Some("192.0.2.1".to_owned()),
+        answer: "\u{0}so".to_owned(),
+        cause: cause.map(ToOwned::to_owned),
+    }
+}
+
+async fn posted(store: &Store, due: &Due, stage: i8) -> Option<i8> {
+    store
+        .posted(due.id, callback(due), stage, Some(attempt(None)), START)
+        .await
+        .unwrap()
 }
 
 async fn accept(store: &Store, ears: &Ears, row: NewMessageRow) -> Accepting {
@@ -295,10 +324,10 @@ async fn strangers_ids_are_passed_over(store: &Store) {
     raise(store, &ears, 11, 220, News::Reached(1)).await;
     raise(store, &ears, 10, 999_999, News::Reached(1)).await;
     assert_eq!(ack(store, 220).await, 0);
-    assert!(ears.callbacks.try_recv().is_err());
+    assert!(ears.deliveries.try_recv().is_err());
     raise(store, &ears, 10, 220, News::Reached(1)).await;
-    let due = ears.callbacks.recv().await.unwrap();
-    store.posted(&due, 1).await.unwrap();
+    let due = ears.deliveries.recv().await.unwrap();
+    posted(store, &due, 1).await;
 }
 
 async fn a_queue_ends_at_its_limit(store: &Store) {
@@ -323,14 +352,14 @@ async fn a_queue_ends_at_its_limit(store: &Store) {
     );
     assert_eq!((ack(store, 233).await, ack(store, 234).await), (-1, 0));
     for _ in 0..4 {
-        let due = ears.callbacks.recv().await.unwrap();
-        assert_eq!(due.next(), Some(-1));
-        store.posted(&due, -1).await.unwrap();
+        let due = ears.deliveries.recv().await.unwrap();
+        assert_eq!(callback(&due).next(), Some(-1));
+        posted(store, &due, -1).await;
     }
-    assert!(ears.callbacks.try_recv().is_err());
+    assert!(ears.deliveries.try_recv().is_err());
     raise(store, &ears, 12, 234, News::Reached(1)).await;
-    let due = ears.callbacks.recv().await.unwrap();
-    store.posted(&due, 1).await.unwrap();
+    let due = ears.deliveries.recv().await.unwrap();
+    posted(store, &due, 1).await;
 }
 
 async fn inbound_is_kept_once(store: &Store) {
@@ -344,19 +373,28 @@ async fn inbound_is_kept_once(store: &Store) {
         kind: InboundKind::Text("halo".to_owned()),
     };
     let keep = |batch: Vec<Inbound>| {
-        store.keep_inbound(19, batch.into_iter().map(Into::into).collect(), START)
+        store.keep_inbound(
+            19,
+            batch
+                .into_iter()
+                .map(|inbound| InboundRow::new(inbound, Vec::new()))
+                .collect(),
+            START,
+        )
     };
     assert_eq!(
         keep(vec![inbound("A", "6281000001"), inbound("B", "6281000001")])
             .await
-            .unwrap(),
+            .unwrap()
+            .new,
         2
     );
     // The same again, and the same id of another sender, which is another message.
     assert_eq!(
         keep(vec![inbound("A", "6281000001"), inbound("A", "6281000002")])
             .await
-            .unwrap(),
+            .unwrap()
+            .new,
         1
     );
     assert_eq!(store.inbound_count(19).await.unwrap(), 3);
@@ -472,27 +510,31 @@ fn whatever_the_order_of_news_callbacks_rise_strictly_and_end_where_the_ack_ende
     let next = std::sync::atomic::AtomicU64::new(1);
     proptest!(ProptestConfig::with_cases(200), |(batches in news())| {
         let id = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let (posted, last) = runtime.block_on(async {
+        let (said, last) = runtime.block_on(async {
             let mut ears = ears();
             accept(&store, &ears, row(1, id, "6281000001", &id.to_string(), true)).await;
-            let mut posted = Vec::new();
+            let mut said = Vec::new();
             for batch in batches {
                 let batch = batch.into_iter().map(|news| (wire_id(id), news)).collect();
                 store.raise(1, batch, START, &ears.feeds).await.unwrap();
-                while let Ok(mut due) = ears.callbacks.try_recv() {
-                    while let Some(stage) = due.next() {
-                        posted.push(stage);
-                        match store.posted(&due, stage).await.unwrap() {
-                            Some(ack) => (due.stage, due.ack) = (stage + 1, ack),
+                while let Ok(due) = ears.deliveries.try_recv() {
+                    let Work::Callback(mut callback) = due.work else {
+                        panic!("only callbacks are owed");
+                    };
+                    while let Some(stage) = callback.next() {
+                        said.push(stage);
+                        let posted = store.posted(due.id, &callback, stage, None, START).await;
+                        match posted.unwrap() {
+                            Some(ack) => (callback.stage, callback.ack) = (stage + 1, ack),
                             None => break,
                         }
                     }
                 }
             }
-            (posted, ack(&store, id).await)
+            (said, ack(&store, id).await)
         });
         let all: Vec<i8> = if last < 0 { vec![-1] } else { (1..=last).collect() };
-        prop_assert_eq!(posted, all);
+        prop_assert_eq!(said, all);
     });
     runtime.block_on(store.close());
 }

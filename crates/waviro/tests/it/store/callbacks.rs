@@ -2,7 +2,7 @@
 
 use waviro::store::{Due, Lost, News, Store};
 
-use super::{Ears, accept, ears, raise, row, wire_id};
+use super::{Ears, accept, attempt, callback, ears, posted, raise, row, wire_id};
 use crate::engine::START;
 
 pub async fn keep_their_contract(store: &Store) {
@@ -23,27 +23,50 @@ async fn owed(store: &Store, ears: &mut Ears, slot: i32, id: u64, level: i8) -> 
     )
     .await;
     raise(store, ears, slot, id, News::Reached(level)).await;
-    ears.callbacks.recv().await.unwrap()
+    ears.deliveries.recv().await.unwrap()
+}
+
+async fn lose(store: &Store, due: &Due, lost: Lost, error: &str) {
+    let tried = Some(attempt(Some(error)));
+    store
+        .lose_stage(
+            due.id,
+            callback(due),
+            1,
+            lost,
+            error.to_owned(),
+            tried,
+            START,
+        )
+        .await
+        .unwrap();
 }
 
 async fn a_callback_is_one_row_and_goes_stage_by_stage(store: &Store) {
     let mut ears = ears();
     let due = owed(store, &mut ears, 13, 240, 1).await;
-    assert_eq!((due.stage, due.ack, due.next()), (1, 1, Some(1)));
+    assert_eq!(
+        (
+            callback(&due).stage,
+            callback(&due).ack,
+            callback(&due).next()
+        ),
+        (1, 1, Some(1))
+    );
     // Another stage while the first is under way finds the row.
     raise(store, &ears, 13, 240, News::Reached(3)).await;
-    assert!(ears.callbacks.try_recv().is_err());
-    assert_eq!(store.posted(&due, 1).await.unwrap(), Some(3));
-    assert_eq!(store.posted(&due, 2).await.unwrap(), Some(3));
-    assert_eq!(store.posted(&due, 3).await.unwrap(), None);
+    assert!(ears.deliveries.try_recv().is_err());
+    assert_eq!(posted(store, &due, 1).await, Some(3));
+    assert_eq!(posted(store, &due, 2).await, Some(3));
+    assert_eq!(posted(store, &due, 3).await, None);
     assert_eq!(store.owed_count().await.unwrap(), 0);
     // A later stage after all was said is a row of its own.
     let due = owed(store, &mut ears, 13, 241, 1).await;
-    assert_eq!(store.posted(&due, 1).await.unwrap(), None);
+    assert_eq!(posted(store, &due, 1).await, None);
     raise(store, &ears, 13, 241, News::Reached(2)).await;
-    let due = ears.callbacks.recv().await.unwrap();
-    assert_eq!((due.stage, due.ack), (2, 2));
-    assert_eq!(store.posted(&due, 2).await.unwrap(), None);
+    let due = ears.deliveries.recv().await.unwrap();
+    assert_eq!((callback(&due).stage, callback(&due).ack), (2, 2));
+    assert_eq!(posted(store, &due, 2).await, None);
 }
 
 async fn leased_rows_are_not_due_until_they_are_released(store: &Store) {
@@ -56,7 +79,7 @@ async fn leased_rows_are_not_due_until_they_are_released(store: &Store) {
     assert_eq!(claimed, std::slice::from_ref(&due));
     assert!(store.claim(lane, 10, START).await.unwrap().is_empty());
     store
-        .put_off(&due, START + 5_000, "status 500".to_owned())
+        .put_off(&due, attempt(Some("status 500")), START + 5_000, false)
         .await
         .unwrap();
     assert!(
@@ -68,9 +91,9 @@ async fn leased_rows_are_not_due_until_they_are_released(store: &Store) {
     );
     let claimed = store.claim(lane, 10, START + 5_000).await.unwrap();
     assert_eq!(claimed[0].attempts, 1);
-    store.release(vec![due.job], START + 5_000).await.unwrap();
+    store.release(vec![due.id], START + 5_000).await.unwrap();
     assert_eq!(store.claim(lane, 10, START + 5_000).await.unwrap().len(), 1);
-    store.posted(&due, 1).await.unwrap();
+    posted(store, &due, 1).await;
 }
 
 async fn lanes_with_something_due_are_found(store: &Store) {
@@ -78,7 +101,7 @@ async fn lanes_with_something_due_are_found(store: &Store) {
     let due = owed(store, &mut ears, 15, 260, 1).await;
     assert!(store.due_lanes(START).await.unwrap().is_empty());
     store
-        .put_off(&due, START + 10, String::new())
+        .put_off(&due, attempt(Some("status 500")), START + 10, false)
         .await
         .unwrap();
     assert!(store.due_lanes(START + 9).await.unwrap().is_empty());
@@ -86,50 +109,44 @@ async fn lanes_with_something_due_are_found(store: &Store) {
         store.due_lanes(START + 10).await.unwrap(),
         ["http://one.example:80"]
     );
-    store.posted(&due, 1).await.unwrap();
+    posted(store, &due, 1).await;
     assert!(store.due_lanes(START + 10).await.unwrap().is_empty());
 }
 
 async fn a_stage_given_up_stays_visible_and_the_next_revives_it(store: &Store) {
     let mut ears = ears();
     let due = owed(store, &mut ears, 16, 270, 1).await;
-    store
-        .give_up(&due, 1, Lost::TableUsedUp, "status 500".to_owned(), START)
-        .await
-        .unwrap();
+    lose(store, &due, Lost::TableUsedUp, "status 500").await;
     assert!(store.due_lanes(i64::MAX).await.unwrap().is_empty());
     let lost = (wire_id(270), "1".to_owned(), "status 500".to_owned());
     assert_eq!(store.given_up(10).await.unwrap(), [lost]);
     raise(store, &ears, 16, 270, News::Reached(2)).await;
-    let due = ears.callbacks.recv().await.unwrap();
-    assert_eq!((due.stage, due.attempts, due.lossy), (2, 0, true));
+    let due = ears.deliveries.recv().await.unwrap();
+    assert_eq!(
+        (callback(&due).stage, due.attempts, callback(&due).lossy),
+        (2, 0, true)
+    );
     // It arrives; that stage 1 was lost stays visible.
-    assert_eq!(store.posted(&due, 2).await.unwrap(), None);
+    assert_eq!(posted(store, &due, 2).await, None);
     assert_eq!(store.given_up(10).await.unwrap().len(), 1);
     assert_eq!(store.owed_count().await.unwrap(), 0);
     // Where the next stage is known already, it goes on by itself.
     let due = owed(store, &mut ears, 16, 271, 2).await;
-    store
-        .give_up(&due, 1, Lost::TableUsedUp, "status 500".to_owned(), START)
-        .await
-        .unwrap();
+    lose(store, &due, Lost::TableUsedUp, "status 500").await;
     let next = store
         .claim("http://one.example:80", 10, START)
         .await
         .unwrap();
-    assert_eq!((next[0].stage, next[0].attempts), (2, 0));
-    store.posted(&next[0], 2).await.unwrap();
+    assert_eq!((callback(&next[0]).stage, next[0].attempts), (2, 0));
+    posted(store, &next[0], 2).await;
 }
 
 async fn gone_is_final(store: &Store) {
     let mut ears = ears();
     let due = owed(store, &mut ears, 17, 280, 1).await;
-    store
-        .give_up(&due, 1, Lost::Gone, "status 410".to_owned(), START)
-        .await
-        .unwrap();
+    lose(store, &due, Lost::Gone, "status 410").await;
     raise(store, &ears, 17, 280, News::Reached(3)).await;
-    assert!(ears.callbacks.try_recv().is_err());
+    assert!(ears.deliveries.try_recv().is_err());
     assert!(store.due_lanes(i64::MAX).await.unwrap().is_empty());
 }
 
@@ -141,11 +158,11 @@ async fn pending_messages_are_reminded_of_once(store: &Store) {
     let due = store.remind(START, 10, START).await.unwrap();
     assert_eq!(due.len(), 1);
     assert_eq!(
-        (due[0].message.clone(), due[0].next()),
+        (callback(&due[0]).message.clone(), callback(&due[0]).next()),
         (wire_id(290), Some(0))
     );
     assert!(store.remind(START, 10, START).await.unwrap().is_empty());
     raise(store, &ears, 18, 290, News::Reached(1)).await;
-    assert_eq!(store.posted(&due[0], 0).await.unwrap(), Some(1));
-    assert_eq!(store.posted(&due[0], 1).await.unwrap(), None);
+    assert_eq!(posted(store, &due[0], 0).await, Some(1));
+    assert_eq!(posted(store, &due[0], 1).await, None);
 }

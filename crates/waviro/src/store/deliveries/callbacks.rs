@@ -1,4 +1,5 @@
-//! Writing owed callbacks down, in the transaction of the change that they tell of.
+//! Callbacks: one row a message, whose stages go out one after the other, written down in the transaction of the change
+//! that they tell of.
 
 use std::collections::HashMap;
 
@@ -6,29 +7,44 @@ use sqlx::{AnyConnection, AssertSqlSafe, Row};
 use url::Url;
 use waviro_link::MessageId;
 
-use super::callbacks::{Due, KIND, LEASE};
-use super::messages::{message_id, narrow};
-use super::writer::Counters;
-use super::{Store, StoreError, sql};
+use super::super::messages::{message_id, narrow};
+use super::super::writer::Counters;
+use super::super::{Store, StoreError, sql};
+use super::{Callback, Due, LEASE, NOTIFY_ACK, Work, lane};
 use crate::clock::Millis;
 
 /// A callback about to be written down.
-pub(super) struct Owed {
-    pub(super) slot: i32,
-    pub(super) message: MessageId,
-    pub(super) url: Url,
-    pub(super) stage: i8,
-    pub(super) ack: i8,
-}
-
-/// `scheme://host:port`: endpoints that share a queue and a cap.
-#[must_use]
-pub fn lane(url: &Url) -> String {
-    let port = url.port_or_known_default().unwrap_or(0);
-    format!("{}://{}:{port}", url.scheme(), url.host_str().unwrap_or(""))
+pub(in super::super) struct Owed {
+    pub(in super::super) slot: i32,
+    pub(in super::super) message: MessageId,
+    pub(in super::super) url: Url,
+    pub(in super::super) stage: i8,
+    pub(in super::super) ack: i8,
 }
 
 impl Store {
+    /// Callbacks with a stage that was given up: message, stages lost, last error.
+    pub async fn given_up(
+        &self,
+        limit: i64,
+    ) -> Result<Vec<(MessageId, String, String)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT subject, lost, COALESCE(last_error, '') FROM deliveries WHERE lost IS NOT NULL ORDER BY id LIMIT $1",
+        )
+        .bind(limit)
+        .fetch_all(&self.reads)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok((
+                    message_id(row.try_get(0)?)?,
+                    row.try_get(1)?,
+                    row.try_get(2)?,
+                ))
+            })
+            .collect()
+    }
+
     /// Writes down callbacks of ack 0 for messages accepted at `before` or earlier that are still pending, up to
     /// `limit`, leased to the caller.
     pub async fn remind(
@@ -53,9 +69,9 @@ impl Store {
     }
 }
 
-/// Writes owed callbacks down, leased. A message that has a row already keeps it: whoever works on it learns of the new
-/// ack when a stage is posted. One that was given up is revived.
-pub(super) async fn insert(
+/// Writes owed callbacks down, leased. A message that has an open row keeps it: whoever works on it learns of the new
+/// ack when a stage is posted. One that has ended is opened again.
+pub(in super::super) async fn insert(
     owed: Vec<Owed>,
     now: Millis,
     connection: &mut AnyConnection,
@@ -63,30 +79,33 @@ pub(super) async fn insert(
 ) -> Result<Vec<Due>, StoreError> {
     let mut rows = Vec::with_capacity(owed.len());
     for owed in owed {
-        counters.job += 1;
-        rows.push((counters.job, owed));
+        counters.delivery += 1;
+        rows.push((counters.delivery, owed));
     }
     let mut written: HashMap<String, (i64, i64, i64)> = HashMap::with_capacity(rows.len());
     for chunk in sql::cut(&rows) {
         let text = format!(
-            "INSERT INTO jobs (id, kind, bot, message_id, lane, stage, attempts, run_at, leased, created_at) VALUES {} \
-             ON CONFLICT (message_id, kind) DO UPDATE SET given_up_at = NULL, attempts = 0, leased = 1, \
-             run_at = excluded.run_at WHERE jobs.given_up_at IS NOT NULL AND jobs.stage < 4 \
-             RETURNING message_id, id, stage, CASE WHEN lost IS NULL THEN 0 ELSE 1 END",
-            sql::tuples(chunk.len(), 10)
+            "INSERT INTO deliveries (id, kind, bot, subject, url, lane, stage, attempts, run_at, leased, held, replays, created_at) VALUES {} \
+             ON CONFLICT (subject) WHERE kind = 'notify_ack' DO UPDATE SET ended_at = NULL, fate = NULL, attempts = 0, leased = 1, held = 0, \
+             run_at = excluded.run_at WHERE deliveries.ended_at IS NOT NULL AND deliveries.stage < 4 \
+             RETURNING subject, id, stage, CASE WHEN lost IS NULL THEN 0 ELSE 1 END",
+            sql::tuples(chunk.len(), 13)
         );
         let mut query = sqlx::query(AssertSqlSafe(text));
-        for (job, owed) in chunk {
+        for (id, owed) in chunk {
             query = query
-                .bind(*job)
-                .bind(KIND)
+                .bind(*id)
+                .bind(NOTIFY_ACK)
                 .bind(i64::from(owed.slot))
                 .bind(owed.message.as_str().to_owned())
+                .bind(owed.url.to_string())
                 .bind(lane(&owed.url))
                 .bind(i64::from(owed.stage))
                 .bind(0_i64)
                 .bind(now + LEASE)
                 .bind(1_i64)
+                .bind(0_i64)
+                .bind(0_i64)
                 .bind(now);
         }
         for row in query.fetch_all(&mut *connection).await? {
@@ -98,16 +117,18 @@ pub(super) async fn insert(
     }
     let mut due = Vec::with_capacity(written.len());
     for (_, owed) in rows {
-        if let Some((job, stage, lossy)) = written.remove(owed.message.as_str()) {
+        if let Some((id, stage, lossy)) = written.remove(owed.message.as_str()) {
             due.push(Due {
-                job,
+                id,
                 slot: owed.slot,
-                message: owed.message,
                 url: owed.url,
-                stage: narrow(stage)?,
-                ack: owed.ack,
                 attempts: 0,
-                lossy: lossy != 0,
+                work: Work::Callback(Callback {
+                    message: owed.message,
+                    stage: narrow(stage)?,
+                    ack: owed.ack,
+                    lossy: lossy != 0,
+                }),
             });
         }
     }

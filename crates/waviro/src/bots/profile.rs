@@ -1,0 +1,104 @@
+//! What a bot's deliveries need of it: its webhook key and what signs them. Read from the table at most every two seconds, so that
+//! a change by another hand is seen as soon as a bot is.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use crate::clock::{Clock, Millis, millis};
+use crate::store::{SecretsRow, Store, StoreError};
+
+/// How old what is known may be.
+const FRESH: Duration = Duration::from_secs(2);
+
+/// The profiles of all bots. Cheap to clone.
+#[derive(Clone)]
+pub struct Profiles(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    clock: Clock,
+    known: Mutex<HashMap<i32, (Millis, Arc<Profile>)>>,
+}
+
+/// One bot's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    secrets: SecretsRow,
+}
+
+impl Profiles {
+    /// Nothing is known yet.
+    #[must_use]
+    pub fn new(store: Store, clock: Clock) -> Self {
+        Self(Arc::new(Inner {
+            store,
+            clock,
+            known: Mutex::default(),
+        }))
+    }
+
+    /// A bot's profile. A bot without secrets gets some here.
+    ///
+    /// # Errors
+    /// Any [`StoreError`]; [`StoreError::Unreadable`] where there is no such bot.
+    pub async fn of(&self, slot: i32) -> Result<Arc<Profile>, StoreError> {
+        let now = self.0.clock.now();
+        if let Some((read_at, profile)) = self.known().get(&slot)
+            && (0..millis(FRESH)).contains(&(now - read_at))
+        {
+            return Ok(Arc::clone(profile));
+        }
+        let secrets = match self.0.store.secrets(slot).await? {
+            Some(secrets) => secrets,
+            None => {
+                let (key, signing) = (fresh_webhook_key(), fresh_signing_secret());
+                let given = self.0.store.give_secrets(slot, key, signing).await?;
+                given.ok_or_else(|| StoreError::Unreadable(format!("no bot in slot {slot}")))?
+            }
+        };
+        let profile = Arc::new(Profile { secrets });
+        self.known().insert(slot, (now, Arc::clone(&profile)));
+        Ok(profile)
+    }
+
+    /// What is known of a bot is out of date.
+    pub fn forget(&self, slot: i32) {
+        self.known().remove(&slot);
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<i32, (Millis, Arc<Profile>)>> {
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Profile {
+    /// What the document's payload carries as `webhookkey`.
+    #[must_use]
+    pub fn webhook_key(&self) -> &str {
+        &self.secrets.webhook_key
+    }
+
+    /// The secrets that sign now, the current one first.
+    pub fn signing(&self, now: Millis) -> impl Iterator<Item = &str> {
+        let before = self.secrets.before.as_ref();
+        let before = before.filter(|(_, until)| now < *until);
+        std::iter::once(self.secrets.signing.as_str())
+            .chain(before.map(|(secret, _)| secret.as_str()))
+    }
+}
+
+/// 192 random bits as text without a blank, quote or `;`, for a PHP file's single line.
+#[must_use]
+pub fn fresh_webhook_key() -> String {
+    format!("whk_{}", hex::encode(rand::random::<[u8; 24]>()))
+}
+
+/// As Standard Webhooks has them: `whsec_` and 256 random bits in base64.
+#[must_use]
+pub fn fresh_signing_secret() -> String {
+    format!("whsec_{}", BASE64.encode(rand::random::<[u8; 32]>()))
+}

@@ -1,0 +1,85 @@
+//! From an inbound message to the webhooks that are owed for it, by the bot's rules.
+
+use sha2::{Digest, Sha256};
+use waviro_link::{Chat, Inbound, Sender};
+
+use crate::bots::Profile;
+use crate::keyword::{self, Payload};
+use crate::store::{Hook, RuleRow};
+
+/// The webhook of a message; `None` where no rule takes it. Only what others wrote as text goes to rules; what was written in a
+/// group, only to rules that want groups.
+pub(super) fn of(
+    slot: i32,
+    inbound: &Inbound,
+    rules: &[RuleRow],
+    profile: &Profile,
+) -> Option<Hook> {
+    let text = text(inbound)?;
+    let group = match &inbound.chat {
+        Chat::Group(group) => Some(keyword::group_id(group)),
+        Chat::Person(_) | Chat::Hidden(_) => None,
+    };
+    let candidates = rules
+        .iter()
+        .filter(|rule| rule.enabled && (group.is_none() || rule.in_groups));
+    let picked = keyword::pick(candidates.map(Candidate), text)?;
+    let rule = picked.rule.0;
+    let payload = Payload {
+        keyword: &rule.keyword,
+        data: &picked.data,
+        webhook_key: profile.webhook_key(),
+        from: match &inbound.sender {
+            Sender::Number(number) => number.as_str(),
+            Sender::Hidden(_) => "",
+        },
+        group_id: group.as_deref(),
+    };
+    Some(Hook {
+        slot,
+        subject: inbound.id.as_str().to_owned(),
+        chat: Some(inbound.chat.clone()),
+        source: rule.id,
+        webhook_id: webhook_id(slot, inbound, rule.id),
+        url: rule.url.clone(),
+        body: payload.json(),
+        line: None,
+    })
+}
+
+/// What rules are held against.
+pub(super) fn text(inbound: &Inbound) -> Option<&str> {
+    if inbound.from_me {
+        return None;
+    }
+    match &inbound.kind {
+        waviro_link::InboundKind::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// The same however often WhatsApp delivers the message, and of nobody else's making: a sender chooses the message's id alone.
+fn webhook_id(slot: i32, inbound: &Inbound, rule: i64) -> String {
+    let mut hash = Sha256::new();
+    let sender = match &inbound.sender {
+        Sender::Number(number) => number.as_str(),
+        Sender::Hidden(lid) => lid,
+    };
+    let chat = inbound.chat.address();
+    for part in [chat.as_str(), sender, inbound.id.as_str()] {
+        hash.update(part);
+        hash.update([0]);
+    }
+    hash.update(slot.to_le_bytes());
+    hash.update(rule.to_le_bytes());
+    let hash: [u8; 32] = hash.finalize().into();
+    format!("msg_{}", hex::encode(&hash[..12]))
+}
+
+struct Candidate<'a>(&'a RuleRow);
+
+impl AsRef<str> for Candidate<'_> {
+    fn as_ref(&self) -> &str {
+        &self.0.keyword
+    }
+}

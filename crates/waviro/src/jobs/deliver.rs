@@ -1,0 +1,329 @@
+//! What is owed to users' endpoints: callbacks, keyword webhooks and events, by one engine.
+//!
+//! Endpoints (scheme, host and port) have a lane each, with a queue and a cap of their own: a dead one delays no other. What
+//! finds no place in memory waits in the database, and bodies always do. How one delivery goes is in [`poster`], how an
+//! endpoint fares in [`health`].
+
+mod callback;
+mod health;
+mod poster;
+mod webhook;
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::error;
+use waviro_link::Chat;
+
+use crate::clock::millis;
+use crate::store::{self, Due, Trouble};
+
+use health::Health;
+pub(super) use poster::Poster;
+
+/// Requests under way to one endpoint at most. PHP hosts of the audience run some ten workers.
+const UNDER_WAY: usize = 8;
+
+/// Answers of one endpoint whose commit is under way at most. Commits do not count as requests: they share a sync of the
+/// disk with everything else, and a busy endpoint would wait for ours as much as we for it.
+const COMMITTING: usize = 64;
+
+/// Deliveries of one endpoint in memory; the rest waits in the database.
+const PER_ENDPOINT: usize = 2_000;
+
+/// Deliveries in memory over all endpoints: some 400 bytes each, 8 MB.
+const IN_MEMORY: usize = 20_000;
+
+/// Rows leased in one go: short transactions, the writer has others to serve.
+const CLAIMED_TOGETHER: usize = 200;
+
+/// How often the database is asked for what is due.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// How far into a lane's queue one looks for a chat that has nothing under way: what is behind it waits for the next turn.
+const LOOKED_THROUGH: usize = 64;
+
+/// Looks between two measurements of the queues: 10 s. Counting costs a walk over what is counted.
+const MEASURED_EVERY: u64 = 20;
+
+/// Ack 0 is posted only for messages that are still pending after this.
+pub const PENDING_FOR: Duration = Duration::from_secs(10);
+
+/// The lanes of all endpoints.
+pub(super) struct Lanes {
+    poster: Arc<Poster>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    feed: mpsc::UnboundedSender<Due>,
+    lanes: HashMap<String, Lane>,
+    in_memory: usize,
+    /// Leased rows without a place in memory, on their way back.
+    homeless: Vec<i64>,
+    /// A look into the database is under way.
+    looking: bool,
+    looks: u64,
+    health: Health,
+}
+
+#[derive(Default)]
+struct Lane {
+    queue: VecDeque<Due>,
+    under_way: usize,
+    committing: usize,
+    /// Chats with a webhook under way: the next waits, so that answers come in the order of the questions.
+    busy: HashSet<(i32, Chat)>,
+}
+
+/// What a task of ours reports.
+enum Report {
+    /// The endpoint answered, or did not in time; `fared` tells which, `None` where it was not asked.
+    Answered {
+        lane: String,
+        fared: Option<Result<(), String>>,
+    },
+    /// What it answered is durable; `next` is what comes right after it.
+    Over {
+        lane: String,
+        alone: Option<(i32, Chat)>,
+        next: Option<Due>,
+    },
+    /// `more` where a lane had more due than was taken at once; `off` are the endpoints that are switched off.
+    Looked { more: bool, off: Vec<String> },
+}
+
+impl Lanes {
+    pub(super) fn new(
+        poster: Poster,
+        tasks: TaskTracker,
+        feed: mpsc::UnboundedSender<Due>,
+        troubles: Vec<Trouble>,
+    ) -> Self {
+        Self {
+            stop: poster.stop.clone(),
+            poster: Arc::new(poster),
+            tasks,
+            feed,
+            lanes: HashMap::new(),
+            in_memory: 0,
+            homeless: Vec::new(),
+            looking: false,
+            looks: 0,
+            health: Health::new(troubles),
+        }
+    }
+
+    /// Runs until `stop`; requests under way end by themselves.
+    pub(super) async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Due>) {
+        let (report, mut reports) = mpsc::unbounded_channel();
+        let mut next_look = self.poster.clock.now();
+        loop {
+            let clock = self.poster.clock.clone();
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                Some(told) = reports.recv() => match told {
+                    Report::Answered { lane, fared } => self.answered(&lane, fared, &report),
+                    Report::Over { lane, alone, next } => self.over(&lane, alone, next, &report),
+                    Report::Looked { more, off } => {
+                        self.looking = false;
+                        self.health.only_off(&off);
+                        if more {
+                            next_look = clock.now();
+                        }
+                    }
+                },
+                Some(due) = inbox.recv() => self.take(due, &report),
+                () = clock.sleep_until(next_look) => {
+                    next_look = clock.now() + millis(LOOK_EVERY);
+                    self.look(&report);
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, due: Due, report: &mpsc::UnboundedSender<Report>) {
+        let name = store::lane(&due.url);
+        let lane = self.lanes.entry(name.clone()).or_default();
+        if lane.queue.len() >= PER_ENDPOINT
+            || self.in_memory >= IN_MEMORY
+            || self.health.is_off(&name)
+        {
+            self.homeless.push(due.id);
+            return;
+        }
+        lane.queue.push_back(due);
+        self.in_memory += 1;
+        self.pump(&name, report);
+    }
+
+    fn answered(
+        &mut self,
+        name: &str,
+        fared: Option<Result<(), String>>,
+        report: &mpsc::UnboundedSender<Report>,
+    ) {
+        if let Some(lane) = self.lanes.get_mut(name) {
+            lane.under_way -= 1;
+            lane.committing += 1;
+        }
+        if let Some(fared) = fared
+            && let Some(change) = self.health.fared(name, fared, self.poster.clock.now())
+        {
+            let poster = Arc::clone(&self.poster);
+            self.tasks
+                .spawn(async move { poster.endpoint_changed(change).await });
+        }
+        self.pump(name, report);
+    }
+
+    fn over(
+        &mut self,
+        name: &str,
+        alone: Option<(i32, Chat)>,
+        next: Option<Due>,
+        report: &mpsc::UnboundedSender<Report>,
+    ) {
+        if let Some(lane) = self.lanes.get_mut(name) {
+            lane.committing -= 1;
+            if let Some(alone) = alone {
+                lane.busy.remove(&alone);
+            }
+            self.in_memory -= 1;
+            match next {
+                // Its URL may have been changed since.
+                Some(due) if store::lane(&due.url) != name => self.take(due, report),
+                Some(due) => {
+                    lane.queue.push_front(due);
+                    self.in_memory += 1;
+                }
+                None => {}
+            }
+        }
+        self.pump(name, report);
+        if self.lanes.get(name).is_some_and(Lane::is_idle) {
+            self.lanes.remove(name);
+        }
+    }
+
+    /// Starts what the lane's cap allows.
+    fn pump(&mut self, name: &str, report: &mpsc::UnboundedSender<Report>) {
+        let Some(lane) = self.lanes.get_mut(name) else {
+            return;
+        };
+        if self.health.is_off(name) {
+            // It waits in the database, where it is found when somebody switches the endpoint on.
+            self.in_memory -= lane.queue.len();
+            self.homeless.extend(lane.queue.drain(..).map(|due| due.id));
+        }
+        while lane.under_way < UNDER_WAY
+            && lane.committing < COMMITTING
+            && let Some(due) = lane.pop()
+        {
+            lane.under_way += 1;
+            let alone = due.alone_in().map(|(slot, chat)| (slot, chat.clone()));
+            if let Some(alone) = &alone {
+                lane.busy.insert(alone.clone());
+            }
+            let poster = Arc::clone(&self.poster);
+            let mut place = Place::new(name, alone, report);
+            self.tasks.spawn(async move {
+                let next = poster.deliver(due, &mut place).await;
+                place.over(next);
+            });
+        }
+    }
+
+    /// Looks into the database: pending messages to tell of, due rows of lanes with room.
+    fn look(&mut self, report: &mpsc::UnboundedSender<Report>) {
+        if self.looking {
+            return;
+        }
+        self.looking = true;
+        metrics::gauge!("waviro_deliveries_in_memory")
+            .set(u32::try_from(self.in_memory).unwrap_or(u32::MAX));
+        self.looks += 1;
+        let measures = self.looks.is_multiple_of(MEASURED_EVERY);
+        let homeless = std::mem::take(&mut self.homeless);
+        let room = IN_MEMORY.saturating_sub(self.in_memory);
+        let lengths = self
+            .lanes
+            .iter()
+            .map(|(name, lane)| (name.clone(), lane.queue.len()))
+            .collect();
+        let (poster, feed, report) = (Arc::clone(&self.poster), self.feed.clone(), report.clone());
+        self.tasks.spawn(async move {
+            let found = poster.find(homeless, room, lengths, &feed).await;
+            let (more, off) = found.unwrap_or_else(|reason| {
+                error!(%reason, "due deliveries could not be read");
+                (false, Vec::new())
+            });
+            if measures && let Err(reason) = poster.measure().await {
+                error!(%reason, "the queues could not be measured");
+            }
+            let _ = report.send(Report::Looked { more, off });
+        });
+    }
+}
+
+impl Lane {
+    /// The next that may go: of a chat with a webhook under way none.
+    fn pop(&mut self) -> Option<Due> {
+        let free = |due: &Due| {
+            due.alone_in()
+                .is_none_or(|(slot, chat)| !self.busy.contains(&(slot, chat.clone())))
+        };
+        let at = self.queue.iter().take(LOOKED_THROUGH).position(free)?;
+        self.queue.remove(at)
+    }
+
+    fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.under_way == 0 && self.committing == 0
+    }
+}
+
+/// A delivery's place in its lane: given back also where the delivery panicked.
+struct Place {
+    lane: String,
+    alone: Option<(i32, Chat)>,
+    report: mpsc::UnboundedSender<Report>,
+    answered: bool,
+    next: Option<Due>,
+}
+
+impl Place {
+    fn new(lane: &str, alone: Option<(i32, Chat)>, report: &mpsc::UnboundedSender<Report>) -> Self {
+        Self {
+            lane: lane.to_owned(),
+            alone,
+            report: report.clone(),
+            answered: false,
+            next: None,
+        }
+    }
+
+    /// The endpoint has answered, or will not: its place among the requests under way is free.
+    fn answered(&mut self, fared: Option<Result<(), String>>) {
+        self.answered = true;
+        let lane = self.lane.clone();
+        // Nobody listens where the gateway stops.
+        let _ = self.report.send(Report::Answered { lane, fared });
+    }
+
+    fn over(mut self, next: Option<Due>) {
+        self.next = next;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.answered(None);
+        }
+        let (lane, next) = (std::mem::take(&mut self.lane), self.next.take());
+        let alone = self.alone.take();
+        let _ = self.report.send(Report::Over { lane, alone, next });
+    }
+}

@@ -1,0 +1,111 @@
+//! `notifyurl`: posts `{"msgid":"…","ack":n}` at each change of a message's ack.
+//!
+//! A message's stages go out one after the other, the next only after the commit that says the last one arrived, so the
+//! endpoint never sees them going back, whatever crashes when.
+
+use tracing::{debug, warn};
+
+use super::Place;
+use super::poster::Poster;
+use crate::clock::{Millis, millis};
+use crate::jobs::retry::{self, Fate};
+use crate::store::{Attempt, Callback, Due, Lost, Work};
+
+impl Poster {
+    /// Posts a message's next stage and makes the outcome durable; returns the stage after it, where that is to be posted
+    /// now.
+    pub(super) async fn callback(
+        &self,
+        mut due: Due,
+        mut callback: Callback,
+        place: &mut Place,
+    ) -> Option<Due> {
+        let id = due.id;
+        let Some(stage) = callback.next() else {
+            place.answered(None);
+            let ack = callback.ack;
+            self.commit(|| {
+                self.store
+                    .posted(id, &callback, ack, None, self.clock.now())
+            })
+            .await;
+            return None;
+        };
+        let webhook_id = format!("{}.{stage}", callback.message.as_str());
+        let body = format!(
+            r#"{{"msgid":"{}","ack":{stage}}}"#,
+            callback.message.as_str()
+        );
+        let posted = self.post(&due, &webhook_id, body, None).await;
+        let failed = u32::try_from(due.attempts).unwrap_or(u32::MAX);
+        let (slot, msgid, attempt) = (
+            due.slot,
+            callback.message.as_str(),
+            failed.saturating_add(1),
+        );
+        let spread = retry::spread(callback.message.as_str(), failed);
+        match retry::judge(&posted.answer, failed, spread) {
+            Fate::Done => {
+                place.answered(Some(Ok(())));
+                let attempt = posted.attempt(&due, None);
+                let ack = self
+                    .commit(|| {
+                        let attempt = Some(attempt.clone());
+                        self.store
+                            .posted(id, &callback, stage, attempt, self.clock.now())
+                    })
+                    .await??;
+                callback.stage = stage + 1;
+                callback.ack = ack;
+                due.attempts = 0;
+                due.work = Work::Callback(callback);
+                return Some(due);
+            }
+            Fate::Again { after, error, held } => {
+                debug!(slot, msgid, stage, attempt, error, "callback put off");
+                place.answered(Some(Err(error.clone())));
+                let run_at: Millis = self.clock.now() + millis(after);
+                let attempt = posted.attempt(&due, Some(error));
+                self.commit(|| self.store.put_off(&due, attempt.clone(), run_at, held))
+                    .await;
+            }
+            Fate::UsedUp { error } => {
+                warn!(slot, msgid, stage, attempt, error, "callback given up");
+                place.answered(Some(Err(error.clone())));
+                let attempt = Some(posted.attempt(&due, Some(error.clone())));
+                self.lose(id, &callback, stage, Lost::TableUsedUp, error, attempt)
+                    .await;
+            }
+            Fate::Gone => {
+                warn!(
+                    slot,
+                    msgid, stage, "endpoint gone: no more callbacks of this message"
+                );
+                place.answered(None);
+                let error = "status 410".to_owned();
+                let attempt = Some(posted.attempt(&due, Some(error.clone())));
+                self.lose(id, &callback, stage, Lost::Gone, error, attempt)
+                    .await;
+            }
+        }
+        None
+    }
+
+    async fn lose(
+        &self,
+        delivery: i64,
+        callback: &Callback,
+        stage: i8,
+        lost: Lost,
+        error: String,
+        attempt: Option<Attempt>,
+    ) {
+        let now = self.clock.now();
+        self.commit(|| {
+            let (error, attempt) = (error.clone(), attempt.clone());
+            self.store
+                .lose_stage(delivery, callback, stage, lost, error, attempt, now)
+        })
+        .await;
+    }
+}

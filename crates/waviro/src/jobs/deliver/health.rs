@@ -1,0 +1,144 @@
+//! How endpoints fare: since when one fails, when it is switched off, and that it works again.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::clock::{Millis, millis};
+use crate::store::Trouble;
+
+/// An endpoint that only fails for so long is switched off: five days, a long weekend and the days around it.
+pub const OFF_AFTER: Duration = Duration::from_hours(120);
+
+/// The endpoints in trouble. Those that work are not here.
+pub(super) struct Health(HashMap<String, Trouble>);
+
+/// What is to be written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Change {
+    /// It fails, or is switched off now.
+    Fails(Trouble),
+    /// It works again.
+    Works {
+        /// Scheme, host and port.
+        lane: String,
+        /// How long it had failed.
+        after: Millis,
+    },
+}
+
+impl Health {
+    pub(super) fn new(troubles: Vec<Trouble>) -> Self {
+        let troubles = troubles
+            .into_iter()
+            .map(|trouble| (trouble.lane.clone(), trouble));
+        Self(troubles.collect())
+    }
+
+    pub(super) fn is_off(&self, lane: &str) -> bool {
+        self.0
+            .get(lane)
+            .is_some_and(|trouble| trouble.off_at.is_some())
+    }
+
+    /// Takes in how an attempt went; what changes by it.
+    pub(super) fn fared(
+        &mut self,
+        lane: &str,
+        fared: Result<(), String>,
+        now: Millis,
+    ) -> Option<Change> {
+        match (fared, self.0.get_mut(lane)) {
+            (Ok(()), None) => None,
+            (Ok(()), Some(trouble)) => {
+                let after = now - trouble.failing_since;
+                self.0.remove(lane);
+                let lane = lane.to_owned();
+                Some(Change::Works { lane, after })
+            }
+            (Err(last_error), None) => {
+                let trouble = Trouble {
+                    lane: lane.to_owned(),
+                    failing_since: now,
+                    last_error,
+                    off_at: None,
+                };
+                self.0.insert(lane.to_owned(), trouble.clone());
+                Some(Change::Fails(trouble))
+            }
+            (Err(last_error), Some(trouble)) => {
+                trouble.last_error = last_error;
+                let over = now - trouble.failing_since >= millis(OFF_AFTER);
+                if trouble.off_at.is_some() || !over {
+                    return None;
+                }
+                trouble.off_at = Some(now);
+                Some(Change::Fails(trouble.clone()))
+            }
+        }
+    }
+
+    /// Only these are switched off: somebody may have switched one on again.
+    pub(super) fn only_off(&mut self, off: &[String]) {
+        self.0
+            .retain(|lane, trouble| trouble.off_at.is_none() || off.contains(lane));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Millis = 3_600_000;
+
+    fn failed() -> Result<(), String> {
+        Err("status 500".to_owned())
+    }
+
+    #[test]
+    fn an_endpoint_that_only_fails_for_120_hours_is_switched_off_once() {
+        let mut health = Health::new(Vec::new());
+        assert!(matches!(
+            health.fared("a", failed(), 0),
+            Some(Change::Fails(_))
+        ));
+        assert_eq!(health.fared("a", failed(), 119 * HOUR), None);
+        assert!(!health.is_off("a"));
+        let off = health.fared("a", failed(), 120 * HOUR);
+        assert!(
+            matches!(&off, Some(Change::Fails(trouble)) if trouble.off_at == Some(120 * HOUR)),
+            "{off:?}"
+        );
+        assert!(health.is_off("a") && !health.is_off("b"));
+        assert_eq!(health.fared("a", failed(), 121 * HOUR), None);
+    }
+
+    #[test]
+    fn one_success_forgets_all_failures() {
+        let mut health = Health::new(Vec::new());
+        health.fared("a", failed(), 0);
+        let works = Change::Works {
+            lane: "a".to_owned(),
+            after: 100 * HOUR,
+        };
+        assert_eq!(health.fared("a", Ok(()), 100 * HOUR), Some(works));
+        assert_eq!(health.fared("a", Ok(()), 100 * HOUR), None);
+        health.fared("a", failed(), 100 * HOUR);
+        health.fared("a", failed(), 130 * HOUR);
+        assert!(!health.is_off("a"));
+    }
+
+    #[test]
+    fn an_endpoint_that_somebody_switched_on_is_called_again() {
+        let off = Trouble {
+            lane: "a".to_owned(),
+            failing_since: 0,
+            last_error: String::new(),
+            off_at: Some(1),
+        };
+        let mut health = Health::new(vec![off]);
+        health.only_off(&["a".to_owned()]);
+        assert!(health.is_off("a"));
+        health.only_off(&[]);
+        assert!(!health.is_off("a"));
+    }
+}

@@ -1,0 +1,224 @@
+//! One delivery: posted, judged, written down.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::health::Change;
+use super::{CLAIMED_TOGETHER, PENDING_FOR, PER_ENDPOINT, Place};
+use crate::bots::Profiles;
+use crate::clock::{Clock, Millis, millis};
+use crate::jobs::Living;
+use crate::net::{Answer, Net, NetError};
+use crate::outbox::Outbox;
+use crate::store::{Attempt, Due, Store, StoreError, Work};
+
+/// A commit that failed is tried again after this: the endpoint has answered, and must not be asked again.
+const COMMIT_AGAIN: Duration = Duration::from_secs(1);
+
+/// What deliveries work with.
+pub(in crate::jobs) struct Poster {
+    pub(in crate::jobs) store: Store,
+    pub(in crate::jobs) net: Net,
+    pub(in crate::jobs) outbox: Outbox,
+    pub(in crate::jobs) profiles: Profiles,
+    pub(in crate::jobs) bots: Living,
+    pub(in crate::jobs) clock: Clock,
+    pub(in crate::jobs) stop: CancellationToken,
+}
+
+/// A request and what came of it.
+pub(super) struct Posted {
+    pub(super) at: Millis,
+    pub(super) answer: Result<Answer, NetError>,
+    took: Duration,
+}
+
+impl Poster {
+    /// Takes one delivery as far as it goes now; returns what is to follow at once: the next stage, or the next of its line.
+    pub(super) async fn deliver(&self, due: Due, place: &mut Place) -> Option<Due> {
+        match &due.work {
+            Work::Callback(callback) => {
+                let callback = callback.clone();
+                self.callback(due, callback, place).await
+            }
+            Work::Webhook { chat } => {
+                let chat = chat.clone();
+                self.webhook(due, chat, place).await
+            }
+            Work::Event => self.event(due, place).await,
+        }
+    }
+
+    /// One request; `id` is the same at every attempt, so that an endpoint can drop what it has seen.
+    pub(super) async fn post(
+        &self,
+        due: &Due,
+        id: &str,
+        body: String,
+        _within: Option<Duration>,
+    ) -> Posted {
+        let (at, began) = (self.clock.now(), tokio::time::Instant::now());
+        let headers = [("webhook-id", id.to_owned())];
+        let answer = self
+            .net
+            .post_json(&due.url, Bytes::from(body), &headers)
+            .await;
+        let outcome = match &answer {
+            Ok(answer) if (200..300).contains(&answer.status) => "ok",
+            Ok(_) => "status",
+            Err(_) => "error",
+        };
+        let kind = match due.work {
+            Work::Callback(_) => "callback",
+            Work::Webhook { .. } => "webhook",
+            Work::Event => "event",
+        };
+        metrics::counter!("waviro_deliveries_total", "kind" => kind, "outcome" => outcome)
+            .increment(1);
+        Posted {
+            at,
+            answer,
+            took: began.elapsed(),
+        }
+    }
+
+    /// Commits until it works; `None` at the stop. The row stays leased then, and the next start frees it.
+    pub(super) async fn commit<T, F>(&self, change: impl Fn() -> F) -> Option<T>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        loop {
+            match change().await {
+                Ok(done) => return Some(done),
+                Err(reason) => error!(%reason, "the outcome of a delivery is not durable yet"),
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return None,
+                () = self.clock.sleep(COMMIT_AGAIN) => {}
+            }
+        }
+    }
+
+    /// Writes down how an endpoint fares. Where that fails, the next change writes it.
+    pub(super) async fn endpoint_changed(&self, change: Change) {
+        let written = match change {
+            Change::Fails(trouble) => {
+                let (endpoint, cause) = (&trouble.lane, &trouble.last_error);
+                if trouble.off_at.is_some() {
+                    error!(
+                        endpoint,
+                        cause,
+                        "an endpoint has only failed for 120 h and is switched off; what is meant for it waits until \
+                         somebody switches it on"
+                    );
+                } else {
+                    warn!(endpoint, cause, "an endpoint fails");
+                }
+                self.store.endpoint_fails(trouble).await.map(drop)
+            }
+            Change::Works { lane, after } => {
+                let now = self.clock.now();
+                let woken = self.store.endpoint_works(&lane, now).await;
+                woken.map(|waiting| {
+                    let failed_s = after / 1000;
+                    info!(
+                        endpoint = lane,
+                        failed_s, waiting, "an endpoint works again"
+                    );
+                })
+            }
+        };
+        if let Err(reason) = written {
+            error!(%reason, "how an endpoint fares was not written down");
+        }
+    }
+
+    /// How deep the queues are, for the metrics.
+    pub(super) async fn measure(&self) -> Result<(), StoreError> {
+        let deep = |count: i64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+        metrics::gauge!("waviro_messages_pending").set(deep(self.store.pending_count().await?));
+        metrics::gauge!("waviro_deliveries_owed").set(deep(self.store.owed_count().await?));
+        Ok(())
+    }
+
+    /// Finds what is due and has room: whether there is more of it than was taken, and which endpoints are off.
+    pub(super) async fn find(
+        &self,
+        homeless: Vec<i64>,
+        mut room: usize,
+        lengths: HashMap<String, usize>,
+        feed: &mpsc::UnboundedSender<Due>,
+    ) -> Result<(bool, Vec<String>), StoreError> {
+        let now = self.clock.now();
+        if !homeless.is_empty() {
+            self.store.release(homeless, now).await?;
+        }
+        let together = i64::try_from(CLAIMED_TOGETHER).unwrap_or(i64::MAX);
+        let pending = self
+            .store
+            .remind(now - millis(PENDING_FOR), together, now)
+            .await?;
+        for due in pending {
+            let _ = feed.send(due);
+        }
+        let troubles = self.store.troubles().await?.into_iter();
+        let off = troubles.filter(|trouble| trouble.off_at.is_some());
+        let off: Vec<String> = off.map(|trouble| trouble.lane).collect();
+        let mut more = false;
+        for lane in self.store.due_lanes(now).await? {
+            if off.contains(&lane) {
+                continue;
+            }
+            let length = lengths.get(&lane).copied().unwrap_or(0);
+            let limit = PER_ENDPOINT
+                .saturating_sub(length)
+                .min(room)
+                .min(CLAIMED_TOGETHER);
+            if limit == 0 {
+                continue;
+            }
+            let claimed = self
+                .store
+                .claim(&lane, i64::try_from(limit).unwrap_or(0), now)
+                .await?;
+            more |= claimed.len() == CLAIMED_TOGETHER;
+            room -= claimed.len().min(room);
+            for due in claimed {
+                let _ = feed.send(due);
+            }
+        }
+        Ok((more, off))
+    }
+}
+
+impl Posted {
+    /// What the endpoint answered, as text.
+    pub(super) fn body(&self) -> String {
+        let body = self.answer.as_ref().map(|answer| &answer.body[..]);
+        String::from_utf8_lossy(body.unwrap_or_default()).into_owned()
+    }
+
+    /// For the journal; `cause` where it does not count as delivered.
+    pub(super) fn attempt(&self, due: &Due, cause: Option<String>) -> Attempt {
+        let (status, body, address) = match &self.answer {
+            Ok(answer) => (Some(answer.status), &answer.body[..], answer.address),
+            Err(NetError::TooLarge { status }) => (Some(*status), &[][..], None),
+            Err(_) => (None, &[][..], None),
+        };
+        Attempt {
+            at: self.at,
+            url: due.url.to_string(),
+            status,
+            took_ms: i64::try_from(self.took.as_millis()).unwrap_or(i64::MAX),
+            address: address.map(|address| address.to_string()),
+            answer: String::from_utf8_lossy(body).into_owned(),
+            cause,
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Keyword webhooks and events: posted until a 2xx. What a webhook answered goes back to the chat, once.
+//!
+//! The answer of a 2xx is durable before anything is made of it, so that a crash asks nobody twice; and the messages that
+//! it asks for go into the queue in the transaction that ends the delivery, so that it sends nothing twice.
+
+use std::time::Duration;
+
+use tracing::{debug, info, warn};
+use waviro_link::Chat;
+
+use super::Place;
+use super::poster::{Posted, Poster};
+use crate::answer;
+use crate::clock::millis;
+use crate::jobs::retry;
+use crate::outbox::Replied;
+use crate::store::{Attempt, Due, Fate, Webhook};
+
+impl Poster {
+    /// Posts an inbound text to its rule's URL and sends what comes back.
+    pub(super) async fn webhook(&self, due: Due, chat: Chat, place: &mut Place) -> Option<Due> {
+        let hook = self.load(&due, place).await?;
+        if let Some(answer) = hook.answer {
+            place.answered(None);
+            self.reply(&due, &chat, &answer, hook.replied).await;
+            return None;
+        }
+        let posted = match self.try_post(&due, &hook, place).await {
+            Ok(posted) => posted,
+            Err(next) => return next,
+        };
+        let answer = posted.body();
+        let attempt = posted.attempt(&due, None);
+        self.commit(|| self.store.answered(&due, attempt.clone(), answer.clone()))
+            .await?;
+        self.reply(&due, &chat, &answer, hook.replied).await;
+        None
+    }
+
+    /// Posts an event to its subscription's URL.
+    pub(super) async fn event(&self, due: Due, place: &mut Place) -> Option<Due> {
+        let hook = self.load(&due, place).await?;
+        let posted = match self.try_post(&due, &hook, place).await {
+            Ok(posted) => posted,
+            Err(next) => return next,
+        };
+        let (attempt, now) = (posted.attempt(&due, None), self.clock.now());
+        self.commit(|| {
+            let attempt = Some(attempt.clone());
+            self.store.end(&due, Fate::Delivered, None, attempt, now)
+        })
+        .await?
+    }
+
+    /// What the attempt needs. A row that is gone has nothing to deliver.
+    async fn load(&self, due: &Due, place: &mut Place) -> Option<Webhook> {
+        let hook = self.commit(|| self.store.webhook(due.id)).await?;
+        if hook.is_none() {
+            place.answered(None);
+        }
+        hook
+    }
+
+    /// One attempt. A 2xx comes back; what else it came to is durable then, and the next of its line comes back where that is
+    /// free to go.
+    async fn try_post(
+        &self,
+        due: &Due,
+        hook: &Webhook,
+        place: &mut Place,
+    ) -> Result<Posted, Option<Due>> {
+        if hook.cancelled {
+            place.answered(None);
+            let note = "its rule is off or was deleted".to_owned();
+            return Err(self.end(due, Fate::Cancelled, Some(note), None).await);
+        }
+        let within = hook
+            .timeout_s
+            .and_then(|seconds| u64::try_from(seconds).ok())
+            .map(Duration::from_secs);
+        let posted = self
+            .post(due, &hook.webhook_id, hook.body.clone(), within)
+            .await;
+        let failed = u32::try_from(due.attempts).unwrap_or(u32::MAX);
+        let (slot, delivery, attempt) = (due.slot, due.id, failed.saturating_add(1));
+        let spread = retry::spread(&hook.webhook_id, failed);
+        match retry::judge(&posted.answer, failed, spread) {
+            retry::Fate::Done => {
+                place.answered(Some(Ok(())));
+                return Ok(posted);
+            }
+            retry::Fate::Again { after, error, held } => {
+                debug!(slot, delivery, attempt, error, "webhook put off");
+                place.answered(Some(Err(error.clone())));
+                let run_at = self.clock.now() + millis(after);
+                let tried = posted.attempt(due, Some(error));
+                self.commit(|| self.store.put_off(due, tried.clone(), run_at, held))
+                    .await;
+            }
+            retry::Fate::UsedUp { error } => {
+                warn!(slot, delivery, attempt, error, "webhook given up");
+                place.answered(Some(Err(error.clone())));
+                let tried = posted.attempt(due, Some(error));
+                return Err(self.end(due, Fate::GivenUp, None, Some(tried)).await);
+            }
+            retry::Fate::Gone => {
+                warn!(slot, delivery, "endpoint gone: its rule is switched off");
+                place.answered(None);
+                let cause = "the endpoint answered 410".to_owned();
+                let now = self.clock.now();
+                self.commit(|| self.store.switch_rule_off(due.id, cause.clone(), now))
+                    .await;
+                let tried = posted.attempt(due, Some("status 410".to_owned()));
+                return Err(self.end(due, Fate::Gone, None, Some(tried)).await);
+            }
+        }
+        Err(None)
+    }
+
+    /// Ends a delivery without an answer to send; the next of its line comes back.
+    async fn end(
+        &self,
+        due: &Due,
+        fate: Fate,
+        note: Option<String>,
+        attempt: Option<Attempt>,
+    ) -> Option<Due> {
+        let now = self.clock.now();
+        self.commit(|| {
+            let (note, attempt) = (note.clone(), attempt.clone());
+            self.store.end(due, fate, note, attempt, now)
+        })
+        .await?
+    }
+
+    /// Sends what a webhook answered, and ends the delivery.
+    async fn reply(&self, due: &Due, chat: &Chat, answer: &str, replied: bool) {
+        let (slot, delivery) = (due.slot, due.id);
+        let parsed = match answer::parse(answer.as_bytes()) {
+            Ok(_) if replied => Err("posted again by hand: its answer was sent before".to_owned()),
+            Ok(parsed) => Ok(parsed),
+            Err(why) => Err(format!("nothing sent: {why}")),
+        };
+        let bot = self.bots.find(slot);
+        let note = match (parsed, bot) {
+            (Ok(parsed), Some(bot)) => {
+                let replying = self
+                    .commit(|| self.outbox.reply(&bot, delivery, chat, &parsed))
+                    .await;
+                match replying {
+                    // The delivery ended with its messages.
+                    Some(Replied::Queued(messages)) => {
+                        info!(
+                            slot,
+                            delivery, messages, "a webhook's answer goes to the chat"
+                        );
+                        return;
+                    }
+                    Some(Replied::Nothing(why)) => format!("nothing sent: {why}"),
+                    None => return,
+                }
+            }
+            (Ok(_), None) => "nothing sent: the bot was removed".to_owned(),
+            (Err(why), _) => why,
+        };
+        info!(slot, delivery, "a webhook's answer sends nothing");
+        self.end(due, Fate::Delivered, Some(note), None).await;
+    }
+}

@@ -1,0 +1,160 @@
+//! What a webhook answered, on its way back to the chat.
+//!
+//! The chat wrote a moment ago: nobody is looked up, and the duplicate rule does not hold (the document's own answer says one
+//! text three times). All messages go into the queue in one transaction with the end of their delivery.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use waviro_link::{Chat, Content, MediaKind, Outgoing};
+
+use super::Outbox;
+use crate::answer::{Item, Parsed};
+use crate::bots::Bot;
+use crate::net::{FetchError, NetError};
+use crate::store::{NewMessageRow, StoreError};
+
+/// Pauses before a file that could not be fetched is tried again. Nobody has a request open, but the rest of the answer waits.
+const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
+
+/// What became of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Replied {
+    /// So many messages are in the bot's queue, and the delivery has ended.
+    Queued(usize),
+    /// None, and the delivery is as it was; why, in words.
+    Nothing(String),
+}
+
+impl Outbox {
+    /// Puts what a webhook answered into the bot's queue and ends the `delivery`, in one transaction. What cannot be sent is
+    /// left out, and the delivery's note says so. A bot that is reconnecting takes it, however long it has been away.
+    ///
+    /// # Errors
+    /// Any [`StoreError`]; nothing is in the queue then.
+    pub async fn reply(
+        &self,
+        bot: &Arc<Bot>,
+        delivery: i64,
+        to: &Chat,
+        parsed: &Parsed,
+    ) -> Result<Replied, StoreError> {
+        // Read before anything is fetched: an end of the device in between is found out by the lane.
+        let (epoch, ended) = {
+            let marks = bot.marks();
+            let marks = marks.borrow();
+            (marks.epoch, marks.ended.then(|| marks.end_cause.clone()))
+        };
+        if let Some(cause) = ended {
+            return Ok(Replied::Nothing(format!("the bot is not linked ({cause})")));
+        }
+        let skipped = parsed.skipped.iter();
+        let mut left_out: Vec<String> = skipped
+            .map(|skipped| format!("item {}: {}", skipped.position, skipped.why))
+            .collect();
+        let mut outgoing = Vec::new();
+        for item in &parsed.items {
+            match self.compose(item, to).await {
+                Ok(messages) => outgoing.extend(messages),
+                Err(why) => left_out.push(why),
+            }
+        }
+        if outgoing.is_empty() {
+            return Ok(Replied::Nothing(left_out.join("; ")));
+        }
+        let (count, now) = (outgoing.len(), self.0.clock.now());
+        let mut note = format!("sent {count} messages");
+        if !left_out.is_empty() {
+            note = format!("{note}; left out: {}", left_out.join("; "));
+        }
+        let contents: Vec<Content> = outgoing
+            .iter()
+            .map(|message| message.content.clone())
+            .collect();
+        let rows = outgoing
+            .into_iter()
+            .map(|message| NewMessageRow::new(bot.slot(), message, None, now, epoch));
+        let queued = match rows.collect::<Result<Vec<_>, _>>() {
+            Ok(rows) => {
+                self.0
+                    .store
+                    .reply(delivery, rows, note, now, bot.lane())
+                    .await
+            }
+            Err(reason) => Err(reason),
+        };
+        if let Err(reason) = queued {
+            for content in &contents {
+                self.let_go(content).await;
+            }
+            return Err(reason);
+        }
+        Ok(Replied::Queued(count))
+    }
+
+    /// The messages of one item: one, or a song and the text that it cannot carry.
+    async fn compose(&self, item: &Item, to: &Chat) -> Result<Vec<Outgoing>, String> {
+        let outgoing = |id, content| Outgoing {
+            id,
+            to: to.clone(),
+            content,
+        };
+        let (url, caption, as_document) = match item {
+            Item::Text(text) => {
+                return Ok(vec![outgoing(self.fresh_id(), Content::Text(text.clone()))]);
+            }
+            Item::Location(place) => {
+                let content = Content::Location(place.clone());
+                return Ok(vec![outgoing(self.fresh_id(), content)]);
+            }
+            Item::Contact(card) => {
+                let content = Content::Contact(card.clone());
+                return Ok(vec![outgoing(self.fresh_id(), content)]);
+            }
+            Item::File { kind, url, caption } => (url, caption, *kind == MediaKind::Document),
+            Item::Card { url } => (url, &None, true),
+        };
+        let id = self.fresh_id();
+        let mut pauses = PAUSES.iter();
+        let mut media = loop {
+            match self.0.spool.take(&self.0.net, url, id.as_str()).await {
+                Ok(media) => break media,
+                Err(error) if may_pass(&error) => match pauses.next() {
+                    Some(pause) => self.0.clock.sleep(*pause).await,
+                    None => return Err(unfetched(url, &error)),
+                },
+                Err(error) => return Err(unfetched(url, &error)),
+            }
+        };
+        if as_document {
+            // What somebody calls a document is one, though it be a picture: to keep, not to look at.
+            media.kind = MediaKind::Document;
+        }
+        let mut rest = None;
+        if media.kind == MediaKind::Audio {
+            rest.clone_from(caption);
+        } else {
+            media.caption.clone_from(caption);
+        }
+        let mut messages = vec![outgoing(id, Content::Media(Box::new(media)))];
+        if let Some(text) = rest {
+            messages.push(outgoing(self.fresh_id(), Content::Text(text)));
+        }
+        Ok(messages)
+    }
+}
+
+/// In words, with the file's host: its whole URL may hold a secret.
+fn unfetched(url: &url::Url, error: &FetchError) -> String {
+    let host = url.host_str().unwrap_or_default();
+    format!("a file of {host}: {error}")
+}
+
+/// Whether another try may help.
+fn may_pass(error: &FetchError) -> bool {
+    match error {
+        FetchError::Status(status) => *status >= 500 || *status == 429,
+        FetchError::Net(NetError::Unreachable(_) | NetError::TimedOut(_)) => true,
+        _ => false,
+    }
+}

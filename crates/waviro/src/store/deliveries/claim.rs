@@ -1,0 +1,144 @@
+//! Taking due deliveries into memory, and giving them back.
+
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use url::Url;
+
+use super::super::messages::{message_id, narrow, parse_chat};
+use super::super::{Store, StoreError, sql};
+use super::{Callback, Due, EVENT, KEYWORD, LEASE, NOTIFY_ACK, Work};
+use crate::clock::Millis;
+
+impl Store {
+    /// Hands leased rows back, due at once: they found no place in memory.
+    pub async fn release(&self, ids: Vec<i64>, now: Millis) -> Result<(), StoreError> {
+        self.write(move |connection, _| {
+            let ids = ids.clone();
+            Box::pin(async move { lease(&ids, 0, now, connection).await })
+        })
+        .await
+    }
+
+    /// Ends every lease: to be called once, before this process takes its first. One process owns the database.
+    pub async fn release_all(&self, now: Millis) -> Result<u64, StoreError> {
+        self.write(move |connection, _| {
+            Box::pin(async move {
+                let done =
+                    sqlx::query("UPDATE deliveries SET leased = 0, run_at = $1 WHERE leased = 1")
+                        .bind(now)
+                        .execute(connection)
+                        .await?;
+                Ok(done.rows_affected())
+            })
+        })
+        .await
+    }
+
+    /// The lanes in which something is due. Costs one index step per lane, whatever waits in it.
+    pub async fn due_lanes(&self, now: Millis) -> Result<Vec<String>, StoreError> {
+        let rows = sqlx::query(
+            "WITH RECURSIVE lanes (lane) AS (\
+             SELECT MIN(lane) FROM deliveries WHERE ended_at IS NULL \
+             UNION ALL \
+             SELECT (SELECT MIN(d.lane) FROM deliveries d WHERE d.ended_at IS NULL AND d.lane > lanes.lane) \
+             FROM lanes WHERE lanes.lane IS NOT NULL) \
+             SELECT lane FROM lanes WHERE lane IS NOT NULL AND EXISTS \
+             (SELECT 1 FROM deliveries d WHERE d.ended_at IS NULL AND d.lane = lanes.lane AND d.run_at <= $1)",
+        )
+        .bind(now)
+        .fetch_all(&self.reads)
+        .await?;
+        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+
+    /// Leases up to `limit` due rows of a lane, the longest due first.
+    pub async fn claim(&self, lane: &str, limit: i64, now: Millis) -> Result<Vec<Due>, StoreError> {
+        let lane = lane.to_owned();
+        self.write(move |connection, _| {
+            let lane = lane.clone();
+            Box::pin(async move {
+                let rows = sqlx::query(AssertSqlSafe(format!(
+                    "{DUE} WHERE d.ended_at IS NULL AND d.lane = $1 AND d.run_at <= $2 ORDER BY d.run_at, d.id LIMIT $3"
+                )))
+                .bind(lane)
+                .bind(now)
+                .bind(limit)
+                .fetch_all(&mut *connection)
+                .await?;
+                let due: Vec<Due> = rows.iter().map(due).collect::<Result<_, _>>()?;
+                let ids: Vec<i64> = due.iter().map(|due| due.id).collect();
+                lease(&ids, 1, now + LEASE, connection).await?;
+                Ok(due)
+            })
+        })
+        .await
+    }
+
+    /// How many deliveries are owed and have not ended.
+    pub async fn owed_count(&self) -> Result<i64, StoreError> {
+        let row = sqlx::query("SELECT COUNT(*) FROM deliveries WHERE ended_at IS NULL")
+            .fetch_one(&self.reads)
+            .await?;
+        Ok(row.try_get(0)?)
+    }
+}
+
+/// What makes a [`Due`]; [`due`] reads its rows.
+pub(super) const DUE: &str = "SELECT d.id, d.bot, d.url, d.attempts, d.kind, d.subject, d.chat, d.stage, m.ack, \
+     CASE WHEN d.lost IS NULL THEN 0 ELSE 1 END \
+     FROM deliveries d LEFT JOIN messages m ON d.kind = 'notify_ack' AND m.id = d.subject";
+
+pub(super) async fn lease(
+    ids: &[i64],
+    leased: i64,
+    run_at: Millis,
+    connection: &mut AnyConnection,
+) -> Result<(), StoreError> {
+    for list in sql::lists(ids) {
+        let text = format!(
+            "UPDATE deliveries SET leased = $1, run_at = $2 WHERE id IN ({})",
+            sql::parameters(list.len(), 3)
+        );
+        let query = sqlx::query(AssertSqlSafe(text)).bind(leased).bind(run_at);
+        list.into_iter()
+            .fold(query, sqlx::query::Query::bind)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+pub(super) fn due(row: &AnyRow) -> Result<Due, StoreError> {
+    let (url, kind): (String, String) = (row.try_get(2)?, row.try_get(4)?);
+    let work = match kind.as_str() {
+        NOTIFY_ACK => {
+            // A message that retention took has said all that it had to say.
+            let ack: Option<i64> = row.try_get(8)?;
+            let lossy: i64 = row.try_get(9)?;
+            Work::Callback(Callback {
+                message: message_id(row.try_get(5)?)?,
+                stage: narrow(row.try_get(7)?)?,
+                ack: narrow(ack.unwrap_or(-1))?,
+                lossy: lossy != 0,
+            })
+        }
+        KEYWORD => {
+            let chat: Option<String> = row.try_get(6)?;
+            let chat = parse_chat(chat.as_deref().unwrap_or_default())?;
+            Work::Webhook { chat }
+        }
+        EVENT => Work::Event,
+        other => {
+            return Err(StoreError::Unreadable(format!(
+                "a delivery of kind {other}"
+            )));
+        }
+    };
+    Ok(Due {
+        id: row.try_get(0)?,
+        slot: narrow(row.try_get(1)?)?,
+        url: Url::parse(&url).map_err(|_| StoreError::Unreadable("a delivery's URL".to_owned()))?,
+        attempts: row.try_get(3)?,
+        work,
+    })
+}

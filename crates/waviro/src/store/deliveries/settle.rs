@@ -1,0 +1,203 @@
+//! What came of attempts at webhooks and events, and of endpoints as a whole.
+
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
+
+use super::super::journal::{self, Tried};
+use super::super::{Store, StoreError};
+use super::claim::{self, DUE};
+use super::{Attempt, Due, Fate, LEASE, PARKED, Work};
+use crate::clock::Millis;
+
+/// An endpoint in trouble.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// Scheme, host and port.
+    pub lane: String,
+    /// The first failure since the last success.
+    pub failing_since: Millis,
+    /// Of the failure that was written down last.
+    pub last_error: String,
+    /// When it was switched off; `None` = it is still called.
+    pub off_at: Option<Millis>,
+}
+
+impl Store {
+    /// Puts a failed attempt off until `run_at` and ends the lease. `held` where the endpoint itself asked for the wait.
+    pub async fn put_off(
+        &self,
+        due: &Due,
+        attempt: Attempt,
+        run_at: Millis,
+        held: bool,
+    ) -> Result<(), StoreError> {
+        let (delivery, failed) = (due.id, due.attempts + 1);
+        let (stage, tried_stage) = due.stages();
+        self.write(move |connection, counters| {
+            let attempt = attempt.clone();
+            Box::pin(async move {
+                sqlx::query(
+                    "UPDATE deliveries SET stage = $1, attempts = $2, run_at = $3, leased = 0, held = $4, last_error = $5 \
+                     WHERE id = $6",
+                )
+                .bind(stage)
+                .bind(failed)
+                .bind(run_at)
+                .bind(i64::from(held))
+                .bind(attempt.cause.clone())
+                .bind(delivery)
+                .execute(&mut *connection)
+                .await?;
+                let tried = Tried {
+                    delivery,
+                    stage: tried_stage,
+                    attempt: &attempt,
+                };
+                journal::insert(&[tried], connection, counters).await
+            })
+        })
+        .await
+    }
+
+    /// Ends a webhook or an event. Returns the next of its line, leased to the caller.
+    pub async fn end(
+        &self,
+        due: &Due,
+        fate: Fate,
+        note: Option<String>,
+        attempt: Option<Attempt>,
+        now: Millis,
+    ) -> Result<Option<Due>, StoreError> {
+        let (delivery, (_, stage)) = (due.id, due.stages());
+        self.write(move |connection, counters| {
+            let (note, attempt) = (note.clone(), attempt.clone());
+            Box::pin(async move {
+                let error = attempt.as_ref().and_then(|attempt| attempt.cause.clone());
+                sqlx::query(
+                    "UPDATE deliveries SET leased = 0, held = 0, fate = $1, note = COALESCE($2, note), ended_at = $3, \
+                     last_error = COALESCE($4, last_error) WHERE id = $5",
+                )
+                .bind(fate.word())
+                .bind(note)
+                .bind(now)
+                .bind(error)
+                .bind(delivery)
+                .execute(&mut *connection)
+                .await?;
+                let tried = attempt.as_ref().map(|attempt| Tried {
+                    delivery,
+                    stage,
+                    attempt,
+                });
+                journal::insert(tried.as_slice(), connection, counters).await?;
+                next_in_line(delivery, now, connection).await
+            })
+        })
+        .await
+    }
+
+    /// Endpoints in trouble, those that were switched off among them.
+    pub async fn troubles(&self) -> Result<Vec<Trouble>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT lane, failing_since, last_error, off_at FROM endpoints ORDER BY lane",
+        )
+        .fetch_all(&self.reads)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Trouble {
+                    lane: row.try_get(0)?,
+                    failing_since: row.try_get(1)?,
+                    last_error: row.try_get(2)?,
+                    off_at: row.try_get(3)?,
+                })
+            })
+            .collect()
+    }
+
+    /// Writes down that an endpoint fails, or that it was switched off.
+    pub async fn endpoint_fails(&self, trouble: Trouble) -> Result<(), StoreError> {
+        self.write(move |connection, _| {
+            let trouble = trouble.clone();
+            Box::pin(async move {
+                sqlx::query(
+                    "INSERT INTO endpoints (lane, failing_since, last_error, off_at) VALUES ($1, $2, $3, $4) \
+                     ON CONFLICT (lane) DO UPDATE SET failing_since = excluded.failing_since, \
+                     last_error = excluded.last_error, off_at = excluded.off_at",
+                )
+                .bind(trouble.lane)
+                .bind(trouble.failing_since)
+                .bind(trouble.last_error)
+                .bind(trouble.off_at)
+                .execute(connection)
+                .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// An endpoint works, or is to be called again: its trouble is forgotten, and what waits for it is due now, except where it asked for
+    /// the wait itself. Returns how many are due.
+    pub async fn endpoint_works(&self, lane: &str, now: Millis) -> Result<u64, StoreError> {
+        let lane = lane.to_owned();
+        self.write(move |connection, _| {
+            let lane = lane.clone();
+            Box::pin(async move {
+                sqlx::query("DELETE FROM endpoints WHERE lane = $1")
+                    .bind(lane.clone())
+                    .execute(&mut *connection)
+                    .await?;
+                let done = sqlx::query(
+                    "UPDATE deliveries SET run_at = $1 WHERE ended_at IS NULL AND lane = $2 AND run_at > $3 AND run_at < $4 \
+                     AND leased = 0 AND held = 0",
+                )
+                .bind(now)
+                .bind(lane)
+                .bind(now)
+                .bind(PARKED)
+                .execute(connection)
+                .await?;
+                Ok(done.rows_affected())
+            })
+        })
+        .await
+    }
+}
+
+/// The first open row of the line in which a row has just ended, leased.
+pub(super) async fn next_in_line(
+    ended: i64,
+    now: Millis,
+    connection: &mut AnyConnection,
+) -> Result<Option<Due>, StoreError> {
+    let row = sqlx::query(
+        "SELECT MIN(d.id) FROM deliveries d WHERE d.ended_at IS NULL \
+         AND d.line = (SELECT e.line FROM deliveries e WHERE e.id = $1)",
+    )
+    .bind(ended)
+    .fetch_one(&mut *connection)
+    .await?;
+    let next: Option<i64> = row.try_get(0)?;
+    let Some(next) = next else {
+        return Ok(None);
+    };
+    claim::lease(&[next], 1, now + LEASE, connection).await?;
+    let row = sqlx::query(AssertSqlSafe(format!("{DUE} WHERE d.id = $1")))
+        .bind(next)
+        .fetch_one(connection)
+        .await?;
+    claim::due(&row).map(Some)
+}
+
+impl Due {
+    /// The row's stage, and the one that an attempt posts.
+    fn stages(&self) -> (i64, i64) {
+        match &self.work {
+            Work::Callback(callback) => {
+                let posts = callback.next().unwrap_or(callback.stage);
+                (i64::from(callback.stage), i64::from(posts))
+            }
+            Work::Webhook { .. } | Work::Event => (0, 0),
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! Webhooks and events: written down with what they tell of, answered, replied to.
+
+use std::collections::HashSet;
+
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use tokio::sync::{mpsc, oneshot};
+use url::Url;
+use waviro_link::Chat;
+
+use super::super::journal::{self, Tried};
+use super::super::messages::{self, Putting};
+use super::super::writer::{Command, Counters};
+use super::super::{Committed, NewMessageRow, Store, StoreError, sql};
+use super::{Attempt, Due, EVENT, Fate, KEYWORD, LEASE, PARKED, Work, lane};
+use crate::clock::Millis;
+
+/// A webhook or an event about to be written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hook {
+    /// Whose.
+    pub slot: i32,
+    /// The id of the message that it tells of; of an event about no message, what it is about.
+    pub subject: String,
+    /// Where the answer goes, for a keyword's webhook; `None` for an event.
+    pub chat: Option<Chat>,
+    /// The rule or the subscription.
+    pub source: i64,
+    /// Stable over attempts: how an endpoint knows what it has seen.
+    pub webhook_id: String,
+    /// Where to.
+    pub url: Url,
+    /// What is posted.
+    pub body: String,
+    /// Deliveries of one line go one after the other; `None` where order means nothing.
+    pub line: Option<String>,
+}
+
+/// What an attempt at a webhook or an event needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// What is posted.
+    pub body: String,
+    /// Stable over attempts.
+    pub webhook_id: String,
+    /// What the endpoint answered, where it has: nothing is posted again then.
+    pub answer: Option<String>,
+    /// The rule's own deadline, seconds.
+    pub timeout_s: Option<i64>,
+    /// Its rule or subscription is off or deleted: nothing is posted any more.
+    pub cancelled: bool,
+    /// Its answer was sent to the chat before: posted again by hand, it is only written down.
+    pub replied: bool,
+}
+
+/// The writer's command: the messages of an answer, with the end of its delivery.
+pub(in super::super) struct Replying {
+    rows: Vec<NewMessageRow>,
+    delivery: i64,
+    note: String,
+    now: Millis,
+    bot_lane: mpsc::UnboundedSender<Committed>,
+    first_seq: i64,
+    answer: oneshot::Sender<Result<(), StoreError>>,
+}
+
+impl Store {
+    /// What an attempt needs; `None` where the row is gone.
+    pub async fn webhook(&self, delivery: i64) -> Result<Option<Webhook>, StoreError> {
+        let row = sqlx::query(
+            "SELECT COALESCE(d.body, ''), COALESCE(d.webhook_id, ''), CASE WHEN d.stage = 1 THEN d.answer END, r.timeout_s, \
+             CASE WHEN d.kind = 'keyword' AND (r.id IS NULL OR r.enabled = 0 OR r.deleted_at IS NOT NULL) THEN 1 ELSE 0 END, \
+             CASE WHEN d.replays > 0 AND d.note LIKE 'sent %' THEN 1 ELSE 0 END \
+             FROM deliveries d LEFT JOIN rules r ON d.kind = 'keyword' AND r.id = d.source WHERE d.id = $1",
+        )
+        .bind(delivery)
+        .fetch_optional(&self.reads)
+        .await?;
+        row.map(|row| {
+            let (cancelled, replied): (i64, i64) = (row.try_get(4)?, row.try_get(5)?);
+            Ok(Webhook {
+                body: row.try_get(0)?,
+                webhook_id: row.try_get(1)?,
+                answer: row.try_get(2)?,
+                timeout_s: row.try_get(3)?,
+                cancelled: cancelled != 0,
+                replied: replied != 0,
+            })
+        })
+        .transpose()
+    }
+
+    /// A webhook was answered with a 2xx: from now on nothing is posted again, whatever becomes of the answer.
+    pub async fn answered(
+        &self,
+        due: &Due,
+        attempt: Attempt,
+        answer: String,
+    ) -> Result<(), StoreError> {
+        let delivery = due.id;
+        self.write(move |connection, counters| {
+            let (attempt, answer) = (attempt.clone(), answer.replace('\0', "\u{fffd}"));
+            Box::pin(async move {
+                sqlx::query(
+                    "UPDATE deliveries SET stage = 1, attempts = 0, held = 0, answer = $1 WHERE id = $2",
+                )
+                .bind(answer)
+                .bind(delivery)
+                .execute(&mut *connection)
+                .await?;
+                let tried = Tried {
+                    delivery,
+                    stage: 0,
+                    attempt: &attempt,
+                };
+                journal::insert(&[tried], connection, counters).await
+            })
+        })
+        .await
+    }
+
+    /// Puts an answer's messages into the bot's queue, in this order, and ends the delivery, all in one transaction.
+    /// The duplicate rule does not hold for them. Durable when it returns.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] where an id is taken; nothing was put in then.
+    pub async fn reply(
+        &self,
+        delivery: i64,
+        rows: Vec<NewMessageRow>,
+        note: String,
+        now: Millis,
+        bot_lane: mpsc::UnboundedSender<Committed>,
+    ) -> Result<(), StoreError> {
+        let (answer, receiver) = oneshot::channel();
+        let replying = Replying {
+            rows,
+            delivery,
+            note,
+            now,
+            bot_lane,
+            first_seq: 0,
+            answer,
+        };
+        self.submit(Command::Replying(replying)).await?;
+        receiver.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+/// Writes webhooks and events down. Those that are first in their line are leased to the caller, the others wait for it.
+pub(in super::super) async fn insert(
+    hooks: &[Hook],
+    now: Millis,
+    connection: &mut AnyConnection,
+    counters: &mut Counters,
+) -> Result<Vec<Due>, StoreError> {
+    let mut taken = open_lines(hooks, connection).await?;
+    let mut rows = Vec::with_capacity(hooks.len());
+    for hook in hooks {
+        counters.delivery += 1;
+        let is_first = hook
+            .line
+            .as_ref()
+            .is_none_or(|line| taken.insert(line.clone()));
+        rows.push((counters.delivery, hook, is_first));
+    }
+    for chunk in sql::cut(&rows) {
+        let text = format!(
+            "INSERT INTO deliveries (id, kind, bot, subject, chat, source, webhook_id, url, lane, body, stage, attempts, run_at, leased, \
+             held, line, replays, created_at) VALUES {}",
+            sql::tuples(chunk.len(), 18)
+        );
+        let mut query = sqlx::query(AssertSqlSafe(text));
+        for (id, hook, is_first) in chunk {
+            query = query
+                .bind(*id)
+                .bind(if hook.chat.is_some() { KEYWORD } else { EVENT })
+                .bind(i64::from(hook.slot))
+                .bind(hook.subject.clone())
+                .bind(hook.chat.as_ref().map(Chat::address))
+                .bind(hook.source)
+                .bind(hook.webhook_id.clone())
+                .bind(hook.url.to_string())
+                .bind(lane(&hook.url))
+                .bind(hook.body.clone())
+                .bind(0_i64)
+                .bind(0_i64)
+                .bind(if *is_first { now + LEASE } else { PARKED })
+                .bind(i64::from(*is_first))
+                .bind(0_i64)
+                .bind(hook.line.clone())
+                .bind(0_i64)
+                .bind(now);
+        }
+        query.execute(&mut *connection).await?;
+    }
+    let first = rows.into_iter().filter(|(_, _, is_first)| *is_first);
+    Ok(first
+        .map(|(id, hook, _)| Due {
+            id,
+            slot: hook.slot,
+            url: hook.url.clone(),
+            attempts: 0,
+            work: match &hook.chat {
+                Some(chat) => Work::Webhook { chat: chat.clone() },
+                None => Work::Event,
+            },
+        })
+        .collect())
+}
+
+/// The lines, of those that the hooks name, in which something is open.
+async fn open_lines(
+    hooks: &[Hook],
+    connection: &mut AnyConnection,
+) -> Result<HashSet<String>, StoreError> {
+    let lines: Vec<&String> = hooks.iter().filter_map(|hook| hook.line.as_ref()).collect();
+    let mut open = HashSet::new();
+    for list in sql::lists(&lines) {
+        let text = format!(
+            "SELECT DISTINCT line FROM deliveries WHERE ended_at IS NULL AND line IN ({})",
+            sql::parameters(list.len(), 1)
+        );
+        let query = list
+            .into_iter()
+            .fold(sqlx::query(AssertSqlSafe(text)), |query, line| {
+                query.bind(line.clone())
+            });
+        for row in query.fetch_all(&mut *connection).await? {
+            open.insert(row.try_get(0)?);
+        }
+    }
+    Ok(open)
+}
+
+/// Applies the replies of one transaction.
+pub(in super::super) async fn apply_replies(
+    replies: &mut [Replying],
+    connection: &mut AnyConnection,
+    counters: &mut Counters,
+) -> Result<(), StoreError> {
+    for reply in replies {
+        reply.first_seq = counters.seq + 1;
+        counters.seq += i64::try_from(reply.rows.len()).unwrap_or(i64::MAX);
+        let putting: Vec<Putting<'_>> = (reply.rows.iter().zip(reply.first_seq..))
+            .map(|(row, seq)| Putting {
+                row,
+                seq,
+                asked: false,
+            })
+            .collect();
+        for rows in sql::cut(&putting) {
+            messages::insert(rows, connection).await?;
+        }
+        sqlx::query(
+            "UPDATE deliveries SET leased = 0, fate = $1, note = $2, ended_at = $3 WHERE id = $4",
+        )
+        .bind(Fate::Delivered.word())
+        .bind(reply.note.clone())
+        .bind(reply.now)
+        .bind(reply.delivery)
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}
+
+impl Replying {
+    /// After the commit: the lane first, in the order of the messages.
+    pub(in super::super) fn answer(self, done: Result<(), StoreError>) {
+        if done.is_ok() {
+            for (row, seq) in self.rows.into_iter().zip(self.first_seq..) {
+                // A lane that is gone belongs to a removed bot or to a process that stops.
+                let _ = self.bot_lane.send(Committed::Accepted(row.queued(seq)));
+            }
+        }
+        let _ = self.answer.send(done);
+    }
+}

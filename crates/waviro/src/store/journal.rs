@@ -1,0 +1,75 @@
+//! The journal: every attempt of every delivery, kept until retention takes it.
+
+use sqlx::{AnyConnection, AssertSqlSafe};
+
+use super::deliveries::Attempt;
+use super::writer::Counters;
+use super::{StoreError, sql};
+
+/// The most of an answer that is kept, in bytes: enough for an error page's first lines.
+const KEPT: usize = 2048;
+
+/// An attempt and what it belongs to.
+pub(super) struct Tried<'a> {
+    pub(super) delivery: i64,
+    pub(super) stage: i64,
+    pub(super) attempt: &'a Attempt,
+}
+
+/// Writes attempts down, in the transaction of what came of them.
+pub(super) async fn insert(
+    tried: &[Tried<'_>],
+    connection: &mut AnyConnection,
+    counters: &mut Counters,
+) -> Result<(), StoreError> {
+    for rows in sql::cut(tried) {
+        let text = format!(
+            "INSERT INTO attempts (id, delivery, at, stage, url, status, duration_ms, address, answer, cause) VALUES {}",
+            sql::tuples(rows.len(), 10)
+        );
+        let mut query = sqlx::query(AssertSqlSafe(text));
+        for Tried {
+            delivery,
+            stage,
+            attempt,
+        } in rows
+        {
+            counters.attempt += 1;
+            query = query
+                .bind(counters.attempt)
+                .bind(*delivery)
+                .bind(attempt.at)
+                .bind(*stage)
+                .bind(attempt.url.clone())
+                .bind(attempt.status.map(i64::from))
+                .bind(attempt.took_ms)
+                .bind(attempt.address.clone())
+                .bind(cut(&attempt.answer).to_owned())
+                .bind(attempt.cause.clone());
+        }
+        query.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// The beginning of a text. PostgreSQL takes no NUL in a text, so it ends there.
+fn cut(text: &str) -> &str {
+    let end = text.find('\0').unwrap_or(text.len()).min(KEPT);
+    let end = (0..=end).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_cut_between_characters_and_before_a_nul() {
+        assert_eq!(cut("ok"), "ok");
+        assert_eq!(cut("a\0b"), "a");
+        let long = "é".repeat(KEPT);
+        assert_eq!(cut(&long).len(), KEPT);
+        let odd = format!("a{long}");
+        assert_eq!(cut(&odd).len(), KEPT - 1);
+    }
+}

@@ -1,0 +1,274 @@
+//! The rules of the bots: which keyword is posted where.
+
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
+use url::Url;
+
+use super::deliveries::lane;
+use super::{Store, StoreError};
+use crate::clock::Millis;
+
+/// A rule as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleRow {
+    /// Its id, never used again.
+    pub id: i64,
+    /// As registered; empty = takes what no other rule does.
+    pub keyword: String,
+    /// Where to.
+    pub url: Url,
+    /// Whether texts are held against it.
+    pub enabled: bool,
+    /// Whether texts in groups are, too.
+    pub in_groups: bool,
+    /// Its own deadline, seconds.
+    pub timeout_s: Option<i64>,
+    /// Why the gateway switched it off, if it did.
+    pub off_cause: Option<String>,
+    /// When it was made.
+    pub created_at: Millis,
+    /// When it was last changed.
+    pub updated_at: Millis,
+}
+
+/// A rule about to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRule {
+    /// As registered.
+    pub keyword: String,
+    /// What texts are held against: the keyword in lower case.
+    pub folded: String,
+    /// Where to.
+    pub url: Url,
+    /// Whether texts are held against it.
+    pub enabled: bool,
+    /// Whether texts in groups are, too.
+    pub in_groups: bool,
+    /// Its own deadline, seconds.
+    pub timeout_s: Option<i64>,
+}
+
+/// What becomes of a rule; `None` leaves it as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RuleChange {
+    /// As registered, and in lower case.
+    pub keyword: Option<(String, String)>,
+    /// Where to; what waits follows.
+    pub url: Option<Url>,
+    /// On or off. On forgets why the gateway switched it off.
+    pub enabled: Option<bool>,
+    /// In groups too.
+    pub in_groups: Option<bool>,
+    /// Its own deadline; `Some(None)` takes it away.
+    pub timeout_s: Option<Option<i64>>,
+}
+
+/// What became of a new or changed rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AddRule {
+    /// As it stands now.
+    Done(RuleRow),
+    /// Another rule of that bot has that keyword.
+    KeywordTaken,
+    /// The bot has no such rule.
+    NoSuchRule,
+}
+
+const COLUMNS: &str =
+    "id, keyword, url, enabled, in_groups, timeout_s, off_cause, created_at, updated_at";
+
+impl Store {
+    /// The rules of a bot, oldest first, those that are off among them.
+    pub async fn rules(&self, slot: i32) -> Result<Vec<RuleRow>, StoreError> {
+        let rows = sqlx::query(AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM rules WHERE bot = $1 AND deleted_at IS NULL ORDER BY id"
+        )))
+        .bind(i64::from(slot))
+        .fetch_all(&self.reads)
+        .await?;
+        rows.iter().map(rule).collect()
+    }
+
+    /// Makes a rule.
+    pub async fn add_rule(
+        &self,
+        slot: i32,
+        new: NewRule,
+        now: Millis,
+    ) -> Result<AddRule, StoreError> {
+        self.write(move |connection, _| {
+            let new = new.clone();
+            Box::pin(async move {
+                let row = sqlx::query(AssertSqlSafe(format!(
+                    "INSERT INTO rules (id, bot, keyword, folded, url, enabled, in_groups, timeout_s, created_at, updated_at) \
+                     VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM rules), $1, $2, $3, $4, $5, $6, $7, $8, $9) \
+                     ON CONFLICT (bot, folded) WHERE deleted_at IS NULL DO NOTHING RETURNING {COLUMNS}"
+                )))
+                .bind(i64::from(slot))
+                .bind(new.keyword)
+                .bind(new.folded)
+                .bind(new.url.to_string())
+                .bind(i64::from(new.enabled))
+                .bind(i64::from(new.in_groups))
+                .bind(new.timeout_s)
+                .bind(now)
+                .bind(now)
+                .fetch_optional(connection)
+                .await?;
+                row.map_or(Ok(AddRule::KeywordTaken), |row| {
+                    rule(&row).map(AddRule::Done)
+                })
+            })
+        })
+        .await
+    }
+
+    /// Changes a rule. What waits for its old URL goes to the new one.
+    pub async fn change_rule(
+        &self,
+        slot: i32,
+        id: i64,
+        change: RuleChange,
+        now: Millis,
+    ) -> Result<AddRule, StoreError> {
+        self.write(move |connection, _| {
+            let change = change.clone();
+            Box::pin(async move {
+                let row = sqlx::query(AssertSqlSafe(format!(
+                    "SELECT {COLUMNS} FROM rules WHERE id = $1 AND bot = $2 AND deleted_at IS NULL"
+                )))
+                .bind(id)
+                .bind(i64::from(slot))
+                .fetch_optional(&mut *connection)
+                .await?;
+                let Some(mut new) = row.as_ref().map(rule).transpose()? else {
+                    return Ok(AddRule::NoSuchRule);
+                };
+                if let Some((keyword, folded)) = change.keyword {
+                    let taken = sqlx::query(
+                        "SELECT id FROM rules WHERE bot = $1 AND folded = $2 AND id <> $3 AND deleted_at IS NULL",
+                    )
+                    .bind(i64::from(slot))
+                    .bind(folded.clone())
+                    .bind(id)
+                    .fetch_optional(&mut *connection)
+                    .await?;
+                    if taken.is_some() {
+                        return Ok(AddRule::KeywordTaken);
+                    }
+                    sqlx::query("UPDATE rules SET keyword = $1, folded = $2 WHERE id = $3")
+                        .bind(keyword.clone())
+                        .bind(folded)
+                        .bind(id)
+                        .execute(&mut *connection)
+                        .await?;
+                    new.keyword = keyword;
+                }
+                if let Some(url) = change.url {
+                    sqlx::query(
+                        "UPDATE deliveries SET url = $1, lane = $2 WHERE kind = 'keyword' AND source = $3 AND ended_at IS NULL",
+                    )
+                    .bind(url.to_string())
+                    .bind(lane(&url))
+                    .bind(id)
+                    .execute(&mut *connection)
+                    .await?;
+                    new.url = url;
+                }
+                if let Some(enabled) = change.enabled {
+                    new.enabled = enabled;
+                    new.off_cause = None;
+                }
+                new.in_groups = change.in_groups.unwrap_or(new.in_groups);
+                new.timeout_s = change.timeout_s.unwrap_or(new.timeout_s);
+                new.updated_at = now;
+                sqlx::query(
+                    "UPDATE rules SET url = $1, enabled = $2, in_groups = $3, timeout_s = $4, off_cause = $5, updated_at = $6 \
+                     WHERE id = $7",
+                )
+                .bind(new.url.to_string())
+                .bind(i64::from(new.enabled))
+                .bind(i64::from(new.in_groups))
+                .bind(new.timeout_s)
+                .bind(new.off_cause.clone())
+                .bind(now)
+                .bind(id)
+                .execute(connection)
+                .await?;
+                Ok(AddRule::Done(new))
+            })
+        })
+        .await
+    }
+
+    /// Switches a rule off and says why; no one else's wish is undone: a rule that is off already stays as it is.
+    pub async fn switch_rule_off(
+        &self,
+        delivery: i64,
+        cause: String,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        self.write(move |connection, _| {
+            let cause = cause.clone();
+            Box::pin(async move {
+                sqlx::query(
+                    "UPDATE rules SET enabled = 0, off_cause = $1, updated_at = $2 WHERE enabled = 1 \
+                     AND id = (SELECT source FROM deliveries WHERE id = $3 AND kind = 'keyword')",
+                )
+                .bind(cause)
+                .bind(now)
+                .bind(delivery)
+                .execute(connection)
+                .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Deletes a rule; what waits for it ends as cancelled. `false` where the bot has no such rule.
+    pub async fn delete_rule(&self, slot: i32, id: i64, now: Millis) -> Result<bool, StoreError> {
+        self.write(move |connection, _| {
+            Box::pin(async move {
+                let done = sqlx::query(
+                    "UPDATE rules SET deleted_at = $1 WHERE id = $2 AND bot = $3 AND deleted_at IS NULL",
+                )
+                .bind(now)
+                .bind(id)
+                .bind(i64::from(slot))
+                .execute(&mut *connection)
+                .await?;
+                if done.rows_affected() == 0 {
+                    return Ok(false);
+                }
+                // What is in memory is cancelled when its turn comes.
+                sqlx::query(
+                    "UPDATE deliveries SET ended_at = $1, fate = 'cancelled', note = 'the rule was deleted' \
+                     WHERE kind = 'keyword' AND source = $2 AND ended_at IS NULL AND leased = 0",
+                )
+                .bind(now)
+                .bind(id)
+                .execute(connection)
+                .await?;
+                Ok(true)
+            })
+        })
+        .await
+    }
+}
+
+fn rule(row: &AnyRow) -> Result<RuleRow, StoreError> {
+    let (url, enabled, in_groups): (String, i64, i64) =
+        (row.try_get(2)?, row.try_get(3)?, row.try_get(4)?);
+    Ok(RuleRow {
+        id: row.try_get(0)?,
+        keyword: row.try_get(1)?,
+        url: Url::parse(&url).map_err(|_| StoreError::Unreadable("a rule's URL".to_owned()))?,
+        enabled: enabled != 0,
+        in_groups: in_groups != 0,
+        timeout_s: row.try_get(5)?,
+        off_cause: row.try_get(6)?,
+        created_at: row.try_get(7)?,
+        updated_at: row.try_get(8)?,
+    })
+}

@@ -1,0 +1,354 @@
+//! Keyword webhooks over a fake link: what is posted, what is made of the answer, and what a crash changes of it.
+
+mod rig;
+
+use std::time::Duration;
+
+use serde_json::json;
+use waviro_link::fake::FakeConnector;
+use waviro_link::{Content, Status, UnlinkedCause};
+
+use crate::engine::{OWN, Rig, number, until};
+use rig::{Hooks, deliveries, in_group, inbound, rule, texts, webhook_key};
+
+const BUDI: &str = "6281300000001";
+const GROUP: &str = "120363000000000001";
+
+#[tokio::test]
+async fn a_keyword_posts_the_documents_payload_and_the_answer_goes_back_in_order() {
+    let rig = Rig::online().await;
+    let hooks = Hooks::start().await;
+    rule(&rig, "penawaran#", &hooks.url("hook")).await;
+    hooks.answer(200, r#"{"success":true,"message":{"reply":[{"type":"message","content":"satu"},{"type":"message","content":"satu"},{"type":"location","content":[{"coordinate":"-6.2-106.8"}]}]}}"#);
+    let text = "penawaran#Jhon Doe#jhon@example.com";
+    rig.link()
+        .inbound(vec![inbound("A1", BUDI, text)])
+        .await
+        .unwrap();
+    until(|| async { rig.link().sent().len() }, |sent| *sent == 3).await;
+    let key = webhook_key(&rig).await;
+    let expected = format!(
+        r#"{{"keyword":"penawaran#","data":["Jhon Doe","jhon@example.com"],"webhookkey":"{key}","from":"{BUDI}"}}"#
+    );
+    assert_eq!(hooks.bodies(), [expected]);
+    let sent = rig.link().sent();
+    assert!(
+        sent.iter()
+            .all(|message| message.to.address() == format!("{BUDI}@c.us"))
+    );
+    assert_eq!(texts(&rig)[..2], ["satu", "satu"]);
+    assert!(
+        matches!(&sent[2].content, Content::Location(place) if (place.latitude, place.longitude) == (-6.2, 106.8))
+    );
+    let ended = deliveries(&rig).await;
+    assert_eq!(
+        ended,
+        [("delivered".to_owned(), "sent 3 messages".to_owned())]
+    );
+}
+
+#[tokio::test]
+async fn the_same_message_delivered_again_posts_nothing_again() {
+    let rig = Rig::online().await;
+    let hooks = Hooks::start().await;
+    rule(&rig, "halo", &hooks.url("hook")).await;
+    for _ in 0..3 {
+        let twice = vec![inbound("A1", BUDI, "halo"), inbound("A1", BUDI, "halo")];
+        rig.link().inbound(twice).await.unwrap();
+    }
+    rig.link()
+        .inbound(vec![inbound("A2", BUDI, "halo lagi")])
+        .await
+        .unwrap();
+    hooks.wait_for(2).await;
+    let data: Vec<_> = hooks
+        .calls()
+        .iter()
+        .map(|call| call["data"].clone())
+        .collect();
+    assert_eq!(data, [json!([]), json!(["lagi"])]);
+}
+
+#[tokio::test]
+async fn what_matches_nothing_or_comes_from_the_bots_own_phone_posts_nothing() {
+    let rig = Rig::online().await;
+    let hooks = Hooks::start().await;
+    rule(&rig, "halo", &hooks.url("hook")).await;
+    let mut own = inbound("A1", BUDI, "halo");
+    own.from_me = true;
+    let other = inbound("A2", BUDI, "selamat pagi");
+    let grouped = in_group(GROUP, "A3", BUDI, "halo");
+    rig.link().inbound(vec![own, other, grouped]).await.unwrap();
+    rig.link()
+        .inbound(vec![inbound("A4", BUDI, "HALO")])
+        .await
+        .unwrap();
+    hooks.wait_for(1).await;
+    assert_eq!(deliveries(&rig).await.len(), 1);
+}
+
+#[tokio::test]
+async fn the_catch_all_takes_the_rest_and_groups_go_to_rules_that_want_them() {
+    let rig = Rig::online().await;
+    let hooks = Hooks::start().await;
+    rule(&rig, "halo", &hooks.url("halo")).await;
+    rig::rule_with(&rig, "", &hooks.url("rest"), true).await;
+    let grouped = in_group(GROUP, "A1", BUDI, "halo semua");
+    rig.link().inbound(vec![grouped]).await.unwrap();
+    hooks.wait_for(1).await;
+    let call = &hooks.calls()[0];
+    assert_eq!(call["keyword"], "");
+    assert_eq!(call["data"], json!(["halo semua"]));
+    assert_eq!(call["groupid"], format!("{GROUP}@g.us"));
+    hooks.answer(
+        200,
+        r#"{"success":true,"message":[{"type":"message","content":"ke grup"}]}"#,
+    );
+    rig.link()
+        .inbound(vec![in_group(GROUP, "A2", BUDI, "lagi")])
+        .await
+        .unwrap();
+    until(|| async { texts(&rig) }, |texts| texts == &["ke grup"]).await;
+    assert_eq!(rig.link().sent()[0].to.address(), format!("{GROUP}@g.us"));
+}
+
+#[tokio::test]
+async fn a_failing_webhook_is_tried_again_under_the_same_id_and_answered_once() {
+    let rig = Rig::online().await;
+    let hooks = Hooks::start().await;
+    rule(&rig, "halo", &hooks.url("hook")).await;
+    let reply = r#"{"success":true,"message":[{"type":"message","content":"balas"}]}"#;
+    hooks.answer(500, reply);
+    hooks.answer(404, reply);
+    hooks.answer(200, reply);
+    rig.link()
+        .inbound(vec![inbound("A1", BUDI, "halo")])
+        .await
+        .unwrap();
+    until(
+        || async {
+            rig.pass(Duration::from_secs(2));
+            texts(&rig)
+        },
+        |texts| !texts.is_empty(),
+    )
+    .await;
+    let ids = hooks.header("webhook-id");
+    assert_eq!(ids.len(), 3);
+    assert!(
+        ids.iter().all(|id| *id == ids[0] && id.starts_with("msg_")),
+        "{ids:?}"
+    );
+    assert_eq!(texts(&rig), ["balas"]);
+    assert!(
+        hooks.header("content-length").len() == 3 && hooks.header("transfer-encoding").is_empty()
+    );
+}
+
+#[tokio::test]
+async fn an_answer_without_a_reply_sends_nothing_and_the_journal_says_why() {
+    let rig = Rig::online().await;
+    let hooks = Hooks::start().await;
+    rule(&rig, "halo", &hooks.url("hook")).await;
+    for (n, (body, why)) in [
+        (
+            r#"{"success":false,"message":"Unauthorized"}"#,
+            "Unauthorized",
+        ),
+        ("OK", "not JSON"),
+        ("", "empty"),
+        (r#"{"success":true,"message":{"reply":[]}}"#, "empty"),
+        (
+            r#"{"success":true,"message":[{"type":"song","content":"x"}]}"#,
+            "song",
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        hooks.answer(200, body);
+        rig.link()
+            .inbound(vec![inbound(&format!("A{n}"), BUDI, "halo")])
+            .await
+            .unwrap();
+        let ended = until(
+            || deliveries(&rig),
+            |ended| ended.len() == n + 1 && ended.iter().all(|(fate, _)| fate == "delivered"),
+        )
+        .await;
+        let note = &ended[n].1;
+        assert!(
+            note.starts_with("nothing sent: ") && note.contains(why),
+            "{note}"
+        );
+    }
+    assert!(rig.link().sent().is_empty());
+}
+
+#[tokio::test]
+async fn two_questions_of_one_chat_are_answered_in_their_order() {
+    let rig = Rig::online().await;
+    let hooks = Hooks::start().await;
+    rule(&rig, "", &hooks.url("hook")).await;
+    hooks.echo_slowly(Duration::from_millis(60));
+    let batch = (0..8)
+        .map(|n| inbound(&format!("A{n}"), BUDI, &n.to_string()))
+        .collect();
+    rig.link().inbound(batch).await.unwrap();
+    until(|| async { texts(&rig).len() }, |count| *count == 8).await;
+    assert_eq!(
+        texts(&rig),
+        (0..8).map(|n: i32| n.to_string()).collect::<Vec<_>>()
+    );
+}
+
+#[tokio::test]
+async fn a_crash_after_the_answer_asks_nobody_twice_and_sends_it_once() {
+    let mut rig = Rig::online().await;
+    let hooks = Hooks::start().await;
+    rule(&rig, "halo", &hooks.url("hook")).await;
+    // The file of the answer never comes: the crash finds the answer written down and not yet sent.
+    let hole = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let stuck = hole.local_addr().unwrap();
+    let reply = json!({"success": true, "message": [
+        {"type": "message", "content": "satu"},
+        {"type": "image", "content": format!("http://{stuck}/a.png")},
+    ]});
+    hooks.answer(200, &reply.to_string());
+    rig.link()
+        .inbound(vec![inbound("A1", BUDI, "halo")])
+        .await
+        .unwrap();
+    until(|| rig::answered(&rig), |answered| *answered == 1).await;
+    assert!(rig.link().sent().is_empty());
+    rig.crash_and_restart(FakeConnector::online(number(OWN)))
+        .await;
+    drop(hole);
+    until(
+        || async {
+            rig.pass(Duration::from_secs(1));
+            texts(&rig)
+        },
+        |texts| !texts.is_empty(),
+    )
+    .await;
+    assert_eq!(texts(&rig), ["satu"]);
+    assert_eq!(hooks.calls().len(), 1);
+    let (fate, note) = &deliveries(&rig).await[0];
+    assert_eq!(fate, "delivered");
+    assert!(
+        note.starts_with("sent 1 messages; left out: a file of 127.0.0.1"),
+        "{note}"
+    );
+}
+
+#[tokio::test]
+async fn an_answer_for_a_bot_that_was_logged_out_sends_nothing_later() {
+    let rig = Rig::online().await;
+    let hooks = Hooks::start().await;
+    rule(&rig, "halo", &hooks.url("hook")).await;
+    hooks.echo_slowly(Duration::from_millis(100));
+    rig.link()
+        .inbound(vec![inbound("A1", BUDI, "halo")])
+        .await
+        .unwrap();
+    let gone = UnlinkedCause::LoggedOut("removed".to_owned());
+    rig.link().set_status(Status::Unlinked(gone));
+    let ended = until(
+        || deliveries(&rig),
+        |ended| ended.iter().all(|(fate, _)| fate == "delivered"),
+    )
+    .await;
+    assert!(ended[0].1.contains("not linked"), "{ended:?}");
+    assert!(rig.link().sent().is_empty());
+}
+
+#[tokio::test]
+async fn a_rule_whose_endpoint_says_410_is_switched_off_and_says_why() {
+    let rig = Rig::online().await;
+    let hooks = Hooks::start().await;
+    rule(&rig, "halo", &hooks.url("hook")).await;
+    hooks.answer(410, "");
+    rig.link()
+        .inbound(vec![inbound("A1", BUDI, "halo")])
+        .await
+        .unwrap();
+    until(
+        || deliveries(&rig),
+        |ended| ended.iter().all(|(fate, _)| fate == "gone"),
+    )
+    .await;
+    let rules = rig.engine.store.rules(rig.bot.slot()).await.unwrap();
+    assert!(!rules[0].enabled);
+    assert_eq!(
+        rules[0].off_cause.as_deref(),
+        Some("the endpoint answered 410")
+    );
+    rig.link()
+        .inbound(vec![inbound("A2", BUDI, "halo")])
+        .await
+        .unwrap();
+    assert_eq!(deliveries(&rig).await.len(), 1);
+}
+
+#[tokio::test]
+async fn what_waits_for_a_rule_follows_its_new_url_and_ends_with_the_rule() {
+    let rig = Rig::online().await;
+    let hooks = Hooks::start().await;
+    let rule = rule(&rig, "halo", &hooks.url("old")).await;
+    hooks.answer(500, "");
+    hooks.answer(500, "");
+    rig.link()
+        .inbound(vec![inbound("A1", BUDI, "halo")])
+        .await
+        .unwrap();
+    hooks.wait_for(1).await;
+    until(|| rig::waiting(&rig), |waiting| *waiting == 1).await;
+    let change = waviro::store::RuleChange {
+        url: Some(hooks.url("new")),
+        ..waviro::store::RuleChange::default()
+    };
+    let store = &rig.engine.store;
+    store
+        .change_rule(rig.bot.slot(), rule, change, rig.clock.now())
+        .await
+        .unwrap();
+    until(
+        || async {
+            rig.pass(Duration::from_secs(2));
+            hooks.paths()
+        },
+        |paths| paths.len() == 2,
+    )
+    .await;
+    assert_eq!(hooks.paths(), ["old", "new"]);
+    until(|| rig::waiting(&rig), |waiting| *waiting == 1).await;
+    assert!(
+        store
+            .delete_rule(rig.bot.slot(), rule, rig.clock.now())
+            .await
+            .unwrap()
+    );
+    assert_eq!(deliveries(&rig).await[0].0, "cancelled");
+}
+
+#[tokio::test]
+async fn a_rule_that_is_off_takes_nothing() {
+    let rig = Rig::online().await;
+    let hooks = Hooks::start().await;
+    let id = rule(&rig, "halo", &hooks.url("hook")).await;
+    let off = waviro::store::RuleChange {
+        enabled: Some(false),
+        ..waviro::store::RuleChange::default()
+    };
+    let store = &rig.engine.store;
+    store
+        .change_rule(rig.bot.slot(), id, off, rig.clock.now())
+        .await
+        .unwrap();
+    rig.link()
+        .inbound(vec![inbound("A1", BUDI, "halo")])
+        .await
+        .unwrap();
+    assert!(deliveries(&rig).await.is_empty());
+}

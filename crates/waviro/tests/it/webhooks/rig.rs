@@ -1,0 +1,217 @@
+//! An endpoint for webhooks that answers as it is told, and looks into what came of it.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use serde_json::Value;
+use sqlx::{Connection, Row};
+use tokio_util::task::TaskTracker;
+use url::Url;
+use waviro::bots::Profiles;
+use waviro::clock::Clock;
+use waviro::store::{AddRule, NewRule};
+use waviro_link::{Chat, Content, Inbound, InboundKind, Sender};
+
+use crate::engine::{Rig, number, text_of, until};
+
+/// What arrived, and what is answered: what was scripted, then an empty reply.
+#[derive(Clone)]
+pub struct Hooks(Arc<Mutex<Script>>, SocketAddr);
+
+#[derive(Default)]
+struct Script {
+    arrived: Vec<(String, HeaderMap, String)>,
+    answers: VecDeque<(u16, String)>,
+    echo: Option<Duration>,
+}
+
+impl Hooks {
+    pub async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let hooks = Self(Arc::default(), listener.local_addr().unwrap());
+        let app = Router::new()
+            .route("/{path}", axum::routing::post(Self::take))
+            .with_state(hooks.clone());
+        TaskTracker::new().spawn(async move { axum::serve(listener, app).await });
+        hooks
+    }
+
+    pub fn url(&self, path: &str) -> Url {
+        format!("http://{}/{path}", self.1).parse().unwrap()
+    }
+
+    /// The next answer.
+    pub fn answer(&self, status: u16, body: &str) {
+        let mut script = self.0.lock().unwrap();
+        script.answers.push_back((status, body.to_owned()));
+    }
+
+    /// From now on the first part of the data comes back as a text, after a while that shrinks with each call.
+    pub fn echo_slowly(&self, first: Duration) {
+        self.0.lock().unwrap().echo = Some(first);
+    }
+
+    pub fn bodies(&self) -> Vec<String> {
+        let script = self.0.lock().unwrap();
+        script
+            .arrived
+            .iter()
+            .map(|(_, _, body)| body.clone())
+            .collect()
+    }
+
+    pub fn calls(&self) -> Vec<Value> {
+        let parse = |body: String| serde_json::from_str(&body).unwrap();
+        self.bodies().into_iter().map(parse).collect()
+    }
+
+    pub fn paths(&self) -> Vec<String> {
+        let script = self.0.lock().unwrap();
+        script
+            .arrived
+            .iter()
+            .map(|(path, ..)| path.clone())
+            .collect()
+    }
+
+    /// A header of every call that had it.
+    pub fn header(&self, name: &str) -> Vec<String> {
+        let script = self.0.lock().unwrap();
+        let values = script
+            .arrived
+            .iter()
+            .filter_map(|(_, headers, _)| headers.get(name));
+        values
+            .map(|value| value.to_str().unwrap().to_owned())
+            .collect()
+    }
+
+    pub async fn wait_for(&self, calls: usize) {
+        until(|| async { self.bodies().len() }, |count| *count >= calls).await;
+    }
+
+    async fn take(
+        State(hooks): State<Self>,
+        Path(path): Path<String>,
+        headers: HeaderMap,
+        body: String,
+    ) -> (StatusCode, String) {
+        let (scripted, echo) = {
+            let mut script = hooks.0.lock().unwrap();
+            script.arrived.push((path, headers, body.clone()));
+            let echo = script.echo;
+            script.echo = echo.map(|echo| echo * 2 / 3);
+            (script.answers.pop_front(), echo)
+        };
+        if let Some(pause) = echo {
+            Clock::system().sleep(pause).await;
+            let call: Value = serde_json::from_str(&body).unwrap();
+            let data = call["data"][0].as_str().unwrap_or("kosong");
+            let reply = serde_json::json!({"success": true, "message": [{"type": "message", "content": data}]});
+            return (StatusCode::OK, reply.to_string());
+        }
+        let (status, body) =
+            scripted.unwrap_or((200, r#"{"success":true,"message":[]}"#.to_owned()));
+        (StatusCode::from_u16(status).unwrap(), body)
+    }
+}
+
+/// A text from somebody.
+pub fn inbound(id: &str, from: &str, text: &str) -> Inbound {
+    Inbound {
+        id: id.parse().unwrap(),
+        chat: Chat::Person(number(from)),
+        sender: Sender::Number(number(from)),
+        push_name: "Budi".to_owned(),
+        at: std::time::UNIX_EPOCH,
+        from_me: false,
+        kind: InboundKind::Text(text.to_owned()),
+    }
+}
+
+pub fn in_group(group: &str, id: &str, from: &str, text: &str) -> Inbound {
+    Inbound {
+        chat: Chat::Group(group.parse().unwrap()),
+        ..inbound(id, from, text)
+    }
+}
+
+/// A rule for what people write to the bot alone; its id.
+pub async fn rule(rig: &Rig, keyword: &str, url: &Url) -> i64 {
+    rule_with(rig, keyword, url, false).await
+}
+
+pub async fn rule_with(rig: &Rig, keyword: &str, url: &Url, in_groups: bool) -> i64 {
+    let new = NewRule {
+        keyword: keyword.to_owned(),
+        folded: keyword.to_lowercase(),
+        url: url.clone(),
+        enabled: true,
+        in_groups,
+        timeout_s: None,
+    };
+    let store = &rig.engine.store;
+    match store
+        .add_rule(rig.bot.slot(), new, rig.clock.now())
+        .await
+        .unwrap()
+    {
+        AddRule::Done(rule) => rule.id,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub async fn webhook_key(rig: &Rig) -> String {
+    let profiles = Profiles::new(rig.engine.store.clone(), rig.clock.clone());
+    let profile = profiles.of(rig.bot.slot()).await.unwrap();
+    profile.webhook_key().to_owned()
+}
+
+/// The texts on the wire.
+pub fn texts(rig: &Rig) -> Vec<String> {
+    let sent = rig.link().sent();
+    let texts = sent
+        .iter()
+        .filter(|sent| matches!(sent.content, Content::Text(_)));
+    texts.map(|sent| text_of(&sent.content)).collect()
+}
+
+/// Fate and note of every delivery, oldest first; empty where there is none yet.
+pub async fn deliveries(rig: &Rig) -> Vec<(String, String)> {
+    let text = "SELECT COALESCE(fate, ''), COALESCE(note, '') FROM deliveries ORDER BY id";
+    rows(rig, text)
+        .await
+        .iter()
+        .map(|row| (row.get(0), row.get(1)))
+        .collect()
+}
+
+/// How many webhooks have an answer that is not sent yet.
+pub async fn answered(rig: &Rig) -> usize {
+    rows(
+        rig,
+        "SELECT id FROM deliveries WHERE stage = 1 AND ended_at IS NULL",
+    )
+    .await
+    .len()
+}
+
+/// How many wait for another attempt.
+pub async fn waiting(rig: &Rig) -> usize {
+    rows(
+        rig,
+        "SELECT id FROM deliveries WHERE leased = 0 AND ended_at IS NULL",
+    )
+    .await
+    .len()
+}
+
+async fn rows(rig: &Rig, text: &'static str) -> Vec<sqlx::any::AnyRow> {
+    let mut connection = sqlx::AnyConnection::connect(&rig.url()).await.unwrap();
+    sqlx::query(text).fetch_all(&mut connection).await.unwrap()
+}

@@ -1,5 +1,6 @@
 //! The gateway. The map of the rooms and the arrow between them stand in ARCHITECTURE.md.
 
+pub mod answer;
 pub mod api;
 pub mod app;
 pub mod bots;
@@ -10,6 +11,7 @@ pub mod docs;
 pub mod events;
 pub mod health;
 pub mod jobs;
+pub mod keyword;
 pub mod lifecycle;
 pub mod listener;
 pub mod net;

@@ -15,7 +15,7 @@ const ROWS: [&[&str]; 10] = [
     &["outbox"],
     &["bots"],
     &["net"],
-    &["store"],
+    &["store", "keyword", "answer"],
 ];
 
 /// Rooms that anyone may name.

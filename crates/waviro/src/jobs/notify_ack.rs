@@ -17,7 +17,7 @@ use tracing::{debug, error, warn};
 
 use super::retry::{self, Fate};
 use crate::clock::{Clock, Millis, millis};
-use crate::net::{Answer, Net, NetError};
+use crate::net::{Answer, Call, Net, NetError};
 use crate::store::{self, Due, Lost, Store, StoreError};
 
 /// Requests under way to one endpoint at most. PHP hosts of the audience run some ten workers.
@@ -378,10 +378,14 @@ impl Poster {
         let body = format!(r#"{{"msgid":"{}","ack":{stage}}}"#, due.message.as_str());
         // Stable over attempts, so that an endpoint can drop what it has seen.
         let headers = [("webhook-id", format!("{}.{stage}", due.message.as_str()))];
-        let answer = self
-            .net
-            .post_json(&due.url, Bytes::from(body), &headers)
-            .await;
+        let call = Call {
+            url: &due.url,
+            body: Bytes::from(body),
+            headers: &headers,
+            within: None,
+            allow: &[],
+        };
+        let answer = self.net.post(call).await.outcome;
         let outcome = match &answer {
             Ok(answer) if (200..300).contains(&answer.status) => "ok",
             Ok(_) => "status",

@@ -6,6 +6,7 @@
 
 pub mod fetch;
 pub mod guard;
+pub mod sign;
 
 use std::net::IpAddr;
 use std::sync::Arc;

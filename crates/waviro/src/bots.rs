@@ -24,7 +24,7 @@ use waviro_link::{Connector, Listener, Status};
 
 pub use bot::{Bot, LinkCode, Marks, NoCode};
 pub use key::{AddError, NoSuchBot, SecretKey, add, remove, rotate_key};
-pub use profile::{Profile, Profiles, fresh_signing_secret, fresh_webhook_key};
+pub use profile::{Profile, Profiles, fresh_webhook_key};
 
 use crate::clock::Clock;
 use crate::store::{BotRow, Committed, Store, StoreError};

@@ -6,6 +6,7 @@
 
 pub mod fetch;
 pub mod guard;
+pub mod sign;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,10 +17,11 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use url::Url;
 
 pub use fetch::{FetchError, Fetched};
-pub use guard::{Guard, Refused};
+pub use guard::{Guard, Lookup, Refused};
 
 use crate::clock::{Clock, Millis};
-use crate::config;
+use crate::config::{self, AllowedNetwork};
+use guard::Pass;
 
 /// The most of an answer that is read, in bytes. A webhook's answer is a few messages; the rest is a mistake or malice.
 pub const ANSWER_CAP: usize = 256 * 1024;
@@ -31,10 +33,41 @@ const IDLE: Duration = Duration::from_secs(30);
 /// The door out.
 #[derive(Debug, Clone)]
 pub struct Net {
-    client: reqwest::Client,
+    /// For calls that go only where everybody's may.
+    pooled: reqwest::Client,
+    /// For calls that may go further. A pool hands a connection to whoever names its host, and asks nobody again: what one bot
+    /// may reach would be open to all.
+    single: reqwest::Client,
     guard: Guard,
     deadline: Duration,
     clock: Clock,
+}
+
+/// One request: a JSON body to a user's endpoint.
+#[derive(Debug, Clone)]
+pub struct Call<'a> {
+    /// Where to.
+    pub url: &'a Url,
+    /// JSON. Sent with its length, never chunked.
+    pub body: Bytes,
+    /// What stands beside `Content-Type` and `User-Agent`.
+    pub headers: &'a [(&'static str, String)],
+    /// The total deadline, until the answer's last byte; `outbound.timeout_s` where `None`.
+    pub within: Option<Duration>,
+    /// Networks that this call may reach beside the public ones and `outbound.allow`: the bot's own.
+    pub allow: &'a [AllowedNetwork],
+}
+
+/// What came of a [`Call`].
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// The answer, or why there is none.
+    pub outcome: Result<Answer, NetError>,
+    /// From the start of the call to the last byte, or to the failure.
+    pub took: Duration,
+    /// Who answered; where nobody did, the first address that was found and permitted. `None` where the call was refused, where
+    /// its host has no address, and where a connection of an earlier call was used and broke.
+    pub address: Option<IpAddr>,
 }
 
 /// What an endpoint answered. Any status is an answer; the caller judges it.
@@ -44,12 +77,10 @@ pub struct Answer {
     pub status: u16,
     /// How long the endpoint asks to be left alone, if it does.
     pub retry_after: Option<Duration>,
-    /// The answer's body, complete.
+    /// The answer's body, at most [`ANSWER_CAP`] bytes of it.
     pub body: Bytes,
-    /// From the start of the call to the last byte.
-    pub took: Duration,
-    /// Who answered.
-    pub address: Option<IpAddr>,
+    /// The endpoint said more than [`ANSWER_CAP`] bytes; the rest was not read.
+    pub cut: bool,
 }
 
 /// Why there is no answer. The texts name the host at most, never the whole URL: paths and queries hold secrets.
@@ -64,102 +95,139 @@ pub enum NetError {
     /// No complete answer within the deadline. Whether the endpoint acted on the request is unknown.
     #[error("no complete answer within {} s", .0.as_secs())]
     TimedOut(Duration),
-    /// The answer is longer than [`ANSWER_CAP`].
-    #[error("the answer is longer than {cap} bytes", cap = ANSWER_CAP)]
-    TooLarge {
-        /// The status that came before the body.
-        status: u16,
-    },
     /// The client could not be made; the text says why.
     #[error("no HTTP client: {0}")]
     NoClient(String),
 }
 
 impl Net {
-    /// A client with its own pool of connections: one for the process.
+    /// A client with its own pool of connections: one for the process. Names are looked up as the operating system does.
     ///
     /// # Errors
     /// [`NetError::NoClient`] where the operating system's resources do not suffice.
     pub fn new(config: &config::Outbound, clock: Clock) -> Result<Self, NetError> {
+        Self::with_lookup(config, clock, Arc::new(guard::System))
+    }
+
+    /// Looks names up by `lookup`.
+    ///
+    /// # Errors
+    /// As [`Net::new`].
+    pub fn with_lookup(
+        config: &config::Outbound,
+        clock: Clock,
+        lookup: Arc<dyn Lookup>,
+    ) -> Result<Self, NetError> {
         // Fails only where somebody installed one before, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let guard = Guard::new(&config.allow);
+        let guard = Guard::new(&config.allow, lookup);
         let deadline = Duration::from_secs(config.timeout_s);
-        let client = builder(&guard, deadline).build().or_else(|error| {
-            tracing::warn!(
-                cause = chain(&error),
-                "no certificate authorities found: https URLs will fail; install ca-certificates"
-            );
-            builder(&guard, deadline).tls_certs_only([]).build()
-        });
+        let pooled = client(|| builder(&guard, deadline).pool_idle_timeout(IDLE))?;
+        // Without a pool, and not with a small one: a pool also hands out connections that are still being made.
+        let single = client(|| builder(&guard, deadline).pool_max_idle_per_host(0))?;
         Ok(Self {
-            client: client.map_err(|error| NetError::NoClient(chain(&error)))?,
+            pooled,
+            single,
             guard,
             deadline,
             clock,
         })
     }
 
-    /// Judges a URL as far as that works without a name server; what is called later is judged again.
-    pub fn check(&self, url: &Url) -> Result<(), Refused> {
-        self.guard.check(url)
+    /// Judges a URL as far as that works without a name server; what is called later is judged again. `allow` are the bot's own
+    /// networks.
+    pub fn check(&self, url: &Url, allow: &[AllowedNetwork]) -> Result<(), Refused> {
+        self.guard.check(url, allow)
     }
 
     /// Posts a JSON body and reads the answer, whatever its status.
-    pub async fn post_json(
-        &self,
-        url: &Url,
-        body: Bytes,
-        headers: &[(&'static str, String)],
-    ) -> Result<Answer, NetError> {
-        self.guard.check(url)?;
+    pub async fn post(&self, call: Call<'_>) -> Attempt {
         let started = tokio::time::Instant::now();
+        let (outcome, address) = match self.guard.check(call.url, call.allow) {
+            Ok(()) => {
+                let pass = Pass::new(call.url, call.allow);
+                let outcome = self.exchange(call, &pass).await;
+                (outcome, pass.address())
+            }
+            Err(refused) => (Err(refused.into()), None),
+        };
+        Attempt {
+            outcome,
+            took: started.elapsed(),
+            address,
+        }
+    }
+
+    async fn exchange(&self, call: Call<'_>, pass: &Arc<Pass>) -> Result<Answer, NetError> {
+        let within = call.within.unwrap_or(self.deadline);
         let mut request = self
-            .client
-            .post(url.clone())
+            .client(call.allow)
+            .post(call.url.clone())
             .header(CONTENT_TYPE, "application/json")
-            .body(body);
-        for (name, value) in headers {
+            .timeout(within)
+            .body(call.body);
+        for (name, value) in call.headers {
             request = request.header(*name, value);
         }
-        let port = url.port_or_known_default().unwrap_or(0);
-        let response = guard::PORT
-            .scope(port, request.send())
-            .await
-            .map_err(|error| self.judge(&error))?;
+        let failed = |error: reqwest::Error| judge(&error, within);
+        let response = pass.scope(request.send()).await.map_err(failed)?;
+        if let Some(peer) = response.remote_addr() {
+            pass.answered(peer.ip());
+        }
         let status = response.status().as_u16();
         let retry_after = retry_after(response.headers(), self.clock.now());
-        let address = response.remote_addr().map(|peer| peer.ip());
-        let body = self.read(response, status).await?;
+        let (body, cut) = read(response).await.map_err(failed)?;
         Ok(Answer {
             status,
             retry_after,
             body,
-            took: started.elapsed(),
-            address,
+            cut,
         })
     }
 
-    async fn read(&self, mut response: reqwest::Response, status: u16) -> Result<Bytes, NetError> {
-        let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.judge(&error))? {
-            if body.len() + chunk.len() > ANSWER_CAP {
-                return Err(NetError::TooLarge { status });
-            }
-            body.extend_from_slice(&chunk);
+    /// The one that a call with these networks of its own goes through.
+    fn client(&self, allow: &[AllowedNetwork]) -> &reqwest::Client {
+        if allow.is_empty() {
+            &self.pooled
+        } else {
+            &self.single
         }
-        Ok(body.freeze())
     }
+}
 
-    fn judge(&self, error: &reqwest::Error) -> NetError {
-        if let Some(refused) = causes(error).find_map(|cause| cause.downcast_ref::<Refused>()) {
-            return NetError::Refused(refused.clone());
+/// As much of a body as is read, and whether there was more.
+async fn read(mut response: reqwest::Response) -> Result<(Bytes, bool), reqwest::Error> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await? {
+        let room = ANSWER_CAP - body.len();
+        if chunk.len() > room {
+            body.extend_from_slice(&chunk[..room]);
+            return Ok((body.freeze(), true));
         }
-        if error.is_timeout() {
-            return NetError::TimedOut(self.deadline);
-        }
-        NetError::Unreachable(chain(error))
+        body.extend_from_slice(&chunk);
     }
+    Ok((body.freeze(), false))
+}
+
+fn judge(error: &reqwest::Error, within: Duration) -> NetError {
+    if let Some(refused) = causes(error).find_map(|cause| cause.downcast_ref::<Refused>()) {
+        return NetError::Refused(refused.clone());
+    }
+    if error.is_timeout() {
+        return NetError::TimedOut(within);
+    }
+    NetError::Unreachable(chain(error))
+}
+
+fn client(builder: impl Fn() -> reqwest::ClientBuilder) -> Result<reqwest::Client, NetError> {
+    let client = builder().build().or_else(|error| {
+        tracing::warn!(
+            cause = chain(&error),
+            "no certificate authorities found: https URLs will fail; install ca-certificates"
+        );
+        builder().tls_certs_only([]).build()
+    });
+    client.map_err(|error| NetError::NoClient(chain(&error)))
 }
 
 fn builder(guard: &Guard, deadline: Duration) -> reqwest::ClientBuilder {
@@ -170,7 +238,6 @@ fn builder(guard: &Guard, deadline: Duration) -> reqwest::ClientBuilder {
         .no_proxy()
         .referer(false)
         .timeout(deadline)
-        .pool_idle_timeout(IDLE)
         .http1_only()
 }
 

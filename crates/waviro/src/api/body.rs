@@ -209,7 +209,8 @@ impl Fields {
             return Err(wrong(UrlFault::TooLong));
         }
         let url = Url::parse(text).map_err(|_| wrong(UrlFault::NotAUrl))?;
-        net.check(&url).map_err(|refused| wrong(refused.into()))?;
+        net.check(&url, &[])
+            .map_err(|refused| wrong(refused.into()))?;
         Ok(Some(url))
     }
 }

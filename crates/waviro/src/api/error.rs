@@ -330,7 +330,7 @@ impl MediaFault {
 impl From<FetchError> for MediaFault {
     fn from(error: FetchError) -> Self {
         match error {
-            FetchError::TooLarge(_) | FetchError::Net(NetError::TooLarge { .. }) => Self::TooLarge,
+            FetchError::TooLarge(_) => Self::TooLarge,
             FetchError::Status(404 | 410) => Self::NotFound,
             FetchError::Status(status) => Self::Status(status),
             FetchError::Empty => Self::Empty,

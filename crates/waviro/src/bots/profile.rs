@@ -5,10 +5,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
-
 use crate::clock::{Clock, Millis, millis};
+use crate::net::sign::Secret;
 use crate::store::{SecretsRow, Store, StoreError};
 
 /// How old what is known may be.
@@ -25,9 +23,11 @@ struct Inner {
 }
 
 /// One bot's.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Profile {
-    secrets: SecretsRow,
+    webhook_key: String,
+    signing: Secret,
+    before: Option<(Secret, Millis)>,
 }
 
 impl Profiles {
@@ -55,12 +55,15 @@ impl Profiles {
         let secrets = match self.0.store.secrets(slot).await? {
             Some(secrets) => secrets,
             None => {
-                let (key, signing) = (fresh_webhook_key(), fresh_signing_secret());
+                let (key, signing) = (
+                    fresh_webhook_key(),
+                    Secret::random(&mut rand::rng()).reveal(),
+                );
                 let given = self.0.store.give_secrets(slot, key, signing).await?;
                 given.ok_or_else(|| StoreError::Unreadable(format!("no bot in slot {slot}")))?
             }
         };
-        let profile = Arc::new(Profile { secrets });
+        let profile = Arc::new(Profile::parse(secrets)?);
         self.known().insert(slot, (now, Arc::clone(&profile)));
         Ok(profile)
     }
@@ -76,18 +79,34 @@ impl Profiles {
 }
 
 impl Profile {
+    fn parse(row: SecretsRow) -> Result<Self, StoreError> {
+        let secret = |text: &str| {
+            let unreadable = |_| StoreError::Unreadable("a signing secret".to_owned());
+            text.parse::<Secret>().map_err(unreadable)
+        };
+        let before = row.before.as_ref();
+        let before = before.map(|(text, until)| secret(text).map(|secret| (secret, *until)));
+        Ok(Self {
+            signing: secret(&row.signing)?,
+            before: before.transpose()?,
+            webhook_key: row.webhook_key,
+        })
+    }
+
     /// What the document's payload carries as `webhookkey`.
     #[must_use]
     pub fn webhook_key(&self) -> &str {
-        &self.secrets.webhook_key
+        &self.webhook_key
     }
 
     /// The secrets that sign now, the current one first.
-    pub fn signing(&self, now: Millis) -> impl Iterator<Item = &str> {
-        let before = self.secrets.before.as_ref();
-        let before = before.filter(|(_, until)| now < *until);
-        std::iter::once(self.secrets.signing.as_str())
-            .chain(before.map(|(secret, _)| secret.as_str()))
+    #[must_use]
+    pub fn signing(&self, now: Millis) -> Vec<Secret> {
+        let before = self.before.as_ref().filter(|(_, until)| now < *until);
+        std::iter::once(&self.signing)
+            .chain(before.map(|(secret, _)| secret))
+            .cloned()
+            .collect()
     }
 }
 
@@ -95,10 +114,4 @@ impl Profile {
 #[must_use]
 pub fn fresh_webhook_key() -> String {
     format!("whk_{}", hex::encode(rand::random::<[u8; 24]>()))
-}
-
-/// As Standard Webhooks has them: `whsec_` and 256 random bits in base64.
-#[must_use]
-pub fn fresh_signing_secret() -> String {
-    format!("whsec_{}", BASE64.encode(rand::random::<[u8; 32]>()))
 }

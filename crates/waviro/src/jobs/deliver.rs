@@ -65,6 +65,8 @@ pub(super) struct Lanes {
     homeless: Vec<i64>,
     /// A look into the database is under way.
     looking: bool,
+    /// Another was wanted meanwhile.
+    look_again: bool,
     looks: u64,
     health: Health,
 }
@@ -93,6 +95,8 @@ enum Report {
     },
     /// `more` where a lane had more due than was taken at once; `off` are the endpoints that are switched off.
     Looked { more: bool, off: Vec<String> },
+    /// Something in the database became due.
+    Woken,
 }
 
 impl Lanes {
@@ -111,6 +115,7 @@ impl Lanes {
             in_memory: 0,
             homeless: Vec::new(),
             looking: false,
+            look_again: false,
             looks: 0,
             health: Health::new(troubles),
         }
@@ -130,10 +135,11 @@ impl Lanes {
                     Report::Looked { more, off } => {
                         self.looking = false;
                         self.health.only_off(&off);
-                        if more {
-                            next_look = clock.now();
+                        if more || std::mem::take(&mut self.look_again) {
+                            self.look(&report);
                         }
                     }
+                    Report::Woken => self.look(&report),
                 },
                 Some(due) = inbox.recv() => self.take(due, &report),
                 () = clock.sleep_until(next_look) => {
@@ -172,9 +178,11 @@ impl Lanes {
         if let Some(fared) = fared
             && let Some(change) = self.health.fared(name, fared, self.poster.clock.now())
         {
-            let poster = Arc::clone(&self.poster);
-            self.tasks
-                .spawn(async move { poster.endpoint_changed(change).await });
+            let (poster, report) = (Arc::clone(&self.poster), report.clone());
+            self.tasks.spawn(async move {
+                poster.endpoint_changed(change).await;
+                let _ = report.send(Report::Woken);
+            });
         }
         self.pump(name, report);
     }
@@ -239,6 +247,7 @@ impl Lanes {
     /// Looks into the database: pending messages to tell of, due rows of lanes with room.
     fn look(&mut self, report: &mpsc::UnboundedSender<Report>) {
         if self.looking {
+            self.look_again = true;
             return;
         }
         self.looking = true;

@@ -54,8 +54,6 @@ pub enum Fate {
 pub fn judge(answer: &Result<Answer, NetError>, failed: u32, spread: f64) -> Fate {
     let (error, strained, wish) = match answer {
         Ok(answer) if (200..300).contains(&answer.status) => return Fate::Done,
-        // A 2xx is a 2xx, however long its body is.
-        Err(NetError::TooLarge { status }) if (200..300).contains(status) => return Fate::Done,
         Ok(answer) if answer.status == 410 => return Fate::Gone,
         Ok(answer) => {
             let strained = matches!(answer.status, 429 | 502 | 504);
@@ -111,8 +109,7 @@ mod tests {
             status,
             retry_after: retry_after.map(Duration::from_secs),
             body: Bytes::new(),
-            took: Duration::ZERO,
-            address: None,
+            cut: false,
         }
     }
 
@@ -150,8 +147,11 @@ mod tests {
     fn only_a_2xx_is_success_and_410_ends_it() {
         assert_eq!(fate(204, 0), Fate::Done);
         assert_eq!(fate(410, 0), Fate::Gone);
-        let long = Err(NetError::TooLarge { status: 200 });
-        assert_eq!(judge(&long, 0, 0.0), Fate::Done);
+        let long = Answer {
+            cut: true,
+            ..answered(200, None)
+        };
+        assert_eq!(judge(&Ok(long), 0, 0.0), Fate::Done);
         for status in [301, 302, 400, 404, 500, 503] {
             assert!(matches!(fate(status, 0), Fate::Again { .. }), "{status}");
         }

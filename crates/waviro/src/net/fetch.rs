@@ -8,7 +8,9 @@ use reqwest::header::{
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use url::Url;
 
-use super::{Net, NetError, guard};
+use super::guard::Pass;
+use super::{Net, NetError, judge};
+use crate::config::AllowedNetwork;
 
 /// File hosts send on to their storage, rarely more than once.
 const REDIRECTS: usize = 3;
@@ -56,18 +58,19 @@ pub enum FetchError {
 
 impl Net {
     /// Fetches `url` into `sink`, all of it `within` that time and at most `cap` bytes, whatever its `Content-Length` says.
-    /// Follows three redirects, each through the guard.
+    /// Follows three redirects, each through the guard. `allow` are the bot's own networks, for each of them.
     ///
     /// # Errors
     /// [`FetchError`]; what was written until then is of no use.
     pub async fn fetch(
         &self,
         url: &Url,
+        allow: &[AllowedNetwork],
         within: Duration,
         cap: u64,
         sink: &mut (impl AsyncWrite + Unpin),
     ) -> Result<Fetched, FetchError> {
-        let fetching = self.follow(url, within, cap, sink);
+        let fetching = self.follow(url, allow, within, cap, sink);
         tokio::time::timeout(within, fetching)
             .await
             .unwrap_or(Err(FetchError::Net(NetError::TimedOut(within))))
@@ -76,13 +79,14 @@ impl Net {
     async fn follow(
         &self,
         url: &Url,
+        allow: &[AllowedNetwork],
         within: Duration,
         cap: u64,
         sink: &mut (impl AsyncWrite + Unpin),
     ) -> Result<Fetched, FetchError> {
         let mut url = url.clone();
         for _ in 0..=REDIRECTS {
-            let response = self.get(&url, within).await?;
+            let response = self.get(&url, allow, within).await?;
             let status = response.status();
             if status.is_redirection() {
                 let target = text(response.headers(), &LOCATION).ok_or(FetchError::Lost)?;
@@ -92,60 +96,65 @@ impl Net {
             if !status.is_success() {
                 return Err(FetchError::Status(status.as_u16()));
             }
-            return self.pour(response, url, cap, sink).await;
+            return pour(response, url, within, cap, sink).await;
         }
         Err(FetchError::Lost)
     }
 
-    async fn get(&self, url: &Url, within: Duration) -> Result<reqwest::Response, NetError> {
-        self.guard.check(url)?;
-        let port = url.port_or_known_default().unwrap_or(0);
+    async fn get(
+        &self,
+        url: &Url,
+        allow: &[AllowedNetwork],
+        within: Duration,
+    ) -> Result<reqwest::Response, NetError> {
+        self.guard.check(url, allow)?;
         // Some hosts compress what they are not asked to; then the hash of what comes is not that of the file.
         let request = self
-            .client
+            .client(allow)
             .get(url.clone())
             .header(ACCEPT_ENCODING, "identity")
             .timeout(within)
             .send();
-        guard::PORT
-            .scope(port, request)
+        Pass::new(url, allow)
+            .scope(request)
             .await
-            .map_err(|error| self.judge(&error))
+            .map_err(|error| judge(&error, within))
     }
+}
 
-    async fn pour(
-        &self,
-        mut response: reqwest::Response,
-        url: Url,
-        cap: u64,
-        sink: &mut (impl AsyncWrite + Unpin),
-    ) -> Result<Fetched, FetchError> {
-        if response.content_length().is_some_and(|length| length > cap) {
+async fn pour(
+    mut response: reqwest::Response,
+    url: Url,
+    within: Duration,
+    cap: u64,
+    sink: &mut (impl AsyncWrite + Unpin),
+) -> Result<Fetched, FetchError> {
+    if response.content_length().is_some_and(|length| length > cap) {
+        return Err(FetchError::TooLarge(cap));
+    }
+    let mut fetched = Fetched {
+        size: 0,
+        head: Vec::new(),
+        content_type: text(response.headers(), &CONTENT_TYPE),
+        disposition: text(response.headers(), &CONTENT_DISPOSITION),
+        url,
+    };
+    let broken = |error: reqwest::Error| judge(&error, within);
+    while let Some(chunk) = response.chunk().await.map_err(broken)? {
+        fetched.size += chunk.len() as u64;
+        if fetched.size > cap {
             return Err(FetchError::TooLarge(cap));
         }
-        let mut fetched = Fetched {
-            size: 0,
-            head: Vec::new(),
-            content_type: text(response.headers(), &CONTENT_TYPE),
-            disposition: text(response.headers(), &CONTENT_DISPOSITION),
-            url,
-        };
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.judge(&error))? {
-            fetched.size += chunk.len() as u64;
-            if fetched.size > cap {
-                return Err(FetchError::TooLarge(cap));
-            }
-            let missing = HEAD.saturating_sub(fetched.head.len()).min(chunk.len());
-            fetched.head.extend_from_slice(&chunk[..missing]);
-            sink.write_all(&chunk)
-                .await
-                .map_err(|error| FetchError::Disk(error.to_string()))?;
-        }
-        if fetched.size == 0 {
-            return Err(FetchError::Empty);
-        }
-        Ok(fetched)
+        let missing = HEAD.saturating_sub(fetched.head.len()).min(chunk.len());
+        fetched.head.extend_from_slice(&chunk[..missing]);
+        sink.write_all(&chunk)
+            .await
+            .map_err(|error| FetchError::Disk(error.to_string()))?;
     }
+    if fetched.size == 0 {
+        return Err(FetchError::Empty);
+    }
+    Ok(fetched)
 }
 
 /// A header's text; file names come in UTF-8 too, which is more than headers officially hold.

@@ -1,24 +1,53 @@
 //! Which addresses the gateway may dial for others: the answer to server-side request forgery.
 //!
 //! Whoever holds a SecretKey chooses URLs (notifyurl, media, rules), and the gateway stands inside somebody's network.
-//! So only public addresses are dialled, unless `outbound.allow` names them. A URL is checked twice: [`Guard::check`]
-//! reads the parsed host (numbers in odd notations are addresses after parsing), and the guard is also the HTTP
-//! client's resolver, so that the address which was checked is the one that is dialled: no window for a name that
-//! changes its answer in between. Redirects are never followed, they would be a way around.
+//! So only public addresses are dialled, unless `outbound.allow` names them, or the call's own list. A URL is checked twice:
+//! [`Guard::check`] reads the parsed host (numbers in odd notations are addresses after parsing), and the guard is also
+//! the HTTP client's resolver, so that the address which was checked is the one that is dialled: no window for a name that
+//! changes its answer in between. The client never follows a redirect by itself, that would be a way around.
 
+mod public;
+
+use std::fmt::Debug;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use async_trait::async_trait;
+use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
 use crate::config::AllowedNetwork;
+use public::is_public;
 
 /// Decides by the configuration key `outbound.allow`.
 #[derive(Debug, Clone)]
 pub struct Guard {
     allow: Arc<[AllowedNetwork]>,
+    lookup: Arc<dyn Lookup>,
+}
+
+/// Finds the addresses of a name.
+#[async_trait]
+pub trait Lookup: Debug + Send + Sync {
+    /// All addresses of `name`, in the order in which they are to be tried.
+    ///
+    /// # Errors
+    /// Where there is no such name, or nobody who knows.
+    async fn lookup(&self, name: &str) -> io::Result<Vec<IpAddr>>;
+}
+
+/// The operating system's lookup: hosts file and name servers.
+#[derive(Debug, Clone, Copy)]
+pub struct System;
+
+#[async_trait]
+impl Lookup for System {
+    async fn lookup(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+        let found = tokio::net::lookup_host((name, 0)).await?;
+        Ok(found.map(|address| address.ip()).collect())
+    }
 }
 
 /// Why a URL is not dialled.
@@ -44,53 +73,65 @@ pub enum Refused {
 }
 
 tokio::task_local! {
-    /// The port of the request that is being made. A resolver hears only the name, and a rule may name a port.
-    pub(super) static PORT: u16;
+    /// The request that is being made: a resolver hears only its host's name.
+    static PASS: Arc<Pass>;
 }
 
-/// IPv4 ranges of the IANA special-purpose registry that are not the public internet.
-const NOT_PUBLIC_V4: [Ipv4Net; 15] = [
-    v4(0, 0, 0, 0, 8),       // "this network"
-    v4(10, 0, 0, 0, 8),      // private
-    v4(100, 64, 0, 0, 10),   // carrier-grade NAT
-    v4(127, 0, 0, 0, 8),     // loopback
-    v4(169, 254, 0, 0, 16),  // link-local, and the clouds' metadata service 169.254.169.254
-    v4(172, 16, 0, 0, 12),   // private
-    v4(192, 0, 0, 0, 24),    // protocol assignments
-    v4(192, 0, 2, 0, 24),    // documentation
-    v4(192, 88, 99, 0, 24),  // 6to4 relays
-    v4(192, 168, 0, 0, 16),  // private
-    v4(198, 18, 0, 0, 15),   // benchmarks
-    v4(198, 51, 100, 0, 24), // documentation
-    v4(203, 0, 113, 0, 24),  // documentation
-    v4(224, 0, 0, 0, 4),     // multicast
-    v4(240, 0, 0, 0, 4),     // reserved, and broadcast
-];
+/// What the guard must know of a request beside the name, and what it found.
+#[derive(Debug)]
+pub(super) struct Pass {
+    /// A rule may name a port.
+    port: u16,
+    allow: Vec<AllowedNetwork>,
+    found: OnceLock<IpAddr>,
+    answered: OnceLock<IpAddr>,
+}
 
-/// IPv6: only this is handed out as public. Loopback, mapped and compatible IPv4, NAT64 (`64:ff9b::/96`), ULA
-/// (`fc00::/7`), link-local and multicast all lie outside.
-const PUBLIC_V6: Ipv6Net = v6(0x2000, 0, 3);
+impl Pass {
+    /// For a URL that was checked.
+    pub(super) fn new(url: &Url, allow: &[AllowedNetwork]) -> Arc<Self> {
+        let literal: Option<IpAddr> = match url.host() {
+            Some(Host::Ipv4(address)) => Some(address.into()),
+            Some(Host::Ipv6(address)) => Some(address.into()),
+            _ => None,
+        };
+        Arc::new(Self {
+            port: url.port_or_known_default().unwrap_or(0),
+            allow: allow.to_vec(),
+            found: literal.map_or_else(OnceLock::new, OnceLock::from),
+            answered: OnceLock::new(),
+        })
+    }
 
-/// What is not public inside it.
-const NOT_PUBLIC_V6: [Ipv6Net; 4] = [
-    v6(0x2001, 0x0000, 23), // protocol assignments, Teredo among them
-    v6(0x2001, 0x0db8, 32), // documentation
-    v6(0x2002, 0x0000, 16), // 6to4: an IPv4 address in disguise
-    v6(0x3fff, 0x0000, 20), // documentation
-];
+    /// Runs a request; while it runs, the guard knows whose it is.
+    pub(super) async fn scope<F: Future>(self: &Arc<Self>, request: F) -> F::Output {
+        PASS.scope(self.clone(), request).await
+    }
+
+    /// Notes who answered.
+    pub(super) fn answered(&self, address: IpAddr) {
+        let _ = self.answered.set(address);
+    }
+
+    /// Who answered, else the first address that was found and permitted.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        self.answered.get().or(self.found.get()).copied()
+    }
+}
 
 impl Guard {
     /// A guard that lets public addresses pass, and what `allow` names.
     #[must_use]
-    pub fn new(allow: &[AllowedNetwork]) -> Self {
+    pub fn new(allow: &[AllowedNetwork], lookup: Arc<dyn Lookup>) -> Self {
         Self {
             allow: allow.into(),
+            lookup,
         }
     }
 
     /// Judges what can be judged without asking a name server: scheme, user info, and a host that is an address or a
-    /// name for this very machine.
-    pub fn check(&self, url: &Url) -> Result<(), Refused> {
+    /// name for this very machine. `own` are the networks of the call itself.
+    pub fn check(&self, url: &Url, own: &[AllowedNetwork]) -> Result<(), Refused> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(Refused::Scheme(url.scheme().to_owned()));
         }
@@ -98,63 +139,62 @@ impl Guard {
             return Err(Refused::UserInfo);
         }
         let port = url.port_or_known_default().unwrap_or(0);
+        let judge = |host: &str, address: IpAddr| {
+            if self.permits(address, port, own) {
+                return Ok(());
+            }
+            Err(Refused::NotPublic {
+                host: host.to_owned(),
+                address: IpNet::from(address).to_string(),
+            })
+        };
         match url.host() {
             None | Some(Host::Domain("")) => Err(Refused::NoHost),
-            Some(Host::Ipv4(address)) => {
-                self.check_address(&address.to_string(), address.into(), port)
+            Some(Host::Ipv4(address)) => judge(&address.to_string(), address.into()),
+            Some(Host::Ipv6(address)) => judge(&address.to_string(), address.into()),
+            Some(Host::Domain(name)) if is_this_machine(name) => {
+                judge(name, Ipv4Addr::LOCALHOST.into())
+                    .or_else(|refused| judge(name, Ipv6Addr::LOCALHOST.into()).map_err(|_| refused))
             }
-            Some(Host::Ipv6(address)) => {
-                self.check_address(&address.to_string(), address.into(), port)
-            }
-            Some(Host::Domain(name)) if is_this_machine(name) => self
-                .check_address(name, Ipv4Addr::LOCALHOST.into(), port)
-                .or_else(|refused| {
-                    self.check_address(name, Ipv6Addr::LOCALHOST.into(), port)
-                        .map_err(|_| refused)
-                }),
             Some(Host::Domain(_)) => Ok(()),
         }
     }
 
-    fn check_address(&self, host: &str, address: IpAddr, port: u16) -> Result<(), Refused> {
-        if self.permits(address, port) {
-            return Ok(());
-        }
-        Err(Refused::NotPublic {
-            host: host.to_owned(),
-            address: IpNet::from(address).to_string(),
-        })
-    }
-
-    /// Whether an address may be dialled at a port.
+    /// Whether an address may be dialled at a port, by everybody or by a call with networks of its `own`.
     #[must_use]
-    pub fn permits(&self, address: IpAddr, port: u16) -> bool {
+    pub fn permits(&self, address: IpAddr, port: u16, own: &[AllowedNetwork]) -> bool {
         is_public(address)
-            || self.allow.iter().any(|allowed| {
+            || self.allow.iter().chain(own).any(|allowed| {
                 allowed.network.contains(&address) && allowed.port.is_none_or(|only| only == port)
             })
     }
 }
 
-/// Resolves by the operating system and keeps only what may be dialled.
+/// Looks a name up and keeps only what may be dialled.
 impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
-        // Read before the first await: this part runs inside the request's own task. Where it does not, port 0
-        // matches no rule that names a port.
-        let port = PORT.try_with(|port| *port).unwrap_or(0);
+        // Read before the first await: this part runs inside the request's own task. Where it does not, nothing is known
+        // but the name, and port 0 matches no rule that names a port.
+        let pass = PASS.try_with(Clone::clone).ok();
         let guard = self.clone();
         Box::pin(async move {
             let host = name.as_str();
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((host, 0)).await?.collect();
-            let first = found.first().map(SocketAddr::ip);
+            let (port, own) = pass.as_ref().map_or((0, [].as_slice()), |pass| {
+                (pass.port, pass.allow.as_slice())
+            });
+            let found = guard.lookup.lookup(host).await?;
             let checked: Vec<SocketAddr> = found
-                .into_iter()
-                .filter(|address| guard.permits(address.ip(), port))
+                .iter()
+                .filter(|address| guard.permits(**address, port, own))
+                .map(|address| SocketAddr::new(*address, 0))
                 .collect();
-            match (checked.is_empty(), first) {
+            if let (Some(pass), Some(first)) = (&pass, checked.first()) {
+                let _ = pass.found.set(first.ip());
+            }
+            match (checked.is_empty(), found.first()) {
                 (true, Some(address)) => Err(Refused::NotPublic {
                     host: host.to_owned(),
-                    address: IpNet::from(address).to_string(),
+                    address: IpNet::from(*address).to_string(),
                 }
                 .into()),
                 _ => Ok(Box::new(checked.into_iter()) as Addrs),
@@ -163,28 +203,10 @@ impl Resolve for Guard {
     }
 }
 
-fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => !NOT_PUBLIC_V4.iter().any(|range| range.contains(&address)),
-        IpAddr::V6(address) => {
-            PUBLIC_V6.contains(&address)
-                && !NOT_PUBLIC_V6.iter().any(|range| range.contains(&address))
-        }
-    }
-}
-
-/// RFC 6761: `localhost` and everything below it is loopback, with or without the final dot.
+/// RFC 6761: `localhost` and everything below it is loopback, with or without a final dot.
 fn is_this_machine(name: &str) -> bool {
-    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
     name == "localhost" || name.ends_with(".localhost")
-}
-
-const fn v4(a: u8, b: u8, c: u8, d: u8, prefix: u8) -> Ipv4Net {
-    Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix)
-}
-
-const fn v6(first: u16, second: u16, prefix: u8) -> Ipv6Net {
-    Ipv6Net::new_assert(Ipv6Addr::new(first, second, 0, 0, 0, 0, 0, 0), prefix)
 }
 
 #[cfg(test)]
@@ -193,74 +215,11 @@ mod tests {
 
     fn guard(allow: &[&str]) -> Guard {
         let allow: Vec<_> = allow.iter().map(|text| text.parse().unwrap()).collect();
-        Guard::new(&allow)
+        Guard::new(&allow, Arc::new(System))
     }
 
     fn verdict(guard: &Guard, url: &str) -> Result<(), Refused> {
-        guard.check(&Url::parse(url).unwrap())
-    }
-
-    #[test]
-    fn no_address_that_is_not_public_passes() {
-        for address in [
-            "0.0.0.0",
-            "0.1.2.3",
-            "10.0.0.1",
-            "100.64.0.1",
-            "100.127.255.255",
-            "127.0.0.1",
-            "127.255.255.254",
-            "169.254.169.254",
-            "172.16.0.1",
-            "172.31.255.255",
-            "192.0.0.1",
-            "192.0.2.1",
-            "192.88.99.1",
-            "192.168.0.1",
-            "198.18.0.1",
-            "198.51.100.1",
-            "203.0.113.1",
-            "224.0.0.1",
-            "239.255.255.255",
-            "240.0.0.1",
-            "255.255.255.255",
-            "::",
-            "::1",
-            "::ffff:127.0.0.1",
-            "::ffff:8.8.8.8",
-            "::127.0.0.1",
-            "64:ff9b::7f00:1",
-            "64:ff9b:1::1",
-            "100::1",
-            "fc00::1",
-            "fd00:ec2::254",
-            "fe80::1",
-            "fec0::1",
-            "ff02::1",
-            "2001::1",
-            "2001:db8::1",
-            "2002:7f00:1::1",
-            "3fff::1",
-            "5f00::1",
-        ] {
-            assert!(
-                !guard(&[]).permits(address.parse().unwrap(), 80),
-                "{address}"
-            );
-        }
-        for address in [
-            "8.8.8.8",
-            "1.1.1.1",
-            "100.63.255.255",
-            "172.32.0.1",
-            "2606:4700::1111",
-            "2001:4860:4860::8888",
-        ] {
-            assert!(
-                guard(&[]).permits(address.parse().unwrap(), 80),
-                "{address}"
-            );
-        }
+        guard.check(&Url::parse(url).unwrap(), &[])
     }
 
     #[test]
@@ -340,19 +299,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_resolver_knows_the_port_of_the_request_it_works_for() {
-        let guard = guard(&["127.0.0.0/8:9000", "::1/128:9000"]);
-        let resolve = |port| PORT.scope(port, guard.resolve("localhost".parse().unwrap()));
-        assert!(
-            resolve(9000).await.is_err(),
-            "read in the call, not in the future"
-        );
-        let inside = |port| {
-            PORT.scope(port, async {
-                guard.resolve("localhost".parse().unwrap()).await.is_ok()
-            })
+    async fn a_resolver_knows_the_port_and_the_networks_of_the_request_it_works_for() {
+        let local: Vec<AllowedNetwork> = ["127.0.0.0/8:9000", "::1/128:9000"]
+            .map(|text| text.parse().unwrap())
+            .into();
+        let everybodys = guard(&["127.0.0.0/8:9000", "::1/128:9000"]);
+        let nobodys = guard(&[]);
+        let inside = async |guard: &Guard, port: u16, own: &[AllowedNetwork]| {
+            let url = Url::parse(&format!("http://localhost:{port}/")).unwrap();
+            let pass = Pass::new(&url, own);
+            let resolved = pass.scope(async { guard.resolve("localhost".parse().unwrap()).await });
+            let permitted = resolved.await.is_ok();
+            assert_eq!(pass.address().is_some(), permitted);
+            permitted
         };
-        assert!(inside(9000).await);
-        assert!(!inside(9001).await);
+        assert!(inside(&everybodys, 9000, &[]).await);
+        assert!(!inside(&everybodys, 9001, &[]).await);
+        assert!(inside(&nobodys, 9000, &local).await);
+        assert!(!inside(&nobodys, 9001, &local).await);
+        assert!(!inside(&nobodys, 9000, &[]).await);
+        let outside = everybodys.resolve("localhost".parse().unwrap()).await;
+        assert!(outside.is_err(), "without a request there is no port");
     }
 }

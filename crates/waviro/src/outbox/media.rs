@@ -70,7 +70,7 @@ impl Spool {
         options.mode(0o600);
         let latest = Instant::now() + WITHIN;
         let mut sink = BufWriter::new(options.open(path).await.map_err(disk)?);
-        let fetched = net.fetch(url, WITHIN, CAP, &mut sink).await?;
+        let fetched = net.fetch(url, &[], WITHIN, CAP, &mut sink).await?;
         sink.flush().await.map_err(disk)?;
         let file = sink.into_inner();
         file.sync_all().await.map_err(disk)?;

@@ -1,6 +1,10 @@
 //! The door out: what it must never reach, and how it talks to what it may.
 
 mod fetch;
+mod inside;
+mod own;
+mod rebinding;
+mod redirects;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,8 +18,8 @@ use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
 use url::Url;
 use waviro::clock::Clock;
-use waviro::config::Outbound;
-use waviro::net::{ANSWER_CAP, Net, NetError};
+use waviro::config::{AllowedNetwork, Outbound};
+use waviro::net::{ANSWER_CAP, Answer, Attempt, Call, Net, NetError};
 
 /// An endpoint that counts its connections, keeps what it read and answers all the same.
 struct Endpoint {
@@ -85,14 +89,20 @@ fn net(allow: &[&str]) -> Net {
     Net::new(&outbound, Clock::system()).unwrap()
 }
 
-async fn post(net: &Net, url: &Url) -> Result<waviro::net::Answer, NetError> {
+async fn attempt(net: &Net, url: &Url, allow: &[AllowedNetwork]) -> Attempt {
     let headers = [("webhook-id", "abc".to_owned())];
-    net.post_json(
+    net.post(Call {
         url,
-        Bytes::from_static(br#"{"msgid":"x","ack":1}"#),
-        &headers,
-    )
+        body: Bytes::from_static(br#"{"msgid":"x","ack":1}"#),
+        headers: &headers,
+        within: None,
+        allow,
+    })
     .await
+}
+
+async fn post(net: &Net, url: &Url) -> Result<Answer, NetError> {
+    attempt(net, url, &[]).await.outcome
 }
 
 #[tokio::test]
@@ -169,7 +179,6 @@ async fn what_outbound_allow_names_is_dialled_at_its_port_alone_also_by_name() {
             (200, &b"ok"[..]),
             "{host}"
         );
-        assert!(answer.address.unwrap().is_loopback());
         assert!(
             matches!(
                 post(&net, &other.url(host)).await,
@@ -219,15 +228,22 @@ async fn a_redirect_is_an_answer_and_not_followed() {
 }
 
 #[tokio::test]
-async fn an_answer_is_read_up_to_the_cap_whatever_length_it_claims() {
-    for head in ["Content-Length: 9999999\r\n", "Connection: close\r\n"] {
+async fn an_answer_is_read_up_to_the_cap_whatever_length_it_claims_and_marked_where_it_is_cut() {
+    for (head, length, cut) in [
+        ("Content-Length: 9999999\r\n", ANSWER_CAP + 1, true),
+        ("Connection: close\r\n", ANSWER_CAP + 1, true),
+        ("Connection: close\r\n", ANSWER_CAP, false),
+    ] {
         let mut large = format!("HTTP/1.1 500 Oops\r\n{head}\r\n").into_bytes();
-        large.extend(vec![b'x'; ANSWER_CAP + 1]);
+        large.extend(vec![b'x'; length]);
         let endpoint = Endpoint::answering(large).await;
-        let failed = post(&net(&["127.0.0.0/8"]), &endpoint.url("127.0.0.1")).await;
+        let answer = post(&net(&["127.0.0.0/8"]), &endpoint.url("127.0.0.1")).await;
+        let answer = answer.unwrap();
+        assert_eq!((answer.status, answer.cut), (500, cut), "{head}");
         assert!(
-            matches!(failed, Err(NetError::TooLarge { status: 500 })),
-            "{failed:?}"
+            answer.body == vec![b'x'; ANSWER_CAP],
+            "{}",
+            answer.body.len()
         );
     }
 }
@@ -275,4 +291,50 @@ async fn retry_after_is_handed_on() {
         (answer.status, answer.retry_after),
         (429, Some(Duration::from_mins(2)))
     );
+}
+
+#[tokio::test]
+async fn an_attempt_says_how_long_it_took_and_whom_it_reached() {
+    let endpoint = Endpoint::ok().await;
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (port, silent) = (
+        closed.local_addr().unwrap().port(),
+        Endpoint::answering("").await,
+    );
+    drop(closed);
+    let net = net(&["127.0.0.0/8"]);
+    let local: std::net::IpAddr = "127.0.0.1".parse().unwrap();
+    let closed = |host: &str| Url::parse(&format!("http://{host}:{port}/")).unwrap();
+    for (url, address, answers) in [
+        (endpoint.url("127.0.0.1"), Some(local), true),
+        (closed("127.0.0.1"), Some(local), false),
+        (closed("localhost"), Some(local), false),
+        (endpoint.url("10.0.0.1"), None, false),
+    ] {
+        let attempt = attempt(&net, &url, &[]).await;
+        assert_eq!(
+            (attempt.address, attempt.outcome.is_ok()),
+            (address, answers),
+            "{url} {attempt:?}"
+        );
+    }
+    let url = silent.url("127.0.0.1");
+    let within = Duration::from_millis(300);
+    let call = Call {
+        url: &url,
+        body: Bytes::from_static(b"{}"),
+        headers: &[],
+        within: Some(within),
+        allow: &[],
+    };
+    let attempt = net.post(call).await;
+    assert!(
+        matches!(attempt.outcome, Err(NetError::TimedOut(after)) if after == within),
+        "{attempt:?}"
+    );
+    assert!(
+        (within..Duration::from_secs(1)).contains(&attempt.took),
+        "{attempt:?}"
+    );
+    assert_eq!(attempt.address, Some(local));
 }

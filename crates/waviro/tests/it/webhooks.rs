@@ -352,3 +352,55 @@ async fn a_rule_that_is_off_takes_nothing() {
         .unwrap();
     assert!(deliveries(&rig).await.is_empty());
 }
+
+#[tokio::test]
+async fn what_is_posted_is_signed_by_the_bots_secret_and_by_the_one_before_until_it_runs_out() {
+    let rig = Rig::online().await;
+    let hooks = Hooks::start().await;
+    rule(&rig, "", &hooks.url("hook")).await;
+    let secret = async |rig: &Rig| {
+        let store = &rig.engine.store;
+        store
+            .secrets(rig.bot.slot())
+            .await
+            .unwrap()
+            .unwrap()
+            .signing
+    };
+    let post = async |id: &str| {
+        let before = hooks.bodies().len();
+        rig.link()
+            .inbound(vec![inbound(id, BUDI, "halo")])
+            .await
+            .unwrap();
+        hooks.wait_for(before + 1).await;
+    };
+    post("A1").await;
+    let old = secret(&rig).await;
+    let new = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let until_then = rig.clock.now() + 86_400_000;
+    let store = &rig.engine.store;
+    store
+        .rotate_signing(rig.bot.slot(), new.to_owned(), until_then)
+        .await
+        .unwrap();
+    rig.pass(Duration::from_secs(3));
+    post("A2").await;
+    rig.pass(Duration::from_hours(24));
+    post("A3").await;
+    let signed_by = |call: usize, secret: &str| {
+        let (id, at) = (
+            &hooks.header("webhook-id")[call],
+            &hooks.header("webhook-timestamp")[call],
+        );
+        let expected = standardwebhooks::Webhook::new(secret).unwrap();
+        let expected = expected
+            .sign(id, at.parse().unwrap(), hooks.bodies()[call].as_bytes())
+            .unwrap();
+        let signatures = &hooks.header("webhook-signature")[call];
+        signatures.split(' ').any(|signature| signature == expected)
+    };
+    assert!(signed_by(0, &old) && !signed_by(0, new));
+    assert!(signed_by(1, &old) && signed_by(1, new));
+    assert!(!signed_by(2, &old) && signed_by(2, new));
+}

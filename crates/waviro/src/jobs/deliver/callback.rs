@@ -44,7 +44,7 @@ impl Poster {
             failed.saturating_add(1),
         );
         let spread = retry::spread(callback.message.as_str(), failed);
-        match retry::judge(&posted.answer, failed, spread) {
+        match retry::judge(posted.outcome(), failed, spread) {
             Fate::Done => {
                 place.answered(Some(Ok(())));
                 let attempt = posted.attempt(&due, None);

@@ -14,7 +14,7 @@ use super::{CLAIMED_TOGETHER, PENDING_FOR, PER_ENDPOINT, Place};
 use crate::bots::Profiles;
 use crate::clock::{Clock, Millis, millis};
 use crate::jobs::Living;
-use crate::net::{Answer, Net, NetError};
+use crate::net::{self, Answer, Call, Net, NetError, sign};
 use crate::outbox::Outbox;
 use crate::store::{Attempt, Due, Store, StoreError, Work};
 
@@ -34,9 +34,8 @@ pub(in crate::jobs) struct Poster {
 
 /// A request and what came of it.
 pub(super) struct Posted {
-    pub(super) at: Millis,
-    pub(super) answer: Result<Answer, NetError>,
-    took: Duration,
+    at: Millis,
+    tried: net::Attempt,
 }
 
 impl Poster {
@@ -55,21 +54,25 @@ impl Poster {
         }
     }
 
-    /// One request; `id` is the same at every attempt, so that an endpoint can drop what it has seen.
+    /// One request, signed; `id` is the same at every attempt, so that an endpoint can drop what it has seen.
     pub(super) async fn post(
         &self,
         due: &Due,
         id: &str,
         body: String,
-        _within: Option<Duration>,
+        within: Option<Duration>,
     ) -> Posted {
-        let (at, began) = (self.clock.now(), tokio::time::Instant::now());
-        let headers = [("webhook-id", id.to_owned())];
-        let answer = self
-            .net
-            .post_json(&due.url, Bytes::from(body), &headers)
-            .await;
-        let outcome = match &answer {
+        let at = self.clock.now();
+        let headers = self.headers(due.slot, id, &body, at).await;
+        let call = Call {
+            url: &due.url,
+            body: Bytes::from(body),
+            headers: &headers,
+            within,
+            allow: &[],
+        };
+        let tried = self.net.post(call).await;
+        let outcome = match &tried.outcome {
             Ok(answer) if (200..300).contains(&answer.status) => "ok",
             Ok(_) => "status",
             Err(_) => "error",
@@ -81,11 +84,26 @@ impl Poster {
         };
         metrics::counter!("waviro_deliveries_total", "kind" => kind, "outcome" => outcome)
             .increment(1);
-        Posted {
-            at,
-            answer,
-            took: began.elapsed(),
-        }
+        Posted { at, tried }
+    }
+
+    /// The delivery's id and what proves that it is ours. Where a bot's secrets cannot be read it goes unsigned; its owner's check
+    /// refuses it then, and it is tried again.
+    async fn headers(
+        &self,
+        slot: i32,
+        id: &str,
+        body: &str,
+        at: Millis,
+    ) -> Vec<(&'static str, String)> {
+        let secrets = match self.profiles.of(slot).await {
+            Ok(profile) => profile.signing(at),
+            Err(reason) => {
+                error!(slot, %reason, "a bot's signing secret could not be read");
+                Vec::new()
+            }
+        };
+        sign::headers(&secrets, id, at, body.as_bytes()).unwrap_or_default()
     }
 
     /// Commits until it works; `None` at the stop. The row stays leased then, and the next start frees it.
@@ -198,26 +216,27 @@ impl Poster {
 }
 
 impl Posted {
+    /// What the endpoint answered, or why it did not.
+    pub(super) fn outcome(&self) -> &Result<Answer, NetError> {
+        &self.tried.outcome
+    }
+
     /// What the endpoint answered, as text.
     pub(super) fn body(&self) -> String {
-        let body = self.answer.as_ref().map(|answer| &answer.body[..]);
+        let body = self.tried.outcome.as_ref().map(|answer| &answer.body[..]);
         String::from_utf8_lossy(body.unwrap_or_default()).into_owned()
     }
 
     /// For the journal; `cause` where it does not count as delivered.
     pub(super) fn attempt(&self, due: &Due, cause: Option<String>) -> Attempt {
-        let (status, body, address) = match &self.answer {
-            Ok(answer) => (Some(answer.status), &answer.body[..], answer.address),
-            Err(NetError::TooLarge { status }) => (Some(*status), &[][..], None),
-            Err(_) => (None, &[][..], None),
-        };
+        let answer = self.tried.outcome.as_ref().ok();
         Attempt {
             at: self.at,
             url: due.url.to_string(),
-            status,
-            took_ms: i64::try_from(self.took.as_millis()).unwrap_or(i64::MAX),
-            address: address.map(|address| address.to_string()),
-            answer: String::from_utf8_lossy(body).into_owned(),
+            status: answer.map(|answer| answer.status),
+            took_ms: i64::try_from(self.tried.took.as_millis()).unwrap_or(i64::MAX),
+            address: self.tried.address.map(|address| address.to_string()),
+            answer: self.body(),
             cause,
         }
     }

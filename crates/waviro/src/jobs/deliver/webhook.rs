@@ -84,7 +84,7 @@ impl Poster {
         let failed = u32::try_from(due.attempts).unwrap_or(u32::MAX);
         let (slot, delivery, attempt) = (due.slot, due.id, failed.saturating_add(1));
         let spread = retry::spread(&hook.webhook_id, failed);
-        match retry::judge(&posted.answer, failed, spread) {
+        match retry::judge(posted.outcome(), failed, spread) {
             retry::Fate::Done => {
                 place.answered(Some(Ok(())));
                 return Ok(posted);

@@ -172,7 +172,7 @@ proptest! {
                 prop_assert!(url.username().is_empty() && url.password().is_none(), "{}", url);
                 // It is kept as text and read again before it is called.
                 let again = Url::parse(url.as_str()).unwrap();
-                prop_assert!(net.check(&again).is_ok(), "{}", url);
+                prop_assert!(net.check(&again, &[]).is_ok(), "{}", url);
                 prop_assert_eq!(again, url);
             }
             Err(error) => prop_assert!(matches!(error, ApiError::InvalidUrl { field: "x", .. }), "{:?}", error),

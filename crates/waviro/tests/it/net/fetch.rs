@@ -31,7 +31,7 @@ async fn fetch(address: SocketAddr, path: &str) -> (Result<Fetched, FetchError>,
     let net = super::net(&["127.0.0.0/8"]);
     let url = format!("http://{address}{path}").parse().unwrap();
     let mut sink = Vec::new();
-    let fetched = net.fetch(&url, WITHIN, CAP, &mut sink).await;
+    let fetched = net.fetch(&url, &[], WITHIN, CAP, &mut sink).await;
     (fetched, sink)
 }
 
@@ -166,7 +166,7 @@ async fn a_host_that_drips_is_given_up_in_time() {
     let net = super::net(&["127.0.0.0/8"]);
     let url = format!("http://{address}/").parse().unwrap();
     let within = Duration::from_millis(400);
-    let fetched = net.fetch(&url, within, CAP, &mut Vec::new()).await;
+    let fetched = net.fetch(&url, &[], within, CAP, &mut Vec::new()).await;
     assert!(
         matches!(fetched, Err(FetchError::Net(NetError::TimedOut(_)))),
         "{fetched:?}"

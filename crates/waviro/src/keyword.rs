@@ -1,0 +1,280 @@
+//! Which rule an incoming text belongs to, and what is handed to its webhook.
+//!
+//! Pure: texts in, texts out. Who may have rules, and what becomes of them, is told elsewhere.
+
+mod payload;
+
+pub use payload::{Payload, group_id};
+
+/// A character that a Turkish keyboard's capital İ leaves behind when it is made small: "i" and this.
+const DOT_ABOVE: char = '\u{307}';
+
+/// The rule that a text belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picked<R> {
+    /// The rule as it was handed in, so that its keyword is told exactly as it was registered.
+    pub rule: R,
+    /// What stands behind the keyword, see [`pick`].
+    pub data: Vec<String>,
+}
+
+/// Picks the rule for a text: the one whose keyword the text starts with, in any case; of several the longest; of equal ones
+/// the first. A rule whose keyword is empty or blank is the catch-all and takes what no other takes.
+///
+/// Blanks before the text and before the keyword do not count. Case does not count in any alphabet: `straße` is `STRASSE`,
+/// `ΟΔΟΣ` is `οδος`, and the four i of Turkish (`i`, `ı`, `I`, `İ`) are one, because phones write the first letter of a
+/// message as a capital, and a Turkish one makes that `İ`. No word ends are asked for: `halo` takes `halodunia` too.
+///
+/// `data` is the rest of the text, split at `#` as PHP's `explode` does, each part without blanks around it. One `#` between
+/// keyword and data separates them, whether it was registered as the keyword's end or stands behind the keyword. So
+/// a rule `penawaran` and a rule `penawaran#` get the same:
+///
+/// | text | `data` |
+/// |---|---|
+/// | `penawaran#Jhon Doe#jhon@example.com` | `["Jhon Doe", "jhon@example.com"]` |
+/// | `penawaran` (for the rule `penawaran`), `penawaran#` | `[]` |
+/// | `penawaran##a` | `["", "a"]`: what was left empty stays in its place |
+/// | `penawaran#a#` | `["a", ""]` |
+/// | `penawaran a#b` (for the rule `penawaran`) | `["a", "b"]` |
+///
+/// For the catch-all it is the whole text as it came.
+#[must_use]
+pub fn pick<R: AsRef<str>>(rules: impl IntoIterator<Item = R>, text: &str) -> Option<Picked<R>> {
+    let start = text.trim_start();
+    let mut best: Option<(usize, R, &str)> = None;
+    for rule in rules {
+        let keyword = rule.as_ref().trim_start();
+        let Some((length, rest)) = after(keyword, start) else {
+            continue;
+        };
+        if best.as_ref().is_none_or(|(longest, ..)| length > *longest) {
+            best = Some((length, rule, rest));
+        }
+    }
+    let (length, rule, rest) = best?;
+    let data = if length == 0 {
+        vec![text.to_owned()]
+    } else {
+        let parted = rule.as_ref().ends_with('#');
+        split(rest, parted)
+    };
+    Some(Picked { rule, data })
+}
+
+/// How many folded characters the keyword has and what follows it in `text`; `None` where `text` starts otherwise.
+fn after<'t>(keyword: &str, text: &'t str) -> Option<(usize, &'t str)> {
+    let mut wanted = folded(keyword).peekable();
+    let mut length = 0;
+    let mut rest = text;
+    while wanted.peek().is_some() {
+        let letter = rest.chars().next()?;
+        // A letter counts whole: the keyword `s` does not take half of an `ß`.
+        for found in fold(letter) {
+            if wanted.next()? != found {
+                return None;
+            }
+            length += 1;
+        }
+        rest = &rest[letter.len_utf8()..];
+    }
+    // The dot of an i that was written as two characters belongs to the i.
+    Some((length, rest.trim_start_matches(DOT_ABOVE)))
+}
+
+/// `parted`: the keyword ended with the `#` that separates it from the data.
+fn split(rest: &str, parted: bool) -> Vec<String> {
+    let rest = rest.trim();
+    let rest = match rest.strip_prefix('#') {
+        Some(data) if !parted => data,
+        _ => rest,
+    };
+    if rest.trim().is_empty() {
+        return Vec::new();
+    }
+    rest.split('#').map(|part| part.trim().to_owned()).collect()
+}
+
+fn folded(text: &str) -> impl Iterator<Item = char> {
+    text.chars().flat_map(fold)
+}
+
+/// A letter in all its cases as one: made small, large and small again, which is what finds `ß` in `SS` and `ς` in `Σ`.
+fn fold(letter: char) -> impl Iterator<Item = char> {
+    let large = letter.to_lowercase().flat_map(char::to_uppercase);
+    large
+        .flat_map(char::to_lowercase)
+        .filter(|letter| *letter != DOT_ABOVE)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn data(keyword: &str, text: &str) -> Option<Vec<String>> {
+        pick([keyword], text).map(|picked| picked.data)
+    }
+
+    fn rule<'r>(rules: &[&'r str], text: &str) -> Option<&'r str> {
+        pick(rules.iter().copied(), text).map(|picked| picked.rule)
+    }
+
+    #[test]
+    fn the_documents_own_example_comes_out_as_it_shows_it() {
+        let picked = pick(
+            ["penawaran#", ""],
+            "penawaran#Jhon Doe#[email\u{a0}protected]",
+        );
+        let picked = picked.unwrap();
+        assert_eq!(picked.rule, "penawaran#");
+        assert_eq!(picked.data, ["Jhon Doe", "[email\u{a0}protected]"]);
+    }
+
+    #[test]
+    fn a_keyword_with_and_without_its_separator_gets_the_same_data() {
+        for (rest, expected) in [
+            (
+                "#Jhon Doe#jhon@example.com",
+                vec!["Jhon Doe", "jhon@example.com"],
+            ),
+            (
+                "# Jhon Doe # jhon@example.com ",
+                vec!["Jhon Doe", "jhon@example.com"],
+            ),
+            ("#", vec![]),
+            ("#  \n", vec![]),
+            ("##a", vec!["", "a"]),
+            ("##", vec!["", ""]),
+            ("#a#", vec!["a", ""]),
+            ("#a##b", vec!["a", "", "b"]),
+        ] {
+            for keyword in ["penawaran", "penawaran#"] {
+                let text = format!("Penawaran{rest}");
+                assert_eq!(data(keyword, &text).unwrap(), expected, "{keyword} {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_keyword_without_separator_takes_what_follows_in_any_form() {
+        assert_eq!(data("penawaran", "penawaran").unwrap(), [""; 0]);
+        assert_eq!(data("penawaran", "penawaran a#b").unwrap(), ["a", "b"]);
+        assert_eq!(data("penawaran", "penawaran #a").unwrap(), ["a"]);
+        assert_eq!(data("penawaran", "penawaranku").unwrap(), ["ku"]);
+        assert_eq!(data("penawaran#", "penawaran"), None);
+        assert_eq!(data("penawaran#", "penawaran a"), None);
+    }
+
+    #[test]
+    fn the_longest_keyword_wins_and_the_catch_all_takes_the_rest() {
+        let rules = ["", "info", "info harga", "penawaran", "INFO"];
+        assert_eq!(rule(&rules, "info"), Some("info"));
+        assert_eq!(rule(&rules, "Info Harga beras"), Some("info harga"));
+        assert_eq!(rule(&rules, "inf"), Some(""));
+        assert_eq!(rule(&rules[1..], "halo"), None);
+        assert_eq!(rule(&[], "halo"), None);
+        assert_eq!(data("", " halo#dunia ").unwrap(), [" halo#dunia "]);
+        assert_eq!(data(" ", "halo").unwrap(), ["halo"]);
+    }
+
+    #[test]
+    fn blanks_before_the_text_and_the_keyword_do_not_count() {
+        assert_eq!(data("info", " \n\tinfo#a").unwrap(), ["a"]);
+        assert_eq!(data("  info", "info#a").unwrap(), ["a"]);
+        assert_eq!(rule(&[" Info "], "info harga"), Some(" Info "));
+    }
+
+    #[test]
+    fn case_does_not_count_in_any_alphabet() {
+        for (keyword, text) in [
+            ("straße", "STRASSE#x"),
+            ("STRASSE", "straße#x"),
+            ("STRAẞE", "strasse#x"),
+            ("οδος", "ΟΔΟΣ#x"),
+            ("ΟΔΌΣ", "οδός#x"),
+            ("istanbul", "İSTANBUL#x"),
+            ("İstanbul", "istanbul#x"),
+            ("İstanbul", "i\u{307}stanbul#x"),
+            ("sipariş", "SİPARİŞ#x"),
+            ("sıcak", "SICAK#x"),
+            ("привет", "ПРИВЕТ#x"),
+            ("ﬁn", "FIN#x"),
+            ("hai", "HAI\u{307}#x"),
+        ] {
+            assert_eq!(
+                data(keyword, text),
+                Some(vec!["x".to_owned()]),
+                "{keyword} {text}"
+            );
+        }
+    }
+
+    #[test]
+    fn half_a_letter_is_no_beginning() {
+        assert_eq!(data("s", "ß"), None);
+        assert_eq!(data("stras", "straße"), None);
+        assert_eq!(data("f", "ﬁn"), None);
+    }
+
+    #[test]
+    fn every_letter_is_the_same_rule_large_and_small() {
+        for letter in '\0'..=char::MAX {
+            let one: String = fold(letter).collect();
+            let large: String = letter.to_uppercase().flat_map(fold).collect();
+            let small: String = letter.to_lowercase().flat_map(fold).collect();
+            assert!(
+                one == large && one == small,
+                "{letter:?} {one} {large} {small}"
+            );
+        }
+    }
+
+    /// Letters that change their length with their case, the separator, and blanks, more often than chance would have them.
+    fn tricky() -> impl Strategy<Value = String> {
+        let letter = prop_oneof![
+            prop::sample::select(
+                " #aIiİıßẞSsςσΣΐᾳᾼǅﬁŉ\u{307}\u{301}\u{345}"
+                    .chars()
+                    .collect::<Vec<_>>()
+            ),
+            any::<char>(),
+        ];
+        prop::collection::vec(letter, 0..8).prop_map(|letters| letters.into_iter().collect())
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_parts_hold_no_separator_and_no_blanks(rules in prop::collection::vec(tricky(), 0..5), text in tricky()) {
+            if let Some(picked) = pick(&rules, &text) {
+                if folded(picked.rule.trim()).next().is_none() {
+                    prop_assert_eq!(picked.data, [text]);
+                } else {
+                    prop_assert!(picked.data.iter().all(|part| !part.contains('#') && part.trim() == part));
+                }
+            } else {
+                prop_assert!(rules.iter().all(|rule| folded(rule.trim()).next().is_some()));
+            }
+        }
+
+        #[test]
+        fn a_text_belongs_to_its_keyword_in_every_case(keyword in tricky(), rest in "[a-z#]{0,8}") {
+            prop_assume!(!folded(keyword.trim()).collect::<String>().is_empty());
+            let registered = data(&keyword, &format!("{keyword}#{rest}"));
+            prop_assert!(registered.is_some());
+            for written in [keyword.to_uppercase(), keyword.to_lowercase()] {
+                prop_assert_eq!(&data(&keyword, &format!("{written}#{rest}")), &registered);
+            }
+        }
+
+        #[test]
+        fn no_longer_keyword_that_fits_is_passed_over(word in "[a-c]{1,8}", cuts in prop::collection::vec(0_usize..9, 1..6)) {
+            let rules: Vec<String> = cuts.iter().map(|cut| word.chars().take(*cut).collect()).collect();
+            let longest = rules.iter().map(String::len).max().unwrap();
+            let picked = pick(&rules, &format!("{}x", word.to_uppercase())).unwrap();
+            prop_assert_eq!(picked.rule.len(), longest);
+            let rest = format!("{}x", word[longest..].to_uppercase());
+            prop_assert!(longest == 0 || picked.data == [rest]);
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Names whose addresses change between two looks, or lead to several places at once.
+//!
+//! 127.0.0.2 stands for a public address here: it is the one that is allowed. What must not be reached listens beside it.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_util::task::TaskTracker;
+use url::Url;
+use waviro::net::{FetchError, Lookup, Net, NetError};
+
+use super::inside::{ALL, Inside, Names, addresses, fetch, net_with, post};
+
+const OUTSIDE: &str = "127.0.0.2/32";
+
+/// Another answer at each look; the last one stays.
+#[derive(Debug, Clone)]
+struct Turning {
+    answers: Arc<Vec<Vec<IpAddr>>>,
+    looks: Arc<Mutex<usize>>,
+}
+
+impl Turning {
+    fn to(answers: &[&[&str]]) -> Self {
+        Self {
+            answers: Arc::new(answers.iter().map(|one| addresses(one)).collect()),
+            looks: Arc::default(),
+        }
+    }
+
+    fn looks(&self) -> usize {
+        *self.looks.lock().unwrap()
+    }
+}
+
+#[async_trait]
+impl Lookup for Turning {
+    async fn lookup(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+        assert_eq!(name, "turning.example");
+        let mut looks = self.looks.lock().unwrap();
+        let last = self.answers.len() - 1;
+        let answer = self.answers[(*looks).min(last)].clone();
+        *looks += 1;
+        Ok(answer)
+    }
+}
+
+fn url(port: u16) -> Url {
+    Url::parse(&format!("http://turning.example:{port}/x")).unwrap()
+}
+
+/// One request, by either way out.
+async fn call(net: &Net, url: &Url, files: bool) -> Result<(), NetError> {
+    if files {
+        match fetch(net, url, &[]).await {
+            Ok(_) => Ok(()),
+            Err(FetchError::Net(error)) => Err(error),
+            Err(other) => panic!("{other}"),
+        }
+    } else {
+        post(net, url, &[]).await.outcome.map(|_| ())
+    }
+}
+
+const TURNS: [&[&str]; 7] = [
+    &["127.0.0.1"],
+    &["::1"],
+    &["0.0.0.0"],
+    &["::ffff:127.0.0.1"],
+    &["127.0.0.3", "::1", "127.0.0.1"],
+    &["10.0.0.1", "127.0.0.1"],
+    &["::"],
+];
+
+#[tokio::test]
+async fn a_name_that_turns_to_this_machine_is_asked_again_and_refused() {
+    let inside = Inside::everywhere().await;
+    for (turn, files) in TURNS.iter().flat_map(|turn| [(turn, false), (turn, true)]) {
+        let turning = Turning::to(&[&["127.0.0.2"], turn]);
+        let net = net_with(&[OUTSIDE], turning.clone());
+        net.check(&url(inside.port), &[]).unwrap();
+        call(&net, &url(inside.port), files).await.unwrap();
+        assert_eq!(inside.came().await, addresses(&["127.0.0.2"]));
+        assert_eq!(turning.looks(), 1, "what was judged is what was dialled");
+        let refused = call(&net, &url(inside.port), files).await;
+        assert!(
+            matches!(refused, Err(NetError::Refused(_))),
+            "{turn:?} {refused:?}"
+        );
+        assert!(inside.came().await.is_empty(), "{turn:?}");
+    }
+}
+
+/// Without this, the test above could not fail.
+#[tokio::test]
+async fn a_name_that_turns_is_followed_where_it_is_allowed() {
+    let inside = Inside::everywhere().await;
+    for files in [false, true] {
+        let net = net_with(&ALL, Turning::to(&[&["127.0.0.2"], &["127.0.0.1"]]));
+        for address in ["127.0.0.2", "127.0.0.1"] {
+            call(&net, &url(inside.port), files).await.unwrap();
+            assert_eq!(inside.came().await, addresses(&[address]));
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_mixed_answers_only_what_is_permitted_is_dialled() {
+    let inside = Inside::everywhere().await;
+    let mixed: [&[&str]; 3] = [
+        &["127.0.0.1", "127.0.0.2"],
+        &["127.0.0.2", "127.0.0.1", "::1"],
+        &["::1", "0.0.0.0", "127.0.0.3", "127.0.0.2", "127.0.0.1"],
+    ];
+    for (mixed, files) in mixed.iter().flat_map(|one| [(one, false), (one, true)]) {
+        let net = net_with(&[OUTSIDE], Turning::to(&[mixed]));
+        call(&net, &url(inside.port), files).await.unwrap();
+        assert_eq!(inside.came().await, addresses(&["127.0.0.2"]), "{mixed:?}");
+    }
+}
+
+#[tokio::test]
+async fn where_the_permitted_address_is_dead_no_other_is_tried() {
+    let inside = Inside::only_at("127.0.0.1").await;
+    let outside = addresses(&["127.0.0.2"]);
+    for mixed in [["127.0.0.2", "127.0.0.1"], ["127.0.0.1", "127.0.0.2"]] {
+        let net = net_with(&[OUTSIDE], Turning::to(&[&mixed]));
+        let attempt = post(&net, &url(inside.port), &[]).await;
+        assert!(
+            matches!(attempt.outcome, Err(NetError::Unreachable(_))),
+            "{attempt:?}"
+        );
+        assert_eq!(
+            attempt.address,
+            Some(outside[0]),
+            "the one that was permitted"
+        );
+        assert!(call(&net, &url(inside.port), true).await.is_err());
+        assert!(inside.came().await.is_empty(), "{mixed:?}");
+        // And this is where it would have gone.
+        let net = net_with(&ALL, Turning::to(&[&mixed]));
+        for files in [false, true] {
+            call(&net, &url(inside.port), files).await.unwrap();
+            assert_eq!(inside.came().await, addresses(&["127.0.0.1"]), "{mixed:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_sends_on_to_its_own_name_after_it_turned_is_refused() {
+    let inside = Inside::only_at("127.0.0.1").await;
+    // The same port, so that the same URL leads to either.
+    let sender = TcpListener::bind(("127.0.0.2", inside.port)).await.unwrap();
+    let to = url(inside.port);
+    TaskTracker::new().spawn(async move {
+        while let Ok((mut stream, _)) = sender.accept().await {
+            let _ = stream.read(&mut [0; 8192]).await;
+            let answer = format!(
+                "HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            );
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    let turning = Turning::to(&[&["127.0.0.2"], &["127.0.0.1"]]);
+    let refused = call(&net_with(&[OUTSIDE], turning), &url(inside.port), true).await;
+    assert!(matches!(refused, Err(NetError::Refused(_))), "{refused:?}");
+    assert!(inside.came().await.is_empty());
+    let turning = Turning::to(&[&["127.0.0.2"], &["127.0.0.1"]]);
+    call(&net_with(&ALL, turning), &url(inside.port), true)
+        .await
+        .unwrap();
+    assert_eq!(inside.came().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_name_without_an_address_is_unreachable() {
+    let attempt = post(&net_with(&[], Names(Vec::new())), &url(80), &[]).await;
+    assert!(
+        matches!(attempt.outcome, Err(NetError::Unreachable(_))),
+        "{attempt:?}"
+    );
+    assert_eq!(attempt.address, None);
+}

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use sqlx::{AssertSqlSafe, Row};
-use waviro_link::{Chat, Inbound, InboundKind, Sender};
+use waviro_link::{Chat, Inbound, Sender};
 
 use super::{Store, StoreError, sql};
 use crate::clock::{Millis, millis};
@@ -23,11 +23,8 @@ pub struct InboundRow {
 
 impl From<Inbound> for InboundRow {
     fn from(inbound: Inbound) -> Self {
-        let (kind, body) = match inbound.kind {
-            InboundKind::Text(text) => ("text".to_owned(), text),
-            InboundKind::Other(kind) => (kind, String::new()),
-            _ => ("unknown".to_owned(), String::new()),
-        };
+        let kind = inbound.kind.word().to_owned();
+        let body = inbound.kind.text().unwrap_or_default().to_owned();
         Self {
             chat: inbound.chat.address(),
             sender: match inbound.sender {

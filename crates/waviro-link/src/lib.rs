@@ -132,7 +132,7 @@ pub trait Link: Send + Sync {
 }
 
 /// The gateway's ear: one per bot. Methods may be called at the same time and in any order; the gateway sorts. Calls and
-/// changes of groups come one after another, as they happened.
+/// changes of groups come one at a time.
 #[async_trait]
 pub trait Listener: Send + Sync {
     /// The state changed. Must return at once.

@@ -7,7 +7,7 @@ use waproto::whatsapp::message::protocol_message::Type as ProtocolType;
 use whatsapp_rust::types::durability_hook::InboundMessage;
 use whatsapp_rust::types::message::{MessageCategory, MessageSource};
 use whatsapp_rust::wacore_binary::JidExt as _;
-use whatsapp_rust::{Client, waproto};
+use whatsapp_rust::{Client, Jid, waproto};
 
 use super::people::{number, sender};
 use super::{contact, location, media, text};
@@ -38,7 +38,7 @@ pub(super) async fn inbound(client: &Client, message: &InboundMessage) -> Option
     };
     Some(Inbound {
         id: info.id.parse().ok()?,
-        chat: chat(client, source).await?,
+        chat: chat(client, source, info.peer_recipient_pn.as_ref()).await?,
         sender: sender(client, &source.sender, source.sender_alt.as_ref()).await,
         push_name: info.push_name.clone(),
         at: SystemTime::from(info.timestamp),
@@ -48,13 +48,13 @@ pub(super) async fn inbound(client: &Client, message: &InboundMessage) -> Option
     })
 }
 
-async fn chat(client: &Client, source: &MessageSource) -> Option<Chat> {
+async fn chat(client: &Client, source: &MessageSource, recipient: Option<&Jid>) -> Option<Chat> {
     if source.chat.is_group() {
         return Some(Chat::Group(source.chat.user.parse().ok()?));
     }
     // The other side: what we wrote ourselves names it as the recipient, what came from it as the sender.
     let alternative = if source.is_from_me {
-        source.recipient_alt.as_ref()
+        source.recipient_alt.as_ref().or(recipient)
     } else {
         source.sender_alt.as_ref()
     };

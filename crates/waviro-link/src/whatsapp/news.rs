@@ -1,7 +1,8 @@
 //! Calls and changes of groups: what WhatsApp tells once and does not wait for.
 //!
 //! Who is meant may have to be looked up, which an event's handler cannot wait for. So the news stand in a queue of the
-//! device's own, and reach the gateway in the order in which they came.
+//! device's own. It keeps the order in which the library tells them, which is nearly that of the wire: the library reads
+//! notifications side by side.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,7 +1,6 @@
 //! What the wire says and what the gateway hears of it.
 
 use waproto::buffa::MessageField;
-use whatsapp_rust::Jid;
 
 use super::*;
 use crate::{Card, InboundMedia, Location};

@@ -114,12 +114,12 @@ pub(super) async fn call(
     Body(ring): Body<Ring>,
 ) -> Result<Json<Value>, ApiError> {
     let phone = find(&sim, &number)?;
-    let rung = match (ring.to, ring.groupid) {
+    let called = match (ring.to, ring.groupid) {
         (Some(to), None) => phone.call(&to, ring.video).await,
         (None, Some(group)) => phone.call_group(&group, ring.video).await,
         _ => return Err(to_whom()),
     };
-    answer(rung)
+    answer(called)
 }
 
 fn to_whom() -> ApiError {

@@ -29,12 +29,12 @@ pub(super) async fn inbound(client: &Client, message: &InboundMessage) -> Option
         sender: &source.sender,
         from_me: source.is_from_me,
     };
-    let kind = match edit {
-        true if base.protocol_message.is_unset() => {
-            let edited = info.meta_info.target_id.as_ref();
-            edit_of(edited.map(String::as_str), Some(base), &file)
-        }
-        _ => kind(base, &file)?,
+    let kind = if edit && base.protocol_message.is_unset() {
+        // Without the usual instruction inside, the stanza may still name what is edited.
+        let edited = info.meta_info.target_id.as_deref();
+        edit_of(edited, Some(base), &file)
+    } else {
+        kind(base, &file)?
     };
     Some(Inbound {
         id: info.id.parse().ok()?,

@@ -104,24 +104,39 @@ pub(super) struct Origin<'a> {
 
 /// The file that a message shows; `None` also where the message lacks what the file could be fetched by.
 pub(super) fn inbound(base: &wa::Message, origin: &Origin<'_>) -> Option<InboundMedia> {
-    let film = base.video_message.as_option();
-    let film = film.or_else(|| base.ptv_message.as_option());
+    let video = base.video_message.as_option();
+    let video = video.or_else(|| base.ptv_message.as_option());
     if let Some(image) = base.image_message.as_option() {
-        let mut file = file(InboundMediaKind::Image, image, &image.mimetype, origin)?;
+        let mut file = file(
+            InboundMediaKind::Image,
+            image,
+            image.mimetype.as_ref(),
+            origin,
+        )?;
         file.caption = shown(image.caption.as_ref());
         Some(file)
-    } else if let Some(video) = film {
-        let mut file = file(InboundMediaKind::Video, video, &video.mimetype, origin)?;
+    } else if let Some(video) = video {
+        let mut file = file(
+            InboundMediaKind::Video,
+            video,
+            video.mimetype.as_ref(),
+            origin,
+        )?;
         file.caption = shown(video.caption.as_ref());
         file.seconds = video.seconds;
         Some(file)
     } else if let Some(audio) = base.audio_message.as_option() {
-        let mut file = file(InboundMediaKind::Audio, audio, &audio.mimetype, origin)?;
+        let mut file = file(
+            InboundMediaKind::Audio,
+            audio,
+            audio.mimetype.as_ref(),
+            origin,
+        )?;
         file.seconds = audio.seconds;
         file.voice = audio.ptt.unwrap_or(false);
         Some(file)
     } else if let Some(document) = base.document_message.as_option() {
-        let mime = &document.mimetype;
+        let mime = document.mimetype.as_ref();
         let mut file = file(InboundMediaKind::Document, document, mime, origin)?;
         let name = shown(document.file_name.as_ref());
         file.file_name = name.or_else(|| shown(document.title.as_ref()));
@@ -131,7 +146,7 @@ pub(super) fn inbound(base: &wa::Message, origin: &Origin<'_>) -> Option<Inbound
         file(
             InboundMediaKind::Sticker,
             sticker,
-            &sticker.mimetype,
+            sticker.mimetype.as_ref(),
             origin,
         )
     } else {
@@ -143,13 +158,13 @@ pub(super) fn inbound(base: &wa::Message, origin: &Origin<'_>) -> Option<Inbound
 fn file(
     kind: InboundMediaKind,
     message: &impl Downloadable,
-    mime: &Option<String>,
+    mime: Option<&String>,
     origin: &Origin<'_>,
 ) -> Option<InboundMedia> {
     let reference = Reference::of(kind, message, origin)?;
     Some(InboundMedia {
         kind,
-        mime: mime.clone().unwrap_or_default(),
+        mime: mime.cloned().unwrap_or_default(),
         size: reference.length,
         file_name: None,
         caption: None,

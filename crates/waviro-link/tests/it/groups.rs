@@ -108,7 +108,7 @@ async fn a_groups_receipts_name_the_member() {
             };
             let receipt = world.book.wait("the member's receipt", read).await;
             assert!(receipt.in_group);
-            assert_eq!(receipt.ids, [message.id.clone()]);
+            assert_eq!(receipt.ids, std::slice::from_ref(&message.id));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The real link against the simulator: each promise of the contract, without the gateway.
 #![expect(
     clippy::disallowed_methods,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "tests fail by panicking, and look at the machine's clock"
 )]

@@ -1,6 +1,8 @@
 //! A link without a wire, for tests: it records what was sent and says what it is told to say.
 
 use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -344,7 +346,7 @@ impl Link for FakeLink {
             script.files.get(handle.as_str()).cloned()
         };
         let bytes = bytes.ok_or_else(|| LinkError::Refused("the file is gone".to_owned()))?;
-        std::fs::write(to, bytes).map_err(|error| LinkError::Failed(error.to_string()))
+        write(to, &bytes).map_err(|error| LinkError::Failed(error.to_string()))
     }
 
     fn evidence(&self) -> Evidence {
@@ -371,6 +373,15 @@ impl std::fmt::Debug for FakeLink {
             .field("status", &*self.status.borrow())
             .finish_non_exhaustive()
     }
+}
+
+/// As the real link leaves a file behind.
+fn write(to: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(to)?.write_all(bytes)
 }
 
 /// A panicked test thread must not hide what the fake saw.

@@ -64,7 +64,7 @@ async fn a_file_that_our_phone_has_not_either_is_refused_for_good() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_is_not_the_one_described_never_appears() {
+async fn a_file_that_is_not_the_one_described_or_too_large_never_appears() {
     let world = World::linked().await;
     let (_, handle) = sent(&world, MediaKind::Document, b"a bill").await;
     let mut words: Vec<_> = handle.as_str().split(' ').collect();
@@ -75,6 +75,16 @@ async fn a_file_that_is_not_the_one_described_never_appears() {
     let refused = world.link.download(&forged, &path).await;
     assert!(matches!(refused, Err(LinkError::Refused(_))), "{refused:?}");
     nothing_is_left(&world, "bill");
+    let mut words: Vec<_> = handle.as_str().split(' ').collect();
+    words[2] = "104857601";
+    let refused = world
+        .link
+        .download(&words.join(" ").parse().unwrap(), &path)
+        .await;
+    let Err(LinkError::Refused(reason)) = refused else {
+        panic!("{refused:?}")
+    };
+    assert!(reason.contains("100 MiB"), "{reason}");
     let foreign: MediaHandle = "not one of ours".parse().unwrap();
     let refused = world.link.download(&foreign, &path).await;
     assert!(matches!(refused, Err(LinkError::Refused(_))), "{refused:?}");

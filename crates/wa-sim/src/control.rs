@@ -37,18 +37,22 @@ pub(crate) fn router(is_loopback: bool) -> Router<Sim> {
             post(phones::enter_code),
         )
         .route("/control/phones/{number}/messages", get(phones::messages))
-        .route("/control/phones/{number}/media/{id}", get(phones::media))
+        .route(
+            "/control/phones/{number}/media/{id}",
+            get(phones::media).delete(phones::expire_media),
+        )
         .route(
             "/control/phones/{number}/send",
             post(send::send).layer(DefaultBodyLimit::max(send::MAX_BODY)),
         )
+        .route("/control/phones/{number}/call", post(send::call))
         .route("/control/phones/{number}/read", post(phones::read))
         .route(
             "/control/phones/{number}/logout-devices",
             post(phones::logout_devices),
         )
         .route("/control/groups", get(groups::list).post(groups::create))
-        .route("/control/groups/{id}", patch(groups::rename))
+        .route("/control/groups/{id}", patch(groups::change))
         .route("/control/groups/{id}/members", post(groups::change_members))
         .route("/control/devices", get(devices::list))
         .route("/control/devices/{id}", get(devices::show))

@@ -82,6 +82,39 @@ pub struct Group {
     addressing: Addressing,
     created: u64,
     members: RwLock<BTreeSet<String>>,
+    rules: RwLock<Rules>,
+}
+
+/// What a group's admins decide.
+#[derive(Debug, Clone, Default)]
+struct Rules {
+    /// The members beside the owner who may.
+    admins: BTreeSet<String>,
+    description: String,
+    settings: BTreeSet<GroupSetting>,
+}
+
+/// What can be switched on and off in a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum GroupSetting {
+    /// Only admins write.
+    Announcement,
+    /// Only admins change the group.
+    Locked,
+}
+
+impl GroupSetting {
+    /// The tag that says so on the wire.
+    pub(crate) fn tag(self, on: bool) -> &'static str {
+        match (self, on) {
+            (Self::Announcement, true) => "announcement",
+            (Self::Announcement, false) => "not_announcement",
+            (Self::Locked, true) => "locked",
+            (Self::Locked, false) => "unlocked",
+        }
+    }
 }
 
 /// A group, as it is kept and as the control API shows it.
@@ -103,6 +136,15 @@ pub struct GroupInfo {
     /// When it got its name, in seconds since 1970.
     #[serde(default)]
     pub named: u64,
+    /// The admins' numbers, the owner's not among them.
+    #[serde(default)]
+    pub admins: BTreeSet<String>,
+    /// What it is about; empty where nobody said.
+    #[serde(default)]
+    pub description: String,
+    /// What is switched on.
+    #[serde(default)]
+    pub settings: BTreeSet<GroupSetting>,
 }
 
 impl Group {
@@ -119,6 +161,7 @@ impl Group {
             addressing: spec.addressing,
             created,
             members: RwLock::new(members),
+            rules: RwLock::default(),
         }
     }
 
@@ -133,6 +176,11 @@ impl Group {
             addressing: info.addressing,
             created: info.created,
             members: RwLock::new(info.members),
+            rules: RwLock::new(Rules {
+                admins: info.admins,
+                description: info.description,
+                settings: info.settings,
+            }),
         }
     }
 
@@ -169,7 +217,11 @@ impl Group {
     /// Everything about it.
     #[must_use]
     pub fn info(&self) -> GroupInfo {
+        let rules = self.rules.read().clone();
         GroupInfo {
+            admins: rules.admins,
+            description: rules.description,
+            settings: rules.settings,
             groupid: self.id.clone(),
             name: self.name(),
             owner: self.owner.clone(),
@@ -216,10 +268,45 @@ impl Group {
     /// Removes members; answers the ones that were in it.
     pub(crate) fn remove(&self, numbers: impl IntoIterator<Item = String>) -> Vec<String> {
         let mut members = self.members.write();
-        numbers
+        let removed: Vec<_> = numbers
             .into_iter()
             .filter(|number| members.remove(number))
+            .collect();
+        let mut rules = self.rules.write();
+        for number in &removed {
+            rules.admins.remove(number);
+        }
+        removed
+    }
+
+    /// Makes members admins, or no longer; answers those for whom that is news.
+    pub(crate) fn set_admins(&self, numbers: Vec<String>, on: bool) -> Vec<String> {
+        let mut rules = self.rules.write();
+        let changed = |number: &String| {
+            if on {
+                *number != self.owner && rules.admins.insert(number.clone())
+            } else {
+                rules.admins.remove(number)
+            }
+        };
+        numbers
+            .into_iter()
+            .filter(|number| self.has_member(number))
+            .filter(changed)
             .collect()
+    }
+
+    pub(crate) fn describe(&self, text: &str) {
+        text.clone_into(&mut self.rules.write().description);
+    }
+
+    pub(crate) fn switch(&self, setting: GroupSetting, on: bool) {
+        let mut rules = self.rules.write();
+        if on {
+            rules.settings.insert(setting);
+        } else {
+            rules.settings.remove(&setting);
+        }
     }
 
     /// Puts the sender of a group message onto its stanza: under the group's addressing, with the other name beside it.
@@ -255,6 +342,8 @@ impl Group {
             );
         let node = if account.number == self.owner {
             node.attr("type", "superadmin")
+        } else if self.rules.read().admins.contains(&account.number) {
+            node.attr("type", "admin")
         } else {
             node
         };

@@ -44,11 +44,11 @@ mod world;
 pub use companion::DeviceInfo;
 pub use event::SimEvent;
 pub use fault::{Ban, FaultState, Faults};
-pub use group::{Addressing, Group, GroupError, GroupInfo, GroupSpec};
+pub use group::{Addressing, Group, GroupError, GroupInfo, GroupSetting, GroupSpec};
 pub use handshake::Pattern;
 pub use pairing::ScanError;
 pub use phone::{
-    InboxMessage, MediaKind, Outgoing, OutgoingMedia, Phone, PhoneSpec, Receipts, SendError,
-    WaitError,
+    AnswerTo, ContactCard, InboxMessage, MediaKind, Outgoing, OutgoingMedia, Phone, PhoneSpec,
+    Receipts, SendError, WaitError,
 };
 pub use sim::{Drop, Sim, SimBuilder, SimError};

@@ -6,7 +6,7 @@
 
 pub(crate) mod host;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -36,6 +36,8 @@ pub(crate) struct Media {
     dir: Option<PathBuf>,
     files: Mutex<Files>,
     partials: Mutex<VecDeque<(String, Bytes)>>,
+    /// Files that are gone for readers, by id, until someone uploads them again. Forgotten at a restart.
+    expired: Mutex<HashSet<String>>,
     /// Upload tokens, with the device that each was given to.
     tokens: Mutex<HashMap<String, String>>,
 }
@@ -54,6 +56,7 @@ impl Media {
             dir: data_dir.map(|dir| dir.join("media")),
             files: Mutex::default(),
             partials: Mutex::default(),
+            expired: Mutex::default(),
             tokens: Mutex::default(),
         }
     }
@@ -92,16 +95,14 @@ impl Media {
 
     /// The encrypted bytes behind a direct path; a path whose signature is wrong leads nowhere.
     pub(crate) fn open(&self, direct_path: &str) -> Result<Bytes, Missing> {
-        let (path, query) = direct_path.split_once('?').unwrap_or((direct_path, ""));
-        let id = path
-            .rsplit('/')
-            .next()
-            .and_then(|name| name.strip_suffix("_n.enc"))
-            .filter(|id| id.bytes().all(|byte| byte.is_ascii_hexdigit()))
-            .ok_or(Missing::Unknown)?;
+        let (_, query) = direct_path.split_once('?').unwrap_or((direct_path, ""));
+        let id = id_in(direct_path).ok_or(Missing::Unknown)?;
         let signature = query.split('&').find_map(|pair| pair.strip_prefix("oh="));
         if signature != Some(self.signature(id).as_str()) {
             return Err(Missing::Unsigned);
+        }
+        if self.expired.lock().contains(id) {
+            return Err(Missing::Expired);
         }
         match &self.dir {
             Some(dir) => std::fs::read(dir.join(format!("{id}.enc")))
@@ -115,6 +116,25 @@ impl Media {
                 .cloned()
                 .ok_or(Missing::Unknown),
         }
+    }
+
+    /// Readers find the file gone; answers whether there was one.
+    pub(crate) fn expire(&self, direct_path: &str) -> bool {
+        let is_there = self.open(direct_path).is_ok();
+        if let Some(id) = id_in(direct_path).filter(|_| is_there) {
+            self.expired.lock().insert(id.to_owned());
+        }
+        is_there
+    }
+
+    /// Someone who has the file uploads it again; answers where it is now.
+    pub(crate) fn renew(&self, direct_path: &str) -> Option<String> {
+        let id = id_in(direct_path)?;
+        self.expired.lock().remove(id);
+        self.open(direct_path).is_ok().then(|| {
+            // Another time until which it is good, as a new path has it.
+            direct_path.replace("&oe=7FFFFFFF", "&oe=7FFFFFFE")
+        })
     }
 
     /// Keeps the beginning of an upload that broke off.
@@ -160,6 +180,15 @@ impl Media {
     }
 }
 
+/// The file's id in its direct path.
+fn id_in(direct_path: &str) -> Option<&str> {
+    let path = direct_path.split('?').next()?;
+    path.rsplit('/')
+        .next()?
+        .strip_suffix("_n.enc")
+        .filter(|id| id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
 impl Files {
     fn put(&mut self, id: &str, bytes: Bytes) {
         if self.by_id.contains_key(id) {
@@ -183,6 +212,8 @@ impl Files {
 pub(crate) enum Missing {
     /// There is no such file (any more).
     Unknown,
+    /// It was there, too long ago.
+    Expired,
     /// The path's signature is missing or wrong.
     Unsigned,
 }

@@ -22,6 +22,7 @@ pub(crate) enum Class {
     Message,
     Receipt,
     Notification,
+    Call,
 }
 
 impl Class {
@@ -31,6 +32,7 @@ impl Class {
             "message" => Some(Self::Message),
             "receipt" => Some(Self::Receipt),
             "notification" => Some(Self::Notification),
+            "call" => Some(Self::Call),
             _ => None,
         }
     }

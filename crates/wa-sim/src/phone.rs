@@ -4,10 +4,13 @@
 //! the account, and what the phone keeps to itself.
 //!
 //! - `receive`: decrypt, show once, answer with receipts
-//! - `outgoing`: what can be sent; `send`: encrypt for each companion of everyone concerned; `transmit`: the stanza for one of them
+//! - `outgoing`: what can be sent; `compose`: the message that says it; `call`: calls
+//! - `send`: encrypt for each companion of everyone concerned; `transmit`: the stanza for one of them
 //! - `signal`: sessions and keys; `inbox`: what is shown; `content`: kinds of messages; `files`: what is behind them; `habits`: receipts, online
 
 pub(crate) mod account;
+mod call;
+mod compose;
 pub(crate) mod content;
 pub(crate) mod files;
 pub(crate) mod habits;
@@ -28,7 +31,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use account::Account;
 pub use habits::Receipts;
 pub use inbox::InboxMessage;
-pub use outgoing::{MediaKind, Outgoing, OutgoingMedia, SendError};
+pub use outgoing::{AnswerTo, ContactCard, MediaKind, Outgoing, OutgoingMedia, SendError};
 
 use crate::companion::DeviceInfo;
 use crate::pairing::ScanError;
@@ -165,6 +168,15 @@ impl Phone {
     pub async fn media(&self, id: &str) -> Option<Bytes> {
         let download = self.account.inbox.lock().with_file(id)?.download.clone()?;
         download.fetch(&self.world.media).ok()
+    }
+
+    /// Takes the file of a message off the media host, as after some weeks; the phone still has it, and uploads it again
+    /// where a companion asks. Answers whether there was one.
+    #[must_use]
+    pub fn expire_media(&self, id: &str) -> bool {
+        let inbox = self.account.inbox.lock();
+        let download = inbox.with_file(id).and_then(|it| it.download.as_ref());
+        download.is_some_and(|download| self.world.media.expire(download.direct_path()))
     }
 
     /// Waits until the phone shows a message that `wanted` accepts; ones it shows already count.

@@ -3,6 +3,7 @@
 pub(crate) mod message;
 pub(crate) mod presence;
 pub(crate) mod receipt;
+mod reupload;
 
 use std::sync::Arc;
 

@@ -1,6 +1,9 @@
 //! A link without a wire, for tests: it records what was sent and says what it is told to say.
 
 use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -8,8 +11,9 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use crate::{
-    Connector, Group, Identity, Inbound, Link, LinkError, Listener, MessageId, Number, Outgoing,
-    Receipt, ReceiptLevel, ServerAck, Status, UnlinkedCause, Verdict,
+    Call, Chat, Connector, Evidence, Group, GroupChange, Identity, Inbound, Link, LinkError,
+    Listener, MediaHandle, MessageId, Number, Outgoing, Receipt, ReceiptLevel, Sender, ServerAck,
+    Status, UnlinkedCause, Verdict,
 };
 
 /// Opens [`FakeLink`]s and keeps them by slot, so that a test can take hold of the other end.
@@ -37,6 +41,11 @@ struct Script {
     reconnects: usize,
     silent: bool,
     next_error: Option<LinkError>,
+    typed: Vec<(Chat, bool)>,
+    files: HashMap<String, Vec<u8>>,
+    downloads: usize,
+    next_download_error: Option<LinkError>,
+    evidence: Evidence,
 }
 
 impl FakeConnector {
@@ -124,6 +133,36 @@ impl FakeLink {
         lock(&self.script).next_error = Some(error);
     }
 
+    /// What was shown in chats so far: typing or not.
+    #[must_use]
+    pub fn typed(&self) -> Vec<(Chat, bool)> {
+        lock(&self.script).typed.clone()
+    }
+
+    /// WhatsApp has this file behind `handle` from now on. What it has not is refused.
+    pub fn put_file(&self, handle: &MediaHandle, bytes: impl Into<Vec<u8>>) {
+        let mut script = lock(&self.script);
+        script
+            .files
+            .insert(handle.as_str().to_owned(), bytes.into());
+    }
+
+    /// How many downloads were asked for.
+    #[must_use]
+    pub fn downloads(&self) -> usize {
+        lock(&self.script).downloads
+    }
+
+    /// The next download fails so.
+    pub fn fail_next_download(&self, error: LinkError) {
+        lock(&self.script).next_download_error = Some(error);
+    }
+
+    /// What [`Link::evidence`] says from now on.
+    pub fn set_evidence(&self, evidence: Evidence) {
+        lock(&self.script).evidence = evidence;
+    }
+
     /// The number is not on WhatsApp.
     pub fn unregister(&self, number: Number) {
         lock(&self.script).unregistered.insert(number);
@@ -191,14 +230,47 @@ impl FakeLink {
         id: &MessageId,
         level: ReceiptLevel,
     ) -> Result<(), crate::NotCommitted> {
-        self.listener
-            .receipt(Receipt {
-                ids: vec![id.clone()],
-                level,
-                from: None,
-                in_group: false,
-            })
-            .await
+        self.report(id, level, None, false).await
+    }
+
+    /// The phone of a group's member reports.
+    ///
+    /// # Errors
+    /// What the gateway answered.
+    pub async fn member_receipt(
+        &self,
+        id: &MessageId,
+        level: ReceiptLevel,
+        member: Sender,
+    ) -> Result<(), crate::NotCommitted> {
+        self.report(id, level, Some(member), true).await
+    }
+
+    async fn report(
+        &self,
+        id: &MessageId,
+        level: ReceiptLevel,
+        from: Option<Sender>,
+        in_group: bool,
+    ) -> Result<(), crate::NotCommitted> {
+        let ids = vec![id.clone()];
+        let receipt = Receipt {
+            ids,
+            level,
+            from,
+            in_group,
+        };
+        self.listener.receipt(receipt).await
+    }
+
+    /// Somebody calls.
+    pub async fn call(&self, call: Call) {
+        self.listener.call(call).await;
+    }
+
+    /// A group changes.
+    pub async fn change_group(&self, change: GroupChange) {
+        self.listener.group_changed(change).await;
     }
 }
 
@@ -257,6 +329,30 @@ impl Link for FakeLink {
         Ok(script.groups.clone())
     }
 
+    async fn typing(&self, to: &Chat, on: bool) -> Result<(), LinkError> {
+        self.online()?;
+        lock(&self.script).typed.push((to.clone(), on));
+        Ok(())
+    }
+
+    async fn download(&self, handle: &MediaHandle, to: &Path) -> Result<(), LinkError> {
+        self.online()?;
+        let bytes = {
+            let mut script = lock(&self.script);
+            script.downloads += 1;
+            if let Some(error) = script.next_download_error.take() {
+                return Err(error);
+            }
+            script.files.get(handle.as_str()).cloned()
+        };
+        let bytes = bytes.ok_or_else(|| LinkError::Refused("the file is gone".to_owned()))?;
+        write(to, &bytes).map_err(|error| LinkError::Failed(error.to_string()))
+    }
+
+    fn evidence(&self) -> Evidence {
+        lock(&self.script).evidence
+    }
+
     async fn reconnect(&self) {
         lock(&self.script).reconnects += 1;
     }
@@ -277,6 +373,15 @@ impl std::fmt::Debug for FakeLink {
             .field("status", &*self.status.borrow())
             .finish_non_exhaustive()
     }
+}
+
+/// As the real link leaves a file behind.
+fn write(to: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(to)?.write_all(bytes)
 }
 
 /// A panicked test thread must not hide what the fake saw.

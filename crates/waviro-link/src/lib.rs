@@ -1,6 +1,6 @@
 //! A linked device as the gateway sees it: the contract on one screen.
 //!
-//! The gateway knows WhatsApp through three traits and the plain types of [`message`] and [`status`]; nothing of
+//! The gateway knows WhatsApp through three traits and the plain types of [`message`], [`inbound`] and [`status`]; nothing of
 //! the client library shows through. [`Connector`] opens links, [`Link`] is one bot's companion device, and
 //! [`Listener`] is how the gateway hears of what happened. There is one real implementation ([`whatsapp`], over
 //! whatsapp-rust) and [`fake`], for tests that need no wire.
@@ -13,10 +13,12 @@
 
 pub mod content;
 pub mod fake;
+pub mod inbound;
 pub mod message;
 pub mod status;
 pub mod whatsapp;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,11 +26,15 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 pub use content::{Contact, Content, Location, Media, MediaKind, Preview};
-pub use message::{
-    Chat, Group, GroupId, Inbound, InboundKind, MessageId, Number, Outgoing, Receipt, ReceiptLevel,
-    Sender, ServerAck, Verdict,
+pub use inbound::{
+    Call, Card, GroupChange, GroupEvent, Inbound, InboundKind, InboundMedia, InboundMediaKind,
+    MediaHandle,
 };
-pub use status::{Identity, QrCode, Status, UnlinkedCause};
+pub use message::{
+    Chat, Group, GroupId, MessageId, Number, Outgoing, Receipt, ReceiptLevel, Sender, ServerAck,
+    Verdict,
+};
+pub use status::{Evidence, Identity, QrCode, Status, UnlinkedCause};
 
 /// Opens links. One for the process; the links it opens share what can be shared (store, HTTP client, TLS).
 #[async_trait]
@@ -96,6 +102,25 @@ pub trait Link: Send + Sync {
     /// As [`Link::is_registered`].
     async fn groups(&self) -> Result<Vec<Group>, LinkError>;
 
+    /// Shows in a chat that the bot types, or that it stopped. The other side's phone forgets it by itself after some
+    /// 25 seconds; nothing is queued for those who are away.
+    ///
+    /// # Errors
+    /// [`LinkError::Offline`], [`LinkError::Failed`].
+    async fn typing(&self, to: &Chat, on: bool) -> Result<(), LinkError>;
+
+    /// Fetches a file that somebody sent, decrypts it and checks its hash, into `to`, which is made anew with mode 0600 and
+    /// stands there only once it is whole; `to` with `.part` behind is used on the way. Where WhatsApp no longer has the file, the
+    /// bot's own phone is asked to upload it again.
+    ///
+    /// # Errors
+    /// [`LinkError::Offline`], [`LinkError::TimedOut`] (also where the phone is off) and [`LinkError::Failed`] are worth
+    /// another try; [`LinkError::Refused`] is final: it is gone, too large (over 100 MiB), or not what the sender said.
+    async fn download(&self, handle: &MediaHandle, to: &Path) -> Result<(), LinkError>;
+
+    /// What shows that the link lives, as of now.
+    fn evidence(&self) -> Evidence;
+
     /// Drops the connection and dials again at once: the answer to silence on a link that looks alive.
     async fn reconnect(&self);
 
@@ -106,7 +131,8 @@ pub trait Link: Send + Sync {
     async fn close(&self, within: Duration);
 }
 
-/// The gateway's ear: one per bot. Methods may be called at the same time and in any order; the gateway sorts.
+/// The gateway's ear: one per bot. Methods may be called at the same time and in any order; the gateway sorts. Calls and
+/// changes of groups come one at a time.
 #[async_trait]
 pub trait Listener: Send + Sync {
     /// The state changed. Must return at once.
@@ -125,6 +151,14 @@ pub trait Listener: Send + Sync {
     /// The device joined or left a group, or one of its groups changed: what [`Link::groups`] said before is out of date. Must
     /// return at once.
     fn groups_changed(&self);
+
+    /// One of the groups changed. What the bot did itself, on any of its devices, comes too. WhatsApp does not wait for it: what
+    /// is not kept is lost.
+    async fn group_changed(&self, change: GroupChange);
+
+    /// Somebody calls, once for each call. Also where the call was over before the device came back. WhatsApp does not wait for
+    /// it.
+    async fn call(&self, call: Call);
 
     /// Messages arrived, in order, all or nothing; may repeat after a crash. Must not send anything itself.
     ///

@@ -41,42 +41,13 @@ pub struct Outgoing {
     pub content: Content,
 }
 
-/// A message that somebody wrote to the bot, or that the bot's own phone wrote.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Inbound {
-    /// The sender's id for it: unique within (chat, sender) only.
-    pub id: MessageId,
-    /// The chat it stands in.
-    pub chat: Chat,
-    /// Who wrote it. The phone number where it is known; WhatsApp may hide it behind a LID, then [`Sender::Hidden`].
-    pub sender: Sender,
-    /// The name that the sender gave themselves. Hostile text.
-    pub push_name: String,
-    /// WhatsApp's time.
-    pub at: SystemTime,
-    /// Written by the bot's own account on another device.
-    pub from_me: bool,
-    /// What it is.
-    pub kind: InboundKind,
-}
-
-/// Who wrote a message.
+/// Who wrote a message, calls, or did something in a group.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Sender {
     /// A known phone number.
     Number(Number),
     /// A LID whose number WhatsApp has not told. Stable per account, not a phone number.
     Hidden(String),
-}
-
-/// What an inbound message is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum InboundKind {
-    /// Text as typed, also a caption's or a button's.
-    Text(String),
-    /// Anything else, by its name in WhatsApp's schema.
-    Other(String),
 }
 
 /// The server's word on a message of ours.
@@ -104,8 +75,9 @@ pub struct Receipt {
     pub ids: Vec<MessageId>,
     /// How far they came.
     pub level: ReceiptLevel,
-    /// Whose device said so; `None` where WhatsApp names a LID alone, as it does for chats that have moved to LIDs.
-    pub from: Option<Number>,
+    /// Whose device said so, in a group the member: the number where the receipt tells it, else the LID. Chats between
+    /// two that have moved to LIDs name the LID alone.
+    pub from: Option<Sender>,
     /// The chat they stand in was a group.
     pub in_group: bool,
 }

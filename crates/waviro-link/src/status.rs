@@ -37,6 +37,16 @@ pub enum Status {
     ClientOutdated,
 }
 
+/// What shows that a link lives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// When the connection that is up came up; `None` while none is.
+    pub connected_since: Option<SystemTime>,
+    /// When anything last came from the server, an answer to the half-minute's ping at least. Kept over connections; `None`
+    /// before the first.
+    pub last_heard: Option<SystemTime>,
+}
+
 /// Why there is no device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UnlinkedCause {

@@ -2,7 +2,7 @@
 //!
 //! [`WhatsApp`] opens devices; everything that is the same for all of them stands in its [`WhatsAppConfig`]. A device's
 //! life is in [`device`] and, where nobody asks for anything, in [`care`]; its socket in [`connect`], what it hears in
-//! [`events`], what it writes in [`send`].
+//! [`events`] ([`inbound`], [`news`]), what it writes in [`send`], the files that it fetches in [`download`].
 //!
 //! # Which server
 //! The mode follows from the configured URL alone. For WhatsApp's own hosts the client verifies the server's
@@ -14,11 +14,17 @@ mod care;
 mod connect;
 mod contact;
 mod device;
+mod download;
 mod events;
+mod handle;
 mod http;
+mod inbound;
 mod location;
 mod lookup;
 mod media;
+mod news;
+mod people;
+mod pulse;
 mod runtime;
 mod send;
 mod store;

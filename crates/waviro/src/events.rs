@@ -10,7 +10,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tracing::{debug, error, info, warn};
 use waviro_link::{
-    Inbound, Listener, NotCommitted, Receipt, ReceiptLevel, ServerAck, Status, Verdict,
+    Call, GroupChange, Inbound, Listener, NotCommitted, Receipt, ReceiptLevel, ServerAck, Status,
+    Verdict,
 };
 
 use crate::bots::{Attach, Bot, Profiles};
@@ -137,6 +138,14 @@ impl Listener for Ear {
 
     fn groups_changed(&self) {
         self.bot.groups_changed();
+    }
+
+    async fn group_changed(&self, change: GroupChange) {
+        debug!(bot = self.bot.name(), group = ?change.group, "a group changed");
+    }
+
+    async fn call(&self, call: Call) {
+        debug!(bot = self.bot.name(), video = call.video, "a call");
     }
 
     async fn inbound(&self, batch: Vec<Inbound>) -> Result<(), NotCommitted> {

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 
 use super::{ApiError, Body, Named};
-use crate::group::{GroupError, GroupInfo, GroupSpec};
+use crate::group::{GroupError, GroupInfo, GroupSetting, GroupSpec};
 use crate::phone::digits;
 use crate::sim::Sim;
 
@@ -32,18 +32,36 @@ pub(super) async fn create(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Change {
-    name: String,
+    name: Option<String>,
+    description: Option<String>,
+    announcement: Option<bool>,
+    locked: Option<bool>,
 }
 
-/// `PATCH /control/groups/{id} {"name"}`: the group.
-pub(super) async fn rename(
+/// `PATCH /control/groups/{id} {"name","description","announcement","locked"}`: the group.
+pub(super) async fn change(
     State(sim): State<Sim>,
     Named(id): Named,
     Body(change): Body<Change>,
 ) -> Result<Json<GroupInfo>, ApiError> {
-    sim.rename_group(&id, &change.name)
-        .await
-        .map_err(|error| refused(&error))?;
+    if let Some(name) = &change.name {
+        let renamed = sim.rename_group(&id, name).await;
+        renamed.map_err(|error| refused(&error))?;
+    }
+    if let Some(text) = &change.description {
+        let described = sim.describe_group(&id, text).await;
+        described.map_err(|error| refused(&error))?;
+    }
+    let settings = [
+        (GroupSetting::Announcement, change.announcement),
+        (GroupSetting::Locked, change.locked),
+    ];
+    for (setting, on) in settings {
+        if let Some(on) = on {
+            let switched = sim.set_group(&id, setting, on).await;
+            switched.map_err(|error| refused(&error))?;
+        }
+    }
     show(&sim, &id)
 }
 
@@ -56,9 +74,13 @@ pub(super) struct Members {
     remove: Vec<String>,
     #[serde(default)]
     leave: Vec<String>,
+    #[serde(default)]
+    promote: Vec<String>,
+    #[serde(default)]
+    demote: Vec<String>,
 }
 
-/// `POST /control/groups/{id}/members {"add","remove","leave"}`, each a list of numbers: the group.
+/// `POST /control/groups/{id}/members {"add","remove","leave","promote","demote"}`, each a list of numbers: the group.
 pub(super) async fn change_members(
     State(sim): State<Sim>,
     Named(id): Named,
@@ -72,6 +94,14 @@ pub(super) async fn change_members(
         .await
         .map_err(|error| refused(&error))?;
     sim.remove_members(&id, &remove)
+        .await
+        .map_err(|error| refused(&error))?;
+    let promote: Vec<_> = members.promote.iter().map(String::as_str).collect();
+    let demote: Vec<_> = members.demote.iter().map(String::as_str).collect();
+    sim.promote_members(&id, &promote)
+        .await
+        .map_err(|error| refused(&error))?;
+    sim.demote_members(&id, &demote)
         .await
         .map_err(|error| refused(&error))?;
     for number in &members.leave {

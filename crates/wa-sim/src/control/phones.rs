@@ -151,6 +151,22 @@ pub(super) async fn media(
     Ok((headers, bytes).into_response())
 }
 
+/// `DELETE /control/phones/{n}/media/{id}`: the file is gone from the media host, not from the phone.
+pub(super) async fn expire_media(
+    State(sim): State<Sim>,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Result<StatusCode, ApiError> {
+    let Path((number, id)) = path.map_err(|error| {
+        ApiError::bad_request(format!("the path cannot be read: {}", error.body_text()))
+    })?;
+    if find(&sim, &number)?.expire_media(&id) {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    Err(ApiError::not_found(format!(
+        "{number} shows no message {id} with a file on the media host"
+    )))
+}
+
 #[derive(Deserialize)]
 pub(super) struct Chat {
     chat: String,

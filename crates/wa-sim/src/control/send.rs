@@ -1,4 +1,4 @@
-//! `POST /control/phones/{n}/send`: a phone sends something of any kind.
+//! `POST /control/phones/{n}/send` and `/call`: a phone sends something of any kind, or calls.
 
 use axum::Json;
 use axum::extract::State;
@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 use super::phones::find;
 use super::{ApiError, Body, Named};
 use crate::media::MAX_FILE;
-use crate::phone::{MediaKind, Outgoing, OutgoingMedia, SendError};
+use crate::phone::{AnswerTo, ContactCard, MediaKind, Outgoing, OutgoingMedia, SendError};
 use crate::sim::Sim;
 use crate::snapshot::decode;
 
 /// A file of 100 MiB in base64, and room for the rest of the JSON.
 pub(super) const MAX_BODY: usize = MAX_FILE / 3 * 4 + (1 << 20);
 
-/// Who it goes to, and one thing to send.
+/// Who it goes to, one thing to send, and how.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Request {
@@ -25,7 +25,17 @@ pub(super) struct Request {
     text: Option<String>,
     media: Option<Media>,
     location: Option<Place>,
-    contact: Option<Card>,
+    contact: Option<ContactCard>,
+    contacts: Option<Vec<ContactCard>>,
+    reaction: Option<Reaction>,
+    edit: Option<Edit>,
+    revoke: Option<String>,
+    answer: Option<Answer>,
+    quote: Option<String>,
+    #[serde(default)]
+    view_once: bool,
+    #[serde(default)]
+    disappearing: bool,
 }
 
 #[derive(Deserialize)]
@@ -50,36 +60,76 @@ struct Place {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Card {
-    name: String,
-    numbers: Vec<String>,
+struct Reaction {
+    id: String,
+    #[serde(default)]
+    emoji: String,
 }
 
-/// `POST /control/phones/{n}/send {"to"|"groupid","text"|"media"|"location"|"contact"}`: `{"id"}`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Edit {
+    id: String,
+    text: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Answer {
+    to: AnswerTo,
+    id: String,
+    title: Option<String>,
+}
+
+/// `POST /control/phones/{n}/send {"to"|"groupid", one thing, how}`: `{"id"}`.
 pub(super) async fn send(
     State(sim): State<Sim>,
     Named(number): Named,
-    Body(request): Body<Request>,
+    Body(mut request): Body<Request>,
 ) -> Result<Json<Value>, ApiError> {
     let phone = find(&sim, &number)?;
-    let outgoing = outgoing(
-        request.text,
-        request.media,
-        request.location,
-        request.contact,
-    )?;
-    let sent = match (request.to, request.groupid) {
+    let (to, group) = (request.to.take(), request.groupid.take());
+    let outgoing = outgoing(request)?;
+    let sent = match (to, group) {
         (Some(to), None) => phone.send(&to, outgoing).await,
         (None, Some(group)) => phone.send_to_group(&group, outgoing).await,
-        _ => {
-            return Err(ApiError::bad_request(
-                "give either to (a number) or groupid",
-            ));
-        }
+        _ => return Err(to_whom()),
     };
+    answer(sent)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ring {
+    to: Option<String>,
+    groupid: Option<String>,
+    #[serde(default)]
+    video: bool,
+}
+
+/// `POST /control/phones/{n}/call {"to"|"groupid"[,"video"]}`: `{"id"}` of the call.
+pub(super) async fn call(
+    State(sim): State<Sim>,
+    Named(number): Named,
+    Body(ring): Body<Ring>,
+) -> Result<Json<Value>, ApiError> {
+    let phone = find(&sim, &number)?;
+    let called = match (ring.to, ring.groupid) {
+        (Some(to), None) => phone.call(&to, ring.video).await,
+        (None, Some(group)) => phone.call_group(&group, ring.video).await,
+        _ => return Err(to_whom()),
+    };
+    answer(called)
+}
+
+fn to_whom() -> ApiError {
+    ApiError::bad_request("give either to (a number) or groupid")
+}
+
+fn answer(sent: Result<String, SendError>) -> Result<Json<Value>, ApiError> {
     match sent {
         Ok(id) => Ok(Json(json!({ "id": id }))),
-        Err(error @ SendError::NotAMember { .. }) => {
+        Err(error @ (SendError::NotAMember { .. } | SendError::NotOwn(_))) => {
             Err(ApiError::new(StatusCode::CONFLICT, error.to_string()))
         }
         Err(error @ SendError::File(_)) => Err(ApiError::bad_request(error.to_string())),
@@ -87,34 +137,62 @@ pub(super) async fn send(
     }
 }
 
-fn outgoing(
-    text: Option<String>,
-    media: Option<Media>,
-    location: Option<Place>,
-    contact: Option<Card>,
-) -> Result<Outgoing, ApiError> {
-    match (text, media, location, contact) {
-        (Some(text), None, None, None) => Ok(Outgoing::Text(text)),
-        (None, Some(file), None, None) => {
-            let bytes = decode(&file.base64)
-                .ok_or_else(|| ApiError::bad_request("media.base64 is not base64"))?;
-            let mut media = OutgoingMedia::new(file.kind, bytes).voice(file.voice);
-            media.mimetype = file.mimetype;
-            media.file_name = file.file_name;
-            media.caption = file.caption;
-            Ok(Outgoing::Media(media))
-        }
-        (None, None, Some(place), None) => Ok(Outgoing::Location {
+/// The one thing, as it is to be sent.
+fn outgoing(request: Request) -> Result<Outgoing, ApiError> {
+    let media = request.media.map(file).transpose()?;
+    let things = [
+        request.text.map(Outgoing::Text),
+        media.map(Outgoing::Media),
+        request.location.map(|place| Outgoing::Location {
             latitude: place.latitude,
             longitude: place.longitude,
             name: place.name,
         }),
-        (None, None, None, Some(card)) => Ok(Outgoing::Contact {
+        request.contact.map(|card| Outgoing::Contact {
             name: card.name,
             numbers: card.numbers,
         }),
-        _ => Err(ApiError::bad_request(
-            "give one of text, media, location and contact",
-        )),
+        request.contacts.map(Outgoing::Contacts),
+        request.reaction.map(|reaction| Outgoing::Reaction {
+            to: reaction.id,
+            emoji: reaction.emoji,
+        }),
+        request.edit.map(|edit| Outgoing::Edit {
+            of: edit.id,
+            text: edit.text,
+        }),
+        request.revoke.map(|of| Outgoing::Revoke { of }),
+        request.answer.map(|answer| Outgoing::Answer {
+            to: answer.to,
+            id: answer.id,
+            title: answer.title,
+        }),
+    ];
+    let mut things = things.into_iter().flatten();
+    let (Some(mut outgoing), None) = (things.next(), things.next()) else {
+        return Err(ApiError::bad_request(
+            "give one of text, media, location, contact, contacts, reaction, edit, revoke and answer",
+        ));
+    };
+    if let Some(to) = request.quote {
+        let with = Box::new(outgoing);
+        outgoing = Outgoing::Reply { to, with };
     }
+    if request.view_once {
+        outgoing = Outgoing::ViewOnce(Box::new(outgoing));
+    }
+    if request.disappearing {
+        outgoing = Outgoing::Disappearing(Box::new(outgoing));
+    }
+    Ok(outgoing)
+}
+
+fn file(file: Media) -> Result<OutgoingMedia, ApiError> {
+    let bytes =
+        decode(&file.base64).ok_or_else(|| ApiError::bad_request("media.base64 is not base64"))?;
+    let mut media = OutgoingMedia::new(file.kind, bytes).voice(file.voice);
+    media.mimetype = file.mimetype;
+    media.file_name = file.file_name;
+    media.caption = file.caption;
+    Ok(media)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Group;
+use super::{Group, GroupSetting};
 use crate::iq::groups::changes;
 use crate::phone::{Account, Phone, digits};
 use crate::sim::Sim;
@@ -50,6 +50,72 @@ impl Sim {
         }
         changes::rename(&self.world, &group, &actor, name);
         Ok(())
+    }
+
+    /// Says what a group is about, as its owner does it; nothing removes it. The members' companions are told.
+    ///
+    /// # Errors
+    /// There is no such group.
+    #[expect(clippy::unused_async, reason = "as for the other calls")]
+    pub async fn describe_group(&self, id: &str, text: &str) -> Result<(), GroupError> {
+        let (group, actor) = find(&self.world, id)?;
+        changes::describe(&self.world, &group, &actor, text);
+        Ok(())
+    }
+
+    /// Switches a setting of a group, as its owner does it. The members' companions are told.
+    ///
+    /// # Errors
+    /// There is no such group.
+    #[expect(clippy::unused_async, reason = "as for the other calls")]
+    pub async fn set_group(
+        &self,
+        id: &str,
+        setting: GroupSetting,
+        on: bool,
+    ) -> Result<(), GroupError> {
+        let (group, actor) = find(&self.world, id)?;
+        changes::switch(&self.world, &group, &actor, setting, on);
+        Ok(())
+    }
+
+    /// Makes members admins, as the owner does it; answers the numbers for whom that is new. The members' companions are
+    /// told.
+    ///
+    /// # Errors
+    /// There is no such group.
+    pub async fn promote_members(
+        &self,
+        id: &str,
+        members: &[&str],
+    ) -> Result<Vec<String>, GroupError> {
+        self.set_admins(id, members, true).await
+    }
+
+    /// Makes admins members like the others, as the owner does it; answers the numbers that were admins. The members'
+    /// companions are told.
+    ///
+    /// # Errors
+    /// There is no such group.
+    pub async fn demote_members(
+        &self,
+        id: &str,
+        members: &[&str],
+    ) -> Result<Vec<String>, GroupError> {
+        self.set_admins(id, members, false).await
+    }
+
+    #[expect(clippy::unused_async, reason = "as for the other calls")]
+    async fn set_admins(
+        &self,
+        id: &str,
+        members: &[&str],
+        on: bool,
+    ) -> Result<Vec<String>, GroupError> {
+        let (group, actor) = find(&self.world, id)?;
+        let numbers = members.iter().map(|number| digits(number)).collect();
+        let changed = changes::set_admins(&self.world, &group, &actor, numbers, on);
+        Ok(numbers_of(&changed))
     }
 
     /// Adds members, as the owner does it; answers the numbers that were not in the group. Numbers without a phone

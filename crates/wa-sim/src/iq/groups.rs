@@ -67,13 +67,19 @@ fn group_node(world: &World, group: &Group) -> Node {
                 .attr("s_o_pn", owner.jid(false));
         }
     }
-    node.children(
-        members
-            .iter()
-            .map(|member| group.participant(member))
-            .collect::<Vec<_>>(),
-    )
-    .build()
+    let info = group.info();
+    let mut children: Vec<_> = info
+        .settings
+        .iter()
+        .map(|setting| NodeBuilder::new(setting.tag(true)).build())
+        .collect();
+    if !info.description.is_empty() {
+        let body = NodeBuilder::new("body").bytes(info.description.into_bytes());
+        let description = NodeBuilder::new("description").attr("id", group.id());
+        children.push(description.children([body.build()]).build());
+    }
+    children.extend(members.iter().map(|member| group.participant(member)));
+    node.children(children).build()
 }
 
 fn create(session: &Linked, node: &NodeRef<'_>) -> Answer {

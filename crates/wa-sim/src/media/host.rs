@@ -3,7 +3,7 @@
 //!
 //! - 401: the upload's `auth` is not one that was given to a device that is still linked; clients ask for a new one
 //! - 400: the bytes do not have the hash that TOKEN says
-//! - 403: the direct path lacks its signature; 404: there is no such file
+//! - 403: the direct path lacks its signature; 404: there is no such file; 410: it was there too long ago
 //! - 413: more than 100 MiB
 //!
 //! `?resume=1` asks how far an upload got; the rest comes with `&file_offset=N`. Downloads need no `auth`.
@@ -166,6 +166,7 @@ async fn download(
     match opened {
         Ok(bytes) => Ok(([(CONTENT_TYPE, "application/octet-stream")], bytes).into_response()),
         Err(Missing::Unsigned) => Err(Refused(StatusCode::FORBIDDEN, "URL signature mismatch")),
+        Err(Missing::Expired) => Err(Refused(StatusCode::GONE, "the file is gone")),
         Err(Missing::Unknown) => Err(Refused(StatusCode::NOT_FOUND, "no such file")),
     }
 }

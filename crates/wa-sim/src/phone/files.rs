@@ -69,6 +69,14 @@ impl Download {
         }
     }
 
+    pub(crate) fn direct_path(&self) -> &str {
+        &self.direct_path
+    }
+
+    pub(crate) fn media_key(&self) -> &[u8] {
+        &self.media_key
+    }
+
     /// Fetches, checks and decrypts the file.
     pub(crate) fn fetch(&self, media: &Media) -> Result<Bytes, FileError> {
         if self.direct_path.is_empty() {
@@ -77,7 +85,7 @@ impl Download {
         let encrypted = media
             .open(&self.direct_path)
             .map_err(|missing| match missing {
-                Missing::Unknown => FileError::Unknown,
+                Missing::Unknown | Missing::Expired => FileError::Unknown,
                 Missing::Unsigned => FileError::Unsigned,
             })?;
         if sha256(&encrypted)[..] != self.file_enc_sha256[..] {

@@ -133,6 +133,12 @@ impl Inbox {
         newest_first.find(|message| message.id == id && message.download.is_some())
     }
 
+    /// What is shown in a chat under an id.
+    pub(crate) fn find(&self, chat: &str, id: &str) -> Option<&InboxMessage> {
+        let mut newest_first = self.messages.iter().rev();
+        newest_first.find(|message| message.chat == chat && message.id == id)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.messages.len()
     }

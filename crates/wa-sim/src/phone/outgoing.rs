@@ -1,15 +1,13 @@
 //! What a phone can send, and sending it.
 
-use std::fmt::Write as _;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use rand::RngExt as _;
 use serde::{Deserialize, Serialize};
-use waproto::buffa::MessageField;
-use waproto::whatsapp as wa;
 
-use super::files::Uploaded;
-use super::{Phone, content, digits, send};
+use super::compose::{self, Place};
+use super::{Phone, digits, send};
+use crate::group::Group;
 
 /// Something that a phone can send. Texts and files become one with `into()`.
 #[derive(Debug, Clone)]
@@ -35,6 +33,72 @@ pub enum Outgoing {
         /// Their numbers, country code first.
         numbers: Vec<String>,
     },
+    /// Several people's numbers at once.
+    Contacts(Vec<ContactCard>),
+    /// A reaction to a message that the phone shows in this chat.
+    Reaction {
+        /// The message's id.
+        to: String,
+        /// The emoji; empty takes an earlier one back.
+        emoji: String,
+    },
+    /// Other words in place of those that this account sent.
+    Edit {
+        /// The message's id.
+        of: String,
+        /// What it says from now on.
+        text: String,
+    },
+    /// Deletes a message of this account for everyone.
+    Revoke {
+        /// The message's id.
+        of: String,
+    },
+    /// What a person chose from something that a business sent.
+    Answer {
+        /// What was shown.
+        to: AnswerTo,
+        /// The id of what was chosen.
+        id: String,
+        /// Its title, as it was shown.
+        title: Option<String>,
+    },
+    /// Something that quotes a message which the phone shows in this chat.
+    Reply {
+        /// The message's id.
+        to: String,
+        /// What is said to it.
+        with: Box<Outgoing>,
+    },
+    /// Something that can be looked at once.
+    ViewOnce(Box<Outgoing>),
+    /// Something in a chat whose messages disappear.
+    Disappearing(Box<Outgoing>),
+}
+
+/// Someone's numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContactCard {
+    /// The person.
+    pub name: String,
+    /// Their numbers, country code first.
+    pub numbers: Vec<String>,
+}
+
+/// What can be chosen from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum AnswerTo {
+    /// Buttons below a text.
+    Buttons,
+    /// The rows of a list.
+    List,
+    /// A template's buttons.
+    Template,
+    /// A native flow, as today's businesses send it.
+    Interactive,
 }
 
 impl From<&str> for Outgoing {
@@ -134,6 +198,12 @@ pub enum SendError {
         /// The group.
         group: String,
     },
+    /// The phone shows no such message in this chat.
+    #[error("the phone shows no message {0} in this chat")]
+    UnknownMessage(String),
+    /// Only what the account itself wrote can be changed or deleted.
+    #[error("the message {0} is not of this phone's account")]
+    NotOwn(String),
     /// The media host does not take the file.
     #[error("the file cannot be uploaded: {0}")]
     File(String),
@@ -143,7 +213,7 @@ impl Phone {
     /// Sends something to a number; answers the message's id.
     ///
     /// # Errors
-    /// No phone has that number, or the file is larger than 100 MiB.
+    /// No phone has that number, the phone shows no such message, or the file is larger than 100 MiB.
     #[expect(
         clippy::unused_async,
         reason = "sending may come to wait; callers should not have to change then"
@@ -158,7 +228,14 @@ impl Phone {
             .world
             .account_by_number(&to)
             .ok_or(SendError::UnknownNumber(to))?;
-        let message = self.message(outgoing.into())?;
+        let by_lid = self.account.lid_migrated;
+        let place = Place {
+            chat: peer.number.clone(),
+            jid: peer.jid(by_lid),
+            by_lid,
+            is_group: false,
+        };
+        let message = compose::message(self, outgoing.into(), &place)?;
         let id = self.account.next_id();
         send::direct(&self.world, &self.account, &peer, message, &id);
         Ok(id)
@@ -167,7 +244,7 @@ impl Phone {
     /// Sends something to a group; answers the message's id.
     ///
     /// # Errors
-    /// There is no such group, the phone is not in it, or the file is larger than 100 MiB.
+    /// There is no such group, the phone is not in it, it shows no such message, or the file is larger than 100 MiB.
     #[expect(
         clippy::unused_async,
         reason = "sending may come to wait; callers should not have to change then"
@@ -177,18 +254,14 @@ impl Phone {
         group: &str,
         outgoing: impl Into<Outgoing> + Send,
     ) -> Result<String, SendError> {
-        let id = group.trim_end_matches("@g.us");
-        let group = self
-            .world
-            .group(id)
-            .ok_or_else(|| SendError::UnknownGroup(id.to_owned()))?;
-        if !group.has_member(&self.account.number) {
-            return Err(SendError::NotAMember {
-                number: self.account.number.clone(),
-                group: id.to_owned(),
-            });
-        }
-        let message = self.message(outgoing.into())?;
+        let group = self.group(group)?;
+        let place = Place {
+            chat: group.id().to_owned(),
+            jid: group.jid(),
+            by_lid: group.by_lid(),
+            is_group: true,
+        };
+        let message = compose::message(self, outgoing.into(), &place)?;
         let id = self.account.next_id();
         send::group(&self.world, &self.account, &group, &message, &id);
         Ok(id)
@@ -210,46 +283,19 @@ impl Phone {
         self.send_to_group(group, text).await
     }
 
-    fn message(&self, outgoing: Outgoing) -> Result<wa::Message, SendError> {
-        Ok(match outgoing {
-            Outgoing::Text(text) => content::text(&text),
-            Outgoing::Media(media) => {
-                let key = self.account.signal.lock().rng().random();
-                let file = Uploaded::new(&self.world, media.kind, &media.bytes, &key)?;
-                content::media::message(media, file)
-            }
-            Outgoing::Location {
-                latitude,
-                longitude,
-                name,
-            } => wa::Message {
-                location_message: MessageField::some(wa::message::LocationMessage {
-                    degrees_latitude: Some(latitude),
-                    degrees_longitude: Some(longitude),
-                    name,
-                    ..Default::default()
-                }),
-                ..Default::default()
-            },
-            Outgoing::Contact { name, numbers } => wa::Message {
-                contact_message: MessageField::some(wa::message::ContactMessage {
-                    vcard: Some(vcard(&name, &numbers)),
-                    display_name: Some(name),
-                    ..Default::default()
-                }),
-                ..Default::default()
-            },
+    /// A group that the phone is in.
+    pub(super) fn group(&self, id: &str) -> Result<Arc<Group>, SendError> {
+        let id = id.trim_end_matches("@g.us");
+        let group = self
+            .world
+            .group(id)
+            .ok_or_else(|| SendError::UnknownGroup(id.to_owned()))?;
+        if group.has_member(&self.account.number) {
+            return Ok(group);
+        }
+        Err(SendError::NotAMember {
+            number: self.account.number.clone(),
+            group: id.to_owned(),
         })
     }
-}
-
-/// A card as phones write them: `waid` is what makes a number one that can be written to.
-fn vcard(name: &str, numbers: &[String]) -> String {
-    let name = name.replace(['\r', '\n'], " ");
-    let lines = numbers.iter().fold(String::new(), |mut lines, number| {
-        let number = digits(number);
-        let _ = writeln!(lines, "TEL;type=CELL;type=VOICE;waid={number}:+{number}");
-        lines
-    });
-    format!("BEGIN:VCARD\nVERSION:3.0\nN:;{name};;;\nFN:{name}\n{lines}END:VCARD")
 }

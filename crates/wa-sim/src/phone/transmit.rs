@@ -6,6 +6,7 @@ use wacore::send::{media_type_from_message, stanza_type_from_message};
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 use waproto::whatsapp as wa;
+use waproto::whatsapp::message::protocol_message::Type as ProtocolType;
 
 use super::Account;
 use crate::companion::Companion;
@@ -31,6 +32,8 @@ pub(super) struct Envelope<'a> {
     /// `text`, `media` and so on.
     kind: &'static str,
     media_type: Option<&'static str>,
+    /// What it does to an earlier message.
+    edit: Option<&'static str>,
     pub(super) is_peer: bool,
     /// Which retry this is; 0 for the first try.
     pub(super) count: u8,
@@ -46,6 +49,7 @@ impl<'a> Envelope<'a> {
             timestamp,
             kind: "text",
             media_type: None,
+            edit: None,
             is_peer: false,
             count: 0,
         }
@@ -60,6 +64,7 @@ impl<'a> Envelope<'a> {
             timestamp,
             kind: "text",
             media_type: None,
+            edit: None,
             is_peer: false,
             count: 0,
         }
@@ -69,6 +74,7 @@ impl<'a> Envelope<'a> {
     pub(super) fn around(mut self, message: &wa::Message) -> Self {
         self.kind = stanza_type_from_message(message);
         self.media_type = media_type_from_message(message);
+        self.edit = edit(message);
         self
     }
 
@@ -78,6 +84,10 @@ impl<'a> Envelope<'a> {
             .attr("t", self.timestamp)
             .attr("type", self.kind)
             .attr("notify", self.from.name.as_str());
+        let message = match self.edit {
+            Some(edit) => message.attr("edit", edit),
+            None => message,
+        };
         let message = match (self.group, self.to) {
             (Some(group), _) => group.address(message, self.from, 0),
             (None, to) => {
@@ -102,6 +112,15 @@ impl<'a> Envelope<'a> {
         };
         message.children(encs).build()
     }
+}
+
+/// `edit` on the stanza: an edit is 1, a deletion by the author 7 (`EditAttribute` in wacore).
+fn edit(message: &wa::Message) -> Option<&'static str> {
+    if message.edited_message.is_set() {
+        return Some("1");
+    }
+    let kind = message.protocol_message.as_option()?.r#type?;
+    (kind == ProtocolType::Revoke).then_some("7")
 }
 
 /// Encrypts for one companion and queues the stanza for it.

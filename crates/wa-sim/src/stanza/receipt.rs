@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, JidExt as _, Node, NodeRef};
 
-use super::{Linked, attr};
+use super::{Linked, attr, reupload};
 use crate::companion::Companion;
 use crate::event::SimEvent;
 use crate::iq::prekeys;
@@ -112,12 +112,15 @@ fn give(
         Some(Some(group)) => {
             let participant = account.jid(group.by_lid());
             let mark = participant.to_string();
-            (
+            let receipt = receipt
+                .attr("from", group.jid())
+                .attr("participant", participant);
+            let receipt = if group.by_lid() {
+                receipt.attr("participant_pn", account.jid(false))
+            } else {
                 receipt
-                    .attr("from", group.jid())
-                    .attr("participant", participant),
-                mark,
-            )
+            };
+            (receipt, mark)
         }
         Some(None) => return,
         None => (
@@ -165,6 +168,9 @@ pub(crate) fn from_companion(session: &Linked, node: &NodeRef<'_>) {
     }
     match kind.as_str() {
         "retry" => retry(session, node, &id, &to),
+        "server-error" => reupload::asked(session, node, &id),
+        // A companion has heard of a call; its ack took the offer off the queue.
+        "" if node.get_optional_child("offer").is_some() => {}
         // These concern only the reader's own devices.
         "sender" | "peer_msg" | "hist_sync" | "read-self" | "played-self" => {}
         _ => pass_on(session, node, &ids, &to, &kind),

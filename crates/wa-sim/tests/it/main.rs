@@ -8,6 +8,7 @@
 
 mod client;
 mod control;
+mod doing;
 mod faults;
 mod groups;
 mod handshake;

@@ -120,6 +120,9 @@ impl Dialer {
         });
         device::spawn(async move {
             while let Ok(event) = events.recv().await {
+                if matches!(event, TransportEvent::DataReceived(_)) {
+                    shared.pulse.heard();
+                }
                 if let TransportEvent::Disconnected(reason) = &event
                     && newest.load(Ordering::SeqCst) == this
                 {

@@ -4,7 +4,7 @@ use waproto::buffa::MessageField;
 use waproto::whatsapp as wa;
 use whatsapp_rust::waproto;
 
-use crate::Contact;
+use crate::{Card, Contact};
 
 pub(super) fn outgoing(contact: &Contact) -> wa::Message {
     let card = wa::message::ContactMessage {
@@ -16,6 +16,21 @@ pub(super) fn outgoing(contact: &Contact) -> wa::Message {
         contact_message: MessageField::some(card),
         ..Default::default()
     }
+}
+
+/// The cards that a message shows.
+pub(super) fn inbound(base: &wa::Message) -> Option<Vec<Card>> {
+    let one = base.contact_message.as_option();
+    let many = base.contacts_array_message.as_option();
+    let cards: Vec<_> = one
+        .into_iter()
+        .chain(many.into_iter().flat_map(|many| &many.contacts))
+        .map(|card| Card {
+            name: card.display_name.clone().unwrap_or_default(),
+            vcard: card.vcard.clone().unwrap_or_default(),
+        })
+        .collect();
+    (!cards.is_empty()).then_some(cards)
 }
 
 /// One card with all numbers. `waid` is WhatsApp's own parameter: with it the phone offers to chat with the number.

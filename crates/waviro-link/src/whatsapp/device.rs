@@ -3,6 +3,7 @@
 //! The library's client ends for good when WhatsApp sends it away (logged out, replaced, banned, outdated). The device
 //! outlives it: it keeps the state with its cause, and builds a fresh client on the same keys when there is reason to.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -19,9 +20,14 @@ use whatsapp_rust::{CacheConfig, Client, Jid};
 
 use super::connect::Dialer;
 use super::events::Ear;
+use super::news::{self, News};
+use super::pulse::Pulse;
 use super::version::Version;
-use super::{Ground, care, lookup, send};
-use crate::{Group, Identity, Link, LinkError, Listener, Number, Outgoing, Status, UnlinkedCause};
+use super::{Ground, care, download, lookup, send};
+use crate::{
+    Chat, Evidence, Group, Identity, Link, LinkError, Listener, MediaHandle, Number, Outgoing,
+    Status, UnlinkedCause,
+};
 
 /// How long what was sent is kept for recipients that could not decrypt it and ask again. The library's two hours are
 /// over before a phone that was off comes back.
@@ -37,7 +43,9 @@ const NOBODY: &str = "0";
 pub(super) struct Shared {
     pub(super) slot: i32,
     pub(super) listener: Arc<dyn Listener>,
+    pub(super) news: News,
     pub(super) status: watch::Sender<Status>,
+    pub(super) pulse: Pulse,
     client: RwLock<Option<Arc<Client>>>,
     identity: Mutex<Option<Identity>>,
     telling: Mutex<()>,
@@ -72,7 +80,9 @@ impl Device {
     ) -> Result<Arc<Self>, LinkError> {
         let shared = Arc::new(Shared {
             slot,
+            news: news::open(Arc::clone(&listener)),
             listener,
+            pulse: Pulse::default(),
             status: watch::Sender::new(Status::Unlinked(UnlinkedCause::Never)),
             client: RwLock::new(None),
             identity: Mutex::new(None),
@@ -262,6 +272,7 @@ impl Shared {
         if matches!(next, Status::Unlinked(_)) {
             *lock(&self.identity) = None;
         }
+        self.pulse.turned(next == Status::Online);
         self.status.send_replace(next.clone());
         self.listener.status(&next);
     }
@@ -367,6 +378,22 @@ impl Link for Device {
 
     async fn groups(&self) -> Result<Vec<Group>, LinkError> {
         lookup::groups(&self.online()?).await
+    }
+
+    async fn typing(&self, to: &Chat, on: bool) -> Result<(), LinkError> {
+        send::typing(&self.online()?, to, on).await
+    }
+
+    async fn download(&self, handle: &MediaHandle, to: &Path) -> Result<(), LinkError> {
+        let (client, handle, to) = (self.online()?, handle.clone(), to.to_owned());
+        self.ground
+            .threads
+            .run(async move { download::download(&client, &handle, &to).await })
+            .await?
+    }
+
+    fn evidence(&self) -> Evidence {
+        self.shared.pulse.evidence()
     }
 
     async fn reconnect(&self) {

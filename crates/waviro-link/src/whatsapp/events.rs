@@ -1,6 +1,7 @@
 //! What a device hears, translated for the gateway's [`Listener`].
 //!
-//! Two ways in. Messages come through the durability hook: WhatsApp gets its ack when the gateway has committed.
+//! Two ways in. Messages come through the durability hook: WhatsApp gets its ack when the gateway has committed
+//! ([`super::inbound`] says what they are).
 //! Everything else comes over the event bus; receipts hold their handler until they are committed, because the library
 //! acks them when the handler returns. Both the bus and the hook run on the library's own tasks.
 
@@ -8,25 +9,20 @@ use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use waproto::whatsapp as wa;
+use whatsapp_rust::Client;
 use whatsapp_rust::anyhow::{self, anyhow};
-use whatsapp_rust::prelude::{Event, EventHandler, EventInterest, EventKind, MessageExt};
+use whatsapp_rust::prelude::{Event, EventHandler, EventInterest, EventKind};
 use whatsapp_rust::types::durability_hook::{InboundDurabilityHook, InboundMessage};
 use whatsapp_rust::types::events;
-use whatsapp_rust::types::message::{MessageCategory, MessageSource};
 use whatsapp_rust::types::presence::ReceiptType;
-use whatsapp_rust::wacore::stanza::groups::{
-    GroupNotificationAction as Action, GroupParticipantInfo,
-};
 use whatsapp_rust::wacore_binary::JidExt as _;
-use whatsapp_rust::{Client, Jid, waproto};
 
 use super::device::Shared;
-use super::{connect, device, text};
-use crate::{
-    Chat, Inbound, InboundKind, MessageId, Number, QrCode, Receipt, ReceiptLevel, Sender,
-    ServerAck, Status, UnlinkedCause, Verdict,
-};
+use super::inbound::inbound;
+use super::news::{self, Item};
+use super::people::{is_own, told_sender};
+use super::{connect, device};
+use crate::{MessageId, QrCode, Receipt, ReceiptLevel, ServerAck, Status, UnlinkedCause, Verdict};
 
 /// The ear of one device.
 pub(super) struct Ear {
@@ -50,6 +46,8 @@ impl EventHandler for Ear {
             EventKind::ClientOutdated,
             EventKind::SelfPushNameUpdated,
             EventKind::GroupUpdate,
+            EventKind::IncomingCall,
+            EventKind::MissedCall,
             EventKind::ServerAck,
             EventKind::Receipt,
         ])
@@ -68,7 +66,9 @@ impl EventHandler for Ear {
                 self.shared.set(&Status::Online);
             }
             Event::SelfPushNameUpdated(_) => self.shared.refresh_identity(),
-            Event::GroupUpdate(update) => self.group_changed(&update.action),
+            Event::GroupUpdate(update) => self.group_changed(update),
+            Event::IncomingCall(call) => self.tell(news::offered(call).map(Item::Call)),
+            Event::MissedCall(call) => self.tell(news::missed(call).map(Item::Call)),
             other => {
                 if let Some(status) = new_status(other) {
                     self.shared.set(&status);
@@ -144,36 +144,19 @@ impl Ear {
         device::spawn(async move { listener.server_ack(ServerAck { id, verdict }).await });
     }
 
-    /// In busy groups others come and go all day: only what changes the bot's own list of groups is passed on.
-    fn group_changed(&self, action: &Action) {
-        let client = self.shared.client();
-        let about_us = |people: &[GroupParticipantInfo]| {
-            people.iter().any(|person| {
-                let names = [Some(&person.jid), person.phone_number.as_ref()];
-                let mut names = names.into_iter().flatten();
-                client
-                    .as_ref()
-                    .is_none_or(|client| names.any(|name| is_own(client, name)))
-            })
-        };
-        let concerns = match action {
-            Action::Add { participants, .. } | Action::Remove { participants, .. } => {
-                about_us(participants)
-            }
-            Action::Promote { .. }
-            | Action::Demote { .. }
-            | Action::Modify { .. }
-            | Action::Description { .. }
-            | Action::Locked { .. }
-            | Action::Unlocked
-            | Action::Announce
-            | Action::NotAnnounce
-            | Action::Ephemeral { .. } => false,
-            _ => true,
-        };
-        if concerns {
+    /// Calls and changes of groups wait for nothing in here, see [`news`].
+    fn tell(&self, item: Option<Item>) {
+        if let (Some(item), Some(client)) = (item, self.shared.client()) {
+            // The other end goes with the device alone.
+            let _ = self.shared.news.send((client, item));
+        }
+    }
+
+    fn group_changed(&self, update: &events::GroupUpdate) {
+        if news::concerns_us(self.shared.client().as_deref(), &update.action) {
             self.shared.listener.groups_changed();
         }
+        self.tell(Some(Item::Group(Box::new(update.clone()))));
     }
 
     /// Blocks this task's thread until the commit: the library acks the receipt when the handler returns. It runs
@@ -200,7 +183,7 @@ impl Ear {
         let receipt = Receipt {
             ids,
             level,
-            from: told_number(&source.sender, source.sender_alt.as_ref()),
+            from: told_sender(&source.sender, source.sender_alt.as_ref()),
             in_group: source.chat.is_group(),
         };
         let committed = tokio::task::block_in_place(|| {
@@ -240,98 +223,6 @@ impl InboundDurabilityHook for Ear {
     }
 }
 
-/// A message in the gateway's terms; `None` for what is no message to anybody: key exchanges and the device's own
-/// housekeeping.
-async fn inbound(client: &Client, message: &InboundMessage) -> Option<Inbound> {
-    let (info, source) = (&message.info, &message.info.source);
-    if info.category == MessageCategory::Peer {
-        return None;
-    }
-    let kind = kind(&message.message)?;
-    let sender = match number(client, &source.sender, source.sender_alt.as_ref()).await {
-        Some(number) => Sender::Number(number),
-        None => Sender::Hidden(source.sender.user.to_string()),
-    };
-    Some(Inbound {
-        id: info.id.parse().ok()?,
-        chat: chat(client, source).await?,
-        sender,
-        push_name: info.push_name.clone(),
-        at: SystemTime::from(info.timestamp),
-        from_me: source.is_from_me,
-        kind,
-    })
-}
-
-async fn chat(client: &Client, source: &MessageSource) -> Option<Chat> {
-    if source.chat.is_group() {
-        return Some(Chat::Group(source.chat.user.parse().ok()?));
-    }
-    // The other side: what we wrote ourselves names it as the recipient, what came from it as the sender.
-    let alternative = if source.is_from_me {
-        source.recipient_alt.as_ref()
-    } else {
-        source.sender_alt.as_ref()
-    };
-    if !(source.chat.is_pn() || source.chat.is_lid()) {
-        return None;
-    }
-    Some(match number(client, &source.chat, alternative).await {
-        Some(number) => Chat::Person(number),
-        None => Chat::Hidden(source.chat.user.to_string()),
-    })
-}
-
-/// The phone number behind an address: itself, the alternative that WhatsApp sent along, or what the device has learned.
-async fn number(client: &Client, jid: &Jid, alternative: Option<&Jid>) -> Option<Number> {
-    if let Some(told) = told_number(jid, alternative) {
-        return Some(told);
-    }
-    let known = client.get_lid_pn_entry(&jid.to_non_ad()).await.ok()??;
-    known.phone_number.parse().ok()
-}
-
-/// The phone number, where the stanza itself tells it.
-fn told_number(jid: &Jid, alternative: Option<&Jid>) -> Option<Number> {
-    let told = [Some(jid), alternative]
-        .into_iter()
-        .flatten()
-        .find(|jid| jid.is_pn())?;
-    told.user.parse().ok()
-}
-
-/// What the message is; `None` where nobody wrote anything.
-fn kind(message: &wa::Message) -> Option<InboundKind> {
-    if let Some(text) = text::inbound(message) {
-        return Some(InboundKind::Text(text));
-    }
-    let base = message.get_base_message();
-    let name = if base.image_message.is_set() {
-        "image"
-    } else if base.video_message.is_set() {
-        "video"
-    } else if base.audio_message.is_set() {
-        "audio"
-    } else if base.document_message.is_set() {
-        "document"
-    } else if base.sticker_message.is_set() {
-        "sticker"
-    } else if base.location_message.is_set() || base.live_location_message.is_set() {
-        "location"
-    } else if base.contact_message.is_set() || base.contacts_array_message.is_set() {
-        "contact"
-    } else if base.reaction_message.is_set() {
-        "reaction"
-    } else if base.protocol_message.is_set() {
-        "protocol"
-    } else if base.sender_key_distribution_message.is_set() {
-        return None;
-    } else {
-        "other"
-    };
-    Some(InboundKind::Other(name.to_owned()))
-}
-
 /// Which receipts say how far our message came. The others are the account's own devices talking among themselves, or
 /// requests that the library answers.
 fn level(receipt: &ReceiptType) -> Option<ReceiptLevel> {
@@ -341,12 +232,6 @@ fn level(receipt: &ReceiptType) -> Option<ReceiptLevel> {
         ReceiptType::Read | ReceiptType::Played => Some(ReceiptLevel::Read),
         _ => None,
     }
-}
-
-/// The account's own phone gets a copy of all that its companions send, and says so; that is no news of the recipient.
-fn is_own(client: &Client, sender: &Jid) -> bool {
-    let same = |own: Option<Jid>| own.is_some_and(|own| own.user == sender.user);
-    same(client.pn()) || same(client.lid())
 }
 
 #[expect(

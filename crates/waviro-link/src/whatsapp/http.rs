@@ -3,6 +3,7 @@
 //! It talks to WhatsApp's own hosts and to nobody else, whatever the server on the socket says. Where that server is a simulator,
 //! its own address is allowed too, in plain HTTP: the library writes `https://` before whatever host it is told.
 
+use std::io::Read;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,8 +11,9 @@ use futures::stream;
 use reqwest::header::CONTENT_LENGTH;
 use url::Url;
 use whatsapp_rust::anyhow::{self, anyhow, bail};
+use whatsapp_rust::bytes::Bytes;
 use whatsapp_rust::http::{HttpClient, HttpRequest, HttpResponse};
-use whatsapp_rust::wacore::net::UploadBody;
+use whatsapp_rust::wacore::net::{StreamingHttpResponse, UploadBody};
 
 use super::is_whatsapp;
 
@@ -20,6 +22,12 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 /// The same for a file on its way up; whoever sends it gives up earlier.
 const UPLOAD_DEADLINE: Duration = Duration::from_mins(5);
+
+/// The same for a file on its way down.
+const DOWNLOAD_DEADLINE: Duration = Duration::from_mins(5);
+
+/// No file that is asked for is larger, encrypted or not; whoever asks has narrower bounds.
+const LARGEST: u64 = 128 * 1024 * 1024;
 
 /// As much of a file as is in memory at a time.
 const PART: usize = 64 * 1024;
@@ -98,6 +106,27 @@ impl HttpClient for Http {
         response(self.request(request)?).await
     }
 
+    fn supports_streaming(&self) -> bool {
+        true
+    }
+
+    /// Called on a thread that may block, as the body's reader is.
+    fn execute_streaming(&self, request: HttpRequest) -> anyhow::Result<StreamingHttpResponse> {
+        let call = self.request(request)?.timeout(DOWNLOAD_DEADLINE);
+        let runtime = tokio::runtime::Handle::current();
+        let answer = runtime.block_on(call.send())?;
+        let status_code = answer.status().as_u16();
+        let body = Body {
+            runtime,
+            answer,
+            part: Bytes::new(),
+        };
+        Ok(StreamingHttpResponse {
+            status_code,
+            body: Box::new(body.take(LARGEST)),
+        })
+    }
+
     fn supports_upload_streaming(&self) -> bool {
         true
     }
@@ -126,6 +155,29 @@ impl HttpClient for Http {
             .timeout(UPLOAD_DEADLINE)
             .body(reqwest::Body::wrap_stream(parts));
         tokio::runtime::Handle::current().block_on(response(call))
+    }
+}
+
+/// A body that is read as it comes.
+struct Body {
+    runtime: tokio::runtime::Handle,
+    answer: reqwest::Response,
+    /// What came and was not read yet.
+    part: Bytes,
+}
+
+impl Read for Body {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        while self.part.is_empty() {
+            match self.runtime.block_on(self.answer.chunk()) {
+                Ok(Some(part)) => self.part = part,
+                Ok(None) => return Ok(0),
+                Err(error) => return Err(std::io::Error::other(error)),
+            }
+        }
+        let read = self.part.split_to(self.part.len().min(into.len()));
+        into[..read.len()].copy_from_slice(&read);
+        Ok(read.len())
     }
 }
 

@@ -1,4 +1,4 @@
-//! A place, as WhatsApp's clients write it.
+//! A place, as WhatsApp's clients write it, in both directions.
 
 use waproto::buffa::MessageField;
 use waproto::whatsapp as wa;
@@ -17,4 +17,27 @@ pub(super) fn outgoing(location: &Location) -> wa::Message {
         location_message: MessageField::some(place),
         ..Default::default()
     }
+}
+
+/// The place that a message shows; `None` also where the degrees are none.
+pub(super) fn inbound(base: &wa::Message) -> Option<Location> {
+    let fixed = base.location_message.as_option();
+    let live = base.live_location_message.as_option();
+    let (latitude, longitude, name) = match (fixed, live) {
+        (Some(place), _) => (
+            place.degrees_latitude,
+            place.degrees_longitude,
+            place.name.clone(),
+        ),
+        (None, Some(place)) => (place.degrees_latitude, place.degrees_longitude, None),
+        (None, None) => return None,
+    };
+    // A field without a value is zero degrees.
+    let (latitude, longitude) = (latitude.unwrap_or(0.0), longitude.unwrap_or(0.0));
+    let real = (-90.0..=90.0).contains(&latitude) && (-180.0..=180.0).contains(&longitude);
+    real.then(|| Location {
+        latitude,
+        longitude,
+        name: name.filter(|name| !name.is_empty()),
+    })
 }

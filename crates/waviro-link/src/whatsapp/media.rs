@@ -1,4 +1,5 @@
-//! Files: encrypted beside the original, uploaded as a stream, and written about in a message of their kind.
+//! Files, in both directions. What goes out is encrypted beside the original, uploaded as a stream, and written about in a
+//! message of its kind; what comes in is only read about, see [`super::download`].
 //!
 //! Nothing is held in memory, whatever the size. Each try uploads anew under a key of its own: a recipient that sees the id twice
 //! keeps the first.
@@ -10,15 +11,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use waproto::whatsapp as wa;
-use whatsapp_rust::download::MediaType;
+use whatsapp_rust::download::{Downloadable, MediaType};
 use whatsapp_rust::media::{
     AudioOptions, DocumentOptions, ImageOptions, VideoOptions, audio_message, document_message,
     image_message, video_message,
 };
 use whatsapp_rust::wacore::upload::{EncryptedMediaInfo, UploadSource, encrypt_media_streaming};
-use whatsapp_rust::{Client, waproto};
+use whatsapp_rust::{Client, Jid, waproto};
 
-use crate::{LinkError, Media, MediaKind};
+use super::handle::Reference;
+use crate::{InboundMedia, InboundMediaKind, LinkError, Media, MediaKind};
 
 /// 16 MiB over a slow shop's uplink of 1 Mbit/s take a bit over two minutes.
 const UPLOAD_WITHIN: Duration = Duration::from_mins(4);
@@ -90,6 +92,90 @@ pub(super) async fn outgoing(
     };
     measure(&mut message, preview.size);
     Ok(message)
+}
+
+/// The message that a file came with.
+pub(super) struct Origin<'a> {
+    pub(super) id: &'a str,
+    pub(super) chat: &'a Jid,
+    pub(super) sender: &'a Jid,
+    pub(super) from_me: bool,
+}
+
+/// The file that a message shows; `None` also where the message lacks what the file could be fetched by.
+pub(super) fn inbound(base: &wa::Message, origin: &Origin<'_>) -> Option<InboundMedia> {
+    let video = base.video_message.as_option();
+    let video = video.or_else(|| base.ptv_message.as_option());
+    if let Some(image) = base.image_message.as_option() {
+        let mut file = file(
+            InboundMediaKind::Image,
+            image,
+            image.mimetype.as_ref(),
+            origin,
+        )?;
+        file.caption = shown(image.caption.as_ref());
+        Some(file)
+    } else if let Some(video) = video {
+        let mut file = file(
+            InboundMediaKind::Video,
+            video,
+            video.mimetype.as_ref(),
+            origin,
+        )?;
+        file.caption = shown(video.caption.as_ref());
+        file.seconds = video.seconds;
+        Some(file)
+    } else if let Some(audio) = base.audio_message.as_option() {
+        let mut file = file(
+            InboundMediaKind::Audio,
+            audio,
+            audio.mimetype.as_ref(),
+            origin,
+        )?;
+        file.seconds = audio.seconds;
+        file.voice = audio.ptt.unwrap_or(false);
+        Some(file)
+    } else if let Some(document) = base.document_message.as_option() {
+        let mime = document.mimetype.as_ref();
+        let mut file = file(InboundMediaKind::Document, document, mime, origin)?;
+        let name = shown(document.file_name.as_ref());
+        file.file_name = name.or_else(|| shown(document.title.as_ref()));
+        file.caption = shown(document.caption.as_ref());
+        Some(file)
+    } else if let Some(sticker) = base.sticker_message.as_option() {
+        file(
+            InboundMediaKind::Sticker,
+            sticker,
+            sticker.mimetype.as_ref(),
+            origin,
+        )
+    } else {
+        None
+    }
+}
+
+/// What every kind says of its file.
+fn file(
+    kind: InboundMediaKind,
+    message: &impl Downloadable,
+    mime: Option<&String>,
+    origin: &Origin<'_>,
+) -> Option<InboundMedia> {
+    let reference = Reference::of(kind, message, origin)?;
+    Some(InboundMedia {
+        kind,
+        mime: mime.cloned().unwrap_or_default(),
+        size: reference.length,
+        file_name: None,
+        caption: None,
+        seconds: None,
+        voice: false,
+        handle: reference.line()?,
+    })
+}
+
+fn shown(text: Option<&String>) -> Option<String> {
+    text.filter(|text| !text.is_empty()).cloned()
 }
 
 /// The library's options have no place for width and height.

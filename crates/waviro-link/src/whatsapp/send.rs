@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use waproto::whatsapp as wa;
+use whatsapp_rust::features::{ChatStateError, ChatStateType};
 use whatsapp_rust::send::{SendError, SendOptions};
 use whatsapp_rust::{Client, ClientError, IqError, Jid, waproto};
 
@@ -23,6 +24,35 @@ pub(super) async fn send(client: &Arc<Client>, message: &Outgoing) -> Result<(),
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(link_error(error)),
         Err(_) => Err(LinkError::TimedOut),
+    }
+}
+
+/// Shows that the bot types, or no longer does. Phones show it of those alone who are available, which the library says of the
+/// device at each login.
+pub(super) async fn typing(client: &Arc<Client>, to: &Chat, on: bool) -> Result<(), LinkError> {
+    let to = listening(client, jid(to)).await;
+    let state = if on {
+        ChatStateType::Composing
+    } else {
+        ChatStateType::Paused
+    };
+    match client.chatstate().send(&to, state).await {
+        Ok(()) => Ok(()),
+        Err(ChatStateError::Client(error)) => Err(client_error(error)),
+        Err(error) => Err(LinkError::Failed(format!("{error:#}"))),
+    }
+}
+
+/// The name that the chat goes by on the other side: of messages the library finds it out by itself, of chat states it does
+/// not.
+async fn listening(client: &Arc<Client>, to: Jid) -> Jid {
+    if !to.is_pn() || !client.is_lid_migrated().await {
+        return to;
+    }
+    match client.get_lid_pn_entry(&to).await {
+        Ok(Some(known)) => Jid::lid(&*known.lid),
+        // Both names reach the account.
+        _ => to,
     }
 }
 

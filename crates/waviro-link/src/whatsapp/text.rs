@@ -2,7 +2,9 @@
 
 use waproto::whatsapp as wa;
 use waproto::whatsapp::message::buttons_response_message::Response;
-use whatsapp_rust::prelude::{MessageBuilderExt, MessageExt};
+use waproto::whatsapp::message::interactive_response_message::InteractiveResponseMessage as Flow;
+use whatsapp_rust::prelude::MessageBuilderExt;
+use whatsapp_rust::serde_json::{self, Value};
 use whatsapp_rust::waproto;
 
 /// A plain text message.
@@ -10,23 +12,47 @@ pub(super) fn outgoing(text: &str) -> wa::Message {
     wa::Message::text(text)
 }
 
-/// What a person typed or chose: text, a caption, a button's or a list row's label.
-pub(super) fn inbound(message: &wa::Message) -> Option<String> {
-    let base = message.get_base_message();
-    let chosen = || {
-        let button = base.buttons_response_message.as_option();
-        let row = base.list_response_message.as_option();
-        let template = base.template_button_reply_message.as_option();
-        button
-            .and_then(|answer| answer.response.as_ref())
-            .map(|Response::SelectedDisplayText(label)| label.as_str())
-            .or_else(|| row.and_then(|answer| answer.title.as_deref()))
-            .or_else(|| template.and_then(|answer| answer.selected_display_text.as_deref()))
-    };
-    message
-        .text_content()
-        .or_else(|| message.get_caption())
-        .or_else(chosen)
-        .filter(|text| !text.is_empty())
+/// What a person typed, or chose from what they were shown: its title, or its id where it has none.
+pub(super) fn inbound(base: &wa::Message) -> Option<String> {
+    let typed = base.conversation.as_deref();
+    let extended = base.extended_text_message.as_option();
+    [typed, extended.and_then(|it| it.text.as_deref())]
+        .into_iter()
+        .flatten()
+        .find(|text| !text.is_empty())
         .map(ToOwned::to_owned)
+        .or_else(|| chosen(base))
+}
+
+fn chosen(base: &wa::Message) -> Option<String> {
+    let button = base.buttons_response_message.as_option();
+    let label = button
+        .and_then(|it| it.response.as_ref())
+        .map(|Response::SelectedDisplayText(label)| label.as_str());
+    let row = base.list_response_message.as_option();
+    let template = base.template_button_reply_message.as_option();
+    let flow = base.interactive_response_message.as_option();
+    let titles = [
+        label,
+        row.and_then(|it| it.title.as_deref()),
+        template.and_then(|it| it.selected_display_text.as_deref()),
+        flow.and_then(|it| it.body.text.as_deref()),
+    ];
+    let ids = [
+        button.and_then(|it| it.selected_button_id.as_deref()),
+        row.and_then(|it| it.single_select_reply.selected_row_id.as_deref()),
+        template.and_then(|it| it.selected_id.as_deref()),
+    ];
+    let mut known = titles.into_iter().chain(ids).flatten();
+    known
+        .find(|text| !text.is_empty())
+        .map(ToOwned::to_owned)
+        .or_else(|| flow_id(flow?.interactive_response_message.as_ref()?))
+}
+
+/// The id in the answer of a native flow, which is JSON: `{"id":"…"}`.
+fn flow_id(Flow::NativeFlowResponseMessage(answer): &Flow) -> Option<String> {
+    let params: Value = serde_json::from_str(answer.params_json.as_deref()?).ok()?;
+    let id = params.get("id")?.as_str()?;
+    (!id.is_empty()).then(|| id.to_owned())
 }

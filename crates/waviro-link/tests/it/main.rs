@@ -1,10 +1,16 @@
 //! The real link against the simulator: each promise of the contract, without the gateway.
 #![expect(
     clippy::disallowed_methods,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "tests fail by panicking, and look at the machine's clock"
 )]
 
+mod calls;
+mod files;
+mod groups;
+mod inbound;
+mod life;
 mod linking;
 mod messages;
 mod trouble;
@@ -18,8 +24,8 @@ use url::Url;
 use wa_sim::{Phone, PhoneSpec, Sim};
 use waviro_link::whatsapp::{WhatsApp, WhatsAppConfig};
 use waviro_link::{
-    Chat, Connector, Content, Inbound, Link, Listener, MessageId, NotCommitted, Number, Outgoing,
-    Receipt, ServerAck, Status,
+    Call, Chat, Connector, Content, GroupChange, Inbound, InboundMedia, Link, Listener, MessageId,
+    NotCommitted, Number, Outgoing, Receipt, Sender, ServerAck, Status,
 };
 
 const OWNER: &str = "6281200000001";
@@ -41,6 +47,8 @@ struct Page {
     receipts: Vec<Receipt>,
     inbound: Vec<Inbound>,
     group_changes: usize,
+    changes: Vec<GroupChange>,
+    calls: Vec<Call>,
 }
 
 #[async_trait::async_trait]
@@ -61,6 +69,14 @@ impl Listener for Book {
 
     fn groups_changed(&self) {
         self.page().group_changes += 1;
+    }
+
+    async fn group_changed(&self, change: GroupChange) {
+        self.page().changes.push(change);
+    }
+
+    async fn call(&self, call: Call) {
+        self.page().calls.push(call);
     }
 
     async fn inbound(&self, batch: Vec<Inbound>) -> Result<(), NotCommitted> {
@@ -106,6 +122,23 @@ impl Book {
         })
         .await
     }
+
+    /// The message that came under this id.
+    async fn message(&self, id: &str) -> Inbound {
+        let same = |message: &&Inbound| message.id.as_str() == id;
+        self.wait("the message", |page| {
+            page.inbound.iter().find(same).cloned()
+        })
+        .await
+    }
+
+    /// The file that came under this id.
+    async fn file(&self, id: &str) -> InboundMedia {
+        match self.message(id).await.kind {
+            waviro_link::InboundKind::Media(file) => *file,
+            other => panic!("no file: {other:?}"),
+        }
+    }
 }
 
 /// A simulator and one link to it.
@@ -127,8 +160,22 @@ impl World {
     }
 
     async fn at(sim: Sim, url: &str) -> Self {
-        let owner = sim.add_phone(PhoneSpec::new(OWNER, "Toko")).await;
-        let customer = sim.add_phone(PhoneSpec::new(CUSTOMER, "Ani")).await;
+        Self::of(sim, url, true).await
+    }
+
+    /// The same, linked, among accounts that address people by LID, or by number.
+    async fn linked_among(lids: bool) -> Self {
+        let sim = Sim::start().await.unwrap();
+        let url = sim.ws_url();
+        let world = Self::of(sim, &url, lids).await;
+        world.scan().await;
+        world
+    }
+
+    async fn of(sim: Sim, url: &str, lids: bool) -> Self {
+        let phone = |number, name| PhoneSpec::new(number, name).lid_migrated(lids);
+        let owner = sim.add_phone(phone(OWNER, "Toko")).await;
+        let customer = sim.add_phone(phone(CUSTOMER, "Ani")).await;
         let folder = tempfile::tempdir().unwrap();
         let whatsapp = connector(&sim, url, folder.path());
         let book = Arc::<Book>::default();
@@ -194,6 +241,11 @@ fn connector(sim: &Sim, url: &str, folder: &std::path::Path) -> WhatsApp {
         device_name: "Waviro".to_owned(),
     })
     .unwrap()
+}
+
+/// Somebody whose number is known.
+fn person(number: &str) -> Sender {
+    Sender::Number(number.parse().unwrap())
 }
 
 fn text_to_customer(id: &str, text: &str) -> Outgoing {

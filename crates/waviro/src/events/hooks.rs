@@ -47,15 +47,12 @@ pub(super) fn of(
     })
 }
 
-/// What rules are held against.
+/// What rules are held against: what somebody typed, chose or wrote under a file.
 pub(super) fn text(inbound: &Inbound) -> Option<&str> {
     if inbound.from_me {
         return None;
     }
-    match &inbound.kind {
-        waviro_link::InboundKind::Text(text) => Some(text),
-        _ => None,
-    }
+    inbound.kind.text()
 }
 
 /// The same however often WhatsApp delivers the message, and of nobody else's making: a sender chooses the message's id alone.

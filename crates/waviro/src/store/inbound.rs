@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use sqlx::{AssertSqlSafe, Row};
-use waviro_link::{Chat, Inbound, InboundKind, Sender};
+use waviro_link::{Chat, Inbound, Sender};
 
 use super::deliveries::{self, Due, Hook};
 use super::{Store, StoreError, sql};
@@ -36,11 +36,8 @@ impl InboundRow {
     /// A message and what is to be posted of it, if it is new.
     #[must_use]
     pub fn new(inbound: Inbound, hooks: Vec<Hook>) -> Self {
-        let (kind, body) = match inbound.kind {
-            InboundKind::Text(text) => ("text".to_owned(), text),
-            InboundKind::Other(kind) => (kind, String::new()),
-            _ => ("unknown".to_owned(), String::new()),
-        };
+        let kind = inbound.kind.word().to_owned();
+        let body = inbound.kind.text().unwrap_or_default().to_owned();
         Self {
             chat: inbound.chat.address(),
             sender: match inbound.sender {

@@ -370,6 +370,7 @@ async fn inbound_is_kept_once(store: &Store) {
         push_name: "Budi".to_owned(),
         at: std::time::UNIX_EPOCH,
         from_me: false,
+        quoted: None,
         kind: InboundKind::Text("halo".to_owned()),
     };
     let keep = |batch: Vec<Inbound>| {

@@ -10,7 +10,7 @@ use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
 use super::group_node;
-use crate::group::Group;
+use crate::group::{Group, GroupSetting};
 use crate::offline::Class;
 use crate::phone::{Account, PhoneSpec, send};
 use crate::world::World;
@@ -52,6 +52,57 @@ pub(crate) fn rename(world: &World, group: &Group, actor: &Account, name: &str) 
         &group.members(),
         &subject.build(),
     );
+}
+
+/// Says what a group is about.
+pub(crate) fn describe(world: &World, group: &Group, actor: &Account, text: &str) {
+    group.describe(text);
+    world.groups_dirty.store(true, Ordering::Release);
+    let body = if text.is_empty() {
+        NodeBuilder::new("delete").build()
+    } else {
+        NodeBuilder::new("body")
+            .bytes(text.as_bytes().to_vec())
+            .build()
+    };
+    let description = NodeBuilder::new("description")
+        .attr("id", world.next_id())
+        .children([body])
+        .build();
+    notify(world, group, Some(actor), &group.members(), &description);
+}
+
+/// Switches a setting.
+pub(crate) fn switch(
+    world: &World,
+    group: &Group,
+    actor: &Account,
+    setting: GroupSetting,
+    on: bool,
+) {
+    group.switch(setting, on);
+    world.groups_dirty.store(true, Ordering::Release);
+    let switched = NodeBuilder::new(setting.tag(on)).build();
+    notify(world, group, Some(actor), &group.members(), &switched);
+}
+
+/// Makes members admins, or no longer; answers those for whom that is news.
+pub(crate) fn set_admins(
+    world: &World,
+    group: &Group,
+    actor: &Account,
+    numbers: Vec<String>,
+    on: bool,
+) -> Vec<Arc<Account>> {
+    let changed = accounts(world, &group.set_admins(numbers, on));
+    if changed.is_empty() {
+        return changed;
+    }
+    world.groups_dirty.store(true, Ordering::Release);
+    let tag = if on { "promote" } else { "demote" };
+    let change = change(group, tag, &changed);
+    notify(world, group, Some(actor), &group.members(), &change);
+    changed
 }
 
 /// Adds members, with phones for those that have none; answers those that were not in the group.
@@ -122,7 +173,7 @@ pub(crate) fn actor(world: &World, group: &Group) -> Option<Arc<Account>> {
     world.account_by_number(&number.unwrap_or_else(|| group.owner().to_owned()))
 }
 
-/// `<add>` or `<remove>` with the members it is about.
+/// `<add>`, `<remove>`, `<promote>` or `<demote>` with the members it is about.
 pub(super) fn change(group: &Group, tag: &'static str, accounts: &[Arc<Account>]) -> Node {
     let participants: Vec<_> = accounts
         .iter()

@@ -44,6 +44,7 @@ async fn groups_come_with_name_and_last_activity_the_latest_first() {
         push_name: "Ani".to_owned(),
         at: UNIX_EPOCH + Duration::from_secs((START / 1000 + 20).unsigned_abs()),
         from_me: false,
+        quoted: None,
         kind: InboundKind::Text("hai".to_owned()),
     };
     front.link().inbound(vec![written]).await.unwrap();

@@ -130,6 +130,7 @@ pub fn inbound(id: &str, from: &str, text: &str) -> Inbound {
         push_name: "Budi".to_owned(),
         at: std::time::UNIX_EPOCH,
         from_me: false,
+        quoted: None,
         kind: InboundKind::Text(text.to_owned()),
     }
 }

@@ -1,0 +1,81 @@
+//! A phone calls: the offer reaches the companions of those who are called. Nothing is ever heard, and nobody answers.
+
+use wacore_binary::Jid;
+use wacore_binary::builder::NodeBuilder;
+
+use super::{Account, Phone, SendError, digits};
+use crate::offline::Class;
+
+impl Phone {
+    /// Calls a number; answers the call's id. Companions that are away hear of it when they are back.
+    ///
+    /// # Errors
+    /// No phone has that number.
+    #[expect(
+        clippy::unused_async,
+        reason = "calling may come to wait; callers should not have to change then"
+    )]
+    pub async fn call(&self, to: &str, video: bool) -> Result<String, SendError> {
+        let to = digits(to);
+        let peer = self
+            .world
+            .account_by_number(&to)
+            .ok_or(SendError::UnknownNumber(to))?;
+        let id = self.account.next_id();
+        self.offer(&peer, &id, video, None);
+        Ok(id)
+    }
+
+    /// Calls all other members of a group; answers the call's id.
+    ///
+    /// # Errors
+    /// There is no such group, or the phone is not in it.
+    #[expect(clippy::unused_async, reason = "as for the other calls")]
+    pub async fn call_group(&self, group: &str, video: bool) -> Result<String, SendError> {
+        let group = self.group(group)?;
+        let id = self.account.next_id();
+        for member in group.members() {
+            if member == self.account.number {
+                continue;
+            }
+            if let Some(peer) = self.world.account_by_number(&member) {
+                self.offer(&peer, &id, video, Some(group.jid()));
+            }
+        }
+        Ok(id)
+    }
+
+    /// `<call><offer/></call>`, as far as a client reads it that does not answer. The keys of the sound are left out.
+    fn offer(&self, peer: &Account, id: &str, video: bool, group: Option<Jid>) {
+        let by_lid = peer.lid_migrated;
+        let caller = self.account.jid(by_lid);
+        let mut offer = NodeBuilder::new("offer")
+            .attr("call-id", id)
+            .attr("call-creator", caller.clone());
+        if by_lid {
+            offer = offer.attr("caller_pn", self.account.jid(false));
+        }
+        if let Some(group) = group {
+            offer = offer.attr("group-jid", group);
+        }
+        let sound = NodeBuilder::new("audio")
+            .attr("enc", "opus")
+            .attr("rate", "16000");
+        let mut parts = vec![sound.build()];
+        if video {
+            parts.push(NodeBuilder::new("video").attr("enc", "vp8").build());
+        }
+        let stanza = self.world.next_id();
+        let call = NodeBuilder::new("call")
+            .attr("from", caller)
+            .attr("id", stanza.as_str())
+            .attr("t", self.world.now())
+            .attr("notify", self.account.name.as_str())
+            .children([offer.children(parts).build()])
+            .build();
+        for companion in peer.companions() {
+            companion.deliver(Class::Call, &stanza, "", &call);
+        }
+        peer.touch();
+    }
+}

@@ -1,0 +1,188 @@
+//! What is kept of a file that came, so that it can be fetched later: one line, words between blanks.
+//!
+//! `1 KIND LENGTH KEY SHA256 SHA256-OF-THE-ENCRYPTED ID CHAT PARTICIPANT|- me|them PATH`. The first word is the line's own
+//! version; the path comes last, because it is WhatsApp's and may be anything.
+
+use std::fmt::Write as _;
+
+use whatsapp_rust::Jid;
+use whatsapp_rust::download::{Downloadable, MediaType};
+
+use super::media::Origin;
+use crate::{InboundMediaKind, MediaHandle};
+
+/// The line's version.
+const VERSION: &str = "1";
+
+/// A file on WhatsApp's hosts.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Reference {
+    kind: InboundMediaKind,
+    /// Bytes, as the sender says.
+    pub(super) length: u64,
+    pub(super) key: Vec<u8>,
+    pub(super) sha256: Vec<u8>,
+    pub(super) sealed_sha256: Vec<u8>,
+    /// The message that it came with, for the phone to find it by.
+    pub(super) message: String,
+    pub(super) chat: Jid,
+    /// Who wrote that, in a group.
+    pub(super) participant: Option<Jid>,
+    pub(super) from_me: bool,
+    pub(super) path: String,
+}
+
+impl Reference {
+    /// What a message says of its file; `None` where that does not suffice to fetch it.
+    pub(super) fn of(
+        kind: InboundMediaKind,
+        file: &impl Downloadable,
+        origin: &Origin<'_>,
+    ) -> Option<Self> {
+        let full = |bytes: Option<&[u8]>| Some(bytes.filter(|it| it.len() == 32)?.to_vec());
+        let in_group = whatsapp_rust::wacore_binary::JidExt::is_group(origin.chat);
+        Some(Self {
+            kind,
+            length: file.file_length().unwrap_or(0),
+            key: full(file.media_key())?,
+            sha256: full(file.file_sha256())?,
+            sealed_sha256: full(file.file_enc_sha256())?,
+            message: origin.id.to_owned(),
+            chat: origin.chat.to_non_ad(),
+            participant: in_group.then(|| origin.sender.to_non_ad()),
+            from_me: origin.from_me,
+            path: file
+                .direct_path()
+                .filter(|it| it.starts_with('/'))?
+                .to_owned(),
+        })
+    }
+
+    /// The line; `None` where what others wrote into it does not fit one.
+    pub(super) fn line(&self) -> Option<MediaHandle> {
+        let participant = self.participant.as_ref().map(ToString::to_string);
+        let words = [
+            VERSION.to_owned(),
+            self.kind.word().to_owned(),
+            self.length.to_string(),
+            hex(&self.key),
+            hex(&self.sha256),
+            hex(&self.sealed_sha256),
+            self.message.clone(),
+            self.chat.to_string(),
+            participant.unwrap_or_else(|| "-".to_owned()),
+            if self.from_me { "me" } else { "them" }.to_owned(),
+        ];
+        if words.iter().any(|word| word.contains(' ')) {
+            return None;
+        }
+        format!("{} {}", words.join(" "), self.path).parse().ok()
+    }
+
+    pub(super) fn read(handle: &MediaHandle) -> Option<Self> {
+        let mut words = handle.as_str().splitn(11, ' ');
+        let mut word = || words.next();
+        if word()? != VERSION {
+            return None;
+        }
+        let kind = word()?;
+        Some(Self {
+            kind: InboundMediaKind::ALL
+                .into_iter()
+                .find(|known| known.word() == kind)?,
+            length: word()?.parse().ok()?,
+            key: bytes(word()?)?,
+            sha256: bytes(word()?)?,
+            sealed_sha256: bytes(word()?)?,
+            message: word()?.to_owned(),
+            chat: word()?.parse().ok()?,
+            participant: match word()? {
+                "-" => None,
+                name => Some(name.parse().ok()?),
+            },
+            from_me: word()? == "me",
+            path: word()?.to_owned(),
+        })
+    }
+
+    /// Each kind is encrypted under a name of its own.
+    pub(super) fn media_type(&self) -> MediaType {
+        match self.kind {
+            InboundMediaKind::Image => MediaType::Image,
+            InboundMediaKind::Video => MediaType::Video,
+            InboundMediaKind::Audio => MediaType::Audio,
+            InboundMediaKind::Document => MediaType::Document,
+            InboundMediaKind::Sticker => MediaType::Sticker,
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+fn bytes(hex: &str) -> Option<Vec<u8>> {
+    if !hex.len().is_multiple_of(2) || !hex.is_ascii() {
+        return None;
+    }
+    let pairs = (0..hex.len()).step_by(2);
+    pairs
+        .map(|at| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reference() -> Reference {
+        Reference {
+            kind: InboundMediaKind::Document,
+            length: 70_000,
+            key: vec![1; 32],
+            sha256: vec![0xab; 32],
+            sealed_sha256: vec![0xff; 32],
+            message: "3A01".to_owned(),
+            chat: Jid::group("120363000000000001"),
+            participant: Some(Jid::lid("123456789012345")),
+            from_me: false,
+            path: "/v/t62 7/x_n.enc?oh=1&_nc_sid=2".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_reference_comes_back_from_its_line_as_it_was() {
+        let alone = Reference {
+            participant: None,
+            from_me: true,
+            chat: Jid::pn("6281300000001"),
+            ..reference()
+        };
+        for kept in [reference(), alone] {
+            let line = kept.line().unwrap();
+            assert_eq!(Reference::read(&line), Some(kept));
+        }
+    }
+
+    #[test]
+    fn a_line_of_another_making_is_no_reference() {
+        let line = reference().line().unwrap();
+        let newer = format!("2{}", &line.as_str()[1..]);
+        for wrong in ["x", "1 image", "1 image x 00 00 00 A 1@lid - me /p", &newer] {
+            assert_eq!(Reference::read(&wrong.parse().unwrap()), None, "{wrong}");
+        }
+        let bent = Reference {
+            message: "A B".to_owned(),
+            ..reference()
+        };
+        assert_eq!(bent.line(), None);
+        let broken = Reference {
+            path: "/v\n".to_owned(),
+            ..reference()
+        };
+        assert_eq!(broken.line(), None);
+    }
+}

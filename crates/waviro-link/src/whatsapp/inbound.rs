@@ -1,0 +1,272 @@
+//! A message that arrived, in the gateway's terms: who wrote it, where, and what it is.
+
+use std::time::SystemTime;
+
+use waproto::whatsapp as wa;
+use waproto::whatsapp::message::protocol_message::Type as ProtocolType;
+use whatsapp_rust::types::durability_hook::InboundMessage;
+use whatsapp_rust::types::message::{MessageCategory, MessageSource};
+use whatsapp_rust::wacore_binary::JidExt as _;
+use whatsapp_rust::{Client, Jid, waproto};
+
+use super::people::{number, sender};
+use super::{contact, location, media, text};
+use crate::{Chat, Inbound, InboundKind, MessageId};
+
+/// Wrappers in wrappers: real messages have three at most.
+const DEPTH: usize = 8;
+
+/// `None` for what is no message to anybody: key exchanges and the device's own housekeeping.
+pub(super) async fn inbound(client: &Client, message: &InboundMessage) -> Option<Inbound> {
+    let (info, source) = (&message.info, &message.info.source);
+    if info.category == MessageCategory::Peer {
+        return None;
+    }
+    let (base, edit) = unwrapped(&message.message);
+    let file = media::Origin {
+        id: &info.id,
+        chat: &source.chat,
+        sender: &source.sender,
+        from_me: source.is_from_me,
+    };
+    let kind = if edit && base.protocol_message.is_unset() {
+        // Without the usual instruction inside, the stanza may still name what is edited.
+        let edited = info.meta_info.target_id.as_deref();
+        edit_of(edited, Some(base), &file)
+    } else {
+        kind(base, &file)?
+    };
+    Some(Inbound {
+        id: info.id.parse().ok()?,
+        chat: chat(client, source, info.peer_recipient_pn.as_ref()).await?,
+        sender: sender(client, &source.sender, source.sender_alt.as_ref()).await,
+        push_name: info.push_name.clone(),
+        at: SystemTime::from(info.timestamp),
+        from_me: source.is_from_me,
+        quoted: quoted(base),
+        kind,
+    })
+}
+
+async fn chat(client: &Client, source: &MessageSource, recipient: Option<&Jid>) -> Option<Chat> {
+    if source.chat.is_group() {
+        return Some(Chat::Group(source.chat.user.parse().ok()?));
+    }
+    // The other side: what we wrote ourselves names it as the recipient, what came from it as the sender.
+    let alternative = if source.is_from_me {
+        source.recipient_alt.as_ref().or(recipient)
+    } else {
+        source.sender_alt.as_ref()
+    };
+    if !(source.chat.is_pn() || source.chat.is_lid()) {
+        return None;
+    }
+    Some(match number(client, &source.chat, alternative).await {
+        Some(number) => Chat::Person(number),
+        None => Chat::Hidden(source.chat.user.to_string()),
+    })
+}
+
+/// The message inside its wrappers, and whether one of them said that it edits an earlier one. The library's own
+/// `get_base_message` knows fewer wrappers, and those in one order only.
+fn unwrapped(message: &wa::Message) -> (&wa::Message, bool) {
+    let (mut base, mut edit) = (message, false);
+    for _ in 0..DEPTH {
+        let sent = base.device_sent_message.as_option();
+        let wrapped = [
+            &base.ephemeral_message,
+            &base.view_once_message,
+            &base.view_once_message_v2,
+            &base.view_once_message_v2_extension,
+            &base.document_with_caption_message,
+            &base.edited_message,
+            &base.associated_child_message,
+            &base.group_mentioned_message,
+            &base.bot_invoke_message,
+            &base.lottie_sticker_message,
+            &base.spoiler_message,
+        ];
+        let inner = sent.and_then(|sent| sent.message.as_option()).or_else(|| {
+            wrapped
+                .iter()
+                .find_map(|it| it.as_option()?.message.as_option())
+        });
+        let Some(inner) = inner else { break };
+        edit |= base.edited_message.is_set();
+        base = inner;
+    }
+    (base, edit)
+}
+
+/// What an unwrapped message is; `None` where nobody wrote anything.
+fn kind(base: &wa::Message, file: &media::Origin<'_>) -> Option<InboundKind> {
+    if let Some(text) = text::inbound(base) {
+        return Some(InboundKind::Text(text));
+    }
+    if let Some(media) = media::inbound(base, file) {
+        return Some(InboundKind::Media(Box::new(media)));
+    }
+    if let Some(place) = location::inbound(base) {
+        return Some(InboundKind::Location(place));
+    }
+    if let Some(cards) = contact::inbound(base) {
+        return Some(InboundKind::Contacts(cards));
+    }
+    if let Some(reaction) = base.reaction_message.as_option() {
+        let emoji = reaction.text.clone().unwrap_or_default();
+        return Some(match id(&reaction.key) {
+            Some(to) => InboundKind::Reaction { to, emoji },
+            None => InboundKind::Other("reaction".to_owned()),
+        });
+    }
+    if let Some(protocol) = base.protocol_message.as_option() {
+        return about_another(protocol, file);
+    }
+    other(base)
+}
+
+/// Of the protocol's own messages two are somebody's doing. The rest is settings, keys and syncs.
+fn about_another(
+    protocol: &wa::message::ProtocolMessage,
+    file: &media::Origin<'_>,
+) -> Option<InboundKind> {
+    // A field without a value is the enum's first, which is the revocation.
+    let kind = protocol.r#type.unwrap_or(ProtocolType::Revoke);
+    if kind == ProtocolType::Revoke {
+        let of = id(&protocol.key)?;
+        return Some(InboundKind::Deleted { of });
+    }
+    if kind == ProtocolType::MessageEdit {
+        let new = protocol.edited_message.as_option();
+        return Some(edit_of(protocol.key.id.as_deref(), new, file));
+    }
+    None
+}
+
+fn edit_of(of: Option<&str>, new: Option<&wa::Message>, file: &media::Origin<'_>) -> InboundKind {
+    let Some(of) = of.and_then(|of| of.parse().ok()) else {
+        return InboundKind::Other("edited".to_owned());
+    };
+    let new = new.and_then(|new| kind(unwrapped(new).0, file));
+    let text = new.as_ref().and_then(InboundKind::text);
+    InboundKind::Edited {
+        of,
+        text: text.unwrap_or_default().to_owned(),
+    }
+}
+
+/// A word for what has no kind of its own.
+fn other(base: &wa::Message) -> Option<InboundKind> {
+    let polls = [
+        &base.poll_creation_message,
+        &base.poll_creation_message_v2,
+        &base.poll_creation_message_v3,
+        &base.poll_creation_message_v5,
+        &base.poll_creation_message_v6,
+    ];
+    let words = [
+        // A file that lacks what it could be fetched by.
+        (base.image_message.is_set(), "image"),
+        (
+            base.video_message.is_set() || base.ptv_message.is_set(),
+            "video",
+        ),
+        (base.audio_message.is_set(), "audio"),
+        (base.document_message.is_set(), "document"),
+        (base.sticker_message.is_set(), "sticker"),
+        (base.sticker_pack_message.is_set(), "sticker_pack"),
+        // A place that is none.
+        (
+            base.location_message.is_set() || base.live_location_message.is_set(),
+            "location",
+        ),
+        (base.contacts_array_message.is_set(), "contact"),
+        (polls.iter().any(|poll| poll.is_set()), "poll"),
+        (base.poll_creation_message_v4.is_set(), "poll"),
+        (base.poll_update_message.is_set(), "poll_vote"),
+        // Encrypted once more, under a key that this device never got.
+        (base.enc_reaction_message.is_set(), "reaction"),
+        (base.secret_encrypted_message.is_set(), "encrypted"),
+        (
+            base.comment_message.is_set() || base.enc_comment_message.is_set(),
+            "comment",
+        ),
+        (base.event_message.is_set(), "event"),
+        (base.group_invite_message.is_set(), "group_invite"),
+        (base.product_message.is_set(), "product"),
+        (base.order_message.is_set(), "order"),
+        (base.send_payment_message.is_set(), "payment"),
+        (base.request_payment_message.is_set(), "payment_request"),
+        (base.invoice_message.is_set(), "invoice"),
+        (base.buttons_message.is_set(), "buttons"),
+        (base.list_message.is_set(), "list"),
+        (base.template_message.is_set(), "template"),
+        (base.interactive_message.is_set(), "interactive"),
+        (base.album_message.is_set(), "album"),
+        (base.pin_in_chat_message.is_set(), "pin"),
+        (base.keep_in_chat_message.is_set(), "keep"),
+        (base.call_log_messsage.is_set(), "call_log"),
+        (
+            base.scheduled_call_creation_message.is_set(),
+            "scheduled_call",
+        ),
+    ];
+    let word = words.iter().find_map(|(is, word)| is.then_some(*word));
+    // The keys of a group travel beside messages, and alone.
+    let keys = base.sender_key_distribution_message.is_set()
+        || base
+            .fast_ratchet_key_sender_key_distribution_message
+            .is_set()
+        || base.message_history_bundle.is_set()
+        || base.message_history_notice.is_set();
+    match word {
+        Some(word) => Some(InboundKind::Other(word.to_owned())),
+        None if keys => None,
+        None => Some(InboundKind::Other("other".to_owned())),
+    }
+}
+
+fn id(key: &wa::MessageKey) -> Option<MessageId> {
+    key.id.as_deref()?.parse().ok()
+}
+
+/// The message that this one answers. Every kind has a place of its own for it.
+fn quoted(base: &wa::Message) -> Option<MessageId> {
+    macro_rules! contexts {
+        ($($kind:ident),+ $(,)?) => {
+            [$(base.$kind.as_option().and_then(|it| it.context_info.as_option())),+]
+        };
+    }
+    let contexts = contexts![
+        extended_text_message,
+        image_message,
+        video_message,
+        ptv_message,
+        audio_message,
+        document_message,
+        sticker_message,
+        location_message,
+        live_location_message,
+        contact_message,
+        contacts_array_message,
+        buttons_response_message,
+        list_response_message,
+        template_button_reply_message,
+        interactive_response_message,
+        poll_creation_message,
+        poll_creation_message_v2,
+        poll_creation_message_v3,
+        product_message,
+        order_message,
+        group_invite_message,
+        event_message,
+    ];
+    let quoted = contexts
+        .into_iter()
+        .flatten()
+        .find_map(|context| context.stanza_id.as_deref())?;
+    quoted.parse().ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,371 @@
+//! What the wire says and what the gateway hears of it.
+
+use waproto::buffa::MessageField;
+
+use super::*;
+use crate::{Card, InboundMedia, Location};
+
+fn wrapped(message: wa::Message) -> MessageField<wa::message::FutureProofMessage> {
+    MessageField::some(wa::message::FutureProofMessage {
+        message: MessageField::some(message),
+    })
+}
+
+fn typed(text: &str) -> wa::Message {
+    wa::Message {
+        conversation: Some(text.to_owned()),
+        ..Default::default()
+    }
+}
+
+fn picture(caption: &str) -> wa::Message {
+    wa::Message {
+        image_message: MessageField::some(wa::message::ImageMessage {
+            direct_path: Some("/v/x".to_owned()),
+            media_key: Some(vec![1; 32]),
+            file_sha256: Some(vec![2; 32]),
+            file_enc_sha256: Some(vec![3; 32]),
+            file_length: Some(9),
+            mimetype: Some("image/jpeg".to_owned()),
+            caption: Some(caption.to_owned()),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+fn heard(message: &wa::Message) -> Option<InboundKind> {
+    let (chat, sender) = (Jid::pn("6281300000001"), Jid::pn("6281300000001"));
+    let origin = media::Origin {
+        id: "A1",
+        chat: &chat,
+        sender: &sender,
+        from_me: false,
+    };
+    kind(unwrapped(message).0, &origin)
+}
+
+fn text(text: &str) -> InboundKind {
+    InboundKind::Text(text.to_owned())
+}
+
+fn media_in(message: &wa::Message) -> InboundMedia {
+    let file = match heard(message) {
+        Some(InboundKind::Media(file)) => Some(*file),
+        _ => None,
+    };
+    file.unwrap()
+}
+
+fn id(text: &str) -> MessageId {
+    text.parse().unwrap()
+}
+
+fn key(id: &str) -> MessageField<wa::MessageKey> {
+    MessageField::some(wa::MessageKey {
+        id: Some(id.to_owned()),
+        ..Default::default()
+    })
+}
+
+fn protocol(kind: ProtocolType, new: Option<wa::Message>) -> wa::Message {
+    wa::Message {
+        protocol_message: MessageField::some(wa::message::ProtocolMessage {
+            key: key("B2"),
+            r#type: Some(kind),
+            edited_message: new.map_or_else(MessageField::none, MessageField::some),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+#[test]
+fn wrappers_are_taken_off_in_any_order() {
+    let once = wa::Message {
+        view_once_message_v2: wrapped(picture("sekali")),
+        ..Default::default()
+    };
+    assert_eq!(media_in(&once).caption.as_deref(), Some("sekali"));
+    let soon_gone = wa::Message {
+        ephemeral_message: wrapped(once),
+        ..Default::default()
+    };
+    assert_eq!(media_in(&soon_gone).caption.as_deref(), Some("sekali"));
+    let other_way_round = wa::Message {
+        view_once_message: wrapped(wa::Message {
+            ephemeral_message: wrapped(typed("halo")),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    assert_eq!(heard(&other_way_round), Some(text("halo")));
+    let of_an_album = wa::Message {
+        associated_child_message: wrapped(picture("satu")),
+        ..Default::default()
+    };
+    assert_eq!(media_in(&of_an_album).caption.as_deref(), Some("satu"));
+    let sent_by_our_phone = wa::Message {
+        device_sent_message: MessageField::some(wa::message::DeviceSentMessage {
+            message: MessageField::some(typed("dari kami")),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    assert_eq!(heard(&sent_by_our_phone), Some(text("dari kami")));
+}
+
+#[test]
+fn wrappers_without_end_are_given_up() {
+    let mut deep = typed("x");
+    for _ in 0..=DEPTH {
+        deep = wa::Message {
+            ephemeral_message: wrapped(deep),
+            ..Default::default()
+        };
+    }
+    assert_eq!(heard(&deep), Some(InboundKind::Other("other".to_owned())));
+}
+
+#[test]
+fn a_document_with_a_caption_is_a_document() {
+    let document = wa::Message {
+        document_message: MessageField::some(wa::message::DocumentMessage {
+            direct_path: Some("/v/x".to_owned()),
+            media_key: Some(vec![1; 32]),
+            file_sha256: Some(vec![2; 32]),
+            file_enc_sha256: Some(vec![3; 32]),
+            title: Some("nota".to_owned()),
+            caption: Some("lunas".to_owned()),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let captioned = wa::Message {
+        document_with_caption_message: wrapped(document),
+        ..Default::default()
+    };
+    let file = media_in(&captioned);
+    assert_eq!(file.kind.word(), "document");
+    assert_eq!(file.caption.as_deref(), Some("lunas"));
+    assert_eq!(file.file_name.as_deref(), Some("nota"));
+    assert_eq!((file.mime.as_str(), file.size), ("", 0));
+}
+
+#[test]
+fn a_file_that_cannot_be_fetched_is_no_file() {
+    let mut keyless = picture("lihat");
+    if let Some(image) = keyless.image_message.as_option_mut() {
+        image.media_key = None;
+    }
+    assert_eq!(
+        heard(&keyless),
+        Some(InboundKind::Other("image".to_owned()))
+    );
+}
+
+#[test]
+fn an_edit_is_heard_in_both_forms_that_clients_send() {
+    let edited = |text: &str| {
+        Some(InboundKind::Edited {
+            of: id("B2"),
+            text: text.to_owned(),
+        })
+    };
+    let bare = protocol(ProtocolType::MessageEdit, Some(typed("baru")));
+    assert_eq!(heard(&bare), edited("baru"));
+    let in_a_wrapper = wa::Message {
+        edited_message: wrapped(bare),
+        ..Default::default()
+    };
+    assert_eq!(heard(&in_a_wrapper), edited("baru"));
+    let caption = protocol(ProtocolType::MessageEdit, Some(picture("tulisan baru")));
+    assert_eq!(heard(&caption), edited("tulisan baru"));
+    let nothing = protocol(ProtocolType::MessageEdit, None);
+    assert_eq!(heard(&nothing), edited(""));
+}
+
+#[test]
+fn an_edit_wrapper_without_an_instruction_says_what_it_holds() {
+    let wrapper = wa::Message {
+        edited_message: wrapped(typed("baru")),
+        ..Default::default()
+    };
+    assert!(unwrapped(&wrapper).1);
+    assert!(!unwrapped(&typed("baru")).1);
+}
+
+#[test]
+fn a_deletion_names_what_is_deleted() {
+    let deleted = Some(InboundKind::Deleted { of: id("B2") });
+    assert_eq!(heard(&protocol(ProtocolType::Revoke, None)), deleted);
+}
+
+#[test]
+fn keys_syncs_and_settings_are_nobodys_writing() {
+    for kind in [
+        ProtocolType::HistorySyncNotification,
+        ProtocolType::AppStateSyncKeyShare,
+        ProtocolType::AppStateSyncKeyRequest,
+        ProtocolType::PeerDataOperationRequestResponseMessage,
+        ProtocolType::LidMigrationMappingSync,
+        ProtocolType::EphemeralSetting,
+    ] {
+        assert_eq!(heard(&protocol(kind, None)), None, "{kind:?}");
+    }
+    let keys = wa::Message {
+        sender_key_distribution_message: MessageField::some(
+            wa::message::SenderKeyDistributionMessage::default(),
+        ),
+        ..Default::default()
+    };
+    assert_eq!(heard(&keys), None);
+    // Beside a text they say nothing.
+    let both = wa::Message {
+        conversation: Some("halo".to_owned()),
+        ..keys
+    };
+    assert_eq!(heard(&both), Some(text("halo")));
+}
+
+#[test]
+fn a_reaction_that_is_taken_back_is_empty() {
+    let reaction = |emoji: Option<&str>| wa::Message {
+        reaction_message: MessageField::some(wa::message::ReactionMessage {
+            key: key("C3"),
+            text: emoji.map(ToOwned::to_owned),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    for (said, emoji) in [(Some("👍"), "👍"), (Some(""), ""), (None, "")] {
+        let wanted = InboundKind::Reaction {
+            to: id("C3"),
+            emoji: emoji.to_owned(),
+        };
+        assert_eq!(heard(&reaction(said)), Some(wanted));
+    }
+    let hidden = wa::Message {
+        enc_reaction_message: MessageField::some(wa::message::EncReactionMessage::default()),
+        ..Default::default()
+    };
+    assert_eq!(
+        heard(&hidden),
+        Some(InboundKind::Other("reaction".to_owned()))
+    );
+}
+
+#[test]
+fn an_answer_is_what_was_shown_and_the_id_only_where_nothing_was() {
+    use waproto::whatsapp::message::interactive_response_message as flow;
+    let button = |title: Option<&str>| wa::Message {
+        buttons_response_message: MessageField::some(wa::message::ButtonsResponseMessage {
+            selected_button_id: Some("b-1".to_owned()),
+            response: title.map(|title| {
+                wa::message::buttons_response_message::Response::SelectedDisplayText(
+                    title.to_owned(),
+                )
+            }),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    assert_eq!(heard(&button(Some("Ya"))), Some(text("Ya")));
+    assert_eq!(heard(&button(None)), Some(text("b-1")));
+    let answer = |title: Option<&str>| wa::Message {
+        interactive_response_message: MessageField::some(wa::message::InteractiveResponseMessage {
+            body: title.map_or_else(MessageField::none, |title| {
+                MessageField::some(flow::Body {
+                    text: Some(title.to_owned()),
+                    ..Default::default()
+                })
+            }),
+            interactive_response_message: Some(
+                flow::InteractiveResponseMessage::NativeFlowResponseMessage(Box::new(
+                    flow::NativeFlowResponseMessage {
+                        name: Some("quick_reply".to_owned()),
+                        params_json: Some(r#"{"id":"beli-1"}"#.to_owned()),
+                        ..Default::default()
+                    },
+                )),
+            ),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    assert_eq!(heard(&answer(Some("Beli"))), Some(text("Beli")));
+    assert_eq!(heard(&answer(None)), Some(text("beli-1")));
+}
+
+#[test]
+fn a_place_off_the_map_is_none() {
+    let place = |latitude: f64, longitude: f64| wa::Message {
+        location_message: MessageField::some(wa::message::LocationMessage {
+            degrees_latitude: Some(latitude),
+            degrees_longitude: Some(longitude),
+            name: Some("Monas".to_owned()),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let monas = Location {
+        latitude: -6.175,
+        longitude: 106.827,
+        name: Some("Monas".to_owned()),
+    };
+    assert_eq!(
+        heard(&place(-6.175, 106.827)),
+        Some(InboundKind::Location(monas))
+    );
+    for (latitude, longitude) in [(f64::NAN, 0.0), (91.0, 0.0), (0.0, f64::INFINITY)] {
+        let other = InboundKind::Other("location".to_owned());
+        assert_eq!(heard(&place(latitude, longitude)), Some(other));
+    }
+}
+
+#[test]
+fn one_card_and_many_are_cards() {
+    let card = |name: &str| wa::message::ContactMessage {
+        display_name: Some(name.to_owned()),
+        vcard: Some("BEGIN:VCARD".to_owned()),
+        ..Default::default()
+    };
+    let many = wa::Message {
+        contacts_array_message: MessageField::some(wa::message::ContactsArrayMessage {
+            contacts: vec![card("Ani"), card("Budi")],
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let shown = |name: &str| Card {
+        name: name.to_owned(),
+        vcard: "BEGIN:VCARD".to_owned(),
+    };
+    let wanted = InboundKind::Contacts(vec![shown("Ani"), shown("Budi")]);
+    assert_eq!(heard(&many), Some(wanted));
+}
+
+#[test]
+fn what_is_quoted_is_named_whatever_the_kind() {
+    let context = || {
+        MessageField::some(wa::ContextInfo {
+            stanza_id: Some("Q1".to_owned()),
+            ..Default::default()
+        })
+    };
+    let answer = wa::Message {
+        extended_text_message: MessageField::some(wa::message::ExtendedTextMessage {
+            text: Some("ya".to_owned()),
+            context_info: context(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    assert_eq!(quoted(&answer), Some(id("Q1")));
+    let mut image = picture("");
+    if let Some(image) = image.image_message.as_option_mut() {
+        image.context_info = context();
+    }
+    assert_eq!(quoted(&image), Some(id("Q1")));
+    assert_eq!(quoted(&typed("halo")), None);
+}

@@ -1,0 +1,71 @@
+//! What shows that a link lives: when its connection came up, and when anything last came over it.
+//!
+//! The library keeps such a moment too, but starts it anew with each connection.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::Evidence;
+
+/// Moments in milliseconds since 1970; 0 for none.
+#[derive(Debug, Default)]
+pub(super) struct Pulse {
+    up: AtomicU64,
+    heard: AtomicU64,
+}
+
+impl Pulse {
+    /// Bytes came from the server.
+    pub(super) fn heard(&self) {
+        self.heard.store(now(), Ordering::Relaxed);
+    }
+
+    /// The device is online, or is no longer.
+    pub(super) fn turned(&self, online: bool) {
+        self.up
+            .store(if online { now() } else { 0 }, Ordering::Relaxed);
+    }
+
+    pub(super) fn evidence(&self) -> Evidence {
+        let moment = |kept: &AtomicU64| {
+            let millis = kept.load(Ordering::Relaxed);
+            (millis > 0).then(|| UNIX_EPOCH + Duration::from_millis(millis))
+        };
+        Evidence {
+            connected_since: moment(&self.up),
+            last_heard: moment(&self.heard),
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a connection lives by the world's time; a link never runs on a test's clock"
+)]
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_heard_outlives_the_connection_and_its_beginning_does_not() {
+        let pulse = Pulse::default();
+        assert_eq!(pulse.evidence(), Evidence::default());
+        pulse.turned(true);
+        pulse.heard();
+        let up = pulse.evidence();
+        assert!(up.connected_since.is_some() && up.last_heard.is_some());
+        pulse.turned(false);
+        let down = pulse.evidence();
+        assert_eq!(
+            (down.connected_since, down.last_heard),
+            (None, up.last_heard)
+        );
+    }
+}

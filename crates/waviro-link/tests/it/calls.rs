@@ -1,0 +1,52 @@
+//! Calls, which a bot cannot answer but may want to know of.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use waviro_link::{Call, Connector, Listener};
+
+use crate::{Book, CUSTOMER, OWNER, World, person};
+
+async fn rung(book: &Book, id: &str) -> Call {
+    let look = |page: &crate::Page| page.calls.iter().find(|call| call.id == id).cloned();
+    book.wait("the call", look).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_is_told_of_with_who_calls_in_both_worlds_of_addressing() {
+    for lids in [true, false] {
+        let world = World::linked_among(lids).await;
+        for video in [false, true] {
+            let id = world.customer.call(OWNER, video).await.unwrap();
+            let call = rung(&world.book, &id).await;
+            assert_eq!(call.from, person(CUSTOMER), "lids: {lids}");
+            assert_eq!((call.video, call.group), (video, None));
+        }
+        assert_eq!(world.book.page().calls.len(), 2);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_to_a_group_names_the_group() {
+    let world = World::linked().await;
+    let group = world.sim.create_group("Keluarga", CUSTOMER, &[OWNER]).await;
+    let id = world.customer.call_group(group.id(), true).await.unwrap();
+    let call = rung(&world.book, &id).await;
+    assert_eq!(call.from, person(CUSTOMER));
+    assert_eq!(call.group, Some(group.id().parse().unwrap()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_rang_while_the_device_was_away_is_told_of_too() {
+    let world = World::linked().await;
+    // The number behind the caller's LID is learned from what they write.
+    let said = world.customer.send_text(OWNER, "halo").await.unwrap();
+    world.book.message(&said).await;
+    world.link.close(Duration::from_secs(5)).await;
+    let id = world.customer.call(OWNER, true).await.unwrap();
+    let book = Arc::<Book>::default();
+    let listener = Arc::clone(&book) as Arc<dyn Listener>;
+    let _link = world.whatsapp.open(1, listener).await.unwrap();
+    let call = rung(&book, &id).await;
+    assert_eq!((call.from, call.video), (person(CUSTOMER), false));
+}

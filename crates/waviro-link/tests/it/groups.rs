@@ -1,0 +1,131 @@
+//! What becomes of groups, and who in them received what.
+
+use wa_sim::{Addressing, GroupSetting, GroupSpec};
+use waviro_link::{
+    Chat, Content, GroupChange, GroupEvent, Outgoing, ReceiptLevel, Sender, Verdict,
+};
+
+use crate::{Book, CUSTOMER, OWNER, World, person};
+
+const FRIEND: &str = "6281400000001";
+
+/// The first change of this kind.
+async fn heard(book: &Book, what: &GroupEvent) -> GroupChange {
+    let same = |change: &&GroupChange| change.what == *what;
+    let look = |page: &crate::Page| page.changes.iter().find(same).cloned();
+    book.wait(&format!("{what:?}"), look).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_change_of_a_group_is_heard_with_who_did_it() {
+    for addressing in [Addressing::Lid, Addressing::Pn] {
+        let world = World::linked().await;
+        let spec = GroupSpec::new("Keluarga", CUSTOMER)
+            .members([OWNER])
+            .addressing(addressing);
+        let group = world.sim.add_group(spec).await;
+        let (sim, id) = (&world.sim, group.id());
+        sim.rename_group(id, "Keluarga besar").await.unwrap();
+        sim.add_members(id, &[FRIEND]).await.unwrap();
+        sim.promote_members(id, &[FRIEND]).await.unwrap();
+        sim.demote_members(id, &[FRIEND]).await.unwrap();
+        sim.describe_group(id, "arisan").await.unwrap();
+        let only_admins = GroupSetting::Announcement;
+        sim.set_group(id, only_admins, true).await.unwrap();
+        sim.set_group(id, only_admins, false).await.unwrap();
+        sim.remove_members(id, &[FRIEND]).await.unwrap();
+
+        let friend = || vec![person(FRIEND)];
+        let wanted = [
+            GroupEvent::Joined {
+                people: vec![person(OWNER)],
+            },
+            GroupEvent::Subject("Keluarga besar".to_owned()),
+            GroupEvent::Joined { people: friend() },
+            GroupEvent::Promoted { people: friend() },
+            GroupEvent::Demoted { people: friend() },
+            GroupEvent::Description,
+            GroupEvent::Settings("announcement".to_owned()),
+            GroupEvent::Settings("not_announcement".to_owned()),
+            GroupEvent::Left { people: friend() },
+        ];
+        // Nearly in the order of the wire: the library reads notifications side by side.
+        for what in &wanted {
+            heard(&world.book, what).await;
+        }
+        let changes = world.book.page().changes.clone();
+        assert_eq!(changes.len(), wanted.len(), "{changes:?}");
+        for change in &changes {
+            assert_eq!(change.group.as_str(), id);
+            assert_eq!(change.by, Some(person(CUSTOMER)), "{change:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_leaves_does_it_alone_and_only_our_own_coming_and_going_changes_the_list() {
+    let world = World::linked().await;
+    let group = world.sim.create_group("Keluarga", OWNER, &[CUSTOMER]).await;
+    let left = GroupEvent::Left {
+        people: vec![person(CUSTOMER)],
+    };
+    world.customer.leave_group(group.id()).await.unwrap();
+    let change = heard(&world.book, &left).await;
+    assert_eq!(change.by, Some(person(CUSTOMER)));
+    let before = world.book.page().group_changes;
+    assert_eq!(before, 1, "the group was made with us");
+    world.owner.leave_group(group.id()).await.unwrap();
+    let left = GroupEvent::Left {
+        people: vec![person(OWNER)],
+    };
+    heard(&world.book, &left).await;
+    assert_eq!(world.book.page().group_changes, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_groups_receipts_name_the_member() {
+    for addressing in [Addressing::Lid, Addressing::Pn] {
+        let world = World::linked().await;
+        let spec = GroupSpec::new("Keluarga", OWNER)
+            .members([CUSTOMER, FRIEND])
+            .addressing(addressing);
+        let group = world.sim.add_group(spec).await;
+        let message = Outgoing {
+            id: "3EB00000000000000041".parse().unwrap(),
+            to: Chat::Group(group.id().parse().unwrap()),
+            content: Content::Text("halo semua".to_owned()),
+        };
+        world.link.send(&message).await.unwrap();
+        let ack = |page: &crate::Page| page.acks.first().cloned();
+        let ack = world.book.wait("the ack", ack).await;
+        assert_eq!(ack.verdict, Verdict::Accepted);
+        for member in [CUSTOMER, FRIEND] {
+            let from = Some(person(member));
+            let read = |page: &crate::Page| {
+                let mut receipts = page.receipts.iter();
+                let read = receipts.find(|it| it.from == from && it.level == ReceiptLevel::Read);
+                read.cloned()
+            };
+            let receipt = world.book.wait("the member's receipt", read).await;
+            assert!(receipt.in_group);
+            assert_eq!(receipt.ids, std::slice::from_ref(&message.id));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_persons_receipt_names_them_as_whatsapp_does() {
+    for lids in [true, false] {
+        let world = World::linked_among(lids).await;
+        world.send("3EB00000000000000042", "halo").await;
+        let first = |page: &crate::Page| page.receipts.first().cloned();
+        let receipt = world.book.wait("a receipt", first).await;
+        let named = if lids {
+            Sender::Hidden(world.customer.lid().to_owned())
+        } else {
+            person(CUSTOMER)
+        };
+        assert_eq!(receipt.from, Some(named), "lids: {lids}");
+        assert!(!receipt.in_group);
+    }
+}

@@ -10,12 +10,14 @@ mod acks;
 mod bots;
 mod callbacks;
 mod content;
+mod evidence;
 mod inbound;
 mod messages;
 mod numbers;
 mod open;
 mod owed;
 mod sql;
+mod tokens;
 mod writer;
 
 use std::sync::Arc;
@@ -28,11 +30,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use acks::{Feeds, News};
-pub use bots::{AddBot, BotRow};
+pub use bots::{AddBot, BotRow, PreviousKey, Renaming};
 pub use callbacks::{Due, Lost};
+pub use evidence::Evidence;
 pub use inbound::InboundRow;
 pub use messages::{Accepting, Committed, MessageRow, NewMessageRow, Queued};
 pub use owed::lane;
+pub use tokens::{AddToken, TokenRole, TokenRow};
 
 use writer::{Command, Counters, Writer};
 

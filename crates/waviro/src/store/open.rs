@@ -12,7 +12,7 @@ use sqlx::{AnyConnection, AnyPool, ConnectOptions, Executor, Row, SqlSafeStr};
 use super::{Schema, StoreError};
 
 /// Every migration, in order; one that has landed is never edited.
-const SCHEMA: [(i64, &str, &str); 2] = [
+const SCHEMA: [(i64, &str, &str); 3] = [
     (
         1,
         "gateway",
@@ -22,6 +22,11 @@ const SCHEMA: [(i64, &str, &str); 2] = [
         2,
         "inbound_by_time",
         include_str!("../../migrations/0002_inbound_by_time.sql"),
+    ),
+    (
+        4,
+        "tokens",
+        include_str!("../../migrations/0004_tokens.sql"),
     ),
 ];
 

@@ -22,4 +22,5 @@ mod postgresql;
 mod queue;
 mod store;
 mod tidy;
+mod v1;
 mod wire;

@@ -73,16 +73,16 @@ struct Picture {
     by_slot: HashMap<i32, Arc<Bot>>,
     by_key: HashMap<String, Arc<Bot>>,
     /// Replaced keys that work until then.
-    by_previous_key: HashMap<String, (Arc<Bot>, Millis)>,
+    replaced: HashMap<String, (Arc<Bot>, Millis)>,
 }
 
 impl Picture {
     fn by_key(&self, key: &str, now: Millis) -> Option<Arc<Bot>> {
-        let replaced = || {
-            let (bot, until) = self.by_previous_key.get(key)?;
+        let before = || {
+            let (bot, until) = self.replaced.get(key)?;
             (now < *until).then_some(bot)
         };
-        self.by_key.get(key).or_else(replaced).cloned()
+        self.by_key.get(key).or_else(before).cloned()
     }
 }
 
@@ -254,7 +254,7 @@ impl Bots {
                 bot.rename(&row.name);
                 if let Some(previous) = row.previous_key {
                     let works = (Arc::clone(&bot), previous.until);
-                    next.by_previous_key.insert(previous.sha256, works);
+                    next.replaced.insert(previous.sha256, works);
                 }
                 next.by_key.insert(row.key_sha256, Arc::clone(&bot));
                 next.by_slot.insert(row.slot, bot);

@@ -1,4 +1,4 @@
-//! Wrong SecretKeys and wrong tokens, counted by address.
+//! Wrong keys and wrong tokens, counted by address.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;

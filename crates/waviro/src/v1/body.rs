@@ -38,7 +38,7 @@ impl<T: FromFields> FromRequest<Arc<V1>> for Body<T> {
 }
 
 impl Fields {
-    /// Reads a body. A byte order mark and blanks around are fine; nothing at all is an object without fields.
+    /// Reads a body. A byte order mark and blanks around are fine; nothing at all and `null` are an object without fields.
     ///
     /// # Errors
     /// [`Problem::InvalidBody`].
@@ -49,6 +49,7 @@ impl Fields {
         }
         match serde_json::from_slice(body) {
             Ok(Value::Object(fields)) => Ok(Self(fields)),
+            Ok(Value::Null) => Ok(Self::default()),
             Ok(_) => Err(Problem::InvalidBody(String::new())),
             Err(error) => Err(Problem::InvalidBody(format!(
                 ", and it stops to be JSON at line {}, column {}",

@@ -268,11 +268,9 @@ impl LinkState {
 
 fn cause(status: Status) -> Option<String> {
     match status {
-        Status::Unlinked(
-            UnlinkedCause::LoggedOut(reason) | UnlinkedCause::PairingFailed(reason),
-        ) => Some(reason),
-        Status::Reconnecting { cause } => Some(cause),
-        Status::Banned { reason, .. } => Some(reason),
+        Status::Unlinked(UnlinkedCause::LoggedOut(cause) | UnlinkedCause::PairingFailed(cause))
+        | Status::Reconnecting { cause }
+        | Status::Banned { reason: cause, .. } => Some(cause),
         _ => None,
     }
 }

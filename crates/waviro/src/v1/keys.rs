@@ -122,7 +122,7 @@ async fn show(State(v1): State<Arc<V1>>, at: AtBot) -> Result<Json<Keys>, Proble
 /// The new SecretKey works at once and is shown this once. The old one goes on working for a while, so that it can be changed on one
 /// machine after the other; a key that was replaced before it dies now.
 #[utoipa::path(
-    post, path = "/v1/bots/{bot}/keys/rotate", tag = "keys", request_body(content = Rotate),
+    post, path = "/v1/bots/{bot}/keys/rotate", tag = "keys", request_body = Option<Rotate>,
     responses((status = 200, description = "The new key.", body = NewKey))
 )]
 async fn rotate(

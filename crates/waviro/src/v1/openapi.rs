@@ -9,12 +9,12 @@ use axum::Json;
 use axum::extract::{OriginalUri, State};
 use axum::http::StatusCode;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
-    ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, PathItem, RefOr,
-    Required, ServerBuilder,
+    Components, ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, PathItem,
+    Ref, RefOr, Required, ServerBuilder,
 };
 use utoipa::{PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -97,8 +97,14 @@ pub(super) fn begun() -> OpenApi {
 
 /// Adds what follows from each operation's form.
 pub(super) fn complete(document: &mut OpenApi) {
+    name_rows(document.components.as_mut());
     for (path, item) in &mut document.paths.paths {
         for operation in operations(item) {
+            // Handlers are named within their file.
+            let tag = operation.tags.iter().flatten().next().cloned();
+            if let (Some(tag), Some(id)) = (tag, &mut operation.operation_id) {
+                id.insert_str(0, &format!("{tag}_"));
+            }
             for part in path
                 .split('/')
                 .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
@@ -117,6 +123,17 @@ pub(super) fn complete(document: &mut OpenApi) {
             operation
                 .security
                 .get_or_insert_with(|| vec![SecurityRequirement::new(BEARER, [""; 0])]);
+        }
+    }
+}
+
+/// Rows of pages by the name of their type: the library writes what stands in for a type parameter out at every place.
+fn name_rows(components: Option<&mut Components>) {
+    for (name, schema) in components.into_iter().flat_map(|all| &mut all.schemas) {
+        if let (Some(row), RefOr::T(Schema::Object(page))) = (name.strip_prefix("Page_"), schema)
+            && let Some(RefOr::T(Schema::Array(data))) = page.properties.get_mut("data")
+        {
+            data.items = Ref::from_schema_name(row).into();
         }
     }
 }

@@ -114,8 +114,8 @@ impl Paging {
     pub fn page<R>(&self, list: &str, mut rows: Vec<R>, key: impl Fn(&R) -> i64) -> Page<R> {
         let more = rows.len() > self.limit;
         rows.truncate(self.limit);
-        let last = rows.last().filter(|_| more);
-        let next = last.map(|row| URL_SAFE_NO_PAD.encode(format!("{list}:{}", key(row))));
+        let next = rows.last().filter(|_| more);
+        let next = next.map(|row| URL_SAFE_NO_PAD.encode(format!("{list}:{}", key(row))));
         Page { data: rows, next }
     }
 }

@@ -12,7 +12,8 @@ pub async fn keep_their_contract(store: &Store) {
 }
 
 async fn add(store: &Store, name: &str, role: TokenRole, expires_at: Option<i64>) -> TokenRow {
-    let added = store.add_token(name, &format!("hash of {name}"), role, START, expires_at);
+    let hash = format!("hash of {name}");
+    let added = store.add_token(name, &hash, role, START, expires_at);
     match added.await.unwrap() {
         AddToken::Added(row) => row,
         other => panic!("{name}: {other:?}"),

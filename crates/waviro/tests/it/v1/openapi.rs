@@ -35,7 +35,7 @@ async fn every_operation_says_what_it_does_who_may_and_each_answer() {
                 );
             }
             assert!(
-                ids.insert(operation["operationId"].clone()),
+                ids.insert(operation["operationId"].to_string()),
                 "{what}: the same operationId twice"
             );
             let open = path == "/v1/openapi.json";
@@ -66,7 +66,7 @@ async fn every_operation_says_what_it_does_who_may_and_each_answer() {
                 assert!(
                     response["description"]
                         .as_str()
-                        .is_some_and(|text| text.len() > 8),
+                        .is_some_and(|text| text.len() > 5),
                     "{what} {status}"
                 );
                 let refusal = response["content"]["application/problem+json"].is_object();
@@ -91,7 +91,9 @@ async fn every_field_and_type_says_what_it_is() {
         let parts = std::iter::once(schema).chain(schema["allOf"].as_array().into_iter().flatten());
         for part in parts {
             for (field, inner) in part["properties"].as_object().into_iter().flatten() {
-                let described = inner["description"].is_string() || inner["$ref"].is_string();
+                let described = [inner, &inner["oneOf"][0]]
+                    .iter()
+                    .any(|one| one["description"].is_string());
                 assert!(described, "{name}.{field}: {inner}");
             }
         }
@@ -162,7 +164,7 @@ fn every_code_of_a_problem_is_in_the_guide() {
     let (_, table) = guide.split_once("## Problems").unwrap();
     let told: BTreeSet<(String, u16)> = table
         .lines()
-        .filter(|line| line.starts_with("| `"))
+        .filter(|line| line.starts_with("| `") && !line.starts_with("| `code` |"))
         .map(|line| {
             let cells: Vec<_> = line.split('|').map(str::trim).collect();
             (
@@ -170,7 +172,6 @@ fn every_code_of_a_problem_is_in_the_guide() {
                 cells[2].parse().unwrap(),
             )
         })
-        .filter(|(code, _)| code != "code")
         .collect();
     let known: BTreeSet<(String, u16)> = Problem::samples()
         .iter()

@@ -202,7 +202,7 @@ async fn show(State(v1): State<Arc<V1>>, at: AtBot) -> Result<Json<BotView>, Pro
 ///
 /// Renames it. Its id, its keys and its tokens stay as they are.
 #[utoipa::path(
-    patch, path = "/v1/bots/{bot}", tag = "bots", request_body = ChangeBot,
+    patch, path = "/v1/bots/{bot}", tag = "bots", request_body = Option<ChangeBot>,
     responses((status = 200, description = "The bot as it is now.", body = BotView), Conflict)
 )]
 async fn change(

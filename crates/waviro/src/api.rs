@@ -17,30 +17,24 @@ mod sendlocation;
 mod sendmedia;
 mod sendwa;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{MatchedPath, Request, State};
-use axum::http::header::{ACCEPT_LANGUAGE, HeaderName, HeaderValue};
-use axum::http::{Extensions, HeaderMap};
+use axum::extract::{Request, State};
+use axum::http::header::ACCEPT_LANGUAGE;
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{MethodRouter, post};
-use futures::FutureExt;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, debug, error, info, info_span};
 
 use crate::bots::Bots;
 use crate::clock::Clock;
 use crate::config::Limits;
+use crate::door::{self, Bounds, WrongKeys, header};
 use crate::net::Net;
 use crate::outbox::Outbox;
 
-use auth::WrongKeys;
 use error::{ApiError, Language};
 
 /// What the endpoints work with.
@@ -49,21 +43,14 @@ pub struct Api {
     outbox: Outbox,
     net: Net,
     clock: Clock,
-    wrong_keys: WrongKeys,
-    body_cap: usize,
-    body_within: Duration,
+    wrong_keys: Arc<WrongKeys>,
+    body: Bounds,
     qr_within: Duration,
     stop: CancellationToken,
 }
 
-/// Who is at the other end of the connection; the listener puts it into each request.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer(pub SocketAddr);
-
-static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
 impl Api {
-    /// `stop` ends what waits: a QR code that has not come yet.
+    /// `wrong_keys` counts for every door; `stop` ends what waits: a QR code that has not come yet.
     #[must_use]
     pub fn new(
         bots: Bots,
@@ -71,16 +58,16 @@ impl Api {
         net: Net,
         clock: Clock,
         limits: &Limits,
+        wrong_keys: Arc<WrongKeys>,
         stop: CancellationToken,
     ) -> Self {
         Self {
             bots,
             outbox,
             net,
-            wrong_keys: WrongKeys::new(limits.wrong_keys_per_minute, clock.clone()),
+            wrong_keys,
             clock,
-            body_cap: usize::try_from(limits.body_kib.saturating_mul(1024)).unwrap_or(usize::MAX),
-            body_within: Duration::from_secs(limits.read_timeout_s),
+            body: limits.into(),
             qr_within: Duration::from_secs(limits.qr_wait_s),
             stop,
         }
@@ -103,7 +90,7 @@ pub fn router(api: Arc<Api>, base_path: &str) -> Router {
     }
     router
         .fallback(async || ApiError::NotFound)
-        .layer(from_fn_with_state(api.body_cap, answer))
+        .layer(from_fn_with_state(api.body.cap, answer))
         .with_state(api)
 }
 
@@ -141,59 +128,13 @@ fn only_post(endpoint: MethodRouter<Arc<Api>>) -> MethodRouter<Arc<Api>> {
     endpoint.fallback(async || ApiError::MethodNotAllowed)
 }
 
-/// Around every request: an id, the error's sentence in the caller's language, a panic as a 500, one log line, metrics.
+/// The frame that every door has, with the error's sentence in the caller's language.
 async fn answer(State(body_cap): State<usize>, request: Request, next: Next) -> Response {
-    let began = Instant::now();
-    let id = format!("{:08x}", rand::random::<u32>());
     let language = Language::of(header(request.headers(), &ACCEPT_LANGUAGE));
-    let endpoint = request.extensions().get::<MatchedPath>().map_or_else(
-        || "none".to_owned(),
-        |path| path.as_str().trim_end_matches('/').to_owned(),
-    );
-    // The bot is filled in once its key is known.
-    let span = info_span!("request", id, endpoint, bot = tracing::field::Empty);
-    let answered = AssertUnwindSafe(next.run(request))
-        .catch_unwind()
-        .instrument(span.clone())
-        .await;
-    let mut response = answered.unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<&str>().copied();
-        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        span.in_scope(|| error!(cause = text.unwrap_or("?"), "an endpoint panicked"));
-        ApiError::Internal.into_response()
-    });
-    let refusal = response.extensions_mut().remove::<ApiError>();
-    let code = refusal.as_ref().map_or("ok", ApiError::code);
-    if let Some(refusal) = &refusal {
-        response = refusal.respond(language, &id, body_cap);
-    }
-    if let Ok(value) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(REQUEST_ID.clone(), value);
-    }
-    let (status, took) = (response.status().as_u16(), began.elapsed());
-    let duration_ms = took.as_millis();
-    span.in_scope(|| match (&refusal, status) {
-        (None, _) => debug!(status, duration_ms, "answered"),
-        (Some(_), 500..) => error!(status, code, duration_ms, "failed"),
-        (Some(_), _) => info!(status, code, duration_ms, "refused"),
-    });
-    metrics::counter!("waviro_api_requests_total", "endpoint" => endpoint.clone(), "code" => code)
-        .increment(1);
-    metrics::histogram!("waviro_api_request_seconds", "endpoint" => endpoint)
-        .record(took.as_secs_f64());
-    response
-}
-
-/// A header as text; what is no text is not there.
-fn header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
-    headers.get(name)?.to_str().ok()
-}
-
-/// The caller's address; tests that have no connection share one.
-fn peer(extensions: &Extensions) -> IpAddr {
-    extensions
-        .get::<Peer>()
-        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip())
+    door::frame(request, next, |refusal: &ApiError, id| {
+        refusal.respond(language, id, body_cap)
+    })
+    .await
 }
 
 #[cfg(test)]
@@ -216,7 +157,10 @@ mod tests {
         let request = Request::post("/api/broken").body(Body::empty()).unwrap();
         let response = router.oneshot(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
-        let id = response.headers()[&REQUEST_ID].to_str().unwrap().to_owned();
+        let id = response.headers()[&door::REQUEST_ID]
+            .to_str()
+            .unwrap()
+            .to_owned();
         let body = axum::body::to_bytes(response.into_body(), 4096)
             .await
             .unwrap();

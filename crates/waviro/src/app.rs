@@ -16,10 +16,13 @@ use crate::api::{self, Api};
 use crate::bots::{Bots, Profiles};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::door::WrongKeys;
 use crate::jobs::Jobs;
 use crate::net::{Net, NetError};
 use crate::outbox::{Outbox, Settings};
 use crate::store::{Store, StoreError};
+use crate::tokens::Tokens;
+use crate::v1::{self, V1};
 use crate::{docs, events, health, telemetry};
 
 /// Work under way gets so long to end. With [`LINKS_WITHIN`] and [`STORE_WITHIN`] it stays below the 5 s in which a
@@ -36,6 +39,7 @@ const STORE_WITHIN: Duration = Duration::from_secs(1);
 pub struct App {
     store: Store,
     bots: Bots,
+    tokens: Tokens,
     router: Router,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -113,12 +117,33 @@ impl App {
                 stop.clone(),
             ));
         }
-        let api = Api::new(bots.clone(), outbox, net, clock, &config.limits, stopping);
-        let router = api::router(Arc::new(api), &config.server.base_path)
+        let (limits, base_path) = (&config.limits, &config.server.base_path);
+        let wrong_keys = Arc::new(WrongKeys::new(limits.wrong_keys_per_minute, clock.clone()));
+        let v1 = V1::new(
+            store.clone(),
+            bots.clone(),
+            clock.clone(),
+            limits,
+            Arc::clone(&wrong_keys),
+            tasks.clone(),
+            stopping.clone(),
+        );
+        let api = Api::new(
+            bots.clone(),
+            outbox,
+            net,
+            clock.clone(),
+            limits,
+            wrong_keys,
+            stopping,
+        );
+        let router = api::router(Arc::new(api), base_path)
+            .merge(v1::router(Arc::new(v1), base_path))
             .merge(docs::router(config))
             .merge(health::router(store.clone(), metrics));
         info!(bots = bots.list().len(), "gateway started");
         Ok(Self {
+            tokens: Tokens::new(store.clone(), clock),
             store,
             bots,
             router,
@@ -136,6 +161,12 @@ impl App {
     #[must_use]
     pub fn bots(&self) -> &Bots {
         &self.bots
+    }
+
+    /// The tokens, for whoever sets it up from inside the process.
+    #[must_use]
+    pub fn tokens(&self) -> &Tokens {
+        &self.tokens
     }
 
     /// Ends background work, links and database, in this order, each with a deadline; at most 4 s. What is cut off is

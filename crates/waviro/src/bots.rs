@@ -23,10 +23,13 @@ use tracing::{error, info, warn};
 use waviro_link::{Connector, Listener, Status};
 
 pub use bot::{Bot, LinkCode, Marks, NoCode};
-pub use key::{AddError, NoSuchBot, SecretKey, add, remove, rotate_key};
+pub use key::{
+    AddError, LONGEST_OVERLAP, NAME_CAP, NoSuchBot, RenameError, SecretKey, add, remove, rename,
+    rotate_key, slot_of,
+};
 pub use profile::{Profile, Profiles, fresh_webhook_key};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Millis, millis};
 use crate::store::{BotRow, Committed, Store, StoreError};
 
 /// How old the picture of the table may be.
@@ -71,6 +74,18 @@ struct Reading {
 struct Picture {
     by_slot: HashMap<i32, Arc<Bot>>,
     by_key: HashMap<String, Arc<Bot>>,
+    /// Replaced keys that work until then.
+    replaced: HashMap<String, (Arc<Bot>, Millis)>,
+}
+
+impl Picture {
+    fn by_key(&self, key: &str, now: Millis) -> Option<Arc<Bot>> {
+        let before = || {
+            let (bot, until) = self.replaced.get(key)?;
+            (now < *until).then_some(bot)
+        };
+        self.by_key.get(key).or_else(before).cloned()
+    }
 }
 
 impl Bots {
@@ -105,10 +120,10 @@ impl Bots {
         Ok(bots)
     }
 
-    /// The bot whose key has this SHA-256. Reads the table once more where the key is unknown.
+    /// The bot whose key has this SHA-256, the one before its own included while it works. Reads the table once more where the key is unknown.
     pub async fn by_key(&self, sha256: &[u8; 32]) -> Option<Arc<Bot>> {
         let key = hex::encode(sha256);
-        let known = |bots: &Self| bots.0.picture.borrow().by_key.get(&key).cloned();
+        let known = |bots: &Self| bots.0.picture.borrow().by_key(&key, bots.0.clock.now());
         if let Some(bot) = known(self) {
             return Some(bot);
         }
@@ -147,23 +162,57 @@ impl Bots {
         Ok((bot.ok_or(StoreError::Closed)?, key))
     }
 
-    /// Gives a bot another key; the old one is dead when this returns.
+    /// The living bot of this slot.
+    #[must_use]
+    pub fn by_slot(&self, slot: i32) -> Option<Arc<Bot>> {
+        self.0.picture.borrow().by_slot.get(&slot).cloned()
+    }
+
+    /// The living bot of this name.
+    #[must_use]
+    pub fn by_name(&self, name: &str) -> Option<Arc<Bot>> {
+        let picture = self.0.picture.borrow();
+        let named = picture.by_slot.values().find(|bot| bot.name() == name);
+        named.cloned()
+    }
+
+    /// Gives a bot another key. The old one goes on working for `overlap`, or is dead when this returns.
     ///
     /// # Errors
     /// [`NoSuchBot`].
-    pub async fn rotate_key(&self, name: &str) -> Result<SecretKey, NoSuchBot> {
-        let key = rotate_key(&self.0.store, name).await?;
+    pub async fn rotate_key(&self, slot: i32, overlap: Duration) -> Result<SecretKey, NoSuchBot> {
+        let now = self.0.clock.now();
+        let key = rotate_key(&self.0.store, slot, now, millis(overlap)).await?;
         self.read().await?;
         Ok(key)
     }
 
-    /// Removes a bot: its key is dead when this returns; its queue ends, its device is logged out and forgotten soon
+    /// Ends what is left of the overlap after [`Bots::rotate_key`]: the key before is dead when this returns.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn drop_previous_key(&self, slot: i32) -> Result<(), StoreError> {
+        self.0.store.drop_previous_key(slot).await?;
+        self.read().await
+    }
+
+    /// Gives a bot another name.
+    ///
+    /// # Errors
+    /// [`RenameError`].
+    pub async fn rename(&self, slot: i32, name: &str) -> Result<(), RenameError> {
+        rename(&self.0.store, slot, name).await?;
+        self.read().await?;
+        Ok(())
+    }
+
+    /// Removes a bot: its keys are dead when this returns; its queue ends, its device is logged out and forgotten soon
     /// after.
     ///
     /// # Errors
     /// [`NoSuchBot`].
-    pub async fn remove(&self, name: &str) -> Result<(), NoSuchBot> {
-        remove(&self.0.store, name, self.0.clock.now()).await?;
+    pub async fn remove(&self, slot: i32) -> Result<(), NoSuchBot> {
+        remove(&self.0.store, slot, self.0.clock.now()).await?;
         self.read().await?;
         Ok(())
     }
@@ -204,6 +253,11 @@ impl Bots {
             let known = self.0.picture.borrow().by_slot.get(&row.slot).cloned();
             if !row.removed {
                 let bot = known.unwrap_or_else(|| self.bring_up(&row));
+                bot.rename(&row.name);
+                if let Some(previous) = row.previous_key {
+                    let works = (Arc::clone(&bot), previous.until);
+                    next.replaced.insert(previous.sha256, works);
+                }
                 next.by_key.insert(row.key_sha256, Arc::clone(&bot));
                 next.by_slot.insert(row.slot, bot);
             } else if reading.ending.insert(row.slot) {

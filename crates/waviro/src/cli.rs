@@ -7,15 +7,17 @@ mod migrate;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod serve;
+mod token;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::config::{Config, Flag};
+use crate::store::{Schema, Store};
 
 /// A self-hosted WhatsApp gateway that serves the WAVIRO API.
 #[derive(Debug, Parser)]
@@ -58,6 +60,9 @@ enum Command {
     /// Add, list, re-key and remove bots, also while the gateway runs
     #[command(subcommand)]
     Bot(bot::Bot),
+    /// Make, list and revoke tokens of the administration API, also while the gateway runs
+    #[command(subcommand)]
+    Token(token::Token),
     /// Bring the database's schema up to date; serve does it too
     Migrate,
     /// Look at port, data folder, database, clock and network, and say what to do
@@ -111,6 +116,7 @@ impl Cli {
             #[cfg(feature = "sandbox")]
             Command::Sandbox(sandbox) => sandbox.run(&settings).await,
             Command::Bot(bot) => bot.run(&settings.load(Vec::new())?).await,
+            Command::Token(token) => token.run(&settings.load(Vec::new())?).await,
             Command::Migrate => migrate::run(&settings.load(Vec::new())?).await,
             Command::Doctor => doctor::run(&settings.load(Vec::new())?).await,
             Command::Conform(conform) => conform.run().await,
@@ -152,6 +158,26 @@ fn make_data_dir(path: &Path) -> anyhow::Result<()> {
             path.display()
         )
     })
+}
+
+/// Whether there is something to list; says `nothing` where there is no database. Looking makes nothing and changes nothing.
+async fn can_be_read(config: &Config, nothing: &str) -> anyhow::Result<bool> {
+    match Store::schema_at(&config.database_url()).await? {
+        Schema::Current => Ok(true),
+        Schema::None => {
+            let folder = std::path::absolute(&config.data_dir)?;
+            say(format_args!("{nothing} (looked in {})", folder.display()));
+            Ok(false)
+        }
+        Schema::Older => bail!("the database is of an older version: run waviro migrate"),
+        Schema::Newer => bail!("the database is of a newer version: install that one again"),
+    }
+}
+
+/// The database, made where it is missing.
+async fn open(config: &Config) -> anyhow::Result<Store> {
+    make_data_dir(&config.data_dir)?;
+    Ok(Store::open(&config.database_url()).await?)
 }
 
 /// One line on stderr.

@@ -15,8 +15,8 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
-use crate::api::Peer;
 use crate::clock::Clock;
+use crate::door::Peer;
 
 /// Of a request's header with its first line, bytes. hyper answers 431 beyond it.
 const HEADER_CAP: usize = 16 * 1024;

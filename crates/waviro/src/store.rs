@@ -10,6 +10,7 @@ mod acks;
 mod bots;
 mod content;
 mod deliveries;
+mod evidence;
 mod inbound;
 mod journal;
 mod messages;
@@ -18,6 +19,7 @@ mod open;
 mod rules;
 mod secrets;
 mod sql;
+mod tokens;
 mod writer;
 
 use std::sync::Arc;
@@ -30,12 +32,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use acks::{Feeds, News};
-pub use bots::{AddBot, BotRow};
+pub use bots::{AddBot, BotRow, PreviousKey, Renaming};
 pub use deliveries::{Attempt, Callback, Due, Fate, Hook, Lost, Trouble, Webhook, Work, lane};
+pub use evidence::Evidence;
 pub use inbound::{InboundRow, Kept};
 pub use messages::{Accepting, Committed, MessageRow, NewMessageRow, Queued};
 pub use rules::{AddRule, NewRule, RuleChange, RuleRow};
 pub use secrets::SecretsRow;
+pub use tokens::{AddToken, TokenRole, TokenRow};
 
 use writer::{Command, Counters, Writer};
 

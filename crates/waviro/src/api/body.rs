@@ -1,18 +1,15 @@
 //! The request's body: JSON whatever its Content-Type says, and the document's fields out of it as types.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::body::BodyDataStream;
 use axum::extract::{FromRequest, Request};
-use axum::http::header::{CONTENT_LENGTH, EXPECT};
-use futures::StreamExt;
 use serde_json::{Map, Value};
 use url::Url;
 use waviro_link::{GroupId, Number};
 
+use super::Api;
 use super::error::{ApiError, UrlFault};
-use super::{Api, header};
+use crate::door;
 use crate::net::Net;
 
 /// The most characters of a text. WhatsApp's own clients stop there.
@@ -20,16 +17,6 @@ pub const TEXT_CAP: usize = 65_536;
 
 /// The most bytes of a URL: what browsers, proxies and web servers agree on at least.
 pub const URL_CAP: usize = 2048;
-
-/// The most of a body above its cap that is read for courtesy, bytes: a file of 16 MiB that somebody put into the JSON in
-/// base64, and what stands around it.
-const DRAINED: usize = 32 * 1024 * 1024;
-
-/// A slower client has seen nothing of an answer anyway, and holds a connection.
-const DRAIN_WITHIN: Duration = Duration::from_secs(5);
-
-/// Whoever sends nothing for so long is not writing.
-const DRAIN_IDLE: Duration = Duration::from_secs(1);
 
 /// A JSON object's fields; empty for an empty body.
 #[derive(Debug, Default, PartialEq)]
@@ -39,52 +26,8 @@ impl FromRequest<Arc<Api>> for Fields {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, ApiError> {
-        let announced =
-            header(request.headers(), &CONTENT_LENGTH).and_then(|text| text.parse().ok());
-        let asks_first = request.headers().contains_key(EXPECT);
-        let mut stream = request.into_body().into_data_stream();
-        if announced.is_some_and(|length: usize| length > api.body_cap) {
-            // Who asks first sends nothing after a no, and reading would say yes.
-            if !asks_first {
-                drain(&mut stream).await;
-            }
-            return Err(ApiError::BodyTooLarge);
-        }
-        let reading = read(&mut stream, api.body_cap);
-        let read = tokio::time::timeout(api.body_within, reading).await;
-        let read = read.map_err(|_| ApiError::BodyIncomplete)?;
-        if matches!(read, Err(ApiError::BodyTooLarge)) {
-            drain(&mut stream).await;
-        }
-        Self::parse(&read?)
+        Self::parse(&door::read(request, api.body).await?)
     }
-}
-
-async fn read(stream: &mut BodyDataStream, cap: usize) -> Result<Vec<u8>, ApiError> {
-    let mut bytes = Vec::new();
-    while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|_| ApiError::BodyIncomplete)?;
-        if bytes.len() + chunk.len() > cap {
-            return Err(ApiError::BodyTooLarge);
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes)
-}
-
-/// Reads on and keeps nothing. Whoever is still writing when the connection closes may be told that it broke, and never see
-/// the answer; so it may finish, within bounds.
-async fn drain(stream: &mut BodyDataStream) {
-    let draining = async {
-        let mut left = DRAINED;
-        while let Ok(Some(Ok(chunk))) = tokio::time::timeout(DRAIN_IDLE, stream.next()).await {
-            left = left.saturating_sub(chunk.len());
-            if left == 0 {
-                break;
-            }
-        }
-    };
-    let _ = tokio::time::timeout(DRAIN_WITHIN, draining).await;
 }
 
 impl Fields {

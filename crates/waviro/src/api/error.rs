@@ -14,6 +14,7 @@ use tracing::{error, info};
 use waviro_link::{LinkError, Number, Status};
 
 use crate::bots::NoCode;
+use crate::door::{self, BodyFault};
 use crate::net::{FetchError, NetError, Refused};
 use crate::outbox::Refusal;
 
@@ -151,6 +152,14 @@ struct Body<'b> {
     code: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'b str>,
+}
+
+impl door::Refusal for ApiError {
+    const INTERNAL: Self = Self::Internal;
+
+    fn code(&self) -> &'static str {
+        Self::code(self)
+    }
 }
 
 impl ApiError {
@@ -298,6 +307,15 @@ impl From<Refusal> for ApiError {
                 error!(%cause, "a message could not be accepted");
                 Self::Internal
             }
+        }
+    }
+}
+
+impl From<BodyFault> for ApiError {
+    fn from(fault: BodyFault) -> Self {
+        match fault {
+            BodyFault::TooLarge => Self::BodyTooLarge,
+            BodyFault::Incomplete => Self::BodyIncomplete,
         }
     }
 }

@@ -13,7 +13,8 @@ use crate::store::{BotRow, Committed};
 /// One bot.
 pub struct Bot {
     slot: i32,
-    name: String,
+    name: watch::Sender<String>,
+    created_at: Millis,
     link: watch::Sender<Option<Arc<dyn Link>>>,
     ear: OnceLock<Arc<dyn Listener>>,
     marks: watch::Sender<Marks>,
@@ -27,6 +28,8 @@ pub struct Bot {
 pub struct Marks {
     /// The link is up.
     pub up: bool,
+    /// When it came up the last time; 0 before the first.
+    pub up_since: Millis,
     /// How often it came up: what was written under a lower count was written on a connection that is gone.
     pub connection: u64,
     /// When it was last up; before the first time, when the process started.
@@ -74,7 +77,8 @@ impl Bot {
         };
         Self {
             slot: row.slot,
-            name: row.name.clone(),
+            name: watch::Sender::new(row.name.clone()),
+            created_at: row.created_at,
             link: watch::Sender::new(None),
             ear: OnceLock::new(),
             marks: watch::Sender::new(marks),
@@ -90,10 +94,27 @@ impl Bot {
         self.slot
     }
 
-    /// What people call it.
+    /// What people call it now.
     #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
+    pub fn name(&self) -> String {
+        self.name.borrow().clone()
+    }
+
+    /// People call it so from now on.
+    pub(super) fn rename(&self, name: &str) {
+        self.name.send_if_modified(|known| {
+            let other = known != name;
+            if other {
+                name.clone_into(known);
+            }
+            other
+        });
+    }
+
+    /// When it was added.
+    #[must_use]
+    pub fn created_at(&self) -> Millis {
+        self.created_at
     }
 
     /// Its link; `None` while the link store could not be opened.
@@ -154,6 +175,7 @@ impl Bot {
             if *status == Status::Online {
                 if !marks.up {
                     marks.connection += 1;
+                    marks.up_since = now;
                 }
                 marks.up = true;
                 marks.ended = false;
@@ -294,7 +316,7 @@ impl std::fmt::Debug for Bot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Bot")
             .field("slot", &self.slot)
-            .field("name", &self.name)
+            .field("name", &self.name())
             .field("status", &self.status().word())
             .finish_non_exhaustive()
     }

@@ -1,12 +1,20 @@
 //! The SecretKey of a bot, and what the command line does to the table while a gateway may be running.
 
+use std::time::Duration;
+
 use sha2::{Digest, Sha256};
 
 use crate::clock::Millis;
-use crate::store::{AddBot, Store, StoreError};
+use crate::store::{AddBot, Renaming, Store, StoreError};
 
 /// A fresh key: 256 random bits as 64 hex digits, so it holds no blank and no `;`. Shown once, kept nowhere.
 pub struct SecretKey(String);
+
+/// The most characters of a name.
+pub const NAME_CAP: usize = 64;
+
+/// The longest time that a replaced key may go on working: whoever has not changed it in a week won't in two.
+pub const LONGEST_OVERLAP: Duration = Duration::from_hours(7 * 24);
 
 /// Why a bot was not added.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +39,23 @@ pub enum NoSuchBot {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Why a bot was not renamed.
+#[derive(Debug, thiserror::Error)]
+pub enum RenameError {
+    /// The name.
+    #[error(transparent)]
+    Name(#[from] AddError),
+    /// The bot.
+    #[error(transparent)]
+    Bot(#[from] NoSuchBot),
+}
+
+impl From<StoreError> for RenameError {
+    fn from(error: StoreError) -> Self {
+        Self::Bot(error.into())
+    }
 }
 
 impl SecretKey {
@@ -65,10 +90,7 @@ impl std::fmt::Debug for SecretKey {
 /// # Errors
 /// [`AddError`].
 pub async fn add(store: &Store, name: &str, now: Millis) -> Result<(i32, SecretKey), AddError> {
-    let length = name.chars().count();
-    if !(1..=64).contains(&length) || name.chars().any(char::is_control) {
-        return Err(AddError::BadName);
-    }
+    check(name)?;
     let key = SecretKey::random(&mut rand::rng());
     match store.add_bot(name, &key.sha256(), now).await? {
         AddBot::Added(slot) => Ok((slot, key)),
@@ -76,13 +98,43 @@ pub async fn add(store: &Store, name: &str, now: Millis) -> Result<(i32, SecretK
     }
 }
 
-/// Gives a bot another key; a running gateway forgets the old one within two seconds.
+/// Gives a bot another name.
+///
+/// # Errors
+/// [`RenameError`].
+pub async fn rename(store: &Store, slot: i32, name: &str) -> Result<(), RenameError> {
+    check(name)?;
+    match store.rename_bot(slot, name).await? {
+        Renaming::Done => Ok(()),
+        Renaming::NameTaken => Err(AddError::NameTaken.into()),
+        Renaming::Unknown => Err(NoSuchBot::Unknown.into()),
+    }
+}
+
+/// The slot of the living bot of this name.
 ///
 /// # Errors
 /// [`NoSuchBot`].
-pub async fn rotate_key(store: &Store, name: &str) -> Result<SecretKey, NoSuchBot> {
+pub async fn slot_of(store: &Store, name: &str) -> Result<i32, NoSuchBot> {
+    let bots = store.bots().await?;
+    let named = bots.iter().find(|bot| !bot.removed && bot.name == name);
+    named.map(|bot| bot.slot).ok_or(NoSuchBot::Unknown)
+}
+
+/// Gives a bot another key; a running gateway knows it at its first use. The old one goes on working for `overlap`
+/// milliseconds, or dies within two seconds.
+///
+/// # Errors
+/// [`NoSuchBot`].
+pub async fn rotate_key(
+    store: &Store,
+    slot: i32,
+    now: Millis,
+    overlap: Millis,
+) -> Result<SecretKey, NoSuchBot> {
     let key = SecretKey::random(&mut rand::rng());
-    if store.set_bot_key(name, &key.sha256()).await? {
+    let until = (overlap > 0).then(|| now.saturating_add(overlap));
+    if store.set_bot_key(slot, &key.sha256(), now, until).await? {
         Ok(key)
     } else {
         Err(NoSuchBot::Unknown)
@@ -93,10 +145,18 @@ pub async fn rotate_key(store: &Store, name: &str) -> Result<SecretKey, NoSuchBo
 ///
 /// # Errors
 /// [`NoSuchBot`].
-pub async fn remove(store: &Store, name: &str, now: Millis) -> Result<(), NoSuchBot> {
-    if store.remove_bot(name, now).await? {
+pub async fn remove(store: &Store, slot: i32, now: Millis) -> Result<(), NoSuchBot> {
+    if store.remove_bot(slot, now).await? {
         Ok(())
     } else {
         Err(NoSuchBot::Unknown)
+    }
+}
+
+fn check(name: &str) -> Result<(), AddError> {
+    if (1..=NAME_CAP).contains(&name.chars().count()) && !name.chars().any(char::is_control) {
+        Ok(())
+    } else {
+        Err(AddError::BadName)
     }
 }

@@ -1,15 +1,15 @@
 //! `waviro bot …`: works on the database, so that it works whether the gateway runs or not.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
-use anyhow::bail;
 use clap::Subcommand;
 
-use super::{make_data_dir, say};
-use crate::bots;
-use crate::clock::Clock;
+use super::{can_be_read, open, say};
+use crate::bots::{self, LONGEST_OVERLAP};
+use crate::clock::{Clock, millis};
 use crate::config::Config;
-use crate::store::{Schema, Store};
+use crate::store::Store;
 
 const NO_BOT: &str = "No bot yet. Make one: waviro bot add NAME";
 
@@ -26,6 +26,9 @@ pub(super) enum Bot {
     Key {
         /// The bot's name
         name: String,
+        /// The old key goes on working for so long, 7 days (604800) at most
+        #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=LONGEST_OVERLAP.as_secs()))]
+        overlap: u64,
     },
     /// Remove a bot: its key stops working, its device is logged out
     Remove {
@@ -36,23 +39,10 @@ pub(super) enum Bot {
 
 impl Bot {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
-        if matches!(self, Self::List) {
-            // Looking changes nothing.
-            match Store::schema_at(&config.database_url()).await? {
-                Schema::Current => {}
-                Schema::None => {
-                    let folder = std::path::absolute(&config.data_dir)?;
-                    say(format_args!("{NO_BOT} (looked in {})", folder.display()));
-                    return Ok(ExitCode::SUCCESS);
-                }
-                Schema::Older => bail!("the database is of an older version: run waviro migrate"),
-                Schema::Newer => {
-                    bail!("the database is of a newer version: install that one again")
-                }
-            }
+        if matches!(self, Self::List) && !can_be_read(config, NO_BOT).await? {
+            return Ok(ExitCode::SUCCESS);
         }
-        make_data_dir(&config.data_dir)?;
-        let store = Store::open(&config.database_url()).await?;
+        let store = open(config).await?;
         let done = self.change(&store, config).await;
         store.close().await;
         done.map(|()| ExitCode::SUCCESS)
@@ -95,15 +85,23 @@ impl Bot {
                     say(format_args!("{}  {linked}", bot.name));
                 }
             }
-            Self::Key { name } => {
-                let key = bots::rotate_key(store, &name).await?;
+            Self::Key { name, overlap } => {
+                let slot = bots::slot_of(store, &name).await?;
+                let lasts = millis(Duration::from_secs(overlap));
+                let key = bots::rotate_key(store, slot, now, lasts).await?;
+                let old = if overlap == 0 {
+                    "stops working".to_owned()
+                } else {
+                    format!("stops working in {overlap} s")
+                };
                 say(format_args!(
-                    "The new SecretKey of {name}, shown only now; the old one stops working:\n"
+                    "The new SecretKey of {name}, shown only now; the old one {old}:\n"
                 ));
                 say(format_args!("  {}", key.reveal()));
             }
             Self::Remove { name } => {
-                bots::remove(store, &name, now).await?;
+                let slot = bots::slot_of(store, &name).await?;
+                bots::remove(store, slot, now).await?;
                 say(format_args!(
                     "Bot {name} removed; a running gateway logs its device out, else the next one does."
                 ));

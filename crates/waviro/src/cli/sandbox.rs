@@ -159,6 +159,7 @@ impl Sandbox {
         }
         let (bot, secret_key) =
             keys::bot(running.app.bots(), BOT, &folder.join("keys.json")).await?;
+        let admin_token = keys::admin(running.app.tokens(), &folder.join("admin-token")).await?;
         if !self.empty {
             link(&bot, &owner).await?;
         }
@@ -171,9 +172,10 @@ impl Sandbox {
         Ok(Guide {
             gateway: format!("http://{}", running.address),
             sim: sim.http_url(),
-            bot: bot.name().to_owned(),
+            bot: bot.name(),
             number: bot.identity().map(|identity| identity.number.to_string()),
             secret_key,
+            admin_token,
             phones: phones
                 .iter()
                 .map(|phone| (phone.number().to_owned(), phone.name()))

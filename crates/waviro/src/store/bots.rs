@@ -1,7 +1,7 @@
 //! The bots as they stand in the database; also written by the command line tool while a gateway runs.
 
-use sqlx::Row;
 use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
 use waviro_link::Identity;
 
 use super::messages::narrow;
@@ -17,12 +17,36 @@ pub struct BotRow {
     pub name: String,
     /// SHA-256 of its SecretKey, lower-case hex.
     pub key_sha256: String,
+    /// When this key was made; `None` where an older version made it.
+    pub key_created_at: Option<Millis>,
+    /// The key before it, while it works too.
+    pub previous_key: Option<PreviousKey>,
     /// When it was added.
     pub created_at: Millis,
     /// Who it was last linked as.
     pub linked: Option<Identity>,
     /// It was removed; its device waits to be logged out and forgotten.
     pub removed: bool,
+}
+
+/// A key that was replaced and goes on working for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreviousKey {
+    /// As [`BotRow::key_sha256`].
+    pub sha256: String,
+    /// When it dies.
+    pub until: Millis,
+}
+
+/// What became of a new name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renaming {
+    /// The bot has it.
+    Done,
+    /// Another living bot has it.
+    NameTaken,
+    /// No such bot lives.
+    Unknown,
 }
 
 /// What became of a new bot.
@@ -34,16 +58,27 @@ pub enum AddBot {
     NameTaken,
 }
 
+const COLUMNS: &str = "slot, name, key_sha256, created_at, linked_number, linked_name, \
+    CASE WHEN removed_at IS NULL THEN 0 ELSE 1 END, key_created_at, previous_key_sha256, previous_key_until";
+
 impl Store {
     /// Every bot whose device was not forgotten yet, removed ones included, by slot.
     pub async fn bots(&self) -> Result<Vec<BotRow>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT slot, name, key_sha256, created_at, linked_number, linked_name, \
-             CASE WHEN removed_at IS NULL THEN 0 ELSE 1 END FROM bots WHERE forgotten_at IS NULL ORDER BY slot",
-        )
-        .fetch_all(&self.reads)
-        .await?;
+        let text = format!("SELECT {COLUMNS} FROM bots WHERE forgotten_at IS NULL ORDER BY slot");
+        let rows = sqlx::query(AssertSqlSafe(text))
+            .fetch_all(&self.reads)
+            .await?;
         rows.iter().map(bot).collect()
+    }
+
+    /// One living bot.
+    pub async fn bot(&self, slot: i32) -> Result<Option<BotRow>, StoreError> {
+        let text = format!("SELECT {COLUMNS} FROM bots WHERE slot = $1 AND removed_at IS NULL");
+        let row = sqlx::query(AssertSqlSafe(text))
+            .bind(i64::from(slot))
+            .fetch_optional(&self.reads)
+            .await?;
+        row.as_ref().map(bot).transpose()
     }
 
     /// Adds a bot under the next slot.
@@ -65,8 +100,8 @@ impl Store {
                     return Ok(AddBot::NameTaken);
                 }
                 let row = sqlx::query(
-                    "INSERT INTO bots (slot, name, key_sha256, created_at) \
-                     VALUES ((SELECT COALESCE(MAX(slot), 0) + 1 FROM bots), $1, $2, $3) RETURNING slot",
+                    "INSERT INTO bots (slot, name, key_sha256, created_at, key_created_at) \
+                     VALUES ((SELECT COALESCE(MAX(slot), 0) + 1 FROM bots), $1, $2, $3, $3) RETURNING slot",
                 )
                 .bind(name)
                 .bind(key)
@@ -79,17 +114,28 @@ impl Store {
         .await
     }
 
-    /// Gives a bot another key; `false` where no bot of that name lives.
-    pub async fn set_bot_key(&self, name: &str, key_sha256: &str) -> Result<bool, StoreError> {
-        let (name, key) = (name.to_owned(), key_sha256.to_owned());
+    /// Gives a bot another key. The one before goes on working until `overlap_until`, or dies at once; one before that is dead.
+    /// `false` where no such bot lives.
+    pub async fn set_bot_key(
+        &self,
+        slot: i32,
+        key_sha256: &str,
+        now: Millis,
+        overlap_until: Option<Millis>,
+    ) -> Result<bool, StoreError> {
+        let key = key_sha256.to_owned();
         self.write(move |connection, _| {
-            let (name, key) = (name.clone(), key.clone());
+            let key = key.clone();
             Box::pin(async move {
                 let done = sqlx::query(
-                    "UPDATE bots SET key_sha256 = $1 WHERE name = $2 AND removed_at IS NULL",
+                    "UPDATE bots SET previous_key_sha256 = CASE WHEN $1 > 0 THEN key_sha256 END, \
+                     previous_key_until = CASE WHEN $1 > 0 THEN $1 END, key_sha256 = $2, key_created_at = $3 \
+                     WHERE slot = $4 AND removed_at IS NULL",
                 )
+                .bind(overlap_until.unwrap_or(0))
                 .bind(key)
-                .bind(name)
+                .bind(now)
+                .bind(i64::from(slot))
                 .execute(connection)
                 .await?;
                 Ok(done.rows_affected() == 1)
@@ -98,17 +144,70 @@ impl Store {
         .await
     }
 
-    /// Ends a bot for users: its key is dead and its name free. `false` where no bot of that name lives.
-    pub async fn remove_bot(&self, name: &str, now: Millis) -> Result<bool, StoreError> {
+    /// Ends what is left of the time of a bot's previous key.
+    pub async fn drop_previous_key(&self, slot: i32) -> Result<(), StoreError> {
+        self.write(move |connection, _| {
+            Box::pin(async move {
+                sqlx::query(
+                    "UPDATE bots SET previous_key_sha256 = NULL, previous_key_until = NULL WHERE slot = $1",
+                )
+                .bind(i64::from(slot))
+                .execute(connection)
+                .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Gives a bot another name.
+    pub async fn rename_bot(&self, slot: i32, name: &str) -> Result<Renaming, StoreError> {
         let name = name.to_owned();
         self.write(move |connection, _| {
             let name = name.clone();
             Box::pin(async move {
+                let taken = sqlx::query(
+                    "SELECT slot FROM bots WHERE name = $1 AND removed_at IS NULL AND slot <> $2",
+                )
+                .bind(name.clone())
+                .bind(i64::from(slot))
+                .fetch_optional(&mut *connection)
+                .await?;
+                if taken.is_some() {
+                    return Ok(Renaming::NameTaken);
+                }
+                let done =
+                    sqlx::query("UPDATE bots SET name = $1 WHERE slot = $2 AND removed_at IS NULL")
+                        .bind(name)
+                        .bind(i64::from(slot))
+                        .execute(connection)
+                        .await?;
+                Ok(if done.rows_affected() == 1 {
+                    Renaming::Done
+                } else {
+                    Renaming::Unknown
+                })
+            })
+        })
+        .await
+    }
+
+    /// Ends a bot for users: its keys and its tokens are dead and its name is free. `false` where no such bot lives.
+    pub async fn remove_bot(&self, slot: i32, now: Millis) -> Result<bool, StoreError> {
+        self.write(move |connection, _| {
+            Box::pin(async move {
                 let done = sqlx::query(
-                    "UPDATE bots SET removed_at = $1 WHERE name = $2 AND removed_at IS NULL",
+                    "UPDATE bots SET removed_at = $1 WHERE slot = $2 AND removed_at IS NULL",
                 )
                 .bind(now)
-                .bind(name)
+                .bind(i64::from(slot))
+                .execute(&mut *connection)
+                .await?;
+                sqlx::query(
+                    "UPDATE tokens SET revoked_at = $1 WHERE bot = $2 AND revoked_at IS NULL",
+                )
+                .bind(now)
+                .bind(i64::from(slot))
                 .execute(connection)
                 .await?;
                 Ok(done.rows_affected() == 1)
@@ -154,10 +253,15 @@ impl Store {
 fn bot(row: &AnyRow) -> Result<BotRow, StoreError> {
     let (number, name): (Option<String>, Option<String>) = (row.try_get(4)?, row.try_get(5)?);
     let removed: i64 = row.try_get(6)?;
+    let (previous, until): (Option<String>, Option<Millis>) = (row.try_get(8)?, row.try_get(9)?);
     Ok(BotRow {
         slot: narrow(row.try_get(0)?)?,
         name: row.try_get(1)?,
         key_sha256: row.try_get(2)?,
+        key_created_at: row.try_get(7)?,
+        previous_key: previous
+            .zip(until)
+            .map(|(sha256, until)| PreviousKey { sha256, until }),
         created_at: row.try_get(3)?,
         linked: number
             .and_then(|number| number.parse().ok())

@@ -12,7 +12,7 @@ use sqlx::{AnyConnection, AnyPool, ConnectOptions, Executor, Row, SqlSafeStr};
 use super::{Schema, StoreError};
 
 /// Every migration, in order; one that has landed is never edited.
-const SCHEMA: [(i64, &str, &str); 3] = [
+const SCHEMA: [(i64, &str, &str); 4] = [
     (
         1,
         "gateway",
@@ -27,6 +27,11 @@ const SCHEMA: [(i64, &str, &str); 3] = [
         3,
         "deliveries",
         include_str!("../../migrations/0003_deliveries.sql"),
+    ),
+    (
+        4,
+        "tokens",
+        include_str!("../../migrations/0004_tokens.sql"),
     ),
 ];
 

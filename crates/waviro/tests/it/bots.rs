@@ -23,7 +23,10 @@ async fn a_bot_is_found_by_its_key_and_only_by_it() {
             .await
             .is_none()
     );
-    let fresh = bots.rotate_key("toko").await.unwrap();
+    let fresh = bots
+        .rotate_key(rig.bot.slot(), Duration::ZERO)
+        .await
+        .unwrap();
     assert!(bots.by_secret(rig.key.reveal()).await.is_none());
     assert!(bots.by_secret(fresh.reveal()).await.is_some());
     assert!(!format!("{fresh:?}").contains(fresh.reveal()));
@@ -45,7 +48,7 @@ async fn names_are_unique_and_sensible() {
         Err(AddError::BadName)
     ));
     assert!(matches!(
-        rig.engine.bots.remove("warung").await,
+        rig.engine.bots.remove(999).await,
         Err(NoSuchBot::Unknown)
     ));
 }
@@ -56,7 +59,7 @@ async fn a_bot_added_by_another_process_is_there_at_the_first_use_of_its_key() {
     let other = Store::open(&rig.url()).await.unwrap();
     let (slot, key) = bots::add(&other, "warung", rig.clock.now()).await.unwrap();
     let bot = rig.engine.bots.by_secret(key.reveal()).await.unwrap();
-    assert_eq!((bot.slot(), bot.name()), (slot, "warung"));
+    assert_eq!((bot.slot(), bot.name()), (slot, "warung".to_owned()));
     assert_eq!(bot.status(), Status::Online);
     other.close().await;
 }
@@ -68,7 +71,8 @@ async fn a_bot_removed_by_another_process_ends_its_queue_and_forgets_its_device(
     let accepted = rig.accept("6281300000001", "halo").await.unwrap();
     until(|| async { rig.wire() }, |wire| wire.len() == 1).await;
     let other = Store::open(&rig.url()).await.unwrap();
-    bots::remove(&other, "toko", rig.clock.now()).await.unwrap();
+    let slot = bots::slot_of(&other, "toko").await.unwrap();
+    bots::remove(&other, slot, rig.clock.now()).await.unwrap();
     until(
         || async {
             rig.pass(Duration::from_secs(1));

@@ -7,6 +7,7 @@ mod process;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use process::{Folder, free_address, terminate};
@@ -99,6 +100,106 @@ async fn a_bot_made_while_the_gateway_runs_works_at_once_and_a_removed_one_soon_
         .await;
     let log = gateway.stop().await;
     assert!(!log.contains(&key), "{log}");
+}
+
+/// `wvt_` and 64 hex digits.
+fn token_in(text: &str) -> String {
+    let found = text
+        .split_whitespace()
+        .find(|word| word.starts_with("wvt_"));
+    let token = found.unwrap_or_else(|| panic!("no token in: {text}"));
+    token.to_owned()
+}
+
+async fn bots_seen(address: SocketAddr, token: &str) -> String {
+    let request = format!(
+        "GET /v1/bots HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+    );
+    raw(address, &request).await
+}
+
+#[tokio::test]
+async fn a_token_is_made_listed_and_revoked_while_the_gateway_runs() {
+    let folder = Folder::new();
+    assert!(folder.ok(&["token", "list"]).contains("waviro token add"));
+    assert!(
+        !folder.path().join("data").exists(),
+        "looking makes nothing"
+    );
+    let address = free_address();
+    let mut gateway = folder.serve(address);
+    gateway.ready(address).await;
+    folder.ok(&["bot", "add", "toko"]);
+    let made = folder.ok(&["token", "add", "panel"]);
+    let (admin, ours) = (
+        token_in(&made),
+        token_in(&folder.ok(&["token", "add", "kasir", "--bot", "toko"])),
+    );
+    assert!(made.contains("curl") && made.contains("/v1/bots"), "{made}");
+    let taken = folder.fails(&["token", "add", "panel"]);
+    assert!(taken.contains("choose another name"), "{taken}");
+    let nobody = folder.fails(&["token", "add", "x", "--bot", "tiko"]);
+    assert!(nobody.contains("waviro bot list"), "{nobody}");
+    for token in [&admin, &ours] {
+        gateway
+            .until("the token to see the bot", async || {
+                let answer = bots_seen(address, token).await;
+                (answer.contains("200 OK") && answer.contains("\"toko\""))
+                    .then_some(())
+                    .ok_or(answer)
+            })
+            .await;
+    }
+    let list = folder.ok(&["token", "list"]);
+    let lines: Vec<_> = list.lines().collect();
+    assert!(lines[0].starts_with("panel  admin  last used 20"), "{list}");
+    assert!(
+        lines[1].starts_with("kasir  bot toko  last used 20"),
+        "{list}"
+    );
+    folder.ok(&["token", "revoke", "kasir"]);
+    assert!(bots_seen(address, &ours).await.contains("401 Unauthorized"));
+    assert!(bots_seen(address, &admin).await.contains("200 OK"));
+    assert_eq!(folder.ok(&["token", "list"]).lines().count(), 1);
+    let again = folder.fails(&["token", "revoke", "kasir"]);
+    assert!(again.contains("waviro token list"), "{again}");
+    let log = gateway.stop().await;
+    for secret in [&admin, &ours] {
+        assert!(!log.contains(secret.trim_start_matches("wvt_")), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_replaced_with_an_overlap_goes_on_working_and_one_without_does_not() {
+    let folder = Folder::new();
+    let address = free_address();
+    let old = key_in(&folder.ok(&["bot", "add", "toko"]));
+    let mut gateway = folder.serve(address);
+    gateway.ready(address).await;
+    let ask = async |key: &str| {
+        let body = r#"{"nohp":"6282386000001"}"#;
+        raw(address, &post("/api/checknumber", key, body)).await
+    };
+    let rotated = folder.ok(&["bot", "key", "toko", "--overlap", "600"]);
+    assert!(rotated.contains("600 s"), "{rotated}");
+    let fresh = key_in(&rotated);
+    for key in [&fresh, &old] {
+        let answer = ask(key).await;
+        assert!(answer.contains("not_connected"), "{answer}");
+    }
+    let last = key_in(&folder.ok(&["bot", "key", "toko"]));
+    for key in [&fresh, &old] {
+        gateway
+            .until("the key to be dead", async || {
+                let answer = ask(key).await;
+                let dead = answer.contains("invalid_secret_key") || answer.contains("too_many");
+                dead.then_some(()).ok_or(answer)
+            })
+            .await;
+    }
+    let answer = ask(&last).await;
+    assert!(answer.contains("not_connected"), "{answer}");
+    gateway.stop().await;
 }
 
 #[tokio::test]

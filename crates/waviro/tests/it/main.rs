@@ -22,5 +22,6 @@ mod postgresql;
 mod queue;
 mod store;
 mod tidy;
+mod v1;
 mod webhooks;
 mod wire;

@@ -1,6 +1,9 @@
 //! The store's contract, the same on both databases.
 
 mod callbacks;
+mod evidence;
+mod keys;
+mod tokens;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -112,6 +115,9 @@ pub async fn keeps_its_contract(store: &Store) {
     inbound_is_kept_once(store).await;
     numbers_are_remembered_and_forgotten(store).await;
     bots_live_and_die_by_name_and_slots_are_never_reused(store).await;
+    keys::keep_their_contract(store).await;
+    tokens::keep_their_contract(store).await;
+    evidence::keeps_its_contract(store).await;
 }
 
 async fn accepted_messages_are_queued_in_order(store: &Store) {
@@ -420,8 +426,8 @@ async fn bots_live_and_die_by_name_and_slots_are_never_reused(store: &Store) {
         store.add_bot("toko", "bb", START).await.unwrap(),
         AddBot::NameTaken
     );
-    assert!(store.set_bot_key("toko", "cc").await.unwrap());
-    assert!(!store.set_bot_key("warung", "dd").await.unwrap());
+    assert!(store.set_bot_key(1, "cc", START, None).await.unwrap());
+    assert!(!store.set_bot_key(9, "dd", START, None).await.unwrap());
     let identity = Identity {
         number: number("6281200000001"),
         name: "Toko".to_owned(),
@@ -436,7 +442,8 @@ async fn bots_live_and_die_by_name_and_slots_are_never_reused(store: &Store) {
         ),
         ("cc", &Some(identity), false)
     );
-    assert!(store.remove_bot("toko", START).await.unwrap());
+    assert!(store.remove_bot(1, START).await.unwrap());
+    assert!(!store.remove_bot(1, START).await.unwrap());
     assert!(store.bots().await.unwrap()[0].removed);
     assert_eq!(
         store.add_bot("toko", "ee", START).await.unwrap(),
@@ -444,7 +451,7 @@ async fn bots_live_and_die_by_name_and_slots_are_never_reused(store: &Store) {
     );
     store.bot_forgotten(1, START).await.unwrap();
     assert_eq!(store.bots().await.unwrap().len(), 1);
-    assert!(store.remove_bot("toko", START).await.unwrap());
+    assert!(store.remove_bot(2, START).await.unwrap());
     store.bot_forgotten(2, START).await.unwrap();
     assert_eq!(
         store.add_bot("toko", "ff", START).await.unwrap(),

@@ -10,17 +10,17 @@ const ROWS: [&[&str]; 11] = [
     &["cli"],
     &["app", "listener"],
     &["docs"],
-    &["api", "events", "health"],
+    &["api", "events", "health", "v1"],
     &["jobs"],
     &["outbox"],
-    &["bots"],
+    &["bots", "tokens"],
     &["net"],
     &["store"],
     &["answer", "keyword"],
 ];
 
 /// Rooms that anyone may name.
-const LEAVES: [&str; 4] = ["clock", "config", "lifecycle", "telemetry"];
+const LEAVES: [&str; 5] = ["clock", "config", "door", "lifecycle", "telemetry"];
 
 /// Words that belong to some files alone.
 const KEPT_IN: [(&str, &[&str]); 4] = [

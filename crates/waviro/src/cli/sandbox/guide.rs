@@ -12,6 +12,7 @@ pub(super) struct Guide {
     /// `None` while it is not linked.
     pub(super) number: Option<String>,
     pub(super) secret_key: String,
+    pub(super) admin_token: String,
     /// Number and name, customers first, the bot's own phone last.
     pub(super) phones: Vec<(String, String)>,
     /// Id and name.
@@ -23,7 +24,7 @@ pub(super) struct Guide {
 }
 
 impl Guide {
-    /// One line. `admin_token` is null until there is something to administer with it.
+    /// One line.
     pub(super) fn json(&self) -> String {
         let named = |key: &str, list: &[(String, String)]| -> Vec<_> {
             list.iter()
@@ -33,7 +34,7 @@ impl Guide {
         json!({
             "gateway": self.gateway,
             "sim": self.sim,
-            "admin_token": null,
+            "admin_token": self.admin_token,
             "bots": [{"name": self.bot, "number": self.number, "secret_key": self.secret_key}],
             "phones": named("number", &self.phones),
             "groups": named("groupid", &self.groups),
@@ -48,6 +49,7 @@ impl Guide {
             sim,
             bot,
             secret_key,
+            admin_token,
             ..
         } = self;
         let list = |list: &[(String, String)]| -> String {
@@ -104,6 +106,8 @@ impl Guide {
              {try_it}\n\n\
              Callbacks: put \"notifyurl\":\"http://127.0.0.1:9000/\" beside pesan and run a server there that \
              answers POST with 200 (the README has one). The sandbox may call loopback, a real gateway may not. It posts {{\"msgid\",\"ack\"}}: 1 sent, 2 delivered, 3 read.\n\n\
+             Administer it (docs/admin.md, {gateway}/v1/openapi.json), here with a token that may do everything:\n\n  \
+             curl {gateway}/v1/bots -H 'Authorization: Bearer {admin_token}'\n\n\
              Real numbers: `waviro serve`. Linking one this way is unofficial, and WhatsApp may ban it; do not use a \
              number that you can't lose.\n\n\
              Ctrl-C stops both.",

@@ -1,13 +1,19 @@
-//! The sandbox's secret keys in clear, so that a kept sandbox has the same key after a restart. Real gateways keep none.
+//! The sandbox's secret keys in clear, so that a kept sandbox has the same keys after a restart. Real gateways keep none.
 
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 
 use crate::bots::{Bot, Bots};
+use crate::store::TokenRole;
+use crate::tokens::Tokens;
+
+/// What the sandbox calls its own token.
+const ADMIN: &str = "sandbox";
 
 /// The bot of this name and its key; made, or given a new key, where the file does not know one that works.
 pub(super) async fn bot(
@@ -28,13 +34,30 @@ pub(super) async fn bot(
     }
     let known = bots.list().into_iter().find(|bot| bot.name() == name);
     let (bot, key) = match known {
-        Some(bot) => (bot, bots.rotate_key(name).await?),
+        Some(bot) => {
+            let key = bots.rotate_key(bot.slot(), Duration::ZERO).await?;
+            (bot, key)
+        }
         None => bots.add(name).await?,
     };
     keys.insert(name.to_owned(), key.reveal().to_owned());
     write(file, &serde_json::to_vec(&keys)?)
         .with_context(|| format!("{} could not be written", file.display()))?;
     Ok((bot, key.reveal().to_owned()))
+}
+
+/// The admin token in the file; made anew where there is none that works.
+pub(super) async fn admin(tokens: &Tokens, file: &Path) -> anyhow::Result<String> {
+    if let Ok(known) = std::fs::read_to_string(file)
+        && tokens.of(&known).await?.is_some()
+    {
+        return Ok(known);
+    }
+    tokens.revoke_named(ADMIN).await?;
+    let (_, token) = tokens.add(ADMIN, TokenRole::Admin, None).await?;
+    write(file, token.reveal().as_bytes())
+        .with_context(|| format!("{} could not be written", file.display()))?;
+    Ok(token.reveal().to_owned())
 }
 
 /// Replaced as a whole, and for its owner alone.

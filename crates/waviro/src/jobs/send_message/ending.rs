@@ -34,11 +34,7 @@ impl Lane {
             .map(|id| (id, News::Failed(cause.to_owned())))
             .collect();
         let (store, slot, feeds) = (self.store.clone(), self.bot.slot(), self.feeds.clone());
-        let (clock, name, stop) = (
-            self.clock.clone(),
-            self.bot.name().to_owned(),
-            self.stop.clone(),
-        );
+        let (clock, name, stop) = (self.clock.clone(), self.bot.name(), self.stop.clone());
         self.work.push(Box::pin(async move {
             while let Err(reason) = store.raise(slot, news.clone(), clock.now(), &feeds).await {
                 error!(bot = name, %reason, "a message could not be ended; trying again");
@@ -55,7 +51,7 @@ impl Lane {
     pub(super) fn end_queue(&mut self, up_to: i64, cause: String) {
         self.ending = true;
         let (store, slot, feeds) = (self.store.clone(), self.bot.slot(), self.feeds.clone());
-        let (clock, name) = (self.clock.clone(), self.bot.name().to_owned());
+        let (clock, name) = (self.clock.clone(), self.bot.name());
         self.work.push(Box::pin(async move {
             let mut ended = 0;
             let result = loop {

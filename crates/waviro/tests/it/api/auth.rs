@@ -1,5 +1,7 @@
 //! The SecretKey.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::Request;
 
@@ -56,14 +58,16 @@ async fn ten_wrong_keys_a_minute_then_429_while_the_right_key_goes_on_working() 
         ask(&front, "SecretKey", &key).await.message()["isAuthenticated"],
         true
     );
-    front.clock.advance(std::time::Duration::from_mins(1));
+    front.clock.advance(Duration::from_mins(1));
     assert_eq!(ask(&front, "SecretKey", "wrong").await.refusal().0, 400);
 }
 
 #[tokio::test]
 async fn a_key_that_was_replaced_or_whose_bot_was_removed_is_dead() {
     let front = Front::online().await;
-    let fresh = front.app.bots().rotate_key("toko").await.unwrap();
+    let bots = front.app.bots();
+    let slot = bots.by_name("toko").unwrap().slot();
+    let fresh = bots.rotate_key(slot, Duration::ZERO).await.unwrap();
     assert_eq!(ask(&front, "SecretKey", &front.key).await.refusal().0, 400);
     assert_eq!(
         ask(&front, "SecretKey", fresh.reveal())
@@ -72,7 +76,7 @@ async fn a_key_that_was_replaced_or_whose_bot_was_removed_is_dead() {
             .as_u16(),
         200
     );
-    front.app.bots().remove("toko").await.unwrap();
+    bots.remove(slot).await.unwrap();
     assert_eq!(
         ask(&front, "SecretKey", fresh.reveal()).await.refusal().0,
         400

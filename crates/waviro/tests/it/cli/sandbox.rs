@@ -126,7 +126,7 @@ async fn a_kept_sandbox_has_the_same_key_number_and_group_after_a_restart() {
     assert_eq!(first["groups"][0]["name"], "Pelanggan Toko");
     sandbox.process.stop().await;
     let (mut sandbox, second) = Sandbox::json(&folder, &["--data", "kept"]).await;
-    for part in ["bots", "phones", "groups"] {
+    for part in ["bots", "phones", "groups", "admin_token"] {
         assert_eq!(first[part], second[part]);
     }
     let key = second["bots"][0]["secret_key"].as_str().unwrap();
@@ -138,6 +138,23 @@ async fn a_kept_sandbox_has_the_same_key_number_and_group_after_a_restart() {
     assert_eq!(body(&raw(sandbox.gateway, &request).await)["success"], true);
     sandbox.phone("6281200000003", "lagi").await;
     sandbox.process.stop().await;
+}
+
+#[tokio::test]
+async fn the_guides_second_curl_line_lists_the_bot_with_the_sandboxs_own_token() {
+    let folder = Folder::new();
+    let (sandbox, guide) = Sandbox::start(&folder, &[]).await;
+    let line = guide.lines().find(|line| line.contains("/v1/bots"));
+    let line = line.unwrap_or_else(|| panic!("no line to paste: {guide}"));
+    let output = std::process::Command::new("sh")
+        .args(["-c", line])
+        .output()
+        .unwrap();
+    let answer: Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+    assert_eq!(answer["data"][0]["name"], "toko", "{answer}");
+    assert_eq!(answer["data"][0]["health"]["healthy"], true, "{answer}");
+    sandbox.stop().await;
 }
 
 #[tokio::test]

@@ -1,0 +1,125 @@
+//! `waviro token …`: works on the database, so that it works whether the gateway runs or not.
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::Subcommand;
+
+use super::{can_be_read, open, say};
+use crate::bots;
+use crate::clock::{Clock, Millis};
+use crate::config::Config;
+use crate::store::{Store, TokenRole, TokenRow};
+use crate::tokens::Tokens;
+
+const NO_TOKEN: &str = "No token yet. Make one: waviro token add NAME";
+
+/// Rows read at a time.
+const PAGE: i64 = 500;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Token {
+    /// Make a token and show it, this once; without --bot it may do everything
+    Add {
+        /// What you call it, up to 64 characters
+        name: String,
+        /// It may only see and change this bot
+        #[arg(long, value_name = "BOT")]
+        bot: Option<String>,
+    },
+    /// Show every living token, what it may do and when it was last used
+    List,
+    /// End a token; a running gateway refuses it from now on
+    Revoke {
+        /// The token's name
+        name: String,
+    },
+}
+
+impl Token {
+    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+        if matches!(self, Self::List) && !can_be_read(config, NO_TOKEN).await? {
+            return Ok(ExitCode::SUCCESS);
+        }
+        let store = open(config).await?;
+        let done = self.change(&store, config).await;
+        store.close().await;
+        done.map(|()| ExitCode::SUCCESS)
+    }
+
+    async fn change(self, store: &Store, config: &Config) -> anyhow::Result<()> {
+        let clock = Clock::system();
+        let tokens = Tokens::new(store.clone(), clock.clone());
+        match self {
+            Self::Add { name, bot } => {
+                let role = match &bot {
+                    Some(bot) => TokenRole::Bot(bots::slot_of(store, bot).await?),
+                    None => TokenRole::Admin,
+                };
+                let (_, token) = tokens.add(&name, role, None).await?;
+                let may = bot.map_or_else(
+                    || "may do everything".to_owned(),
+                    |bot| format!("may see and change the bot {bot} alone"),
+                );
+                say(format_args!(
+                    "Token {name} made; it {may}. Shown only now:\n\n  {}\n\nTry it, with the gateway running:\n",
+                    token.reveal()
+                ));
+                say(format_args!(
+                    "  curl http://{}/v1/bots -H 'Authorization: Bearer {}'",
+                    config.server.listen,
+                    token.reveal()
+                ));
+            }
+            Self::List => list(store, &tokens, clock.now()).await?,
+            Self::Revoke { name } => {
+                if !tokens.revoke_named(&name).await? {
+                    bail!("there is no living token of that name; `waviro token list` shows all");
+                }
+                say(format_args!("Token {name} revoked."));
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn list(store: &Store, tokens: &Tokens, now: Millis) -> anyhow::Result<()> {
+    let bots = store.bots().await?;
+    let (mut after, mut shown) = (0, false);
+    loop {
+        let page = tokens.list(after, PAGE).await?;
+        let Some(last) = page.last() else {
+            break;
+        };
+        after = last.id;
+        for token in page.iter().filter(|token| token.revoked_at.is_none()) {
+            shown = true;
+            let role = match token.role {
+                TokenRole::Admin => "admin".to_owned(),
+                TokenRole::Bot(slot) => {
+                    let bot = bots.iter().find(|bot| bot.slot == slot);
+                    format!("bot {}", bot.map_or("?", |bot| bot.name.as_str()))
+                }
+            };
+            say(format_args!("{}  {role}  {}", token.name, used(token, now)));
+        }
+    }
+    if !shown {
+        say(NO_TOKEN);
+    }
+    Ok(())
+}
+
+/// When it was last used, and whether it is over.
+fn used(token: &TokenRow, now: Millis) -> String {
+    if token.expires_at.is_some_and(|at| at <= now) {
+        return "expired".to_owned();
+    }
+    let at = token
+        .last_used_at
+        .and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
+    at.map_or_else(
+        || "never used".to_owned(),
+        |at| format!("last used {}", at.strftime("%Y-%m-%d %H:%M UTC")),
+    )
+}

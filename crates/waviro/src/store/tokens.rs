@@ -1,0 +1,225 @@
+//! The tokens of the administration API; also written by the command line tool while a gateway runs.
+
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+use super::messages::narrow;
+use super::{Store, StoreError};
+use crate::clock::Millis;
+
+/// When a token was last used is worth one write in so long.
+const NOTED_EVERY: Millis = 60_000;
+
+/// What a token may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenRole {
+    /// Everything.
+    Admin,
+    /// What concerns this one bot (its slot).
+    Bot(i32),
+}
+
+/// A token's row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRow {
+    /// Its id.
+    pub id: i64,
+    /// What people call it.
+    pub name: String,
+    /// What it may do.
+    pub role: TokenRole,
+    /// When it was made.
+    pub created_at: Millis,
+    /// When it was last used, to the minute.
+    pub last_used_at: Option<Millis>,
+    /// When it dies by itself.
+    pub expires_at: Option<Millis>,
+    /// When it was revoked.
+    pub revoked_at: Option<Millis>,
+}
+
+/// What became of a new token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AddToken {
+    /// It stands.
+    Added(TokenRow),
+    /// A token of that name was not revoked.
+    NameTaken,
+    /// No such bot lives.
+    NoSuchBot,
+}
+
+const COLUMNS: &str =
+    "id, name, role, bot, created_at, last_used_at, expires_at, revoked_at FROM tokens";
+
+impl Store {
+    /// Adds a token under the next id.
+    pub async fn add_token(
+        &self,
+        name: &str,
+        sha256: &str,
+        role: TokenRole,
+        now: Millis,
+        expires_at: Option<Millis>,
+    ) -> Result<AddToken, StoreError> {
+        let (name, sha256) = (name.to_owned(), sha256.to_owned());
+        let (word, bot) = match role {
+            TokenRole::Admin => ("admin", None),
+            TokenRole::Bot(slot) => ("bot", Some(i64::from(slot))),
+        };
+        self.write(move |connection, _| {
+            let (name, sha256) = (name.clone(), sha256.clone());
+            Box::pin(async move {
+                let taken =
+                    sqlx::query("SELECT id FROM tokens WHERE name = $1 AND revoked_at IS NULL")
+                        .bind(name.clone())
+                        .fetch_optional(&mut *connection)
+                        .await?;
+                if taken.is_some() {
+                    return Ok(AddToken::NameTaken);
+                }
+                if let Some(slot) = bot {
+                    let lives =
+                        sqlx::query("SELECT slot FROM bots WHERE slot = $1 AND removed_at IS NULL")
+                            .bind(slot)
+                            .fetch_optional(&mut *connection)
+                            .await?;
+                    if lives.is_none() {
+                        return Ok(AddToken::NoSuchBot);
+                    }
+                }
+                let row = sqlx::query(
+                    "INSERT INTO tokens (id, name, sha256, role, bot, created_at, expires_at) \
+                     VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM tokens), $1, $2, $3, $4, $5, $6) RETURNING id",
+                )
+                .bind(name.clone())
+                .bind(sha256)
+                .bind(word)
+                .bind(bot)
+                .bind(now)
+                .bind(expires_at)
+                .fetch_one(connection)
+                .await?;
+                Ok(AddToken::Added(TokenRow {
+                    id: row.try_get(0)?,
+                    name,
+                    role,
+                    created_at: now,
+                    last_used_at: None,
+                    expires_at,
+                    revoked_at: None,
+                }))
+            })
+        })
+        .await
+    }
+
+    /// The living token with this hash, and a note that it was used, at most one write a minute. A revoked one is dead for whoever
+    /// asks after the commit that revoked it.
+    pub async fn use_token(
+        &self,
+        sha256: &str,
+        now: Millis,
+    ) -> Result<Option<TokenRow>, StoreError> {
+        let text = select(
+            "WHERE sha256 = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)",
+        );
+        let row = sqlx::query(sqlx::AssertSqlSafe(text))
+            .bind(sha256.to_owned())
+            .bind(now)
+            .fetch_optional(&self.reads)
+            .await?;
+        let Some(mut row) = row.as_ref().map(token).transpose()? else {
+            return Ok(None);
+        };
+        if row.last_used_at.is_none_or(|at| at <= now - NOTED_EVERY) {
+            let id = row.id;
+            self.write(move |connection, _| {
+                Box::pin(async move {
+                    sqlx::query("UPDATE tokens SET last_used_at = $1 WHERE id = $2")
+                        .bind(now)
+                        .bind(id)
+                        .execute(connection)
+                        .await?;
+                    Ok(())
+                })
+            })
+            .await?;
+            row.last_used_at = Some(now);
+        }
+        Ok(Some(row))
+    }
+
+    /// Up to `limit` tokens with an id above `after`, by id, dead ones included.
+    pub async fn tokens(&self, after: i64, limit: i64) -> Result<Vec<TokenRow>, StoreError> {
+        let rows = sqlx::query(sqlx::AssertSqlSafe(select(
+            "WHERE id > $1 ORDER BY id LIMIT $2",
+        )))
+        .bind(after)
+        .bind(limit)
+        .fetch_all(&self.reads)
+        .await?;
+        rows.iter().map(token).collect()
+    }
+
+    /// One token, dead or not.
+    pub async fn token(&self, id: i64) -> Result<Option<TokenRow>, StoreError> {
+        let row = sqlx::query(sqlx::AssertSqlSafe(select("WHERE id = $1")))
+            .bind(id)
+            .fetch_optional(&self.reads)
+            .await?;
+        row.as_ref().map(token).transpose()
+    }
+
+    /// The id of the token of this name that was not revoked.
+    pub async fn token_named(&self, name: &str) -> Result<Option<i64>, StoreError> {
+        let row = sqlx::query("SELECT id FROM tokens WHERE name = $1 AND revoked_at IS NULL")
+            .bind(name.to_owned())
+            .fetch_optional(&self.reads)
+            .await?;
+        row.map(|row| Ok(row.try_get(0)?)).transpose()
+    }
+
+    /// Ends a token. `false` where there is none, or it was revoked before.
+    pub async fn revoke_token(&self, id: i64, now: Millis) -> Result<bool, StoreError> {
+        self.write(move |connection, _| {
+            Box::pin(async move {
+                let done = sqlx::query(
+                    "UPDATE tokens SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL",
+                )
+                .bind(now)
+                .bind(id)
+                .execute(connection)
+                .await?;
+                Ok(done.rows_affected() == 1)
+            })
+        })
+        .await
+    }
+}
+
+fn select(rest: &str) -> String {
+    format!("SELECT {COLUMNS} {rest}")
+}
+
+fn token(row: &AnyRow) -> Result<TokenRow, StoreError> {
+    let (word, bot): (String, Option<i64>) = (row.try_get(2)?, row.try_get(3)?);
+    let role = match (word.as_str(), bot) {
+        ("admin", _) => TokenRole::Admin,
+        ("bot", Some(slot)) => TokenRole::Bot(narrow(slot)?),
+        _ => {
+            return Err(StoreError::Unreadable(format!(
+                "a token's role is {word:?}"
+            )));
+        }
+    };
+    Ok(TokenRow {
+        id: row.try_get(0)?,
+        name: row.try_get(1)?,
+        role,
+        created_at: row.try_get(4)?,
+        last_used_at: row.try_get(5)?,
+        expires_at: row.try_get(6)?,
+        revoked_at: row.try_get(7)?,
+    })
+}

@@ -1,0 +1,145 @@
+//! The body of a request: a JSON object, whatever its Content-Type says, and its fields as types.
+
+use std::borrow::Cow;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use axum::extract::{FromRequest, Request};
+use serde_json::{Map, Value};
+use waviro_link::Number;
+
+use super::V1;
+use super::problem::{NAME_FORM, Problem};
+use crate::door;
+
+/// What a request asks for, read from its body.
+pub struct Body<T>(pub T);
+
+/// A type that a body is read into. Its `ToSchema` says in the documentation what this takes.
+pub trait FromFields: Sized {
+    /// Reads the fields.
+    ///
+    /// # Errors
+    /// [`Problem::MissingField`] and [`Problem::InvalidField`], with the field's name.
+    fn from_fields(fields: &Fields) -> Result<Self, Problem>;
+}
+
+/// A JSON object's fields; empty for an empty body. Fields that nobody asks for are ignored.
+#[derive(Debug, Default)]
+pub struct Fields(Map<String, Value>);
+
+impl<T: FromFields> FromRequest<Arc<V1>> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, v1: &Arc<V1>) -> Result<Self, Problem> {
+        let fields = Fields::parse(&door::read(request, v1.body).await?)?;
+        T::from_fields(&fields).map(Self)
+    }
+}
+
+impl Fields {
+    /// Reads a body. A byte order mark and blanks around are fine; nothing at all and `null` are an object without fields.
+    ///
+    /// # Errors
+    /// [`Problem::InvalidBody`].
+    pub fn parse(body: &[u8]) -> Result<Self, Problem> {
+        let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+        if body.trim_ascii().is_empty() {
+            return Ok(Self::default());
+        }
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(fields)) => Ok(Self(fields)),
+            Ok(Value::Null) => Ok(Self::default()),
+            Ok(_) => Err(Problem::InvalidBody(String::new())),
+            Err(error) => Err(Problem::InvalidBody(format!(
+                ", and it stops to be JSON at line {}, column {}",
+                error.line(),
+                error.column()
+            ))),
+        }
+    }
+
+    /// A field that says something; absent and `null` are the same.
+    fn said(&self, field: &str) -> Option<&Value> {
+        self.0.get(field).filter(|value| !value.is_null())
+    }
+
+    /// A text.
+    ///
+    /// # Errors
+    /// [`Problem::InvalidField`] for another kind of value.
+    pub fn text(&self, field: &'static str) -> Result<Option<&str>, Problem> {
+        match self.said(field) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(wrong(field, "a text")),
+        }
+    }
+
+    /// A name of something.
+    ///
+    /// # Errors
+    /// [`Problem::InvalidField`] for an empty or too long one, and one with control characters.
+    pub fn name(&self, field: &'static str) -> Result<Option<String>, Problem> {
+        let name = self.text(field).map_err(|_| wrong(field, NAME_FORM))?;
+        match name {
+            Some(name) if name.is_empty() || name.chars().count() > 64 => {
+                Err(wrong(field, NAME_FORM))
+            }
+            Some(name) if name.chars().any(char::is_control) => Err(wrong(field, NAME_FORM)),
+            name => Ok(name.map(ToOwned::to_owned)),
+        }
+    }
+
+    /// A whole number in this range. A fraction of zero counts as whole, as JSON Schema has it.
+    ///
+    /// # Errors
+    /// [`Problem::InvalidField`].
+    pub fn whole(
+        &self,
+        field: &'static str,
+        range: RangeInclusive<u64>,
+    ) -> Result<Option<u64>, Problem> {
+        let Some(value) = self.said(field) else {
+            return Ok(None);
+        };
+        let whole = value.as_u64().or_else(|| {
+            let float = value.as_f64()?;
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a whole number of a size that both hold"
+            )]
+            (float.fract() == 0.0 && (0.0..=9e15).contains(&float)).then_some(float as u64)
+        });
+        let within = whole.filter(|whole| range.contains(whole));
+        let form = || format!("a whole number from {} to {}", range.start(), range.end());
+        within
+            .map(Some)
+            .ok_or_else(|| Problem::InvalidField(field, Cow::Owned(form())))
+    }
+
+    /// A phone number.
+    ///
+    /// # Errors
+    /// [`Problem::InvalidField`].
+    pub fn number(&self, field: &'static str) -> Result<Option<Number>, Problem> {
+        const FORM: &str =
+            "a phone number as text, country code first, 7 to 15 digits and nothing else";
+        let text = self.text(field).map_err(|_| wrong(field, FORM))?;
+        text.map(|text| text.parse().map_err(|_| wrong(field, FORM)))
+            .transpose()
+    }
+}
+
+/// A field that must be there.
+///
+/// # Errors
+/// [`Problem::MissingField`].
+pub fn required<T>(field: &'static str, value: Option<T>) -> Result<T, Problem> {
+    value.ok_or(Problem::MissingField(field))
+}
+
+fn wrong(field: &'static str, form: &'static str) -> Problem {
+    Problem::InvalidField(field, Cow::Borrowed(form))
+}

@@ -1,0 +1,262 @@
+//! `/v1/bots/{bot}/relink`, `/qr`, `/pairing-code` and `/logout`: how a bot comes by its device, and how it loses it.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::{ACCEPT, CONTENT_TYPE, VARY};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use qrcode::render::svg;
+use serde::Serialize;
+use tracing::error;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use waviro_link::{Identity, Number, QrCode, Status};
+
+use super::V1;
+use super::answers::{Conflict, Unavailable};
+use super::auth::AtBot;
+use super::body::{Body, Fields, FromFields, required};
+use super::bots::LinkState;
+use super::moment::Moment;
+use super::problem::Problem;
+use crate::bots::{Bot, LinkCode};
+use crate::clock::millis;
+
+/// This file's operations.
+pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
+    OpenApiRouter::new()
+        .routes(routes!(relink))
+        .routes(routes!(qr))
+        .routes(routes!(pairing_code))
+        .routes(routes!(logout))
+}
+
+/// Who a bot is linked as, or the code to scan.
+#[derive(Serialize, ToSchema)]
+pub struct Linking {
+    /// Where the link stands.
+    state: LinkState,
+    /// Whether the bot has a device at WhatsApp.
+    linked: bool,
+    /// The phone number that it is linked as.
+    #[schema(required, example = "6281200000001")]
+    number: Option<String>,
+    /// The name that the account shows; empty until WhatsApp told it.
+    #[schema(required)]
+    account_name: Option<String>,
+    /// What the phone must scan (WhatsApp, Linked devices, Link a device); null where there is no code to show.
+    #[schema(required, example = "2@…")]
+    qrcode: Option<String>,
+    /// After this WhatsApp takes the code no more; ask again for the next one.
+    #[schema(required)]
+    expires_at: Option<Moment>,
+}
+
+/// The phone that is to type a code.
+#[derive(ToSchema)]
+pub struct AskPairingCode {
+    /// Its number: country code first, digits only.
+    #[schema(pattern = "^[1-9][0-9]{6,14}$", example = "6281200000001", value_type = String)]
+    number: Number,
+}
+
+/// A code to type on a phone.
+#[derive(Serialize, ToSchema)]
+pub struct PairingCode {
+    /// Eight characters, typed on the phone under Linked devices, Link with phone number.
+    #[schema(example = "ABCD-EFGH")]
+    code: String,
+}
+
+impl FromFields for AskPairingCode {
+    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
+        let number = required("number", fields.number("number")?)?;
+        Ok(Self { number })
+    }
+}
+
+/// Link a bot
+///
+/// Starts linking where there is no device, and answers the first code. Where the bot is linked it says as whom. A bot whose device
+/// another program opened (state `replaced`) takes it back: it connects again, and the other program loses it.
+#[utoipa::path(
+    post, path = "/v1/bots/{bot}/relink", tag = "linking",
+    responses(
+        (status = 200, description = "The code to scan, or who the bot is linked as.", body = Linking),
+        Conflict, Unavailable,
+    )
+)]
+async fn relink(State(v1): State<Arc<V1>>, at: AtBot) -> Result<Json<Linking>, Problem> {
+    if at.bot.status() == Status::Replaced
+        && let Some(link) = at.bot.link()
+    {
+        link.reconnect().await;
+    }
+    let code = code(&v1, &at.bot).await?;
+    let state = LinkState::of(&at.bot.status());
+    Ok(Json(match code {
+        LinkCode::Linked(identity) => Linking::linked(state, identity),
+        LinkCode::Code(code) => Linking::code(state, code),
+    }))
+}
+
+/// Show the code to scan
+///
+/// What relink answered, as it is now; starts nothing. With `Accept: image/svg+xml` the code comes as a picture.
+#[utoipa::path(
+    get, path = "/v1/bots/{bot}/qr", tag = "linking",
+    responses(
+        (status = 200, description = "The code, or none where none is being shown.",
+            content((Linking = "application/json"), (String = "image/svg+xml"))),
+        Conflict,
+    )
+)]
+async fn qr(at: AtBot, headers: HeaderMap) -> Result<Response, Problem> {
+    let status = at.bot.status();
+    let state = LinkState::of(&status);
+    let picture = headers.get_all(ACCEPT).iter().any(|accept| {
+        let text = accept.to_str().unwrap_or_default();
+        text.contains("image/svg+xml")
+    });
+    let word = status.word();
+    let linking = match status {
+        Status::Linking { qr: Some(code) } if picture => {
+            let kinds = [(CONTENT_TYPE, "image/svg+xml"), (VARY, "accept")];
+            return Ok((kinds, drawn(&code)?).into_response());
+        }
+        _ if picture => {
+            return Err(Problem::WrongState(
+                word,
+                "there is no code to show; relink asks for one",
+            ));
+        }
+        Status::Linking { qr: Some(code) } => Linking::code(state, code),
+        linked if linked.is_linked() => match at.bot.identity() {
+            Some(identity) => Linking::linked(state, identity),
+            None => Linking::nothing(state),
+        },
+        _ => Linking::nothing(state),
+    };
+    Ok(([(VARY, "accept")], Json(linking)).into_response())
+}
+
+/// Ask for a code to type
+///
+/// For a phone that can't scan: the code is typed on it, under Linked devices, Link with phone number. Starts linking where that
+/// was not done.
+#[utoipa::path(
+    post, path = "/v1/bots/{bot}/pairing-code", tag = "linking", request_body = AskPairingCode,
+    responses((status = 200, description = "The code.", body = PairingCode), Conflict, Unavailable)
+)]
+async fn pairing_code(
+    State(v1): State<Arc<V1>>,
+    at: AtBot,
+    Body(asked): Body<AskPairingCode>,
+) -> Result<Json<PairingCode>, Problem> {
+    if let LinkCode::Linked(_) = code(&v1, &at.bot).await? {
+        let word = at.bot.status().word();
+        return Err(Problem::WrongState(word, "it is linked; log it out first"));
+    }
+    let link = at.bot.link().ok_or(Problem::WhatsAppUnavailable)?;
+    let code = link.pairing_code(&asked.number).await?;
+    Ok(Json(PairingCode { code }))
+}
+
+/// Log a bot out
+///
+/// Removes its device at WhatsApp. What waits to be sent ends with ack -1. The bot stays and can be linked again.
+#[utoipa::path(
+    post, path = "/v1/bots/{bot}/logout", tag = "linking",
+    responses((status = 204, description = "The device is gone."), Conflict, Unavailable)
+)]
+async fn logout(State(v1): State<Arc<V1>>, at: AtBot) -> Result<StatusCode, Problem> {
+    let status = at.bot.status();
+    match status {
+        Status::Online => {}
+        Status::Reconnecting { .. } | Status::Replaced => {
+            let advice = "WhatsApp can only be told while it is online; relink or wait, or remove the bot, or the device on the phone";
+            return Err(Problem::WrongState(status.word(), advice));
+        }
+        _ => {
+            return Err(Problem::WrongState(
+                status.word(),
+                "there is no device to log out",
+            ));
+        }
+    }
+    let link = at.bot.link().ok_or(Problem::WhatsAppUnavailable)?;
+    // A task of its own: cut off in the middle by a client that goes away, it would leave half a device behind.
+    let leaving = v1.tasks.spawn(async move { link.logout().await });
+    tokio::select! {
+        left = leaving => match left {
+            Ok(()) => Ok(StatusCode::NO_CONTENT),
+            Err(cause) => {
+                error!(%cause, "a logout did not end");
+                Err(Problem::Internal)
+            }
+        },
+        () = v1.clock.sleep(v1.qr_within) => Err(Problem::WhatsAppUnavailable),
+    }
+}
+
+/// The first code, or who is linked; ends with the gateway.
+async fn code(v1: &V1, bot: &Bot) -> Result<LinkCode, Problem> {
+    tokio::select! {
+        code = bot.link_code(&v1.clock, v1.qr_within) => Ok(code?),
+        () = v1.stop.cancelled() => Err(Problem::WhatsAppUnavailable),
+    }
+}
+
+/// As a picture that scales, with the quiet zone that readers want.
+fn drawn(code: &QrCode) -> Result<String, Problem> {
+    let drawn = qrcode::QrCode::new(code.text.as_bytes());
+    let drawn = drawn.map_err(|cause| {
+        error!(%cause, "a code could not be drawn");
+        Problem::Internal
+    })?;
+    let mut text = drawn
+        .render::<svg::Color<'_>>()
+        .min_dimensions(264, 264)
+        .build();
+    // A line's end for those who print it; writing to a String cannot fail.
+    let _ = writeln!(text);
+    Ok(text)
+}
+
+impl Linking {
+    fn linked(state: LinkState, identity: Identity) -> Self {
+        Self {
+            state,
+            linked: true,
+            number: Some(identity.number.to_string()),
+            account_name: Some(identity.name),
+            qrcode: None,
+            expires_at: None,
+        }
+    }
+
+    fn code(state: LinkState, code: QrCode) -> Self {
+        let expires = code.expires.duration_since(UNIX_EPOCH).map_or(0, millis);
+        Self {
+            qrcode: Some(code.text),
+            expires_at: Some(Moment(expires)),
+            ..Self::nothing(state)
+        }
+    }
+
+    fn nothing(state: LinkState) -> Self {
+        Self {
+            state,
+            linked: false,
+            number: None,
+            account_name: None,
+            qrcode: None,
+            expires_at: None,
+        }
+    }
+}

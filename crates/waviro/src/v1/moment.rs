@@ -1,0 +1,33 @@
+//! A moment as the administration API writes it.
+
+use serde::{Serialize, Serializer};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::clock::Millis;
+
+/// RFC 3339 in UTC, to the millisecond: `2026-01-02T03:04:05.678Z`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment(pub Millis);
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Beyond the years that have a name nothing is stored.
+        let at = jiff::Timestamp::from_millisecond(self.0).unwrap_or_default();
+        serializer.collect_str(&at)
+    }
+}
+
+impl PartialSchema for Moment {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .description(Some("RFC 3339, in UTC"))
+            .examples(["2026-01-02T03:04:05.678Z"])
+            .into()
+    }
+}
+
+impl ToSchema for Moment {}

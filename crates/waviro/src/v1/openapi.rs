@@ -1,0 +1,202 @@
+//! `/v1/openapi.json` (version 3.1): made from the handlers and types that serve the administration API.
+//!
+//! What follows from an operation's form is added here, so that no file can forget it: who must say who they are, parameters of the
+//! path, and the refusals that such an operation shares with all others.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{OriginalUri, State};
+use axum::http::StatusCode;
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::tag::TagBuilder;
+use utoipa::openapi::{
+    Components, ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, PathItem,
+    Ref, RefOr, Required, ServerBuilder,
+};
+use utoipa::{PartialSchema, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::V1;
+use super::answers::refusal;
+use super::problem::ProblemBody;
+
+/// Where it is, below a base path.
+const PATH: &str = "/v1/openapi.json";
+
+const BEARER: &str = "bearer";
+
+const INTRODUCTION: &str = "Administers a gateway: its bots, their keys, and the tokens that may do so. \
+    Messages are sent over `/api/…`, which `/docs` describes. A token comes from `waviro token add NAME`, or from \
+    `POST /v1/tokens`. Problems are `application/problem+json` (RFC 9457); programs should look at `code`. Lists come in pages: \
+    pass `next` as `cursor` until it is null.";
+
+/// The tags, in the order in which a reader needs them.
+const TAGS: [(&str, &str); 5] = [
+    ("bots", "The linked numbers."),
+    (
+        "linking",
+        "How a bot comes by its device at WhatsApp, and how it loses it.",
+    ),
+    ("keys", "A bot's SecretKey for `/api/…`."),
+    ("tokens", "Who may administer the gateway."),
+    ("description", "This document."),
+];
+
+/// This file's operation.
+pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
+    OpenApiRouter::new().routes(routes!(describe))
+}
+
+/// This document
+///
+/// OpenAPI 3.1. It needs no token.
+#[utoipa::path(
+    get, path = "/v1/openapi.json", tag = "description", security(()),
+    responses((status = 200, description = "The document.", body = Object))
+)]
+async fn describe(State(v1): State<Arc<V1>>, OriginalUri(uri): OriginalUri) -> Json<OpenApi> {
+    let base = uri.path().strip_suffix(PATH).unwrap_or_default();
+    let mut document = v1.document.clone();
+    let url = if base.is_empty() { "/" } else { base };
+    document.servers = Some(vec![ServerBuilder::new().url(url).build()]);
+    Json(document)
+}
+
+/// The document that the routers' files begin.
+pub(super) fn begun() -> OpenApi {
+    let info = InfoBuilder::new()
+        .title("Waviro administration API")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(INTRODUCTION))
+        .license(Some(
+            LicenseBuilder::new()
+                .name("MIT OR Apache-2.0")
+                .identifier(Some("MIT OR Apache-2.0"))
+                .build(),
+        ));
+    let scheme = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some(
+            "`wvt_` and 64 hex digits; an admin's token, or one bot's.",
+        ));
+    let components = ComponentsBuilder::new()
+        .security_scheme(BEARER, SecurityScheme::Http(scheme.build()))
+        .schema(ProblemBody::name(), ProblemBody::schema());
+    let tags =
+        TAGS.map(|(name, text)| TagBuilder::new().name(name).description(Some(text)).build());
+    OpenApiBuilder::new()
+        .info(info.build())
+        .components(Some(components.build()))
+        .tags(Some(tags))
+        .build()
+}
+
+/// Adds what follows from each operation's form.
+pub(super) fn complete(document: &mut OpenApi) {
+    name_rows(document.components.as_mut());
+    for (path, item) in &mut document.paths.paths {
+        for operation in operations(item) {
+            // Handlers are named within their file.
+            let tag = operation.tags.iter().flatten().next().cloned();
+            if let (Some(tag), Some(id)) = (tag, &mut operation.operation_id) {
+                id.insert_str(0, &format!("{tag}_"));
+            }
+            for part in path
+                .split('/')
+                .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+            {
+                let known = operation.parameters.get_or_insert_default();
+                if !known.iter().any(|known| is_named(known, part)) {
+                    known.insert(0, RefOr::T(parameter(part)));
+                }
+            }
+            for status in shared(path, operation) {
+                let responses = &mut operation.responses.responses;
+                responses
+                    .entry(status.as_str().to_owned())
+                    .or_insert_with(|| refusal(status));
+            }
+            operation
+                .security
+                .get_or_insert_with(|| vec![SecurityRequirement::new(BEARER, [""; 0])]);
+        }
+    }
+}
+
+/// Rows of pages by the name of their type: the library writes what stands in for a type parameter out at every place.
+fn name_rows(components: Option<&mut Components>) {
+    for (name, schema) in components.into_iter().flat_map(|all| &mut all.schemas) {
+        if let (Some(row), RefOr::T(Schema::Object(page))) = (name.strip_prefix("Page_"), schema)
+            && let Some(RefOr::T(Schema::Array(data))) = page.properties.get_mut("data")
+        {
+            data.items = Ref::from_schema_name(row).into();
+        }
+    }
+}
+
+/// The refusals of every operation of this form.
+fn shared(path: &str, operation: &Operation) -> Vec<StatusCode> {
+    let mut statuses = vec![StatusCode::INTERNAL_SERVER_ERROR];
+    if operation.security.is_none() {
+        statuses.extend([StatusCode::UNAUTHORIZED, StatusCode::TOO_MANY_REQUESTS]);
+    }
+    if path.contains('{') {
+        statuses.push(StatusCode::NOT_FOUND);
+    }
+    if operation.request_body.is_some() {
+        statuses.extend([
+            StatusCode::BAD_REQUEST,
+            StatusCode::PAYLOAD_TOO_LARGE,
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ]);
+    }
+    let queried = operation.parameters.iter().flatten().any(
+        |parameter| matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Query),
+    );
+    if queried {
+        statuses.push(StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    statuses
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let all = [
+        &mut item.get,
+        &mut item.put,
+        &mut item.post,
+        &mut item.patch,
+        &mut item.delete,
+    ];
+    all.into_iter().flatten()
+}
+
+fn is_named(parameter: &RefOr<Parameter>, name: &str) -> bool {
+    matches!(parameter, RefOr::T(parameter) if parameter.name == name)
+}
+
+/// A part of a path. Whatever is no such thing is a 404.
+fn parameter(name: &str) -> Parameter {
+    let (text, example) = match name {
+        "bot" => (
+            "The bot's id, or its name. Digits alone are an id, also where a name is digits alone."
+                .to_owned(),
+            "1",
+        ),
+        other => (format!("The {other}'s id."), "1"),
+    };
+    let schema = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1));
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .description(Some(text))
+        .schema(Some(schema))
+        .example(Some(example.into()))
+        .build()
+}

@@ -1,0 +1,352 @@
+//! Every way the administration API says no: problem details as RFC 9457 has them, in English.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use tracing::error;
+use utoipa::ToSchema;
+use waviro_link::{LinkError, Status};
+
+use crate::bots::{AddError, NoCode, NoSuchBot, RenameError};
+use crate::door::{self, BodyFault};
+use crate::store::StoreError;
+use crate::tokens::AddTokenError;
+
+/// The media type of a [`ProblemBody`].
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// Why a request was not done.
+#[derive(Debug, Clone)]
+pub enum Problem {
+    /// No such path.
+    NotFound,
+    /// No bot of that id or name, or not the caller's.
+    NoSuchBot,
+    /// No such thing below a bot, or among the tokens: what was looked for, in a word.
+    NoSuch(&'static str),
+    /// Another method than the path's.
+    MethodNotAllowed,
+    /// No `Authorization: Bearer …`.
+    NoToken,
+    /// A token that is unknown, expired or revoked, or whose bot is gone.
+    InvalidToken,
+    /// `limits.wrong_keys_per_minute`
+    TooManyWrongKeys,
+    /// Only an admin token may.
+    AdminOnly,
+    /// Above `limits.body_kib`.
+    BodyTooLarge,
+    /// It broke off, or came too slowly.
+    BodyIncomplete,
+    /// Not JSON, or JSON that is no object. Where it ends to be one, in words.
+    InvalidBody(String),
+    /// A field or a parameter that must be there is not.
+    MissingField(&'static str),
+    /// A field or a parameter that is there, and what it should be.
+    InvalidField(&'static str, Cow<'static, str>),
+    /// A living bot or token has that name.
+    NameTaken(&'static str),
+    /// The bot's state does not allow it: its word, and what to do.
+    WrongState(&'static str, &'static str),
+    /// WhatsApp said no, in its own words.
+    RefusedByWhatsApp(String),
+    /// WhatsApp did not answer in time.
+    WhatsAppUnavailable,
+    /// Our fault; the log says more under the request's id.
+    Internal,
+}
+
+/// What went wrong, as RFC 9457 has it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemBody {
+    /// Names the kind of problem; `urn:waviro:problem:` and the code.
+    #[schema(example = "urn:waviro:problem:no_such_bot")]
+    r#type: String,
+    /// The kind of problem in a few words, the same each time.
+    #[schema(example = "No such bot")]
+    title: &'static str,
+    /// The status of the answer.
+    #[schema(example = 404, minimum = 400, maximum = 599)]
+    status: u16,
+    /// What happened and what to do.
+    detail: String,
+    /// Stable; programs should look at this.
+    #[schema(example = "no_such_bot")]
+    code: &'static str,
+    /// The field or parameter to blame, where it is one's fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    field: Option<&'static str>,
+    /// Finds the request in the log; also in `X-Request-Id`.
+    #[schema(example = "1f2e3d4c")]
+    request_id: String,
+}
+
+impl Problem {
+    /// One of each kind, for the documentation.
+    #[must_use]
+    pub fn samples() -> Vec<Self> {
+        vec![
+            Self::NotFound,
+            Self::NoSuchBot,
+            Self::NoSuch("token"),
+            Self::MethodNotAllowed,
+            Self::NoToken,
+            Self::InvalidToken,
+            Self::TooManyWrongKeys,
+            Self::AdminOnly,
+            Self::BodyTooLarge,
+            Self::BodyIncomplete,
+            Self::InvalidBody(String::new()),
+            Self::MissingField("name"),
+            Self::InvalidField("limit", Cow::Borrowed("")),
+            Self::NameTaken("bot"),
+            Self::WrongState("linking", ""),
+            Self::RefusedByWhatsApp(String::new()),
+            Self::WhatsAppUnavailable,
+            Self::Internal,
+        ]
+    }
+
+    /// The stable code, the status, and the title that belong together.
+    fn kind(&self) -> (&'static str, StatusCode, &'static str) {
+        use StatusCode as S;
+        match self {
+            Self::NotFound => ("not_found", S::NOT_FOUND, "Nothing here"),
+            Self::NoSuchBot => ("no_such_bot", S::NOT_FOUND, "No such bot"),
+            Self::NoSuch(_) => ("no_such_thing", S::NOT_FOUND, "No such thing"),
+            Self::MethodNotAllowed => (
+                "method_not_allowed",
+                S::METHOD_NOT_ALLOWED,
+                "Method not allowed",
+            ),
+            Self::NoToken => ("no_token", S::UNAUTHORIZED, "No token"),
+            Self::InvalidToken => ("invalid_token", S::UNAUTHORIZED, "Invalid token"),
+            Self::TooManyWrongKeys => (
+                "too_many_wrong_keys",
+                S::TOO_MANY_REQUESTS,
+                "Too many wrong tokens",
+            ),
+            Self::AdminOnly => ("admin_only", S::FORBIDDEN, "Only for admin tokens"),
+            Self::BodyTooLarge => ("body_too_large", S::PAYLOAD_TOO_LARGE, "Body too large"),
+            Self::BodyIncomplete => ("body_incomplete", S::BAD_REQUEST, "Body incomplete"),
+            Self::InvalidBody(_) => ("invalid_body", S::BAD_REQUEST, "Body is no JSON object"),
+            Self::MissingField(_) => ("missing_field", S::UNPROCESSABLE_ENTITY, "Field missing"),
+            Self::InvalidField(..) => ("invalid_field", S::UNPROCESSABLE_ENTITY, "Invalid field"),
+            Self::NameTaken(_) => ("name_taken", S::CONFLICT, "Name taken"),
+            Self::WrongState(..) => ("wrong_state", S::CONFLICT, "Not in this state"),
+            Self::RefusedByWhatsApp(_) => ("refused_by_whatsapp", S::CONFLICT, "WhatsApp refused"),
+            Self::WhatsAppUnavailable => (
+                "whatsapp_unavailable",
+                S::SERVICE_UNAVAILABLE,
+                "WhatsApp does not answer",
+            ),
+            Self::Internal => ("internal", S::INTERNAL_SERVER_ERROR, "Internal error"),
+        }
+    }
+
+    /// What it is answered with.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.kind().1
+    }
+
+    /// The kind of problem in a few words.
+    #[must_use]
+    pub fn title(&self) -> &'static str {
+        self.kind().2
+    }
+
+    /// The field or parameter to blame.
+    #[must_use]
+    pub fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::MissingField(field) | Self::InvalidField(field, _) => Some(field),
+            Self::NameTaken(_) => Some("name"),
+            _ => None,
+        }
+    }
+
+    fn detail(&self, body_cap: usize) -> String {
+        match self {
+            Self::NotFound => "There is nothing at this path; /v1/openapi.json describes what there is.".to_owned(),
+            Self::NoSuchBot => "No bot of this id or name may be seen with this token; GET /v1/bots lists those that may.".to_owned(),
+            Self::NoSuch(thing) => format!("There is no such {thing}."),
+            Self::MethodNotAllowed => "This path has other methods; the header Allow names them.".to_owned(),
+            Self::NoToken => "Send a token: Authorization: Bearer wvt_…; `waviro token add NAME` makes one.".to_owned(),
+            Self::InvalidToken => "This token is unknown, expired or revoked; `waviro token list` shows those that live.".to_owned(),
+            Self::TooManyWrongKeys => "Too many wrong tokens and keys from your address; wait a minute, then try again.".to_owned(),
+            Self::AdminOnly => "This takes an admin token; yours is for one bot.".to_owned(),
+            Self::BodyTooLarge => format!("The body is larger than {body_cap} bytes, which is what limits.body_kib allows."),
+            Self::BodyIncomplete => "The body broke off or came too slowly; send it again.".to_owned(),
+            Self::InvalidBody(place) => format!("The body must be a JSON object{place}."),
+            Self::MissingField(field) => format!("{field} is required."),
+            Self::InvalidField(field, should) => format!("{field} must be {should}."),
+            Self::NameTaken(thing) => format!("A {thing} of this name exists already; choose another name."),
+            Self::WrongState(word, advice) => format!("The bot's state is {word}; {advice}."),
+            Self::RefusedByWhatsApp(words) => format!("WhatsApp refused: {words}."),
+            Self::WhatsAppUnavailable => "WhatsApp did not answer in time; try again.".to_owned(),
+            Self::Internal => "The gateway failed; its log says more under this request_id.".to_owned(),
+        }
+    }
+
+    /// Seconds after which another try makes sense.
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::TooManyWrongKeys => Some(Duration::from_mins(1)),
+            Self::WhatsAppUnavailable => Some(Duration::from_secs(5)),
+            _ => None,
+        }
+    }
+
+    /// The answer. `id` is the request's, `body_cap` the configured limit in bytes.
+    pub(super) fn respond(&self, id: &str, body_cap: usize) -> Response {
+        let (code, status, title) = self.kind();
+        let body = ProblemBody {
+            r#type: format!("urn:waviro:problem:{code}"),
+            title,
+            status: status.as_u16(),
+            detail: self.detail(body_cap),
+            code,
+            field: self.field(),
+            request_id: id.to_owned(),
+        };
+        // Strings and a number: it cannot fail.
+        let text = serde_json::to_string(&body).unwrap_or_default();
+        let mut response = (status, [(CONTENT_TYPE, PROBLEM_JSON)], text).into_response();
+        let headers = response.headers_mut();
+        if let Some(after) = self.retry_after() {
+            headers.insert(RETRY_AFTER, after.as_secs().into());
+        }
+        // RFC 6750, 3: who sent no token is told no error.
+        let challenge = match self {
+            Self::NoToken => Some("Bearer realm=\"waviro\""),
+            Self::InvalidToken => Some("Bearer realm=\"waviro\", error=\"invalid_token\""),
+            _ => None,
+        };
+        if let Some(challenge) = challenge {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        response
+    }
+}
+
+impl door::Refusal for Problem {
+    const INTERNAL: Self = Self::Internal;
+
+    fn code(&self) -> &'static str {
+        self.kind().0
+    }
+}
+
+/// Only carries the problem to the frame, which knows the request's id.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(cause: StoreError) -> Self {
+        error!(%cause, "the database did not do what it was asked");
+        Self::Internal
+    }
+}
+
+impl From<BodyFault> for Problem {
+    fn from(fault: BodyFault) -> Self {
+        match fault {
+            BodyFault::TooLarge => Self::BodyTooLarge,
+            BodyFault::Incomplete => Self::BodyIncomplete,
+        }
+    }
+}
+
+impl From<NoSuchBot> for Problem {
+    fn from(error: NoSuchBot) -> Self {
+        match error {
+            NoSuchBot::Unknown => Self::NoSuchBot,
+            NoSuchBot::Store(cause) => cause.into(),
+        }
+    }
+}
+
+impl From<AddError> for Problem {
+    fn from(error: AddError) -> Self {
+        match error {
+            AddError::NameTaken => Self::NameTaken("bot"),
+            AddError::BadName => Self::InvalidField("name", Cow::Borrowed(NAME_FORM)),
+            AddError::Store(cause) => cause.into(),
+        }
+    }
+}
+
+impl From<RenameError> for Problem {
+    fn from(error: RenameError) -> Self {
+        match error {
+            RenameError::Name(error) => error.into(),
+            RenameError::Bot(error) => error.into(),
+        }
+    }
+}
+
+impl From<AddTokenError> for Problem {
+    fn from(error: AddTokenError) -> Self {
+        match error {
+            AddTokenError::NameTaken => Self::NameTaken("token"),
+            AddTokenError::BadName => Self::InvalidField("name", Cow::Borrowed(NAME_FORM)),
+            AddTokenError::NoSuchBot => Self::InvalidField("bot", Cow::Borrowed(BOT_FORM)),
+            AddTokenError::Store(cause) => cause.into(),
+        }
+    }
+}
+
+impl From<NoCode> for Problem {
+    fn from(none: NoCode) -> Self {
+        match none {
+            NoCode::Impossible(status) => Self::WrongState(status.word(), advice(&status)),
+            NoCode::Link(cause) => cause.into(),
+            NoCode::TimedOut => Self::WhatsAppUnavailable,
+        }
+    }
+}
+
+impl From<LinkError> for Problem {
+    fn from(error: LinkError) -> Self {
+        match error {
+            LinkError::Offline | LinkError::TimedOut => Self::WhatsAppUnavailable,
+            LinkError::Failed(cause) => {
+                tracing::warn!(cause, "WhatsApp did not do what it was asked");
+                Self::WhatsAppUnavailable
+            }
+            LinkError::Refused(words) => Self::RefusedByWhatsApp(words),
+            LinkError::Store(cause) => {
+                error!(cause, "the link store failed");
+                Self::Internal
+            }
+        }
+    }
+}
+
+/// What a name must be.
+pub(super) const NAME_FORM: &str = "1 to 64 characters without control characters";
+
+/// What names a bot in a body.
+pub(super) const BOT_FORM: &str = "the id of a bot";
+
+/// What to do about a state in which linking is not possible.
+fn advice(status: &Status) -> &'static str {
+    match status {
+        Status::Banned { .. } => "linking is possible when the ban ends",
+        Status::ClientOutdated => "set whatsapp.version to a newer one, or install a newer gateway",
+        Status::PasskeyAsked => "link it with a phone whose account has no passkey for this",
+        _ => "linking is not possible now",
+    }
+}

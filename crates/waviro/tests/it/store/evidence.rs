@@ -1,0 +1,63 @@
+//! What the database knows of a bot's health.
+
+use waviro::store::{Evidence, InboundRow, News, Store};
+use waviro_link::{Chat, Inbound, InboundKind, Sender};
+
+use super::{accept, ears, raise, row, wire_id};
+use crate::engine::{START, number};
+
+/// A bot that nobody else has.
+const SLOT: i32 = 77;
+
+pub async fn keeps_its_contract(store: &Store) {
+    assert_eq!(store.evidence(SLOT).await.unwrap(), Evidence::default());
+    let ears = ears();
+    for id in 7000..7003 {
+        accept(
+            store,
+            &ears,
+            row(SLOT, id, "6281000077", &id.to_string(), false),
+        )
+        .await;
+    }
+    let waiting = Evidence {
+        pending: 3,
+        oldest_pending: Some(START),
+        ..Evidence::default()
+    };
+    assert_eq!(store.evidence(SLOT).await.unwrap(), waiting);
+    // A refusal is no sign that WhatsApp takes anything.
+    raise(store, &ears, SLOT, 7000, News::Failed("nack".to_owned())).await;
+    let refused = store.evidence(SLOT).await.unwrap();
+    assert_eq!((refused.pending, refused.last_server_ack), (2, None));
+    store
+        .raise(
+            SLOT,
+            vec![(wire_id(7001), News::Reached(1))],
+            START + 50,
+            &ears.feeds,
+        )
+        .await
+        .unwrap();
+    let taken = store.evidence(SLOT).await.unwrap();
+    assert_eq!(
+        (taken.pending, taken.last_server_ack),
+        (1, Some(START + 50))
+    );
+    let inbound = Inbound {
+        id: "E1".parse().unwrap(),
+        chat: Chat::Person(number("6281000077")),
+        sender: Sender::Number(number("6281000077")),
+        push_name: String::new(),
+        at: std::time::UNIX_EPOCH,
+        from_me: false,
+        quoted: None,
+        kind: InboundKind::Text("halo".to_owned()),
+    };
+    store
+        .keep_inbound(SLOT, vec![InboundRow::new(inbound, Vec::new())], START + 60)
+        .await
+        .unwrap();
+    let heard = store.evidence(SLOT).await.unwrap();
+    assert_eq!(heard.last_inbound, Some(START + 60));
+}

@@ -1,0 +1,263 @@
+//! `/v1/bots`
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use waviro_link::{Status, UnlinkedCause};
+
+use super::Desk;
+use crate::front::OWN;
+
+#[tokio::test]
+async fn a_bot_is_added_with_a_key_that_works_and_is_shown_once() {
+    let desk = Desk::online().await;
+    let added = desk.post("/v1/bots", json!({"name": "kedua"})).await;
+    assert_eq!(added.status, 201);
+    assert_eq!(added.headers["location"], "/v1/bots/2");
+    let key = added.body["secret_key"].as_str().unwrap();
+    let bot = desk.front.app.bots().by_secret(key).await.unwrap();
+    assert_eq!((bot.slot(), bot.name()), (2, "kedua".to_owned()));
+    let shown = desk.get("/v1/bots/2").await;
+    assert_eq!(shown.done(), &added.body["bot"]);
+    assert!(!shown.body.to_string().contains(key));
+}
+
+#[tokio::test]
+async fn a_bad_or_taken_name_is_refused_with_the_field() {
+    let desk = Desk::online().await;
+    for (body, expected) in [
+        (json!({"name": "toko"}), (409, "name_taken")),
+        (json!({}), (422, "missing_field")),
+        (json!({"name": null}), (422, "missing_field")),
+        (json!({"name": ""}), (422, "invalid_field")),
+        (json!({"name": "a\nb"}), (422, "invalid_field")),
+        (json!({"name": "a".repeat(65)}), (422, "invalid_field")),
+        (json!({"name": 7}), (422, "invalid_field")),
+    ] {
+        let answer = desk.post("/v1/bots", body.clone()).await;
+        assert_eq!(answer.problem(), expected, "{body}");
+        assert_eq!(answer.body["field"], "name");
+    }
+    assert_eq!(
+        desk.post("/v1/bots", json!({"name": "é".repeat(64)}))
+            .await
+            .status,
+        201
+    );
+}
+
+#[tokio::test]
+async fn a_bot_is_found_by_its_id_and_by_its_name_and_digits_alone_are_an_id() {
+    let desk = Desk::online().await;
+    desk.post("/v1/bots", json!({"name": "Toko Baru/2"}))
+        .await
+        .done();
+    desk.post("/v1/bots", json!({"name": "1"})).await.done();
+    for (path, id) in [
+        ("1", 1),
+        ("toko", 1),
+        ("2", 2),
+        ("Toko%20Baru%2F2", 2),
+        ("3", 3),
+        ("001", 1),
+    ] {
+        let answer = desk.get(&format!("/v1/bots/{path}")).await;
+        assert_eq!(answer.done()["id"], id, "{path}");
+    }
+    for path in [
+        "4",
+        "0",
+        "-1",
+        "99999999999999999999",
+        "Toko",
+        "%FF",
+        "%00",
+        "toko%20",
+    ] {
+        let answer = desk.get(&format!("/v1/bots/{path}")).await;
+        assert_eq!(answer.problem(), (404, "no_such_bot"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_bot_is_renamed_at_once_and_names_stay_unique() {
+    let desk = Desk::online().await;
+    desk.post("/v1/bots", json!({"name": "kedua"})).await.done();
+    let answer = desk.patch("/v1/bots/toko", json!({"name": "warung"})).await;
+    assert_eq!(
+        (&answer.done()["name"], &answer.body["id"]),
+        (&json!("warung"), &json!(1))
+    );
+    assert_eq!(desk.get("/v1/bots/toko").await.status, 404);
+    assert_eq!(desk.get("/v1/bots/warung").await.done()["id"], 1);
+    assert_eq!(
+        desk.patch("/v1/bots/1", json!({"name": "kedua"}))
+            .await
+            .problem(),
+        (409, "name_taken")
+    );
+    assert_eq!(
+        desk.patch("/v1/bots/1", json!({"name": " \u{7f}"}))
+            .await
+            .problem()
+            .0,
+        422
+    );
+    for nothing in [json!({}), json!({"name": null}), json!({"name": "warung"})] {
+        assert_eq!(
+            desk.patch("/v1/bots/1", nothing).await.done()["name"],
+            "warung"
+        );
+    }
+    // Its key is the old one.
+    assert_eq!(desk.front.post("/api/getqr", "").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_removed_bot_is_gone_with_its_key_and_its_device_follows() {
+    let desk = Desk::online().await;
+    assert_eq!(desk.delete("/v1/bots/1").await.status, 202);
+    assert_eq!(desk.get("/v1/bots/1").await.problem(), (404, "no_such_bot"));
+    assert_eq!(
+        desk.delete("/v1/bots/1").await.problem(),
+        (404, "no_such_bot")
+    );
+    assert_eq!(
+        desk.get("/v1/bots").await.done(),
+        &json!({"data": [], "next": null})
+    );
+    assert_eq!(
+        desk.front.post("/api/getqr", "").await.refusal(),
+        (400, "invalid_secret_key")
+    );
+    desk.front
+        .pass_until(async {
+            while desk.front.connector.link(1).is_some() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    // Its name is free, its id is not.
+    let again = desk.post("/v1/bots", json!({"name": "toko"})).await;
+    assert_eq!(again.done()["bot"]["id"], 2);
+}
+
+#[tokio::test]
+async fn a_bot_tells_who_it_is_and_how_it_is() {
+    let desk = Desk::online().await;
+    let bot = desk.get("/v1/bots/1").await.done().clone();
+    assert_eq!(bot["number"], OWN);
+    assert_eq!(
+        (&bot["state"], &bot["cause"]),
+        (&json!("online"), &Value::Null)
+    );
+    assert_eq!(bot["created_at"], "2023-03-15T03:02:10Z");
+    let health = &bot["health"];
+    assert_eq!(
+        (&health["healthy"], &health["connected"]),
+        (&json!(true), &json!(true))
+    );
+    assert_eq!(health["since"], "2023-03-15T03:02:10Z");
+    assert_eq!(
+        (&health["pending"], &health["oldest_pending_s"]),
+        (&json!(0), &Value::Null)
+    );
+    assert_eq!(
+        (&health["last_server_ack"], &health["last_inbound"]),
+        (&Value::Null, &Value::Null)
+    );
+}
+
+#[tokio::test]
+async fn health_follows_the_link_and_says_what_to_do() {
+    let desk = Desk::online().await;
+    let link = desk.front.link();
+    let state = async || {
+        let bot = desk.get("/v1/bots/1").await.done().clone();
+        assert_eq!(bot["health"]["healthy"], bot["state"] == "online", "{bot}");
+        assert_eq!(
+            bot["health"]["connected"],
+            bot["state"] == "online",
+            "{bot}"
+        );
+        bot
+    };
+    desk.front.clock.advance(Duration::from_secs(5));
+    let reconnecting = Status::Reconnecting {
+        cause: "the socket closed".to_owned(),
+    };
+    for status in [
+        reconnecting,
+        Status::Replaced,
+        Status::ClientOutdated,
+        Status::PasskeyAsked,
+        Status::Linking { qr: None },
+        Status::Banned {
+            reason: "spam".to_owned(),
+            until: None,
+        },
+        Status::Unlinked(UnlinkedCause::Never),
+        Status::Unlinked(UnlinkedCause::CodesUsedUp),
+        Status::Unlinked(UnlinkedCause::LoggedOut("by the phone".to_owned())),
+        Status::Unlinked(UnlinkedCause::PairingFailed("no answer".to_owned())),
+        Status::Online,
+    ] {
+        link.set_status(status.clone());
+        let bot = state().await;
+        assert_eq!(bot["state"], status.word());
+        let reason = bot["health"]["reason"].as_str().unwrap();
+        assert!(reason.ends_with('.') && reason.len() > 20, "{reason}");
+        if status != Status::Online {
+            assert_eq!(bot["health"]["last_online"], "2023-03-15T03:02:15Z");
+            assert_eq!(bot["health"]["since"], Value::Null);
+        }
+    }
+    link.set_status(Status::Reconnecting {
+        cause: "the socket closed".to_owned(),
+    });
+    assert_eq!(state().await["cause"], "the socket closed");
+}
+
+#[tokio::test]
+async fn a_link_that_takes_nothing_is_not_healthy_however_online_it_looks() {
+    let desk = Desk::online().await;
+    let health = async || desk.get("/v1/bots/1").await.done()["health"].clone();
+    desk.front
+        .sendwa(json!({"nohp": "6282386000001", "pesan": "satu"}))
+        .await
+        .message();
+    desk.front
+        .pass_until(async {
+            while health().await["last_server_ack"] == Value::Null {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    desk.front.link().keep_silent();
+    desk.front
+        .sendwa(json!({"nohp": "6282386000001", "pesan": "dua"}))
+        .await
+        .message();
+    let waiting = health().await;
+    assert_eq!(
+        (&waiting["pending"], &waiting["healthy"]),
+        (&json!(1), &json!(true))
+    );
+    desk.front.clock.advance(Duration::from_secs(125));
+    let stuck = health().await;
+    assert_eq!(stuck["healthy"], false, "{stuck}");
+    assert!(stuck["oldest_pending_s"].as_i64().unwrap() >= 125);
+    assert!(stuck["reason"].as_str().unwrap().contains("taken nothing"));
+}
+
+#[tokio::test]
+async fn a_bot_that_was_never_linked_has_no_number_and_was_never_online() {
+    let desk = Desk::unlinked().await;
+    let bot = desk.get("/v1/bots/1").await.done().clone();
+    assert_eq!(
+        (&bot["number"], &bot["account_name"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert_eq!(bot["health"]["last_online"], Value::Null);
+    assert_eq!(bot["state"], "unlinked");
+}

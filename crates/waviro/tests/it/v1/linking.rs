@@ -1,0 +1,182 @@
+//! `/v1/bots/{bot}/relink`, `/qr`, `/pairing-code`, `/logout`
+
+use axum::body::Body;
+use axum::http::Request;
+use serde_json::{Value, json};
+use waviro_link::{Identity, Status, UnlinkedCause};
+
+use super::Desk;
+use crate::front::{Answer, OWN, number};
+
+async fn picture(desk: &Desk, accept: &str) -> Answer {
+    let request = Request::get("/v1/bots/1/qr")
+        .header("Authorization", format!("Bearer {}", desk.admin))
+        .header("Accept", accept);
+    desk.send(request.body(Body::empty()).unwrap()).await
+}
+
+#[tokio::test]
+async fn relink_shows_a_code_and_later_who_scanned_it() {
+    let desk = Desk::unlinked().await;
+    let asked = desk.post("/v1/bots/1/relink", json!({})).await;
+    let linking = asked.done();
+    assert_eq!(
+        (&linking["state"], &linking["linked"]),
+        (&json!("linking"), &json!(false))
+    );
+    assert!(linking["qrcode"].as_str().unwrap().starts_with("2@"));
+    assert!(linking["expires_at"].is_string());
+    assert_eq!(desk.get("/v1/bots/1/qr").await.done(), linking);
+    desk.front.link().scan(Identity {
+        number: number(OWN),
+        name: "Toko".to_owned(),
+    });
+    for answer in [
+        desk.post("/v1/bots/1/relink", json!({})).await,
+        desk.get("/v1/bots/1/qr").await,
+    ] {
+        let linked = json!({
+            "state": "online", "linked": true, "number": OWN, "account_name": "Toko", "qrcode": null, "expires_at": null
+        });
+        assert_eq!(answer.done(), &linked);
+    }
+}
+
+#[tokio::test]
+async fn looking_at_the_code_starts_nothing() {
+    let desk = Desk::unlinked().await;
+    let shown = desk.get("/v1/bots/1/qr").await;
+    assert_eq!(
+        (&shown.done()["state"], &shown.body["qrcode"]),
+        (&json!("unlinked"), &Value::Null)
+    );
+    assert_eq!(desk.get("/v1/bots/1").await.done()["state"], "unlinked");
+}
+
+#[tokio::test]
+async fn the_code_comes_as_a_picture_to_whoever_accepts_one() {
+    let desk = Desk::unlinked().await;
+    assert_eq!(
+        picture(&desk, "image/svg+xml").await.problem(),
+        (409, "wrong_state")
+    );
+    desk.post("/v1/bots/1/relink", json!({})).await.done();
+    for accept in ["image/svg+xml", "image/svg+xml,image/*;q=0.8"] {
+        let answer = picture(&desk, accept).await;
+        assert_eq!(answer.headers["content-type"], "image/svg+xml");
+        let text = answer.body.as_str().unwrap();
+        assert!(text.contains("<svg") && text.contains("</svg>"), "{text}");
+        assert!(!text.contains("script"));
+    }
+    for accept in ["application/json", "*/*"] {
+        let answer = picture(&desk, accept).await;
+        assert_eq!(answer.headers["content-type"], "application/json");
+    }
+}
+
+#[tokio::test]
+async fn relink_takes_a_replaced_device_back() {
+    let desk = Desk::online().await;
+    let link = desk.front.link();
+    link.set_status(Status::Replaced);
+    let answer = desk.post("/v1/bots/1/relink", json!({})).await;
+    assert_eq!(
+        (answer.done()["linked"].clone(), link.reconnects()),
+        (json!(true), 1)
+    );
+    // Only then: it would cut a link that works.
+    link.set_status(Status::Online);
+    desk.post("/v1/bots/1/relink", json!({})).await.done();
+    assert_eq!(link.reconnects(), 1);
+}
+
+#[tokio::test]
+async fn where_linking_is_not_possible_the_state_says_why() {
+    let desk = Desk::online().await;
+    let banned = Status::Banned {
+        reason: "spam".to_owned(),
+        until: None,
+    };
+    for (status, word) in [
+        (banned, "banned"),
+        (Status::ClientOutdated, "client_outdated"),
+    ] {
+        desk.front.link().set_status(status);
+        for (path, body) in [
+            ("relink", json!({})),
+            ("pairing-code", json!({"number": OWN})),
+        ] {
+            let answer = desk.post(&format!("/v1/bots/1/{path}"), body).await;
+            assert_eq!(answer.problem(), (409, "wrong_state"), "{path}");
+            assert!(answer.body["detail"].as_str().unwrap().contains(word));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_code_that_does_not_come_is_an_answer_in_time() {
+    let desk = Desk::unlinked().await;
+    // Linking was started and no code ever comes.
+    desk.front.link().set_status(Status::Linking { qr: None });
+    let answer = desk
+        .front
+        .pass_until(desk.post("/v1/bots/1/relink", json!({})))
+        .await;
+    assert_eq!(answer.problem(), (503, "whatsapp_unavailable"));
+    assert!(answer.headers.contains_key("retry-after"));
+}
+
+#[tokio::test]
+async fn a_pairing_code_is_for_a_phones_number_and_only_where_nothing_is_linked() {
+    let desk = Desk::unlinked().await;
+    for (body, code) in [
+        (json!({}), "missing_field"),
+        (json!({"number": "081200000001"}), "invalid_field"),
+        (json!({"number": "+6281200000001"}), "invalid_field"),
+        (json!({"number": 6_281_200_000_001_u64}), "invalid_field"),
+    ] {
+        let answer = desk.post("/v1/bots/1/pairing-code", body.clone()).await;
+        assert_eq!(answer.problem(), (422, code), "{body}");
+        assert_eq!(answer.body["field"], "number");
+    }
+    let answer = desk
+        .post("/v1/bots/1/pairing-code", json!({"number": OWN}))
+        .await;
+    assert_eq!(answer.done()["code"], "FAKE-CODE");
+    let linked = Desk::online().await;
+    let answer = linked
+        .post("/v1/bots/1/pairing-code", json!({"number": OWN}))
+        .await;
+    assert_eq!(answer.problem(), (409, "wrong_state"));
+}
+
+#[tokio::test]
+async fn a_bot_is_logged_out_and_can_be_linked_again() {
+    let desk = Desk::online().await;
+    assert_eq!(desk.post("/v1/bots/1/logout", json!({})).await.status, 204);
+    assert_eq!(desk.get("/v1/bots/1").await.done()["state"], "logged_out");
+    assert_eq!(
+        desk.post("/v1/bots/1/logout", json!({})).await.problem(),
+        (409, "wrong_state")
+    );
+    let again = desk.post("/v1/bots/1/relink", json!({})).await;
+    assert!(again.done()["qrcode"].is_string());
+}
+
+#[tokio::test]
+async fn a_bot_is_logged_out_only_where_whatsapp_can_be_told() {
+    let desk = Desk::online().await;
+    for status in [
+        Status::Reconnecting {
+            cause: String::new(),
+        },
+        Status::Replaced,
+        Status::Unlinked(UnlinkedCause::Never),
+        Status::Linking { qr: None },
+    ] {
+        desk.front.link().set_status(status.clone());
+        let answer = desk.post("/v1/bots/1/logout", json!({})).await;
+        assert_eq!(answer.problem(), (409, "wrong_state"), "{status:?}");
+        assert_eq!(desk.front.app.bots().list()[0].status(), status);
+    }
+}

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::health::Change;
-use super::{CLAIMED_TOGETHER, PENDING_FOR, PER_ENDPOINT, Place};
+use super::{AFTER_A_PANIC, CLAIMED_TOGETHER, PENDING_FOR, PER_ENDPOINT, Place};
 use crate::bots::Profiles;
 use crate::clock::{Clock, Millis, millis};
 use crate::jobs::Living;
@@ -169,6 +169,7 @@ impl Poster {
     pub(super) async fn find(
         &self,
         homeless: Vec<i64>,
+        fallen: Vec<i64>,
         mut room: usize,
         lengths: HashMap<String, usize>,
         feed: &mpsc::UnboundedSender<Due>,
@@ -176,6 +177,12 @@ impl Poster {
         let now = self.clock.now();
         if !homeless.is_empty() {
             self.store.release(homeless, now).await?;
+        }
+        if !fallen.is_empty() {
+            error!(deliveries = ?fallen, "deliveries panicked; they are tried again in a minute");
+            self.store
+                .release(fallen, now + millis(AFTER_A_PANIC))
+                .await?;
         }
         let together = i64::try_from(CLAIMED_TOGETHER).unwrap_or(i64::MAX);
         let pending = self

@@ -22,7 +22,7 @@ use crate::net::{Net, NetError};
 use crate::outbox::{Outbox, Settings};
 use crate::store::{Store, StoreError};
 use crate::tokens::Tokens;
-use crate::v1::{self, V1};
+use crate::v1::{self, Rooms, V1};
 use crate::{docs, events, health, telemetry};
 
 /// Work under way gets so long to end. With [`LINKS_WITHIN`] and [`STORE_WITHIN`] it stays below the 5 s in which a
@@ -100,7 +100,13 @@ impl App {
             stop.clone(),
         )
         .await?;
-        let attach = events::attach(store.clone(), outbox.clone(), jobs, profiles, clock.clone());
+        let attach = events::attach(
+            store.clone(),
+            outbox.clone(),
+            jobs,
+            profiles.clone(),
+            clock.clone(),
+        );
         let bots = Bots::start(
             store.clone(),
             connector,
@@ -119,15 +125,18 @@ impl App {
         }
         let (limits, base_path) = (&config.limits, &config.server.base_path);
         let wrong_keys = Arc::new(WrongKeys::new(limits.wrong_keys_per_minute, clock.clone()));
-        let v1 = V1::new(
-            store.clone(),
-            bots.clone(),
-            clock.clone(),
-            limits,
-            Arc::clone(&wrong_keys),
-            tasks.clone(),
-            stopping.clone(),
-        );
+        let rooms = Rooms {
+            store: store.clone(),
+            bots: bots.clone(),
+            net: net.clone(),
+            outbox: outbox.clone(),
+            profiles,
+            clock: clock.clone(),
+            wrong_keys: Arc::clone(&wrong_keys),
+            tasks: tasks.clone(),
+            stop: stopping.clone(),
+        };
+        let v1 = V1::new(rooms, config);
         let api = Api::new(
             bots.clone(),
             outbox,

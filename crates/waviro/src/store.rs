@@ -37,7 +37,7 @@ pub use deliveries::{Attempt, Callback, Due, Fate, Hook, Lost, Trouble, Webhook,
 pub use evidence::Evidence;
 pub use inbound::{InboundRow, Kept};
 pub use messages::{Accepting, Committed, MessageRow, NewMessageRow, Queued};
-pub use rules::{AddRule, NewRule, RuleChange, RuleRow};
+pub use rules::{AddRule, MOST_RULES, NewRule, RuleChange, RuleRow};
 pub use secrets::SecretsRow;
 pub use tokens::{AddToken, TokenRole, TokenRow};
 

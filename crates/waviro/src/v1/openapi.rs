@@ -35,13 +35,17 @@ const INTRODUCTION: &str = "Administers a gateway: its bots, their keys, and the
     pass `next` as `cursor` until it is null.";
 
 /// The tags, in the order in which a reader needs them.
-const TAGS: [(&str, &str); 5] = [
+const TAGS: [(&str, &str); 6] = [
     ("bots", "The linked numbers."),
     (
         "linking",
         "How a bot comes by its device at WhatsApp, and how it loses it.",
     ),
     ("keys", "A bot's SecretKey for `/api/…`."),
+    (
+        "rules",
+        "Keyword webhooks: which incoming texts are posted where.",
+    ),
     ("tokens", "Who may administer the gateway."),
     ("description", "This document."),
 ];

@@ -171,7 +171,7 @@ async fn an_endpoint_that_asked_for_a_pause_gets_it_though_it_works_for_others()
     receiver.wait_for("a", 2).await;
     until(
         || async { rig.engine.store.troubles().await.unwrap() },
-        |all| all.is_empty(),
+        Vec::is_empty,
     )
     .await;
     rig.pass(Duration::from_secs(59));

@@ -101,8 +101,7 @@ impl Endpoint {
 async fn take(State(book): State<Arc<Book>>, body: String) -> StatusCode {
     let arrived = Instant::now();
     book.calls.fetch_add(1, Ordering::SeqCst);
-    let under_way = book.under_way.fetch_add(1, Ordering::SeqCst) + 1;
-    book.most_under_way.fetch_max(under_way, Ordering::SeqCst);
+    let _under_way = UnderWay::of(&book);
     let status = answer(&book).await;
     if status.is_success() {
         let told: serde_json::Value = serde_json::from_str(&body).expect("JSON");
@@ -119,8 +118,24 @@ async fn take(State(book): State<Arc<Book>>, body: String) -> StatusCode {
             }
         }
     }
-    book.under_way.fetch_sub(1, Ordering::SeqCst);
     status
+}
+
+/// Counts a request until it is over, also where the gateway has hung up.
+struct UnderWay<'b>(&'b Book);
+
+impl<'b> UnderWay<'b> {
+    fn of(book: &'b Book) -> Self {
+        let under_way = book.under_way.fetch_add(1, Ordering::SeqCst) + 1;
+        book.most_under_way.fetch_max(under_way, Ordering::SeqCst);
+        Self(book)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 async fn answer(book: &Book) -> StatusCode {

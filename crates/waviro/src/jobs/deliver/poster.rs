@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use tracing::{error, info, warn};
 
 use super::health::Change;
 use super::{AFTER_A_PANIC, CLAIMED_TOGETHER, PENDING_FOR, PER_ENDPOINT, Place};
-use crate::bots::Profiles;
+use crate::bots::{Bot, Profiles};
 use crate::clock::{Clock, Millis, millis};
 use crate::jobs::Living;
 use crate::net::{self, Answer, Call, Net, NetError, sign};
@@ -20,6 +21,17 @@ use crate::store::{Attempt, Due, Store, StoreError, Work};
 
 /// A commit that failed is tried again after this: the endpoint has answered, and must not be asked again.
 const COMMIT_AGAIN: Duration = Duration::from_secs(1);
+
+/// How often a bot that is coming up is looked for.
+const BOT_COMES_UP: Duration = Duration::from_millis(100);
+
+/// An endpoint that failed for so long was down, and what waits for it goes out as soon as it is back. One that fails now and then is
+/// not: there each delivery keeps its own pace.
+const OUTAGE: Duration = Duration::from_mins(1);
+
+/// The gateway stops; what is under way is taken up at the next start.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stopping;
 
 /// What deliveries work with.
 pub(in crate::jobs) struct Poster {
@@ -123,6 +135,27 @@ impl Poster {
         }
     }
 
+    /// The bot of a slot, `Ok(None)` where it was removed. Right after the start bots are still coming up, and deliveries of the last
+    /// run may be quicker.
+    ///
+    /// # Errors
+    /// [`Stopping`]: nobody knows.
+    pub(super) async fn living(&self, slot: i32) -> Result<Option<Arc<Bot>>, Stopping> {
+        loop {
+            if let Some(bot) = self.bots.find(slot) {
+                return Ok(Some(bot));
+            }
+            let row = self.commit(|| self.store.bot(slot)).await;
+            if row.ok_or(Stopping)?.is_none() {
+                return Ok(None);
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return Err(Stopping),
+                () = self.clock.sleep(BOT_COMES_UP) => {}
+            }
+        }
+    }
+
     /// Writes down how an endpoint fares. Where that fails, the next change writes it.
     pub(super) async fn endpoint_changed(&self, change: Change) {
         let written = match change {
@@ -142,7 +175,8 @@ impl Poster {
             }
             Change::Works { lane, after } => {
                 let now = self.clock.now();
-                let woken = self.store.endpoint_works(&lane, now).await;
+                let wake = after >= millis(OUTAGE);
+                let woken = self.store.endpoint_works(&lane, wake, now).await;
                 woken.map(|waiting| {
                     let failed_s = after / 1000;
                     info!(

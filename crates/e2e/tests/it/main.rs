@@ -79,6 +79,11 @@ impl Rules {
         let answer = self.0.get("/v1/bots/toko/webhook-key").await;
         answer["webhook_key"].as_str().unwrap().to_owned()
     }
+
+    async fn signing_secret(&self) -> String {
+        let answer = self.0.get("/v1/bots/toko/signing-secret").await;
+        answer["signing_secret"].as_str().unwrap().to_owned()
+    }
 }
 
 /// What the phone shows from others, oldest first.

@@ -19,9 +19,13 @@ impl Server {
         let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/webhook.php");
         let text = std::fs::read_to_string(sample).unwrap();
         assert!(text.contains("{{your_webhook_key}}"));
+        Self::serve(&text.replace("{{your_webhook_key}}", webhook_key)).await
+    }
+
+    async fn serve(text: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let script = folder.path().join("webhook.php");
-        std::fs::write(&script, text.replace("{{your_webhook_key}}", webhook_key)).unwrap();
+        std::fs::write(&script, text).unwrap();
         let port = {
             let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             free.local_addr().unwrap().port()
@@ -92,4 +96,44 @@ async fn with_another_webhook_key_it_says_unauthorized_and_nothing_is_sent() {
     })
     .await;
     assert!(received(&shop.customer).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ten_lines_of_the_documentation_take_our_signature_and_no_other() {
+    let shop = Shop::open().await;
+    let rules = shop.rules().await;
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/webhooks.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (_, code) = page.split_once("```php\n").unwrap();
+    let (code, _) = code.split_once("```").unwrap();
+    assert_eq!(code.lines().count(), 10, "{code}");
+    let answers = "\nprint json_encode(['success' => true, 'message' => ['type' => 'message', 'content' => 'sah']]);\n";
+    let secret = rules.signing_secret().await;
+    let script = code.replace("whsec_YOUR_SIGNING_SECRET", &secret);
+    assert_ne!(script, code);
+    let php = Server::serve(&format!("{script}{answers}")).await;
+    rules.add("", &php.url).await;
+    shop.customer.send_text(OWNER, "halo").await.unwrap();
+    eventually("an answer to a signed call", async || {
+        let shown = received(&shop.customer).await;
+        shown.last().map(|last| last.text.clone()).ok_or(())
+    })
+    .await;
+    // Another secret's script refuses the same call.
+    let other = code.replace(
+        "whsec_YOUR_SIGNING_SECRET",
+        "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+    );
+    let php = Server::serve(&format!("{other}{answers}")).await;
+    rules.add("lain", &php.url).await;
+    shop.customer.send_text(OWNER, "lain").await.unwrap();
+    let refused = "SELECT COUNT(*) FROM attempts WHERE status = 401 AND answer = 'wrong signature'";
+    eventually("the refusal in the journal", async || {
+        match super::rows(&shop.gateway, refused).await {
+            0 => Err(()),
+            _ => Ok(()),
+        }
+    })
+    .await;
+    assert_eq!(received(&shop.customer).await.len(), 1);
 }

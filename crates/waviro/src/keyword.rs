@@ -3,8 +3,10 @@
 //! Pure: texts in, texts out. Who may have rules, and what becomes of them, is told elsewhere.
 
 mod payload;
+mod route;
 
 pub use payload::{Payload, group_id};
+pub use route::{Heard, Routed, Rule, route};
 
 /// A character that a Turkish keyboard's capital İ leaves behind when it is made small: "i" and this.
 const DOT_ABOVE: char = '\u{307}';

@@ -36,6 +36,7 @@ pub use bots::{AddBot, BotRow, PreviousKey, Renaming};
 pub use deliveries::{Attempt, Callback, Due, Fate, Hook, Lost, Trouble, Webhook, Work, lane};
 pub use evidence::Evidence;
 pub use inbound::{InboundRow, Kept};
+pub use journal::beginning;
 pub use messages::{Accepting, Committed, MessageRow, NewMessageRow, Queued};
 pub use rules::{AddRule, MOST_RULES, NewRule, RuleChange, RuleRow};
 pub use secrets::SecretsRow;

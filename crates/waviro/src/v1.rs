@@ -18,6 +18,7 @@ mod keys;
 mod linking;
 mod openapi;
 mod rules;
+mod secrets;
 mod tokens;
 
 use std::ops::Deref;
@@ -110,6 +111,7 @@ fn resources() -> OpenApiRouter<Arc<V1>> {
         .merge(bots::routes())
         .merge(linking::routes())
         .merge(keys::routes())
+        .merge(secrets::routes())
         .merge(rules::routes())
         .merge(tokens::routes())
         .merge(openapi::routes())

@@ -7,6 +7,7 @@ use url::Url;
 use super::deliveries::lane;
 use super::{Store, StoreError};
 use crate::clock::Millis;
+use crate::keyword::Rule;
 
 /// A rule as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +75,16 @@ pub enum AddRule {
     TooMany,
     /// The bot has no such rule.
     NoSuchRule,
+}
+
+impl Rule for RuleRow {
+    fn keyword(&self) -> &str {
+        &self.keyword
+    }
+
+    fn listens(&self, in_group: bool) -> bool {
+        self.enabled && (self.in_groups || !in_group)
+    }
 }
 
 /// The most rules of a bot: each text is held against all of them.

@@ -23,6 +23,8 @@ use super::problem::Problem;
 use crate::keyword;
 use crate::store::{AddRule, MOST_RULES, NewRule, RuleChange, RuleRow};
 
+mod test;
+
 /// The most characters of a keyword.
 const KEYWORD_CAP: usize = 200;
 
@@ -34,6 +36,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
     OpenApiRouter::new()
         .routes(routes!(list, add))
         .routes(routes!(show, change, remove))
+        .merge(test::routes())
 }
 
 /// A rule as it stands.

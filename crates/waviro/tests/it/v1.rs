@@ -7,6 +7,7 @@ mod linking;
 mod openapi;
 mod pages;
 mod rules;
+mod secrets;
 mod tokens;
 
 use axum::body::Body;

@@ -108,14 +108,13 @@ impl Poster {
         body: &str,
         at: Millis,
     ) -> Vec<(&'static str, String)> {
-        let secrets = match self.profiles.of(slot).await {
-            Ok(profile) => profile.signing(at),
+        match self.profiles.of(slot).await {
+            Ok(profile) => profile.headers(id, at, body),
             Err(reason) => {
                 error!(slot, %reason, "a bot's signing secret could not be read");
-                Vec::new()
+                sign::headers(&[], id, at, body.as_bytes()).unwrap_or_default()
             }
-        };
-        sign::headers(&secrets, id, at, body.as_bytes()).unwrap_or_default()
+        }
     }
 
     /// Commits until it works; `None` at the stop. The row stays leased then, and the next start frees it.

@@ -1,5 +1,7 @@
 //! `/v1/bots/{bot}/rules`
 
+mod test;
+
 use axum::body::Body;
 use axum::http::Method;
 use serde_json::{Value, json};

@@ -33,7 +33,10 @@ use tokio_util::task::TaskTracker;
 
 pub use acks::{Feeds, News};
 pub use bots::{AddBot, BotRow, PreviousKey, Renaming};
-pub use deliveries::{Attempt, Callback, Due, Fate, Hook, Lost, Trouble, Webhook, Work, lane};
+pub use deliveries::{
+    Attempt, AttemptRow, Callback, DeliveryFilter, DeliveryKind, DeliveryRow, Due, Fate, Hook,
+    Lost, Replay, Replayed, Replaying, Trouble, Webhook, Work, lane,
+};
 pub use evidence::Evidence;
 pub use inbound::{InboundRow, Kept};
 pub use journal::beginning;

@@ -11,8 +11,11 @@ pub mod body;
 pub mod moment;
 pub mod page;
 pub mod problem;
+pub mod query;
 
 mod bots;
+mod deliveries;
+mod endpoints;
 mod health;
 mod keys;
 mod linking;
@@ -113,6 +116,8 @@ fn resources() -> OpenApiRouter<Arc<V1>> {
         .merge(keys::routes())
         .merge(secrets::routes())
         .merge(rules::routes())
+        .merge(deliveries::routes())
+        .merge(endpoints::routes())
         .merge(tokens::routes())
         .merge(openapi::routes())
 }

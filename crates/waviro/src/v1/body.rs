@@ -10,7 +10,10 @@ use url::Url;
 use waviro_link::{GroupId, Number};
 
 use super::V1;
+use super::moment::Moment;
 use super::problem::{NAME_FORM, Problem};
+use super::query::MOMENT;
+use crate::clock::Millis;
 use crate::door;
 use crate::net::Net;
 
@@ -114,6 +117,16 @@ impl Fields {
         const FORM: &str = "a group's id as text";
         let text = self.text(field).map_err(|_| wrong(field, FORM))?;
         text.map(|text| text.parse().map_err(|_| wrong(field, FORM)))
+            .transpose()
+    }
+
+    /// A moment.
+    ///
+    /// # Errors
+    /// [`Problem::InvalidField`].
+    pub fn moment(&self, field: &'static str) -> Result<Option<Millis>, Problem> {
+        let text = self.text(field).map_err(|_| wrong(field, MOMENT))?;
+        text.map(|text| Moment::parse(text).ok_or_else(|| wrong(field, MOMENT)))
             .transpose()
     }
 

@@ -35,7 +35,7 @@ const INTRODUCTION: &str = "Administers a gateway: its bots, their keys, and the
     pass `next` as `cursor` until it is null.";
 
 /// The tags, in the order in which a reader needs them.
-const TAGS: [(&str, &str); 7] = [
+const TAGS: [(&str, &str); 9] = [
     ("bots", "The linked numbers."),
     (
         "linking",
@@ -50,6 +50,11 @@ const TAGS: [(&str, &str); 7] = [
         "rules",
         "Keyword webhooks: which incoming texts are posted where.",
     ),
+    (
+        "deliveries",
+        "What was and is posted to endpoints, each attempt of it, and posting it again.",
+    ),
+    ("endpoints", "Endpoints that fail, or were switched off."),
     ("tokens", "Who may administer the gateway."),
     ("description", "This document."),
 ];

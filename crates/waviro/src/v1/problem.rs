@@ -54,6 +54,10 @@ pub enum Problem {
     NameTaken(&'static str),
     /// This rule of the bot has that keyword.
     KeywordTaken(i64),
+    /// The delivery has not ended.
+    StillOpen,
+    /// Posting the delivery again would reach nobody.
+    Pointless,
     /// So many of these are the most.
     TooMany(&'static str, usize),
     /// The bot's state does not allow it: its word, and what to do.
@@ -114,6 +118,8 @@ impl Problem {
             Self::UrlRefused("url", Refused::NoHost),
             Self::NameTaken("bot"),
             Self::KeywordTaken(1),
+            Self::StillOpen,
+            Self::Pointless,
             Self::TooMany("rules", 500),
             Self::WrongState("linking", ""),
             Self::RefusedByWhatsApp(String::new()),
@@ -150,6 +156,8 @@ impl Problem {
             Self::UrlRefused(..) => ("url_refused", S::UNPROCESSABLE_ENTITY, "URL not called"),
             Self::NameTaken(_) => ("name_taken", S::CONFLICT, "Name taken"),
             Self::KeywordTaken(_) => ("keyword_taken", S::CONFLICT, "Keyword taken"),
+            Self::StillOpen => ("still_open", S::CONFLICT, "Not ended"),
+            Self::Pointless => ("pointless", S::CONFLICT, "Nobody to post to"),
             Self::TooMany(..) => ("too_many", S::CONFLICT, "Too many"),
             Self::WrongState(..) => ("wrong_state", S::CONFLICT, "Not in this state"),
             Self::RefusedByWhatsApp(_) => ("refused_by_whatsapp", S::CONFLICT, "WhatsApp refused"),
@@ -204,6 +212,8 @@ impl Problem {
             Self::InvalidField(field, should) => format!("{field} must be {should}."),
             Self::UrlRefused(field, refused) => format!("{field} cannot be called: {refused}."),
             Self::KeywordTaken(rule) => format!("No text could tell this keyword from that of rule {rule}; change that rule, or remove it."),
+            Self::StillOpen => "The delivery has not ended; it is posted by itself until it does.".to_owned(),
+            Self::Pointless => "Its rule or subscription is off or was deleted, or its message is no longer kept.".to_owned(),
             Self::TooMany(thing, most) => format!("There are {most} {thing} already, which is the most; remove one first."),
             Self::NameTaken(thing) => format!("A {thing} of this name exists already; choose another name."),
             Self::WrongState(word, advice) => format!("The bot's state is {word}; {advice}."),

@@ -69,7 +69,7 @@ impl Store {
         let row = sqlx::query(
             "SELECT COALESCE(d.body, ''), COALESCE(d.webhook_id, ''), CASE WHEN d.stage = 1 THEN d.answer END, r.timeout_s, \
              CASE WHEN d.kind = 'keyword' AND (r.id IS NULL OR r.enabled = 0 OR r.deleted_at IS NOT NULL) THEN 1 ELSE 0 END, \
-             CASE WHEN d.replays > 0 AND d.note LIKE 'sent %' THEN 1 ELSE 0 END \
+             CASE WHEN d.replied_at IS NULL THEN 0 ELSE 1 END \
              FROM deliveries d LEFT JOIN rules r ON d.kind = 'keyword' AND r.id = d.source WHERE d.id = $1",
         )
         .bind(delivery)
@@ -252,7 +252,7 @@ pub(in super::super) async fn apply_replies(
             messages::insert(rows, connection).await?;
         }
         sqlx::query(
-            "UPDATE deliveries SET leased = 0, fate = $1, note = $2, ended_at = $3 WHERE id = $4",
+            "UPDATE deliveries SET leased = 0, fate = $1, note = $2, ended_at = $3, replied_at = $3 WHERE id = $4",
         )
         .bind(Fate::Delivered.word())
         .bind(reply.note.clone())

@@ -13,6 +13,7 @@ mod deliveries;
 mod evidence;
 mod inbound;
 mod journal;
+mod log;
 mod messages;
 mod numbers;
 mod open;
@@ -40,6 +41,7 @@ pub use deliveries::{
 pub use evidence::Evidence;
 pub use inbound::{InboundRow, Kept};
 pub use journal::beginning;
+pub use log::{HeardAfter, HeardRow, LogFilter, SentRow, words};
 pub use messages::{Accepting, Committed, MessageRow, NewMessageRow, Queued};
 pub use rules::{AddRule, MOST_RULES, NewRule, RuleChange, RuleRow};
 pub use secrets::SecretsRow;

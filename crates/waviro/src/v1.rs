@@ -19,6 +19,7 @@ mod endpoints;
 mod health;
 mod keys;
 mod linking;
+mod messages;
 mod openapi;
 mod rules;
 mod secrets;
@@ -114,6 +115,7 @@ fn resources() -> OpenApiRouter<Arc<V1>> {
         .merge(bots::routes())
         .merge(linking::routes())
         .merge(keys::routes())
+        .merge(messages::routes())
         .merge(secrets::routes())
         .merge(rules::routes())
         .merge(deliveries::routes())

@@ -251,6 +251,18 @@ pub(in super::super) async fn apply_replies(
         for rows in sql::cut(&putting) {
             messages::insert(rows, connection).await?;
         }
+        let ids: Vec<&str> = reply.rows.iter().map(NewMessageRow::id).collect();
+        for list in sql::lists(&ids) {
+            let text = format!(
+                "UPDATE messages SET reply_of = $1 WHERE id IN ({})",
+                sql::parameters(list.len(), 2)
+            );
+            let query = sqlx::query(AssertSqlSafe(text)).bind(reply.delivery);
+            list.into_iter()
+                .fold(query, |query, id| query.bind(id.to_owned()))
+                .execute(&mut *connection)
+                .await?;
+        }
         sqlx::query(
             "UPDATE deliveries SET leased = 0, fate = $1, note = $2, ended_at = $3, replied_at = $3 WHERE id = $4",
         )

@@ -17,12 +17,13 @@ use crate::bots::{Bots, Profiles};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::door::WrongKeys;
-use crate::jobs::Jobs;
+use crate::files::{Files, FilesError, Keeping};
+use crate::jobs::{Jobs, retention};
 use crate::net::{Net, NetError};
 use crate::outbox::{Outbox, Settings};
 use crate::store::{Store, StoreError};
 use crate::tokens::Tokens;
-use crate::v1::{self, V1};
+use crate::v1::{self, Rooms, V1};
 use crate::{docs, events, health, telemetry};
 
 /// Work under way gets so long to end. With [`LINKS_WITHIN`] and [`STORE_WITHIN`] it stays below the 5 s in which a
@@ -57,6 +58,9 @@ pub enum StartError {
     /// The folder of files on their way out.
     #[error("no folder for files: {0}; check data_dir")]
     Spool(std::io::Error),
+    /// The folder of files that came in, or the secret that signs links to them.
+    #[error("files that come in cannot be kept: {0}; check data_dir")]
+    Files(#[from] FilesError),
     /// The link store, or an endpoint that is not dialled.
     #[error("{0}")]
     Link(#[from] LinkError),
@@ -100,7 +104,34 @@ impl App {
             stop.clone(),
         )
         .await?;
-        let attach = events::attach(store.clone(), outbox.clone(), jobs, profiles, clock.clone());
+        let keeping = Keeping {
+            folder: config.media_folder(),
+            base: config.link_base().to_owned(),
+            keeps: Duration::from_hours(24 * config.retention.media_days),
+        };
+        let files = Files::open(
+            store.clone(),
+            clock.clone(),
+            keeping,
+            tasks.clone(),
+            stop.clone(),
+        )
+        .await?;
+        tasks.spawn(retention::keep_swept(
+            store.clone(),
+            files.clone(),
+            config.retention.clone(),
+            clock.clone(),
+            stop.clone(),
+        ));
+        let attach = events::attach(
+            store.clone(),
+            outbox.clone(),
+            jobs,
+            profiles.clone(),
+            files.clone(),
+            clock.clone(),
+        );
         let bots = Bots::start(
             store.clone(),
             connector,
@@ -119,15 +150,19 @@ impl App {
         }
         let (limits, base_path) = (&config.limits, &config.server.base_path);
         let wrong_keys = Arc::new(WrongKeys::new(limits.wrong_keys_per_minute, clock.clone()));
-        let v1 = V1::new(
-            store.clone(),
-            bots.clone(),
-            clock.clone(),
-            limits,
-            Arc::clone(&wrong_keys),
-            tasks.clone(),
-            stopping.clone(),
-        );
+        let rooms = Rooms {
+            store: store.clone(),
+            bots: bots.clone(),
+            net: net.clone(),
+            outbox: outbox.clone(),
+            profiles,
+            files,
+            clock: clock.clone(),
+            wrong_keys: Arc::clone(&wrong_keys),
+            tasks: tasks.clone(),
+            stop: stopping.clone(),
+        };
+        let v1 = V1::new(rooms, config);
         let api = Api::new(
             bots.clone(),
             outbox,

@@ -10,15 +10,19 @@ mod acks;
 mod bots;
 mod content;
 mod deliveries;
+mod events;
 mod evidence;
 mod inbound;
+mod installation;
 mod journal;
 mod messages;
 mod numbers;
 mod open;
+mod retention;
 mod rules;
 mod secrets;
 mod sql;
+mod subscriptions;
 mod tokens;
 mod writer;
 
@@ -27,18 +31,23 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use futures::future::BoxFuture;
 use sqlx::{AnyConnection, AnyPool};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use acks::{Feeds, News};
 pub use bots::{AddBot, BotRow, PreviousKey, Renaming};
 pub use deliveries::{Attempt, Callback, Due, Fate, Hook, Lost, Trouble, Webhook, Work, lane};
+pub use events::{Audience, EventKind, EventRow, Kinds, Listening, NewEvent, event_id};
 pub use evidence::Evidence;
-pub use inbound::{InboundRow, Kept};
+pub use inbound::{
+    CardDetail, Detail, FileDetail, InboundRow, Kept, MediaRow, Place, address, media_id,
+};
 pub use messages::{Accepting, Committed, MessageRow, NewMessageRow, Queued};
+pub use retention::Kept as Keeping;
 pub use rules::{AddRule, NewRule, RuleChange, RuleRow};
 pub use secrets::SecretsRow;
+pub use subscriptions::{MOST_SUBSCRIPTIONS, NewSubscription, SubscriptionChange, SubscriptionRow};
 pub use tokens::{AddToken, TokenRole, TokenRow};
 
 use writer::{Command, Counters, Writer};
@@ -61,6 +70,8 @@ pub struct Store {
 struct State {
     last_seq: AtomicI64,
     commits: AtomicU64,
+    last_event: watch::Sender<i64>,
+    audiences: events::Audiences,
 }
 
 /// Why the database did not do what it was asked. After any of these nothing of the command is in the database, except
@@ -119,6 +130,7 @@ impl Store {
         let counters = Counters::read(&mut connection).await?;
         let state = Arc::new(State::default());
         state.last_seq.store(counters.seq, Ordering::SeqCst);
+        state.last_event.send_replace(counters.event);
         let reads = place.pool();
         let (writes, inbox) = mpsc::channel(WAITING);
         let tasks = TaskTracker::new();

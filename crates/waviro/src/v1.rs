@@ -13,12 +13,16 @@ pub mod page;
 pub mod problem;
 
 mod bots;
+mod events;
 mod health;
 mod keys;
 mod linking;
+mod media;
 mod openapi;
+mod subscriptions;
 mod tokens;
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,15 +32,19 @@ use axum::http::header::{CACHE_CONTROL, HeaderValue};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::any;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::bots::Bots;
+use crate::bots::{Bots, Profiles};
 use crate::clock::Clock;
-use crate::config::Limits;
+use crate::config::Config;
 use crate::door::{self, Bounds, WrongKeys};
+use crate::files::Files;
+use crate::net::Net;
+use crate::outbox::Outbox;
 use crate::store::Store;
 use crate::tokens::Tokens;
 
@@ -44,45 +52,64 @@ use problem::Problem;
 
 /// What the resources work with.
 pub struct V1 {
-    store: Store,
-    bots: Bots,
+    rooms: Rooms,
     tokens: Tokens,
-    clock: Clock,
-    wrong_keys: Arc<WrongKeys>,
     body: Bounds,
     qr_within: Duration,
-    /// Work that must not end with the request that began it.
-    tasks: TaskTracker,
-    stop: CancellationToken,
+    /// The longest deadline of a call outward, seconds: `outbound.timeout_s`.
+    call_within_s: u64,
+    /// Places for open streams.
+    streams: Arc<Semaphore>,
     document: OpenApi,
 }
 
+/// The rooms that the resources ask.
+pub struct Rooms {
+    /// The database.
+    pub store: Store,
+    /// The bots.
+    pub bots: Bots,
+    /// Calls outward.
+    pub net: Net,
+    /// The door out for messages.
+    pub outbox: Outbox,
+    /// What bots prove themselves with.
+    pub profiles: Profiles,
+    /// Files that came in.
+    pub files: Files,
+    /// The time.
+    pub clock: Clock,
+    /// Counts for every door.
+    pub wrong_keys: Arc<WrongKeys>,
+    /// Work that must not end with the request that began it.
+    pub tasks: TaskTracker,
+    /// Ends what waits.
+    pub stop: CancellationToken,
+}
+
 impl V1 {
-    /// `wrong_keys` counts for every door; what must outlive its request runs on `tasks`; `stop` ends what waits.
+    /// Over these rooms, within the limits of this configuration.
     #[must_use]
-    pub fn new(
-        store: Store,
-        bots: Bots,
-        clock: Clock,
-        limits: &Limits,
-        wrong_keys: Arc<WrongKeys>,
-        tasks: TaskTracker,
-        stop: CancellationToken,
-    ) -> Self {
+    pub fn new(rooms: Rooms, config: &Config) -> Self {
         let (_, mut document) = resources().split_for_parts();
         openapi::complete(&mut document);
         Self {
-            tokens: Tokens::new(store.clone(), clock.clone()),
-            store,
-            bots,
-            clock,
-            wrong_keys,
-            body: limits.into(),
-            qr_within: Duration::from_secs(limits.qr_wait_s),
-            tasks,
-            stop,
+            tokens: Tokens::new(rooms.store.clone(), rooms.clock.clone()),
+            rooms,
+            body: (&config.limits).into(),
+            qr_within: Duration::from_secs(config.limits.qr_wait_s),
+            call_within_s: config.outbound.timeout_s,
+            streams: Arc::new(Semaphore::new(events::STREAMS)),
             document,
         }
+    }
+}
+
+impl Deref for V1 {
+    type Target = Rooms;
+
+    fn deref(&self) -> &Rooms {
+        &self.rooms
     }
 }
 
@@ -92,6 +119,9 @@ fn resources() -> OpenApiRouter<Arc<V1>> {
         .merge(bots::routes())
         .merge(linking::routes())
         .merge(keys::routes())
+        .merge(subscriptions::routes())
+        .merge(events::routes())
+        .merge(media::routes())
         .merge(tokens::routes())
         .merge(openapi::routes())
 }

@@ -6,11 +6,16 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequest, Request};
 use serde_json::{Map, Value};
+use url::Url;
 use waviro_link::Number;
 
 use super::V1;
 use super::problem::{NAME_FORM, Problem};
 use crate::door;
+use crate::net::Net;
+
+/// The most bytes of a URL: what browsers, proxies and web servers agree on at least.
+pub const URL_CAP: usize = 2048;
 
 /// What a request asks for, read from its body.
 pub struct Body<T>(pub T);
@@ -76,6 +81,53 @@ impl Fields {
         }
     }
 
+    /// Whether the field is there, be it `null`.
+    #[must_use]
+    pub fn has(&self, field: &str) -> bool {
+        self.0.contains_key(field)
+    }
+
+    /// A list of texts.
+    ///
+    /// # Errors
+    /// [`Problem::InvalidField`] for another kind of value.
+    pub fn texts(&self, field: &'static str) -> Result<Option<Vec<&str>>, Problem> {
+        let Some(value) = self.said(field) else {
+            return Ok(None);
+        };
+        let list = value.as_array().map(|list| list.iter().map(Value::as_str));
+        let texts = list.and_then(Iterator::collect::<Option<Vec<_>>>);
+        texts
+            .map(Some)
+            .ok_or_else(|| wrong(field, "a list of texts"))
+    }
+
+    /// A yes or no.
+    ///
+    /// # Errors
+    /// [`Problem::InvalidField`] for another kind of value.
+    pub fn flag(&self, field: &'static str) -> Result<Option<bool>, Problem> {
+        let said = self.said(field).map(Value::as_bool);
+        said.map(|flag| flag.ok_or_else(|| wrong(field, "true or false")))
+            .transpose()
+    }
+
+    /// A URL of http or https. Whether it may be called is for [`permitted`] to say.
+    ///
+    /// # Errors
+    /// [`Problem::InvalidField`].
+    pub fn url(&self, field: &'static str) -> Result<Option<Url>, Problem> {
+        const FORM: &str = "an absolute URL of http or https, at most 2048 bytes long";
+        let text = self.text(field).map_err(|_| wrong(field, FORM))?;
+        let parse = |text: &str| {
+            let short = text.len() <= URL_CAP;
+            let url = short.then(|| Url::parse(text).ok())?;
+            url.filter(|url| matches!(url.scheme(), "http" | "https"))
+        };
+        text.map(|text| parse(text).ok_or_else(|| wrong(field, FORM)))
+            .transpose()
+    }
+
     /// A name of something.
     ///
     /// # Errors
@@ -129,6 +181,17 @@ impl Fields {
         let text = self.text(field).map_err(|_| wrong(field, FORM))?;
         text.map(|text| text.parse().map_err(|_| wrong(field, FORM)))
             .transpose()
+    }
+}
+
+/// A URL that may be called, as far as that can be said without asking a name server.
+///
+/// # Errors
+/// [`Problem::UrlRefused`] with what `outbound.allow` would have to hold.
+pub fn permitted(field: &'static str, url: Url, net: &Net) -> Result<Url, Problem> {
+    match net.check(&url, &[]) {
+        Ok(()) => Ok(url),
+        Err(refused) => Err(Problem::UrlRefused(field, refused)),
     }
 }
 

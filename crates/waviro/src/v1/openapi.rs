@@ -35,13 +35,19 @@ const INTRODUCTION: &str = "Administers a gateway: its bots, their keys, and the
     pass `next` as `cursor` until it is null.";
 
 /// The tags, in the order in which a reader needs them.
-const TAGS: [(&str, &str); 5] = [
+const TAGS: [(&str, &str); 8] = [
     ("bots", "The linked numbers."),
     (
         "linking",
         "How a bot comes by its device at WhatsApp, and how it loses it.",
     ),
     ("keys", "A bot's SecretKey for `/api/…`."),
+    (
+        "subscriptions",
+        "Which events of a bot are posted where. docs/events.md shows what is posted.",
+    ),
+    ("events", "The same events as a live stream."),
+    ("media", "Files that were sent to the bots."),
     ("tokens", "Who may administer the gateway."),
     ("description", "This document."),
 ];

@@ -1,5 +1,7 @@
 //! Every way the administration API says no: problem details as RFC 9457 has them, in English.
 
+mod causes;
+
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -7,14 +9,13 @@ use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use tracing::error;
 use utoipa::ToSchema;
-use waviro_link::{LinkError, Status};
 
-use crate::bots::{AddError, NoCode, NoSuchBot, RenameError};
-use crate::door::{self, BodyFault};
-use crate::store::StoreError;
-use crate::tokens::AddTokenError;
+use super::events::STREAMS;
+use crate::door;
+use crate::net::Refused;
+
+pub(super) use causes::NAME_FORM;
 
 /// The media type of a [`ProblemBody`].
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -48,8 +49,22 @@ pub enum Problem {
     MissingField(&'static str),
     /// A field or a parameter that is there, and what it should be.
     InvalidField(&'static str, Cow<'static, str>),
+    /// A URL in this field that must not be called.
+    UrlRefused(&'static str, Refused),
     /// A living bot or token has that name.
     NameTaken(&'static str),
+    /// So many of these are the most.
+    TooMany(&'static str, usize),
+    /// A link that was not signed here, or was changed.
+    BadSignature,
+    /// A link whose time is over.
+    LinkExpired,
+    /// A file that nobody has any more, and why.
+    MediaGone(String),
+    /// A file that cannot be fetched now, and why.
+    MediaUnavailable(String),
+    /// All places for streams are taken.
+    TooManyStreams,
     /// The bot's state does not allow it: its word, and what to do.
     WrongState(&'static str, &'static str),
     /// WhatsApp said no, in its own words.
@@ -105,7 +120,14 @@ impl Problem {
             Self::InvalidBody(String::new()),
             Self::MissingField("name"),
             Self::InvalidField("limit", Cow::Borrowed("")),
+            Self::UrlRefused("url", Refused::NoHost),
             Self::NameTaken("bot"),
+            Self::TooMany("rules", 500),
+            Self::BadSignature,
+            Self::LinkExpired,
+            Self::MediaGone(String::new()),
+            Self::MediaUnavailable(String::new()),
+            Self::TooManyStreams,
             Self::WrongState("linking", ""),
             Self::RefusedByWhatsApp(String::new()),
             Self::WhatsAppUnavailable,
@@ -138,7 +160,14 @@ impl Problem {
             Self::InvalidBody(_) => ("invalid_body", S::BAD_REQUEST, "Body is no JSON object"),
             Self::MissingField(_) => ("missing_field", S::UNPROCESSABLE_ENTITY, "Field missing"),
             Self::InvalidField(..) => ("invalid_field", S::UNPROCESSABLE_ENTITY, "Invalid field"),
+            Self::UrlRefused(..) => ("url_refused", S::UNPROCESSABLE_ENTITY, "URL not called"),
             Self::NameTaken(_) => ("name_taken", S::CONFLICT, "Name taken"),
+            Self::TooMany(..) => ("too_many", S::CONFLICT, "Too many"),
+            Self::BadSignature => ("bad_signature", S::FORBIDDEN, "Link not signed here"),
+            Self::LinkExpired => ("link_expired", S::GONE, "Link expired"),
+            Self::MediaGone(_) => ("media_gone", S::GONE, "File gone"),
+            Self::MediaUnavailable(_) => ("media_unavailable", S::BAD_GATEWAY, "File not fetched"),
+            Self::TooManyStreams => ("too_many_streams", S::TOO_MANY_REQUESTS, "Too many streams"),
             Self::WrongState(..) => ("wrong_state", S::CONFLICT, "Not in this state"),
             Self::RefusedByWhatsApp(_) => ("refused_by_whatsapp", S::CONFLICT, "WhatsApp refused"),
             Self::WhatsAppUnavailable => (
@@ -166,7 +195,9 @@ impl Problem {
     #[must_use]
     pub fn field(&self) -> Option<&'static str> {
         match self {
-            Self::MissingField(field) | Self::InvalidField(field, _) => Some(field),
+            Self::MissingField(field)
+            | Self::InvalidField(field, _)
+            | Self::UrlRefused(field, _) => Some(field),
             Self::NameTaken(_) => Some("name"),
             _ => None,
         }
@@ -187,7 +218,14 @@ impl Problem {
             Self::InvalidBody(place) => format!("The body must be a JSON object{place}."),
             Self::MissingField(field) => format!("{field} is required."),
             Self::InvalidField(field, should) => format!("{field} must be {should}."),
+            Self::UrlRefused(field, refused) => format!("{field} cannot be called: {refused}."),
+            Self::TooMany(thing, most) => format!("There are {most} {thing} already, which is the most; remove one first."),
             Self::NameTaken(thing) => format!("A {thing} of this name exists already; choose another name."),
+            Self::BadSignature => "This link was not signed by this gateway, or was changed; take it from the event as it is.".to_owned(),
+            Self::LinkExpired => "This link's time is over, as retention.media_days has it; the file may still be there for a token.".to_owned(),
+            Self::MediaGone(why) => format!("Nobody has this file any more: {why}."),
+            Self::MediaUnavailable(why) => format!("The file is still at WhatsApp, and could not be fetched: {why}; try again."),
+            Self::TooManyStreams => format!("{STREAMS} streams are open, which is the most; close one first."),
             Self::WrongState(word, advice) => format!("The bot's state is {word}; {advice}."),
             Self::RefusedByWhatsApp(words) => format!("WhatsApp refused: {words}."),
             Self::WhatsAppUnavailable => "WhatsApp did not answer in time; try again.".to_owned(),
@@ -199,7 +237,8 @@ impl Problem {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::TooManyWrongKeys => Some(Duration::from_mins(1)),
-            Self::WhatsAppUnavailable => Some(Duration::from_secs(5)),
+            Self::WhatsAppUnavailable | Self::MediaUnavailable(_) => Some(Duration::from_secs(5)),
+            Self::TooManyStreams => Some(Duration::from_secs(15)),
             _ => None,
         }
     }
@@ -250,103 +289,5 @@ impl IntoResponse for Problem {
         let mut response = self.status().into_response();
         response.extensions_mut().insert(self);
         response
-    }
-}
-
-impl From<StoreError> for Problem {
-    fn from(cause: StoreError) -> Self {
-        error!(%cause, "the database did not do what it was asked");
-        Self::Internal
-    }
-}
-
-impl From<BodyFault> for Problem {
-    fn from(fault: BodyFault) -> Self {
-        match fault {
-            BodyFault::TooLarge => Self::BodyTooLarge,
-            BodyFault::Incomplete => Self::BodyIncomplete,
-        }
-    }
-}
-
-impl From<NoSuchBot> for Problem {
-    fn from(error: NoSuchBot) -> Self {
-        match error {
-            NoSuchBot::Unknown => Self::NoSuchBot,
-            NoSuchBot::Store(cause) => cause.into(),
-        }
-    }
-}
-
-impl From<AddError> for Problem {
-    fn from(error: AddError) -> Self {
-        match error {
-            AddError::NameTaken => Self::NameTaken("bot"),
-            AddError::BadName => Self::InvalidField("name", Cow::Borrowed(NAME_FORM)),
-            AddError::Store(cause) => cause.into(),
-        }
-    }
-}
-
-impl From<RenameError> for Problem {
-    fn from(error: RenameError) -> Self {
-        match error {
-            RenameError::Name(error) => error.into(),
-            RenameError::Bot(error) => error.into(),
-        }
-    }
-}
-
-impl From<AddTokenError> for Problem {
-    fn from(error: AddTokenError) -> Self {
-        match error {
-            AddTokenError::NameTaken => Self::NameTaken("token"),
-            AddTokenError::BadName => Self::InvalidField("name", Cow::Borrowed(NAME_FORM)),
-            AddTokenError::NoSuchBot => Self::InvalidField("bot", Cow::Borrowed(BOT_FORM)),
-            AddTokenError::Store(cause) => cause.into(),
-        }
-    }
-}
-
-impl From<NoCode> for Problem {
-    fn from(none: NoCode) -> Self {
-        match none {
-            NoCode::Impossible(status) => Self::WrongState(status.word(), advice(&status)),
-            NoCode::Link(cause) => cause.into(),
-            NoCode::TimedOut => Self::WhatsAppUnavailable,
-        }
-    }
-}
-
-impl From<LinkError> for Problem {
-    fn from(error: LinkError) -> Self {
-        match error {
-            LinkError::Offline | LinkError::TimedOut => Self::WhatsAppUnavailable,
-            LinkError::Failed(cause) => {
-                tracing::warn!(cause, "WhatsApp did not do what it was asked");
-                Self::WhatsAppUnavailable
-            }
-            LinkError::Refused(words) => Self::RefusedByWhatsApp(words),
-            LinkError::Store(cause) => {
-                error!(cause, "the link store failed");
-                Self::Internal
-            }
-        }
-    }
-}
-
-/// What a name must be.
-pub(super) const NAME_FORM: &str = "1 to 64 characters without control characters";
-
-/// What names a bot in a body.
-pub(super) const BOT_FORM: &str = "the id of a bot";
-
-/// What to do about a state in which linking is not possible.
-fn advice(status: &Status) -> &'static str {
-    match status {
-        Status::Banned { .. } => "linking is possible when the ban ends",
-        Status::ClientOutdated => "set whatsapp.version to a newer one, or install a newer gateway",
-        Status::PasskeyAsked => "link it with a phone whose account has no passkey for this",
-        _ => "linking is not possible now",
     }
 }

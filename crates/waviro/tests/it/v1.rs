@@ -167,12 +167,18 @@ impl Desk {
         for (path, item) in self.document["paths"].as_object().unwrap() {
             for method in item.as_object().unwrap().keys() {
                 let method = method.to_uppercase().parse().unwrap();
-                all.push((method, path.replace("{bot}", "1").replace("{token}", "1")));
+                all.push((method, filled(path)));
             }
         }
         assert!(all.len() > 10, "{all:?}");
         all
     }
+}
+
+/// A documented path with `1` in place of each parameter.
+pub fn filled(path: &str) -> String {
+    let part = |part: &str| if part.starts_with('{') { "1" } else { part }.to_owned();
+    path.split('/').map(part).collect::<Vec<_>>().join("/")
 }
 
 impl Answer {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use waviro::door::Refusal;
 use waviro::v1::problem::Problem;
 
-use super::Desk;
+use super::{Desk, filled};
 
 #[tokio::test]
 async fn the_description_is_the_one_that_was_reviewed() {
@@ -123,7 +123,7 @@ async fn every_handler_is_routed_and_described_and_no_other_method_is() {
             Method::DELETE,
         ] {
             let known = item[method.as_str().to_ascii_lowercase()].is_object();
-            let uri = path.replace("{bot}", "1").replace("{token}", "1");
+            let uri = filled(path);
             let request = Request::builder().method(&method).uri(&uri);
             let answer = desk.front.send(request.body(Body::empty()).unwrap()).await;
             let status = answer.status.as_u16();

@@ -41,6 +41,7 @@ pub struct App {
     store: Store,
     bots: Bots,
     tokens: Tokens,
+    profiles: Profiles,
     router: Router,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -155,7 +156,7 @@ impl App {
             bots: bots.clone(),
             net: net.clone(),
             outbox: outbox.clone(),
-            profiles,
+            profiles: profiles.clone(),
             files,
             clock: clock.clone(),
             wrong_keys: Arc::clone(&wrong_keys),
@@ -179,6 +180,7 @@ impl App {
         info!(bots = bots.list().len(), "gateway started");
         Ok(Self {
             tokens: Tokens::new(store.clone(), clock),
+            profiles,
             store,
             bots,
             router,
@@ -202,6 +204,12 @@ impl App {
     #[must_use]
     pub fn tokens(&self) -> &Tokens {
         &self.tokens
+    }
+
+    /// What the bots prove themselves with, for whoever sets them up from inside the process.
+    #[must_use]
+    pub fn profiles(&self) -> &Profiles {
+        &self.profiles
     }
 
     /// Ends background work, links and database, in this order, each with a deadline; at most 4 s. What is cut off is

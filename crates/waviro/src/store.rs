@@ -43,9 +43,10 @@ pub use evidence::Evidence;
 pub use inbound::{
     CardDetail, Detail, FileDetail, InboundRow, Kept, MediaRow, Place, address, media_id,
 };
+pub use journal::beginning;
 pub use messages::{Accepting, Committed, MessageRow, NewMessageRow, Queued};
 pub use retention::Kept as Keeping;
-pub use rules::{AddRule, NewRule, RuleChange, RuleRow};
+pub use rules::{AddRule, MOST_RULES, NewRule, RuleChange, RuleRow};
 pub use secrets::SecretsRow;
 pub use subscriptions::{MOST_SUBSCRIPTIONS, NewSubscription, SubscriptionChange, SubscriptionRow};
 pub use tokens::{AddToken, TokenRole, TokenRow};

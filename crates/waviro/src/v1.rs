@@ -19,6 +19,8 @@ mod keys;
 mod linking;
 mod media;
 mod openapi;
+mod rules;
+mod secrets;
 mod subscriptions;
 mod tokens;
 
@@ -119,6 +121,8 @@ fn resources() -> OpenApiRouter<Arc<V1>> {
         .merge(bots::routes())
         .merge(linking::routes())
         .merge(keys::routes())
+        .merge(secrets::routes())
+        .merge(rules::routes())
         .merge(subscriptions::routes())
         .merge(events::routes())
         .merge(media::routes())

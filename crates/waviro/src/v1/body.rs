@@ -7,12 +7,15 @@ use std::sync::Arc;
 use axum::extract::{FromRequest, Request};
 use serde_json::{Map, Value};
 use url::Url;
-use waviro_link::Number;
+use waviro_link::{GroupId, Number};
 
 use super::V1;
 use super::problem::{NAME_FORM, Problem};
 use crate::door;
 use crate::net::Net;
+
+/// The most characters of a text. WhatsApp's own clients stop there.
+pub const TEXT_CAP: usize = 65_536;
 
 /// The most bytes of a URL: what browsers, proxies and web servers agree on at least.
 pub const URL_CAP: usize = 2048;
@@ -100,6 +103,33 @@ impl Fields {
         texts
             .map(Some)
             .ok_or_else(|| wrong(field, "a list of texts"))
+    }
+
+    /// A text that is sent or received: not empty, and no longer than WhatsApp takes it.
+    ///
+    /// # Errors
+    /// [`Problem::InvalidField`].
+    pub fn words(&self, field: &'static str) -> Result<Option<String>, Problem> {
+        const FORM: &str = "a text of 1 to 65536 characters without NUL";
+        let text = self.text(field).map_err(|_| wrong(field, FORM))?;
+        let fits = |text: &str| {
+            !text.is_empty() && !text.contains('\0') && text.chars().count() <= TEXT_CAP
+        };
+        match text {
+            Some(text) if !fits(text) => Err(wrong(field, FORM)),
+            text => Ok(text.map(ToOwned::to_owned)),
+        }
+    }
+
+    /// A group's id, with or without `@g.us`.
+    ///
+    /// # Errors
+    /// [`Problem::InvalidField`].
+    pub fn group(&self, field: &'static str) -> Result<Option<GroupId>, Problem> {
+        const FORM: &str = "a group's id as text";
+        let text = self.text(field).map_err(|_| wrong(field, FORM))?;
+        text.map(|text| text.parse().map_err(|_| wrong(field, FORM)))
+            .transpose()
     }
 
     /// A yes or no.

@@ -35,13 +35,21 @@ const INTRODUCTION: &str = "Administers a gateway: its bots, their keys, and the
     pass `next` as `cursor` until it is null.";
 
 /// The tags, in the order in which a reader needs them.
-const TAGS: [(&str, &str); 8] = [
+const TAGS: [(&str, &str); 10] = [
     ("bots", "The linked numbers."),
     (
         "linking",
         "How a bot comes by its device at WhatsApp, and how it loses it.",
     ),
     ("keys", "A bot's SecretKey for `/api/…`."),
+    (
+        "secrets",
+        "What a bot proves itself with to webhooks and callbacks.",
+    ),
+    (
+        "rules",
+        "Keyword webhooks: which incoming texts are posted where.",
+    ),
     (
         "subscriptions",
         "Which events of a bot are posted where. docs/events.md shows what is posted.",

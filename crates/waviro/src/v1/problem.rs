@@ -53,6 +53,8 @@ pub enum Problem {
     UrlRefused(&'static str, Refused),
     /// A living bot or token has that name.
     NameTaken(&'static str),
+    /// This rule of the bot has that keyword.
+    KeywordTaken(i64),
     /// So many of these are the most.
     TooMany(&'static str, usize),
     /// A link that was not signed here, or was changed.
@@ -122,6 +124,7 @@ impl Problem {
             Self::InvalidField("limit", Cow::Borrowed("")),
             Self::UrlRefused("url", Refused::NoHost),
             Self::NameTaken("bot"),
+            Self::KeywordTaken(1),
             Self::TooMany("rules", 500),
             Self::BadSignature,
             Self::LinkExpired,
@@ -162,6 +165,7 @@ impl Problem {
             Self::InvalidField(..) => ("invalid_field", S::UNPROCESSABLE_ENTITY, "Invalid field"),
             Self::UrlRefused(..) => ("url_refused", S::UNPROCESSABLE_ENTITY, "URL not called"),
             Self::NameTaken(_) => ("name_taken", S::CONFLICT, "Name taken"),
+            Self::KeywordTaken(_) => ("keyword_taken", S::CONFLICT, "Keyword taken"),
             Self::TooMany(..) => ("too_many", S::CONFLICT, "Too many"),
             Self::BadSignature => ("bad_signature", S::FORBIDDEN, "Link not signed here"),
             Self::LinkExpired => ("link_expired", S::GONE, "Link expired"),
@@ -198,6 +202,7 @@ impl Problem {
             Self::MissingField(field)
             | Self::InvalidField(field, _)
             | Self::UrlRefused(field, _) => Some(field),
+            Self::KeywordTaken(_) => Some("keyword"),
             Self::NameTaken(_) => Some("name"),
             _ => None,
         }
@@ -219,6 +224,7 @@ impl Problem {
             Self::MissingField(field) => format!("{field} is required."),
             Self::InvalidField(field, should) => format!("{field} must be {should}."),
             Self::UrlRefused(field, refused) => format!("{field} cannot be called: {refused}."),
+            Self::KeywordTaken(rule) => format!("No text could tell this keyword from that of rule {rule}; change that rule, or remove it."),
             Self::TooMany(thing, most) => format!("There are {most} {thing} already, which is the most; remove one first."),
             Self::NameTaken(thing) => format!("A {thing} of this name exists already; choose another name."),
             Self::BadSignature => "This link was not signed by this gateway, or was changed; take it from the event as it is.".to_owned(),

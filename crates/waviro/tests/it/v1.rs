@@ -6,6 +6,8 @@ mod keys;
 mod linking;
 mod openapi;
 mod pages;
+mod rules;
+mod secrets;
 mod tokens;
 
 use axum::body::Body;
@@ -76,6 +78,14 @@ impl Desk {
 
     pub async fn post(&self, path: &str, body: Value) -> Answer {
         self.ask(Method::POST, path, &self.admin, body.to_string().into())
+            .await
+    }
+
+    /// A POST whose answer is not held to the document, which takes a while.
+    pub async fn front_post(&self, path: &str, body: Value) -> Answer {
+        let request = Request::post(path).header("Authorization", format!("Bearer {}", self.admin));
+        self.front
+            .send(request.body(body.to_string().into()).unwrap())
             .await
     }
 

@@ -53,16 +53,13 @@ impl Profiles {
         {
             return Ok(Arc::clone(profile));
         }
-        let secrets = match self.0.store.secrets(slot).await? {
-            Some(secrets) => secrets,
-            None => {
-                let (key, signing) = (
-                    fresh_webhook_key(),
-                    Secret::random(&mut rand::rng()).reveal(),
-                );
-                let given = self.0.store.give_secrets(slot, key, signing).await?;
-                given.ok_or_else(|| StoreError::Unreadable(format!("no bot in slot {slot}")))?
-            }
+        let secrets = if let Some(secrets) = self.0.store.secrets(slot).await? {
+            secrets
+        } else {
+            let key = fresh_webhook_key();
+            let signing = Secret::random(&mut rand::rng()).reveal();
+            let given = self.0.store.give_secrets(slot, key, signing).await?;
+            given.ok_or_else(|| StoreError::Unreadable(format!("no bot in slot {slot}")))?
         };
         let profile = Arc::new(Profile::parse(secrets)?);
         self.known().insert(slot, (now, Arc::clone(&profile)));

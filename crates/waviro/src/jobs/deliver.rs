@@ -28,18 +28,30 @@ pub(super) use poster::Poster;
 /// Requests under way to one endpoint at most. PHP hosts of the audience run some ten workers.
 const UNDER_WAY: usize = 8;
 
+/// The same to one that fails: enough to find out when it is back.
+const UNDER_WAY_FAILING: usize = 2;
+
+/// Requests under way to all endpoints at most: far below the 1,024 files that a process may open on many systems.
+const UNDER_WAY_IN_ALL: usize = 400;
+
+/// Those that fail have at most so many of them, so that however many are dead, the others find room.
+const FAILING_IN_ALL: usize = 200;
+
 /// Answers of one endpoint whose commit is under way at most. Commits do not count as requests: they share a sync of the
 /// disk with everything else, and a busy endpoint would wait for ours as much as we for it.
 const COMMITTING: usize = 64;
 
 /// Deliveries of one endpoint in memory; the rest waits in the database.
-const PER_ENDPOINT: usize = 2_000;
+const PER_ENDPOINT: usize = 1_000;
 
 /// Deliveries in memory over all endpoints: some 400 bytes each, 8 MB.
 const IN_MEMORY: usize = 20_000;
 
 /// Rows leased in one go: short transactions, the writer has others to serve.
 const CLAIMED_TOGETHER: usize = 200;
+
+/// A delivery that panicked rests so long: what broke it may break it again.
+const AFTER_A_PANIC: Duration = Duration::from_mins(1);
 
 /// How often the database is asked for what is due.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -54,15 +66,22 @@ const MEASURED_EVERY: u64 = 20;
 pub const PENDING_FOR: Duration = Duration::from_secs(10);
 
 /// The lanes of all endpoints.
-pub(super) struct Lanes {
+pub(super) struct Endpoints {
     poster: Arc<Poster>,
     tasks: TaskTracker,
     stop: CancellationToken,
     feed: mpsc::UnboundedSender<Due>,
     lanes: HashMap<String, Lane>,
     in_memory: usize,
+    under_way: usize,
+    /// Of these, those that began while their endpoint was failing.
+    failing_under_way: usize,
+    /// Lanes that wait for room among all.
+    crowded_out: VecDeque<String>,
     /// Leased rows without a place in memory, on their way back.
     homeless: Vec<i64>,
+    /// Leased rows whose task panicked.
+    fallen: Vec<i64>,
     /// A look into the database is under way.
     looking: bool,
     /// Another was wanted meanwhile.
@@ -85,13 +104,14 @@ enum Report {
     /// The endpoint answered, or did not in time; `fared` tells which, `None` where it was not asked.
     Answered {
         lane: String,
+        failing: bool,
         fared: Option<Result<(), String>>,
     },
-    /// What it answered is durable; `next` is what comes right after it.
+    /// What it answered is durable.
     Over {
         lane: String,
         alone: Option<(i32, Chat)>,
-        next: Option<Due>,
+        after: After,
     },
     /// `more` where a lane had more due than was taken at once; `off` are the endpoints that are switched off.
     Looked { more: bool, off: Vec<String> },
@@ -99,7 +119,17 @@ enum Report {
     Woken,
 }
 
-impl Lanes {
+/// What comes after a delivery.
+enum After {
+    /// Nothing, or what is in the database.
+    Nothing,
+    /// This, at once: the message's next stage, or the next of its line.
+    Next(Due),
+    /// Its task panicked.
+    Fallen(i64),
+}
+
+impl Endpoints {
     pub(super) fn new(
         poster: Poster,
         tasks: TaskTracker,
@@ -113,7 +143,11 @@ impl Lanes {
             feed,
             lanes: HashMap::new(),
             in_memory: 0,
+            under_way: 0,
+            failing_under_way: 0,
+            crowded_out: VecDeque::new(),
             homeless: Vec::new(),
+            fallen: Vec::new(),
             looking: false,
             look_again: false,
             looks: 0,
@@ -130,8 +164,8 @@ impl Lanes {
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 Some(told) = reports.recv() => match told {
-                    Report::Answered { lane, fared } => self.answered(&lane, fared, &report),
-                    Report::Over { lane, alone, next } => self.over(&lane, alone, next, &report),
+                    Report::Answered { lane, failing, fared } => self.answered(&lane, failing, fared, &report),
+                    Report::Over { lane, alone, after } => self.over(&lane, alone, after, &report),
                     Report::Looked { more, off } => {
                         self.looking = false;
                         self.health.only_off(&off);
@@ -168,6 +202,7 @@ impl Lanes {
     fn answered(
         &mut self,
         name: &str,
+        failing: bool,
         fared: Option<Result<(), String>>,
         report: &mpsc::UnboundedSender<Report>,
     ) {
@@ -175,6 +210,8 @@ impl Lanes {
             lane.under_way -= 1;
             lane.committing += 1;
         }
+        self.under_way -= 1;
+        self.failing_under_way -= usize::from(failing);
         if let Some(fared) = fared
             && let Some(change) = self.health.fared(name, fared, self.poster.clock.now())
         {
@@ -185,13 +222,22 @@ impl Lanes {
             });
         }
         self.pump(name, report);
+        // One place is free now; who finds none comes back to the end of the line.
+        for _ in 0..self.crowded_out.len() {
+            if self.under_way >= UNDER_WAY_IN_ALL {
+                break;
+            }
+            if let Some(next) = self.crowded_out.pop_front() {
+                self.pump(&next, report);
+            }
+        }
     }
 
     fn over(
         &mut self,
         name: &str,
         alone: Option<(i32, Chat)>,
-        next: Option<Due>,
+        after: After,
         report: &mpsc::UnboundedSender<Report>,
     ) {
         if let Some(lane) = self.lanes.get_mut(name) {
@@ -200,14 +246,15 @@ impl Lanes {
                 lane.busy.remove(&alone);
             }
             self.in_memory -= 1;
-            match next {
+            match after {
                 // Its URL may have been changed since.
-                Some(due) if store::lane(&due.url) != name => self.take(due, report),
-                Some(due) => {
+                After::Next(due) if store::lane(&due.url) != name => self.take(due, report),
+                After::Next(due) => {
                     lane.queue.push_front(due);
                     self.in_memory += 1;
                 }
-                None => {}
+                After::Fallen(id) => self.fallen.push(id),
+                After::Nothing => {}
             }
         }
         self.pump(name, report);
@@ -226,17 +273,33 @@ impl Lanes {
             self.in_memory -= lane.queue.len();
             self.homeless.extend(lane.queue.drain(..).map(|due| due.id));
         }
-        while lane.under_way < UNDER_WAY
-            && lane.committing < COMMITTING
-            && let Some(due) = lane.pop()
-        {
+        let failing = self.health.is_failing(name);
+        let most = if failing {
+            UNDER_WAY_FAILING
+        } else {
+            UNDER_WAY
+        };
+        while lane.under_way < most && lane.committing < COMMITTING {
+            if self.under_way >= UNDER_WAY_IN_ALL
+                || (failing && self.failing_under_way >= FAILING_IN_ALL)
+            {
+                if !lane.queue.is_empty() && !self.crowded_out.iter().any(|out| out == name) {
+                    self.crowded_out.push_back(name.to_owned());
+                }
+                return;
+            }
+            let Some(due) = lane.pop() else {
+                return;
+            };
+            self.under_way += 1;
+            self.failing_under_way += usize::from(failing);
             lane.under_way += 1;
             let alone = due.alone_in().map(|(slot, chat)| (slot, chat.clone()));
             if let Some(alone) = &alone {
                 lane.busy.insert(alone.clone());
             }
             let poster = Arc::clone(&self.poster);
-            let mut place = Place::new(name, alone, report);
+            let mut place = Place::new(name, failing, due.id, alone, report);
             self.tasks.spawn(async move {
                 let next = poster.deliver(due, &mut place).await;
                 place.over(next);
@@ -256,6 +319,7 @@ impl Lanes {
         self.looks += 1;
         let measures = self.looks.is_multiple_of(MEASURED_EVERY);
         let homeless = std::mem::take(&mut self.homeless);
+        let fallen = std::mem::take(&mut self.fallen);
         let room = IN_MEMORY.saturating_sub(self.in_memory);
         let lengths = self
             .lanes
@@ -264,7 +328,7 @@ impl Lanes {
             .collect();
         let (poster, feed, report) = (Arc::clone(&self.poster), self.feed.clone(), report.clone());
         self.tasks.spawn(async move {
-            let found = poster.find(homeless, room, lengths, &feed).await;
+            let found = poster.find(homeless, fallen, room, lengths, &feed).await;
             let (more, off) = found.unwrap_or_else(|reason| {
                 error!(%reason, "due deliveries could not be read");
                 (false, Vec::new())
@@ -296,33 +360,45 @@ impl Lane {
 /// A delivery's place in its lane: given back also where the delivery panicked.
 struct Place {
     lane: String,
+    failing: bool,
     alone: Option<(i32, Chat)>,
     report: mpsc::UnboundedSender<Report>,
     answered: bool,
-    next: Option<Due>,
+    after: After,
 }
 
 impl Place {
-    fn new(lane: &str, alone: Option<(i32, Chat)>, report: &mpsc::UnboundedSender<Report>) -> Self {
+    fn new(
+        lane: &str,
+        failing: bool,
+        delivery: i64,
+        alone: Option<(i32, Chat)>,
+        report: &mpsc::UnboundedSender<Report>,
+    ) -> Self {
         Self {
             lane: lane.to_owned(),
+            failing,
             alone,
             report: report.clone(),
             answered: false,
-            next: None,
+            after: After::Fallen(delivery),
         }
     }
 
     /// The endpoint has answered, or will not: its place among the requests under way is free.
     fn answered(&mut self, fared: Option<Result<(), String>>) {
         self.answered = true;
-        let lane = self.lane.clone();
+        let (lane, failing) = (self.lane.clone(), self.failing);
         // Nobody listens where the gateway stops.
-        let _ = self.report.send(Report::Answered { lane, fared });
+        let _ = self.report.send(Report::Answered {
+            lane,
+            failing,
+            fared,
+        });
     }
 
     fn over(mut self, next: Option<Due>) {
-        self.next = next;
+        self.after = next.map_or(After::Nothing, After::Next);
     }
 }
 
@@ -331,8 +407,8 @@ impl Drop for Place {
         if !self.answered {
             self.answered(None);
         }
-        let (lane, next) = (std::mem::take(&mut self.lane), self.next.take());
-        let alone = self.alone.take();
-        let _ = self.report.send(Report::Over { lane, alone, next });
+        let after = std::mem::replace(&mut self.after, After::Nothing);
+        let (lane, alone) = (std::mem::take(&mut self.lane), self.alone.take());
+        let _ = self.report.send(Report::Over { lane, alone, after });
     }
 }

@@ -113,6 +113,9 @@ async fn switch_on(
     if !troubles.iter().any(|trouble| trouble.lane == endpoint) {
         return Err(Problem::NoSuch("endpoint in trouble"));
     }
-    let due = v1.store.endpoint_works(&endpoint, v1.clock.now()).await?;
+    let due = v1
+        .store
+        .endpoint_works(&endpoint, true, v1.clock.now())
+        .await?;
     Ok(Json(SwitchedOn { due }))
 }

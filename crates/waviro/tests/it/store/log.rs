@@ -17,7 +17,10 @@ pub async fn keep_their_contract(store: &Store) {
     let AddBot::Added(slot) = store.add_bot("log", "log0", START).await.unwrap() else {
         panic!("the name is free");
     };
-    what_was_posted_is_found_again_and_posted_again(store, slot).await;
+    let source = rule(store, slot).await;
+    let id = what_was_posted_is_found_again(store, slot, source).await;
+    it_is_posted_again_as_it_was_or_with_another_body(store, slot, id).await;
+    many_are_posted_again_but_for_those_without_a_rule(store, slot, source, id).await;
     a_line_goes_on_one_by_one_when_it_is_posted_again(store, slot).await;
     messages_are_found_by_text_and_time(store, slot).await;
 }
@@ -55,8 +58,7 @@ async fn heard(store: &Store, slot: i32, id: &str, text: &str, hooks: Vec<Hook>)
     store.keep_inbound(slot, rows, START).await.unwrap().due
 }
 
-async fn what_was_posted_is_found_again_and_posted_again(store: &Store, slot: i32) {
-    let source = rule(store, slot).await;
+async fn what_was_posted_is_found_again(store: &Store, slot: i32, source: i64) -> i64 {
     let due = heard(
         store,
         slot,
@@ -128,8 +130,18 @@ async fn what_was_posted_is_found_again_and_posted_again(store: &Store, slot: i3
         store.deliveries(slot, &wanted, Some(id), 10).await.unwrap(),
         []
     );
+    id
+}
+
+async fn it_is_posted_again_as_it_was_or_with_another_body(store: &Store, slot: i32, id: i64) {
+    let now = START + 5;
+    let again = async |replay: Replay| store.replay(slot, id, replay, now).await.unwrap();
     assert_eq!(again(Replay::default()).await, Replaying::Due(id));
-    assert_eq!(store.deliveries(slot, &wanted, None, 10).await.unwrap(), []);
+    let ended = DeliveryFilter {
+        fate: Some(Some(Fate::Delivered)),
+        ..DeliveryFilter::default()
+    };
+    assert_eq!(store.deliveries(slot, &ended, None, 10).await.unwrap(), []);
     let shown = store.delivery(slot, id).await.unwrap().unwrap();
     // It goes where the rule points now, and sends no second answer.
     assert_eq!(
@@ -160,7 +172,15 @@ async fn what_was_posted_is_found_again_and_posted_again(store: &Store, slot: i3
         store.delivery(slot, new).await.unwrap().unwrap().replay_of,
         Some(id)
     );
+}
 
+async fn many_are_posted_again_but_for_those_without_a_rule(
+    store: &Store,
+    slot: i32,
+    source: i64,
+    id: i64,
+) {
+    let now = START + 5;
     let given_up = DeliveryFilter {
         fate: Some(Some(Fate::GivenUp)),
         ..DeliveryFilter::default()

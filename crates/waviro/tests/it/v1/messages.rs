@@ -75,10 +75,14 @@ async fn each_kind_goes_out_to_persons_and_groups() {
             (&json!(kind), &json!(text))
         );
     }
+    // What was slow to be acked is there twice.
     let sent = desk.front.link().sent();
+    let place =
+        |content: &Content| matches!(content, Content::Location(place) if place.longitude > 106.7);
+    let card = |content: &Content| matches!(content, Content::Contact(card) if card.numbers == [number(SITI)]);
     assert_eq!(sent[0].content, Content::Text("halo".to_owned()));
-    assert!(matches!(&sent[2].content, Content::Location(place) if place.longitude > 106.7));
-    assert!(matches!(&sent[3].content, Content::Contact(card) if card.numbers == [number(SITI)]));
+    assert!(sent.iter().any(|message| place(&message.content)));
+    assert!(sent.iter().any(|message| card(&message.content)));
 }
 
 #[tokio::test]

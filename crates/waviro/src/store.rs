@@ -15,6 +15,7 @@ mod evidence;
 mod inbound;
 mod installation;
 mod journal;
+mod log;
 mod messages;
 mod numbers;
 mod open;
@@ -37,13 +38,17 @@ use tokio_util::task::TaskTracker;
 
 pub use acks::{Feeds, News};
 pub use bots::{AddBot, BotRow, PreviousKey, Renaming};
-pub use deliveries::{Attempt, Callback, Due, Fate, Hook, Lost, Trouble, Webhook, Work, lane};
+pub use deliveries::{
+    Attempt, AttemptRow, Callback, DeliveryFilter, DeliveryKind, DeliveryRow, Due, Fate, Hook,
+    Lost, Replay, Replayed, Replaying, Trouble, Webhook, Work, lane,
+};
 pub use events::{Audience, EventKind, EventRow, Kinds, Listening, NewEvent, event_id};
 pub use evidence::Evidence;
 pub use inbound::{
     CardDetail, Detail, FileDetail, InboundRow, Kept, MediaRow, Place, address, media_id,
 };
 pub use journal::beginning;
+pub use log::{HeardAfter, HeardRow, LogFilter, SentRow, words};
 pub use messages::{Accepting, Committed, MessageRow, NewMessageRow, Queued};
 pub use retention::Kept as Keeping;
 pub use rules::{AddRule, MOST_RULES, NewRule, RuleChange, RuleRow};

@@ -11,13 +11,17 @@ pub mod body;
 pub mod moment;
 pub mod page;
 pub mod problem;
+pub mod query;
 
 mod bots;
+mod deliveries;
+mod endpoints;
 mod events;
 mod health;
 mod keys;
 mod linking;
 mod media;
+mod messages;
 mod openapi;
 mod rules;
 mod secrets;
@@ -121,8 +125,11 @@ fn resources() -> OpenApiRouter<Arc<V1>> {
         .merge(bots::routes())
         .merge(linking::routes())
         .merge(keys::routes())
+        .merge(messages::routes())
         .merge(secrets::routes())
         .merge(rules::routes())
+        .merge(deliveries::routes())
+        .merge(endpoints::routes())
         .merge(subscriptions::routes())
         .merge(events::routes())
         .merge(media::routes())

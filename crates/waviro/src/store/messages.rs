@@ -116,6 +116,11 @@ impl NewMessageRow {
         })
     }
 
+    /// The message's id.
+    pub(super) fn id(&self) -> &str {
+        self.message.id.as_str()
+    }
+
     /// The row as it stands in the queue.
     pub(super) fn queued(self, seq: i64) -> Queued {
         Queued {

@@ -12,7 +12,7 @@ use sqlx::{AnyConnection, AnyPool, ConnectOptions, Executor, Row, SqlSafeStr};
 use super::{Schema, StoreError};
 
 /// Every migration, in order; one that has landed is never edited.
-const SCHEMA: [(i64, &str, &str); 5] = [
+const SCHEMA: [(i64, &str, &str); 6] = [
     (
         1,
         "gateway",
@@ -37,6 +37,11 @@ const SCHEMA: [(i64, &str, &str); 5] = [
         5,
         "events",
         include_str!("../../migrations/0005_events.sql"),
+    ),
+    (
+        6,
+        "timeline",
+        include_str!("../../migrations/0006_timeline.sql"),
     ),
 ];
 

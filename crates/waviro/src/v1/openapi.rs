@@ -35,13 +35,17 @@ const INTRODUCTION: &str = "Administers a gateway: its bots, their keys, and the
     pass `next` as `cursor` until it is null.";
 
 /// The tags, in the order in which a reader needs them.
-const TAGS: [(&str, &str); 10] = [
+const TAGS: [(&str, &str); 13] = [
     ("bots", "The linked numbers."),
     (
         "linking",
         "How a bot comes by its device at WhatsApp, and how it loses it.",
     ),
     ("keys", "A bot's SecretKey for `/api/…`."),
+    (
+        "messages",
+        "What a bot sends and what is written to it, and what became of each message.",
+    ),
     (
         "secrets",
         "What a bot proves itself with to webhooks and callbacks.",
@@ -50,6 +54,11 @@ const TAGS: [(&str, &str); 10] = [
         "rules",
         "Keyword webhooks: which incoming texts are posted where.",
     ),
+    (
+        "deliveries",
+        "What was and is posted to endpoints, each attempt of it, and posting it again.",
+    ),
+    ("endpoints", "Endpoints that fail, or were switched off."),
     (
         "subscriptions",
         "Which events of a bot are posted where. docs/events.md shows what is posted.",

@@ -137,3 +137,43 @@ async fn the_ten_lines_of_the_documentation_take_our_signature_and_no_other() {
     .await;
     assert_eq!(received(&shop.customer).await.len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_php_webhook_of_the_documentation_page_answers_as_it_says() {
+    let shop = Shop::open().await;
+    let rules = shop.rules().await;
+    let script = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../waviro/templates/docs/webhook.php"
+    );
+    let script = std::fs::read_to_string(script).unwrap();
+    assert!(script.contains("'WEBHOOK_KEY'"));
+    let php = Server::serve(&script.replace("WEBHOOK_KEY", &rules.webhook_key().await)).await;
+    rules.add("penawaran", &php.url).await;
+    rules.add("", &php.url).await;
+    shop.customer
+        .send_text(OWNER, "Penawaran#Budi")
+        .await
+        .unwrap();
+    let kinds = eventually("text and place", async || {
+        let shown = received(&shop.customer).await;
+        let said: Vec<_> = shown
+            .into_iter()
+            .map(|message| (message.kind, message.text))
+            .collect();
+        if said.len() == 2 { Ok(said) } else { Err(said) }
+    })
+    .await;
+    assert_eq!(kinds[0].1, "Halo Budi, ini penawaran kami:");
+    assert_eq!(kinds[1].0, "location");
+    shop.customer.send_text(OWNER, "apa kabar").await.unwrap();
+    eventually("the rest's answer", async || {
+        let last = received(&shop.customer).await.pop().unwrap();
+        if last.text == "Ketik penawaran#nama Anda" {
+            Ok(())
+        } else {
+            Err(last)
+        }
+    })
+    .await;
+}

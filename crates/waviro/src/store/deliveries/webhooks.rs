@@ -70,7 +70,7 @@ impl Store {
             "SELECT COALESCE(d.body, ''), COALESCE(d.webhook_id, ''), CASE WHEN d.stage = 1 THEN d.answer END, \
              COALESCE(r.timeout_s, s.timeout_s), \
              CASE WHEN COALESCE(r.enabled, s.enabled, 0) = 0 OR r.deleted_at IS NOT NULL OR s.deleted_at IS NOT NULL THEN 1 ELSE 0 END, \
-             CASE WHEN d.replays > 0 AND d.note LIKE 'sent %' THEN 1 ELSE 0 END \
+             CASE WHEN d.replied_at IS NULL THEN 0 ELSE 1 END \
              FROM deliveries d LEFT JOIN rules r ON d.kind = 'keyword' AND r.id = d.source \
              LEFT JOIN subscriptions s ON d.kind = 'event' AND s.id = d.source WHERE d.id = $1",
         )
@@ -253,8 +253,20 @@ pub(in super::super) async fn apply_replies(
         for rows in sql::cut(&putting) {
             messages::insert(rows, connection).await?;
         }
+        let ids: Vec<&str> = reply.rows.iter().map(NewMessageRow::id).collect();
+        for list in sql::lists(&ids) {
+            let text = format!(
+                "UPDATE messages SET reply_of = $1 WHERE id IN ({})",
+                sql::parameters(list.len(), 2)
+            );
+            let query = sqlx::query(AssertSqlSafe(text)).bind(reply.delivery);
+            list.into_iter()
+                .fold(query, |query, id| query.bind(id.to_owned()))
+                .execute(&mut *connection)
+                .await?;
+        }
         sqlx::query(
-            "UPDATE deliveries SET leased = 0, fate = $1, note = $2, ended_at = $3 WHERE id = $4",
+            "UPDATE deliveries SET leased = 0, fate = $1, note = $2, ended_at = $3, replied_at = $3 WHERE id = $4",
         )
         .bind(Fate::Delivered.word())
         .bind(reply.note.clone())

@@ -280,7 +280,7 @@ impl Problem {
             Self::TooMany(thing, most) => format!("There are {most} {thing} already, which is the most; remove one first."),
             Self::NameTaken(thing) => format!("A {thing} of this name exists already; choose another name."),
             Self::BadSignature => "This link was not signed by this gateway, or was changed; take it from the event as it is.".to_owned(),
-            Self::LinkExpired => "This link's time is over, as retention.media_days has it; the file may still be there for a token.".to_owned(),
+            Self::LinkExpired => "This link's time is over; files and links to them are kept as long as retention.media_days says.".to_owned(),
             Self::MediaGone(why) => format!("Nobody has this file any more: {why}."),
             Self::MediaUnavailable(why) => format!("The file is still at WhatsApp, and could not be fetched: {why}; try again."),
             Self::TooManyStreams => format!("{STREAMS} streams are open, which is the most; close one first."),

@@ -10,6 +10,7 @@ use waviro_link::fake::FakeConnector;
 use waviro_link::{InboundKind, ReceiptLevel, Sender, Status, UnlinkedCause};
 
 use crate::engine::{OWN, Rig, number, until};
+use crate::front::group;
 use crate::webhooks::rig::{Hooks, in_group, inbound};
 use rig::{
     call, each_group_change, each_kind, every_delivery, subscribe, subscribe_to, subscription, told,
@@ -120,6 +121,7 @@ async fn each_member_of_a_group_is_told_of_once_for_each_step() {
     let rig = Rig::online().await;
     let hooks = Hooks::start().await;
     subscribe(&rig, &hooks.url("hook")).await;
+    rig.link().set_groups(vec![group(GROUP, "Pelanggan")]);
     let id = rig
         .accept(&format!("{GROUP}@g.us"), "semua")
         .await

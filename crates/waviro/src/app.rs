@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::door::WrongKeys;
 use crate::jobs::Jobs;
 use crate::net::{Net, NetError};
+use crate::once::Once;
 use crate::outbox::{Outbox, Settings};
 use crate::store::{Store, StoreError};
 use crate::tokens::Tokens;
@@ -100,7 +101,13 @@ impl App {
             stop.clone(),
         )
         .await?;
-        let attach = events::attach(store.clone(), outbox.clone(), jobs, profiles, clock.clone());
+        let attach = events::attach(
+            store.clone(),
+            outbox.clone(),
+            jobs,
+            profiles.clone(),
+            clock.clone(),
+        );
         let bots = Bots::start(
             store.clone(),
             connector,
@@ -119,10 +126,14 @@ impl App {
         }
         let (limits, base_path) = (&config.limits, &config.server.base_path);
         let wrong_keys = Arc::new(WrongKeys::new(limits.wrong_keys_per_minute, clock.clone()));
+        let once = Once::new(store.clone(), clock.clone());
+        tasks.spawn(once.clone().keep_swept(stop.clone()));
         let v1 = V1::new(
             store.clone(),
             bots.clone(),
             clock.clone(),
+            profiles.clone(),
+            once.clone(),
             limits,
             Arc::clone(&wrong_keys),
             tasks.clone(),
@@ -133,6 +144,7 @@ impl App {
             outbox,
             net,
             clock.clone(),
+            once,
             limits,
             wrong_keys,
             stopping,

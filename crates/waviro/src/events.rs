@@ -90,7 +90,7 @@ impl Listener for Ear {
         };
         let id = ack.id.as_str().to_owned();
         let verdict = match news {
-            News::Reached(_) => "accepted",
+            News::Reached(_) | News::ReachedSomebody(_) => "accepted",
             News::Failed(_) => "refused",
         };
         let raised = self.store.raise(
@@ -124,12 +124,14 @@ impl Listener for Ear {
         );
         metrics::counter!("waviro_receipts_total").increment(receipt.ids.len() as u64);
         // Who received a message proves that the server took it: the store raises through every stage between. Of a
-        // group one member's word is not the message's ack; the store leaves groups at 1.
-        let news = receipt
-            .ids
-            .into_iter()
-            .map(|id| (id, News::Reached(level)))
-            .collect();
+        // group one member's word is not the message's ack, unless the bot is set so; else the store leaves groups at 1.
+        let news = if self.bot.settings().group_acks {
+            News::ReachedSomebody(level)
+        } else {
+            News::Reached(level)
+        };
+        let news = receipt.ids.into_iter().map(|id| (id, news.clone()));
+        let news = news.collect();
         self.store
             .raise(self.bot.slot(), news, self.clock.now(), &self.feeds)
             .await

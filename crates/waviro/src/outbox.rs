@@ -22,8 +22,9 @@ use waviro_link::{
 
 use crate::bots::Bot;
 use crate::clock::{Clock, Millis, millis};
+use crate::config::AllowedNetwork;
 use crate::net::{FetchError, Net};
-use crate::store::{Accepting, NewMessageRow, Store, StoreError};
+use crate::store::{Accepting, Keeping, KeptAnswer, NewMessageRow, Store, StoreError};
 
 use lookup::Lookup;
 use media::Spool;
@@ -37,7 +38,7 @@ const SWEPT_EVERY: Duration = Duration::from_hours(1);
 /// What may be set.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// A linked bot that lost its connection still accepts for so long. 60 s.
+    /// A linked bot that lost its connection still accepts for so long, where its own settings don't say. 60 s.
     pub grace: Duration,
     /// A lookup on the wire, waiting for a reconnecting link included, may take so long. 10 s.
     pub lookup_within: Duration,
@@ -112,6 +113,18 @@ pub struct Accepted {
     pub content: Content,
 }
 
+/// What a message was taken as, under an Idempotency-Key.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Taken {
+    /// It is new.
+    New(Accepted),
+    /// It was accepted before, and answered so. Nothing else is sent.
+    Before(KeptAnswer),
+}
+
+/// Makes of a message the answer to keep.
+pub type Keep<'k> = &'k (dyn Fn(&Accepted) -> Keeping + Send + Sync);
+
 /// Why nothing was accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
@@ -185,9 +198,40 @@ impl Outbox {
     /// # Errors
     /// [`Refusal`]; nothing will be sent then.
     pub async fn accept(&self, bot: &Arc<Bot>, message: NewMessage) -> Result<Accepted, Refusal> {
-        let accepted = self.take(bot, message).await;
+        match self.take(bot, message, None).await? {
+            Taken::New(accepted) => Ok(accepted),
+            // Nothing is kept without a key.
+            Taken::Before(_) => {
+                let odd = "an answer that nobody kept".to_owned();
+                Err(StoreError::Unreadable(odd).into())
+            }
+        }
+    }
+
+    /// The same for a request with an Idempotency-Key: `keep` makes of the message the answer that is kept with it, in one
+    /// transaction.
+    ///
+    /// # Errors
+    /// As [`Outbox::accept`].
+    pub async fn accept_once(
+        &self,
+        bot: &Arc<Bot>,
+        message: NewMessage,
+        keep: Keep<'_>,
+    ) -> Result<Taken, Refusal> {
+        self.take(bot, message, Some(keep)).await
+    }
+
+    async fn take(
+        &self,
+        bot: &Arc<Bot>,
+        message: NewMessage,
+        keep: Option<Keep<'_>>,
+    ) -> Result<Taken, Refusal> {
+        let accepted = self.try_taking(bot, message, keep).await;
         let outcome = match &accepted {
-            Ok(_) => "accepted",
+            Ok(Taken::New(_)) => "accepted",
+            Ok(Taken::Before(_)) => "before",
             Err(Refusal::NotConnected(_)) => "not_connected",
             Err(Refusal::NotRegistered) => "not_registered",
             Err(Refusal::NotInGroup) => "not_in_group",
@@ -245,7 +289,12 @@ impl Outbox {
         self.0.lookup.forget(number).await;
     }
 
-    async fn take(&self, bot: &Arc<Bot>, message: NewMessage) -> Result<Accepted, Refusal> {
+    async fn try_taking(
+        &self,
+        bot: &Arc<Bot>,
+        message: NewMessage,
+        keep: Option<Keep<'_>>,
+    ) -> Result<Taken, Refusal> {
         self.connected(bot)?;
         match &message.to {
             Chat::Person(number) => {
@@ -270,7 +319,8 @@ impl Outbox {
             .ok_or_else(|| Refusal::NotConnected(bot.status()))?
             .number;
         let mut id = self.fresh_id();
-        let (content, rest) = self.ready(message.content, &id).await?;
+        let settings = bot.settings();
+        let (content, rest) = self.ready(message.content, &settings.allow, &id).await?;
         let at = self.0.clock.now();
         let to = message.to;
         let accepted = loop {
@@ -279,10 +329,26 @@ impl Outbox {
                 to: to.clone(),
                 content: content.clone(),
             };
+            let accepted = Accepted {
+                id: id.clone(),
+                at,
+                from: from.clone(),
+                to: to.clone(),
+                content: content.clone(),
+            };
             let row =
-                NewMessageRow::new(bot.slot(), outgoing, message.notify_url.as_ref(), at, epoch)?;
-            match self.0.store.accept(row, bot.lane()).await {
-                Ok(Accepting::Taken) => break Ok(()),
+                NewMessageRow::new(bot.slot(), outgoing, message.notify_url.as_ref(), at, epoch)?
+                    .repeats(settings.repeats(at));
+            let accepting = match keep {
+                Some(keep) => {
+                    let keeping = keep(&accepted);
+                    self.0.store.accept_once(row, keeping, bot.lane()).await
+                }
+                None => self.0.store.accept(row, bot.lane()).await,
+            };
+            match accepting {
+                Ok(Accepting::Taken) => break Ok(Taken::New(accepted)),
+                Ok(Accepting::Before(kept)) => break Ok(Taken::Before(kept)),
                 Ok(Accepting::Duplicate { of }) => break Err(Refusal::Duplicate { of }),
                 // The id is taken, which 64 random bits make rare: another one.
                 Err(StoreError::Refused(_)) if self.0.store.message(&id).await?.is_some() => {
@@ -291,34 +357,29 @@ impl Outbox {
                 Err(error) => break Err(error.into()),
             }
         };
-        if let Err(refusal) = accepted {
+        if !matches!(accepted, Ok(Taken::New(_))) {
             self.let_go(&content).await;
-            return Err(refusal);
+            return accepted;
         }
         if let Some(text) = rest {
             self.follow(bot, &to, text, at, epoch).await;
         }
-        Ok(Accepted {
-            id,
-            at,
-            from,
-            to,
-            content,
-        })
+        accepted
     }
 
     /// A draft as it can be sent, and what has to follow as a text of its own. A file is durable after this.
     async fn ready(
         &self,
         draft: Draft,
+        allow: &[AllowedNetwork],
         id: &MessageId,
     ) -> Result<(Content, Option<String>), Refusal> {
         let (url, caption) = match draft {
             Draft::Ready(content) => return Ok((content, None)),
             Draft::File { url, caption } => (url, caption),
         };
-        let taken = self.0.spool.take(&self.0.net, &url, id.as_str()).await;
-        let mut media = taken.map_err(Refusal::NoFile)?;
+        let taken = self.0.spool.take(&self.0.net, &url, allow, id.as_str());
+        let mut media = taken.await.map_err(Refusal::NoFile)?;
         if media.kind == MediaKind::Audio {
             return Ok((Content::Media(Box::new(media)), caption));
         }
@@ -334,7 +395,8 @@ impl Outbox {
             content: Content::Text(text),
         };
         let accepting = async {
-            let row = NewMessageRow::new(bot.slot(), outgoing, None, at, epoch)?;
+            let repeats = bot.settings().repeats(at);
+            let row = NewMessageRow::new(bot.slot(), outgoing, None, at, epoch)?.repeats(repeats);
             self.0.store.accept(row, bot.lane()).await
         };
         if let Err(reason) = accepting.await {
@@ -377,9 +439,10 @@ impl Outbox {
     fn connected(&self, bot: &Bot) -> Result<(), Refusal> {
         let status = bot.status();
         let silent = self.0.clock.now() - bot.last_online(&self.0.clock);
+        let grace = millis(bot.settings().grace(self.0.settings.grace));
         match status {
             Status::Online => Ok(()),
-            Status::Reconnecting { .. } if silent <= millis(self.0.settings.grace) => Ok(()),
+            Status::Reconnecting { .. } if silent <= grace => Ok(()),
             status => Err(Refusal::NotConnected(status)),
         }
     }

@@ -16,7 +16,9 @@ mod bots;
 mod health;
 mod keys;
 mod linking;
+mod once;
 mod openapi;
+mod settings;
 mod tokens;
 
 use std::sync::Arc;
@@ -28,15 +30,17 @@ use axum::http::header::{CACHE_CONTROL, HeaderValue};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::any;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::bots::Bots;
+use crate::bots::{Bots, Profiles};
 use crate::clock::Clock;
 use crate::config::Limits;
 use crate::door::{self, Bounds, WrongKeys};
+use crate::once::Once;
 use crate::store::Store;
 use crate::tokens::Tokens;
 
@@ -48,6 +52,10 @@ pub struct V1 {
     bots: Bots,
     tokens: Tokens,
     clock: Clock,
+    profiles: Profiles,
+    once: Once,
+    /// Held while a bot's settings are changed.
+    settings: Mutex<()>,
     wrong_keys: Arc<WrongKeys>,
     body: Bounds,
     qr_within: Duration,
@@ -64,6 +72,8 @@ impl V1 {
         store: Store,
         bots: Bots,
         clock: Clock,
+        profiles: Profiles,
+        once: Once,
         limits: &Limits,
         wrong_keys: Arc<WrongKeys>,
         tasks: TaskTracker,
@@ -76,6 +86,9 @@ impl V1 {
             store,
             bots,
             clock,
+            profiles,
+            once,
+            settings: Mutex::default(),
             wrong_keys,
             body: limits.into(),
             qr_within: Duration::from_secs(limits.qr_wait_s),
@@ -92,6 +105,7 @@ fn resources() -> OpenApiRouter<Arc<V1>> {
         .merge(bots::routes())
         .merge(linking::routes())
         .merge(keys::routes())
+        .merge(settings::routes())
         .merge(tokens::routes())
         .merge(openapi::routes())
 }
@@ -110,6 +124,7 @@ pub fn router(v1: Arc<V1>, base_path: &str) -> Router {
         router = router.nest(base_path, below);
     }
     router
+        .layer(from_fn_with_state(Arc::clone(&v1), once::once))
         .layer(from_fn_with_state(v1.body.cap, answer))
         .with_state(v1)
 }

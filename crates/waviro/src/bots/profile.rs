@@ -1,11 +1,14 @@
-//! What a bot's deliveries need of it: its webhook key and what signs them. Read from the table at most every two seconds, so that
+//! What a bot's deliveries need of it: its webhook key, what signs them, and which networks they may reach. They outlive the bot, so
+//! it is not asked for in memory. Read from the table at most every two seconds, so that
 //! a change by another hand is seen as soon as a bot is.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::settings::Settings;
 use crate::clock::{Clock, Millis, millis};
+use crate::config::AllowedNetwork;
 use crate::net::sign::Secret;
 use crate::store::{SecretsRow, Store, StoreError};
 
@@ -28,6 +31,7 @@ pub struct Profile {
     webhook_key: String,
     signing: Secret,
     before: Option<(Secret, Millis)>,
+    allow: Vec<AllowedNetwork>,
 }
 
 impl Profiles {
@@ -63,7 +67,7 @@ impl Profiles {
                 given.ok_or_else(|| StoreError::Unreadable(format!("no bot in slot {slot}")))?
             }
         };
-        let profile = Arc::new(Profile::parse(secrets)?);
+        let profile = Arc::new(Profile::parse(slot, secrets)?);
         self.known().insert(slot, (now, Arc::clone(&profile)));
         Ok(profile)
     }
@@ -79,7 +83,7 @@ impl Profiles {
 }
 
 impl Profile {
-    fn parse(row: SecretsRow) -> Result<Self, StoreError> {
+    fn parse(slot: i32, row: SecretsRow) -> Result<Self, StoreError> {
         let secret = |text: &str| {
             let unreadable = |_| StoreError::Unreadable("a signing secret".to_owned());
             text.parse::<Secret>().map_err(unreadable)
@@ -89,6 +93,7 @@ impl Profile {
         Ok(Self {
             signing: secret(&row.signing)?,
             before: before.transpose()?,
+            allow: Settings::read(slot, row.settings.as_deref()).allow,
             webhook_key: row.webhook_key,
         })
     }
@@ -97,6 +102,12 @@ impl Profile {
     #[must_use]
     pub fn webhook_key(&self) -> &str {
         &self.webhook_key
+    }
+
+    /// Networks that deliveries may reach beside the public ones and `outbound.allow`.
+    #[must_use]
+    pub fn allow(&self) -> &[AllowedNetwork] {
+        &self.allow
     }
 
     /// The secrets that sign now, the current one first.

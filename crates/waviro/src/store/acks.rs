@@ -18,6 +18,8 @@ use crate::clock::Millis;
 pub enum News {
     /// It came as far as this ack, 1 to 3. Lower than what is known changes nothing. Groups stay at 1.
     Reached(i8),
+    /// The same, and of a group one member's phone counts for all.
+    ReachedSomebody(i8),
     /// It ended, with the cause. Counts only where nothing better is known.
     Failed(String),
 }
@@ -250,8 +252,9 @@ impl Standing {
     /// Folds one piece of news in; whether anything changed.
     fn take(&mut self, news: &News) -> bool {
         match news {
-            News::Reached(level) => {
-                let level = if self.group { (*level).min(1) } else { *level };
+            News::Reached(level) | News::ReachedSomebody(level) => {
+                let capped = self.group && matches!(news, News::Reached(_));
+                let level = if capped { (*level).min(1) } else { *level };
                 let rises = self.ack >= 0 && level > self.ack;
                 if rises {
                     self.ack = level;

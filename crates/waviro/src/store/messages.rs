@@ -11,7 +11,7 @@ use waviro_link::{Chat, MessageId, Outgoing};
 
 use super::content::{decode, encode, identity};
 use super::writer::{Command, Counters};
-use super::{Store, StoreError, sql};
+use super::{Keeping, KeptAnswer, Store, StoreError, idempotency, sql};
 use crate::clock::Millis;
 
 /// A message about to be accepted.
@@ -26,6 +26,18 @@ pub struct NewMessageRow {
     notify_url: Option<String>,
     at: Millis,
     epoch: u64,
+    repeats: Repeats,
+}
+
+/// Whether a message may say what the one before it said to that chat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeats {
+    /// It may not.
+    Refused,
+    /// It may not where the one before was accepted at this moment or later.
+    RefusedSince(Millis),
+    /// It may.
+    Fine,
 }
 
 /// What became of it.
@@ -38,6 +50,8 @@ pub enum Accepting {
         /// That message.
         of: MessageId,
     },
+    /// [`Store::accept_once`] alone: it was accepted before, and answered so.
+    Before(KeptAnswer),
 }
 
 /// A message in a bot's queue.
@@ -80,6 +94,8 @@ pub struct MessageRow {
 /// The writer's command.
 pub(super) struct Accept {
     row: NewMessageRow,
+    /// What is kept with it.
+    keeping: Option<Keeping>,
     lane: mpsc::UnboundedSender<Committed>,
     seq: i64,
     outcome: Accepting,
@@ -113,7 +129,14 @@ impl NewMessageRow {
             message,
             at,
             epoch,
+            repeats: Repeats::Refused,
         })
+    }
+
+    /// The same by another duplicate rule; without this a repeat is refused.
+    #[must_use]
+    pub fn repeats(self, repeats: Repeats) -> Self {
+        Self { repeats, ..self }
     }
 
     /// The row as it stands in the queue.
@@ -138,9 +161,33 @@ impl Store {
         row: NewMessageRow,
         lane: mpsc::UnboundedSender<Committed>,
     ) -> Result<Accepting, StoreError> {
+        self.submit_accept(row, None, lane).await
+    }
+
+    /// The same for a message whose answer is kept, in the same transaction: no kill leaves one without the other. Where an answer
+    /// is kept under that id already, nothing is put in, and the duplicate rule is not asked.
+    ///
+    /// # Errors
+    /// As [`Store::accept`].
+    pub async fn accept_once(
+        &self,
+        row: NewMessageRow,
+        keeping: Keeping,
+        lane: mpsc::UnboundedSender<Committed>,
+    ) -> Result<Accepting, StoreError> {
+        self.submit_accept(row, Some(keeping), lane).await
+    }
+
+    async fn submit_accept(
+        &self,
+        row: NewMessageRow,
+        keeping: Option<Keeping>,
+        lane: mpsc::UnboundedSender<Committed>,
+    ) -> Result<Accepting, StoreError> {
         let (answer, receiver) = oneshot::channel();
         let accept = Accept {
             row,
+            keeping,
             lane,
             seq: 0,
             outcome: Accepting::Taken,
@@ -206,7 +253,8 @@ impl Store {
 /// -1 says the same, nothing is put in.
 ///
 /// The first of each chat is held against the table, by the statement that inserts it; after it, that chat's last content is
-/// the first's own, whether it was put in or repeats what stood there. So the others are held against the one before them.
+/// the first's own, whether it was put in or repeats what stood there. So the others are held against the one before them. (By a
+/// rule that is bounded in time, one that repeats what stood there is taken to be as old as the request: they differ by a batch.)
 pub(super) async fn apply(
     accepts: &mut [Accept],
     connection: &mut AnyConnection,
@@ -220,10 +268,15 @@ pub(super) async fn apply(
         let row = &accept.row;
         let this = (row.content_sha256.as_str(), position);
         match last.insert((row.slot, &row.chat), this) {
-            Some((sha256, before)) if sha256 == row.content_sha256 => {
+            Some((sha256, before))
+                if sha256 == row.content_sha256 && row.repeats.refuses(accepts[before].row.at) =>
+            {
                 repeats[position] = Some(before);
             }
-            before => to_insert.push((position, before.is_none())),
+            before => {
+                let asked = before.is_none() && row.repeats != Repeats::Fine;
+                to_insert.push((position, asked));
+            }
         }
     }
     let first_seq = counters.seq + 1;
@@ -253,10 +306,35 @@ pub(super) async fn apply(
     for position in 0..accepts.len() {
         if let Some(before) = repeats[position] {
             let of = match &accepts[before].outcome {
-                Accepting::Taken => accepts[before].row.message.id.clone(),
                 Accepting::Duplicate { of } => of.clone(),
+                _ => accepts[before].row.message.id.clone(),
             };
             accepts[position].outcome = Accepting::Duplicate { of };
+        }
+    }
+    Ok(())
+}
+
+/// Puts in the accepts whose answers are kept, one after the other.
+pub(super) async fn apply_once(
+    accepts: &mut [Accept],
+    connection: &mut AnyConnection,
+    counters: &mut Counters,
+) -> Result<(), StoreError> {
+    for accept in accepts {
+        let before = match &accept.keeping {
+            Some(keeping) => idempotency::find(keeping, connection).await?,
+            None => None,
+        };
+        if let Some(before) = before {
+            accept.outcome = Accepting::Before(before);
+            continue;
+        }
+        apply(std::slice::from_mut(accept), connection, counters).await?;
+        if let Some(keeping) = &accept.keeping
+            && accept.outcome == Accepting::Taken
+        {
+            idempotency::put(keeping, connection).await?;
         }
     }
     Ok(())
@@ -278,18 +356,19 @@ pub(super) async fn insert(
 ) -> Result<HashSet<String>, StoreError> {
     // PostgreSQL takes the type of a column of VALUES from its rows, and one of NULLs alone for text, which notify_url is.
     let text = format!(
-        "WITH new (asked, id, seq, bot, chat, kind, body, content_sha256, notify_url, ack, accepted_at, reminded) AS (VALUES {}) \
+        "WITH new (asked, since, id, seq, bot, chat, kind, body, content_sha256, notify_url, ack, accepted_at, reminded) AS (VALUES {}) \
          INSERT INTO messages (id, seq, bot, chat, kind, body, content_sha256, notify_url, ack, accepted_at, reminded) \
          SELECT id, seq, bot, chat, kind, body, content_sha256, notify_url, ack, accepted_at, reminded FROM new \
-         WHERE asked = 0 OR content_sha256 <> COALESCE((SELECT l.content_sha256 FROM messages l \
+         WHERE asked = 0 OR content_sha256 <> COALESCE((SELECT CASE WHEN l.accepted_at >= new.since THEN l.content_sha256 END FROM messages l \
          WHERE l.bot = new.bot AND l.chat = new.chat AND l.ack >= 0 ORDER BY l.seq DESC LIMIT 1), '') \
          RETURNING id",
-        sql::tuples(rows.len(), 12)
+        sql::tuples(rows.len(), 13)
     );
     let mut query = sqlx::query(AssertSqlSafe(text));
     for Putting { row, seq, asked } in rows {
         query = query
             .bind(i64::from(*asked))
+            .bind(row.repeats.since())
             .bind(row.message.id.as_str().to_owned())
             .bind(*seq)
             .bind(i64::from(row.slot))
@@ -326,7 +405,28 @@ async fn last_message(
     message_id(found.try_get(0)?)
 }
 
+impl Repeats {
+    /// Whether an equal message of that moment makes this one a repeat.
+    fn refuses(self, before: Millis) -> bool {
+        self != Self::Fine && before >= self.since()
+    }
+
+    /// From when on an equal message counts.
+    fn since(self) -> Millis {
+        match self {
+            Self::Refused => Millis::MIN,
+            Self::RefusedSince(since) => since,
+            Self::Fine => Millis::MAX,
+        }
+    }
+}
+
 impl Accept {
+    /// It changes the database by one statement.
+    pub(super) fn is_one_statement(&self) -> bool {
+        self.keeping.is_none()
+    }
+
     /// After the commit: the lane first, so that the queue's order never depends on how callers are woken.
     pub(super) fn answer(self, done: Result<(), StoreError>) {
         if done.is_ok() && self.outcome == Accepting::Taken {

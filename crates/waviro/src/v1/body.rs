@@ -59,6 +59,12 @@ impl Fields {
         }
     }
 
+    /// All of it, for a body that is a patch.
+    #[must_use]
+    pub fn all(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
     /// A field that says something; absent and `null` are the same.
     fn said(&self, field: &str) -> Option<&Value> {
         self.0.get(field).filter(|value| !value.is_null())

@@ -11,8 +11,9 @@ use tracing::error;
 use utoipa::ToSchema;
 use waviro_link::{LinkError, Status};
 
-use crate::bots::{AddError, NoCode, NoSuchBot, RenameError};
+use crate::bots::{AddError, BadSetting, NoCode, NoSuchBot, RenameError};
 use crate::door::{self, BodyFault};
+use crate::once::OnceError;
 use crate::store::StoreError;
 use crate::tokens::AddTokenError;
 
@@ -52,6 +53,8 @@ pub enum Problem {
     NameTaken(&'static str),
     /// The bot's state does not allow it: its word, and what to do.
     WrongState(&'static str, &'static str),
+    /// An Idempotency-Key that was used with another body.
+    IdempotencyConflict,
     /// WhatsApp said no, in its own words.
     RefusedByWhatsApp(String),
     /// WhatsApp did not answer in time.
@@ -107,6 +110,7 @@ impl Problem {
             Self::InvalidField("limit", Cow::Borrowed("")),
             Self::NameTaken("bot"),
             Self::WrongState("linking", ""),
+            Self::IdempotencyConflict,
             Self::RefusedByWhatsApp(String::new()),
             Self::WhatsAppUnavailable,
             Self::Internal,
@@ -140,6 +144,11 @@ impl Problem {
             Self::InvalidField(..) => ("invalid_field", S::UNPROCESSABLE_ENTITY, "Invalid field"),
             Self::NameTaken(_) => ("name_taken", S::CONFLICT, "Name taken"),
             Self::WrongState(..) => ("wrong_state", S::CONFLICT, "Not in this state"),
+            Self::IdempotencyConflict => (
+                "idempotency_conflict",
+                S::UNPROCESSABLE_ENTITY,
+                "Idempotency-Key used before",
+            ),
             Self::RefusedByWhatsApp(_) => ("refused_by_whatsapp", S::CONFLICT, "WhatsApp refused"),
             Self::WhatsAppUnavailable => (
                 "whatsapp_unavailable",
@@ -168,6 +177,7 @@ impl Problem {
         match self {
             Self::MissingField(field) | Self::InvalidField(field, _) => Some(field),
             Self::NameTaken(_) => Some("name"),
+            Self::IdempotencyConflict => Some("Idempotency-Key"),
             _ => None,
         }
     }
@@ -189,6 +199,7 @@ impl Problem {
             Self::InvalidField(field, should) => format!("{field} must be {should}."),
             Self::NameTaken(thing) => format!("A {thing} of this name exists already; choose another name."),
             Self::WrongState(word, advice) => format!("The bot's state is {word}; {advice}."),
+            Self::IdempotencyConflict => "This Idempotency-Key was used for another request; use a new key for each new request.".to_owned(),
             Self::RefusedByWhatsApp(words) => format!("WhatsApp refused: {words}."),
             Self::WhatsAppUnavailable => "WhatsApp did not answer in time; try again.".to_owned(),
             Self::Internal => "The gateway failed; its log says more under this request_id.".to_owned(),
@@ -257,6 +268,21 @@ impl From<StoreError> for Problem {
     fn from(cause: StoreError) -> Self {
         error!(%cause, "the database did not do what it was asked");
         Self::Internal
+    }
+}
+
+impl From<OnceError> for Problem {
+    fn from(error: OnceError) -> Self {
+        match error {
+            OnceError::OtherBody => Self::IdempotencyConflict,
+            OnceError::Store(cause) => cause.into(),
+        }
+    }
+}
+
+impl From<BadSetting> for Problem {
+    fn from(bad: BadSetting) -> Self {
+        Self::InvalidField(bad.field, Cow::Borrowed(bad.should))
     }
 }
 

@@ -221,6 +221,19 @@ impl Store {
         rows.iter().map(queued).collect()
     }
 
+    /// When the server took a bot's last messages, at most `limit` of them, in no order.
+    pub async fn last_sent(&self, slot: i32, limit: i64) -> Result<Vec<Millis>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT settled_at FROM messages WHERE bot = $1 AND settled_at IS NOT NULL AND ack > 0 \
+             ORDER BY settled_at DESC LIMIT $2",
+        )
+        .bind(i64::from(slot))
+        .bind(limit)
+        .fetch_all(&self.reads)
+        .await?;
+        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+
     /// How many messages of all bots wait for the server's ack.
     pub async fn pending_count(&self) -> Result<i64, StoreError> {
         let row = sqlx::query("SELECT COUNT(*) FROM messages WHERE ack = 0")

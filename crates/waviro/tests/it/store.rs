@@ -2,7 +2,9 @@
 
 mod callbacks;
 mod evidence;
+mod idempotency;
 mod keys;
+mod settings;
 mod tokens;
 
 use std::collections::HashMap;
@@ -118,6 +120,8 @@ pub async fn keeps_its_contract(store: &Store) {
     keys::keep_their_contract(store).await;
     tokens::keep_their_contract(store).await;
     evidence::keeps_its_contract(store).await;
+    idempotency::keeps_its_contract(store).await;
+    settings::keep_their_contract(store).await;
 }
 
 async fn accepted_messages_are_queued_in_order(store: &Store) {

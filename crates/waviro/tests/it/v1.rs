@@ -4,8 +4,10 @@ mod auth;
 mod bots;
 mod keys;
 mod linking;
+mod once;
 mod openapi;
 mod pages;
+mod settings;
 mod tokens;
 
 use axum::body::Body;

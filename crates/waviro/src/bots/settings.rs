@@ -130,6 +130,14 @@ impl Settings {
     pub fn patched(&self, patch: &Value) -> Result<Self, BadSetting> {
         let mut document = serde_json::to_value(self).unwrap_or_default();
         merge(&mut document, patch);
+        // A list would be read as the fields in their order.
+        let lists = GROUPS.iter().find(|(group, _)| {
+            let value = document.get(group);
+            value.is_some_and(|value| !value.is_object())
+        });
+        if let Some(&(field, should)) = lists {
+            return Err(BadSetting { field, should });
+        }
         serde_json::from_value(document.clone()).map_err(|_| blame(&document))
     }
 

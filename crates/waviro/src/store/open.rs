@@ -12,7 +12,7 @@ use sqlx::{AnyConnection, AnyPool, ConnectOptions, Executor, Row, SqlSafeStr};
 use super::{Schema, StoreError};
 
 /// Every migration, in order; one that has landed is never edited.
-const SCHEMA: [(i64, &str, &str); 4] = [
+const SCHEMA: [(i64, &str, &str); 5] = [
     (
         1,
         "gateway",
@@ -32,6 +32,11 @@ const SCHEMA: [(i64, &str, &str); 4] = [
         4,
         "tokens",
         include_str!("../../migrations/0004_tokens.sql"),
+    ),
+    (
+        7,
+        "settings",
+        include_str!("../../migrations/0007_settings.sql"),
     ),
 ];
 

@@ -33,6 +33,13 @@ pub struct Bot {
     url: String,
 }
 
+/// Who may do everything over `/v1`.
+pub struct Admin {
+    http: reqwest::Client,
+    url: String,
+    token: String,
+}
+
 /// An answer of the API.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
@@ -201,6 +208,29 @@ impl Gateway {
         self.bot(key)
     }
 
+    /// Makes an admin token by the command line, as an operator does.
+    pub async fn admin(&self) -> Admin {
+        let name = format!("ops-{}", free_port());
+        let output = Command::new(binary())
+            .arg("--config")
+            .arg(self.config_path())
+            .args(["token", "add", &name])
+            .output()
+            .await
+            .expect("waviro token add runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{output:?}");
+        let token = text
+            .split_whitespace()
+            .find(|word| word.starts_with("wvt_"))
+            .unwrap_or_else(|| panic_with(&format!("no token in: {text}")));
+        Admin {
+            http: self.http.clone(),
+            url: self.url(),
+            token: token.to_owned(),
+        }
+    }
+
     /// A bot whose key is known.
     #[must_use]
     pub fn bot(&self, key: &str) -> Bot {
@@ -288,6 +318,29 @@ impl Bot {
             }
         })
         .await;
+    }
+}
+
+impl Admin {
+    /// A GET that must succeed; its body.
+    pub async fn get(&self, path: &str) -> Value {
+        let request = self.http.get(format!("{}{path}", self.url));
+        self.done(request).await
+    }
+
+    /// A POST that must succeed; its body.
+    pub async fn post(&self, path: &str, body: Value) -> Value {
+        let request = self.http.post(format!("{}{path}", self.url)).json(&body);
+        self.done(request).await
+    }
+
+    async fn done(&self, request: reqwest::RequestBuilder) -> Value {
+        let request = request.bearer_auth(&self.token);
+        let answer = request.send().await.expect("the gateway answers");
+        let status = answer.status();
+        let body = answer.text().await.expect("a body");
+        assert!(status.is_success(), "{status} {body}");
+        serde_json::from_str(&body).unwrap_or_default()
     }
 }
 

@@ -11,6 +11,7 @@
 
 pub mod files;
 pub mod gateway;
+pub mod hooks;
 pub mod proxy;
 pub mod receiver;
 

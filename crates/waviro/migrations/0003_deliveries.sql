@@ -67,7 +67,7 @@ CREATE TABLE rules (
     id         BIGINT PRIMARY KEY NOT NULL, -- never used again
     bot        BIGINT NOT NULL,             -- bots.slot
     keyword    TEXT NOT NULL,               -- as registered, which is what the payload says; empty = takes the rest
-    folded     TEXT NOT NULL,               -- in lower case, which is what texts are held against
+    folded     TEXT NOT NULL,               -- without its case, which is what texts are held against
     url        TEXT NOT NULL,
     enabled    BIGINT NOT NULL,
     in_groups  BIGINT NOT NULL,             -- 1 = messages in groups too

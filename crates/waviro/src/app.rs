@@ -23,7 +23,7 @@ use crate::once::Once;
 use crate::outbox::{Outbox, Settings};
 use crate::store::{Store, StoreError};
 use crate::tokens::Tokens;
-use crate::v1::{self, V1};
+use crate::v1::{self, Rooms, V1};
 use crate::{docs, events, health, telemetry};
 
 /// Work under way gets so long to end. With [`LINKS_WITHIN`] and [`STORE_WITHIN`] it stays below the 5 s in which a
@@ -41,6 +41,7 @@ pub struct App {
     store: Store,
     bots: Bots,
     tokens: Tokens,
+    profiles: Profiles,
     router: Router,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -128,17 +129,19 @@ impl App {
         let wrong_keys = Arc::new(WrongKeys::new(limits.wrong_keys_per_minute, clock.clone()));
         let once = Once::new(store.clone(), clock.clone());
         tasks.spawn(once.clone().keep_swept(stop.clone()));
-        let v1 = V1::new(
-            store.clone(),
-            bots.clone(),
-            clock.clone(),
-            profiles.clone(),
-            once.clone(),
-            limits,
-            Arc::clone(&wrong_keys),
-            tasks.clone(),
-            stopping.clone(),
-        );
+        let rooms = Rooms {
+            store: store.clone(),
+            bots: bots.clone(),
+            net: net.clone(),
+            outbox: outbox.clone(),
+            profiles: profiles.clone(),
+            once: once.clone(),
+            clock: clock.clone(),
+            wrong_keys: Arc::clone(&wrong_keys),
+            tasks: tasks.clone(),
+            stop: stopping.clone(),
+        };
+        let v1 = V1::new(rooms, config);
         let api = Api::new(
             bots.clone(),
             outbox,
@@ -156,6 +159,7 @@ impl App {
         info!(bots = bots.list().len(), "gateway started");
         Ok(Self {
             tokens: Tokens::new(store.clone(), clock),
+            profiles,
             store,
             bots,
             router,
@@ -179,6 +183,12 @@ impl App {
     #[must_use]
     pub fn tokens(&self) -> &Tokens {
         &self.tokens
+    }
+
+    /// What the bots prove themselves with, for whoever sets them up from inside the process.
+    #[must_use]
+    pub fn profiles(&self) -> &Profiles {
+        &self.profiles
     }
 
     /// Ends background work, links and database, in this order, each with a deadline; at most 4 s. What is cut off is

@@ -87,8 +87,9 @@ impl Jobs {
             clock: clock.clone(),
             stop: stop.clone(),
         };
-        let lanes = deliver::Lanes::new(poster, tasks.clone(), deliveries.clone(), troubles);
-        tasks.spawn(lanes.run(inbox));
+        let endpoints =
+            deliver::Endpoints::new(poster, tasks.clone(), deliveries.clone(), troubles);
+        tasks.spawn(endpoints.run(inbox));
         Ok(Self {
             store,
             clock,

@@ -3,8 +3,10 @@
 //! Pure: texts in, texts out. Who may have rules, and what becomes of them, is told elsewhere.
 
 mod payload;
+mod route;
 
 pub use payload::{Payload, group_id};
+pub use route::{Heard, Routed, Rule, route};
 
 /// A character that a Turkish keyboard's capital İ leaves behind when it is made small: "i" and this.
 const DOT_ABOVE: char = '\u{307}';
@@ -59,6 +61,12 @@ pub fn pick<R: AsRef<str>>(rules: impl IntoIterator<Item = R>, text: &str) -> Op
         split(rest, parted)
     };
     Some(Picked { rule, data })
+}
+
+/// What [`pick`] sees of a keyword: two rules with the same could be told apart by no text. Empty for the catch-all.
+#[must_use]
+pub fn seen(keyword: &str) -> String {
+    folded(keyword.trim_start()).collect()
 }
 
 /// How many folded characters the keyword has and what follows it in `text`; `None` where `text` starts otherwise.
@@ -207,6 +215,22 @@ mod tests {
                 Some(vec!["x".to_owned()]),
                 "{keyword} {text}"
             );
+        }
+    }
+
+    #[test]
+    fn keywords_that_no_text_tells_apart_are_seen_as_one() {
+        for (one, other) in [
+            ("Straße", " STRASSE"),
+            ("İstanbul", "istanbul"),
+            ("info", "INFO"),
+            ("", " "),
+            ("\u{307}", ""),
+        ] {
+            assert_eq!(seen(one), seen(other), "{one} {other}");
+        }
+        for (one, other) in [("info", "info#"), ("info", "info "), ("info", "")] {
+            assert_ne!(seen(one), seen(other), "{one} {other}");
         }
     }
 

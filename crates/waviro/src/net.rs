@@ -26,6 +26,12 @@ use guard::Pass;
 /// The most of an answer that is read, in bytes. A webhook's answer is a few messages; the rest is a mistake or malice.
 pub const ANSWER_CAP: usize = 256 * 1024;
 
+/// What a call's body is said to be.
+pub const JSON: &str = "application/json";
+
+/// How the gateway calls itself.
+pub const USER_AGENT: &str = concat!("waviro/", env!("CARGO_PKG_VERSION"));
+
 /// How long an idle connection is kept. Short, because many servers of the audience close theirs after 5 s (Apache) to
 /// 75 s (nginx), and because a kept connection outlives a change of the name's address.
 const IDLE: Duration = Duration::from_secs(30);
@@ -163,7 +169,7 @@ impl Net {
         let mut request = self
             .client(call.allow)
             .post(call.url.clone())
-            .header(CONTENT_TYPE, "application/json")
+            .header(CONTENT_TYPE, JSON)
             .timeout(within)
             .body(call.body);
         for (name, value) in call.headers {
@@ -232,7 +238,7 @@ fn client(builder: impl Fn() -> reqwest::ClientBuilder) -> Result<reqwest::Clien
 
 fn builder(guard: &Guard, deadline: Duration) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
-        .user_agent(concat!("waviro/", env!("CARGO_PKG_VERSION")))
+        .user_agent(USER_AGENT)
         .dns_resolver(Arc::new(guard.clone()))
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()

@@ -38,8 +38,9 @@ pub use deliveries::{Attempt, Callback, Due, Fate, Hook, Lost, Trouble, Webhook,
 pub use evidence::Evidence;
 pub use idempotency::{Keeping, KeptAnswer};
 pub use inbound::{InboundRow, Kept};
+pub use journal::beginning;
 pub use messages::{Accepting, Committed, MessageRow, NewMessageRow, Queued, Repeats};
-pub use rules::{AddRule, NewRule, RuleChange, RuleRow};
+pub use rules::{AddRule, MOST_RULES, NewRule, RuleChange, RuleRow};
 pub use secrets::SecretsRow;
 pub use tokens::{AddToken, TokenRole, TokenRow};
 

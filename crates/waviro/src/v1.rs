@@ -18,9 +18,12 @@ mod keys;
 mod linking;
 mod once;
 mod openapi;
+mod rules;
+mod secrets;
 mod settings;
 mod tokens;
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,9 +41,11 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::bots::{Bots, Profiles};
 use crate::clock::Clock;
-use crate::config::Limits;
+use crate::config::Config;
 use crate::door::{self, Bounds, WrongKeys};
+use crate::net::Net;
 use crate::once::Once;
+use crate::outbox::Outbox;
 use crate::store::Store;
 use crate::tokens::Tokens;
 
@@ -48,54 +53,64 @@ use problem::Problem;
 
 /// What the resources work with.
 pub struct V1 {
-    store: Store,
-    bots: Bots,
+    rooms: Rooms,
     tokens: Tokens,
-    clock: Clock,
-    profiles: Profiles,
-    once: Once,
     /// Held while a bot's settings are changed.
     settings: Mutex<()>,
-    wrong_keys: Arc<WrongKeys>,
     body: Bounds,
     qr_within: Duration,
-    /// Work that must not end with the request that began it.
-    tasks: TaskTracker,
-    stop: CancellationToken,
+    /// The longest deadline of a call outward, seconds: `outbound.timeout_s`.
+    call_within_s: u64,
     document: OpenApi,
 }
 
+/// The rooms that the resources ask.
+pub struct Rooms {
+    /// The database.
+    pub store: Store,
+    /// The bots.
+    pub bots: Bots,
+    /// Calls outward.
+    pub net: Net,
+    /// The door out for messages.
+    pub outbox: Outbox,
+    /// What bots prove themselves with.
+    pub profiles: Profiles,
+    /// What was answered under an Idempotency-Key.
+    pub once: Once,
+    /// The time.
+    pub clock: Clock,
+    /// Counts for every door.
+    pub wrong_keys: Arc<WrongKeys>,
+    /// Work that must not end with the request that began it.
+    pub tasks: TaskTracker,
+    /// Ends what waits.
+    pub stop: CancellationToken,
+}
+
 impl V1 {
-    /// `wrong_keys` counts for every door; what must outlive its request runs on `tasks`; `stop` ends what waits.
+    /// Over these rooms, within the limits of this configuration.
     #[must_use]
-    pub fn new(
-        store: Store,
-        bots: Bots,
-        clock: Clock,
-        profiles: Profiles,
-        once: Once,
-        limits: &Limits,
-        wrong_keys: Arc<WrongKeys>,
-        tasks: TaskTracker,
-        stop: CancellationToken,
-    ) -> Self {
+    pub fn new(rooms: Rooms, config: &Config) -> Self {
         let (_, mut document) = resources().split_for_parts();
         openapi::complete(&mut document);
         Self {
-            tokens: Tokens::new(store.clone(), clock.clone()),
-            store,
-            bots,
-            clock,
-            profiles,
-            once,
+            tokens: Tokens::new(rooms.store.clone(), rooms.clock.clone()),
+            rooms,
             settings: Mutex::default(),
-            wrong_keys,
-            body: limits.into(),
-            qr_within: Duration::from_secs(limits.qr_wait_s),
-            tasks,
-            stop,
+            body: (&config.limits).into(),
+            qr_within: Duration::from_secs(config.limits.qr_wait_s),
+            call_within_s: config.outbound.timeout_s,
             document,
         }
+    }
+}
+
+impl Deref for V1 {
+    type Target = Rooms;
+
+    fn deref(&self) -> &Rooms {
+        &self.rooms
     }
 }
 
@@ -106,6 +121,8 @@ fn resources() -> OpenApiRouter<Arc<V1>> {
         .merge(linking::routes())
         .merge(keys::routes())
         .merge(settings::routes())
+        .merge(secrets::routes())
+        .merge(rules::routes())
         .merge(tokens::routes())
         .merge(openapi::routes())
 }

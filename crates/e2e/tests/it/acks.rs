@@ -155,3 +155,51 @@ async fn two_thousand_receipts_in_one_login_are_told_and_stop_nothing() {
     let last = shop.bot.accepted(CUSTOMER, "masih hidup", None).await;
     shown(&shop.customer, &last).await;
 }
+
+/// Of a message, each stage at least once and never a lower one after a higher.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_again_and_again_every_stage_still_arrives_and_none_goes_back() {
+    /// What may be under way to one endpoint at a kill: asked, or answered and not committed yet.
+    const UNDER_WAY: usize = 72;
+    const KILLS: usize = 4;
+    let mut shop = Shop::open().await;
+    let receiver = Receiver::start().await;
+    let mut ids = Vec::new();
+    for round in 0..KILLS {
+        for n in 0..25 {
+            let text = format!("putaran {round} pesan {n}");
+            let notify = Some(receiver.url());
+            ids.push(shop.bot.accepted(CUSTOMER, &text, notify).await);
+        }
+        // Some are told of, some are not.
+        let told = &ids[round * 25 + round * 5];
+        eventually("a callback of this round", async || {
+            receiver.acks(told).first().copied().ok_or(())
+        })
+        .await;
+        shop.gateway.kill().await;
+        shop.gateway.run().await;
+    }
+    let mut repeats = 0;
+    for id in &ids {
+        let stages = eventually("stage 3", async || {
+            let acks = receiver.acks(id);
+            if acks.last() == Some(&3) {
+                Ok(acks)
+            } else {
+                Err(acks)
+            }
+        })
+        .await;
+        assert!(stages.is_sorted(), "{id}: {stages:?}");
+        let mut once = stages.clone();
+        once.dedup();
+        assert!(
+            once == [1, 2, 3] || once == [0, 1, 2, 3],
+            "{id}: {stages:?}"
+        );
+        repeats += stages.len() - once.len();
+    }
+    assert!(repeats <= KILLS * UNDER_WAY, "{repeats}");
+    shows_exactly(&shop.customer, &ids).await;
+}

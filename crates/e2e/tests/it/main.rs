@@ -17,10 +17,11 @@ mod kills;
 mod kinds;
 mod link;
 mod media;
+mod webhooks;
 
 use std::time::Duration;
 
-use e2e::gateway::{Bot, Gateway};
+use e2e::gateway::{Admin, Bot, Gateway};
 use e2e::{PATIENCE, eventually};
 use wa_sim::{InboxMessage, Phone, PhoneSpec, Sim};
 
@@ -56,6 +57,32 @@ impl Shop {
             owner,
             customer,
         }
+    }
+}
+
+/// The rules of the shop's bot, over the administration API.
+struct Rules(Admin);
+
+impl Shop {
+    async fn rules(&self) -> Rules {
+        Rules(self.gateway.admin().await)
+    }
+}
+
+impl Rules {
+    async fn add(&self, keyword: &str, url: &str) -> serde_json::Value {
+        let rule = serde_json::json!({"keyword": keyword, "url": url});
+        self.0.post("/v1/bots/toko/rules", rule).await
+    }
+
+    async fn webhook_key(&self) -> String {
+        let answer = self.0.get("/v1/bots/toko/webhook-key").await;
+        answer["webhook_key"].as_str().unwrap().to_owned()
+    }
+
+    async fn signing_secret(&self) -> String {
+        let answer = self.0.get("/v1/bots/toko/signing-secret").await;
+        answer["signing_secret"].as_str().unwrap().to_owned()
     }
 }
 

@@ -6,10 +6,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::NoSuchBot;
 use super::settings::Settings;
 use crate::clock::{Clock, Millis, millis};
 use crate::config::AllowedNetwork;
-use crate::net::sign::Secret;
+use crate::net::sign::{self, Secret};
 use crate::store::{SecretsRow, Store, StoreError};
 
 /// How old what is known may be.
@@ -56,20 +57,50 @@ impl Profiles {
         {
             return Ok(Arc::clone(profile));
         }
-        let secrets = match self.0.store.secrets(slot).await? {
-            Some(secrets) => secrets,
-            None => {
-                let (key, signing) = (
-                    fresh_webhook_key(),
-                    Secret::random(&mut rand::rng()).reveal(),
-                );
-                let given = self.0.store.give_secrets(slot, key, signing).await?;
-                given.ok_or_else(|| StoreError::Unreadable(format!("no bot in slot {slot}")))?
-            }
+        let secrets = if let Some(secrets) = self.0.store.secrets(slot).await? {
+            secrets
+        } else {
+            let key = fresh_webhook_key();
+            let signing = Secret::random(&mut rand::rng()).reveal();
+            let given = self.0.store.give_secrets(slot, key, signing).await?;
+            given.ok_or_else(|| StoreError::Unreadable(format!("no bot in slot {slot}")))?
         };
         let profile = Arc::new(Profile::parse(slot, secrets)?);
         self.known().insert(slot, (now, Arc::clone(&profile)));
         Ok(profile)
+    }
+
+    /// Gives a bot another webhook key, at once, and returns it.
+    ///
+    /// # Errors
+    /// [`NoSuchBot`].
+    pub async fn rotate_webhook_key(&self, slot: i32) -> Result<String, NoSuchBot> {
+        // The other secrets of a bot that has none yet.
+        self.of(slot).await?;
+        let key = fresh_webhook_key();
+        let done = self.0.store.set_webhook_key(slot, key.clone()).await?;
+        self.forget(slot);
+        done.then_some(key).ok_or(NoSuchBot::Unknown)
+    }
+
+    /// Gives a bot another signing secret; the one that it had signs too, for so long.
+    ///
+    /// # Errors
+    /// [`NoSuchBot`].
+    pub async fn rotate_signing(
+        &self,
+        slot: i32,
+        overlap: Duration,
+    ) -> Result<Arc<Profile>, NoSuchBot> {
+        self.of(slot).await?;
+        let secret = Secret::random(&mut rand::rng()).reveal();
+        let until = self.0.clock.now() + millis(overlap);
+        let done = self.0.store.rotate_signing(slot, secret, until).await?;
+        self.forget(slot);
+        if !done {
+            return Err(NoSuchBot::Unknown);
+        }
+        Ok(self.of(slot).await?)
     }
 
     /// What is known of a bot is out of date.
@@ -110,10 +141,30 @@ impl Profile {
         &self.allow
     }
 
+    /// What signs.
+    #[must_use]
+    pub fn signing_secret(&self) -> &Secret {
+        &self.signing
+    }
+
+    /// The one before it and until when it signs too, while it does.
+    #[must_use]
+    pub fn signing_before(&self, now: Millis) -> Option<(&Secret, Millis)> {
+        let before = self.before.as_ref().filter(|(_, until)| now < *until);
+        before.map(|(secret, until)| (secret, *until))
+    }
+
+    /// A delivery's id and what proves that it is ours, see [`sign::headers`].
+    #[must_use]
+    pub fn headers(&self, id: &str, at: Millis, body: &str) -> Vec<(&'static str, String)> {
+        // Only a body that is no text cannot be signed.
+        sign::headers(&self.signing(at), id, at, body.as_bytes()).unwrap_or_default()
+    }
+
     /// The secrets that sign now, the current one first.
     #[must_use]
     pub fn signing(&self, now: Millis) -> Vec<Secret> {
-        let before = self.before.as_ref().filter(|(_, until)| now < *until);
+        let before = self.signing_before(now);
         std::iter::once(&self.signing)
             .chain(before.map(|(secret, _)| secret))
             .cloned()

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Subcommand;
 
 use super::{can_be_read, open, say};
-use crate::bots::{self, LONGEST_OVERLAP};
+use crate::bots::{self, LONGEST_OVERLAP, Profiles};
 use crate::clock::{Clock, millis};
 use crate::config::Config;
 use crate::store::Store;
@@ -52,12 +52,16 @@ impl Bot {
         let now = Clock::system().now();
         match self {
             Self::Add { name } => {
-                let (_, key) = bots::add(store, &name, now).await?;
+                let (slot, key) = bots::add(store, &name, now).await?;
+                let profiles = Profiles::new(store.clone(), Clock::system());
+                let profile = profiles.of(slot).await?;
                 say(format_args!(
                     "Bot {name} added in {}. Its SecretKey, shown only now:\n",
                     std::path::absolute(&config.data_dir)?.display()
                 ));
                 say(format_args!("  {}\n", key.reveal()));
+                say("The webhookkey that its keyword webhooks carry, for your PHP:\n");
+                say(format_args!("  {}\n", profile.webhook_key()));
                 say(
                     "Link it: with the gateway running, get the code and scan it with WhatsApp (Linked devices):\n",
                 );

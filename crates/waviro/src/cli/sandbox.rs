@@ -159,6 +159,8 @@ impl Sandbox {
         }
         let (bot, secret_key) =
             keys::bot(running.app.bots(), BOT, &folder.join("keys.json")).await?;
+        let profile = running.app.profiles().of(bot.slot()).await?;
+        let webhook_key = profile.webhook_key();
         let admin_token = keys::admin(running.app.tokens(), &folder.join("admin-token")).await?;
         if !self.empty {
             link(&bot, &owner).await?;
@@ -174,6 +176,7 @@ impl Sandbox {
             sim: sim.http_url(),
             bot: bot.name(),
             number: bot.identity().map(|identity| identity.number.to_string()),
+            webhook_key: webhook_key.to_owned(),
             secret_key,
             admin_token,
             phones: phones

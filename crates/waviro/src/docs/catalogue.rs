@@ -14,7 +14,8 @@ pub use endpoints::sections;
 pub use fields::{Field, Form};
 pub use refusals::{anywhere, possible};
 pub use samples::{
-    CALLBACK, GROUP_ID, LATITUDE, LONGITUDE, MEDIA_URL, MESSAGE_ID, NOTIFY_URL, NUMBER, REFUSAL,
+    CALLBACK, GROUP_ID, HOOK, HOOK_IN_PHP, LATITUDE, LONGITUDE, MEDIA_URL, MESSAGE_ID, NOTIFY_URL,
+    NUMBER, REFUSAL, REPLY,
 };
 
 /// The same in both languages.

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::catalogue::{self, ACKS, CALLBACK, Endpoint, REFUSAL, Text};
+use super::catalogue::{self, ACKS, CALLBACK, Endpoint, HOOK, HOOK_IN_PHP, REFUSAL, REPLY, Text};
 use super::highlight;
 use super::origin::Origin;
 use super::samples::{self, Sample};

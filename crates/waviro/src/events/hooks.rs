@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 use waviro_link::{Chat, Inbound, Sender};
 
 use crate::bots::Profile;
-use crate::keyword::{self, Payload};
+use crate::keyword::{self, Heard};
 use crate::store::{Hook, RuleRow};
 
 /// The webhook of a message; `None` where no rule takes it. Only what others wrote as text goes to rules; what was written in a
@@ -20,21 +20,16 @@ pub(super) fn of(
         Chat::Group(group) => Some(keyword::group_id(group)),
         Chat::Person(_) | Chat::Hidden(_) => None,
     };
-    let candidates = rules
-        .iter()
-        .filter(|rule| rule.enabled && (group.is_none() || rule.in_groups));
-    let picked = keyword::pick(candidates.map(Candidate), text)?;
-    let rule = picked.rule.0;
-    let payload = Payload {
-        keyword: &rule.keyword,
-        data: &picked.data,
-        webhook_key: profile.webhook_key(),
+    let heard = Heard {
+        text,
         from: match &inbound.sender {
             Sender::Number(number) => number.as_str(),
             Sender::Hidden(_) => "",
         },
         group_id: group.as_deref(),
     };
+    let routed = keyword::route(rules, heard, profile.webhook_key())?;
+    let rule = routed.rule;
     Some(Hook {
         slot,
         subject: inbound.id.as_str().to_owned(),
@@ -42,7 +37,7 @@ pub(super) fn of(
         source: rule.id,
         webhook_id: webhook_id(slot, inbound, rule.id),
         url: rule.url.clone(),
-        body: payload.json(),
+        body: routed.body,
         line: None,
     })
 }
@@ -71,12 +66,4 @@ fn webhook_id(slot: i32, inbound: &Inbound, rule: i64) -> String {
     hash.update(rule.to_le_bytes());
     let hash: [u8; 32] = hash.finalize().into();
     format!("msg_{}", hex::encode(&hash[..12]))
-}
-
-struct Candidate<'a>(&'a RuleRow);
-
-impl AsRef<str> for Candidate<'_> {
-    fn as_ref(&self) -> &str {
-        &self.0.keyword
-    }
 }

@@ -33,13 +33,16 @@ const UNDER_WAY: usize = 8;
 const COMMITTING: usize = 64;
 
 /// Deliveries of one endpoint in memory; the rest waits in the database.
-const PER_ENDPOINT: usize = 2_000;
+const PER_ENDPOINT: usize = 1_000;
 
 /// Deliveries in memory over all endpoints: some 400 bytes each, 8 MB.
 const IN_MEMORY: usize = 20_000;
 
 /// Rows leased in one go: short transactions, the writer has others to serve.
 const CLAIMED_TOGETHER: usize = 200;
+
+/// A delivery that panicked rests so long: what broke it may break it again.
+const AFTER_A_PANIC: Duration = Duration::from_mins(1);
 
 /// How often the database is asked for what is due.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -54,7 +57,7 @@ const MEASURED_EVERY: u64 = 20;
 pub const PENDING_FOR: Duration = Duration::from_secs(10);
 
 /// The lanes of all endpoints.
-pub(super) struct Lanes {
+pub(super) struct Endpoints {
     poster: Arc<Poster>,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -63,6 +66,8 @@ pub(super) struct Lanes {
     in_memory: usize,
     /// Leased rows without a place in memory, on their way back.
     homeless: Vec<i64>,
+    /// Leased rows whose task panicked.
+    fallen: Vec<i64>,
     /// A look into the database is under way.
     looking: bool,
     /// Another was wanted meanwhile.
@@ -87,11 +92,11 @@ enum Report {
         lane: String,
         fared: Option<Result<(), String>>,
     },
-    /// What it answered is durable; `next` is what comes right after it.
+    /// What it answered is durable.
     Over {
         lane: String,
         alone: Option<(i32, Chat)>,
-        next: Option<Due>,
+        after: After,
     },
     /// `more` where a lane had more due than was taken at once; `off` are the endpoints that are switched off.
     Looked { more: bool, off: Vec<String> },
@@ -99,7 +104,17 @@ enum Report {
     Woken,
 }
 
-impl Lanes {
+/// What comes after a delivery.
+enum After {
+    /// Nothing, or what is in the database.
+    Nothing,
+    /// This, at once: the message's next stage, or the next of its line.
+    Next(Due),
+    /// Its task panicked.
+    Fallen(i64),
+}
+
+impl Endpoints {
     pub(super) fn new(
         poster: Poster,
         tasks: TaskTracker,
@@ -114,6 +129,7 @@ impl Lanes {
             lanes: HashMap::new(),
             in_memory: 0,
             homeless: Vec::new(),
+            fallen: Vec::new(),
             looking: false,
             look_again: false,
             looks: 0,
@@ -131,7 +147,7 @@ impl Lanes {
                 () = self.stop.cancelled() => return,
                 Some(told) = reports.recv() => match told {
                     Report::Answered { lane, fared } => self.answered(&lane, fared, &report),
-                    Report::Over { lane, alone, next } => self.over(&lane, alone, next, &report),
+                    Report::Over { lane, alone, after } => self.over(&lane, alone, after, &report),
                     Report::Looked { more, off } => {
                         self.looking = false;
                         self.health.only_off(&off);
@@ -191,7 +207,7 @@ impl Lanes {
         &mut self,
         name: &str,
         alone: Option<(i32, Chat)>,
-        next: Option<Due>,
+        after: After,
         report: &mpsc::UnboundedSender<Report>,
     ) {
         if let Some(lane) = self.lanes.get_mut(name) {
@@ -200,14 +216,15 @@ impl Lanes {
                 lane.busy.remove(&alone);
             }
             self.in_memory -= 1;
-            match next {
+            match after {
                 // Its URL may have been changed since.
-                Some(due) if store::lane(&due.url) != name => self.take(due, report),
-                Some(due) => {
+                After::Next(due) if store::lane(&due.url) != name => self.take(due, report),
+                After::Next(due) => {
                     lane.queue.push_front(due);
                     self.in_memory += 1;
                 }
-                None => {}
+                After::Fallen(id) => self.fallen.push(id),
+                After::Nothing => {}
             }
         }
         self.pump(name, report);
@@ -236,7 +253,7 @@ impl Lanes {
                 lane.busy.insert(alone.clone());
             }
             let poster = Arc::clone(&self.poster);
-            let mut place = Place::new(name, alone, report);
+            let mut place = Place::new(name, due.id, alone, report);
             self.tasks.spawn(async move {
                 let next = poster.deliver(due, &mut place).await;
                 place.over(next);
@@ -256,6 +273,7 @@ impl Lanes {
         self.looks += 1;
         let measures = self.looks.is_multiple_of(MEASURED_EVERY);
         let homeless = std::mem::take(&mut self.homeless);
+        let fallen = std::mem::take(&mut self.fallen);
         let room = IN_MEMORY.saturating_sub(self.in_memory);
         let lengths = self
             .lanes
@@ -264,7 +282,7 @@ impl Lanes {
             .collect();
         let (poster, feed, report) = (Arc::clone(&self.poster), self.feed.clone(), report.clone());
         self.tasks.spawn(async move {
-            let found = poster.find(homeless, room, lengths, &feed).await;
+            let found = poster.find(homeless, fallen, room, lengths, &feed).await;
             let (more, off) = found.unwrap_or_else(|reason| {
                 error!(%reason, "due deliveries could not be read");
                 (false, Vec::new())
@@ -299,17 +317,22 @@ struct Place {
     alone: Option<(i32, Chat)>,
     report: mpsc::UnboundedSender<Report>,
     answered: bool,
-    next: Option<Due>,
+    after: After,
 }
 
 impl Place {
-    fn new(lane: &str, alone: Option<(i32, Chat)>, report: &mpsc::UnboundedSender<Report>) -> Self {
+    fn new(
+        lane: &str,
+        delivery: i64,
+        alone: Option<(i32, Chat)>,
+        report: &mpsc::UnboundedSender<Report>,
+    ) -> Self {
         Self {
             lane: lane.to_owned(),
             alone,
             report: report.clone(),
             answered: false,
-            next: None,
+            after: After::Fallen(delivery),
         }
     }
 
@@ -322,7 +345,7 @@ impl Place {
     }
 
     fn over(mut self, next: Option<Due>) {
-        self.next = next;
+        self.after = next.map_or(After::Nothing, After::Next);
     }
 }
 
@@ -331,8 +354,8 @@ impl Drop for Place {
         if !self.answered {
             self.answered(None);
         }
-        let (lane, next) = (std::mem::take(&mut self.lane), self.next.take());
-        let alone = self.alone.take();
-        let _ = self.report.send(Report::Over { lane, alone, next });
+        let after = std::mem::replace(&mut self.after, After::Nothing);
+        let (lane, alone) = (std::mem::take(&mut self.lane), self.alone.take());
+        let _ = self.report.send(Report::Over { lane, alone, after });
     }
 }

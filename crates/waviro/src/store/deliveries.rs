@@ -32,9 +32,9 @@ const KEYWORD: &str = "keyword";
 /// An event for a subscription.
 const EVENT: &str = "event";
 
-/// A lease ends after this even if its process forgot the row: ten minutes, far above a deadline of 15 s per try and a
-/// full queue in memory. A restart ends leases at once.
-const LEASE: Millis = 600_000;
+/// A lease ends after this even if its process forgot the row: a day, far above what a full queue in memory takes with every
+/// request running into its deadline. A restart ends leases at once.
+const LEASE: Millis = 86_400_000;
 
 /// The `run_at` of what waits for its line.
 const PARKED: Millis = Millis::MAX;

@@ -44,7 +44,7 @@ pub(super) async fn insert(
                 .bind(attempt.status.map(i64::from))
                 .bind(attempt.took_ms)
                 .bind(attempt.address.clone())
-                .bind(cut(&attempt.answer).to_owned())
+                .bind(beginning(&attempt.answer).to_owned())
                 .bind(attempt.cause.clone());
         }
         query.execute(&mut *connection).await?;
@@ -52,8 +52,9 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// The beginning of a text. PostgreSQL takes no NUL in a text, so it ends there.
-fn cut(text: &str) -> &str {
+/// The beginning of an answer, as the journal keeps it. PostgreSQL takes no NUL in a text, so it ends there.
+#[must_use]
+pub fn beginning(text: &str) -> &str {
     let end = text.find('\0').unwrap_or(text.len()).min(KEPT);
     let end = (0..=end).rev().find(|end| text.is_char_boundary(*end));
     &text[..end.unwrap_or(0)]
@@ -65,11 +66,11 @@ mod tests {
 
     #[test]
     fn an_answer_is_cut_between_characters_and_before_a_nul() {
-        assert_eq!(cut("ok"), "ok");
-        assert_eq!(cut("a\0b"), "a");
+        assert_eq!(beginning("ok"), "ok");
+        assert_eq!(beginning("a\0b"), "a");
         let long = "é".repeat(KEPT);
-        assert_eq!(cut(&long).len(), KEPT);
+        assert_eq!(beginning(&long).len(), KEPT);
         let odd = format!("a{long}");
-        assert_eq!(cut(&odd).len(), KEPT - 1);
+        assert_eq!(beginning(&odd).len(), KEPT - 1);
     }
 }

@@ -1,12 +1,13 @@
 //! The rules of the bots: which keyword is posted where.
 
 use sqlx::any::AnyRow;
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
 use url::Url;
 
 use super::deliveries::lane;
 use super::{Store, StoreError};
 use crate::clock::Millis;
+use crate::keyword::Rule;
 
 /// A rule as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +37,7 @@ pub struct RuleRow {
 pub struct NewRule {
     /// As registered.
     pub keyword: String,
-    /// What texts are held against: the keyword in lower case.
+    /// What texts are held against, see [`crate::keyword::seen`].
     pub folded: String,
     /// Where to.
     pub url: Url,
@@ -51,7 +52,7 @@ pub struct NewRule {
 /// What becomes of a rule; `None` leaves it as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RuleChange {
-    /// As registered, and in lower case.
+    /// As registered, and what texts are held against.
     pub keyword: Option<(String, String)>,
     /// Where to; what waits follows.
     pub url: Option<Url>,
@@ -68,11 +69,26 @@ pub struct RuleChange {
 pub enum AddRule {
     /// As it stands now.
     Done(RuleRow),
-    /// Another rule of that bot has that keyword.
-    KeywordTaken,
+    /// This rule of that bot has that keyword.
+    KeywordTaken(i64),
+    /// The bot has [`MOST_RULES`].
+    TooMany,
     /// The bot has no such rule.
     NoSuchRule,
 }
+
+impl Rule for RuleRow {
+    fn keyword(&self) -> &str {
+        &self.keyword
+    }
+
+    fn listens(&self, in_group: bool) -> bool {
+        self.enabled && (self.in_groups || !in_group)
+    }
+}
+
+/// The most rules of a bot: each text is held against all of them.
+pub const MOST_RULES: usize = 500;
 
 const COLUMNS: &str =
     "id, keyword, url, enabled, in_groups, timeout_s, off_cause, created_at, updated_at";
@@ -89,6 +105,18 @@ impl Store {
         rows.iter().map(rule).collect()
     }
 
+    /// One rule of a bot.
+    pub async fn rule(&self, slot: i32, id: i64) -> Result<Option<RuleRow>, StoreError> {
+        let row = sqlx::query(AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM rules WHERE id = $1 AND bot = $2 AND deleted_at IS NULL"
+        )))
+        .bind(id)
+        .bind(i64::from(slot))
+        .fetch_optional(&self.reads)
+        .await?;
+        row.as_ref().map(rule).transpose()
+    }
+
     /// Makes a rule.
     pub async fn add_rule(
         &self,
@@ -99,10 +127,21 @@ impl Store {
         self.write(move |connection, _| {
             let new = new.clone();
             Box::pin(async move {
+                if let Some(taken) = holder(slot, &new.folded, 0, connection).await? {
+                    return Ok(AddRule::KeywordTaken(taken));
+                }
+                let count = sqlx::query(
+                    "SELECT COUNT(*) FROM rules WHERE bot = $1 AND deleted_at IS NULL",
+                )
+                .bind(i64::from(slot))
+                .fetch_one(&mut *connection)
+                .await?;
+                if count.try_get::<i64, _>(0)? >= i64::try_from(MOST_RULES).unwrap_or(i64::MAX) {
+                    return Ok(AddRule::TooMany);
+                }
                 let row = sqlx::query(AssertSqlSafe(format!(
                     "INSERT INTO rules (id, bot, keyword, folded, url, enabled, in_groups, timeout_s, created_at, updated_at) \
-                     VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM rules), $1, $2, $3, $4, $5, $6, $7, $8, $9) \
-                     ON CONFLICT (bot, folded) WHERE deleted_at IS NULL DO NOTHING RETURNING {COLUMNS}"
+                     VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM rules), $1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING {COLUMNS}"
                 )))
                 .bind(i64::from(slot))
                 .bind(new.keyword)
@@ -113,11 +152,9 @@ impl Store {
                 .bind(new.timeout_s)
                 .bind(now)
                 .bind(now)
-                .fetch_optional(connection)
+                .fetch_one(connection)
                 .await?;
-                row.map_or(Ok(AddRule::KeywordTaken), |row| {
-                    rule(&row).map(AddRule::Done)
-                })
+                rule(&row).map(AddRule::Done)
             })
         })
         .await
@@ -145,16 +182,8 @@ impl Store {
                     return Ok(AddRule::NoSuchRule);
                 };
                 if let Some((keyword, folded)) = change.keyword {
-                    let taken = sqlx::query(
-                        "SELECT id FROM rules WHERE bot = $1 AND folded = $2 AND id <> $3 AND deleted_at IS NULL",
-                    )
-                    .bind(i64::from(slot))
-                    .bind(folded.clone())
-                    .bind(id)
-                    .fetch_optional(&mut *connection)
-                    .await?;
-                    if taken.is_some() {
-                        return Ok(AddRule::KeywordTaken);
+                    if let Some(taken) = holder(slot, &folded, id, connection).await? {
+                        return Ok(AddRule::KeywordTaken(taken));
                     }
                     sqlx::query("UPDATE rules SET keyword = $1, folded = $2 WHERE id = $3")
                         .bind(keyword.clone())
@@ -255,6 +284,24 @@ impl Store {
         })
         .await
     }
+}
+
+/// The rule of that bot, other than `but`, that has this keyword.
+async fn holder(
+    slot: i32,
+    folded: &str,
+    but: i64,
+    connection: &mut AnyConnection,
+) -> Result<Option<i64>, StoreError> {
+    let row = sqlx::query(
+        "SELECT id FROM rules WHERE bot = $1 AND folded = $2 AND id <> $3 AND deleted_at IS NULL",
+    )
+    .bind(i64::from(slot))
+    .bind(folded.to_owned())
+    .bind(but)
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| Ok(row.try_get(0)?)).transpose()
 }
 
 fn rule(row: &AnyRow) -> Result<RuleRow, StoreError> {

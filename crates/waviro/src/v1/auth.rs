@@ -114,6 +114,13 @@ pub async fn path_part(parts: &mut Parts, name: &str) -> Option<String> {
     part.map(|(_, value)| value.to_owned())
 }
 
+/// A part of the path that is an id; `None` where it is anything else, which names nothing.
+pub async fn path_id(parts: &mut Parts, name: &str) -> Option<i64> {
+    let id = path_part(parts, name).await?;
+    let digits = id.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| id.parse().ok())?
+}
+
 /// Digits alone are an id, also where a bot's name is digits alone; anything else is a name.
 fn bot_named(bots: &Bots, named: &str) -> Option<Arc<Bot>> {
     if named.bytes().all(|byte| byte.is_ascii_digit()) {

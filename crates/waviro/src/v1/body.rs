@@ -6,11 +6,20 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequest, Request};
 use serde_json::{Map, Value};
-use waviro_link::Number;
+use url::Url;
+use waviro_link::{GroupId, Number};
 
 use super::V1;
 use super::problem::{NAME_FORM, Problem};
+use crate::config::AllowedNetwork;
 use crate::door;
+use crate::net::Net;
+
+/// The most characters of a text. WhatsApp's own clients stop there.
+pub const TEXT_CAP: usize = 65_536;
+
+/// The most bytes of a URL: what browsers, proxies and web servers agree on at least.
+pub const URL_CAP: usize = 2048;
 
 /// What a request asks for, read from its body.
 pub struct Body<T>(pub T);
@@ -82,6 +91,65 @@ impl Fields {
         }
     }
 
+    /// Whether the field is there, be it `null`.
+    #[must_use]
+    pub fn has(&self, field: &str) -> bool {
+        self.0.contains_key(field)
+    }
+
+    /// A text that is sent or received: not empty, and no longer than WhatsApp takes it.
+    ///
+    /// # Errors
+    /// [`Problem::InvalidField`].
+    pub fn words(&self, field: &'static str) -> Result<Option<String>, Problem> {
+        const FORM: &str = "a text of 1 to 65536 characters without NUL";
+        let text = self.text(field).map_err(|_| wrong(field, FORM))?;
+        let fits = |text: &str| {
+            !text.is_empty() && !text.contains('\0') && text.chars().count() <= TEXT_CAP
+        };
+        match text {
+            Some(text) if !fits(text) => Err(wrong(field, FORM)),
+            text => Ok(text.map(ToOwned::to_owned)),
+        }
+    }
+
+    /// A group's id, with or without `@g.us`.
+    ///
+    /// # Errors
+    /// [`Problem::InvalidField`].
+    pub fn group(&self, field: &'static str) -> Result<Option<GroupId>, Problem> {
+        const FORM: &str = "a group's id as text";
+        let text = self.text(field).map_err(|_| wrong(field, FORM))?;
+        text.map(|text| text.parse().map_err(|_| wrong(field, FORM)))
+            .transpose()
+    }
+
+    /// A yes or no.
+    ///
+    /// # Errors
+    /// [`Problem::InvalidField`] for another kind of value.
+    pub fn flag(&self, field: &'static str) -> Result<Option<bool>, Problem> {
+        let said = self.said(field).map(Value::as_bool);
+        said.map(|flag| flag.ok_or_else(|| wrong(field, "true or false")))
+            .transpose()
+    }
+
+    /// A URL of http or https. Whether it may be called is for [`permitted`] to say.
+    ///
+    /// # Errors
+    /// [`Problem::InvalidField`].
+    pub fn url(&self, field: &'static str) -> Result<Option<Url>, Problem> {
+        const FORM: &str = "an absolute URL of http or https, at most 2048 bytes long";
+        let text = self.text(field).map_err(|_| wrong(field, FORM))?;
+        let parse = |text: &str| {
+            let short = text.len() <= URL_CAP;
+            let url = short.then(|| Url::parse(text).ok())?;
+            url.filter(|url| matches!(url.scheme(), "http" | "https"))
+        };
+        text.map(|text| parse(text).ok_or_else(|| wrong(field, FORM)))
+            .transpose()
+    }
+
     /// A name of something.
     ///
     /// # Errors
@@ -135,6 +203,22 @@ impl Fields {
         let text = self.text(field).map_err(|_| wrong(field, FORM))?;
         text.map(|text| text.parse().map_err(|_| wrong(field, FORM)))
             .transpose()
+    }
+}
+
+/// A URL that may be called, also in the bot's own networks (`allow`), as far as that can be said without asking a name server.
+///
+/// # Errors
+/// [`Problem::UrlRefused`] with what `outbound.allow` would have to hold.
+pub fn permitted(
+    field: &'static str,
+    url: Url,
+    net: &Net,
+    allow: &[AllowedNetwork],
+) -> Result<Url, Problem> {
+    match net.check(&url, allow) {
+        Ok(()) => Ok(url),
+        Err(refused) => Err(Problem::UrlRefused(field, refused)),
     }
 }
 

@@ -36,7 +36,7 @@ const INTRODUCTION: &str = "Administers a gateway: its bots, their keys, and the
     pass `next` as `cursor` until it is null.";
 
 /// The tags, in the order in which a reader needs them.
-const TAGS: [(&str, &str); 6] = [
+const TAGS: [(&str, &str); 8] = [
     ("bots", "The linked numbers."),
     (
         "linking",
@@ -46,6 +46,14 @@ const TAGS: [(&str, &str); 6] = [
     (
         "settings",
         "How a bot behaves where it differs from the document's way.",
+    ),
+    (
+        "secrets",
+        "What a bot proves itself with to webhooks and callbacks.",
+    ),
+    (
+        "rules",
+        "Keyword webhooks: which incoming texts are posted where.",
     ),
     ("tokens", "Who may administer the gateway."),
     ("description", "This document."),

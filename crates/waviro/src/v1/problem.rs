@@ -1,5 +1,7 @@
 //! Every way the administration API says no: problem details as RFC 9457 has them, in English.
 
+mod causes;
+
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -7,15 +9,12 @@ use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use tracing::error;
 use utoipa::ToSchema;
-use waviro_link::{LinkError, Status};
 
-use crate::bots::{AddError, BadSetting, NoCode, NoSuchBot, RenameError};
-use crate::door::{self, BodyFault};
-use crate::once::OnceError;
-use crate::store::StoreError;
-use crate::tokens::AddTokenError;
+use crate::door;
+use crate::net::Refused;
+
+pub(super) use causes::NAME_FORM;
 
 /// The media type of a [`ProblemBody`].
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -49,8 +48,14 @@ pub enum Problem {
     MissingField(&'static str),
     /// A field or a parameter that is there, and what it should be.
     InvalidField(&'static str, Cow<'static, str>),
+    /// A URL in this field that must not be called.
+    UrlRefused(&'static str, Refused),
     /// A living bot or token has that name.
     NameTaken(&'static str),
+    /// This rule of the bot has that keyword.
+    KeywordTaken(i64),
+    /// So many of these are the most.
+    TooMany(&'static str, usize),
     /// The bot's state does not allow it: its word, and what to do.
     WrongState(&'static str, &'static str),
     /// An Idempotency-Key that was used with another body.
@@ -108,7 +113,10 @@ impl Problem {
             Self::InvalidBody(String::new()),
             Self::MissingField("name"),
             Self::InvalidField("limit", Cow::Borrowed("")),
+            Self::UrlRefused("url", Refused::NoHost),
             Self::NameTaken("bot"),
+            Self::KeywordTaken(1),
+            Self::TooMany("rules", 500),
             Self::WrongState("linking", ""),
             Self::IdempotencyConflict,
             Self::RefusedByWhatsApp(String::new()),
@@ -142,7 +150,10 @@ impl Problem {
             Self::InvalidBody(_) => ("invalid_body", S::BAD_REQUEST, "Body is no JSON object"),
             Self::MissingField(_) => ("missing_field", S::UNPROCESSABLE_ENTITY, "Field missing"),
             Self::InvalidField(..) => ("invalid_field", S::UNPROCESSABLE_ENTITY, "Invalid field"),
+            Self::UrlRefused(..) => ("url_refused", S::UNPROCESSABLE_ENTITY, "URL not called"),
             Self::NameTaken(_) => ("name_taken", S::CONFLICT, "Name taken"),
+            Self::KeywordTaken(_) => ("keyword_taken", S::CONFLICT, "Keyword taken"),
+            Self::TooMany(..) => ("too_many", S::CONFLICT, "Too many"),
             Self::WrongState(..) => ("wrong_state", S::CONFLICT, "Not in this state"),
             Self::IdempotencyConflict => (
                 "idempotency_conflict",
@@ -175,7 +186,10 @@ impl Problem {
     #[must_use]
     pub fn field(&self) -> Option<&'static str> {
         match self {
-            Self::MissingField(field) | Self::InvalidField(field, _) => Some(field),
+            Self::MissingField(field)
+            | Self::InvalidField(field, _)
+            | Self::UrlRefused(field, _) => Some(field),
+            Self::KeywordTaken(_) => Some("keyword"),
             Self::NameTaken(_) => Some("name"),
             Self::IdempotencyConflict => Some("Idempotency-Key"),
             _ => None,
@@ -197,6 +211,9 @@ impl Problem {
             Self::InvalidBody(place) => format!("The body must be a JSON object{place}."),
             Self::MissingField(field) => format!("{field} is required."),
             Self::InvalidField(field, should) => format!("{field} must be {should}."),
+            Self::UrlRefused(field, refused) => format!("{field} cannot be called: {refused}."),
+            Self::KeywordTaken(rule) => format!("No text could tell this keyword from that of rule {rule}; change that rule, or remove it."),
+            Self::TooMany(thing, most) => format!("There are {most} {thing} already, which is the most; remove one first."),
             Self::NameTaken(thing) => format!("A {thing} of this name exists already; choose another name."),
             Self::WrongState(word, advice) => format!("The bot's state is {word}; {advice}."),
             Self::IdempotencyConflict => "This Idempotency-Key was used for another request; use a new key for each new request.".to_owned(),
@@ -261,118 +278,5 @@ impl IntoResponse for Problem {
         let mut response = self.status().into_response();
         response.extensions_mut().insert(self);
         response
-    }
-}
-
-impl From<StoreError> for Problem {
-    fn from(cause: StoreError) -> Self {
-        error!(%cause, "the database did not do what it was asked");
-        Self::Internal
-    }
-}
-
-impl From<OnceError> for Problem {
-    fn from(error: OnceError) -> Self {
-        match error {
-            OnceError::OtherBody => Self::IdempotencyConflict,
-            OnceError::Store(cause) => cause.into(),
-        }
-    }
-}
-
-impl From<BadSetting> for Problem {
-    fn from(bad: BadSetting) -> Self {
-        Self::InvalidField(bad.field, Cow::Borrowed(bad.should))
-    }
-}
-
-impl From<BodyFault> for Problem {
-    fn from(fault: BodyFault) -> Self {
-        match fault {
-            BodyFault::TooLarge => Self::BodyTooLarge,
-            BodyFault::Incomplete => Self::BodyIncomplete,
-        }
-    }
-}
-
-impl From<NoSuchBot> for Problem {
-    fn from(error: NoSuchBot) -> Self {
-        match error {
-            NoSuchBot::Unknown => Self::NoSuchBot,
-            NoSuchBot::Store(cause) => cause.into(),
-        }
-    }
-}
-
-impl From<AddError> for Problem {
-    fn from(error: AddError) -> Self {
-        match error {
-            AddError::NameTaken => Self::NameTaken("bot"),
-            AddError::BadName => Self::InvalidField("name", Cow::Borrowed(NAME_FORM)),
-            AddError::Store(cause) => cause.into(),
-        }
-    }
-}
-
-impl From<RenameError> for Problem {
-    fn from(error: RenameError) -> Self {
-        match error {
-            RenameError::Name(error) => error.into(),
-            RenameError::Bot(error) => error.into(),
-        }
-    }
-}
-
-impl From<AddTokenError> for Problem {
-    fn from(error: AddTokenError) -> Self {
-        match error {
-            AddTokenError::NameTaken => Self::NameTaken("token"),
-            AddTokenError::BadName => Self::InvalidField("name", Cow::Borrowed(NAME_FORM)),
-            AddTokenError::NoSuchBot => Self::InvalidField("bot", Cow::Borrowed(BOT_FORM)),
-            AddTokenError::Store(cause) => cause.into(),
-        }
-    }
-}
-
-impl From<NoCode> for Problem {
-    fn from(none: NoCode) -> Self {
-        match none {
-            NoCode::Impossible(status) => Self::WrongState(status.word(), advice(&status)),
-            NoCode::Link(cause) => cause.into(),
-            NoCode::TimedOut => Self::WhatsAppUnavailable,
-        }
-    }
-}
-
-impl From<LinkError> for Problem {
-    fn from(error: LinkError) -> Self {
-        match error {
-            LinkError::Offline | LinkError::TimedOut => Self::WhatsAppUnavailable,
-            LinkError::Failed(cause) => {
-                tracing::warn!(cause, "WhatsApp did not do what it was asked");
-                Self::WhatsAppUnavailable
-            }
-            LinkError::Refused(words) => Self::RefusedByWhatsApp(words),
-            LinkError::Store(cause) => {
-                error!(cause, "the link store failed");
-                Self::Internal
-            }
-        }
-    }
-}
-
-/// What a name must be.
-pub(super) const NAME_FORM: &str = "1 to 64 characters without control characters";
-
-/// What names a bot in a body.
-pub(super) const BOT_FORM: &str = "the id of a bot";
-
-/// What to do about a state in which linking is not possible.
-fn advice(status: &Status) -> &'static str {
-    match status {
-        Status::Banned { .. } => "linking is possible when the ban ends",
-        Status::ClientOutdated => "set whatsapp.version to a newer one, or install a newer gateway",
-        Status::PasskeyAsked => "link it with a phone whose account has no passkey for this",
-        _ => "linking is not possible now",
     }
 }

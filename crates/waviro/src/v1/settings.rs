@@ -30,10 +30,8 @@ pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
 #[schema(as = Settings)]
 pub struct SettingsForm {
     /// When the same text to the same chat is refused as a repeat of the message before.
-    #[schema(inline)]
     duplicate_rule: DuplicateRuleForm,
     /// How fast the bot writes.
-    #[schema(inline)]
     pacing: PacingForm,
     /// Acks 2 and 3 of messages to groups go to the notifyurl too, when the first member's phone reports. A group stays at 1 otherwise.
     #[schema(default = false)]
@@ -90,6 +88,16 @@ impl ToSchema for ChangeSettings {}
 impl PartialSchema for ChangeSettings {
     fn schema() -> RefOr<Schema> {
         let mut form = SettingsForm::schema();
+        if let RefOr::T(Schema::Object(object)) = &mut form {
+            // What stands elsewhere is strict.
+            let groups = [
+                ("duplicate_rule", DuplicateRuleForm::schema()),
+                ("pacing", PacingForm::schema()),
+            ];
+            for (name, group) in groups {
+                object.properties.insert(name.to_owned(), group);
+            }
+        }
         loosen(&mut form);
         if let RefOr::T(Schema::Object(object)) = &mut form {
             // The patch itself is no null.

@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 
 use super::V1;
 use super::answers::{AdminOnly, Conflict};
-use super::auth::{Admin, path_part};
+use super::auth::{Admin, path_id};
 use super::body::{Body, Fields, FromFields, required};
 use super::moment::Moment;
 use super::page::{Page, PageParams, Paging};
@@ -218,9 +218,7 @@ impl<S: Send + Sync> FromRequestParts<S> for TokenId {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let id = path_part(parts, "token").await;
-        let id = id.filter(|id| id.bytes().all(|byte| byte.is_ascii_digit()));
-        let id = id.and_then(|id| id.parse().ok());
+        let id = path_id(parts, "token").await;
         id.map(Self).ok_or(Problem::NoSuch("token"))
     }
 }

@@ -161,6 +161,30 @@ async fn an_endpoint_that_is_back_gets_all_that_waits_at_once_and_not_hours_late
 }
 
 #[tokio::test]
+async fn an_endpoint_that_fails_now_and_then_uses_up_no_more_of_the_table_than_time_does() {
+    let (receiver, address) = Receiver::start().await;
+    let rig = Rig::online().await;
+    let url = endpoint(address, "a");
+    receiver.answer("a", &[500]);
+    rig.accept_with(BUDI, "satu", &url).await;
+    until(|| put_off(&rig), |attempts| *attempts == Some(1)).await;
+    for n in 0..5 {
+        // It works for others, and fails again.
+        receiver.answer("a", &[200, 500]);
+        rig.accept_with(BUDI, &format!("baik {n}"), &url).await;
+        until(
+            || async { rig.engine.store.troubles().await.unwrap() },
+            Vec::is_empty,
+        )
+        .await;
+        rig.accept_with(BUDI, &format!("buruk {n}"), &url).await;
+        until(|| waiting(&rig), |waiting| *waiting == n + 2).await;
+    }
+    // No time has passed, so nothing was tried again.
+    assert_eq!(receiver.stages("a").len(), 11);
+}
+
+#[tokio::test]
 async fn an_endpoint_that_asked_for_a_pause_gets_it_though_it_works_for_others() {
     let (receiver, address) = Receiver::start().await;
     let rig = Rig::online().await;
@@ -171,7 +195,7 @@ async fn an_endpoint_that_asked_for_a_pause_gets_it_though_it_works_for_others()
     receiver.wait_for("a", 2).await;
     until(
         || async { rig.engine.store.troubles().await.unwrap() },
-        |all| all.is_empty(),
+        Vec::is_empty,
     )
     .await;
     rig.pass(Duration::from_secs(59));
@@ -221,7 +245,10 @@ async fn an_endpoint_that_only_fails_for_120_hours_is_called_no_more_until_someb
     receiver.always("a", 200);
     let lane = waviro::store::lane(&endpoint(address, "a"));
     let store = &rig.engine.store;
-    store.endpoint_works(&lane, rig.clock.now()).await.unwrap();
+    store
+        .endpoint_works(&lane, true, rig.clock.now())
+        .await
+        .unwrap();
     until(
         || async {
             rig.pass(Duration::from_secs(1));

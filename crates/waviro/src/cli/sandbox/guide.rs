@@ -12,6 +12,7 @@ pub(super) struct Guide {
     /// `None` while it is not linked.
     pub(super) number: Option<String>,
     pub(super) secret_key: String,
+    pub(super) webhook_key: String,
     pub(super) admin_token: String,
     /// Number and name, customers first, the bot's own phone last.
     pub(super) phones: Vec<(String, String)>,
@@ -35,7 +36,7 @@ impl Guide {
             "gateway": self.gateway,
             "sim": self.sim,
             "admin_token": self.admin_token,
-            "bots": [{"name": self.bot, "number": self.number, "secret_key": self.secret_key}],
+            "bots": [{"name": self.bot, "number": self.number, "secret_key": self.secret_key, "webhook_key": self.webhook_key}],
             "phones": named("number", &self.phones),
             "groups": named("groupid", &self.groups),
         })
@@ -49,6 +50,7 @@ impl Guide {
             sim,
             bot,
             secret_key,
+            webhook_key,
             admin_token,
             ..
         } = self;
@@ -98,6 +100,7 @@ impl Guide {
              API        {gateway}/api\n\
              Docs       {gateway}/docs\n\
              SecretKey  {secret_key}\n\
+             webhookkey {webhook_key}\n\
              Bot        {bot}, {state}\n\
              Phones     {phones}\n\
              Groups     {groups}\n\

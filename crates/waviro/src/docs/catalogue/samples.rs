@@ -25,6 +25,45 @@ pub const LATITUDE: &str = "0.525960";
 /// Decimal degrees.
 pub const LONGITUDE: &str = "101.426866";
 
+/// What a keyword's webhook is sent.
+pub const HOOK: &str = r#"{
+    "keyword": "penawaran",
+    "data": [
+        "Jhon Doe",
+        "jhon@example.com"
+    ],
+    "webhookkey": "WEBHOOK_KEY",
+    "from": "6282386000001"
+}"#;
+
+/// What a webhook answers.
+pub const REPLY: &str = r#"{
+    "success": true,
+    "message": {
+        "reply": [
+            {
+                "type": "message",
+                "content": "Webhook Response"
+            },
+            {
+                "type": "location",
+                "content": [
+                    {
+                        "coordinate": "-6.175392-106.827153"
+                    }
+                ]
+            },
+            {
+                "type": "document",
+                "content": "https://yourdomain/your_document_file.pdf"
+            }
+        ]
+    }
+}"#;
+
+/// A webhook that a shop owner can put on a PHP host.
+pub const HOOK_IN_PHP: &str = include_str!("../../../templates/docs/webhook.php");
+
 /// What a notifyurl is told.
 pub const CALLBACK: &str = r#"{
     "msgid": "3EB020B4DBA916EB3379",

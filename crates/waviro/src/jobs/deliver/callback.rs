@@ -72,8 +72,8 @@ impl Poster {
             Fate::UsedUp { error } => {
                 warn!(slot, msgid, stage, attempt, error, "callback given up");
                 place.answered(Some(Err(error.clone())));
-                let attempt = Some(posted.attempt(&due, Some(error.clone())));
-                self.lose(id, &callback, stage, Lost::TableUsedUp, error, attempt)
+                let tried = posted.attempt(&due, Some(error));
+                self.lose(id, &callback, stage, Lost::TableUsedUp, tried)
                     .await;
             }
             Fate::Gone => {
@@ -82,10 +82,8 @@ impl Poster {
                     msgid, stage, "endpoint gone: no more callbacks of this message"
                 );
                 place.answered(None);
-                let error = "status 410".to_owned();
-                let attempt = Some(posted.attempt(&due, Some(error.clone())));
-                self.lose(id, &callback, stage, Lost::Gone, error, attempt)
-                    .await;
+                let tried = posted.attempt(&due, Some("status 410".to_owned()));
+                self.lose(id, &callback, stage, Lost::Gone, tried).await;
             }
         }
         None
@@ -97,14 +95,13 @@ impl Poster {
         callback: &Callback,
         stage: i8,
         lost: Lost,
-        error: String,
-        attempt: Option<Attempt>,
+        attempt: Attempt,
     ) {
         let now = self.clock.now();
         self.commit(|| {
-            let (error, attempt) = (error.clone(), attempt.clone());
+            let attempt = attempt.clone();
             self.store
-                .lose_stage(delivery, callback, stage, lost, error, attempt, now)
+                .lose_stage(delivery, callback, stage, lost, attempt, now)
         })
         .await;
     }

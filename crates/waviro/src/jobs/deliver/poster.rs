@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::health::Change;
-use super::{CLAIMED_TOGETHER, PENDING_FOR, PER_ENDPOINT, Place};
-use crate::bots::{Profile, Profiles};
+use super::{AFTER_A_PANIC, CLAIMED_TOGETHER, PENDING_FOR, PER_ENDPOINT, Place};
+use crate::bots::{Bot, Profile, Profiles};
 use crate::clock::{Clock, Millis, millis};
 use crate::jobs::Living;
 use crate::net::{self, Answer, Call, Net, NetError, sign};
@@ -21,6 +21,17 @@ use crate::store::{Attempt, Due, Store, StoreError, Work};
 
 /// A commit that failed is tried again after this: the endpoint has answered, and must not be asked again.
 const COMMIT_AGAIN: Duration = Duration::from_secs(1);
+
+/// How often a bot that is coming up is looked for.
+const BOT_COMES_UP: Duration = Duration::from_millis(100);
+
+/// An endpoint that failed for so long was down, and what waits for it goes out as soon as it is back. One that fails now and then is
+/// not: there each delivery keeps its own pace.
+const OUTAGE: Duration = Duration::from_mins(1);
+
+/// The gateway stops; what is under way is taken up at the next start.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stopping;
 
 /// What deliveries work with.
 pub(in crate::jobs) struct Poster {
@@ -65,9 +76,10 @@ impl Poster {
     ) -> Posted {
         let at = self.clock.now();
         let profile = self.profile(due.slot).await;
-        let secrets = profile.as_ref().map(|profile| profile.signing(at));
-        let secrets = secrets.unwrap_or_default();
-        let headers = sign::headers(&secrets, id, at, body.as_bytes()).unwrap_or_default();
+        let headers = match &profile {
+            Some(profile) => profile.headers(id, at, &body),
+            None => sign::headers(&[], id, at, body.as_bytes()).unwrap_or_default(),
+        };
         let call = Call {
             url: &due.url,
             body: Bytes::from(body),
@@ -117,6 +129,27 @@ impl Poster {
         }
     }
 
+    /// The bot of a slot, `Ok(None)` where it was removed. Right after the start bots are still coming up, and deliveries of the last
+    /// run may be quicker.
+    ///
+    /// # Errors
+    /// [`Stopping`]: nobody knows.
+    pub(super) async fn living(&self, slot: i32) -> Result<Option<Arc<Bot>>, Stopping> {
+        loop {
+            if let Some(bot) = self.bots.find(slot) {
+                return Ok(Some(bot));
+            }
+            let row = self.commit(|| self.store.bot(slot)).await;
+            if row.ok_or(Stopping)?.is_none() {
+                return Ok(None);
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return Err(Stopping),
+                () = self.clock.sleep(BOT_COMES_UP) => {}
+            }
+        }
+    }
+
     /// Writes down how an endpoint fares. Where that fails, the next change writes it.
     pub(super) async fn endpoint_changed(&self, change: Change) {
         let written = match change {
@@ -136,7 +169,8 @@ impl Poster {
             }
             Change::Works { lane, after } => {
                 let now = self.clock.now();
-                let woken = self.store.endpoint_works(&lane, now).await;
+                let wake = after >= millis(OUTAGE);
+                let woken = self.store.endpoint_works(&lane, wake, now).await;
                 woken.map(|waiting| {
                     let failed_s = after / 1000;
                     info!(
@@ -163,6 +197,7 @@ impl Poster {
     pub(super) async fn find(
         &self,
         homeless: Vec<i64>,
+        fallen: Vec<i64>,
         mut room: usize,
         lengths: HashMap<String, usize>,
         feed: &mpsc::UnboundedSender<Due>,
@@ -170,6 +205,12 @@ impl Poster {
         let now = self.clock.now();
         if !homeless.is_empty() {
             self.store.release(homeless, now).await?;
+        }
+        if !fallen.is_empty() {
+            error!(deliveries = ?fallen, "deliveries panicked; they are tried again in a minute");
+            self.store
+                .release(fallen, now + millis(AFTER_A_PANIC))
+                .await?;
         }
         let together = i64::try_from(CLAIMED_TOGETHER).unwrap_or(i64::MAX);
         let pending = self

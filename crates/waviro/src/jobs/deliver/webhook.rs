@@ -141,7 +141,9 @@ impl Poster {
             Ok(parsed) => Ok(parsed),
             Err(why) => Err(format!("nothing sent: {why}")),
         };
-        let bot = self.bots.find(slot);
+        let Ok(bot) = self.living(slot).await else {
+            return;
+        };
         let note = match (parsed, bot) {
             (Ok(parsed), Some(bot)) => {
                 let replying = self

@@ -10,11 +10,11 @@ use super::{Callback, Due, EVENT, KEYWORD, LEASE, NOTIFY_ACK, Work};
 use crate::clock::Millis;
 
 impl Store {
-    /// Hands leased rows back, due at once: they found no place in memory.
-    pub async fn release(&self, ids: Vec<i64>, now: Millis) -> Result<(), StoreError> {
+    /// Hands leased rows back, due at `run_at`.
+    pub async fn release(&self, ids: Vec<i64>, run_at: Millis) -> Result<(), StoreError> {
         self.write(move |connection, _| {
             let ids = ids.clone();
-            Box::pin(async move { lease(&ids, 0, now, connection).await })
+            Box::pin(async move { lease(&ids, 0, run_at, connection).await })
         })
         .await
     }

@@ -59,20 +59,19 @@ impl Store {
         receiver.await.map_err(|_| StoreError::Closed)?
     }
 
-    /// Gives `stage` up for good. The row stays, visibly; it goes on with the next stage where one is owed.
+    /// Gives `stage` up for good, after this attempt. The row stays, visibly; it goes on with the next stage where one is owed.
     pub async fn lose_stage(
         &self,
         delivery: i64,
         callback: &Callback,
         stage: i8,
         lost: Lost,
-        error: String,
-        attempt: Option<Attempt>,
+        attempt: Attempt,
         now: Millis,
     ) -> Result<(), StoreError> {
         let message = callback.message.clone();
         self.write(move |connection, counters| {
-            let (message, error, attempt) = (message.clone(), error.clone(), attempt.clone());
+            let (message, attempt) = (message.clone(), attempt.clone());
             Box::pin(async move {
                 let row = sqlx::query("SELECT ack FROM messages WHERE id = $1")
                     .bind(message.as_str().to_owned())
@@ -80,9 +79,8 @@ impl Store {
                     .await?;
                 let ack: i64 = row.map_or(Ok(0), |row| row.try_get(0))?;
                 let next = match lost {
-                    Lost::Gone => ENDED,
                     Lost::TableUsedUp if stage >= 0 => i64::from(stage) + 1,
-                    Lost::TableUsedUp => ENDED,
+                    Lost::TableUsedUp | Lost::Gone => ENDED,
                 };
                 let goes_on = next <= ack || (ack < 0 && next < ENDED);
                 let fate = match lost {
@@ -95,7 +93,7 @@ impl Store {
                 )
                 .bind(next)
                 .bind(now)
-                .bind(error)
+                .bind(attempt.cause.clone())
                 .bind(stage.to_string())
                 .bind(stage.to_string())
                 .bind((!goes_on).then(|| fate.word()))
@@ -104,12 +102,12 @@ impl Store {
                 .execute(&mut *connection)
                 .await?;
                 let stage = i64::from(stage);
-                let tried = attempt.as_ref().map(|attempt| Tried {
+                let tried = Tried {
                     delivery,
                     stage,
-                    attempt,
-                });
-                journal::insert(tried.as_slice(), connection, counters).await
+                    attempt: &attempt,
+                };
+                journal::insert(&[tried], connection, counters).await
             })
         })
         .await

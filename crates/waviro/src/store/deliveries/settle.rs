@@ -136,9 +136,15 @@ impl Store {
         .await
     }
 
-    /// An endpoint works, or is to be called again: its trouble is forgotten, and what waits for it is due now, except where it asked for
-    /// the wait itself. Returns how many are due.
-    pub async fn endpoint_works(&self, lane: &str, now: Millis) -> Result<u64, StoreError> {
+    /// An endpoint works, or is to be called again: its trouble is forgotten. Where it is to `wake` what waits for it, that is due now, except
+    /// where the endpoint asked for the wait itself; the attempt is a gift and uses up nothing of the retry table, or an
+    /// endpoint that comes and goes would use it up within minutes. Returns how many are due.
+    pub async fn endpoint_works(
+        &self,
+        lane: &str,
+        wake: bool,
+        now: Millis,
+    ) -> Result<u64, StoreError> {
         let lane = lane.to_owned();
         self.write(move |connection, _| {
             let lane = lane.clone();
@@ -147,8 +153,12 @@ impl Store {
                     .bind(lane.clone())
                     .execute(&mut *connection)
                     .await?;
+                if !wake {
+                    return Ok(0);
+                }
                 let done = sqlx::query(
-                    "UPDATE deliveries SET run_at = $1 WHERE ended_at IS NULL AND lane = $2 AND run_at > $3 AND run_at < $4 \
+                    "UPDATE deliveries SET run_at = $1, attempts = CASE WHEN attempts > 0 THEN attempts - 1 ELSE 0 END \
+                     WHERE ended_at IS NULL AND lane = $2 AND run_at > $3 AND run_at < $4 \
                      AND leased = 0 AND held = 0",
                 )
                 .bind(now)

@@ -2,10 +2,13 @@
 
 use axum::body::Body;
 use axum::http::{Method, Request};
-use waviro::docs::catalogue;
+use serde_json::Value;
+use waviro::docs::catalogue::{self, HOOK, REPLY};
 
 use super::get;
+use crate::engine::{Rig, until};
 use crate::front::{Answer, Front};
+use crate::webhooks::rig::{Hooks, deliveries, inbound, rule, webhook_key};
 
 fn text(answer: &Answer) -> &str {
     answer.body.as_str().unwrap()
@@ -185,4 +188,34 @@ async fn only_reading_is_allowed_and_what_is_not_there_is_a_404_page() {
     }
     let api = ask(Method::GET, "/nothing").await;
     assert_eq!(api.refusal(), (404, "not_found"));
+}
+
+/// What the page says of webhooks is what the gateway posts and reads.
+#[tokio::test]
+async fn the_webhooks_payload_and_answer_are_those_of_the_gateway() {
+    let rig = Rig::online().await;
+    let hooks = Hooks::start().await;
+    rule(&rig, "penawaran", &hooks.url("hook")).await;
+    let here = hooks.url("berkas.pdf");
+    hooks.answer(
+        200,
+        &REPLY.replace("https://yourdomain/your_document_file.pdf", here.as_str()),
+    );
+    let asked = inbound("A1", "6282386000001", "penawaran#Jhon Doe#jhon@example.com");
+    rig.link().inbound(vec![asked]).await.unwrap();
+    let ended = until(
+        || deliveries(&rig),
+        |ended| ended.iter().all(|(fate, _)| fate == "delivered"),
+    )
+    .await;
+    // That host gives no files; all else goes out.
+    let note = "sent 2 messages; left out: a file of 127.0.0.1: the host answered with status 405";
+    assert_eq!(ended[0].1, note);
+    let posted = hooks.bodies().remove(0);
+    let posted = posted.replace(&webhook_key(&rig).await, "WEBHOOK_KEY");
+    let (posted, shown): (Value, Value) = (
+        serde_json::from_str(&posted).unwrap(),
+        serde_json::from_str(HOOK).unwrap(),
+    );
+    assert_eq!(posted, shown);
 }

@@ -27,17 +27,9 @@ async fn owed(store: &Store, ears: &mut Ears, slot: i32, id: u64, level: i8) -> 
 }
 
 async fn lose(store: &Store, due: &Due, lost: Lost, error: &str) {
-    let tried = Some(attempt(Some(error)));
+    let tried = attempt(Some(error));
     store
-        .lose_stage(
-            due.id,
-            callback(due),
-            1,
-            lost,
-            error.to_owned(),
-            tried,
-            START,
-        )
+        .lose_stage(due.id, callback(due), 1, lost, tried, START)
         .await
         .unwrap();
 }

@@ -36,21 +36,26 @@ async fn once(
 
 async fn a_message_and_its_answer_come_together_or_not_at_all(store: &Store) {
     let ears = ears();
-    let first = row(60, 6000, "6281000001", "a", false);
+    let first = row(60, 88_6000, "6281000001", "a", false);
     let taken = once(store, &ears, first, keeping("one", "the first")).await;
     assert_eq!(taken.unwrap(), Accepting::Taken);
     let kept = store.kept("one", START).await.unwrap().unwrap();
     assert_eq!((kept.status, kept.answer.as_str()), (200, "the first"));
     // The same again: the answer, and no look at the duplicate rule.
-    let again = row(60, 6001, "6281000001", "a", false);
+    let again = row(60, 88_6001, "6281000001", "a", false);
     let before = once(store, &ears, again, keeping("one", "the second")).await;
     assert_eq!(before.unwrap(), Accepting::Before(kept));
-    assert!(store.message(&wire_id(6001)).await.unwrap().is_none());
+    assert!(store.message(&wire_id(88_6001)).await.unwrap().is_none());
     // A repeat, and an id that is taken: neither a message nor an answer.
-    let repeat = row(60, 6002, "6281000001", "a", false);
+    let repeat = row(60, 88_6002, "6281000001", "a", false);
     let refused = once(store, &ears, repeat, keeping("two", "no")).await;
-    assert_eq!(refused.unwrap(), Accepting::Duplicate { of: wire_id(6000) });
-    let taken = row(60, 6000, "6281000001", "b", false);
+    assert_eq!(
+        refused.unwrap(),
+        Accepting::Duplicate {
+            of: wire_id(88_6000)
+        }
+    );
+    let taken = row(60, 88_6000, "6281000001", "b", false);
     let refused = once(store, &ears, taken, keeping("two", "no")).await;
     assert!(matches!(refused, Err(StoreError::Refused(_))));
     assert_eq!(store.kept("two", 0).await.unwrap(), None);
@@ -58,7 +63,7 @@ async fn a_message_and_its_answer_come_together_or_not_at_all(store: &Store) {
     let mixed = futures::future::join_all((0..20_u64).map(|n| {
         let (ears, row) = (
             &ears,
-            row(61, 6100 + n, "6281000001", &n.to_string(), false),
+            row(61, 88_6100 + n, "6281000001", &n.to_string(), false),
         );
         async move {
             if n % 3 == 0 {
@@ -82,7 +87,7 @@ async fn a_message_and_its_answer_come_together_or_not_at_all(store: &Store) {
 async fn of_parallel_twins_one_is_accepted_and_the_others_hear_its_answer(store: &Store) {
     let ears = ears();
     let twins = (0..10_u64).map(|n| {
-        let row = row(62, 6200 + n, "6281000001", &n.to_string(), false);
+        let row = row(62, 88_6200 + n, "6281000001", &n.to_string(), false);
         once(store, &ears, row, keeping("twins", &n.to_string()))
     });
     let outcomes = futures::future::join_all(twins).await;

@@ -42,17 +42,20 @@ async fn a_repeat_may_be_bounded_in_time_or_fine(store: &Store) {
         accept(store, &ears, row).await
     };
     let taken = Accepting::Taken;
-    assert_eq!(offer(7000, Repeats::Refused).await, taken);
-    let repeat = offer(7001, Repeats::RefusedSince(START)).await;
+    assert_eq!(offer(77_7000, Repeats::Refused).await, taken);
+    let repeat = offer(77_7001, Repeats::RefusedSince(START)).await;
     assert!(matches!(repeat, Accepting::Duplicate { .. }));
-    assert_eq!(offer(7002, Repeats::RefusedSince(START + 1)).await, taken);
-    assert_eq!(offer(7003, Repeats::Fine).await, taken);
+    assert_eq!(
+        offer(77_7002, Repeats::RefusedSince(START + 1)).await,
+        taken
+    );
+    assert_eq!(offer(77_7003, Repeats::Fine).await, taken);
     assert!(matches!(
-        offer(7004, Repeats::Refused).await,
+        offer(77_7004, Repeats::Refused).await,
         Accepting::Duplicate { .. }
     ));
     // In company: the rule of each is its own.
-    let crowd = (7010..7030_u64).map(|id| {
+    let crowd = (77_7010..7030_u64).map(|id| {
         let rule = if id % 2 == 0 {
             Repeats::Fine
         } else {
@@ -74,18 +77,18 @@ async fn a_group_may_rise_by_one_members_word(store: &Store) {
     accept(
         store,
         &ears,
-        row(71, 7100, "120363000000000001@g.us", "a", false),
+        row(71, 77_7100, "120363000000000001@g.us", "a", false),
     )
     .await;
-    raise(store, &ears, 71, 7100, News::Reached(2)).await;
-    assert_eq!(ack(store, 7100).await, 1);
-    raise(store, &ears, 71, 7100, News::ReachedSomebody(3)).await;
-    assert_eq!(ack(store, 7100).await, 3);
+    raise(store, &ears, 71, 77_7100, News::Reached(2)).await;
+    assert_eq!(ack(store, 77_7100).await, 1);
+    raise(store, &ears, 71, 77_7100, News::ReachedSomebody(3)).await;
+    assert_eq!(ack(store, 77_7100).await, 3);
 }
 
 async fn when_messages_were_last_taken_is_known(store: &Store) {
     let ears = ears();
-    for id in 7200..7204 {
+    for id in 77_7200..77_7204 {
         accept(
             store,
             &ears,
@@ -94,9 +97,9 @@ async fn when_messages_were_last_taken_is_known(store: &Store) {
         .await;
     }
     assert!(store.last_sent(72, 10).await.unwrap().is_empty());
-    raise(store, &ears, 72, 7200, News::Reached(1)).await;
-    raise(store, &ears, 72, 7201, News::Reached(1)).await;
-    raise(store, &ears, 72, 7202, News::Failed("no".to_owned())).await;
+    raise(store, &ears, 72, 77_7200, News::Reached(1)).await;
+    raise(store, &ears, 72, 77_7201, News::Reached(1)).await;
+    raise(store, &ears, 72, 77_7202, News::Failed("no".to_owned())).await;
     assert_eq!(store.last_sent(72, 10).await.unwrap(), [START, START]);
     assert_eq!(store.last_sent(72, 1).await.unwrap().len(), 1);
 }

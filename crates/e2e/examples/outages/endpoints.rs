@@ -1,0 +1,157 @@
+//! The endpoints of the run: one that works, one that takes ten seconds, one that never answers, and one that is down until
+//! it is told otherwise. What arrived when is kept.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::post;
+use tokio::time::Instant;
+
+/// How an endpoint behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// Answers at once.
+    Works,
+    /// Answers after ten seconds.
+    Slow,
+    /// Takes the request and never answers.
+    Hole,
+    /// 500 until [`Endpoint::repair`].
+    Down,
+}
+
+/// One endpoint on a port of its own: a lane of its own.
+#[derive(Clone)]
+pub struct Endpoint {
+    pub url: String,
+    book: Arc<Book>,
+}
+
+struct Book {
+    manner: Manner,
+    repaired: AtomicBool,
+    /// First arrivals that were answered with a 2xx, by message and ack.
+    arrived: Mutex<HashMap<(String, i64), Instant>>,
+    repeats: AtomicUsize,
+    calls: AtomicUsize,
+    under_way: AtomicUsize,
+    most_under_way: AtomicUsize,
+}
+
+impl Endpoint {
+    pub async fn start(manner: Manner) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
+        let url = format!("http://{}/n", listener.local_addr().expect("an address"));
+        let book = Arc::new(Book {
+            manner,
+            repaired: AtomicBool::new(false),
+            arrived: Mutex::default(),
+            repeats: AtomicUsize::new(0),
+            calls: AtomicUsize::new(0),
+            under_way: AtomicUsize::new(0),
+            most_under_way: AtomicUsize::new(0),
+        });
+        let app = Router::new()
+            .route("/n", post(take))
+            .with_state(Arc::clone(&book));
+        #[expect(clippy::disallowed_methods, reason = "it ends with the run")]
+        tokio::spawn(async move { axum::serve(listener, app).await.expect("serves") });
+        Self { url, book }
+    }
+
+    /// From now on it works.
+    pub fn repair(&self) {
+        self.book.repaired.store(true, Ordering::SeqCst);
+    }
+
+    /// When an ack of a message arrived.
+    pub fn arrival(&self, message: &str, ack: i64) -> Option<Instant> {
+        let arrived = self.book.arrived.lock().expect("the book");
+        arrived.get(&(message.to_owned(), ack)).copied()
+    }
+
+    /// How many different acks arrived.
+    pub fn arrivals(&self) -> usize {
+        self.book.arrived.lock().expect("the book").len()
+    }
+
+    /// How many came again after a 2xx.
+    pub fn repeats(&self) -> usize {
+        self.book.repeats.load(Ordering::SeqCst)
+    }
+
+    pub fn calls(&self) -> usize {
+        self.book.calls.load(Ordering::SeqCst)
+    }
+
+    /// The most requests that were under way at one time.
+    pub fn most_under_way(&self) -> usize {
+        self.book.most_under_way.load(Ordering::SeqCst)
+    }
+}
+
+async fn take(State(book): State<Arc<Book>>, body: String) -> StatusCode {
+    let arrived = Instant::now();
+    book.calls.fetch_add(1, Ordering::SeqCst);
+    let _under_way = UnderWay::of(&book);
+    let status = answer(&book).await;
+    if status.is_success() {
+        let told: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+        let key = (
+            told["msgid"].as_str().expect("an id").to_owned(),
+            told["ack"].as_i64().expect("an ack"),
+        );
+        match book.arrived.lock().expect("the book").entry(key) {
+            Entry::Occupied(_) => {
+                book.repeats.fetch_add(1, Ordering::SeqCst);
+            }
+            Entry::Vacant(place) => {
+                place.insert(arrived);
+            }
+        }
+    }
+    status
+}
+
+/// Counts a request until it is over, also where the gateway has hung up.
+struct UnderWay<'b>(&'b Book);
+
+impl<'b> UnderWay<'b> {
+    fn of(book: &'b Book) -> Self {
+        let under_way = book.under_way.fetch_add(1, Ordering::SeqCst) + 1;
+        book.most_under_way.fetch_max(under_way, Ordering::SeqCst);
+        Self(book)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+async fn answer(book: &Book) -> StatusCode {
+    match book.manner {
+        Manner::Works => StatusCode::OK,
+        Manner::Slow => {
+            pause(Duration::from_secs(10)).await;
+            StatusCode::OK
+        }
+        Manner::Hole => std::future::pending().await,
+        Manner::Down if book.repaired.load(Ordering::SeqCst) => StatusCode::OK,
+        Manner::Down => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "real endpoints take real time")]
+pub async fn pause(span: Duration) {
+    tokio::time::sleep(span).await;
+}

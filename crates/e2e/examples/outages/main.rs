@@ -1,0 +1,229 @@
+//! What bad endpoints cost the good ones, what a backlog costs, and how fast it is gone when its endpoint is back.
+//!
+//! `cargo run --release -p e2e --example outages -- --messages 3000 --rate 100 --backlog 10000` runs the gateway's own binary against
+//! a simulator and four endpoints on this machine, and ends by itself. Ratios are taken within the run.
+#![expect(
+    clippy::print_stdout,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "an example reports and fails on the terminal"
+)]
+
+mod endpoints;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use e2e::gateway::{Bot, Gateway};
+use endpoints::{Endpoint, Manner, pause};
+use futures::StreamExt;
+use tokio::time::Instant;
+use wa_sim::{PhoneSpec, Sim};
+
+/// Customers that the messages are spread over: a chat's messages go one after the other.
+const CUSTOMERS: usize = 40;
+
+/// Sends under way at one time.
+const SIDE_BY_SIDE: usize = 32;
+
+struct Run {
+    bot: Bot,
+    sent: std::sync::atomic::AtomicUsize,
+}
+
+/// Messages to one endpoint: their ids and when each was accepted.
+type Sent = Vec<(String, Instant)>;
+
+#[tokio::main]
+async fn main() {
+    let messages = argument("--messages", 3000);
+    let rate = argument("--rate", 100);
+    let backlog = argument("--backlog", 10_000);
+    let sim = Sim::builder()
+        .inbox_limit(100)
+        .start()
+        .await
+        .expect("a simulator");
+    let owner = sim.add_phone(PhoneSpec::new("6281200000001", "Toko")).await;
+    for n in 0..CUSTOMERS {
+        sim.add_phone(PhoneSpec::new(customer(n), "Pelanggan"))
+            .await;
+    }
+    let gateway = Gateway::start(&sim, &sim.ws_url()).await;
+    let pid = gateway.pid().expect("the gateway runs");
+    let bot = gateway.linked_bot("toko", &owner).await;
+    let run = Arc::new(Run {
+        bot,
+        sent: std::sync::atomic::AtomicUsize::new(0),
+    });
+    // Numbers are looked up once; that is not what is measured.
+    run.send_many(CUSTOMERS, None).await;
+
+    let healthy = Endpoint::start(Manner::Works).await;
+    let alone = run.paced(messages, rate, &[&healthy.url]).await;
+    let (alone_p50, alone_p99, alone_rate) = lags(&healthy, &alone[0]).await;
+    println!(
+        "healthy alone        lag of ack 1 p50 {alone_p50:.0} ms, p99 {alone_p99:.0} ms; {alone_rate:.0} callbacks/s"
+    );
+
+    let beside = Endpoint::start(Manner::Works).await;
+    let slow = Endpoint::start(Manner::Slow).await;
+    let hole = Endpoint::start(Manner::Hole).await;
+    // Half of everything goes to the two that are bad.
+    let urls = [&beside.url, &slow.url, &beside.url, &hole.url].map(String::as_str);
+    let all = run.paced(messages * 2, rate * 2, &urls).await;
+    let good: Sent = [all[0].clone(), all[2].clone()].concat();
+    let (p50, p99, good_rate) = lags(&beside, &good).await;
+    println!(
+        "beside bad ones      lag of ack 1 p50 {p50:.0} ms, p99 {p99:.0} ms; {good_rate:.0} callbacks/s"
+    );
+    println!(
+        "                     p99 {:.1}x of alone (mark 2, and at most 1000 ms); throughput {:.2}x (mark 0.9)",
+        p99 / alone_p99.max(1.0),
+        good_rate / alone_rate
+    );
+    println!(
+        "the bad ones         slow: {} calls, at most {} at a time; black hole: {} calls, at most {} at a time",
+        slow.calls(),
+        slow.most_under_way(),
+        hole.calls(),
+        hole.most_under_way()
+    );
+
+    let down = Endpoint::start(Manner::Down).await;
+    let before = settled_memory(pid).await;
+    let began = Instant::now();
+    let waiting = run.send_many(backlog, Some(&down.url)).await;
+    println!(
+        "backlog              {} messages accepted in {:.1} s for an endpoint that is down",
+        waiting.len(),
+        began.elapsed().as_secs_f64()
+    );
+    // Until all are acked by WhatsApp and have failed once, or wait for their turn.
+    calm(&down).await;
+    let during = settled_memory(pid).await;
+    println!(
+        "                     memory {before:.1} MiB before, {during:.1} MiB with it: {:.1} MiB more (mark 20)",
+        during - before
+    );
+    let failed = down.calls();
+    down.repair();
+    let began = Instant::now();
+    // The attempt that finds it back: of whatever comes next.
+    run.send_many(1, Some(&down.url)).await;
+    while waiting.iter().any(|(id, _)| down.arrival(id, 1).is_none()) {
+        assert!(
+            began.elapsed() < Duration::from_mins(5),
+            "{} arrived",
+            down.arrivals()
+        );
+        pause(Duration::from_millis(50)).await;
+    }
+    println!(
+        "drained              {} in {:.1} s (mark 60 s) at most {} at a time (cap 8); {failed} calls had failed, {} came twice",
+        waiting.len(),
+        began.elapsed().as_secs_f64(),
+        down.most_under_way(),
+        down.repeats() + healthy.repeats() + beside.repeats(),
+    );
+}
+
+impl Run {
+    /// One message; its id once it is accepted.
+    async fn send(&self, notify: Option<&str>) -> (String, Instant) {
+        let n = self.sent.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        let to = customer(n % CUSTOMERS);
+        let id = self.bot.accepted(&to, &format!("pesan {n}"), notify).await;
+        (id, Instant::now())
+    }
+
+    /// As fast as they are taken.
+    async fn send_many(self: &Arc<Self>, count: usize, notify: Option<&str>) -> Sent {
+        futures::stream::iter(0..count)
+            .map(|_| self.send(notify))
+            .buffer_unordered(SIDE_BY_SIDE)
+            .collect()
+            .await
+    }
+
+    /// At an even pace, each in its turn to the next URL; what was sent to each.
+    async fn paced(self: &Arc<Self>, count: usize, rate: usize, urls: &[&str]) -> Vec<Sent> {
+        let began = Instant::now();
+        let gap = Duration::from_secs(1) / u32::try_from(rate).expect("a small rate");
+        let calls = futures::stream::iter(0..count).map(|n| async move {
+            let due = began + gap * u32::try_from(n).expect("a small count");
+            pause(due.saturating_duration_since(Instant::now())).await;
+            (n % urls.len(), self.send(Some(urls[n % urls.len()])).await)
+        });
+        let mut sent = vec![Vec::new(); urls.len()];
+        let mut done = calls.buffered(rate.max(SIDE_BY_SIDE));
+        while let Some((to, message)) = done.next().await {
+            sent[to].push(message);
+        }
+        sent
+    }
+}
+
+/// From the accept's answer to the callback of ack 1: p50 and p99 in milliseconds, and how many callbacks came a second.
+async fn lags(endpoint: &Endpoint, sent: &Sent) -> (f64, f64, f64) {
+    let latest = Instant::now() + Duration::from_mins(2);
+    let mut lags = Vec::with_capacity(sent.len());
+    let mut last = sent[0].1;
+    for (id, accepted) in sent {
+        let arrived = loop {
+            if let Some(arrived) = endpoint.arrival(id, 1) {
+                break arrived;
+            }
+            assert!(Instant::now() < latest, "a callback of ack 1 never came");
+            pause(Duration::from_millis(5)).await;
+        };
+        last = last.max(arrived);
+        lags.push(arrived.saturating_duration_since(*accepted).as_secs_f64() * 1000.0);
+    }
+    lags.sort_by(f64::total_cmp);
+    let at = |share: usize| lags[(lags.len() - 1) * share / 100];
+    let span = last.saturating_duration_since(sent[0].1).as_secs_f64();
+    #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
+    let rate = sent.len() as f64 / span.max(0.001);
+    (at(50), at(99), rate)
+}
+
+/// Waits until an endpoint is hardly called any more.
+async fn calm(endpoint: &Endpoint) {
+    let mut before = endpoint.calls();
+    for _ in 0..60 {
+        pause(Duration::from_secs(2)).await;
+        let now = endpoint.calls();
+        if now - before < 20 {
+            return;
+        }
+        before = now;
+    }
+}
+
+/// The gateway's resident memory in MiB, the lowest of a few looks.
+async fn settled_memory(pid: u32) -> f64 {
+    let mut lowest = f64::MAX;
+    for _ in 0..5 {
+        pause(Duration::from_millis(500)).await;
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("Linux");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().nth(1));
+        let kib: f64 = kib.and_then(|kib| kib.parse().ok()).expect("VmRSS");
+        lowest = lowest.min(kib / 1024.0);
+    }
+    lowest
+}
+
+fn customer(n: usize) -> String {
+    format!("62813{n:08}")
+}
+
+/// `--name N`.
+fn argument(name: &str, default: usize) -> usize {
+    let mut arguments = std::env::args().skip_while(|argument| argument != name);
+    arguments.nth(1).map_or(default, |text| {
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name} takes a number"))
+    })
+}

@@ -1,0 +1,126 @@
+//! From what went wrong inside to the problem that it is for whoever asked.
+
+use std::borrow::Cow;
+
+use tracing::error;
+use waviro_link::{LinkError, Status};
+
+use super::Problem;
+use crate::bots::{AddError, BadSetting, NoCode, NoSuchBot, RenameError};
+use crate::door::BodyFault;
+use crate::once::OnceError;
+use crate::store::StoreError;
+use crate::tokens::AddTokenError;
+
+impl From<StoreError> for Problem {
+    fn from(cause: StoreError) -> Self {
+        error!(%cause, "the database did not do what it was asked");
+        Self::Internal
+    }
+}
+
+impl From<OnceError> for Problem {
+    fn from(error: OnceError) -> Self {
+        match error {
+            OnceError::OtherBody => Self::IdempotencyConflict,
+            OnceError::Store(cause) => cause.into(),
+        }
+    }
+}
+
+impl From<BadSetting> for Problem {
+    fn from(bad: BadSetting) -> Self {
+        Self::InvalidField(bad.field, Cow::Borrowed(bad.should))
+    }
+}
+
+impl From<BodyFault> for Problem {
+    fn from(fault: BodyFault) -> Self {
+        match fault {
+            BodyFault::TooLarge => Self::BodyTooLarge,
+            BodyFault::Incomplete => Self::BodyIncomplete,
+        }
+    }
+}
+
+impl From<NoSuchBot> for Problem {
+    fn from(error: NoSuchBot) -> Self {
+        match error {
+            NoSuchBot::Unknown => Self::NoSuchBot,
+            NoSuchBot::Store(cause) => cause.into(),
+        }
+    }
+}
+
+impl From<AddError> for Problem {
+    fn from(error: AddError) -> Self {
+        match error {
+            AddError::NameTaken => Self::NameTaken("bot"),
+            AddError::BadName => Self::InvalidField("name", Cow::Borrowed(NAME_FORM)),
+            AddError::Store(cause) => cause.into(),
+        }
+    }
+}
+
+impl From<RenameError> for Problem {
+    fn from(error: RenameError) -> Self {
+        match error {
+            RenameError::Name(error) => error.into(),
+            RenameError::Bot(error) => error.into(),
+        }
+    }
+}
+
+impl From<AddTokenError> for Problem {
+    fn from(error: AddTokenError) -> Self {
+        match error {
+            AddTokenError::NameTaken => Self::NameTaken("token"),
+            AddTokenError::BadName => Self::InvalidField("name", Cow::Borrowed(NAME_FORM)),
+            AddTokenError::NoSuchBot => Self::InvalidField("bot", Cow::Borrowed(BOT_FORM)),
+            AddTokenError::Store(cause) => cause.into(),
+        }
+    }
+}
+
+impl From<NoCode> for Problem {
+    fn from(none: NoCode) -> Self {
+        match none {
+            NoCode::Impossible(status) => Self::WrongState(status.word(), advice(&status)),
+            NoCode::Link(cause) => cause.into(),
+            NoCode::TimedOut => Self::WhatsAppUnavailable,
+        }
+    }
+}
+
+impl From<LinkError> for Problem {
+    fn from(error: LinkError) -> Self {
+        match error {
+            LinkError::Offline | LinkError::TimedOut => Self::WhatsAppUnavailable,
+            LinkError::Failed(cause) => {
+                tracing::warn!(cause, "WhatsApp did not do what it was asked");
+                Self::WhatsAppUnavailable
+            }
+            LinkError::Refused(words) => Self::RefusedByWhatsApp(words),
+            LinkError::Store(cause) => {
+                error!(cause, "the link store failed");
+                Self::Internal
+            }
+        }
+    }
+}
+
+/// What a name must be.
+pub(in crate::v1) const NAME_FORM: &str = "1 to 64 characters without control characters";
+
+/// What names a bot in a body.
+const BOT_FORM: &str = "the id of a bot";
+
+/// What to do about a state in which linking is not possible.
+fn advice(status: &Status) -> &'static str {
+    match status {
+        Status::Banned { .. } => "linking is possible when the ban ends",
+        Status::ClientOutdated => "set whatsapp.version to a newer one, or install a newer gateway",
+        Status::PasskeyAsked => "link it with a phone whose account has no passkey for this",
+        _ => "linking is not possible now",
+    }
+}

@@ -1,0 +1,337 @@
+//! `/v1/bots/{bot}/rules`: which texts are posted where.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{FromRequestParts, OriginalUri, State};
+use axum::http::StatusCode;
+use axum::http::header::{HeaderName, LOCATION};
+use axum::http::request::Parts;
+use serde::Serialize;
+use url::Url;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::V1;
+use super::answers::Conflict;
+use super::auth::{AtBot, path_id};
+use super::body::{Body, Fields, FromFields, permitted, required};
+use super::moment::Moment;
+use super::page::{Page, PageParams, Paging};
+use super::problem::Problem;
+use crate::keyword;
+use crate::store::{AddRule, MOST_RULES, NewRule, RuleChange, RuleRow};
+
+mod test;
+
+/// The most characters of a keyword.
+const KEYWORD_CAP: usize = 200;
+
+/// The longest deadline of a rule, seconds: whoever wrote waits for an answer.
+const LONGEST: u64 = 60;
+
+/// This file's operations.
+pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
+    OpenApiRouter::new()
+        .routes(routes!(list, add))
+        .routes(routes!(show, change, remove))
+        .merge(test::routes())
+}
+
+/// A rule as it stands.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Rule)]
+pub struct RuleView {
+    /// Its id.
+    #[schema(example = 1, minimum = 1)]
+    id: i64,
+    /// As registered; empty = takes what no other rule takes.
+    #[schema(example = "penawaran#")]
+    keyword: String,
+    /// Where texts are posted.
+    #[schema(example = "https://toko.example/webhook.php")]
+    url: String,
+    /// Whether texts are held against it.
+    enabled: bool,
+    /// Whether texts in groups are, too.
+    groups: bool,
+    /// How long its endpoint may take to answer, seconds; null = as `outbound.timeout_s` says.
+    #[schema(required, minimum = 1, maximum = 60)]
+    timeout_s: Option<i64>,
+    /// Why the gateway switched it off; null where it did not.
+    #[schema(required)]
+    off_cause: Option<String>,
+    /// When it was made.
+    created_at: Moment,
+    /// When it was last changed.
+    updated_at: Moment,
+}
+
+/// A rule to make.
+#[derive(ToSchema)]
+#[schema(as = AddRule)]
+pub struct AddRuleBody {
+    /// What a text must start with, in any case; blanks around do not count. Empty, null or absent: the rule takes what no other takes.
+    #[schema(
+        max_length = 200,
+        pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$",
+        example = "penawaran#"
+    )]
+    keyword: Option<String>,
+    /// Where texts are posted.
+    #[schema(
+        value_type = String,
+        max_length = 2048,
+        format = "uri",
+        example = "https://toko.example/webhook.php"
+    )]
+    url: Url,
+    /// Whether texts are held against it.
+    #[schema(default = true)]
+    enabled: Option<bool>,
+    /// Whether texts in groups are, too.
+    #[schema(default = false)]
+    groups: Option<bool>,
+    /// How long its endpoint may take to answer, seconds, at most as `outbound.timeout_s` says; null = so long.
+    #[schema(minimum = 1, maximum = 60, example = 10)]
+    timeout_s: Option<u64>,
+}
+
+/// What to change of a rule; what is absent stays as it is.
+#[derive(ToSchema)]
+pub struct ChangeRule {
+    /// What a text must start with; empty or null: the rule takes what no other takes.
+    #[schema(
+        value_type = Option<String>,
+        max_length = 200,
+        pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$",
+        example = "penawaran#"
+    )]
+    keyword: Option<Option<String>>,
+    /// Where texts are posted. What waits for the old one goes to the new one.
+    #[schema(
+        value_type = Option<String>,
+        max_length = 2048,
+        format = "uri",
+        example = "https://toko.example/webhook.php"
+    )]
+    url: Option<Url>,
+    /// Whether texts are held against it. Switching it on forgets why the gateway switched it off.
+    enabled: Option<bool>,
+    /// Whether texts in groups are, too.
+    groups: Option<bool>,
+    /// How long its endpoint may take to answer, seconds; null = as `outbound.timeout_s` says.
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 60, example = 10)]
+    timeout_s: Option<Option<u64>>,
+}
+
+impl FromFields for AddRuleBody {
+    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
+        Ok(Self {
+            keyword: keyword_of(fields)?,
+            url: required("url", fields.url("url")?)?,
+            enabled: fields.flag("enabled")?,
+            groups: fields.flag("groups")?,
+            timeout_s: fields.whole("timeout_s", 1..=LONGEST)?,
+        })
+    }
+}
+
+impl FromFields for ChangeRule {
+    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
+        let keyword = keyword_of(fields)?;
+        let timeout_s = fields.whole("timeout_s", 1..=LONGEST)?;
+        Ok(Self {
+            keyword: fields.has("keyword").then_some(keyword),
+            url: fields.url("url")?,
+            enabled: fields.flag("enabled")?,
+            groups: fields.flag("groups")?,
+            timeout_s: fields.has("timeout_s").then_some(timeout_s),
+        })
+    }
+}
+
+fn keyword_of(fields: &Fields) -> Result<Option<String>, Problem> {
+    let form = || {
+        let form = "at most 200 characters without control characters";
+        Problem::InvalidField("keyword", form.into())
+    };
+    let Some(keyword) = fields.text("keyword").map_err(|_| form())? else {
+        return Ok(None);
+    };
+    if keyword.chars().count() > KEYWORD_CAP || keyword.chars().any(char::is_control) {
+        return Err(form());
+    }
+    Ok(Some(keyword.trim().to_owned()))
+}
+
+/// List rules
+///
+/// By id, those that are off among them.
+#[utoipa::path(
+    get, path = "/v1/bots/{bot}/rules", tag = "rules", params(PageParams),
+    responses((status = 200, description = "A page of rules.", body = Page<RuleView>))
+)]
+async fn list(
+    State(v1): State<Arc<V1>>,
+    at: AtBot,
+    paging: Paging,
+) -> Result<Json<Page<RuleView>>, Problem> {
+    let after = paging.after("rules")?.unwrap_or(0);
+    let rules = v1.store.rules(at.bot.slot()).await?.into_iter();
+    let rows = rules.filter(|rule| rule.id > after).take(paging.rows());
+    let page = paging.page("rules", rows.collect(), |rule: &RuleRow| rule.id);
+    Ok(Json(page.map(RuleView::from)))
+}
+
+/// Add a rule
+///
+/// An incoming text goes to the rule whose keyword it starts with, in any case; of several to the longest; else to the one without
+/// a keyword. A keyword that no text could tell from another rule's is refused. A bot has 500 rules at most.
+#[utoipa::path(
+    post, path = "/v1/bots/{bot}/rules", tag = "rules", request_body = AddRuleBody,
+    responses(
+        (status = 201, description = "The rule.", body = RuleView,
+            headers(("location" = String, description = "The rule's path."))),
+        Conflict,
+    )
+)]
+async fn add(
+    State(v1): State<Arc<V1>>,
+    at: AtBot,
+    OriginalUri(uri): OriginalUri,
+    Body(asked): Body<AddRuleBody>,
+) -> Result<(StatusCode, [(HeaderName, String); 1], Json<RuleView>), Problem> {
+    let keyword = asked.keyword.unwrap_or_default();
+    let new = NewRule {
+        folded: keyword::seen(&keyword),
+        keyword,
+        url: permitted("url", asked.url, &v1.net, &at.bot.settings().allow)?,
+        enabled: asked.enabled.unwrap_or(true),
+        in_groups: asked.groups.unwrap_or(false),
+        timeout_s: v1.rule_timeout(asked.timeout_s)?,
+    };
+    let added = v1.store.add_rule(at.bot.slot(), new, v1.clock.now()).await;
+    let rule = done(added?)?;
+    let place = format!("{}/{}", uri.path().trim_end_matches('/'), rule.id);
+    Ok((StatusCode::CREATED, [(LOCATION, place)], Json(rule)))
+}
+
+/// Show a rule
+///
+/// What it takes and where it posts, and why the gateway switched it off, if it did.
+#[utoipa::path(
+    get, path = "/v1/bots/{bot}/rules/{rule}", tag = "rules",
+    responses((status = 200, description = "The rule.", body = RuleView))
+)]
+async fn show(
+    State(v1): State<Arc<V1>>,
+    at: AtBot,
+    RuleId(id): RuleId,
+) -> Result<Json<RuleView>, Problem> {
+    let rule = v1.store.rule(at.bot.slot(), id).await?;
+    Ok(Json(rule.ok_or(Problem::NoSuch("rule"))?.into()))
+}
+
+/// Change a rule
+///
+/// From the next text on. What waits for the old URL goes to the new one, with the body that it has.
+#[utoipa::path(
+    patch, path = "/v1/bots/{bot}/rules/{rule}", tag = "rules", request_body = Option<ChangeRule>,
+    responses((status = 200, description = "The rule as it is now.", body = RuleView), Conflict)
+)]
+async fn change(
+    State(v1): State<Arc<V1>>,
+    at: AtBot,
+    RuleId(id): RuleId,
+    Body(asked): Body<ChangeRule>,
+) -> Result<Json<RuleView>, Problem> {
+    let url = asked
+        .url
+        .map(|url| permitted("url", url, &v1.net, &at.bot.settings().allow));
+    let keyword = asked.keyword.map(Option::unwrap_or_default);
+    let timeout_s = asked.timeout_s.map(|asked| v1.rule_timeout(asked));
+    let change = RuleChange {
+        keyword: keyword.map(|keyword| {
+            let seen = keyword::seen(&keyword);
+            (keyword, seen)
+        }),
+        url: url.transpose()?,
+        enabled: asked.enabled,
+        in_groups: asked.groups,
+        timeout_s: timeout_s.transpose()?,
+    };
+    let now = v1.clock.now();
+    let changed = v1.store.change_rule(at.bot.slot(), id, change, now).await?;
+    done(changed).map(Json)
+}
+
+/// Remove a rule
+///
+/// From the next text on. What still waits for its URL is not posted.
+#[utoipa::path(
+    delete, path = "/v1/bots/{bot}/rules/{rule}", tag = "rules",
+    responses((status = 204, description = "It is gone."))
+)]
+async fn remove(
+    State(v1): State<Arc<V1>>,
+    at: AtBot,
+    RuleId(id): RuleId,
+) -> Result<StatusCode, Problem> {
+    let now = v1.clock.now();
+    if v1.store.delete_rule(at.bot.slot(), id, now).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Problem::NoSuch("rule"))
+    }
+}
+
+fn done(added: AddRule) -> Result<RuleView, Problem> {
+    match added {
+        AddRule::Done(rule) => Ok(rule.into()),
+        AddRule::KeywordTaken(other) => Err(Problem::KeywordTaken(other)),
+        AddRule::TooMany => Err(Problem::TooMany("rules", MOST_RULES)),
+        AddRule::NoSuchRule => Err(Problem::NoSuch("rule")),
+    }
+}
+
+impl V1 {
+    /// A rule's own deadline, which may only be shorter than everybody's.
+    fn rule_timeout(&self, asked: Option<u64>) -> Result<Option<i64>, Problem> {
+        let most = LONGEST.min(self.call_within_s);
+        if asked.is_some_and(|asked| asked > most) {
+            let form = format!("a whole number from 1 to {most}, as outbound.timeout_s allows");
+            return Err(Problem::InvalidField("timeout_s", form.into()));
+        }
+        Ok(asked.and_then(|asked| i64::try_from(asked).ok()))
+    }
+}
+
+/// The rule that the path names.
+struct RuleId(i64);
+
+impl<S: Send + Sync> FromRequestParts<S> for RuleId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let id = path_id(parts, "rule").await;
+        id.map(Self).ok_or(Problem::NoSuch("rule"))
+    }
+}
+
+impl From<RuleRow> for RuleView {
+    fn from(row: RuleRow) -> Self {
+        Self {
+            id: row.id,
+            keyword: row.keyword,
+            url: row.url.to_string(),
+            enabled: row.enabled,
+            groups: row.in_groups,
+            timeout_s: row.timeout_s,
+            off_cause: row.off_cause,
+            created_at: Moment(row.created_at),
+            updated_at: Moment(row.updated_at),
+        }
+    }
+}

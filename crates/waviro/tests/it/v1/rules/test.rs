@@ -1,0 +1,223 @@
+//! `/v1/bots/{bot}/rules/test`
+
+use axum::http::{HeaderMap, HeaderName};
+use serde_json::{Value, json};
+use standardwebhooks::Webhook;
+
+use super::super::Desk;
+use super::RULES;
+use crate::webhooks::rig::Hooks;
+
+const TEST: &str = "/v1/bots/1/rules/test";
+
+async fn desk() -> (Desk, Hooks) {
+    let desk = Desk::with(&[("outbound.allow", "127.0.0.0/8")]).await;
+    (desk, Hooks::start().await)
+}
+
+async fn key(desk: &Desk) -> String {
+    let shown = desk.get("/v1/bots/1/webhook-key").await;
+    shown.done()["webhook_key"].as_str().unwrap().to_owned()
+}
+
+/// Whether the headers' signature is that of this body.
+async fn signed(desk: &Desk, headers: &HeaderMap, body: &str) -> bool {
+    let shown = desk.get("/v1/bots/1/signing-secret").await;
+    let webhook = Webhook::new(shown.done()["signing_secret"].as_str().unwrap()).unwrap();
+    let id = headers["webhook-id"].to_str().unwrap();
+    let at = headers["webhook-timestamp"].to_str().unwrap();
+    let signature = webhook.sign(id, at.parse().unwrap(), body.as_bytes());
+    headers["webhook-signature"] == signature.unwrap()
+}
+
+#[tokio::test]
+async fn it_shows_the_rule_and_the_request_to_the_last_byte_and_posts_nothing() {
+    let (desk, hooks) = desk().await;
+    for keyword in ["", "penawaran#"] {
+        let body = json!({"keyword": keyword, "url": hooks.url("hook").as_str()});
+        desk.post(RULES, body).await.done();
+    }
+    let asked = json!({"text": "Penawaran#Jhon Doe#jhon@example.com", "from": "6282386000000"});
+    let tested = desk.post(TEST, asked).await;
+    let tested = tested.done();
+    assert_eq!(tested["rule"]["id"], 2);
+    assert_eq!(tested["sent"], Value::Null);
+    let expected = format!(
+        r#"{{"keyword":"penawaran#","data":["Jhon Doe","jhon@example.com"],"webhookkey":"{}","from":"6282386000000"}}"#,
+        key(&desk).await
+    );
+    assert_eq!(tested["request"]["body"], expected);
+    assert_eq!(tested["request"]["url"], hooks.url("hook").as_str());
+    let headers: HeaderMap = (tested["request"]["headers"].as_object().unwrap().iter())
+        .map(|(name, value)| {
+            let name: HeaderName = name.parse().unwrap();
+            (name, value.as_str().unwrap().parse().unwrap())
+        })
+        .collect();
+    assert_eq!(headers["webhook-timestamp"], "1678849330");
+    assert!(signed(&desk, &headers, &expected).await);
+    assert!(!signed(&desk, &headers, "{}").await);
+    assert!(hooks.bodies().is_empty());
+}
+
+#[tokio::test]
+async fn what_no_rule_takes_is_told_and_rules_without_groups_take_none() {
+    let (desk, hooks) = desk().await;
+    let body = json!({"keyword": "halo", "url": hooks.url("hook").as_str()});
+    desk.post(RULES, body).await.done();
+    let group = "120363000000000001@g.us";
+    let none = json!({"rule": null, "request": null, "sent": null});
+    for asked in [
+        json!({"text": "selamat pagi", "send": true}),
+        json!({"text": "halo", "group": group, "send": true}),
+    ] {
+        assert_eq!(desk.post(TEST, asked).await.done(), &none);
+    }
+    desk.patch("/v1/bots/1/rules/1", json!({"groups": true}))
+        .await
+        .done();
+    let tested = desk
+        .post(TEST, json!({"text": "halo", "group": group}))
+        .await;
+    let body = tested.done()["request"]["body"].as_str().unwrap();
+    assert!(
+        body.ends_with(r#","from":"","groupid":"120363000000000001@g.us"}"#),
+        "{body}"
+    );
+    desk.patch("/v1/bots/1/rules/1", json!({"enabled": false}))
+        .await
+        .done();
+    assert_eq!(desk.post(TEST, json!({"text": "halo"})).await.done(), &none);
+    assert!(hooks.bodies().is_empty());
+}
+
+#[tokio::test]
+async fn with_send_it_posts_once_and_shows_the_reply_that_nobody_gets() {
+    let (desk, hooks) = desk().await;
+    let body = json!({"keyword": "halo", "url": hooks.url("hook").as_str()});
+    desk.post(RULES, body).await.done();
+    hooks.answer(
+        200,
+        r#"{"success":true,"message":[{"type":"message","content":"satu"},{"type":"tari"},
+        {"type":"location","content":"-6.2,106.8"},{"type":"image","content":"https://toko.example/a.jpg","caption":"baru"}]}"#,
+    );
+    let tested = desk.post(TEST, json!({"text": "halo", "send": true})).await;
+    let sent = &tested.done()["sent"];
+    assert_eq!(
+        hooks.bodies(),
+        [tested.body["request"]["body"].as_str().unwrap()]
+    );
+    let id = tested.body["request"]["headers"]["webhook-id"]
+        .as_str()
+        .unwrap();
+    assert_eq!(hooks.header("webhook-id"), [id]);
+    assert_eq!(
+        hooks.header("user-agent"),
+        [tested.body["request"]["headers"]["user-agent"]
+            .as_str()
+            .unwrap()]
+    );
+    assert_eq!(
+        (&sent["status"], &sent["verdict"]),
+        (&json!(200), &json!("delivered"))
+    );
+    assert_eq!(
+        (&sent["address"], &sent["cause"]),
+        (&json!("127.0.0.1"), &Value::Null)
+    );
+    assert!(
+        sent["answer"]
+            .as_str()
+            .unwrap()
+            .starts_with(r#"{"success":true"#)
+    );
+    let item = |kind: &str, text: Value, url: Value, coordinate: Value| json!({"type": kind, "text": text, "url": url, "coordinate": coordinate, "numbers": []});
+    let reply = json!([
+        item("text", json!("satu"), Value::Null, Value::Null),
+        item("location", Value::Null, Value::Null, json!([-6.2, 106.8])),
+        item(
+            "image",
+            json!("baru"),
+            json!("https://toko.example/a.jpg"),
+            Value::Null
+        ),
+    ]);
+    assert_eq!(sent["reply"], reply);
+    assert_eq!(sent["skipped"][0]["position"], 2);
+    assert_eq!(sent["nothing_because"], Value::Null);
+    // Not in the journal, and nothing on the wire.
+    assert_eq!(
+        desk.get("/v1/bots/1/deliveries").await.done()["data"],
+        json!([])
+    );
+    assert!(desk.front.link().sent().is_empty());
+}
+
+#[tokio::test]
+async fn it_says_what_would_become_of_an_answer_that_sends_nothing() {
+    let (desk, hooks) = desk().await;
+    let body = json!({"keyword": "halo", "url": hooks.url("hook").as_str()});
+    desk.post(RULES, body).await.done();
+    for (status, body, verdict, why) in [
+        (
+            200,
+            r#"{"success":false,"message":"stok habis"}"#,
+            "delivered",
+            "stok habis",
+        ),
+        (200, "<h1>ok</h1>", "delivered", "not JSON"),
+        (
+            200,
+            r#"{"success":true,"message":[{"type":"tari"}]}"#,
+            "delivered",
+            "every item",
+        ),
+        (
+            500,
+            r#"{"success":true,"message":[{"type":"message","content":"a"}]}"#,
+            "retried",
+            "status 500",
+        ),
+        (410, "", "switched_off", "status 410"),
+    ] {
+        hooks.answer(status, body);
+        let tested = desk.post(TEST, json!({"text": "halo", "send": true})).await;
+        let sent = &tested.done()["sent"];
+        assert_eq!(sent["verdict"], verdict, "{sent}");
+        assert_eq!(sent["reply"], json!([]), "{sent}");
+        let told = sent["nothing_because"].as_str().unwrap();
+        assert!(told.contains(why), "{told}");
+    }
+    // A test switches nothing off.
+    assert_eq!(desk.get("/v1/bots/1/rules/1").await.done()["enabled"], true);
+    let nobody = json!({"url": "http://127.0.0.1:1/"});
+    desk.patch("/v1/bots/1/rules/1", nobody).await.done();
+    let tested = desk.post(TEST, json!({"text": "halo", "send": true})).await;
+    let sent = &tested.done()["sent"];
+    assert_eq!(
+        (&sent["status"], &sent["verdict"]),
+        (&Value::Null, &json!("retried"))
+    );
+    assert!(
+        sent["cause"].as_str().unwrap().starts_with("unreachable"),
+        "{sent}"
+    );
+}
+
+#[tokio::test]
+async fn a_text_that_nobody_could_write_is_refused() {
+    let desk = Desk::online().await;
+    for (field, body) in [
+        ("text", json!({})),
+        ("text", json!({"text": ""})),
+        ("text", json!({"text": "a\u{0}"})),
+        ("text", json!({"text": 1})),
+        ("from", json!({"text": "a", "from": "0812"})),
+        ("group", json!({"text": "a", "group": "x"})),
+        ("send", json!({"text": "a", "send": "ya"})),
+    ] {
+        let answer = desk.post(TEST, body.clone()).await;
+        assert_eq!(answer.problem().0, 422, "{body}");
+        assert_eq!(answer.body["field"], field, "{body}");
+    }
+}

@@ -1,0 +1,78 @@
+//! `/v1/bots/{bot}/webhook-key` and `…/signing-secret`
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Method;
+use serde_json::{Value, json};
+
+use super::Desk;
+
+const KEY: &str = "/v1/bots/1/webhook-key";
+const SECRET: &str = "/v1/bots/1/signing-secret";
+
+#[tokio::test]
+async fn the_webhook_key_stays_until_it_is_replaced_and_is_no_secret_key() {
+    let desk = Desk::online().await;
+    let shown = desk.get(KEY).await.done()["webhook_key"].clone();
+    let text = shown.as_str().unwrap();
+    assert!(text.starts_with("whk_") && text.len() > 40, "{text}");
+    assert_ne!(text, desk.front.key);
+    assert_eq!(desk.get(KEY).await.done()["webhook_key"], shown);
+    let fresh = desk.post(&format!("{KEY}/rotate"), Value::Null).await;
+    assert_ne!(fresh.done()["webhook_key"], shown);
+    assert_eq!(desk.get(KEY).await.done(), &fresh.body);
+}
+
+#[tokio::test]
+async fn a_replaced_signing_secret_signs_beside_the_new_one_for_its_time() {
+    let desk = Desk::online().await;
+    let old = desk.get(SECRET).await.done().clone();
+    assert!(
+        old["signing_secret"]
+            .as_str()
+            .unwrap()
+            .starts_with("whsec_")
+    );
+    assert_eq!(old["previous"], Value::Null);
+    let rotate = async |body: Value| {
+        let answer = desk.post(&format!("{SECRET}/rotate"), body).await;
+        answer.done().clone()
+    };
+    let fresh = rotate(json!({"overlap_s": 60})).await;
+    assert_ne!(fresh["signing_secret"], old["signing_secret"]);
+    let previous =
+        json!({"signing_secret": old["signing_secret"], "until": "2023-03-15T03:03:10Z"});
+    assert_eq!(fresh["previous"], previous);
+    assert_eq!(desk.get(SECRET).await.done(), &fresh);
+    desk.front.clock.advance(Duration::from_secs(60));
+    assert_eq!(desk.get(SECRET).await.done()["previous"], Value::Null);
+    assert_eq!(
+        rotate(json!({})).await["previous"]["until"],
+        "2023-03-16T03:03:10Z"
+    );
+    assert_eq!(
+        rotate(json!({"overlap_s": 0})).await["previous"],
+        Value::Null
+    );
+    for overlap in [json!(604_801), json!(-1), json!("60")] {
+        let answer = desk.post(&format!("{SECRET}/rotate"), json!({"overlap_s": overlap}));
+        assert_eq!(answer.await.problem(), (422, "invalid_field"), "{overlap}");
+    }
+}
+
+#[tokio::test]
+async fn a_bots_own_token_reads_its_secrets_and_no_other_does() {
+    let desk = Desk::online().await;
+    desk.post("/v1/bots", json!({"name": "dua"})).await.done();
+    let token = desk.token_of(1).await;
+    for what in ["webhook-key", "signing-secret"] {
+        let ask = async |bot: i32| {
+            let path = format!("/v1/bots/{bot}/{what}");
+            desk.ask(Method::GET, &path, &token, Body::empty()).await
+        };
+        let own = ask(1).await.done().clone();
+        assert_eq!(ask(2).await.problem(), (404, "no_such_bot"));
+        assert_ne!(desk.get(&format!("/v1/bots/2/{what}")).await.done(), &own);
+    }
+}

@@ -22,6 +22,7 @@ CREATE TABLE deliveries (
     lost       TEXT,             -- notify_ack: stages given up after the whole retry table, as 1,2
     fate       TEXT,             -- NULL = open; delivered, given_up, gone (410), cancelled
     note       TEXT,             -- keyword: what became of the answer, in words
+    replied_at BIGINT,           -- keyword: when messages of an answer went to the chat; a row that has it sends none again
     ended_at   BIGINT,           -- NULL = open; a later stage of a callback opens the row again
     replays    BIGINT NOT NULL,  -- how often somebody asked for it to be posted again
     replay_of  BIGINT,           -- the row that this one repeats with another body

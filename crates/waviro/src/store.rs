@@ -14,6 +14,7 @@ mod evidence;
 mod idempotency;
 mod inbound;
 mod journal;
+mod log;
 mod messages;
 mod numbers;
 mod open;
@@ -34,11 +35,15 @@ use tokio_util::task::TaskTracker;
 
 pub use acks::{Feeds, News};
 pub use bots::{AddBot, BotRow, PreviousKey, Renaming};
-pub use deliveries::{Attempt, Callback, Due, Fate, Hook, Lost, Trouble, Webhook, Work, lane};
+pub use deliveries::{
+    Attempt, AttemptRow, Callback, DeliveryFilter, DeliveryKind, DeliveryRow, Due, Fate, Hook,
+    Lost, Replay, Replayed, Replaying, Trouble, Webhook, Work, lane,
+};
 pub use evidence::Evidence;
 pub use idempotency::{Keeping, KeptAnswer};
 pub use inbound::{InboundRow, Kept};
 pub use journal::beginning;
+pub use log::{HeardAfter, HeardRow, LogFilter, SentRow, words};
 pub use messages::{Accepting, Committed, MessageRow, NewMessageRow, Queued, Repeats};
 pub use rules::{AddRule, MOST_RULES, NewRule, RuleChange, RuleRow};
 pub use secrets::SecretsRow;

@@ -11,11 +11,15 @@ pub mod body;
 pub mod moment;
 pub mod page;
 pub mod problem;
+pub mod query;
 
 mod bots;
+mod deliveries;
+mod endpoints;
 mod health;
 mod keys;
 mod linking;
+mod messages;
 mod once;
 mod openapi;
 mod rules;
@@ -121,8 +125,11 @@ fn resources() -> OpenApiRouter<Arc<V1>> {
         .merge(linking::routes())
         .merge(keys::routes())
         .merge(settings::routes())
+        .merge(messages::routes())
         .merge(secrets::routes())
         .merge(rules::routes())
+        .merge(deliveries::routes())
+        .merge(endpoints::routes())
         .merge(tokens::routes())
         .merge(openapi::routes())
 }

@@ -28,6 +28,15 @@ pub(super) use poster::Poster;
 /// Requests under way to one endpoint at most. PHP hosts of the audience run some ten workers.
 const UNDER_WAY: usize = 8;
 
+/// The same to one that fails: enough to find out when it is back.
+const UNDER_WAY_FAILING: usize = 2;
+
+/// Requests under way to all endpoints at most: far below the 1,024 files that a process may open on many systems.
+const UNDER_WAY_IN_ALL: usize = 400;
+
+/// Those that fail have at most so many of them, so that however many are dead, the others find room.
+const FAILING_IN_ALL: usize = 200;
+
 /// Answers of one endpoint whose commit is under way at most. Commits do not count as requests: they share a sync of the
 /// disk with everything else, and a busy endpoint would wait for ours as much as we for it.
 const COMMITTING: usize = 64;
@@ -64,6 +73,11 @@ pub(super) struct Endpoints {
     feed: mpsc::UnboundedSender<Due>,
     lanes: HashMap<String, Lane>,
     in_memory: usize,
+    under_way: usize,
+    /// Of these, those that began while their endpoint was failing.
+    failing_under_way: usize,
+    /// Lanes that wait for room among all.
+    crowded_out: VecDeque<String>,
     /// Leased rows without a place in memory, on their way back.
     homeless: Vec<i64>,
     /// Leased rows whose task panicked.
@@ -90,6 +104,7 @@ enum Report {
     /// The endpoint answered, or did not in time; `fared` tells which, `None` where it was not asked.
     Answered {
         lane: String,
+        failing: bool,
         fared: Option<Result<(), String>>,
     },
     /// What it answered is durable.
@@ -128,6 +143,9 @@ impl Endpoints {
             feed,
             lanes: HashMap::new(),
             in_memory: 0,
+            under_way: 0,
+            failing_under_way: 0,
+            crowded_out: VecDeque::new(),
             homeless: Vec::new(),
             fallen: Vec::new(),
             looking: false,
@@ -146,7 +164,7 @@ impl Endpoints {
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 Some(told) = reports.recv() => match told {
-                    Report::Answered { lane, fared } => self.answered(&lane, fared, &report),
+                    Report::Answered { lane, failing, fared } => self.answered(&lane, failing, fared, &report),
                     Report::Over { lane, alone, after } => self.over(&lane, alone, after, &report),
                     Report::Looked { more, off } => {
                         self.looking = false;
@@ -184,6 +202,7 @@ impl Endpoints {
     fn answered(
         &mut self,
         name: &str,
+        failing: bool,
         fared: Option<Result<(), String>>,
         report: &mpsc::UnboundedSender<Report>,
     ) {
@@ -191,6 +210,8 @@ impl Endpoints {
             lane.under_way -= 1;
             lane.committing += 1;
         }
+        self.under_way -= 1;
+        self.failing_under_way -= usize::from(failing);
         if let Some(fared) = fared
             && let Some(change) = self.health.fared(name, fared, self.poster.clock.now())
         {
@@ -201,6 +222,15 @@ impl Endpoints {
             });
         }
         self.pump(name, report);
+        // One place is free now; who finds none comes back to the end of the line.
+        for _ in 0..self.crowded_out.len() {
+            if self.under_way >= UNDER_WAY_IN_ALL {
+                break;
+            }
+            if let Some(next) = self.crowded_out.pop_front() {
+                self.pump(&next, report);
+            }
+        }
     }
 
     fn over(
@@ -243,17 +273,33 @@ impl Endpoints {
             self.in_memory -= lane.queue.len();
             self.homeless.extend(lane.queue.drain(..).map(|due| due.id));
         }
-        while lane.under_way < UNDER_WAY
-            && lane.committing < COMMITTING
-            && let Some(due) = lane.pop()
-        {
+        let failing = self.health.is_failing(name);
+        let most = if failing {
+            UNDER_WAY_FAILING
+        } else {
+            UNDER_WAY
+        };
+        while lane.under_way < most && lane.committing < COMMITTING {
+            if self.under_way >= UNDER_WAY_IN_ALL
+                || (failing && self.failing_under_way >= FAILING_IN_ALL)
+            {
+                if !lane.queue.is_empty() && !self.crowded_out.iter().any(|out| out == name) {
+                    self.crowded_out.push_back(name.to_owned());
+                }
+                return;
+            }
+            let Some(due) = lane.pop() else {
+                return;
+            };
+            self.under_way += 1;
+            self.failing_under_way += usize::from(failing);
             lane.under_way += 1;
             let alone = due.alone_in().map(|(slot, chat)| (slot, chat.clone()));
             if let Some(alone) = &alone {
                 lane.busy.insert(alone.clone());
             }
             let poster = Arc::clone(&self.poster);
-            let mut place = Place::new(name, due.id, alone, report);
+            let mut place = Place::new(name, failing, due.id, alone, report);
             self.tasks.spawn(async move {
                 let next = poster.deliver(due, &mut place).await;
                 place.over(next);
@@ -314,6 +360,7 @@ impl Lane {
 /// A delivery's place in its lane: given back also where the delivery panicked.
 struct Place {
     lane: String,
+    failing: bool,
     alone: Option<(i32, Chat)>,
     report: mpsc::UnboundedSender<Report>,
     answered: bool,
@@ -323,12 +370,14 @@ struct Place {
 impl Place {
     fn new(
         lane: &str,
+        failing: bool,
         delivery: i64,
         alone: Option<(i32, Chat)>,
         report: &mpsc::UnboundedSender<Report>,
     ) -> Self {
         Self {
             lane: lane.to_owned(),
+            failing,
             alone,
             report: report.clone(),
             answered: false,
@@ -339,9 +388,13 @@ impl Place {
     /// The endpoint has answered, or will not: its place among the requests under way is free.
     fn answered(&mut self, fared: Option<Result<(), String>>) {
         self.answered = true;
-        let lane = self.lane.clone();
+        let (lane, failing) = (self.lane.clone(), self.failing);
         // Nobody listens where the gateway stops.
-        let _ = self.report.send(Report::Answered { lane, fared });
+        let _ = self.report.send(Report::Answered {
+            lane,
+            failing,
+            fared,
+        });
     }
 
     fn over(mut self, next: Option<Due>) {

@@ -6,7 +6,9 @@
 
 mod callbacks;
 mod claim;
+mod log;
 mod posted;
+mod replay;
 mod settle;
 mod webhooks;
 
@@ -15,7 +17,9 @@ use waviro_link::{Chat, MessageId};
 
 use crate::clock::Millis;
 
+pub use log::{AttemptRow, DeliveryFilter, DeliveryKind, DeliveryRow};
 pub use posted::Lost;
+pub use replay::{Replay, Replayed, Replaying};
 pub use settle::Trouble;
 pub use webhooks::{Hook, Webhook};
 
@@ -135,6 +139,13 @@ impl Due {
 }
 
 impl Callback {
+    /// What a stage is posted under and as: its webhook id and its body.
+    #[must_use]
+    pub fn posting(message: &str, stage: i64) -> (String, String) {
+        let body = format!(r#"{{"msgid":"{message}","ack":{stage}}}"#);
+        (format!("{message}.{stage}"), body)
+    }
+
     /// The stage to post now; `None` where all is said. -1 overtakes what was not posted yet: the 200 already said 0.
     #[must_use]
     pub fn next(&self) -> Option<i8> {

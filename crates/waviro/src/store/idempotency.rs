@@ -44,16 +44,11 @@ impl Store {
         row.as_ref().map(kept).transpose()
     }
 
-    /// Keeps an answer; one that is there already stays.
+    /// Keeps an answer, in place of one that is there: only whoever has the turn writes it.
     pub async fn keep(&self, keeping: Keeping) -> Result<(), StoreError> {
         self.write(move |connection, _| {
             let keeping = keeping.clone();
-            Box::pin(async move {
-                if find(&keeping, connection).await?.is_none() {
-                    put(&keeping, connection).await?;
-                }
-                Ok(())
-            })
+            Box::pin(async move { put(&keeping, connection).await })
         })
         .await
     }

@@ -141,6 +141,11 @@ impl NewMessageRow {
         Self { repeats, ..self }
     }
 
+    /// The message's id.
+    pub(super) fn id(&self) -> &str {
+        self.message.id.as_str()
+    }
+
     /// The row as it stands in the queue.
     pub(super) fn queued(self, seq: i64) -> Queued {
         Queued {

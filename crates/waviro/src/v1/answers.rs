@@ -13,6 +13,9 @@ use crate::door::Refusal;
 /// 403: a bot's token does not do here.
 pub struct AdminOnly;
 
+/// 404: what the body names is not there. What the path names needs no word.
+pub struct Missing;
+
 /// 409: a name is taken, or the state does not allow it.
 pub struct Conflict;
 
@@ -42,6 +45,12 @@ fn only(status: StatusCode) -> BTreeMap<String, RefOr<Response>> {
 impl IntoResponses for AdminOnly {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         only(StatusCode::FORBIDDEN)
+    }
+}
+
+impl IntoResponses for Missing {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        only(StatusCode::NOT_FOUND)
     }
 }
 

@@ -10,7 +10,10 @@ use url::Url;
 use waviro_link::{GroupId, Number};
 
 use super::V1;
+use super::moment::Moment;
 use super::problem::{NAME_FORM, Problem};
+use super::query::MOMENT;
+use crate::clock::Millis;
 use crate::config::AllowedNetwork;
 use crate::door;
 use crate::net::Net;
@@ -122,6 +125,55 @@ impl Fields {
         let text = self.text(field).map_err(|_| wrong(field, FORM))?;
         text.map(|text| text.parse().map_err(|_| wrong(field, FORM)))
             .transpose()
+    }
+
+    /// A moment.
+    ///
+    /// # Errors
+    /// [`Problem::InvalidField`].
+    pub fn moment(&self, field: &'static str) -> Result<Option<Millis>, Problem> {
+        let text = self.text(field).map_err(|_| wrong(field, MOMENT))?;
+        text.map(|text| Moment::parse(text).ok_or_else(|| wrong(field, MOMENT)))
+            .transpose()
+    }
+
+    /// The fields of an object inside this one.
+    ///
+    /// # Errors
+    /// [`Problem::InvalidField`] for another kind of value.
+    pub fn object(&self, field: &'static str) -> Result<Option<Self>, Problem> {
+        match self.said(field) {
+            None => Ok(None),
+            Some(Value::Object(fields)) => Ok(Some(Self(fields.clone()))),
+            Some(_) => Err(wrong(field, "an object")),
+        }
+    }
+
+    /// An angle, from -`most` to `most` degrees.
+    ///
+    /// # Errors
+    /// [`Problem::InvalidField`].
+    pub fn degrees(&self, field: &'static str, most: f64) -> Result<Option<f64>, Problem> {
+        let form =
+            || Problem::InvalidField(field, format!("a number from -{most} to {most}").into());
+        let read = |value: &Value| value.as_f64().filter(|degrees| degrees.abs() <= most);
+        let said = self.said(field).map(read);
+        said.map(|degrees| degrees.ok_or_else(form)).transpose()
+    }
+
+    /// A list of 1 to 50 phone numbers.
+    ///
+    /// # Errors
+    /// [`Problem::MissingField`], [`Problem::InvalidField`].
+    pub fn numbers(&self, field: &'static str) -> Result<Vec<Number>, Problem> {
+        const FORM: &str =
+            "a list of 1 to 50 phone numbers as texts, country code first, 7 to 15 digits each";
+        let list = required(field, self.said(field))?;
+        let list = list.as_array().ok_or_else(|| wrong(field, FORM))?;
+        let number = |value: &Value| value.as_str().and_then(|text| text.parse().ok());
+        let numbers: Option<Vec<Number>> = list.iter().map(number).collect();
+        let numbers = numbers.filter(|numbers| (1..=50).contains(&numbers.len()));
+        numbers.ok_or_else(|| wrong(field, FORM))
     }
 
     /// A yes or no.

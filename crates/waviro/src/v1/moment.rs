@@ -11,6 +11,15 @@ use crate::clock::Millis;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment(pub Millis);
 
+impl Moment {
+    /// Reads RFC 3339 with any offset; `None` for anything else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Millis> {
+        let at: jiff::Timestamp = text.parse().ok()?;
+        Some(at.as_millisecond())
+    }
+}
+
 impl Serialize for Moment {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         // Beyond the years that have a name nothing is stored.

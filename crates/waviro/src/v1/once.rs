@@ -1,7 +1,8 @@
 //! `Idempotency-Key` on every POST: around the handlers, so that none can forget it.
 //!
-//! What was done is answered again for a day, also where its client went away: a request with a key is seen through. Only a kill between
-//! what is done and the keeping of its answer leaves one without the other, and the same request is done again then. Answers may show
+//! What was done is answered again for a day, also where its client went away: a request with a key is seen through. A message is
+//! accepted in one transaction with its key. Of all else a kill between what is done and the keeping of its answer leaves one without
+//! the other, and the same request is done again then. Answers may show
 //! secrets of which only hashes are kept, so a kept one is sealed with the token that asked: the database alone does not open it.
 
 use std::sync::Arc;
@@ -27,6 +28,23 @@ const ANSWER_CAP: usize = 1024 * 1024;
 
 /// What a key must be.
 pub(super) const KEY_FORM: &str = "1 to 255 visible ASCII characters, and one";
+
+/// Before the id of an accepted message, in place of a whole answer: no sealed one begins so.
+const ACCEPTED: &str = "accepted ";
+
+/// For a handler whose work has a transaction in which the answer can be kept.
+#[derive(Clone)]
+pub(super) enum Keyed {
+    /// It is asked for the first time.
+    First(Arc<First>),
+    /// The message of this id was accepted, and the process ended before the answer was kept: show it as it is now.
+    Accepted(String),
+}
+
+/// What is kept in one transaction with a message: enough to answer by.
+pub(super) fn accepted(id: &str) -> String {
+    format!("{ACCEPTED}{id}")
+}
 
 const _: () = assert!(KEY_CAP == 255, "KEY_FORM says so");
 
@@ -69,6 +87,14 @@ async fn keyed(v1: &Arc<V1>, key: &Key, request: Request, next: Next) -> Result<
     let who = hex::encode(Sha256::digest(token.as_bytes()));
     let first = match v1.once.begin(&who, &path, key, &body).await? {
         Begun::Again(kept) => {
+            if let Some(id) = kept.answer.strip_prefix(ACCEPTED) {
+                parts.extensions.insert(Keyed::Accepted(id.to_owned()));
+                let request = Request::from_parts(parts, Body::from(body));
+                let mut response = next.run(request).await;
+                let (name, value) = REPLAY.clone();
+                response.headers_mut().insert(name, value);
+                return Ok(response);
+            }
             let opened = open(&seal_of(&token, key), &kept.answer);
             let Some(answer) = opened else {
                 error!("a kept answer cannot be opened");
@@ -76,8 +102,9 @@ async fn keyed(v1: &Arc<V1>, key: &Key, request: Request, next: Next) -> Result<
             };
             return Ok(again(kept.status, answer));
         }
-        Begun::First(first) => first,
+        Begun::First(first) => Arc::new(first),
     };
+    parts.extensions.insert(Keyed::First(Arc::clone(&first)));
     let request = Request::from_parts(parts, Body::from(body));
     let seal = seal_of(&token, key);
     let doing = async move {

@@ -36,7 +36,7 @@ const INTRODUCTION: &str = "Administers a gateway: its bots, their keys, and the
     pass `next` as `cursor` until it is null.";
 
 /// The tags, in the order in which a reader needs them.
-const TAGS: [(&str, &str); 8] = [
+const TAGS: [(&str, &str); 11] = [
     ("bots", "The linked numbers."),
     (
         "linking",
@@ -48,6 +48,10 @@ const TAGS: [(&str, &str); 8] = [
         "How a bot behaves where it differs from the document's way.",
     ),
     (
+        "messages",
+        "What a bot sends and what is written to it, and what became of each message.",
+    ),
+    (
         "secrets",
         "What a bot proves itself with to webhooks and callbacks.",
     ),
@@ -55,6 +59,11 @@ const TAGS: [(&str, &str); 8] = [
         "rules",
         "Keyword webhooks: which incoming texts are posted where.",
     ),
+    (
+        "deliveries",
+        "What was and is posted to endpoints, each attempt of it, and posting it again.",
+    ),
+    ("endpoints", "Endpoints that fail, or were switched off."),
     ("tokens", "Who may administer the gateway."),
     ("description", "This document."),
 ];

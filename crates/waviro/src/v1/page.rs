@@ -4,6 +4,8 @@
 //! neither repeat nor hide others. It is opaque to callers: what is in it may change.
 
 use std::borrow::Cow;
+use std::fmt::Display;
+use std::str::FromStr;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -89,7 +91,7 @@ impl Paging {
     ///
     /// # Errors
     /// [`Problem::InvalidField`] for a cursor that is none of this list.
-    pub fn after(&self, list: &str) -> Result<Option<i64>, Problem> {
+    pub fn after<K: FromStr>(&self, list: &str) -> Result<Option<K>, Problem> {
         let Some(cursor) = &self.cursor else {
             return Ok(None);
         };
@@ -111,7 +113,12 @@ impl Paging {
     }
 
     /// The page of these rows, of which there are [`Paging::rows`] at most. `key` is what [`Paging::after`] gives back.
-    pub fn page<R>(&self, list: &str, mut rows: Vec<R>, key: impl Fn(&R) -> i64) -> Page<R> {
+    pub fn page<R, K: Display>(
+        &self,
+        list: &str,
+        mut rows: Vec<R>,
+        key: impl Fn(&R) -> K,
+    ) -> Page<R> {
         let more = rows.len() > self.limit;
         rows.truncate(self.limit);
         let next = rows.last().filter(|_| more);
@@ -161,7 +168,7 @@ mod tests {
         let page = paging(1, None).page("bots", vec![1, 2], |row| *row);
         let next = page.next.unwrap();
         assert_eq!(paging(1, Some(&next)).after("bots").unwrap(), Some(1));
-        assert!(paging(1, Some(&next)).after("tokens").is_err());
+        assert!(paging(1, Some(&next)).after::<i64>("tokens").is_err());
     }
 
     proptest! {
@@ -185,7 +192,7 @@ mod tests {
 
         #[test]
         fn no_text_breaks_a_cursor(text in ".*") {
-            let _ = paging(1, Some(&text)).after("bots");
+            let _ = paging(1, Some(&text)).after::<i64>("bots");
         }
     }
 }

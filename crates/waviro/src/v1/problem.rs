@@ -54,6 +54,22 @@ pub enum Problem {
     NameTaken(&'static str),
     /// This rule of the bot has that keyword.
     KeywordTaken(i64),
+    /// The bot's link is not up, and won't be soon: its state in a word.
+    NotConnected(&'static str),
+    /// The number is not on WhatsApp.
+    NotRegistered,
+    /// The bot is not in the group.
+    NotInGroup,
+    /// The message right before it said the same to the same chat: that message.
+    Duplicate(String),
+    /// The file behind a URL did not come; why.
+    NoFile(String),
+    /// More than the database can take at once.
+    Busy,
+    /// The delivery has not ended.
+    StillOpen,
+    /// Posting the delivery again would reach nobody.
+    Pointless,
     /// So many of these are the most.
     TooMany(&'static str, usize),
     /// The bot's state does not allow it: its word, and what to do.
@@ -116,6 +132,14 @@ impl Problem {
             Self::UrlRefused("url", Refused::NoHost),
             Self::NameTaken("bot"),
             Self::KeywordTaken(1),
+            Self::NotConnected("logged_out"),
+            Self::NotRegistered,
+            Self::NotInGroup,
+            Self::Duplicate(String::new()),
+            Self::NoFile(String::new()),
+            Self::Busy,
+            Self::StillOpen,
+            Self::Pointless,
             Self::TooMany("rules", 500),
             Self::WrongState("linking", ""),
             Self::IdempotencyConflict,
@@ -153,6 +177,14 @@ impl Problem {
             Self::UrlRefused(..) => ("url_refused", S::UNPROCESSABLE_ENTITY, "URL not called"),
             Self::NameTaken(_) => ("name_taken", S::CONFLICT, "Name taken"),
             Self::KeywordTaken(_) => ("keyword_taken", S::CONFLICT, "Keyword taken"),
+            Self::NotConnected(_) => ("not_connected", S::CONFLICT, "Not connected"),
+            Self::NotRegistered => ("not_registered", S::UNPROCESSABLE_ENTITY, "Not on WhatsApp"),
+            Self::NotInGroup => ("not_in_group", S::UNPROCESSABLE_ENTITY, "Not in the group"),
+            Self::Duplicate(_) => ("duplicate_message", S::CONFLICT, "The same twice"),
+            Self::NoFile(_) => ("no_file", S::UNPROCESSABLE_ENTITY, "No file"),
+            Self::Busy => ("busy", S::SERVICE_UNAVAILABLE, "Too much at once"),
+            Self::StillOpen => ("still_open", S::CONFLICT, "Not ended"),
+            Self::Pointless => ("pointless", S::CONFLICT, "Nobody to post to"),
             Self::TooMany(..) => ("too_many", S::CONFLICT, "Too many"),
             Self::WrongState(..) => ("wrong_state", S::CONFLICT, "Not in this state"),
             Self::IdempotencyConflict => (
@@ -190,9 +222,21 @@ impl Problem {
             | Self::InvalidField(field, _)
             | Self::UrlRefused(field, _) => Some(field),
             Self::KeywordTaken(_) => Some("keyword"),
+            Self::NotRegistered | Self::NotInGroup => Some("to"),
+            Self::NoFile(_) => Some("media.url"),
             Self::NameTaken(_) => Some("name"),
             Self::IdempotencyConflict => Some("Idempotency-Key"),
             _ => None,
+        }
+    }
+
+    /// The same of a field inside an object.
+    #[must_use]
+    pub fn inside(self, field: &'static str) -> Self {
+        match self {
+            Self::MissingField(_) => Self::MissingField(field),
+            Self::InvalidField(_, should) => Self::InvalidField(field, should),
+            other => other,
         }
     }
 
@@ -213,6 +257,14 @@ impl Problem {
             Self::InvalidField(field, should) => format!("{field} must be {should}."),
             Self::UrlRefused(field, refused) => format!("{field} cannot be called: {refused}."),
             Self::KeywordTaken(rule) => format!("No text could tell this keyword from that of rule {rule}; change that rule, or remove it."),
+            Self::NotConnected(word) => format!("The bot's state is {word}; GET /v1/bots/{{bot}} says more, and relink links it."),
+            Self::NotRegistered => "This number is not on WhatsApp.".to_owned(),
+            Self::NotInGroup => "The bot is not in this group.".to_owned(),
+            Self::Duplicate(of) => format!("The last message to this chat, {of}, says the same; change it to send again."),
+            Self::NoFile(why) => format!("The file could not be fetched: {why}."),
+            Self::Busy => "Too many messages at once; try again in a second.".to_owned(),
+            Self::StillOpen => "The delivery has not ended; it is posted by itself until it does.".to_owned(),
+            Self::Pointless => "Its rule or subscription is off or was deleted, or its message is no longer kept.".to_owned(),
             Self::TooMany(thing, most) => format!("There are {most} {thing} already, which is the most; remove one first."),
             Self::NameTaken(thing) => format!("A {thing} of this name exists already; choose another name."),
             Self::WrongState(word, advice) => format!("The bot's state is {word}; {advice}."),
@@ -228,6 +280,7 @@ impl Problem {
         match self {
             Self::TooManyWrongKeys => Some(Duration::from_mins(1)),
             Self::WhatsAppUnavailable => Some(Duration::from_secs(5)),
+            Self::Busy => Some(Duration::from_secs(1)),
             _ => None,
         }
     }

@@ -101,6 +101,26 @@ async fn a_dead_endpoint_delays_no_other() {
 }
 
 #[tokio::test]
+async fn however_many_endpoints_are_dead_the_others_find_room() {
+    let (receiver, address) = Receiver::start().await;
+    let rig = Rig::online().await;
+    // Connections open, nothing is ever answered; each port is a lane of its own.
+    let holes: Vec<_> = (0..150)
+        .map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap())
+        .collect();
+    for (n, hole) in holes.iter().cycle().take(600).enumerate() {
+        let dead = endpoint(hole.local_addr().unwrap(), "dead");
+        rig.accept_with(BUDI, &format!("dead {n}"), &dead).await;
+    }
+    // All places are taken; as they run into their deadline (2 s here), the dead ones get fewer.
+    for n in 0..40 {
+        rig.accept_with(BUDI, &format!("alive {n}"), &endpoint(address, "a"))
+            .await;
+    }
+    receiver.wait_for("a", 40).await;
+}
+
+#[tokio::test]
 async fn gone_ends_the_callbacks_of_that_message_only() {
     let (receiver, address) = Receiver::start().await;
     let rig = Rig::online().await;

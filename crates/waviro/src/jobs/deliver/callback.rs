@@ -31,11 +31,7 @@ impl Poster {
             .await;
             return None;
         };
-        let webhook_id = format!("{}.{stage}", callback.message.as_str());
-        let body = format!(
-            r#"{{"msgid":"{}","ack":{stage}}}"#,
-            callback.message.as_str()
-        );
+        let (webhook_id, body) = Callback::posting(callback.message.as_str(), stage.into());
         let posted = self.post(&due, &webhook_id, body, None).await;
         let failed = u32::try_from(due.attempts).unwrap_or(u32::MAX);
         let (slot, msgid, attempt) = (

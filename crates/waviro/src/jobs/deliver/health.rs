@@ -40,6 +40,10 @@ impl Health {
             .is_some_and(|trouble| trouble.off_at.is_some())
     }
 
+    pub(super) fn is_failing(&self, lane: &str) -> bool {
+        self.0.contains_key(lane)
+    }
+
     /// Takes in how an attempt went; what changes by it.
     pub(super) fn fared(
         &mut self,

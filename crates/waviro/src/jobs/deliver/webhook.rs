@@ -137,7 +137,9 @@ impl Poster {
     async fn reply(&self, due: &Due, chat: &Chat, answer: &str, replied: bool) {
         let (slot, delivery) = (due.slot, due.id);
         let parsed = match answer::parse(answer.as_bytes()) {
-            Ok(_) if replied => Err("posted again by hand: its answer was sent before".to_owned()),
+            Ok(_) if replied => {
+                Err("nothing sent: posted again by hand, and an answer was sent before".to_owned())
+            }
             Ok(parsed) => Ok(parsed),
             Err(why) => Err(format!("nothing sent: {why}")),
         };

@@ -69,7 +69,7 @@ impl Store {
         let row = sqlx::query(
             "SELECT COALESCE(d.body, ''), COALESCE(d.webhook_id, ''), CASE WHEN d.stage = 1 THEN d.answer END, r.timeout_s, \
              CASE WHEN d.kind = 'keyword' AND (r.id IS NULL OR r.enabled = 0 OR r.deleted_at IS NOT NULL) THEN 1 ELSE 0 END, \
-             CASE WHEN d.replays > 0 AND d.note LIKE 'sent %' THEN 1 ELSE 0 END \
+             CASE WHEN d.replied_at IS NULL THEN 0 ELSE 1 END \
              FROM deliveries d LEFT JOIN rules r ON d.kind = 'keyword' AND r.id = d.source WHERE d.id = $1",
         )
         .bind(delivery)
@@ -251,8 +251,20 @@ pub(in super::super) async fn apply_replies(
         for rows in sql::cut(&putting) {
             messages::insert(rows, connection).await?;
         }
+        let ids: Vec<&str> = reply.rows.iter().map(NewMessageRow::id).collect();
+        for list in sql::lists(&ids) {
+            let text = format!(
+                "UPDATE messages SET reply_of = $1 WHERE id IN ({})",
+                sql::parameters(list.len(), 2)
+            );
+            let query = sqlx::query(AssertSqlSafe(text)).bind(reply.delivery);
+            list.into_iter()
+                .fold(query, |query, id| query.bind(id.to_owned()))
+                .execute(&mut *connection)
+                .await?;
+        }
         sqlx::query(
-            "UPDATE deliveries SET leased = 0, fate = $1, note = $2, ended_at = $3 WHERE id = $4",
+            "UPDATE deliveries SET leased = 0, fate = $1, note = $2, ended_at = $3, replied_at = $3 WHERE id = $4",
         )
         .bind(Fate::Delivered.word())
         .bind(reply.note.clone())

@@ -8,7 +8,9 @@ use waviro_link::{LinkError, Status};
 use super::Problem;
 use crate::bots::{AddError, BadSetting, NoCode, NoSuchBot, RenameError};
 use crate::door::BodyFault;
+use crate::net::{FetchError, NetError};
 use crate::once::OnceError;
+use crate::outbox::Refusal;
 use crate::store::StoreError;
 use crate::tokens::AddTokenError;
 
@@ -88,6 +90,28 @@ impl From<NoCode> for Problem {
             NoCode::Impossible(status) => Self::WrongState(status.word(), advice(&status)),
             NoCode::Link(cause) => cause.into(),
             NoCode::TimedOut => Self::WhatsAppUnavailable,
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NotConnected(status) => Self::NotConnected(status.word()),
+            Refusal::NotRegistered => Self::NotRegistered,
+            Refusal::NotInGroup => Self::NotInGroup,
+            Refusal::Duplicate { of } => Self::Duplicate(of.as_str().to_owned()),
+            Refusal::LookupFailed(cause) => cause.into(),
+            Refusal::NoFile(FetchError::Net(NetError::Refused(refused))) => {
+                Self::UrlRefused("media.url", refused)
+            }
+            Refusal::NoFile(FetchError::Disk(cause)) => {
+                error!(cause, "a file could not be written down");
+                Self::Internal
+            }
+            Refusal::NoFile(cause) => Self::NoFile(cause.to_string()),
+            Refusal::Busy => Self::Busy,
+            Refusal::Storage(cause) => cause.into(),
         }
     }
 }

@@ -108,7 +108,7 @@ async fn what_is_forgotten_makes_room(store: &Store) {
     store.keep(keeping("old", "second")).await.unwrap();
     assert_eq!(
         store.kept("old", START).await.unwrap().unwrap().answer,
-        "first"
+        "second"
     );
     assert_eq!(store.kept("old", START + 1).await.unwrap(), None);
     let later = Keeping {

@@ -117,3 +117,36 @@ async fn what_is_kept_shows_no_secret() {
         assert!(!text.contains(&hidden), "{hidden}");
     }
 }
+
+#[tokio::test]
+async fn a_message_is_sent_once_also_where_only_its_id_was_kept() {
+    let desk = Desk::online().await;
+    let body = json!({"to": "6282386000001", "text": "halo"});
+    let path = "/v1/bots/1/messages";
+    let first = post(&desk, &desk.admin, path, "k", &body).await;
+    let again = post(&desk, &desk.admin, path, "k", &body).await;
+    assert_eq!(first.done(), again.done());
+    assert_eq!(first.headers["location"], again.headers["location"]);
+    assert_eq!(again.headers["idempotent-replay"], "true");
+    // As a kill right after the accept leaves it.
+    let id = first.body["id"].as_str().unwrap();
+    let url = format!(
+        "sqlite:{}",
+        desk.front.data_dir().join("waviro.db").display()
+    );
+    let mut database = <sqlx::AnyConnection as sqlx::Connection>::connect(&url)
+        .await
+        .unwrap();
+    let kept = sqlx::query("UPDATE idempotency SET answer = $1")
+        .bind(format!("accepted {id}"))
+        .execute(&mut database)
+        .await
+        .unwrap();
+    assert_eq!(kept.rows_affected(), 1);
+    let shown = post(&desk, &desk.admin, path, "k", &body).await;
+    assert_eq!(shown.done()["id"], id);
+    assert_eq!(shown.headers["idempotent-replay"], "true");
+    let sent = desk.front.first_sent().await;
+    assert_eq!(sent.id.as_str(), id);
+    assert_eq!(desk.front.link().sent().len(), 1);
+}

@@ -59,7 +59,7 @@ async fn every_operation_says_what_it_does_who_may_and_each_answer() {
                 open || statuses.contains("401") && statuses.contains("429"),
                 "{what}"
             );
-            assert_eq!(path.contains('{'), statuses.contains("404"), "{what}");
+            assert!(!path.contains('{') || statuses.contains("404"), "{what}");
             let parameters = operation["parameters"].as_array().map_or(0, Vec::len);
             assert!(parameters >= path.matches('{').count(), "{what}");
             for (status, response) in operation["responses"].as_object().unwrap() {

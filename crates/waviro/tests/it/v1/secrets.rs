@@ -56,8 +56,9 @@ async fn a_replaced_signing_secret_signs_beside_the_new_one_for_its_time() {
         Value::Null
     );
     for overlap in [json!(604_801), json!(-1), json!("60")] {
-        let answer = desk.post(&format!("{SECRET}/rotate"), json!({"overlap_s": overlap}));
-        assert_eq!(answer.await.problem(), (422, "invalid_field"), "{overlap}");
+        let path = format!("{SECRET}/rotate");
+        let answer = desk.post(&path, json!({"overlap_s": overlap})).await;
+        assert_eq!(answer.problem(), (422, "invalid_field"), "{overlap}");
     }
 }
 

@@ -1,0 +1,88 @@
+//! What a list is narrowed to: `?name=value&…`, beside its page.
+
+use std::borrow::Cow;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use url::form_urlencoded;
+
+use super::moment::Moment;
+use super::problem::Problem;
+use crate::clock::Millis;
+
+/// A request's parameters. Empty ones are as absent; of equal ones the last counts; those that nobody asks for are ignored.
+#[derive(Debug)]
+pub struct Query(Vec<(String, String)>);
+
+impl<S: Sync> FromRequestParts<S> for Query {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let query = parts.uri.query().unwrap_or_default();
+        let pairs = form_urlencoded::parse(query.as_bytes());
+        Ok(Self(pairs.into_owned().collect()))
+    }
+}
+
+impl Query {
+    /// A text without NUL, which no database could hold.
+    ///
+    /// # Errors
+    /// [`Problem::InvalidField`].
+    pub fn text(&self, name: &'static str) -> Result<Option<&str>, Problem> {
+        let said = self.0.iter().rev().find(|(known, _)| known == name);
+        let said = said
+            .map(|(_, value)| value.as_str())
+            .filter(|value| !value.is_empty());
+        match said {
+            Some(text) if text.contains('\0') => Err(wrong(name, "a text without NUL")),
+            said => Ok(said),
+        }
+    }
+
+    /// One of these words, and what it stands for.
+    ///
+    /// # Errors
+    /// [`Problem::InvalidField`].
+    pub fn word<T: Copy>(
+        &self,
+        name: &'static str,
+        words: &[(&str, T)],
+    ) -> Result<Option<T>, Problem> {
+        let Some(said) = self.text(name)? else {
+            return Ok(None);
+        };
+        one_of(name, said, words).map(Some)
+    }
+
+    /// A moment.
+    ///
+    /// # Errors
+    /// [`Problem::InvalidField`].
+    pub fn moment(&self, name: &'static str) -> Result<Option<Millis>, Problem> {
+        let said = self.text(name)?;
+        // In a query a plus sign is a blank, also where an offset was meant.
+        let read = |text: &str| Moment::parse(&text.replace(' ', "+"));
+        said.map(|text| read(text).ok_or_else(|| wrong(name, MOMENT)))
+            .transpose()
+    }
+}
+
+/// What stands for `said` among these words.
+///
+/// # Errors
+/// [`Problem::InvalidField`], which names them.
+pub fn one_of<T: Copy>(name: &'static str, said: &str, words: &[(&str, T)]) -> Result<T, Problem> {
+    let known = words.iter().find(|(word, _)| *word == said);
+    known.map(|(_, meant)| *meant).ok_or_else(|| {
+        let all: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+        Problem::InvalidField(name, format!("one of {}", all.join(", ")).into())
+    })
+}
+
+/// What a moment must be.
+pub const MOMENT: &str = "a moment as RFC 3339 has it, such as 2026-01-02T03:04:05Z";
+
+fn wrong(name: &'static str, form: &'static str) -> Problem {
+    Problem::InvalidField(name, Cow::Borrowed(form))
+}

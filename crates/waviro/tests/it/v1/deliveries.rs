@@ -1,0 +1,337 @@
+//! `/v1/bots/{bot}/deliveries`, over the whole gateway and an endpoint that answers as it is told.
+
+use serde_json::{Value, json};
+use waviro_link::ReceiptLevel;
+
+use super::Desk;
+use crate::webhooks::rig::{Hooks, inbound};
+
+const DELIVERIES: &str = "/v1/bots/1/deliveries";
+const BUDI: &str = "6281300000001";
+const ANSWER: &str = r#"{"success":true,"message":[{"type":"message","content":"siap"}]}"#;
+
+/// A gateway with a rule that takes everything, and its endpoint.
+async fn desk() -> (Desk, Hooks) {
+    let desk = Desk::with(&[("outbound.allow", "127.0.0.0/8")]).await;
+    let hooks = Hooks::start().await;
+    let body = json!({"url": hooks.url("hook").as_str()});
+    desk.post("/v1/bots/1/rules", body).await.done();
+    (desk, hooks)
+}
+
+async fn write(desk: &Desk, id: &str, text: &str) {
+    let link = desk.front.link();
+    link.inbound(vec![inbound(id, BUDI, text)]).await.unwrap();
+}
+
+/// The delivery, once it stands so.
+async fn once(desk: &Desk, id: i64, field: &str, value: Value) -> Value {
+    let path = format!("{DELIVERIES}/{id}");
+    let asked = async {
+        loop {
+            let shown = desk.get_unheld(&path).await;
+            if shown[field] == value {
+                return shown;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    desk.front.pass_until(asked).await;
+    desk.get(&path).await.done().clone()
+}
+
+#[tokio::test]
+async fn a_webhook_is_listed_with_each_attempt_and_what_became_of_its_answer() {
+    let (desk, hooks) = desk().await;
+    hooks.answer(500, "<h1>rusak</h1>");
+    hooks.answer(200, ANSWER);
+    write(&desk, "A1", "halo").await;
+    let shown = once(&desk, 1, "state", json!("delivered")).await;
+    assert_eq!(
+        (&shown["kind"], &shown["subject"]),
+        (&json!("keyword"), &json!("A1"))
+    );
+    assert_eq!(
+        (&shown["chat"], &shown["source"]),
+        (&json!(format!("{BUDI}@c.us")), &json!(1))
+    );
+    assert_eq!(shown["note"], "sent 1 messages");
+    assert!(shown["replied_at"].is_string());
+    let attempts = shown["attempts"].as_array().unwrap();
+    assert_eq!(attempts.len(), 2);
+    assert_eq!(
+        (&attempts[0]["status"], &attempts[0]["cause"]),
+        (&json!(500), &json!("status 500"))
+    );
+    assert_eq!(
+        (&attempts[0]["answer"], &attempts[0]["address"]),
+        (&json!("<h1>rusak</h1>"), &json!("127.0.0.1"))
+    );
+    assert_eq!(
+        (&attempts[1]["status"], &attempts[1]["cause"]),
+        (&json!(200), &Value::Null)
+    );
+    for (attempt, (body, id)) in attempts
+        .iter()
+        .zip(hooks.bodies().iter().zip(hooks.header("webhook-id")))
+    {
+        assert_eq!(
+            (&attempt["body"], &attempt["webhook_id"]),
+            (&json!(body), &json!(id))
+        );
+    }
+    let listed = desk.get(DELIVERIES).await.done()["data"].clone();
+    assert_eq!(
+        (listed.as_array().unwrap().len(), &listed[0]["id"]),
+        (1, &json!(1))
+    );
+}
+
+#[tokio::test]
+async fn a_list_is_narrowed_by_each_of_its_parameters_and_shows_the_newest_first() {
+    let (desk, hooks) = desk().await;
+    for n in 1..=3 {
+        if n == 2 {
+            hooks.answer(410, "");
+        }
+        write(&desk, &format!("A{n}"), "halo").await;
+        once(&desk, n, "under_way", json!(false)).await;
+        // The second has switched the rule off.
+        desk.patch("/v1/bots/1/rules/1", json!({"enabled": true}))
+            .await
+            .done();
+    }
+    let ids = async |query: &str| {
+        let page = desk.get(&format!("{DELIVERIES}?{query}")).await;
+        let rows = page.done()["data"].as_array().unwrap();
+        rows.iter()
+            .map(|row| row["id"].as_i64().unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ids("").await, [3, 2, 1]);
+    assert_eq!(ids("state=delivered").await, [3, 1]);
+    assert_eq!(ids("state=gone").await, [2]);
+    assert_eq!(ids("state=waiting").await, [0; 0]);
+    assert_eq!(ids("kind=keyword&subject=A1").await, [1]);
+    assert_eq!(ids("kind=callback").await, [0; 0]);
+    assert_eq!(
+        ids("since=2023-03-15T03:02:10Z&until=2100-01-01T00:00:00%2B07:00").await,
+        [3, 2, 1]
+    );
+    assert_eq!(ids("until=2023-03-15T03:02:10Z").await, [0; 0]);
+    let first = desk.get(&format!("{DELIVERIES}?limit=2")).await;
+    let next = first.done()["next"].as_str().unwrap();
+    assert_eq!(ids(&format!("limit=2&cursor={next}")).await, [1]);
+    for (field, query) in [
+        ("state", "state=open"),
+        ("kind", "kind=x"),
+        ("since", "since=kemarin"),
+        ("subject", "subject=%00"),
+    ] {
+        let answer = desk.get(&format!("{DELIVERIES}?{query}")).await;
+        assert_eq!(answer.problem(), (422, "invalid_field"));
+        assert_eq!(answer.body["field"], field);
+    }
+}
+
+#[tokio::test]
+async fn posted_again_as_it_was_it_keeps_its_id_and_answers_the_chat_no_second_time() {
+    let (desk, hooks) = desk().await;
+    hooks.answer(200, ANSWER);
+    write(&desk, "A1", "halo").await;
+    once(&desk, 1, "state", json!("delivered")).await;
+    hooks.answer(200, ANSWER);
+    let path = format!("{DELIVERIES}/1/replay");
+    let again = desk.post(&path, Value::Null).await;
+    assert_eq!(again.status, 202, "{again:?}");
+    assert_eq!(
+        (&again.body["id"], &again.body["state"]),
+        (&json!(1), &json!("waiting"))
+    );
+    assert_eq!(
+        desk.post(&path, Value::Null).await.problem(),
+        (409, "still_open")
+    );
+    let shown = once(&desk, 1, "state", json!("delivered")).await;
+    assert_eq!(
+        (
+            &shown["replays"],
+            shown["attempts"].as_array().unwrap().len()
+        ),
+        (&json!(1), 2)
+    );
+    assert!(
+        shown["note"]
+            .as_str()
+            .unwrap()
+            .starts_with("nothing sent: posted again by hand")
+    );
+    assert_eq!(hooks.bodies()[0], hooks.bodies()[1]);
+    let ids = hooks.header("webhook-id");
+    assert_eq!(ids[0], ids[1]);
+    assert_eq!(desk.front.link().sent().len(), 1);
+    // Unless it is asked for.
+    hooks.answer(200, ANSWER);
+    desk.post(&path, json!({"reply": true})).await.done();
+    let shown = once(&desk, 1, "state", json!("delivered")).await;
+    assert_eq!(shown["note"], "sent 1 messages");
+    until_sent(&desk, 2).await;
+}
+
+async fn until_sent(desk: &Desk, count: usize) {
+    let link = desk.front.link();
+    let asked = async {
+        while link.sent().len() < count {
+            tokio::task::yield_now().await;
+        }
+    };
+    desk.front.pass_until(asked).await;
+    assert_eq!(link.sent().len(), count);
+}
+
+#[tokio::test]
+async fn posted_again_with_another_body_it_is_a_delivery_of_its_own() {
+    let (desk, hooks) = desk().await;
+    write(&desk, "A1", "halo").await;
+    once(&desk, 1, "state", json!("delivered")).await;
+    let path = format!("{DELIVERIES}/1/replay");
+    for body in [json!("{"), json!(1), json!("")] {
+        let answer = desk.post(&path, json!({"body": body})).await;
+        assert_eq!(answer.problem(), (422, "invalid_field"), "{body}");
+    }
+    hooks.answer(200, ANSWER);
+    let again = desk
+        .post(&path, json!({"body": r#"{"keyword":"lain"}"#}))
+        .await;
+    assert_eq!(
+        (&again.done()["id"], &again.body["replay_of"]),
+        (&json!(2), &json!(1))
+    );
+    let shown = once(&desk, 2, "state", json!("delivered")).await;
+    // Nothing was answered before, so this answer goes to the chat.
+    assert_eq!(
+        (&shown["note"], &shown["chat"]),
+        (&json!("sent 1 messages"), &json!(format!("{BUDI}@c.us")))
+    );
+    assert_eq!(hooks.bodies()[1], r#"{"keyword":"lain"}"#);
+    let ids = hooks.header("webhook-id");
+    assert_ne!(ids[0], ids[1]);
+    assert_eq!(
+        desk.get(&format!("{DELIVERIES}/1")).await.done()["replays"],
+        0
+    );
+}
+
+#[tokio::test]
+async fn of_a_callback_only_where_the_message_stands_now_is_posted_again() {
+    let (desk, hooks) = desk().await;
+    let notify = hooks.url("notify");
+    let sent = desk
+        .front
+        .sendwa(json!({"nohp": BUDI, "pesan": "halo", "notifyurl": notify.as_str()}))
+        .await;
+    let id = sent.message()["id"].as_str().unwrap().to_owned();
+    let link = desk.front.link();
+    desk.front.first_sent().await;
+    hooks.wait_for(1).await;
+    let sent = id.parse().unwrap();
+    link.receipt(&sent, ReceiptLevel::Delivered).await.unwrap();
+    hooks.wait_for(2).await;
+    once(&desk, 1, "state", json!("delivered")).await;
+    let path = format!("{DELIVERIES}/1/replay");
+    assert_eq!(
+        desk.post(&path, json!({"body": "{}"})).await.problem(),
+        (422, "invalid_field")
+    );
+    desk.post(&path, Value::Null).await.done();
+    let shown = once(&desk, 1, "state", json!("delivered")).await;
+    let acks: Vec<_> = hooks
+        .calls()
+        .iter()
+        .map(|call| call["ack"].clone())
+        .collect();
+    assert_eq!(acks, [1, 2, 2]);
+    let attempts = shown["attempts"].as_array().unwrap();
+    assert_eq!(attempts[2]["webhook_id"], format!("{id}.2"));
+    assert_eq!(attempts[2]["body"], hooks.bodies()[2]);
+}
+
+#[tokio::test]
+async fn what_failed_over_a_time_is_posted_again_and_what_has_no_rule_is_left_out() {
+    let (desk, hooks) = desk().await;
+    let other = json!({"keyword": "lain", "url": hooks.url("lain").as_str()});
+    desk.post("/v1/bots/1/rules", other).await.done();
+    for n in 1..=3 {
+        hooks.answer(410, "");
+        write(
+            &desk,
+            &format!("A{n}"),
+            if n == 2 { "lain" } else { "halo" },
+        )
+        .await;
+        once(&desk, n, "state", json!("gone")).await;
+        desk.patch("/v1/bots/1/rules/1", json!({"enabled": true}))
+            .await
+            .done();
+    }
+    let range = |state: &str| json!({"state": state, "since": "2023-03-15T00:00:00Z", "until": "2100-01-01T00:00:00Z"});
+    let path = format!("{DELIVERIES}/replay");
+    // The rule of the second is off.
+    let told = desk.post(&path, range("gone")).await;
+    assert_eq!(told.status, 202);
+    assert_eq!(
+        told.body,
+        json!({"replayed": 2, "left_out": 1, "next_after": null})
+    );
+    let one = desk
+        .post(&format!("{DELIVERIES}/2/replay"), Value::Null)
+        .await;
+    assert_eq!(one.problem(), (409, "pointless"));
+    for n in [1, 3] {
+        once(&desk, n, "state", json!("delivered")).await;
+    }
+    let none = json!({"replayed": 0, "left_out": 0, "next_after": null});
+    assert_eq!(desk.post(&path, range("given_up")).await.done(), &none);
+    let mut callbacks = range("gone");
+    callbacks["kind"] = json!("callback");
+    assert_eq!(desk.post(&path, callbacks).await.done(), &none);
+    for (field, code, body) in [
+        ("state", "missing_field", json!({})),
+        ("state", "invalid_field", range("waiting")),
+        (
+            "since",
+            "missing_field",
+            json!({"state": "gone", "until": "2100-01-01T00:00:00Z"}),
+        ),
+        (
+            "until",
+            "invalid_field",
+            json!({"state": "gone", "since": "2023-03-15T00:00:00Z", "until": 5}),
+        ),
+    ] {
+        let answer = desk.post(&path, body).await;
+        assert_eq!(answer.problem(), (422, code));
+        assert_eq!(answer.body["field"], field);
+    }
+}
+
+#[tokio::test]
+async fn a_delivery_of_another_bot_is_not_there() {
+    let (desk, _hooks) = desk().await;
+    desk.post("/v1/bots", json!({"name": "dua"})).await.done();
+    write(&desk, "A1", "halo").await;
+    once(&desk, 1, "state", json!("delivered")).await;
+    for path in [
+        "/v1/bots/2/deliveries/1",
+        "/v1/bots/1/deliveries/9",
+        "/v1/bots/1/deliveries/x",
+    ] {
+        assert_eq!(desk.get(path).await.problem(), (404, "no_such_thing"));
+        let again = desk.post(&format!("{path}/replay"), Value::Null).await;
+        assert_eq!(again.problem(), (404, "no_such_thing"));
+    }
+    assert_eq!(
+        desk.get("/v1/bots/2/deliveries").await.done()["data"],
+        json!([])
+    );
+}

@@ -33,6 +33,7 @@ use crate::clock::Clock;
 use crate::config::Limits;
 use crate::door::{self, Bounds, WrongKeys, header};
 use crate::net::Net;
+use crate::once::Once;
 use crate::outbox::Outbox;
 
 use error::{ApiError, Language};
@@ -43,6 +44,7 @@ pub struct Api {
     outbox: Outbox,
     net: Net,
     clock: Clock,
+    once: Once,
     wrong_keys: Arc<WrongKeys>,
     body: Bounds,
     qr_within: Duration,
@@ -57,6 +59,7 @@ impl Api {
         outbox: Outbox,
         net: Net,
         clock: Clock,
+        once: Once,
         limits: &Limits,
         wrong_keys: Arc<WrongKeys>,
         stop: CancellationToken,
@@ -65,6 +68,7 @@ impl Api {
             bots,
             outbox,
             net,
+            once,
             wrong_keys,
             clock,
             body: limits.into(),

@@ -20,6 +20,7 @@ use crate::door::WrongKeys;
 use crate::files::{Files, FilesError, Keeping};
 use crate::jobs::{Jobs, retention};
 use crate::net::{Net, NetError};
+use crate::once::Once;
 use crate::outbox::{Outbox, Settings};
 use crate::store::{Store, StoreError};
 use crate::tokens::Tokens;
@@ -151,6 +152,8 @@ impl App {
         }
         let (limits, base_path) = (&config.limits, &config.server.base_path);
         let wrong_keys = Arc::new(WrongKeys::new(limits.wrong_keys_per_minute, clock.clone()));
+        let once = Once::new(store.clone(), clock.clone());
+        tasks.spawn(once.clone().keep_swept(stop.clone()));
         let rooms = Rooms {
             store: store.clone(),
             bots: bots.clone(),
@@ -158,6 +161,7 @@ impl App {
             outbox: outbox.clone(),
             profiles: profiles.clone(),
             files,
+            once: once.clone(),
             clock: clock.clone(),
             wrong_keys: Arc::clone(&wrong_keys),
             tasks: tasks.clone(),
@@ -169,6 +173,7 @@ impl App {
             outbox,
             net,
             clock.clone(),
+            once,
             limits,
             wrong_keys,
             stopping,

@@ -8,6 +8,7 @@ mod bot;
 mod groups;
 mod key;
 mod profile;
+mod settings;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub use key::{
     rotate_key, slot_of,
 };
 pub use profile::{Profile, Profiles, fresh_webhook_key};
+pub use settings::{BadSetting, DuplicateRule, NETWORKS, Pacing, Settings};
 
 use crate::clock::{Clock, Millis, millis};
 use crate::store::{BotRow, Committed, Store, StoreError};
@@ -206,6 +208,18 @@ impl Bots {
         Ok(())
     }
 
+    /// Gives a bot other settings. They hold when this returns.
+    ///
+    /// # Errors
+    /// [`NoSuchBot`].
+    pub async fn set(&self, slot: i32, settings: &Settings) -> Result<(), NoSuchBot> {
+        if !self.0.store.set_settings(slot, settings.stored()).await? {
+            return Err(NoSuchBot::Unknown);
+        }
+        self.read().await?;
+        Ok(())
+    }
+
     /// Removes a bot: its keys are dead when this returns; its queue ends, its device is logged out and forgotten soon
     /// after.
     ///
@@ -254,6 +268,7 @@ impl Bots {
             if !row.removed {
                 let bot = known.unwrap_or_else(|| self.bring_up(&row));
                 bot.rename(&row.name);
+                bot.set(row.settings);
                 if let Some(previous) = row.previous_key {
                     let works = (Arc::clone(&bot), previous.until);
                     next.replaced.insert(previous.sha256, works);

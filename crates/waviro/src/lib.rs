@@ -17,6 +17,7 @@ pub mod keyword;
 pub mod lifecycle;
 pub mod listener;
 pub mod net;
+pub mod once;
 pub mod outbox;
 pub mod store;
 pub mod telemetry;

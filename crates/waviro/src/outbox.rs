@@ -4,6 +4,7 @@
 //! or the database; a lookup on the wire only where neither knows) and that it is no repeat, and makes the message
 //! durable. The row is its own job: there is no moment at which one exists without the other.
 
+mod accept;
 mod lookup;
 mod media;
 mod reply;
@@ -16,18 +17,17 @@ use rand::Rng;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 use url::Url;
-use waviro_link::{
-    Chat, Content, Group, LinkError, MediaKind, MessageId, Number, Outgoing, Status,
-};
+use waviro_link::{Chat, Content, Group, LinkError, MessageId, Number, Outgoing, Status};
 
 use crate::bots::Bot;
 use crate::clock::{Clock, Millis, millis};
 use crate::net::{FetchError, Net};
-use crate::store::{Accepting, NewMessageRow, Store, StoreError};
+use crate::store::{Store, StoreError};
 
 use lookup::Lookup;
 use media::Spool;
 
+pub use accept::{Keep, Taken};
 pub use media::CAP as FILE_CAP;
 pub use reply::Replied;
 
@@ -37,7 +37,7 @@ const SWEPT_EVERY: Duration = Duration::from_hours(1);
 /// What may be set.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// A linked bot that lost its connection still accepts for so long. 60 s.
+    /// A linked bot that lost its connection still accepts for so long, where its own settings don't say. 60 s.
     pub grace: Duration,
     /// A lookup on the wire, waiting for a reconnecting link included, may take so long. 10 s.
     pub lookup_within: Duration,
@@ -180,27 +180,6 @@ impl Outbox {
         })))
     }
 
-    /// Takes a message in. Durable and in the bot's queue when this returns `Ok`.
-    ///
-    /// # Errors
-    /// [`Refusal`]; nothing will be sent then.
-    pub async fn accept(&self, bot: &Arc<Bot>, message: NewMessage) -> Result<Accepted, Refusal> {
-        let accepted = self.take(bot, message).await;
-        let outcome = match &accepted {
-            Ok(_) => "accepted",
-            Err(Refusal::NotConnected(_)) => "not_connected",
-            Err(Refusal::NotRegistered) => "not_registered",
-            Err(Refusal::NotInGroup) => "not_in_group",
-            Err(Refusal::Duplicate { .. }) => "duplicate",
-            Err(Refusal::LookupFailed(_)) => "lookup_failed",
-            Err(Refusal::NoFile(_)) => "no_file",
-            Err(Refusal::Busy) => "busy",
-            Err(Refusal::Storage(_)) => "storage",
-        };
-        metrics::counter!("waviro_messages_offered_total", "outcome" => outcome).increment(1);
-        accepted
-    }
-
     /// Whether a number is on WhatsApp, from what is known or by a lookup on the wire.
     ///
     /// # Errors
@@ -245,103 +224,6 @@ impl Outbox {
         self.0.lookup.forget(number).await;
     }
 
-    async fn take(&self, bot: &Arc<Bot>, message: NewMessage) -> Result<Accepted, Refusal> {
-        self.connected(bot)?;
-        match &message.to {
-            Chat::Person(number) => {
-                if !self.0.lookup.is_registered(bot, number).await? {
-                    return Err(Refusal::NotRegistered);
-                }
-            }
-            Chat::Group(group) => {
-                let ask = || bot.is_in(group, &self.0.clock);
-                if !self.0.lookup.patiently(bot, ask).await? {
-                    return Err(Refusal::NotInGroup);
-                }
-            }
-            Chat::Hidden(_) => {}
-        }
-        // The lookup may have taken its time: what counts is the link as it is now. The epoch is read before the state,
-        // so that an end between the two is found out by the lane.
-        let epoch = bot.marks().borrow().epoch;
-        self.connected(bot)?;
-        let from = bot
-            .identity()
-            .ok_or_else(|| Refusal::NotConnected(bot.status()))?
-            .number;
-        let mut id = self.fresh_id();
-        let (content, rest) = self.ready(message.content, &id).await?;
-        let at = self.0.clock.now();
-        let to = message.to;
-        let accepted = loop {
-            let outgoing = Outgoing {
-                id: id.clone(),
-                to: to.clone(),
-                content: content.clone(),
-            };
-            let row =
-                NewMessageRow::new(bot.slot(), outgoing, message.notify_url.as_ref(), at, epoch)?;
-            match self.0.store.accept(row, bot.lane()).await {
-                Ok(Accepting::Taken) => break Ok(()),
-                Ok(Accepting::Duplicate { of }) => break Err(Refusal::Duplicate { of }),
-                // The id is taken, which 64 random bits make rare: another one.
-                Err(StoreError::Refused(_)) if self.0.store.message(&id).await?.is_some() => {
-                    id = self.fresh_id();
-                }
-                Err(error) => break Err(error.into()),
-            }
-        };
-        if let Err(refusal) = accepted {
-            self.let_go(&content).await;
-            return Err(refusal);
-        }
-        if let Some(text) = rest {
-            self.follow(bot, &to, text, at, epoch).await;
-        }
-        Ok(Accepted {
-            id,
-            at,
-            from,
-            to,
-            content,
-        })
-    }
-
-    /// A draft as it can be sent, and what has to follow as a text of its own. A file is durable after this.
-    async fn ready(
-        &self,
-        draft: Draft,
-        id: &MessageId,
-    ) -> Result<(Content, Option<String>), Refusal> {
-        let (url, caption) = match draft {
-            Draft::Ready(content) => return Ok((content, None)),
-            Draft::File { url, caption } => (url, caption),
-        };
-        let taken = self.0.spool.take(&self.0.net, &url, id.as_str()).await;
-        let mut media = taken.map_err(Refusal::NoFile)?;
-        if media.kind == MediaKind::Audio {
-            return Ok((Content::Media(Box::new(media)), caption));
-        }
-        media.caption = caption;
-        Ok((Content::Media(Box::new(media)), None))
-    }
-
-    /// The text that a song cannot carry, right after it. The song is accepted by now, so this can only be told in the log.
-    async fn follow(&self, bot: &Arc<Bot>, to: &Chat, text: String, at: Millis, epoch: u64) {
-        let outgoing = Outgoing {
-            id: self.fresh_id(),
-            to: to.clone(),
-            content: Content::Text(text),
-        };
-        let accepting = async {
-            let row = NewMessageRow::new(bot.slot(), outgoing, None, at, epoch)?;
-            self.0.store.accept(row, bot.lane()).await
-        };
-        if let Err(reason) = accepting.await {
-            error!(bot = bot.name(), %reason, "the text after an audio was not accepted");
-        }
-    }
-
     /// A message of a queue with its file where it is now: rows name it without its folder.
     #[must_use]
     pub fn located(&self, mut message: Outgoing) -> Outgoing {
@@ -377,9 +259,10 @@ impl Outbox {
     fn connected(&self, bot: &Bot) -> Result<(), Refusal> {
         let status = bot.status();
         let silent = self.0.clock.now() - bot.last_online(&self.0.clock);
+        let grace = millis(bot.settings().grace(self.0.settings.grace));
         match status {
             Status::Online => Ok(()),
-            Status::Reconnecting { .. } if silent <= millis(self.0.settings.grace) => Ok(()),
+            Status::Reconnecting { .. } if silent <= grace => Ok(()),
             status => Err(Refusal::NotConnected(status)),
         }
     }

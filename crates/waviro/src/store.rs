@@ -12,6 +12,7 @@ mod content;
 mod deliveries;
 mod events;
 mod evidence;
+mod idempotency;
 mod inbound;
 mod installation;
 mod journal;
@@ -44,12 +45,13 @@ pub use deliveries::{
 };
 pub use events::{Audience, EventKind, EventRow, Kinds, Listening, NewEvent, event_id};
 pub use evidence::Evidence;
+pub use idempotency::{KeepingAnswer, KeptAnswer};
 pub use inbound::{
     CardDetail, Detail, FileDetail, InboundRow, Kept, MediaRow, Place, address, media_id,
 };
 pub use journal::beginning;
 pub use log::{HeardAfter, HeardRow, LogFilter, SentRow, words};
-pub use messages::{Accepting, Committed, MessageRow, NewMessageRow, Queued};
+pub use messages::{Accepting, Committed, MessageRow, NewMessageRow, Queued, Repeats};
 pub use retention::Kept as Keeping;
 pub use rules::{AddRule, MOST_RULES, NewRule, RuleChange, RuleRow};
 pub use secrets::SecretsRow;

@@ -22,9 +22,11 @@ mod keys;
 mod linking;
 mod media;
 mod messages;
+mod once;
 mod openapi;
 mod rules;
 mod secrets;
+mod settings;
 mod subscriptions;
 mod tokens;
 
@@ -38,7 +40,7 @@ use axum::http::header::{CACHE_CONTROL, HeaderValue};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::any;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use utoipa::openapi::OpenApi;
@@ -50,6 +52,7 @@ use crate::config::Config;
 use crate::door::{self, Bounds, WrongKeys};
 use crate::files::Files;
 use crate::net::Net;
+use crate::once::Once;
 use crate::outbox::Outbox;
 use crate::store::Store;
 use crate::tokens::Tokens;
@@ -60,6 +63,8 @@ use problem::Problem;
 pub struct V1 {
     rooms: Rooms,
     tokens: Tokens,
+    /// Held while a bot's settings are changed.
+    settings: Mutex<()>,
     body: Bounds,
     qr_within: Duration,
     /// The longest deadline of a call outward, seconds: `outbound.timeout_s`.
@@ -83,6 +88,8 @@ pub struct Rooms {
     pub profiles: Profiles,
     /// Files that came in.
     pub files: Files,
+    /// What was answered under an Idempotency-Key.
+    pub once: Once,
     /// The time.
     pub clock: Clock,
     /// Counts for every door.
@@ -102,6 +109,7 @@ impl V1 {
         Self {
             tokens: Tokens::new(rooms.store.clone(), rooms.clock.clone()),
             rooms,
+            settings: Mutex::default(),
             body: (&config.limits).into(),
             qr_within: Duration::from_secs(config.limits.qr_wait_s),
             call_within_s: config.outbound.timeout_s,
@@ -125,6 +133,7 @@ fn resources() -> OpenApiRouter<Arc<V1>> {
         .merge(bots::routes())
         .merge(linking::routes())
         .merge(keys::routes())
+        .merge(settings::routes())
         .merge(messages::routes())
         .merge(secrets::routes())
         .merge(rules::routes())
@@ -151,6 +160,7 @@ pub fn router(v1: Arc<V1>, base_path: &str) -> Router {
         router = router.nest(base_path, below);
     }
     router
+        .layer(from_fn_with_state(Arc::clone(&v1), once::once))
         .layer(from_fn_with_state(v1.body.cap, answer))
         .with_state(v1)
 }

@@ -9,6 +9,7 @@ use waviro_link::{GroupId, Number};
 
 use super::Api;
 use super::error::{ApiError, UrlFault};
+use crate::config::AllowedNetwork;
 use crate::door;
 use crate::net::Net;
 
@@ -137,8 +138,13 @@ impl Fields {
         }
     }
 
-    /// A URL that may be called. Absent, `null` and blank are `None`.
-    pub fn url(&self, field: &'static str, net: &Net) -> Result<Option<Url>, ApiError> {
+    /// A URL that may be called, also in the bot's own networks. Absent, `null` and blank are `None`.
+    pub fn url(
+        &self,
+        field: &'static str,
+        net: &Net,
+        allow: &[AllowedNetwork],
+    ) -> Result<Option<Url>, ApiError> {
         let wrong = |fault| ApiError::InvalidUrl { field, fault };
         let text = match self.0.get(field) {
             None | Some(Value::Null) => return Ok(None),
@@ -152,7 +158,7 @@ impl Fields {
             return Err(wrong(UrlFault::TooLong));
         }
         let url = Url::parse(text).map_err(|_| wrong(UrlFault::NotAUrl))?;
-        net.check(&url, &[])
+        net.check(&url, allow)
             .map_err(|refused| wrong(refused.into()))?;
         Ok(Some(url))
     }

@@ -16,6 +16,7 @@ use waviro_link::{LinkError, Number, Status};
 use crate::bots::NoCode;
 use crate::door::{self, BodyFault};
 use crate::net::{FetchError, NetError, Refused};
+use crate::once::OnceError;
 use crate::outbox::Refusal;
 
 pub use language::Language;
@@ -104,6 +105,10 @@ pub enum ApiError {
     NotConnected(Status),
     /// The same as the message before.
     Duplicate,
+    /// An Idempotency-Key that can't be one.
+    InvalidIdempotencyKey,
+    /// An Idempotency-Key that was used with another body.
+    IdempotencyConflict,
     /// WhatsApp did not say whether the number exists, or which groups there are.
     LookupFailed,
     /// Too much at once.
@@ -185,6 +190,8 @@ impl ApiError {
             Self::NoMedia(fault) => fault.code(),
             Self::NotConnected(_) => "not_connected",
             Self::Duplicate => "duplicate_message",
+            Self::InvalidIdempotencyKey => "invalid_idempotency_key",
+            Self::IdempotencyConflict => "idempotency_conflict",
             Self::LookupFailed => "lookup_failed",
             Self::Busy => "busy",
             Self::QrNotReady => "qr_not_ready",
@@ -329,6 +336,18 @@ impl From<NoCode> for ApiError {
                 Self::Internal
             }
             NoCode::TimedOut | NoCode::Link(_) => Self::QrNotReady,
+        }
+    }
+}
+
+impl From<OnceError> for ApiError {
+    fn from(error: OnceError) -> Self {
+        match error {
+            OnceError::OtherBody => Self::IdempotencyConflict,
+            OnceError::Store(cause) => {
+                error!(%cause, "a kept answer could not be looked for");
+                Self::Internal
+            }
         }
     }
 }

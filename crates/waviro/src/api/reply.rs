@@ -1,13 +1,20 @@
 //! What an endpoint says when it did what it was asked.
 
 use axum::Json;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::once::REPLAY;
 use crate::outbox::Accepted;
+use crate::store::KeptAnswer;
 
 /// `200 {"success":true,"message":…}`
 pub struct Reply<T>(pub T);
+
+/// What was answered before under the same Idempotency-Key, byte for byte.
+pub struct Again(pub KeptAnswer);
 
 /// The `message` of every send endpoint.
 #[derive(Debug, Serialize)]
@@ -39,6 +46,26 @@ impl Sent {
             from: format!("{}@c.us", accepted.from),
             to: accepted.to.address(),
         }
+    }
+}
+
+impl<T: Serialize> Reply<T> {
+    /// The body, as it is sent.
+    pub fn text(&self) -> String {
+        let body = Body {
+            success: true,
+            message: &self.0,
+        };
+        // Texts and numbers: it cannot fail.
+        serde_json::to_string(&body).unwrap_or_default()
+    }
+}
+
+impl IntoResponse for Again {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::OK);
+        let headers = [(CONTENT_TYPE, "application/json")];
+        (status, headers, [REPLAY.clone()], self.0.answer).into_response()
     }
 }
 

@@ -6,14 +6,18 @@
 
 use std::sync::Arc;
 
+use axum::extract::{FromRequest, Request};
+use axum::response::{IntoResponse, Response};
 use waviro_link::{Chat, Content, MediaKind};
 
 use super::body::Fields;
 use super::error::ApiError;
-use super::reply::{Reply, Sent};
+use super::reply::{Again, Reply, Sent};
 use super::{Api, sendcontact, sendlocation, sendmedia, sendwa};
 use crate::bots::Bot;
-use crate::outbox::{Accepted, Draft, NewMessage};
+use crate::door;
+use crate::once::{Begun, First, Key};
+use crate::outbox::{Accepted, Draft, NewMessage, Taken};
 
 /// Whom a path is made for.
 #[derive(Debug, Clone, Copy)]
@@ -31,14 +35,90 @@ pub(super) enum What {
     Contact,
 }
 
-/// Accepts what the body says.
+/// What was asked, and under which key.
+pub(super) struct Asked {
+    fields: Fields,
+    /// With the body as it came: the same key with another one is a mistake.
+    keyed: Option<(Key, Vec<u8>)>,
+}
+
+impl FromRequest<Arc<Api>> for Asked {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, ApiError> {
+        let key = Key::of(request.headers()).map_err(|_| ApiError::InvalidIdempotencyKey);
+        let body = door::read(request, api.body).await?;
+        let fields = Fields::parse(&body)?;
+        Ok(Self {
+            fields,
+            keyed: key?.map(|key| (key, body)),
+        })
+    }
+}
+
+/// An accepted message, or what was answered when it was.
+pub(super) enum Sending {
+    Now(Reply<Sent>),
+    Before(Again),
+}
+
+impl IntoResponse for Sending {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Now(reply) => reply.into_response(),
+            Self::Before(again) => again.into_response(),
+        }
+    }
+}
+
+/// Accepts what the body says; once under one key.
 pub(super) async fn send(
     api: &Api,
     bot: &Arc<Bot>,
+    asked: Asked,
+    whom: Whom,
+    what: What,
+) -> Result<Sending, ApiError> {
+    let Some((key, body)) = asked.keyed else {
+        let message = message(api, bot, &asked.fields, whom, what)?;
+        let accepted = api.outbox.accept(bot, message).await?;
+        return Ok(Sending::Now(reply(&accepted)));
+    };
+    let (who, path) = (format!("bot {}", bot.slot()), path(whom, what));
+    let first = match api.once.begin(&who, &path, &key, &body).await? {
+        Begun::Again(kept) => return Ok(Sending::Before(Again(kept))),
+        Begun::First(first) => first,
+    };
+    let message = message(api, bot, &asked.fields, whom, what)?;
+    send_first(api, bot, message, &first).await
+}
+
+async fn send_first(
+    api: &Api,
+    bot: &Arc<Bot>,
+    message: NewMessage,
+    first: &First,
+) -> Result<Sending, ApiError> {
+    let keep = |accepted: &Accepted| first.keeping(200, reply(accepted).text());
+    match api.outbox.accept_once(bot, message, &keep).await? {
+        Taken::New(accepted) => Ok(Sending::Now(reply(&accepted))),
+        Taken::Before(kept) => Ok(Sending::Before(Again(first.same(kept)?))),
+    }
+}
+
+fn reply(accepted: &Accepted) -> Reply<Sent> {
+    Reply(Sent::new(accepted, word(accepted)))
+}
+
+/// What the body says.
+fn message(
+    api: &Api,
+    bot: &Bot,
     fields: &Fields,
     whom: Whom,
     what: What,
-) -> Result<Reply<Sent>, ApiError> {
+) -> Result<NewMessage, ApiError> {
+    let settings = bot.settings();
     let to = destination(fields, whom, what)?;
     let place = match what {
         What::Location => sendlocation::content(fields)?,
@@ -51,17 +131,15 @@ pub(super) async fn send(
     let content = match (ready, what) {
         (Some(ready), _) => Some(Draft::Ready(ready)),
         (None, What::Text) => sendwa::content(fields)?.map(Draft::Ready),
-        (None, What::Media) => sendmedia::draft(api, fields)?,
+        (None, What::Media) => sendmedia::draft(api, fields, &settings.allow)?,
         (None, What::Location | What::Contact) => None,
     };
     let content = content.ok_or(ApiError::MissingField(what.field()))?;
-    let message = NewMessage {
+    Ok(NewMessage {
         to,
         content,
-        notify_url: fields.url("notifyurl", &api.net)?,
-    };
-    let accepted = api.outbox.accept(bot, message).await?;
-    Ok(Reply(Sent::new(&accepted, word(&accepted))))
+        notify_url: fields.url("notifyurl", &api.net, &settings.allow)?,
+    })
 }
 
 fn destination(fields: &Fields, whom: Whom, what: What) -> Result<Chat, ApiError> {
@@ -73,6 +151,21 @@ fn destination(fields: &Fields, whom: Whom, what: What) -> Result<Chat, ApiError
         (None, None, Whom::Person) => Err(ApiError::MissingField("nohp")),
         (None, None, Whom::Group) => Err(ApiError::MissingField("groupid")),
     }
+}
+
+/// The endpoint's name: a key means something at one path.
+fn path(whom: Whom, what: What) -> String {
+    let name = match what {
+        What::Text => "sendwa",
+        What::Media => "sendmedia",
+        What::Location => "sendlocation",
+        What::Contact => "sendcontact",
+    };
+    let group = match whom {
+        Whom::Person => "",
+        Whom::Group => "togroup",
+    };
+    format!("{name}{group}")
 }
 
 /// The document's word for what was sent.

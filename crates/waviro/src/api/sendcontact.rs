@@ -9,23 +9,22 @@ use super::Api;
 use super::auth::Caller;
 use super::body::Fields;
 use super::error::ApiError;
-use super::reply::{Reply, Sent};
-use super::send::{What, Whom, send};
+use super::send::{Asked, Sending, What, Whom, send};
 
 pub(super) async fn sendcontact(
     State(api): State<Arc<Api>>,
     Caller(bot): Caller,
-    fields: Fields,
-) -> Result<Reply<Sent>, ApiError> {
-    send(&api, &bot, &fields, Whom::Person, What::Contact).await
+    asked: Asked,
+) -> Result<Sending, ApiError> {
+    send(&api, &bot, asked, Whom::Person, What::Contact).await
 }
 
 pub(super) async fn sendcontacttogroup(
     State(api): State<Arc<Api>>,
     Caller(bot): Caller,
-    fields: Fields,
-) -> Result<Reply<Sent>, ApiError> {
-    send(&api, &bot, &fields, Whom::Group, What::Contact).await
+    asked: Asked,
+) -> Result<Sending, ApiError> {
+    send(&api, &bot, asked, Whom::Group, What::Contact).await
 }
 
 /// The most numbers of one card.

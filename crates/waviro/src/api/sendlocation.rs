@@ -9,23 +9,22 @@ use super::Api;
 use super::auth::Caller;
 use super::body::Fields;
 use super::error::ApiError;
-use super::reply::{Reply, Sent};
-use super::send::{What, Whom, send};
+use super::send::{Asked, Sending, What, Whom, send};
 
 pub(super) async fn sendlocation(
     State(api): State<Arc<Api>>,
     Caller(bot): Caller,
-    fields: Fields,
-) -> Result<Reply<Sent>, ApiError> {
-    send(&api, &bot, &fields, Whom::Person, What::Location).await
+    asked: Asked,
+) -> Result<Sending, ApiError> {
+    send(&api, &bot, asked, Whom::Person, What::Location).await
 }
 
 pub(super) async fn sendlocationtogroup(
     State(api): State<Arc<Api>>,
     Caller(bot): Caller,
-    fields: Fields,
-) -> Result<Reply<Sent>, ApiError> {
-    send(&api, &bot, &fields, Whom::Group, What::Location).await
+    asked: Asked,
+) -> Result<Sending, ApiError> {
+    send(&api, &bot, asked, Whom::Group, What::Location).await
 }
 
 /// A place; `None` where there are no coordinates.

@@ -8,29 +8,33 @@ use super::Api;
 use super::auth::Caller;
 use super::body::Fields;
 use super::error::ApiError;
-use super::reply::{Reply, Sent};
-use super::send::{What, Whom, send};
+use super::send::{Asked, Sending, What, Whom, send};
+use crate::config::AllowedNetwork;
 use crate::outbox::Draft;
 
 pub(super) async fn sendmedia(
     State(api): State<Arc<Api>>,
     Caller(bot): Caller,
-    fields: Fields,
-) -> Result<Reply<Sent>, ApiError> {
-    send(&api, &bot, &fields, Whom::Person, What::Media).await
+    asked: Asked,
+) -> Result<Sending, ApiError> {
+    send(&api, &bot, asked, Whom::Person, What::Media).await
 }
 
 pub(super) async fn sendmediatogroup(
     State(api): State<Arc<Api>>,
     Caller(bot): Caller,
-    fields: Fields,
-) -> Result<Reply<Sent>, ApiError> {
-    send(&api, &bot, &fields, Whom::Group, What::Media).await
+    asked: Asked,
+) -> Result<Sending, ApiError> {
+    send(&api, &bot, asked, Whom::Group, What::Media).await
 }
 
 /// A file to fetch; `None` where no URL says where.
-pub(super) fn draft(api: &Api, fields: &Fields) -> Result<Option<Draft>, ApiError> {
-    let Some(url) = fields.url("mediaurl", &api.net)? else {
+pub(super) fn draft(
+    api: &Api,
+    fields: &Fields,
+    allow: &[AllowedNetwork],
+) -> Result<Option<Draft>, ApiError> {
+    let Some(url) = fields.url("mediaurl", &api.net, allow)? else {
         return Ok(None);
     };
     let caption = fields

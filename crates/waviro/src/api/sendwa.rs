@@ -9,23 +9,22 @@ use super::Api;
 use super::auth::Caller;
 use super::body::Fields;
 use super::error::ApiError;
-use super::reply::{Reply, Sent};
-use super::send::{What, Whom, send};
+use super::send::{Asked, Sending, What, Whom, send};
 
 pub(super) async fn sendwa(
     State(api): State<Arc<Api>>,
     Caller(bot): Caller,
-    fields: Fields,
-) -> Result<Reply<Sent>, ApiError> {
-    send(&api, &bot, &fields, Whom::Person, What::Text).await
+    asked: Asked,
+) -> Result<Sending, ApiError> {
+    send(&api, &bot, asked, Whom::Person, What::Text).await
 }
 
 pub(super) async fn sendwatogroup(
     State(api): State<Arc<Api>>,
     Caller(bot): Caller,
-    fields: Fields,
-) -> Result<Reply<Sent>, ApiError> {
-    send(&api, &bot, &fields, Whom::Group, What::Text).await
+    asked: Asked,
+) -> Result<Sending, ApiError> {
+    send(&api, &bot, asked, Whom::Group, What::Text).await
 }
 
 /// A text; `None` where there is none.

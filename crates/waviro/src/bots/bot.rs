@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, watch};
 use waviro_link::{Identity, Link, LinkError, Listener, QrCode, Status};
 
 use super::groups::Groups;
+use super::settings::Settings;
 use crate::clock::{Clock, Millis};
 use crate::store::{BotRow, Committed};
 
@@ -21,6 +22,9 @@ pub struct Bot {
     stored_identity: watch::Sender<Option<Identity>>,
     lane: mpsc::UnboundedSender<Committed>,
     pub(super) groups: Groups,
+    settings: watch::Sender<Arc<Settings>>,
+    /// The settings as they stand in the table.
+    stored_settings: watch::Sender<Option<String>>,
 }
 
 /// What was heard of a link so far: what a look at its state alone would miss between two looks.
@@ -85,6 +89,11 @@ impl Bot {
             stored_identity: watch::Sender::new(row.linked.clone()),
             lane,
             groups: Groups::default(),
+            settings: watch::Sender::new(Arc::new(Settings::read(
+                row.slot,
+                row.settings.as_deref(),
+            ))),
+            stored_settings: watch::Sender::new(row.settings.clone()),
         }
     }
 
@@ -109,6 +118,28 @@ impl Bot {
             }
             other
         });
+    }
+
+    /// How it behaves now. From memory: it is asked at each message.
+    #[must_use]
+    pub fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.borrow())
+    }
+
+    /// How it behaves, and each change.
+    #[must_use]
+    pub fn settings_changes(&self) -> watch::Receiver<Arc<Settings>> {
+        self.settings.subscribe()
+    }
+
+    /// It behaves as the table says from now on.
+    pub(super) fn set(&self, stored: Option<String>) {
+        if *self.stored_settings.borrow() == stored {
+            return;
+        }
+        let settings = Settings::read(self.slot, stored.as_deref());
+        self.stored_settings.send_replace(stored);
+        self.settings.send_replace(Arc::new(settings));
     }
 
     /// When it was added.

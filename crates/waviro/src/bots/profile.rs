@@ -1,4 +1,5 @@
-//! What a bot's deliveries need of it: its webhook key and what signs them. Read from the table at most every two seconds, so that
+//! What a bot's deliveries need of it: its webhook key, what signs them, and which networks they may reach. They outlive the bot, so
+//! it is not asked for in memory. Read from the table at most every two seconds, so that
 //! a change by another hand is seen as soon as a bot is.
 
 use std::collections::HashMap;
@@ -6,7 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::NoSuchBot;
+use super::settings::Settings;
 use crate::clock::{Clock, Millis, millis};
+use crate::config::AllowedNetwork;
 use crate::net::sign::{self, Secret};
 use crate::store::{SecretsRow, Store, StoreError};
 
@@ -29,6 +32,7 @@ pub struct Profile {
     webhook_key: String,
     signing: Secret,
     before: Option<(Secret, Millis)>,
+    allow: Vec<AllowedNetwork>,
 }
 
 impl Profiles {
@@ -61,7 +65,7 @@ impl Profiles {
             let given = self.0.store.give_secrets(slot, key, signing).await?;
             given.ok_or_else(|| StoreError::Unreadable(format!("no bot in slot {slot}")))?
         };
-        let profile = Arc::new(Profile::parse(secrets)?);
+        let profile = Arc::new(Profile::parse(slot, secrets)?);
         self.known().insert(slot, (now, Arc::clone(&profile)));
         Ok(profile)
     }
@@ -100,7 +104,7 @@ impl Profiles {
     }
 
     /// What is known of a bot is out of date.
-    fn forget(&self, slot: i32) {
+    pub fn forget(&self, slot: i32) {
         self.known().remove(&slot);
     }
 
@@ -110,7 +114,7 @@ impl Profiles {
 }
 
 impl Profile {
-    fn parse(row: SecretsRow) -> Result<Self, StoreError> {
+    fn parse(slot: i32, row: SecretsRow) -> Result<Self, StoreError> {
         let secret = |text: &str| {
             let unreadable = |_| StoreError::Unreadable("a signing secret".to_owned());
             text.parse::<Secret>().map_err(unreadable)
@@ -120,6 +124,7 @@ impl Profile {
         Ok(Self {
             signing: secret(&row.signing)?,
             before: before.transpose()?,
+            allow: Settings::read(slot, row.settings.as_deref()).allow,
             webhook_key: row.webhook_key,
         })
     }
@@ -128,6 +133,12 @@ impl Profile {
     #[must_use]
     pub fn webhook_key(&self) -> &str {
         &self.webhook_key
+    }
+
+    /// Networks that deliveries may reach beside the public ones and `outbound.allow`.
+    #[must_use]
+    pub fn allow(&self) -> &[AllowedNetwork] {
+        &self.allow
     }
 
     /// What signs.

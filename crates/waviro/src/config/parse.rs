@@ -1,5 +1,6 @@
 //! From text to a typed value, each with the sentence that says what a good one is.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
@@ -235,6 +236,23 @@ pub(super) fn allow<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<AllowedNe
         .iter()
         .map(|text| text.parse().map_err(D::Error::custom))
         .collect()
+}
+
+/// As [`FromStr`] takes it.
+impl fmt::Display for AllowedNetwork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bare = self.network.prefix_len() == self.network.max_prefix_len();
+        let network = if bare {
+            self.network.addr().to_string()
+        } else {
+            self.network.to_string()
+        };
+        match (self.port, self.network) {
+            (None, _) => f.write_str(&network),
+            (Some(port), IpNet::V6(_)) => write!(f, "[{network}]:{port}"),
+            (Some(port), IpNet::V4(_)) => write!(f, "{network}:{port}"),
+        }
+    }
 }
 
 impl FromStr for AllowedNetwork {

@@ -10,9 +10,10 @@ mod bodies;
 use serde::ser::{Serialize, Serializer};
 use serde_json::{Value, json};
 
-use super::catalogue::{self, Endpoint, Section, Text};
+use super::catalogue::{self, Endpoint, Section, Takes, Text};
 use super::origin::Origin;
 use crate::api::error::Language;
+use crate::once::KEY_CAP;
 
 /// In the order in which it was written; `serde_json`'s own maps sort, and readers show paths as they come.
 struct Ordered(Vec<(String, Value)>);
@@ -84,6 +85,11 @@ const KEY: Text = Text {
     en: "The bot's secret key. It alone says which bot is meant.",
 };
 
+const ONCE: Text = Text {
+    id: "Kunci pilihan Anda untuk permintaan ini, misalnya nomor pesanan. Permintaan yang sama dengan kunci yang sama dalam 24 jam tidak dikirim lagi: jawabannya sama seperti yang pertama, dengan header Idempotent-Replay: true.",
+    en: "A key of your choice for this request, such as an order's number. The same request under the same key within 24 hours is not sent again: it is answered as the first was, with the header Idempotent-Replay: true.",
+};
+
 fn schemas(language: Language) -> Value {
     let mut all = bodies::schemas(language);
     all.extend(answers::schemas(language));
@@ -100,6 +106,15 @@ fn path(section: &Section, endpoint: &Endpoint, language: Language) -> (String, 
         "description": description.join("\n\n"),
         "responses": answers::responses(endpoint, language),
     });
+    if matches!(endpoint.takes, Takes::Message(..)) {
+        operation["parameters"] = json!([{
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": false,
+            "description": ONCE.r#in(language),
+            "schema": {"type": "string", "pattern": "^[!-~]{1,255}$", "minLength": 1, "maxLength": KEY_CAP},
+        }]);
+    }
     if let Some(body) = bodies::of(endpoint, language) {
         operation["requestBody"] = body;
     }

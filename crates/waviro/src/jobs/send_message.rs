@@ -8,7 +8,9 @@
 
 mod backlog;
 mod ending;
+mod pace;
 mod silence;
+mod turn;
 mod window;
 
 use std::sync::Arc;
@@ -17,17 +19,18 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use waviro_link::{Chat, Content, Link, LinkError, MessageId, Outgoing, Status};
 
-use crate::bots::{Bot, Marks};
+use crate::bots::{Bot, Marks, Pacing, Settings};
 use crate::clock::{Clock, Millis, millis};
 use crate::outbox::Outbox;
 use crate::store::{Committed, Feeds, Queued, Store, StoreError};
 use backlog::Backlog;
 use ending::EXPIRES;
+use turn::Turns;
 use window::{Window, Written};
 
 /// Messages of one bot in memory, unacked ones included: at a round trip of 100 ms enough for 2,500 messages a second.
@@ -67,6 +70,9 @@ pub(super) struct Lane {
     /// The last message that was in memory, or is known not to be wanted.
     last_seen: i64,
     backlog: Backlog,
+    /// How the bot is set.
+    settings: watch::Receiver<Arc<Settings>>,
+    turns: Turns,
     /// The connection on which what is unacked was written.
     connection: u64,
     /// The end of the device that was dealt with.
@@ -90,6 +96,8 @@ enum Outcome {
         written: Written,
         result: Result<(), LinkError>,
     },
+    /// What a pace goes on after.
+    Remembered(Result<Vec<Millis>, StoreError>),
     Read {
         limit: usize,
         result: Result<Vec<Queued>, StoreError>,
@@ -111,6 +119,8 @@ impl Lane {
         stop: CancellationToken,
     ) -> Self {
         Self {
+            settings: bot.settings_changes(),
+            turns: Turns::Free,
             bot,
             store,
             outbox,
@@ -150,12 +160,13 @@ impl Lane {
             let heard = marks.borrow_and_update().clone();
             let online = *status.borrow_and_update() == Status::Online;
             self.follow(&heard);
+            let pacing = self.settings.borrow_and_update().pacing;
             if heard.retired && self.epoch == heard.epoch && self.work.is_empty() {
                 return;
             }
             self.up = heard.up && online;
-            self.advance(&link);
-            let wake = self.next_wake();
+            let turn = self.advance(&link, pacing);
+            let wake = self.next_wake().min(turn.unwrap_or(Millis::MAX));
             tokio::select! {
                 // In this order: a commit is told before the write that it answers returns.
                 biased;
@@ -173,6 +184,7 @@ impl Lane {
                     self.hold_until = 0;
                 }
                 _ = marks.changed() => self.hold_until = 0,
+                Ok(()) = self.settings.changed() => {}
                 () = self.clock.sleep_until(wake) => {}
             }
         }
@@ -210,43 +222,15 @@ impl Lane {
         }
     }
 
-    /// Starts whatever can be started now.
-    fn advance(&mut self, link: &Arc<dyn Link>) {
+    /// Starts whatever can be started now. Returns when the next message has its turn, where it waits for that alone.
+    fn advance(&mut self, link: &Arc<dyn Link>, pacing: Pacing) -> Option<Millis> {
         let now = self.clock.now();
         self.window.wake(now);
-        self.expire(now);
+        self.keep_turns(pacing, now);
         self.watch_acks(link, now);
+        self.expire(now);
         self.read_on(now);
-        while self.up && self.writing < SIDE_BY_SIDE && now >= self.hold_until {
-            let Some((seq, message)) = self.window.next() else {
-                break;
-            };
-            let (link, clock) = (Arc::clone(link), self.clock.clone());
-            let message = self.outbox.located(message);
-            let within = match message.content {
-                Content::Media(_) => UPLOAD_WITHIN,
-                _ => WRITE_WITHIN,
-            };
-            let written = Written {
-                connection: self.connection,
-                at: now,
-            };
-            self.writing += 1;
-            self.work.push(Box::pin(async move {
-                let result = tokio::select! {
-                    biased;
-                    result = link.send(&message) => result,
-                    () = clock.sleep(within) => Err(LinkError::TimedOut),
-                };
-                Outcome::Wrote {
-                    seq,
-                    id: message.id,
-                    chat: message.to,
-                    written,
-                    result,
-                }
-            }));
-        }
+        self.write(link, pacing, now)
     }
 
     fn told(&mut self, told: Committed) {
@@ -299,6 +283,7 @@ impl Lane {
                 self.wrote(seq, id, &chat, written, result);
             }
             Outcome::Read { limit, result } => self.read(limit, result),
+            Outcome::Remembered(result) => self.remember(result),
             Outcome::Ended { up_to, result } => {
                 self.ending = false;
                 if let Err(reason) = result {
@@ -371,7 +356,7 @@ impl Lane {
             .oldest_write()
             .map(|written| written.at + millis(ACK_WITHIN));
         let kick = self.kicked.map(|kick| kick.at + millis(REST));
-        let expiry = self.window.oldest_accept().map(|at| at + millis(EXPIRES));
+        let expiry = self.window.oldest().map(|at| at + millis(EXPIRES));
         let holds = [self.hold_until, self.store_rest_until]
             .into_iter()
             .filter(|at| *at > now);

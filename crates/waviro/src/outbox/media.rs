@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use url::Url;
 use waviro_link::{Media, MediaKind, MessageId};
 
+use crate::config::AllowedNetwork;
 use crate::net::{FetchError, Net};
 use crate::store::Store;
 
@@ -52,17 +53,29 @@ impl Spool {
         })
     }
 
-    /// Fetches a file and makes it durable under `name`.
-    pub(super) async fn take(&self, net: &Net, url: &Url, name: &str) -> Result<Media, FetchError> {
+    /// Fetches a file, also from the networks that `allow` names, and makes it durable under `name`.
+    pub(super) async fn take(
+        &self,
+        net: &Net,
+        url: &Url,
+        allow: &[AllowedNetwork],
+        name: &str,
+    ) -> Result<Media, FetchError> {
         let path = self.folder.join(name);
-        let taken = self.fetch(net, url, &path).await;
+        let taken = self.fetch(net, url, allow, &path).await;
         if taken.is_err() {
             remove(&path).await;
         }
         taken
     }
 
-    async fn fetch(&self, net: &Net, url: &Url, path: &Path) -> Result<Media, FetchError> {
+    async fn fetch(
+        &self,
+        net: &Net,
+        url: &Url,
+        allow: &[AllowedNetwork],
+        path: &Path,
+    ) -> Result<Media, FetchError> {
         let disk = |error: std::io::Error| FetchError::Disk(error.to_string());
         let mut options = File::options();
         options.write(true).read(true).create_new(true);
@@ -70,7 +83,7 @@ impl Spool {
         options.mode(0o600);
         let latest = Instant::now() + WITHIN;
         let mut sink = BufWriter::new(options.open(path).await.map_err(disk)?);
-        let fetched = net.fetch(url, &[], WITHIN, CAP, &mut sink).await?;
+        let fetched = net.fetch(url, allow, WITHIN, CAP, &mut sink).await?;
         sink.flush().await.map_err(disk)?;
         let file = sink.into_inner();
         file.sync_all().await.map_err(disk)?;

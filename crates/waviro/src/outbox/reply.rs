@@ -11,6 +11,7 @@ use waviro_link::{Chat, Content, MediaKind, Outgoing};
 use super::Outbox;
 use crate::answer::{Item, Parsed};
 use crate::bots::Bot;
+use crate::config::AllowedNetwork;
 use crate::net::{FetchError, NetError};
 use crate::store::{NewMessageRow, StoreError};
 
@@ -52,9 +53,10 @@ impl Outbox {
         let mut left_out: Vec<String> = skipped
             .map(|skipped| format!("item {}: {}", skipped.position, skipped.why))
             .collect();
+        let allow = bot.settings().allow.clone();
         let mut outgoing = Vec::new();
         for item in &parsed.items {
-            match self.compose(item, to).await {
+            match self.compose(item, to, &allow).await {
                 Ok(messages) => outgoing.extend(messages),
                 Err(why) => left_out.push(why),
             }
@@ -93,7 +95,12 @@ impl Outbox {
     }
 
     /// The messages of one item: one, or a song and the text that it cannot carry.
-    async fn compose(&self, item: &Item, to: &Chat) -> Result<Vec<Outgoing>, String> {
+    async fn compose(
+        &self,
+        item: &Item,
+        to: &Chat,
+        allow: &[AllowedNetwork],
+    ) -> Result<Vec<Outgoing>, String> {
         let outgoing = |id, content| Outgoing {
             id,
             to: to.clone(),
@@ -117,7 +124,8 @@ impl Outbox {
         let id = self.fresh_id();
         let mut pauses = PAUSES.iter();
         let mut media = loop {
-            match self.0.spool.take(&self.0.net, url, id.as_str()).await {
+            let taken = self.0.spool.take(&self.0.net, url, allow, id.as_str());
+            match taken.await {
                 Ok(media) => break media,
                 Err(error) if may_pass(&error) => match pauses.next() {
                     Some(pause) => self.0.clock.sleep(*pause).await,

@@ -28,7 +28,11 @@ pub enum News {
         level: i8,
         /// `628…@c.us` or `…@lid`.
         member: String,
+        /// One member's phone counts for all.
+        for_all: bool,
     },
+    /// The same, and of a group one member's phone counts for all.
+    ReachedSomebody(i8),
     /// It ended, with the cause. Counts only where nothing better is known.
     Failed(String),
 }
@@ -282,8 +286,14 @@ impl Standing {
     /// Folds one piece of news in; whether anything changed.
     fn take(&mut self, news: &News) -> bool {
         match news {
-            News::Reached(level) | News::Member { level, .. } => {
-                let level = if self.group { (*level).min(1) } else { *level };
+            News::Reached(level) | News::ReachedSomebody(level) | News::Member { level, .. } => {
+                let for_all = match news {
+                    News::ReachedSomebody(_) => true,
+                    News::Member { for_all, .. } => *for_all,
+                    _ => false,
+                };
+                let capped = self.group && !for_all;
+                let level = if capped { (*level).min(1) } else { *level };
                 let rises = self.ack >= 0 && level > self.ack;
                 if rises {
                     self.ack = level;

@@ -25,6 +25,8 @@ pub struct BotRow {
     pub created_at: Millis,
     /// Who it was last linked as.
     pub linked: Option<Identity>,
+    /// Its settings as JSON; `None` for the defaults.
+    pub settings: Option<String>,
     /// It was removed; its device waits to be logged out and forgotten.
     pub removed: bool,
 }
@@ -59,7 +61,7 @@ pub enum AddBot {
 }
 
 const COLUMNS: &str = "slot, name, key_sha256, created_at, linked_number, linked_name, \
-    CASE WHEN removed_at IS NULL THEN 0 ELSE 1 END, key_created_at, previous_key_sha256, previous_key_until";
+    CASE WHEN removed_at IS NULL THEN 0 ELSE 1 END, key_created_at, previous_key_sha256, previous_key_until, settings";
 
 impl Store {
     /// Every bot whose device was not forgotten yet, removed ones included, by slot.
@@ -234,6 +236,28 @@ impl Store {
         .await
     }
 
+    /// Gives a living bot other settings, JSON; `None` for the defaults. `false` where there is no such bot.
+    pub async fn set_settings(
+        &self,
+        slot: i32,
+        settings: Option<String>,
+    ) -> Result<bool, StoreError> {
+        self.write(move |connection, _| {
+            let settings = settings.clone();
+            Box::pin(async move {
+                let done = sqlx::query(
+                    "UPDATE bots SET settings = $1 WHERE slot = $2 AND removed_at IS NULL",
+                )
+                .bind(settings)
+                .bind(i64::from(slot))
+                .execute(connection)
+                .await?;
+                Ok(done.rows_affected() == 1)
+            })
+        })
+        .await
+    }
+
     /// Remembers who the bot's device is linked as.
     pub async fn bot_linked(&self, slot: i32, identity: &Identity) -> Result<(), StoreError> {
         let (number, name) = (identity.number.to_string(), identity.name.clone());
@@ -272,6 +296,7 @@ fn bot(row: &AnyRow) -> Result<BotRow, StoreError> {
                 number,
                 name: name.unwrap_or_default(),
             }),
+        settings: row.try_get(10)?,
         removed: removed != 0,
     })
 }

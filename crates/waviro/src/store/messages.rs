@@ -1,18 +1,20 @@
 //! Messages for sending: accepting them (the duplicate rule included) and reading them back.
 
-use std::collections::{HashMap, HashSet};
+mod insert;
 
 use sha2::{Digest, Sha256};
+use sqlx::Row;
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, AssertSqlSafe, Row};
 use tokio::sync::{mpsc, oneshot};
 use url::Url;
 use waviro_link::{Chat, MessageId, Outgoing};
 
 use super::content::{decode, encode, identity};
-use super::writer::{Command, Counters};
-use super::{Store, StoreError, sql};
+use super::writer::Command;
+use super::{KeepingAnswer, KeptAnswer, Store, StoreError};
 use crate::clock::Millis;
+
+pub(super) use insert::{Putting, apply, apply_once, insert};
 
 /// A message about to be accepted.
 #[derive(Debug, Clone)]
@@ -26,6 +28,18 @@ pub struct NewMessageRow {
     notify_url: Option<String>,
     at: Millis,
     epoch: u64,
+    repeats: Repeats,
+}
+
+/// Whether a message may say what the one before it said to that chat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeats {
+    /// It may not.
+    Refused,
+    /// It may not where the one before was accepted at this moment or later.
+    RefusedSince(Millis),
+    /// It may.
+    Fine,
 }
 
 /// What became of it.
@@ -38,6 +52,8 @@ pub enum Accepting {
         /// That message.
         of: MessageId,
     },
+    /// [`Store::accept_once`] alone: it was accepted before, and answered so.
+    Before(KeptAnswer),
 }
 
 /// A message in a bot's queue.
@@ -80,6 +96,8 @@ pub struct MessageRow {
 /// The writer's command.
 pub(super) struct Accept {
     row: NewMessageRow,
+    /// What is kept with it.
+    keeping: Option<KeepingAnswer>,
     lane: mpsc::UnboundedSender<Committed>,
     seq: i64,
     outcome: Accepting,
@@ -113,7 +131,14 @@ impl NewMessageRow {
             message,
             at,
             epoch,
+            repeats: Repeats::Refused,
         })
+    }
+
+    /// The same by another duplicate rule; without this a repeat is refused.
+    #[must_use]
+    pub fn repeats(self, repeats: Repeats) -> Self {
+        Self { repeats, ..self }
     }
 
     /// The message's id.
@@ -143,9 +168,33 @@ impl Store {
         row: NewMessageRow,
         lane: mpsc::UnboundedSender<Committed>,
     ) -> Result<Accepting, StoreError> {
+        self.submit_accept(row, None, lane).await
+    }
+
+    /// The same for a message whose answer is kept, in the same transaction: no kill leaves one without the other. Where an answer
+    /// is kept under that id already, nothing is put in, and the duplicate rule is not asked.
+    ///
+    /// # Errors
+    /// As [`Store::accept`].
+    pub async fn accept_once(
+        &self,
+        row: NewMessageRow,
+        keeping: KeepingAnswer,
+        lane: mpsc::UnboundedSender<Committed>,
+    ) -> Result<Accepting, StoreError> {
+        self.submit_accept(row, Some(keeping), lane).await
+    }
+
+    async fn submit_accept(
+        &self,
+        row: NewMessageRow,
+        keeping: Option<KeepingAnswer>,
+        lane: mpsc::UnboundedSender<Committed>,
+    ) -> Result<Accepting, StoreError> {
         let (answer, receiver) = oneshot::channel();
         let accept = Accept {
             row,
+            keeping,
             lane,
             seq: 0,
             outcome: Accepting::Taken,
@@ -179,6 +228,19 @@ impl Store {
         rows.iter().map(queued).collect()
     }
 
+    /// When the server took a bot's last messages, at most `limit` of them, in no order.
+    pub async fn last_sent(&self, slot: i32, limit: i64) -> Result<Vec<Millis>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT settled_at FROM messages WHERE bot = $1 AND settled_at IS NOT NULL AND ack > 0 \
+             ORDER BY settled_at DESC LIMIT $2",
+        )
+        .bind(i64::from(slot))
+        .bind(limit)
+        .fetch_all(&self.reads)
+        .await?;
+        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+
     /// How many messages of all bots wait for the server's ack.
     pub async fn pending_count(&self) -> Result<i64, StoreError> {
         let row = sqlx::query("SELECT COUNT(*) FROM messages WHERE ack = 0")
@@ -207,131 +269,28 @@ impl Store {
     }
 }
 
-/// Puts the accepts of one batch in, by the duplicate rule: where the last message of that bot to that chat that did not end in
-/// -1 says the same, nothing is put in.
-///
-/// The first of each chat is held against the table, by the statement that inserts it; after it, that chat's last content is
-/// the first's own, whether it was put in or repeats what stood there. So the others are held against the one before them.
-pub(super) async fn apply(
-    accepts: &mut [Accept],
-    connection: &mut AnyConnection,
-    counters: &mut Counters,
-) -> Result<(), StoreError> {
-    let mut last: HashMap<(i32, &str), (&str, usize)> = HashMap::new();
-    // By position: the accept that this one repeats, or whether it must still be held against the table.
-    let mut repeats = vec![None; accepts.len()];
-    let mut to_insert = Vec::with_capacity(accepts.len());
-    for (position, accept) in accepts.iter().enumerate() {
-        let row = &accept.row;
-        let this = (row.content_sha256.as_str(), position);
-        match last.insert((row.slot, &row.chat), this) {
-            Some((sha256, before)) if sha256 == row.content_sha256 => {
-                repeats[position] = Some(before);
-            }
-            before => to_insert.push((position, before.is_none())),
+impl Repeats {
+    /// Whether an equal message of that moment makes this one a repeat.
+    fn refuses(self, before: Millis) -> bool {
+        self != Self::Fine && before >= self.since()
+    }
+
+    /// From when on an equal message counts.
+    fn since(self) -> Millis {
+        match self {
+            Self::Refused => Millis::MIN,
+            Self::RefusedSince(since) => since,
+            Self::Fine => Millis::MAX,
         }
     }
-    let first_seq = counters.seq + 1;
-    counters.seq += i64::try_from(accepts.len()).unwrap_or(i64::MAX);
-    for (accept, seq) in accepts.iter_mut().zip(first_seq..) {
-        // Of a try before this one, in company, nothing stays.
-        (accept.seq, accept.outcome) = (seq, Accepting::Taken);
-    }
-    for rows in sql::cut(&to_insert) {
-        let putting: Vec<Putting<'_>> = rows
-            .iter()
-            .map(|(position, asked)| Putting {
-                row: &accepts[*position].row,
-                seq: accepts[*position].seq,
-                asked: *asked,
-            })
-            .collect();
-        let taken = insert(&putting, connection).await?;
-        for (position, _) in rows {
-            let accept = &mut accepts[*position];
-            if !taken.contains(accept.row.message.id.as_str()) {
-                let of = last_message(&accept.row, first_seq, connection).await?;
-                accept.outcome = Accepting::Duplicate { of };
-            }
-        }
-    }
-    for position in 0..accepts.len() {
-        if let Some(before) = repeats[position] {
-            let of = match &accepts[before].outcome {
-                Accepting::Taken => accepts[before].row.message.id.clone(),
-                Accepting::Duplicate { of } => of.clone(),
-            };
-            accepts[position].outcome = Accepting::Duplicate { of };
-        }
-    }
-    Ok(())
-}
-
-/// A row about to be put in.
-pub(super) struct Putting<'a> {
-    pub(super) row: &'a NewMessageRow,
-    pub(super) seq: i64,
-    /// By the duplicate rule.
-    pub(super) asked: bool,
-}
-
-/// Inserts rows, those that are `asked` about only where the table's last message to that chat says something else.
-/// Returns the ids that went in.
-pub(super) async fn insert(
-    rows: &[Putting<'_>],
-    connection: &mut AnyConnection,
-) -> Result<HashSet<String>, StoreError> {
-    // PostgreSQL takes the type of a column of VALUES from its rows, and one of NULLs alone for text, which notify_url is.
-    let text = format!(
-        "WITH new (asked, id, seq, bot, chat, kind, body, content_sha256, notify_url, ack, accepted_at, reminded) AS (VALUES {}) \
-         INSERT INTO messages (id, seq, bot, chat, kind, body, content_sha256, notify_url, ack, accepted_at, reminded) \
-         SELECT id, seq, bot, chat, kind, body, content_sha256, notify_url, ack, accepted_at, reminded FROM new \
-         WHERE asked = 0 OR content_sha256 <> COALESCE((SELECT l.content_sha256 FROM messages l \
-         WHERE l.bot = new.bot AND l.chat = new.chat AND l.ack >= 0 ORDER BY l.seq DESC LIMIT 1), '') \
-         RETURNING id",
-        sql::tuples(rows.len(), 12)
-    );
-    let mut query = sqlx::query(AssertSqlSafe(text));
-    for Putting { row, seq, asked } in rows {
-        query = query
-            .bind(i64::from(*asked))
-            .bind(row.message.id.as_str().to_owned())
-            .bind(*seq)
-            .bind(i64::from(row.slot))
-            .bind(row.chat.clone())
-            .bind(row.kind)
-            .bind(row.body.clone())
-            .bind(row.content_sha256.clone())
-            .bind(row.notify_url.clone())
-            .bind(0_i64)
-            .bind(row.at)
-            .bind(i64::from(row.notify_url.is_none()));
-    }
-    // To the last row: SQLite commits a statement outside a transaction when it is through.
-    let inserted = query.fetch_all(connection).await?;
-    inserted.iter().map(|row| Ok(row.try_get(0)?)).collect()
-}
-
-/// The id of the last message before `seq` of that bot to that chat that did not end in -1: which one a refused row
-/// repeats.
-async fn last_message(
-    row: &NewMessageRow,
-    seq: i64,
-    connection: &mut AnyConnection,
-) -> Result<MessageId, StoreError> {
-    let found = sqlx::query(
-        "SELECT id FROM messages WHERE bot = $1 AND chat = $2 AND ack >= 0 AND seq < $3 \
-         ORDER BY seq DESC LIMIT 1",
-    )
-    .bind(i64::from(row.slot))
-    .bind(row.chat.clone())
-    .bind(seq)
-    .fetch_one(connection)
-    .await?;
-    message_id(found.try_get(0)?)
 }
 
 impl Accept {
+    /// It changes the database by one statement.
+    pub(super) fn is_one_statement(&self) -> bool {
+        self.keeping.is_none()
+    }
+
     /// After the commit: the lane first, so that the queue's order never depends on how callers are woken.
     pub(super) fn answer(self, done: Result<(), StoreError>) {
         if done.is_ok() && self.outcome == Accepting::Taken {

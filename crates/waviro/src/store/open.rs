@@ -12,7 +12,7 @@ use sqlx::{AnyConnection, AnyPool, ConnectOptions, Executor, Row, SqlSafeStr};
 use super::{Schema, StoreError};
 
 /// Every migration, in order; one that has landed is never edited.
-const SCHEMA: [(i64, &str, &str); 6] = [
+const SCHEMA: [(i64, &str, &str); 7] = [
     (
         1,
         "gateway",
@@ -42,6 +42,11 @@ const SCHEMA: [(i64, &str, &str); 6] = [
         6,
         "timeline",
         include_str!("../../migrations/0006_timeline.sql"),
+    ),
+    (
+        7,
+        "settings",
+        include_str!("../../migrations/0007_settings.sql"),
     ),
 ];
 

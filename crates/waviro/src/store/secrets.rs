@@ -15,9 +15,11 @@ pub struct SecretsRow {
     pub signing: String,
     /// The one before signs too, until then.
     pub before: Option<(String, Millis)>,
+    /// The bot's settings as JSON; `None` for the defaults.
+    pub settings: Option<String>,
 }
 
-const COLUMNS: &str = "webhook_key, signing_secret, signing_before, signing_before_until";
+const COLUMNS: &str = "webhook_key, signing_secret, signing_before, signing_before_until, settings";
 
 impl Store {
     /// A bot's secrets; `None` where it has none yet, or where there is no such bot.
@@ -110,6 +112,7 @@ fn secrets(row: &AnyRow) -> Result<SecretsRow, StoreError> {
         webhook_key: row.try_get(0)?,
         signing: row.try_get(1)?,
         before: before.zip(until),
+        settings: row.try_get(4)?,
     })
 }
 

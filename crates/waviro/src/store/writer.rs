@@ -81,6 +81,8 @@ struct Closure<T, F> {
 #[derive(Default)]
 struct Batch {
     accepts: Vec<Accept>,
+    /// Accepts whose answers are kept with them.
+    once: Vec<Accept>,
     raises: Vec<Raise>,
     posted: Vec<Posted>,
     replying: Vec<Replying>,
@@ -282,7 +284,8 @@ impl FromIterator<Command> for Batch {
         let mut batch = Self::default();
         for command in commands {
             match command {
-                Command::Accept(accept) => batch.accepts.push(accept),
+                Command::Accept(accept) if accept.is_one_statement() => batch.accepts.push(accept),
+                Command::Accept(accept) => batch.once.push(accept),
                 Command::Raise(raise) => batch.raises.push(raise),
                 Command::Posted(posted) => batch.posted.push(posted),
                 Command::Replying(replying) => batch.replying.push(replying),
@@ -296,6 +299,7 @@ impl FromIterator<Command> for Batch {
 impl Batch {
     fn len(&self) -> usize {
         self.accepts.len()
+            + self.once.len()
             + self.raises.len()
             + self.posted.len()
             + self.replying.len()
@@ -314,6 +318,7 @@ impl Batch {
         counters: &mut Counters,
     ) -> Result<(), StoreError> {
         super::messages::apply(&mut self.accepts, connection, counters).await?;
+        super::messages::apply_once(&mut self.once, connection, counters).await?;
         super::acks::apply(&mut self.raises, connection, counters).await?;
         deliveries::apply_posted(&mut self.posted, connection, counters).await?;
         deliveries::apply_replies(&mut self.replying, connection, counters).await?;
@@ -324,7 +329,8 @@ impl Batch {
     }
 
     fn answer(self, done: &Result<(), StoreError>) {
-        for accept in self.accepts {
+        // In the order in which they were put in: a lane counts on it.
+        for accept in self.accepts.into_iter().chain(self.once) {
             accept.answer(done.clone());
         }
         for raise in self.raises {
@@ -342,7 +348,8 @@ impl Batch {
     }
 
     fn singles(self) -> Vec<Self> {
-        let commands = (self.accepts.into_iter().map(Command::Accept))
+        let accepts = self.accepts.into_iter().chain(self.once);
+        let commands = (accepts.map(Command::Accept))
             .chain(self.raises.into_iter().map(Command::Raise))
             .chain(self.posted.into_iter().map(Command::Posted))
             .chain(self.replying.into_iter().map(Command::Replying))

@@ -14,6 +14,7 @@ use super::moment::Moment;
 use super::problem::{NAME_FORM, Problem};
 use super::query::MOMENT;
 use crate::clock::Millis;
+use crate::config::AllowedNetwork;
 use crate::door;
 use crate::net::Net;
 
@@ -68,6 +69,12 @@ impl Fields {
                 error.column()
             ))),
         }
+    }
+
+    /// All of it, for a body that is a patch.
+    #[must_use]
+    pub fn all(&self) -> &Map<String, Value> {
+        &self.0
     }
 
     /// A field that says something; absent and `null` are the same.
@@ -266,12 +273,17 @@ impl Fields {
     }
 }
 
-/// A URL that may be called, as far as that can be said without asking a name server.
+/// A URL that may be called, also in the bot's own networks (`allow`), as far as that can be said without asking a name server.
 ///
 /// # Errors
 /// [`Problem::UrlRefused`] with what `outbound.allow` would have to hold.
-pub fn permitted(field: &'static str, url: Url, net: &Net) -> Result<Url, Problem> {
-    match net.check(&url, &[]) {
+pub fn permitted(
+    field: &'static str,
+    url: Url,
+    net: &Net,
+    allow: &[AllowedNetwork],
+) -> Result<Url, Problem> {
+    match net.check(&url, allow) {
         Ok(()) => Ok(url),
         Err(refused) => Err(Problem::UrlRefused(field, refused)),
     }

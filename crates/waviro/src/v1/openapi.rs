@@ -23,6 +23,7 @@ use utoipa_axum::routes;
 use super::V1;
 use super::answers::refusal;
 use super::problem::ProblemBody;
+use crate::once::KEY_CAP;
 
 /// Where it is, below a base path.
 const PATH: &str = "/v1/openapi.json";
@@ -35,13 +36,17 @@ const INTRODUCTION: &str = "Administers a gateway: its bots, their keys, and the
     pass `next` as `cursor` until it is null.";
 
 /// The tags, in the order in which a reader needs them.
-const TAGS: [(&str, &str); 13] = [
+const TAGS: [(&str, &str); 14] = [
     ("bots", "The linked numbers."),
     (
         "linking",
         "How a bot comes by its device at WhatsApp, and how it loses it.",
     ),
     ("keys", "A bot's SecretKey for `/api/…`."),
+    (
+        "settings",
+        "How a bot behaves where it differs from the document's way.",
+    ),
     (
         "messages",
         "What a bot sends and what is written to it, and what became of each message.",
@@ -122,6 +127,10 @@ pub(super) fn begun() -> OpenApi {
 pub(super) fn complete(document: &mut OpenApi) {
     name_rows(document.components.as_mut());
     for (path, item) in &mut document.paths.paths {
+        if let Some(post) = &mut item.post {
+            let known = post.parameters.get_or_insert_default();
+            known.push(RefOr::T(once_key()));
+        }
         for operation in operations(item) {
             // Handlers are named within their file.
             let tag = operation.tags.iter().flatten().next().cloned();
@@ -170,7 +179,11 @@ fn shared(path: &str, operation: &Operation) -> Vec<StatusCode> {
     if path.contains('{') {
         statuses.push(StatusCode::NOT_FOUND);
     }
-    if operation.request_body.is_some() {
+    let keyed = operation.parameters.iter().flatten().any(
+        |parameter| matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Header),
+    );
+    // Under a key a body is read whether it is asked for or not.
+    if keyed || operation.request_body.is_some() {
         statuses.extend([
             StatusCode::BAD_REQUEST,
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -184,6 +197,23 @@ fn shared(path: &str, operation: &Operation) -> Vec<StatusCode> {
         statuses.push(StatusCode::UNPROCESSABLE_ENTITY);
     }
     statuses
+}
+
+/// The key of every POST.
+fn once_key() -> Parameter {
+    let schema = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some("^[!-~]{1,255}$"))
+        .min_length(Some(1))
+        .max_length(Some(KEY_CAP));
+    let text = "A key of your choice. The same request under the same key within 24 hours is not done again, but answered as the \
+        first was, with the header `Idempotent-Replay: true`.";
+    ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .description(Some(text))
+        .schema(Some(schema))
+        .build()
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {

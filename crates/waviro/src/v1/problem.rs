@@ -85,6 +85,8 @@ pub enum Problem {
     TooManyStreams,
     /// The bot's state does not allow it: its word, and what to do.
     WrongState(&'static str, &'static str),
+    /// An Idempotency-Key that was used with another body.
+    IdempotencyConflict,
     /// WhatsApp said no, in its own words.
     RefusedByWhatsApp(String),
     /// WhatsApp did not answer in time.
@@ -156,6 +158,7 @@ impl Problem {
             Self::MediaUnavailable(String::new()),
             Self::TooManyStreams,
             Self::WrongState("linking", ""),
+            Self::IdempotencyConflict,
             Self::RefusedByWhatsApp(String::new()),
             Self::WhatsAppUnavailable,
             Self::Internal,
@@ -205,6 +208,11 @@ impl Problem {
             Self::MediaUnavailable(_) => ("media_unavailable", S::BAD_GATEWAY, "File not fetched"),
             Self::TooManyStreams => ("too_many_streams", S::TOO_MANY_REQUESTS, "Too many streams"),
             Self::WrongState(..) => ("wrong_state", S::CONFLICT, "Not in this state"),
+            Self::IdempotencyConflict => (
+                "idempotency_conflict",
+                S::UNPROCESSABLE_ENTITY,
+                "Idempotency-Key used before",
+            ),
             Self::RefusedByWhatsApp(_) => ("refused_by_whatsapp", S::CONFLICT, "WhatsApp refused"),
             Self::WhatsAppUnavailable => (
                 "whatsapp_unavailable",
@@ -238,6 +246,7 @@ impl Problem {
             Self::NotRegistered | Self::NotInGroup => Some("to"),
             Self::NoFile(_) => Some("media.url"),
             Self::NameTaken(_) => Some("name"),
+            Self::IdempotencyConflict => Some("Idempotency-Key"),
             _ => None,
         }
     }
@@ -285,6 +294,7 @@ impl Problem {
             Self::MediaUnavailable(why) => format!("The file is still at WhatsApp, and could not be fetched: {why}; try again."),
             Self::TooManyStreams => format!("{STREAMS} streams are open, which is the most; close one first."),
             Self::WrongState(word, advice) => format!("The bot's state is {word}; {advice}."),
+            Self::IdempotencyConflict => "This Idempotency-Key was used for another request; use a new key for each new request.".to_owned(),
             Self::RefusedByWhatsApp(words) => format!("WhatsApp refused: {words}."),
             Self::WhatsAppUnavailable => "WhatsApp did not answer in time; try again.".to_owned(),
             Self::Internal => "The gateway failed; its log says more under this request_id.".to_owned(),

@@ -210,7 +210,7 @@ async fn add(
     let new = NewRule {
         folded: keyword::seen(&keyword),
         keyword,
-        url: permitted("url", asked.url, &v1.net)?,
+        url: permitted("url", asked.url, &v1.net, &at.bot.settings().allow)?,
         enabled: asked.enabled.unwrap_or(true),
         in_groups: asked.groups.unwrap_or(false),
         timeout_s: v1.rule_timeout(asked.timeout_s)?,
@@ -250,7 +250,9 @@ async fn change(
     RuleId(id): RuleId,
     Body(asked): Body<ChangeRule>,
 ) -> Result<Json<RuleView>, Problem> {
-    let url = asked.url.map(|url| permitted("url", url, &v1.net));
+    let url = asked
+        .url
+        .map(|url| permitted("url", url, &v1.net, &at.bot.settings().allow));
     let timeout_s = asked.timeout_s.map(|Timeout(asked)| v1.rule_timeout(asked));
     let change = RuleChange {
         keyword: asked.keyword.map(|keyword| {

@@ -223,7 +223,7 @@ async fn add(
     Problem,
 > {
     let new = NewSubscription {
-        url: permitted("url", asked.url, &v1.net)?,
+        url: permitted("url", asked.url, &v1.net, &at.bot.settings().allow)?,
         kinds: asked.kinds,
         enabled: asked.enabled.unwrap_or(true),
         timeout_s: v1.subscription_timeout(asked.timeout_s)?,
@@ -264,7 +264,9 @@ async fn change(
     SubscriptionId(id): SubscriptionId,
     Body(asked): Body<ChangeBody>,
 ) -> Result<Json<SubscriptionView>, Problem> {
-    let url = asked.url.map(|url| permitted("url", url, &v1.net));
+    let url = asked
+        .url
+        .map(|url| permitted("url", url, &v1.net, &at.bot.settings().allow));
     let timeout_s = asked.timeout_s.map(|asked| v1.subscription_timeout(asked));
     let change = SubscriptionChange {
         url: url.transpose()?,

@@ -3,8 +3,10 @@
 mod callbacks;
 mod events;
 mod evidence;
+mod idempotency;
 mod keys;
 mod log;
+mod settings;
 mod tokens;
 
 use std::collections::HashMap;
@@ -122,6 +124,8 @@ pub async fn keeps_its_contract(store: &Store) {
     tokens::keep_their_contract(store).await;
     evidence::keeps_its_contract(store).await;
     events::keeps_its_contract(store).await;
+    idempotency::keeps_its_contract(store).await;
+    settings::keep_their_contract(store).await;
 }
 
 async fn accepted_messages_are_queued_in_order(store: &Store) {

@@ -13,7 +13,7 @@ const ROWS: [&[&str]; 11] = [
     &["api", "events", "health", "v1"],
     &["jobs"],
     &["outbox", "files"],
-    &["bots", "tokens"],
+    &["bots", "once", "tokens"],
     &["net"],
     &["store"],
     &["answer", "keyword"],

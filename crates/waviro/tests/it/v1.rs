@@ -9,10 +9,12 @@ mod keys;
 mod linking;
 mod media;
 mod messages;
+mod once;
 mod openapi;
 mod pages;
 mod rules;
 mod secrets;
+mod settings;
 mod subscriptions;
 mod tokens;
 

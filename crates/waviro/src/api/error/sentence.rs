@@ -5,6 +5,7 @@ use waviro_link::{Status, UnlinkedCause};
 use super::super::body::TEXT_CAP;
 use super::{ApiError, Language, MediaFault, UrlFault};
 use crate::net::Refused;
+use crate::once::KEY_CAP;
 use crate::outbox::FILE_CAP;
 
 impl ApiError {
@@ -51,6 +52,8 @@ impl ApiError {
             Self::NoMedia(fault) => fault.indonesian(),
             Self::NotConnected(status) => not_connected_in_indonesian(status),
             Self::Duplicate => "Pesan yang sama baru saja dikirim ke tujuan ini; ubah isi pesan sebelum mengirim lagi.".to_owned(),
+            Self::InvalidIdempotencyKey => format!("Header Idempotency-Key tidak valid; isi dengan 1 sampai {KEY_CAP} karakter ASCII tanpa spasi."),
+            Self::IdempotencyConflict => "Idempotency-Key ini sudah dipakai untuk permintaan lain; gunakan kunci baru untuk setiap permintaan baru.".to_owned(),
             Self::LookupFailed => "WhatsApp belum menjawab pertanyaan tentang nomor atau grup ini; coba lagi sebentar lagi.".to_owned(),
             Self::Busy => "Terlalu banyak pesan sekaligus; coba lagi sebentar lagi.".to_owned(),
             Self::QrNotReady => "WhatsApp belum memberikan kode QR; panggil getqr lagi, dan bila terus begini periksa koneksi internet server dengan waviro doctor.".to_owned(),
@@ -92,6 +95,8 @@ impl ApiError {
             Self::NoMedia(fault) => fault.english(),
             Self::NotConnected(status) => not_connected_in_english(status),
             Self::Duplicate => "The same message was just sent to this destination; change its content before sending again.".to_owned(),
+            Self::InvalidIdempotencyKey => format!("The header Idempotency-Key is not valid; send 1 to {KEY_CAP} ASCII characters without blanks."),
+            Self::IdempotencyConflict => "This Idempotency-Key was used for another request; use a new key for each new request.".to_owned(),
             Self::LookupFailed => "WhatsApp has not answered yet about this number or group; try again in a moment.".to_owned(),
             Self::Busy => "Too many messages at once; try again in a moment.".to_owned(),
             Self::QrNotReady => "WhatsApp has not given a QR code yet; call getqr again, and if that persists check the server's internet connection with waviro doctor.".to_owned(),

@@ -21,6 +21,8 @@ impl Endpoint {
             Takes::Message(whom, what) => {
                 list.push(ApiError::MissingField(needed(what)));
                 list.push(ApiError::Duplicate);
+                list.push(ApiError::InvalidIdempotencyKey);
+                list.push(ApiError::IdempotencyConflict);
                 list.extend(destination(whom));
                 list.extend(content(what));
                 list.push(malformed_url("notifyurl"));

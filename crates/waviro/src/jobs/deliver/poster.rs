@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 
 use super::health::Change;
 use super::{AFTER_A_PANIC, CLAIMED_TOGETHER, PENDING_FOR, PER_ENDPOINT, Place};
-use crate::bots::{Bot, Profiles};
+use crate::bots::{Bot, Profile, Profiles};
 use crate::clock::{Clock, Millis, millis};
 use crate::jobs::Living;
 use crate::net::{self, Answer, Call, Net, NetError, sign};
@@ -75,13 +75,17 @@ impl Poster {
         within: Option<Duration>,
     ) -> Posted {
         let at = self.clock.now();
-        let headers = self.headers(due.slot, id, &body, at).await;
+        let profile = self.profile(due.slot).await;
+        let headers = match &profile {
+            Some(profile) => profile.headers(id, at, &body),
+            None => sign::headers(&[], id, at, body.as_bytes()).unwrap_or_default(),
+        };
         let call = Call {
             url: &due.url,
             body: Bytes::from(body),
             headers: &headers,
             within,
-            allow: &[],
+            allow: profile.as_ref().map_or(&[], |profile| profile.allow()),
         };
         let tried = self.net.post(call).await;
         let outcome = match &tried.outcome {
@@ -99,22 +103,13 @@ impl Poster {
         Posted { at, tried }
     }
 
-    /// The delivery's id and what proves that it is ours. Where a bot's secrets cannot be read it goes unsigned; its owner's check
-    /// refuses it then, and it is tried again.
-    async fn headers(
-        &self,
-        slot: i32,
-        id: &str,
-        body: &str,
-        at: Millis,
-    ) -> Vec<(&'static str, String)> {
-        match self.profiles.of(slot).await {
-            Ok(profile) => profile.headers(id, at, body),
-            Err(reason) => {
-                error!(slot, %reason, "a bot's signing secret could not be read");
-                sign::headers(&[], id, at, body.as_bytes()).unwrap_or_default()
-            }
-        }
+    /// What proves that a delivery is ours, and where it may go. Where it cannot be read the delivery goes unsigned, and to public
+    /// addresses alone; its owner's check refuses it then, and it is tried again.
+    async fn profile(&self, slot: i32) -> Option<Arc<Profile>> {
+        let profile = self.profiles.of(slot).await;
+        profile
+            .inspect_err(|reason| error!(slot, %reason, "a bot's signing secret could not be read"))
+            .ok()
     }
 
     /// Commits until it works; `None` at the stop. The row stays leased then, and the next start frees it.

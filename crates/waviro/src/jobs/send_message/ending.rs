@@ -9,7 +9,9 @@ use super::{Lane, Outcome, STORE_REST};
 use crate::clock::{Millis, millis};
 use crate::store::News;
 
-/// A message that could not be sent for so long ends in -1: nobody expects it any more.
+/// A message that could not be sent for so long ends in -1: nobody expects it any more. It counts from when it could first have been
+/// written: what only waits for its turn by the bot's pace will be sent, is what its owner asked for, and must not end because the queue
+/// is long. So while the queue moves its clock does not run; once the link is gone it runs for all of them.
 pub const EXPIRES: Duration = Duration::from_hours(24);
 
 /// Messages ended in one transaction when the device ends.
@@ -17,8 +19,12 @@ const ENDED_TOGETHER: usize = 500;
 
 impl Lane {
     pub(super) fn expire(&mut self, now: Millis) {
+        if self.turns.unknown() {
+            // Before a restart the queue may have moved until just now.
+            return;
+        }
         let before = now - millis(EXPIRES);
-        if self.window.oldest_accept().is_some_and(|at| at <= before) {
+        if self.window.oldest().is_some_and(|at| at <= before) {
             let expired = self.window.older_than(before);
             self.fail(expired, "expired: not sent within 24 hours");
         }

@@ -18,12 +18,17 @@ pub(super) struct Window {
     ready: VecDeque<Chat>,
     /// Chats that are left alone until a moment, after a failure that may pass.
     resting: Vec<(Millis, Chat)>,
+    /// The last moment at which messages waited for their turn alone, by the bot's pace.
+    held_until: Millis,
 }
 
 #[derive(Debug)]
 struct Entry {
     message: Outgoing,
-    accepted_at: Millis,
+    /// From when on it could have been written: since it was accepted, or since it no longer waited for its turn.
+    since: Millis,
+    /// Its turn came.
+    tried: bool,
     written: Option<Written>,
 }
 
@@ -69,11 +74,26 @@ impl Window {
         self.by_id.insert(message.id.clone(), seq);
         let entry = Entry {
             message,
-            accepted_at,
+            since: accepted_at,
+            tried: false,
             written: None,
         };
         self.entries.insert(seq, entry);
         self.wait(&chat, seq);
+    }
+
+    /// What [`Window::next`] will return, and whether its turn comes for the first time.
+    pub(super) fn peek(&self) -> Option<(&Outgoing, bool)> {
+        self.ready.iter().find_map(|chat| {
+            let seq = self.chats.get(chat)?.waiting.first()?;
+            let entry = self.entries.get(seq)?;
+            Some((&entry.message, !entry.tried))
+        })
+    }
+
+    /// All that is ready waits for its turn alone.
+    pub(super) fn hold(&mut self, now: Millis) {
+        self.held_until = self.held_until.max(now);
     }
 
     /// The next message to write. Its chat writes nothing else until [`Window::wrote`] or [`Window::rest`].
@@ -83,8 +103,12 @@ impl Window {
                 continue;
             };
             if let Some(seq) = line.waiting.pop_first()
-                && let Some(entry) = self.entries.get(&seq)
+                && let Some(entry) = self.entries.get_mut(&seq)
             {
+                if !entry.tried {
+                    entry.since = entry.since.max(self.held_until);
+                    entry.tried = true;
+                }
                 line.state = LineState::Writing;
                 return Some((seq, entry.message.clone()));
             }
@@ -174,20 +198,26 @@ impl Window {
             .min_by_key(|written| written.at)
     }
 
-    /// When the oldest message was accepted.
-    pub(super) fn oldest_accept(&self) -> Option<Millis> {
-        self.entries
-            .first_key_value()
-            .map(|(_, entry)| entry.accepted_at)
+    /// Since when the message that waits longest could have been written.
+    pub(super) fn oldest(&self) -> Option<Millis> {
+        self.entries.values().map(|entry| self.since(entry)).min()
     }
 
-    /// Messages accepted at `before` or earlier.
+    /// Messages that could have been written since `before` or earlier.
     pub(super) fn older_than(&self, before: Millis) -> Vec<MessageId> {
         self.entries
             .values()
-            .take_while(|entry| entry.accepted_at <= before)
+            .filter(|entry| self.since(entry) <= before)
             .map(|entry| entry.message.id.clone())
             .collect()
+    }
+
+    fn since(&self, entry: &Entry) -> Millis {
+        if entry.tried {
+            entry.since
+        } else {
+            entry.since.max(self.held_until)
+        }
     }
 
     /// When the next rest ends.

@@ -108,7 +108,7 @@ async fn rose(
             continue;
         }
         for (id, news) in &raise.news {
-            let News::Member { level, member } = news else {
+            let News::Member { level, member, .. } = news else {
                 continue;
             };
             let in_group = |it: &&Standing| it.slot == raise.slot && it.group && it.ack > 0;

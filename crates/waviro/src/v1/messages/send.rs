@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{OriginalUri, State};
 use axum::http::StatusCode;
 use axum::http::header::{HeaderName, LOCATION};
+use axum::{Extension, Json};
 use url::Url;
 use utoipa::ToSchema;
 use waviro_link::{Chat, Contact, Content, GroupId, Location, Number};
@@ -16,7 +16,9 @@ use super::super::auth::AtBot;
 use super::super::body::{Body, Fields, FromFields, permitted, required};
 use super::super::problem::Problem;
 use super::MessageView;
-use crate::outbox::{Draft, NewMessage};
+use crate::bots::Bot;
+use crate::outbox::{Accepted, Draft, NewMessage, Taken};
+use crate::v1::once::{self, Keyed};
 
 /// A message to send: to somebody, and exactly one of text, media, location and contact.
 #[derive(ToSchema)]
@@ -134,21 +136,50 @@ pub(super) async fn send(
     State(v1): State<Arc<V1>>,
     at: AtBot,
     OriginalUri(uri): OriginalUri,
+    keyed: Option<Extension<Keyed>>,
     Body(asked): Body<SendMessage>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Json<MessageView>), Problem> {
     let to = asked.to.clone();
+    let allow = at.bot.settings().allow.clone();
     let notify_url = asked.notify_url.clone();
-    let notify_url = notify_url.map(|url| permitted("notify_url", url, &v1.net));
+    let notify_url = notify_url.map(|url| permitted("notify_url", url, &v1.net, &allow));
     let message = NewMessage {
         to,
         content: asked.draft()?,
         notify_url: notify_url.transpose()?,
     };
-    let accepted = v1.outbox.accept(&at.bot, message).await?;
-    let row = v1.store.sent(at.bot.slot(), accepted.id.as_str()).await?;
+    let id = accept(&v1, &at.bot, message, keyed.map(|Extension(keyed)| keyed)).await?;
+    let row = v1.store.sent(at.bot.slot(), &id).await?;
     let row = row.ok_or(Problem::NoSuch("message"))?;
     let place = format!("{}/{}", uri.path().trim_end_matches('/'), row.id);
     Ok((StatusCode::ACCEPTED, [(LOCATION, place)], Json(row.into())))
+}
+
+/// Accepts a message, once under one key; its id.
+async fn accept(
+    v1: &V1,
+    bot: &Arc<Bot>,
+    message: NewMessage,
+    keyed: Option<Keyed>,
+) -> Result<String, Problem> {
+    let first = match keyed {
+        None => {
+            let accepted = v1.outbox.accept(bot, message).await?;
+            return Ok(accepted.id.as_str().to_owned());
+        }
+        Some(Keyed::Accepted(id)) => return Ok(id),
+        Some(Keyed::First(first)) => first,
+    };
+    // The id alone: all else of the answer stands with the message. The whole answer takes its place right after.
+    let keep = |accepted: &Accepted| {
+        let status = StatusCode::ACCEPTED.as_u16();
+        first.keeping(status, once::accepted(accepted.id.as_str()))
+    };
+    match v1.outbox.accept_once(bot, message, &keep).await? {
+        Taken::New(accepted) => Ok(accepted.id.as_str().to_owned()),
+        // Whoever has the turn looked for it already.
+        Taken::Before(_) => Err(Problem::Internal),
+    }
 }
 
 impl SendMessage {

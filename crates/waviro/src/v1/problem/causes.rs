@@ -6,9 +6,10 @@ use tracing::error;
 use waviro_link::{LinkError, Status};
 
 use super::Problem;
-use crate::bots::{AddError, NoCode, NoSuchBot, RenameError};
+use crate::bots::{AddError, BadSetting, NoCode, NoSuchBot, RenameError};
 use crate::door::BodyFault;
 use crate::net::{FetchError, NetError};
+use crate::once::OnceError;
 use crate::outbox::Refusal;
 use crate::store::StoreError;
 use crate::tokens::AddTokenError;
@@ -17,6 +18,21 @@ impl From<StoreError> for Problem {
     fn from(cause: StoreError) -> Self {
         error!(%cause, "the database did not do what it was asked");
         Self::Internal
+    }
+}
+
+impl From<OnceError> for Problem {
+    fn from(error: OnceError) -> Self {
+        match error {
+            OnceError::OtherBody => Self::IdempotencyConflict,
+            OnceError::Store(cause) => cause.into(),
+        }
+    }
+}
+
+impl From<BadSetting> for Problem {
+    fn from(bad: BadSetting) -> Self {
+        Self::InvalidField(bad.field, Cow::Borrowed(bad.should))
     }
 }
 

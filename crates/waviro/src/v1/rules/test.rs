@@ -19,6 +19,7 @@ use super::super::body::{Body, Fields, FromFields, required};
 use super::super::problem::Problem;
 use super::RuleView;
 use crate::answer::{self, Item, Parsed};
+use crate::config::AllowedNetwork;
 use crate::jobs::retry;
 use crate::keyword::{self, Heard};
 use crate::net::{self, Call};
@@ -191,7 +192,10 @@ async fn test(
     let id = format!("msg_{}", hex::encode(rand::random::<[u8; 12]>()));
     let headers = profile.headers(&id, v1.clock.now(), &routed.body);
     let sent = if asked.send.unwrap_or(false) {
-        Some(v1.try_once(routed.rule, &routed.body, &headers).await)
+        Some(
+            v1.try_once(routed.rule, &routed.body, &headers, profile.allow())
+                .await,
+        )
     } else {
         None
     };
@@ -218,6 +222,7 @@ impl V1 {
         rule: &RuleRow,
         body: &str,
         headers: &[(&'static str, String)],
+        allow: &[AllowedNetwork],
     ) -> CameOf {
         let within = rule
             .timeout_s
@@ -227,7 +232,7 @@ impl V1 {
             body: Bytes::from(body.to_owned()),
             headers,
             within: within.map(Duration::from_secs),
-            allow: &[],
+            allow,
         };
         let tried = self.net.post(call).await;
         let (verdict, cause) = match retry::judge(&tried.outcome, 0, 0.0) {

@@ -83,7 +83,7 @@ proptest! {
             fields.numbers("x").err(),
             fields.group("x").err(),
             fields.degrees("x", 90.0).err(),
-            fields.url("x", &net).err(),
+            fields.url("x", &net, &[]).err(),
             fields.object(["x", "X"]).err(),
         ];
         for error in blamed.into_iter().flatten() {
@@ -164,7 +164,7 @@ proptest! {
     #[test]
     fn a_url_that_is_taken_is_one_that_may_be_called_and_stays_it(text in almost_a_url()) {
         let net = net();
-        match fields(&json!(text)).url("x", &net) {
+        match fields(&json!(text)).url("x", &net, &[]) {
             Ok(None) => prop_assert!(text.trim().is_empty()),
             Ok(Some(url)) => {
                 prop_assert!(["http", "https"].contains(&url.scheme()));

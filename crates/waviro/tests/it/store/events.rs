@@ -180,7 +180,18 @@ async fn members_are_remembered(store: &Store, slot: i32) {
     let before = *store.last_event().borrow();
     for level in [2, 3, 2, 3] {
         let member = "6281300000077@c.us".to_owned();
-        raise(store, &ears, slot, 9100, News::Member { level, member }).await;
+        raise(
+            store,
+            &ears,
+            slot,
+            9100,
+            News::Member {
+                level,
+                member,
+                for_all: false,
+            },
+        )
+        .await;
     }
     let kept = store.events_after(before, Some(slot), 10).await.unwrap();
     // What the server took follows from the first member's word.

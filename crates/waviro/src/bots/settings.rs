@@ -1,0 +1,371 @@
+//! What may be set for one bot. Nothing set is the document's behaviour.
+
+use std::time::Duration;
+
+use serde::de::{Deserializer, Error as _};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
+use tracing::error;
+
+use crate::clock::{Millis, millis};
+use crate::config::AllowedNetwork;
+use crate::store::Repeats;
+
+/// Networks of one bot at most: each is compared with each address that is dialled.
+pub const NETWORKS: usize = 64;
+
+/// One bot's settings, as `/v1` shows and takes them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// What a repeat is.
+    pub duplicate_rule: DuplicateRule,
+    /// How fast it writes.
+    pub pacing: Pacing,
+    /// Acks 2 and 3 of groups are posted, when the first member's phone reports.
+    pub group_acks: bool,
+    /// How long it accepts without a connection, seconds; `delivery.grace_s` where `None`.
+    #[serde(deserialize_with = "maybe_whole::<_, 0, 86_400>")]
+    pub grace_s: Option<u32>,
+    /// Networks that may be called for it beside public ones and `outbound.allow`.
+    #[serde(serialize_with = "networks_out", deserialize_with = "networks_in")]
+    pub allow: Vec<AllowedNetwork>,
+}
+
+/// When the same text to the same chat is refused as a repeat of the message before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DuplicateRule {
+    /// At all.
+    pub enabled: bool,
+    /// Only where the one before was accepted so many seconds ago or less; however long ago where `None`.
+    #[serde(deserialize_with = "maybe_whole::<_, 1, 31_536_000>")]
+    pub within_s: Option<u32>,
+}
+
+/// How fast a bot writes, and whether it seems to type.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Pacing {
+    /// Messages in any minute at most, spaced evenly; as fast as it goes where `None`.
+    #[serde(deserialize_with = "maybe_whole::<_, 1, 600>")]
+    pub per_minute: Option<u32>,
+    /// How much a gap between two messages differs from the even one at most, as a part of it.
+    #[serde(deserialize_with = "part")]
+    pub jitter: f64,
+    /// A person sees the bot type before a text.
+    pub typing: bool,
+}
+
+impl Default for DuplicateRule {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            within_s: None,
+        }
+    }
+}
+
+/// Even gaps look like a machine; a third of a gap is as much as people differ.
+const JITTER: f64 = 0.3;
+
+impl Default for Pacing {
+    fn default() -> Self {
+        Self {
+            per_minute: None,
+            jitter: JITTER,
+            typing: false,
+        }
+    }
+}
+
+/// A value that is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BadSetting {
+    /// Its whole name, as `pacing.jitter`; where a name is unknown, the object that it stands in.
+    pub field: &'static str,
+    /// What it must be.
+    pub should: &'static str,
+}
+
+/// Every setting by its whole name, and what it must be.
+const FORMS: [(&str, &str); 8] = [
+    ("duplicate_rule.enabled", "true or false"),
+    (
+        "duplicate_rule.within_s",
+        "a whole number from 1 to 31536000, or null",
+    ),
+    ("pacing.per_minute", "a whole number from 1 to 600, or null"),
+    ("pacing.jitter", "a number from 0 to 1"),
+    ("pacing.typing", "true or false"),
+    ("group_acks", "true or false"),
+    ("grace_s", "a whole number from 0 to 86400, or null"),
+    (
+        "allow",
+        "a list of at most 64 networks, such as \"10.0.0.5\", \"10.0.0.0/8\" and \"10.0.0.5:8080\"",
+    ),
+];
+
+/// What holds settings, and what it must be.
+const GROUPS: [(&str, &str); 3] = [
+    (
+        "duplicate_rule",
+        "an object with enabled and within_s, and nothing else",
+    ),
+    (
+        "pacing",
+        "an object with per_minute, jitter and typing, and nothing else",
+    ),
+    (
+        "settings",
+        "an object with duplicate_rule, pacing, group_acks, grace_s and allow, and nothing else",
+    ),
+];
+
+impl Settings {
+    /// These settings with a JSON merge patch (RFC 7396) applied: what is absent stays, null is the default again.
+    ///
+    /// # Errors
+    /// [`BadSetting`], the first.
+    pub fn patched(&self, patch: &Value) -> Result<Self, BadSetting> {
+        let mut document = serde_json::to_value(self).unwrap_or_default();
+        merge(&mut document, patch);
+        // A list would be read as the fields in their order.
+        let lists = GROUPS.iter().find(|(group, _)| {
+            let value = document.get(group);
+            value.is_some_and(|value| !value.is_object())
+        });
+        if let Some(&(field, should)) = lists {
+            return Err(BadSetting { field, should });
+        }
+        serde_json::from_value(document.clone()).map_err(|_| blame(&document))
+    }
+
+    /// As it stands in the database; `None` for the defaults.
+    #[must_use]
+    pub fn stored(&self) -> Option<String> {
+        if *self == Self::default() {
+            return None;
+        }
+        serde_json::to_string(self).ok()
+    }
+
+    /// The way back from [`Settings::stored`]. What cannot be read, as a newer version may leave it, is the default, and the log says so.
+    #[must_use]
+    pub fn read(slot: i32, stored: Option<&str>) -> Self {
+        let Some(text) = stored else {
+            return Self::default();
+        };
+        serde_json::from_str(text).unwrap_or_else(|cause| {
+            error!(slot, %cause, "a bot's settings cannot be read; the defaults hold");
+            Self::default()
+        })
+    }
+
+    /// Which messages are repeats, for one that is accepted at `now`.
+    #[must_use]
+    pub fn repeats(&self, now: Millis) -> Repeats {
+        match self.duplicate_rule {
+            DuplicateRule { enabled: false, .. } => Repeats::Fine,
+            DuplicateRule { within_s: None, .. } => Repeats::Refused,
+            DuplicateRule {
+                within_s: Some(seconds),
+                ..
+            } => Repeats::RefusedSince(now - millis(Duration::from_secs(seconds.into()))),
+        }
+    }
+
+    /// How long the bot accepts without a connection; `usual` where nothing is set.
+    #[must_use]
+    pub fn grace(&self, usual: Duration) -> Duration {
+        self.grace_s
+            .map_or(usual, |seconds| Duration::from_secs(seconds.into()))
+    }
+}
+
+fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(fields) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(serde_json::Map::new());
+    }
+    let Some(object) = target.as_object_mut() else {
+        return;
+    };
+    for (name, value) in fields {
+        if value.is_null() {
+            object.remove(name);
+        } else {
+            merge(object.entry(name.clone()).or_insert(Value::Null), value);
+        }
+    }
+}
+
+/// Which setting of a document that is not taken is to blame: the one that is not taken alone either.
+fn blame(document: &Value) -> BadSetting {
+    for (field, should) in FORMS {
+        let mut parts = field.split('.');
+        let (first, second) = (parts.next().unwrap_or_default(), parts.next());
+        let value = match second {
+            None => document.get(first),
+            Some(second) => document.get(first).and_then(|group| group.get(second)),
+        };
+        let Some(value) = value else {
+            continue;
+        };
+        let mut alone = serde_json::json!({ first: value });
+        if let Some(second) = second {
+            alone = serde_json::json!({ first: { second: value } });
+        }
+        if serde_json::from_value::<Settings>(alone).is_err() {
+            return BadSetting { field, should };
+        }
+    }
+    for (field, should) in GROUPS {
+        if let Some(group) = document.get(field)
+            && serde_json::from_value::<Settings>(serde_json::json!({ field: group })).is_err()
+        {
+            return BadSetting { field, should };
+        }
+    }
+    let [.., (field, should)] = GROUPS;
+    BadSetting { field, should }
+}
+
+/// A whole number; a fraction of zero counts as whole, as JSON Schema has it.
+fn maybe_whole<'de, D: Deserializer<'de>, const LOW: u32, const HIGH: u32>(
+    input: D,
+) -> Result<Option<u32>, D::Error> {
+    let Some(number) = Option::<f64>::deserialize(input)? else {
+        return Ok(None);
+    };
+    if number.fract() != 0.0 || !(f64::from(LOW)..=f64::from(HIGH)).contains(&number) {
+        return Err(D::Error::custom("out of its bounds"));
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "whole and within bounds that both hold"
+    )]
+    Ok(Some(number as u32))
+}
+
+fn part<'de, D: Deserializer<'de>>(input: D) -> Result<f64, D::Error> {
+    let part = f64::deserialize(input)?;
+    if (0.0..=1.0).contains(&part) {
+        Ok(part)
+    } else {
+        Err(D::Error::custom("out of its bounds"))
+    }
+}
+
+fn networks_in<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<AllowedNetwork>, D::Error> {
+    let texts = Vec::<String>::deserialize(input)?;
+    if texts.len() > NETWORKS {
+        return Err(D::Error::custom("too many"));
+    }
+    let parsed = texts.iter().map(|text| text.parse());
+    parsed
+        .collect::<Result<_, String>>()
+        .map_err(D::Error::custom)
+}
+
+fn networks_out<S: Serializer>(allow: &[AllowedNetwork], output: S) -> Result<S::Ok, S::Error> {
+    output.collect_seq(allow.iter().map(ToString::to_string))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn patched(patch: &Value) -> Result<Settings, BadSetting> {
+        Settings::default().patched(patch)
+    }
+
+    #[test]
+    fn nothing_set_is_the_documents_way_and_is_not_stored() {
+        let none = Settings::default();
+        assert_eq!(none.stored(), None);
+        assert_eq!(none.repeats(5), Repeats::Refused);
+        assert_eq!(none.grace(Duration::from_secs(7)), Duration::from_secs(7));
+        assert_eq!(
+            (none.pacing.per_minute, none.pacing.typing, none.group_acks),
+            (None, false, false)
+        );
+        assert!(none.allow.is_empty());
+        assert_eq!(Settings::read(1, None), none);
+        assert_eq!(Settings::read(1, Some("no settings")), none);
+    }
+
+    #[test]
+    fn a_patch_changes_what_it_names_and_null_is_the_default_again() {
+        let first = patched(&json!({
+            "pacing": {"per_minute": 20.0, "jitter": 0}, "grace_s": 5,
+            "allow": ["10.0.0.5", "10.0.0.0/8:8080", "[::1]:90"],
+        }))
+        .unwrap();
+        assert_eq!(
+            (first.pacing.per_minute, first.pacing.typing),
+            (Some(20), false)
+        );
+        let second = first.patched(&json!({"pacing": {"typing": true}, "grace_s": null}));
+        let second = second.unwrap();
+        assert_eq!(
+            (second.pacing.per_minute, second.pacing.typing),
+            (Some(20), true)
+        );
+        assert_eq!((second.grace_s, &second.allow), (None, &first.allow));
+        assert_eq!(Settings::read(1, second.stored().as_deref()), second);
+        let shown = serde_json::to_value(&second).unwrap();
+        assert_eq!(
+            shown["allow"],
+            json!(["10.0.0.5", "10.0.0.0/8:8080", "[::1]:90"])
+        );
+        let third = second.patched(&json!({"pacing": null, "allow": null}));
+        assert_eq!(third.unwrap(), Settings::default());
+    }
+
+    #[test]
+    fn a_bad_value_is_named() {
+        for (patch, field) in [
+            (json!({"pacing": {"per_minute": 0}}), "pacing.per_minute"),
+            (json!({"pacing": {"per_minute": 601}}), "pacing.per_minute"),
+            (json!({"pacing": {"per_minute": "5"}}), "pacing.per_minute"),
+            (json!({"pacing": {"per_minute": 1.5}}), "pacing.per_minute"),
+            (json!({"pacing": {"jitter": 1.01}}), "pacing.jitter"),
+            (json!({"pacing": {"jitter": -0.1}}), "pacing.jitter"),
+            (json!({"pacing": {"typing": 1}}), "pacing.typing"),
+            (json!({"pacing": {"speed": 1}}), "pacing"),
+            (json!({"pacing": 5}), "pacing"),
+            (
+                json!({"duplicate_rule": {"within_s": 0}}),
+                "duplicate_rule.within_s",
+            ),
+            (
+                json!({"duplicate_rule": {"enabled": "no"}}),
+                "duplicate_rule.enabled",
+            ),
+            (json!({"duplicate_rule": []}), "duplicate_rule"),
+            (json!({"group_acks": "yes"}), "group_acks"),
+            (json!({"grace_s": 86_401}), "grace_s"),
+            (json!({"allow": ["10.0.0.0/99"]}), "allow"),
+            (json!({"allow": "10.0.0.5"}), "allow"),
+            (json!({"allow": vec!["10.0.0.5"; 65]}), "allow"),
+            (json!({"colour": "red"}), "settings"),
+        ] {
+            assert_eq!(patched(&patch).unwrap_err().field, field, "{patch}");
+        }
+    }
+
+    #[test]
+    fn a_bounded_rule_looks_so_far_back_and_one_that_is_off_nowhere() {
+        let bounded = patched(&json!({"duplicate_rule": {"within_s": 60}})).unwrap();
+        assert_eq!(bounded.repeats(100_000), Repeats::RefusedSince(40_000));
+        let off = patched(&json!({"duplicate_rule": {"enabled": false}})).unwrap();
+        assert_eq!(off.repeats(100_000), Repeats::Fine);
+    }
+}

@@ -1,0 +1,224 @@
+//! `Idempotency-Key` on every POST: around the handlers, so that none can forget it.
+//!
+//! What was done is answered again for a day, also where its client went away: a request with a key is seen through. A message is
+//! accepted in one transaction with its key. Of all else a kill between what is done and the keeping of its answer leaves one without
+//! the other, and the same request is done again then. Answers may show
+//! secrets of which only hashes are kept, so a kept one is sealed with the token that asked: the database alone does not open it.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::header::{CONTENT_TYPE, LOCATION};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tracing::{Instrument, error};
+
+use super::V1;
+use super::auth::{Caller, sent_token};
+use super::problem::Problem;
+use crate::door;
+use crate::once::{Begun, First, KEY_CAP, Key, REPLAY};
+
+/// The largest answer that is kept, bytes; handlers answer with less.
+const ANSWER_CAP: usize = 1024 * 1024;
+
+/// What a key must be.
+pub(super) const KEY_FORM: &str = "1 to 255 visible ASCII characters, and one";
+
+/// Before the id of an accepted message, in place of a whole answer: no sealed one begins so.
+const ACCEPTED: &str = "accepted ";
+
+/// For a handler whose work has a transaction in which the answer can be kept.
+#[derive(Clone)]
+pub(super) enum Keyed {
+    /// It is asked for the first time.
+    First(Arc<First>),
+    /// The message of this id was accepted, and the process ended before the answer was kept: show it as it is now.
+    Accepted(String),
+}
+
+/// What is kept in one transaction with a message: enough to answer by.
+pub(super) fn accepted(id: &str) -> String {
+    format!("{ACCEPTED}{id}")
+}
+
+const _: () = assert!(KEY_CAP == 255, "KEY_FORM says so");
+
+/// What is kept of an answer beside its status.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    content_type: Option<String>,
+    location: Option<String>,
+    body: String,
+}
+
+/// Answers again what was answered before under the same key.
+pub(super) async fn once(State(v1): State<Arc<V1>>, request: Request, next: Next) -> Response {
+    if request.method() != Method::POST {
+        return next.run(request).await;
+    }
+    match Key::of(request.headers()) {
+        Ok(None) => next.run(request).await,
+        Ok(Some(key)) => match keyed(&v1, &key, request, next).await {
+            Ok(response) => response,
+            Err(problem) => problem.into_response(),
+        },
+        Err(_) => Problem::InvalidField("Idempotency-Key", KEY_FORM.into()).into_response(),
+    }
+}
+
+async fn keyed(v1: &Arc<V1>, key: &Key, request: Request, next: Next) -> Result<Response, Problem> {
+    let (mut parts, body) = request.into_parts();
+    // Nobody is told what somebody else was answered, nor a token that was revoked since.
+    Caller::from_request_parts(&mut parts, v1).await?;
+    let token = sent_token(&parts.headers)?.ok_or(Problem::InvalidToken)?;
+    let token = token.to_owned();
+    let whole = parts.uri.path();
+    let path = whole
+        .find("/v1/")
+        .map_or(whole, |at| &whole[at..])
+        .to_owned();
+    let request = Request::from_parts(parts.clone(), body);
+    let body = door::read(request, v1.body).await?;
+    let who = hex::encode(Sha256::digest(token.as_bytes()));
+    let first = match v1.once.begin(&who, &path, key, &body).await? {
+        Begun::Again(kept) => {
+            if let Some(id) = kept.answer.strip_prefix(ACCEPTED) {
+                parts.extensions.insert(Keyed::Accepted(id.to_owned()));
+                let request = Request::from_parts(parts, Body::from(body));
+                let mut response = next.run(request).await;
+                let (name, value) = REPLAY.clone();
+                response.headers_mut().insert(name, value);
+                return Ok(response);
+            }
+            let opened = open(&seal_of(&token, key), &kept.answer);
+            let Some(answer) = opened else {
+                error!("a kept answer cannot be opened");
+                return Err(Problem::Internal);
+            };
+            return Ok(again(kept.status, answer));
+        }
+        Begun::First(first) => Arc::new(first),
+    };
+    parts.extensions.insert(Keyed::First(Arc::clone(&first)));
+    let request = Request::from_parts(parts, Body::from(body));
+    let seal = seal_of(&token, key);
+    let doing = async move {
+        let response = next.run(request).await;
+        keep(&first, &seal, response).await
+    };
+    // A task of its own: a client that goes away would leave what is done without its answer.
+    match v1.tasks.spawn(doing.in_current_span()).await {
+        Ok(answered) => answered,
+        Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+        Err(_) => Err(Problem::Internal),
+    }
+}
+
+/// Keeps a success before it is told. A refusal leaves the key free.
+async fn keep(first: &First, seal: &[u8; 32], response: Response) -> Result<Response, Problem> {
+    if !response.status().is_success() {
+        return Ok(response);
+    }
+    let (parts, body) = response.into_parts();
+    let bytes = axum::body::to_bytes(body, ANSWER_CAP).await;
+    let bytes = bytes.map_err(|cause| {
+        error!(%cause, "an answer could not be kept");
+        Problem::Internal
+    })?;
+    let text = |name: &HeaderName| door::header(&parts.headers, name).map(ToOwned::to_owned);
+    let kept = Kept {
+        content_type: text(&CONTENT_TYPE),
+        location: text(&LOCATION),
+        body: String::from_utf8_lossy(&bytes).into_owned(),
+    };
+    // Texts: it cannot fail.
+    let answer = serde_json::to_vec(&kept).unwrap_or_default();
+    let sealed = sealed(seal, &rand::random(), &answer);
+    if let Err(cause) = first.keep(parts.status.as_u16(), sealed).await {
+        // It is done, and saying so is worth more than a key.
+        error!(%cause, "an answer was not kept; the same request would be done again");
+    }
+    Ok(Response::from_parts(parts, Body::from(bytes)))
+}
+
+fn again(status: u16, kept: Kept) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    let mut headers = HeaderMap::new();
+    for (name, text) in [(CONTENT_TYPE, kept.content_type), (LOCATION, kept.location)] {
+        if let Some(value) = text.and_then(|text| HeaderValue::from_str(&text).ok()) {
+            headers.insert(name, value);
+        }
+    }
+    let (name, value) = REPLAY.clone();
+    headers.insert(name, value);
+    let mut response = Response::new(Body::from(kept.body));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// What answers to this token under this key are sealed with. Not the hash that the database knows the token by.
+fn seal_of(token: &str, key: &Key) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in ["waviro kept answer", token, key.as_str()] {
+        hash.update(part);
+        hash.update([0]);
+    }
+    hash.finalize().into()
+}
+
+/// Hidden under a stream that the seal and a fresh number make, as hex behind that number.
+fn sealed(seal: &[u8; 32], nonce: &[u8; 16], plain: &[u8]) -> String {
+    format!(
+        "{}{}",
+        hex::encode(nonce),
+        hex::encode(hide(seal, nonce, plain))
+    )
+}
+
+fn open(seal: &[u8; 32], sealed: &str) -> Option<Kept> {
+    let bytes = hex::decode(sealed).ok()?;
+    let (nonce, hidden) = bytes.split_first_chunk::<16>()?;
+    serde_json::from_slice(&hide(seal, nonce, hidden)).ok()
+}
+
+/// SHA-256 over seal, number and block: each seal and number are used for one text, so the stream is never used twice. Doing it again
+/// undoes it.
+fn hide(seal: &[u8; 32], nonce: &[u8; 16], text: &[u8]) -> Vec<u8> {
+    let mut hidden = Vec::with_capacity(text.len());
+    for (block, part) in (0_u64..).zip(text.chunks(32)) {
+        let mut hash = Sha256::new();
+        hash.update(seal);
+        hash.update(nonce);
+        hash.update(block.to_be_bytes());
+        let stream = hash.finalize();
+        hidden.extend(part.iter().zip(stream).map(|(byte, mask)| byte ^ mask));
+    }
+    hidden
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sealed_answer_opens_with_its_own_seal_alone() {
+        let kept = Kept {
+            content_type: None,
+            location: Some("/v1/bots/2".to_owned()),
+            body: "wvt_".repeat(50),
+        };
+        let plain = serde_json::to_vec(&kept).unwrap();
+        let text = sealed(&[1; 32], &[7; 16], &plain);
+        assert_ne!(text, sealed(&[1; 32], &[8; 16], &plain));
+        assert!(!text.contains(&hex::encode("wvt_")));
+        assert_eq!(open(&[1; 32], &text).unwrap().body, kept.body);
+        assert!(open(&[2; 32], &text).is_none());
+        assert!(open(&[1; 32], "zz").is_none());
+    }
+}

@@ -1,0 +1,215 @@
+//! `Idempotency-Key` on the send endpoints: asked again is not sent again.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Request;
+use futures::FutureExt;
+use serde_json::{Value, json};
+use waviro::once::{Begun, Key, Once, OnceError};
+use waviro::outbox::{Accepted, Taken};
+use waviro_link::fake::FakeConnector;
+
+use crate::engine::{OWN, Rig, message, number, until};
+use crate::front::{Answer, Front};
+
+const ANI: &str = "6282386000001";
+
+async fn send(front: &Front, path: &str, key: &str, body: &Value) -> Answer {
+    let request = Request::post(path)
+        .header("SecretKey", &front.key)
+        .header("Idempotency-Key", key);
+    front
+        .send(request.body(Body::from(body.to_string())).unwrap())
+        .await
+}
+
+#[tokio::test]
+async fn the_same_request_under_the_same_key_is_one_message_and_one_answer() {
+    let front = Front::online().await;
+    let body = json!({"nohp": ANI, "pesan": "halo"});
+    let first = send(&front, "/api/sendwa", "order-7", &body).await;
+    // The duplicate rule is not asked, and neither is the connection.
+    front.link().set_status(waviro_link::Status::Replaced);
+    let again = send(&front, "/api/sendwa/", "order-7", &body).await;
+    assert_eq!(
+        (first.message(), again.message()),
+        (again.message(), first.message())
+    );
+    assert!(first.headers.get("idempotent-replay").is_none());
+    assert_eq!(again.headers["idempotent-replay"], "true");
+    assert_eq!(again.headers["content-type"], first.headers["content-type"]);
+    front.link().set_status(waviro_link::Status::Online);
+    // A new key asks the duplicate rule, and a path is a world of its own.
+    let other = send(&front, "/api/sendwa", "order-8", &body).await;
+    assert_eq!(other.refusal(), (400, "duplicate_message"));
+    let group = json!({"groupid": crate::front::GROUP, "pesan": "halo"});
+    send(&front, "/api/sendwatogroup", "order-7", &group)
+        .await
+        .message();
+}
+
+#[tokio::test]
+async fn parallel_twins_are_one_message() {
+    let front = Front::online().await;
+    let body = json!({"nohp": ANI, "pesan": "halo"});
+    let twins = (0..16).map(|_| send(&front, "/api/sendwa", "k", &body));
+    let answers = futures::future::join_all(twins).await;
+    for answer in &answers {
+        assert_eq!(answer.message(), answers[0].message());
+    }
+    let fresh = answers
+        .iter()
+        .filter(|answer| answer.headers.get("idempotent-replay").is_none());
+    assert_eq!(fresh.count(), 1);
+    front.first_sent().await;
+    assert_eq!(front.link().sent().len(), 1);
+}
+
+#[tokio::test]
+async fn a_key_that_was_used_for_another_body_and_one_that_is_none_are_refused() {
+    let front = Front::online().await;
+    let body = |text: &str| json!({"nohp": ANI, "pesan": text});
+    send(&front, "/api/sendwa", "k", &body("satu"))
+        .await
+        .message();
+    let other = send(&front, "/api/sendwa", "k", &body("dua")).await;
+    assert_eq!(other.refusal(), (400, "idempotency_conflict"));
+    for bad in ["", "a b", &"k".repeat(256)] {
+        let refused = send(&front, "/api/sendwa", bad, &body("tiga")).await;
+        assert_eq!(
+            refused.refusal(),
+            (400, "invalid_idempotency_key"),
+            "{bad:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_refused_request_does_not_use_its_key_up() {
+    let front = Front::online().await;
+    let refused = send(&front, "/api/sendwa", "k", &json!({"nohp": ANI})).await;
+    assert_eq!(refused.refusal(), (400, "missing_field"));
+    let body = json!({"nohp": ANI, "pesan": "halo"});
+    send(&front, "/api/sendwa", "k", &body).await.message();
+}
+
+#[tokio::test]
+async fn an_answer_is_kept_for_a_day() {
+    let front = Front::online().await;
+    let body = json!({"nohp": ANI, "pesan": "halo"});
+    let first = send(&front, "/api/sendwa", "k", &body).await;
+    front.clock.advance(Duration::from_hours(24));
+    let again = send(&front, "/api/sendwa", "k", &body).await;
+    assert_eq!(first.message(), again.message());
+    front.clock.advance(Duration::from_secs(1));
+    let late = send(&front, "/api/sendwa", "k", &body).await;
+    assert_eq!(late.refusal(), (400, "duplicate_message"));
+    let other = json!({"nohp": ANI, "pesan": "lain"});
+    let new = send(&front, "/api/sendwa", "k", &other).await;
+    assert_ne!(new.message()["id"], first.message()["id"]);
+}
+
+#[tokio::test]
+async fn another_bots_key_is_another_key() {
+    let front = Front::online().await;
+    let body = json!({"nohp": ANI, "pesan": "halo"});
+    let first = send(&front, "/api/sendwa", "k", &body).await;
+    let (_, key) = front.app.bots().add("lain").await.unwrap();
+    let request = Request::post("/api/sendwa")
+        .header("SecretKey", key.reveal())
+        .header("Idempotency-Key", "k");
+    let other = front
+        .send(request.body(Body::from(body.to_string())).unwrap())
+        .await;
+    assert_ne!(first.message()["id"], other.message()["id"]);
+}
+
+/// What the endpoint does, without HTTP: the message's id.
+async fn accept(rig: &Rig, once: &Once, key: &Key) -> String {
+    let begun = once.begin("bot 1", "sendwa", key, b"halo").await.unwrap();
+    let first = match begun {
+        Begun::Again(kept) => return kept.answer,
+        Begun::First(first) => first,
+    };
+    let keep = |accepted: &Accepted| first.keeping(200, accepted.id.as_str().to_owned());
+    let message = message(ANI, "halo", None);
+    let outbox = &rig.engine.outbox;
+    match outbox.accept_once(&rig.bot, message, &keep).await.unwrap() {
+        Taken::New(accepted) => accepted.id.as_str().to_owned(),
+        Taken::Before(kept) => first.same(kept).unwrap().answer,
+    }
+}
+
+fn key() -> Key {
+    let mut headers = axum::http::HeaderMap::new();
+    headers.insert("idempotency-key", "k".parse().unwrap());
+    Key::of(&headers).unwrap().unwrap()
+}
+
+/// A client that goes away, or a process that dies, at every point of the way.
+#[tokio::test]
+async fn wherever_a_request_is_cut_off_the_next_under_its_key_makes_it_one_message() {
+    for crash in [false, true] {
+        for polls in 0..12 {
+            let mut rig = Rig::online().await;
+            let once = Once::new(rig.engine.store.clone(), rig.clock.clone());
+            {
+                let key = key();
+                let mut cut = pin!(accept(&rig, &once, &key));
+                for _ in 0..polls {
+                    if cut.as_mut().now_or_never().is_some() {
+                        break;
+                    }
+                    tokio::task::yield_now().await;
+                }
+            }
+            if crash {
+                rig.crash_and_restart(FakeConnector::online(number(OWN)))
+                    .await;
+            }
+            let once = if crash {
+                Once::new(rig.engine.store.clone(), rig.clock.clone())
+            } else {
+                once
+            };
+            let id = accept(&rig, &once, &key()).await;
+            assert_eq!(accept(&rig, &once, &key()).await, id);
+            until(
+                || async { rig.engine.store.pending_count().await.unwrap() },
+                |count| *count == 0,
+            )
+            .await;
+            let id = id.parse().unwrap();
+            assert_eq!(rig.ack_of(&id).await, 1);
+            // A restarted link is a new one: what the first wrote is not on it.
+            let sent = rig.link().sent();
+            assert!(
+                sent.len() <= 1 && sent.iter().all(|sent| sent.id == id),
+                "{polls}: {sent:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_older_than_a_day_is_swept() {
+    let rig = Rig::online().await;
+    let once = Once::new(rig.engine.store.clone(), rig.clock.clone());
+    let id = accept(&rig, &once, &key()).await;
+    let other = once.begin("bot 1", "sendwa", &key(), b"lain").await;
+    assert!(matches!(other, Err(OnceError::OtherBody)));
+    let store = &rig.engine.store;
+    let day = waviro::clock::millis(waviro::once::KEPT_FOR);
+    assert_eq!(
+        store.forget_kept(rig.clock.now() - day, 10).await.unwrap(),
+        0
+    );
+    assert_eq!(accept(&rig, &once, &key()).await, id);
+    rig.pass(Duration::from_hours(25));
+    assert_eq!(
+        store.forget_kept(rig.clock.now() - day, 10).await.unwrap(),
+        1
+    );
+}

@@ -1,0 +1,249 @@
+//! A bot's pace: so many messages a minute and no more, none refused, none lost, and typing before a text.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use waviro::bots::Settings;
+use waviro::clock::{Clock, Millis};
+use waviro_link::fake::FakeConnector;
+use waviro_link::{Chat, LinkError, MessageId, Status};
+
+use crate::engine::{OWN, Receiver, Rig, endpoint, number, until};
+
+const BUDI: &str = "6281300000001";
+const SITI: &str = "6281300000002";
+
+fn reconnecting() -> Status {
+    Status::Reconnecting {
+        cause: "the connection ended".to_owned(),
+    }
+}
+
+impl Rig {
+    /// Changes the bot's settings by a merge patch.
+    pub async fn set(&self, patch: Value) {
+        let settings: Settings = self.bot.settings().patched(&patch).unwrap();
+        let bots = &self.engine.bots;
+        bots.set(self.bot.slot(), &settings).await.unwrap();
+    }
+
+    /// Lets the clock run, half a second at a time, until so many messages stand on the wire; when each of them came. Where the server
+    /// acks, it is given the time to: a minute of this clock passes faster than a disk syncs.
+    async fn run_until_sent(&self, count: usize, acked: bool) -> Vec<(Millis, String)> {
+        let (mut seen, real) = (Vec::new(), Clock::system());
+        let give_up = real.now() + 60_000;
+        loop {
+            let now = self.clock.now();
+            let new: Vec<String> = self.wire().into_iter().skip(seen.len()).collect();
+            seen.extend(new.into_iter().map(|text| (now, text)));
+            if seen.len() >= count {
+                return seen;
+            }
+            assert!(real.now() < give_up, "last seen: {seen:?}");
+            let mut waits = false;
+            for sent in self.link().sent() {
+                waits |= acked && self.ack_of(&sent.id).await == 0;
+            }
+            if !waits {
+                self.pass(Duration::from_millis(500));
+            }
+            real.sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    async fn ack_all(&self) {
+        until(
+            || async { self.engine.store.pending_count().await.unwrap() },
+            |count| *count == 0,
+        )
+        .await;
+    }
+}
+
+/// Fails where a minute holds more than `most`. What is seen is seen up to a step of the clock late.
+fn paced(seen: &[(Millis, String)], most: usize) {
+    for window in seen.windows(most + 1) {
+        let span = window[most].0 - window[0].0;
+        assert!(span >= 58_000, "{most} a minute: {window:?}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_pace_nothing_waits() {
+    let rig = Rig::online().await;
+    for n in 0..50 {
+        rig.accept(BUDI, &n.to_string()).await.unwrap();
+    }
+    until(|| async { rig.wire() }, |wire| wire.len() == 50).await;
+    assert!(rig.link().typed().is_empty());
+}
+
+#[tokio::test]
+async fn no_minute_holds_more_than_the_pace_each_chat_keeps_its_order_and_nobody_is_refused() {
+    let rig = Rig::online().await;
+    rig.set(json!({"pacing": {"per_minute": 6, "jitter": 1}}))
+        .await;
+    for n in 0..20 {
+        let to = if n % 3 == 0 { SITI } else { BUDI };
+        rig.accept(to, &n.to_string()).await.unwrap();
+    }
+    let seen = rig.run_until_sent(20, true).await;
+    paced(&seen, 6);
+    let of = |to: &str| -> Vec<usize> {
+        let sent = rig.link().sent().into_iter();
+        let sent = sent.filter(|sent| sent.to == Chat::Person(number(to)));
+        sent.map(|sent| crate::engine::text_of(&sent.content).parse().unwrap())
+            .collect()
+    };
+    assert!(of(BUDI).is_sorted() && of(SITI).is_sorted());
+    assert_eq!(of(BUDI).len() + of(SITI).len(), 20);
+    rig.ack_all().await;
+}
+
+#[tokio::test]
+async fn a_restart_is_no_way_around_the_pace_and_loses_nothing() {
+    let mut rig = Rig::online().await;
+    rig.set(json!({"pacing": {"per_minute": 3, "jitter": 0}}))
+        .await;
+    for n in 0..6 {
+        rig.accept(BUDI, &n.to_string()).await.unwrap();
+    }
+    let mut seen = rig.run_until_sent(3, true).await;
+    until(
+        || async { rig.engine.store.pending_count().await.unwrap() },
+        |count| *count == 3,
+    )
+    .await;
+    rig.crash_and_restart(FakeConnector::online(number(OWN)))
+        .await;
+    seen.extend(rig.run_until_sent(3, true).await);
+    paced(&seen, 3);
+    let texts: Vec<_> = seen.iter().map(|(_, text)| text.as_str()).collect();
+    assert_eq!(texts, ["0", "1", "2", "3", "4", "5"]);
+}
+
+#[tokio::test]
+async fn what_waits_for_its_turn_is_told_as_pending_after_ten_seconds_and_does_not_expire() {
+    let (receiver, address) = Receiver::start().await;
+    let rig = Rig::online().await;
+    rig.set(json!({"pacing": {"per_minute": 1, "jitter": 0}}))
+        .await;
+    rig.accept(BUDI, "first").await.unwrap();
+    until(|| async { rig.wire() }, |wire| wire.len() == 1).await;
+    for n in 0..3 {
+        rig.accept(SITI, &n.to_string()).await.unwrap();
+    }
+    let last = rig.accept_with(BUDI, "last", &endpoint(address, "a")).await;
+    rig.pass(Duration::from_secs(11));
+    until(
+        || async {
+            rig.pass(Duration::from_secs(1));
+            receiver.stages("a")
+        },
+        |stages| stages.first() == Some(&0),
+    )
+    .await;
+    // The queue moves on, so slowly that its last message is a day old.
+    let day = rig.clock.now() + 86_400_000;
+    rig.set(json!({"pacing": {"per_minute": 1, "jitter": 1}}))
+        .await;
+    let wire = rig.wire().len();
+    assert!(wire < 5, "{wire}");
+    let seen = rig.run_until_sent(5, true).await;
+    assert!(seen.last().unwrap().0 < day);
+    until(|| rig.ack_of(&last.id), |ack| *ack == 1).await;
+}
+
+#[tokio::test]
+async fn an_unacked_message_goes_again_at_the_pace_under_its_id() {
+    let rig = Rig::online().await;
+    rig.set(json!({"pacing": {"per_minute": 6, "jitter": 0, "typing": true}}))
+        .await;
+    rig.link().keep_silent();
+    rig.accept(BUDI, "satu").await.unwrap();
+    rig.accept(BUDI, "dua").await.unwrap();
+    rig.run_until_sent(2, false).await;
+    rig.link().set_status(reconnecting());
+    rig.link().set_status(Status::Online);
+    let seen = rig.run_until_sent(4, false).await;
+    assert!(seen[3].0 - seen[2].0 >= 9_000, "{seen:?}");
+    let ids: Vec<MessageId> = rig.link().sent().into_iter().map(|sent| sent.id).collect();
+    assert_eq!((&ids[0], &ids[1]), (&ids[2], &ids[3]));
+    // Nobody sees the same text typed twice.
+    assert_eq!(rig.link().typed().len(), 2);
+}
+
+#[tokio::test]
+async fn a_text_to_a_person_is_typed_first_and_others_are_not() {
+    let rig = Rig::online().await;
+    rig.set(json!({"pacing": {"typing": true}})).await;
+    let text = "a".repeat(50);
+    rig.accept(BUDI, &text).await.unwrap();
+    let person = Chat::Person(number(BUDI));
+    until(
+        || async { rig.link().typed() },
+        |typed| *typed == [(person.clone(), true)],
+    )
+    .await;
+    assert!(rig.wire().is_empty());
+    // 50 characters of 40 ms, give or take a third.
+    rig.pass(Duration::from_millis(1300));
+    tokio::task::yield_now().await;
+    assert!(rig.wire().is_empty());
+    rig.pass(Duration::from_millis(1400));
+    until(|| async { rig.wire() }, |wire| *wire == [text.clone()]).await;
+}
+
+#[tokio::test]
+async fn a_link_that_is_gone_when_the_pause_ends_loses_nothing() {
+    let rig = Rig::online().await;
+    rig.set(json!({"pacing": {"typing": true}})).await;
+    let accepted = rig.accept(BUDI, "halo").await.unwrap();
+    until(|| async { rig.link().typed() }, |typed| typed.len() == 1).await;
+    rig.link().set_status(reconnecting());
+    rig.pass(Duration::from_secs(4));
+    rig.link().fail_next_send(LinkError::Offline);
+    rig.link().set_status(Status::Online);
+    until(
+        || async {
+            rig.pass(Duration::from_secs(1));
+            rig.ack_of(&accepted.id).await
+        },
+        |ack| *ack == 1,
+    )
+    .await;
+    assert_eq!(rig.wire(), ["halo"]);
+}
+
+#[tokio::test]
+async fn a_kill_in_the_pause_loses_nothing_and_sends_once() {
+    let mut rig = Rig::online().await;
+    rig.set(json!({"pacing": {"typing": true}})).await;
+    let accepted = rig.accept(BUDI, "halo").await.unwrap();
+    until(|| async { rig.link().typed() }, |typed| typed.len() == 1).await;
+    let before = rig.link();
+    rig.crash_and_restart(FakeConnector::online(number(OWN)))
+        .await;
+    until(
+        || async {
+            rig.pass(Duration::from_secs(1));
+            rig.ack_of(&accepted.id).await
+        },
+        |ack| *ack == 1,
+    )
+    .await;
+    assert!(before.sent().is_empty());
+    assert_eq!(rig.link().sent().len(), 1);
+}
+
+#[tokio::test]
+async fn a_pace_that_is_set_or_lifted_holds_at_once() {
+    let rig = Rig::online().await;
+    rig.set(json!({"pacing": {"per_minute": 1}})).await;
+    for n in 0..5 {
+        rig.accept(BUDI, &n.to_string()).await.unwrap();
+    }
+    until(|| async { rig.wire() }, |wire| wire.len() == 1).await;
+    rig.set(json!({"pacing": {"per_minute": null}})).await;
+    until(|| async { rig.wire() }, |wire| wire.len() == 5).await;
+}

@@ -1,0 +1,128 @@
+//! Kept answers: with their message, or not at all.
+
+use waviro::store::{Accepting, KeepingAnswer, KeptAnswer, NewMessageRow, Store, StoreError};
+
+use super::{Ears, accept, ears, row, wire_id};
+use crate::engine::START;
+
+pub async fn keeps_its_contract(store: &Store) {
+    a_message_and_its_answer_come_together_or_not_at_all(store).await;
+    of_parallel_twins_one_is_accepted_and_the_others_hear_its_answer(store).await;
+    what_is_forgotten_makes_room(store).await;
+}
+
+fn keeping(id: &str, answer: &str) -> KeepingAnswer {
+    KeepingAnswer {
+        id: id.to_owned(),
+        kept: KeptAnswer {
+            request_sha256: "hash".to_owned(),
+            status: 200,
+            answer: answer.to_owned(),
+        },
+        at: START,
+        since: START - 1000,
+    }
+}
+
+async fn once(
+    store: &Store,
+    ears: &Ears,
+    row: NewMessageRow,
+    keeping: KeepingAnswer,
+) -> Result<Accepting, StoreError> {
+    let lane = ears.feeds.lane.clone();
+    store.accept_once(row, keeping, lane).await
+}
+
+async fn a_message_and_its_answer_come_together_or_not_at_all(store: &Store) {
+    let ears = ears();
+    let first = row(60, 88_6000, "6281000001", "a", false);
+    let taken = once(store, &ears, first, keeping("one", "the first")).await;
+    assert_eq!(taken.unwrap(), Accepting::Taken);
+    let kept = store.kept("one", START).await.unwrap().unwrap();
+    assert_eq!((kept.status, kept.answer.as_str()), (200, "the first"));
+    // The same again: the answer, and no look at the duplicate rule.
+    let again = row(60, 88_6001, "6281000001", "a", false);
+    let before = once(store, &ears, again, keeping("one", "the second")).await;
+    assert_eq!(before.unwrap(), Accepting::Before(kept));
+    assert!(store.message(&wire_id(88_6001)).await.unwrap().is_none());
+    // A repeat, and an id that is taken: neither a message nor an answer.
+    let repeat = row(60, 88_6002, "6281000001", "a", false);
+    let refused = once(store, &ears, repeat, keeping("two", "no")).await;
+    assert_eq!(
+        refused.unwrap(),
+        Accepting::Duplicate {
+            of: wire_id(88_6000)
+        }
+    );
+    let taken = row(60, 88_6000, "6281000001", "b", false);
+    let refused = once(store, &ears, taken, keeping("two", "no")).await;
+    assert!(matches!(refused, Err(StoreError::Refused(_))));
+    assert_eq!(store.kept("two", 0).await.unwrap(), None);
+    // Those without an answer to keep go beside it as ever, and the lane hears of all in their order.
+    let mixed = futures::future::join_all((0..20_u64).map(|n| {
+        let (ears, row) = (
+            &ears,
+            row(61, 88_6100 + n, "6281000001", &n.to_string(), false),
+        );
+        async move {
+            if n % 3 == 0 {
+                once(store, ears, row, keeping(&format!("mixed {n}"), ""))
+                    .await
+                    .unwrap()
+            } else {
+                accept(store, ears, row).await
+            }
+        }
+    }));
+    assert!(mixed.await.iter().all(|taken| *taken == Accepting::Taken));
+    let mut told = Vec::new();
+    let mut lane = ears.lane;
+    while let Ok(waviro::store::Committed::Accepted(queued)) = lane.try_recv() {
+        told.push(queued.seq);
+    }
+    assert!(told.len() == 21 && told.is_sorted(), "{told:?}");
+}
+
+async fn of_parallel_twins_one_is_accepted_and_the_others_hear_its_answer(store: &Store) {
+    let ears = ears();
+    let twins = (0..10_u64).map(|n| {
+        let row = row(62, 88_6200 + n, "6281000001", &n.to_string(), false);
+        once(store, &ears, row, keeping("twins", &n.to_string()))
+    });
+    let outcomes = futures::future::join_all(twins).await;
+    let taken = outcomes
+        .iter()
+        .filter(|outcome| matches!(outcome, Ok(Accepting::Taken)));
+    assert_eq!(taken.count(), 1);
+    let kept = store.kept("twins", START).await.unwrap().unwrap();
+    let before = outcomes
+        .iter()
+        .filter(|outcome| matches!(outcome, Ok(Accepting::Before(told)) if *told == kept));
+    assert_eq!(before.count(), 9);
+    assert_eq!(store.pending(62, 0, 100).await.unwrap().len(), 1);
+}
+
+async fn what_is_forgotten_makes_room(store: &Store) {
+    store.keep(keeping("old", "first")).await.unwrap();
+    store.keep(keeping("old", "second")).await.unwrap();
+    assert_eq!(
+        store.kept("old", START).await.unwrap().unwrap().answer,
+        "second"
+    );
+    assert_eq!(store.kept("old", START + 1).await.unwrap(), None);
+    let later = KeepingAnswer {
+        at: START + 5000,
+        since: START + 4000,
+        ..keeping("old", "third")
+    };
+    store.keep(later).await.unwrap();
+    assert_eq!(
+        store.kept("old", START).await.unwrap().unwrap().answer,
+        "third"
+    );
+    assert_eq!(store.forget_kept(START + 1, 2).await.unwrap(), 2);
+    while store.forget_kept(START + 1, 2).await.unwrap() == 2 {}
+    assert_eq!(store.forget_kept(START + 1, 100).await.unwrap(), 0);
+    assert!(store.kept("old", START).await.unwrap().is_some());
+}

@@ -1,0 +1,105 @@
+//! What a bot is set to, as far as the database keeps it.
+
+use waviro::store::{Accepting, AddBot, News, Repeats, Store};
+
+use super::{accept, ack, ears, raise, row};
+use crate::engine::START;
+
+pub async fn keep_their_contract(store: &Store) {
+    settings_belong_to_a_living_bot(store).await;
+    a_repeat_may_be_bounded_in_time_or_fine(store).await;
+    a_group_may_rise_by_one_members_word(store).await;
+    when_messages_were_last_taken_is_known(store).await;
+}
+
+async fn settings_belong_to_a_living_bot(store: &Store) {
+    let AddBot::Added(slot) = store
+        .add_bot("disetel", "key of disetel", START)
+        .await
+        .unwrap()
+    else {
+        panic!("no bot");
+    };
+    let of = async || store.bot(slot).await.unwrap().unwrap().settings;
+    assert_eq!(of().await, None);
+    let text = Some("{}".to_owned());
+    assert!(store.set_settings(slot, text.clone()).await.unwrap());
+    assert_eq!(of().await, text);
+    store
+        .give_secrets(slot, "k".to_owned(), "s".to_owned())
+        .await
+        .unwrap();
+    assert_eq!(store.secrets(slot).await.unwrap().unwrap().settings, text);
+    assert!(store.set_settings(slot, None).await.unwrap());
+    assert_eq!(of().await, None);
+    assert!(!store.set_settings(9_999, None).await.unwrap());
+}
+
+async fn a_repeat_may_be_bounded_in_time_or_fine(store: &Store) {
+    let ears = ears();
+    let offer = async |id: u64, repeats: Repeats| {
+        let row = row(70, id, "6281000001", "a", false).repeats(repeats);
+        accept(store, &ears, row).await
+    };
+    let taken = Accepting::Taken;
+    assert_eq!(offer(77_7000, Repeats::Refused).await, taken);
+    let repeat = offer(77_7001, Repeats::RefusedSince(START)).await;
+    assert!(matches!(repeat, Accepting::Duplicate { .. }));
+    assert_eq!(
+        offer(77_7002, Repeats::RefusedSince(START + 1)).await,
+        taken
+    );
+    assert_eq!(offer(77_7003, Repeats::Fine).await, taken);
+    assert!(matches!(
+        offer(77_7004, Repeats::Refused).await,
+        Accepting::Duplicate { .. }
+    ));
+    // In company: the rule of each is its own.
+    let crowd = (77_7010..7030_u64).map(|id| {
+        let rule = if id % 2 == 0 {
+            Repeats::Fine
+        } else {
+            Repeats::Refused
+        };
+        offer(id, rule)
+    });
+    for (n, outcome) in futures::future::join_all(crowd)
+        .await
+        .into_iter()
+        .enumerate()
+    {
+        assert_eq!(outcome == taken, n % 2 == 0, "{n}: {outcome:?}");
+    }
+}
+
+async fn a_group_may_rise_by_one_members_word(store: &Store) {
+    let ears = ears();
+    accept(
+        store,
+        &ears,
+        row(71, 77_7100, "120363000000000001@g.us", "a", false),
+    )
+    .await;
+    raise(store, &ears, 71, 77_7100, News::Reached(2)).await;
+    assert_eq!(ack(store, 77_7100).await, 1);
+    raise(store, &ears, 71, 77_7100, News::ReachedSomebody(3)).await;
+    assert_eq!(ack(store, 77_7100).await, 3);
+}
+
+async fn when_messages_were_last_taken_is_known(store: &Store) {
+    let ears = ears();
+    for id in 77_7200..77_7204 {
+        accept(
+            store,
+            &ears,
+            row(72, id, "6281000001", &id.to_string(), false),
+        )
+        .await;
+    }
+    assert!(store.last_sent(72, 10).await.unwrap().is_empty());
+    raise(store, &ears, 72, 77_7200, News::Reached(1)).await;
+    raise(store, &ears, 72, 77_7201, News::Reached(1)).await;
+    raise(store, &ears, 72, 77_7202, News::Failed("no".to_owned())).await;
+    assert_eq!(store.last_sent(72, 10).await.unwrap(), [START, START]);
+    assert_eq!(store.last_sent(72, 1).await.unwrap().len(), 1);
+}

@@ -1,0 +1,152 @@
+//! `Idempotency-Key` on the administration API.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{Method, Request};
+use serde_json::{Value, json};
+
+use super::Desk;
+use crate::front::Answer;
+
+async fn post(desk: &Desk, token: &str, path: &str, key: &str, body: &Value) -> Answer {
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri(path)
+        .header("Authorization", format!("Bearer {token}"))
+        .header("Idempotency-Key", key);
+    desk.send(request.body(Body::from(body.to_string())).unwrap())
+        .await
+}
+
+#[tokio::test]
+async fn a_repeated_post_is_answered_as_the_first_and_done_once() {
+    let desk = Desk::online().await;
+    let body = json!({"name": "warung"});
+    let ask = async |body: &Value| post(&desk, &desk.admin, "/v1/bots", "k-1", body).await;
+    let (first, again) = (ask(&body).await, ask(&body).await);
+    assert_eq!(
+        (first.status, again.status),
+        (201.try_into().unwrap(), 201.try_into().unwrap())
+    );
+    assert_eq!(first.body, again.body);
+    assert_eq!(again.headers["location"], "/v1/bots/2");
+    assert_eq!(again.headers["idempotent-replay"], "true");
+    assert!(first.headers.get("idempotent-replay").is_none());
+    assert_eq!(
+        desk.get("/v1/bots").await.done()["data"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    let other = ask(&json!({"name": "toko lain"})).await;
+    assert_eq!(other.problem(), (422, "idempotency_conflict"));
+    desk.front.clock.advance(Duration::from_hours(25));
+    assert_eq!(ask(&body).await.problem(), (409, "name_taken"));
+}
+
+#[tokio::test]
+async fn parallel_twins_are_one() {
+    let desk = Desk::online().await;
+    let body = json!({"name": "warung"});
+    let twins = (0..8).map(|_| post(&desk, &desk.admin, "/v1/bots", "k", &body));
+    let answers = futures::future::join_all(twins).await;
+    for answer in &answers {
+        assert_eq!(answer.done(), answers[0].done());
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_leaves_the_key_free_and_a_bad_key_is_named() {
+    let desk = Desk::online().await;
+    let refused = post(
+        &desk,
+        &desk.admin,
+        "/v1/bots",
+        "k",
+        &json!({"name": "toko"}),
+    )
+    .await;
+    assert_eq!(refused.problem(), (409, "name_taken"));
+    post(
+        &desk,
+        &desk.admin,
+        "/v1/bots",
+        "k",
+        &json!({"name": "lain"}),
+    )
+    .await
+    .done();
+    let bad = post(&desk, &desk.admin, "/v1/bots", "k k", &json!({"name": "x"})).await;
+    assert_eq!(bad.problem(), (422, "invalid_field"));
+    assert_eq!(bad.body["field"], "Idempotency-Key");
+}
+
+#[tokio::test]
+async fn a_key_is_its_tokens_own_and_dies_with_it() {
+    let desk = Desk::online().await;
+    let path = "/v1/bots/1/keys/rotate";
+    let token = desk.token_of(1).await;
+    let one = post(&desk, &desk.admin, path, "k", &json!({})).await;
+    let other = post(&desk, &token, path, "k", &json!({})).await;
+    assert_ne!(one.done()["secret_key"], other.done()["secret_key"]);
+    let again = post(&desk, &token, path, "k", &json!({})).await;
+    assert_eq!(again.done(), other.done());
+    desk.delete("/v1/tokens/2").await.done();
+    let dead = post(&desk, &token, path, "k", &json!({})).await;
+    assert_eq!(dead.problem(), (401, "invalid_token"));
+}
+
+#[tokio::test]
+async fn what_is_kept_shows_no_secret() {
+    let desk = Desk::online().await;
+    let body = json!({"name": "dasbor", "role": "admin"});
+    let made = post(&desk, &desk.admin, "/v1/tokens", "order-7", &body).await;
+    let secret = made.done()["token"].as_str().unwrap().to_owned();
+    let mut found = Vec::new();
+    for file in std::fs::read_dir(desk.front.data_dir()).unwrap() {
+        let path = file.unwrap().path();
+        if path.is_file() {
+            found.extend(std::fs::read(path).unwrap());
+        }
+    }
+    let text = String::from_utf8_lossy(&found);
+    assert!(text.contains("dasbor"), "the database was not found");
+    for hidden in [secret.clone(), hex::encode(&secret), "order-7".to_owned()] {
+        assert!(!text.contains(&hidden), "{hidden}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_is_sent_once_also_where_only_its_id_was_kept() {
+    let desk = Desk::online().await;
+    let body = json!({"to": "6282386000001", "text": "halo"});
+    let path = "/v1/bots/1/messages";
+    let first = post(&desk, &desk.admin, path, "k", &body).await;
+    let again = post(&desk, &desk.admin, path, "k", &body).await;
+    assert_eq!(first.done(), again.done());
+    assert_eq!(first.headers["location"], again.headers["location"]);
+    assert_eq!(again.headers["idempotent-replay"], "true");
+    // As a kill right after the accept leaves it.
+    let id = first.body["id"].as_str().unwrap();
+    let url = format!(
+        "sqlite:{}",
+        desk.front.data_dir().join("waviro.db").display()
+    );
+    let mut database = <sqlx::AnyConnection as sqlx::Connection>::connect(&url)
+        .await
+        .unwrap();
+    let kept = sqlx::query("UPDATE idempotency SET answer = $1")
+        .bind(format!("accepted {id}"))
+        .execute(&mut database)
+        .await
+        .unwrap();
+    assert_eq!(kept.rows_affected(), 1);
+    let shown = post(&desk, &desk.admin, path, "k", &body).await;
+    assert_eq!(shown.done()["id"], id);
+    assert_eq!(shown.headers["idempotent-replay"], "true");
+    let sent = desk.front.first_sent().await;
+    assert_eq!(sent.id.as_str(), id);
+    assert_eq!(desk.front.link().sent().len(), 1);
+}

@@ -16,13 +16,16 @@ pub mod query;
 mod bots;
 mod deliveries;
 mod endpoints;
+mod events;
 mod health;
 mod keys;
 mod linking;
+mod media;
 mod messages;
 mod openapi;
 mod rules;
 mod secrets;
+mod subscriptions;
 mod tokens;
 
 use std::ops::Deref;
@@ -35,6 +38,7 @@ use axum::http::header::{CACHE_CONTROL, HeaderValue};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::any;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use utoipa::openapi::OpenApi;
@@ -44,6 +48,7 @@ use crate::bots::{Bots, Profiles};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::door::{self, Bounds, WrongKeys};
+use crate::files::Files;
 use crate::net::Net;
 use crate::outbox::Outbox;
 use crate::store::Store;
@@ -59,6 +64,8 @@ pub struct V1 {
     qr_within: Duration,
     /// The longest deadline of a call outward, seconds: `outbound.timeout_s`.
     call_within_s: u64,
+    /// Places for open streams.
+    streams: Arc<Semaphore>,
     document: OpenApi,
 }
 
@@ -74,6 +81,8 @@ pub struct Rooms {
     pub outbox: Outbox,
     /// What bots prove themselves with.
     pub profiles: Profiles,
+    /// Files that came in.
+    pub files: Files,
     /// The time.
     pub clock: Clock,
     /// Counts for every door.
@@ -96,6 +105,7 @@ impl V1 {
             body: (&config.limits).into(),
             qr_within: Duration::from_secs(config.limits.qr_wait_s),
             call_within_s: config.outbound.timeout_s,
+            streams: Arc::new(Semaphore::new(events::STREAMS)),
             document,
         }
     }
@@ -120,6 +130,9 @@ fn resources() -> OpenApiRouter<Arc<V1>> {
         .merge(rules::routes())
         .merge(deliveries::routes())
         .merge(endpoints::routes())
+        .merge(subscriptions::routes())
+        .merge(events::routes())
+        .merge(media::routes())
         .merge(tokens::routes())
         .merge(openapi::routes())
 }

@@ -1,6 +1,7 @@
 //! The store's contract, the same on both databases.
 
 mod callbacks;
+mod events;
 mod evidence;
 mod keys;
 mod log;
@@ -120,6 +121,7 @@ pub async fn keeps_its_contract(store: &Store) {
     log::keep_their_contract(store).await;
     tokens::keep_their_contract(store).await;
     evidence::keeps_its_contract(store).await;
+    events::keeps_its_contract(store).await;
 }
 
 async fn accepted_messages_are_queued_in_order(store: &Store) {

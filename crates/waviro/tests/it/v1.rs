@@ -4,13 +4,16 @@ mod auth;
 mod bots;
 mod deliveries;
 mod endpoints;
+mod events;
 mod keys;
 mod linking;
+mod media;
 mod messages;
 mod openapi;
 mod pages;
 mod rules;
 mod secrets;
+mod subscriptions;
 mod tokens;
 
 use axum::body::Body;

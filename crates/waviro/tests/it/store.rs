@@ -4,6 +4,7 @@ mod callbacks;
 mod events;
 mod evidence;
 mod keys;
+mod log;
 mod tokens;
 
 use std::collections::HashMap;
@@ -117,6 +118,7 @@ pub async fn keeps_its_contract(store: &Store) {
     numbers_are_remembered_and_forgotten(store).await;
     bots_live_and_die_by_name_and_slots_are_never_reused(store).await;
     keys::keep_their_contract(store).await;
+    log::keep_their_contract(store).await;
     tokens::keep_their_contract(store).await;
     evidence::keeps_its_contract(store).await;
     events::keeps_its_contract(store).await;

@@ -80,7 +80,7 @@ impl Listener for Ear {
         );
         self.bot
             .heard(status, self.clock.now(), self.store.last_seq());
-        states::heard(&self.states, status, &self.clock);
+        states::note(&self.states, status, &self.clock);
     }
 
     async fn server_ack(&self, ack: ServerAck) {

@@ -106,7 +106,7 @@ async fn listen(
     let last = *v1.store.last_event().borrow();
     let token = sent_token(&headers)?.unwrap_or_default().to_owned();
     v1.store.note_streamed(slot, v1.clock.now()).await?;
-    let (feed, fed) = mpsc::channel(AHEAD);
+    let (feed, parts) = mpsc::channel(AHEAD);
     let stream = Stream {
         slot,
         // A number that was never given out would hide all events up to it.
@@ -118,9 +118,9 @@ async fn listen(
         _place: place,
     };
     v1.tasks.spawn(stream.run());
-    let body = stream::unfold(fed, async |mut fed: mpsc::Receiver<Bytes>| {
-        let part = fed.recv().await?;
-        Some((Ok::<_, Infallible>(part), fed))
+    let body = stream::unfold(parts, async |mut parts: mpsc::Receiver<Bytes>| {
+        let part = parts.recv().await?;
+        Some((Ok::<_, Infallible>(part), parts))
     });
     let mut response = Body::from_stream(body).into_response();
     let answer = response.headers_mut();

@@ -121,6 +121,10 @@ pub struct AddBody {
 /// What to change of a subscription; what is absent stays as it is.
 #[derive(ToSchema)]
 #[schema(as = ChangeSubscription)]
+#[expect(
+    clippy::option_option,
+    reason = "null takes the deadline away, absence leaves it"
+)]
 pub struct ChangeBody {
     /// Where events are posted. What waits for the old one goes to the new one.
     #[schema(

@@ -201,7 +201,7 @@ impl Store {
             answer,
         };
         self.writes
-            .try_send(Command::Accept(accept))
+            .try_send(Command::Accept(Box::new(accept)))
             .map_err(|error| match error {
                 mpsc::error::TrySendError::Full(_) => StoreError::Busy,
                 mpsc::error::TrySendError::Closed(_) => StoreError::Closed,

@@ -55,7 +55,7 @@ async fn a_repeat_may_be_bounded_in_time_or_fine(store: &Store) {
         Accepting::Duplicate { .. }
     ));
     // In company: the rule of each is its own.
-    let crowd = (77_7010..7030_u64).map(|id| {
+    let crowd = (77_7010..77_7030_u64).map(|id| {
         let rule = if id % 2 == 0 {
             Repeats::Fine
         } else {

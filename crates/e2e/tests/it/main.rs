@@ -11,6 +11,7 @@ mod acks;
 mod canary;
 mod clients;
 mod door;
+mod events;
 mod groups;
 mod handshake;
 mod kills;

@@ -88,6 +88,19 @@ impl Status {
         )
     }
 
+    /// More about it, where WhatsApp or the connection gave a reason.
+    #[must_use]
+    pub fn cause(&self) -> Option<&str> {
+        match self {
+            Self::Unlinked(
+                UnlinkedCause::LoggedOut(cause) | UnlinkedCause::PairingFailed(cause),
+            )
+            | Self::Reconnecting { cause }
+            | Self::Banned { reason: cause, .. } => Some(cause),
+            _ => None,
+        }
+    }
+
     /// A stable word for logs, metrics and JSON.
     #[must_use]
     pub fn word(&self) -> &'static str {

@@ -17,7 +17,8 @@ use crate::bots::{Bots, Profiles};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::door::WrongKeys;
-use crate::jobs::Jobs;
+use crate::files::{Files, FilesError, Keeping};
+use crate::jobs::{Jobs, retention};
 use crate::net::{Net, NetError};
 use crate::once::Once;
 use crate::outbox::{Outbox, Settings};
@@ -59,6 +60,9 @@ pub enum StartError {
     /// The folder of files on their way out.
     #[error("no folder for files: {0}; check data_dir")]
     Spool(std::io::Error),
+    /// The folder of files that came in, or the secret that signs links to them.
+    #[error("files that come in cannot be kept: {0}; check data_dir")]
+    Files(#[from] FilesError),
     /// The link store, or an endpoint that is not dialled.
     #[error("{0}")]
     Link(#[from] LinkError),
@@ -102,11 +106,32 @@ impl App {
             stop.clone(),
         )
         .await?;
+        let keeping = Keeping {
+            folder: config.media_folder(),
+            base: config.link_base().to_owned(),
+            keeps: Duration::from_hours(24 * config.retention.media_days),
+        };
+        let files = Files::open(
+            store.clone(),
+            clock.clone(),
+            keeping,
+            tasks.clone(),
+            stop.clone(),
+        )
+        .await?;
+        tasks.spawn(retention::keep_swept(
+            store.clone(),
+            files.clone(),
+            config.retention.clone(),
+            clock.clone(),
+            stop.clone(),
+        ));
         let attach = events::attach(
             store.clone(),
             outbox.clone(),
             jobs,
             profiles.clone(),
+            files.clone(),
             clock.clone(),
         );
         let bots = Bots::start(
@@ -136,6 +161,7 @@ impl App {
             outbox: outbox.clone(),
             profiles: profiles.clone(),
             once: once.clone(),
+            files,
             clock: clock.clone(),
             wrong_keys: Arc::clone(&wrong_keys),
             tasks: tasks.clone(),

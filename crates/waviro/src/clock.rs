@@ -89,6 +89,14 @@ pub fn millis(span: Duration) -> Millis {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// RFC 3339 in UTC, to the millisecond where there are any: `2026-01-02T03:04:05.678Z`.
+#[must_use]
+pub fn rfc3339(at: Millis) -> String {
+    // Beyond the years that have a name nothing is stored.
+    let at = jiff::Timestamp::from_millisecond(at).unwrap_or_default();
+    at.to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -39,6 +39,8 @@ pub struct Config {
     pub limits: Limits,
     /// The pace of messages.
     pub delivery: Delivery,
+    /// How long things are kept.
+    pub retention: Retention,
     /// What is said about it.
     pub log: Log,
 }
@@ -53,6 +55,9 @@ pub struct Server {
     /// Empty, or `/…` without a final slash.
     #[serde(deserialize_with = "parse::base_path")]
     pub base_path: String,
+    /// The gateway's address as others reach it, without a final slash; empty where it was not said.
+    #[serde(deserialize_with = "parse::public_url")]
+    pub public_url: String,
 }
 
 /// `[database]`
@@ -119,6 +124,27 @@ pub struct Delivery {
     /// How long a bot without a connection still accepts, seconds.
     #[serde(deserialize_with = "parse::between::<_, 0, 86400>")]
     pub grace_s: u64,
+}
+
+/// `[retention]`, all in days
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    /// Events, for streams.
+    #[serde(deserialize_with = "parse::between::<_, 1, 3650>")]
+    pub events_days: u64,
+    /// Deliveries that ended, and their attempts.
+    #[serde(deserialize_with = "parse::between::<_, 1, 3650>")]
+    pub deliveries_days: u64,
+    /// What was written to the bots.
+    #[serde(deserialize_with = "parse::between::<_, 1, 3650>")]
+    pub inbound_days: u64,
+    /// What the bots sent.
+    #[serde(deserialize_with = "parse::between::<_, 1, 3650>")]
+    pub messages_days: u64,
+    /// Files that came in, and links to them.
+    #[serde(deserialize_with = "parse::between::<_, 1, 3650>")]
+    pub media_days: u64,
 }
 
 /// `[log]`
@@ -224,6 +250,22 @@ impl Config {
         self.data_dir.join("links")
     }
 
+    /// What links to this gateway begin with: its address as others reach it, or else the path alone.
+    #[must_use]
+    pub fn link_base(&self) -> &str {
+        if self.server.public_url.is_empty() {
+            &self.server.base_path
+        } else {
+            &self.server.public_url
+        }
+    }
+
+    /// Where files that came in lie.
+    #[must_use]
+    pub fn media_folder(&self) -> PathBuf {
+        self.data_dir.join("media")
+    }
+
     /// Where files wait until they are sent.
     #[must_use]
     pub fn spool_folder(&self) -> PathBuf {
@@ -283,6 +325,8 @@ mod tests {
     fn an_error_names_the_key_its_source_and_a_good_value() {
         let errors = [
             wrong("server.listen = 'nine'"),
+            wrong("server.public_url = 'toko.example'"),
+            wrong("retention.media_days = 0"),
             wrong("outbound.timeout_s = 0"),
             wrong("outbound.timeout_s = 'x'"),
             wrong("outbound.allow = ['10.0.0.0/99']"),
@@ -295,6 +339,15 @@ mod tests {
             wrong("server.lissten = 'x'"),
         ];
         insta::assert_snapshot!(errors.join("\n"));
+    }
+
+    #[test]
+    fn links_begin_with_the_public_address_where_one_is_said_and_else_with_the_path() {
+        let base = |file: &str| load(file, &[]).unwrap().link_base().to_owned();
+        assert_eq!(base(""), "");
+        assert_eq!(base("server.base_path = '/bot1'"), "/bot1");
+        let both = "server.base_path = '/bot1'\nserver.public_url = 'https://wa.example/x/'";
+        assert_eq!(base(both), "https://wa.example/x");
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! The one door in: what WhatsApp tells of a bot, as its [`Listener`].
 //!
 //! Acks and receipts only raise what is known, in any order, and are durable before WhatsApp gets its own ack. Inbound
-//! messages are kept once, in one transaction with the webhooks that are owed for them. Nothing is sent from here.
+//! messages are kept once, in one transaction with the webhooks and events that are owed for them. Nothing is sent from here.
 
 mod hooks;
+mod news;
+mod states;
 
 use std::sync::Arc;
 
@@ -15,10 +17,13 @@ use waviro_link::{
 };
 
 use crate::bots::{Attach, Bot, Profiles};
-use crate::clock::Clock;
+use crate::clock::{Clock, Millis};
+use crate::files::Files;
 use crate::jobs::Jobs;
 use crate::outbox::Outbox;
-use crate::store::{Feeds, InboundRow, News, Store, StoreError};
+use crate::store::{
+    Audience, EventKind, Feeds, InboundRow, NewEvent, News, Store, StoreError, address,
+};
 
 /// The server's refusal for an account that does not exist: what was known of the number is wrong.
 const NO_SUCH_ACCOUNT: &str = "404";
@@ -30,6 +35,7 @@ pub fn attach(
     outbox: Outbox,
     jobs: Jobs,
     profiles: Profiles,
+    files: Files,
     clock: Clock,
 ) -> Attach {
     Box::new(move |bot, committed| {
@@ -37,6 +43,8 @@ pub fn attach(
         Arc::new(Ear {
             bot: Arc::clone(bot),
             feeds: jobs.feeds(bot),
+            states: states::start(bot, store.clone(), &jobs),
+            files: files.clone(),
             store: store.clone(),
             outbox: outbox.clone(),
             profiles: profiles.clone(),
@@ -49,6 +57,8 @@ pub fn attach(
 struct Ear {
     bot: Arc<Bot>,
     feeds: Feeds,
+    states: states::Told,
+    files: Files,
     store: Store,
     outbox: Outbox,
     profiles: Profiles,
@@ -70,6 +80,7 @@ impl Listener for Ear {
         );
         self.bot
             .heard(status, self.clock.now(), self.store.last_seq());
+        states::heard(&self.states, status, &self.clock);
     }
 
     async fn server_ack(&self, ack: ServerAck) {
@@ -90,8 +101,8 @@ impl Listener for Ear {
         };
         let id = ack.id.as_str().to_owned();
         let verdict = match news {
-            News::Reached(_) | News::ReachedSomebody(_) => "accepted",
             News::Failed(_) => "refused",
+            News::Reached(_) | News::Member { .. } => "accepted",
         };
         let raised = self.store.raise(
             self.bot.slot(),
@@ -125,13 +136,21 @@ impl Listener for Ear {
         metrics::counter!("waviro_receipts_total").increment(receipt.ids.len() as u64);
         // Who received a message proves that the server took it: the store raises through every stage between. Of a
         // group one member's word is not the message's ack, unless the bot is set so; else the store leaves groups at 1.
-        let news = if self.bot.settings().group_acks {
-            News::ReachedSomebody(level)
-        } else {
-            News::Reached(level)
+        let member = receipt.from.filter(|_| receipt.in_group);
+        let counts = self.bot.settings().group_acks;
+        let news = match member.as_ref().map(address) {
+            Some(member) => News::Member {
+                level,
+                member,
+                counts,
+            },
+            None => News::Reached(level),
         };
-        let news = receipt.ids.into_iter().map(|id| (id, news.clone()));
-        let news = news.collect();
+        let news = receipt
+            .ids
+            .into_iter()
+            .map(|id| (id, news.clone()))
+            .collect();
         self.store
             .raise(self.bot.slot(), news, self.clock.now(), &self.feeds)
             .await
@@ -144,27 +163,28 @@ impl Listener for Ear {
 
     async fn group_changed(&self, change: GroupChange) {
         debug!(bot = self.bot.name(), group = ?change.group, "a group changed");
+        let event = |audience: &Arc<Audience>| news::of_group(audience, &change);
+        self.tell(EventKind::GroupChanged, event).await;
     }
 
     async fn call(&self, call: Call) {
         debug!(bot = self.bot.name(), video = call.video, "a call");
+        let event = |audience: &Arc<Audience>| news::of_call(audience, &call);
+        self.tell(EventKind::CallReceived, event).await;
     }
 
     async fn inbound(&self, batch: Vec<Inbound>) -> Result<(), NotCommitted> {
         let count = batch.len();
         let kept = async {
-            let rows = self.with_hooks(batch).await?;
             let now = self.clock.now();
+            let rows = self.with_hooks(batch, now).await?;
             self.store.keep_inbound(self.bot.slot(), rows, now).await
         };
         let kept = kept
             .await
             .map_err(|reason| not_committed(&self.bot, "inbound", &reason))?;
         let (new, webhooks) = (kept.new, kept.due.len());
-        for due in kept.due {
-            // A feed that is gone belongs to a process that stops; the rows stay for the next one.
-            let _ = self.feeds.deliveries.send(due);
-        }
+        self.feeds.owe(kept.due);
         metrics::counter!("waviro_inbound_total").increment(new as u64);
         debug!(
             bot = self.bot.name(),
@@ -179,23 +199,49 @@ impl Listener for Ear {
 
 impl Ear {
     /// The messages and what is owed for each, should it be new.
-    async fn with_hooks(&self, batch: Vec<Inbound>) -> Result<Vec<InboundRow>, StoreError> {
+    async fn with_hooks(
+        &self,
+        batch: Vec<Inbound>,
+        now: Millis,
+    ) -> Result<Vec<InboundRow>, StoreError> {
         let slot = self.bot.slot();
+        let audience = self.store.audience(slot, now).await?;
+        let event = |inbound: &Inbound| news::of_message(&audience, inbound, &self.files, now);
         let rules = if batch.iter().any(|inbound| hooks::text(inbound).is_some()) {
             self.store.rules(slot).await?
         } else {
             Vec::new()
         };
         if rules.is_empty() {
-            let bare = |inbound| InboundRow::new(inbound, Vec::new());
+            let bare = |inbound| {
+                let event = event(&inbound);
+                InboundRow::new(inbound, Vec::new()).with_event(event)
+            };
             return Ok(batch.into_iter().map(bare).collect());
         }
         let profile = self.profiles.of(slot).await?;
         let rows = batch.into_iter().map(|inbound| {
             let hook = hooks::of(slot, &inbound, &rules, &profile);
-            InboundRow::new(inbound, hook.into_iter().collect())
+            let event = event(&inbound);
+            InboundRow::new(inbound, hook.into_iter().collect()).with_event(event)
         });
         Ok(rows.collect())
+    }
+
+    /// Tells of what stands for itself, where somebody wants to know. WhatsApp does not tell it again, so what is not kept is lost.
+    async fn tell(&self, kind: EventKind, event: impl Fn(&Arc<Audience>) -> NewEvent) {
+        let now = self.clock.now();
+        let told = async {
+            let audience = self.store.audience(self.bot.slot(), now).await?;
+            if audience.wants(kind) {
+                let due = self.store.tell(vec![event(&audience)], now).await?;
+                self.feeds.owe(due);
+            }
+            Ok::<_, StoreError>(())
+        };
+        if let Err(reason) = told.await {
+            error!(bot = self.bot.name(), what = kind.word(), %reason, "an event was not told");
+        }
     }
 
     async fn number_gone(&self, id: &waviro_link::MessageId) {

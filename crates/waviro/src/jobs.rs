@@ -5,6 +5,7 @@
 //! the database where memory did not hold it: at the start, after a failure, in a backlog.
 
 pub mod deliver;
+pub mod retention;
 pub mod retry;
 pub mod send_message;
 
@@ -137,6 +138,16 @@ impl Jobs {
             metrics::counter!("waviro_lane_panics_total").increment(1);
             self.clock.sleep(AFTER_A_PANIC).await;
         }
+    }
+
+    /// Runs work that a stop waits for; it must end at [`Jobs::stop`].
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(work);
+    }
+
+    /// When work is to end.
+    pub(crate) fn stop(&self) -> CancellationToken {
+        self.stop.clone()
     }
 
     /// Who is told when messages of a bot change.

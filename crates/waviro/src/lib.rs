@@ -10,6 +10,7 @@ pub mod config;
 pub mod docs;
 pub mod door;
 pub mod events;
+pub mod files;
 pub mod health;
 pub mod jobs;
 pub mod keyword;

@@ -10,17 +10,21 @@ mod acks;
 mod bots;
 mod content;
 mod deliveries;
+mod events;
 mod evidence;
 mod idempotency;
 mod inbound;
+mod installation;
 mod journal;
 mod log;
 mod messages;
 mod numbers;
 mod open;
+mod retention;
 mod rules;
 mod secrets;
 mod sql;
+mod subscriptions;
 mod tokens;
 mod writer;
 
@@ -29,7 +33,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use futures::future::BoxFuture;
 use sqlx::{AnyConnection, AnyPool};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -39,14 +43,19 @@ pub use deliveries::{
     Attempt, AttemptRow, Callback, DeliveryFilter, DeliveryKind, DeliveryRow, Due, Fate, Hook,
     Lost, Replay, Replayed, Replaying, Trouble, Webhook, Work, lane,
 };
+pub use events::{Audience, EventKind, EventRow, Kinds, Listening, NewEvent, event_id};
 pub use evidence::Evidence;
-pub use idempotency::{Keeping, KeptAnswer};
-pub use inbound::{InboundRow, Kept};
+pub use idempotency::{KeepAnswer, KeptAnswer};
+pub use inbound::{
+    CardDetail, Detail, FileDetail, InboundRow, Kept, MediaRow, Place, address, media_id,
+};
 pub use journal::beginning;
 pub use log::{HeardAfter, HeardRow, LogFilter, SentRow, words};
 pub use messages::{Accepting, Committed, MessageRow, NewMessageRow, Queued, Repeats};
+pub use retention::Kept as Keeping;
 pub use rules::{AddRule, MOST_RULES, NewRule, RuleChange, RuleRow};
 pub use secrets::SecretsRow;
+pub use subscriptions::{MOST_SUBSCRIPTIONS, NewSubscription, SubscriptionChange, SubscriptionRow};
 pub use tokens::{AddToken, TokenRole, TokenRow};
 
 use writer::{Command, Counters, Writer};
@@ -69,6 +78,8 @@ pub struct Store {
 struct State {
     last_seq: AtomicI64,
     commits: AtomicU64,
+    last_event: watch::Sender<i64>,
+    audiences: events::Audiences,
 }
 
 /// Why the database did not do what it was asked. After any of these nothing of the command is in the database, except
@@ -127,6 +138,7 @@ impl Store {
         let counters = Counters::read(&mut connection).await?;
         let state = Arc::new(State::default());
         state.last_seq.store(counters.seq, Ordering::SeqCst);
+        state.last_event.send_replace(counters.event);
         let reads = place.pool();
         let (writes, inbox) = mpsc::channel(WAITING);
         let tasks = TaskTracker::new();

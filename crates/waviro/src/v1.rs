@@ -16,15 +16,18 @@ pub mod query;
 mod bots;
 mod deliveries;
 mod endpoints;
+mod events;
 mod health;
 mod keys;
 mod linking;
+mod media;
 mod messages;
 mod once;
 mod openapi;
 mod rules;
 mod secrets;
 mod settings;
+mod subscriptions;
 mod tokens;
 
 use std::ops::Deref;
@@ -37,7 +40,7 @@ use axum::http::header::{CACHE_CONTROL, HeaderValue};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::any;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use utoipa::openapi::OpenApi;
@@ -47,6 +50,7 @@ use crate::bots::{Bots, Profiles};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::door::{self, Bounds, WrongKeys};
+use crate::files::Files;
 use crate::net::Net;
 use crate::once::Once;
 use crate::outbox::Outbox;
@@ -65,6 +69,8 @@ pub struct V1 {
     qr_within: Duration,
     /// The longest deadline of a call outward, seconds: `outbound.timeout_s`.
     call_within_s: u64,
+    /// Places for open streams.
+    streams: Arc<Semaphore>,
     document: OpenApi,
 }
 
@@ -82,6 +88,8 @@ pub struct Rooms {
     pub profiles: Profiles,
     /// What was answered under an Idempotency-Key.
     pub once: Once,
+    /// Files that came in.
+    pub files: Files,
     /// The time.
     pub clock: Clock,
     /// Counts for every door.
@@ -105,6 +113,7 @@ impl V1 {
             body: (&config.limits).into(),
             qr_within: Duration::from_secs(config.limits.qr_wait_s),
             call_within_s: config.outbound.timeout_s,
+            streams: Arc::new(Semaphore::new(events::STREAMS)),
             document,
         }
     }
@@ -130,6 +139,9 @@ fn resources() -> OpenApiRouter<Arc<V1>> {
         .merge(rules::routes())
         .merge(deliveries::routes())
         .merge(endpoints::routes())
+        .merge(subscriptions::routes())
+        .merge(events::routes())
+        .merge(media::routes())
         .merge(tokens::routes())
         .merge(openapi::routes())
 }

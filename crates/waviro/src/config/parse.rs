@@ -18,8 +18,9 @@ use url::Url;
 use super::{AllowedNetwork, DEFAULTS};
 
 /// Good values for the keys whose default is empty.
-const EXAMPLES: [(&str, &str); 5] = [
+const EXAMPLES: [(&str, &str); 6] = [
     ("server.base_path", "\"/bot1\""),
+    ("server.public_url", "\"https://wa.example.com\""),
     ("database.url", "\"sqlite:///var/lib/waviro/waviro.db\""),
     ("whatsapp.server_key", "the line that the simulator prints"),
     ("whatsapp.version", "\"2.3000.1023456789\""),
@@ -101,6 +102,21 @@ pub(super) fn base_path<'de, D: Deserializer<'de>>(input: D) -> Result<String, D
     }
     Err(D::Error::custom(format!(
         "`{text}` is not a path that starts with a slash"
+    )))
+}
+
+pub(super) fn public_url<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error> {
+    let text = String::deserialize(input)?;
+    let good = |url: &Url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.query().is_none()
+            && url.fragment().is_none()
+    };
+    if text.is_empty() || Url::parse(&text).is_ok_and(|url| good(&url)) {
+        return Ok(text.trim_end_matches('/').to_owned());
+    }
+    Err(D::Error::custom(format!(
+        "`{text}` is not an http:// or https:// URL without a query"
     )))
 }
 

@@ -260,6 +260,10 @@ impl Endpoints {
         self.pump(name, report);
         if self.lanes.get(name).is_some_and(Lane::is_idle) {
             self.lanes.remove(name);
+            if !self.homeless.is_empty() {
+                // There is room again for what found none.
+                self.look(report);
+            }
         }
     }
 

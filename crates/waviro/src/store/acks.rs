@@ -1,6 +1,9 @@
-//! How far messages came: acks that only rise, -1 that is final, and the callbacks owed for each change.
+//! How far messages came: acks that only rise, -1 that is final, and the callbacks and events owed for each change.
+
+mod told;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 use tokio::sync::{mpsc, oneshot};
@@ -8,6 +11,7 @@ use url::Url;
 use waviro_link::MessageId;
 
 use super::deliveries::{self, Due, Owed, Work};
+use super::events::Audience;
 use super::messages::{message_id, narrow};
 use super::writer::{Command, Counters};
 use super::{Committed, Store, StoreError, sql};
@@ -18,8 +22,15 @@ use crate::clock::Millis;
 pub enum News {
     /// It came as far as this ack, 1 to 3. Lower than what is known changes nothing. Groups stay at 1.
     Reached(i8),
-    /// The same, and of a group one member's phone counts for all.
-    ReachedSomebody(i8),
+    /// A device of this member of its group has it: 2 or 3. That the server took it follows.
+    Member {
+        /// 2 delivered, 3 read.
+        level: i8,
+        /// `628…@c.us` or `…@lid`.
+        member: String,
+        /// The first member's word counts for all: the group does not stay at 1.
+        counts: bool,
+    },
     /// It ended, with the cause. Counts only where nothing better is known.
     Failed(String),
 }
@@ -33,12 +44,23 @@ pub struct Feeds {
     pub deliveries: mpsc::UnboundedSender<Due>,
 }
 
+impl Feeds {
+    /// Hands what is owed to whoever delivers it. A feed that is gone belongs to a process that stops; the rows stay for the next
+    /// one.
+    pub(crate) fn owe(&self, due: Vec<Due>) {
+        for due in due {
+            let _ = self.deliveries.send(due);
+        }
+    }
+}
+
 /// The writer's command.
 pub(super) struct Raise {
     slot: i32,
     news: Vec<(MessageId, News)>,
     now: Millis,
     feeds: Feeds,
+    audience: Arc<Audience>,
     settled: Vec<MessageId>,
     due: Vec<Due>,
     answer: oneshot::Sender<Result<(), StoreError>>,
@@ -48,6 +70,7 @@ pub(super) struct Raise {
 struct Standing {
     slot: i32,
     group: bool,
+    chat: String,
     notify_url: Option<String>,
     before: i8,
     ack: i8,
@@ -55,7 +78,7 @@ struct Standing {
 }
 
 impl Store {
-    /// Takes news of a bot's messages; in one transaction with the callbacks owed. Ids that the bot never sent are
+    /// Takes news of a bot's messages; in one transaction with the callbacks and events owed. Ids that the bot never sent are
     /// passed over. Durable when it returns.
     ///
     /// # Errors
@@ -67,12 +90,14 @@ impl Store {
         now: Millis,
         feeds: &Feeds,
     ) -> Result<(), StoreError> {
+        let audience = self.audience(slot, now).await?;
         let (answer, receiver) = oneshot::channel();
         self.submit(Command::Raise(Raise {
             slot,
             news,
             now,
             feeds: feeds.clone(),
+            audience,
             settled: Vec::new(),
             due: Vec::new(),
             answer,
@@ -116,7 +141,8 @@ impl Store {
     }
 }
 
-/// Applies the news of one transaction: one question, an update per level that something rose to, the callbacks.
+/// Applies the news of one transaction: one question, an update per level that something rose to, the callbacks,
+/// and the events where somebody wants them.
 pub(super) async fn apply(
     raises: &mut [Raise],
     connection: &mut AnyConnection,
@@ -177,7 +203,7 @@ pub(super) async fn apply(
             raise.due.push(due);
         }
     }
-    Ok(())
+    told::write(raises, &standings, &owner, now, connection, counters).await
 }
 
 async fn read(
@@ -204,6 +230,7 @@ async fn read(
             let standing = Standing {
                 slot: narrow(row.try_get(1)?)?,
                 group: chat.ends_with("@g.us"),
+                chat,
                 notify_url: row.try_get(4)?,
                 before: ack,
                 ack,
@@ -257,8 +284,9 @@ impl Standing {
     /// Folds one piece of news in; whether anything changed.
     fn take(&mut self, news: &News) -> bool {
         match news {
-            News::Reached(level) | News::ReachedSomebody(level) => {
-                let capped = self.group && matches!(news, News::Reached(_));
+            News::Reached(level) | News::Member { level, .. } => {
+                let counts = matches!(news, News::Member { counts: true, .. });
+                let capped = self.group && !counts;
                 let level = if capped { (*level).min(1) } else { *level };
                 let rises = self.ack >= 0 && level > self.ack;
                 if rises {

@@ -165,7 +165,7 @@ impl Store {
     /// Gives a bot another name.
     pub async fn rename_bot(&self, slot: i32, name: &str) -> Result<Renaming, StoreError> {
         let name = name.to_owned();
-        self.write(move |connection, _| {
+        let renamed = self.write(move |connection, _| {
             let name = name.clone();
             Box::pin(async move {
                 let taken = sqlx::query(
@@ -190,8 +190,11 @@ impl Store {
                     Renaming::Unknown
                 })
             })
-        })
-        .await
+        });
+        let renamed = renamed.await;
+        // Events carry the name.
+        self.state.audiences.forget(Some(slot));
+        renamed
     }
 
     /// Ends a bot for users: its keys and its tokens are dead and its name is free. `false` where no such bot lives.

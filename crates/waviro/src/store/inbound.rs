@@ -1,16 +1,22 @@
 //! What was written to the bots: kept before WhatsApp gets its ack, and kept once.
 
+mod detail;
+
 use std::collections::{HashMap, HashSet};
 
 use sqlx::{AssertSqlSafe, Row};
-use waviro_link::{Chat, Inbound, Sender};
+use waviro_link::{Chat, Inbound, InboundKind, MediaHandle, Sender};
 
 use super::deliveries::{self, Due, Hook};
+use super::events::{self, NewEvent};
+use super::messages::narrow;
 use super::{Store, StoreError, sql};
 use crate::clock::{Millis, millis};
 
+pub use detail::{Card as CardDetail, Detail, FileDetail, Place, media_id};
+
 /// A message that arrived, for the database.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct InboundRow {
     chat: String,
     sender: String,
@@ -20,7 +26,24 @@ pub struct InboundRow {
     kind: String,
     body: String,
     at: Millis,
+    quoted: Option<String>,
+    detail: Option<String>,
+    handle: Option<MediaHandle>,
     hooks: Vec<Hook>,
+    event: Option<NewEvent>,
+}
+
+/// A file that came, as far as the database knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MediaRow {
+    /// What links call it.
+    pub id: String,
+    /// The bot that it was sent to.
+    pub slot: i32,
+    /// What it is fetched by; `None` where retention took it.
+    pub handle: Option<MediaHandle>,
+    /// What the sender said of it.
+    pub about: FileDetail,
 }
 
 /// What was kept.
@@ -40,21 +63,41 @@ impl InboundRow {
         let body = inbound.kind.text().unwrap_or_default().to_owned();
         Self {
             chat: inbound.chat.address(),
-            sender: match inbound.sender {
-                Sender::Number(number) => format!("{number}@c.us"),
-                Sender::Hidden(lid) => format!("{lid}@lid"),
-            },
+            sender: address(&inbound.sender),
             id: inbound.id.as_str().to_owned(),
             push_name: storable(inbound.push_name),
             from_me: inbound.from_me,
             kind,
             body: storable(body),
+            quoted: inbound.quoted.map(|quoted| quoted.as_str().to_owned()),
+            detail: Detail::of(&inbound.kind).json(),
+            handle: match inbound.kind {
+                InboundKind::Media(file) => Some(file.handle),
+                _ => None,
+            },
             hooks,
+            event: None,
             at: inbound
                 .at
                 .duration_since(std::time::UNIX_EPOCH)
                 .map_or(0, millis),
         }
+    }
+
+    /// The same with the event that tells of it, if it is new.
+    #[must_use]
+    pub fn with_event(mut self, event: Option<NewEvent>) -> Self {
+        self.event = event;
+        self
+    }
+}
+
+/// Who wrote, as the row has them: `628…@c.us`, or `…@lid` where WhatsApp hides the number.
+#[must_use]
+pub fn address(sender: &Sender) -> String {
+    match sender {
+        Sender::Number(number) => format!("{number}@c.us"),
+        Sender::Hidden(lid) => format!("{lid}@lid"),
     }
 }
 
@@ -81,12 +124,15 @@ impl Store {
                 let mut new = HashSet::new();
                 for rows in sql::cut(&batch) {
                     let text = format!(
-                        "INSERT INTO inbound (bot, chat, sender, id, push_name, from_me, kind, body, at, received_at) \
-                         VALUES {} ON CONFLICT DO NOTHING RETURNING chat, sender, id",
-                        sql::tuples(rows.len(), 10)
+                        "INSERT INTO inbound (bot, chat, sender, id, push_name, from_me, kind, body, at, received_at, \
+                         quoted, detail, media, media_handle) VALUES {} ON CONFLICT DO NOTHING RETURNING chat, sender, id",
+                        sql::tuples(rows.len(), 14)
                     );
                     let mut query = sqlx::query(AssertSqlSafe(text));
                     for row in rows {
+                        let media = row.handle.is_some();
+                        let media =
+                            media.then(|| media_id(slot, &row.chat, &row.sender, &row.id));
                         query = query
                             .bind(i64::from(slot))
                             .bind(row.chat.clone())
@@ -97,7 +143,11 @@ impl Store {
                             .bind(row.kind.clone())
                             .bind(row.body.clone())
                             .bind(row.at)
-                            .bind(now);
+                            .bind(now)
+                            .bind(row.quoted.clone())
+                            .bind(row.detail.clone())
+                            .bind(media)
+                            .bind(row.handle.as_ref().map(|handle| handle.as_str().to_owned()));
                     }
                     for row in query.fetch_all(&mut *connection).await? {
                         let key: (String, String, String) =
@@ -109,14 +159,17 @@ impl Store {
                     new: new.len(),
                     due: Vec::new(),
                 };
-                let mut hooks = Vec::new();
+                let (mut hooks, mut told) = (Vec::new(), Vec::new());
                 for row in batch {
                     // Taken out: a batch may hold a message twice.
                     if new.remove(&(row.chat, row.sender, row.id)) {
                         hooks.extend(row.hooks);
+                        told.extend(row.event);
                     }
                 }
                 kept.due = deliveries::insert_hooks(&hooks, now, connection, counters).await?;
+                let due = events::insert(&told, now, connection, counters).await?;
+                kept.due.extend(due);
                 Ok(kept)
             })
         })
@@ -152,6 +205,29 @@ impl Store {
             }
         }
         Ok(spoken)
+    }
+
+    /// The file that links call so.
+    pub async fn media(&self, id: &str) -> Result<Option<MediaRow>, StoreError> {
+        let row = sqlx::query(
+            "SELECT bot, media_handle, COALESCE(detail, '{}') FROM inbound WHERE media = $1",
+        )
+        .bind(id.to_owned())
+        .fetch_optional(&self.reads)
+        .await?;
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        let (handle, detail): (Option<String>, String) = (row.try_get(1)?, row.try_get(2)?);
+        let unreadable = || StoreError::Unreadable("what a file is fetched by".to_owned());
+        let handle = handle.map(|handle| handle.parse().map_err(|_| unreadable()));
+        let detail: Detail = serde_json::from_str(&detail).map_err(|_| unreadable())?;
+        Ok(Some(MediaRow {
+            id: id.to_owned(),
+            slot: narrow(row.try_get(0)?)?,
+            handle: handle.transpose()?,
+            about: detail.media.unwrap_or_default(),
+        }))
     }
 
     /// How many inbound messages of a bot are kept.

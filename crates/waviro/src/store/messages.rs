@@ -11,7 +11,7 @@ use waviro_link::{Chat, MessageId, Outgoing};
 
 use super::content::{decode, encode, identity};
 use super::writer::Command;
-use super::{Keeping, KeptAnswer, Store, StoreError};
+use super::{KeepAnswer, KeptAnswer, Store, StoreError};
 use crate::clock::Millis;
 
 pub(super) use insert::{Putting, apply, apply_once, insert};
@@ -97,7 +97,7 @@ pub struct MessageRow {
 pub(super) struct Accept {
     row: NewMessageRow,
     /// What is kept with it.
-    keeping: Option<Keeping>,
+    keeping: Option<KeepAnswer>,
     lane: mpsc::UnboundedSender<Committed>,
     seq: i64,
     outcome: Accepting,
@@ -179,7 +179,7 @@ impl Store {
     pub async fn accept_once(
         &self,
         row: NewMessageRow,
-        keeping: Keeping,
+        keeping: KeepAnswer,
         lane: mpsc::UnboundedSender<Committed>,
     ) -> Result<Accepting, StoreError> {
         self.submit_accept(row, Some(keeping), lane).await
@@ -188,7 +188,7 @@ impl Store {
     async fn submit_accept(
         &self,
         row: NewMessageRow,
-        keeping: Option<Keeping>,
+        keeping: Option<KeepAnswer>,
         lane: mpsc::UnboundedSender<Committed>,
     ) -> Result<Accepting, StoreError> {
         let (answer, receiver) = oneshot::channel();

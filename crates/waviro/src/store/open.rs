@@ -12,7 +12,7 @@ use sqlx::{AnyConnection, AnyPool, ConnectOptions, Executor, Row, SqlSafeStr};
 use super::{Schema, StoreError};
 
 /// Every migration, in order; one that has landed is never edited.
-const SCHEMA: [(i64, &str, &str); 5] = [
+const SCHEMA: [(i64, &str, &str); 7] = [
     (
         1,
         "gateway",
@@ -32,6 +32,16 @@ const SCHEMA: [(i64, &str, &str); 5] = [
         4,
         "tokens",
         include_str!("../../migrations/0004_tokens.sql"),
+    ),
+    (
+        5,
+        "events",
+        include_str!("../../migrations/0005_events.sql"),
+    ),
+    (
+        6,
+        "timeline",
+        include_str!("../../migrations/0006_timeline.sql"),
     ),
     (
         7,

@@ -46,6 +46,8 @@ pub(super) struct Counters {
     pub(super) delivery: i64,
     /// The last id of an attempt.
     pub(super) attempt: i64,
+    /// The last id of an event.
+    pub(super) event: i64,
 }
 
 /// What callers ask for.
@@ -164,6 +166,9 @@ impl Writer {
             self.state
                 .last_seq
                 .fetch_max(self.counters.seq, Ordering::SeqCst);
+            let event = self.counters.event;
+            let is_new = |last: &mut i64| std::mem::replace(last, event) != event;
+            self.state.last_event.send_if_modified(is_new);
             metrics::counter!("waviro_store_commits_total").increment(1);
         } else if connection.execute("ROLLBACK").await.is_ok() {
             self.connection = Some(connection);
@@ -211,7 +216,7 @@ impl Counters {
     pub(super) async fn read(connection: &mut AnyConnection) -> Result<Self, StoreError> {
         let row = sqlx::query(
             "SELECT COALESCE((SELECT MAX(seq) FROM messages), 0), COALESCE((SELECT MAX(id) FROM deliveries), 0), \
-             COALESCE((SELECT MAX(id) FROM attempts), 0)",
+             COALESCE((SELECT MAX(id) FROM attempts), 0), COALESCE((SELECT MAX(id) FROM events), 0)",
         )
         .fetch_one(connection)
         .await?;
@@ -219,6 +224,7 @@ impl Counters {
             seq: row.try_get(0)?,
             delivery: row.try_get(1)?,
             attempt: row.try_get(2)?,
+            event: row.try_get(3)?,
         })
     }
 }

@@ -38,6 +38,26 @@ pub fn refusal(status: StatusCode) -> RefOr<Response> {
         .into()
 }
 
+/// 410 and 502: no file.
+pub struct NoFile;
+
+/// 403: a link that was not signed here.
+pub struct SignatureWrong;
+
+impl IntoResponses for SignatureWrong {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        only(StatusCode::FORBIDDEN)
+    }
+}
+
+impl IntoResponses for NoFile {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let mut all = only(StatusCode::GONE);
+        all.append(&mut only(StatusCode::BAD_GATEWAY));
+        all
+    }
+}
+
 fn only(status: StatusCode) -> BTreeMap<String, RefOr<Response>> {
     BTreeMap::from([(status.as_str().to_owned(), refusal(status))])
 }

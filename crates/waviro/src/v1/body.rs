@@ -100,6 +100,21 @@ impl Fields {
         self.0.contains_key(field)
     }
 
+    /// A list of texts.
+    ///
+    /// # Errors
+    /// [`Problem::InvalidField`] for another kind of value.
+    pub fn texts(&self, field: &'static str) -> Result<Option<Vec<&str>>, Problem> {
+        let Some(value) = self.said(field) else {
+            return Ok(None);
+        };
+        let list = value.as_array().map(|list| list.iter().map(Value::as_str));
+        let texts = list.and_then(Iterator::collect::<Option<Vec<_>>>);
+        texts
+            .map(Some)
+            .ok_or_else(|| wrong(field, "a list of texts"))
+    }
+
     /// A text that is sent or received: not empty, and no longer than WhatsApp takes it.
     ///
     /// # Errors

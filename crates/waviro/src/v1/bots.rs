@@ -239,7 +239,7 @@ impl BotView {
             number: identity.as_ref().map(|known| known.number.to_string()),
             account_name: identity.map(|known| known.name),
             state: LinkState::of(&status),
-            cause: cause(status),
+            cause: status.cause().map(ToOwned::to_owned),
             created_at: Moment(bot.created_at()),
             health: Health::of(bot, v1).await?,
         })
@@ -263,14 +263,5 @@ impl LinkState {
             Status::PasskeyAsked => Self::PasskeyAsked,
             Status::ClientOutdated => Self::ClientOutdated,
         }
-    }
-}
-
-fn cause(status: Status) -> Option<String> {
-    match status {
-        Status::Unlinked(UnlinkedCause::LoggedOut(cause) | UnlinkedCause::PairingFailed(cause))
-        | Status::Reconnecting { cause }
-        | Status::Banned { reason: cause, .. } => Some(cause),
-        _ => None,
     }
 }

@@ -1,9 +1,8 @@
 //! `/v1/bots/{bot}/messages`: the message log, what became of each message, and sending.
 
+mod place;
 mod send;
 
-use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::Json;
@@ -22,7 +21,9 @@ use super::moment::Moment;
 use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
 use super::query::Query;
-use crate::store::{DeliveryFilter, HeardAfter, HeardRow, LogFilter, SentRow, words};
+use crate::store::{DeliveryFilter, HeardRow, LogFilter, SentRow, words};
+
+use place::Place;
 
 /// The most characters of a text that is looked for.
 const LOOKED_FOR: usize = 200;
@@ -323,39 +324,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
         let id = path_part(parts, "message").await;
         let id = id.filter(|id| !id.contains('\0'));
         id.map(Self).ok_or(Problem::NoSuch("message"))
-    }
-}
-
-/// Where a page of received messages begins: a row's key as JSON.
-struct Place(HeardAfter);
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let HeardAfter {
-            received_at,
-            id,
-            sender,
-            chat,
-        } = &self.0;
-        serde_json::json!([received_at, id, sender, chat]).fmt(f)
-    }
-}
-
-impl FromStr for Place {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let (received_at, id, sender, chat): (i64, String, String, String) =
-            serde_json::from_str(text).map_err(drop)?;
-        if [&id, &sender, &chat].iter().any(|part| part.contains('\0')) {
-            return Err(());
-        }
-        Ok(Self(HeardAfter {
-            received_at,
-            id,
-            sender,
-            chat,
-        }))
     }
 }
 

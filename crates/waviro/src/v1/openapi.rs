@@ -36,7 +36,7 @@ const INTRODUCTION: &str = "Administers a gateway: its bots, their keys, and the
     pass `next` as `cursor` until it is null.";
 
 /// The tags, in the order in which a reader needs them.
-const TAGS: [(&str, &str); 11] = [
+const TAGS: [(&str, &str); 14] = [
     ("bots", "The linked numbers."),
     (
         "linking",
@@ -64,6 +64,12 @@ const TAGS: [(&str, &str); 11] = [
         "What was and is posted to endpoints, each attempt of it, and posting it again.",
     ),
     ("endpoints", "Endpoints that fail, or were switched off."),
+    (
+        "subscriptions",
+        "Which events of a bot are posted where. docs/events.md shows what is posted.",
+    ),
+    ("events", "The same events as a live stream."),
+    ("media", "Files that were sent to the bots."),
     ("tokens", "Who may administer the gateway."),
     ("description", "This document."),
 ];

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::events::STREAMS;
 use crate::door;
 use crate::net::Refused;
 
@@ -72,6 +73,16 @@ pub enum Problem {
     Pointless,
     /// So many of these are the most.
     TooMany(&'static str, usize),
+    /// A link that was not signed here, or was changed.
+    BadSignature,
+    /// A link whose time is over.
+    LinkExpired,
+    /// A file that nobody has any more, and why.
+    MediaGone(String),
+    /// A file that cannot be fetched now, and why.
+    MediaUnavailable(String),
+    /// All places for streams are taken.
+    TooManyStreams,
     /// The bot's state does not allow it: its word, and what to do.
     WrongState(&'static str, &'static str),
     /// An Idempotency-Key that was used with another body.
@@ -141,6 +152,11 @@ impl Problem {
             Self::StillOpen,
             Self::Pointless,
             Self::TooMany("rules", 500),
+            Self::BadSignature,
+            Self::LinkExpired,
+            Self::MediaGone(String::new()),
+            Self::MediaUnavailable(String::new()),
+            Self::TooManyStreams,
             Self::WrongState("linking", ""),
             Self::IdempotencyConflict,
             Self::RefusedByWhatsApp(String::new()),
@@ -186,6 +202,11 @@ impl Problem {
             Self::StillOpen => ("still_open", S::CONFLICT, "Not ended"),
             Self::Pointless => ("pointless", S::CONFLICT, "Nobody to post to"),
             Self::TooMany(..) => ("too_many", S::CONFLICT, "Too many"),
+            Self::BadSignature => ("bad_signature", S::FORBIDDEN, "Link not signed here"),
+            Self::LinkExpired => ("link_expired", S::GONE, "Link expired"),
+            Self::MediaGone(_) => ("media_gone", S::GONE, "File gone"),
+            Self::MediaUnavailable(_) => ("media_unavailable", S::BAD_GATEWAY, "File not fetched"),
+            Self::TooManyStreams => ("too_many_streams", S::TOO_MANY_REQUESTS, "Too many streams"),
             Self::WrongState(..) => ("wrong_state", S::CONFLICT, "Not in this state"),
             Self::IdempotencyConflict => (
                 "idempotency_conflict",
@@ -267,6 +288,11 @@ impl Problem {
             Self::Pointless => "Its rule or subscription is off or was deleted, or its message is no longer kept.".to_owned(),
             Self::TooMany(thing, most) => format!("There are {most} {thing} already, which is the most; remove one first."),
             Self::NameTaken(thing) => format!("A {thing} of this name exists already; choose another name."),
+            Self::BadSignature => "This link was not signed by this gateway, or was changed; take it from the event as it is.".to_owned(),
+            Self::LinkExpired => "This link's time is over; files and links to them are kept as long as retention.media_days says.".to_owned(),
+            Self::MediaGone(why) => format!("Nobody has this file any more: {why}."),
+            Self::MediaUnavailable(why) => format!("The file is still at WhatsApp, and could not be fetched: {why}; try again."),
+            Self::TooManyStreams => format!("{STREAMS} streams are open, which is the most; close one first."),
             Self::WrongState(word, advice) => format!("The bot's state is {word}; {advice}."),
             Self::IdempotencyConflict => "This Idempotency-Key was used for another request; use a new key for each new request.".to_owned(),
             Self::RefusedByWhatsApp(words) => format!("WhatsApp refused: {words}."),
@@ -279,7 +305,8 @@ impl Problem {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::TooManyWrongKeys => Some(Duration::from_mins(1)),
-            Self::WhatsAppUnavailable => Some(Duration::from_secs(5)),
+            Self::WhatsAppUnavailable | Self::MediaUnavailable(_) => Some(Duration::from_secs(5)),
+            Self::TooManyStreams => Some(Duration::from_secs(15)),
             Self::Busy => Some(Duration::from_secs(1)),
             _ => None,
         }

@@ -108,7 +108,7 @@ pub struct ChangeRule {
         pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$",
         example = "penawaran#"
     )]
-    keyword: Option<Option<String>>,
+    keyword: Option<String>,
     /// Where texts are posted. What waits for the old one goes to the new one.
     #[schema(
         value_type = Option<String>,
@@ -123,8 +123,11 @@ pub struct ChangeRule {
     groups: Option<bool>,
     /// How long its endpoint may take to answer, seconds; null = as `outbound.timeout_s` says.
     #[schema(value_type = Option<u64>, minimum = 1, maximum = 60, example = 10)]
-    timeout_s: Option<Option<u64>>,
+    timeout_s: Option<Timeout>,
 }
+
+/// A rule's own deadline, seconds; `None` = everybody's.
+struct Timeout(Option<u64>);
 
 impl FromFields for AddRuleBody {
     fn from_fields(fields: &Fields) -> Result<Self, Problem> {
@@ -143,11 +146,11 @@ impl FromFields for ChangeRule {
         let keyword = keyword_of(fields)?;
         let timeout_s = fields.whole("timeout_s", 1..=LONGEST)?;
         Ok(Self {
-            keyword: fields.has("keyword").then_some(keyword),
+            keyword: fields.has("keyword").then(|| keyword.unwrap_or_default()),
             url: fields.url("url")?,
             enabled: fields.flag("enabled")?,
             groups: fields.flag("groups")?,
-            timeout_s: fields.has("timeout_s").then_some(timeout_s),
+            timeout_s: fields.has("timeout_s").then_some(Timeout(timeout_s)),
         })
     }
 }
@@ -247,13 +250,13 @@ async fn change(
     RuleId(id): RuleId,
     Body(asked): Body<ChangeRule>,
 ) -> Result<Json<RuleView>, Problem> {
+    let settings = at.bot.settings();
     let url = asked
         .url
-        .map(|url| permitted("url", url, &v1.net, &at.bot.settings().allow));
-    let keyword = asked.keyword.map(Option::unwrap_or_default);
-    let timeout_s = asked.timeout_s.map(|asked| v1.rule_timeout(asked));
+        .map(|url| permitted("url", url, &v1.net, &settings.allow));
+    let timeout_s = asked.timeout_s.map(|Timeout(asked)| v1.rule_timeout(asked));
     let change = RuleChange {
-        keyword: keyword.map(|keyword| {
+        keyword: asked.keyword.map(|keyword| {
             let seen = keyword::seen(&keyword);
             (keyword, seen)
         }),

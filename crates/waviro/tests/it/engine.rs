@@ -18,6 +18,7 @@ use waviro::bots::{Bot, Bots, Profiles, SecretKey};
 use waviro::clock::{Clock, Millis};
 use waviro::config::{AllowedNetwork, Outbound};
 use waviro::events;
+use waviro::files::{Files, Keeping};
 use waviro::jobs::Jobs;
 use waviro::net::Net;
 use waviro::outbox::{Accepted, Draft, NewMessage, Outbox, Refusal, Settings};
@@ -154,7 +155,28 @@ impl Engine {
         )
         .await
         .unwrap();
-        let attach = events::attach(store.clone(), outbox.clone(), jobs, profiles, clock.clone());
+        let keeping = Keeping {
+            folder: spool.path().join("media"),
+            base: "https://wa.example".to_owned(),
+            keeps: Duration::from_hours(24),
+        };
+        let files = Files::open(
+            store.clone(),
+            clock.clone(),
+            keeping,
+            tasks.clone(),
+            stop.clone(),
+        )
+        .await
+        .unwrap();
+        let attach = events::attach(
+            store.clone(),
+            outbox.clone(),
+            jobs,
+            profiles,
+            files,
+            clock.clone(),
+        );
         let bots = Bots::start(
             store.clone(),
             connector.clone(),

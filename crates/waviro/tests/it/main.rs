@@ -14,6 +14,7 @@ mod cli;
 mod conform;
 mod docs;
 mod engine;
+mod events;
 mod front;
 mod hostile;
 mod net;

@@ -1,9 +1,11 @@
 //! The store's contract, the same on both databases.
 
 mod callbacks;
+mod events;
 mod evidence;
 mod idempotency;
 mod keys;
+mod log;
 mod settings;
 mod tokens;
 
@@ -118,10 +120,12 @@ pub async fn keeps_its_contract(store: &Store) {
     numbers_are_remembered_and_forgotten(store).await;
     bots_live_and_die_by_name_and_slots_are_never_reused(store).await;
     keys::keep_their_contract(store).await;
+    log::keep_their_contract(store).await;
     tokens::keep_their_contract(store).await;
     evidence::keeps_its_contract(store).await;
     idempotency::keeps_its_contract(store).await;
     settings::keep_their_contract(store).await;
+    events::keeps_its_contract(store).await;
 }
 
 async fn accepted_messages_are_queued_in_order(store: &Store) {

@@ -12,7 +12,7 @@ const ROWS: [&[&str]; 11] = [
     &["docs"],
     &["api", "events", "health", "v1"],
     &["jobs"],
-    &["outbox"],
+    &["outbox", "files"],
     &["bots", "once", "tokens"],
     &["net"],
     &["store"],

@@ -14,7 +14,7 @@ use crate::answer;
 use crate::clock::millis;
 use crate::jobs::retry;
 use crate::outbox::Replied;
-use crate::store::{Attempt, Due, Fate, Webhook};
+use crate::store::{Attempt, Due, Fate, Webhook, Work};
 
 impl Poster {
     /// Posts an inbound text to its rule's URL and sends what comes back.
@@ -71,7 +71,11 @@ impl Poster {
     ) -> Result<Posted, Option<Due>> {
         if hook.cancelled {
             place.answered(None);
-            let note = "its rule is off or was deleted".to_owned();
+            let note = match due.work {
+                Work::Event => "its subscription is off or was deleted",
+                _ => "its rule is off or was deleted",
+            };
+            let note = note.to_owned();
             return Err(self.end(due, Fate::Cancelled, Some(note), None).await);
         }
         let within = hook
@@ -104,12 +108,23 @@ impl Poster {
                 return Err(self.end(due, Fate::GivenUp, None, Some(tried)).await);
             }
             retry::Fate::Gone => {
-                warn!(slot, delivery, "endpoint gone: its rule is switched off");
+                warn!(
+                    slot,
+                    delivery, "endpoint gone: its rule or subscription is switched off"
+                );
                 place.answered(None);
                 let cause = "the endpoint answered 410".to_owned();
                 let now = self.clock.now();
-                self.commit(|| self.store.switch_rule_off(due.id, cause.clone(), now))
+                if due.work == Work::Event {
+                    self.commit(|| {
+                        self.store
+                            .switch_subscription_off(due.id, cause.clone(), now)
+                    })
                     .await;
+                } else {
+                    self.commit(|| self.store.switch_rule_off(due.id, cause.clone(), now))
+                        .await;
+                }
                 let tried = posted.attempt(due, Some("status 410".to_owned()));
                 return Err(self.end(due, Fate::Gone, None, Some(tried)).await);
             }

@@ -112,13 +112,13 @@ pub(super) fn due(row: &AnyRow) -> Result<Due, StoreError> {
     let (url, kind): (String, String) = (row.try_get(2)?, row.try_get(4)?);
     let work = match kind.as_str() {
         NOTIFY_ACK => {
-            // A message that retention took has said all that it had to say.
-            let ack: Option<i64> = row.try_get(8)?;
+            // A message that retention took has said all that it had to say: below its stage nothing is left.
+            let (stage, ack): (i64, Option<i64>) = (row.try_get(7)?, row.try_get(8)?);
             let lossy: i64 = row.try_get(9)?;
             Work::Callback(Callback {
                 message: message_id(row.try_get(5)?)?,
-                stage: narrow(row.try_get(7)?)?,
-                ack: narrow(ack.unwrap_or(-1))?,
+                stage: narrow(stage)?,
+                ack: narrow(ack.unwrap_or_else(|| (stage - 1).max(0)))?,
                 lossy: lossy != 0,
             })
         }

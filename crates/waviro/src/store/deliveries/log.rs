@@ -1,5 +1,7 @@
 //! Reading deliveries back: which there are, what was tried, and what waits for endpoints in trouble.
 
+use std::fmt::Write as _;
+
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
@@ -214,7 +216,8 @@ impl DeliveryFilter {
         let mut next = first;
         let mut text = String::new();
         let mut equal = |column: &str| {
-            text.push_str(&format!(" AND d.{column} = ${next}"));
+            // Writing to a String cannot fail.
+            let _ = write!(text, " AND d.{column} = ${next}");
             next += 1;
         };
         if self.kind.is_some() {

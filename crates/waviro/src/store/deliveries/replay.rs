@@ -149,7 +149,7 @@ async fn again(
     } else {
         now
     };
-    let reply = i64::from(replay.reply);
+    let answers = i64::from(replay.reply);
     if let Some((body, webhook_id)) = &replay.edited {
         counters.delivery += 1;
         let new = counters.delivery;
@@ -165,7 +165,7 @@ async fn again(
         .bind(lane(&place))
         .bind(body.clone())
         .bind(run_at)
-        .bind(reply)
+        .bind(answers)
         .bind(now)
         .bind(id)
         .execute(connection)
@@ -181,7 +181,7 @@ async fn again(
     .bind(run_at)
     .bind(url)
     .bind(lane(&place))
-    .bind(reply)
+    .bind(answers)
     .bind(id)
     .execute(connection)
     .await?;

@@ -44,7 +44,7 @@ pub struct Webhook {
     pub webhook_id: String,
     /// What the endpoint answered, where it has: nothing is posted again then.
     pub answer: Option<String>,
-    /// The rule's own deadline, seconds.
+    /// The rule's or subscription's own deadline, seconds.
     pub timeout_s: Option<i64>,
     /// Its rule or subscription is off or deleted: nothing is posted any more.
     pub cancelled: bool,
@@ -67,10 +67,12 @@ impl Store {
     /// What an attempt needs; `None` where the row is gone.
     pub async fn webhook(&self, delivery: i64) -> Result<Option<Webhook>, StoreError> {
         let row = sqlx::query(
-            "SELECT COALESCE(d.body, ''), COALESCE(d.webhook_id, ''), CASE WHEN d.stage = 1 THEN d.answer END, r.timeout_s, \
-             CASE WHEN d.kind = 'keyword' AND (r.id IS NULL OR r.enabled = 0 OR r.deleted_at IS NOT NULL) THEN 1 ELSE 0 END, \
+            "SELECT COALESCE(d.body, ''), COALESCE(d.webhook_id, ''), CASE WHEN d.stage = 1 THEN d.answer END, \
+             COALESCE(r.timeout_s, s.timeout_s), \
+             CASE WHEN COALESCE(r.enabled, s.enabled, 0) = 0 OR r.deleted_at IS NOT NULL OR s.deleted_at IS NOT NULL THEN 1 ELSE 0 END, \
              CASE WHEN d.replied_at IS NULL THEN 0 ELSE 1 END \
-             FROM deliveries d LEFT JOIN rules r ON d.kind = 'keyword' AND r.id = d.source WHERE d.id = $1",
+             FROM deliveries d LEFT JOIN rules r ON d.kind = 'keyword' AND r.id = d.source \
+             LEFT JOIN subscriptions s ON d.kind = 'event' AND s.id = d.source WHERE d.id = $1",
         )
         .bind(delivery)
         .fetch_optional(&self.reads)

@@ -21,7 +21,7 @@ async fn with_header(desk: &Desk, value: &str) -> Answer {
 async fn without_a_token_nothing_is_done_and_the_answer_says_what_to_send() {
     let desk = Desk::online().await;
     for (method, path) in desk.operations() {
-        if path.ends_with("openapi.json") {
+        if path.ends_with("openapi.json") || path.starts_with("/v1/media/") {
             continue;
         }
         let request = Request::builder().method(&method).uri(&path);

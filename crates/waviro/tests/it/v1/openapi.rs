@@ -38,7 +38,7 @@ async fn every_operation_says_what_it_does_who_may_and_each_answer() {
                 ids.insert(operation["operationId"].to_string()),
                 "{what}: the same operationId twice"
             );
-            let open = path == "/v1/openapi.json";
+            let open = ["/v1/openapi.json", "/v1/media/{media}"].contains(&path.as_str());
             let security = if open {
                 json!([{}])
             } else {

@@ -45,7 +45,7 @@ async fn a_replaced_signing_secret_signs_beside_the_new_one_for_its_time() {
         json!({"signing_secret": old["signing_secret"], "until": "2023-03-15T03:03:10Z"});
     assert_eq!(fresh["previous"], previous);
     assert_eq!(desk.get(SECRET).await.done(), &fresh);
-    desk.front.clock.advance(Duration::from_secs(60));
+    desk.front.clock.advance(Duration::from_mins(1));
     assert_eq!(desk.get(SECRET).await.done()["previous"], Value::Null);
     assert_eq!(
         rotate(json!({})).await["previous"]["until"],

@@ -1,0 +1,162 @@
+//! The events of what rose: one for each ack that a message came to, and one for each that a member of its group came to.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::Serialize;
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use waviro_link::MessageId;
+
+use super::super::events::{self, Audience, EventKind, NewEvent, event_id};
+use super::super::writer::Counters;
+use super::super::{StoreError, sql};
+use super::{News, Raise, Standing};
+use crate::clock::Millis;
+use std::sync::Arc;
+
+/// What is told of an ack.
+#[derive(Serialize)]
+struct Ack<'a> {
+    id: &'a str,
+    ack: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'a str>,
+    to: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    member: Option<Member<'a>>,
+}
+
+/// Who has it.
+#[derive(Serialize)]
+struct Member<'a> {
+    number: Option<&'a str>,
+    contact: &'a str,
+}
+
+/// Writes the events of one transaction's news, and hands what is due of them to whose news it was. Costs nothing where nobody wants
+/// to know.
+pub(super) async fn write(
+    raises: &mut [Raise],
+    standings: &HashMap<MessageId, Standing>,
+    owner: &HashMap<MessageId, usize>,
+    now: Millis,
+    connection: &mut AnyConnection,
+    counters: &mut Counters,
+) -> Result<(), StoreError> {
+    let wants = |raise: &Raise| raise.audience.wants(EventKind::MessageAck);
+    if !raises.iter().any(wants) {
+        return Ok(());
+    }
+    let mut events = Vec::new();
+    for (id, index) in owner {
+        let (Some(raise), Some(standing)) = (raises.get(*index), standings.get(id)) else {
+            continue;
+        };
+        if !wants(raise) {
+            continue;
+        }
+        let stages = if standing.ack < 0 {
+            -1..=-1
+        } else {
+            standing.before + 1..=standing.ack
+        };
+        events.extend(stages.map(|ack| {
+            let told = Ack {
+                id: id.as_str(),
+                ack: ack.into(),
+                cause: standing.cause.as_deref().filter(|_| ack < 0),
+                to: &standing.chat,
+                member: None,
+            };
+            event(&raise.audience, &told)
+        }));
+    }
+    for ((id, member), (level, index)) in rose(raises, standings, now, connection).await? {
+        let (Some(raise), Some(standing)) = (raises.get(index), standings.get(&id)) else {
+            continue;
+        };
+        let told = Ack {
+            id: id.as_str(),
+            ack: level,
+            cause: None,
+            to: &standing.chat,
+            member: Some(Member {
+                number: member.strip_suffix("@c.us"),
+                contact: &member,
+            }),
+        };
+        events.push(event(&raise.audience, &told));
+    }
+    for due in events::insert(&events, now, connection, counters).await? {
+        if let Some(raise) = raises.iter_mut().find(|raise| raise.slot == due.slot) {
+            raise.due.push(due);
+        }
+    }
+    Ok(())
+}
+
+/// The members whose devices came further than was known, with how far and whose news it was. Remembered, so that it is told
+/// once.
+async fn rose(
+    raises: &[Raise],
+    standings: &HashMap<MessageId, Standing>,
+    now: Millis,
+    connection: &mut AnyConnection,
+) -> Result<BTreeMap<(MessageId, String), (i64, usize)>, StoreError> {
+    let mut said: BTreeMap<(MessageId, String), (i64, usize)> = BTreeMap::new();
+    for (index, raise) in raises.iter().enumerate() {
+        if !raise.audience.wants(EventKind::MessageAck) {
+            continue;
+        }
+        for (id, news) in &raise.news {
+            let News::Member { level, member, .. } = news else {
+                continue;
+            };
+            let in_group = |it: &&Standing| it.slot == raise.slot && it.group && it.ack > 0;
+            if standings.get(id).filter(in_group).is_some() {
+                let known = said.entry((id.clone(), member.clone())).or_default();
+                *known = (known.0.max(i64::from(*level)), index);
+            }
+        }
+    }
+    let mut rows: Vec<_> = said.iter().collect();
+    rows.sort_unstable();
+    let mut risen = Vec::with_capacity(rows.len());
+    for chunk in sql::cut(&rows) {
+        let text = format!(
+            "INSERT INTO receipts (message, member, level, at) VALUES {} ON CONFLICT (message, member) \
+             DO UPDATE SET level = excluded.level, at = excluded.at WHERE receipts.level < excluded.level \
+             RETURNING message, member",
+            sql::tuples(chunk.len(), 4)
+        );
+        let mut query = sqlx::query(AssertSqlSafe(text));
+        for ((id, member), (level, _)) in chunk {
+            query = query
+                .bind(id.as_str().to_owned())
+                .bind(member.clone())
+                .bind(*level)
+                .bind(now);
+        }
+        for row in query.fetch_all(&mut *connection).await? {
+            let id = super::message_id(row.try_get(0)?)?;
+            risen.push((id, row.try_get::<String, _>(1)?));
+        }
+    }
+    said.retain(|key, _| risen.contains(key));
+    Ok(said)
+}
+
+/// A message's own acks stand in one line, a member's in one of their own: a large group's would wait for each other for ever.
+fn event(audience: &Arc<Audience>, told: &Ack<'_>) -> NewEvent {
+    let contact = told.member.as_ref().map_or("", |member| member.contact);
+    let kind = EventKind::MessageAck;
+    let (slot, ack) = (audience.slot().to_string(), told.ack.to_string());
+    NewEvent {
+        audience: Arc::clone(audience),
+        kind,
+        subject: told.id.to_owned(),
+        line: format!("{}{contact}", told.id),
+        id: event_id(&[kind.word(), &slot, told.id, contact, &ack]),
+        // Texts and numbers: it cannot fail.
+        data: serde_json::to_string(told).unwrap_or_default(),
+    }
+}

@@ -1,0 +1,206 @@
+//! Who wants to hear of a bot: its subscriptions, and whoever listens to its stream. Asked at every ack, so it is kept in
+//! memory, two seconds at most, and read anew when this process changes it.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sqlx::Row;
+use url::Url;
+
+use super::super::{State, Store, StoreError};
+use super::{EventKind, Kinds};
+use crate::clock::Millis;
+
+/// How old what is known may be.
+const FRESH: Millis = 2_000;
+
+/// Who broke off a stream finds what he missed for so long: a week.
+const COMES_BACK: Millis = 7 * 86_400_000;
+
+/// That somebody listens is worth one write in so long.
+const NOTED_EVERY: Millis = 60_000;
+
+/// Who wants which events of a bot.
+#[derive(Debug, Clone, Default)]
+pub struct Audience {
+    slot: i32,
+    name: String,
+    subscribed: Vec<Subscribed>,
+    streamed: bool,
+}
+
+/// A subscription that is on.
+#[derive(Debug, Clone)]
+pub(super) struct Subscribed {
+    pub(super) id: i64,
+    pub(super) url: Url,
+    kinds: Kinds,
+}
+
+/// What is known of all bots.
+#[derive(Debug, Default)]
+pub(in super::super) struct Audiences {
+    known: Mutex<HashMap<i32, (Millis, Arc<Audience>)>>,
+    /// How often what was known became out of date.
+    changes: AtomicU64,
+    /// Open streams, of one bot or of all.
+    streams: Mutex<HashMap<Option<i32>, usize>>,
+}
+
+/// An open stream: while it lives, the bots' events are written.
+#[derive(Debug)]
+pub struct Listening {
+    state: Arc<State>,
+    slot: Option<i32>,
+}
+
+impl Audience {
+    /// The bot's.
+    #[must_use]
+    pub fn slot(&self) -> i32 {
+        self.slot
+    }
+
+    /// What people call the bot.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether anybody wants this kind.
+    #[must_use]
+    pub fn wants(&self, kind: EventKind) -> bool {
+        self.streamed || self.subscribed(kind).next().is_some()
+    }
+
+    pub(super) fn subscribed(&self, kind: EventKind) -> impl Iterator<Item = &Subscribed> {
+        self.subscribed
+            .iter()
+            .filter(move |subscribed| subscribed.kinds.has(kind))
+    }
+}
+
+impl Audiences {
+    /// What is known of a bot is out of date.
+    pub(in super::super) fn forget(&self, slot: Option<i32>) {
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        match slot {
+            Some(slot) => {
+                lock(&self.known).remove(&slot);
+            }
+            None => lock(&self.known).clear(),
+        }
+    }
+
+    fn is_listened_to(&self, slot: i32) -> bool {
+        let streams = lock(&self.streams);
+        streams.contains_key(&None) || streams.contains_key(&Some(slot))
+    }
+}
+
+impl Store {
+    /// Who wants to hear of a bot; nobody, where there is no such bot.
+    pub async fn audience(&self, slot: i32, now: Millis) -> Result<Arc<Audience>, StoreError> {
+        let audiences = &self.state.audiences;
+        if let Some((read_at, known)) = lock(&audiences.known).get(&slot)
+            && (0..FRESH).contains(&(now - read_at))
+        {
+            return Ok(Arc::clone(known));
+        }
+        let changes = audiences.changes.load(Ordering::SeqCst);
+        let audience = Arc::new(self.read_audience(slot, now).await?);
+        let mut known = lock(&audiences.known);
+        // What was changed while it was read is read again.
+        if audiences.changes.load(Ordering::SeqCst) == changes {
+            known.insert(slot, (now, Arc::clone(&audience)));
+        }
+        Ok(audience)
+    }
+
+    async fn read_audience(&self, slot: i32, now: Millis) -> Result<Audience, StoreError> {
+        let bot = sqlx::query(
+            "SELECT name, streamed_at FROM bots WHERE slot = $1 AND removed_at IS NULL",
+        )
+        .bind(i64::from(slot))
+        .fetch_optional(&self.reads)
+        .await?;
+        let Some(bot) = bot else {
+            return Ok(Audience::default());
+        };
+        let rows = sqlx::query(
+            "SELECT id, url, kinds FROM subscriptions WHERE bot = $1 AND deleted_at IS NULL AND enabled = 1 ORDER BY id",
+        )
+        .bind(i64::from(slot))
+        .fetch_all(&self.reads)
+        .await?;
+        let subscribed = rows.iter().map(|row| {
+            let (url, kinds): (String, String) = (row.try_get(1)?, row.try_get(2)?);
+            let unreadable = || StoreError::Unreadable("a subscription".to_owned());
+            Ok(Subscribed {
+                id: row.try_get(0)?,
+                url: Url::parse(&url).map_err(|_| unreadable())?,
+                kinds: Kinds::of(kinds.split(',')).ok_or_else(unreadable)?,
+            })
+        });
+        let streamed_at: Option<Millis> = bot.try_get(1)?;
+        Ok(Audience {
+            slot,
+            name: bot.try_get(0)?,
+            subscribed: subscribed.collect::<Result<_, StoreError>>()?,
+            streamed: self.state.audiences.is_listened_to(slot)
+                || streamed_at.is_some_and(|at| now - at < COMES_BACK),
+        })
+    }
+
+    /// Somebody listens to a bot's stream, or to that of all, as long as what this returns lives.
+    #[must_use]
+    pub fn listen(&self, slot: Option<i32>) -> Listening {
+        let audiences = &self.state.audiences;
+        *lock(&audiences.streams).entry(slot).or_default() += 1;
+        audiences.forget(slot);
+        Listening {
+            state: Arc::clone(&self.state),
+            slot,
+        }
+    }
+
+    /// Notes that a bot's stream, or that of all, is listened to now: to the minute.
+    pub async fn note_streamed(&self, slot: Option<i32>, now: Millis) -> Result<(), StoreError> {
+        self.write(move |connection, _| {
+            Box::pin(async move {
+                sqlx::query(
+                    "UPDATE bots SET streamed_at = $1 WHERE removed_at IS NULL AND (streamed_at IS NULL OR streamed_at <= $2) \
+                     AND (slot = $3 OR $4 = 1)",
+                )
+                .bind(now)
+                .bind(now - NOTED_EVERY)
+                .bind(i64::from(slot.unwrap_or(0)))
+                .bind(i64::from(slot.is_none()))
+                .execute(connection)
+                .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let audiences = &self.state.audiences;
+        let mut streams = lock(&audiences.streams);
+        if let Some(count) = streams.get_mut(&self.slot) {
+            *count -= 1;
+            if *count == 0 {
+                streams.remove(&self.slot);
+            }
+        }
+        drop(streams);
+        audiences.forget(self.slot);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,111 @@
+//! Which events there are, and sets of them.
+
+/// What an event tells of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EventKind {
+    /// Somebody wrote to the bot, or the bot's own phone wrote.
+    MessageReceived,
+    /// A message of the bot's came further.
+    MessageAck,
+    /// A message reads differently now.
+    MessageEdited,
+    /// A message was deleted for everyone.
+    MessageDeleted,
+    /// Somebody reacted to a message, or took that back.
+    MessageReaction,
+    /// The bot's link is in another state.
+    BotState,
+    /// A group of the bot's is not as it was.
+    GroupChanged,
+    /// Somebody calls.
+    CallReceived,
+}
+
+/// A set of kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kinds(u16);
+
+/// The word for all kinds, those of later versions too.
+const ALL: &str = "*";
+
+impl EventKind {
+    /// Every kind, in the order of the documentation.
+    pub const ALL: [Self; 8] = [
+        Self::MessageReceived,
+        Self::MessageAck,
+        Self::MessageEdited,
+        Self::MessageDeleted,
+        Self::MessageReaction,
+        Self::BotState,
+        Self::GroupChanged,
+        Self::CallReceived,
+    ];
+
+    /// Its stable name.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::MessageReceived => "message.received",
+            Self::MessageAck => "message.ack",
+            Self::MessageEdited => "message.edited",
+            Self::MessageDeleted => "message.deleted",
+            Self::MessageReaction => "message.reaction",
+            Self::BotState => "bot.state",
+            Self::GroupChanged => "group.changed",
+            Self::CallReceived => "call.received",
+        }
+    }
+}
+
+impl Kinds {
+    /// All kinds, those of later versions too.
+    pub const EVERY: Self = Self(u16::MAX);
+
+    /// The kinds of these words, `*` among them for all; `None` where a word is no kind, or there is none at all.
+    pub fn of<'w>(words: impl IntoIterator<Item = &'w str>) -> Option<Self> {
+        let mut kinds = 0;
+        for word in words {
+            kinds |= if word == ALL {
+                Self::EVERY.0
+            } else {
+                let kind = EventKind::ALL.into_iter().find(|kind| kind.word() == word);
+                1 << kind? as u16
+            };
+        }
+        (kinds != 0).then_some(Self(kinds))
+    }
+
+    /// Whether this kind is among them.
+    #[must_use]
+    pub fn has(self, kind: EventKind) -> bool {
+        self.0 & (1 << kind as u16) != 0
+    }
+
+    /// Their words; `*` alone for all.
+    #[must_use]
+    pub fn words(self) -> Vec<&'static str> {
+        if self == Self::EVERY {
+            return vec![ALL];
+        }
+        let among = EventKind::ALL.into_iter().filter(|kind| self.has(*kind));
+        among.map(EventKind::word).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_is_what_its_words_say_and_the_star_is_more_than_every_kind_of_today() {
+        let some = Kinds::of(["call.received", "message.received", "call.received"]).unwrap();
+        assert_eq!(some.words(), ["message.received", "call.received"]);
+        assert!(some.has(EventKind::CallReceived) && !some.has(EventKind::BotState));
+        let today = Kinds::of(EventKind::ALL.map(EventKind::word)).unwrap();
+        assert_eq!(today.words().len(), EventKind::ALL.len());
+        assert_ne!(today, Kinds::EVERY);
+        assert_eq!(Kinds::of(["bot.state", "*"]).unwrap().words(), ["*"]);
+        assert_eq!(Kinds::of([]), None);
+        assert_eq!(Kinds::of(["message"]), None);
+    }
+}

@@ -1,0 +1,32 @@
+//! What this installation made for itself, once.
+
+use sqlx::Row;
+
+use super::{Store, StoreError};
+
+/// What signs links to files.
+const MEDIA_SECRET: &str = "media_secret";
+
+impl Store {
+    /// The secret that signs links to files: `fresh` where there was none yet.
+    pub async fn media_secret(&self, fresh: String) -> Result<String, StoreError> {
+        self.write(move |connection, _| {
+            let fresh = fresh.clone();
+            Box::pin(async move {
+                sqlx::query(
+                    "INSERT INTO installation (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
+                )
+                .bind(MEDIA_SECRET)
+                .bind(fresh)
+                .execute(&mut *connection)
+                .await?;
+                let row = sqlx::query("SELECT value FROM installation WHERE name = $1")
+                    .bind(MEDIA_SECRET)
+                    .fetch_one(connection)
+                    .await?;
+                Ok(row.try_get(0)?)
+            })
+        })
+        .await
+    }
+}

@@ -1,0 +1,271 @@
+//! The subscriptions of the bots: which events are posted where.
+
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
+use url::Url;
+
+use super::deliveries::lane;
+use super::{Kinds, Store, StoreError};
+use crate::clock::Millis;
+
+/// A subscription as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubscriptionRow {
+    /// Its id, never used again.
+    pub id: i64,
+    /// Where to.
+    pub url: Url,
+    /// Which events.
+    pub kinds: Kinds,
+    /// Whether events are written down for it.
+    pub enabled: bool,
+    /// Its own deadline, seconds.
+    pub timeout_s: Option<i64>,
+    /// Why the gateway switched it off, if it did.
+    pub off_cause: Option<String>,
+    /// When it was made.
+    pub created_at: Millis,
+    /// When it was last changed.
+    pub updated_at: Millis,
+}
+
+/// A subscription about to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewSubscription {
+    /// Where to.
+    pub url: Url,
+    /// Which events.
+    pub kinds: Kinds,
+    /// Whether events are written down for it.
+    pub enabled: bool,
+    /// Its own deadline, seconds.
+    pub timeout_s: Option<i64>,
+}
+
+/// What becomes of a subscription; `None` leaves it as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SubscriptionChange {
+    /// Where to; what waits follows.
+    pub url: Option<Url>,
+    /// Which events, from the next one on.
+    pub kinds: Option<Kinds>,
+    /// On or off. On forgets why the gateway switched it off.
+    pub enabled: Option<bool>,
+    /// Its own deadline; `Some(None)` takes it away.
+    pub timeout_s: Option<Option<i64>>,
+}
+
+/// The most subscriptions of a bot: each event is posted to every one that wants it.
+pub const MOST_SUBSCRIPTIONS: usize = 100;
+
+const COLUMNS: &str = "id, url, kinds, enabled, timeout_s, off_cause, created_at, updated_at";
+
+impl Store {
+    /// The subscriptions of a bot, oldest first, those that are off among them.
+    pub async fn subscriptions(&self, slot: i32) -> Result<Vec<SubscriptionRow>, StoreError> {
+        let rows = sqlx::query(AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM subscriptions WHERE bot = $1 AND deleted_at IS NULL ORDER BY id"
+        )))
+        .bind(i64::from(slot))
+        .fetch_all(&self.reads)
+        .await?;
+        rows.iter().map(subscription).collect()
+    }
+
+    /// One subscription of a bot.
+    pub async fn subscription(
+        &self,
+        slot: i32,
+        id: i64,
+    ) -> Result<Option<SubscriptionRow>, StoreError> {
+        let row = sqlx::query(AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM subscriptions WHERE id = $1 AND bot = $2 AND deleted_at IS NULL"
+        )))
+        .bind(id)
+        .bind(i64::from(slot))
+        .fetch_optional(&self.reads)
+        .await?;
+        row.as_ref().map(subscription).transpose()
+    }
+
+    /// Makes a subscription; `None` where the bot has [`MOST_SUBSCRIPTIONS`].
+    pub async fn add_subscription(
+        &self,
+        slot: i32,
+        new: NewSubscription,
+        now: Millis,
+    ) -> Result<Option<SubscriptionRow>, StoreError> {
+        let most = i64::try_from(MOST_SUBSCRIPTIONS).unwrap_or(i64::MAX);
+        let added = self.write(move |connection, _| {
+            let new = new.clone();
+            Box::pin(async move {
+                let count = sqlx::query(
+                    "SELECT COUNT(*) FROM subscriptions WHERE bot = $1 AND deleted_at IS NULL",
+                )
+                .bind(i64::from(slot))
+                .fetch_one(&mut *connection)
+                .await?;
+                if count.try_get::<i64, _>(0)? >= most {
+                    return Ok(None);
+                }
+                let row = sqlx::query(AssertSqlSafe(format!(
+                    "INSERT INTO subscriptions (id, bot, url, kinds, enabled, timeout_s, created_at, updated_at) \
+                     VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM subscriptions), $1, $2, $3, $4, $5, $6, $7) RETURNING {COLUMNS}"
+                )))
+                .bind(i64::from(slot))
+                .bind(new.url.to_string())
+                .bind(new.kinds.words().join(","))
+                .bind(i64::from(new.enabled))
+                .bind(new.timeout_s)
+                .bind(now)
+                .bind(now)
+                .fetch_one(connection)
+                .await?;
+                subscription(&row).map(Some)
+            })
+        });
+        let added = added.await;
+        self.state.audiences.forget(Some(slot));
+        added
+    }
+
+    /// Changes a subscription; `None` where the bot has no such one. What waits for its old URL goes to the new one.
+    pub async fn change_subscription(
+        &self,
+        slot: i32,
+        id: i64,
+        change: SubscriptionChange,
+        now: Millis,
+    ) -> Result<Option<SubscriptionRow>, StoreError> {
+        let changed = self.write(move |connection, _| {
+            let change = change.clone();
+            Box::pin(async move {
+                let row = sqlx::query(AssertSqlSafe(format!(
+                    "SELECT {COLUMNS} FROM subscriptions WHERE id = $1 AND bot = $2 AND deleted_at IS NULL"
+                )))
+                .bind(id)
+                .bind(i64::from(slot))
+                .fetch_optional(&mut *connection)
+                .await?;
+                let Some(mut new) = row.as_ref().map(subscription).transpose()? else {
+                    return Ok(None);
+                };
+                if let Some(url) = change.url {
+                    sqlx::query(
+                        "UPDATE deliveries SET url = $1, lane = $2 WHERE kind = 'event' AND source = $3 AND ended_at IS NULL",
+                    )
+                    .bind(url.to_string())
+                    .bind(lane(&url))
+                    .bind(id)
+                    .execute(&mut *connection)
+                    .await?;
+                    new.url = url;
+                }
+                if let Some(enabled) = change.enabled {
+                    new.enabled = enabled;
+                    new.off_cause = None;
+                }
+                new.kinds = change.kinds.unwrap_or(new.kinds);
+                new.timeout_s = change.timeout_s.unwrap_or(new.timeout_s);
+                new.updated_at = now;
+                sqlx::query(
+                    "UPDATE subscriptions SET url = $1, kinds = $2, enabled = $3, timeout_s = $4, off_cause = $5, updated_at = $6 \
+                     WHERE id = $7",
+                )
+                .bind(new.url.to_string())
+                .bind(new.kinds.words().join(","))
+                .bind(i64::from(new.enabled))
+                .bind(new.timeout_s)
+                .bind(new.off_cause.clone())
+                .bind(now)
+                .bind(id)
+                .execute(connection)
+                .await?;
+                Ok(Some(new))
+            })
+        });
+        let changed = changed.await;
+        self.state.audiences.forget(Some(slot));
+        changed
+    }
+
+    /// Switches the subscription of a delivery off and says why; one that is off already stays as it is.
+    pub async fn switch_subscription_off(
+        &self,
+        delivery: i64,
+        cause: String,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        let switched = self.write(move |connection, _| {
+            let cause = cause.clone();
+            Box::pin(async move {
+                sqlx::query(
+                    "UPDATE subscriptions SET enabled = 0, off_cause = $1, updated_at = $2 WHERE enabled = 1 \
+                     AND id = (SELECT source FROM deliveries WHERE id = $3 AND kind = 'event')",
+                )
+                .bind(cause)
+                .bind(now)
+                .bind(delivery)
+                .execute(connection)
+                .await?;
+                Ok(())
+            })
+        });
+        let switched = switched.await;
+        self.state.audiences.forget(None);
+        switched
+    }
+
+    /// Deletes a subscription; what waits for it ends as cancelled. `false` where the bot has no such one.
+    pub async fn delete_subscription(
+        &self,
+        slot: i32,
+        id: i64,
+        now: Millis,
+    ) -> Result<bool, StoreError> {
+        let deleted = self.write(move |connection, _| {
+            Box::pin(async move {
+                let done = sqlx::query(
+                    "UPDATE subscriptions SET deleted_at = $1 WHERE id = $2 AND bot = $3 AND deleted_at IS NULL",
+                )
+                .bind(now)
+                .bind(id)
+                .bind(i64::from(slot))
+                .execute(&mut *connection)
+                .await?;
+                if done.rows_affected() == 0 {
+                    return Ok(false);
+                }
+                // What is in memory is cancelled when its turn comes.
+                sqlx::query(
+                    "UPDATE deliveries SET ended_at = $1, fate = 'cancelled', note = 'the subscription was deleted' \
+                     WHERE kind = 'event' AND source = $2 AND ended_at IS NULL AND leased = 0",
+                )
+                .bind(now)
+                .bind(id)
+                .execute(connection)
+                .await?;
+                Ok(true)
+            })
+        });
+        let deleted = deleted.await;
+        self.state.audiences.forget(Some(slot));
+        deleted
+    }
+}
+
+fn subscription(row: &AnyRow) -> Result<SubscriptionRow, StoreError> {
+    let (url, kinds, enabled): (String, String, i64) =
+        (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
+    let unreadable = || StoreError::Unreadable("a subscription".to_owned());
+    Ok(SubscriptionRow {
+        id: row.try_get(0)?,
+        url: Url::parse(&url).map_err(|_| unreadable())?,
+        kinds: Kinds::of(kinds.split(',')).ok_or_else(unreadable)?,
+        enabled: enabled != 0,
+        timeout_s: row.try_get(4)?,
+        off_cause: row.try_get(5)?,
+        created_at: row.try_get(6)?,
+        updated_at: row.try_get(7)?,
+    })
+}

@@ -1,0 +1,279 @@
+//! `/v1/events`: the events as a live stream (Server-Sent Events), resumable by the number of the last one seen.
+//!
+//! A stream reads the table and is only woken by commits. The numbers rise in the order of the commits, so there is no gap and no
+//! repeat between what was missed and what is new, and nothing is kept in memory for who reads slowly.
+
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, Uri};
+use axum::response::{IntoResponse, Response};
+use futures::stream;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tracing::{debug, warn};
+use url::form_urlencoded;
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::V1;
+use super::auth::{Caller, bot_named, only_token};
+use super::problem::Problem;
+use crate::clock::millis;
+use crate::store::{EventRow, Listening, TokenRole};
+
+/// Streams at a time. Each reads the table at every event, and one dashboard needs one.
+pub const STREAMS: usize = 64;
+
+/// Proxies end what is silent for a minute; this says often enough that the stream lives. As often it is asked whether the token
+/// does.
+const COMMENT_EVERY: Duration = Duration::from_secs(15);
+
+/// Who takes nothing for so long is cut off, and resumes where he was.
+const TAKES_WITHIN: Duration = Duration::from_secs(30);
+
+/// Events read at once.
+const PAGE: i64 = 100;
+
+/// Pages on their way to the reader; more wait in the table.
+const AHEAD: usize = 2;
+
+/// This file's operation.
+pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
+    OpenApiRouter::new().routes(routes!(listen))
+}
+
+/// Where a stream begins, and whose it is.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(
+    dead_code,
+    reason = "read by hand, which can name the parameter that is wrong"
+)]
+pub struct StreamParams {
+    /// One bot alone, by its id or name.
+    #[param(nullable = false)]
+    bot: Option<String>,
+    /// The number of the last event seen; 0 for all that are kept. `Last-Event-ID` says the same and wins. Without either
+    /// the stream begins now.
+    #[param(minimum = 0, nullable = false)]
+    after: Option<i64>,
+}
+
+/// Listen to events
+///
+/// Server-Sent Events: `id` is the event's number, `event` its kind, `data` what a subscription would be posted. First what was
+/// missed, then what is new. All bots for an admin, its own for a bot's token. A comment comes every 15 s. Events are kept for whoever
+/// listened within a week.
+#[utoipa::path(
+    get, path = "/v1/events", tag = "events", params(
+        StreamParams,
+        ("Last-Event-ID" = Option<i64>, Header, minimum = 0, nullable = false, description = "The number of the last event seen, as browsers send it."),
+    ),
+    responses(
+        (status = 200, description = "The stream; it ends when the gateway stops, and at once when the token dies.",
+            body = String, content_type = "text/event-stream"),
+    )
+)]
+async fn listen(
+    State(v1): State<Arc<V1>>,
+    caller: Caller,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let asked = Asked::read(&uri, &headers)?;
+    let slot = match (&asked.bot, caller.role) {
+        (Some(named), _) => {
+            let bot = bot_named(&v1.bots, named).filter(|bot| caller.may_see(bot));
+            let form = || {
+                let form = "the id or the name of a bot that this token may see";
+                Problem::InvalidField("bot", form.into())
+            };
+            Some(bot.ok_or_else(form)?.slot())
+        }
+        (None, TokenRole::Bot(slot)) => Some(slot),
+        (None, TokenRole::Admin) => None,
+    };
+    let place = Arc::clone(&v1.streams).try_acquire_owned();
+    let place = place.map_err(|_| Problem::TooManyStreams)?;
+    // First the ear, then where to begin: what is written from now on is wanted.
+    let listening = v1.store.listen(slot);
+    let last = *v1.store.last_event().borrow();
+    let token = only_token(&headers)?.unwrap_or_default().to_owned();
+    v1.store.note_streamed(slot, v1.clock.now()).await?;
+    let (feed, fed) = mpsc::channel(AHEAD);
+    let stream = Stream {
+        slot,
+        // A number that was never given out would hide all events up to it.
+        after: asked.after.unwrap_or(last).min(last),
+        token,
+        feed,
+        v1: Arc::clone(&v1),
+        _listening: listening,
+        _place: place,
+    };
+    v1.tasks.spawn(stream.run());
+    let body = stream::unfold(fed, async |mut fed: mpsc::Receiver<Bytes>| {
+        let part = fed.recv().await?;
+        Some((Ok::<_, Infallible>(part), fed))
+    });
+    let mut response = Body::from_stream(body).into_response();
+    let answer = response.headers_mut();
+    answer.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    // nginx holds answers back until a buffer is full, unless told not to.
+    answer.insert(
+        HeaderName::from_static("x-accel-buffering"),
+        HeaderValue::from_static("no"),
+    );
+    Ok(response)
+}
+
+/// What the request says.
+struct Asked {
+    bot: Option<String>,
+    after: Option<i64>,
+}
+
+impl Asked {
+    fn read(uri: &Uri, headers: &HeaderMap) -> Result<Self, Problem> {
+        let mut asked = Self {
+            bot: None,
+            after: None,
+        };
+        let query = uri.query().unwrap_or_default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match name.as_ref() {
+                "bot" => asked.bot = Some(value.into_owned()),
+                "after" => asked.after = Some(number("after", &value)?),
+                _ => {}
+            }
+        }
+        if let Some(last) = headers.get("last-event-id") {
+            let text = last.to_str().unwrap_or_default();
+            asked.after = Some(number("Last-Event-ID", text)?);
+        }
+        Ok(asked)
+    }
+}
+
+fn number(parameter: &'static str, text: &str) -> Result<i64, Problem> {
+    // `parse` takes a plus sign, which is no digit of a number here.
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let form = || Problem::InvalidField(parameter, "the number of an event, or 0".into());
+    digits.then(|| text.parse().ok()).flatten().ok_or_else(form)
+}
+
+/// One open stream.
+struct Stream {
+    slot: Option<i32>,
+    /// The last event that the reader was given.
+    after: i64,
+    token: String,
+    feed: mpsc::Sender<Bytes>,
+    v1: Arc<V1>,
+    _listening: Listening,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Stream {
+    async fn run(mut self) {
+        let stop = self.v1.stop.clone();
+        tokio::select! {
+            () = self.pass_on() => debug!(slot = self.slot, "a stream ended"),
+            () = stop.cancelled() => {}
+        }
+    }
+
+    /// Until the reader or his token is gone.
+    async fn pass_on(&mut self) {
+        let clock = self.v1.clock.clone();
+        let mut last = self.v1.store.last_event();
+        let mut comment_at = clock.now() + millis(COMMENT_EVERY);
+        // At once, so that whoever waits for the answer's beginning has it.
+        if !self.give(": waviro\n\n".to_owned()).await {
+            return;
+        }
+        loop {
+            last.mark_unchanged();
+            let events = match self
+                .v1
+                .store
+                .events_after(self.after, self.slot, PAGE)
+                .await
+            {
+                Ok(events) => events,
+                Err(reason) => {
+                    warn!(%reason, "events could not be read for a stream");
+                    return;
+                }
+            };
+            if let Some(newest) = events.last() {
+                self.after = newest.id;
+                let more = i64::try_from(events.len()).unwrap_or(0) == PAGE;
+                if !self.give(written(&events)).await {
+                    return;
+                }
+                if more {
+                    continue;
+                }
+            }
+            tokio::select! {
+                changed = last.changed() => if changed.is_err() {
+                    return;
+                },
+                () = self.feed.closed() => return,
+                () = clock.sleep_until(comment_at) => {
+                    comment_at = clock.now() + millis(COMMENT_EVERY);
+                    if !self.may_go_on().await || !self.give(":\n\n".to_owned()).await {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether the reader took it in time.
+    async fn give(&self, text: String) -> bool {
+        tokio::select! {
+            given = self.feed.send(Bytes::from(text)) => given.is_ok(),
+            () = self.v1.clock.sleep(TAKES_WITHIN) => false,
+        }
+    }
+
+    /// Whether the token and its bot still live; notes that somebody listens.
+    async fn may_go_on(&self) -> bool {
+        let lives = match self.v1.tokens.of(&self.token).await {
+            Ok(token) => token.is_some(),
+            Err(reason) => {
+                warn!(%reason, "a stream's token could not be checked");
+                false
+            }
+        };
+        let bot_lives = self
+            .slot
+            .is_none_or(|slot| self.v1.bots.by_slot(slot).is_some());
+        let now = self.v1.clock.now();
+        if let Err(reason) = self.v1.store.note_streamed(self.slot, now).await {
+            warn!(%reason, "that somebody listens was not noted");
+        }
+        lives && bot_lives
+    }
+}
+
+fn written(events: &[EventRow]) -> String {
+    let mut text = String::new();
+    for event in events {
+        // A body is JSON, on one line. Writing to a String cannot fail.
+        let _ = write!(
+            text,
+            "id: {}\nevent: {}\ndata: {}\n\n",
+            event.id, event.kind, event.body
+        );
+    }
+    text
+}

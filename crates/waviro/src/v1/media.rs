@@ -1,0 +1,279 @@
+//! `/v1/media/{media}` and `/v1/bots/{bot}/media/{media}`: files that were sent to the bots, by a signed link or with a token.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequestParts, State};
+use axum::http::Uri;
+use axum::http::header::{
+    CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use futures::stream;
+use tokio::fs::File;
+use tokio::io::AsyncReadExt;
+use url::form_urlencoded;
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::V1;
+use super::answers::{NoFile as NoFileAnswers, SignatureWrong};
+use super::auth::{AtBot, path_part};
+use super::problem::Problem;
+use crate::files::{BadLink, NoFile, is_id};
+use crate::store::{FileDetail, MediaRow};
+
+/// Bytes read at once.
+const PART: usize = 64 * 1024;
+
+const MISSING: Problem = Problem::NoSuch("file");
+
+/// This file's operations.
+pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
+    OpenApiRouter::new()
+        .routes(routes!(open))
+        .routes(routes!(fetch))
+}
+
+/// What a signed link carries.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(
+    dead_code,
+    reason = "read by hand, which can name the parameter that is wrong"
+)]
+pub struct LinkParams {
+    /// When it expires, in Unix seconds.
+    expires: i64,
+    /// HMAC-SHA256 over the file's id and `expires`, in hex.
+    signature: String,
+}
+
+/// Open a file by its link
+///
+/// As `message.received` has it in `media.url`. It needs no token. The file is fetched from WhatsApp when it is first asked for, which
+/// takes a moment, and kept as long as `retention.media_days` says. Never show it in a page: what it holds is somebody else's.
+#[utoipa::path(
+    get, path = "/v1/media/{media}", tag = "media", security(()), params(LinkParams),
+    responses((status = 200, description = "The file.", body = Vec<u8>, content_type = "*/*"), SignatureWrong, NoFileAnswers)
+)]
+async fn open(
+    State(v1): State<Arc<V1>>,
+    MediaId(id): MediaId,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let (mut expires, mut signature) = (None, None);
+    for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
+        match name.as_ref() {
+            "expires" => expires = Some(value.into_owned()),
+            "signature" => signature = Some(value.into_owned()),
+            _ => {}
+        }
+    }
+    let expires = expires.ok_or(Problem::MissingField("expires"))?;
+    let signature = signature.ok_or(Problem::MissingField("signature"))?;
+    // What is no number was not signed.
+    let expires = expires.parse().map_err(|_| Problem::BadSignature)?;
+    let id = id.ok_or(Problem::BadSignature)?;
+    match v1.files.check(&id, expires, &signature) {
+        Ok(()) => {}
+        Err(BadLink::Signature) => return Err(Problem::BadSignature),
+        Err(BadLink::Expired) => return Err(Problem::LinkExpired),
+    }
+    let row = v1.store.media(&id).await?;
+    // Signed, so it was here.
+    let gone = || Problem::MediaGone("it was kept long enough".to_owned());
+    v1.give(row.ok_or_else(gone)?).await
+}
+
+/// Fetch a file
+///
+/// The same with a token.
+#[utoipa::path(
+    get, path = "/v1/bots/{bot}/media/{media}", tag = "media",
+    responses((status = 200, description = "The file.", body = Vec<u8>, content_type = "*/*"), NoFileAnswers)
+)]
+async fn fetch(
+    State(v1): State<Arc<V1>>,
+    at: AtBot,
+    MediaId(id): MediaId,
+) -> Result<Response, Problem> {
+    let row = v1.store.media(&id.ok_or(MISSING)?).await?;
+    let row = row.filter(|row| row.slot == at.bot.slot());
+    v1.give(row.ok_or(MISSING)?).await
+}
+
+impl V1 {
+    async fn give(&self, row: MediaRow) -> Result<Response, Problem> {
+        let file = self.files.get(&row, &self.bots).await?;
+        answer(file, &row)
+            .await
+            .map_err(|error| NoFile::from(error).into())
+    }
+}
+
+/// The file as something to save, which no browser runs: what it holds and what it claims to be is somebody else's.
+async fn answer(file: File, row: &MediaRow) -> std::io::Result<Response> {
+    let length = file.metadata().await?.len();
+    let parts = stream::try_unfold(file, async |mut file: File| {
+        let mut part = vec![0; PART];
+        let count = file.read(&mut part).await?;
+        part.truncate(count);
+        let part = (count > 0).then(|| Bytes::from(part));
+        Ok::<_, std::io::Error>(part.map(|part| (part, file)))
+    });
+    let mut response = Body::from_stream(parts).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_LENGTH, length.into());
+    headers.insert(CONTENT_TYPE, kind(&row.about));
+    headers.insert(CONTENT_DISPOSITION, disposition(row));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; sandbox"),
+    );
+    Ok(response)
+}
+
+/// As the sender says, where that is a media type.
+fn kind(about: &FileDetail) -> HeaderValue {
+    let token = |part: &str| {
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
+    };
+    let (essence, _) = about.mime.split_once(';').unwrap_or((&about.mime, ""));
+    let valid = essence
+        .trim()
+        .split_once('/')
+        .is_some_and(|(first, second)| token(first) && token(second));
+    let value = valid.then(|| HeaderValue::from_str(about.mime.trim()).ok());
+    let usual = || HeaderValue::from_static("application/octet-stream");
+    value.flatten().unwrap_or_else(usual)
+}
+
+/// RFC 6266: a name for everybody, and the real one for those who read RFC 8187.
+fn disposition(row: &MediaRow) -> HeaderValue {
+    const LONGEST: usize = 120;
+    let told = row.about.file_name.as_deref().unwrap_or_default();
+    let last = told.rsplit(['/', '\\']).next().unwrap_or_default();
+    let name: String = last
+        .chars()
+        .filter(|letter| !letter.is_control())
+        .take(LONGEST)
+        .collect();
+    let name = name.trim().trim_start_matches('.');
+    let name = if name.is_empty() { &row.id } else { name };
+    let plain: String = name
+        .chars()
+        .map(|letter| match letter {
+            'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '-' | '_' | ' ' => letter,
+            _ => '_',
+        })
+        .collect();
+    let mut extended = String::new();
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b".-_".contains(&byte) {
+            extended.push(char::from(byte));
+        } else {
+            extended.push('%');
+            extended.push_str(&hex::encode_upper([byte]));
+        }
+    }
+    let text = format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{extended}");
+    // ASCII without control characters: it cannot fail.
+    HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("attachment"))
+}
+
+/// The file that the path names; `None` where it can be none.
+struct MediaId(Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for MediaId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let id = path_part(parts, "media").await;
+        Ok(Self(id.filter(|id| is_id(id))))
+    }
+}
+
+impl From<NoFile> for Problem {
+    fn from(none: NoFile) -> Self {
+        match none {
+            NoFile::Gone(why) => Self::MediaGone(why),
+            NoFile::NotNow(why) => Self::MediaUnavailable(why),
+            NoFile::Disk(error) => {
+                tracing::error!(%error, "a file that came could not be read");
+                Self::Internal
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(mime: &str, file_name: Option<&str>) -> MediaRow {
+        MediaRow {
+            id: "0123456789abcdef01234567".to_owned(),
+            slot: 1,
+            handle: None,
+            about: FileDetail {
+                mime: mime.to_owned(),
+                file_name: file_name.map(ToOwned::to_owned),
+                ..FileDetail::default()
+            },
+        }
+    }
+
+    #[test]
+    fn a_type_that_is_none_is_bytes() {
+        for (told, said) in [
+            ("image/jpeg", "image/jpeg"),
+            ("audio/ogg; codecs=opus", "audio/ogg; codecs=opus"),
+            ("", "application/octet-stream"),
+            ("image", "application/octet-stream"),
+            ("a/b\r\nx: y", "application/octet-stream"),
+            ("text/<html>", "application/octet-stream"),
+        ] {
+            assert_eq!(kind(&row(told, None).about), said, "{told}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_one_of_a_file_whatever_the_sender_wrote() {
+        for (told, said) in [
+            (
+                Some("faktur.pdf"),
+                "filename=\"faktur.pdf\"; filename*=UTF-8''faktur.pdf",
+            ),
+            (
+                Some("../../etc/passwd"),
+                "filename=\"passwd\"; filename*=UTF-8''passwd",
+            ),
+            (
+                Some("a\"\r\nb.html"),
+                "filename=\"a_b.html\"; filename*=UTF-8''a%22b.html",
+            ),
+            (
+                Some("daftar harga é.pdf"),
+                "filename=\"daftar harga _.pdf\"; filename*=UTF-8''daftar%20harga%20%C3%A9.pdf",
+            ),
+            (
+                Some("..."),
+                "filename=\"0123456789abcdef01234567\"; filename*=UTF-8''0123456789abcdef01234567",
+            ),
+            (
+                None,
+                "filename=\"0123456789abcdef01234567\"; filename*=UTF-8''0123456789abcdef01234567",
+            ),
+        ] {
+            assert_eq!(disposition(&row("", told)), format!("attachment; {said}"));
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! `/v1/bots/{bot}/subscriptions`: which events are posted where.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{FromRequestParts, OriginalUri, State};
+use axum::http::StatusCode;
+use axum::http::header::{HeaderName, LOCATION};
+use axum::http::request::Parts;
+use serde::Serialize;
+use url::Url;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::V1;
+use super::answers::Conflict;
+use super::auth::{AtBot, path_id};
+use super::body::{Body, Fields, FromFields, permitted, required};
+use super::moment::Moment;
+use super::page::{Page, PageParams, Paging};
+use super::problem::Problem;
+use crate::store::{
+    Kinds, MOST_SUBSCRIPTIONS, NewSubscription, SubscriptionChange, SubscriptionRow,
+};
+
+/// The longest deadline of a subscription, seconds.
+const LONGEST: u64 = 60;
+
+/// This file's operations.
+pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
+    OpenApiRouter::new()
+        .routes(routes!(list, add))
+        .routes(routes!(show, change, remove))
+}
+
+/// Which events there are.
+#[derive(ToSchema)]
+#[schema(as = EventKind)]
+#[expect(dead_code, reason = "says in the documentation which words there are")]
+pub enum KindWord {
+    /// All, those of later versions too.
+    #[schema(rename = "*")]
+    All,
+    /// Somebody wrote, or the bot's own phone.
+    #[schema(rename = "message.received")]
+    MessageReceived,
+    /// A message of the bot's came further.
+    #[schema(rename = "message.ack")]
+    MessageAck,
+    /// A message reads differently now.
+    #[schema(rename = "message.edited")]
+    MessageEdited,
+    /// A message was deleted for everyone.
+    #[schema(rename = "message.deleted")]
+    MessageDeleted,
+    /// Somebody reacted to a message.
+    #[schema(rename = "message.reaction")]
+    MessageReaction,
+    /// The bot's link is in another state.
+    #[schema(rename = "bot.state")]
+    BotState,
+    /// A group is not as it was.
+    #[schema(rename = "group.changed")]
+    GroupChanged,
+    /// Somebody calls.
+    #[schema(rename = "call.received")]
+    CallReceived,
+}
+
+/// A subscription as it stands.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Subscription)]
+pub struct SubscriptionView {
+    /// Its id.
+    #[schema(example = 1, minimum = 1)]
+    id: i64,
+    /// Where events are posted.
+    #[schema(example = "https://toko.example/events.php")]
+    url: String,
+    /// Which events; `*` alone for all, those of later versions too.
+    #[schema(value_type = Vec<KindWord>)]
+    kinds: Vec<&'static str>,
+    /// Whether events are written down for it.
+    enabled: bool,
+    /// How long its endpoint may take to answer, seconds; null = as `outbound.timeout_s` says.
+    #[schema(required, minimum = 1, maximum = 60)]
+    timeout_s: Option<i64>,
+    /// Why the gateway switched it off; null where it did not.
+    #[schema(required)]
+    off_cause: Option<String>,
+    /// When it was made.
+    created_at: Moment,
+    /// When it was last changed.
+    updated_at: Moment,
+}
+
+/// A subscription to make.
+#[derive(ToSchema)]
+#[schema(as = AddSubscription)]
+pub struct AddBody {
+    /// Where events are posted.
+    #[schema(
+        value_type = String,
+        max_length = 2048,
+        format = "uri",
+        example = "https://toko.example/events.php"
+    )]
+    url: Url,
+    /// Which events; `*` for all.
+    #[schema(value_type = Vec<KindWord>, min_items = 1, max_items = 20)]
+    kinds: Kinds,
+    /// Whether events are written down for it.
+    #[schema(default = true)]
+    enabled: Option<bool>,
+    /// How long its endpoint may take to answer, seconds, at most as `outbound.timeout_s` says; null = so long.
+    #[schema(minimum = 1, maximum = 60, example = 10)]
+    timeout_s: Option<u64>,
+}
+
+/// What to change of a subscription; what is absent stays as it is.
+#[derive(ToSchema)]
+#[schema(as = ChangeSubscription)]
+pub struct ChangeBody {
+    /// Where events are posted. What waits for the old one goes to the new one.
+    #[schema(
+        value_type = Option<String>,
+        max_length = 2048,
+        format = "uri",
+        example = "https://toko.example/events.php"
+    )]
+    url: Option<Url>,
+    /// Which events, from the next one on; `*` for all.
+    #[schema(value_type = Option<Vec<KindWord>>, min_items = 1, max_items = 20)]
+    kinds: Option<Kinds>,
+    /// Whether events are written down for it. Switching it on forgets why the gateway switched it off.
+    enabled: Option<bool>,
+    /// How long its endpoint may take to answer, seconds; null = as `outbound.timeout_s` says.
+    #[schema(minimum = 1, maximum = 60, example = 10)]
+    timeout_s: Option<Option<u64>>,
+}
+
+impl FromFields for AddBody {
+    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
+        Ok(Self {
+            url: required("url", fields.url("url")?)?,
+            kinds: required("kinds", kinds_of(fields)?)?,
+            enabled: fields.flag("enabled")?,
+            timeout_s: fields.whole("timeout_s", 1..=LONGEST)?,
+        })
+    }
+}
+
+impl FromFields for ChangeBody {
+    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
+        let timeout_s = fields.whole("timeout_s", 1..=LONGEST)?;
+        Ok(Self {
+            url: fields.url("url")?,
+            kinds: kinds_of(fields)?,
+            enabled: fields.flag("enabled")?,
+            timeout_s: fields.has("timeout_s").then_some(timeout_s),
+        })
+    }
+}
+
+fn kinds_of(fields: &Fields) -> Result<Option<Kinds>, Problem> {
+    const MOST: usize = 20;
+    let wrong = || {
+        let form = "a list of kinds of events, or [\"*\"] for all";
+        Problem::InvalidField("kinds", form.into())
+    };
+    let Some(words) = fields.texts("kinds").map_err(|_| wrong())? else {
+        return Ok(None);
+    };
+    let kinds = (words.len() <= MOST).then(|| Kinds::of(words)).flatten();
+    kinds.map(Some).ok_or_else(wrong)
+}
+
+/// List subscriptions
+///
+/// By id, those that are off among them.
+#[utoipa::path(
+    get, path = "/v1/bots/{bot}/subscriptions", tag = "subscriptions", params(PageParams),
+    responses((status = 200, description = "A page of subscriptions.", body = Page<SubscriptionView>))
+)]
+async fn list(
+    State(v1): State<Arc<V1>>,
+    at: AtBot,
+    paging: Paging,
+) -> Result<Json<Page<SubscriptionView>>, Problem> {
+    let after = paging.after("subscriptions")?.unwrap_or(0);
+    let rows = v1.store.subscriptions(at.bot.slot()).await?.into_iter();
+    let rows = rows.filter(|row| row.id > after).take(paging.rows());
+    let page = paging.page("subscriptions", rows.collect(), |row: &SubscriptionRow| {
+        row.id
+    });
+    Ok(Json(page.map(SubscriptionView::from)))
+}
+
+/// Add a subscription
+///
+/// From the next event on, each that is wanted is posted to the URL until it answers 2xx, signed as Standard Webhooks has it. A bot has
+/// 100 subscriptions at most.
+#[utoipa::path(
+    post, path = "/v1/bots/{bot}/subscriptions", tag = "subscriptions", request_body = AddBody,
+    responses(
+        (status = 201, description = "The subscription.", body = SubscriptionView,
+            headers(("location" = String, description = "The subscription's path."))),
+        Conflict,
+    )
+)]
+async fn add(
+    State(v1): State<Arc<V1>>,
+    at: AtBot,
+    OriginalUri(uri): OriginalUri,
+    Body(asked): Body<AddBody>,
+) -> Result<
+    (
+        StatusCode,
+        [(HeaderName, String); 1],
+        Json<SubscriptionView>,
+    ),
+    Problem,
+> {
+    let new = NewSubscription {
+        url: permitted("url", asked.url, &v1.net, &at.bot.settings().allow)?,
+        kinds: asked.kinds,
+        enabled: asked.enabled.unwrap_or(true),
+        timeout_s: v1.subscription_timeout(asked.timeout_s)?,
+    };
+    let now = v1.clock.now();
+    let added = v1.store.add_subscription(at.bot.slot(), new, now).await?;
+    let added = added.ok_or(Problem::TooMany("subscriptions", MOST_SUBSCRIPTIONS))?;
+    let place = format!("{}/{}", uri.path().trim_end_matches('/'), added.id);
+    Ok((StatusCode::CREATED, [(LOCATION, place)], Json(added.into())))
+}
+
+/// Show a subscription
+///
+/// What it wants and where it is posted, and why the gateway switched it off, if it did.
+#[utoipa::path(
+    get, path = "/v1/bots/{bot}/subscriptions/{subscription}", tag = "subscriptions",
+    responses((status = 200, description = "The subscription.", body = SubscriptionView))
+)]
+async fn show(
+    State(v1): State<Arc<V1>>,
+    at: AtBot,
+    SubscriptionId(id): SubscriptionId,
+) -> Result<Json<SubscriptionView>, Problem> {
+    let row = v1.store.subscription(at.bot.slot(), id).await?;
+    Ok(Json(row.ok_or(MISSING)?.into()))
+}
+
+/// Change a subscription
+///
+/// From the next event on. What waits for the old URL goes to the new one.
+#[utoipa::path(
+    patch, path = "/v1/bots/{bot}/subscriptions/{subscription}", tag = "subscriptions", request_body = Option<ChangeBody>,
+    responses((status = 200, description = "The subscription as it is now.", body = SubscriptionView))
+)]
+async fn change(
+    State(v1): State<Arc<V1>>,
+    at: AtBot,
+    SubscriptionId(id): SubscriptionId,
+    Body(asked): Body<ChangeBody>,
+) -> Result<Json<SubscriptionView>, Problem> {
+    let settings = at.bot.settings();
+    let url = asked
+        .url
+        .map(|url| permitted("url", url, &v1.net, &settings.allow));
+    let timeout_s = asked.timeout_s.map(|asked| v1.subscription_timeout(asked));
+    let change = SubscriptionChange {
+        url: url.transpose()?,
+        kinds: asked.kinds,
+        enabled: asked.enabled,
+        timeout_s: timeout_s.transpose()?,
+    };
+    let (slot, now) = (at.bot.slot(), v1.clock.now());
+    let changed = v1.store.change_subscription(slot, id, change, now).await?;
+    Ok(Json(changed.ok_or(MISSING)?.into()))
+}
+
+/// Remove a subscription
+///
+/// From the next event on. What still waits for its URL is not posted.
+#[utoipa::path(
+    delete, path = "/v1/bots/{bot}/subscriptions/{subscription}", tag = "subscriptions",
+    responses((status = 204, description = "It is gone."))
+)]
+async fn remove(
+    State(v1): State<Arc<V1>>,
+    at: AtBot,
+    SubscriptionId(id): SubscriptionId,
+) -> Result<StatusCode, Problem> {
+    let (slot, now) = (at.bot.slot(), v1.clock.now());
+    if v1.store.delete_subscription(slot, id, now).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(MISSING)
+    }
+}
+
+const MISSING: Problem = Problem::NoSuch("subscription");
+
+impl V1 {
+    /// A subscription's own deadline, which may only be shorter than everybody's.
+    fn subscription_timeout(&self, asked: Option<u64>) -> Result<Option<i64>, Problem> {
+        let most = LONGEST.min(self.call_within_s);
+        if asked.is_some_and(|asked| asked > most) {
+            let form = format!("a whole number from 1 to {most}, as outbound.timeout_s allows");
+            return Err(Problem::InvalidField("timeout_s", form.into()));
+        }
+        Ok(asked.and_then(|asked| i64::try_from(asked).ok()))
+    }
+}
+
+/// The subscription that the path names.
+struct SubscriptionId(i64);
+
+impl<S: Send + Sync> FromRequestParts<S> for SubscriptionId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let id = path_id(parts, "subscription").await;
+        id.map(Self).ok_or(MISSING)
+    }
+}
+
+impl From<SubscriptionRow> for SubscriptionView {
+    fn from(row: SubscriptionRow) -> Self {
+        Self {
+            id: row.id,
+            url: row.url.to_string(),
+            kinds: row.kinds.words(),
+            enabled: row.enabled,
+            timeout_s: row.timeout_s,
+            off_cause: row.off_cause,
+            created_at: Moment(row.created_at),
+            updated_at: Moment(row.updated_at),
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! Events, who wants them, and what retention takes.
+
+use std::sync::Arc;
+
+use url::Url;
+use waviro::store::{
+    AddBot, Audience, EventKind, EventRow, InboundRow, Keeping, Kinds, NewEvent, NewSubscription,
+    News, Store, SubscriptionChange, media_id,
+};
+
+use super::{accept, attempt, ears, raise, row, wire_id};
+use crate::engine::START;
+use crate::events::rig::picture;
+
+const DAY: i64 = 86_400_000;
+
+pub async fn keeps_its_contract(store: &Store) {
+    let slot = match store.add_bot("events", "events", START).await.unwrap() {
+        AddBot::Added(slot) => slot,
+        AddBot::NameTaken => panic!("a bot of this name"),
+    };
+    subscriptions_live_and_die_and_their_ids_are_never_reused(store, slot).await;
+    who_wants_what_is_known_at_once(store, slot).await;
+    events_are_numbered_in_order_and_owed_to_who_wants_them(store, slot).await;
+    members_are_remembered(store, slot).await;
+    the_secret_is_made_once(store).await;
+    retention_takes_what_is_old_and_has_ended(store, slot).await;
+}
+
+fn new(kinds: &[&str]) -> NewSubscription {
+    NewSubscription {
+        url: url("http://one.example/e"),
+        kinds: Kinds::of(kinds.iter().copied()).unwrap(),
+        enabled: true,
+        timeout_s: Some(5),
+    }
+}
+
+fn url(text: &str) -> Url {
+    text.parse().unwrap()
+}
+
+async fn subscriptions_live_and_die_and_their_ids_are_never_reused(store: &Store, slot: i32) {
+    let added = store.add_subscription(slot, new(&["bot.state"]), START);
+    let added = added.await.unwrap().unwrap();
+    assert_eq!(store.subscriptions(slot).await.unwrap(), [added.clone()]);
+    let change = SubscriptionChange {
+        kinds: Some(Kinds::EVERY),
+        timeout_s: Some(None),
+        ..SubscriptionChange::default()
+    };
+    let changed = store.change_subscription(slot, added.id, change, START + 1);
+    let changed = changed.await.unwrap().unwrap();
+    assert_eq!((changed.kinds, changed.timeout_s), (Kinds::EVERY, None));
+    let shown = store.subscription(slot, added.id).await.unwrap();
+    assert_eq!(shown, Some(changed));
+    assert_eq!(store.subscription(slot + 1, added.id).await.unwrap(), None);
+    let other = store.change_subscription(slot + 1, added.id, SubscriptionChange::default(), START);
+    assert_eq!(other.await.unwrap(), None);
+    let others = store.delete_subscription(slot + 1, added.id, START);
+    assert!(!others.await.unwrap());
+    assert!(
+        store
+            .delete_subscription(slot, added.id, START)
+            .await
+            .unwrap()
+    );
+    assert!(
+        !store
+            .delete_subscription(slot, added.id, START)
+            .await
+            .unwrap()
+    );
+    let next = store.add_subscription(slot, new(&["bot.state"]), START);
+    let next = next.await.unwrap().unwrap().id;
+    assert!(next > added.id);
+    assert!(store.delete_subscription(slot, next, START).await.unwrap());
+}
+
+async fn who_wants_what_is_known_at_once(store: &Store, slot: i32) {
+    let wants = async |now| {
+        let audience = store.audience(slot, now).await.unwrap();
+        EventKind::ALL.map(|kind| audience.wants(kind))
+    };
+    assert_eq!(wants(START).await, [false; 8]);
+    let added = store.add_subscription(slot, new(&["message.received"]), START);
+    let id = added.await.unwrap().unwrap().id;
+    let mut one = [false; 8];
+    one[0] = true;
+    assert_eq!(wants(START).await, one);
+    let listening = store.listen(Some(slot));
+    assert_eq!(wants(START).await, [true; 8]);
+    drop(listening);
+    assert_eq!(wants(START).await, one);
+    let all = store.listen(None);
+    assert_eq!(wants(START).await, [true; 8]);
+    drop(all);
+    store.note_streamed(Some(slot), START).await.unwrap();
+    assert_eq!(wants(START + 3_000).await, [true; 8]);
+    assert_eq!(wants(START + 8 * DAY).await, one);
+    store.delete_subscription(slot, id, START).await.unwrap();
+    assert_eq!(wants(START + 8 * DAY).await, [false; 8]);
+}
+
+fn event(audience: &Arc<Audience>, n: usize) -> NewEvent {
+    NewEvent {
+        audience: Arc::clone(audience),
+        kind: EventKind::CallReceived,
+        subject: format!("C{n}"),
+        line: "one".to_owned(),
+        id: format!("evt_{n}"),
+        data: "{}".to_owned(),
+    }
+}
+
+async fn told(store: &Store, slot: i32, from: usize, now: i64) -> Vec<waviro::store::Due> {
+    let audience = store.audience(slot, now).await.unwrap();
+    let events = (from..from + 3).map(|n| event(&audience, n)).collect();
+    store.tell(events, now).await.unwrap()
+}
+
+async fn events_are_numbered_in_order_and_owed_to_who_wants_them(store: &Store, slot: i32) {
+    let now = START + 9 * DAY;
+    let mut last = store.last_event();
+    let before = *last.borrow_and_update();
+    assert!(told(store, slot, 0, now).await.is_empty());
+    assert!(last.has_changed().unwrap());
+    let added = store.add_subscription(slot, new(&["*"]), now).await;
+    let id = added.unwrap().unwrap().id;
+    let due = told(store, slot, 3, now).await;
+    // They share a line: the first is in hand, the others wait for it.
+    assert_eq!(due.len(), 1);
+    let hook = store.webhook(due[0].id).await.unwrap().unwrap();
+    assert_eq!(
+        (hook.webhook_id.as_str(), hook.timeout_s),
+        ("evt_3", Some(5))
+    );
+    assert!(!hook.cancelled);
+    let end = store.end(
+        &due[0],
+        waviro::store::Fate::Delivered,
+        None,
+        Some(attempt(None)),
+        now,
+    );
+    let next = end.await.unwrap().unwrap();
+    assert_eq!(
+        store.webhook(next.id).await.unwrap().unwrap().webhook_id,
+        "evt_4"
+    );
+    let gone = "the endpoint answered 410".to_owned();
+    store
+        .switch_subscription_off(next.id, gone.clone(), now)
+        .await
+        .unwrap();
+    let off = store.subscription(slot, id).await.unwrap().unwrap();
+    assert_eq!((off.enabled, off.off_cause), (false, Some(gone)));
+    assert!(store.webhook(next.id).await.unwrap().unwrap().cancelled);
+    let all = store.events_after(before, Some(slot), 100).await.unwrap();
+    assert_eq!(all.len(), 6);
+    assert!(all.windows(2).all(|pair| pair[0].id < pair[1].id));
+    let page = store.events_after(all[1].id, None, 2).await.unwrap();
+    assert_eq!(page, all[2..4]);
+    assert_eq!(
+        store.events_after(before, Some(slot + 1), 9).await.unwrap(),
+        Vec::<EventRow>::new()
+    );
+    store.delete_subscription(slot, id, now).await.unwrap();
+}
+
+async fn members_are_remembered(store: &Store, slot: i32) {
+    let ears = ears();
+    let listening = store.listen(Some(slot));
+    accept(
+        store,
+        &ears,
+        row(slot, 9100, "120363000000000077@g.us", "x", false),
+    )
+    .await;
+    let before = *store.last_event().borrow();
+    for level in [2, 3, 2, 3] {
+        let member = "6281300000077@c.us".to_owned();
+        raise(
+            store,
+            &ears,
+            slot,
+            9100,
+            News::Member {
+                level,
+                member,
+                counts: false,
+            },
+        )
+        .await;
+    }
+    let kept = store.events_after(before, Some(slot), 10).await.unwrap();
+    // What the server took follows from the first member's word.
+    assert_eq!(kept.len(), 3);
+    drop(listening);
+}
+
+async fn the_secret_is_made_once(store: &Store) {
+    let first = store.media_secret("first".to_owned()).await.unwrap();
+    assert_eq!(first, "first");
+    assert_eq!(
+        store.media_secret("second".to_owned()).await.unwrap(),
+        "first"
+    );
+}
+
+async fn retention_takes_what_is_old_and_has_ended(store: &Store, slot: i32) {
+    let (ears, old, young) = (ears(), START + 20 * DAY, START + 50 * DAY);
+    let sweep = |now: i64| {
+        let before = now - 30 * DAY;
+        store.sweep(Keeping {
+            events: before,
+            deliveries: before,
+            inbound: before,
+            messages: before,
+            media: before + 10 * DAY,
+        })
+    };
+    let owed = store.owed_count().await.unwrap();
+    // More than one transaction takes.
+    for n in 0..450 {
+        let mut message = picture(&format!("R{n}"));
+        message.quoted = Some("Q".parse().unwrap());
+        let keeping = store.keep_inbound(slot, vec![InboundRow::new(message, Vec::new())], old);
+        keeping.await.unwrap();
+    }
+    let young_one = InboundRow::new(picture("young"), Vec::new());
+    store
+        .keep_inbound(slot, vec![young_one], young)
+        .await
+        .unwrap();
+    for id in 9200..9203 {
+        accept(
+            store,
+            &ears,
+            row(slot, id, "6281300000078", &id.to_string(), id == 9201),
+        )
+        .await;
+    }
+    // One final, one final whose callback still waits, one that was never taken.
+    raise(store, &ears, slot, 9200, News::Failed("x".to_owned())).await;
+    raise(store, &ears, slot, 9201, News::Reached(1)).await;
+    told(store, slot, 20, young).await;
+    let of = |id: &str| media_id(slot, "6281300000001@c.us", "6281300000001@c.us", id);
+    let file = async |id: &str| store.media(&of(id)).await.unwrap();
+    assert!(file("R0").await.unwrap().handle.is_some());
+    assert_eq!(file("R0").await.unwrap().about.mime, "image/jpeg");
+    sweep(old + 10 * DAY).await.unwrap();
+    assert_eq!(store.inbound_count(slot).await.unwrap(), 451);
+    let ids = [of("R0"), of("young")];
+    assert_eq!(store.known_media(&ids).await.unwrap().len(), 2);
+    sweep(old + 25 * DAY).await.unwrap();
+    // The file is let go before its message.
+    assert_eq!(file("R0").await.unwrap().handle, None);
+    let known = store.known_media(&ids).await.unwrap();
+    assert_eq!(known.into_iter().collect::<Vec<_>>(), [of("young")]);
+    assert!(sweep(young + 29 * DAY).await.unwrap() > 450);
+    assert_eq!(store.inbound_count(slot).await.unwrap(), 1);
+    let message = async |id| store.message(&wire_id(id)).await.unwrap().is_some();
+    assert_eq!(
+        (
+            message(9200).await,
+            message(9201).await,
+            message(9202).await
+        ),
+        (false, true, true)
+    );
+    assert!(store.owed_count().await.unwrap() > owed);
+    // Everything old is gone, and the newest number stays, or it would be given out again.
+    let newest = *store.last_event().borrow();
+    sweep(young + 99 * DAY).await.unwrap();
+    let left = store.events_after(0, None, 10).await.unwrap();
+    assert_eq!(
+        left.iter().map(|event| event.id).collect::<Vec<_>>(),
+        [newest]
+    );
+    assert_eq!(sweep(young + 99 * DAY).await.unwrap(), 0);
+    told(store, slot, 30, young).await;
+    assert_eq!(*store.last_event().borrow(), newest + 3);
+}

@@ -1,0 +1,343 @@
+//! The logs of deliveries and messages, and posting again.
+
+use waviro::store::{
+    AddBot, DeliveryFilter, DeliveryKind, Due, Fate, Hook, InboundRow, LogFilter, NewMessageRow,
+    News, Replay, Replayed, Replaying, Store,
+};
+use waviro::store::{AddRule, NewRule};
+use waviro_link::Chat;
+
+use super::{accept, attempt, ears, raise, row, wire_id};
+use crate::engine::{START, number};
+use crate::webhooks::rig::inbound;
+
+const BUDI: &str = "6281300000001";
+
+pub async fn keep_their_contract(store: &Store) {
+    let AddBot::Added(slot) = store.add_bot("log", "log0", START).await.unwrap() else {
+        panic!("the name is free");
+    };
+    let source = rule(store, slot).await;
+    let id = what_was_posted_is_found_again(store, slot, source).await;
+    it_is_posted_again_as_it_was_or_with_another_body(store, slot, id).await;
+    many_are_posted_again_but_for_those_without_a_rule(store, slot, source, id).await;
+    a_line_goes_on_one_by_one_when_it_is_posted_again(store, slot).await;
+    messages_are_found_by_text_and_time(store, slot).await;
+}
+
+async fn rule(store: &Store, slot: i32) -> i64 {
+    let new = NewRule {
+        keyword: String::new(),
+        folded: String::new(),
+        url: "http://log.example/hook".parse().unwrap(),
+        enabled: true,
+        in_groups: false,
+        timeout_s: None,
+    };
+    match store.add_rule(slot, new, START).await.unwrap() {
+        AddRule::Done(rule) => rule.id,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn hook(slot: i32, id: &str, source: i64, line: Option<&str>) -> Hook {
+    Hook {
+        slot,
+        subject: id.to_owned(),
+        chat: line.is_none().then(|| Chat::Person(number(BUDI))),
+        source,
+        webhook_id: format!("msg_{id}"),
+        url: "http://old.example/hook".parse().unwrap(),
+        body: "{}".to_owned(),
+        line: line.map(ToOwned::to_owned),
+    }
+}
+
+async fn heard(store: &Store, slot: i32, id: &str, text: &str, hooks: Vec<Hook>) -> Vec<Due> {
+    let rows = vec![InboundRow::new(inbound(id, BUDI, text), hooks)];
+    store.keep_inbound(slot, rows, START).await.unwrap().due
+}
+
+async fn what_was_posted_is_found_again(store: &Store, slot: i32, source: i64) -> i64 {
+    let due = heard(
+        store,
+        slot,
+        "L1",
+        "halo",
+        vec![hook(slot, "L1", source, None)],
+    )
+    .await;
+    let (id, now) = (due[0].id, START + 5);
+    let again = async |replay: Replay| store.replay(slot, id, replay, now).await.unwrap();
+    assert_eq!(again(Replay::default()).await, Replaying::Open);
+    let failed = attempt(Some("status 500"));
+    store
+        .put_off(&due[0], failed, START + 1, false)
+        .await
+        .unwrap();
+    let message = NewMessageRow::new(
+        slot,
+        waviro_link::Outgoing {
+            id: wire_id(77_001),
+            to: Chat::Person(number(BUDI)),
+            content: waviro_link::Content::Text("siap".to_owned()),
+        },
+        None,
+        START,
+        0,
+    )
+    .unwrap();
+    let lane = ears().feeds.lane;
+    store
+        .reply(
+            id,
+            vec![message],
+            "sent 1 messages".to_owned(),
+            START + 2,
+            lane,
+        )
+        .await
+        .unwrap();
+    let shown = store.delivery(slot, id).await.unwrap().unwrap();
+    assert_eq!(
+        (shown.fate, shown.replied_at, shown.kind),
+        (
+            Some(Fate::Delivered),
+            Some(START + 2),
+            DeliveryKind::Keyword
+        )
+    );
+    assert_eq!(
+        store.attempts(id).await.unwrap()[0].attempt.status,
+        Some(500)
+    );
+    assert_eq!(
+        store.replies_of(id).await.unwrap()[0].id,
+        wire_id(77_001).as_str()
+    );
+    assert_eq!(store.delivery(slot + 1, id).await.unwrap(), None);
+
+    let wanted = DeliveryFilter {
+        fate: Some(Some(Fate::Delivered)),
+        kind: Some(DeliveryKind::Keyword),
+        subject: Some("L1".to_owned()),
+        since: Some(START),
+        until: Some(START + 1),
+    };
+    let found = store.deliveries(slot, &wanted, None, 10).await.unwrap();
+    assert_eq!(found, [shown]);
+    assert_eq!(
+        store.deliveries(slot, &wanted, Some(id), 10).await.unwrap(),
+        []
+    );
+    id
+}
+
+async fn it_is_posted_again_as_it_was_or_with_another_body(store: &Store, slot: i32, id: i64) {
+    let now = START + 5;
+    let again = async |replay: Replay| store.replay(slot, id, replay, now).await.unwrap();
+    assert_eq!(again(Replay::default()).await, Replaying::Due(id));
+    let ended = DeliveryFilter {
+        fate: Some(Some(Fate::Delivered)),
+        ..DeliveryFilter::default()
+    };
+    assert_eq!(store.deliveries(slot, &ended, None, 10).await.unwrap(), []);
+    let shown = store.delivery(slot, id).await.unwrap().unwrap();
+    // It goes where the rule points now, and sends no second answer.
+    assert_eq!(
+        (shown.url.as_str(), shown.next_at, shown.replays),
+        ("http://log.example/hook", Some(now), 1)
+    );
+    assert!(store.webhook(id).await.unwrap().unwrap().replied);
+    let claimed = store.claim("http://log.example:80", 10, now).await.unwrap();
+    let claimed = claimed.iter().find(|due| due.id == id).unwrap();
+    store
+        .end(claimed, Fate::GivenUp, None, None, now)
+        .await
+        .unwrap();
+
+    let edited = Replay {
+        edited: Some((r#"{"a":1}"#.to_owned(), "msg_edited".to_owned())),
+        reply: true,
+    };
+    let Replaying::Due(new) = again(edited).await else {
+        panic!("it has ended");
+    };
+    let hook = store.webhook(new).await.unwrap().unwrap();
+    assert_eq!(
+        (hook.body.as_str(), hook.webhook_id.as_str(), hook.replied),
+        (r#"{"a":1}"#, "msg_edited", false)
+    );
+    assert_eq!(
+        store.delivery(slot, new).await.unwrap().unwrap().replay_of,
+        Some(id)
+    );
+}
+
+async fn many_are_posted_again_but_for_those_without_a_rule(
+    store: &Store,
+    slot: i32,
+    source: i64,
+    id: i64,
+) {
+    let now = START + 5;
+    let given_up = DeliveryFilter {
+        fate: Some(Some(Fate::GivenUp)),
+        ..DeliveryFilter::default()
+    };
+    let all = store.replay_all(slot, &given_up, 0, 10, now).await.unwrap();
+    assert_eq!(
+        all,
+        Replayed {
+            due: 1,
+            left_out: 0,
+            more_after: None
+        }
+    );
+    store.delete_rule(slot, source, now).await.unwrap();
+    let cancelled = DeliveryFilter {
+        fate: Some(Some(Fate::Cancelled)),
+        ..DeliveryFilter::default()
+    };
+    let first = store.replay_all(slot, &cancelled, 0, 1, now).await.unwrap();
+    assert_eq!(
+        first,
+        Replayed {
+            due: 0,
+            left_out: 1,
+            more_after: Some(id)
+        }
+    );
+    let rest = store
+        .replay_all(slot, &cancelled, id, 1, now)
+        .await
+        .unwrap();
+    assert_eq!(
+        rest,
+        Replayed {
+            due: 0,
+            left_out: 1,
+            more_after: None
+        }
+    );
+    assert_eq!(
+        store
+            .replay(slot, 999_999, Replay::default(), now)
+            .await
+            .unwrap(),
+        Replaying::Unknown
+    );
+}
+
+async fn a_line_goes_on_one_by_one_when_it_is_posted_again(store: &Store, slot: i32) {
+    let hooks = vec![
+        hook(slot, "E1", 1, Some("baris")),
+        hook(slot, "E2", 1, Some("baris")),
+    ];
+    let first = heard(store, slot, "L2", "halo", hooks).await.remove(0);
+    let second = store
+        .end(&first, Fate::GivenUp, None, None, START)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        store
+            .end(&second, Fate::GivenUp, None, None, START)
+            .await
+            .unwrap(),
+        None
+    );
+    for id in [first.id, second.id] {
+        let again = store
+            .replay(slot, id, Replay::default(), START)
+            .await
+            .unwrap();
+        assert_eq!(again, Replaying::Due(id));
+    }
+    let next_at = async |id: i64| store.delivery(slot, id).await.unwrap().unwrap().next_at;
+    assert_eq!(
+        (next_at(first.id).await, next_at(second.id).await),
+        (Some(START), None)
+    );
+    let next = store
+        .end(&first, Fate::Delivered, None, None, START)
+        .await
+        .unwrap();
+    assert_eq!(next.unwrap().id, second.id);
+    store
+        .end(&second, Fate::Delivered, None, None, START)
+        .await
+        .unwrap();
+}
+
+async fn messages_are_found_by_text_and_time(store: &Store, slot: i32) {
+    let ears = ears();
+    for (id, text) in [
+        (77_002, "Harga 100%"),
+        (77_003, "kata \"harga\""),
+        (77_004, "lain"),
+    ] {
+        accept(store, &ears, row(slot, id, "6281000077", text, false)).await;
+    }
+    raise(store, &ears, slot, 77_002, News::Reached(2)).await;
+    raise(store, &ears, slot, 77_002, News::Reached(3)).await;
+    let first = store
+        .sent(slot, wire_id(77_002).as_str())
+        .await
+        .unwrap()
+        .unwrap();
+    let times = (first.settled_at, first.delivered_at, first.read_at);
+    assert_eq!(
+        (first.ack, times),
+        (3, (Some(START), Some(START), Some(START)))
+    );
+    let found = async |filter: LogFilter, limit: usize| {
+        let rows = store.sent_log(slot, &filter, None, limit).await.unwrap();
+        rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
+    };
+    let ids = |ids: &[u64]| {
+        ids.iter()
+            .map(|id| wire_id(*id).as_str().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let text = |text: &str| LogFilter {
+        text: Some(text.to_owned()),
+        ..LogFilter::default()
+    };
+    assert_eq!(found(text("harga"), 10).await, ids(&[77_003, 77_002]));
+    assert_eq!(found(text("harga"), 1).await, ids(&[77_003]));
+    assert_eq!(found(text("\"HARGA"), 10).await, ids(&[77_003]));
+    assert_eq!(found(text("0%"), 10).await, ids(&[77_002]));
+    assert_eq!(found(text("text"), 10).await, ids(&[]));
+    let read = LogFilter {
+        ack: Some(3),
+        chat: Some("6281000077@c.us".to_owned()),
+        text: Some("100".to_owned()),
+        since: Some(START),
+        until: Some(START + 1),
+    };
+    assert_eq!(found(read, 10).await, ids(&[77_002]));
+    let before = LogFilter {
+        until: Some(START),
+        ..LogFilter::default()
+    };
+    assert_eq!(found(before, 10).await, ids(&[]));
+
+    heard(store, slot, "L3", "apa Harga?", Vec::new()).await;
+    let all = store
+        .heard_log(slot, &LogFilter::default(), None, 10)
+        .await
+        .unwrap();
+    let named: Vec<_> = all.iter().map(|row| row.id.as_str()).collect();
+    assert_eq!(named, ["L3", "L2", "L1"]);
+    let (every, after) = (LogFilter::default(), Some(all[0].place()));
+    let rest = store.heard_log(slot, &every, after, 10);
+    assert_eq!(rest.await.unwrap(), all[1..]);
+    let found = store
+        .heard_log(slot, &text("harga"), None, 10)
+        .await
+        .unwrap();
+    assert_eq!(found, all[..1]);
+    assert_eq!(store.heard(slot, "L2").await.unwrap(), Some(all[1].clone()));
+    assert_eq!(store.heard(slot + 1, "L2").await.unwrap(), None);
+}

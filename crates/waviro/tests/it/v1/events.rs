@@ -1,0 +1,327 @@
+//! The live stream: nothing missed, nothing twice, and for whom it is.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::{Request, StatusCode};
+use futures::{Stream, StreamExt};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+use waviro_link::Status;
+
+use super::Desk;
+use crate::engine::until;
+use crate::front::Answer;
+use crate::webhooks::rig::inbound;
+
+const BUDI: &str = "6281300000001";
+
+/// A stream's reader.
+struct Reader {
+    parts: Pin<Box<dyn Stream<Item = Result<Bytes, axum::Error>> + Send>>,
+    text: String,
+}
+
+/// What came: number, kind, payload.
+type Event = (i64, String, Value);
+
+impl Reader {
+    /// Opens a stream and waits for its beginning.
+    async fn open(desk: &Desk, token: &str, path: &str, last: Option<i64>) -> Self {
+        let mut request = Request::get(path).header("Authorization", format!("Bearer {token}"));
+        if let Some(last) = last {
+            request = request.header("Last-Event-ID", last);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        let response = desk.front.app.router().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        assert_eq!(response.headers()["cache-control"], "no-store");
+        let mut reader = Self {
+            parts: Box::pin(response.into_body().into_data_stream()),
+            text: String::new(),
+        };
+        assert_eq!(reader.block().await.as_deref(), Some(": waviro"));
+        reader
+    }
+
+    /// The next block of lines; `None` at the end.
+    async fn block(&mut self) -> Option<String> {
+        loop {
+            if let Some((block, rest)) = self.text.split_once("\n\n") {
+                let block = block.to_owned();
+                self.text = rest.to_owned();
+                return Some(block);
+            }
+            let next = tokio::time::timeout(Duration::from_mins(1), self.parts.next());
+            let part = next.await.expect("something on the stream")?.unwrap();
+            self.text.push_str(std::str::from_utf8(&part).unwrap());
+        }
+    }
+
+    /// The next event, past comments.
+    async fn event(&mut self) -> Event {
+        loop {
+            let block = self.block().await.expect("an event");
+            let mut lines = block.lines();
+            let Some(id) = lines.next().unwrap().strip_prefix("id: ") else {
+                continue;
+            };
+            let kind = lines.next().unwrap().strip_prefix("event: ").unwrap();
+            let data = lines.next().unwrap().strip_prefix("data: ").unwrap();
+            assert_eq!(lines.next(), None);
+            return (
+                id.parse().unwrap(),
+                kind.to_owned(),
+                serde_json::from_str(data).unwrap(),
+            );
+        }
+    }
+
+    /// The ids of the next messages, past other events; and the number of the last.
+    async fn messages(&mut self, count: usize) -> (Vec<String>, i64) {
+        let (mut ids, mut last) = (Vec::new(), 0);
+        while ids.len() < count {
+            let (number, kind, event) = self.event().await;
+            assert!(number > last);
+            assert_eq!(event["type"], kind);
+            last = number;
+            if kind == "message.received" {
+                ids.push(event["data"]["id"].as_str().unwrap().to_owned());
+            }
+        }
+        (ids, last)
+    }
+}
+
+async fn write(desk: &Desk, ids: std::ops::Range<usize>) {
+    for n in ids {
+        let text = inbound(&format!("A{n}"), BUDI, "halo");
+        desk.front.link().inbound(vec![text]).await.unwrap();
+    }
+}
+
+fn named(ids: std::ops::Range<usize>) -> Vec<String> {
+    ids.map(|n| format!("A{n}")).collect()
+}
+
+async fn refused(desk: &Desk, token: &str, path: &str) -> Answer {
+    let request = Request::get(path).header("Authorization", format!("Bearer {token}"));
+    desk.send(request.body(Body::empty()).unwrap()).await
+}
+
+#[tokio::test]
+async fn a_stream_begins_now_and_resumes_after_the_last_event_seen() {
+    let desk = Desk::online().await;
+    // Nobody listened yet.
+    write(&desk, 0..2).await;
+    let mut reader = Reader::open(&desk, &desk.admin, "/v1/events", None).await;
+    write(&desk, 2..4).await;
+    let (ids, last) = reader.messages(2).await;
+    assert_eq!(ids, named(2..4));
+    drop(reader);
+    // Whoever listened once finds what he missed.
+    desk.front.clock.advance(Duration::from_hours(6 * 24));
+    write(&desk, 4..6).await;
+    let mut reader = Reader::open(&desk, &desk.admin, "/v1/events", Some(last)).await;
+    write(&desk, 6..8).await;
+    assert_eq!(reader.messages(4).await.0, named(4..8));
+    let after = format!("/v1/events?after={last}");
+    let mut again = Reader::open(&desk, &desk.admin, &after, None).await;
+    assert_eq!(again.messages(4).await.0, named(4..8));
+    let mut all = Reader::open(&desk, &desk.admin, "/v1/events?after=0", None).await;
+    assert_eq!(all.messages(6).await.0, named(2..8));
+    // A number of another gateway hides nothing that is new.
+    let mut foreign = Reader::open(&desk, &desk.admin, "/v1/events", Some(1 << 40)).await;
+    write(&desk, 8..9).await;
+    assert_eq!(foreign.messages(1).await.0, named(8..9));
+}
+
+#[tokio::test]
+async fn after_a_week_without_a_listener_nothing_more_is_written() {
+    let desk = Desk::online().await;
+    let reader = Reader::open(&desk, &desk.admin, "/v1/events", None).await;
+    drop(reader);
+    write(&desk, 0..1).await;
+    // The stream's end may come a moment later than the reader's.
+    desk.front.clock.advance(Duration::from_hours(8 * 24));
+    let mut n = 1;
+    until(
+        || {
+            n += 1;
+            let desk = &desk;
+            async move {
+                desk.front.clock.advance(Duration::from_secs(3));
+                let before = latest(desk).await;
+                write(desk, n..n + 1).await;
+                latest(desk).await - before
+            }
+        },
+        |written| *written == 0,
+    )
+    .await;
+}
+
+async fn latest(desk: &Desk) -> i64 {
+    use sqlx::{Connection, Row};
+    let path = desk.front.data_dir().join("waviro.db");
+    let url = format!("sqlite:{}", path.display());
+    let mut connection = sqlx::AnyConnection::connect(&url).await.unwrap();
+    let row = sqlx::query("SELECT COALESCE(MAX(id), 0) FROM events").fetch_one(&mut connection);
+    row.await.unwrap().get(0)
+}
+
+#[tokio::test]
+async fn under_load_no_event_is_missed_and_none_comes_twice() {
+    const COUNT: usize = 600;
+    let desk = Desk::online().await;
+    let mut reader = Reader::open(&desk, &desk.admin, "/v1/events", None).await;
+    let writing = async {
+        let write = |n: usize| {
+            let link = desk.front.link();
+            async move {
+                let text = inbound(&format!("A{n}"), BUDI, "halo");
+                link.inbound(vec![text]).await.unwrap();
+            }
+        };
+        futures::stream::iter((0..COUNT).map(write))
+            .buffer_unordered(32)
+            .collect::<Vec<_>>()
+            .await;
+    };
+    let reading = async {
+        let (mut seen, mut last) = (Vec::new(), 0);
+        while seen.len() < COUNT {
+            let some = (COUNT - seen.len()).min(47);
+            let (ids, number) = reader.messages(some).await;
+            assert!(number > last);
+            seen.extend(ids);
+            last = number;
+            // Breaks off and comes back, again and again.
+            reader = Reader::open(&desk, &desk.admin, "/v1/events", Some(last)).await;
+        }
+        seen
+    };
+    let ((), mut seen) = tokio::join!(writing, reading);
+    seen.sort();
+    let mut wanted = named(0..COUNT);
+    wanted.sort();
+    assert_eq!(seen, wanted);
+}
+
+#[tokio::test]
+async fn a_token_hears_what_it_may_hear() {
+    let desk = Desk::online().await;
+    desk.post("/v1/bots", json!({"name": "kedua"})).await.done();
+    let second = desk.token_of(2).await;
+    let mut own = Reader::open(&desk, &second, "/v1/events", None).await;
+    let mut first = Reader::open(&desk, &desk.admin, "/v1/events?bot=toko", None).await;
+    let mut all = Reader::open(&desk, &desk.admin, "/v1/events", None).await;
+    write(&desk, 0..1).await;
+    let link = desk.front.connector.link(2).unwrap();
+    let text = inbound("Z1", BUDI, "halo");
+    link.inbound(vec![text]).await.unwrap();
+    assert_eq!(own.messages(1).await.0, ["Z1"]);
+    assert_eq!(first.messages(1).await.0, ["A0"]);
+    assert_eq!(all.messages(2).await.0, ["A0", "Z1"]);
+    for path in [
+        "/v1/events?bot=1",
+        "/v1/events?bot=toko",
+        "/v1/events?bot=9",
+    ] {
+        let answer = refused(&desk, &second, path).await;
+        assert_eq!(answer.problem(), (422, "invalid_field"), "{path}");
+        assert_eq!(answer.body["field"], "bot");
+    }
+    for path in [
+        "/v1/events?after=x",
+        "/v1/events?after=-1",
+        "/v1/events?after=",
+    ] {
+        let answer = refused(&desk, &desk.admin, path).await;
+        assert_eq!(answer.body["field"], "after", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_says_every_fifteen_seconds_that_it_lives_and_ends_when_its_token_dies() {
+    let desk = Desk::online().await;
+    let token = desk.token_of(1).await;
+    let mut reader = Reader::open(&desk, &token, "/v1/events", None).await;
+    let asked = reader.block();
+    assert_eq!(desk.front.pass_until(asked).await.as_deref(), Some(":"));
+    assert_eq!(desk.delete("/v1/tokens/2").await.status, 204);
+    let ended = async { while reader.block().await.is_some() {} };
+    desk.front.pass_until(ended).await;
+}
+
+#[tokio::test]
+async fn there_are_sixty_four_places_and_who_leaves_frees_one() {
+    let desk = Desk::online().await;
+    let mut readers = Vec::new();
+    for _ in 0..64 {
+        readers.push(Reader::open(&desk, &desk.admin, "/v1/events", None).await);
+    }
+    let full = refused(&desk, &desk.admin, "/v1/events").await;
+    assert_eq!(full.problem(), (429, "too_many_streams"));
+    assert!(full.headers.contains_key("retry-after"));
+    readers.pop();
+    let status = || async {
+        let request =
+            Request::get("/v1/events").header("Authorization", format!("Bearer {}", desk.admin));
+        let request = request.body(Body::empty()).unwrap();
+        let response = desk.front.app.router().oneshot(request).await.unwrap();
+        response.status().as_u16()
+    };
+    until(status, |status| *status == 200).await;
+}
+
+#[tokio::test]
+async fn a_stop_ends_every_stream() {
+    let desk = Desk::online().await;
+    let mut reader = Reader::open(&desk, &desk.admin, "/v1/events", None).await;
+    desk.front.stopping.cancel();
+    while reader.block().await.is_some() {}
+}
+
+#[tokio::test]
+async fn who_takes_nothing_is_cut_off_and_resumes() {
+    let desk = Desk::online().await;
+    let mut reader = Reader::open(&desk, &desk.admin, "/v1/events", None).await;
+    // More than lies on the way to a reader.
+    write(&desk, 0..4).await;
+    let cause = "x".repeat(100);
+    desk.front.link().set_status(Status::Reconnecting { cause });
+    let cut = async {
+        for n in 4..400 {
+            write(&desk, n..n + 1).await;
+        }
+    };
+    cut.await;
+    // Two minutes in which nothing is taken.
+    for _ in 0..120 {
+        desk.front.clock.advance(Duration::from_secs(1));
+        tokio::task::yield_now().await;
+    }
+    let (mut seen, mut last) = (Vec::new(), 0);
+    while let Some(block) = reader.block().await {
+        let Some(id) = block.strip_prefix("id: ") else {
+            continue;
+        };
+        last = id.lines().next().unwrap().parse().unwrap();
+        let data = block.split_once("data: ").unwrap().1;
+        let event: Value = serde_json::from_str(data).unwrap();
+        if event["type"] == "message.received" {
+            seen.push(event["data"]["id"].as_str().unwrap().to_owned());
+        }
+        if seen.len() == 400 {
+            break;
+        }
+    }
+    if seen.len() < 400 {
+        let mut reader = Reader::open(&desk, &desk.admin, "/v1/events", Some(last)).await;
+        seen.extend(reader.messages(400 - seen.len()).await.0);
+    }
+    assert_eq!(seen, named(0..400));
+}

@@ -1,0 +1,239 @@
+//! Files that came in, by a signed link and with a token.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Request;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+use waviro_link::{LinkError, Status};
+
+use super::Desk;
+use crate::engine::until;
+use crate::events::rig::picture;
+use crate::front::Answer;
+
+/// A file that was sent to the first bot, and its link.
+async fn sent(desk: &Desk, bytes: &[u8]) -> String {
+    let body = json!({"url": "https://toko.example/e", "kinds": ["message.received"]});
+    desk.post("/v1/bots/1/subscriptions", body).await.done();
+    let message = picture("A1");
+    let waviro_link::InboundKind::Media(about) = &message.kind else {
+        unreachable!();
+    };
+    if !bytes.is_empty() {
+        desk.front.link().put_file(&about.handle, bytes);
+    }
+    desk.front.link().inbound(vec![message]).await.unwrap();
+    let row = one(desk, "SELECT body FROM events ORDER BY id DESC LIMIT 1").await;
+    let event: Value = serde_json::from_str(&row.unwrap()).unwrap();
+    let media = &event["data"]["media"];
+    assert_eq!(media["expires_at"], "2023-04-14T03:02:10Z");
+    assert!(!event.to_string().contains("handle of"));
+    media["url"].as_str().unwrap().to_owned()
+}
+
+async fn one(desk: &Desk, text: &'static str) -> Option<String> {
+    use sqlx::{Connection, Row};
+    let path = desk.front.data_dir().join("waviro.db");
+    let url = format!("sqlite:{}", path.display());
+    let mut connection = sqlx::AnyConnection::connect(&url).await.unwrap();
+    let row = sqlx::query(text).fetch_optional(&mut connection).await;
+    row.unwrap().map(|row| row.get(0))
+}
+
+async fn open(desk: &Desk, link: &str) -> Answer {
+    let request = Request::get(link).body(Body::empty()).unwrap();
+    desk.front.send(request).await
+}
+
+#[tokio::test]
+async fn a_link_opens_its_file_without_a_token_as_something_to_save() {
+    let desk = Desk::online().await;
+    let link = sent(&desk, b"bytes").await;
+    assert!(link.starts_with("/v1/media/"), "{link}");
+    assert_eq!(desk.front.link().downloads(), 0);
+    for _ in 0..2 {
+        let answer = open(&desk, &link).await;
+        assert_eq!(
+            (answer.status.as_u16(), &answer.body),
+            (200, &json!("bytes"))
+        );
+        let header = |name: &str| answer.headers[name].to_str().unwrap();
+        assert_eq!(header("content-type"), "image/jpeg");
+        assert_eq!(header("content-length"), "5");
+        assert!(header("content-disposition").starts_with("attachment; filename="));
+        assert_eq!(header("x-content-type-options"), "nosniff");
+        assert_eq!(
+            header("content-security-policy"),
+            "default-src 'none'; sandbox"
+        );
+    }
+    assert_eq!(desk.front.link().downloads(), 1);
+    let id = &link["/v1/media/".len()..][..24];
+    let path = format!("/v1/bots/toko/media/{id}");
+    let request = Request::get(&path).header("Authorization", format!("Bearer {}", desk.admin));
+    let answer = desk.front.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.body, "bytes");
+    // Another bot has no such file.
+    desk.post("/v1/bots", json!({"name": "kedua"})).await.done();
+    let other = desk.get(&format!("/v1/bots/2/media/{id}")).await;
+    assert_eq!(other.problem(), (404, "no_such_thing"));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = desk.front.data_dir().join("media");
+        for (path, mode) in [(folder.clone(), 0o700), (folder.join(id), 0o600)] {
+            let is = std::fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(is & 0o777, mode, "{}", path.display());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_was_changed_or_made_elsewhere_opens_nothing() {
+    let desk = Desk::online().await;
+    let link = sent(&desk, b"bytes").await;
+    let (path, query) = link.split_once('?').unwrap();
+    let other = path.replace("/v1/media/", "/v1/media/0");
+    let signature = query.split_once("signature=").unwrap().1;
+    let flipped = if signature.starts_with('0') { "1" } else { "0" };
+    for changed in [
+        format!("{path}?{}", query.replace("expires=1", "expires=2")),
+        format!("{path}?{}", query.replace("expires=", "expires=+")),
+        format!("{path}?expires=9999999999&signature={signature}"),
+        format!("{path}?expires=x&signature={signature}"),
+        format!(
+            "{path}?{}",
+            query.replace("signature=", &format!("signature={flipped}"))
+        ),
+        format!("{path}?{query}00"),
+        format!("{path}?{}", query.replace(signature, "")),
+        format!("{path}?{}", query.replace(signature, "zz")),
+        format!("{}?{query}", &other[..other.len() - 1]),
+        format!("/v1/media/..%2F..%2Fwaviro.db?{query}"),
+        format!("/v1/media/x?{query}"),
+    ] {
+        let answer = open(&desk, &changed).await;
+        assert_eq!(answer.problem(), (403, "bad_signature"), "{changed}");
+    }
+    assert_eq!(open(&desk, path).await.problem(), (422, "missing_field"));
+    assert_eq!(desk.front.link().downloads(), 0);
+    // The secret is the installation's own.
+    let elsewhere = Desk::online().await;
+    assert_eq!(open(&elsewhere, &link).await.problem().0, 403);
+}
+
+#[tokio::test]
+async fn a_link_opens_nothing_after_its_time() {
+    let desk = Desk::with(&[("retention.media_days", "30")]).await;
+    let link = sent(&desk, b"bytes").await;
+    let almost = Duration::from_hours(30 * 24) - Duration::from_secs(1);
+    desk.front.clock.advance(almost);
+    assert_eq!(open(&desk, &link).await.status, 200);
+    desk.front.clock.advance(Duration::from_secs(1));
+    assert_eq!(open(&desk, &link).await.problem(), (410, "link_expired"));
+}
+
+#[tokio::test]
+async fn ten_readers_cost_one_download() {
+    let desk = Desk::online().await;
+    let link = sent(&desk, &vec![7; 300_000]).await;
+    let reads = (0..10).map(|_| async {
+        let request = Request::get(&link).body(Body::empty()).unwrap();
+        let response = desk.front.app.router().oneshot(request).await.unwrap();
+        let body = axum::body::to_bytes(response.into_body(), 1 << 20).await;
+        body.unwrap().len()
+    });
+    let read = futures::future::join_all(reads).await;
+    assert_eq!(read, [300_000; 10]);
+    assert_eq!(desk.front.link().downloads(), 1);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_fetched_now_comes_later_and_one_that_is_gone_says_so() {
+    let desk = Desk::online().await;
+    let link = sent(&desk, b"bytes").await;
+    let cause = "x".to_owned();
+    desk.front.link().set_status(Status::Reconnecting { cause });
+    let answer = open(&desk, &link).await;
+    assert_eq!(answer.problem(), (502, "media_unavailable"));
+    assert!(
+        answer.body["detail"]
+            .as_str()
+            .unwrap()
+            .contains("not connected")
+    );
+    desk.front.link().set_status(Status::Online);
+    desk.front.link().fail_next_download(LinkError::TimedOut);
+    assert_eq!(open(&desk, &link).await.problem().0, 502);
+    let words = "404 and the phone has it no more".to_owned();
+    desk.front
+        .link()
+        .fail_next_download(LinkError::Refused(words));
+    let answer = open(&desk, &link).await;
+    assert_eq!(answer.problem(), (410, "media_gone"));
+    assert!(
+        answer.body["detail"]
+            .as_str()
+            .unwrap()
+            .contains("the phone has it no more")
+    );
+    assert_eq!(open(&desk, &link).await.status, 200);
+    // What is here needs no link.
+    let cause = "x".to_owned();
+    desk.front.link().set_status(Status::Reconnecting { cause });
+    assert_eq!(open(&desk, &link).await.status, 200);
+}
+
+#[tokio::test]
+async fn retention_takes_files_rows_and_what_a_broken_download_left() {
+    let desk = Desk::with(&[
+        ("retention.media_days", "3"),
+        ("retention.events_days", "2"),
+    ])
+    .await;
+    let body = json!({"url": "https://toko.example/e", "kinds": ["message.received"]});
+    desk.post("/v1/bots/1/subscriptions", body).await.done();
+    let message = picture("A1");
+    let waviro_link::InboundKind::Media(about) = &message.kind else {
+        unreachable!();
+    };
+    desk.front.link().put_file(&about.handle, "bytes");
+    desk.front.link().inbound(vec![message]).await.unwrap();
+    let later = crate::webhooks::rig::inbound("A2", "6281300000001", "halo");
+    desk.front.link().inbound(vec![later]).await.unwrap();
+    let id = one(&desk, "SELECT media FROM inbound WHERE media IS NOT NULL")
+        .await
+        .unwrap();
+    let path = format!("/v1/bots/1/media/{id}");
+    let fetched = async || {
+        let request = Request::get(&path).header("Authorization", format!("Bearer {}", desk.admin));
+        let answer = desk.front.send(request.body(Body::empty()).unwrap()).await;
+        answer.status.as_u16()
+    };
+    assert_eq!(fetched().await, 200);
+    let folder = desk.front.data_dir().join("media");
+    std::fs::write(folder.join("0123456789abcdef01234567.part"), "half").unwrap();
+    let files = || std::fs::read_dir(&folder).unwrap().count();
+    let passed = async |days: u64, wanted: &dyn Fn() -> bool| {
+        desk.front.clock.advance(Duration::from_hours(24 * days));
+        until(
+            || async {
+                desk.front.clock.advance(Duration::from_hours(1));
+                tokio::task::yield_now().await;
+                wanted()
+            },
+            |done| *done,
+        )
+        .await;
+    };
+    // What no row knows goes at the next sweep, what is known stays.
+    passed(0, &|| files() == 1).await;
+    assert_eq!(fetched().await, 200);
+    passed(3, &|| files() == 0).await;
+    assert_eq!(fetched().await, 410);
+    let events = || one(&desk, "SELECT CAST(COUNT(*) AS TEXT) FROM events");
+    // The newest stays: its number must not be given out again.
+    until(events, |count| count.as_deref() == Some("1")).await;
+}

@@ -106,26 +106,7 @@ impl App {
             stop.clone(),
         )
         .await?;
-        let keeping = Keeping {
-            folder: config.media_folder(),
-            base: config.link_base().to_owned(),
-            keeps: Duration::from_hours(24 * config.retention.media_days),
-        };
-        let files = Files::open(
-            store.clone(),
-            clock.clone(),
-            keeping,
-            tasks.clone(),
-            stop.clone(),
-        )
-        .await?;
-        tasks.spawn(retention::keep_swept(
-            store.clone(),
-            files.clone(),
-            config.retention.clone(),
-            clock.clone(),
-            stop.clone(),
-        ));
+        let files = files(config, &store, &clock, &tasks, &stop).await?;
         let attach = events::attach(
             store.clone(),
             outbox.clone(),
@@ -160,8 +141,8 @@ impl App {
             net: net.clone(),
             outbox: outbox.clone(),
             profiles: profiles.clone(),
-            once: once.clone(),
             files,
+            once: once.clone(),
             clock: clock.clone(),
             wrong_keys: Arc::clone(&wrong_keys),
             tasks: tasks.clone(),
@@ -240,4 +221,35 @@ impl App {
         }
         info!("gateway stopped");
     }
+}
+
+/// The files that came in, and the sweep of what is kept long enough.
+async fn files(
+    config: &Config,
+    store: &Store,
+    clock: &Clock,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> Result<Files, FilesError> {
+    let keeping = Keeping {
+        folder: config.media_folder(),
+        base: config.link_base().to_owned(),
+        keeps: Duration::from_hours(24 * config.retention.media_days),
+    };
+    let files = Files::open(
+        store.clone(),
+        clock.clone(),
+        keeping,
+        tasks.clone(),
+        stop.clone(),
+    )
+    .await?;
+    tasks.spawn(retention::keep_swept(
+        store.clone(),
+        files.clone(),
+        config.retention.clone(),
+        clock.clone(),
+        stop.clone(),
+    ));
+    Ok(files)
 }

@@ -80,7 +80,7 @@ impl Listener for Ear {
         );
         self.bot
             .heard(status, self.clock.now(), self.store.last_seq());
-        states::heard(&self.states, status, &self.clock);
+        states::note(&self.states, status, &self.clock);
     }
 
     async fn server_ack(&self, ack: ServerAck) {
@@ -102,7 +102,7 @@ impl Listener for Ear {
         let id = ack.id.as_str().to_owned();
         let verdict = match news {
             News::Failed(_) => "refused",
-            News::Reached(_) | News::Member { .. } => "accepted",
+            News::Reached(_) | News::ReachedSomebody(_) | News::Member { .. } => "accepted",
         };
         let raised = self.store.raise(
             self.bot.slot(),
@@ -136,14 +136,15 @@ impl Listener for Ear {
         metrics::counter!("waviro_receipts_total").increment(receipt.ids.len() as u64);
         // Who received a message proves that the server took it: the store raises through every stage between. Of a
         // group one member's word is not the message's ack, unless the bot is set so; else the store leaves groups at 1.
+        let for_all = self.bot.settings().group_acks;
         let member = receipt.from.filter(|_| receipt.in_group);
-        let counts = self.bot.settings().group_acks;
         let news = match member.as_ref().map(address) {
             Some(member) => News::Member {
                 level,
                 member,
-                counts,
+                for_all,
             },
+            None if for_all => News::ReachedSomebody(level),
             None => News::Reached(level),
         };
         let news = receipt

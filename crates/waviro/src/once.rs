@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::clock::{Clock, Millis, millis};
-use crate::store::{KeepAnswer, KeptAnswer, Store, StoreError};
+use crate::store::{KeepingAnswer, KeptAnswer, Store, StoreError};
 
 /// How long an answer is kept: longer than any program tries again.
 pub const KEPT_FOR: Duration = Duration::from_hours(24);
@@ -201,9 +201,9 @@ fn since(now: Millis) -> Millis {
 impl First {
     /// The answer, to be kept in one transaction with what it tells of.
     #[must_use]
-    pub fn keeping(&self, status: u16, answer: String) -> KeepAnswer {
+    pub fn keeping(&self, status: u16, answer: String) -> KeepingAnswer {
         let at = self.once.0.clock.now();
-        KeepAnswer {
+        KeepingAnswer {
             id: self.id.clone(),
             kept: KeptAnswer {
                 request_sha256: self.request_sha256.clone(),

@@ -45,7 +45,7 @@ pub use deliveries::{
 };
 pub use events::{Audience, EventKind, EventRow, Kinds, Listening, NewEvent, event_id};
 pub use evidence::Evidence;
-pub use idempotency::{KeepAnswer, KeptAnswer};
+pub use idempotency::{KeepingAnswer, KeptAnswer};
 pub use inbound::{
     CardDetail, Detail, FileDetail, InboundRow, Kept, MediaRow, Place, address, media_id,
 };

@@ -86,10 +86,10 @@ pub struct Rooms {
     pub outbox: Outbox,
     /// What bots prove themselves with.
     pub profiles: Profiles,
-    /// What was answered under an Idempotency-Key.
-    pub once: Once,
     /// Files that came in.
     pub files: Files,
+    /// What was answered under an Idempotency-Key.
+    pub once: Once,
     /// The time.
     pub clock: Clock,
     /// Counts for every door.

@@ -17,15 +17,15 @@ pub(super) type Told = mpsc::UnboundedSender<(Status, Millis)>;
 
 /// Starts telling a bot's states, until the ear is gone or the gateway stops.
 pub(super) fn start(bot: &Arc<Bot>, store: Store, jobs: &Jobs) -> Told {
-    let (told, mut states) = mpsc::unbounded_channel::<(Status, Millis)>();
+    let (told, mut heard) = mpsc::unbounded_channel::<(Status, Millis)>();
     let (feeds, stop) = (jobs.feeds(bot), jobs.stop());
     let slot = bot.slot();
     jobs.spawn(async move {
         let mut last = None;
         loop {
             let (status, at) = tokio::select! {
-                state = states.recv() => match state {
-                    Some(state) => state,
+                next = heard.recv() => match next {
+                    Some(next) => next,
                     None => return,
                 },
                 () = stop.cancelled() => return,
@@ -59,7 +59,7 @@ async fn tell(
 }
 
 /// When a state was heard, by this clock.
-pub(super) fn heard(told: &Told, status: &Status, clock: &Clock) {
+pub(super) fn note(told: &Told, status: &Status, clock: &Clock) {
     // The task is gone where the gateway stops.
     let _ = told.send((status.clone(), clock.now()));
 }

@@ -29,7 +29,7 @@ pub async fn keep_swept(
         match swept {
             Ok((0, 0)) => {}
             Ok((rows, removed)) => {
-                info!(rows, files = removed, "removed what was kept long enough")
+                info!(rows, files = removed, "removed what was kept long enough");
             }
             Err(reason) => error!(reason, "old rows and files stay for now"),
         }

@@ -9,7 +9,7 @@ use super::{Accepted, Draft, NewMessage, Outbox, Refusal};
 use crate::bots::Bot;
 use crate::clock::Millis;
 use crate::config::AllowedNetwork;
-use crate::store::{Accepting, KeepAnswer, KeptAnswer, NewMessageRow, StoreError};
+use crate::store::{Accepting, KeepingAnswer, KeptAnswer, NewMessageRow, StoreError};
 
 /// What a message was taken as, under an Idempotency-Key.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,7 +21,7 @@ pub enum Taken {
 }
 
 /// Makes of a message the answer to keep.
-pub type Keep<'k> = &'k (dyn Fn(&Accepted) -> KeepAnswer + Send + Sync);
+pub type Keep<'k> = &'k (dyn Fn(&Accepted) -> KeepingAnswer + Send + Sync);
 
 impl Outbox {
     /// Takes a message in. Durable and in the bot's queue when this returns `Ok`.

@@ -28,9 +28,11 @@ pub enum News {
         level: i8,
         /// `628…@c.us` or `…@lid`.
         member: String,
-        /// The first member's word counts for all: the group does not stay at 1.
-        counts: bool,
+        /// One member's phone counts for all.
+        for_all: bool,
     },
+    /// The same, and of a group one member's phone counts for all.
+    ReachedSomebody(i8),
     /// It ended, with the cause. Counts only where nothing better is known.
     Failed(String),
 }
@@ -284,9 +286,13 @@ impl Standing {
     /// Folds one piece of news in; whether anything changed.
     fn take(&mut self, news: &News) -> bool {
         match news {
-            News::Reached(level) | News::Member { level, .. } => {
-                let counts = matches!(news, News::Member { counts: true, .. });
-                let capped = self.group && !counts;
+            News::Reached(level) | News::ReachedSomebody(level) | News::Member { level, .. } => {
+                let for_all = match news {
+                    News::ReachedSomebody(_) => true,
+                    News::Member { for_all, .. } => *for_all,
+                    _ => false,
+                };
+                let capped = self.group && !for_all;
                 let level = if capped { (*level).min(1) } else { *level };
                 let rises = self.ack >= 0 && level > self.ack;
                 if rises {

@@ -19,7 +19,7 @@ pub struct KeptAnswer {
 
 /// An answer about to be kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeepAnswer {
+pub struct KeepingAnswer {
     /// SHA-256 of who asked, the path and the key, lower-case hex.
     pub id: String,
     /// The answer.
@@ -45,7 +45,7 @@ impl Store {
     }
 
     /// Keeps an answer, in place of one that is there: only whoever has the turn writes it.
-    pub async fn keep(&self, keeping: KeepAnswer) -> Result<(), StoreError> {
+    pub async fn keep(&self, keeping: KeepingAnswer) -> Result<(), StoreError> {
         self.write(move |connection, _| {
             let keeping = keeping.clone();
             Box::pin(async move { put(&keeping, connection).await })
@@ -74,7 +74,7 @@ impl Store {
 
 /// What stands where an answer is about to be kept.
 pub(super) async fn find(
-    keeping: &KeepAnswer,
+    keeping: &KeepingAnswer,
     connection: &mut AnyConnection,
 ) -> Result<Option<KeptAnswer>, StoreError> {
     let row = sqlx::query(FIND)
@@ -87,7 +87,7 @@ pub(super) async fn find(
 
 /// Writes an answer over one that is forgotten.
 pub(super) async fn put(
-    keeping: &KeepAnswer,
+    keeping: &KeepingAnswer,
     connection: &mut AnyConnection,
 ) -> Result<(), StoreError> {
     sqlx::query(

@@ -11,7 +11,7 @@ use waviro_link::{Chat, MessageId, Outgoing};
 
 use super::content::{decode, encode, identity};
 use super::writer::Command;
-use super::{KeepAnswer, KeptAnswer, Store, StoreError};
+use super::{KeepingAnswer, KeptAnswer, Store, StoreError};
 use crate::clock::Millis;
 
 pub(super) use insert::{Putting, apply, apply_once, insert};
@@ -97,7 +97,7 @@ pub struct MessageRow {
 pub(super) struct Accept {
     row: NewMessageRow,
     /// What is kept with it.
-    keeping: Option<KeepAnswer>,
+    keeping: Option<KeepingAnswer>,
     lane: mpsc::UnboundedSender<Committed>,
     seq: i64,
     outcome: Accepting,
@@ -179,7 +179,7 @@ impl Store {
     pub async fn accept_once(
         &self,
         row: NewMessageRow,
-        keeping: KeepAnswer,
+        keeping: KeepingAnswer,
         lane: mpsc::UnboundedSender<Committed>,
     ) -> Result<Accepting, StoreError> {
         self.submit_accept(row, Some(keeping), lane).await
@@ -188,7 +188,7 @@ impl Store {
     async fn submit_accept(
         &self,
         row: NewMessageRow,
-        keeping: Option<KeepAnswer>,
+        keeping: Option<KeepingAnswer>,
         lane: mpsc::UnboundedSender<Committed>,
     ) -> Result<Accepting, StoreError> {
         let (answer, receiver) = oneshot::channel();
@@ -201,7 +201,7 @@ impl Store {
             answer,
         };
         self.writes
-            .try_send(Command::Accept(accept))
+            .try_send(Command::Accept(Box::new(accept)))
             .map_err(|error| match error {
                 mpsc::error::TrySendError::Full(_) => StoreError::Busy,
                 mpsc::error::TrySendError::Closed(_) => StoreError::Closed,

@@ -52,7 +52,7 @@ pub(super) struct Counters {
 
 /// What callers ask for.
 pub(super) enum Command {
-    Accept(Accept),
+    Accept(Box<Accept>),
     Raise(Raise),
     Posted(Posted),
     Replying(Replying),
@@ -284,8 +284,8 @@ impl FromIterator<Command> for Batch {
         let mut batch = Self::default();
         for command in commands {
             match command {
-                Command::Accept(accept) if accept.is_one_statement() => batch.accepts.push(accept),
-                Command::Accept(accept) => batch.once.push(accept),
+                Command::Accept(accept) if accept.is_one_statement() => batch.accepts.push(*accept),
+                Command::Accept(accept) => batch.once.push(*accept),
                 Command::Raise(raise) => batch.raises.push(raise),
                 Command::Posted(posted) => batch.posted.push(posted),
                 Command::Replying(replying) => batch.replying.push(replying),
@@ -349,7 +349,7 @@ impl Batch {
 
     fn singles(self) -> Vec<Self> {
         let accepts = self.accepts.into_iter().chain(self.once);
-        let commands = (accepts.map(Command::Accept))
+        let commands = (accepts.map(|accept| Command::Accept(Box::new(accept))))
             .chain(self.raises.into_iter().map(Command::Raise))
             .chain(self.posted.into_iter().map(Command::Posted))
             .chain(self.replying.into_iter().map(Command::Replying))

@@ -68,7 +68,7 @@ impl FromRequestParts<Arc<V1>> for Caller {
             }
         };
         // Nothing is guessed without a token, so it does not count as a wrong one.
-        let token = only_token(&parts.headers)?.ok_or_else(wrong)?;
+        let token = sent_token(&parts.headers)?.ok_or_else(wrong)?;
         let known = if token.starts_with(PREFIX) {
             v1.tokens.of(token).await?
         } else {
@@ -132,7 +132,7 @@ pub(super) fn bot_named(bots: &Bots, named: &str) -> Option<Arc<Bot>> {
 
 /// The token of the request; `Ok(None)` for what can be no token. Several headers with the same one are fine; where they differ
 /// nobody can say who asks.
-pub(super) fn only_token(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+pub(super) fn sent_token(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let first = values.next().ok_or(Problem::NoToken)?;
     if values.any(|other| other != first) {

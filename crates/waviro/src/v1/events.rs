@@ -22,7 +22,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::V1;
-use super::auth::{Caller, bot_named, only_token};
+use super::auth::{Caller, bot_named, sent_token};
 use super::problem::Problem;
 use crate::clock::millis;
 use crate::store::{EventRow, Listening, TokenRole};
@@ -104,9 +104,9 @@ async fn listen(
     // First the ear, then where to begin: what is written from now on is wanted.
     let listening = v1.store.listen(slot);
     let last = *v1.store.last_event().borrow();
-    let token = only_token(&headers)?.unwrap_or_default().to_owned();
+    let token = sent_token(&headers)?.unwrap_or_default().to_owned();
     v1.store.note_streamed(slot, v1.clock.now()).await?;
-    let (feed, fed) = mpsc::channel(AHEAD);
+    let (feed, parts) = mpsc::channel(AHEAD);
     let stream = Stream {
         slot,
         // A number that was never given out would hide all events up to it.
@@ -118,9 +118,9 @@ async fn listen(
         _place: place,
     };
     v1.tasks.spawn(stream.run());
-    let body = stream::unfold(fed, async |mut fed: mpsc::Receiver<Bytes>| {
-        let part = fed.recv().await?;
-        Some((Ok::<_, Infallible>(part), fed))
+    let body = stream::unfold(parts, async |mut parts: mpsc::Receiver<Bytes>| {
+        let part = parts.recv().await?;
+        Some((Ok::<_, Infallible>(part), parts))
     });
     let mut response = Body::from_stream(body).into_response();
     let answer = response.headers_mut();

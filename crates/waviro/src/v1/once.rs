@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use tracing::{Instrument, error};
 
 use super::V1;
-use super::auth::{Caller, only_token};
+use super::auth::{Caller, sent_token};
 use super::problem::Problem;
 use crate::door;
 use crate::once::{Begun, First, KEY_CAP, Key, REPLAY};
@@ -75,7 +75,7 @@ async fn keyed(v1: &Arc<V1>, key: &Key, request: Request, next: Next) -> Result<
     let (mut parts, body) = request.into_parts();
     // Nobody is told what somebody else was answered, nor a token that was revoked since.
     Caller::from_request_parts(&mut parts, v1).await?;
-    let token = only_token(&parts.headers)?.ok_or(Problem::InvalidToken)?;
+    let token = sent_token(&parts.headers)?.ok_or(Problem::InvalidToken)?;
     let token = token.to_owned();
     let whole = parts.uri.path();
     let path = whole

@@ -250,10 +250,9 @@ async fn change(
     RuleId(id): RuleId,
     Body(asked): Body<ChangeRule>,
 ) -> Result<Json<RuleView>, Problem> {
-    let settings = at.bot.settings();
     let url = asked
         .url
-        .map(|url| permitted("url", url, &v1.net, &settings.allow));
+        .map(|url| permitted("url", url, &v1.net, &at.bot.settings().allow));
     let timeout_s = asked.timeout_s.map(|Timeout(asked)| v1.rule_timeout(asked));
     let change = RuleChange {
         keyword: asked.keyword.map(|keyword| {

@@ -121,6 +121,10 @@ pub struct AddBody {
 /// What to change of a subscription; what is absent stays as it is.
 #[derive(ToSchema)]
 #[schema(as = ChangeSubscription)]
+#[expect(
+    clippy::option_option,
+    reason = "null takes the deadline away, absence leaves it"
+)]
 pub struct ChangeBody {
     /// Where events are posted. What waits for the old one goes to the new one.
     #[schema(
@@ -264,10 +268,9 @@ async fn change(
     SubscriptionId(id): SubscriptionId,
     Body(asked): Body<ChangeBody>,
 ) -> Result<Json<SubscriptionView>, Problem> {
-    let settings = at.bot.settings();
     let url = asked
         .url
-        .map(|url| permitted("url", url, &v1.net, &settings.allow));
+        .map(|url| permitted("url", url, &v1.net, &at.bot.settings().allow));
     let timeout_s = asked.timeout_s.map(|asked| v1.subscription_timeout(asked));
     let change = SubscriptionChange {
         url: url.transpose()?,

@@ -123,9 +123,9 @@ pub async fn keeps_its_contract(store: &Store) {
     log::keep_their_contract(store).await;
     tokens::keep_their_contract(store).await;
     evidence::keeps_its_contract(store).await;
+    events::keeps_its_contract(store).await;
     idempotency::keeps_its_contract(store).await;
     settings::keep_their_contract(store).await;
-    events::keeps_its_contract(store).await;
 }
 
 async fn accepted_messages_are_queued_in_order(store: &Store) {

@@ -130,7 +130,7 @@ impl Lane {
                 if let Err(cause) = link.typing(&message.to, true).await {
                     debug!(%cause, "typing is not shown");
                 }
-                std::future::pending().await
+                std::future::pending::<()>().await;
             };
             let writing = async {
                 if typing.is_some() {

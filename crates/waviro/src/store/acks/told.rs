@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 /// What is told of an ack.
 #[derive(Serialize)]
-struct Ack<'a> {
+struct Told<'a> {
     id: &'a str,
     ack: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,7 +60,7 @@ pub(super) async fn write(
             standing.before + 1..=standing.ack
         };
         events.extend(stages.map(|ack| {
-            let told = Ack {
+            let told = Told {
                 id: id.as_str(),
                 ack: ack.into(),
                 cause: standing.cause.as_deref().filter(|_| ack < 0),
@@ -74,7 +74,7 @@ pub(super) async fn write(
         let (Some(raise), Some(standing)) = (raises.get(index), standings.get(&id)) else {
             continue;
         };
-        let told = Ack {
+        let told = Told {
             id: id.as_str(),
             ack: level,
             cause: None,
@@ -111,8 +111,8 @@ async fn rose(
             let News::Member { level, member, .. } = news else {
                 continue;
             };
-            let in_group = |it: &&Standing| it.slot == raise.slot && it.group && it.ack > 0;
-            if standings.get(id).filter(in_group).is_some() {
+            let in_group = |it: &Standing| it.slot == raise.slot && it.group && it.ack > 0;
+            if standings.get(id).is_some_and(in_group) {
                 let known = said.entry((id.clone(), member.clone())).or_default();
                 *known = (known.0.max(i64::from(*level)), index);
             }
@@ -146,7 +146,7 @@ async fn rose(
 }
 
 /// A message's own acks stand in one line, a member's in one of their own: a large group's would wait for each other for ever.
-fn event(audience: &Arc<Audience>, told: &Ack<'_>) -> NewEvent {
+fn event(audience: &Arc<Audience>, told: &Told<'_>) -> NewEvent {
     let contact = told.member.as_ref().map_or("", |member| member.contact);
     let kind = EventKind::MessageAck;
     let (slot, ack) = (audience.slot().to_string(), told.ack.to_string());

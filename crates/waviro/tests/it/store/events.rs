@@ -43,7 +43,8 @@ fn url(text: &str) -> Url {
 async fn subscriptions_live_and_die_and_their_ids_are_never_reused(store: &Store, slot: i32) {
     let added = store.add_subscription(slot, new(&["bot.state"]), START);
     let added = added.await.unwrap().unwrap();
-    assert_eq!(store.subscriptions(slot).await.unwrap(), [added.clone()]);
+    let all = store.subscriptions(slot).await.unwrap();
+    assert_eq!(all, std::slice::from_ref(&added));
     let change = SubscriptionChange {
         kinds: Some(Kinds::EVERY),
         timeout_s: Some(None),
@@ -188,7 +189,7 @@ async fn members_are_remembered(store: &Store, slot: i32) {
             News::Member {
                 level,
                 member,
-                counts: false,
+                for_all: false,
             },
         )
         .await;

@@ -1,6 +1,6 @@
 //! Kept answers: with their message, or not at all.
 
-use waviro::store::{Accepting, KeepAnswer, KeptAnswer, NewMessageRow, Store, StoreError};
+use waviro::store::{Accepting, KeepingAnswer, KeptAnswer, NewMessageRow, Store, StoreError};
 
 use super::{Ears, accept, ears, row, wire_id};
 use crate::engine::START;
@@ -11,8 +11,8 @@ pub async fn keeps_its_contract(store: &Store) {
     what_is_forgotten_makes_room(store).await;
 }
 
-fn keeping(id: &str, answer: &str) -> KeepAnswer {
-    KeepAnswer {
+fn keeping(id: &str, answer: &str) -> KeepingAnswer {
+    KeepingAnswer {
         id: id.to_owned(),
         kept: KeptAnswer {
             request_sha256: "hash".to_owned(),
@@ -28,7 +28,7 @@ async fn once(
     store: &Store,
     ears: &Ears,
     row: NewMessageRow,
-    keeping: KeepAnswer,
+    keeping: KeepingAnswer,
 ) -> Result<Accepting, StoreError> {
     let lane = ears.feeds.lane.clone();
     store.accept_once(row, keeping, lane).await
@@ -111,7 +111,7 @@ async fn what_is_forgotten_makes_room(store: &Store) {
         "second"
     );
     assert_eq!(store.kept("old", START + 1).await.unwrap(), None);
-    let later = KeepAnswer {
+    let later = KeepingAnswer {
         at: START + 5000,
         since: START + 4000,
         ..keeping("old", "third")

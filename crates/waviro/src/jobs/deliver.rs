@@ -6,6 +6,7 @@
 
 mod callback;
 mod health;
+mod place;
 mod poster;
 mod webhook;
 
@@ -23,6 +24,7 @@ use crate::clock::millis;
 use crate::store::{self, Due, Trouble};
 
 use health::Health;
+use place::Place;
 pub(super) use poster::Poster;
 
 /// Requests under way to one endpoint at most. PHP hosts of the audience run some ten workers.
@@ -49,6 +51,9 @@ const IN_MEMORY: usize = 20_000;
 
 /// Rows leased in one go: short transactions, the writer has others to serve.
 const CLAIMED_TOGETHER: usize = 200;
+
+/// The same of one that fails: few are under way, and the others need the room.
+const FAILING_IN_MEMORY: usize = 20;
 
 /// A delivery that panicked rests so long: what broke it may break it again.
 const AFTER_A_PANIC: Duration = Duration::from_mins(1);
@@ -189,6 +194,7 @@ impl Endpoints {
         let lane = self.lanes.entry(name.clone()).or_default();
         if lane.queue.len() >= PER_ENDPOINT
             || self.in_memory >= IN_MEMORY
+            || (self.health.is_failing(&name) && lane.queue.len() >= FAILING_IN_MEMORY)
             || self.health.is_off(&name)
         {
             self.homeless.push(due.id);
@@ -221,8 +227,7 @@ impl Endpoints {
                 let _ = report.send(Report::Woken);
             });
         }
-        self.pump(name, report);
-        // One place is free now; who finds none comes back to the end of the line.
+        // One place is free now, first for those that found none; who finds none again comes back to the end of the line.
         for _ in 0..self.crowded_out.len() {
             if self.under_way >= UNDER_WAY_IN_ALL {
                 break;
@@ -231,6 +236,7 @@ impl Endpoints {
                 self.pump(&next, report);
             }
         }
+        self.pump(name, report);
     }
 
     fn over(
@@ -330,9 +336,12 @@ impl Endpoints {
             .iter()
             .map(|(name, lane)| (name.clone(), lane.queue.len()))
             .collect();
+        let failing = self.health.failing();
         let (poster, feed, report) = (Arc::clone(&self.poster), self.feed.clone(), report.clone());
         self.tasks.spawn(async move {
-            let found = poster.find(homeless, fallen, room, lengths, &feed).await;
+            let found = poster
+                .find(homeless, fallen, room, (lengths, failing), &feed)
+                .await;
             let (more, off) = found.unwrap_or_else(|reason| {
                 error!(%reason, "due deliveries could not be read");
                 (false, Vec::new())
@@ -358,61 +367,5 @@ impl Lane {
 
     fn is_idle(&self) -> bool {
         self.queue.is_empty() && self.under_way == 0 && self.committing == 0
-    }
-}
-
-/// A delivery's place in its lane: given back also where the delivery panicked.
-struct Place {
-    lane: String,
-    failing: bool,
-    alone: Option<(i32, Chat)>,
-    report: mpsc::UnboundedSender<Report>,
-    answered: bool,
-    after: After,
-}
-
-impl Place {
-    fn new(
-        lane: &str,
-        failing: bool,
-        delivery: i64,
-        alone: Option<(i32, Chat)>,
-        report: &mpsc::UnboundedSender<Report>,
-    ) -> Self {
-        Self {
-            lane: lane.to_owned(),
-            failing,
-            alone,
-            report: report.clone(),
-            answered: false,
-            after: After::Fallen(delivery),
-        }
-    }
-
-    /// The endpoint has answered, or will not: its place among the requests under way is free.
-    fn answered(&mut self, fared: Option<Result<(), String>>) {
-        self.answered = true;
-        let (lane, failing) = (self.lane.clone(), self.failing);
-        // Nobody listens where the gateway stops.
-        let _ = self.report.send(Report::Answered {
-            lane,
-            failing,
-            fared,
-        });
-    }
-
-    fn over(mut self, next: Option<Due>) {
-        self.after = next.map_or(After::Nothing, After::Next);
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if !self.answered {
-            self.answered(None);
-        }
-        let after = std::mem::replace(&mut self.after, After::Nothing);
-        let (lane, alone) = (std::mem::take(&mut self.lane), self.alone.take());
-        let _ = self.report.send(Report::Over { lane, alone, after });
     }
 }

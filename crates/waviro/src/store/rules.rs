@@ -234,18 +234,21 @@ impl Store {
     pub async fn switch_rule_off(
         &self,
         delivery: i64,
+        tried: &Url,
         cause: String,
         now: Millis,
     ) -> Result<(), StoreError> {
+        let tried = tried.to_string();
         self.write(move |connection, _| {
-            let cause = cause.clone();
+            let (cause, tried) = (cause.clone(), tried.clone());
             Box::pin(async move {
                 sqlx::query(
-                    "UPDATE rules SET enabled = 0, off_cause = $1, updated_at = $2 WHERE enabled = 1 \
-                     AND id = (SELECT source FROM deliveries WHERE id = $3 AND kind = 'keyword')",
+                    "UPDATE rules SET enabled = 0, off_cause = $1, updated_at = $2 WHERE enabled = 1 AND url = $3 \
+                     AND id = (SELECT source FROM deliveries WHERE id = $4 AND kind = 'keyword')",
                 )
                 .bind(cause)
                 .bind(now)
+                .bind(tried)
                 .bind(delivery)
                 .execute(connection)
                 .await?;

@@ -193,18 +193,21 @@ impl Store {
     pub async fn switch_subscription_off(
         &self,
         delivery: i64,
+        tried: &Url,
         cause: String,
         now: Millis,
     ) -> Result<(), StoreError> {
+        let tried = tried.to_string();
         let switched = self.write(move |connection, _| {
-            let cause = cause.clone();
+            let (cause, tried) = (cause.clone(), tried.clone());
             Box::pin(async move {
                 sqlx::query(
-                    "UPDATE subscriptions SET enabled = 0, off_cause = $1, updated_at = $2 WHERE enabled = 1 \
-                     AND id = (SELECT source FROM deliveries WHERE id = $3 AND kind = 'event')",
+                    "UPDATE subscriptions SET enabled = 0, off_cause = $1, updated_at = $2 WHERE enabled = 1 AND url = $3 \
+                     AND id = (SELECT source FROM deliveries WHERE id = $4 AND kind = 'event')",
                 )
                 .bind(cause)
                 .bind(now)
+                .bind(tried)
                 .bind(delivery)
                 .execute(connection)
                 .await?;

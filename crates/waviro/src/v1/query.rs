@@ -60,7 +60,8 @@ impl Query {
     /// # Errors
     /// [`Problem::InvalidField`].
     pub fn moment(&self, name: &'static str) -> Result<Option<Millis>, Problem> {
-        let said = self.text(name)?;
+        let said = self.0.iter().rev().find(|(known, _)| known == name);
+        let said = said.map(|(_, value)| value.as_str());
         // In a query a plus sign is a blank, also where an offset was meant.
         let read = |text: &str| Moment::parse(&text.replace(' ', "+"));
         said.map(|text| read(text).ok_or_else(|| wrong(name, MOMENT)))

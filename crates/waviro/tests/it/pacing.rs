@@ -6,9 +6,11 @@ use serde_json::{Value, json};
 use waviro::bots::Settings;
 use waviro::clock::{Clock, Millis};
 use waviro_link::fake::FakeConnector;
-use waviro_link::{Chat, LinkError, MessageId, Status};
+use waviro_link::{Chat, LinkError, MessageId, ReceiptLevel, Sender, Status};
 
 use crate::engine::{OWN, Receiver, Rig, endpoint, number, until};
+use crate::front::{GROUP, group};
+use crate::webhooks::rig::{Hooks, inbound, rule};
 
 const BUDI: &str = "6281300000001";
 const SITI: &str = "6281300000002";
@@ -246,4 +248,50 @@ async fn a_pace_that_is_set_or_lifted_holds_at_once() {
     until(|| async { rig.wire() }, |wire| wire.len() == 1).await;
     rig.set(json!({"pacing": {"per_minute": null}})).await;
     until(|| async { rig.wire() }, |wire| wire.len() == 5).await;
+}
+
+#[tokio::test]
+async fn answers_of_webhooks_wait_for_their_turn_too() {
+    let rig = Rig::online().await;
+    rig.set(json!({"pacing": {"per_minute": 6, "jitter": 0}}))
+        .await;
+    let hooks = Hooks::start().await;
+    rule(&rig, "halo", &hooks.url("hook")).await;
+    let texts: Vec<Value> = ["a", "b", "c"]
+        .map(|text| json!({"type": "message", "content": text}))
+        .into();
+    hooks.answer(200, &json!({"success": true, "message": texts}).to_string());
+    let asked = vec![inbound("A1", BUDI, "halo")];
+    rig.link().inbound(asked).await.unwrap();
+    let seen = rig.run_until_sent(3, true).await;
+    for pair in seen.windows(2) {
+        assert!(pair[1].0 - pair[0].0 >= 9_000, "{seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_groups_acks_rise_with_the_first_member_where_the_bot_is_set_so() {
+    let (receiver, address) = Receiver::start().await;
+    let rig = Rig::online().await;
+    rig.link().set_groups(vec![group(GROUP, "Pelanggan")]);
+    let to = format!("{GROUP}@g.us");
+    let member = || Sender::Number(number(SITI));
+    let usual = rig.accept_with(&to, "satu", &endpoint(address, "a")).await;
+    until(|| rig.ack_of(&usual.id), |ack| *ack == 1).await;
+    rig.link()
+        .member_receipt(&usual.id, ReceiptLevel::Read, member())
+        .await
+        .unwrap();
+    assert_eq!(rig.ack_of(&usual.id).await, 1);
+    rig.set(json!({"group_acks": true})).await;
+    let told = rig.accept_with(&to, "dua", &endpoint(address, "b")).await;
+    until(|| rig.ack_of(&told.id), |ack| *ack == 1).await;
+    for level in [ReceiptLevel::Delivered, ReceiptLevel::Read] {
+        rig.link()
+            .member_receipt(&told.id, level, member())
+            .await
+            .unwrap();
+    }
+    assert_eq!(receiver.wait_for("b", 3).await, [1, 2, 3]);
+    assert_eq!(receiver.stages("a"), [1]);
 }

@@ -404,3 +404,34 @@ async fn what_is_posted_is_signed_by_the_bots_secret_and_by_the_one_before_until
     assert!(signed_by(1, &old) && signed_by(1, new));
     assert!(!signed_by(2, &old) && signed_by(2, new));
 }
+
+#[tokio::test]
+async fn what_is_in_memory_follows_a_new_url_and_the_old_one_switches_nothing_off() {
+    let rig = Rig::online().await;
+    let hooks = Hooks::start().await;
+    let id = rule(&rig, "", &hooks.url("old")).await;
+    hooks.echo_slowly(Duration::from_millis(200));
+    let batch = (0..6)
+        .map(|n| inbound(&format!("A{n}"), BUDI, &n.to_string()))
+        .collect();
+    rig.link().inbound(batch).await.unwrap();
+    hooks.wait_for(1).await;
+    let change = waviro::store::RuleChange {
+        url: Some(hooks.url("new")),
+        ..waviro::store::RuleChange::default()
+    };
+    let (store, slot, now) = (&rig.engine.store, rig.bot.slot(), rig.clock.now());
+    store.change_rule(slot, id, change, now).await.unwrap();
+    hooks.wait_for(6).await;
+    assert_eq!(hooks.paths(), ["old", "new", "new", "new", "new", "new"]);
+    let cause = "the endpoint answered 410".to_owned();
+    let old = hooks.url("old");
+    store
+        .switch_rule_off(1, &old, cause.clone(), now)
+        .await
+        .unwrap();
+    assert!(store.rules(slot).await.unwrap()[0].enabled);
+    let new = hooks.url("new");
+    store.switch_rule_off(1, &new, cause, now).await.unwrap();
+    assert!(!store.rules(slot).await.unwrap()[0].enabled);
+}

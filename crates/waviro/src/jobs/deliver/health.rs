@@ -1,6 +1,6 @@
 //! How endpoints fare: since when one fails, when it is switched off, and that it works again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use crate::clock::{Millis, millis};
@@ -42,6 +42,11 @@ impl Health {
 
     pub(super) fn is_failing(&self, lane: &str) -> bool {
         self.0.contains_key(lane)
+    }
+
+    /// Those that fail.
+    pub(super) fn failing(&self) -> HashSet<String> {
+        self.0.keys().cloned().collect()
     }
 
     /// Takes in how an attempt went; what changes by it.

@@ -1,6 +1,6 @@
 //! One delivery: posted, judged, written down.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::health::Change;
-use super::{AFTER_A_PANIC, CLAIMED_TOGETHER, PENDING_FOR, PER_ENDPOINT, Place};
+use super::{AFTER_A_PANIC, CLAIMED_TOGETHER, FAILING_IN_MEMORY, PENDING_FOR, PER_ENDPOINT, Place};
 use crate::bots::{Bot, Profile, Profiles};
 use crate::clock::{Clock, Millis, millis};
 use crate::jobs::Living;
@@ -199,7 +199,7 @@ impl Poster {
         homeless: Vec<i64>,
         fallen: Vec<i64>,
         mut room: usize,
-        lengths: HashMap<String, usize>,
+        (lengths, failing): (HashMap<String, usize>, HashSet<String>),
         feed: &mpsc::UnboundedSender<Due>,
     ) -> Result<(bool, Vec<String>), StoreError> {
         let now = self.clock.now();
@@ -229,10 +229,12 @@ impl Poster {
                 continue;
             }
             let length = lengths.get(&lane).copied().unwrap_or(0);
-            let limit = PER_ENDPOINT
-                .saturating_sub(length)
-                .min(room)
-                .min(CLAIMED_TOGETHER);
+            let most = if failing.contains(&lane) {
+                FAILING_IN_MEMORY
+            } else {
+                PER_ENDPOINT
+            };
+            let limit = most.saturating_sub(length).min(room).min(CLAIMED_TOGETHER);
             if limit == 0 {
                 continue;
             }

@@ -14,12 +14,16 @@ use crate::answer;
 use crate::clock::millis;
 use crate::jobs::retry;
 use crate::outbox::Replied;
-use crate::store::{Attempt, Due, Fate, Webhook, Work};
+use crate::store::{self, Attempt, Due, Fate, Webhook, Work};
 
 impl Poster {
     /// Posts an inbound text to its rule's URL and sends what comes back.
-    pub(super) async fn webhook(&self, due: Due, chat: Chat, place: &mut Place) -> Option<Due> {
-        let hook = self.load(&due, place).await?;
+    pub(super) async fn webhook(&self, mut due: Due, chat: Chat, place: &mut Place) -> Option<Due> {
+        let hook = self.load(&mut due, place).await?;
+        if place.lane != store::lane(&due.url) {
+            place.answered(None);
+            return Some(due);
+        }
         if let Some(answer) = hook.answer {
             place.answered(None);
             self.reply(&due, &chat, &answer, hook.replied).await;
@@ -38,8 +42,12 @@ impl Poster {
     }
 
     /// Posts an event to its subscription's URL.
-    pub(super) async fn event(&self, due: Due, place: &mut Place) -> Option<Due> {
-        let hook = self.load(&due, place).await?;
+    pub(super) async fn event(&self, mut due: Due, place: &mut Place) -> Option<Due> {
+        let hook = self.load(&mut due, place).await?;
+        if place.lane != store::lane(&due.url) {
+            place.answered(None);
+            return Some(due);
+        }
         let posted = match self.try_post(&due, &hook, place).await {
             Ok(posted) => posted,
             Err(next) => return next,
@@ -52,9 +60,12 @@ impl Poster {
         .await?
     }
 
-    /// What the attempt needs. A row that is gone has nothing to deliver.
-    async fn load(&self, due: &Due, place: &mut Place) -> Option<Webhook> {
+    /// What the attempt needs, with the URL as it is now. A row that is gone has nothing to deliver.
+    async fn load(&self, due: &mut Due, place: &mut Place) -> Option<Webhook> {
         let hook = self.commit(|| self.store.webhook(due.id)).await?;
+        if let Some(hook) = &hook {
+            due.url.clone_from(&hook.url);
+        }
         if hook.is_none() {
             place.answered(None);
         }
@@ -115,17 +126,27 @@ impl Poster {
                 place.answered(None);
                 let cause = "the endpoint answered 410".to_owned();
                 let now = self.clock.now();
+                let tried = posted.attempt(due, Some("status 410".to_owned()));
+                let hook = self.commit(|| self.store.webhook(due.id)).await;
+                if hook.flatten().is_some_and(|hook| hook.url != due.url) {
+                    // Said by the URL that it no longer has.
+                    self.commit(|| self.store.put_off(due, tried.clone(), now, false))
+                        .await;
+                    return Err(None);
+                }
                 if due.work == Work::Event {
                     self.commit(|| {
                         self.store
-                            .switch_subscription_off(due.id, cause.clone(), now)
+                            .switch_subscription_off(due.id, &due.url, cause.clone(), now)
                     })
                     .await;
                 } else {
-                    self.commit(|| self.store.switch_rule_off(due.id, cause.clone(), now))
-                        .await;
+                    self.commit(|| {
+                        self.store
+                            .switch_rule_off(due.id, &due.url, cause.clone(), now)
+                    })
+                    .await;
                 }
-                let tried = posted.attempt(due, Some("status 410".to_owned()));
                 return Err(self.end(due, Fate::Gone, None, Some(tried)).await);
             }
         }

@@ -38,6 +38,8 @@ pub struct Hook {
 /// What an attempt at a webhook or an event needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhook {
+    /// Where to, as its rule or subscription says now: it may have been changed since the delivery was taken into memory.
+    pub url: Url,
     /// What is posted.
     pub body: String,
     /// Stable over attempts.
@@ -70,7 +72,7 @@ impl Store {
             "SELECT COALESCE(d.body, ''), COALESCE(d.webhook_id, ''), CASE WHEN d.stage = 1 THEN d.answer END, \
              COALESCE(r.timeout_s, s.timeout_s), \
              CASE WHEN COALESCE(r.enabled, s.enabled, 0) = 0 OR r.deleted_at IS NOT NULL OR s.deleted_at IS NOT NULL THEN 1 ELSE 0 END, \
-             CASE WHEN d.replied_at IS NULL THEN 0 ELSE 1 END \
+             CASE WHEN d.replied_at IS NULL THEN 0 ELSE 1 END, d.url \
              FROM deliveries d LEFT JOIN rules r ON d.kind = 'keyword' AND r.id = d.source \
              LEFT JOIN subscriptions s ON d.kind = 'event' AND s.id = d.source WHERE d.id = $1",
         )
@@ -79,7 +81,10 @@ impl Store {
         .await?;
         row.map(|row| {
             let (cancelled, replied): (i64, i64) = (row.try_get(4)?, row.try_get(5)?);
+            let url: String = row.try_get(6)?;
             Ok(Webhook {
+                url: Url::parse(&url)
+                    .map_err(|_| StoreError::Unreadable("a delivery's URL".to_owned()))?,
                 body: row.try_get(0)?,
                 webhook_id: row.try_get(1)?,
                 answer: row.try_get(2)?,
@@ -241,6 +246,15 @@ pub(in super::super) async fn apply_replies(
     counters: &mut Counters,
 ) -> Result<(), StoreError> {
     for reply in replies {
+        // Where the connection broke at a commit nobody knows whether it held: what has ended is not answered again.
+        let open = sqlx::query("SELECT id FROM deliveries WHERE id = $1 AND ended_at IS NULL")
+            .bind(reply.delivery)
+            .fetch_optional(&mut *connection)
+            .await?;
+        if open.is_none() {
+            reply.rows.clear();
+            continue;
+        }
         reply.first_seq = counters.seq + 1;
         counters.seq += i64::try_from(reply.rows.len()).unwrap_or(i64::MAX);
         let putting: Vec<Putting<'_>> = (reply.rows.iter().zip(reply.first_seq..))

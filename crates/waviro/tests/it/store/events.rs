@@ -151,7 +151,7 @@ async fn events_are_numbered_in_order_and_owed_to_who_wants_them(store: &Store, 
     );
     let gone = "the endpoint answered 410".to_owned();
     store
-        .switch_subscription_off(next.id, gone.clone(), now)
+        .switch_subscription_off(next.id, &next.url, gone.clone(), now)
         .await
         .unwrap();
     let off = store.subscription(slot, id).await.unwrap().unwrap();

@@ -83,13 +83,15 @@ async fn a_group_may_rise_by_one_members_word(store: &Store) {
     raise(store, &ears, 71, 77_7100, News::Reached(2)).await;
     assert_eq!(ack(store, 77_7100).await, 1);
     let word = |for_all| News::Member {
-        level: 3,
+        level: 2,
         member: "6281000001@c.us".to_owned(),
         for_all,
     };
     raise(store, &ears, 71, 77_7100, word(false)).await;
     assert_eq!(ack(store, 77_7100).await, 1);
     raise(store, &ears, 71, 77_7100, word(true)).await;
+    assert_eq!(ack(store, 77_7100).await, 2);
+    raise(store, &ears, 71, 77_7100, News::ReachedSomebody(3)).await;
     assert_eq!(ack(store, 77_7100).await, 3);
 }
 

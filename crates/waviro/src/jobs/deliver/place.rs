@@ -1,0 +1,63 @@
+//! What a delivery under way occupies, given back whatever becomes of it.
+
+use tokio::sync::mpsc;
+use waviro_link::Chat;
+
+use super::{After, Report};
+use crate::store::Due;
+
+/// A delivery's place in its lane: given back also where the delivery panicked.
+pub(super) struct Place {
+    pub(super) lane: String,
+    failing: bool,
+    alone: Option<(i32, Chat)>,
+    report: mpsc::UnboundedSender<Report>,
+    answered: bool,
+    after: After,
+}
+
+impl Place {
+    pub(super) fn new(
+        lane: &str,
+        failing: bool,
+        delivery: i64,
+        alone: Option<(i32, Chat)>,
+        report: &mpsc::UnboundedSender<Report>,
+    ) -> Self {
+        Self {
+            lane: lane.to_owned(),
+            failing,
+            alone,
+            report: report.clone(),
+            answered: false,
+            after: After::Fallen(delivery),
+        }
+    }
+
+    /// The endpoint has answered, or will not: its place among the requests under way is free.
+    pub(super) fn answered(&mut self, fared: Option<Result<(), String>>) {
+        self.answered = true;
+        let (lane, failing) = (self.lane.clone(), self.failing);
+        // Nobody listens where the gateway stops.
+        let _ = self.report.send(Report::Answered {
+            lane,
+            failing,
+            fared,
+        });
+    }
+
+    pub(super) fn over(mut self, next: Option<Due>) {
+        self.after = next.map_or(After::Nothing, After::Next);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.answered(None);
+        }
+        let after = std::mem::replace(&mut self.after, After::Nothing);
+        let (lane, alone) = (std::mem::take(&mut self.lane), self.alone.take());
+        let _ = self.report.send(Report::Over { lane, alone, after });
+    }
+}

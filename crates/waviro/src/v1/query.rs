@@ -49,10 +49,9 @@ impl Query {
         name: &'static str,
         words: &[(&str, T)],
     ) -> Result<Option<T>, Problem> {
-        let Some(said) = self.text(name)? else {
-            return Ok(None);
-        };
-        one_of(name, said, words).map(Some)
+        // An empty word is none of them.
+        let said = self.0.iter().rev().find(|(known, _)| known == name);
+        said.map(|(_, said)| one_of(name, said, words)).transpose()
     }
 
     /// A moment.

@@ -165,6 +165,13 @@ pub trait Listener: Send + Sync {
     /// # Errors
     /// [`NotCommitted`] leaves all of them with WhatsApp, which delivers them again.
     async fn inbound(&self, batch: Vec<Inbound>) -> Result<(), NotCommitted>;
+
+    /// Those of these messages that [`Listener::inbound`] never committed. Asked where WhatsApp delivered something again that the
+    /// client takes for done: what is unknown is asked of its sender anew.
+    ///
+    /// # Errors
+    /// [`NotCommitted`] where it cannot be told; asked again after the next login.
+    async fn unknown(&self, ids: Vec<MessageId>) -> Result<Vec<MessageId>, NotCommitted>;
 }
 
 /// What could not be made durable stays with WhatsApp.

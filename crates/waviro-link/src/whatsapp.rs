@@ -25,6 +25,7 @@ mod media;
 mod news;
 mod people;
 mod pulse;
+mod redelivered;
 mod runtime;
 mod send;
 mod store;

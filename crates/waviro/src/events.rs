@@ -12,8 +12,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tracing::{debug, error, info, warn};
 use waviro_link::{
-    Call, GroupChange, Inbound, Listener, NotCommitted, Receipt, ReceiptLevel, ServerAck, Status,
-    Verdict,
+    Call, GroupChange, Inbound, Listener, MessageId, NotCommitted, Receipt, ReceiptLevel,
+    ServerAck, Status, Verdict,
 };
 
 use crate::bots::{Attach, Bot, Profiles};
@@ -195,6 +195,13 @@ impl Listener for Ear {
             "inbound"
         );
         Ok(())
+    }
+
+    async fn unknown(&self, ids: Vec<MessageId>) -> Result<Vec<MessageId>, NotCommitted> {
+        self.store
+            .unknown_inbound(self.bot.slot(), ids)
+            .await
+            .map_err(|reason| not_committed(&self.bot, "inbound", &reason))
     }
 }
 

@@ -16,12 +16,13 @@ use whatsapp_rust::prelude::Bot;
 use whatsapp_rust::wacore::store::device::{
     CachedNoiseCert, CachedServerCertChain, DevicePropsOverride,
 };
-use whatsapp_rust::{CacheConfig, Client, Jid};
+use whatsapp_rust::{CacheConfig, Client, Jid, RawNodeLease};
 
 use super::connect::Dialer;
 use super::events::Ear;
 use super::news::{self, News};
 use super::pulse::Pulse;
+use super::redelivered::Redelivered;
 use super::version::Version;
 use super::{Ground, care, download, lookup, send};
 use crate::{
@@ -46,6 +47,7 @@ pub(super) struct Shared {
     pub(super) news: News,
     pub(super) status: watch::Sender<Status>,
     pub(super) pulse: Pulse,
+    pub(super) redelivered: Redelivered,
     client: RwLock<Option<Arc<Client>>>,
     identity: Mutex<Option<Identity>>,
     telling: Mutex<()>,
@@ -69,6 +71,8 @@ pub(super) struct Session {
     dialer: Arc<Dialer>,
     /// The version of WhatsApp Web that it claims to be.
     version: Version,
+    /// While it is held, the ear is shown every stanza before the library works on it.
+    _stanzas: RawNodeLease,
 }
 
 impl Device {
@@ -83,6 +87,7 @@ impl Device {
             news: news::open(Arc::clone(&listener)),
             listener,
             pulse: Pulse::default(),
+            redelivered: Redelivered::default(),
             status: watch::Sender::new(Status::Unlinked(UnlinkedCause::Never)),
             client: RwLock::new(None),
             identity: Mutex::new(None),
@@ -158,6 +163,7 @@ impl Device {
             Status::Linking { qr: None }
         });
         *session = Some(Session {
+            _stanzas: client.acquire_raw_node_forwarding(),
             handle: bot.spawn(),
             dialer,
             version,

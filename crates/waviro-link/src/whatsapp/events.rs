@@ -50,6 +50,9 @@ impl EventHandler for Ear {
             EventKind::MissedCall,
             EventKind::ServerAck,
             EventKind::Receipt,
+            EventKind::RawNode,
+            EventKind::UndecryptableMessage,
+            EventKind::OfflineSyncCompleted,
         ])
     }
 
@@ -69,6 +72,9 @@ impl EventHandler for Ear {
             Event::GroupUpdate(update) => self.group_changed(update),
             Event::IncomingCall(call) => self.tell(news::offered(call).map(Item::Call)),
             Event::MissedCall(call) => self.tell(news::missed(call).map(Item::Call)),
+            Event::RawNode(stanza) => self.shared.redelivered.came(stanza),
+            Event::UndecryptableMessage(message) => self.shared.redelivered.told(&message.info.id),
+            Event::OfflineSyncCompleted(_) => self.look_for_lost(),
             other => {
                 if let Some(status) = new_status(other) {
                     self.shared.set(&status);
@@ -152,6 +158,20 @@ impl Ear {
         }
     }
 
+    fn look_for_lost(&self) {
+        let Some(client) = self.shared.client() else {
+            return;
+        };
+        let shared = Arc::clone(&self.shared);
+        device::spawn(async move {
+            let listener = &*shared.listener;
+            let lost = shared
+                .redelivered
+                .ask_for_lost(shared.slot, &client, listener);
+            lost.await;
+        });
+    }
+
     fn group_changed(&self, update: &events::GroupUpdate) {
         if news::concerns_us(self.shared.client().as_deref(), &update.action) {
             self.shared.listener.groups_changed();
@@ -208,6 +228,7 @@ impl InboundDurabilityHook for Ear {
     ) -> anyhow::Result<()> {
         let mut messages = Vec::with_capacity(batch.len());
         for message in batch {
+            self.shared.redelivered.told(&message.info.id);
             if let Some(inbound) = inbound(&client, message).await {
                 messages.push(inbound);
             }

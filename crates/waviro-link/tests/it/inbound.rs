@@ -1,9 +1,12 @@
 //! What people write, as the gateway hears it.
 
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use wa_sim::{Addressing, AnswerTo, ContactCard, GroupSpec, MediaKind, Outgoing, OutgoingMedia};
 use waviro_link::{Chat, InboundKind, InboundMediaKind, Location, MessageId, Status};
+use whatsapp_rust::store::SqliteStore;
+use whatsapp_rust::wacore::store::traits::ProtocolStore as _;
 
 use crate::{Book, CUSTOMER, OWNER, World, person};
 
@@ -245,4 +248,46 @@ async fn what_came_while_the_device_was_away_comes_once_and_in_order() {
     assert!(!heard.contains(&before));
     let of_the_group = page.inbound.iter().filter(|it| it.chat.is_group());
     assert_eq!(of_the_group.count(), 1);
+}
+
+/// The file of the device.
+fn stored(world: &World) -> String {
+    let files = std::fs::read_dir(world.folder.path().join("links")).unwrap();
+    let files = files.map(|file| file.unwrap().path().to_str().unwrap().to_owned());
+    let databases: Vec<String> = files.filter(|file| file.ends_with(".db")).collect();
+    let [only] = databases.as_slice() else {
+        panic!("one device, one file: {databases:?}");
+    };
+    only.clone()
+}
+
+/// What a kill leaves that falls after the write of the session and before the one of the message: the session is past it, and
+/// nobody has it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_decrypted_and_never_kept_is_asked_for_again() {
+    let world = World::linked().await;
+    let (kept, _) = said(&world, "sampai").await;
+    world.book.refuse_inbound.store(usize::MAX, SeqCst);
+    let lost = world.customer.send_text(OWNER, "hilang").await.unwrap();
+    world
+        .book
+        .wait("a refused commit", |_| {
+            (world.book.refuse_inbound.load(SeqCst) < usize::MAX).then_some(())
+        })
+        .await;
+    world.link.close(Duration::from_secs(5)).await;
+    let store = SqliteStore::new_for_device(&stored(&world), 1).await;
+    let store = store.unwrap();
+    let gone = store.delete_expired_pending_inbound(i64::MAX);
+    assert_eq!(gone.await.unwrap(), 1, "the library had kept it");
+    world.book.refuse_inbound.store(0, SeqCst);
+    let listener = std::sync::Arc::clone(&world.book) as std::sync::Arc<dyn waviro_link::Listener>;
+    let _link = waviro_link::Connector::open(&world.whatsapp, 1, listener)
+        .await
+        .unwrap();
+    assert_eq!(world.book.message(&lost).await.kind, text("hilang"));
+    let (last, _) = said(&world, "lagi").await;
+    let page = world.book.page();
+    let heard: Vec<_> = page.inbound.iter().map(|it| it.id.as_str()).collect();
+    assert_eq!(heard, [kept, lost, last]);
 }

@@ -84,6 +84,12 @@ impl Listener for Book {
         self.page().inbound.extend(batch);
         Ok(())
     }
+
+    async fn unknown(&self, ids: Vec<MessageId>) -> Result<Vec<MessageId>, NotCommitted> {
+        let page = self.page();
+        let known = |id: &MessageId| page.inbound.iter().any(|message| message.id == *id);
+        Ok(ids.into_iter().filter(|id| !known(id)).collect())
+    }
 }
 
 fn refuse(left: &AtomicUsize) -> Result<(), NotCommitted> {

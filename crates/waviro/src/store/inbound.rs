@@ -5,7 +5,7 @@ mod detail;
 use std::collections::{HashMap, HashSet};
 
 use sqlx::{AssertSqlSafe, Row};
-use waviro_link::{Chat, Inbound, InboundKind, MediaHandle, Sender};
+use waviro_link::{Chat, Inbound, InboundKind, MediaHandle, MessageId, Sender};
 
 use super::deliveries::{self, Due, Hook};
 use super::events::{self, NewEvent};
@@ -228,6 +228,30 @@ impl Store {
             handle: handle.transpose()?,
             about: detail.media.unwrap_or_default(),
         }))
+    }
+
+    /// Those of these messages that the bot has not.
+    pub async fn unknown_inbound(
+        &self,
+        slot: i32,
+        ids: Vec<MessageId>,
+    ) -> Result<Vec<MessageId>, StoreError> {
+        let mut known = HashSet::new();
+        for asked in sql::lists(&ids) {
+            let text = format!(
+                "SELECT id FROM inbound WHERE bot = $1 AND id IN ({})",
+                sql::parameters(asked.len(), 2)
+            );
+            let mut query = sqlx::query(AssertSqlSafe(text)).bind(i64::from(slot));
+            for id in asked {
+                query = query.bind(id.as_str().to_owned());
+            }
+            for row in query.fetch_all(&self.reads).await? {
+                known.insert(row.try_get::<String, _>(0)?);
+            }
+        }
+        let unknown = |id: &MessageId| !known.contains(id.as_str());
+        Ok(ids.into_iter().filter(unknown).collect())
     }
 
     /// How many inbound messages of a bot are kept.

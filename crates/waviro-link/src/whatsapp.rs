@@ -44,6 +44,9 @@ use whatsapp_rust::waproto;
 
 use crate::{Connector, Link, LinkError, Listener};
 
+/// The log target under which the library writes, as a warning, the address of a file with the token that opens it.
+pub const TOLD_TOO_MUCH: &str = "whatsapp_rust::download";
+
 /// What is the same for every device of the process.
 #[derive(Debug, Clone)]
 pub struct WhatsAppConfig {

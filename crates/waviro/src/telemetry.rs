@@ -11,12 +11,13 @@ use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::util::TryInitError;
+use waviro_link::whatsapp::TOLD_TOO_MUCH;
 
 use crate::clock::Clock;
 use crate::config::{Log, LogFormat};
 
-/// These warn about what is wrong with a stranger's file, of which nobody here can mend anything.
-const READERS: [&str; 2] = ["lofty", "mp4parse"];
+/// Kept to errors. The first two warn about what is wrong with a stranger's file, of which nobody here can mend anything.
+const QUIETER: [&str; 3] = ["lofty", "mp4parse", TOLD_TOO_MUCH];
 
 /// From half a millisecond to the longest wait there is, seconds.
 const BUCKETS: [f64; 12] = [
@@ -55,10 +56,10 @@ fn filter(level: &str) -> String {
         }
     }
     let others = gateway.min(LevelFilter::WARN);
-    let readers = gateway.min(LevelFilter::ERROR);
+    let quieter = gateway.min(LevelFilter::ERROR);
     // `waviro` begins `waviro_link` too. The later of two for one target wins.
     let mut all = vec![others.to_string(), format!("waviro={gateway}")];
-    all.extend(READERS.map(|reader| format!("{reader}={readers}")));
+    all.extend(QUIETER.map(|target| format!("{target}={quieter}")));
     all.extend(named.into_iter().map(ToOwned::to_owned));
     all.join(",")
 }
@@ -140,7 +141,7 @@ mod tests {
 
     #[test]
     fn others_are_kept_to_warnings_unless_a_filter_names_them() {
-        for (level, others, gateway, readers, named) in [
+        for (level, others, gateway, quieter, named) in [
             ("info", "warn", "info", "error", ""),
             ("TRACE", "warn", "trace", "error", ""),
             ("error", "error", "error", "error", ""),
@@ -167,8 +168,9 @@ mod tests {
                 ",waviro=debug",
             ),
         ] {
-            let read =
-                format!("{others},waviro={gateway},lofty={readers},mp4parse={readers}{named}");
+            let read = format!(
+                "{others},waviro={gateway},lofty={quieter},mp4parse={quieter},{TOLD_TOO_MUCH}={quieter}{named}"
+            );
             assert_eq!(filter(level), read, "{level}");
         }
         let last_wins = EnvFilter::new(filter("info,waviro=debug")).to_string();

@@ -5,17 +5,24 @@
 //! WhatsApp delivers it again, the library finds its key used up, and acknowledges what it never told.
 //!
 //! So everything that comes again is remembered until the library tells of it, or says that it cannot read it (it asks for those
-//! itself). When all has come, the gateway is asked about what is left, and what it does not have is asked for anew: its sender's phone,
-//! and the account's own, send it again under the same id. What the gateway has only lacked its ack.
+//! itself). When all is worked off, the gateway is asked about what is left, and what it does not have is asked for anew: its
+//! sender's phone, and the account's own, send it again under the same id. What the gateway has only lacked its ack.
+//!
+//! The library has acknowledged it by then: a second kill before it was asked for loses it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use whatsapp_rust::wacore_binary::OwnedNodeRef;
 use whatsapp_rust::wacore_binary::node::{Attrs, Node};
 use whatsapp_rust::{Client, RetryRequestOptions};
 
+use super::device;
 use crate::{Listener, MessageId};
+
+/// The library says when all has come, not when it has worked it off: that is where it tells of nothing more for so long.
+const QUIET: Duration = Duration::from_secs(2);
 
 /// What has come again, and was not told of yet, by the message's id.
 #[derive(Default)]
@@ -42,13 +49,22 @@ impl Redelivered {
         self.lock().remove(id);
     }
 
-    /// All that waited has come: asks for what the library has passed over and the gateway does not have.
+    /// All that waited has come. Asks for what the library has passed over and the gateway does not have.
     pub(super) async fn ask_for_lost(
         &self,
         slot: i32,
         client: &Arc<Client>,
         listener: &dyn Listener,
     ) {
+        let mut before = self.lock().len();
+        loop {
+            device::pause(QUIET).await;
+            let left = self.lock().len();
+            if left == before {
+                break;
+            }
+            before = left;
+        }
         let left = std::mem::take(&mut *self.lock());
         if left.is_empty() {
             return;

@@ -118,10 +118,10 @@ enum Report {
         alone: Option<(i32, Chat)>,
         after: After,
     },
-    /// `more` where a lane had more due than was taken at once; `off` are the endpoints that are switched off.
-    Looked { more: bool, off: Vec<String> },
-    /// Something in the database became due.
-    Woken,
+    /// `more` where a lane had more due than was taken at once; `on` are endpoints that somebody has switched on.
+    Looked { more: bool, on: HashSet<String> },
+    /// How this endpoint fares is in the database, where something may have become due by it.
+    Written(String),
 }
 
 /// What comes after a delivery.
@@ -171,14 +171,17 @@ impl Endpoints {
                 Some(told) = reports.recv() => match told {
                     Report::Answered { lane, failing, fared } => self.answered(&lane, failing, fared, &report),
                     Report::Over { lane, alone, after } => self.over(&lane, alone, after, &report),
-                    Report::Looked { more, off } => {
+                    Report::Looked { more, on } => {
                         self.looking = false;
-                        self.health.only_off(&off);
+                        self.health.switched_on(&on);
                         if more || std::mem::take(&mut self.look_again) {
                             self.look(&report);
                         }
                     }
-                    Report::Woken => self.look(&report),
+                    Report::Written(lane) => {
+                        self.health.written(&lane);
+                        self.look(&report);
+                    }
                 },
                 Some(due) = inbox.recv() => self.take(due, &report),
                 () = clock.sleep_until(next_look) => {
@@ -222,9 +225,10 @@ impl Endpoints {
             && let Some(change) = self.health.fared(name, fared, self.poster.clock.now())
         {
             let (poster, report) = (Arc::clone(&self.poster), report.clone());
+            let lane = name.to_owned();
             self.tasks.spawn(async move {
                 poster.endpoint_changed(change).await;
-                let _ = report.send(Report::Woken);
+                let _ = report.send(Report::Written(lane));
             });
         }
         // One place is free now, first for those that found none; who finds none again comes back to the end of the line.
@@ -336,20 +340,23 @@ impl Endpoints {
             .iter()
             .map(|(name, lane)| (name.clone(), lane.queue.len()))
             .collect();
-        let failing = self.health.failing();
+        let (failing, known_off) = (self.health.failing(), self.health.off());
         let (poster, feed, report) = (Arc::clone(&self.poster), self.feed.clone(), report.clone());
         self.tasks.spawn(async move {
             let found = poster
                 .find(homeless, fallen, room, (lengths, failing), &feed)
                 .await;
-            let (more, off) = found.unwrap_or_else(|reason| {
-                error!(%reason, "due deliveries could not be read");
-                (false, Vec::new())
-            });
+            let (more, on) = match found {
+                Ok((more, off)) => (more, known_off.difference(&off).cloned().collect()),
+                Err(reason) => {
+                    error!(%reason, "due deliveries could not be read");
+                    (false, HashSet::new())
+                }
+            };
             if measures && let Err(reason) = poster.measure().await {
                 error!(%reason, "the queues could not be measured");
             }
-            let _ = report.send(Report::Looked { more, off });
+            let _ = report.send(Report::Looked { more, on });
         });
     }
 }

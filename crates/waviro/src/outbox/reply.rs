@@ -32,7 +32,7 @@ impl Outbox {
     /// left out, and the delivery's note says so. A bot that is reconnecting takes it, however long it has been away.
     ///
     /// # Errors
-    /// Any [`StoreError`]; nothing is in the queue then.
+    /// Any [`StoreError`]; what is in the queue is unknown then, and the delivery tells.
     pub async fn reply(
         &self,
         bot: &Arc<Bot>,
@@ -69,28 +69,13 @@ impl Outbox {
         if !left_out.is_empty() {
             note = format!("{note}; left out: {}", left_out.join("; "));
         }
-        let contents: Vec<Content> = outgoing
-            .iter()
-            .map(|message| message.content.clone())
-            .collect();
         let rows = outgoing
             .into_iter()
             .map(|message| NewMessageRow::new(bot.slot(), message, None, now, epoch));
-        let queued = match rows.collect::<Result<Vec<_>, _>>() {
-            Ok(rows) => {
-                self.0
-                    .store
-                    .reply(delivery, rows, note, now, bot.lane())
-                    .await
-            }
-            Err(reason) => Err(reason),
-        };
-        if let Err(reason) = queued {
-            for content in &contents {
-                self.let_go(content).await;
-            }
-            return Err(reason);
-        }
+        let rows = rows.collect::<Result<Vec<_>, _>>()?;
+        // Where it fails it may yet have been committed, so the files stay. What no message names is swept away hourly.
+        let store = &self.0.store;
+        store.reply(delivery, rows, note, now, bot.lane()).await?;
         Ok(Replied::Queued(count))
     }
 

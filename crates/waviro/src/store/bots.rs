@@ -101,9 +101,10 @@ impl Store {
                 if taken.is_some() {
                     return Ok(AddBot::NameTaken);
                 }
+                // Who listens to all bots finds this one's events too, though he be away while it is made.
                 let row = sqlx::query(
-                    "INSERT INTO bots (slot, name, key_sha256, created_at, key_created_at) \
-                     VALUES ((SELECT COALESCE(MAX(slot), 0) + 1 FROM bots), $1, $2, $3, $3) RETURNING slot",
+                    "INSERT INTO bots (slot, name, key_sha256, created_at, key_created_at, streamed_at) \
+                     SELECT COALESCE(MAX(slot), 0) + 1, $1, $2, $3, $3, MAX(streamed_at) FROM bots RETURNING slot",
                 )
                 .bind(name)
                 .bind(key)

@@ -104,7 +104,7 @@ pub struct DeliveryView {
     /// How often it was posted again by hand.
     #[schema(minimum = 0)]
     replays: i64,
-    /// The delivery that it repeats with another body.
+    /// The delivery that it repeats with another body; of a copy of a copy the first one.
     #[schema(required)]
     replay_of: Option<i64>,
     /// When it was made.

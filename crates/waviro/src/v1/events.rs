@@ -31,7 +31,7 @@ use crate::store::{EventRow, Listening, TokenRole};
 pub const STREAMS: usize = 64;
 
 /// Proxies end what is silent for a minute; this says often enough that the stream lives. As often it is asked whether the token
-/// does.
+/// does, and before each event.
 const COMMENT_EVERY: Duration = Duration::from_secs(15);
 
 /// Who takes nothing for so long is cut off, and resumes where he was.
@@ -76,7 +76,7 @@ pub struct StreamParams {
         ("Last-Event-ID" = Option<i64>, Header, minimum = 0, nullable = false, description = "The number of the last event seen, as browsers send it."),
     ),
     responses(
-        (status = 200, description = "The stream; it ends when the gateway stops, and at once when the token dies.",
+        (status = 200, description = "The stream; it ends when the gateway stops. Once the token dies nothing more is shown, and it ends within 15 s.",
             body = String, content_type = "text/event-stream"),
     )
 )]
@@ -213,6 +213,10 @@ impl Stream {
                 }
             };
             if let Some(newest) = events.last() {
+                // Whose token died in the meantime is shown nothing more.
+                if !self.may_go_on().await {
+                    return;
+                }
                 self.after = newest.id;
                 let more = i64::try_from(events.len()).unwrap_or(0) == PAGE;
                 if !self.give(written(&events)).await {
@@ -232,6 +236,10 @@ impl Stream {
                     if !self.may_go_on().await || !self.give(":\n\n".to_owned()).await {
                         return;
                     }
+                    let noted = self.v1.store.note_streamed(self.slot, clock.now());
+                    if let Err(reason) = noted.await {
+                        warn!(%reason, "that somebody listens was not noted");
+                    }
                 }
             }
         }
@@ -245,7 +253,7 @@ impl Stream {
         }
     }
 
-    /// Whether the token and its bot still live; notes that somebody listens.
+    /// Whether the token and its bot still live.
     async fn may_go_on(&self) -> bool {
         let lives = match self.v1.tokens.of(&self.token).await {
             Ok(token) => token.is_some(),
@@ -257,10 +265,6 @@ impl Stream {
         let bot_lives = self
             .slot
             .is_none_or(|slot| self.v1.bots.by_slot(slot).is_some());
-        let now = self.v1.clock.now();
-        if let Err(reason) = self.v1.store.note_streamed(self.slot, now).await {
-            warn!(%reason, "that somebody listens was not noted");
-        }
         lives && bot_lives
     }
 }

@@ -13,6 +13,8 @@ use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::error::Unspecified;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tracing::{Instrument, error};
@@ -22,6 +24,7 @@ use super::auth::{Caller, sent_token};
 use super::problem::Problem;
 use crate::door;
 use crate::once::{Begun, First, KEY_CAP, Key, REPLAY};
+use crate::store::StoreError;
 
 /// The largest answer that is kept, bytes; handlers answer with less.
 const ANSWER_CAP: usize = 1024 * 1024;
@@ -138,8 +141,11 @@ async fn keep(first: &First, seal: &[u8; 32], response: Response) -> Result<Resp
     };
     // Texts: it cannot fail.
     let answer = serde_json::to_vec(&kept).unwrap_or_default();
-    let sealed = sealed(seal, &rand::random(), &answer);
-    if let Err(cause) = first.keep(parts.status.as_u16(), sealed).await {
+    let kept = match sealed(seal, answer) {
+        Ok(sealed) => first.keep(parts.status.as_u16(), sealed).await,
+        Err(cause) => Err(StoreError::Unreadable(cause.to_string())),
+    };
+    if let Err(cause) = kept {
         // It is done, and saying so is worth more than a key.
         error!(%cause, "an answer was not kept; the same request would be done again");
     }
@@ -172,34 +178,22 @@ fn seal_of(token: &str, key: &Key) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// Hidden under a stream that the seal and a fresh number make, as hex behind that number.
-fn sealed(seal: &[u8; 32], nonce: &[u8; 16], plain: &[u8]) -> String {
-    format!(
-        "{}{}",
-        hex::encode(nonce),
-        hex::encode(hide(seal, nonce, plain))
-    )
+/// As hex: a fresh number, and what is hidden under it and the seal. It is told from anything that was put in its place.
+fn sealed(seal: &[u8; 32], mut text: Vec<u8>) -> Result<String, Unspecified> {
+    let number: [u8; NONCE_LEN] = rand::random();
+    let key = LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, seal)?);
+    let nonce = Nonce::assume_unique_for_key(number);
+    key.seal_in_place_append_tag(nonce, Aad::empty(), &mut text)?;
+    Ok(format!("{}{}", hex::encode(number), hex::encode(text)))
 }
 
 fn open(seal: &[u8; 32], sealed: &str) -> Option<Kept> {
     let bytes = hex::decode(sealed).ok()?;
-    let (nonce, hidden) = bytes.split_first_chunk::<16>()?;
-    serde_json::from_slice(&hide(seal, nonce, hidden)).ok()
-}
-
-/// SHA-256 over seal, number and block: each seal and number are used for one text, so the stream is never used twice. Doing it again
-/// undoes it.
-fn hide(seal: &[u8; 32], nonce: &[u8; 16], text: &[u8]) -> Vec<u8> {
-    let mut hidden = Vec::with_capacity(text.len());
-    for (block, part) in (0_u64..).zip(text.chunks(32)) {
-        let mut hash = Sha256::new();
-        hash.update(seal);
-        hash.update(nonce);
-        hash.update(block.to_be_bytes());
-        let stream = hash.finalize();
-        hidden.extend(part.iter().zip(stream).map(|(byte, mask)| byte ^ mask));
-    }
-    hidden
+    let (number, hidden) = bytes.split_first_chunk::<NONCE_LEN>()?;
+    let key = LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, seal).ok()?);
+    let (nonce, mut text) = (Nonce::assume_unique_for_key(*number), hidden.to_vec());
+    let text = key.open_in_place(nonce, Aad::empty(), &mut text).ok()?;
+    serde_json::from_slice(text).ok()
 }
 
 #[cfg(test)]
@@ -214,11 +208,15 @@ mod tests {
             body: "wvt_".repeat(50),
         };
         let plain = serde_json::to_vec(&kept).unwrap();
-        let text = sealed(&[1; 32], &[7; 16], &plain);
-        assert_ne!(text, sealed(&[1; 32], &[8; 16], &plain));
+        let text = sealed(&[1; 32], plain.clone()).unwrap();
+        assert_ne!(text, sealed(&[1; 32], plain).unwrap());
         assert!(!text.contains(&hex::encode("wvt_")));
         assert_eq!(open(&[1; 32], &text).unwrap().body, kept.body);
         assert!(open(&[2; 32], &text).is_none());
-        assert!(open(&[1; 32], "zz").is_none());
+        let last = if text.ends_with('0') { "1" } else { "0" };
+        let changed = format!("{}{last}", &text[..text.len() - 1]);
+        for other in ["", "zz", &text[2..], &changed] {
+            assert!(open(&[1; 32], other).is_none(), "{other}");
+        }
     }
 }

@@ -284,7 +284,7 @@ impl Problem {
             Self::Duplicate(of) => format!("The last message to this chat, {of}, says the same; change it to send again."),
             Self::NoFile(why) => format!("The file could not be fetched: {why}."),
             Self::Busy => "Too many messages at once; try again in a second.".to_owned(),
-            Self::StillOpen => "The delivery has not ended; it is posted by itself until it does.".to_owned(),
+            Self::StillOpen => "The delivery, or a copy of it, has not ended; it is posted by itself until it does.".to_owned(),
             Self::Pointless => "Its rule or subscription is off or was deleted, or its message is no longer kept.".to_owned(),
             Self::TooMany(thing, most) => format!("There are {most} {thing} already, which is the most; remove one first."),
             Self::NameTaken(thing) => format!("A {thing} of this name exists already; choose another name."),

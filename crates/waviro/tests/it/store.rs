@@ -413,6 +413,10 @@ async fn inbound_is_kept_once(store: &Store) {
         1
     );
     assert_eq!(store.inbound_count(19).await.unwrap(), 3);
+    let asked: Vec<MessageId> = ["A", "C", "B"].map(|id| id.parse().unwrap()).into();
+    let unknown = store.unknown_inbound(19, asked.clone()).await.unwrap();
+    assert_eq!(unknown, [asked[1].clone()]);
+    assert_eq!(store.unknown_inbound(20, asked).await.unwrap().len(), 3);
 }
 
 async fn numbers_are_remembered_and_forgotten(store: &Store) {

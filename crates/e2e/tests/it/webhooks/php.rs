@@ -5,7 +5,7 @@ use std::process::Stdio;
 use e2e::eventually;
 use tokio::process::{Child, Command};
 
-use crate::{OWNER, Shop, received};
+use crate::{CUSTOMER, OWNER, Shop, received};
 
 /// `php -S` with the document's script.
 struct Server {
@@ -105,9 +105,10 @@ async fn the_ten_lines_of_the_documentation_take_our_signature_and_no_other() {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/webhooks.md");
     let page = std::fs::read_to_string(page).unwrap();
     let (_, code) = page.split_once("```php\n").unwrap();
-    let (code, _) = code.split_once("```").unwrap();
+    let (code, rest) = code.split_once("```").unwrap();
     assert_eq!(code.lines().count(), 10, "{code}");
-    let answers = "\nprint json_encode(['success' => true, 'message' => ['type' => 'message', 'content' => 'sah']]);\n";
+    let (_, answers) = rest.split_once("```php\n").unwrap();
+    let (answers, _) = answers.split_once("```").unwrap();
     let secret = rules.signing_secret().await;
     let script = code.replace("whsec_YOUR_SIGNING_SECRET", &secret);
     assert_ne!(script, code);
@@ -116,7 +117,12 @@ async fn the_ten_lines_of_the_documentation_take_our_signature_and_no_other() {
     shop.customer.send_text(OWNER, "halo").await.unwrap();
     eventually("an answer to a signed call", async || {
         let shown = received(&shop.customer).await;
-        shown.last().map(|last| last.text.clone()).ok_or(())
+        let thanks = format!("Terima kasih, {CUSTOMER}.");
+        shown
+            .last()
+            .filter(|last| last.text == thanks)
+            .map(drop)
+            .ok_or(())
     })
     .await;
     // Another secret's script refuses the same call.

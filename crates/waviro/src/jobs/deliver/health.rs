@@ -9,8 +9,13 @@ use crate::store::Trouble;
 /// An endpoint that only fails for so long is switched off: five days, a long weekend and the days around it.
 pub const OFF_AFTER: Duration = Duration::from_hours(120);
 
-/// The endpoints in trouble. Those that work are not here.
-pub(super) struct Health(HashMap<String, Trouble>);
+/// The endpoints in trouble.
+pub(super) struct Health {
+    /// Those that work are not here.
+    troubles: HashMap<String, Trouble>,
+    /// Switched off, and that is not in the database yet.
+    unwritten: HashSet<String>,
+}
 
 /// What is to be written down.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,22 +36,25 @@ impl Health {
         let troubles = troubles
             .into_iter()
             .map(|trouble| (trouble.lane.clone(), trouble));
-        Self(troubles.collect())
+        Self {
+            troubles: troubles.collect(),
+            unwritten: HashSet::new(),
+        }
     }
 
     pub(super) fn is_off(&self, lane: &str) -> bool {
-        self.0
+        self.troubles
             .get(lane)
             .is_some_and(|trouble| trouble.off_at.is_some())
     }
 
     pub(super) fn is_failing(&self, lane: &str) -> bool {
-        self.0.contains_key(lane)
+        self.troubles.contains_key(lane)
     }
 
     /// Those that fail.
     pub(super) fn failing(&self) -> HashSet<String> {
-        self.0.keys().cloned().collect()
+        self.troubles.keys().cloned().collect()
     }
 
     /// Takes in how an attempt went; what changes by it.
@@ -56,11 +64,11 @@ impl Health {
         fared: Result<(), String>,
         now: Millis,
     ) -> Option<Change> {
-        match (fared, self.0.get_mut(lane)) {
+        match (fared, self.troubles.get_mut(lane)) {
             (Ok(()), None) => None,
             (Ok(()), Some(trouble)) => {
                 let after = now - trouble.failing_since;
-                self.0.remove(lane);
+                self.troubles.remove(lane);
                 let lane = lane.to_owned();
                 Some(Change::Works { lane, after })
             }
@@ -71,7 +79,7 @@ impl Health {
                     last_error,
                     off_at: None,
                 };
-                self.0.insert(lane.to_owned(), trouble.clone());
+                self.troubles.insert(lane.to_owned(), trouble.clone());
                 Some(Change::Fails(trouble))
             }
             (Err(last_error), Some(trouble)) => {
@@ -81,15 +89,26 @@ impl Health {
                     return None;
                 }
                 trouble.off_at = Some(now);
+                self.unwritten.insert(lane.to_owned());
                 Some(Change::Fails(trouble.clone()))
             }
         }
     }
 
-    /// Only these are switched off: somebody may have switched one on again.
-    pub(super) fn only_off(&mut self, off: &[String]) {
-        self.0
-            .retain(|lane, trouble| trouble.off_at.is_none() || off.contains(lane));
+    /// The last change of this endpoint is in the database.
+    pub(super) fn written(&mut self, lane: &str) {
+        self.unwritten.remove(lane);
+    }
+
+    /// Those that are switched off, also in the database.
+    pub(super) fn off(&self) -> HashSet<String> {
+        let off = |lane: &&String| self.is_off(lane) && !self.unwritten.contains(*lane);
+        self.troubles.keys().filter(off).cloned().collect()
+    }
+
+    /// Somebody has switched these on again.
+    pub(super) fn switched_on(&mut self, lanes: &HashSet<String>) {
+        self.troubles.retain(|lane, _| !lanes.contains(lane));
     }
 }
 
@@ -145,9 +164,20 @@ mod tests {
             off_at: Some(1),
         };
         let mut health = Health::new(vec![off]);
-        health.only_off(&["a".to_owned()]);
+        assert!(health.off().contains("a"));
+        health.switched_on(&HashSet::from(["b".to_owned()]));
         assert!(health.is_off("a"));
-        health.only_off(&[]);
+        health.switched_on(&HashSet::from(["a".to_owned()]));
         assert!(!health.is_off("a"));
+    }
+
+    #[test]
+    fn an_endpoint_just_switched_off_is_not_missed_in_what_was_read_before_it_was_written() {
+        let mut health = Health::new(Vec::new());
+        health.fared("a", failed(), 0);
+        health.fared("a", failed(), 120 * HOUR);
+        assert!(health.is_off("a") && health.off().is_empty());
+        health.written("a");
+        assert!(health.off().contains("a"));
     }
 }

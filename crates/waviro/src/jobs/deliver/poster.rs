@@ -201,7 +201,7 @@ impl Poster {
         mut room: usize,
         (lengths, failing): (HashMap<String, usize>, HashSet<String>),
         feed: &mpsc::UnboundedSender<Due>,
-    ) -> Result<(bool, Vec<String>), StoreError> {
+    ) -> Result<(bool, HashSet<String>), StoreError> {
         let now = self.clock.now();
         if !homeless.is_empty() {
             self.store.release(homeless, now).await?;
@@ -222,7 +222,7 @@ impl Poster {
         }
         let troubles = self.store.troubles().await?.into_iter();
         let off = troubles.filter(|trouble| trouble.off_at.is_some());
-        let off: Vec<String> = off.map(|trouble| trouble.lane).collect();
+        let off: HashSet<String> = off.map(|trouble| trouble.lane).collect();
         let mut more = false;
         for lane in self.store.due_lanes(now).await? {
             if off.contains(&lane) {

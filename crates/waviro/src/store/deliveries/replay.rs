@@ -2,7 +2,7 @@
 //!
 //! Without another body the same row is opened again, with the same webhook id: an endpoint that has seen it may drop it. Of a
 //! callback only the message's ack as it is now is posted, since the endpoint wants to know where the message stands. With another
-//! body it is a row of its own, which names the one that it repeats.
+//! body it is a row of its own, which names the first of its family. A family answers its chat once, unless somebody asks for more.
 
 use sqlx::{AnyConnection, Row};
 use url::Url;
@@ -29,9 +29,9 @@ pub struct Replay {
 pub enum Replaying {
     /// This delivery is due now.
     Due(i64),
-    /// It has not ended.
+    /// It has not ended, or a copy of it with another body has not.
     Open,
-    /// Its rule is off or deleted, or its message is gone: it would be posted to nobody.
+    /// Its rule or subscription is off or deleted, or its message is gone: it would be posted to nobody.
     Pointless,
     /// A callback has no body of its own.
     NoBody,
@@ -44,7 +44,7 @@ pub enum Replaying {
 pub struct Replayed {
     /// So many are due now.
     pub due: usize,
-    /// So many could not be: their rule is off or deleted, or their message is gone.
+    /// So many could not be: their rule or subscription is off or deleted, their message is gone, or a copy of them is open.
     pub left_out: usize,
     /// The last one looked at, where there are more.
     pub more_after: Option<i64>,
@@ -114,12 +114,17 @@ async fn again(
     connection: &mut AnyConnection,
     counters: &mut Counters,
 ) -> Result<Replaying, StoreError> {
-    // A webhook goes where its rule points now.
+    // What a rule or a subscription asked for goes where that points now.
     let row = sqlx::query(
-        "SELECT d.kind, CASE WHEN d.ended_at IS NULL THEN 1 ELSE 0 END, m.ack, COALESCE(r.url, d.url), d.line, \
-         CASE WHEN r.id IS NULL OR r.enabled = 0 OR r.deleted_at IS NOT NULL THEN 1 ELSE 0 END \
+        "SELECT d.kind, m.ack, COALESCE(r.url, s.url, d.url), d.line, COALESCE(d.replay_of, d.id), \
+         CASE WHEN COALESCE(r.enabled, s.enabled, 0) = 0 OR r.deleted_at IS NOT NULL OR s.deleted_at IS NOT NULL THEN 0 ELSE 1 END, \
+         (SELECT COUNT(*) FROM deliveries f WHERE f.bot = d.bot AND f.subject = d.subject \
+          AND (f.id = COALESCE(d.replay_of, d.id) OR f.replay_of = COALESCE(d.replay_of, d.id)) AND f.ended_at IS NULL), \
+         (SELECT MAX(f.replied_at) FROM deliveries f WHERE f.bot = d.bot AND f.subject = d.subject \
+          AND (f.id = COALESCE(d.replay_of, d.id) OR f.replay_of = COALESCE(d.replay_of, d.id))) \
          FROM deliveries d LEFT JOIN messages m ON d.kind = 'notify_ack' AND m.id = d.subject \
-         LEFT JOIN rules r ON d.kind = 'keyword' AND r.id = d.source WHERE d.id = $1 AND d.bot = $2",
+         LEFT JOIN rules r ON d.kind = 'keyword' AND r.id = d.source \
+         LEFT JOIN subscriptions s ON d.kind = 'event' AND s.id = d.source WHERE d.id = $1 AND d.bot = $2",
     )
     .bind(id)
     .bind(i64::from(slot))
@@ -128,18 +133,19 @@ async fn again(
     let Some(row) = row else {
         return Ok(Replaying::Unknown);
     };
-    let (kind, open, ack): (String, i64, Option<i64>) =
-        (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-    let (url, line, ruleless): (String, Option<String>, i64) =
-        (row.try_get(3)?, row.try_get(4)?, row.try_get(5)?);
+    let (kind, ack): (String, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
+    let (url, line): (String, Option<String>) = (row.try_get(2)?, row.try_get(3)?);
+    let (first, wanted, open): (i64, i64, i64) =
+        (row.try_get(4)?, row.try_get(5)?, row.try_get(6)?);
+    let replied_at: Option<Millis> = row.try_get(7)?;
+    let replied_at = replied_at.filter(|_| !replay.reply);
     if open != 0 {
         return Ok(Replaying::Open);
     }
     let stage = match (kind.as_str(), ack) {
         (NOTIFY_ACK, _) if replay.edited.is_some() => return Ok(Replaying::NoBody),
         (NOTIFY_ACK, Some(ack)) => ack.max(0),
-        (KEYWORD, _) if ruleless == 0 => 0,
-        (EVENT, _) => 0,
+        (KEYWORD | EVENT, _) if wanted != 0 => 0,
         _ => return Ok(Replaying::Pointless),
     };
     let place =
@@ -149,15 +155,14 @@ async fn again(
     } else {
         now
     };
-    let answers = i64::from(replay.reply);
     if let Some((body, webhook_id)) = &replay.edited {
         counters.delivery += 1;
         let new = counters.delivery;
         sqlx::query(
             "INSERT INTO deliveries (id, kind, bot, subject, chat, source, webhook_id, url, lane, body, stage, attempts, run_at, leased, \
              held, line, replied_at, replays, replay_of, created_at) \
-             SELECT $1, kind, bot, subject, chat, source, $2, $3, $4, $5, 0, 0, $6, 0, 0, line, \
-             CASE WHEN $7 = 1 THEN NULL ELSE replied_at END, 0, id, $8 FROM deliveries WHERE id = $9",
+             SELECT $1, kind, bot, subject, chat, source, $2, $3, $4, $5, 0, 0, $6, 0, 0, line, $7, 0, $8, $9 \
+             FROM deliveries WHERE id = $10",
         )
         .bind(new)
         .bind(webhook_id.clone())
@@ -165,7 +170,8 @@ async fn again(
         .bind(lane(&place))
         .bind(body.clone())
         .bind(run_at)
-        .bind(answers)
+        .bind(replied_at)
+        .bind(first)
         .bind(now)
         .bind(id)
         .execute(connection)
@@ -175,13 +181,13 @@ async fn again(
     sqlx::query(
         "UPDATE deliveries SET stage = $1, attempts = 0, run_at = $2, leased = 0, held = 0, answer = NULL, last_error = NULL, lost = NULL, \
          fate = NULL, note = NULL, ended_at = NULL, replays = replays + 1, url = $3, lane = $4, \
-         replied_at = CASE WHEN $5 = 1 THEN NULL ELSE replied_at END WHERE id = $6",
+         replied_at = $5 WHERE id = $6",
     )
     .bind(stage)
     .bind(run_at)
     .bind(url)
     .bind(lane(&place))
-    .bind(answers)
+    .bind(replied_at)
     .bind(id)
     .execute(connection)
     .await?;

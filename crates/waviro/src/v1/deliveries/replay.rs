@@ -76,7 +76,8 @@ pub struct ReplayedMany {
     /// So many are due now.
     #[schema(minimum = 0, maximum = 1000)]
     replayed: usize,
-    /// So many are not: their rule is off or was deleted, or their message is no longer kept.
+    /// So many are not: their rule or subscription is off or was deleted, their message is no longer kept, or a copy of them is under
+    /// way.
     #[schema(minimum = 0, maximum = 1000)]
     left_out: usize,
     /// Where there are more: pass it as `after`; else null.

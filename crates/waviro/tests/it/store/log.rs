@@ -172,6 +172,15 @@ async fn it_is_posted_again_as_it_was_or_with_another_body(store: &Store, slot: 
         store.delivery(slot, new).await.unwrap().unwrap().replay_of,
         Some(id)
     );
+    // One of the two at a time.
+    let twin = store.replay(slot, id, Replay::default(), now).await;
+    assert_eq!(twin.unwrap(), Replaying::Open);
+    let claimed = store.claim("http://log.example:80", 10, now).await.unwrap();
+    let claimed = claimed.iter().find(|due| due.id == new).unwrap();
+    store
+        .end(claimed, Fate::Cancelled, None, None, now)
+        .await
+        .unwrap();
 }
 
 async fn many_are_posted_again_but_for_those_without_a_rule(

@@ -324,6 +324,58 @@ async fn what_failed_over_a_time_is_posted_again_and_what_has_no_rule_is_left_ou
 }
 
 #[tokio::test]
+async fn of_a_webhook_and_its_edited_copies_one_answers_the_chat() {
+    let (desk, hooks) = desk().await;
+    write(&desk, "A1", "halo").await;
+    once(&desk, 1, "state", json!("delivered")).await;
+    let path = format!("{DELIVERIES}/1/replay");
+    let edited = json!({"body": r#"{"keyword":"lain"}"#});
+    hooks.answer(200, ANSWER);
+    assert_eq!(desk.post(&path, edited.clone()).await.done()["id"], 2);
+    // One of a family at a time, so that the next knows what became of it.
+    assert_eq!(
+        desk.post(&path, Value::Null).await.problem(),
+        (409, "still_open")
+    );
+    once(&desk, 2, "note", json!("sent 1 messages")).await;
+    hooks.answer(200, ANSWER);
+    desk.post(&path, Value::Null).await.done();
+    let shown = once(&desk, 1, "state", json!("delivered")).await;
+    let note = shown["note"].as_str().unwrap();
+    assert!(note.starts_with("nothing sent: posted again"), "{note}");
+    // A copy of a copy is of the same family.
+    hooks.answer(200, ANSWER);
+    let path = format!("{DELIVERIES}/2/replay");
+    assert_eq!(desk.post(&path, edited).await.done()["replay_of"], 1);
+    let shown = once(&desk, 3, "state", json!("delivered")).await;
+    let note = shown["note"].as_str().unwrap();
+    assert!(note.starts_with("nothing sent: posted again"), "{note}");
+    assert_eq!(sent(&desk), 1);
+}
+
+#[tokio::test]
+async fn an_event_is_posted_again_where_its_subscription_points_now_while_there_is_one() {
+    let desk = Desk::with(&[("outbound.allow", "127.0.0.0/8")]).await;
+    let hooks = Hooks::start().await;
+    let wish = json!({"url": hooks.url("lama").as_str(), "kinds": ["message.received"]});
+    let path = "/v1/bots/1/subscriptions";
+    desk.post(path, wish).await.done();
+    write(&desk, "A1", "halo").await;
+    once(&desk, 1, "state", json!("delivered")).await;
+    let new = hooks.url("baru");
+    let path = format!("{path}/1");
+    desk.patch(&path, json!({"url": new.as_str()})).await.done();
+    let replay = format!("{DELIVERIES}/1/replay");
+    desk.post(&replay, Value::Null).await.done();
+    let shown = once(&desk, 1, "state", json!("delivered")).await;
+    assert_eq!(shown["url"], new.as_str());
+    assert_eq!(hooks.paths(), ["lama", "baru"]);
+    assert_eq!(desk.delete(&path).await.status, 204);
+    let refused = desk.post(&replay, Value::Null).await;
+    assert_eq!(refused.problem(), (409, "pointless"));
+}
+
+#[tokio::test]
 async fn a_delivery_of_another_bot_is_not_there() {
     let (desk, _hooks) = desk().await;
     desk.post("/v1/bots", json!({"name": "dua"})).await.done();

@@ -1,8 +1,8 @@
 //! The logs of deliveries and messages, and posting again.
 
 use waviro::store::{
-    AddBot, DeliveryFilter, DeliveryKind, Due, Fate, Hook, InboundRow, LogFilter, NewMessageRow,
-    News, Replay, Replayed, Replaying, Store,
+    AddBot, DeliveryFilter, DeliveryKind, Due, Fate, Hook, InboundRow, Kinds, LogFilter,
+    NewMessageRow, NewSubscription, News, Replay, Replayed, Replaying, Store,
 };
 use waviro::store::{AddRule, NewRule};
 use waviro_link::Chat;
@@ -239,9 +239,17 @@ async fn many_are_posted_again_but_for_those_without_a_rule(
 }
 
 async fn a_line_goes_on_one_by_one_when_it_is_posted_again(store: &Store, slot: i32) {
+    let wish = NewSubscription {
+        url: "http://log.example/event".parse().unwrap(),
+        kinds: Kinds::of(["message.received"]).unwrap(),
+        enabled: true,
+        timeout_s: None,
+    };
+    let added = store.add_subscription(slot, wish, START).await.unwrap();
+    let source = added.unwrap().id;
     let hooks = vec![
-        hook(slot, "E1", 1, Some("baris")),
-        hook(slot, "E2", 1, Some("baris")),
+        hook(slot, "E1", source, Some("baris")),
+        hook(slot, "E2", source, Some("baris")),
     ];
     let first = heard(store, slot, "L2", "halo", hooks).await.remove(0);
     let second = store

@@ -17,6 +17,7 @@ mod device;
 mod download;
 mod events;
 mod handle;
+mod home;
 mod http;
 mod inbound;
 mod location;
@@ -138,6 +139,7 @@ impl Connector for WhatsApp {
         slot: i32,
         listener: Arc<dyn Listener>,
     ) -> Result<Arc<dyn Link>, LinkError> {
+        let listener = home::AtHome::here(listener);
         let device = device::Device::open(Arc::clone(&self.0), slot, listener).await?;
         Ok(device)
     }

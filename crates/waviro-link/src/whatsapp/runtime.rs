@@ -2,7 +2,8 @@
 //!
 //! A receipt holds its thread until the gateway has committed it (see [`super::events`]). Hundreds may come in one login,
 //! from a phone that was away, and each holds a thread of the pool that serves its runtime. Were that the gateway's own,
-//! the writer that they all wait for could no longer run. Here they may fill the pool: the commit comes from outside.
+//! the writer that they all wait for could no longer run. Here they may fill the pool: the commit comes from outside
+//! ([`super::home`]).
 //!
 //! The threads are also told to step back where the processor is short. Encrypting is most of what the process does, and
 //! nobody has a request open for it; those who do, at the gateway's door, should not wait behind it.

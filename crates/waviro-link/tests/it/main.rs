@@ -15,7 +15,7 @@ mod linking;
 mod messages;
 mod trouble;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -38,6 +38,12 @@ struct Book {
     page: Mutex<Page>,
     refuse_receipts: AtomicUsize,
     refuse_inbound: AtomicUsize,
+    /// One at a time, as at a database with one connection.
+    desk: tokio::sync::Mutex<()>,
+    /// Whoever hears a message keeps the desk until told.
+    keep_desk: AtomicBool,
+    leave_desk: tokio::sync::Notify,
+    receipts_begun: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -63,6 +69,8 @@ impl Listener for Book {
 
     async fn receipt(&self, receipt: Receipt) -> Result<(), NotCommitted> {
         refuse(&self.refuse_receipts)?;
+        self.receipts_begun.fetch_add(1, Ordering::SeqCst);
+        let _desk = self.desk.lock().await;
         self.page().receipts.push(receipt);
         Ok(())
     }
@@ -81,6 +89,10 @@ impl Listener for Book {
 
     async fn inbound(&self, batch: Vec<Inbound>) -> Result<(), NotCommitted> {
         refuse(&self.refuse_inbound)?;
+        let _desk = self.desk.lock().await;
+        if self.keep_desk.load(Ordering::SeqCst) {
+            self.leave_desk.notified().await;
+        }
         self.page().inbound.extend(batch);
         Ok(())
     }

@@ -1,11 +1,12 @@
 //! The states of a link, each with its cause.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use wa_sim::{Ban, Drop};
 use waviro_link::{LinkError, Status, UnlinkedCause};
 
-use crate::{World, text_to_customer};
+use crate::{CUSTOMER, World, text_to_customer};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cut_is_seen_at_once_and_healed() {
@@ -89,4 +90,32 @@ async fn an_outdated_client_says_so() {
     world.sim.faults().set_outdated(false);
     world.link.reconnect().await;
     world.online().await;
+}
+
+/// More receipts than the links have threads for, and what they all wait for is held by another task of the gateway's.
+#[tokio::test(flavor = "multi_thread")]
+async fn receipts_that_fill_the_threads_let_the_gateway_go_on() {
+    const MESSAGES: usize = 700;
+    let world = World::linked().await;
+    world.customer.set_online(false);
+    for n in 0..MESSAGES {
+        world.send(&format!("3EB0{n:016}"), "hari libur").await;
+    }
+    let acked = |page: &crate::Page| (page.acks.len() == MESSAGES).then_some(());
+    world.book.wait("every ack", acked).await;
+    let book = &world.book;
+    book.keep_desk.store(true, Ordering::SeqCst);
+    let written = world.owner.send_text(CUSTOMER, "dari kasir").await.unwrap();
+    let kept = |_: &crate::Page| book.desk.try_lock().is_err().then_some(());
+    book.wait("somebody at the desk", kept).await;
+    world.customer.set_online(true);
+    let many = |_: &crate::Page| (book.receipts_begun.load(Ordering::SeqCst) > 500).then_some(());
+    book.wait("receipts that wait", many).await;
+    book.leave_desk.notify_one();
+    book.message(&written).await;
+    let told = |page: &crate::Page| {
+        let ids = page.receipts.iter().map(|receipt| receipt.ids.len());
+        (ids.sum::<usize>() >= MESSAGES).then_some(())
+    };
+    book.wait("every receipt", told).await;
 }

@@ -1,0 +1,95 @@
+//! The gateway's [`Listener`], heard on the gateway's own runtime.
+//!
+//! Receipts hold the links' threads until they are committed ([`super::runtime`]), all of them if many come at once. What the
+//! gateway does for a receipt waits for things that others of its tasks hold, a database connection for one. Were those tasks on
+//! the links' threads too, they could not run until the receipts let go, nor the receipts end until they ran.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::runtime::Handle;
+
+use crate::{
+    Call, GroupChange, Inbound, Listener, MessageId, NotCommitted, Receipt, ServerAck, Status,
+};
+
+/// A listener and where its work is done.
+pub(super) struct AtHome {
+    listener: Arc<dyn Listener>,
+    runtime: Handle,
+}
+
+impl AtHome {
+    /// Its work is done on the runtime of whoever calls this.
+    pub(super) fn here(listener: Arc<dyn Listener>) -> Arc<dyn Listener> {
+        Arc::new(Self {
+            listener,
+            runtime: Handle::current(),
+        })
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, NotCommitted> {
+        let done = self.runtime.spawn(work).await;
+        done.map_err(|error| NotCommitted(error.to_string()))
+    }
+}
+
+#[async_trait]
+impl Listener for AtHome {
+    fn status(&self, status: &Status) {
+        self.listener.status(status);
+    }
+
+    async fn server_ack(&self, ack: ServerAck) {
+        let listener = Arc::clone(&self.listener);
+        told(
+            self.run(async move { listener.server_ack(ack).await })
+                .await,
+        );
+    }
+
+    async fn receipt(&self, receipt: Receipt) -> Result<(), NotCommitted> {
+        let listener = Arc::clone(&self.listener);
+        let work = async move { listener.receipt(receipt).await };
+        self.run(work).await?
+    }
+
+    fn groups_changed(&self) {
+        self.listener.groups_changed();
+    }
+
+    async fn group_changed(&self, change: GroupChange) {
+        let listener = Arc::clone(&self.listener);
+        told(
+            self.run(async move { listener.group_changed(change).await })
+                .await,
+        );
+    }
+
+    async fn call(&self, call: Call) {
+        let listener = Arc::clone(&self.listener);
+        told(self.run(async move { listener.call(call).await }).await);
+    }
+
+    async fn inbound(&self, batch: Vec<Inbound>) -> Result<(), NotCommitted> {
+        let listener = Arc::clone(&self.listener);
+        let work = async move { listener.inbound(batch).await };
+        self.run(work).await?
+    }
+
+    async fn unknown(&self, ids: Vec<MessageId>) -> Result<Vec<MessageId>, NotCommitted> {
+        let listener = Arc::clone(&self.listener);
+        let work = async move { listener.unknown(ids).await };
+        self.run(work).await?
+    }
+}
+
+/// What nobody waits for is lost with the gateway's runtime, or with a panic, of which the log should tell.
+fn told(done: Result<(), NotCommitted>) {
+    if let Err(error) = done {
+        tracing::error!(%error, "the gateway was not told of something");
+    }
+}

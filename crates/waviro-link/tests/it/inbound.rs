@@ -253,12 +253,14 @@ async fn what_came_while_the_device_was_away_comes_once_and_in_order() {
 /// The file of the device.
 fn stored(world: &World) -> String {
     let files = std::fs::read_dir(world.folder.path().join("links")).unwrap();
-    let files = files.map(|file| file.unwrap().path().to_str().unwrap().to_owned());
-    let databases: Vec<String> = files.filter(|file| file.ends_with(".db")).collect();
+    let files = files.map(|file| file.unwrap().path());
+    let databases: Vec<_> = files
+        .filter(|file| file.extension().is_some_and(|it| it == "db"))
+        .collect();
     let [only] = databases.as_slice() else {
         panic!("one device, one file: {databases:?}");
     };
-    only.clone()
+    only.to_str().unwrap().to_owned()
 }
 
 /// What a kill leaves that falls after the write of the session and before the one of the message: the session is past it, and
@@ -286,8 +288,8 @@ async fn what_was_decrypted_and_never_kept_is_asked_for_again() {
         .await
         .unwrap();
     assert_eq!(world.book.message(&lost).await.kind, text("hilang"));
-    let (last, _) = said(&world, "lagi").await;
+    let (after, _) = said(&world, "lagi").await;
     let page = world.book.page();
     let heard: Vec<_> = page.inbound.iter().map(|it| it.id.as_str()).collect();
-    assert_eq!(heard, [kept, lost, last]);
+    assert_eq!(heard, [kept, lost, after]);
 }

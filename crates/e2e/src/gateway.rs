@@ -16,6 +16,9 @@ use wa_sim::{Phone, Sim};
 
 use crate::eventually;
 
+/// How long one look at `/readyz` may take.
+const LOOK: Duration = Duration::from_secs(3);
+
 /// A gateway on a data folder of its own, which outlives kills and restarts.
 pub struct Gateway {
     folder: tempfile::TempDir,
@@ -26,6 +29,7 @@ pub struct Gateway {
 }
 
 /// A bot of a gateway and the key that says so.
+#[derive(Clone)]
 pub struct Bot {
     /// Its SecretKey.
     pub key: String,
@@ -116,7 +120,9 @@ impl Gateway {
         self.child = Some(child);
         let url = format!("http://{}/readyz", self.listen);
         eventually("the gateway to be ready", async || {
-            match self.http.get(&url).send().await {
+            // A look that is lost with a process that died is made again.
+            let look = self.http.get(&url).timeout(LOOK);
+            match look.send().await {
                 Ok(answer) if answer.status().is_success() => Ok(()),
                 other => Err(format!("{other:?}\n{}", self.log())),
             }

@@ -12,8 +12,10 @@
 pub mod files;
 pub mod gateway;
 pub mod hooks;
+pub mod oracle;
 pub mod proxy;
 pub mod receiver;
+pub mod torture;
 
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};

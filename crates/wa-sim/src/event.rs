@@ -102,6 +102,13 @@ pub enum SimEvent {
         /// The message's id.
         id: String,
     },
+    /// A phone got a ciphertext whose message key another one had used, of a message that it does not show: it is lost to it.
+    KeyReused {
+        /// The phone.
+        phone: String,
+        /// The message's id.
+        id: String,
+    },
     /// A companion acknowledged a message that was queued for it: it is off the queue.
     Taken {
         /// The companion.

@@ -18,6 +18,7 @@ mod kills;
 mod kinds;
 mod link;
 mod media;
+mod torture;
 mod webhooks;
 
 use std::time::Duration;

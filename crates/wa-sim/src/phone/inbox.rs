@@ -63,6 +63,11 @@ impl Inbox {
         }
     }
 
+    /// Whether a message of this id is shown, in whatever chat.
+    pub(crate) fn shows(&self, id: &str) -> bool {
+        self.messages.iter().rev().any(|message| message.id == id)
+    }
+
     /// Shows a message unless its (chat, sender, id) is shown already; answers its number.
     pub(crate) fn show(&mut self, message: InboxMessage) -> Option<u64> {
         if !self

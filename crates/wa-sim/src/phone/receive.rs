@@ -107,8 +107,14 @@ fn process(world: &Arc<World>, account: &Arc<Account>, delivery: &Delivery) {
                         show(world, account, delivery, &message);
                     }
                 }
-                // The very same ciphertext again: shown already, so answered again.
+                // The very same ciphertext again: shown already, so answered again. Or another one under the same key.
                 Err(SignalProtocolError::DuplicatedMessage(..)) => {
+                    if !account.inbox.lock().shows(&delivery.id) {
+                        world.emit(|| SimEvent::KeyReused {
+                            phone: account.number.clone(),
+                            id: delivery.id.clone(),
+                        });
+                    }
                     repeated(world, account, delivery);
                 }
                 Err(error) => {

@@ -38,7 +38,7 @@ pub(crate) fn from_companion(session: &Linked, node: &NodeRef<'_>) {
         to: session.world.chat_name(&to.to_non_ad().to_string()),
     });
     let is_new = session.companion.first_time(&id);
-    if session.world.faults.dedupe() && !is_new {
+    if session.world.faults.dedupe() && !is_new && !is_asked_for(node) {
         acknowledge(session, node, &id, None);
         return;
     }
@@ -181,6 +181,14 @@ enum Place<'a> {
 }
 
 type Target = (String, u16);
+
+/// Whether it is sent again to a device that could not read it, which says so: no server may take that for a repeat.
+fn is_asked_for(node: &NodeRef<'_>) -> bool {
+    let participants = node.get_optional_child("participants");
+    let each = participants.and_then(NodeRef::children).unwrap_or_default();
+    let encs = each.iter().chain([node]).flat_map(own_encs);
+    encs.into_iter().any(|enc| enc.get_attr("count").is_some())
+}
 
 /// The ciphertexts that are for one device each: `<participants>`, or an `<enc>` on the stanza itself where the stanza
 /// is for a single device (a resend, or a message to the own phone).

@@ -92,6 +92,8 @@ async fn a_phone_that_cannot_decrypt_asks_again_and_shows_it_once() {
     let (sim, _shop, budi, client, _) = shop_and_budi().await;
     client.send(TO_BUDI, "warm", "D-0").await;
     client.receipt("D-0", ReceiptType::Read).await;
+    // What is sent again because it was asked for is no repeat.
+    sim.faults().set_dedupe(true);
     sim.faults().fail_decrypts(1);
     client.send(TO_BUDI, "say that again", "D-1").await;
     // The own phone's copy may be the one that fails; either way both show it.
@@ -145,6 +147,7 @@ async fn a_phone_that_cannot_read_a_group_text_asks_again() {
     let jid = format!("{}@g.us", group.id());
     client.send(&jid, "warm", "GD-0").await;
     client.receipt("GD-0", ReceiptType::Read).await;
+    sim.faults().set_dedupe(true);
     sim.faults().fail_decrypts(2);
     client.send(&jid, "say that again", "GD-1").await;
     budi.wait_for(DEADLINE, |message| message.id == "GD-1")

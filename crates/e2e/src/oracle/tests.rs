@@ -1,0 +1,288 @@
+//! Logs written by hand: one in which all is well, and for each promise one that breaks it, found by name.
+
+use super::*;
+
+fn at(seen: Vec<Seen>) -> Vec<Entry> {
+    (0..)
+        .zip(seen)
+        .map(|(at, seen)| Entry { at, seen })
+        .collect()
+}
+
+fn asked(request: u64, face: &str) -> Seen {
+    let (face, notify) = (face.to_owned(), true);
+    Seen::Asked {
+        request,
+        face,
+        notify,
+    }
+}
+
+fn accepted(request: u64, id: &str) -> Seen {
+    let id = id.to_owned();
+    Seen::Accepted { request, id }
+}
+
+fn framed(id: &str) -> Seen {
+    Seen::Framed { id: id.to_owned() }
+}
+
+fn acked(id: &str) -> Seen {
+    let (id, error) = (id.to_owned(), None);
+    Seen::ServerAcked { id, error }
+}
+
+fn shown(id: &str, face: &str) -> Seen {
+    Seen::Shown {
+        phone: "62813".to_owned(),
+        id: id.to_owned(),
+        face: face.to_owned(),
+    }
+}
+
+fn reached(id: &str, stage: i64) -> Seen {
+    let id = id.to_owned();
+    Seen::Reached { id, stage }
+}
+
+fn told(id: &str, ack: i64) -> Seen {
+    let id = id.to_owned();
+    Seen::Told { id, ack }
+}
+
+fn question(answers: &[&str]) -> Seen {
+    Seen::Question {
+        face: "tanya".to_owned(),
+        phone: "62813".to_owned(),
+        answers: answers.iter().map(|it| (*it).to_owned()).collect(),
+    }
+}
+
+fn settled() -> Seen {
+    Seen::Settled {
+        pending: 0,
+        owed: 0,
+        sound: true,
+    }
+}
+
+/// One message of each fate, and an answered question.
+fn well() -> Vec<Seen> {
+    vec![
+        asked(1, "satu"),
+        accepted(1, "A"),
+        framed("A"),
+        acked("A"),
+        shown("A", "satu"),
+        told("A", 1),
+        reached("A", 2),
+        told("A", 2),
+        asked(2, "dua"),
+        Seen::Fault {
+            what: "kill".to_owned(),
+        },
+        Seen::Unanswered { request: 2 },
+        // It had been accepted all the same.
+        framed("B"),
+        acked("B"),
+        shown("B", "dua"),
+        told("B", 1),
+        asked(3, "tiga"),
+        Seen::Refused {
+            request: 3,
+            status: 400,
+        },
+        asked(4, "empat"),
+        accepted(4, "D"),
+        told("D", -1),
+        // Twins: one wins.
+        asked(5, "lima"),
+        asked(6, "lima"),
+        accepted(6, "E"),
+        Seen::Refused {
+            request: 5,
+            status: 400,
+        },
+        framed("E"),
+        // Sent again after a kill, under its own id; and a callback whose 2xx was lost.
+        framed("E"),
+        acked("E"),
+        shown("E", "lima"),
+        told("E", 1),
+        told("E", 1),
+        question(&["jawab 1", "jawab 2"]),
+        framed("R1"),
+        framed("R2"),
+        acked("R1"),
+        acked("R2"),
+        shown("R1", "jawab 1"),
+        shown("R2", "jawab 2"),
+        settled(),
+    ]
+}
+
+/// What a log breaks, by rule and subject.
+fn broken_by(log: Vec<Seen>) -> Vec<(&'static str, String)> {
+    let found = judge(&at(log));
+    found.into_iter().map(|it| (it.rule, it.about)).collect()
+}
+
+/// A good log but for what `change` does to it.
+fn but(change: impl FnOnce(&mut Vec<Seen>)) -> Vec<(&'static str, String)> {
+    let mut log = well();
+    change(&mut log);
+    broken_by(log)
+}
+
+fn without(seen: &Seen) -> Vec<(&'static str, String)> {
+    but(|log| log.retain(|it| it != seen))
+}
+
+fn with(seen: Seen) -> Vec<(&'static str, String)> {
+    but(|log| log.push(seen))
+}
+
+fn one(rule: &'static str, about: &str) -> Vec<(&'static str, String)> {
+    vec![(rule, about.to_owned())]
+}
+
+#[test]
+fn where_all_is_well_nothing_is_found() {
+    assert_eq!(broken_by(well()), []);
+}
+
+#[test]
+fn i1_an_accepted_message_that_is_neither_acked_nor_failed() {
+    // A kill before the commit, or a queue that forgot it.
+    let lost = but(|log| {
+        log.retain(|it| *it != acked("A") && *it != told("A", 1) && *it != shown("A", "satu"));
+        log.retain(|it| *it != reached("A", 2) && *it != told("A", 2) && *it != framed("A"));
+    });
+    assert_eq!(lost, one("I1", "A"));
+    let silent = but(|log| log.retain(|it| *it != told("D", -1)));
+    assert_eq!(silent, one("I1", "D"));
+    let both = with(told("A", -1));
+    assert!(both.contains(&("I1", "A".to_owned())), "{both:?}");
+}
+
+#[test]
+fn i2_a_message_with_two_ids_and_an_id_of_nobody() {
+    let doubled = but(|log| log.extend([framed("A2"), acked("A2"), shown("A2", "satu")]));
+    assert!(doubled.contains(&("I2", "satu".to_owned())), "{doubled:?}");
+    assert!(doubled.contains(&("I2", "A2".to_owned())), "{doubled:?}");
+    assert_eq!(with(framed("X")), one("I2", "X"));
+    // Both twins were taken: the duplicate rule was forgotten.
+    let twins = but(|log| {
+        for entry in log.iter_mut() {
+            if matches!(entry, Seen::Refused { request: 5, .. }) {
+                *entry = accepted(5, "E2");
+            }
+        }
+        log.extend([
+            framed("E2"),
+            acked("E2"),
+            shown("E2", "lima"),
+            told("E2", 1),
+        ]);
+    });
+    assert_eq!(twins, one("I2", "lima"));
+}
+
+#[test]
+fn i3_a_message_shown_twice_changed_or_not_at_all() {
+    assert_eq!(with(shown("A", "satu")), one("I3", "A"));
+    let changed = but(|log| {
+        for entry in log.iter_mut() {
+            if *entry == shown("A", "satu") {
+                *entry = shown("A", "sa");
+            }
+        }
+    });
+    assert_eq!(changed, one("I3", "A"));
+    assert_eq!(without(&shown("A", "satu")), one("I3", "A"));
+    let unknown = with(shown("Z", "siapa"));
+    assert_eq!(unknown, one("I3", "Z"));
+}
+
+#[test]
+fn i4_a_refused_message_on_a_phone_and_a_5xx() {
+    let shown = but(|log| log.extend([shown("C", "tiga")]));
+    assert_eq!(shown, one("I4", "tiga"));
+    let failed = but(|log| {
+        let status = 500;
+        log.extend([asked(9, "sembilan"), Seen::Refused { request: 9, status }]);
+    });
+    assert_eq!(failed, one("I4", "sembilan"));
+}
+
+#[test]
+fn i5_a_stage_that_nobody_was_told_of() {
+    assert_eq!(without(&told("A", 1)), one("I5", "A"));
+    assert_eq!(without(&told("A", 2)), one("I5", "A"));
+    assert_eq!(with(reached("E", 3)).len(), 2);
+}
+
+#[test]
+fn i6_stages_that_fall_and_news_after_the_end() {
+    assert_eq!(with(told("A", 1)), one("I6", "A"));
+    let risen = with(told("D", 1));
+    assert_eq!(risen, one("I6", "D"));
+}
+
+#[test]
+fn i7_a_key_used_twice() {
+    let reused = with(Seen::KeyReused { id: "A".to_owned() });
+    assert_eq!(reused, one("I7", "A"));
+}
+
+#[test]
+fn i8_an_answer_that_is_missing_doubled_or_out_of_order() {
+    let missing = without(&shown("R2", "jawab 2"));
+    assert!(missing.contains(&("I8", "tanya".to_owned())), "{missing:?}");
+    let twice = but(|log| log.extend([framed("R3"), shown("R3", "jawab 2")]));
+    assert!(twice.contains(&("I8", "tanya".to_owned())), "{twice:?}");
+    let swapped = but(|log| {
+        let first = log.iter().position(|it| *it == framed("R1"));
+        log.swap(first.unwrap(), first.unwrap() + 1);
+    });
+    assert_eq!(swapped, one("I8", "tanya"));
+    // The phone asked for the first again.
+    let late = but(|log| {
+        let first = log.iter().position(|it| *it == shown("R1", "jawab 1"));
+        log.swap(first.unwrap(), first.unwrap() + 1);
+    });
+    assert_eq!(late, []);
+}
+
+#[test]
+fn i9_what_waits_in_the_end_and_a_database_that_is_not_sound() {
+    assert_eq!(without(&settled()), one("I9", "the end"));
+    for (pending, owed, sound) in [(1, 0, true), (0, 1, true), (0, 0, false)] {
+        let end = Seen::Settled {
+            pending,
+            owed,
+            sound,
+        };
+        assert_eq!(with(end), one("I9", "the end"));
+    }
+}
+
+#[test]
+fn the_evidence_is_what_the_log_says_of_the_message() {
+    let mut log = well();
+    log.push(framed("A2"));
+    log.push(shown("A2", "satu"));
+    let log = at(log);
+    let found = judge(&log);
+    let doubled = found
+        .iter()
+        .find(|it| it.rule == "I2" && it.about == "satu");
+    let seen: Vec<&Seen> = evidence(doubled.unwrap(), &log)
+        .iter()
+        .map(|it| &it.seen)
+        .collect();
+    for wanted in [asked(1, "satu"), accepted(1, "A"), acked("A"), framed("A2")] {
+        assert!(seen.contains(&&wanted), "{wanted:?}");
+    }
+    assert!(!seen.contains(&&acked("B")));
+}

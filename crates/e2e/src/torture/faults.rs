@@ -1,0 +1,137 @@
+//! What is done to the gateway, and to what it leans on.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+
+use super::log::Log;
+use super::receiver::{Manner, pause};
+use super::stage::Stage;
+use crate::oracle::Seen;
+use crate::proxy::Mode;
+
+/// One kind of fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// SIGKILL, and a new process.
+    Kill,
+    /// SIGTERM, and a new process.
+    Stop,
+    /// The connection to WhatsApp is reset.
+    Cut,
+    /// It stays open and passes nothing on, and is reset then.
+    Stall,
+    /// WhatsApp takes no connection for a while.
+    Away,
+    /// The server is slow to acknowledge.
+    SlowAcks,
+    /// A phone cannot read the next messages, and asks for them again.
+    Undecryptable,
+    /// The gateway cannot read the next messages, and asks for them again.
+    Garbled,
+    /// A customer's phone is off for a while.
+    PhoneOff,
+    /// The user's endpoints answer 500, 503, a redirect, late, or end the connection when they have taken the call.
+    Endpoint,
+}
+
+/// Every fault, by the word that names it.
+pub const ALL: [(&str, Fault); 10] = [
+    ("kill", Fault::Kill),
+    ("stop", Fault::Stop),
+    ("cut", Fault::Cut),
+    ("stall", Fault::Stall),
+    ("away", Fault::Away),
+    ("slow-acks", Fault::SlowAcks),
+    ("undecryptable", Fault::Undecryptable),
+    ("garbled", Fault::Garbled),
+    ("phone-off", Fault::PhoneOff),
+    ("endpoint", Fault::Endpoint),
+];
+
+impl FromStr for Fault {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        let found = ALL.iter().find(|(name, _)| *name == word);
+        found.map(|(_, fault)| *fault).ok_or_else(|| {
+            let words = ALL.map(|(name, _)| name).join(", ");
+            format!("{word} is no fault; there are {words}")
+        })
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = ALL.iter().find(|(_, fault)| fault == self);
+        f.write_str(name.map_or("fault", |(name, _)| name))
+    }
+}
+
+impl Fault {
+    pub(super) fn any(of: &[Self], chance: &mut StdRng) -> Self {
+        of[chance.random_range(0..of.len())]
+    }
+
+    /// Waits for a moment that nobody chose, does it, and undoes what would last.
+    pub(super) async fn strike(self, stage: &mut Stage, chance: &mut StdRng, log: &Log) {
+        let mut some = |from: u64, to: u64| Duration::from_millis(chance.random_range(from..to));
+        pause(some(100, 1500)).await;
+        let span = some(200, 1500);
+        log.see(Seen::Fault {
+            what: self.to_string(),
+        });
+        match self {
+            Self::Kill => {
+                stage.gateway.kill().await;
+                stage.gateway.run().await;
+            }
+            Self::Stop => {
+                stage.gateway.stop().await;
+                stage.gateway.run().await;
+            }
+            Self::Cut => stage.proxy.cut(),
+            Self::Stall => {
+                stage.proxy.set(Mode::Stall);
+                pause(span).await;
+                stage.proxy.cut();
+                stage.proxy.set(Mode::Pass);
+            }
+            Self::Away => {
+                stage.proxy.set(Mode::Refuse);
+                pause(span).await;
+                stage.proxy.set(Mode::Pass);
+            }
+            Self::SlowAcks => {
+                stage.sim.faults().set_ack_delay(span);
+                pause(span).await;
+                stage.sim.faults().set_ack_delay(Duration::ZERO);
+            }
+            Self::Undecryptable => stage.sim.faults().fail_decrypts(3),
+            Self::Garbled => stage.sim.faults().garble(2),
+            Self::PhoneOff => {
+                let n = chance.random_range(0..stage.customers.len());
+                stage.customers[n].set_online(false);
+                pause(span).await;
+                stage.customers[n].set_online(true);
+            }
+            Self::Endpoint => {
+                let manners = [
+                    Manner::Fails,
+                    Manner::Busy,
+                    Manner::Moves,
+                    Manner::Swallows,
+                    Manner::Slow,
+                ];
+                stage
+                    .receiver
+                    .behave(manners[chance.random_range(0..manners.len())]);
+                pause(span).await;
+                stage.receiver.behave(Manner::Works);
+            }
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! What is asked of the gateway meanwhile: every kind that the API has, to persons and groups, twins, and customers who ask.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use serde_json::{Value, json};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+use wa_sim::Phone;
+
+use super::log::Log;
+use super::receiver::{answers, pause};
+use super::stage::{Stage, hash};
+use crate::gateway::Bot;
+use crate::oracle::Seen;
+use crate::spawn;
+
+/// Requests under way at one time: the gateway's callers do not pile up without bound either.
+const AT_ONCE: usize = 64;
+
+/// Of so many requests one is a pair of twins.
+const TWINS: u64 = 25;
+
+/// A customer asks so often.
+const QUESTIONS: Duration = Duration::from_millis(300);
+
+pub(super) struct Load {
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+    under_way: Arc<Semaphore>,
+}
+
+/// Whom requests go to.
+struct Book {
+    bots: Vec<Bot>,
+    owners: Vec<String>,
+    customers: Vec<Phone>,
+    groups: Vec<String>,
+    notify: String,
+    picture: String,
+    document: String,
+    log: Log,
+    next: AtomicU64,
+    under_way: Arc<Semaphore>,
+}
+
+/// One request.
+struct Wish {
+    bot: usize,
+    path: String,
+    body: Value,
+    face: String,
+    notify: bool,
+}
+
+impl Load {
+    pub(super) fn start(stage: &Stage, chance: &mut StdRng, rate: u32, log: &Log) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let under_way = Arc::new(Semaphore::new(AT_ONCE));
+        let book = Arc::new(Book {
+            bots: stage.bots.clone(),
+            owners: stage.owners.clone(),
+            customers: stage.customers.clone(),
+            groups: stage.groups.clone(),
+            notify: stage.receiver.notify(),
+            picture: stage.files.url("gambar.png"),
+            document: stage.files.url("surat.pdf"),
+            log: log.clone(),
+            next: AtomicU64::new(0),
+            under_way: Arc::clone(&under_way),
+        });
+        let gap = Duration::from_secs(1) / rate.max(1);
+        let sending = StdRng::seed_from_u64(chance.random());
+        let tasks = vec![
+            spawn(send(Arc::clone(&book), sending, gap, stopped.clone())),
+            spawn(ask(book, stopped)),
+        ];
+        Self {
+            stop,
+            tasks,
+            under_way,
+        }
+    }
+
+    /// Ends it, once every request has its answer or has lost its connection.
+    pub(super) async fn stop(self) {
+        self.stop.send_replace(true);
+        for task in self.tasks {
+            task.await.expect("the load goes on to its end");
+        }
+        let all = u32::try_from(AT_ONCE).expect("a small number");
+        drop(self.under_way.acquire_many(all).await.expect("open"));
+    }
+}
+
+async fn send(book: Arc<Book>, mut chance: StdRng, gap: Duration, stopped: watch::Receiver<bool>) {
+    while !*stopped.borrow() {
+        let n = book.next.fetch_add(1, Ordering::SeqCst);
+        let bot = chance.random_range(0..book.bots.len());
+        if n % TWINS == TWINS - 1 {
+            // Nobody else writes to this chat, so that the second comes right after the first, whatever happens.
+            let twins = [0, 1].map(|_| book.twin(n, bot));
+            for twin in twins {
+                let permit = Arc::clone(&book.under_way).acquire_owned().await;
+                let book = Arc::clone(&book);
+                drop(spawn(async move {
+                    book.put(twin).await;
+                    drop(permit);
+                }));
+            }
+        } else {
+            let wish = book.wish(n, bot, &mut chance);
+            let permit = Arc::clone(&book.under_way).acquire_owned().await;
+            let book = Arc::clone(&book);
+            drop(spawn(async move {
+                book.put(wish).await;
+                drop(permit);
+            }));
+        }
+        pause(gap).await;
+    }
+}
+
+async fn ask(book: Arc<Book>, stopped: watch::Receiver<bool>) {
+    for n in 0.. {
+        if *stopped.borrow() {
+            return;
+        }
+        let phone = &book.customers[n % 4];
+        let owner = &book.owners[n / 4 % book.owners.len()];
+        let text = format!("tanya {n}");
+        if phone.send_text(owner, &text).await.is_ok() {
+            book.log.see(Seen::Question {
+                answers: answers(&text).map(|it| format!("text {it}")).into(),
+                face: text,
+                phone: phone.number().to_owned(),
+            });
+        }
+        pause(QUESTIONS).await;
+    }
+}
+
+impl Book {
+    fn wish(&self, n: u64, bot: usize, chance: &mut StdRng) -> Wish {
+        let to_group = chance.random_range(0..5) == 0;
+        let notify = chance.random_range(0..4) > 0;
+        let customer = chance.random_range(0..self.customers.len() - 1);
+        let (endpoint, mut body, face) = match chance.random_range(0..10) {
+            0 => (
+                "sendlocation",
+                json!({"latitude": "-6.175392", "longitude": "106.827153", "pesan": format!("tempat {n}")}),
+                format!("location tempat {n}"),
+            ),
+            1 => (
+                "sendcontact",
+                json!({"contact": {"name": format!("orang {n}"), "numbers": ["6281240000001"]}}),
+                format!("contact orang {n}"),
+            ),
+            2 => (
+                "sendmedia",
+                json!({"mediaurl": self.picture, "pesan": format!("gambar {n}")}),
+                format!("image gambar {n} {}", hash("gambar.png")),
+            ),
+            3 => (
+                "sendmedia",
+                json!({"mediaurl": self.document, "pesan": format!("surat {n}")}),
+                format!("document surat {n} {}", hash("surat.pdf")),
+            ),
+            _ => (
+                "sendwa",
+                json!({"pesan": format!("teks {n}")}),
+                format!("text teks {n}"),
+            ),
+        };
+        let path = if to_group {
+            body["groupid"] = json!(self.groups[bot]);
+            format!("/api/{endpoint}togroup")
+        } else {
+            body["nohp"] = json!(self.customers[customer].number());
+            format!("/api/{endpoint}")
+        };
+        if notify {
+            body["notifyurl"] = json!(self.notify);
+        }
+        Wish {
+            bot,
+            path,
+            body,
+            face,
+            notify,
+        }
+    }
+
+    fn twin(&self, n: u64, bot: usize) -> Wish {
+        let last = self.customers.len() - 1;
+        let to = self.customers[last].number();
+        Wish {
+            bot,
+            path: "/api/sendwa".to_owned(),
+            body: json!({"nohp": to, "pesan": format!("kembar {n}"), "notifyurl": self.notify}),
+            face: format!("text kembar {n}"),
+            notify: true,
+        }
+    }
+
+    async fn put(&self, wish: Wish) {
+        static REQUESTS: AtomicU64 = AtomicU64::new(0);
+        let request = REQUESTS.fetch_add(1, Ordering::SeqCst);
+        self.log.see(Seen::Asked {
+            request,
+            face: wish.face,
+            notify: wish.notify,
+        });
+        let answer = self.bots[wish.bot].try_call(&wish.path, wish.body).await;
+        self.log.see(match answer {
+            Err(_) => Seen::Unanswered { request },
+            Ok(answer) if answer.status.is_success() => Seen::Accepted {
+                request,
+                id: answer.id(),
+            },
+            Ok(answer) => Seen::Refused {
+                request,
+                status: answer.status.as_u16(),
+            },
+        });
+    }
+}

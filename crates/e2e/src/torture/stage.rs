@@ -1,0 +1,187 @@
+//! What a run stands on: a simulator behind a network that breaks, bots of both worlds of addressing, customers, a group, endpoints.
+
+use std::time::Duration;
+
+use axum::body::Bytes;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use tokio::time::Instant;
+use wa_sim::{InboxMessage, Phone, PhoneSpec, Sim};
+
+use super::Plan;
+use super::log::Log;
+use super::receiver::{Receiver, pause};
+use crate::files::Files;
+use crate::gateway::{Bot, Gateway};
+use crate::oracle::Seen;
+use crate::proxy::Proxy;
+
+/// Bots; the first account has moved to LIDs, the second has not.
+const BOTS: usize = 2;
+
+/// Customers of all bots. The last one is written to by twins alone.
+const CUSTOMERS: usize = 5;
+
+/// A PNG of four pixels.
+const PICTURE: &str = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAFUlEQVR4nGM4oAAEBxgUDij8//8fACAIBf7nXezOAAAAAElFTkSuQmCC";
+
+pub(super) struct Stage {
+    pub(super) sim: Sim,
+    pub(super) proxy: Proxy,
+    pub(super) gateway: Gateway,
+    pub(super) receiver: Receiver,
+    pub(super) bots: Vec<Bot>,
+    pub(super) owners: Vec<String>,
+    pub(super) customers: Vec<Phone>,
+    pub(super) groups: Vec<String>,
+    pub(super) files: Files,
+}
+
+impl Stage {
+    pub(super) async fn set(plan: &Plan, log: &Log) -> Self {
+        let sim = Sim::builder().seed(plan.seed).inbox_limit(1_000_000);
+        let sim = sim.start().await.expect("a simulator");
+        sim.faults().set_dedupe(plan.dedupe);
+        let proxy = Proxy::start(sim.addr()).await;
+        let mut customers = Vec::new();
+        for n in 0..CUSTOMERS {
+            let phone = PhoneSpec::new(format!("62813{n:08}"), format!("Pelanggan {n}"));
+            customers.push(sim.add_phone(phone.lid_migrated(n % 2 == 0)).await);
+        }
+        let environment = plan.environment.iter();
+        let environment = environment
+            .map(|(name, value)| (*name, value.into()))
+            .collect();
+        let key = STANDARD.encode(sim.server_key());
+        let gateway = Gateway::start_in(&proxy.ws_url(), &key, "", environment).await;
+        let receiver = Receiver::start(log).await;
+        let admin = gateway.admin().await;
+        let (mut bots, mut owners, mut groups) = (Vec::new(), Vec::new(), Vec::new());
+        for n in 0..BOTS {
+            let number = format!("62812{n:08}");
+            let owner = PhoneSpec::new(&number, format!("Toko {n}")).lid_migrated(n % 2 == 0);
+            let owner = sim.add_phone(owner).await;
+            bots.push(gateway.linked_bot(&format!("toko{n}"), &owner).await);
+            let rules = format!("/v1/bots/toko{n}/rules");
+            let rule = json!({"keyword": "", "url": receiver.hook()});
+            admin.post(&rules, rule).await;
+            let members: Vec<&str> = customers[..3].iter().map(Phone::number).collect();
+            let group = sim.create_group("Pelanggan", &number, &members).await;
+            groups.push(group.id().to_owned());
+            owners.push(number);
+        }
+        log.follow(sim.events(), groups.iter().cloned().collect());
+        let files = vec![
+            ("gambar.png", "image/png", picture()),
+            ("surat.pdf", "application/pdf", document()),
+        ];
+        Self {
+            sim,
+            proxy,
+            gateway,
+            receiver,
+            bots,
+            owners,
+            customers,
+            groups,
+            files: Files::start(files).await,
+        }
+    }
+
+    /// Waits until nothing waits, and writes down how it stands.
+    pub(super) async fn settle(&self, within: Duration, log: &Log) {
+        let end = Instant::now() + within;
+        loop {
+            let pending = self
+                .ask("SELECT COUNT(*) FROM messages WHERE ack = 0")
+                .await;
+            let owed = self.ask("SELECT COUNT(*) FROM deliveries WHERE ended_at IS NULL");
+            let owed = owed.await;
+            let waiting: usize = self
+                .sim
+                .devices()
+                .await
+                .iter()
+                .map(|it| self.sim.waiting(&it.id))
+                .sum();
+            let empty = pending == 0 && owed == 0 && waiting == 0;
+            if empty || Instant::now() > end {
+                let check =
+                    "SELECT COUNT(*) FROM pragma_integrity_check() WHERE integrity_check = 'ok'";
+                let sound = self.ask(check).await == 1;
+                log.see(Seen::Settled {
+                    pending,
+                    owed,
+                    sound,
+                });
+                return;
+            }
+            pause(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Writes down what the phones show of the bots.
+    pub(super) async fn read_phones(&self, log: &Log) {
+        for phone in &self.customers {
+            for message in phone.inbox().await {
+                if !message.from_me && self.owners.contains(&message.from) {
+                    log.see(Seen::Shown {
+                        phone: phone.number().to_owned(),
+                        id: message.id.clone(),
+                        face: face(&message),
+                    });
+                }
+            }
+        }
+    }
+
+    /// Read only: the gateway may be writing.
+    async fn ask(&self, text: &'static str) -> i64 {
+        use sqlx::{ConnectOptions as _, Connection as _, Row as _};
+        let file = self.gateway.folder().join("data/waviro.db");
+        let options = sqlx::sqlite::SqliteConnectOptions::new();
+        let options = options.filename(file).read_only(true);
+        let mut database = options.connect().await.expect("the gateway's database");
+        let row = sqlx::query(text).fetch_one(&mut database).await;
+        let row = row.expect("a row");
+        database.close().await.expect("closed");
+        row.get(0)
+    }
+}
+
+fn picture() -> Bytes {
+    STANDARD.decode(PICTURE).expect("base64").into()
+}
+
+/// A PDF of some size, which says nothing.
+fn document() -> Bytes {
+    let mut text = b"%PDF-1.4\n".to_vec();
+    text.extend(b"% sebuah surat\n".repeat(2_000));
+    text.extend(b"%%EOF\n");
+    text.into()
+}
+
+/// The hash of a hosted file, as faces have it.
+pub(super) fn hash(name: &str) -> String {
+    match name {
+        "gambar.png" => hex::encode(Sha256::digest(picture())),
+        _ => hex::encode(Sha256::digest(document())),
+    }
+}
+
+/// What a phone shows, as the load expects it.
+fn face(message: &InboxMessage) -> String {
+    let field = |name: &str| message.fields.get(name).and_then(|value| value.as_str());
+    let words = match message.kind.as_str() {
+        "location" => field("name"),
+        "contact" => field("display_name"),
+        _ => Some(message.text.as_str()),
+    };
+    let words = words.unwrap_or_default();
+    match field("sha256") {
+        Some(hash) => format!("{} {words} {hash}", message.kind),
+        None => format!("{} {words}", message.kind),
+    }
+}

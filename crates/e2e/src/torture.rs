@@ -24,8 +24,8 @@ use crate::oracle::{Entry, Seen, Violation, evidence, judge};
 use log::Log;
 use stage::Stage;
 
-/// How long the queues may take to empty after the last fault.
-const SETTLES_WITHIN: Duration = Duration::from_mins(1);
+/// How long the queues may take to empty after the last fault. A call that has failed three times waits for two minutes.
+const SETTLES_WITHIN: Duration = Duration::from_secs(200);
 
 /// What to do to the gateway.
 #[derive(Debug, Clone)]

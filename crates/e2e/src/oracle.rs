@@ -64,7 +64,7 @@ pub fn evidence<'l>(violation: &Violation, log: &'l [Entry]) -> Vec<&'l Entry> {
         Seen::Question { face, answers, .. } => {
             names.contains(face.as_str()) || answers.iter().any(|it| names.contains(it.as_str()))
         }
-        Seen::Fault { .. } | Seen::Settled { .. } => true,
+        Seen::Fault { .. } | Seen::Missed { .. } | Seen::Settled { .. } => true,
     };
     log.iter().filter(of).collect()
 }
@@ -89,6 +89,7 @@ pub fn judge(log: &[Entry]) -> Vec<Violation> {
 #[derive(Default)]
 struct Asked<'l> {
     face: &'l str,
+    phones: &'l [String],
     notify: bool,
     accepted: Option<&'l str>,
     refused: Option<u16>,
@@ -108,7 +109,8 @@ struct Book<'l> {
     told: BTreeMap<&'l str, Vec<i64>>,
     questions: Vec<(&'l str, &'l str, &'l [String])>,
     reused: Vec<&'l str>,
-    settled: Option<(i64, i64, bool)>,
+    missed: u64,
+    settled: Option<(i64, i64, i64, bool)>,
 }
 
 impl<'l> Book<'l> {
@@ -119,10 +121,11 @@ impl<'l> Book<'l> {
                 Seen::Asked {
                     request,
                     face,
+                    phones,
                     notify,
                 } => {
                     let asked = book.asked.entry(*request).or_default();
-                    (asked.face, asked.notify) = (face, *notify);
+                    (asked.face, asked.phones, asked.notify) = (face, phones, *notify);
                 }
                 Seen::Accepted { request, id } => {
                     book.asked.entry(*request).or_default().accepted = Some(id);
@@ -157,12 +160,14 @@ impl<'l> Book<'l> {
                     answers,
                 } => book.questions.push((face, phone, answers)),
                 Seen::KeyReused { id } => book.reused.push(id),
+                Seen::Missed { count } => book.missed += count,
                 Seen::Fault { .. } => {}
                 Seen::Settled {
                     pending,
                     owed,
+                    untaken,
                     sound,
-                } => book.settled = Some((*pending, *owed, *sound)),
+                } => book.settled = Some((*pending, *owed, *untaken, *sound)),
             }
         }
         book
@@ -186,7 +191,7 @@ impl<'l> Book<'l> {
         told.iter().filter(|ack| **ack == -1).count()
     }
 
-    /// I1: what was accepted is on the wire and acked, or told of as failed, once.
+    /// I1: what was accepted is on the wire and acked, or told of as failed.
     fn accepted_is_sent(&self, found: &mut Vec<Violation>) {
         for (id, asked) in self.accepted() {
             let acked = self.acked.contains(id);
@@ -250,10 +255,16 @@ impl<'l> Book<'l> {
                 _ => {}
             }
         }
-        let shown: BTreeSet<&str> = self.shown.iter().map(|(_, id, _)| *id).collect();
-        for (id, _) in self.accepted() {
-            if self.acked.contains(id) && !shown.contains(id) {
-                found.push(broken("I3", id, "acked, and no phone shows it"));
+        let mut shown: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for (phone, id, _) in &self.shown {
+            shown.entry(id).or_default().insert(phone);
+        }
+        for (id, asked) in self.accepted().filter(|(id, _)| self.acked.contains(id)) {
+            let wanted: BTreeSet<&str> = asked.phones.iter().map(String::as_str).collect();
+            let on = shown.remove(id).unwrap_or_default();
+            if on != wanted {
+                let why = format!("acked for {wanted:?}, shown by {on:?}");
+                found.push(broken("I3", id, &why));
             }
         }
     }
@@ -324,14 +335,18 @@ impl<'l> Book<'l> {
         }
     }
 
-    /// I9: in the end nothing waits, and the database is sound.
+    /// I9: in the end nothing waits, the database is sound, and so is the log.
     fn queues_are_empty(&self, found: &mut Vec<Violation>) {
+        if self.missed > 0 {
+            let why = format!("the log misses {} things", self.missed);
+            found.push(broken("I9", "the log", &why));
+        }
         let why = match self.settled {
             None => "nobody looked".to_owned(),
-            Some((0, 0, true)) => return,
-            Some((_, _, false)) => "the database is not sound".to_owned(),
-            Some((pending, owed, true)) => {
-                format!("{pending} messages and {owed} deliveries wait")
+            Some((0, 0, 0, true)) => return,
+            Some((_, _, _, false)) => "the database is not sound".to_owned(),
+            Some((pending, owed, untaken, true)) => {
+                format!("{pending} messages, {owed} deliveries and {untaken} stanzas wait")
             }
         };
         found.push(broken("I9", "the end", &why));

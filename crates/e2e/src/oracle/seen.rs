@@ -20,8 +20,10 @@ pub enum Seen {
     Asked {
         /// The request.
         request: u64,
-        /// What the phone should show.
+        /// What the phones should show.
         face: String,
+        /// Which phones.
+        phones: Vec<String>,
         /// Whether callbacks are wanted.
         notify: bool,
     },
@@ -65,7 +67,7 @@ pub enum Seen {
         /// What it shows.
         face: String,
     },
-    /// A receipt for a message was handed to the bot's device, which took it: 2 delivered, 3 read.
+    /// A phone gave a receipt for a message, for the bot's device: 2 delivered, 3 read.
     Reached {
         /// The message's id.
         id: String,
@@ -93,6 +95,11 @@ pub enum Seen {
         /// The message's id.
         id: String,
     },
+    /// So many things happened that the log does not have.
+    Missed {
+        /// How many.
+        count: u64,
+    },
     /// Something was done to the gateway or around it.
     Fault {
         /// What, in words.
@@ -104,6 +111,8 @@ pub enum Seen {
         pending: i64,
         /// Deliveries that have not ended.
         owed: i64,
+        /// Stanzas that the server still holds for the bots.
+        untaken: i64,
         /// Whether the database says that it is sound.
         sound: bool,
     },

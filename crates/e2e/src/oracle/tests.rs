@@ -10,11 +10,11 @@ fn at(seen: Vec<Seen>) -> Vec<Entry> {
 }
 
 fn asked(request: u64, face: &str) -> Seen {
-    let (face, notify) = (face.to_owned(), true);
     Seen::Asked {
         request,
-        face,
-        notify,
+        face: face.to_owned(),
+        phones: vec!["62813".to_owned()],
+        notify: true,
     }
 }
 
@@ -62,6 +62,7 @@ fn settled() -> Seen {
     Seen::Settled {
         pending: 0,
         owed: 0,
+        untaken: 0,
         sound: true,
     }
 }
@@ -200,6 +201,17 @@ fn i3_a_message_shown_twice_changed_or_not_at_all() {
     });
     assert_eq!(changed, one("I3", "A"));
     assert_eq!(without(&shown("A", "satu")), one("I3", "A"));
+    // To another than it was meant for.
+    let astray = but(|log| {
+        for entry in log.iter_mut() {
+            if let Seen::Shown { phone, id, .. } = entry
+                && id == "A"
+            {
+                *phone = "62899".to_owned();
+            }
+        }
+    });
+    assert_eq!(astray, one("I3", "A"));
     let unknown = with(shown("Z", "siapa"));
     assert_eq!(unknown, one("I3", "Z"));
 }
@@ -257,14 +269,21 @@ fn i8_an_answer_that_is_missing_doubled_or_out_of_order() {
 #[test]
 fn i9_what_waits_in_the_end_and_a_database_that_is_not_sound() {
     assert_eq!(without(&settled()), one("I9", "the end"));
-    for (pending, owed, sound) in [(1, 0, true), (0, 1, true), (0, 0, false)] {
+    for (pending, owed, untaken, sound) in [
+        (1, 0, 0, true),
+        (0, 1, 0, true),
+        (0, 0, 1, true),
+        (0, 0, 0, false),
+    ] {
         let end = Seen::Settled {
             pending,
             owed,
+            untaken,
             sound,
         };
         assert_eq!(with(end), one("I9", "the end"));
     }
+    assert_eq!(with(Seen::Missed { count: 1 }), one("I9", "the log"));
 }
 
 #[test]

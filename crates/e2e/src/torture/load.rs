@@ -13,7 +13,7 @@ use wa_sim::Phone;
 
 use super::log::Log;
 use super::receiver::{answers, pause};
-use super::stage::{Stage, hash};
+use super::stage::{MEMBERS, Stage, hash};
 use crate::gateway::Bot;
 use crate::oracle::Seen;
 use crate::spawn;
@@ -53,6 +53,7 @@ struct Wish {
     path: String,
     body: Value,
     face: String,
+    phones: Vec<String>,
     notify: bool,
 }
 
@@ -175,12 +176,15 @@ impl Book {
                 format!("text teks {n}"),
             ),
         };
-        let path = if to_group {
+        let number = |phone: &Phone| phone.number().to_owned();
+        let (path, phones) = if to_group {
             body["groupid"] = json!(self.groups[bot]);
-            format!("/api/{endpoint}togroup")
+            let members = self.customers[..MEMBERS].iter().map(number).collect();
+            (format!("/api/{endpoint}togroup"), members)
         } else {
-            body["nohp"] = json!(self.customers[customer].number());
-            format!("/api/{endpoint}")
+            let number = number(&self.customers[customer]);
+            body["nohp"] = json!(number);
+            (format!("/api/{endpoint}"), vec![number])
         };
         if notify {
             body["notifyurl"] = json!(self.notify);
@@ -190,6 +194,7 @@ impl Book {
             path,
             body,
             face,
+            phones,
             notify,
         }
     }
@@ -202,6 +207,7 @@ impl Book {
             path: "/api/sendwa".to_owned(),
             body: json!({"nohp": to, "pesan": format!("kembar {n}"), "notifyurl": self.notify}),
             face: format!("text kembar {n}"),
+            phones: vec![to.to_owned()],
             notify: true,
         }
     }
@@ -212,6 +218,7 @@ impl Book {
         self.log.see(Seen::Asked {
             request,
             face: wish.face,
+            phones: wish.phones,
             notify: wish.notify,
         });
         let answer = self.bots[wish.bot].try_call(&wish.path, wish.body).await;

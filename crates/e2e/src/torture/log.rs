@@ -24,6 +24,10 @@ impl Log {
         self.lock().push(Entry { at, seen });
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
     pub(super) fn entries(&self) -> Vec<Entry> {
         self.lock().clone()
     }
@@ -61,9 +65,7 @@ impl Log {
                     }
                     Ok(_) => continue,
                     Err(broadcast::error::RecvError::Closed) => return,
-                    Err(broadcast::error::RecvError::Lagged(count)) => Seen::Fault {
-                        what: format!("the rig missed {count} events"),
-                    },
+                    Err(broadcast::error::RecvError::Lagged(count)) => Seen::Missed { count },
                 };
                 log.see(seen);
             }

@@ -24,6 +24,12 @@ const BOTS: usize = 2;
 /// Customers of all bots. The last one is written to by twins alone.
 const CUSTOMERS: usize = 5;
 
+/// Customers in each bot's group.
+pub(super) const MEMBERS: usize = 3;
+
+/// Nothing waits and nothing happens for so long: longer than a gateway takes to ask for what it has not.
+const CALM: Duration = Duration::from_secs(5);
+
 /// A PNG of four pixels.
 const PICTURE: &str = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAFUlEQVR4nGM4oAAEBxgUDij8//8fACAIBf7nXezOAAAAAElFTkSuQmCC";
 
@@ -67,7 +73,7 @@ impl Stage {
             let rules = format!("/v1/bots/toko{n}/rules");
             let rule = json!({"keyword": "", "url": receiver.hook()});
             admin.post(&rules, rule).await;
-            let members: Vec<&str> = customers[..3].iter().map(Phone::number).collect();
+            let members: Vec<&str> = customers[..MEMBERS].iter().map(Phone::number).collect();
             let group = sim.create_group("Pelanggan", &number, &members).await;
             groups.push(group.id().to_owned());
             owners.push(number);
@@ -90,30 +96,32 @@ impl Stage {
         }
     }
 
-    /// Waits until nothing waits, and writes down how it stands.
+    /// Waits until nothing has waited for a while, and writes down how it stands.
     pub(super) async fn settle(&self, within: Duration, log: &Log) {
         let end = Instant::now() + within;
+        let mut calm_since = None;
         loop {
             let pending = self
                 .ask("SELECT COUNT(*) FROM messages WHERE ack = 0")
                 .await;
             let owed = self.ask("SELECT COUNT(*) FROM deliveries WHERE ended_at IS NULL");
             let owed = owed.await;
-            let waiting: usize = self
-                .sim
-                .devices()
-                .await
-                .iter()
-                .map(|it| self.sim.waiting(&it.id))
-                .sum();
-            let empty = pending == 0 && owed == 0 && waiting == 0;
-            if empty || Instant::now() > end {
+            let devices = self.sim.devices().await;
+            let untaken: usize = devices.iter().map(|it| self.sim.waiting(&it.id)).sum();
+            let (now, seen) = (Instant::now(), log.len());
+            if pending != 0 || owed != 0 || untaken != 0 {
+                calm_since = None;
+            } else if calm_since.is_none_or(|(_, before)| before != seen) {
+                calm_since = Some((now, seen));
+            }
+            if calm_since.is_some_and(|(since, _)| now - since > CALM) || now > end {
                 let check =
                     "SELECT COUNT(*) FROM pragma_integrity_check() WHERE integrity_check = 'ok'";
                 let sound = self.ask(check).await == 1;
                 log.see(Seen::Settled {
                     pending,
                     owed,
+                    untaken: i64::try_from(untaken).unwrap_or(i64::MAX),
                     sound,
                 });
                 return;

@@ -8,7 +8,7 @@
 //! itself). When all is worked off, the gateway is asked about what is left, and what it does not have is asked for anew: its
 //! sender's phone, and the account's own, send it again under the same id. What the gateway has only lacked its ack.
 //!
-//! The library has acknowledged it by then: a second kill before it was asked for loses it.
+//! The library has acknowledged it by then: where the process ends before it was asked for, it is lost.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use whatsapp_rust::wacore_binary::OwnedNodeRef;
 use whatsapp_rust::wacore_binary::node::{Attrs, Node};
-use whatsapp_rust::{Client, RetryRequestOptions};
+use whatsapp_rust::{Client, RetryRequestOptions, RetryRequestOutcome};
 
 use super::device;
 use crate::{Listener, MessageId};
@@ -90,9 +90,15 @@ impl Redelivered {
             let asked = client
                 .request_message_retry(&envelope.as_node_ref(), RetryRequestOptions::new())
                 .await;
-            if let Err(error) = asked {
-                tracing::error!(slot, msgid = id.as_str(), %error, "it could not be asked for; it is after the next login");
-                self.lock().insert(id.as_str().to_owned(), envelope.clone());
+            let msgid = id.as_str();
+            match asked {
+                Ok(RetryRequestOutcome::Sent { .. }) => {}
+                // The protocol asks for no such message, or not so often.
+                Ok(outcome) => tracing::error!(slot, msgid, ?outcome, "it cannot be asked for"),
+                Err(error) => {
+                    tracing::error!(slot, msgid, %error, "it could not be asked for; it is after the next login");
+                    self.lock().insert(msgid.to_owned(), envelope.clone());
+                }
             }
         }
     }

@@ -227,8 +227,10 @@ impl Endpoints {
             let (poster, report) = (Arc::clone(&self.poster), report.clone());
             let lane = name.to_owned();
             self.tasks.spawn(async move {
-                poster.endpoint_changed(change).await;
-                let _ = report.send(Report::Written(lane));
+                // Of what is not written a look may not conclude that somebody changed it.
+                if poster.endpoint_changed(change).await {
+                    let _ = report.send(Report::Written(lane));
+                }
             });
         }
         // One place is free now, first for those that found none; who finds none again comes back to the end of the line.

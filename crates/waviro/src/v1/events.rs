@@ -76,7 +76,7 @@ pub struct StreamParams {
         ("Last-Event-ID" = Option<i64>, Header, minimum = 0, nullable = false, description = "The number of the last event seen, as browsers send it."),
     ),
     responses(
-        (status = 200, description = "The stream; it ends when the gateway stops. Once the token dies nothing more is shown, and it ends within 15 s.",
+        (status = 200, description = "The stream; it ends when the gateway stops. Once the token dies nothing that happens later is shown, and it ends within 30 s.",
             body = String, content_type = "text/event-stream"),
     )
 )]

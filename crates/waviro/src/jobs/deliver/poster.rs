@@ -150,8 +150,8 @@ impl Poster {
         }
     }
 
-    /// Writes down how an endpoint fares. Where that fails, the next change writes it.
-    pub(super) async fn endpoint_changed(&self, change: Change) {
+    /// Writes down how an endpoint fares; whether it is. Where it is not, the next change writes it.
+    pub(super) async fn endpoint_changed(&self, change: Change) -> bool {
         let written = match change {
             Change::Fails(trouble) => {
                 let (endpoint, cause) = (&trouble.lane, &trouble.last_error);
@@ -180,9 +180,10 @@ impl Poster {
                 })
             }
         };
-        if let Err(reason) = written {
+        if let Err(reason) = &written {
             error!(%reason, "how an endpoint fares was not written down");
         }
+        written.is_ok()
     }
 
     /// How deep the queues are, for the metrics.

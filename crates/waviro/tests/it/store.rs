@@ -1,9 +1,11 @@
 //! The store's contract, the same on both databases.
 
+mod bots;
 mod callbacks;
 mod events;
 mod evidence;
 mod idempotency;
+mod inbound;
 mod keys;
 mod log;
 mod settings;
@@ -18,10 +20,10 @@ use rand::rngs::StdRng;
 use tokio::sync::mpsc;
 use url::Url;
 use waviro::store::{
-    Accepting, AddBot, Attempt, Callback, Committed, Due, Feeds, InboundRow, NewMessageRow, News,
-    Store, StoreError, Work,
+    Accepting, Attempt, Callback, Committed, Due, Feeds, NewMessageRow, News, Store, StoreError,
+    Work,
 };
-use waviro_link::{Chat, Content, Identity, Inbound, InboundKind, MessageId, Outgoing, Sender};
+use waviro_link::{Chat, Content, MessageId, Outgoing};
 
 use crate::engine::{START, number};
 
@@ -116,9 +118,9 @@ pub async fn keeps_its_contract(store: &Store) {
     strangers_ids_are_passed_over(store).await;
     a_queue_ends_at_its_limit(store).await;
     callbacks::keep_their_contract(store).await;
-    inbound_is_kept_once(store).await;
-    numbers_are_remembered_and_forgotten(store).await;
-    bots_live_and_die_by_name_and_slots_are_never_reused(store).await;
+    inbound::is_kept_once(store).await;
+    inbound::numbers_are_remembered_and_forgotten(store).await;
+    bots::live_and_die_by_name_and_slots_are_never_reused(store).await;
     keys::keep_their_contract(store).await;
     log::keep_their_contract(store).await;
     tokens::keep_their_contract(store).await;
@@ -374,101 +376,6 @@ async fn a_queue_ends_at_its_limit(store: &Store) {
     raise(store, &ears, 12, 234, News::Reached(1)).await;
     let due = ears.deliveries.recv().await.unwrap();
     posted(store, &due, 1).await;
-}
-
-async fn inbound_is_kept_once(store: &Store) {
-    let inbound = |id: &str, sender: &str| Inbound {
-        id: id.parse().unwrap(),
-        chat: Chat::Person(number(sender)),
-        sender: Sender::Number(number(sender)),
-        push_name: "Budi".to_owned(),
-        at: std::time::UNIX_EPOCH,
-        from_me: false,
-        quoted: None,
-        kind: InboundKind::Text("halo".to_owned()),
-    };
-    let keep = |batch: Vec<Inbound>| {
-        store.keep_inbound(
-            19,
-            batch
-                .into_iter()
-                .map(|inbound| InboundRow::new(inbound, Vec::new()))
-                .collect(),
-            START,
-        )
-    };
-    assert_eq!(
-        keep(vec![inbound("A", "6281000001"), inbound("B", "6281000001")])
-            .await
-            .unwrap()
-            .new,
-        2
-    );
-    // The same again, and the same id of another sender, which is another message.
-    assert_eq!(
-        keep(vec![inbound("A", "6281000001"), inbound("A", "6281000002")])
-            .await
-            .unwrap()
-            .new,
-        1
-    );
-    assert_eq!(store.inbound_count(19).await.unwrap(), 3);
-    let asked: Vec<MessageId> = ["A", "C", "B"].map(|id| id.parse().unwrap()).into();
-    let unknown = store.unknown_inbound(19, asked.clone()).await.unwrap();
-    assert_eq!(unknown, [asked[1].clone()]);
-    assert_eq!(store.unknown_inbound(20, asked).await.unwrap().len(), 3);
-}
-
-async fn numbers_are_remembered_and_forgotten(store: &Store) {
-    let one = number("6281000001");
-    assert_eq!(store.number(&one).await.unwrap(), None);
-    store.remember_number(&one, false, 1).await.unwrap();
-    store.remember_number(&one, true, 2).await.unwrap();
-    assert_eq!(store.number(&one).await.unwrap(), Some((true, 2)));
-    store.forget_number(&one).await.unwrap();
-    assert_eq!(store.number(&one).await.unwrap(), None);
-}
-
-async fn bots_live_and_die_by_name_and_slots_are_never_reused(store: &Store) {
-    assert_eq!(
-        store.add_bot("toko", "aa", START).await.unwrap(),
-        AddBot::Added(1)
-    );
-    assert_eq!(
-        store.add_bot("toko", "bb", START).await.unwrap(),
-        AddBot::NameTaken
-    );
-    assert!(store.set_bot_key(1, "cc", START, None).await.unwrap());
-    assert!(!store.set_bot_key(9, "dd", START, None).await.unwrap());
-    let identity = Identity {
-        number: number("6281200000001"),
-        name: "Toko".to_owned(),
-    };
-    store.bot_linked(1, &identity).await.unwrap();
-    let bots = store.bots().await.unwrap();
-    assert_eq!(
-        (
-            bots[0].key_sha256.as_str(),
-            &bots[0].linked,
-            bots[0].removed
-        ),
-        ("cc", &Some(identity), false)
-    );
-    assert!(store.remove_bot(1, START).await.unwrap());
-    assert!(!store.remove_bot(1, START).await.unwrap());
-    assert!(store.bots().await.unwrap()[0].removed);
-    assert_eq!(
-        store.add_bot("toko", "ee", START).await.unwrap(),
-        AddBot::Added(2)
-    );
-    store.bot_forgotten(1, START).await.unwrap();
-    assert_eq!(store.bots().await.unwrap().len(), 1);
-    assert!(store.remove_bot(2, START).await.unwrap());
-    store.bot_forgotten(2, START).await.unwrap();
-    assert_eq!(
-        store.add_bot("toko", "ff", START).await.unwrap(),
-        AddBot::Added(3)
-    );
 }
 
 #[tokio::test]

@@ -169,11 +169,16 @@ impl Companion {
         self.iqs.lock().clone()
     }
 
-    /// Remembers a message id; answers whether it was new.
-    pub(crate) fn first_time(&self, id: &str) -> bool {
+    /// Whether a message of this id was taken.
+    pub(crate) fn has_taken(&self, id: &str) -> bool {
+        self.seen.lock().ids.contains(id)
+    }
+
+    /// Remembers the id of a message that was taken.
+    pub(crate) fn take_id(&self, id: &str) {
         let mut seen = self.seen.lock();
         if !seen.ids.insert(id.to_owned()) {
-            return false;
+            return;
         }
         seen.order.push_back(id.to_owned());
         if seen.order.len() > SEEN_IDS
@@ -181,7 +186,6 @@ impl Companion {
         {
             seen.ids.remove(&old);
         }
-        true
     }
 
     pub(crate) fn info(&self) -> DeviceInfo {

@@ -37,8 +37,7 @@ pub(crate) fn from_companion(session: &Linked, node: &NodeRef<'_>) {
         from: session.companion.name.clone(),
         to: session.world.chat_name(&to.to_non_ad().to_string()),
     });
-    let is_new = session.companion.first_time(&id);
-    if session.world.faults.dedupe() && !is_new && !is_asked_for(node) {
+    if session.world.faults.dedupe() && session.companion.has_taken(&id) && !is_asked_for(node) {
         acknowledge(session, node, &id, None);
         return;
     }
@@ -46,12 +45,15 @@ pub(crate) fn from_companion(session: &Linked, node: &NodeRef<'_>) {
         acknowledge(session, node, &id, Some(UNKNOWN_RECIPIENT));
         return;
     };
-    match session.world.faults.verdict() {
-        Verdict::Nack(code) => {
-            acknowledge(session, node, &id, Some(code));
-            return;
-        }
-        Verdict::Silent => {}
+    let verdict = session.world.faults.verdict();
+    if let Verdict::Nack(code) = verdict {
+        // It was not taken: sent again it is no repeat.
+        acknowledge(session, node, &id, Some(code));
+        return;
+    }
+    session.companion.take_id(&id);
+    match verdict {
+        Verdict::Nack(_) | Verdict::Silent => {}
         Verdict::Ack(delay) if delay.is_zero() => acknowledge(session, node, &id, None),
         Verdict::Ack(delay) => {
             let (link, ack) = (session.link.clone(), ack_node(session, node, &id, None));

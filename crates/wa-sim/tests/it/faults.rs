@@ -65,6 +65,19 @@ async fn a_refused_message_carries_its_code_and_arrives_nowhere() {
 }
 
 #[tokio::test]
+async fn what_was_refused_is_no_repeat_when_it_comes_again() {
+    let (sim, _shop, budi, client, _) = shop_and_budi().await;
+    sim.faults().set_dedupe(true);
+    sim.faults().nack_next(1, 479);
+    client.send(TO_BUDI, "again", "TWICE").await;
+    assert_eq!(client.ack("TWICE").await.as_deref(), Some("479"));
+    client.send(TO_BUDI, "again", "TWICE").await;
+    budi.wait_for(DEADLINE, |message| message.id == "TWICE")
+        .await
+        .expect("arrives");
+}
+
+#[tokio::test]
 async fn what_a_stalled_device_sends_is_lost() {
     let (sim, _shop, budi, client, device) = shop_and_budi().await;
     client.send(TO_BUDI, "before", "S-0").await;

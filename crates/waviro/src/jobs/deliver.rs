@@ -23,7 +23,7 @@ use waviro_link::Chat;
 use crate::clock::millis;
 use crate::store::{self, Due, Trouble};
 
-use health::Health;
+use health::{Change, Health};
 use place::Place;
 pub(super) use poster::Poster;
 
@@ -93,6 +93,10 @@ pub(super) struct Endpoints {
     look_again: bool,
     looks: u64,
     health: Health,
+    /// How endpoints fare, to be written down in this order: the last word on one must be the last that is written.
+    changes: VecDeque<Change>,
+    /// The first of them is being written.
+    writing_down: bool,
 }
 
 #[derive(Default)]
@@ -120,8 +124,8 @@ enum Report {
     },
     /// `more` where a lane had more due than was taken at once; `on` are endpoints that somebody has switched on.
     Looked { more: bool, on: HashSet<String> },
-    /// How this endpoint fares is in the database, where something may have become due by it.
-    Written(String),
+    /// How this endpoint fares is in the database, where something may have become due by it; `None` where it could not be written.
+    WrittenDown(Option<String>),
 }
 
 /// What comes after a delivery.
@@ -157,6 +161,8 @@ impl Endpoints {
             look_again: false,
             looks: 0,
             health: Health::new(troubles),
+            changes: VecDeque::new(),
+            writing_down: false,
         }
     }
 
@@ -178,9 +184,13 @@ impl Endpoints {
                             self.look(&report);
                         }
                     }
-                    Report::Written(lane) => {
-                        self.health.written(&lane);
-                        self.look(&report);
+                    Report::WrittenDown(lane) => {
+                        self.writing_down = false;
+                        if let Some(lane) = lane {
+                            self.health.written(&lane);
+                            self.look(&report);
+                        }
+                        self.write_down(&report);
                     }
                 },
                 Some(due) = inbox.recv() => self.take(due, &report),
@@ -224,14 +234,8 @@ impl Endpoints {
         if let Some(fared) = fared
             && let Some(change) = self.health.fared(name, fared, self.poster.clock.now())
         {
-            let (poster, report) = (Arc::clone(&self.poster), report.clone());
-            let lane = name.to_owned();
-            self.tasks.spawn(async move {
-                // Of what is not written a look may not conclude that somebody changed it.
-                if poster.endpoint_changed(change).await {
-                    let _ = report.send(Report::Written(lane));
-                }
-            });
+            self.changes.push_back(change);
+            self.write_down(report);
         }
         // One place is free now, first for those that found none; who finds none again comes back to the end of the line.
         for _ in 0..self.crowded_out.len() {
@@ -243,6 +247,24 @@ impl Endpoints {
             }
         }
         self.pump(name, report);
+    }
+
+    /// Writes the next change down, one at a time.
+    fn write_down(&mut self, report: &mpsc::UnboundedSender<Report>) {
+        if self.writing_down {
+            return;
+        }
+        let Some(change) = self.changes.pop_front() else {
+            return;
+        };
+        self.writing_down = true;
+        let (poster, report) = (Arc::clone(&self.poster), report.clone());
+        let lane = change.lane().to_owned();
+        self.tasks.spawn(async move {
+            // Of what is not written a look may not conclude that somebody changed it.
+            let written = poster.endpoint_changed(change).await;
+            let _ = report.send(Report::WrittenDown(written.then_some(lane)));
+        });
     }
 
     fn over(

@@ -31,6 +31,16 @@ pub(super) enum Change {
     },
 }
 
+impl Change {
+    /// Scheme, host and port of the endpoint.
+    pub(super) fn lane(&self) -> &str {
+        match self {
+            Self::Fails(trouble) => &trouble.lane,
+            Self::Works { lane, .. } => lane,
+        }
+    }
+}
+
 impl Health {
     pub(super) fn new(troubles: Vec<Trouble>) -> Self {
         let troubles = troubles

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tracing::{debug, error, info, warn};
+use waviro_fault::Bug;
 use waviro_link::{
     Call, GroupChange, Inbound, Listener, MessageId, NotCommitted, Receipt, ReceiptLevel,
     ServerAck, Status, Verdict,
@@ -22,7 +23,7 @@ use crate::files::Files;
 use crate::jobs::Jobs;
 use crate::outbox::Outbox;
 use crate::store::{
-    Audience, EventKind, Feeds, InboundRow, NewEvent, News, Store, StoreError, address,
+    Audience, EventKind, Feeds, InboundRow, Kept, NewEvent, News, Store, StoreError, address,
 };
 
 /// The server's refusal for an account that does not exist: what was known of the number is wrong.
@@ -84,6 +85,7 @@ impl Listener for Ear {
     }
 
     async fn server_ack(&self, ack: ServerAck) {
+        waviro_fault::step("server ack heard");
         let news = match ack.verdict {
             Verdict::Accepted => News::Reached(1),
             Verdict::Refused(code) => {
@@ -122,6 +124,7 @@ impl Listener for Ear {
     }
 
     async fn receipt(&self, receipt: Receipt) -> Result<(), NotCommitted> {
+        waviro_fault::step("receipt heard");
         let level = match receipt.level {
             ReceiptLevel::Delivered => 2,
             ReceiptLevel::Read => 3,
@@ -175,11 +178,22 @@ impl Listener for Ear {
     }
 
     async fn inbound(&self, batch: Vec<Inbound>) -> Result<(), NotCommitted> {
+        waviro_fault::step("inbound heard");
         let count = batch.len();
         let kept = async {
             let now = self.clock.now();
             let rows = self.with_hooks(batch, now).await?;
-            self.store.keep_inbound(self.bot.slot(), rows, now).await
+            let (store, slot) = (self.store.clone(), self.bot.slot());
+            let keeping = async move { store.keep_inbound(slot, rows, now).await };
+            if waviro_fault::planted(Bug::AckBeforeCommit) {
+                let feeds = self.feeds.clone();
+                waviro_fault::later(async move {
+                    let kept = keeping.await;
+                    feeds.owe(kept.map(|kept| kept.due).unwrap_or_default());
+                });
+                return Ok(Kept::default());
+            }
+            keeping.await
         };
         let kept = kept
             .await

@@ -223,6 +223,7 @@ impl Files {
                 }
             }
         })?;
+        waviro_fault::step("download done");
         let here = opened(&path).await?;
         here.ok_or_else(|| NoFile::NotNow("the download left no file".to_owned()))
     }

@@ -194,8 +194,9 @@ impl Store {
             .map_err(|_| StoreError::Closed)
     }
 
-    /// Runs `change` in the writer's next transaction. It runs again, alone, where a neighbour spoilt that transaction.
-    async fn write<T, F>(&self, change: F) -> Result<T, StoreError>
+    /// Runs `change` in the writer's next transaction, under the name of the function that asks, as [`waviro_fault::WRITES`] has it.
+    /// It runs again, alone, where a neighbour spoilt that transaction.
+    async fn write<T, F>(&self, name: &'static str, change: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: for<'c> Fn(
@@ -205,7 +206,7 @@ impl Store {
             + Send
             + 'static,
     {
-        let (command, answer) = Command::other(change);
+        let (command, answer) = Command::other(name, change);
         self.submit(command).await?;
         answer.await.map_err(|_| StoreError::Closed)?
     }

@@ -147,7 +147,10 @@ struct Socket {
 #[async_trait]
 impl Transport for Socket {
     async fn send(&self, data: Bytes) -> anyhow::Result<()> {
-        self.transport.send(data).await
+        waviro_fault::step("wire before");
+        let sent = self.transport.send(data).await;
+        waviro_fault::step("wire after");
+        sent
     }
 
     /// The library calls it for every socket that it had, whoever ended it, once it has read the last frame and before it

@@ -85,11 +85,13 @@ impl Spool {
         let mut sink = BufWriter::new(options.open(path).await.map_err(disk)?);
         let fetched = net.fetch(url, allow, WITHIN, CAP, &mut sink).await?;
         sink.flush().await.map_err(disk)?;
+        waviro_fault::step("spool begun");
         let file = sink.into_inner();
         file.sync_all().await.map_err(disk)?;
         // The name in the folder must survive a power cut too.
         let folder = File::open(&self.folder).await.map_err(disk)?;
         folder.sync_all().await.map_err(disk)?;
+        waviro_fault::step("spool safe");
         let sha256 = hash(path).await.map_err(disk)?;
         let (kind, mime) = kind::of(&fetched.head, fetched.content_type.as_deref(), &fetched.url);
         let preview = self.previews.of(path, kind, &mime, latest).await;

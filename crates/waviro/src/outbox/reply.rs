@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use waviro_fault::Bug;
 use waviro_link::{Chat, Content, MediaKind, Outgoing};
 
 use super::Outbox;
@@ -61,6 +62,13 @@ impl Outbox {
                 Err(why) => left_out.push(why),
             }
         }
+        if waviro_fault::planted(Bug::RepliesTwice) {
+            let again = outgoing.clone().into_iter();
+            outgoing.extend(again.map(|message| Outgoing {
+                id: self.fresh_id(),
+                ..message
+            }));
+        }
         if outgoing.is_empty() {
             return Ok(Replied::Nothing(left_out.join("; ")));
         }
@@ -74,6 +82,7 @@ impl Outbox {
             .map(|message| NewMessageRow::new(bot.slot(), message, None, now, epoch));
         let rows = rows.collect::<Result<Vec<_>, _>>()?;
         // Where it fails it may yet have been committed, so the files stay. What no message names is swept away hourly.
+        waviro_fault::step("reply composed");
         let store = &self.0.store;
         store.reply(delivery, rows, note, now, bot.lane()).await?;
         Ok(Replied::Queued(count))

@@ -91,7 +91,7 @@ impl Store {
         now: Millis,
     ) -> Result<AddBot, StoreError> {
         let (name, key) = (name.to_owned(), key_sha256.to_owned());
-        self.write(move |connection, _| {
+        self.write("add_bot", move |connection, _| {
             let (name, key) = (name.clone(), key.clone());
             Box::pin(async move {
                 let taken = sqlx::query("SELECT slot FROM bots WHERE name = $1 AND removed_at IS NULL")
@@ -127,7 +127,7 @@ impl Store {
         overlap_until: Option<Millis>,
     ) -> Result<bool, StoreError> {
         let key = key_sha256.to_owned();
-        self.write(move |connection, _| {
+        self.write("set_bot_key", move |connection, _| {
             let key = key.clone();
             Box::pin(async move {
                 let done = sqlx::query(
@@ -149,7 +149,7 @@ impl Store {
 
     /// Ends what is left of the time of a bot's previous key.
     pub async fn drop_previous_key(&self, slot: i32) -> Result<(), StoreError> {
-        self.write(move |connection, _| {
+        self.write("drop_previous_key", move |connection, _| {
             Box::pin(async move {
                 sqlx::query(
                     "UPDATE bots SET previous_key_sha256 = NULL, previous_key_until = NULL WHERE slot = $1",
@@ -166,7 +166,7 @@ impl Store {
     /// Gives a bot another name.
     pub async fn rename_bot(&self, slot: i32, name: &str) -> Result<Renaming, StoreError> {
         let name = name.to_owned();
-        let renamed = self.write(move |connection, _| {
+        let renamed = self.write("rename_bot", move |connection, _| {
             let name = name.clone();
             Box::pin(async move {
                 let taken = sqlx::query(
@@ -200,7 +200,7 @@ impl Store {
 
     /// Ends a bot for users: its keys and its tokens are dead and its name is free. `false` where no such bot lives.
     pub async fn remove_bot(&self, slot: i32, now: Millis) -> Result<bool, StoreError> {
-        self.write(move |connection, _| {
+        self.write("remove_bot", move |connection, _| {
             Box::pin(async move {
                 let done = sqlx::query(
                     "UPDATE bots SET removed_at = $1 WHERE slot = $2 AND removed_at IS NULL",
@@ -224,7 +224,7 @@ impl Store {
 
     /// The removed bot's device is logged out and its keys are wiped: nothing is left to do.
     pub async fn bot_forgotten(&self, slot: i32, now: Millis) -> Result<(), StoreError> {
-        self.write(move |connection, _| {
+        self.write("bot_forgotten", move |connection, _| {
             Box::pin(async move {
                 sqlx::query("UPDATE bots SET forgotten_at = $1 WHERE slot = $2")
                     .bind(now)
@@ -243,7 +243,7 @@ impl Store {
         slot: i32,
         settings: Option<String>,
     ) -> Result<bool, StoreError> {
-        self.write(move |connection, _| {
+        self.write("set_settings", move |connection, _| {
             let settings = settings.clone();
             Box::pin(async move {
                 let done = sqlx::query(
@@ -262,7 +262,7 @@ impl Store {
     /// Remembers who the bot's device is linked as.
     pub async fn bot_linked(&self, slot: i32, identity: &Identity) -> Result<(), StoreError> {
         let (number, name) = (identity.number.to_string(), identity.name.clone());
-        self.write(move |connection, _| {
+        self.write("bot_linked", move |connection, _| {
             let (number, name) = (number.clone(), name.clone());
             Box::pin(async move {
                 sqlx::query("UPDATE bots SET linked_number = $1, linked_name = $2 WHERE slot = $3")

@@ -66,7 +66,7 @@ pub fn event_id(parts: &[&str]) -> String {
 impl Store {
     /// Writes events that stand for themselves. Returns what is due of them, leased to the caller. Durable when it returns.
     pub async fn tell(&self, events: Vec<NewEvent>, now: Millis) -> Result<Vec<Due>, StoreError> {
-        self.write(move |connection, counters| {
+        self.write("tell", move |connection, counters| {
             let events = events.clone();
             Box::pin(async move { insert(&events, now, connection, counters).await })
         })

@@ -46,7 +46,7 @@ impl Store {
 
     /// Keeps an answer, in place of one that is there: only whoever has the turn writes it.
     pub async fn keep(&self, keeping: KeepingAnswer) -> Result<(), StoreError> {
-        self.write(move |connection, _| {
+        self.write("keep", move |connection, _| {
             let keeping = keeping.clone();
             Box::pin(async move { put(&keeping, connection).await })
         })
@@ -55,7 +55,7 @@ impl Store {
 
     /// Forgets up to `limit` answers that were given before that moment. Returns how many; fewer than `limit` means that none is left.
     pub async fn forget_kept(&self, before: Millis, limit: i64) -> Result<u64, StoreError> {
-        self.write(move |connection, _| {
+        self.write("forget_kept", move |connection, _| {
             Box::pin(async move {
                 let done = sqlx::query(
                     "DELETE FROM idempotency WHERE id IN \

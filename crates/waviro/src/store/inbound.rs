@@ -118,7 +118,7 @@ impl Store {
         batch: Vec<InboundRow>,
         now: Millis,
     ) -> Result<Kept, StoreError> {
-        self.write(move |connection, counters| {
+        self.write("keep_inbound", move |connection, counters| {
             let batch = batch.clone();
             Box::pin(async move {
                 let mut new = HashSet::new();

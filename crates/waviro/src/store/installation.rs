@@ -10,7 +10,7 @@ const MEDIA_SECRET: &str = "media_secret";
 impl Store {
     /// The secret that signs links to files: `fresh` where there was none yet.
     pub async fn media_secret(&self, fresh: String) -> Result<String, StoreError> {
-        self.write(move |connection, _| {
+        self.write("media_secret", move |connection, _| {
             let fresh = fresh.clone();
             Box::pin(async move {
                 sqlx::query(

@@ -7,6 +7,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use tokio::sync::{mpsc, oneshot};
 use url::Url;
+use waviro_fault::Bug;
 use waviro_link::{Chat, MessageId, Outgoing};
 
 use super::content::{decode, encode, identity};
@@ -200,6 +201,13 @@ impl Store {
             outcome: Accepting::Taken,
             answer,
         };
+        if waviro_fault::planted(Bug::CommitAfterAnswer) {
+            let writes = self.writes.clone();
+            waviro_fault::later(async move {
+                let _ = writes.send(Command::Accept(Box::new(accept))).await;
+            });
+            return Ok(Accepting::Taken);
+        }
         self.writes
             .try_send(Command::Accept(Box::new(accept)))
             .map_err(|error| match error {

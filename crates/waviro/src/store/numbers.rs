@@ -28,7 +28,7 @@ impl Store {
         now: Millis,
     ) -> Result<(), StoreError> {
         let number = number.to_string();
-        self.write(move |connection, _| {
+        self.write("remember_number", move |connection, _| {
             let number = number.clone();
             Box::pin(async move {
                 sqlx::query(
@@ -49,7 +49,7 @@ impl Store {
     /// Forgets what was known of a number: the next message to it asks WhatsApp.
     pub async fn forget_number(&self, number: &Number) -> Result<(), StoreError> {
         let number = number.to_string();
-        self.write(move |connection, _| {
+        self.write("forget_number", move |connection, _| {
             let number = number.clone();
             Box::pin(async move {
                 sqlx::query("DELETE FROM numbers WHERE number = $1")

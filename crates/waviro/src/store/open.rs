@@ -8,6 +8,7 @@ use std::sync::Once;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{AnyConnection, AnyPool, ConnectOptions, Executor, Row, SqlSafeStr};
+use waviro_fault::Bug;
 
 use super::{Schema, StoreError};
 
@@ -109,6 +110,10 @@ impl Place {
         let mut connection = self.options.connect().await?;
         if self.sqlite {
             connection.execute(SQLITE_SETTINGS).await?;
+            if waviro_fault::planted(Bug::NoSync) {
+                connection.execute("PRAGMA synchronous = OFF").await?;
+                return Ok(connection);
+            }
             be_sure(&mut connection).await?;
         }
         Ok(connection)
@@ -157,10 +162,13 @@ pub(super) async fn migrate(connection: &mut AnyConnection) -> Result<(), StoreE
             false,
         )
     });
+    waviro_fault::step("before migration");
     Migrator::with_migrations(migrations.into())
         .run(connection)
         .await
-        .map_err(|error| StoreError::Failed(format!("migration: {error}")))
+        .map_err(|error| StoreError::Failed(format!("migration: {error}")))?;
+    waviro_fault::step("after migration");
+    Ok(())
 }
 
 /// Creates a missing SQLite file for its owner alone; SQLite gives its log the same mode.

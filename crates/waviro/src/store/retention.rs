@@ -66,7 +66,9 @@ impl Store {
                 let slot = *slot;
                 loop {
                     let rows = self
-                        .write(move |connection, _| Box::pin(step.take(kept, slot, connection)))
+                        .write("sweep", move |connection, _| {
+                            Box::pin(step.take(kept, slot, connection))
+                        })
                         .await?;
                     taken += rows;
                     if i64::try_from(rows).unwrap_or(i64::MAX) < TOGETHER {

@@ -124,7 +124,7 @@ impl Store {
         new: NewRule,
         now: Millis,
     ) -> Result<AddRule, StoreError> {
-        self.write(move |connection, _| {
+        self.write("add_rule", move |connection, _| {
             let new = new.clone();
             Box::pin(async move {
                 if let Some(taken) = holder(slot, &new.folded, 0, connection).await? {
@@ -168,7 +168,7 @@ impl Store {
         change: RuleChange,
         now: Millis,
     ) -> Result<AddRule, StoreError> {
-        self.write(move |connection, _| {
+        self.write("change_rule", move |connection, _| {
             let change = change.clone();
             Box::pin(async move {
                 let row = sqlx::query(AssertSqlSafe(format!(
@@ -239,7 +239,7 @@ impl Store {
         now: Millis,
     ) -> Result<(), StoreError> {
         let tried = tried.to_string();
-        self.write(move |connection, _| {
+        self.write("switch_rule_off", move |connection, _| {
             let (cause, tried) = (cause.clone(), tried.clone());
             Box::pin(async move {
                 sqlx::query(
@@ -260,7 +260,7 @@ impl Store {
 
     /// Deletes a rule; what waits for it ends as cancelled. `false` where the bot has no such rule.
     pub async fn delete_rule(&self, slot: i32, id: i64, now: Millis) -> Result<bool, StoreError> {
-        self.write(move |connection, _| {
+        self.write("delete_rule", move |connection, _| {
             Box::pin(async move {
                 let done = sqlx::query(
                     "UPDATE rules SET deleted_at = $1 WHERE id = $2 AND bot = $3 AND deleted_at IS NULL",

@@ -40,7 +40,7 @@ impl Store {
         webhook_key: String,
         signing: String,
     ) -> Result<Option<SecretsRow>, StoreError> {
-        self.write(move |connection, _| {
+        self.write("give_secrets", move |connection, _| {
             let (webhook_key, signing) = (webhook_key.clone(), signing.clone());
             Box::pin(async move {
                 let row = sqlx::query(AssertSqlSafe(format!(
@@ -65,7 +65,7 @@ impl Store {
         signing: String,
         before_until: Millis,
     ) -> Result<bool, StoreError> {
-        self.write(move |connection, _| {
+        self.write("rotate_signing", move |connection, _| {
             let signing = signing.clone();
             Box::pin(async move {
                 let done = sqlx::query(
@@ -89,7 +89,7 @@ impl Store {
         slot: i32,
         webhook_key: String,
     ) -> Result<bool, StoreError> {
-        self.write(move |connection, _| {
+        self.write("set_webhook_key", move |connection, _| {
             let webhook_key = webhook_key.clone();
             Box::pin(async move {
                 let done = sqlx::query(

@@ -96,7 +96,7 @@ impl Store {
         now: Millis,
     ) -> Result<Option<SubscriptionRow>, StoreError> {
         let most = i64::try_from(MOST_SUBSCRIPTIONS).unwrap_or(i64::MAX);
-        let added = self.write(move |connection, _| {
+        let added = self.write("add_subscription", move |connection, _| {
             let new = new.clone();
             Box::pin(async move {
                 let count = sqlx::query(
@@ -137,7 +137,7 @@ impl Store {
         change: SubscriptionChange,
         now: Millis,
     ) -> Result<Option<SubscriptionRow>, StoreError> {
-        let changed = self.write(move |connection, _| {
+        let changed = self.write("change_subscription", move |connection, _| {
             let change = change.clone();
             Box::pin(async move {
                 let row = sqlx::query(AssertSqlSafe(format!(
@@ -198,7 +198,7 @@ impl Store {
         now: Millis,
     ) -> Result<(), StoreError> {
         let tried = tried.to_string();
-        let switched = self.write(move |connection, _| {
+        let switched = self.write("switch_subscription_off", move |connection, _| {
             let (cause, tried) = (cause.clone(), tried.clone());
             Box::pin(async move {
                 sqlx::query(
@@ -226,7 +226,7 @@ impl Store {
         id: i64,
         now: Millis,
     ) -> Result<bool, StoreError> {
-        let deleted = self.write(move |connection, _| {
+        let deleted = self.write("delete_subscription", move |connection, _| {
             Box::pin(async move {
                 let done = sqlx::query(
                     "UPDATE subscriptions SET deleted_at = $1 WHERE id = $2 AND bot = $3 AND deleted_at IS NULL",

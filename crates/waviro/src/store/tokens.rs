@@ -67,7 +67,7 @@ impl Store {
             TokenRole::Admin => ("admin", None),
             TokenRole::Bot(slot) => ("bot", Some(i64::from(slot))),
         };
-        self.write(move |connection, _| {
+        self.write("add_token", move |connection, _| {
             let (name, sha256) = (name.clone(), sha256.clone());
             Box::pin(async move {
                 let taken =
@@ -121,20 +121,12 @@ impl Store {
         sha256: &str,
         now: Millis,
     ) -> Result<Option<TokenRow>, StoreError> {
-        let text = select(
-            "WHERE sha256 = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)",
-        );
-        let row = sqlx::query(sqlx::AssertSqlSafe(text))
-            .bind(sha256.to_owned())
-            .bind(now)
-            .fetch_optional(&self.reads)
-            .await?;
-        let Some(mut row) = row.as_ref().map(token).transpose()? else {
+        let Some(mut row) = self.living_token(sha256, now).await? else {
             return Ok(None);
         };
         if row.last_used_at.is_none_or(|at| at <= now - NOTED_EVERY) {
             let id = row.id;
-            self.write(move |connection, _| {
+            self.write("use_token", move |connection, _| {
                 Box::pin(async move {
                     sqlx::query("UPDATE tokens SET last_used_at = $1 WHERE id = $2")
                         .bind(now)
@@ -148,6 +140,22 @@ impl Store {
             row.last_used_at = Some(now);
         }
         Ok(Some(row))
+    }
+
+    async fn living_token(
+        &self,
+        sha256: &str,
+        now: Millis,
+    ) -> Result<Option<TokenRow>, StoreError> {
+        let text = select(
+            "WHERE sha256 = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)",
+        );
+        let row = sqlx::query(sqlx::AssertSqlSafe(text))
+            .bind(sha256.to_owned())
+            .bind(now)
+            .fetch_optional(&self.reads)
+            .await?;
+        row.as_ref().map(token).transpose()
     }
 
     /// Up to `limit` tokens with an id above `after`, by id, dead ones included.
@@ -182,7 +190,7 @@ impl Store {
 
     /// Ends a token. `false` where there is none, or it was revoked before.
     pub async fn revoke_token(&self, id: i64, now: Millis) -> Result<bool, StoreError> {
-        self.write(move |connection, _| {
+        self.write("revoke_token", move |connection, _| {
             Box::pin(async move {
                 let done = sqlx::query(
                     "UPDATE tokens SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL",

@@ -68,9 +68,12 @@ pub(super) trait Other: Send {
     ) -> BoxFuture<'c, Result<(), StoreError>>;
 
     fn answer(self: Box<Self>, done: Result<(), StoreError>);
+
+    fn name(&self) -> &'static str;
 }
 
 struct Closure<T, F> {
+    name: &'static str,
     change: F,
     outcome: Option<T>,
     answer: oneshot::Sender<Result<T, StoreError>>,
@@ -148,19 +151,21 @@ impl Writer {
             None => self.place.connect().await?,
         };
         let applied = if batch.is_one_statement() {
+            batch.names().for_each(waviro_fault::writing);
             batch.apply(&mut connection, &mut self.counters).await
         } else {
             connection.execute(self.place.begin()).await?;
             match batch.apply(&mut connection, &mut self.counters).await {
-                Ok(()) => connection
-                    .execute("COMMIT")
-                    .await
-                    .map(drop)
-                    .map_err(Into::into),
+                Ok(()) => {
+                    batch.names().for_each(waviro_fault::writing);
+                    let committed = connection.execute("COMMIT").await;
+                    committed.map(drop).map_err(Into::into)
+                }
                 Err(reason) => Err(reason),
             }
         };
         if applied.is_ok() {
+            batch.names().for_each(waviro_fault::written);
             self.connection = Some(connection);
             self.state.commits.fetch_add(1, Ordering::Relaxed);
             self.state
@@ -231,7 +236,10 @@ impl Counters {
 
 impl Command {
     /// A command from a closure, and where its answer will come.
-    pub(super) fn other<T, F>(change: F) -> (Self, oneshot::Receiver<Result<T, StoreError>>)
+    pub(super) fn other<T, F>(
+        name: &'static str,
+        change: F,
+    ) -> (Self, oneshot::Receiver<Result<T, StoreError>>)
     where
         T: Send + 'static,
         F: for<'c> Fn(
@@ -243,6 +251,7 @@ impl Command {
     {
         let (answer, receiver) = oneshot::channel();
         let closure = Closure {
+            name,
             change,
             outcome: None,
             answer,
@@ -277,6 +286,10 @@ where
         // A caller that went away asks for nothing more.
         let _ = answer.send(done.and_then(|()| outcome.ok_or(StoreError::Closed)));
     }
+
+    fn name(&self) -> &'static str {
+        self.name
+    }
 }
 
 impl FromIterator<Command> for Batch {
@@ -304,6 +317,18 @@ impl Batch {
             + self.posted.len()
             + self.replying.len()
             + self.others.len()
+    }
+
+    /// What writes, once each.
+    fn names(&self) -> impl Iterator<Item = &'static str> {
+        let of = |count: usize, name| (count > 0).then_some(name);
+        let frequent = [
+            of(self.accepts.len() + self.once.len(), "accept"),
+            of(self.raises.len(), "raise"),
+            of(self.posted.len(), "posted"),
+            of(self.replying.len(), "reply"),
+        ];
+        (frequent.into_iter().flatten()).chain(self.others.iter().map(|other| other.name()))
     }
 
     /// An accept without company changes the database by one statement, which is a transaction of its own: without BEGIN

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The arrow of ARCHITECTURE.md: a room names only rooms of rows below its own, and leaves.
 const ROWS: [&[&str]; 11] = [
-    &["main"],
+    &["main", "bin"],
     &["cli"],
     &["app", "listener"],
     &["docs"],
@@ -265,4 +265,75 @@ fn every_code_of_a_refusal_is_documented() {
         .filter(|word| *word != "code")
         .collect();
     assert_eq!(codes, documented);
+}
+
+/// What stands in quotes right after `call`, wherever a room of the gateway or its link says it, with the function that it is in.
+fn said(call: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (file, text) in sources() {
+        if !file.starts_with("waviro/") && !file.starts_with("waviro-link/") {
+            continue;
+        }
+        let mut function = String::new();
+        for (_, line) in code(&text) {
+            if let Some((_, name)) = line.split_once("fn ") {
+                function = name
+                    .chars()
+                    .take_while(|it| it.is_alphanumeric() || *it == '_')
+                    .collect();
+            }
+            if let Some((_, name)) = line.split_once(call) {
+                found.push((function.clone(), name.split('"').next().unwrap().to_owned()));
+            }
+        }
+    }
+    found
+}
+
+/// A write that the torture rig cannot end the process at would be one that nobody has tried to break.
+#[test]
+fn every_write_and_step_has_its_moment_and_every_moment_its_place() {
+    let writes = said(".write(\"");
+    for (function, name) in &writes {
+        assert_eq!(function, name, "a write is named after its function");
+    }
+    // Those that the writer takes many of at a time.
+    let frequent = ["accept", "raise", "posted", "reply"].map(ToOwned::to_owned);
+    let mut writes: Vec<String> = writes
+        .into_iter()
+        .map(|(_, name)| name)
+        .chain(frequent)
+        .collect();
+    writes.sort_unstable();
+    assert_eq!(writes, waviro_fault::WRITES);
+    let mut steps: Vec<String> = said("step(\"").into_iter().map(|(_, name)| name).collect();
+    steps.sort_unstable();
+    let mut listed = waviro_fault::STEPS;
+    listed.sort_unstable();
+    assert_eq!(steps, listed);
+}
+
+/// All that changes the database goes through the one writer, which knows its moments. Other connections only read.
+#[test]
+fn nothing_is_written_past_the_writer() {
+    let changes = ["INSERT INTO", "UPDATE ", "DELETE FROM"];
+    let mut read_pools = 0;
+    for (file, text) in sources() {
+        if !file.starts_with("waviro/src/store") {
+            continue;
+        }
+        for function in text.split("fn ").skip(1) {
+            if !function.contains("self.reads") {
+                continue;
+            }
+            read_pools += 1;
+            let changing = changes.iter().find(|change| function.contains(**change));
+            let name = function.split('(').next().unwrap();
+            assert!(
+                changing.is_none(),
+                "{file}: {name} writes and has the connections that read"
+            );
+        }
+    }
+    assert!(read_pools > 20, "{read_pools}");
 }

@@ -4,6 +4,7 @@
 //! endpoint never sees them going back, whatever crashes when.
 
 use tracing::{debug, warn};
+use waviro_fault::Bug;
 
 use super::Place;
 use super::poster::Poster;
@@ -31,6 +32,11 @@ impl Poster {
             .await;
             return None;
         };
+        if waviro_fault::planted(Bug::UnorderedAcks) && stage < callback.ack {
+            let newest = callback.ack.into();
+            let (webhook_id, body) = Callback::posting(callback.message.as_str(), newest);
+            self.post(&due, &webhook_id, body, None).await;
+        }
         let (webhook_id, body) = Callback::posting(callback.message.as_str(), stage.into());
         let posted = self.post(&due, &webhook_id, body, None).await;
         let failed = u32::try_from(due.attempts).unwrap_or(u32::MAX);

@@ -87,7 +87,9 @@ impl Poster {
             within,
             allow: profile.as_ref().map_or(&[], |profile| profile.allow()),
         };
+        waviro_fault::step("post begun");
         let tried = self.net.post(call).await;
+        waviro_fault::step("post answered");
         let outcome = match &tried.outcome {
             Ok(answer) if (200..300).contains(&answer.status) => "ok",
             Ok(_) => "status",

@@ -171,6 +171,7 @@ impl Poster {
 
     /// Sends what a webhook answered, and ends the delivery.
     async fn reply(&self, due: &Due, chat: &Chat, answer: &str, replied: bool) {
+        waviro_fault::step("answer read");
         let (slot, delivery) = (due.slot, due.id);
         let parsed = match answer::parse(answer.as_bytes()) {
             Ok(_) if replied => {

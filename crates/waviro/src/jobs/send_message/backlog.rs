@@ -1,6 +1,8 @@
 //! What of a bot's queue is in the database only, and reading on from there.
 
 use tracing::error;
+use waviro_fault::Bug;
+use waviro_link::MessageId;
 
 use super::{Lane, Outcome, STORE_REST, WINDOW};
 use crate::clock::{Millis, millis};
@@ -60,7 +62,10 @@ impl Lane {
         } else {
             Backlog::None
         };
-        for row in rows {
+        for mut row in rows {
+            if waviro_fault::planted(Bug::NewIdOnResend) {
+                row.message.id = MessageId::from_random(rand::random());
+            }
             if row.seq > self.last_seen {
                 self.last_seen = row.seq;
                 self.window.insert(row);

@@ -145,6 +145,7 @@ impl Lane {
                         return Err(LinkError::Offline);
                     }
                 }
+                waviro_fault::step("send begun");
                 tokio::select! {
                     biased;
                     result = link.send(&message) => result,
@@ -152,6 +153,9 @@ impl Lane {
                 }
             };
             let result = writing.await;
+            if result.is_ok() {
+                waviro_fault::step("send done");
+            }
             Outcome::Wrote {
                 seq,
                 id: message.id,

@@ -62,7 +62,7 @@ impl Store {
         if found.is_none() {
             return Ok(Vec::new());
         }
-        self.write(move |connection, counters| {
+        self.write("remind", move |connection, counters| {
             Box::pin(remind(before, limit, now, connection, counters))
         })
         .await

@@ -12,7 +12,7 @@ use crate::clock::Millis;
 impl Store {
     /// Hands leased rows back, due at `run_at`.
     pub async fn release(&self, ids: Vec<i64>, run_at: Millis) -> Result<(), StoreError> {
-        self.write(move |connection, _| {
+        self.write("release", move |connection, _| {
             let ids = ids.clone();
             Box::pin(async move { lease(&ids, 0, run_at, connection).await })
         })
@@ -21,7 +21,7 @@ impl Store {
 
     /// Ends every lease: to be called once, before this process takes its first. One process owns the database.
     pub async fn release_all(&self, now: Millis) -> Result<u64, StoreError> {
-        self.write(move |connection, _| {
+        self.write("release_all", move |connection, _| {
             Box::pin(async move {
                 let done =
                     sqlx::query("UPDATE deliveries SET leased = 0, run_at = $1 WHERE leased = 1")
@@ -54,7 +54,7 @@ impl Store {
     /// Leases up to `limit` due rows of a lane, the longest due first.
     pub async fn claim(&self, lane: &str, limit: i64, now: Millis) -> Result<Vec<Due>, StoreError> {
         let lane = lane.to_owned();
-        self.write(move |connection, _| {
+        self.write("claim", move |connection, _| {
             let lane = lane.clone();
             Box::pin(async move {
                 let rows = sqlx::query(AssertSqlSafe(format!(

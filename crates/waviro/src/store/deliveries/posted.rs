@@ -70,7 +70,7 @@ impl Store {
         now: Millis,
     ) -> Result<(), StoreError> {
         let message = callback.message.clone();
-        self.write(move |connection, counters| {
+        self.write("lose_stage", move |connection, counters| {
             let (message, attempt) = (message.clone(), attempt.clone());
             Box::pin(async move {
                 let row = sqlx::query("SELECT ack FROM messages WHERE id = $1")

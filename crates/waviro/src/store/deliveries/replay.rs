@@ -59,7 +59,7 @@ impl Store {
         replay: Replay,
         now: Millis,
     ) -> Result<Replaying, StoreError> {
-        self.write(move |connection, counters| {
+        self.write("replay", move |connection, counters| {
             let replay = replay.clone();
             Box::pin(async move { again(slot, id, &replay, now, connection, counters).await })
         })
@@ -85,7 +85,7 @@ impl Store {
         };
         for chunk in ids.chunks(TOGETHER) {
             let chunk = chunk.to_vec();
-            let outcomes = self.write(move |connection, counters| {
+            let outcomes = self.write("replay_all", move |connection, counters| {
                 let chunk = chunk.clone();
                 Box::pin(async move {
                     let (replay, mut outcomes) = (Replay::default(), Vec::new());

@@ -32,7 +32,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let (delivery, failed) = (due.id, due.attempts + 1);
         let (stage, tried_stage) = due.stages();
-        self.write(move |connection, counters| {
+        self.write("put_off", move |connection, counters| {
             let attempt = attempt.clone();
             Box::pin(async move {
                 sqlx::query(
@@ -68,7 +68,7 @@ impl Store {
         now: Millis,
     ) -> Result<Option<Due>, StoreError> {
         let (delivery, (_, stage)) = (due.id, due.stages());
-        self.write(move |connection, counters| {
+        self.write("end", move |connection, counters| {
             let (note, attempt) = (note.clone(), attempt.clone());
             Box::pin(async move {
                 let error = attempt.as_ref().and_then(|attempt| attempt.cause.clone());
@@ -116,7 +116,7 @@ impl Store {
 
     /// Writes down that an endpoint fails, or that it was switched off.
     pub async fn endpoint_fails(&self, trouble: Trouble) -> Result<(), StoreError> {
-        self.write(move |connection, _| {
+        self.write("endpoint_fails", move |connection, _| {
             let trouble = trouble.clone();
             Box::pin(async move {
                 sqlx::query(
@@ -146,7 +146,7 @@ impl Store {
         now: Millis,
     ) -> Result<u64, StoreError> {
         let lane = lane.to_owned();
-        self.write(move |connection, _| {
+        self.write("endpoint_works", move |connection, _| {
             let lane = lane.clone();
             Box::pin(async move {
                 sqlx::query("DELETE FROM endpoints WHERE lane = $1")

@@ -104,7 +104,7 @@ impl Store {
         answer: String,
     ) -> Result<(), StoreError> {
         let delivery = due.id;
-        self.write(move |connection, counters| {
+        self.write("answered", move |connection, counters| {
             let (attempt, answer) = (attempt.clone(), answer.replace('\0', "\u{fffd}"));
             Box::pin(async move {
                 sqlx::query(

@@ -167,7 +167,7 @@ impl Store {
 
     /// Notes that a bot's stream, or that of all, is listened to now: to the minute.
     pub async fn note_streamed(&self, slot: Option<i32>, now: Millis) -> Result<(), StoreError> {
-        self.write(move |connection, _| {
+        self.write("note_streamed", move |connection, _| {
             Box::pin(async move {
                 sqlx::query(
                     "UPDATE bots SET streamed_at = $1 WHERE removed_at IS NULL AND (streamed_at IS NULL OR streamed_at <= $2) \

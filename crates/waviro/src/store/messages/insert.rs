@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use waviro_fault::Bug;
 use waviro_link::MessageId;
 
 use super::{Accept, Accepting, NewMessageRow, Repeats, message_id};
@@ -27,7 +28,12 @@ pub(in crate::store) async fn apply(
     for (position, accept) in accepts.iter().enumerate() {
         let row = &accept.row;
         let this = (row.content_sha256.as_str(), position);
-        match last.insert((row.slot, &row.chat), this) {
+        let before = last.insert((row.slot, &row.chat), this);
+        if waviro_fault::planted(Bug::DuplicatesAccepted) {
+            to_insert.push((position, false));
+            continue;
+        }
+        match before {
             Some((sha256, before))
                 if sha256 == row.content_sha256 && row.repeats.refuses(accepts[before].row.at) =>
             {

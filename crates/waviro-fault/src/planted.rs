@@ -1,0 +1,72 @@
+//! What the environment switches on.
+
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use crate::{BUGS, Bug, STEPS, WRITES, moments};
+
+/// The moment to end at, and how often it may still pass.
+struct End {
+    name: String,
+    left: AtomicU32,
+}
+
+static END: LazyLock<Option<End>> = LazyLock::new(|| {
+    let told = told("TORTURE_END_AT")?;
+    let (name, times) = told.split_once('*').unwrap_or((&told, "1"));
+    assert!(moments().any(|moment| moment == name), "no moment: {name}");
+    Some(End {
+        name: name.to_owned(),
+        left: AtomicU32::new(times.parse().expect("a number of times")),
+    })
+});
+
+static BUG: LazyLock<Option<Bug>> = LazyLock::new(|| {
+    let told = told("TORTURE_BUG")?;
+    let known = BUGS.iter().find(|(word, _)| *word == told);
+    Some(known.unwrap_or_else(|| panic!("no bug: {told}")).1)
+});
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "not for users, and so not in their configuration"
+)]
+fn told(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Ends the process where this is the moment.
+#[expect(
+    clippy::print_stderr,
+    reason = "the rig reads which moment it was; nothing else is written any more"
+)]
+pub(crate) fn reached(side: &str, name: &str) {
+    assert!(
+        STEPS.contains(&name) || WRITES.contains(&name),
+        "not in the list: {name}"
+    );
+    let Some(end) = &*END else {
+        return;
+    };
+    let is_it = end.name.strip_prefix(side) == Some(name);
+    if is_it && end.left.fetch_sub(1, Ordering::SeqCst) == 1 {
+        eprintln!("ended at: {}", end.name);
+        std::process::abort();
+    }
+}
+
+pub(crate) fn is_on(bug: Bug) -> bool {
+    *BUG == Some(bug)
+}
+
+/// Long enough that a rig which ends the process now and then comes in between.
+const LATE: Duration = Duration::from_millis(300);
+
+#[expect(clippy::disallowed_methods, reason = "a bug need not be tidy")]
+pub(crate) fn later(work: impl Future<Output = ()> + Send + 'static) {
+    tokio::spawn(async move {
+        tokio::time::sleep(LATE).await;
+        work.await;
+    });
+}

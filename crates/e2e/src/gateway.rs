@@ -21,6 +21,7 @@ const LOOK: Duration = Duration::from_secs(3);
 
 /// A gateway on a data folder of its own, which outlives kills and restarts.
 pub struct Gateway {
+    binary: PathBuf,
     folder: tempfile::TempDir,
     listen: String,
     environment: Vec<(&'static str, OsString)>,
@@ -38,6 +39,7 @@ pub struct Bot {
 }
 
 /// Who may do everything over `/v1`.
+#[derive(Clone)]
 pub struct Admin {
     http: reqwest::Client,
     url: String,
@@ -76,6 +78,40 @@ impl Gateway {
         more: &str,
         environment: Vec<(&'static str, OsString)>,
     ) -> Self {
+        let mut gateway = Self::prepare(link_url, key, more, environment);
+        gateway.run().await;
+        gateway
+    }
+
+    /// One that is not started.
+    #[must_use]
+    pub fn prepare(
+        link_url: &str,
+        key: &str,
+        more: &str,
+        environment: Vec<(&'static str, OsString)>,
+    ) -> Self {
+        Self::prepare_binary(binary(), link_url, key, more, environment)
+    }
+
+    /// One that can be told to end at a moment or to have a bug, by the variables that `waviro-fault` names. It is not started.
+    #[must_use]
+    pub fn of_torture(
+        link_url: &str,
+        key: &str,
+        more: &str,
+        environment: Vec<(&'static str, OsString)>,
+    ) -> Self {
+        Self::prepare_binary(torture_binary(), link_url, key, more, environment)
+    }
+
+    fn prepare_binary(
+        binary: &Path,
+        link_url: &str,
+        key: &str,
+        more: &str,
+        environment: Vec<(&'static str, OsString)>,
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let listen = format!("127.0.0.1:{}", free_port());
         let config = format!(
@@ -88,25 +124,37 @@ impl Gateway {
             folder.path().join("data").display()
         );
         std::fs::write(folder.path().join("waviro.toml"), config).expect("config written");
-        let mut gateway = Self {
+        Self {
+            binary: binary.to_owned(),
             folder,
             listen,
             environment,
             child: None,
             http: http_client(),
-        };
-        gateway.run().await;
-        gateway
+        }
+    }
+
+    /// What stands in the environment of the processes that are started from now on; `None` takes it away.
+    pub fn tell(&mut self, name: &'static str, value: Option<&str>) {
+        self.environment.retain(|(told, _)| *told != name);
+        self.environment
+            .extend(value.map(|value| (name, value.into())));
     }
 
     /// Starts the process and waits until it is ready.
     pub async fn run(&mut self) {
+        self.start_process();
+        self.wait_ready().await;
+    }
+
+    /// Starts the process, and waits for nothing.
+    pub fn start_process(&mut self) {
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(self.log_path())
             .expect("log file");
-        let child = Command::new(binary())
+        let child = Command::new(&self.binary)
             .arg("--config")
             .arg(self.config_path())
             .arg("serve")
@@ -118,6 +166,10 @@ impl Gateway {
             .spawn()
             .expect("gateway starts");
         self.child = Some(child);
+    }
+
+    /// Waits until it is ready.
+    async fn wait_ready(&self) {
         let url = format!("http://{}/readyz", self.listen);
         eventually("the gateway to be ready", async || {
             // A look that is lost with a process that died is made again.
@@ -132,7 +184,7 @@ impl Gateway {
 
     /// Tries to run a second gateway on the same data, on a port of its own; what it says when it ends.
     pub async fn run_second(&self) -> String {
-        let output = Command::new(binary())
+        let output = Command::new(&self.binary)
             .arg("--config")
             .arg(self.config_path())
             .args(["serve", "--listen", &format!("127.0.0.1:{}", free_port())])
@@ -150,6 +202,18 @@ impl Gateway {
         let mut child = self.child.take().expect("gateway runs");
         child.start_kill().expect("killed");
         child.wait().await.expect("reaped");
+    }
+
+    /// Whether the process has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        let ended = self
+            .child
+            .as_mut()
+            .is_none_or(|child| child.try_wait().expect("a child can be asked").is_some());
+        if ended {
+            self.child = None;
+        }
+        ended
     }
 
     /// SIGTERM, and how long it took to end.
@@ -193,7 +257,7 @@ impl Gateway {
 
     /// Adds a bot by the command line, as an operator does.
     pub async fn add_bot(&self, name: &str) -> Bot {
-        let output = Command::new(binary())
+        let output = Command::new(&self.binary)
             .arg("--config")
             .arg(self.config_path())
             .args(["bot", "add", name])
@@ -217,7 +281,7 @@ impl Gateway {
     /// Makes an admin token by the command line, as an operator does.
     pub async fn admin(&self) -> Admin {
         let name = format!("ops-{}", free_port());
-        let output = Command::new(binary())
+        let output = Command::new(&self.binary)
             .arg("--config")
             .arg(self.config_path())
             .args(["token", "add", &name])
@@ -340,6 +404,50 @@ impl Admin {
         self.done(request).await
     }
 
+    /// Any call, also where the gateway may be gone: the status and the body. A POST has an `Idempotency-Key`, as one that may be
+    /// repeated should.
+    pub async fn try_call(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<(u16, Value), reqwest::Error> {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).expect("a method");
+        let request = self.http.request(method, format!("{}{path}", self.url));
+        let key = format!("{:032x}", rand::random::<u128>());
+        let request = request
+            .bearer_auth(&self.token)
+            .header("Idempotency-Key", key);
+        let request = match body {
+            Some(body) => request.json(&body),
+            None => request,
+        };
+        let answer = request.send().await?;
+        let status = answer.status().as_u16();
+        let text = answer.text().await?;
+        Ok((status, serde_json::from_str(&text).unwrap_or_default()))
+    }
+
+    /// What comes of a stream until its first bytes, or for so long.
+    pub async fn first_bytes(&self, path: &str, within: Duration) -> Result<(), reqwest::Error> {
+        let request = self.http.get(format!("{}{path}", self.url));
+        let mut answer = request.bearer_auth(&self.token).send().await?;
+        if let Ok(first) = tokio::time::timeout(within, answer.chunk()).await {
+            first?;
+        }
+        Ok(())
+    }
+
+    /// The same with another token.
+    #[must_use]
+    pub fn with(&self, token: &str) -> Self {
+        Self {
+            http: self.http.clone(),
+            url: self.url.clone(),
+            token: token.to_owned(),
+        }
+    }
+
     async fn done(&self, request: reqwest::RequestBuilder) -> Value {
         let request = request.bearer_auth(&self.token);
         let answer = request.send().await.expect("the gateway answers");
@@ -374,6 +482,16 @@ fn binary() -> &'static Path {
         #[expect(clippy::disallowed_methods, reason = "tests have no configuration")]
         let given = std::env::var("E2E_GATEWAY");
         given.map_or_else(|_| crate::package_binary("waviro"), PathBuf::from)
+    })
+}
+
+/// The binary that has moments to end at and bugs to switch on: the one that `E2E_TORTURE_GATEWAY` names, else one that is built.
+fn torture_binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        #[expect(clippy::disallowed_methods, reason = "tests have no configuration")]
+        let given = std::env::var("E2E_TORTURE_GATEWAY");
+        given.map_or_else(|_| crate::torture_binary(), PathBuf::from)
     })
 }
 

@@ -58,6 +58,20 @@ async fn breathe() {
 /// Where it does not build.
 #[must_use]
 pub fn package_binary(package: &str) -> PathBuf {
+    built(&[], package)
+}
+
+/// The gateway that the torture rig can end at a moment or give a bug, built beside the one that users run.
+///
+/// # Panics
+/// Where it does not build.
+#[must_use]
+pub fn torture_binary() -> PathBuf {
+    let with = ["--features", "waviro/planted-bugs", "--bin"];
+    built(&[&with[..], &["waviro-torture"]].concat(), "waviro-torture")
+}
+
+fn built(with: &[&str], name: &str) -> PathBuf {
     let here = std::env::current_exe().expect("a path to this program");
     // target/<profile>/deps/test or target/<profile>/examples/load
     let profile = here
@@ -66,16 +80,19 @@ pub fn package_binary(package: &str) -> PathBuf {
         .expect("a target folder");
     let mut cargo = std::process::Command::new(env!("CARGO"));
     // Both in one call: chosen together they share every dependency, chosen apart each builds its own.
-    cargo.args(["build", "--quiet", "-p", "waviro", "-p", "wa-sim"]);
+    cargo.args([
+        "build", "--quiet", "--locked", "-p", "waviro", "-p", "wa-sim",
+    ]);
+    cargo.args(with);
     if profile.ends_with("release") {
         cargo.arg("--release");
     }
     let built = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status();
     assert!(
         built.expect("cargo runs").success(),
-        "{package} does not build"
+        "{name} does not build"
     );
-    profile.join(package)
+    profile.join(name)
 }
 
 #[expect(

@@ -4,14 +4,18 @@
 //! The seed fixes the plan: what is sent to whom and when, and which fault comes when. What the machine makes of it differs from run to
 //! run, so a seed that failed is tried several times.
 
+mod chores;
 mod faults;
 mod load;
 mod log;
+mod moments;
 mod receiver;
 mod stage;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use rand::SeedableRng as _;
@@ -21,6 +25,7 @@ use tokio::time::Instant;
 pub use faults::Fault;
 
 use crate::oracle::{Entry, Seen, Violation, evidence, judge};
+use chores::Chores;
 use log::Log;
 use stage::Stage;
 
@@ -42,6 +47,12 @@ pub struct Plan {
     pub rate: u32,
     /// Whether the server drops a message whose id it had, as WhatsApp may or may not.
     pub dedupe: bool,
+    /// Moments to end the gateway at, once each, before the faults.
+    pub moments: Vec<String>,
+    /// A bug of the gateway, to see whether it is found.
+    pub bug: Option<String>,
+    /// How long the queues may take to empty after the last fault.
+    pub settles_within: Duration,
     /// More in the gateway's environment.
     pub environment: Vec<(&'static str, String)>,
     /// Whether a line says each few seconds how it goes.
@@ -57,6 +68,8 @@ pub struct Report {
     pub log: Vec<Entry>,
     /// What the oracle says.
     pub violations: Vec<Violation>,
+    /// Moments that the gateway never came to.
+    pub missed: Vec<String>,
     /// How long it took.
     pub took: Duration,
     /// The end of the gateway's own log.
@@ -72,6 +85,9 @@ impl Default for Plan {
             within: Duration::from_mins(5),
             rate: 40,
             dedupe: true,
+            moments: Vec::new(),
+            bug: None,
+            settles_within: SETTLES_WITHIN,
             environment: Vec::new(),
             progress: false,
         }
@@ -85,6 +101,16 @@ pub async fn run(plan: &Plan) -> Report {
     let log = Log::begin();
     let mut stage = Stage::set(plan, &log).await;
     let load = load::Load::start(&stage, &mut chance, plan.rate, &log);
+    let chores = Chores {
+        admin: stage.admin.clone(),
+        book: load.book(),
+        sim: Arc::clone(&stage.sim),
+        ear: stage.receiver.ear().clone(),
+        spare: stage.spare.clone(),
+        log: log.clone(),
+        next: AtomicU64::new(0),
+    };
+    let missed = moments::end_at_each(plan, &mut stage, &chores, &mut chance, &log).await;
     let mut done = 0;
     while done < plan.faults && began.elapsed() < plan.within {
         let fault = Fault::any(&plan.kinds, &mut chance);
@@ -103,7 +129,7 @@ pub async fn run(plan: &Plan) -> Report {
     log.see(Seen::Fault {
         what: "no more".to_owned(),
     });
-    stage.settle(SETTLES_WITHIN, &log).await;
+    stage.settle(plan.settles_within, &log).await;
     stage.read_phones(&log).await;
     let gateway = stage.gateway.log();
     let lines: Vec<&str> = gateway.lines().rev().take(40).collect();
@@ -112,6 +138,7 @@ pub async fn run(plan: &Plan) -> Report {
     Report {
         seed: plan.seed,
         violations: judge(&log),
+        missed,
         log,
         took: began.elapsed(),
         gateway,
@@ -212,6 +239,9 @@ impl fmt::Display for Report {
             counts.faults,
             self.took.as_secs_f64()
         )?;
+        if !self.missed.is_empty() {
+            writeln!(f, "never came to: {}", self.missed.join(", "))?;
+        }
         writeln!(f, "violations: {}", self.violations.len())?;
         for violation in self.violations.iter().take(5) {
             writeln!(f, "\n{violation}")?;

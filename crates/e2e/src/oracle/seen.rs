@@ -90,6 +90,16 @@ pub enum Seen {
         /// What the phone should show of the answer.
         answers: Vec<String>,
     },
+    /// An endpoint was told as an event of what a customer wrote.
+    Heard {
+        /// What was written.
+        face: String,
+    },
+    /// So many calls to the endpoint were under way at one time at most.
+    Crowd {
+        /// How many.
+        most: usize,
+    },
     /// A ciphertext used a message key that another one had used.
     KeyReused {
         /// The message's id.

@@ -58,6 +58,16 @@ fn question(answers: &[&str]) -> Seen {
     }
 }
 
+fn heard(face: &str) -> Seen {
+    let face = face.to_owned();
+    Seen::Heard { face }
+}
+
+fn nacked(id: &str) -> Seen {
+    let (id, error) = (id.to_owned(), Some(479));
+    Seen::ServerAcked { id, error }
+}
+
 fn settled() -> Seen {
     Seen::Settled {
         pending: 0,
@@ -112,6 +122,7 @@ fn well() -> Vec<Seen> {
         told("E", 1),
         told("E", 1),
         question(&["jawab 1", "jawab 2"]),
+        heard("tanya"),
         framed("R1"),
         framed("R2"),
         acked("R1"),
@@ -232,6 +243,7 @@ fn i5_a_stage_that_nobody_was_told_of() {
     assert_eq!(without(&told("A", 1)), one("I5", "A"));
     assert_eq!(without(&told("A", 2)), one("I5", "A"));
     assert_eq!(with(reached("E", 3)).len(), 2);
+    assert_eq!(without(&heard("tanya")), one("I5", "tanya"));
 }
 
 #[test]
@@ -284,6 +296,43 @@ fn i9_what_waits_in_the_end_and_a_database_that_is_not_sound() {
         assert_eq!(with(end), one("I9", "the end"));
     }
     assert_eq!(with(Seen::Missed { count: 1 }), one("I9", "the log"));
+}
+
+#[test]
+fn i10_more_calls_at_one_time_than_an_endpoint_has_to_bear() {
+    assert_eq!(with(Seen::Crowd { most: 16 }), []);
+    assert_eq!(with(Seen::Crowd { most: 17 }), one("I10", "the endpoint"));
+}
+
+#[test]
+fn what_the_server_refuses_is_told_as_failed_and_may_be_missing_from_an_answer() {
+    let refused = |log: &mut Vec<Seen>| {
+        log.extend([
+            asked(8, "delapan"),
+            accepted(8, "H"),
+            framed("H"),
+            nacked("H"),
+        ]);
+    };
+    assert_eq!(
+        but(refused),
+        [("I1", "H".to_owned()), ("I5", "H".to_owned())]
+    );
+    let told_of = but(|log| {
+        refused(log);
+        log.push(told("H", -1));
+    });
+    assert_eq!(told_of, []);
+    let of_an_answer = |log: &mut Vec<Seen>| {
+        log.retain(|it| *it != shown("R2", "jawab 2") && *it != acked("R2"));
+        log.push(nacked("R2"));
+    };
+    assert_eq!(but(of_an_answer), []);
+    let two = but(|log| {
+        of_an_answer(log);
+        log.retain(|it| *it != shown("R1", "jawab 1"));
+    });
+    assert!(two.contains(&("I8", "tanya".to_owned())), "{two:?}");
 }
 
 #[test]

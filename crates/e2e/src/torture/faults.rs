@@ -36,10 +36,12 @@ pub enum Fault {
     PhoneOff,
     /// The user's endpoints answer 500, 503, a redirect, late, or end the connection when they have taken the call.
     Endpoint,
+    /// They answer late.
+    SlowEndpoint,
 }
 
 /// Every fault, by the word that names it.
-pub const ALL: [(&str, Fault); 10] = [
+pub const ALL: [(&str, Fault); 11] = [
     ("kill", Fault::Kill),
     ("stop", Fault::Stop),
     ("cut", Fault::Cut),
@@ -50,6 +52,7 @@ pub const ALL: [(&str, Fault); 10] = [
     ("garbled", Fault::Garbled),
     ("phone-off", Fault::PhoneOff),
     ("endpoint", Fault::Endpoint),
+    ("slow-endpoint", Fault::SlowEndpoint),
 ];
 
 impl FromStr for Fault {
@@ -126,11 +129,16 @@ impl Fault {
                     Manner::Swallows,
                     Manner::Slow,
                 ];
-                stage
-                    .receiver
-                    .behave(manners[chance.random_range(0..manners.len())]);
+                let ear = stage.receiver.ear();
+                ear.behave(manners[chance.random_range(0..manners.len())]);
                 pause(span).await;
-                stage.receiver.behave(Manner::Works);
+                ear.behave(Manner::Works);
+            }
+            Self::SlowEndpoint => {
+                let ear = stage.receiver.ear();
+                ear.behave(Manner::Slow);
+                pause(span).await;
+                ear.behave(Manner::Works);
             }
         }
     }

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use wa_sim::Phone;
 
 use super::log::Log;
-use super::receiver::{answers, pause};
+use super::receiver::{QUESTION, answers, pause};
 use super::stage::{MEMBERS, Stage, hash};
 use crate::gateway::Bot;
 use crate::oracle::Seen;
@@ -28,27 +28,30 @@ const TWINS: u64 = 25;
 const QUESTIONS: Duration = Duration::from_millis(300);
 
 pub(super) struct Load {
+    book: Arc<Book>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
     under_way: Arc<Semaphore>,
 }
 
 /// Whom requests go to.
-struct Book {
-    bots: Vec<Bot>,
-    owners: Vec<String>,
-    customers: Vec<Phone>,
+pub(super) struct Book {
+    pub(super) bots: Vec<Bot>,
+    pub(super) owners: Vec<String>,
+    pub(super) customers: Vec<Phone>,
     groups: Vec<String>,
     notify: String,
+    gone: String,
     picture: String,
     document: String,
     log: Log,
     next: AtomicU64,
+    requests: AtomicU64,
     under_way: Arc<Semaphore>,
 }
 
 /// One request.
-struct Wish {
+pub(super) struct Wish {
     bot: usize,
     path: String,
     body: Value,
@@ -66,24 +69,32 @@ impl Load {
             owners: stage.owners.clone(),
             customers: stage.customers.clone(),
             groups: stage.groups.clone(),
-            notify: stage.receiver.notify(),
+            notify: stage.receiver.ear().notify(),
+            gone: stage.receiver.ear().gone(),
             picture: stage.files.url("gambar.png"),
             document: stage.files.url("surat.pdf"),
             log: log.clone(),
             next: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
             under_way: Arc::clone(&under_way),
         });
         let gap = Duration::from_secs(1) / rate.max(1);
         let sending = StdRng::seed_from_u64(chance.random());
         let tasks = vec![
             spawn(send(Arc::clone(&book), sending, gap, stopped.clone())),
-            spawn(ask(book, stopped)),
+            spawn(ask(Arc::clone(&book), stopped)),
         ];
         Self {
+            book,
             stop,
             tasks,
             under_way,
         }
+    }
+
+    /// Whom requests go to.
+    pub(super) fn book(&self) -> Arc<Book> {
+        Arc::clone(&self.book)
     }
 
     /// Ends it, once every request has its answer or has lost its connection.
@@ -132,7 +143,7 @@ async fn ask(book: Arc<Book>, stopped: watch::Receiver<bool>) {
         }
         let phone = &book.customers[n % 4];
         let owner = &book.owners[n / 4 % book.owners.len()];
-        let text = format!("tanya {n}");
+        let text = format!("{QUESTION} {n}");
         if phone.send_text(owner, &text).await.is_ok() {
             book.log.see(Seen::Question {
                 answers: answers(&text).map(|it| format!("text {it}")).into(),
@@ -212,9 +223,27 @@ impl Book {
         }
     }
 
-    async fn put(&self, wish: Wish) {
-        static REQUESTS: AtomicU64 = AtomicU64::new(0);
-        let request = REQUESTS.fetch_add(1, Ordering::SeqCst);
+    /// A message whose callbacks go to an endpoint that answers 410.
+    pub(super) fn for_nobody(&self, n: u64) -> Wish {
+        let to = self.customers[0].number();
+        Wish {
+            bot: 0,
+            path: "/api/sendwa".to_owned(),
+            body: json!({"nohp": to, "pesan": format!("sunyi {n}"), "notifyurl": self.gone}),
+            face: format!("text sunyi {n}"),
+            phones: vec![to.to_owned()],
+            notify: false,
+        }
+    }
+
+    /// The next request's number.
+    pub(super) fn number(&self) -> u64 {
+        self.requests.fetch_add(1, Ordering::SeqCst)
+    }
+
+    /// Asks, and writes down what comes of it.
+    pub(super) async fn put(&self, wish: Wish) {
+        let request = self.number();
         self.log.see(Seen::Asked {
             request,
             face: wish.face,

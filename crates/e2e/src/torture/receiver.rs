@@ -1,19 +1,22 @@
 //! A notifyurl and a webhook that are as bad as they are told to be. What they take is written down when the 2xx is on its way.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use super::log::Log;
+use crate::gateway::http_client;
 use crate::oracle::Seen;
 use crate::spawn;
 
@@ -36,39 +39,53 @@ pub(super) enum Manner {
 }
 
 pub(super) struct Receiver {
-    url: String,
-    manner: Arc<Mutex<Manner>>,
+    ear: Ear,
     server: JoinHandle<()>,
 }
 
+/// What hears calls, and where they reach it.
 #[derive(Clone)]
-struct Ear {
+pub(super) struct Ear {
+    url: String,
+    /// Where the gateway's own links lead.
+    gateway: Arc<OnceLock<String>>,
     log: Log,
+    http: reqwest::Client,
     manner: Arc<Mutex<Manner>>,
+    under_way: Arc<AtomicUsize>,
+    most: Arc<AtomicUsize>,
 }
 
 impl Receiver {
     pub(super) async fn start(log: &Log) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
         let listener = listener.expect("a port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let manner = Arc::<Mutex<Manner>>::default();
         let ear = Ear {
+            url: format!("http://{}", listener.local_addr().expect("an address")),
+            gateway: Arc::default(),
             log: log.clone(),
-            manner: Arc::clone(&manner),
+            http: http_client(),
+            manner: Arc::default(),
+            under_way: Arc::default(),
+            most: Arc::default(),
         };
         let app = Router::new()
             .route("/notify", post(told))
             .route("/hook", post(asked))
-            .with_state(ear);
+            .route("/events", post(heard))
+            .route("/gone", post(async || StatusCode::GONE))
+            .layer(middleware::from_fn_with_state(ear.clone(), count))
+            .with_state(ear.clone());
         let server = spawn(async move { axum::serve(listener, app).await.expect("serves") });
-        Self {
-            url,
-            manner,
-            server,
-        }
+        Self { ear, server }
     }
 
+    pub(super) fn ear(&self) -> &Ear {
+        &self.ear
+    }
+}
+
+impl Ear {
     pub(super) fn notify(&self) -> String {
         format!("{}/notify", self.url)
     }
@@ -77,9 +94,44 @@ impl Receiver {
         format!("{}/hook", self.url)
     }
 
+    pub(super) fn events(&self) -> String {
+        format!("{}/events", self.url)
+    }
+
+    /// Answers 410, always.
+    pub(super) fn gone(&self) -> String {
+        format!("{}/gone", self.url)
+    }
+
     pub(super) fn behave(&self, manner: Manner) {
         *self.manner.lock().unwrap_or_else(PoisonError::into_inner) = manner;
     }
+
+    /// Where links of the gateway's events lead.
+    pub(super) fn belongs_to(&self, gateway: String) {
+        let _ = self.gateway.set(gateway);
+    }
+
+    /// How many calls were under way at one time at most.
+    pub(super) fn most(&self) -> usize {
+        self.most.load(Ordering::SeqCst)
+    }
+}
+
+/// One call fewer, also where its caller goes away.
+struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+async fn count(State(ear): State<Ear>, request: Request, next: Next) -> Response {
+    let now = ear.under_way.fetch_add(1, Ordering::SeqCst) + 1;
+    let _counted = Counted(Arc::clone(&ear.under_way));
+    ear.most.fetch_max(now, Ordering::SeqCst);
+    next.run(request).await
 }
 
 impl Drop for Receiver {
@@ -131,13 +183,36 @@ async fn told(State(ear): State<Ear>, body: Bytes) -> Response {
     part(&ear, StatusCode::OK.into_response())
 }
 
-/// Answers a question with two texts that name it.
+/// Takes an event, and loads the file that it links to.
+async fn heard(State(ear): State<Ear>, body: Bytes) -> Response {
+    if let Err(answer) = meet(&ear).await {
+        return answer;
+    }
+    let event: Value = serde_json::from_slice(&body).unwrap_or_default();
+    if event["type"] == "message.received"
+        && let Some(text) = event["data"]["text"].as_str()
+    {
+        let face = text.to_owned();
+        ear.log.see(Seen::Heard { face });
+    }
+    if let (Some(link), Some(gateway)) = (event["data"]["media"]["url"].as_str(), ear.gateway.get())
+    {
+        let loading = ear.http.get(format!("{gateway}{link}")).send();
+        drop(spawn(async move { drop(loading.await) }));
+    }
+    part(&ear, StatusCode::OK.into_response())
+}
+
+/// Answers a question with two texts that name it, and anything else with nothing.
 async fn asked(State(ear): State<Ear>, body: Bytes) -> Response {
     if let Err(answer) = meet(&ear).await {
         return answer;
     }
     let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
     let question = asked["data"][0].as_str().unwrap_or_default();
+    if !question.starts_with(QUESTION) {
+        return part(&ear, StatusCode::OK.into_response());
+    }
     let items: Vec<Value> = answers(question)
         .into_iter()
         .map(|text| json!({"type": "message", "content": text}))
@@ -145,6 +220,9 @@ async fn asked(State(ear): State<Ear>, body: Bytes) -> Response {
     let answer = json!({"success": true, "message": {"reply": items}});
     part(&ear, axum::Json(answer).into_response())
 }
+
+/// How a question begins.
+pub(super) const QUESTION: &str = "tanya";
 
 /// What a question is answered with.
 pub(super) fn answers(question: &str) -> [String; 2] {

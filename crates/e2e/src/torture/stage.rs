@@ -1,5 +1,6 @@
 //! What a run stands on: a simulator behind a network that breaks, bots of both worlds of addressing, customers, a group, endpoints.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -10,11 +11,11 @@ use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 use wa_sim::{InboxMessage, Phone, PhoneSpec, Sim};
 
-use super::Plan;
 use super::log::Log;
 use super::receiver::{Receiver, pause};
+use super::{Plan, chores};
 use crate::files::Files;
-use crate::gateway::{Bot, Gateway};
+use crate::gateway::{Admin, Bot, Gateway};
 use crate::oracle::Seen;
 use crate::proxy::Proxy;
 
@@ -34,7 +35,9 @@ const CALM: Duration = Duration::from_secs(5);
 const PICTURE: &str = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAFUlEQVR4nGM4oAAEBxgUDij8//8fACAIBf7nXezOAAAAAElFTkSuQmCC";
 
 pub(super) struct Stage {
-    pub(super) sim: Sim,
+    pub(super) sim: Arc<Sim>,
+    pub(super) admin: Admin,
+    pub(super) spare: Phone,
     pub(super) proxy: Proxy,
     pub(super) gateway: Gateway,
     pub(super) receiver: Receiver,
@@ -61,8 +64,15 @@ impl Stage {
             .map(|(name, value)| (*name, value.into()))
             .collect();
         let key = STANDARD.encode(sim.server_key());
-        let gateway = Gateway::start_in(&proxy.ws_url(), &key, "", environment).await;
+        let mut gateway = if plan.moments.is_empty() && plan.bug.is_none() {
+            Gateway::prepare(&proxy.ws_url(), &key, "", environment)
+        } else {
+            Gateway::of_torture(&proxy.ws_url(), &key, "", environment)
+        };
+        gateway.tell("TORTURE_BUG", plan.bug.as_deref());
+        gateway.run().await;
         let receiver = Receiver::start(log).await;
+        receiver.ear().belongs_to(gateway.url());
         let admin = gateway.admin().await;
         let (mut bots, mut owners, mut groups) = (Vec::new(), Vec::new(), Vec::new());
         for n in 0..BOTS {
@@ -71,8 +81,11 @@ impl Stage {
             let owner = sim.add_phone(owner).await;
             bots.push(gateway.linked_bot(&format!("toko{n}"), &owner).await);
             let rules = format!("/v1/bots/toko{n}/rules");
-            let rule = json!({"keyword": "", "url": receiver.hook()});
+            let rule = json!({"keyword": "", "url": receiver.ear().hook()});
             admin.post(&rules, rule).await;
+            let subscriptions = format!("/v1/bots/toko{n}/subscriptions");
+            let everything = json!({"url": receiver.ear().events(), "kinds": ["*"]});
+            admin.post(&subscriptions, everything).await;
             let members: Vec<&str> = customers[..MEMBERS].iter().map(Phone::number).collect();
             let group = sim.create_group("Pelanggan", &number, &members).await;
             groups.push(group.id().to_owned());
@@ -84,7 +97,9 @@ impl Stage {
             ("surat.pdf", "application/pdf", document()),
         ];
         Self {
-            sim,
+            spare: chores::spare(&sim).await,
+            sim: Arc::new(sim),
+            admin,
             proxy,
             gateway,
             receiver,
@@ -107,7 +122,9 @@ impl Stage {
             let owed = self.ask("SELECT COUNT(*) FROM deliveries WHERE ended_at IS NULL");
             let owed = owed.await;
             let devices = self.sim.devices().await;
-            let untaken: usize = devices.iter().map(|it| self.sim.waiting(&it.id)).sum();
+            // Bots that come and go leave devices behind, where they are ended between two steps.
+            let ours = devices.iter().filter(|it| self.owners.contains(&it.number));
+            let untaken: usize = ours.map(|it| self.sim.waiting(&it.id)).sum();
             let (now, seen) = (Instant::now(), log.len());
             if pending != 0 || owed != 0 || untaken != 0 {
                 calm_since = None;
@@ -118,6 +135,9 @@ impl Stage {
                 let check =
                     "SELECT COUNT(*) FROM pragma_integrity_check() WHERE integrity_check = 'ok'";
                 let sound = self.ask(check).await == 1;
+                log.see(Seen::Crowd {
+                    most: self.receiver.ear().most(),
+                });
                 log.see(Seen::Settled {
                     pending,
                     owed,

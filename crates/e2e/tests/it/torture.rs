@@ -36,6 +36,58 @@ async fn every_fault_among_each_other_loses_nothing_and_doubles_nothing() {
     holds(&report, 30);
 }
 
+/// Every moment that the gateway can be ended at: before and after each commit, around the wire, files, calls and migrations.
+#[tokio::test(flavor = "multi_thread")]
+async fn ended_at_every_moment_it_loses_nothing_and_doubles_nothing() {
+    let moments: Vec<String> = waviro_fault::moments().collect();
+    assert!(moments.len() >= 100, "{}", moments.len());
+    let half = moments.len().div_ceil(2);
+    let plans = moments.chunks(half).zip(1..).map(|(moments, seed)| Plan {
+        seed,
+        moments: moments.to_vec(),
+        faults: 0,
+        dedupe: seed % 2 == 0,
+        ..Plan::default()
+    });
+    let plans: Vec<Plan> = plans.collect();
+    for report in futures::future::join_all(plans.iter().map(run)).await {
+        assert_eq!(report.missed, [""; 0], "{report}");
+        holds(&report, half - 1);
+    }
+}
+
+/// A rig that finds nothing proves nothing: each bug, with the faults under which it shows, and the promise that it breaks.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_planted_bug_is_found() {
+    let bugs = [
+        ("commit-after-answer", Fault::Kill, "I1"),
+        ("new-id-on-resend", Fault::Kill, "I2"),
+        ("ack-before-commit", Fault::Kill, "I8"),
+        ("unordered-acks", Fault::Endpoint, "I6"),
+        ("no-cap", Fault::SlowEndpoint, "I10"),
+        ("duplicates-accepted", Fault::Cut, "I2"),
+        ("replies-twice", Fault::Cut, "I8"),
+    ];
+    let mut missed = Vec::new();
+    for (bug, fault, rule) in bugs {
+        let plan = Plan {
+            bug: Some(bug.to_owned()),
+            kinds: vec![fault],
+            faults: 8,
+            within: Duration::from_secs(30),
+            settles_within: Duration::from_secs(10),
+            ..Plan::default()
+        };
+        let report = run(&plan).await;
+        if !report.violations.iter().any(|it| it.rule == rule) {
+            missed.push(format!("{bug}:\n{report}"));
+        }
+    }
+    // The eighth, `no-sync`, is no matter of what phones and endpoints see: see `durable`.
+    assert_eq!(bugs.len() + 1, waviro_fault::BUGS.len());
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
+}
+
 /// No promise is broken, and there was something to break.
 fn holds(report: &Report, faults: usize) {
     assert_eq!(report.violations, [], "{report}");

@@ -1,0 +1,263 @@
+//! What an operator and customers do beside the messages: bots, rules, subscriptions, tokens, keys, replays, calls.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use wa_sim::{MediaKind, OutgoingMedia, Phone, PhoneSpec, Sim};
+
+use super::load::Book;
+use super::log::Log;
+use super::receiver::{Ear, Manner, pause};
+use crate::gateway::Admin;
+use crate::oracle::Seen;
+
+/// How long one is waited for before the next.
+const BETWEEN: Duration = Duration::from_millis(30);
+
+/// Longer than a message may wait before its sender hears that it waits.
+const REMINDED: Duration = Duration::from_secs(12);
+
+/// Who does them.
+pub(super) struct Chores {
+    pub(super) admin: Admin,
+    pub(super) book: Arc<Book>,
+    pub(super) sim: Arc<Sim>,
+    pub(super) ear: Ear,
+    pub(super) spare: Phone,
+    pub(super) log: Log,
+    pub(super) next: AtomicU64,
+}
+
+impl Chores {
+    /// Does again and again what leads to this write, or to any where nothing in particular does. Never ends.
+    pub(super) async fn provoke(&self, write: &str) {
+        loop {
+            let n = self.next.fetch_add(1, Ordering::SeqCst);
+            match write {
+                "add_bot" | "rename_bot" | "remove_bot" | "bot_forgotten" | "set_bot_key"
+                | "drop_previous_key" | "set_settings" | "rotate_signing" | "set_webhook_key"
+                | "give_secrets" => self.keep_a_bot(n).await,
+                "bot_linked" => self.link_a_bot(n).await,
+                "add_rule" | "change_rule" | "delete_rule" | "keep" => self.keep_a_rule(n).await,
+                "add_subscription" | "change_subscription" | "delete_subscription" => {
+                    self.keep_a_subscription(n).await;
+                }
+                "add_token" | "use_token" | "revoke_token" => self.keep_a_token(n).await,
+                "switch_rule_off" => self.rule_that_is_gone(n).await,
+                "switch_subscription_off" => self.subscription_that_is_gone(n).await,
+                "lose_stage" => self.book.put(self.book.for_nobody(n)).await,
+                "forget_number" => {
+                    self.sim.faults().nack_next(1, 404);
+                    self.book.put(self.book.for_nobody(n)).await;
+                }
+                "remember_number" => {
+                    let body = json!({"nohp": format!("62899{n:08}")});
+                    let _ = self.book.bots[0].try_call("/api/checknumber", body).await;
+                }
+                "replay" | "replay_all" => self.replay_an_event().await,
+                "put_off" | "endpoint_fails" | "endpoint_works" | "claim" | "release" => {
+                    self.ear.behave(Manner::Fails);
+                    pause(Duration::from_secs(2)).await;
+                    self.ear.behave(Manner::Works);
+                    pause(Duration::from_millis(500)).await;
+                }
+                "remind" => {
+                    for device in self.sim.devices().await {
+                        self.sim.faults().stall(&device.id, true);
+                    }
+                    pause(REMINDED).await;
+                }
+                "note_streamed" => {
+                    let _ = self
+                        .admin
+                        .first_bytes("/v1/events?after=0", BETWEEN * 10)
+                        .await;
+                }
+                "tell" => {
+                    let _ = self.book.customers[0]
+                        .call(&self.book.owners[0], false)
+                        .await;
+                }
+                "download done" => self.picture(n).await,
+                _ => {}
+            }
+            pause(BETWEEN).await;
+        }
+    }
+
+    /// Undoes what would last.
+    pub(super) async fn calm(&self) {
+        self.ear.behave(Manner::Works);
+        self.sim.faults().nack_next(0, 0);
+        for device in self.sim.devices().await {
+            self.sim.faults().stall(&device.id, false);
+        }
+    }
+
+    async fn keep_a_bot(&self, n: u64) {
+        let Some(bot) = self
+            .made("/v1/bots", json!({"name": format!("coba{n}")}))
+            .await
+        else {
+            return;
+        };
+        let at = |rest: &str| format!("/v1/bots/{bot}{rest}");
+        self.call("PATCH", &at(""), Some(json!({"name": format!("coba{n}b")})))
+            .await;
+        let settings = json!({"pacing": {"per_minute": 20}});
+        self.call("PATCH", &at("/settings"), Some(settings)).await;
+        let overlap = || Some(json!({"overlap_s": 60}));
+        self.call("POST", &at("/keys/rotate"), overlap()).await;
+        self.call("DELETE", &at("/keys/previous"), None).await;
+        self.call("GET", &at("/webhook-key"), None).await;
+        self.call("POST", &at("/webhook-key/rotate"), None).await;
+        self.call("POST", &at("/signing-secret/rotate"), overlap())
+            .await;
+        self.call("DELETE", &at(""), None).await;
+    }
+
+    async fn link_a_bot(&self, n: u64) {
+        let Some(bot) = self
+            .made("/v1/bots", json!({"name": format!("taut{n}")}))
+            .await
+        else {
+            return;
+        };
+        let answer = self
+            .call("POST", &format!("/v1/bots/{bot}/relink"), None)
+            .await;
+        if let Some(code) = answer["qrcode"].as_str() {
+            let _ = self.spare.scan(code).await;
+        }
+        pause(BETWEEN * 20).await;
+        self.call("DELETE", &format!("/v1/bots/{bot}"), None).await;
+    }
+
+    async fn keep_a_rule(&self, n: u64) {
+        let rule = json!({"keyword": format!("aturan{n}"), "url": self.ear.hook()});
+        let Some(rule) = self.made("/v1/bots/toko0/rules", rule).await else {
+            return;
+        };
+        let at = format!("/v1/bots/toko0/rules/{rule}");
+        let change = json!({"keyword": format!("ubah{n}")});
+        self.call("PATCH", &at, Some(change)).await;
+        self.call("DELETE", &at, None).await;
+    }
+
+    async fn keep_a_subscription(&self, n: u64) {
+        let wish = json!({"url": self.ear.events(), "kinds": ["bot.state"]});
+        let Some(id) = self.made("/v1/bots/toko0/subscriptions", wish).await else {
+            return;
+        };
+        let at = format!("/v1/bots/toko0/subscriptions/{id}");
+        self.call("PATCH", &at, Some(json!({"timeout_s": 1 + n % 9})))
+            .await;
+        self.call("DELETE", &at, None).await;
+    }
+
+    async fn keep_a_token(&self, n: u64) {
+        let wish = json!({"name": format!("sementara{n}"), "role": "admin"});
+        let made = self.call("POST", "/v1/tokens", Some(wish)).await;
+        if let Some(token) = made["token"].as_str() {
+            let _ = self
+                .admin
+                .with(token)
+                .try_call("GET", "/v1/bots", None)
+                .await;
+        }
+        if let Some(id) = made["id"].as_i64() {
+            self.call("DELETE", &format!("/v1/tokens/{id}"), None).await;
+        }
+    }
+
+    /// A rule whose endpoint answers 410.
+    async fn rule_that_is_gone(&self, n: u64) {
+        let word = format!("tutup{n}");
+        let rule = json!({"keyword": word, "url": self.ear.gone()});
+        let Some(rule) = self.made("/v1/bots/toko0/rules", rule).await else {
+            return;
+        };
+        let _ = self.book.customers[0]
+            .send_text(&self.book.owners[0], &word)
+            .await;
+        pause(BETWEEN * 10).await;
+        self.call("DELETE", &format!("/v1/bots/toko0/rules/{rule}"), None)
+            .await;
+    }
+
+    async fn subscription_that_is_gone(&self, n: u64) {
+        let wish = json!({"url": self.ear.gone(), "kinds": ["message.received"]});
+        let Some(id) = self.made("/v1/bots/toko0/subscriptions", wish).await else {
+            return;
+        };
+        let _ = self.book.customers[0]
+            .send_text(&self.book.owners[0], &format!("halo {n}"))
+            .await;
+        pause(BETWEEN * 10).await;
+        let at = format!("/v1/bots/toko0/subscriptions/{id}");
+        self.call("DELETE", &at, None).await;
+    }
+
+    /// One that was posted, alone and as a range.
+    async fn replay_an_event(&self) {
+        let list = "/v1/bots/toko0/deliveries?kind=event&state=delivered&limit=1";
+        let list = self.call("GET", list, None).await;
+        let Some(event) = list["data"].get(0) else {
+            return;
+        };
+        let at = format!("/v1/bots/toko0/deliveries/{}/replay", event["id"]);
+        self.call("POST", &at, None).await;
+        let range = json!({
+            "kind": "event", "state": "delivered", "since": event["created_at"], "until": "2100-01-01T00:00:00Z",
+        });
+        self.call("POST", "/v1/bots/toko0/deliveries/replay", Some(range))
+            .await;
+    }
+
+    /// A picture that a customer sends; whoever hears of it loads it.
+    async fn picture(&self, n: u64) {
+        let bytes: Vec<u8> = format!("gambar pelanggan {n}").into_bytes();
+        let picture = OutgoingMedia::new(MediaKind::Image, bytes);
+        let _ = self.book.customers[0]
+            .send(&self.book.owners[0], picture)
+            .await;
+        pause(BETWEEN * 10).await;
+    }
+
+    /// The id of what was made.
+    async fn made(&self, path: &str, body: Value) -> Option<i64> {
+        let answer = self.call("POST", path, Some(body)).await;
+        let made = answer.get("bot").unwrap_or(&answer);
+        made["id"].as_i64()
+    }
+
+    /// An answer's body; of a gateway that is gone nothing. A 500 is written down: nothing that is asked here may break anything.
+    async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+        match self.admin.try_call(method, path, body).await {
+            Ok((500, _)) => {
+                let request = self.book.number();
+                self.log.see(Seen::Asked {
+                    request,
+                    face: format!("{method} {path}"),
+                    phones: Vec::new(),
+                    notify: false,
+                });
+                self.log.see(Seen::Refused {
+                    request,
+                    status: 500,
+                });
+                Value::Null
+            }
+            Ok((_, body)) => body,
+            Err(_) => Value::Null,
+        }
+    }
+}
+
+/// A phone that links bots which come and go.
+pub(super) async fn spare(sim: &Sim) -> Phone {
+    sim.add_phone(PhoneSpec::new("628129999999", "Cadangan"))
+        .await
+}

@@ -1,0 +1,99 @@
+//! Ends the gateway at each named moment, once, under the load: what leads to a moment that the load alone does not come to is done
+//! beside it.
+
+use std::time::Duration;
+
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use tokio::time::Instant;
+
+use super::Plan;
+use super::chores::Chores;
+use super::log::Log;
+use super::receiver::pause;
+use super::stage::Stage;
+use crate::oracle::Seen;
+
+/// How long a moment is waited for. The slowest is a message that waits for ten seconds before its sender hears of it.
+const REACHED_WITHIN: Duration = Duration::from_secs(40);
+
+/// How often one looks whether the process has ended.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Moments that the load comes to many times a second: there the second or third time is as good as the first.
+const FREQUENT: [&str; 12] = [
+    "accept",
+    "raise",
+    "posted",
+    "keep_inbound",
+    "answered",
+    "reply",
+    "wire before",
+    "wire after",
+    "send begun",
+    "send done",
+    "post begun",
+    "post answered",
+];
+
+/// Goes through the plan's moments; returns those that were not reached.
+pub(super) async fn end_at_each(
+    plan: &Plan,
+    stage: &mut Stage,
+    chores: &Chores,
+    chance: &mut StdRng,
+    log: &Log,
+) -> Vec<String> {
+    let mut missed = Vec::new();
+    let moments = &plan.moments;
+    if !moments.is_empty() {
+        stage.gateway.kill().await;
+    }
+    for moment in moments {
+        let frequent = FREQUENT.iter().any(|name| moment.ends_with(name));
+        let times = if frequent {
+            chance.random_range(1..4)
+        } else {
+            1
+        };
+        stage
+            .gateway
+            .tell("TORTURE_END_AT", Some(&format!("{moment}*{times}")));
+        stage.gateway.start_process();
+        let write = moment.trim_start_matches("before ");
+        let write = write.trim_start_matches("after ");
+        let waited = Instant::now();
+        let provoking = chores.provoke(write);
+        tokio::pin!(provoking);
+        let reached = loop {
+            tokio::select! {
+                biased;
+                () = pause(LOOK) => {}
+                () = &mut provoking => unreachable!("chores go on for ever"),
+            }
+            if stage.gateway.has_ended() {
+                break true;
+            }
+            if waited.elapsed() > REACHED_WITHIN {
+                break false;
+            }
+        };
+        chores.calm().await;
+        if plan.progress {
+            super::say(&format!("{} ms to {moment}", waited.elapsed().as_millis()));
+        }
+        let what = if reached {
+            format!("ended at: {moment}")
+        } else {
+            missed.push(moment.clone());
+            stage.gateway.kill().await;
+            format!("never came to: {moment}")
+        };
+        log.see(Seen::Fault { what });
+    }
+    stage.gateway.tell("TORTURE_END_AT", None);
+    if !moments.is_empty() {
+        stage.gateway.run().await;
+    }
+    missed
+}

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 use wa_sim::{Phone, Sim};
 
-use crate::eventually;
+use crate::{durable, eventually};
 
 /// How long one look at `/readyz` may take.
 const LOOK: Duration = Duration::from_secs(3);
@@ -25,6 +25,8 @@ pub struct Gateway {
     folder: tempfile::TempDir,
     listen: String,
     environment: Vec<(&'static str, OsString)>,
+    /// Where `strace` writes what the process asks of the kernel.
+    trace: Option<PathBuf>,
     child: Option<Child>,
     http: reqwest::Client,
 }
@@ -129,6 +131,7 @@ impl Gateway {
             folder,
             listen,
             environment,
+            trace: None,
             child: None,
             http: http_client(),
         }
@@ -139,6 +142,11 @@ impl Gateway {
         self.environment.retain(|(told, _)| *told != name);
         self.environment
             .extend(value.map(|value| (name, value.into())));
+    }
+
+    /// Has the processes that are started from now on watched by `strace`, which writes to `file`.
+    pub fn trace_into(&mut self, file: PathBuf) {
+        self.trace = Some(file);
     }
 
     /// Starts the process and waits until it is ready.
@@ -154,7 +162,17 @@ impl Gateway {
             .append(true)
             .open(self.log_path())
             .expect("log file");
-        let child = Command::new(&self.binary)
+        let mut command = match &self.trace {
+            None => Command::new(&self.binary),
+            Some(file) => {
+                let mut command = Command::new("strace");
+                // As its parent: other ways of watching need rights that a container may not give.
+                command.args(["-f", "-qq", "-s", "9000", "-e", durable::CALLS, "-o"]);
+                command.arg(file).arg(&self.binary);
+                command
+            }
+        };
+        let child = command
             .arg("--config")
             .arg(self.config_path())
             .arg("serve")
@@ -199,9 +217,7 @@ impl Gateway {
 
     /// SIGKILL: no chance to write anything.
     pub async fn kill(&mut self) {
-        let mut child = self.child.take().expect("gateway runs");
-        child.start_kill().expect("killed");
-        child.wait().await.expect("reaped");
+        self.end("-KILL").await;
     }
 
     /// Whether the process has ended by itself.
@@ -218,23 +234,32 @@ impl Gateway {
 
     /// SIGTERM, and how long it took to end.
     pub async fn stop(&mut self) -> Duration {
-        let mut child = self.child.take().expect("gateway runs");
         let began = tokio::time::Instant::now();
-        let id = child.id().expect("a process id");
-        let sent = Command::new("kill")
-            .args(["-TERM", &id.to_string()])
-            .status()
-            .await
-            .expect("kill runs");
-        assert!(sent.success());
-        child.wait().await.expect("reaped");
+        self.end("-TERM").await;
         began.elapsed()
+    }
+
+    async fn end(&mut self, signal: &str) {
+        let id = self.pid().expect("a process id");
+        let mut child = self.child.take().expect("gateway runs");
+        // It may have ended by itself a moment ago.
+        let sent = Command::new("kill")
+            .args([signal, &id.to_string()])
+            .stderr(Stdio::null())
+            .status();
+        sent.await.expect("kill runs");
+        child.wait().await.expect("reaped");
     }
 
     /// The process id, for those who measure it.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        self.child.as_ref().and_then(Child::id)
+        let id = self.child.as_ref().and_then(Child::id)?;
+        if self.trace.is_none() {
+            return Some(id);
+        }
+        let watched = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
+        watched.ok()?.split_whitespace().next()?.parse().ok()
     }
 
     /// The base URL.

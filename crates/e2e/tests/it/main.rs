@@ -11,6 +11,7 @@ mod acks;
 mod canary;
 mod clients;
 mod door;
+mod durable;
 mod events;
 mod groups;
 mod handshake;

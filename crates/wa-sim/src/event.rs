@@ -95,7 +95,7 @@ pub enum SimEvent {
         /// The message's id.
         id: String,
     },
-    /// A phone could not decrypt a message and asked for it again.
+    /// A phone could not decrypt a copy of a message, and asks for another.
     Undecryptable {
         /// The phone.
         phone: String,

@@ -36,7 +36,7 @@ pub struct FaultState {
     pub outdated: bool,
     /// Temporary bans by number: the login is refused (402).
     pub bans: BTreeMap<String, Ban>,
-    /// How many of the next messages to phones these fail to decrypt, so that they ask again.
+    /// How many of the next messages to phones these fail to decrypt, so that they ask again; the same one twice at most.
     pub undecryptable: u32,
     /// How many of the next messages from phones are garbled, so that companions ask again.
     pub garble: u32,
@@ -131,7 +131,7 @@ impl Faults {
         self.state.lock().bans.remove(number);
     }
 
-    /// Makes phones fail to decrypt the next `n` messages.
+    /// Makes phones fail to decrypt the next `n` messages. One that was asked for twice is spared, so that none is lost by this alone.
     pub fn fail_decrypts(&self, n: u32) {
         self.state.lock().undecryptable = n;
     }

@@ -3,12 +3,13 @@
 //! [`Phone`] is the handle that tests and the control API hold. Behind it stands [`Account`]: what the server knows of
 //! the account, and what the phone keeps to itself.
 //!
-//! - `receive`: decrypt, show once, answer with receipts
+//! - `receive`: decrypt, show once, answer with receipts; `asking`: for what could not be decrypted
 //! - `outgoing`: what can be sent; `compose`: the message that says it; `call`: calls
 //! - `send`: encrypt for each companion of everyone concerned; `transmit`: the stanza for one of them
 //! - `signal`: sessions and keys; `inbox`: what is shown; `content`: kinds of messages; `files`: what is behind them; `habits`: receipts, online
 
 pub(crate) mod account;
+pub(crate) mod asking;
 mod call;
 mod compose;
 pub(crate) mod content;
@@ -237,6 +238,13 @@ impl Phone {
     /// How long after a message its receipts leave. Zero at first.
     pub fn set_receipt_delay(&self, delay: Duration) {
         self.account.habits.lock().receipt_delay = delay;
+        self.account.touch();
+    }
+
+    /// How long the phone waits for a message that it could not read before it asks again; zero: it asks only when a copy fails.
+    /// Three seconds at first.
+    pub fn set_ask_again(&self, after: Duration) {
+        self.account.habits.lock().ask_again = after;
         self.account.touch();
     }
 

@@ -18,7 +18,7 @@ use crate::companion::DeviceInfo;
 use crate::event::SimEvent;
 use crate::fault::Faults;
 use crate::group::{Group, GroupSpec};
-use crate::phone::{Phone, PhoneSpec, digits};
+use crate::phone::{Phone, PhoneSpec, asking, digits};
 use crate::seed::Seed;
 use crate::server;
 use crate::snapshot::{self, Saver};
@@ -122,6 +122,9 @@ impl SimBuilder {
         );
         let world = Arc::new(world);
         snapshot::restore(&world)?;
+        for account in world.accounts() {
+            asking::resume(&world, &account);
+        }
         let bind = |source| SimError::Bind {
             addr: self.listen,
             source,

@@ -13,6 +13,10 @@ use super::stage::Stage;
 use crate::oracle::Seen;
 use crate::proxy::Mode;
 
+/// The client library sends a group ten messages again a minute, no more, lest WhatsApp locks the account. A rig that makes phones ask
+/// for more would find just that.
+const BETWEEN_ASKS: Duration = Duration::from_secs(3);
+
 /// One kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -113,7 +117,10 @@ impl Fault {
                 pause(span).await;
                 stage.sim.faults().set_ack_delay(Duration::ZERO);
             }
-            Self::Undecryptable => stage.sim.faults().fail_decrypts(3),
+            Self::Undecryptable => {
+                stage.sim.faults().fail_decrypts(3);
+                pause(BETWEEN_ASKS).await;
+            }
             Self::Garbled => stage.sim.faults().garble(2),
             Self::PhoneOff => {
                 let n = chance.random_range(0..stage.customers.len());

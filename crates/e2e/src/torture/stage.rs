@@ -28,7 +28,8 @@ const CUSTOMERS: usize = 5;
 /// Customers in each bot's group.
 pub(super) const MEMBERS: usize = 3;
 
-/// Nothing waits and nothing happens for so long: longer than a gateway takes to ask for what it has not.
+/// Nothing waits and nothing happens for so long: longer than a gateway takes to ask for what it has not, and than a phone waits
+/// before it asks again.
 const CALM: Duration = Duration::from_secs(5);
 
 /// A PNG of four pixels.

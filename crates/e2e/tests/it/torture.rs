@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use e2e::oracle::Seen;
-use e2e::torture::{Counts, Fault, Plan, Report, all_faults, run};
+use e2e::torture::{Counts, Plan, Report, all_faults, run};
 
 /// Both kinds of servers: one that drops a message whose id it had, and one that does not.
 #[tokio::test(flavor = "multi_thread")]
@@ -20,15 +20,12 @@ async fn thirty_kills_lose_nothing_and_double_nothing() {
     }
 }
 
-/// All but one: what is open of it stands in `docs/reliability.md`.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_fault_among_each_other_loses_nothing_and_doubles_nothing() {
-    let mut kinds = all_faults();
-    kinds.retain(|kind| *kind != Fault::Undecryptable);
     let plan = Plan {
         seed: 7,
         faults: 30,
-        kinds,
+        kinds: all_faults(),
         within: Duration::from_mins(2),
         ..Plan::default()
     };

@@ -188,9 +188,10 @@ pub(super) struct Habits {
     receipts: Option<Receipts>,
     online: Option<bool>,
     receipt_delay_ms: Option<u64>,
+    ask_again_ms: Option<u64>,
 }
 
-/// `PATCH /control/phones/{n} {"receipts","online","receipt_delay_ms"}`: the phone.
+/// `PATCH /control/phones/{n} {"receipts","online","receipt_delay_ms","ask_again_ms"}`: the phone.
 pub(super) async fn change(
     State(sim): State<Sim>,
     Named(number): Named,
@@ -202,6 +203,9 @@ pub(super) async fn change(
     }
     if let Some(delay) = habits.receipt_delay_ms {
         phone.set_receipt_delay(Duration::from_millis(delay));
+    }
+    if let Some(after) = habits.ask_again_ms {
+        phone.set_ask_again(Duration::from_millis(after));
     }
     if let Some(online) = habits.online {
         phone.set_online(online);
@@ -228,6 +232,7 @@ pub(super) fn find(sim: &Sim, number: &str) -> Result<Phone, ApiError> {
 
 fn show(phone: &Phone) -> Value {
     let habits = *phone.account.habits.lock();
+    let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     json!({
         "number": phone.number(),
         "name": phone.name(),
@@ -235,7 +240,8 @@ fn show(phone: &Phone) -> Value {
         "lid_migrated": phone.is_lid_migrated(),
         "online": receive::is_online(&phone.account),
         "receipts": habits.receipts,
-        "receipt_delay_ms": u64::try_from(habits.receipt_delay.as_millis()).unwrap_or(u64::MAX),
+        "receipt_delay_ms": ms(habits.receipt_delay),
+        "ask_again_ms": ms(habits.ask_again),
         "messages": phone.account.inbox.lock().len(),
         "duplicates": phone.duplicates(),
         "devices": phone.devices(),

@@ -1,4 +1,4 @@
-//! How a phone answers: which receipts, how late, and whether it is on.
+//! How a phone answers: which receipts, how late, and how soon it asks for what it could not read.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,10 +24,23 @@ pub enum Receipts {
 }
 
 /// A phone's settings.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Habits {
     pub(crate) receipts: Receipts,
     pub(crate) receipt_delay: Duration,
+    /// How long it waits for what it could not read before it asks again; zero: it does not.
+    pub(crate) ask_again: Duration,
+}
+
+impl Default for Habits {
+    fn default() -> Self {
+        Self {
+            receipts: Receipts::default(),
+            receipt_delay: Duration::ZERO,
+            ask_again: Duration::from_secs(3),
+        }
+    }
 }
 
 /// Gives the receipts that the phone's settings call for. A message that is shown already (`is_new` is false) is receipted

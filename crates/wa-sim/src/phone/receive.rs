@@ -1,6 +1,6 @@
 //! A message reaches a phone: decrypt, show once, answer.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -9,13 +9,9 @@ use wacore_libsignal::protocol::{ProtocolAddress, SenderKeyName, SignalProtocolE
 use waproto::whatsapp as wa;
 
 use super::inbox::InboxMessage;
-use super::{Account, Origin, content, habits};
+use super::{Account, Origin, asking, content, habits};
 use crate::event::SimEvent;
-use crate::stanza::receipt;
 use crate::world::World;
-
-/// After this many requests for one message a phone gives up, as real ones do.
-const MAX_RETRIES: u8 = 4;
 
 /// A message for a phone, as the server passes it on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -45,12 +41,13 @@ pub(crate) struct Enc {
     pub(crate) ciphertext: Vec<u8>,
 }
 
-/// What waits while the phone is off, and which messages were asked for again.
+/// What waits while the phone is off, and which messages it waits for because it could not read them.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Held {
-    offline: bool,
+    pub(super) offline: bool,
     queue: VecDeque<Delivery>,
-    retries: HashMap<String, u8>,
+    #[serde(default)]
+    pub(super) asked: asking::Open,
 }
 
 /// Switches the phone on or off; switched on it takes what waited, in order.
@@ -94,15 +91,13 @@ fn process(world: &Arc<World>, account: &Arc<Account>, delivery: &Delivery) {
     match &delivery.parts {
         Parts::Plain(message) => show(world, account, delivery, message),
         Parts::Encrypted(encs) => {
-            if world.faults.take_undecryptable() {
-                ask_again(world, account, delivery);
+            if asking::may_fail(account, &delivery.id) && world.faults.take_undecryptable() {
+                asking::ask(world, account, delivery);
                 return;
             }
             match decrypt(account, delivery, encs) {
                 Ok(messages) => {
-                    if !account.held.lock().retries.is_empty() {
-                        account.held.lock().retries.remove(&delivery.id);
-                    }
+                    asking::answered(account, &delivery.id);
                     for message in messages {
                         show(world, account, delivery, &message);
                     }
@@ -119,7 +114,7 @@ fn process(world: &Arc<World>, account: &Arc<Account>, delivery: &Delivery) {
                 }
                 Err(error) => {
                     tracing::debug!(phone = account.number, message = delivery.id, %error, "cannot decrypt, asking again");
-                    ask_again(world, account, delivery);
+                    asking::ask(world, account, delivery);
                 }
             }
         }
@@ -235,24 +230,6 @@ fn repeated(world: &Arc<World>, account: &Arc<Account>, delivery: &Delivery) {
             .to_owned();
         habits::acknowledge(world, account, &chat, &delivery.origin, &delivery.id, false);
     }
-}
-
-fn ask_again(world: &Arc<World>, account: &Arc<Account>, delivery: &Delivery) {
-    let count = {
-        let mut held = account.held.lock();
-        let count = held.retries.entry(delivery.id.clone()).or_default();
-        *count += 1;
-        *count
-    };
-    world.emit(|| SimEvent::Undecryptable {
-        phone: account.number.clone(),
-        id: delivery.id.clone(),
-    });
-    if count > MAX_RETRIES {
-        account.held.lock().retries.remove(&delivery.id);
-        return;
-    }
-    receipt::retry_from_phone(world, account, delivery, count);
 }
 
 /// The name of a sender key in the phones' stores.

@@ -10,7 +10,7 @@ use crate::companion::Companion;
 use crate::event::SimEvent;
 use crate::iq::prekeys;
 use crate::offline::Class;
-use crate::phone::receive::Delivery;
+use crate::phone::asking::Asked;
 use crate::phone::{Account, Origin, send};
 use crate::world::World;
 
@@ -46,22 +46,22 @@ pub(crate) fn from_phone(
 pub(crate) fn retry_from_phone(
     world: &Arc<World>,
     account: &Arc<Account>,
-    delivery: &Delivery,
-    count: u8,
+    id: &str,
+    asked: &Asked,
 ) {
     let keys = account.signal.lock().bundle();
     let mut children = vec![
         NodeBuilder::new("retry")
             .attr("v", "1")
-            .attr("count", count)
-            .attr("id", delivery.id.as_str())
-            .attr("t", delivery.timestamp)
+            .attr("count", asked.count)
+            .attr("id", id)
+            .attr("t", asked.timestamp)
             .build(),
         NodeBuilder::new("registration")
             .bytes(keys.registration_id.to_be_bytes().to_vec())
             .build(),
     ];
-    if count >= KEYS_FROM {
+    if asked.count >= KEYS_FROM {
         children.push(
             NodeBuilder::new("keys")
                 .children(prekeys::key_nodes(&keys))
@@ -69,18 +69,11 @@ pub(crate) fn retry_from_phone(
         );
     }
     let receipt = NodeBuilder::new("receipt")
-        .attr("id", delivery.id.as_str())
+        .attr("id", id)
         .attr("t", world.now())
         .attr("type", "retry")
         .children(children);
-    give(
-        world,
-        account,
-        &delivery.origin,
-        &delivery.id,
-        "retry",
-        receipt,
-    );
+    give(world, account, &asked.origin, id, "retry", receipt);
 }
 
 fn give(

@@ -141,11 +141,16 @@ async fn habits_chats_and_connections_are_driven_over_http() {
     let shop = sim.phone(SHOP).await;
     sim.phone(BUDI).await;
     let (client, device) = TestClient::paired(&sim, &shop).await;
-    let habits = json!({ "receipts": "delivered", "receipt_delay_ms": 1 });
+    let habits = json!({ "receipts": "delivered", "receipt_delay_ms": 1, "ask_again_ms": 500 });
     let (_, budi) = api.patch(&format!("/control/phones/{BUDI}"), &habits).await;
     assert_eq!(
         (&budi["receipts"], &budi["receipt_delay_ms"]),
         (&json!("delivered"), &json!(1))
+    );
+    let by_default = api.get("/control/phones").await.1[0]["ask_again_ms"].clone();
+    assert_eq!(
+        (&budi["ask_again_ms"], &by_default),
+        (&json!(500), &json!(3000))
     );
     client
         .send(&format!("{BUDI}@s.whatsapp.net"), "unread", "H-2")

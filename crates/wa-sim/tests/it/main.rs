@@ -6,6 +6,7 @@
     reason = "a test that cannot go on says why and ends"
 )]
 
+mod asking;
 mod client;
 mod control;
 mod doing;

@@ -16,7 +16,7 @@ use whatsapp_rust::prelude::Bot;
 use whatsapp_rust::wacore::store::device::{
     CachedNoiseCert, CachedServerCertChain, DevicePropsOverride,
 };
-use whatsapp_rust::{CacheConfig, Client, Jid, RawNodeLease};
+use whatsapp_rust::{CacheConfig, CacheEntryConfig, Client, Jid, RawNodeLease};
 
 use super::connect::Dialer;
 use super::events::Ear;
@@ -33,6 +33,11 @@ use crate::{
 /// How long what was sent is kept for recipients that could not decrypt it and ask again. The library's two hours are
 /// over before a phone that was off comes back.
 const SENT_MESSAGES_KEPT: Duration = Duration::from_hours(7 * 24);
+
+/// So many of them, and for so long, are in memory too. The library takes one out of the store to send it again and puts it back
+/// afterwards: of the members of a group who cannot read the same message, whoever asks in between would get nothing. Those
+/// ask within a moment of the message; what is in memory is not taken out.
+const SENT_MESSAGES_AT_HAND: (Duration, u64) = (Duration::from_mins(5), 256);
 
 /// A client gets so long to close before a new one is built on its keys.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -235,7 +240,9 @@ async fn pin(client: &Arc<Client>, key: [u8; 32]) {
 }
 
 fn cache_config() -> CacheConfig {
+    let (kept, most) = SENT_MESSAGES_AT_HAND;
     CacheConfig {
+        recent_messages: CacheEntryConfig::new(Some(kept), most),
         sent_message_ttl_secs: SENT_MESSAGES_KEPT.as_secs(),
         ..CacheConfig::default()
     }

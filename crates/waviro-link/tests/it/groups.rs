@@ -1,11 +1,13 @@
 //! What becomes of groups, and who in them received what.
 
-use wa_sim::{Addressing, GroupSetting, GroupSpec};
+use std::time::Duration;
+
+use wa_sim::{Addressing, GroupSetting, GroupSpec, InboxMessage};
 use waviro_link::{
     Chat, Content, GroupChange, GroupEvent, Outgoing, ReceiptLevel, Sender, Verdict,
 };
 
-use crate::{Book, CUSTOMER, OWNER, World, person};
+use crate::{Book, CUSTOMER, OWNER, PATIENCE, World, person};
 
 const FRIEND: &str = "6281400000001";
 
@@ -127,5 +129,32 @@ async fn a_persons_receipt_names_them_as_whatsapp_does() {
         };
         assert_eq!(receipt.from, Some(named), "lids: {lids}");
         assert!(!receipt.in_group);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_member_could_read_is_sent_again_to_each_that_asks() {
+    // With the account's own phone as many as the library sends a group again at a stretch.
+    let members: Vec<String> = (0..19).map(|n| format!("62814{n:08}")).collect();
+    let world = World::linked().await;
+    let names = members.iter().map(String::as_str);
+    let spec = GroupSpec::new("Keluarga", OWNER).members(names);
+    let group = world.sim.add_group(spec).await;
+    for member in &members {
+        // Each asks once: nothing is made good by asking again.
+        let phone = world.sim.find_phone(member).unwrap();
+        phone.set_ask_again(Duration::ZERO);
+    }
+    world.sim.faults().fail_decrypts(20);
+    let message = Outgoing {
+        id: "3EB00000000000000043".parse().unwrap(),
+        to: Chat::Group(group.id().parse().unwrap()),
+        content: Content::Text("halo semua".to_owned()),
+    };
+    world.link.send(&message).await.unwrap();
+    for member in &members {
+        let phone = world.sim.find_phone(member).unwrap();
+        let same = |shown: &InboxMessage| shown.id == message.id.as_str();
+        phone.wait_for(PATIENCE, same).await.unwrap();
     }
 }

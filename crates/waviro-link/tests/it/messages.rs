@@ -1,11 +1,13 @@
 //! What goes over a link.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use waviro_link::{Chat, InboundKind, ReceiptLevel, Sender, Verdict};
+use wa_sim::InboxMessage;
+use waviro_link::{Chat, Connector, InboundKind, Listener, ReceiptLevel, Sender, Verdict};
 
-use crate::{CUSTOMER, OWNER, World};
+use crate::{CUSTOMER, OWNER, PATIENCE, World};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_text_arrives_under_our_id_and_its_fate_comes_back() {
@@ -144,4 +146,20 @@ async fn numbers_and_groups_are_looked_up() {
 async fn verdict(world: &World, id: &str) -> Verdict {
     let ack = |page: &crate::Page| page.acks.iter().find(|ack| ack.id.as_str() == id).cloned();
     world.book.wait("the server's word", ack).await.verdict
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_sent_before_a_restart_is_sent_again_to_who_could_not_read_it() {
+    let world = World::linked().await;
+    world.customer.set_online(false);
+    let id = "3EB00000000000000009";
+    world.send(id, "besok buka").await;
+    assert_eq!(verdict(&world, id).await, Verdict::Accepted);
+    world.link.close(Duration::from_secs(5)).await;
+    world.sim.faults().fail_decrypts(1);
+    world.customer.set_online(true);
+    let listener = Arc::clone(&world.book) as Arc<dyn Listener>;
+    let _link = world.whatsapp.open(1, listener).await.unwrap();
+    let same = |shown: &InboxMessage| shown.id == id;
+    world.customer.wait_for(PATIENCE, same).await.unwrap();
 }

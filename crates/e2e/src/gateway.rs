@@ -137,6 +137,11 @@ impl Gateway {
         }
     }
 
+    /// More for the environment of the processes that are started from now on.
+    pub fn add_environment(&mut self, more: Vec<(&'static str, OsString)>) {
+        self.environment.extend(more);
+    }
+
     /// What stands in the environment of the processes that are started from now on; `None` takes it away.
     pub fn tell(&mut self, name: &'static str, value: Option<&str>) {
         self.environment.retain(|(told, _)| *told != name);

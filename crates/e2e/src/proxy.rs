@@ -18,6 +18,8 @@ pub enum Mode {
     Pass,
     /// Keeps connections open and passes nothing on: what a dead NAT entry looks like.
     Stall,
+    /// Passes on what the client says, and nothing back: the server takes a message, and its word is lost.
+    Deaf,
     /// Resets every connection, and each new one.
     Refuse,
 }
@@ -96,8 +98,8 @@ async fn relay(from: TcpStream, target: SocketAddr, mut mode: watch::Receiver<(M
     let (mut to_read, mut to_write) = to.into_split();
     let (there, back) = (mode.clone(), mode.clone());
     tokio::select! {
-        () = pump(&mut from_read, &mut to_write, there) => {}
-        () = pump(&mut to_read, &mut from_write, back) => {}
+        () = pump(&mut from_read, &mut to_write, there, &[Mode::Pass, Mode::Deaf]) => {}
+        () = pump(&mut to_read, &mut from_write, back, &[Mode::Pass]) => {}
         _ = mode.wait_for(|(mode, count)| *mode == Mode::Refuse || *count != cuts) => {}
     }
     reset(from_read.as_ref());
@@ -111,6 +113,7 @@ async fn pump(
     from: &mut (impl AsyncReadExt + Unpin),
     to: &mut (impl AsyncWriteExt + Unpin),
     mut mode: watch::Receiver<(Mode, u64)>,
+    passes: &[Mode],
 ) {
     let mut buffer = vec![0; 16 * 1024];
     loop {
@@ -119,7 +122,7 @@ async fn pump(
         };
         // What is read while the link is stalled waits in here, as it would in a dead router.
         if mode
-            .wait_for(|(mode, _)| *mode == Mode::Pass)
+            .wait_for(|(mode, _)| passes.contains(mode))
             .await
             .is_err()
         {

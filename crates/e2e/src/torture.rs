@@ -150,10 +150,11 @@ fn say(line: &str) {
     eprintln!("{line}");
 }
 
-/// Every kind of fault.
+/// Every kind of fault but those after which something waits for minutes.
 #[must_use]
 pub fn all_faults() -> Vec<Fault> {
-    faults::ALL.map(|(_, fault)| fault).into()
+    let all = faults::ALL.map(|(_, fault)| fault).into_iter();
+    all.filter(|fault| !fault.is_slow()).collect()
 }
 
 /// How much of what was seen.

@@ -4,6 +4,8 @@
 //! messages are kept once, in one transaction with the webhooks and events that are owed for them. Nothing is sent from here.
 
 mod hooks;
+mod keeper;
+mod left;
 mod news;
 mod states;
 
@@ -11,20 +13,19 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tracing::{debug, error, info, warn};
-use waviro_fault::Bug;
 use waviro_link::{
     Call, GroupChange, Inbound, Listener, MessageId, NotCommitted, Receipt, ReceiptLevel,
     ServerAck, Status, Verdict,
 };
 
 use crate::bots::{Attach, Bot, Profiles};
-use crate::clock::{Clock, Millis};
+use crate::clock::Clock;
 use crate::files::Files;
 use crate::jobs::Jobs;
 use crate::outbox::Outbox;
-use crate::store::{
-    Audience, EventKind, Feeds, InboundRow, Kept, NewEvent, News, Store, StoreError, address,
-};
+use crate::store::{Audience, EventKind, Feeds, NewEvent, News, Store, StoreError, address};
+use keeper::Keeper;
+use left::Told;
 
 /// The server's refusal for an account that does not exist: what was known of the number is wrong.
 const NO_SUCH_ACCOUNT: &str = "404";
@@ -41,14 +42,22 @@ pub fn attach(
 ) -> Attach {
     Box::new(move |bot, committed| {
         jobs.start_lane(bot, outbox.clone(), committed);
+        let keeper = Keeper {
+            bot: Arc::clone(bot),
+            feeds: jobs.feeds(bot),
+            files: files.clone(),
+            store: store.clone(),
+            profiles: profiles.clone(),
+            clock: clock.clone(),
+        };
         Arc::new(Ear {
             bot: Arc::clone(bot),
             feeds: jobs.feeds(bot),
             states: states::start(bot, store.clone(), &jobs),
-            files: files.clone(),
+            left: left::start(keeper.clone(), &jobs),
+            keeper,
             store: store.clone(),
             outbox: outbox.clone(),
-            profiles: profiles.clone(),
             clock: clock.clone(),
         })
     })
@@ -59,10 +68,10 @@ struct Ear {
     bot: Arc<Bot>,
     feeds: Feeds,
     states: states::Told,
-    files: Files,
+    keeper: Keeper,
+    left: left::Left,
     store: Store,
     outbox: Outbox,
-    profiles: Profiles,
     clock: Clock,
 }
 
@@ -106,13 +115,7 @@ impl Listener for Ear {
             News::Failed(_) => "refused",
             News::Reached(_) | News::ReachedSomebody(_) | News::Member { .. } => "accepted",
         };
-        let raised = self.store.raise(
-            self.bot.slot(),
-            vec![(ack.id, news)],
-            self.clock.now(),
-            &self.feeds,
-        );
-        match raised.await {
+        match self.keeper.raise(vec![(ack.id, news)]).await {
             Ok(()) => {
                 metrics::counter!("waviro_server_acks_total", "verdict" => verdict).increment(1);
             }
@@ -150,15 +153,10 @@ impl Listener for Ear {
             None if for_all => News::ReachedSomebody(level),
             None => News::Reached(level),
         };
-        let news = receipt
-            .ids
-            .into_iter()
-            .map(|id| (id, news.clone()))
-            .collect();
-        self.store
-            .raise(self.bot.slot(), news, self.clock.now(), &self.feeds)
-            .await
-            .map_err(|reason| not_committed(&self.bot, "receipt", &reason))
+        let news = receipt.ids.into_iter().map(|id| (id, news.clone()));
+        let news: Vec<_> = news.collect();
+        let kept = self.keeper.raise(news.clone()).await;
+        kept.map_err(|reason| self.leave(Told::News(news), "receipt", &reason))
     }
 
     fn groups_changed(&self) {
@@ -179,36 +177,8 @@ impl Listener for Ear {
 
     async fn inbound(&self, batch: Vec<Inbound>) -> Result<(), NotCommitted> {
         waviro_fault::step("inbound heard");
-        let count = batch.len();
-        let kept = async {
-            let now = self.clock.now();
-            let rows = self.with_hooks(batch, now).await?;
-            let (store, slot) = (self.store.clone(), self.bot.slot());
-            let keeping = async move { store.keep_inbound(slot, rows, now).await };
-            if waviro_fault::planted(Bug::AckBeforeCommit) {
-                let feeds = self.feeds.clone();
-                waviro_fault::later(async move {
-                    let kept = keeping.await;
-                    feeds.owe(kept.map(|kept| kept.due).unwrap_or_default());
-                });
-                return Ok(Kept::default());
-            }
-            keeping.await
-        };
-        let kept = kept
-            .await
-            .map_err(|reason| not_committed(&self.bot, "inbound", &reason))?;
-        let (new, webhooks) = (kept.new, kept.due.len());
-        self.feeds.owe(kept.due);
-        metrics::counter!("waviro_inbound_total").increment(new as u64);
-        debug!(
-            bot = self.bot.name(),
-            messages = count,
-            new,
-            webhooks,
-            "inbound"
-        );
-        Ok(())
+        let kept = self.keeper.inbound(batch.clone()).await;
+        kept.map_err(|reason| self.leave(Told::Messages(batch), "inbound", &reason))
     }
 
     async fn unknown(&self, ids: Vec<MessageId>) -> Result<Vec<MessageId>, NotCommitted> {
@@ -220,34 +190,13 @@ impl Listener for Ear {
 }
 
 impl Ear {
-    /// The messages and what is owed for each, should it be new.
-    async fn with_hooks(
-        &self,
-        batch: Vec<Inbound>,
-        now: Millis,
-    ) -> Result<Vec<InboundRow>, StoreError> {
-        let slot = self.bot.slot();
-        let audience = self.store.audience(slot, now).await?;
-        let event = |inbound: &Inbound| news::of_message(&audience, inbound, &self.files, now);
-        let rules = if batch.iter().any(|inbound| hooks::text(inbound).is_some()) {
-            self.store.rules(slot).await?
-        } else {
-            Vec::new()
-        };
-        if rules.is_empty() {
-            let bare = |inbound| {
-                let event = event(&inbound);
-                InboundRow::new(inbound, Vec::new()).with_event(event)
-            };
-            return Ok(batch.into_iter().map(bare).collect());
+    /// Leaves it with WhatsApp, and holds it to be committed as soon as that can be done.
+    fn leave(&self, told: Told, what: &str, reason: &StoreError) -> NotCommitted {
+        if matches!(reason, StoreError::Failed(_) | StoreError::Busy) {
+            // Where too much is held already, WhatsApp tells it again on the next connection.
+            let _ = self.left.try_send(told);
         }
-        let profile = self.profiles.of(slot).await?;
-        let rows = batch.into_iter().map(|inbound| {
-            let hook = hooks::of(slot, &inbound, &rules, &profile);
-            let event = event(&inbound);
-            InboundRow::new(inbound, hook.into_iter().collect()).with_event(event)
-        });
-        Ok(rows.collect())
+        not_committed(&self.bot, what, reason)
     }
 
     /// Tells of what stands for itself, where somebody wants to know. WhatsApp does not tell it again, so what is not kept is lost.

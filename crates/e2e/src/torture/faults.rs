@@ -28,10 +28,18 @@ pub enum Fault {
     Cut,
     /// It stays open and passes nothing on, and is reset then.
     Stall,
+    /// What the server says is lost, and then the connection is reset: it has taken messages that nobody knows of.
+    Deaf,
     /// WhatsApp takes no connection for a while.
     Away,
     /// The server is slow to acknowledge.
     SlowAcks,
+    /// The server refuses the next messages.
+    Nack,
+    /// The server takes the next messages and says nothing.
+    LostAcks,
+    /// The account is banned for a moment.
+    Ban,
     /// A phone cannot read the next messages, and asks for them again.
     Undecryptable,
     /// The gateway cannot read the next messages, and asks for them again.
@@ -42,21 +50,28 @@ pub enum Fault {
     Endpoint,
     /// They answer late.
     SlowEndpoint,
+    /// They answer 429, never, byte by byte, or with more than anybody wants: what is tried again after minutes.
+    HardEndpoint,
 }
 
 /// Every fault, by the word that names it.
-pub const ALL: [(&str, Fault); 11] = [
+pub const ALL: [(&str, Fault); 16] = [
     ("kill", Fault::Kill),
     ("stop", Fault::Stop),
     ("cut", Fault::Cut),
     ("stall", Fault::Stall),
+    ("deaf", Fault::Deaf),
     ("away", Fault::Away),
     ("slow-acks", Fault::SlowAcks),
+    ("nack", Fault::Nack),
+    ("lost-acks", Fault::LostAcks),
+    ("ban", Fault::Ban),
     ("undecryptable", Fault::Undecryptable),
     ("garbled", Fault::Garbled),
     ("phone-off", Fault::PhoneOff),
     ("endpoint", Fault::Endpoint),
     ("slow-endpoint", Fault::SlowEndpoint),
+    ("hard-endpoint", Fault::HardEndpoint),
 ];
 
 impl FromStr for Fault {
@@ -79,6 +94,11 @@ impl fmt::Display for Fault {
 }
 
 impl Fault {
+    /// What is undone by waiting for minutes.
+    pub(super) fn is_slow(self) -> bool {
+        matches!(self, Self::HardEndpoint | Self::Ban)
+    }
+
     pub(super) fn any(of: &[Self], chance: &mut StdRng) -> Self {
         of[chance.random_range(0..of.len())]
     }
@@ -106,6 +126,29 @@ impl Fault {
                 pause(span).await;
                 stage.proxy.cut();
                 stage.proxy.set(Mode::Pass);
+            }
+            Self::Deaf => {
+                stage.proxy.set(Mode::Deaf);
+                pause(span).await;
+                stage.proxy.cut();
+                stage.proxy.set(Mode::Pass);
+            }
+            Self::Nack => {
+                let codes = [400, 404, 479, 500];
+                let code = codes[chance.random_range(0..codes.len())];
+                stage.sim.faults().nack_next(2, code);
+            }
+            Self::LostAcks => stage.sim.faults().drop_acks(2),
+            Self::Ban => {
+                let owner = &stage.owners[chance.random_range(0..stage.owners.len())];
+                let ban = wa_sim::Ban {
+                    code: 101,
+                    expire_s: 1,
+                };
+                stage.sim.faults().ban(owner, ban);
+                stage.proxy.cut();
+                pause(Duration::from_secs(1)).await;
+                stage.sim.faults().unban(owner);
             }
             Self::Away => {
                 stage.proxy.set(Mode::Refuse);
@@ -136,6 +179,13 @@ impl Fault {
                     Manner::Swallows,
                     Manner::Slow,
                 ];
+                let ear = stage.receiver.ear();
+                ear.behave(manners[chance.random_range(0..manners.len())]);
+                pause(span).await;
+                ear.behave(Manner::Works);
+            }
+            Self::HardEndpoint => {
+                let manners = [Manner::Limits, Manner::Hole, Manner::Drips, Manner::Floods];
                 let ear = stage.receiver.ear();
                 ear.behave(manners[chance.random_range(0..manners.len())]);
                 pause(span).await;

@@ -47,6 +47,7 @@ pub(super) struct Book {
     log: Log,
     next: AtomicU64,
     requests: AtomicU64,
+    twins: Arc<Semaphore>,
     under_way: Arc<Semaphore>,
 }
 
@@ -76,6 +77,7 @@ impl Load {
             log: log.clone(),
             next: AtomicU64::new(0),
             requests: AtomicU64::new(0),
+            twins: Arc::new(Semaphore::new(1)),
             under_way: Arc::clone(&under_way),
         });
         let gap = Duration::from_secs(1) / rate.max(1);
@@ -113,16 +115,18 @@ async fn send(book: Arc<Book>, mut chance: StdRng, gap: Duration, stopped: watch
         let n = book.next.fetch_add(1, Ordering::SeqCst);
         let bot = chance.random_range(0..book.bots.len());
         if n % TWINS == TWINS - 1 {
-            // Nobody else writes to this chat, so that the second comes right after the first, whatever happens.
-            let twins = [0, 1].map(|_| book.twin(n, bot));
-            for twin in twins {
-                let permit = Arc::clone(&book.under_way).acquire_owned().await;
-                let book = Arc::clone(&book);
-                drop(spawn(async move {
-                    book.put(twin).await;
-                    drop(permit);
-                }));
-            }
+            // Nobody else writes to this chat, and no other pair is under way, so that the second comes right after the first,
+            // whatever happens.
+            let pair = Arc::clone(&book.twins).try_acquire_owned();
+            let Ok(pair) = pair else {
+                continue;
+            };
+            let permits = Arc::clone(&book.under_way).acquire_many_owned(2).await;
+            let book = Arc::clone(&book);
+            drop(spawn(async move {
+                tokio::join!(book.put(book.twin(n, bot)), book.put(book.twin(n, bot)));
+                drop((permits, pair));
+            }));
         } else {
             let wish = book.wish(n, bot, &mut chance);
             let permit = Arc::clone(&book.under_way).acquire_owned().await;

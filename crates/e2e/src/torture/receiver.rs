@@ -36,6 +36,14 @@ pub(super) enum Manner {
     Swallows,
     /// Answers after a while.
     Slow,
+    /// Answers 429 and asks for a second of patience.
+    Limits,
+    /// Never answers.
+    Hole,
+    /// Answers byte by byte, and to no end.
+    Drips,
+    /// Answers a 500 with ten times more than is read.
+    Floods,
 }
 
 pub(super) struct Receiver {
@@ -148,6 +156,21 @@ async fn meet(ear: &Ear) -> Result<(), Response> {
         Manner::Slow => {
             pause(Duration::from_millis(700)).await;
             Ok(())
+        }
+        Manner::Limits => {
+            Err((StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, "1")]).into_response())
+        }
+        Manner::Hole => std::future::pending().await,
+        Manner::Drips => {
+            let drip = futures::stream::unfold((), async |()| {
+                pause(Duration::from_millis(500)).await;
+                Some((Ok::<_, std::io::Error>(Bytes::from_static(b".")), ()))
+            });
+            Err(axum::body::Body::from_stream(drip).into_response())
+        }
+        Manner::Floods => {
+            let flood = vec![b'.'; 10 * 256 * 1024];
+            Err((StatusCode::INTERNAL_SERVER_ERROR, flood).into_response())
         }
         Manner::Fails => Err(StatusCode::INTERNAL_SERVER_ERROR.into_response()),
         Manner::Busy => {

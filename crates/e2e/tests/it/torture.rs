@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use e2e::oracle::Seen;
-use e2e::torture::{Counts, Plan, Report, all_faults, run};
+use e2e::torture::{Counts, Fault, Plan, Report, all_faults, run};
 
 /// Both kinds of servers: one that drops a message whose id it had, and one that does not.
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
+use tracing::info;
+
 use super::device::{Device, has_ended, pause, spawn};
 use super::version::AGAIN;
 use crate::Status;
@@ -83,11 +85,15 @@ fn pause_after(state: &Status) -> Option<Duration> {
     }
 }
 
-/// What changes after the login (prekey counters, migrations) is written within seconds, see
+/// What changes after the login (prekey counters, migrations, sessions) is written within seconds, see
 /// [`super::device::Shared::flush`].
+///
+/// While that fails the library cannot keep what comes in either: it leaves it with WhatsApp, which tells it again on the next
+/// connection, and says nothing of it to anybody. So the link is dialled anew as soon as the disk takes something again.
 pub(super) fn keep_flushed(device: &Arc<Device>) {
     let myself = Arc::downgrade(device);
     spawn(async move {
+        let mut failed = false;
         loop {
             pause(FLUSH_EVERY).await;
             let Some(device) = myself.upgrade() else {
@@ -95,7 +101,15 @@ pub(super) fn keep_flushed(device: &Arc<Device>) {
             };
             if let Some(client) = device.shared.client() {
                 let all = device.shared.write_again.swap(false, Ordering::SeqCst);
-                device.shared.write_down(&client, all).await;
+                let durable = device.shared.write_down(&client, all).await;
+                let sessions = client.flush_pending_signal_state().await;
+                let online = *device.shared.status.borrow() == Status::Online;
+                let was_failing = failed;
+                failed = !durable || (sessions.is_err() && online);
+                if was_failing && !failed {
+                    info!(slot = device.shared.slot, "the link's store works again");
+                    client.reconnect_immediately().await;
+                }
             }
         }
     });

@@ -303,8 +303,8 @@ impl Shared {
 
     /// What changed since the last write, or all of it: a write of the library's own that is under way has already taken
     /// the mark that something changed, and may come after ours with what was before. So the whole is written again once
-    /// that is over.
-    pub(super) async fn write_down(&self, client: &Arc<Client>, all: bool) {
+    /// that is over. Whether it is durable.
+    pub(super) async fn write_down(&self, client: &Arc<Client>, all: bool) -> bool {
         let state = client.persistence_manager();
         if all {
             state.modify_device(|_| ()).await;
@@ -312,7 +312,9 @@ impl Shared {
         if let Err(error) = state.flush().await {
             let error = super::store::cause(&error);
             tracing::error!(slot = self.slot, %error, "the device's state is not durable yet");
+            return false;
         }
+        true
     }
 
     /// Reads number and name from the client.
@@ -378,11 +380,18 @@ impl Link for Device {
     }
 
     async fn send(&self, message: &Outgoing) -> Result<(), LinkError> {
+        let mut status = self.shared.status.subscribe();
         let (client, message) = (self.online()?, message.clone());
-        self.ground
-            .threads
-            .run(async move { send::send(&client, &message).await })
-            .await?
+        let sending = async move {
+            tokio::select! {
+                biased;
+                done = send::send(&client, &message) => done,
+                // What is not written yet belongs to the connection that is gone. On the next one the library would write it
+                // before the gateway writes again what was lost with the last, and so out of its order.
+                _ = status.changed() => Err(LinkError::Offline),
+            }
+        };
+        self.ground.threads.run(sending).await?
     }
 
     async fn is_registered(&self, number: &Number) -> Result<bool, LinkError> {

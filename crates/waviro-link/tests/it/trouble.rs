@@ -1,5 +1,6 @@
 //! The states of a link, each with its cause.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -118,4 +119,35 @@ async fn receipts_that_fill_the_threads_let_the_gateway_go_on() {
         (ids.sum::<usize>() >= MESSAGES).then_some(())
     };
     book.wait("every receipt", told).await;
+}
+
+/// The library waits for keys that never come, on a connection that is then reset.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_to_be_written_ends_with_its_connection() {
+    let world = World::linked().await;
+    let device = world.sim.devices().await.remove(0).id;
+    world.sim.faults().stall(&device, true);
+    let link = Arc::clone(&world.link);
+    let sending = async move {
+        let message = text_to_customer("3EB00000000000000044", "kedua");
+        link.send(&message).await
+    };
+    let cutting = async {
+        // Until the question for the customer's devices is out.
+        tokio::time::timeout(Duration::from_millis(300), std::future::pending::<()>())
+            .await
+            .unwrap_err();
+        world.sim.faults().stall(&device, false);
+        assert!(world.sim.drop_device(&device, Drop::Abrupt).await);
+    };
+    let (sent, ()) = tokio::join!(sending, cutting);
+    assert_eq!(sent, Err(LinkError::Offline));
+    world.online().await;
+    // Whoever asked decides when it goes out: this one is alone on the phone until then.
+    world.send("3EB00000000000000045", "pertama").await;
+    world.send("3EB00000000000000044", "kedua").await;
+    let inbox = world.customer.inbox().await;
+    let ids: Vec<&str> = inbox.iter().map(|shown| shown.id.as_str()).collect();
+    assert_eq!(ids, ["3EB00000000000000045", "3EB00000000000000044"]);
+    assert_eq!(world.customer.duplicates(), 0);
 }

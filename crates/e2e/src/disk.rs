@@ -1,0 +1,70 @@
+//! A disk that is full or broken for a while: a small library that is loaded into the gateway before libc.
+//!
+//! Only what is below one folder fails, and only while a file says so. A file system of its own would need rights that a container does
+//! not give.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// How a disk fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// Nothing can be written.
+    Full,
+    /// Neither writes nor syncs succeed.
+    Broken,
+}
+
+/// The library, and the file that says what fails.
+pub struct Disk {
+    folder: tempfile::TempDir,
+}
+
+impl Disk {
+    /// Compiles the library.
+    ///
+    /// # Panics
+    /// Without a C compiler.
+    #[must_use]
+    pub fn prepare() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/disk/shim.c");
+        let compiled = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-o"])
+            .arg(folder.path().join("shim.so"))
+            .arg(source)
+            .arg("-ldl")
+            .status();
+        assert!(compiled.expect("a C compiler").success());
+        Self { folder }
+    }
+
+    /// What a process needs in its environment so that its writes below `data` can be made to fail.
+    #[must_use]
+    pub fn environment(&self, data: &Path) -> Vec<(&'static str, OsString)> {
+        vec![
+            ("LD_PRELOAD", self.folder.path().join("shim.so").into()),
+            ("DISK_FAULT_FILE", self.switch().into()),
+            ("DISK_FAULT_DIR", data.into()),
+        ]
+    }
+
+    /// From now on it fails so.
+    pub fn fail(&self, how: Trouble) {
+        let word = match how {
+            Trouble::Full => "ENOSPC",
+            Trouble::Broken => "EIO",
+        };
+        std::fs::write(self.switch(), word).expect("the switch is written");
+    }
+
+    /// It works again.
+    pub fn mend(&self) {
+        std::fs::remove_file(self.switch()).expect("the switch is there");
+    }
+
+    fn switch(&self) -> PathBuf {
+        self.folder.path().join("fault")
+    }
+}

@@ -1,0 +1,96 @@
+//! A disk that is full, or that fails: nothing is promised meanwhile, nothing is lost, and it goes on when the disk does.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use e2e::disk::{Disk, Trouble};
+use e2e::eventually;
+use e2e::gateway::Gateway;
+use e2e::hooks::Hooks;
+use tokio::time::Instant;
+use wa_sim::{PhoneSpec, Sim};
+
+use crate::{CUSTOMER, OWNER, Rules, shows_exactly};
+
+/// How long the disk fails.
+const OUTAGE: Duration = Duration::from_secs(4);
+
+/// How soon all must work again.
+const BACK_WITHIN: Duration = Duration::from_secs(5);
+
+async fn nothing_is_promised_and_nothing_lost_while(trouble: Trouble) {
+    let sim = Sim::start().await.unwrap();
+    let owner = sim.add_phone(PhoneSpec::new(OWNER, "Toko")).await;
+    let customer = sim.add_phone(PhoneSpec::new(CUSTOMER, "Ani")).await;
+    let disk = Disk::prepare();
+    let key = STANDARD.encode(sim.server_key());
+    let mut gateway = Gateway::prepare(&sim.ws_url(), &key, "", Vec::new());
+    gateway.add_environment(disk.environment(&gateway.folder().join("data")));
+    gateway.run().await;
+    let bot = gateway.linked_bot("toko", &owner).await;
+    let hooks = Hooks::start().await;
+    let rules = Rules(gateway.admin().await);
+    rules.add("", &hooks.url()).await;
+    let mut accepted = vec![bot.accepted(CUSTOMER, "sebelum", None).await];
+
+    disk.fail(trouble);
+    // Neither is this kept, nor does WhatsApp hear that it is.
+    customer.send_text(OWNER, "apa kabar").await.unwrap();
+    for n in 0..5 {
+        let answer = bot.sendwa(CUSTOMER, &format!("penuh {n}"), None).await;
+        assert!(!answer.status.is_success(), "{answer:?}");
+        assert!(!answer.code().is_empty(), "{answer:?}");
+    }
+    let device = sim.devices().await.remove(0);
+    assert!(
+        sim.waiting(&device.id) > 0,
+        "WhatsApp was told that the message is kept"
+    );
+    assert!(hooks.calls().is_empty());
+    // An outage that anybody would notice.
+    let outage = tokio::time::timeout(OUTAGE, std::future::pending::<()>());
+    outage.await.unwrap_err();
+    assert!(hooks.calls().is_empty());
+    assert!(!gateway.has_ended(), "{}", gateway.log());
+
+    disk.mend();
+    let mended = Instant::now();
+    let id = eventually("a message to be accepted", async || {
+        let answer = bot.sendwa(CUSTOMER, "sesudah", None).await;
+        if answer.status.is_success() {
+            Ok(answer.id())
+        } else {
+            Err(answer)
+        }
+    });
+    accepted.push(id.await);
+    assert!(mended.elapsed() < BACK_WITHIN, "{:?}", mended.elapsed());
+    shows_exactly(&customer, &accepted).await;
+    let posted = eventually("what the customer wrote", async || {
+        let calls = hooks.calls();
+        if calls.is_empty() {
+            Err(gateway.log())
+        } else {
+            Ok(calls)
+        }
+    });
+    let posted = posted.await;
+    assert_eq!(posted[0].json()["data"][0], "apa kabar");
+    // And over a restart, with the disk well again.
+    gateway.kill().await;
+    gateway.run().await;
+    bot.wait_linked().await;
+    accepted.push(bot.accepted(CUSTOMER, "besoknya", None).await);
+    shows_exactly(&customer, &accepted).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_promises_nothing_loses_nothing_and_is_over_when_it_is() {
+    nothing_is_promised_and_nothing_lost_while(Trouble::Full).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_fails_promises_nothing_loses_nothing_and_is_over_when_it_is() {
+    nothing_is_promised_and_nothing_lost_while(Trouble::Broken).await;
+}

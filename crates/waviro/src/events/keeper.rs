@@ -1,0 +1,92 @@
+//! Keeps what WhatsApp tells: messages with what is owed for them, and news of those that were sent. Durable when it returns.
+
+use std::sync::Arc;
+
+use tracing::debug;
+use waviro_fault::Bug;
+use waviro_link::{Inbound, MessageId};
+
+use super::{hooks, news};
+use crate::bots::{Bot, Profiles};
+use crate::clock::{Clock, Millis};
+use crate::files::Files;
+use crate::store::{Feeds, InboundRow, Kept, News, Store, StoreError};
+
+/// What one bot's news are kept with.
+#[derive(Clone)]
+pub(super) struct Keeper {
+    pub(super) bot: Arc<Bot>,
+    pub(super) feeds: Feeds,
+    pub(super) files: Files,
+    pub(super) store: Store,
+    pub(super) profiles: Profiles,
+    pub(super) clock: Clock,
+}
+
+impl Keeper {
+    /// Keeps each message that is new, and has its webhooks and events posted.
+    pub(super) async fn inbound(&self, batch: Vec<Inbound>) -> Result<(), StoreError> {
+        let (count, now) = (batch.len(), self.clock.now());
+        let rows = self.with_hooks(batch, now).await?;
+        let (store, slot) = (self.store.clone(), self.bot.slot());
+        let keeping = async move { store.keep_inbound(slot, rows, now).await };
+        if waviro_fault::planted(Bug::AckBeforeCommit) {
+            let feeds = self.feeds.clone();
+            waviro_fault::later(async move {
+                let kept = keeping.await;
+                feeds.owe(kept.map(|kept| kept.due).unwrap_or_default());
+            });
+            return Ok(());
+        }
+        let Kept { new, due } = keeping.await?;
+        let webhooks = due.len();
+        self.feeds.owe(due);
+        metrics::counter!("waviro_inbound_total").increment(new as u64);
+        debug!(
+            bot = self.bot.name(),
+            messages = count,
+            new,
+            webhooks,
+            "inbound"
+        );
+        Ok(())
+    }
+
+    /// Keeps news of messages that the bot sent.
+    pub(super) async fn raise(&self, news: Vec<(MessageId, News)>) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        self.store
+            .raise(self.bot.slot(), news, now, &self.feeds)
+            .await
+    }
+
+    /// The messages and what is owed for each, should it be new.
+    async fn with_hooks(
+        &self,
+        batch: Vec<Inbound>,
+        now: Millis,
+    ) -> Result<Vec<InboundRow>, StoreError> {
+        let slot = self.bot.slot();
+        let audience = self.store.audience(slot, now).await?;
+        let event = |inbound: &Inbound| news::of_message(&audience, inbound, &self.files, now);
+        let rules = if batch.iter().any(|inbound| hooks::text(inbound).is_some()) {
+            self.store.rules(slot).await?
+        } else {
+            Vec::new()
+        };
+        if rules.is_empty() {
+            let bare = |inbound| {
+                let event = event(&inbound);
+                InboundRow::new(inbound, Vec::new()).with_event(event)
+            };
+            return Ok(batch.into_iter().map(bare).collect());
+        }
+        let profile = self.profiles.of(slot).await?;
+        let rows = batch.into_iter().map(|inbound| {
+            let hook = hooks::of(slot, &inbound, &rules, &profile);
+            let event = event(&inbound);
+            InboundRow::new(inbound, hook.into_iter().collect()).with_event(event)
+        });
+        Ok(rows.collect())
+    }
+}

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use wa_sim::{Ban, Drop};
+use wa_sim::{Ban, Drop, InboxMessage};
 use waviro_link::{LinkError, Status, UnlinkedCause};
 
-use crate::{CUSTOMER, World, text_to_customer};
+use crate::{CUSTOMER, PATIENCE, World, text_to_customer};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cut_is_seen_at_once_and_healed() {
@@ -141,11 +141,13 @@ async fn what_waits_to_be_written_ends_with_its_connection() {
         assert!(world.sim.drop_device(&device, Drop::Abrupt).await);
     };
     let (sent, ()) = tokio::join!(sending, cutting);
-    assert_eq!(sent, Err(LinkError::Offline));
+    assert!(matches!(sent, Err(LinkError::Offline)), "{sent:?}");
     world.online().await;
     // Whoever asked decides when it goes out: this one is alone on the phone until then.
     world.send("3EB00000000000000045", "pertama").await;
     world.send("3EB00000000000000044", "kedua").await;
+    let last = |shown: &InboxMessage| shown.id == "3EB00000000000000044";
+    world.customer.wait_for(PATIENCE, last).await.unwrap();
     let inbox = world.customer.inbox().await;
     let ids: Vec<&str> = inbox.iter().map(|shown| shown.id.as_str()).collect();
     assert_eq!(ids, ["3EB00000000000000045", "3EB00000000000000044"]);

@@ -75,6 +75,41 @@ pub fn evidence<'l>(violation: &Violation, log: &'l [Entry]) -> Vec<&'l Entry> {
     log.iter().filter(of).collect()
 }
 
+/// The shortest log that shows the violation: of its evidence what cannot be left out, what was asked and answered, and the fault
+/// before each entry.
+#[must_use]
+pub fn shortest(violation: &Violation, log: &[Entry]) -> Vec<Entry> {
+    let mut kept: Vec<Entry> = evidence(violation, log).into_iter().cloned().collect();
+    let mut at = kept.len();
+    while at > 0 {
+        at -= 1;
+        let stays = matches!(kept[at].seen, Seen::Asked { .. } | Seen::Accepted { .. });
+        let without: Vec<Entry> = [&kept[..at], &kept[at + 1..]].concat();
+        let same =
+            |found: &Violation| (found.rule, &found.about) == (violation.rule, &violation.about);
+        if !stays && judge(&without).iter().any(same) {
+            kept = without;
+        }
+    }
+    let faults = log
+        .iter()
+        .filter(|entry| matches!(entry.seen, Seen::Fault { .. }));
+    let mut before: Vec<&Entry> = faults
+        .filter(|fault| {
+            let next = log.iter().find(|entry| {
+                entry.at >= fault.at
+                    && (kept.contains(entry)
+                        || matches!(&entry.seen, Seen::Fault { .. } if entry != fault))
+            });
+            next.is_some_and(|next| kept.contains(next))
+        })
+        .collect();
+    before.dedup();
+    let mut all: Vec<Entry> = before.into_iter().cloned().chain(kept).collect();
+    all.sort_by_key(|entry| entry.at);
+    all
+}
+
 /// Every promise that the log shows broken.
 #[must_use]
 pub fn judge(log: &[Entry]) -> Vec<Violation> {
@@ -203,10 +238,16 @@ impl<'l> Book<'l> {
         told.iter().filter(|ack| **ack == -1).count()
     }
 
+    /// The server said so; or it kept its word back, and a phone has the message all the same.
+    fn is_taken(&self, id: &str) -> bool {
+        let shown = || self.shown.iter().any(|(_, shown, _)| *shown == id);
+        self.acked.contains(id) || self.reached.contains_key(id) || shown()
+    }
+
     /// I1: what was accepted is on the wire and acked, or told of as failed.
     fn accepted_is_sent(&self, found: &mut Vec<Violation>) {
         for (id, asked) in self.accepted() {
-            let acked = self.acked.contains(id);
+            let acked = self.is_taken(id);
             let refused = self.nacked.contains_key(id);
             let failed = self.failures(id) > 0 || (!asked.notify && refused);
             // What was sent again and refused then may have been taken before.
@@ -275,7 +316,7 @@ impl<'l> Book<'l> {
         for (phone, id, _) in &self.shown {
             shown.entry(id).or_default().insert(phone);
         }
-        for (id, asked) in self.accepted().filter(|(id, _)| self.acked.contains(id)) {
+        for (id, asked) in self.accepted().filter(|(id, _)| self.is_taken(id)) {
             let wanted: BTreeSet<&str> = asked.phones.iter().map(String::as_str).collect();
             let on = shown.remove(id).unwrap_or_default();
             if on != wanted {

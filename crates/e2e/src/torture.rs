@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 pub use faults::Fault;
 
-use crate::oracle::{Entry, Seen, Violation, evidence, judge};
+use crate::oracle::{Entry, Seen, Violation, judge, shortest};
 use chores::Chores;
 use log::Log;
 use stage::Stage;
@@ -246,7 +246,7 @@ impl fmt::Display for Report {
         writeln!(f, "violations: {}", self.violations.len())?;
         for violation in self.violations.iter().take(5) {
             writeln!(f, "\n{violation}")?;
-            for entry in evidence(violation, &self.log) {
+            for entry in shortest(violation, &self.log) {
                 writeln!(f, "  {:>7} ms {:?}", entry.at, entry.seen)?;
             }
         }

@@ -171,6 +171,8 @@ fn i1_an_accepted_message_that_is_neither_acked_nor_failed() {
         log.retain(|it| *it != reached("A", 2) && *it != told("A", 2) && *it != framed("A"));
     });
     assert_eq!(lost, one("I1", "A"));
+    // The server kept its word back; a phone has it, and the gateway knows by the receipt.
+    assert_eq!(without(&acked("A")), []);
     let silent = but(|log| log.retain(|it| *it != told("D", -1)));
     assert_eq!(silent, one("I1", "D"));
     let both = with(told("A", -1));
@@ -353,4 +355,31 @@ fn the_evidence_is_what_the_log_says_of_the_message() {
         assert!(seen.contains(&&wanted), "{wanted:?}");
     }
     assert!(!seen.contains(&&acked("B")));
+}
+
+#[test]
+fn the_shortest_log_is_what_cannot_be_left_out() {
+    let mut log = well();
+    log.extend([framed("A2"), acked("A2"), shown("A2", "satu")]);
+    let log = at(log);
+    let found = judge(&log);
+    let doubled = found
+        .iter()
+        .find(|it| it.rule == "I2" && it.about == "satu");
+    let short: Vec<Seen> = shortest(doubled.unwrap(), &log)
+        .into_iter()
+        .map(|it| it.seen)
+        .collect();
+    let killed = Seen::Fault {
+        what: "kill".to_owned(),
+    };
+    assert_eq!(
+        short,
+        [
+            asked(1, "satu"),
+            accepted(1, "A"),
+            killed,
+            shown("A2", "satu")
+        ]
+    );
 }

@@ -12,7 +12,7 @@ mod moments;
 mod receiver;
 mod stage;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -170,6 +170,8 @@ pub struct Counts {
     pub unanswered: usize,
     /// Frames on the wire.
     pub framed: usize,
+    /// Of these, those that were on the wire before.
+    pub repeated: usize,
     /// Callbacks taken.
     pub told: usize,
     /// Questions of customers.
@@ -185,7 +187,7 @@ impl Counts {
     #[must_use]
     pub fn of(log: &[Entry]) -> Self {
         let mut counts = Self::default();
-        let mut asked = HashMap::new();
+        let (mut asked, mut framed) = (HashMap::new(), HashSet::new());
         for entry in log {
             match &entry.seen {
                 Seen::Accepted { request, .. }
@@ -202,7 +204,10 @@ impl Counts {
                 Seen::Accepted { .. } => counts.accepted += 1,
                 Seen::Refused { .. } => counts.refused += 1,
                 Seen::Unanswered { .. } => counts.unanswered += 1,
-                Seen::Framed { .. } => counts.framed += 1,
+                Seen::Framed { id } => {
+                    counts.framed += 1;
+                    counts.repeated += usize::from(!framed.insert(id));
+                }
                 Seen::Told { .. } => counts.told += 1,
                 Seen::Question { .. } => counts.questions += 1,
                 Seen::Fault { .. } => counts.faults += 1,
@@ -217,13 +222,14 @@ impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} asked, {} accepted, {} refused, {} unanswered, the slowest after {} ms; {} frames, {} callbacks, {} questions",
+            "{} asked, {} accepted, {} refused, {} unanswered, the slowest after {} ms; {} frames, {} of them again, {} callbacks, {} questions",
             self.asked,
             self.accepted,
             self.refused,
             self.unanswered,
             self.slowest,
             self.framed,
+            self.repeated,
             self.told,
             self.questions
         )

@@ -1,0 +1,90 @@
+//! How long a restart takes: `cargo run --release -p e2e --example restarts -- --bots 50 --times 20`.
+//!
+//! Stops the gateway in order, starts it, and says how long it took to stop, to answer over HTTP, and to have every bot online again.
+#![expect(
+    clippy::print_stdout,
+    clippy::panic,
+    clippy::expect_used,
+    reason = "an example reports and fails on the terminal"
+)]
+
+use std::time::Duration;
+
+use e2e::gateway::{Admin, Gateway};
+use tokio::time::Instant;
+use wa_sim::{PhoneSpec, Sim};
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(10);
+
+#[tokio::main]
+async fn main() {
+    let (bots, times) = (number("--bots", 50), number("--times", 20));
+    let sim = Sim::start().await.expect("a simulator");
+    let mut gateway = Gateway::start(&sim, &sim.ws_url()).await;
+    for n in 0..bots {
+        let owner = PhoneSpec::new(format!("62812{n:08}"), format!("Toko {n}"));
+        let owner = sim.add_phone(owner).await;
+        gateway.linked_bot(&format!("toko{n}"), &owner).await;
+    }
+    let admin = gateway.admin().await;
+    let (mut stops, mut answers, mut links) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..times {
+        stops.push(gateway.stop().await);
+        let began = Instant::now();
+        gateway.start_process();
+        until(async || is_up(&admin).await).await;
+        answers.push(began.elapsed());
+        until(async || online(&admin).await == bots).await;
+        links.push(began.elapsed());
+    }
+    println!("{bots} bots, {times} restarts; median and longest, milliseconds");
+    show("stopped after", &mut stops);
+    show("HTTP after", &mut answers);
+    show("every bot online after", &mut links);
+}
+
+async fn is_up(admin: &Admin) -> bool {
+    admin
+        .try_call("GET", "/v1/bots?limit=1", None)
+        .await
+        .is_ok()
+}
+
+async fn online(admin: &Admin) -> usize {
+    let (mut count, mut path) = (0, "/v1/bots?limit=100".to_owned());
+    while let Ok((200, page)) = admin.try_call("GET", &path, None).await {
+        let bots = page["data"].as_array().cloned().unwrap_or_default();
+        count += bots.iter().filter(|bot| bot["state"] == "online").count();
+        match page["next"].as_str() {
+            Some(next) => path = format!("/v1/bots?limit=100&cursor={next}"),
+            None => break,
+        }
+    }
+    count
+}
+
+async fn until(what: impl AsyncFn() -> bool) {
+    let end = Instant::now() + Duration::from_mins(1);
+    while !what().await {
+        assert!(Instant::now() < end, "waited a minute");
+        let nothing = std::future::pending::<()>();
+        let _ = tokio::time::timeout(LOOK, nothing).await;
+    }
+}
+
+fn show(what: &str, spans: &mut [Duration]) {
+    spans.sort_unstable();
+    let middle = spans.get(spans.len() / 2).map_or(0, Duration::as_millis);
+    let longest = spans.last().map_or(0, Duration::as_millis);
+    println!("{what:24} {middle:>6} {longest:>6}");
+}
+
+/// What follows `--name`.
+fn number(name: &str, default: usize) -> usize {
+    let mut arguments = std::env::args().skip_while(|argument| argument != name);
+    arguments.nth(1).map_or(default, |text| {
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name} takes a number"))
+    })
+}

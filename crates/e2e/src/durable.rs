@@ -49,7 +49,7 @@ pub fn too_early(trace: &str, answered: &[Answered]) -> Vec<String> {
     for Answered { id, file } in answered {
         let Some(answer) = calls.iter().find(|call| {
             matches!(call.name, "write" | "writev" | "sendto" | "sendmsg")
-                && call.arguments.contains("HTTP/1.1 200")
+                && call.arguments.contains("HTTP/1.1 20")
                 && call.arguments.contains(id.as_str())
         }) else {
             found.push(format!("{id}: its answer is not in the trace"));

@@ -51,6 +51,9 @@ pub struct Plan {
     pub moments: Vec<String>,
     /// A bug of the gateway, to see whether it is found.
     pub bug: Option<String>,
+    /// Whether the groups' members have the bots' keys before the first fault. A group's first message that is lost is an open finding of
+    /// `docs/reliability.md`.
+    pub greeted: bool,
     /// How long the queues may take to empty after the last fault.
     pub settles_within: Duration,
     /// More in the gateway's environment.
@@ -87,6 +90,7 @@ impl Default for Plan {
             dedupe: true,
             moments: Vec::new(),
             bug: None,
+            greeted: true,
             settles_within: SETTLES_WITHIN,
             environment: Vec::new(),
             progress: false,
@@ -100,7 +104,7 @@ pub async fn run(plan: &Plan) -> Report {
     let mut chance = StdRng::seed_from_u64(plan.seed);
     let log = Log::begin();
     let mut stage = Stage::set(plan, &log).await;
-    let load = load::Load::start(&stage, &mut chance, plan.rate, &log);
+    let load = load::Load::start(&stage, &mut chance, plan.rate, plan.greeted, &log).await;
     let chores = Chores {
         admin: stage.admin.clone(),
         book: load.book(),

@@ -25,7 +25,7 @@ use crate::jobs::Jobs;
 use crate::outbox::Outbox;
 use crate::store::{Audience, EventKind, Feeds, NewEvent, News, Store, StoreError, address};
 use keeper::Keeper;
-use left::Told;
+use left::{Left, Told, may_pass};
 
 /// The server's refusal for an account that does not exist: what was known of the number is wrong.
 const NO_SUCH_ACCOUNT: &str = "404";
@@ -54,7 +54,7 @@ pub fn attach(
             bot: Arc::clone(bot),
             feeds: jobs.feeds(bot),
             states: states::start(bot, store.clone(), &jobs),
-            left: left::start(keeper.clone(), &jobs),
+            left: Left::start(keeper.clone(), &jobs),
             keeper,
             store: store.clone(),
             outbox: outbox.clone(),
@@ -69,7 +69,7 @@ struct Ear {
     feeds: Feeds,
     states: states::Told,
     keeper: Keeper,
-    left: left::Left,
+    left: Left,
     store: Store,
     outbox: Outbox,
     clock: Clock,
@@ -192,9 +192,8 @@ impl Listener for Ear {
 impl Ear {
     /// Leaves it with WhatsApp, and holds it to be committed as soon as that can be done.
     fn leave(&self, told: Told, what: &str, reason: &StoreError) -> NotCommitted {
-        if matches!(reason, StoreError::Failed(_) | StoreError::Busy) {
-            // Where too much is held already, WhatsApp tells it again on the next connection.
-            let _ = self.left.try_send(told);
+        if may_pass(reason) {
+            self.left.hold(&self.bot, told);
         }
         not_committed(&self.bot, what, reason)
     }

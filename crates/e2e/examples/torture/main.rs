@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p e2e --example torture -- --seed 7 --kills 100` kills the gateway a hundred times under load of every kind.
 //! `--faults all` (or a list, such as `kill,cut,endpoint`) does other things too, `--minutes M` ends it, `--rate N` sets the load,
-//! `--no-dedupe` lets the simulated server deliver a message twice that comes twice, `--log FILE` keeps everything that was seen.
+//! `--ungreeted` has faults come before the groups' first messages, `--no-dedupe` lets the simulated server pass repeats on, `--log FILE` keeps everything that was seen.
 //! `--moments all` (or a list, such as `after accept,spool safe`) ends the gateway at each named moment first. `--bug no-cap` plants one
 //! of `waviro-fault`'s bugs, which must be found. `--seed N` again repeats a plan; `--replay N` repeats it until it fails, five times at
 //! most, because the machine's part in it is another each time. Without a violation the exit status is 0.
@@ -35,6 +35,7 @@ async fn main() -> ExitCode {
         within: Duration::from_secs(60 * number("--minutes", 30)),
         rate: u32::try_from(number("--rate", 200)).expect("requests a second"),
         dedupe: !std::env::args().any(|argument| argument == "--no-dedupe"),
+        greeted: !std::env::args().any(|argument| argument == "--ungreeted"),
         moments: match argument("--moments").as_deref() {
             None => Vec::new(),
             Some("all") => waviro_fault::moments().collect(),

@@ -304,6 +304,12 @@ fn i9_what_waits_in_the_end_and_a_database_that_is_not_sound() {
 fn i10_more_calls_at_one_time_than_an_endpoint_has_to_bear() {
     assert_eq!(with(Seen::Crowd { most: 16 }), []);
     assert_eq!(with(Seen::Crowd { most: 17 }), one("I10", "the endpoint"));
+    // Nobody was killed: there is one process.
+    let alone = but(|log| {
+        log.retain(|it| !matches!(it, Seen::Fault { .. }));
+        log.push(Seen::Crowd { most: 9 });
+    });
+    assert_eq!(alone, one("I10", "the endpoint"));
 }
 
 #[test]
@@ -382,4 +388,17 @@ fn the_shortest_log_is_what_cannot_be_left_out() {
             shown("A2", "satu")
         ]
     );
+}
+
+/// Of an answer out of order nothing is left out that would make it one with a part missing.
+#[test]
+fn the_shortest_log_shows_the_same_violation_and_no_other() {
+    let mut log = well();
+    let first = log.iter().position(|it| *it == framed("R1")).unwrap();
+    log.swap(first, first + 1);
+    let log = at(log);
+    let found = judge(&log);
+    let short = shortest(&found[0], &log);
+    assert!(judge(&short).contains(&found[0]), "{short:?}");
+    assert!(short.len() < log.len() / 2, "{short:?}");
 }

@@ -22,6 +22,8 @@ const BETWEEN_ASKS: Duration = Duration::from_secs(3);
 pub enum Fault {
     /// SIGKILL, and a new process.
     Kill,
+    /// The same while the link is open and silent, so that much waits.
+    KillStalled,
     /// SIGTERM, and a new process.
     Stop,
     /// The connection to WhatsApp is reset.
@@ -55,8 +57,9 @@ pub enum Fault {
 }
 
 /// Every fault, by the word that names it.
-pub const ALL: [(&str, Fault); 16] = [
+pub const ALL: [(&str, Fault); 17] = [
     ("kill", Fault::Kill),
+    ("kill-stalled", Fault::KillStalled),
     ("stop", Fault::Stop),
     ("cut", Fault::Cut),
     ("stall", Fault::Stall),
@@ -114,6 +117,13 @@ impl Fault {
         match self {
             Self::Kill => {
                 stage.gateway.kill().await;
+                stage.gateway.run().await;
+            }
+            Self::KillStalled => {
+                stage.proxy.set(Mode::Stall);
+                pause(span).await;
+                stage.gateway.kill().await;
+                stage.proxy.set(Mode::Pass);
                 stage.gateway.run().await;
             }
             Self::Stop => {

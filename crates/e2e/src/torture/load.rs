@@ -16,7 +16,7 @@ use super::receiver::{QUESTION, answers, pause};
 use super::stage::{MEMBERS, Stage, hash};
 use crate::gateway::Bot;
 use crate::oracle::Seen;
-use crate::spawn;
+use crate::{PATIENCE, spawn};
 
 /// Requests under way at one time: the gateway's callers do not pile up without bound either.
 const AT_ONCE: usize = 64;
@@ -62,7 +62,14 @@ pub(super) struct Wish {
 }
 
 impl Load {
-    pub(super) fn start(stage: &Stage, chance: &mut StdRng, rate: u32, log: &Log) -> Self {
+    /// Begins to ask. `greeted`: the groups' keys were handed out before anything happens.
+    pub(super) async fn start(
+        stage: &Stage,
+        chance: &mut StdRng,
+        rate: u32,
+        greeted: bool,
+        log: &Log,
+    ) -> Self {
         let (stop, stopped) = watch::channel(false);
         let under_way = Arc::new(Semaphore::new(AT_ONCE));
         let book = Arc::new(Book {
@@ -80,6 +87,9 @@ impl Load {
             twins: Arc::new(Semaphore::new(1)),
             under_way: Arc::clone(&under_way),
         });
+        if greeted {
+            book.greet_groups().await;
+        }
         let gap = Duration::from_secs(1) / rate.max(1);
         let sending = StdRng::seed_from_u64(chance.random());
         let tasks = vec![
@@ -224,6 +234,27 @@ impl Book {
             face: format!("text kembar {n}"),
             phones: vec![to.to_owned()],
             notify: true,
+        }
+    }
+
+    /// A group's first message, and every member shows it.
+    async fn greet_groups(&self) {
+        let members = &self.customers[..MEMBERS];
+        for (bot, group) in self.groups.iter().enumerate() {
+            let text = format!("salam {bot}");
+            self.put(Wish {
+                bot,
+                path: "/api/sendwatogroup".to_owned(),
+                body: json!({"groupid": group, "pesan": text}),
+                face: format!("text {text}"),
+                phones: members.iter().map(|it| it.number().to_owned()).collect(),
+                notify: false,
+            })
+            .await;
+            for member in members {
+                let shown = member.wait_for(PATIENCE, |message| message.text == text);
+                shown.await.expect("a group's first message");
+            }
         }
     }
 

@@ -49,6 +49,7 @@ async fn accepted_under_trace(bug: Option<&str>) -> Vec<String> {
         .await
         .unwrap();
     assert_eq!(once.0, 202, "{once:?}");
+    keep(once.1["id"].as_str().unwrap().to_owned(), false);
     let file = json!({"nohp": CUSTOMER, "mediaurl": files.url("nota.pdf")});
     let file = bot.call("/api/sendmedia", file).await;
     keep(file.id(), true);

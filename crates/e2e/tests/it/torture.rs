@@ -58,7 +58,7 @@ async fn ended_at_every_moment_it_loses_nothing_and_doubles_nothing() {
 async fn every_planted_bug_is_found() {
     let bugs = [
         ("commit-after-answer", Fault::Kill, "I1"),
-        ("new-id-on-resend", Fault::Kill, "I2"),
+        ("new-id-on-resend", Fault::KillStalled, "I2"),
         ("ack-before-commit", Fault::Kill, "I8"),
         ("unordered-acks", Fault::Endpoint, "I6"),
         ("no-cap", Fault::SlowEndpoint, "I10"),

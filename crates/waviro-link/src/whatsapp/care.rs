@@ -100,12 +100,17 @@ pub(super) fn keep_flushed(device: &Arc<Device>) {
                 return;
             };
             if let Some(client) = device.shared.client() {
-                let all = device.shared.write_again.swap(false, Ordering::SeqCst);
+                // After a failure all of it: what has nothing to write proves nothing.
+                let all = device.shared.write_again.swap(false, Ordering::SeqCst) || failed;
                 let durable = device.shared.write_down(&client, all).await;
+                if *device.shared.status.borrow() != Status::Online {
+                    // Its next login brings what was left with WhatsApp by itself.
+                    failed &= !durable;
+                    continue;
+                }
                 let sessions = client.flush_pending_signal_state().await;
-                let online = *device.shared.status.borrow() == Status::Online;
                 let was_failing = failed;
-                failed = !durable || (sessions.is_err() && online);
+                failed = !durable || sessions.is_err();
                 if was_failing && !failed {
                     info!(slot = device.shared.slot, "the link's store works again");
                     client.reconnect_immediately().await;

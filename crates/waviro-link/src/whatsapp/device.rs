@@ -382,15 +382,7 @@ impl Link for Device {
     async fn send(&self, message: &Outgoing) -> Result<(), LinkError> {
         let mut status = self.shared.status.subscribe();
         let (client, message) = (self.online()?, message.clone());
-        let sending = async move {
-            tokio::select! {
-                biased;
-                done = send::send(&client, &message) => done,
-                // What is not written yet belongs to the connection that is gone. On the next one the library would write it
-                // before the gateway writes again what was lost with the last, and so out of its order.
-                _ = status.changed() => Err(LinkError::Offline),
-            }
-        };
+        let sending = async move { send::send(&client, &message, status.changed()).await };
         self.ground.threads.run(sending).await?
     }
 

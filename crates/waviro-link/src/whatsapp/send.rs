@@ -16,11 +16,23 @@ use crate::{Chat, Content, LinkError, Outgoing};
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Uploads what there is to upload, encrypts and writes; `Ok` says "on the socket".
-pub(super) async fn send(client: &Arc<Client>, message: &Outgoing) -> Result<(), LinkError> {
+///
+/// What is not written when the connection is `gone` belongs to it. On the next one the library would write it before the gateway
+/// writes again what was lost with the last, and so out of its order. An upload goes on: it has a connection of its own.
+pub(super) async fn send(
+    client: &Arc<Client>,
+    message: &Outgoing,
+    gone: impl Future,
+) -> Result<(), LinkError> {
     let options = SendOptions::default().with_message_id(message.id.as_str());
     let body = body(client, &message.content).await?;
     let writing = client.send_message_with_options(jid(&message.to), body, options);
-    match tokio::time::timeout(DEADLINE, writing).await {
+    let written = tokio::select! {
+        biased;
+        written = tokio::time::timeout(DEADLINE, writing) => written,
+        _ = gone => return Err(LinkError::Offline),
+    };
+    match written {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(link_error(error)),
         Err(_) => Err(LinkError::TimedOut),

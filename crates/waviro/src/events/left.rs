@@ -1,13 +1,16 @@
 //! What could not be committed when it came: it was left with WhatsApp, which tells it again on the next connection, and that may be
-//! hours away. So it is held here too, and committed as soon as the database can.
+//! hours away. So it is held here too, and committed as soon as the database can. What comes after that may be committed before it.
 
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 use waviro_link::{Inbound, MessageId};
 
 use super::keeper::Keeper;
+use crate::bots::Bot;
 use crate::jobs::Jobs;
 use crate::store::{News, StoreError};
 
@@ -17,53 +20,105 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// So much is held of one bot, most of it messages of some hundred bytes; what comes beyond waits for the next connection.
 const HELD: usize = 1_000;
 
+/// What fails so often while the database takes other things is at fault itself.
+const TRIES: u32 = 10;
+
 /// Something that WhatsApp told.
+#[derive(PartialEq)]
 pub(super) enum Told {
     Messages(Vec<Inbound>),
     News(Vec<(MessageId, News)>),
 }
 
-/// Where it is put.
-pub(super) type Left = mpsc::Sender<Told>;
+/// What is held of one bot, oldest first.
+type Held = Arc<Mutex<VecDeque<Arc<Told>>>>;
 
-/// Starts trying, until the ear is gone or the gateway stops.
-pub(super) fn start(keeper: Keeper, jobs: &Jobs) -> Left {
-    let (left, mut waiting) = mpsc::channel(HELD);
-    let stop = jobs.stop();
-    jobs.spawn(async move {
-        let work = async {
-            while let Some(told) = waiting.recv().await {
-                commit(&keeper, told).await;
-                if waiting.is_empty() {
-                    info!(
-                        bot = keeper.bot.name(),
-                        "all that could not be committed is"
-                    );
-                }
-            }
-        };
-        tokio::select! {
-            () = work => {}
-            () = stop.cancelled() => {}
-        }
-    });
-    left
+/// Where it is put.
+pub(super) struct Left {
+    held: Held,
+    more: mpsc::Sender<()>,
 }
 
-async fn commit(keeper: &Keeper, told: Told) {
+impl Left {
+    /// Starts trying, until this is dropped or the gateway stops.
+    pub(super) fn start(keeper: Keeper, jobs: &Jobs) -> Self {
+        let (more, mut wake) = mpsc::channel(1);
+        let held = Held::default();
+        let (waiting, stop) = (Arc::clone(&held), jobs.stop());
+        jobs.spawn(async move {
+            let work = async {
+                while wake.recv().await.is_some() {
+                    while let Some(told) = first(&waiting) {
+                        commit(&keeper, &told).await;
+                        lock(&waiting).pop_front();
+                    }
+                }
+            };
+            tokio::select! {
+                () = work => {}
+                () = stop.cancelled() => {}
+            }
+        });
+        Self { held, more }
+    }
+
+    /// Holds it. WhatsApp tells the same again on each connection that is made meanwhile: it is held once.
+    pub(super) fn hold(&self, bot: &Bot, told: Told) {
+        let mut held = lock(&self.held);
+        if held.iter().any(|it| **it == told) {
+            return;
+        }
+        if held.len() >= HELD {
+            warn!(
+                bot = bot.name(),
+                "too much waits for the database; WhatsApp tells it again on the next connection"
+            );
+            return;
+        }
+        held.push_back(Arc::new(told));
+        // Full: it is awake, or about to be.
+        let _ = self.more.try_send(());
+    }
+}
+
+fn lock(held: &Held) -> MutexGuard<'_, VecDeque<Arc<Told>>> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn first(held: &Held) -> Option<Arc<Told>> {
+    lock(held).front().map(Arc::clone)
+}
+
+/// Tries until it is committed, or cannot be.
+async fn commit(keeper: &Keeper, told: &Told) {
+    let (mut tries, mut others) = (0, keeper.store.commits());
     loop {
-        keeper.clock.sleep(AGAIN).await;
-        let done = match &told {
+        let done = match told {
             Told::Messages(batch) => keeper.inbound(batch.clone()).await,
             Told::News(news) => keeper.raise(news.clone()).await,
         };
-        match done {
-            Ok(()) => return,
-            Err(StoreError::Failed(_) | StoreError::Busy) => {}
-            Err(reason) => {
-                warn!(bot = keeper.bot.name(), %reason, "what is left with WhatsApp cannot be kept");
+        let reason = match done {
+            Ok(()) => {
+                info!(
+                    bot = keeper.bot.name(),
+                    "what could not be committed when it came is now"
+                );
                 return;
             }
+            Err(reason) => reason,
+        };
+        if keeper.store.commits() > others {
+            (tries, others) = (tries + 1, keeper.store.commits());
         }
+        if !may_pass(&reason) || tries >= TRIES {
+            error!(bot = keeper.bot.name(), %reason, "what is left with WhatsApp cannot be kept");
+            return;
+        }
+        keeper.clock.sleep(AGAIN).await;
     }
+}
+
+/// Whether the next try may succeed.
+pub(super) fn may_pass(reason: &StoreError) -> bool {
+    matches!(reason, StoreError::Failed(_) | StoreError::Busy)
 }

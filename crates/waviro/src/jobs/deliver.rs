@@ -174,7 +174,7 @@ impl Endpoints {
         loop {
             let clock = self.poster.clock.clone();
             tokio::select! {
-                () = self.stop.cancelled() => return,
+                () = self.stop.cancelled() => break,
                 Some(told) = reports.recv() => match told {
                     Report::Answered { lane, failing, fared } => self.answered(&lane, failing, fared, &report),
                     Report::Over { lane, alone, after } => self.over(&lane, alone, after, &report),
@@ -200,6 +200,19 @@ impl Endpoints {
                     self.look(&report);
                 }
             }
+        }
+        self.write_rest_down(reports).await;
+    }
+
+    /// What is still to be written down of endpoints, in its order.
+    async fn write_rest_down(mut self, mut reports: mpsc::UnboundedReceiver<Report>) {
+        while self.writing_down
+            && let Some(told) = reports.recv().await
+        {
+            self.writing_down = !matches!(told, Report::WrittenDown(_));
+        }
+        for change in self.changes {
+            self.poster.endpoint_changed(change).await;
         }
     }
 

@@ -15,6 +15,7 @@ use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufWriter};
 use tokio::time::Instant;
 use url::Url;
+use waviro_fault::Bug;
 use waviro_link::{Media, MediaKind, MessageId};
 
 use crate::config::AllowedNetwork;
@@ -87,7 +88,9 @@ impl Spool {
         sink.flush().await.map_err(disk)?;
         waviro_fault::step("spool begun");
         let file = sink.into_inner();
-        file.sync_all().await.map_err(disk)?;
+        if !waviro_fault::planted(Bug::NoSync) {
+            file.sync_all().await.map_err(disk)?;
+        }
         // The name in the folder must survive a power cut too.
         let folder = File::open(&self.folder).await.map_err(disk)?;
         folder.sync_all().await.map_err(disk)?;

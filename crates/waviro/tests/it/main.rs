@@ -17,6 +17,7 @@ mod engine;
 mod events;
 mod front;
 mod hostile;
+mod left;
 mod net;
 mod once;
 mod outbox;

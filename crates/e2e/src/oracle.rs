@@ -51,7 +51,7 @@ pub fn evidence<'l>(violation: &Violation, log: &'l [Entry]) -> Vec<&'l Entry> {
         }
     }
     let of = |entry: &&Entry| match &entry.seen {
-        Seen::Asked { face, .. } => names.contains(face.as_str()),
+        Seen::Asked { face, .. } | Seen::Heard { face } => names.contains(face.as_str()),
         Seen::Accepted { request, .. }
         | Seen::Refused { request, .. }
         | Seen::Unanswered { request } => book
@@ -67,7 +67,6 @@ pub fn evidence<'l>(violation: &Violation, log: &'l [Entry]) -> Vec<&'l Entry> {
         Seen::Question { face, answers, .. } => {
             names.contains(face.as_str()) || answers.iter().any(|it| names.contains(it.as_str()))
         }
-        Seen::Heard { face } => names.contains(face.as_str()),
         Seen::Fault { .. } | Seen::Missed { .. } | Seen::Crowd { .. } | Seen::Settled { .. } => {
             true
         }

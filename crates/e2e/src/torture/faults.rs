@@ -189,24 +189,21 @@ impl Fault {
                     Manner::Swallows,
                     Manner::Slow,
                 ];
-                let ear = stage.receiver.ear();
-                ear.behave(manners[chance.random_range(0..manners.len())]);
-                pause(span).await;
-                ear.behave(Manner::Works);
+                misbehave(stage, &manners, span, chance).await;
             }
             Self::HardEndpoint => {
                 let manners = [Manner::Limits, Manner::Hole, Manner::Drips, Manner::Floods];
-                let ear = stage.receiver.ear();
-                ear.behave(manners[chance.random_range(0..manners.len())]);
-                pause(span).await;
-                ear.behave(Manner::Works);
+                misbehave(stage, &manners, span, chance).await;
             }
-            Self::SlowEndpoint => {
-                let ear = stage.receiver.ear();
-                ear.behave(Manner::Slow);
-                pause(span).await;
-                ear.behave(Manner::Works);
-            }
+            Self::SlowEndpoint => misbehave(stage, &[Manner::Slow], span, chance).await,
         }
     }
+}
+
+/// The users' endpoint is one of these for a while.
+async fn misbehave(stage: &Stage, manners: &[Manner], span: Duration, chance: &mut StdRng) {
+    let ear = stage.receiver.ear();
+    ear.behave(manners[chance.random_range(0..manners.len())]);
+    pause(span).await;
+    ear.behave(Manner::Works);
 }

@@ -12,6 +12,7 @@ use super::log::Log;
 use super::receiver::{Ear, Manner, pause};
 use crate::gateway::Admin;
 use crate::oracle::Seen;
+use crate::spawn;
 
 /// How long one is waited for before the next.
 const BETWEEN: Duration = Duration::from_millis(30);
@@ -47,10 +48,10 @@ impl Chores {
                 "add_token" | "use_token" | "revoke_token" => self.keep_a_token(n).await,
                 "switch_rule_off" => self.rule_that_is_gone(n).await,
                 "switch_subscription_off" => self.subscription_that_is_gone(n).await,
-                "lose_stage" => self.book.put(self.book.for_nobody(n)).await,
+                "lose_stage" => self.write_to_nobody(n).await,
                 "forget_number" => {
                     self.sim.faults().nack_next(1, 404);
-                    self.book.put(self.book.for_nobody(n)).await;
+                    self.write_to_nobody(n).await;
                 }
                 "remember_number" => {
                     let body = json!({"nohp": format!("62899{n:08}")});
@@ -94,6 +95,13 @@ impl Chores {
         for device in self.sim.devices().await {
             self.sim.faults().stall(&device.id, false);
         }
+    }
+
+    /// On a task of its own: whoever provokes may stop in the middle, and what came of the request must be written down all the same.
+    async fn write_to_nobody(&self, n: u64) {
+        let book = Arc::clone(&self.book);
+        let asking = spawn(async move { book.put(book.for_nobody(n)).await });
+        asking.await.expect("a request goes on to its end");
     }
 
     async fn keep_a_bot(&self, n: u64) {

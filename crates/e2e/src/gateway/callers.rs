@@ -1,0 +1,183 @@
+//! Who asks a gateway: a bot by its key, an operator by a token.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use wa_sim::Phone;
+
+use crate::eventually;
+
+/// A bot of a gateway and the key that says so.
+#[derive(Clone)]
+pub struct Bot {
+    /// Its SecretKey.
+    pub key: String,
+    pub(super) http: reqwest::Client,
+    pub(super) url: String,
+}
+
+/// Who may do everything over `/v1`.
+#[derive(Clone)]
+pub struct Admin {
+    pub(super) http: reqwest::Client,
+    pub(super) url: String,
+    pub(super) token: String,
+}
+
+/// An answer of the API.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The JSON body.
+    pub body: Value,
+}
+
+impl Bot {
+    /// One call of the API with a JSON body.
+    pub async fn call(&self, path: &str, body: Value) -> Answer {
+        self.try_call(path, body)
+            .await
+            .expect("the gateway answers")
+    }
+
+    /// The same where the gateway may be gone.
+    pub async fn try_call(&self, path: &str, body: Value) -> Result<Answer, reqwest::Error> {
+        let answer = self
+            .http
+            .post(format!("{}{path}", self.url))
+            .header("SecretKey", &self.key)
+            .json(&body)
+            .send()
+            .await?;
+        Ok(Answer {
+            status: answer.status(),
+            body: answer.json().await?,
+        })
+    }
+
+    /// `/api/sendwa`.
+    pub async fn sendwa(&self, to: &str, text: &str, notify: Option<&str>) -> Answer {
+        let body = json!({"nohp": to, "pesan": text, "notifyurl": notify});
+        self.call("/api/sendwa", body).await
+    }
+
+    /// `/api/sendwa` that must be accepted; the message's id.
+    pub async fn accepted(&self, to: &str, text: &str, notify: Option<&str>) -> String {
+        let answer = self.sendwa(to, text, notify).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        answer.id()
+    }
+
+    /// Links by QR: `/api/getqr`, a scan, and `/api/getqr` again until it says linked.
+    pub async fn link(&self, phone: &Phone) {
+        let code = eventually("a QR code", async || {
+            let answer = self.call("/api/getqr", json!({})).await;
+            answer.body["message"]["qrcode"]
+                .as_str()
+                .filter(|code| code.starts_with("2@"))
+                .map(ToOwned::to_owned)
+                .ok_or(answer)
+        })
+        .await;
+        phone.scan(&code).await.expect("the phone links the device");
+        self.wait_linked().await;
+    }
+
+    /// Waits until `/api/getqr` says that the bot is linked.
+    pub async fn wait_linked(&self) {
+        eventually("the bot to be linked", async || {
+            let answer = self.call("/api/getqr", json!({})).await;
+            match answer.body["message"]["isAuthenticated"].as_bool() {
+                Some(true) => Ok(()),
+                _ => Err(answer),
+            }
+        })
+        .await;
+    }
+}
+
+impl Admin {
+    /// A GET that must succeed; its body.
+    pub async fn get(&self, path: &str) -> Value {
+        let request = self.http.get(format!("{}{path}", self.url));
+        self.done(request).await
+    }
+
+    /// A POST that must succeed; its body.
+    pub async fn post(&self, path: &str, body: Value) -> Value {
+        let request = self.http.post(format!("{}{path}", self.url)).json(&body);
+        self.done(request).await
+    }
+
+    /// Any call, also where the gateway may be gone: the status and the body. A POST has an `Idempotency-Key`, as one that may be
+    /// repeated should.
+    pub async fn try_call(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<(u16, Value), reqwest::Error> {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).expect("a method");
+        let request = self.http.request(method, format!("{}{path}", self.url));
+        let key = format!("{:032x}", rand::random::<u128>());
+        let request = request
+            .bearer_auth(&self.token)
+            .header("Idempotency-Key", key);
+        let request = match body {
+            Some(body) => request.json(&body),
+            None => request,
+        };
+        let answer = request.send().await?;
+        let status = answer.status().as_u16();
+        let text = answer.text().await?;
+        Ok((status, serde_json::from_str(&text).unwrap_or_default()))
+    }
+
+    /// What comes of a stream until its first bytes, or for so long.
+    pub async fn first_bytes(&self, path: &str, within: Duration) -> Result<(), reqwest::Error> {
+        let request = self.http.get(format!("{}{path}", self.url));
+        let mut answer = request.bearer_auth(&self.token).send().await?;
+        if let Ok(first) = tokio::time::timeout(within, answer.chunk()).await {
+            first?;
+        }
+        Ok(())
+    }
+
+    /// The same with another token.
+    #[must_use]
+    pub fn with(&self, token: &str) -> Self {
+        Self {
+            http: self.http.clone(),
+            url: self.url.clone(),
+            token: token.to_owned(),
+        }
+    }
+
+    async fn done(&self, request: reqwest::RequestBuilder) -> Value {
+        let request = request.bearer_auth(&self.token);
+        let answer = request.send().await.expect("the gateway answers");
+        let status = answer.status();
+        let body = answer.text().await.expect("a body");
+        assert!(status.is_success(), "{status} {body}");
+        serde_json::from_str(&body).unwrap_or_default()
+    }
+}
+
+impl Answer {
+    /// The id of an accepted message.
+    #[must_use]
+    pub fn id(&self) -> String {
+        self.body["message"]["id"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    }
+
+    /// The machine-readable code of a refusal.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+}

@@ -29,14 +29,7 @@ impl Disk {
     #[must_use]
     pub fn prepare() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/disk/shim.c");
-        let compiled = Command::new("cc")
-            .args(["-shared", "-fPIC", "-O1", "-o"])
-            .arg(folder.path().join("shim.so"))
-            .arg(source)
-            .arg("-ldl")
-            .status();
-        assert!(compiled.expect("a C compiler").success());
+        compile("disk/shim.c", &folder.path().join("shim.so"));
         Self { folder }
     }
 
@@ -67,4 +60,21 @@ impl Disk {
     fn switch(&self) -> PathBuf {
         self.folder.path().join("fault")
     }
+}
+
+/// Makes a library that is loaded into a process before libc.
+///
+/// # Panics
+/// Without a C compiler.
+pub(crate) fn compile(source: &str, library: &Path) {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("src")
+        .join(source);
+    let compiled = Command::new("cc")
+        .args(["-shared", "-fPIC", "-O1", "-o"])
+        .arg(library)
+        .arg(source)
+        .arg("-ldl")
+        .status();
+    assert!(compiled.expect("a C compiler").success());
 }

@@ -9,6 +9,7 @@
     reason = "a rig fails by panicking, wherever it cannot go on"
 )]
 
+pub mod clock;
 pub mod disk;
 pub mod durable;
 pub mod files;

@@ -35,6 +35,7 @@ pub struct FakeLink {
 struct Script {
     identity: Option<Identity>,
     sent: Vec<Outgoing>,
+    again: Vec<MessageId>,
     unregistered: HashSet<Number>,
     groups: Vec<Group>,
     lookups: usize,
@@ -109,6 +110,12 @@ impl FakeLink {
     #[must_use]
     pub fn sent(&self) -> Vec<Outgoing> {
         lock(&self.script).sent.clone()
+    }
+
+    /// Those of them that came as possibly written before.
+    #[must_use]
+    pub fn sent_again(&self) -> Vec<MessageId> {
+        lock(&self.script).again.clone()
     }
 
     /// How many lookups went over the wire.
@@ -297,7 +304,7 @@ impl Link for FakeLink {
         Ok("FAKE-CODE".to_owned())
     }
 
-    async fn send(&self, message: &Outgoing) -> Result<(), LinkError> {
+    async fn send(&self, message: &Outgoing, again: bool) -> Result<(), LinkError> {
         let acks = {
             let mut script = lock(&self.script);
             if let Some(error) = script.next_error.take() {
@@ -307,6 +314,9 @@ impl Link for FakeLink {
                 return Err(LinkError::Offline);
             }
             script.sent.push(message.clone());
+            if again {
+                script.again.push(message.id.clone());
+            }
             !script.silent
         };
         if acks {

@@ -83,12 +83,13 @@ pub trait Link: Send + Sync {
     async fn pairing_code(&self, number: &Number) -> Result<String, LinkError>;
 
     /// Encrypts and writes one message under the id it carries. May be called again with the same message where no
-    /// ack is known. `Ok` says "written", no more.
+    /// ack is known: `again` says that this one, and what was written to its chat after it, may have been lost on the way. A group's
+    /// key went out with one of them; it is handed out once more. `Ok` says "written", no more.
     ///
     /// # Errors
     /// [`LinkError::Offline`], [`LinkError::TimedOut`] and [`LinkError::Failed`] are worth another try with the same
     /// id; [`LinkError::Refused`] is final.
-    async fn send(&self, message: &Outgoing) -> Result<(), LinkError>;
+    async fn send(&self, message: &Outgoing, again: bool) -> Result<(), LinkError>;
 
     /// Asks WhatsApp whether a number is registered. One round trip on the wire: callers cache.
     ///

@@ -298,7 +298,7 @@ impl Bots {
     /// A bot with its lane and no link yet.
     fn bring_up(&self, row: &BotRow) -> Arc<Bot> {
         let (lane, committed) = mpsc::unbounded_channel();
-        let bot = Arc::new(Bot::new(row, lane, self.0.clock.now()));
+        let bot = Arc::new(Bot::new(row, lane, &self.0.clock));
         let ear = (self.0.attach)(&bot, committed);
         bot.set_ear(ear);
         bot
@@ -312,7 +312,7 @@ impl Bots {
             Ok(link) => {
                 let status = link.status().borrow().clone();
                 bot.set_link(link);
-                bot.heard(&status, self.0.clock.now(), self.0.store.last_seq());
+                bot.heard(&status, &self.0.clock, self.0.store.last_seq());
                 info!(
                     bot = bot.name(),
                     slot = bot.slot(),

@@ -88,8 +88,7 @@ impl Listener for Ear {
             cause,
             "link state"
         );
-        self.bot
-            .heard(status, self.clock.now(), self.store.last_seq());
+        self.bot.heard(status, &self.clock, self.store.last_seq());
         states::note(&self.states, status, &self.clock);
     }
 

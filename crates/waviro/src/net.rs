@@ -181,7 +181,7 @@ impl Net {
             pass.answered(peer.ip());
         }
         let status = response.status().as_u16();
-        let retry_after = retry_after(response.headers(), self.clock.now());
+        let retry_after = retry_after(response.headers(), self.clock.wall());
         let (body, cut) = read(response).await.map_err(failed)?;
         Ok(Answer {
             status,

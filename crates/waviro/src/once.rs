@@ -154,7 +154,7 @@ impl Once {
         match self
             .0
             .store
-            .kept(&first.id, since(self.0.clock.now()))
+            .kept(&first.id, since(self.0.clock.steady()))
             .await?
         {
             Some(kept) => Ok(Begun::Again(first.same(kept)?)),
@@ -165,7 +165,7 @@ impl Once {
     /// Removes what is forgotten, until `stop`.
     pub async fn keep_swept(self, stop: CancellationToken) {
         loop {
-            let before = since(self.0.clock.now());
+            let before = since(self.0.clock.steady());
             let limit = i64::from(SWEPT_TOGETHER);
             match self.0.store.forget_kept(before, limit).await {
                 Ok(removed) if removed >= u64::from(SWEPT_TOGETHER) => continue,
@@ -193,7 +193,7 @@ impl Once {
     }
 }
 
-/// What was kept before this is forgotten.
+/// What was kept before this is forgotten. Of steady time: a clock that is put forward must not have a request done twice.
 fn since(now: Millis) -> Millis {
     now - millis(KEPT_FOR)
 }
@@ -211,7 +211,7 @@ impl First {
                 answer,
             },
             at,
-            since: since(at),
+            since: since(self.once.0.clock.steady()),
         }
     }
 

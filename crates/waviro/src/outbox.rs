@@ -258,7 +258,7 @@ impl Outbox {
     /// Whether the link can be expected to carry a message soon.
     fn connected(&self, bot: &Bot) -> Result<(), Refusal> {
         let status = bot.status();
-        let silent = self.0.clock.now() - bot.last_online(&self.0.clock);
+        let silent = bot.silent_for(&self.0.clock);
         let grace = millis(bot.settings().grace(self.0.settings.grace));
         match status {
             Status::Online => Ok(()),

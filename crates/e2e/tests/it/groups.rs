@@ -1,10 +1,15 @@
 //! The groups of a bot, as WhatsApp tells of them.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use e2e::eventually;
+use e2e::proxy::{Mode, Proxy};
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
-use wa_sim::{Addressing, GroupSpec, PhoneSpec};
+use tokio::time::timeout;
+use wa_sim::{Addressing, Group, GroupSpec, PhoneSpec, Sim};
 
 use crate::{CUSTOMER, OWNER, Shop, shown};
 
@@ -175,4 +180,102 @@ async fn groups_that_address_by_number_and_by_lid_are_listed_written_to_and_hear
             assert_eq!(ids, sent, "{name}: each once, in order");
         }
     }
+}
+
+/// More than a group's members may ask for at a stretch, as docs/reliability.md says.
+const LOST: usize = 25;
+
+/// A bot that has just got a new key for a group, because a member left, and whose connection passes nothing on any more.
+async fn with_a_new_key_and_no_wire() -> (Shop, Proxy, Arc<Group>) {
+    let sim = Sim::start().await.unwrap();
+    let proxy = Proxy::start(sim.addr()).await;
+    let shop = Shop::open_at(sim, &proxy.ws_url()).await;
+    let members = [CUSTOMER, NEIGHBOUR, "6281300000003"];
+    for number in &members[1..] {
+        shop.sim.add_phone(PhoneSpec::new(*number, "Anggota")).await;
+    }
+    let group = shop.sim.create_group("Pelanggan", OWNER, &members).await;
+    until_named(&shop, &["Pelanggan"]).await;
+    let first = written(&shop, &group, "satu").await;
+    for number in members {
+        let member = shop.sim.find_phone(number).unwrap();
+        shown(&member, &first).await;
+    }
+    let leaver = shop.sim.find_phone(members[2]).unwrap();
+    leaver.leave_group(group.id()).await.unwrap();
+    // What the bot hears after it, so that it has heard of it.
+    shop.customer.send_text(OWNER, "dia keluar").await.unwrap();
+    let rows = async || {
+        let texts = inbound(&shop).await;
+        if texts > 0 { Ok(()) } else { Err(texts) }
+    };
+    eventually("the bot to have heard", rows).await;
+    proxy.set(Mode::Stall);
+    (shop, proxy, group)
+}
+
+async fn written(shop: &Shop, group: &Group, text: &str) -> String {
+    let message = json!({"groupid": group.id(), "pesan": text});
+    let answer = shop.bot.call("/api/sendwatogroup", message).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.id()
+}
+
+/// How many messages the bot has heard.
+async fn inbound(shop: &Shop) -> i64 {
+    let file = shop.gateway.folder().join("data/waviro.db");
+    let options = SqliteConnectOptions::new().filename(file).read_only(true);
+    let mut connection = options.connect().await.unwrap();
+    let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM inbound")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    connection.close().await.unwrap();
+    count
+}
+
+/// All of it is read by the two who stayed, who ask for nothing twice.
+async fn everybody_reads(shop: &Shop, ids: &[String]) {
+    for number in [CUSTOMER, NEIGHBOUR] {
+        let member = shop.sim.find_phone(number).unwrap();
+        for id in ids {
+            shown(&member, id).await;
+        }
+    }
+}
+
+/// Writes to the group until the link has taken it all for written.
+async fn lose(shop: &Shop, group: &Group) -> Vec<String> {
+    for number in [CUSTOMER, NEIGHBOUR] {
+        let member = shop.sim.find_phone(number).unwrap();
+        member.set_ask_again(Duration::ZERO);
+    }
+    let mut ids = Vec::new();
+    for n in 0..LOST {
+        ids.push(written(shop, group, &format!("hilang {n}")).await);
+    }
+    // The link says nothing of it to anybody, and a moment suffices it.
+    let nothing = std::future::pending::<()>();
+    timeout(Duration::from_secs(1), nothing).await.unwrap_err();
+    ids
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_groups_new_key_that_was_lost_with_its_connection_goes_out_again() {
+    let (shop, proxy, group) = with_a_new_key_and_no_wire().await;
+    let ids = lose(&shop, &group).await;
+    proxy.cut();
+    proxy.set(Mode::Pass);
+    everybody_reads(&shop, &ids).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_groups_new_key_that_was_lost_with_its_process_goes_out_again() {
+    let (mut shop, proxy, group) = with_a_new_key_and_no_wire().await;
+    let ids = lose(&shop, &group).await;
+    shop.gateway.kill().await;
+    proxy.cut();
+    proxy.set(Mode::Pass);
+    shop.gateway.run().await;
+    everybody_reads(&shop, &ids).await;
 }

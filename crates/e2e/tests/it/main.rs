@@ -10,6 +10,7 @@ mod accounts;
 mod acks;
 mod canary;
 mod clients;
+mod clock;
 mod disk;
 mod door;
 mod durable;

@@ -244,6 +244,8 @@ fn cache_config() -> CacheConfig {
     CacheConfig {
         recent_messages: CacheEntryConfig::new(Some(kept), most),
         sent_message_ttl_secs: SENT_MESSAGES_KEPT.as_secs(),
+        // Who has a group's key is asked of the database, where we can take it back ([`send::hand_out_again`]).
+        sender_key_devices_cache: CacheEntryConfig::new(None, 0),
         ..CacheConfig::default()
     }
 }
@@ -379,10 +381,15 @@ impl Link for Device {
             .map_err(|error| LinkError::Refused(error.to_string()))
     }
 
-    async fn send(&self, message: &Outgoing) -> Result<(), LinkError> {
+    async fn send(&self, message: &Outgoing, again: bool) -> Result<(), LinkError> {
         let mut status = self.shared.status.subscribe();
         let (client, message) = (self.online()?, message.clone());
-        let sending = async move { send::send(&client, &message, status.changed()).await };
+        let sending = async move {
+            if again {
+                send::hand_out_again(&client, &message.to).await?;
+            }
+            send::send(&client, &message, status.changed()).await
+        };
         self.ground.threads.run(sending).await?
     }
 

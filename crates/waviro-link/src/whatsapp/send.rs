@@ -8,7 +8,7 @@ use whatsapp_rust::features::{ChatStateError, ChatStateType};
 use whatsapp_rust::send::{SendError, SendOptions};
 use whatsapp_rust::{Client, ClientError, IqError, Jid, waproto};
 
-use super::{contact, location, media, text};
+use super::{contact, location, media, store, text};
 use crate::{Chat, Content, LinkError, Outgoing};
 
 /// A first message to a person costs up to three round trips (devices, prekeys, group info) before it can be written;
@@ -37,6 +37,19 @@ pub(super) async fn send(
         Ok(Err(error)) => Err(link_error(error)),
         Err(_) => Err(LinkError::TimedOut),
     }
+}
+
+/// Has the next message to a group bring the group's key to everybody again. The library takes the key for handed out as soon as the
+/// message that brings it is written; where that was lost, nobody could read what follows, and everybody would ask for each of it.
+pub(super) async fn hand_out_again(client: &Arc<Client>, chat: &Chat) -> Result<(), LinkError> {
+    let Chat::Group(_) = chat else {
+        return Ok(());
+    };
+    let group = jid(chat).to_string();
+    let kept = client.persistence_manager();
+    kept.clear_sender_key_devices(&group)
+        .await
+        .map_err(|error| LinkError::Store(store::cause(&error)))
 }
 
 /// Shows that the bot types, or no longer does. Phones show it of those alone who are available, which the library says of the

@@ -97,7 +97,7 @@ async fn a_groups_receipts_name_the_member() {
             to: Chat::Group(group.id().parse().unwrap()),
             content: Content::Text("halo semua".to_owned()),
         };
-        world.link.send(&message).await.unwrap();
+        world.link.send(&message, false).await.unwrap();
         let ack = |page: &crate::Page| page.acks.first().cloned();
         let ack = world.book.wait("the ack", ack).await;
         assert_eq!(ack.verdict, Verdict::Accepted);
@@ -151,7 +151,7 @@ async fn what_no_member_could_read_is_sent_again_to_each_that_asks() {
         to: Chat::Group(group.id().parse().unwrap()),
         content: Content::Text("halo semua".to_owned()),
     };
-    world.link.send(&message).await.unwrap();
+    world.link.send(&message, false).await.unwrap();
     for member in &members {
         let phone = world.sim.find_phone(member).unwrap();
         let same = |shown: &InboxMessage| shown.id == message.id.as_str();

@@ -246,7 +246,10 @@ impl World {
     }
 
     async fn send(&self, id: &str, text: &str) {
-        self.link.send(&text_to_customer(id, text)).await.unwrap();
+        self.link
+            .send(&text_to_customer(id, text), false)
+            .await
+            .unwrap();
     }
 }
 

@@ -41,7 +41,7 @@ async fn a_logout_on_the_phone_unlinks_and_a_new_scan_links_again() {
     assert_eq!(world.link.identity(), None);
     let refused = world
         .link
-        .send(&text_to_customer("3EB00000000000000005", "halo"))
+        .send(&text_to_customer("3EB00000000000000005", "halo"), false)
         .await;
     assert!(matches!(refused, Err(LinkError::Offline)), "{refused:?}");
     world.scan().await;
@@ -130,7 +130,7 @@ async fn what_waits_to_be_written_ends_with_its_connection() {
     let link = Arc::clone(&world.link);
     let sending = async move {
         let message = text_to_customer("3EB00000000000000044", "kedua");
-        link.send(&message).await
+        link.send(&message, false).await
     };
     let cutting = async {
         // Until the question for the customer's devices is out.

@@ -38,6 +38,8 @@ pub struct Marks {
     pub connection: u64,
     /// When it was last up; before the first time, when the process started.
     pub last_up: Millis,
+    /// The same in steady time ([`Clock::steady`]).
+    pub silent_since: Millis,
     /// How often the device ended (logged out, banned, never linked): what was accepted under a lower count ends in -1.
     pub epoch: u64,
     /// The device is ended now.
@@ -74,9 +76,10 @@ pub enum NoCode {
 }
 
 impl Bot {
-    pub(super) fn new(row: &BotRow, lane: mpsc::UnboundedSender<Committed>, now: Millis) -> Self {
+    pub(super) fn new(row: &BotRow, lane: mpsc::UnboundedSender<Committed>, clock: &Clock) -> Self {
         let marks = Marks {
-            last_up: now,
+            last_up: clock.now(),
+            silent_since: clock.steady(),
             ..Marks::default()
         };
         Self {
@@ -180,6 +183,17 @@ impl Bot {
         if marks.up { clock.now() } else { marks.last_up }
     }
 
+    /// For how long the link has not been up.
+    #[must_use]
+    pub fn silent_for(&self, clock: &Clock) -> Millis {
+        let marks = self.marks.borrow();
+        if marks.up {
+            0
+        } else {
+            clock.steady() - marks.silent_since
+        }
+    }
+
     /// What was heard so far, and each change.
     #[must_use]
     pub fn marks(&self) -> watch::Receiver<Marks> {
@@ -200,19 +214,20 @@ impl Bot {
     }
 
     /// Notes a state of the link; `last_seq` is the last message accepted so far.
-    pub fn heard(&self, status: &Status, now: Millis, last_seq: i64) {
+    pub fn heard(&self, status: &Status, clock: &Clock, last_seq: i64) {
         self.marks.send_if_modified(|marks| {
             let before = marks.clone();
             if *status == Status::Online {
                 if !marks.up {
                     marks.connection += 1;
-                    marks.up_since = now;
+                    marks.up_since = clock.now();
                 }
                 marks.up = true;
                 marks.ended = false;
             } else {
                 if marks.up {
-                    marks.last_up = now;
+                    marks.last_up = clock.now();
+                    marks.silent_since = clock.steady();
                 }
                 marks.up = false;
                 if has_ended(status) && !marks.ended {

@@ -17,7 +17,7 @@ const REMEMBERED: usize = 10_000;
 /// Counts wrong keys by address. A right key is never refused for the wrong ones of others: behind a proxy everybody
 /// has the proxy's address, and 256 random bits are not guessed at any pace.
 pub struct WrongKeys {
-    limiter: RateLimiter<IpAddr, DashMapStateStore<IpAddr>, Wall, NoOpMiddleware<Nanos>>,
+    limiter: RateLimiter<IpAddr, DashMapStateStore<IpAddr>, Steady, NoOpMiddleware<Nanos>>,
 }
 
 impl WrongKeys {
@@ -27,7 +27,7 @@ impl WrongKeys {
         let per_minute = u32::try_from(per_minute).unwrap_or(u32::MAX);
         let quota = Quota::per_minute(NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN));
         Self {
-            limiter: RateLimiter::new(quota, DashMapStateStore::default(), Wall(clock)),
+            limiter: RateLimiter::new(quota, DashMapStateStore::default(), Steady(clock)),
         }
     }
 
@@ -59,14 +59,14 @@ fn subscriber(address: IpAddr) -> IpAddr {
 
 /// The gateway's clock, for the limiter.
 #[derive(Debug, Clone)]
-struct Wall(Clock);
+struct Steady(Clock);
 
-impl GovernorClock for Wall {
+impl GovernorClock for Steady {
     type Instant = Nanos;
 
     fn now(&self) -> Nanos {
         Nanos::new(
-            u64::try_from(self.0.now())
+            u64::try_from(self.0.steady())
                 .unwrap_or(0)
                 .saturating_mul(1_000_000),
         )

@@ -148,7 +148,6 @@ impl Endpoints {
     ) -> Self {
         Self {
             stop: poster.stop.clone(),
-            poster: Arc::new(poster),
             tasks,
             feed,
             lanes: HashMap::new(),
@@ -161,7 +160,8 @@ impl Endpoints {
             looking: false,
             look_again: false,
             looks: 0,
-            health: Health::new(troubles),
+            health: Health::new(troubles, &poster.clock),
+            poster: Arc::new(poster),
             changes: VecDeque::new(),
             writing_down: false,
         }
@@ -170,7 +170,7 @@ impl Endpoints {
     /// Runs until `stop`; requests under way end by themselves.
     pub(super) async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Due>) {
         let (report, mut reports) = mpsc::unbounded_channel();
-        let mut next_look = self.poster.clock.now();
+        let mut next_look = self.poster.clock.steady();
         loop {
             let clock = self.poster.clock.clone();
             tokio::select! {
@@ -196,7 +196,7 @@ impl Endpoints {
                 },
                 Some(due) = inbox.recv() => self.take(due, &report),
                 () = clock.sleep_until(next_look) => {
-                    next_look = clock.now() + millis(LOOK_EVERY);
+                    next_look = clock.steady() + millis(LOOK_EVERY);
                     self.look(&report);
                 }
             }
@@ -246,7 +246,7 @@ impl Endpoints {
         self.under_way -= 1;
         self.failing_under_way -= usize::from(failing);
         if let Some(fared) = fared
-            && let Some(change) = self.health.fared(name, fared, self.poster.clock.now())
+            && let Some(change) = self.health.fared(name, fared, &self.poster.clock)
         {
             self.changes.push_back(change);
             self.write_down(report);

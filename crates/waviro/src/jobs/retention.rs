@@ -23,7 +23,8 @@ pub async fn keep_swept(
 ) {
     loop {
         let swept = tokio::select! {
-            swept = sweep(&store, &files, &limits, clock.now()) => swept,
+            // What was kept while it seemed to be earlier must not go at once when the clock is put right.
+            swept = sweep(&store, &files, &limits, clock.steady()) => swept,
             () = stop.cancelled() => return,
         };
         match swept {

@@ -60,6 +60,7 @@ pub(super) struct Lane {
     store: Store,
     outbox: Outbox,
     feeds: Feeds,
+    /// Whatever is counted here is counted in its steady time.
     clock: Clock,
     stop: CancellationToken,
     window: Window,
@@ -69,6 +70,8 @@ pub(super) struct Lane {
     up: bool,
     /// The last message that was in memory, or is known not to be wanted.
     last_seen: i64,
+    /// The last that a lane before this one may have written.
+    of_others: i64,
     backlog: Backlog,
     /// How the bot is set.
     settings: watch::Receiver<Arc<Settings>>,
@@ -118,6 +121,7 @@ impl Lane {
         clock: Clock,
         stop: CancellationToken,
     ) -> Self {
+        let of_others = store.last_seq();
         Self {
             settings: bot.settings_changes(),
             turns: Turns::Free,
@@ -132,6 +136,7 @@ impl Lane {
             writing: 0,
             up: false,
             last_seen: 0,
+            of_others,
             backlog: Backlog::Some,
             connection: 0,
             epoch: 0,
@@ -199,7 +204,8 @@ impl Lane {
 
     /// Takes in what was heard of the link: a new connection, the end of the device.
     fn follow(&mut self, heard: &Marks) {
-        if heard.epoch > self.epoch && !self.ending && self.clock.now() >= self.store_rest_until {
+        if heard.epoch > self.epoch && !self.ending && self.clock.steady() >= self.store_rest_until
+        {
             self.epoch = heard.epoch;
             self.window.drop_up_to(heard.end_seq);
             self.last_seen = self.last_seen.max(heard.end_seq);
@@ -224,7 +230,7 @@ impl Lane {
 
     /// Starts whatever can be started now. Returns when the next message has its turn, where it waits for that alone.
     fn advance(&mut self, link: &Arc<dyn Link>, pacing: Pacing) -> Option<Millis> {
-        let now = self.clock.now();
+        let now = self.clock.steady();
         self.window.wake(now);
         self.keep_turns(pacing, now);
         self.watch_acks(link, now);
@@ -250,11 +256,11 @@ impl Lane {
                 if self.backlog == Backlog::None && self.window.len() < WINDOW =>
             {
                 self.last_seen = queued.seq;
-                self.window.insert(queued);
+                self.window.insert(queued, self.clock.steady(), false);
             }
             Committed::Accepted(_) => self.backlog.grow(),
             Committed::Settled(id) => {
-                self.last_ack = self.clock.now();
+                self.last_ack = self.clock.steady();
                 self.timeouts = 0;
                 if let Some(Outgoing { content, .. }) = self.window.settle(&id)
                     && matches!(content, Content::Media(_))
@@ -270,7 +276,7 @@ impl Lane {
     }
 
     fn outcome(&mut self, outcome: Outcome) {
-        let now = self.clock.now();
+        let now = self.clock.steady();
         match outcome {
             Outcome::Wrote {
                 seq,
@@ -305,7 +311,7 @@ impl Lane {
         written: Written,
         result: Result<(), LinkError>,
     ) {
-        let now = self.clock.now();
+        let now = self.clock.steady();
         match result {
             Ok(()) => {
                 metrics::counter!("waviro_messages_written_total").increment(1);
@@ -350,7 +356,7 @@ impl Lane {
 
     /// The next moment at which something may be due by time alone.
     fn next_wake(&self) -> Millis {
-        let now = self.clock.now();
+        let now = self.clock.steady();
         let ack = self
             .window
             .oldest_write()

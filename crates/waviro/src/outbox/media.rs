@@ -122,7 +122,12 @@ impl Spool {
         let mut entries = tokio::fs::read_dir(&self.folder).await.map_err(failed)?;
         while let Some(entry) = entries.next_entry().await.map_err(failed)? {
             let age = entry.metadata().await.and_then(|about| about.modified());
-            if age.map_err(failed)?.elapsed().is_ok_and(|age| age < YOUNG) {
+            // One of the future was written before the machine's clock was put back, perhaps just now.
+            if age
+                .map_err(failed)?
+                .elapsed()
+                .map_or(true, |age| age < YOUNG)
+            {
                 continue;
             }
             let name = entry.file_name();

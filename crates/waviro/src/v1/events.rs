@@ -193,7 +193,7 @@ impl Stream {
     async fn pass_on(&mut self) {
         let clock = self.v1.clock.clone();
         let mut last = self.v1.store.last_event();
-        let mut comment_at = clock.now() + millis(COMMENT_EVERY);
+        let mut comment_at = clock.steady() + millis(COMMENT_EVERY);
         // At once, so that whoever waits for the answer's beginning has it.
         if !self.give(": waviro\n\n".to_owned()).await {
             return;
@@ -232,7 +232,7 @@ impl Stream {
                 },
                 () = self.feed.closed() => return,
                 () = clock.sleep_until(comment_at) => {
-                    comment_at = clock.now() + millis(COMMENT_EVERY);
+                    comment_at = clock.steady() + millis(COMMENT_EVERY);
                     if !self.may_go_on().await || !self.give(":\n\n".to_owned()).await {
                         return;
                     }

@@ -74,6 +74,7 @@ async fn a_restart_writes_only_what_is_unacked_and_under_the_same_id() {
         .await;
     until(|| rig.ack_of(&unsent.id), |ack| *ack == 1).await;
     let ids: Vec<_> = rig.link().sent().into_iter().map(|sent| sent.id).collect();
+    assert_eq!(rig.link().sent_again(), std::slice::from_ref(&unacked.id));
     assert_eq!(ids, [unacked.id, unsent.id]);
 }
 
@@ -89,6 +90,7 @@ async fn a_new_connection_writes_again_what_the_old_one_left_unacked() {
     rig.link().set_status(Status::Online);
     let wire = until(|| async { rig.link().sent() }, |sent| sent.len() >= 3).await;
     assert_eq!((wire.len(), &wire[2].id), (3, &two.id));
+    assert_eq!(rig.link().sent_again(), [two.id]);
 }
 
 #[tokio::test]
@@ -178,6 +180,32 @@ async fn a_message_that_cannot_be_sent_for_a_day_expires() {
         .unwrap()
         .unwrap();
     assert!(row.cause.unwrap().starts_with("expired"));
+}
+
+#[tokio::test]
+async fn a_clock_that_is_put_forward_ends_no_message_and_asks_for_no_connection() {
+    let rig = Rig::online().await;
+    let first = rig.accept(BUDI, "satu").await.unwrap();
+    until(|| rig.ack_of(&first.id), |ack| *ack == 1).await;
+    rig.link().keep_silent();
+    let written = rig.accept(BUDI, "dua").await.unwrap();
+    until(|| async { rig.wire() }, |wire| wire.len() == 2).await;
+    rig.clock.put_forward(Duration::from_hours(48));
+    // The lane looks around at everything that it hears.
+    let after = rig.accept(BUDI, "tiga").await.unwrap();
+    until(|| async { rig.wire() }, |wire| wire.len() == 3).await;
+    rig.link().set_status(reconnecting());
+    let waiting = rig.accept(BUDI, "empat").await.unwrap();
+    rig.pass(Duration::from_secs(50));
+    for accepted in [&written, &after, &waiting] {
+        assert_eq!(rig.ack_of(&accepted.id).await, 0);
+    }
+    assert_eq!(rig.link().reconnects(), 0);
+    // A day that passes is a day.
+    rig.pass(Duration::from_hours(24));
+    for accepted in [&written, &after, &waiting] {
+        until(|| rig.ack_of(&accepted.id), |ack| *ack == -1).await;
+    }
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::sync::mpsc;
 use url::Url;
+use waviro::clock::Millis;
 use waviro::store::{
     Accepting, Attempt, Callback, Committed, Due, Feeds, NewMessageRow, News, Store, StoreError,
     Work,
@@ -29,6 +30,10 @@ use crate::engine::{START, number};
 
 /// A message's row; `id` makes its id.
 fn row(slot: i32, id: u64, to: &str, text: &str, notify: bool) -> NewMessageRow {
+    row_at(START, slot, id, to, text, notify)
+}
+
+fn row_at(at: Millis, slot: i32, id: u64, to: &str, text: &str, notify: bool) -> NewMessageRow {
     let message = Outgoing {
         id: wire_id(id),
         to: to.strip_suffix("@g.us").map_or_else(
@@ -38,7 +43,7 @@ fn row(slot: i32, id: u64, to: &str, text: &str, notify: bool) -> NewMessageRow 
         content: Content::Text(text.to_owned()),
     };
     let url: Url = "http://one.example/notify".parse().unwrap();
-    NewMessageRow::new(slot, message, notify.then_some(&url), START, 0).unwrap()
+    NewMessageRow::new(slot, message, notify.then_some(&url), at, 0).unwrap()
 }
 
 fn wire_id(id: u64) -> MessageId {

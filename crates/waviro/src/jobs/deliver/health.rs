@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use crate::clock::{Millis, millis};
+use crate::clock::{Clock, Millis, millis};
 use crate::store::Trouble;
 
 /// An endpoint that only fails for so long is switched off: five days, a long weekend and the days around it.
@@ -12,9 +12,15 @@ pub const OFF_AFTER: Duration = Duration::from_hours(120);
 /// The endpoints in trouble.
 pub(super) struct Health {
     /// Those that work are not here.
-    troubles: HashMap<String, Trouble>,
+    troubles: HashMap<String, Known>,
     /// Switched off, and that is not in the database yet.
     unwritten: HashSet<String>,
+}
+
+/// An endpoint's trouble, and since when it fails in steady time: a clock that is put forward must switch nothing off.
+struct Known {
+    trouble: Trouble,
+    since: Millis,
 }
 
 /// What is to be written down.
@@ -42,10 +48,16 @@ impl Change {
 }
 
 impl Health {
-    pub(super) fn new(troubles: Vec<Trouble>) -> Self {
+    pub(super) fn new(troubles: Vec<Trouble>, clock: &Clock) -> Self {
+        let now = clock.steady();
+        let known = |trouble: Trouble| Known {
+            // Later than now: the machine's clock was put back.
+            since: trouble.failing_since.min(now),
+            trouble,
+        };
         let troubles = troubles
             .into_iter()
-            .map(|trouble| (trouble.lane.clone(), trouble));
+            .map(|trouble| (trouble.lane.clone(), known(trouble)));
         Self {
             troubles: troubles.collect(),
             unwritten: HashSet::new(),
@@ -55,7 +67,7 @@ impl Health {
     pub(super) fn is_off(&self, lane: &str) -> bool {
         self.troubles
             .get(lane)
-            .is_some_and(|trouble| trouble.off_at.is_some())
+            .is_some_and(|known| known.trouble.off_at.is_some())
     }
 
     pub(super) fn is_failing(&self, lane: &str) -> bool {
@@ -72,12 +84,13 @@ impl Health {
         &mut self,
         lane: &str,
         fared: Result<(), String>,
-        now: Millis,
+        clock: &Clock,
     ) -> Option<Change> {
+        let (now, steady) = (clock.now(), clock.steady());
         match (fared, self.troubles.get_mut(lane)) {
             (Ok(()), None) => None,
-            (Ok(()), Some(trouble)) => {
-                let after = now - trouble.failing_since;
+            (Ok(()), Some(known)) => {
+                let after = steady - known.since;
                 self.troubles.remove(lane);
                 let lane = lane.to_owned();
                 Some(Change::Works { lane, after })
@@ -89,12 +102,16 @@ impl Health {
                     last_error,
                     off_at: None,
                 };
-                self.troubles.insert(lane.to_owned(), trouble.clone());
+                let known = Known {
+                    trouble: trouble.clone(),
+                    since: steady,
+                };
+                self.troubles.insert(lane.to_owned(), known);
                 Some(Change::Fails(trouble))
             }
-            (Err(last_error), Some(trouble)) => {
+            (Err(last_error), Some(Known { trouble, since })) => {
                 trouble.last_error = last_error;
-                let over = now - trouble.failing_since >= millis(OFF_AFTER);
+                let over = steady - *since >= millis(OFF_AFTER);
                 if trouble.off_at.is_some() || !over {
                     return None;
                 }
@@ -132,36 +149,40 @@ mod tests {
         Err("status 500".to_owned())
     }
 
+    fn at(hours: Millis) -> Clock {
+        Clock::manual(hours * HOUR)
+    }
+
     #[test]
     fn an_endpoint_that_only_fails_for_120_hours_is_switched_off_once() {
-        let mut health = Health::new(Vec::new());
+        let mut health = Health::new(Vec::new(), &at(0));
         assert!(matches!(
-            health.fared("a", failed(), 0),
+            health.fared("a", failed(), &at(0)),
             Some(Change::Fails(_))
         ));
-        assert_eq!(health.fared("a", failed(), 119 * HOUR), None);
+        assert_eq!(health.fared("a", failed(), &at(119)), None);
         assert!(!health.is_off("a"));
-        let off = health.fared("a", failed(), 120 * HOUR);
+        let off = health.fared("a", failed(), &at(120));
         assert!(
             matches!(&off, Some(Change::Fails(trouble)) if trouble.off_at == Some(120 * HOUR)),
             "{off:?}"
         );
         assert!(health.is_off("a") && !health.is_off("b"));
-        assert_eq!(health.fared("a", failed(), 121 * HOUR), None);
+        assert_eq!(health.fared("a", failed(), &at(121)), None);
     }
 
     #[test]
     fn one_success_forgets_all_failures() {
-        let mut health = Health::new(Vec::new());
-        health.fared("a", failed(), 0);
+        let mut health = Health::new(Vec::new(), &at(0));
+        health.fared("a", failed(), &at(0));
         let works = Change::Works {
             lane: "a".to_owned(),
             after: 100 * HOUR,
         };
-        assert_eq!(health.fared("a", Ok(()), 100 * HOUR), Some(works));
-        assert_eq!(health.fared("a", Ok(()), 100 * HOUR), None);
-        health.fared("a", failed(), 100 * HOUR);
-        health.fared("a", failed(), 130 * HOUR);
+        assert_eq!(health.fared("a", Ok(()), &at(100)), Some(works));
+        assert_eq!(health.fared("a", Ok(()), &at(100)), None);
+        health.fared("a", failed(), &at(100));
+        health.fared("a", failed(), &at(130));
         assert!(!health.is_off("a"));
     }
 
@@ -173,7 +194,7 @@ mod tests {
             last_error: String::new(),
             off_at: Some(1),
         };
-        let mut health = Health::new(vec![off]);
+        let mut health = Health::new(vec![off], &at(0));
         assert!(health.off().contains("a"));
         health.switched_on(&HashSet::from(["b".to_owned()]));
         assert!(health.is_off("a"));
@@ -183,11 +204,21 @@ mod tests {
 
     #[test]
     fn an_endpoint_just_switched_off_is_not_missed_in_what_was_read_before_it_was_written() {
-        let mut health = Health::new(Vec::new());
-        health.fared("a", failed(), 0);
-        health.fared("a", failed(), 120 * HOUR);
+        let mut health = Health::new(Vec::new(), &at(0));
+        health.fared("a", failed(), &at(0));
+        health.fared("a", failed(), &at(120));
         assert!(health.is_off("a") && health.off().is_empty());
         health.written("a");
         assert!(health.off().contains("a"));
+    }
+
+    #[test]
+    fn a_clock_that_is_put_forward_switches_nothing_off() {
+        let (mut health, clock) = (Health::new(Vec::new(), &at(0)), Clock::manual(0));
+        health.fared("a", failed(), &clock);
+        clock.put_forward(2 * OFF_AFTER);
+        assert_eq!(health.fared("a", failed(), &clock), None);
+        clock.advance(OFF_AFTER);
+        assert!(health.fared("a", failed(), &clock).is_some() && health.is_off("a"));
     }
 }

@@ -74,11 +74,12 @@ impl Poster {
         body: String,
         within: Option<Duration>,
     ) -> Posted {
-        let at = self.clock.now();
+        // The signature's moment is compared with the endpoint's own clock.
+        let (at, signed_at) = (self.clock.now(), self.clock.wall());
         let profile = self.profile(due.slot).await;
         let headers = match &profile {
-            Some(profile) => profile.headers(id, at, &body),
-            None => sign::headers(&[], id, at, body.as_bytes()).unwrap_or_default(),
+            Some(profile) => profile.headers(id, signed_at, &body),
+            None => sign::headers(&[], id, signed_at, body.as_bytes()).unwrap_or_default(),
         };
         let call = Call {
             url: &due.url,

@@ -52,7 +52,7 @@ impl Lane {
             Err(reason) => {
                 error!(bot = self.bot.name(), %reason, "the bot's queue could not be read");
                 self.backlog = Backlog::Some;
-                self.store_rest_until = self.clock.now() + millis(STORE_REST);
+                self.store_rest_until = self.clock.steady() + millis(STORE_REST);
                 return;
             }
         };
@@ -68,7 +68,8 @@ impl Lane {
             }
             if row.seq > self.last_seen {
                 self.last_seen = row.seq;
-                self.window.insert(row);
+                let again = row.seq <= self.of_others;
+                self.window.insert(row, self.clock.steady(), again);
             }
         }
     }

@@ -57,14 +57,14 @@ impl Lane {
             Ok(moments) => {
                 // The queue moved until then, before a restart too.
                 if let Some(last) = moments.iter().max() {
-                    self.window.hold(*last);
+                    self.window.hold((*last).min(self.clock.steady()));
                 }
                 self.turns = Turns::Paced(Pace::after(moments));
             }
             Err(reason) => {
                 error!(bot = self.bot.name(), %reason, "the bot's last messages could not be read");
                 self.turns = Turns::Unknown;
-                self.store_rest_until = self.clock.now() + millis(STORE_REST);
+                self.store_rest_until = self.clock.steady() + millis(STORE_REST);
             }
         }
     }
@@ -98,8 +98,8 @@ impl Lane {
                     at
                 }
             };
-            let (seq, message) = self.window.next()?;
-            self.begin(link, seq, message, typing, at);
+            let (seq, message, again) = self.window.next()?;
+            self.begin(link, (seq, message, again), typing, at);
         }
         None
     }
@@ -107,8 +107,7 @@ impl Lane {
     fn begin(
         &mut self,
         link: &Arc<dyn Link>,
-        seq: i64,
-        message: Outgoing,
+        (seq, message, again): (i64, Outgoing, bool),
         typing: Option<Duration>,
         at: Millis,
     ) {
@@ -148,7 +147,7 @@ impl Lane {
                 waviro_fault::step("send begun");
                 tokio::select! {
                     biased;
-                    result = link.send(&message) => result,
+                    result = link.send(&message, again) => result,
                     () = clock.sleep(within) => Err(LinkError::TimedOut),
                 }
             };

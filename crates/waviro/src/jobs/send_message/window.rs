@@ -29,6 +29,8 @@ struct Entry {
     since: Millis,
     /// Its turn came.
     tried: bool,
+    /// It may have been written before.
+    again: bool,
     written: Option<Written>,
 }
 
@@ -60,7 +62,9 @@ impl Window {
         self.entries.len()
     }
 
-    pub(super) fn insert(&mut self, queued: Queued) {
+    /// Takes a message in. What the database says of its age is by a clock that may have been set since: in the future it
+    /// cannot have been accepted. `again` where a process before this one may have written it.
+    pub(super) fn insert(&mut self, queued: Queued, now: Millis, again: bool) {
         let Queued {
             seq,
             accepted_at,
@@ -74,8 +78,9 @@ impl Window {
         self.by_id.insert(message.id.clone(), seq);
         let entry = Entry {
             message,
-            since: accepted_at,
+            since: accepted_at.min(now),
             tried: false,
+            again,
             written: None,
         };
         self.entries.insert(seq, entry);
@@ -96,8 +101,9 @@ impl Window {
         self.held_until = self.held_until.max(now);
     }
 
-    /// The next message to write. Its chat writes nothing else until [`Window::wrote`] or [`Window::rest`].
-    pub(super) fn next(&mut self) -> Option<(i64, Outgoing)> {
+    /// The next message to write, and whether it and others of its chat may have been written before: said once, with the first of
+    /// them. Its chat writes nothing else until [`Window::wrote`] or [`Window::rest`].
+    pub(super) fn next(&mut self) -> Option<(i64, Outgoing, bool)> {
         while let Some(chat) = self.ready.pop_front() {
             let Some(line) = self.chats.get_mut(&chat) else {
                 continue;
@@ -110,7 +116,15 @@ impl Window {
                     entry.tried = true;
                 }
                 line.state = LineState::Writing;
-                return Some((seq, entry.message.clone()));
+                let (message, again) = (entry.message.clone(), std::mem::take(&mut entry.again));
+                if again {
+                    for behind in &line.waiting {
+                        if let Some(entry) = self.entries.get_mut(behind) {
+                            entry.again = false;
+                        }
+                    }
+                }
+                return Some((seq, message, again));
             }
             self.free(&chat);
         }
@@ -127,11 +141,12 @@ impl Window {
 
     /// The message was not written, or nobody knows: its chat rests until `until`, then it is the first again.
     pub(super) fn rest(&mut self, seq: i64, chat: &Chat, until: Millis) {
-        if !self.entries.contains_key(&seq) {
+        let Some(entry) = self.entries.get_mut(&seq) else {
             // Settled meanwhile: the server took it, whatever became of the call.
             self.free(chat);
             return;
-        }
+        };
+        entry.again = true;
         let line = self.chats.entry(chat.clone()).or_default();
         line.waiting.insert(seq);
         line.state = LineState::Resting;
@@ -180,6 +195,7 @@ impl Window {
             .filter(|(_, entry)| entry.written.is_some_and(&again))
             .map(|(seq, entry)| {
                 entry.written = None;
+                entry.again = true;
                 (*seq, entry.message.to.clone())
             })
             .collect();
@@ -284,7 +300,7 @@ mod tests {
     }
 
     fn next(window: &mut Window) -> Option<(i64, Chat)> {
-        window.next().map(|(seq, message)| (seq, message.to))
+        window.next().map(|(seq, message, _)| (seq, message.to))
     }
 
     const FIRST: Written = Written {
@@ -296,7 +312,7 @@ mod tests {
     fn one_chat_is_written_in_order_and_one_at_a_time_while_others_go_beside() {
         let mut window = Window::default();
         for (seq, number) in [(1, "6281000001"), (2, "6281000001"), (3, "6281000002")] {
-            window.insert(queued(seq, number));
+            window.insert(queued(seq, number), seq, false);
         }
         let (one, first_chat) = next(&mut window).unwrap();
         assert_eq!((one, next(&mut window).unwrap().0), (1, 3));
@@ -309,7 +325,7 @@ mod tests {
     fn what_was_written_on_a_dead_connection_goes_again_before_what_waits() {
         let mut window = Window::default();
         for seq in 1..=3 {
-            window.insert(queued(seq, "6281000001"));
+            window.insert(queued(seq, "6281000001"), seq, false);
         }
         for seq in 1..=2 {
             let (next, chat) = next(&mut window).unwrap();
@@ -334,10 +350,36 @@ mod tests {
     }
 
     #[test]
+    fn that_a_chats_messages_may_have_been_written_before_is_said_once_with_the_first() {
+        let mut window = Window::default();
+        let again = |window: &mut Window, at| {
+            std::iter::from_fn(|| {
+                let (seq, message, again) = window.next()?;
+                let written = Written {
+                    connection: at,
+                    at: 1,
+                };
+                window.wrote(seq, &message.to, written);
+                Some((seq, again))
+            })
+            .collect::<Vec<_>>()
+        };
+        for seq in 1..=2 {
+            window.insert(queued(seq, "6281000001"), seq, true);
+        }
+        window.insert(queued(3, "6281000001"), 3, false);
+        assert_eq!(again(&mut window, 1), [(1, true), (2, false), (3, false)]);
+        window.insert(queued(4, "6281000001"), 4, false);
+        window.settle(&queued(1, "6281000001").message.id);
+        window.write_again(|_| true);
+        assert_eq!(again(&mut window, 2), [(2, true), (3, false), (4, false)]);
+    }
+
+    #[test]
     fn a_failed_write_is_the_first_of_its_chat_again_after_the_rest() {
         let mut window = Window::default();
-        window.insert(queued(1, "6281000001"));
-        window.insert(queued(2, "6281000001"));
+        window.insert(queued(1, "6281000001"), 1, false);
+        window.insert(queued(2, "6281000001"), 2, false);
         let (seq, chat) = next(&mut window).unwrap();
         window.rest(seq, &chat, 100);
         window.wake(99);
@@ -349,7 +391,7 @@ mod tests {
     #[test]
     fn an_acked_message_leaves_nothing_behind() {
         let mut window = Window::default();
-        window.insert(queued(1, "6281000001"));
+        window.insert(queued(1, "6281000001"), 1, false);
         let (seq, chat) = next(&mut window).unwrap();
         window.settle(&queued(1, "6281000001").message.id);
         window.wrote(seq, &chat, FIRST);

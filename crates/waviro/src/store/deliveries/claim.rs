@@ -6,7 +6,7 @@ use url::Url;
 
 use super::super::messages::{message_id, narrow, parse_chat};
 use super::super::{Store, StoreError, sql};
-use super::{Callback, Due, EVENT, KEYWORD, LEASE, NOTIFY_ACK, Work};
+use super::{Callback, Due, EVENT, KEYWORD, LEASE, NOTIFY_ACK, PARKED, Work};
 use crate::clock::Millis;
 
 impl Store {
@@ -19,15 +19,27 @@ impl Store {
         .await
     }
 
-    /// Ends every lease: to be called once, before this process takes its first. One process owns the database.
+    /// Ends every lease, and every wait that was reckoned by a clock that was ahead of today's and may never end: to be called once,
+    /// before this process takes its first. One process owns the database.
     pub async fn release_all(&self, now: Millis) -> Result<u64, StoreError> {
         self.write("release_all", move |connection, _| {
             Box::pin(async move {
                 let done =
                     sqlx::query("UPDATE deliveries SET leased = 0, run_at = $1 WHERE leased = 1")
                         .bind(now)
-                        .execute(connection)
+                        .execute(&mut *connection)
                         .await?;
+                sqlx::query(
+                    "UPDATE deliveries SET run_at = $1 WHERE ended_at IS NULL AND run_at > $2 AND run_at < $3 AND (created_at > $4 \
+                     OR EXISTS (SELECT 1 FROM attempts a WHERE a.delivery = deliveries.id AND a.at > $5))",
+                )
+                .bind(now)
+                .bind(now)
+                .bind(PARKED)
+                .bind(now)
+                .bind(now)
+                .execute(connection)
+                .await?;
                 Ok(done.rows_affected())
             })
         })

@@ -106,6 +106,10 @@ pub(in crate::store) async fn apply_once(
     Ok(())
 }
 
+/// Accepted side by side, messages may go in a little out of the order of their times. What is further ahead, in milliseconds, was
+/// accepted before the machine's clock was put back, nobody knows when: a rule that is bounded in time does not ask about it.
+const AHEAD: i64 = 60_000;
+
 /// A row about to be put in.
 pub(in crate::store) struct Putting<'a> {
     pub(in crate::store) row: &'a NewMessageRow,
@@ -125,7 +129,8 @@ pub(in crate::store) async fn insert(
         "WITH new (asked, since, id, seq, bot, chat, kind, body, content_sha256, notify_url, ack, accepted_at, reminded) AS (VALUES {}) \
          INSERT INTO messages (id, seq, bot, chat, kind, body, content_sha256, notify_url, ack, accepted_at, reminded) \
          SELECT id, seq, bot, chat, kind, body, content_sha256, notify_url, ack, accepted_at, reminded FROM new \
-         WHERE asked = 0 OR content_sha256 <> COALESCE((SELECT CASE WHEN l.accepted_at >= new.since THEN l.content_sha256 END FROM messages l \
+         WHERE asked = 0 OR content_sha256 <> COALESCE((SELECT CASE WHEN l.accepted_at >= new.since \
+         AND (new.since < 0 OR l.accepted_at <= new.accepted_at + {AHEAD}) THEN l.content_sha256 END FROM messages l \
          WHERE l.bot = new.bot AND l.chat = new.chat AND l.ack >= 0 ORDER BY l.seq DESC LIMIT 1), '') \
          RETURNING id",
         sql::tuples(rows.len(), 13)

@@ -190,7 +190,7 @@ async fn test(
         }));
     };
     let id = format!("msg_{}", hex::encode(rand::random::<[u8; 12]>()));
-    let headers = profile.headers(&id, v1.clock.now(), &routed.body);
+    let headers = profile.headers(&id, v1.clock.wall(), &routed.body);
     let sent = if asked.send.unwrap_or(false) {
         Some(
             v1.try_once(routed.rule, &routed.body, &headers, profile.allow())

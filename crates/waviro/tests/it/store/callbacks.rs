@@ -8,6 +8,7 @@ use crate::engine::START;
 pub async fn keep_their_contract(store: &Store) {
     a_callback_is_one_row_and_goes_stage_by_stage(store).await;
     leased_rows_are_not_due_until_they_are_released(store).await;
+    what_was_put_off_by_a_clock_ahead_of_todays_is_due_at_the_start(store).await;
     lanes_with_something_due_are_found(store).await;
     a_stage_given_up_stays_visible_and_the_next_revives_it(store).await;
     gone_is_final(store).await;
@@ -85,6 +86,28 @@ async fn leased_rows_are_not_due_until_they_are_released(store: &Store) {
     assert_eq!(claimed[0].attempts, 1);
     store.release(vec![due.id], START + 5_000).await.unwrap();
     assert_eq!(store.claim(lane, 10, START + 5_000).await.unwrap().len(), 1);
+    posted(store, &due, 1).await;
+}
+
+async fn what_was_put_off_by_a_clock_ahead_of_todays_is_due_at_the_start(store: &Store) {
+    let mut ears = ears();
+    let due = owed(store, &mut ears, 14, 251, 1).await;
+    let (lane, today) = ("http://one.example:80", START - 3_600_000);
+    store
+        .put_off(&due, attempt(Some("status 500")), START + 5_000, false)
+        .await
+        .unwrap();
+    // What was tried a moment ago waits on over a start.
+    assert_eq!(store.release_all(START + 1).await.unwrap(), 0);
+    assert!(
+        store
+            .claim(lane, 10, START + 4_999)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(store.release_all(today).await.unwrap(), 0);
+    assert_eq!(store.claim(lane, 10, today).await.unwrap().len(), 1);
     posted(store, &due, 1).await;
 }
 

@@ -2,7 +2,7 @@
 
 use waviro::store::{Accepting, AddBot, News, Repeats, Store};
 
-use super::{accept, ack, ears, raise, row};
+use super::{accept, ack, ears, raise, row, row_at};
 use crate::engine::START;
 
 pub async fn keep_their_contract(store: &Store) {
@@ -54,6 +54,19 @@ async fn a_repeat_may_be_bounded_in_time_or_fine(store: &Store) {
         offer(77_7004, Repeats::Refused).await,
         Accepting::Duplicate { .. }
     ));
+    // Of a message from tomorrow nobody knows when it was accepted: a rule without a time asks about it all the same.
+    let earlier = async |id: u64, repeats: Repeats| {
+        let row = row_at(START - 86_400_000, 70, id, "6281000001", "a", false);
+        accept(store, &ears, row.repeats(repeats)).await
+    };
+    assert!(matches!(
+        earlier(77_7005, Repeats::Refused).await,
+        Accepting::Duplicate { .. }
+    ));
+    assert_eq!(
+        earlier(77_7006, Repeats::RefusedSince(START - 86_460_000)).await,
+        taken
+    );
     // In company: the rule of each is its own.
     let crowd = (77_7010..77_7030_u64).map(|id| {
         let rule = if id % 2 == 0 {

@@ -61,6 +61,13 @@ impl Receiver {
         own.map(|(_, ack)| *ack).collect()
     }
 
+    /// How many calls with this ack were taken with a 2xx.
+    #[must_use]
+    pub fn count(&self, ack: i64) -> usize {
+        let book = lock(&self.book);
+        book.taken.iter().filter(|(_, taken)| *taken == ack).count()
+    }
+
     /// How many calls were refused as scripted.
     #[must_use]
     pub fn refused(&self) -> usize {

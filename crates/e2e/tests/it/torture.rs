@@ -53,6 +53,33 @@ async fn ended_at_every_moment_it_loses_nothing_and_doubles_nothing() {
     }
 }
 
+/// What once broke a promise, shortened: the plan is the seed's.
+#[tokio::test(flavor = "multi_thread")]
+async fn plans_that_once_failed_hold() {
+    let plans = [
+        // A group's key was lost with its connection.
+        (22, vec![Fault::Stall], false),
+        // Members who asked at once got nothing, and a repeat that was asked for was dropped.
+        (11, vec![Fault::Undecryptable], true),
+        // Two answers to one question changed places.
+        (12, vec![Fault::Stall, Fault::Deaf], true),
+        // A refused id was taken for a repeat.
+        (13, vec![Fault::Nack, Fault::LostAcks], true),
+    ];
+    let plans = plans.map(|(seed, kinds, greeted)| Plan {
+        seed,
+        kinds,
+        greeted,
+        faults: 8,
+        rate: 60,
+        within: Duration::from_mins(2),
+        ..Plan::default()
+    });
+    for report in futures::future::join_all(plans.iter().map(run)).await {
+        holds(&report, 8);
+    }
+}
+
 /// A rig that finds nothing proves nothing: each bug, with the faults under which it shows, and the promise that it breaks.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_planted_bug_is_found() {

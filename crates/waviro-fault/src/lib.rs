@@ -11,22 +11,26 @@ mod planted;
 
 /// What writes to the database, by the name of the store's function. Each is two [`moments`]: before its commit, and after the
 /// commit, before anybody hears of it.
-pub const WRITES: [&str; 47] = [
+pub const WRITES: [&str; 52] = [
     "accept",
     "add_bot",
     "add_rule",
     "add_subscription",
     "add_token",
+    "add_user",
     "answered",
+    "begin_session",
     "bot_forgotten",
     "bot_linked",
     "change_rule",
     "change_subscription",
+    "change_user",
     "claim",
     "delete_rule",
     "delete_subscription",
     "drop_previous_key",
     "end",
+    "end_session",
     "endpoint_fails",
     "endpoint_works",
     "forget_kept",
@@ -45,6 +49,7 @@ pub const WRITES: [&str; 47] = [
     "remember_number",
     "remind",
     "remove_bot",
+    "remove_user",
     "rename_bot",
     "replay",
     "replay_all",

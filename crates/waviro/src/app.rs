@@ -1,6 +1,6 @@
 //! The only wiring: who is made, in which order, and how it ends.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -16,6 +16,7 @@ use crate::api::{self, Api};
 use crate::bots::{Bots, Profiles};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::dashboard::{Dashboard, Setup};
 use crate::door::WrongKeys;
 use crate::files::{Files, FilesError, Keeping};
 use crate::jobs::{Jobs, retention};
@@ -24,8 +25,10 @@ use crate::once::Once;
 use crate::outbox::{Outbox, Settings};
 use crate::store::{Store, StoreError};
 use crate::tokens::Tokens;
+use crate::users::Users;
+use crate::v1::inside::Inside;
 use crate::v1::{self, Rooms, V1};
-use crate::{docs, events, health, telemetry};
+use crate::{dashboard, docs, events, health, telemetry};
 
 /// Work under way gets so long to end. With [`LINKS_WITHIN`] and [`STORE_WITHIN`] it stays below the 5 s in which a
 /// stop is promised.
@@ -43,6 +46,7 @@ pub struct App {
     bots: Bots,
     tokens: Tokens,
     profiles: Profiles,
+    dashboard: Arc<Dashboard>,
     router: Router,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -81,19 +85,7 @@ impl App {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let net = Net::new(&config.outbound, clock.clone())?;
         let store = Store::open(&config.database_url()).await?;
-        let settings = Settings {
-            grace: Duration::from_secs(config.delivery.grace_s),
-            ..Settings::default()
-        };
-        let outbox = Outbox::new(
-            store.clone(),
-            net.clone(),
-            clock.clone(),
-            settings,
-            config.spool_folder(),
-            StdRng::from_rng(&mut rand::rng()),
-        )
-        .map_err(StartError::Spool)?;
+        let outbox = outbox(config, &store, &net, &clock)?;
         tasks.spawn(outbox.clone().keep_swept(stop.clone()));
         let profiles = Profiles::new(store.clone(), clock.clone());
         let jobs = Jobs::start(
@@ -107,21 +99,12 @@ impl App {
         )
         .await?;
         let files = files(config, &store, &clock, &tasks, &stop).await?;
-        let attach = events::attach(
-            store.clone(),
-            outbox.clone(),
+        let bots = linked(
+            (&store, &outbox, &profiles, &files),
             jobs,
-            profiles.clone(),
-            files.clone(),
-            clock.clone(),
-        );
-        let bots = Bots::start(
-            store.clone(),
             connector,
-            clock.clone(),
-            &tasks,
-            stop.clone(),
-            attach,
+            &clock,
+            (&tasks, &stop),
         )
         .await?;
         if let Some(metrics) = metrics.clone() {
@@ -148,7 +131,20 @@ impl App {
             tasks: tasks.clone(),
             stop: stopping.clone(),
         };
-        let v1 = V1::new(rooms, config);
+        let v1 = Arc::new(V1::new(rooms, config));
+        let dashboard = Arc::new(Dashboard {
+            inside: Inside::new(v1::router(Arc::clone(&v1), "")),
+            users: Users::new(store.clone(), clock.clone()),
+            bots: bots.clone(),
+            store: store.clone(),
+            clock: clock.clone(),
+            wrong_keys: Arc::clone(&wrong_keys),
+            setup: Setup::default(),
+            phones: OnceLock::new(),
+            body: limits.into(),
+            base: base_path.clone(),
+            stop: stopping.clone(),
+        });
         let api = Api::new(
             bots.clone(),
             outbox,
@@ -160,13 +156,15 @@ impl App {
             stopping,
         );
         let router = api::router(Arc::new(api), base_path)
-            .merge(v1::router(Arc::new(v1), base_path))
+            .merge(v1::router(v1, base_path))
+            .merge(dashboard::router(&dashboard))
             .merge(docs::router(config))
             .merge(health::router(store.clone(), metrics));
         info!(bots = bots.list().len(), "gateway started");
         Ok(Self {
             tokens: Tokens::new(store.clone(), clock),
             profiles,
+            dashboard,
             store,
             bots,
             router,
@@ -198,6 +196,22 @@ impl App {
         &self.profiles
     }
 
+    /// The path of the link by which the dashboard's first user is made, below `server.base_path`; `None` where there is a user. The link
+    /// of before dies with it.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn first_link(&self) -> Result<Option<String>, StoreError> {
+        let any = self.dashboard.users.any().await?;
+        Ok((!any).then(|| format!("/dashboard/setup?token={}", self.dashboard.setup.secret())))
+    }
+
+    /// Has the dashboard show where the simulator's phones are.
+    pub fn show_phones(&self, url: String) {
+        // Set once, by the sandbox.
+        let _ = self.dashboard.phones.set(url);
+    }
+
     /// Ends background work, links and database, in this order, each with a deadline; at most 4 s. What is cut off is
     /// taken up again at the next start.
     pub async fn stop(self) {
@@ -221,6 +235,50 @@ impl App {
         }
         info!("gateway stopped");
     }
+}
+
+/// The door out for messages, and the folder of its files.
+fn outbox(config: &Config, store: &Store, net: &Net, clock: &Clock) -> Result<Outbox, StartError> {
+    let settings = Settings {
+        grace: Duration::from_secs(config.delivery.grace_s),
+        ..Settings::default()
+    };
+    Outbox::new(
+        store.clone(),
+        net.clone(),
+        clock.clone(),
+        settings,
+        config.spool_folder(),
+        StdRng::from_rng(&mut rand::rng()),
+    )
+    .map_err(StartError::Spool)
+}
+
+/// The bots, whose links tell the events' room what they hear.
+async fn linked(
+    (store, outbox, profiles, files): (&Store, &Outbox, &Profiles, &Files),
+    jobs: Jobs,
+    connector: Arc<dyn Connector>,
+    clock: &Clock,
+    (tasks, stop): (&TaskTracker, &CancellationToken),
+) -> Result<Bots, StoreError> {
+    let attach = events::attach(
+        store.clone(),
+        outbox.clone(),
+        jobs,
+        profiles.clone(),
+        files.clone(),
+        clock.clone(),
+    );
+    Bots::start(
+        store.clone(),
+        connector,
+        clock.clone(),
+        tasks,
+        stop.clone(),
+        attach,
+    )
+    .await
 }
 
 /// The files that came in, and the sweep of what is kept long enough.

@@ -28,11 +28,12 @@ use tracing::error;
 use url::form_urlencoded;
 
 use crate::api::error::Language;
+use crate::asset::Asset;
 use crate::config::Config;
 
-use assets::Asset;
-use origin::Origin;
+pub use origin::Origin;
 use page::{Nothing, Page, Reader};
+pub use samples::{Sample, call as samples_of};
 
 /// Nothing from elsewhere, nothing inline, nobody's frame: a host or a proxy that is not what it seems gains nothing here.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'";

@@ -3,10 +3,12 @@
 pub mod answer;
 pub mod api;
 pub mod app;
+pub mod asset;
 pub mod bots;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod dashboard;
 pub mod docs;
 pub mod door;
 pub mod events;
@@ -22,4 +24,5 @@ pub mod outbox;
 pub mod store;
 pub mod telemetry;
 pub mod tokens;
+pub mod users;
 pub mod v1;

@@ -26,6 +26,7 @@ mod secrets;
 mod sql;
 mod subscriptions;
 mod tokens;
+mod users;
 mod writer;
 
 use std::sync::Arc;
@@ -57,6 +58,7 @@ pub use rules::{AddRule, MOST_RULES, NewRule, RuleChange, RuleRow};
 pub use secrets::SecretsRow;
 pub use subscriptions::{MOST_SUBSCRIPTIONS, NewSubscription, SubscriptionChange, SubscriptionRow};
 pub use tokens::{AddToken, TokenRole, TokenRow};
+pub use users::{AddUser, ChangeUser, UserChange, UserRole, UserRow};
 
 use writer::{Command, Counters, Writer};
 

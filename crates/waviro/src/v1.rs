@@ -8,6 +8,7 @@
 pub mod answers;
 pub mod auth;
 pub mod body;
+pub mod inside;
 pub mod moment;
 pub mod page;
 pub mod problem;
@@ -29,6 +30,7 @@ mod secrets;
 mod settings;
 mod subscriptions;
 mod tokens;
+mod users;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -56,6 +58,7 @@ use crate::once::Once;
 use crate::outbox::Outbox;
 use crate::store::Store;
 use crate::tokens::Tokens;
+use crate::users::Users;
 
 use problem::Problem;
 
@@ -63,6 +66,7 @@ use problem::Problem;
 pub struct V1 {
     rooms: Rooms,
     tokens: Tokens,
+    users: Users,
     /// Held while a bot's settings are changed.
     settings: Mutex<()>,
     body: Bounds,
@@ -108,6 +112,7 @@ impl V1 {
         openapi::complete(&mut document);
         Self {
             tokens: Tokens::new(rooms.store.clone(), rooms.clock.clone()),
+            users: Users::new(rooms.store.clone(), rooms.clock.clone()),
             rooms,
             settings: Mutex::default(),
             body: (&config.limits).into(),
@@ -143,6 +148,7 @@ fn resources() -> OpenApiRouter<Arc<V1>> {
         .merge(events::routes())
         .merge(media::routes())
         .merge(tokens::routes())
+        .merge(users::routes())
         .merge(openapi::routes())
 }
 

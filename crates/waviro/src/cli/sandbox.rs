@@ -169,10 +169,14 @@ impl Sandbox {
             sim.create_group(GROUP, OWNER.0, &CUSTOMERS.map(|(number, _)| number))
                 .await;
         }
+        running.app.show_phones(sim.http_url());
         // Customers first: who takes the first phone of the list wants somebody to write to.
         phones.push(owner);
+        let link = running.app.first_link().await?;
+        let link = link.unwrap_or_else(|| "/dashboard".to_owned());
         Ok(Guide {
             gateway: format!("http://{}", running.address),
+            dashboard: format!("http://{}{link}", running.address),
             sim: sim.http_url(),
             bot: bot.name(),
             number: bot.identity().map(|identity| identity.number.to_string()),

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 use waviro_link::whatsapp::{WhatsApp, WhatsAppConfig};
 
-use super::{Settings, make_data_dir};
+use super::{Settings, make_data_dir, say};
 use crate::app::{App, StartError};
 use crate::clock::Clock;
 use crate::config::{Config, Flag};
@@ -54,6 +54,13 @@ impl Serve {
         lifecycle::stop_at_signals(stop.clone(), &signals)?;
         let running = start(&config, stop.clone(), "--listen or server.listen").await?;
         info!(address = %running.address, "listening");
+        if let Some(link) = running.app.first_link().await? {
+            let base = &config.server.base_path;
+            say(format_args!(
+                "Nobody can log in to the dashboard yet. Make the first user there:\n\n  http://{}{base}{link}\n",
+                running.address
+            ));
+        }
         stop.cancelled().await;
         running.stop().await;
         Ok(ExitCode::SUCCESS)

@@ -1,5 +1,7 @@
 //! Every endpoint as a program that calls it: raw HTTP, curl, PHP, JavaScript and Python, each with what comes with it.
 
+use serde_json::Value;
+
 use super::catalogue::Endpoint;
 use super::origin::Origin;
 
@@ -26,6 +28,28 @@ pub fn of(endpoint: &Endpoint, origin: &Origin, key: &str) -> [Sample; 5] {
     };
     [
         ("http", "HTTP", call.http()),
+        ("curl", "cURL", call.curl()),
+        ("php", "PHP", call.php()),
+        ("js", "JavaScript", call.javascript()),
+        ("python", "Python", call.python()),
+    ]
+    .map(|(tag, name, code)| Sample { tag, name, code })
+}
+
+/// A call of one's own, as a program in each language but raw HTTP. The body is written so that it stands as it is within quotes of
+/// any of them.
+#[must_use]
+pub fn call(origin: &Origin, path: &str, key: &str, body: &Value) -> [Sample; 4] {
+    let body = serde_json::to_string_pretty(body).unwrap_or_default();
+    let body = body.replace("\\\\", "\\u005c").replace('\'', "\\u0027");
+    let call = Call {
+        url: format!("{}{path}", origin.url()),
+        host: origin.host(),
+        path: format!("{}{path}", origin.base()),
+        key,
+        body: Some(&body),
+    };
+    [
         ("curl", "cURL", call.curl()),
         ("php", "PHP", call.php()),
         ("js", "JavaScript", call.javascript()),

@@ -13,7 +13,7 @@ use waviro_fault::Bug;
 use super::{Schema, StoreError};
 
 /// Every migration, in order; one that has landed is never edited.
-const SCHEMA: [(i64, &str, &str); 7] = [
+const SCHEMA: [(i64, &str, &str); 8] = [
     (
         1,
         "gateway",
@@ -48,6 +48,11 @@ const SCHEMA: [(i64, &str, &str); 7] = [
         7,
         "settings",
         include_str!("../../migrations/0007_settings.sql"),
+    ),
+    (
+        8,
+        "users",
+        include_str!("../../migrations/0008_users.sql"),
     ),
 ];
 

@@ -1,4 +1,5 @@
-//! From the bearer token to what its holder may do.
+//! From the bearer token to what its holder may do; or from the dashboard's session, for which the gateway itself vouches
+//! ([`super::inside`]).
 //!
 //! Handlers take [`Caller`] where any token will do, [`Admin`] where only an admin's does, and [`AtBot`] below
 //! `/v1/bots/{bot}/…`. What a bot's token may not see is not there for it: 404, not 403.
@@ -6,22 +7,54 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, RawPathParams};
-use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method};
 
 use super::V1;
 use super::problem::Problem;
 use crate::bots::{Bot, Bots};
 use crate::door::peer;
-use crate::store::TokenRole;
+use crate::store::{TokenRole, UserRole};
 use crate::tokens::PREFIX;
 
-/// Whoever sent a living token.
-#[derive(Debug, Clone, Copy)]
+/// Whoever sent a living token, or is logged in.
+#[derive(Debug, Clone)]
 pub struct Caller {
     /// What they may do.
-    pub role: TokenRole,
+    pub role: Role,
+}
+
+/// What a caller may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Role {
+    /// Everything.
+    Admin,
+    /// What concerns this one bot (its slot): a bot's token.
+    Bot(i32),
+    /// The same of several bots: a user of the dashboard.
+    Operator(Arc<[i32]>),
+    /// See every bot and change nothing: a user of the dashboard.
+    Viewer,
+}
+
+impl From<TokenRole> for Role {
+    fn from(role: TokenRole) -> Self {
+        match role {
+            TokenRole::Admin => Self::Admin,
+            TokenRole::Bot(slot) => Self::Bot(slot),
+        }
+    }
+}
+
+impl From<UserRole> for Role {
+    fn from(role: UserRole) -> Self {
+        match role {
+            UserRole::Admin => Self::Admin,
+            UserRole::Operator(bots) => Self::Operator(bots.into()),
+            UserRole::Viewer => Self::Viewer,
+        }
+    }
 }
 
 /// Somebody with an admin token.
@@ -40,18 +73,30 @@ impl Caller {
     /// Whether this caller may know of that bot.
     #[must_use]
     pub fn may_see(&self, bot: &Bot) -> bool {
-        match self.role {
-            TokenRole::Admin => true,
-            TokenRole::Bot(slot) => bot.slot() == slot,
+        match &self.role {
+            Role::Admin | Role::Viewer => true,
+            Role::Bot(slot) => bot.slot() == *slot,
+            Role::Operator(slots) => slots.contains(&bot.slot()),
         }
     }
 
     /// # Errors
-    /// [`Problem::AdminOnly`] for a bot's token.
+    /// [`Problem::AdminOnly`] for anybody else.
     pub fn must_be_admin(&self) -> Result<(), Problem> {
         match self.role {
-            TokenRole::Admin => Ok(()),
-            TokenRole::Bot(_) => Err(Problem::AdminOnly),
+            Role::Admin => Ok(()),
+            Role::Bot(_) | Role::Operator(_) | Role::Viewer => Err(Problem::AdminOnly),
+        }
+    }
+
+    /// For what shows a secret: who may not change anything could with it.
+    ///
+    /// # Errors
+    /// [`Problem::ReadOnly`] for a viewer.
+    pub fn must_be_able_to_change(&self) -> Result<(), Problem> {
+        match self.role {
+            Role::Viewer => Err(Problem::ReadOnly),
+            Role::Admin | Role::Bot(_) | Role::Operator(_) => Ok(()),
         }
     }
 }
@@ -60,6 +105,12 @@ impl FromRequestParts<Arc<V1>> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, v1: &Arc<V1>) -> Result<Self, Problem> {
+        if let Some(vouched) = parts.extensions.get::<Self>() {
+            if !matches!(parts.method, Method::GET | Method::HEAD) {
+                vouched.must_be_able_to_change()?;
+            }
+            return Ok(vouched.clone());
+        }
         let wrong = || {
             if v1.wrong_keys.count(peer(&parts.extensions)) {
                 Problem::InvalidToken
@@ -80,7 +131,7 @@ impl FromRequestParts<Arc<V1>> for Caller {
             let bot = v1.bots.by_slot(slot).ok_or(Problem::InvalidToken)?;
             tracing::Span::current().record("bot", bot.name());
         }
-        Ok(Self { role })
+        Ok(Self { role: role.into() })
     }
 }
 

@@ -22,10 +22,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::V1;
-use super::auth::{Caller, bot_named, sent_token};
+use super::auth::{Caller, Role, bot_named, sent_token};
 use super::problem::Problem;
 use crate::clock::millis;
-use crate::store::{EventRow, Listening, TokenRole};
+use crate::store::{EventRow, Listening};
 
 /// Streams at a time. Each reads the table at every event, and one dashboard needs one.
 pub const STREAMS: usize = 64;
@@ -87,7 +87,7 @@ async fn listen(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let asked = Asked::read(&uri, &headers)?;
-    let slot = match (&asked.bot, caller.role) {
+    let slot = match (&asked.bot, &caller.role) {
         (Some(named), _) => {
             let bot = bot_named(&v1.bots, named).filter(|bot| caller.may_see(bot));
             let form = || {
@@ -96,8 +96,10 @@ async fn listen(
             };
             Some(bot.ok_or_else(form)?.slot())
         }
-        (None, TokenRole::Bot(slot)) => Some(slot),
-        (None, TokenRole::Admin) => None,
+        (None, Role::Bot(slot)) => Some(*slot),
+        (None, Role::Admin) => None,
+        // Users of the dashboard have no token by which the stream could see that they may go on.
+        (None, Role::Operator(_) | Role::Viewer) => return Err(Problem::NoToken),
     };
     let place = Arc::clone(&v1.streams).try_acquire_owned();
     let place = place.map_err(|_| Problem::TooManyStreams)?;

@@ -39,6 +39,10 @@ pub enum Problem {
     TooManyWrongKeys,
     /// Only an admin token may.
     AdminOnly,
+    /// The user may see, and change nothing.
+    ReadOnly,
+    /// Without this user nobody could administer the gateway.
+    LastAdmin,
     /// Above `limits.body_kib`.
     BodyTooLarge,
     /// It broke off, or came too slowly.
@@ -51,7 +55,7 @@ pub enum Problem {
     InvalidField(&'static str, Cow<'static, str>),
     /// A URL in this field that must not be called.
     UrlRefused(&'static str, Refused),
-    /// A living bot or token has that name.
+    /// A living bot, token or user has that name.
     NameTaken(&'static str),
     /// This rule of the bot has that keyword.
     KeywordTaken(i64),
@@ -135,6 +139,8 @@ impl Problem {
             Self::InvalidToken,
             Self::TooManyWrongKeys,
             Self::AdminOnly,
+            Self::ReadOnly,
+            Self::LastAdmin,
             Self::BodyTooLarge,
             Self::BodyIncomplete,
             Self::InvalidBody(String::new()),
@@ -185,6 +191,8 @@ impl Problem {
                 "Too many wrong tokens",
             ),
             Self::AdminOnly => ("admin_only", S::FORBIDDEN, "Only for admin tokens"),
+            Self::ReadOnly => ("read_only", S::FORBIDDEN, "Only to look"),
+            Self::LastAdmin => ("last_admin", S::CONFLICT, "The last admin"),
             Self::BodyTooLarge => ("body_too_large", S::PAYLOAD_TOO_LARGE, "Body too large"),
             Self::BodyIncomplete => ("body_incomplete", S::BAD_REQUEST, "Body incomplete"),
             Self::InvalidBody(_) => ("invalid_body", S::BAD_REQUEST, "Body is no JSON object"),
@@ -271,6 +279,8 @@ impl Problem {
             Self::InvalidToken => "This token is unknown, expired or revoked; `waviro token list` shows those that live.".to_owned(),
             Self::TooManyWrongKeys => "Too many wrong tokens and keys from your address; wait a minute, then try again.".to_owned(),
             Self::AdminOnly => "This takes an admin token; yours is for one bot.".to_owned(),
+            Self::ReadOnly => "You may see everything and change nothing; an admin can give you another role.".to_owned(),
+            Self::LastAdmin => "This is the last admin; make another one first.".to_owned(),
             Self::BodyTooLarge => format!("The body is larger than {body_cap} bytes, which is what limits.body_kib allows."),
             Self::BodyIncomplete => "The body broke off or came too slowly; send it again.".to_owned(),
             Self::InvalidBody(place) => format!("The body must be a JSON object{place}."),

@@ -86,6 +86,7 @@ async fn show_webhook_key(
     State(v1): State<Arc<V1>>,
     at: AtBot,
 ) -> Result<Json<WebhookKey>, Problem> {
+    at.caller.must_be_able_to_change()?;
     let profile = v1.profiles.of(at.bot.slot()).await?;
     let webhook_key = profile.webhook_key().to_owned();
     Ok(Json(WebhookKey { webhook_key }))
@@ -117,6 +118,7 @@ async fn show_signing_secret(
     State(v1): State<Arc<V1>>,
     at: AtBot,
 ) -> Result<Json<SigningSecret>, Problem> {
+    at.caller.must_be_able_to_change()?;
     let profile = v1.profiles.of(at.bot.slot()).await?;
     Ok(Json(SigningSecret::of(&profile, v1.clock.now())))
 }

@@ -7,6 +7,8 @@ use serde_json::json;
 /// What there is, and how to use it.
 pub(super) struct Guide {
     pub(super) gateway: String,
+    /// The way into the dashboard: the first user's link, or where one logs in.
+    pub(super) dashboard: String,
     pub(super) sim: String,
     pub(super) bot: String,
     /// `None` while it is not linked.
@@ -34,6 +36,7 @@ impl Guide {
         };
         json!({
             "gateway": self.gateway,
+            "dashboard": self.dashboard,
             "sim": self.sim,
             "admin_token": self.admin_token,
             "bots": [{"name": self.bot, "number": self.number, "secret_key": self.secret_key, "webhook_key": self.webhook_key}],
@@ -47,6 +50,7 @@ impl Guide {
     pub(super) fn text(&self) -> String {
         let Self {
             gateway,
+            dashboard,
             sim,
             bot,
             secret_key,
@@ -97,6 +101,7 @@ impl Guide {
         };
         format!(
             "WAVIRO SANDBOX: the gateway and a simulated WhatsApp. Nothing leaves this machine.\n\n\
+             Dashboard  {dashboard}\n\
              API        {gateway}/api\n\
              Docs       {gateway}/docs\n\
              SecretKey  {secret_key}\n\
@@ -104,7 +109,7 @@ impl Guide {
              Bot        {bot}, {state}\n\
              Phones     {phones}\n\
              Groups     {groups}\n\
-             Simulator  {sim}/control\n\
+             Simulator  {sim}/\n\
              Data       {kept}\n\n\
              {try_it}\n\n\
              Callbacks: put \"notifyurl\":\"http://127.0.0.1:9000/\" beside pesan and run a server there that \

@@ -13,6 +13,7 @@ use crate::once::OnceError;
 use crate::outbox::Refusal;
 use crate::store::StoreError;
 use crate::tokens::AddTokenError;
+use crate::users::UserError;
 
 impl From<StoreError> for Problem {
     fn from(cause: StoreError) -> Self {
@@ -84,6 +85,20 @@ impl From<AddTokenError> for Problem {
     }
 }
 
+impl From<UserError> for Problem {
+    fn from(error: UserError) -> Self {
+        match error {
+            UserError::NameTaken | UserError::NotFirst => Self::NameTaken("user"),
+            UserError::BadName => Self::InvalidField("name", Cow::Borrowed(NAME_FORM)),
+            UserError::BadPassword => Self::InvalidField("password", Cow::Borrowed(PASSWORD_FORM)),
+            UserError::NoSuchBot => Self::InvalidField("bots", Cow::Borrowed(BOTS_FORM)),
+            UserError::NoSuchUser => Self::NoSuch("user"),
+            UserError::LastAdmin => Self::LastAdmin,
+            UserError::Store(cause) => cause.into(),
+        }
+    }
+}
+
 impl From<NoCode> for Problem {
     fn from(none: NoCode) -> Self {
         match none {
@@ -138,6 +153,10 @@ pub(in crate::v1) const NAME_FORM: &str = "1 to 64 characters without control ch
 
 /// What names a bot in a body.
 const BOT_FORM: &str = "the id of a bot";
+
+const PASSWORD_FORM: &str = "at least 10 characters, and at most 1024 bytes";
+
+const BOTS_FORM: &str = "the ids of living bots";
 
 /// What to do about a state in which linking is not possible.
 fn advice(status: &Status) -> &'static str {

@@ -1,0 +1,89 @@
+// Keeps an open page true, and makes it handier. Every page says and does everything without it.
+
+const body = document.body
+
+document.documentElement.classList.add('live')
+
+function showTimes(within) {
+  const format = new Intl.DateTimeFormat(body.dataset.locale, { dateStyle: 'medium', timeStyle: 'medium' })
+  for (const time of within.querySelectorAll('time[datetime]')) {
+    const at = new Date(time.dateTime)
+    if (!Number.isNaN(at.getTime())) time.textContent = format.format(at)
+  }
+}
+
+function countDown() {
+  for (const ring of document.querySelectorAll('.countdown[data-until]')) {
+    const left = Math.max(0, (new Date(ring.dataset.until) - Date.now()) / 1000)
+    const whole = Math.max(Number(ring.dataset.whole || 0), left, 1)
+    ring.dataset.whole = whole
+    ring.querySelector('.left').style.strokeDashoffset = 100 - (left / whole) * 100
+    ring.querySelector('span').textContent = `${Math.ceil(left)} s`
+  }
+}
+
+// The page asks for its part again whenever the gateway says that something changed; after a pause it asks once more by itself.
+function follow(url) {
+  const source = new EventSource(url)
+  const changed = () => body.dispatchEvent(new CustomEvent('changed'))
+  let opened = false
+  source.addEventListener('changed', changed)
+  source.addEventListener('open', () => {
+    if (opened) changed()
+    opened = true
+  })
+  addEventListener('pagehide', () => source.close())
+}
+
+async function copy(button) {
+  const from = document.getElementById(button.dataset.copy)
+  const text = 'value' in from ? from.value : from.textContent
+  try {
+    await navigator.clipboard.writeText(text)
+  } catch {
+    // Without TLS a browser has no clipboard for pages: the reader copies what is marked.
+    if ('select' in from) from.select()
+    else getSelection().selectAllChildren(from)
+    return
+  }
+  document.getElementById('status').textContent = body.dataset.copied
+  button.classList.add('done')
+  setTimeout(() => button.classList.remove('done'), 1500)
+}
+
+document.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-copy]')
+  if (button) copy(button)
+  for (const menu of document.querySelectorAll('details.menu[open]')) {
+    if (!menu.contains(event.target)) menu.open = false
+  }
+})
+
+document.addEventListener('keydown', (event) => {
+  if (event.key !== 'Escape') return
+  for (const menu of document.querySelectorAll('details.menu[open]')) {
+    menu.open = false
+    menu.querySelector('summary').focus()
+  }
+})
+
+// One press sends once.
+document.addEventListener('submit', (event) => {
+  const form = event.target
+  if (form.method !== 'post') return
+  if (form.dataset.sent) event.preventDefault()
+  form.dataset.sent = 'true'
+})
+addEventListener('pageshow', () => {
+  for (const form of document.forms) delete form.dataset.sent
+})
+
+body.addEventListener('htmx:afterSettle', (event) => {
+  showTimes(event.target)
+  countDown()
+})
+
+showTimes(document)
+countDown()
+setInterval(countDown, 1000)
+if (body.dataset.live) follow(body.dataset.live)

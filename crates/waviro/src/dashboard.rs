@@ -1,0 +1,118 @@
+//! The dashboard: pages for people at `/dashboard`, filled by asking the administration API as whoever is logged in.
+//!
+//! One page a file, and its template has its name. Pages are whole without JavaScript; with it they stay true while they are
+//! open ([`live`]). Nothing comes from another host.
+
+mod assets;
+mod bot;
+mod bots;
+mod entry;
+mod form;
+mod frame;
+mod guard;
+mod link;
+mod live;
+mod look;
+mod send;
+mod session;
+mod state;
+mod wrong;
+
+use std::sync::{Arc, OnceLock};
+
+use axum::Router;
+use axum::extract::State;
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Redirect};
+use axum::routing::{get, post};
+use tokio_util::sync::CancellationToken;
+
+use crate::bots::Bots;
+use crate::clock::Clock;
+use crate::door::{Bounds, WrongKeys};
+use crate::store::Store;
+use crate::users::Users;
+use crate::v1::inside::Inside;
+
+pub use entry::Setup;
+
+use assets::Assets;
+
+/// What the pages work with.
+pub struct Dashboard {
+    /// Everything that is shown and done.
+    pub inside: Inside,
+    /// Who may log in.
+    pub users: Users,
+    /// For what changes while a page is open.
+    pub bots: Bots,
+    /// The same.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+    /// Counts wrong passwords too.
+    pub wrong_keys: Arc<WrongKeys>,
+    /// The way in while there is no user.
+    pub setup: Setup,
+    /// Where the simulator's phones are, in a sandbox.
+    pub phones: OnceLock<String>,
+    /// Of a form.
+    pub body: Bounds,
+    /// What stands before `/dashboard`.
+    pub base: String,
+    /// Ends what stays open.
+    pub stop: CancellationToken,
+}
+
+struct Shared {
+    dashboard: Arc<Dashboard>,
+    assets: Assets,
+}
+
+impl std::ops::Deref for Shared {
+    type Target = Dashboard;
+
+    fn deref(&self) -> &Dashboard {
+        &self.dashboard
+    }
+}
+
+/// The pages at `/dashboard`, and the way there from `/`. Behind a proxy that leaves `server.base_path` on, below that alone: a session
+/// belongs to one path.
+pub fn router(dashboard: &Arc<Dashboard>) -> Router {
+    let assets = Assets::new();
+    let mut pages = Router::new()
+        .route("/", get(bots::list).post(bots::add))
+        .route("/login", get(entry::ask).post(entry::log_in))
+        .route("/logout", post(entry::log_out))
+        .route("/setup", get(entry::set_up).post(entry::make_first))
+        .route("/look", post(look::change))
+        .route("/live", get(live::stream))
+        .route("/bots/{bot}", get(bot::show).post(bot::change))
+        .route("/bots/{bot}/link", get(link::show).post(link::act))
+        .route("/bots/{bot}/link/qr.svg", get(link::picture))
+        .route("/bots/{bot}/send", get(send::form).post(send::send));
+    for asset in assets.all() {
+        let asset = asset.clone();
+        pages = pages.route(
+            &format!("/files/{}", asset.name),
+            get(async move || asset.respond()),
+        );
+    }
+    let base = dashboard.base.clone();
+    let shared = Arc::new(Shared {
+        dashboard: Arc::clone(dashboard),
+        assets,
+    });
+    let pages = pages
+        .fallback(wrong::nothing)
+        .layer(from_fn_with_state(Arc::clone(&shared), guard::guard));
+    let home = async |State(shared): State<Arc<Shared>>| {
+        Redirect::to(&format!("{}/dashboard", shared.base)).into_response()
+    };
+    Router::new()
+        .route(&format!("{base}/"), get(home))
+        .route(&format!("{base}/dashboard/"), get(home))
+        .nest(&format!("{base}/dashboard"), pages)
+        .with_state(shared)
+}

@@ -1,0 +1,88 @@
+//! One bot: what shows that it lives, its name, and its end.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde_json::json;
+
+use super::Shared;
+use super::bots::BotRow;
+use super::form::Form;
+use super::frame::Frame;
+use super::session::Me;
+use super::wrong::Wrong;
+use crate::v1::inside::Refused;
+
+#[derive(Template)]
+#[template(path = "dashboard/bot.html")]
+struct Page {
+    frame: Frame,
+    bot: BotRow,
+    wrong: Option<Refused>,
+}
+
+/// How it is.
+pub(super) async fn show(
+    State(shared): State<Arc<Shared>>,
+    me: Me,
+    Path(bot): Path<i32>,
+) -> Result<Response, Wrong> {
+    page(&shared, me, bot, None).await
+}
+
+/// Renames it, or removes it.
+pub(super) async fn change(
+    State(shared): State<Arc<Shared>>,
+    me: Me,
+    Path(bot): Path<i32>,
+    form: Form,
+) -> Result<Response, Wrong> {
+    let path = format!("/v1/bots/{bot}");
+    let (method, body, back) = match form.raw("do") {
+        "rename" => {
+            let body = json!({"name": form.raw("name")});
+            (
+                Method::PATCH,
+                Some(body),
+                format!("{}/bots/{bot}", me.frame.home),
+            )
+        }
+        // Nobody removes a bot by a slip of the finger: its name is typed.
+        "remove" => {
+            let known: BotRow = shared.inside.get(&me.caller, &path).await?;
+            if form.get("name") != Some(known.name.trim()) {
+                let back = format!("{}/bots/{bot}#remove", me.frame.home);
+                return Ok(Redirect::to(&back).into_response());
+            }
+            (Method::DELETE, None, me.frame.home.clone())
+        }
+        _ => return Err(Wrong::BadForm),
+    };
+    match shared.inside.ask(&me.caller, method, &path, body).await {
+        Ok(_) => Ok(Redirect::to(&back).into_response()),
+        Err(refused) => page(&shared, me, bot, Some(refused)).await,
+    }
+}
+
+async fn page(
+    shared: &Shared,
+    me: Me,
+    bot: i32,
+    wrong: Option<Refused>,
+) -> Result<Response, Wrong> {
+    let bot: BotRow = shared
+        .inside
+        .get(&me.caller, &format!("/v1/bots/{bot}"))
+        .await?;
+    let status = wrong.as_ref().map(|wrong| wrong.status);
+    let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+    let page = Page {
+        frame: me.frame.clone(),
+        bot,
+        wrong,
+    };
+    Ok(me.frame.show(status.unwrap_or(StatusCode::OK), &page))
+}

@@ -1,0 +1,175 @@
+//! All bots: how each is, and a new one.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::http::{Method, StatusCode};
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::Shared;
+use super::form::Form;
+use super::frame::Frame;
+use super::session::Me;
+use super::state::{Tone, explained};
+use super::wrong::Wrong;
+use crate::v1::inside::Refused;
+
+/// A bot as the API shows it, as far as pages do.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct BotRow {
+    pub(super) id: i32,
+    pub(super) name: String,
+    pub(super) number: Option<String>,
+    pub(super) account_name: Option<String>,
+    pub(super) state: String,
+    pub(super) cause: Option<String>,
+    pub(super) created_at: String,
+    pub(super) health: Health,
+}
+
+/// The evidence of how a bot is.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Health {
+    pub(super) healthy: bool,
+    pub(super) since: Option<String>,
+    pub(super) last_online: Option<String>,
+    pub(super) last_server_ack: Option<String>,
+    pub(super) last_inbound: Option<String>,
+    pub(super) pending: i64,
+    pub(super) oldest_pending_s: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    data: Vec<BotRow>,
+    next: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "dashboard/bots.html")]
+struct List<'p> {
+    frame: Frame,
+    bots: Vec<BotRow>,
+    all: usize,
+    looked_for: &'p str,
+    name: &'p str,
+    wrong: Option<Refused>,
+}
+
+#[derive(Template)]
+#[template(path = "dashboard/bot_new.html")]
+struct NewBot {
+    frame: Frame,
+    bot: BotRow,
+    secret_key: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Asked {
+    #[serde(default)]
+    q: String,
+}
+
+impl BotRow {
+    fn explained(&self, frame: &Frame) -> (Tone, String, String) {
+        explained(&self.state, self.health.healthy, frame)
+    }
+
+    pub(super) fn tone(&self, frame: &Frame) -> &'static str {
+        self.explained(frame).0.class()
+    }
+
+    pub(super) fn words(&self, frame: &Frame) -> String {
+        self.explained(frame).1
+    }
+
+    pub(super) fn advice(&self, frame: &Frame) -> String {
+        self.explained(frame).2
+    }
+
+    /// Whether there is something to link.
+    pub(super) fn wants_link(&self) -> bool {
+        !matches!(self.state.as_str(), "online" | "reconnecting")
+    }
+
+    fn is_found(&self, looked_for: &str) -> bool {
+        let number = self.number.as_deref().unwrap_or_default();
+        self.name
+            .to_lowercase()
+            .contains(&looked_for.to_lowercase())
+            || number.contains(looked_for)
+    }
+}
+
+/// Every bot that the user may see.
+pub(super) async fn list(
+    State(shared): State<Arc<Shared>>,
+    me: Me,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Wrong> {
+    show(&shared, me, asked.q.trim(), "", None).await
+}
+
+/// A new bot; its key is shown this once.
+pub(super) async fn add(
+    State(shared): State<Arc<Shared>>,
+    me: Me,
+    form: Form,
+) -> Result<Response, Wrong> {
+    #[derive(Deserialize)]
+    struct Added {
+        bot: BotRow,
+        secret_key: String,
+    }
+    let name = form.raw("name");
+    let body = Some(json!({ "name": name }));
+    let added = shared
+        .inside
+        .ask(&me.caller, Method::POST, "/v1/bots", body);
+    match added.await {
+        Ok(added) => {
+            let added: Added = serde_json::from_value(added).map_err(|_| Wrong::Internal)?;
+            let page = NewBot {
+                frame: me.frame.clone(),
+                bot: added.bot,
+                secret_key: added.secret_key,
+            };
+            Ok(me.frame.show(StatusCode::CREATED, &page))
+        }
+        Err(refused) => show(&shared, me, "", name, Some(refused)).await,
+    }
+}
+
+async fn show(
+    shared: &Shared,
+    me: Me,
+    looked_for: &str,
+    name: &str,
+    wrong: Option<Refused>,
+) -> Result<Response, Wrong> {
+    let (mut bots, mut path) = (Vec::new(), "/v1/bots?limit=100".to_owned());
+    loop {
+        let page: Page = shared.inside.get(&me.caller, &path).await?;
+        bots.extend(page.data);
+        match page.next {
+            Some(next) => path = format!("/v1/bots?limit=100&cursor={next}"),
+            None => break,
+        }
+    }
+    let all = bots.len();
+    bots.retain(|bot| bot.is_found(looked_for));
+    let status = wrong.as_ref().map(|wrong| wrong.status);
+    let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+    let page = List {
+        frame: me.frame.clone(),
+        bots,
+        all,
+        looked_for,
+        name,
+        wrong,
+    };
+    Ok(me.frame.show(status.unwrap_or(StatusCode::OK), &page))
+}

@@ -1,0 +1,40 @@
+//! The body of a form.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequest, Request};
+use url::form_urlencoded;
+
+use super::Shared;
+use super::wrong::Wrong;
+use crate::door;
+
+/// Its fields, as they were sent.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Form(Vec<(String, String)>);
+
+impl Form {
+    /// A field with the blanks around it taken away; `None` where it is missing or empty.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        let said = self.raw(name).trim();
+        (!said.is_empty()).then_some(said)
+    }
+
+    /// A field to the letter; empty where it is missing.
+    pub(super) fn raw(&self, name: &str) -> &str {
+        let found = self.0.iter().find(|(known, _)| known == name);
+        found.map_or("", |(_, value)| value)
+    }
+}
+
+impl FromRequest<Arc<Shared>> for Form {
+    type Rejection = Wrong;
+
+    async fn from_request(request: Request, shared: &Arc<Shared>) -> Result<Self, Wrong> {
+        let body = door::read(request, shared.body)
+            .await
+            .map_err(|_| Wrong::BadForm)?;
+        let fields = form_urlencoded::parse(&body);
+        Ok(Self(fields.into_owned().collect()))
+    }
+}

@@ -1,0 +1,132 @@
+//! Around every page: nobody's frame, nothing from elsewhere, nothing inline, and no form that another site has sent.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, Method};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::Shared;
+use super::frame::Frame;
+use super::wrong::Wrong;
+use crate::door::{self, Refusal, header};
+
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; \
+    form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+static FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+static FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// The frame that every door has, and the headers of a page.
+pub(super) async fn guard(
+    State(shared): State<Arc<Shared>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let frame = Frame::of(&shared, request.headers(), request.uri());
+    let own = matches!(*request.method(), Method::GET | Method::HEAD) || is_own(request.headers());
+    let mut response = if own {
+        door::frame(request, next, |wrong: &Wrong, id| wrong.respond(&frame, id)).await
+    } else {
+        Wrong::ForeignForm.respond(&frame, "")
+    };
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (REFERRER_POLICY, "same-origin"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Whether a page of ours sent this form. Every browser of these years says so in one of the two headers; what says nothing is no browser
+/// that is logged in.
+fn is_own(headers: &HeaderMap) -> bool {
+    if let Some(site) = header(headers, &FETCH_SITE) {
+        return site == "same-origin";
+    }
+    let Some(origin) = header(headers, &ORIGIN) else {
+        return false;
+    };
+    let Some((_, origin)) = origin.split_once("://") else {
+        return false;
+    };
+    [&FORWARDED_HOST, &HOST]
+        .into_iter()
+        .any(|name| header(headers, name) == Some(origin))
+}
+
+impl Refusal for Wrong {
+    const INTERNAL: Self = Self::Internal;
+
+    fn code(&self) -> &'static str {
+        self.word()
+    }
+}
+
+impl IntoResponse for Wrong {
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(all: &[(&'static str, &str)]) -> HeaderMap {
+        let pair = |(name, value): &(&'static str, &str)| {
+            (HeaderName::from_static(name), value.parse().unwrap())
+        };
+        all.iter().map(pair).collect()
+    }
+
+    #[test]
+    fn only_forms_of_the_dashboards_own_pages_are_taken() {
+        for (own, said) in [
+            (true, vec![("sec-fetch-site", "same-origin")]),
+            (
+                false,
+                vec![
+                    ("sec-fetch-site", "cross-site"),
+                    ("host", "a"),
+                    ("origin", "http://a"),
+                ],
+            ),
+            (false, vec![("sec-fetch-site", "same-site")]),
+            (false, vec![("sec-fetch-site", "none")]),
+            (
+                true,
+                vec![("host", "toko:8080"), ("origin", "http://toko:8080")],
+            ),
+            (
+                true,
+                vec![
+                    ("host", "127.0.0.1"),
+                    ("x-forwarded-host", "toko.id"),
+                    ("origin", "https://toko.id"),
+                ],
+            ),
+            (
+                false,
+                vec![("host", "toko:8080"), ("origin", "http://toko:8081")],
+            ),
+            (false, vec![("host", "toko"), ("origin", "null")]),
+            (false, vec![("host", "toko")]),
+        ] {
+            assert_eq!(is_own(&headers(&said)), own, "{said:?}");
+        }
+    }
+}

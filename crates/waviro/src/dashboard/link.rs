@@ -1,0 +1,144 @@
+//! Linking: the code as it is now, or eight characters to type; and logging out.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+use serde_json::json;
+use url::form_urlencoded;
+
+use super::Shared;
+use super::bots::BotRow;
+use super::form::Form;
+use super::frame::Frame;
+use super::session::Me;
+use super::wrong::Wrong;
+use crate::v1::inside::Refused;
+
+/// What the API says of linking.
+#[derive(Debug, Deserialize)]
+struct Linking {
+    qrcode: Option<String>,
+    expires_at: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "dashboard/link.html")]
+struct Page {
+    frame: Frame,
+    bot: BotRow,
+    linking: Linking,
+    /// Eight characters to type, where they were asked for.
+    typed: Option<String>,
+    /// The phone that is to type them.
+    number: String,
+    wrong: Option<Refused>,
+}
+
+impl Page {
+    /// Where a virtual phone scans the code, in a sandbox.
+    fn phone(&self) -> Option<String> {
+        let (phones, code) = (self.frame.phones.as_ref()?, self.linking.qrcode.as_ref()?);
+        let code: String = form_urlencoded::byte_serialize(code.as_bytes()).collect();
+        Some(format!("{phones}/?scan={code}"))
+    }
+
+    /// So that a new code is a new picture.
+    fn picture(&self) -> String {
+        let code = self.linking.qrcode.as_deref().unwrap_or_default();
+        let hash: String = hex::encode(code.bytes().rev().take(8).collect::<Vec<_>>());
+        format!(
+            "{}/bots/{}/link/qr.svg?{hash}",
+            self.frame.home, self.bot.id
+        )
+    }
+}
+
+/// Where linking stands.
+pub(super) async fn show(
+    State(shared): State<Arc<Shared>>,
+    me: Me,
+    Path(bot): Path<i32>,
+) -> Result<Response, Wrong> {
+    page(&shared, me, bot, (None, String::new()), None).await
+}
+
+/// Starts linking, asks for eight characters, or logs out.
+pub(super) async fn act(
+    State(shared): State<Arc<Shared>>,
+    me: Me,
+    Path(bot): Path<i32>,
+    form: Form,
+) -> Result<Response, Wrong> {
+    let (inside, number) = (&shared.inside, form.raw("number").trim());
+    let ask = async |what: &str, body| {
+        let path = format!("/v1/bots/{bot}/{what}");
+        inside.ask(&me.caller, Method::POST, &path, body).await
+    };
+    let done = match form.raw("do") {
+        "start" => ask("relink", None).await,
+        "pair" => {
+            let digits: String = number.chars().filter(char::is_ascii_digit).collect();
+            ask("pairing-code", Some(json!({ "number": digits }))).await
+        }
+        "logout" => ask("logout", None).await,
+        _ => return Err(Wrong::BadForm),
+    };
+    match done {
+        Ok(answer) => {
+            if let Some(code) = answer["code"].as_str() {
+                let typed = (Some(code.to_owned()), number.to_owned());
+                return page(&shared, me, bot, typed, None).await;
+            }
+            let back = format!("{}/bots/{bot}/link", me.frame.home);
+            Ok(Redirect::to(&back).into_response())
+        }
+        Err(refused) => {
+            let number = (None, number.to_owned());
+            page(&shared, me, bot, number, Some(refused)).await
+        }
+    }
+}
+
+/// The code as a picture.
+pub(super) async fn picture(
+    State(shared): State<Arc<Shared>>,
+    me: Me,
+    Path(bot): Path<i32>,
+) -> Result<Response, Wrong> {
+    let path = format!("/v1/bots/{bot}/qr");
+    let svg = shared
+        .inside
+        .text(&me.caller, &path, "image/svg+xml")
+        .await?;
+    Ok(([(CONTENT_TYPE, "image/svg+xml")], svg).into_response())
+}
+
+async fn page(
+    shared: &Shared,
+    me: Me,
+    bot: i32,
+    (typed, number): (Option<String>, String),
+    wrong: Option<Refused>,
+) -> Result<Response, Wrong> {
+    let inside = &shared.inside;
+    let row: BotRow = inside.get(&me.caller, &format!("/v1/bots/{bot}")).await?;
+    let linking = inside
+        .get(&me.caller, &format!("/v1/bots/{bot}/qr"))
+        .await?;
+    let status = wrong.as_ref().map(|wrong| wrong.status);
+    let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+    let page = Page {
+        frame: me.frame.clone(),
+        bot: row,
+        linking,
+        typed,
+        number,
+        wrong,
+    };
+    Ok(me.frame.show(status.unwrap_or(StatusCode::OK), &page))
+}

@@ -1,0 +1,103 @@
+//! Tells an open page that something has changed; the page then asks for its part again.
+//!
+//! What changed is not said: one signal serves every page, and shows nobody what is not his. A link's state and its codes are in
+//! memory alone, so they are looked at, a few times a second and only while somebody looks at a page.
+
+use std::convert::Infallible;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use futures::stream;
+
+use super::Shared;
+use super::session::Me;
+use crate::clock::{Clock, Millis, millis};
+
+/// As often as that is looked, and told at most.
+const EVERY: Duration = Duration::from_millis(500);
+
+/// Said where nothing changes, so that proxies keep the stream.
+const COMMENT_EVERY: Duration = Duration::from_secs(15);
+
+/// After this the browser asks again by itself, and its session is looked at anew.
+const LASTS: Duration = Duration::from_mins(10);
+
+struct Watch {
+    shared: Arc<Shared>,
+    seen: u64,
+    said_at: Millis,
+    ends_at: Millis,
+    began: bool,
+}
+
+/// A server-sent event `changed` whenever a page may have something new to show.
+pub(super) async fn stream(State(shared): State<Arc<Shared>>, _: Me) -> Response {
+    let now = shared.clock.steady();
+    let watch = Watch {
+        seen: shared.fingerprint(),
+        said_at: now,
+        ends_at: now + millis(LASTS),
+        began: false,
+        shared,
+    };
+    let body = stream::unfold(watch, async |mut watch| {
+        let part = watch.next().await?;
+        Some((Ok::<_, Infallible>(part), watch))
+    });
+    let mut response = Body::from_stream(body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    // nginx holds answers back until a buffer is full, unless told not to.
+    headers.insert(
+        HeaderName::from_static("x-accel-buffering"),
+        HeaderValue::from_static("no"),
+    );
+    response
+}
+
+impl Watch {
+    async fn next(&mut self) -> Option<Bytes> {
+        if !self.began {
+            self.began = true;
+            return Some(Bytes::from_static(b": waviro\nretry: 1000\n\n"));
+        }
+        let clock: Clock = self.shared.clock.clone();
+        loop {
+            tokio::select! {
+                () = self.shared.stop.cancelled() => return None,
+                () = clock.sleep(EVERY) => {}
+            }
+            let now = clock.steady();
+            if now >= self.ends_at {
+                return None;
+            }
+            let seen = self.shared.fingerprint();
+            if seen != self.seen {
+                (self.seen, self.said_at) = (seen, now);
+                return Some(Bytes::from_static(b"event: changed\ndata:\n\n"));
+            }
+            if now - self.said_at >= millis(COMMENT_EVERY) {
+                self.said_at = now;
+                return Some(Bytes::from_static(b":\n\n"));
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// Another number whenever something was committed or a link changed.
+    fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.store.commits().hash(&mut hasher);
+        for bot in self.bots.list() {
+            bot.slot().hash(&mut hasher);
+            format!("{:?}", bot.status()).hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+}

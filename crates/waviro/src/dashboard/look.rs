@@ -1,0 +1,35 @@
+//! Language and theme: two cookies, so that pages come as they were wished also without JavaScript.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header::SET_COOKIE;
+use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
+
+use super::Shared;
+use super::form::Form;
+use super::frame::{LANGUAGE, THEME, back_to};
+
+/// A year.
+const KEPT_S: u32 = 365 * 24 * 3600;
+
+/// Takes what the form names, and goes back to where it was sent from.
+pub(super) async fn change(State(shared): State<Arc<Shared>>, form: Form) -> Response {
+    let wishes = [
+        (LANGUAGE, form.get("lang"), ["id", "en"].as_slice()),
+        (
+            THEME,
+            form.get("theme"),
+            ["light", "dark", "system"].as_slice(),
+        ),
+    ];
+    let base = &shared.base;
+    let cookies = wishes.into_iter().filter_map(|(name, wish, known)| {
+        let wish = wish.filter(|wish| known.contains(wish))?;
+        let text = format!("{name}={wish}; Path={base}/; Max-Age={KEPT_S}; SameSite=Lax");
+        Some((SET_COOKIE, text))
+    });
+    let cookies: Vec<_> = cookies.collect();
+    let back = back_to(&shared, form.get("to"));
+    (AppendHeaders(cookies), Redirect::to(&back)).into_response()
+}

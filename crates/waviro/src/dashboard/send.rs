@@ -1,0 +1,214 @@
+//! Sending by hand: a form for each kind, what was asked and answered, and the same call as a program.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::Shared;
+use super::bots::BotRow;
+use super::form::Form;
+use super::frame::Frame;
+use super::session::Me;
+use super::wrong::Wrong;
+use crate::docs::{Origin, Sample, samples_of};
+use crate::v1::inside::Refused;
+
+/// What can be sent.
+const KINDS: [&str; 4] = ["text", "media", "location", "contact"];
+
+/// In place of the bot's key, which only its owner has.
+const MASKED: &str = "••••••••";
+
+#[derive(Template)]
+#[template(path = "dashboard/send.html")]
+struct Page<'p> {
+    frame: Frame,
+    bot: BotRow,
+    kind: &'static str,
+    form: &'p Form,
+    /// The groups of the bot, to choose from.
+    sent: Option<Sent>,
+    wrong: Option<Refused>,
+}
+
+/// What a form came to.
+struct Sent {
+    id: String,
+    answer: String,
+    samples: Vec<Sample>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Asked {
+    #[serde(default)]
+    kind: String,
+}
+
+fn kind_of(asked: &str) -> &'static str {
+    KINDS
+        .into_iter()
+        .find(|kind| *kind == asked)
+        .unwrap_or("text")
+}
+
+/// The form of a kind.
+pub(super) async fn form(
+    State(shared): State<Arc<Shared>>,
+    me: Me,
+    Path(bot): Path<i32>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Wrong> {
+    let kind = kind_of(&asked.kind);
+    page(&shared, me, bot, kind, &Form::default(), None, None).await
+}
+
+/// Sends it.
+pub(super) async fn send(
+    State(shared): State<Arc<Shared>>,
+    me: Me,
+    Path(bot): Path<i32>,
+    headers: HeaderMap,
+    form: Form,
+) -> Result<Response, Wrong> {
+    let kind = kind_of(form.raw("kind"));
+    let path = format!("/v1/bots/{bot}/messages");
+    let body = Some(message(kind, &form));
+    match shared
+        .inside
+        .ask(&me.caller, Method::POST, &path, body)
+        .await
+    {
+        Ok(answer) => {
+            let origin = Origin::of(&headers, &shared.base);
+            let (path, call) = as_call(kind, &form);
+            let sent = Sent {
+                id: answer["id"].as_str().unwrap_or_default().to_owned(),
+                answer: serde_json::to_string_pretty(&answer).unwrap_or_default(),
+                samples: samples_of(&origin, &path, MASKED, &call).into(),
+            };
+            page(&shared, me, bot, kind, &form, Some(sent), None).await
+        }
+        Err(refused) => page(&shared, me, bot, kind, &form, None, Some(refused)).await,
+    }
+}
+
+/// The form as the administration API wants it. What is no number there is left to it to refuse, by its field.
+fn message(kind: &str, form: &Form) -> Value {
+    let mut message = Map::from_iter([("to".to_owned(), Value::from(chat(form)))]);
+    let (field, value) = match kind {
+        "media" => (
+            "media",
+            json!({"url": form.raw("url").trim(), "caption": form.get("caption")}),
+        ),
+        "location" => (
+            "location",
+            json!({"latitude": degrees(form, "latitude"), "longitude": degrees(form, "longitude"), "name": form.get("name")}),
+        ),
+        "contact" => (
+            "contact",
+            json!({"name": form.raw("name"), "numbers": numbers(form.raw("numbers"))}),
+        ),
+        _ => ("text", Value::from(form.raw("text").replace("\r\n", "\n"))),
+    };
+    message.insert(field.to_owned(), value);
+    if let Some(url) = form.get("notify_url") {
+        message.insert("notify_url".to_owned(), url.into());
+    }
+    Value::Object(message)
+}
+
+/// A number as people write it, or a group's id: without blanks, dashes and brackets.
+fn chat(form: &Form) -> String {
+    let said = form.raw("to").trim();
+    if said.contains('@') {
+        return said.to_owned();
+    }
+    let plain = said.chars().filter(|one| !" +().-".contains(*one));
+    plain.collect()
+}
+
+/// Degrees as people write them; what is no number is left to the API to refuse.
+fn degrees(form: &Form, name: &str) -> Value {
+    let said = form.raw(name).trim().replace(',', ".");
+    said.parse::<f64>().map_or(Value::from(said), Value::from)
+}
+
+fn numbers(text: &str) -> Vec<String> {
+    let parts = text.split([',', ';', '\n']);
+    let digits = parts.map(|part| {
+        part.chars()
+            .filter(char::is_ascii_digit)
+            .collect::<String>()
+    });
+    digits.filter(|digits| !digits.is_empty()).collect()
+}
+
+/// The same as a call of the WAVIRO API: its path and body.
+fn as_call(kind: &str, form: &Form) -> (String, Value) {
+    let to = chat(form);
+    // A group's id is longer than any number.
+    let group = to.len() > 15;
+    let (name, fields) = match kind {
+        "media" => (
+            "sendmedia",
+            json!({"mediaurl": form.raw("url").trim(), "pesan": form.get("caption").unwrap_or_default()}),
+        ),
+        "location" => (
+            "sendlocation",
+            json!({"latitude": degrees(form, "latitude"), "longitude": degrees(form, "longitude"), "pesan": form.get("name").unwrap_or_default()}),
+        ),
+        "contact" => (
+            "sendcontact",
+            json!({"contact": {"name": form.raw("name"), "numbers": numbers(form.raw("numbers"))}}),
+        ),
+        _ => (
+            "sendwa",
+            json!({"pesan": form.raw("text").replace("\r\n", "\n")}),
+        ),
+    };
+    let mut body = Map::new();
+    let (path, to_field) = if group {
+        (format!("/api/{name}togroup"), "groupid")
+    } else {
+        (format!("/api/{name}"), "nohp")
+    };
+    body.insert(to_field.to_owned(), to.into());
+    if let Value::Object(fields) = fields {
+        body.extend(fields);
+    }
+    if let Some(url) = form.get("notify_url") {
+        body.insert("notifyurl".to_owned(), url.into());
+    }
+    (path, Value::Object(body))
+}
+
+async fn page(
+    shared: &Shared,
+    me: Me,
+    bot: i32,
+    kind: &'static str,
+    form: &Form,
+    sent: Option<Sent>,
+    wrong: Option<Refused>,
+) -> Result<Response, Wrong> {
+    let row: BotRow = shared
+        .inside
+        .get(&me.caller, &format!("/v1/bots/{bot}"))
+        .await?;
+    let status = wrong.as_ref().map(|wrong| wrong.status);
+    let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+    let page = Page {
+        frame: me.frame.clone(),
+        bot: row,
+        kind,
+        form,
+        sent,
+        wrong,
+    };
+    Ok(me.frame.show(status.unwrap_or(StatusCode::OK), &page))
+}

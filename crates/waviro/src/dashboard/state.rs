@@ -1,0 +1,123 @@
+//! What a link's state means to whoever runs the shop, and what to do about it.
+
+use super::frame::Frame;
+
+/// How good a state is. Never by colour alone: the words say it too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tone {
+    /// All is well.
+    Good,
+    /// It mends itself, or waits for somebody.
+    Waits,
+    /// Somebody must do something.
+    Bad,
+}
+
+impl Tone {
+    /// The class in the stylesheet.
+    pub(super) fn class(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Waits => "waits",
+            Self::Bad => "bad",
+        }
+    }
+}
+
+/// A state's tone, its words, and what to do; `word` is the API's.
+pub(super) fn explained(word: &str, healthy: bool, frame: &Frame) -> (Tone, String, String) {
+    let say = |pair: (&str, &str)| frame.say(pair.0, pair.1).to_owned();
+    let (tone, words, advice) = match word {
+        "online" if healthy => (
+            Tone::Good,
+            ("Terhubung", "Connected"),
+            ("Siap mengirim dan menerima.", "Ready to send and receive."),
+        ),
+        "online" => (
+            Tone::Waits,
+            ("Terhubung, tetapi macet", "Connected, but stuck"),
+            (
+                "WhatsApp tidak menerima pesan yang menunggu. Gateway menyambung ulang sendiri.",
+                "WhatsApp takes none of the waiting messages. The gateway reconnects by itself.",
+            ),
+        ),
+        "reconnecting" => (
+            Tone::Waits,
+            ("Menyambung ulang", "Reconnecting"),
+            (
+                "Sambungan terputus dan dicoba lagi sendiri. Pesan yang diterima menunggu.",
+                "The connection is down and dials again by itself. Accepted messages wait.",
+            ),
+        ),
+        "linking" => (
+            Tone::Waits,
+            ("Menunggu dipindai", "Waiting for a scan"),
+            (
+                "Pindai kode dengan WhatsApp di ponsel toko.",
+                "Scan the code with WhatsApp on the shop's phone.",
+            ),
+        ),
+        "unlinked" => (
+            Tone::Waits,
+            ("Belum ditautkan", "Not linked yet"),
+            ("Tautkan dengan kode QR.", "Link it with a QR code."),
+        ),
+        "logged_out" => (
+            Tone::Bad,
+            ("Dikeluarkan", "Logged out"),
+            (
+                "Perangkat dihapus di ponsel. Tautkan lagi.",
+                "The phone removed the device. Link it again.",
+            ),
+        ),
+        "codes_used_up" => (
+            Tone::Bad,
+            ("Kode habis", "Codes used up"),
+            (
+                "Tidak ada yang memindai tepat waktu. Mulai lagi.",
+                "Nobody scanned in time. Start again.",
+            ),
+        ),
+        "pairing_failed" => (
+            Tone::Bad,
+            ("Penautan gagal", "Pairing failed"),
+            (
+                "Ponsel memindai, tetapi penautan gagal. Mulai lagi.",
+                "A phone scanned, but pairing failed. Start again.",
+            ),
+        ),
+        "replaced" => (
+            Tone::Bad,
+            ("Dipakai di tempat lain", "In use elsewhere"),
+            (
+                "Program lain membuka perangkat ini. Hubungkan ulang untuk mengambilnya kembali.",
+                "Another program opened this device. Reconnect to take it back.",
+            ),
+        ),
+        "banned" => (
+            Tone::Bad,
+            ("Diblokir WhatsApp", "Banned by WhatsApp"),
+            (
+                "WhatsApp menutup akun ini untuk sementara. Buka WhatsApp di ponsel untuk alasannya.",
+                "WhatsApp closed this account for a while. Open WhatsApp on the phone for the reason.",
+            ),
+        ),
+        "passkey_asked" => (
+            Tone::Bad,
+            ("Kunci sandi diminta", "Passkey asked"),
+            (
+                "Hanya ponsel yang dapat menjawabnya. Matikan kunci sandi di WhatsApp, lalu tautkan lagi.",
+                "Only the phone can answer. Switch the passkey off in WhatsApp and link again.",
+            ),
+        ),
+        _ => (
+            Tone::Bad,
+            ("Versi ditolak", "Version refused"),
+            (
+                "WhatsApp menolak versi ini. Gateway menanyakan versi baru; perbarui bila ini berlanjut.",
+                "WhatsApp refuses this version. The gateway asks for a newer one; update it if this lasts.",
+            ),
+        ),
+    };
+    (tone, say(words), say(advice))
+}

@@ -1,0 +1,142 @@
+//! What a page says where it cannot do what was asked.
+
+use askama::Template;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use super::frame::Frame;
+use crate::v1::inside::Refused;
+
+/// Why there is no page.
+#[derive(Debug, Clone)]
+pub(super) enum Wrong {
+    /// Nothing at this path.
+    Nothing,
+    /// A form that was sent from somewhere else.
+    ForeignForm,
+    /// A form that broke off or is too large.
+    BadForm,
+    /// What the administration API said.
+    Refused(Refused),
+    /// Our fault.
+    Internal,
+}
+
+#[derive(Template)]
+#[template(path = "dashboard/wrong.html")]
+struct Page<'p> {
+    frame: Frame,
+    wrong: &'p Wrong,
+    id: &'p str,
+}
+
+/// A path that leads nowhere.
+pub(super) async fn nothing() -> Response {
+    Wrong::Nothing.into_response()
+}
+
+impl Wrong {
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Nothing => "not_found",
+            Self::ForeignForm => "foreign_form",
+            Self::BadForm => "bad_form",
+            Self::Refused(_) => "refused",
+            Self::Internal => "internal",
+        }
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::Nothing => StatusCode::NOT_FOUND,
+            Self::ForeignForm => StatusCode::FORBIDDEN,
+            Self::BadForm => StatusCode::BAD_REQUEST,
+            Self::Refused(refused) => {
+                StatusCode::from_u16(refused.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+            }
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The page that says so; `id` finds the request in the log.
+    pub(super) fn respond(&self, frame: &Frame, id: &str) -> Response {
+        let page = Page {
+            frame: frame.clone(),
+            wrong: self,
+            id,
+        };
+        frame.show(self.status(), &page)
+    }
+}
+
+impl From<Refused> for Wrong {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl Refused {
+    /// What happened and what to do, in the reader's language. What is rare is told in the API's own words.
+    pub(super) fn explained(&self, frame: &Frame) -> String {
+        let field = self.field.as_deref().unwrap_or_default();
+        let pair = match (self.code.as_str(), field) {
+            ("name_taken", _) => (
+                "Nama itu sudah dipakai; pilih yang lain.",
+                "That name is taken; choose another.",
+            ),
+            ("invalid_field" | "missing_field", "name") => (
+                "Nama terdiri dari 1 sampai 64 karakter.",
+                "A name has 1 to 64 characters.",
+            ),
+            ("invalid_field" | "missing_field", "to") => (
+                "Tujuan harus nomor dengan kode negara, misalnya 6281234567890, atau id grup.",
+                "The recipient must be a number with its country code, such as 6281234567890, or a group's id.",
+            ),
+            ("invalid_field" | "missing_field", "number") => (
+                "Nomor harus dengan kode negara, misalnya 6281234567890.",
+                "The number must begin with its country code, such as 6281234567890.",
+            ),
+            ("invalid_field" | "missing_field", "location.latitude" | "location.longitude") => (
+                "Lintang antara -90 dan 90, bujur antara -180 dan 180.",
+                "Latitude is between -90 and 90, longitude between -180 and 180.",
+            ),
+            ("url_refused", _) => (
+                "URL itu tidak boleh dipanggil dari gateway ini; lihat outbound.allow.",
+                "This gateway may not call that URL; see outbound.allow.",
+            ),
+            ("no_file", _) => (
+                "Berkas di URL itu tidak dapat diambil.",
+                "The file at that URL could not be fetched.",
+            ),
+            ("not_connected", _) => (
+                "Bot ini tidak terhubung dengan WhatsApp; tautkan dahulu.",
+                "This bot is not connected to WhatsApp; link it first.",
+            ),
+            ("not_registered", _) => (
+                "Nomor itu tidak ada di WhatsApp.",
+                "That number is not on WhatsApp.",
+            ),
+            ("not_in_group", _) => (
+                "Bot ini bukan anggota grup itu.",
+                "The bot is not in that group.",
+            ),
+            ("duplicate_message", _) => (
+                "Pesan terakhir ke tujuan itu isinya sama; ubah isinya untuk mengirim lagi.",
+                "The last message there said the same; change it to send again.",
+            ),
+            ("read_only", _) => ("Anda hanya boleh melihat.", "You may only look."),
+            ("admin_only", _) => ("Hanya untuk admin.", "Only for admins."),
+            ("no_such_bot", _) => ("Bot itu tidak ada.", "There is no such bot."),
+            ("whatsapp_unavailable", _) => (
+                "WhatsApp tidak menjawab tepat waktu; coba lagi.",
+                "WhatsApp did not answer in time; try again.",
+            ),
+            ("busy", _) => (
+                "Terlalu banyak sekaligus; coba lagi sebentar.",
+                "Too much at once; try again in a moment.",
+            ),
+            _ => return self.detail.clone(),
+        };
+        frame.say(pair.0, pair.1).to_owned()
+    }
+}

@@ -1,0 +1,402 @@
+//! Who may use the dashboard, and who is logged in; also written by the command line tool while a gateway runs.
+
+use std::collections::HashMap;
+
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row};
+
+use super::messages::narrow;
+use super::{Store, StoreError};
+use crate::clock::Millis;
+
+/// What a user may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UserRole {
+    /// Everything.
+    Admin,
+    /// See and change these bots (their slots).
+    Operator(Vec<i32>),
+    /// See all bots, and change nothing.
+    Viewer,
+}
+
+/// A living user's row, without the password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserRow {
+    /// Its id.
+    pub id: i64,
+    /// The name to log in with.
+    pub name: String,
+    /// What it may do.
+    pub role: UserRole,
+    /// When it was made.
+    pub created_at: Millis,
+}
+
+/// What became of a new user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AddUser {
+    /// It stands.
+    Added(UserRow),
+    /// A living user has that name.
+    NameTaken,
+    /// No such bot lives.
+    NoSuchBot,
+    /// It was to be the first, and there is one.
+    NotFirst,
+}
+
+/// What became of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeUser {
+    /// It is done.
+    Changed,
+    /// No such user lives.
+    NoSuchUser,
+    /// No such bot lives.
+    NoSuchBot,
+    /// Nobody could administer the gateway any more.
+    LastAdmin,
+}
+
+/// Who is to be changed into what; `None` stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct UserChange {
+    /// The hash of a new password. Every session of the user ends with it.
+    pub password: Option<String>,
+    /// What it may do.
+    pub role: Option<UserRole>,
+}
+
+impl UserRole {
+    /// As the database has it.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Operator(_) => "operator",
+            Self::Viewer => "viewer",
+        }
+    }
+
+    fn bots(&self) -> &[i32] {
+        match self {
+            Self::Operator(bots) => bots,
+            Self::Admin | Self::Viewer => &[],
+        }
+    }
+}
+
+impl Store {
+    /// Adds a user under the next id; `first` where there may be no other yet.
+    pub async fn add_user(
+        &self,
+        name: &str,
+        password: &str,
+        role: UserRole,
+        first: bool,
+        now: Millis,
+    ) -> Result<AddUser, StoreError> {
+        let (name, password) = (name.to_owned(), password.to_owned());
+        self.write("add_user", move |connection, _| {
+            let (name, password, role) = (name.clone(), password.clone(), role.clone());
+            Box::pin(async move {
+                let others: i64 =
+                    sqlx::query("SELECT COUNT(*) FROM users WHERE removed_at IS NULL")
+                        .fetch_one(&mut *connection)
+                        .await?
+                        .try_get(0)?;
+                if first && others > 0 {
+                    return Ok(AddUser::NotFirst);
+                }
+                let taken =
+                    sqlx::query("SELECT id FROM users WHERE name = $1 AND removed_at IS NULL")
+                        .bind(name.clone())
+                        .fetch_optional(&mut *connection)
+                        .await?;
+                if taken.is_some() {
+                    return Ok(AddUser::NameTaken);
+                }
+                if !live(role.bots(), connection).await? {
+                    return Ok(AddUser::NoSuchBot);
+                }
+                let row = sqlx::query(
+                    "INSERT INTO users (id, name, password, role, created_at) \
+                     VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM users), $1, $2, $3, $4) RETURNING id",
+                )
+                .bind(name.clone())
+                .bind(password)
+                .bind(role.word())
+                .bind(now)
+                .fetch_one(&mut *connection)
+                .await?;
+                let id = row.try_get(0)?;
+                give_bots(id, role.bots(), connection).await?;
+                Ok(AddUser::Added(UserRow {
+                    id,
+                    name,
+                    role,
+                    created_at: now,
+                }))
+            })
+        })
+        .await
+    }
+
+    /// Changes a living user. A new password ends its sessions, also the one that asks.
+    pub async fn change_user(&self, id: i64, change: UserChange) -> Result<ChangeUser, StoreError> {
+        self.write("change_user", move |connection, _| {
+            let change = change.clone();
+            Box::pin(async move {
+                let Some(now) = word_of(id, connection).await? else {
+                    return Ok(ChangeUser::NoSuchUser);
+                };
+                if let Some(role) = &change.role {
+                    let demoted = now == "admin" && *role != UserRole::Admin;
+                    if demoted && admins(connection).await? < 2 {
+                        return Ok(ChangeUser::LastAdmin);
+                    }
+                    if !live(role.bots(), connection).await? {
+                        return Ok(ChangeUser::NoSuchBot);
+                    }
+                    sqlx::query("UPDATE users SET role = $1 WHERE id = $2")
+                        .bind(role.word())
+                        .bind(id)
+                        .execute(&mut *connection)
+                        .await?;
+                    sqlx::query("DELETE FROM user_bots WHERE user_id = $1")
+                        .bind(id)
+                        .execute(&mut *connection)
+                        .await?;
+                    give_bots(id, role.bots(), connection).await?;
+                }
+                if let Some(password) = change.password {
+                    sqlx::query("UPDATE users SET password = $1 WHERE id = $2")
+                        .bind(password)
+                        .bind(id)
+                        .execute(&mut *connection)
+                        .await?;
+                    end_sessions(id, connection).await?;
+                }
+                Ok(ChangeUser::Changed)
+            })
+        })
+        .await
+    }
+
+    /// Removes a user; its sessions are dead when this returns.
+    pub async fn remove_user(&self, id: i64, now: Millis) -> Result<ChangeUser, StoreError> {
+        self.write("remove_user", move |connection, _| {
+            Box::pin(async move {
+                let Some(role) = word_of(id, connection).await? else {
+                    return Ok(ChangeUser::NoSuchUser);
+                };
+                if role == "admin" && admins(connection).await? < 2 {
+                    return Ok(ChangeUser::LastAdmin);
+                }
+                sqlx::query("UPDATE users SET removed_at = $1 WHERE id = $2")
+                    .bind(now)
+                    .bind(id)
+                    .execute(&mut *connection)
+                    .await?;
+                end_sessions(id, connection).await?;
+                Ok(ChangeUser::Changed)
+            })
+        })
+        .await
+    }
+
+    /// Up to `limit` living users with an id above `after`, by id.
+    pub async fn users(&self, after: i64, limit: i64) -> Result<Vec<UserRow>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT id, name, role, created_at FROM users WHERE removed_at IS NULL AND id > $1 ORDER BY id LIMIT $2",
+        )
+        .bind(after)
+        .bind(limit)
+        .fetch_all(&self.reads)
+        .await?;
+        let mut users = Vec::with_capacity(rows.len());
+        let mut bots: HashMap<i64, Vec<i32>> = HashMap::new();
+        let given = sqlx::query(
+            "SELECT user_id, bot FROM user_bots WHERE user_id > $1 ORDER BY user_id, bot",
+        )
+        .bind(after)
+        .fetch_all(&self.reads)
+        .await?;
+        for row in given {
+            let bot = narrow(row.try_get(1)?)?;
+            bots.entry(row.try_get(0)?).or_default().push(bot);
+        }
+        for row in &rows {
+            let own = bots.remove(&row.try_get(0)?).unwrap_or_default();
+            users.push(user(row, own)?);
+        }
+        Ok(users)
+    }
+
+    /// A living user.
+    pub async fn user(&self, id: i64) -> Result<Option<UserRow>, StoreError> {
+        let found = self.users(id - 1, 1).await?;
+        Ok(found.into_iter().find(|user| user.id == id))
+    }
+
+    /// The living user of that name, and the hash of its password.
+    pub async fn password_of(&self, name: &str) -> Result<Option<(i64, String)>, StoreError> {
+        let row =
+            sqlx::query("SELECT id, password FROM users WHERE name = $1 AND removed_at IS NULL")
+                .bind(name.to_owned())
+                .fetch_optional(&self.reads)
+                .await?;
+        row.map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+            .transpose()
+    }
+
+    /// Whether there is any user.
+    pub async fn has_users(&self) -> Result<bool, StoreError> {
+        let row = sqlx::query("SELECT COUNT(*) FROM users WHERE removed_at IS NULL")
+            .fetch_one(&self.reads)
+            .await?;
+        let count: i64 = row.try_get(0)?;
+        Ok(count > 0)
+    }
+
+    /// Lets a user in until then; sessions that are over are removed by the way.
+    pub async fn begin_session(
+        &self,
+        sha256: &str,
+        user: i64,
+        now: Millis,
+        until: Millis,
+    ) -> Result<(), StoreError> {
+        let sha256 = sha256.to_owned();
+        self.write("begin_session", move |connection, _| {
+            let sha256 = sha256.clone();
+            Box::pin(async move {
+                sqlx::query("DELETE FROM sessions WHERE expires_at <= $1")
+                    .bind(now)
+                    .execute(&mut *connection)
+                    .await?;
+                sqlx::query(
+                    "INSERT INTO sessions (sha256, user_id, created_at, expires_at) VALUES ($1, $2, $3, $4)",
+                )
+                .bind(sha256)
+                .bind(user)
+                .bind(now)
+                .bind(until)
+                .execute(connection)
+                .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Who is logged in with this.
+    pub async fn session(&self, sha256: &str, now: Millis) -> Result<Option<UserRow>, StoreError> {
+        let row = sqlx::query(
+            "SELECT u.id, u.name, u.role, u.created_at FROM sessions s JOIN users u ON u.id = s.user_id \
+             WHERE s.sha256 = $1 AND s.expires_at > $2 AND u.removed_at IS NULL",
+        )
+        .bind(sha256.to_owned())
+        .bind(now)
+        .fetch_optional(&self.reads)
+        .await?;
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        let bots = sqlx::query("SELECT bot FROM user_bots WHERE user_id = $1 ORDER BY bot")
+            .bind(row.try_get::<i64, _>(0)?)
+            .fetch_all(&self.reads)
+            .await?;
+        let bots = bots
+            .iter()
+            .map(|row| narrow(row.try_get(0)?))
+            .collect::<Result<_, StoreError>>()?;
+        user(&row, bots).map(Some)
+    }
+
+    /// Logs out.
+    pub async fn end_session(&self, sha256: &str) -> Result<(), StoreError> {
+        let sha256 = sha256.to_owned();
+        self.write("end_session", move |connection, _| {
+            let sha256 = sha256.clone();
+            Box::pin(async move {
+                sqlx::query("DELETE FROM sessions WHERE sha256 = $1")
+                    .bind(sha256)
+                    .execute(connection)
+                    .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+}
+
+fn user(row: &AnyRow, bots: Vec<i32>) -> Result<UserRow, StoreError> {
+    let word: String = row.try_get(2)?;
+    let role = match word.as_str() {
+        "admin" => UserRole::Admin,
+        "operator" => UserRole::Operator(bots),
+        "viewer" => UserRole::Viewer,
+        other => return Err(StoreError::Unreadable(format!("a user's role {other}"))),
+    };
+    Ok(UserRow {
+        id: row.try_get(0)?,
+        name: row.try_get(1)?,
+        role,
+        created_at: row.try_get(3)?,
+    })
+}
+
+async fn word_of(id: i64, connection: &mut AnyConnection) -> Result<Option<String>, StoreError> {
+    let row = sqlx::query("SELECT role FROM users WHERE id = $1 AND removed_at IS NULL")
+        .bind(id)
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?)
+}
+
+async fn admins(connection: &mut AnyConnection) -> Result<i64, StoreError> {
+    let row = sqlx::query("SELECT COUNT(*) FROM users WHERE role = 'admin' AND removed_at IS NULL")
+        .fetch_one(connection)
+        .await?;
+    Ok(row.try_get(0)?)
+}
+
+async fn live(bots: &[i32], connection: &mut AnyConnection) -> Result<bool, StoreError> {
+    for slot in bots {
+        let lives = sqlx::query("SELECT slot FROM bots WHERE slot = $1 AND removed_at IS NULL")
+            .bind(i64::from(*slot))
+            .fetch_optional(&mut *connection)
+            .await?;
+        if lives.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+async fn give_bots(
+    user: i64,
+    bots: &[i32],
+    connection: &mut AnyConnection,
+) -> Result<(), StoreError> {
+    for slot in bots {
+        sqlx::query(
+            "INSERT INTO user_bots (user_id, bot) VALUES ($1, $2) ON CONFLICT (user_id, bot) DO NOTHING",
+        )
+        .bind(user)
+        .bind(i64::from(*slot))
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}
+
+async fn end_sessions(user: i64, connection: &mut AnyConnection) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM sessions WHERE user_id = $1")
+        .bind(user)
+        .execute(connection)
+        .await?;
+    Ok(())
+}

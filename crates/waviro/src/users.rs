@@ -1,0 +1,364 @@
+//! Who may use the dashboard: users with passwords, and their sessions.
+//!
+//! A session is asked for in the database at each use, so one that was ended, also by the command line tool, is dead at once.
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use argon2::Argon2;
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use rand::Rng;
+use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
+
+use crate::clock::{Clock, millis};
+use crate::store::{AddUser, ChangeUser, Store, StoreError, UserChange, UserRole, UserRow};
+
+/// The most characters of a name.
+pub const NAME_CAP: usize = 64;
+
+/// The fewest characters of a password.
+pub const SHORTEST: usize = 10;
+
+/// The most bytes of a password.
+pub const LONGEST: usize = 1024;
+
+/// A session ends after this; whoever works daily logs in once a month.
+pub const LIVES: Duration = Duration::from_hours(24 * 30);
+
+/// Passwords being hashed at once: each takes 19 MiB and a core.
+const HASHING: usize = 2;
+
+/// The users. Cheap to clone.
+#[derive(Clone)]
+pub struct Users {
+    store: Store,
+    clock: Clock,
+    hashing: Arc<Semaphore>,
+}
+
+/// What a browser keeps: 256 random bits as 64 hex digits. Only its hash is kept here.
+pub struct Session(String);
+
+/// Why a user was not made or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum UserError {
+    /// A living user has that name.
+    #[error("a user of that name exists already; choose another name")]
+    NameTaken,
+    /// Empty, longer than [`NAME_CAP`], or with control characters.
+    #[error("a user's name is 1 to 64 characters without control characters")]
+    BadName,
+    /// Shorter than [`SHORTEST`] or longer than [`LONGEST`].
+    #[error("a password has at least 10 characters")]
+    BadPassword,
+    /// No such bot lives.
+    #[error("there is no such bot; `waviro bot list` shows all")]
+    NoSuchBot,
+    /// No such user lives.
+    #[error("there is no such user; `waviro user list` shows all")]
+    NoSuchUser,
+    /// Nobody could administer the gateway any more.
+    #[error("this is the last admin; make another one first")]
+    LastAdmin,
+    /// Somebody else was first.
+    #[error("there is a user already; log in")]
+    NotFirst,
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Session {
+    /// The text, for the browser alone.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Users {
+    /// Those in this database.
+    #[must_use]
+    pub fn new(store: Store, clock: Clock) -> Self {
+        Self {
+            store,
+            clock,
+            hashing: Arc::new(Semaphore::new(HASHING)),
+        }
+    }
+
+    /// Makes a user; `first` where there may be no other yet.
+    ///
+    /// # Errors
+    /// [`UserError`].
+    pub async fn add(
+        &self,
+        name: &str,
+        password: &str,
+        role: UserRole,
+        first: bool,
+    ) -> Result<UserRow, UserError> {
+        if !(1..=NAME_CAP).contains(&name.chars().count()) || name.chars().any(char::is_control) {
+            return Err(UserError::BadName);
+        }
+        let hash = self.hash(password).await?;
+        let now = self.clock.now();
+        match self.store.add_user(name, &hash, role, first, now).await? {
+            AddUser::Added(user) => Ok(user),
+            AddUser::NameTaken => Err(UserError::NameTaken),
+            AddUser::NoSuchBot => Err(UserError::NoSuchBot),
+            AddUser::NotFirst => Err(UserError::NotFirst),
+        }
+    }
+
+    /// Changes what is `Some`. A new password ends the user's sessions.
+    ///
+    /// # Errors
+    /// [`UserError`].
+    pub async fn change(
+        &self,
+        id: i64,
+        password: Option<&str>,
+        role: Option<UserRole>,
+    ) -> Result<(), UserError> {
+        let password = match password {
+            Some(password) => Some(self.hash(password).await?),
+            None => None,
+        };
+        let change = UserChange { password, role };
+        self.store.change_user(id, change).await?.into_result()
+    }
+
+    /// Removes a user and ends its sessions.
+    ///
+    /// # Errors
+    /// [`UserError`].
+    pub async fn remove(&self, id: i64) -> Result<(), UserError> {
+        let removed = self.store.remove_user(id, self.clock.now()).await?;
+        removed.into_result()
+    }
+
+    /// Up to `limit` users with an id above `after`, by id.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn list(&self, after: i64, limit: i64) -> Result<Vec<UserRow>, StoreError> {
+        self.store.users(after, limit).await
+    }
+
+    /// One user.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn one(&self, id: i64) -> Result<Option<UserRow>, StoreError> {
+        self.store.user(id).await
+    }
+
+    /// Whether there is any user.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn any(&self) -> Result<bool, StoreError> {
+        self.store.has_users().await
+    }
+
+    /// Logs in; `None` where name or password are wrong. A name that nobody has takes as long as one that somebody has.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn log_in(&self, name: &str, password: &str) -> Result<Option<Session>, StoreError> {
+        let known = self.store.password_of(name).await?;
+        let hash = known.as_ref().map(|(_, hash)| hash.clone());
+        let right = self.verify(password, hash).await;
+        match known {
+            Some((user, _)) if right => self.begin(user).await.map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Lets a user in who has proved otherwise who they are.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn begin(&self, user: i64) -> Result<Session, StoreError> {
+        let mut bytes = [0; 32];
+        rand::rng().fill_bytes(&mut bytes);
+        let session = Session(hex::encode(bytes));
+        let now = self.clock.now();
+        let until = now.saturating_add(millis(LIVES));
+        let hash = sha256(session.reveal());
+        self.store.begin_session(&hash, user, now, until).await?;
+        Ok(session)
+    }
+
+    /// Whose session this is.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn of(&self, session: &str) -> Result<Option<UserRow>, StoreError> {
+        // A lookup by hash: what the time of it tells is about the hash, not about the session.
+        self.store.session(&sha256(session), self.clock.now()).await
+    }
+
+    /// Logs out.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn log_out(&self, session: &str) -> Result<(), StoreError> {
+        self.store.end_session(&sha256(session)).await
+    }
+
+    async fn hash(&self, password: &str) -> Result<String, UserError> {
+        if password.chars().count() < SHORTEST || password.len() > LONGEST {
+            return Err(UserError::BadPassword);
+        }
+        let password = password.to_owned();
+        let _turn = self.hashing.acquire().await;
+        let hashed = tokio::task::spawn_blocking(move || hash(&password)).await;
+        hashed.ok().flatten().ok_or(UserError::BadPassword)
+    }
+
+    async fn verify(&self, password: &str, hash: Option<String>) -> bool {
+        if password.len() > LONGEST {
+            return false;
+        }
+        let password = password.to_owned();
+        let _turn = self.hashing.acquire().await;
+        let verified = tokio::task::spawn_blocking(move || {
+            let known = hash.is_some();
+            let hash = hash.or_else(|| NOBODYS.clone()).unwrap_or_default();
+            let right = PasswordHash::new(&hash).is_ok_and(|hash| {
+                Argon2::default()
+                    .verify_password(password.as_bytes(), &hash)
+                    .is_ok()
+            });
+            known && right
+        });
+        verified.await.unwrap_or(false)
+    }
+}
+
+impl ChangeUser {
+    fn into_result(self) -> Result<(), UserError> {
+        match self {
+            Self::Changed => Ok(()),
+            Self::NoSuchUser => Err(UserError::NoSuchUser),
+            Self::NoSuchBot => Err(UserError::NoSuchBot),
+            Self::LastAdmin => Err(UserError::LastAdmin),
+        }
+    }
+}
+
+/// What a password is held against where there is no user: it costs as much to find wrong.
+static NOBODYS: LazyLock<Option<String>> = LazyLock::new(|| hash("nobody's password"));
+
+/// Argon2id under a fresh salt, with its crate's parameters, which are those that OWASP recommends: 19 MiB, two passes.
+fn hash(password: &str) -> Option<String> {
+    let hash = Argon2::default().hash_password(password.as_bytes());
+    hash.ok().map(|hash| hash.to_string())
+}
+
+fn sha256(text: &str) -> String {
+    hex::encode(Sha256::digest(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn users() -> (tempfile::TempDir, Users) {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/waviro.db", folder.path().display());
+        let store = Store::open(&url).await.unwrap();
+        (folder, Users::new(store, Clock::manual(1_000)))
+    }
+
+    const PASSWORD: &str = "kata sandi yang panjang";
+
+    #[tokio::test]
+    async fn who_knows_the_password_is_in_until_the_session_ends() {
+        let (_folder, users) = users().await;
+        assert!(!users.any().await.unwrap());
+        let added = users.add("ani", PASSWORD, UserRole::Admin, true).await;
+        let added = added.unwrap();
+        assert!(users.any().await.unwrap());
+        for (name, password) in [("ani", "kata sandi lain!"), ("budi", PASSWORD), ("ani", "")] {
+            assert!(users.log_in(name, password).await.unwrap().is_none());
+        }
+        let session = users.log_in("ani", PASSWORD).await.unwrap().unwrap();
+        let user = users.of(session.reveal()).await.unwrap();
+        assert_eq!(user, Some(added));
+        assert!(users.of("another").await.unwrap().is_none());
+        users.log_out(session.reveal()).await.unwrap();
+        assert!(users.of(session.reveal()).await.unwrap().is_none());
+        let session = users.log_in("ani", PASSWORD).await.unwrap().unwrap();
+        users.clock.advance(LIVES);
+        assert!(users.of(session.reveal()).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_new_password_and_a_removal_end_sessions() {
+        let (_folder, users) = users().await;
+        let ani = users.add("ani", PASSWORD, UserRole::Admin, true).await;
+        let ani = ani.unwrap().id;
+        let budi = users.add("budi", PASSWORD, UserRole::Viewer, false).await;
+        let budi = budi.unwrap().id;
+        let session = users.begin(ani).await.unwrap();
+        users
+            .change(ani, Some("kata sandi baru"), None)
+            .await
+            .unwrap();
+        assert!(users.of(session.reveal()).await.unwrap().is_none());
+        assert!(users.log_in("ani", PASSWORD).await.unwrap().is_none());
+        assert!(
+            users
+                .log_in("ani", "kata sandi baru")
+                .await
+                .unwrap()
+                .is_some()
+        );
+        let session = users.begin(budi).await.unwrap();
+        users.remove(budi).await.unwrap();
+        assert!(users.of(session.reveal()).await.unwrap().is_none());
+        // The name is free again, and the id is not.
+        let again = users.add("budi", PASSWORD, UserRole::Viewer, false).await;
+        assert!(again.unwrap().id > budi);
+    }
+
+    #[tokio::test]
+    async fn there_is_always_an_admin_and_only_one_user_is_the_first() {
+        let (_folder, users) = users().await;
+        let ani = users.add("ani", PASSWORD, UserRole::Admin, true).await;
+        let ani = ani.unwrap().id;
+        let second = users.add("budi", PASSWORD, UserRole::Admin, true).await;
+        assert!(matches!(second, Err(UserError::NotFirst)));
+        let last = |done| matches!(done, Err(UserError::LastAdmin));
+        assert!(last(users.remove(ani).await));
+        assert!(last(users.change(ani, None, Some(UserRole::Viewer)).await));
+        let budi = users.add("budi", PASSWORD, UserRole::Admin, false).await;
+        users.remove(ani).await.unwrap();
+        assert!(last(users.remove(budi.unwrap().id).await));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_name_or_password_is_refused() {
+        let (_folder, users) = users().await;
+        let add = async |name: &str, password: &str| {
+            users.add(name, password, UserRole::Viewer, false).await
+        };
+        let long = "n".repeat(65);
+        for name in ["", "a\nb", &long] {
+            assert!(matches!(add(name, PASSWORD).await, Err(UserError::BadName)));
+        }
+        let endless = "p".repeat(1025);
+        for password in ["", "pendek 99", &endless] {
+            let refused = add("ani", password).await;
+            assert!(matches!(refused, Err(UserError::BadPassword)));
+        }
+        let operator = UserRole::Operator(vec![7]);
+        let refused = users.add("ani", PASSWORD, operator, false).await;
+        assert!(matches!(refused, Err(UserError::NoSuchBot)));
+    }
+}

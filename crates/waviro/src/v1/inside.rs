@@ -1,0 +1,132 @@
+//! The administration API for whoever the gateway itself vouches for: the dashboard asks it as its user.
+//!
+//! One way to everything: what a page shows is what the API answers, and what a form does is done by the same handler, with the
+//! same checks and the same problems.
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::header::{ACCEPT, HeaderValue};
+use axum::http::{Method, Request, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tower::ServiceExt;
+use tracing::error;
+
+use super::auth::Caller;
+
+/// The most that an answer may be, bytes: handlers answer with less.
+const ANSWER_CAP: usize = 16 * 1024 * 1024;
+
+/// The resources, asked without a socket.
+#[derive(Clone)]
+pub struct Inside {
+    router: Router,
+}
+
+/// What was answered instead of what was asked for.
+#[derive(Debug, Clone, serde::Deserialize)]
+pub struct Refused {
+    /// The status.
+    pub status: u16,
+    /// The kind of problem, which programs look at.
+    pub code: String,
+    /// What happened and what to do, in English.
+    pub detail: String,
+    /// The field to blame.
+    pub field: Option<String>,
+    /// Finds the request in the log.
+    pub request_id: String,
+}
+
+impl Inside {
+    /// Over the same routes that the listener serves.
+    #[must_use]
+    pub fn new(router: Router) -> Self {
+        Self { router }
+    }
+
+    /// What a GET answers.
+    ///
+    /// # Errors
+    /// [`Refused`]
+    pub async fn get<T: DeserializeOwned>(&self, who: &Caller, path: &str) -> Result<T, Refused> {
+        let body = self.ask(who, Method::GET, path, None).await?;
+        serde_json::from_value(body).map_err(|cause| failed(path, &cause.to_string()))
+    }
+
+    /// What a GET answers as another kind of text.
+    ///
+    /// # Errors
+    /// [`Refused`]
+    pub async fn text(
+        &self,
+        who: &Caller,
+        path: &str,
+        accept: &'static str,
+    ) -> Result<String, Refused> {
+        let mut request = begun(who, Method::GET, path)?;
+        request
+            .headers_mut()
+            .insert(ACCEPT, HeaderValue::from_static(accept));
+        let bytes = self.answer(request, path).await?;
+        String::from_utf8(bytes.into()).map_err(|cause| failed(path, &cause.to_string()))
+    }
+
+    /// What any other request answers; null where there is no body.
+    ///
+    /// # Errors
+    /// [`Refused`]
+    pub async fn ask(
+        &self,
+        who: &Caller,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Value, Refused> {
+        let mut request = begun(who, method, path)?;
+        if let Some(body) = body {
+            *request.body_mut() = Body::from(body.to_string());
+        }
+        let bytes = self.answer(request, path).await?;
+        if bytes.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&bytes).map_err(|cause| failed(path, &cause.to_string()))
+    }
+
+    async fn answer(&self, request: Request<Body>, path: &str) -> Result<Bytes, Refused> {
+        let answer = match self.router.clone().oneshot(request).await {
+            Ok(answer) => answer,
+            Err(never) => match never {},
+        };
+        let status = answer.status();
+        let bytes = axum::body::to_bytes(answer.into_body(), ANSWER_CAP).await;
+        let bytes = bytes.map_err(|cause| failed(path, &cause.to_string()))?;
+        if status.is_success() {
+            return Ok(bytes);
+        }
+        Err(serde_json::from_slice(&bytes).unwrap_or_else(|_| failed(path, status.as_str())))
+    }
+}
+
+fn begun(who: &Caller, method: Method, path: &str) -> Result<Request<Body>, Refused> {
+    let mut request = Request::new(Body::empty());
+    *request.method_mut() = method;
+    *request.uri_mut() = path.parse().map_err(|_| failed(path, "it is no path"))?;
+    request.extensions_mut().insert(who.clone());
+    Ok(request)
+}
+
+fn failed(path: &str, cause: &str) -> Refused {
+    error!(
+        path,
+        cause, "the API did not answer the dashboard as expected"
+    );
+    Refused {
+        status: StatusCode::INTERNAL_SERVER_ERROR.as_u16(),
+        code: "internal".to_owned(),
+        detail: "The gateway failed; its log says more.".to_owned(),
+        field: None,
+        request_id: String::new(),
+    }
+}

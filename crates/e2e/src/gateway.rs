@@ -367,6 +367,8 @@ pub fn http_client() -> reqwest::Client {
     reqwest::Client::builder()
         .timeout(Duration::from_mins(1))
         .no_proxy()
+        // An answer is what was answered.
+        .redirect(reqwest::redirect::Policy::none())
         .build()
         .expect("an HTTP client")
 }

@@ -196,6 +196,12 @@ impl App {
         &self.profiles
     }
 
+    /// The dashboard's users, for whoever sets them up from inside the process.
+    #[must_use]
+    pub fn users(&self) -> &Users {
+        &self.dashboard.users
+    }
+
     /// The path of the link by which the dashboard's first user is made, below `server.base_path`; `None` where there is a user. The link
     /// of before dies with it.
     ///

@@ -135,6 +135,29 @@ impl Admin {
         Ok((status, serde_json::from_str(&text).unwrap_or_default()))
     }
 
+    /// Logs in to the dashboard as a browser does; the cookie, where it let somebody in.
+    pub async fn log_in(&self, name: &str, password: &str) -> Option<String> {
+        let form = form(&[("name", name), ("password", password)]);
+        let answer = self.submit("/dashboard/login", form, "").await?;
+        let cookie = answer.headers().get("set-cookie")?.to_str().ok()?;
+        cookie.split(';').next().map(ToOwned::to_owned)
+    }
+
+    /// Logs out of it.
+    pub async fn log_out(&self, cookie: &str) {
+        self.submit("/dashboard/logout", String::new(), cookie)
+            .await;
+    }
+
+    async fn submit(&self, path: &str, form: String, cookie: &str) -> Option<reqwest::Response> {
+        let request = self.http.post(format!("{}{path}", self.url));
+        let request = request
+            .header("Sec-Fetch-Site", "same-origin")
+            .header("Cookie", cookie)
+            .body(form);
+        request.send().await.ok()
+    }
+
     /// What comes of a stream until its first bytes, or for so long.
     pub async fn first_bytes(&self, path: &str, within: Duration) -> Result<(), reqwest::Error> {
         let request = self.http.get(format!("{}{path}", self.url));
@@ -180,4 +203,9 @@ impl Answer {
     pub fn code(&self) -> &str {
         self.body["code"].as_str().unwrap_or_default()
     }
+}
+
+fn form(fields: &[(&str, &str)]) -> String {
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    form.extend_pairs(fields).finish()
 }

@@ -45,6 +45,9 @@ impl Chores {
                 "add_subscription" | "change_subscription" | "delete_subscription" => {
                     self.keep_a_subscription(n).await;
                 }
+                "add_user" | "change_user" | "remove_user" | "begin_session" | "end_session" => {
+                    self.keep_a_user(n).await;
+                }
                 "add_token" | "use_token" | "revoke_token" => self.keep_a_token(n).await,
                 "switch_rule_off" => self.rule_that_is_gone(n).await,
                 "switch_subscription_off" => self.subscription_that_is_gone(n).await,
@@ -178,6 +181,21 @@ impl Chores {
         if let Some(id) = made["id"].as_i64() {
             self.call("DELETE", &format!("/v1/tokens/{id}"), None).await;
         }
+    }
+
+    async fn keep_a_user(&self, n: u64) {
+        let (name, password) = (format!("pengguna{n}"), "kata sandi yang panjang");
+        let wish = json!({"name": name, "password": password, "role": "viewer"});
+        let Some(user) = self.made("/v1/users", wish).await else {
+            return;
+        };
+        if let Some(session) = self.admin.log_in(&name, password).await {
+            self.admin.log_out(&session).await;
+        }
+        let at = format!("/v1/users/{user}");
+        self.call("PATCH", &at, Some(json!({"role": "admin"})))
+            .await;
+        self.call("DELETE", &at, None).await;
     }
 
     /// A rule whose endpoint answers 410.

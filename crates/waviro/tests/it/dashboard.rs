@@ -56,7 +56,9 @@ async fn the_first_user_is_made_by_the_link_once() {
     // The link opens nothing any more.
     assert!(pages.first_link().await.is_none());
     let (status, headers, _) = pages.post("/dashboard/setup", &form, "").await;
-    assert_eq!(status, StatusCode::FORBIDDEN, "{headers:?}");
+    assert_eq!(status, StatusCode::SEE_OTHER);
+    assert_eq!(headers["location"], "/dashboard/login");
+    assert!(!headers.contains_key("set-cookie"));
     let (status, headers, _) = pages.get(&link, "").await;
     assert_eq!(status, StatusCode::SEE_OTHER);
     assert_eq!(headers["location"], "/dashboard/login");
@@ -174,11 +176,11 @@ async fn a_hostile_name_stays_a_name() {
 #[tokio::test]
 async fn a_viewer_looks_and_an_operator_sees_his_bots() {
     let pages = Pages::with_admin().await;
-    pages.add_bot("lain").await;
+    pages.add_bot("gudang").await;
     let viewer = pages.user("lihat", UserRole::Viewer).await;
     let (status, _, page) = pages.get("/dashboard", &viewer).await;
     assert_eq!(status, StatusCode::OK);
-    assert!(page.contains("toko") && page.contains("lain"));
+    assert!(page.contains("toko") && page.contains("gudang"));
     assert!(!page.contains("method=\"post\" action=\"/dashboard\""));
     let rename = [("do", "rename"), ("name", "baru")];
     let (status, _, _) = pages.post("/dashboard/bots/1", &rename, &viewer).await;
@@ -186,7 +188,7 @@ async fn a_viewer_looks_and_an_operator_sees_his_bots() {
 
     let operator = pages.user("kasir", UserRole::Operator(vec![1])).await;
     let (_, _, page) = pages.get("/dashboard", &operator).await;
-    assert!(page.contains("toko") && !page.contains("lain"));
+    assert!(page.contains("toko") && !page.contains("gudang"));
     assert_eq!(
         pages.get("/dashboard/bots/2", &operator).await.0,
         StatusCode::NOT_FOUND
@@ -249,6 +251,12 @@ fn literal_words(template: &str) -> Vec<String> {
         text = text.get(close + 1..).unwrap_or_default();
     }
     words.push(text.to_owned());
+    for words in &mut words {
+        // What a block puts into a tag of the page around it.
+        for here in [" aria-current=\"page\"", " aria-current=\"true\""] {
+            *words = words.replace(here, "");
+        }
+    }
     words.retain(|words| words.chars().any(char::is_alphabetic));
     words
 }

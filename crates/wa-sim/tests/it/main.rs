@@ -13,6 +13,7 @@ mod doing;
 mod faults;
 mod groups;
 mod handshake;
+mod looking;
 mod media;
 mod media_host;
 mod messages;

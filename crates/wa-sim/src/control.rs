@@ -67,6 +67,7 @@ pub(crate) fn router(is_loopback: bool) -> Router<Sim> {
         .route("/control/faults", get(faults::show).patch(faults::change))
         .route("/control/events", get(events::stream))
         .route("/control/wire", get(wire::follow))
+        .merge(crate::page::router())
         .method_not_allowed_fallback(async || {
             ApiError::new(
                 StatusCode::METHOD_NOT_ALLOWED,

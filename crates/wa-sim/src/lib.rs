@@ -15,7 +15,7 @@
 //!
 //! # Map
 //! - [`Sim`] (`sim`), [`Phone`] (`phone`), [`Group`] (`group`), [`Faults`] (`fault`), [`SimEvent`] (`event`): the API
-//! - `control`: the same over HTTP
+//! - `control`: the same over HTTP; `page`: the same in a browser
 //! - `server` accepts; `handshake` does Noise; `conn` moves frames; `login` decides who comes in; `pairing` links
 //! - `stanza`, `iq`: what companions say, a file for each kind; `offline`: what waits for them; `companion`: one of them
 //! - `media`: the media host, where encrypted files wait for whoever knows their direct path
@@ -33,6 +33,7 @@ mod iq;
 mod login;
 mod media;
 mod offline;
+mod page;
 mod pairing;
 mod phone;
 mod seed;

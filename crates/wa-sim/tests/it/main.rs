@@ -17,6 +17,7 @@ mod looking;
 mod media;
 mod media_host;
 mod messages;
+mod page;
 mod pairing;
 mod restart;
 mod sending;

@@ -96,7 +96,7 @@ function content(message) {
     case "location":
       return [makePlace(message), words];
     case "contact":
-      return [makeContacts([message])];
+      return [makeContacts([{ display_name: message.display_name, vcard: message.vcard }])];
     case "contacts":
       return [makeContacts(message.contacts ?? [])];
     case "poll":

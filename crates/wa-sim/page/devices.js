@@ -24,7 +24,7 @@ const RECEIPTS = [["read", "receipts_read"], ["delivered", "receipts_delivered"]
  * @param {string} [hint]
  * @param {boolean} [disabled]
  */
-export function makeSwitch(text, on, turn, hint, disabled) {
+function makeSwitch(text, on, turn, hint, disabled) {
   const box = el("input", { type: "checkbox", role: "switch", "data-focus": text, disabled });
   box.checked = on;
   box.addEventListener("change", () => turn(box.checked));

@@ -35,6 +35,14 @@ const TYPES_FOR = 8000;
 /** What changes another message is no news of its own. */
 const SILENT = new Set(["reaction", "edit", "revoke"]);
 
+/** How many receipts are remembered that may be of messages still on their way here. */
+const REMEMBERED = 1000;
+
+/** Which reading of the messages is wanted, and which is shown: what an older one brings is thrown away. */
+let wanted = 0;
+let shown = -1;
+/** Receipts by message: one may be told before its message has been fetched. @type {Map<string, { delivered: Set<string>, read: Set<string> }>} */
+const receipts = new Map();
 /** @type {() => void} */
 let changed = () => {};
 /** @type {(error: unknown) => void} */
@@ -101,6 +109,8 @@ export function unreadOf(phone) {
 export async function choosePhone(number) {
   if (state.phone === number) return;
   Object.assign(state, { phone: number, chat: null, messages: [] });
+  receipts.clear();
+  wanted += 1;
   changed();
   await refreshMessages();
 }
@@ -168,20 +178,23 @@ export const refreshGroups = oneAtATime(async () => {
   state.groups = await api.groups();
 });
 
-export const refreshWaiting = oneAtATime(async () => {
+const refreshWaiting = oneAtATime(async () => {
   state.waiting = await api.waiting();
 });
 
 const refreshMessages = oneAtATime(async () => {
   const number = state.phone;
   if (!number) return;
-  const last = state.messages.at(-1);
+  const reading = wanted;
+  const last = reading === shown ? state.messages.at(-1) : undefined;
   const query = last ? `after=${encodeURIComponent(last.id)}` : `last=${AT_FIRST}`;
-  const fresh = await api.messages(number, query);
-  if (state.phone !== number) return;
+  const fresh = (await api.messages(number, query)).map(ticked);
+  if (reading !== wanted) return;
   // The phone may have forgotten the one after which was asked, and then tells all it has.
-  const known = new Set(state.messages.map(nameOfMessage));
-  state.messages = [...state.messages, ...fresh.filter((message) => !known.has(nameOfMessage(message)))];
+  const before = last ? state.messages : [];
+  const known = new Set(before.map(nameOfMessage));
+  state.messages = [...before, ...fresh.filter((message) => !known.has(nameOfMessage(message)))];
+  shown = reading;
 });
 
 /** @param {Message} message */
@@ -190,7 +203,7 @@ function nameOfMessage(message) {
 }
 
 async function refreshAll() {
-  state.messages = [];
+  wanted += 1;
   await Promise.all([refreshPhones(), refreshGroups(), refreshWaiting(), refreshMessages()]);
 }
 
@@ -240,13 +253,25 @@ function receipted(event) {
   if (!isRead && event.kind !== "delivered") return;
   const reader = event.from.split(":")[0];
   if (event.to.split(":")[0] !== state.phone || reader === state.phone) return;
-  state.messages = state.messages.map((message) => {
-    if (message.id !== event.id || !message.from_me) return message;
-    const add = (/** @type {string[] | undefined} */ list) => [...new Set([...(list ?? []), reader])];
-    const ticked = { ...message, delivered_to: add(message.delivered_to) };
-    return isRead ? { ...ticked, read_by: add(message.read_by) } : ticked;
-  });
+  const known = receipts.get(event.id) ?? { delivered: new Set(), read: new Set() };
+  known.delivered.add(reader);
+  if (isRead) known.read.add(reader);
+  receipts.set(event.id, known);
+  const [oldest] = receipts.keys();
+  if (receipts.size > REMEMBERED) receipts.delete(oldest);
+  state.messages = state.messages.map((message) => (message.id === event.id ? ticked(message) : message));
   changed();
+}
+
+/** With the receipts that were heard of it. @param {Message} message */
+function ticked(message) {
+  const known = receipts.get(message.id);
+  if (!known || !message.from_me) return message;
+  return {
+    ...message,
+    delivered_to: [...new Set([...(message.delivered_to ?? []), ...known.delivered])],
+    read_by: [...new Set([...(message.read_by ?? []), ...known.read])],
+  };
 }
 
 /** @param {{ device: string, chat: string, state: string }} event */

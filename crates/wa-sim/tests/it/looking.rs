@@ -8,7 +8,7 @@ use whatsapp_rust::pair_code::PairCodeOptions;
 use whatsapp_rust::prelude::{Event, wa};
 use whatsapp_rust::types::presence::ReceiptType;
 
-use wa_sim::{Sender, Sim, SimEvent};
+use wa_sim::{Receipts, Sender, Sim, SimEvent};
 
 use crate::client::{DEADLINE, TestClient, plain_http};
 
@@ -253,6 +253,8 @@ async fn a_phone_tells_what_is_unread_and_who_has_read_what_it_sent() {
 async fn a_client_that_reads_gives_the_phone_its_ticks() {
     let sim = Sim::start().await.expect("starts");
     let (shop, budi) = (sim.phone(SHOP).await, sim.phone(BUDI).await);
+    // The phone itself says nothing, so that the tick can only be the client's.
+    shop.set_receipts(Receipts::None);
     let (client, _) = TestClient::paired(&sim, &shop).await;
     let mut events = sim.events();
     let id = budi.send_text(SHOP, "hello").await.expect("sent");

@@ -23,6 +23,7 @@ use crate::handshake::{self, HandshakeError, Secured, Step};
 use crate::login::{self, Admission};
 use crate::pairing::Unpaired;
 use crate::stanza::Linked;
+use crate::wire::{Sender, UNPAIRED};
 use crate::world::World;
 
 /// A client that says nothing for this long during the handshake is hung up on.
@@ -39,8 +40,17 @@ pub(crate) struct Wire {
     pub(crate) reset: AtomicBool,
     /// `number:device`, once it is known.
     device: OnceLock<String>,
+    /// What the log calls it; the name of a login that was refused, too.
+    called: OnceLock<Arc<str>>,
     /// The `Host` that the client dialled, port included: the name under which it reaches the media host too.
     pub(crate) host: OnceLock<String>,
+}
+
+impl Wire {
+    fn called(&self) -> Arc<str> {
+        let name = self.called.get().map(Arc::clone);
+        name.unwrap_or_else(|| Arc::from(UNPAIRED))
+    }
 }
 
 /// The way to a client, held by whoever has something for it. Cheap to clone.
@@ -136,30 +146,30 @@ pub(crate) async fn serve(socket: WebSocket, world: Arc<World>, wire: Arc<Wire>)
     match login::admit(&world, &client_key, &payload, pattern) {
         Admission::Pair => {
             let unpaired = Unpaired::begin(&world, link.clone(), client_key, &payload);
-            read_stanzas(
-                &mut frames,
-                read,
-                &hang_up,
-                || false,
-                |node| unpaired.handle(node),
-            )
+            let heard = |frame: &[u8]| listen(&world, &wire, frame, false);
+            read_stanzas(&mut frames, read, &hang_up, heard, |node| {
+                unpaired.handle(node);
+            })
             .await;
             unpaired.end();
         }
         Admission::Login(account, companion) => {
             let _ = wire.device.set(companion.name.clone());
+            let _ = wire.called.set(companion.name.as_str().into());
             let linked = Linked::begin(&world, account, companion, link.clone(), pattern);
-            let is_stalled = || linked.is_stalled();
-            read_stanzas(&mut frames, read, &hang_up, is_stalled, |node| {
+            let heard = |frame: &[u8]| listen(&world, &wire, frame, linked.is_stalled());
+            read_stanzas(&mut frames, read, &hang_up, heard, |node| {
                 linked.handle(node);
             })
             .await;
             linked.end();
         }
-        Admission::Refused(failure) => {
+        Admission::Refused(name, failure) => {
+            let _ = wire.called.set(name.into());
             link.send(&failure);
             link.close();
-            read_stanzas(&mut frames, read, &hang_up, || true, |_| ()).await;
+            let heard = |frame: &[u8]| listen(&world, &wire, frame, true);
+            read_stanzas(&mut frames, read, &hang_up, heard, |_| ()).await;
         }
     }
     hang_up.cancel();
@@ -197,12 +207,22 @@ async fn secure(
     }
 }
 
-/// Reads stanzas until the connection ends or someone hangs up. While `skip` says so they are read and thrown away.
+/// Puts what a client said into the log; answers whether it is to be handled.
+fn listen(world: &World, wire: &Wire, frame: &[u8], ignored: bool) -> bool {
+    // A copy: the frame is a piece of a buffer that would stay whole as long as the log has it.
+    let kept = Bytes::copy_from_slice(frame);
+    let now = world.now_ms();
+    let log = &world.wire;
+    log.keep(now, wire.called(), Sender::Device, ignored, kept);
+    !ignored
+}
+
+/// Reads stanzas until the connection ends or someone hangs up. What `heard` does not want is thrown away.
 async fn read_stanzas(
     frames: &mut Frames,
     cipher: NoiseCipher,
     hang_up: &CancellationToken,
-    skip: impl Fn() -> bool,
+    heard: impl Fn(&[u8]) -> bool,
     mut handle: impl FnMut(&OwnedNodeRef),
 ) {
     let mut counter = 0_u32;
@@ -221,7 +241,7 @@ async fn read_stanzas(
             return;
         }
         counter = counter.wrapping_add(1);
-        if skip() {
+        if !heard(&frame) {
             continue;
         }
         match unpack_bytes(frame).and_then(OwnedNodeRef::new) {
@@ -277,6 +297,9 @@ async fn write_frames(
                         break;
                     }
                     counter = counter.wrapping_add(1);
+                    let now = world.now_ms();
+                    let log = &world.wire;
+                    log.keep(now, wire.called(), Sender::Server, false, stanza);
                 }
                 Outgoing::Close => {
                     closing = true;

@@ -2,21 +2,25 @@
 //!
 //! Every error is `{"error": "a sentence that says what to do"}` with a 4xx status. A simulator that listens on the
 //! loopback interface answers only requests whose `Host` is loopback too: a web page must not reach it under a name
-//! that it rebinds. `docs/simulator.md` has the endpoints with examples.
+//! that it rebinds; and what a page of another origin sends is refused everywhere. `docs/simulator.md` has the endpoints
+//! with examples.
 
 mod devices;
 mod events;
 mod faults;
 mod groups;
+mod messages;
 mod phones;
 mod send;
+mod waiting;
+mod wire;
 
 use axum::Json;
 use axum::Router;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, patch, post};
@@ -36,10 +40,10 @@ pub(crate) fn router(is_loopback: bool) -> Router<Sim> {
             "/control/phones/{number}/enter-code",
             post(phones::enter_code),
         )
-        .route("/control/phones/{number}/messages", get(phones::messages))
+        .route("/control/phones/{number}/messages", get(messages::messages))
         .route(
             "/control/phones/{number}/media/{id}",
-            get(phones::media).delete(phones::expire_media),
+            get(messages::media).delete(messages::expire_media),
         )
         .route(
             "/control/phones/{number}/send",
@@ -57,8 +61,13 @@ pub(crate) fn router(is_loopback: bool) -> Router<Sim> {
         .route("/control/devices", get(devices::list))
         .route("/control/devices/{id}", get(devices::show))
         .route("/control/devices/{id}/drop", post(devices::drop_connection))
+        .route("/control/devices/{id}/replace", post(devices::replace))
+        .route("/control/devices/{id}/logout", post(devices::logout))
+        .route("/control/waiting", get(waiting::list))
         .route("/control/faults", get(faults::show).patch(faults::change))
         .route("/control/events", get(events::stream))
+        .route("/control/wire", get(wire::follow))
+        .merge(crate::page::router())
         .method_not_allowed_fallback(async || {
             ApiError::new(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -67,7 +76,8 @@ pub(crate) fn router(is_loopback: bool) -> Router<Sim> {
         })
         .fallback(async || {
             ApiError::not_found("there is nothing here; docs/simulator.md lists the paths")
-        });
+        })
+        .layer(middleware::from_fn(only_own_pages));
     if is_loopback {
         router.layer(middleware::from_fn(only_loopback))
     } else {
@@ -177,6 +187,30 @@ async fn only_loopback(request: Request, next: Next) -> Result<Response, ApiErro
         StatusCode::FORBIDDEN,
         "ask under the host localhost, 127.0.0.1 or [::1]",
     ))
+}
+
+/// A page elsewhere may send what needs no permission (a form, a plain text), which is enough to turn a knob. Browsers
+/// say where such a request comes from; programs say nothing.
+async fn only_own_pages(request: Request, next: Next) -> Result<Response, ApiError> {
+    if is_of_own_page(request.headers()) {
+        return Ok(next.run(request).await);
+    }
+    Err(ApiError::new(
+        StatusCode::FORBIDDEN,
+        "this comes from a web page of another origin; ask from the simulator's own page or from a program",
+    ))
+}
+
+fn is_of_own_page(headers: &HeaderMap) -> bool {
+    let text = |name: HeaderName| {
+        let value: Option<&HeaderValue> = headers.get(name);
+        value.map(|value| value.to_str().unwrap_or_default())
+    };
+    let host = text(header::HOST).unwrap_or_default();
+    text(header::ORIGIN).is_none_or(|origin| {
+        let authority = origin.split_once("://").map(|(_, authority)| authority);
+        authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
+    })
 }
 
 fn is_loopback(host: &str) -> bool {

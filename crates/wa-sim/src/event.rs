@@ -125,6 +125,26 @@ pub enum SimEvent {
         /// `composing` or `paused`.
         state: String,
     },
+    /// A phone was added.
+    PhoneAdded {
+        /// The phone.
+        phone: String,
+    },
+    /// A phone was switched on or off, has other habits, or a chat of it was opened.
+    PhoneChanged {
+        /// The phone.
+        phone: String,
+    },
+    /// A group was made or changed.
+    GroupChanged {
+        /// The group's id.
+        group: String,
+    },
+    /// A client connected that belongs to no account, asked for a code to be typed, or is no longer waiting for either.
+    Waiting {
+        /// How many clients wait now.
+        count: usize,
+    },
     /// A companion asked the server something.
     Iq {
         /// The companion.

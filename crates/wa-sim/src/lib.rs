@@ -15,10 +15,11 @@
 //!
 //! # Map
 //! - [`Sim`] (`sim`), [`Phone`] (`phone`), [`Group`] (`group`), [`Faults`] (`fault`), [`SimEvent`] (`event`): the API
-//! - `control`: the same over HTTP
+//! - `control`: the same over HTTP; `page`: the same in a browser
 //! - `server` accepts; `handshake` does Noise; `conn` moves frames; `login` decides who comes in; `pairing` links
 //! - `stanza`, `iq`: what companions say, a file for each kind; `offline`: what waits for them; `companion`: one of them
 //! - `media`: the media host, where encrypted files wait for whoever knows their direct path
+//! - `wire`: the log of what went over it
 //! - `world`: accounts and groups; `snapshot`: the state on disk; `seed`: chance as an argument
 
 mod companion;
@@ -32,6 +33,7 @@ mod iq;
 mod login;
 mod media;
 mod offline;
+mod page;
 mod pairing;
 mod phone;
 mod seed;
@@ -39,6 +41,7 @@ mod server;
 mod sim;
 mod snapshot;
 mod stanza;
+mod wire;
 mod world;
 
 pub use companion::DeviceInfo;
@@ -46,9 +49,10 @@ pub use event::SimEvent;
 pub use fault::{Ban, FaultState, Faults};
 pub use group::{Addressing, Group, GroupError, GroupInfo, GroupSetting, GroupSpec};
 pub use handshake::Pattern;
-pub use pairing::ScanError;
+pub use pairing::{ScanError, WaitingClient};
 pub use phone::{
     AnswerTo, ContactCard, InboxMessage, MediaKind, Outgoing, OutgoingMedia, Phone, PhoneSpec,
     Receipts, SendError, WaitError,
 };
 pub use sim::{Drop, Sim, SimBuilder, SimError};
+pub use wire::{Sender, WireStanza};

@@ -18,8 +18,8 @@ pub(crate) enum Admission {
     Pair,
     /// Act as this companion.
     Login(Arc<Account>, Arc<Companion>),
-    /// Read this `<failure>` and go.
-    Refused(Node),
+    /// Go, after this `<failure>`; the name is the device's that the login was for.
+    Refused(String, Node),
 }
 
 /// Decides by the payload that came with the handshake.
@@ -48,12 +48,10 @@ pub(crate) fn admit(
         let failure = NodeBuilder::new("failure")
             .attr("reason", reason)
             .attr("location", "sim");
-        Admission::Refused(
-            extra
-                .iter()
-                .fold(failure, |node, (key, value)| node.attr(key, *value))
-                .build(),
-        )
+        let failure = extra
+            .iter()
+            .fold(failure, |node, (key, value)| node.attr(key, *value));
+        Admission::Refused(format!("{number}:{device}"), failure.build())
     };
     if world.faults.outdated() {
         return refuse(405, &[]);

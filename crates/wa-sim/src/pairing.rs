@@ -6,6 +6,7 @@
 
 pub(crate) mod link_code;
 mod unlink;
+mod waiting;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -34,6 +35,7 @@ use crate::world::World;
 
 use unlink::announce_device;
 pub(crate) use unlink::unlink;
+pub use waiting::WaitingClient;
 
 /// How many codes an unpaired client gets.
 const REFS: usize = 6;
@@ -121,6 +123,7 @@ impl Unpaired {
             pairings.by_ref.insert(code.clone(), Arc::clone(&unpaired));
         }
         drop(pairings);
+        tell(world);
         let refs = unpaired
             .refs
             .iter()
@@ -160,6 +163,7 @@ impl Unpaired {
             .by_number
             .retain(|_, request| !request.is_from(self));
         drop(pairings);
+        tell(&self.world);
         if let Some(pending) = self.pending.lock().take() {
             let _ = pending
                 .done
@@ -272,6 +276,13 @@ impl Unpaired {
         self.link.close();
         Ok(companion.info())
     }
+}
+
+/// Tells who watches that clients came or went.
+fn tell(world: &World) {
+    world.emit(|| SimEvent::Waiting {
+        count: world.pairings.lock().count(),
+    });
 }
 
 /// A phone scans a code.

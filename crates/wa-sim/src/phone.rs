@@ -6,7 +6,8 @@
 //! - `receive`: decrypt, show once, answer with receipts; `asking`: for what could not be decrypted
 //! - `outgoing`: what can be sent; `compose`: the message that says it; `call`: calls
 //! - `send`: encrypt for each companion of everyone concerned; `transmit`: the stanza for one of them
-//! - `signal`: sessions and keys; `inbox`: what is shown; `content`: kinds of messages; `files`: what is behind them; `habits`: receipts, online
+//! - `signal`: sessions and keys; `inbox`: what is shown; `content`: kinds of messages; `files`: what is behind them; `habits`: receipts, online;
+//!   `ticks`: who has and read what was sent
 
 pub(crate) mod account;
 pub(crate) mod asking;
@@ -20,6 +21,7 @@ pub(crate) mod outgoing;
 pub(crate) mod receive;
 pub(crate) mod send;
 pub(crate) mod signal;
+pub(crate) mod ticks;
 mod transmit;
 
 use std::fmt;
@@ -35,6 +37,7 @@ pub use inbox::InboxMessage;
 pub use outgoing::{AnswerTo, ContactCard, MediaKind, Outgoing, OutgoingMedia, SendError};
 
 use crate::companion::DeviceInfo;
+use crate::event::SimEvent;
 use crate::pairing::ScanError;
 use crate::world::World;
 
@@ -226,31 +229,42 @@ impl Phone {
         reason = "reading may come to wait; callers should not have to change then"
     )]
     pub async fn read(&self, chat: &str) -> usize {
-        habits::read_chat(&self.world, &self.account, chat.trim_end_matches("@g.us"))
+        let chat = chat.trim_end_matches("@g.us");
+        let read = habits::read_chat(&self.world, &self.account, chat);
+        self.changed();
+        read
     }
 
     /// Which receipts the phone gives from now on. [`Receipts::Read`] at first.
     pub fn set_receipts(&self, receipts: Receipts) {
         self.account.habits.lock().receipts = receipts;
-        self.account.touch();
+        self.changed();
     }
 
     /// How long after a message its receipts leave. Zero at first.
     pub fn set_receipt_delay(&self, delay: Duration) {
         self.account.habits.lock().receipt_delay = delay;
-        self.account.touch();
+        self.changed();
     }
 
     /// How long the phone waits for a message that it could not read before it asks again; zero: it asks only when a copy fails.
     /// Three seconds at first.
     pub fn set_ask_again(&self, after: Duration) {
         self.account.habits.lock().ask_again = after;
-        self.account.touch();
+        self.changed();
     }
 
     /// Switches the phone off or on. What arrives while it is off waits, without receipts, until it is on.
     pub fn set_online(&self, online: bool) {
         receive::set_online(&self.world, &self.account, online);
+        self.changed();
+    }
+
+    fn changed(&self) {
+        self.account.touch();
+        self.world.emit(|| SimEvent::PhoneChanged {
+            phone: self.account.number.clone(),
+        });
     }
 
     /// Unlinks every companion of the account, as "log out of all devices" does. Answers how many those were.

@@ -1,6 +1,7 @@
-//! The simulator as a library: start it, add phones, point clients at it.
+//! The simulator as a library: start it, add phones, point clients at it. `devices`: what is done to those.
 
-use std::collections::BTreeMap;
+mod devices;
+
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -14,7 +15,6 @@ use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 
-use crate::companion::DeviceInfo;
 use crate::event::SimEvent;
 use crate::fault::Faults;
 use crate::group::{Group, GroupSpec};
@@ -283,45 +283,6 @@ impl Sim {
     #[must_use]
     pub fn groups(&self) -> Vec<Arc<Group>> {
         self.world.groups()
-    }
-
-    /// All linked devices, by number.
-    #[expect(clippy::unused_async, reason = "as for the other calls")]
-    pub async fn devices(&self) -> Vec<DeviceInfo> {
-        self.world.devices()
-    }
-
-    /// Ends the connection of a device (`number:device`); answers whether it had one.
-    #[expect(clippy::unused_async, reason = "as for the other calls")]
-    pub async fn drop_device(&self, id: &str, how: Drop) -> bool {
-        let link = self
-            .world
-            .companion(id)
-            .and_then(|companion| companion.mailbox.lock().link().cloned());
-        match (&link, how) {
-            (Some(link), Drop::Clean) => link.close(),
-            (Some(link), Drop::Abrupt) => link.reset(),
-            (None, _) => {}
-        }
-        link.is_some()
-    }
-
-    /// How often a device (`number:device`) asked the server something, by `xmlns/type/child`, for example
-    /// `usync/get/usync`. Empty for an unknown device.
-    #[must_use]
-    pub fn iq_counts(&self, id: &str) -> BTreeMap<String, u64> {
-        self.world
-            .companion(id)
-            .map(|companion| companion.iq_counts())
-            .unwrap_or_default()
-    }
-
-    /// How many stanzas wait until a device (`number:device`) acknowledges them.
-    #[must_use]
-    pub fn waiting(&self, id: &str) -> usize {
-        self.world
-            .companion(id)
-            .map_or(0, |companion| companion.mailbox.lock().waiting().count())
     }
 
     /// The knobs that make it misbehave.

@@ -38,14 +38,7 @@ impl Linked {
     ) -> Self {
         tracing::debug!(device = companion.name, ?pattern, "logged in");
         if let Some(older) = companion.mailbox.lock().attach(link.clone()) {
-            older.send(
-                &NodeBuilder::new("stream:error")
-                    .children([NodeBuilder::new("conflict")
-                        .attr("type", "replaced")
-                        .build()])
-                    .build(),
-            );
-            older.close();
+            replaced(&older);
         }
         link.send(
             &NodeBuilder::new("success")
@@ -123,6 +116,14 @@ impl Linked {
             }
         }
     }
+}
+
+/// Tells a connection that another one took its place, and closes it.
+pub(crate) fn replaced(link: &Link) {
+    let conflict = NodeBuilder::new("conflict").attr("type", "replaced");
+    let error = NodeBuilder::new("stream:error").children([conflict.build()]);
+    link.send(&error.build());
+    link.close();
 }
 
 /// An attribute as text.

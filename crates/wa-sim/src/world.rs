@@ -27,6 +27,7 @@ use crate::pairing::Pairings;
 use crate::phone::files::Checked;
 use crate::phone::{Account, PhoneSpec};
 use crate::seed::Seed;
+use crate::wire::WireLog;
 
 /// The clock, as an argument.
 pub(crate) type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
@@ -41,6 +42,7 @@ pub(crate) struct World {
     pub(crate) pairings: Mutex<Pairings>,
     pub(crate) media: Media,
     pub(crate) checked: Checked,
+    pub(crate) wire: WireLog,
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) inbox_limit: usize,
     /// Groups changed since the last snapshot.
@@ -78,6 +80,7 @@ impl World {
             pairings: Mutex::default(),
             media: Media::new(seed, data_dir.as_deref()),
             checked: Checked::default(),
+            wire: WireLog::default(),
             data_dir,
             inbox_limit,
             groups_dirty: AtomicBool::new(false),
@@ -96,6 +99,14 @@ impl World {
         (self.clock)()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_secs())
+    }
+
+    /// Milliseconds since 1970.
+    pub(crate) fn now_ms(&self) -> u64 {
+        let since = (self.clock)().duration_since(UNIX_EPOCH);
+        since.map_or(0, |since| {
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        })
     }
 
     /// Runs a task that a stop cuts short and waits for.
@@ -175,6 +186,10 @@ impl World {
         accounts
             .by_number
             .insert(account.number.clone(), Arc::clone(&account));
+        drop(accounts);
+        self.emit(|| SimEvent::PhoneAdded {
+            phone: account.number.clone(),
+        });
         account
     }
 

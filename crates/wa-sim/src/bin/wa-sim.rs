@@ -55,7 +55,8 @@ async fn main() -> ExitCode {
     println!("wa-sim is ready (seed {})", sim.seed());
     println!("  WhatsApp clients connect to  {}", sim.ws_url());
     println!("  and pin the key of           {http}/control/key");
-    println!("Add a phone, then scan a client's QR code with it:");
+    println!("  its phones are to be seen at {http}/");
+    println!("Add a phone there and scan a client's QR code with it, or from a program:");
     println!(
         "  curl {http}/control/phones --json '{{\"number\":\"6281234567890\",\"name\":\"Ani\"}}'"
     );

@@ -46,6 +46,28 @@ pub(super) async fn drop_connection(
     ))
 }
 
+/// `POST /control/devices/{id}/replace`: another connection took its place; `{"replaced": whether it was connected}`.
+pub(super) async fn replace(
+    State(sim): State<Sim>,
+    Named(id): Named,
+) -> Result<Json<Value>, ApiError> {
+    if sim.world.companion(&id).is_none() {
+        return Err(unknown(&id));
+    }
+    Ok(Json(json!({ "replaced": sim.replace_device(&id) })))
+}
+
+/// `POST /control/devices/{id}/logout`: its phone unlinks it; `{"logged_out": true}`.
+pub(super) async fn logout(
+    State(sim): State<Sim>,
+    Named(id): Named,
+) -> Result<Json<Value>, ApiError> {
+    if !sim.logout_device(&id) {
+        return Err(unknown(&id));
+    }
+    Ok(Json(json!({ "logged_out": true })))
+}
+
 fn unknown(id: &str) -> ApiError {
     ApiError::not_found(format!(
         "no device is called {id}; GET /control/devices lists them as number:device"

@@ -1,18 +1,16 @@
-//! `/control/phones`: add, look, scan, read, change habits.
+//! `/control/phones`: add, look, scan, read, change habits. `messages`: what one shows.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::extract::State;
+use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{ApiError, Body, Named};
 use crate::pairing::ScanError;
-use crate::phone::inbox::InboxMessage;
 use crate::phone::{Phone, PhoneSpec, Receipts, digits, receive};
 use crate::sim::Sim;
 
@@ -90,84 +88,6 @@ fn linked(
 }
 
 #[derive(Deserialize)]
-pub(super) struct After {
-    after: Option<String>,
-}
-
-/// `GET /control/phones/{n}/messages[?after=ID]`: oldest first.
-pub(super) async fn messages(
-    State(sim): State<Sim>,
-    Named(number): Named,
-    query: Result<Query<After>, QueryRejection>,
-) -> Result<Json<Vec<InboxMessage>>, ApiError> {
-    let phone = find(&sim, &number)?;
-    let Query(query) = query.map_err(|error| {
-        ApiError::bad_request(format!("the query cannot be read: {}", error.body_text()))
-    })?;
-    let mut messages = match query.after {
-        Some(id) => phone.account.inbox.lock().after(&id),
-        None => phone.inbox().await,
-    };
-    for message in &mut messages {
-        message.download = None;
-    }
-    Ok(Json(messages))
-}
-
-/// `GET /control/phones/{n}/media/{id}`: the decrypted file of a message, under its own type.
-pub(super) async fn media(
-    State(sim): State<Sim>,
-    path: Result<Path<(String, String)>, PathRejection>,
-) -> Result<Response, ApiError> {
-    let Path((number, id)) = path.map_err(|error| {
-        ApiError::bad_request(format!("the path cannot be read: {}", error.body_text()))
-    })?;
-    let phone = find(&sim, &number)?;
-    let mimetype = {
-        let inbox = phone.account.inbox.lock();
-        let message = inbox.with_file(&id).ok_or_else(|| {
-            ApiError::not_found(format!("{number} shows no message {id} with a file"))
-        })?;
-        let mimetype = message.fields.get("mimetype").and_then(Value::as_str);
-        mimetype.unwrap_or("application/octet-stream").to_owned()
-    };
-    let bytes = phone.media(&id).await.ok_or_else(|| {
-        ApiError::not_found("the file failed a check; the message's media_error says which")
-    })?;
-    // A type is the sender's claim, and a browser must not run what a sender sent.
-    let mimetype = HeaderValue::from_str(&mimetype)
-        .unwrap_or(HeaderValue::from_static("application/octet-stream"));
-    let headers = [
-        (header::CONTENT_TYPE, mimetype),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            HeaderValue::from_static("sandbox"),
-        ),
-        (
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        ),
-    ];
-    Ok((headers, bytes).into_response())
-}
-
-/// `DELETE /control/phones/{n}/media/{id}`: the file is gone from the media host, not from the phone.
-pub(super) async fn expire_media(
-    State(sim): State<Sim>,
-    path: Result<Path<(String, String)>, PathRejection>,
-) -> Result<StatusCode, ApiError> {
-    let Path((number, id)) = path.map_err(|error| {
-        ApiError::bad_request(format!("the path cannot be read: {}", error.body_text()))
-    })?;
-    if find(&sim, &number)?.expire_media(&id) {
-        return Ok(StatusCode::NO_CONTENT);
-    }
-    Err(ApiError::not_found(format!(
-        "{number} shows no message {id} with a file on the media host"
-    )))
-}
-
-#[derive(Deserialize)]
 pub(super) struct Chat {
     chat: String,
 }
@@ -232,6 +152,14 @@ pub(super) fn find(sim: &Sim, number: &str) -> Result<Phone, ApiError> {
 
 fn show(phone: &Phone) -> Value {
     let habits = *phone.account.habits.lock();
+    let (messages, unread) = {
+        let inbox = phone.account.inbox.lock();
+        let unread = inbox.unread().iter();
+        let counted: BTreeMap<_, _> = unread
+            .map(|(chat, list)| (chat.clone(), list.len()))
+            .collect();
+        (inbox.len(), counted)
+    };
     let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     json!({
         "number": phone.number(),
@@ -242,7 +170,8 @@ fn show(phone: &Phone) -> Value {
         "receipts": habits.receipts,
         "receipt_delay_ms": ms(habits.receipt_delay),
         "ask_again_ms": ms(habits.ask_again),
-        "messages": phone.account.inbox.lock().len(),
+        "messages": messages,
+        "unread": unread,
         "duplicates": phone.duplicates(),
         "devices": phone.devices(),
     })

@@ -5,6 +5,7 @@
 //! shared secrets and the random value follows the secret that a QR code would have carried.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rand::RngExt as _;
@@ -47,6 +48,16 @@ struct Entered {
 impl Request {
     pub(crate) fn is_from(&self, unpaired: &Arc<Unpaired>) -> bool {
         Arc::ptr_eq(&self.unpaired, unpaired)
+    }
+
+    /// Whom it asked for.
+    pub(super) fn number(&self) -> &str {
+        &self.number
+    }
+
+    /// How long ago it asked.
+    pub(super) fn age(&self) -> Duration {
+        self.asked.elapsed()
     }
 }
 
@@ -211,6 +222,7 @@ fn hello(unpaired: &Arc<Unpaired>, request: &NodeRef<'_>) -> Answer {
         .lock()
         .by_number
         .insert(number, Arc::new(waiting));
+    super::tell(&unpaired.world);
     let code_ref = NodeBuilder::new("link_code_pairing_ref")
         .bytes(code_ref)
         .build();

@@ -15,6 +15,7 @@ use super::habits::Habits;
 use super::inbox::Inbox;
 use super::receive::Held;
 use super::signal::Signal;
+use super::ticks::Ticks;
 use crate::companion::Companion;
 use crate::iq::appstate::AppState;
 use crate::seed::Seed;
@@ -38,6 +39,7 @@ pub(crate) struct Account {
     pub(crate) held: Mutex<Held>,
     pub(crate) app_state: Mutex<AppState>,
     pub(crate) sent: Mutex<Sent>,
+    pub(crate) ticks: Mutex<Ticks>,
     /// Companions of other accounts that asked for this one's devices, by name: they are told of changes.
     pub(crate) watchers: Mutex<BTreeSet<String>>,
     companions: RwLock<Vec<Arc<Companion>>>,
@@ -93,6 +95,7 @@ impl Account {
             held: Mutex::default(),
             app_state: Mutex::new(AppState::new(seed, &spec.number, &spec.name)),
             sent: Mutex::default(),
+            ticks: Mutex::default(),
             watchers: Mutex::default(),
             companions: RwLock::default(),
             next_device: AtomicU16::new(1),

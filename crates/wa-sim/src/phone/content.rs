@@ -1,10 +1,14 @@
 //! From a decrypted message to what a phone shows of it: kind, text and the kind's own fields.
 
+mod choices;
 pub(crate) mod media;
+mod quoted;
 
 use serde_json::{Map, Value, json};
 use waproto::whatsapp as wa;
 use waproto::whatsapp::message::protocol_message::Type as ProtocolType;
+
+pub(crate) use quoted::Quoted;
 
 use super::files::Download;
 
@@ -16,6 +20,8 @@ pub(crate) struct Content {
     pub(crate) fields: Map<String, Value>,
     /// Where its file is, if it has one.
     pub(crate) download: Option<Download>,
+    /// What it answers, if it says so.
+    pub(crate) quoted: Option<Quoted>,
 }
 
 /// Names the kind of a message; `None` where a phone shows nothing (keys, syncs).
@@ -23,6 +29,13 @@ pub(crate) fn describe(message: &wa::Message) -> Option<Content> {
     if let Some(wrapped) = unwrap(message) {
         return describe(wrapped);
     }
+    let mut content = plain(message)?;
+    content.quoted = quoted::of(message);
+    Some(content)
+}
+
+/// As [`describe`], of a message that is not wrapped and without what it quotes.
+fn plain(message: &wa::Message) -> Option<Content> {
     let content = if let Some(text) = &message.conversation {
         show("text", text, json!({}))
     } else if let Some(text) = message.extended_text_message.as_option() {
@@ -74,6 +87,8 @@ pub(crate) fn describe(message: &wa::Message) -> Option<Content> {
             poll.name.as_deref().unwrap_or_default(),
             json!({ "options": options }),
         )
+    } else if let Some(choice) = choices::describe(message) {
+        choice
     } else if let Some(protocol) = message.protocol_message.as_option() {
         return describe_protocol(protocol);
     } else {
@@ -157,6 +172,7 @@ fn show(kind: &str, text: &str, fields: Value) -> Content {
         text: text.to_owned(),
         fields,
         download: None,
+        quoted: None,
     }
 }
 

@@ -111,6 +111,12 @@ impl Inbox {
         self.messages.iter().cloned().collect()
     }
 
+    /// The newest `count` messages, oldest first.
+    pub(crate) fn last_of(&self, count: usize) -> Vec<InboxMessage> {
+        let skipped = self.messages.len().saturating_sub(count);
+        self.messages.iter().skip(skipped).cloned().collect()
+    }
+
     /// The messages after the one with this id; all of them if it is not there.
     pub(crate) fn after(&self, id: &str) -> Vec<InboxMessage> {
         let start = self

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use wacore::messages::MessageUtils;
 use wacore_libsignal::protocol::{ProtocolAddress, SenderKeyName, SignalProtocolError};
 use waproto::whatsapp as wa;
@@ -181,6 +182,13 @@ fn show(world: &Arc<World>, account: &Arc<Account>, delivery: &Delivery, message
         world
             .checked
             .describe(&world.media, download, &mut shown.fields);
+    }
+    if let Some(quoted) = &shown.quoted {
+        let author = quoted.author.as_deref().map(|jid| world.chat_name(jid));
+        shown.fields.insert(
+            "quoted".to_owned(),
+            json!({ "id": quoted.id, "from": author, "kind": quoted.kind, "text": quoted.text }),
+        );
     }
     let kind = shown.kind.clone();
     let number = account.inbox.lock().show(InboxMessage {

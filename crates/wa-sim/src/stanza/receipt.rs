@@ -98,6 +98,11 @@ fn give(
             kind.to_owned()
         },
     });
+    if let Some(sender) = &sender
+        && sender.number != account.number
+    {
+        sender.ticks.lock().note(id, &account.number, kind);
+    }
     let (Some(sender), Some(companion)) = (sender, companion) else {
         return;
     };
@@ -204,6 +209,10 @@ fn pass_on(session: &Linked, node: &NodeRef<'_>, ids: &[String], to: &Jid, kind:
         return;
     };
     for id in ids {
+        if account.number != session.account.number {
+            let reader = &session.account.number;
+            account.ticks.lock().note(id, reader, kind);
+        }
         session.world.emit(|| SimEvent::Receipt {
             id: id.clone(),
             from: session.companion.name.clone(),

@@ -10,6 +10,7 @@ use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
 use super::group_node;
+use crate::event::SimEvent;
 use crate::group::{Group, GroupSetting};
 use crate::offline::Class;
 use crate::phone::{Account, PhoneSpec, send};
@@ -196,6 +197,9 @@ fn notify(
     readers: &[String],
     change: &Node,
 ) {
+    world.emit(|| SimEvent::GroupChanged {
+        group: group.id().to_owned(),
+    });
     let id = world.next_id();
     for number in readers {
         let Some(account) = world.account_by_number(number) else {

@@ -1,0 +1,279 @@
+// The dashboard in a real browser, over a sandbox: WAVIRO=target/debug/waviro node --test browser/dashboard.mjs
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+
+import { demandAccessible, openPage, sidewaysScroll, startBrowser, startProgram } from "./lib.mjs";
+
+const PASSWORD = "kata sandi yang panjang";
+/** All that one page and what it loads may weigh. */
+const MAX_WEIGHT = 250 * 1024;
+/** Clicks from the sandbox's first screen to the message on the phone. */
+const MAX_CLICKS = 5;
+const CUSTOMER = "6281200000002";
+const OWNER = "6281200000001";
+/** Each would run if it were ever taken for markup. */
+const HOSTILE = [`<img src=x onerror="alert(1)">`, `"><script>alert(2)</script>`, `</textarea></title><svg onload=alert(3)>`];
+
+let browser;
+
+before(async () => {
+  assert.ok(process.env.WAVIRO, "WAVIRO must name the gateway's program, for example target/debug/waviro");
+  browser = await startBrowser();
+});
+
+after(() => browser?.close());
+
+/** A sandbox, and what it printed of itself. */
+async function sandbox(...more) {
+  const { found, stop } = await startProgram(process.env.WAVIRO, ["sandbox", "--json", "--listen", "127.0.0.1:0", "--sim", "127.0.0.1:0", ...more], /^(\{.*\})$/mu);
+  return { ...JSON.parse(found), stop };
+}
+
+/** The dashboard with its first user logged in. */
+async function logIn(world, options) {
+  const opened = await openPage(browser, world.dashboard, { ...options, also: [world.sim] });
+  const { page } = opened;
+  await page.fill("#password", PASSWORD);
+  await page.fill("#again", PASSWORD);
+  await page.click("button.strong");
+  await page.waitForURL(/\/dashboard$/u);
+  return opened;
+}
+
+/** Another page of the one who is logged in. */
+async function another(opened, url) {
+  const page = await opened.context.newPage();
+  opened.watch(page);
+  await page.goto(url);
+  return page;
+}
+
+async function control(world, method, path, body) {
+  const answer = await fetch(`${world.sim}/control/${path}`, { method, body: body && JSON.stringify(body) });
+  const said = await answer.json();
+  assert.ok(answer.ok, `${method} ${path}: ${JSON.stringify(said)}`);
+  return said;
+}
+
+/** Waits until the phone shows a message with this text. */
+async function onPhone(world, number, text) {
+  for (let tries = 0; tries < 400; tries += 1) {
+    const { messages = [] } = { messages: await control(world, "GET", `phones/${number}/messages`) };
+    const list = Array.isArray(messages) ? messages : messages.data ?? [];
+    if (list.some((message) => message.text === text)) return;
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  assert.fail(`${number} never showed ${text}`);
+}
+
+describe("a sandbox", () => {
+  test(`shows its first message on a phone after ${MAX_CLICKS} clicks at most`, async (t) => {
+    const world = await sandbox();
+    t.after(world.stop);
+    const { page, wrong, context } = await openPage(browser, world.dashboard, { also: [world.sim] });
+    let clicks = 0;
+    const click = async (selector) => {
+      clicks += 1;
+      await page.click(selector);
+    };
+    await page.fill("#password", PASSWORD);
+    await page.fill("#again", PASSWORD);
+    await click("button.strong");
+    await click("a[href$='/send']");
+    await page.fill("#to", CUSTOMER);
+    await page.fill("#text", "Halo dari dasbor");
+    await click("form.stack button.strong");
+    await click(".actions a.strong");
+    await page.waitForURL(`${world.sim}/**`);
+    if (!(await page.getByText("Halo dari dasbor").first().isVisible().catch(() => false))) {
+      await page.waitForSelector(`[data-chat]`);
+      await click(`[data-chat]`);
+    }
+    await page.getByText("Halo dari dasbor").first().waitFor();
+    assert.ok(clicks <= MAX_CLICKS, `${clicks} clicks`);
+    assert.deepEqual(wrong, []);
+    await context.close();
+  });
+
+  test("links a bot by QR, which the page sees by itself, and another by a typed code", async (t) => {
+    const world = await sandbox("--empty");
+    t.after(world.stop);
+    const opened = await logIn(world);
+    const { page, wrong } = opened;
+    await page.click("a[href$='/link']");
+    await page.click("form button.strong");
+    await page.waitForSelector(".qr img");
+    const scan = await page.getAttribute(".scan ~ .actions a", "href");
+    const code = new URL(scan).searchParams.get("scan");
+    assert.match(code, /^2@/u);
+    await control(world, "POST", `phones/${OWNER}/scan`, { qr: code });
+    // Nothing is clicked and nothing is loaded anew.
+    await page.waitForSelector(".state.good");
+
+    await page.goto(world.dashboard.replace(/\/setup.*/u, ""));
+    await page.fill("#name", "cabang");
+    await page.click("form.row button.strong");
+    const key = await page.inputValue("#key");
+    assert.match(key, /^[0-9a-f]{64}$/u);
+    await page.click("a.strong");
+    await page.fill("#number", "+62 812-0000-0003");
+    await page.click("form.row button");
+    const typed = await page.inputValue("#code");
+    assert.match(typed, /^[0-9A-Z]{4}-[0-9A-Z]{4}$/u);
+    await control(world, "POST", "phones/6281200000003/enter-code", { code: typed });
+    await page.waitForSelector(".state.good");
+    assert.deepEqual(wrong, []);
+    await opened.context.close();
+  });
+
+  test("is linked and sends by keyboard alone", async (t) => {
+    const world = await sandbox("--empty");
+    t.after(world.stop);
+    const opened = await openPage(browser, world.dashboard, { also: [world.sim] });
+    const { page, wrong } = opened;
+    const press = async (...keys) => {
+      for (const key of keys) await page.keyboard.press(key);
+    };
+    /** Moves on until the focus is on what was looked for. */
+    const tabTo = async (selector) => {
+      for (let tries = 0; tries < 60; tries += 1) {
+        await press("Tab");
+        if (await page.evaluate((wanted) => document.activeElement?.matches(wanted), selector)) return;
+      }
+      assert.fail(`the keyboard never reached ${selector}`);
+    };
+    await page.keyboard.type(PASSWORD);
+    await tabTo("#again");
+    await page.keyboard.type(PASSWORD);
+    await press("Enter");
+    await page.waitForURL(/\/dashboard$/u);
+    await tabTo("a[href$='/link']");
+    await press("Enter");
+    await tabTo("form button.strong");
+    await press("Enter");
+    await page.waitForSelector(".qr img");
+    const code = new URL(await page.getAttribute(".scan ~ .actions a", "href")).searchParams.get("scan");
+    await control(world, "POST", `phones/${OWNER}/scan`, { qr: code });
+    await page.waitForSelector(".state.good");
+    await tabTo("a[href$='/send'].strong");
+    await press("Enter");
+    await tabTo("#to");
+    await page.keyboard.type(CUSTOMER);
+    await tabTo("#text");
+    await page.keyboard.type("Dari papan ketik");
+    await tabTo("form.stack button.strong");
+    await press("Enter");
+    await page.waitForSelector("#sent");
+    await onPhone(world, CUSTOMER, "Dari papan ketik");
+    assert.deepEqual(wrong, []);
+    await opened.context.close();
+  });
+});
+
+describe("every screen", () => {
+  let world;
+  let opened;
+  const home = () => world.dashboard.replace(/\/setup.*/u, "");
+  const screens = () => [
+    home(), `${home()}/bots/1`, `${home()}/bots/1/link`, `${home()}/bots/2/link`, `${home()}/nothing`,
+    ...["text", "media", "location", "contact"].map((kind) => `${home()}/bots/1/send?kind=${kind}`),
+  ];
+
+  before(async () => {
+    world = await sandbox();
+    opened = await logIn(world);
+    const { page } = opened;
+    await page.fill("#name", "cabang");
+    await page.click("form.row button.strong");
+    await page.click("a.strong");
+    await page.click("form button.strong");
+    await page.waitForSelector(".qr img");
+  });
+  after(() => world?.stop());
+
+  test("is for everybody, in both themes and languages", async () => {
+    for (const theme of ["light", "dark"]) {
+      for (const language of ["id", "en"]) {
+        const cookies = { waviro_theme: theme, waviro_lang: language };
+        await opened.context.addCookies(Object.entries(cookies).map(([name, value]) => ({ name, value, url: world.gateway })));
+        for (const screen of screens()) {
+          await opened.page.goto(screen);
+          assert.equal(await opened.page.getAttribute("html", "lang"), language);
+          await demandAccessible(opened.page, `${screen} ${theme} ${language}`);
+        }
+      }
+    }
+    const stranger = await openPage(browser, `${home()}/login`);
+    await demandAccessible(stranger.page, "login");
+    await stranger.context.close();
+  });
+
+  test("fits a phone", async () => {
+    const page = await another(opened, home());
+    await page.setViewportSize({ width: 360, height: 740 });
+    for (const screen of screens()) {
+      await page.goto(screen);
+      const { by, part } = await sidewaysScroll(page);
+      const within = ["tabs", "kinds", "main", "PRE"].includes(part);
+      assert.ok(by === 0 || within, `${screen}: ${part} by ${by}`);
+      assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 360, screen);
+    }
+    await page.close();
+  });
+
+  test("weighs little and asks nobody else", async () => {
+    for (const screen of screens()) {
+      const fresh = await browser.newContext({ storageState: await opened.context.storageState() });
+      const page = await fresh.newPage();
+      let weight = 0;
+      page.on("response", async (response) => {
+        if (!response.url().endsWith("/live")) weight += (await response.body().catch(() => "")).length;
+      });
+      await page.goto(screen, { waitUntil: "load" });
+      assert.ok(weight > 10_000 && weight < MAX_WEIGHT, `${screen}: ${weight}`);
+      await fresh.close();
+    }
+  });
+
+  test("says what it says without JavaScript", async () => {
+    const context = await browser.newContext({ storageState: await opened.context.storageState(), javaScriptEnabled: false });
+    const page = await context.newPage();
+    await page.goto(`${home()}/bots/1/send`);
+    await page.fill("#to", CUSTOMER);
+    await page.fill("#text", "Tanpa skrip");
+    await page.click("form.stack button.strong");
+    await page.waitForSelector("#sent");
+    await onPhone(world, CUSTOMER, "Tanpa skrip");
+    await page.goto(home());
+    assert.match(await page.textContent("main"), /toko/u);
+    await context.close();
+  });
+
+  test("runs nothing that a name says", async () => {
+    for (const name of HOSTILE) {
+      await opened.page.goto(home());
+      await opened.page.fill("#name", name);
+      await opened.page.click("form.row button.strong");
+      await opened.page.waitForSelector("#key");
+    }
+    await opened.page.goto(home());
+    for (const name of HOSTILE) await opened.page.getByText(name, { exact: true }).first().waitFor();
+  });
+
+  test("switches language and theme, and comes back to where it was", async () => {
+    const page = await another(opened, `${home()}/bots/1/send?kind=location`);
+    await page.click(".menu summary");
+    await page.click("button[name=lang][value=en]");
+    await page.waitForSelector("html[lang=en]");
+    assert.match(page.url(), /kind=location$/u);
+    await page.click(".menu summary");
+    await page.click("button[name=theme][value=dark]");
+    await page.waitForSelector("html[data-theme=dark]");
+    await page.close();
+  });
+
+  test("had nothing wrong with it", () => {
+    assert.deepEqual(opened.wrong.filter((line) => !line.includes("404")), []);
+  });
+});

@@ -150,6 +150,7 @@ describe("a sandbox", () => {
     await page.waitForURL(/\/dashboard$/u);
     await tabTo("a[href$='/link']");
     await press("Enter");
+    await page.waitForURL(/\/link$/u);
     await tabTo("form button.strong");
     await press("Enter");
     await page.waitForSelector(".qr img");
@@ -158,6 +159,7 @@ describe("a sandbox", () => {
     await page.waitForSelector(".state.good");
     await tabTo("a[href$='/send'].strong");
     await press("Enter");
+    await page.waitForURL(/\/send$/u);
     await tabTo("#to");
     await page.keyboard.type(CUSTOMER);
     await tabTo("#text");
@@ -226,11 +228,12 @@ describe("every screen", () => {
     for (const screen of screens()) {
       const fresh = await browser.newContext({ storageState: await opened.context.storageState() });
       const page = await fresh.newPage();
-      let weight = 0;
-      page.on("response", async (response) => {
-        if (!response.url().endsWith("/live")) weight += (await response.body().catch(() => "")).length;
+      const bodies = [];
+      page.on("response", (response) => {
+        if (!response.url().endsWith("/live")) bodies.push(response.body());
       });
       await page.goto(screen, { waitUntil: "load" });
+      const weight = (await Promise.all(bodies)).reduce((sum, body) => sum + body.length, 0);
       assert.ok(weight > 10_000 && weight < MAX_WEIGHT, `${screen}: ${weight}`);
       await fresh.close();
     }

@@ -47,6 +47,14 @@ impl Page {
         Some(format!("{phones}/?scan={code}"))
     }
 
+    /// Eight characters as phones show them: four and four.
+    fn spaced(code: &str) -> String {
+        match code.split_at_checked(4) {
+            Some((first, second)) if !code.contains('-') => format!("{first}-{second}"),
+            _ => code.to_owned(),
+        }
+    }
+
     /// So that a new code is a new picture.
     fn picture(&self) -> String {
         let code = self.linking.qrcode.as_deref().unwrap_or_default();

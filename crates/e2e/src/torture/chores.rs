@@ -17,6 +17,9 @@ use crate::spawn;
 /// How long one is waited for before the next.
 const BETWEEN: Duration = Duration::from_millis(30);
 
+/// Looks until a bot that was scanned counts as linked, or as one that will not be.
+const LINKED_WITHIN: usize = 50;
+
 /// Longer than a message may wait before its sender hears that it waits.
 const REMINDED: Duration = Duration::from_secs(12);
 
@@ -142,8 +145,15 @@ impl Chores {
         if let Some(code) = answer["qrcode"].as_str() {
             let _ = self.spare.scan(code).await;
         }
-        pause(BETWEEN * 20).await;
-        self.call("DELETE", &format!("/v1/bots/{bot}"), None).await;
+        let at = format!("/v1/bots/{bot}");
+        for _ in 0..LINKED_WITHIN {
+            pause(BETWEEN * 4).await;
+            let now = self.call("GET", &at, None).await;
+            if now["state"] == "online" {
+                break;
+            }
+        }
+        self.call("DELETE", &at, None).await;
     }
 
     async fn keep_a_rule(&self, n: u64) {

@@ -15,6 +15,7 @@ mod live;
 mod look;
 mod send;
 mod session;
+mod start;
 mod state;
 mod wrong;
 

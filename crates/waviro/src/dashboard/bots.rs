@@ -13,6 +13,7 @@ use super::Shared;
 use super::form::Form;
 use super::frame::Frame;
 use super::session::Me;
+use super::start::Steps;
 use super::state::{Tone, explained};
 use super::wrong::Wrong;
 use crate::v1::inside::Refused;
@@ -57,6 +58,7 @@ struct List<'p> {
     looked_for: &'p str,
     name: &'p str,
     wrong: Option<Refused>,
+    steps: Option<Steps>,
 }
 
 #[derive(Template)]
@@ -159,7 +161,7 @@ async fn show(
             None => break,
         }
     }
-    let all = bots.len();
+    let (all, steps) = (bots.len(), Steps::of(shared, &me, &bots).await);
     bots.retain(|bot| bot.is_found(looked_for));
     let status = wrong.as_ref().map(|wrong| wrong.status);
     let status = status.and_then(|status| StatusCode::from_u16(status).ok());
@@ -170,6 +172,7 @@ async fn show(
         looked_for,
         name,
         wrong,
+        steps,
     };
     Ok(me.frame.show(status.unwrap_or(StatusCode::OK), &page))
 }

@@ -26,6 +26,7 @@ use axum::extract::State;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Redirect};
 use axum::routing::{get, post};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::bots::Bots;
@@ -68,6 +69,8 @@ pub struct Dashboard {
 struct Shared {
     dashboard: Arc<Dashboard>,
     assets: Assets,
+    /// Places for open streams.
+    streams: Arc<Semaphore>,
 }
 
 impl std::ops::Deref for Shared {
@@ -104,6 +107,7 @@ pub fn router(dashboard: &Arc<Dashboard>) -> Router {
     let shared = Arc::new(Shared {
         dashboard: Arc::clone(dashboard),
         assets,
+        streams: Arc::new(Semaphore::new(live::STREAMS)),
     });
     let pages = pages
         .fallback(wrong::nothing)

@@ -121,18 +121,20 @@ pub(super) async fn log_in(
 ) -> Result<Response, Wrong> {
     let frame = Frame::of(&shared, &headers, &uri);
     let name = form.get("name").unwrap_or_default();
-    let session = shared.users.log_in(name, form.raw("password")).await;
-    let wrong = match session.map_err(|_| Wrong::Internal)? {
-        Some(session) => {
+    // Right ones are counted too: to find out what a password is costs more than the answer is worth to a stranger.
+    let wrong = if may_try(&shared.wrong_keys, peer.as_deref()) {
+        let session = shared.users.log_in(name, form.raw("password")).await;
+        if let Some(session) = session.map_err(|_| Wrong::Internal)? {
             info!(user = name, "logged in");
             let back = back_to(&shared, form.get("to"));
             let cookie = [(SET_COOKIE, keep(&session, &headers, &shared.base))];
             return Ok((AppendHeaders(cookie), Redirect::to(&back)).into_response());
         }
-        None if may_try(&shared.wrong_keys, peer.as_deref()) => Failed::Wrong,
-        None => Failed::TooMany,
+        warn!("somebody gave a wrong name or password to the dashboard");
+        Failed::Wrong
+    } else {
+        Failed::TooMany
     };
-    warn!("somebody gave a wrong name or password to the dashboard");
     let page = Login {
         frame: frame.clone(),
         to: form.get("to").unwrap_or_default(),
@@ -189,12 +191,10 @@ pub(super) async fn make_first(
     let frame = Frame::of(&shared, &headers, &uri);
     let (token, name) = (form.raw("token"), form.get("name").unwrap_or_default());
     let password = form.raw("password");
-    let made = if !shared.setup.is(token) {
-        Err(if may_try(&shared.wrong_keys, peer.as_deref()) {
-            Failed::BadLink
-        } else {
-            Failed::TooMany
-        })
+    let made = if !may_try(&shared.wrong_keys, peer.as_deref()) {
+        Err(Failed::TooMany)
+    } else if !shared.setup.is(token) {
+        Err(Failed::BadLink)
     } else if password != form.raw("again") {
         Err(Failed::Differ)
     } else {
@@ -232,7 +232,7 @@ pub(super) async fn make_first(
     }
 }
 
-/// Counts a wrong try; whether more are heard.
+/// Counts a try; whether it is heard.
 fn may_try(wrong_keys: &WrongKeys, peer: Option<&Peer>) -> bool {
     let address = peer.map_or(std::net::Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip());
     wrong_keys.count(address)

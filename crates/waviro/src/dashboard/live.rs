@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Shared;
 use super::session::Me;
@@ -27,16 +29,23 @@ const COMMENT_EVERY: Duration = Duration::from_secs(15);
 /// After this the browser asks again by itself, and its session is looked at anew.
 const LASTS: Duration = Duration::from_mins(10);
 
+/// Pages that are followed at one time; more are whole, and not live.
+pub(super) const STREAMS: usize = 200;
+
 struct Watch {
     shared: Arc<Shared>,
     seen: u64,
     said_at: Millis,
     ends_at: Millis,
     began: bool,
+    _place: OwnedSemaphorePermit,
 }
 
 /// A server-sent event `changed` whenever a page may have something new to show.
 pub(super) async fn stream(State(shared): State<Arc<Shared>>, _: Me) -> Response {
+    let Ok(place) = Arc::clone(&shared.streams).try_acquire_owned() else {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    };
     let now = shared.clock.steady();
     let watch = Watch {
         seen: shared.fingerprint(),
@@ -44,6 +53,7 @@ pub(super) async fn stream(State(shared): State<Arc<Shared>>, _: Me) -> Response
         ends_at: now + millis(LASTS),
         began: false,
         shared,
+        _place: place,
     };
     let body = stream::unfold(watch, async |mut watch| {
         let part = watch.next().await?;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use axum::http::{HeaderMap, Method, StatusCode};
 use waviro::store::UserRole;
@@ -105,8 +106,11 @@ async fn wrong_passwords_are_counted_and_a_session_ends_when_it_is_left() {
     }
     let (status, _, _) = pages.post("/dashboard/login", &wrong, "").await;
     assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
-    // Whoever knows it is let in all the same.
+    // A right one is not looked at either, until a minute is over.
     let right = [("name", "admin"), ("password", PASSWORD)];
+    let (status, _, _) = pages.post("/dashboard/login", &right, "").await;
+    assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
+    pages.front.clock.advance(Duration::from_mins(1));
     let (status, headers, _) = pages.post("/dashboard/login", &right, "").await;
     assert_eq!(status, StatusCode::SEE_OTHER);
     let cookie = cookie(&headers);

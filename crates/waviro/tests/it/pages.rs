@@ -20,7 +20,7 @@ impl Pages {
     /// Nobody can log in.
     pub async fn empty() -> Self {
         Self {
-            front: Front::live(&[]).await,
+            front: Front::online().await,
         }
     }
 

@@ -176,6 +176,8 @@ pub(super) async fn act(
                     let tried = serde_json::from_value(answer).map_err(|_| Wrong::Internal)?;
                     shown.tried = Some(tried);
                 }
+                // Whoever may only look has no form that it could stand beside.
+                Err(refused) if !me.frame.may_change() => return Err(refused.into()),
                 Err(refused) => shown.untried = Some(refused),
             }
             shown.form = form;

@@ -155,6 +155,8 @@ pub(super) async fn change(
             let back = format!("{home}/bots/{bot}/settings?done={section}#{section}");
             Ok(Redirect::to(&back).into_response())
         }
+        // Whoever may only look has no form that it could stand beside.
+        Err(refused) if !me.frame.may_change() => Err(refused.into()),
         Err(refused) => {
             let shown = Shown {
                 failed: section,

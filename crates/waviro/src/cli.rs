@@ -8,6 +8,7 @@ mod migrate;
 mod sandbox;
 mod serve;
 mod token;
+mod user;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -63,6 +64,9 @@ enum Command {
     /// Make, list and revoke tokens of the administration API, also while the gateway runs
     #[command(subcommand)]
     Token(token::Token),
+    /// Make, list and remove users of the dashboard, and give them passwords, also while the gateway runs
+    #[command(subcommand)]
+    User(user::User),
     /// Bring the database's schema up to date; serve does it too
     Migrate,
     /// Look at port, data folder, database, clock and network, and say what to do
@@ -117,6 +121,7 @@ impl Cli {
             Command::Sandbox(sandbox) => sandbox.run(&settings).await,
             Command::Bot(bot) => bot.run(&settings.load(Vec::new())?).await,
             Command::Token(token) => token.run(&settings.load(Vec::new())?).await,
+            Command::User(user) => user.run(&settings.load(Vec::new())?).await,
             Command::Migrate => migrate::run(&settings.load(Vec::new())?).await,
             Command::Doctor => doctor::run(&settings.load(Vec::new())?).await,
             Command::Conform(conform) => conform.run().await,

@@ -13,10 +13,17 @@ mod guard;
 mod link;
 mod live;
 mod look;
+mod me;
+mod rows;
+mod rule;
+mod rules;
 mod send;
 mod session;
 mod start;
+mod settings;
 mod state;
+mod user;
+mod users;
 mod wrong;
 
 use std::sync::{Arc, OnceLock};
@@ -95,7 +102,19 @@ pub fn router(dashboard: &Arc<Dashboard>) -> Router {
         .route("/bots/{bot}", get(bot::show).post(bot::change))
         .route("/bots/{bot}/link", get(link::show).post(link::act))
         .route("/bots/{bot}/link/qr.svg", get(link::picture))
-        .route("/bots/{bot}/send", get(send::form).post(send::send));
+        .route("/bots/{bot}/send", get(send::form).post(send::send))
+        .route("/bots/{bot}/rules", get(rules::list).post(rules::act))
+        .route(
+            "/bots/{bot}/rules/{rule}",
+            get(rule::show).post(rule::change),
+        )
+        .route(
+            "/bots/{bot}/settings",
+            get(settings::show).post(settings::change),
+        )
+        .route("/users", get(users::list).post(users::add))
+        .route("/users/{user}", get(user::show).post(user::change))
+        .route("/me", get(me::show).post(me::change));
     for asset in assets.all() {
         let asset = asset.clone();
         pages = pages.route(

@@ -169,12 +169,31 @@ impl Users {
     /// # Errors
     /// Any [`StoreError`].
     pub async fn log_in(&self, name: &str, password: &str) -> Result<Option<Session>, StoreError> {
+        match self.knows(name, password).await? {
+            Some(user) => self.begin(user).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Whose name and password these are.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn knows(&self, name: &str, password: &str) -> Result<Option<i64>, StoreError> {
         let known = self.store.password_of(name).await?;
         let hash = known.as_ref().map(|(_, hash)| hash.clone());
         let right = self.verify(password, hash).await;
-        match known {
-            Some((user, _)) if right => self.begin(user).await.map(Some),
-            _ => Ok(None),
+        Ok(known.filter(|_| right).map(|(user, _)| user))
+    }
+
+    /// The user of that name.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn named(&self, name: &str) -> Result<Option<UserRow>, StoreError> {
+        match self.store.password_of(name).await? {
+            Some((id, _)) => self.one(id).await,
+            None => Ok(None),
         }
     }
 

@@ -233,7 +233,7 @@ pub(super) async fn make_first(
 }
 
 /// Counts a try; whether it is heard.
-fn may_try(wrong_keys: &WrongKeys, peer: Option<&Peer>) -> bool {
+pub(super) fn may_try(wrong_keys: &WrongKeys, peer: Option<&Peer>) -> bool {
     let address = peer.map_or(std::net::Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip());
     wrong_keys.count(address)
 }

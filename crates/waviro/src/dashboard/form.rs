@@ -25,6 +25,12 @@ impl Form {
         let found = self.0.iter().find(|(known, _)| known == name);
         found.map_or("", |(_, value)| value)
     }
+
+    /// Every value of a field that may be there several times: the boxes that were ticked.
+    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        let fields = self.0.iter().filter(move |(known, _)| known == name);
+        fields.map(|(_, value)| value.as_str())
+    }
 }
 
 impl FromRequest<Arc<Shared>> for Form {

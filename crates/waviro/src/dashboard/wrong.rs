@@ -1,5 +1,7 @@
 //! What a page says where it cannot do what was asked.
 
+mod fields;
+
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -135,7 +137,10 @@ impl Refused {
                 "Terlalu banyak sekaligus; coba lagi sebentar.",
                 "Too much at once; try again in a moment.",
             ),
-            _ => return self.detail.clone(),
+            (code, field) => match fields::explained(code, field) {
+                Some(pair) => pair,
+                None => return self.detail.clone(),
+            },
         };
         frame.say(pair.0, pair.1).to_owned()
     }

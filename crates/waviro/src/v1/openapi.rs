@@ -71,6 +71,7 @@ const TAGS: [(&str, &str); 14] = [
     ("events", "The same events as a live stream."),
     ("media", "Files that were sent to the bots."),
     ("tokens", "Who may administer the gateway."),
+    ("users", "Who may use the dashboard."),
     ("description", "This document."),
 ];
 

@@ -6,6 +6,7 @@ mod doctor;
 mod process;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+mod user;
 
 use std::net::SocketAddr;
 use std::time::Duration;

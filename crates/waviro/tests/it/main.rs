@@ -13,6 +13,7 @@ mod callbacks;
 mod cli;
 mod conform;
 mod dashboard;
+mod dashboard_settings;
 mod docs;
 mod engine;
 mod events;

@@ -10,6 +10,7 @@ mod keys;
 mod log;
 mod settings;
 mod tokens;
+mod users;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -129,6 +130,7 @@ pub async fn keeps_its_contract(store: &Store) {
     keys::keep_their_contract(store).await;
     log::keep_their_contract(store).await;
     tokens::keep_their_contract(store).await;
+    users::keep_their_contract(store).await;
     evidence::keeps_its_contract(store).await;
     events::keeps_its_contract(store).await;
     idempotency::keeps_its_contract(store).await;

@@ -17,6 +17,7 @@ mod secrets;
 mod settings;
 mod subscriptions;
 mod tokens;
+mod users;
 
 use axum::body::Body;
 use axum::http::{Method, Request};

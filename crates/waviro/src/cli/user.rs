@@ -1,0 +1,164 @@
+//! `waviro user …`: works on the database, so that it works whether the gateway runs or not, and where nobody can log in any more.
+
+mod password;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::{Subcommand, ValueEnum};
+
+use super::{can_be_read, open, say};
+use crate::bots;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::store::{BotRow, Store, UserRole, UserRow};
+use crate::users::{UserError, Users};
+
+const NO_USER: &str = "No user yet. Make one: waviro user add NAME";
+
+/// Rows read at a time.
+const PAGE: i64 = 500;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum User {
+    /// Make a user of the dashboard; the password is asked for, or read as one line from stdin
+    Add {
+        /// The name to log in with, up to 64 characters
+        name: String,
+        /// What the user may do [default: admin, or operator where a bot is named]
+        #[arg(long, value_name = "ROLE")]
+        role: Option<Rank>,
+        /// An operator may see and change this bot; may be given several times
+        #[arg(long, value_name = "BOT")]
+        bot: Vec<String>,
+    },
+    /// Show every user and what it may do
+    List,
+    /// Give a user a new password; it is logged out everywhere
+    Password {
+        /// The user's name
+        name: String,
+    },
+    /// Remove a user; it is logged out everywhere
+    Remove {
+        /// The user's name
+        name: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Rank {
+    /// Everything
+    Admin,
+    /// See and change some bots
+    Operator,
+    /// See all bots, and change nothing
+    Viewer,
+}
+
+impl User {
+    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+        if matches!(self, Self::List) && !can_be_read(config, NO_USER).await? {
+            return Ok(ExitCode::SUCCESS);
+        }
+        let store = open(config).await?;
+        let done = self.change(&store, config).await;
+        store.close().await;
+        done.map(|()| ExitCode::SUCCESS)
+    }
+
+    async fn change(self, store: &Store, config: &Config) -> anyhow::Result<()> {
+        let users = Users::new(store.clone(), Clock::system());
+        match self {
+            Self::Add { name, role, bot } => {
+                let role = role_of(store, role, &bot).await?;
+                // Before a password is typed for nothing.
+                if users.named(&name).await?.is_some() {
+                    return Err(UserError::NameTaken.into());
+                }
+                let password = password::read().await?;
+                let user = users.add(&name, &password, role, false).await?;
+                say(format_args!(
+                    "User {name} made: {}. Log in, with the gateway running:\n\n  http://{}{}/dashboard",
+                    may(&user, &store.bots().await?),
+                    config.server.listen,
+                    config.server.base_path
+                ));
+            }
+            Self::List => list(&users, &store.bots().await?).await?,
+            Self::Password { name } => {
+                let user = named(&users, &name).await?;
+                let password = password::read().await?;
+                users.change(user.id, Some(&password), None).await?;
+                say(format_args!(
+                    "User {name} has the new password, and is logged out everywhere."
+                ));
+            }
+            Self::Remove { name } => {
+                let user = named(&users, &name).await?;
+                users.remove(user.id).await?;
+                say(format_args!("User {name} removed."));
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn named(users: &Users, name: &str) -> anyhow::Result<UserRow> {
+    let user = users.named(name).await?;
+    Ok(user.ok_or(UserError::NoSuchUser)?)
+}
+
+/// The role that the arguments are; what contradicts itself is refused.
+async fn role_of(store: &Store, rank: Option<Rank>, bots: &[String]) -> anyhow::Result<UserRole> {
+    let mut slots = Vec::new();
+    for bot in bots {
+        let slot = bots::slot_of(store, bot).await;
+        slots.push(slot.with_context(|| format!("--bot {bot}"))?);
+    }
+    Ok(match (rank, slots.is_empty()) {
+        (None | Some(Rank::Admin), true) => UserRole::Admin,
+        (Some(Rank::Viewer), true) => UserRole::Viewer,
+        (None | Some(Rank::Operator), false) => UserRole::Operator(slots),
+        (Some(Rank::Operator), true) => {
+            bail!("an operator is of some bots: name them with --bot BOT")
+        }
+        (Some(Rank::Admin | Rank::Viewer), false) => {
+            bail!("--bot is for operators; admins and viewers see every bot")
+        }
+    })
+}
+
+async fn list(users: &Users, bots: &[BotRow]) -> anyhow::Result<()> {
+    let (mut after, mut shown) = (0, false);
+    loop {
+        let page = users.list(after, PAGE).await?;
+        let Some(last) = page.last() else {
+            break;
+        };
+        after = last.id;
+        for user in &page {
+            shown = true;
+            say(format_args!("{}  {}", user.name, may(user, bots)));
+        }
+    }
+    if !shown {
+        say(NO_USER);
+    }
+    Ok(())
+}
+
+/// What a user may do, in words.
+fn may(user: &UserRow, bots: &[BotRow]) -> String {
+    let UserRole::Operator(slots) = &user.role else {
+        return user.role.word().to_owned();
+    };
+    let own = bots.iter().filter(|bot| !bot.removed);
+    let own = own.filter(|bot| slots.contains(&bot.slot));
+    let names: Vec<_> = own.map(|bot| bot.name.as_str()).collect();
+    if names.is_empty() {
+        "operator of no bot".to_owned()
+    } else {
+        format!("operator of {}", names.join(", "))
+    }
+}

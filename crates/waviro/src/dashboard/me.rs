@@ -1,0 +1,115 @@
+//! One's own account: who one is, and another password.
+//!
+//! The administration API lets an admin change passwords without the old one; one's own takes the old one, so this page asks the users'
+//! room itself.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Extension;
+use axum::extract::{Query, State};
+use axum::http::header::SET_COOKIE;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
+use serde::Deserialize;
+use tracing::{info, warn};
+
+use super::Shared;
+use super::entry::may_try;
+use super::form::Form;
+use super::frame::Frame;
+use super::session::{Me, keep};
+use super::users::role_word;
+use super::wrong::Wrong;
+use crate::door::Peer;
+use crate::store::UserRow;
+use crate::users::UserError;
+
+#[derive(Template)]
+#[template(path = "dashboard/me.html")]
+struct Page {
+    frame: Frame,
+    user: UserRow,
+    done: bool,
+    failed: Option<Failed>,
+}
+
+/// Why the password is as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Failed {
+    /// The old one.
+    Wrong,
+    /// Too many tries.
+    TooMany,
+    /// The new one.
+    BadPassword,
+    /// The two new ones differ.
+    Differ,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Asked {
+    #[serde(default)]
+    done: String,
+}
+
+/// Who one is.
+pub(super) async fn show(me: Me, Query(asked): Query<Asked>) -> Result<Response, Wrong> {
+    page(me, asked.done == "password", None)
+}
+
+/// Another password. Every session ends with the old one; whoever asks gets a new one.
+pub(super) async fn change(
+    State(shared): State<Arc<Shared>>,
+    me: Me,
+    peer: Option<Extension<Peer>>,
+    headers: HeaderMap,
+    form: Form,
+) -> Result<Response, Wrong> {
+    let user = me.frame.user.clone().ok_or(Wrong::Internal)?;
+    let (old, new) = (form.raw("old"), form.raw("password"));
+    let known = shared.users.knows(&user.name, old).await;
+    let known = known.map_err(|_| Wrong::Internal)?;
+    if known != Some(user.id) {
+        warn!("somebody who is logged in gave a wrong password");
+        let failed = if may_try(&shared.wrong_keys, peer.as_deref()) {
+            Failed::Wrong
+        } else {
+            Failed::TooMany
+        };
+        return page(me, false, Some(failed));
+    }
+    if new != form.raw("again") {
+        return page(me, false, Some(Failed::Differ));
+    }
+    match shared.users.change(user.id, Some(new), None).await {
+        Ok(()) => {}
+        Err(UserError::BadPassword) => return page(me, false, Some(Failed::BadPassword)),
+        Err(_) => return Err(Wrong::Internal),
+    }
+    info!(
+        user = user.name,
+        "changed their password; their other sessions ended"
+    );
+    let session = shared.users.begin(user.id).await;
+    let session = session.map_err(|_| Wrong::Internal)?;
+    let cookie = [(SET_COOKIE, keep(&session, &headers, &shared.base))];
+    let back = format!("{}/me?done=password", me.frame.home);
+    Ok((AppendHeaders(cookie), Redirect::to(&back)).into_response())
+}
+
+fn page(me: Me, done: bool, failed: Option<Failed>) -> Result<Response, Wrong> {
+    let status = match failed {
+        None => StatusCode::OK,
+        Some(Failed::Wrong) => StatusCode::FORBIDDEN,
+        Some(Failed::TooMany) => StatusCode::TOO_MANY_REQUESTS,
+        Some(Failed::BadPassword | Failed::Differ) => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    let page = Page {
+        user: me.frame.user.clone().ok_or(Wrong::Internal)?,
+        frame: me.frame.clone(),
+        done,
+        failed,
+    };
+    Ok(me.frame.show(status, &page))
+}

@@ -1,0 +1,31 @@
+//! A whole list of the administration API, page by page.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::Shared;
+use super::session::Me;
+use super::wrong::Wrong;
+
+#[derive(Deserialize)]
+struct Page<T> {
+    data: Vec<T>,
+    next: Option<String>,
+}
+
+/// Every row of the list at `path`; for lists that have a few hundred rows at most.
+pub(super) async fn all<T: DeserializeOwned>(
+    shared: &Shared,
+    me: &Me,
+    path: &str,
+) -> Result<Vec<T>, Wrong> {
+    let (mut rows, mut from) = (Vec::new(), format!("{path}?limit=100"));
+    loop {
+        let page: Page<T> = shared.inside.get(&me.caller, &from).await?;
+        rows.extend(page.data);
+        match page.next {
+            Some(next) => from = format!("{path}?limit=100&cursor={next}"),
+            None => return Ok(rows),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! One keyword rule: its change, and its end.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+
+use super::Shared;
+use super::bots::BotRow;
+use super::form::Form;
+use super::frame::Frame;
+use super::rules::{RuleFields, RuleRow};
+use super::session::Me;
+use super::wrong::Wrong;
+use crate::v1::inside::Refused;
+
+#[derive(Template)]
+#[template(path = "dashboard/rule.html")]
+struct Page {
+    frame: Frame,
+    bot: BotRow,
+    rule: RuleRow,
+    fields: RuleFields,
+    wrong: Option<Refused>,
+}
+
+/// How it stands.
+pub(super) async fn show(
+    State(shared): State<Arc<Shared>>,
+    me: Me,
+    Path((bot, rule)): Path<(i32, i64)>,
+) -> Result<Response, Wrong> {
+    page(&shared, me, bot, rule, None).await
+}
+
+/// Changes it, or removes it.
+pub(super) async fn change(
+    State(shared): State<Arc<Shared>>,
+    me: Me,
+    Path((bot, rule)): Path<(i32, i64)>,
+    form: Form,
+) -> Result<Response, Wrong> {
+    let path = format!("/v1/bots/{bot}/rules/{rule}");
+    let fields = RuleFields::read(&form);
+    let (method, body) = match form.raw("do") {
+        "change" => (Method::PATCH, Some(fields.body())),
+        "remove" => (Method::DELETE, None),
+        _ => return Err(Wrong::BadForm),
+    };
+    let typed = body.is_some().then_some(fields);
+    match shared.inside.ask(&me.caller, method, &path, body).await {
+        Ok(_) => {
+            let back = format!("{}/bots/{bot}/rules", me.frame.home);
+            Ok(Redirect::to(&back).into_response())
+        }
+        Err(refused) => page(&shared, me, bot, rule, Some((typed, refused))).await,
+    }
+}
+
+async fn page(
+    shared: &Shared,
+    me: Me,
+    bot: i32,
+    rule: i64,
+    failed: Option<(Option<RuleFields>, Refused)>,
+) -> Result<Response, Wrong> {
+    let path = format!("/v1/bots/{bot}");
+    let row: BotRow = shared.inside.get(&me.caller, &path).await?;
+    let path = format!("{path}/rules/{rule}");
+    let rule: RuleRow = shared.inside.get(&me.caller, &path).await?;
+    let (typed, wrong) = failed.map_or((None, None), |(typed, wrong)| (typed, Some(wrong)));
+    let status = wrong.as_ref().map(|wrong| wrong.status);
+    let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+    let page = Page {
+        frame: me.frame.clone(),
+        bot: row,
+        fields: typed.unwrap_or_else(|| RuleFields::of(&rule)),
+        rule,
+        wrong,
+    };
+    Ok(me.frame.show(status.unwrap_or(StatusCode::OK), &page))
+}

@@ -1,0 +1,221 @@
+//! Keyword rules: which texts are posted where, and what would become of a text.
+
+mod tried;
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Shared;
+use super::bots::BotRow;
+use super::form::Form;
+use super::frame::Frame;
+use super::rows;
+use super::session::Me;
+use super::wrong::Wrong;
+use crate::v1::inside::Refused;
+
+use tried::Tried;
+
+/// What a rule's script may look like: the document's answer, and the check of who asks.
+const SCRIPT: &str = r"<?php
+$asked = json_decode(file_get_contents('php://input'), true);
+if ($asked['webhookkey'] !== 'whk_…') { http_response_code(401); exit; }
+
+$name = $asked['data'][0] ?? '';
+$reply = [
+  ['type' => 'message',  'content' => 'Terima kasih, ' . $name . '. Penawaran kami:'],
+  ['type' => 'document', 'content' => 'https://toko.example/penawaran.pdf'],
+];
+header('Content-Type: application/json');
+echo json_encode(['success' => true, 'message' => ['reply' => $reply]]);";
+
+/// A rule as the API shows it.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct RuleRow {
+    pub(super) id: i64,
+    /// Empty: takes what no other rule takes.
+    pub(super) keyword: String,
+    pub(super) url: String,
+    pub(super) enabled: bool,
+    pub(super) groups: bool,
+    pub(super) timeout_s: Option<i64>,
+    /// Why the gateway switched it off.
+    pub(super) off_cause: Option<String>,
+}
+
+/// What stands in the fields of a rule's form.
+#[derive(Debug, Default)]
+pub(super) struct RuleFields {
+    pub(super) keyword: String,
+    pub(super) url: String,
+    pub(super) groups: bool,
+    pub(super) timeout_s: String,
+}
+
+#[derive(Template)]
+#[template(path = "dashboard/rules.html")]
+struct Page<'p> {
+    frame: Frame,
+    bot: BotRow,
+    rules: Vec<RuleRow>,
+    all: usize,
+    looked_for: &'p str,
+    fields: RuleFields,
+    /// The form that tried a text; empty otherwise.
+    form: &'p Form,
+    tried: Option<Tried>,
+    /// What was refused to a text that was tried; what was refused otherwise is `wrong`.
+    untried: Option<Refused>,
+    wrong: Option<Refused>,
+    script: &'static str,
+}
+
+#[derive(Default)]
+struct Shown {
+    looked_for: String,
+    fields: RuleFields,
+    form: Form,
+    tried: Option<Tried>,
+    untried: Option<Refused>,
+    wrong: Option<Refused>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Asked {
+    #[serde(default)]
+    q: String,
+}
+
+impl RuleFields {
+    pub(super) fn of(rule: &RuleRow) -> Self {
+        Self {
+            keyword: rule.keyword.clone(),
+            url: rule.url.clone(),
+            groups: rule.groups,
+            timeout_s: rule.timeout_s.map(|it| it.to_string()).unwrap_or_default(),
+        }
+    }
+
+    pub(super) fn read(form: &Form) -> Self {
+        Self {
+            keyword: form.raw("keyword").to_owned(),
+            url: form.raw("url").trim().to_owned(),
+            groups: form.get("groups").is_some(),
+            timeout_s: form.raw("timeout_s").trim().to_owned(),
+        }
+    }
+
+    /// As the API wants it.
+    pub(super) fn body(&self) -> Value {
+        json!({
+            "keyword": self.keyword,
+            "url": self.url,
+            "groups": self.groups,
+            "timeout_s": whole(&self.timeout_s),
+        })
+    }
+}
+
+/// A whole number as people write it; nothing is null, and what is no number is left to the API to refuse.
+pub(super) fn whole(said: &str) -> Value {
+    match said.trim() {
+        "" => Value::Null,
+        said => said.parse::<u64>().map_or(Value::from(said), Value::from),
+    }
+}
+
+/// Every rule.
+pub(super) async fn list(
+    State(shared): State<Arc<Shared>>,
+    me: Me,
+    Path(bot): Path<i32>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Wrong> {
+    let looked_for = asked.q.trim().to_owned();
+    let shown = Shown {
+        looked_for,
+        ..Shown::default()
+    };
+    page(&shared, me, bot, shown).await
+}
+
+/// Adds a rule, switches one, or tries a text.
+pub(super) async fn act(
+    State(shared): State<Arc<Shared>>,
+    me: Me,
+    Path(bot): Path<i32>,
+    form: Form,
+) -> Result<Response, Wrong> {
+    let rules = format!("/v1/bots/{bot}/rules");
+    let ask =
+        async |method, path: &str, body| shared.inside.ask(&me.caller, method, path, body).await;
+    let mut shown = Shown::default();
+    let refused = match form.raw("do") {
+        "add" => {
+            let fields = RuleFields::read(&form);
+            let done = ask(Method::POST, &rules, Some(fields.body())).await;
+            shown.fields = fields;
+            done.err()
+        }
+        word @ ("on" | "off") => {
+            let rule: i64 = form.raw("rule").parse().map_err(|_| Wrong::BadForm)?;
+            let path = format!("{rules}/{rule}");
+            let body = json!({ "enabled": word == "on" });
+            ask(Method::PATCH, &path, Some(body)).await.err()
+        }
+        word @ ("try" | "really") => {
+            let body = tried::asked(&form, word == "really");
+            match ask(Method::POST, &format!("{rules}/test"), Some(body)).await {
+                Ok(answer) => {
+                    let tried = serde_json::from_value(answer).map_err(|_| Wrong::Internal)?;
+                    shown.tried = Some(tried);
+                }
+                // Whoever may only look has no form that it could stand beside.
+                Err(refused) if !me.frame.may_change() => return Err(refused.into()),
+                Err(refused) => shown.untried = Some(refused),
+            }
+            shown.form = form;
+            return page(&shared, me, bot, shown).await;
+        }
+        _ => return Err(Wrong::BadForm),
+    };
+    if refused.is_none() {
+        let back = format!("{}/bots/{bot}/rules", me.frame.home);
+        return Ok(Redirect::to(&back).into_response());
+    }
+    shown.wrong = refused;
+    page(&shared, me, bot, shown).await
+}
+
+async fn page(shared: &Shared, me: Me, bot: i32, shown: Shown) -> Result<Response, Wrong> {
+    let path = format!("/v1/bots/{bot}");
+    let row: BotRow = shared.inside.get(&me.caller, &path).await?;
+    let mut rules: Vec<RuleRow> = rows::all(shared, &me, &format!("{path}/rules")).await?;
+    let all = rules.len();
+    let looked_for = shown.looked_for.to_lowercase();
+    rules.retain(|rule| {
+        rule.keyword.to_lowercase().contains(&looked_for) || rule.url.contains(&looked_for)
+    });
+    let wrong = shown.wrong.as_ref().or(shown.untried.as_ref());
+    let status = wrong.and_then(|wrong| StatusCode::from_u16(wrong.status).ok());
+    let page = Page {
+        frame: me.frame.clone(),
+        bot: row,
+        rules,
+        all,
+        looked_for: &shown.looked_for,
+        fields: shown.fields,
+        form: &shown.form,
+        tried: shown.tried,
+        untried: shown.untried,
+        wrong: shown.wrong,
+        script: SCRIPT,
+    };
+    Ok(me.frame.show(status.unwrap_or(StatusCode::OK), &page))
+}

@@ -1,0 +1,270 @@
+//! A bot's settings: its keys and secrets, how it behaves, and who hears of its events. Each section is a form of its own.
+
+mod patch;
+mod view;
+
+use std::borrow::Borrow;
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Shared;
+use super::bots::BotRow;
+use super::form::Form;
+use super::frame::Frame;
+use super::rows;
+use super::rules::whole;
+use super::session::Me;
+use super::wrong::Wrong;
+use crate::clock::Millis;
+use crate::v1::inside::Refused;
+
+use view::{KINDS, Keys, NewKey, SettingsView, SigningSecret, Subscription};
+
+/// How long an old key or secret may go on working: now, an hour, a day, a week.
+const OVERLAPS: [u32; 4] = [0, 3600, 86_400, 604_800];
+
+#[derive(Template)]
+#[template(path = "dashboard/settings.html")]
+struct Page<'p> {
+    frame: Frame,
+    bot: BotRow,
+    now: Millis,
+    keys: Keys,
+    /// A key that was made just now.
+    fresh: Option<NewKey>,
+    /// Empty for whoever may only look.
+    webhook_key: String,
+    signing: Option<SigningSecret>,
+    settings: SettingsView,
+    subscriptions: Vec<Subscription>,
+    /// The section that was just changed; empty otherwise.
+    done: &'p str,
+    /// The section that was not, and its form.
+    failed: &'p str,
+    form: &'p Form,
+    wrong: Option<Refused>,
+}
+
+#[derive(Default)]
+struct Shown {
+    done: String,
+    failed: &'static str,
+    form: Form,
+    fresh: Option<NewKey>,
+    wrong: Option<Refused>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Asked {
+    #[serde(default)]
+    done: String,
+}
+
+/// What a form asks of the API, and the section that it stands in.
+struct Order {
+    section: &'static str,
+    method: Method,
+    path: String,
+    body: Option<Value>,
+}
+
+impl Page<'_> {
+    /// What stands in a field: what was typed where it was refused, else what is so.
+    fn typed(&self, section: &str, name: &str, known: impl ToString) -> String {
+        if self.failed == section {
+            self.form.raw(name).to_owned()
+        } else {
+            known.to_string()
+        }
+    }
+
+    /// The same of a tick.
+    fn ticked(&self, section: &str, name: &str, known: impl Borrow<bool>) -> bool {
+        if self.failed == section {
+            self.form.get(name).is_some()
+        } else {
+            *known.borrow()
+        }
+    }
+
+    /// Where each form goes.
+    fn action(&self) -> String {
+        format!("{}/bots/{}/settings", self.frame.home, self.bot.id)
+    }
+
+    fn key_age(&self) -> String {
+        self.keys.current.age(self.now, &self.frame)
+    }
+
+    /// How long an old key may go on working, and that in words.
+    fn overlaps(&self) -> [(String, &'static str); 4] {
+        OVERLAPS.map(|seconds| (seconds.to_string(), view::overlap(seconds, &self.frame)))
+    }
+
+    fn wants(&self, kind: &str) -> bool {
+        self.failed == "subscriptions" && self.form.all("kind").any(|asked| asked == kind)
+    }
+}
+
+/// Everything that is set.
+pub(super) async fn show(
+    State(shared): State<Arc<Shared>>,
+    me: Me,
+    Path(bot): Path<i32>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Wrong> {
+    let shown = Shown {
+        done: asked.done,
+        ..Shown::default()
+    };
+    page(&shared, me, bot, shown).await
+}
+
+/// Does what one section's form asks for.
+pub(super) async fn change(
+    State(shared): State<Arc<Shared>>,
+    me: Me,
+    Path(bot): Path<i32>,
+    form: Form,
+) -> Result<Response, Wrong> {
+    let order = Order::of(bot, &form).ok_or(Wrong::BadForm)?;
+    let Order {
+        section,
+        method,
+        path,
+        body,
+    } = order;
+    match shared.inside.ask(&me.caller, method, &path, body).await {
+        // Shown this once, so that nobody is sent on to a page that does not have it.
+        Ok(answer) if answer["secret_key"].is_string() => {
+            let fresh = serde_json::from_value(answer).map_err(|_| Wrong::Internal)?;
+            let shown = Shown {
+                fresh: Some(fresh),
+                ..Shown::default()
+            };
+            page(&shared, me, bot, shown).await
+        }
+        Ok(_) => {
+            let home = &me.frame.home;
+            let back = format!("{home}/bots/{bot}/settings?done={section}#{section}");
+            Ok(Redirect::to(&back).into_response())
+        }
+        // Whoever may only look has no form that it could stand beside.
+        Err(refused) if !me.frame.may_change() => Err(refused.into()),
+        Err(refused) => {
+            let shown = Shown {
+                failed: section,
+                form,
+                wrong: Some(refused),
+                ..Shown::default()
+            };
+            page(&shared, me, bot, shown).await
+        }
+    }
+}
+
+impl Order {
+    fn of(bot: i32, form: &Form) -> Option<Self> {
+        let word = form.raw("do");
+        if let Some((section, patch)) = patch::of(word, form) {
+            return Some(Self {
+                section,
+                method: Method::PATCH,
+                path: format!("/v1/bots/{bot}/settings"),
+                body: Some(patch),
+            });
+        }
+        let overlap = || Some(json!({ "overlap_s": whole(form.raw("overlap_s")) }));
+        let one = || form.raw("subscription").parse::<i64>().ok();
+        let (section, method, path, body) = match word {
+            "rotate-key" => (
+                "secret-key",
+                Method::POST,
+                "keys/rotate".to_owned(),
+                overlap(),
+            ),
+            "end-key" => (
+                "secret-key",
+                Method::DELETE,
+                "keys/previous".to_owned(),
+                None,
+            ),
+            "rotate-webhook-key" => {
+                let path = "webhook-key/rotate".to_owned();
+                ("webhook-key", Method::POST, path, None)
+            }
+            "rotate-signing-secret" => {
+                let path = "signing-secret/rotate".to_owned();
+                ("signing-secret", Method::POST, path, overlap())
+            }
+            "subscribe" => {
+                let body = Some(patch::subscription(form));
+                (
+                    "subscriptions",
+                    Method::POST,
+                    "subscriptions".to_owned(),
+                    body,
+                )
+            }
+            "subscription-on" | "subscription-off" => {
+                let body = Some(json!({ "enabled": word == "subscription-on" }));
+                let path = format!("subscriptions/{}", one()?);
+                ("subscriptions", Method::PATCH, path, body)
+            }
+            "unsubscribe" => {
+                let path = format!("subscriptions/{}", one()?);
+                ("subscriptions", Method::DELETE, path, None)
+            }
+            _ => return None,
+        };
+        Some(Self {
+            section,
+            method,
+            path: format!("/v1/bots/{bot}/{path}"),
+            body,
+        })
+    }
+}
+
+async fn page(shared: &Shared, me: Me, bot: i32, shown: Shown) -> Result<Response, Wrong> {
+    let (inside, path) = (&shared.inside, format!("/v1/bots/{bot}"));
+    let row: BotRow = inside.get(&me.caller, &path).await?;
+    let keys = inside.get(&me.caller, &format!("{path}/keys")).await?;
+    let settings = inside.get(&me.caller, &format!("{path}/settings")).await?;
+    let (mut webhook_key, mut signing) = (String::new(), None);
+    if me.frame.may_change() {
+        let of = format!("{path}/webhook-key");
+        let key: Value = inside.get(&me.caller, &of).await?;
+        key["webhook_key"]
+            .as_str()
+            .unwrap_or_default()
+            .clone_into(&mut webhook_key);
+        let of = format!("{path}/signing-secret");
+        signing = Some(inside.get(&me.caller, &of).await?);
+    }
+    let subscriptions = rows::all(shared, &me, &format!("{path}/subscriptions")).await?;
+    let status = shown.wrong.as_ref().map(|wrong| wrong.status);
+    let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+    let page = Page {
+        frame: me.frame.clone(),
+        bot: row,
+        now: shared.clock.now(),
+        keys,
+        fresh: shown.fresh,
+        webhook_key,
+        signing,
+        settings,
+        subscriptions,
+        done: &shown.done,
+        failed: shown.failed,
+        form: &shown.form,
+        wrong: shown.wrong,
+    };
+    Ok(me.frame.show(status.unwrap_or(StatusCode::OK), &page))
+}

@@ -1,0 +1,180 @@
+//! Settings, keys and subscriptions as the API shows them.
+
+use serde::Deserialize;
+
+use crate::clock::Millis;
+use crate::dashboard::frame::Frame;
+
+/// Every kind of event, all of them first.
+pub(super) const KINDS: [&str; 9] = [
+    "*",
+    "message.received",
+    "message.ack",
+    "message.edited",
+    "message.deleted",
+    "message.reaction",
+    "bot.state",
+    "group.changed",
+    "call.received",
+];
+
+/// A day.
+const DAY: Millis = 86_400_000;
+
+/// What is known of the SecretKey.
+#[derive(Debug, Deserialize)]
+pub(super) struct Keys {
+    pub(super) current: Current,
+    pub(super) previous: Option<Old>,
+}
+
+/// The key.
+#[derive(Debug, Deserialize)]
+pub(super) struct Current {
+    pub(super) fingerprint: String,
+    pub(super) created_at: Option<String>,
+}
+
+/// The key before it.
+#[derive(Debug, Deserialize)]
+pub(super) struct Old {
+    pub(super) fingerprint: String,
+    pub(super) until: String,
+}
+
+/// A key that was made just now.
+#[derive(Debug, Deserialize)]
+pub(super) struct NewKey {
+    pub(super) secret_key: String,
+    pub(super) previous_until: Option<String>,
+}
+
+/// What signs.
+#[derive(Debug, Deserialize)]
+pub(super) struct SigningSecret {
+    pub(super) signing_secret: String,
+    pub(super) previous: Option<OldSecret>,
+}
+
+/// What signs beside it.
+#[derive(Debug, Deserialize)]
+pub(super) struct OldSecret {
+    pub(super) signing_secret: String,
+    pub(super) until: String,
+}
+
+/// How a bot behaves.
+#[derive(Debug, Deserialize)]
+pub(super) struct SettingsView {
+    pub(super) duplicate_rule: DuplicateRule,
+    pub(super) pacing: Pacing,
+    pub(super) group_acks: bool,
+    grace_s: Option<u32>,
+    pub(super) allow: Vec<String>,
+}
+
+/// When a repeat is refused.
+#[derive(Debug, Deserialize)]
+pub(super) struct DuplicateRule {
+    pub(super) enabled: bool,
+    within_s: Option<u32>,
+}
+
+/// How fast it writes.
+#[derive(Debug, Deserialize)]
+pub(super) struct Pacing {
+    per_minute: Option<u32>,
+    jitter: f64,
+    pub(super) typing: bool,
+}
+
+/// Who hears of which events.
+#[derive(Debug, Deserialize)]
+pub(super) struct Subscription {
+    pub(super) id: i64,
+    pub(super) url: String,
+    pub(super) kinds: Vec<String>,
+    pub(super) enabled: bool,
+    pub(super) timeout_s: Option<i64>,
+    pub(super) off_cause: Option<String>,
+}
+
+fn or_nothing(number: Option<u32>) -> String {
+    number.map(|it| it.to_string()).unwrap_or_default()
+}
+
+impl SettingsView {
+    /// Empty: as the gateway is configured.
+    pub(super) fn grace(&self) -> String {
+        or_nothing(self.grace_s)
+    }
+}
+
+impl DuplicateRule {
+    /// Empty: however long ago.
+    pub(super) fn within(&self) -> String {
+        or_nothing(self.within_s)
+    }
+}
+
+impl Pacing {
+    /// Empty: as fast as it goes.
+    pub(super) fn per_minute(&self) -> String {
+        or_nothing(self.per_minute)
+    }
+
+    pub(super) fn percent(&self) -> String {
+        // To a hundredth, so that a third does not become what binary fractions make of it.
+        let percent = (self.jitter * 10_000.0).round() / 100.0;
+        percent.to_string()
+    }
+}
+
+impl Current {
+    /// How old it is, in words.
+    pub(super) fn age(&self, now: Millis, frame: &Frame) -> String {
+        let made = self.created_at.as_deref().and_then(|at| at.parse().ok());
+        let Some(made): Option<jiff::Timestamp> = made else {
+            return frame
+                .say("dari versi lama", "from an older version")
+                .to_owned();
+        };
+        match now.saturating_sub(made.as_millisecond()) / DAY {
+            0 => frame
+                .say("kurang dari sehari", "less than a day")
+                .to_owned(),
+            1 => frame.say("1 hari", "1 day").to_owned(),
+            days => format!("{days} {}", frame.say("hari", "days")),
+        }
+    }
+}
+
+/// How long an old key goes on working, in words.
+pub(super) fn overlap(seconds: u32, frame: &Frame) -> &'static str {
+    match seconds {
+        0 => frame.say("langsung mati", "dies at once"),
+        3600 => frame.say("masih berlaku 1 jam", "works for 1 more hour"),
+        86_400 => frame.say("masih berlaku 1 hari", "works for 1 more day"),
+        _ => frame.say("masih berlaku 7 hari", "works for 7 more days"),
+    }
+}
+
+/// A kind of event, in words.
+pub(super) fn kind(word: &str, frame: &Frame) -> String {
+    let said = match word {
+        "*" => frame.say(
+            "Semua peristiwa, juga yang baru kelak",
+            "All events, those of later versions too",
+        ),
+        "message.received" => frame.say("Pesan masuk", "Message received"),
+        "message.ack" => frame.say("Status pesan keluar", "State of a sent message"),
+        "message.edited" => frame.say("Pesan diubah", "Message edited"),
+        "message.deleted" => frame.say("Pesan dihapus", "Message deleted"),
+        "message.reaction" => frame.say("Reaksi", "Reaction"),
+        "bot.state" => frame.say("Keadaan bot", "Bot's state"),
+        "group.changed" => frame.say("Perubahan grup", "Group changed"),
+        "call.received" => frame.say("Panggilan masuk", "Call received"),
+        other => other,
+    };
+    said.to_owned()
+}

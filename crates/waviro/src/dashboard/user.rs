@@ -1,0 +1,111 @@
+//! One user: what they may do, a new password, and their end. For admins.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde_json::json;
+
+use super::Shared;
+use super::bots::BotRow;
+use super::form::Form;
+use super::frame::Frame;
+use super::rows;
+use super::session::Me;
+use super::users::{RoleFields, UserView, role_word};
+use super::wrong::Wrong;
+use crate::v1::inside::Refused;
+
+#[derive(Template)]
+#[template(path = "dashboard/user.html")]
+struct Page {
+    frame: Frame,
+    user: UserView,
+    /// Nobody else may do everything.
+    last_admin: bool,
+    bots: Vec<BotRow>,
+    fields: RoleFields,
+    wrong: Option<Refused>,
+}
+
+/// What they may do.
+pub(super) async fn show(
+    State(shared): State<Arc<Shared>>,
+    me: Me,
+    Path(user): Path<i64>,
+) -> Result<Response, Wrong> {
+    page(&shared, me, user, None, None).await
+}
+
+/// Another role, another password, or the end.
+pub(super) async fn change(
+    State(shared): State<Arc<Shared>>,
+    me: Me,
+    Path(user): Path<i64>,
+    form: Form,
+) -> Result<Response, Wrong> {
+    let path = format!("/v1/users/{user}");
+    let mut back = format!("{}/users", me.frame.home);
+    let mut typed = None;
+    let (method, body) = match form.raw("do") {
+        "role" => {
+            let fields = RoleFields::read(&form);
+            let body = json!({ "role": fields.role, "bots": fields.bots() });
+            if me.frame.user.as_ref().is_some_and(|me| me.id == user) && fields.role != "admin" {
+                // Whoever gives up their own role may see the users no more.
+                back.clone_from(&me.frame.home);
+            }
+            typed = Some(fields);
+            (Method::PATCH, Some(body))
+        }
+        "password" => {
+            let body = json!({ "password": form.raw("password") });
+            (Method::PATCH, Some(body))
+        }
+        // Nobody removes a user by a slip of the finger: the name is typed.
+        "remove" => {
+            let known: UserView = shared.inside.get(&me.caller, &path).await?;
+            if form.get("name") != Some(known.name.trim()) {
+                let back = format!("{back}/{user}#remove");
+                return Ok(Redirect::to(&back).into_response());
+            }
+            (Method::DELETE, None)
+        }
+        _ => return Err(Wrong::BadForm),
+    };
+    match shared.inside.ask(&me.caller, method, &path, body).await {
+        Ok(_) => Ok(Redirect::to(&back).into_response()),
+        Err(refused) => page(&shared, me, user, typed, Some(refused)).await,
+    }
+}
+
+async fn page(
+    shared: &Shared,
+    me: Me,
+    user: i64,
+    typed: Option<RoleFields>,
+    wrong: Option<Refused>,
+) -> Result<Response, Wrong> {
+    let path = format!("/v1/users/{user}");
+    let user: UserView = shared.inside.get(&me.caller, &path).await?;
+    let users: Vec<UserView> = rows::all(shared, &me, "/v1/users").await?;
+    let bots = rows::all(shared, &me, "/v1/bots").await?;
+    let mut admins = users.iter().filter(|user| user.role == "admin");
+    let known = || RoleFields {
+        role: user.role.clone(),
+        bots: user.bots.clone(),
+    };
+    let status = wrong.as_ref().map(|wrong| wrong.status);
+    let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+    let page = Page {
+        frame: me.frame.clone(),
+        last_admin: admins.all(|admin| admin.id == user.id) && user.role == "admin",
+        fields: typed.unwrap_or_else(known),
+        user,
+        bots,
+        wrong,
+    };
+    Ok(me.frame.show(status.unwrap_or(StatusCode::OK), &page))
+}

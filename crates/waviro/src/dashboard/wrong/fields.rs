@@ -1,0 +1,98 @@
+//! What is wrong with a rule, a setting, a subscription or a user, Indonesian and English.
+
+/// What to say of a code and the field to blame; `None` where the API's own words must do.
+pub(super) fn explained(code: &str, field: &str) -> Option<(&'static str, &'static str)> {
+    match code {
+        "invalid_field" | "missing_field" => of(field),
+        _ => other(code),
+    }
+}
+
+fn other(code: &str) -> Option<(&'static str, &'static str)> {
+    Some(match code {
+        "keyword_taken" => (
+            "Aturan lain sudah memakai kata kunci itu; ubah atau hapus aturan itu dahulu.",
+            "Another rule has that keyword; change or remove that rule first.",
+        ),
+        "too_many" => (
+            "Sudah sebanyak yang boleh; hapus salah satu dahulu.",
+            "There are as many as there may be; remove one first.",
+        ),
+        "last_admin" => (
+            "Ini admin terakhir; jadikan orang lain admin dahulu.",
+            "This is the last admin; make somebody else an admin first.",
+        ),
+        "no_such_thing" => (
+            "Itu sudah tidak ada; mungkin orang lain menghapusnya.",
+            "It is not there any more; somebody else may have removed it.",
+        ),
+        _ => return None,
+    })
+}
+
+fn of(field: &str) -> Option<(&'static str, &'static str)> {
+    Some(match field {
+        "keyword" => (
+            "Kata kunci paling panjang 200 karakter, dalam satu baris.",
+            "A keyword has at most 200 characters, on one line.",
+        ),
+        "url" => (
+            "URL harus lengkap dan dimulai dengan http:// atau https://.",
+            "The URL must be whole, and begin with http:// or https://.",
+        ),
+        "timeout_s" => (
+            "Batas waktu adalah bilangan bulat dari 1 detik sampai outbound.timeout_s gateway (bawaan 15).",
+            "The deadline is a whole number, from 1 second to the gateway's outbound.timeout_s (15 by default).",
+        ),
+        "text" => (
+            "Tulis teks untuk dicoba, paling panjang 65536 karakter.",
+            "Write a text to try, 65536 characters at most.",
+        ),
+        "from" => (
+            "Pengirim harus nomor dengan kode negara, misalnya 6281234567890, atau kosong.",
+            "The sender must be a number with its country code, such as 6281234567890, or nothing.",
+        ),
+        "group" => (
+            "Id grup tampak seperti 120363000000000001@g.us.",
+            "A group's id looks like 120363000000000001@g.us.",
+        ),
+        "overlap_s" => (
+            "Kunci lama dapat berlaku paling lama 7 hari lagi.",
+            "An old key can go on working for 7 days at most.",
+        ),
+        "kinds" => (
+            "Pilih setidaknya satu jenis peristiwa.",
+            "Choose at least one kind of event.",
+        ),
+        "duplicate_rule.within_s" => (
+            "Jangka waktu adalah bilangan bulat dari 1 sampai 31536000 detik, atau kosong.",
+            "The span is a whole number from 1 to 31536000 seconds, or nothing.",
+        ),
+        "pacing.per_minute" => (
+            "Pesan per menit adalah bilangan bulat dari 1 sampai 600, atau kosong.",
+            "Messages per minute are a whole number from 1 to 600, or nothing.",
+        ),
+        "pacing.jitter" => (
+            "Variasi jeda adalah bilangan dari 0 sampai 100 persen.",
+            "The variation is a number from 0 to 100 percent.",
+        ),
+        "grace_s" => (
+            "Waktu tenggang adalah bilangan bulat dari 0 sampai 86400 detik, atau kosong.",
+            "The grace time is a whole number from 0 to 86400 seconds, or nothing.",
+        ),
+        "allow" => (
+            "Tulis paling banyak 64 alamat atau jaringan, misalnya 10.0.0.5, 10.0.0.0/8 atau 10.0.0.5:8080.",
+            "Write at most 64 addresses or networks, such as 10.0.0.5, 10.0.0.0/8 or 10.0.0.5:8080.",
+        ),
+        "password" => (
+            "Kata sandi setidaknya 10 karakter.",
+            "A password has at least 10 characters.",
+        ),
+        "role" => ("Pilih salah satu peran.", "Choose one of the roles."),
+        "bots" => (
+            "Pilih bot yang masih ada.",
+            "Choose bots that are still there.",
+        ),
+        _ => return None,
+    })
+}

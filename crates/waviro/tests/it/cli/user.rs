@@ -1,0 +1,102 @@
+//! `waviro user`
+
+use std::io::Write;
+use std::process::{Output, Stdio};
+
+use super::process::Folder;
+
+const PASSWORD: &str = "kata sandi yang panjang";
+
+/// Runs a command that reads a password.
+fn with_password(folder: &Folder, arguments: &[&str], password: &str) -> Output {
+    let mut command = folder.command(arguments);
+    let command = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // A command that refuses before it asks has closed it.
+    let _ = stdin.write_all(password.as_bytes());
+    drop(stdin);
+    child.wait_with_output().unwrap()
+}
+
+fn done(output: &Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn failed(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_user_is_made_listed_given_another_password_and_removed() {
+    let folder = Folder::new();
+    assert!(folder.ok(&["user", "list"]).contains("waviro user add"));
+    assert!(
+        !folder.path().join("data").exists(),
+        "looking makes nothing"
+    );
+    folder.ok(&["bot", "add", "toko"]);
+    let line = format!("{PASSWORD}\n");
+    let add = |arguments: &[&str]| {
+        let arguments = [&["user", "add"], arguments].concat();
+        with_password(&folder, &arguments, &line)
+    };
+    let made = done(&add(&["ani"]));
+    assert!(
+        made.contains("/dashboard") && made.contains("admin"),
+        "{made}"
+    );
+    assert!(!made.contains(PASSWORD));
+    done(&add(&["budi", "--bot", "toko"]));
+    done(&add(&["citra", "--role", "viewer"]));
+    assert_eq!(
+        folder.ok(&["user", "list"]),
+        "ani  admin\nbudi  operator of toko\ncitra  viewer\n"
+    );
+    let renewed = with_password(&folder, &["user", "password", "budi"], "sandi lain lagi");
+    assert!(done(&renewed).contains("logged out"));
+    folder.ok(&["user", "remove", "citra"]);
+    assert_eq!(folder.ok(&["user", "list"]).lines().count(), 2);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_and_says_what_to_do() {
+    let folder = Folder::new();
+    folder.ok(&["bot", "add", "toko"]);
+    let try_it = |arguments: &[&str], password: &str| {
+        let arguments = [&["user"], arguments].concat();
+        failed(&with_password(&folder, &arguments, password))
+    };
+    for (arguments, password, says) in [
+        (vec!["add", "ani"], "pendek", "at least 10"),
+        (vec!["add", "ani"], "", "at least 10"),
+        (vec!["add", ""], PASSWORD, "1 to 64"),
+        (vec!["add", "ani", "--role", "operator"], PASSWORD, "--bot"),
+        (
+            vec!["add", "ani", "--role", "viewer", "--bot", "toko"],
+            PASSWORD,
+            "operators",
+        ),
+        (
+            vec!["add", "ani", "--bot", "tiko"],
+            PASSWORD,
+            "waviro bot list",
+        ),
+        (vec!["password", "ani"], PASSWORD, "waviro user list"),
+        (vec!["remove", "ani"], "", "waviro user list"),
+    ] {
+        let said = try_it(&arguments, password);
+        assert!(said.contains(says), "{arguments:?}: {said}");
+    }
+    assert!(folder.ok(&["user", "list"]).contains("No user yet"));
+    done(&with_password(&folder, &["user", "add", "ani"], PASSWORD));
+    let taken = try_it(&["add", "ani"], PASSWORD);
+    assert!(taken.contains("choose another name"), "{taken}");
+    let last = try_it(&["remove", "ani"], "");
+    assert!(last.contains("the last admin"), "{last}");
+}

@@ -6,6 +6,9 @@
 mod assets;
 mod bot;
 mod bots;
+mod causes;
+mod deliveries;
+mod delivery;
 mod entry;
 mod form;
 mod frame;
@@ -13,6 +16,8 @@ mod guard;
 mod link;
 mod live;
 mod look;
+mod message;
+mod messages;
 mod send;
 mod session;
 mod state;
@@ -91,7 +96,17 @@ pub fn router(dashboard: &Arc<Dashboard>) -> Router {
         .route("/bots/{bot}", get(bot::show).post(bot::change))
         .route("/bots/{bot}/link", get(link::show).post(link::act))
         .route("/bots/{bot}/link/qr.svg", get(link::picture))
-        .route("/bots/{bot}/send", get(send::form).post(send::send));
+        .route("/bots/{bot}/send", get(send::form).post(send::send))
+        .route("/bots/{bot}/messages", get(messages::list))
+        .route("/bots/{bot}/messages/{message}", get(message::show))
+        .route(
+            "/bots/{bot}/deliveries",
+            get(deliveries::list).post(deliveries::act),
+        )
+        .route(
+            "/bots/{bot}/deliveries/{delivery}",
+            get(delivery::show).post(delivery::again),
+        );
     for asset in assets.all() {
         let asset = asset.clone();
         pages = pages.route(

@@ -49,11 +49,7 @@ const SCHEMA: [(i64, &str, &str); 8] = [
         "settings",
         include_str!("../../migrations/0007_settings.sql"),
     ),
-    (
-        8,
-        "users",
-        include_str!("../../migrations/0008_users.sql"),
-    ),
+    (8, "users", include_str!("../../migrations/0008_users.sql")),
 ];
 
 /// Connections for reads. SQLite reads beside the writer in WAL mode; four saturate two cores.

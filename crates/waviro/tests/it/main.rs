@@ -12,6 +12,7 @@ mod bots;
 mod callbacks;
 mod cli;
 mod conform;
+mod dashboard_messages;
 mod docs;
 mod engine;
 mod events;

@@ -6,6 +6,9 @@
 mod assets;
 mod bot;
 mod bots;
+mod causes;
+mod deliveries;
+mod delivery;
 mod entry;
 mod form;
 mod frame;
@@ -17,6 +20,8 @@ mod me;
 mod rows;
 mod rule;
 mod rules;
+mod message;
+mod messages;
 mod send;
 mod session;
 mod start;
@@ -115,6 +120,16 @@ pub fn router(dashboard: &Arc<Dashboard>) -> Router {
         .route("/users", get(users::list).post(users::add))
         .route("/users/{user}", get(user::show).post(user::change))
         .route("/me", get(me::show).post(me::change));
+        .route("/bots/{bot}/messages", get(messages::list))
+        .route("/bots/{bot}/messages/{message}", get(message::show))
+        .route(
+            "/bots/{bot}/deliveries",
+            get(deliveries::list).post(deliveries::act),
+        )
+        .route(
+            "/bots/{bot}/deliveries/{delivery}",
+            get(delivery::show).post(delivery::again),
+        );
     for asset in assets.all() {
         let asset = asset.clone();
         pages = pages.route(

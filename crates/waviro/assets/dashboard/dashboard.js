@@ -78,6 +78,19 @@ addEventListener('pageshow', () => {
   for (const form of document.forms) delete form.dataset.sent
 })
 
+// What the reader opened or closed stays so when its part comes anew.
+let opened = new Map()
+body.addEventListener('htmx:beforeSwap', (event) => {
+  const all = event.detail.target.querySelectorAll('details[id]')
+  opened = new Map([...all].map((one) => [one.id, one.open]))
+})
+body.addEventListener('htmx:afterSwap', () => {
+  for (const [id, open] of opened) {
+    const one = document.getElementById(id)
+    if (one) one.open = open
+  }
+})
+
 body.addEventListener('htmx:afterSettle', (event) => {
   showTimes(event.target)
   countDown()

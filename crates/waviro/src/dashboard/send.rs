@@ -22,7 +22,7 @@ use crate::v1::inside::Refused;
 const KINDS: [&str; 4] = ["text", "media", "location", "contact"];
 
 /// In place of the bot's key, which only its owner has.
-const MASKED: &str = "••••••••";
+pub(super) const MASKED: &str = "••••••••";
 
 #[derive(Template)]
 #[template(path = "dashboard/send.html")]

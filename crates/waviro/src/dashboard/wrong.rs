@@ -110,6 +110,22 @@ impl Refused {
                 "Berkas di URL itu tidak dapat diambil.",
                 "The file at that URL could not be fetched.",
             ),
+            ("still_open", _) => (
+                "Pengiriman ini, atau salinannya, masih berjalan; tunggu sampai selesai.",
+                "This delivery, or a copy of it, is still under way; wait until it has ended.",
+            ),
+            ("pointless", _) => (
+                "Aturan atau langganannya mati atau dihapus, atau pesannya tidak disimpan lagi.",
+                "Its rule or subscription is off or was deleted, or its message is no longer kept.",
+            ),
+            ("invalid_field", "body") => (
+                "Isinya harus JSON yang benar.",
+                "The body must be valid JSON.",
+            ),
+            ("no_such_thing", _) => (
+                "Itu tidak ada, atau tidak disimpan lagi.",
+                "That is not there, or no longer kept.",
+            ),
             ("not_connected", _) => (
                 "Bot ini tidak terhubung dengan WhatsApp; tautkan dahulu.",
                 "This bot is not connected to WhatsApp; link it first.",

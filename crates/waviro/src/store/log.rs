@@ -7,6 +7,7 @@ use sqlx::{AssertSqlSafe, Row};
 use waviro_link::Content;
 
 use super::content::decode;
+use super::inbound::Detail;
 use super::{Store, StoreError};
 use crate::clock::Millis;
 
@@ -60,7 +61,7 @@ pub struct SentRow {
 }
 
 /// A message that was written to the bot.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct HeardRow {
     /// Its id, unique within chat and sender.
     pub id: String,
@@ -80,6 +81,10 @@ pub struct HeardRow {
     pub at: Millis,
     /// Ours.
     pub received_at: Millis,
+    /// The id of the message that it answers.
+    pub quoted: Option<String>,
+    /// What its kind has beyond a text.
+    pub detail: Detail,
 }
 
 /// After which row of [`HeardRow`]s a page begins.
@@ -97,8 +102,7 @@ pub struct HeardAfter {
 
 const SENT: &str = "SELECT seq, id, chat, kind, body, notify_url, ack, cause, accepted_at, settled_at, delivered_at, read_at, reply_of FROM messages";
 
-const HEARD: &str =
-    "SELECT id, chat, sender, push_name, from_me, kind, body, at, received_at FROM inbound";
+const HEARD: &str = "SELECT id, chat, sender, push_name, from_me, kind, body, at, received_at, quoted, detail FROM inbound";
 
 impl Store {
     /// Messages that a bot sent, below the `seq` `before`, newest first. Where a text is looked for, everything in the range is read.
@@ -215,6 +219,18 @@ impl Store {
             .fetch_optional(&self.reads)
             .await?;
         row.as_ref().map(heard).transpose()
+    }
+
+    /// How many members of its group have a message, and how many of them read it; `None` where none was counted.
+    pub async fn members_with(&self, id: &str) -> Result<Option<(i64, i64)>, StoreError> {
+        let row = sqlx::query(
+            "SELECT COUNT(*), COALESCE(SUM(CASE WHEN level >= 3 THEN 1 ELSE 0 END), 0) FROM receipts WHERE message = $1",
+        )
+        .bind(id.to_owned())
+        .fetch_one(&self.reads)
+        .await?;
+        let counted: (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+        Ok(Some(counted).filter(|(members, _)| *members > 0))
     }
 
     /// The messages of the answers of this delivery, in their order.
@@ -335,7 +351,7 @@ fn sent(row: &AnyRow) -> Result<SentRow, StoreError> {
 }
 
 fn heard(row: &AnyRow) -> Result<HeardRow, StoreError> {
-    let from_me: i64 = row.try_get(4)?;
+    let (from_me, detail): (i64, Option<String>) = (row.try_get(4)?, row.try_get(10)?);
     Ok(HeardRow {
         id: row.try_get(0)?,
         chat: row.try_get(1)?,
@@ -346,5 +362,7 @@ fn heard(row: &AnyRow) -> Result<HeardRow, StoreError> {
         text: row.try_get(6)?,
         at: row.try_get(7)?,
         received_at: row.try_get(8)?,
+        quoted: row.try_get(9)?,
+        detail: detail.map_or_else(Detail::default, |detail| Detail::read(&detail)),
     })
 }

@@ -2,6 +2,7 @@
 
 mod place;
 mod send;
+mod view;
 
 use std::sync::Arc;
 
@@ -21,9 +22,10 @@ use super::moment::Moment;
 use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
 use super::query::Query;
-use crate::store::{DeliveryFilter, HeardRow, LogFilter, SentRow, words};
+use crate::store::{DeliveryFilter, HeardRow, LogFilter, SentRow};
 
 use place::Place;
+pub use view::{Direction, MessageView};
 
 /// The most characters of a text that is looked for.
 const LOOKED_FOR: usize = 200;
@@ -38,83 +40,6 @@ pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
         .routes(routes!(show))
 }
 
-/// Whether the bot wrote it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Direction {
-    /// Sent over this gateway.
-    Out,
-    /// Written to the bot, or by its own account on another device.
-    In,
-}
-
-/// How far a message came.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum MessageState {
-    /// WhatsApp does not have it yet.
-    Pending,
-    /// WhatsApp has it.
-    Sent,
-    /// It reached the phone.
-    Delivered,
-    /// It was read or played.
-    Read,
-    /// It will not be sent; `cause` says why.
-    Failed,
-    /// It was written to the bot.
-    Received,
-}
-
-/// A message.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Message)]
-pub struct MessageView {
-    /// Its id on WhatsApp.
-    #[schema(example = "3EB02B7BEAD27AFA278E")]
-    id: String,
-    /// Whether the bot wrote it.
-    direction: Direction,
-    /// The person or group.
-    #[schema(example = "6281234567890@c.us")]
-    chat: String,
-    /// Who wrote it to the bot; null for what was sent.
-    #[schema(required, example = "6281234567890@c.us")]
-    sender: Option<String>,
-    /// The name that the sender gives itself.
-    #[schema(required, example = "Budi")]
-    sender_name: Option<String>,
-    /// Whether the bot's own account wrote it, here or on another device.
-    from_me: bool,
-    /// `text`, `image`, `location`, `contact` …
-    #[schema(example = "text")]
-    kind: String,
-    /// Its text or caption, a place's or card's name; empty where it has none.
-    text: String,
-    /// How far it came.
-    state: MessageState,
-    /// Why it failed.
-    #[schema(required)]
-    cause: Option<String>,
-    /// When it was accepted, or received.
-    at: Moment,
-    /// When WhatsApp took it, or it failed; of a received one WhatsApp's own time.
-    #[schema(required)]
-    sent_at: Option<Moment>,
-    /// When it reached the phone, where that was told before it was read.
-    #[schema(required)]
-    delivered_at: Option<Moment>,
-    /// When it was read or played.
-    #[schema(required)]
-    read_at: Option<Moment>,
-    /// Where changes of its state are posted.
-    #[schema(required)]
-    notify_url: Option<String>,
-    /// The delivery whose answer it is of.
-    #[schema(required)]
-    reply_of: Option<i64>,
-}
-
 /// A message and all that became of it.
 #[derive(Serialize, ToSchema)]
 pub struct FullMessage {
@@ -127,6 +52,21 @@ pub struct FullMessage {
     deliveries: Vec<FullDelivery>,
     /// What the answers of its webhooks sent.
     replies: Vec<MessageView>,
+    /// Of a message to a group: how many of its members have it. They are counted while a subscription or a stream wants
+    /// `message.ack`; null where nothing was counted.
+    #[schema(required)]
+    members: Option<Members>,
+}
+
+/// How many members of a group have a message.
+#[derive(Serialize, ToSchema)]
+pub struct Members {
+    /// On whose phone it is, those who read it included.
+    #[schema(minimum = 0)]
+    delivered: i64,
+    /// Who read or played it.
+    #[schema(minimum = 0)]
+    read: i64,
 }
 
 /// Something that happened to a message.
@@ -240,7 +180,9 @@ async fn show(
     Named(id): Named,
 ) -> Result<Json<FullMessage>, Problem> {
     let slot = at.bot.slot();
-    let (message, mut timeline) = match v1.store.sent(slot, &id).await? {
+    let sent = v1.store.sent(slot, &id).await?;
+    let is_sent = sent.is_some();
+    let (message, mut timeline) = match sent {
         Some(row) => (MessageView::from(row.clone()), course(&row)),
         None => match v1.store.heard(slot, &id).await? {
             Some(row) => {
@@ -250,6 +192,7 @@ async fn show(
             None => return Err(Problem::NoSuch("message")),
         },
     };
+    let members = v1.store.members_with(&id).await?;
     let filter = DeliveryFilter {
         subject: Some(id),
         ..DeliveryFilter::default()
@@ -273,7 +216,7 @@ async fn show(
                 ..Happened::at(at, "replied")
             });
         }
-        deliveries.push(FullDelivery::of(row, &v1).await?);
+        deliveries.push(FullDelivery::of(row, &v1, &at.caller).await?);
         let sent = v1.store.replies_of(row.id).await?;
         replies.extend(sent.into_iter().map(MessageView::from));
     }
@@ -283,6 +226,9 @@ async fn show(
         timeline,
         deliveries,
         replies,
+        members: members
+            .filter(|_| is_sent)
+            .map(|(delivered, read)| Members { delivered, read }),
     }))
 }
 
@@ -334,58 +280,6 @@ impl Happened {
             what,
             delivery: None,
             detail: None,
-        }
-    }
-}
-
-impl From<SentRow> for MessageView {
-    fn from(row: SentRow) -> Self {
-        Self {
-            id: row.id,
-            direction: Direction::Out,
-            chat: row.chat,
-            sender: None,
-            sender_name: None,
-            from_me: true,
-            kind: row.kind,
-            text: words(&row.content).to_owned(),
-            state: match row.ack {
-                0 => MessageState::Pending,
-                1 => MessageState::Sent,
-                2 => MessageState::Delivered,
-                3.. => MessageState::Read,
-                _ => MessageState::Failed,
-            },
-            cause: row.cause,
-            at: Moment(row.accepted_at),
-            sent_at: row.settled_at.map(Moment),
-            delivered_at: row.delivered_at.map(Moment),
-            read_at: row.read_at.map(Moment),
-            notify_url: row.notify_url,
-            reply_of: row.reply_of,
-        }
-    }
-}
-
-impl From<HeardRow> for MessageView {
-    fn from(row: HeardRow) -> Self {
-        Self {
-            id: row.id,
-            direction: Direction::In,
-            chat: row.chat,
-            sender: Some(row.sender),
-            sender_name: Some(row.push_name),
-            from_me: row.from_me,
-            kind: row.kind,
-            text: row.text,
-            state: MessageState::Received,
-            cause: None,
-            at: Moment(row.received_at),
-            sent_at: Some(Moment(row.at)),
-            delivered_at: None,
-            read_at: None,
-            notify_url: None,
-            reply_of: None,
         }
     }
 }

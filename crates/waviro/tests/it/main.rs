@@ -14,6 +14,7 @@ mod cli;
 mod conform;
 mod dashboard;
 mod dashboard_settings;
+mod dashboard_messages;
 mod docs;
 mod engine;
 mod events;

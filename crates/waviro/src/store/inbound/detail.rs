@@ -109,6 +109,11 @@ impl Detail {
         detail
     }
 
+    /// From the row. What can't be read is as if it were not there: the message itself is, and must be shown.
+    pub(crate) fn read(json: &str) -> Self {
+        serde_json::from_str(json).unwrap_or_default()
+    }
+
     /// For the row; `None` where the kind has nothing beyond a text.
     pub(super) fn json(&self) -> Option<String> {
         if *self == Self::default() {

@@ -1,0 +1,112 @@
+//! Why something failed, and what to do about it, for whoever runs the shop. The API's causes are short and in English; where one says
+//! more than is known here, the page shows it beside these words.
+
+use super::frame::Frame;
+
+/// Why a message ended with -1.
+pub(super) fn of_message(cause: &str, frame: &Frame) -> String {
+    let (word, _) = cause.split_once(':').unwrap_or((cause, ""));
+    let pair = match word {
+        "nack" => (
+            "WhatsApp menolak pesan ini. Biasanya karena akun baru atau akun yang dibatasi menulis kepada orang yang belum pernah menulis kepadanya. Kirim lebih pelan, dan biarkan pelanggan menulis lebih dahulu.",
+            "WhatsApp refused this message. Usually a new or restricted account wrote to somebody who never wrote to it. Send more slowly, and let customers write first.",
+        ),
+        "expired" => (
+            "Pesan tidak dapat dikirim selama 24 jam, jadi dihentikan. Periksa apakah bot terhubung, lalu kirim lagi bila masih perlu.",
+            "It could not be sent for 24 hours, so it was stopped. See whether the bot is connected, and send it again if it still matters.",
+        ),
+        "logged_out" => (
+            "Perangkat dikeluarkan dari WhatsApp sebelum pesan ini terkirim. Tautkan bot lagi, lalu kirim lagi.",
+            "The device was logged out of WhatsApp before this message went out. Link the bot again, then send it again.",
+        ),
+        "banned" => (
+            "WhatsApp memblokir akun ini sebelum pesan terkirim. Buka WhatsApp di ponsel untuk alasannya.",
+            "WhatsApp banned this account before the message went out. Open WhatsApp on the phone for the reason.",
+        ),
+        "bot_removed" => (
+            "Bot dihapus sebelum pesan ini terkirim.",
+            "The bot was removed before this message went out.",
+        ),
+        _ => (
+            "Bot tidak tertaut lagi sebelum pesan ini terkirim. Tautkan lagi, lalu kirim lagi.",
+            "The bot was no longer linked before this message went out. Link it again, then send it again.",
+        ),
+    };
+    frame.say(pair.0, pair.1).to_owned()
+}
+
+/// Why an attempt at an endpoint failed.
+pub(super) fn of_attempt(cause: &str, frame: &Frame) -> String {
+    let status = cause
+        .strip_prefix("status ")
+        .and_then(|status| status.parse::<u16>().ok());
+    let pair = match status {
+        Some(300..=399) => (
+            "Server Anda mengalihkan ke alamat lain, dan pengalihan tidak diikuti. Daftarkan alamat akhirnya, biasanya dengan https.",
+            "Your server redirects, and redirects are not followed. Register the final address, usually the one with https.",
+        ),
+        Some(401 | 403) => (
+            "Server Anda menolak panggilan ini. Izinkan gateway, atau periksa kuncinya di program Anda.",
+            "Your server refuses this call. Let the gateway in, or look at the key in your program.",
+        ),
+        Some(404) => (
+            "Tidak ada apa-apa di alamat ini di server Anda. Periksa URL-nya.",
+            "Your server has nothing at this address. Look at the URL.",
+        ),
+        Some(405) => (
+            "Alamat ini tidak menerima POST. Periksa URL dan program Anda.",
+            "This address takes no POST. Look at the URL and at your program.",
+        ),
+        Some(410) => (
+            "Server Anda menjawab 410, artinya tidak mau menerima lagi. Aturan atau langganannya dimatikan.",
+            "Your server answered 410, which means that it wants no more. Its rule or subscription was switched off.",
+        ),
+        Some(429) => (
+            "Server Anda meminta agar lebih pelan. Gateway menunggu, lalu mencoba lagi.",
+            "Your server asks for fewer calls. The gateway waits and tries again.",
+        ),
+        Some(502..=504) => (
+            "Server Anda sedang tidak sanggup menjawab. Periksa apakah programnya berjalan.",
+            "Your server can't answer now. See whether its program is running.",
+        ),
+        Some(500..=599) => (
+            "Program Anda gagal saat menerima ini. Lihat catatan galatnya pada jam yang sama.",
+            "Your program failed on this. Look into its error log at this time.",
+        ),
+        Some(_) => (
+            "Jawaban selain 2xx berarti belum diterima. Jawab 200 bila sudah.",
+            "Any answer but a 2xx means that it was not taken. Answer 200 when it was.",
+        ),
+        None if cause.starts_with("refused:") => (
+            "Alamat ini tidak boleh dipanggil dari gateway. Bila memang dimaksud, tambahkan ke outbound.allow.",
+            "The gateway may not call this address. If it is meant, add it to outbound.allow.",
+        ),
+        None if cause.starts_with("no complete answer") => (
+            "Server Anda tidak selesai menjawab pada waktunya. Jawab dahulu, kerjakan yang lama sesudahnya.",
+            "Your server did not finish answering in time. Answer first, do what is slow afterwards.",
+        ),
+        None if cause.starts_with("unreachable:") => (
+            "Server Anda tidak dapat dihubungi. Periksa nama, port, sertifikat, dan apakah servernya hidup.",
+            "Your server can't be reached. Look at its name, port and certificate, and whether it is up.",
+        ),
+        None => return String::new(),
+    };
+    frame.say(pair.0, pair.1).to_owned()
+}
+
+/// What became of the answer of a keyword's webhook.
+pub(super) fn of_note(note: &str, frame: &Frame) -> String {
+    if let Some(rest) = note.strip_prefix("sent ") {
+        let (count, more) = rest.split_once(" messages").unwrap_or((rest, ""));
+        let said = frame.say("Pesan jawaban yang dikirim:", "Messages sent in answer:");
+        let left_out = frame.say("; dilewati:", "; left out:");
+        return format!("{said} {count}{}", more.replace("; left out:", left_out));
+    }
+    match note.strip_prefix("nothing sent:") {
+        Some(why) => {
+            let said = frame.say("Tidak ada yang dikirim:", "Nothing was sent:");
+            format!("{said}{why}")
+        }
+        None => note.to_owned(),
+    }
+}

@@ -1,0 +1,353 @@
+//! What is posted to endpoints: where it stands, which endpoints are in trouble, and posting again what failed over some time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::http::{Method, StatusCode};
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use url::form_urlencoded;
+
+use super::Shared;
+use super::bots::BotRow;
+use super::causes;
+use super::form::Form;
+use super::frame::Frame;
+use super::messages::part;
+use super::session::Me;
+use super::wrong::Wrong;
+use crate::clock::{Millis, millis};
+use crate::v1::inside::Refused;
+
+/// The times that lists and replays reach back: a reader's clock may stand in any zone, and these mean the same everywhere.
+const PASTS: [(&str, Duration); 3] = [
+    ("hour", Duration::from_hours(1)),
+    ("day", Duration::from_hours(24)),
+    ("week", Duration::from_hours(7 * 24)),
+];
+
+/// A delivery as the API shows it, as far as pages do.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct DeliveryRow {
+    pub(super) id: i64,
+    pub(super) kind: String,
+    pub(super) state: String,
+    pub(super) subject: String,
+    pub(super) source: Option<i64>,
+    pub(super) url: String,
+    pub(super) failed: i64,
+    pub(super) next_attempt_at: Option<String>,
+    pub(super) under_way: bool,
+    pub(super) endpoint_off_since: Option<String>,
+    pub(super) last_error: Option<String>,
+    pub(super) lost: Vec<i8>,
+    pub(super) note: Option<String>,
+    pub(super) replied_at: Option<String>,
+    pub(super) replays: i64,
+    pub(super) replay_of: Option<i64>,
+    pub(super) created_at: String,
+    pub(super) ended_at: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    data: Vec<DeliveryRow>,
+    next: Option<String>,
+}
+
+/// An endpoint in trouble.
+#[derive(Deserialize)]
+struct Endpoint {
+    endpoint: String,
+    failing_since: String,
+    last_error: String,
+    off_at: Option<String>,
+    waiting: i64,
+}
+
+#[derive(Deserialize)]
+struct Endpoints {
+    data: Vec<Endpoint>,
+}
+
+#[derive(Template)]
+#[template(path = "dashboard/deliveries.html")]
+struct Page {
+    frame: Frame,
+    bot: BotRow,
+    asked: Asked,
+    list: Listed,
+    /// Shown to admins: bots share endpoints.
+    endpoints: Vec<Endpoint>,
+    done: Option<Done>,
+    wrong: Option<Refused>,
+}
+
+/// What a form came to.
+enum Done {
+    /// So much that waited for an endpoint is due.
+    On(u64),
+    /// So many are posted again.
+    Again(Again),
+}
+
+/// A range that is posted again, and the way to its rest.
+struct Again {
+    replayed: u64,
+    left_out: u64,
+    rest: Option<Rest>,
+}
+
+struct Rest {
+    state: String,
+    kind: String,
+    since: String,
+    until: String,
+    after: i64,
+}
+
+/// What a list is narrowed to.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Asked {
+    #[serde(default)]
+    state: String,
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    subject: String,
+    #[serde(default)]
+    past: String,
+    #[serde(default)]
+    cursor: String,
+}
+
+/// All of a bot's deliveries, newest first.
+pub(super) async fn list(
+    State(shared): State<Arc<Shared>>,
+    me: Me,
+    Path(bot): Path<i32>,
+    Query(mut asked): Query<Asked>,
+) -> Result<Response, Wrong> {
+    asked.subject = asked.subject.trim().to_owned();
+    page(&shared, me, bot, asked, None, None).await
+}
+
+/// Posts a range again, or switches an endpoint on.
+pub(super) async fn act(
+    State(shared): State<Arc<Shared>>,
+    me: Me,
+    Path(bot): Path<i32>,
+    form: Form,
+) -> Result<Response, Wrong> {
+    let done = match form.raw("do") {
+        "again" => again(&shared, &me, bot, &form).await.map(Done::Again),
+        "on" => {
+            let body = Some(json!({"endpoint": form.raw("endpoint")}));
+            let on = shared
+                .inside
+                .ask(&me.caller, Method::POST, "/v1/endpoints/on", body);
+            on.await
+                .map(|on| Done::On(on["due"].as_u64().unwrap_or_default()))
+        }
+        _ => return Err(Wrong::BadForm),
+    };
+    let (done, wrong) = match done {
+        Ok(done) => (Some(done), None),
+        Err(refused) => (None, Some(refused)),
+    };
+    page(&shared, me, bot, Asked::default(), done, wrong).await
+}
+
+/// As much of a range as one request takes.
+async fn again(shared: &Shared, me: &Me, bot: i32, form: &Form) -> Result<Again, Refused> {
+    let now = shared.clock.now();
+    // The rest of a range keeps its ends: they would wander with the clock.
+    let since = form
+        .get("since")
+        .map_or_else(|| began(form.raw("past"), now), ToOwned::to_owned);
+    let until = form
+        .get("until")
+        .map_or_else(|| moment(now.saturating_add(1)), ToOwned::to_owned);
+    let mut body = Map::from_iter([
+        ("state".to_owned(), Value::from(form.raw("state"))),
+        ("since".to_owned(), Value::from(since.as_str())),
+        ("until".to_owned(), Value::from(until.as_str())),
+    ]);
+    if let Some(kind) = form.get("kind") {
+        body.insert("kind".to_owned(), kind.into());
+    }
+    if let Some(after) = form
+        .get("after")
+        .and_then(|after| after.parse::<u64>().ok())
+    {
+        body.insert("after".to_owned(), after.into());
+    }
+    let path = format!("/v1/bots/{bot}/deliveries/replay");
+    let told = shared
+        .inside
+        .ask(&me.caller, Method::POST, &path, Some(Value::Object(body)))
+        .await?;
+    let rest = told["next_after"].as_i64().map(|after| Rest {
+        state: form.raw("state").to_owned(),
+        kind: form.raw("kind").to_owned(),
+        since,
+        until,
+        after,
+    });
+    Ok(Again {
+        replayed: told["replayed"].as_u64().unwrap_or_default(),
+        left_out: told["left_out"].as_u64().unwrap_or_default(),
+        rest,
+    })
+}
+
+async fn page(
+    shared: &Shared,
+    me: Me,
+    bot: i32,
+    asked: Asked,
+    done: Option<Done>,
+    wrong: Option<Refused>,
+) -> Result<Response, Wrong> {
+    let inside = &shared.inside;
+    let row: BotRow = inside.get(&me.caller, &format!("/v1/bots/{bot}")).await?;
+    let query = asked.for_api(shared.clock.now());
+    let path = format!("/v1/bots/{bot}/deliveries?{query}");
+    let list = inside.get(&me.caller, &path).await?;
+    let endpoints = if me.frame.is_admin() {
+        let all: Endpoints = inside.get(&me.caller, "/v1/endpoints").await?;
+        all.data
+    } else {
+        Vec::new()
+    };
+    let status = wrong.as_ref().map(|wrong| wrong.status);
+    let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+    let page = Page {
+        frame: me.frame.clone(),
+        bot: row,
+        asked,
+        list,
+        endpoints,
+        done,
+        wrong,
+    };
+    Ok(me.frame.show(status.unwrap_or(StatusCode::OK), &page))
+}
+
+/// The moment so long ago; of a word that is none of [`PASTS`] the beginning of time.
+fn began(past: &str, now: Millis) -> String {
+    let span = PASTS.iter().find(|(word, _)| *word == past);
+    moment(span.map_or(0, |(_, span)| now.saturating_sub(millis(*span))))
+}
+
+/// As the API reads it.
+fn moment(at: Millis) -> String {
+    let at = jiff::Timestamp::from_millisecond(at).unwrap_or_default();
+    at.to_string()
+}
+
+impl Page {
+    /// What to do about an endpoint's last failure.
+    fn advice(&self, endpoint: &Endpoint) -> String {
+        causes::of_attempt(&endpoint.last_error, &self.frame)
+    }
+}
+
+impl Asked {
+    fn is_narrowed(&self) -> bool {
+        !self.query("").is_empty() || !self.cursor.is_empty()
+    }
+
+    /// For this page.
+    fn query(&self, cursor: &str) -> String {
+        encoded(&[
+            ("state", &self.state),
+            ("kind", &self.kind),
+            ("subject", &self.subject),
+            ("past", &self.past),
+            ("cursor", cursor),
+        ])
+    }
+
+    fn for_api(&self, now: Millis) -> String {
+        let since = match self.past.as_str() {
+            "" => String::new(),
+            past => began(past, now),
+        };
+        encoded(&[
+            ("state", &self.state),
+            ("kind", &self.kind),
+            ("subject", &self.subject),
+            ("since", &since),
+            ("cursor", &self.cursor),
+        ])
+    }
+}
+
+fn encoded(all: &[(&str, &str)]) -> String {
+    let said = all.iter().filter(|(_, value)| !value.is_empty());
+    form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(said)
+        .finish()
+}
+
+impl DeliveryRow {
+    /// The message's id within a path.
+    pub(super) fn subject_path(&self) -> String {
+        part(&self.subject)
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.state != "waiting"
+    }
+
+    /// The class of its state.
+    pub(super) fn tone(&self) -> &'static str {
+        match self.state.as_str() {
+            "delivered" if self.lost.is_empty() => "good",
+            "waiting" => "waits",
+            "cancelled" => "heard",
+            _ => "bad",
+        }
+    }
+
+    pub(super) fn words(&self, frame: &Frame) -> &'static str {
+        let pair = match self.state.as_str() {
+            "delivered" => ("Diterima", "Delivered"),
+            "waiting" if self.endpoint_off_since.is_some() => {
+                ("Endpoint dimatikan", "Endpoint switched off")
+            }
+            "waiting" if self.under_way => ("Sedang dikirim", "Being posted"),
+            "waiting" if self.failed > 0 => ("Akan dicoba lagi", "Will be tried again"),
+            "waiting" => ("Menunggu", "Waiting"),
+            "given_up" => ("Menyerah", "Given up"),
+            "gone" => ("Ditolak (410)", "Refused (410)"),
+            _ => ("Dibatalkan", "Cancelled"),
+        };
+        frame.say(pair.0, pair.1)
+    }
+
+    pub(super) fn kind_words(&self, frame: &Frame) -> &'static str {
+        let pair = match self.kind.as_str() {
+            "callback" => ("Callback status", "Status callback"),
+            "keyword" => ("Webhook keyword", "Keyword webhook"),
+            _ => ("Peristiwa", "Event"),
+        };
+        frame.say(pair.0, pair.1)
+    }
+
+    /// What to do about its last failure; empty where there is nothing to say.
+    pub(super) fn advice(&self, frame: &Frame) -> String {
+        let cause = self.last_error.as_deref().unwrap_or_default();
+        causes::of_attempt(cause, frame)
+    }
+
+    /// What became of a webhook's answer.
+    pub(super) fn answered(&self, frame: &Frame) -> Option<String> {
+        let note = self.note.as_deref()?;
+        Some(causes::of_note(note, frame))
+    }
+}

@@ -1,0 +1,234 @@
+//! One delivery: each attempt with what was posted and answered, and posting it again, as it was or with another body.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::{Value, json};
+
+use super::Shared;
+use super::bots::BotRow;
+use super::causes;
+use super::deliveries::DeliveryRow;
+use super::form::Form;
+use super::frame::Frame;
+use super::session::Me;
+use super::wrong::Wrong;
+use crate::v1::inside::Refused;
+
+/// A delivery with all that was tried.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct FullRow {
+    #[serde(flatten)]
+    pub(super) row: DeliveryRow,
+    pub(super) body: Option<String>,
+    pub(super) attempts: Vec<AttemptRow>,
+}
+
+/// One attempt.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct AttemptRow {
+    pub(super) at: String,
+    pub(super) url: String,
+    pub(super) webhook_id: String,
+    pub(super) body: String,
+    pub(super) status: Option<u16>,
+    pub(super) duration_ms: i64,
+    pub(super) address: Option<String>,
+    pub(super) answer: String,
+    pub(super) cause: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "dashboard/delivery.html")]
+struct Page {
+    frame: Frame,
+    bot: BotRow,
+    delivery: FullRow,
+    /// What stands in the field for another body.
+    draft: String,
+    wrong: Option<Refused>,
+}
+
+/// How it is.
+pub(super) async fn show(
+    State(shared): State<Arc<Shared>>,
+    me: Me,
+    Path((bot, id)): Path<(i32, i64)>,
+) -> Result<Response, Wrong> {
+    page(&shared, me, bot, id, None, None).await
+}
+
+/// Posts it again.
+pub(super) async fn again(
+    State(shared): State<Arc<Shared>>,
+    me: Me,
+    Path((bot, id)): Path<(i32, i64)>,
+    form: Form,
+) -> Result<Response, Wrong> {
+    let draft = match form.raw("do") {
+        "again" => None,
+        "edited" => Some(form.raw("body").replace("\r\n", "\n")),
+        _ => return Err(Wrong::BadForm),
+    };
+    let mut body = json!({"reply": form.get("reply").is_some()});
+    if let Some(draft) = &draft {
+        body["body"] = Value::from(draft.as_str());
+    }
+    let path = format!("/v1/bots/{bot}/deliveries/{id}/replay");
+    let asked = shared
+        .inside
+        .ask(&me.caller, Method::POST, &path, Some(body));
+    match asked.await {
+        // With another body it is another delivery.
+        Ok(due) => {
+            let due = due["id"].as_i64().unwrap_or(id);
+            let back = format!("{}/bots/{bot}/deliveries/{due}", me.frame.home);
+            Ok(Redirect::to(&back).into_response())
+        }
+        Err(refused) => page(&shared, me, bot, id, draft, Some(refused)).await,
+    }
+}
+
+async fn page(
+    shared: &Shared,
+    me: Me,
+    bot: i32,
+    id: i64,
+    draft: Option<String>,
+    wrong: Option<Refused>,
+) -> Result<Response, Wrong> {
+    let inside = &shared.inside;
+    let row: BotRow = inside.get(&me.caller, &format!("/v1/bots/{bot}")).await?;
+    let path = format!("/v1/bots/{bot}/deliveries/{id}");
+    let mut delivery: FullRow = inside.get(&me.caller, &path).await?;
+    // The latest is what a reader came for.
+    delivery.attempts.reverse();
+    let status = wrong.as_ref().map(|wrong| wrong.status);
+    let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+    let page = Page {
+        frame: me.frame.clone(),
+        bot: row,
+        draft: draft.unwrap_or_else(|| delivery.posting().unwrap_or_default()),
+        delivery,
+        wrong,
+    };
+    Ok(me.frame.show(status.unwrap_or(StatusCode::OK), &page))
+}
+
+/// The type of an event by its body; a keyword's payload has none.
+fn event(body: &str) -> Option<String> {
+    let body: Value = serde_json::from_str(body).ok()?;
+    body["type"].as_str().map(ToOwned::to_owned)
+}
+
+/// JSON for people, to the letter but for its blanks: what is edited must not come out in another order. What is none stands as it came.
+pub(super) fn pretty(text: &str) -> String {
+    if serde_json::from_str::<IgnoredAny>(text).is_err() {
+        return text.to_owned();
+    }
+    let (mut written, mut depth, mut quoted, mut escaped) = (String::new(), 0, false, false);
+    let mut all = text.chars().peekable();
+    while let Some(one) = all.next() {
+        if quoted {
+            written.push(one);
+            quoted = escaped || one != '"';
+            escaped = !escaped && one == '\\';
+            continue;
+        }
+        match one {
+            ' ' | '\n' | '\r' | '\t' => {}
+            '{' | '[' => {
+                written.push(one);
+                while all.next_if(char::is_ascii_whitespace).is_some() {}
+                if let Some(end) = all.next_if(|next| matches!(next, '}' | ']')) {
+                    written.push(end);
+                } else {
+                    depth += 1;
+                    new_line(&mut written, depth);
+                }
+            }
+            '}' | ']' => {
+                depth -= 1;
+                new_line(&mut written, depth);
+                written.push(one);
+            }
+            ',' => {
+                written.push(one);
+                new_line(&mut written, depth);
+            }
+            ':' => written.push_str(": "),
+            _ => {
+                quoted = one == '"';
+                written.push(one);
+            }
+        }
+    }
+    written
+}
+
+fn new_line(written: &mut String, depth: usize) {
+    written.push('\n');
+    written.extend(std::iter::repeat_n("  ", depth));
+}
+
+impl FullRow {
+    /// Which event it tells of; of whatever else nothing.
+    pub(super) fn event(&self) -> Option<String> {
+        let body = self.body.as_deref().filter(|_| self.row.kind == "event")?;
+        event(body)
+    }
+
+    /// What is posted, for people; a callback's follows from its message.
+    fn posting(&self) -> Option<String> {
+        self.body.as_deref().map(pretty)
+    }
+}
+
+impl AttemptRow {
+    /// The class of what came of it.
+    pub(super) fn tone(&self) -> &'static str {
+        if self.cause.is_none() { "good" } else { "bad" }
+    }
+
+    /// What to do about it; empty where there is nothing to say.
+    pub(super) fn advice(&self, frame: &Frame) -> String {
+        let cause = self.cause.as_deref().unwrap_or_default();
+        causes::of_attempt(cause, frame)
+    }
+
+    /// What was posted, for people.
+    pub(super) fn posted(&self) -> String {
+        pretty(&self.body)
+    }
+
+    /// Which event it told of.
+    pub(super) fn event(&self) -> Option<String> {
+        event(&self.body)
+    }
+
+    /// The ack that a callback told of.
+    pub(super) fn ack(&self) -> Option<i64> {
+        let body: Value = serde_json::from_str(&self.body).ok()?;
+        body.as_object()?.get("msgid")?;
+        body["ack"].as_i64()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_laid_out_and_otherwise_left_alone() {
+        let text = r#"{"b":1,"a":["x\",{[\\",12345678901234567890123],"c":{ },"d":[]}"#;
+        let laid_out = "{\n  \"b\": 1,\n  \"a\": [\n    \"x\\\",{[\\\\\",\n    12345678901234567890123\n  ],\n  \"c\": {},\n  \"d\": []\n}";
+        assert_eq!(pretty(text), laid_out);
+        assert_eq!(pretty(laid_out), laid_out);
+        assert_eq!(pretty("<h1>{"), "<h1>{");
+    }
+}

@@ -1,0 +1,224 @@
+//! One message: what became of it, step by step, with each attempt to tell of it; why it failed; and what it was.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+
+use super::Shared;
+use super::bots::BotRow;
+use super::causes;
+use super::delivery::{AttemptRow, FullRow};
+use super::frame::Frame;
+use super::messages::{MessageRow, address, part};
+use super::session::Me;
+use super::wrong::Wrong;
+use crate::clock::Millis;
+
+/// Attempts of one delivery that stand among the steps, the latest: a table of retries has thirteen, and the delivery's own page has all.
+const ATTEMPTS: usize = 15;
+
+/// A message and what became of it, as the API shows it.
+#[derive(Deserialize)]
+struct Told {
+    #[serde(flatten)]
+    row: MessageRow,
+    deliveries: Vec<FullRow>,
+    replies: Vec<MessageRow>,
+    members: Option<Members>,
+}
+
+/// How many members of its group have it.
+#[derive(Deserialize)]
+struct Members {
+    delivered: i64,
+    read: i64,
+}
+
+/// Something that happened, or has yet to.
+struct Step<'m> {
+    /// `accepted`, `received`, `sent`, `failed`, `delivered`, `read`, `posted` or `replied`.
+    what: &'static str,
+    /// `None` where it has yet to come.
+    at: Option<&'m str>,
+    /// Since the step before that is the message's own.
+    after_ms: Option<Millis>,
+    /// What was posted, and of which delivery.
+    tried: Option<(&'m FullRow, &'m AttemptRow)>,
+    /// The delivery that it belongs to.
+    of: Option<&'m FullRow>,
+}
+
+#[derive(Template)]
+#[template(path = "dashboard/message.html")]
+struct Page<'m> {
+    frame: Frame,
+    bot: BotRow,
+    message: &'m MessageRow,
+    steps: Vec<Step<'m>>,
+    deliveries: &'m [FullRow],
+    replies: &'m [MessageRow],
+    members: Option<&'m Members>,
+}
+
+/// What became of it.
+pub(super) async fn show(
+    State(shared): State<Arc<Shared>>,
+    me: Me,
+    Path((bot, id)): Path<(i32, String)>,
+) -> Result<Response, Wrong> {
+    let inside = &shared.inside;
+    let row: BotRow = inside.get(&me.caller, &format!("/v1/bots/{bot}")).await?;
+    let path = format!("/v1/bots/{bot}/messages/{}", part(&id));
+    let told: Told = inside.get(&me.caller, &path).await?;
+    let page = Page {
+        frame: me.frame.clone(),
+        bot: row,
+        message: &told.row,
+        steps: told.steps(),
+        deliveries: &told.deliveries,
+        replies: &told.replies,
+        members: told.members.as_ref(),
+    };
+    Ok(me.frame.show(StatusCode::OK, &page))
+}
+
+impl Told {
+    /// What happened in its order, then what has yet to.
+    fn steps(&self) -> Vec<Step<'_>> {
+        let mut steps = self.own();
+        for full in &self.deliveries {
+            let left = full.attempts.len().saturating_sub(ATTEMPTS);
+            steps.extend(full.attempts.iter().skip(left).map(|tried| Step {
+                tried: Some((full, tried)),
+                ..Step::new("posted", Some(&tried.at), Some(full))
+            }));
+            let replied = full.row.replied_at.as_deref();
+            steps.extend(replied.map(|at| Step::new("replied", Some(at), Some(full))));
+        }
+        // Of the same millisecond the message's own step is first: it is what is told of.
+        steps.sort_by_key(|step| (millis(step.at), step.of.is_some()));
+        let mut before = None;
+        for step in steps.iter_mut().filter(|step| step.of.is_none()) {
+            let at = step.at.map(|at| millis(Some(at)));
+            step.after_ms = at.zip(before).map(|(at, before)| at - before);
+            before = at.or(before);
+        }
+        steps
+    }
+
+    fn own(&self) -> Vec<Step<'_>> {
+        let row = &self.row;
+        let own = |what, at| Step::new(what, at, None);
+        if row.is_in() {
+            return vec![own("received", Some(&row.at))];
+        }
+        let mut steps = vec![own("accepted", Some(&row.at))];
+        if row.state == "failed" {
+            steps.push(own("failed", row.sent_at.as_deref()));
+            return steps;
+        }
+        steps.push(own("sent", row.sent_at.as_deref()));
+        // A group's message stays where it is, unless its bot counts the first member's phone.
+        let told = |at: &Option<String>| at.is_some() || !row.chat.ends_with("@g.us");
+        let read = row.read_at.as_deref();
+        // Who reads at once says only that: it reached the phone, nobody knows when.
+        if told(&row.delivered_at) && (row.delivered_at.is_some() || read.is_none()) {
+            steps.push(own("delivered", row.delivered_at.as_deref()));
+        }
+        if told(&row.read_at) {
+            steps.push(own("read", read));
+        }
+        steps
+    }
+}
+
+/// What has yet to happen comes last.
+fn millis(at: Option<&str>) -> Millis {
+    let read = at.and_then(|at| at.parse::<jiff::Timestamp>().ok());
+    read.map_or(Millis::MAX, jiff::Timestamp::as_millisecond)
+}
+
+impl<'m> Step<'m> {
+    fn new(what: &'static str, at: Option<&'m str>, of: Option<&'m FullRow>) -> Self {
+        Self {
+            what,
+            at,
+            after_ms: None,
+            tried: None,
+            of,
+        }
+    }
+
+    /// The class of its mark.
+    fn tone(&self) -> &'static str {
+        match (self.what, self.tried) {
+            (_, Some((_, tried))) => tried.tone(),
+            ("failed", _) => "bad",
+            _ if self.at.is_none() => "yet",
+            _ => "good",
+        }
+    }
+
+    fn is_own(&self) -> bool {
+        self.of.is_none()
+    }
+
+    /// How long it took since the step before, in the largest unit that still tells.
+    fn span(&self, frame: &Frame) -> Option<String> {
+        self.after_ms.map(|ms| span(ms, frame))
+    }
+}
+
+/// A time that passed. Up to ten seconds the milliseconds are what one wants to know.
+fn span(ms: Millis, frame: &Frame) -> String {
+    let seconds = ms / 1000;
+    match seconds {
+        ..10 => format!("{ms} ms"),
+        10..120 => format!("{seconds} {}", frame.say("detik", "s")),
+        120..7200 => format!("{} {}", seconds / 60, frame.say("menit", "min")),
+        7200..172_800 => format!("{} {}", seconds / 3600, frame.say("jam", "h")),
+        _ => format!("{} {}", seconds / 86_400, frame.say("hari", "days")),
+    }
+}
+
+impl Page<'_> {
+    /// Why it failed, and what to do.
+    fn why(&self) -> Option<String> {
+        let failed = self.message.state == "failed";
+        let cause = self.message.cause.as_deref().unwrap_or_default();
+        failed.then(|| causes::of_message(cause, &self.frame))
+    }
+
+    fn is_group(&self) -> bool {
+        self.message.chat.ends_with("@g.us")
+    }
+
+    /// The path of another message.
+    fn other(&self, id: &str) -> String {
+        format!(
+            "{}/bots/{}/messages/{}",
+            self.frame.home,
+            self.bot.id,
+            part(id)
+        )
+    }
+
+    fn sender(&self) -> Option<String> {
+        let sender = self.message.sender.as_deref()?;
+        Some(address(sender, &self.frame))
+    }
+
+    /// The size of its file in a unit that people read.
+    fn size(&self) -> Option<String> {
+        let bytes = self.message.media.as_ref()?.size?;
+        Some(match bytes {
+            ..1024 => format!("{bytes} B"),
+            1024..1_048_576 => format!("{} KiB", bytes / 1024),
+            _ => format!("{} MiB", bytes / 1_048_576),
+        })
+    }
+}

@@ -17,15 +17,15 @@ mod link;
 mod live;
 mod look;
 mod me;
+mod message;
+mod messages;
 mod rows;
 mod rule;
 mod rules;
-mod message;
-mod messages;
 mod send;
 mod session;
-mod start;
 mod settings;
+mod start;
 mod state;
 mod user;
 mod users;
@@ -119,7 +119,7 @@ pub fn router(dashboard: &Arc<Dashboard>) -> Router {
         )
         .route("/users", get(users::list).post(users::add))
         .route("/users/{user}", get(user::show).post(user::change))
-        .route("/me", get(me::show).post(me::change));
+        .route("/me", get(me::show).post(me::change))
         .route("/bots/{bot}/messages", get(messages::list))
         .route("/bots/{bot}/messages/{message}", get(message::show))
         .route(

@@ -1,6 +1,7 @@
 // The dashboard in a real browser, over a sandbox: WAVIRO=target/debug/waviro node --test browser/dashboard.mjs
 
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
 import { after, before, describe, test } from "node:test";
 
 import { demandAccessible, openPage, sidewaysScroll, startBrowser, startProgram } from "./lib.mjs";
@@ -173,6 +174,113 @@ describe("a sandbox", () => {
   });
 });
 
+/** An endpoint that keeps what it is told, and answers by what is told it. */
+async function endpoint(t, answer) {
+  const told = [];
+  const server = createServer((request, response) => {
+    let body = "";
+    request.on("data", (part) => { body += part; });
+    request.on("end", () => {
+      told.push(body);
+      const { status = 200, said = {} } = answer(told.length);
+      response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(said));
+    });
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => server.close());
+  return { url: `http://127.0.0.1:${server.address().port}/hook.php`, told };
+}
+
+describe("a shop", () => {
+  test("makes a rule, tries it, and its answer reaches the phone that asked", async (t) => {
+    const world = await sandbox();
+    t.after(world.stop);
+    const said = { success: true, message: { reply: [{ type: "message", content: "Kopi 18 ribu" }] } };
+    const { url, told } = await endpoint(t, () => ({ said }));
+    const opened = await logIn(world);
+    const { page, wrong } = opened;
+    await page.click("a[href$='/bots/1']");
+    await page.click(".tabs a[href$='/rules']");
+    await page.fill("#keyword", "harga#");
+    await page.fill("#url", url);
+    await page.click("form:has(#keyword) button.strong");
+    await page.getByText("harga#").first().waitFor();
+    await page.fill("#text", "harga#kopi");
+    await page.click("button[value=try]");
+    await page.waitForSelector(".result");
+    assert.match(await page.textContent(".result"), /"keyword":"harga#","data":\["kopi"\]/u);
+    assert.deepEqual(told, []);
+    await page.fill("#text", "harga#kopi");
+    await page.click("button[value=really]");
+    await page.waitForSelector(".replies");
+    assert.match(await page.textContent(".replies"), /Kopi 18 ribu/u);
+    assert.equal(told.length, 1);
+
+    // Somebody who was written to has a chat to answer in.
+    const greeting = { nohp: CUSTOMER, pesan: "Ketik harga#kopi" };
+    await fetch(`${world.gateway}/api/sendwa`, { method: "POST", headers: { SecretKey: world.bots[0].secret_key }, body: JSON.stringify(greeting) });
+    const phone = await another(opened, `${world.sim}/?phone=${CUSTOMER}`);
+    await phone.click(`[data-chat="${OWNER}"]`);
+    await phone.locator("textarea").fill("harga#kopi");
+    await phone.keyboard.press("Enter");
+    await phone.getByText("Kopi 18 ribu").first().waitFor();
+    assert.equal(told.length, 2);
+    assert.deepEqual(wrong, []);
+    await opened.context.close();
+  });
+
+  test("sees why a callback failed, and posts it again", async (t) => {
+    const world = await sandbox();
+    t.after(world.stop);
+    const { url, told } = await endpoint(t, (calls) => ({ status: calls === 1 ? 410 : 200 }));
+    const opened = await logIn(world);
+    const { page, wrong } = opened;
+    await page.goto(`${world.dashboard.replace(/\/setup.*/u, "")}/bots/1/send`);
+    await page.fill("#to", CUSTOMER);
+    await page.fill("#text", "Pesanan siap");
+    await page.click("details:has(#notify) summary");
+    await page.fill("#notify", url);
+    await page.click("form.stack button.strong");
+    await page.waitForSelector("#sent");
+    await page.click(".tabs a[href$='/messages']");
+    // The states come by themselves.
+    await page.locator(".state.good", { hasText: "Dibaca" }).first().waitFor();
+    await page.click(".log a");
+    await page.getByText("410").first().waitFor();
+    await page.click(".tabs a[href$='/deliveries']");
+    await page.click(".log a");
+    await page.click("#post-again");
+    await page.locator(".state.good", { hasText: "Diterima" }).first().waitFor();
+    assert.ok(told.length >= 2, `${told.length} calls`);
+    assert.deepEqual(wrong, []);
+    await opened.context.close();
+  });
+
+  test("replaces its key, and the old one dies when it was told to", async (t) => {
+    const world = await sandbox();
+    t.after(world.stop);
+    const opened = await logIn(world);
+    const { page, wrong } = opened;
+    const old = world.bots[0].secret_key;
+    const asks = async (key) => (await fetch(`${world.gateway}/api/getqr`, { method: "POST", headers: { SecretKey: key } })).status;
+    await page.goto(`${world.dashboard.replace(/\/setup.*/u, "")}/bots/1/settings`);
+    await page.click("form:has([value=rotate-key]) button");
+    const fresh = await page.inputValue("#fresh-key");
+    assert.match(fresh, /^[0-9a-f]{64}$/u);
+    assert.notEqual(fresh, old);
+    assert.equal(await asks(fresh), 200);
+    await page.goto(page.url().split("#")[0]);
+    if (await page.locator("[value=end-key]").count()) {
+      assert.equal(await asks(old), 200);
+      await page.click("form:has([value=end-key]) button");
+      await page.waitForSelector("[value=end-key]", { state: "detached" });
+    }
+    assert.notEqual(await asks(old), 200);
+    assert.deepEqual(wrong, []);
+    await opened.context.close();
+  });
+});
+
 describe("every screen", () => {
   let world;
   let opened;
@@ -180,6 +288,9 @@ describe("every screen", () => {
   const screens = () => [
     home(), `${home()}/bots/1`, `${home()}/bots/1/link`, `${home()}/bots/2/link`, `${home()}/nothing`,
     ...["text", "media", "location", "contact"].map((kind) => `${home()}/bots/1/send?kind=${kind}`),
+    ...["messages", "messages?direction=in", "deliveries", "rules", "settings"].map((page) => `${home()}/bots/1/${page}`),
+    `${home()}/users`, `${home()}/users/1`, `${home()}/me`,
+    ...opened.details,
   ];
 
   before(async () => {
@@ -191,6 +302,15 @@ describe("every screen", () => {
     await page.click("a.strong");
     await page.click("form button.strong");
     await page.waitForSelector(".qr img");
+    // Something to show, with words that would run if they could.
+    const api = (path, body) => fetch(`${world.gateway}${path}`, { method: "POST", headers: { SecretKey: world.bots[0].secret_key }, body: JSON.stringify(body) });
+    const { message } = await (await api("/api/sendwa", { nohp: CUSTOMER, pesan: HOSTILE[1], notifyurl: `${world.gateway}/livez` })).json();
+    await control(world, "POST", `phones/${CUSTOMER}/send`, { to: OWNER, text: HOSTILE[2] });
+    const media = { kind: "document", base64: "JVBERi0xLjc=", file_name: `${HOSTILE[0]}.pdf` };
+    await control(world, "POST", `phones/${CUSTOMER}/send`, { to: OWNER, media });
+    await page.goto(`${home()}/bots/1/deliveries`);
+    await page.waitForSelector(".log a");
+    opened.details = [`${home()}/bots/1/messages/${message.id}`, new URL(await page.getAttribute(".log a", "href"), page.url()).href];
   });
   after(() => world?.stop());
 

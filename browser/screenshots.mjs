@@ -81,10 +81,17 @@ await visit("2-bots", home);
 await visit("3-link", `${home}/bots/2/link`);
 await visit("4-send", `${home}/bots/1/send`);
 await visit("5-messages", `${home}/bots/1/messages`);
-await visit("6-timeline", `${home}/bots/1/messages/${first.message.msgid}`);
+await visit("6-timeline", `${home}/bots/1/messages/${first.message.id}`);
 await visit("7-deliveries", `${home}/bots/1/deliveries`);
 await visit("8-rules", `${home}/bots/1/rules`);
-await visit("9-phones", `${world.sim}/?phone=${ani}`);
+for (const look of LOOKS) {
+  await page.setViewportSize(look.viewport);
+  await page.emulateMedia({ colorScheme: look.theme });
+  await page.goto(`${world.sim}/?phone=${ani}`);
+  await page.click("[data-chat]");
+  await page.getByText("Kasir").first().waitFor();
+  await page.screenshot({ path: join(folder, `9-phones-${look.name}.png`) });
+}
 await visit("10-settings", `${home}/bots/1/settings`);
 await visit("11-users", `${home}/users`);
 await visit("12-bot", `${home}/bots/1`);

@@ -36,7 +36,7 @@ const INTRODUCTION: &str = "Administers a gateway: its bots, their keys, and the
     pass `next` as `cursor` until it is null.";
 
 /// The tags, in the order in which a reader needs them.
-const TAGS: [(&str, &str); 14] = [
+const TAGS: [(&str, &str); 15] = [
     ("bots", "The linked numbers."),
     (
         "linking",

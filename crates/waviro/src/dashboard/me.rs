@@ -55,7 +55,7 @@ pub(super) struct Asked {
 
 /// Who one is.
 pub(super) async fn show(me: Me, Query(asked): Query<Asked>) -> Result<Response, Wrong> {
-    page(me, asked.done == "password", None)
+    page(&me, asked.done == "password", None)
 }
 
 /// Another password. Every session ends with the old one; whoever asks gets a new one.
@@ -77,14 +77,14 @@ pub(super) async fn change(
         } else {
             Failed::TooMany
         };
-        return page(me, false, Some(failed));
+        return page(&me, false, Some(failed));
     }
     if new != form.raw("again") {
-        return page(me, false, Some(Failed::Differ));
+        return page(&me, false, Some(Failed::Differ));
     }
     match shared.users.change(user.id, Some(new), None).await {
         Ok(()) => {}
-        Err(UserError::BadPassword) => return page(me, false, Some(Failed::BadPassword)),
+        Err(UserError::BadPassword) => return page(&me, false, Some(Failed::BadPassword)),
         Err(_) => return Err(Wrong::Internal),
     }
     info!(
@@ -98,7 +98,7 @@ pub(super) async fn change(
     Ok((AppendHeaders(cookie), Redirect::to(&back)).into_response())
 }
 
-fn page(me: Me, done: bool, failed: Option<Failed>) -> Result<Response, Wrong> {
+fn page(me: &Me, done: bool, failed: Option<Failed>) -> Result<Response, Wrong> {
     let status = match failed {
         None => StatusCode::OK,
         Some(Failed::Wrong) => StatusCode::FORBIDDEN,

@@ -76,11 +76,11 @@ struct Order {
 
 impl Page<'_> {
     /// What stands in a field: what was typed where it was refused, else what is so.
-    fn typed(&self, section: &str, name: &str, known: impl ToString) -> String {
+    fn typed(&self, section: &str, name: &str, known: impl Into<String>) -> String {
         if self.failed == section {
             self.form.raw(name).to_owned()
         } else {
-            known.to_string()
+            known.into()
         }
     }
 

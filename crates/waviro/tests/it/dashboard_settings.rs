@@ -193,7 +193,7 @@ async fn a_rule_is_made_switched_edited_and_deleted_on_its_pages() {
     assert_eq!(pages.post(&admin, &one, &edit).await.leads_to(), RULES);
     let list = pages.get(&admin, RULES).await;
     list.has(&["katalog.php", "the gateway&#39;s deadline"]);
-    list.lacks(&["Private chats and groups", "hook.php"]);
+    list.lacks(&["Private chats and groups", "example/hook.php"]);
     let gone = [("do", "remove")];
     assert_eq!(pages.post(&admin, &one, &gone).await.leads_to(), RULES);
     pages.get(&admin, RULES).await.has(&["No keyword yet"]);

@@ -3,7 +3,8 @@
 use std::io::Write;
 use std::process::{Output, Stdio};
 
-use super::process::Folder;
+use super::process::{Folder, free_address};
+use crate::wire::raw;
 
 const PASSWORD: &str = "kata sandi yang panjang";
 
@@ -99,4 +100,36 @@ fn what_makes_no_sense_is_refused_and_says_what_to_do() {
     assert!(taken.contains("choose another name"), "{taken}");
     let last = try_it(&["remove", "ani"], "");
     assert!(last.contains("the last admin"), "{last}");
+}
+
+#[tokio::test]
+async fn a_user_made_while_the_gateway_runs_logs_in_and_a_removed_one_is_out_at_once() {
+    let folder = Folder::new();
+    let address = free_address();
+    let mut gateway = folder.serve(address);
+    gateway.ready(address).await;
+    for name in ["ani", "budi"] {
+        done(&with_password(&folder, &["user", "add", name], PASSWORD));
+    }
+    let form = format!("name=budi&password={}", PASSWORD.replace(' ', "+"));
+    let login = format!(
+        "POST /dashboard/login HTTP/1.1\r\nHost: {address}\r\nSec-Fetch-Site: same-origin\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{form}",
+        form.len()
+    );
+    let answer = raw(address, &login).await;
+    let (_, cookie) = answer.split_once("waviro_session=").unwrap();
+    let session = cookie.split(';').next().unwrap().to_owned();
+    let bots = format!(
+        "GET /dashboard HTTP/1.1\r\nHost: {address}\r\nCookie: waviro_session={session}\r\nConnection: close\r\n\r\n"
+    );
+    let answer = raw(address, &bots).await;
+    assert!(answer.contains("200 OK"), "{answer}");
+    folder.ok(&["user", "remove", "budi"]);
+    let answer = raw(address, &bots).await;
+    assert!(answer.contains("303 See Other"), "{answer}");
+    let answer = raw(address, &login).await;
+    assert!(answer.contains("403 Forbidden"), "{answer}");
+    let log = gateway.stop().await;
+    assert!(!log.contains(PASSWORD) && !log.contains(&session), "{log}");
 }

@@ -24,8 +24,8 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::ACCEPT_LANGUAGE;
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
-use axum::routing::{MethodRouter, post};
+use axum::response::{Redirect, Response};
+use axum::routing::{MethodRouter, get, post};
 use tokio_util::sync::CancellationToken;
 
 use crate::bots::Bots;
@@ -82,7 +82,8 @@ impl Api {
     }
 }
 
-/// The endpoints at `/api/…` and, where `base_path` is not empty, below it too.
+/// The endpoints at `/api/…` and, where `base_path` is not empty, below it too. Who opens the host itself in a browser wants the
+/// dashboard.
 pub fn router(api: Arc<Api>, base_path: &str) -> Router {
     let mut router = Router::new();
     let mut bases = vec![""];
@@ -90,6 +91,9 @@ pub fn router(api: Arc<Api>, base_path: &str) -> Router {
         bases.push(base_path);
     }
     for base in bases {
+        let dashboard = Redirect::to(&format!("{base_path}/dashboard"));
+        let home = get(async move || dashboard).fallback(async || ApiError::NotFound);
+        router = router.route(&format!("{base}/"), home);
         for (name, endpoint) in endpoints() {
             router = router
                 .route(&format!("{base}/api/{name}"), endpoint.clone())

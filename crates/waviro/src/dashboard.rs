@@ -93,7 +93,7 @@ impl std::ops::Deref for Shared {
     }
 }
 
-/// The pages at `/dashboard`, and the way there from `/`. Behind a proxy that leaves `server.base_path` on, below that alone: a session
+/// The pages at `/dashboard`. Behind a proxy that leaves `server.base_path` on, below that alone: a session
 /// belongs to one path.
 pub fn router(dashboard: &Arc<Dashboard>) -> Router {
     let assets = Assets::new();
@@ -150,7 +150,6 @@ pub fn router(dashboard: &Arc<Dashboard>) -> Router {
         Redirect::to(&format!("{}/dashboard", shared.base)).into_response()
     };
     Router::new()
-        .route(&format!("{base}/"), get(home))
         .route(&format!("{base}/dashboard/"), get(home))
         .nest(&format!("{base}/dashboard"), pages)
         .with_state(shared)

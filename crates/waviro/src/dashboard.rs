@@ -17,6 +17,7 @@ mod link;
 mod live;
 mod look;
 mod message;
+mod message_row;
 mod messages;
 mod send;
 mod session;

@@ -209,6 +209,8 @@ async fn the_log_is_narrowed_by_each_of_its_parameters_and_shows_the_newest_firs
     assert_eq!(texts(&desk, "text=_").await, ["harga_beras"]);
     assert_eq!(texts(&desk, "text=%22dia%22").await, ["kata \"dia\""]);
     assert_eq!(texts(&desk, "text=kopi+%C3%89").await, ["Kopi ÉNAK"]);
+    assert_eq!(texts(&desk, "text=kopi+%C3%A9nak").await, ["Kopi ÉNAK"]);
+    assert_eq!(texts(&desk, "text=%C3%A8").await, [""; 0]);
     // What the store keeps around a text is no text.
     for around in ["text=text", "text=%7B", "text=%5C"] {
         assert_eq!(texts(&desk, around).await, [""; 0], "{around}");

@@ -74,6 +74,17 @@ async fn each_kind_goes_out_to_persons_and_groups() {
             (&shown["kind"], &shown["text"]),
             (&json!(kind), &json!(text))
         );
+        match kind {
+            "location" => assert_eq!(
+                shown["location"],
+                json!({"latitude": -6.2, "longitude": 106.8, "name": "Toko"})
+            ),
+            "contact" => assert_eq!(
+                shown["contacts"],
+                json!([{"name": "Siti", "numbers": [SITI]}])
+            ),
+            _ => assert_eq!(shown["members"], Value::Null),
+        }
     }
     // What was slow to be acked is there twice.
     let sent = desk.front.link().sent();

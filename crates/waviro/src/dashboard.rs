@@ -18,6 +18,7 @@ mod live;
 mod look;
 mod me;
 mod message;
+mod message_row;
 mod messages;
 mod rows;
 mod rule;

@@ -16,7 +16,7 @@ use super::bots::BotRow;
 use super::causes;
 use super::form::Form;
 use super::frame::Frame;
-use super::messages::part;
+use super::message_row::part;
 use super::session::Me;
 use super::wrong::Wrong;
 use crate::clock::{Millis, millis};
@@ -60,7 +60,7 @@ struct Listed {
 
 /// An endpoint in trouble.
 #[derive(Deserialize)]
-struct Endpoint {
+struct Trouble {
     endpoint: String,
     failing_since: String,
     last_error: String,
@@ -69,8 +69,8 @@ struct Endpoint {
 }
 
 #[derive(Deserialize)]
-struct Endpoints {
-    data: Vec<Endpoint>,
+struct Troubles {
+    data: Vec<Trouble>,
 }
 
 #[derive(Template)]
@@ -81,7 +81,7 @@ struct Page {
     asked: Asked,
     list: Listed,
     /// Shown to admins: bots share endpoints.
-    endpoints: Vec<Endpoint>,
+    endpoints: Vec<Trouble>,
     done: Option<Done>,
     wrong: Option<Refused>,
 }
@@ -218,7 +218,7 @@ async fn page(
     let path = format!("/v1/bots/{bot}/deliveries?{query}");
     let list = inside.get(&me.caller, &path).await?;
     let endpoints = if me.frame.is_admin() {
-        let all: Endpoints = inside.get(&me.caller, "/v1/endpoints").await?;
+        let all: Troubles = inside.get(&me.caller, "/v1/endpoints").await?;
         all.data
     } else {
         Vec::new()
@@ -251,7 +251,7 @@ fn moment(at: Millis) -> String {
 
 impl Page {
     /// What to do about an endpoint's last failure.
-    fn advice(&self, endpoint: &Endpoint) -> String {
+    fn advice(&self, endpoint: &Trouble) -> String {
         causes::of_attempt(&endpoint.last_error, &self.frame)
     }
 }

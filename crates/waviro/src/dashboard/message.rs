@@ -13,7 +13,7 @@ use super::bots::BotRow;
 use super::causes;
 use super::delivery::{AttemptRow, FullRow};
 use super::frame::Frame;
-use super::messages::{MessageRow, address, part};
+use super::message_row::{MessageRow, address, part};
 use super::session::Me;
 use super::wrong::Wrong;
 use crate::clock::Millis;

@@ -13,71 +13,18 @@ use url::form_urlencoded;
 use super::Shared;
 use super::bots::BotRow;
 use super::frame::Frame;
+use super::message_row::{MessageRow, part};
 use super::send::MASKED;
 use super::session::Me;
 use super::wrong::Wrong;
 use crate::docs::{Origin, samples_of};
 use crate::v1::inside::Refused;
 
-/// The most of a text that a row shows, in characters: a text may be as long as a book, and a page has fifty of them.
-const GIST: usize = 180;
-
 /// The longest id of a message, in bytes.
 const LONGEST_ID: usize = 128;
 
 /// Fewer digits than this are no number, but words of a text: an order's, a price.
 const SHORTEST_NUMBER: usize = 8;
-
-/// A message as the API shows it, as far as pages do.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct MessageRow {
-    pub(super) id: String,
-    pub(super) direction: String,
-    pub(super) chat: String,
-    pub(super) sender: Option<String>,
-    pub(super) sender_name: Option<String>,
-    pub(super) from_me: bool,
-    pub(super) kind: String,
-    pub(super) text: String,
-    pub(super) state: String,
-    pub(super) cause: Option<String>,
-    pub(super) at: String,
-    pub(super) sent_at: Option<String>,
-    pub(super) delivered_at: Option<String>,
-    pub(super) read_at: Option<String>,
-    pub(super) notify_url: Option<String>,
-    pub(super) reply_of: Option<i64>,
-    pub(super) quoted: Option<String>,
-    pub(super) media: Option<FileRow>,
-    pub(super) location: Option<PlaceRow>,
-    pub(super) contacts: Option<Vec<CardRow>>,
-    pub(super) of: Option<String>,
-    pub(super) emoji: Option<String>,
-}
-
-/// Its file.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct FileRow {
-    pub(super) mime: String,
-    pub(super) file_name: Option<String>,
-    pub(super) size: Option<u64>,
-    pub(super) seconds: Option<u32>,
-}
-
-/// Its place.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct PlaceRow {
-    pub(super) latitude: f64,
-    pub(super) longitude: f64,
-    pub(super) name: Option<String>,
-}
-
-/// One of its cards.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct CardRow {
-    pub(super) name: String,
-    pub(super) numbers: Vec<String>,
-}
 
 #[derive(Deserialize)]
 struct Listed {
@@ -192,12 +139,6 @@ async fn find(shared: &Shared, me: &Me, bot: i32, asked: &Asked) -> Result<Found
     get(By::Text, ("text", &asked.q)).await
 }
 
-/// A part of a path, of whatever characters: the ids of received messages are chosen by whoever wrote them.
-pub(super) fn part(text: &str) -> String {
-    let encoded: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
-    encoded.replace('+', "%20")
-}
-
 impl Asked {
     fn is_in(&self) -> bool {
         self.direction == "in"
@@ -271,119 +212,6 @@ impl Page<'_> {
     /// A search in texts reads everything there is: it is not done again with each message that comes.
     fn is_live(&self) -> bool {
         self.found.by != By::Text
-    }
-}
-
-impl MessageRow {
-    pub(super) fn is_in(&self) -> bool {
-        self.direction == "in"
-    }
-
-    /// Its id within a path.
-    pub(super) fn path(&self) -> String {
-        part(&self.id)
-    }
-
-    /// The beginning of its text.
-    pub(super) fn gist(&self) -> String {
-        let text = self.text.trim();
-        let place = || self.location.as_ref().and_then(|place| place.name.clone());
-        let card = || {
-            self.contacts
-                .as_ref()?
-                .first()
-                .map(|card| card.name.clone())
-        };
-        if text.is_empty() {
-            let other = self.emoji.clone().or_else(place).or_else(card);
-            return shortened(&other.unwrap_or_default());
-        }
-        shortened(text)
-    }
-
-    /// What its file is called.
-    pub(super) fn file_name(&self) -> Option<String> {
-        self.media.as_ref()?.file_name.as_deref().map(shortened)
-    }
-
-    /// Of whom or to whom.
-    pub(super) fn with(&self, frame: &Frame) -> String {
-        address(&self.chat, frame)
-    }
-
-    /// Who wrote it in a group.
-    pub(super) fn writer(&self, frame: &Frame) -> Option<String> {
-        let sender = self.sender.as_deref()?;
-        (sender != self.chat).then(|| address(sender, frame))
-    }
-
-    /// The class of its state: each has its shape.
-    pub(super) fn tone(&self) -> &'static str {
-        match self.state.as_str() {
-            "pending" => "waits",
-            "sent" => "good sent",
-            "delivered" => "good delivered",
-            "read" => "good read",
-            "failed" => "bad",
-            _ => "heard",
-        }
-    }
-
-    pub(super) fn words(&self, frame: &Frame) -> &'static str {
-        let pair = match self.state.as_str() {
-            "pending" => ("Menunggu", "Waiting"),
-            "sent" => ("Terkirim", "Sent"),
-            "delivered" => ("Sampai", "Delivered"),
-            "read" => ("Dibaca", "Read"),
-            "failed" => ("Gagal", "Failed"),
-            _ if self.from_me => ("Dari ponsel toko", "From the shop's phone"),
-            _ => ("Masuk", "Received"),
-        };
-        frame.say(pair.0, pair.1)
-    }
-
-    /// Its kind; what this version does not know stands as the API says it.
-    pub(super) fn kind_words(&self, frame: &Frame) -> String {
-        let pair = match self.kind.as_str() {
-            "text" => ("Teks", "Text"),
-            "image" => ("Gambar", "Picture"),
-            "video" => ("Video", "Video"),
-            "audio" => ("Audio", "Audio"),
-            "document" => ("Dokumen", "Document"),
-            "sticker" => ("Stiker", "Sticker"),
-            "location" => ("Lokasi", "Location"),
-            "contact" => ("Kontak", "Contact"),
-            "edited" => ("Pesan diubah", "Message edited"),
-            "deleted" => ("Pesan dihapus", "Message deleted"),
-            "reaction" => ("Reaksi", "Reaction"),
-            "poll" => ("Jajak pendapat", "Poll"),
-            "order" => ("Pesanan", "Order"),
-            other => return shortened(other),
-        };
-        frame.say(pair.0, pair.1).to_owned()
-    }
-}
-
-/// An address as people know it.
-pub(super) fn address(text: &str, frame: &Frame) -> String {
-    match text.split_once('@') {
-        Some((number, "c.us")) => number.to_owned(),
-        Some((group, "g.us")) => format!("{} {group}", frame.say("Grup", "Group")),
-        Some((hidden, "lid")) => {
-            format!(
-                "{} {hidden}",
-                frame.say("Nomor tersembunyi", "Hidden number")
-            )
-        }
-        _ => text.to_owned(),
-    }
-}
-
-/// The beginning of a text.
-pub(super) fn shortened(text: &str) -> String {
-    match text.char_indices().nth(GIST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
     }
 }
 

@@ -129,10 +129,6 @@ impl Store {
                 .bind(filter.until.unwrap_or(Millis::MAX))
                 .bind(many);
             let query = filter.words(true).fold(query, sqlx::query::Query::bind);
-            let query = match filter.ack {
-                Some(ack) => query.bind(i64::from(ack)),
-                None => query,
-            };
             let rows = query.fetch_all(&self.reads).await?;
             for row in &rows {
                 let row = sent(row)?;
@@ -162,7 +158,13 @@ impl Store {
             "{HEARD} WHERE bot = $1 AND (received_at, id, sender, chat) < ($2, $3, $4, $5) AND received_at >= $6 AND received_at < $7"
         );
         filter.narrow(&mut text, 9, false);
-        text.push_str(" ORDER BY received_at DESC, id DESC, sender DESC, chat DESC LIMIT $8");
+        // SQLite takes an index for the order where it can, and would walk over all chats to find one's: the sign forbids it that.
+        let by = if filter.chat.is_some() { "+" } else { "" };
+        // Writing to a String cannot fail.
+        let _ = write!(
+            text,
+            " ORDER BY {by}received_at DESC, id DESC, sender DESC, chat DESC LIMIT $8"
+        );
         // Above every row there is.
         let mut after = after.unwrap_or_else(|| HeardAfter {
             received_at: Millis::MAX,
@@ -212,7 +214,8 @@ impl Store {
 
     /// A message that was written to the bot; of several with this id, in other chats, the latest.
     pub async fn heard(&self, slot: i32, id: &str) -> Result<Option<HeardRow>, StoreError> {
-        let text = format!("{HEARD} WHERE bot = $1 AND id = $2 ORDER BY received_at DESC LIMIT 1");
+        // By its id and not in the order of time, see [`Self::heard_log`].
+        let text = format!("{HEARD} WHERE bot = $1 AND id = $2 ORDER BY +received_at DESC LIMIT 1");
         let row = sqlx::query(AssertSqlSafe(text))
             .bind(i64::from(slot))
             .bind(id.to_owned())
@@ -255,19 +258,19 @@ impl LogFilter {
             next += 1;
         }
         if self.text.is_some() {
-            let (exact, lower) = (next, next + 1);
-            let _ = write!(
-                text,
-                " AND (body LIKE ${exact} ESCAPE '!' OR LOWER(body) LIKE ${lower} ESCAPE '!')"
-            );
-            next += 2;
+            let _ = write!(text, " AND LOWER(body) LIKE ${next} ESCAPE '!'");
         }
-        if sent && self.ack.is_some() {
-            let _ = write!(text, " AND ack = ${next}");
+        // To the letter as the indexes have it: of a parameter no database can tell that one of them is meant.
+        match self.ack.filter(|_| sent) {
+            None => {}
+            Some(..0) => text.push_str(" AND ack < 0"),
+            Some(ack) => {
+                let _ = write!(text, " AND ack = {ack}");
+            }
         }
     }
 
-    /// What the parameters of [`Self::narrow`] are, but for the ack. `json`: as the text stands in a JSON text.
+    /// What the parameters of [`Self::narrow`] are. `json`: as the text stands in a JSON text.
     fn words(&self, json: bool) -> impl Iterator<Item = String> {
         let pattern = |needle: &str| {
             let quoted = if json {
@@ -276,16 +279,21 @@ impl LogFilter {
             } else {
                 needle.to_owned()
             };
-            let escaped = quoted
-                .replace('!', "!!")
-                .replace('%', "!%")
-                .replace('_', "!_");
-            format!("%{escaped}%")
+            let mut pattern = "%".to_owned();
+            for one in quoted.chars() {
+                match one {
+                    '!' | '%' | '_' => pattern.extend(['!', one]),
+                    // SQLite knows the case of ASCII alone.
+                    _ if !one.is_ascii() && has_case(one) => pattern.push('%'),
+                    _ => pattern.push(one),
+                }
+            }
+            pattern.push('%');
+            pattern
         };
         let text = self.text.as_deref();
         [
             self.chat.clone(),
-            text.map(pattern),
             text.map(|text| pattern(&text.to_lowercase())),
         ]
         .into_iter()
@@ -329,6 +337,11 @@ pub fn words(content: &Content) -> &str {
         Content::Media(media) => media.caption.as_deref().unwrap_or_default(),
         _ => "",
     }
+}
+
+/// Whether a letter has another form, which may be of more letters than one.
+fn has_case(one: char) -> bool {
+    !one.to_lowercase().eq([one]) || !one.to_uppercase().eq([one])
 }
 
 fn sent(row: &AnyRow) -> Result<SentRow, StoreError> {

@@ -13,7 +13,7 @@ use waviro_fault::Bug;
 use super::{Schema, StoreError};
 
 /// Every migration, in order; one that has landed is never edited.
-const SCHEMA: [(i64, &str, &str); 8] = [
+const SCHEMA: [(i64, &str, &str); 9] = [
     (
         1,
         "gateway",
@@ -50,6 +50,11 @@ const SCHEMA: [(i64, &str, &str); 8] = [
         include_str!("../../migrations/0007_settings.sql"),
     ),
     (8, "users", include_str!("../../migrations/0008_users.sql")),
+    (
+        9,
+        "message_log",
+        include_str!("../../migrations/0009_message_log.sql"),
+    ),
 ];
 
 /// Connections for reads. SQLite reads beside the writer in WAL mode; four saturate two cores.

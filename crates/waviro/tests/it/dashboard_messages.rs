@@ -301,6 +301,7 @@ async fn why_a_message_failed_is_said_in_words() {
     let desk = Desk::online().await;
     let admin = Browser::admin(&desk).await;
     let link = desk.front.link();
+    link.keep_silent();
     let id = send(
         &desk,
         json!({"to": GROUP, "location": {"latitude": -6.2, "longitude": 106.8, "name": "Toko"}}),

@@ -197,6 +197,9 @@ async fn members_are_remembered(store: &Store, slot: i32) {
     let kept = store.events_after(before, Some(slot), 10).await.unwrap();
     // What the server took follows from the first member's word.
     assert_eq!(kept.len(), 3);
+    let with = store.members_with(wire_id(9100).as_str()).await.unwrap();
+    assert_eq!(with, Some((1, 1)));
+    assert_eq!(store.members_with("nobody").await.unwrap(), None);
     drop(listening);
 }
 

@@ -334,6 +334,15 @@ async fn messages_are_found_by_text_and_time(store: &Store, slot: i32) {
         until: Some(START + 1),
     };
     assert_eq!(found(read, 10).await, ids(&[77_002]));
+    let standing = |ack: i8| LogFilter {
+        ack: Some(ack),
+        chat: Some("6281000077@c.us".to_owned()),
+        ..LogFilter::default()
+    };
+    assert_eq!(found(standing(0), 10).await, ids(&[77_004, 77_003]));
+    let failed = News::Failed("nack: 463".to_owned());
+    raise(store, &ears, slot, 77_004, failed).await;
+    assert_eq!(found(standing(-1), 10).await, ids(&[77_004]));
     let before = LogFilter {
         until: Some(START),
         ..LogFilter::default()
@@ -347,6 +356,11 @@ async fn messages_are_found_by_text_and_time(store: &Store, slot: i32) {
         .unwrap();
     let named: Vec<_> = all.iter().map(|row| row.id.as_str()).collect();
     assert_eq!(named, ["L3", "L2", "L1"]);
+    let budi = LogFilter {
+        chat: Some(format!("{BUDI}@c.us")),
+        ..LogFilter::default()
+    };
+    assert_eq!(store.heard_log(slot, &budi, None, 10).await.unwrap(), all);
     let (every, after) = (LogFilter::default(), Some(all[0].place()));
     let rest = store.heard_log(slot, &every, after, 10);
     assert_eq!(rest.await.unwrap(), all[1..]);

@@ -74,6 +74,17 @@ async fn each_kind_goes_out_to_persons_and_groups() {
             (&shown["kind"], &shown["text"]),
             (&json!(kind), &json!(text))
         );
+        match kind {
+            "location" => assert_eq!(
+                shown["location"],
+                json!({"latitude": -6.2, "longitude": 106.8, "name": "Toko"})
+            ),
+            "contact" => assert_eq!(
+                shown["contacts"],
+                json!([{"name": "Siti", "numbers": [SITI]}])
+            ),
+            _ => assert_eq!(shown["members"], Value::Null),
+        }
     }
     // What was slow to be acked is there twice.
     let sent = desk.front.link().sent();
@@ -209,6 +220,8 @@ async fn the_log_is_narrowed_by_each_of_its_parameters_and_shows_the_newest_firs
     assert_eq!(texts(&desk, "text=_").await, ["harga_beras"]);
     assert_eq!(texts(&desk, "text=%22dia%22").await, ["kata \"dia\""]);
     assert_eq!(texts(&desk, "text=kopi+%C3%89").await, ["Kopi ÉNAK"]);
+    assert_eq!(texts(&desk, "text=kopi+%C3%A9nak").await, ["Kopi ÉNAK"]);
+    assert_eq!(texts(&desk, "text=%C3%A8").await, [""; 0]);
     // What the store keeps around a text is no text.
     for around in ["text=text", "text=%7B", "text=%5C"] {
         assert_eq!(texts(&desk, around).await, [""; 0], "{around}");

@@ -397,7 +397,7 @@ async fn events_are_subscribed_to_switched_and_unsubscribed() {
     pages.get(&admin, SETTINGS).await.has(&["None yet."]);
     let again = pages.post(&admin, SETTINGS, &end).await;
     again.refused(404);
-    again.has(&["not there any more"]);
+    again.has(&["no longer kept"]);
 }
 
 #[tokio::test]

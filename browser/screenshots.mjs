@@ -88,8 +88,10 @@ for (const look of LOOKS) {
   await page.setViewportSize(look.viewport);
   await page.emulateMedia({ colorScheme: look.theme });
   await page.goto(`${world.sim}/?phone=${ani}`);
-  await page.click("[data-chat]");
-  await page.getByText("Kasir").first().waitFor();
+  await page.locator("[data-chat]").first().waitFor({ state: "attached" });
+  if (!(await page.locator("[data-chat]").first().isVisible())) await page.locator(`[data-phone="${ani}"]`).first().click();
+  await page.locator("[data-chat]").first().click();
+  await page.locator("textarea").waitFor();
   await page.screenshot({ path: join(folder, `9-phones-${look.name}.png`) });
 }
 await visit("10-settings", `${home}/bots/1/settings`);

@@ -138,7 +138,7 @@ impl App {
             bots: bots.clone(),
             store: store.clone(),
             clock: clock.clone(),
-            wrong_keys: Arc::clone(&wrong_keys),
+            tries: WrongKeys::new(limits.wrong_keys_per_minute, clock.clone()),
             setup: Setup::default(),
             phones: OnceLock::new(),
             body: limits.into(),

@@ -65,8 +65,8 @@ pub struct Dashboard {
     pub store: Store,
     /// The time.
     pub clock: Clock,
-    /// Counts wrong passwords too.
-    pub wrong_keys: Arc<WrongKeys>,
+    /// Counts tries to log in, by address and name.
+    pub tries: WrongKeys,
     /// The way in while there is no user.
     pub setup: Setup,
     /// Where the simulator's phones are, in a sandbox.

@@ -180,7 +180,7 @@ impl Users {
     /// # Errors
     /// Any [`StoreError`].
     pub async fn knows(&self, name: &str, password: &str) -> Result<Option<i64>, StoreError> {
-        let known = self.store.password_of(name).await?;
+        let known = self.stored(name).await?;
         let hash = known.as_ref().map(|(_, hash)| hash.clone());
         let right = self.verify(password, hash).await;
         Ok(known.filter(|_| right).map(|(user, _)| user))
@@ -191,7 +191,7 @@ impl Users {
     /// # Errors
     /// Any [`StoreError`].
     pub async fn named(&self, name: &str) -> Result<Option<UserRow>, StoreError> {
-        match self.store.password_of(name).await? {
+        match self.stored(name).await? {
             Some((id, _)) => self.one(id).await,
             None => Ok(None),
         }
@@ -227,6 +227,14 @@ impl Users {
     /// Any [`StoreError`].
     pub async fn log_out(&self, session: &str) -> Result<(), StoreError> {
         self.store.end_session(&sha256(session)).await
+    }
+
+    /// What is no name is nobody's: PostgreSQL would not even look for some of it.
+    async fn stored(&self, name: &str) -> Result<Option<(i64, String)>, StoreError> {
+        if name.chars().any(char::is_control) {
+            return Ok(None);
+        }
+        self.store.password_of(name).await
     }
 
     async fn hash(&self, password: &str) -> Result<String, UserError> {

@@ -73,6 +73,8 @@ document.addEventListener('submit', (event) => {
   if (form.method !== 'post') return
   if (form.dataset.sent) event.preventDefault()
   form.dataset.sent = 'true'
+  // Where the answer never came, it may be sent again.
+  setTimeout(() => delete form.dataset.sent, 5000)
 })
 addEventListener('pageshow', () => {
   for (const form of document.forms) delete form.dataset.sent

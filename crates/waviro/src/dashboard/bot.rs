@@ -54,8 +54,7 @@ pub(super) async fn change(
         "remove" => {
             let known: BotRow = shared.inside.get(&me.caller, &path).await?;
             if form.get("name") != Some(known.name.trim()) {
-                let back = format!("{}/bots/{bot}#remove", me.frame.home);
-                return Ok(Redirect::to(&back).into_response());
+                return page(&shared, me, bot, Some(Refused::other_name())).await;
             }
             (Method::DELETE, None, me.frame.home.clone())
         }

@@ -126,9 +126,18 @@ fn event(body: &str) -> Option<String> {
     body["type"].as_str().map(ToOwned::to_owned)
 }
 
+/// Longer than this a body stands as it came, bytes.
+const PRETTIEST: usize = 16 * 1024;
+
+/// With more brackets than this too.
+const DEEPEST: usize = 400;
+
 /// JSON for people, to the letter but for its blanks: what is edited must not come out in another order. What is none stands as it came.
 pub(super) fn pretty(text: &str) -> String {
-    if serde_json::from_str::<IgnoredAny>(text).is_err() {
+    // Deep and long, it would be thousands of times as long with its blanks.
+    let deep = text.bytes().filter(|byte| b"[{".contains(byte)).count();
+    if text.len() > PRETTIEST || deep > DEEPEST || serde_json::from_str::<IgnoredAny>(text).is_err()
+    {
         return text.to_owned();
     }
     let (mut written, mut depth, mut quoted, mut escaped) = (String::new(), 0, false, false);

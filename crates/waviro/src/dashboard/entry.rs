@@ -1,5 +1,6 @@
 //! The ways in: the first user's one-time link, logging in, logging out.
 
+use std::net::Ipv6Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use askama::Template;
@@ -18,7 +19,7 @@ use super::form::Form;
 use super::frame::{Frame, back_to};
 use super::session::{forget, keep, kept};
 use super::wrong::Wrong;
-use crate::door::{Peer, WrongKeys};
+use crate::door::Peer;
 use crate::store::UserRole;
 use crate::users::UserError;
 
@@ -122,7 +123,7 @@ pub(super) async fn log_in(
     let frame = Frame::of(&shared, &headers, &uri);
     let name = form.get("name").unwrap_or_default();
     // Right ones are counted too: to find out what a password is costs more than the answer is worth to a stranger.
-    let wrong = if may_try(&shared.wrong_keys, peer.as_deref()) {
+    let wrong = if may_try(&shared, peer.as_deref(), name) {
         let session = shared.users.log_in(name, form.raw("password")).await;
         if let Some(session) = session.map_err(|_| Wrong::Internal)? {
             info!(user = name, "logged in");
@@ -191,7 +192,7 @@ pub(super) async fn make_first(
     let frame = Frame::of(&shared, &headers, &uri);
     let (token, name) = (form.raw("token"), form.get("name").unwrap_or_default());
     let password = form.raw("password");
-    let made = if !may_try(&shared.wrong_keys, peer.as_deref()) {
+    let made = if !may_try(&shared, peer.as_deref(), "") {
         Err(Failed::TooMany)
     } else if !shared.setup.is(token) {
         Err(Failed::BadLink)
@@ -232,10 +233,19 @@ pub(super) async fn make_first(
     }
 }
 
-/// Counts a try; whether it is heard.
-pub(super) fn may_try(wrong_keys: &WrongKeys, peer: Option<&Peer>) -> bool {
-    let address = peer.map_or(std::net::Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip());
-    wrong_keys.count(address)
+/// Counts a try, right or wrong; whether it is heard. By address and name: behind a proxy everybody has one address, and nobody shall be
+/// kept out by what others try under other names. Who is kept out of his own has the command line.
+pub(super) fn may_try(shared: &Shared, peer: Option<&Peer>, name: &str) -> bool {
+    let address = peer.map(|peer| peer.0.ip().to_string());
+    let mut hash = Sha256::new();
+    for part in [address.as_deref().unwrap_or_default(), name] {
+        hash.update(part);
+        hash.update([0]);
+    }
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hash.finalize()[..16]);
+    // The counter knows addresses; of this one it takes the first half, which is enough.
+    shared.tries.count(Ipv6Addr::from(bytes).into())
 }
 
 impl Failed {

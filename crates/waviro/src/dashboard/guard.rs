@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderName, HeaderValue, ORIGIN,
+    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -29,12 +29,17 @@ pub(super) async fn guard(
     next: Next,
 ) -> Response {
     let frame = Frame::of(&shared, request.headers(), request.uri());
+    let around = frame.clone();
     let own = matches!(*request.method(), Method::GET | Method::HEAD) || is_own(request.headers());
     let mut response = if own {
         door::frame(request, next, |wrong: &Wrong, id| wrong.respond(&frame, id)).await
     } else {
         Wrong::ForeignForm.respond(&frame, "")
     };
+    if response.status() == StatusCode::BAD_REQUEST && is_plain(&response) {
+        // A path or a query that no page of ours has.
+        response = Wrong::Nothing.respond(&around, "");
+    }
     let headers = response.headers_mut();
     for (name, value) in [
         (CONTENT_SECURITY_POLICY, POLICY),
@@ -47,6 +52,11 @@ pub(super) async fn guard(
         .entry(CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+/// What is answered for us where a part of the address is not what it should be.
+fn is_plain(response: &Response) -> bool {
+    header(response.headers(), &CONTENT_TYPE).is_some_and(|kind| kind.starts_with("text/plain"))
 }
 
 /// Whether a page of ours sent this form. Every browser of these years says so in one of the two headers; what says nothing is no browser

@@ -15,6 +15,7 @@ use super::Shared;
 use super::bots::BotRow;
 use super::form::Form;
 use super::frame::Frame;
+use super::send::abroad;
 use super::session::Me;
 use super::wrong::Wrong;
 use crate::v1::inside::Refused;
@@ -44,7 +45,8 @@ impl Page {
     fn phone(&self) -> Option<String> {
         let (phones, code) = (self.frame.phones.as_ref()?, self.linking.qrcode.as_ref()?);
         let code: String = form_urlencoded::byte_serialize(code.as_bytes()).collect();
-        Some(format!("{phones}/?scan={code}"))
+        // Behind the #, it stays out of logs.
+        Some(format!("{phones}/#scan={code}"))
     }
 
     /// Eight characters as phones show them: four and four.
@@ -91,7 +93,8 @@ pub(super) async fn act(
         "start" => ask("relink", None).await,
         "pair" => {
             let digits: String = number.chars().filter(char::is_ascii_digit).collect();
-            ask("pairing-code", Some(json!({ "number": digits }))).await
+            let number = abroad(digits);
+            ask("pairing-code", Some(json!({ "number": number }))).await
         }
         "logout" => ask("logout", None).await,
         _ => return Err(Wrong::BadForm),

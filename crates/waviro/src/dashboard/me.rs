@@ -68,16 +68,15 @@ pub(super) async fn change(
 ) -> Result<Response, Wrong> {
     let user = me.frame.user.clone().ok_or(Wrong::Internal)?;
     let (old, new) = (form.raw("old"), form.raw("password"));
+    // Before it is looked at: a stolen session must not be a way to guess the password.
+    if !may_try(&shared, peer.as_deref(), &user.name) {
+        return page(&me, false, Some(Failed::TooMany));
+    }
     let known = shared.users.knows(&user.name, old).await;
     let known = known.map_err(|_| Wrong::Internal)?;
     if known != Some(user.id) {
         warn!("somebody who is logged in gave a wrong password");
-        let failed = if may_try(&shared.wrong_keys, peer.as_deref()) {
-            Failed::Wrong
-        } else {
-            Failed::TooMany
-        };
-        return page(&me, false, Some(failed));
+        return page(&me, false, Some(Failed::Wrong));
     }
     if new != form.raw("again") {
         return page(&me, false, Some(Failed::Differ));

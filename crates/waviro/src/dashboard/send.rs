@@ -63,6 +63,9 @@ pub(super) async fn form(
     Path(bot): Path<i32>,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Wrong> {
+    if !me.frame.may_change() {
+        return Err(Refused::read_only().into());
+    }
     let kind = kind_of(&asked.kind);
     page(&shared, me, bot, kind, &Form::default(), None, None).await
 }
@@ -122,14 +125,25 @@ fn message(kind: &str, form: &Form) -> Value {
     Value::Object(message)
 }
 
-/// A number as people write it, or a group's id: without blanks, dashes and brackets.
+/// A number as people write it, or a group's id: without blanks, dashes and brackets, and with Indonesia's code in place of the 0 that stands
+/// for it, as the API's document has it.
 fn chat(form: &Form) -> String {
     let said = form.raw("to").trim();
     if said.contains('@') {
         return said.to_owned();
     }
     let plain = said.chars().filter(|one| !" +().-".contains(*one));
-    plain.collect()
+    abroad(plain.collect())
+}
+
+/// 0812… is 62812….
+pub(super) fn abroad(number: String) -> String {
+    match number.strip_prefix('0') {
+        Some(rest) if rest.starts_with(|first: char| ('1'..='9').contains(&first)) => {
+            format!("62{rest}")
+        }
+        _ => number,
+    }
 }
 
 /// Degrees as people write them; what is no number is left to the API to refuse.
@@ -145,7 +159,10 @@ fn numbers(text: &str) -> Vec<String> {
             .filter(char::is_ascii_digit)
             .collect::<String>()
     });
-    digits.filter(|digits| !digits.is_empty()).collect()
+    digits
+        .filter(|digits| !digits.is_empty())
+        .map(abroad)
+        .collect()
 }
 
 /// The same as a call of the WAVIRO API: its path and body.

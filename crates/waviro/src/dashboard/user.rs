@@ -68,8 +68,8 @@ pub(super) async fn change(
         "remove" => {
             let known: UserView = shared.inside.get(&me.caller, &path).await?;
             if form.get("name") != Some(known.name.trim()) {
-                let back = format!("{back}/{user}#remove");
-                return Ok(Redirect::to(&back).into_response());
+                let wrong = Some(Refused::other_name());
+                return page(&shared, me, user, typed, wrong).await;
             }
             (Method::DELETE, None)
         }

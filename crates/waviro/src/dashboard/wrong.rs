@@ -78,6 +78,26 @@ impl From<Refused> for Wrong {
 }
 
 impl Refused {
+    /// The name that was typed to be sure is another one.
+    pub(super) fn other_name() -> Self {
+        Self {
+            status: StatusCode::UNPROCESSABLE_ENTITY.as_u16(),
+            code: "other_name".to_owned(),
+            detail: String::new(),
+            field: None,
+            request_id: String::new(),
+        }
+    }
+
+    /// For somebody who may only look.
+    pub(super) fn read_only() -> Self {
+        Self {
+            status: StatusCode::FORBIDDEN.as_u16(),
+            code: "read_only".to_owned(),
+            ..Self::other_name()
+        }
+    }
+
     /// What happened and what to do, in the reader's language. What is rare is told in the API's own words.
     pub(super) fn explained(&self, frame: &Frame) -> String {
         let field = self.field.as_deref().unwrap_or_default();
@@ -141,6 +161,10 @@ impl Refused {
             ("duplicate_message", _) => (
                 "Pesan terakhir ke tujuan itu isinya sama; ubah isinya untuk mengirim lagi.",
                 "The last message there said the same; change it to send again.",
+            ),
+            ("other_name", _) => (
+                "Nama yang diketik tidak sama; tidak ada yang dihapus.",
+                "The name that was typed is another one; nothing was removed.",
             ),
             ("read_only", _) => ("Anda hanya boleh melihat.", "You may only look."),
             ("admin_only", _) => ("Hanya untuk admin.", "Only for admins."),

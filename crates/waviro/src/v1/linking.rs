@@ -117,6 +117,8 @@ async fn relink(State(v1): State<Arc<V1>>, at: AtBot) -> Result<Json<Linking>, P
     )
 )]
 async fn qr(at: AtBot, headers: HeaderMap) -> Result<Response, Problem> {
+    // Whoever scans it becomes the bot.
+    at.caller.must_be_able_to_change()?;
     let status = at.bot.status();
     let state = LinkState::of(&status);
     let picture = headers.get_all(ACCEPT).iter().any(|accept| {

@@ -204,6 +204,98 @@ async fn a_viewer_looks_and_an_operator_sees_his_bots() {
 }
 
 #[tokio::test]
+async fn a_viewer_is_shown_no_code_that_would_make_him_the_bot() {
+    let pages = Pages::unlinked().await;
+    let admin = pages.user("admin", UserRole::Admin).await;
+    let start = [("do", "start")];
+    pages.post("/dashboard/bots/1/link", &start, &admin).await;
+    let (status, _, page) = pages.get("/dashboard/bots/1/link", &admin).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(page.contains("qr.svg"));
+    let viewer = pages.user("lihat", UserRole::Viewer).await;
+    for path in ["link", "link/qr.svg", "send"] {
+        let path = format!("/dashboard/bots/1/{path}");
+        let (status, _, page) = pages.get(&path, &viewer).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{path}");
+        assert!(
+            !page.contains("2@") && !page.contains("<form class"),
+            "{page}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_kept_out_by_what_others_try() {
+    let pages = Pages::with_admin().await;
+    for n in 0..20 {
+        let wrong = [("name", "orang lain"), ("password", "salah salah salah")];
+        pages.post("/dashboard/login", &wrong, "").await;
+        let token = format!("Bearer wvt_{n:064}");
+        let headers = [("authorization", token.as_str())];
+        pages.send(Method::GET, "/v1/bots", "", "", &headers).await;
+    }
+    let right = [("name", "admin"), ("password", PASSWORD)];
+    let (status, _, _) = pages.post("/dashboard/login", &right, "").await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+    // A stolen session is no way to guess the password.
+    let admin = pages.cookie("admin").await;
+    let change = |old| {
+        [
+            ("old", old),
+            ("password", "kata sandi baru"),
+            ("again", "kata sandi baru"),
+        ]
+    };
+    for _ in 0..10 {
+        pages
+            .post("/dashboard/me", &change("salah salah"), &admin)
+            .await;
+    }
+    let (status, _, _) = pages.post("/dashboard/me", &change(PASSWORD), &admin).await;
+    assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test]
+async fn a_number_as_it_is_written_at_home_is_sent_to() {
+    let pages = Pages::with_admin().await;
+    let admin = pages.cookie("admin").await;
+    let form = [("kind", "text"), ("to", "0813-0000-0001"), ("text", "halo")];
+    let (status, _, page) = pages.post("/dashboard/bots/1/send", &form, &admin).await;
+    assert_eq!(status, StatusCode::OK, "{page}");
+    assert!(
+        page.contains("&#34;nohp&#34;: &#34;6281300000001&#34;"),
+        "{page}"
+    );
+}
+
+#[tokio::test]
+async fn an_address_that_is_none_is_a_page_that_says_so() {
+    let pages = Pages::with_admin().await;
+    let admin = pages.cookie("admin").await;
+    for path in ["bots/toko", "bots/99999999999", "users/abc", "?q=a&q=b"] {
+        let (status, headers, page) = pages.get(&format!("/dashboard/{path}"), &admin).await;
+        assert!(
+            status.is_client_error() || status.is_redirection(),
+            "{path}"
+        );
+        if status.is_client_error() {
+            let kind = headers["content-type"].to_str().unwrap();
+            assert!(
+                kind.starts_with("text/html") && page.contains("<h1>"),
+                "{path}"
+            );
+        }
+    }
+    let typed = [("do", "remove"), ("name", "tokoh")];
+    let (status, _, page) = pages.post("/dashboard/bots/1", &typed, &admin).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(page.contains("other_name"));
+    let odd = [("name", "a\u{0}b"), ("password", PASSWORD)];
+    let (status, _, _) = pages.post("/dashboard/login", &odd, "").await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
 async fn language_and_theme_are_remembered() {
     let pages = Pages::with_admin().await;
     let (_, _, page) = pages.get("/dashboard/login", "waviro_lang=en").await;

@@ -24,6 +24,13 @@ impl Pages {
         }
     }
 
+    /// The same with a bot that was never linked.
+    pub async fn unlinked() -> Self {
+        Self {
+            front: Front::unlinked().await,
+        }
+    }
+
     /// `admin` can.
     pub async fn with_admin() -> Self {
         let pages = Self::empty().await;

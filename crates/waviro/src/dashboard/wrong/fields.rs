@@ -32,6 +32,10 @@ fn other(code: &str) -> Option<(&'static str, &'static str)> {
 
 fn of(field: &str) -> Option<(&'static str, &'static str)> {
     Some(match field {
+        "contact.numbers" => (
+            "Isi nomor dengan kode negara, dipisah koma, misalnya 6281234567890.",
+            "Give numbers with their country code and commas between, such as 6281234567890.",
+        ),
         "keyword" => (
             "Kata kunci paling panjang 200 karakter, dalam satu baris.",
             "A keyword has at most 200 characters, on one line.",

@@ -55,9 +55,13 @@ impl Lane {
     pub(super) fn remember(&mut self, result: Result<Vec<Millis>, StoreError>) {
         match result {
             Ok(moments) => {
+                // The database has them by a clock that may have been put forward since this process began.
+                let (steady, ahead) = (self.clock.steady(), self.clock.now() - self.clock.steady());
+                let passed = |at: Millis| if at > steady { at - ahead } else { at };
+                let moments: Vec<Millis> = moments.into_iter().map(passed).collect();
                 // The queue moved until then, before a restart too.
                 if let Some(last) = moments.iter().max() {
-                    self.window.hold((*last).min(self.clock.steady()));
+                    self.window.hold((*last).min(steady));
                 }
                 self.turns = Turns::Paced(Pace::after(moments));
             }

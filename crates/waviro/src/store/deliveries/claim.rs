@@ -55,7 +55,7 @@ impl Store {
              SELECT (SELECT MIN(d.lane) FROM deliveries d WHERE d.ended_at IS NULL AND d.lane > lanes.lane) \
              FROM lanes WHERE lanes.lane IS NOT NULL) \
              SELECT lane FROM lanes WHERE lane IS NOT NULL AND EXISTS \
-             (SELECT 1 FROM deliveries d WHERE d.ended_at IS NULL AND d.lane = lanes.lane AND d.run_at <= $1)",
+             (SELECT 1 FROM deliveries d WHERE d.ended_at IS NULL AND d.leased = 0 AND d.lane = lanes.lane AND d.run_at <= $1)",
         )
         .bind(now)
         .fetch_all(&self.reads)
@@ -63,14 +63,15 @@ impl Store {
         rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 
-    /// Leases up to `limit` due rows of a lane, the longest due first.
+    /// Leases up to `limit` due rows of a lane, the longest due first. What is leased is in this process's memory, whatever a clock says
+    /// that was put forward.
     pub async fn claim(&self, lane: &str, limit: i64, now: Millis) -> Result<Vec<Due>, StoreError> {
         let lane = lane.to_owned();
         self.write("claim", move |connection, _| {
             let lane = lane.clone();
             Box::pin(async move {
                 let rows = sqlx::query(AssertSqlSafe(format!(
-                    "{DUE} WHERE d.ended_at IS NULL AND d.lane = $1 AND d.run_at <= $2 ORDER BY d.run_at, d.id LIMIT $3"
+                    "{DUE} WHERE d.ended_at IS NULL AND d.leased = 0 AND d.lane = $1 AND d.run_at <= $2 ORDER BY d.run_at, d.id LIMIT $3"
                 )))
                 .bind(lane)
                 .bind(now)

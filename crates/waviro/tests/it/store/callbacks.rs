@@ -67,6 +67,10 @@ async fn leased_rows_are_not_due_until_they_are_released(store: &Store) {
     let due = owed(store, &mut ears, 14, 250, 1).await;
     let lane = "http://one.example:80";
     assert!(store.claim(lane, 10, START).await.unwrap().is_empty());
+    // Nor when the clock is put forward beyond the lease.
+    let later = START + 100 * 3_600_000;
+    assert!(store.claim(lane, 10, later).await.unwrap().is_empty());
+    assert!(store.due_lanes(later).await.unwrap().is_empty());
     assert_eq!(store.release_all(START).await.unwrap(), 1);
     let claimed = store.claim(lane, 10, START).await.unwrap();
     assert_eq!(claimed, std::slice::from_ref(&due));

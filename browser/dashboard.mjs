@@ -144,6 +144,8 @@ describe("a sandbox", () => {
       }
       assert.fail(`the keyboard never reached ${selector}`);
     };
+    // Where one can type at once, without having gone there.
+    await page.waitForFunction(() => document.activeElement?.id === "password");
     await page.keyboard.type(PASSWORD);
     await tabTo("#again");
     await page.keyboard.type(PASSWORD);

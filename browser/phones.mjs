@@ -223,7 +223,9 @@ describe("phones in the browser", () => {
     await page.click("#conversation-head button[data-focus=call]");
     await page.keyboard.press("Escape");
     await choose(page, group.groupid);
-    await bubble(page, HOSTILE[1]).waitFor();
+    await page.waitForSelector("#conversation-head button[data-focus=group]");
+    // The chat before it may still stand there for a moment.
+    await bubble(page, HOSTILE[1]).last().waitFor();
     await page.click("#conversation-head button[data-focus=group]");
     await page.waitForSelector("dialog");
     assert.deepEqual(wrong, []);

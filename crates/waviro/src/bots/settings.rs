@@ -129,6 +129,10 @@ impl Settings {
     /// [`BadSetting`], the first.
     pub fn patched(&self, patch: &Value) -> Result<Self, BadSetting> {
         let mut document = serde_json::to_value(self).unwrap_or_default();
+        if !knows(&document, patch) {
+            // Also where it is null, which would only take away what is not there.
+            return Err(blame(patch));
+        }
         merge(&mut document, patch);
         // A list would be read as the fields in their order.
         let lists = GROUPS.iter().find(|(group, _)| {
@@ -181,6 +185,15 @@ impl Settings {
         self.grace_s
             .map_or(usual, |seconds| Duration::from_secs(seconds.into()))
     }
+}
+
+/// Whether every field of a patch is one of the document's.
+fn knows(document: &Value, patch: &Value) -> bool {
+    let (Value::Object(known), Value::Object(fields)) = (document, patch) else {
+        return true;
+    };
+    let mut fields = fields.iter();
+    fields.all(|(name, value)| known.get(name).is_some_and(|at| knows(at, value)))
 }
 
 fn merge(target: &mut Value, patch: &Value) {
@@ -356,6 +369,8 @@ mod tests {
             (json!({"allow": "10.0.0.5"}), "allow"),
             (json!({"allow": vec!["10.0.0.5"; 65]}), "allow"),
             (json!({"colour": "red"}), "settings"),
+            (json!({"colour": null}), "settings"),
+            (json!({"pacing": {"colour": null}}), "pacing"),
         ] {
             assert_eq!(patched(&patch).unwrap_err().field, field, "{patch}");
         }

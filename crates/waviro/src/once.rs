@@ -33,7 +33,8 @@ const SWEPT_TOGETHER: u16 = 1000;
 /// Turns in memory before those that nobody waits for are dropped.
 const TURNS: usize = 256;
 
-static KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Carries the key.
+pub static KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Says that an answer was given before.
 pub static REPLAY: (HeaderName, HeaderValue) = (

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Query, State};
-use axum::http::{Method, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::json;
@@ -130,9 +130,9 @@ pub(super) async fn add(
     let body = Some(json!({ "name": name }));
     let added = shared
         .inside
-        .ask(&me.caller, Method::POST, "/v1/bots", body);
+        .once(&me.caller, "/v1/bots", body, form.once());
     match added.await {
-        Ok(added) => {
+        Ok((added, _)) => {
             let added: Added = serde_json::from_value(added).map_err(|_| Wrong::Internal)?;
             let page = NewBot {
                 frame: me.frame.clone(),
@@ -163,8 +163,7 @@ async fn show(
     }
     let (all, steps) = (bots.len(), Steps::of(shared, &me, &bots).await);
     bots.retain(|bot| bot.is_found(looked_for));
-    let status = wrong.as_ref().map(|wrong| wrong.status);
-    let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+    let status = Refused::status_of(wrong.as_ref());
     let page = List {
         frame: me.frame.clone(),
         bots,
@@ -174,5 +173,5 @@ async fn show(
         wrong,
         steps,
     };
-    Ok(me.frame.show(status.unwrap_or(StatusCode::OK), &page))
+    Ok(me.frame.show(status, &page))
 }

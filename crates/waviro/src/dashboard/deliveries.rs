@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
-use axum::http::{Method, StatusCode};
+use axum::http::Method;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -186,10 +186,9 @@ async fn again(shared: &Shared, me: &Me, bot: i32, form: &Form) -> Result<Again,
         body.insert("after".to_owned(), after.into());
     }
     let path = format!("/v1/bots/{bot}/deliveries/replay");
-    let told = shared
-        .inside
-        .ask(&me.caller, Method::POST, &path, Some(Value::Object(body)))
-        .await?;
+    let body = Some(Value::Object(body));
+    let asked = shared.inside.once(&me.caller, &path, body, form.once());
+    let (told, _) = asked.await?;
     let rest = told["next_after"].as_i64().map(|after| Rest {
         state: form.raw("state").to_owned(),
         kind: form.raw("kind").to_owned(),
@@ -223,8 +222,7 @@ async fn page(
     } else {
         Vec::new()
     };
-    let status = wrong.as_ref().map(|wrong| wrong.status);
-    let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+    let status = Refused::status_of(wrong.as_ref());
     let page = Page {
         frame: me.frame.clone(),
         bot: row,
@@ -234,7 +232,7 @@ async fn page(
         done,
         wrong,
     };
-    Ok(me.frame.show(status.unwrap_or(StatusCode::OK), &page))
+    Ok(me.frame.show(status, &page))
 }
 
 /// The moment so long ago; of a word that is none of [`PASTS`] the beginning of time.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Path, State};
-use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -82,10 +81,10 @@ pub(super) async fn again(
     let path = format!("/v1/bots/{bot}/deliveries/{id}/replay");
     let asked = shared
         .inside
-        .ask(&me.caller, Method::POST, &path, Some(body));
+        .once(&me.caller, &path, Some(body), form.once());
     match asked.await {
         // With another body it is another delivery.
-        Ok(due) => {
+        Ok((due, _)) => {
             let due = due["id"].as_i64().unwrap_or(id);
             let back = format!("{}/bots/{bot}/deliveries/{due}", me.frame.home);
             Ok(Redirect::to(&back).into_response())
@@ -108,8 +107,7 @@ async fn page(
     let mut delivery: FullRow = inside.get(&me.caller, &path).await?;
     // The latest is what a reader came for.
     delivery.attempts.reverse();
-    let status = wrong.as_ref().map(|wrong| wrong.status);
-    let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+    let status = Refused::status_of(wrong.as_ref());
     let page = Page {
         frame: me.frame.clone(),
         bot: row,
@@ -117,7 +115,7 @@ async fn page(
         delivery,
         wrong,
     };
-    Ok(me.frame.show(status.unwrap_or(StatusCode::OK), &page))
+    Ok(me.frame.show(status, &page))
 }
 
 /// The type of an event by its body; a keyword's payload has none.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRequest, Request};
+use sha2::{Digest, Sha256};
 use url::form_urlencoded;
 
 use super::Shared;
@@ -24,6 +25,17 @@ impl Form {
     pub(super) fn raw(&self, name: &str) -> &str {
         let found = self.0.iter().find(|(known, _)| known == name);
         found.map_or("", |(_, value)| value)
+    }
+
+    /// What tells this form from every other that was ever shown and filled in; `None` for one that was not shown by a page of ours. The
+    /// same form sent again is not done again.
+    pub(super) fn once(&self) -> Option<String> {
+        if self.raw("once").is_empty() {
+            return None;
+        }
+        let mut all = form_urlencoded::Serializer::new(String::new());
+        all.extend_pairs(&self.0);
+        Some(hex::encode(Sha256::digest(all.finish())))
     }
 
     /// Every value of a field that may be there several times: the boxes that were ticked.

@@ -43,6 +43,9 @@ pub(super) struct Frame {
     pub(super) style: String,
     pub(super) script: String,
     pub(super) htmx: String,
+    /// A word that no other page has. A form sends it along where what it asks must not be done twice: a page that is loaded again
+    /// sends its form again.
+    pub(super) once: String,
     /// Only the part of the page that changes is wanted.
     pub(super) part: bool,
 }
@@ -72,7 +75,27 @@ impl Frame {
             base: shared.base.clone(),
             user: None,
             phones: shared.phones.get().cloned(),
+            once: format!("{:032x}", rand::random::<u128>()),
             part: headers.contains_key(&HX_REQUEST),
+        }
+    }
+
+    /// For somebody who reads this language, around nothing.
+    #[cfg(test)]
+    pub(super) fn in_language(language: Language) -> Self {
+        Self {
+            language,
+            theme: "",
+            home: String::new(),
+            base: String::new(),
+            here: String::new(),
+            user: None,
+            phones: None,
+            style: String::new(),
+            script: String::new(),
+            htmx: String::new(),
+            once: String::new(),
+            part: false,
         }
     }
 

@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::Shared;
 use super::frame::Frame;
+use super::session::Seen;
 use super::wrong::Wrong;
 use crate::door::{self, Refusal, header};
 
@@ -25,20 +26,26 @@ static FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 /// The frame that every door has, and the headers of a page.
 pub(super) async fn guard(
     State(shared): State<Arc<Shared>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let frame = Frame::of(&shared, request.headers(), request.uri());
-    let around = frame.clone();
+    let seen = Seen::default();
+    request.extensions_mut().insert(seen.clone());
+    let say = |wrong: &Wrong, id: &str| {
+        let mut frame = frame.clone();
+        frame.user = seen.user();
+        wrong.respond(&frame, id)
+    };
     let own = matches!(*request.method(), Method::GET | Method::HEAD) || is_own(request.headers());
     let mut response = if own {
-        door::frame(request, next, |wrong: &Wrong, id| wrong.respond(&frame, id)).await
+        door::frame(request, next, &say).await
     } else {
-        Wrong::ForeignForm.respond(&frame, "")
+        say(&Wrong::ForeignForm, "")
     };
     if response.status() == StatusCode::BAD_REQUEST && is_plain(&response) {
         // A path or a query that no page of ours has.
-        response = Wrong::Nothing.respond(&around, "");
+        response = say(&Wrong::Nothing, "");
     }
     let headers = response.headers_mut();
     for (name, value) in [

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Path, State};
+use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use serde_json::json;
@@ -141,8 +141,7 @@ async fn page(
     let linking = inside
         .get(&me.caller, &format!("/v1/bots/{bot}/qr"))
         .await?;
-    let status = wrong.as_ref().map(|wrong| wrong.status);
-    let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+    let status = Refused::status_of(wrong.as_ref());
     let page = Page {
         frame: me.frame.clone(),
         bot: row,
@@ -151,5 +150,5 @@ async fn page(
         number,
         wrong,
     };
-    Ok(me.frame.show(status.unwrap_or(StatusCode::OK), &page))
+    Ok(me.frame.show(status, &page))
 }

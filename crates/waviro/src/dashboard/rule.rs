@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Path, State};
-use axum::http::{Method, StatusCode};
+use axum::http::Method;
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::Shared;
@@ -71,8 +71,7 @@ async fn page(
     let path = format!("{path}/rules/{rule}");
     let rule: RuleRow = shared.inside.get(&me.caller, &path).await?;
     let (typed, wrong) = failed.map_or((None, None), |(typed, wrong)| (typed, Some(wrong)));
-    let status = wrong.as_ref().map(|wrong| wrong.status);
-    let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+    let status = Refused::status_of(wrong.as_ref());
     let page = Page {
         frame: me.frame.clone(),
         bot: row,
@@ -80,5 +79,5 @@ async fn page(
         rule,
         wrong,
     };
-    Ok(me.frame.show(status.unwrap_or(StatusCode::OK), &page))
+    Ok(me.frame.show(status, &page))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
-use axum::http::{Method, StatusCode};
+use axum::http::Method;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -159,7 +159,8 @@ pub(super) async fn act(
     let refused = match form.raw("do") {
         "add" => {
             let fields = RuleFields::read(&form);
-            let done = ask(Method::POST, &rules, Some(fields.body())).await;
+            let (inside, body) = (&shared.inside, Some(fields.body()));
+            let done = inside.once(&me.caller, &rules, body, form.once()).await;
             shown.fields = fields;
             done.err()
         }
@@ -203,7 +204,7 @@ async fn page(shared: &Shared, me: Me, bot: i32, shown: Shown) -> Result<Respons
         rule.keyword.to_lowercase().contains(&looked_for) || rule.url.contains(&looked_for)
     });
     let wrong = shown.wrong.as_ref().or(shown.untried.as_ref());
-    let status = wrong.and_then(|wrong| StatusCode::from_u16(wrong.status).ok());
+    let status = Refused::status_of(wrong);
     let page = Page {
         frame: me.frame.clone(),
         bot: row,
@@ -217,5 +218,5 @@ async fn page(shared: &Shared, me: Me, bot: i32, shown: Shown) -> Result<Respons
         wrong: shown.wrong,
         script: SCRIPT,
     };
-    Ok(me.frame.show(status.unwrap_or(StatusCode::OK), &page))
+    Ok(me.frame.show(status, &page))
 }

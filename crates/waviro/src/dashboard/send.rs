@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -31,13 +31,14 @@ struct Page<'p> {
     bot: BotRow,
     kind: &'static str,
     form: &'p Form,
-    /// The groups of the bot, to choose from.
     sent: Option<Sent>,
     wrong: Option<Refused>,
 }
 
 /// What a form came to.
 struct Sent {
+    /// It was accepted before, and the form sent once more.
+    before: bool,
     id: String,
     answer: String,
     samples: Vec<Sample>,
@@ -81,15 +82,13 @@ pub(super) async fn send(
     let kind = kind_of(form.raw("kind"));
     let path = format!("/v1/bots/{bot}/messages");
     let body = Some(message(kind, &form));
-    match shared
-        .inside
-        .ask(&me.caller, Method::POST, &path, body)
-        .await
-    {
-        Ok(answer) => {
+    let asked = shared.inside.once(&me.caller, &path, body, form.once());
+    match asked.await {
+        Ok((answer, before)) => {
             let origin = Origin::of(&headers, &shared.base);
             let (path, call) = as_call(kind, &form);
             let sent = Sent {
+                before,
                 id: answer["id"].as_str().unwrap_or_default().to_owned(),
                 answer: serde_json::to_string_pretty(&answer).unwrap_or_default(),
                 samples: samples_of(&origin, &path, MASKED, &call).into(),
@@ -217,8 +216,7 @@ async fn page(
         .inside
         .get(&me.caller, &format!("/v1/bots/{bot}"))
         .await?;
-    let status = wrong.as_ref().map(|wrong| wrong.status);
-    let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+    let status = Refused::status_of(wrong.as_ref());
     let page = Page {
         frame: me.frame.clone(),
         bot: row,
@@ -227,5 +225,5 @@ async fn page(
         sent,
         wrong,
     };
-    Ok(me.frame.show(status.unwrap_or(StatusCode::OK), &page))
+    Ok(me.frame.show(status, &page))
 }

@@ -1,6 +1,6 @@
 //! Who is logged in: a cookie that no script sees and no other site sends, and the user behind it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::extract::FromRequestParts;
 use axum::http::header::{HeaderName, HeaderValue};
@@ -13,6 +13,7 @@ use super::Shared;
 use super::frame::{Frame, cookies};
 use super::wrong::Wrong;
 use crate::door::header;
+use crate::store::UserRow;
 use crate::users::{LIVES, Session};
 use crate::v1::auth::Caller;
 
@@ -32,6 +33,21 @@ pub(super) struct Me {
     pub(super) frame: Frame,
 }
 
+/// Who was found to be logged in, for what stands around the handlers: a page that says why there is no other has its menu too.
+#[derive(Clone, Default)]
+pub(super) struct Seen(Arc<OnceLock<UserRow>>);
+
+impl Seen {
+    fn is(&self, user: &UserRow) {
+        self.0.get_or_init(|| user.clone());
+    }
+
+    /// The user, where there was one.
+    pub(super) fn user(&self) -> Option<UserRow> {
+        self.0.get().cloned()
+    }
+}
+
 /// A request without a session, or one that the API cannot answer for a page.
 pub(super) struct NotIn(Response);
 
@@ -47,17 +63,19 @@ impl FromRequestParts<Arc<Shared>> for Me {
     async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, NotIn> {
         let mut frame = Frame::of(shared, &parts.headers, &parts.uri);
         let failed = |_| NotIn(Wrong::Internal.into_response());
-        let user = match kept(&parts.headers) {
+        let session = kept(&parts.headers);
+        let user = match session {
             Some(session) => shared.users.of(session).await.map_err(failed)?,
             None => None,
         };
-        let Some(user) = user else {
+        let (Some(session), Some(user)) = (session, user) else {
             let first = !shared.users.any().await.map_err(failed)?;
             return Err(NotIn(to_the_door(&frame, first, &parts.uri)));
         };
-        let caller = Caller {
-            role: user.role.clone().into(),
-        };
+        let caller = Caller::new(user.role.clone().into(), session);
+        if let Some(seen) = parts.extensions.get::<Seen>() {
+            seen.is(&user);
+        }
         frame.user = Some(user);
         Ok(Self { caller, frame })
     }

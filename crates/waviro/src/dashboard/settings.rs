@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
-use axum::http::{Method, StatusCode};
+use axum::http::Method;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -140,7 +140,14 @@ pub(super) async fn change(
         path,
         body,
     } = order;
-    match shared.inside.ask(&me.caller, method, &path, body).await {
+    let inside = &shared.inside;
+    let done = if method == Method::POST {
+        let done = inside.once(&me.caller, &path, body, form.once()).await;
+        done.map(|(answer, _)| answer)
+    } else {
+        inside.ask(&me.caller, method, &path, body).await
+    };
+    match done {
         // Shown this once, so that nobody is sent on to a page that does not have it.
         Ok(answer) if answer["secret_key"].is_string() => {
             let fresh = serde_json::from_value(answer).map_err(|_| Wrong::Internal)?;
@@ -249,8 +256,7 @@ async fn page(shared: &Shared, me: Me, bot: i32, shown: Shown) -> Result<Respons
         signing = Some(inside.get(&me.caller, &of).await?);
     }
     let subscriptions = rows::all(shared, &me, &format!("{path}/subscriptions")).await?;
-    let status = shown.wrong.as_ref().map(|wrong| wrong.status);
-    let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+    let status = Refused::status_of(shown.wrong.as_ref());
     let page = Page {
         frame: me.frame.clone(),
         bot: row,
@@ -266,5 +272,5 @@ async fn page(shared: &Shared, me: Me, bot: i32, shown: Shown) -> Result<Respons
         form: &shown.form,
         wrong: shown.wrong,
     };
-    Ok(me.frame.show(status.unwrap_or(StatusCode::OK), &page))
+    Ok(me.frame.show(status, &page))
 }

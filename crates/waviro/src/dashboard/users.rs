@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::State;
-use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -116,7 +115,7 @@ pub(super) async fn add(
     });
     let added = shared
         .inside
-        .ask(&me.caller, Method::POST, "/v1/users", Some(body));
+        .once(&me.caller, "/v1/users", Some(body), form.once());
     match added.await {
         Ok(_) => Ok(Redirect::to(&format!("{}/users", me.frame.home)).into_response()),
         Err(refused) => page(&shared, me, name, fields, Some(refused)).await,
@@ -132,8 +131,7 @@ async fn page(
 ) -> Result<Response, Wrong> {
     let users = rows::all(shared, &me, "/v1/users").await?;
     let bots = rows::all(shared, &me, "/v1/bots").await?;
-    let status = wrong.as_ref().map(|wrong| wrong.status);
-    let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+    let status = Refused::status_of(wrong.as_ref());
     let page = Page {
         frame: me.frame.clone(),
         users,
@@ -142,5 +140,5 @@ async fn page(
         fields,
         wrong,
     };
-    Ok(me.frame.show(status.unwrap_or(StatusCode::OK), &page))
+    Ok(me.frame.show(status, &page))
 }

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::frame::Frame;
+use super::session::{Me, NotIn};
 use crate::v1::inside::Refused;
 
 /// Why there is no page.
@@ -32,8 +33,8 @@ struct Page<'p> {
     id: &'p str,
 }
 
-/// A path that leads nowhere.
-pub(super) async fn nothing() -> Response {
+/// A path that leads nowhere, for whoever asks.
+pub(super) async fn nothing(_: Result<Me, NotIn>) -> Response {
     Wrong::Nothing.into_response()
 }
 
@@ -53,9 +54,7 @@ impl Wrong {
             Self::Nothing => StatusCode::NOT_FOUND,
             Self::ForeignForm => StatusCode::FORBIDDEN,
             Self::BadForm => StatusCode::BAD_REQUEST,
-            Self::Refused(refused) => {
-                StatusCode::from_u16(refused.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-            }
+            Self::Refused(refused) => Refused::status_of(Some(refused)),
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -78,6 +77,13 @@ impl From<Refused> for Wrong {
 }
 
 impl Refused {
+    /// The status of a page that says what was refused, or that nothing was.
+    pub(super) fn status_of(wrong: Option<&Self>) -> StatusCode {
+        wrong.map_or(StatusCode::OK, |wrong| {
+            StatusCode::from_u16(wrong.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        })
+    }
+
     /// The name that was typed to be sure is another one.
     pub(super) fn other_name() -> Self {
         Self {
@@ -98,7 +104,7 @@ impl Refused {
         }
     }
 
-    /// What happened and what to do, in the reader's language. What is rare is told in the API's own words.
+    /// What happened and what to do, in the reader's language. The API's own words stand below, for whoever writes the program.
     pub(super) fn explained(&self, frame: &Frame) -> String {
         let field = self.field.as_deref().unwrap_or_default();
         let pair = match (self.code.as_str(), field) {
@@ -177,11 +183,75 @@ impl Refused {
                 "Terlalu banyak sekaligus; coba lagi sebentar.",
                 "Too much at once; try again in a moment.",
             ),
-            (code, field) => match fields::explained(code, field) {
-                Some(pair) => pair,
-                None => return self.detail.clone(),
-            },
+            ("invalid_field" | "missing_field", field) => {
+                let Some(pair) = fields::explained(field) else {
+                    let said = frame.say("Isian ini tidak benar:", "This is not right:");
+                    return format!("{said} {field}");
+                };
+                pair
+            }
+            (code, _) => fields::other(code).unwrap_or((
+                "Gateway tidak dapat melakukannya.",
+                "The gateway could not do it.",
+            )),
         };
         frame.say(pair.0, pair.1).to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::api::error::Language;
+    use crate::door::Refusal;
+    use crate::v1::problem::Problem;
+
+    /// Of tokens, signed links, streams, other methods and broken bodies: a page has none of them.
+    const NO_PAGE_MEETS: [&str; 12] = [
+        "not_found",
+        "method_not_allowed",
+        "no_token",
+        "invalid_token",
+        "too_many_wrong_keys",
+        "body_incomplete",
+        "invalid_body",
+        "bad_signature",
+        "link_expired",
+        "media_gone",
+        "media_unavailable",
+        "too_many_streams",
+    ];
+
+    fn explained(code: &str, field: Option<&str>, language: Language) -> String {
+        let refused = Refused {
+            code: code.to_owned(),
+            field: field.map(ToOwned::to_owned),
+            ..Refused::other_name()
+        };
+        refused.explained(&Frame::in_language(language))
+    }
+
+    #[test]
+    fn each_problem_that_a_page_meets_has_its_own_words_in_both_languages() {
+        let (mut seen, mut met) = (HashSet::new(), 0);
+        for language in [Language::Indonesian, Language::English] {
+            let rest = explained("no such code", None, language);
+            for problem in Problem::samples() {
+                let (code, field) = (problem.code(), problem.field());
+                if !NO_PAGE_MEETS.contains(&code) {
+                    let words = explained(code, field, language);
+                    assert_ne!(words, rest, "{code}");
+                    seen.insert(words);
+                    met += 1;
+                }
+            }
+        }
+        assert_eq!(seen.len(), met, "two of them are told alike");
+        assert_eq!(
+            explained("invalid_field", Some("limit"), Language::Indonesian),
+            "Isian ini tidak benar: limit"
+        );
     }
 }

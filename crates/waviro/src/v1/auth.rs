@@ -19,10 +19,12 @@ use crate::store::{TokenRole, UserRole};
 use crate::tokens::PREFIX;
 
 /// Whoever sent a living token, or is logged in.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Caller {
     /// What they may do.
     pub role: Role,
+    /// What they showed for it: a token, or a session. Answers that are kept for them are sealed with it.
+    shown: Arc<str>,
 }
 
 /// What a caller may do.
@@ -70,6 +72,20 @@ pub struct AtBot {
 }
 
 impl Caller {
+    /// Whoever showed this token or session.
+    #[must_use]
+    pub fn new(role: Role, shown: &str) -> Self {
+        Self {
+            role,
+            shown: shown.into(),
+        }
+    }
+
+    /// The token or session. A secret.
+    pub(super) fn shown(&self) -> &str {
+        &self.shown
+    }
+
     /// Whether this caller may know of that bot.
     #[must_use]
     pub fn may_see(&self, bot: &Bot) -> bool {
@@ -131,7 +147,7 @@ impl FromRequestParts<Arc<V1>> for Caller {
             let bot = v1.bots.by_slot(slot).ok_or(Problem::InvalidToken)?;
             tracing::Span::current().record("bot", bot.name());
         }
-        Ok(Self { role: role.into() })
+        Ok(Self::new(role.into(), token))
     }
 }
 

@@ -5,7 +5,7 @@
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::http::header::{ACCEPT, HeaderValue};
+use axum::http::header::{ACCEPT, HeaderMap, HeaderValue};
 use axum::http::{Method, Request, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -13,6 +13,8 @@ use tower::ServiceExt;
 use tracing::error;
 
 use super::auth::Caller;
+use crate::door::header;
+use crate::once::{KEY, REPLAY};
 
 /// The most that an answer may be, bytes: handlers answer with less.
 const ANSWER_CAP: usize = 16 * 1024 * 1024;
@@ -88,25 +90,62 @@ impl Inside {
             *request.body_mut() = Body::from(body.to_string());
         }
         let bytes = self.answer(request, path).await?;
-        if bytes.is_empty() {
-            return Ok(Value::Null);
+        read(path, &bytes)
+    }
+
+    /// What a POST answers that is not to be done twice, and whether it was answered so before: `key` is its `Idempotency-Key`.
+    ///
+    /// # Errors
+    /// [`Refused`]
+    pub async fn once(
+        &self,
+        who: &Caller,
+        path: &str,
+        body: Option<Value>,
+        key: Option<String>,
+    ) -> Result<(Value, bool), Refused> {
+        let mut request = begun(who, Method::POST, path)?;
+        if let Some(body) = body {
+            *request.body_mut() = Body::from(body.to_string());
         }
-        serde_json::from_slice(&bytes).map_err(|cause| failed(path, &cause.to_string()))
+        if let Some(key) = key {
+            let value = HeaderValue::try_from(key).map_err(|_| failed(path, "it is no key"))?;
+            request.headers_mut().insert(KEY.clone(), value);
+        }
+        let (headers, bytes) = self.told(request, path).await?;
+        let before = header(&headers, &REPLAY.0).is_some();
+        Ok((read(path, &bytes)?, before))
     }
 
     async fn answer(&self, request: Request<Body>, path: &str) -> Result<Bytes, Refused> {
+        Ok(self.told(request, path).await?.1)
+    }
+
+    async fn told(
+        &self,
+        request: Request<Body>,
+        path: &str,
+    ) -> Result<(HeaderMap, Bytes), Refused> {
         let answer = match self.router.clone().oneshot(request).await {
             Ok(answer) => answer,
             Err(never) => match never {},
         };
-        let status = answer.status();
-        let bytes = axum::body::to_bytes(answer.into_body(), ANSWER_CAP).await;
+        let (parts, body) = answer.into_parts();
+        let bytes = axum::body::to_bytes(body, ANSWER_CAP).await;
         let bytes = bytes.map_err(|cause| failed(path, &cause.to_string()))?;
-        if status.is_success() {
-            return Ok(bytes);
+        if parts.status.is_success() {
+            return Ok((parts.headers, bytes));
         }
-        Err(serde_json::from_slice(&bytes).unwrap_or_else(|_| failed(path, status.as_str())))
+        Err(serde_json::from_slice(&bytes).unwrap_or_else(|_| failed(path, parts.status.as_str())))
     }
+}
+
+/// Null where there is no body.
+fn read(path: &str, bytes: &[u8]) -> Result<Value, Refused> {
+    if bytes.is_empty() {
+        return Ok(Value::Null);
+    }
+    serde_json::from_slice(bytes).map_err(|cause| failed(path, &cause.to_string()))
 }
 
 fn begun(who: &Caller, method: Method, path: &str) -> Result<Request<Body>, Refused> {

@@ -3,7 +3,7 @@
 //! What was done is answered again for a day, also where its client went away: a request with a key is seen through. A message is
 //! accepted in one transaction with its key. Of all else a kill between what is done and the keeping of its answer leaves one without
 //! the other, and the same request is done again then. Answers may show
-//! secrets of which only hashes are kept, so a kept one is sealed with the token that asked: the database alone does not open it.
+//! secrets of which only hashes are kept, so a kept one is sealed with the token or session that asked: the database alone does not open it.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 use tracing::{Instrument, error};
 
 use super::V1;
-use super::auth::{Caller, sent_token};
+use super::auth::Caller;
 use super::problem::Problem;
 use crate::door;
 use crate::once::{Begun, First, KEY_CAP, Key, REPLAY};
@@ -77,9 +77,7 @@ pub(super) async fn once(State(v1): State<Arc<V1>>, request: Request, next: Next
 async fn keyed(v1: &Arc<V1>, key: &Key, request: Request, next: Next) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
     // Nobody is told what somebody else was answered, nor a token that was revoked since.
-    Caller::from_request_parts(&mut parts, v1).await?;
-    let token = sent_token(&parts.headers)?.ok_or(Problem::InvalidToken)?;
-    let token = token.to_owned();
+    let caller = Caller::from_request_parts(&mut parts, v1).await?;
     let whole = parts.uri.path();
     let path = whole
         .find("/v1/")
@@ -87,7 +85,7 @@ async fn keyed(v1: &Arc<V1>, key: &Key, request: Request, next: Next) -> Result<
         .to_owned();
     let request = Request::from_parts(parts.clone(), body);
     let body = door::read(request, v1.body).await?;
-    let who = hex::encode(Sha256::digest(token.as_bytes()));
+    let who = hex::encode(Sha256::digest(caller.shown()));
     let first = match v1.once.begin(&who, &path, key, &body).await? {
         Begun::Again(kept) => {
             if let Some(id) = kept.answer.strip_prefix(ACCEPTED) {
@@ -98,7 +96,7 @@ async fn keyed(v1: &Arc<V1>, key: &Key, request: Request, next: Next) -> Result<
                 response.headers_mut().insert(name, value);
                 return Ok(response);
             }
-            let opened = open(&seal_of(&token, key), &kept.answer);
+            let opened = open(&seal_of(caller.shown(), key), &kept.answer);
             let Some(answer) = opened else {
                 error!("a kept answer cannot be opened");
                 return Err(Problem::Internal);
@@ -109,7 +107,7 @@ async fn keyed(v1: &Arc<V1>, key: &Key, request: Request, next: Next) -> Result<
     };
     parts.extensions.insert(Keyed::First(Arc::clone(&first)));
     let request = Request::from_parts(parts, Body::from(body));
-    let seal = seal_of(&token, key);
+    let seal = seal_of(caller.shown(), key);
     let doing = async move {
         let response = next.run(request).await;
         keep(&first, &seal, response).await
@@ -168,7 +166,7 @@ fn again(status: u16, kept: Kept) -> Response {
     response
 }
 
-/// What answers to this token under this key are sealed with. Not the hash that the database knows the token by.
+/// What answers to this token or session under this key are sealed with. Not the hash that the database knows the token by.
 fn seal_of(token: &str, key: &Key) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in ["waviro kept answer", token, key.as_str()] {

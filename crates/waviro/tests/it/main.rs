@@ -14,6 +14,7 @@ mod cli;
 mod conform;
 mod dashboard;
 mod dashboard_messages;
+mod dashboard_once;
 mod dashboard_settings;
 mod docs;
 mod engine;

@@ -1,14 +1,7 @@
-//! What is wrong with a rule, a setting, a subscription or a user, Indonesian and English.
+//! What is wrong with a rule, a setting, a subscription or a user, and what is rare: Indonesian and English.
 
-/// What to say of a code and the field to blame; `None` where the API's own words must do.
-pub(super) fn explained(code: &str, field: &str) -> Option<(&'static str, &'static str)> {
-    match code {
-        "invalid_field" | "missing_field" => of(field),
-        _ => other(code),
-    }
-}
-
-fn other(code: &str) -> Option<(&'static str, &'static str)> {
+/// What is rare: what to say of a code, `None` of those that no page meets.
+pub(super) fn other(code: &str) -> Option<(&'static str, &'static str)> {
     Some(match code {
         "keyword_taken" => (
             "Aturan lain sudah memakai kata kunci itu; ubah atau hapus aturan itu dahulu.",
@@ -22,15 +15,32 @@ fn other(code: &str) -> Option<(&'static str, &'static str)> {
             "Ini admin terakhir; jadikan orang lain admin dahulu.",
             "This is the last admin; make somebody else an admin first.",
         ),
-        "no_such_thing" => (
-            "Itu sudah tidak ada; mungkin orang lain menghapusnya.",
-            "It is not there any more; somebody else may have removed it.",
+        "idempotency_conflict" => (
+            "Formulir ini sudah dijalankan; buka halamannya lagi untuk mengulanginya.",
+            "This form was done already; open its page again to do it once more.",
+        ),
+        "wrong_state" => (
+            "Keadaan bot sudah lain; muat ulang halaman ini.",
+            "The bot's state is another one by now; load this page again.",
+        ),
+        "refused_by_whatsapp" => (
+            "WhatsApp menolaknya; kata-katanya ada di bawah.",
+            "WhatsApp refused it; its words stand below.",
+        ),
+        "body_too_large" => (
+            "Isian itu terlalu besar; lihat limits.body_kib.",
+            "That is too much at once; see limits.body_kib.",
+        ),
+        "internal" => (
+            "Gateway gagal; catatannya menjelaskan lebih banyak dengan nomor di bawah.",
+            "The gateway failed; its log says more under the number below.",
         ),
         _ => return None,
     })
 }
 
-fn of(field: &str) -> Option<(&'static str, &'static str)> {
+/// What a field should be.
+pub(super) fn explained(field: &str) -> Option<(&'static str, &'static str)> {
     Some(match field {
         "contact.numbers" => (
             "Isi nomor dengan kode negara, dipisah koma, misalnya 6281234567890.",

@@ -17,7 +17,7 @@ fn user(name: &str, role: &str) -> Value {
 
 /// As the dashboard asks for a user of this role, for whom the gateway itself vouches.
 async fn as_user(desk: &Desk, role: UserRole, method: Method, path: &str, body: &str) -> Answer {
-    let caller = Caller { role: role.into() };
+    let caller = Caller::new(role.into(), "a session");
     let request = Request::builder().method(method).uri(path);
     let request = request.extension(caller).body(Body::from(body.to_owned()));
     desk.front.send(request.unwrap()).await

@@ -104,6 +104,7 @@ struct Again {
 struct Rest {
     state: String,
     kind: String,
+    endpoint: String,
     since: String,
     until: String,
     after: i64,
@@ -116,8 +117,9 @@ pub(super) struct Asked {
     state: String,
     #[serde(default)]
     kind: String,
+    /// A message's id, or a URL of an endpoint.
     #[serde(default)]
-    subject: String,
+    q: String,
     #[serde(default)]
     past: String,
     #[serde(default)]
@@ -131,7 +133,7 @@ pub(super) async fn list(
     Path(bot): Path<i32>,
     Query(mut asked): Query<Asked>,
 ) -> Result<Response, Wrong> {
-    asked.subject = asked.subject.trim().to_owned();
+    asked.q = asked.q.trim().to_owned();
     page(&shared, me, bot, asked, None, None).await
 }
 
@@ -176,8 +178,10 @@ async fn again(shared: &Shared, me: &Me, bot: i32, form: &Form) -> Result<Again,
         ("since".to_owned(), Value::from(since.as_str())),
         ("until".to_owned(), Value::from(until.as_str())),
     ]);
-    if let Some(kind) = form.get("kind") {
-        body.insert("kind".to_owned(), kind.into());
+    for narrower in ["kind", "endpoint"] {
+        if let Some(said) = form.get(narrower) {
+            body.insert(narrower.to_owned(), said.into());
+        }
     }
     if let Some(after) = form
         .get("after")
@@ -192,6 +196,7 @@ async fn again(shared: &Shared, me: &Me, bot: i32, form: &Form) -> Result<Again,
     let rest = told["next_after"].as_i64().map(|after| Rest {
         state: form.raw("state").to_owned(),
         kind: form.raw("kind").to_owned(),
+        endpoint: form.raw("endpoint").to_owned(),
         since,
         until,
         after,
@@ -248,6 +253,15 @@ fn moment(at: Millis) -> String {
 }
 
 impl Page {
+    /// The deliveries to an endpoint.
+    fn to(&self, endpoint: &Trouble) -> String {
+        let query = encoded(&[("q", &endpoint.endpoint)]);
+        format!(
+            "{}/bots/{}/deliveries?{query}",
+            self.frame.home, self.bot.id
+        )
+    }
+
     /// What to do about an endpoint's last failure.
     fn advice(&self, endpoint: &Trouble) -> String {
         causes::of_attempt(&endpoint.last_error, &self.frame)
@@ -255,6 +269,11 @@ impl Page {
 }
 
 impl Asked {
+    /// The endpoint that is looked for; empty where something else is, or nothing.
+    fn endpoint(&self) -> &str {
+        if self.q.contains("://") { &self.q } else { "" }
+    }
+
     fn is_narrowed(&self) -> bool {
         !self.query("").is_empty() || !self.cursor.is_empty()
     }
@@ -264,7 +283,7 @@ impl Asked {
         encoded(&[
             ("state", &self.state),
             ("kind", &self.kind),
-            ("subject", &self.subject),
+            ("q", &self.q),
             ("past", &self.past),
             ("cursor", cursor),
         ])
@@ -275,10 +294,15 @@ impl Asked {
             "" => String::new(),
             past => began(past, now),
         };
+        let sought = if self.endpoint().is_empty() {
+            "subject"
+        } else {
+            "endpoint"
+        };
         encoded(&[
             ("state", &self.state),
             ("kind", &self.kind),
-            ("subject", &self.subject),
+            (sought, &self.q),
             ("since", &since),
             ("cursor", &self.cursor),
         ])

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -40,13 +40,29 @@ pub(super) struct RoleFields {
 struct Page<'p> {
     frame: Frame,
     users: Vec<UserView>,
+    /// How many there are, found or not.
+    all: usize,
+    looked_for: &'p str,
     bots: Vec<BotRow>,
     name: &'p str,
     fields: RoleFields,
     wrong: Option<Refused>,
 }
 
+/// What the list is narrowed to.
+#[derive(Debug, Deserialize)]
+pub(super) struct Asked {
+    #[serde(default)]
+    q: String,
+}
+
 impl UserView {
+    /// Whether its name holds this, in any case.
+    fn is_found(&self, looked_for: &str) -> bool {
+        let name = self.name.to_lowercase();
+        name.contains(&looked_for.to_lowercase())
+    }
+
     /// The names of its bots, as far as they live.
     fn bots_of(&self, bots: &[BotRow]) -> String {
         let own = bots.iter().filter(|bot| self.bots.contains(&bot.id));
@@ -91,12 +107,16 @@ pub(super) fn role_word<'t>(role: &str, frame: &'t Frame) -> &'t str {
 }
 
 /// Every user.
-pub(super) async fn list(State(shared): State<Arc<Shared>>, me: Me) -> Result<Response, Wrong> {
+pub(super) async fn list(
+    State(shared): State<Arc<Shared>>,
+    me: Me,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Wrong> {
     let fields = RoleFields {
         role: "operator".to_owned(),
         bots: Vec::new(),
     };
-    page(&shared, me, "", fields, None).await
+    page(&shared, me, asked.q.trim(), "", fields, None).await
 }
 
 /// A new user.
@@ -118,23 +138,28 @@ pub(super) async fn add(
         .once(&me.caller, "/v1/users", Some(body), form.once());
     match added.await {
         Ok(_) => Ok(Redirect::to(&format!("{}/users", me.frame.home)).into_response()),
-        Err(refused) => page(&shared, me, name, fields, Some(refused)).await,
+        Err(refused) => page(&shared, me, "", name, fields, Some(refused)).await,
     }
 }
 
 async fn page(
     shared: &Shared,
     me: Me,
+    looked_for: &str,
     name: &str,
     fields: RoleFields,
     wrong: Option<Refused>,
 ) -> Result<Response, Wrong> {
-    let users = rows::all(shared, &me, "/v1/users").await?;
+    let mut users: Vec<UserView> = rows::all(shared, &me, "/v1/users").await?;
+    let all = users.len();
+    users.retain(|user| user.is_found(looked_for));
     let bots = rows::all(shared, &me, "/v1/bots").await?;
     let status = Refused::status_of(wrong.as_ref());
     let page = Page {
         frame: me.frame.clone(),
         users,
+        all,
+        looked_for,
         bots,
         name,
         fields,

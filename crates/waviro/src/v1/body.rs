@@ -206,14 +206,8 @@ impl Fields {
     /// # Errors
     /// [`Problem::InvalidField`].
     pub fn url(&self, field: &'static str) -> Result<Option<Url>, Problem> {
-        const FORM: &str = "an absolute URL of http or https, at most 2048 bytes long";
-        let text = self.text(field).map_err(|_| wrong(field, FORM))?;
-        let parse = |text: &str| {
-            let short = text.len() <= URL_CAP;
-            let url = short.then(|| Url::parse(text).ok())?;
-            url.filter(|url| matches!(url.scheme(), "http" | "https"))
-        };
-        text.map(|text| parse(text).ok_or_else(|| wrong(field, FORM)))
+        let text = self.text(field).map_err(|_| wrong(field, URL_FORM))?;
+        text.map(|text| http_url(text).ok_or_else(|| wrong(field, URL_FORM)))
             .transpose()
     }
 
@@ -271,6 +265,16 @@ impl Fields {
         text.map(|text| text.parse().map_err(|_| wrong(field, FORM)))
             .transpose()
     }
+}
+
+/// What a URL must be.
+pub(super) const URL_FORM: &str = "an absolute URL of http or https, at most 2048 bytes long";
+
+/// A URL of http or https.
+pub(super) fn http_url(text: &str) -> Option<Url> {
+    let short = text.len() <= URL_CAP;
+    let url = short.then(|| Url::parse(text).ok())?;
+    url.filter(|url| matches!(url.scheme(), "http" | "https"))
 }
 
 /// A URL that may be called, also in the bot's own networks (`allow`), as far as that can be said without asking a name server.

@@ -8,6 +8,7 @@ use axum::Json;
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use serde::Serialize;
+use url::Url;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -18,7 +19,7 @@ use super::moment::Moment;
 use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
 use super::query::Query;
-use crate::store::{AttemptRow, Callback, DeliveryFilter, DeliveryKind, DeliveryRow, Fate};
+use crate::store::{AttemptRow, Callback, DeliveryFilter, DeliveryKind, DeliveryRow, Fate, lane};
 
 /// This file's operations.
 pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
@@ -174,6 +175,9 @@ pub struct DeliveryParams {
     /// Of the message with this id.
     #[param(nullable = false)]
     subject: Option<String>,
+    /// To this endpoint: scheme, host and port; more of a URL is ignored.
+    #[param(inline, value_type = Option<String>, nullable = false, max_length = 2048, format = "uri", example = "https://toko.example")]
+    endpoint: Option<Url>,
     /// Made at this time or later, RFC 3339.
     #[param(inline, nullable = false)]
     since: Option<Moment>,
@@ -215,6 +219,7 @@ async fn list(
         fate: query.word("state", &STATES)?,
         kind: query.word("kind", &KINDS)?,
         subject: query.text("subject")?.map(ToOwned::to_owned),
+        endpoint: query.url("endpoint")?.as_ref().map(lane),
         since: query.moment("since")?,
         until: query.moment("until")?,
     };

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use url::form_urlencoded;
+use url::{Url, form_urlencoded};
 
+use super::body::{URL_FORM, http_url};
 use super::moment::Moment;
 use super::problem::Problem;
 use crate::clock::Millis;
@@ -52,6 +53,16 @@ impl Query {
         // An empty word is none of them.
         let said = self.0.iter().rev().find(|(known, _)| known == name);
         said.map(|(_, said)| one_of(name, said, words)).transpose()
+    }
+
+    /// A URL of http or https.
+    ///
+    /// # Errors
+    /// [`Problem::InvalidField`].
+    pub fn url(&self, name: &'static str) -> Result<Option<Url>, Problem> {
+        let text = self.text(name)?;
+        text.map(|text| http_url(text).ok_or_else(|| wrong(name, URL_FORM)))
+            .transpose()
     }
 
     /// A moment.

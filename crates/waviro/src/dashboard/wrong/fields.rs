@@ -50,7 +50,7 @@ pub(super) fn explained(field: &str) -> Option<(&'static str, &'static str)> {
             "Kata kunci paling panjang 200 karakter, dalam satu baris.",
             "A keyword has at most 200 characters, on one line.",
         ),
-        "url" => (
+        "url" | "endpoint" => (
             "URL harus lengkap dan dimulai dengan http:// atau https://.",
             "The URL must be whole, and begin with http:// or https://.",
         ),

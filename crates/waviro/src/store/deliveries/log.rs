@@ -33,6 +33,8 @@ pub struct DeliveryFilter {
     pub kind: Option<DeliveryKind>,
     /// Of this message.
     pub subject: Option<String>,
+    /// To this endpoint: its [`super::lane`].
+    pub endpoint: Option<String>,
     /// Made at this time or later.
     pub since: Option<Millis>,
     /// Made before this time.
@@ -226,6 +228,9 @@ impl DeliveryFilter {
         if self.subject.is_some() {
             equal("subject");
         }
+        if self.endpoint.is_some() {
+            equal("lane");
+        }
         match self.fate {
             None => {}
             Some(Some(_)) => equal("fate"),
@@ -238,7 +243,8 @@ impl DeliveryFilter {
     fn values(&self) -> impl Iterator<Item = String> {
         let kind = self.kind.map(|kind| kind.word().to_owned());
         let fate = self.fate.flatten().map(|fate| fate.word().to_owned());
-        [kind, self.subject.clone(), fate].into_iter().flatten()
+        let (subject, endpoint) = (self.subject.clone(), self.endpoint.clone());
+        [kind, subject, endpoint, fate].into_iter().flatten()
     }
 }
 

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
+use url::Url;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -19,7 +20,7 @@ use super::super::problem::Problem;
 use super::super::query::one_of;
 use super::{DeliveryId, DeliveryView, KINDS, Kind};
 use crate::clock::Millis;
-use crate::store::{DeliveryFilter, DeliveryKind, Fate, Replay, Replaying};
+use crate::store::{DeliveryFilter, DeliveryKind, Fate, Replay, Replaying, lane};
 
 /// Deliveries of one request at most.
 const MOST: usize = 1000;
@@ -59,6 +60,9 @@ pub struct ReplayMany {
     /// What they tell of; absent or null: anything.
     #[schema(value_type = Option<Kind>)]
     kind: Option<DeliveryKind>,
+    /// To this endpoint: scheme, host and port; more of a URL is ignored. Absent or null: to any.
+    #[schema(value_type = Option<String>, max_length = 2048, format = "uri", example = "https://toko.example")]
+    endpoint: Option<Url>,
     /// Made at this time or later.
     #[schema(value_type = Moment)]
     since: Millis,
@@ -109,6 +113,7 @@ impl FromFields for ReplayMany {
         Ok(Self {
             state: one_of("state", state, &ENDED)?,
             kind: kind.map(|kind| one_of("kind", kind, &KINDS)).transpose()?,
+            endpoint: fields.url("endpoint")?,
             since: required("since", fields.moment("since")?)?,
             until: required("until", fields.moment("until")?)?,
             after,
@@ -168,6 +173,7 @@ async fn many(
         fate: Some(Some(asked.state)),
         kind: asked.kind,
         subject: None,
+        endpoint: asked.endpoint.as_ref().map(lane),
         since: Some(asked.since),
         until: Some(asked.until),
     };

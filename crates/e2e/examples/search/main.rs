@@ -1,0 +1,136 @@
+//! How long the dashboard takes to find a message: `cargo run --release -p e2e --example search -- --messages 100000`.
+//!
+//! A bot writes so many messages to its customers, a tenth as many are written to it, all over the real protocol. Then the page is asked
+//! for them by id, by number, by a state and by words, as a browser asks, a number of times each.
+#![expect(
+    clippy::print_stdout,
+    clippy::panic,
+    clippy::expect_used,
+    reason = "an example reports and fails on the terminal"
+)]
+
+use std::time::Duration;
+
+use e2e::gateway::{Admin, Bot, Gateway, http_client};
+use futures::{StreamExt, TryStreamExt};
+use serde_json::json;
+use tokio::time::Instant;
+use wa_sim::{Phone, PhoneSpec, Sim};
+
+/// Customers that the messages are spread over.
+const CUSTOMERS: usize = 40;
+
+/// Sends under way at one time.
+const SIDE_BY_SIDE: usize = 32;
+
+/// Every so many messages a customer writes one.
+const HEARD: usize = 10;
+
+/// Times that each page is asked for.
+const TIMES: usize = 30;
+
+/// The most milliseconds that a page should take.
+const MARK: f64 = 200.0;
+
+/// Only the first message has it: all others are read before it is found.
+const RARE: &str = "kembalian ganjil";
+
+const PASSWORD: &str = "kata sandi yang panjang";
+
+#[tokio::main]
+async fn main() {
+    let messages = messages();
+    let sim = Sim::builder().inbox_limit(100).start().await;
+    let sim = sim.expect("a simulator");
+    let owner = sim.add_phone(PhoneSpec::new("6281200000001", "Toko")).await;
+    let mut customers = Vec::new();
+    for n in 0..CUSTOMERS {
+        let spec = PhoneSpec::new(number(n), "Pelanggan");
+        customers.push(sim.add_phone(spec).await);
+    }
+    let gateway = Gateway::start(&sim, &sim.ws_url()).await;
+    let bot = gateway.linked_bot("toko", &owner).await;
+    let admin = gateway.admin().await;
+    let user = json!({"name": "ani", "password": PASSWORD, "role": "admin"});
+    admin.post("/v1/users", user).await;
+    let cookie = admin.log_in("ani", PASSWORD).await.expect("she may log in");
+
+    let first = bot.accepted(&number(0), RARE, None).await;
+    write(&bot, &customers, messages).await;
+    quiet(&admin).await;
+
+    let pages = [
+        ("by id", first.as_str(), 1),
+        ("by number", &number(7), 1),
+        ("a word of all", "pesanan", 1),
+        ("a word of one", RARE, 1),
+        ("a word of none", "tidak pernah ditulis", 0),
+        ("in other letters", "KEMBALIAN GANJIL", 1),
+    ];
+    println!("{messages} messages, each page {TIMES} times, milliseconds (mark {MARK}):");
+    for (what, words, least) in pages {
+        let words: String = words.replace(' ', "+");
+        let path = format!("/dashboard/bots/1/messages?q={words}");
+        let url = format!("{}{path}", gateway.url());
+        let mut took = Vec::with_capacity(TIMES);
+        for _ in 0..TIMES {
+            let began = Instant::now();
+            let page = http_client().get(&url).header("cookie", &cookie).send();
+            let page = page.await.expect("the dashboard answers");
+            assert!(page.status().is_success(), "{}", page.status());
+            let text = page.text().await.expect("a page");
+            took.push(began.elapsed().as_secs_f64() * 1000.0);
+            let found = text.matches("/dashboard/bots/1/messages/").count();
+            assert!(found >= least && (least > 0 || found == 0), "{what}: {found}");
+        }
+        took.sort_by(f64::total_cmp);
+        let (middle, slowest) = (took[TIMES / 2], took[TIMES - 1]);
+        let held = if slowest <= MARK { "" } else { "  not met" };
+        println!("{what:18} middle {middle:6.1}, slowest {slowest:6.1}{held}");
+    }
+}
+
+/// Has so many messages written, a tenth of them by customers.
+async fn write(bot: &Bot, customers: &[Phone], messages: usize) {
+    futures::stream::iter(0..messages)
+        .map(|n| async move {
+            let text = format!(
+                "Pesanan {n} atas nama pelanggan kami sudah siap diambil; totalnya Rp {}.000.",
+                n % 900 + 10
+            );
+            if n % HEARD == 0 {
+                let phone = &customers[n % CUSTOMERS];
+                phone.send_text("6281200000001", &text).await.map(drop)
+            } else {
+                bot.accepted(&number(n % CUSTOMERS), &text, None).await;
+                Ok(())
+            }
+        })
+        .buffer_unordered(SIDE_BY_SIDE)
+        .try_collect::<()>()
+        .await
+        .expect("a customer's phone sends");
+}
+
+/// Waits until WhatsApp has taken everything.
+async fn quiet(admin: &Admin) {
+    let latest = Instant::now() + Duration::from_mins(10);
+    while admin.get("/v1/bots/toko/messages?ack=0&limit=1").await["data"] != json!([]) {
+        assert!(Instant::now() < latest, "the queue is never empty");
+        let nothing = std::future::pending::<()>();
+        let _ = tokio::time::timeout(Duration::from_millis(200), nothing).await;
+    }
+}
+
+fn number(n: usize) -> String {
+    format!("62813{n:08}")
+}
+
+/// What follows `--messages`.
+fn messages() -> usize {
+    let mut arguments = std::env::args().skip_while(|argument| argument != "--messages");
+    arguments.nth(1).map_or(100_000, |text| {
+        text.parse()
+            .unwrap_or_else(|_| panic!("--messages takes a number"))
+    })
+}

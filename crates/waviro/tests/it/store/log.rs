@@ -121,14 +121,14 @@ async fn what_was_posted_is_found_again(store: &Store, slot: i32, source: i64) -
         fate: Some(Some(Fate::Delivered)),
         kind: Some(DeliveryKind::Keyword),
         subject: Some("L1".to_owned()),
-        endpoint: Some("http://log.example:80".to_owned()),
+        endpoint: Some("http://old.example:80".to_owned()),
         since: Some(START),
         until: Some(START + 1),
     };
     let found = store.deliveries(slot, &wanted, None, 10).await.unwrap();
     assert_eq!(found, [shown]);
     let elsewhere = DeliveryFilter {
-        endpoint: Some("http://log.example:8080".to_owned()),
+        endpoint: Some("http://old.example:8080".to_owned()),
         ..wanted.clone()
     };
     let found = store.deliveries(slot, &elsewhere, None, 10).await.unwrap();

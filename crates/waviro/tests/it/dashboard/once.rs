@@ -174,7 +174,11 @@ fn every_other_form_has_its_word() {
 async fn a_page_that_says_why_there_is_no_other_has_its_menu() {
     let pages = Pages::with_admin().await;
     let admin = pages.cookie("admin").await;
-    for path in ["/dashboard/nowhere", "/dashboard/bots/99", "/dashboard/bots/x"] {
+    for path in [
+        "/dashboard/nowhere",
+        "/dashboard/bots/99",
+        "/dashboard/bots/x",
+    ] {
         let (status, _, page) = pages.get(path, &admin).await;
         assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
         assert!(page.contains("action=\"/dashboard/logout\""), "{path}");

@@ -1,0 +1,107 @@
+//! The pages speak Indonesian and English: each remembers which, and its template says everything in both.
+
+use std::fs;
+use std::path::Path;
+
+use axum::http::StatusCode;
+
+use crate::pages::Pages;
+
+#[tokio::test]
+async fn language_and_theme_are_remembered() {
+    let pages = Pages::with_admin().await;
+    let (_, _, page) = pages.get("/dashboard/login", "waviro_lang=en").await;
+    assert!(page.contains("<html lang=\"en\"") && page.contains("Log in"));
+    let (_, _, page) = pages.get("/dashboard/login", "").await;
+    assert!(page.contains("<html lang=\"id\"") && page.contains("Masuk"));
+    let (_, _, page) = pages.get("/dashboard/login", "waviro_theme=dark").await;
+    assert!(page.contains("data-theme=\"dark\""));
+    let form = [("lang", "en"), ("to", "/dashboard/login")];
+    let (status, headers, _) = pages.post("/dashboard/look", &form, "").await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+    assert_eq!(headers["location"], "/dashboard/login");
+    assert!(
+        headers["set-cookie"]
+            .to_str()
+            .unwrap()
+            .starts_with("waviro_lang=en;")
+    );
+}
+
+/// Words of one language alone: what stands in a template outside of what it says in both.
+fn literal_words(template: &str) -> Vec<String> {
+    let mut rest = String::new();
+    let mut left = template;
+    // What the template engine reads.
+    while let Some(at) = left.find('{') {
+        let (before, after) = left.split_at(at);
+        rest.push_str(before);
+        let end = match after.get(..2) {
+            Some("{{") => after.find("}}"),
+            Some("{%") => after.find("%}"),
+            Some("{#") => after.find("#}"),
+            _ => None,
+        };
+        left = end.map_or_else(|| &after[1..], |end| &after[end + 2..]);
+    }
+    rest.push_str(left);
+    let mut words = Vec::new();
+    let mut text = rest.as_str();
+    while let Some(open) = text.find('<') {
+        words.push(text[..open].to_owned());
+        let close = text[open..].find('>').map_or(text.len(), |at| open + at);
+        let tag = &text[open..close];
+        for name in ["placeholder", "title", "alt", "aria-label"] {
+            if let Some((_, value)) = tag.split_once(&format!(" {name}=\"")) {
+                words.push(value.split('"').next().unwrap_or_default().to_owned());
+            }
+        }
+        text = text.get(close + 1..).unwrap_or_default();
+    }
+    words.push(text.to_owned());
+    for words in &mut words {
+        // What a block puts into a tag of the page around it.
+        for here in [" aria-current=\"page\"", " aria-current=\"true\""] {
+            *words = words.replace(here, "");
+        }
+    }
+    words.retain(|words| words.chars().any(char::is_alphabetic));
+    words
+}
+
+/// Names, examples and code, which are the same in both.
+const THE_SAME: [&str; 9] = [
+    "waviro user password",
+    "waviro user add admin",
+    "penawaran#Jhon Doe#jhon@example.com",
+    "penawaran#",
+    "Waviro",
+    "HTTP",
+    "POST",
+    "ack",
+    "ms",
+];
+
+#[test]
+fn every_sentence_of_a_template_stands_there_in_both_languages() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/dashboard");
+    let mut templates = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        templates += 1;
+        for words in literal_words(&text) {
+            let mut left = words.clone();
+            for same in THE_SAME {
+                left = left.replace(same, "");
+            }
+            let left = left.trim();
+            let example = !left.contains(' ') && left.contains(['.', '/', ':', '-', '_'])
+                || left.chars().all(|one| !one.is_lowercase());
+            assert!(example, "{}: {words:?}", path.display());
+        }
+    }
+    assert!(templates >= 9);
+    assert_eq!(literal_words("<p>{{ say(\"a\") }} kata</p>"), [" kata"]);
+    assert_eq!(literal_words("<input placeholder=\"kata\">"), ["kata"]);
+}

@@ -1,0 +1,51 @@
+//! The page of one's own account.
+
+use axum::http::StatusCode;
+use waviro::store::UserRole;
+
+use crate::front::Front;
+use crate::pages::{PASSWORD, Visitor};
+
+#[tokio::test]
+async fn ones_own_password_takes_the_old_one_and_ends_the_other_sessions() {
+    let front = Front::online().await;
+    let users = front.app.users();
+    let here = Visitor::new(&front, "ani", UserRole::Viewer).await;
+    let there = Visitor::again(&front, "ani").await;
+    let id = users.named("ani").await.unwrap().unwrap().id;
+    let me = "/dashboard/me";
+    here.page(me).await.has(&["ani", "Old password"]);
+    let new = "kata sandi yang baru";
+    let form = |old, password, again| [("old", old), ("password", password), ("again", again)];
+    for (fields, status, says) in [
+        (form("salah sekali", new, new), 403, "old password is wrong"),
+        (form("", new, new), 403, "old password is wrong"),
+        (form(PASSWORD, new, "lain"), 422, "passwords differ"),
+        (form(PASSWORD, "pendek", "pendek"), 422, "at least 10"),
+    ] {
+        let page = here.post(me, &fields).await;
+        page.refused(status);
+        page.has(&[says]);
+    }
+    there.page(me).await;
+    let done = here.post(me, &form(PASSWORD, new, new)).await;
+    assert_eq!(done.leads_to(), "/dashboard/me?done=password");
+    let cookie = done.headers["set-cookie"].to_str().unwrap();
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"));
+    let cookie = cookie.split(';').next().unwrap().to_owned();
+    let fresh = Visitor::with(&front, cookie);
+    let page = fresh.get(done.leads_to()).await;
+    page.has(&["All other sessions have ended."]);
+    for old in [&here, &there] {
+        let out = old.get(me).await;
+        assert!(out.leads_to().starts_with("/dashboard/login"));
+    }
+    assert!(users.knows("ani", PASSWORD).await.unwrap().is_none());
+    assert_eq!(users.knows("ani", new).await.unwrap(), Some(id));
+    // Wrong tries are counted as those at the door are.
+    let mut last = StatusCode::OK;
+    for _ in 0..12 {
+        last = fresh.post(me, &form("salah", new, new)).await.status;
+    }
+    assert_eq!(last, StatusCode::TOO_MANY_REQUESTS);
+}

@@ -1,0 +1,170 @@
+//! What a viewer and an operator are shown, and what is not theirs to do.
+
+use axum::http::StatusCode;
+use serde_json::json;
+use waviro::store::UserRole;
+
+use super::deliveries::{DELIVERIES, refused};
+use super::messages::MESSAGES;
+use super::rules::RULES;
+use super::settings::{SETTINGS, works};
+use crate::front::Front;
+use crate::pages::Visitor;
+
+#[tokio::test]
+async fn a_viewer_looks_and_an_operator_sees_his_bots() {
+    let front = Front::online().await;
+    front.app.bots().add("gudang").await.unwrap();
+    let viewer = Visitor::new(&front, "lihat", UserRole::Viewer).await;
+    let bots = viewer.page("/dashboard").await;
+    bots.has(&["toko", "gudang"]);
+    bots.lacks(&["method=\"post\" action=\"/dashboard\""]);
+    let rename = [("do", "rename"), ("name", "baru")];
+    let answer = viewer.post("/dashboard/bots/1", &rename).await;
+    answer.refused(403);
+
+    let operator = Visitor::new(&front, "kasir", UserRole::Operator(vec![1])).await;
+    let bots = operator.page("/dashboard").await;
+    bots.has(&["toko"]);
+    bots.lacks(&["gudang"]);
+    operator.get("/dashboard/bots/2").await.refused(404);
+    let answer = operator.post("/dashboard/bots/1", &rename).await;
+    answer.leads_to();
+    let answer = operator.post("/dashboard", &[("name", "x")]).await;
+    answer.refused(403);
+}
+
+#[tokio::test]
+async fn a_viewer_is_shown_no_code_that_would_make_him_the_bot() {
+    let front = Front::unlinked().await;
+    let admin = Visitor::admin(&front).await;
+    let link = "/dashboard/bots/1/link";
+    admin.post(link, &[("do", "start")]).await;
+    admin.page(link).await.has(&["qr.svg"]);
+    let viewer = Visitor::new(&front, "lihat", UserRole::Viewer).await;
+    for path in ["link", "link/qr.svg", "send"] {
+        let page = viewer.get(&format!("/dashboard/bots/1/{path}")).await;
+        page.refused(403);
+        page.lacks(&["2@", "<form class"]);
+    }
+}
+
+#[tokio::test]
+async fn a_viewer_sees_everything_and_posts_nothing_again() {
+    let (desk, hooks) = refused().await;
+    let viewer = Visitor::new(&desk.front, "lihat", UserRole::Viewer).await;
+    let message = format!("{MESSAGES}/A1");
+    let delivery = format!("{DELIVERIES}/1");
+    for path in [MESSAGES, DELIVERIES, &message, &delivery] {
+        let page = viewer.page(path).await;
+        let main = page.main();
+        assert!(!main.contains("method=\"post\""), "{path}: {main}");
+    }
+    // Whoever has the webhook key can speak for the gateway.
+    viewer.page(&delivery).await.has(&["whk_…"]);
+    let operator = Visitor::new(&desk.front, "kasir", UserRole::Operator(vec![1])).await;
+    operator.page(&delivery).await.lacks(&["whk_…"]);
+    for (path, fields) in [
+        (
+            DELIVERIES,
+            vec![("do", "again"), ("state", "gone"), ("past", "day")],
+        ),
+        (&delivery, vec![("do", "again")]),
+        (&delivery, vec![("do", "edited"), ("body", "{}")]),
+    ] {
+        let answer = viewer.post(path, &fields).await;
+        answer.refused(403).has(&["You may only look."]);
+    }
+    assert_eq!(hooks.bodies().len(), 1);
+}
+
+#[tokio::test]
+async fn an_operator_of_another_bot_finds_nothing() {
+    let (desk, _) = refused().await;
+    desk.post("/v1/bots", json!({"name": "dua"})).await.done();
+    let operator = Visitor::new(&desk.front, "kasir", UserRole::Operator(vec![2])).await;
+    for path in [
+        MESSAGES,
+        DELIVERIES,
+        "/dashboard/bots/1/messages/A1",
+        "/dashboard/bots/1/deliveries/1",
+        "/dashboard/bots/2/messages/A1",
+        "/dashboard/bots/2/deliveries/1",
+    ] {
+        let page = operator.get(path).await;
+        assert_eq!(page.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    let again = [("do", "again")];
+    let answer = operator.post(&format!("{DELIVERIES}/1"), &again).await;
+    answer.refused(404);
+    // What there is to do, with a call that works here.
+    let page = operator.page("/dashboard/bots/2/messages").await;
+    page.has(&["Nothing was sent yet", "/api/sendwa"]);
+    let page = operator.page("/dashboard/bots/2/deliveries").await;
+    page.has(&["notifyurl"]);
+}
+
+#[tokio::test]
+async fn a_viewer_sees_no_form_and_no_secret_and_changes_nothing() {
+    let front = Front::online().await;
+    let admin = Visitor::admin(&front).await;
+    let rule = [
+        ("do", "add"),
+        ("keyword", "harga"),
+        ("url", "https://toko.example/"),
+    ];
+    admin.post(RULES, &rule).await.leads_to();
+    let known = admin.page(SETTINGS).await;
+    let viewer = Visitor::new(&front, "lihat", UserRole::Viewer).await;
+    let one = format!("{RULES}/1");
+    for path in [RULES, SETTINGS, &one] {
+        let page = viewer.page(path).await;
+        let main = page.main();
+        assert!(!main.contains("<form"), "{path}: {main}");
+        page.lacks(&[
+            &known.value_of("the-webhook-key"),
+            &known.value_of("the-secret"),
+            "/dashboard/users",
+        ]);
+    }
+    let settings = viewer.page(SETTINGS).await;
+    settings.has(&["Behaviour", "Refused"]);
+    for (path, fields) in [
+        (RULES, vec![("do", "off"), ("rule", "1")]),
+        (RULES, vec![("do", "really"), ("text", "harga")]),
+        (&one, vec![("do", "remove")]),
+        (SETTINGS, vec![("do", "rotate-key"), ("overlap_s", "0")]),
+        (SETTINGS, vec![("do", "grace"), ("grace_s", "1")]),
+    ] {
+        let answer = viewer.post(path, &fields).await;
+        answer.refused(403).has(&["You may only look."]);
+    }
+    assert!(works(&front, &front.key).await);
+}
+
+#[tokio::test]
+async fn an_operator_has_its_own_bots_and_neither_networks_nor_users() {
+    let front = Front::online().await;
+    Visitor::admin(&front).await;
+    let (other, _) = front.app.bots().add("warung").await.unwrap();
+    let role = UserRole::Operator(vec![other.slot()]);
+    let operator = Visitor::new(&front, "kasir", role).await;
+    for path in [RULES, SETTINGS] {
+        operator.get(path).await.refused(404);
+        let fields = [("do", "end-key"), ("do", "try")];
+        let answer = operator.post(path, &fields).await;
+        assert!(!answer.status.is_success());
+    }
+    let own = format!("/dashboard/bots/{}/settings", other.slot());
+    let page = operator.page(&own).await;
+    page.has(&["Show the key", "Only an admin may change this."]);
+    page.lacks(&["id=\"networks\"", "/dashboard/users"]);
+    let networks = [("do", "allow"), ("allow", "10.0.0.5")];
+    let answer = operator.post(&own, &networks).await;
+    answer.refused(403).has(&["Only for admins."]);
+    for path in ["/dashboard/users", "/dashboard/users/1"] {
+        operator.get(path).await.refused(403);
+        let fields = [("do", "remove"), ("name", "admin")];
+        operator.post(path, &fields).await.refused(403);
+    }
+}

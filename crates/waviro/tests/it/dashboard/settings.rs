@@ -1,0 +1,172 @@
+//! The page of a bot's settings: its keys, how it behaves, and who is posted its events.
+
+use axum::body::Body;
+use axum::http::Request;
+use serde_json::Value;
+
+use crate::front::Front;
+use crate::pages::Visitor;
+
+pub(super) const SETTINGS: &str = "/dashboard/bots/1/settings";
+
+/// What the bot's SecretKey opens.
+pub(super) async fn works(front: &Front, key: &str) -> bool {
+    let request = Request::post("/api/getqr").header("SecretKey", key);
+    let answer = front.send(request.body(Body::empty()).unwrap()).await;
+    answer.body["success"] == Value::Bool(true)
+}
+
+#[tokio::test]
+async fn keys_are_replaced_and_the_old_ones_die_as_the_page_says() {
+    let front = Front::online().await;
+    let admin = Visitor::admin(&front).await;
+    let first = front.key.clone();
+    let rotate = |seconds| [("do", "rotate-key"), ("overlap_s", seconds)];
+    let page = admin.post(SETTINGS, &rotate("3600")).await;
+    page.shown();
+    page.has(&["shown only this once", "The old one works until"]);
+    let second = page.value_of("fresh-key");
+    assert!(works(&front, &first).await && works(&front, &second).await);
+    let later = admin.page(SETTINGS).await;
+    later.lacks(&[&second]);
+    later.has(&["End the old key now", "less than a day"]);
+    let end = admin.post(SETTINGS, &[("do", "end-key")]).await;
+    let back = format!("{SETTINGS}?done=secret-key#secret-key");
+    assert_eq!(end.leads_to(), back);
+    assert!(!works(&front, &first).await && works(&front, &second).await);
+    let page = admin.post(SETTINGS, &rotate("0")).await;
+    page.has(&["The old one is dead."]);
+    assert!(!works(&front, &second).await && works(&front, &page.value_of("fresh-key")).await);
+    let long = admin.post(SETTINGS, &rotate("604801")).await;
+    long.refused(422);
+    long.has(&["7 days at most"]);
+    let before = admin.page(SETTINGS).await;
+    let rotated = [("do", "rotate-webhook-key")];
+    admin.post(SETTINGS, &rotated).await.leads_to();
+    let sign = [("do", "rotate-signing-secret"), ("overlap_s", "3600")];
+    admin.post(SETTINGS, &sign).await.leads_to();
+    let after = admin.page(SETTINGS).await;
+    assert_ne!(
+        before.value_of("the-webhook-key"),
+        after.value_of("the-webhook-key")
+    );
+    after.has(&["signs too until", &before.value_of("the-secret")]);
+}
+
+#[tokio::test]
+async fn each_setting_is_its_own_form_and_what_is_refused_stands_as_it_was_typed() {
+    let front = Front::online().await;
+    let admin = Visitor::admin(&front).await;
+    for (fields, section) in [
+        (vec![("do", "duplicate"), ("within_s", "60")], "duplicate"),
+        (
+            vec![
+                ("do", "pacing"),
+                ("per_minute", "20"),
+                ("jitter", "12,5"),
+                ("typing", "1"),
+            ],
+            "pacing",
+        ),
+        (
+            vec![("do", "group-acks"), ("group_acks", "1")],
+            "group-acks",
+        ),
+        (vec![("do", "grace"), ("grace_s", "5")], "grace"),
+        (
+            vec![("do", "allow"), ("allow", "10.0.0.5\r\n10.1.0.0/16:80")],
+            "allow",
+        ),
+    ] {
+        let page = admin.post(SETTINGS, &fields).await;
+        let back = format!("{SETTINGS}?done={section}#{section}");
+        assert_eq!(page.leads_to(), back);
+    }
+    let page = admin.page(&format!("{SETTINGS}?done=grace")).await;
+    page.has(&["Saved. It holds already.", "10.0.0.5\n10.1.0.0/16:80"]);
+    for (id, value) in [
+        ("within", "60"),
+        ("per-minute", "20"),
+        ("jitter", "12.5"),
+        ("grace-s", "5"),
+    ] {
+        assert_eq!(page.value_of(id), value, "{id}");
+    }
+    let settings = front.app.bots().list()[0].settings();
+    assert!(!settings.duplicate_rule.enabled && settings.pacing.typing && settings.group_acks);
+    for (fields, says, id, value) in [
+        (
+            vec![("do", "pacing"), ("per_minute", "601"), ("jitter", "30")],
+            "from 1 to 600",
+            "per-minute",
+            "601",
+        ),
+        (
+            vec![("do", "pacing"), ("jitter", "banyak")],
+            "0 to 100 percent",
+            "jitter",
+            "banyak",
+        ),
+        (
+            vec![("do", "grace"), ("grace_s", "1.5")],
+            "from 0 to 86400",
+            "grace-s",
+            "1.5",
+        ),
+        (
+            vec![("do", "duplicate"), ("within_s", "0")],
+            "from 1 to 31536000",
+            "within",
+            "0",
+        ),
+    ] {
+        let page = admin.post(SETTINGS, &fields).await;
+        page.refused(422);
+        page.has(&[says, "invalid_field"]);
+        assert_eq!(page.value_of(id), value);
+    }
+    let networks = [("do", "allow"), ("allow", "10.0.0.0/99")];
+    let page = admin.post(SETTINGS, &networks).await;
+    page.refused(422);
+    page.has(&["10.0.0.0/99", "at most 64"]);
+    // Nothing is the default again.
+    let nothing = [("do", "grace"), ("grace_s", "")];
+    admin.post(SETTINGS, &nothing).await.leads_to();
+    let settings = front.app.bots().list()[0].settings();
+    assert_eq!(settings.grace_s, None);
+}
+
+#[tokio::test]
+async fn events_are_subscribed_to_switched_and_unsubscribed() {
+    let front = Front::online().await;
+    let admin = Visitor::admin(&front).await;
+    let url = ("url", "https://toko.example/events.php");
+    let none = admin.post(SETTINGS, &[("do", "subscribe"), url]).await;
+    none.refused(422);
+    none.has(&["at least one kind"]);
+    assert_eq!(none.value_of("event-url"), url.1);
+    let some = [
+        ("do", "subscribe"),
+        url,
+        ("kind", "message.received"),
+        ("kind", "bot.state"),
+    ];
+    let back = format!("{SETTINGS}?done=subscriptions#subscriptions");
+    assert_eq!(admin.post(SETTINGS, &some).await.leads_to(), back);
+    let page = admin.page(SETTINGS).await;
+    page.has(&[url.1, "Message received, Bot&#39;s state"]);
+    for (word, shows) in [
+        ("subscription-off", "subscription-on"),
+        ("subscription-on", "subscription-off"),
+    ] {
+        let fields = [("do", word), ("subscription", "1")];
+        admin.post(SETTINGS, &fields).await.leads_to();
+        admin.page(SETTINGS).await.has(&[shows]);
+    }
+    let end = [("do", "unsubscribe"), ("subscription", "1")];
+    admin.post(SETTINGS, &end).await.leads_to();
+    admin.page(SETTINGS).await.has(&["None yet."]);
+    let again = admin.post(SETTINGS, &end).await;
+    again.refused(404);
+    again.has(&["no longer kept"]);
+}

@@ -1,0 +1,69 @@
+//! The pages of users.
+
+use waviro::store::UserRole;
+
+use super::rules::RULES;
+use crate::front::Front;
+use crate::pages::{PASSWORD, Visitor};
+
+#[tokio::test]
+async fn an_admin_makes_changes_and_removes_users_and_the_last_admin_stays() {
+    let front = Front::online().await;
+    let known = front.app.users();
+    let admin = Visitor::admin(&front).await;
+    let users = "/dashboard/users";
+    admin.page(users).await.has(&["(you)", "Add a user"]);
+    let budi = [
+        ("name", "budi"),
+        ("password", PASSWORD),
+        ("role", "operator"),
+        ("bot", "1"),
+    ];
+    assert_eq!(admin.post(users, &budi).await.leads_to(), users);
+    admin.page(users).await.has(&["budi", "toko"]);
+    let found = admin.page("/dashboard/users?q=BUD").await;
+    found.has(&["/dashboard/users/2\""]);
+    found.lacks(&["/dashboard/users/1\""]);
+    let none = admin.page("/dashboard/users?q=tono").await;
+    none.has(&["Nothing fits."]);
+    let twice = admin.post(users, &budi).await;
+    twice.refused(409);
+    twice.has(&["That name is taken"]);
+    let short = [("name", "x"), ("password", "pendek"), ("role", "viewer")];
+    let short = admin.post(users, &short).await;
+    short.refused(422);
+    short.has(&["at least 10 characters"]);
+    short.lacks(&["pendek"]);
+    // A box that was ticked for another role counts for nothing.
+    let viewer = [("do", "role"), ("role", "viewer"), ("bot", "1")];
+    let two = format!("{users}/2");
+    assert_eq!(admin.post(&two, &viewer).await.leads_to(), users);
+    let changed = known.one(2).await.unwrap().unwrap();
+    assert_eq!(changed.role, UserRole::Viewer);
+    let budi = Visitor::again(&front, "budi").await;
+    budi.page(RULES).await;
+    let renew = [("do", "password"), ("password", "kata sandi yang baru")];
+    admin.post(&two, &renew).await.leads_to();
+    let out = budi.get(RULES).await;
+    assert!(out.leads_to().starts_with("/dashboard/login"));
+    let wrong = [("do", "remove"), ("name", "bud")];
+    let kept = admin.post(&two, &wrong).await;
+    kept.refused(422);
+    kept.has(&["nothing was removed"]);
+    assert!(known.one(2).await.unwrap().is_some());
+    let right = [("do", "remove"), ("name", "budi")];
+    assert_eq!(admin.post(&two, &right).await.leads_to(), users);
+    assert!(known.one(2).await.unwrap().is_none());
+    let one = format!("{users}/1");
+    let page = admin.page(&one).await;
+    page.has(&["This is the last admin"]);
+    page.lacks(&["Remove the user", "name=\"role\""]);
+    for fields in [
+        [("do", "remove"), ("name", "admin")],
+        [("do", "role"), ("role", "viewer")],
+    ] {
+        let page = admin.post(&one, &fields).await;
+        page.refused(409);
+        page.has(&["make somebody else an admin first"]);
+    }
+}

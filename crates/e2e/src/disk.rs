@@ -1,4 +1,4 @@
-//! A disk that is full or broken for a while: a small library that is loaded into the gateway before libc.
+//! A disk that is full or broken for a while, or at which the gateway ends: a small library that is loaded into it before libc.
 //!
 //! Only what is below one folder fails, and only while a file says so. A file system of its own would need rights that a container does
 //! not give.
@@ -14,6 +14,10 @@ pub enum Trouble {
     Full,
     /// Neither writes nor syncs succeed.
     Broken,
+    /// The process is killed at this write to the database's own file, counted from 1: within a checkpoint, which alone writes there.
+    EndAtWrite(u32),
+    /// The same at a sync of it.
+    EndAtSync(u32),
 }
 
 /// The library, and the file that says what fails.
@@ -46,8 +50,10 @@ impl Disk {
     /// From now on it fails so.
     pub fn fail(&self, how: Trouble) {
         let word = match how {
-            Trouble::Full => "ENOSPC",
-            Trouble::Broken => "EIO",
+            Trouble::Full => "ENOSPC".to_owned(),
+            Trouble::Broken => "EIO".to_owned(),
+            Trouble::EndAtWrite(nth) => format!("write {nth}"),
+            Trouble::EndAtSync(nth) => format!("sync {nth}"),
         };
         std::fs::write(self.switch(), word).expect("the switch is written");
     }

@@ -261,6 +261,25 @@ impl Gateway {
         self.folder.path()
     }
 
+    /// A number that its database knows. Read only: the gateway may be writing.
+    pub async fn ask_database(&self, text: &'static str) -> i64 {
+        use sqlx::{ConnectOptions as _, Connection as _, Row as _};
+        let file = self.folder().join("data/waviro.db");
+        let options = sqlx::sqlite::SqliteConnectOptions::new();
+        let options = options.filename(file).read_only(true);
+        let mut database = options.connect().await.expect("the gateway's database");
+        let row = sqlx::query(text).fetch_one(&mut database).await;
+        let row = row.expect("a row");
+        database.close().await.expect("closed");
+        row.get(0)
+    }
+
+    /// Whether SQLite finds nothing wrong with it.
+    pub async fn has_sound_database(&self) -> bool {
+        let check = "SELECT COUNT(*) FROM pragma_integrity_check() WHERE integrity_check = 'ok'";
+        self.ask_database(check).await == 1
+    }
+
     /// Adds a bot by the command line, as an operator does.
     pub async fn add_bot(&self, name: &str) -> Bot {
         let output = Command::new(&self.binary)

@@ -81,7 +81,10 @@ async fn main() {
             let text = page.text().await.expect("a page");
             took.push(began.elapsed().as_secs_f64() * 1000.0);
             let found = text.matches("/dashboard/bots/1/messages/").count();
-            assert!(found >= least && (least > 0 || found == 0), "{what}: {found}");
+            assert!(
+                found >= least && (least > 0 || found == 0),
+                "{what}: {found}"
+            );
         }
         took.sort_by(f64::total_cmp);
         let (middle, slowest) = (took[TIMES / 2], took[TIMES - 1]);

@@ -1,9 +1,11 @@
 /* Loaded before libc: makes writes below one folder fail while a file says so. The file holds "ENOSPC" (writes and new files fail, as on
- * a full disk) or "EIO" (writes and syncs fail, as on a broken one). */
+ * a full disk) or "EIO" (writes and syncs fail, as on a broken one). Or it holds "write N" or "sync N": the process is killed at the Nth such
+ * call on the database's own file from then on. In WAL mode only a checkpoint makes them. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +14,12 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum fault { WELL, FULL, BROKEN };
+#define DATABASE "/waviro.db"
+
+enum fault { WELL, FULL, BROKEN, WRITE, SYNC };
+
+/* At which call the process ends, of FULL and BROKEN none. */
+static int nth;
 
 static enum fault fault(void) {
     const char *file = getenv("DISK_FAULT_FILE");
@@ -21,12 +28,14 @@ static enum fault fault(void) {
     if (!file || access(file, F_OK) != 0) return WELL;
     if (!real_open) real_open = dlsym(RTLD_NEXT, "open");
     if (!real_read) real_read = dlsym(RTLD_NEXT, "read");
-    char word[8] = {0};
+    char word[16] = {0};
     int fd = real_open(file, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return WELL;
     ssize_t got = real_read(fd, word, sizeof word - 1);
     close(fd);
     if (got < 3) return WELL;
+    if (sscanf(word, "write %d", &nth) == 1) return WRITE;
+    if (sscanf(word, "sync %d", &nth) == 1) return SYNC;
     return strncmp(word, "EIO", 3) == 0 ? BROKEN : FULL;
 }
 
@@ -35,19 +44,28 @@ static int inside_path(const char *path) {
     return folder && path && strncmp(path, folder, strlen(folder)) == 0;
 }
 
-static int inside(int fd) {
+/* Whether fd is a file of the folder; of that name, where one is given. */
+static int inside(int fd, const char *name) {
     char link[64], path[4096];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t length = readlink(link, path, sizeof path - 1);
     if (length < 0) return 0;
     path[length] = 0;
-    return inside_path(path);
+    if (!inside_path(path)) return 0;
+    size_t tail = name ? strlen(name) : 0;
+    return tail <= (size_t)length && strcmp(path + length - tail, name ? name : "") == 0;
+}
+
+static void end_at(int fd) {
+    static int seen;
+    if (inside(fd, DATABASE) && __sync_add_and_fetch(&seen, 1) == nth) kill(getpid(), SIGKILL);
 }
 
 /* What a write to fd fails with; 0 where it goes through. */
 static int refused(int fd) {
     enum fault now = fault();
-    if (now == WELL || !inside(fd)) return 0;
+    if (now == WRITE) end_at(fd);
+    if ((now != FULL && now != BROKEN) || !inside(fd, 0)) return 0;
     return now == FULL ? ENOSPC : EIO;
 }
 
@@ -69,7 +87,9 @@ WRITES(pwrite64, ssize_t, (int fd, const void *from, size_t count, off64_t at), 
     int name(int fd) {                                              \
         static int (*real)(int);                                    \
         if (!real) real = dlsym(RTLD_NEXT, #name);                  \
-        if (fault() == BROKEN && inside(fd)) { errno = EIO; return -1; } \
+        enum fault now = fault();                                   \
+        if (now == SYNC) end_at(fd);                                \
+        if (now == BROKEN && inside(fd, 0)) { errno = EIO; return -1; } \
         return real(fd);                                            \
     }
 
@@ -87,7 +107,7 @@ SYNCS(fdatasync)
             mode = va_arg(more, mode_t);                            \
             va_end(more);                                           \
         }                                                           \
-        if ((flags & O_CREAT) && inside_path(path) && access(path, F_OK) != 0 && fault() != WELL) { \
+        if ((flags & O_CREAT) && inside_path(path) && access(path, F_OK) != 0 && (fault() == FULL || fault() == BROKEN)) { \
             errno = ENOSPC;                                         \
             return -1;                                              \
         }                                                           \

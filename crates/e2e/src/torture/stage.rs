@@ -133,9 +133,7 @@ impl Stage {
                 calm_since = Some((now, seen));
             }
             if calm_since.is_some_and(|(since, _)| now - since > CALM) || now > end {
-                let check =
-                    "SELECT COUNT(*) FROM pragma_integrity_check() WHERE integrity_check = 'ok'";
-                let sound = self.ask(check).await == 1;
+                let sound = self.gateway.has_sound_database().await;
                 log.see(Seen::Crowd {
                     most: self.receiver.ear().most(),
                 });
@@ -166,17 +164,8 @@ impl Stage {
         }
     }
 
-    /// Read only: the gateway may be writing.
     async fn ask(&self, text: &'static str) -> i64 {
-        use sqlx::{ConnectOptions as _, Connection as _, Row as _};
-        let file = self.gateway.folder().join("data/waviro.db");
-        let options = sqlx::sqlite::SqliteConnectOptions::new();
-        let options = options.filename(file).read_only(true);
-        let mut database = options.connect().await.expect("the gateway's database");
-        let row = sqlx::query(text).fetch_one(&mut database).await;
-        let row = row.expect("a row");
-        database.close().await.expect("closed");
-        row.get(0)
+        self.gateway.ask_database(text).await
     }
 }
 

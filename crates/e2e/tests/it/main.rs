@@ -9,6 +9,7 @@
 mod accounts;
 mod acks;
 mod canary;
+mod checkpoint;
 mod clients;
 mod clock;
 mod disk;

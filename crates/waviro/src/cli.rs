@@ -179,10 +179,23 @@ async fn can_be_read(config: &Config, nothing: &str) -> anyhow::Result<bool> {
     }
 }
 
-/// The database, made where it is missing.
-async fn open(config: &Config) -> anyhow::Result<Store> {
+/// Does its work on the database, which is made where it is missing. Work that only looks brings what is said where there is `nothing`
+/// to look at yet.
+async fn on_store(
+    config: &Config,
+    nothing: Option<&str>,
+    work: impl AsyncFnOnce(&Store) -> anyhow::Result<()>,
+) -> anyhow::Result<ExitCode> {
+    if let Some(nothing) = nothing
+        && !can_be_read(config, nothing).await?
+    {
+        return Ok(ExitCode::SUCCESS);
+    }
     make_data_dir(&config.data_dir)?;
-    Ok(Store::open(&config.database_url()).await?)
+    let store = Store::open(&config.database_url()).await?;
+    let done = work(&store).await;
+    store.close().await;
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 /// One line on stderr.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
-use super::{can_be_read, open, say};
+use super::{on_store, say};
 use crate::bots::{self, LONGEST_OVERLAP, Profiles};
 use crate::clock::{Clock, millis};
 use crate::config::Config;
@@ -39,13 +39,11 @@ pub(super) enum Bot {
 
 impl Bot {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
-        if matches!(self, Self::List) && !can_be_read(config, NO_BOT).await? {
-            return Ok(ExitCode::SUCCESS);
-        }
-        let store = open(config).await?;
-        let done = self.change(&store, config).await;
-        store.close().await;
-        done.map(|()| ExitCode::SUCCESS)
+        let nothing = matches!(self, Self::List).then_some(NO_BOT);
+        on_store(config, nothing, async |store| {
+            self.change(store, config).await
+        })
+        .await
     }
 
     async fn change(self, store: &Store, config: &Config) -> anyhow::Result<()> {

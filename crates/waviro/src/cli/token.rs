@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::Subcommand;
 
-use super::{can_be_read, open, say};
+use super::{on_store, say};
 use crate::bots;
 use crate::clock::{Clock, Millis};
 use crate::config::Config;
@@ -38,13 +38,11 @@ pub(super) enum Token {
 
 impl Token {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
-        if matches!(self, Self::List) && !can_be_read(config, NO_TOKEN).await? {
-            return Ok(ExitCode::SUCCESS);
-        }
-        let store = open(config).await?;
-        let done = self.change(&store, config).await;
-        store.close().await;
-        done.map(|()| ExitCode::SUCCESS)
+        let nothing = matches!(self, Self::List).then_some(NO_TOKEN);
+        on_store(config, nothing, async |store| {
+            self.change(store, config).await
+        })
+        .await
     }
 
     async fn change(self, store: &Store, config: &Config) -> anyhow::Result<()> {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::{Subcommand, ValueEnum};
 
-use super::{can_be_read, open, say};
+use super::{on_store, say};
 use crate::bots;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -58,13 +58,11 @@ pub(super) enum Rank {
 
 impl User {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
-        if matches!(self, Self::List) && !can_be_read(config, NO_USER).await? {
-            return Ok(ExitCode::SUCCESS);
-        }
-        let store = open(config).await?;
-        let done = self.change(&store, config).await;
-        store.close().await;
-        done.map(|()| ExitCode::SUCCESS)
+        let nothing = matches!(self, Self::List).then_some(NO_USER);
+        on_store(config, nothing, async |store| {
+            self.change(store, config).await
+        })
+        .await
     }
 
     async fn change(self, store: &Store, config: &Config) -> anyhow::Result<()> {

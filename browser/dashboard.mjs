@@ -13,6 +13,8 @@ const MAX_WEIGHT = 250 * 1024;
 const MAX_CLICKS = 5;
 const CUSTOMER = "6281200000002";
 const OWNER = "6281200000001";
+/** Whose name and words are hostile. */
+const STRANGER = "6281200000666";
 /** Each would run if it were ever taken for markup. */
 const HOSTILE = [`<img src=x onerror="alert(1)">`, `"><script>alert(2)</script>`, `</textarea></title><svg onload=alert(3)>`];
 
@@ -310,9 +312,21 @@ describe("every screen", () => {
     await control(world, "POST", `phones/${CUSTOMER}/send`, { to: OWNER, text: HOSTILE[2] });
     const media = { kind: "document", base64: "JVBERi0xLjc=", file_name: `${HOSTILE[0]}.pdf` };
     await control(world, "POST", `phones/${CUSTOMER}/send`, { to: OWNER, media });
+    await control(world, "POST", "phones", { number: STRANGER, name: HOSTILE[0] });
+    const write = (what) => control(world, "POST", `phones/${STRANGER}/send`, what);
+    for (const text of HOSTILE) await write({ to: OWNER, text });
+    await write({ to: OWNER, location: { latitude: 1, longitude: 2, name: HOSTILE[1] } });
+    await write({ to: OWNER, contact: { name: HOSTILE[2], numbers: ["628"] } });
+    const { groupid } = await control(world, "POST", "groups", { name: HOSTILE[1], owner: STRANGER, members: [OWNER] });
+    await write({ groupid, text: HOSTILE[0] });
+    const links = () => page.$$eval(".log a", (all) => all.map((one) => one.href));
     await page.goto(`${home()}/bots/1/deliveries`);
     await page.waitForSelector(".log a");
-    opened.details = [`${home()}/bots/1/messages/${message.id}`, new URL(await page.getAttribute(".log a", "href"), page.url()).href];
+    opened.details = [`${home()}/bots/1/messages/${message.id}`, (await links())[0]];
+    await page.goto(`${home()}/bots/1/messages?direction=in`);
+    // Two of the customer, and all of the stranger.
+    await page.waitForFunction((all) => document.querySelectorAll(".log a").length === all, 2 + HOSTILE.length + 3);
+    opened.heard = await links();
   });
   after(() => world?.stop());
 
@@ -384,6 +398,13 @@ describe("every screen", () => {
     }
     await opened.page.goto(home());
     for (const name of HOSTILE) await opened.page.getByText(name, { exact: true }).first().waitFor();
+    const shown = [];
+    for (const screen of [`${home()}/bots/1/messages?direction=in`, ...opened.heard]) {
+      await opened.page.goto(screen);
+      shown.push(await opened.page.textContent("main"));
+    }
+    // Each as a name and as a text, letter by letter.
+    for (const name of HOSTILE) assert.ok(shown[0].includes(name) && shown.slice(1).filter((page) => page.includes(name)).length > 1, name);
   });
 
   test("switches language and theme, and comes back to where it was", async () => {

@@ -143,8 +143,13 @@ async fn a_logout_with_a_full_queue_ends_each_message_once_and_sends_none_later(
     }
     shop.owner.logout_devices().await;
     proxy.set(Mode::Pass);
+    // On a machine so slow that they had waited for ten seconds before, it was told that they wait.
+    let ended = |id: &str| match receiver.acks(id)[..] {
+        [-1] | [0, -1] => Ok(()),
+        ref other => Err(other.to_vec()),
+    };
     for id in &ids {
-        receiver.wait_acks(id, &[-1]).await;
+        eventually("the message's end", async || ended(id)).await;
     }
     let refused = shop.bot.sendwa(CUSTOMER, "sesudah", None).await;
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
@@ -154,7 +159,7 @@ async fn a_logout_with_a_full_queue_ends_each_message_once_and_sends_none_later(
     let id = shop.bot.accepted(CUSTOMER, "terhubung lagi", None).await;
     shown(&shop.customer, &id).await;
     for old in &ids {
-        assert_eq!(receiver.acks(old), [-1]);
+        assert_eq!(ended(old), Ok(()));
         assert!(
             !shop
                 .customer

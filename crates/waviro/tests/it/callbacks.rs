@@ -157,8 +157,8 @@ async fn the_table_used_up_is_given_up_visibly() {
     assert_eq!(receiver.stages("a"), [1; 13]);
 }
 
-#[tokio::test]
-async fn an_endpoint_that_is_back_gets_all_that_waits_at_once_and_not_hours_later() {
+/// An endpoint that is down while so many pauses of the table pass, and for `more`; then it works, and is told everything at once.
+async fn it_is_told_all_after(pauses: usize, more: Duration) {
     let (receiver, address) = Receiver::start().await;
     let rig = Rig::online().await;
     receiver.always("a", 500);
@@ -166,18 +166,30 @@ async fn an_endpoint_that_is_back_gets_all_that_waits_at_once_and_not_hours_late
         rig.accept_with(BUDI, &n.to_string(), &endpoint(address, "a"))
             .await;
     }
-    // Six hours of outage: all have come to pauses of hours.
-    for pause in &TABLE[..8] {
+    for pause in &TABLE[..pauses] {
         until(|| waiting(&rig), |waiting| *waiting == 30).await;
         rig.pass(pause.mul_f64(1.21));
     }
     until(|| waiting(&rig), |waiting| *waiting == 30).await;
+    rig.pass(more);
     receiver.always("a", 200);
     // The first attempt that happens to be due finds it back.
     rig.accept_with(BUDI, "baru", &endpoint(address, "a")).await;
     until(|| owed(&rig), |owed| *owed == 0).await;
     assert!(rig.engine.store.given_up(100).await.unwrap().is_empty());
     assert!(rig.engine.store.troubles().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_back_after_hours_gets_all_that_waits_at_once_and_not_hours_later() {
+    it_is_told_all_after(8, Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_back_after_three_days_gets_all_that_waits_at_once() {
+    let passed: Duration = TABLE[..11].iter().map(|pause| pause.mul_f64(1.21)).sum();
+    let three_days = Duration::from_hours(72);
+    it_is_told_all_after(11, three_days - passed).await;
 }
 
 #[tokio::test]

@@ -142,6 +142,7 @@ impl App {
             setup: Setup::default(),
             phones: OnceLock::new(),
             body: limits.into(),
+            retention: config.retention.clone(),
             base: base_path.clone(),
             stop: stopping.clone(),
         });

@@ -44,6 +44,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bots::Bots;
 use crate::clock::Clock;
+use crate::config::Retention;
 use crate::door::{Bounds, WrongKeys};
 use crate::store::Store;
 use crate::users::Users;
@@ -73,6 +74,8 @@ pub struct Dashboard {
     pub phones: OnceLock<String>,
     /// Of a form.
     pub body: Bounds,
+    /// How long things are kept.
+    pub retention: Retention,
     /// What stands before `/dashboard`.
     pub base: String,
     /// Ends what stays open.

@@ -22,6 +22,7 @@ use super::rules::whole;
 use super::session::Me;
 use super::wrong::Wrong;
 use crate::clock::Millis;
+use crate::config::Retention;
 use crate::v1::inside::Refused;
 
 use view::{KINDS, Keys, NewKey, SettingsView, SigningSecret, Subscription};
@@ -43,6 +44,7 @@ struct Page<'p> {
     signing: Option<SigningSecret>,
     settings: SettingsView,
     subscriptions: Vec<Subscription>,
+    kept: &'p Retention,
     /// The section that was just changed; empty otherwise.
     done: &'p str,
     /// The section that was not, and its form.
@@ -267,6 +269,7 @@ async fn page(shared: &Shared, me: Me, bot: i32, shown: Shown) -> Result<Respons
         signing,
         settings,
         subscriptions,
+        kept: &shared.retention,
         done: &shown.done,
         failed: shown.failed,
         form: &shown.form,

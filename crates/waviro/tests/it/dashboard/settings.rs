@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::http::Request;
 use serde_json::Value;
+use waviro::store::UserRole;
 
 use crate::front::Front;
 use crate::pages::Visitor;
@@ -134,6 +135,17 @@ async fn each_setting_is_its_own_form_and_what_is_refused_stands_as_it_was_typed
     admin.post(SETTINGS, &nothing).await.leads_to();
     let settings = front.app.bots().list()[0].settings();
     assert_eq!(settings.grace_s, None);
+}
+
+#[tokio::test]
+async fn how_long_things_are_kept_is_said_to_everybody() {
+    let front = Front::with(&[("retention.media_days", "7")]).await;
+    let viewer = Visitor::new(&front, "lihat", UserRole::Viewer).await;
+    let page = viewer.page(SETTINGS).await;
+    page.has(&[
+        "Files received</dt><dd>7 days",
+        "Deliveries</dt><dd>30 days",
+    ]);
 }
 
 #[tokio::test]

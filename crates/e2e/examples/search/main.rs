@@ -118,7 +118,11 @@ async fn write(bot: &Bot, customers: &[Phone], messages: usize) {
 /// Waits until WhatsApp has taken everything.
 async fn quiet(admin: &Admin) {
     let latest = Instant::now() + Duration::from_mins(10);
-    while admin.get("/v1/bots/toko/messages?ack=0&limit=1").await["data"] != json!([]) {
+    while admin
+        .get("/v1/bots/toko/messages?state=pending&limit=1")
+        .await["data"]
+        != json!([])
+    {
         assert!(Instant::now() < latest, "the queue is never empty");
         let nothing = std::future::pending::<()>();
         let _ = tokio::time::timeout(Duration::from_millis(200), nothing).await;

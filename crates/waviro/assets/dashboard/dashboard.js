@@ -22,17 +22,32 @@ function countDown() {
   }
 }
 
-// The page asks for its part again whenever the gateway says that something changed; after a pause it asks once more by itself.
+// The page asks for its part again whenever the gateway says that something changed since the page was made, also when it comes back
+// after a pause. Who is told while a part is on its way asks once more when it is in its place: nobody would hear it before.
+let asking = false
+let again = false
+
+function changed() {
+  if (asking) again = true
+  else body.dispatchEvent(new CustomEvent('changed'))
+}
+
+function answered() {
+  asking = false
+  if (!again) return
+  again = false
+  changed()
+}
+
 function follow(url) {
   const source = new EventSource(url)
-  const changed = () => body.dispatchEvent(new CustomEvent('changed'))
-  let opened = false
   source.addEventListener('changed', changed)
-  source.addEventListener('open', () => {
-    if (opened) changed()
-    opened = true
-  })
   addEventListener('pagehide', () => source.close())
+}
+
+body.addEventListener('htmx:beforeRequest', () => { asking = true })
+for (const end of ['afterSettle', 'responseError', 'sendError', 'sendAbort', 'timeout', 'swapError']) {
+  body.addEventListener(`htmx:${end}`, answered)
 }
 
 async function copy(button) {

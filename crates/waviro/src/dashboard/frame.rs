@@ -46,6 +46,8 @@ pub(super) struct Frame {
     /// A word that no other page has. A form sends it along where what it asks must not be done twice: a page that is loaded again
     /// sends its form again.
     pub(super) once: String,
+    /// What the gateway was like before this page looked ([`Shared::fingerprint`]): whoever follows it from there misses nothing.
+    pub(super) seen: u64,
     /// Only the part of the page that changes is wanted.
     pub(super) part: bool,
 }
@@ -76,6 +78,7 @@ impl Frame {
             user: None,
             phones: shared.phones.get().cloned(),
             once: format!("{:032x}", rand::random::<u128>()),
+            seen: shared.fingerprint(),
             part: headers.contains_key(&HX_REQUEST),
         }
     }
@@ -95,6 +98,7 @@ impl Frame {
             script: String::new(),
             htmx: String::new(),
             once: String::new(),
+            seen: 0,
             part: false,
         }
     }

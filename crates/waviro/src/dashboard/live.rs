@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
+use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Shared;
@@ -41,14 +42,26 @@ struct Watch {
     _place: OwnedSemaphorePermit,
 }
 
+/// Where a page stands that wants to be followed.
+#[derive(Debug, Deserialize)]
+pub(super) struct Asked {
+    /// [`Frame::seen`](super::frame::Frame::seen) of the page. It says so again when it comes back after a pause, and is told to look again.
+    #[serde(default)]
+    seen: u64,
+}
+
 /// A server-sent event `changed` whenever a page may have something new to show.
-pub(super) async fn stream(State(shared): State<Arc<Shared>>, _: Me) -> Response {
+pub(super) async fn stream(
+    State(shared): State<Arc<Shared>>,
+    _: Me,
+    Query(asked): Query<Asked>,
+) -> Response {
     let Ok(place) = Arc::clone(&shared.streams).try_acquire_owned() else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
     let now = shared.clock.steady();
     let watch = Watch {
-        seen: shared.fingerprint(),
+        seen: asked.seen,
         said_at: now,
         ends_at: now + millis(LASTS),
         began: false,
@@ -101,7 +114,7 @@ impl Watch {
 
 impl Shared {
     /// Another number whenever something was committed or a link changed.
-    fn fingerprint(&self) -> u64 {
+    pub(super) fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.store.commits().hash(&mut hasher);
         for bot in self.bots.list() {

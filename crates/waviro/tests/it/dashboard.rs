@@ -5,6 +5,7 @@ mod deliveries;
 mod entry;
 mod guard;
 mod language;
+mod live;
 mod me;
 mod messages;
 mod once;

@@ -260,6 +260,36 @@ describe("a shop", () => {
     await opened.context.close();
   });
 
+  test("sees a conflict and a ban from the phones' page as they come, and takes its number back by a click", async (t) => {
+    const world = await sandbox();
+    t.after(world.stop);
+    const opened = await logIn(world);
+    const { page, wrong } = opened;
+    await page.click(".bots h2 a");
+    const state = (text) => page.locator(".state", { hasText: text }).first().waitFor();
+    await state("Terhubung");
+    const phones = await another(opened, `${world.sim}/?phone=${OWNER}`);
+    await phones.locator(".device button", { hasText: "Konflik" }).click();
+    // Nothing is clicked here, and the page says what to do.
+    await state("Dipakai di tempat lain");
+    assert.match(await page.textContent("main"), /Hubungkan ulang/u);
+    await page.click("#live a[href$='/link']");
+    await page.locator("button", { hasText: "Hubungkan ulang" }).click();
+    await state("Terhubung");
+
+    const banned = phones.locator("input[data-focus='Diblokir']");
+    await banned.click();
+    await state("Diblokir WhatsApp");
+    await page.click(".tabs a[href$='/send']");
+    await page.fill("#to", CUSTOMER);
+    await page.fill("#text", "Tidak sekarang");
+    await page.click("form.stack button.strong");
+    await page.locator("[role=alert]", { hasText: "tidak terhubung" }).waitFor();
+    // The refusal's own status is all that the console complains of.
+    assert.deepEqual(wrong.filter((line) => !line.includes("409")), []);
+    await opened.context.close();
+  });
+
   test("replaces its key, and the old one dies when it was told to", async (t) => {
     const world = await sandbox();
     t.after(world.stop);

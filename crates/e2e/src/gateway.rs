@@ -5,7 +5,7 @@ mod callers;
 use std::ffi::OsString;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -203,14 +203,15 @@ impl Gateway {
 
     /// Whether the process has ended by itself.
     pub fn has_ended(&mut self) -> bool {
-        let ended = self
-            .child
-            .as_mut()
-            .is_none_or(|child| child.try_wait().expect("a child can be asked").is_some());
-        if ended {
-            self.child = None;
-        }
-        ended
+        self.child.is_none() || self.how_it_ended().is_some()
+    }
+
+    /// How the process ended, where it did so by itself since it was last asked.
+    pub fn how_it_ended(&mut self) -> Option<ExitStatus> {
+        let child = self.child.as_mut()?;
+        let status = child.try_wait().expect("a child can be asked")?;
+        self.child = None;
+        Some(status)
     }
 
     /// SIGTERM, and how long it took to end.

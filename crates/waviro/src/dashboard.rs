@@ -32,6 +32,7 @@ mod user;
 mod users;
 mod wrong;
 
+use std::hash::RandomState;
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
@@ -87,6 +88,8 @@ struct Shared {
     assets: Assets,
     /// Places for open streams.
     streams: Arc<Semaphore>,
+    /// Tells this process from the one before, which may have committed as often.
+    process: RandomState,
 }
 
 impl std::ops::Deref for Shared {
@@ -146,6 +149,7 @@ pub fn router(dashboard: &Arc<Dashboard>) -> Router {
         dashboard: Arc::clone(dashboard),
         assets,
         streams: Arc::new(Semaphore::new(live::STREAMS)),
+        process: RandomState::new(),
     });
     let pages = pages
         .fallback(wrong::nothing)

@@ -39,10 +39,22 @@ function answered() {
   changed()
 }
 
+// Only while somebody looks: a browser has six connections to a host, for all of its tabs.
 function follow(url) {
-  const source = new EventSource(url)
-  source.addEventListener('changed', changed)
-  addEventListener('pagehide', () => source.close())
+  let source
+  const close = () => {
+    source?.close()
+    source = undefined
+  }
+  const open = () => {
+    if (source || document.hidden) return
+    source = new EventSource(url)
+    source.addEventListener('changed', changed)
+  }
+  document.addEventListener('visibilitychange', () => (document.hidden ? close() : open()))
+  addEventListener('pagehide', close)
+  addEventListener('pageshow', open)
+  open()
 }
 
 body.addEventListener('htmx:beforeRequest', () => { asking = true })
@@ -116,4 +128,4 @@ body.addEventListener('htmx:afterSettle', (event) => {
 showTimes(document)
 countDown()
 setInterval(countDown, 1000)
-if (body.dataset.live) follow(body.dataset.live)
+if (body.dataset.live && document.getElementById('live')) follow(body.dataset.live)

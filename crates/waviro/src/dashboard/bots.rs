@@ -118,7 +118,7 @@ pub(super) async fn list(
 /// A new bot; its key is shown this once.
 pub(super) async fn add(
     State(shared): State<Arc<Shared>>,
-    me: Me,
+    mut me: Me,
     form: Form,
 ) -> Result<Response, Wrong> {
     #[derive(Deserialize)]
@@ -132,7 +132,8 @@ pub(super) async fn add(
         .inside
         .once(&me.caller, "/v1/bots", body, form.once());
     match added.await {
-        Ok((added, _)) => {
+        Ok((added, before)) => {
+            me.frame.repeated = before;
             let added: Added = serde_json::from_value(added).map_err(|_| Wrong::Internal)?;
             let page = NewBot {
                 frame: me.frame.clone(),

@@ -9,7 +9,7 @@ use axum::http::Method;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use url::form_urlencoded;
+use url::{Url, form_urlencoded};
 
 use super::Shared;
 use super::bots::BotRow;
@@ -20,7 +20,11 @@ use super::message_row::part;
 use super::session::Me;
 use super::wrong::Wrong;
 use crate::clock::{Millis, millis};
+use crate::store::lane;
 use crate::v1::inside::Refused;
+
+/// Of an answer to what was mistyped.
+const UNPROCESSABLE: u16 = 422;
 
 /// The times that lists and replays reach back: a reader's clock may stand in any zone, and these mean the same everywhere.
 const PASTS: [(&str, Duration); 3] = [
@@ -52,7 +56,7 @@ pub(super) struct DeliveryRow {
     pub(super) ended_at: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Listed {
     data: Vec<DeliveryRow>,
     next: Option<String>,
@@ -82,6 +86,8 @@ struct Page {
     list: Listed,
     /// Shown to admins: bots share endpoints.
     endpoints: Vec<Trouble>,
+    /// When this was so, milliseconds.
+    at: Millis,
     done: Option<Done>,
     wrong: Option<Refused>,
 }
@@ -104,6 +110,7 @@ struct Again {
 struct Rest {
     state: String,
     kind: String,
+    subject: String,
     endpoint: String,
     since: String,
     until: String,
@@ -140,12 +147,12 @@ pub(super) async fn list(
 /// Posts a range again, or switches an endpoint on.
 pub(super) async fn act(
     State(shared): State<Arc<Shared>>,
-    me: Me,
+    mut me: Me,
     Path(bot): Path<i32>,
     form: Form,
 ) -> Result<Response, Wrong> {
     let done = match form.raw("do") {
-        "again" => again(&shared, &me, bot, &form).await.map(Done::Again),
+        "again" => again(&shared, &mut me, bot, &form).await.map(Done::Again),
         "on" => {
             let body = Some(json!({"endpoint": form.raw("endpoint")}));
             let on = shared
@@ -164,9 +171,10 @@ pub(super) async fn act(
 }
 
 /// As much of a range as one request takes.
-async fn again(shared: &Shared, me: &Me, bot: i32, form: &Form) -> Result<Again, Refused> {
-    let now = shared.clock.now();
-    // The rest of a range keeps its ends: they would wander with the clock.
+async fn again(shared: &Shared, me: &mut Me, bot: i32, form: &Form) -> Result<Again, Refused> {
+    // Of the page that was looked at. The rest of a range keeps its ends: they would wander with the clock.
+    let now = form.raw("at").parse();
+    let now = now.unwrap_or_else(|_| shared.clock.now());
     let since = form
         .get("since")
         .map_or_else(|| began(form.raw("past"), now), ToOwned::to_owned);
@@ -178,7 +186,7 @@ async fn again(shared: &Shared, me: &Me, bot: i32, form: &Form) -> Result<Again,
         ("since".to_owned(), Value::from(since.as_str())),
         ("until".to_owned(), Value::from(until.as_str())),
     ]);
-    for narrower in ["kind", "endpoint"] {
+    for narrower in ["kind", "subject", "endpoint"] {
         if let Some(said) = form.get(narrower) {
             body.insert(narrower.to_owned(), said.into());
         }
@@ -192,10 +200,12 @@ async fn again(shared: &Shared, me: &Me, bot: i32, form: &Form) -> Result<Again,
     let path = format!("/v1/bots/{bot}/deliveries/replay");
     let body = Some(Value::Object(body));
     let asked = shared.inside.once(&me.caller, &path, body, form.once());
-    let (told, _) = asked.await?;
+    let (told, before) = asked.await?;
+    me.frame.repeated = before;
     let rest = told["next_after"].as_i64().map(|after| Rest {
         state: form.raw("state").to_owned(),
         kind: form.raw("kind").to_owned(),
+        subject: form.raw("subject").to_owned(),
         endpoint: form.raw("endpoint").to_owned(),
         since,
         until,
@@ -220,7 +230,12 @@ async fn page(
     let row: BotRow = inside.get(&me.caller, &format!("/v1/bots/{bot}")).await?;
     let query = asked.for_api(shared.clock.now());
     let path = format!("/v1/bots/{bot}/deliveries?{query}");
-    let list = inside.get(&me.caller, &path).await?;
+    // What was mistyped stands beside its field.
+    let (list, wrong) = match inside.get(&me.caller, &path).await {
+        Ok(list) => (list, wrong),
+        Err(refused) if refused.status == UNPROCESSABLE => (Listed::default(), Some(refused)),
+        Err(refused) => return Err(refused.into()),
+    };
     let endpoints = if me.frame.is_admin() {
         let all: Troubles = inside.get(&me.caller, "/v1/endpoints").await?;
         all.data
@@ -234,6 +249,7 @@ async fn page(
         asked,
         list,
         endpoints,
+        at: shared.clock.now(),
         done,
         wrong,
     };
@@ -269,9 +285,18 @@ impl Page {
 }
 
 impl Asked {
-    /// The endpoint that is looked for; empty where something else is, or nothing.
-    fn endpoint(&self) -> &str {
-        if self.q.contains("://") { &self.q } else { "" }
+    /// The endpoint that is looked for, no more of its URL than counts; empty where something else is, or nothing.
+    fn endpoint(&self) -> String {
+        if !self.q.contains("://") {
+            return String::new();
+        }
+        let url = Url::parse(&self.q);
+        url.map_or_else(|_| self.q.clone(), |url| lane(&url))
+    }
+
+    /// The message that is looked for.
+    fn subject(&self) -> &str {
+        if self.q.contains("://") { "" } else { &self.q }
     }
 
     fn is_narrowed(&self) -> bool {
@@ -294,15 +319,11 @@ impl Asked {
             "" => String::new(),
             past => began(past, now),
         };
-        let sought = if self.endpoint().is_empty() {
-            "subject"
-        } else {
-            "endpoint"
-        };
         encoded(&[
             ("state", &self.state),
             ("kind", &self.kind),
-            (sought, &self.q),
+            ("subject", self.subject()),
+            ("endpoint", &self.endpoint()),
             ("since", &since),
             ("cursor", &self.cursor),
         ])

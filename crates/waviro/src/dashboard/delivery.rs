@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
@@ -84,10 +84,10 @@ pub(super) async fn again(
         .once(&me.caller, &path, Some(body), form.once());
     match asked.await {
         // With another body it is another delivery.
-        Ok((due, _)) => {
+        Ok((due, before)) => {
             let due = due["id"].as_i64().unwrap_or(id);
             let back = format!("{}/bots/{bot}/deliveries/{due}", me.frame.home);
-            Ok(Redirect::to(&back).into_response())
+            Ok(Frame::onward(&back, before).into_response())
         }
         Err(refused) => page(&shared, me, bot, id, draft, Some(refused)).await,
     }

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use askama::Template;
 use axum::Extension;
-use axum::extract::{OriginalUri, Query, State};
+use axum::extract::{Query, State};
 use axum::http::header::SET_COOKIE;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use rand::Rng;
 use serde::Deserialize;
@@ -95,7 +95,7 @@ impl Setup {
 /// The form.
 pub(super) async fn ask(
     State(shared): State<Arc<Shared>>,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
     headers: HeaderMap,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Wrong> {
@@ -116,7 +116,7 @@ pub(super) async fn ask(
 pub(super) async fn log_in(
     State(shared): State<Arc<Shared>>,
     peer: Option<Extension<Peer>>,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, Wrong> {
@@ -162,7 +162,7 @@ pub(super) async fn log_out(
 /// The first user's form, where the link is right.
 pub(super) async fn set_up(
     State(shared): State<Arc<Shared>>,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
     headers: HeaderMap,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Wrong> {
@@ -185,7 +185,7 @@ pub(super) async fn set_up(
 pub(super) async fn make_first(
     State(shared): State<Arc<Shared>>,
     peer: Option<Extension<Peer>>,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, Wrong> {

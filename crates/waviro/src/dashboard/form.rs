@@ -8,7 +8,8 @@ use url::form_urlencoded;
 
 use super::Shared;
 use super::wrong::Wrong;
-use crate::door;
+use crate::door::{self, BodyFault};
+use crate::v1::inside::Refused;
 
 /// Its fields, as they were sent.
 #[derive(Debug, Clone, Default)]
@@ -51,7 +52,10 @@ impl FromRequest<Arc<Shared>> for Form {
     async fn from_request(request: Request, shared: &Arc<Shared>) -> Result<Self, Wrong> {
         let body = door::read(request, shared.body)
             .await
-            .map_err(|_| Wrong::BadForm)?;
+            .map_err(|fault| match fault {
+                BodyFault::TooLarge => Refused::too_large().into(),
+                BodyFault::Incomplete => Wrong::BadForm,
+            })?;
         let fields = form_urlencoded::parse(&body);
         Ok(Self(fields.into_owned().collect()))
     }

@@ -5,7 +5,7 @@ use axum::http::header::{
     ACCEPT_LANGUAGE, CONTENT_LANGUAGE, CONTENT_TYPE, COOKIE, HeaderName, HeaderValue,
 };
 use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use tracing::error;
 
 use super::Shared;
@@ -20,6 +20,9 @@ pub(super) const LANGUAGE: &str = "waviro_lang";
 
 /// The cookie that remembers the theme.
 pub(super) const THEME: &str = "waviro_theme";
+
+/// The query of the page that a form leads to which was done before.
+const REPEATED: &str = "repeated";
 
 /// Asked for by htmx, which wants the part of the page that changes.
 static HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
@@ -46,6 +49,8 @@ pub(super) struct Frame {
     /// A word that no other page has. A form sends it along where what it asks must not be done twice: a page that is loaded again
     /// sends its form again.
     pub(super) once: String,
+    /// The form that led here had been done before, and was not done again.
+    pub(super) repeated: bool,
     /// What the gateway was like before this page looked ([`Shared::fingerprint`]): whoever follows it from there misses nothing.
     pub(super) seen: u64,
     /// Only the part of the page that changes is wanted.
@@ -78,8 +83,18 @@ impl Frame {
             user: None,
             phones: shared.phones.get().cloned(),
             once: format!("{:032x}", rand::random::<u128>()),
+            repeated: uri.query().is_some_and(|query| query == REPEATED),
             seen: shared.fingerprint(),
             part: headers.contains_key(&HX_REQUEST),
+        }
+    }
+
+    /// Where a form leads that was done now, or before.
+    pub(super) fn onward(path: &str, before: bool) -> Redirect {
+        if before {
+            Redirect::to(&format!("{path}?{REPEATED}"))
+        } else {
+            Redirect::to(path)
         }
     }
 
@@ -98,6 +113,7 @@ impl Frame {
             script: String::new(),
             htmx: String::new(),
             once: String::new(),
+            repeated: false,
             seen: 0,
             part: false,
         }

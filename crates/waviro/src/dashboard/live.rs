@@ -4,7 +4,7 @@
 //! memory alone, so they are looked at, a few times a second and only while somebody looks at a page.
 
 use std::convert::Infallible;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -113,9 +113,9 @@ impl Watch {
 }
 
 impl Shared {
-    /// Another number whenever something was committed or a link changed.
+    /// Another number whenever something was committed or a link changed, and in another process.
     pub(super) fn fingerprint(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
+        let mut hasher = self.process.build_hasher();
         self.store.commits().hash(&mut hasher);
         for bot in self.bots.list() {
             bot.slot().hash(&mut hasher);

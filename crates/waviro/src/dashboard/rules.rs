@@ -7,7 +7,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::http::Method;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -156,12 +156,14 @@ pub(super) async fn act(
     let ask =
         async |method, path: &str, body| shared.inside.ask(&me.caller, method, path, body).await;
     let mut shown = Shown::default();
+    let mut before = false;
     let refused = match form.raw("do") {
         "add" => {
             let fields = RuleFields::read(&form);
             let (inside, body) = (&shared.inside, Some(fields.body()));
             let done = inside.once(&me.caller, &rules, body, form.once()).await;
             shown.fields = fields;
+            before = matches!(done, Ok((_, true)));
             done.err()
         }
         word @ ("on" | "off") => {
@@ -188,7 +190,7 @@ pub(super) async fn act(
     };
     if refused.is_none() {
         let back = format!("{}/bots/{bot}/rules", me.frame.home);
-        return Ok(Redirect::to(&back).into_response());
+        return Ok(Frame::onward(&back, before).into_response());
     }
     shown.wrong = refused;
     page(&shared, me, bot, shown).await

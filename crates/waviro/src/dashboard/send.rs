@@ -37,8 +37,6 @@ struct Page<'p> {
 
 /// What a form came to.
 struct Sent {
-    /// It was accepted before, and the form sent once more.
-    before: bool,
     id: String,
     answer: String,
     samples: Vec<Sample>,
@@ -74,7 +72,7 @@ pub(super) async fn form(
 /// Sends it.
 pub(super) async fn send(
     State(shared): State<Arc<Shared>>,
-    me: Me,
+    mut me: Me,
     Path(bot): Path<i32>,
     headers: HeaderMap,
     form: Form,
@@ -85,10 +83,10 @@ pub(super) async fn send(
     let asked = shared.inside.once(&me.caller, &path, body, form.once());
     match asked.await {
         Ok((answer, before)) => {
+            me.frame.repeated = before;
             let origin = Origin::of(&headers, &shared.base);
             let (path, call) = as_call(kind, &form);
             let sent = Sent {
-                before,
                 id: answer["id"].as_str().unwrap_or_default().to_owned(),
                 answer: serde_json::to_string_pretty(&answer).unwrap_or_default(),
                 samples: samples_of(&origin, &path, MASKED, &call).into(),

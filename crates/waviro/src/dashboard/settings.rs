@@ -131,7 +131,7 @@ pub(super) async fn show(
 /// Does what one section's form asks for.
 pub(super) async fn change(
     State(shared): State<Arc<Shared>>,
-    me: Me,
+    mut me: Me,
     Path(bot): Path<i32>,
     form: Form,
 ) -> Result<Response, Wrong> {
@@ -145,7 +145,10 @@ pub(super) async fn change(
     let inside = &shared.inside;
     let done = if method == Method::POST {
         let done = inside.once(&me.caller, &path, body, form.once()).await;
-        done.map(|(answer, _)| answer)
+        done.map(|(answer, before)| {
+            me.frame.repeated = before;
+            answer
+        })
     } else {
         inside.ask(&me.caller, method, &path, body).await
     };

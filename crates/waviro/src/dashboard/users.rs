@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Query, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -137,7 +137,10 @@ pub(super) async fn add(
         .inside
         .once(&me.caller, "/v1/users", Some(body), form.once());
     match added.await {
-        Ok(_) => Ok(Redirect::to(&format!("{}/users", me.frame.home)).into_response()),
+        Ok((_, before)) => {
+            let users = format!("{}/users", me.frame.home);
+            Ok(Frame::onward(&users, before).into_response())
+        }
         Err(refused) => page(&shared, me, "", name, fields, Some(refused)).await,
     }
 }

@@ -95,6 +95,15 @@ impl Refused {
         }
     }
 
+    /// A form above `limits.body_kib`.
+    pub(super) fn too_large() -> Self {
+        Self {
+            status: StatusCode::PAYLOAD_TOO_LARGE.as_u16(),
+            code: "body_too_large".to_owned(),
+            ..Self::other_name()
+        }
+    }
+
     /// For somebody who may only look.
     pub(super) fn read_only() -> Self {
         Self {

@@ -66,8 +66,9 @@ const READERS: u32 = 4;
 const SQLITE_SETTINGS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; \
      PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = 4000;";
 
-/// Each connection keeps pages in memory for itself, 2,000 KiB unless told otherwise, and it takes hours of messages until they are full:
-/// what is meant to be a cache looks like a leak. The kernel has the pages too, and readers mostly read what they have never read.
+/// A connection keeps pages in memory for itself, 2,000 KiB unless told otherwise, and it takes hours of messages until they are full: what
+/// is meant to be a cache looks like a leak. The kernel has the pages too, and readers mostly read what they have never read. The writer,
+/// which comes back to the same pages, keeps its own.
 const READER_SETTINGS: &str = "PRAGMA cache_size = -512;";
 
 /// SQLite's number for `synchronous=FULL`.

@@ -60,6 +60,9 @@ pub struct ReplayMany {
     /// What they tell of; absent or null: anything.
     #[schema(value_type = Option<Kind>)]
     kind: Option<DeliveryKind>,
+    /// Of the message with this id; absent or null: of any.
+    #[schema(min_length = 1, max_length = 65_536)]
+    subject: Option<String>,
     /// To this endpoint: scheme, host and port; more of a URL is ignored. Absent or null: to any.
     #[schema(value_type = Option<String>, max_length = 2048, format = "uri", example = "https://toko.example")]
     endpoint: Option<Url>,
@@ -113,6 +116,7 @@ impl FromFields for ReplayMany {
         Ok(Self {
             state: one_of("state", state, &ENDED)?,
             kind: kind.map(|kind| one_of("kind", kind, &KINDS)).transpose()?,
+            subject: fields.words("subject")?,
             endpoint: fields.url("endpoint")?,
             since: required("since", fields.moment("since")?)?,
             until: required("until", fields.moment("until")?)?,
@@ -172,7 +176,7 @@ async fn many(
     let filter = DeliveryFilter {
         fate: Some(Some(asked.state)),
         kind: asked.kind,
-        subject: None,
+        subject: asked.subject,
         endpoint: asked.endpoint.as_ref().map(lane),
         since: Some(asked.since),
         until: Some(asked.until),

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use axum::http::StatusCode;
+use waviro::store::UserRole;
 
 use crate::pages::Pages;
 
@@ -26,6 +27,28 @@ async fn language_and_theme_are_remembered() {
             .unwrap()
             .starts_with("waviro_lang=en;")
     );
+}
+
+#[tokio::test]
+async fn who_switches_the_language_on_a_way_in_comes_back_to_it() {
+    let pages = Pages::empty().await;
+    let comes_back = async |page: &str| {
+        let (_, rest) = page.split_once("name=\"to\" value=\"").unwrap();
+        let to = rest.split('"').next().unwrap().replace("&#38;", "&");
+        let form = [("lang", "en"), ("to", &*to)];
+        let (_, headers, _) = pages.post("/dashboard/look", &form, "").await;
+        let back = headers["location"].to_str().unwrap();
+        let (status, _, page) = pages.get(back, "waviro_lang=en").await;
+        assert_eq!(status, StatusCode::OK, "{back}");
+        page
+    };
+    let link = pages.first_link().await.unwrap();
+    let (_, _, page) = pages.get(&link, "").await;
+    let page = comes_back(&page).await;
+    assert!(page.contains(link.split_once("token=").unwrap().1));
+    pages.user("admin", UserRole::Admin).await;
+    let (_, _, page) = pages.get("/dashboard/login", "").await;
+    assert!(comes_back(&page).await.contains("Log in"));
 }
 
 /// Words of one language alone: what stands in a template outside of what it says in both.

@@ -27,6 +27,19 @@ async fn told(stream: &mut BodyDataStream) -> String {
 }
 
 #[tokio::test]
+async fn a_page_of_the_process_before_is_told_to_look_again() {
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        let pages = Pages::with_admin().await;
+        let admin = pages.cookie("admin").await;
+        let (_, _, page) = pages.get("/dashboard", &admin).await;
+        let (_, rest) = page.split_once("/live?seen=").unwrap();
+        seen.push(rest.split('"').next().unwrap().to_owned());
+    }
+    assert_ne!(seen[0], seen[1], "both have committed as often");
+}
+
+#[tokio::test]
 async fn what_changes_between_a_page_and_its_stream_is_not_missed() {
     let pages = Pages::with_admin().await;
     let admin = pages.cookie("admin").await;

@@ -5,8 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use waviro::store::UserRole;
 
 use crate::pages::{PASSWORD, Pages};
+
+/// Said of what was done before.
+const REPEATED: &str = "sudah dijalankan tadi dan tidak diulangi";
 
 /// The word of the page's first form that has one.
 fn once(page: &str) -> String {
@@ -39,14 +43,14 @@ async fn a_message_goes_out_once_however_often_its_form_comes() {
     let (_, _, page) = pages.get(path, &admin).await;
     let word = once(&page);
     let (first, page) = send(&word, "halo").await;
-    assert!(page.contains("Diterima") && !page.contains("Sudah diterima"));
+    assert!(page.contains("Diterima") && !page.contains(REPEATED));
     assert_ne!(once(&page), word, "the next page's form is another one");
     let (other, _) = send(&once(&page), "lain").await;
     assert_ne!(first, other);
 
     let (again, page) = send(&word, "halo").await;
     assert_eq!(again, first);
-    assert!(page.contains("Sudah diterima tadi, tidak dikirim lagi"));
+    assert!(page.contains(REPEATED));
     // What was changed, and what was asked for on a page of its own, is another message.
     let (changed, _) = send(&word, "halo juga").await;
     let (anew, _) = send(&once(&page), "halo").await;
@@ -92,9 +96,14 @@ async fn a_bot_a_user_and_a_rule_are_made_once() {
         let word = once(&page);
         let form = [&[("once", &*word)], fields].concat();
         let (first, _, _) = pages.post(path, &form, &admin).await;
-        let (second, _, _) = pages.post(path, &form, &admin).await;
+        let (second, headers, page) = pages.post(path, &form, &admin).await;
         assert!(first.is_success() || first.is_redirection(), "{path}");
         assert_eq!(second, first, "{path}");
+        let page = match headers.get("location") {
+            Some(onward) => pages.get(onward.to_str().unwrap(), &admin).await.2,
+            None => page,
+        };
+        assert!(page.contains(REPEATED), "{path}");
     };
     make("/dashboard", &[("name", "cabang")]).await;
     assert_eq!(pages.front.app.bots().list().len(), 2);
@@ -117,19 +126,40 @@ async fn a_range_is_posted_again_once() {
     let path = "/dashboard/bots/1/deliveries";
     let (_, _, page) = pages.get(path, &admin).await;
     let word = once(&page);
+    let at = value_after(&page, "name=\"at\" value=\"");
     let form = [
         ("once", &*word),
         ("do", "again"),
         ("state", "given_up"),
         ("past", "day"),
+        ("at", &*at),
     ];
     let (status, _, page) = pages.post(path, &form, &admin).await;
     assert_eq!(status, StatusCode::OK, "{page}");
-    // Its ends move with the clock, so that the same form would mean another range.
+    assert!(page.contains("Dikirim ulang:") && !page.contains(REPEATED));
     pages.front.clock.advance(Duration::from_mins(1));
     let (status, _, page) = pages.post(path, &form, &admin).await;
-    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(page.contains("Formulir ini sudah dijalankan"), "{page}");
+    assert_eq!(status, StatusCode::OK, "{page}");
+    assert!(page.contains("Dikirim ulang:") && page.contains(REPEATED));
+}
+
+#[tokio::test]
+async fn who_may_less_by_now_is_not_shown_what_was_answered_before() {
+    let pages = Pages::with_admin().await;
+    let ani = pages.user("ani", UserRole::Admin).await;
+    let (_, _, page) = pages.get("/dashboard", &ani).await;
+    let word = once(&page);
+    let form = [("once", &*word), ("name", "cabang")];
+    let (status, _, page) = pages.post("/dashboard", &form, &ani).await;
+    assert_eq!(status, StatusCode::CREATED);
+    let key = value_after(&page, "id=\"key\" readonly value=\"");
+    let users = pages.front.app.users();
+    let user = users.named("ani").await.unwrap().unwrap();
+    let less = UserRole::Operator(vec![1]);
+    users.change(user.id, None, Some(less)).await.unwrap();
+    let (status, _, page) = pages.post("/dashboard", &form, &ani).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    assert!(!page.contains(&key));
 }
 
 /// Forms that may be sent twice: what they ask for is the same the second time, or is a way in or a try. By template.

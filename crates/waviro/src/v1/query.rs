@@ -60,8 +60,9 @@ impl Query {
     /// # Errors
     /// [`Problem::InvalidField`].
     pub fn url(&self, name: &'static str) -> Result<Option<Url>, Problem> {
-        let text = self.text(name)?;
-        text.map(|text| http_url(text).ok_or_else(|| wrong(name, URL_FORM)))
+        // An empty one is none.
+        let said = self.0.iter().rev().find(|(known, _)| known == name);
+        said.map(|(_, text)| http_url(text).ok_or_else(|| wrong(name, URL_FORM)))
             .transpose()
     }
 

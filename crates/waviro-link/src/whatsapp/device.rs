@@ -92,7 +92,7 @@ impl Device {
             news: news::open(Arc::clone(&listener)),
             listener,
             pulse: Pulse::default(),
-            redelivered: Redelivered::default(),
+            redelivered: Redelivered::open(ground.stores.came_again(slot)),
             status: watch::Sender::new(Status::Unlinked(UnlinkedCause::Never)),
             client: RwLock::new(None),
             identity: Mutex::new(None),
@@ -359,6 +359,7 @@ impl Link for Device {
         }
         self.stop(&mut session, CLOSING).await;
         self.ground.stores.renew(self.shared.slot)?;
+        self.shared.redelivered.forget();
         self.start(&mut session, true).await
     }
 

@@ -67,7 +67,13 @@ impl Stores {
 
     /// Removes all that is kept of `slot`, which is never opened again.
     pub(super) fn wipe(&self, slot: i32) -> Result<(), LinkError> {
+        remove(&self.came_again(slot))?;
         self.remove(slot, &self.generations(slot)?)
+    }
+
+    /// Where the device of `slot` notes what is delivered to it again.
+    pub(super) fn came_again(&self, slot: i32) -> PathBuf {
+        self.0.join(format!("{slot}.again"))
     }
 
     fn remove(&self, slot: i32, generations: &[u32]) -> Result<(), LinkError> {
@@ -76,12 +82,7 @@ impl Stores {
             for suffix in ["-wal", "-shm", ""] {
                 let mut path = self.file(slot, *generation).into_os_string();
                 path.push(suffix);
-                match std::fs::remove_file(&path) {
-                    Err(error) if error.kind() != ErrorKind::NotFound => {
-                        return Err(failed(Path::new(&path), &error));
-                    }
-                    _ => {}
-                }
+                remove(Path::new(&path))?;
             }
         }
         Ok(())
@@ -115,6 +116,13 @@ impl Stores {
         } else {
             format!("{slot}-{generation}.db")
         })
+    }
+}
+
+fn remove(file: &Path) -> Result<(), LinkError> {
+    match std::fs::remove_file(file) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(file, &error)),
+        _ => Ok(()),
     }
 }
 
@@ -155,6 +163,7 @@ mod tests {
         let stores = Stores::prepare(&folder.path().join("links")).unwrap();
         drop(stores.open(1).await.unwrap());
         let other = stores.open(2).await.unwrap();
+        std::fs::write(stores.came_again(1), "").unwrap();
         stores.wipe(1).unwrap();
         stores.wipe(1).unwrap();
         let left: Vec<_> = std::fs::read_dir(folder.path().join("links"))

@@ -264,11 +264,9 @@ fn stored(world: &World) -> String {
 }
 
 /// What a kill leaves that falls after the write of the session and before the one of the message: the session is past it, and
-/// nobody has it.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_was_decrypted_and_never_kept_is_asked_for_again() {
-    let world = World::linked().await;
-    let (kept, _) = said(&world, "sampai").await;
+/// nobody has it. Its id, and that of one before it.
+async fn decrypted_and_never_kept(world: &World) -> (String, String) {
+    let (kept, _) = said(world, "sampai").await;
     world.book.refuse_inbound.store(usize::MAX, SeqCst);
     let lost = world.customer.send_text(OWNER, "hilang").await.unwrap();
     world
@@ -278,18 +276,63 @@ async fn what_was_decrypted_and_never_kept_is_asked_for_again() {
         })
         .await;
     world.link.close(Duration::from_secs(5)).await;
-    let store = SqliteStore::new_for_device(&stored(&world), 1).await;
+    let store = SqliteStore::new_for_device(&stored(world), 1).await;
     let store = store.unwrap();
     let gone = store.delete_expired_pending_inbound(i64::MAX);
     assert_eq!(gone.await.unwrap(), 1, "the library had kept it");
     world.book.refuse_inbound.store(0, SeqCst);
+    (kept, lost)
+}
+
+async fn opened(world: &World) -> std::sync::Arc<dyn waviro_link::Link> {
     let listener = std::sync::Arc::clone(&world.book) as std::sync::Arc<dyn waviro_link::Listener>;
-    let _link = waviro_link::Connector::open(&world.whatsapp, 1, listener)
+    waviro_link::Connector::open(&world.whatsapp, 1, listener)
         .await
-        .unwrap();
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_decrypted_and_never_kept_is_asked_for_again() {
+    let world = World::linked().await;
+    let (kept, lost) = decrypted_and_never_kept(&world).await;
+    let _link = opened(&world).await;
     assert_eq!(world.book.message(&lost).await.kind, text("hilang"));
     let (after, _) = said(&world, "lagi").await;
     let page = world.book.page();
     let heard: Vec<_> = page.inbound.iter().map(|it| it.id.as_str()).collect();
     assert_eq!(heard, [kept, lost, after]);
+}
+
+/// The library acknowledges it as soon as it comes again, and is ended before it could be asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_never_kept_is_asked_for_by_the_process_after_the_next() {
+    let world = World::linked().await;
+    let (kept, lost) = decrypted_and_never_kept(&world).await;
+    let device = world.sim.devices().await.remove(0).id;
+    assert_eq!(world.sim.waiting(&device), 1);
+    let link = opened(&world).await;
+    world
+        .book
+        .wait("the server's last copy to go", |_| {
+            (world.sim.waiting(&device) == 0).then_some(())
+        })
+        .await;
+    link.close(Duration::from_secs(5)).await;
+    let asked = world
+        .book
+        .page()
+        .inbound
+        .iter()
+        .any(|it| it.id.as_str() == lost);
+    assert!(!asked, "it was asked for before the end");
+    let again = world.folder.path().join("links/1.again");
+    assert!(again.exists());
+
+    let _link = opened(&world).await;
+    assert_eq!(world.book.message(&lost).await.kind, text("hilang"));
+    let (after, _) = said(&world, "lagi").await;
+    let page = world.book.page();
+    let heard: Vec<_> = page.inbound.iter().map(|it| it.id.as_str()).collect();
+    assert_eq!(heard, [kept, lost, after]);
+    assert!(!again.exists(), "nothing is left to be asked for");
 }

@@ -3,15 +3,13 @@
 use std::collections::HashSet;
 use std::os::unix::process::ExitStatusExt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use e2e::disk::{Disk, Trouble};
+use e2e::disk::Trouble;
 use e2e::eventually;
 use e2e::gateway::Gateway;
 use tokio::task::JoinSet;
-use wa_sim::{PhoneSpec, Sim};
 
-use crate::{CUSTOMER, OWNER, received};
+use crate::disk::OnDisk;
+use crate::{CUSTOMER, received};
 
 /// Characters of a text: a few hundred of them fill the log.
 const LONG: usize = 30_000;
@@ -55,15 +53,13 @@ async fn send_until_it_ends(gateway: &mut Gateway, key: &str) -> Vec<String> {
 }
 
 async fn nothing_is_lost_where_it_ends_at(moment: Trouble) {
-    let sim = Sim::start().await.unwrap();
-    let owner = sim.add_phone(PhoneSpec::new(OWNER, "Toko")).await;
-    let customer = sim.add_phone(PhoneSpec::new(CUSTOMER, "Ani")).await;
-    let disk = Disk::prepare();
-    let key = STANDARD.encode(sim.server_key());
-    let mut gateway = Gateway::prepare(&sim.ws_url(), &key, "", Vec::new());
-    gateway.add_environment(disk.environment(&gateway.folder().join("data")));
-    gateway.run().await;
-    let bot = gateway.linked_bot("toko", &owner).await;
+    let OnDisk {
+        sim: _sim,
+        customer,
+        disk,
+        mut gateway,
+        bot,
+    } = OnDisk::open().await;
 
     disk.fail(moment);
     let accepted = send_until_it_ends(&mut gateway, &bot.key).await;

@@ -6,10 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use e2e::disk::{Disk, Trouble};
 use e2e::eventually;
-use e2e::gateway::Gateway;
+use e2e::gateway::{Bot, Gateway};
 use e2e::hooks::Hooks;
 use tokio::time::Instant;
-use wa_sim::{PhoneSpec, Sim};
+use wa_sim::{Phone, PhoneSpec, Sim};
 
 use crate::{CUSTOMER, OWNER, Rules, shows_exactly};
 
@@ -19,16 +19,44 @@ const OUTAGE: Duration = Duration::from_secs(4);
 /// How soon all must work again.
 const BACK_WITHIN: Duration = Duration::from_secs(5);
 
+/// A shop whose disk can be told to fail.
+pub(crate) struct OnDisk {
+    pub(crate) sim: Sim,
+    pub(crate) customer: Phone,
+    pub(crate) disk: Disk,
+    pub(crate) gateway: Gateway,
+    pub(crate) bot: Bot,
+}
+
+impl OnDisk {
+    pub(crate) async fn open() -> Self {
+        let sim = Sim::start().await.unwrap();
+        let owner = sim.add_phone(PhoneSpec::new(OWNER, "Toko")).await;
+        let customer = sim.add_phone(PhoneSpec::new(CUSTOMER, "Ani")).await;
+        let disk = Disk::prepare();
+        let key = STANDARD.encode(sim.server_key());
+        let mut gateway = Gateway::prepare(&sim.ws_url(), &key, "", Vec::new());
+        gateway.add_environment(disk.environment(&gateway.folder().join("data")));
+        gateway.run().await;
+        let bot = gateway.linked_bot("toko", &owner).await;
+        Self {
+            sim,
+            customer,
+            disk,
+            gateway,
+            bot,
+        }
+    }
+}
+
 async fn nothing_is_promised_and_nothing_lost_while(trouble: Trouble) {
-    let sim = Sim::start().await.unwrap();
-    let owner = sim.add_phone(PhoneSpec::new(OWNER, "Toko")).await;
-    let customer = sim.add_phone(PhoneSpec::new(CUSTOMER, "Ani")).await;
-    let disk = Disk::prepare();
-    let key = STANDARD.encode(sim.server_key());
-    let mut gateway = Gateway::prepare(&sim.ws_url(), &key, "", Vec::new());
-    gateway.add_environment(disk.environment(&gateway.folder().join("data")));
-    gateway.run().await;
-    let bot = gateway.linked_bot("toko", &owner).await;
+    let OnDisk {
+        sim,
+        customer,
+        disk,
+        mut gateway,
+        bot,
+    } = OnDisk::open().await;
     let hooks = Hooks::start().await;
     let rules = Rules(gateway.admin().await);
     rules.add("", &hooks.url()).await;

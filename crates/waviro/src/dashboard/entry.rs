@@ -7,7 +7,7 @@ use askama::Template;
 use axum::Extension;
 use axum::extract::{Query, State};
 use axum::http::header::SET_COOKIE;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use rand::Rng;
 use serde::Deserialize;
@@ -95,11 +95,9 @@ impl Setup {
 /// The form.
 pub(super) async fn ask(
     State(shared): State<Arc<Shared>>,
-    uri: Uri,
-    headers: HeaderMap,
+    frame: Frame,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Wrong> {
-    let frame = Frame::of(&shared, &headers, &uri);
     if !shared.users.any().await.map_err(|_| Wrong::Internal)? {
         return Ok(Redirect::to(&format!("{}/setup", frame.home)).into_response());
     }
@@ -116,11 +114,10 @@ pub(super) async fn ask(
 pub(super) async fn log_in(
     State(shared): State<Arc<Shared>>,
     peer: Option<Extension<Peer>>,
-    uri: Uri,
+    frame: Frame,
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, Wrong> {
-    let frame = Frame::of(&shared, &headers, &uri);
     let name = form.get("name").unwrap_or_default();
     // Right ones are counted too: to find out what a password is costs more than the answer is worth to a stranger.
     let wrong = if may_try(&shared, peer.as_deref(), name) {
@@ -162,11 +159,9 @@ pub(super) async fn log_out(
 /// The first user's form, where the link is right.
 pub(super) async fn set_up(
     State(shared): State<Arc<Shared>>,
-    uri: Uri,
-    headers: HeaderMap,
+    frame: Frame,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Wrong> {
-    let frame = Frame::of(&shared, &headers, &uri);
     if shared.users.any().await.map_err(|_| Wrong::Internal)? {
         return Ok(Redirect::to(&format!("{}/login", frame.home)).into_response());
     }
@@ -185,11 +180,10 @@ pub(super) async fn set_up(
 pub(super) async fn make_first(
     State(shared): State<Arc<Shared>>,
     peer: Option<Extension<Peer>>,
-    uri: Uri,
+    frame: Frame,
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, Wrong> {
-    let frame = Frame::of(&shared, &headers, &uri);
     let (token, name) = (form.raw("token"), form.get("name").unwrap_or_default());
     let password = form.raw("password");
     let made = if !may_try(&shared, peer.as_deref(), "") {

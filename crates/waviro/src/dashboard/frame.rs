@@ -1,9 +1,14 @@
 //! What stands around every page: language, look, who is logged in, and what was just done.
 
+use std::convert::Infallible;
+use std::sync::Arc;
+
 use askama::Template;
+use axum::extract::FromRequestParts;
 use axum::http::header::{
     ACCEPT_LANGUAGE, CONTENT_LANGUAGE, CONTENT_TYPE, COOKIE, HeaderName, HeaderValue,
 };
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use tracing::error;
@@ -167,6 +172,19 @@ impl Frame {
                 StatusCode::INTERNAL_SERVER_ERROR.into_response()
             }
         }
+    }
+}
+
+/// Made once for each request, by the guard.
+impl FromRequestParts<Arc<Shared>> for Frame {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        shared: &Arc<Shared>,
+    ) -> Result<Self, Infallible> {
+        let made = parts.extensions.get::<Self>().cloned();
+        Ok(made.unwrap_or_else(|| Self::of(shared, &parts.headers, &parts.uri)))
     }
 }
 

@@ -32,6 +32,7 @@ pub(super) async fn guard(
     let frame = Frame::of(&shared, request.headers(), request.uri());
     let seen = Seen::default();
     request.extensions_mut().insert(seen.clone());
+    request.extensions_mut().insert(frame.clone());
     let say = |wrong: &Wrong, id: &str| {
         let mut frame = frame.clone();
         frame.user = seen.user();

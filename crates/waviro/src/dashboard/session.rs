@@ -61,7 +61,7 @@ impl FromRequestParts<Arc<Shared>> for Me {
     type Rejection = NotIn;
 
     async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, NotIn> {
-        let mut frame = Frame::of(shared, &parts.headers, &parts.uri);
+        let Ok(mut frame) = Frame::from_request_parts(parts, shared).await;
         let failed = |_| NotIn(Wrong::Internal.into_response());
         let session = kept(&parts.headers);
         let user = match session {

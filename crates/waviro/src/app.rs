@@ -28,7 +28,7 @@ use crate::tokens::Tokens;
 use crate::users::Users;
 use crate::v1::inside::Inside;
 use crate::v1::{self, Rooms, V1};
-use crate::{dashboard, docs, events, health, telemetry};
+use crate::{dashboard, docs, events, health, memory, telemetry};
 
 /// Work under way gets so long to end. With [`LINKS_WITHIN`] and [`STORE_WITHIN`] it stays below the 5 s in which a
 /// stop is promised.
@@ -114,6 +114,7 @@ impl App {
                 stop.clone(),
             ));
         }
+        tasks.spawn(memory::keep_given_back(clock.clone(), stop.clone()));
         let (limits, base_path) = (&config.limits, &config.server.base_path);
         let wrong_keys = Arc::new(WrongKeys::new(limits.wrong_keys_per_minute, clock.clone()));
         let once = Once::new(store.clone(), clock.clone());

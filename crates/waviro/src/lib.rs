@@ -18,6 +18,7 @@ pub mod jobs;
 pub mod keyword;
 pub mod lifecycle;
 pub mod listener;
+pub mod memory;
 pub mod net;
 pub mod once;
 pub mod outbox;

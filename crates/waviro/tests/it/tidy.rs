@@ -21,7 +21,15 @@ const ROWS: [&[&str]; 12] = [
 ];
 
 /// Rooms that anyone may name.
-const LEAVES: [&str; 6] = ["asset", "clock", "config", "door", "lifecycle", "telemetry"];
+const LEAVES: [&str; 7] = [
+    "asset",
+    "clock",
+    "config",
+    "door",
+    "lifecycle",
+    "memory",
+    "telemetry",
+];
 
 /// Words that belong to some files alone.
 const KEPT_IN: [(&str, &[&str]); 4] = [
@@ -312,6 +320,12 @@ fn every_write_and_step_has_its_moment_and_every_moment_its_place() {
     let mut listed = waviro_fault::STEPS;
     listed.sort_unstable();
     assert_eq!(steps, listed);
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reliability.md");
+    let count = format!("{} named moments", waviro_fault::moments().count());
+    assert!(
+        fs::read_to_string(docs).unwrap().contains(&count),
+        "{count}"
+    );
 }
 
 /// All that changes the database goes through the one writer, which knows its moments. Other connections only read.

@@ -22,6 +22,10 @@ use crate::LinkError;
 /// Receipts held at once before the library's other work has to wait for a commit.
 const HELD: usize = 512;
 
+/// A thread that nothing was put on for so long ends. The pool takes its threads in turn, so with tokio's ten seconds a burst's
+/// threads stay for as long as a receipt comes every now and then, each with a stack and what the allocator keeps for it.
+const IDLE: Duration = Duration::from_millis(200);
+
 /// How far the threads step back: against a thread of the gateway's own that wants the same core, a tenth of it.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 10;
@@ -39,6 +43,7 @@ impl Threads {
         Builder::new_multi_thread()
             .thread_name("link")
             .max_blocking_threads(HELD)
+            .thread_keep_alive(IDLE)
             .on_thread_start(step_back)
             .enable_all()
             .build()

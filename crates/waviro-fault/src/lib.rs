@@ -67,7 +67,7 @@ pub const WRITES: [&str; 52] = [
 ];
 
 /// Moments outside the database.
-pub const STEPS: [&str; 16] = [
+pub const STEPS: [&str; 17] = [
     "before migration",
     "after migration",
     // A file that is fetched for a message: on its way to the disk, and safe there.
@@ -82,6 +82,8 @@ pub const STEPS: [&str; 16] = [
     "server ack heard",
     "receipt heard",
     "inbound heard",
+    // A message that came again: noted, and the library has not looked at it.
+    "came again",
     // A call to a user's endpoint: about to be made, and answered.
     "post begun",
     "post answered",

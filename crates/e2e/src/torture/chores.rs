@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use wa_sim::{MediaKind, OutgoingMedia, Phone, PhoneSpec, Sim};
+use wa_sim::{Drop, MediaKind, OutgoingMedia, Phone, PhoneSpec, Sim};
 
 use super::load::Book;
 use super::log::Log;
@@ -88,6 +88,7 @@ impl Chores {
                         .await;
                 }
                 "download done" => self.picture(n).await,
+                "came again" => self.write_to_who_is_away(n).await,
                 _ => {}
             }
             pause(BETWEEN).await;
@@ -250,6 +251,17 @@ impl Chores {
         });
         self.call("POST", "/v1/bots/toko0/deliveries/replay", Some(range))
             .await;
+    }
+
+    /// What waits for a bot at its next login.
+    async fn write_to_who_is_away(&self, n: u64) {
+        for device in self.sim.devices().await {
+            self.sim.drop_device(&device.id, Drop::Abrupt).await;
+        }
+        let _ = self.book.customers[0]
+            .send_text(&self.book.owners[0], &format!("selagi putus {n}"))
+            .await;
+        pause(BETWEEN * 10).await;
     }
 
     /// A picture that a customer sends; whoever hears of it loads it.

@@ -110,6 +110,7 @@ impl Dialer {
         events: Receiver<TransportEvent>,
     ) -> (Arc<dyn Transport>, Receiver<TransportEvent>) {
         let (pass_on, watched) = bounded(FRAMES);
+        self.shared.redelivered.connected();
         let shared = Arc::clone(&self.shared);
         let this = self.socket.fetch_add(1, Ordering::SeqCst) + 1;
         let newest = Arc::clone(&self.socket);

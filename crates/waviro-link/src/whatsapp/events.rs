@@ -64,7 +64,6 @@ impl EventHandler for Ear {
                 if let Some(dialer) = self.dialer.upgrade() {
                     dialer.succeeded();
                 }
-                self.shared.redelivered.logged_in();
                 self.shared.refresh_identity();
                 self.shared.flush();
                 self.shared.set(&Status::Online);
@@ -74,9 +73,7 @@ impl EventHandler for Ear {
             Event::IncomingCall(call) => self.tell(news::offered(call).map(Item::Call)),
             Event::MissedCall(call) => self.tell(news::missed(call).map(Item::Call)),
             Event::RawNode(stanza) => self.shared.redelivered.came(stanza),
-            Event::UndecryptableMessage(message) => {
-                self.shared.redelivered.unreadable(&message.info.id);
-            }
+            Event::UndecryptableMessage(message) => self.shared.redelivered.told(&message.info.id),
             Event::OfflineSyncCompleted(_) => self.look_for_lost(),
             other => {
                 if let Some(status) = new_status(other) {

@@ -4,32 +4,34 @@
 //! another message's write may save that session. A kill there leaves a session that is past a message which nobody has:
 //! WhatsApp delivers it again, the library finds its key used up, and acknowledges what it never told.
 //!
-//! So everything that comes again is remembered until the library tells of it. When all is worked off, the gateway is asked
-//! about what is left, and what it does not have is asked for anew: its sender's phone, and the account's own, send it again
-//! under the same id. What the gateway has only lacked its ack. The library has acknowledged all of it by then, so what is
-//! remembered is in a file too, before the library sees it ([`journal`]): the next process asks where this one could not.
+//! So everything that comes again is remembered until the library tells of it, or says that it cannot read it (it asks for those
+//! itself). When all is worked off, the gateway is asked about what is left, and what it does not have is asked for anew: its
+//! sender's phone sends it again under the same id. What the gateway has only lacked its ack. The library has acknowledged all of
+//! it by then, so what is remembered is in a file too, before the library sees it ([`journal`]): the next process asks where
+//! this one could not.
 
 mod journal;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use whatsapp_rust::wacore_binary::OwnedNodeRef;
 use whatsapp_rust::wacore_binary::node::{Attrs, Node};
+use whatsapp_rust::wacore_binary::{OwnedNodeRef, Server};
 use whatsapp_rust::{Client, RetryRequestOptions, RetryRequestOutcome};
 
 use self::journal::Journal;
+pub(super) use self::journal::fresh;
 use super::device;
 use crate::{Listener, MessageId};
 
-/// The library says when all has come, not when it has worked it off: that is where it tells of nothing more for so long.
+/// The library says when all has come, not when it has worked it off: that is where nothing comes and nothing is told for so long.
 const QUIET: Duration = Duration::from_secs(2);
 
-/// At so many logins a message is asked for. An ask may be lost with its connection; a phone that was off hears it when it is
-/// back.
-const LOGINS: u32 = 3;
+/// On so many connections a message is asked for. An ask may be lost with its connection; a phone that was off hears the first
+/// one when it is back.
+const TRIES: u32 = 5;
 
 /// What has come again, and was not told of yet.
 pub(super) struct Redelivered(Mutex<Memory>);
@@ -38,22 +40,37 @@ struct Memory {
     /// By the message's id.
     left: HashMap<String, Left>,
     journal: Journal,
+    /// Counts what came and what was told.
+    changes: u64,
+    /// Counts this process's connections.
+    connection: u64,
 }
 
+#[derive(Debug, Clone)]
 struct Left {
     /// Whom to ask, and for what: the stanza without what is in it, which may be large.
     envelope: Node,
-    /// At how many logins it was asked for.
+    /// On how many connections it was asked for.
     asked: u32,
-    /// It was asked for since the last login, by us or by the library.
-    under_way: bool,
+    /// On which of this process's it was last; 0 for none.
+    asked_on: u64,
 }
 
 impl Redelivered {
     /// With what the process before left in the file, which need not be there.
     pub(super) fn open(file: PathBuf) -> Self {
         let (journal, left) = Journal::open(file);
-        Self(Mutex::new(Memory { left, journal }))
+        Self(Mutex::new(Memory {
+            left,
+            journal,
+            changes: 0,
+            connection: 0,
+        }))
+    }
+
+    /// A new connection is open, and nothing was read from it yet.
+    pub(super) fn connected(&self) {
+        self.lock().connection += 1;
     }
 
     /// A stanza came, and the library has not looked at it.
@@ -62,6 +79,7 @@ impl Redelivered {
         if stanza.tag() != "message"
             || stanza.get_attr("offline").is_none()
             || stanza.get_attr("category").is_some()
+            || is_for_everybody(stanza)
         {
             return;
         }
@@ -69,37 +87,23 @@ impl Redelivered {
             return;
         };
         let mut memory = self.lock();
+        memory.changes += 1;
         // What is no id of a message, nobody can be asked for.
         if id.parse::<MessageId>().is_ok() && !memory.left.contains_key(&id) {
             let envelope = envelope(stanza);
             memory.journal.came(&envelope);
             memory.left.insert(id, Left::new(envelope));
+            waviro_fault::step("came again");
         }
     }
 
-    /// The library told of this message.
+    /// The library told of this message, or asks for it itself.
     pub(super) fn told(&self, id: &str) {
         let mut memory = self.lock();
+        memory.changes += 1;
         if memory.left.remove(id).is_some() {
-            if memory.left.is_empty() {
-                memory.journal.clear();
-            } else {
-                memory.journal.done(id);
-            }
-        }
-    }
-
-    /// The library could not read this message, and asks for it itself.
-    pub(super) fn unreadable(&self, id: &str) {
-        if let Some(left) = self.lock().left.get_mut(id) {
-            left.under_way = true;
-        }
-    }
-
-    /// A connection began: what was asked for on the one before, and has not come, may have been lost with it.
-    pub(super) fn logged_in(&self) {
-        for left in self.lock().left.values_mut() {
-            left.under_way = false;
+            memory.journal.done(id);
+            memory.trim();
         }
     }
 
@@ -117,80 +121,95 @@ impl Redelivered {
         client: &Arc<Client>,
         listener: &dyn Listener,
     ) {
-        let mut before = self.lock().left.len();
+        let (connection, mut before) = self.now();
         loop {
             device::pause(QUIET).await;
-            let left = self.lock().left.len();
-            if left == before {
+            let (newest, changes) = self.now();
+            if newest != connection {
+                // What waited has come on that one too, or will.
+                return;
+            }
+            if changes == before {
                 break;
             }
-            before = left;
+            before = changes;
         }
-        let left = self.not_asked_for();
+        let left = self.not_asked_for(connection);
         if left.is_empty() {
             return;
         }
-        let ids: Vec<MessageId> = left.keys().filter_map(|id| id.parse().ok()).collect();
-        let lost = match listener.unknown(ids).await {
-            Ok(lost) => lost,
+        let lost: HashSet<MessageId> = match listener.unknown(left.clone()).await {
+            Ok(lost) => lost.into_iter().collect(),
             Err(error) => {
-                tracing::warn!(slot, %error, "what was delivered again could not be looked up; it is after the next login");
+                tracing::warn!(slot, %error, "what was delivered again could not be looked up; it is on the next connection");
                 return;
             }
         };
-        let known = |id: &String| !lost.iter().any(|lost| lost.as_str() == id);
-        for id in left.keys().filter(|id| known(id)) {
-            self.told(id);
-        }
-        for id in lost {
-            if let Some((envelope, asked)) = left.get(id.as_str()) {
-                self.ask(slot, client, id.as_str(), envelope, *asked).await;
+        for id in left {
+            if !lost.contains(&id) {
+                self.told(id.as_str());
+            } else if !self.ask(slot, client, id.as_str(), connection).await {
+                return;
             }
         }
     }
 
-    async fn ask(&self, slot: i32, client: &Arc<Client>, msgid: &str, envelope: &Node, asked: u32) {
-        if asked >= LOGINS {
+    /// Whether it makes sense to go on with others.
+    async fn ask(&self, slot: i32, client: &Arc<Client>, msgid: &str, connection: u64) -> bool {
+        let Some(left) = self.lock().left.get(msgid).cloned() else {
+            // It came in the meantime.
+            return true;
+        };
+        if left.asked >= TRIES {
             tracing::error!(slot, msgid, "a message was asked for and never came");
             self.told(msgid);
-            return;
+            return true;
         }
         tracing::warn!(
             slot,
             msgid,
             "a message was acknowledged before it was kept: asking for it again"
         );
-        let answer = client
-            .request_message_retry(&envelope.as_node_ref(), RetryRequestOptions::new())
+        let asked = client
+            .request_message_retry(&left.envelope.as_node_ref(), RetryRequestOptions::new())
             .await;
-        match answer {
-            Ok(RetryRequestOutcome::Sent { .. }) => self.asked(msgid),
-            // The protocol asks for no such message, or not so often.
-            Ok(outcome) => {
-                tracing::error!(slot, msgid, ?outcome, "it cannot be asked for");
+        match asked {
+            Ok(RetryRequestOutcome::Suppressed { .. }) => {
+                tracing::error!(slot, msgid, "the protocol does not ask for such a message");
                 self.told(msgid);
             }
+            // Where it was asked for too often within the hour, another hour or process goes on.
+            Ok(_) => self.asked(msgid, connection),
             Err(error) => {
-                tracing::error!(slot, msgid, %error, "it could not be asked for; it is after the next login");
+                tracing::warn!(slot, msgid, %error, "it could not be asked for; it is on the next connection");
+                return false;
             }
         }
+        true
     }
 
-    /// Those that nobody has asked for since the last login, and at how many logins they were.
-    fn not_asked_for(&self) -> HashMap<String, (Node, u32)> {
+    /// The connection and how much has happened.
+    fn now(&self) -> (u64, u64) {
         let memory = self.lock();
-        let left = memory.left.iter().filter(|(_, left)| !left.under_way);
-        left.map(|(id, left)| (id.clone(), (left.envelope.clone(), left.asked)))
+        (memory.connection, memory.changes)
+    }
+
+    fn not_asked_for(&self, connection: u64) -> Vec<MessageId> {
+        let memory = self.lock();
+        let left = memory.left.iter();
+        left.filter(|(_, left)| left.asked_on != connection)
+            .filter_map(|(id, _)| id.parse().ok())
             .collect()
     }
 
-    fn asked(&self, id: &str) {
+    fn asked(&self, id: &str, connection: u64) {
         let mut memory = self.lock();
         // Where it came in the meantime it was taken out.
         if let Some(left) = memory.left.get_mut(id) {
             left.asked += 1;
-            left.under_way = true;
+            left.asked_on = connection;
             memory.journal.asked(id);
+            memory.trim();
         }
     }
 
@@ -199,14 +218,27 @@ impl Redelivered {
     }
 }
 
+impl Memory {
+    /// Keeps the file as short as what is left.
+    fn trim(&mut self) {
+        self.journal.trim(&self.left);
+    }
+}
+
 impl Left {
     fn new(envelope: Node) -> Self {
         Self {
             envelope,
             asked: 0,
-            under_way: false,
+            asked_on: 0,
         }
     }
+}
+
+/// A channel's or a status's: those are no messages to the gateway.
+fn is_for_everybody(stanza: &OwnedNodeRef) -> bool {
+    let from = stanza.get_attr("from").and_then(|from| from.to_jid());
+    from.is_some_and(|from| matches!(from.server, Server::Newsletter | Server::Broadcast))
 }
 
 fn envelope(stanza: &OwnedNodeRef) -> Node {

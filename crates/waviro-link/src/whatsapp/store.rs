@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use whatsapp_rust::store::{SqliteStore, SqliteStoreConfig, Synchronous};
 
+use super::redelivered::fresh;
 use crate::LinkError;
 
 /// The device's number within its file: there is no other.
@@ -67,7 +68,9 @@ impl Stores {
 
     /// Removes all that is kept of `slot`, which is never opened again.
     pub(super) fn wipe(&self, slot: i32) -> Result<(), LinkError> {
-        remove(&self.came_again(slot))?;
+        let came_again = self.came_again(slot);
+        remove(&fresh(&came_again))?;
+        remove(&came_again)?;
         self.remove(slot, &self.generations(slot)?)
     }
 
@@ -164,6 +167,7 @@ mod tests {
         drop(stores.open(1).await.unwrap());
         let other = stores.open(2).await.unwrap();
         std::fs::write(stores.came_again(1), "").unwrap();
+        std::fs::write(fresh(&stores.came_again(1)), "").unwrap();
         stores.wipe(1).unwrap();
         stores.wipe(1).unwrap();
         let left: Vec<_> = std::fs::read_dir(folder.path().join("links"))

@@ -44,6 +44,8 @@ struct Book {
     keep_desk: AtomicBool,
     leave_desk: tokio::sync::Notify,
     receipts_begun: AtomicUsize,
+    /// It cannot be said now what is known.
+    refuse_questions: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -98,6 +100,9 @@ impl Listener for Book {
     }
 
     async fn unknown(&self, ids: Vec<MessageId>) -> Result<Vec<MessageId>, NotCommitted> {
+        if self.refuse_questions.load(Ordering::SeqCst) {
+            return Err(NotCommitted("the test says so".to_owned()));
+        }
         let page = self.page();
         let known = |id: &MessageId| page.inbound.iter().any(|message| message.id == *id);
         Ok(ids.into_iter().filter(|id| !known(id)).collect())

@@ -2,7 +2,8 @@
 //!
 //! A line each: `+ STANZA` came, `? ID` was asked for, `- ID` is done. Lines are written before the library goes on and are not
 //! synced: a process that is killed leaves them to the kernel. With the power they may go, as may what the library wrote
-//! in the same moment. Each begins with its line break, so that one that was cut off spoils no other.
+//! in the same moment. Each begins with its line break, so that one that was cut off spoils no other. What is done is taken out
+//! when there is more of it than of what is left.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -15,10 +16,14 @@ use whatsapp_rust::wacore_binary::{OwnedNodeRef, marshal};
 use super::super::handle::{bytes, hex};
 use super::Left;
 
+/// So many lines more than there is left are no reason to write the file anew.
+const SPARE: usize = 64;
+
 /// The file, made when there is something to write: most devices never have any.
 pub(super) struct Journal {
     path: PathBuf,
     file: Option<File>,
+    lines: usize,
 }
 
 impl Journal {
@@ -46,55 +51,101 @@ impl Journal {
                 _ => {}
             }
         }
-        (Self { path, file: None }, left)
+        let lines = lines.lines().count();
+        let mut journal = Self {
+            path,
+            file: None,
+            lines,
+        };
+        journal.trim(&left);
+        (journal, left)
     }
 
     pub(super) fn came(&mut self, envelope: &Node) {
         match marshal(envelope) {
-            Ok(stanza) => self.write(&format!("\n+ {}", hex(&stanza))),
+            Ok(stanza) => self.write(&format!("\n+ {}", hex(&stanza)), true),
             Err(error) => unusable(&self.path, &error),
         }
     }
 
     pub(super) fn asked(&mut self, id: &str) {
-        self.write(&format!("\n? {id}"));
+        self.write(&format!("\n? {id}"), false);
     }
 
     pub(super) fn done(&mut self, id: &str) {
-        self.write(&format!("\n- {id}"));
+        self.write(&format!("\n- {id}"), false);
     }
 
     /// Nothing is left.
     pub(super) fn clear(&mut self) {
-        self.file = None;
+        (self.file, self.lines) = (None, 0);
         match std::fs::remove_file(&self.path) {
             Err(error) if error.kind() != ErrorKind::NotFound => unusable(&self.path, &error),
             _ => {}
         }
     }
 
-    fn write(&mut self, line: &str) {
+    /// Takes out what is done, where that is most of it.
+    pub(super) fn trim(&mut self, left: &HashMap<String, Left>) {
+        if left.is_empty() {
+            if self.lines > 0 {
+                self.clear();
+            }
+            return;
+        }
+        if self.lines <= 2 * left.len() + SPARE {
+            return;
+        }
+        let mut lines = String::new();
+        for (id, it) in left {
+            if let Ok(stanza) = marshal(&it.envelope) {
+                lines.push_str(&format!("\n+ {}", hex(&stanza)));
+                lines.push_str(&format!("\n? {id}").repeat(it.asked as usize));
+            }
+        }
+        let fresh = fresh(&self.path);
+        let put = open(
+            OpenOptions::new().create(true).write(true).truncate(true),
+            &fresh,
+        )
+        .and_then(|mut file| file.write_all(lines.as_bytes()))
+        .and_then(|()| std::fs::rename(&fresh, &self.path));
+        match put {
+            Ok(()) => (self.file, self.lines) = (None, lines.lines().count()),
+            Err(error) => unusable(&self.path, &error),
+        }
+    }
+
+    /// What is said of a message matters only where it stands: a file that was removed stays away.
+    fn write(&mut self, line: &str, make: bool) {
         let file = match self.file.take() {
             Some(file) => Ok(file),
-            None => open(&self.path),
+            None => open(OpenOptions::new().create(make).append(true), &self.path),
         };
         let written = file.and_then(|mut file| {
             file.write_all(line.as_bytes())?;
             Ok(file)
         });
         match written {
-            Ok(file) => self.file = Some(file),
+            Ok(file) => {
+                self.file = Some(file);
+                self.lines += 1;
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound && !make => {}
             Err(error) => unusable(&self.path, &error),
         }
     }
 }
 
+/// Where a file is written that takes this one's place.
+pub(in crate::whatsapp) fn fresh(path: &Path) -> PathBuf {
+    path.with_extension("again.new")
+}
+
 /// For its owner alone: numbers stand in it.
-fn open(path: &Path) -> std::io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.create(true).append(true);
+fn open(options: &mut OpenOptions, path: &Path) -> std::io::Result<File> {
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
     options.open(path)
 }
 
@@ -177,6 +228,41 @@ mod tests {
             let (_, left) = Journal::open(path.clone());
             assert_eq!(ids(&left), [("A1", 0), ("A3", 0)], "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn what_is_done_is_taken_out_in_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("1.again");
+        let (mut journal, mut left) = Journal::open(path.clone());
+        journal.came(&message("A0"));
+        journal.asked("A0");
+        left.insert("A0".to_owned(), Left::new(message("A0")));
+        left.get_mut("A0").unwrap().asked = 1;
+        for n in 1..1000 {
+            journal.came(&message(&format!("A{n}")));
+            journal.done(&format!("A{n}"));
+            journal.trim(&left);
+            let lines = std::fs::read_to_string(&path).unwrap().lines().count();
+            assert!(lines < 3 * SPARE, "{lines} lines for one message");
+        }
+        let (mut journal, again) = Journal::open(path.clone());
+        assert_eq!(ids(&again), [("A0", 1)]);
+        assert!(!fresh(&path).exists());
+        journal.done("A0");
+        drop(journal);
+        assert!(Journal::open(path.clone()).1.is_empty());
+        assert!(!path.exists(), "nothing is left, nor is the file");
+    }
+
+    #[test]
+    fn a_file_that_was_removed_stays_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("1.again");
+        let (mut journal, _) = Journal::open(path.clone());
+        journal.done("A1");
+        journal.asked("A2");
+        assert!(!path.exists());
     }
 
     #[cfg(unix)]

@@ -100,11 +100,16 @@ document.addEventListener('submit', (event) => {
   if (form.method !== 'post') return
   if (form.dataset.sent) event.preventDefault()
   form.dataset.sent = 'true'
+  form.dataset.kept = 'true'
   // Where the answer never came, it may be sent again.
   setTimeout(() => delete form.dataset.sent, 5000)
 })
 addEventListener('pageshow', () => {
   for (const form of document.forms) delete form.dataset.sent
+})
+// As it was: the gateway knows the same form by its fields, and does it once.
+body.addEventListener('htmx:oobBeforeSwap', (event) => {
+  if (event.detail.target.form?.dataset.kept) event.preventDefault()
 })
 
 // What the reader opened or closed stays so when its part comes anew.

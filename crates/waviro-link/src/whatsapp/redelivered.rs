@@ -40,7 +40,7 @@ struct Memory {
     /// By the message's id.
     left: HashMap<String, Left>,
     journal: Journal,
-    /// Counts what came and what was told.
+    /// Counts what came again and what was told of it; what comes for the first time makes no noise.
     changes: u64,
     /// Counts this process's connections.
     connection: u64,
@@ -100,8 +100,8 @@ impl Redelivered {
     /// The library told of this message, or asks for it itself.
     pub(super) fn told(&self, id: &str) {
         let mut memory = self.lock();
-        memory.changes += 1;
         if memory.left.remove(id).is_some() {
+            memory.changes += 1;
             memory.journal.done(id);
             memory.trim();
         }

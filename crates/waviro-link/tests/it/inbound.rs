@@ -303,6 +303,23 @@ async fn what_was_decrypted_and_never_kept_is_asked_for_again() {
     assert_eq!(heard, [kept, lost, after]);
 }
 
+/// A bot to which somebody always writes has no quiet moment but for what came again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_never_kept_is_asked_for_while_others_write() {
+    let world = World::linked().await;
+    let (_, lost) = decrypted_and_never_kept(&world).await;
+    let _link = opened(&world).await;
+    let others = async {
+        loop {
+            said(&world, "ramai").await;
+        }
+    };
+    tokio::select! {
+        heard = world.book.message(&lost) => assert_eq!(heard.kind, text("hilang")),
+        () = others => unreachable!("others write on"),
+    }
+}
+
 /// The library acknowledges it as soon as it comes again, and ends before it was asked for.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_never_kept_is_asked_for_by_the_process_after_the_next() {

@@ -1,0 +1,67 @@
+//! A disk that is full, or fails, for some seconds.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use e2e::disk::{Disk, Trouble};
+use e2e::eventually;
+use e2e::gateway::Gateway;
+use e2e::hooks::Hooks;
+use serde_json::json;
+use tokio::time::Instant;
+use wa_sim::{PhoneSpec, Sim};
+
+use crate::{CUSTOMER, OWNER};
+
+/// An outage that anybody would notice.
+const OUTAGE: Duration = Duration::from_secs(4);
+
+/// So many of them; each takes seconds.
+pub(crate) const MOST: usize = 6;
+
+/// How long until messages are accepted again, and until what a customer wrote meanwhile is posted.
+pub(crate) async fn outage(n: usize) -> (Duration, Duration) {
+    let trouble = [Trouble::Full, Trouble::Broken][n % 2];
+    let sim = Sim::start().await.expect("a simulator");
+    let owner = sim.add_phone(PhoneSpec::new(OWNER, "Toko")).await;
+    let customer = sim.add_phone(PhoneSpec::new(CUSTOMER, "Ani")).await;
+    let disk = Disk::prepare();
+    let key = STANDARD.encode(sim.server_key());
+    let mut gateway = Gateway::prepare(&sim.ws_url(), &key, "", Vec::new());
+    gateway.add_environment(disk.environment(&gateway.folder().join("data")));
+    gateway.run().await;
+    let bot = gateway.linked_bot("toko", &owner).await;
+    let hooks = Hooks::start().await;
+    let rule = json!({"keyword": "", "url": hooks.url()});
+    let admin = gateway.admin().await;
+    admin.post("/v1/bots/toko/rules", rule).await;
+
+    disk.fail(trouble);
+    let sent = customer.send_text(OWNER, "apa kabar").await;
+    sent.expect("the customer's phone sends");
+    let nothing = std::future::pending::<()>();
+    let _ = tokio::time::timeout(OUTAGE, nothing).await;
+    assert!(hooks.calls().is_empty(), "posted without being kept");
+    let refused = bot.sendwa(CUSTOMER, "penuh", None).await;
+    assert!(!refused.status.is_success(), "{refused:?}");
+
+    disk.mend();
+    let mended = Instant::now();
+    let accepts = eventually("a message to be accepted", async || {
+        let answer = bot.sendwa(CUSTOMER, "sesudah", None).await;
+        if answer.status.is_success() {
+            Ok(mended.elapsed())
+        } else {
+            Err(answer)
+        }
+    });
+    let posts = eventually("what the customer wrote to be posted", async || {
+        if hooks.calls().is_empty() {
+            Err("not yet")
+        } else {
+            Ok(mended.elapsed())
+        }
+    });
+    tokio::join!(accepts, posts)
+}

@@ -1,11 +1,28 @@
-//! The project's one line that the compiler cannot check, in a crate of its own, so that every other crate forbids `unsafe`.
+//! The project's two calls that the compiler cannot check, in a crate of their own, so that every other crate forbids `unsafe`.
+//! Both do nothing where the C library is not glibc: musl and others do not hoard so.
+
+/// Lets threads share arenas, as many as there are processors. To be called before there are threads.
+///
+/// The C library gives eight times as many their own, and what one thread has freed is then of no use to the others: each
+/// arena keeps the room of its own busiest moment.
+pub fn share_arenas() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let most = libc::c_int::try_from(processors).unwrap_or(libc::c_int::MAX);
+        #[expect(unsafe_code, reason = "the C library is a foreign function")]
+        // SAFETY: mallopt(3) takes two numbers, and changes how many arenas are made from now on.
+        unsafe {
+            libc::mallopt(libc::M_ARENA_MAX, most);
+        }
+    }
+}
 
 /// Gives whole pages that are free, wherever they lie, back to the machine.
 ///
 /// The C library itself gives back only what is free at the top of its heap: one thing that lives on above a burst's room
 /// keeps all of it resident. It looks through the whole heap under the allocator's locks, milliseconds for tens of MiB, so
-/// it is a matter of every so often, on a thread that may wait. Nothing where the C library is not glibc: musl and
-/// others do not hoard so.
+/// it is a matter of every so often, on a thread that may wait.
 pub fn give_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     #[expect(unsafe_code, reason = "the C library is a foreign function")]

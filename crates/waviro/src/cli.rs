@@ -78,6 +78,7 @@ enum Command {
 /// Parses the arguments and runs the command.
 #[must_use]
 pub fn run() -> ExitCode {
+    waviro_heap::share_arenas();
     let cli = Cli::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

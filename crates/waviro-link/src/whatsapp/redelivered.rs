@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use whatsapp_rust::wacore_binary::node::{Attrs, Node};
+use whatsapp_rust::wacore_binary::node::{Attrs, Node, ValueRef};
 use whatsapp_rust::wacore_binary::{OwnedNodeRef, Server};
 use whatsapp_rust::{Client, RetryRequestOptions, RetryRequestOutcome};
 
@@ -237,7 +237,7 @@ impl Left {
 
 /// A channel's or a status's: those are no messages to the gateway.
 fn is_for_everybody(stanza: &OwnedNodeRef) -> bool {
-    let from = stanza.get_attr("from").and_then(|from| from.to_jid());
+    let from = stanza.get_attr("from").and_then(ValueRef::to_jid);
     from.is_some_and(|from| matches!(from.server, Server::Newsletter | Server::Broadcast))
 }
 

@@ -63,13 +63,13 @@ impl Journal {
 
     pub(super) fn came(&mut self, envelope: &Node) {
         match marshal(envelope) {
-            Ok(stanza) => self.write(&format!("\n+ {}", hex(&stanza)), true),
+            Ok(stanza) => self.write(&came(&stanza), true),
             Err(error) => unusable(&self.path, &error),
         }
     }
 
     pub(super) fn asked(&mut self, id: &str) {
-        self.write(&format!("\n? {id}"), false);
+        self.write(&asked(id), false);
     }
 
     pub(super) fn done(&mut self, id: &str) {
@@ -99,8 +99,8 @@ impl Journal {
         let mut lines = String::new();
         for (id, it) in left {
             if let Ok(stanza) = marshal(&it.envelope) {
-                lines.push_str(&format!("\n+ {}", hex(&stanza)));
-                lines.push_str(&format!("\n? {id}").repeat(it.asked as usize));
+                lines += &came(&stanza);
+                lines += &asked(id).repeat(it.asked as usize);
             }
         }
         let fresh = fresh(&self.path);
@@ -135,6 +135,14 @@ impl Journal {
             Err(error) => unusable(&self.path, &error),
         }
     }
+}
+
+fn came(stanza: &[u8]) -> String {
+    format!("\n+ {}", hex(stanza))
+}
+
+fn asked(id: &str) -> String {
+    format!("\n? {id}")
 }
 
 /// Where a file is written that takes this one's place.

@@ -29,6 +29,9 @@ use crate::{Listener, MessageId};
 /// The library says when all has come, not when it has worked it off: that is where nothing comes and nothing is told for so long.
 const QUIET: Duration = Duration::from_secs(2);
 
+/// Where it is never quiet, what waited from the beginning is not being worked off any more after so many times that.
+const ENOUGH: u32 = 5;
+
 /// On so many connections a message is asked for. An ask may be lost with its connection; a phone that was off hears the first
 /// one when it is back.
 const TRIES: u32 = 5;
@@ -122,7 +125,8 @@ impl Redelivered {
         listener: &dyn Listener,
     ) {
         let (connection, mut before) = self.now();
-        loop {
+        let mut left = self.not_asked_for(connection);
+        for _ in 0..ENOUGH {
             device::pause(QUIET).await;
             let (newest, changes) = self.now();
             if newest != connection {
@@ -130,11 +134,12 @@ impl Redelivered {
                 return;
             }
             if changes == before {
+                left = self.not_asked_for(connection);
                 break;
             }
             before = changes;
         }
-        let left = self.not_asked_for(connection);
+        left.retain(|id| self.is_left(id.as_str()));
         if left.is_empty() {
             return;
         }
@@ -200,6 +205,10 @@ impl Redelivered {
         left.filter(|(_, left)| left.asked_on != connection)
             .filter_map(|(id, _)| id.parse().ok())
             .collect()
+    }
+
+    fn is_left(&self, id: &str) -> bool {
+        self.lock().left.contains_key(id)
     }
 
     fn asked(&self, id: &str, connection: u64) {

@@ -163,11 +163,12 @@ impl Ear {
             return;
         };
         let shared = Arc::clone(&self.shared);
+        let connection = shared.redelivered.connection();
         device::spawn(async move {
             let listener = &*shared.listener;
             let lost = shared
                 .redelivered
-                .ask_for_lost(shared.slot, &client, listener);
+                .ask_for_lost(connection, shared.slot, &client, listener);
             lost.await;
         });
     }

@@ -19,18 +19,19 @@ use std::time::Duration;
 
 use whatsapp_rust::wacore_binary::node::{Attrs, Node, ValueRef};
 use whatsapp_rust::wacore_binary::{OwnedNodeRef, Server};
-use whatsapp_rust::{Client, RetryRequestOptions, RetryRequestOutcome};
+use whatsapp_rust::{Client, RetryRequestError, RetryRequestOptions, RetryRequestOutcome};
 
 use self::journal::Journal;
 pub(super) use self::journal::fresh;
 use super::device;
 use crate::{Listener, MessageId};
 
-/// The library says when all has come, not when it has worked it off: that is where nothing comes and nothing is told for so long.
-const QUIET: Duration = Duration::from_secs(2);
+/// The library says when all has come, not when it has worked it off: that is where it tells of none of it for so long. What it
+/// could not keep at once it tries again after three seconds.
+const QUIET: Duration = Duration::from_secs(4);
 
-/// Where it is never quiet, what waited from the beginning is not being worked off any more after so many times that.
-const ENOUGH: u32 = 5;
+/// Until the gateway is asked again where it could not say what it has.
+const AGAIN: Duration = Duration::from_secs(30);
 
 /// On so many connections a message is asked for. An ask may be lost with its connection; a phone that was off hears the first
 /// one when it is back.
@@ -43,8 +44,6 @@ struct Memory {
     /// By the message's id.
     left: HashMap<String, Left>,
     journal: Journal,
-    /// Counts what came again and what was told of it; what comes for the first time makes no noise.
-    changes: u64,
     /// Counts this process's connections.
     connection: u64,
 }
@@ -66,7 +65,6 @@ impl Redelivered {
         Self(Mutex::new(Memory {
             left,
             journal,
-            changes: 0,
             connection: 0,
         }))
     }
@@ -82,6 +80,7 @@ impl Redelivered {
         if stanza.tag() != "message"
             || stanza.get_attr("offline").is_none()
             || stanza.get_attr("category").is_some()
+            || stanza.get().get_optional_child("enc").is_none()
             || is_for_everybody(stanza)
         {
             return;
@@ -90,7 +89,6 @@ impl Redelivered {
             return;
         };
         let mut memory = self.lock();
-        memory.changes += 1;
         // What is no id of a message, nobody can be asked for.
         if id.parse::<MessageId>().is_ok() && !memory.left.contains_key(&id) {
             let envelope = envelope(stanza);
@@ -104,7 +102,6 @@ impl Redelivered {
     pub(super) fn told(&self, id: &str) {
         let mut memory = self.lock();
         if memory.left.remove(id).is_some() {
-            memory.changes += 1;
             memory.journal.done(id);
             memory.trim();
         }
@@ -117,38 +114,38 @@ impl Redelivered {
         memory.journal.clear();
     }
 
-    /// All that waited has come. Asks for what the library has passed over and the gateway does not have.
+    /// All that waited has come on this connection. Asks for what the library has passed over and the gateway does not have.
+    /// Where the connection ends meanwhile, it is for the look on the next one.
     pub(super) async fn ask_for_lost(
         &self,
+        connection: u64,
         slot: i32,
         client: &Arc<Client>,
         listener: &dyn Listener,
     ) {
-        let (connection, mut before) = self.now();
         let mut left = self.not_asked_for(connection);
-        for _ in 0..ENOUGH {
-            device::pause(QUIET).await;
-            let (newest, changes) = self.now();
-            if newest != connection {
-                // What waited has come on that one too, or will.
+        loop {
+            let before = left.len();
+            if before == 0 {
                 return;
             }
-            if changes == before {
-                left = self.not_asked_for(connection);
+            device::pause(QUIET).await;
+            left.retain(|id| self.is_left(id.as_str()));
+            if left.len() == before {
                 break;
             }
-            before = changes;
         }
-        left.retain(|id| self.is_left(id.as_str()));
-        if left.is_empty() {
-            return;
-        }
-        let lost: HashSet<MessageId> = match listener.unknown(left.clone()).await {
-            Ok(lost) => lost.into_iter().collect(),
-            Err(error) => {
-                tracing::warn!(slot, %error, "what was delivered again could not be looked up; it is on the next connection");
+        let lost: HashSet<MessageId> = loop {
+            if self.connection() != connection {
                 return;
             }
+            match listener.unknown(left.clone()).await {
+                Ok(lost) => break lost.into_iter().collect(),
+                Err(error) => {
+                    tracing::warn!(slot, %error, "what was delivered again could not be looked up; it is in a while");
+                }
+            }
+            device::pause(AGAIN).await;
         };
         for id in left {
             if !lost.contains(&id) {
@@ -161,6 +158,9 @@ impl Redelivered {
 
     /// Whether it makes sense to go on with others.
     async fn ask(&self, slot: i32, client: &Arc<Client>, msgid: &str, connection: u64) -> bool {
+        if self.connection() != connection {
+            return false;
+        }
         let Some(left) = self.lock().left.get(msgid).cloned() else {
             // It came in the meantime.
             return true;
@@ -185,18 +185,29 @@ impl Redelivered {
             }
             // Where it was asked for too often within the hour, another hour or process goes on.
             Ok(_) => self.asked(msgid, connection),
-            Err(error) => {
+            Err(
+                error @ (RetryRequestError::UnsupportedStanzaClass
+                | RetryRequestError::MissingAttribute(_)
+                | RetryRequestError::InvalidStanza(_)),
+            ) => {
+                tracing::error!(slot, msgid, %error, "nobody can be asked for it");
+                self.told(msgid);
+            }
+            Err(RetryRequestError::Internal(error)) => {
                 tracing::warn!(slot, msgid, %error, "it could not be asked for; it is on the next connection");
+                self.asked(msgid, connection);
+            }
+            Err(error) => {
+                tracing::warn!(slot, msgid, %error, "nothing can be asked for; it is on the next connection");
                 return false;
             }
         }
         true
     }
 
-    /// The connection and how much has happened.
-    fn now(&self) -> (u64, u64) {
-        let memory = self.lock();
-        (memory.connection, memory.changes)
+    /// The newest connection.
+    pub(super) fn connection(&self) -> u64 {
+        self.lock().connection
     }
 
     fn not_asked_for(&self, connection: u64) -> Vec<MessageId> {

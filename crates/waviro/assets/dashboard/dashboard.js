@@ -107,6 +107,7 @@ document.addEventListener('submit', (event) => {
 addEventListener('pageshow', () => {
   for (const form of document.forms) delete form.dataset.sent
 })
+document.addEventListener('input', (event) => delete event.target.form?.dataset.kept)
 // As it was: the gateway knows the same form by its fields, and does it once.
 body.addEventListener('htmx:oobBeforeSwap', (event) => {
   if (event.detail.target.form?.dataset.kept) event.preventDefault()

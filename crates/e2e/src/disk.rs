@@ -7,6 +7,12 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use wa_sim::Sim;
+
+use crate::gateway::Gateway;
+
 /// How a disk fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
@@ -45,6 +51,15 @@ impl Disk {
             ("DISK_FAULT_FILE", self.switch().into()),
             ("DISK_FAULT_DIR", data.into()),
         ]
+    }
+
+    /// A gateway on this disk, which runs.
+    pub async fn gateway(&self, sim: &Sim) -> Gateway {
+        let key = STANDARD.encode(sim.server_key());
+        let mut gateway = Gateway::prepare(&sim.ws_url(), &key, "", Vec::new());
+        gateway.add_environment(self.environment(&gateway.folder().join("data")));
+        gateway.run().await;
+        gateway
     }
 
     /// From now on it fails so.

@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use e2e::disk::{Disk, Trouble};
 use e2e::eventually;
-use e2e::gateway::Gateway;
 use e2e::hooks::Hooks;
 use serde_json::json;
 use tokio::time::Instant;
@@ -27,10 +24,7 @@ pub(crate) async fn outage(n: usize) -> (Duration, Duration) {
     let owner = sim.add_phone(PhoneSpec::new(OWNER, "Toko")).await;
     let customer = sim.add_phone(PhoneSpec::new(CUSTOMER, "Ani")).await;
     let disk = Disk::prepare();
-    let key = STANDARD.encode(sim.server_key());
-    let mut gateway = Gateway::prepare(&sim.ws_url(), &key, "", Vec::new());
-    gateway.add_environment(disk.environment(&gateway.folder().join("data")));
-    gateway.run().await;
+    let gateway = disk.gateway(&sim).await;
     let bot = gateway.linked_bot("toko", &owner).await;
     let hooks = Hooks::start().await;
     let rule = json!({"keyword": "", "url": hooks.url()});

@@ -291,16 +291,21 @@ async fn opened(world: &World) -> std::sync::Arc<dyn waviro_link::Link> {
         .unwrap()
 }
 
+/// What was lost is heard, once, and what is written afterwards too.
+async fn comes_in_its_turn(world: &World, kept: String, lost: String) {
+    assert_eq!(world.book.message(&lost).await.kind, text("hilang"));
+    let (after, _) = said(world, "lagi").await;
+    let page = world.book.page();
+    let heard: Vec<_> = page.inbound.iter().map(|it| it.id.as_str()).collect();
+    assert_eq!(heard, [kept, lost, after]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_decrypted_and_never_kept_is_asked_for_again() {
     let world = World::linked().await;
     let (kept, lost) = decrypted_and_never_kept(&world).await;
     let _link = opened(&world).await;
-    assert_eq!(world.book.message(&lost).await.kind, text("hilang"));
-    let (after, _) = said(&world, "lagi").await;
-    let page = world.book.page();
-    let heard: Vec<_> = page.inbound.iter().map(|it| it.id.as_str()).collect();
-    assert_eq!(heard, [kept, lost, after]);
+    comes_in_its_turn(&world, kept, lost).await;
 }
 
 /// A bot to which somebody always writes has no quiet moment but for what came again.
@@ -344,10 +349,6 @@ async fn what_was_never_kept_is_asked_for_by_the_process_after_the_next() {
     world.book.refuse_questions.store(false, SeqCst);
 
     let _link = opened(&world).await;
-    assert_eq!(world.book.message(&lost).await.kind, text("hilang"));
-    let (after, _) = said(&world, "lagi").await;
-    let page = world.book.page();
-    let heard: Vec<_> = page.inbound.iter().map(|it| it.id.as_str()).collect();
-    assert_eq!(heard, [kept, lost, after]);
+    comes_in_its_turn(&world, kept, lost).await;
     assert!(!again.exists(), "nothing is left to be asked for");
 }

@@ -16,6 +16,7 @@ pub mod files;
 pub mod gateway;
 pub mod hooks;
 pub mod oracle;
+pub mod process;
 pub mod proxy;
 pub mod receiver;
 pub mod torture;

@@ -68,13 +68,7 @@ impl Process {
 
     /// Resident memory in MiB.
     pub fn memory(self) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0)).unwrap();
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmRSS:"))
-            .unwrap();
-        let kib: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-        kib / 1024.0
+        e2e::process::memory(self.0)
     }
 
     /// Resident memory once it has stopped moving: linking leaves work behind that ends soon.

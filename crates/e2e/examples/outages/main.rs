@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use e2e::gateway::{Bot, Gateway};
+use e2e::process;
 use endpoints::{Endpoint, Manner, pause};
 use futures::StreamExt;
 use tokio::time::Instant;
@@ -217,11 +218,7 @@ async fn settled_memory(pid: u32) -> f64 {
     let mut lowest = f64::MAX;
     for _ in 0..5 {
         pause(Duration::from_millis(500)).await;
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("Linux");
-        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-        let kib = line.and_then(|line| line.split_whitespace().nth(1));
-        let kib: f64 = kib.and_then(|kib| kib.parse().ok()).expect("VmRSS");
-        lowest = lowest.min(kib / 1024.0);
+        lowest = lowest.min(process::memory(pid));
     }
     lowest
 }

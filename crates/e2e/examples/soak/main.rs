@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use e2e::gateway::{Bot, Gateway};
 use e2e::hooks::{Answer, Hooks};
+use e2e::process;
 use e2e::receiver::Receiver;
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -194,16 +195,10 @@ fn slope(samples: &[&Sample], value: impl Fn(&Sample) -> f64) -> f64 {
 }
 
 fn look(pid: u32, folder: &Path, at: Duration) -> Sample {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process lives");
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes: f64 = resident
-        .and_then(|text| text.split_whitespace().next())
-        .and_then(|text| text.parse().ok())
-        .expect("how much memory it holds");
     let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("the process lives");
     Sample {
         hours: at.as_secs_f64() / 3600.0,
-        memory: kilobytes / 1024.0,
+        memory: process::memory(pid),
         descriptors: descriptors.count(),
         log: longest_log(folder) as f64 / (1024.0 * 1024.0),
     }

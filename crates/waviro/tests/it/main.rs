@@ -19,6 +19,7 @@ mod events;
 mod front;
 mod hostile;
 mod left;
+mod memory;
 mod net;
 mod once;
 mod outbox;

@@ -1,0 +1,38 @@
+//! What a burst took goes back to the machine while the gateway runs.
+#![cfg(all(target_os = "linux", target_env = "gnu"))]
+
+use std::time::Duration;
+
+use crate::engine::until;
+use crate::front::Front;
+
+/// Below what the C library maps for itself and gives back at once.
+const PIECE: usize = 16 * 1024;
+const PIECES: usize = 4096;
+
+/// In bytes.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line.unwrap().split_whitespace().next().unwrap();
+    kilobytes.parse::<usize>().unwrap() * 1024
+}
+
+/// One piece of 512 lives on, and so the C library itself gives nothing back.
+#[tokio::test]
+async fn room_that_a_burst_left_goes_back_every_half_minute() {
+    let front = Front::online().await;
+    let burst: Vec<Vec<u8>> = (0..PIECES).map(|_| vec![1; PIECE]).collect();
+    let held = resident();
+    let lives_on: Vec<Vec<u8>> = burst
+        .into_iter()
+        .enumerate()
+        .filter_map(|(n, piece)| (n % 512 == 511).then_some(piece))
+        .collect();
+    let later = || async {
+        front.clock.advance(Duration::from_secs(30));
+        resident()
+    };
+    until(later, |left| held > left + PIECE * PIECES / 2).await;
+    assert_eq!(lives_on.len(), PIECES / 512);
+}

@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use clap::Parser;
 use e2e::files::Files;
 use image::codecs::jpeg::JpegEncoder;
 use image::{Rgb, RgbImage};
@@ -39,22 +40,21 @@ const LARGEST: usize = 16 * 1024 * 1024;
 /// Answers a second in the latency phase: busy for a shop, far from the limit.
 const STEADY: u64 = 200;
 
+/// How fast and how small: the gateway under load, and the bare client beside it.
+#[derive(Parser)]
+struct Arguments {
+    /// How many bots are linked, at least two.
+    #[arg(long, default_value_t = 50)]
+    bots: usize,
+    /// How long a phase takes, at least two.
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+}
+
 #[tokio::main]
 async fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let (mut bots, mut seconds) = (50, 10);
-    while let Some(name) = arguments.next() {
-        let value = arguments.next().and_then(|text| text.parse().ok());
-        match (name.as_str(), value) {
-            ("--bots", Some(number)) => bots = number,
-            ("--seconds", Some(number)) => seconds = number,
-            _ => {
-                println!("usage: load [--bots N (50)] [--seconds S (10)]");
-                std::process::exit(2);
-            }
-        }
-    }
-    run(bots.max(2), Duration::from_secs(seconds.max(2) as u64)).await;
+    let Arguments { bots, seconds } = Arguments::parse();
+    run(bots.max(2), Duration::from_secs(seconds.max(2))).await;
 }
 
 async fn run(bots: usize, span: Duration) {

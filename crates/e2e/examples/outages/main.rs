@@ -5,7 +5,6 @@
 #![expect(
     clippy::print_stdout,
     clippy::expect_used,
-    clippy::panic,
     reason = "an example reports and fails on the terminal"
 )]
 
@@ -14,6 +13,7 @@ mod endpoints;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::Parser;
 use e2e::gateway::{Bot, Gateway};
 use e2e::process;
 use endpoints::{Endpoint, Manner, pause};
@@ -35,11 +35,27 @@ struct Run {
 /// Messages to one endpoint: their ids and when each was accepted.
 type Sent = Vec<(String, Instant)>;
 
+/// What bad endpoints cost the good ones, what a backlog costs, and how fast it is gone when its endpoint is back.
+#[derive(Parser)]
+struct Arguments {
+    /// How many messages a phase.
+    #[arg(long, default_value_t = 3000)]
+    messages: usize,
+    /// Messages a second, for each endpoint.
+    #[arg(long, default_value_t = 100)]
+    rate: usize,
+    /// How many messages wait for an endpoint that is down.
+    #[arg(long, default_value_t = 10_000)]
+    backlog: usize,
+}
+
 #[tokio::main]
 async fn main() {
-    let messages = argument("--messages", 3000);
-    let rate = argument("--rate", 100);
-    let backlog = argument("--backlog", 10_000);
+    let Arguments {
+        messages,
+        rate,
+        backlog,
+    } = Arguments::parse();
     let sim = Sim::builder()
         .inbox_limit(100)
         .start()
@@ -225,13 +241,4 @@ async fn settled_memory(pid: u32) -> f64 {
 
 fn customer(n: usize) -> String {
     format!("62813{n:08}")
-}
-
-/// `--name N`.
-fn argument(name: &str, default: usize) -> usize {
-    let mut arguments = std::env::args().skip_while(|argument| argument != name);
-    arguments.nth(1).map_or(default, |text| {
-        text.parse()
-            .unwrap_or_else(|_| panic!("{name} takes a number"))
-    })
 }

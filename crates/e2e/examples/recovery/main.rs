@@ -15,6 +15,7 @@ mod wire;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::Parser;
 use e2e::eventually;
 use e2e::gateway::{Bot, Gateway};
 use e2e::proxy::{Mode, Proxy};
@@ -53,9 +54,17 @@ struct Silence {
     again: usize,
 }
 
+/// How soon all works again after a link, an account or a disk failed.
+#[derive(Parser)]
+struct Arguments {
+    /// How often the link is cut, and the disk taken away, six times at most.
+    #[arg(long, default_value_t = 20)]
+    times: usize,
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    let times = number("--times", 20);
+    let times = Arguments::parse().times;
     let shop = Shop::open().await;
     println!("{times} times each; middle and longest, milliseconds");
     let (mut logins, mut resends, mut again) = (Vec::new(), Vec::new(), 0);
@@ -188,13 +197,4 @@ fn show(what: &str, spans: &mut [Duration], mark: Option<u64>) -> bool {
     let wanted = mark.map_or(String::new(), |mark| format!(" (mark {})", mark * 1000));
     println!("{what:34} {middle:>8} {longest:>8}{wanted}");
     mark.is_none_or(|mark| longest <= u128::from(mark) * 1000)
-}
-
-/// What follows `--name`.
-fn number(name: &str, default: usize) -> usize {
-    let mut arguments = std::env::args().skip_while(|argument| argument != name);
-    arguments.nth(1).map_or(default, |text| {
-        text.parse()
-            .unwrap_or_else(|_| panic!("{name} takes a number"))
-    })
 }

@@ -3,13 +3,13 @@
 //! Stops the gateway in order, starts it, and says how long it took to stop, to answer over HTTP, and to have every bot online again.
 #![expect(
     clippy::print_stdout,
-    clippy::panic,
     clippy::expect_used,
     reason = "an example reports and fails on the terminal"
 )]
 
 use std::time::Duration;
 
+use clap::Parser;
 use e2e::gateway::{Admin, Gateway};
 use tokio::time::Instant;
 use wa_sim::{PhoneSpec, Sim};
@@ -17,9 +17,20 @@ use wa_sim::{PhoneSpec, Sim};
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(10);
 
+/// How long a restart takes.
+#[derive(Parser)]
+struct Arguments {
+    /// How many bots are linked.
+    #[arg(long, default_value_t = 50)]
+    bots: usize,
+    /// How many restarts.
+    #[arg(long, default_value_t = 20)]
+    times: usize,
+}
+
 #[tokio::main]
 async fn main() {
-    let (bots, times) = (number("--bots", 50), number("--times", 20));
+    let Arguments { bots, times } = Arguments::parse();
     let sim = Sim::start().await.expect("a simulator");
     let mut gateway = Gateway::start(&sim, &sim.ws_url()).await;
     for n in 0..bots {
@@ -78,13 +89,4 @@ fn show(what: &str, spans: &mut [Duration]) {
     let middle = spans.get(spans.len() / 2).map_or(0, Duration::as_millis);
     let longest = spans.last().map_or(0, Duration::as_millis);
     println!("{what:24} {middle:>6} {longest:>6}");
-}
-
-/// What follows `--name`.
-fn number(name: &str, default: usize) -> usize {
-    let mut arguments = std::env::args().skip_while(|argument| argument != name);
-    arguments.nth(1).map_or(default, |text| {
-        text.parse()
-            .unwrap_or_else(|_| panic!("{name} takes a number"))
-    })
 }

@@ -4,13 +4,13 @@
 //! for them by id, by number, by a state and by words, as a browser asks, a number of times each.
 #![expect(
     clippy::print_stdout,
-    clippy::panic,
     clippy::expect_used,
     reason = "an example reports and fails on the terminal"
 )]
 
 use std::time::Duration;
 
+use clap::Parser;
 use e2e::gateway::{Admin, Bot, Gateway, http_client};
 use futures::{StreamExt, TryStreamExt};
 use serde_json::json;
@@ -37,9 +37,17 @@ const RARE: &str = "kembalian ganjil";
 
 const PASSWORD: &str = "kata sandi yang panjang";
 
+/// How long the dashboard takes to find a message.
+#[derive(Parser)]
+struct Arguments {
+    /// How many messages the bot has written.
+    #[arg(long, default_value_t = 100_000)]
+    messages: usize,
+}
+
 #[tokio::main]
 async fn main() {
-    let messages = messages();
+    let messages = Arguments::parse().messages;
     let sim = Sim::builder().inbox_limit(100).start().await;
     let sim = sim.expect("a simulator");
     let owner = sim.add_phone(PhoneSpec::new("6281200000001", "Toko")).await;
@@ -131,13 +139,4 @@ async fn quiet(admin: &Admin) {
 
 fn number(n: usize) -> String {
     format!("62813{n:08}")
-}
-
-/// What follows `--messages`.
-fn messages() -> usize {
-    let mut arguments = std::env::args().skip_while(|argument| argument != "--messages");
-    arguments.nth(1).map_or(100_000, |text| {
-        text.parse()
-            .unwrap_or_else(|_| panic!("--messages takes a number"))
-    })
 }

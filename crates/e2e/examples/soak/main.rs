@@ -5,7 +5,6 @@
 //! whether every message is on its phone once and every callback came.
 #![expect(
     clippy::print_stdout,
-    clippy::panic,
     clippy::expect_used,
     clippy::cast_precision_loss,
     reason = "an example reports and fails on the terminal, and its numbers are small"
@@ -17,6 +16,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::Parser;
 use e2e::gateway::{Bot, Gateway};
 use e2e::hooks::{Answer, Hooks};
 use e2e::process;
@@ -50,10 +50,27 @@ struct Shop {
     number: String,
 }
 
+/// What hours do to a gateway.
+#[derive(Parser)]
+struct Arguments {
+    /// How many bots are linked.
+    #[arg(long, default_value_t = 50)]
+    bots: usize,
+    /// Messages a second, of all bots together.
+    #[arg(long, default_value_t = 20)]
+    rate: usize,
+    /// How long. What grows is told from three minutes on.
+    #[arg(long, default_value_t = 60)]
+    minutes: usize,
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    let (bots, rate) = (number("--bots", 50), number("--rate", 20));
-    let minutes = number("--minutes", 60);
+    let Arguments {
+        bots,
+        rate,
+        minutes,
+    } = Arguments::parse();
     let sim = Sim::start().await.expect("a simulator");
     let gateway = Gateway::start(&sim, &sim.ws_url()).await;
     let (receiver, hooks) = (Receiver::start().await, Hooks::start().await);
@@ -220,13 +237,4 @@ fn longest_log(folder: &Path) -> u64 {
         })
         .max()
         .unwrap_or(0)
-}
-
-/// What follows `--name`.
-fn number(name: &str, default: usize) -> usize {
-    let mut arguments = std::env::args().skip_while(|argument| argument != name);
-    arguments.nth(1).map_or(default, |text| {
-        text.parse()
-            .unwrap_or_else(|_| panic!("{name} takes a number"))
-    })
 }

@@ -1,51 +1,110 @@
 //! Tries to break what is promised, and says what broke.
 //!
-//! `cargo run --release -p e2e --example torture -- --seed 7 --kills 100` kills the gateway a hundred times under load of every kind.
-//! `--faults all` (or a list, such as `kill,cut,endpoint`) does other things too, `--minutes M` ends it, `--rate N` sets the load,
-//! `--ungreeted` has faults come before the groups' first messages, `--no-dedupe` lets the simulated server pass repeats on, `--log FILE` keeps everything that was seen.
-//! `--moments all` (or a list, such as `after accept,spool safe`) ends the gateway at each named moment first. `--bug no-cap` plants one
-//! of `waviro-fault`'s bugs, which must be found. `--seed N` again repeats a plan; `--replay N` repeats it until it fails, five times at
-//! most, because the machine's part in it is another each time. Without a violation the exit status is 0.
+//! `cargo run --release -p e2e --example torture -- --seed 7 --kills 100` kills the gateway a hundred times under load of every kind;
+//! `--help` says what else it does. Without a violation the exit status is 0.
 #![expect(
     clippy::print_stdout,
-    clippy::panic,
     clippy::expect_used,
     reason = "an example reports and fails on the terminal"
 )]
 
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::Duration;
 
+use clap::Parser;
 use e2e::torture::{Fault, Plan, all_faults, run};
+
+/// Tries to break what is promised, and says what broke.
+#[derive(Parser)]
+struct Arguments {
+    /// Which plan: what is done, and when.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Repeats the plan of this seed until it fails, five times at most, because the machine's part in it is another each time.
+    #[arg(long)]
+    replay: Option<u64>,
+    /// How many faults, of whichever kinds.
+    #[arg(long, default_value_t = 30)]
+    kills: usize,
+    /// Which faults: `all`, or a list such as `kill,cut,endpoint`.
+    #[arg(long, default_value = "kill")]
+    faults: Faults,
+    /// After how many minutes it ends, whatever is left to do.
+    #[arg(long, default_value_t = 30)]
+    minutes: u64,
+    /// Requests a second.
+    #[arg(long, default_value_t = 200)]
+    rate: u32,
+    /// Ends the gateway at these moments first: `all`, or a list such as `after accept,spool safe`.
+    #[arg(long)]
+    moments: Option<Moments>,
+    /// Plants a bug, which must be found: one of `waviro-fault`'s, such as `no-cap`.
+    #[arg(long)]
+    bug: Option<String>,
+    /// Has faults come before the groups' first messages.
+    #[arg(long)]
+    ungreeted: bool,
+    /// Lets the simulated server pass repeats on.
+    #[arg(long)]
+    no_dedupe: bool,
+    /// Where everything that was seen is kept.
+    #[arg(long)]
+    log: Option<PathBuf>,
+}
+
+#[derive(Clone)]
+struct Faults(Vec<Fault>);
+
+impl FromStr for Faults {
+    type Err = <Fault as FromStr>::Err;
+
+    fn from_str(list: &str) -> Result<Self, Self::Err> {
+        if list == "all" {
+            return Ok(Self(all_faults()));
+        }
+        let kinds: Result<_, _> = list.split(',').map(str::parse).collect();
+        kinds.map(Self)
+    }
+}
+
+#[derive(Clone)]
+struct Moments(Vec<String>);
+
+impl FromStr for Moments {
+    type Err = String;
+
+    fn from_str(list: &str) -> Result<Self, Self::Err> {
+        let all: Vec<String> = waviro_fault::moments().collect();
+        if list == "all" {
+            return Ok(Self(all));
+        }
+        let named: Vec<String> = list.split(',').map(ToOwned::to_owned).collect();
+        match named.iter().find(|name| !all.contains(name)) {
+            Some(name) => Err(format!("there is no moment `{name}`")),
+            None => Ok(Self(named)),
+        }
+    }
+}
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let kinds = match argument("--faults").as_deref() {
-        None => vec![Fault::Kill],
-        Some("all") => all_faults(),
-        Some(list) => list
-            .split(',')
-            .map(|word| word.parse().unwrap_or_else(|why| panic!("{why}")))
-            .collect(),
-    };
+    let asked = Arguments::parse();
     let plan = Plan {
-        seed: number("--replay", number("--seed", 1)),
-        faults: usize::try_from(number("--kills", 30)).expect("a number of faults"),
-        kinds,
-        within: Duration::from_secs(60 * number("--minutes", 30)),
-        rate: u32::try_from(number("--rate", 200)).expect("requests a second"),
-        dedupe: !std::env::args().any(|argument| argument == "--no-dedupe"),
-        greeted: !std::env::args().any(|argument| argument == "--ungreeted"),
-        moments: match argument("--moments").as_deref() {
-            None => Vec::new(),
-            Some("all") => waviro_fault::moments().collect(),
-            Some(list) => list.split(',').map(ToOwned::to_owned).collect(),
-        },
-        bug: argument("--bug"),
+        seed: asked.replay.unwrap_or(asked.seed),
+        faults: asked.kills,
+        kinds: asked.faults.0,
+        within: Duration::from_secs(60 * asked.minutes),
+        rate: asked.rate,
+        dedupe: !asked.no_dedupe,
+        greeted: !asked.ungreeted,
+        moments: asked.moments.map_or_else(Vec::new, |moments| moments.0),
+        bug: asked.bug,
         progress: true,
         ..Plan::default()
     };
-    let tries = if argument("--replay").is_some() { 5 } else { 1 };
+    let tries = if asked.replay.is_some() { 5 } else { 1 };
     let mut report = run(&plan).await;
     for _ in 1..tries {
         if !report.violations.is_empty() {
@@ -54,7 +113,7 @@ async fn main() -> ExitCode {
         print!("{report}");
         report = run(&plan).await;
     }
-    if let Some(file) = argument("--log") {
+    if let Some(file) = asked.log {
         let lines: Vec<String> = report
             .log
             .iter()
@@ -78,17 +137,4 @@ async fn main() -> ExitCode {
     ExitCode::from(u8::from(
         !report.violations.is_empty() || !report.missed.is_empty(),
     ))
-}
-
-/// What follows `--name`.
-fn argument(name: &str) -> Option<String> {
-    let mut arguments = std::env::args().skip_while(|argument| argument != name);
-    arguments.nth(1)
-}
-
-fn number(name: &str, default: u64) -> u64 {
-    argument(name).map_or(default, |text| {
-        text.parse()
-            .unwrap_or_else(|_| panic!("{name} takes a number"))
-    })
 }

@@ -128,7 +128,7 @@ async fn main() -> ExitCode {
         while let Some(word) = words.next() {
             if word == "--seed" || word == "--replay" {
                 words.next();
-            } else {
+            } else if !word.starts_with("--seed=") && !word.starts_with("--replay=") {
                 rest.push(word);
             }
         }

@@ -20,6 +20,9 @@ const BETWEEN: Duration = Duration::from_millis(30);
 /// Looks until a bot that was scanned counts as linked, or as one that will not be.
 const LINKED_WITHIN: usize = 50;
 
+/// Looks until the endpoint that answers 410 has switched its rule or subscription off; six seconds.
+const OFF_WITHIN: usize = 50;
+
 /// Longer than a message may wait before its sender hears that it waits.
 const REMINDED: Duration = Duration::from_secs(12);
 
@@ -219,9 +222,9 @@ impl Chores {
         let _ = self.book.customers[0]
             .send_text(&self.book.owners[0], &word)
             .await;
-        pause(BETWEEN * 10).await;
-        self.call("DELETE", &format!("/v1/bots/toko0/rules/{rule}"), None)
-            .await;
+        let at = format!("/v1/bots/toko0/rules/{rule}");
+        self.wait_until_off(&at).await;
+        self.call("DELETE", &at, None).await;
     }
 
     async fn subscription_that_is_gone(&self, n: u64) {
@@ -232,9 +235,20 @@ impl Chores {
         let _ = self.book.customers[0]
             .send_text(&self.book.owners[0], &format!("halo {n}"))
             .await;
-        pause(BETWEEN * 10).await;
         let at = format!("/v1/bots/toko0/subscriptions/{id}");
+        self.wait_until_off(&at).await;
         self.call("DELETE", &at, None).await;
+    }
+
+    /// Waits until the gateway switches the rule or the subscription off. The deletion of a rule cancels the
+    /// delivery to the endpoint that answers 410, and a slow machine needs seconds for the delivery.
+    async fn wait_until_off(&self, at: &str) {
+        for _ in 0..OFF_WITHIN {
+            pause(BETWEEN * 4).await;
+            if self.call("GET", at, None).await["enabled"] != true {
+                break;
+            }
+        }
     }
 
     /// One that was posted, alone and as a range.

@@ -24,6 +24,7 @@ use crate::net::{Net, NetError};
 use crate::once::Once;
 use crate::outbox::{Outbox, Settings};
 use crate::store::{Store, StoreError};
+use crate::telemetry::panics;
 use crate::tokens::Tokens;
 use crate::users::Users;
 use crate::v1::inside::Inside;
@@ -86,7 +87,13 @@ impl App {
         let net = Net::new(&config.outbound, clock.clone())?;
         let store = Store::open(&config.database_url()).await?;
         let outbox = outbox(config, &store, &net, &clock)?;
-        tasks.spawn(outbox.clone().keep_swept(stop.clone()));
+        let (swept, end) = (outbox.clone(), stop.clone());
+        let sweep = move || swept.clone().keep_swept(end.clone());
+        tasks.spawn(panics::restarted(
+            "sweep of sent files",
+            clock.clone(),
+            sweep,
+        ));
         let profiles = Profiles::new(store.clone(), clock.clone());
         let jobs = Jobs::start(
             store.clone(),
@@ -118,7 +125,13 @@ impl App {
         let (limits, base_path) = (&config.limits, &config.server.base_path);
         let wrong_keys = Arc::new(WrongKeys::new(limits.wrong_keys_per_minute, clock.clone()));
         let once = Once::new(store.clone(), clock.clone());
-        tasks.spawn(once.clone().keep_swept(stop.clone()));
+        let (swept, end) = (once.clone(), stop.clone());
+        let sweep = move || swept.clone().keep_swept(end.clone());
+        tasks.spawn(panics::restarted(
+            "sweep of kept answers",
+            clock.clone(),
+            sweep,
+        ));
         let rooms = Rooms {
             store: store.clone(),
             bots: bots.clone(),
@@ -310,12 +323,14 @@ async fn files(
         stop.clone(),
     )
     .await?;
-    tasks.spawn(retention::keep_swept(
-        store.clone(),
-        files.clone(),
-        config.retention.clone(),
-        clock.clone(),
-        stop.clone(),
-    ));
+    let sweep = {
+        let (store, files, stop) = (store.clone(), files.clone(), stop.clone());
+        let (retention, clock) = (config.retention.clone(), clock.clone());
+        move || {
+            let (store, files, stop) = (store.clone(), files.clone(), stop.clone());
+            retention::keep_swept(store, files, retention.clone(), clock.clone(), stop)
+        }
+    };
+    tasks.spawn(panics::restarted("retention", clock.clone(), sweep));
     Ok(files)
 }

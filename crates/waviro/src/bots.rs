@@ -33,6 +33,7 @@ pub use settings::{BadSetting, DuplicateRule, NETWORKS, Pacing, Settings};
 
 use crate::clock::{Clock, Millis, millis};
 use crate::store::{BotRow, Committed, Store, StoreError};
+use crate::telemetry::panics;
 
 /// How old the picture of the table may be.
 const READ_EVERY: Duration = Duration::from_secs(2);
@@ -115,10 +116,10 @@ impl Bots {
             begun: AtomicU64::new(0),
         }));
         bots.read().await?;
-        tasks.spawn({
-            let bots = bots.clone();
-            async move { bots.keep_reading().await }
-        });
+        let kept = bots.clone();
+        let reading = move || kept.clone().keep_reading();
+        let clock = bots.0.clock.clone();
+        tasks.spawn(panics::restarted("reading of bots", clock, reading));
         Ok(bots)
     }
 

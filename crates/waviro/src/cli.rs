@@ -13,12 +13,14 @@ mod user;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::config::{Config, Flag};
 use crate::store::{Schema, Store};
+use crate::telemetry;
 
 /// A self-hosted WhatsApp gateway that serves the WAVIRO API.
 #[derive(Debug, Parser)]
@@ -29,6 +31,9 @@ pub struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+/// What a process says gets so long to be taken by whoever reads it.
+const SAID_WITHIN: Duration = Duration::from_secs(1);
 
 const FIRST_STEPS: &str = "\
 First steps:
@@ -91,6 +96,7 @@ pub fn run() -> ExitCode {
             runtime.shutdown_background();
             ran
         });
+    telemetry::finish_log();
     ran.unwrap_or_else(|error| {
         complain(&error);
         ExitCode::FAILURE
@@ -199,13 +205,27 @@ async fn on_store(
     done.map(|()| ExitCode::SUCCESS)
 }
 
-/// One line on stderr.
+/// One line on stderr. The process ends after it, also where stderr is a pipe that nobody reads.
 fn complain(error: &anyhow::Error) {
-    // Nobody is left to tell where stderr is closed.
-    let _ = writeln!(std::io::stderr(), "waviro: {error:#}");
+    let line = format!("waviro: {error:#}\n");
+    let (done, finished) = std::sync::mpsc::sync_channel(1);
+    let writing = std::thread::Builder::new().spawn(move || {
+        // Nobody is left to tell where stderr is closed.
+        let _ = std::io::stderr().write_all(line.as_bytes());
+        let _ = done.send(());
+    });
+    if writing.is_ok() {
+        let _ = finished.recv_timeout(SAID_WITHIN);
+    }
 }
 
 /// One line on stdout; a closed pipe is no error.
 fn say(line: impl std::fmt::Display) {
     let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// [`say`] for a process that goes on: a pipe that nobody reads, and that is full, costs the text and nothing else.
+async fn announce(text: String) {
+    let saying = tokio::task::spawn_blocking(move || say(text));
+    let _ = tokio::time::timeout(SAID_WITHIN, saying).await;
 }

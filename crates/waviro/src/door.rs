@@ -55,12 +55,8 @@ pub async fn frame<R: Refusal>(
         .catch_unwind()
         .instrument(span.clone())
         .await;
-    let mut response = answered.unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<&str>().copied();
-        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        span.in_scope(|| error!(cause = text.unwrap_or("?"), "an endpoint panicked"));
-        R::INTERNAL.into_response()
-    });
+    // The panic is in the log already ([`crate::telemetry::panics`]), with this span.
+    let mut response = answered.unwrap_or_else(|_| R::INTERNAL.into_response());
     let refusal = response.extensions_mut().remove::<R>();
     let code = refusal.as_ref().map_or("ok", R::code);
     if let Some(refusal) = &refusal {

@@ -9,6 +9,7 @@ use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::store::Store;
+use crate::telemetry::{self, panics};
 
 /// A database that takes longer to answer `SELECT 1` serves nobody.
 const PING_WITHIN: Duration = Duration::from_secs(2);
@@ -28,9 +29,20 @@ pub fn router(store: Store, metrics: Option<PrometheusHandle>) -> Router {
         .with_state(Health { store, metrics })
 }
 
+/// A panic that the gateway survived is told and changes nothing: the log names its place.
 async fn ready(State(health): State<Health>) -> (StatusCode, String) {
+    let ended = panics::ended();
+    if !ended.is_empty() {
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!(
+                "not ready: these tasks panicked: {}; restart the gateway\n",
+                ended.join(", ")
+            ),
+        );
+    }
     match tokio::time::timeout(PING_WITHIN, health.store.ping()).await {
-        Ok(Ok(())) => (StatusCode::OK, "ready\n".to_owned()),
+        Ok(Ok(())) => (StatusCode::OK, format!("ready\n{}", panicked())),
         Ok(Err(error)) => (
             StatusCode::SERVICE_UNAVAILABLE,
             format!("not ready: {error}\n"),
@@ -42,9 +54,95 @@ async fn ready(State(health): State<Health>) -> (StatusCode, String) {
     }
 }
 
+fn panicked() -> String {
+    match panics::count() {
+        0 => String::new(),
+        count => format!("{count} panics since the start; the log names their places\n"),
+    }
+}
+
 async fn scrape(State(health): State<Health>) -> String {
     health
         .metrics
-        .map(|metrics| metrics.render())
+        .as_ref()
+        .map(telemetry::render_metrics)
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::Request;
+    use tokio_util::task::TaskTracker;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[expect(clippy::panic, reason = "this is what is seen")]
+    async fn broken() {
+        panic!("the \"secret\" reason");
+    }
+
+    /// One test, because the count is of the whole process.
+    #[tokio::test]
+    async fn a_panic_of_a_task_is_visible_in_readyz_and_in_the_metrics() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/test.db", folder.path().display());
+        let metrics = telemetry::start_metrics().unwrap();
+        let router = router(Store::open(&url).await.unwrap(), Some(metrics));
+        let get = async |path: &str| {
+            let request = Request::get(path).body(Body::empty()).unwrap();
+            let answer = router.clone().oneshot(request).await.unwrap();
+            let status = answer.status().as_u16();
+            let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await;
+            (status, String::from_utf8(body.unwrap().into()).unwrap())
+        };
+        panics::watch_in_tests();
+        let (status, body) = get("/readyz").await;
+        assert_eq!((status, body.as_str()), (200, "ready\n"));
+        assert!(
+            get("/metrics")
+                .await
+                .1
+                .contains("\nwaviro_panics_total 0\n")
+        );
+
+        let tasks = TaskTracker::new();
+        assert_eq!(
+            panics::expected(|| [0; 4].iter().position(|it| *it > 0).unwrap()),
+            None
+        );
+        assert_eq!(
+            panics::count(),
+            0,
+            "a stranger's broken file is no fault of ours"
+        );
+        tasks.spawn(broken()).await.unwrap_err();
+        let (status, body) = get("/readyz").await;
+        assert_eq!(status, 200, "it was survived");
+        assert!(body.starts_with("ready\n1 panics"), "{body}");
+        assert!(
+            get("/metrics")
+                .await
+                .1
+                .contains("\nwaviro_panics_total 1\n")
+        );
+
+        tasks
+            .spawn(panics::vital("writer", broken()))
+            .await
+            .unwrap();
+        let (status, body) = get("/readyz").await;
+        assert_eq!(status, 503);
+        assert!(
+            body.contains("writer") && !body.contains("secret"),
+            "{body}"
+        );
+        assert!(
+            get("/metrics")
+                .await
+                .1
+                .contains("\nwaviro_panics_total 2\n")
+        );
+    }
 }

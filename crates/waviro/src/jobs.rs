@@ -25,6 +25,7 @@ use crate::clock::Clock;
 use crate::net::Net;
 use crate::outbox::Outbox;
 use crate::store::{Committed, Due, Feeds, Store, StoreError};
+use crate::telemetry::panics;
 
 /// A lane that panicked rests so long: what broke it may be the first thing that it does.
 const AFTER_A_PANIC: Duration = Duration::from_secs(1);
@@ -90,7 +91,7 @@ impl Jobs {
         };
         let endpoints =
             deliver::Endpoints::new(poster, tasks.clone(), deliveries.clone(), troubles);
-        tasks.spawn(endpoints.run(inbox));
+        tasks.spawn(panics::vital("deliveries", endpoints.run(inbox)));
         Ok(Self {
             store,
             clock,

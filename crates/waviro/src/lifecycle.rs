@@ -23,6 +23,7 @@ pub fn stop_at_signals(
         stop.cancel();
         let second = signals.next().await;
         warn!(signal = second, "ended in the middle of the stop");
+        crate::telemetry::finish_log();
         std::process::exit(ENDED);
     });
     Ok(())

@@ -38,6 +38,8 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::telemetry::panics;
+
 pub use acks::{Feeds, News};
 pub use bots::{AddBot, BotRow, PreviousKey, Renaming};
 pub use deliveries::{
@@ -146,7 +148,8 @@ impl Store {
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
         let task = Writer::new(place, connection, counters, Arc::clone(&state));
-        tasks.spawn(task.run(inbox, stop.clone()));
+        let writing = task.run(inbox, stop.clone());
+        tasks.spawn(panics::vital("the database's writer", writing));
         tasks.close();
         Ok(Self {
             reads,

@@ -1,17 +1,27 @@
-//! What the gateway says about itself: log lines on stderr, and metrics for `/metrics`.
+//! What the gateway says about itself: log lines on stderr, metrics for `/metrics`, and panics.
 //!
 //! No line carries a text, a key or a full number. The gateway's own code takes care of that; what libraries write is kept
 //! to warnings, and the writer masks every long run of digits, whoever wrote it.
 
+mod log_writer;
+pub mod panics;
+
+use std::cell::RefCell;
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
+use tracing::error;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::util::TryInitError;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use waviro_link::whatsapp::TOLD_TOO_MUCH;
+
+use log_writer::LogWriter;
 
 use crate::clock::Clock;
 use crate::config::{Log, LogFormat};
@@ -27,20 +37,79 @@ const BUCKETS: [f64; 12] = [
 /// Samples are kept one by one until they are counted into buckets; this is how often, whether scraped or not.
 const COUNT_EVERY: Duration = Duration::from_secs(5);
 
-/// Starts the log.
+/// At the end of the process, lines that wait get so long to be written.
+const FLUSH_WITHIN: Duration = Duration::from_millis(500);
+
+static WRITER: OnceLock<LogWriter> = OnceLock::new();
+
+thread_local! {
+    /// Set while the thread that writes the log formats its own notice.
+    static NOTICE: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+}
+
+/// Why the log did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// A log was started before.
+    #[error(transparent)]
+    Again(#[from] TryInitError),
+    /// The system gives no thread.
+    #[error("the log's thread could not be started: {0}")]
+    Thread(#[from] io::Error),
+}
+
+/// Starts the log, and with it the reports of panics.
 ///
 /// # Errors
-/// Where a log was started before.
-pub fn start_log(log: &Log) -> Result<(), TryInitError> {
-    use tracing_subscriber::util::SubscriberInitExt;
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(filter(&log.level)))
+/// [`LogError`]
+pub fn start_log(log: &Log) -> Result<(), LogError> {
+    let writer = LogWriter::start(stderr(), notice)?;
+    let lines = tracing_subscriber::fmt::layer()
         .with_ansi(io::stderr().is_terminal())
-        .with_writer(|| Masked(io::stderr()));
+        // It reports a failed write by `eprintln!`, which panics where stderr cannot be written.
+        .log_internal_errors(false)
+        .with_writer({
+            let writer = writer.clone();
+            move || Masked(Queued(writer.clone()))
+        });
+    let registry = tracing_subscriber::registry().with(EnvFilter::new(filter(&log.level)));
     match log.format {
-        LogFormat::Text => lines.finish().try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).finish().try_init(),
+        LogFormat::Text => registry.with(lines).try_init()?,
+        LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init()?,
     }
+    WRITER.get_or_init(|| writer);
+    panics::watch();
+    Ok(())
+}
+
+/// Waits until the log is written, for half a second at most. To be called where the process ends.
+pub fn finish_log() {
+    if let Some(writer) = WRITER.get() {
+        writer.flush(FLUSH_WITHIN);
+    }
+}
+
+/// Stderr without the lock of the standard library: a write that hangs in a pipe would hold that lock, and everything else that
+/// writes to stderr with it.
+fn stderr() -> Box<dyn Write + Send> {
+    #[cfg(unix)]
+    {
+        use std::os::fd::AsFd;
+        if let Ok(stderr) = io::stderr().as_fd().try_clone_to_owned() {
+            return Box::new(File::from(stderr));
+        }
+    }
+    Box::new(io::stderr())
+}
+
+/// Formats the notice about lost lines as any other line, on the thread that writes the log.
+fn notice(lost: u64) -> Vec<u8> {
+    NOTICE.set(Some(Vec::new()));
+    error!(
+        lines = lost,
+        "log lines were lost: the log could not be written"
+    );
+    NOTICE.take().unwrap_or_default()
 }
 
 /// A bare level is the gateway's own. Others are kept to warnings unless they are named: at debug the client library prints
@@ -74,6 +143,16 @@ pub fn start_metrics() -> Result<PrometheusHandle, BuildError> {
         .install_recorder()
 }
 
+/// The page for `/metrics`.
+#[must_use]
+pub fn render_metrics(metrics: &PrometheusHandle) -> String {
+    // Not where they happen: what hinders the log or panics need not be able to count.
+    let lost = WRITER.get().map_or(0, LogWriter::lost);
+    metrics::counter!("waviro_log_lines_lost_total").absolute(lost);
+    metrics::counter!("waviro_panics_total").absolute(panics::count());
+    metrics.render()
+}
+
 /// Keeps the memory of the metrics bounded until `stop`.
 pub async fn count_metrics(metrics: PrometheusHandle, clock: Clock, stop: CancellationToken) {
     loop {
@@ -81,6 +160,28 @@ pub async fn count_metrics(metrics: PrometheusHandle, clock: Clock, stop: Cancel
             () = clock.sleep(COUNT_EVERY) => metrics.run_upkeep(),
             () = stop.cancelled() => return,
         }
+    }
+}
+
+/// Puts each line into the queue of the thread that writes the log. Never fails.
+struct Queued(LogWriter);
+
+impl Write for Queued {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let own = NOTICE.with_borrow_mut(|notice| {
+            notice
+                .as_mut()
+                .map(|notice| notice.extend_from_slice(line))
+                .is_some()
+        });
+        if !own {
+            self.0.write(line.to_vec());
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -1,11 +1,6 @@
 //! The simulator as a program: `wa-sim --listen 127.0.0.1:4000 --data DIR --seed N`.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a program for a person, told on the terminal"
-)]
-
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -35,6 +30,8 @@ async fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // It reports a failed write by `eprintln!`, which panics where stderr cannot be written.
+        .log_internal_errors(false)
         .init();
     let args = Args::parse();
     let mut builder = Sim::builder().listen(args.listen);
@@ -47,21 +44,26 @@ async fn main() -> ExitCode {
     let sim = match builder.start().await {
         Ok(sim) => sim,
         Err(error) => {
-            eprintln!("wa-sim: {error}");
+            let _ = writeln!(std::io::stderr(), "wa-sim: {error}");
             return ExitCode::FAILURE;
         }
     };
     let http = sim.http_url();
-    println!("wa-sim is ready (seed {})", sim.seed());
-    println!("  WhatsApp clients connect to  {}", sim.ws_url());
-    println!("  and pin the key of           {http}/control/key");
-    println!("  its phones are to be seen at {http}/");
-    println!("Add a phone there and scan a client's QR code with it, or from a program:");
-    println!(
-        "  curl {http}/control/phones --json '{{\"number\":\"6281234567890\",\"name\":\"Ani\"}}'"
+    let guide = format!(
+        "wa-sim is ready (seed {})
+  WhatsApp clients connect to  {}
+  and pin the key of           {http}/control/key
+  its phones are to be seen at {http}/
+Add a phone there and scan a client's QR code with it, or from a program:
+  curl {http}/control/phones --json '{{\"number\":\"6281234567890\",\"name\":\"Ani\"}}'
+  curl {http}/control/phones/6281234567890/scan --json '{{\"qr\":\"…\"}}'
+Ctrl-C stops it.
+",
+        sim.seed(),
+        sim.ws_url()
     );
-    println!("  curl {http}/control/phones/6281234567890/scan --json '{{\"qr\":\"…\"}}'");
-    println!("Ctrl-C stops it.");
+    // A closed pipe is no error: the simulator serves programs too.
+    let _ = std::io::stdout().write_all(guide.as_bytes());
     end_of_work().await;
     sim.stop().await;
     ExitCode::SUCCESS

@@ -23,7 +23,7 @@ use wa_sim::{Phone, PhoneSpec, Sim, SimError};
 use waviro_link::Status;
 
 use super::serve::{self, Running};
-use super::{Settings, make_data_dir, say};
+use super::{Settings, announce, make_data_dir};
 use crate::bots::{Bot, LinkCode};
 use crate::clock::Clock;
 use crate::config::{Config, Flag};
@@ -106,11 +106,12 @@ impl Sandbox {
         let outcome = match ready {
             Ok(guide) => {
                 if let Some(guide) = guide {
-                    say(if self.json {
+                    let text = if self.json {
                         guide.json()
                     } else {
                         guide.text()
-                    });
+                    };
+                    announce(text).await;
                     stop.cancelled().await;
                 }
                 Ok(ExitCode::SUCCESS)

@@ -15,11 +15,12 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 use waviro_link::whatsapp::{WhatsApp, WhatsAppConfig};
 
-use super::{Settings, make_data_dir, say};
+use super::{Settings, announce, make_data_dir};
 use crate::app::{App, StartError};
 use crate::clock::Clock;
 use crate::config::{Config, Flag};
-use crate::{lifecycle, listener, telemetry};
+use crate::telemetry::{self, panics};
+use crate::{lifecycle, listener};
 
 /// Requests under way get so long to be answered; together with [`App::stop`] a stop takes 5 s at most.
 const REQUESTS_WITHIN: Duration = Duration::from_secs(1);
@@ -56,10 +57,11 @@ impl Serve {
         info!(address = %running.address, "listening");
         if let Some(link) = running.app.first_link().await? {
             let base = &config.server.base_path;
-            say(format_args!(
+            announce(format!(
                 "Nobody can log in to the dashboard yet. Make the first user there:\n\n  http://{}{base}{link}\n",
                 running.address
-            ));
+            ))
+            .await;
         }
         stop.cancelled().await;
         running.stop().await;
@@ -101,13 +103,8 @@ pub(super) async fn start(
     .await?;
     let requests = TaskTracker::new();
     let header_within = Duration::from_secs(config.limits.read_timeout_s);
-    requests.spawn(listener::serve(
-        listener,
-        app.router(),
-        header_within,
-        clock,
-        stop.clone(),
-    ));
+    let serving = listener::serve(listener, app.router(), header_within, clock, stop.clone());
+    requests.spawn(panics::vital("the listener", serving));
     requests.close();
     Ok(Running {
         address,

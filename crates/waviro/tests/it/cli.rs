@@ -3,6 +3,7 @@
 #[cfg(feature = "sandbox")]
 mod conform;
 mod doctor;
+mod log;
 mod process;
 #[cfg(feature = "sandbox")]
 mod sandbox;

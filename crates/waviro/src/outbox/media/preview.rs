@@ -23,6 +23,8 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use waviro_link::{MediaKind, Preview};
 
+use crate::telemetry::panics;
+
 /// A photo of 16 MiB takes a sixth of a second; whoever waits for the answer should not wait longer for a picture in it.
 const LOOKING: Duration = Duration::from_secs(2);
 
@@ -92,8 +94,7 @@ fn look(path: &Path, kind: MediaKind, mime: &str, until: Instant) -> Preview {
 /// `None` where a decoder panics over a file: it is the file that is broken, not the gateway. Builds that check their arithmetic
 /// do so over an Opus file whose length is nonsense.
 fn unbroken<T>(looking: impl FnOnce() -> T) -> Option<T> {
-    // What it borrowed is dropped with it, so no half-changed state is seen again.
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(looking)).ok()
+    panics::expected(looking)
 }
 
 /// A phone shows 0:00 for nothing at all, so what is short is a second long.

@@ -74,13 +74,25 @@ impl Folder {
 
     /// Any command that goes on.
     pub fn start(&self, arguments: &[&str]) -> Process {
+        self.start_command(self.command(arguments), None)
+    }
+
+    /// `waviro serve` with stdout and stderr elsewhere.
+    pub fn serve_into(&self, address: SocketAddr, (out, err): (Stdio, Stdio)) -> Process {
+        let command = self.command(&["serve", "--listen", &address.to_string()]);
+        self.start_command(command, Some((out, err)))
+    }
+
+    /// A command made elsewhere, with its output in files unless `into` says otherwise.
+    pub fn start_command(&self, command: Command, into: Option<(Stdio, Stdio)>) -> Process {
         let log = tempfile::NamedTempFile::new_in(self.path()).unwrap();
         let out = tempfile::NamedTempFile::new_in(self.path()).unwrap();
-        let mut command = tokio::process::Command::from(self.command(arguments));
-        command
-            .stderr(log.reopen().unwrap())
-            .stdout(out.reopen().unwrap())
-            .kill_on_drop(true);
+        let (stdout, stderr) = into.unwrap_or_else(|| {
+            let (out, log) = (out.reopen().unwrap(), log.reopen().unwrap());
+            (out.into(), log.into())
+        });
+        let mut command = tokio::process::Command::from(command);
+        command.stderr(stderr).stdout(stdout).kill_on_drop(true);
         Process {
             child: command.spawn().unwrap(),
             log,

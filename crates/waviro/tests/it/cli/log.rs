@@ -1,0 +1,97 @@
+//! A log that cannot be written costs log lines and nothing else.
+
+use std::fs::File;
+use std::io::{PipeReader, Write};
+use std::net::SocketAddr;
+use std::process::Stdio;
+
+use super::process::{Folder, free_address};
+use crate::wire::{post, raw};
+
+/// What a pipe takes before its reader reads.
+const PIPE: usize = 64 * 1024;
+
+async fn get(address: SocketAddr, path: &str) -> String {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
+    raw(address, request).await
+}
+
+/// The value of a counter.
+fn counted(page: &str, name: &str) -> u64 {
+    let line = page.lines().find(|line| line.starts_with(name));
+    let value = line.and_then(|line| line.rsplit(' ').next()?.parse().ok());
+    value.unwrap_or_else(|| panic!("no {name} in {page}"))
+}
+
+/// Both streams to a device that is always full.
+fn full() -> (Stdio, Stdio) {
+    let device = || File::options().write(true).open("/dev/full").unwrap();
+    (device().into(), device().into())
+}
+
+/// Both streams to a pipe whose reader is gone.
+fn closed() -> (Stdio, Stdio) {
+    let (_, writer) = std::io::pipe().unwrap();
+    (writer.try_clone().unwrap().into(), writer.into())
+}
+
+/// Both streams to a full pipe whose reader lives and does not read.
+fn stuck() -> (PipeReader, (Stdio, Stdio)) {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    writer.write_all(&vec![b'x'; PIPE]).unwrap();
+    (reader, (writer.try_clone().unwrap().into(), writer.into()))
+}
+
+async fn refused(address: SocketAddr) {
+    let answer = raw(address, post("/api/sendwa", "no key", "{}")).await;
+    assert!(answer.contains("invalid_secret_key"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_gateway_whose_log_cannot_be_written_serves_stops_and_counts_the_lost_lines() {
+    for streams in [full(), closed()] {
+        let folder = Folder::new();
+        let address = free_address();
+        let mut gateway = folder.serve_into(address, streams);
+        gateway.ready(address).await;
+        for _ in 0..5 {
+            refused(address).await;
+        }
+        gateway
+            .until("the lost lines to be counted", async || {
+                let lost = counted(
+                    &get(address, "/metrics").await,
+                    "waviro_log_lines_lost_total",
+                );
+                (lost >= 5).then_some(()).ok_or(lost.to_string())
+            })
+            .await;
+        let page = get(address, "/metrics").await;
+        assert_eq!(counted(&page, "waviro_panics_total"), 0);
+        gateway.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_whose_log_nobody_reads_serves_and_stops() {
+    let folder = Folder::new();
+    let address = free_address();
+    let (_unread, streams) = stuck();
+    let mut gateway = folder.serve_into(address, streams);
+    gateway.ready(address).await;
+    for _ in 0..5 {
+        refused(address).await;
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_gateway_that_cannot_start_ends_also_where_nobody_reads_why() {
+    let folder = Folder::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (_unread, stuck) = stuck();
+    for streams in [full(), closed(), stuck] {
+        let mut gateway = folder.serve_into(taken.local_addr().unwrap(), streams);
+        assert_eq!(gateway.ended().await.code(), Some(1));
+    }
+}

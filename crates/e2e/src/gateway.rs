@@ -26,6 +26,7 @@ pub struct Gateway {
     binary: PathBuf,
     folder: tempfile::TempDir,
     listen: String,
+    metrics_listen: String,
     environment: Vec<(&'static str, OsString)>,
     /// Where `strace` writes what the process asks of the kernel.
     trace: Option<PathBuf>,
@@ -92,9 +93,11 @@ impl Gateway {
     ) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let listen = format!("127.0.0.1:{}", free_port());
+        let metrics_listen = format!("127.0.0.1:{}", free_port());
         let config = format!(
             "data_dir = \"{}\"\n\
              server.listen = \"{listen}\"\n\
+             server.metrics_listen = \"{metrics_listen}\"\n\
              whatsapp.url = \"{link_url}\"\n\
              whatsapp.server_key = \"{key}\"\n\
              outbound.allow = [\"127.0.0.0/8\"]\n\
@@ -106,6 +109,7 @@ impl Gateway {
             binary: binary.to_owned(),
             folder,
             listen,
+            metrics_listen,
             environment,
             trace: None,
             child: None,
@@ -248,6 +252,13 @@ impl Gateway {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.listen)
+    }
+
+    /// The metrics as they are now.
+    pub async fn metrics(&self) -> String {
+        let url = format!("http://{}/metrics", self.metrics_listen);
+        let page = self.http.get(url).send().await.expect("the metrics");
+        page.text().await.expect("a page")
     }
 
     /// All that the gateway has logged.

@@ -49,6 +49,7 @@ pub struct App {
     profiles: Profiles,
     dashboard: Arc<Dashboard>,
     router: Router,
+    metrics: Option<PrometheusHandle>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -87,13 +88,6 @@ impl App {
         let net = Net::new(&config.outbound, clock.clone())?;
         let store = Store::open(&config.database_url()).await?;
         let outbox = outbox(config, &store, &net, &clock)?;
-        let (swept, end) = (outbox.clone(), stop.clone());
-        let sweep = move || swept.clone().keep_swept(end.clone());
-        tasks.spawn(panics::restarted(
-            "sweep of sent files",
-            clock.clone(),
-            sweep,
-        ));
         let profiles = Profiles::new(store.clone(), clock.clone());
         let jobs = Jobs::start(
             store.clone(),
@@ -114,24 +108,10 @@ impl App {
             (&tasks, &stop),
         )
         .await?;
-        if let Some(metrics) = metrics.clone() {
-            tasks.spawn(telemetry::count_metrics(
-                metrics,
-                clock.clone(),
-                stop.clone(),
-            ));
-        }
-        tasks.spawn(memory::keep_given_back(clock.clone(), stop.clone()));
         let (limits, base_path) = (&config.limits, &config.server.base_path);
         let wrong_keys = Arc::new(WrongKeys::new(limits.wrong_keys_per_minute, clock.clone()));
         let once = Once::new(store.clone(), clock.clone());
-        let (swept, end) = (once.clone(), stop.clone());
-        let sweep = move || swept.clone().keep_swept(end.clone());
-        tasks.spawn(panics::restarted(
-            "sweep of kept answers",
-            clock.clone(),
-            sweep,
-        ));
+        chores(&outbox, &once, metrics.clone(), &clock, (&tasks, &stop));
         let rooms = Rooms {
             store: store.clone(),
             bots: bots.clone(),
@@ -174,7 +154,12 @@ impl App {
             .merge(v1::router(v1, base_path))
             .merge(dashboard::router(&dashboard))
             .merge(docs::router(config))
-            .merge(health::router(store.clone(), metrics));
+            .merge(health::router(store.clone()))
+            .merge(if config.server.metrics_beside_api() {
+                health::metrics(metrics.clone())
+            } else {
+                health::no_metrics()
+            });
         info!(bots = bots.list().len(), "gateway started");
         Ok(Self {
             tokens: Tokens::new(store.clone(), clock),
@@ -183,6 +168,7 @@ impl App {
             store,
             bots,
             router,
+            metrics,
             tasks,
             stop,
         })
@@ -191,6 +177,11 @@ impl App {
     /// What the listener serves.
     pub fn router(&self) -> Router {
         self.router.clone()
+    }
+
+    /// What the listener of the metrics serves.
+    pub fn metrics_router(&self) -> Router {
+        health::router(self.store.clone()).merge(health::metrics(self.metrics.clone()))
     }
 
     /// The bots, for whoever sets them up from inside the process.
@@ -256,6 +247,35 @@ impl App {
         }
         info!("gateway stopped");
     }
+}
+
+/// What is done every now and then, and can start anew after a panic.
+fn chores(
+    outbox: &Outbox,
+    once: &Once,
+    metrics: Option<PrometheusHandle>,
+    clock: &Clock,
+    (tasks, stop): (&TaskTracker, &CancellationToken),
+) {
+    let (swept, end) = (outbox.clone(), stop.clone());
+    let sweep = move || swept.clone().keep_swept(end.clone());
+    tasks.spawn(panics::restarted(
+        "sweep of sent files",
+        clock.clone(),
+        sweep,
+    ));
+    let (swept, end) = (once.clone(), stop.clone());
+    let sweep = move || swept.clone().keep_swept(end.clone());
+    tasks.spawn(panics::restarted(
+        "sweep of kept answers",
+        clock.clone(),
+        sweep,
+    ));
+    if let Some(metrics) = metrics {
+        let (clock, stop) = (clock.clone(), stop.clone());
+        tasks.spawn(telemetry::count_metrics(metrics, clock, stop));
+    }
+    tasks.spawn(memory::keep_given_back(clock.clone(), stop.clone()));
 }
 
 /// The door out for messages, and the folder of its files.

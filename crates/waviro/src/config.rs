@@ -52,12 +52,23 @@ pub struct Server {
     /// Address and port of the listener.
     #[serde(deserialize_with = "parse::address")]
     pub listen: SocketAddr,
+    /// Address and port of `/metrics`; the same as `listen` puts it beside the API.
+    #[serde(deserialize_with = "parse::optional_address")]
+    pub metrics_listen: Option<SocketAddr>,
     /// Empty, or `/…` without a final slash.
     #[serde(deserialize_with = "parse::base_path")]
     pub base_path: String,
     /// The gateway's address as others reach it, without a final slash; empty where it was not said.
     #[serde(deserialize_with = "parse::public_url")]
     pub public_url: String,
+}
+
+impl Server {
+    /// Whether the metrics are served on the address of the API. Port 0 is any free port, and so another one.
+    #[must_use]
+    pub fn metrics_beside_api(&self) -> bool {
+        self.metrics_listen == Some(self.listen) && self.listen.port() != 0
+    }
 }
 
 /// `[database]`
@@ -325,6 +336,7 @@ mod tests {
     fn an_error_names_the_key_its_source_and_a_good_value() {
         let errors = [
             wrong("server.listen = 'nine'"),
+            wrong("server.metrics_listen = '9090'"),
             wrong("server.public_url = 'toko.example'"),
             wrong("retention.media_days = 0"),
             wrong("outbound.timeout_s = 0"),

@@ -1,4 +1,7 @@
-//! `/livez`, `/readyz`, `/metrics`: what watches the gateway asks, on the same port and outside `/api`.
+//! `/livez`, `/readyz`, `/metrics`: what watches the gateway asks, outside `/api`.
+//!
+//! `/metrics` has a listener of its own: its numbers tell how much each endpoint and host is used, and are not for everybody who
+//! reaches the API.
 
 use std::time::Duration;
 
@@ -14,23 +17,32 @@ use crate::telemetry::{self, panics};
 /// A database that takes longer to answer `SELECT 1` serves nobody.
 const PING_WITHIN: Duration = Duration::from_secs(2);
 
-#[derive(Clone)]
-struct Health {
-    store: Store,
-    metrics: Option<PrometheusHandle>,
-}
+/// The answer to whoever asks for the metrics in the wrong place.
+const ELSEWHERE: &str = "the metrics are not served here: set server.metrics_listen in the configuration, \
+     for example to \"127.0.0.1:9090\", and ask there\n";
 
-/// The three paths. They exist once the bots are loaded, so `/readyz` has only the database left to ask.
-pub fn router(store: Store, metrics: Option<PrometheusHandle>) -> Router {
+/// `/livez` and `/readyz`. They exist once the bots are loaded, so `/readyz` has only the database left to ask.
+pub fn router(store: Store) -> Router {
     Router::new()
         .route("/livez", get(async || "alive\n"))
         .route("/readyz", get(ready))
+        .with_state(store)
+}
+
+/// `/metrics`, for the listener that an operator chose.
+pub fn metrics(metrics: Option<PrometheusHandle>) -> Router {
+    Router::new()
         .route("/metrics", get(scrape))
-        .with_state(Health { store, metrics })
+        .with_state(metrics)
+}
+
+/// `/metrics` where it is not served.
+pub fn no_metrics() -> Router {
+    Router::new().route("/metrics", get(async || (StatusCode::NOT_FOUND, ELSEWHERE)))
 }
 
 /// A panic that the gateway survived is told and changes nothing: the log names its place.
-async fn ready(State(health): State<Health>) -> (StatusCode, String) {
+async fn ready(State(store): State<Store>) -> (StatusCode, String) {
     let ended = panics::ended();
     if !ended.is_empty() {
         return (
@@ -41,7 +53,7 @@ async fn ready(State(health): State<Health>) -> (StatusCode, String) {
             ),
         );
     }
-    match tokio::time::timeout(PING_WITHIN, health.store.ping()).await {
+    match tokio::time::timeout(PING_WITHIN, store.ping()).await {
         Ok(Ok(())) => (StatusCode::OK, format!("ready\n{}", panicked())),
         Ok(Err(error)) => (
             StatusCode::SERVICE_UNAVAILABLE,
@@ -61,9 +73,8 @@ fn panicked() -> String {
     }
 }
 
-async fn scrape(State(health): State<Health>) -> String {
-    health
-        .metrics
+async fn scrape(State(metrics): State<Option<PrometheusHandle>>) -> String {
+    metrics
         .as_ref()
         .map(telemetry::render_metrics)
         .unwrap_or_default()
@@ -79,7 +90,7 @@ mod tests {
     use super::*;
 
     #[expect(clippy::panic, reason = "this is what is seen")]
-    async fn broken() {
+    fn broken() {
         panic!("the \"secret\" reason");
     }
 
@@ -89,7 +100,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/test.db", folder.path().display());
         let metrics = telemetry::start_metrics().unwrap();
-        let router = router(Store::open(&url).await.unwrap(), Some(metrics));
+        let store = Store::open(&url).await.unwrap();
+        let router = router(store).merge(super::metrics(Some(metrics)));
         let get = async |path: &str| {
             let request = Request::get(path).body(Body::empty()).unwrap();
             let answer = router.clone().oneshot(request).await.unwrap();
@@ -117,7 +129,7 @@ mod tests {
             0,
             "a stranger's broken file is no fault of ours"
         );
-        tasks.spawn(broken()).await.unwrap_err();
+        tasks.spawn(async { broken() }).await.unwrap_err();
         let (status, body) = get("/readyz").await;
         assert_eq!(status, 200, "it was survived");
         assert!(body.starts_with("ready\n1 panics"), "{body}");
@@ -129,7 +141,7 @@ mod tests {
         );
 
         tasks
-            .spawn(panics::vital("writer", broken()))
+            .spawn(panics::vital("writer", async { broken() }))
             .await
             .unwrap();
         let (status, body) = get("/readyz").await;

@@ -186,13 +186,7 @@ impl Stage {
     }
 
     async fn counts(&self) -> (u64, u64) {
-        let page = self
-            .http
-            .get(format!("{}/metrics", self.gateway.url()))
-            .send()
-            .await
-            .unwrap();
-        let page = page.text().await.unwrap();
+        let page = self.gateway.metrics().await;
         let count = |name: &str| {
             let line = page.lines().find(|line| line.starts_with(name));
             line.and_then(|line| line.rsplit(' ').next()?.parse().ok())

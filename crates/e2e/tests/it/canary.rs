@@ -284,9 +284,7 @@ async fn no_text_no_key_no_url_and_no_full_number_is_ever_logged_or_counted() {
         let mut day = Day::begin(more).await;
         day.taken().await;
         day.refused().await;
-        let url = format!("{}/metrics", day.shop.gateway.url());
-        let metrics = http_client().get(url).send().await.unwrap();
-        let metrics = metrics.text().await.unwrap();
+        let metrics = day.shop.gateway.metrics().await;
         day.later().await;
         day.shop.gateway.stop().await;
         let log = day.shop.gateway.log();

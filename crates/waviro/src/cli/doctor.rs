@@ -36,7 +36,8 @@ use Finding::{Fail, Warn};
 pub(super) async fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let mut failed = false;
     let findings = [
-        ("port", port(config.server.listen).await),
+        ("port", port(config.server.listen, "server.listen").await),
+        ("metrics", metrics(config).await),
         ("data", data(&config.data_dir)),
         ("database", database(config).await),
         ("clock", clock(&Clock::system())),
@@ -60,12 +61,21 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<ExitCode> {
     })
 }
 
-async fn port(address: SocketAddr) -> Finding {
+async fn metrics(config: &Config) -> Finding {
+    match config.server.metrics_listen {
+        Some(address) => port(address, "server.metrics_listen").await,
+        None => {
+            Finding::Ok("not served; server.metrics_listen says where they would be".to_owned())
+        }
+    }
+}
+
+async fn port(address: SocketAddr, key: &str) -> Finding {
     match TcpListener::bind(address).await {
         Ok(_) => Finding::Ok(format!("{address} is free")),
         Err(_) if is_waviro(address).await => Finding::Ok(format!("Waviro answers on {address}")),
         Err(error) => Fail(format!(
-            "{address}: {error}; stop what uses it, or set server.listen to another address"
+            "{address}: {error}; stop what uses it, or set {key} to another address"
         )),
     }
 }

@@ -51,6 +51,9 @@ pub(super) struct Sandbox {
     /// Address and port of the API
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
+    /// Address and port of the gateway's /metrics [default: not served]
+    #[arg(long, value_name = "ADDR:PORT")]
+    metrics_listen: Option<SocketAddr>,
     /// Address and port of the simulator and its control API
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8090")]
     sim: SocketAddr,
@@ -147,6 +150,13 @@ impl Sandbox {
             // The guide is what people came for.
             set("--log-level", "log.level", "warn".to_owned()),
         ];
+        flags.extend(self.metrics_listen.map(|address| {
+            set(
+                "--metrics-listen",
+                "server.metrics_listen",
+                address.to_string(),
+            )
+        }));
         flags.extend(settings.flags());
         Ok(Config::embedded(&flags)?)
     }
@@ -177,6 +187,9 @@ impl Sandbox {
         let link = link.unwrap_or_else(|| "/dashboard".to_owned());
         Ok(Guide {
             gateway: format!("http://{}", running.address),
+            metrics: running
+                .metrics
+                .map(|address| format!("http://{address}/metrics")),
             dashboard: format!("http://{}{link}", running.address),
             sim: sim.http_url(),
             bot: bot.name(),

@@ -30,11 +30,16 @@ pub(super) struct Serve {
     /// Address and port of the API (key `server.listen`)
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<String>,
+    /// Address and port of /metrics (key `server.metrics_listen`) [default: not served]
+    #[arg(long, value_name = "ADDR:PORT")]
+    metrics_listen: Option<String>,
 }
 
 /// A gateway with its listener.
 pub(super) struct Running {
     pub(super) address: SocketAddr,
+    /// Where `/metrics` is, if anywhere.
+    pub(super) metrics: Option<SocketAddr>,
     pub(super) app: App,
     stop: CancellationToken,
     requests: TaskTracker,
@@ -49,12 +54,20 @@ impl Serve {
             key: "server.listen",
             value,
         });
-        let config = settings.load(listen.into_iter().collect())?;
+        let metrics_listen = self.metrics_listen.map(|value| Flag {
+            flag: "--metrics-listen",
+            key: "server.metrics_listen",
+            value,
+        });
+        let config = settings.load(listen.into_iter().chain(metrics_listen).collect())?;
         telemetry::start_log(&config.log)?;
         let (stop, signals) = (CancellationToken::new(), TaskTracker::new());
         lifecycle::stop_at_signals(stop.clone(), &signals)?;
         let running = start(&config, stop.clone(), "--listen or server.listen").await?;
         info!(address = %running.address, "listening");
+        if let Some(address) = running.metrics {
+            info!(%address, "serving /metrics");
+        }
         if let Some(link) = running.app.first_link().await? {
             let base = &config.server.base_path;
             announce(format!(
@@ -85,6 +98,11 @@ pub(super) async fn start(
     }
     make_data_dir(&config.data_dir)?;
     let alone = alone(&config.data_dir)?;
+    let beside_api = config.server.metrics_beside_api();
+    let metrics_listener = match config.server.metrics_listen.filter(|_| !beside_api) {
+        Some(address) => Some(bind(address, "--metrics-listen or server.metrics_listen").await?),
+        None => None,
+    };
     let connector = WhatsApp::new(WhatsAppConfig {
         store_folder: config.link_folder(),
         url: config.whatsapp.url.clone(),
@@ -103,11 +121,20 @@ pub(super) async fn start(
     .await?;
     let requests = TaskTracker::new();
     let header_within = Duration::from_secs(config.limits.read_timeout_s);
-    let serving = listener::serve(listener, app.router(), header_within, clock, stop.clone());
+    let mut metrics_address = beside_api.then_some(address);
+    if let Some(listener) = metrics_listener {
+        metrics_address = Some(listener.local_addr()?);
+        let (router, clock) = (app.metrics_router(), clock.clone());
+        let serving = listener::serve(listener, router, header_within, clock, stop.clone());
+        requests.spawn(panics::vital("the metrics' listener", serving));
+    }
+    let router = app.router();
+    let serving = listener::serve(listener, router, header_within, clock, stop.clone());
     requests.spawn(panics::vital("the listener", serving));
     requests.close();
     Ok(Running {
         address,
+        metrics: metrics_address,
         app,
         stop,
         requests,

@@ -18,7 +18,8 @@ use url::Url;
 use super::{AllowedNetwork, DEFAULTS};
 
 /// Good values for the keys whose default is empty.
-const EXAMPLES: [(&str, &str); 6] = [
+const EXAMPLES: [(&str, &str); 7] = [
+    ("server.metrics_listen", "\"127.0.0.1:9090\""),
     ("server.base_path", "\"/bot1\""),
     ("server.public_url", "\"https://wa.example.com\""),
     ("database.url", "\"sqlite:///var/lib/waviro/waviro.db\""),
@@ -84,6 +85,19 @@ fn example(key: &str) -> Option<String> {
         Value::Num(_, number) => number.to_i128().map(|number| number.to_string()),
         _ => None,
     }
+}
+
+/// `None` where it is empty.
+pub(super) fn optional_address<'de, D: Deserializer<'de>>(
+    input: D,
+) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(input)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse()
+        .map(Some)
+        .map_err(|_| D::Error::custom(format!("`{text}` is not an address with a port")))
 }
 
 pub(super) fn address<'de, D: Deserializer<'de>>(input: D) -> Result<SocketAddr, D::Error> {

@@ -7,6 +7,7 @@ mod log;
 mod process;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+mod serve;
 mod user;
 
 use std::net::SocketAddr;

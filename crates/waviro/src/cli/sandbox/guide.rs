@@ -7,6 +7,8 @@ use serde_json::json;
 /// What there is, and how to use it.
 pub(super) struct Guide {
     pub(super) gateway: String,
+    /// `None` where they are not served.
+    pub(super) metrics: Option<String>,
     /// The way into the dashboard: the first user's link, or where one logs in.
     pub(super) dashboard: String,
     pub(super) sim: String,
@@ -36,6 +38,7 @@ impl Guide {
         };
         json!({
             "gateway": self.gateway,
+            "metrics": self.metrics,
             "dashboard": self.dashboard,
             "sim": self.sim,
             "admin_token": self.admin_token,

@@ -5,16 +5,12 @@ use std::io::{PipeReader, Write};
 use std::net::SocketAddr;
 use std::process::Stdio;
 
-use super::process::{Folder, free_address};
+use super::process::{Folder, PINNED, free_address};
+use super::serve::get;
 use crate::wire::{post, raw};
 
 /// What a pipe takes before its reader reads.
 const PIPE: usize = 64 * 1024;
-
-async fn get(address: SocketAddr, path: &str) -> String {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
-    raw(address, request).await
-}
 
 /// The value of a counter.
 fn counted(page: &str, name: &str) -> u64 {
@@ -50,8 +46,8 @@ async fn refused(address: SocketAddr) {
 #[tokio::test]
 async fn a_gateway_whose_log_cannot_be_written_serves_stops_and_counts_the_lost_lines() {
     for streams in [full(), closed()] {
-        let folder = Folder::new();
-        let address = free_address();
+        let (folder, address, metrics) = (Folder::new(), free_address(), free_address());
+        folder.configure(&format!("server.metrics_listen = \"{metrics}\"\n{PINNED}"));
         let mut gateway = folder.serve_into(address, streams);
         gateway.ready(address).await;
         for _ in 0..5 {
@@ -59,14 +55,12 @@ async fn a_gateway_whose_log_cannot_be_written_serves_stops_and_counts_the_lost_
         }
         gateway
             .until("the lost lines to be counted", async || {
-                let lost = counted(
-                    &get(address, "/metrics").await,
-                    "waviro_log_lines_lost_total",
-                );
+                let page = get(metrics, "/metrics").await;
+                let lost = counted(&page, "waviro_log_lines_lost_total");
                 (lost >= 5).then_some(()).ok_or(lost.to_string())
             })
             .await;
-        let page = get(address, "/metrics").await;
+        let page = get(metrics, "/metrics").await;
         assert_eq!(counted(&page, "waviro_panics_total"), 0);
         gateway.stop().await;
     }

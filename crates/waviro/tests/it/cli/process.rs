@@ -13,7 +13,7 @@ use crate::wire::raw;
 const BINARY: &str = env!("CARGO_BIN_EXE_waviro");
 
 /// A simulator's key; nobody listens where it would be used.
-const PINNED: &str = "whatsapp.url = \"ws://127.0.0.1:9/ws/chat\"\n\
+pub const PINNED: &str = "whatsapp.url = \"ws://127.0.0.1:9/ws/chat\"\n\
                       whatsapp.server_key = \"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"\n";
 
 pub struct Folder(tempfile::TempDir);

@@ -1,13 +1,75 @@
 //! How a gateway is watched and stopped, through the real binary.
 
 use std::net::SocketAddr;
+use std::process::Command;
 
-use super::process::{Folder, PINNED, free_address};
+use super::process::{Folder, PINNED, Process, free_address};
 use crate::wire::raw;
 
 pub async fn get(address: SocketAddr, path: &str) -> String {
     let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
     raw(address, request).await
+}
+
+fn signal(process: &Process, name: &str) {
+    let id = process.id().to_string();
+    let sent = Command::new("kill").args([name, &id]).status();
+    assert!(sent.unwrap().success());
+}
+
+/// `waviro serve` with SIGHUP as `env` sets it, whatever the tests themselves were started with.
+fn serve_with_hangup(folder: &Folder, hangup: &str, address: SocketAddr) -> Process {
+    let serve = folder.command(&["serve", "--listen", &address.to_string()]);
+    let mut command = Command::new("env");
+    command.arg(hangup).arg(serve.get_program());
+    command.args(serve.get_args()).current_dir(folder.path());
+    folder.start_command(command, None)
+}
+
+#[tokio::test]
+async fn sighup_ends_a_gateway_as_gracefully_as_sigterm() {
+    let (folder, address) = (Folder::new(), free_address());
+    let mut gateway = serve_with_hangup(&folder, "--default-signal=HUP", address);
+    gateway.ready(address).await;
+    signal(&gateway, "-HUP");
+    let status = gateway.ended().await;
+    assert!(status.success(), "{status:?} {}", gateway.log());
+    let log = gateway.log();
+    assert!(
+        log.contains("SIGHUP") && log.contains("gateway stopped"),
+        "{log}"
+    );
+}
+
+#[tokio::test]
+async fn a_gateway_under_nohup_outlives_its_terminal() {
+    let (folder, address) = (Folder::new(), free_address());
+    let mut gateway = serve_with_hangup(&folder, "--ignore-signal=HUP", address);
+    gateway.ready(address).await;
+    signal(&gateway, "-HUP");
+    gateway.ready(address).await;
+    let log = gateway.stop().await;
+    assert!(!log.contains("SIGHUP") && log.contains("SIGTERM"), "{log}");
+}
+
+#[tokio::test]
+async fn a_log_file_that_reaches_the_limit_of_file_sizes_does_not_end_the_gateway() {
+    const LIMIT: u64 = 64 * 1024 * 1024;
+    let (folder, address) = (Folder::new(), free_address());
+    let log = folder.path().join("large.log");
+    std::fs::File::create(&log).unwrap().set_len(LIMIT).unwrap();
+    let serve = folder.command(&["serve", "--listen", &address.to_string()]);
+    let mut command = Command::new("bash");
+    // In units of 1,024 bytes.
+    let script = format!("ulimit -f {}; exec \"$@\" 2>>large.log", LIMIT / 1024);
+    command
+        .args(["-c", &script, "bash"])
+        .arg(serve.get_program());
+    command.args(serve.get_args()).current_dir(folder.path());
+    let mut gateway = folder.start_command(command, None);
+    gateway.ready(address).await;
+    gateway.stop().await;
+    assert_eq!(std::fs::metadata(log).unwrap().len(), LIMIT);
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ pub mod door;
 pub mod events;
 pub mod files;
 pub mod health;
+pub mod invisible;
 pub mod jobs;
 pub mod keyword;
 pub mod lifecycle;

@@ -21,11 +21,12 @@ const ROWS: [&[&str]; 12] = [
 ];
 
 /// Rooms that anyone may name.
-const LEAVES: [&str; 7] = [
+const LEAVES: [&str; 8] = [
     "asset",
     "clock",
     "config",
     "door",
+    "invisible",
     "lifecycle",
     "memory",
     "telemetry",

@@ -23,8 +23,9 @@ use crate::clock::{Clock, Millis};
 use crate::config::{self, AllowedNetwork};
 use guard::Pass;
 
-/// The most of an answer that is read, in bytes. A webhook's answer is a few messages; the rest is a mistake or malice.
-pub const ANSWER_CAP: usize = 256 * 1024;
+/// The most of an answer that is read, in bytes. A text of 65,536 characters fits however JSON escapes it (12 bytes a character); a
+/// longer answer is a mistake or malice.
+pub const ANSWER_CAP: usize = 1024 * 1024;
 
 /// What a call's body is said to be.
 pub const JSON: &str = "application/json";

@@ -213,7 +213,7 @@ impl Day {
             ),
             (
                 "sendwa".to_owned(),
-                self.told.text("besar").repeat(50_000),
+                self.told.text("besar").repeat(200_000),
                 413,
             ),
         ] {

@@ -326,7 +326,7 @@ async fn a_body_is_json_whatever_its_content_type_says() {
 #[tokio::test]
 async fn no_body_however_odd_is_our_fault() {
     let desk = Desk::with(&[("limits.qr_wait_s", "1")]).await;
-    let large = "a".repeat(300 * 1024);
+    let large = "a".repeat(1100 * 1024);
     let bodies = [
         "",
         "{",

@@ -123,7 +123,7 @@ async fn a_body_is_described_as_taken_exactly_where_the_gateway_takes_it() {
 async fn every_other_refusal_is_described_too() {
     let front = Front::online().await;
     let described = Described::of(&front).await;
-    let large = front.post("/api/sendwa", "a".repeat(300 * 1024)).await;
+    let large = front.post("/api/sendwa", "a".repeat(1100 * 1024)).await;
     assert_eq!(large.refusal(), (413, "body_too_large"));
     described.answers("sendwa", 413, &large.body);
     let broken = front.post("/api/checknumber", "{").await;

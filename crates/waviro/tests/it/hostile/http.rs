@@ -244,7 +244,7 @@ async fn a_client_that_asks_first_is_told_to_go_on_or_why_not() {
     );
     let large = post("/api/checknumber", &front.key, "")
         .replace("Connection: close\r\n", ask)
-        .replace("Content-Length: 0", "Content-Length: 300000");
+        .replace("Content-Length: 0", "Content-Length: 3000000");
     let text = raw(address, large).await;
     assert!(
         text.starts_with("HTTP/1.1 413") && text.contains("body_too_large"),
@@ -252,7 +252,7 @@ async fn a_client_that_asks_first_is_told_to_go_on_or_why_not() {
     );
     let stranger = post("/api/checknumber", "wrong", "")
         .replace("Connection: close\r\n", ask)
-        .replace("Content-Length: 0", "Content-Length: 300000");
+        .replace("Content-Length: 0", "Content-Length: 3000000");
     let text = raw(address, stranger).await;
     assert!(
         text.starts_with("HTTP/1.1 400") && text.contains("invalid_secret_key"),

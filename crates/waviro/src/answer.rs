@@ -11,6 +11,7 @@ mod item;
 #[expect(clippy::panic, reason = "a test that cannot go on says why and ends")]
 mod tests;
 
+use envelope::Entries;
 use url::Url;
 use waviro_link::{Contact, Location, MediaKind};
 
@@ -30,6 +31,8 @@ pub struct Parsed {
     pub items: Vec<Item>,
     /// What is wrong with the others.
     pub skipped: Vec<Skipped>,
+    /// Whether the answer is not strict JSON and was read all the same.
+    pub tolerant: bool,
 }
 
 /// An item that is not sent.
@@ -75,6 +78,16 @@ pub enum NoReply {
     /// Neither JSON nor text with the document's JSON in it.
     #[error("the answer is not JSON")]
     NotJson,
+    /// JSON but for a quotation mark inside a text.
+    #[error(
+        "the answer is not JSON: the quotation mark at line {line}, column {column} stands inside a text without a backslash; build the answer with json_encode (PHP), json.Marshal (Go) or your language's JSON function, not by joining strings"
+    )]
+    UnescapedQuote {
+        /// From 1.
+        line: usize,
+        /// In characters, from 1.
+        column: usize,
+    },
     /// JSON of another shape.
     #[error(
         "the answer holds no reply: {{\"success\":true,\"message\":{{\"reply\":[…]}}}} is expected"
@@ -98,7 +111,8 @@ pub enum NoReply {
 /// "true", 1 or "1"; left out, it is taken for true. Names of fields and types may be written in any case. Where `success` is there,
 /// a `message` that is a mere text is one text to send; where it is not, such a text is no reply, since many frameworks
 /// acknowledge in that way. Around the whole may stand a byte order mark, blanks, and what PHP and its hosts print before and
-/// after (a warning in HTML); then only an object with `success` is looked for.
+/// after (a warning in HTML); then only an object with `success` is looked for. JSON that was built by hand is read as
+/// [`crate::lenient_json`] does. A reply may be encoded twice, and a list may be an object with numbers for keys.
 ///
 /// The items, each `{"type":…,"content":…}`, where a list as content is one item for each of its entries:
 ///
@@ -114,10 +128,11 @@ pub enum NoReply {
 /// # Errors
 /// [`NoReply`], with the reason.
 pub fn parse(body: &[u8]) -> Result<Parsed, NoReply> {
-    let entries = envelope::entries(body)?;
+    let Entries { entries, tolerant } = envelope::entries(body)?;
     let mut parsed = Parsed {
         items: Vec::new(),
         skipped: Vec::new(),
+        tolerant,
     };
     let mut seen = 0;
     for (position, entry) in (1..).zip(&entries) {

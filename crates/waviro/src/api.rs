@@ -6,6 +6,7 @@
 pub mod auth;
 pub mod body;
 pub mod error;
+mod form;
 mod reply;
 mod send;
 

@@ -17,6 +17,7 @@ pub mod health;
 pub mod invisible;
 pub mod jobs;
 pub mod keyword;
+pub mod lenient_json;
 pub mod lifecycle;
 pub mod listener;
 pub mod memory;

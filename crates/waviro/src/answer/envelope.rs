@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::NoReply;
+use crate::lenient_json::{self, Cause, Parsed};
 
 /// How much of a refusal's words is kept, characters.
 const SAID: usize = 200;
@@ -11,68 +12,107 @@ const SAID: usize = 200;
 /// no reply, and trying each of its braces would cost the square of its length.
 const TRIES: usize = 32;
 
-/// The entries of the reply, not empty, each still to be read.
-pub(super) fn entries(body: &[u8]) -> Result<Vec<Value>, NoReply> {
-    let mut body = body.trim_ascii();
-    while let Some(rest) = body.strip_prefix(b"\xEF\xBB\xBF") {
-        body = rest.trim_ascii_start();
-    }
+/// How many of these braces are tried with a repair, see [`lenient_json`]. Each repair walks through the rest of the body.
+const REPAIRS: usize = 4;
+
+/// The entries of a reply, each still to be read.
+pub(super) struct Entries {
+    /// Not empty.
+    pub(super) entries: Vec<Value>,
+    /// Whether strict JSON would refuse the answer.
+    pub(super) tolerant: bool,
+}
+
+/// The entries of the reply.
+pub(super) fn entries(body: &[u8]) -> Result<Entries, NoReply> {
+    let body = lenient_json::bare(body);
     if body.is_empty() {
         return Err(NoReply::Blank);
     }
-    let whole = serde_json::from_slice(body).ok();
-    let whole = whole.or_else(|| amid(body)).ok_or(NoReply::NotJson)?;
-    let entries = strip(whole)?;
+    let whole = lenient_json::parse(body).or_else(|fault| amid(body).ok_or(fault));
+    let whole = whole.map_err(|fault| match (fault.cause, body.first()) {
+        (Cause::UnescapedQuote, Some(b'{' | b'[')) => NoReply::UnescapedQuote {
+            line: fault.line,
+            column: fault.column,
+        },
+        _ => NoReply::NotJson,
+    })?;
+    let entries = strip(whole.value)?;
     if entries.is_empty() {
         return Err(NoReply::Empty);
     }
-    Ok(entries)
+    Ok(Entries {
+        entries,
+        tolerant: whole.tolerant,
+    })
 }
 
 /// The document's object in what was printed around it. Only one that says `success`: an inner piece of a broken answer must not
 /// be sent as if it were the whole.
-fn amid(body: &[u8]) -> Option<Value> {
+fn amid(body: &[u8]) -> Option<Parsed> {
     let braces = body.iter().enumerate().filter(|(_, byte)| **byte == b'{');
+    let mut repairs = REPAIRS;
     for (at, _) in braces.take(TRIES) {
-        let mut values = serde_json::Deserializer::from_slice(&body[at..]).into_iter();
-        let Some(Ok(Value::Object(found))) = values.next() else {
+        let text = &body[at..];
+        // An object of JSON; a brace of a style or a script is followed by anything else.
+        let may_repair = repairs > 0 && text[1..].trim_ascii_start().starts_with(b"\"");
+        if may_repair {
+            repairs -= 1;
+        }
+        let Some(found) = lenient_json::leading_object(text, may_repair) else {
             continue;
         };
-        let after = body[at + values.byte_offset()..].trim_ascii_start();
-        if field(&found, "success").is_some() && matches!(after.first(), None | Some(b'<')) {
-            return Some(Value::Object(found));
+        let is_whole = field(&found.object, "success").is_some();
+        if is_whole && matches!(found.next, None | Some(b'<')) {
+            return Some(Parsed {
+                value: Value::Object(found.object),
+                tolerant: found.tolerant,
+            });
         }
     }
     None
 }
 
 fn strip(whole: Value) -> Result<Vec<Value>, NoReply> {
-    let whole = match whole {
-        Value::Object(whole) => whole,
-        Value::Array(entries) if are_items(&entries) => return Ok(entries),
+    let whole = match lenient_json::list(whole) {
+        Ok(entries) if are_items(&entries) => return Ok(entries),
+        Err(Value::Object(whole)) => whole,
         _ => return Err(NoReply::NoEnvelope),
     };
     let success = field(&whole, "success");
     if success.is_some_and(|said| !is_true(said)) {
         return Err(NoReply::Unsuccessful { said: said(&whole) });
     }
-    let inner = field(&whole, "message").and_then(|message| match message {
-        Value::Object(message) => field(message, "reply"),
+    let message = field(&whole, "message").map(opened);
+    let inner = match &message {
+        Some(Value::Object(message)) => field(message, "reply").map(opened),
         _ => None,
-    });
-    let reply = field(&whole, "reply").or(inner);
-    let reply = reply.or_else(|| field(&whole, "message"));
-    match reply {
-        Some(Value::Array(entries)) if success.is_some() || are_items(entries) => {
-            Ok(entries.clone())
+    };
+    let reply = field(&whole, "reply").map(opened).or(inner).or(message);
+    match reply.map(lenient_json::list) {
+        Some(Ok(entries)) if success.is_some() || are_items(&entries) => Ok(entries),
+        Some(Err(Value::Object(entry))) if field(&entry, "type").is_some() => {
+            Ok(vec![Value::Object(entry)])
         }
-        Some(Value::Object(entry)) if field(entry, "type").is_some() => {
-            Ok(vec![Value::Object(entry.clone())])
-        }
-        Some(Value::String(text)) if success.is_some() => Ok(vec![Value::from(text.clone())]),
+        Some(Err(Value::String(text))) if success.is_some() => Ok(vec![Value::String(text)]),
         None if field(&whole, "type").is_some() => Ok(vec![Value::Object(whole)]),
         _ => Err(NoReply::NoEnvelope),
     }
+}
+
+/// A reply, also where it was encoded twice. A text that holds any other JSON is a text to send.
+fn opened(reply: &Value) -> Value {
+    let is_reply = |value: &Value| match value {
+        Value::Array(entries) => !entries.is_empty() && are_items(entries),
+        Value::Object(inside) => {
+            field(inside, "reply").is_some()
+                || field(inside, "type").is_some()
+                || lenient_json::list(value.clone()).is_ok_and(|entries| are_items(&entries))
+        }
+        _ => false,
+    };
+    let decoded = lenient_json::decode(reply).filter(is_reply);
+    decoded.unwrap_or_else(|| reply.clone())
 }
 
 /// Without a word of success a list of mere texts or numbers is anything.

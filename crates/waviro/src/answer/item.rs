@@ -6,6 +6,7 @@ use waviro_link::{Contact, Location, MediaKind, Number};
 
 use super::envelope::field;
 use super::{Item, TEXT_CAP, URL_CAP, coordinate};
+use crate::lenient_json;
 
 /// The most numbers of one card, as in the API.
 const NUMBERS: usize = 50;
@@ -39,13 +40,22 @@ pub(super) fn read(entry: &Value, most: usize) -> Vec<Result<Item, String>> {
         Ok(kind) => kind,
         Err(why) => return vec![Err(why)],
     };
-    match field(entry, "content") {
-        None | Some(Value::Null) => vec![Err("it has no content".to_owned())],
-        Some(pair @ Value::Array(_)) if matches!(kind, Kind::Location) && is_pair(pair) => {
-            vec![place(pair, entry)]
+    let content = match field(entry, "content") {
+        None | Some(Value::Null) => return vec![Err("it has no content".to_owned())],
+        Some(content) => content.clone(),
+    };
+    // A text is sent as it stands, though it look like JSON.
+    let decoded = match kind {
+        Kind::Text => None,
+        _ => lenient_json::decode(&content),
+    };
+    match lenient_json::list(decoded.unwrap_or(content)) {
+        Err(content) => vec![one(kind, &content, entry)],
+        Ok(pair) if matches!(kind, Kind::Location) && is_pair(&pair) => {
+            vec![place(&Value::Array(pair), entry)]
         }
-        Some(Value::Array(list)) if list.is_empty() => vec![Err("its content is empty".to_owned())],
-        Some(Value::Array(list)) => {
+        Ok(list) if list.is_empty() => vec![Err("its content is empty".to_owned())],
+        Ok(list) => {
             let more = list.len() > most;
             let mut read: Vec<_> = list
                 .iter()
@@ -60,7 +70,6 @@ pub(super) fn read(entry: &Value, most: usize) -> Vec<Result<Item, String>> {
             }
             read
         }
-        Some(content) => vec![one(kind, content, entry)],
     }
 }
 
@@ -105,8 +114,8 @@ fn one(kind: Kind, content: &Value, entry: &Map<String, Value>) -> Result<Item, 
             caption: words(entry, &CAPTIONS)?,
         }),
         (Kind::Contact, Value::Object(inside)) => card(inside),
-        (Kind::Contact, Value::String(said)) => match serde_json::from_str(said) {
-            Ok(Value::Object(inside)) => card(&inside),
+        (Kind::Contact, Value::String(_)) => match lenient_json::decode(content) {
+            Some(Value::Object(inside)) => card(&inside),
             _ => Ok(Item::Card {
                 url: url(Some(content))?,
             }),
@@ -161,13 +170,13 @@ fn url(content: Option<&Value>) -> Result<Url, String> {
 }
 
 /// `[LAT, LONG]`, and no list of places.
-fn is_pair(content: &Value) -> bool {
+fn is_pair(parts: &[Value]) -> bool {
     let angle = |part: &Value| match part {
         Value::Number(_) => true,
         Value::String(text) => text.trim().parse::<f64>().is_ok(),
         _ => false,
     };
-    matches!(content, Value::Array(parts) if parts.len() == 2 && parts.iter().all(angle))
+    parts.len() == 2 && parts.iter().all(angle)
 }
 
 fn place(content: &Value, entry: &Map<String, Value>) -> Result<Item, String> {
@@ -189,7 +198,7 @@ fn place(content: &Value, entry: &Map<String, Value>) -> Result<Item, String> {
 fn pair(content: &Value) -> Result<(f64, f64), String> {
     match content {
         Value::String(text) => coordinate::pair(text),
-        Value::Array(parts) if is_pair(content) => {
+        Value::Array(parts) if is_pair(parts) => {
             coordinate::within(degrees(parts.first())?, degrees(parts.get(1))?)
         }
         Value::Object(inside) => coordinate::within(
@@ -215,9 +224,11 @@ fn card(inside: &Map<String, Value>) -> Result<Item, String> {
     };
     sendable(name).map_err(|why| why.replace("its text", "its contact's name"))?;
     let numbers = match field(inside, "numbers") {
-        None | Some(Value::Null) => &[],
-        Some(Value::Array(numbers)) => numbers.as_slice(),
-        Some(single) => std::slice::from_ref(single),
+        None | Some(Value::Null) => Vec::new(),
+        Some(numbers) => {
+            let numbers = lenient_json::decode(numbers).unwrap_or_else(|| numbers.clone());
+            lenient_json::list(numbers).unwrap_or_else(|single| vec![single])
+        }
     };
     if numbers.is_empty() || numbers.len() > NUMBERS {
         return Err(format!(

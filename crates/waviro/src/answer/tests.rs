@@ -270,3 +270,77 @@ fn a_piece_of_a_broken_answer_is_not_sent_as_the_whole() {
         assert_eq!(parse(body.as_bytes()), Err(NoReply::NotJson), "{body}");
     }
 }
+
+#[test]
+fn json_that_was_built_by_hand_is_read_as_it_was_meant() {
+    for (body, meant) in [
+        (
+            "{\"success\":true,\"message\":[{\"type\":\"message\",\"content\":\"a\nb\tc\\T\",},],}",
+            "a\nb\tc\\T",
+        ),
+        (
+            "<b>Notice</b>: x\n\u{feff}{\"success\":true,\"message\":\"a\nb\",}<br>",
+            "a\nb",
+        ),
+    ] {
+        assert_eq!(texts(body), [meant], "{body}");
+        assert!(parse(body.as_bytes()).unwrap().tolerant, "{body}");
+    }
+    let strict = r#"{"success":true,"message":"a"}"#;
+    assert!(!parse(strict.as_bytes()).unwrap().tolerant);
+}
+
+#[test]
+fn an_unescaped_quote_is_named_with_the_right_way_to_build_json() {
+    let body = "{\"success\":true,\n\"message\":\"Halo \"Budi\"\"}";
+    let refused = parse(body.as_bytes()).unwrap_err().to_string();
+    for part in ["line 2, column 17", "json_encode", "json.Marshal"] {
+        assert!(refused.contains(part), "{refused}");
+    }
+}
+
+#[test]
+fn a_reply_that_was_encoded_twice_is_read_and_a_text_of_json_stays_a_text() {
+    let reply = json!([{"type": "message", "content": "a"}]);
+    for answer in [
+        json!(json!({"success": true, "message": reply}).to_string()),
+        json!(json!(reply).to_string()),
+        json!({"success": true, "message": reply.to_string()}),
+        json!({"success": true, "message": json!({"reply": reply}).to_string()}),
+        json!({"success": true, "message": {"reply": reply.to_string()}}),
+        json!({"success": true, "reply": reply[0].to_string()}),
+    ] {
+        assert_eq!(texts(answer.to_string()), ["a"], "{answer}");
+    }
+    for text in ["{\"a\":1}", "[1,2]", "[]", "{", "[halo]"] {
+        assert_eq!(
+            texts(json!({"success": true, "message": text}).to_string()),
+            [text]
+        );
+        let item = json!({"type": "message", "content": text});
+        assert_eq!(one(&item), Ok(Item::Text(text.to_owned())));
+    }
+    let place = json!({"type": "location", "content": "[{\"coordinate\":\"1-2\"}]"});
+    assert_eq!(one(&place), Ok(location(1.0, 2.0, None)));
+}
+
+#[test]
+fn an_object_with_numbers_for_keys_is_a_list_wherever_a_list_is_meant() {
+    let reply = json!({
+        "10": {"type": "message", "content": "c"},
+        "0": {"type": "message", "content": {"0": "a", "2": "b"}},
+    });
+    for answer in [
+        json!({"success": true, "message": {"reply": reply}}),
+        json!({"success": true, "message": reply}),
+        json!({"success": true, "reply": reply}),
+        reply.clone(),
+    ] {
+        assert_eq!(texts(answer.to_string()), ["a", "b", "c"], "{answer}");
+    }
+    let place = json!({"type": "location", "content": {"0": {"coordinate": "1-2"}}});
+    assert_eq!(one(&place), Ok(location(1.0, 2.0, None)));
+    let numbers = json!({"1": "628123456789", "3": "628123456780"});
+    let card = json!({"type": "contact", "content": {"name": "Toko", "numbers": numbers}});
+    assert!(matches!(one(&card), Ok(Item::Contact(card)) if card.numbers.len() == 2));
+}

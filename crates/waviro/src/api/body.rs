@@ -1,16 +1,18 @@
-//! The request's body: JSON whatever its Content-Type says, and the document's fields out of it as types.
+//! The request's body: JSON or a form, whatever its Content-Type says, and the document's fields out of it as types.
 
 use std::sync::Arc;
 
 use axum::extract::{FromRequest, Request};
 use serde_json::{Map, Value};
+use tracing::info;
 use url::Url;
 use waviro_link::{GroupId, Number};
 
-use super::Api;
 use super::error::{ApiError, UrlFault};
+use super::{Api, form};
 use crate::config::AllowedNetwork;
 use crate::door;
+use crate::lenient_json::{self, Parsed};
 use crate::net::Net;
 
 /// The most characters of a text. WhatsApp's own clients stop there.
@@ -32,20 +34,30 @@ impl FromRequest<Arc<Api>> for Fields {
 }
 
 impl Fields {
-    /// Reads a body. A byte order mark and blanks around are fine; nothing at all is an object without fields.
+    /// Reads a body: strict JSON, else JSON as hand-built programs write it (see [`lenient_json`]), else a form. An empty body is an
+    /// object without fields.
     pub fn parse(body: &[u8]) -> Result<Self, ApiError> {
-        let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
-        if body.trim_ascii().is_empty() {
+        let bare = lenient_json::bare(body);
+        if bare.is_empty() {
             return Ok(Self::default());
         }
-        match serde_json::from_slice(body) {
-            Ok(Value::Object(fields)) => Ok(Self(fields)),
-            Ok(_) => Err(ApiError::BodyNotObject),
-            Err(error) => Err(ApiError::BodyNotJson {
-                line: error.line(),
-                column: error.column(),
-            }),
-        }
+        let fault = match lenient_json::parse(body) {
+            Ok(Parsed {
+                value: Value::Object(fields),
+                tolerant,
+            }) => {
+                if tolerant {
+                    told("tolerant");
+                }
+                return Ok(Self(fields));
+            }
+            Ok(_) => return Err(ApiError::BodyNotObject),
+            Err(fault) => fault,
+        };
+        let fields = form::parse(bare).ok_or(ApiError::BodyNotJson(fault))?;
+        let fields = fields.map_err(|_| ApiError::BodyNotForm)?;
+        told("form");
+        Ok(Self(fields))
     }
 
     /// Whether the field says anything: absent, `null` and blank are all the same.
@@ -65,13 +77,13 @@ impl Fields {
             .map_or(Ok(None), |value| number(value, field))
     }
 
-    /// A list of phone numbers, or a single one without the list around it.
+    /// A list of phone numbers, also as the text of a list, or a single one without the list around it.
     pub fn numbers(&self, field: &'static str) -> Result<Vec<Number>, ApiError> {
-        let list = match self.0.get(field) {
-            None => &[],
-            Some(Value::Array(list)) => list.as_slice(),
-            Some(single) => std::slice::from_ref(single),
+        let Some(value) = self.0.get(field) else {
+            return Ok(Vec::new());
         };
+        let value = lenient_json::decode(value).unwrap_or_else(|| value.clone());
+        let list = lenient_json::list(value).unwrap_or_else(|single| vec![single]);
         let read = list
             .iter()
             .filter_map(|value| number(value, field).transpose());
@@ -99,11 +111,11 @@ impl Fields {
         let wrong = ApiError::NotAnObject { field: names[0] };
         match self.0.get(field) {
             Some(Value::Object(fields)) => Ok(Some(Self(fields.clone()))),
-            Some(Value::String(text)) => match serde_json::from_str(text) {
-                Ok(Value::Object(fields)) => Ok(Some(Self(fields))),
+            Some(value) => match lenient_json::decode(value) {
+                Some(Value::Object(fields)) => Ok(Some(Self(fields))),
                 _ => Err(wrong),
             },
-            _ => Err(wrong),
+            None => Err(wrong),
         }
     }
 
@@ -162,6 +174,15 @@ impl Fields {
             .map_err(|refused| wrong(refused.into()))?;
         Ok(Some(url))
     }
+}
+
+/// The request log shows how a body was read if it is not strict JSON.
+fn told(body: &'static str) {
+    info!(
+        body,
+        "the body is not strict JSON and was read all the same"
+    );
+    metrics::counter!("waviro_api_lenient_bodies_total", "body" => body).increment(1);
 }
 
 /// One phone number; `null` and blank are `None`.

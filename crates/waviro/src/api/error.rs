@@ -15,6 +15,7 @@ use waviro_link::{LinkError, Number, Status};
 
 use crate::bots::NoCode;
 use crate::door::{self, BodyFault};
+use crate::lenient_json::Fault;
 use crate::net::{FetchError, NetError, Refused};
 use crate::once::OnceError;
 use crate::outbox::Refusal;
@@ -32,13 +33,10 @@ pub enum ApiError {
     BodyTooLarge,
     /// It broke off, or came too slowly.
     BodyIncomplete,
-    /// Where the JSON ends to be JSON.
-    BodyNotJson {
-        /// From 1.
-        line: usize,
-        /// From 1; 0 where the body ended.
-        column: usize,
-    },
+    /// Neither JSON nor a form; where it stops to be JSON.
+    BodyNotJson(Fault),
+    /// A form that is broken, or not in UTF-8.
+    BodyNotForm,
     /// JSON, but a list or a bare value.
     BodyNotObject,
     /// No key, or a blank one.
@@ -176,7 +174,7 @@ impl ApiError {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::BodyTooLarge => "body_too_large",
             Self::BodyIncomplete => "body_incomplete",
-            Self::BodyNotJson { .. } | Self::BodyNotObject => "invalid_body",
+            Self::BodyNotJson(_) | Self::BodyNotForm | Self::BodyNotObject => "invalid_body",
             Self::NoSecretKey | Self::InvalidSecretKey => "invalid_secret_key",
             Self::TooManyWrongKeys => "too_many_wrong_keys",
             Self::MissingField(_) | Self::NobodyNamed => "missing_field",

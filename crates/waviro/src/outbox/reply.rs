@@ -77,6 +77,9 @@ impl Outbox {
         if !left_out.is_empty() {
             note = format!("{note}; left out: {}", left_out.join("; "));
         }
+        if parsed.tolerant {
+            note.push_str("; the answer is not strict JSON and was read all the same");
+        }
         let rows = outgoing
             .into_iter()
             .map(|message| NewMessageRow::new(bot.slot(), message, None, now, epoch));

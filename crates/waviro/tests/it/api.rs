@@ -129,7 +129,10 @@ async fn every_refusal_is_one_sentence_in_the_callers_language() {
             json!(format!("https://example.com/{}", "a".repeat(2048))),
         ),
         json!({"groupid": "x", "pesan": "halo"}).to_string(),
-        "a".repeat(300 * 1024),
+        r#"{"nohp":"6282386000001","pesan":"Halo "Budi""}"#.to_owned(),
+        "nohp: 6282386000001".to_owned(),
+        "nohp=6282386000001&pesan=caf%E9".to_owned(),
+        "a".repeat(1100 * 1024),
     ];
     let mut shown = Vec::new();
     for body in bodies {

@@ -105,6 +105,33 @@ async fn a_bot_made_while_the_gateway_runs_works_at_once_and_a_removed_one_soon_
     assert!(!log.contains(&key), "{log}");
 }
 
+#[tokio::test]
+async fn the_request_log_shows_which_bodies_are_not_strict_json() {
+    let folder = Folder::new();
+    let address = free_address();
+    let mut gateway = folder.serve(address);
+    gateway.ready(address).await;
+    let key = key_in(&folder.ok(&["bot", "add", "toko"]));
+    for body in [
+        r#"{"nohp":"6282386000001"}"#,
+        r#"{"nohp":"6282386000001",}"#,
+        "nohp=6282386000001",
+    ] {
+        let answer = raw(address, &post("/api/checknumber", &key, body)).await;
+        assert!(answer.contains("not_connected"), "{answer}");
+    }
+    let log = gateway.stop().await;
+    let told: Vec<_> = log
+        .lines()
+        .filter(|line| line.contains("not strict JSON"))
+        .collect();
+    assert_eq!(told.len(), 2, "{log}");
+    for (line, word) in told.iter().zip(["tolerant", "form"]) {
+        assert!(line.contains(word) && line.contains("toko"), "{line}");
+    }
+    assert!(!log.contains("6282386000001"), "{log}");
+}
+
 /// `wvt_` and 64 hex digits.
 fn token_in(text: &str) -> String {
     let found = text

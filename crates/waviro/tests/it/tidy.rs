@@ -21,12 +21,13 @@ const ROWS: [&[&str]; 12] = [
 ];
 
 /// Rooms that anyone may name.
-const LEAVES: [&str; 8] = [
+const LEAVES: [&str; 9] = [
     "asset",
     "clock",
     "config",
     "door",
     "invisible",
+    "lenient_json",
     "lifecycle",
     "memory",
     "telemetry",

@@ -48,6 +48,33 @@ async fn a_keyword_posts_the_documents_payload_and_the_answer_goes_back_in_order
 }
 
 #[tokio::test]
+async fn an_answer_that_was_built_by_hand_is_sent_and_the_delivery_says_how_it_was_read() {
+    let rig = Rig::online().await;
+    let hooks = Hooks::start().await;
+    rule(&rig, "halo", &hooks.url("hook")).await;
+    hooks.answer(
+        200,
+        "{\"success\":true,\"message\":[{\"type\":\"message\",\"content\":\"satu\ndua\"},]}",
+    );
+    hooks.answer(200, r#"{"success":true,"message":"Halo "Budi""}"#);
+    for id in ["A1", "A2"] {
+        let text = vec![inbound(id, BUDI, "halo")];
+        rig.link().inbound(text).await.unwrap();
+    }
+    let ended = until(
+        || async { deliveries(&rig).await },
+        |ended| ended.iter().all(|(state, _)| state == "delivered") && ended.len() == 2,
+    )
+    .await;
+    assert_eq!(texts(&rig), ["satu\ndua"]);
+    assert!(ended[0].1.contains("is not strict JSON"), "{ended:?}");
+    assert!(
+        ended[1].1.contains("quotation mark at line 1, column 33"),
+        "{ended:?}"
+    );
+}
+
+#[tokio::test]
 async fn the_same_message_delivered_again_posts_nothing_again() {
     let rig = Rig::online().await;
     let hooks = Hooks::start().await;

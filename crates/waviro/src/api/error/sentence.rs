@@ -4,6 +4,7 @@ use waviro_link::{Status, UnlinkedCause};
 
 use super::super::body::TEXT_CAP;
 use super::{ApiError, Language, MediaFault, UrlFault};
+use crate::lenient_json::{Cause, Fault};
 use crate::net::Refused;
 use crate::once::KEY_CAP;
 use crate::outbox::FILE_CAP;
@@ -24,9 +25,8 @@ impl ApiError {
             Self::MethodNotAllowed => "Gunakan method POST untuk alamat ini.".to_owned(),
             Self::BodyTooLarge => format!("Body terlalu besar; kirim paling banyak {} KiB.", body_cap / 1024),
             Self::BodyIncomplete => "Body tidak diterima lengkap atau terlalu lambat; kirim ulang request.".to_owned(),
-            Self::BodyNotJson { line, column } => format!(
-                "Body bukan JSON yang sah (baris {line}, kolom {column}); kirim satu objek JSON dalam UTF-8."
-            ),
+            Self::BodyNotJson(fault) => not_json_in_indonesian(*fault),
+            Self::BodyNotForm => "Body formulir tidak dapat dibaca; kirim field dalam UTF-8, atau satu objek JSON.".to_owned(),
             Self::BodyNotObject => "Body harus berupa satu objek JSON, misalnya {\"nohp\":\"628…\"}.".to_owned(),
             Self::NoSecretKey => "Header SecretKey tidak ada atau kosong; tambahkan secret key bot Anda.".to_owned(),
             Self::InvalidSecretKey => "SecretKey tidak valid; periksa kembali secret key bot Anda.".to_owned(),
@@ -67,9 +67,8 @@ impl ApiError {
             Self::MethodNotAllowed => "Use the method POST for this address.".to_owned(),
             Self::BodyTooLarge => format!("The body is too large; send at most {} KiB.", body_cap / 1024),
             Self::BodyIncomplete => "The body did not arrive completely or too slowly; send the request again.".to_owned(),
-            Self::BodyNotJson { line, column } => format!(
-                "The body is not valid JSON (line {line}, column {column}); send one JSON object in UTF-8."
-            ),
+            Self::BodyNotJson(fault) => not_json_in_english(*fault),
+            Self::BodyNotForm => "The form in the body cannot be read; send the fields in UTF-8, or one JSON object.".to_owned(),
             Self::BodyNotObject => "The body must be one JSON object, for example {\"nohp\":\"628…\"}.".to_owned(),
             Self::NoSecretKey => "The header SecretKey is missing or empty; add your bot's secret key.".to_owned(),
             Self::InvalidSecretKey => "The SecretKey is not valid; check your bot's secret key.".to_owned(),
@@ -102,6 +101,44 @@ impl ApiError {
             Self::QrNotReady => "WhatsApp has not given a QR code yet; call getqr again, and if that persists check the server's internet connection with waviro doctor.".to_owned(),
             Self::Internal => format!("The server failed; try again, and if that persists give its operator the code {id}."),
         }
+    }
+}
+
+fn not_json_in_indonesian(fault: Fault) -> String {
+    let Fault {
+        line,
+        column,
+        cause,
+    } = fault;
+    match cause {
+        Cause::UnescapedQuote => format!(
+            "Body bukan JSON yang sah: tanda kutip (\") di baris {line}, kolom {column} berada di dalam teks tanpa garis miring terbalik (\\\"); buat body dengan json_encode (PHP), json.Marshal (Go) atau fungsi JSON bahasa Anda, bukan dengan menyambung teks."
+        ),
+        Cause::EndsEarly => format!(
+            "Body berakhir sebelum JSON selesai (baris {line}, kolom {column}); tutup semua tanda kutip dan kurung, dan isi Content-Length dengan jumlah byte, bukan jumlah karakter."
+        ),
+        Cause::Other => format!(
+            "Body bukan JSON yang sah (baris {line}, kolom {column}); kirim satu objek JSON dalam UTF-8, yang dibuat dengan json_encode (PHP), json.Marshal (Go) atau fungsi JSON bahasa Anda."
+        ),
+    }
+}
+
+fn not_json_in_english(fault: Fault) -> String {
+    let Fault {
+        line,
+        column,
+        cause,
+    } = fault;
+    match cause {
+        Cause::UnescapedQuote => format!(
+            "The body is not valid JSON: the quotation mark (\") at line {line}, column {column} stands inside a text without a backslash (\\\"); build the body with json_encode (PHP), json.Marshal (Go) or your language's JSON function, not by joining strings."
+        ),
+        Cause::EndsEarly => format!(
+            "The body ends before its JSON does (line {line}, column {column}); close all quotation marks and brackets, and count bytes, not characters, for Content-Length."
+        ),
+        Cause::Other => format!(
+            "The body is not valid JSON (line {line}, column {column}); send one JSON object in UTF-8, built with json_encode (PHP), json.Marshal (Go) or your language's JSON function."
+        ),
     }
 }
 

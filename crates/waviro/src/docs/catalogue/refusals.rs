@@ -4,6 +4,7 @@ use waviro_link::{Status, UnlinkedCause};
 
 use super::{Endpoint, Takes, What, Whom};
 use crate::api::error::{ApiError, MediaFault, UrlFault};
+use crate::lenient_json::{Cause, Fault};
 
 impl Endpoint {
     /// What a well-made request may meet here, the document's causes first; [`anywhere`] has the rest.
@@ -54,7 +55,8 @@ pub fn possible(endpoint: &Endpoint) -> Vec<ApiError> {
         ApiError::NotFound | ApiError::MethodNotAllowed => false,
         ApiError::BodyTooLarge
         | ApiError::BodyIncomplete
-        | ApiError::BodyNotJson { .. }
+        | ApiError::BodyNotJson(_)
+        | ApiError::BodyNotForm
         | ApiError::BodyNotObject => reads,
         ApiError::Busy => writes,
         _ => true,
@@ -68,7 +70,11 @@ pub fn anywhere() -> Vec<ApiError> {
     vec![
         ApiError::NoSecretKey,
         ApiError::TooManyWrongKeys,
-        ApiError::BodyNotJson { line: 1, column: 2 },
+        ApiError::BodyNotJson(Fault {
+            line: 1,
+            column: 26,
+            cause: Cause::UnescapedQuote,
+        }),
         ApiError::BodyNotObject,
         ApiError::BodyIncomplete,
         ApiError::BodyTooLarge,

@@ -258,6 +258,7 @@ impl V1 {
         let parsed = parsed.unwrap_or(Parsed {
             items: Vec::new(),
             skipped: Vec::new(),
+            tolerant: false,
         });
         let skipped = parsed.skipped.into_iter().map(|skipped| SkippedItem {
             position: skipped.position,

@@ -4,10 +4,12 @@ use axum::body::Body;
 use axum::http::Request;
 use bytes::Bytes;
 use proptest::prelude::*;
+use serde_json::json;
 use waviro::api::body::Fields;
 use waviro::api::error::ApiError;
+use waviro_link::Content;
 
-use crate::front::Front;
+use crate::front::{Answer, Front};
 
 const GOOD: &str = r#"{"nohp":"6282386000001"}"#;
 
@@ -73,14 +75,17 @@ async fn hostile_bodies_are_400_with_a_sentence() {
     let front = Front::online().await;
     let deep = "[".repeat(100_000);
     let nested = format!("{}1{}", r#"{"a":"#.repeat(5_000), "}".repeat(5_000));
-    let bodies: [Bytes; 12] = [
+    let bodies: [Bytes; 15] = [
         deep.into(),
         nested.into(),
         "[1]".into(),
         "null".into(),
         "\"x\"".into(),
-        "nohp=6282386000001&pesan=halo".into(),
+        "\"nohp=6282386000001\"".into(),
+        "nohp: 6282386000001".into(),
+        "{'nohp':'6282386000001'}".into(),
         "{\"nohp\":\"628\0\"}".into(),
+        Bytes::from_static(b"nohp=6282386000001&pesan=caf%E9"),
         Bytes::from_static(b"{\"nohp\":\"\xff\xfe\"}"),
         Bytes::from_static(b"\xff\xfe{\0}\0"),
         r#"{"nohp":"\ud800"}"#.into(),
@@ -91,6 +96,123 @@ async fn hostile_bodies_are_400_with_a_sentence() {
         let answer = front.post("/api/checknumber", body.clone()).await;
         let shown = String::from_utf8_lossy(&body[..body.len().min(40)]).into_owned();
         assert_eq!(answer.refusal(), (400, "invalid_body"), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn json_that_was_built_by_hand_is_read_as_it_was_meant() {
+    let front = Front::online().await;
+    let nohp = "\"nohp\":\"6282386000001\"";
+    for (pesan, meant) in [
+        ("a\nb", "a\nb"),
+        ("c\r\nd\te", "c\r\nd\te"),
+        ("\u{b}f\u{1b}", "\u{b}f\u{1b}"),
+        ("C:\\Toko\\Data", "C:\\Toko\\Data"),
+        ("it\\'s 50\\% \\u12", "it\\'s 50\\% \\u12"),
+        ("{[,}],\\\"x\\\" ,", "{[,}],\"x\" ,"),
+    ] {
+        let body = format!("\u{feff}{{{nohp},\"pesan\":\"{pesan}\", }}\n");
+        let accepted = front.post("/api/sendwa", body).await;
+        assert_eq!(text_of(&front, &accepted).await, meant);
+    }
+    let card =
+        r#"{"nohp":"6282386000001","contact":{"name":"A	ni","numbers":["628124000001",],},}"#;
+    let answer = front.post("/api/sendcontact", card).await;
+    assert_eq!(answer.message()["type"], "vcard");
+}
+
+#[tokio::test]
+async fn a_body_that_was_encoded_twice_is_read() {
+    let front = Front::online().await;
+    let once = json!({"nohp": "6282386000001", "pesan": "dua \"kali\"\n"}).to_string();
+    let twice = json!(once).to_string();
+    let accepted = front.post("/api/sendwa", twice).await;
+    assert_eq!(text_of(&front, &accepted).await, "dua \"kali\"\n");
+}
+
+#[tokio::test]
+async fn a_form_is_read_as_fields_whatever_the_content_type_says() {
+    let front = Front::online().await;
+    let urlencoded = "nohp=6282386000001&pesan=Halo+Budi%0A%26+%22Ani%22+%F0%9F%98%80";
+    let multipart = "--XyZ\r\nContent-Disposition: form-data; name=\"nohp\"\r\n\r\n6282386000001\r\n--XyZ\r\n\
+        Content-Disposition: form-data; name=\"pesan\"\r\n\r\nHalo\r\n\"dunia\" & é\r\n--XyZ--\r\n";
+    for (content_type, body, meant) in [
+        (
+            Some("application/x-www-form-urlencoded"),
+            urlencoded,
+            "Halo Budi\n& \"Ani\" 😀",
+        ),
+        (
+            Some("application/json"),
+            &format!("{urlencoded}1"),
+            "Halo Budi\n& \"Ani\" 😀1",
+        ),
+        (None, &format!("{urlencoded}2"), "Halo Budi\n& \"Ani\" 😀2"),
+        (
+            Some("multipart/form-data; boundary=XyZ"),
+            multipart,
+            "Halo\r\n\"dunia\" & é",
+        ),
+        (
+            Some("application/json"),
+            &multipart.replace("Halo", "Hai"),
+            "Hai\r\n\"dunia\" & é",
+        ),
+    ] {
+        let mut request = Request::post("/api/sendwa").header("SecretKey", &front.key);
+        if let Some(content_type) = content_type {
+            request = request.header("Content-Type", content_type);
+        }
+        let answer = front
+            .send(request.body(Body::from(body.to_owned())).unwrap())
+            .await;
+        assert_eq!(answer.message()["status"], 0, "{content_type:?}");
+        assert_eq!(text_of(&front, &answer).await, meant);
+    }
+    let card = "nohp=6282386000001&contact[name]=Ani&contact[numbers][0]=628124000001&contact%5Bnumbers%5D%5B1%5D=628124000002";
+    let answer = front.post("/api/sendcontact", card).await;
+    assert_eq!(answer.message()["type"], "vcard");
+    let missing = front.post("/api/sendwa", "nohp=6282386000001&pesan=").await;
+    assert_eq!(
+        (missing.refusal(), missing.field()),
+        ((400, "missing_field"), "pesan")
+    );
+}
+
+#[tokio::test]
+async fn an_unescaped_quote_is_refused_with_its_place_and_the_right_way_to_build_json() {
+    let front = Front::online().await;
+    let body = "{\"nohp\":\"6282386000001\",\n\"pesan\":\"Halo \"Budi\",\tapa kabar\"}";
+    for (language, place) in [("id", "baris 2, kolom 15"), ("en", "line 2, column 15")] {
+        let request = Request::post("/api/sendwa")
+            .header("SecretKey", &front.key)
+            .header("Accept-Language", language)
+            .body(Body::from(body));
+        let answer = front.send(request.unwrap()).await;
+        assert_eq!(answer.refusal(), (400, "invalid_body"));
+        let sentence = answer.body["errorMessage"].as_str().unwrap();
+        for part in [place, "json_encode", "json.Marshal"] {
+            assert!(sentence.contains(part), "{sentence}");
+        }
+    }
+    assert_eq!(front.link().sent(), []);
+}
+
+/// The text that went out of a message that was accepted.
+async fn text_of(front: &Front, accepted: &Answer) -> String {
+    let id = accepted.message()["id"].as_str().unwrap().to_owned();
+    let link = front.link();
+    let sent = || link.sent().into_iter().find(|sent| sent.id.as_str() == id);
+    front
+        .pass_until(async {
+            while sent().is_none() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    match sent().unwrap().content {
+        Content::Text(text) => text,
+        other => panic!("{other:?}"),
     }
 }
 

@@ -20,6 +20,16 @@ async fn a_contact_as_an_object_or_as_the_text_of_one_with_one_number_or_many() 
         ("contact", json!(card.to_string()), 2),
         (
             "contact",
+            json!({"name": card["name"], "numbers": {"0": card["numbers"][0], "2": card["numbers"][1]}}),
+            2,
+        ),
+        (
+            "contact",
+            json!({"name": card["name"], "numbers": card["numbers"].to_string()}),
+            2,
+        ),
+        (
+            "contact",
             json!({"name": "Test", "numbers": "6281240000001"}),
             1,
         ),

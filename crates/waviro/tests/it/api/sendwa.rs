@@ -163,15 +163,25 @@ async fn an_incomplete_body_is_400_and_names_the_field() {
 }
 
 #[tokio::test]
-async fn a_text_may_have_65536_characters() {
-    let front = Front::with(&[("limits.body_kib", "1024")]).await;
-    assert_eq!(
-        front
-            .sendwa(text("6282386000001", &"é".repeat(65_536)))
-            .await
-            .message()["status"],
-        0
-    );
+async fn a_text_may_have_65536_characters_however_they_are_escaped() {
+    let front = Front::online().await;
+    let (nohp, length) = ("6282386000001", 65_536);
+    for body in [
+        text(nohp, &"é".repeat(length)).to_string(),
+        text(nohp, &"\u{1}".repeat(length)).to_string(),
+        format!(
+            r#"{{"nohp":"{nohp}","pesan":"{}"}}"#,
+            r"\ud83d\ude00".repeat(length)
+        ),
+        json!(format!(
+            r#"{{"nohp":"{nohp}","pesan":"{}"}}"#,
+            r"\uD83D\uDE01".repeat(length)
+        ))
+        .to_string(),
+        format!("nohp={nohp}&pesan={}", "%F0%9F%98%82".repeat(length)),
+    ] {
+        assert_eq!(front.post("/api/sendwa", body).await.message()["status"], 0);
+    }
     let answer = front
         .sendwa(text("6282386000001", &"é".repeat(65_537)))
         .await;

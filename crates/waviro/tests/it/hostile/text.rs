@@ -140,7 +140,7 @@ async fn numbers_beyond_all_measure_and_other_encodings_are_400() {
         (utf16(good, b"\xff\xfe", u16::to_le_bytes), "invalid_body"),
         (utf16(good, b"\xfe\xff", u16::to_be_bytes), "invalid_body"),
         (utf16(good, b"", u16::to_le_bytes), "invalid_body"),
-        (b"\xef\xbb\xbf\xef\xbb\xbf{}".to_vec(), "invalid_body"),
+        (b"\xef\xbb\xbf\xef\xbb\xbf{}".to_vec(), "missing_field"),
         (b"\xef\xbb\xbf".to_vec(), "missing_field"),
         (
             b"{\"nohp\":\"6282386000001\",\"pesan\":\"\xc0\x80\"}".to_vec(),
@@ -155,7 +155,7 @@ async fn numbers_beyond_all_measure_and_other_encodings_are_400() {
             "invalid_text",
         ),
         (
-            b"{\"nohp\":\"6282386000001\",\"pesan\":\"a\nb\"}".to_vec(),
+            b"{\"nohp\":\"6282386000001\",\"pesan\":\"a\0b\"}".to_vec(),
             "invalid_body",
         ),
         (

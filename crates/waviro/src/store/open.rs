@@ -55,6 +55,11 @@ const SCHEMA: [(i64, &str, &str); 9] = [
         "message_log",
         include_str!("../../migrations/0009_message_log.sql"),
     ),
+    (
+        18,
+        "queues",
+        include_str!("../../migrations/0018_queues.sql"),
+    ),
 ];
 
 /// Connections for reads. SQLite reads beside the writer in WAL mode; four saturate two cores.

@@ -6,7 +6,7 @@ use waviro::jobs::retry::TABLE;
 use waviro_link::fake::FakeConnector;
 use waviro_link::{ReceiptLevel, Status};
 
-use crate::engine::{OWN, Receiver, Rig, endpoint, number, until};
+use crate::engine::{OWN, Receiver, Rig, endpoint, message, number, until};
 
 const BUDI: &str = "6281300000001";
 
@@ -71,7 +71,7 @@ async fn the_first_retry_comes_after_five_seconds_and_not_before_four() {
     rig.accept_with(BUDI, "halo", &endpoint(address, "a")).await;
     receiver.wait_for("a", 1).await;
     let store = &rig.engine.store;
-    let lanes = |now| async move { store.due_lanes(now).await.unwrap().len() };
+    let lanes = |now| async move { store.due_queues(now).await.unwrap().len() };
     let now = rig.clock.now();
     until(|| lanes(now + 6_000), |lanes| *lanes == 1).await;
     assert_eq!(lanes(now + 3_999).await, 0);
@@ -98,6 +98,33 @@ async fn a_dead_endpoint_delays_no_other() {
         "{:?}",
         started.elapsed()
     );
+}
+
+#[tokio::test]
+async fn a_bot_whose_path_is_slow_delays_no_other_bot_on_the_same_host() {
+    let (receiver, address) = Receiver::start().await;
+    let rig = Rig::online().await;
+    let (other, _) = rig.engine.bots.add("lain").await.unwrap();
+    receiver.never_answer("slow");
+    for n in 0..60 {
+        rig.accept_with(BUDI, &format!("slow {n}"), &endpoint(address, "slow"))
+            .await;
+    }
+    receiver.wait_for("slow", 7).await;
+    // Their deadline is 2 s: one after the other they take much longer than the other bot waits.
+    let started = tokio::time::Instant::now();
+    let fast = endpoint(address, "a");
+    for n in 0..20 {
+        let message = message(BUDI, &format!("fast {n}"), Some(fast.clone()));
+        rig.engine.outbox.accept(&other, message).await.unwrap();
+    }
+    receiver.wait_for("a", 20).await;
+    assert!(
+        started.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        started.elapsed()
+    );
+    assert!(receiver.stages("slow").len() <= 8);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The rig: the engine over a fake link, a database in a temporary folder and an endpoint on loopback that answers as it
 //! is told.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -267,6 +267,7 @@ struct Script {
     arrived: HashMap<String, Vec<(String, i64)>>,
     answers: HashMap<String, VecDeque<u16>>,
     always: HashMap<String, u16>,
+    silent: HashSet<String>,
     ids: Vec<String>,
     bodies: Vec<String>,
 }
@@ -303,6 +304,11 @@ impl Receiver {
             .insert(path.to_owned(), status);
     }
 
+    /// Takes what is posted on a path from now on, and never answers.
+    pub fn never_answer(&self, path: &str) {
+        self.0.lock().unwrap().silent.insert(path.to_owned());
+    }
+
     /// What arrived on a path, whatever was answered.
     pub fn arrived(&self, path: &str) -> Vec<(String, i64)> {
         self.0
@@ -336,14 +342,22 @@ impl Receiver {
         self.0.lock().unwrap().ids.clone()
     }
 
-    fn take(
+    async fn take(
         State(receiver): State<Self>,
         Path(path): Path<String>,
-        mut headers: HeaderMap,
+        headers: HeaderMap,
         body: String,
-    ) -> std::future::Ready<StatusCode> {
+    ) -> StatusCode {
+        match receiver.heard(path, headers, body) {
+            Some(status) => StatusCode::from_u16(status).unwrap(),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Keeps what was posted; `None` where the path never answers.
+    fn heard(&self, path: String, mut headers: HeaderMap, body: String) -> Option<u16> {
         let json: serde_json::Value = serde_json::from_str(&body).unwrap();
-        let mut script = receiver.0.lock().unwrap();
+        let mut script = self.0.lock().unwrap();
         script.bodies.push(body);
         let id = headers.remove("webhook-id").unwrap();
         script.ids.push(id.to_str().unwrap().to_owned());
@@ -356,7 +370,7 @@ impl Receiver {
         let status = scripted
             .or_else(|| script.always.get(&path).copied())
             .unwrap_or(200);
-        std::future::ready(StatusCode::from_u16(status).unwrap())
+        (!script.silent.contains(&path)).then_some(status)
     }
 }
 

@@ -9,12 +9,18 @@ use crate::store::Trouble;
 /// An endpoint that only fails for so long is switched off: five days, a long weekend and the days around it.
 pub const OFF_AFTER: Duration = Duration::from_hours(120);
 
+/// Endpoints and bots of which it is known that the last request failed. All are forgotten when there are more: each costs one
+/// more failed request then.
+const FAILING_KNOWN: usize = 10_000;
+
 /// The endpoints in trouble.
 pub(super) struct Health {
     /// Those that work are not here.
     troubles: HashMap<String, Known>,
     /// Switched off, and that is not in the database yet.
     unwritten: HashSet<String>,
+    /// Endpoints and bots whose last request there failed. A host may serve one bot and fail another.
+    failing: HashSet<(String, i32)>,
 }
 
 /// An endpoint's trouble, and since when it fails in steady time: a clock that is put forward must switch nothing off.
@@ -61,6 +67,7 @@ impl Health {
         Self {
             troubles: troubles.collect(),
             unwritten: HashSet::new(),
+            failing: HashSet::new(),
         }
     }
 
@@ -70,23 +77,35 @@ impl Health {
             .is_some_and(|known| known.trouble.off_at.is_some())
     }
 
-    pub(super) fn is_failing(&self, lane: &str) -> bool {
-        self.troubles.contains_key(lane)
+    /// Whether the bot's last request to this endpoint failed.
+    pub(super) fn fails(&self, lane: &str, bot: i32) -> bool {
+        // Usually nothing fails, and the key of a look-up is a copy of the name.
+        !self.failing.is_empty() && self.failing.contains(&(lane.to_owned(), bot))
     }
 
-    /// Those that fail.
-    pub(super) fn failing(&self) -> HashSet<String> {
-        self.troubles.keys().cloned().collect()
+    /// The endpoints and bots of which this is so.
+    pub(super) fn failing(&self) -> &HashSet<(String, i32)> {
+        &self.failing
     }
 
-    /// Takes in how an attempt went; what changes by it.
+    /// Takes in how a bot's attempt went; what changes by it for the endpoint.
     pub(super) fn fared(
         &mut self,
-        lane: &str,
+        (lane, bot): (&str, i32),
         fared: Result<(), String>,
         clock: &Clock,
     ) -> Option<Change> {
         let (now, steady) = (clock.now(), clock.steady());
+        if fared.is_ok() {
+            if !self.failing.is_empty() {
+                self.failing.remove(&(lane.to_owned(), bot));
+            }
+        } else {
+            if self.failing.len() >= FAILING_KNOWN {
+                self.failing.clear();
+            }
+            self.failing.insert((lane.to_owned(), bot));
+        }
         match (fared, self.troubles.get_mut(lane)) {
             (Ok(()), None) => None,
             (Ok(()), Some(known)) => {
@@ -157,32 +176,42 @@ mod tests {
     fn an_endpoint_that_only_fails_for_120_hours_is_switched_off_once() {
         let mut health = Health::new(Vec::new(), &at(0));
         assert!(matches!(
-            health.fared("a", failed(), &at(0)),
+            health.fared(("a", 1), failed(), &at(0)),
             Some(Change::Fails(_))
         ));
-        assert_eq!(health.fared("a", failed(), &at(119)), None);
+        assert_eq!(health.fared(("a", 1), failed(), &at(119)), None);
         assert!(!health.is_off("a"));
-        let off = health.fared("a", failed(), &at(120));
+        let off = health.fared(("a", 1), failed(), &at(120));
         assert!(
             matches!(&off, Some(Change::Fails(trouble)) if trouble.off_at == Some(120 * HOUR)),
             "{off:?}"
         );
         assert!(health.is_off("a") && !health.is_off("b"));
-        assert_eq!(health.fared("a", failed(), &at(121)), None);
+        assert_eq!(health.fared(("a", 1), failed(), &at(121)), None);
+    }
+
+    #[test]
+    fn an_endpoint_may_fail_one_bot_and_serve_another() {
+        let mut health = Health::new(Vec::new(), &at(0));
+        health.fared(("a", 1), failed(), &at(0));
+        health.fared(("a", 2), Ok(()), &at(0));
+        assert!(health.fails("a", 1) && !health.fails("a", 2) && !health.fails("b", 1));
+        health.fared(("a", 1), Ok(()), &at(1));
+        assert!(!health.fails("a", 1));
     }
 
     #[test]
     fn one_success_forgets_all_failures() {
         let mut health = Health::new(Vec::new(), &at(0));
-        health.fared("a", failed(), &at(0));
+        health.fared(("a", 1), failed(), &at(0));
         let works = Change::Works {
             lane: "a".to_owned(),
             after: 100 * HOUR,
         };
-        assert_eq!(health.fared("a", Ok(()), &at(100)), Some(works));
-        assert_eq!(health.fared("a", Ok(()), &at(100)), None);
-        health.fared("a", failed(), &at(100));
-        health.fared("a", failed(), &at(130));
+        assert_eq!(health.fared(("a", 1), Ok(()), &at(100)), Some(works));
+        assert_eq!(health.fared(("a", 1), Ok(()), &at(100)), None);
+        health.fared(("a", 1), failed(), &at(100));
+        health.fared(("a", 1), failed(), &at(130));
         assert!(!health.is_off("a"));
     }
 
@@ -205,8 +234,8 @@ mod tests {
     #[test]
     fn an_endpoint_just_switched_off_is_not_missed_in_what_was_read_before_it_was_written() {
         let mut health = Health::new(Vec::new(), &at(0));
-        health.fared("a", failed(), &at(0));
-        health.fared("a", failed(), &at(120));
+        health.fared(("a", 1), failed(), &at(0));
+        health.fared(("a", 1), failed(), &at(120));
         assert!(health.is_off("a") && health.off().is_empty());
         health.written("a");
         assert!(health.off().contains("a"));
@@ -215,10 +244,10 @@ mod tests {
     #[test]
     fn a_clock_that_is_put_forward_switches_nothing_off() {
         let (mut health, clock) = (Health::new(Vec::new(), &at(0)), Clock::manual(0));
-        health.fared("a", failed(), &clock);
+        health.fared(("a", 1), failed(), &clock);
         clock.put_forward(2 * OFF_AFTER);
-        assert_eq!(health.fared("a", failed(), &clock), None);
+        assert_eq!(health.fared(("a", 1), failed(), &clock), None);
         clock.advance(OFF_AFTER);
-        assert!(health.fared("a", failed(), &clock).is_some() && health.is_off("a"));
+        assert!(health.fared(("a", 1), failed(), &clock).is_some() && health.is_off("a"));
     }
 }

@@ -9,8 +9,9 @@ use crate::store::Due;
 /// A delivery's place in its lane: given back also where the delivery panicked.
 pub(super) struct Place {
     pub(super) lane: String,
+    bot: i32,
     failing: bool,
-    alone: Option<(i32, Chat)>,
+    alone: Option<Chat>,
     report: mpsc::UnboundedSender<Report>,
     answered: bool,
     after: After,
@@ -20,17 +21,17 @@ impl Place {
     pub(super) fn new(
         lane: &str,
         failing: bool,
-        delivery: i64,
-        alone: Option<(i32, Chat)>,
+        due: &Due,
         report: &mpsc::UnboundedSender<Report>,
     ) -> Self {
         Self {
             lane: lane.to_owned(),
+            bot: due.slot,
             failing,
-            alone,
+            alone: due.alone_in().map(|(_, chat)| chat.clone()),
             report: report.clone(),
             answered: false,
-            after: After::Fallen(delivery),
+            after: After::Fallen(due.id),
         }
     }
 
@@ -41,6 +42,7 @@ impl Place {
         // Nobody listens where the gateway stops.
         let _ = self.report.send(Report::Answered {
             lane,
+            bot: self.bot,
             failing,
             fared,
         });
@@ -58,6 +60,12 @@ impl Drop for Place {
         }
         let after = std::mem::replace(&mut self.after, After::Nothing);
         let (lane, alone) = (std::mem::take(&mut self.lane), self.alone.take());
-        let _ = self.report.send(Report::Over { lane, alone, after });
+        let bot = self.bot;
+        let _ = self.report.send(Report::Over {
+            lane,
+            bot,
+            alone,
+            after,
+        });
     }
 }

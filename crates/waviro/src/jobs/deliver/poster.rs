@@ -1,6 +1,6 @@
 //! One delivery: posted, judged, written down.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::health::Change;
-use super::{AFTER_A_PANIC, CLAIMED_TOGETHER, FAILING_IN_MEMORY, PENDING_FOR, PER_ENDPOINT, Place};
+use super::room::Claimable;
+use super::{AFTER_A_PANIC, CLAIMED_TOGETHER, PENDING_FOR, Place};
 use crate::bots::{Bot, Profile, Profiles};
 use crate::clock::{Clock, Millis, millis};
 use crate::jobs::Living;
@@ -202,8 +203,7 @@ impl Poster {
         &self,
         homeless: Vec<i64>,
         fallen: Vec<i64>,
-        mut room: usize,
-        (lengths, failing): (HashMap<String, usize>, HashSet<String>),
+        mut claimable: Claimable,
         feed: &mpsc::UnboundedSender<Due>,
     ) -> Result<(bool, HashSet<String>), StoreError> {
         let now = self.clock.now();
@@ -228,26 +228,18 @@ impl Poster {
         let off = troubles.filter(|trouble| trouble.off_at.is_some());
         let off: HashSet<String> = off.map(|trouble| trouble.lane).collect();
         let mut more = false;
-        for lane in self.store.due_lanes(now).await? {
+        for (lane, bot) in self.store.due_queues(now).await? {
             if off.contains(&lane) {
                 continue;
             }
-            let length = lengths.get(&lane).copied().unwrap_or(0);
-            let most = if failing.contains(&lane) {
-                FAILING_IN_MEMORY
-            } else {
-                PER_ENDPOINT
-            };
-            let limit = most.saturating_sub(length).min(room).min(CLAIMED_TOGETHER);
+            let limit = claimable.of(&lane, bot).min(CLAIMED_TOGETHER);
             if limit == 0 {
                 continue;
             }
-            let claimed = self
-                .store
-                .claim(&lane, i64::try_from(limit).unwrap_or(0), now)
-                .await?;
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let claimed = self.store.claim(&lane, bot, limit, now).await?;
             more |= claimed.len() == CLAIMED_TOGETHER;
-            room -= claimed.len().min(room);
+            claimable.claimed(bot, claimed.len());
             for due in claimed {
                 let _ = feed.send(due);
             }

@@ -46,34 +46,51 @@ impl Store {
         .await
     }
 
-    /// The lanes in which something is due. Costs one index step per lane, whatever waits in it.
-    pub async fn due_lanes(&self, now: Millis) -> Result<Vec<String>, StoreError> {
+    /// The lanes and bots with something due. Costs one index step for each, whatever waits.
+    pub async fn due_queues(&self, now: Millis) -> Result<Vec<(String, i32)>, StoreError> {
         let rows = sqlx::query(
             "WITH RECURSIVE lanes (lane) AS (\
              SELECT MIN(lane) FROM deliveries WHERE ended_at IS NULL \
              UNION ALL \
              SELECT (SELECT MIN(d.lane) FROM deliveries d WHERE d.ended_at IS NULL AND d.lane > lanes.lane) \
-             FROM lanes WHERE lanes.lane IS NOT NULL) \
-             SELECT lane FROM lanes WHERE lane IS NOT NULL AND EXISTS \
-             (SELECT 1 FROM deliveries d WHERE d.ended_at IS NULL AND d.leased = 0 AND d.lane = lanes.lane AND d.run_at <= $1)",
+             FROM lanes WHERE lanes.lane IS NOT NULL), \
+             queues (lane, bot) AS (\
+             SELECT lane, (SELECT MIN(d.bot) FROM deliveries d WHERE d.ended_at IS NULL AND d.lane = lanes.lane) \
+             FROM lanes WHERE lanes.lane IS NOT NULL \
+             UNION ALL \
+             SELECT lane, (SELECT MIN(d.bot) FROM deliveries d \
+             WHERE d.ended_at IS NULL AND d.lane = queues.lane AND d.bot > queues.bot) \
+             FROM queues WHERE queues.bot IS NOT NULL) \
+             SELECT lane, bot FROM queues WHERE bot IS NOT NULL AND EXISTS \
+             (SELECT 1 FROM deliveries d WHERE d.ended_at IS NULL AND d.leased = 0 AND d.lane = queues.lane \
+             AND d.bot = queues.bot AND d.run_at <= $1)",
         )
         .bind(now)
         .fetch_all(&self.reads)
         .await?;
-        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+        let queue = |row: &AnyRow| Ok((row.try_get(0)?, narrow(row.try_get(1)?)?));
+        rows.iter().map(queue).collect()
     }
 
-    /// Leases up to `limit` due rows of a lane, the longest due first. What is leased is in this process's memory, whatever a clock says
-    /// that was put forward.
-    pub async fn claim(&self, lane: &str, limit: i64, now: Millis) -> Result<Vec<Due>, StoreError> {
+    /// Leases up to `limit` due rows of a bot in a lane, the longest due first. What is leased is in this process's memory, whatever
+    /// a clock says that was put forward.
+    pub async fn claim(
+        &self,
+        lane: &str,
+        bot: i32,
+        limit: i64,
+        now: Millis,
+    ) -> Result<Vec<Due>, StoreError> {
         let lane = lane.to_owned();
         self.write("claim", move |connection, _| {
             let lane = lane.clone();
             Box::pin(async move {
                 let rows = sqlx::query(AssertSqlSafe(format!(
-                    "{DUE} WHERE d.ended_at IS NULL AND d.leased = 0 AND d.lane = $1 AND d.run_at <= $2 ORDER BY d.run_at, d.id LIMIT $3"
+                    "{DUE} WHERE d.ended_at IS NULL AND d.leased = 0 AND d.lane = $1 AND d.bot = $2 AND d.run_at <= $3 \
+                     ORDER BY d.run_at, d.id LIMIT $4"
                 )))
                 .bind(lane)
+                .bind(i64::from(bot))
                 .bind(now)
                 .bind(limit)
                 .fetch_all(&mut *connection)

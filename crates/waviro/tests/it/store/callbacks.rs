@@ -9,7 +9,7 @@ pub async fn keep_their_contract(store: &Store) {
     a_callback_is_one_row_and_goes_stage_by_stage(store).await;
     leased_rows_are_not_due_until_they_are_released(store).await;
     what_was_put_off_by_a_clock_ahead_of_todays_is_due_at_the_start(store).await;
-    lanes_with_something_due_are_found(store).await;
+    lanes_and_bots_with_something_due_are_found(store).await;
     a_stage_given_up_stays_visible_and_the_next_revives_it(store).await;
     gone_is_final(store).await;
     pending_messages_are_reminded_of_once(store).await;
@@ -66,30 +66,37 @@ async fn leased_rows_are_not_due_until_they_are_released(store: &Store) {
     let mut ears = ears();
     let due = owed(store, &mut ears, 14, 250, 1).await;
     let lane = "http://one.example:80";
-    assert!(store.claim(lane, 10, START).await.unwrap().is_empty());
+    assert!(store.claim(lane, 14, 10, START).await.unwrap().is_empty());
     // Nor when the clock is put forward beyond the lease.
     let later = START + 100 * 3_600_000;
-    assert!(store.claim(lane, 10, later).await.unwrap().is_empty());
-    assert!(store.due_lanes(later).await.unwrap().is_empty());
+    assert!(store.claim(lane, 14, 10, later).await.unwrap().is_empty());
+    assert!(store.due_queues(later).await.unwrap().is_empty());
     assert_eq!(store.release_all(START).await.unwrap(), 1);
-    let claimed = store.claim(lane, 10, START).await.unwrap();
+    let claimed = store.claim(lane, 14, 10, START).await.unwrap();
     assert_eq!(claimed, std::slice::from_ref(&due));
-    assert!(store.claim(lane, 10, START).await.unwrap().is_empty());
+    assert!(store.claim(lane, 14, 10, START).await.unwrap().is_empty());
     store
         .put_off(&due, attempt(Some("status 500")), START + 5_000, false)
         .await
         .unwrap();
     assert!(
         store
-            .claim(lane, 10, START + 4_999)
+            .claim(lane, 14, 10, START + 4_999)
             .await
             .unwrap()
             .is_empty()
     );
-    let claimed = store.claim(lane, 10, START + 5_000).await.unwrap();
+    let claimed = store.claim(lane, 14, 10, START + 5_000).await.unwrap();
     assert_eq!(claimed[0].attempts, 1);
     store.release(vec![due.id], START + 5_000).await.unwrap();
-    assert_eq!(store.claim(lane, 10, START + 5_000).await.unwrap().len(), 1);
+    assert_eq!(
+        store
+            .claim(lane, 14, 10, START + 5_000)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
     posted(store, &due, 1).await;
 }
 
@@ -105,38 +112,38 @@ async fn what_was_put_off_by_a_clock_ahead_of_todays_is_due_at_the_start(store: 
     assert_eq!(store.release_all(START + 1).await.unwrap(), 0);
     assert!(
         store
-            .claim(lane, 10, START + 4_999)
+            .claim(lane, 14, 10, START + 4_999)
             .await
             .unwrap()
             .is_empty()
     );
     assert_eq!(store.release_all(today).await.unwrap(), 0);
-    assert_eq!(store.claim(lane, 10, today).await.unwrap().len(), 1);
+    assert_eq!(store.claim(lane, 14, 10, today).await.unwrap().len(), 1);
     posted(store, &due, 1).await;
 }
 
-async fn lanes_with_something_due_are_found(store: &Store) {
+async fn lanes_and_bots_with_something_due_are_found(store: &Store) {
     let mut ears = ears();
     let due = owed(store, &mut ears, 15, 260, 1).await;
-    assert!(store.due_lanes(START).await.unwrap().is_empty());
+    assert!(store.due_queues(START).await.unwrap().is_empty());
     store
         .put_off(&due, attempt(Some("status 500")), START + 10, false)
         .await
         .unwrap();
-    assert!(store.due_lanes(START + 9).await.unwrap().is_empty());
+    assert!(store.due_queues(START + 9).await.unwrap().is_empty());
     assert_eq!(
-        store.due_lanes(START + 10).await.unwrap(),
-        ["http://one.example:80"]
+        store.due_queues(START + 10).await.unwrap(),
+        [("http://one.example:80".to_owned(), 15)]
     );
     posted(store, &due, 1).await;
-    assert!(store.due_lanes(START + 10).await.unwrap().is_empty());
+    assert!(store.due_queues(START + 10).await.unwrap().is_empty());
 }
 
 async fn a_stage_given_up_stays_visible_and_the_next_revives_it(store: &Store) {
     let mut ears = ears();
     let due = owed(store, &mut ears, 16, 270, 1).await;
     lose(store, &due, Lost::TableUsedUp, "status 500").await;
-    assert!(store.due_lanes(i64::MAX).await.unwrap().is_empty());
+    assert!(store.due_queues(i64::MAX).await.unwrap().is_empty());
     let lost = (wire_id(270), "1".to_owned(), "status 500".to_owned());
     assert_eq!(store.given_up(10).await.unwrap(), [lost]);
     raise(store, &ears, 16, 270, News::Reached(2)).await;
@@ -153,7 +160,7 @@ async fn a_stage_given_up_stays_visible_and_the_next_revives_it(store: &Store) {
     let due = owed(store, &mut ears, 16, 271, 2).await;
     lose(store, &due, Lost::TableUsedUp, "status 500").await;
     let next = store
-        .claim("http://one.example:80", 10, START)
+        .claim("http://one.example:80", 16, 10, START)
         .await
         .unwrap();
     assert_eq!((callback(&next[0]).stage, next[0].attempts), (2, 0));
@@ -166,7 +173,7 @@ async fn gone_is_final(store: &Store) {
     lose(store, &due, Lost::Gone, "status 410").await;
     raise(store, &ears, 17, 280, News::Reached(3)).await;
     assert!(ears.deliveries.try_recv().is_err());
-    assert!(store.due_lanes(i64::MAX).await.unwrap().is_empty());
+    assert!(store.due_queues(i64::MAX).await.unwrap().is_empty());
 }
 
 async fn pending_messages_are_reminded_of_once(store: &Store) {

@@ -156,7 +156,10 @@ async fn it_is_posted_again_as_it_was_or_with_another_body(store: &Store, slot: 
         ("http://log.example/hook", Some(now), 1)
     );
     assert!(store.webhook(id).await.unwrap().unwrap().replied);
-    let claimed = store.claim("http://log.example:80", 10, now).await.unwrap();
+    let claimed = store
+        .claim("http://log.example:80", slot, 10, now)
+        .await
+        .unwrap();
     let claimed = claimed.iter().find(|due| due.id == id).unwrap();
     store
         .end(claimed, Fate::GivenUp, None, None, now)
@@ -182,7 +185,10 @@ async fn it_is_posted_again_as_it_was_or_with_another_body(store: &Store, slot: 
     // One of the two at a time.
     let twin = store.replay(slot, id, Replay::default(), now).await;
     assert_eq!(twin.unwrap(), Replaying::Open);
-    let claimed = store.claim("http://log.example:80", 10, now).await.unwrap();
+    let claimed = store
+        .claim("http://log.example:80", slot, 10, now)
+        .await
+        .unwrap();
     let claimed = claimed.iter().find(|due| due.id == new).unwrap();
     store
         .end(claimed, Fate::Cancelled, None, None, now)

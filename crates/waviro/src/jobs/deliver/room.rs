@@ -1,0 +1,227 @@
+//! What all endpoints share: deliveries in memory and requests under way, each with a bound for every bot.
+
+use std::collections::{HashMap, HashSet};
+
+/// Deliveries of one bot to one endpoint in memory; the rest waits in the database.
+const PER_QUEUE: usize = 1_000;
+
+/// The same where the bot's last request there failed: few are under way, and the others need the room.
+const FAILING_PER_QUEUE: usize = 20;
+
+/// Deliveries in memory over all endpoints: some 400 bytes each, 8 MB.
+const IN_MEMORY: usize = 20_000;
+
+/// The same for one bot.
+const IN_MEMORY_A_BOT: usize = 5_000;
+
+/// A bot with fewer in memory always finds room, however much the others have.
+const ALWAYS_IN_MEMORY: usize = 20;
+
+/// Requests under way to all endpoints at most: far below the 1,024 files that a process may open on many systems.
+const UNDER_WAY_IN_ALL: usize = 400;
+
+/// Those of bots whose last request to the endpoint failed have at most so many of them, so that however many endpoints are dead,
+/// the others find room.
+const FAILING_IN_ALL: usize = 200;
+
+/// Places of both that are kept for bots with few requests under way.
+const KEPT: usize = 40;
+
+/// A bot with fewer requests under way has few.
+const FEW: usize = 4;
+
+/// What is in memory and under way. Cheap to clone: a few words a bot.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Room {
+    bots: HashMap<i32, Share>,
+    in_memory: usize,
+    under_way: usize,
+    failing_under_way: usize,
+}
+
+/// A bot's share of it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Share {
+    in_memory: usize,
+    under_way: usize,
+    failing_under_way: usize,
+}
+
+/// How many deliveries of a bot to an endpoint may be in memory.
+pub(super) fn most(failing: bool) -> usize {
+    if failing {
+        FAILING_PER_QUEUE
+    } else {
+        PER_QUEUE
+    }
+}
+
+impl Room {
+    fn share(&self, bot: i32) -> Share {
+        self.bots.get(&bot).copied().unwrap_or_default()
+    }
+
+    pub(super) fn in_memory(&self) -> usize {
+        self.in_memory
+    }
+
+    /// How many more deliveries of the bot have room in memory.
+    fn left(&self, bot: i32) -> usize {
+        let own = self.share(bot).in_memory;
+        let always = ALWAYS_IN_MEMORY.saturating_sub(own);
+        let shared = IN_MEMORY.saturating_sub(self.in_memory);
+        shared.min(IN_MEMORY_A_BOT.saturating_sub(own)).max(always)
+    }
+
+    /// Whether another delivery of the bot has room in memory.
+    pub(super) fn for_another(&self, bot: i32) -> bool {
+        self.left(bot) > 0
+    }
+
+    /// Whether another request of the bot may be under way.
+    pub(super) fn for_a_request(&self, bot: i32, failing: bool) -> bool {
+        let own = self.share(bot);
+        let free = |under_way: usize, own: usize, most: usize| {
+            under_way < most - KEPT || (own < FEW && under_way < most)
+        };
+        free(self.under_way, own.under_way, UNDER_WAY_IN_ALL)
+            && (!failing
+                || free(
+                    self.failing_under_way,
+                    own.failing_under_way,
+                    FAILING_IN_ALL,
+                ))
+    }
+
+    /// Whether no request may be under way beside those that are.
+    pub(super) fn is_full(&self) -> bool {
+        self.under_way >= UNDER_WAY_IN_ALL
+    }
+
+    /// A delivery of the bot is in memory now.
+    pub(super) fn taken(&mut self, bot: i32) {
+        self.in_memory += 1;
+        self.bots.entry(bot).or_default().in_memory += 1;
+    }
+
+    /// A request of the bot is under way now.
+    pub(super) fn started(&mut self, bot: i32, failing: bool) {
+        self.under_way += 1;
+        self.failing_under_way += usize::from(failing);
+        let share = self.bots.entry(bot).or_default();
+        share.under_way += 1;
+        share.failing_under_way += usize::from(failing);
+    }
+
+    /// It is under way no more.
+    pub(super) fn answered(&mut self, bot: i32, failing: bool) {
+        self.under_way -= 1;
+        self.failing_under_way -= usize::from(failing);
+        if let Some(share) = self.bots.get_mut(&bot) {
+            share.under_way -= 1;
+            share.failing_under_way -= usize::from(failing);
+        }
+    }
+
+    /// A delivery of the bot has left the memory.
+    pub(super) fn over(&mut self, bot: i32) {
+        self.in_memory -= 1;
+        let Some(share) = self.bots.get_mut(&bot) else {
+            return;
+        };
+        share.in_memory -= 1;
+        if share.in_memory == 0 {
+            self.bots.remove(&bot);
+        }
+    }
+}
+
+/// How much of what is due may be taken from the database, as memory was when the look began.
+#[derive(Debug)]
+pub(super) struct Claimable {
+    room: Room,
+    lengths: HashMap<(String, i32), usize>,
+    failing: HashSet<(String, i32)>,
+}
+
+impl Claimable {
+    pub(super) fn new(
+        room: Room,
+        lengths: HashMap<(String, i32), usize>,
+        failing: HashSet<(String, i32)>,
+    ) -> Self {
+        Self {
+            room,
+            lengths,
+            failing,
+        }
+    }
+
+    /// How many deliveries of the bot to the endpoint.
+    pub(super) fn of(&self, lane: &str, bot: i32) -> usize {
+        let queue = (lane.to_owned(), bot);
+        let length = self.lengths.get(&queue).copied().unwrap_or(0);
+        most(self.failing.contains(&queue))
+            .saturating_sub(length)
+            .min(self.room.left(bot))
+    }
+
+    /// So many of the bot were taken.
+    pub(super) fn claimed(&mut self, bot: i32, count: usize) {
+        (0..count).for_each(|_| self.room.taken(bot));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bot_with_a_backlog_leaves_memory_to_the_others() {
+        let mut room = Room::default();
+        (0..IN_MEMORY_A_BOT).for_each(|_| room.taken(1));
+        assert!(!room.for_another(1) && room.for_another(2));
+        for bot in 2..=4 {
+            (0..IN_MEMORY_A_BOT).for_each(|_| room.taken(bot));
+        }
+        assert_eq!(room.in_memory(), IN_MEMORY);
+        (0..ALWAYS_IN_MEMORY).for_each(|_| {
+            assert!(room.for_another(5));
+            room.taken(5);
+        });
+        assert!(!room.for_another(5));
+        (0..IN_MEMORY_A_BOT).for_each(|_| room.over(1));
+        assert!(room.for_another(5));
+    }
+
+    #[test]
+    fn a_bot_with_many_slow_endpoints_leaves_requests_to_the_others() {
+        let mut room = Room::default();
+        while room.for_a_request(1, false) {
+            room.taken(1);
+            room.started(1, false);
+        }
+        assert_eq!(room.under_way, UNDER_WAY_IN_ALL - KEPT);
+        for bot in 2..12 {
+            for _ in 0..FEW {
+                assert!(room.for_a_request(bot, false));
+                room.taken(bot);
+                room.started(bot, false);
+            }
+            assert!(!room.for_a_request(bot, false));
+        }
+        assert!(room.is_full());
+    }
+
+    #[test]
+    fn a_bot_with_many_dead_endpoints_leaves_tries_to_the_others() {
+        let mut room = Room::default();
+        while room.for_a_request(1, true) {
+            room.taken(1);
+            room.started(1, true);
+        }
+        assert!(room.for_a_request(2, true) && room.for_a_request(1, false));
+        room.answered(1, true);
+        assert_eq!(room.failing_under_way, FAILING_IN_ALL - KEPT - 1);
+    }
+}

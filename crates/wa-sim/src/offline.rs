@@ -4,7 +4,7 @@
 //! `<ack class=…>`; either takes the stanza off the queue. Whatever is left when it logs in again is sent again,
 //! marked `offline`, so a client that was killed between reading and committing gets its message twice.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
 use wacore_binary::{Node, OwnedNodeRef, marshal};
@@ -16,7 +16,7 @@ use crate::conn::Link;
 const MAX_WAITING: usize = 50_000;
 
 /// Which acknowledgement takes a stanza off the queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Class {
     Message,
@@ -55,7 +55,61 @@ pub(crate) struct Mailbox {
     link: Option<Link>,
     /// Set by the client's `<active/>`: before it nothing is pushed.
     active: bool,
-    waiting: VecDeque<Waiting>,
+    queue: Queue,
+}
+
+/// Stanzas in the order in which they came, found by what an acknowledgement names: a message to a large group brings a
+/// receipt from each member, so a search through the queue would cost as much as the queue is long, for each of them.
+#[derive(Default)]
+struct Queue {
+    /// By their number, which rises.
+    stanzas: BTreeMap<u64, Waiting>,
+    next: u64,
+    /// The details and numbers of the stanzas with one class and id.
+    index: HashMap<(Class, String), BTreeSet<(String, u64)>>,
+}
+
+impl Queue {
+    fn push(&mut self, waiting: Waiting) {
+        if self.stanzas.len() >= MAX_WAITING
+            && let Some((&oldest, _)) = self.stanzas.first_key_value()
+        {
+            self.remove(oldest);
+        }
+        let number = self.next;
+        self.next += 1;
+        self.index
+            .entry((waiting.class, waiting.id.clone()))
+            .or_default()
+            .insert((waiting.detail.clone(), number));
+        self.stanzas.insert(number, waiting);
+    }
+
+    /// The oldest with this class and id, and with this detail where one is given.
+    fn find(&self, class: Class, id: &str, detail: Option<&str>) -> Option<u64> {
+        let same = self.index.get(&(class, id.to_owned()))?;
+        match detail {
+            Some(detail) => {
+                let mut later = same.range((detail.to_owned(), 0)..);
+                let (found, number) = later.next()?;
+                (found == detail).then_some(*number)
+            }
+            None => same.iter().map(|(_, number)| *number).min(),
+        }
+    }
+
+    fn remove(&mut self, number: u64) {
+        let Some(waiting) = self.stanzas.remove(&number) else {
+            return;
+        };
+        let key = (waiting.class, waiting.id);
+        if let Some(same) = self.index.get_mut(&key) {
+            same.remove(&(waiting.detail, number));
+            if same.is_empty() {
+                self.index.remove(&key);
+            }
+        }
+    }
 }
 
 impl Mailbox {
@@ -66,10 +120,7 @@ impl Mailbox {
         {
             link.send_wire(waiting.wire.clone());
         }
-        if self.waiting.len() >= MAX_WAITING {
-            self.waiting.pop_front();
-        }
-        self.waiting.push_back(waiting);
+        self.queue.push(waiting);
     }
 
     /// Sends something that is not worth keeping, such as presence.
@@ -83,12 +134,11 @@ impl Mailbox {
 
     /// Takes the acknowledged stanza off; answers whether there was one.
     pub(crate) fn take(&mut self, class: Class, id: &str, detail: Option<&str>) -> bool {
-        let found = self.waiting.iter().position(|waiting| {
-            waiting.class == class
-                && waiting.id == id
-                && detail.is_none_or(|detail| waiting.detail == detail)
-        });
-        found.is_some_and(|index| self.waiting.remove(index).is_some())
+        let found = self.queue.find(class, id, detail);
+        found.is_some_and(|number| {
+            self.queue.remove(number);
+            true
+        })
     }
 
     /// A new connection takes over; answers the one it replaces.
@@ -110,12 +160,12 @@ impl Mailbox {
     /// The client is ready: sends what waits, marked `offline`; answers how many stanzas that were.
     pub(crate) fn activate(&mut self) -> usize {
         if let Some(link) = &self.link {
-            for waiting in &self.waiting {
+            for waiting in self.queue.stanzas.values() {
                 link.send_wire(mark_offline(&waiting.wire).unwrap_or_else(|| waiting.wire.clone()));
             }
         }
         self.active = true;
-        self.waiting.len()
+        self.queue.stanzas.len()
     }
 
     /// Nothing is pushed until the next [`Self::activate`].
@@ -128,11 +178,13 @@ impl Mailbox {
     }
 
     pub(crate) fn waiting(&self) -> impl Iterator<Item = &Waiting> {
-        self.waiting.iter()
+        self.queue.stanzas.values()
     }
 
     pub(crate) fn restore(&mut self, waiting: impl IntoIterator<Item = Waiting>) {
-        self.waiting.extend(waiting);
+        waiting
+            .into_iter()
+            .for_each(|waiting| self.queue.push(waiting));
     }
 }
 
@@ -142,4 +194,55 @@ fn mark_offline(wire: &Bytes) -> Option<Bytes> {
     let mut node = OwnedNodeRef::new(wire.slice(1..)).ok()?.to_owned_node();
     node.attrs.insert("offline", "0");
     marshal(&node).ok().map(Bytes::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waiting(class: Class, id: &str, detail: &str) -> Waiting {
+        Waiting {
+            class,
+            id: id.to_owned(),
+            detail: detail.to_owned(),
+            wire: Bytes::new(),
+        }
+    }
+
+    fn left(mailbox: &Mailbox) -> Vec<String> {
+        let waiting = mailbox.waiting();
+        waiting
+            .map(|waiting| format!("{}{}", waiting.id, waiting.detail))
+            .collect()
+    }
+
+    #[test]
+    fn an_acknowledgement_takes_the_oldest_stanza_that_it_names() {
+        let mut mailbox = Mailbox::default();
+        for (id, detail) in [("A", "x"), ("A", "y"), ("A", "x"), ("B", "x")] {
+            mailbox.put(waiting(Class::Receipt, id, detail));
+        }
+        assert!(!mailbox.take(Class::Message, "A", None));
+        assert!(!mailbox.take(Class::Receipt, "A", Some("")));
+        assert!(mailbox.take(Class::Receipt, "A", Some("y")));
+        assert_eq!(left(&mailbox), ["Ax", "Ax", "Bx"]);
+        assert!(mailbox.take(Class::Receipt, "A", None));
+        assert!(mailbox.take(Class::Receipt, "A", Some("x")));
+        assert!(!mailbox.take(Class::Receipt, "A", None));
+        assert_eq!(left(&mailbox), ["Bx"]);
+    }
+
+    #[test]
+    fn the_oldest_stanza_makes_room_and_leaves_no_trace() {
+        let mut mailbox = Mailbox::default();
+        for number in 0..=MAX_WAITING {
+            mailbox.put(waiting(Class::Receipt, "A", &number.to_string()));
+        }
+        assert_eq!(mailbox.waiting().count(), MAX_WAITING);
+        assert!(!mailbox.take(Class::Receipt, "A", Some("0")));
+        for number in (1..=MAX_WAITING).rev() {
+            assert!(mailbox.take(Class::Receipt, "A", Some(&number.to_string())));
+        }
+        assert!(mailbox.queue.index.is_empty());
+    }
 }

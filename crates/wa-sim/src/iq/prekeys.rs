@@ -1,5 +1,7 @@
 //! Prekeys: companions upload theirs, and fetch the bundles of phones and of other companions.
 
+use std::collections::HashSet;
+
 use wacore::prekeys::compute_key_bundle_digest;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, NodeRef};
@@ -60,11 +62,11 @@ fn upload(session: &Linked, node: &NodeRef<'_>) -> Answer {
         .iter()
         .filter_map(one_time_key)
         .collect();
+    let replaced: HashSet<u32> = fresh.iter().map(|(id, _)| *id).collect();
     let mut keys = session.companion.keys();
     keys.registration_id = registration_id;
     keys.signed = Some(signed);
-    keys.one_time
-        .retain(|(id, _)| !fresh.iter().any(|(new, _)| new == id));
+    keys.one_time.retain(|(id, _)| !replaced.contains(id));
     keys.one_time.extend(fresh);
     drop(keys);
     session.account.touch();

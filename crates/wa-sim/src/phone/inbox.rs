@@ -46,6 +46,8 @@ pub(crate) struct Inbox {
     /// How many were ever shown; the last one has this number.
     total: u64,
     known: HashSet<String>,
+    /// The numbers of the messages with one id, oldest first.
+    by_id: HashMap<String, VecDeque<u64>>,
     unread: HashMap<String, Vec<Unread>>,
     duplicates: u64,
     limit: usize,
@@ -57,6 +59,7 @@ impl Inbox {
             messages: VecDeque::new(),
             total: 0,
             known: HashSet::new(),
+            by_id: HashMap::new(),
             unread: HashMap::new(),
             duplicates: 0,
             limit: limit.max(1),
@@ -65,7 +68,7 @@ impl Inbox {
 
     /// Whether a message of this id is shown, in whatever chat.
     pub(crate) fn shows(&self, id: &str) -> bool {
-        self.messages.iter().rev().any(|message| message.id == id)
+        self.by_id.contains_key(id)
     }
 
     /// Shows a message unless its (chat, sender, id) is shown already; answers its number.
@@ -78,13 +81,34 @@ impl Inbox {
             return None;
         }
         self.total += 1;
+        let same = self.by_id.entry(message.id.clone()).or_default();
+        same.push_back(self.total);
         self.messages.push_back(message);
         if self.messages.len() > self.limit
             && let Some(old) = self.messages.pop_front()
         {
             self.known.remove(&key(&old.chat, &old.from, &old.id));
+            // Numbers go up, so the oldest message has the first number of its id.
+            if let Some(same) = self.by_id.get_mut(&old.id) {
+                same.pop_front();
+                if same.is_empty() {
+                    self.by_id.remove(&old.id);
+                }
+            }
         }
         Some(self.total)
+    }
+
+    /// Where the messages with this id are, newest first.
+    fn places(&self, id: &str) -> impl Iterator<Item = usize> {
+        let first = self.total + 1 - self.messages.len() as u64;
+        let numbers = self.by_id.get(id).into_iter().flatten().rev();
+        numbers.filter_map(move |number| usize::try_from(number - first).ok())
+    }
+
+    /// The messages with this id, newest first.
+    fn with_id(&self, id: &str) -> impl Iterator<Item = &InboxMessage> {
+        self.places(id).filter_map(|place| self.messages.get(place))
     }
 
     pub(crate) fn repeat(&mut self) {
@@ -119,11 +143,7 @@ impl Inbox {
 
     /// The messages after the one with this id; all of them if it is not there.
     pub(crate) fn after(&self, id: &str) -> Vec<InboxMessage> {
-        let start = self
-            .messages
-            .iter()
-            .rposition(|message| message.id == id)
-            .map_or(0, |index| index + 1);
+        let start = self.places(id).next().map_or(0, |place| place + 1);
         self.messages.iter().skip(start).cloned().collect()
     }
 
@@ -140,14 +160,12 @@ impl Inbox {
 
     /// The newest message with this id that has a file.
     pub(crate) fn with_file(&self, id: &str) -> Option<&InboxMessage> {
-        let mut newest_first = self.messages.iter().rev();
-        newest_first.find(|message| message.id == id && message.download.is_some())
+        self.with_id(id).find(|message| message.download.is_some())
     }
 
     /// What is shown in a chat under an id.
     pub(crate) fn find(&self, chat: &str, id: &str) -> Option<&InboxMessage> {
-        let mut newest_first = self.messages.iter().rev();
-        newest_first.find(|message| message.chat == chat && message.id == id)
+        self.with_id(id).find(|message| message.chat == chat)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -216,5 +234,24 @@ mod tests {
         assert_eq!(shown, ["B", "C"]);
         assert_eq!(inbox.since(2).0.count(), 1);
         assert_eq!(inbox.after("B").len(), 1);
+    }
+
+    #[test]
+    fn a_message_is_found_by_its_id_while_it_is_shown() {
+        let mut inbox = Inbox::new(2);
+        let mut elsewhere = message("A");
+        elsewhere.chat = "629".to_owned();
+        for shown in [message("A"), elsewhere, message("B")] {
+            inbox.show(shown);
+        }
+        assert!(inbox.shows("A") && inbox.shows("B") && !inbox.shows("C"));
+        assert!(inbox.find("628", "A").is_none() && inbox.find("629", "A").is_some());
+        inbox.show(message("C"));
+        assert!(!inbox.shows("A") && inbox.find("629", "A").is_none());
+        assert_eq!(
+            inbox.find("628", "C").map(|found| found.id.as_str()),
+            Some("C")
+        );
+        assert_eq!(inbox.by_id.len(), 2);
     }
 }

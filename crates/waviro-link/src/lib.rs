@@ -143,6 +143,14 @@ pub trait Listener: Send + Sync {
     /// with the same id.
     async fn server_ack(&self, ack: ServerAck);
 
+    /// Whether this receipt changes nothing that the gateway keeps: WhatsApp gets its ack at once then, and
+    /// [`Listener::receipt`] is not called. A large group sends thousands of receipts that say the same. Asked of memory
+    /// alone: must return at once.
+    fn knows(&self, receipt: &Receipt) -> bool {
+        let _ = receipt;
+        false
+    }
+
     /// A recipient's device received, read or played messages. WhatsApp gets its ack after this returns `Ok`.
     ///
     /// # Errors

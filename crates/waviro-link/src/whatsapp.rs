@@ -10,6 +10,7 @@
 //! ([`WhatsAppConfig::server_key`]), and the client opens with Noise IK, which authenticates exactly that key. Nothing is
 //! ever pinned for WhatsApp's hosts. A build in which the chain check was compiled out dials loopback only.
 
+mod backlog;
 mod care;
 mod connect;
 mod contact;

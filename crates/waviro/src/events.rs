@@ -3,6 +3,7 @@
 //! Acks and receipts only raise what is known, in any order, and are durable before WhatsApp gets its own ack. Inbound
 //! messages are kept once, in one transaction with the webhooks and events that are owed for them. Nothing is sent from here.
 
+mod came;
 mod hooks;
 mod keeper;
 mod left;
@@ -24,6 +25,7 @@ use crate::files::Files;
 use crate::jobs::Jobs;
 use crate::outbox::Outbox;
 use crate::store::{Audience, EventKind, Feeds, NewEvent, News, Store, StoreError, address};
+use came::Came;
 use keeper::Keeper;
 use left::{Left, Told, may_pass};
 
@@ -56,6 +58,7 @@ pub fn attach(
             states: states::start(bot, store.clone(), &jobs),
             left: Left::start(keeper.clone(), &jobs),
             keeper,
+            came: Came::default(),
             store: store.clone(),
             outbox: outbox.clone(),
             clock: clock.clone(),
@@ -69,6 +72,7 @@ struct Ear {
     feeds: Feeds,
     states: states::Told,
     keeper: Keeper,
+    came: Came,
     left: Left,
     store: Store,
     outbox: Outbox,
@@ -114,8 +118,10 @@ impl Listener for Ear {
             News::Failed(_) => "refused",
             News::Reached(_) | News::ReachedSomebody(_) | News::Member { .. } => "accepted",
         };
+        let accepted = matches!(news, News::Reached(_)).then(|| ack.id.clone());
         match self.keeper.raise(vec![(ack.id, news)]).await {
             Ok(()) => {
+                self.came.note(&accepted, 1);
                 metrics::counter!("waviro_server_acks_total", "verdict" => verdict).increment(1);
             }
             // The message stays unacked: the lane writes it again and the server acks it again.
@@ -125,12 +131,25 @@ impl Listener for Ear {
         }
     }
 
+    fn knows(&self, receipt: &Receipt) -> bool {
+        let member = receipt.in_group && receipt.from.is_some();
+        if member {
+            // Each member's receipt is an event of its own, for whoever wants these.
+            let audience = self.store.known_audience(self.bot.slot(), self.clock.now());
+            if audience.is_none_or(|audience| audience.wants(EventKind::MessageAck)) {
+                return false;
+            }
+        }
+        let known = self.came.have_all(&receipt.ids, self.counts_as(receipt));
+        if known {
+            metrics::counter!("waviro_receipts_total").increment(receipt.ids.len() as u64);
+        }
+        known
+    }
+
     async fn receipt(&self, receipt: Receipt) -> Result<(), NotCommitted> {
         waviro_fault::step("receipt heard");
-        let level = match receipt.level {
-            ReceiptLevel::Delivered => 2,
-            ReceiptLevel::Read => 3,
-        };
+        let level = level(&receipt);
         debug!(
             bot = self.bot.name(),
             messages = receipt.ids.len(),
@@ -142,6 +161,7 @@ impl Listener for Ear {
         // Who received a message proves that the server took it: the store raises through every stage between. Of a
         // group one member's word is not the message's ack, unless the bot is set so; else the store leaves groups at 1.
         let for_all = self.bot.settings().group_acks;
+        let counts_as = self.counts_as(&receipt);
         let member = receipt.from.filter(|_| receipt.in_group);
         let news = match member.as_ref().map(address) {
             Some(member) => News::Member {
@@ -155,6 +175,9 @@ impl Listener for Ear {
         let news = receipt.ids.into_iter().map(|id| (id, news.clone()));
         let news: Vec<_> = news.collect();
         let kept = self.keeper.raise(news.clone()).await;
+        if kept.is_ok() {
+            self.came.note(news.iter().map(|(id, _)| id), counts_as);
+        }
         kept.map_err(|reason| self.leave(Told::News(news), "receipt", &reason))
     }
 
@@ -188,7 +211,25 @@ impl Listener for Ear {
     }
 }
 
+/// The ack that a receipt stands for.
+fn level(receipt: &Receipt) -> i8 {
+    match receipt.level {
+        ReceiptLevel::Delivered => 2,
+        ReceiptLevel::Read => 3,
+    }
+}
+
 impl Ear {
+    /// The ack to which a receipt raises its messages: one member's word is not the ack of a group's message, unless the
+    /// bot is set so.
+    fn counts_as(&self, receipt: &Receipt) -> i8 {
+        if receipt.in_group && !self.bot.settings().group_acks {
+            1
+        } else {
+            level(receipt)
+        }
+    }
+
     /// Leaves it with WhatsApp, and holds it to be committed as soon as that can be done.
     fn leave(&self, told: Told, what: &str, reason: &StoreError) -> NotCommitted {
         if may_pass(reason) {

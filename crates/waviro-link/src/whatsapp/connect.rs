@@ -40,8 +40,9 @@ const PAUSES: [Duration; 8] = [
 /// A dial that hangs is given up; must stay below the library's own 20 s, pause included.
 const DIAL_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Frames between the socket and the library; as many as the library's own transport buffers.
-const FRAMES: usize = 64;
+/// Frames between the socket and the library. The library's own transport buffers 64 before them, and stops reading the socket when
+/// they are full.
+const FRAMES: usize = 1;
 
 /// Opens the sockets of one device.
 pub(super) struct Dialer {
@@ -128,6 +129,9 @@ impl Dialer {
                     && newest.load(Ordering::SeqCst) == this
                 {
                     shared.went_offline(&reason.to_string());
+                }
+                if matches!(event, TransportEvent::DataReceived(_)) {
+                    shared.backlog.is_short().await;
                 }
                 if pass_on.send(event).await.is_err() {
                     return;

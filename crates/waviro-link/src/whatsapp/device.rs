@@ -18,6 +18,7 @@ use whatsapp_rust::wacore::store::device::{
 };
 use whatsapp_rust::{CacheConfig, CacheEntryConfig, Client, Jid, RawNodeLease};
 
+use super::backlog::Backlog;
 use super::connect::Dialer;
 use super::events::Ear;
 use super::news::{self, News};
@@ -53,6 +54,7 @@ pub(super) struct Shared {
     pub(super) status: watch::Sender<Status>,
     pub(super) pulse: Pulse,
     pub(super) redelivered: Redelivered,
+    pub(super) backlog: Arc<Backlog>,
     client: RwLock<Option<Arc<Client>>>,
     identity: Mutex<Option<Identity>>,
     telling: Mutex<()>,
@@ -93,6 +95,7 @@ impl Device {
             listener,
             pulse: Pulse::default(),
             redelivered: Redelivered::open(ground.stores.came_again(slot)),
+            backlog: Arc::default(),
             status: watch::Sender::new(Status::Unlinked(UnlinkedCause::Never)),
             client: RwLock::new(None),
             identity: Mutex::new(None),
@@ -130,7 +133,11 @@ impl Device {
             shared: Arc::clone(&self.shared),
             dialer: Arc::downgrade(&dialer),
         };
-        let place = self.ground.threads.place().ok_or(LinkError::Offline)?;
+        let place = self
+            .ground
+            .threads
+            .place(&self.shared.backlog)
+            .ok_or(LinkError::Offline)?;
         let version = self.ground.versions.known();
         let bot = Bot::builder()
             .with_backend_arc(backend)

@@ -207,6 +207,10 @@ impl Ear {
             from: told_sender(&source.sender, source.sender_alt.as_ref()),
             in_group: source.chat.is_group(),
         };
+        if self.shared.listener.knows(&receipt) {
+            return;
+        }
+        let _waiting = self.shared.backlog.add();
         let committed = tokio::task::block_in_place(|| {
             tokio::runtime::Handle::current().block_on(self.shared.listener.receipt(receipt))
         });

@@ -51,6 +51,10 @@ impl Listener for AtHome {
         );
     }
 
+    fn knows(&self, receipt: &Receipt) -> bool {
+        self.listener.knows(receipt)
+    }
+
     async fn receipt(&self, receipt: Receipt) -> Result<(), NotCommitted> {
         let listener = Arc::clone(&self.listener);
         let work = async move { listener.receipt(receipt).await };

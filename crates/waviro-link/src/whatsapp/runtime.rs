@@ -9,6 +9,7 @@
 //! nobody has a request open for it; those who do, at the gateway's door, should not wait behind it.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,6 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 use whatsapp_rust::Runtime;
 use whatsapp_rust::wacore::runtime::AbortHandle;
 
+use super::backlog::Backlog;
 use crate::LinkError;
 
 /// Receipts held at once before the library's other work has to wait for a commit.
@@ -34,9 +36,12 @@ const NICE: i32 = 10;
 #[derive(Debug)]
 pub(super) struct Threads(Option<tokio::runtime::Runtime>);
 
-/// Where the library's tasks run.
+/// Where the library's tasks for one device run.
 #[derive(Debug, Clone)]
-pub(super) struct OnThreads(Handle);
+pub(super) struct OnThreads {
+    threads: Handle,
+    backlog: Arc<Backlog>,
+}
 
 impl Threads {
     pub(super) fn start() -> Result<Self, LinkError> {
@@ -62,11 +67,12 @@ impl Threads {
             .map_err(|error| LinkError::Failed(error.to_string()))
     }
 
-    /// Where tasks are put.
-    pub(super) fn place(&self) -> Option<OnThreads> {
-        self.0
-            .as_ref()
-            .map(|runtime| OnThreads(runtime.handle().clone()))
+    /// Where tasks of the device with this backlog are put.
+    pub(super) fn place(&self, backlog: &Arc<Backlog>) -> Option<OnThreads> {
+        self.0.as_ref().map(|runtime| OnThreads {
+            threads: runtime.handle().clone(),
+            backlog: Arc::clone(backlog),
+        })
     }
 }
 
@@ -93,12 +99,17 @@ type Task = Pin<Box<dyn Future<Output = ()> + Send + 'static>>;
 #[async_trait]
 impl Runtime for OnThreads {
     fn spawn(&self, future: Task) -> AbortHandle {
-        let task = self.0.spawn(future);
+        let task = self.threads.spawn(future);
         AbortHandle::new(move || task.abort())
     }
 
     fn spawn_detached(&self, future: Task) {
-        drop(self.0.spawn(future));
+        // The library puts each stanza that it has read in a task of this kind.
+        let waiting = self.backlog.add();
+        drop(self.threads.spawn(async move {
+            drop(waiting);
+            future.await;
+        }));
     }
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
@@ -109,7 +120,7 @@ impl Runtime for OnThreads {
         &self,
         work: Box<dyn FnOnce() + Send + 'static>,
     ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        let work = self.0.spawn_blocking(work);
+        let work = self.threads.spawn_blocking(work);
         Box::pin(async move {
             let _ = work.await;
         })

@@ -138,6 +138,11 @@ async fn each_member_of_a_group_is_told_of_once_for_each_step() {
             said.unwrap();
         }
     }
+    // Whoever listens is told of each member, so none may be passed over unasked.
+    assert!(
+        !rig.link()
+            .is_known(&id, ReceiptLevel::Delivered, Some(budi.clone()))
+    );
     // A late word changes nothing.
     let late = rig
         .link()

@@ -295,3 +295,37 @@ async fn a_groups_acks_rise_with_the_first_member_where_the_bot_is_set_so() {
     assert_eq!(receiver.wait_for("b", 3).await, [1, 2, 3]);
     assert_eq!(receiver.stages("a"), [1]);
 }
+
+#[tokio::test]
+async fn a_receipt_that_says_what_is_known_is_told_from_one_that_changes_something() {
+    let rig = Rig::online().await;
+    rig.link().set_groups(vec![group(GROUP, "Pelanggan")]);
+    let (delivered, read) = (ReceiptLevel::Delivered, ReceiptLevel::Read);
+    let member = || Some(Sender::Number(number(SITI)));
+    let other = || Some(Sender::Hidden("99887766".to_owned()));
+    let known = |id: &MessageId, level, from| rig.link().is_known(id, level, from);
+    let in_group = rig.accept(&format!("{GROUP}@g.us"), "semua").await.unwrap();
+    assert!(!known(&in_group.id, delivered, member()));
+    until(|| rig.ack_of(&in_group.id), |ack| *ack == 1).await;
+    let first = rig
+        .link()
+        .member_receipt(&in_group.id, delivered, Sender::Number(number(SITI)));
+    first.await.unwrap();
+    assert!(known(&in_group.id, read, member()) && known(&in_group.id, delivered, other()));
+
+    let alone = rig.accept(SITI, "satu").await.unwrap();
+    rig.link().receipt(&alone.id, delivered).await.unwrap();
+    assert!(known(&alone.id, delivered, None) && !known(&alone.id, read, None));
+    assert_eq!(rig.ack_of(&alone.id).await, 2);
+    rig.link().receipt(&alone.id, read).await.unwrap();
+    assert_eq!(rig.ack_of(&alone.id).await, 3);
+
+    // Now each member's receipt raises the message, and nothing may be passed over.
+    rig.set(json!({"group_acks": true})).await;
+    assert!(!known(&in_group.id, delivered, other()));
+    let second = rig
+        .link()
+        .member_receipt(&in_group.id, read, Sender::Number(number(SITI)));
+    second.await.unwrap();
+    assert_eq!(rig.ack_of(&in_group.id).await, 3);
+}

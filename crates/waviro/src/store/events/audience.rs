@@ -100,14 +100,22 @@ impl Audiences {
 }
 
 impl Store {
+    /// Who wants to hear of a bot, where this is known without asking the database.
+    #[must_use]
+    pub fn known_audience(&self, slot: i32, now: Millis) -> Option<Arc<Audience>> {
+        let known = lock(&self.state.audiences.known);
+        let (read_at, known) = known.get(&slot)?;
+        (0..FRESH)
+            .contains(&(now - read_at))
+            .then(|| Arc::clone(known))
+    }
+
     /// Who wants to hear of a bot; nobody, where there is no such bot.
     pub async fn audience(&self, slot: i32, now: Millis) -> Result<Arc<Audience>, StoreError> {
-        let audiences = &self.state.audiences;
-        if let Some((read_at, known)) = lock(&audiences.known).get(&slot)
-            && (0..FRESH).contains(&(now - read_at))
-        {
-            return Ok(Arc::clone(known));
+        if let Some(known) = self.known_audience(slot, now) {
+            return Ok(known);
         }
+        let audiences = &self.state.audiences;
         let changes = audiences.changes.load(Ordering::SeqCst);
         let audience = Arc::new(self.read_audience(slot, now).await?);
         let mut known = lock(&audiences.known);

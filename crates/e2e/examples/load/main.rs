@@ -18,6 +18,7 @@
 
 mod bare;
 mod disk;
+mod group;
 mod measure;
 mod stage;
 
@@ -134,6 +135,8 @@ async fn run(bots: usize, span: Duration) {
 
     files(&stage, gateway, "documents", document()).await;
     files(&stage, gateway, "photos", photo()).await;
+
+    group::run(&stage, gateway, Process(stage.simulator_pid())).await;
 
     let bare = bare::run(&stage, bots, span).await;
     println!("\nthe bare client in the same run, same store and durability, no gateway:");

@@ -85,7 +85,7 @@ impl Stage {
     }
 
     async fn link_one(&self, n: usize) {
-        let number = format!("62811{n:07}");
+        let number = self.number_of(n);
         self.phone(&number).await;
         let code = e2e::eventually("a QR code", async || {
             let answer = self.bots[n].call("/api/getqr", json!({})).await;
@@ -99,24 +99,38 @@ impl Stage {
         self.bots[n].wait_linked().await;
     }
 
+    /// The n-th bot's number.
+    pub fn number_of(&self, n: usize) -> String {
+        format!("62811{n:07}")
+    }
+
+    /// Asks the simulator for something.
+    pub async fn control(&self, path: &str, body: Value) -> Value {
+        let asking = self.http.post(format!("{}{path}", self.control));
+        let answer = asking.json(&body).send().await.unwrap();
+        let status = answer.status();
+        let body: Value = answer.json().await.unwrap();
+        assert!(status.is_success(), "{path}: {body}");
+        body
+    }
+
     /// Makes a phone.
     pub async fn phone(&self, number: &str) {
-        let made = self.http.post(format!("{}/control/phones", self.control));
-        let made = made
-            .json(&json!({"number": number, "name": number}))
-            .send()
-            .await
-            .unwrap();
-        assert!(made.status().is_success(), "{made:?}");
+        let wish = json!({"number": number, "name": number});
+        self.control("/control/phones", wish).await;
     }
 
     /// Lets a phone scan a code.
     pub async fn scan(&self, number: &str, code: &str) {
-        let scan = self
-            .http
-            .post(format!("{}/control/phones/{number}/scan", self.control));
-        let scanned = scan.json(&json!({"qr": code})).send().await.unwrap();
-        assert!(scanned.status().is_success(), "{:?}", scanned.text().await);
+        let path = format!("/control/phones/{number}/scan");
+        self.control(&path, json!({"qr": code})).await;
+    }
+
+    /// A text from the first bot to a group.
+    pub async fn to_group(&self, group: &str, text: &str) {
+        let body = json!({"groupid": group, "pesan": text});
+        let answer = self.bots[0].call("/api/sendwatogroup", body).await;
+        assert!(answer.status.is_success(), "{answer:?}");
     }
 
     /// The simulator's WebSocket and key, for the bare client.
@@ -185,16 +199,16 @@ impl Stage {
         self.counts().await.1
     }
 
+    /// What the gateway counts.
+    pub async fn metrics(&self) -> Metrics {
+        Metrics(self.gateway.metrics().await)
+    }
+
     async fn counts(&self) -> (u64, u64) {
-        let page = self.gateway.metrics().await;
-        let count = |name: &str| {
-            let line = page.lines().find(|line| line.starts_with(name));
-            line.and_then(|line| line.rsplit(' ').next()?.parse().ok())
-                .unwrap_or(0)
-        };
+        let page = self.metrics().await;
         (
-            count("waviro_messages_offered_total{outcome=\"accepted\"}"),
-            count("waviro_server_acks_total{verdict=\"accepted\"}"),
+            page.count("waviro_messages_offered_total{outcome=\"accepted\"}"),
+            page.count("waviro_server_acks_total{verdict=\"accepted\"}"),
         )
     }
 
@@ -203,12 +217,28 @@ impl Stage {
         self.disk.slow(yes);
     }
 
+    pub fn simulator_pid(&self) -> u32 {
+        self.sim.id()
+    }
+
     pub fn gateway_pid(&self) -> u32 {
         self.gateway.pid().unwrap()
     }
 
     pub fn folder(&self) -> &Path {
         self.gateway.folder()
+    }
+}
+
+/// The gateway's page of metrics.
+pub struct Metrics(String);
+
+impl Metrics {
+    /// A counter of the page; 0 where nothing was counted yet.
+    pub fn count(&self, name: &str) -> u64 {
+        let line = self.0.lines().find(|line| line.starts_with(name));
+        line.and_then(|line| line.rsplit(' ').next()?.parse().ok())
+            .unwrap_or(0)
     }
 }
 

@@ -1,0 +1,145 @@
+//! A large group: each text brings two receipts from each member, and nothing else of the bot may wait for them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::measure::Process;
+use crate::stage::{Stage, customer};
+
+/// WhatsApp's own limit is 1,024.
+const MEMBERS: usize = 1_000;
+
+/// Texts to the group.
+const TEXTS: usize = 100;
+
+/// Texts of customers to the same bot, while the receipts come.
+const CUSTOMERS_TEXTS: u64 = 200;
+
+/// Members who are made at one time.
+const AT_ONCE: usize = 16;
+
+/// How often one looks.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// When this is not over by then, it never will be.
+const WITHIN: Duration = Duration::from_mins(5);
+
+/// Runs the phase over the first bot.
+pub async fn run(stage: &Arc<Stage>, gateway: Process, simulator: Process) {
+    let members: Vec<String> = (0..MEMBERS - 1).map(|n| format!("62877{n:07}")).collect();
+    stream::iter(&members)
+        .for_each_concurrent(AT_ONCE, |number| stage.phone(number))
+        .await;
+    let group = json!({"name": "Pelanggan", "owner": stage.number_of(0), "members": members});
+    let group = stage.control("/control/groups", group).await;
+    let group = group["id"].as_str().unwrap().to_owned();
+    // The first text hands the bot's key to every member, which is not what is measured.
+    let of_one = 2 * (MEMBERS as u64 - 1);
+    let all = Counts::of(stage).await.receipts + of_one;
+    stage.to_group(&group, "pembuka").await;
+    until(
+        stage,
+        |now| now.receipts >= all,
+        "the first text's receipts",
+    )
+    .await;
+    stage.drained().await;
+
+    let before = Counts::of(stage).await;
+    let (memory, cpu) = (gateway.memory(), (gateway.cpu(), simulator.cpu()));
+    let began = Instant::now();
+    let sending = async {
+        for n in 0..TEXTS {
+            stage.to_group(&group, &format!("pengumuman {n}")).await;
+        }
+        let acked = before.acked + TEXTS as u64;
+        until(stage, |now| now.acked >= acked, "every server ack").await;
+        began.elapsed()
+    };
+    let writing = async {
+        let bot = stage.number_of(0);
+        for n in 0..CUSTOMERS_TEXTS {
+            let text = json!({"to": bot, "text": format!("masih ada? {n}")});
+            let path = format!("/control/phones/{}/send", customer(n as usize));
+            stage.control(&path, text).await;
+        }
+        let written = Instant::now();
+        let kept = before.inbound + CUSTOMERS_TEXTS;
+        until(stage, |now| now.inbound >= kept, "every customer's text").await;
+        written.elapsed()
+    };
+    let receipts = of_one * TEXTS as u64;
+    let hearing = async {
+        let all = before.receipts + receipts;
+        until(stage, |now| now.receipts >= all, "every receipt").await;
+        began.elapsed()
+    };
+    let watching = peak(gateway);
+    tokio::pin!(watching);
+    let mut most = memory;
+    let work = async { tokio::join!(sending, writing, hearing) };
+    tokio::pin!(work);
+    let (acked, kept, heard) = loop {
+        tokio::select! {
+            done = &mut work => break done,
+            seen = &mut watching => {
+                most = most.max(seen);
+                watching.set(peak(gateway));
+            }
+        }
+    };
+    let share = |cpu: f64| cpu * 1e6 / receipts as f64;
+    println!(
+        "group of {MEMBERS}        {TEXTS} texts: acked after {:.1} s, {receipts} receipts heard after {:.1} s",
+        acked.as_secs_f64(),
+        heard.as_secs_f64()
+    );
+    println!(
+        "customers beside it  {CUSTOMERS_TEXTS} texts kept {:.1} s after the last was written (mark 5)",
+        kept.as_secs_f64()
+    );
+    println!(
+        "a receipt            {:.1} µs CPU of the simulator (mark 20), {:.1} of the gateway; memory {memory:.1} MiB, {most:.1} at most",
+        share(simulator.cpu() - cpu.1),
+        share(gateway.cpu() - cpu.0),
+    );
+}
+
+/// The gateway's memory in a moment.
+async fn peak(gateway: Process) -> f64 {
+    tokio::time::sleep(LOOK).await;
+    gateway.memory()
+}
+
+/// What the gateway has counted.
+struct Counts {
+    acked: u64,
+    inbound: u64,
+    receipts: u64,
+}
+
+impl Counts {
+    async fn of(stage: &Stage) -> Self {
+        let page = stage.metrics().await;
+        Self {
+            acked: page.count("waviro_server_acks_total{verdict=\"accepted\"}"),
+            inbound: page.count("waviro_inbound_total"),
+            receipts: page.count("waviro_receipts_total"),
+        }
+    }
+}
+
+async fn until(stage: &Stage, wanted: impl Fn(&Counts) -> bool, what: &str) {
+    let end = Instant::now() + WITHIN;
+    while !wanted(&Counts::of(stage).await) {
+        assert!(
+            Instant::now() < end,
+            "{what} did not come within {WITHIN:?}"
+        );
+        tokio::time::sleep(LOOK).await;
+    }
+}

@@ -82,7 +82,8 @@ fn built(with: &[&str], name: &str) -> PathBuf {
         .parent()
         .and_then(Path::parent)
         .expect("a target folder");
-    let mut cargo = std::process::Command::new(env!("CARGO"));
+    let cargo = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/cargo");
+    let mut cargo = std::process::Command::new(cargo);
     // Both in one call: chosen together they share every dependency, chosen apart each builds its own.
     cargo.args([
         "build", "--quiet", "--locked", "-p", "waviro", "-p", "wa-sim",

@@ -11,11 +11,11 @@ const KNOWN: usize = 512;
 
 /// The acks of the latest messages that are durable. What is forgotten is asked of the database again.
 #[derive(Debug, Default)]
-pub(super) struct Came(Mutex<Acks>);
+pub(super) struct Came(Mutex<Latest>);
 
 /// Ids by their hash: another id with the same one is as likely as a broken disk.
 #[derive(Debug, Default)]
-struct Acks {
+struct Latest {
     hasher: RandomState,
     acks: HashMap<u64, i8>,
     order: VecDeque<u64>,

@@ -13,7 +13,7 @@ use waviro_fault::Bug;
 use super::{Schema, StoreError};
 
 /// Every migration, in order; one that has landed is never edited.
-const SCHEMA: [(i64, &str, &str); 9] = [
+const SCHEMA: &[(i64, &str, &str)] = &[
     (
         1,
         "gateway",
@@ -170,7 +170,7 @@ async fn be_sure(connection: &mut AnyConnection) -> Result<(), StoreError> {
 
 /// Brings the schema up to date.
 pub(super) async fn migrate(connection: &mut AnyConnection) -> Result<(), StoreError> {
-    let migrations = SCHEMA.map(|(version, name, text)| {
+    let migrations = SCHEMA.iter().map(|&(version, name, text)| {
         Migration::new(
             version,
             name.into(),
@@ -180,7 +180,7 @@ pub(super) async fn migrate(connection: &mut AnyConnection) -> Result<(), StoreE
         )
     });
     waviro_fault::step("before migration");
-    Migrator::with_migrations(migrations.into())
+    Migrator::with_migrations(migrations.collect())
         .run(connection)
         .await
         .map_err(|error| StoreError::Failed(format!("migration: {error}")))?;

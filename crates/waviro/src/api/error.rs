@@ -129,7 +129,7 @@ pub enum UrlFault {
 }
 
 /// Why a file did not come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MediaFault {
     /// Above [`crate::outbox::FILE_CAP`].
     TooLarge,
@@ -143,6 +143,10 @@ pub enum MediaFault {
     TimedOut,
     /// Not a byte.
     Empty,
+    /// A web page in the place of a file, and the link to the file itself if it is known.
+    Page(Option<String>),
+    /// The bytes do not fit their `Content-Encoding`.
+    Encoding,
     /// Sent on too often.
     Lost,
 }
@@ -351,11 +355,14 @@ impl From<OnceError> for ApiError {
 }
 
 impl MediaFault {
-    fn code(self) -> &'static str {
+    fn code(&self) -> &'static str {
         match self {
             Self::TooLarge => "media_too_large",
             Self::NotFound => "media_not_found",
-            Self::Status(_) | Self::Unreachable | Self::Lost => "media_unreachable",
+            Self::Status(_) | Self::Unreachable | Self::Lost | Self::Encoding => {
+                "media_unreachable"
+            }
+            Self::Page(_) => "media_is_page",
             Self::TimedOut => "media_timeout",
             Self::Empty => "media_empty",
         }
@@ -369,6 +376,8 @@ impl From<FetchError> for MediaFault {
             FetchError::Status(404 | 410) => Self::NotFound,
             FetchError::Status(status) => Self::Status(status),
             FetchError::Empty => Self::Empty,
+            FetchError::Page(direct) => Self::Page(direct),
+            FetchError::Encoding => Self::Encoding,
             FetchError::Lost => Self::Lost,
             FetchError::Net(NetError::TimedOut(_)) => Self::TimedOut,
             FetchError::Net(_) | FetchError::Disk(_) => Self::Unreachable,

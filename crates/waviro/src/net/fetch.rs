@@ -1,4 +1,6 @@
 //! Fetching a file that somebody wants sent: guarded like every call, counted while it streams, never held in memory.
+//!
+//! The bytes come as the host sent them; [`Fetched::encodings`] says how they are encoded ([`super::unpack`]).
 
 use std::time::Duration;
 
@@ -9,22 +11,20 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use url::Url;
 
 use super::guard::Pass;
+use super::unpack::{self, Encoding};
 use super::{Net, NetError, judge};
 use crate::config::AllowedNetwork;
 
 /// File hosts send on to their storage, rarely more than once.
 const REDIRECTS: usize = 3;
 
-/// As much of a file's beginning as its kind is told from.
-const HEAD: usize = 8 * 1024;
-
 /// What came, and what was said about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fetched {
-    /// Bytes.
+    /// Bytes, as they came.
     pub size: u64,
-    /// The first of them.
-    pub head: Vec<u8>,
+    /// What they are encoded with, in the order in which that was done.
+    pub encodings: Vec<Encoding>,
     /// `Content-Type`, as it came.
     pub content_type: Option<String>,
     /// `Content-Disposition`, as it came.
@@ -48,12 +48,31 @@ pub enum FetchError {
     /// No bytes at all.
     #[error("the file is empty")]
     Empty,
+    /// A web page came, where the URL or whoever gave it means a file. Holds the link to the file itself, if it is known.
+    #[error("a web page came instead of the file{}", hint(.0.as_deref()))]
+    Page(Option<String>),
+    /// The bytes do not fit their `Content-Encoding`.
+    #[error("the file's Content-Encoding cannot be decoded")]
+    Encoding,
     /// Sent on more often than [`REDIRECTS`], or nowhere.
     #[error("sent on too often, or to nowhere")]
     Lost,
     /// It could not be written down.
     #[error("not written: {0}")]
     Disk(String),
+}
+
+impl From<std::io::Error> for FetchError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Disk(error.to_string())
+    }
+}
+
+fn hint(direct: Option<&str>) -> String {
+    match direct {
+        Some(direct) => format!("; the direct link is {direct}"),
+        None => "; use a link that downloads it without a login".to_owned(),
+    }
 }
 
 impl Net {
@@ -108,7 +127,7 @@ impl Net {
         within: Duration,
     ) -> Result<reqwest::Response, NetError> {
         self.guard.check(url, allow)?;
-        // Some hosts compress what they are not asked to; then the hash of what comes is not that of the file.
+        // A file that comes as it is can be counted against the cap while it streams.
         let request = self
             .client(allow)
             .get(url.clone())
@@ -134,7 +153,7 @@ async fn pour(
     }
     let mut fetched = Fetched {
         size: 0,
-        head: Vec::new(),
+        encodings: unpack::encodings(response.headers()),
         content_type: text(response.headers(), &CONTENT_TYPE),
         disposition: text(response.headers(), &CONTENT_DISPOSITION),
         url,
@@ -145,8 +164,6 @@ async fn pour(
         if fetched.size > cap {
             return Err(FetchError::TooLarge(cap));
         }
-        let missing = HEAD.saturating_sub(fetched.head.len()).min(chunk.len());
-        fetched.head.extend_from_slice(&chunk[..missing]);
         sink.write_all(&chunk)
             .await
             .map_err(|error| FetchError::Disk(error.to_string()))?;
@@ -157,8 +174,9 @@ async fn pour(
     Ok(fetched)
 }
 
-/// A header's text; file names come in UTF-8 too, which is more than headers officially hold.
+/// A header's text; file names come in UTF-8 too, which is more than headers officially hold, and else in Latin-1.
 fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    let value = headers.get(name)?;
-    Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+    let bytes = headers.get(name)?.as_bytes();
+    let latin = || bytes.iter().map(|byte| char::from(*byte)).collect();
+    Some(std::str::from_utf8(bytes).map_or_else(|_| latin(), ToOwned::to_owned))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tracing::error;
 use waviro_link::{Chat, Content, MediaKind, MessageId, Outgoing};
 
+use super::media::{Meant, Wanted};
 use super::{Accepted, Draft, NewMessage, Outbox, Refusal};
 use crate::bots::Bot;
 use crate::clock::Millis;
@@ -165,7 +166,11 @@ impl Outbox {
             Draft::Ready(content) => return Ok((content, None)),
             Draft::File { url, caption } => (url, caption),
         };
-        let taken = self.0.spool.take(&self.0.net, &url, allow, id.as_str());
+        let wanted = Wanted {
+            url: &url,
+            meant: Meant::Anything,
+        };
+        let taken = self.0.spool.take(&self.0.net, wanted, allow, id.as_str());
         let mut media = taken.await.map_err(Refusal::NoFile)?;
         if media.kind == MediaKind::Audio {
             return Ok((Content::Media(Box::new(media)), caption));

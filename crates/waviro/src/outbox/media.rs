@@ -3,25 +3,33 @@
 //! A spooled file is durable before the row that names it is written, and the row is the truth: what no pending message names is
 //! removed, at once when a message is final and at the start for what a kill left behind.
 
+mod container;
+mod formats;
 mod kind;
 mod name;
+mod page;
 mod preview;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufWriter};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use url::Url;
 use waviro_fault::Bug;
-use waviro_link::{Media, MediaKind, MessageId};
+use waviro_link::{Media, MessageId};
 
 use crate::config::AllowedNetwork;
-use crate::net::{FetchError, Net};
+use crate::net::unpack::{self, Encoding, UnpackError};
+use crate::net::{FetchError, Fetched, Net};
 use crate::store::Store;
 
+use container::Container;
+use kind::{About, Judged};
 use preview::Previews;
 
 /// What WhatsApp takes for a picture, song or film, and the document's own limit.
@@ -33,11 +41,37 @@ const WITHIN: Duration = Duration::from_secs(25);
 /// Longer than a fetch and the commit after it take together.
 const YOUNG: Duration = Duration::from_mins(10);
 
+/// Files that are decoded at a time: a decoder may take 16 MiB of memory.
+const DECODING: usize = 2;
+
 /// The folder of spooled files.
 #[derive(Debug, Clone)]
 pub(super) struct Spool {
     folder: PathBuf,
     previews: Previews,
+    decoding: Arc<Semaphore>,
+}
+
+/// A file that somebody wants sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    /// Where it is.
+    pub(super) url: &'a Url,
+    /// What it is to be.
+    pub(super) meant: Meant,
+}
+
+/// What somebody wants a file to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Meant {
+    /// What its bytes are.
+    Anything,
+    /// A picture, a film or sound. A web page cannot be it.
+    Shown,
+    /// A document: the file as it is.
+    Document,
+    /// A contact card. A web page cannot be it.
+    Card,
 }
 
 impl Spool {
@@ -51,6 +85,7 @@ impl Spool {
         Ok(Self {
             folder,
             previews: Previews::new(),
+            decoding: Arc::new(Semaphore::new(DECODING)),
         })
     }
 
@@ -58,12 +93,12 @@ impl Spool {
     pub(super) async fn take(
         &self,
         net: &Net,
-        url: &Url,
+        wanted: Wanted<'_>,
         allow: &[AllowedNetwork],
         name: &str,
     ) -> Result<Media, FetchError> {
         let path = self.folder.join(name);
-        let taken = self.fetch(net, url, allow, &path).await;
+        let taken = self.fetch(net, wanted, allow, &path).await;
         if taken.is_err() {
             remove(&path).await;
         }
@@ -73,41 +108,87 @@ impl Spool {
     async fn fetch(
         &self,
         net: &Net,
-        url: &Url,
+        wanted: Wanted<'_>,
         allow: &[AllowedNetwork],
         path: &Path,
     ) -> Result<Media, FetchError> {
-        let disk = |error: std::io::Error| FetchError::Disk(error.to_string());
         let mut options = File::options();
         options.write(true).read(true).create_new(true);
         #[cfg(unix)]
         options.mode(0o600);
         let latest = Instant::now() + WITHIN;
-        let mut sink = BufWriter::new(options.open(path).await.map_err(disk)?);
-        let fetched = net.fetch(url, allow, WITHIN, CAP, &mut sink).await?;
-        sink.flush().await.map_err(disk)?;
+        let mut sink = BufWriter::new(options.open(path).await?);
+        let fetched = net.fetch(wanted.url, allow, WITHIN, CAP, &mut sink).await?;
+        sink.flush().await?;
         waviro_fault::step("spool begun");
-        let file = sink.into_inner();
+        drop(sink);
+        let mut judged = self.judge(path, fetched, wanted).await?;
+        if matches!(judged.container, Container::Webp | Container::Gif)
+            && wanted.meant != Meant::Document
+            && let Some(mime) = self.previews.still(path, &judged.mime, latest).await
+        {
+            judged.shown_as(mime);
+        }
         if !waviro_fault::planted(Bug::NoSync) {
-            file.sync_all().await.map_err(disk)?;
+            let file = File::options().write(true).open(path).await?;
+            file.sync_all().await?;
         }
         // The name in the folder must survive a power cut too.
-        let folder = File::open(&self.folder).await.map_err(disk)?;
-        folder.sync_all().await.map_err(disk)?;
+        let folder = File::open(&self.folder).await?;
+        folder.sync_all().await?;
         waviro_fault::step("spool safe");
-        let sha256 = hash(path).await.map_err(disk)?;
-        let (kind, mime) = kind::of(&fetched.head, fetched.content_type.as_deref(), &fetched.url);
-        let preview = self.previews.of(path, kind, &mime, latest).await;
+        let sha256 = hash(path).await?;
+        let preview = self
+            .previews
+            .of(path, judged.kind, &judged.mime, latest)
+            .await;
         Ok(Media {
-            kind,
+            kind: judged.kind,
             file: path.to_owned(),
             sha256,
-            file_name: name::of(fetched.disposition.as_deref(), &fetched.url, &mime),
+            file_name: judged.file_name,
             caption: None,
-            voice: kind == MediaKind::Audio && kind::is_voice(&fetched.head),
-            mime,
+            voice: judged.voice,
+            mime: judged.mime,
             preview,
         })
+    }
+
+    /// Undoes the file's encodings and judges what it is, on a thread that may block.
+    async fn judge(
+        &self,
+        path: &Path,
+        fetched: Fetched,
+        wanted: Wanted<'_>,
+    ) -> Result<Judged, FetchError> {
+        let decoding = if fetched.encodings.is_empty() {
+            None
+        } else {
+            Some(self.decoding.clone().acquire_owned().await)
+        };
+        let (path, asked, no_page) = (
+            path.to_owned(),
+            wanted.url.clone(),
+            matches!(wanted.meant, Meant::Shown | Meant::Card),
+        );
+        let judging = tokio::task::spawn_blocking(move || {
+            if decoding.is_some() {
+                decode(&path, &fetched.encodings)?;
+            }
+            drop(decoding);
+            let mut file = std::fs::File::open(&path)?;
+            let about = About {
+                content_type: fetched.content_type.as_deref(),
+                disposition: fetched.disposition.as_deref(),
+                asked: &asked,
+                found: &fetched.url,
+                no_page,
+            };
+            let judged = kind::of(&mut file, about)?;
+            judged.map_err(|page| FetchError::Page(page.direct))
+        });
+        let judged = judging.await;
+        judged.unwrap_or_else(|error| Err(FetchError::Disk(error.to_string())))
     }
 
     /// Where the file of this name is.
@@ -146,6 +227,49 @@ impl Spool {
             }
         }
         Ok(removed)
+    }
+}
+
+/// Replaces a spooled file by what it is without its encodings.
+fn decode(path: &Path, encodings: &[Encoding]) -> Result<(), FetchError> {
+    let plain = path.with_extension("plain");
+    let mut options = std::fs::File::options();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let decoded = decode_into(path, &plain, &options, encodings);
+    if !matches!(decoded, Ok(true)) {
+        // It may not have been made.
+        let _ = std::fs::remove_file(&plain);
+    }
+    decoded.map(|_| ())
+}
+
+/// Whether the file was encoded as its host says.
+fn decode_into(
+    path: &Path,
+    plain: &Path,
+    options: &std::fs::OpenOptions,
+    encodings: &[Encoding],
+) -> Result<bool, FetchError> {
+    let source = std::fs::File::open(path)?;
+    let mut sink = std::io::BufWriter::new(options.open(plain)?);
+    match unpack::unpack(source, encodings, CAP, &mut sink) {
+        Ok(0) => Err(FetchError::Empty),
+        Ok(_) => {
+            std::io::Write::flush(&mut sink)?;
+            std::fs::rename(plain, path)?;
+            Ok(true)
+        }
+        Err(UnpackError::TooLarge(cap)) => Err(FetchError::TooLarge(cap)),
+        Err(UnpackError::Broken(_)) => {
+            // Deflate and brotli have no signature: a file with a signature of its own was never encoded.
+            let mut source = std::fs::File::open(path)?;
+            match container::of(&mut source, false)? {
+                Container::Binary | Container::Gzip | Container::Zstd => Err(FetchError::Encoding),
+                _ => Ok(false),
+            }
+        }
     }
 }
 

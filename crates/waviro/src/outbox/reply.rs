@@ -10,6 +10,7 @@ use waviro_fault::Bug;
 use waviro_link::{Chat, Content, MediaKind, Outgoing};
 
 use super::Outbox;
+use super::media::{Meant, Wanted};
 use crate::answer::{Item, Parsed};
 use crate::bots::Bot;
 use crate::config::AllowedNetwork;
@@ -103,7 +104,7 @@ impl Outbox {
             to: to.clone(),
             content,
         };
-        let (url, caption, as_document) = match item {
+        let (url, caption, meant) = match item {
             Item::Text(text) => {
                 return Ok(vec![outgoing(self.fresh_id(), Content::Text(text.clone()))]);
             }
@@ -115,13 +116,19 @@ impl Outbox {
                 let content = Content::Contact(card.clone());
                 return Ok(vec![outgoing(self.fresh_id(), content)]);
             }
-            Item::File { kind, url, caption } => (url, caption, *kind == MediaKind::Document),
-            Item::Card { url } => (url, &None, true),
+            Item::File { kind, url, caption } => match kind {
+                MediaKind::Document => (url, caption, Meant::Document),
+                MediaKind::Image | MediaKind::Video | MediaKind::Audio => {
+                    (url, caption, Meant::Shown)
+                }
+            },
+            Item::Card { url } => (url, &None, Meant::Card),
         };
+        let wanted = Wanted { url, meant };
         let id = self.fresh_id();
         let mut pauses = PAUSES.iter();
         let mut media = loop {
-            let taken = self.0.spool.take(&self.0.net, url, allow, id.as_str());
+            let taken = self.0.spool.take(&self.0.net, wanted, allow, id.as_str());
             match taken.await {
                 Ok(media) => break media,
                 Err(error) if may_pass(&error) => match pauses.next() {
@@ -131,9 +138,10 @@ impl Outbox {
                 Err(error) => return Err(unfetched(url, &error)),
             }
         };
-        if as_document {
+        if matches!(meant, Meant::Document | Meant::Card) {
             // What somebody calls a document is one, though it be a picture: to keep, not to look at.
             media.kind = MediaKind::Document;
+            media.voice = false;
         }
         let mut rest = None;
         if media.kind == MediaKind::Audio {

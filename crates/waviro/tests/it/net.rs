@@ -338,3 +338,48 @@ async fn an_attempt_says_how_long_it_took_and_whom_it_reached() {
     );
     assert_eq!(attempt.address, Some(local));
 }
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut encoder, bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[tokio::test]
+async fn an_answer_with_many_headers_or_an_encoding_is_read_as_it_is_meant() {
+    let many: String = (0..1_500)
+        .map(|at| format!("Set-Cookie: c{at}={at}\r\n"))
+        .collect();
+    let text = br#"{"success":true}"#;
+    let zeros = vec![b'0'; 4 * ANSWER_CAP];
+    let cut = &zeros[..ANSWER_CAP];
+    for (headers, body, expected) in [
+        (many.as_str(), text.to_vec(), text.as_slice()),
+        ("Content-Encoding: gzip\r\n", gzip(text), text),
+        (
+            "Content-Encoding: x-gzip\r\n",
+            gzip(&gzip(text)),
+            &gzip(text),
+        ),
+        ("Content-Encoding: gzip\r\n", text.to_vec(), text),
+        ("Content-Encoding: br\r\n", text.to_vec(), text),
+        ("Content-Encoding: gzip\r\n", gzip(&zeros), cut),
+    ] {
+        let length = body.len();
+        let mut answer = format!(
+            "HTTP/1.1 200 OK\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n"
+        )
+        .into_bytes();
+        answer.extend(body);
+        let endpoint = Endpoint::answering(answer).await;
+        let answer = post(&net(&["127.0.0.0/8"]), &endpoint.url("127.0.0.1")).await;
+        let answer = answer.unwrap();
+        assert!(
+            answer.body == expected || answer.cut,
+            "{headers:.40} {:?}",
+            answer.body
+        );
+        assert_eq!(answer.cut, expected.len() == ANSWER_CAP, "{headers:.40}");
+        assert!(answer.body.len() <= ANSWER_CAP);
+    }
+}

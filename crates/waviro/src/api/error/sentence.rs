@@ -143,7 +143,7 @@ fn not_json_in_english(fault: Fault) -> String {
 }
 
 impl MediaFault {
-    fn indonesian(self) -> String {
+    fn indonesian(&self) -> String {
         match self {
             Self::TooLarge => format!("Ukuran file media melebihi {} MB; perkecil file lalu kirim lagi.", FILE_CAP >> 20),
             Self::NotFound => "File di mediaurl tidak ditemukan; periksa kembali alamatnya.".to_owned(),
@@ -151,11 +151,14 @@ impl MediaFault {
             Self::Unreachable => "Server mediaurl tidak dapat dihubungi atau koneksinya terputus; periksa alamatnya lalu coba lagi.".to_owned(),
             Self::TimedOut => "File di mediaurl terlalu lama diunduh; coba lagi, atau gunakan server yang lebih cepat.".to_owned(),
             Self::Empty => "File di mediaurl kosong; periksa kembali filenya.".to_owned(),
+            Self::Page(Some(direct)) => format!("mediaurl menuju halaman web, bukan filenya; gunakan tautan unduh langsung: {direct} dan pastikan file dibagikan kepada semua orang."),
+            Self::Page(None) => "mediaurl menuju halaman web, bukan filenya; gunakan tautan unduh langsung ke file itu, yang dapat dibuka tanpa login.".to_owned(),
+            Self::Encoding => "File di mediaurl tidak dapat dibaca karena Content-Encoding-nya salah; periksa pengaturan kompresi di server file.".to_owned(),
             Self::Lost => "mediaurl terlalu sering dialihkan; gunakan alamat langsung ke filenya.".to_owned(),
         }
     }
 
-    fn english(self) -> String {
+    fn english(&self) -> String {
         match self {
             Self::TooLarge => format!("The media file is larger than {} MB; make it smaller and send it again.", FILE_CAP >> 20),
             Self::NotFound => "There is no file at mediaurl; check the address.".to_owned(),
@@ -163,6 +166,9 @@ impl MediaFault {
             Self::Unreachable => "The server of mediaurl cannot be reached, or the connection broke; check the address and try again.".to_owned(),
             Self::TimedOut => "The file at mediaurl took too long to download; try again, or use a faster server.".to_owned(),
             Self::Empty => "The file at mediaurl is empty; check the file.".to_owned(),
+            Self::Page(Some(direct)) => format!("mediaurl leads to a web page, not to the file; use the direct download link: {direct} and share the file with everyone."),
+            Self::Page(None) => "mediaurl leads to a web page, not to the file; use a direct download link to the file, one that needs no login.".to_owned(),
+            Self::Encoding => "The file at mediaurl cannot be read because its Content-Encoding is wrong; check the compression of the file's server.".to_owned(),
             Self::Lost => "mediaurl is redirected too often; use the file's own address.".to_owned(),
         }
     }

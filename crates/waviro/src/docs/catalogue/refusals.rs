@@ -130,6 +130,7 @@ fn content(what: What) -> Vec<ApiError> {
             ApiError::NoMedia(MediaFault::Unreachable),
             ApiError::NoMedia(MediaFault::TimedOut),
             ApiError::NoMedia(MediaFault::Empty),
+            ApiError::NoMedia(MediaFault::Page(None)),
         ]
         .into_iter()
         .chain(text("pesan"))

@@ -1,154 +1,275 @@
-//! What a file is: from its bytes first, then from what its host says, then from its name.
+//! The message kind, the media type and the name of a file.
 //!
-//! Hosts say `application/octet-stream`, or `image/jpeg` over an error page; bytes do not lie. Only where they say no more than
-//! what a file is wrapped in (a zip, plain text) is the host asked, and the name after it.
+//! The bytes decide first: a host says `application/octet-stream`, or `image/jpeg` over an error page. A container that can be
+//! many formats is made precise by the name's extension, then by what stands in it, then by the host's `Content-Type`.
+
+use std::io::{Read, Seek};
 
 use url::Url;
 use waviro_link::MediaKind;
 
-/// What bytes tell of wrappings, not of what is inside.
-const WRAPPINGS: [&str; 4] = [
-    "application/zip",
-    "application/x-ole-storage",
-    "application/xml",
-    "text/plain",
-];
+use super::container::{self, Container};
+use super::name::{self, Names};
+use super::{formats, page};
 
-/// Images that every phone shows in a chat. Others go as documents, which a phone can open or hand on.
-const SHOWN: [&str; 4] = ["image/jpeg", "image/png", "image/webp", "image/gif"];
-
-/// What nobody says anything by.
+/// The media type of bytes that nothing is known of.
 const UNKNOWN: &str = "application/octet-stream";
 
-/// The kind of message, and the media type.
-pub(crate) fn of(head: &[u8], content_type: Option<&str>, url: &Url) -> (MediaKind, String) {
-    let told = content_type.map(bare).filter(|told| told != UNKNOWN);
-    let named = || {
-        mime_guess::from_path(url.path())
-            .first_raw()
-            .map(str::to_owned)
-    };
-    let seen = infer::get(head).map(|kind| kind.mime_type().to_owned());
-    let mime = match seen {
-        Some(seen) if !WRAPPINGS.contains(&seen.as_str()) => seen,
-        // Bytes that are no picture, song or film must not be called one.
-        seen => told
-            .or_else(named)
-            .filter(|mime| kind(mime) == MediaKind::Document)
-            .or(seen)
-            .unwrap_or_else(|| UNKNOWN.to_owned()),
-    };
-    if is_voice(head) {
-        return (MediaKind::Audio, "audio/ogg; codecs=opus".to_owned());
-    }
-    (kind(&mime), mime)
+/// Extensions of sound. They count only for an mp4 file whose tracks cannot be read.
+const SOUND: [&str; 5] = ["aac", "m4a", "m4b", "m4r", "3ga"];
+
+/// What is known of a file beside its bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct About<'a> {
+    /// `Content-Type`.
+    pub(super) content_type: Option<&'a str>,
+    /// `Content-Disposition`.
+    pub(super) disposition: Option<&'a str>,
+    /// The URL that the caller gave.
+    pub(super) asked: &'a Url,
+    /// The URL that answered with the file.
+    pub(super) found: &'a Url,
+    /// The caller wants a picture, a film, sound or a contact card, so a web page cannot be it.
+    pub(super) no_page: bool,
 }
 
-/// Whether WhatsApp plays it as a voice note: Opus in Ogg, as phones record them.
-pub(crate) fn is_voice(head: &[u8]) -> bool {
-    head.starts_with(b"OggS") && head.windows(8).take(64).any(|part| part == b"OpusHead")
+/// How a file is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Judged {
+    pub(super) container: Container,
+    pub(super) kind: MediaKind,
+    pub(super) mime: String,
+    pub(super) file_name: String,
+    /// WhatsApp plays Opus in Ogg as a voice note, as phones record it.
+    pub(super) voice: bool,
 }
 
-fn kind(mime: &str) -> MediaKind {
-    match mime.split_once('/') {
-        Some(("image", _)) if SHOWN.contains(&mime) => MediaKind::Image,
-        Some(("video", _)) => MediaKind::Video,
-        Some(("audio", _)) => MediaKind::Audio,
-        _ => MediaKind::Document,
+impl Judged {
+    /// The file was made into a picture that phones show.
+    pub(super) fn shown_as(&mut self, mime: &str) {
+        self.container = match mime {
+            "image/png" => Container::Png,
+            _ => Container::Jpeg,
+        };
+        self.kind = kind(self.container);
+        mime.clone_into(&mut self.mime);
+        let name = std::mem::take(&mut self.file_name);
+        self.file_name = name::fitting(name, self.container, mime);
     }
+}
+
+/// A web page came in the place of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Page {
+    /// The link that gives the file itself, if it is known.
+    pub(super) direct: Option<String>,
+}
+
+/// Judges a file.
+pub(super) fn of<F: Read + Seek>(
+    file: &mut F,
+    about: About<'_>,
+) -> std::io::Result<Result<Judged, Page>> {
+    let content_type = about.content_type.map(bare);
+    let content_type = content_type.as_deref().unwrap_or_default();
+    let names = Names::of(about.disposition, about.found, about.asked);
+    let is_sound = content_type.starts_with("audio/")
+        || names.extensions().any(|end| SOUND.contains(&end.as_str()));
+    let container = container::of(file, is_sound)?;
+    if container == Container::Html && is_misplaced(&names, content_type, about) {
+        let direct = page::direct(about.asked).or_else(|| page::direct(about.found));
+        return Ok(Err(Page { direct }));
+    }
+    let chosen = names.choose(container);
+    let mime = inline(container).map_or_else(
+        || {
+            let extension = name::extension(&chosen);
+            let by_name = extension.and_then(|end| formats::agreeing(&end, container));
+            by_name
+                .or_else(|| container::inside(file, container))
+                .or_else(|| formats::named(content_type, container))
+                .map(ToOwned::to_owned)
+                .or_else(|| foreign(content_type, container))
+                .unwrap_or_else(|| usual(container).to_owned())
+        },
+        ToOwned::to_owned,
+    );
+    Ok(Ok(Judged {
+        container,
+        kind: kind(container),
+        file_name: name::fitting(chosen, container, &mime),
+        mime,
+        voice: container == Container::Opus,
+    }))
+}
+
+/// Whether a web page cannot be what the caller wants.
+fn is_misplaced(names: &Names, content_type: &str, about: About<'_>) -> bool {
+    let is_file =
+        |end: String| formats::is_known(&end) && formats::agreeing(&end, Container::Html).is_none();
+    // A program exports a page under these names and says so; a login page comes without a word.
+    let is_export = names.is_told() || content_type != "text/html";
+    let is_old_office = |end: &String| ["doc", "dot", "xls", "xlt"].contains(&end.as_str());
+    let is_shown = ["image/", "video/", "audio/", "application/pdf"]
+        .iter()
+        .any(|kind| content_type.starts_with(kind));
+    about.no_page
+        || is_shown
+        || page::is_viewer(about.asked)
+        || page::is_viewer(about.found)
+        || (!is_export && names.extensions().any(|end| is_old_office(&end)))
+        || names.extensions().any(is_file)
+}
+
+/// What phones show or play in a chat. Every other file goes as a document, which a phone opens with a program or hands on.
+pub(super) fn kind(container: Container) -> MediaKind {
+    use Container as C;
+    match container {
+        C::Jpeg | C::Png => MediaKind::Image,
+        C::Mp4 | C::ThreeGp | C::Quicktime => MediaKind::Video,
+        C::Mp3 | C::M4a | C::Aac | C::Amr | C::Opus => MediaKind::Audio,
+        C::Aiff
+        | C::Asf
+        | C::Avi
+        | C::Avif
+        | C::Binary
+        | C::Bmp
+        | C::Bzip2
+        | C::Exe
+        | C::Flac
+        | C::Flv
+        | C::Gif
+        | C::Gzip
+        | C::Heif
+        | C::Html
+        | C::Icon
+        | C::Matroska
+        | C::MatroskaSound
+        | C::Midi
+        | C::Mpeg
+        | C::MpegTs
+        | C::OggFilm
+        | C::OggSound
+        | C::Ole
+        | C::Pdf
+        | C::PostScript
+        | C::Psd
+        | C::Rar
+        | C::Rtf
+        | C::SevenZip
+        | C::Sqlite
+        | C::Tar
+        | C::Text
+        | C::Tiff
+        | C::Wav
+        | C::Webm
+        | C::WebmSound
+        | C::Webp
+        | C::Xml
+        | C::Xz
+        | C::Zip
+        | C::Zstd => MediaKind::Document,
+    }
+}
+
+/// The media type that phones expect of what they show or play.
+fn inline(container: Container) -> Option<&'static str> {
+    use Container as C;
+    (kind(container) != MediaKind::Document).then_some(match container {
+        C::Opus => "audio/ogg; codecs=opus",
+        other => usual(other),
+    })
+}
+
+/// The media type of a container about which nothing else is known.
+fn usual(container: Container) -> &'static str {
+    use Container as C;
+    match container {
+        C::Aac => "audio/aac",
+        C::Aiff => "audio/aiff",
+        C::Amr => "audio/amr",
+        C::Asf => "video/x-ms-asf",
+        C::Avi => "video/x-msvideo",
+        C::Avif => "image/avif",
+        C::Binary => UNKNOWN,
+        C::Bmp => "image/bmp",
+        C::Bzip2 => "application/x-bzip2",
+        C::Exe => "application/vnd.microsoft.portable-executable",
+        C::Flac => "audio/flac",
+        C::Flv => "video/x-flv",
+        C::Gif => "image/gif",
+        C::Gzip => "application/gzip",
+        C::Heif => "image/heic",
+        C::Html => "text/html",
+        C::Icon => "image/vnd.microsoft.icon",
+        C::Jpeg => "image/jpeg",
+        C::M4a => "audio/mp4",
+        C::Matroska => "video/x-matroska",
+        C::MatroskaSound => "audio/x-matroska",
+        C::Midi => "audio/midi",
+        C::Mp3 => "audio/mpeg",
+        C::Mp4 => "video/mp4",
+        C::Mpeg => "video/mpeg",
+        C::MpegTs => "video/mp2t",
+        C::OggFilm => "video/ogg",
+        C::OggSound | C::Opus => "audio/ogg",
+        C::Ole => "application/x-ole-storage",
+        C::Pdf => "application/pdf",
+        C::Png => "image/png",
+        C::PostScript => "application/postscript",
+        C::Psd => "image/vnd.adobe.photoshop",
+        C::Quicktime => "video/quicktime",
+        C::Rar => "application/vnd.rar",
+        C::Rtf => "application/rtf",
+        C::SevenZip => "application/x-7z-compressed",
+        C::Sqlite => "application/vnd.sqlite3",
+        C::Tar => "application/x-tar",
+        C::Text => "text/plain",
+        C::ThreeGp => "video/3gpp",
+        C::Tiff => "image/tiff",
+        C::Wav => "audio/wav",
+        C::Webm => "video/webm",
+        C::WebmSound => "audio/webm",
+        C::Webp => "image/webp",
+        C::Xml => "application/xml",
+        C::Xz => "application/x-xz",
+        C::Zip => "application/zip",
+        C::Zstd => "application/zstd",
+    }
+}
+
+/// A media type that the table does not have, from a host, for bytes whose format is not known. Bytes that are no picture, film
+/// or sound must not be called so, and a page must not be called by the media type that PHP sends without being asked.
+fn foreign(content_type: &str, container: Container) -> Option<String> {
+    use Container as C;
+    let is_open = matches!(container, C::Binary | C::Zip | C::Ole | C::Xml | C::Text);
+    let is_text = matches!(container, C::Xml | C::Text);
+    let (class, rest) = content_type.split_once('/')?;
+    let token = |text: &str| {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte);
+        !text.is_empty() && text.len() <= 100 && text.bytes().all(fits)
+    };
+    let fits = match class {
+        "application" | "model" | "font" | "chemical" => {
+            let said_by_habit = ["download", "octet", "unknown", "binary"];
+            !said_by_habit.iter().any(|word| rest.contains(word)) && !formats_has(content_type)
+        }
+        "text" => is_text && !formats_has(content_type),
+        _ => false,
+    };
+    (is_open && fits && token(rest)).then(|| content_type.to_owned())
+}
+
+/// A media type of the table that does not agree with the bytes is wrong.
+fn formats_has(mime: &str) -> bool {
+    formats::extension(mime).is_some()
 }
 
 /// `Image/JPEG; charset=x` is `image/jpeg`.
 fn bare(content_type: &str) -> String {
-    let bare = content_type.split(';').next().unwrap_or_default();
+    let bare = content_type.split([';', ',']).next().unwrap_or_default();
     bare.trim().to_ascii_lowercase()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn of_file(head: &[u8], content_type: Option<&str>, path: &str) -> (MediaKind, String) {
-        let url = Url::parse(&format!("https://host.example/{path}")).unwrap();
-        of(head, content_type, &url)
-    }
-
-    const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR";
-    const PDF: &[u8] = b"%PDF-1.7\n";
-    const ZIP: &[u8] = b"PK\x03\x04\x14\0\0\0\0\0";
-
-    #[test]
-    fn bytes_are_believed_before_host_and_name() {
-        for (told, path) in [
-            (Some("application/octet-stream"), "x"),
-            (Some("text/html"), "x.pdf"),
-            (None, "x.jpg"),
-        ] {
-            let found = of_file(PNG, told, path);
-            assert_eq!(found, (MediaKind::Image, "image/png".to_owned()));
-        }
-        assert_eq!(
-            of_file(PDF, Some("image/png"), "x.png").0,
-            MediaKind::Document
-        );
-    }
-
-    #[test]
-    fn a_page_that_calls_itself_a_picture_is_none() {
-        let page = b"<!DOCTYPE html><html><body>Login</body></html>";
-        let found = of_file(page, Some("image/jpeg"), "foto.jpg");
-        assert_eq!(found, (MediaKind::Document, "text/html".to_owned()));
-        let noise = of_file(
-            b"\x01\x02\x03\x04nothing known",
-            Some("image/jpeg"),
-            "foto.jpg",
-        );
-        assert_eq!(noise, (MediaKind::Document, UNKNOWN.to_owned()));
-    }
-
-    #[test]
-    fn what_is_wrapped_is_named_by_host_or_name() {
-        let word = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
-        assert_eq!(of_file(ZIP, Some(word), "x").1, word);
-        assert_eq!(of_file(ZIP, None, "surat.docx").1, word);
-        assert_eq!(of_file(ZIP, Some(UNKNOWN), "x").1, "application/zip");
-        assert_eq!(
-            of_file(
-                b"nama,harga\nkopi,5000\n",
-                Some("Text/CSV; charset=utf-8"),
-                "x"
-            )
-            .1,
-            "text/csv"
-        );
-    }
-
-    #[test]
-    fn opus_in_ogg_is_a_voice_note_and_other_sound_is_not() {
-        let mut opus =
-            b"OggS\0\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\x13OpusHead\x01".to_vec();
-        opus.resize(64, 0);
-        let found = of_file(&opus, Some("application/ogg"), "catatan.ogg");
-        assert_eq!(
-            found,
-            (MediaKind::Audio, "audio/ogg; codecs=opus".to_owned())
-        );
-        assert_eq!(
-            of_file(b"ID3\x04\0\0\0\0\0\0", None, "lagu").0,
-            MediaKind::Audio
-        );
-        assert_eq!(
-            of_file(b"\0\0\0\x20ftypisom\0\0\x02\0isomiso2mp41", None, "film").0,
-            MediaKind::Video
-        );
-        assert_eq!(
-            of_file(
-                b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>",
-                Some("image/svg+xml"),
-                "x.svg"
-            )
-            .0,
-            MediaKind::Document
-        );
-    }
-}
+mod tests;

@@ -74,6 +74,46 @@ impl Previews {
         let looked = tokio::time::timeout_at(until + LOOKING / 4, looking).await;
         looked.map(Result::unwrap_or_default).unwrap_or_default()
     }
+
+    /// Replaces a still picture that phones do not show in a chat by one that they show; the new media type. `None` where the file
+    /// stays as it is: it moves, is too large, is broken, or too many others are looked at.
+    pub(super) async fn still(
+        &self,
+        path: &Path,
+        mime: &str,
+        latest: Instant,
+    ) -> Option<&'static str> {
+        let waiting = self.0.clone().acquire_owned();
+        let until = latest.min(Instant::now() + WAITING);
+        let turn = tokio::time::timeout_at(until, waiting).await.ok()?.ok()?;
+        let (path, mime) = (PathBuf::from(path), mime.to_owned());
+        // It ends by itself: the file is replaced or not before anything goes on.
+        let replacing = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            replace(&path, &mime, Instant::now() + LOOKING)
+        });
+        replacing.await.ok().flatten()
+    }
+}
+
+/// Writes the picture that phones show in the place of the file. Blocks.
+fn replace(path: &Path, mime: &str, until: Instant) -> Option<&'static str> {
+    let file = File::open(path).ok()?;
+    let permissions = file.metadata().ok()?.permissions();
+    let file = BufReader::with_capacity(PART, Bounded { file, until });
+    let (mime, bytes) = unbroken(|| picture::still(file, mime)).flatten()?;
+    if bytes.len() as u64 > super::CAP {
+        return None;
+    }
+    let shown = path.with_extension("shown");
+    let written = std::fs::write(&shown, &bytes)
+        .and_then(|()| std::fs::set_permissions(&shown, permissions))
+        .and_then(|()| std::fs::rename(&shown, path));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&shown);
+        return None;
+    }
+    Some(mime)
 }
 
 /// As much as can be found out `until` then. Blocks.

@@ -127,3 +127,89 @@ async fn an_incomplete_or_forbidden_mediaurl_is_refused_before_anything_is_fetch
     }
     assert!(spooled(&front).is_empty());
 }
+
+#[tokio::test]
+async fn a_page_in_the_place_of_a_file_is_refused_with_what_to_do() {
+    let front = front().await;
+    let url = host(
+        "Content-Type: text/html\r\n",
+        b"<!DOCTYPE html><title>Login</title>",
+    )
+    .await;
+    let answer = front
+        .post(
+            "/api/sendmedia",
+            to_ani(&format!("{url}/foto.jpg"), &Value::Null),
+        )
+        .await;
+    assert_eq!(answer.refusal(), (400, "media_is_page"));
+    assert_eq!(answer.body["field"], "mediaurl");
+    let sentence = answer.body["errorMessage"].as_str().unwrap();
+    assert!(
+        sentence.contains("halaman web") && sentence.contains("tautan unduh langsung"),
+        "{sentence}"
+    );
+    assert!(spooled(&front).is_empty());
+    // A page that is called one is a document.
+    let answer = front
+        .post(
+            "/api/sendmedia",
+            to_ani(&format!("{url}/syarat.html"), &Value::Null),
+        )
+        .await;
+    assert_eq!(answer.message()["type"], "document");
+}
+
+#[tokio::test]
+async fn a_file_arrives_as_it_is_whatever_its_host_encodes_it_with() {
+    let front = front().await;
+    let mut zip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut zip, PDF).unwrap();
+    let zipped: &'static [u8] = zip.finish().unwrap().leak();
+    for (at, (headers, body)) in [
+        ("Content-Encoding: gzip\r\n", zipped),
+        ("Content-Encoding: gzip\r\n", PDF),
+        ("Content-Encoding: br\r\n", PDF),
+        ("Content-Encoding: deflate\r\n", PDF),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let url = host(headers, body).await;
+        let caption = json!(at.to_string());
+        let answer = front
+            .post(
+                "/api/sendmedia",
+                to_ani(&format!("{url}/brosur.pdf"), &caption),
+            )
+            .await;
+        assert_eq!(answer.message()["type"], "document", "{headers}");
+        let link = front.link();
+        front
+            .pass_until(async {
+                while link.sent().len() <= at {
+                    tokio::task::yield_now().await;
+                }
+            })
+            .await;
+        let file = media(&link.sent()[at].content);
+        assert_eq!(
+            (file.mime.as_str(), file.file_name.as_str()),
+            ("application/pdf", "brosur.pdf")
+        );
+    }
+    // Beyond the cap, and broken.
+    let mut zeros = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut zeros, &vec![0; 17 << 20]).unwrap();
+    let zeros: &'static [u8] = zeros.finish().unwrap().leak();
+    for (body, code) in [
+        (zeros, "media_too_large"),
+        (&zipped[..zipped.len() / 2], "media_unreachable"),
+    ] {
+        let url = host("Content-Encoding: gzip\r\n", body).await;
+        let answer = front
+            .post("/api/sendmedia", to_ani(&url, &Value::Null))
+            .await;
+        assert_eq!(answer.refusal(), (400, code));
+    }
+}

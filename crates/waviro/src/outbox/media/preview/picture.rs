@@ -2,12 +2,14 @@
 
 use std::io::{Read, Seek};
 
+use image::codecs::gif::GifDecoder;
 use image::codecs::jpeg::JpegEncoder;
+use image::codecs::webp::WebPDecoder;
 use image::imageops::overlay;
 use image::metadata::Orientation;
 use image::{
-    DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage, Rgba,
-    RgbaImage,
+    AnimationDecoder, DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits,
+    RgbImage, Rgba, RgbaImage,
 };
 use jpeg_decoder::{CodingProcess, ImageInfo, PixelFormat};
 use waviro_link::Preview;
@@ -19,6 +21,9 @@ const SIDE: u16 = 100;
 
 /// Of 100, the first that makes it small enough. Only noise needs the others.
 const QUALITIES: [u8; 3] = [70, 40, 10];
+
+/// The quality of a picture that was made from another format, of 100.
+const STILL: u8 = 90;
 
 /// Bytes of the thumbnail, which travels inside the message; usual are 3 KB.
 const THUMBNAIL: usize = 10 * 1024;
@@ -42,6 +47,52 @@ pub(super) fn look(file: Source, mime: &str) -> Preview {
         _ => None,
     };
     header.map(Header::preview).unwrap_or_default()
+}
+
+/// A still picture in a format that phones do not show in a chat, as a file that they show: a media type and bytes, a PNG where one
+/// can see through it. `None` if the picture moves, or cannot be decoded within bounds.
+pub(super) fn still(mut file: Source, mime: &str) -> Option<(&'static str, Vec<u8>)> {
+    let most = DECODING / 2;
+    let format = match mime {
+        "image/gif" => ImageFormat::Gif,
+        "image/webp" => ImageFormat::WebP,
+        _ => return None,
+    };
+    if moves(&mut file, format, most)? {
+        return None;
+    }
+    file.rewind().ok()?;
+    let Header { turn, decode, .. } = other(file, format, most)?;
+    let mut picture = decode()?;
+    picture.apply_orientation(turn);
+    let is_clear = match &picture {
+        DynamicImage::ImageRgba8(pixels) => pixels.pixels().any(|pixel| pixel.0[3] < 255),
+        other => other.color().has_alpha(),
+    };
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    let mime = if is_clear {
+        picture.write_to(&mut bytes, ImageFormat::Png).ok()?;
+        "image/png"
+    } else {
+        let encoder = JpegEncoder::new_with_quality(&mut bytes, STILL);
+        picture.into_rgb8().write_with_encoder(encoder).ok()?;
+        "image/jpeg"
+    };
+    Some((mime, bytes.into_inner()))
+}
+
+/// Whether there is more than one frame; `None` where that cannot be found out within bounds.
+fn moves(file: &mut Source, format: ImageFormat, most: u64) -> Option<bool> {
+    if format == ImageFormat::WebP {
+        return Some(WebPDecoder::new(file).ok()?.has_animation());
+    }
+    let decoder = GifDecoder::new(file).ok()?;
+    let (width, height) = decoder.dimensions();
+    if u64::from(width) * u64::from(height) * 4 > most {
+        return None;
+    }
+    let frames = decoder.into_frames().take(2);
+    Some(frames.flatten().count() > 1)
 }
 
 /// What a picture's header says, and the way to the rest.

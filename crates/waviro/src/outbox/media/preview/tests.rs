@@ -9,6 +9,7 @@ const RED: [u8; 3] = [200, 30, 30];
 const BLUE: [u8; 3] = [30, 30, 200];
 
 mod endless;
+mod still;
 
 /// Left half red, right half blue.
 fn halves(width: u32, height: u32) -> DynamicImage {

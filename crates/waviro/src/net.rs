@@ -2,10 +2,11 @@
 //!
 //! Whoever calls outward calls [`Net`]: it guards the address ([`guard`]), sends a Content-Length (PHP-FPM reads an
 //! empty body where a request is chunked), ends at one total deadline, reads at most [`ANSWER_CAP`] of the answer, decodes
-//! what was encoded ([`unpack`]), follows no redirect of a post and asks no proxy of the environment.
+//! what was encoded ([`unpack`]), follows redirects only where asked ([`redirect`]), and asks no proxy of the environment.
 
 pub mod fetch;
 pub mod guard;
+pub mod redirect;
 pub mod sign;
 pub mod unpack;
 
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
 use url::Url;
 
 pub use fetch::{FetchError, Fetched};
@@ -35,6 +36,9 @@ const HEADERS: usize = 2_048;
 
 /// What a call's body is said to be.
 pub const JSON: &str = "application/json";
+
+/// What the answer of a post may be.
+const ANSWERS: &str = "application/json, */*;q=0.8";
 
 /// How the gateway calls itself.
 pub const USER_AGENT: &str = concat!("waviro/", env!("CARGO_PKG_VERSION"));
@@ -94,6 +98,8 @@ pub struct Answer {
     pub body: Bytes,
     /// The endpoint said more than [`ANSWER_CAP`] bytes; the rest was not read.
     pub cut: bool,
+    /// Where it leads, if it has a `Location` that is a URL.
+    pub location: Option<Url>,
 }
 
 /// Why there is no answer. The texts name the host at most, never the whole URL: paths and queries hold secrets.
@@ -155,11 +161,42 @@ impl Net {
 
     /// Posts a JSON body and reads the answer, whatever its status.
     pub async fn post(&self, call: Call<'_>) -> Attempt {
+        let mut request = self
+            .client(call.allow)
+            .post(call.url.clone())
+            .header(CONTENT_TYPE, JSON)
+            .body(call.body);
+        for (name, value) in call.headers {
+            request = request.header(*name, value);
+        }
+        self.attempt(call.url, call.allow, call.within, request)
+            .await
+    }
+
+    /// Reads the answer of a post from where a redirect of it leads.
+    async fn get_answer(
+        &self,
+        url: &Url,
+        within: Option<Duration>,
+        allow: &[AllowedNetwork],
+    ) -> Attempt {
+        let request = self.client(allow).get(url.clone()).header(ACCEPT, ANSWERS);
+        self.attempt(url, allow, within, request).await
+    }
+
+    async fn attempt(
+        &self,
+        url: &Url,
+        allow: &[AllowedNetwork],
+        within: Option<Duration>,
+        request: reqwest::RequestBuilder,
+    ) -> Attempt {
         let started = tokio::time::Instant::now();
-        let (outcome, address) = match self.guard.check(call.url, call.allow) {
+        let (outcome, address) = match self.guard.check(url, allow) {
             Ok(()) => {
-                let pass = Pass::new(call.url, call.allow);
-                let outcome = self.exchange(call, &pass).await;
+                let pass = Pass::new(url, allow);
+                let within = within.unwrap_or(self.deadline);
+                let outcome = self.exchange(request, url, within, &pass).await;
                 (outcome, pass.address())
             }
             Err(refused) => (Err(refused.into()), None),
@@ -171,24 +208,24 @@ impl Net {
         }
     }
 
-    async fn exchange(&self, call: Call<'_>, pass: &Arc<Pass>) -> Result<Answer, NetError> {
-        let within = call.within.unwrap_or(self.deadline);
-        let mut request = self
-            .client(call.allow)
-            .post(call.url.clone())
-            .header(CONTENT_TYPE, JSON)
-            .timeout(within)
-            .body(call.body);
-        for (name, value) in call.headers {
-            request = request.header(*name, value);
-        }
+    async fn exchange(
+        &self,
+        request: reqwest::RequestBuilder,
+        url: &Url,
+        within: Duration,
+        pass: &Arc<Pass>,
+    ) -> Result<Answer, NetError> {
         let failed = |error: reqwest::Error| judge(&error, within);
-        let response = pass.scope(request.send()).await.map_err(failed)?;
+        let request = request.timeout(within).send();
+        let response = pass.scope(request).await.map_err(failed)?;
         if let Some(peer) = response.remote_addr() {
             pass.answered(peer.ip());
         }
         let status = response.status().as_u16();
         let retry_after = retry_after(response.headers(), self.clock.wall());
+        let location = response.headers().get(LOCATION);
+        let location = location.and_then(|to| std::str::from_utf8(to.as_bytes()).ok());
+        let location = location.and_then(|to| url.join(to).ok());
         let encodings = unpack::encodings(response.headers());
         let (body, cut) = read(response).await.map_err(failed)?;
         let (body, cut) = plain(body, cut, &encodings);
@@ -197,6 +234,7 @@ impl Net {
             retry_after,
             body,
             cut,
+            location,
         })
     }
 

@@ -43,8 +43,8 @@ use crate::telemetry::panics;
 pub use acks::{Feeds, News};
 pub use bots::{AddBot, BotRow, PreviousKey, Renaming};
 pub use deliveries::{
-    Attempt, AttemptRow, Callback, DeliveryFilter, DeliveryKind, DeliveryRow, Due, Fate, Hook,
-    Lost, Replay, Replayed, Replaying, Trouble, Webhook, Work, lane,
+    Attempt, AttemptRow, Callback, DeliveryFilter, DeliveryKind, DeliveryRow, Due, Fate, Heard,
+    Hook, Lost, Replay, Replayed, Replaying, Trouble, Webhook, Work, lane,
 };
 pub use events::{Audience, EventKind, EventRow, Kinds, Listening, NewEvent, event_id};
 pub use evidence::Evidence;

@@ -48,7 +48,7 @@ pub enum Fault {
     Garbled,
     /// A customer's phone is off for a while.
     PhoneOff,
-    /// The user's endpoints answer 500, 503, a redirect, late, or end the connection when they have taken the call.
+    /// The user's endpoints answer 500, 503, a redirect to nowhere, late, or end the connection when they have taken the call.
     Endpoint,
     /// They answer late.
     SlowEndpoint,

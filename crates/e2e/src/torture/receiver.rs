@@ -30,7 +30,7 @@ pub(super) enum Manner {
     Fails,
     /// Answers 503 and asks for a second of patience.
     Busy,
-    /// Answers a redirect.
+    /// Answers a redirect to nowhere: one to a place would be taken for the place of the answer.
     Moves,
     /// Takes what it is told, and ends the connection before it says so.
     Swallows,
@@ -176,7 +176,7 @@ async fn meet(ear: &Ear) -> Result<(), Response> {
         Manner::Busy => {
             Err((StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")]).into_response())
         }
-        Manner::Moves => Err((StatusCode::FOUND, [("location", "/")]).into_response()),
+        Manner::Moves => Err(StatusCode::FOUND.into_response()),
     }
 }
 

@@ -110,6 +110,7 @@ mod tests {
             retry_after: retry_after.map(Duration::from_secs),
             body: Bytes::new(),
             cut: false,
+            location: None,
         }
     }
 

@@ -21,7 +21,7 @@ pub use log::{AttemptRow, DeliveryFilter, DeliveryKind, DeliveryRow};
 pub use posted::Lost;
 pub use replay::{Replay, Replayed, Replaying};
 pub use settle::Trouble;
-pub use webhooks::{Hook, Webhook};
+pub use webhooks::{Heard, Hook, Webhook};
 
 pub(super) use callbacks::{Owed, insert as insert_callbacks};
 pub(super) use posted::{Posted, apply as apply_posted};

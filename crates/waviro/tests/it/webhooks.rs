@@ -1,5 +1,6 @@
 //! Keyword webhooks over a fake link: what is posted, what is made of the answer, and what a crash changes of it.
 
+mod redirects;
 pub mod rig;
 
 use std::time::Duration;

@@ -49,7 +49,7 @@ impl Poster {
         match retry::judge(posted.outcome(), failed, spread) {
             Fate::Done => {
                 place.answered(Some(Ok(())));
-                let attempt = posted.attempt(&due, None);
+                let attempt = posted.attempt(None);
                 let ack = self
                     .commit(|| {
                         let attempt = Some(attempt.clone());
@@ -67,14 +67,14 @@ impl Poster {
                 debug!(slot, msgid, stage, attempt, error, "callback put off");
                 place.answered(Some(Err(error.clone())));
                 let run_at: Millis = self.clock.now() + millis(after);
-                let attempt = posted.attempt(&due, Some(error));
+                let attempt = posted.attempt(Some(error));
                 self.commit(|| self.store.put_off(&due, attempt.clone(), run_at, held))
                     .await;
             }
             Fate::UsedUp { error } => {
                 warn!(slot, msgid, stage, attempt, error, "callback given up");
                 place.answered(Some(Err(error.clone())));
-                let tried = posted.attempt(&due, Some(error));
+                let tried = posted.attempt(Some(error));
                 self.lose(id, &callback, stage, Lost::TableUsedUp, tried)
                     .await;
             }
@@ -84,7 +84,7 @@ impl Poster {
                     msgid, stage, "endpoint gone: no more callbacks of this message"
                 );
                 place.answered(None);
-                let tried = posted.attempt(&due, Some("status 410".to_owned()));
+                let tried = posted.attempt(Some("status 410".to_owned()));
                 self.lose(id, &callback, stage, Lost::Gone, tried).await;
             }
         }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
+use url::Url;
 
 use super::health::Change;
 use super::room::Claimable;
@@ -16,6 +17,7 @@ use super::{AFTER_A_PANIC, CLAIMED_TOGETHER, PENDING_FOR, Place};
 use crate::bots::{Bot, Profile, Profiles};
 use crate::clock::{Clock, Millis, millis};
 use crate::jobs::Living;
+use crate::net::redirect::{self, Followed};
 use crate::net::{self, Answer, Call, Net, NetError, sign};
 use crate::outbox::Outbox;
 use crate::store::{Attempt, Due, Store, StoreError, Work};
@@ -48,7 +50,10 @@ pub(in crate::jobs) struct Poster {
 /// A request and what came of it.
 pub(super) struct Posted {
     at: Millis,
+    url: Url,
     tried: net::Attempt,
+    /// Where its answer is, if that stands elsewhere.
+    pub(super) answer_at: Option<(Url, usize)>,
 }
 
 impl Poster {
@@ -90,21 +95,34 @@ impl Poster {
             allow: profile.as_ref().map_or(&[], |profile| profile.allow()),
         };
         waviro_fault::step("post begun");
-        let tried = self.net.post(call).await;
+        let followed = match due.work {
+            Work::Webhook { .. } => self.net.post_on(call).await,
+            // What a redirect to a GET makes of a post, nobody at the other end takes in.
+            Work::Callback(_) | Work::Event => Followed {
+                attempt: self.net.post(call).await,
+                url: due.url.clone(),
+                redirects: redirect::MOST,
+            },
+        };
         waviro_fault::step("post answered");
-        let outcome = match &tried.outcome {
-            Ok(answer) if (200..300).contains(&answer.status) => "ok",
-            Ok(_) => "status",
-            Err(_) => "error",
-        };
-        let kind = match due.work {
-            Work::Callback(_) => "callback",
-            Work::Webhook { .. } => "webhook",
-            Work::Event => "event",
-        };
-        metrics::counter!("waviro_deliveries_total", "kind" => kind, "outcome" => outcome)
-            .increment(1);
-        Posted { at, tried }
+        count(due, &followed.attempt);
+        Posted::new(at, followed)
+    }
+
+    /// Reads the answer of a webhook that has redirected to it.
+    pub(super) async fn read_answer(
+        &self,
+        due: &Due,
+        url: Url,
+        redirects: usize,
+        within: Option<Duration>,
+    ) -> Posted {
+        let at = self.clock.now();
+        let profile = self.profile(due.slot).await;
+        let allow = profile.as_ref().map_or(&[][..], |profile| profile.allow());
+        let followed = self.net.get_on(url, redirects, within, allow).await;
+        count(due, &followed.attempt);
+        Posted::new(at, followed)
     }
 
     /// What proves that a delivery is ours, and where it may go. Where it cannot be read the delivery goes unsigned, and to public
@@ -248,7 +266,32 @@ impl Poster {
     }
 }
 
+/// Counts a request by what came of it.
+fn count(due: &Due, tried: &net::Attempt) {
+    let outcome = match &tried.outcome {
+        Ok(answer) if (200..300).contains(&answer.status) => "ok",
+        Ok(_) => "status",
+        Err(_) => "error",
+    };
+    let kind = match due.work {
+        Work::Callback(_) => "callback",
+        Work::Webhook { .. } => "webhook",
+        Work::Event => "event",
+    };
+    metrics::counter!("waviro_deliveries_total", "kind" => kind, "outcome" => outcome).increment(1);
+}
+
 impl Posted {
+    fn new(at: Millis, followed: Followed) -> Self {
+        let answer_at = followed.answer_at();
+        Self {
+            at,
+            answer_at: answer_at.map(|url| (url, followed.redirects + 1)),
+            url: followed.url,
+            tried: followed.attempt,
+        }
+    }
+
     /// What the endpoint answered, or why it did not.
     pub(super) fn outcome(&self) -> &Result<Answer, NetError> {
         &self.tried.outcome
@@ -261,11 +304,11 @@ impl Posted {
     }
 
     /// For the journal; `cause` where it does not count as delivered.
-    pub(super) fn attempt(&self, due: &Due, cause: Option<String>) -> Attempt {
+    pub(super) fn attempt(&self, cause: Option<String>) -> Attempt {
         let answer = self.tried.outcome.as_ref().ok();
         Attempt {
             at: self.at,
-            url: due.url.to_string(),
+            url: self.url.to_string(),
             status: answer.map(|answer| answer.status),
             took_ms: i64::try_from(self.tried.took.as_millis()).unwrap_or(i64::MAX),
             address: self.tried.address.map(|address| address.to_string()),

@@ -1,5 +1,8 @@
 //! Keyword webhooks and events: posted until a 2xx. What a webhook answered goes back to the chat, once.
 //!
+//! An answer may stand behind a redirect (301, 302, 303), as Google Apps Script's always does. Such an endpoint has run its script
+//! by then: the place of the answer is durable before it is read, and whatever fails from then on, only the reading is repeated.
+//!
 //! The answer of a 2xx is durable before anything is made of it, so that a crash asks nobody twice; and the messages that
 //! it asks for go into the queue in the transaction that ends the delivery, so that it sends nothing twice.
 
@@ -13,8 +16,9 @@ use super::poster::{Posted, Poster};
 use crate::answer;
 use crate::clock::millis;
 use crate::jobs::retry;
+use crate::net::NetError;
 use crate::outbox::Replied;
-use crate::store::{self, Attempt, Due, Fate, Webhook, Work};
+use crate::store::{self, Attempt, Due, Fate, Heard, Webhook, Work};
 
 impl Poster {
     /// Posts an inbound text to its rule's URL and sends what comes back.
@@ -34,9 +38,12 @@ impl Poster {
             Err(next) => return next,
         };
         let answer = posted.body();
-        let attempt = posted.attempt(&due, None);
-        self.commit(|| self.store.answered(&due, attempt.clone(), answer.clone()))
-            .await?;
+        let attempt = posted.attempt(None);
+        self.commit(|| {
+            let heard = Heard::Answer(answer.clone());
+            self.store.answered(&due, attempt.clone(), heard)
+        })
+        .await?;
         self.reply(&due, &chat, &answer, hook.replied).await;
         None
     }
@@ -52,7 +59,7 @@ impl Poster {
             Ok(posted) => posted,
             Err(next) => return next,
         };
-        let (attempt, now) = (posted.attempt(&due, None), self.clock.now());
+        let (attempt, now) = (posted.attempt(None), self.clock.now());
         self.commit(|| {
             let attempt = Some(attempt.clone());
             self.store.end(&due, Fate::Delivered, None, attempt, now)
@@ -93,29 +100,43 @@ impl Poster {
             .timeout_s
             .and_then(|seconds| u64::try_from(seconds).ok())
             .map(Duration::from_secs);
-        let posted = self
-            .post(due, &hook.webhook_id, hook.body.clone(), within)
-            .await;
+        let Some((posted, is_read)) = self.ask(due, hook, within).await else {
+            return Err(None);
+        };
         let failed = u32::try_from(due.attempts).unwrap_or(u32::MAX);
         let (slot, delivery, attempt) = (due.slot, due.id, failed.saturating_add(1));
         let spread = retry::spread(&hook.webhook_id, failed);
-        match retry::judge(posted.outcome(), failed, spread) {
+        let fate = match retry::judge(posted.outcome(), failed, spread) {
+            // The place of an answer does not speak for the rule's own URL.
+            retry::Fate::Gone if is_read => {
+                let gone = NetError::Unreachable("status 410".to_owned());
+                retry::judge(&Err(gone), failed, spread)
+            }
+            fate => fate,
+        };
+        // How the place of an answer fares says nothing of the endpoint, which has taken the post: now, or in an attempt before.
+        let fared = |fared: Result<(), String>| match (is_read, &hook.answer_at) {
+            (false, _) => Some(fared),
+            (true, None) => Some(Ok(())),
+            (true, Some(_)) => None,
+        };
+        match fate {
             retry::Fate::Done => {
-                place.answered(Some(Ok(())));
+                place.answered(fared(Ok(())));
                 return Ok(posted);
             }
             retry::Fate::Again { after, error, held } => {
                 debug!(slot, delivery, attempt, error, "webhook put off");
-                place.answered(Some(Err(error.clone())));
+                place.answered(fared(Err(error.clone())));
                 let run_at = self.clock.now() + millis(after);
-                let tried = posted.attempt(due, Some(error));
+                let tried = posted.attempt(Some(error));
                 self.commit(|| self.store.put_off(due, tried.clone(), run_at, held))
                     .await;
             }
             retry::Fate::UsedUp { error } => {
                 warn!(slot, delivery, attempt, error, "webhook given up");
-                place.answered(Some(Err(error.clone())));
-                let tried = posted.attempt(due, Some(error));
+                place.answered(fared(Err(error.clone())));
+                let tried = posted.attempt(Some(error));
                 return Err(self.end(due, Fate::GivenUp, None, Some(tried)).await);
             }
             retry::Fate::Gone => {
@@ -126,7 +147,7 @@ impl Poster {
                 place.answered(None);
                 let cause = "the endpoint answered 410".to_owned();
                 let now = self.clock.now();
-                let tried = posted.attempt(due, Some("status 410".to_owned()));
+                let tried = posted.attempt(Some("status 410".to_owned()));
                 let hook = self.commit(|| self.store.webhook(due.id)).await;
                 if hook.flatten().is_some_and(|hook| hook.url != due.url) {
                     // Said by the URL that it no longer has.
@@ -151,6 +172,34 @@ impl Poster {
             }
         }
         Err(None)
+    }
+
+    /// Posts, or reads the answer of a post that was redirected before; whether it was read. `None` at the stop.
+    async fn ask(
+        &self,
+        due: &Due,
+        hook: &Webhook,
+        within: Option<Duration>,
+    ) -> Option<(Posted, bool)> {
+        let (at, redirects) = if let Some(at) = &hook.answer_at {
+            (at.clone(), 1)
+        } else {
+            let mut posted = self
+                .post(due, &hook.webhook_id, hook.body.clone(), within)
+                .await;
+            let Some((at, redirects)) = posted.answer_at.take() else {
+                return Some((posted, false));
+            };
+            let attempt = posted.attempt(Some("redirected to the answer".to_owned()));
+            self.commit(|| {
+                let heard = Heard::At(at.clone());
+                self.store.answered(due, attempt.clone(), heard)
+            })
+            .await?;
+            (at, redirects)
+        };
+        let read = self.read_answer(due, at, redirects, within).await;
+        Some((read, true))
     }
 
     /// Ends a delivery without an answer to send; the next of its line comes back.

@@ -32,11 +32,12 @@ impl Store {
     ) -> Result<(), StoreError> {
         let (delivery, failed) = (due.id, due.attempts + 1);
         let (stage, tried_stage) = due.stages();
+        // The stage of a webhook tells whether its endpoint has taken the post.
         self.write("put_off", move |connection, counters| {
             let attempt = attempt.clone();
             Box::pin(async move {
                 sqlx::query(
-                    "UPDATE deliveries SET stage = $1, attempts = $2, run_at = $3, leased = 0, held = $4, last_error = $5 \
+                    "UPDATE deliveries SET stage = CASE WHEN kind = 'notify_ack' THEN $1 ELSE stage END, attempts = $2, run_at = $3, leased = 0, held = $4, last_error = $5 \
                      WHERE id = $6",
                 )
                 .bind(stage)

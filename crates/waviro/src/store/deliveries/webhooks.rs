@@ -46,12 +46,23 @@ pub struct Webhook {
     pub webhook_id: String,
     /// What the endpoint answered, where it has: nothing is posted again then.
     pub answer: Option<String>,
+    /// Where the endpoint's answer is, if the endpoint has taken the post and redirected to its answer: nothing is posted again then.
+    pub answer_at: Option<Url>,
     /// The rule's or subscription's own deadline, seconds.
     pub timeout_s: Option<i64>,
     /// Its rule or subscription is off or deleted: nothing is posted any more.
     pub cancelled: bool,
     /// Its answer was sent to the chat before: posted again by hand, it is only written down.
     pub replied: bool,
+}
+
+/// What a webhook's endpoint said to a post that it has taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    /// The answer, of a 2xx.
+    Answer(String),
+    /// Where the answer is, of a redirect.
+    At(Url),
 }
 
 /// The writer's command: the messages of an answer, with the end of its delivery.
@@ -70,6 +81,7 @@ impl Store {
     pub async fn webhook(&self, delivery: i64) -> Result<Option<Webhook>, StoreError> {
         let row = sqlx::query(
             "SELECT COALESCE(d.body, ''), COALESCE(d.webhook_id, ''), CASE WHEN d.stage = 1 THEN d.answer END, \
+             CASE WHEN d.stage = 2 THEN d.answer END, \
              COALESCE(r.timeout_s, s.timeout_s), \
              CASE WHEN COALESCE(r.enabled, s.enabled, 0) = 0 OR r.deleted_at IS NOT NULL OR s.deleted_at IS NOT NULL THEN 1 ELSE 0 END, \
              CASE WHEN d.replied_at IS NULL THEN 0 ELSE 1 END, d.url \
@@ -80,15 +92,17 @@ impl Store {
         .fetch_optional(&self.reads)
         .await?;
         row.map(|row| {
-            let (cancelled, replied): (i64, i64) = (row.try_get(4)?, row.try_get(5)?);
-            let url: String = row.try_get(6)?;
+            let (cancelled, replied): (i64, i64) = (row.try_get(5)?, row.try_get(6)?);
+            let url: String = row.try_get(7)?;
+            let answer_at: Option<String> = row.try_get(3)?;
             Ok(Webhook {
                 url: Url::parse(&url)
                     .map_err(|_| StoreError::Unreadable("a delivery's URL".to_owned()))?,
                 body: row.try_get(0)?,
                 webhook_id: row.try_get(1)?,
                 answer: row.try_get(2)?,
-                timeout_s: row.try_get(3)?,
+                answer_at: answer_at.and_then(|url| Url::parse(&url).ok()),
+                timeout_s: row.try_get(4)?,
                 cancelled: cancelled != 0,
                 replied: replied != 0,
             })
@@ -96,20 +110,26 @@ impl Store {
         .transpose()
     }
 
-    /// A webhook was answered with a 2xx: from now on nothing is posted again, whatever becomes of the answer.
+    /// A webhook was answered: from now on nothing is posted again, whatever becomes of the answer. Stage 1 has the answer, stage 2
+    /// the URL of the answer.
     pub async fn answered(
         &self,
         due: &Due,
         attempt: Attempt,
-        answer: String,
+        heard: Heard,
     ) -> Result<(), StoreError> {
         let delivery = due.id;
+        let (stage, answer) = match heard {
+            Heard::Answer(answer) => (1_i64, answer),
+            Heard::At(url) => (2, url.into()),
+        };
         self.write("answered", move |connection, counters| {
             let (attempt, answer) = (attempt.clone(), answer.replace('\0', "\u{fffd}"));
             Box::pin(async move {
                 sqlx::query(
-                    "UPDATE deliveries SET stage = 1, attempts = 0, held = 0, answer = $1 WHERE id = $2",
+                    "UPDATE deliveries SET stage = $1, attempts = 0, held = 0, answer = $2 WHERE id = $3",
                 )
+                .bind(stage)
                 .bind(answer)
                 .bind(delivery)
                 .execute(&mut *connection)

@@ -234,13 +234,30 @@ impl V1 {
             within: within.map(Duration::from_secs),
             allow,
         };
-        let tried = self.net.post(call).await;
+        let within = call.within;
+        let posted = self.net.post_on(call).await;
+        let (tried, is_read) = match posted.answer_at() {
+            None => (posted.attempt, false),
+            Some(at) => {
+                let read = self.net.get_on(at, posted.redirects + 1, within, allow);
+                let mut tried = read.await.attempt;
+                tried.took += posted.attempt.took;
+                (tried, true)
+            }
+        };
         let (verdict, cause) = match retry::judge(&tried.outcome, 0, 0.0) {
             retry::Fate::Done => (Verdict::Delivered, None),
             retry::Fate::Again { error, .. } | retry::Fate::UsedUp { error } => {
                 (Verdict::Retried, Some(error))
             }
-            retry::Fate::Gone => (Verdict::SwitchedOff, Some("status 410".to_owned())),
+            retry::Fate::Gone => {
+                let verdict = if is_read {
+                    Verdict::Retried
+                } else {
+                    Verdict::SwitchedOff
+                };
+                (verdict, Some("status 410".to_owned()))
+            }
         };
         let answer = tried.outcome.as_ref().ok();
         let bytes = answer.map(|answer| &answer.body[..]).unwrap_or_default();

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use metrics_exporter_prometheus::PrometheusHandle;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -17,7 +18,7 @@ use crate::bots::{Bots, Profiles};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dashboard::{Dashboard, Setup};
-use crate::door::WrongKeys;
+use crate::door::{LoginAttempts, Proxies, WrongKeys, behind_proxies};
 use crate::files::{Files, FilesError, Keeping};
 use crate::jobs::{Jobs, retention};
 use crate::net::{Net, NetError};
@@ -112,6 +113,7 @@ impl App {
         let wrong_keys = Arc::new(WrongKeys::new(limits.wrong_keys_per_minute, clock.clone()));
         let once = Once::new(store.clone(), clock.clone());
         chores(&outbox, &once, metrics.clone(), &clock, (&tasks, &stop));
+        let users = Users::new(store.clone(), clock.clone(), limits.logins_waiting);
         let rooms = Rooms {
             store: store.clone(),
             bots: bots.clone(),
@@ -119,6 +121,7 @@ impl App {
             outbox: outbox.clone(),
             profiles: profiles.clone(),
             files,
+            users: users.clone(),
             once: once.clone(),
             clock: clock.clone(),
             wrong_keys: Arc::clone(&wrong_keys),
@@ -128,11 +131,11 @@ impl App {
         let v1 = Arc::new(V1::new(rooms, config));
         let dashboard = Arc::new(Dashboard {
             inside: Inside::new(v1::router(Arc::clone(&v1), "")),
-            users: Users::new(store.clone(), clock.clone()),
+            users,
             bots: bots.clone(),
             store: store.clone(),
             clock: clock.clone(),
-            tries: WrongKeys::new(limits.wrong_keys_per_minute, clock.clone()),
+            tries: LoginAttempts::new(limits, clock.clone()),
             setup: Setup::default(),
             phones: OnceLock::new(),
             body: limits.into(),
@@ -150,6 +153,7 @@ impl App {
             wrong_keys,
             stopping,
         );
+        let proxies = Proxies::new(config.server.trusted_proxies.clone());
         let router = api::router(Arc::new(api), base_path)
             .merge(v1::router(v1, base_path))
             .merge(dashboard::router(&dashboard))
@@ -159,7 +163,8 @@ impl App {
                 health::metrics(metrics.clone())
             } else {
                 health::no_metrics()
-            });
+            })
+            .layer(from_fn_with_state(proxies, behind_proxies));
         info!(bots = bots.list().len(), "gateway started");
         Ok(Self {
             tokens: Tokens::new(store.clone(), clock),

@@ -3,6 +3,7 @@
 //! The embedded default file is the reference; this room gives its keys their types and says, where a value is wrong,
 //! which key, where it came from, and what a good one looks like. Every room takes its own section.
 
+mod limits;
 mod parse;
 
 use std::net::SocketAddr;
@@ -14,6 +15,8 @@ use figment::{Figment, Metadata, Profile, Provider};
 use ipnet::IpNet;
 use serde::Deserialize;
 use url::Url;
+
+pub use limits::Limits;
 
 /// The reference, with the reason of each key.
 pub const DEFAULTS: &str = include_str!("../config.default.toml");
@@ -61,6 +64,9 @@ pub struct Server {
     /// The gateway's address as others reach it, without a final slash; empty where it was not said.
     #[serde(deserialize_with = "parse::public_url")]
     pub public_url: String,
+    /// Proxies whose `X-Forwarded-For` counts.
+    #[serde(deserialize_with = "parse::networks")]
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 impl Server {
@@ -108,24 +114,6 @@ pub struct Outbound {
     /// Total deadline of a call, seconds.
     #[serde(deserialize_with = "parse::between::<_, 1, 300>")]
     pub timeout_s: u64,
-}
-
-/// `[limits]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Limits {
-    /// Largest request body, KiB.
-    #[serde(deserialize_with = "parse::between::<_, 1, 16384>")]
-    pub body_kib: u64,
-    /// Wrong keys per address and minute.
-    #[serde(deserialize_with = "parse::between::<_, 1, 1000000>")]
-    pub wrong_keys_per_minute: u64,
-    /// For a request's header, and again for its body, seconds.
-    #[serde(deserialize_with = "parse::between::<_, 1, 300>")]
-    pub read_timeout_s: u64,
-    /// For the first QR code, seconds.
-    #[serde(deserialize_with = "parse::between::<_, 1, 300>")]
-    pub qr_wait_s: u64,
 }
 
 /// `[delivery]`
@@ -338,6 +326,7 @@ mod tests {
             wrong("server.listen = 'nine'"),
             wrong("server.metrics_listen = '9090'"),
             wrong("server.public_url = 'toko.example'"),
+            wrong("server.trusted_proxies = ['proxy.example']"),
             wrong("retention.media_days = 0"),
             wrong("outbound.timeout_s = 0"),
             wrong("outbound.timeout_s = 'x'"),

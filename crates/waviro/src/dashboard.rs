@@ -46,7 +46,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bots::Bots;
 use crate::clock::Clock;
 use crate::config::Retention;
-use crate::door::{Bounds, WrongKeys};
+use crate::door::{Bounds, LoginAttempts};
 use crate::store::Store;
 use crate::users::Users;
 use crate::v1::inside::Inside;
@@ -67,8 +67,8 @@ pub struct Dashboard {
     pub store: Store,
     /// The time.
     pub clock: Clock,
-    /// Counts tries to log in, by address and name.
-    pub tries: WrongKeys,
+    /// Counts attempts to log in.
+    pub tries: LoginAttempts,
     /// The way in while there is no user.
     pub setup: Setup,
     /// Where the simulator's phones are, in a sandbox.

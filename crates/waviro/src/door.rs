@@ -1,7 +1,10 @@
-//! What every door for requests has in common: who is at the other end, how a body is read, how wrong keys are counted, and
-//! the frame around each request.
+//! What every door for requests has in common: who is at the other end, how a body is read, how wrong keys and attempts to log in
+//! are counted, and the frame around each request.
 
 mod body;
+mod budget;
+mod login_attempts;
+mod proxies;
 mod wrong_keys;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -17,9 +20,12 @@ use tokio::time::Instant;
 use tracing::{Instrument, debug, error, info, info_span};
 
 pub use body::{BodyFault, Bounds, read};
+pub use login_attempts::LoginAttempts;
+pub use proxies::{Proxies, behind_proxies};
 pub use wrong_keys::WrongKeys;
 
-/// Who is at the other end of the connection; the listener puts it into each request.
+/// The caller: the listener puts the other end of the connection into each request, and [`behind_proxies`] puts the caller of
+/// a trusted proxy in its place.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub SocketAddr);
 

@@ -2,7 +2,10 @@
 //!
 //! A session is asked for in the database at each use, so one that was ended, also by the command line tool, is dead at once.
 
-use std::sync::{Arc, LazyLock};
+mod hashing;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use argon2::Argon2;
@@ -10,10 +13,11 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use rand::Rng;
 use sha2::{Digest, Sha256};
-use tokio::sync::Semaphore;
 
 use crate::clock::{Clock, millis};
 use crate::store::{AddUser, ChangeUser, Store, StoreError, UserChange, UserRole, UserRow};
+
+use hashing::Hashing;
 
 /// The most characters of a name.
 pub const NAME_CAP: usize = 64;
@@ -27,15 +31,15 @@ pub const LONGEST: usize = 1024;
 /// A session ends after this; whoever works daily logs in once a month.
 pub const LIVES: Duration = Duration::from_hours(24 * 30);
 
-/// Passwords being hashed at once: each takes 19 MiB and a core.
-const HASHING: usize = 2;
+/// In the line of those who wait for a hash: whoever is logged in, or has the command line.
+const INSIDE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// The users. Cheap to clone.
 #[derive(Clone)]
 pub struct Users {
     store: Store,
     clock: Clock,
-    hashing: Arc<Semaphore>,
+    hashing: Hashing,
 }
 
 /// What a browser keeps: 256 random bits as 64 hex digits. Only its hash is kept here.
@@ -62,6 +66,9 @@ pub enum UserError {
     /// Nobody could administer the gateway any more.
     #[error("this is the last admin; make another one first")]
     LastAdmin,
+    /// So many passwords are being checked that this one was not.
+    #[error("too many passwords are being checked; try again in a moment")]
+    Busy,
     /// Somebody else was first.
     #[error("there is a user already; log in")]
     NotFirst,
@@ -71,6 +78,12 @@ pub enum UserError {
 }
 
 impl Session {
+    /// Nobody's.
+    #[cfg(test)]
+    pub(crate) fn sample() -> Self {
+        Self("0".repeat(64))
+    }
+
     /// The text, for the browser alone.
     #[must_use]
     pub fn reveal(&self) -> &str {
@@ -79,13 +92,14 @@ impl Session {
 }
 
 impl Users {
-    /// Those in this database.
+    /// Those in this database. At most `waiting` wait until a password is hashed: `limits.logins_waiting`.
     #[must_use]
-    pub fn new(store: Store, clock: Clock) -> Self {
+    pub fn new(store: Store, clock: Clock, waiting: u64) -> Self {
+        let waiting = usize::try_from(waiting).unwrap_or(usize::MAX);
         Self {
             store,
             clock,
-            hashing: Arc::new(Semaphore::new(HASHING)),
+            hashing: Hashing::new(waiting),
         }
     }
 
@@ -167,22 +181,32 @@ impl Users {
     /// Logs in; `None` where name or password are wrong. A name that nobody has takes as long as one that somebody has.
     ///
     /// # Errors
-    /// Any [`StoreError`].
-    pub async fn log_in(&self, name: &str, password: &str) -> Result<Option<Session>, StoreError> {
-        match self.knows(name, password).await? {
-            Some(user) => self.begin(user).await.map(Some),
+    /// [`UserError::Busy`] or [`UserError::Store`].
+    pub async fn log_in(
+        &self,
+        from: IpAddr,
+        name: &str,
+        password: &str,
+    ) -> Result<Option<Session>, UserError> {
+        match self.knows(from, name, password).await? {
+            Some(user) => Ok(Some(self.begin(user).await?)),
             None => Ok(None),
         }
     }
 
-    /// Whose name and password these are.
+    /// Whose name and password these are. Whoever asks `from` an address waits in line with that address's others.
     ///
     /// # Errors
-    /// Any [`StoreError`].
-    pub async fn knows(&self, name: &str, password: &str) -> Result<Option<i64>, StoreError> {
+    /// [`UserError::Busy`] or [`UserError::Store`].
+    pub async fn knows(
+        &self,
+        from: IpAddr,
+        name: &str,
+        password: &str,
+    ) -> Result<Option<i64>, UserError> {
         let known = self.stored(name).await?;
         let hash = known.as_ref().map(|(_, hash)| hash.clone());
-        let right = self.verify(password, hash).await;
+        let right = self.verify(from, password, hash).await?;
         Ok(known.filter(|_| right).map(|(user, _)| user))
     }
 
@@ -242,18 +266,21 @@ impl Users {
             return Err(UserError::BadPassword);
         }
         let password = password.to_owned();
-        let _turn = self.hashing.acquire().await;
-        let hashed = tokio::task::spawn_blocking(move || hash(&password)).await;
-        hashed.ok().flatten().ok_or(UserError::BadPassword)
+        let hashed = self.hashing.run(INSIDE, move || hash(&password)).await;
+        hashed?.ok_or(UserError::BadPassword)
     }
 
-    async fn verify(&self, password: &str, hash: Option<String>) -> bool {
+    async fn verify(
+        &self,
+        from: IpAddr,
+        password: &str,
+        hash: Option<String>,
+    ) -> Result<bool, UserError> {
         if password.len() > LONGEST {
-            return false;
+            return Ok(false);
         }
         let password = password.to_owned();
-        let _turn = self.hashing.acquire().await;
-        let verified = tokio::task::spawn_blocking(move || {
+        let verified = self.hashing.run(from, move || {
             let known = hash.is_some();
             let hash = hash.or_else(|| NOBODYS.clone()).unwrap_or_default();
             let right = PasswordHash::new(&hash).is_ok_and(|hash| {
@@ -263,7 +290,7 @@ impl Users {
             });
             known && right
         });
-        verified.await.unwrap_or(false)
+        Ok(verified.await?)
     }
 }
 
@@ -299,7 +326,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/waviro.db", folder.path().display());
         let store = Store::open(&url).await.unwrap();
-        (folder, Users::new(store, Clock::manual(1_000)))
+        (folder, Users::new(store, Clock::manual(1_000), 20))
     }
 
     const PASSWORD: &str = "kata sandi yang panjang";
@@ -312,15 +339,29 @@ mod tests {
         let added = added.unwrap();
         assert!(users.any().await.unwrap());
         for (name, password) in [("ani", "kata sandi lain!"), ("budi", PASSWORD), ("ani", "")] {
-            assert!(users.log_in(name, password).await.unwrap().is_none());
+            assert!(
+                users
+                    .log_in(INSIDE, name, password)
+                    .await
+                    .unwrap()
+                    .is_none()
+            );
         }
-        let session = users.log_in("ani", PASSWORD).await.unwrap().unwrap();
+        let session = users
+            .log_in(INSIDE, "ani", PASSWORD)
+            .await
+            .unwrap()
+            .unwrap();
         let user = users.of(session.reveal()).await.unwrap();
         assert_eq!(user, Some(added));
         assert!(users.of("another").await.unwrap().is_none());
         users.log_out(session.reveal()).await.unwrap();
         assert!(users.of(session.reveal()).await.unwrap().is_none());
-        let session = users.log_in("ani", PASSWORD).await.unwrap().unwrap();
+        let session = users
+            .log_in(INSIDE, "ani", PASSWORD)
+            .await
+            .unwrap()
+            .unwrap();
         users.clock.advance(LIVES);
         assert!(users.of(session.reveal()).await.unwrap().is_none());
     }
@@ -338,10 +379,16 @@ mod tests {
             .await
             .unwrap();
         assert!(users.of(session.reveal()).await.unwrap().is_none());
-        assert!(users.log_in("ani", PASSWORD).await.unwrap().is_none());
         assert!(
             users
-                .log_in("ani", "kata sandi baru")
+                .log_in(INSIDE, "ani", PASSWORD)
+                .await
+                .unwrap()
+                .is_none()
+        );
+        assert!(
+            users
+                .log_in(INSIDE, "ani", "kata sandi baru")
                 .await
                 .unwrap()
                 .is_some()

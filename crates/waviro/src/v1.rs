@@ -66,7 +66,6 @@ use problem::Problem;
 pub struct V1 {
     rooms: Rooms,
     tokens: Tokens,
-    users: Users,
     /// Held while a bot's settings are changed.
     settings: Mutex<()>,
     body: Bounds,
@@ -92,6 +91,8 @@ pub struct Rooms {
     pub profiles: Profiles,
     /// Files that came in.
     pub files: Files,
+    /// Who may use the dashboard. The dashboard's own, so that all passwords are hashed in one line.
+    pub users: Users,
     /// What was answered under an Idempotency-Key.
     pub once: Once,
     /// The time.
@@ -112,7 +113,6 @@ impl V1 {
         openapi::complete(&mut document);
         Self {
             tokens: Tokens::new(rooms.store.clone(), rooms.clock.clone()),
-            users: Users::new(rooms.store.clone(), rooms.clock.clone()),
             rooms,
             settings: Mutex::default(),
             body: (&config.limits).into(),

@@ -66,7 +66,7 @@ impl User {
     }
 
     async fn change(self, store: &Store, config: &Config) -> anyhow::Result<()> {
-        let users = Users::new(store.clone(), Clock::system());
+        let users = Users::new(store.clone(), Clock::system(), config.limits.logins_waiting);
         match self {
             Self::Add { name, role, bot } => {
                 let role = role_of(store, role, &bot).await?;

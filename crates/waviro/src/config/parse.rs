@@ -18,10 +18,11 @@ use url::Url;
 use super::{AllowedNetwork, DEFAULTS};
 
 /// Good values for the keys whose default is empty.
-const EXAMPLES: [(&str, &str); 7] = [
+const EXAMPLES: [(&str, &str); 8] = [
     ("server.metrics_listen", "\"127.0.0.1:9090\""),
     ("server.base_path", "\"/bot1\""),
     ("server.public_url", "\"https://wa.example.com\""),
+    ("server.trusted_proxies", "[\"127.0.0.1\", \"10.1.0.0/16\"]"),
     ("database.url", "\"sqlite:///var/lib/waviro/waviro.db\""),
     ("whatsapp.server_key", "the line that the simulator prints"),
     ("whatsapp.version", "\"2.3000.1023456789\""),
@@ -231,25 +232,37 @@ pub(super) fn between<'de, D: Deserializer<'de>, const LOW: u64, const HIGH: u64
 
 /// A list, or one text with commas, as the environment has it.
 pub(super) fn allow<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<AllowedNetwork>, D::Error> {
+    let texts = listed(input)?.into_iter();
+    texts
+        .map(|text| text.parse().map_err(D::Error::custom))
+        .collect()
+}
+
+/// The same without ports.
+pub(super) fn networks<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<IpNet>, D::Error> {
+    let texts = listed(input)?.into_iter();
+    let wrong = |text: &str| D::Error::custom(format!("`{text}` is not an address or network"));
+    texts
+        .map(|text| network(&text).ok_or_else(|| wrong(&text)))
+        .collect()
+}
+
+fn listed<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<String>, D::Error> {
     #[derive(serde::Deserialize)]
     #[serde(untagged)]
     enum Listed {
         List(Vec<String>),
         Text(String),
     }
-    let texts = match Listed::deserialize(input) {
-        Ok(Listed::List(texts)) => texts,
-        Ok(Listed::Text(text)) => text
+    match Listed::deserialize(input) {
+        Ok(Listed::List(texts)) => Ok(texts),
+        Ok(Listed::Text(text)) => Ok(text
             .split(',')
             .map(|part| part.trim().to_owned())
             .filter(|part| !part.is_empty())
-            .collect(),
-        Err(_) => return Err(D::Error::custom("not a list of networks")),
-    };
-    texts
-        .iter()
-        .map(|text| text.parse().map_err(D::Error::custom))
-        .collect()
+            .collect()),
+        Err(_) => Err(D::Error::custom("not a list of networks")),
+    }
 }
 
 /// As [`FromStr`] takes it.

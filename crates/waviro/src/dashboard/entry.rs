@@ -1,12 +1,13 @@
 //! The ways in: the first user's one-time link, logging in, logging out.
 
-use std::net::Ipv6Addr;
+use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use askama::Template;
-use axum::Extension;
-use axum::extract::{Query, State};
-use axum::http::header::SET_COOKIE;
+use axum::extract::{FromRequestParts, Query, State};
+use axum::http::header::{HeaderValue, RETRY_AFTER, SET_COOKIE};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use rand::Rng;
@@ -19,7 +20,7 @@ use super::form::Form;
 use super::frame::{Frame, back_to};
 use super::session::{forget, keep, kept};
 use super::wrong::Wrong;
-use crate::door::Peer;
+use crate::door;
 use crate::store::UserRole;
 use crate::users::UserError;
 
@@ -52,6 +53,8 @@ enum Failed {
     Wrong,
     /// Too many tries.
     TooMany,
+    /// Too many passwords are being checked.
+    Busy,
     /// The link's secret.
     BadLink,
     /// What was chosen.
@@ -113,23 +116,28 @@ pub(super) async fn ask(
 /// Name and password.
 pub(super) async fn log_in(
     State(shared): State<Arc<Shared>>,
-    peer: Option<Extension<Peer>>,
+    Caller(from): Caller,
     frame: Frame,
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, Wrong> {
     let name = form.get("name").unwrap_or_default();
     // Right ones are counted too: to find out what a password is costs more than the answer is worth to a stranger.
-    let wrong = if may_try(&shared, peer.as_deref(), name) {
-        let session = shared.users.log_in(name, form.raw("password")).await;
-        if let Some(session) = session.map_err(|_| Wrong::Internal)? {
-            info!(user = name, "logged in");
-            let back = back_to(&shared, form.get("to"));
-            let cookie = [(SET_COOKIE, keep(&session, &headers, &shared.base))];
-            return Ok((AppendHeaders(cookie), Redirect::to(&back)).into_response());
+    let wrong = if shared.tries.count(from, name) {
+        match shared.users.log_in(from, name, form.raw("password")).await {
+            Ok(Some(session)) => {
+                info!(user = name, "logged in");
+                let back = back_to(&shared, form.get("to"));
+                let cookie = [(SET_COOKIE, keep(&session, &headers, &shared.base))];
+                return Ok((AppendHeaders(cookie), Redirect::to(&back)).into_response());
+            }
+            Ok(None) => {
+                warn!("somebody gave a wrong name or password to the dashboard");
+                Failed::Wrong
+            }
+            Err(UserError::Busy) => Failed::Busy,
+            Err(_) => return Err(Wrong::Internal),
         }
-        warn!("somebody gave a wrong name or password to the dashboard");
-        Failed::Wrong
     } else {
         Failed::TooMany
     };
@@ -139,7 +147,7 @@ pub(super) async fn log_in(
         name,
         wrong: Some(wrong),
     };
-    Ok(frame.show(wrong.status(), &page))
+    Ok(wrong.on(frame.show(wrong.status(), &page)))
 }
 
 /// Ends the session.
@@ -179,14 +187,14 @@ pub(super) async fn set_up(
 /// Makes the first user and lets them in.
 pub(super) async fn make_first(
     State(shared): State<Arc<Shared>>,
-    peer: Option<Extension<Peer>>,
+    Caller(from): Caller,
     frame: Frame,
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, Wrong> {
     let (token, name) = (form.raw("token"), form.get("name").unwrap_or_default());
     let password = form.raw("password");
-    let made = if !may_try(&shared, peer.as_deref(), "") {
+    let made = if !shared.tries.count(from, "") {
         Err(Failed::TooMany)
     } else if !shared.setup.is(token) {
         Err(Failed::BadLink)
@@ -201,6 +209,7 @@ pub(super) async fn make_first(
             Ok(user) => Ok(user),
             Err(UserError::BadName) => Err(Failed::BadName),
             Err(UserError::BadPassword) => Err(Failed::BadPassword),
+            Err(UserError::Busy) => Err(Failed::Busy),
             Err(UserError::NotFirst | UserError::NameTaken) => {
                 return Ok(Redirect::to(&format!("{}/login", frame.home)).into_response());
             }
@@ -222,24 +231,20 @@ pub(super) async fn make_first(
                 name,
                 wrong: Some(wrong),
             };
-            Ok(frame.show(wrong.status(), &page))
+            Ok(wrong.on(frame.show(wrong.status(), &page)))
         }
     }
 }
 
-/// Counts a try, right or wrong; whether it is heard. By address and name: behind a proxy everybody has one address, and nobody shall be
-/// kept out by what others try under other names. Who is kept out of his own has the command line.
-pub(super) fn may_try(shared: &Shared, peer: Option<&Peer>, name: &str) -> bool {
-    let address = peer.map(|peer| peer.0.ip().to_string());
-    let mut hash = Sha256::new();
-    for part in [address.as_deref().unwrap_or_default(), name] {
-        hash.update(part);
-        hash.update([0]);
+/// The address that a request comes from.
+pub(super) struct Caller(pub(super) IpAddr);
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(door::peer(&parts.extensions)))
     }
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&hash.finalize()[..16]);
-    // The counter knows addresses; of this one it takes the first half, which is enough.
-    shared.tries.count(Ipv6Addr::from(bytes).into())
 }
 
 impl Failed {
@@ -247,7 +252,22 @@ impl Failed {
         match self {
             Self::Wrong | Self::BadLink => StatusCode::FORBIDDEN,
             Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::BadName | Self::BadPassword | Self::Differ => StatusCode::UNPROCESSABLE_ENTITY,
         }
+    }
+
+    /// The page's answer, with the seconds after which another try makes sense.
+    fn on(self, mut page: Response) -> Response {
+        let after = match self {
+            Self::TooMany => Some("60"),
+            Self::Busy => Some("1"),
+            _ => None,
+        };
+        if let Some(after) = after {
+            let headers = page.headers_mut();
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(after));
+        }
+        page
     }
 }

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::Extension;
 use axum::extract::{Query, State};
 use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderMap, StatusCode};
@@ -15,13 +14,12 @@ use serde::Deserialize;
 use tracing::{info, warn};
 
 use super::Shared;
-use super::entry::may_try;
+use super::entry::Caller;
 use super::form::Form;
 use super::frame::Frame;
 use super::session::{Me, keep};
 use super::users::role_word;
 use super::wrong::Wrong;
-use crate::door::Peer;
 use crate::store::UserRow;
 use crate::users::UserError;
 
@@ -41,6 +39,8 @@ enum Failed {
     Wrong,
     /// Too many tries.
     TooMany,
+    /// Too many passwords are being checked.
+    Busy,
     /// The new one.
     BadPassword,
     /// The two new ones differ.
@@ -62,18 +62,21 @@ pub(super) async fn show(me: Me, Query(asked): Query<Asked>) -> Result<Response,
 pub(super) async fn change(
     State(shared): State<Arc<Shared>>,
     me: Me,
-    peer: Option<Extension<Peer>>,
+    Caller(from): Caller,
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, Wrong> {
     let user = me.frame.user.clone().ok_or(Wrong::Internal)?;
     let (old, new) = (form.raw("old"), form.raw("password"));
     // Before it is looked at: a stolen session must not be a way to guess the password.
-    if !may_try(&shared, peer.as_deref(), &user.name) {
+    if !shared.tries.count(from, &user.name) {
         return page(&me, false, Some(Failed::TooMany));
     }
-    let known = shared.users.knows(&user.name, old).await;
-    let known = known.map_err(|_| Wrong::Internal)?;
+    let known = match shared.users.knows(from, &user.name, old).await {
+        Ok(known) => known,
+        Err(UserError::Busy) => return page(&me, false, Some(Failed::Busy)),
+        Err(_) => return Err(Wrong::Internal),
+    };
     if known != Some(user.id) {
         warn!("somebody who is logged in gave a wrong password");
         return page(&me, false, Some(Failed::Wrong));
@@ -84,6 +87,7 @@ pub(super) async fn change(
     match shared.users.change(user.id, Some(new), None).await {
         Ok(()) => {}
         Err(UserError::BadPassword) => return page(&me, false, Some(Failed::BadPassword)),
+        Err(UserError::Busy) => return page(&me, false, Some(Failed::Busy)),
         Err(_) => return Err(Wrong::Internal),
     }
     info!(
@@ -102,6 +106,7 @@ fn page(me: &Me, done: bool, failed: Option<Failed>) -> Result<Response, Wrong> 
         None => StatusCode::OK,
         Some(Failed::Wrong) => StatusCode::FORBIDDEN,
         Some(Failed::TooMany) => StatusCode::TOO_MANY_REQUESTS,
+        Some(Failed::Busy) => StatusCode::SERVICE_UNAVAILABLE,
         Some(Failed::BadPassword | Failed::Differ) => StatusCode::UNPROCESSABLE_ENTITY,
     };
     let page = Page {

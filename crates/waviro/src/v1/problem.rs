@@ -69,7 +69,7 @@ pub enum Problem {
     Duplicate(String),
     /// The file behind a URL did not come; why.
     NoFile(String),
-    /// More than the database can take at once.
+    /// More than the database can take, or passwords can be hashed, at once.
     Busy,
     /// The delivery has not ended.
     StillOpen,
@@ -293,7 +293,7 @@ impl Problem {
             Self::NotInGroup => "The bot is not in this group.".to_owned(),
             Self::Duplicate(of) => format!("The last message to this chat, {of}, says the same; change it to send again."),
             Self::NoFile(why) => format!("The file could not be fetched: {why}."),
-            Self::Busy => "Too many messages at once; try again in a second.".to_owned(),
+            Self::Busy => "Too much at once; try again in a second.".to_owned(),
             Self::StillOpen => "The delivery, or a copy of it, has not ended; it is posted by itself until it does.".to_owned(),
             Self::Pointless => "Its rule or subscription is off or was deleted, or its message is no longer kept.".to_owned(),
             Self::TooMany(thing, most) => format!("There are {most} {thing} already, which is the most; remove one first."),

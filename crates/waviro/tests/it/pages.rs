@@ -1,6 +1,8 @@
 //! The rig of the dashboard: pages and forms as a browser asks for them, over the whole gateway on a fake link. [`Pages`] asks with any
 //! cookie or none; a [`Visitor`] is somebody who is logged in, over any rig that has a [`Front`].
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use tower::ServiceExt;
@@ -11,6 +13,9 @@ use crate::front::Front;
 
 /// Everybody's.
 pub const PASSWORD: &str = "kata sandi yang panjang";
+
+/// The address of a request that came over no connection.
+pub const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// What a browser says of a form of one of the dashboard's own pages.
 const OWN: [(&str, &str); 1] = [("sec-fetch-site", "same-origin")];
@@ -107,7 +112,7 @@ impl<'f> Visitor<'f> {
 
     /// A user that there is, with a session of their own.
     pub async fn again(front: &'f Front, name: &str) -> Self {
-        let session = front.app.users().log_in(name, PASSWORD).await;
+        let session = front.app.users().log_in(NOWHERE, name, PASSWORD).await;
         let session = session.unwrap().unwrap();
         Self::with(front, format!("waviro_session={}", session.reveal()))
     }

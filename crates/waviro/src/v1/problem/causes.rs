@@ -94,6 +94,7 @@ impl From<UserError> for Problem {
             UserError::NoSuchBot => Self::InvalidField("bots", Cow::Borrowed(BOTS_FORM)),
             UserError::NoSuchUser => Self::NoSuch("user"),
             UserError::LastAdmin => Self::LastAdmin,
+            UserError::Busy => Self::Busy,
             UserError::Store(cause) => cause.into(),
         }
     }

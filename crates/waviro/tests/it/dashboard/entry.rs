@@ -1,10 +1,19 @@
 //! The ways in: the first user's link, logging in and out, and how often a password may be tried.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use tower::ServiceExt;
+use url::form_urlencoded;
+use waviro::door::Peer;
+use waviro::store::UserRole;
 
-use crate::pages::{PASSWORD, Pages};
+use crate::front::Front;
+use crate::pages::{PASSWORD, Pages, Visitor};
 
 #[tokio::test]
 async fn the_first_user_is_made_by_the_link_once() {
@@ -148,4 +157,117 @@ async fn nobody_is_kept_out_by_what_others_try() {
     }
     let (status, _, _) = pages.post("/dashboard/me", &change(PASSWORD), &admin).await;
     assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
+}
+
+/// What is answered to a login from this address, which a proxy says to have it from another.
+async fn login(
+    front: &Front,
+    from: &str,
+    forwarded: Option<&str>,
+    (name, password): (&str, &str),
+) -> StatusCode {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.extend_pairs([("name", name), ("password", password)]);
+    let mut request = Request::post("/dashboard/login").header("sec-fetch-site", "same-origin");
+    if let Some(forwarded) = forwarded {
+        request = request.header("x-forwarded-for", forwarded);
+    }
+    let mut request = request.body(Body::from(form.finish())).unwrap();
+    let peer = SocketAddr::new(from.parse().unwrap(), 4711);
+    request.extensions_mut().insert(Peer(peer));
+    let answered = front.app.router().oneshot(request).await.unwrap();
+    if matches!(answered.status().as_u16(), 429 | 503) {
+        assert!(answered.headers().contains_key("retry-after"));
+    }
+    answered.status()
+}
+
+const WRONG: (&str, &str) = ("admin", "salah salah salah");
+const RIGHT: (&str, &str) = ("admin", PASSWORD);
+
+#[tokio::test]
+async fn one_address_is_refused_whatever_the_names_and_a_new_one_gets_in() {
+    let front = Front::with(&[("limits.login_tries_per_address", "12")]).await;
+    Visitor::admin(&front).await;
+    for n in 0..12 {
+        let tried = (&*format!("orang {n}"), "salah salah salah");
+        let status = login(&front, "203.0.113.7", None, tried).await;
+        assert_eq!(status, StatusCode::FORBIDDEN);
+    }
+    let status = login(&front, "203.0.113.7", None, RIGHT).await;
+    assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
+    let status = login(&front, "203.0.113.8", None, RIGHT).await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_forwarded_address_counts_where_the_proxy_is_trusted_and_nowhere_else() {
+    let untrusted = Front::online().await;
+    let trusted = Front::with(&[("server.trusted_proxies", "127.0.0.1,10.0.0.0/8")]).await;
+    for front in [&untrusted, &trusted] {
+        Visitor::admin(front).await;
+        for n in 0..10 {
+            // Whoever is not trusted could choose another address for each try.
+            let own = format!("198.51.100.{n}, 203.0.113.7");
+            let status = login(front, "127.0.0.1", Some(&own), WRONG).await;
+            assert_eq!(status, StatusCode::FORBIDDEN);
+        }
+        let status = login(front, "127.0.0.1", Some("203.0.113.7"), RIGHT).await;
+        assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
+    }
+    let status = login(&untrusted, "127.0.0.1", Some("203.0.113.8"), RIGHT).await;
+    assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
+    let status = login(&trusted, "127.0.0.1", Some("203.0.113.8"), RIGHT).await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+    // A stranger's word for an address is nobody's.
+    let status = login(&trusted, "192.0.2.1", Some("203.0.113.7"), RIGHT).await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn logins_beyond_those_that_wait_are_503_and_another_address_still_gets_in() {
+    let front = Front::with(&[("limits.logins_waiting", "4")]).await;
+    Visitor::admin(&front).await;
+    let names: Vec<_> = (0..40).map(|n| format!("orang {n}")).collect();
+    let mut greedy: FuturesUnordered<_> = names
+        .iter()
+        .map(|name| login(&front, "203.0.113.7", None, (name, "salah salah salah")))
+        .collect();
+    let mut answered = Vec::new();
+    while !answered.contains(&StatusCode::SERVICE_UNAVAILABLE) {
+        answered.push(greedy.next().await.unwrap());
+    }
+    let rest = greedy.collect::<Vec<_>>();
+    let newcomer = login(&front, "203.0.113.8", None, RIGHT);
+    let (rest, newcomer) = futures::join!(rest, newcomer);
+    assert_eq!(newcomer, StatusCode::SEE_OTHER);
+    answered.extend(rest);
+    let wrong = |status: &&StatusCode| **status == StatusCode::FORBIDDEN;
+    let checked = answered.iter().filter(wrong).count();
+    assert!(checked >= 4, "{answered:?}");
+    let refused = [StatusCode::FORBIDDEN, StatusCode::SERVICE_UNAVAILABLE];
+    assert!(
+        answered.iter().all(|status| refused.contains(status)),
+        "{answered:?}"
+    );
+    // Nothing is left of the rush: its address may try again.
+    let other = Visitor::new(&front, "ani", UserRole::Viewer).await;
+    other.page("/dashboard").await;
+    let status = login(&front, "203.0.113.7", None, ("ani", PASSWORD)).await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn over_tls_only_the_cookie_of_tls_logs_a_browser_in() {
+    let pages = Pages::with_admin().await;
+    let plain = pages.cookie("admin").await;
+    let secure = plain.replace("waviro_session=", "__Host-waviro=");
+    let tls = [("x-forwarded-proto", "https")];
+    let seen = |cookie| pages.send(Method::GET, "/dashboard", "", cookie, &tls);
+    assert_eq!(seen(&*plain).await.0, StatusCode::SEE_OTHER);
+    assert_eq!(seen(&*secure).await.0, StatusCode::OK);
+    // A planted one beside it changes nothing.
+    let both = format!("waviro_session={}; {secure}", "0".repeat(64));
+    assert_eq!(seen(&*both).await.0, StatusCode::OK);
+    assert_eq!(pages.get("/dashboard", &plain).await.0, StatusCode::OK);
 }

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use waviro::store::UserRole;
 
 use crate::front::Front;
-use crate::pages::{PASSWORD, Visitor};
+use crate::pages::{NOWHERE, PASSWORD, Visitor};
 
 #[tokio::test]
 async fn ones_own_password_takes_the_old_one_and_ends_the_other_sessions() {
@@ -40,8 +40,14 @@ async fn ones_own_password_takes_the_old_one_and_ends_the_other_sessions() {
         let out = old.get(me).await;
         assert!(out.leads_to().starts_with("/dashboard/login"));
     }
-    assert!(users.knows("ani", PASSWORD).await.unwrap().is_none());
-    assert_eq!(users.knows("ani", new).await.unwrap(), Some(id));
+    assert!(
+        users
+            .knows(NOWHERE, "ani", PASSWORD)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert_eq!(users.knows(NOWHERE, "ani", new).await.unwrap(), Some(id));
     // Wrong tries are counted as those at the door are.
     let mut last = StatusCode::OK;
     for _ in 0..12 {

@@ -1,0 +1,130 @@
+//! Attempts counted by owner: a budget a minute for each, and a bounded memory.
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
+use std::sync::{Mutex, PoisonError};
+
+use crate::clock::Clock;
+
+/// Owners remembered at a time, about 200 bytes each. A full table drops its oldest entry, so that a new owner always has a budget
+/// of its own: whoever fills the table takes nothing from the others.
+pub(super) const REMEMBERED: usize = 10_000;
+
+/// A whole budget comes back in this time.
+const MINUTE_US: i64 = 60_000_000;
+
+/// Counts attempts. The budget of an owner comes back bit by bit (the generic cell rate algorithm).
+pub(super) struct Budget<K> {
+    table: Mutex<Table<K>>,
+    /// One attempt comes back after so long, microseconds.
+    interval: i64,
+    clock: Clock,
+}
+
+/// The moment at which an owner's budget is whole again, in microseconds of steady time. An entry of the past says nothing.
+struct Table<K> {
+    whole_at: HashMap<K, i64>,
+    oldest: BTreeSet<(i64, K)>,
+}
+
+impl<K: Clone + Eq + Hash + Ord> Budget<K> {
+    /// `per_minute` attempts an owner, at least one.
+    pub(super) fn new(per_minute: u64, clock: Clock) -> Self {
+        let per_minute = i64::try_from(per_minute).unwrap_or(i64::MAX).max(1);
+        Self {
+            table: Mutex::new(Table {
+                whole_at: HashMap::new(),
+                oldest: BTreeSet::new(),
+            }),
+            interval: (MINUTE_US / per_minute).max(1),
+            clock,
+        }
+    }
+
+    /// Whether this owner may try once more. Counts nothing.
+    pub(super) fn has_left(&self, owner: &K) -> bool {
+        let now = self.now();
+        self.next(&self.lock(), owner, now).is_some()
+    }
+
+    /// Counts an attempt; `false` where the owner had none left, which changes nothing.
+    pub(super) fn count(&self, owner: K) -> bool {
+        let now = self.now();
+        let mut table = self.lock();
+        let Some(whole_at) = self.next(&table, &owner, now) else {
+            return false;
+        };
+        if let Some(before) = table.whole_at.insert(owner.clone(), whole_at) {
+            table.oldest.remove(&(before, owner.clone()));
+        }
+        table.oldest.insert((whole_at, owner));
+        while let Some((oldest, _)) = table.oldest.first() {
+            if *oldest > now && table.whole_at.len() <= REMEMBERED {
+                break;
+            }
+            if let Some((_, gone)) = table.oldest.pop_first() {
+                table.whole_at.remove(&gone);
+            }
+        }
+        true
+    }
+
+    /// When the owner's budget would be whole again after another attempt; `None` where there is none left.
+    fn next(&self, table: &Table<K>, owner: &K, now: i64) -> Option<i64> {
+        let before = table.whole_at.get(owner).copied().unwrap_or(now).max(now);
+        let next = before.saturating_add(self.interval);
+        (next - now <= MINUTE_US).then_some(next)
+    }
+
+    fn now(&self) -> i64 {
+        self.clock.steady().saturating_mul(1000)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Table<K>> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        let table = self.lock();
+        assert_eq!(table.whole_at.len(), table.oldest.len());
+        table.whole_at.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_budget_comes_back_bit_by_bit_and_is_never_more_than_whole() {
+        let clock = Clock::manual(1_700_000_000_000);
+        let budget = Budget::new(6, clock.clone());
+        let spend = || (0..20).filter(|_| budget.count("owner")).count();
+        assert_eq!(spend(), 6);
+        assert!(!budget.has_left(&"owner"));
+        clock.advance(Duration::from_secs(10));
+        assert!(budget.has_left(&"owner"));
+        assert_eq!(spend(), 1);
+        clock.advance(Duration::from_hours(1));
+        assert_eq!(spend(), 6);
+    }
+
+    #[test]
+    fn a_full_table_drops_its_oldest_entry_and_a_new_owner_has_a_whole_budget() {
+        let clock = Clock::manual(1_700_000_000_000);
+        let budget = Budget::new(10, clock.clone());
+        while budget.count(u32::MAX) {}
+        for owner in 0..30_000 {
+            assert!(budget.count(owner), "{owner}");
+            assert!(budget.remembered() <= REMEMBERED);
+        }
+        // Whoever spent a whole budget is remembered longer than those that tried once.
+        assert!(!budget.has_left(&u32::MAX));
+        clock.advance(Duration::from_mins(2));
+        assert!(budget.count(1));
+        assert_eq!(budget.remembered(), 1, "what says nothing is dropped");
+    }
+}

@@ -1,0 +1,245 @@
+//! Passwords are hashed by few at a time, and few wait for it. The line is fair between addresses.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use super::UserError;
+
+/// Passwords being hashed at once: each takes 19 MiB and a core.
+const AT_ONCE: usize = 2;
+
+/// The hashes under way and whoever waits. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Hashing(Arc<Inner>);
+
+struct Inner {
+    turns: Arc<Semaphore>,
+    line: Mutex<Line>,
+    /// The most that wait.
+    most: usize,
+}
+
+/// Whoever waits, in the order in which they came.
+#[derive(Default)]
+struct Line {
+    last: u64,
+    waiting: Vec<Waiting>,
+}
+
+struct Waiting {
+    id: u64,
+    owner: IpAddr,
+    /// Dropped with the place, which tells its owner.
+    _sent_away: oneshot::Sender<()>,
+}
+
+/// A place in the line, given back however the wait ends.
+struct Place<'h> {
+    hashing: &'h Hashing,
+    id: u64,
+}
+
+/// The line is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Full;
+
+impl Hashing {
+    /// `most` wait at a time, beside those whose turn it is.
+    pub(super) fn new(most: usize) -> Self {
+        Self(Arc::new(Inner {
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            line: Mutex::default(),
+            most,
+        }))
+    }
+
+    /// Does this work when it is its turn.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        owner: IpAddr,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Full> {
+        let turn = self.turn(owner).await?;
+        let worked = tokio::task::spawn_blocking(move || {
+            // The work holds its turn itself: it goes on when whoever asked for it has gone.
+            let _turn = turn;
+            work()
+        });
+        // It fails only while the process ends.
+        worked.await.map_err(|_| Full)
+    }
+
+    async fn turn(&self, owner: IpAddr) -> Result<OwnedSemaphorePermit, Full> {
+        let turns = Arc::clone(&self.0.turns);
+        if let Ok(turn) = Arc::clone(&turns).try_acquire_owned() {
+            return Ok(turn);
+        }
+        let (_place, sent_away) = self.join(owner)?;
+        tokio::select! {
+            biased;
+            turn = turns.acquire_owned() => turn.map_err(|_| Full),
+            _ = sent_away => Err(Full),
+        }
+    }
+
+    /// Takes a place at the end. In a full line the address with the most places gives its last one to an address that has fewer.
+    fn join(&self, owner: IpAddr) -> Result<(Place<'_>, oneshot::Receiver<()>), Full> {
+        let mut line = self.lock();
+        if line.waiting.len() >= self.0.most {
+            let held = |owner: IpAddr| {
+                let all = line.waiting.iter();
+                all.filter(|waiting| waiting.owner == owner).count()
+            };
+            let owners = line.waiting.iter().map(|waiting| waiting.owner);
+            let greediest = owners.max_by_key(|owner| held(*owner)).ok_or(Full)?;
+            if held(greediest) <= held(owner) + 1 {
+                return Err(Full);
+            }
+            let mut all = line.waiting.iter();
+            let last = all.rposition(|waiting| waiting.owner == greediest);
+            line.waiting.remove(last.ok_or(Full)?);
+        }
+        line.last += 1;
+        let id = line.last;
+        let (sent_away, told) = oneshot::channel();
+        line.waiting.push(Waiting {
+            id,
+            owner,
+            _sent_away: sent_away,
+        });
+        Ok((Place { hashing: self, id }, told))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Line> {
+        self.0.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl From<Full> for UserError {
+    fn from(_: Full) -> Self {
+        Self::Busy
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut line = self.hashing.lock();
+        line.waiting.retain(|waiting| waiting.id != self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
+
+    use super::*;
+
+    const ONE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 7));
+    const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 8));
+
+    /// Occupies every turn until the returned senders are dropped.
+    async fn occupied(hashing: &Hashing) -> Vec<mpsc::Sender<()>> {
+        let mut held = Vec::new();
+        for _ in 0..AT_ONCE {
+            let (hold, held_until) = mpsc::channel::<()>();
+            let (begun, begins) = oneshot::channel();
+            let own = hashing.clone();
+            tokio::spawn(async move {
+                let work = move || {
+                    let _ = begun.send(());
+                    let _ = held_until.recv();
+                };
+                own.run(ONE, work).await
+            });
+            begins.await.unwrap();
+            held.push(hold);
+        }
+        held
+    }
+
+    async fn waiting(hashing: &Hashing, count: usize) {
+        while hashing.lock().waiting.len() != count {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn the_work_of_whoever_has_gone_keeps_its_turn_until_it_ends() {
+        let hashing = Hashing::new(20);
+        let at_once = Arc::new(AtomicUsize::new(0));
+        let (hold, held) = mpsc::channel::<()>();
+        let held = Arc::new(Mutex::new(held));
+        for _ in 0..AT_ONCE {
+            let (begun, begins) = oneshot::channel();
+            let (at_once, held) = (Arc::clone(&at_once), Arc::clone(&held));
+            let run = hashing.run(ONE, move || {
+                at_once.fetch_add(1, Ordering::SeqCst);
+                let _ = begun.send(());
+                let _ = held.lock().unwrap().recv();
+                at_once.fetch_sub(1, Ordering::SeqCst);
+            });
+            // Whoever asked goes away in the middle.
+            tokio::select! {
+                _ = run => unreachable!("it is held"),
+                begun = begins => begun.unwrap(),
+            }
+        }
+        assert_eq!(at_once.load(Ordering::SeqCst), AT_ONCE);
+        assert_eq!(hashing.0.turns.available_permits(), 0);
+        drop(hold);
+        let seen = Arc::clone(&at_once);
+        let next = hashing.run(ONE, move || seen.load(Ordering::SeqCst)).await;
+        assert!(next.unwrap() < AT_ONCE);
+    }
+
+    #[tokio::test]
+    async fn whoever_comes_to_a_full_line_is_refused_and_whoever_leaves_makes_room() {
+        let hashing = Hashing::new(3);
+        let held = occupied(&hashing).await;
+        let wait = || {
+            tokio::spawn({
+                let own = hashing.clone();
+                async move { own.run(ONE, || ()).await }
+            })
+        };
+        let all: Vec<_> = (0..3).map(|_| wait()).collect();
+        waiting(&hashing, 3).await;
+        assert_eq!(hashing.run(ONE, || ()).await, Err(Full));
+        all[1].abort();
+        waiting(&hashing, 2).await;
+        let fourth = wait();
+        waiting(&hashing, 3).await;
+        drop(held);
+        assert_eq!(fourth.await.unwrap(), Ok(()));
+        waiting(&hashing, 0).await;
+    }
+
+    #[tokio::test]
+    async fn an_address_that_fills_the_line_gives_a_place_to_another_address() {
+        let hashing = Hashing::new(3);
+        let held = occupied(&hashing).await;
+        let wait = |owner| {
+            tokio::spawn({
+                let own = hashing.clone();
+                async move { own.run(owner, || ()).await }
+            })
+        };
+        let mut greedy = Vec::new();
+        for count in 1..=3 {
+            greedy.push(wait(ONE));
+            waiting(&hashing, count).await;
+        }
+        let other = wait(OTHER);
+        assert_eq!(greedy.pop().unwrap().await.unwrap(), Err(Full));
+        // Both have their share now, and neither takes more from the other.
+        assert_eq!(hashing.run(OTHER, || ()).await, Err(Full));
+        drop(held);
+        assert_eq!(other.await.unwrap(), Ok(()));
+        for first in greedy {
+            assert_eq!(first.await.unwrap(), Ok(()));
+        }
+    }
+}

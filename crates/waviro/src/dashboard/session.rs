@@ -98,9 +98,14 @@ fn to_the_door(frame: &Frame, first: bool, uri: &Uri) -> Response {
     Redirect::to(&login).into_response()
 }
 
-/// The session that the browser keeps.
+/// The session that the browser keeps. Over TLS only the cookie counts that no other host and no request without TLS can set: a
+/// neighbour's page or somebody on the way could otherwise log the browser in as a user of their choice.
 pub(super) fn kept(headers: &HeaderMap) -> Option<&str> {
-    cookie(headers, SECURE).or_else(|| cookie(headers, PLAIN))
+    let secure = cookie(headers, SECURE);
+    if is_secure(headers) {
+        return secure;
+    }
+    secure.or_else(|| cookie(headers, PLAIN))
 }
 
 /// A cookie of this name.
@@ -126,7 +131,53 @@ pub(super) fn forget(base: &str) -> [String; 2] {
     ]
 }
 
-/// Whether the browser came over TLS, which ends at a proxy.
+/// Whether the browser came over TLS, which ends at a proxy. Of a chain of proxies the first one knows.
 fn is_secure(headers: &HeaderMap) -> bool {
-    header(headers, &FORWARDED_PROTO) == Some("https")
+    let said = header(headers, &FORWARDED_PROTO).unwrap_or_default();
+    let first = said.split(',').next().unwrap_or_default();
+    first.trim().eq_ignore_ascii_case("https")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(all: &[(&'static str, &str)]) -> HeaderMap {
+        let pair = |(name, value): &(&'static str, &str)| {
+            (HeaderName::from_static(name), value.parse().unwrap())
+        };
+        all.iter().map(pair).collect()
+    }
+
+    #[test]
+    fn over_tls_only_the_cookie_that_no_other_host_can_set_counts() {
+        const BOTH: &str = "waviro_session=planted; __Host-waviro=own";
+        for (proto, cookies, session) in [
+            ("https", BOTH, Some("own")),
+            ("https", "waviro_session=planted", None),
+            ("HTTPS", "waviro_session=planted", None),
+            ("https, http", "waviro_session=planted", None),
+            ("https", "__Host-waviro=own", Some("own")),
+            ("http", "waviro_session=own", Some("own")),
+            ("http", BOTH, Some("own")),
+            ("", "waviro_session=own", Some("own")),
+        ] {
+            let said = headers(&[("x-forwarded-proto", proto), ("cookie", cookies)]);
+            assert_eq!(kept(&said), session, "{proto} {cookies}");
+        }
+        assert_eq!(
+            kept(&headers(&[("cookie", "waviro_session=own")])),
+            Some("own")
+        );
+    }
+
+    #[test]
+    fn a_session_that_begins_over_tls_is_kept_in_the_cookie_that_counts_there() {
+        let session = Session::sample();
+        for proto in ["https", "HTTPS", "https, http"] {
+            let said = headers(&[("x-forwarded-proto", proto)]);
+            assert!(keep(&session, &said, "/wa").starts_with("__Host-waviro="));
+        }
+        assert!(keep(&session, &HeaderMap::new(), "/wa").starts_with("waviro_session="));
+    }
 }

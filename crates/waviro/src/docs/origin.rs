@@ -25,10 +25,10 @@ impl Origin {
     #[must_use]
     pub fn of(headers: &HeaderMap, base: &str) -> Self {
         let said = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-        let scheme = match said(&FORWARDED_PROTO) {
-            Some("https") => "https",
-            _ => "http",
-        };
+        // Of a chain of proxies the first one knows.
+        let first = said(&FORWARDED_PROTO).and_then(|all| all.split(',').next());
+        let tls = first.is_some_and(|first| first.trim().eq_ignore_ascii_case("https"));
+        let scheme = if tls { "https" } else { "http" };
         let host = [said(&FORWARDED_HOST), said(&HOST)]
             .into_iter()
             .flatten()

@@ -18,7 +18,7 @@ use crate::bots::{Bots, Profiles};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dashboard::{Dashboard, Setup};
-use crate::door::{LoginAttempts, Proxies, WrongKeys, behind_proxies};
+use crate::door::{LoginAttempts, Permits, Proxies, WrongKeys, behind_proxies};
 use crate::files::{Files, FilesError, Keeping};
 use crate::jobs::{Jobs, retention};
 use crate::net::{Net, NetError};
@@ -139,6 +139,8 @@ impl App {
             setup: Setup::default(),
             phones: OnceLock::new(),
             body: limits.into(),
+            live: Permits::new(limits.live_pages, limits.live_pages_per_user),
+            live_for_admins: limits.live_pages_for_admins,
             retention: config.retention.clone(),
             base: base_path.clone(),
             stop: stopping.clone(),
@@ -289,6 +291,7 @@ fn outbox(config: &Config, store: &Store, net: &Net, clock: &Clock) -> Result<Ou
         grace: Duration::from_secs(config.delivery.grace_s),
         ..Settings::default()
     };
+    let settings = settings.within(&config.limits);
     Outbox::new(
         store.clone(),
         net.clone(),
@@ -339,6 +342,7 @@ async fn files(
         folder: config.media_folder(),
         base: config.link_base().to_owned(),
         keeps: Duration::from_hours(24 * config.retention.media_days),
+        permits: Permits::new(config.limits.fetches, config.limits.fetches_per_bot),
     };
     let files = Files::open(
         store.clone(),

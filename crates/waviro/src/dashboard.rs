@@ -40,13 +40,12 @@ use axum::extract::State;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Redirect};
 use axum::routing::{get, post};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::bots::Bots;
 use crate::clock::Clock;
 use crate::config::Retention;
-use crate::door::{Bounds, LoginAttempts};
+use crate::door::{Bounds, LoginAttempts, Permits};
 use crate::store::Store;
 use crate::users::Users;
 use crate::v1::inside::Inside;
@@ -75,6 +74,10 @@ pub struct Dashboard {
     pub phones: OnceLock<String>,
     /// Of a form.
     pub body: Bounds,
+    /// Pages that are followed, by user: whoever logs in again has no more of them.
+    pub live: Permits<i64>,
+    /// The last ones, which only admins take.
+    pub live_for_admins: u64,
     /// How long things are kept.
     pub retention: Retention,
     /// What stands before `/dashboard`.
@@ -86,8 +89,6 @@ pub struct Dashboard {
 struct Shared {
     dashboard: Arc<Dashboard>,
     assets: Assets,
-    /// Places for open streams.
-    streams: Arc<Semaphore>,
     /// Tells this process from the one before, which may have committed as often.
     process: RandomState,
 }
@@ -148,7 +149,6 @@ pub fn router(dashboard: &Arc<Dashboard>) -> Router {
     let shared = Arc::new(Shared {
         dashboard: Arc::clone(dashboard),
         assets,
-        streams: Arc::new(Semaphore::new(live::STREAMS)),
         process: RandomState::new(),
     });
     let pages = pages

@@ -19,6 +19,7 @@ use waviro_link::{LinkError, MediaHandle};
 
 use crate::bots::Bots;
 use crate::clock::{Clock, Millis, millis};
+use crate::door::Permits;
 use crate::store::{MediaRow, Store, StoreError};
 
 /// Characters of a file's id: half a SHA-256 and less, in hex.
@@ -39,6 +40,8 @@ struct Inner {
     /// What links begin with.
     base: String,
     keeps: Duration,
+    /// Files being fetched, by bot.
+    permits: Permits<i32>,
     /// Who fetches a file has its lock.
     fetching: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
     tasks: TaskTracker,
@@ -54,6 +57,8 @@ pub struct Keeping {
     pub base: String,
     /// How long they are kept, and how long links work.
     pub keeps: Duration,
+    /// How many are fetched at a time, by bot.
+    pub permits: Permits<i32>,
 }
 
 /// A link that opens a file without a token.
@@ -130,6 +135,7 @@ impl Files {
             secret,
             base: keeping.base,
             keeps: keeping.keeps,
+            permits: keeping.permits,
             fetching: Mutex::default(),
             tasks,
             stop,
@@ -173,7 +179,8 @@ impl Files {
         signed
     }
 
-    /// The file, fetched if it is not here yet. Who leaves does not end the fetching: others may wait for it.
+    /// The file, fetched if it is not here yet. Who leaves does not end the fetching: others may wait for it. Whoever comes while
+    /// as many are fetched as may be waits for its turn, and whoever leaves before that is forgotten.
     ///
     /// # Errors
     /// [`NoFile`]
@@ -186,10 +193,16 @@ impl Files {
             return Err(NoFile::Gone("it was kept long enough".to_owned()));
         };
         let (files, id, slot, bots) = (self.clone(), file.id.clone(), file.slot, bots.clone());
+        let stops = || NoFile::NotNow("the gateway stops".to_owned());
+        let permit = tokio::select! {
+            permit = self.0.permits.wait(slot) => permit,
+            () = self.0.stop.cancelled() => return Err(stops()),
+        };
         let fetching = self.0.tasks.spawn(async move {
+            let _permit = permit;
             tokio::select! {
                 fetched = files.fetch(&id, slot, &handle, &bots) => fetched,
-                () = files.0.stop.cancelled() => Err(NoFile::NotNow("the gateway stops".to_owned())),
+                () = files.0.stop.cancelled() => Err(stops()),
             }
         });
         let fetched = fetching.await;

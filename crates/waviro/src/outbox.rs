@@ -21,6 +21,8 @@ use waviro_link::{Chat, Content, Group, LinkError, MessageId, Number, Outgoing, 
 
 use crate::bots::Bot;
 use crate::clock::{Clock, Millis, millis};
+use crate::config::Limits;
+use crate::door::{NoPermit, Permits};
 use crate::net::{FetchError, Net};
 use crate::store::{Store, StoreError};
 
@@ -45,6 +47,22 @@ pub struct Settings {
     pub registered_for: Duration,
     /// "Not registered" is believed for so long: people do sign up. 10 minutes.
     pub unregistered_for: Duration,
+    /// Files that are fetched at a time.
+    pub fetches: u64,
+    /// The same for one bot.
+    pub fetches_per_bot: u64,
+}
+
+impl Settings {
+    /// The same within these limits.
+    #[must_use]
+    pub fn within(self, limits: &Limits) -> Self {
+        Self {
+            fetches: limits.fetches,
+            fetches_per_bot: limits.fetches_per_bot,
+            ..self
+        }
+    }
 }
 
 impl Default for Settings {
@@ -54,6 +72,8 @@ impl Default for Settings {
             lookup_within: Duration::from_secs(10),
             registered_for: Duration::from_hours(7 * 24),
             unregistered_for: Duration::from_mins(10),
+            fetches: 64,
+            fetches_per_bot: 8,
         }
     }
 }
@@ -69,6 +89,8 @@ struct Inner {
     lookup: Lookup,
     net: Net,
     spool: Spool,
+    /// Files being fetched, by bot.
+    fetches: Permits<i32>,
     random: Mutex<Box<dyn Rng + Send>>,
 }
 
@@ -137,12 +159,31 @@ pub enum Refusal {
     /// The file could not be fetched.
     #[error("no file: {0}")]
     NoFile(FetchError),
+    /// No more files are taken now.
+    #[error("no room for another file: {0:?}")]
+    NoRoom(NoRoom),
     /// More than the database can take at once; worth another try in a second.
     #[error("too many messages at once")]
     Busy,
     /// The database.
     #[error(transparent)]
     Storage(StoreError),
+}
+
+/// Why no more files are taken now. A message without one is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoRoom {
+    /// As many are being fetched as may be, for this bot or for all.
+    Fetches(NoPermit),
+    /// As many of this bot's wait until they are sent as may.
+    Waiting {
+        /// The most.
+        files: u64,
+        /// The most of all together, MiB.
+        mib: u64,
+    },
+    /// The disk has less free than `limits.free_disk_mib`.
+    Disk,
 }
 
 impl From<StoreError> for Refusal {
@@ -172,6 +213,7 @@ impl Outbox {
         Ok(Self(Arc::new(Inner {
             store,
             clock,
+            fetches: Permits::new(settings.fetches, settings.fetches_per_bot),
             settings,
             lookup,
             net,

@@ -3,21 +3,21 @@
 //! A session is asked for in the database at each use, so one that was ended, also by the command line tool, is dead at once.
 
 mod hashing;
+mod session;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::LazyLock;
-use std::time::Duration;
 
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use rand::Rng;
-use sha2::{Digest, Sha256};
 
-use crate::clock::{Clock, millis};
+use crate::clock::Clock;
 use crate::store::{AddUser, ChangeUser, Store, StoreError, UserChange, UserRole, UserRow};
 
 use hashing::Hashing;
+
+pub use session::{LIVES, Session};
 
 /// The most characters of a name.
 pub const NAME_CAP: usize = 64;
@@ -27,9 +27,6 @@ pub const SHORTEST: usize = 10;
 
 /// The most bytes of a password.
 pub const LONGEST: usize = 1024;
-
-/// A session ends after this; whoever works daily logs in once a month.
-pub const LIVES: Duration = Duration::from_hours(24 * 30);
 
 /// In the line of those who wait for a hash: whoever is logged in, or has the command line.
 const INSIDE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
@@ -41,9 +38,6 @@ pub struct Users {
     clock: Clock,
     hashing: Hashing,
 }
-
-/// What a browser keeps: 256 random bits as 64 hex digits. Only its hash is kept here.
-pub struct Session(String);
 
 /// Why a user was not made or changed.
 #[derive(Debug, thiserror::Error)]
@@ -75,20 +69,6 @@ pub enum UserError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-impl Session {
-    /// Nobody's.
-    #[cfg(test)]
-    pub(crate) fn sample() -> Self {
-        Self("0".repeat(64))
-    }
-
-    /// The text, for the browser alone.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
 }
 
 impl Users {
@@ -221,38 +201,6 @@ impl Users {
         }
     }
 
-    /// Lets a user in who has proved otherwise who they are.
-    ///
-    /// # Errors
-    /// Any [`StoreError`].
-    pub async fn begin(&self, user: i64) -> Result<Session, StoreError> {
-        let mut bytes = [0; 32];
-        rand::rng().fill_bytes(&mut bytes);
-        let session = Session(hex::encode(bytes));
-        let now = self.clock.now();
-        let until = now.saturating_add(millis(LIVES));
-        let hash = sha256(session.reveal());
-        self.store.begin_session(&hash, user, now, until).await?;
-        Ok(session)
-    }
-
-    /// Whose session this is.
-    ///
-    /// # Errors
-    /// Any [`StoreError`].
-    pub async fn of(&self, session: &str) -> Result<Option<UserRow>, StoreError> {
-        // A lookup by hash: what the time of it tells is about the hash, not about the session.
-        self.store.session(&sha256(session), self.clock.now()).await
-    }
-
-    /// Logs out.
-    ///
-    /// # Errors
-    /// Any [`StoreError`].
-    pub async fn log_out(&self, session: &str) -> Result<(), StoreError> {
-        self.store.end_session(&sha256(session)).await
-    }
-
     /// What is no name is nobody's: PostgreSQL would not even look for some of it.
     async fn stored(&self, name: &str) -> Result<Option<(i64, String)>, StoreError> {
         if name.chars().any(char::is_control) {
@@ -312,10 +260,6 @@ static NOBODYS: LazyLock<Option<String>> = LazyLock::new(|| hash("nobody's passw
 fn hash(password: &str) -> Option<String> {
     let hash = Argon2::default().hash_password(password.as_bytes());
     hash.ok().map(|hash| hash.to_string())
-}
-
-fn sha256(text: &str) -> String {
-    hex::encode(Sha256::digest(text))
 }
 
 #[cfg(test)]

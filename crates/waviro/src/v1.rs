@@ -42,7 +42,7 @@ use axum::http::header::{CACHE_CONTROL, HeaderValue};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::any;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use utoipa::openapi::OpenApi;
@@ -51,7 +51,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::bots::{Bots, Profiles};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::door::{self, Bounds, WrongKeys};
+use crate::door::{self, Bounds, Permits, WrongKeys};
 use crate::files::Files;
 use crate::net::Net;
 use crate::once::Once;
@@ -72,8 +72,12 @@ pub struct V1 {
     qr_within: Duration,
     /// The longest deadline of a call outward, seconds: `outbound.timeout_s`.
     call_within_s: u64,
-    /// Places for open streams.
-    streams: Arc<Semaphore>,
+    /// Requests with an Idempotency-Key at work, which go on without their clients; by caller.
+    at_work: Permits<String>,
+    /// Open streams, by the hash of their token.
+    streams: Permits<[u8; 32]>,
+    /// The last ones, which only admins take.
+    streams_for_admins: u64,
     document: OpenApi,
 }
 
@@ -118,7 +122,9 @@ impl V1 {
             body: (&config.limits).into(),
             qr_within: Duration::from_secs(config.limits.qr_wait_s),
             call_within_s: config.outbound.timeout_s,
-            streams: Arc::new(Semaphore::new(events::STREAMS)),
+            at_work: Permits::new(config.limits.keyed, config.limits.keyed_per_caller),
+            streams: Permits::new(config.limits.streams, config.limits.streams_per_token),
+            streams_for_admins: config.limits.streams_for_admins,
             document,
         }
     }

@@ -18,7 +18,7 @@ use crate::door::{self, BodyFault};
 use crate::lenient_json::Fault;
 use crate::net::{FetchError, NetError, Refused};
 use crate::once::OnceError;
-use crate::outbox::Refusal;
+use crate::outbox::{NoRoom, Refusal};
 
 pub use language::Language;
 
@@ -109,6 +109,8 @@ pub enum ApiError {
     IdempotencyConflict,
     /// WhatsApp did not say whether the number exists, or which groups there are.
     LookupFailed,
+    /// No more files are taken now.
+    NoRoom(NoRoom),
     /// Too much at once.
     Busy,
     /// WhatsApp has shown no code yet.
@@ -195,6 +197,9 @@ impl ApiError {
             Self::InvalidIdempotencyKey => "invalid_idempotency_key",
             Self::IdempotencyConflict => "idempotency_conflict",
             Self::LookupFailed => "lookup_failed",
+            Self::NoRoom(NoRoom::Fetches(_)) => "too_many_fetches",
+            Self::NoRoom(NoRoom::Waiting { .. }) => "too_many_files",
+            Self::NoRoom(NoRoom::Disk) => "disk_full",
             Self::Busy => "busy",
             Self::QrNotReady => "qr_not_ready",
             Self::Internal => "internal",
@@ -209,6 +214,10 @@ impl ApiError {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooManyWrongKeys | Self::Busy => StatusCode::TOO_MANY_REQUESTS,
+            Self::NoRoom(NoRoom::Fetches(_) | NoRoom::Waiting { .. }) => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
+            Self::NoRoom(NoRoom::Disk) => StatusCode::SERVICE_UNAVAILABLE,
             Self::LookupFailed | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_REQUEST,
         }
@@ -252,7 +261,10 @@ impl ApiError {
     /// Seconds after which another try makes sense.
     fn retry_after(&self) -> Option<&'static str> {
         match self {
-            Self::TooManyWrongKeys => Some("60"),
+            Self::TooManyWrongKeys | Self::NoRoom(NoRoom::Waiting { .. } | NoRoom::Disk) => {
+                Some("60")
+            }
+            Self::NoRoom(NoRoom::Fetches(_)) => Some("5"),
             Self::Busy => Some("1"),
             _ => None,
         }
@@ -295,6 +307,7 @@ impl From<Refusal> for ApiError {
             Refusal::NotRegistered => Self::NotRegistered,
             Refusal::NotInGroup => Self::NotInGroup,
             Refusal::Duplicate { .. } => Self::Duplicate,
+            Refusal::NoRoom(none) => Self::NoRoom(none),
             Refusal::Busy => Self::Busy,
             Refusal::LookupFailed(cause) => {
                 error!(%cause, "WhatsApp did not answer a question");

@@ -29,4 +29,34 @@ pub struct Limits {
     /// Attempts to log in that wait until their password is checked.
     #[serde(deserialize_with = "parse::between::<_, 1, 1000>")]
     pub logins_waiting: u64,
+    /// Files that are fetched at a time, each way.
+    #[serde(deserialize_with = "parse::between::<_, 1, 100000>")]
+    pub fetches: u64,
+    /// The same for one bot.
+    #[serde(deserialize_with = "parse::between::<_, 1, 100000>")]
+    pub fetches_per_bot: u64,
+    /// Requests with an Idempotency-Key that go on without their clients.
+    #[serde(deserialize_with = "parse::between::<_, 1, 100000>")]
+    pub keyed: u64,
+    /// The same for one caller.
+    #[serde(deserialize_with = "parse::between::<_, 1, 100000>")]
+    pub keyed_per_caller: u64,
+    /// Streams of events that are open at a time.
+    #[serde(deserialize_with = "parse::between::<_, 1, 100000>")]
+    pub streams: u64,
+    /// The same with one token.
+    #[serde(deserialize_with = "parse::between::<_, 1, 100000>")]
+    pub streams_per_token: u64,
+    /// The last ones, which only admins' tokens take.
+    #[serde(deserialize_with = "parse::between::<_, 0, 100000>")]
+    pub streams_for_admins: u64,
+    /// Pages of the dashboard that are live at a time.
+    #[serde(deserialize_with = "parse::between::<_, 1, 100000>")]
+    pub live_pages: u64,
+    /// The same of one user, whatever the number of sessions.
+    #[serde(deserialize_with = "parse::between::<_, 1, 100000>")]
+    pub live_pages_per_user: u64,
+    /// The last ones, which only admins take.
+    #[serde(deserialize_with = "parse::between::<_, 0, 100000>")]
+    pub live_pages_for_admins: u64,
 }

@@ -15,11 +15,12 @@ use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
 use serde::Deserialize;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::Shared;
 use super::session::Me;
+use super::wrong::Wrong;
 use crate::clock::{Clock, Millis, millis};
+use crate::door::{NoPermit, Permit};
 
 /// As often as that is looked, and told at most.
 const EVERY: Duration = Duration::from_millis(500);
@@ -30,16 +31,13 @@ const COMMENT_EVERY: Duration = Duration::from_secs(15);
 /// After this the browser asks again by itself, and its session is looked at anew.
 const LASTS: Duration = Duration::from_mins(10);
 
-/// Pages that are followed at one time; more are whole, and not live.
-pub(super) const STREAMS: usize = 200;
-
 struct Watch {
     shared: Arc<Shared>,
     seen: u64,
     said_at: Millis,
     ends_at: Millis,
     began: bool,
-    _place: OwnedSemaphorePermit,
+    _permit: Permit<i64>,
 }
 
 /// Where a page stands that wants to be followed.
@@ -50,14 +48,22 @@ pub(super) struct Asked {
     seen: u64,
 }
 
-/// A server-sent event `changed` whenever a page may have something new to show.
+/// A server-sent event `changed` whenever a page may have something new to show. Beyond the bounds a page is whole, and not live.
 pub(super) async fn stream(
     State(shared): State<Arc<Shared>>,
-    _: Me,
+    me: Me,
     Query(asked): Query<Asked>,
-) -> Response {
-    let Ok(place) = Arc::clone(&shared.streams).try_acquire_owned() else {
-        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+) -> Result<Response, Wrong> {
+    let user = me.frame.user.as_ref().ok_or(Wrong::Internal)?.id;
+    let reserved = if me.frame.is_admin() {
+        0
+    } else {
+        shared.live_for_admins
+    };
+    let permit = match shared.live.take_beside(user, reserved) {
+        Ok(permit) => permit,
+        Err(NoPermit::Owner(_)) => return Ok(StatusCode::TOO_MANY_REQUESTS.into_response()),
+        Err(NoPermit::InAll(_)) => return Ok(StatusCode::SERVICE_UNAVAILABLE.into_response()),
     };
     let now = shared.clock.steady();
     let watch = Watch {
@@ -66,7 +72,7 @@ pub(super) async fn stream(
         ends_at: now + millis(LASTS),
         began: false,
         shared,
-        _place: place,
+        _permit: permit,
     };
     let body = stream::unfold(watch, async |mut watch| {
         let part = watch.next().await?;
@@ -80,7 +86,7 @@ pub(super) async fn stream(
         HeaderName::from_static("x-accel-buffering"),
         HeaderValue::from_static("no"),
     );
-    response
+    Ok(response)
 }
 
 impl Watch {

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use tracing::error;
 use waviro_link::{Chat, Content, MediaKind, MessageId, Outgoing};
 
-use super::media::{Meant, Wanted};
-use super::{Accepted, Draft, NewMessage, Outbox, Refusal};
+use super::media::{Meant, Unclaimed, Wanted};
+use super::{Accepted, Draft, NewMessage, NoRoom, Outbox, Refusal};
 use crate::bots::Bot;
 use crate::clock::Millis;
-use crate::config::AllowedNetwork;
 use crate::store::{Accepting, KeepingAnswer, KeptAnswer, NewMessageRow, StoreError};
 
 /// What a message was taken as, under an Idempotency-Key.
@@ -19,6 +18,15 @@ pub enum Taken {
     New(Accepted),
     /// It was accepted before, and answered so. Nothing else is sent.
     Before(KeptAnswer),
+}
+
+/// A draft as it can be sent.
+struct Ready {
+    content: Content,
+    /// What has to follow as a text of its own.
+    rest: Option<String>,
+    /// Its file, until the message is written.
+    file: Option<Unclaimed>,
 }
 
 /// Makes of a message the answer to keep.
@@ -70,6 +78,7 @@ impl Outbox {
             Err(Refusal::Duplicate { .. }) => "duplicate",
             Err(Refusal::LookupFailed(_)) => "lookup_failed",
             Err(Refusal::NoFile(_)) => "no_file",
+            Err(Refusal::NoRoom(_)) => "no_room",
             Err(Refusal::Busy) => "busy",
             Err(Refusal::Storage(_)) => "storage",
         };
@@ -108,7 +117,11 @@ impl Outbox {
             .number;
         let mut id = self.fresh_id();
         let settings = bot.settings();
-        let (content, rest) = self.ready(message.content, &settings.allow, &id).await?;
+        let Ready {
+            content,
+            rest,
+            mut file,
+        } = self.ready(bot, message.content, &id).await?;
         let at = self.0.clock.now();
         let to = message.to;
         let accepted = loop {
@@ -127,6 +140,10 @@ impl Outbox {
             let row =
                 NewMessageRow::new(bot.slot(), outgoing, message.notify_url.as_ref(), at, epoch)?
                     .repeats(settings.repeats(at));
+            // Once the store has it, it may be committed though nobody waits any more.
+            if let Some(file) = file.take() {
+                file.claim();
+            }
             let accepting = match keep {
                 Some(keep) => {
                     let keeping = keep(&accepted);
@@ -155,28 +172,39 @@ impl Outbox {
         accepted
     }
 
-    /// A draft as it can be sent, and what has to follow as a text of its own. A file is durable after this.
-    async fn ready(
-        &self,
-        draft: Draft,
-        allow: &[AllowedNetwork],
-        id: &MessageId,
-    ) -> Result<(Content, Option<String>), Refusal> {
+    /// A draft as it can be sent. A file is durable after this, and goes again where its caller goes.
+    async fn ready(&self, bot: &Bot, draft: Draft, id: &MessageId) -> Result<Ready, Refusal> {
         let (url, caption) = match draft {
-            Draft::Ready(content) => return Ok((content, None)),
+            Draft::Ready(content) => {
+                return Ok(Ready {
+                    content,
+                    rest: None,
+                    file: None,
+                });
+            }
             Draft::File { url, caption } => (url, caption),
         };
+        let fetch = self.0.fetches.take(bot.slot());
+        let _fetch = fetch.map_err(|none| Refusal::NoRoom(NoRoom::Fetches(none)))?;
+        let settings = bot.settings();
+        let spool = &self.0.spool;
         let wanted = Wanted {
             url: &url,
             meant: Meant::Anything,
         };
-        let taken = self.0.spool.take(&self.0.net, wanted, allow, id.as_str());
-        let mut media = taken.await.map_err(Refusal::NoFile)?;
-        if media.kind == MediaKind::Audio {
-            return Ok((Content::Media(Box::new(media)), caption));
-        }
-        media.caption = caption;
-        Ok((Content::Media(Box::new(media)), None))
+        let taken = spool.take(&self.0.net, wanted, &settings.allow, id.as_str());
+        let (mut media, file) = taken.await.map_err(Refusal::NoFile)?;
+        let rest = if media.kind == MediaKind::Audio {
+            caption
+        } else {
+            media.caption = caption;
+            None
+        };
+        Ok(Ready {
+            content: Content::Media(Box::new(media)),
+            rest,
+            file: Some(file),
+        })
     }
 
     /// The text that a song cannot carry, right after it. The song is accepted by now, so this can only be told in the log.

@@ -12,6 +12,7 @@ mod preview;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -89,20 +90,18 @@ impl Spool {
         })
     }
 
-    /// Fetches a file, also from the networks that `allow` names, and makes it durable under `name`.
+    /// Fetches a file, also from the networks that `allow` names, and makes it durable under `name`. It goes with what is
+    /// returned, and with a caller that does not wait for it, until it is claimed.
     pub(super) async fn take(
         &self,
         net: &Net,
         wanted: Wanted<'_>,
         allow: &[AllowedNetwork],
         name: &str,
-    ) -> Result<Media, FetchError> {
-        let path = self.folder.join(name);
-        let taken = self.fetch(net, wanted, allow, &path).await;
-        if taken.is_err() {
-            remove(&path).await;
-        }
-        taken
+    ) -> Result<(Media, Unclaimed), FetchError> {
+        let file = Unclaimed::new(self.folder.join(name));
+        let media = self.fetch(net, wanted, allow, &file).await?;
+        Ok((media, file))
     }
 
     async fn fetch(
@@ -110,8 +109,9 @@ impl Spool {
         net: &Net,
         wanted: Wanted<'_>,
         allow: &[AllowedNetwork],
-        path: &Path,
+        spooled: &Unclaimed,
     ) -> Result<Media, FetchError> {
+        let path = spooled.path();
         let mut options = File::options();
         options.write(true).read(true).create_new(true);
         #[cfg(unix)]
@@ -122,7 +122,7 @@ impl Spool {
         sink.flush().await?;
         waviro_fault::step("spool begun");
         drop(sink);
-        let mut judged = self.judge(path, fetched, wanted).await?;
+        let mut judged = self.judge(spooled, fetched, wanted).await?;
         if matches!(judged.container, Container::Webp | Container::Gif)
             && wanted.meant != Meant::Document
             && let Some(mime) = self.previews.still(path, &judged.mime, latest).await
@@ -157,7 +157,7 @@ impl Spool {
     /// Undoes the file's encodings and judges what it is, on a thread that may block.
     async fn judge(
         &self,
-        path: &Path,
+        spooled: &Unclaimed,
         fetched: Fetched,
         wanted: Wanted<'_>,
     ) -> Result<Judged, FetchError> {
@@ -166,17 +166,18 @@ impl Spool {
         } else {
             Some(self.decoding.clone().acquire_owned().await)
         };
-        let (path, asked, no_page) = (
-            path.to_owned(),
+        let (spooled, asked, no_page) = (
+            spooled.clone(),
             wanted.url.clone(),
             matches!(wanted.meant, Meant::Shown | Meant::Card),
         );
         let judging = tokio::task::spawn_blocking(move || {
+            let path = spooled.path();
             if decoding.is_some() {
-                decode(&path, &fetched.encodings)?;
+                decode(path, &fetched.encodings)?;
             }
             drop(decoding);
-            let mut file = std::fs::File::open(&path)?;
+            let mut file = std::fs::File::open(path)?;
             let about = About {
                 content_type: fetched.content_type.as_deref(),
                 disposition: fetched.disposition.as_deref(),
@@ -269,6 +270,54 @@ fn decode_into(
                 Container::Binary | Container::Gzip | Container::Zstd => Err(FetchError::Encoding),
                 _ => Ok(false),
             }
+        }
+    }
+}
+
+/// A file on the disk that no message has yet. It is removed when the last of these is dropped: work on it holds one of its own, since it
+/// goes on when its caller has gone.
+#[must_use]
+#[derive(Clone)]
+pub(super) struct Unclaimed(Arc<OnDisk>);
+
+struct OnDisk {
+    path: PathBuf,
+    claimed: AtomicBool,
+}
+
+impl Unclaimed {
+    fn new(path: PathBuf) -> Self {
+        let claimed = AtomicBool::new(false);
+        Self(Arc::new(OnDisk { path, claimed }))
+    }
+
+    fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// From here on a message may have it: it stays.
+    pub(super) fn claim(self) {
+        self.0.claimed.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for OnDisk {
+    fn drop(&mut self) {
+        if self.claimed.load(Ordering::Relaxed) {
+            return;
+        }
+        let path = std::mem::take(&mut self.path);
+        let gone = move || {
+            if let Err(error) = std::fs::remove_file(&path)
+                && error.kind() != std::io::ErrorKind::NotFound
+            {
+                tracing::warn!(%error, "a file that no message has is not removed yet");
+            }
+        };
+        // A large file takes the disk a while.
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(gone)),
+            Err(_) => gone(),
         }
     }
 }

@@ -58,7 +58,7 @@ impl Outbox {
         let allow = bot.settings().allow.clone();
         let mut outgoing = Vec::new();
         for item in &parsed.items {
-            match self.compose(item, to, &allow).await {
+            match self.compose(bot, item, to, &allow).await {
                 Ok(messages) => outgoing.extend(messages),
                 Err(why) => left_out.push(why),
             }
@@ -95,6 +95,7 @@ impl Outbox {
     /// The messages of one item: one, or a song and the text that it cannot carry.
     async fn compose(
         &self,
+        bot: &Bot,
         item: &Item,
         to: &Chat,
         allow: &[AllowedNetwork],
@@ -128,9 +129,15 @@ impl Outbox {
         let id = self.fresh_id();
         let mut pauses = PAUSES.iter();
         let mut media = loop {
+            let fetch = self.0.fetches.wait(bot.slot()).await;
             let taken = self.0.spool.take(&self.0.net, wanted, allow, id.as_str());
-            match taken.await {
-                Ok(media) => break media,
+            let taken = taken.await;
+            drop(fetch);
+            match taken {
+                Ok((media, file)) => {
+                    file.claim();
+                    break media;
+                }
                 Err(error) if may_pass(&error) => match pauses.next() {
                     Some(pause) => self.0.clock.sleep(*pause).await,
                     None => return Err(unfetched(url, &error)),

@@ -135,6 +135,8 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
 
+    use tokio_util::task::TaskTracker;
+
     use super::*;
 
     const ONE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 7));
@@ -144,18 +146,18 @@ mod tests {
     async fn occupied(hashing: &Hashing) -> Vec<mpsc::Sender<()>> {
         let mut held = Vec::new();
         for _ in 0..AT_ONCE {
-            let (hold, held_until) = mpsc::channel::<()>();
+            let (release, released) = mpsc::channel::<()>();
             let (begun, begins) = oneshot::channel();
             let own = hashing.clone();
-            tokio::spawn(async move {
+            TaskTracker::new().spawn(async move {
                 let work = move || {
                     let _ = begun.send(());
-                    let _ = held_until.recv();
+                    let _ = released.recv();
                 };
                 own.run(ONE, work).await
             });
             begins.await.unwrap();
-            held.push(hold);
+            held.push(release);
         }
         held
     }
@@ -170,15 +172,15 @@ mod tests {
     async fn the_work_of_whoever_has_gone_keeps_its_turn_until_it_ends() {
         let hashing = Hashing::new(20);
         let at_once = Arc::new(AtomicUsize::new(0));
-        let (hold, held) = mpsc::channel::<()>();
-        let held = Arc::new(Mutex::new(held));
+        let (release, released) = mpsc::channel::<()>();
+        let released = Arc::new(Mutex::new(released));
         for _ in 0..AT_ONCE {
             let (begun, begins) = oneshot::channel();
-            let (at_once, held) = (Arc::clone(&at_once), Arc::clone(&held));
+            let (at_once, released) = (Arc::clone(&at_once), Arc::clone(&released));
             let run = hashing.run(ONE, move || {
                 at_once.fetch_add(1, Ordering::SeqCst);
                 let _ = begun.send(());
-                let _ = held.lock().unwrap().recv();
+                let _ = released.lock().unwrap().recv();
                 at_once.fetch_sub(1, Ordering::SeqCst);
             });
             // Whoever asked goes away in the middle.
@@ -189,7 +191,7 @@ mod tests {
         }
         assert_eq!(at_once.load(Ordering::SeqCst), AT_ONCE);
         assert_eq!(hashing.0.turns.available_permits(), 0);
-        drop(hold);
+        drop(release);
         let seen = Arc::clone(&at_once);
         let next = hashing.run(ONE, move || seen.load(Ordering::SeqCst)).await;
         assert!(next.unwrap() < AT_ONCE);
@@ -200,7 +202,7 @@ mod tests {
         let hashing = Hashing::new(3);
         let held = occupied(&hashing).await;
         let wait = || {
-            tokio::spawn({
+            TaskTracker::new().spawn({
                 let own = hashing.clone();
                 async move { own.run(ONE, || ()).await }
             })
@@ -222,7 +224,7 @@ mod tests {
         let hashing = Hashing::new(3);
         let held = occupied(&hashing).await;
         let wait = |owner| {
-            tokio::spawn({
+            TaskTracker::new().spawn({
                 let own = hashing.clone();
                 async move { own.run(owner, || ()).await }
             })

@@ -19,7 +19,7 @@ pub struct Missing;
 /// 409: a name is taken, or the state does not allow it.
 pub struct Conflict;
 
-/// 503: WhatsApp does not answer.
+/// 503: WhatsApp does not answer, or there is too much at once.
 pub struct Unavailable;
 
 /// The answer with this status, and the codes that it may carry.

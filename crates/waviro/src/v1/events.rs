@@ -14,7 +14,8 @@ use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
 use tracing::{debug, warn};
 use url::form_urlencoded;
 use utoipa::IntoParams;
@@ -23,12 +24,10 @@ use utoipa_axum::routes;
 
 use super::V1;
 use super::auth::{Caller, Role, bot_named, sent_token};
-use super::problem::Problem;
+use super::problem::{Limit, Problem};
 use crate::clock::millis;
+use crate::door::Permit;
 use crate::store::{EventRow, Listening};
-
-/// Streams at a time. Each reads the table at every event, and one dashboard needs one.
-pub const STREAMS: usize = 64;
 
 /// Proxies end what is silent for a minute; this says often enough that the stream lives. As often it is asked whether the token
 /// does, and before each event.
@@ -101,8 +100,14 @@ async fn listen(
         // Users of the dashboard have no token by which the stream could see that they may go on.
         (None, Role::Operator(_) | Role::Viewer) => return Err(Problem::NoToken),
     };
-    let place = Arc::clone(&v1.streams).try_acquire_owned();
-    let place = place.map_err(|_| Problem::TooManyStreams)?;
+    let reserved = match caller.role {
+        Role::Admin => 0,
+        _ => v1.streams_for_admins,
+    };
+    // A hash, so that no token lies about longer than its request.
+    let owner = Sha256::digest(caller.shown()).into();
+    let permit = v1.streams.take_beside(owner, reserved);
+    let permit = permit.map_err(|none| Problem::Limit(Limit::Streams(none)))?;
     // First the ear, then where to begin: what is written from now on is wanted.
     let listening = v1.store.listen(slot);
     let last = *v1.store.last_event().borrow();
@@ -117,7 +122,7 @@ async fn listen(
         feed,
         v1: Arc::clone(&v1),
         _listening: listening,
-        _place: place,
+        _permit: permit,
     };
     v1.tasks.spawn(stream.run());
     let body = stream::unfold(parts, async |mut parts: mpsc::Receiver<Bytes>| {
@@ -179,7 +184,7 @@ struct Stream {
     feed: mpsc::Sender<Bytes>,
     v1: Arc<V1>,
     _listening: Listening,
-    _place: OwnedSemaphorePermit,
+    _permit: Permit<[u8; 32]>,
 }
 
 impl Stream {

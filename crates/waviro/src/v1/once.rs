@@ -1,14 +1,15 @@
 //! `Idempotency-Key` on every POST: around the handlers, so that none can forget it.
 //!
-//! What was done is answered again for a day, also where its client went away: a request with a key is seen through. A message is
-//! accepted in one transaction with its key. Of all else a kill between what is done and the keeping of its answer leaves one without
+//! What was done is answered again for a day, also where its client went away. A message is accepted in one transaction with its key,
+//! so whatever comes before ends with its client: the file is fetched no further, and nothing was done. All else is seen through, and
+//! a caller has so many of these at work. Of these a kill between what is done and the keeping of its answer leaves one without
 //! the other, and the same request is done again then. Answers may show
 //! secrets of which only hashes are kept, so a kept one is sealed with the token or session that asked: the database alone does not open it.
 
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
@@ -21,10 +22,10 @@ use tracing::{Instrument, error};
 
 use super::V1;
 use super::auth::Caller;
-use super::problem::Problem;
+use super::problem::{Limit, Problem};
 use crate::door;
 use crate::once::{Begun, First, KEY_CAP, Key, REPLAY};
-use crate::store::StoreError;
+use crate::store::{KeptAnswer, StoreError};
 
 /// The largest answer that is kept, bytes; handlers answer with less.
 const ANSWER_CAP: usize = 1024 * 1024;
@@ -34,6 +35,9 @@ pub(super) const KEY_FORM: &str = "1 to 255 visible ASCII characters, and one";
 
 /// Before the id of an accepted message, in place of a whole answer: no sealed one begins so.
 const ACCEPTED: &str = "accepted ";
+
+/// The path whose handler keeps the answer in a transaction of its own, below every base.
+const MESSAGES: &str = "/v1/bots/{bot}/messages";
 
 /// For a handler whose work has a transaction in which the answer can be kept.
 #[derive(Clone)]
@@ -47,6 +51,11 @@ pub(super) enum Keyed {
 /// What is kept in one transaction with a message: enough to answer by.
 pub(super) fn accepted(id: &str) -> String {
     format!("{ACCEPTED}{id}")
+}
+
+/// The id of the message that was accepted, where no more than that is kept.
+pub(super) fn accepted_id(kept: &KeptAnswer) -> Option<&str> {
+    kept.answer.strip_prefix(ACCEPTED)
 }
 
 const _: () = assert!(KEY_CAP == 255, "KEY_FORM says so");
@@ -90,7 +99,7 @@ async fn keyed(v1: &Arc<V1>, key: &Key, request: Request, next: Next) -> Result<
     let who = hex::encode(Sha256::digest(who));
     let first = match v1.once.begin(&who, &path, key, &body).await? {
         Begun::Again(kept) => {
-            if let Some(id) = kept.answer.strip_prefix(ACCEPTED) {
+            if let Some(id) = accepted_id(&kept) {
                 parts.extensions.insert(Keyed::Accepted(id.to_owned()));
                 let request = Request::from_parts(parts, Body::from(body));
                 let mut response = next.run(request).await;
@@ -108,9 +117,17 @@ async fn keyed(v1: &Arc<V1>, key: &Key, request: Request, next: Next) -> Result<
         Begun::First(first) => Arc::new(first),
     };
     parts.extensions.insert(Keyed::First(Arc::clone(&first)));
+    let path = parts.extensions.get::<MatchedPath>();
+    let is_message = path.is_some_and(|path| path.as_str().ends_with(MESSAGES));
     let request = Request::from_parts(parts, Body::from(body));
     let seal = seal_of(caller.shown(), key);
+    if is_message {
+        return keep(&first, &seal, next.run(request).await).await;
+    }
+    let at_work = v1.at_work.take(who);
+    let at_work = at_work.map_err(|none| Problem::Limit(Limit::AtWork(none)))?;
     let doing = async move {
+        let _at_work = at_work;
         let response = next.run(request).await;
         keep(&first, &seal, response).await
     };

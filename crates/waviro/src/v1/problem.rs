@@ -1,6 +1,7 @@
 //! Every way the administration API says no: problem details as RFC 9457 has them, in English.
 
 mod causes;
+mod limit;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -11,9 +12,10 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::events::STREAMS;
 use crate::door;
 use crate::net::Refused;
+
+pub use limit::Limit;
 
 pub(super) use causes::NAME_FORM;
 
@@ -69,6 +71,8 @@ pub enum Problem {
     Duplicate(String),
     /// The file behind a URL did not come; why.
     NoFile(String),
+    /// A limit is reached.
+    Limit(Limit),
     /// More than the database can take, or passwords can be hashed, at once.
     Busy,
     /// The delivery has not ended.
@@ -85,8 +89,6 @@ pub enum Problem {
     MediaGone(String),
     /// A file that cannot be fetched now, and why.
     MediaUnavailable(String),
-    /// All places for streams are taken.
-    TooManyStreams,
     /// The bot's state does not allow it: its word, and what to do.
     WrongState(&'static str, &'static str),
     /// An Idempotency-Key that was used with another body.
@@ -130,7 +132,7 @@ impl Problem {
     /// One of each kind, for the documentation.
     #[must_use]
     pub fn samples() -> Vec<Self> {
-        vec![
+        let mut samples = vec![
             Self::NotFound,
             Self::NoSuchBot,
             Self::NoSuch("token"),
@@ -162,13 +164,14 @@ impl Problem {
             Self::LinkExpired,
             Self::MediaGone(String::new()),
             Self::MediaUnavailable(String::new()),
-            Self::TooManyStreams,
             Self::WrongState("linking", ""),
             Self::IdempotencyConflict,
             Self::RefusedByWhatsApp(String::new()),
             Self::WhatsAppUnavailable,
             Self::Internal,
-        ]
+        ];
+        samples.extend(Limit::SAMPLES.map(Self::Limit));
+        samples
     }
 
     /// The stable code, the status, and the title that belong together.
@@ -206,6 +209,7 @@ impl Problem {
             Self::NotInGroup => ("not_in_group", S::UNPROCESSABLE_ENTITY, "Not in the group"),
             Self::Duplicate(_) => ("duplicate_message", S::CONFLICT, "The same twice"),
             Self::NoFile(_) => ("no_file", S::UNPROCESSABLE_ENTITY, "No file"),
+            Self::Limit(limit) => limit.kind(),
             Self::Busy => ("busy", S::SERVICE_UNAVAILABLE, "Too much at once"),
             Self::StillOpen => ("still_open", S::CONFLICT, "Not ended"),
             Self::Pointless => ("pointless", S::CONFLICT, "Nobody to post to"),
@@ -214,7 +218,6 @@ impl Problem {
             Self::LinkExpired => ("link_expired", S::GONE, "Link expired"),
             Self::MediaGone(_) => ("media_gone", S::GONE, "File gone"),
             Self::MediaUnavailable(_) => ("media_unavailable", S::BAD_GATEWAY, "File not fetched"),
-            Self::TooManyStreams => ("too_many_streams", S::TOO_MANY_REQUESTS, "Too many streams"),
             Self::WrongState(..) => ("wrong_state", S::CONFLICT, "Not in this state"),
             Self::IdempotencyConflict => (
                 "idempotency_conflict",
@@ -293,6 +296,7 @@ impl Problem {
             Self::NotInGroup => "The bot is not in this group.".to_owned(),
             Self::Duplicate(of) => format!("The last message to this chat, {of}, says the same; change it to send again."),
             Self::NoFile(why) => format!("The file could not be fetched: {why}."),
+            Self::Limit(limit) => limit.detail(),
             Self::Busy => "Too much at once; try again in a second.".to_owned(),
             Self::StillOpen => "The delivery, or a copy of it, has not ended; it is posted by itself until it does.".to_owned(),
             Self::Pointless => "Its rule or subscription is off or was deleted, or its message is no longer kept.".to_owned(),
@@ -302,7 +306,6 @@ impl Problem {
             Self::LinkExpired => "This link's time is over; files and links to them are kept as long as retention.media_days says.".to_owned(),
             Self::MediaGone(why) => format!("Nobody has this file any more: {why}."),
             Self::MediaUnavailable(why) => format!("The file is still at WhatsApp, and could not be fetched: {why}; try again."),
-            Self::TooManyStreams => format!("{STREAMS} streams are open, which is the most; close one first."),
             Self::WrongState(word, advice) => format!("The bot's state is {word}; {advice}."),
             Self::IdempotencyConflict => "This Idempotency-Key was used for another request; use a new key for each new request.".to_owned(),
             Self::RefusedByWhatsApp(words) => format!("WhatsApp refused: {words}."),
@@ -316,7 +319,7 @@ impl Problem {
         match self {
             Self::TooManyWrongKeys => Some(Duration::from_mins(1)),
             Self::WhatsAppUnavailable | Self::MediaUnavailable(_) => Some(Duration::from_secs(5)),
-            Self::TooManyStreams => Some(Duration::from_secs(15)),
+            Self::Limit(limit) => Some(limit.retry_after()),
             Self::Busy => Some(Duration::from_secs(1)),
             _ => None,
         }

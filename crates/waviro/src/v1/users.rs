@@ -14,7 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::V1;
-use super::answers::{AdminOnly, Conflict};
+use super::answers::{AdminOnly, Conflict, Unavailable};
 use super::auth::{Admin, path_id};
 use super::body::{Body, Fields, FromFields, required};
 use super::moment::Moment;
@@ -191,7 +191,7 @@ async fn list(
     responses(
         (status = 201, description = "The user.", body = UserView,
             headers(("location" = String, description = "The user's path."))),
-        AdminOnly, Conflict,
+        AdminOnly, Conflict, Unavailable,
     )
 )]
 async fn add(
@@ -228,7 +228,7 @@ async fn show(
 /// A new role holds from its next request on; a new password ends its sessions.
 #[utoipa::path(
     patch, path = "/v1/users/{user}", tag = "users", request_body = Option<ChangeUser>,
-    responses((status = 200, description = "The user as it is now.", body = UserView), AdminOnly, Conflict)
+    responses((status = 200, description = "The user as it is now.", body = UserView), AdminOnly, Conflict, Unavailable)
 )]
 async fn change(
     State(v1): State<Arc<V1>>,

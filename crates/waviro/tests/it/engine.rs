@@ -159,6 +159,7 @@ impl Engine {
             folder: spool.path().join("media"),
             base: "https://wa.example".to_owned(),
             keeps: Duration::from_hours(24),
+            permits: waviro::door::Permits::new(64, 8),
         };
         let files = Files::open(
             store.clone(),

@@ -71,12 +71,14 @@ impl Desk {
 
     /// A token for this bot alone.
     pub async fn token_of(&self, slot: i32) -> String {
-        let role = TokenRole::Bot(slot);
-        let tokens = self.front.app.tokens();
-        let (_, token) = tokens
-            .add(&format!("bot {slot}"), role, None)
+        self.token(&format!("bot {slot}"), TokenRole::Bot(slot))
             .await
-            .unwrap();
+    }
+
+    /// A token of that name.
+    pub async fn token(&self, name: &str, role: TokenRole) -> String {
+        let tokens = self.front.app.tokens();
+        let (_, token) = tokens.add(name, role, None).await.unwrap();
         token.reveal().to_owned()
     }
 

@@ -1,6 +1,8 @@
 //! HTTP by hand, for what a well-behaved client does not do.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -9,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use waviro::clock::Clock;
 use waviro::listener;
 
+use crate::engine::until;
 use crate::front::Front;
 
 /// Serves the gateway on a port; the tasks end when it was stopped and its connections are gone.
@@ -63,4 +66,39 @@ pub async fn host(headers: &str, body: &'static [u8]) -> String {
         }
     });
     url
+}
+
+/// A host that begins an answer and never ends it.
+pub struct Stalled {
+    pub url: String,
+    open: Arc<AtomicUsize>,
+}
+
+impl Stalled {
+    pub async fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let open = Arc::new(AtomicUsize::new(0));
+        let (tasks, counted) = (TaskTracker::new(), Arc::clone(&open));
+        tasks.clone().spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let counted = Arc::clone(&counted);
+                tasks.spawn(async move {
+                    let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf";
+                    let _ = stream.read(&mut [0; 8192]).await;
+                    let _ = stream.write_all(head.as_bytes()).await;
+                    counted.fetch_add(1, Ordering::SeqCst);
+                    while matches!(stream.read(&mut [0; 8192]).await, Ok(1..)) {}
+                    counted.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+        Self { url, open }
+    }
+
+    /// Waits until so many connections to it are open.
+    pub async fn until_open(&self, count: usize) {
+        let open = || async { self.open.load(Ordering::SeqCst) };
+        until(open, |open| *open == count).await;
+    }
 }

@@ -4,10 +4,11 @@ use waviro_link::{Status, UnlinkedCause};
 
 use super::super::body::TEXT_CAP;
 use super::{ApiError, Language, MediaFault, UrlFault};
+use crate::door::NoPermit;
 use crate::lenient_json::{Cause, Fault};
 use crate::net::Refused;
 use crate::once::KEY_CAP;
-use crate::outbox::FILE_CAP;
+use crate::outbox::{FILE_CAP, NoRoom};
 
 impl ApiError {
     /// What the caller reads. `id` is the request's, `body_cap` the configured limit in bytes.
@@ -55,6 +56,7 @@ impl ApiError {
             Self::InvalidIdempotencyKey => format!("Header Idempotency-Key tidak valid; isi dengan 1 sampai {KEY_CAP} karakter ASCII tanpa spasi."),
             Self::IdempotencyConflict => "Idempotency-Key ini sudah dipakai untuk permintaan lain; gunakan kunci baru untuk setiap permintaan baru.".to_owned(),
             Self::LookupFailed => "WhatsApp belum menjawab pertanyaan tentang nomor atau grup ini; coba lagi sebentar lagi.".to_owned(),
+            Self::NoRoom(none) => none.indonesian(),
             Self::Busy => "Terlalu banyak pesan sekaligus; coba lagi sebentar lagi.".to_owned(),
             Self::QrNotReady => "WhatsApp belum memberikan kode QR; panggil getqr lagi, dan bila terus begini periksa koneksi internet server dengan waviro doctor.".to_owned(),
             Self::Internal => format!("Terjadi kesalahan di server; coba lagi, dan bila berulang sampaikan kode {id} kepada pengelola."),
@@ -97,6 +99,7 @@ impl ApiError {
             Self::InvalidIdempotencyKey => format!("The header Idempotency-Key is not valid; send 1 to {KEY_CAP} ASCII characters without blanks."),
             Self::IdempotencyConflict => "This Idempotency-Key was used for another request; use a new key for each new request.".to_owned(),
             Self::LookupFailed => "WhatsApp has not answered yet about this number or group; try again in a moment.".to_owned(),
+            Self::NoRoom(none) => none.english(),
             Self::Busy => "Too many messages at once; try again in a moment.".to_owned(),
             Self::QrNotReady => "WhatsApp has not given a QR code yet; call getqr again, and if that persists check the server's internet connection with waviro doctor.".to_owned(),
             Self::Internal => format!("The server failed; try again, and if that persists give its operator the code {id}."),
@@ -139,6 +142,26 @@ fn not_json_in_english(fault: Fault) -> String {
         Cause::Other => format!(
             "The body is not valid JSON (line {line}, column {column}); send one JSON object in UTF-8, built with json_encode (PHP), json.Marshal (Go) or your language's JSON function."
         ),
+    }
+}
+
+impl NoRoom {
+    fn indonesian(self) -> String {
+        match self {
+            Self::Fetches(NoPermit::Owner(most)) => format!("Chatbot ini sedang mengunduh {most} file, batas untuk satu bot; tunggu sampai salah satunya selesai, lalu kirim lagi."),
+            Self::Fetches(NoPermit::InAll(most)) => format!("Server sedang mengunduh {most} file, batas untuk semua bot; coba lagi beberapa detik lagi."),
+            Self::Waiting { files, mib } => format!("File chatbot ini yang belum terkirim sudah {files} buah atau {mib} MB, batas untuk satu bot; tunggu sampai sebagian terkirim, lalu kirim lagi. Teks tetap dapat dikirim."),
+            Self::Disk => "Ruang disk server hampir habis, jadi file tidak diterima untuk sementara; sampaikan kepada pengelola. Teks tetap dapat dikirim.".to_owned(),
+        }
+    }
+
+    fn english(self) -> String {
+        match self {
+            Self::Fetches(NoPermit::Owner(most)) => format!("{most} files are being fetched for this bot, which is the most for one; wait until one is done, then send again."),
+            Self::Fetches(NoPermit::InAll(most)) => format!("{most} files are being fetched, which is the most for all bots; try again in a few seconds."),
+            Self::Waiting { files, mib } => format!("{files} files of this bot, or {mib} MB of them, wait until they are sent, which is the most for one bot; wait until some are sent, then send again. Texts are taken."),
+            Self::Disk => "The server's disk is almost full, so no files are taken for now; tell its operator. Texts are taken.".to_owned(),
+        }
     }
 }
 

@@ -31,6 +31,22 @@ pub(super) fn other(code: &str) -> Option<(&'static str, &'static str)> {
             "Isian itu terlalu besar; lihat limits.body_kib.",
             "That is too much at once; see limits.body_kib.",
         ),
+        "too_many_fetches" => (
+            "Terlalu banyak berkas sedang diunduh; coba lagi beberapa detik lagi.",
+            "Too many files are being fetched; try again in a few seconds.",
+        ),
+        "too_many_files" => (
+            "Terlalu banyak berkas bot ini belum terkirim; tunggu sampai sebagian terkirim. Teks tetap dapat dikirim.",
+            "Too many files of this bot wait until they are sent; wait until some are. Texts are taken.",
+        ),
+        "disk_full" => (
+            "Ruang disk hampir habis, jadi berkas tidak diterima. Teks tetap dapat dikirim.",
+            "The disk is almost full, so no files are taken. Texts are.",
+        ),
+        "too_many_at_work" => (
+            "Terlalu banyak permintaan Anda masih dikerjakan; tunggu sampai salah satunya selesai.",
+            "Too many of your requests are still at work; wait until one is done.",
+        ),
         "internal" => (
             "Gateway gagal; catatannya menjelaskan lebih banyak dengan nomor di bawah.",
             "The gateway failed; its log says more under the number below.",

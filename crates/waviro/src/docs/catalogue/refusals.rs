@@ -4,7 +4,9 @@ use waviro_link::{Status, UnlinkedCause};
 
 use super::{Endpoint, Takes, What, Whom};
 use crate::api::error::{ApiError, MediaFault, UrlFault};
+use crate::door::NoPermit;
 use crate::lenient_json::{Cause, Fault};
+use crate::outbox::NoRoom;
 
 impl Endpoint {
     /// What a well-made request may meet here, the document's causes first; [`anywhere`] has the rest.
@@ -131,6 +133,12 @@ fn content(what: What) -> Vec<ApiError> {
             ApiError::NoMedia(MediaFault::TimedOut),
             ApiError::NoMedia(MediaFault::Empty),
             ApiError::NoMedia(MediaFault::Page(None)),
+            ApiError::NoRoom(NoRoom::Fetches(NoPermit::Owner(8))),
+            ApiError::NoRoom(NoRoom::Waiting {
+                files: 1000,
+                mib: 1024,
+            }),
+            ApiError::NoRoom(NoRoom::Disk),
         ]
         .into_iter()
         .chain(text("pesan"))

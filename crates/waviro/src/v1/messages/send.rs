@@ -177,8 +177,12 @@ async fn accept(
     };
     match v1.outbox.accept_once(bot, message, &keep).await? {
         Taken::New(accepted) => Ok(accepted.id.as_str().to_owned()),
-        // Whoever has the turn looked for it already.
-        Taken::Before(_) => Err(Problem::Internal),
+        // Its client went away while it was committed, and this is the next try.
+        Taken::Before(kept) => {
+            let kept = first.same(kept)?;
+            let id = once::accepted_id(&kept).map(ToOwned::to_owned);
+            id.ok_or(Problem::Busy)
+        }
     }
 }
 

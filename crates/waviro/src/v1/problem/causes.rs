@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use tracing::error;
 use waviro_link::{LinkError, Status};
 
-use super::Problem;
+use super::{Limit, Problem};
 use crate::bots::{AddError, BadSetting, NoCode, NoSuchBot, RenameError};
 use crate::door::BodyFault;
 use crate::net::{FetchError, NetError};
@@ -126,6 +126,7 @@ impl From<Refusal> for Problem {
                 Self::Internal
             }
             Refusal::NoFile(cause) => Self::NoFile(cause.to_string()),
+            Refusal::NoRoom(none) => Self::Limit(Limit::Files(none)),
             Refusal::Busy => Self::Busy,
             Refusal::Storage(cause) => cause.into(),
         }

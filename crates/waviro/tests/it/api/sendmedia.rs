@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use waviro_link::{Content, Media, MediaKind};
 
+use crate::engine::until;
 use crate::front::Front;
-use crate::wire::host;
+use crate::wire::{Stalled, host};
 
 const PDF: &[u8] = b"%PDF-1.7\nbrosur";
 const MP3: &[u8] = b"ID3\x04\0\0\0\0\0\0lagu";
@@ -212,4 +213,62 @@ async fn a_file_arrives_as_it_is_whatever_its_host_encodes_it_with() {
             .await;
         assert_eq!(answer.refusal(), (400, code));
     }
+}
+
+#[tokio::test]
+async fn more_files_at_once_than_a_bot_may_fetch_are_429_and_texts_are_taken() {
+    let front = Front::with(&[
+        ("outbound.allow", "127.0.0.0/8"),
+        ("limits.fetches_per_bot", "2"),
+    ])
+    .await;
+    let slow = Stalled::new().await;
+    let asked = |n: u32| {
+        front.post(
+            "/api/sendmedia",
+            to_ani(&format!("{}/{n}", slow.url), &json!("")),
+        )
+    };
+    {
+        let (one, two) = (asked(1), asked(2));
+        tokio::pin!(one, two);
+        let refused = async {
+            slow.until_open(2).await;
+            asked(3).await
+        };
+        let refused = tokio::select! {
+            answer = &mut one => panic!("its host is silent: {answer:?}"),
+            answer = &mut two => panic!("its host is silent: {answer:?}"),
+            refused = refused => refused,
+        };
+        assert_eq!(refused.refusal(), (429, "too_many_fetches"));
+        assert_eq!(refused.headers["retry-after"], "5");
+        let text = front.sendwa(json!({"nohp": "6282386000001", "pesan": "halo"}));
+        text.await.message();
+    }
+    // Their clients have gone: nothing is fetched any more, and nothing is left of it.
+    slow.until_open(0).await;
+    let left = || async { spooled(&front) };
+    until(left, Vec::is_empty).await;
+    let url = host("", PDF).await;
+    let taken = front.post("/api/sendmedia", to_ani(&url, &json!(""))).await;
+    taken.message();
+}
+
+#[tokio::test]
+async fn more_files_at_once_than_all_bots_may_fetch_are_429() {
+    let front = Front::with(&[("outbound.allow", "127.0.0.0/8"), ("limits.fetches", "1")]).await;
+    let slow = Stalled::new().await;
+    let one = front.post("/api/sendmedia", to_ani(&slow.url, &json!("")));
+    tokio::pin!(one);
+    let refused = async {
+        slow.until_open(1).await;
+        let body = to_ani(&slow.url, &json!("lain"));
+        front.post("/api/sendmedia", body).await
+    };
+    let refused = tokio::select! {
+        answer = &mut one => panic!("its host is silent: {answer:?}"),
+        refused = refused => refused,
+    };
+    assert_eq!(refused.refusal(), (429, "too_many_fetches"));
 }

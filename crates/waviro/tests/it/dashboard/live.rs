@@ -4,18 +4,26 @@ use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream};
 use axum::http::Request;
+use axum::response::Response;
 use futures::{FutureExt, StreamExt};
 use tower::ServiceExt;
+use waviro::store::UserRole;
 
+use crate::front::Front;
 use crate::pages::Pages;
 
-/// Opens the stream that the page names.
-async fn follow(pages: &Pages, page: &str, cookie: &str) -> BodyDataStream {
+/// What is answered to whoever opens the stream that the page names.
+async fn opened(pages: &Pages, page: &str, cookie: &str) -> Response {
     let (_, rest) = page.split_once("data-live=\"").unwrap();
     let request = Request::get(rest.split('"').next().unwrap());
     let request = request.header("cookie", cookie).body(Body::empty());
     let router = pages.front.app.router();
-    let response = router.oneshot(request.unwrap()).await.unwrap();
+    router.oneshot(request.unwrap()).await.unwrap()
+}
+
+/// Opens the stream that the page names.
+async fn follow(pages: &Pages, page: &str, cookie: &str) -> BodyDataStream {
+    let response = opened(pages, page, cookie).await;
     let mut stream = response.into_body().into_data_stream();
     assert!(told(&mut stream).await.starts_with(": waviro"));
     stream
@@ -59,4 +67,34 @@ async fn what_changes_between_a_page_and_its_stream_is_not_missed() {
     pages.front.app.bots().add("gudang").await.unwrap();
     let said = pages.front.pass_until(told(&mut stream)).await;
     assert!(said.starts_with("event: changed"), "{said}");
+}
+
+#[tokio::test]
+async fn a_user_follows_so_many_pages_in_all_sessions_and_the_last_ones_are_admins() {
+    let pages = Pages {
+        front: Front::with(&[
+            ("limits.live_pages", "4"),
+            ("limits.live_pages_per_user", "2"),
+            ("limits.live_pages_for_admins", "1"),
+        ])
+        .await,
+    };
+    let ani = pages.user("ani", UserRole::Viewer).await;
+    let again = pages.cookie("ani").await;
+    let budi = pages.user("budi", UserRole::Viewer).await;
+    let admin = pages.user("admin", UserRole::Admin).await;
+    let (_, _, page) = pages.get("/dashboard", &ani).await;
+    let mut open = vec![
+        follow(&pages, &page, &ani).await,
+        follow(&pages, &page, &again).await,
+    ];
+    let refused = opened(&pages, &page, &again).await;
+    assert_eq!(refused.status().as_u16(), 429);
+    open.push(follow(&pages, &page, &budi).await);
+    assert_eq!(opened(&pages, &page, &budi).await.status().as_u16(), 503);
+    open.push(follow(&pages, &page, &admin).await);
+    assert_eq!(opened(&pages, &page, &admin).await.status().as_u16(), 503);
+    // Whoever closes pages may open others.
+    open.clear();
+    drop(follow(&pages, &page, &ani).await);
 }

@@ -8,6 +8,7 @@ use axum::http::{Request, StatusCode};
 use futures::{Stream, StreamExt};
 use serde_json::{Value, json};
 use tower::ServiceExt;
+use waviro::store::TokenRole;
 use waviro_link::Status;
 
 use super::Desk;
@@ -263,15 +264,39 @@ async fn a_stream_says_every_fifteen_seconds_that_it_lives_and_ends_when_its_tok
 }
 
 #[tokio::test]
-async fn there_are_sixty_four_places_and_who_leaves_frees_one() {
-    let desk = Desk::online().await;
+async fn a_token_has_so_many_streams_the_last_ones_are_admins_and_who_leaves_frees_one() {
+    let desk = Desk::with(&[
+        ("limits.streams", "4"),
+        ("limits.streams_per_token", "2"),
+        ("limits.streams_for_admins", "1"),
+    ])
+    .await;
+    let own = desk.token_of(1).await;
+    let other = desk.token("lain", TokenRole::Bot(1)).await;
     let mut readers = Vec::new();
-    for _ in 0..64 {
-        readers.push(Reader::open(&desk, &desk.admin, "/v1/events", None).await);
+    for token in [&own, &own, &other] {
+        readers.push(Reader::open(&desk, token, "/v1/events", None).await);
     }
-    let full = refused(&desk, &desk.admin, "/v1/events").await;
+    let full = refused(&desk, &own, "/v1/events").await;
     assert_eq!(full.problem(), (429, "too_many_streams"));
     assert!(full.headers.contains_key("retry-after"));
+    assert!(
+        full.body["detail"]
+            .as_str()
+            .unwrap()
+            .contains("with this token")
+    );
+    let full = refused(&desk, &other, "/v1/events").await;
+    assert_eq!(full.problem(), (429, "too_many_streams"));
+    assert!(
+        full.body["detail"]
+            .as_str()
+            .unwrap()
+            .contains("3 streams are open")
+    );
+    readers.push(Reader::open(&desk, &desk.admin, "/v1/events", None).await);
+    let full = refused(&desk, &desk.admin, "/v1/events").await;
+    assert_eq!(full.problem(), (429, "too_many_streams"));
     readers.pop();
     let status = || async {
         let request =

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::Desk;
 use crate::front::Answer;
+use crate::wire::Stalled;
 
 async fn post(desk: &Desk, token: &str, path: &str, key: &str, body: &Value) -> Answer {
     let request = Request::builder()
@@ -149,4 +150,51 @@ async fn a_message_is_sent_once_also_where_only_its_id_was_kept() {
     let sent = desk.front.first_sent().await;
     assert_eq!(sent.id.as_str(), id);
     assert_eq!(desk.front.link().sent().len(), 1);
+}
+
+#[tokio::test]
+async fn a_file_is_fetched_no_further_when_the_client_of_its_keyed_request_has_gone() {
+    let desk = Desk::with(&[("outbound.allow", "127.0.0.0/8")]).await;
+    let slow = Stalled::new().await;
+    let body = json!({"to": "6282386000001", "media": {"url": slow.url}});
+    let path = "/v1/bots/1/messages";
+    tokio::select! {
+        answer = post(&desk, &desk.admin, path, "k", &body) => panic!("its host is silent: {answer:?}"),
+        () = slow.until_open(1) => {}
+    }
+    slow.until_open(0).await;
+    // The key is free: nothing was done under it.
+    let other = json!({"to": "6282386000001", "text": "halo"});
+    post(&desk, &desk.admin, path, "k", &other).await.done();
+}
+
+#[tokio::test]
+async fn a_caller_has_so_many_keyed_requests_at_work_also_without_their_clients() {
+    let desk = Desk::with(&[
+        ("outbound.allow", "127.0.0.0/8"),
+        ("limits.keyed_per_caller", "1"),
+    ])
+    .await;
+    let slow = Stalled::new().await;
+    let rule = json!({"keyword": "halo", "url": slow.url});
+    post(&desk, &desk.admin, "/v1/bots/1/rules", "rule", &rule)
+        .await
+        .done();
+    let path = "/v1/bots/1/rules/test";
+    let tried = json!({"text": "halo", "send": true});
+    tokio::select! {
+        answer = post(&desk, &desk.admin, path, "k-1", &tried) => panic!("its host is silent: {answer:?}"),
+        () = slow.until_open(1) => {}
+    }
+    let refused = post(&desk, &desk.admin, path, "k-2", &tried).await;
+    assert_eq!(refused.problem(), (429, "too_many_at_work"));
+    assert_eq!(refused.headers["retry-after"], "5");
+    // Another caller has its own, and so has what needs no permit.
+    let token = desk.token_of(1).await;
+    let quick = json!({"text": "lain"});
+    post(&desk, &token, path, "k-2", &quick).await.done();
+    let text = json!({"to": "6282386000001", "text": "halo"});
+    post(&desk, &desk.admin, "/v1/bots/1/messages", "k-3", &text)
+        .await
+        .done();
 }

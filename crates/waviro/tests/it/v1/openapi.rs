@@ -187,9 +187,12 @@ fn every_code_of_a_problem_is_in_the_guide() {
         .collect();
     assert_eq!(told, known);
     // `samples` holds one of each kind that the source knows.
-    let source = fs::read_to_string(root.join("src/v1/problem.rs")).unwrap();
-    let (_, kinds) = source.split_once("fn kind(").unwrap();
-    let (kinds, _) = kinds.split_once("\n    }\n").unwrap();
+    let kinds = ["src/v1/problem.rs", "src/v1/problem/limit.rs"].map(|file| {
+        let source = fs::read_to_string(root.join(file)).unwrap();
+        let (_, kinds) = source.split_once("fn kind(").unwrap();
+        kinds.split_once("\n    }\n").unwrap().0.to_owned()
+    });
+    let kinds = kinds.concat();
     for (code, _) in known {
         assert!(kinds.contains(&format!("\"{code}\"")), "{code}");
     }

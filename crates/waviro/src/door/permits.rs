@@ -1,0 +1,171 @@
+//! Permits for work of one kind: so many in all, and so many for one owner.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Notify;
+
+/// The permits of one kind of work. Cheap to clone.
+pub struct Permits<K: Eq + Hash>(Arc<Inner<K>>);
+
+struct Inner<K: Eq + Hash> {
+    held: Mutex<Held<K>>,
+    in_all: usize,
+    per_owner: usize,
+    freed: Notify,
+}
+
+struct Held<K> {
+    in_all: usize,
+    by_owner: HashMap<K, usize>,
+}
+
+/// The right to do one piece of work, until it is dropped.
+#[must_use]
+pub struct Permit<K: Clone + Eq + Hash> {
+    permits: Permits<K>,
+    owner: K,
+}
+
+/// Why there is no permit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoPermit {
+    /// The owner holds so many, which is the most for one.
+    Owner(usize),
+    /// So many are held, which is the most in all.
+    InAll(usize),
+}
+
+impl<K: Clone + Eq + Hash> Permits<K> {
+    /// `in_all` permits, of which one owner holds at most `per_owner`.
+    #[must_use]
+    pub fn new(in_all: u64, per_owner: u64) -> Self {
+        let size = |permits| usize::try_from(permits).unwrap_or(usize::MAX);
+        Self(Arc::new(Inner {
+            held: Mutex::new(Held {
+                in_all: 0,
+                by_owner: HashMap::new(),
+            }),
+            in_all: size(in_all),
+            per_owner: size(per_owner),
+            freed: Notify::new(),
+        }))
+    }
+
+    /// A permit, if there is one.
+    ///
+    /// # Errors
+    /// [`NoPermit`].
+    pub fn take(&self, owner: K) -> Result<Permit<K>, NoPermit> {
+        self.take_beside(owner, 0)
+    }
+
+    /// The same for an owner who leaves the last `reserved` ones to others.
+    ///
+    /// # Errors
+    /// [`NoPermit`].
+    pub fn take_beside(&self, owner: K, reserved: u64) -> Result<Permit<K>, NoPermit> {
+        let reserved = usize::try_from(reserved).unwrap_or(usize::MAX);
+        let open = self.0.in_all.saturating_sub(reserved);
+        let mut held = self.lock();
+        let own = held.by_owner.get(&owner).copied().unwrap_or(0);
+        if own >= self.0.per_owner {
+            return Err(NoPermit::Owner(self.0.per_owner));
+        }
+        if held.in_all >= open {
+            return Err(NoPermit::InAll(open));
+        }
+        held.in_all += 1;
+        held.by_owner.insert(owner.clone(), own + 1);
+        let permits = Self(Arc::clone(&self.0));
+        Ok(Permit { permits, owner })
+    }
+
+    /// A permit, as soon as there is one.
+    pub async fn wait(&self, owner: K) -> Permit<K> {
+        loop {
+            let freed = self.0.freed.notified();
+            tokio::pin!(freed);
+            // From here on, so that nothing is freed between the look and the wait.
+            freed.as_mut().enable();
+            if let Ok(permit) = self.take(owner.clone()) {
+                return permit;
+            }
+            freed.await;
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Held<K>> {
+        self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Eq + Hash> std::fmt::Debug for Permits<K> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (in_all, per_owner) = (self.0.in_all, self.0.per_owner);
+        write!(f, "Permits({in_all} in all, {per_owner} an owner)")
+    }
+}
+
+impl<K: Eq + Hash> Clone for Permits<K> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<K: Clone + Eq + Hash> Drop for Permit<K> {
+    fn drop(&mut self) {
+        {
+            let mut held = self.permits.lock();
+            held.in_all = held.in_all.saturating_sub(1);
+            let own = held.by_owner.get(&self.owner).copied().unwrap_or(0);
+            if own > 1 {
+                held.by_owner.insert(self.owner.clone(), own - 1);
+            } else {
+                held.by_owner.remove(&self.owner);
+            }
+        }
+        // Whoever waits looks again: the next one in line may have none left of its own.
+        self.permits.0.freed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_owner_has_its_share_and_all_have_theirs() {
+        let permits = Permits::new(5, 2);
+        let mut held: Vec<_> = (0..2).map(|_| permits.take("one").unwrap()).collect();
+        assert_eq!(permits.take("one").err(), Some(NoPermit::Owner(2)));
+        held.extend((0..2).map(|_| permits.take("two").unwrap()));
+        assert_eq!(
+            permits.take_beside("three", 1).err(),
+            Some(NoPermit::InAll(4))
+        );
+        held.push(permits.take("three").unwrap());
+        assert_eq!(permits.take("four").err(), Some(NoPermit::InAll(5)));
+        held.clear();
+        assert_eq!(permits.lock().in_all, 0);
+        assert!(permits.lock().by_owner.is_empty());
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_gets_what_is_freed_for_it() {
+        let permits = Permits::new(3, 1);
+        let (one, two) = (permits.take("one").unwrap(), permits.take("two").unwrap());
+        let waits = permits.wait("one");
+        let passes = permits.wait("two");
+        tokio::pin!(waits, passes);
+        assert!(futures::poll!(waits.as_mut()).is_pending());
+        assert!(futures::poll!(passes.as_mut()).is_pending());
+        drop(two);
+        let two = passes.await;
+        assert!(futures::poll!(waits.as_mut()).is_pending());
+        drop((one, two));
+        drop(waits.await);
+        assert_eq!(permits.lock().in_all, 0);
+    }
+}

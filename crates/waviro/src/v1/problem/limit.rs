@@ -1,0 +1,101 @@
+//! A limit that is reached: what its owner may have, or all together.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+
+use crate::door::NoPermit;
+use crate::outbox::NoRoom;
+
+/// A limit that is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// No more files are taken now.
+    Files(NoRoom),
+    /// As many requests with an Idempotency-Key are at work as may be, for this caller or for all.
+    AtWork(NoPermit),
+    /// As many streams are open as may be, for this token or for all.
+    Streams(NoPermit),
+}
+
+impl Limit {
+    /// One of each kind, for the documentation.
+    pub(super) const SAMPLES: [Self; 5] = [
+        Self::Files(NoRoom::Fetches(NoPermit::Owner(8))),
+        Self::Files(NoRoom::Waiting {
+            files: 1000,
+            mib: 1024,
+        }),
+        Self::Files(NoRoom::Disk),
+        Self::AtWork(NoPermit::Owner(8)),
+        Self::Streams(NoPermit::Owner(8)),
+    ];
+
+    /// The stable code, the status, and the title that belong together.
+    pub(super) fn kind(self) -> (&'static str, StatusCode, &'static str) {
+        use StatusCode as S;
+        match self {
+            Self::Files(NoRoom::Fetches(_)) => (
+                "too_many_fetches",
+                S::TOO_MANY_REQUESTS,
+                "Too many files at once",
+            ),
+            Self::Files(NoRoom::Waiting { .. }) => (
+                "too_many_files",
+                S::TOO_MANY_REQUESTS,
+                "Too many files wait",
+            ),
+            Self::Files(NoRoom::Disk) => (
+                "disk_full",
+                S::SERVICE_UNAVAILABLE,
+                "The disk is almost full",
+            ),
+            Self::AtWork(_) => (
+                "too_many_at_work",
+                S::TOO_MANY_REQUESTS,
+                "Too many requests at once",
+            ),
+            Self::Streams(_) => ("too_many_streams", S::TOO_MANY_REQUESTS, "Too many streams"),
+        }
+    }
+
+    /// What happened and what to do.
+    pub(super) fn detail(self) -> String {
+        match self {
+            Self::Files(NoRoom::Fetches(NoPermit::Owner(most))) => format!(
+                "{most} files are being fetched for this bot, which is the most for one (limits.fetches_per_bot); wait until one is done."
+            ),
+            Self::Files(NoRoom::Fetches(NoPermit::InAll(most))) => format!(
+                "{most} files are being fetched, which is the most for all bots (limits.fetches); try again in a few seconds."
+            ),
+            Self::Files(NoRoom::Waiting { files, mib }) => format!(
+                "{files} files of this bot, or {mib} MB of them, wait until they are sent, which is the most for one bot (limits.waiting_files, limits.waiting_files_mib); texts are taken."
+            ),
+            Self::Files(NoRoom::Disk) => {
+                "The disk has less free than limits.free_disk_mib, so no files are taken; texts are."
+                    .to_owned()
+            }
+            Self::AtWork(NoPermit::Owner(most)) => format!(
+                "{most} of your requests with an Idempotency-Key are at work, which is the most for one caller (limits.keyed_per_caller); wait until one is answered."
+            ),
+            Self::AtWork(NoPermit::InAll(most)) => format!(
+                "{most} requests with an Idempotency-Key are at work, which is the most for all (limits.keyed); try again in a few seconds."
+            ),
+            Self::Streams(NoPermit::Owner(most)) => format!(
+                "{most} streams are open with this token, which is the most for one (limits.streams_per_token); close one first."
+            ),
+            Self::Streams(NoPermit::InAll(most)) => format!(
+                "{most} streams are open, which is the most for your token's role (limits.streams, limits.streams_for_admins); close one first."
+            ),
+        }
+    }
+
+    /// The time after which another try makes sense.
+    pub(super) fn retry_after(self) -> Duration {
+        match self {
+            Self::Files(NoRoom::Fetches(_)) | Self::AtWork(_) => Duration::from_secs(5),
+            Self::Streams(_) => Duration::from_secs(15),
+            Self::Files(NoRoom::Waiting { .. } | NoRoom::Disk) => Duration::from_mins(1),
+        }
+    }
+}

@@ -33,6 +33,7 @@ use crate::snapshot::encode;
 pub(crate) fn router(is_loopback: bool) -> Router<Sim> {
     let router = Router::new()
         .route("/control/key", get(key))
+        .route("/control/ca.pem", get(authority))
         .route("/control/phones", get(phones::list).post(phones::add))
         .route("/control/phones/{number}", patch(phones::change))
         .route("/control/phones/{number}/scan", post(phones::scan))
@@ -163,9 +164,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
 }
 
 async fn key(State(sim): State<Sim>) -> Json<serde_json::Value> {
-    Json(
-        json!({ "server_key": encode(&sim.server_key()), "ws_url": sim.ws_url(), "seed": sim.seed() }),
-    )
+    Json(json!({
+        "server_key": encode(&sim.server_key()),
+        "ws_url": sim.ws_url(),
+        "wss_url": sim.wss_url(),
+        "ca_certificate": sim.authority(),
+        "seed": sim.seed(),
+    }))
+}
+
+/// The authority's certificate as a file that clients are given to trust.
+async fn authority(State(sim): State<Sim>) -> impl IntoResponse {
+    let kind = [(header::CONTENT_TYPE, "application/x-pem-file")];
+    (kind, sim.authority().to_owned())
 }
 
 async fn only_loopback(request: Request, next: Next) -> Result<Response, ApiError> {

@@ -9,6 +9,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
+use crate::tls::Certificate;
+
 /// The knobs of one simulator, from [`Sim::faults`](crate::Sim::faults).
 #[derive(Debug, Default)]
 pub struct Faults {
@@ -40,6 +42,8 @@ pub struct FaultState {
     pub undecryptable: u32,
     /// How many of the next messages from phones are garbled, so that companions ask again.
     pub garble: u32,
+    /// The certificate that is shown to whoever connects over TLS.
+    pub certificate: Certificate,
 }
 
 /// A temporary ban.
@@ -139,6 +143,15 @@ impl Faults {
     /// Garbles the next `n` ciphertexts that phones send.
     pub fn garble(&self, n: u32) {
         self.state.lock().garble = n;
+    }
+
+    /// Shows this certificate to whoever connects over TLS from now on.
+    pub fn set_certificate(&self, certificate: Certificate) {
+        self.state.lock().certificate = certificate;
+    }
+
+    pub(crate) fn certificate(&self) -> Certificate {
+        self.state.lock().certificate
     }
 
     pub(crate) fn verdict(&self) -> Verdict {

@@ -16,7 +16,7 @@
 //! # Map
 //! - [`Sim`] (`sim`), [`Phone`] (`phone`), [`Group`] (`group`), [`Faults`] (`fault`), [`SimEvent`] (`event`): the API
 //! - `control`: the same over HTTP; `page`: the same in a browser
-//! - `server` accepts; `handshake` does Noise; `conn` moves frames; `login` decides who comes in; `pairing` links
+//! - `server` accepts, with `tls` or without; `handshake` does Noise; `conn` moves frames; `login` decides who comes in; `pairing` links
 //! - `stanza`, `iq`: what companions say, a file for each kind; `offline`: what waits for them; `companion`: one of them
 //! - `media`: the media host, where encrypted files wait for whoever knows their direct path
 //! - `wire`: the log of what went over it
@@ -41,6 +41,7 @@ mod server;
 mod sim;
 mod snapshot;
 mod stanza;
+mod tls;
 mod wire;
 mod world;
 
@@ -55,4 +56,5 @@ pub use phone::{
     Receipts, SendError, WaitError,
 };
 pub use sim::{Drop, Sim, SimBuilder, SimError};
+pub use tls::Certificate;
 pub use wire::{Sender, WireStanza};

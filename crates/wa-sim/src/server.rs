@@ -1,5 +1,5 @@
 //! The port: `WebSockets` for WhatsApp clients at `/ws/chat`, their files at `/mms` and `/v`, JSON for people and tests
-//! at `/control`.
+//! at `/control`. All of it with TLS and without, as the client begins.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::connect_info::Connected;
@@ -15,8 +16,12 @@ use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use axum::routing::any;
 use axum::serve::{IncomingStream, Listener};
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::server::TlsStream;
 
 use crate::conn::{self, Wire};
 use crate::control;
@@ -25,6 +30,10 @@ use crate::sim::Sim;
 
 /// A frame holds at most 16 MiB; a WebSocket message may hold a few.
 const MAX_MESSAGE: usize = 32 << 20;
+/// The first byte of a TLS connection: a handshake record (RFC 8446, section 5.1). HTTP begins with a letter.
+const TLS_HANDSHAKE: u8 = 0x16;
+/// How long a connection may take until it is known what it speaks. A browser opens some before it has a request.
+const OPENING_DEADLINE: Duration = Duration::from_mins(1);
 
 /// Serves a bound port until the task is dropped.
 pub(crate) async fn run(listener: TcpListener, sim: Sim) {
@@ -35,10 +44,10 @@ pub(crate) async fn run(listener: TcpListener, sim: Sim) {
         .route("/ws/chat", any(chat))
         .merge(media_host::router())
         .merge(control::router(is_loopback))
-        .with_state(sim)
+        .with_state(sim.clone())
         .into_make_service_with_connect_info::<Peer>();
     // Only fails where accepting does, which the listener below retries.
-    let _ = axum::serve(Port(listener), router).await;
+    let _ = axum::serve(Port::new(listener, sim), router).await;
 }
 
 async fn chat(
@@ -74,42 +83,102 @@ impl Connected<IncomingStream<'_, Port>> for Peer {
     }
 }
 
-/// A listener whose sockets send small frames at once and can end with a reset.
-struct Port(TcpListener);
+/// A listener whose sockets send small frames at once and can end with a reset. A connection that begins with a TLS handshake gets
+/// TLS, any other none.
+struct Port {
+    listener: TcpListener,
+    sim: Sim,
+    /// Connections whose first byte, or whose TLS handshake, is still to come.
+    opening: FuturesUnordered<BoxFuture<'static, Option<(Socket, SocketAddr)>>>,
+}
+
+impl Port {
+    fn new(listener: TcpListener, sim: Sim) -> Self {
+        Self {
+            listener,
+            sim,
+            opening: FuturesUnordered::new(),
+        }
+    }
+}
 
 impl Listener for Port {
     type Io = Socket;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Socket, SocketAddr) {
-        let (stream, addr) = Listener::accept(&mut self.0).await;
-        // Without it every small frame may wait 40 ms for the client's TCP ack.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "cannot set TCP_NODELAY");
+        loop {
+            tokio::select! {
+                (stream, addr) = Listener::accept(&mut self.listener) => {
+                    let sim = self.sim.clone();
+                    self.opening.push(Box::pin(async move {
+                        let opened = tokio::time::timeout(OPENING_DEADLINE, open(stream, &sim));
+                        Some((opened.await.ok()??, addr))
+                    }));
+                }
+                Some(opened) = self.opening.next() => {
+                    if let Some(opened) = opened {
+                        return opened;
+                    }
+                }
+            }
         }
-        (
-            Socket {
-                stream,
-                wire: Arc::default(),
-            },
-            addr,
-        )
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+        self.listener.local_addr()
     }
 }
 
+/// Finds out what a connection speaks, and shakes hands where that is TLS.
+async fn open(stream: TcpStream, sim: &Sim) -> Option<Socket> {
+    // Without it every small frame may wait 40 ms for the client's TCP ack.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "cannot set TCP_NODELAY");
+    }
+    let mut first = [0];
+    let read = stream.peek(&mut first).await.ok()?;
+    let stream = if read == 1 && first == [TLS_HANDSHAKE] {
+        let certificate = sim.faults().certificate();
+        match sim.tls.acceptor(certificate)?.accept(stream).await {
+            Ok(secured) => Stream::Tls(Box::new(secured)),
+            Err(error) => {
+                tracing::debug!(%error, ?certificate, "a TLS handshake failed");
+                return None;
+            }
+        }
+    } else {
+        Stream::Plain(stream)
+    };
+    Some(Socket {
+        stream,
+        wire: Arc::default(),
+    })
+}
+
 struct Socket {
-    stream: TcpStream,
+    stream: Stream,
     wire: Arc<Wire>,
+}
+
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(tcp) => tcp,
+            Self::Tls(tls) => tls.get_ref().0,
+        }
+    }
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
         if self.wire.reset.load(Ordering::Acquire)
-            && let Err(error) = self.stream.set_zero_linger()
+            && let Err(error) = self.stream.tcp().set_zero_linger()
         {
             tracing::debug!(%error, "cannot reset a connection, it ends properly instead");
         }
@@ -122,7 +191,10 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        match &mut self.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
     }
 }
 
@@ -132,15 +204,24 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        match &mut self.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Stream::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        match &mut self.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        match &mut self.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
     }
 
     fn poll_write_vectored(
@@ -148,10 +229,16 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        match &mut self.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        match &self.stream {
+            Stream::Plain(stream) => stream.is_write_vectored(),
+            Stream::Tls(stream) => stream.is_write_vectored(),
+        }
     }
 }

@@ -22,10 +22,13 @@ use crate::phone::{Phone, PhoneSpec, asking, digits};
 use crate::seed::Seed;
 use crate::server;
 use crate::snapshot::{self, Saver};
+use crate::tls::Tls;
 use crate::world::{Clock, World};
 
 /// How many messages a phone shows unless told otherwise.
 const INBOX_LIMIT: usize = 100_000;
+/// The file in the data directory that clients are given to trust.
+const AUTHORITY: &str = "ca.pem";
 /// How long a stop waits for connections to end.
 const STOP_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -49,6 +52,14 @@ pub enum SimError {
         /// What is wrong with it.
         reason: String,
     },
+    /// No certificate can be made for these names.
+    #[error("no certificate for {names}: {reason}; a name is ASCII, as in DNS")]
+    Names {
+        /// As given.
+        names: String,
+        /// What is wrong with one of them.
+        reason: String,
+    },
 }
 
 /// How to end a device's connection.
@@ -70,6 +81,7 @@ pub struct SimBuilder {
     data_dir: Option<PathBuf>,
     inbox_limit: usize,
     clock: Clock,
+    names: Vec<String>,
 }
 
 impl SimBuilder {
@@ -97,6 +109,12 @@ impl SimBuilder {
         self
     }
 
+    /// A further name under which clients reach it over TLS, beside `localhost` and the address that it listens on.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.names.push(name.into());
+        self
+    }
+
     /// The clock that stamps messages; the system's unless given.
     pub fn clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.clock = Arc::new(clock);
@@ -109,6 +127,7 @@ impl SimBuilder {
     /// The port is taken, or the data directory is unusable.
     pub async fn start(self) -> Result<Sim, SimError> {
         let seed = Seed(self.seed.unwrap_or_else(|| rand::rng().random()));
+        let data_dir = self.data_dir.clone();
         let loaded = match &self.data_dir {
             Some(path) => snapshot::open(path, seed)?,
             None => snapshot::Opened { seed, run: 0 },
@@ -131,10 +150,23 @@ impl SimBuilder {
         };
         let listener = TcpListener::bind(self.listen).await.map_err(bind)?;
         let addr = listener.local_addr().map_err(bind)?;
+        let tls = Tls::new(world.seed, addr.ip(), &self.names);
+        let tls = tls.map_err(|reason| SimError::Names {
+            names: self.names.join(", "),
+            reason: reason.to_string(),
+        })?;
+        if let Some(folder) = data_dir {
+            let path = folder.join(AUTHORITY);
+            std::fs::write(&path, tls.authority()).map_err(|reason| SimError::Data {
+                path,
+                reason: reason.to_string(),
+            })?;
+        }
         let saver = Saver::start(&world);
         let sim = Sim {
             world,
             addr,
+            tls: Arc::new(tls),
             server: Arc::default(),
             saver: Arc::new(saver),
         };
@@ -157,6 +189,7 @@ fn system_clock() -> SystemTime {
 #[derive(Clone)]
 pub struct Sim {
     pub(crate) world: Arc<World>,
+    pub(crate) tls: Arc<Tls>,
     addr: SocketAddr,
     server: Arc<Mutex<Option<JoinHandle<()>>>>,
     saver: Arc<Saver>,
@@ -188,6 +221,7 @@ impl Sim {
             data_dir: None,
             inbox_limit: INBOX_LIMIT,
             clock: Arc::new(system_clock),
+            names: Vec::new(),
         }
     }
 
@@ -201,6 +235,18 @@ impl Sim {
     #[must_use]
     pub fn ws_url(&self) -> String {
         format!("ws://{}/ws/chat", self.addr)
+    }
+
+    /// The same over TLS: `wss://…/ws/chat`. The client must trust [`Sim::authority`].
+    #[must_use]
+    pub fn wss_url(&self) -> String {
+        format!("wss://{}/ws/chat", self.addr)
+    }
+
+    /// The certificate of the authority that signs the server's, PEM. A `data_dir` has it as `ca.pem` too.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        self.tls.authority()
     }
 
     /// Where the control API is: `http://…`.

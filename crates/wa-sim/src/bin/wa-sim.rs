@@ -18,6 +18,9 @@ struct Args {
     /// Where the state is kept; without it everything is forgotten at the end.
     #[arg(long)]
     data: Option<PathBuf>,
+    /// A further name under which clients reach it over TLS; may be given again.
+    #[arg(long)]
+    name: Vec<String>,
     /// The seed of all keys and ids; random if not given. Data that is there already keeps its seed.
     #[arg(long)]
     seed: Option<u64>,
@@ -38,6 +41,9 @@ async fn main() -> ExitCode {
     if let Some(data) = args.data {
         builder = builder.data_dir(data);
     }
+    for name in args.name {
+        builder = builder.name(name);
+    }
     if let Some(seed) = args.seed {
         builder = builder.seed(seed);
     }
@@ -52,6 +58,8 @@ async fn main() -> ExitCode {
     let guide = format!(
         "wa-sim is ready (seed {})
   WhatsApp clients connect to  {}
+  or over TLS to               {}
+  trusting the certificate of  {http}/control/ca.pem
   and pin the key of           {http}/control/key
   its phones are to be seen at {http}/
 Add a phone there and scan a client's QR code with it, or from a program:
@@ -60,7 +68,8 @@ Add a phone there and scan a client's QR code with it, or from a program:
 Ctrl-C stops it.
 ",
         sim.seed(),
-        sim.ws_url()
+        sim.ws_url(),
+        sim.wss_url()
     );
     // A closed pipe is no error: the simulator serves programs too.
     let _ = std::io::stdout().write_all(guide.as_bytes());

@@ -21,3 +21,4 @@ mod page;
 mod pairing;
 mod restart;
 mod sending;
+mod tls;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::extract::ws::{Message, WebSocket};
+use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
 use bytes::{Bytes, BytesMut};
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt as _, StreamExt as _};
@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wacore::framing::{FrameDecoder, append_frame_into, encode_frame};
 use wacore::handshake::NoiseCipher;
+use wacore_binary::token::DICT_VERSION;
 use wacore_binary::util::unpack_bytes;
 use wacore_binary::{Node, OwnedNodeRef, marshal};
 
@@ -111,6 +112,11 @@ pub(crate) async fn serve(socket: WebSocket, world: Arc<World>, wire: Arc<Wire>)
         secured = handshake => match secured {
             Ok(Ok(secured)) => secured,
             Ok(Err(error)) => {
+                if let HandshakeError::Dictionary(_) = error {
+                    tracing::warn!(%error, "a client is refused");
+                    let frame = CloseFrame { code: close_code::PROTOCOL, reason: error.to_string().into() };
+                    let _ = sink.send(Message::Close(Some(frame))).await;
+                }
                 tracing::debug!(%error, "handshake failed");
                 world.emit(|| SimEvent::HandshakeFailed { reason: error.to_string() });
                 return;
@@ -183,6 +189,10 @@ async fn secure(
     world: &World,
 ) -> Result<Secured, HandshakeError> {
     let prologue = frames.prologue().await?;
+    let [_, _, _, dictionary] = prologue;
+    if dictionary != DICT_VERSION {
+        return Err(HandshakeError::Dictionary(dictionary));
+    }
     let hello = frames.next().await.ok_or(HandshakeError::Gone)?;
     let step = handshake::respond(
         &world.keys,

@@ -14,7 +14,7 @@ use wacore_libsignal::protocol::{KeyPair, PublicKey};
 use waproto::buffa::{Message as _, MessageField};
 use waproto::whatsapp as wa;
 
-use wa_sim::Sim;
+use wa_sim::{Sim, SimEvent};
 
 #[tokio::test]
 async fn xx_shows_a_chain_that_verifies_under_the_simulators_root() {
@@ -95,6 +95,28 @@ async fn nonsense_on_the_socket_ends_that_connection_only() {
     peer.send(&client_hello(&ephemeral, None, None), Some(&WA_CONN_HEADER))
         .await;
     peer.finish_xx(&sim, noise, &ephemeral).await;
+}
+
+#[tokio::test]
+async fn a_client_that_asks_for_another_token_dictionary_is_told_so_and_answered_in_none() {
+    let sim = Sim::start().await.expect("starts");
+    for other in [1, 2, 4, 255] {
+        let mut events = sim.events();
+        let mut peer = Peer::connect(&sim).await;
+        let ephemeral = KeyPair::generate(&mut rand::rng());
+        let header = [b'W', b'A', 6, other];
+        peer.send(&client_hello(&ephemeral, None, None), Some(&header))
+            .await;
+        let answer = peer.socket.next().await.expect("open").expect("a message");
+        let (_, reason) = answer.as_close().expect("a close frame");
+        let dictionary = format!("token dictionary {other}");
+        assert!(reason.contains(&dictionary), "{reason}");
+        let failed = events.recv().await.expect("an event");
+        assert!(
+            matches!(&failed, SimEvent::HandshakeFailed { reason } if reason.contains(&dictionary)),
+            "{failed:?}"
+        );
+    }
 }
 
 struct Peer {

@@ -12,6 +12,7 @@
 //! - People are phone numbers here. LIDs, devices and servers stay behind the border.
 
 pub mod content;
+pub mod dial;
 pub mod fake;
 pub mod inbound;
 pub mod message;
@@ -26,6 +27,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 pub use content::{Contact, Content, Location, Media, MediaKind, Preview};
+pub use dial::{DialFailure, DialStep, OfflineCause};
 pub use inbound::{
     Call, Card, GroupChange, GroupEvent, Inbound, InboundKind, InboundMedia, InboundMediaKind,
     MediaHandle,

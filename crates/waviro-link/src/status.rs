@@ -1,7 +1,9 @@
 //! The states of a link, each with its cause: what the gateway acts on and what a user is told.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
+use crate::dial::{DialFailure, OfflineCause};
 use crate::message::Number;
 
 /// Where a link stands.
@@ -14,12 +16,14 @@ pub enum Status {
         /// The code to show now.
         qr: Option<QrCode>,
     },
+    /// Linking was started, and WhatsApp cannot be reached: there is no code until a dial succeeds. The link dials by itself.
+    Unreachable(DialFailure),
     /// Ready: connected, logged in, synchronised.
     Online,
     /// Linked, but no connection at the moment; the link dials by itself.
     Reconnecting {
-        /// Why the last connection ended, for logs and the status page, in English.
-        cause: String,
+        /// Why.
+        cause: OfflineCause,
     },
     /// Another client opened the same session. The link stays off until somebody asks for it
     /// ([`crate::Link::reconnect`]), or the two would throw each other out for ever.
@@ -90,13 +94,29 @@ impl Status {
 
     /// More about it, where WhatsApp or the connection gave a reason.
     #[must_use]
-    pub fn cause(&self) -> Option<&str> {
+    pub fn cause(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Unlinked(
                 UnlinkedCause::LoggedOut(cause) | UnlinkedCause::PairingFailed(cause),
             )
-            | Self::Reconnecting { cause }
-            | Self::Banned { reason: cause, .. } => Some(cause),
+            | Self::Banned { reason: cause, .. } => Some(Cow::Borrowed(cause)),
+            Self::Reconnecting { cause } => Some(Cow::Owned(cause.to_string())),
+            Self::Unreachable(failure) => Some(Cow::Owned(failure.to_string())),
+            Self::Unlinked(UnlinkedCause::Never | UnlinkedCause::CodesUsedUp)
+            | Self::Linking { .. }
+            | Self::Online
+            | Self::Replaced
+            | Self::PasskeyAsked
+            | Self::ClientOutdated => None,
+        }
+    }
+
+    /// Why WhatsApp cannot be reached, where that is the state's cause.
+    #[must_use]
+    pub fn failure(&self) -> Option<&DialFailure> {
+        match self {
+            Self::Reconnecting { cause } => cause.failure(),
+            Self::Unreachable(failure) => Some(failure),
             _ => None,
         }
     }
@@ -109,7 +129,7 @@ impl Status {
             Self::Unlinked(UnlinkedCause::LoggedOut(_)) => "logged_out",
             Self::Unlinked(UnlinkedCause::CodesUsedUp) => "codes_used_up",
             Self::Unlinked(UnlinkedCause::PairingFailed(_)) => "pairing_failed",
-            Self::Linking { .. } => "linking",
+            Self::Linking { .. } | Self::Unreachable(_) => "linking",
             Self::Online => "online",
             Self::Reconnecting { .. } => "reconnecting",
             Self::Replaced => "replaced",

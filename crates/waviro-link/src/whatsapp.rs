@@ -2,7 +2,9 @@
 //!
 //! [`WhatsApp`] opens devices; everything that is the same for all of them stands in its [`WhatsAppConfig`]. A device's
 //! life is in [`device`] and, where nobody asks for anything, in [`care`]; its socket in [`connect`], what it hears in
-//! [`events`] ([`inbound`], [`news`]), what it writes in [`send`], the files that it fetches in [`download`].
+//! [`events`] ([`inbound`], [`news`]), what it writes in [`send`], the files that it fetches in [`download`]. [`target`] opens
+//! the sockets, over the addresses that [`race`] tries side by side, with the certificates that [`tls`] trusts; [`probe`] does the
+//! same for `waviro doctor`.
 //!
 //! # Which server
 //! The mode follows from the configured URL alone. For WhatsApp's own hosts the client verifies the server's
@@ -26,12 +28,17 @@ mod lookup;
 mod media;
 mod news;
 mod people;
+mod probe;
+mod proof;
 mod pulse;
+mod race;
 mod redelivered;
 mod runtime;
 mod send;
 mod store;
+mod target;
 mod text;
+mod tls;
 mod version;
 
 use std::path::PathBuf;
@@ -46,6 +53,8 @@ use whatsapp_rust::waproto;
 
 use crate::{Connector, Link, LinkError, Listener};
 
+pub use probe::{FamilyProbe, Probe, probe};
+
 /// The log target under which the library writes, as a warning, the address of a file with the token that opens it.
 pub const TOLD_TOO_MUCH: &str = "whatsapp_rust::download";
 
@@ -58,6 +67,8 @@ pub struct WhatsAppConfig {
     pub url: Url,
     /// The Noise public key of a server that is not WhatsApp's own.
     pub server_key: Option<[u8; 32]>,
+    /// Further root certificates, PEM, that TLS trusts beside the system's and those that are compiled in.
+    pub ca_file: Option<PathBuf>,
     /// The WhatsApp Web version to claim; `None` asks WhatsApp which one is current, at most once a day.
     pub version: Option<(u32, u32, u32)>,
     /// How the device is called in the phone's list of linked devices.
@@ -95,6 +106,7 @@ pub struct WhatsApp(Arc<Ground>);
 #[derive(Debug)]
 struct Ground {
     config: WhatsAppConfig,
+    target: target::Target,
     stores: store::Stores,
     threads: runtime::Threads,
     http: http::Http,
@@ -105,7 +117,8 @@ impl WhatsApp {
     /// Checks the endpoint and prepares the store folder.
     ///
     /// # Errors
-    /// [`LinkError::Refused`] with the [`EndpointError`]'s sentence, [`LinkError::Store`] where the folder cannot be made.
+    /// [`LinkError::Refused`] with the [`EndpointError`]'s sentence or one about `ca_file`, [`LinkError::Store`] where the folder
+    /// cannot be made.
     pub fn new(config: WhatsAppConfig) -> Result<Self, LinkError> {
         check_endpoint(
             &config.url,
@@ -115,8 +128,10 @@ impl WhatsApp {
         .map_err(|error| LinkError::Refused(error.to_string()))?;
         let stores = store::Stores::prepare(&config.store_folder)?;
         let simulated = config.server_key.is_some().then_some(&config.url);
-        let http =
-            http::Http::new(simulated).map_err(|error| LinkError::Failed(error.to_string()))?;
+        let tls = tls::client_config(config.ca_file.as_deref())?;
+        let http = http::Http::new(simulated, &tls)
+            .map_err(|error| LinkError::Failed(error.to_string()))?;
+        let target = target::Target::new(config.url.clone(), config.server_key, tls);
         let versions = version::Versions::new(
             config.version,
             config.server_key.is_some(),
@@ -125,6 +140,7 @@ impl WhatsApp {
         );
         Ok(Self(Arc::new(Ground {
             config,
+            target,
             stores,
             threads: runtime::Threads::start()?,
             http,

@@ -9,6 +9,7 @@ mod groups;
 mod key;
 mod profile;
 mod settings;
+mod unreachable;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -30,6 +31,7 @@ pub use key::{
 };
 pub use profile::{Profile, Profiles, fresh_webhook_key};
 pub use settings::{BadSetting, DuplicateRule, NETWORKS, Pacing, Settings};
+pub use unreachable::{why_unreachable, why_unreachable_by_code};
 
 use crate::clock::{Clock, Millis, millis};
 use crate::store::{BotRow, Committed, Store, StoreError};

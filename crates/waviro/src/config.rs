@@ -96,6 +96,9 @@ pub struct WhatsApp {
     /// A simulator's static key.
     #[serde(deserialize_with = "parse::server_key")]
     pub server_key: Option<[u8; 32]>,
+    /// Root certificates that TLS trusts beside the system's.
+    #[serde(deserialize_with = "parse::file")]
+    pub ca_file: Option<PathBuf>,
     /// The client version to claim.
     #[serde(deserialize_with = "parse::version")]
     pub version: Option<(u32, u32, u32)>,

@@ -82,16 +82,20 @@ struct Ear {
 #[async_trait]
 impl Listener for Ear {
     fn status(&self, status: &Status) {
-        let cause = match status {
-            Status::Reconnecting { cause } => cause.as_str(),
-            _ => "",
-        };
-        info!(
-            bot = self.bot.name(),
-            status = status.word(),
-            cause,
-            "link state"
-        );
+        // A link reports a state once, so this is one line for each change of the cause, however often it dials.
+        let (bot, word) = (self.bot.name(), status.word());
+        let cause = status.cause().unwrap_or_default();
+        if let Some(failure) = status.failure() {
+            warn!(
+                bot,
+                status = word,
+                code = failure.code(),
+                %cause,
+                "WhatsApp cannot be reached"
+            );
+        } else {
+            info!(bot, status = word, %cause, "link state");
+        }
         self.bot.heard(status, &self.clock, self.store.last_seq());
         states::note(&self.states, status, &self.clock);
     }

@@ -11,18 +11,18 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::net::TcpStream;
-use tokio_websockets::ClientBuilder;
-use url::Url;
 use whatsapp_rust::Client;
-use whatsapp_rust::anyhow::{self, Context as _, anyhow};
+use whatsapp_rust::anyhow::{self, bail};
 use whatsapp_rust::async_channel::{Receiver, bounded};
 use whatsapp_rust::bytes::Bytes;
 use whatsapp_rust::transport::{Transport, TransportEvent, TransportFactory};
-use whatsapp_rust::wacore::net::WHATSAPP_WEB_ORIGIN;
-use whatsapp_rust_tokio_transport::{Connector, default_tls_connector, from_websocket};
+use whatsapp_rust_tokio_transport::from_websocket;
 
 use super::device::{self, Shared};
+use super::probe::prove;
+use super::proof::Proof;
+use super::target::Target;
+use crate::{DialFailure, DialStep, OfflineCause};
 
 /// Pauses before the first, second … dial after a working connection. The first is none: most cuts are over when they
 /// are noticed. The last is kept; with the jitter it spreads 200 bots over half a second and more.
@@ -46,7 +46,7 @@ const FRAMES: usize = 1;
 
 /// Opens the sockets of one device.
 pub(super) struct Dialer {
-    url: Url,
+    target: Target,
     shared: Arc<Shared>,
     client: OnceLock<Weak<Client>>,
     /// Dials since the device was last online.
@@ -56,9 +56,9 @@ pub(super) struct Dialer {
 }
 
 impl Dialer {
-    pub(super) fn new(url: Url, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(target: Target, shared: Arc<Shared>) -> Self {
         Self {
-            url,
+            target,
             shared,
             client: OnceLock::new(),
             failures: AtomicU32::new(0),
@@ -80,27 +80,19 @@ impl Dialer {
         self.client.get().and_then(Weak::upgrade)
     }
 
-    async fn dial(&self) -> anyhow::Result<(Arc<dyn Transport>, Receiver<TransportEvent>)> {
-        let host = self.url.host_str().context("the URL has no host")?;
-        let port = self
-            .url
-            .port_or_known_default()
-            .context("the URL has no port")?;
-        let tcp = TcpStream::connect((host.trim_matches(['[', ']']), port)).await?;
-        // Without it a frame waits up to 40 ms for the ack of the one before (Nagle against delayed acks).
-        tcp.set_nodelay(true)?;
-        let tls = match self.url.scheme() {
-            "wss" => default_tls_connector(),
-            _ => Connector::Plain,
-        };
-        let stream = tls.wrap(host, tcp).await?;
-        let (socket, _) = ClientBuilder::from_uri(self.url.as_str().parse()?)
-            .add_header(
-                http::header::ORIGIN,
-                http::HeaderValue::from_static(WHATSAPP_WEB_ORIGIN),
-            )?
-            .connect_on(stream)
-            .await?;
+    async fn dial(&self) -> Result<(Arc<dyn Transport>, Receiver<TransportEvent>), DialFailure> {
+        let began = tokio::time::Instant::now();
+        if self.shared.status.borrow().failure() == Some(&DialFailure::ServerKey) {
+            // The library logs an error for each such server. It is shown the next one only after that one has proved itself.
+            let proving = async {
+                let socket = self.target.open(DIAL_DEADLINE).await?;
+                prove(socket, self.target.server_key).await
+            };
+            let proved = tokio::time::timeout(DIAL_DEADLINE, proving).await;
+            proved.unwrap_or(Err(DialFailure::Silent(DialStep::Handshake)))?;
+        }
+        let left = DIAL_DEADLINE.saturating_sub(began.elapsed());
+        let socket = self.target.open(left).await?;
         Ok(from_websocket(socket))
     }
 
@@ -119,16 +111,27 @@ impl Dialer {
             transport,
             client: self.client.get().cloned().unwrap_or_default(),
             let_go: AtomicBool::new(false),
+            proof: Arc::default(),
+            shared: Arc::clone(&self.shared),
         });
+        let proof = Arc::clone(&socket.proof);
         device::spawn(async move {
             while let Ok(event) = events.recv().await {
-                if matches!(event, TransportEvent::DataReceived(_)) {
-                    shared.pulse.heard();
-                }
-                if let TransportEvent::Disconnected(reason) = &event
-                    && newest.load(Ordering::SeqCst) == this
-                {
-                    shared.went_offline(&reason.to_string());
+                match &event {
+                    TransportEvent::DataReceived(bytes) => {
+                        shared.pulse.heard();
+                        proof.read(bytes);
+                    }
+                    TransportEvent::Disconnected(reason) => {
+                        let cause = match proof.ended() {
+                            Some(failure) => failure.into(),
+                            None => OfflineCause::Ended(reason.to_string()),
+                        };
+                        if newest.load(Ordering::SeqCst) == this {
+                            shared.went_offline(cause);
+                        }
+                    }
+                    TransportEvent::Connected => {}
                 }
                 if matches!(event, TransportEvent::DataReceived(_)) {
                     shared.backlog.is_short().await;
@@ -147,12 +150,15 @@ struct Socket {
     transport: Arc<dyn Transport>,
     client: Weak<Client>,
     let_go: AtomicBool,
+    proof: Arc<Proof>,
+    shared: Arc<Shared>,
 }
 
 #[async_trait]
 impl Transport for Socket {
     async fn send(&self, data: Bytes) -> anyhow::Result<()> {
         waviro_fault::step("wire before");
+        self.proof.wrote();
         let sent = self.transport.send(data).await;
         waviro_fault::step("wire after");
         sent
@@ -167,6 +173,9 @@ impl Transport for Socket {
             && !client.is_connected()
             && !self.let_go.swap(true, Ordering::SeqCst)
         {
+            if let Some(failure) = self.proof.given_up() {
+                self.shared.went_offline(failure.into());
+            }
             wish_again(&client);
         }
         self.transport.disconnect().await;
@@ -193,18 +202,32 @@ impl TransportFactory for Dialer {
         if !pause.is_zero() {
             device::pause(jittered(pause)).await;
         }
-        let dialled = tokio::time::timeout(DIAL_DEADLINE, self.dial()).await;
-        match dialled.unwrap_or_else(|_| Err(anyhow!("no answer within {DIAL_DEADLINE:?}"))) {
+        match self.dial().await {
             Ok((transport, events)) => Ok(self.watch(transport, events)),
-            Err(error) => {
-                self.shared.went_offline(&format!("{error:#}"));
+            Err(failure) => {
+                self.shared.went_offline(failure.into());
                 if let Some(client) = self.client() {
                     wish_again(&client);
                 }
-                Err(error)
+                // The state carries the cause. The library would log an error for each failed dial; a connection that ends
+                // before its first frame it takes for a passing one.
+                let (_, closed) = bounded(1);
+                Ok((Arc::new(NotConnected), closed))
             }
         }
     }
+}
+
+/// Stands for the socket of a failed dial.
+struct NotConnected;
+
+#[async_trait]
+impl Transport for NotConnected {
+    async fn send(&self, _data: Bytes) -> anyhow::Result<()> {
+        bail!("the dial failed")
+    }
+
+    async fn disconnect(&self) {}
 }
 
 /// Up to a tenth more, so that many devices do not dial in step.

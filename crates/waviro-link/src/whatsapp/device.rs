@@ -27,8 +27,8 @@ use super::redelivered::Redelivered;
 use super::version::Version;
 use super::{Ground, care, download, lookup, send};
 use crate::{
-    Chat, Evidence, Group, Identity, Link, LinkError, Listener, MediaHandle, Number, Outgoing,
-    Status, UnlinkedCause,
+    Chat, Evidence, Group, Identity, Link, LinkError, Listener, MediaHandle, Number, OfflineCause,
+    Outgoing, Status, UnlinkedCause,
 };
 
 /// How long what was sent is kept for recipients that could not decrypt it and ask again. The library's two hours are
@@ -124,7 +124,10 @@ impl Device {
         }
         let config = &self.ground.config;
         let backend = self.ground.stores.open(self.shared.slot).await?;
-        let dialer = Arc::new(Dialer::new(config.url.clone(), Arc::clone(&self.shared)));
+        let dialer = Arc::new(Dialer::new(
+            self.ground.target.clone(),
+            Arc::clone(&self.shared),
+        ));
         let ear = Ear {
             shared: Arc::clone(&self.shared),
             dialer: Arc::downgrade(&dialer),
@@ -169,7 +172,7 @@ impl Device {
         self.shared.refresh_identity();
         self.shared.set(&if linked {
             Status::Reconnecting {
-                cause: "starting".to_owned(),
+                cause: OfflineCause::Starting,
             }
         } else {
             Status::Linking { qr: None }
@@ -271,12 +274,19 @@ impl Shared {
     }
 
     /// The socket ended or could not be opened. Says nothing new about a device that WhatsApp has sent away.
-    pub(super) fn went_offline(&self, cause: &str) {
+    pub(super) fn went_offline(&self, cause: OfflineCause) {
         self.change(|current| match current {
-            Status::Online | Status::Reconnecting { .. } => Some(Status::Reconnecting {
-                cause: cause.to_owned(),
+            // The end of the connection follows the refusal, which says why.
+            Status::Reconnecting {
+                cause: OfflineCause::LoginRefused(_),
+            } if matches!(cause, OfflineCause::Ended(_)) => None,
+            Status::Online | Status::Reconnecting { .. } => Some(Status::Reconnecting { cause }),
+            Status::Linking { .. } | Status::Unreachable(_) => Some(match cause {
+                OfflineCause::Unreachable(failure) => Status::Unreachable(failure),
+                OfflineCause::Starting | OfflineCause::Ended(_) | OfflineCause::LoginRefused(_) => {
+                    Status::Linking { qr: None }
+                }
             }),
-            Status::Linking { .. } => Some(Status::Linking { qr: None }),
             _ => None,
         });
     }
@@ -354,7 +364,10 @@ impl Link for Device {
         let mut session = self.session.lock().await;
         let state = self.shared.status.borrow().clone();
         match state {
-            Status::Online | Status::Reconnecting { .. } | Status::Linking { .. } => {
+            Status::Online
+            | Status::Reconnecting { .. }
+            | Status::Linking { .. }
+            | Status::Unreachable(_) => {
                 return Ok(());
             }
             // These keys belong to a device that still exists; linking anew is for those that do not.

@@ -22,7 +22,10 @@ use super::inbound::inbound;
 use super::news::{self, Item};
 use super::people::{is_own, told_sender};
 use super::{connect, device};
-use crate::{MessageId, QrCode, Receipt, ReceiptLevel, ServerAck, Status, UnlinkedCause, Verdict};
+use crate::{
+    MessageId, OfflineCause, QrCode, Receipt, ReceiptLevel, ServerAck, Status, UnlinkedCause,
+    Verdict,
+};
 
 /// The ear of one device.
 pub(super) struct Ear {
@@ -115,7 +118,9 @@ fn new_status(event: &Event) -> Option<Status> {
                 until: None,
             },
             reason => Status::Reconnecting {
-                cause: format!("WhatsApp refused the login: {reason:?}"),
+                cause: OfflineCause::LoginRefused(format!(
+                    "WhatsApp refused the login: {reason:?}"
+                )),
             },
         },
         _ => return None,

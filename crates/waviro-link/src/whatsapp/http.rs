@@ -1,7 +1,8 @@
 //! The client library's HTTP: the version of WhatsApp Web, and files.
 //!
 //! It talks to WhatsApp's own hosts and to nobody else, whatever the server on the socket says. Where that server is a simulator,
-//! its own address is allowed too, in plain HTTP: the library writes `https://` before whatever host it is told.
+//! its own address is allowed too, in plain HTTP where its WebSocket is plain: the library writes `https://` before whatever host it
+//! is told.
 
 use std::io::Read;
 use std::time::Duration;
@@ -36,23 +37,38 @@ const PART: usize = 64 * 1024;
 #[derive(Debug, Clone)]
 pub(super) struct Http {
     client: reqwest::Client,
-    /// Host and port of a simulator.
-    simulated: Option<(String, Option<u16>)>,
+    simulated: Option<Simulator>,
+}
+
+/// A server that stands for WhatsApp's, and the only other host that is asked.
+#[derive(Debug, Clone)]
+struct Simulator {
+    host: String,
+    port: Option<u16>,
+    /// As its WebSocket is, so are its files: with TLS or without.
+    scheme: &'static str,
 }
 
 impl Http {
-    pub(super) fn new(simulated: Option<&Url>) -> Result<Self, reqwest::Error> {
-        // Installs the TLS provider that both this client and the socket use.
-        let _ = whatsapp_rust_tokio_transport::default_tls_connector();
-        let address = |url: &Url| {
-            let host = url.host_str().unwrap_or_default().to_owned();
-            (host, url.port_or_known_default())
+    pub(super) fn new(
+        simulated: Option<&Url>,
+        tls: &rustls::ClientConfig,
+    ) -> Result<Self, reqwest::Error> {
+        let address = |url: &Url| Simulator {
+            host: url.host_str().unwrap_or_default().to_owned(),
+            port: url.port_or_known_default(),
+            scheme: if url.scheme() == "wss" {
+                "https"
+            } else {
+                "http"
+            },
         };
         Ok(Self {
             client: reqwest::Client::builder()
                 .timeout(DEADLINE)
                 .https_only(simulated.is_none())
                 .redirect(reqwest::redirect::Policy::none())
+                .tls_backend_preconfigured(tls.clone())
                 .build()?,
             simulated: simulated.map(address),
         })
@@ -77,11 +93,11 @@ impl Http {
     fn judge(&self, url: &str) -> anyhow::Result<Url> {
         let mut url = Url::parse(url)?;
         let host = url.host_str().unwrap_or_default();
-        if let Some((simulator, port)) = &self.simulated
-            && host == simulator
-            && url.port_or_known_default() == *port
+        if let Some(simulator) = &self.simulated
+            && host == simulator.host
+            && url.port_or_known_default() == simulator.port
         {
-            url.set_scheme("http")
+            url.set_scheme(simulator.scheme)
                 .map_err(|()| anyhow!("not a web address"))?;
             return Ok(url);
         }
@@ -187,9 +203,12 @@ mod tests {
 
     #[test]
     fn nobody_is_asked_but_whatsapp_and_a_simulator_at_its_own_address() {
+        let tls = super::super::tls::client_config(None).unwrap();
         let simulator = Url::parse("ws://127.0.0.1:4000/ws/chat").unwrap();
-        let real = Http::new(None).unwrap();
-        let simulated = Http::new(Some(&simulator)).unwrap();
+        let secure = Url::parse("wss://127.0.0.1:4000/ws/chat").unwrap();
+        let real = Http::new(None, &tls).unwrap();
+        let simulated = Http::new(Some(&simulator), &tls).unwrap();
+        let secured = Http::new(Some(&secure), &tls).unwrap();
         let file = "https://mmg.whatsapp.net/v/t62/x?auth=y";
         assert_eq!(real.judge(file).unwrap().as_str(), file);
         assert_eq!(simulated.judge(file).unwrap().as_str(), file);
@@ -198,6 +217,7 @@ mod tests {
             simulated.judge(at_home).unwrap().as_str(),
             "http://127.0.0.1:4000/mms/image/x"
         );
+        assert_eq!(secured.judge(at_home).unwrap().as_str(), at_home);
         assert!(real.judge(at_home).is_err());
         for foreign in [
             "https://127.0.0.1:4001/mms/image/x",

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use waviro_link::{Connector, Identity, Listener, Status, UnlinkedCause};
+use waviro_link::{Connector, DialFailure, Identity, Listener, Status, UnlinkedCause};
 
 use crate::{Book, OWNER, World, connector};
 
@@ -52,14 +52,16 @@ async fn a_server_with_another_key_than_the_pinned_one_is_refused() {
         .await
         .unwrap();
     link.start_linking().await.unwrap();
-    let shown = book.wait("a code", |page| {
-        page.states
-            .iter()
-            .find(|state| matches!(state, Status::Linking { qr: Some(_) }))
-            .cloned()
-    });
-    let shown = tokio::time::timeout(Duration::from_secs(3), shown).await;
-    assert!(shown.is_err(), "{shown:?}");
+    let wanted = Status::Unreachable(DialFailure::ServerKey);
+    book.wait_state("the cause", |state| *state == wanted).await;
+    // Further dials show no code and change nothing.
+    let nothing = std::future::pending::<()>();
+    let _ = tokio::time::timeout(Duration::from_secs(3), nothing).await;
+    let states = book.page().states.clone();
+    let codes = |state: &&Status| matches!(state, Status::Linking { qr: Some(_) });
+    assert_eq!(states.iter().find(codes), None);
+    let told = states.iter().filter(|state| **state == wanted).count();
+    assert_eq!(told, 1, "{states:?}");
     link.close(Duration::from_secs(5)).await;
 }
 
@@ -67,7 +69,7 @@ async fn a_server_with_another_key_than_the_pinned_one_is_refused() {
 async fn a_linked_device_comes_back_after_a_restart() {
     let world = World::linked().await;
     world.link.close(Duration::from_secs(5)).await;
-    let again = connector(&world.sim, &world.sim.ws_url(), world.folder.path());
+    let again = connector(&world.sim, &world.sim.wss_url(), world.folder.path());
     let book = Arc::<Book>::default();
     let link = again
         .open(1, Arc::clone(&book) as Arc<dyn Listener>)

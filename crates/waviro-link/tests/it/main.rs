@@ -7,6 +7,7 @@
 )]
 
 mod calls;
+mod dialling;
 mod files;
 mod groups;
 mod inbound;
@@ -178,7 +179,7 @@ struct World {
 impl World {
     async fn new() -> Self {
         let sim = Sim::start().await.unwrap();
-        let url = sim.ws_url();
+        let url = sim.wss_url();
         Self::at(sim, &url).await
     }
 
@@ -189,7 +190,7 @@ impl World {
     /// The same, linked, among accounts that address people by LID, or by number.
     async fn linked_among(lids: bool) -> Self {
         let sim = Sim::start().await.unwrap();
-        let url = sim.ws_url();
+        let url = sim.wss_url();
         let world = Self::of(sim, &url, lids).await;
         world.scan().await;
         world
@@ -258,15 +259,27 @@ impl World {
     }
 }
 
+/// Over TLS, where the URL says so, with the simulator's authority among the trusted.
 fn connector(sim: &Sim, url: &str, folder: &std::path::Path) -> WhatsApp {
-    WhatsApp::new(WhatsAppConfig {
+    let ca_file = folder.join("ca.pem");
+    std::fs::write(&ca_file, sim.authority()).unwrap();
+    WhatsApp::new(config(sim, url, folder, Some(ca_file))).unwrap()
+}
+
+fn config(
+    sim: &Sim,
+    url: &str,
+    folder: &std::path::Path,
+    ca_file: Option<std::path::PathBuf>,
+) -> WhatsAppConfig {
+    WhatsAppConfig {
         store_folder: folder.join("links"),
         url: Url::parse(url).unwrap(),
         server_key: Some(sim.server_key()),
+        ca_file,
         version: Some((2, 3000, 1)),
         device_name: "Waviro".to_owned(),
-    })
-    .unwrap()
+    }
 }
 
 /// Somebody whose number is known.

@@ -11,7 +11,7 @@ use axum::http::header::{CONTENT_LANGUAGE, HeaderValue, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tracing::{error, info};
-use waviro_link::{LinkError, Number, Status};
+use waviro_link::{DialFailure, LinkError, Number, Status};
 
 use crate::bots::NoCode;
 use crate::door::{self, BodyFault};
@@ -113,8 +113,8 @@ pub enum ApiError {
     NoRoom(NoRoom),
     /// Too much at once.
     Busy,
-    /// WhatsApp has shown no code yet.
-    QrNotReady,
+    /// WhatsApp has shown no code yet; why it cannot be reached, where that is the cause.
+    QrNotReady(Option<DialFailure>),
     /// Our fault; the log says more under the request's id.
     Internal,
 }
@@ -201,7 +201,7 @@ impl ApiError {
             Self::NoRoom(NoRoom::Waiting { .. }) => "too_many_files",
             Self::NoRoom(NoRoom::Disk) => "disk_full",
             Self::Busy => "busy",
-            Self::QrNotReady => "qr_not_ready",
+            Self::QrNotReady(_) => "qr_not_ready",
             Self::Internal => "internal",
         }
     }
@@ -350,7 +350,8 @@ impl From<NoCode> for ApiError {
                 error!(%cause, "linking could not be started");
                 Self::Internal
             }
-            NoCode::TimedOut | NoCode::Link(_) => Self::QrNotReady,
+            NoCode::TimedOut | NoCode::Link(_) => Self::QrNotReady(None),
+            NoCode::Unreachable(failure) => Self::QrNotReady(Some(failure)),
         }
     }
 }

@@ -35,7 +35,7 @@ pub(super) async fn getqr(
 ) -> Result<Reply<Shown>, ApiError> {
     let code = tokio::select! {
         code = bot.link_code(&api.clock, api.qr_within) => code?,
-        () = api.stop.cancelled() => return Err(ApiError::QrNotReady),
+        () = api.stop.cancelled() => return Err(ApiError::QrNotReady(None)),
     };
     let shown = match code {
         LinkCode::Linked(identity) => Shown::Linked {

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use waviro_link::{Identity, Link, LinkError, Listener, QrCode, Status};
+use waviro_link::{DialFailure, Identity, Link, LinkError, Listener, OfflineCause, QrCode, Status};
 
 use super::groups::Groups;
 use super::settings::Settings;
@@ -67,6 +67,9 @@ pub enum NoCode {
     /// WhatsApp showed none in time.
     #[error("WhatsApp showed no code in time")]
     TimedOut,
+    /// WhatsApp cannot be reached.
+    #[error("{0}")]
+    Unreachable(DialFailure),
     /// The state does not allow linking; its word and cause say why.
     #[error("linking is not possible: {}", .0.word())]
     Impossible(Status),
@@ -163,7 +166,7 @@ impl Bot {
         match self.link() {
             Some(link) => link.status().borrow().clone(),
             None => Status::Reconnecting {
-                cause: "the link is not open yet".to_owned(),
+                cause: OfflineCause::Ended("the link is not open yet".to_owned()),
             },
         }
     }
@@ -286,7 +289,10 @@ impl Bot {
     pub async fn link_code(&self, clock: &Clock, within: Duration) -> Result<LinkCode, NoCode> {
         tokio::select! {
             code = self.next_code() => code,
-            () = clock.sleep(within) => Err(NoCode::TimedOut),
+            () = clock.sleep(within) => Err(match self.status() {
+                Status::Unreachable(failure) => NoCode::Unreachable(failure),
+                _ => NoCode::TimedOut,
+            }),
         }
     }
 
@@ -298,7 +304,7 @@ impl Bot {
             let now = status.borrow_and_update().clone();
             match now {
                 Status::Linking { qr: Some(code) } => return Ok(LinkCode::Code(code)),
-                Status::Linking { qr: None } => {}
+                Status::Linking { qr: None } | Status::Unreachable(_) => {}
                 ref linked if linked.is_linked() => {
                     if let Some(identity) = self.identity() {
                         return Ok(LinkCode::Linked(identity));
@@ -339,6 +345,7 @@ fn has_ended(status: &Status) -> bool {
     match status {
         Status::Unlinked(_)
         | Status::Linking { .. }
+        | Status::Unreachable(_)
         | Status::PasskeyAsked
         | Status::Banned { .. } => true,
         Status::Online

@@ -82,6 +82,18 @@ impl Serve {
     }
 }
 
+/// What the links are told of the configuration.
+pub(super) fn whatsapp_config(config: &Config) -> WhatsAppConfig {
+    WhatsAppConfig {
+        store_folder: config.link_folder(),
+        url: config.whatsapp.url.clone(),
+        server_key: config.whatsapp.server_key,
+        ca_file: config.whatsapp.ca_file.clone(),
+        version: config.whatsapp.version,
+        device_name: config.whatsapp.device_name.clone(),
+    }
+}
+
 /// Binds, starts everything and serves. `flag`: what to change where the port is taken.
 pub(super) async fn start(
     config: &Config,
@@ -103,13 +115,7 @@ pub(super) async fn start(
         Some(address) => Some(bind(address, "--metrics-listen or server.metrics_listen").await?),
         None => None,
     };
-    let connector = WhatsApp::new(WhatsAppConfig {
-        store_folder: config.link_folder(),
-        url: config.whatsapp.url.clone(),
-        server_key: config.whatsapp.server_key,
-        version: config.whatsapp.version,
-        device_name: config.whatsapp.device_name.clone(),
-    });
+    let connector = WhatsApp::new(whatsapp_config(config));
     let connector = Arc::new(connector.map_err(StartError::Link)?);
     let app = App::start(
         config,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use base64::Engine as _;
@@ -25,6 +26,7 @@ const EXAMPLES: [(&str, &str); 8] = [
     ("server.trusted_proxies", "[\"127.0.0.1\", \"10.1.0.0/16\"]"),
     ("database.url", "\"sqlite:///var/lib/waviro/waviro.db\""),
     ("whatsapp.server_key", "the line that the simulator prints"),
+    ("whatsapp.ca_file", "\"/etc/ssl/certs/company-ca.pem\""),
     ("whatsapp.version", "\"2.3000.1023456789\""),
     (
         "outbound.allow",
@@ -145,6 +147,12 @@ pub(super) fn database<'de, D: Deserializer<'de>>(input: D) -> Result<String, D:
     Err(D::Error::custom(
         "the URL starts with neither sqlite: nor postgres://",
     ))
+}
+
+/// A path, or nothing. Whether the file can be used is for whoever reads it.
+pub(super) fn file<'de, D: Deserializer<'de>>(input: D) -> Result<Option<PathBuf>, D::Error> {
+    let text = String::deserialize(input)?;
+    Ok((!text.is_empty()).then(|| PathBuf::from(text)))
 }
 
 pub(super) fn websocket<'de, D: Deserializer<'de>>(input: D) -> Result<Url, D::Error> {

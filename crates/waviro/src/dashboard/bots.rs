@@ -14,8 +14,9 @@ use super::form::Form;
 use super::frame::Frame;
 use super::session::Me;
 use super::start::Steps;
-use super::state::{Tone, explained};
+use super::state::{Tone, explained, unreachable_explained};
 use super::wrong::Wrong;
+use crate::bots::why_unreachable_by_code as unreachable;
 use crate::v1::inside::Refused;
 
 /// A bot as the API shows it, as far as pages do.
@@ -27,6 +28,7 @@ pub(super) struct BotRow {
     pub(super) account_name: Option<String>,
     pub(super) state: String,
     pub(super) cause: Option<String>,
+    pub(super) cause_code: Option<String>,
     pub(super) created_at: String,
     pub(super) health: Health,
 }
@@ -77,7 +79,11 @@ pub(super) struct Asked {
 
 impl BotRow {
     fn explained(&self, frame: &Frame) -> (Tone, String, String) {
-        explained(&self.state, self.health.healthy, frame)
+        let failure = self.cause_code.as_deref().and_then(unreachable);
+        failure.map_or_else(
+            || explained(&self.state, self.health.healthy, frame),
+            |why| unreachable_explained(why, frame),
+        )
     }
 
     pub(super) fn tone(&self, frame: &Frame) -> &'static str {

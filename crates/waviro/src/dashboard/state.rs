@@ -121,3 +121,18 @@ pub(super) fn explained(word: &str, healthy: bool, frame: &Frame) -> (Tone, Stri
     };
     (tone, say(words), say(advice))
 }
+
+/// The same for a bot that cannot reach WhatsApp; `why` in both languages.
+pub(super) fn unreachable_explained(why: (&str, &str), frame: &Frame) -> (Tone, String, String) {
+    let words = frame.say("WhatsApp tidak terjangkau", "WhatsApp is out of reach");
+    let before = frame.say(
+        "WhatsApp tidak dapat dihubungi:",
+        "WhatsApp cannot be reached:",
+    );
+    let after = frame.say(
+        "Gateway mencoba lagi sendiri.",
+        "The gateway tries again by itself.",
+    );
+    let advice = format!("{before} {}. {after}", frame.say(why.0, why.1));
+    (Tone::Bad, words.to_owned(), advice)
+}

@@ -179,9 +179,10 @@ pub(super) fn of_message(
 /// Where a link stands now.
 pub(super) fn of_state(audience: &Arc<Audience>, status: &Status, now: Millis) -> NewEvent {
     let kind = EventKind::BotState;
+    let cause = status.cause();
     let state = State {
         state: status.word(),
-        cause: status.cause(),
+        cause: cause.as_deref(),
     };
     let slot = audience.slot().to_string();
     NewEvent {

@@ -1,5 +1,6 @@
 //! `bot.state`: the states of one link, told in their order by a task of its own, because a link must not wait for the database.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -31,7 +32,7 @@ pub(super) fn start(bot: &Arc<Bot>, store: Store, jobs: &Jobs) -> Told {
                 () = stop.cancelled() => return,
             };
             // A fresh code is no other state.
-            let known = (status.word(), status.cause().map(ToOwned::to_owned));
+            let known = (status.word(), status.cause().map(Cow::into_owned));
             if last.replace(known.clone()) == Some(known) {
                 continue;
             }

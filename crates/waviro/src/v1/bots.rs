@@ -1,5 +1,6 @@
 //! `/v1/bots` and `/v1/bots/{bot}`: who the bots are, how they are, and how they come and go.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::Json;
@@ -10,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use waviro_link::{Status, UnlinkedCause};
+use waviro_link::{DialFailure, Status, UnlinkedCause};
 
 use super::V1;
 use super::answers::{AdminOnly, Conflict};
@@ -50,6 +51,9 @@ pub struct BotView {
     /// More about the state, where WhatsApp or the connection gave a reason.
     #[schema(required)]
     cause: Option<String>,
+    /// Why WhatsApp cannot be reached, in a word that stays the same, where that is the cause: the failed step of the dial.
+    #[schema(required, example = "tls_unknown_ca")]
+    cause_code: Option<&'static str>,
     /// When it was added.
     created_at: Moment,
     /// How it is.
@@ -239,7 +243,8 @@ impl BotView {
             number: identity.as_ref().map(|known| known.number.to_string()),
             account_name: identity.map(|known| known.name),
             state: LinkState::of(&status),
-            cause: status.cause().map(ToOwned::to_owned),
+            cause: status.cause().map(Cow::into_owned),
+            cause_code: status.failure().map(DialFailure::code),
             created_at: Moment(bot.created_at()),
             health: Health::of(bot, v1).await?,
         })
@@ -255,7 +260,7 @@ impl LinkState {
             Status::Unlinked(UnlinkedCause::LoggedOut(_)) => Self::LoggedOut,
             Status::Unlinked(UnlinkedCause::CodesUsedUp) => Self::CodesUsedUp,
             Status::Unlinked(UnlinkedCause::PairingFailed(_)) => Self::PairingFailed,
-            Status::Linking { .. } => Self::Linking,
+            Status::Linking { .. } | Status::Unreachable(_) => Self::Linking,
             Status::Online => Self::Online,
             Status::Reconnecting { .. } => Self::Reconnecting,
             Status::Replaced => Self::Replaced,

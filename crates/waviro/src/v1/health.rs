@@ -6,9 +6,9 @@ use utoipa::ToSchema;
 use super::V1;
 use super::moment::Moment;
 use super::problem::Problem;
-use crate::bots::Bot;
+use crate::bots::{Bot, why_unreachable};
 use crate::clock::Millis;
-use waviro_link::{Status, UnlinkedCause};
+use waviro_link::{OfflineCause, Status, UnlinkedCause};
 
 /// WhatsApp takes a message within seconds; one that is silent for a minute is dialled anew. Twice that is no hiccup.
 const STUCK_AFTER: Millis = 120_000;
@@ -97,6 +97,18 @@ fn words(status: &Status) -> String {
             "A phone scanned the code, but pairing failed; relink and scan again.".to_owned()
         }
         Status::Linking { .. } => "A code waits to be scanned.".to_owned(),
+        Status::Unreachable(failure) => {
+            format!(
+                "There is no code to scan because WhatsApp cannot be reached: {}.",
+                why_unreachable(failure).1
+            )
+        }
+        Status::Reconnecting {
+            cause: OfflineCause::Unreachable(failure),
+        } => format!(
+            "WhatsApp cannot be reached: {}. The link dials again by itself; what is accepted waits.",
+            why_unreachable(failure).1
+        ),
         Status::Reconnecting { .. } => {
             "The link is down and dials again by itself; what is accepted waits.".to_owned()
         }

@@ -97,6 +97,8 @@ pub enum Problem {
     RefusedByWhatsApp(String),
     /// WhatsApp did not answer in time.
     WhatsAppUnavailable,
+    /// WhatsApp cannot be reached: why, and what to do.
+    WhatsAppUnreachable(&'static str),
     /// Our fault; the log says more under the request's id.
     Internal,
 }
@@ -225,7 +227,7 @@ impl Problem {
                 "Idempotency-Key used before",
             ),
             Self::RefusedByWhatsApp(_) => ("refused_by_whatsapp", S::CONFLICT, "WhatsApp refused"),
-            Self::WhatsAppUnavailable => (
+            Self::WhatsAppUnavailable | Self::WhatsAppUnreachable(_) => (
                 "whatsapp_unavailable",
                 S::SERVICE_UNAVAILABLE,
                 "WhatsApp does not answer",
@@ -310,6 +312,7 @@ impl Problem {
             Self::IdempotencyConflict => "This Idempotency-Key was used for another request; use a new key for each new request.".to_owned(),
             Self::RefusedByWhatsApp(words) => format!("WhatsApp refused: {words}."),
             Self::WhatsAppUnavailable => "WhatsApp did not answer in time; try again.".to_owned(),
+            Self::WhatsAppUnreachable(why) => format!("WhatsApp cannot be reached: {why}."),
             Self::Internal => "The gateway failed; its log says more under this request_id.".to_owned(),
         }
     }
@@ -318,7 +321,9 @@ impl Problem {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::TooManyWrongKeys => Some(Duration::from_mins(1)),
-            Self::WhatsAppUnavailable | Self::MediaUnavailable(_) => Some(Duration::from_secs(5)),
+            Self::WhatsAppUnavailable
+            | Self::WhatsAppUnreachable(_)
+            | Self::MediaUnavailable(_) => Some(Duration::from_secs(5)),
             Self::Limit(limit) => Some(limit.retry_after()),
             Self::Busy => Some(Duration::from_secs(1)),
             _ => None,

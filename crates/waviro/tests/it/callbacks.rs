@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use waviro::jobs::retry::TABLE;
 use waviro_link::fake::FakeConnector;
-use waviro_link::{ReceiptLevel, Status};
+use waviro_link::{OfflineCause, ReceiptLevel, Status};
 
 use crate::engine::{OWN, Receiver, Rig, endpoint, message, number, until};
 
@@ -328,7 +328,7 @@ async fn ack_zero_is_posted_only_where_the_message_still_waits_after_ten_seconds
         .await;
     until(|| rig.ack_of(&quick.id), |ack| *ack == 1).await;
     rig.link().set_status(Status::Reconnecting {
-        cause: String::new(),
+        cause: OfflineCause::Ended(String::new()),
     });
     let slow = rig
         .accept_with(BUDI, "slow", &endpoint(address, "slow"))

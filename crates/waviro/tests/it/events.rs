@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use waviro::store::{Feeds, SubscriptionChange};
 use waviro_link::fake::FakeConnector;
-use waviro_link::{InboundKind, ReceiptLevel, Sender, Status, UnlinkedCause};
+use waviro_link::{InboundKind, OfflineCause, ReceiptLevel, Sender, Status, UnlinkedCause};
 
 use crate::engine::{OWN, Rig, number, until};
 use crate::front::group;
@@ -58,7 +58,9 @@ async fn calls_and_changes_of_groups_and_states_are_told_in_their_own_shapes() {
     rig.link().call(call("C1", None)).await;
     rig.link().call(call("C2", Some(GROUP))).await;
     let cause = "stream ended".to_owned();
-    rig.link().set_status(Status::Reconnecting { cause });
+    rig.link().set_status(Status::Reconnecting {
+        cause: OfflineCause::Ended(cause),
+    });
     let code = Some(waviro_link::QrCode {
         text: "2@x".to_owned(),
         expires: std::time::UNIX_EPOCH,

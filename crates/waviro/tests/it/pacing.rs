@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use waviro::bots::Settings;
 use waviro::clock::{Clock, Millis};
 use waviro_link::fake::FakeConnector;
-use waviro_link::{Chat, LinkError, MessageId, ReceiptLevel, Sender, Status};
+use waviro_link::{Chat, LinkError, MessageId, OfflineCause, ReceiptLevel, Sender, Status};
 
 use crate::engine::{OWN, Receiver, Rig, endpoint, number, until};
 use crate::front::{GROUP, group};
@@ -17,7 +17,7 @@ const SITI: &str = "6281300000002";
 
 fn reconnecting() -> Status {
     Status::Reconnecting {
-        cause: "the connection ended".to_owned(),
+        cause: OfflineCause::Ended("the connection ended".to_owned()),
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use waviro_link::fake::FakeConnector;
-use waviro_link::{Identity, LinkError, ReceiptLevel, Status, UnlinkedCause};
+use waviro_link::{Identity, LinkError, OfflineCause, ReceiptLevel, Status, UnlinkedCause};
 
 use crate::engine::{OWN, Receiver, Rig, endpoint, number, until};
 
@@ -12,7 +12,7 @@ const BUDI: &str = "6281300000001";
 
 fn reconnecting() -> Status {
     Status::Reconnecting {
-        cause: "the connection ended".to_owned(),
+        cause: OfflineCause::Ended("the connection ended".to_owned()),
     }
 }
 

@@ -1,9 +1,10 @@
 //! The sentences. Each says what to do; none repeats what the caller sent, except a number in the form it should have.
 
-use waviro_link::{Status, UnlinkedCause};
+use waviro_link::{OfflineCause, Status, UnlinkedCause};
 
 use super::super::body::TEXT_CAP;
 use super::{ApiError, Language, MediaFault, UrlFault};
+use crate::bots::why_unreachable;
 use crate::door::NoPermit;
 use crate::lenient_json::{Cause, Fault};
 use crate::net::Refused;
@@ -58,7 +59,11 @@ impl ApiError {
             Self::LookupFailed => "WhatsApp belum menjawab pertanyaan tentang nomor atau grup ini; coba lagi sebentar lagi.".to_owned(),
             Self::NoRoom(none) => none.indonesian(),
             Self::Busy => "Terlalu banyak pesan sekaligus; coba lagi sebentar lagi.".to_owned(),
-            Self::QrNotReady => "WhatsApp belum memberikan kode QR; panggil getqr lagi, dan bila terus begini periksa koneksi internet server dengan waviro doctor.".to_owned(),
+            Self::QrNotReady(None) => "WhatsApp belum memberikan kode QR; panggil getqr lagi, dan bila terus begini periksa koneksi internet server dengan waviro doctor.".to_owned(),
+            Self::QrNotReady(Some(failure)) => format!(
+                "Kode QR belum ada karena WhatsApp tidak dapat dihubungi: {}.",
+                why_unreachable(failure).0
+            ),
             Self::Internal => format!("Terjadi kesalahan di server; coba lagi, dan bila berulang sampaikan kode {id} kepada pengelola."),
         }
     }
@@ -101,7 +106,11 @@ impl ApiError {
             Self::LookupFailed => "WhatsApp has not answered yet about this number or group; try again in a moment.".to_owned(),
             Self::NoRoom(none) => none.english(),
             Self::Busy => "Too many messages at once; try again in a moment.".to_owned(),
-            Self::QrNotReady => "WhatsApp has not given a QR code yet; call getqr again, and if that persists check the server's internet connection with waviro doctor.".to_owned(),
+            Self::QrNotReady(None) => "WhatsApp has not given a QR code yet; call getqr again, and if that persists check the server's internet connection with waviro doctor.".to_owned(),
+            Self::QrNotReady(Some(failure)) => format!(
+                "There is no QR code yet because WhatsApp cannot be reached: {}.",
+                why_unreachable(failure).1
+            ),
             Self::Internal => format!("The server failed; try again, and if that persists give its operator the code {id}."),
         }
     }
@@ -252,9 +261,19 @@ fn not_connected_in_indonesian(status: &Status) -> String {
         Status::Unlinked(UnlinkedCause::LoggedOut(_)) => {
             "Chatbot sudah dikeluarkan (logout) dari WhatsApp; ambil kode dari /api/getqr lalu pindai ulang.".to_owned()
         }
+        Status::Unreachable(failure) => format!(
+            "Chatbot belum terhubung: WhatsApp tidak dapat dihubungi, {}.",
+            why_unreachable(failure).0
+        ),
         Status::Unlinked(_) | Status::Linking { .. } => {
             "Chatbot belum terhubung dengan WhatsApp; ambil kode dari /api/getqr lalu pindai dengan WhatsApp di ponsel.".to_owned()
         }
+        Status::Reconnecting {
+            cause: OfflineCause::Unreachable(failure),
+        } => format!(
+            "Chatbot sedang tidak terhubung dan mencoba lagi sendiri: WhatsApp tidak dapat dihubungi, {}.",
+            why_unreachable(failure).0
+        ),
         Status::Online | Status::Reconnecting { .. } => {
             "Chatbot sedang tidak terhubung dengan WhatsApp dan mencoba lagi sendiri; ulangi beberapa saat lagi.".to_owned()
         }
@@ -278,9 +297,19 @@ fn not_connected_in_english(status: &Status) -> String {
         Status::Unlinked(UnlinkedCause::LoggedOut(_)) => {
             "The bot was logged out of WhatsApp; get a code from /api/getqr and scan again.".to_owned()
         }
+        Status::Unreachable(failure) => format!(
+            "The bot is not connected yet: WhatsApp cannot be reached, {}.",
+            why_unreachable(failure).1
+        ),
         Status::Unlinked(_) | Status::Linking { .. } => {
             "The bot is not connected to WhatsApp yet; get a code from /api/getqr and scan it with WhatsApp on the phone.".to_owned()
         }
+        Status::Reconnecting {
+            cause: OfflineCause::Unreachable(failure),
+        } => format!(
+            "The bot is not connected at the moment and keeps trying: WhatsApp cannot be reached, {}.",
+            why_unreachable(failure).1
+        ),
         Status::Online | Status::Reconnecting { .. } => {
             "The bot is not connected to WhatsApp at the moment and keeps trying; repeat in a while.".to_owned()
         }

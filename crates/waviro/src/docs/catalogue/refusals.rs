@@ -14,7 +14,7 @@ impl Endpoint {
     pub fn refusals(&self) -> Vec<ApiError> {
         let mut list = vec![not_connected(), ApiError::InvalidSecretKey];
         match self.takes {
-            Takes::Nothing if self.name == "getqr" => list.push(ApiError::QrNotReady),
+            Takes::Nothing if self.name == "getqr" => list.push(ApiError::QrNotReady(None)),
             Takes::Nothing => list.push(ApiError::LookupFailed),
             Takes::Number => {
                 list.push(ApiError::MissingField("nohp"));

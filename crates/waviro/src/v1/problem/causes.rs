@@ -6,7 +6,7 @@ use tracing::error;
 use waviro_link::{LinkError, Status};
 
 use super::{Limit, Problem};
-use crate::bots::{AddError, BadSetting, NoCode, NoSuchBot, RenameError};
+use crate::bots::{AddError, BadSetting, NoCode, NoSuchBot, RenameError, why_unreachable};
 use crate::door::BodyFault;
 use crate::net::{FetchError, NetError};
 use crate::once::OnceError;
@@ -106,6 +106,7 @@ impl From<NoCode> for Problem {
             NoCode::Impossible(status) => Self::WrongState(status.word(), advice(&status)),
             NoCode::Link(cause) => cause.into(),
             NoCode::TimedOut => Self::WhatsAppUnavailable,
+            NoCode::Unreachable(failure) => Self::WhatsAppUnreachable(why_unreachable(&failure).1),
         }
     }
 }

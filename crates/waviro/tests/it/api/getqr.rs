@@ -1,7 +1,8 @@
 //! `/api/getqr`
 
 use serde_json::json;
-use waviro_link::{Identity, Status};
+use waviro::bots::why_unreachable;
+use waviro_link::{DialFailure, Identity, Status};
 
 use crate::front::{Front, OWN, number};
 
@@ -44,6 +45,19 @@ async fn no_code_in_time_is_a_400_that_says_what_to_do() {
     front.link().set_status(Status::Linking { qr: None });
     let answer = front.pass_until(front.post("/api/getqr", "")).await;
     assert_eq!(answer.refusal(), (400, "qr_not_ready"));
+}
+
+#[tokio::test]
+async fn no_code_because_of_a_failed_dial_says_why_and_what_to_do() {
+    let front = Front::unlinked().await;
+    for failure in DialFailure::samples() {
+        let (indonesian, _) = why_unreachable(&failure);
+        front.link().set_status(Status::Unreachable(failure));
+        let answer = front.pass_until(front.post("/api/getqr", "")).await;
+        assert_eq!(answer.refusal(), (400, "qr_not_ready"));
+        let says = answer.body["errorMessage"].as_str().unwrap();
+        assert!(says.contains(indonesian), "{says}");
+    }
 }
 
 #[tokio::test]

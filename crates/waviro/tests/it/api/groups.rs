@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-use waviro_link::{Chat, Inbound, InboundKind, Sender, Status};
+use waviro_link::{Chat, Inbound, InboundKind, OfflineCause, Sender, Status};
 
 use crate::front::{Front, GROUP, START, group, number};
 
@@ -96,7 +96,7 @@ async fn a_group_that_the_bot_is_not_in_or_has_left_is_refused() {
 async fn while_the_link_is_down_what_was_known_serves_and_else_it_is_waited_for() {
     let front = Front::online().await;
     let down = || Status::Reconnecting {
-        cause: "test".to_owned(),
+        cause: OfflineCause::Ended("test".to_owned()),
     };
     front.link().set_status(down());
     let asked = front.pass_until(front.post("/api/groups", "")).await;

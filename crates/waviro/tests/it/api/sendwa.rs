@@ -1,7 +1,7 @@
 //! `/api/sendwa`
 
 use serde_json::{Value, json};
-use waviro_link::{Chat, Content, Status, UnlinkedCause};
+use waviro_link::{Chat, Content, OfflineCause, Status, UnlinkedCause};
 
 use crate::front::{Front, OWN, START, number};
 
@@ -374,7 +374,7 @@ async fn a_bot_that_reconnects_accepts_within_its_grace_time_and_not_after_it() 
         0
     );
     front.link().set_status(Status::Reconnecting {
-        cause: "test".to_owned(),
+        cause: OfflineCause::Ended("test".to_owned()),
     });
     front.clock.advance(std::time::Duration::from_secs(59));
     assert_eq!(

@@ -1,6 +1,8 @@
 //! The list of bots.
 
 use axum::http::StatusCode;
+use waviro::bots::why_unreachable;
+use waviro_link::{DialFailure, Status};
 
 use crate::front::Front;
 use crate::pages::Visitor;
@@ -16,4 +18,23 @@ async fn a_hostile_name_stays_a_name() {
     let list = admin.page("/dashboard").await;
     list.has(&["&#60;script&#62;alert"]);
     list.lacks(&["<script>alert"]);
+}
+
+#[tokio::test]
+async fn a_bot_that_cannot_reach_whatsapp_shows_why_on_the_list_and_on_its_page() {
+    let front = Front::online().await;
+    let admin = Visitor::admin(&front).await;
+    for failure in [DialFailure::TlsUnknownCa, DialFailure::UpgradeStatus(429)] {
+        let (_, english) = why_unreachable(&failure);
+        let english = english.replace('\'', "&#39;");
+        front.link().set_status(Status::Reconnecting {
+            cause: failure.into(),
+        });
+        admin
+            .page("/dashboard")
+            .await
+            .has(&["WhatsApp is out of reach"]);
+        let page = admin.page("/dashboard/bots/1").await;
+        page.has(&["WhatsApp is out of reach", &english]);
+    }
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use waviro_link::{Status, UnlinkedCause};
+use waviro::bots::why_unreachable;
+use waviro_link::{DialFailure, DialStep, OfflineCause, Status, UnlinkedCause};
 
 use super::Desk;
 use crate::front::OWN;
@@ -184,7 +185,7 @@ async fn health_follows_the_link_and_says_what_to_do() {
     };
     desk.front.clock.advance(Duration::from_secs(5));
     let reconnecting = Status::Reconnecting {
-        cause: "the socket closed".to_owned(),
+        cause: OfflineCause::Ended("the socket closed".to_owned()),
     };
     for status in [
         reconnecting,
@@ -192,6 +193,10 @@ async fn health_follows_the_link_and_says_what_to_do() {
         Status::ClientOutdated,
         Status::PasskeyAsked,
         Status::Linking { qr: None },
+        Status::Unreachable(DialFailure::TlsUnknownCa),
+        Status::Reconnecting {
+            cause: DialFailure::Silent(DialStep::Tcp).into(),
+        },
         Status::Banned {
             reason: "spam".to_owned(),
             until: None,
@@ -213,9 +218,34 @@ async fn health_follows_the_link_and_says_what_to_do() {
         }
     }
     link.set_status(Status::Reconnecting {
-        cause: "the socket closed".to_owned(),
+        cause: OfflineCause::Ended("the socket closed".to_owned()),
     });
     assert_eq!(state().await["cause"], "the socket closed");
+}
+
+#[tokio::test]
+async fn a_bot_that_cannot_reach_whatsapp_says_why_in_its_health_and_as_a_code() {
+    let desk = Desk::online().await;
+    let link = desk.front.link();
+    for failure in DialFailure::samples() {
+        let down = Status::Reconnecting {
+            cause: failure.clone().into(),
+        };
+        for status in [down, Status::Unreachable(failure.clone())] {
+            link.set_status(status);
+            let bot = desk.get("/v1/bots/1").await.done().clone();
+            assert_eq!(bot["cause_code"], failure.code());
+            assert_eq!(bot["cause"], failure.to_string());
+            let reason = bot["health"]["reason"].as_str().unwrap();
+            let (_, why) = why_unreachable(&failure);
+            assert!(reason.contains(why), "{reason}");
+        }
+    }
+    link.set_status(Status::Online);
+    assert_eq!(
+        desk.get("/v1/bots/1").await.done()["cause_code"],
+        Value::Null
+    );
 }
 
 #[tokio::test]

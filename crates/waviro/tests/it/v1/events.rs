@@ -9,7 +9,7 @@ use futures::{Stream, StreamExt};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use waviro::store::TokenRole;
-use waviro_link::Status;
+use waviro_link::{OfflineCause, Status};
 
 use super::Desk;
 use crate::engine::until;
@@ -323,7 +323,9 @@ async fn who_takes_nothing_is_cut_off_and_resumes() {
     // More than lies on the way to a reader.
     write(&desk, 0..4).await;
     let cause = "x".repeat(100);
-    desk.front.link().set_status(Status::Reconnecting { cause });
+    desk.front.link().set_status(Status::Reconnecting {
+        cause: OfflineCause::Ended(cause),
+    });
     let cut = async {
         for n in 4..400 {
             write(&desk, n..n + 1).await;

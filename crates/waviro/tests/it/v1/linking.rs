@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Value, json};
-use waviro_link::{Identity, Status, UnlinkedCause};
+use waviro_link::{Identity, OfflineCause, Status, UnlinkedCause};
 
 use super::Desk;
 use crate::front::{Answer, OWN, number};
@@ -168,7 +168,7 @@ async fn a_bot_is_logged_out_only_where_whatsapp_can_be_told() {
     let desk = Desk::online().await;
     for status in [
         Status::Reconnecting {
-            cause: String::new(),
+            cause: OfflineCause::Ended(String::new()),
         },
         Status::Replaced,
         Status::Unlinked(UnlinkedCause::Never),

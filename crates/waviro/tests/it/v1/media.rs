@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Value, json};
 use tower::ServiceExt;
-use waviro_link::{LinkError, Status};
+use waviro_link::{LinkError, OfflineCause, Status};
 
 use super::Desk;
 use crate::engine::until;
@@ -155,7 +155,9 @@ async fn a_file_that_cannot_be_fetched_now_comes_later_and_one_that_is_gone_says
     let desk = Desk::online().await;
     let link = sent(&desk, b"bytes").await;
     let cause = "x".to_owned();
-    desk.front.link().set_status(Status::Reconnecting { cause });
+    desk.front.link().set_status(Status::Reconnecting {
+        cause: OfflineCause::Ended(cause),
+    });
     let answer = open(&desk, &link).await;
     assert_eq!(answer.problem(), (502, "media_unavailable"));
     assert!(
@@ -182,7 +184,9 @@ async fn a_file_that_cannot_be_fetched_now_comes_later_and_one_that_is_gone_says
     assert_eq!(open(&desk, &link).await.status, 200);
     // What is here needs no link.
     let cause = "x".to_owned();
-    desk.front.link().set_status(Status::Reconnecting { cause });
+    desk.front.link().set_status(Status::Reconnecting {
+        cause: OfflineCause::Ended(cause),
+    });
     assert_eq!(open(&desk, &link).await.status, 200);
 }
 

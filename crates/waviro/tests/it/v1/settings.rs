@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Method;
 use serde_json::{Value, json};
-use waviro_link::Status;
+use waviro_link::{OfflineCause, Status};
 
 use super::Desk;
 use crate::engine::{Receiver, endpoint};
@@ -122,7 +122,7 @@ async fn the_grace_time_is_the_bots_own() {
     say(&desk, "satu").await.message();
     desk.patch(PATH, json!({"grace_s": 600})).await.done();
     desk.front.link().set_status(Status::Reconnecting {
-        cause: "the connection ended".to_owned(),
+        cause: OfflineCause::Ended("the connection ended".to_owned()),
     });
     desk.front.clock.advance(Duration::from_mins(9));
     say(&desk, "dua").await.message();

@@ -1,0 +1,239 @@
+//! Why WhatsApp could not be reached: one typed cause for logs, health, the dashboard, the API and `waviro doctor`.
+
+use std::fmt;
+
+/// The steps of a dial, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DialStep {
+    /// The name becomes addresses.
+    Dns,
+    /// A TCP connection is opened.
+    Tcp,
+    /// The server proves its name with a certificate.
+    Tls,
+    /// The HTTP connection becomes a WebSocket.
+    Upgrade,
+    /// The server proves with Noise that it is WhatsApp's.
+    Handshake,
+}
+
+impl DialStep {
+    /// Every step, in the order of a dial.
+    pub const ALL: [Self; 5] = [
+        Self::Dns,
+        Self::Tcp,
+        Self::Tls,
+        Self::Upgrade,
+        Self::Handshake,
+    ];
+
+    /// The step's name.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Dns => "DNS",
+            Self::Tcp => "TCP",
+            Self::Tls => "TLS",
+            Self::Upgrade => "the WebSocket upgrade",
+            Self::Handshake => "the Noise handshake",
+        }
+    }
+}
+
+impl fmt::Display for DialStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// Why a dial failed. Two equal failures are one cause: the gateway logs a cause when it changes, not at each dial.
+///
+/// The `Display` text is for logs, in English. What to do stands with the gateway's sentences.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DialFailure {
+    /// The name of WhatsApp's server does not resolve. The text is the resolver's.
+    #[error("DNS: {0}")]
+    Dns(String),
+    /// No route to any address of the server.
+    #[error("TCP: no route to the server")]
+    NoRoute,
+    /// Something answered that nothing listens there, or a firewall did in the server's name.
+    #[error("TCP: the connection is refused")]
+    Refused,
+    /// TCP failed in another way. The text is the system's.
+    #[error("TCP: {0}")]
+    Tcp(String),
+    /// No known root signed the certificate.
+    #[error("TLS: the certificate is signed by an unknown authority")]
+    TlsUnknownCa,
+    /// The certificate is for another name.
+    #[error("TLS: the certificate is for another name")]
+    TlsWrongName,
+    /// The certificate has ended, by this machine's clock.
+    #[error("TLS: the certificate has expired by this machine's clock")]
+    TlsExpired,
+    /// The certificate has not begun, by this machine's clock.
+    #[error("TLS: the certificate is not valid yet by this machine's clock")]
+    TlsNotYetValid,
+    /// TLS failed in another way. The text is the TLS library's.
+    #[error("TLS: {0}")]
+    Tls(String),
+    /// The server, or a proxy before it, answered the upgrade with this HTTP status.
+    #[error("WebSocket upgrade: the server answers HTTP {0}")]
+    UpgradeStatus(u16),
+    /// The answer to the upgrade is no WebSocket's.
+    #[error("WebSocket upgrade: the answer is no WebSocket's")]
+    NotWebSocket,
+    /// The server did not prove that it is the one that was meant: WhatsApp, or the simulator whose key is pinned.
+    #[error("Noise handshake: the server's certificate chain or key is not the expected one")]
+    ServerKey,
+    /// The connection was closed during this step.
+    #[error("the connection was closed during {0}")]
+    Closed(DialStep),
+    /// The server was silent during this step.
+    #[error("no answer during {0}")]
+    Silent(DialStep),
+}
+
+impl DialFailure {
+    /// One failure of each code, for those who only have the code.
+    #[must_use]
+    pub fn samples() -> Vec<Self> {
+        let step = |step: DialStep| [Self::Closed(step), Self::Silent(step)];
+        let mut all = vec![
+            Self::Dns(String::new()),
+            Self::NoRoute,
+            Self::Refused,
+            Self::Tcp(String::new()),
+            Self::TlsUnknownCa,
+            Self::TlsWrongName,
+            Self::TlsExpired,
+            Self::TlsNotYetValid,
+            Self::Tls(String::new()),
+            Self::NotWebSocket,
+            Self::ServerKey,
+            Self::Silent(DialStep::Dns),
+            Self::Silent(DialStep::Tcp),
+        ];
+        all.extend([407, 429, 400, 500, 200].map(Self::UpgradeStatus));
+        all.extend(
+            [DialStep::Tls, DialStep::Upgrade, DialStep::Handshake]
+                .map(step)
+                .concat(),
+        );
+        all
+    }
+
+    /// The step that failed.
+    #[must_use]
+    pub fn step(&self) -> DialStep {
+        match self {
+            Self::Dns(_) => DialStep::Dns,
+            Self::NoRoute | Self::Refused | Self::Tcp(_) => DialStep::Tcp,
+            Self::TlsUnknownCa
+            | Self::TlsWrongName
+            | Self::TlsExpired
+            | Self::TlsNotYetValid
+            | Self::Tls(_) => DialStep::Tls,
+            Self::UpgradeStatus(_) | Self::NotWebSocket => DialStep::Upgrade,
+            Self::ServerKey => DialStep::Handshake,
+            Self::Closed(step) | Self::Silent(step) => *step,
+        }
+    }
+
+    /// A stable code for programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Dns(_) => "dns_failed",
+            Self::NoRoute => "no_route",
+            Self::Refused => "connection_refused",
+            Self::Tcp(_) | Self::Closed(DialStep::Dns | DialStep::Tcp) => "tcp_failed",
+            Self::TlsUnknownCa => "tls_unknown_ca",
+            Self::TlsWrongName => "tls_wrong_name",
+            Self::TlsExpired => "tls_expired",
+            Self::TlsNotYetValid => "tls_not_yet_valid",
+            Self::Tls(_) => "tls_failed",
+            Self::UpgradeStatus(407) => "upgrade_proxy_login",
+            Self::UpgradeStatus(429) => "upgrade_too_many",
+            Self::UpgradeStatus(400..=499) => "upgrade_refused",
+            Self::UpgradeStatus(500..=599) => "upgrade_server_error",
+            Self::UpgradeStatus(_) => "upgrade_web_page",
+            Self::NotWebSocket => "upgrade_failed",
+            Self::ServerKey => "server_key",
+            Self::Closed(DialStep::Tls) => "tls_closed",
+            Self::Closed(DialStep::Upgrade) => "upgrade_closed",
+            Self::Closed(DialStep::Handshake) => "handshake_closed",
+            Self::Silent(DialStep::Dns) => "dns_silent",
+            Self::Silent(DialStep::Tcp) => "tcp_silent",
+            Self::Silent(DialStep::Tls) => "tls_silent",
+            Self::Silent(DialStep::Upgrade) => "upgrade_silent",
+            Self::Silent(DialStep::Handshake) => "handshake_silent",
+        }
+    }
+}
+
+/// Why a linked device is offline at the moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OfflineCause {
+    /// The device was just opened.
+    Starting,
+    /// The connection ended. The text is the connection's, in English.
+    Ended(String),
+    /// WhatsApp refused the login for a reason that may pass. The text is for logs, in English.
+    LoginRefused(String),
+    /// WhatsApp cannot be reached.
+    Unreachable(DialFailure),
+}
+
+impl OfflineCause {
+    /// The failed dial, where that is the cause.
+    #[must_use]
+    pub fn failure(&self) -> Option<&DialFailure> {
+        match self {
+            Self::Unreachable(failure) => Some(failure),
+            Self::Starting | Self::Ended(_) | Self::LoginRefused(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for OfflineCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Starting => f.write_str("starting"),
+            Self::Ended(reason) | Self::LoginRefused(reason) => f.write_str(reason),
+            Self::Unreachable(failure) => failure.fmt(f),
+        }
+    }
+}
+
+impl From<DialFailure> for OfflineCause {
+    fn from(failure: DialFailure) -> Self {
+        Self::Unreachable(failure)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_code_stands_once_among_the_samples_and_each_status_has_one() {
+        let samples = DialFailure::samples();
+        let codes: BTreeSet<_> = samples.iter().map(DialFailure::code).collect();
+        assert_eq!(codes.len(), samples.len());
+        for status in 0..=u16::MAX {
+            assert!(codes.contains(DialFailure::UpgradeStatus(status).code()));
+        }
+        for step in DialStep::ALL {
+            assert!(codes.contains(DialFailure::Closed(step).code()), "{step}");
+            assert!(codes.contains(DialFailure::Silent(step).code()), "{step}");
+            assert!(
+                samples.iter().any(|failure| failure.step() == step),
+                "{step}"
+            );
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Whether the Noise handshake on a socket succeeded, as far as the frames show. The library keeps the reason of a failure to its
+//! log, so the count of frames says it: a server whose hello is the last thing on a connection that *we* end did not prove itself.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::{DialFailure, DialStep};
+
+/// A frame begins with its length in three bytes (wacore's `FRAME_LENGTH_SIZE`).
+const LENGTH: usize = 3;
+
+/// What passed over one socket so far.
+#[derive(Debug, Default)]
+pub(super) struct Proof(Mutex<Passed>);
+
+#[derive(Debug, Default)]
+struct Passed {
+    written: usize,
+    read: usize,
+    /// The length that the first frame from the server begins with.
+    first: Vec<u8>,
+    over: bool,
+}
+
+impl Proof {
+    pub(super) fn wrote(&self) {
+        let mut passed = self.lock();
+        passed.written = passed.written.saturating_add(1);
+    }
+
+    pub(super) fn read(&self, bytes: &[u8]) {
+        let mut passed = self.lock();
+        let missing = LENGTH.saturating_sub(passed.first.len());
+        passed.first.extend(bytes.iter().take(missing));
+        passed.read = passed.read.saturating_add(bytes.len());
+    }
+
+    /// The socket ended. The failure, where the server ended it instead of answering.
+    pub(super) fn ended(&self) -> Option<DialFailure> {
+        let mut passed = self.lock();
+        if passed.over {
+            return passed.verdict();
+        }
+        passed.over = true;
+        (passed.read == 0).then_some(DialFailure::Closed(DialStep::Handshake))
+    }
+
+    /// We end the socket. The failure, where that is because of the handshake.
+    pub(super) fn given_up(&self) -> Option<DialFailure> {
+        let mut passed = self.lock();
+        if passed.over {
+            return None;
+        }
+        passed.over = true;
+        passed.verdict()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Passed> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Passed {
+    /// Why a connection was given up by us, as far as that is the handshake's fault. In XX the client's second message follows
+    /// the server's hello; in IK the server's next frame does.
+    fn verdict(&self) -> Option<DialFailure> {
+        if self.written != 1 {
+            return None;
+        }
+        let [a, b, c] = self.first[..] else {
+            return Some(DialFailure::Silent(DialStep::Handshake));
+        };
+        let hello = LENGTH + u32::from_be_bytes([0, a, b, c]) as usize;
+        match self.read.cmp(&hello) {
+            std::cmp::Ordering::Less => Some(DialFailure::Silent(DialStep::Handshake)),
+            std::cmp::Ordering::Equal => Some(DialFailure::ServerKey),
+            std::cmp::Ordering::Greater => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HELLO: [u8; 5] = [0, 0, 2, 7, 7];
+
+    fn passed(written: usize, read: &[&[u8]]) -> Proof {
+        let proof = Proof::default();
+        for _ in 0..written {
+            proof.wrote();
+        }
+        for bytes in read {
+            proof.read(bytes);
+        }
+        proof
+    }
+
+    #[test]
+    fn a_hello_that_is_the_last_word_did_not_prove_the_server() {
+        let refused = Some(DialFailure::ServerKey);
+        assert_eq!(passed(1, &[&HELLO]).given_up(), refused);
+        assert_eq!(passed(1, &[&HELLO[..1], &HELLO[1..]]).given_up(), refused);
+        // The socket's own end follows, and changes nothing.
+        let proof = passed(1, &[&HELLO]);
+        proof.given_up();
+        assert_eq!(proof.ended(), refused);
+    }
+
+    #[test]
+    fn silence_and_a_closed_connection_are_told_apart() {
+        let silent = Some(DialFailure::Silent(DialStep::Handshake));
+        assert_eq!(passed(1, &[]).given_up(), silent);
+        assert_eq!(passed(1, &[&HELLO[..4]]).given_up(), silent);
+        let closed = Some(DialFailure::Closed(DialStep::Handshake));
+        let proof = passed(1, &[]);
+        assert_eq!(proof.ended(), closed);
+        assert_eq!(proof.given_up(), None);
+    }
+
+    #[test]
+    fn a_handshake_that_went_on_is_no_failure() {
+        for proof in [
+            passed(2, &[&HELLO]),
+            passed(1, &[&HELLO, &HELLO]),
+            passed(9, &[&HELLO, &HELLO]),
+        ] {
+            assert_eq!(proof.given_up(), None);
+        }
+        assert_eq!(passed(1, &[&HELLO]).ended(), None);
+    }
+}

@@ -1,0 +1,100 @@
+//! Which certificates prove that a server is WhatsApp's: those of the system, of the program, and of the operator.
+//!
+//! The roots that are compiled in serve a machine without a store of its own. The system's roots serve a company whose
+//! firewall opens TLS with a root of its own. `whatsapp.ca_file` serves whoever cannot change the system, and a simulator.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
+
+use crate::LinkError;
+
+/// TLS towards WhatsApp, for the sockets and for HTTP alike. One for the process: its sessions are resumed.
+///
+/// # Errors
+/// [`LinkError::Refused`] with a sentence about `ca_file`.
+pub(super) fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, LinkError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| LinkError::Failed(format!("TLS: {error}")))?
+        .with_root_certificates(roots(ca_file)?)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, LinkError> {
+    let mut roots = RootCertStore::empty();
+    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    let system = rustls_native_certs::load_native_certs();
+    for error in &system.errors {
+        tracing::warn!(%error, "some of the system's root certificates could not be read");
+    }
+    // A store may hold what this TLS library cannot read; the others serve.
+    let (added, ignored) = roots.add_parsable_certificates(system.certs);
+    tracing::debug!(added, ignored, "the system's root certificates");
+    if let Some(path) = ca_file {
+        let added = add(&mut roots, path);
+        added.map_err(|reason| {
+            let shown = path.display();
+            LinkError::Refused(format!(
+                "whatsapp.ca_file: {shown} {reason}; name a PEM file with the certificate of the authority that signs the server's"
+            ))
+        })?;
+    }
+    Ok(roots)
+}
+
+/// Adds what the operator's file holds. Unlike the system's store it was written for this, so all of it must be right.
+fn add(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {
+    let text = std::fs::read(path).map_err(|error| format!("cannot be read ({error})"))?;
+    let mut count = 0;
+    for certificate in CertificateDer::pem_slice_iter(&text) {
+        let certificate = certificate.map_err(|error| format!("is no PEM file ({error})"))?;
+        let added = roots.add(certificate);
+        added.map_err(|error| format!("holds what is no certificate ({error})"))?;
+        count += 1;
+    }
+    if count == 0 {
+        return Err("holds no certificate".to_owned());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ca_file_without_a_certificate_is_refused_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.pem");
+        let refused = |what: &str| {
+            let error = client_config(Some(&path)).unwrap_err().to_string();
+            assert!(error.contains(what), "{error}");
+            assert!(error.contains("whatsapp.ca_file") && error.contains("name a PEM file"));
+        };
+        refused("cannot be read");
+        for (text, what) in [
+            ("", "holds no certificate"),
+            ("halo", "holds no certificate"),
+            (
+                "-----BEGIN CERTIFICATE-----\naGFsbw==\n-----END CERTIFICATE-----\n",
+                "holds what is no certificate",
+            ),
+            ("-----BEGIN CERTIFICATE-----\naGFsbw==\n", "is no PEM file"),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            refused(what);
+        }
+    }
+
+    #[test]
+    fn the_compiled_in_roots_serve_beside_the_systems() {
+        let roots = roots(None).unwrap();
+        assert!(roots.len() >= webpki_roots::TLS_SERVER_ROOTS.len());
+    }
+}

@@ -1,4 +1,6 @@
-//! `waviro doctor`: one line a check, each with what to do.
+//! `waviro doctor`: one line a check, each with what to do. `whatsapp`: the dial, step by step.
+
+mod whatsapp;
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -8,7 +10,6 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use waviro_link::whatsapp::{certificate_checks, check_endpoint};
 
 use super::say;
 use crate::clock::Clock;
@@ -35,14 +36,15 @@ use Finding::{Fail, Warn};
 /// Fails where something keeps the gateway from working.
 pub(super) async fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let mut failed = false;
-    let findings = [
+    let mut findings = vec![
         ("port", port(config.server.listen, "server.listen").await),
         ("metrics", metrics(config).await),
         ("data", data(&config.data_dir)),
         ("database", database(config).await),
         ("clock", clock(&Clock::system())),
-        ("whatsapp", whatsapp(config).await),
     ];
+    let dial = whatsapp::dial(config).await;
+    findings.extend(dial.into_iter().map(|finding| ("whatsapp", finding)));
     for (check, finding) in findings {
         let (word, text) = match finding {
             Finding::Ok(text) => ("OK  ", text),
@@ -174,31 +176,5 @@ fn clock(clock: &Clock) -> Finding {
         Fail(format!(
             "{shown} can't be right; WhatsApp and TLS refuse a wrong clock: switch time synchronisation on"
         ))
-    }
-}
-
-async fn whatsapp(config: &Config) -> Finding {
-    let url = &config.whatsapp.url;
-    if let Err(error) = check_endpoint(
-        url,
-        config.whatsapp.server_key.is_some(),
-        certificate_checks(),
-    ) {
-        return Fail(error.to_string());
-    }
-    let (host, port) = (
-        url.host_str().unwrap_or_default(),
-        url.port_or_known_default().unwrap_or(443),
-    );
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    match tokio::time::timeout(CONNECT_WITHIN, TcpStream::connect((host, port))).await {
-        Ok(Ok(_)) => Finding::Ok(format!("{host}:{port} can be reached")),
-        Ok(Err(error)) => Fail(format!(
-            "{host}:{port} can't be reached: {error}; check DNS, firewall and internet connection"
-        )),
-        Err(_) => Fail(format!(
-            "{host}:{port} does not answer within {} s; check firewall and internet connection",
-            CONNECT_WITHIN.as_secs()
-        )),
     }
 }

@@ -1,22 +1,88 @@
 //! `waviro doctor`
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use wa_sim::Sim;
+
 use super::process::{Folder, free_address};
 
 #[test]
-fn a_healthy_gateway_has_good_lines_alone() {
+fn a_healthy_gateway_has_only_good_lines_and_each_step_of_the_dial_has_its_own() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let sim = runtime.block_on(Sim::start()).unwrap();
     let folder = Folder::new();
-    let whatsapp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    folder.configure(&format!(
-        "server.listen = \"{}\"\n[whatsapp]\nurl = \"ws://{}/ws/chat\"\nserver_key = \"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"\n",
-        free_address(),
-        whatsapp.local_addr().unwrap()
-    ));
+    configure(&folder, &sim.ws_url(), &STANDARD.encode(sim.server_key()));
     let report = folder.ok(&["doctor"]);
-    for check in ["port", "metrics", "data", "database", "clock", "whatsapp"] {
+    for check in [
+        "port",
+        "metrics",
+        "data",
+        "database",
+        "clock",
+        "whatsapp  DNS: ",
+        "whatsapp  TCP: ",
+        "whatsapp  Upgrade: ",
+        "whatsapp  Noise: ",
+    ] {
         let line = report.lines().find(|line| line[6..].starts_with(check));
         assert!(
             line.is_some_and(|line| line.starts_with("OK ") || line.starts_with("WARN")),
             "{check}: {report}"
+        );
+    }
+}
+
+fn configure(folder: &Folder, url: &str, key: &str) {
+    folder.configure(&format!(
+        "server.listen = \"{}\"\n[whatsapp]\nurl = \"{url}\"\nserver_key = \"{key}\"\n",
+        free_address(),
+    ));
+}
+
+/// The last line about WhatsApp, where it fails there.
+fn failed_step(folder: &Folder) -> String {
+    let output = folder.command(&["doctor"]).output().unwrap();
+    let report = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{report}");
+    let last = report.lines().last().unwrap().to_owned();
+    assert!(last.starts_with("FAIL  whatsapp  "), "{report}");
+    last
+}
+
+#[test]
+fn the_first_step_of_the_dial_that_fails_is_named_with_its_remedy() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let sim = runtime.block_on(Sim::start()).unwrap();
+    let folder = Folder::new();
+    let key = STANDARD.encode(sim.server_key());
+    let (http, closed) = (sim.http_url(), free_address());
+    let elsewhere = http.replace("http://", "ws://");
+    for (url, key, step, remedy) in [
+        (format!("ws://{closed}/ws/chat"), &*key, "TCP: ", "firewall"),
+        (
+            format!("wss://localhost:{closed}/ws/chat", closed = closed.port()),
+            &*key,
+            "TCP: ",
+            "firewall",
+        ),
+        (
+            format!("{elsewhere}/control/key"),
+            &*key,
+            "Upgrade: ",
+            "whatsapp.url",
+        ),
+        (
+            sim.ws_url(),
+            "CQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+            "Noise: ",
+            "whatsapp.server_key",
+        ),
+    ] {
+        configure(&folder, &url, key);
+        let line = failed_step(&folder);
+        assert!(
+            line.contains(step) && line.contains(remedy),
+            "{url}: {line}"
         );
     }
 }
@@ -79,10 +145,10 @@ fn what_is_wrong_fails_and_says_what_to_do() {
         ("database", "database.url"),
         ("whatsapp", "firewall"),
     ] {
-        let line = report
-            .lines()
-            .find(|line| line[6..].starts_with(check))
-            .unwrap();
+        // Of the steps of a dial the last one is the one that failed.
+        let lines = report.lines();
+        let line = lines.rev().find(|line| line[6..].starts_with(check));
+        let line = line.unwrap();
         assert!(
             line.starts_with("FAIL") && line.contains(says),
             "{check}: {report}"

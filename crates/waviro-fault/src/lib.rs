@@ -11,7 +11,7 @@ mod planted;
 
 /// What writes to the database, by the name of the store's function. Each is two [`moments`]: before its commit, and after the
 /// commit, before anybody hears of it.
-pub const WRITES: [&str; 52] = [
+pub const WRITES: [&str; 53] = [
     "accept",
     "add_bot",
     "add_rule",
@@ -33,6 +33,7 @@ pub const WRITES: [&str; 52] = [
     "end_session",
     "endpoint_fails",
     "endpoint_works",
+    "follow",
     "forget_kept",
     "forget_number",
     "give_secrets",

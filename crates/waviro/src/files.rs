@@ -253,15 +253,32 @@ impl Files {
         turn
     }
 
-    /// Removes every file that the database does not know, what broken downloads left behind among them. Returns how many.
+    /// Removes the files that retention let go. Returns how many were here; one that stays is found at the next start.
+    pub async fn remove(&self, ids: &[String]) -> usize {
+        let mut removed = 0;
+        for id in ids {
+            match tokio::fs::remove_file(self.0.folder.join(id)).await {
+                Ok(()) => removed += 1,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => warn!(media = id, %error, "a file that was let go stays for now"),
+            }
+        }
+        removed
+    }
+
+    /// Removes every file that the database does not know, or what broken downloads left behind alone: the latter are few, and each
+    /// file costs a question. Returns how many.
     ///
     /// # Errors
     /// [`FilesError`]; what was removed before stays removed.
-    pub async fn sweep(&self) -> Result<usize, FilesError> {
+    pub async fn sweep(&self, every: bool) -> Result<usize, FilesError> {
         let mut names = Vec::new();
         let mut entries = tokio::fs::read_dir(&self.0.folder).await?;
         while let Some(entry) = entries.next_entry().await? {
-            names.push(entry.file_name().to_string_lossy().into_owned());
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if every || !is_id(&name) {
+                names.push(name);
+            }
         }
         let mut removed = 0;
         for names in names.chunks(ASKED_TOGETHER) {

@@ -169,7 +169,7 @@ impl Once {
             let before = since(self.0.clock.steady());
             let limit = i64::from(SWEPT_TOGETHER);
             match self.0.store.forget_kept(before, limit).await {
-                Ok(removed) if removed >= u64::from(SWEPT_TOGETHER) => continue,
+                Ok((_, true)) => continue,
                 Ok(_) => {}
                 Err(reason) => error!(%reason, "kept answers could not be swept"),
             }

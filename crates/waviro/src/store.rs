@@ -7,8 +7,10 @@
 //! SQLite runs with `journal_mode=WAL` and `synchronous=FULL`: a commit that was answered survives a power cut.
 
 mod acks;
+mod aside;
 mod bots;
 mod content;
+mod counts;
 mod deliveries;
 mod events;
 mod evidence;
@@ -29,8 +31,8 @@ mod tokens;
 mod users;
 mod writer;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::BoxFuture;
 use sqlx::{AnyConnection, AnyPool};
@@ -42,6 +44,7 @@ use crate::telemetry::panics;
 
 pub use acks::{Feeds, News};
 pub use bots::{AddBot, BotRow, PreviousKey, Renaming};
+pub use counts::Counts;
 pub use deliveries::{
     Attempt, AttemptRow, Callback, DeliveryFilter, DeliveryKind, DeliveryRow, Due, Fate, Heard,
     Hook, Lost, Replay, Replayed, Replaying, Trouble, Webhook, Work, lane,
@@ -55,7 +58,7 @@ pub use inbound::{
 pub use journal::beginning;
 pub use log::{HeardAfter, HeardRow, LogFilter, SentRow, words};
 pub use messages::{Accepting, Committed, MessageRow, NewMessageRow, Queued, Repeats};
-pub use retention::Kept as Keeping;
+pub use retention::{Kept as Keeping, Sweep, Swept};
 pub use rules::{AddRule, MOST_RULES, NewRule, RuleChange, RuleRow};
 pub use secrets::SecretsRow;
 pub use subscriptions::{MOST_SUBSCRIPTIONS, NewSubscription, SubscriptionChange, SubscriptionRow};
@@ -72,6 +75,8 @@ const WAITING: usize = 4096;
 pub struct Store {
     reads: AnyPool,
     writes: mpsc::Sender<Command>,
+    /// Work that nobody waits for.
+    asides: mpsc::Sender<Command>,
     state: Arc<State>,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -84,6 +89,13 @@ struct State {
     commits: AtomicU64,
     last_event: watch::Sender<i64>,
     audiences: events::Audiences,
+    counts: Mutex<Counts>,
+}
+
+impl State {
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Why the database did not do what it was asked. After any of these nothing of the command is in the database, except
@@ -139,21 +151,25 @@ impl Store {
         open::create(url)?;
         let mut connection = place.connect().await?;
         open::migrate(&mut connection).await?;
+        place.fit_cache(&mut connection).await?;
         let counters = Counters::read(&mut connection).await?;
         let state = Arc::new(State::default());
+        *state.counts() = Counts::read(&mut connection).await?;
         state.last_seq.store(counters.seq, Ordering::SeqCst);
         state.last_event.send_replace(counters.event);
         let reads = place.pool();
         let (writes, inbox) = mpsc::channel(WAITING);
+        let (asides, beside) = mpsc::channel(1);
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
         let task = Writer::new(place, connection, counters, Arc::clone(&state));
-        let writing = task.run(inbox, stop.clone());
+        let writing = task.run(inbox, beside, stop.clone());
         tasks.spawn(panics::vital("the database's writer", writing));
         tasks.close();
         Ok(Self {
             reads,
             writes,
+            asides,
             state,
             tasks,
             stop,

@@ -40,9 +40,6 @@ const AFTER_A_PANIC: Duration = Duration::from_mins(1);
 /// How often the database is asked for what is due.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Looks between two measurements of the queues: 10 s. Counting costs a walk over what is counted.
-const MEASURED_EVERY: u64 = 20;
-
 /// Ack 0 is posted only for messages that are still pending after this.
 pub const PENDING_FOR: Duration = Duration::from_secs(10);
 
@@ -64,7 +61,6 @@ pub(super) struct Endpoints {
     looking: bool,
     /// Another was wanted meanwhile.
     look_again: bool,
-    looks: u64,
     health: Health,
     /// How endpoints fare, to be written down in this order: the last word on one must be the last that is written.
     changes: VecDeque<Change>,
@@ -122,7 +118,6 @@ impl Endpoints {
             fallen: Vec::new(),
             looking: false,
             look_again: false,
-            looks: 0,
             health: Health::new(troubles, &poster.clock),
             poster: Arc::new(poster),
             changes: VecDeque::new(),
@@ -325,8 +320,7 @@ impl Endpoints {
         self.looking = true;
         metrics::gauge!("waviro_deliveries_in_memory")
             .set(u32::try_from(self.room.in_memory()).unwrap_or(u32::MAX));
-        self.looks += 1;
-        let measures = self.looks.is_multiple_of(MEASURED_EVERY);
+        self.poster.measure();
         let homeless = std::mem::take(&mut self.homeless);
         let fallen = std::mem::take(&mut self.fallen);
         let queues = self.lanes.iter().flat_map(|(name, lane)| {
@@ -346,9 +340,6 @@ impl Endpoints {
                     (false, HashSet::new())
                 }
             };
-            if measures && let Err(reason) = poster.measure().await {
-                error!(%reason, "the queues could not be measured");
-            }
             let _ = report.send(Report::Looked { more, on });
         });
     }

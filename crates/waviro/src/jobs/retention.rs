@@ -21,12 +21,15 @@ pub async fn keep_swept(
     clock: Clock,
     stop: CancellationToken,
 ) {
+    // A kill may have kept files from being removed: all of them are looked at once. Later sweeps know what they let go.
+    let mut every_file = true;
     loop {
         let swept = tokio::select! {
             // What was kept while it seemed to be earlier must not go at once when the clock is put right.
-            swept = sweep(&store, &files, &limits, clock.steady()) => swept,
+            swept = sweep(&store, &files, &limits, clock.steady(), every_file) => swept,
             () = stop.cancelled() => return,
         };
+        every_file &= swept.is_err();
         match swept {
             Ok((0, 0)) => {}
             Ok((rows, removed)) => {
@@ -46,16 +49,29 @@ async fn sweep(
     files: &Files,
     limits: &config::Retention,
     now: Millis,
+    every_file: bool,
 ) -> Result<(u64, usize), String> {
     let before = |days: u64| now - millis(Duration::from_hours(24 * days));
-    let rows = store.sweep(Keeping {
+    let kept = Keeping {
         events: before(limits.events_days),
         deliveries: before(limits.deliveries_days),
         inbound: before(limits.inbound_days),
         messages: before(limits.messages_days),
         media: before(limits.media_days),
-    });
-    let rows = rows.await.map_err(|reason| reason.to_string())?;
-    let removed = files.sweep().await.map_err(|reason| reason.to_string())?;
+    };
+    let begun = store.begin_sweep(kept, now).await;
+    let mut sweep = Some(begun.map_err(|reason| reason.to_string())?);
+    let (mut rows, mut removed) = (0, 0);
+    while let Some(from) = sweep {
+        let (swept, next) = store
+            .sweep(from)
+            .await
+            .map_err(|reason| reason.to_string())?;
+        rows += swept.rows;
+        removed += files.remove(&swept.media).await;
+        sweep = next;
+    }
+    let lost = files.sweep(every_file).await;
+    removed += lost.map_err(|reason| reason.to_string())?;
     Ok((rows, removed))
 }

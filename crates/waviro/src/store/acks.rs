@@ -173,8 +173,11 @@ pub(super) async fn apply(
         let Some(standing) = standings.get(id) else {
             continue;
         };
-        if let Some(raise) = raises.get_mut(*index).filter(|_| standing.before == 0) {
-            raise.settled.push(id.clone());
+        if standing.before == 0 {
+            counters.waiting.queue(standing.slot, -1);
+            if let Some(raise) = raises.get_mut(*index) {
+                raise.settled.push(id.clone());
+            }
         }
         if let Some(url) = standing
             .notify_url

@@ -10,6 +10,7 @@ mod log;
 mod posted;
 mod replay;
 mod settle;
+mod waiting;
 mod webhooks;
 
 use url::Url;
@@ -31,10 +32,10 @@ pub(super) use webhooks::{Replying, apply_replies, insert as insert_hooks};
 const NOTIFY_ACK: &str = "notify_ack";
 
 /// A keyword's webhook.
-const KEYWORD: &str = "keyword";
+pub(super) const KEYWORD: &str = "keyword";
 
 /// An event for a subscription.
-const EVENT: &str = "event";
+pub(super) const EVENT: &str = "event";
 
 /// A lease ends after this even if its process forgot the row: a day, far above what a full queue in memory takes with every
 /// request running into its deadline. A restart ends leases at once.

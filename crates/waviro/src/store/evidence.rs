@@ -19,12 +19,11 @@ pub struct Evidence {
 }
 
 impl Store {
-    /// A bot's evidence. Four looks into indexes; only `pending` costs by how much waits.
+    /// A bot's evidence: three looks into indexes, each at one end, and a count that the writer keeps.
     pub async fn evidence(&self, slot: i32) -> Result<Evidence, StoreError> {
         let row = sqlx::query(
-            "SELECT (SELECT COUNT(*) FROM messages WHERE bot = $1 AND ack = 0), \
-             COALESCE((SELECT accepted_at FROM messages WHERE bot = $1 AND ack = 0 ORDER BY seq LIMIT 1), 0), \
-             COALESCE((SELECT settled_at FROM messages WHERE bot = $1 AND settled_at IS NOT NULL AND ack >= 1 \
+            "SELECT COALESCE((SELECT accepted_at FROM messages WHERE bot = $1 AND ack = 0 ORDER BY seq LIMIT 1), 0), \
+             COALESCE((SELECT settled_at FROM messages WHERE bot = $1 AND ack > 0 \
              ORDER BY settled_at DESC LIMIT 1), 0), \
              COALESCE((SELECT MAX(received_at) FROM inbound WHERE bot = $1), 0)",
         )
@@ -36,10 +35,10 @@ impl Store {
             Ok((at > 0).then_some(at))
         };
         Ok(Evidence {
-            pending: row.try_get(0)?,
-            oldest_pending: at(1)?,
-            last_server_ack: at(2)?,
-            last_inbound: at(3)?,
+            pending: self.state.counts().queued_of(slot),
+            oldest_pending: at(0)?,
+            last_server_ack: at(1)?,
+            last_inbound: at(2)?,
         })
     }
 }

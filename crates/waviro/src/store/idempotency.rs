@@ -53,19 +53,29 @@ impl Store {
         .await
     }
 
-    /// Forgets up to `limit` answers that were given before that moment. Returns how many; fewer than `limit` means that none is left.
-    pub async fn forget_kept(&self, before: Millis, limit: i64) -> Result<u64, StoreError> {
-        self.write("forget_kept", move |connection, _| {
+    /// Forgets up to `limit` answers that were given before that moment, beside the commands. Returns how many, and whether there may
+    /// be more.
+    pub async fn forget_kept(&self, before: Millis, limit: i64) -> Result<(u64, bool), StoreError> {
+        self.aside("forget_kept", move |connection, _, mut budget| {
             Box::pin(async move {
-                let done = sqlx::query(
-                    "DELETE FROM idempotency WHERE id IN \
-                     (SELECT id FROM idempotency WHERE created_at < $1 ORDER BY created_at LIMIT $2)",
-                )
-                .bind(before)
-                .bind(limit)
-                .execute(connection)
-                .await?;
-                Ok(done.rows_affected())
+                let (mut forgotten, mut left) = (0, limit);
+                loop {
+                    let many = budget.rows().min(left);
+                    let done = sqlx::query(
+                        "DELETE FROM idempotency WHERE id IN \
+                         (SELECT id FROM idempotency WHERE created_at < $1 ORDER BY created_at LIMIT $2)",
+                    )
+                    .bind(before)
+                    .bind(many)
+                    .execute(&mut *connection)
+                    .await?
+                    .rows_affected();
+                    (forgotten, left) = (forgotten + done, left - many);
+                    let more = done == many.unsigned_abs();
+                    if !more || left == 0 || budget.is_spent() {
+                        return Ok((forgotten, more));
+                    }
+                }
             })
         })
         .await

@@ -239,7 +239,7 @@ impl Store {
     /// When the server took a bot's last messages, at most `limit` of them, in no order.
     pub async fn last_sent(&self, slot: i32, limit: i64) -> Result<Vec<Millis>, StoreError> {
         let rows = sqlx::query(
-            "SELECT settled_at FROM messages WHERE bot = $1 AND settled_at IS NOT NULL AND ack > 0 \
+            "SELECT settled_at FROM messages WHERE bot = $1 AND ack > 0 \
              ORDER BY settled_at DESC LIMIT $2",
         )
         .bind(i64::from(slot))
@@ -247,14 +247,6 @@ impl Store {
         .fetch_all(&self.reads)
         .await?;
         rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
-    }
-
-    /// How many messages of all bots wait for the server's ack.
-    pub async fn pending_count(&self) -> Result<i64, StoreError> {
-        let row = sqlx::query("SELECT COUNT(*) FROM messages WHERE ack = 0")
-            .fetch_one(&self.reads)
-            .await?;
-        Ok(row.try_get(0)?)
     }
 
     /// One message, `None` where there is none of that id.

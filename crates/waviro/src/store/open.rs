@@ -56,9 +56,19 @@ const SCHEMA: &[(i64, &str, &str)] = &[
         include_str!("../../migrations/0009_message_log.sql"),
     ),
     (
+        14,
+        "growth",
+        include_str!("../../migrations/0014_growth.sql"),
+    ),
+    (
         18,
         "queues",
         include_str!("../../migrations/0018_queues.sql"),
+    ),
+    (
+        30,
+        "claims",
+        include_str!("../../migrations/0030_claims.sql"),
     ),
 ];
 
@@ -75,6 +85,11 @@ const SQLITE_SETTINGS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = F
 /// is meant to be a cache looks like a leak. The kernel has the pages too, and readers mostly read what they have never read. The writer,
 /// which comes back to the same pages, keeps its own.
 const READER_SETTINGS: &str = "PRAGMA cache_size = -512;";
+
+/// The writer's part of the database in memory: the inner pages of its indexes, through which every write goes, are about a
+/// hundredth of it. Within these bounds, in KiB: SQLite's own default, and what a small machine can spare.
+const CACHE_PART: i64 = 64;
+const CACHE_KIB: (i64, i64) = (2_000, 65_536);
 
 /// SQLite's number for `synchronous=FULL`.
 const FULL: i64 = 2;
@@ -133,6 +148,20 @@ impl Place {
             be_sure(&mut connection).await?;
         }
         Ok(connection)
+    }
+
+    /// Sizes the writer's page cache for the database as it is now.
+    pub(super) async fn fit_cache(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
+        if !self.sqlite {
+            return Ok(());
+        }
+        let pages: i64 = (connection.fetch_one("PRAGMA page_count").await?).try_get(0)?;
+        let size: i64 = (connection.fetch_one("PRAGMA page_size").await?).try_get(0)?;
+        let (least, most) = CACHE_KIB;
+        let fitting = (pages.saturating_mul(size) / 1024 / CACHE_PART).clamp(least, most);
+        let text = format!("PRAGMA cache_size = -{fitting}");
+        connection.execute(sqlx::AssertSqlSafe(text)).await?;
+        Ok(())
     }
 
     /// The read pool; it connects when it is first used.
@@ -230,7 +259,8 @@ pub(super) async fn schema_at(url: &str) -> Result<Schema, StoreError> {
         let newest = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations";
         connection.fetch_one(newest).await?.try_get(0)?
     };
-    let current = SCHEMA.last().map_or(0, |(version, ..)| *version);
+    let current = SCHEMA.iter().map(|(version, ..)| *version).max();
+    let current = current.unwrap_or(0);
     Ok(match landed.cmp(&current) {
         _ if landed == 0 => Schema::None,
         Ordering::Less => Schema::Older,

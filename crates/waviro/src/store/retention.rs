@@ -1,16 +1,20 @@
-//! What retention takes: what has ended and is older than it may grow, a few rows a transaction.
+//! What retention takes: what has ended and is older than it may grow, beside the commands ([`super::aside`]).
 //!
-//! The newest row of a table that gives out ids by its highest one stays, or its id would be given out again.
+//! Each step finds its rows at one end of an index, whatever else is kept. The newest row of a table that gives out ids by its
+//! highest one stays, or its id would be given out again.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
+use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
+use super::aside::Budget;
 use super::{Store, StoreError, sql};
 use crate::clock::Millis;
 
-/// Rows of one transaction: it must not keep an accept waiting.
-const TOGETHER: i64 = 200;
+/// Attempts of deliveries, and receipts of messages, that one statement takes.
+const CHILDREN: i64 = 200;
 
 /// What is older than this goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,57 +31,92 @@ pub struct Kept {
     pub media: Millis,
 }
 
+/// What was taken.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// So many rows.
+    pub rows: u64,
+    /// The files that can be fetched no more.
+    pub media: Vec<String>,
+}
+
 /// What is taken, in this order: what tells of a message before the message.
-const STEPS: [Step; 5] = [
+const STEPS: [Step; 6] = [
     Step::Events,
     Step::Deliveries,
-    Step::Messages,
+    Step::Taken,
+    Step::Failed,
     Step::Inbound,
     Step::Handles,
 ];
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Events,
     Deliveries,
-    Messages,
+    /// Messages that WhatsApp took.
+    Taken,
+    /// Messages that failed.
+    Failed,
     Inbound,
     Handles,
 }
 
+/// A sweep, and how far it is.
+#[derive(Debug, Clone)]
+pub struct Sweep {
+    kept: Kept,
+    step: usize,
+    /// What hangs on a bot is found by the bot's own index.
+    slots: Arc<[i64]>,
+    slot: usize,
+    after: After,
+}
+
+/// The last row that was looked at: by what it is as old as it is, and its number.
+type After = (Millis, i64);
+
+/// What a look at a step's next rows came to.
+enum Looked {
+    /// There may be more after this row.
+    More(After),
+    /// There are no more.
+    Done,
+}
+
 impl Store {
-    /// Takes everything that is older than it may be kept. Returns how many rows.
+    /// A sweep of everything that is older than it may be kept.
     ///
     /// # Errors
-    /// Any [`StoreError`]; what was taken before stays taken.
-    pub async fn sweep(&self, kept: Kept) -> Result<u64, StoreError> {
-        let slots: Vec<i64> = sqlx::query("SELECT slot FROM bots ORDER BY slot")
+    /// Any [`StoreError`].
+    pub async fn begin_sweep(&self, kept: Kept, now: Millis) -> Result<Sweep, StoreError> {
+        for (kind, source) in self.left_behind().await? {
+            self.follow(kind, source, now).await?;
+        }
+        let slots = sqlx::query("SELECT slot FROM bots ORDER BY slot")
             .fetch_all(&self.reads)
             .await?
             .iter()
             .map(|row| row.try_get(0))
             .collect::<Result<_, _>>()?;
-        let mut taken = 0;
-        for step in STEPS {
-            // What hangs on a bot is found by the bot's own index.
-            let all = vec![0];
-            let each = if step.is_by_bot() { &slots } else { &all };
-            for slot in each {
-                let slot = *slot;
-                loop {
-                    let rows = self
-                        .write("sweep", move |connection, _| {
-                            Box::pin(step.take(kept, slot, connection))
-                        })
-                        .await?;
-                    taken += rows;
-                    if i64::try_from(rows).unwrap_or(i64::MAX) < TOGETHER {
-                        break;
-                    }
-                }
-            }
-        }
-        Ok(taken)
+        Ok(Sweep {
+            kept,
+            step: 0,
+            slots,
+            slot: 0,
+            after: START,
+        })
+    }
+
+    /// Takes the next rows of a sweep, as many as its budget allows. Returns what was taken, and how to go on.
+    ///
+    /// # Errors
+    /// Any [`StoreError`]; nothing of the next rows was taken then.
+    pub async fn sweep(&self, sweep: Sweep) -> Result<(Swept, Option<Sweep>), StoreError> {
+        self.aside("sweep", move |connection, _, budget| {
+            Box::pin(batch(sweep.clone(), budget, connection))
+        })
+        .await
     }
 
     /// Which of these files may still be fetched.
@@ -99,108 +138,273 @@ impl Store {
     }
 }
 
-impl Step {
-    fn is_by_bot(self) -> bool {
-        matches!(self, Self::Messages | Self::Inbound | Self::Handles)
+/// Takes rows until the budget is spent. Returns where to go on.
+async fn batch(
+    mut place: Sweep,
+    mut budget: Budget,
+    connection: &mut AnyConnection,
+) -> Result<(Swept, Option<Sweep>), StoreError> {
+    let (mut swept, kept) = (Swept::default(), place.kept);
+    while let (Some(step), Some(slot)) = (place.step(), place.slot()) {
+        let rows = budget.rows();
+        let looked = match step {
+            Step::Events => events(kept.events, rows, &mut swept, connection).await?,
+            Step::Deliveries => {
+                let of = (kept.deliveries, place.after, rows);
+                deliveries(of, &mut budget, &mut swept, connection).await?
+            }
+            Step::Taken | Step::Failed => {
+                let ack = if step == Step::Taken { "> 0" } else { "< 0" };
+                let of = (slot, kept.messages, place.after, rows);
+                messages(ack, of, &mut budget, &mut swept, connection).await?
+            }
+            Step::Inbound => inbound(slot, kept.inbound, rows, &mut swept, connection).await?,
+            Step::Handles => handles(slot, kept.media, rows, &mut swept, connection).await?,
+        };
+        match looked {
+            Looked::More(after) => place.after = after,
+            Looked::Done => place.go_on(),
+        }
+        if budget.is_spent() {
+            return Ok((swept, Some(place)));
+        }
+    }
+    Ok((swept, None))
+}
+
+impl Sweep {
+    fn step(&self) -> Option<Step> {
+        STEPS.get(self.step).copied()
     }
 
-    async fn take(
-        self,
-        kept: Kept,
-        slot: i64,
-        connection: &mut AnyConnection,
-    ) -> Result<u64, StoreError> {
-        let (text, before) = match self {
-            // Ids rise with time: the oldest are at one end of the table.
-            Self::Events => (
-                "DELETE FROM events WHERE at < $1 AND $2 = 0 AND id < (SELECT MAX(id) FROM events) \
-                 AND id IN (SELECT id FROM events ORDER BY id LIMIT $3)",
-                kept.events,
-            ),
-            Self::Inbound => (
-                "DELETE FROM inbound WHERE (bot, chat, sender, id) IN \
-                 (SELECT bot, chat, sender, id FROM inbound WHERE received_at < $1 AND bot = $2 LIMIT $3)",
-                kept.inbound,
-            ),
-            Self::Handles => (
-                "UPDATE inbound SET media_handle = NULL WHERE (bot, chat, sender, id) IN \
-                 (SELECT bot, chat, sender, id FROM inbound WHERE received_at < $1 AND bot = $2 AND media_handle IS NOT NULL LIMIT $3)",
-                kept.media,
-            ),
-            Self::Deliveries => return deliveries(kept.deliveries, connection).await,
-            Self::Messages => return messages(kept.messages, slot, connection).await,
-        };
-        let done = sqlx::query(text)
-            .bind(before)
-            .bind(slot)
-            .bind(TOGETHER)
-            .execute(connection)
-            .await?;
-        Ok(done.rows_affected())
+    /// The bot whose turn it is; 0 in a step over all bots.
+    fn slot(&self) -> Option<i64> {
+        match self.step()? {
+            Step::Events | Step::Deliveries => Some(0),
+            _ => self.slots.get(self.slot).copied(),
+        }
+    }
+
+    /// To the next bot, or to the next step.
+    fn go_on(&mut self) {
+        self.after = START;
+        self.slot += 1;
+        let by_bot = !matches!(self.step(), Some(Step::Events | Step::Deliveries));
+        if !by_bot || self.slot >= self.slots.len() {
+            (self.step, self.slot) = (self.step + 1, 0);
+        }
     }
 }
 
-async fn deliveries(before: Millis, connection: &mut AnyConnection) -> Result<u64, StoreError> {
-    let rows = sqlx::query(
-        "SELECT id FROM deliveries WHERE ended_at IS NOT NULL AND ended_at < $1 AND id < (SELECT MAX(id) FROM deliveries) \
-         AND id <> COALESCE((SELECT delivery FROM attempts WHERE id = (SELECT MAX(id) FROM attempts)), 0) \
-         ORDER BY ended_at LIMIT $2",
-    )
-    .bind(before)
-    .bind(TOGETHER)
-    .fetch_all(&mut *connection)
-    .await?;
-    let ids: Vec<i64> = rows
-        .iter()
-        .map(|row| row.try_get(0))
-        .collect::<Result<_, _>>()?;
-    for (table, column) in [("attempts", "delivery"), ("deliveries", "id")] {
-        for list in sql::lists(&ids) {
-            let text = format!(
-                "DELETE FROM {table} WHERE {column} IN ({})",
-                sql::parameters(list.len(), 1)
-            );
-            list.into_iter()
-                .fold(sqlx::query(AssertSqlSafe(text)), sqlx::query::Query::bind)
-                .execute(&mut *connection)
-                .await?;
+/// Before every row.
+const START: After = (Millis::MIN, i64::MIN);
+
+impl Looked {
+    /// More, if there were as many rows as were asked for.
+    fn after(rows: &[AnyRow], asked: i64, last: After) -> Self {
+        if i64::try_from(rows.len()).unwrap_or(i64::MAX) < asked {
+            Self::Done
+        } else {
+            Self::More(last)
         }
     }
-    Ok(ids.len() as u64)
+}
+
+/// Ids rise with time: the oldest events are at one end of the table.
+async fn events(
+    before: Millis,
+    many: i64,
+    swept: &mut Swept,
+    connection: &mut AnyConnection,
+) -> Result<Looked, StoreError> {
+    let done = sqlx::query(
+        "DELETE FROM events WHERE at < $1 AND id < (SELECT MAX(id) FROM events) \
+         AND id IN (SELECT id FROM events ORDER BY id LIMIT $2)",
+    )
+    .bind(before)
+    .bind(many)
+    .execute(connection)
+    .await?;
+    swept.rows += done.rows_affected();
+    Ok(if done.rows_affected() < many.unsigned_abs() {
+        Looked::Done
+    } else {
+        Looked::More(START)
+    })
+}
+
+async fn deliveries(
+    (before, (at, id), many): (Millis, After, i64),
+    budget: &mut Budget,
+    swept: &mut Swept,
+    connection: &mut AnyConnection,
+) -> Result<Looked, StoreError> {
+    let rows = sqlx::query(
+        "SELECT id, ended_at FROM deliveries WHERE ended_at IS NOT NULL AND ended_at < $1 AND (ended_at, id) > ($2, $3) \
+         AND id < (SELECT MAX(id) FROM deliveries) \
+         AND id <> COALESCE((SELECT delivery FROM attempts WHERE id = (SELECT MAX(id) FROM attempts)), 0) \
+         ORDER BY ended_at, id LIMIT $4",
+    )
+    .bind(before)
+    .bind(at)
+    .bind(id)
+    .bind(many)
+    .fetch_all(&mut *connection)
+    .await?;
+    let (mut ids, mut last) = (Vec::with_capacity(rows.len()), (at, id));
+    for row in &rows {
+        last = (row.try_get(1)?, row.try_get(0)?);
+        ids.push(last.1);
+    }
+    for list in sql::lists(&ids) {
+        let listed = sql::parameters(list.len(), 2);
+        let attempts = format!(
+            "DELETE FROM attempts WHERE id IN (SELECT id FROM attempts WHERE delivery IN ({listed}) LIMIT $1)"
+        );
+        if !children(&attempts, &list, budget, connection).await? {
+            return Ok(Looked::More((at, id)));
+        }
+        let text = format!(
+            "DELETE FROM deliveries WHERE id IN ({})",
+            sql::parameters(list.len(), 1)
+        );
+        let query = sqlx::query(AssertSqlSafe(text));
+        let query = list.into_iter().fold(query, sqlx::query::Query::bind);
+        swept.rows += query.execute(&mut *connection).await?.rows_affected();
+    }
+    Ok(Looked::after(&rows, many, last))
 }
 
 /// A message whose callback still waits stays: what is posted is made of it.
 async fn messages(
-    before: Millis,
-    slot: i64,
+    ack: &str,
+    (slot, before, (at, seq), many): (i64, Millis, After, i64),
+    budget: &mut Budget,
+    swept: &mut Swept,
     connection: &mut AnyConnection,
-) -> Result<u64, StoreError> {
+) -> Result<Looked, StoreError> {
+    let text = format!(
+        "SELECT m.id, m.settled_at, m.seq, CASE WHEN m.seq < (SELECT MAX(seq) FROM messages) AND NOT EXISTS \
+         (SELECT 1 FROM deliveries d WHERE d.bot = m.bot AND d.subject = m.id AND d.ended_at IS NULL) THEN 1 ELSE 0 END \
+         FROM messages m WHERE m.bot = $1 AND m.ack {ack} AND m.settled_at < $2 AND (m.settled_at, m.seq) > ($3, $4) \
+         ORDER BY m.settled_at, m.seq LIMIT $5"
+    );
+    let rows = sqlx::query(AssertSqlSafe(text))
+        .bind(slot)
+        .bind(before)
+        .bind(at)
+        .bind(seq)
+        .bind(many)
+        .fetch_all(&mut *connection)
+        .await?;
+    let (mut ids, mut last) = (Vec::<String>::with_capacity(rows.len()), (at, seq));
+    for row in &rows {
+        last = (row.try_get(1)?, row.try_get(2)?);
+        if row.try_get::<i64, _>(3)? != 0 {
+            ids.push(row.try_get(0)?);
+        }
+    }
+    for list in sql::lists(&ids) {
+        let listed = sql::parameters(list.len(), 2);
+        let receipts = format!(
+            "DELETE FROM receipts WHERE (message, member) IN \
+             (SELECT message, member FROM receipts WHERE message IN ({listed}) LIMIT $1)"
+        );
+        if !children(&receipts, &list, budget, connection).await? {
+            return Ok(Looked::More((at, seq)));
+        }
+        let text = format!(
+            "DELETE FROM messages WHERE id IN ({})",
+            sql::parameters(list.len(), 1)
+        );
+        let query = sqlx::query(AssertSqlSafe(text));
+        let query = list.into_iter().fold(query, sqlx::query::Query::bind);
+        swept.rows += query.execute(&mut *connection).await?.rows_affected();
+    }
+    Ok(Looked::after(&rows, many, last))
+}
+
+async fn inbound(
+    slot: i64,
+    before: Millis,
+    many: i64,
+    swept: &mut Swept,
+    connection: &mut AnyConnection,
+) -> Result<Looked, StoreError> {
     let rows = sqlx::query(
-        "SELECT m.id FROM messages m WHERE m.bot = $1 AND m.settled_at IS NOT NULL AND m.settled_at < $2 AND m.ack <> 0 \
-         AND m.seq < (SELECT MAX(seq) FROM messages) AND NOT EXISTS \
-         (SELECT 1 FROM deliveries d WHERE d.bot = m.bot AND d.subject = m.id AND d.ended_at IS NULL) \
-         ORDER BY m.settled_at LIMIT $3",
+        "SELECT id, CASE WHEN media_handle IS NOT NULL THEN media END FROM inbound WHERE bot = $1 AND received_at < $2 ORDER BY received_at LIMIT $3",
     )
     .bind(slot)
     .bind(before)
-    .bind(TOGETHER)
+    .bind(many)
     .fetch_all(&mut *connection)
     .await?;
-    let ids: Vec<String> = rows
-        .iter()
-        .map(|row| row.try_get(0))
-        .collect::<Result<_, _>>()?;
-    for (table, column) in [("receipts", "message"), ("messages", "id")] {
-        for list in sql::lists(&ids) {
-            let text = format!(
-                "DELETE FROM {table} WHERE {column} IN ({})",
-                sql::parameters(list.len(), 1)
-            );
-            list.into_iter()
-                .fold(sqlx::query(AssertSqlSafe(text)), sqlx::query::Query::bind)
-                .execute(&mut *connection)
-                .await?;
+    let mut ids: Vec<String> = Vec::with_capacity(rows.len());
+    for row in &rows {
+        ids.push(row.try_get(0)?);
+        swept.media.extend(row.try_get::<Option<String>, _>(1)?);
+    }
+    for list in sql::lists(&ids) {
+        // By the index of their ids: the sign keeps SQLite from a walk over all that is old. A namesake in another chat is as old.
+        let text = format!(
+            "DELETE FROM inbound WHERE bot = $1 AND +received_at < $2 AND id IN ({})",
+            sql::parameters(list.len(), 3)
+        );
+        let query = sqlx::query(AssertSqlSafe(text)).bind(slot).bind(before);
+        let query = list.into_iter().fold(query, sqlx::query::Query::bind);
+        swept.rows += query.execute(&mut *connection).await?.rows_affected();
+    }
+    Ok(Looked::after(&rows, many, START))
+}
+
+async fn handles(
+    slot: i64,
+    before: Millis,
+    many: i64,
+    swept: &mut Swept,
+    connection: &mut AnyConnection,
+) -> Result<Looked, StoreError> {
+    let rows = sqlx::query(
+        "SELECT media FROM inbound WHERE bot = $1 AND received_at < $2 AND media_handle IS NOT NULL ORDER BY received_at LIMIT $3",
+    )
+    .bind(slot)
+    .bind(before)
+    .bind(many)
+    .fetch_all(&mut *connection)
+    .await?;
+    let ids: Vec<String> = (rows.iter().map(|row| row.try_get(0))).collect::<Result<_, _>>()?;
+    for list in sql::lists(&ids) {
+        let text = format!(
+            "UPDATE inbound SET media_handle = NULL WHERE media IN ({})",
+            sql::parameters(list.len(), 1)
+        );
+        let query = sqlx::query(AssertSqlSafe(text));
+        let query = list.into_iter().fold(query, sqlx::query::Query::bind);
+        swept.rows += query.execute(&mut *connection).await?.rows_affected();
+    }
+    swept.media.extend(ids);
+    Ok(Looked::after(&rows, many, START))
+}
+
+/// Takes what belongs to these rows, [`CHILDREN`] at a time. Whether none is left; if not, the budget is spent.
+async fn children<K>(
+    text: &str,
+    keys: &[K],
+    budget: &mut Budget,
+    connection: &mut AnyConnection,
+) -> Result<bool, StoreError>
+where
+    K: Clone + Send + Sync + 'static + for<'q> sqlx::Encode<'q, sqlx::Any> + sqlx::Type<sqlx::Any>,
+{
+    loop {
+        let query = sqlx::query(AssertSqlSafe(text.to_owned())).bind(CHILDREN);
+        let query = (keys.iter().cloned()).fold(query, sqlx::query::Query::bind);
+        let done = query.execute(&mut *connection).await?;
+        if done.rows_affected() < CHILDREN.unsigned_abs() {
+            return Ok(true);
+        }
+        if budget.is_spent() {
+            return Ok(false);
         }
     }
-    Ok(ids.len() as u64)
 }

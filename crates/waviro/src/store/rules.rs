@@ -4,7 +4,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 use url::Url;
 
-use super::deliveries::lane;
+use super::deliveries::KEYWORD;
 use super::{Store, StoreError};
 use crate::clock::Millis;
 use crate::keyword::Rule;
@@ -168,7 +168,8 @@ impl Store {
         change: RuleChange,
         now: Millis,
     ) -> Result<AddRule, StoreError> {
-        self.write("change_rule", move |connection, _| {
+        let moved = change.url.is_some();
+        let changed = self.write("change_rule", move |connection, _| {
             let change = change.clone();
             Box::pin(async move {
                 let row = sqlx::query(AssertSqlSafe(format!(
@@ -194,14 +195,6 @@ impl Store {
                     new.keyword = keyword;
                 }
                 if let Some(url) = change.url {
-                    sqlx::query(
-                        "UPDATE deliveries SET url = $1, lane = $2 WHERE kind = 'keyword' AND source = $3 AND ended_at IS NULL",
-                    )
-                    .bind(url.to_string())
-                    .bind(lane(&url))
-                    .bind(id)
-                    .execute(&mut *connection)
-                    .await?;
                     new.url = url;
                 }
                 if let Some(enabled) = change.enabled {
@@ -226,8 +219,12 @@ impl Store {
                 .await?;
                 Ok(AddRule::Done(new))
             })
-        })
-        .await
+        });
+        let changed = changed.await?;
+        if moved && matches!(changed, AddRule::Done(_)) {
+            self.follow(KEYWORD, id, now).await?;
+        }
+        Ok(changed)
     }
 
     /// Switches a rule off and says why; no one else's wish is undone: a rule that is off already stays as it is.
@@ -260,7 +257,7 @@ impl Store {
 
     /// Deletes a rule; what waits for it ends as cancelled. `false` where the bot has no such rule.
     pub async fn delete_rule(&self, slot: i32, id: i64, now: Millis) -> Result<bool, StoreError> {
-        self.write("delete_rule", move |connection, _| {
+        let deleted = self.write("delete_rule", move |connection, _| {
             Box::pin(async move {
                 let done = sqlx::query(
                     "UPDATE rules SET deleted_at = $1 WHERE id = $2 AND bot = $3 AND deleted_at IS NULL",
@@ -268,24 +265,16 @@ impl Store {
                 .bind(now)
                 .bind(id)
                 .bind(i64::from(slot))
-                .execute(&mut *connection)
-                .await?;
-                if done.rows_affected() == 0 {
-                    return Ok(false);
-                }
-                // What is in memory is cancelled when its turn comes.
-                sqlx::query(
-                    "UPDATE deliveries SET ended_at = $1, fate = 'cancelled', note = 'the rule was deleted' \
-                     WHERE kind = 'keyword' AND source = $2 AND ended_at IS NULL AND leased = 0",
-                )
-                .bind(now)
-                .bind(id)
                 .execute(connection)
                 .await?;
-                Ok(true)
+                Ok(done.rows_affected() > 0)
             })
-        })
-        .await
+        });
+        let deleted = deleted.await?;
+        if deleted {
+            self.follow(KEYWORD, id, now).await?;
+        }
+        Ok(deleted)
     }
 }
 

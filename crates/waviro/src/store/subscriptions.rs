@@ -4,7 +4,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 use url::Url;
 
-use super::deliveries::lane;
+use super::deliveries::EVENT;
 use super::{Kinds, Store, StoreError};
 use crate::clock::Millis;
 
@@ -137,6 +137,7 @@ impl Store {
         change: SubscriptionChange,
         now: Millis,
     ) -> Result<Option<SubscriptionRow>, StoreError> {
+        let moved = change.url.is_some();
         let changed = self.write("change_subscription", move |connection, _| {
             let change = change.clone();
             Box::pin(async move {
@@ -151,14 +152,6 @@ impl Store {
                     return Ok(None);
                 };
                 if let Some(url) = change.url {
-                    sqlx::query(
-                        "UPDATE deliveries SET url = $1, lane = $2 WHERE kind = 'event' AND source = $3 AND ended_at IS NULL",
-                    )
-                    .bind(url.to_string())
-                    .bind(lane(&url))
-                    .bind(id)
-                    .execute(&mut *connection)
-                    .await?;
                     new.url = url;
                 }
                 if let Some(enabled) = change.enabled {
@@ -186,6 +179,9 @@ impl Store {
         });
         let changed = changed.await;
         self.state.audiences.forget(Some(slot));
+        if moved && matches!(changed, Ok(Some(_))) {
+            self.follow(EVENT, id, now).await?;
+        }
         changed
     }
 
@@ -234,25 +230,16 @@ impl Store {
                 .bind(now)
                 .bind(id)
                 .bind(i64::from(slot))
-                .execute(&mut *connection)
-                .await?;
-                if done.rows_affected() == 0 {
-                    return Ok(false);
-                }
-                // What is in memory is cancelled when its turn comes.
-                sqlx::query(
-                    "UPDATE deliveries SET ended_at = $1, fate = 'cancelled', note = 'the subscription was deleted' \
-                     WHERE kind = 'event' AND source = $2 AND ended_at IS NULL AND leased = 0",
-                )
-                .bind(now)
-                .bind(id)
                 .execute(connection)
                 .await?;
-                Ok(true)
+                Ok(done.rows_affected() > 0)
             })
         });
         let deleted = deleted.await;
         self.state.audiences.forget(Some(slot));
+        if matches!(deleted, Ok(true)) {
+            self.follow(EVENT, id, now).await?;
+        }
         deleted
     }
 }

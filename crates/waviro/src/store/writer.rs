@@ -11,14 +11,16 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use sqlx::{AnyConnection, Executor, Row};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::acks::Raise;
+use super::aside::Pace;
 use super::deliveries::{Posted, Replying};
 use super::messages::Accept;
 use super::open::Place;
-use super::{State, StoreError, deliveries};
+use super::{Counts, State, StoreError, deliveries};
 
 /// Commands of one transaction at most: enough to share a sync among all who wait, few enough that the first of them
 /// is not kept waiting for the last.
@@ -35,10 +37,12 @@ pub(super) struct Writer {
     connection: Option<AnyConnection>,
     counters: Counters,
     state: Arc<State>,
+    pace: Pace,
 }
 
-/// The next ids. One process writes, so they need no round trip; numbers of a failed transaction are skipped.
-#[derive(Debug, Clone, Copy)]
+/// The next ids, and what the transaction changes in the counts of what waits. One process writes, so none of it needs a round
+/// trip; numbers of a failed transaction are skipped.
+#[derive(Debug)]
 pub(super) struct Counters {
     /// The last [`super::Queued::seq`].
     pub(super) seq: i64,
@@ -48,6 +52,8 @@ pub(super) struct Counters {
     pub(super) attempt: i64,
     /// The last id of an event.
     pub(super) event: i64,
+    /// How the transaction under way changes what waits.
+    pub(super) waiting: Counts,
 }
 
 /// What callers ask for.
@@ -104,14 +110,22 @@ impl Writer {
             connection: Some(connection),
             counters,
             state,
+            pace: Pace::new(),
         }
     }
 
-    /// Runs until `stop`, then until the inbox is empty.
-    pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Command>, stop: CancellationToken) {
+    /// Runs until `stop`, then until the inbox is empty. What is `beside` waits for its turn, see [`super::aside`].
+    pub(super) async fn run(
+        mut self,
+        mut inbox: mpsc::Receiver<Command>,
+        mut beside: mpsc::Receiver<Command>,
+        stop: CancellationToken,
+    ) {
         let mut waiting = Vec::with_capacity(TOGETHER);
         loop {
             tokio::select! {
+                biased;
+                () = stop.cancelled(), if !inbox.is_closed() => inbox.close(),
                 count = inbox.recv_many(&mut waiting, TOGETHER) => {
                     if count == 0 {
                         return;
@@ -120,9 +134,29 @@ impl Writer {
                     let count = waiting.len();
                     metrics::histogram!("waviro_store_batch_commands").record(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
                     self.take(waiting.drain(..).collect()).await;
+                    if self.pace.is_starved() && let Ok(command) = beside.try_recv() {
+                        self.take_aside(command).await;
+                    }
                 }
-                () = stop.cancelled(), if !inbox.is_closed() => inbox.close(),
+                Some(command) = async {
+                    self.pace.rested().await;
+                    beside.recv().await
+                } => self.take_aside(command).await,
             }
+        }
+    }
+
+    async fn take_aside(&mut self, command: Command) {
+        let began = Instant::now();
+        self.take(std::iter::once(command).collect()).await;
+        let took = began.elapsed();
+        metrics::histogram!("waviro_store_aside_seconds").record(took.as_secs_f64());
+        self.pace.took(took);
+        // Retention has its turn every hour, and whenever much is removed.
+        if let Some(connection) = &mut self.connection
+            && let Err(reason) = self.place.fit_cache(connection).await
+        {
+            warn!(%reason, "the page cache was not sized");
         }
     }
 
@@ -148,8 +182,14 @@ impl Writer {
     async fn commit(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => self.place.connect().await?,
+            None => {
+                let mut connection = self.place.connect().await?;
+                // Nobody knows what became of the last commit.
+                *self.state.counts() = Counts::read(&mut connection).await?;
+                connection
+            }
         };
+        self.counters.waiting = Counts::default();
         let applied = if batch.is_one_statement() {
             batch.names().for_each(waviro_fault::writing);
             batch.apply(&mut connection, &mut self.counters).await
@@ -167,6 +207,8 @@ impl Writer {
         if applied.is_ok() {
             batch.names().for_each(waviro_fault::written);
             self.connection = Some(connection);
+            let change = std::mem::take(&mut self.counters.waiting);
+            self.state.counts().add(change);
             self.state.commits.fetch_add(1, Ordering::Relaxed);
             self.state
                 .last_seq
@@ -230,6 +272,7 @@ impl Counters {
             delivery: row.try_get(1)?,
             attempt: row.try_get(2)?,
             event: row.try_get(3)?,
+            waiting: Counts::default(),
         })
     }
 }

@@ -177,7 +177,7 @@ async fn wherever_a_request_is_cut_off_the_next_under_its_key_makes_it_one_messa
             let id = accept(&rig, &once, &key()).await;
             assert_eq!(accept(&rig, &once, &key()).await, id);
             until(
-                || async { rig.engine.store.pending_count().await.unwrap() },
+                || async { rig.engine.store.pending_count() },
                 |count| *count == 0,
             )
             .await;
@@ -204,12 +204,12 @@ async fn what_is_older_than_a_day_is_swept() {
     let day = waviro::clock::millis(waviro::once::KEPT_FOR);
     assert_eq!(
         store.forget_kept(rig.clock.now() - day, 10).await.unwrap(),
-        0
+        (0, false)
     );
     assert_eq!(accept(&rig, &once, &key()).await, id);
     rig.pass(Duration::from_hours(25));
     assert_eq!(
         store.forget_kept(rig.clock.now() - day, 10).await.unwrap(),
-        1
+        (1, false)
     );
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use waviro::store::Store;
 
-use crate::store::keeps_its_contract;
+use crate::store::{counts_as_the_rows_do, keeps_its_contract};
 
 /// A running server; stopped when dropped.
 struct Server {
@@ -119,5 +119,6 @@ async fn the_store_keeps_its_contract_on_postgresql() {
     let server = Server::start();
     let store = Store::open(&server.url()).await.unwrap();
     keeps_its_contract(&store).await;
+    counts_as_the_rows_do(&store, &server.url()).await;
     store.close().await;
 }

@@ -11,6 +11,7 @@ mod log;
 mod settings;
 mod tokens;
 mod users;
+mod waiting;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -135,6 +136,15 @@ pub async fn keeps_its_contract(store: &Store) {
     events::keeps_its_contract(store).await;
     idempotency::keeps_its_contract(store).await;
     settings::keep_their_contract(store).await;
+    waiting::keeps_its_contract(store).await;
+}
+
+/// After all of that: what was counted along the way is what the rows say.
+pub async fn counts_as_the_rows_do(store: &Store, url: &str) {
+    let again = Store::open(url).await.unwrap();
+    assert_eq!(store.waiting(), again.waiting());
+    assert!(store.pending_count() > 0);
+    again.close().await;
 }
 
 async fn accepted_messages_are_queued_in_order(store: &Store) {
@@ -388,10 +398,10 @@ async fn a_queue_ends_at_its_limit(store: &Store) {
 #[tokio::test]
 async fn the_store_keeps_its_contract_on_sqlite() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&format!("sqlite:{}", folder.path().join("a.db").display()))
-        .await
-        .unwrap();
+    let url = format!("sqlite:{}", folder.path().join("a.db").display());
+    let store = Store::open(&url).await.unwrap();
     keeps_its_contract(&store).await;
+    counts_as_the_rows_do(&store, &url).await;
     store.close().await;
     assert!(matches!(
         store.add_bot("late", "00", START).await,

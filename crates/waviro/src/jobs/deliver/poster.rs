@@ -209,11 +209,10 @@ impl Poster {
     }
 
     /// How deep the queues are, for the metrics.
-    pub(super) async fn measure(&self) -> Result<(), StoreError> {
+    pub(super) fn measure(&self) {
         let deep = |count: i64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
-        metrics::gauge!("waviro_messages_pending").set(deep(self.store.pending_count().await?));
-        metrics::gauge!("waviro_deliveries_owed").set(deep(self.store.owed_count().await?));
-        Ok(())
+        metrics::gauge!("waviro_messages_pending").set(deep(self.store.pending_count()));
+        metrics::gauge!("waviro_deliveries_owed").set(deep(self.store.owed_count()));
     }
 
     /// Finds what is due and has room: whether there is more of it than was taken, and which endpoints are off.

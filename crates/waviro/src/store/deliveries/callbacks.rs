@@ -88,7 +88,7 @@ pub(in super::super) async fn insert(
             "INSERT INTO deliveries (id, kind, bot, subject, url, lane, stage, attempts, run_at, leased, held, replays, created_at) VALUES {} \
              ON CONFLICT (subject) WHERE kind = 'notify_ack' DO UPDATE SET ended_at = NULL, fate = NULL, attempts = 0, leased = 1, held = 0, \
              run_at = excluded.run_at WHERE deliveries.ended_at IS NOT NULL AND deliveries.stage < 4 \
-             RETURNING subject, id, stage, CASE WHEN lost IS NULL THEN 0 ELSE 1 END",
+             RETURNING subject, id, stage, CASE WHEN lost IS NULL THEN 0 ELSE 1 END, lane",
             sql::tuples(chunk.len(), 13)
         );
         let mut query = sqlx::query(AssertSqlSafe(text));
@@ -108,7 +108,10 @@ pub(in super::super) async fn insert(
                 .bind(0_i64)
                 .bind(now);
         }
+        // A row comes back if it is new or open again.
         for row in query.fetch_all(&mut *connection).await? {
+            let lane: String = row.try_get(4)?;
+            counters.waiting.open(&lane, 1);
             written.insert(
                 row.try_get(0)?,
                 (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?),

@@ -193,12 +193,11 @@ impl Store {
     /// Endpoints in trouble, 1,000 at most, and how much waits for each; the longest in trouble first.
     pub async fn waiting_for(&self) -> Result<Vec<(Trouble, i64)>, StoreError> {
         let rows = sqlx::query(
-            "SELECT e.lane, e.failing_since, e.last_error, e.off_at, \
-             (SELECT COUNT(*) FROM deliveries d WHERE d.ended_at IS NULL AND d.lane = e.lane) \
-             FROM endpoints e ORDER BY e.failing_since, e.lane LIMIT 1000",
+            "SELECT lane, failing_since, last_error, off_at FROM endpoints ORDER BY failing_since, lane LIMIT 1000",
         )
         .fetch_all(&self.reads)
         .await?;
+        let waiting = self.waiting();
         let rows = rows.iter().map(|row| {
             let trouble = Trouble {
                 lane: row.try_get(0)?,
@@ -206,7 +205,8 @@ impl Store {
                 last_error: row.try_get(2)?,
                 off_at: row.try_get(3)?,
             };
-            Ok((trouble, row.try_get(4)?))
+            let waits = waiting.open_in(&trouble.lane);
+            Ok((trouble, waits))
         });
         rows.collect()
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 use tokio::sync::oneshot;
 use waviro_link::MessageId;
@@ -87,9 +88,10 @@ impl Store {
                     Lost::TableUsedUp => Fate::GivenUp,
                     Lost::Gone => Fate::Gone,
                 };
-                sqlx::query(
+                let updated = sqlx::query(
                     "UPDATE deliveries SET stage = $1, attempts = 0, run_at = $2, leased = 0, held = 0, last_error = $3, \
-                     lost = CASE WHEN lost IS NULL THEN $4 ELSE lost || ',' || $5 END, fate = $6, ended_at = $7 WHERE id = $8",
+                     lost = CASE WHEN lost IS NULL THEN $4 ELSE lost || ',' || $5 END, fate = $6, ended_at = $7 \
+                     WHERE id = $8 AND ended_at IS NULL RETURNING lane",
                 )
                 .bind(next)
                 .bind(now)
@@ -99,8 +101,11 @@ impl Store {
                 .bind((!goes_on).then(|| fate.word()))
                 .bind((!goes_on).then_some(now))
                 .bind(delivery)
-                .execute(&mut *connection)
+                .fetch_all(&mut *connection)
                 .await?;
+                if !goes_on {
+                    ended(&updated, counters)?;
+                }
                 let stage = i64::from(stage);
                 let tried = Tried {
                     delivery,
@@ -169,17 +174,20 @@ pub(in super::super) async fn apply(
                 "ended_at = $2, fate = $3"
             };
             let text = format!(
-                "UPDATE deliveries SET stage = $1, attempts = 0, held = 0, {change} WHERE id IN ({})",
+                "UPDATE deliveries SET stage = $1, attempts = 0, held = 0, {change} WHERE ended_at IS NULL AND id IN ({}) RETURNING lane",
                 sql::parameters(list.len(), 4)
             );
             let query = sqlx::query(AssertSqlSafe(text))
                 .bind(stage)
                 .bind(end.map(|(at, _)| at))
                 .bind(end.map(|(_, fate)| fate.to_owned()));
-            list.into_iter()
+            let updated = (list.into_iter())
                 .fold(query, sqlx::query::Query::bind)
-                .execute(&mut *connection)
+                .fetch_all(&mut *connection)
                 .await?;
+            if end.is_some() {
+                ended(&updated, counters)?;
+            }
         }
     }
     let tried: Vec<_> = posted
@@ -195,6 +203,15 @@ pub(in super::super) async fn apply(
         })
         .collect();
     journal::insert(&tried, connection, counters).await
+}
+
+/// Counts rows that were open and have ended; each row has its lane.
+fn ended(rows: &[AnyRow], counters: &mut Counters) -> Result<(), StoreError> {
+    for row in rows {
+        let lane: String = row.try_get(0)?;
+        counters.waiting.open(&lane, -1);
+    }
+    Ok(())
 }
 
 impl Posted {

@@ -176,6 +176,7 @@ async fn again(
         .bind(id)
         .execute(connection)
         .await?;
+        counters.waiting.open(&lane(&place), 1);
         return Ok(Replaying::Due(new));
     }
     sqlx::query(
@@ -191,6 +192,7 @@ async fn again(
     .bind(id)
     .execute(connection)
     .await?;
+    counters.waiting.open(&lane(&place), 1);
     Ok(Replaying::Due(id))
 }
 

@@ -5,7 +5,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Row};
 use super::super::journal::{self, Tried};
 use super::super::{Store, StoreError};
 use super::claim::{self, DUE};
-use super::{Attempt, Due, Fate, LEASE, PARKED, Work};
+use super::{Attempt, Due, Fate, LEASE, Work, waiting};
 use crate::clock::Millis;
 
 /// An endpoint in trouble.
@@ -73,6 +73,13 @@ impl Store {
             let (note, attempt) = (note.clone(), attempt.clone());
             Box::pin(async move {
                 let error = attempt.as_ref().and_then(|attempt| attempt.cause.clone());
+                // It may have been cancelled while it was under way.
+                let open = "SELECT lane FROM deliveries WHERE id = $1 AND ended_at IS NULL";
+                let open = sqlx::query(open).bind(delivery);
+                if let Some(row) = open.fetch_optional(&mut *connection).await? {
+                    let lane: String = row.try_get(0)?;
+                    counters.waiting.open(&lane, -1);
+                }
                 sqlx::query(
                     "UPDATE deliveries SET leased = 0, held = 0, fate = $1, note = COALESCE($2, note), ended_at = $3, \
                      last_error = COALESCE($4, last_error) WHERE id = $5",
@@ -146,32 +153,32 @@ impl Store {
         wake: bool,
         now: Millis,
     ) -> Result<u64, StoreError> {
-        let lane = lane.to_owned();
-        self.write("endpoint_works", move |connection, _| {
-            let lane = lane.clone();
-            Box::pin(async move {
-                sqlx::query("DELETE FROM endpoints WHERE lane = $1")
-                    .bind(lane.clone())
-                    .execute(&mut *connection)
-                    .await?;
-                if !wake {
-                    return Ok(0);
-                }
-                let done = sqlx::query(
-                    "UPDATE deliveries SET run_at = $1, attempts = CASE WHEN attempts > 0 THEN attempts - 1 ELSE 0 END \
-                     WHERE ended_at IS NULL AND lane = $2 AND run_at > $3 AND run_at < $4 \
-                     AND leased = 0 AND held = 0",
-                )
-                .bind(now)
-                .bind(lane)
-                .bind(now)
-                .bind(PARKED)
-                .execute(connection)
-                .await?;
-                Ok(done.rows_affected())
-            })
-        })
-        .await
+        let (mut woken, mut after) = (0, None);
+        loop {
+            let (lane, from) = (lane.to_owned(), after);
+            let batch = self.write("endpoint_works", move |connection, _| {
+                let lane = lane.clone();
+                Box::pin(async move {
+                    if from.is_none() {
+                        sqlx::query("DELETE FROM endpoints WHERE lane = $1")
+                            .bind(lane.clone())
+                            .execute(&mut *connection)
+                            .await?;
+                    }
+                    if !wake {
+                        return Ok((0, None));
+                    }
+                    let from = from.unwrap_or((i64::MIN, Millis::MIN, i64::MIN));
+                    waiting::wake(&lane, from, now, connection).await
+                })
+            });
+            let (more, last) = batch.await?;
+            woken += more;
+            after = last;
+            if after.is_none() {
+                return Ok(woken);
+            }
+        }
     }
 }
 

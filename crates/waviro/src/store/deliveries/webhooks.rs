@@ -84,7 +84,7 @@ impl Store {
              CASE WHEN d.stage = 2 THEN d.answer END, \
              COALESCE(r.timeout_s, s.timeout_s), \
              CASE WHEN COALESCE(r.enabled, s.enabled, 0) = 0 OR r.deleted_at IS NOT NULL OR s.deleted_at IS NOT NULL THEN 1 ELSE 0 END, \
-             CASE WHEN d.replied_at IS NULL THEN 0 ELSE 1 END, d.url \
+             CASE WHEN d.replied_at IS NULL THEN 0 ELSE 1 END, COALESCE(r.url, s.url, d.url) \
              FROM deliveries d LEFT JOIN rules r ON d.kind = 'keyword' AND r.id = d.source \
              LEFT JOIN subscriptions s ON d.kind = 'event' AND s.id = d.source WHERE d.id = $1",
         )
@@ -190,6 +190,9 @@ pub(in super::super) async fn insert(
             .is_none_or(|line| taken.insert(line.clone()));
         rows.push((counters.delivery, hook, is_first));
     }
+    for (_, hook, _) in &rows {
+        counters.waiting.open(&lane(&hook.url), 1);
+    }
     for chunk in sql::cut(&rows) {
         let text = format!(
             "INSERT INTO deliveries (id, kind, bot, subject, chat, source, webhook_id, url, lane, body, stage, attempts, run_at, leased, \
@@ -267,14 +270,16 @@ pub(in super::super) async fn apply_replies(
 ) -> Result<(), StoreError> {
     for reply in replies {
         // Where the connection broke at a commit nobody knows whether it held: what has ended is not answered again.
-        let open = sqlx::query("SELECT id FROM deliveries WHERE id = $1 AND ended_at IS NULL")
+        let open = sqlx::query("SELECT lane FROM deliveries WHERE id = $1 AND ended_at IS NULL")
             .bind(reply.delivery)
             .fetch_optional(&mut *connection)
             .await?;
-        if open.is_none() {
+        let Some(open) = open else {
             reply.rows.clear();
             continue;
-        }
+        };
+        let lane: String = open.try_get(0)?;
+        counters.waiting.open(&lane, -1);
         reply.first_seq = counters.seq + 1;
         counters.seq += i64::try_from(reply.rows.len()).unwrap_or(i64::MAX);
         let putting: Vec<Putting<'_>> = (reply.rows.iter().zip(reply.first_seq..))
@@ -285,7 +290,7 @@ pub(in super::super) async fn apply_replies(
             })
             .collect();
         for rows in sql::cut(&putting) {
-            messages::insert(rows, connection).await?;
+            messages::insert(rows, connection, counters).await?;
         }
         let ids: Vec<&str> = reply.rows.iter().map(NewMessageRow::id).collect();
         for list in sql::lists(&ids) {

@@ -60,7 +60,7 @@ pub(in crate::store) async fn apply(
                 asked: *asked,
             })
             .collect();
-        let taken = insert(&putting, connection).await?;
+        let taken = insert(&putting, connection, counters).await?;
         for (position, _) in rows {
             let accept = &mut accepts[*position];
             if !taken.contains(accept.row.message.id.as_str()) {
@@ -123,6 +123,7 @@ pub(in crate::store) struct Putting<'a> {
 pub(in crate::store) async fn insert(
     rows: &[Putting<'_>],
     connection: &mut AnyConnection,
+    counters: &mut Counters,
 ) -> Result<HashSet<String>, StoreError> {
     // PostgreSQL takes the type of a column of VALUES from its rows, and one of NULLs alone for text, which notify_url is.
     let text = format!(
@@ -154,7 +155,14 @@ pub(in crate::store) async fn insert(
     }
     // To the last row: SQLite commits a statement outside a transaction when it is through.
     let inserted = query.fetch_all(connection).await?;
-    inserted.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    let inserted: HashSet<String> =
+        (inserted.iter().map(|row| row.try_get(0))).collect::<Result<_, _>>()?;
+    for Putting { row, .. } in rows {
+        if inserted.contains(row.id()) {
+            counters.waiting.queue(row.slot, 1);
+        }
+    }
+    Ok(inserted)
 }
 
 /// The id of the last message before `seq` of that bot to that chat that did not end in -1: which one a refused row

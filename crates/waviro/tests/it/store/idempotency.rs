@@ -121,8 +121,9 @@ async fn what_is_forgotten_makes_room(store: &Store) {
         store.kept("old", START).await.unwrap().unwrap().answer,
         "third"
     );
-    assert_eq!(store.forget_kept(START + 1, 2).await.unwrap(), 2);
-    while store.forget_kept(START + 1, 2).await.unwrap() == 2 {}
-    assert_eq!(store.forget_kept(START + 1, 100).await.unwrap(), 0);
+    assert_eq!(store.forget_kept(START + 1, 2).await.unwrap().0, 2);
+    while store.forget_kept(START + 1, 2).await.unwrap().1 {}
+    let none = store.forget_kept(START + 1, 100).await.unwrap();
+    assert_eq!(none, (0, false));
     assert!(store.kept("old", START).await.unwrap().is_some());
 }

@@ -1,0 +1,248 @@
+//! What waits for a rule, a subscription or an endpoint is changed a few rows a transaction: a backlog may be long, and the writer
+//! has others to serve.
+
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use url::Url;
+
+use super::super::writer::Counters;
+use super::super::{Store, StoreError, sql};
+use super::{EVENT, KEYWORD, PARKED, lane};
+use crate::clock::Millis;
+
+/// Rows of one transaction.
+const TOGETHER: i64 = 200;
+
+/// The last row that was looked at: its URL and its id.
+type AfterUrl = (String, i64);
+
+/// The last row that was looked at: its bot, its `run_at` and its id.
+pub(super) type AfterTime = (i64, Millis, i64);
+
+/// A rule or a subscription, as far as what waits for it is concerned.
+struct Source {
+    url: Url,
+    deleted: bool,
+}
+
+/// An open row.
+struct Open {
+    id: i64,
+    url: String,
+    lane: String,
+    leased: bool,
+}
+
+impl Store {
+    /// Has everything that waits for a rule or a subscription follow it: to its URL, or to an end if it was deleted. It goes on
+    /// where whoever asked for it goes away; what a kill leaves behind is found by [`Store::sweep`].
+    pub(in super::super) async fn follow(
+        &self,
+        kind: &'static str,
+        source: i64,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        let store = self.clone();
+        let following = self.tasks.spawn(async move {
+            let mut after = AfterUrl::default();
+            loop {
+                let from = after;
+                let last = store.write("follow", move |connection, counters| {
+                    let from = from.clone();
+                    Box::pin(follow(kind, source, from, now, connection, counters))
+                });
+                match last.await? {
+                    Some(last) => after = last,
+                    None => return Ok(()),
+                }
+            }
+        });
+        following.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Every rule and subscription that something waits for, although it was deleted or goes to another URL by now: a few
+    /// steps down an index each.
+    pub(in super::super) async fn left_behind(
+        &self,
+    ) -> Result<Vec<(&'static str, i64)>, StoreError> {
+        let mut found = Vec::new();
+        for (kind, table) in [(KEYWORD, "rules"), (EVENT, "subscriptions")] {
+            let waits = |rest: &str| {
+                format!(
+                    "EXISTS (SELECT 1 FROM deliveries d WHERE d.kind = '{kind}' AND d.source = s.id AND d.ended_at IS NULL{rest})"
+                )
+            };
+            let text = format!(
+                "SELECT s.id FROM {table} s WHERE CASE WHEN s.deleted_at IS NULL THEN {} OR {} ELSE {} END",
+                waits(" AND d.url < s.url"),
+                waits(" AND d.url > s.url"),
+                waits(""),
+            );
+            let rows = sqlx::query(AssertSqlSafe(text))
+                .fetch_all(&self.reads)
+                .await?;
+            for row in rows {
+                found.push((kind, row.try_get(0)?));
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The next rows of a source. Returns the last one, if there may be more. What is in memory is cancelled when its turn comes.
+async fn follow(
+    kind: &'static str,
+    id: i64,
+    after: AfterUrl,
+    now: Millis,
+    connection: &mut AnyConnection,
+    counters: &mut Counters,
+) -> Result<Option<AfterUrl>, StoreError> {
+    let Some(source) = source(kind, id, connection).await? else {
+        return Ok(None);
+    };
+    let mut rows = open_for(kind, id, after, connection).await?;
+    let to = lane(&source.url);
+    let note = match kind {
+        KEYWORD => "the rule was deleted",
+        _ => "the subscription was deleted",
+    };
+    let mut ids = Vec::with_capacity(rows.len());
+    for row in &rows {
+        if source.deleted {
+            if row.leased {
+                continue;
+            }
+        } else {
+            if row.url == source.url.as_str() {
+                continue;
+            }
+            counters.waiting.open(&to, 1);
+        }
+        counters.waiting.open(&row.lane, -1);
+        ids.push(row.id);
+    }
+    for list in sql::lists(&ids) {
+        let change = if source.deleted {
+            "ended_at = $1, fate = 'cancelled', note = $2"
+        } else {
+            "url = $1, lane = $2"
+        };
+        let text = format!(
+            "UPDATE deliveries SET {change} WHERE id IN ({})",
+            sql::parameters(list.len(), 3)
+        );
+        let query = sqlx::query(AssertSqlSafe(text));
+        let query = if source.deleted {
+            query.bind(now).bind(note)
+        } else {
+            query.bind(source.url.to_string()).bind(to.clone())
+        };
+        list.into_iter()
+            .fold(query, sqlx::query::Query::bind)
+            .execute(&mut *connection)
+            .await?;
+    }
+    let more = rows.len() as u64 >= TOGETHER.unsigned_abs();
+    Ok(rows.pop().filter(|_| more).map(|row| (row.url, row.id)))
+}
+
+async fn source(
+    kind: &str,
+    id: i64,
+    connection: &mut AnyConnection,
+) -> Result<Option<Source>, StoreError> {
+    let table = if kind == KEYWORD {
+        "rules"
+    } else {
+        "subscriptions"
+    };
+    let text = format!(
+        "SELECT url, CASE WHEN deleted_at IS NULL THEN 0 ELSE 1 END FROM {table} WHERE id = $1"
+    );
+    let row = sqlx::query(AssertSqlSafe(text))
+        .bind(id)
+        .fetch_optional(connection)
+        .await?;
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    let (url, deleted): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
+    let unreadable = || StoreError::Unreadable("a rule's or a subscription's URL".to_owned());
+    Ok(Some(Source {
+        url: Url::parse(&url).map_err(|_| unreadable())?,
+        deleted: deleted != 0,
+    }))
+}
+
+/// Makes the next rows of a lane due that wait for their time. What the endpoint itself asked for stays as it is. Returns how many
+/// are due, and the last row if there may be more.
+pub(super) async fn wake(
+    lane: &str,
+    (bot, run_at, id): AfterTime,
+    now: Millis,
+    connection: &mut AnyConnection,
+) -> Result<(u64, Option<AfterTime>), StoreError> {
+    let rows = sqlx::query(
+        "SELECT id, bot, run_at, leased, held FROM deliveries WHERE ended_at IS NULL AND lane = $1 \
+         AND (bot, run_at, id) > ($2, $3, $4) ORDER BY bot, run_at, id LIMIT $5",
+    )
+    .bind(lane.to_owned())
+    .bind(bot)
+    .bind(run_at)
+    .bind(id)
+    .bind(TOGETHER)
+    .fetch_all(&mut *connection)
+    .await?;
+    let (mut ids, mut last) = (Vec::with_capacity(rows.len()), None);
+    for row in &rows {
+        let (id, run_at): (i64, Millis) = (row.try_get(0)?, row.try_get(2)?);
+        let (leased, held): (i64, i64) = (row.try_get(3)?, row.try_get(4)?);
+        let waits = run_at > now && run_at < PARKED;
+        if waits && leased == 0 && held == 0 {
+            ids.push(id);
+        }
+        last = Some((row.try_get(1)?, run_at, id));
+    }
+    for list in sql::lists(&ids) {
+        let text = format!(
+            "UPDATE deliveries SET run_at = $1, attempts = CASE WHEN attempts > 0 THEN attempts - 1 ELSE 0 END WHERE id IN ({})",
+            sql::parameters(list.len(), 2)
+        );
+        let query = sqlx::query(AssertSqlSafe(text)).bind(now);
+        list.into_iter()
+            .fold(query, sqlx::query::Query::bind)
+            .execute(&mut *connection)
+            .await?;
+    }
+    let more = rows.len() as u64 >= TOGETHER.unsigned_abs();
+    Ok((ids.len() as u64, last.filter(|_| more)))
+}
+
+async fn open_for(
+    kind: &str,
+    source: i64,
+    (url, id): AfterUrl,
+    connection: &mut AnyConnection,
+) -> Result<Vec<Open>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT id, url, lane, leased FROM deliveries WHERE kind = $1 AND source = $2 AND ended_at IS NULL AND (url, id) > ($3, $4) \
+         ORDER BY url, id LIMIT $5",
+    )
+    .bind(kind.to_owned())
+    .bind(source)
+    .bind(url)
+    .bind(id)
+    .bind(TOGETHER)
+    .fetch_all(connection)
+    .await?;
+    let rows = rows.iter().map(|row| {
+        let leased: i64 = row.try_get(3)?;
+        Ok(Open {
+            id: row.try_get(0)?,
+            url: row.try_get(1)?,
+            lane: row.try_get(2)?,
+            leased: leased != 0,
+        })
+    });
+    rows.collect()
+}

@@ -1,0 +1,139 @@
+//! What waits in long backlogs: counted, redirected, ended and woken, a few rows at a time.
+
+use url::Url;
+use waviro::store::{AddRule, Due, Hook, InboundRow, NewRule, RuleChange, Store, Trouble, lane};
+
+use super::attempt;
+use crate::engine::START;
+use crate::events::rig::picture;
+
+/// A bot that nobody else has.
+const SLOT: i32 = 78;
+
+/// More than two transactions take.
+const MANY: usize = 450;
+
+pub async fn keeps_its_contract(store: &Store) {
+    a_long_backlog_follows_its_rule_and_ends_with_it(store).await;
+    a_long_backlog_is_woken_when_its_endpoint_works(store).await;
+}
+
+fn url(text: &str) -> Url {
+    text.parse().unwrap()
+}
+
+async fn rule(store: &Store, keyword: &str, to: &Url) -> i64 {
+    let new = NewRule {
+        keyword: keyword.to_owned(),
+        folded: keyword.to_owned(),
+        url: to.clone(),
+        enabled: true,
+        in_groups: false,
+        timeout_s: None,
+    };
+    match store.add_rule(SLOT, new, START).await.unwrap() {
+        AddRule::Done(rule) => rule.id,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Webhooks that wait for a rule, none of them in memory.
+async fn backlog(store: &Store, name: &str, source: i64, to: &Url) -> Vec<Due> {
+    let rows = (0..MANY).map(|n| {
+        let message = picture(&format!("{name}{n}"));
+        let hook = Hook {
+            slot: SLOT,
+            subject: format!("{name}{n}"),
+            chat: Some(message.chat.clone()),
+            source,
+            webhook_id: format!("{name}{n}"),
+            url: to.clone(),
+            body: "{}".to_owned(),
+            line: None,
+        };
+        InboundRow::new(message, vec![hook])
+    });
+    let kept = store
+        .keep_inbound(SLOT, rows.collect(), START)
+        .await
+        .unwrap();
+    assert_eq!(kept.due.len(), MANY);
+    kept.due
+}
+
+async fn release(store: &Store, due: &[Due]) {
+    let ids = due.iter().map(|due| due.id).collect();
+    store.release(ids, START).await.unwrap();
+}
+
+async fn a_long_backlog_follows_its_rule_and_ends_with_it(store: &Store) {
+    let (old, new) = (url("http://old.example/a"), url("https://new.example/b"));
+    let id = rule(store, "follow", &old).await;
+    let due = backlog(store, "W", id, &old).await;
+    let open = || {
+        let waiting = store.waiting();
+        (waiting.open_in(&lane(&old)), waiting.open_in(&lane(&new)))
+    };
+    assert_eq!(open(), (450, 0));
+    let change = RuleChange {
+        url: Some(new.clone()),
+        ..RuleChange::default()
+    };
+    store.change_rule(SLOT, id, change, START).await.unwrap();
+    assert_eq!(open(), (0, 450));
+    // What is in memory goes there too.
+    let hook = store.webhook(due[7].id).await.unwrap().unwrap();
+    assert_eq!(hook.url, new);
+    assert!(
+        store
+            .claim(&lane(&old), SLOT, 10, START)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    release(store, &due[1..]).await;
+    assert!(store.delete_rule(SLOT, id, START).await.unwrap());
+    // One is in memory; it is cancelled when its turn comes.
+    assert_eq!(open(), (0, 1));
+    let hook = store.webhook(due[0].id).await.unwrap().unwrap();
+    assert!(hook.cancelled);
+    let fate = waviro::store::Fate::Cancelled;
+    store.end(&due[0], fate, None, None, START).await.unwrap();
+    assert_eq!(open(), (0, 0));
+    let last = store.delivery(SLOT, due[449].id).await.unwrap().unwrap();
+    assert_eq!(last.fate, Some(fate));
+    assert_eq!(last.note.as_deref(), Some("the rule was deleted"));
+}
+
+async fn a_long_backlog_is_woken_when_its_endpoint_works(store: &Store) {
+    let to = url("http://woken.example/a");
+    let (id, lane) = (rule(store, "wake", &to).await, lane(&to));
+    let due = backlog(store, "V", id, &to).await;
+    for (n, due) in due.iter().enumerate() {
+        let failed = attempt(Some("status 500"));
+        // The endpoint itself asked for one wait.
+        let put_off = store.put_off(due, failed, START + 60_000, n == 3);
+        put_off.await.unwrap();
+    }
+    let trouble = Trouble {
+        lane: lane.clone(),
+        failing_since: START,
+        last_error: "status 500".to_owned(),
+        off_at: None,
+    };
+    store.endpoint_fails(trouble.clone()).await.unwrap();
+    let troubles = store.waiting_for().await.unwrap();
+    assert!(troubles.contains(&(trouble, 450)), "{troubles:?}");
+    let now = START + 10;
+    assert_eq!(store.endpoint_works(&lane, true, now).await.unwrap(), 449);
+    let claimed = store.claim(&lane, SLOT, 1_000, now).await.unwrap();
+    assert_eq!(claimed.len(), 449);
+    assert!(claimed.iter().all(|due| due.attempts == 0));
+    assert!(store.delete_rule(SLOT, id, now).await.unwrap());
+    release(store, &claimed).await;
+    for due in claimed {
+        let fate = waviro::store::Fate::Cancelled;
+        store.end(&due, fate, None, None, now).await.unwrap();
+    }
+    assert_eq!(store.waiting().open_in(&lane), 0);
+}

@@ -20,6 +20,7 @@ mod bare;
 mod disk;
 mod group;
 mod measure;
+mod rows;
 mod stage;
 
 use std::sync::Arc;
@@ -50,12 +51,23 @@ struct Arguments {
     /// How long a phase takes, at least two.
     #[arg(long, default_value_t = 10)]
     seconds: u64,
+    /// Measures an empty database and one with so many rows in place of all else.
+    #[arg(long)]
+    rows: Option<u64>,
 }
 
 #[tokio::main]
 async fn main() {
-    let Arguments { bots, seconds } = Arguments::parse();
-    run(bots.max(2), Duration::from_secs(seconds.max(2))).await;
+    let Arguments {
+        bots,
+        seconds,
+        rows,
+    } = Arguments::parse();
+    let (bots, span) = (bots.max(2), Duration::from_secs(seconds.max(2)));
+    match rows {
+        Some(rows) => rows::run(bots, rows, span).await,
+        None => run(bots, span).await,
+    }
 }
 
 async fn run(bots: usize, span: Duration) {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use e2e::gateway::{Bot, Gateway};
+use e2e::gateway::{Admin, Bot, Gateway};
 use e2e::package_binary;
 use futures::{StreamExt, stream};
 use serde_json::{Value, json};
@@ -28,6 +28,7 @@ pub struct Stage {
     bots: Vec<Bot>,
     linked: usize,
     turn: Turn,
+    admin: Option<Admin>,
 }
 
 impl Stage {
@@ -68,6 +69,7 @@ impl Stage {
             bots,
             linked: 0,
             turn: Turn::default(),
+            admin: None,
         };
         for n in 0..CUSTOMERS {
             stage.phone(&customer(n)).await;
@@ -210,6 +212,55 @@ impl Stage {
             page.count("waviro_messages_offered_total{outcome=\"accepted\"}"),
             page.count("waviro_server_acks_total{verdict=\"accepted\"}"),
         )
+    }
+
+    /// Makes a user of the dashboard; the cookie of its session, which outlives restarts.
+    pub async fn logged_in(&mut self, password: &str) -> String {
+        let admin = self.gateway.admin().await;
+        admin.post("/v1/users", crate::rows::user(password)).await;
+        let cookie = admin.log_in("ani", password).await.unwrap();
+        self.admin = Some(admin);
+        cookie
+    }
+
+    /// Asks for a list as the admin, or for a page as the user.
+    pub async fn ask(&self, path: &str, cookie: &str) {
+        if path.starts_with("/v1/") {
+            self.admin.as_ref().unwrap().get(path).await;
+            return;
+        }
+        let url = format!("{}{path}", self.gateway.url());
+        let answer = self.http.get(url).header("cookie", cookie).send().await;
+        let answer = answer.unwrap();
+        assert!(answer.status().is_success(), "{path}: {answer:?}");
+        answer.bytes().await.unwrap();
+    }
+
+    /// Ends the gateway.
+    pub async fn stop(&mut self) {
+        self.gateway.stop().await;
+    }
+
+    /// Starts the gateway again and waits until it is ready.
+    pub async fn start(&mut self) {
+        self.gateway.run().await;
+    }
+
+    /// Waits until all bots are online.
+    pub async fn all_online(&self) {
+        for bot in &self.bots[..self.linked] {
+            bot.wait_linked().await;
+        }
+    }
+
+    /// The gateway's database.
+    pub fn database(&self) -> std::path::PathBuf {
+        self.gateway.folder().join("data/waviro.db")
+    }
+
+    /// A number that the database knows.
+    pub async fn count(&self, text: &'static str) -> i64 {
+        self.gateway.ask_database(text).await
     }
 
     /// Makes the gateway's disk slower, or as it is.

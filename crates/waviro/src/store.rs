@@ -24,6 +24,7 @@ mod numbers;
 mod open;
 mod retention;
 mod rules;
+mod search;
 mod secrets;
 mod sql;
 mod subscriptions;
@@ -46,8 +47,8 @@ pub use acks::{Feeds, News};
 pub use bots::{AddBot, BotRow, PreviousKey, Renaming};
 pub use counts::Counts;
 pub use deliveries::{
-    Attempt, AttemptRow, Callback, DeliveryFilter, DeliveryKind, DeliveryRow, Due, Fate, Heard,
-    Hook, Lost, Replay, Replayed, Replaying, Trouble, Webhook, Work, lane,
+    Attempt, AttemptRow, Callback, DeliveryAfter, DeliveryFilter, DeliveryKind, DeliveryRow, Due,
+    Fate, Heard, Hook, Lost, Replay, Replayed, Replaying, Trouble, Webhook, Work, lane,
 };
 pub use events::{Audience, EventKind, EventRow, Kinds, Listening, NewEvent, event_id};
 pub use evidence::Evidence;
@@ -56,16 +57,21 @@ pub use inbound::{
     CardDetail, Detail, FileDetail, InboundRow, Kept, MediaRow, Place, address, media_id,
 };
 pub use journal::beginning;
-pub use log::{HeardAfter, HeardRow, LogFilter, SentRow, words};
+pub use log::{HeardAfter, HeardRow, LogFilter, SentAfter, SentRow, words};
 pub use messages::{Accepting, Committed, MessageRow, NewMessageRow, Queued, Repeats};
 pub use retention::{Kept as Keeping, Sweep, Swept};
 pub use rules::{AddRule, MOST_RULES, NewRule, RuleChange, RuleRow};
+pub use search::Found;
 pub use secrets::SecretsRow;
 pub use subscriptions::{MOST_SUBSCRIPTIONS, NewSubscription, SubscriptionChange, SubscriptionRow};
 pub use tokens::{AddToken, TokenRole, TokenRow};
 pub use users::{AddUser, ChangeUser, UserChange, UserRole, UserRow};
 
+use search::Searches;
 use writer::{Command, Counters, Writer};
+
+/// Connections for reads. SQLite reads beside the writer in WAL mode; four saturate two cores.
+const READERS: u32 = 4;
 
 /// Commands that may wait for the writer; more than this and [`Store::accept`] refuses with [`StoreError::Busy`].
 const WAITING: usize = 4096;
@@ -74,6 +80,7 @@ const WAITING: usize = 4096;
 #[derive(Clone)]
 pub struct Store {
     reads: AnyPool,
+    searches: Searches,
     writes: mpsc::Sender<Command>,
     /// Work that nobody waits for.
     asides: mpsc::Sender<Command>,
@@ -157,7 +164,7 @@ impl Store {
         *state.counts() = Counts::read(&mut connection).await?;
         state.last_seq.store(counters.seq, Ordering::SeqCst);
         state.last_event.send_replace(counters.event);
-        let reads = place.pool();
+        let (reads, searches) = (place.pool(READERS), Searches::new(place.pool(1)));
         let (writes, inbox) = mpsc::channel(WAITING);
         let (asides, beside) = mpsc::channel(1);
         let tasks = TaskTracker::new();
@@ -168,6 +175,7 @@ impl Store {
         tasks.close();
         Ok(Self {
             reads,
+            searches,
             writes,
             asides,
             state,
@@ -180,6 +188,7 @@ impl Store {
     pub async fn close(&self) {
         self.stop.cancel();
         self.tasks.wait().await;
+        self.searches.close().await;
         self.reads.close().await;
     }
 

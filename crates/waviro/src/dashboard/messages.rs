@@ -132,7 +132,7 @@ async fn find(shared: &Shared, me: &Me, bot: i32, asked: &Asked) -> Result<Found
     if let Some(chat) = asked.chat() {
         let found = get(By::Chat, ("chat", &chat)).await?;
         // An order's number can look like a phone's.
-        if !found.rows.is_empty() || !asked.cursor.is_empty() {
+        if !found.rows.is_empty() || found.next.is_some() || !asked.cursor.is_empty() {
             return Ok(found);
         }
     }

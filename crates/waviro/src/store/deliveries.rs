@@ -6,6 +6,7 @@
 
 mod callbacks;
 mod claim;
+mod list;
 mod log;
 mod posted;
 mod replay;
@@ -18,6 +19,7 @@ use waviro_link::{Chat, MessageId};
 
 use crate::clock::Millis;
 
+pub use list::DeliveryAfter;
 pub use log::{AttemptRow, DeliveryFilter, DeliveryKind, DeliveryRow};
 pub use posted::Lost;
 pub use replay::{Replay, Replayed, Replaying};

@@ -189,7 +189,7 @@ impl Store {
             let text = format!(
                 "WITH asked (bot, chat) AS (VALUES {}) SELECT chat, \
                  COALESCE((SELECT m.accepted_at FROM messages m WHERE m.bot = asked.bot AND m.chat = asked.chat \
-                 AND m.ack >= 0 ORDER BY m.seq DESC LIMIT 1), 0), \
+                 AND m.ack >= 0 AND m.seq > 0 ORDER BY m.seq DESC LIMIT 1), 0), \
                  COALESCE((SELECT MAX(i.at) FROM inbound i WHERE i.bot = asked.bot AND i.chat = asked.chat), 0) FROM asked",
                 sql::tuples(asked.len(), 2)
             );
@@ -228,6 +228,24 @@ impl Store {
             handle: handle.transpose()?,
             about: detail.media.unwrap_or_default(),
         }))
+    }
+
+    /// Which of these files may still be fetched.
+    pub async fn known_media(&self, ids: &[String]) -> Result<HashSet<String>, StoreError> {
+        let mut known = HashSet::new();
+        for list in sql::lists(ids) {
+            let text = format!(
+                "SELECT media FROM inbound WHERE media_handle IS NOT NULL AND media IN ({})",
+                sql::parameters(list.len(), 1)
+            );
+            let query = list
+                .into_iter()
+                .fold(sqlx::query(AssertSqlSafe(text)), sqlx::query::Query::bind);
+            for row in query.fetch_all(&self.reads).await? {
+                known.insert(row.try_get(0)?);
+            }
+        }
+        Ok(known)
     }
 
     /// Those of these messages that the bot has not.

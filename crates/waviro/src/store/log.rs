@@ -1,5 +1,8 @@
 //! The message log: what a bot sent and what was written to it, newest first.
 
+mod heard_list;
+mod sent_list;
+
 use std::fmt::Write as _;
 
 use sqlx::any::AnyRow;
@@ -8,11 +11,12 @@ use waviro_link::Content;
 
 use super::content::decode;
 use super::inbound::Detail;
+use super::search::Found;
 use super::{Store, StoreError};
 use crate::clock::Millis;
 
-/// Rows read at a time while a text is looked for.
-const CHUNK: i64 = 200;
+use heard_list::HeardList;
+use sent_list::SentList;
 
 /// Which messages of a bot are asked for. `None` asks for all.
 #[derive(Debug, Clone, Default)]
@@ -87,6 +91,15 @@ pub struct HeardRow {
     pub detail: Detail,
 }
 
+/// After which row of [`SentRow`]s a page begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SentAfter {
+    /// Its `accepted_at`.
+    pub accepted_at: Millis,
+    /// Its `seq`.
+    pub seq: i64,
+}
+
 /// After which row of [`HeardRow`]s a page begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeardAfter {
@@ -100,122 +113,92 @@ pub struct HeardAfter {
     pub chat: String,
 }
 
-const SENT: &str = "SELECT seq, id, chat, kind, body, notify_url, ack, cause, accepted_at, settled_at, delivered_at, read_at, reply_of FROM messages";
+const SENT: &str = "seq, id, chat, kind, body, notify_url, ack, cause, accepted_at, settled_at, delivered_at, read_at, reply_of";
 
-const HEARD: &str = "SELECT id, chat, sender, push_name, from_me, kind, body, at, received_at, quoted, detail FROM inbound";
+const HEARD: &str =
+    "id, chat, sender, push_name, from_me, kind, body, at, received_at, quoted, detail";
 
 impl Store {
-    /// Messages that a bot sent, below the `seq` `before`, newest first. Where a text is looked for, everything in the range is read.
+    /// Messages that a bot sent, after this place, newest first. Where a text is looked for, or a state within a chat, it is a search:
+    /// it may end before it has read everything, and says where to go on.
+    ///
+    /// # Errors
+    /// Any [`StoreError`]; [`StoreError::Busy`] for a search that has no turn in time.
     pub async fn sent_log(
         &self,
         slot: i32,
         filter: &LogFilter,
-        before: Option<i64>,
+        after: Option<SentAfter>,
         limit: usize,
-    ) -> Result<Vec<SentRow>, StoreError> {
-        let mut text = format!(
-            "{SENT} WHERE bot = $1 AND seq < $2 AND accepted_at >= $3 AND accepted_at < $4"
-        );
-        filter.narrow(&mut text, 6, true);
-        text.push_str(" ORDER BY seq DESC LIMIT $5");
-        let mut before = before.unwrap_or(i64::MAX);
-        let mut found = Vec::new();
-        loop {
-            let many = filter.chunk(limit);
-            let query = sqlx::query(AssertSqlSafe(text.clone()))
-                .bind(i64::from(slot))
-                .bind(before)
-                .bind(filter.since.unwrap_or(Millis::MIN))
-                .bind(filter.until.unwrap_or(Millis::MAX))
-                .bind(many);
-            let query = filter.words(true).fold(query, sqlx::query::Query::bind);
-            let rows = query.fetch_all(&self.reads).await?;
-            for row in &rows {
-                let row = sent(row)?;
-                before = row.seq;
-                if filter.holds(words(&row.content)) {
-                    found.push(row);
-                }
-                if found.len() == limit {
-                    return Ok(found);
-                }
-            }
-            if i64::try_from(rows.len()).unwrap_or(i64::MAX) < many {
-                return Ok(found);
-            }
+    ) -> Result<Found<SentRow, SentAfter>, StoreError> {
+        let first = SentAfter {
+            accepted_at: filter.until.unwrap_or(Millis::MAX),
+            seq: i64::MIN,
+        };
+        let after = after.map_or(first, |after| after.min(first));
+        let list = SentList {
+            slot,
+            filter: filter.clone(),
+        };
+        if list.is_searched() {
+            return self.search(slot, list, after, limit).await;
         }
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = list.page(after, limit).fetch_all(&self.reads).await?;
+        let mut rows: Vec<SentRow> = rows.iter().map(sent).collect::<Result<_, _>>()?;
+        rows.retain(|row| filter.reaches(row.accepted_at));
+        Ok(Found { rows, go_on: None })
     }
 
-    /// Messages that were written to a bot, from `after` on, newest first. Where a text is looked for, everything in the range is read.
+    /// Messages that were written to a bot, after this place, newest first. Where a text is looked for it is a search, see
+    /// [`Self::sent_log`].
+    ///
+    /// # Errors
+    /// As [`Self::sent_log`].
     pub async fn heard_log(
         &self,
         slot: i32,
         filter: &LogFilter,
         after: Option<HeardAfter>,
         limit: usize,
-    ) -> Result<Vec<HeardRow>, StoreError> {
-        let mut text = format!(
-            "{HEARD} WHERE bot = $1 AND (received_at, id, sender, chat) < ($2, $3, $4, $5) AND received_at >= $6 AND received_at < $7"
-        );
-        filter.narrow(&mut text, 9, false);
-        // SQLite takes an index for the order where it can, and would walk over all chats to find one's: the sign forbids it that.
-        let by = if filter.chat.is_some() { "+" } else { "" };
-        // Writing to a String cannot fail.
-        let _ = write!(
-            text,
-            " ORDER BY {by}received_at DESC, id DESC, sender DESC, chat DESC LIMIT $8"
-        );
-        // Above every row there is.
-        let mut after = after.unwrap_or_else(|| HeardAfter {
-            received_at: Millis::MAX,
-            id: String::new(),
-            sender: String::new(),
-            chat: String::new(),
-        });
-        let mut found = Vec::new();
-        loop {
-            let many = filter.chunk(limit);
-            let query = sqlx::query(AssertSqlSafe(text.clone()))
-                .bind(i64::from(slot))
-                .bind(after.received_at)
-                .bind(after.id.clone())
-                .bind(after.sender.clone())
-                .bind(after.chat.clone())
-                .bind(filter.since.unwrap_or(Millis::MIN))
-                .bind(filter.until.unwrap_or(Millis::MAX))
-                .bind(many);
-            let query = filter.words(false).fold(query, sqlx::query::Query::bind);
-            let rows = query.fetch_all(&self.reads).await?;
-            for row in &rows {
-                let row = heard(row)?;
-                after = row.place();
-                if filter.holds(&row.text) {
-                    found.push(row);
-                }
-                if found.len() == limit {
-                    return Ok(found);
-                }
-            }
-            if i64::try_from(rows.len()).unwrap_or(i64::MAX) < many {
-                return Ok(found);
-            }
+    ) -> Result<Found<HeardRow, HeardAfter>, StoreError> {
+        let first = HeardAfter::before(filter.until.unwrap_or(Millis::MAX));
+        let after = match after {
+            Some(after) if after.received_at < first.received_at => after,
+            _ => first,
+        };
+        let list = HeardList {
+            slot,
+            filter: filter.clone(),
+        };
+        if list.is_searched() {
+            return self.search(slot, list, after, limit).await;
         }
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = list.page(&after, limit).fetch_all(&self.reads).await?;
+        let mut rows: Vec<HeardRow> = rows.iter().map(heard).collect::<Result<_, _>>()?;
+        rows.retain(|row| filter.reaches(row.received_at));
+        Ok(Found { rows, go_on: None })
     }
 
     /// A message that the bot sent.
     pub async fn sent(&self, slot: i32, id: &str) -> Result<Option<SentRow>, StoreError> {
-        let row = sqlx::query(AssertSqlSafe(format!("{SENT} WHERE bot = $1 AND id = $2")))
-            .bind(i64::from(slot))
-            .bind(id.to_owned())
-            .fetch_optional(&self.reads)
-            .await?;
+        let row = sqlx::query(AssertSqlSafe(format!(
+            "SELECT {SENT} FROM messages WHERE bot = $1 AND id = $2"
+        )))
+        .bind(i64::from(slot))
+        .bind(id.to_owned())
+        .fetch_optional(&self.reads)
+        .await?;
         row.as_ref().map(sent).transpose()
     }
 
     /// A message that was written to the bot; of several with this id, in other chats, the latest.
     pub async fn heard(&self, slot: i32, id: &str) -> Result<Option<HeardRow>, StoreError> {
         // By its id and not in the order of time, see [`Self::heard_log`].
-        let text = format!("{HEARD} WHERE bot = $1 AND id = $2 ORDER BY +received_at DESC LIMIT 1");
+        let text = format!(
+            "SELECT {HEARD} FROM inbound WHERE bot = $1 AND id = $2 ORDER BY +received_at DESC LIMIT 1"
+        );
         let row = sqlx::query(AssertSqlSafe(text))
             .bind(i64::from(slot))
             .bind(id.to_owned())
@@ -238,7 +221,8 @@ impl Store {
 
     /// The messages of the answers of this delivery, in their order.
     pub async fn replies_of(&self, delivery: i64) -> Result<Vec<SentRow>, StoreError> {
-        let text = format!("{SENT} WHERE reply_of = $1 ORDER BY seq LIMIT 500");
+        let text =
+            format!("SELECT {SENT} FROM messages WHERE reply_of = $1 ORDER BY seq LIMIT 500");
         let rows = sqlx::query(AssertSqlSafe(text))
             .bind(delivery)
             .fetch_all(&self.reads)
@@ -248,69 +232,60 @@ impl Store {
 }
 
 impl LogFilter {
-    /// Adds the conditions that are asked for, their parameters numbered from `first`. What LIKE finds is only a preselection: the
-    /// databases differ in what case is to them, and a body is JSON.
-    fn narrow(&self, text: &mut String, first: usize, sent: bool) {
-        let mut next = first;
-        // Writing to a String cannot fail.
-        if self.chat.is_some() {
-            let _ = write!(text, " AND chat = ${next}");
-            next += 1;
-        }
-        if self.text.is_some() {
-            let _ = write!(text, " AND LOWER(body) LIKE ${next} ESCAPE '!'");
-        }
-        // To the letter as the indexes have it: of a parameter no database can tell that one of them is meant.
-        match self.ack.filter(|_| sent) {
-            None => {}
-            Some(..0) => text.push_str(" AND ack < 0"),
-            Some(ack) => {
-                let _ = write!(text, " AND ack = {ack}");
-            }
-        }
+    /// Whether the range holds a row of this time, as far as its older end is concerned.
+    fn reaches(&self, at: Millis) -> bool {
+        self.since.is_none_or(|since| at >= since)
     }
 
-    /// What the parameters of [`Self::narrow`] are. `json`: as the text stands in a JSON text.
-    fn words(&self, json: bool) -> impl Iterator<Item = String> {
-        let pattern = |needle: &str| {
-            let quoted = if json {
-                let quoted = serde_json::Value::from(needle).to_string();
-                quoted[1..quoted.len() - 1].to_owned()
-            } else {
-                needle.to_owned()
-            };
-            let mut pattern = "%".to_owned();
-            for one in quoted.chars() {
-                match one {
-                    '!' | '%' | '_' => pattern.extend(['!', one]),
-                    // SQLite knows the case of ASCII alone.
-                    _ if !one.is_ascii() && has_case(one) => pattern.push('%'),
-                    _ => pattern.push(one),
-                }
-            }
-            pattern.push('%');
-            pattern
-        };
-        let text = self.text.as_deref();
-        [
-            self.chat.clone(),
-            text.map(|text| pattern(&text.to_lowercase())),
-        ]
-        .into_iter()
-        .flatten()
-    }
-
-    fn chunk(&self, limit: usize) -> i64 {
-        if self.text.is_some() {
-            CHUNK
+    /// What LIKE finds is only a preselection: the databases differ in what case is to them, and a body is JSON. `json`: as the text
+    /// stands in a JSON text.
+    fn pattern(&self, json: bool) -> Option<String> {
+        let needle = self.text.as_deref()?.to_lowercase();
+        let quoted = if json {
+            let quoted = serde_json::Value::from(needle).to_string();
+            quoted[1..quoted.len() - 1].to_owned()
         } else {
-            i64::try_from(limit).unwrap_or(i64::MAX)
+            needle
+        };
+        let mut pattern = "%".to_owned();
+        for one in quoted.chars() {
+            match one {
+                '!' | '%' | '_' => pattern.extend(['!', one]),
+                // SQLite knows the case of ASCII alone.
+                _ if !one.is_ascii() && has_case(one) => pattern.push('%'),
+                _ => pattern.push(one),
+            }
         }
+        pattern.push('%');
+        Some(pattern)
     }
 
     fn holds(&self, text: &str) -> bool {
         let needle = self.text.as_ref().map(|needle| needle.to_lowercase());
         needle.is_none_or(|needle| text.to_lowercase().contains(&needle))
+    }
+}
+
+impl SentRow {
+    /// Where the page after this row begins.
+    #[must_use]
+    pub fn place(&self) -> SentAfter {
+        SentAfter {
+            accepted_at: self.accepted_at,
+            seq: self.seq,
+        }
+    }
+}
+
+impl HeardAfter {
+    /// Before every row of this moment, and after every row of a later one.
+    fn before(at: Millis) -> Self {
+        Self {
+            received_at: at,
+            id: String::new(),
+            sender: String::new(),
+            chat: String::new(),
+        }
     }
 }
 
@@ -336,6 +311,15 @@ pub fn words(content: &Content) -> &str {
         Content::Contact(card) => &card.name,
         Content::Media(media) => media.caption.as_deref().unwrap_or_default(),
         _ => "",
+    }
+}
+
+/// Adds the preselection of a text, if one is looked for, its parameter numbered `next`.
+fn narrow_text(filter: &LogFilter, text: &mut String, next: &mut usize) {
+    if filter.text.is_some() {
+        // Writing to a String cannot fail.
+        let _ = write!(text, " AND LOWER(body) LIKE ${next} ESCAPE '!'");
+        *next += 1;
     }
 }
 

@@ -239,7 +239,7 @@ impl Store {
     /// When the server took a bot's last messages, at most `limit` of them, in no order.
     pub async fn last_sent(&self, slot: i32, limit: i64) -> Result<Vec<Millis>, StoreError> {
         let rows = sqlx::query(
-            "SELECT settled_at FROM messages WHERE bot = $1 AND ack > 0 \
+            "SELECT settled_at FROM messages WHERE bot = $1 AND ack > 0 AND settled_at > 0 \
              ORDER BY settled_at DESC LIMIT $2",
         )
         .bind(i64::from(slot))

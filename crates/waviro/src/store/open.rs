@@ -60,6 +60,7 @@ const SCHEMA: &[(i64, &str, &str)] = &[
         "growth",
         include_str!("../../migrations/0014_growth.sql"),
     ),
+    (16, "lists", include_str!("../../migrations/0016_lists.sql")),
     (
         18,
         "queues",
@@ -71,9 +72,6 @@ const SCHEMA: &[(i64, &str, &str)] = &[
         include_str!("../../migrations/0030_claims.sql"),
     ),
 ];
-
-/// Connections for reads. SQLite reads beside the writer in WAL mode; four saturate two cores.
-const READERS: u32 = 4;
 
 /// WAL and FULL: a commit costs one sync of the log and survives a power cut. `busy_timeout` covers the command line
 /// tool writing at the same time. The size limit cuts a log that a long read let grow. The log goes into the database every
@@ -164,11 +162,11 @@ impl Place {
         Ok(())
     }
 
-    /// The read pool; it connects when it is first used.
-    pub(super) fn pool(&self) -> AnyPool {
+    /// A pool for reads; it connects when it is first used.
+    pub(super) fn pool(&self, connections: u32) -> AnyPool {
         let sqlite = self.sqlite;
         AnyPoolOptions::new()
-            .max_connections(READERS)
+            .max_connections(connections)
             .after_connect(move |connection, _| {
                 Box::pin(async move {
                     if sqlite {

@@ -3,7 +3,6 @@
 //! Each step finds its rows at one end of an index, whatever else is kept. The newest row of a table that gives out ids by its
 //! highest one stays, or its id would be given out again.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use sqlx::any::AnyRow;
@@ -117,24 +116,6 @@ impl Store {
             Box::pin(batch(sweep.clone(), budget, connection))
         })
         .await
-    }
-
-    /// Which of these files may still be fetched.
-    pub async fn known_media(&self, ids: &[String]) -> Result<HashSet<String>, StoreError> {
-        let mut known = HashSet::new();
-        for list in sql::lists(ids) {
-            let text = format!(
-                "SELECT media FROM inbound WHERE media_handle IS NOT NULL AND media IN ({})",
-                sql::parameters(list.len(), 1)
-            );
-            let query = list
-                .into_iter()
-                .fold(sqlx::query(AssertSqlSafe(text)), sqlx::query::Query::bind);
-            for row in query.fetch_all(&self.reads).await? {
-                known.insert(row.try_get(0)?);
-            }
-        }
-        Ok(known)
     }
 }
 

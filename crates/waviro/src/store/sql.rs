@@ -4,6 +4,9 @@
 
 use std::fmt::Write as _;
 
+/// A statement with its parameters.
+pub(super) type Bound = sqlx::query::Query<'static, sqlx::Any, sqlx::any::AnyArguments>;
+
 /// Rows of one statement at most: 64 rows of 13 columns stay far below SQLite's 32,766 parameters.
 const MOST: usize = 64;
 

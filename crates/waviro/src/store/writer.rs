@@ -4,6 +4,8 @@
 //! Where the transaction breaks on a rule of the schema, each command is applied again in a transaction of its own:
 //! one bad command never takes its neighbours along. Where the database itself fails, all get the error.
 
+mod batch;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -20,7 +22,9 @@ use super::aside::Pace;
 use super::deliveries::{Posted, Replying};
 use super::messages::Accept;
 use super::open::Place;
-use super::{Counts, State, StoreError, deliveries};
+use super::{Counts, State, StoreError};
+
+use batch::Batch;
 
 /// Commands of one transaction at most: enough to share a sync among all who wait, few enough that the first of them
 /// is not kept waiting for the last.
@@ -30,6 +34,9 @@ const TOGETHER: usize = 512;
 /// accept comes is one that its caller waits for. What was posted does not wait: a kill before its commit posts it twice.
 const LINGER: Duration = Duration::from_millis(10);
 
+/// How often the page cache is sized for the database, at most.
+const CACHE_FITTED_EVERY: Duration = Duration::from_mins(10);
+
 /// The writer's task.
 pub(super) struct Writer {
     place: Place,
@@ -38,6 +45,7 @@ pub(super) struct Writer {
     counters: Counters,
     state: Arc<State>,
     pace: Pace,
+    cache_fitted: Instant,
 }
 
 /// The next ids, and what the transaction changes in the counts of what waits. One process writes, so none of it needs a round
@@ -85,19 +93,6 @@ struct Closure<T, F> {
     answer: oneshot::Sender<Result<T, StoreError>>,
 }
 
-/// The commands of one transaction, sorted by kind. No two kinds of one message depend on their order here: whoever
-/// sends an ack has been told of the accept.
-#[derive(Default)]
-struct Batch {
-    accepts: Vec<Accept>,
-    /// Accepts whose answers are kept with them.
-    once: Vec<Accept>,
-    raises: Vec<Raise>,
-    posted: Vec<Posted>,
-    replying: Vec<Replying>,
-    others: Vec<Box<dyn Other>>,
-}
-
 impl Writer {
     pub(super) fn new(
         place: Place,
@@ -111,6 +106,7 @@ impl Writer {
             counters,
             state,
             pace: Pace::new(),
+            cache_fitted: Instant::now(),
         }
     }
 
@@ -152,11 +148,14 @@ impl Writer {
         let took = began.elapsed();
         metrics::histogram!("waviro_store_aside_seconds").record(took.as_secs_f64());
         self.pace.took(took);
-        // Retention has its turn every hour, and whenever much is removed.
-        if let Some(connection) = &mut self.connection
-            && let Err(reason) = self.place.fit_cache(connection).await
+        // Retention has its turn every hour.
+        if self.cache_fitted.elapsed() > CACHE_FITTED_EVERY
+            && let Some(connection) = &mut self.connection
         {
-            warn!(%reason, "the page cache was not sized");
+            self.cache_fitted = Instant::now();
+            if let Err(reason) = self.place.fit_cache(connection).await {
+                warn!(%reason, "the page cache was not sized");
+            }
         }
     }
 
@@ -180,14 +179,13 @@ impl Writer {
 
     /// One transaction: all of the batch, or nothing.
     async fn commit(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => {
-                let mut connection = self.place.connect().await?;
-                // Nobody knows what became of the last commit.
-                *self.state.counts() = Counts::read(&mut connection).await?;
-                connection
-            }
+        let mut connection = if let Some(connection) = self.connection.take() {
+            connection
+        } else {
+            let mut connection = self.place.connect().await?;
+            // Nobody knows what became of the last commit.
+            *self.state.counts() = Counts::read(&mut connection).await?;
+            connection
         };
         self.counters.waiting = Counts::default();
         let applied = if batch.is_one_statement() {
@@ -332,98 +330,5 @@ where
 
     fn name(&self) -> &'static str {
         self.name
-    }
-}
-
-impl FromIterator<Command> for Batch {
-    fn from_iter<I: IntoIterator<Item = Command>>(commands: I) -> Self {
-        let mut batch = Self::default();
-        for command in commands {
-            match command {
-                Command::Accept(accept) if accept.is_one_statement() => batch.accepts.push(*accept),
-                Command::Accept(accept) => batch.once.push(*accept),
-                Command::Raise(raise) => batch.raises.push(raise),
-                Command::Posted(posted) => batch.posted.push(posted),
-                Command::Replying(replying) => batch.replying.push(replying),
-                Command::Other(other) => batch.others.push(other),
-            }
-        }
-        batch
-    }
-}
-
-impl Batch {
-    fn len(&self) -> usize {
-        self.accepts.len()
-            + self.once.len()
-            + self.raises.len()
-            + self.posted.len()
-            + self.replying.len()
-            + self.others.len()
-    }
-
-    /// What writes, once each.
-    fn names(&self) -> impl Iterator<Item = &'static str> {
-        let of = |count: usize, name| (count > 0).then_some(name);
-        let frequent = [
-            of(self.accepts.len() + self.once.len(), "accept"),
-            of(self.raises.len(), "raise"),
-            of(self.posted.len(), "posted"),
-            of(self.replying.len(), "reply"),
-        ];
-        (frequent.into_iter().flatten()).chain(self.others.iter().map(|other| other.name()))
-    }
-
-    /// An accept without company changes the database by one statement, which is a transaction of its own: without BEGIN
-    /// and COMMIT it waits for one hand-off to the database's thread in place of three.
-    fn is_one_statement(&self) -> bool {
-        self.len() == 1 && self.accepts.len() == 1
-    }
-
-    async fn apply(
-        &mut self,
-        connection: &mut AnyConnection,
-        counters: &mut Counters,
-    ) -> Result<(), StoreError> {
-        super::messages::apply(&mut self.accepts, connection, counters).await?;
-        super::messages::apply_once(&mut self.once, connection, counters).await?;
-        super::acks::apply(&mut self.raises, connection, counters).await?;
-        deliveries::apply_posted(&mut self.posted, connection, counters).await?;
-        deliveries::apply_replies(&mut self.replying, connection, counters).await?;
-        for other in &mut self.others {
-            other.apply(connection, counters).await?;
-        }
-        Ok(())
-    }
-
-    fn answer(self, done: &Result<(), StoreError>) {
-        // In the order in which they were put in: a lane counts on it.
-        for accept in self.accepts.into_iter().chain(self.once) {
-            accept.answer(done.clone());
-        }
-        for raise in self.raises {
-            raise.answer(done.clone());
-        }
-        for posted in self.posted {
-            posted.answer(done.clone());
-        }
-        for replying in self.replying {
-            replying.answer(done.clone());
-        }
-        for other in self.others {
-            other.answer(done.clone());
-        }
-    }
-
-    fn singles(self) -> Vec<Self> {
-        let accepts = self.accepts.into_iter().chain(self.once);
-        let commands = (accepts.map(|accept| Command::Accept(Box::new(accept))))
-            .chain(self.raises.into_iter().map(Command::Raise))
-            .chain(self.posted.into_iter().map(Command::Posted))
-            .chain(self.replying.into_iter().map(Command::Replying))
-            .chain(self.others.into_iter().map(Command::Other));
-        commands
-            .map(|command| std::iter::once(command).collect())
-            .collect()
     }
 }

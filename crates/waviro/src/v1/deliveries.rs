@@ -2,6 +2,8 @@
 
 mod replay;
 
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::Json;
@@ -19,7 +21,9 @@ use super::moment::Moment;
 use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
 use super::query::Query;
-use crate::store::{AttemptRow, Callback, DeliveryFilter, DeliveryKind, DeliveryRow, Fate, lane};
+use crate::store::{
+    AttemptRow, Callback, DeliveryAfter, DeliveryFilter, DeliveryKind, DeliveryRow, Fate, lane,
+};
 
 /// This file's operations.
 pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
@@ -204,7 +208,8 @@ const KINDS: [(&str, DeliveryKind); 3] = [
 
 /// List deliveries
 ///
-/// Newest first.
+/// Newest first. More than one of a message, an endpoint and a kind or state are looked for by reading the range. What takes longer
+/// than 5 s is answered in part: the page may be short, or empty, and `next` goes on.
 #[utoipa::path(
     get, path = "/v1/bots/{bot}/deliveries", tag = "deliveries", params(DeliveryParams, PageParams),
     responses((status = 200, description = "A page of deliveries.", body = Page<DeliveryView>))
@@ -223,10 +228,17 @@ async fn list(
         since: query.moment("since")?,
         until: query.moment("until")?,
     };
-    let before = paging.after("deliveries")?;
-    let limit = i64::try_from(paging.rows()).unwrap_or(i64::MAX);
-    let found = v1.store.deliveries(at.bot.slot(), &filter, before, limit);
-    let page = paging.page("deliveries", found.await?, |row: &DeliveryRow| row.id);
+    let after: Option<Place> = paging.after("deliveries")?;
+    let after = after.map(|Place(after)| after);
+    let found = v1
+        .store
+        .deliveries(at.bot.slot(), &filter, after, paging.rows());
+    let found = found.await?;
+    let (key, go_on) = (
+        |row: &DeliveryRow| Place(row.place()),
+        found.go_on.map(Place),
+    );
+    let page = paging.page_so_far("deliveries", found.rows, key, go_on);
     Ok(Json(page.map(|row| DeliveryView::from(&row))))
 }
 
@@ -357,5 +369,27 @@ impl AttemptView {
             answer: attempt.answer,
             cause: attempt.cause,
         }
+    }
+}
+
+/// Where a page begins.
+struct Place(DeliveryAfter);
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let DeliveryAfter { created_at, id } = self.0;
+        write!(f, "{created_at}.{id}")
+    }
+}
+
+impl FromStr for Place {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (created_at, id) = text.split_once('.').ok_or(())?;
+        Ok(Self(DeliveryAfter {
+            created_at: created_at.parse().map_err(drop)?,
+            id: id.parse().map_err(drop)?,
+        }))
     }
 }

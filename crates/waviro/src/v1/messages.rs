@@ -24,14 +24,14 @@ use super::problem::Problem;
 use super::query::Query;
 use crate::store::{DeliveryFilter, HeardRow, LogFilter, SentRow};
 
-use place::Place;
+use place::{HeardPlace, SentPlace};
 pub use view::{Direction, MessageView};
 
 /// The most characters of a text that is looked for.
 const LOOKED_FOR: usize = 200;
 
 /// Deliveries of one message that are shown.
-const DELIVERIES: i64 = 50;
+const DELIVERIES: usize = 50;
 
 /// This file's operations.
 pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
@@ -106,7 +106,8 @@ pub struct MessageParams {
         pattern = "^(pending|sent|delivered|read|failed)$"
     )]
     state: Option<String>,
-    /// Whose text or caption holds this, in any case. Everything in the range is read for it: narrow it by time.
+    /// Whose text or caption holds this, in any case. The range is read for it, 5 s long: after them the page is short, or even empty,
+    /// and `next` goes on. Narrow it by time.
     #[param(nullable = false, max_length = 200)]
     text: Option<String>,
     /// At this time or later, RFC 3339.
@@ -119,7 +120,8 @@ pub struct MessageParams {
 
 /// List messages
 ///
-/// Newest first. A text is looked for by reading everything in the range, so name a time where much is kept.
+/// Newest first. A text, or a state within a chat, is looked for by reading the range. What takes longer than 5 s is answered in part: the
+/// page may be short, or empty, and `next` goes on.
 #[utoipa::path(
     get, path = "/v1/bots/{bot}/messages", tag = "messages", params(MessageParams, PageParams),
     responses((status = 200, description = "A page of messages.", body = Page<MessageView>))
@@ -155,15 +157,26 @@ async fn list(
     };
     let slot = at.bot.slot();
     if direction == Some(Direction::In) {
-        let after: Option<Place> = paging.after("in")?;
-        let after = after.map(|Place(after)| after);
-        let rows = v1.store.heard_log(slot, &filter, after, paging.rows());
-        let page = paging.page("in", rows.await?, |row: &HeardRow| Place(row.place()));
+        let after: Option<HeardPlace> = paging.after("in")?;
+        let after = after.map(|HeardPlace(after)| after);
+        let found = v1.store.heard_log(slot, &filter, after, paging.rows());
+        let found = found.await?;
+        let (key, go_on) = (
+            |row: &HeardRow| HeardPlace(row.place()),
+            found.go_on.map(HeardPlace),
+        );
+        let page = paging.page_so_far("in", found.rows, key, go_on);
         return Ok(Json(page.map(MessageView::from)));
     }
-    let before = paging.after("out")?;
-    let rows = v1.store.sent_log(slot, &filter, before, paging.rows());
-    let page = paging.page("out", rows.await?, |row: &SentRow| row.seq);
+    let after: Option<SentPlace> = paging.after("out")?;
+    let after = after.map(|SentPlace(after)| after);
+    let found = v1.store.sent_log(slot, &filter, after, paging.rows());
+    let found = found.await?;
+    let (key, go_on) = (
+        |row: &SentRow| SentPlace(row.place()),
+        found.go_on.map(SentPlace),
+    );
+    let page = paging.page_so_far("out", found.rows, key, go_on);
     Ok(Json(page.map(MessageView::from)))
 }
 
@@ -197,7 +210,11 @@ async fn show(
         subject: Some(id),
         ..DeliveryFilter::default()
     };
-    let rows = v1.store.deliveries(slot, &filter, None, DELIVERIES).await?;
+    let rows = v1
+        .store
+        .deliveries(slot, &filter, None, DELIVERIES)
+        .await?
+        .rows;
     let (mut deliveries, mut replies) = (Vec::with_capacity(rows.len()), Vec::new());
     for row in &rows {
         for attempt in v1.store.attempts(row.id).await? {

@@ -125,6 +125,20 @@ impl Paging {
         let next = next.map(|row| URL_SAFE_NO_PAD.encode(format!("{list}:{}", key(row))));
         Page { data: rows, next }
     }
+
+    /// The same of a search, which may have ended before it had read everything: the next page goes on where it ended.
+    pub fn page_so_far<R, K: Display>(
+        &self,
+        list: &str,
+        rows: Vec<R>,
+        key: impl Fn(&R) -> K,
+        go_on: Option<K>,
+    ) -> Page<R> {
+        let mut page = self.page(list, rows, key);
+        let go_on = || go_on.map(|key| URL_SAFE_NO_PAD.encode(format!("{list}:{key}")));
+        page.next = page.next.or_else(go_on);
+        page
+    }
 }
 
 impl<T> Page<T> {
@@ -169,6 +183,19 @@ mod tests {
         let next = page.next.unwrap();
         assert_eq!(paging(1, Some(&next)).after("bots").unwrap(), Some(1));
         assert!(paging(1, Some(&next)).after::<i64>("tokens").is_err());
+    }
+
+    #[test]
+    fn a_search_that_ended_early_goes_on_where_it_ended() {
+        let page = |rows, go_on| paging(2, None).page_so_far("rows", rows, |row| *row, go_on);
+        let after = |page: Page<i64>| {
+            let next = page.next?;
+            paging(2, Some(&next)).after::<i64>("rows").unwrap()
+        };
+        assert_eq!(after(page(vec![9], Some(4))), Some(4));
+        assert_eq!(after(page(Vec::new(), Some(4))), Some(4));
+        assert_eq!(after(page(vec![9, 8, 7], Some(7))), Some(8));
+        assert_eq!(after(page(vec![9], None)), None);
     }
 
     proptest! {

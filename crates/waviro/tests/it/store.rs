@@ -77,7 +77,7 @@ fn callback(due: &Due) -> &Callback {
 }
 
 /// An attempt, failed where there is a cause.
-fn attempt(cause: Option<&str>) -> Attempt {
+pub fn attempt(cause: Option<&str>) -> Attempt {
     Attempt {
         at: START,
         url: "http://one.example/notify".to_owned(),

@@ -1,12 +1,12 @@
 //! Reading deliveries back: which there are, what was tried, and what waits for endpoints in trouble.
 
-use std::fmt::Write as _;
-
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::super::messages::narrow;
+use super::super::search::Found;
 use super::super::{Store, StoreError};
+use super::list::{DeliveryAfter, DeliveryList};
 use super::{Attempt, EVENT, Fate, KEYWORD, NOTIFY_ACK, PARKED, Trouble};
 use crate::clock::Millis;
 
@@ -99,61 +99,37 @@ pub struct AttemptRow {
     pub attempt: Attempt,
 }
 
-const COLUMNS: &str = "d.id, d.kind, d.bot, d.subject, d.chat, d.source, d.webhook_id, d.url, d.body, d.attempts, d.run_at, d.leased, \
-     d.last_error, d.lost, d.fate, d.note, d.replied_at, d.ended_at, d.replays, d.replay_of, d.created_at, e.off_at \
-     FROM deliveries d LEFT JOIN endpoints e ON e.lane = d.lane";
+pub(super) const COLUMNS: &str = "d.id, d.kind, d.bot, d.subject, d.chat, d.source, d.webhook_id, d.url, d.body, d.attempts, d.run_at, d.leased, \
+     d.last_error, d.lost, d.fate, d.note, d.replied_at, d.ended_at, d.replays, d.replay_of, d.created_at, e.off_at";
+
+/// What [`COLUMNS`] take from elsewhere.
+pub(super) const ENDPOINT: &str = "LEFT JOIN endpoints e ON e.lane = d.lane";
 
 impl Store {
-    /// Deliveries of a bot with ids below `before`, newest first.
+    /// Deliveries of a bot after this place, newest first. Where more than one of a message, an endpoint and a kind or state is asked
+    /// for, it is a search, see [`Store::sent_log`].
+    ///
+    /// # Errors
+    /// As [`Store::sent_log`].
     pub async fn deliveries(
         &self,
         slot: i32,
         filter: &DeliveryFilter,
-        before: Option<i64>,
-        limit: i64,
-    ) -> Result<Vec<DeliveryRow>, StoreError> {
-        let text = format!(
-            "SELECT {COLUMNS} WHERE d.bot = $1 AND d.id < $2 AND d.created_at >= $3 AND d.created_at < $4{} ORDER BY d.id DESC LIMIT $5",
-            filter.words(6)
-        );
-        let query = sqlx::query(AssertSqlSafe(text))
-            .bind(i64::from(slot))
-            .bind(before.unwrap_or(i64::MAX))
-            .bind(filter.since.unwrap_or(Millis::MIN))
-            .bind(filter.until.unwrap_or(Millis::MAX))
-            .bind(limit);
-        let query = filter.values().fold(query, sqlx::query::Query::bind);
-        let rows = query.fetch_all(&self.reads).await?;
-        rows.iter().map(delivery).collect()
-    }
-
-    /// The ids of a bot's deliveries above `after`, oldest first.
-    pub(super) async fn delivery_ids(
-        &self,
-        slot: i32,
-        filter: &DeliveryFilter,
-        after: i64,
-        limit: i64,
-    ) -> Result<Vec<i64>, StoreError> {
-        let text = format!(
-            "SELECT d.id FROM deliveries d WHERE d.bot = $1 AND d.id > $2 AND d.created_at >= $3 AND d.created_at < $4{} ORDER BY d.id LIMIT $5",
-            filter.words(6)
-        );
-        let query = sqlx::query(AssertSqlSafe(text))
-            .bind(i64::from(slot))
-            .bind(after)
-            .bind(filter.since.unwrap_or(Millis::MIN))
-            .bind(filter.until.unwrap_or(Millis::MAX))
-            .bind(limit);
-        let query = filter.values().fold(query, sqlx::query::Query::bind);
-        let rows = query.fetch_all(&self.reads).await?;
-        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+        after: Option<DeliveryAfter>,
+        limit: usize,
+    ) -> Result<Found<DeliveryRow, DeliveryAfter>, StoreError> {
+        let list = DeliveryList {
+            slot,
+            filter: filter.clone(),
+            oldest_first: false,
+        };
+        list.page(self, after, limit).await
     }
 
     /// One delivery of a bot.
     pub async fn delivery(&self, slot: i32, id: i64) -> Result<Option<DeliveryRow>, StoreError> {
         let row = sqlx::query(AssertSqlSafe(format!(
-            "SELECT {COLUMNS} WHERE d.bot = $1 AND d.id = $2"
+            "SELECT {COLUMNS} FROM deliveries d {ENDPOINT} WHERE d.bot = $1 AND d.id = $2"
         )))
         .bind(i64::from(slot))
         .bind(id)
@@ -212,45 +188,12 @@ impl Store {
     }
 }
 
-impl DeliveryFilter {
-    /// The conditions, their parameters numbered from `first`.
-    fn words(&self, first: usize) -> String {
-        let mut next = first;
-        let mut text = String::new();
-        let mut equal = |column: &str| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, " AND d.{column} = ${next}");
-            next += 1;
-        };
-        if self.kind.is_some() {
-            equal("kind");
-        }
-        if self.subject.is_some() {
-            equal("subject");
-        }
-        if self.endpoint.is_some() {
-            equal("lane");
-        }
-        match self.fate {
-            None => {}
-            Some(Some(_)) => equal("fate"),
-            Some(None) => text.push_str(" AND d.ended_at IS NULL"),
-        }
-        text
-    }
-
-    /// What the parameters of [`Self::words`] are.
-    fn values(&self) -> impl Iterator<Item = String> {
-        let kind = self.kind.map(|kind| kind.word().to_owned());
-        let fate = self.fate.flatten().map(|fate| fate.word().to_owned());
-        let (subject, endpoint) = (self.subject.clone(), self.endpoint.clone());
-        [kind, subject, endpoint, fate].into_iter().flatten()
-    }
-}
-
 impl DeliveryKind {
+    /// All of them.
+    pub(super) const ALL: [Self; 3] = [Self::Callback, Self::Keyword, Self::Event];
+
     /// As the row says it.
-    fn word(self) -> &'static str {
+    pub(super) fn word(self) -> &'static str {
         match self {
             Self::Callback => NOTIFY_ACK,
             Self::Keyword => KEYWORD,
@@ -259,8 +202,7 @@ impl DeliveryKind {
     }
 
     fn of(word: &str) -> Result<Self, StoreError> {
-        let all = [Self::Callback, Self::Keyword, Self::Event];
-        let known = all.into_iter().find(|kind| kind.word() == word);
+        let known = Self::ALL.into_iter().find(|kind| kind.word() == word);
         known.ok_or_else(|| StoreError::Unreadable(format!("a delivery of kind {word}")))
     }
 }
@@ -273,7 +215,7 @@ impl Fate {
     }
 }
 
-fn delivery(row: &AnyRow) -> Result<DeliveryRow, StoreError> {
+pub(super) fn delivery(row: &AnyRow) -> Result<DeliveryRow, StoreError> {
     let (kind, fate): (String, Option<String>) = (row.try_get(1)?, row.try_get(14)?);
     let (run_at, leased): (Millis, i64) = (row.try_get(10)?, row.try_get(11)?);
     let ended_at: Option<Millis> = row.try_get(17)?;

@@ -9,6 +9,7 @@ use url::Url;
 
 use super::super::writer::Counters;
 use super::super::{Store, StoreError};
+use super::list::{DeliveryAfter, DeliveryList};
 use super::{DeliveryFilter, EVENT, KEYWORD, NOTIFY_ACK, PARKED, lane};
 use crate::clock::Millis;
 
@@ -75,12 +76,19 @@ impl Store {
         most: usize,
         now: Millis,
     ) -> Result<Replayed, StoreError> {
-        let limit = i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1);
-        let mut ids = self.delivery_ids(slot, filter, after, limit).await?;
-        let more = ids.len() > most;
-        ids.truncate(most);
+        let list = DeliveryList {
+            slot,
+            filter: filter.clone(),
+            oldest_first: true,
+        };
+        let after = self.place_of(slot, after).await?;
+        let mut found = list.page(self, after, most + 1).await?;
+        let more = found.rows.len() > most;
+        found.rows.truncate(most);
+        let ids: Vec<i64> = found.rows.iter().map(|row| row.id).collect();
+        let more = ids.last().copied().filter(|_| more);
         let mut replayed = Replayed {
-            more_after: ids.last().copied().filter(|_| more),
+            more_after: more.or(found.go_on.map(|place| place.id)),
             ..Replayed::default()
         };
         for chunk in ids.chunks(TOGETHER) {
@@ -104,6 +112,20 @@ impl Store {
         }
         Ok(replayed)
     }
+
+    /// Where a delivery stands in the list; `None` where there is none, and the list begins at its beginning.
+    async fn place_of(&self, slot: i32, id: i64) -> Result<Option<DeliveryAfter>, StoreError> {
+        let row = sqlx::query("SELECT created_at FROM deliveries WHERE id = $1 AND bot = $2")
+            .bind(id)
+            .bind(i64::from(slot))
+            .fetch_optional(&self.reads)
+            .await?;
+        let place = row.map(|row| {
+            let created_at = row.try_get(0)?;
+            Ok(DeliveryAfter { created_at, id })
+        });
+        place.transpose()
+    }
 }
 
 async fn again(
@@ -118,10 +140,10 @@ async fn again(
     let row = sqlx::query(
         "SELECT d.kind, m.ack, COALESCE(r.url, s.url, d.url), d.line, COALESCE(d.replay_of, d.id), \
          CASE WHEN COALESCE(r.enabled, s.enabled, 0) = 0 OR r.deleted_at IS NOT NULL OR s.deleted_at IS NOT NULL THEN 0 ELSE 1 END, \
-         (SELECT COUNT(*) FROM deliveries f WHERE f.bot = d.bot AND f.subject = d.subject \
-          AND (f.id = COALESCE(d.replay_of, d.id) OR f.replay_of = COALESCE(d.replay_of, d.id)) AND f.ended_at IS NULL), \
-         (SELECT MAX(f.replied_at) FROM deliveries f WHERE f.bot = d.bot AND f.subject = d.subject \
-          AND (f.id = COALESCE(d.replay_of, d.id) OR f.replay_of = COALESCE(d.replay_of, d.id))) \
+         (SELECT COUNT(*) FROM deliveries f WHERE f.id = COALESCE(d.replay_of, d.id) AND f.ended_at IS NULL) \
+         + (SELECT COUNT(*) FROM deliveries f WHERE f.replay_of = COALESCE(d.replay_of, d.id) AND f.ended_at IS NULL), \
+         (SELECT f.replied_at FROM deliveries f WHERE f.id = COALESCE(d.replay_of, d.id)), \
+         (SELECT MAX(f.replied_at) FROM deliveries f WHERE f.replay_of = COALESCE(d.replay_of, d.id)) \
          FROM deliveries d LEFT JOIN messages m ON d.kind = 'notify_ack' AND m.id = d.subject \
          LEFT JOIN rules r ON d.kind = 'keyword' AND r.id = d.source \
          LEFT JOIN subscriptions s ON d.kind = 'event' AND s.id = d.source WHERE d.id = $1 AND d.bot = $2",
@@ -137,8 +159,8 @@ async fn again(
     let (url, line): (String, Option<String>) = (row.try_get(2)?, row.try_get(3)?);
     let (first, wanted, open): (i64, i64, i64) =
         (row.try_get(4)?, row.try_get(5)?, row.try_get(6)?);
-    let replied_at: Option<Millis> = row.try_get(7)?;
-    let replied_at = replied_at.filter(|_| !replay.reply);
+    let replied: (Option<Millis>, Option<Millis>) = (row.try_get(7)?, row.try_get(8)?);
+    let replied_at = replied.0.max(replied.1).filter(|_| !replay.reply);
     if open != 0 {
         return Ok(Replaying::Open);
     }

@@ -125,6 +125,7 @@ pub(in crate::store) async fn insert(
     connection: &mut AnyConnection,
     counters: &mut Counters,
 ) -> Result<HashSet<String>, StoreError> {
+    // The bound of seq changes nothing: with it SQLite takes messages_last, without it an index over all that the bot sent.
     // PostgreSQL takes the type of a column of VALUES from its rows, and one of NULLs alone for text, which notify_url is.
     let text = format!(
         "WITH new (asked, since, id, seq, bot, chat, kind, body, content_sha256, notify_url, ack, accepted_at, reminded) AS (VALUES {}) \
@@ -132,7 +133,7 @@ pub(in crate::store) async fn insert(
          SELECT id, seq, bot, chat, kind, body, content_sha256, notify_url, ack, accepted_at, reminded FROM new \
          WHERE asked = 0 OR content_sha256 <> COALESCE((SELECT CASE WHEN l.accepted_at >= new.since \
          AND (new.since < 0 OR l.accepted_at <= new.accepted_at + {AHEAD}) THEN l.content_sha256 END FROM messages l \
-         WHERE l.bot = new.bot AND l.chat = new.chat AND l.ack >= 0 ORDER BY l.seq DESC LIMIT 1), '') \
+         WHERE l.bot = new.bot AND l.chat = new.chat AND l.ack >= 0 AND l.seq > 0 ORDER BY l.seq DESC LIMIT 1), '') \
          RETURNING id",
         sql::tuples(rows.len(), 13)
     );

@@ -1,14 +1,14 @@
-//! The cursor of received messages: WhatsApp's ids are unique within chat and sender only, so all of it is the key.
+//! The cursors of the message log. Of received messages WhatsApp's ids are unique within chat and sender only, so all of it is the key.
 
 use std::fmt;
 use std::str::FromStr;
 
-use crate::store::HeardAfter;
+use crate::store::{HeardAfter, SentAfter};
 
 /// Where a page begins: a row's key as JSON.
-pub(super) struct Place(pub(super) HeardAfter);
+pub(super) struct HeardPlace(pub(super) HeardAfter);
 
-impl fmt::Display for Place {
+impl fmt::Display for HeardPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let HeardAfter {
             received_at,
@@ -20,7 +20,7 @@ impl fmt::Display for Place {
     }
 }
 
-impl FromStr for Place {
+impl FromStr for HeardPlace {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
@@ -34,6 +34,28 @@ impl FromStr for Place {
             id,
             sender,
             chat,
+        }))
+    }
+}
+
+/// Where a page of sent messages begins.
+pub(super) struct SentPlace(pub(super) SentAfter);
+
+impl fmt::Display for SentPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let SentAfter { accepted_at, seq } = self.0;
+        write!(f, "{accepted_at}.{seq}")
+    }
+}
+
+impl FromStr for SentPlace {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (accepted_at, seq) = text.split_once('.').ok_or(())?;
+        Ok(Self(SentAfter {
+            accepted_at: accepted_at.parse().map_err(drop)?,
+            seq: seq.parse().map_err(drop)?,
         }))
     }
 }

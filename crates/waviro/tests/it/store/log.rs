@@ -125,18 +125,26 @@ async fn what_was_posted_is_found_again(store: &Store, slot: i32, source: i64) -
         since: Some(START),
         until: Some(START + 1),
     };
-    let found = store.deliveries(slot, &wanted, None, 10).await.unwrap();
+    let found = store
+        .deliveries(slot, &wanted, None, 10)
+        .await
+        .unwrap()
+        .rows;
+    let found_at = shown.place();
     assert_eq!(found, [shown]);
     let elsewhere = DeliveryFilter {
         endpoint: Some("http://old.example:8080".to_owned()),
         ..wanted.clone()
     };
-    let found = store.deliveries(slot, &elsewhere, None, 10).await.unwrap();
+    let found = store
+        .deliveries(slot, &elsewhere, None, 10)
+        .await
+        .unwrap()
+        .rows;
     assert_eq!(found, []);
-    assert_eq!(
-        store.deliveries(slot, &wanted, Some(id), 10).await.unwrap(),
-        []
-    );
+    let after = Some(found_at);
+    let rest = store.deliveries(slot, &wanted, after, 10).await.unwrap();
+    assert_eq!((rest.rows, rest.go_on), (Vec::new(), None));
     id
 }
 
@@ -148,7 +156,10 @@ async fn it_is_posted_again_as_it_was_or_with_another_body(store: &Store, slot: 
         fate: Some(Some(Fate::Delivered)),
         ..DeliveryFilter::default()
     };
-    assert_eq!(store.deliveries(slot, &ended, None, 10).await.unwrap(), []);
+    assert_eq!(
+        store.deliveries(slot, &ended, None, 10).await.unwrap().rows,
+        []
+    );
     let shown = store.delivery(slot, id).await.unwrap().unwrap();
     // It goes where the rule points now, and sends no second answer.
     assert_eq!(
@@ -323,7 +334,7 @@ async fn messages_are_found_by_text_and_time(store: &Store, slot: i32) {
     );
     let found = async |filter: LogFilter, limit: usize| {
         let rows = store.sent_log(slot, &filter, None, limit).await.unwrap();
-        rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
+        rows.rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
     };
     let ids = |ids: &[u64]| {
         ids.iter()
@@ -366,21 +377,24 @@ async fn messages_are_found_by_text_and_time(store: &Store, slot: i32) {
     let all = store
         .heard_log(slot, &LogFilter::default(), None, 10)
         .await
-        .unwrap();
+        .unwrap()
+        .rows;
     let named: Vec<_> = all.iter().map(|row| row.id.as_str()).collect();
     assert_eq!(named, ["L3", "L2", "L1"]);
     let budi = LogFilter {
         chat: Some(format!("{BUDI}@c.us")),
         ..LogFilter::default()
     };
-    assert_eq!(store.heard_log(slot, &budi, None, 10).await.unwrap(), all);
+    let with_budi = store.heard_log(slot, &budi, None, 10).await.unwrap();
+    assert_eq!(with_budi.rows, all);
     let (every, after) = (LogFilter::default(), Some(all[0].place()));
     let rest = store.heard_log(slot, &every, after, 10);
-    assert_eq!(rest.await.unwrap(), all[1..]);
+    assert_eq!(rest.await.unwrap().rows, all[1..]);
     let found = store
         .heard_log(slot, &text("harga"), None, 10)
         .await
-        .unwrap();
+        .unwrap()
+        .rows;
     assert_eq!(found, all[..1]);
     assert_eq!(store.heard(slot, "L2").await.unwrap(), Some(all[1].clone()));
     assert_eq!(store.heard(slot + 1, "L2").await.unwrap(), None);

@@ -1,0 +1,289 @@
+//! The list of a bot's deliveries: which rows it has, in both directions, and how it is searched.
+
+use std::fmt::Write as _;
+
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
+
+use super::super::search::{Found, Searched, Step, Stepping};
+use super::super::sql::Bound;
+use super::super::{Store, StoreError};
+use super::log::{COLUMNS, ENDPOINT, delivery};
+use super::{DeliveryFilter, DeliveryKind, DeliveryRow, Fate};
+use crate::clock::Millis;
+
+/// After which delivery a page begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DeliveryAfter {
+    /// Its `created_at`.
+    pub created_at: Millis,
+    /// Its `id`.
+    pub id: i64,
+}
+
+/// Where deliveries can stand; `None` = they have not ended.
+const FATES: [Option<Fate>; 5] = [
+    None,
+    Some(Fate::Delivered),
+    Some(Fate::GivenUp),
+    Some(Fate::Gone),
+    Some(Fate::Cancelled),
+];
+
+/// Deliveries of a bot.
+pub(super) struct DeliveryList {
+    pub(super) slot: i32,
+    pub(super) filter: DeliveryFilter,
+    pub(super) oldest_first: bool,
+}
+
+impl DeliveryList {
+    /// The next rows after a place.
+    pub(super) async fn page(
+        self,
+        store: &Store,
+        after: Option<DeliveryAfter>,
+        limit: usize,
+    ) -> Result<Found<DeliveryRow, DeliveryAfter>, StoreError> {
+        let after = self.within(after);
+        if self.is_searched() {
+            return store.search(self.slot, self, after, limit).await;
+        }
+        let most = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut rows = Vec::new();
+        for state in self.states() {
+            let text = format!(
+                "SELECT {COLUMNS} FROM deliveries d {ENDPOINT} WHERE {}{state} {} LIMIT ${}",
+                self.range(),
+                self.order(),
+                self.next()
+            );
+            let query = self.bound(text, after).bind(most);
+            for row in query.fetch_all(&store.reads).await? {
+                rows.push(delivery(&row)?);
+            }
+        }
+        rows.sort_by_key(DeliveryRow::place);
+        if !self.oldest_first {
+            rows.reverse();
+        }
+        rows.truncate(limit);
+        rows.retain(|row| self.reaches(row.created_at));
+        Ok(Found { rows, go_on: None })
+    }
+
+    /// Whether there is more to a row than an index says.
+    fn is_searched(&self) -> bool {
+        let filter = &self.filter;
+        let narrowed = [
+            filter.subject.is_some(),
+            filter.endpoint.is_some(),
+            filter.kind.is_some() || filter.fate.is_some(),
+        ];
+        narrowed.into_iter().filter(|narrowed| *narrowed).count() > 1
+    }
+
+    /// The place where the range begins, if that is further than the page's.
+    fn within(&self, after: Option<DeliveryAfter>) -> DeliveryAfter {
+        let created_at = if self.oldest_first {
+            self.filter.since.unwrap_or(Millis::MIN)
+        } else {
+            self.filter.until.unwrap_or(Millis::MAX)
+        };
+        let first = DeliveryAfter {
+            created_at,
+            id: i64::MIN,
+        };
+        match after {
+            Some(after) if self.oldest_first => after.max(first),
+            Some(after) => after.min(first),
+            None => first,
+        }
+    }
+
+    /// Whether the range holds a row of this time, as far as its other end is concerned.
+    fn reaches(&self, created_at: Millis) -> bool {
+        if self.oldest_first {
+            self.filter.until.is_none_or(|until| created_at < until)
+        } else {
+            self.filter.since.is_none_or(|since| created_at >= since)
+        }
+    }
+
+    /// The rows after a place, as far as an index finds them: all, those of a message, or those to an endpoint. Where the range ends is not said here:
+    /// SQLite takes two ends for a reason to walk over the time of all messages and states.
+    fn range(&self) -> String {
+        let mut range = if self.oldest_first {
+            "d.bot = $1 AND (d.created_at, d.id) > ($2, $3)".to_owned()
+        } else {
+            "d.bot = $1 AND (d.created_at, d.id) < ($2, $3)".to_owned()
+        };
+        if let Some((column, _)) = self.key() {
+            // Writing to a String cannot fail.
+            let _ = write!(range, " AND d.{column} = $4");
+        }
+        range
+    }
+
+    /// Binds what [`Self::range`] asks for.
+    fn bound(&self, text: String, after: DeliveryAfter) -> Bound {
+        let query = sqlx::query(AssertSqlSafe(text))
+            .bind(i64::from(self.slot))
+            .bind(after.created_at)
+            .bind(after.id);
+        match self.key() {
+            Some((_, value)) => query.bind(value.to_owned()),
+            None => query,
+        }
+    }
+
+    /// The column that the range is narrowed to a value of.
+    fn key(&self) -> Option<(&'static str, &str)> {
+        let subject = self.filter.subject.as_deref();
+        let endpoint = self.filter.endpoint.as_deref();
+        (subject.map(|subject| ("subject", subject)))
+            .or_else(|| endpoint.map(|endpoint| ("lane", endpoint)))
+    }
+
+    /// The number of the first parameter after those of [`Self::range`].
+    fn next(&self) -> usize {
+        if self.key().is_some() { 5 } else { 4 }
+    }
+
+    fn order(&self) -> &'static str {
+        if self.oldest_first {
+            "ORDER BY d.created_at, d.id"
+        } else {
+            "ORDER BY d.created_at DESC, d.id DESC"
+        }
+    }
+
+    /// The conditions of a kind and a fate as the index has them: one for each pair, since a range of the index is in the list's
+    /// order within one pair alone.
+    fn states(&self) -> Vec<String> {
+        let (kind, fate) = (self.filter.kind, self.filter.fate);
+        if kind.is_none() && fate.is_none() {
+            return vec![String::new()];
+        }
+        let kinds = kind.map_or(DeliveryKind::ALL.to_vec(), |kind| vec![kind]);
+        let fates = fate.map_or(FATES.to_vec(), |fate| vec![fate]);
+        let mut states = Vec::with_capacity(kinds.len() * fates.len());
+        for kind in kinds {
+            for fate in &fates {
+                let fate = fate.map_or("IS NULL".to_owned(), |fate| format!("= '{}'", fate.word()));
+                states.push(format!(" AND d.kind = '{}' AND d.fate {fate}", kind.word()));
+            }
+        }
+        states
+    }
+
+    /// The conditions that a search holds each row against.
+    fn rest(&self, next: &mut usize) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        if let Some(kind) = self.filter.kind {
+            let _ = write!(text, " AND d.kind = '{}'", kind.word());
+        }
+        match self.filter.fate {
+            None => {}
+            Some(None) => text.push_str(" AND d.fate IS NULL"),
+            Some(Some(fate)) => {
+                let _ = write!(text, " AND d.fate = '{}'", fate.word());
+            }
+        }
+        if self.filter.endpoint.is_some() {
+            let _ = write!(text, " AND d.lane = ${next}");
+            *next += 1;
+        }
+        text
+    }
+
+    /// The last place of a step of so many rows; `None` where the range ends before.
+    async fn step_end(
+        &self,
+        connection: &mut AnyConnection,
+        after: DeliveryAfter,
+        rows: i64,
+    ) -> Result<Option<DeliveryAfter>, StoreError> {
+        let text = format!(
+            "SELECT d.created_at, d.id FROM deliveries d WHERE {} {} LIMIT 1 OFFSET ${}",
+            self.range(),
+            self.order(),
+            self.next()
+        );
+        let query = self.bound(text, after).bind(rows - 1);
+        let Some(row) = query.fetch_optional(connection).await? else {
+            return Ok(None);
+        };
+        let (created_at, id) = (row.try_get(0)?, row.try_get(1)?);
+        let end = DeliveryAfter { created_at, id };
+        Ok(Some(end).filter(|end| self.reaches(end.created_at)))
+    }
+}
+
+impl Searched for DeliveryList {
+    type Row = DeliveryRow;
+    type After = DeliveryAfter;
+
+    fn step<'s>(
+        &'s self,
+        connection: &'s mut AnyConnection,
+        after: &'s DeliveryAfter,
+        rows: i64,
+        limit: usize,
+    ) -> Stepping<'s, DeliveryRow, DeliveryAfter> {
+        Box::pin(async move {
+            let end = self.step_end(connection, *after, rows).await?;
+            let mut next = self.next();
+            let mut text = format!(
+                "SELECT {COLUMNS} FROM (SELECT * FROM deliveries d WHERE {} {} LIMIT ${next}) AS d {ENDPOINT} WHERE 1 = 1",
+                self.range(),
+                self.order()
+            );
+            next += 1;
+            text.push_str(&self.rest(&mut next));
+            // Writing to a String cannot fail.
+            let _ = write!(text, " {} LIMIT ${next}", self.order());
+            let mut query = self.bound(text, *after).bind(rows);
+            if let Some(endpoint) = &self.filter.endpoint {
+                query = query.bind(endpoint.clone());
+            }
+            let most = i64::try_from(limit).unwrap_or(i64::MAX);
+            let rows = query.bind(most).fetch_all(connection).await?;
+            let mut is_whole = rows.len() < limit;
+            let mut found = Vec::with_capacity(rows.len());
+            for row in &rows {
+                let row = delivery(row)?;
+                let place = row.place();
+                // The step ends here, or retention took rows meanwhile and the next step has this one.
+                let beyond = |end: DeliveryAfter| {
+                    if self.oldest_first {
+                        place > end
+                    } else {
+                        place < end
+                    }
+                };
+                if !self.reaches(place.created_at) || end.is_some_and(beyond) {
+                    is_whole = true;
+                    break;
+                }
+                found.push((row, place));
+            }
+            let last = found.last().map(|(_, place)| *place);
+            Ok(Step {
+                found,
+                read_to: if is_whole { end } else { last },
+            })
+        })
+    }
+}
+
+impl DeliveryRow {
+    /// Where the page after this row begins.
+    #[must_use]
+    pub fn place(&self) -> DeliveryAfter {
+        DeliveryAfter {
+            created_at: self.created_at,
+            id: self.id,
+        }
+    }
+}

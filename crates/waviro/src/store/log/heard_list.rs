@@ -1,0 +1,142 @@
+//! The list of what was written to a bot: which rows it has, and how it is searched.
+
+use std::fmt::Write as _;
+
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
+
+use super::super::StoreError;
+use super::super::search::{Searched, Step, Stepping};
+use super::super::sql::Bound;
+use super::{HEARD, HeardAfter, HeardRow, LogFilter, heard, narrow_text};
+
+/// Messages that were written to a bot, newest first.
+pub(super) struct HeardList {
+    pub(super) slot: i32,
+    pub(super) filter: LogFilter,
+}
+
+const ORDER: &str = "ORDER BY received_at DESC, id DESC, sender DESC, chat DESC";
+
+impl HeardList {
+    /// Whether there is more to a row than an index says.
+    pub(super) fn is_searched(&self) -> bool {
+        self.filter.text.is_some()
+    }
+
+    /// The rows after a place, as far as an index finds them: all, or those of a chat. Where the range ends is not said here, see
+    /// [`super::sent_list`].
+    fn range(&self) -> &'static str {
+        if self.filter.chat.is_some() {
+            "bot = $1 AND (received_at, id, sender, chat) < ($2, $3, $4, $5) AND chat = $6"
+        } else {
+            "bot = $1 AND (received_at, id, sender, chat) < ($2, $3, $4, $5)"
+        }
+    }
+
+    /// Binds what [`Self::range`] asks for.
+    fn bound(&self, text: String, after: &HeardAfter) -> Bound {
+        let query = sqlx::query(AssertSqlSafe(text))
+            .bind(i64::from(self.slot))
+            .bind(after.received_at)
+            .bind(after.id.clone())
+            .bind(after.sender.clone())
+            .bind(after.chat.clone());
+        match &self.filter.chat {
+            Some(chat) => query.bind(chat.clone()),
+            None => query,
+        }
+    }
+
+    /// The number of the first parameter after those of [`Self::range`].
+    fn next(&self) -> usize {
+        if self.filter.chat.is_some() { 7 } else { 6 }
+    }
+
+    /// The next rows, where an index finds them.
+    pub(super) fn page(&self, after: &HeardAfter, limit: i64) -> Bound {
+        let text = format!(
+            "SELECT {HEARD} FROM inbound WHERE {} {ORDER} LIMIT ${}",
+            self.range(),
+            self.next()
+        );
+        self.bound(text, after).bind(limit)
+    }
+
+    /// The last place of a step of so many rows; `None` where the range ends before.
+    async fn step_end(
+        &self,
+        connection: &mut AnyConnection,
+        after: &HeardAfter,
+        rows: i64,
+    ) -> Result<Option<HeardAfter>, StoreError> {
+        let text = format!(
+            "SELECT received_at, id, sender, chat FROM inbound WHERE {} {ORDER} LIMIT 1 OFFSET ${}",
+            self.range(),
+            self.next()
+        );
+        let query = self.bound(text, after).bind(rows - 1);
+        let Some(row) = query.fetch_optional(connection).await? else {
+            return Ok(None);
+        };
+        let end = HeardAfter {
+            received_at: row.try_get(0)?,
+            id: row.try_get(1)?,
+            sender: row.try_get(2)?,
+            chat: row.try_get(3)?,
+        };
+        Ok(Some(end).filter(|end| self.filter.reaches(end.received_at)))
+    }
+}
+
+impl Searched for HeardList {
+    type Row = HeardRow;
+    type After = HeardAfter;
+
+    fn step<'s>(
+        &'s self,
+        connection: &'s mut AnyConnection,
+        after: &'s HeardAfter,
+        rows: i64,
+        limit: usize,
+    ) -> Stepping<'s, HeardRow, HeardAfter> {
+        Box::pin(async move {
+            let end = self.step_end(connection, after, rows).await?;
+            let mut next = self.next();
+            let mut text = format!(
+                "SELECT {HEARD} FROM (SELECT * FROM inbound WHERE {} {ORDER} LIMIT ${next}) AS m WHERE 1 = 1",
+                self.range()
+            );
+            next += 1;
+            narrow_text(&self.filter, &mut text, &mut next);
+            // Writing to a String cannot fail.
+            let _ = write!(text, " {ORDER} LIMIT ${next}");
+            let mut query = self.bound(text, after).bind(rows);
+            if let Some(pattern) = self.filter.pattern(false) {
+                query = query.bind(pattern);
+            }
+            let most = i64::try_from(limit).unwrap_or(i64::MAX);
+            let found = query.bind(most).fetch_all(connection).await?;
+            let (mut fitting, mut last) = (Vec::new(), None);
+            let mut is_whole = found.len() < limit;
+            for row in &found {
+                let row = heard(row)?;
+                let place = row.place();
+                // The step ends here, or retention took rows meanwhile and the next step has this one. Within one moment only the
+                // database can tell what comes first.
+                let beyond = |end: &HeardAfter| place.received_at < end.received_at;
+                if !self.filter.reaches(place.received_at) || end.as_ref().is_some_and(beyond) {
+                    is_whole = true;
+                    break;
+                }
+                last = Some(place.clone());
+                if self.filter.holds(&row.text) {
+                    fitting.push((row, place));
+                }
+            }
+            Ok(Step {
+                found: fitting,
+                read_to: if is_whole { end } else { last },
+            })
+        })
+    }
+}

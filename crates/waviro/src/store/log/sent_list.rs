@@ -1,0 +1,144 @@
+//! The list of what a bot sent: which rows it has, and how it is searched.
+
+use std::fmt::Write as _;
+
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
+
+use super::super::StoreError;
+use super::super::search::{Searched, Step, Stepping};
+use super::super::sql::Bound;
+use super::{LogFilter, SENT, SentAfter, SentRow, narrow_text, sent};
+
+/// Messages of a bot, newest first.
+pub(super) struct SentList {
+    pub(super) slot: i32,
+    pub(super) filter: LogFilter,
+}
+
+const ORDER: &str = "ORDER BY accepted_at DESC, seq DESC";
+
+impl SentList {
+    /// Whether there is more to a row than an index says.
+    pub(super) fn is_searched(&self) -> bool {
+        let filter = &self.filter;
+        filter.text.is_some() || (filter.chat.is_some() && filter.ack.is_some())
+    }
+
+    /// The rows after a place, as far as an index finds them: all, those of a chat, or those of a state. Where the range ends is not
+    /// said here: SQLite takes two ends for a reason to walk over the time of all chats and states.
+    fn range(&self) -> String {
+        let base = "bot = $1 AND (accepted_at, seq) < ($2, $3)";
+        match (&self.filter.chat, self.ack()) {
+            (Some(_), _) => format!("{base} AND chat = $4"),
+            (None, Some(ack)) => format!("{base} AND ack = {ack}"),
+            (None, None) => base.to_owned(),
+        }
+    }
+
+    /// Binds what [`Self::range`] asks for.
+    fn bound(&self, text: String, after: SentAfter) -> Bound {
+        let query = sqlx::query(AssertSqlSafe(text))
+            .bind(i64::from(self.slot))
+            .bind(after.accepted_at)
+            .bind(after.seq);
+        match &self.filter.chat {
+            Some(chat) => query.bind(chat.clone()),
+            None => query,
+        }
+    }
+
+    /// The number of the first parameter after those of [`Self::range`].
+    fn next(&self) -> usize {
+        if self.filter.chat.is_some() { 5 } else { 4 }
+    }
+
+    /// To the letter as the index has it: -1 alone is below 0.
+    fn ack(&self) -> Option<i8> {
+        self.filter.ack.map(|ack| ack.max(-1))
+    }
+
+    /// The next rows, where an index finds them.
+    pub(super) fn page(&self, after: SentAfter, limit: i64) -> Bound {
+        let text = format!(
+            "SELECT {SENT} FROM messages WHERE {} {ORDER} LIMIT ${}",
+            self.range(),
+            self.next()
+        );
+        self.bound(text, after).bind(limit)
+    }
+
+    /// The last place of a step of so many rows; `None` where the range ends before.
+    async fn step_end(
+        &self,
+        connection: &mut AnyConnection,
+        after: SentAfter,
+        rows: i64,
+    ) -> Result<Option<SentAfter>, StoreError> {
+        let text = format!(
+            "SELECT accepted_at, seq FROM messages WHERE {} {ORDER} LIMIT 1 OFFSET ${}",
+            self.range(),
+            self.next()
+        );
+        let query = self.bound(text, after).bind(rows - 1);
+        let Some(row) = query.fetch_optional(connection).await? else {
+            return Ok(None);
+        };
+        let (accepted_at, seq) = (row.try_get(0)?, row.try_get(1)?);
+        let end = SentAfter { accepted_at, seq };
+        Ok(Some(end).filter(|end| self.filter.reaches(end.accepted_at)))
+    }
+}
+
+impl Searched for SentList {
+    type Row = SentRow;
+    type After = SentAfter;
+
+    fn step<'s>(
+        &'s self,
+        connection: &'s mut AnyConnection,
+        after: &'s SentAfter,
+        rows: i64,
+        limit: usize,
+    ) -> Stepping<'s, SentRow, SentAfter> {
+        Box::pin(async move {
+            let end = self.step_end(connection, *after, rows).await?;
+            let mut next = self.next();
+            let mut text = format!(
+                "SELECT {SENT} FROM (SELECT * FROM messages WHERE {} {ORDER} LIMIT ${next}) AS m WHERE 1 = 1",
+                self.range()
+            );
+            next += 1;
+            // Writing to a String cannot fail.
+            if let Some(ack) = self.ack() {
+                let _ = write!(text, " AND ack = {ack}");
+            }
+            narrow_text(&self.filter, &mut text, &mut next);
+            let _ = write!(text, " {ORDER} LIMIT ${next}");
+            let mut query = self.bound(text, *after).bind(rows);
+            if let Some(pattern) = self.filter.pattern(true) {
+                query = query.bind(pattern);
+            }
+            let most = i64::try_from(limit).unwrap_or(i64::MAX);
+            let found = query.bind(most).fetch_all(connection).await?;
+            let (mut fitting, mut last) = (Vec::new(), None);
+            let mut is_whole = found.len() < limit;
+            for row in &found {
+                let row = sent(row)?;
+                let place = row.place();
+                // The step ends here, or retention took rows meanwhile and the next step has this one.
+                if !self.filter.reaches(place.accepted_at) || end.is_some_and(|end| place < end) {
+                    is_whole = true;
+                    break;
+                }
+                last = Some(place);
+                if self.filter.holds(super::words(&row.content)) {
+                    fitting.push((row, place));
+                }
+            }
+            Ok(Step {
+                found: fitting,
+                read_to: if is_whole { end } else { last },
+            })
+        })
+    }
+}

@@ -1,0 +1,261 @@
+//! Looking for what no index finds: a text, or a rare state in one chat. All rows of the range are read for it.
+//!
+//! Searches have a connection of their own, so that however many there are and however long their rows, nothing else waits. They
+//! read in steps of some 25 ms and take turns after each step; a bot has one search under way at a time. A search that is not
+//! through within [`WITHIN`] answers with what it found, and says where to go on.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use sqlx::{AnyConnection, AnyPool};
+use tokio::time::{Instant, timeout_at};
+
+use super::{Store, StoreError};
+
+/// How long a search goes on: as long as somebody looks at an empty page.
+const WITHIN: Duration = Duration::from_secs(5);
+
+/// How long a step should take: an adversary's rows are of 64 KiB, a shop's of 100 bytes.
+const STEP: Duration = Duration::from_millis(25);
+
+/// Rows of the first step, and of any.
+const FIRST: i64 = 256;
+const FEWEST: i64 = 8;
+const MOST: i64 = 16_384;
+
+/// What was found, and where to go on if not everything was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found<R, A> {
+    /// The rows, in the list's order.
+    pub rows: Vec<R>,
+    /// After this place nothing was read.
+    pub go_on: Option<A>,
+}
+
+/// Where searches take turns.
+#[derive(Debug, Clone)]
+pub(super) struct Searches {
+    pool: AnyPool,
+    turns: Arc<Mutex<HashMap<i32, Weak<tokio::sync::Mutex<()>>>>>,
+}
+
+/// The part of a range that one step read.
+pub(super) struct Step<R, A> {
+    /// What fits, with its place.
+    pub(super) found: Vec<(R, A)>,
+    /// The last place that was read; `None` at the end of the range.
+    pub(super) read_to: Option<A>,
+}
+
+/// A step under way.
+pub(super) type Stepping<'s, R, A> = BoxFuture<'s, Result<Step<R, A>, StoreError>>;
+
+/// A list that is searched.
+pub(super) trait Searched: Sync {
+    type Row: Send;
+    type After: Clone + Send + Sync;
+
+    /// Reads the next `rows` rows after a place, and finds `limit` of them at most.
+    fn step<'s>(
+        &'s self,
+        connection: &'s mut AnyConnection,
+        after: &'s Self::After,
+        rows: i64,
+        limit: usize,
+    ) -> Stepping<'s, Self::Row, Self::After>;
+}
+
+impl Searches {
+    pub(super) fn new(pool: AnyPool) -> Self {
+        Self {
+            pool,
+            turns: Arc::default(),
+        }
+    }
+
+    pub(super) async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    fn turn(&self, slot: i32) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        if let Some(turn) = turns.get(&slot).and_then(Weak::upgrade) {
+            return turn;
+        }
+        let turn = Arc::default();
+        turns.insert(slot, Arc::downgrade(&turn));
+        turn
+    }
+}
+
+impl Store {
+    /// Searches a bot's list for `limit` rows.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] if the bot's search before did not end in time.
+    pub(super) async fn search<S: Searched>(
+        &self,
+        slot: i32,
+        searched: S,
+        after: S::After,
+        limit: usize,
+    ) -> Result<Found<S::Row, S::After>, StoreError> {
+        let until = Instant::now() + WITHIN;
+        self.search_until(until, slot, searched, after, limit).await
+    }
+
+    async fn search_until<S: Searched>(
+        &self,
+        until: Instant,
+        slot: i32,
+        searched: S,
+        mut after: S::After,
+        limit: usize,
+    ) -> Result<Found<S::Row, S::After>, StoreError> {
+        let turn = self.searches.turn(slot);
+        let turn = timeout_at(until, turn.lock()).await;
+        let _turn = turn.map_err(|_| StoreError::Busy)?;
+        let (mut found, mut rows) = (Vec::new(), FIRST);
+        let mut has_read = false;
+        loop {
+            if has_read && Instant::now() >= until {
+                let go_on = Some(after);
+                return Ok(Found { rows: found, go_on });
+            }
+            let Ok(connection) = timeout_at(until, self.searches.pool.acquire()).await else {
+                let go_on = Some(after);
+                return if has_read {
+                    Ok(Found { rows: found, go_on })
+                } else {
+                    Err(StoreError::Busy)
+                };
+            };
+            let mut connection = connection?;
+            let began = Instant::now();
+            let step = searched.step(&mut connection, &after, rows, limit - found.len());
+            let step = step.await?;
+            drop(connection);
+            has_read = true;
+            for (row, place) in step.found {
+                found.push(row);
+                after = place;
+            }
+            if found.len() >= limit {
+                let go_on = Some(after);
+                return Ok(Found { rows: found, go_on });
+            }
+            let Some(read_to) = step.read_to else {
+                let go_on = None;
+                return Ok(Found { rows: found, go_on });
+            };
+            after = read_to;
+            rows = next_step(rows, began.elapsed());
+        }
+    }
+}
+
+/// How many rows the next step reads.
+fn next_step(rows: i64, took: Duration) -> i64 {
+    if took < STEP / 2 {
+        (rows * 2).min(MOST)
+    } else if took > STEP * 2 {
+        (rows / 4).max(FEWEST)
+    } else {
+        rows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The numbers from a place on; every hundredth fits.
+    struct Numbers {
+        last: i64,
+    }
+
+    impl Searched for Numbers {
+        type Row = i64;
+        type After = i64;
+
+        fn step<'s>(
+            &'s self,
+            _: &'s mut AnyConnection,
+            after: &'s i64,
+            rows: i64,
+            limit: usize,
+        ) -> Stepping<'s, i64, i64> {
+            Box::pin(async move {
+                let to = after.saturating_add(rows).min(self.last);
+                let fit = (*after + 1..=to).filter(|number| number % 100 == 0);
+                let found: Vec<_> = fit.take(limit).map(|number| (number, number)).collect();
+                let is_full = found.len() == limit;
+                let last = found.last().map(|(_, place)| *place);
+                let end = (to < self.last).then_some(to);
+                Ok(Step {
+                    read_to: if is_full { last } else { end },
+                    found,
+                })
+            })
+        }
+    }
+
+    async fn store() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("a.db").display());
+        let store = Store::open(&url).await.unwrap();
+        (folder, store)
+    }
+
+    #[tokio::test]
+    async fn a_search_reads_its_range_to_the_end_or_until_it_has_enough() {
+        let (_folder, store) = store().await;
+        let numbers = || Numbers { last: 10_000 };
+        let all = store.search(1, numbers(), 0, 200).await.unwrap();
+        assert_eq!((all.rows.len(), all.go_on), (100, None));
+        let some = store.search(1, numbers(), 0, 3).await.unwrap();
+        assert_eq!((some.rows, some.go_on), (vec![100, 200, 300], Some(300)));
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_search_out_of_time_answers_what_it_found_and_where_to_go_on() {
+        let (_folder, store) = store().await;
+        let endless = Numbers { last: i64::MAX };
+        let until = Instant::now() + Duration::from_millis(300);
+        let most = usize::MAX;
+        let found = store.search_until(until, 1, endless, 0, most).await;
+        let found = found.unwrap();
+        let read_to = found.go_on.unwrap();
+        assert_eq!(found.rows.len(), usize::try_from(read_to / 100).unwrap());
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_bots_second_search_waits_for_its_first_and_no_other_bots_does() {
+        let (_folder, store) = store().await;
+        let turn = store.searches.turn(1);
+        let first = turn.lock().await;
+        let soon = || Instant::now() + Duration::from_millis(50);
+        let numbers = || Numbers { last: 10 };
+        let second = store.search_until(soon(), 1, numbers(), 0, 1).await;
+        assert!(matches!(second, Err(StoreError::Busy)), "{second:?}");
+        let until = Instant::now() + WITHIN;
+        assert!(store.search_until(until, 2, numbers(), 0, 1).await.is_ok());
+        drop(first);
+        assert!(store.search_until(until, 1, numbers(), 0, 1).await.is_ok());
+        store.close().await;
+    }
+
+    #[test]
+    fn long_rows_make_short_steps_and_short_rows_long_ones() {
+        assert_eq!(next_step(256, Duration::from_millis(1)), 512);
+        assert_eq!(next_step(MOST, Duration::from_millis(1)), MOST);
+        assert_eq!(next_step(256, Duration::from_millis(25)), 256);
+        assert_eq!(next_step(256, Duration::from_millis(80)), 64);
+        assert_eq!(next_step(FEWEST, Duration::from_secs(1)), FEWEST);
+    }
+}

@@ -1,0 +1,115 @@
+//! The commands of one transaction.
+
+use sqlx::AnyConnection;
+
+use super::super::acks::Raise;
+use super::super::deliveries::{Posted, Replying};
+use super::super::messages::Accept;
+use super::super::{StoreError, acks, deliveries, messages};
+use super::{Command, Counters, Other};
+
+/// The commands of one transaction, sorted by kind. No two kinds of one message depend on their order here: whoever
+/// sends an ack has been told of the accept.
+#[derive(Default)]
+pub(super) struct Batch {
+    accepts: Vec<Accept>,
+    /// Accepts whose answers are kept with them.
+    once: Vec<Accept>,
+    raises: Vec<Raise>,
+    posted: Vec<Posted>,
+    replying: Vec<Replying>,
+    others: Vec<Box<dyn Other>>,
+}
+
+impl FromIterator<Command> for Batch {
+    fn from_iter<I: IntoIterator<Item = Command>>(commands: I) -> Self {
+        let mut batch = Self::default();
+        for command in commands {
+            match command {
+                Command::Accept(accept) if accept.is_one_statement() => batch.accepts.push(*accept),
+                Command::Accept(accept) => batch.once.push(*accept),
+                Command::Raise(raise) => batch.raises.push(raise),
+                Command::Posted(posted) => batch.posted.push(posted),
+                Command::Replying(replying) => batch.replying.push(replying),
+                Command::Other(other) => batch.others.push(other),
+            }
+        }
+        batch
+    }
+}
+
+impl Batch {
+    pub(super) fn len(&self) -> usize {
+        self.accepts.len()
+            + self.once.len()
+            + self.raises.len()
+            + self.posted.len()
+            + self.replying.len()
+            + self.others.len()
+    }
+
+    /// What writes, once each.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
+        let of = |count: usize, name| (count > 0).then_some(name);
+        let frequent = [
+            of(self.accepts.len() + self.once.len(), "accept"),
+            of(self.raises.len(), "raise"),
+            of(self.posted.len(), "posted"),
+            of(self.replying.len(), "reply"),
+        ];
+        (frequent.into_iter().flatten()).chain(self.others.iter().map(|other| other.name()))
+    }
+
+    /// An accept without company changes the database by one statement, which is a transaction of its own: without BEGIN
+    /// and COMMIT it waits for one hand-off to the database's thread in place of three.
+    pub(super) fn is_one_statement(&self) -> bool {
+        self.len() == 1 && self.accepts.len() == 1
+    }
+
+    pub(super) async fn apply(
+        &mut self,
+        connection: &mut AnyConnection,
+        counters: &mut Counters,
+    ) -> Result<(), StoreError> {
+        messages::apply(&mut self.accepts, connection, counters).await?;
+        messages::apply_once(&mut self.once, connection, counters).await?;
+        acks::apply(&mut self.raises, connection, counters).await?;
+        deliveries::apply_posted(&mut self.posted, connection, counters).await?;
+        deliveries::apply_replies(&mut self.replying, connection, counters).await?;
+        for other in &mut self.others {
+            other.apply(connection, counters).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn answer(self, done: &Result<(), StoreError>) {
+        // In the order in which they were put in: a lane counts on it.
+        for accept in self.accepts.into_iter().chain(self.once) {
+            accept.answer(done.clone());
+        }
+        for raise in self.raises {
+            raise.answer(done.clone());
+        }
+        for posted in self.posted {
+            posted.answer(done.clone());
+        }
+        for replying in self.replying {
+            replying.answer(done.clone());
+        }
+        for other in self.others {
+            other.answer(done.clone());
+        }
+    }
+
+    pub(super) fn singles(self) -> Vec<Self> {
+        let accepts = self.accepts.into_iter().chain(self.once);
+        let commands = (accepts.map(|accept| Command::Accept(Box::new(accept))))
+            .chain(self.raises.into_iter().map(Command::Raise))
+            .chain(self.posted.into_iter().map(Command::Posted))
+            .chain(self.replying.into_iter().map(Command::Replying))
+            .chain(self.others.into_iter().map(Command::Other));
+        commands
+            .map(|command| std::iter::once(command).collect())
+            .collect()
+    }
+}

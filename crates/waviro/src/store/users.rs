@@ -215,12 +215,14 @@ impl Store {
         .bind(limit)
         .fetch_all(&self.reads)
         .await?;
+        let last: i64 = rows.last().map_or(Ok(after), |row| row.try_get(0))?;
         let mut users = Vec::with_capacity(rows.len());
         let mut bots: HashMap<i64, Vec<i32>> = HashMap::new();
         let given = sqlx::query(
-            "SELECT user_id, bot FROM user_bots WHERE user_id > $1 ORDER BY user_id, bot",
+            "SELECT user_id, bot FROM user_bots WHERE user_id > $1 AND user_id <= $2 ORDER BY user_id, bot",
         )
         .bind(after)
+        .bind(last)
         .fetch_all(&self.reads)
         .await?;
         for row in given {

@@ -111,7 +111,7 @@ impl Day {
         self.receiver.wait_acks(&id, &[1, 2, 3]).await;
         self.receiver
             .answer_with(Some(StatusCode::INTERNAL_SERVER_ERROR));
-        let closed = format!("http://127.0.0.1:1/{}", self.told.text("tertutup"));
+        let closed = format!("http://127.0.0.1:2/{}", self.told.text("tertutup"));
         for (url, place) in [(&self.notify, "gagal"), (&closed, "taktersambung")] {
             let text = self.told.text(place);
             let id = self.shop.bot.accepted(CUSTOMER, &text, Some(url)).await;
@@ -154,7 +154,7 @@ impl Day {
         let other_group = "120363999999999999".to_owned();
         self.told.0.push(other_group.clone());
         let lost = self.files.url(&self.told.text("hilang"));
-        let dead = format!("http://127.0.0.1:1/{}", self.told.text("mati"));
+        let dead = format!("http://127.0.0.1:2/{}", self.told.text("mati"));
         let inside = format!("http://10.0.0.1/{}", self.told.text("dalam"));
         let password = format!("https://u:{}@host.example/", self.told.text("sandi"));
         let text = |nohp: &str, text: String| json!({"nohp": nohp, "pesan": text});

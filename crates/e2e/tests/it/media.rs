@@ -240,7 +240,7 @@ async fn what_cannot_be_fetched_is_refused_with_its_cause_and_leaves_nothing_beh
         (host.url("tidak-ada.jpg"), "media_not_found"),
         (host.url("kosong.pdf"), "media_empty"),
         (
-            "http://127.0.0.1:1/foto.jpg".to_owned(),
+            "http://127.0.0.1:2/foto.jpg".to_owned(),
             "media_unreachable",
         ),
         ("http://169.254.169.254/latest".to_owned(), "invalid_url"),

@@ -5,7 +5,12 @@
 //! [`Guard::check`] reads the parsed host (numbers in odd notations are addresses after parsing), and the guard is also
 //! the HTTP client's resolver, so that the address which was checked is the one that is dialled: no window for a name that
 //! changes its answer in between. The client never follows a redirect by itself, that would be a way around.
+//!
+//! The person who chose the URL reads the refusal. A refusal therefore contains an address only if
+//! the URL contains the same address. The private addresses of a name go to the log, for the
+//! operator.
 
+mod ports;
 mod public;
 
 use std::fmt::Debug;
@@ -16,9 +21,11 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tracing::info;
 use url::{Host, Url};
 
 use crate::config::AllowedNetwork;
+use ports::is_unsafe;
 use public::is_public;
 
 /// Decides by the configuration key `outbound.allow`.
@@ -62,14 +69,25 @@ pub enum Refused {
     /// A host that is missing or empty.
     #[error("the URL names no host")]
     NoHost,
-    /// Not public and not allowed.
-    #[error("{host} is not a public address; add {address} to outbound.allow if it is meant")]
+    /// A port of another protocol, whose server would read an HTTP request as commands.
+    #[error(
+        "port {0} belongs to another protocol than HTTP, no browser calls it either; use another port"
+    )]
+    UnsafePort(u16),
+    /// The URL holds an address that is neither public nor allowed.
+    #[error("{address} is not a public address; add {network} to outbound.allow if it is meant")]
     NotPublic {
-        /// As the URL names it.
-        host: String,
-        /// What it stands for, a network as `outbound.allow` takes it.
+        /// As the URL has it.
         address: String,
+        /// The same as a network, as `outbound.allow` takes it.
+        network: String,
     },
+    /// The URL holds a name whose addresses are neither public nor allowed. The addresses are in
+    /// the log.
+    #[error(
+        "{0} has no public address; if it is meant, the operator adds its address to outbound.allow"
+    )]
+    NameNotPublic(String),
 }
 
 tokio::task_local! {
@@ -129,8 +147,9 @@ impl Guard {
         }
     }
 
-    /// Judges what can be judged without asking a name server: scheme, user info, and a host that is an address or a
-    /// name for this very machine. `own` are the networks of the call itself.
+    /// Judges what can be judged without asking a name server: scheme, user info, port, and a host
+    /// that is an address or a name for this very machine. `own` are the networks of the call
+    /// itself.
     pub fn check(&self, url: &Url, own: &[AllowedNetwork]) -> Result<(), Refused> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(Refused::Scheme(url.scheme().to_owned()));
@@ -139,15 +158,18 @@ impl Guard {
             return Err(Refused::UserInfo);
         }
         let port = url.port_or_known_default().unwrap_or(0);
-        let judge = |host: &str, address: IpAddr| {
+        let judge = |shown: &str, address: IpAddr| {
             if self.permits(address, port, own) {
                 return Ok(());
             }
             Err(Refused::NotPublic {
-                host: host.to_owned(),
-                address: IpNet::from(address).to_string(),
+                address: shown.to_owned(),
+                network: IpNet::from(address).to_string(),
             })
         };
+        if is_unsafe(port) {
+            return Err(Refused::UnsafePort(port));
+        }
         match url.host() {
             None | Some(Host::Domain("")) => Err(Refused::NoHost),
             Some(Host::Ipv4(address)) => judge(&address.to_string(), address.into()),
@@ -191,14 +213,11 @@ impl Resolve for Guard {
             if let (Some(pass), Some(first)) = (&pass, checked.first()) {
                 let _ = pass.found.set(first.ip());
             }
-            match (checked.is_empty(), found.first()) {
-                (true, Some(address)) => Err(Refused::NotPublic {
-                    host: host.to_owned(),
-                    address: IpNet::from(*address).to_string(),
-                }
-                .into()),
-                _ => Ok(Box::new(checked.into_iter()) as Addrs),
+            if checked.is_empty() && !found.is_empty() {
+                info!(host, port, addresses = ?found, "a name without a public address was not called; outbound.allow permits it");
+                return Err(Refused::NameNotPublic(host.to_owned()).into());
             }
+            Ok(Box::new(checked.into_iter()) as Addrs)
         })
     }
 }
@@ -295,7 +314,62 @@ mod tests {
     async fn a_name_that_resolves_to_loopback_has_no_address_left() {
         let resolved = guard(&[]).resolve("localhost".parse().unwrap()).await;
         let refused = resolved.err().unwrap();
-        assert!(refused.is::<Refused>(), "{refused}");
+        assert_eq!(
+            refused.downcast_ref::<Refused>(),
+            Some(&Refused::NameNotPublic("localhost".to_owned()))
+        );
+    }
+
+    #[derive(Debug)]
+    struct Inside;
+
+    #[async_trait]
+    impl Lookup for Inside {
+        async fn lookup(&self, _: &str) -> io::Result<Vec<IpAddr>> {
+            Ok(["10.20.30.40", "fd12:3456::7"]
+                .map(|text| text.parse().unwrap())
+                .into())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_repeats_no_address_that_the_url_did_not_hold() {
+        let guard = Guard::new(&[], Arc::new(Inside));
+        let resolved = guard.resolve("db.internal".parse().unwrap()).await;
+        let refused = resolved.err().unwrap().to_string();
+        assert!(
+            refused.starts_with("db.internal has no public address"),
+            "{refused}"
+        );
+        for secret in ["10.20", "fd12"] {
+            assert!(!refused.contains(secret), "{refused}");
+        }
+    }
+
+    #[test]
+    fn the_ports_that_no_browser_calls_are_refused_at_any_host() {
+        let guard = guard(&["0.0.0.0/0", "127.0.0.1/32:25"]);
+        for url in [
+            "http://8.8.8.8:25/",
+            "https://toko.example:6667/",
+            "http://127.0.0.1:25/",
+            "http://[2001:4860:4860::8888]:22/",
+            "http://localhost:0/",
+            "https://toko.example:10080/",
+        ] {
+            assert!(
+                matches!(verdict(&guard, url), Err(Refused::UnsafePort(_))),
+                "{url}"
+            );
+        }
+        for url in [
+            "http://toko.example/",
+            "https://toko.example/",
+            "https://toko.example:8443/",
+            "http://toko.example:3000/",
+        ] {
+            assert_eq!(verdict(&guard, url), Ok(()), "{url}");
+        }
     }
 
     #[tokio::test]

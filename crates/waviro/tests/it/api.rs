@@ -124,6 +124,7 @@ async fn every_refusal_is_one_sentence_in_the_callers_language() {
         with("notifyurl", json!("ftp://example.com/")),
         with("notifyurl", json!("https://me:secret@example.com/")),
         with("notifyurl", json!("http://192.168.1.5/hook")),
+        with("notifyurl", json!("https://example.com:6667/hook")),
         with(
             "notifyurl",
             json!(format!("https://example.com/{}", "a".repeat(2048))),

@@ -229,9 +229,15 @@ impl UrlFault {
                 "hapus nama pengguna dan sandi dari alamat.".to_owned()
             }
             Self::Refused(Refused::NoHost) => "alamat tidak memiliki nama host.".to_owned(),
-            Self::Refused(Refused::NotPublic { address, .. }) => format!(
-                "alamat ini bukan alamat publik; gunakan alamat publik, atau minta pengelola menambahkan {address} ke outbound.allow."
+            Self::Refused(Refused::UnsafePort(port)) => {
+                format!("port {port} dipakai protokol lain, bukan HTTP; gunakan port lain.")
+            }
+            Self::Refused(Refused::NotPublic { network, .. }) => format!(
+                "alamat ini bukan alamat publik; gunakan alamat publik, atau minta pengelola menambahkan {network} ke outbound.allow."
             ),
+            Self::Refused(Refused::NameNotPublic(_)) => {
+                "host ini tidak memiliki alamat publik; gunakan alamat publik, atau minta pengelola mengizinkannya di outbound.allow.".to_owned()
+            }
         }
     }
 
@@ -249,9 +255,15 @@ impl UrlFault {
                 "remove user name and password from the address.".to_owned()
             }
             Self::Refused(Refused::NoHost) => "the address names no host.".to_owned(),
-            Self::Refused(Refused::NotPublic { address, .. }) => format!(
-                "this is not a public address; use a public one, or ask the operator to add {address} to outbound.allow."
+            Self::Refused(Refused::UnsafePort(port)) => {
+                format!("port {port} belongs to another protocol than HTTP; use another port.")
+            }
+            Self::Refused(Refused::NotPublic { network, .. }) => format!(
+                "this is not a public address; use a public one, or ask the operator to add {network} to outbound.allow."
             ),
+            Self::Refused(Refused::NameNotPublic(_)) => {
+                "this host has no public address; use a public one, or ask the operator to permit it in outbound.allow.".to_owned()
+            }
         }
     }
 }

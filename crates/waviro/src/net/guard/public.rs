@@ -4,23 +4,27 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
-/// IPv4 ranges of the IANA special-purpose registry that are not the public internet.
-const NOT_PUBLIC_V4: [Ipv4Net; 15] = [
-    v4(0, 0, 0, 0, 8),       // "this network"
-    v4(10, 0, 0, 0, 8),      // private
-    v4(100, 64, 0, 0, 10),   // carrier-grade NAT
-    v4(127, 0, 0, 0, 8),     // loopback
-    v4(169, 254, 0, 0, 16),  // link-local, and the clouds' metadata service 169.254.169.254
-    v4(172, 16, 0, 0, 12),   // private
-    v4(192, 0, 0, 0, 24),    // protocol assignments
-    v4(192, 0, 2, 0, 24),    // documentation
-    v4(192, 88, 99, 0, 24),  // 6to4 relays
-    v4(192, 168, 0, 0, 16),  // private
-    v4(198, 18, 0, 0, 15),   // benchmarks
+/// IPv4 ranges of the IANA special-purpose registry that are not the public internet, and one
+/// address that only looks public.
+const NOT_PUBLIC_V4: [Ipv4Net; 16] = [
+    v4(0, 0, 0, 0, 8),     // "this network"
+    v4(10, 0, 0, 0, 8),    // private
+    v4(100, 64, 0, 0, 10), // carrier-grade NAT
+    v4(127, 0, 0, 0, 8),   // loopback
+    // Azure answers here on every machine of its own, with the machine's certificates and settings
+    // (WireServer).
+    v4(168, 63, 129, 16, 32),
+    v4(169, 254, 0, 0, 16), // link-local, and the clouds' metadata service 169.254.169.254
+    v4(172, 16, 0, 0, 12),  // private
+    v4(192, 0, 0, 0, 24),   // protocol assignments
+    v4(192, 0, 2, 0, 24),   // documentation
+    v4(192, 88, 99, 0, 24), // 6to4 relays
+    v4(192, 168, 0, 0, 16), // private
+    v4(198, 18, 0, 0, 15),  // benchmarks
     v4(198, 51, 100, 0, 24), // documentation
-    v4(203, 0, 113, 0, 24),  // documentation
-    v4(224, 0, 0, 0, 4),     // multicast
-    v4(240, 0, 0, 0, 4),     // reserved, and broadcast
+    v4(203, 0, 113, 0, 24), // documentation
+    v4(224, 0, 0, 0, 4),    // multicast
+    v4(240, 0, 0, 0, 4),    // reserved, and broadcast
 ];
 
 /// IPv6: only this is handed out as public. Loopback, mapped and compatible IPv4, NAT64 (`64:ff9b::/96`), ULA
@@ -68,6 +72,7 @@ mod tests {
             "100.127.255.255",
             "127.0.0.1",
             "127.255.255.254",
+            "168.63.129.16",
             "169.254.169.254",
             "172.16.0.1",
             "172.31.255.255",
@@ -107,6 +112,8 @@ mod tests {
             "8.8.8.8",
             "1.1.1.1",
             "100.63.255.255",
+            "168.63.129.15",
+            "168.63.129.17",
             "172.32.0.1",
             "2606:4700::1111",
             "2001:4860:4860::8888",

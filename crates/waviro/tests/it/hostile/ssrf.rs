@@ -148,8 +148,10 @@ impl Inside {
 }
 
 /// Networks that nobody can listen in here.
-const ELSEWHERE: [&str; 12] = [
+const ELSEWHERE: [&str; 14] = [
     "http://169.254.169.254/latest/meta-data/",
+    "http://168.63.129.16/machine?comp=goalstate",
+    "http://0xa83f8110/",
     "http://2852039166/",
     "http://[::ffff:a9fe:a9fe]/",
     "http://[fd00:ec2::254]/",

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 use url::Url;
-use waviro::net::{FetchError, Lookup, Net, NetError};
+use waviro::net::{FetchError, Lookup, Net, NetError, Refused};
 
 use super::inside::{ALL, Inside, Names, addresses, fetch, net_with, post};
 
@@ -184,4 +184,42 @@ async fn a_name_without_an_address_is_unreachable() {
         "{attempt:?}"
     );
     assert_eq!(attempt.address, None);
+}
+
+#[tokio::test]
+async fn no_refusal_tells_which_private_address_a_name_has() {
+    let private = [
+        "10.20.30.40",
+        "192.168.77.5",
+        "fd12:3456::7",
+        "168.63.129.16",
+    ];
+    for address in private {
+        let net = net_with(&[], Names(addresses(&[address])));
+        let attempt = post(&net, &url(8080), &[]).await;
+        let posted = attempt.outcome.unwrap_err().to_string();
+        let fetched = fetch(&net, &url(8080), &[]).await.unwrap_err().to_string();
+        for said in [posted, fetched] {
+            assert!(
+                said.contains("turning.example has no public address"),
+                "{said}"
+            );
+            assert!(!said.contains(address), "{said}");
+        }
+        assert_eq!(attempt.address, None, "the journal shows it");
+    }
+}
+
+#[tokio::test]
+async fn a_port_of_another_protocol_is_refused_before_the_name_is_looked_up() {
+    let turning = Turning::to(&[&["127.0.0.2"]]);
+    let net = net_with(&ALL, turning.clone());
+    for (port, files) in [(25, false), (25, true), (6667, false), (10080, true)] {
+        let refused = call(&net, &url(port), files).await;
+        assert!(
+            matches!(refused, Err(NetError::Refused(Refused::UnsafePort(_)))),
+            "{port} {refused:?}"
+        );
+    }
+    assert_eq!(turning.looks(), 0);
 }

@@ -190,7 +190,7 @@ async fn it_says_what_would_become_of_an_answer_that_sends_nothing() {
     }
     // A test switches nothing off.
     assert_eq!(desk.get("/v1/bots/1/rules/1").await.done()["enabled"], true);
-    let nobody = json!({"url": "http://127.0.0.1:1/"});
+    let nobody = json!({"url": "http://127.0.0.1:2/"});
     desk.patch("/v1/bots/1/rules/1", nobody).await.done();
     let tested = desk.post(TEST, json!({"text": "halo", "send": true})).await;
     let sent = &tested.done()["sent"];

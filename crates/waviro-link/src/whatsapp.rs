@@ -18,6 +18,7 @@ mod connect;
 mod contact;
 mod device;
 mod download;
+mod endpoint;
 mod events;
 mod handle;
 mod home;
@@ -46,13 +47,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use url::Url;
-use waproto::buffa::Message as _;
-use waproto::whatsapp as wa;
-use whatsapp_rust::wacore::handshake::HandshakeUtils;
-use whatsapp_rust::waproto;
 
 use crate::{Connector, Link, LinkError, Listener};
 
+pub use endpoint::{EndpointError, certificate_checks, check_endpoint};
 pub use probe::{FamilyProbe, Probe, probe};
 
 /// The log target under which the library writes, as a warning, the address of a file with the token that opens it.
@@ -69,33 +67,13 @@ pub struct WhatsAppConfig {
     pub server_key: Option<[u8; 32]>,
     /// Further root certificates, PEM, that TLS trusts beside the system's and those that are compiled in.
     pub ca_file: Option<PathBuf>,
+    /// The proxy of the HTTP requests to WhatsApp (files, the current version). The environment's
+    /// proxies are never used, and the WebSocket uses no proxy.
+    pub http_proxy: Option<Url>,
     /// The WhatsApp Web version to claim; `None` asks WhatsApp which one is current, at most once a day.
     pub version: Option<(u32, u32, u32)>,
     /// How the device is called in the phone's list of linked devices.
     pub device_name: String,
-}
-
-/// Why a configured endpoint is not dialled.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum EndpointError {
-    /// Not `ws` or `wss`, or without a host.
-    #[error("{0} is no WebSocket URL; use wss://web.whatsapp.com/ws/chat")]
-    NotWebSocket(String),
-    /// Unencrypted beyond this machine.
-    #[error("{0} is unencrypted and not on this machine; use wss://")]
-    Plain(String),
-    /// Another server, and nothing says which key it has.
-    #[error("{0} is not WhatsApp's own server, so its key must be pinned; set whatsapp.server_key")]
-    Unpinned(String),
-    /// WhatsApp's own server with a pinned key.
-    #[error("{0} is WhatsApp's own server; remove whatsapp.server_key, its certificate is checked")]
-    PinnedWhatsApp(String),
-    /// The build can't tell WhatsApp from somebody in between.
-    #[error(
-        "this build has WhatsApp's certificate check compiled out (it was built together with test \
-         crates), so it dials this machine only and refuses {0}; build with `cargo build -p waviro`"
-    )]
-    ChecksCompiledOut(String),
 }
 
 /// Opens devices that share one configuration.
@@ -122,14 +100,14 @@ impl WhatsApp {
     pub fn new(config: WhatsAppConfig) -> Result<Self, LinkError> {
         check_endpoint(
             &config.url,
-            config.server_key.is_some(),
+            config.server_key.as_ref(),
             certificate_checks(),
         )
         .map_err(|error| LinkError::Refused(error.to_string()))?;
         let stores = store::Stores::prepare(&config.store_folder)?;
         let simulated = config.server_key.is_some().then_some(&config.url);
         let tls = tls::client_config(config.ca_file.as_deref())?;
-        let http = http::Http::new(simulated, &tls)
+        let http = http::Http::new(simulated, config.http_proxy.as_ref(), &tls)
             .map_err(|error| LinkError::Failed(error.to_string()))?;
         let target = target::Target::new(config.url.clone(), config.server_key, tls);
         let versions = version::Versions::new(
@@ -163,145 +141,5 @@ impl Connector for WhatsApp {
 
     async fn forget(&self, slot: i32) -> Result<(), LinkError> {
         self.0.stores.wipe(slot)
-    }
-}
-
-/// Whether this build refuses a server whose certificate chain WhatsApp did not sign.
-///
-/// The check is switched off by a cargo feature of the client library that spreads by unification, and a feature
-/// of a dependency is not visible to `cfg`. So the question is put to the code itself: it is shown a forged chain.
-#[must_use]
-pub fn certificate_checks() -> bool {
-    let key = [7; 32];
-    let certificate = |details: wa::cert_chain::noise_certificate::Details| {
-        waproto::buffa::MessageField::some(wa::cert_chain::NoiseCertificate {
-            details: Some(details.encode_to_vec()),
-            signature: Some(vec![9; 64]),
-        })
-    };
-    let forged = wa::CertChain {
-        intermediate: certificate(wa::cert_chain::noise_certificate::Details {
-            serial: Some(1),
-            issuer_serial: Some(0),
-            key: Some(key.to_vec()),
-            ..Default::default()
-        }),
-        leaf: certificate(wa::cert_chain::noise_certificate::Details {
-            serial: Some(2),
-            issuer_serial: Some(1),
-            key: Some(key.to_vec()),
-            ..Default::default()
-        }),
-    };
-    HandshakeUtils::verify_server_cert(&forged.encode_to_vec(), &key).is_err()
-}
-
-/// The rules of the module's doc, as one decision.
-///
-/// # Errors
-/// The first rule that the endpoint breaks.
-pub fn check_endpoint(url: &Url, pinned: bool, checks: bool) -> Result<(), EndpointError> {
-    let shown = url.to_string();
-    let (secure, Some(host)) = (url.scheme() == "wss", url.host_str()) else {
-        return Err(EndpointError::NotWebSocket(shown));
-    };
-    if !secure && url.scheme() != "ws" {
-        return Err(EndpointError::NotWebSocket(shown));
-    }
-    let loopback = is_loopback(url);
-    if !secure && !loopback {
-        return Err(EndpointError::Plain(shown));
-    }
-    if !checks && !loopback {
-        return Err(EndpointError::ChecksCompiledOut(shown));
-    }
-    match (is_whatsapp(host), pinned) {
-        (true, true) => Err(EndpointError::PinnedWhatsApp(shown)),
-        (false, false) => Err(EndpointError::Unpinned(shown)),
-        _ => Ok(()),
-    }
-}
-
-/// WhatsApp's own domains.
-fn is_whatsapp(host: &str) -> bool {
-    ["whatsapp.net", "whatsapp.com"]
-        .iter()
-        .any(|domain| host == *domain || host.ends_with(&format!(".{domain}")))
-}
-
-/// A loopback address, or `localhost` by name (RFC 6761 keeps it on this machine).
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn verdict(url: &str, pinned: bool, checks: bool) -> Result<(), EndpointError> {
-        check_endpoint(&Url::parse(url).unwrap(), pinned, checks)
-    }
-
-    #[test]
-    fn this_build_refuses_a_forged_certificate_chain() {
-        assert!(certificate_checks());
-    }
-
-    #[test]
-    fn whatsapp_is_checked_and_never_pinned() {
-        let url = "wss://web.whatsapp.com/ws/chat";
-        assert_eq!(verdict(url, false, true), Ok(()));
-        assert!(matches!(
-            verdict(url, true, true),
-            Err(EndpointError::PinnedWhatsApp(_))
-        ));
-        assert!(matches!(
-            verdict("wss://e1.whatsapp.net/ws/chat", true, true),
-            Err(EndpointError::PinnedWhatsApp(_))
-        ));
-    }
-
-    #[test]
-    fn any_other_server_must_be_pinned() {
-        let url = "ws://127.0.0.1:4000/ws/chat";
-        assert_eq!(verdict(url, true, true), Ok(()));
-        assert!(matches!(
-            verdict(url, false, true),
-            Err(EndpointError::Unpinned(_))
-        ));
-        assert!(matches!(
-            verdict("wss://notwhatsapp.com/ws/chat", false, true),
-            Err(EndpointError::Unpinned(_))
-        ));
-    }
-
-    #[test]
-    fn a_build_without_checks_dials_this_machine_only() {
-        assert_eq!(verdict("ws://[::1]:4000/ws/chat", true, false), Ok(()));
-        assert!(matches!(
-            verdict("wss://web.whatsapp.com/ws/chat", false, false),
-            Err(EndpointError::ChecksCompiledOut(_))
-        ));
-        assert!(matches!(
-            verdict("wss://192.168.1.5/ws/chat", true, false),
-            Err(EndpointError::ChecksCompiledOut(_))
-        ));
-    }
-
-    #[test]
-    fn nothing_leaves_the_machine_unencrypted() {
-        assert!(matches!(
-            verdict("ws://web.whatsapp.com/ws/chat", false, true),
-            Err(EndpointError::Plain(_))
-        ));
-        assert!(matches!(
-            verdict("http://127.0.0.1/ws/chat", true, true),
-            Err(EndpointError::NotWebSocket(_))
-        ));
     }
 }

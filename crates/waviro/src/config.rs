@@ -99,6 +99,9 @@ pub struct WhatsApp {
     /// Root certificates that TLS trusts beside the system's.
     #[serde(deserialize_with = "parse::file")]
     pub ca_file: Option<PathBuf>,
+    /// The proxy of the link's HTTP requests.
+    #[serde(deserialize_with = "parse::http_proxy")]
+    pub http_proxy: Option<Url>,
     /// The client version to claim.
     #[serde(deserialize_with = "parse::version")]
     pub version: Option<(u32, u32, u32)>,
@@ -365,6 +368,8 @@ mod tests {
             .map(|allowed| (allowed.network.to_string(), allowed.port))
             .collect();
         assert_eq!(
+            wrong("whatsapp.http_proxy = 'proxy.example:3128'"),
+            wrong("whatsapp.http_proxy = 'http://me:secret@proxy.example'"),
             shown,
             [
                 ("127.0.0.0/8".to_owned(), None),

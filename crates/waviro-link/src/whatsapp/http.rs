@@ -3,6 +3,10 @@
 //! It talks to WhatsApp's own hosts and to nobody else, whatever the server on the socket says. Where that server is a simulator,
 //! its own address is allowed too, in plain HTTP where its WebSocket is plain: the library writes `https://` before whatever host it
 //! is told.
+//!
+//! The only proxy is the configured proxy. `HTTP_PROXY`, `HTTPS_PROXY` and `ALL_PROXY` of the
+//! environment are ignored: these variables are often set for other programs, and the proxy would
+//! learn when a device loads files.
 
 use std::io::Read;
 use std::time::Duration;
@@ -16,7 +20,7 @@ use whatsapp_rust::bytes::Bytes;
 use whatsapp_rust::http::{HttpClient, HttpRequest, HttpResponse};
 use whatsapp_rust::wacore::net::{StreamingHttpResponse, UploadBody};
 
-use super::is_whatsapp;
+use super::endpoint::is_whatsapp;
 
 /// Longer than any answer of WhatsApp's takes; the library adds no deadline of its own.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -50,8 +54,11 @@ struct Simulator {
 }
 
 impl Http {
+    /// `simulated`: the simulator's address, which is asked without a proxy. `proxy`: for
+    /// WhatsApp's own hosts.
     pub(super) fn new(
         simulated: Option<&Url>,
+        proxy: Option<&Url>,
         tls: &rustls::ClientConfig,
     ) -> Result<Self, reqwest::Error> {
         let address = |url: &Url| Simulator {
@@ -63,13 +70,17 @@ impl Http {
                 "http"
             },
         };
+        let mut builder = reqwest::Client::builder()
+            .timeout(DEADLINE)
+            .https_only(simulated.is_none())
+            .redirect(reqwest::redirect::Policy::none())
+            .tls_backend_preconfigured(tls.clone())
+            .no_proxy();
+        if let (None, Some(proxy)) = (simulated, proxy) {
+            builder = builder.proxy(reqwest::Proxy::all(proxy.clone())?);
+        }
         Ok(Self {
-            client: reqwest::Client::builder()
-                .timeout(DEADLINE)
-                .https_only(simulated.is_none())
-                .redirect(reqwest::redirect::Policy::none())
-                .tls_backend_preconfigured(tls.clone())
-                .build()?,
+            client: builder.build()?,
             simulated: simulated.map(address),
         })
     }
@@ -199,16 +210,103 @@ impl Read for Body {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+    use std::sync::Arc;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
     use super::*;
+
+    /// Where the test below starts another: its simulator.
+    const SIMULATOR: &str = "WAVIRO_TEST_SIMULATOR";
+
+    fn tls() -> Arc<rustls::ClientConfig> {
+        super::super::tls::client_config(None).unwrap()
+    }
+
+    fn get(url: &str) -> HttpRequest {
+        HttpRequest {
+            url: url.to_owned(),
+            method: "GET".to_owned(),
+            headers: std::collections::HashMap::new(),
+            body: None,
+        }
+    }
+
+    /// Answers one request, and returns its first line.
+    async fn answer_one(listener: TcpListener, answer: &str) -> String {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = [0; 4096];
+        let count = stream.read(&mut request).await.unwrap();
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        let request = String::from_utf8_lossy(&request[..count]).into_owned();
+        request.lines().next().unwrap_or_default().to_owned()
+    }
+
+    #[tokio::test]
+    async fn proxies_of_the_environment_are_ignored() {
+        let simulator = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = simulator.local_addr().unwrap();
+        // The environment of this process is shared by all tests, so that another process has to
+        // ask.
+        let asking = tokio::task::spawn_blocking(move || {
+            let mut test = Command::new(std::env::current_exe().unwrap());
+            test.args([
+                "--ignored",
+                "--exact",
+                "whatsapp::http::tests::asks_the_simulator",
+            ]);
+            for proxy in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+                // Nobody listens at port 1.
+                test.env(proxy, "http://127.0.0.1:1");
+                test.env(proxy.to_lowercase(), "http://127.0.0.1:1");
+            }
+            test.env_remove("NO_PROXY").env_remove("no_proxy");
+            test.env(SIMULATOR, address.to_string()).output().unwrap()
+        });
+        let answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        let (first, asked) = tokio::join!(answer_one(simulator, answer), asking);
+        assert_eq!(first, "GET /mms/image/x HTTP/1.1");
+        let output = asked.unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the test that starts this process says the address here"
+    )]
+    #[tokio::test]
+    #[ignore = "part of proxies_of_the_environment_are_ignored, in a process with proxies"]
+    async fn asks_the_simulator() {
+        let address = std::env::var(SIMULATOR).unwrap();
+        let simulator = Url::parse(&format!("ws://{address}/ws/chat")).unwrap();
+        let http = Http::new(Some(&simulator), None, &tls()).unwrap();
+        let url = format!("https://{address}/mms/image/x");
+        let answer = http.execute(get(&url)).await.unwrap();
+        assert_eq!(answer.status_code, 200);
+    }
+
+    #[tokio::test]
+    async fn a_configured_proxy_is_asked_for_whatsapps_hosts_alone() {
+        let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Url::parse(&format!("http://{}", proxy.local_addr().unwrap())).unwrap();
+        let http = Http::new(None, Some(&url), &tls()).unwrap();
+        let refusing = answer_one(proxy, "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
+        let request = get("https://mmg.whatsapp.net/v/t62/x");
+        let (first, answer) = tokio::join!(refusing, http.execute(request));
+        assert_eq!(first, "CONNECT mmg.whatsapp.net:443 HTTP/1.1");
+        assert!(answer.is_err());
+    }
 
     #[test]
     fn nobody_is_asked_but_whatsapp_and_a_simulator_at_its_own_address() {
-        let tls = super::super::tls::client_config(None).unwrap();
+        let tls = tls();
         let simulator = Url::parse("ws://127.0.0.1:4000/ws/chat").unwrap();
         let secure = Url::parse("wss://127.0.0.1:4000/ws/chat").unwrap();
-        let real = Http::new(None, &tls).unwrap();
-        let simulated = Http::new(Some(&simulator), &tls).unwrap();
-        let secured = Http::new(Some(&secure), &tls).unwrap();
+        let real = Http::new(None, None, &tls).unwrap();
+        let simulated = Http::new(Some(&simulator), None, &tls).unwrap();
+        let secured = Http::new(Some(&secure), None, &tls).unwrap();
         let file = "https://mmg.whatsapp.net/v/t62/x?auth=y";
         assert_eq!(real.judge(file).unwrap().as_str(), file);
         assert_eq!(simulated.judge(file).unwrap().as_str(), file);

@@ -277,6 +277,7 @@ fn config(
         url: Url::parse(url).unwrap(),
         server_key: Some(sim.server_key()),
         ca_file,
+        http_proxy: None,
         version: Some((2, 3000, 1)),
         device_name: "Waviro".to_owned(),
     }

@@ -88,6 +88,7 @@ pub(super) fn whatsapp_config(config: &Config) -> WhatsAppConfig {
         store_folder: config.link_folder(),
         url: config.whatsapp.url.clone(),
         server_key: config.whatsapp.server_key,
+        http_proxy: config.whatsapp.http_proxy.clone(),
         ca_file: config.whatsapp.ca_file.clone(),
         version: config.whatsapp.version,
         device_name: config.whatsapp.device_name.clone(),

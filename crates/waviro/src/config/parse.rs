@@ -19,7 +19,7 @@ use url::Url;
 use super::{AllowedNetwork, DEFAULTS};
 
 /// Good values for the keys whose default is empty.
-const EXAMPLES: [(&str, &str); 8] = [
+const EXAMPLES: [(&str, &str); 10] = [
     ("server.metrics_listen", "\"127.0.0.1:9090\""),
     ("server.base_path", "\"/bot1\""),
     ("server.public_url", "\"https://wa.example.com\""),
@@ -27,6 +27,7 @@ const EXAMPLES: [(&str, &str); 8] = [
     ("database.url", "\"sqlite:///var/lib/waviro/waviro.db\""),
     ("whatsapp.server_key", "the line that the simulator prints"),
     ("whatsapp.ca_file", "\"/etc/ssl/certs/company-ca.pem\""),
+    ("whatsapp.http_proxy", "\"http://proxy.example.com:3128\""),
     ("whatsapp.version", "\"2.3000.1023456789\""),
     (
         "outbound.allow",
@@ -176,6 +177,24 @@ pub(super) fn server_key<'de, D: Deserializer<'de>>(
     <[u8; 32]>::try_from(bytes)
         .map(Some)
         .map_err(|_| D::Error::custom("not 32 bytes in base64"))
+}
+
+pub(super) fn http_proxy<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Url>, D::Error> {
+    let text = String::deserialize(input)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    // Not the text: it may hold a password.
+    let url = Url::parse(&text)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https"))
+        .ok_or_else(|| D::Error::custom("not an http:// or https:// URL"))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(D::Error::custom(
+            "the URL holds a user name or password, which is not supported",
+        ));
+    }
+    Ok(Some(url))
 }
 
 pub(super) fn version<'de, D: Deserializer<'de>>(

@@ -15,7 +15,8 @@ use crate::config::Config;
 pub(super) async fn dial(config: &Config) -> Vec<Finding> {
     let whatsapp = whatsapp_config(config);
     let pinned = whatsapp.server_key.is_some();
-    if let Err(error) = check_endpoint(&whatsapp.url, pinned, certificate_checks()) {
+    let server_key = whatsapp.server_key.as_ref();
+    if let Err(error) = check_endpoint(&whatsapp.url, server_key, certificate_checks()) {
         return vec![Fail(error.to_string())];
     }
     match probe(&whatsapp).await {

@@ -132,7 +132,7 @@ fn what_is_wrong_fails_and_says_what_to_do() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let closed = free_address();
     folder.configure(&format!(
-        "server.listen = \"{}\"\n[whatsapp]\nurl = \"ws://{closed}/ws/chat\"\nserver_key = \"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"\n",
+        "server.listen = \"{}\"\n[whatsapp]\nurl = \"ws://{closed}/ws/chat\"\nserver_key = \"CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk=\"\n",
         taken.local_addr().unwrap()
     ));
     std::fs::write(folder.path().join("data"), "in the way").unwrap();

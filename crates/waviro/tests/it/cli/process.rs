@@ -14,7 +14,7 @@ const BINARY: &str = env!("CARGO_BIN_EXE_waviro");
 
 /// A simulator's key; nobody listens where it would be used.
 pub const PINNED: &str = "whatsapp.url = \"ws://127.0.0.1:9/ws/chat\"\n\
-                      whatsapp.server_key = \"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"\n";
+                      whatsapp.server_key = \"CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk=\"\n";
 
 pub struct Folder(tempfile::TempDir);
 

@@ -31,6 +31,7 @@ mod settings;
 mod subscriptions;
 mod tokens;
 mod users;
+mod viewer;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -39,7 +40,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, HeaderValue};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::any;
 use tokio::sync::Mutex;
@@ -172,6 +173,7 @@ pub fn router(v1: Arc<V1>, base_path: &str) -> Router {
         router = router.nest(base_path, below);
     }
     router
+        .layer(from_fn(viewer::conceal))
         .layer(from_fn_with_state(Arc::clone(&v1), once::once))
         .layer(from_fn_with_state(v1.body.cap, answer))
         .with_state(v1)

@@ -16,7 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::V1;
-use super::auth::{AtBot, Caller, path_id};
+use super::auth::{AtBot, path_id};
 use super::moment::Moment;
 use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
@@ -256,7 +256,7 @@ async fn show(
 ) -> Result<Json<FullDelivery>, Problem> {
     let row = v1.store.delivery(at.bot.slot(), id).await?;
     let row = row.ok_or(Problem::NoSuch("delivery"))?;
-    Ok(Json(FullDelivery::of(&row, &v1, &at.caller).await?))
+    Ok(Json(FullDelivery::of(&row, &v1).await?))
 }
 
 /// The delivery that the path names.
@@ -273,47 +273,17 @@ impl<S: Send + Sync> FromRequestParts<S> for DeliveryId {
 
 impl FullDelivery {
     /// The delivery with its attempts.
-    pub(super) async fn of(row: &DeliveryRow, v1: &V1, who: &Caller) -> Result<Self, Problem> {
+    pub(super) async fn of(row: &DeliveryRow, v1: &V1) -> Result<Self, Problem> {
         let attempts = v1.store.attempts(row.id).await?;
         let attempts = attempts
             .into_iter()
             .map(|attempt| AttemptView::of(row, attempt));
-        let mut shown = Self {
+        Ok(Self {
             delivery: row.into(),
             body: row.body.clone(),
             attempts: attempts.collect(),
-        };
-        if who.must_be_able_to_change().is_err() {
-            shown.mask();
-        }
-        Ok(shown)
+        })
     }
-
-    /// Who may change nothing must not be able to speak for the gateway, which the webhook key in a body is enough for; and an endpoint
-    /// may say it again.
-    fn mask(&mut self) {
-        self.body = self.body.as_deref().map(masked);
-        for attempt in &mut self.attempts {
-            attempt.body = masked(&attempt.body);
-            attempt.answer = masked(&attempt.answer);
-        }
-    }
-}
-
-/// The text without webhook keys: theirs, those of before they were replaced, and what only looks like one.
-fn masked(text: &str) -> String {
-    const KEY: &str = "whk_";
-    let mut parts = text.split(KEY);
-    let mut shown = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        shown.push_str(KEY);
-        let rest = part.trim_start_matches(|one: char| one.is_ascii_hexdigit());
-        if rest.len() < part.len() {
-            shown.push('…');
-        }
-        shown.push_str(rest);
-    }
-    shown
 }
 
 impl From<&DeliveryRow> for DeliveryView {

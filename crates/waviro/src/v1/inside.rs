@@ -17,7 +17,7 @@ use crate::door::header;
 use crate::once::{KEY, REPLAY};
 
 /// The most that an answer may be, bytes: handlers answer with less.
-const ANSWER_CAP: usize = 16 * 1024 * 1024;
+pub(super) const ANSWER_CAP: usize = 16 * 1024 * 1024;
 
 /// The resources, asked without a socket.
 #[derive(Clone)]

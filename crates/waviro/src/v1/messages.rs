@@ -233,7 +233,7 @@ async fn show(
                 ..Happened::at(at, "replied")
             });
         }
-        deliveries.push(FullDelivery::of(row, &v1, &at.caller).await?);
+        deliveries.push(FullDelivery::of(row, &v1).await?);
         let sent = v1.store.replies_of(row.id).await?;
         replies.extend(sent.into_iter().map(MessageView::from));
     }

@@ -14,3 +14,4 @@ mod rules;
 mod send;
 mod settings;
 mod users;
+mod viewer;

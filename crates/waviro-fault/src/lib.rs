@@ -11,7 +11,7 @@ mod planted;
 
 /// What writes to the database, by the name of the store's function. Each is two [`moments`]: before its commit, and after the
 /// commit, before anybody hears of it.
-pub const WRITES: [&str; 53] = [
+pub const WRITES: [&str; 54] = [
     "accept",
     "add_bot",
     "add_rule",
@@ -56,6 +56,7 @@ pub const WRITES: [&str; 53] = [
     "replay_all",
     "reply",
     "revoke_token",
+    "rotate_media_secret",
     "rotate_signing",
     "set_bot_key",
     "set_settings",

@@ -3,6 +3,7 @@
 mod bot;
 mod conform;
 mod doctor;
+mod media;
 mod migrate;
 #[cfg(feature = "sandbox")]
 mod sandbox;
@@ -72,6 +73,9 @@ enum Command {
     /// Make, list and remove users of the dashboard, and give them passwords, also while the gateway runs
     #[command(subcommand)]
     User(user::User),
+    /// Revoke the links to files that came in, also while the gateway runs
+    #[command(subcommand)]
+    Media(media::Media),
     /// Bring the database's schema up to date; serve does it too
     Migrate,
     /// Look at port, data folder, database, clock and network, and say what to do
@@ -129,6 +133,7 @@ impl Cli {
             Command::Bot(bot) => bot.run(&settings.load(Vec::new())?).await,
             Command::Token(token) => token.run(&settings.load(Vec::new())?).await,
             Command::User(user) => user.run(&settings.load(Vec::new())?).await,
+            Command::Media(media) => media.run(&settings.load(Vec::new())?).await,
             Command::Migrate => migrate::run(&settings.load(Vec::new())?).await,
             Command::Doctor => doctor::run(&settings.load(Vec::new())?).await,
             Command::Conform(conform) => conform.run().await,

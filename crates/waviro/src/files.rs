@@ -1,7 +1,9 @@
 //! Files that came in: links to them that need no token, and the files themselves, fetched when they are first asked for.
 //!
-//! A link is signed with a secret of this installation over the file's id and the moment it expires. A file is fetched once,
-//! however many ask, and lies in `data_dir/media` until retention takes it.
+//! A link is signed with a secret of this installation over the file's id and the moment it
+//! expires. `waviro media rotate` replaces the secret, also while the gateway runs, which revokes
+//! every link that was made before. A file is fetched once, however many ask, and lies in
+//! `data_dir/media` until retention takes it.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -36,7 +38,8 @@ struct Inner {
     store: Store,
     clock: Clock,
     folder: PathBuf,
-    secret: [u8; 32],
+    /// The secret as last read; [`Files::refresh`] reads it again.
+    secret: Mutex<[u8; 32]>,
     /// What links begin with.
     base: String,
     keeps: Duration,
@@ -122,17 +125,12 @@ impl Files {
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(&keeping.folder)?;
-        let fresh = hex::encode(rand::random::<[u8; 32]>());
-        let secret = hex::decode(store.media_secret(fresh).await?).ok();
-        let secret = secret.and_then(|bytes| bytes.try_into().ok());
-        let secret = secret.ok_or_else(|| {
-            StoreError::Unreadable("the secret that signs links to files".to_owned())
-        })?;
+        let secret = read(&store.media_secret(fresh_secret()).await?)?;
         Ok(Self(Arc::new(Inner {
             store,
             clock,
             folder: keeping.folder,
-            secret,
+            secret: Mutex::new(secret),
             base: keeping.base,
             keeps: keeping.keeps,
             permits: keeping.permits,
@@ -140,6 +138,19 @@ impl Files {
             tasks,
             stop,
         })))
+    }
+
+    /// Reads the secret again: the command line may have replaced the secret while this process
+    /// runs. Must be called before a link is made, and before a link is accepted.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the secret stays as it was.
+    pub async fn refresh(&self) -> Result<(), StoreError> {
+        if let Some(kept) = self.0.store.kept_media_secret().await? {
+            let secret = read(&kept)?;
+            *self.0.secret.lock().unwrap_or_else(PoisonError::into_inner) = secret;
+        }
+        Ok(())
     }
 
     /// A link to a file that came at `at`.
@@ -173,7 +184,8 @@ impl Files {
     fn sign(&self, id: &str, expires: i64) -> Hmac<Sha256> {
         // A key shorter than a block is filled up with zeros (RFC 2104).
         let mut key = Key::<Hmac<Sha256>>::default();
-        key[..self.0.secret.len()].copy_from_slice(&self.0.secret);
+        let secret = *self.0.secret.lock().unwrap_or_else(PoisonError::into_inner);
+        key[..secret.len()].copy_from_slice(&secret);
         let mut signed = Hmac::<Sha256>::new(&key);
         signed.update(format!("{id}.{expires}").as_bytes());
         signed
@@ -296,6 +308,24 @@ impl Files {
         }
         Ok(removed)
     }
+}
+
+/// Revokes every link that was made until now. A running gateway follows at once.
+///
+/// # Errors
+/// [`StoreError`]; then the links work on.
+pub async fn revoke_links(store: &Store) -> Result<(), StoreError> {
+    store.rotate_media_secret(fresh_secret()).await
+}
+
+fn fresh_secret() -> String {
+    hex::encode(rand::random::<[u8; 32]>())
+}
+
+fn read(kept: &str) -> Result<[u8; 32], StoreError> {
+    let bytes = hex::decode(kept).ok();
+    let secret = bytes.and_then(|bytes| bytes.try_into().ok());
+    secret.ok_or_else(|| StoreError::Unreadable("the secret that signs links to files".to_owned()))
 }
 
 /// Whether a text may be a file's id; nothing else is looked for on the disk.

@@ -68,6 +68,9 @@ impl Keeper {
     ) -> Result<Vec<InboundRow>, StoreError> {
         let slot = self.bot.slot();
         let audience = self.store.audience(slot, now).await?;
+        if batch.iter().any(news::has_link) {
+            self.files.refresh().await?;
+        }
         let event = |inbound: &Inbound| news::of_message(&audience, inbound, &self.files, now);
         let rules = if batch.iter().any(|inbound| hooks::text(inbound).is_some()) {
             self.store.rules(slot).await?

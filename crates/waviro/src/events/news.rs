@@ -99,6 +99,11 @@ struct Called<'a> {
     group: Option<String>,
 }
 
+/// Whether a message is told with a link to its file.
+pub(super) fn has_link(inbound: &Inbound) -> bool {
+    matches!(inbound.kind, InboundKind::Media(_))
+}
+
 /// What a message is told as; `None` where nobody wants to know.
 pub(super) fn of_message(
     audience: &Arc<Audience>,

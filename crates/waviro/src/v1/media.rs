@@ -78,11 +78,11 @@ async fn open(
     // What is no number was not signed.
     let expires = expires.parse().map_err(|_| Problem::BadSignature)?;
     let id = id.ok_or(Problem::BadSignature)?;
-    match v1.files.check(&id, expires, &signature) {
-        Ok(()) => {}
-        Err(BadLink::Signature) => return Err(Problem::BadSignature),
-        Err(BadLink::Expired) => return Err(Problem::LinkExpired),
-    }
+    // The secret in memory is checked first, so that a stranger's link costs no database query. The
+    // second check uses the current secret, which the command line may have replaced.
+    v1.files.check(&id, expires, &signature)?;
+    v1.files.refresh().await?;
+    v1.files.check(&id, expires, &signature)?;
     let row = v1.store.media(&id).await?;
     // Signed, so it was here.
     let gone = || Problem::MediaGone("it was kept long enough".to_owned());
@@ -198,6 +198,15 @@ impl<S: Send + Sync> FromRequestParts<S> for MediaId {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let id = path_part(parts, "media").await;
         Ok(Self(id.filter(|id| is_id(id))))
+    }
+}
+
+impl From<BadLink> for Problem {
+    fn from(bad: BadLink) -> Self {
+        match bad {
+            BadLink::Signature => Self::BadSignature,
+            BadLink::Expired => Self::LinkExpired,
+        }
     }
 }
 

@@ -204,11 +204,22 @@ async fn members_are_remembered(store: &Store, slot: i32) {
 }
 
 async fn the_secret_is_made_once(store: &Store) {
+    assert_eq!(store.kept_media_secret().await.unwrap(), None);
     let first = store.media_secret("first".to_owned()).await.unwrap();
     assert_eq!(first, "first");
     assert_eq!(
         store.media_secret("second".to_owned()).await.unwrap(),
         "first"
+    );
+    let third = "third".to_owned();
+    store.rotate_media_secret(third.clone()).await.unwrap();
+    assert_eq!(
+        store.kept_media_secret().await.unwrap(),
+        Some(third.clone())
+    );
+    assert_eq!(
+        store.media_secret("fourth".to_owned()).await.unwrap(),
+        third
     );
 }
 

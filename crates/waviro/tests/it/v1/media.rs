@@ -6,6 +6,8 @@ use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Value, json};
 use tower::ServiceExt;
+use waviro::files::revoke_links;
+use waviro::store::Store;
 use waviro_link::{LinkError, OfflineCause, Status};
 
 use super::Desk;
@@ -17,7 +19,11 @@ use crate::front::Answer;
 async fn sent(desk: &Desk, bytes: &[u8]) -> String {
     let body = json!({"url": "https://toko.example/e", "kinds": ["message.received"]});
     desk.post("/v1/bots/1/subscriptions", body).await.done();
-    let message = picture("A1");
+    came(desk, "A1", bytes).await
+}
+
+async fn came(desk: &Desk, id: &str, bytes: &[u8]) -> String {
+    let message = picture(id);
     let waviro_link::InboundKind::Media(about) = &message.kind else {
         unreachable!();
     };
@@ -133,6 +139,31 @@ async fn a_link_opens_nothing_after_its_time() {
     assert_eq!(open(&desk, &link).await.status, 200);
     desk.front.clock.advance(Duration::from_secs(1));
     assert_eq!(open(&desk, &link).await.problem(), (410, "link_expired"));
+}
+
+#[tokio::test]
+async fn revoked_links_open_nothing_while_the_gateway_runs_and_later_ones_work() {
+    let desk = Desk::online().await;
+    let link = sent(&desk, b"bytes").await;
+    assert_eq!(open(&desk, &link).await.status, 200);
+    // As the command line does it: on a connection of its own.
+    let database = desk.front.data_dir().join("waviro.db");
+    let beside = Store::open(&format!("sqlite:{}", database.display()))
+        .await
+        .unwrap();
+    revoke_links(&beside).await.unwrap();
+    assert_eq!(open(&desk, &link).await.problem(), (403, "bad_signature"));
+    let id = &link["/v1/media/".len()..][..24];
+    let request = Request::get(format!("/v1/bots/toko/media/{id}"));
+    let request = request.header("Authorization", format!("Bearer {}", desk.admin));
+    let file = desk.front.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(file.body, "bytes", "the file stays");
+    let later = came(&desk, "A2", b"more").await;
+    assert_eq!(open(&desk, &later).await.status, 200);
+    assert_eq!(open(&desk, &link).await.problem(), (403, "bad_signature"));
+    revoke_links(&beside).await.unwrap();
+    assert_eq!(open(&desk, &later).await.problem(), (403, "bad_signature"));
+    beside.close().await;
 }
 
 #[tokio::test]

@@ -1,0 +1,33 @@
+//! `waviro media …`: works on the database, so that it works whether the gateway runs or not.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use super::{on_store, say};
+use crate::config::Config;
+use crate::files;
+
+const NO_LINK: &str = "No link yet: there is no database.";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Media {
+    /// Revoke every link to a file that was made until now; the files stay, and later links work
+    Rotate,
+}
+
+impl Media {
+    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+        on_store(config, Some(NO_LINK), async |store| match self {
+            Self::Rotate => {
+                files::revoke_links(store).await?;
+                say(
+                    "Every link to a file that was made until now is revoked, those in events that still wait among them. \
+                     The files stay: fetch them with a token, /v1/bots/BOT/media/ID.",
+                );
+                Ok(())
+            }
+        })
+        .await
+    }
+}

@@ -87,7 +87,7 @@ impl App {
     ) -> Result<Self, StartError> {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let net = Net::new(&config.outbound, clock.clone())?;
-        let store = Store::open(&config.database_url()).await?;
+        let store = Store::open(config.database_at()).await?;
         let outbox = outbox(config, &store, &net, &clock)?;
         let profiles = Profiles::new(store.clone(), clock.clone());
         let jobs = Jobs::start(

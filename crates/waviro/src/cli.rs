@@ -179,7 +179,7 @@ fn make_data_dir(path: &Path) -> anyhow::Result<()> {
 
 /// Whether there is something to list; says `nothing` where there is no database. Looking makes nothing and changes nothing.
 async fn can_be_read(config: &Config, nothing: &str) -> anyhow::Result<bool> {
-    match Store::schema_at(&config.database_url()).await? {
+    match Store::schema_at(config.database_at()).await? {
         Schema::Current => Ok(true),
         Schema::None => {
             let folder = std::path::absolute(&config.data_dir)?;
@@ -204,7 +204,7 @@ async fn on_store(
         return Ok(ExitCode::SUCCESS);
     }
     make_data_dir(&config.data_dir)?;
-    let store = Store::open(&config.database_url()).await?;
+    let store = Store::open(config.database_at()).await?;
     let done = work(&store).await;
     store.close().await;
     done.map(|()| ExitCode::SUCCESS)

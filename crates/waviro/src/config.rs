@@ -3,6 +3,7 @@
 //! The embedded default file is the reference; this room gives its keys their types and says, where a value is wrong,
 //! which key, where it came from, and what a good one looks like. Every room takes its own section.
 
+mod database;
 mod limits;
 mod parse;
 
@@ -16,6 +17,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use url::Url;
 
+pub use database::{Database, DatabaseAt};
 pub use limits::Limits;
 
 /// The reference, with the reason of each key.
@@ -75,15 +77,6 @@ impl Server {
     pub fn metrics_beside_api(&self) -> bool {
         self.metrics_listen == Some(self.listen) && self.listen.port() != 0
     }
-}
-
-/// `[database]`
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Database {
-    /// Empty for the default. May hold a password: not in `Debug`.
-    #[serde(deserialize_with = "parse::database")]
-    pub url: String,
 }
 
 /// `[whatsapp]`
@@ -239,13 +232,17 @@ impl Config {
             .map_err(|error| ConfigError(parse::explain(error)))
     }
 
-    /// The database's URL with its default filled in.
+    /// Where the database is, with its default filled in.
     #[must_use]
-    pub fn database_url(&self) -> String {
-        if self.database.url.is_empty() {
+    pub fn database_at(&self) -> DatabaseAt {
+        let url = if self.database.url.is_empty() {
             format!("sqlite://{}", self.data_dir.join("waviro.db").display())
         } else {
             self.database.url.clone()
+        };
+        DatabaseAt {
+            url,
+            allow_unverified: self.database.allow_unverified,
         }
     }
 
@@ -288,13 +285,6 @@ impl Provider for Flag {
     }
 }
 
-impl std::fmt::Debug for Database {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let scheme = self.url.split_once("://").map_or("", |(scheme, _)| scheme);
-        write!(f, "Database {{ url: {scheme}://… }}")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -310,7 +300,7 @@ mod tests {
     #[test]
     fn the_embedded_file_is_complete_and_valid() {
         let config = load("", &[]).unwrap();
-        assert_eq!(config.database_url(), "sqlite://waviro-data/waviro.db");
+        assert_eq!(config.database_at().url, "sqlite://waviro-data/waviro.db");
     }
 
     #[test]
@@ -338,6 +328,8 @@ mod tests {
             wrong("outbound.timeout_s = 'x'"),
             wrong("outbound.allow = ['10.0.0.0/99']"),
             wrong("whatsapp.server_key = 'abc'"),
+            wrong("whatsapp.http_proxy = 'proxy.example:3128'"),
+            wrong("whatsapp.http_proxy = 'http://me:secret@proxy.example'"),
             wrong("whatsapp.version = '3'"),
             wrong("log.format = 'xml'"),
             wrong("log.level = 'a=b=c'"),
@@ -368,8 +360,6 @@ mod tests {
             .map(|allowed| (allowed.network.to_string(), allowed.port))
             .collect();
         assert_eq!(
-            wrong("whatsapp.http_proxy = 'proxy.example:3128'"),
-            wrong("whatsapp.http_proxy = 'http://me:secret@proxy.example'"),
             shown,
             [
                 ("127.0.0.0/8".to_owned(), None),

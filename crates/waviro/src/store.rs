@@ -41,6 +41,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::config::DatabaseAt;
 use crate::telemetry::panics;
 
 pub use acks::{Feeds, News};
@@ -121,6 +122,14 @@ pub enum StoreError {
     /// Too many commands wait already.
     #[error("the database is behind")]
     Busy,
+    /// A PostgreSQL server on another machine would get the password without a proof of its
+    /// identity: the mode, and the host.
+    #[error(
+        "{0} would give the database's password to whoever answers for {1}, which is another machine; say sslmode=verify-full in \
+         database.url (with sslrootcert=FILE where the certificate is from an authority of your own), or set \
+         database.allow_unverified = true where nobody else is on the network in between"
+    )]
+    Unverified(String, String),
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
@@ -140,22 +149,24 @@ pub enum Schema {
 }
 
 impl Store {
-    /// What stands at `url`; makes and changes nothing.
+    /// What stands there; makes and changes nothing.
     ///
     /// # Errors
     /// [`StoreError::Failed`] with the database's own words.
-    pub async fn schema_at(url: &str) -> Result<Schema, StoreError> {
-        open::schema_at(url).await
+    pub async fn schema_at(at: impl Into<DatabaseAt>) -> Result<Schema, StoreError> {
+        open::schema_at(&at.into()).await
     }
 
     /// Opens `sqlite:PATH` (made with mode 0600 where it is missing) or `postgres://…`, brings the schema up to date
     /// and starts the writer.
     ///
     /// # Errors
-    /// [`StoreError::Failed`] with the database's own words.
-    pub async fn open(url: &str) -> Result<Self, StoreError> {
-        let place = open::Place::parse(url)?;
-        open::create(url)?;
+    /// [`StoreError::Failed`] with the database's own words, [`StoreError::Unverified`] for a mode
+    /// that is too weak.
+    pub async fn open(at: impl Into<DatabaseAt>) -> Result<Self, StoreError> {
+        let at = at.into();
+        let place = open::Place::parse(&at)?;
+        open::create(&at.url)?;
         let mut connection = place.connect().await?;
         open::migrate(&mut connection).await?;
         place.fit_cache(&mut connection).await?;

@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::say;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::store::{Schema, Store};
+use crate::store::{Schema, Store, StoreError};
 
 /// A healthy connection takes tens of milliseconds.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -138,8 +138,8 @@ fn free_space(_: &Path) -> Option<u64> {
 
 /// Changes nothing: a schema that is brought up to date under a running gateway of an older version would stop it.
 async fn database(config: &Config) -> Finding {
-    let url = config.database_url();
-    match Store::schema_at(&url).await {
+    let at = config.database_at();
+    match Store::schema_at(at.clone()).await {
         Ok(Schema::Current) => {}
         Ok(Schema::None) => return Finding::Ok("none yet: the first start makes it".to_owned()),
         Ok(Schema::Older) => {
@@ -151,9 +151,10 @@ async fn database(config: &Config) -> Finding {
         Ok(Schema::Newer) => {
             return Fail("made by a newer version: install that one again".to_owned());
         }
+        Err(error @ StoreError::Unverified(..)) => return Fail(error.to_string()),
         Err(error) => return Fail(format!("{error}; check database.url and data_dir")),
     }
-    let store = match Store::open(&url).await {
+    let store = match Store::open(at).await {
         Ok(store) => store,
         Err(error) => return Fail(format!("{error}; check database.url and data_dir")),
     };

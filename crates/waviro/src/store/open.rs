@@ -1,5 +1,7 @@
 //! Opening: the URL, the file's mode, the settings of each connection, the schema.
 
+mod postgres;
+
 use std::cmp::Ordering;
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -11,6 +13,7 @@ use sqlx::{AnyConnection, AnyPool, ConnectOptions, Executor, Row, SqlSafeStr};
 use waviro_fault::Bug;
 
 use super::{Schema, StoreError};
+use crate::config::DatabaseAt;
 
 /// Every migration, in order; one that has landed is never edited.
 const SCHEMA: &[(i64, &str, &str)] = &[
@@ -97,31 +100,41 @@ const FULL: i64 = 2;
 pub(super) struct Place {
     options: AnyConnectOptions,
     sqlite: bool,
+    /// The host whose certificate a connection checks.
+    verified: Option<String>,
 }
 
 impl Place {
     /// Takes `sqlite:PATH`, `sqlite://PATH`, `postgres://…` and `postgresql://…`.
-    pub(super) fn parse(url: &str) -> Result<Self, StoreError> {
+    pub(super) fn parse(at: &DatabaseAt) -> Result<Self, StoreError> {
         static DRIVERS: Once = Once::new();
         DRIVERS.call_once(sqlx::any::install_default_drivers);
-        let sqlite = match url.split_once(':') {
+        let (options, verified) = match at.url.split_once(':') {
             Some(("sqlite", rest)) => {
                 file(rest)?;
-                true
+                let options: AnyConnectOptions = at
+                    .url
+                    .parse()
+                    .map_err(|error: sqlx::Error| StoreError::Failed(error.to_string()))?;
+                (options, None)
             }
-            Some(("postgres" | "postgresql", _)) => false,
+            Some(("postgres" | "postgresql", _)) => {
+                let server = postgres::secured(&at.url, at.allow_unverified, environment)?;
+                (AnyConnectOptions::from_url(&server.url)?, server.verified)
+            }
             _ => {
                 return Err(StoreError::Failed(
                     "the database URL must start with sqlite: or postgres://".to_owned(),
                 ));
             }
         };
-        let options: AnyConnectOptions = url
-            .parse()
-            .map_err(|error: sqlx::Error| StoreError::Failed(error.to_string()))?;
         // Statements hold texts and numbers of people: none of them goes to the log.
         let options = options.disable_statement_logging();
-        Ok(Self { options, sqlite })
+        Ok(Self {
+            options,
+            sqlite: at.url.starts_with("sqlite:"),
+            verified,
+        })
     }
 
     /// How a writing transaction starts. SQLite must take the write lock at once: a transaction that reads first and
@@ -136,7 +149,7 @@ impl Place {
 
     /// One connection, set up.
     pub(super) async fn connect(&self) -> Result<AnyConnection, StoreError> {
-        let mut connection = self.options.connect().await?;
+        let mut connection = self.dial().await?;
         if self.sqlite {
             connection.execute(SQLITE_SETTINGS).await?;
             if waviro_fault::planted(Bug::NoSync) {
@@ -146,6 +159,21 @@ impl Place {
             be_sure(&mut connection).await?;
         }
         Ok(connection)
+    }
+
+    /// One connection without any setting. The error of a refused certificate contains the remedy.
+    async fn dial(&self) -> Result<AnyConnection, StoreError> {
+        self.options
+            .connect()
+            .await
+            .map_err(|error| match (&error, &self.verified) {
+                (sqlx::Error::Tls(_), Some(host)) => unproven(host, &error),
+                // sqlx reports a certificate that rustls refused as this error.
+                (sqlx::Error::Io(cause), Some(host)) if cause.kind() == ErrorKind::InvalidData => {
+                    unproven(host, &error)
+                }
+                _ => error.into(),
+            })
     }
 
     /// Sizes the writer's page cache for the database as it is now.
@@ -178,6 +206,23 @@ impl Place {
             })
             .connect_lazy_with(self.options.clone())
     }
+}
+
+/// A variable of libpq.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "sqlx reads these variables by itself, so the gateway has to judge what they say"
+)]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The error of a server on another machine that did not prove its identity, with the remedy.
+fn unproven(host: &str, error: &sqlx::Error) -> StoreError {
+    StoreError::Failed(format!(
+        "{error}; the PostgreSQL server on another machine must have TLS with a certificate for {host}; \
+         sslrootcert=FILE in database.url names an authority of your own"
+    ))
 }
 
 /// The promise of every 200 rests on two settings, which SQLite may refuse in silence (WAL on a network file system).
@@ -232,9 +277,9 @@ pub(super) fn create(url: &str) -> Result<(), StoreError> {
 }
 
 /// See [`super::Store::schema_at`].
-pub(super) async fn schema_at(url: &str) -> Result<Schema, StoreError> {
-    let place = Place::parse(url)?;
-    if let Some(rest) = url.strip_prefix("sqlite:") {
+pub(super) async fn schema_at(at: &DatabaseAt) -> Result<Schema, StoreError> {
+    let place = Place::parse(at)?;
+    if let Some(rest) = at.url.strip_prefix("sqlite:") {
         let path = file(rest)?;
         match std::fs::metadata(&path) {
             Ok(_) => {}
@@ -243,7 +288,7 @@ pub(super) async fn schema_at(url: &str) -> Result<Schema, StoreError> {
         }
     }
     // As it is: the settings of a working connection would change an empty file.
-    let mut connection = place.options.connect().await?;
+    let mut connection = place.dial().await?;
     let table = if place.sqlite {
         "SELECT COUNT(*) FROM sqlite_master WHERE name = '_sqlx_migrations'"
     } else {

@@ -288,6 +288,80 @@ fn a_wrong_setting_names_key_source_and_a_good_value() {
 }
 
 #[test]
+fn links_to_files_are_revoked_by_one_command() {
+    let folder = Folder::new();
+    let nothing = folder.ok(&["media", "rotate"]);
+    assert!(nothing.contains("No link yet"), "{nothing}");
+    assert!(!folder.path().join("data").exists(), "nothing was made");
+    folder.ok(&["migrate"]);
+    let revoked = folder.ok(&["media", "rotate"]);
+    assert!(revoked.contains("is revoked"), "{revoked}");
+}
+
+#[test]
+fn a_database_on_another_machine_gets_no_password_without_a_proof() {
+    let folder = Folder::new();
+    // Nobody is dialled: the address is one of the documentation's.
+    let cases = [
+        ("?sslmode=disable", ""),
+        ("?sslmode=prefer", ""),
+        ("?sslmode=require", ""),
+        ("?sslmode=verify-ca&sslrootcert=own.pem", ""),
+        ("", "disable"),
+        ("", "prefer"),
+        ("?sslrootcert=own.pem", "require"),
+    ];
+    for (query, environment) in cases {
+        let url = format!("postgres://me:rahasia@192.0.2.1/waviro{query}");
+        for command in ["migrate", "doctor", "serve"] {
+            let mut command = folder.command(&[command]);
+            command
+                .env("WAVIRO_DATABASE__URL", &url)
+                .env("WAVIRO_SERVER__LISTEN", "127.0.0.1:0")
+                .env("PGSSLMODE", environment);
+            let output = command.output().unwrap();
+            let said = format!("{output:?}");
+            assert_eq!(output.status.code(), Some(1), "{said}");
+            assert!(said.contains("verify-full"), "{said}");
+            assert!(said.contains("192.0.2.1"), "{said}");
+            assert!(!said.contains("rahasia"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn whatsapp_itself_is_never_pinned_and_a_key_that_proves_nothing_is_none() {
+    let folder = Folder::new();
+    let address = free_address().to_string();
+    let key = "CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk=";
+    let zero = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    for (url, key, says) in [
+        (
+            "wss://web.whatsapp.com./ws/chat",
+            key,
+            "WhatsApp's own server",
+        ),
+        (
+            "wss://WEB.WhatsApp.com:443/ws/chat",
+            key,
+            "WhatsApp's own server",
+        ),
+        (
+            "wss://web.whatsapp.com@127.0.0.1:9/ws/chat",
+            key,
+            "user name",
+        ),
+        ("ws://127.0.0.1:9/ws/chat", zero, "no usable key"),
+    ] {
+        folder.configure(&format!(
+            "whatsapp.url = \"{url}\"\nwhatsapp.server_key = \"{key}\"\n"
+        ));
+        let refused = folder.fails(&["serve", "--listen", &address]);
+        assert!(refused.contains(says), "{url} {refused}");
+    }
+}
+
+#[test]
 fn an_endpoint_without_tls_or_without_its_key_is_not_dialled() {
     let folder = Folder::new();
     folder.configure("whatsapp.url = \"ws://192.0.2.1/ws/chat\"\n");

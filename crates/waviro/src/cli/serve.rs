@@ -19,6 +19,7 @@ use super::{Settings, announce, make_data_dir};
 use crate::app::{App, StartError};
 use crate::clock::Clock;
 use crate::config::{Config, Flag};
+use crate::listener::Patience;
 use crate::telemetry::{self, panics};
 use crate::{lifecycle, listener};
 
@@ -104,7 +105,7 @@ pub(super) async fn start(
     raise_open_files();
     let clock = Clock::system();
     let metrics = telemetry::start_metrics().context("metrics")?;
-    let listener = bind(config.server.listen, flag).await?;
+    let listener = bind(config.server.listen, flag)?;
     let address = listener.local_addr()?;
     if !address.ip().is_loopback() {
         warn!(%address, "listening beyond this machine without TLS: put a TLS proxy in front of it");
@@ -113,7 +114,7 @@ pub(super) async fn start(
     let alone = alone(&config.data_dir)?;
     let beside_api = config.server.metrics_beside_api();
     let metrics_listener = match config.server.metrics_listen.filter(|_| !beside_api) {
-        Some(address) => Some(bind(address, "--metrics-listen or server.metrics_listen").await?),
+        Some(address) => Some(bind(address, "--metrics-listen or server.metrics_listen")?),
         None => None,
     };
     let connector = WhatsApp::new(whatsapp_config(config));
@@ -127,16 +128,19 @@ pub(super) async fn start(
     )
     .await?;
     let requests = TaskTracker::new();
-    let header_within = Duration::from_secs(config.limits.read_timeout_s);
+    let patience = Patience {
+        header: Duration::from_secs(config.limits.read_timeout_s),
+        write: Duration::from_secs(config.limits.write_timeout_s),
+    };
     let mut metrics_address = beside_api.then_some(address);
     if let Some(listener) = metrics_listener {
         metrics_address = Some(listener.local_addr()?);
         let (router, clock) = (app.metrics_router(), clock.clone());
-        let serving = listener::serve(listener, router, header_within, clock, stop.clone());
+        let serving = listener::serve(listener, router, patience, clock, stop.clone());
         requests.spawn(panics::vital("the metrics' listener", serving));
     }
     let router = app.router();
-    let serving = listener::serve(listener, router, header_within, clock, stop.clone());
+    let serving = listener::serve(listener, router, patience, clock, stop.clone());
     requests.spawn(panics::vital("the listener", serving));
     requests.close();
     Ok(Running {
@@ -170,8 +174,8 @@ fn alone(data_dir: &Path) -> anyhow::Result<File> {
     }
 }
 
-async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
+fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    listener::bind(address).with_context(|| {
         format!("cannot listen on {address}; stop what uses that port, or choose another one with {flag}")
     })
 }

@@ -17,6 +17,9 @@ pub struct Limits {
     /// For a request's header, and again for its body, seconds.
     #[serde(deserialize_with = "parse::between::<_, 1, 300>")]
     pub read_timeout_s: u64,
+    /// For taking anything of an answer, seconds.
+    #[serde(deserialize_with = "parse::between::<_, 1, 300>")]
+    pub write_timeout_s: u64,
     /// For the first QR code, seconds.
     #[serde(deserialize_with = "parse::between::<_, 1, 300>")]
     pub qr_wait_s: u64,

@@ -5,3 +5,4 @@ mod parsers;
 mod slow;
 mod ssrf;
 mod text;
+mod unread;

@@ -5,27 +5,40 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use axum::Router;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use waviro::clock::Clock;
-use waviro::listener;
+use waviro::listener::{self, Patience};
 
 use crate::engine::until;
 use crate::front::Front;
 
 /// Serves the gateway on a port; the tasks end when it was stopped and its connections are gone.
+#[expect(
+    clippy::unused_async,
+    reason = "its callers wait for it, and a socket may have to be waited for again"
+)]
 pub async fn listening(front: &Front, header_within: Duration) -> (SocketAddr, TaskTracker) {
-    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let patience = Patience {
+        header: header_within,
+        write: Duration::from_secs(30),
+    };
+    serving(front.app.router(), patience, front.stopping.clone())
+}
+
+/// Serves anything on a port.
+pub fn serving(
+    router: Router,
+    patience: Patience,
+    stop: CancellationToken,
+) -> (SocketAddr, TaskTracker) {
+    let socket = listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let (address, tasks) = (socket.local_addr().unwrap(), TaskTracker::new());
-    let stop = front.stopping.clone();
-    tasks.spawn(listener::serve(
-        socket,
-        front.app.router(),
-        header_within,
-        Clock::system(),
-        stop,
-    ));
+    let serving = listener::serve(socket, router, patience, Clock::system(), stop);
+    tasks.spawn(serving);
     tasks.close();
     (address, tasks)
 }

@@ -21,7 +21,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::config::{Config, Flag};
 use crate::store::{Schema, Store};
-use crate::telemetry;
+use crate::{private, telemetry};
 
 /// A self-hosted WhatsApp gateway that serves the WAVIRO API.
 #[derive(Debug, Parser)]
@@ -165,11 +165,7 @@ impl Settings {
 
 /// Makes the data folder, for its owner alone.
 fn make_data_dir(path: &Path) -> anyhow::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).with_context(|| {
+    private::make_folder(path).with_context(|| {
         format!(
             "the data folder {} could not be made; set data_dir to a folder that you may write",
             path.display()

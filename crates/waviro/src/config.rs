@@ -246,6 +246,20 @@ impl Config {
         }
     }
 
+    /// The files of an SQLite database; none for another one.
+    #[must_use]
+    pub fn database_files(&self) -> Vec<PathBuf> {
+        let url = self.database_url();
+        let Some(rest) = url.strip_prefix("sqlite:") else {
+            return Vec::new();
+        };
+        let path = rest.strip_prefix("//").unwrap_or(rest);
+        let path = path.split_once('?').map_or(path, |(path, _)| path);
+        ["", "-wal", "-shm"]
+            .map(|suffix| PathBuf::from(format!("{path}{suffix}")))
+            .into()
+    }
+
     /// Where the linked devices' keys live.
     #[must_use]
     pub fn link_folder(&self) -> PathBuf {

@@ -24,6 +24,7 @@ pub mod memory;
 pub mod net;
 pub mod once;
 pub mod outbox;
+pub mod private;
 pub mod store;
 pub mod telemetry;
 pub mod tokens;

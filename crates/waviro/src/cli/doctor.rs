@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::say;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::private;
 use crate::store::{Schema, Store, StoreError};
 
 /// A healthy connection takes tens of milliseconds.
@@ -40,6 +41,7 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<ExitCode> {
         ("port", port(config.server.listen, "server.listen").await),
         ("metrics", metrics(config).await),
         ("data", data(&config.data_dir)),
+        ("files", files(config)),
         ("database", database(config).await),
         ("clock", clock(&Clock::system())),
     ];
@@ -123,6 +125,23 @@ fn data(folder: &Path) -> Finding {
         Some(bytes) => Finding::Ok(format!("{shown} can be written, {} MiB free", bytes >> 20)),
         None => Finding::Ok(format!("{shown} can be written")),
     }
+}
+
+fn files(config: &Config) -> Finding {
+    let open = private::open_to_others(config);
+    let Some(first) = open.first() else {
+        return Finding::Ok("nobody else on this machine can read them".to_owned());
+    };
+    let first = first.path.display();
+    let count = open.len();
+    if open.iter().all(|open| open.ours) {
+        return Warn(format!(
+            "{count} can be read by others on this machine, {first} among them: the next start of waviro makes them private"
+        ));
+    }
+    Warn(format!(
+        "{count} can be read by others on this machine, {first} among them: run chmod -R go-rwx on what is private"
+    ))
 }
 
 #[cfg(unix)]

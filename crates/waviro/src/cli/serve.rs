@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Flag};
 use crate::listener::Patience;
 use crate::telemetry::{self, panics};
-use crate::{lifecycle, listener};
+use crate::{lifecycle, listener, private};
 
 /// Requests under way get so long to be answered; together with [`App::stop`] a stop takes 5 s at most.
 const REQUESTS_WITHIN: Duration = Duration::from_secs(1);
@@ -112,6 +112,7 @@ pub(super) async fn start(
     }
     make_data_dir(&config.data_dir)?;
     let alone = alone(&config.data_dir)?;
+    private::narrow(config);
     let beside_api = config.server.metrics_beside_api();
     let metrics_listener = match config.server.metrics_listen.filter(|_| !beside_api) {
         Some(address) => Some(bind(address, "--metrics-listen or server.metrics_listen")?),

@@ -21,7 +21,7 @@ const ROWS: [&[&str]; 12] = [
 ];
 
 /// Rooms that anyone may name.
-const LEAVES: [&str; 9] = [
+const LEAVES: [&str; 10] = [
     "asset",
     "clock",
     "config",
@@ -30,6 +30,7 @@ const LEAVES: [&str; 9] = [
     "lenient_json",
     "lifecycle",
     "memory",
+    "private",
     "telemetry",
 ];
 

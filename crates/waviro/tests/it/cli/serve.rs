@@ -122,3 +122,79 @@ async fn a_taken_address_of_the_metrics_is_named_with_its_key() {
         "{said}"
     );
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn files_that_others_could_read_are_the_owners_alone_after_the_start() {
+    use std::os::unix::fs::PermissionsExt;
+    let (folder, address) = (Folder::new(), free_address());
+    folder.ok(&["migrate"]);
+    let data = folder.path().join("data");
+    for name in ["links/deep", "media", "spool"] {
+        std::fs::create_dir_all(data.join(name)).unwrap();
+    }
+    let files = [
+        "links/1.db",
+        "links/deep/file",
+        "waviro.db.before",
+        "theirs",
+    ];
+    for name in files {
+        std::fs::write(data.join(name), "x").unwrap();
+    }
+    // What a link points to is not the gateway's.
+    let elsewhere = folder.path().join("elsewhere");
+    std::fs::write(&elsewhere, "x").unwrap();
+    std::os::unix::fs::symlink(&elsewhere, data.join("links/a-link")).unwrap();
+    let set = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let all = ["", "waviro.db", "links", "media", "links/deep", "spool"];
+    for name in all.iter().chain(&files) {
+        let path = data.join(name);
+        set(&path, if path.is_dir() { 0o755 } else { 0o644 });
+    }
+    set(&elsewhere, 0o644);
+    // It may find other faults: nobody listens where WhatsApp would be.
+    let doctor = || {
+        let output = folder.command(&["doctor"]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let report = doctor();
+    let line = report.lines().find(|line| line[6..].starts_with("files"));
+    let line = line.unwrap_or_else(|| panic!("{report}"));
+    assert!(
+        line.starts_with("WARN") && line.contains("10 can be read by others"),
+        "{line}"
+    );
+
+    let mut gateway = folder.serve(address);
+    gateway.ready(address).await;
+    let mode =
+        |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    for name in ["links", "media", "links/deep", "spool"] {
+        assert_eq!(mode(&data.join(name)), 0o700, "{name}");
+    }
+    for name in [
+        "waviro.db",
+        "links/1.db",
+        "links/deep/file",
+        "waviro.db.before",
+    ] {
+        assert_eq!(mode(&data.join(name)), 0o600, "{name}");
+    }
+    assert_eq!(mode(&elsewhere), 0o644);
+    // A file that the gateway did not make, and the folder that holds it, may be meant for others.
+    assert_eq!((mode(&data.join("theirs")), mode(&data)), (0o644, 0o755));
+    let log = gateway.stop().await;
+    assert!(log.contains("files=8") && log.contains("files=2"), "{log}");
+
+    std::fs::remove_file(data.join("theirs")).unwrap();
+    let mut gateway = folder.serve(address);
+    gateway.ready(address).await;
+    assert_eq!(mode(&data), 0o700);
+    let log = gateway.stop().await;
+    assert!(log.contains("files=1"), "{log}");
+    let report = doctor();
+    assert!(report.contains("nobody else on this machine"), "{report}");
+}

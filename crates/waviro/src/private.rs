@@ -1,0 +1,151 @@
+//! Files and folders that are for the user who runs the gateway, and for nobody else on the machine.
+//!
+//! The data folder holds the keys of linked devices and people's messages. Everything in it is made for its owner alone. A folder
+//! that was copied or restored may be open to others: what the gateway knows as its own is narrowed at the start, the rest is
+//! only reported, because the folder may be somebody's home.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tracing::warn;
+
+use crate::config::Config;
+
+/// What the gateway makes in its data folder, by the beginning of the name.
+const OURS: [&str; 5] = ["waviro.db", "lock", "links", "media", "spool"];
+
+/// A file or folder that others may look into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Open {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whether the gateway made it.
+    pub ours: bool,
+}
+
+/// Makes a folder, and those above it, for its owner alone. What is there stays as it is.
+///
+/// # Errors
+/// Where the system refuses.
+pub fn make_folder(path: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// Everything in the data folder that others may look into, and the database where it stands elsewhere.
+#[must_use]
+pub fn open_to_others(config: &Config) -> Vec<Open> {
+    let mut found = Vec::new();
+    let folder = &config.data_dir;
+    let mut all_ours = true;
+    for entry in entries(folder) {
+        let name = entry.file_name().unwrap_or_default().to_string_lossy();
+        let ours = OURS.iter().any(|known| name.starts_with(known));
+        all_ours &= ours;
+        look(&entry, ours, &mut found);
+    }
+    if is_open(folder) {
+        found.push(Open {
+            path: folder.clone(),
+            ours: all_ours,
+        });
+    }
+    for file in config.database_files() {
+        if file.parent() != Some(folder.as_path()) {
+            look(&file, true, &mut found);
+        }
+    }
+    found
+}
+
+/// Narrows what is the gateway's own, and logs what was open to others.
+pub fn narrow(config: &Config) {
+    let (ours, others): (Vec<_>, Vec<_>) = open_to_others(config)
+        .into_iter()
+        .partition(|open| open.ours);
+    let mut left: Vec<_> = others.into_iter().map(|open| open.path).collect();
+    let mut narrowed = Vec::new();
+    for Open { path, .. } in ours {
+        match close(&path) {
+            Ok(()) => narrowed.push(path),
+            Err(error) => {
+                warn!(path = %path.display(), %error, "the mode of a file could not be changed");
+                left.push(path);
+            }
+        }
+    }
+    if let Some(path) = narrowed.first() {
+        warn!(
+            files = narrowed.len(),
+            first = %path.display(),
+            "others on this machine could read files of the gateway; they are for its user alone now"
+        );
+    }
+    if let Some(path) = left.first() {
+        warn!(
+            files = left.len(),
+            first = %path.display(),
+            "others on this machine can read files in the data folder: chmod go-rwx"
+        );
+    }
+}
+
+fn look(path: &Path, ours: bool, found: &mut Vec<Open>) {
+    if is_open(path) {
+        found.push(Open {
+            path: path.to_owned(),
+            ours,
+        });
+    }
+    for entry in entries(path) {
+        look(&entry, ours, found);
+    }
+}
+
+/// What is in a folder; nothing where it is none, or a link to one.
+fn entries(path: &Path) -> Vec<PathBuf> {
+    let is_folder = std::fs::symlink_metadata(path).is_ok_and(|about| about.is_dir());
+    let entries = is_folder.then(|| std::fs::read_dir(path).ok()).flatten();
+    let entries = entries.into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
+}
+
+/// What a file or folder may be used for beyond 0600 and 0700; `None` for links and sockets, whose mode says nothing.
+#[cfg(unix)]
+fn wanted(path: &Path) -> Option<(u32, u32)> {
+    use std::os::unix::fs::MetadataExt;
+    let about = std::fs::symlink_metadata(path).ok()?;
+    let most = match (about.is_dir(), about.is_file()) {
+        (true, _) => 0o700,
+        (_, true) => 0o600,
+        _ => return None,
+    };
+    Some((about.mode() & 0o777, most))
+}
+
+#[cfg(unix)]
+fn is_open(path: &Path) -> bool {
+    wanted(path).is_some_and(|(mode, most)| mode & !most != 0)
+}
+
+#[cfg(unix)]
+fn close(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let Some((mode, most)) = wanted(path) else {
+        return Ok(());
+    };
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode & most))
+}
+
+#[cfg(not(unix))]
+fn is_open(_: &Path) -> bool {
+    false
+}
+
+#[cfg(not(unix))]
+fn close(_: &Path) -> io::Result<()> {
+    Ok(())
+}

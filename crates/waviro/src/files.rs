@@ -6,6 +6,7 @@
 //! `data_dir/media` until retention takes it.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -22,6 +23,7 @@ use waviro_link::{LinkError, MediaHandle};
 use crate::bots::Bots;
 use crate::clock::{Clock, Millis, millis};
 use crate::door::Permits;
+use crate::private;
 use crate::store::{MediaRow, Store, StoreError};
 
 /// Characters of a file's id: half a SHA-256 and less, in hex.
@@ -120,11 +122,7 @@ impl Files {
         tasks: TaskTracker,
         stop: CancellationToken,
     ) -> Result<Self, FilesError> {
-        let mut builder = std::fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&keeping.folder)?;
+        private::make_folder(&keeping.folder)?;
         let secret = read(&store.media_secret(fresh_secret()).await?)?;
         Ok(Self(Arc::new(Inner {
             store,
@@ -237,6 +235,8 @@ impl Files {
         }
         let link = bots.by_slot(slot).and_then(|bot| bot.link());
         let link = link.ok_or_else(|| NoFile::NotNow("the bot has no link".to_owned()))?;
+        // Somebody may have removed it while the gateway runs.
+        private::make_folder(&self.0.folder)?;
         link.download(handle, &path).await.map_err(|error| {
             warn!(slot, media = id, %error, "a file could not be fetched");
             match error {
@@ -285,7 +285,11 @@ impl Files {
     /// [`FilesError`]; what was removed before stays removed.
     pub async fn sweep(&self, every: bool) -> Result<usize, FilesError> {
         let mut names = Vec::new();
-        let mut entries = tokio::fs::read_dir(&self.0.folder).await?;
+        let mut entries = match tokio::fs::read_dir(&self.0.folder).await {
+            // The next file makes the folder again.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
+            entries => entries?,
+        };
         while let Some(entry) = entries.next_entry().await? {
             let name = entry.file_name().to_string_lossy().into_owned();
             if every || !is_id(&name) {

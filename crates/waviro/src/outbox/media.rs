@@ -10,6 +10,7 @@ mod name;
 mod page;
 mod preview;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,6 +28,7 @@ use waviro_link::{Media, MessageId};
 use crate::config::AllowedNetwork;
 use crate::net::unpack::{self, Encoding, UnpackError};
 use crate::net::{FetchError, Fetched, Net};
+use crate::private;
 use crate::store::Store;
 
 use container::Container;
@@ -78,11 +80,7 @@ pub(super) enum Meant {
 impl Spool {
     /// Makes the folder, open to its owner alone.
     pub(super) fn prepare(folder: PathBuf) -> std::io::Result<Self> {
-        let mut builder = std::fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&folder)?;
+        private::make_folder(&folder)?;
         Ok(Self {
             folder,
             previews: Previews::new(),
@@ -117,7 +115,15 @@ impl Spool {
         #[cfg(unix)]
         options.mode(0o600);
         let latest = Instant::now() + WITHIN;
-        let mut sink = BufWriter::new(options.open(path).await?);
+        let file = match options.open(path).await {
+            // Somebody removed the folder while the gateway runs.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                private::make_folder(&self.folder)?;
+                options.open(path).await?
+            }
+            opened => opened?,
+        };
+        let mut sink = BufWriter::new(file);
         let fetched = net.fetch(wanted.url, allow, WITHIN, CAP, &mut sink).await?;
         sink.flush().await?;
         waviro_fault::step("spool begun");
@@ -201,7 +207,11 @@ impl Spool {
     pub(super) async fn sweep(&self, store: &Store) -> Result<usize, String> {
         let mut removed = 0;
         let failed = |error: std::io::Error| error.to_string();
-        let mut entries = tokio::fs::read_dir(&self.folder).await.map_err(failed)?;
+        let mut entries = match tokio::fs::read_dir(&self.folder).await {
+            // The next file makes the folder again.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
+            entries => entries.map_err(failed)?,
+        };
         while let Some(entry) = entries.next_entry().await.map_err(failed)? {
             let age = entry.metadata().await.and_then(|about| about.modified());
             // One of the future was written before the machine's clock was put back, perhaps just now.

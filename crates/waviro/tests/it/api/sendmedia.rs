@@ -67,6 +67,26 @@ async fn a_file_waits_on_disk_until_the_server_has_the_message() {
 }
 
 #[tokio::test]
+async fn a_removed_spool_folder_is_made_again_for_its_owner_alone() {
+    let front = front().await;
+    let folder = front.data_dir().join("spool");
+    std::fs::remove_dir_all(&folder).unwrap();
+    let url = host("", PDF).await;
+    let answer = front
+        .post("/api/sendmedia", to_ani(&url, &json!("Lihat")))
+        .await;
+    assert_eq!(answer.message()["type"], "document");
+    let sent = front.first_sent().await;
+    assert_eq!(std::fs::read(&media(&sent.content).file).unwrap(), PDF);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(&folder).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
+}
+
+#[tokio::test]
 async fn what_stands_under_audio_follows_as_a_text() {
     let front = front().await;
     let url = host("", MP3).await;

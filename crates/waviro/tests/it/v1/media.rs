@@ -97,6 +97,18 @@ async fn a_link_opens_its_file_without_a_token_as_something_to_save() {
 }
 
 #[tokio::test]
+async fn a_removed_folder_of_files_is_made_again() {
+    let desk = Desk::online().await;
+    let link = sent(&desk, b"bytes").await;
+    std::fs::remove_dir_all(desk.front.data_dir().join("media")).unwrap();
+    let answer = open(&desk, &link).await;
+    assert_eq!(
+        (answer.status.as_u16(), &answer.body),
+        (200, &json!("bytes"))
+    );
+}
+
+#[tokio::test]
 async fn a_link_that_was_changed_or_made_elsewhere_opens_nothing() {
     let desk = Desk::online().await;
     let link = sent(&desk, b"bytes").await;

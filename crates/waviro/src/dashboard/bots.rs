@@ -103,6 +103,11 @@ impl BotRow {
         !matches!(self.state.as_str(), "online" | "reconnecting")
     }
 
+    /// Whether WhatsApp refuses the login, so that there is no code to ask for.
+    pub(super) fn is_refused(&self) -> bool {
+        matches!(self.state.as_str(), "banned" | "client_outdated")
+    }
+
     fn is_found(&self, looked_for: &str) -> bool {
         let number = self.number.as_deref().unwrap_or_default();
         self.name

@@ -15,7 +15,7 @@ use tracing::error;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use waviro_link::{Identity, Number, QrCode, Status};
+use waviro_link::{Identity, Link, Number, QrCode, Status};
 
 use super::V1;
 use super::answers::{Conflict, Unavailable};
@@ -83,7 +83,8 @@ impl FromFields for AskPairingCode {
 /// Link a bot
 ///
 /// Starts linking where there is no device, and answers the first code. Where the bot is linked it says as whom. A bot whose device
-/// another program opened (state `replaced`) takes it back: it connects again, and the other program loses it.
+/// another program opened (state `replaced`) takes it back: it connects again, and the other program loses it. A bot that WhatsApp
+/// banned or whose version it refused (`banned`, `client_outdated`) logs in once more: a ban may be lifted early.
 #[utoipa::path(
     post, path = "/v1/bots/{bot}/relink", tag = "linking",
     responses(
@@ -92,10 +93,12 @@ impl FromFields for AskPairingCode {
     )
 )]
 async fn relink(State(v1): State<Arc<V1>>, at: AtBot) -> Result<Json<Linking>, Problem> {
-    if at.bot.status() == Status::Replaced
-        && let Some(link) = at.bot.link()
-    {
-        link.reconnect().await;
+    if let Some(link) = at.bot.link() {
+        match at.bot.status() {
+            Status::Replaced => link.reconnect().await,
+            Status::Banned { .. } | Status::ClientOutdated => retry(&v1, &*link).await,
+            _ => {}
+        }
     }
     let code = code(&v1, &at.bot).await?;
     let state = LinkState::of(&at.bot.status());
@@ -103,6 +106,17 @@ async fn relink(State(v1): State<Arc<V1>>, at: AtBot) -> Result<Json<Linking>, P
         LinkCode::Linked(identity) => Linking::linked(state, identity),
         LinkCode::Code(code) => Linking::code(state, code),
     }))
+}
+
+/// Logs in where WhatsApp refused to, and waits for its answer.
+async fn retry(v1: &V1, link: &dyn Link) {
+    link.reconnect().await;
+    let mut status = link.status();
+    tokio::select! {
+        _ = status.wait_for(|status| !matches!(status, Status::Reconnecting { .. })) => {}
+        () = v1.clock.sleep(v1.qr_within) => {}
+        () = v1.stop.cancelled() => {}
+    }
 }
 
 /// Show the code to scan

@@ -164,7 +164,9 @@ const BOTS_FORM: &str = "the ids of living bots";
 /// What to do about a state in which linking is not possible.
 fn advice(status: &Status) -> &'static str {
     match status {
-        Status::Banned { .. } => "linking is possible when the ban ends",
+        Status::Banned { .. } => {
+            "WhatsApp still bans it; it logs in by itself when the ban ends, and relink tries again at any time"
+        }
         Status::ClientOutdated => "set whatsapp.version to a newer one, or install a newer gateway",
         Status::PasskeyAsked => "link it with a phone whose account has no passkey for this",
         _ => "linking is not possible now",

@@ -91,6 +91,27 @@ async fn relink_takes_a_replaced_device_back() {
 }
 
 #[tokio::test]
+async fn relink_tries_again_where_whatsapp_refused_the_login() {
+    let desk = Desk::online().await;
+    let link = desk.front.link();
+    let banned = Status::Banned {
+        reason: "spam".to_owned(),
+        until: None,
+    };
+    for (tries, status) in [(1, banned), (2, Status::ClientOutdated)] {
+        link.set_status(status);
+        let answer = desk.post("/v1/bots/1/relink", json!({})).await;
+        // It is refused still.
+        assert_eq!(answer.problem(), (409, "wrong_state"));
+        assert_eq!(link.reconnects(), tries);
+    }
+    desk.post("/v1/bots/1/pairing-code", json!({"number": OWN}))
+        .await
+        .problem();
+    assert_eq!(link.reconnects(), 2, "a code to type is no login");
+}
+
+#[tokio::test]
 async fn where_linking_is_not_possible_the_state_says_why() {
     let desk = Desk::online().await;
     let banned = Status::Banned {

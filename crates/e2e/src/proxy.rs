@@ -20,6 +20,8 @@ pub enum Mode {
     Stall,
     /// Passes on what the client says, and nothing back: the server takes a message, and its word is lost.
     Deaf,
+    /// Passes on what the server says, and nothing of the client: messages come in, and their acks are lost.
+    Mute,
     /// Resets every connection, and each new one.
     Refuse,
 }
@@ -99,7 +101,7 @@ async fn relay(from: TcpStream, target: SocketAddr, mut mode: watch::Receiver<(M
     let (there, back) = (mode.clone(), mode.clone());
     tokio::select! {
         () = pump(&mut from_read, &mut to_write, there, &[Mode::Pass, Mode::Deaf]) => {}
-        () = pump(&mut to_read, &mut from_write, back, &[Mode::Pass]) => {}
+        () = pump(&mut to_read, &mut from_write, back, &[Mode::Pass, Mode::Mute]) => {}
         _ = mode.wait_for(|(mode, count)| *mode == Mode::Refuse || *count != cuts) => {}
     }
     reset(from_read.as_ref());

@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, info, warn};
+use tracing::{Instrument, error, error_span, info, warn};
 use waviro_link::{Connector, Listener, Status};
 
 pub use bot::{Bot, LinkCode, Marks, NoCode};
@@ -311,7 +311,10 @@ impl Bots {
         let Some(ear) = bot.ear() else {
             return;
         };
-        match self.0.connector.open(bot.slot(), ear).await {
+        // Whatever the link logs, at whatever level, names its bot. Whoever asked for the bot to be looked up is not its parent.
+        let span = error_span!(parent: None, "link", bot = bot.name());
+        let opening = self.0.connector.open(bot.slot(), ear).instrument(span);
+        match opening.await {
             Ok(link) => {
                 let status = link.status().borrow().clone();
                 bot.set_link(link);

@@ -3,6 +3,7 @@
 //! No line carries a text, a key or a full number. The gateway's own code takes care of that; what libraries write is kept
 //! to warnings, and the writer masks every long run of digits, whoever wrote it.
 
+mod expected;
 mod log_writer;
 pub mod panics;
 
@@ -72,7 +73,11 @@ pub fn start_log(log: &Log) -> Result<(), LogError> {
             let writer = writer.clone();
             move || Masked(Queued(writer.clone()))
         });
-    let registry = tracing_subscriber::registry().with(EnvFilter::new(filter(&log.level)));
+    // Whoever names the library's target wants to see all of it.
+    let quiet = (!log.level.contains(expected::TARGET)).then_some(expected::Expected);
+    let registry = tracing_subscriber::registry()
+        .with(EnvFilter::new(filter(&log.level)))
+        .with(quiet);
     match log.format {
         LogFormat::Text => registry.with(lines).try_init()?,
         LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init()?,

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use e2e::eventually;
+use e2e::gateway::Gateway;
 use e2e::proxy::{Mode, Proxy};
 use e2e::receiver::Receiver;
 use reqwest::StatusCode;
 use serde_json::json;
-use wa_sim::{Receipts, Sim};
+use wa_sim::{Ban, Receipts, Sim};
 
-use crate::{CUSTOMER, Shop, shown, shows_exactly, timed};
+use crate::{CUSTOMER, OWNER, Shop, shown, shows_exactly, timed};
 
 async fn behind_a_proxy() -> (Shop, Proxy) {
     let sim = Sim::start().await.unwrap();
@@ -190,4 +191,94 @@ async fn one_bots_logout_leaves_the_other_bots_alone() {
     shown(&shop.customer, &id).await;
     let state = other.call("/api/getqr", json!({})).await;
     assert_eq!(state.body["message"]["isAuthenticated"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ban_that_was_lifted_early_ends_when_an_operator_tries_again() {
+    const TOMORROW: u32 = 86_400;
+    let (shop, proxy) = behind_a_proxy().await;
+    let admin = shop.gateway.admin().await;
+    let ban = Ban {
+        code: 101,
+        expire_s: TOMORROW.into(),
+    };
+    shop.sim.faults().ban(OWNER, ban);
+    proxy.cut();
+    eventually("the bot to be banned", async || {
+        let bot = admin.get("/v1/bots/toko").await;
+        (bot["state"] == "banned").then_some(()).ok_or(bot)
+    })
+    .await;
+    let relink = admin.try_call("POST", "/v1/bots/toko/relink", Some(json!({})));
+    let (status, refused) = relink.await.unwrap();
+    assert_eq!(status, 409, "{refused}");
+
+    shop.sim.faults().unban(OWNER);
+    let answer = admin.post("/v1/bots/toko/relink", json!({})).await;
+    assert_eq!(
+        (&answer["state"], &answer["linked"]),
+        (&json!("online"), &json!(true))
+    );
+    let id = shop.bot.accepted(CUSTOMER, "kembali", None).await;
+    shown(&shop.customer, &id).await;
+}
+
+/// What the server delivers again was decrypted before: the library finds its keys used up.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_again_is_one_debug_line_a_message_and_no_warning() {
+    const TEXTS: usize = 3;
+    let sim = Sim::start().await.unwrap();
+    let proxy = Proxy::start(sim.addr()).await;
+    let owner = sim.phone(OWNER).await;
+    let customer = sim.phone(CUSTOMER).await;
+    let mut gateway = Gateway::start_with(&sim, &proxy.ws_url(), "log.level = \"debug\"").await;
+    let bot = gateway.linked_bot("toko", &owner).await;
+    let id = bot.accepted(CUSTOMER, "pembuka", None).await;
+    shown(&customer, &id).await;
+    let counted = async |gateway: &Gateway, name: &str| -> usize {
+        let page = gateway.metrics().await;
+        let line = page.lines().find(|line| line.starts_with(name));
+        line.and_then(|line| line.rsplit(' ').next()?.parse().ok())
+            .unwrap_or(0)
+    };
+    proxy.set(Mode::Mute);
+    for n in 0..TEXTS {
+        customer
+            .send_text(OWNER, &format!("tanya {n}"))
+            .await
+            .unwrap();
+    }
+    eventually("the texts to be kept", async || {
+        let kept = counted(&gateway, "waviro_inbound_total").await;
+        (kept == TEXTS).then_some(()).ok_or(kept)
+    })
+    .await;
+    // The acks that wait in the proxy go with its connections.
+    proxy.set(Mode::Refuse);
+    gateway.stop().await;
+    let before = gateway.log().len();
+    proxy.set(Mode::Pass);
+    gateway.run().await;
+    eventually("what came again to be counted", async || {
+        let again = counted(&gateway, "waviro_link_redelivered_total").await;
+        (again == TEXTS).then_some(()).ok_or(again)
+    })
+    .await;
+    gateway.stop().await;
+    let log = gateway.log().split_off(before);
+    let lines: Vec<_> = log
+        .lines()
+        .filter(|line| line.contains("came again that is kept"))
+        .collect();
+    assert_eq!(lines.len(), TEXTS, "{log}");
+    assert!(
+        lines.iter().all(|line| line.contains("bot=\"toko\"")),
+        "{lines:?}"
+    );
+    for line in log.lines() {
+        assert!(
+            !line.contains(" ERROR ") && !line.contains(" WARN "),
+            "{line}"
+        );
+    }
 }

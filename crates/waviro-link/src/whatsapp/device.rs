@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
+use tracing::Instrument;
 use whatsapp_rust::bot::BotHandle;
 use whatsapp_rust::pair_code::PairCodeOptions;
 use whatsapp_rust::prelude::Bot;
@@ -65,6 +66,8 @@ pub(super) struct Shared {
 /// A device and the client that serves it at the moment.
 pub(super) struct Device {
     ground: Arc<Ground>,
+    /// Of whoever opened it; the library's tasks log in it.
+    span: tracing::Span,
     pub(super) shared: Arc<Shared>,
     /// Held while a client is built or ended, so that two callers never build two.
     pub(super) session: tokio::sync::Mutex<Option<Session>>,
@@ -104,6 +107,7 @@ impl Device {
         });
         let device = Arc::new(Self {
             ground,
+            span: tracing::Span::current(),
             shared,
             session: tokio::sync::Mutex::new(None),
             closed: AtomicBool::new(false),
@@ -139,7 +143,7 @@ impl Device {
         let place = self
             .ground
             .threads
-            .place(&self.shared.backlog)
+            .place(&self.shared.backlog, self.span.clone())
             .ok_or(LinkError::Offline)?;
         let version = self.ground.versions.known();
         let bot = Bot::builder()
@@ -508,7 +512,7 @@ pub(super) async fn pause(span: Duration) {
     reason = "the library spawns without a tracker too; Link::close waits for its client"
 )]
 pub(super) fn spawn(task: impl Future<Output = ()> + Send + 'static) {
-    tokio::spawn(task);
+    tokio::spawn(task.in_current_span());
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -76,7 +76,7 @@ impl EventHandler for Ear {
             Event::IncomingCall(call) => self.tell(news::offered(call).map(Item::Call)),
             Event::MissedCall(call) => self.tell(news::missed(call).map(Item::Call)),
             Event::RawNode(stanza) => self.shared.redelivered.came(stanza),
-            Event::UndecryptableMessage(message) => self.shared.redelivered.told(&message.info.id),
+            Event::UndecryptableMessage(message) => self.undecryptable(&message.info.id),
             Event::OfflineSyncCompleted(_) => self.look_for_lost(),
             other => {
                 if let Some(status) = new_status(other) {
@@ -153,6 +153,16 @@ impl Ear {
         };
         let listener = Arc::clone(&self.shared.listener);
         device::spawn(async move { listener.server_ack(ServerAck { id, verdict }).await });
+    }
+
+    /// The library asks its sender for it.
+    fn undecryptable(&self, msgid: &str) {
+        metrics::counter!("waviro_link_undecryptable_total").increment(1);
+        tracing::debug!(
+            msgid,
+            "a message could not be decrypted: the library asks for it again"
+        );
+        self.shared.redelivered.told(msgid);
     }
 
     /// Calls and changes of groups wait for nothing in here, see [`news`].

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::runtime::Handle;
+use tracing::Instrument;
 
 use crate::{
     Call, GroupChange, Inbound, Listener, MessageId, NotCommitted, Receipt, ServerAck, Status,
@@ -32,7 +33,7 @@ impl AtHome {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, NotCommitted> {
-        let done = self.runtime.spawn(work).await;
+        let done = self.runtime.spawn(work.in_current_span()).await;
         done.map_err(|error| NotCommitted(error.to_string()))
     }
 }

@@ -149,6 +149,12 @@ impl Redelivered {
         };
         for id in left {
             if !lost.contains(&id) {
+                metrics::counter!("waviro_link_redelivered_total").increment(1);
+                tracing::debug!(
+                    slot,
+                    msgid = id.as_str(),
+                    "a message came again that is kept"
+                );
                 self.told(id.as_str());
             } else if !self.ask(slot, client, id.as_str(), connection).await {
                 return;
@@ -170,7 +176,8 @@ impl Redelivered {
             self.told(msgid);
             return true;
         }
-        tracing::warn!(
+        metrics::counter!("waviro_link_asked_again_total").increment(1);
+        tracing::info!(
             slot,
             msgid,
             "a message was acknowledged before it was kept: asking for it again"

@@ -15,6 +15,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::runtime::{Builder, Handle};
 use tokio_util::task::AbortOnDropHandle;
+use tracing::{Instrument, Span};
 use whatsapp_rust::Runtime;
 use whatsapp_rust::wacore::runtime::AbortHandle;
 
@@ -41,6 +42,8 @@ pub(super) struct Threads(Option<tokio::runtime::Runtime>);
 pub(super) struct OnThreads {
     threads: Handle,
     backlog: Arc<Backlog>,
+    /// Names the bot in each line that the library logs.
+    span: Span,
 }
 
 impl Threads {
@@ -62,16 +65,17 @@ impl Threads {
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, LinkError> {
         let runtime = self.0.as_ref().ok_or(LinkError::Offline)?;
-        AbortOnDropHandle::new(runtime.spawn(work))
+        AbortOnDropHandle::new(runtime.spawn(work.in_current_span()))
             .await
             .map_err(|error| LinkError::Failed(error.to_string()))
     }
 
-    /// Where tasks of the device with this backlog are put.
-    pub(super) fn place(&self, backlog: &Arc<Backlog>) -> Option<OnThreads> {
+    /// Where tasks of the device with this backlog and this span are put.
+    pub(super) fn place(&self, backlog: &Arc<Backlog>, span: Span) -> Option<OnThreads> {
         self.0.as_ref().map(|runtime| OnThreads {
             threads: runtime.handle().clone(),
             backlog: Arc::clone(backlog),
+            span,
         })
     }
 }
@@ -99,17 +103,18 @@ type Task = Pin<Box<dyn Future<Output = ()> + Send + 'static>>;
 #[async_trait]
 impl Runtime for OnThreads {
     fn spawn(&self, future: Task) -> AbortHandle {
-        let task = self.threads.spawn(future);
+        let task = self.threads.spawn(future.instrument(self.span.clone()));
         AbortHandle::new(move || task.abort())
     }
 
     fn spawn_detached(&self, future: Task) {
         // The library puts each stanza that it has read in a task of this kind.
         let waiting = self.backlog.add();
-        drop(self.threads.spawn(async move {
+        let task = async move {
             drop(waiting);
             future.await;
-        }));
+        };
+        drop(self.threads.spawn(task.instrument(self.span.clone())));
     }
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
@@ -120,7 +125,8 @@ impl Runtime for OnThreads {
         &self,
         work: Box<dyn FnOnce() + Send + 'static>,
     ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        let work = self.threads.spawn_blocking(work);
+        let span = self.span.clone();
+        let work = self.threads.spawn_blocking(move || span.in_scope(work));
         Box::pin(async move {
             let _ = work.await;
         })

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use tracing::info;
+use tracing::{error, info};
 
-use super::device::{Device, has_ended, pause, spawn};
+use super::device::{Device, Session, has_ended, pause, spawn};
 use super::version::AGAIN;
 use crate::Status;
 
@@ -83,6 +83,34 @@ fn pause_after(state: &Status) -> Option<Duration> {
         Status::Banned { until: None, .. } => Some(ENDLESS_PAUSE),
         _ => None,
     }
+}
+
+/// Builds a fresh client where the library's run loop panicked: its state would stay what it was, `online` for one, for ever.
+pub(super) fn keep_running(device: &Arc<Device>) {
+    let myself = Arc::downgrade(device);
+    spawn(async move {
+        loop {
+            pause(FLUSH_EVERY).await;
+            let Some(device) = myself.upgrade() else {
+                return;
+            };
+            let mut session = device.session.lock().await;
+            if !session.as_mut().is_some_and(Session::has_broken) {
+                continue;
+            }
+            error!(
+                slot = device.shared.slot,
+                "the link's client panicked; it starts again"
+            );
+            let cause = "the client panicked".to_owned();
+            device.shared.set(&Status::Reconnecting { cause });
+            device.restart(&mut session).await;
+            drop(session);
+            drop(device);
+            // What broke it may break it again.
+            pause(REFUSED_PAUSE).await;
+        }
+    });
 }
 
 /// What changes after the login (prekey counters, migrations, sessions) is written within seconds, see

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::FutureExt;
 use tokio::sync::watch;
 use tracing::Instrument;
 use whatsapp_rust::bot::BotHandle;
@@ -117,6 +118,7 @@ impl Device {
             .await?;
         care::retry(&device);
         care::keep_flushed(&device);
+        care::keep_running(&device);
         Ok(device)
     }
 
@@ -219,6 +221,13 @@ impl Device {
             Some(refused) => self.ground.versions.after(refused).await != refused,
             None => false,
         }
+    }
+}
+
+impl Session {
+    /// The library's run loop panicked: it ended without anybody having ended it.
+    pub(super) fn has_broken(&mut self) -> bool {
+        !has_ended(Some(&*self)) && (&mut self.handle).now_or_never().is_some()
     }
 }
 

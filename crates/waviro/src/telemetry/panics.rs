@@ -47,6 +47,8 @@ fn report(panic: &PanicHookInfo<'_>) {
         thread = thread.name().unwrap_or("?"),
         "panicked"
     );
+    // The process may be about to abort, or to leave `main`.
+    super::finish_log();
 }
 
 /// The message up to its first quotation mark: the standard library quotes the text that it works on, which may be a user's.

@@ -26,14 +26,15 @@ use waviro_link::{Connector, Listener, Status};
 
 pub use bot::{Bot, LinkCode, Marks, NoCode};
 pub use key::{
-    AddError, LONGEST_OVERLAP, NAME_CAP, NoSuchBot, RenameError, SecretKey, add, remove, rename,
-    rotate_key, slot_of,
+    AddError, LONGEST_OVERLAP, NoSuchBot, RenameError, SecretKey, add, remove, rename, rotate_key,
+    slot_of,
 };
 pub use profile::{Profile, Profiles, fresh_webhook_key};
 pub use settings::{BadSetting, DuplicateRule, NETWORKS, Pacing, Settings};
 pub use unreachable::{why_unreachable, why_unreachable_by_code};
 
 use crate::clock::{Clock, Millis, millis};
+use crate::invisible::stored_name;
 use crate::store::{BotRow, Committed, Store, StoreError};
 use crate::telemetry::panics;
 
@@ -173,12 +174,12 @@ impl Bots {
         self.0.picture.borrow().by_slot.get(&slot).cloned()
     }
 
-    /// The living bot of this name.
+    /// The living bot of this name. The name may be typed in another Unicode form than the stored one.
     #[must_use]
     pub fn by_name(&self, name: &str) -> Option<Arc<Bot>> {
         let picture = self.0.picture.borrow();
-        let named = picture.by_slot.values().find(|bot| bot.name() == name);
-        named.cloned()
+        let named = |name: &str| picture.by_slot.values().find(|bot| bot.name() == name);
+        named(name).or_else(|| named(&stored_name(name))).cloned()
     }
 
     /// Gives a bot another key. The old one goes on working for `overlap`, or is dead when this returns.

@@ -6,6 +6,9 @@
 
 use unicode_normalization::UnicodeNormalization;
 
+/// The most characters of a name.
+pub const NAME_CAP: usize = 64;
+
 /// Whether a screen shows nothing for this character. White space ([`char::is_whitespace`]) and control characters
 /// ([`char::is_control`]) are not part of this table.
 #[must_use]
@@ -47,26 +50,45 @@ pub const fn is_bidi_control(letter: char) -> bool {
     )
 }
 
-/// Whether a screen shows nothing for this text: the text is empty, or has only white space, control characters and
-/// invisible characters.
+/// The text without its bidirectional controls.
+#[must_use]
+pub fn without_bidi_controls(text: &str) -> String {
+    let kept = text.chars().filter(|letter| !is_bidi_control(*letter));
+    kept.collect()
+}
+
+/// Whether a screen shows nothing for this text: the text is empty, or has only white space and invisible characters.
 #[must_use]
 pub fn is_blank(text: &str) -> bool {
     text.chars()
-        .all(|letter| letter.is_whitespace() || letter.is_control() || is_invisible(letter))
+        .all(|letter| letter.is_whitespace() || is_invisible(letter))
 }
 
 /// The form in which a name is stored: NFC, without bidirectional controls, without white space and invisible characters at its
 /// beginning, without white space at its end. The end may hold an emoji's variation selector.
 #[must_use]
 pub fn stored_name(name: &str) -> String {
-    let kept: String = name
-        .chars()
-        .filter(|letter| !is_bidi_control(*letter))
-        .nfc()
-        .collect();
+    let kept: String = without_bidi_controls(name).nfc().collect();
     kept.trim_start_matches(|letter: char| letter.is_whitespace() || is_invisible(letter))
         .trim_end()
         .to_owned()
+}
+
+/// A name in the form in which it is stored ([`stored_name`]); `None` for a name that is blank, longer than [`NAME_CAP`], or has
+/// control characters.
+#[must_use]
+pub fn name(typed: &str) -> Option<String> {
+    let stored = stored_name(typed);
+    let fits = !is_blank(&stored)
+        && stored.chars().count() <= NAME_CAP
+        && !typed.chars().any(char::is_control);
+    fits.then_some(stored)
+}
+
+/// A name that is looked for, in the Unicode form in which names are stored.
+#[must_use]
+pub fn nfc(name: &str) -> String {
+    name.nfc().collect()
 }
 
 /// What a reader sees of a name. Two names with the same skeleton look alike. The skeleton has no invisible characters, is
@@ -127,7 +149,6 @@ mod tests {
             "\u{3164}\u{115f}\u{ffa0}",
             "\u{2800}",
             "\u{fe0f}\u{e0020}",
-            "\u{0}\u{1b}\u{85}",
         ] {
             assert!(is_blank(blank), "{blank:?}");
         }
@@ -170,6 +191,25 @@ mod tests {
         ] {
             assert_eq!(stored_name(name), stored, "{name:?}");
         }
+    }
+
+    #[test]
+    fn a_blank_a_long_and_a_broken_name_is_no_name() {
+        let long = "n".repeat(NAME_CAP + 1);
+        for refused in [
+            "",
+            " ",
+            "\u{200b}",
+            "\u{202e}\u{3164} ",
+            "a\nb",
+            "toko\0",
+            &long,
+        ] {
+            assert_eq!(name(refused), None, "{refused:?}");
+        }
+        let longest = "é".repeat(NAME_CAP);
+        assert_eq!(name(&longest).as_ref(), Some(&longest));
+        assert_eq!(name(" toko\u{202e} "), Some("toko".to_owned()));
     }
 
     proptest! {

@@ -20,6 +20,7 @@ mod installation;
 mod journal;
 mod log;
 mod messages;
+mod names;
 mod numbers;
 mod open;
 mod retention;

@@ -7,13 +7,11 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::clock::{Clock, millis};
+use crate::invisible;
 use crate::store::{AddToken, Store, StoreError, TokenRole, TokenRow};
 
 /// What every token begins with, so that people and scanners for leaked secrets know one.
 pub const PREFIX: &str = "wvt_";
-
-/// The most characters of a name.
-pub const NAME_CAP: usize = 64;
 
 /// The longest life of a token that ends by itself: ten years.
 pub const LONGEST: Duration = Duration::from_hours(87_600);
@@ -31,11 +29,13 @@ pub struct Token(String);
 /// Why a token was not made.
 #[derive(Debug, thiserror::Error)]
 pub enum AddTokenError {
-    /// A living token has that name.
-    #[error("a token of that name exists already; choose another name or revoke that one")]
+    /// A living token has a name that looks the same.
+    #[error(
+        "a token of that name, or of one that looks the same, exists already; choose another name or revoke that one"
+    )]
     NameTaken,
-    /// Empty, longer than [`NAME_CAP`], or with control characters.
-    #[error("a token's name is 1 to 64 characters without control characters")]
+    /// Blank, longer than [`invisible::NAME_CAP`], or with control characters.
+    #[error("a token's name is 1 to 64 characters that can be seen, without control characters")]
     BadName,
     /// No such bot lives.
     #[error("there is no such bot; `waviro bot list` shows all")]
@@ -83,15 +83,13 @@ impl Tokens {
         role: TokenRole,
         lives: Option<Duration>,
     ) -> Result<(TokenRow, Token), AddTokenError> {
-        if !(1..=NAME_CAP).contains(&name.chars().count()) || name.chars().any(char::is_control) {
-            return Err(AddTokenError::BadName);
-        }
+        let name = invisible::name(name).ok_or(AddTokenError::BadName)?;
         let (token, now) = (Token::random(&mut rand::rng()), self.clock.now());
         let expires_at = lives.map(|lives| now.saturating_add(millis(lives)));
         let hash = sha256(token.reveal());
         match self
             .store
-            .add_token(name, &hash, role, now, expires_at)
+            .add_token(&name, &hash, role, now, expires_at)
             .await?
         {
             AddToken::Added(row) => Ok((row, token)),
@@ -138,7 +136,11 @@ impl Tokens {
     /// # Errors
     /// Any [`StoreError`].
     pub async fn revoke_named(&self, name: &str) -> Result<bool, StoreError> {
-        match self.store.token_named(name).await? {
+        let known = match self.store.token_named(name).await? {
+            None => self.store.token_named(&invisible::nfc(name)).await?,
+            known => known,
+        };
+        match known {
             Some(id) => self.revoke(id).await,
             None => Ok(false),
         }

@@ -13,14 +13,12 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 
 use crate::clock::Clock;
+use crate::invisible;
 use crate::store::{AddUser, ChangeUser, Store, StoreError, UserChange, UserRole, UserRow};
 
 use hashing::Hashing;
 
 pub use session::{LIVES, Session};
-
-/// The most characters of a name.
-pub const NAME_CAP: usize = 64;
 
 /// The fewest characters of a password.
 pub const SHORTEST: usize = 10;
@@ -42,11 +40,13 @@ pub struct Users {
 /// Why a user was not made or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum UserError {
-    /// A living user has that name.
-    #[error("a user of that name exists already; choose another name")]
+    /// A living user has a name that looks the same.
+    #[error(
+        "a user of that name, or of one that looks the same, exists already; choose another name"
+    )]
     NameTaken,
-    /// Empty, longer than [`NAME_CAP`], or with control characters.
-    #[error("a user's name is 1 to 64 characters without control characters")]
+    /// Blank, longer than [`invisible::NAME_CAP`], or with control characters.
+    #[error("a user's name is 1 to 64 characters that can be seen, without control characters")]
     BadName,
     /// Shorter than [`SHORTEST`] or longer than [`LONGEST`].
     #[error("a password has at least 10 characters")]
@@ -94,12 +94,10 @@ impl Users {
         role: UserRole,
         first: bool,
     ) -> Result<UserRow, UserError> {
-        if !(1..=NAME_CAP).contains(&name.chars().count()) || name.chars().any(char::is_control) {
-            return Err(UserError::BadName);
-        }
+        let name = invisible::name(name).ok_or(UserError::BadName)?;
         let hash = self.hash(password).await?;
         let now = self.clock.now();
-        match self.store.add_user(name, &hash, role, first, now).await? {
+        match self.store.add_user(&name, &hash, role, first, now).await? {
             AddUser::Added(user) => Ok(user),
             AddUser::NameTaken => Err(UserError::NameTaken),
             AddUser::NoSuchBot => Err(UserError::NoSuchBot),
@@ -190,12 +188,16 @@ impl Users {
         Ok(known.filter(|_| right).map(|(user, _)| user))
     }
 
-    /// The user of that name.
+    /// The user of that name, which may be typed in another Unicode form than the stored one.
     ///
     /// # Errors
     /// Any [`StoreError`].
     pub async fn named(&self, name: &str) -> Result<Option<UserRow>, StoreError> {
-        match self.stored(name).await? {
+        let known = match self.stored(name).await? {
+            None => self.stored(&invisible::nfc(name)).await?,
+            known => known,
+        };
+        match known {
             Some((id, _)) => self.one(id).await,
             None => Ok(None),
         }
@@ -367,7 +369,7 @@ mod tests {
             users.add(name, password, UserRole::Viewer, false).await
         };
         let long = "n".repeat(65);
-        for name in ["", "a\nb", &long] {
+        for name in ["", " ", "\u{200b}\u{2066}", "a\nb", &long] {
             assert!(matches!(add(name, PASSWORD).await, Err(UserError::BadName)));
         }
         let endless = "p".repeat(1025);

@@ -5,13 +5,11 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::clock::Millis;
+use crate::invisible::{self, stored_name};
 use crate::store::{AddBot, Renaming, Store, StoreError};
 
 /// A fresh key: 256 random bits as 64 hex digits, so it holds no blank and no `;`. Shown once, kept nowhere.
 pub struct SecretKey(String);
-
-/// The most characters of a name.
-pub const NAME_CAP: usize = 64;
 
 /// The longest time that a replaced key may go on working: whoever has not changed it in a week won't in two.
 pub const LONGEST_OVERLAP: Duration = Duration::from_hours(7 * 24);
@@ -19,11 +17,13 @@ pub const LONGEST_OVERLAP: Duration = Duration::from_hours(7 * 24);
 /// Why a bot was not added.
 #[derive(Debug, thiserror::Error)]
 pub enum AddError {
-    /// A bot of that name lives.
-    #[error("a bot of that name exists already; choose another name or remove that one")]
+    /// A bot with a name that looks the same lives.
+    #[error(
+        "a bot of that name, or of one that looks the same, exists already; choose another name or remove that one"
+    )]
     NameTaken,
-    /// Empty, longer than 64 characters, or with control characters.
-    #[error("a bot's name is 1 to 64 characters without control characters")]
+    /// Blank, longer than 64 characters, or with control characters.
+    #[error("a bot's name is 1 to 64 characters that can be seen, without control characters")]
     BadName,
     /// The database.
     #[error(transparent)]
@@ -90,9 +90,9 @@ impl std::fmt::Debug for SecretKey {
 /// # Errors
 /// [`AddError`].
 pub async fn add(store: &Store, name: &str, now: Millis) -> Result<(i32, SecretKey), AddError> {
-    check(name)?;
+    let name = invisible::name(name).ok_or(AddError::BadName)?;
     let key = SecretKey::random(&mut rand::rng());
-    match store.add_bot(name, &key.sha256(), now).await? {
+    match store.add_bot(&name, &key.sha256(), now).await? {
         AddBot::Added(slot) => Ok((slot, key)),
         AddBot::NameTaken => Err(AddError::NameTaken),
     }
@@ -103,21 +103,22 @@ pub async fn add(store: &Store, name: &str, now: Millis) -> Result<(i32, SecretK
 /// # Errors
 /// [`RenameError`].
 pub async fn rename(store: &Store, slot: i32, name: &str) -> Result<(), RenameError> {
-    check(name)?;
-    match store.rename_bot(slot, name).await? {
+    let name = invisible::name(name).ok_or(AddError::BadName)?;
+    match store.rename_bot(slot, &name).await? {
         Renaming::Done => Ok(()),
         Renaming::NameTaken => Err(AddError::NameTaken.into()),
         Renaming::Unknown => Err(NoSuchBot::Unknown.into()),
     }
 }
 
-/// The slot of the living bot of this name.
+/// The slot of the living bot of this name. The name may be typed in another Unicode form than the stored one.
 ///
 /// # Errors
 /// [`NoSuchBot`].
 pub async fn slot_of(store: &Store, name: &str) -> Result<i32, NoSuchBot> {
-    let bots = store.bots().await?;
-    let named = bots.iter().find(|bot| !bot.removed && bot.name == name);
+    let (bots, stored) = (store.bots().await?, stored_name(name));
+    let named = |name: &str| bots.iter().find(|bot| !bot.removed && bot.name == name);
+    let named = named(name).or_else(|| named(&stored));
     named.map(|bot| bot.slot).ok_or(NoSuchBot::Unknown)
 }
 
@@ -150,13 +151,5 @@ pub async fn remove(store: &Store, slot: i32, now: Millis) -> Result<(), NoSuchB
         Ok(())
     } else {
         Err(NoSuchBot::Unknown)
-    }
-}
-
-fn check(name: &str) -> Result<(), AddError> {
-    if (1..=NAME_CAP).contains(&name.chars().count()) && !name.chars().any(char::is_control) {
-        Ok(())
-    } else {
-        Err(AddError::BadName)
     }
 }

@@ -14,6 +14,7 @@ use super::form::Form;
 use super::frame::Frame;
 use super::session::Me;
 use super::wrong::Wrong;
+use crate::invisible::skeleton;
 use crate::v1::inside::Refused;
 
 #[derive(Template)]
@@ -53,7 +54,7 @@ pub(super) async fn change(
         // Nobody removes a bot by a slip of the finger: its name is typed.
         "remove" => {
             let known: BotRow = shared.inside.get(&me.caller, &path).await?;
-            if form.get("name") != Some(known.name.trim()) {
+            if skeleton(form.raw("name")) != skeleton(&known.name) {
                 return page(&shared, me, bot, Some(Refused::other_name())).await;
             }
             (Method::DELETE, None, me.frame.home.clone())

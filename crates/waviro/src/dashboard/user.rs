@@ -16,6 +16,7 @@ use super::rows;
 use super::session::Me;
 use super::users::{RoleFields, UserView, role_word};
 use super::wrong::Wrong;
+use crate::invisible::skeleton;
 use crate::v1::inside::Refused;
 
 #[derive(Template)]
@@ -67,7 +68,7 @@ pub(super) async fn change(
         // Nobody removes a user by a slip of the finger: the name is typed.
         "remove" => {
             let known: UserView = shared.inside.get(&me.caller, &path).await?;
-            if form.get("name") != Some(known.name.trim()) {
+            if skeleton(form.raw("name")) != skeleton(&known.name) {
                 let wrong = Some(Refused::other_name());
                 return page(&shared, me, user, typed, wrong).await;
             }

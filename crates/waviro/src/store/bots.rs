@@ -5,6 +5,7 @@ use sqlx::{AssertSqlSafe, Row};
 use waviro_link::Identity;
 
 use super::messages::narrow;
+use super::names::Named;
 use super::{Store, StoreError};
 use crate::clock::Millis;
 
@@ -45,7 +46,7 @@ pub struct PreviousKey {
 pub enum Renaming {
     /// The bot has it.
     Done,
-    /// Another living bot has it.
+    /// Another living bot has a name that looks like it.
     NameTaken,
     /// No such bot lives.
     Unknown,
@@ -56,7 +57,7 @@ pub enum Renaming {
 pub enum AddBot {
     /// It has this slot.
     Added(i32),
-    /// A bot of that name lives.
+    /// A bot with a name that looks like this one lives.
     NameTaken,
 }
 
@@ -94,11 +95,7 @@ impl Store {
         self.write("add_bot", move |connection, _| {
             let (name, key) = (name.clone(), key.clone());
             Box::pin(async move {
-                let taken = sqlx::query("SELECT slot FROM bots WHERE name = $1 AND removed_at IS NULL")
-                    .bind(name.clone())
-                    .fetch_optional(&mut *connection)
-                    .await?;
-                if taken.is_some() {
+                if Named::Bots.is_taken(&name, None, connection).await? {
                     return Ok(AddBot::NameTaken);
                 }
                 // Who listens to all bots finds this one's events too, though he be away while it is made.
@@ -169,14 +166,8 @@ impl Store {
         let renamed = self.write("rename_bot", move |connection, _| {
             let name = name.clone();
             Box::pin(async move {
-                let taken = sqlx::query(
-                    "SELECT slot FROM bots WHERE name = $1 AND removed_at IS NULL AND slot <> $2",
-                )
-                .bind(name.clone())
-                .bind(i64::from(slot))
-                .fetch_optional(&mut *connection)
-                .await?;
-                if taken.is_some() {
+                let own = Some(i64::from(slot));
+                if Named::Bots.is_taken(&name, own, connection).await? {
                     return Ok(Renaming::NameTaken);
                 }
                 let done =

@@ -4,6 +4,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use super::messages::narrow;
+use super::names::Named;
 use super::{Store, StoreError};
 use crate::clock::Millis;
 
@@ -43,7 +44,7 @@ pub struct TokenRow {
 pub enum AddToken {
     /// It stands.
     Added(TokenRow),
-    /// A token of that name was not revoked.
+    /// A token with a name that looks like it was not revoked.
     NameTaken,
     /// No such bot lives.
     NoSuchBot,
@@ -70,12 +71,7 @@ impl Store {
         self.write("add_token", move |connection, _| {
             let (name, sha256) = (name.clone(), sha256.clone());
             Box::pin(async move {
-                let taken =
-                    sqlx::query("SELECT id FROM tokens WHERE name = $1 AND revoked_at IS NULL")
-                        .bind(name.clone())
-                        .fetch_optional(&mut *connection)
-                        .await?;
-                if taken.is_some() {
+                if Named::Tokens.is_taken(&name, None, connection).await? {
                     return Ok(AddToken::NameTaken);
                 }
                 if let Some(slot) = bot {

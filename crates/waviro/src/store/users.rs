@@ -6,6 +6,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
 use super::messages::narrow;
+use super::names::Named;
 use super::{Store, StoreError};
 use crate::clock::Millis;
 
@@ -38,7 +39,7 @@ pub struct UserRow {
 pub enum AddUser {
     /// It stands.
     Added(UserRow),
-    /// A living user has that name.
+    /// A living user has a name that looks like it.
     NameTaken,
     /// No such bot lives.
     NoSuchBot,
@@ -109,12 +110,7 @@ impl Store {
                 if first && others > 0 {
                     return Ok(AddUser::NotFirst);
                 }
-                let taken =
-                    sqlx::query("SELECT id FROM users WHERE name = $1 AND removed_at IS NULL")
-                        .bind(name.clone())
-                        .fetch_optional(&mut *connection)
-                        .await?;
-                if taken.is_some() {
+                if Named::Users.is_taken(&name, None, connection).await? {
                     return Ok(AddUser::NameTaken);
                 }
                 if !live(role.bots(), connection).await? {

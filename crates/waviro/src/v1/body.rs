@@ -16,6 +16,7 @@ use super::query::MOMENT;
 use crate::clock::Millis;
 use crate::config::AllowedNetwork;
 use crate::door;
+use crate::invisible;
 use crate::net::Net;
 
 /// The most characters of a text. WhatsApp's own clients stop there.
@@ -211,19 +212,14 @@ impl Fields {
             .transpose()
     }
 
-    /// A name of something.
+    /// A name of something, in the form in which it is stored.
     ///
     /// # Errors
-    /// [`Problem::InvalidField`] for an empty or too long one, and one with control characters.
+    /// [`Problem::InvalidField`] for a blank or too long one, and one with control characters.
     pub fn name(&self, field: &'static str) -> Result<Option<String>, Problem> {
-        let name = self.text(field).map_err(|_| wrong(field, NAME_FORM))?;
-        match name {
-            Some(name) if name.is_empty() || name.chars().count() > 64 => {
-                Err(wrong(field, NAME_FORM))
-            }
-            Some(name) if name.chars().any(char::is_control) => Err(wrong(field, NAME_FORM)),
-            name => Ok(name.map(ToOwned::to_owned)),
-        }
+        let typed = self.text(field).map_err(|_| wrong(field, NAME_FORM))?;
+        let name = typed.map(|typed| invisible::name(typed).ok_or_else(|| wrong(field, NAME_FORM)));
+        name.transpose()
     }
 
     /// A whole number in this range. A fraction of zero counts as whole, as JSON Schema has it.

@@ -24,6 +24,7 @@ use super::answers::{NoFile as NoFileAnswers, SignatureWrong};
 use super::auth::{AtBot, path_part};
 use super::problem::Problem;
 use crate::files::{BadLink, NoFile, is_id};
+use crate::invisible::{is_bidi_control, is_blank};
 use crate::store::{FileDetail, MediaRow};
 
 /// Bytes read at once.
@@ -163,11 +164,11 @@ fn disposition(row: &MediaRow) -> HeaderValue {
     let last = told.rsplit(['/', '\\']).next().unwrap_or_default();
     let name: String = last
         .chars()
-        .filter(|letter| !letter.is_control())
+        .filter(|letter| !letter.is_control() && !is_bidi_control(*letter))
         .take(LONGEST)
         .collect();
     let name = name.trim().trim_start_matches('.');
-    let name = if name.is_empty() { &row.id } else { name };
+    let name = if is_blank(name) { &row.id } else { name };
     let plain: String = name
         .chars()
         .map(|letter| match letter {
@@ -275,6 +276,14 @@ mod tests {
             ),
             (
                 Some("..."),
+                "filename=\"0123456789abcdef01234567\"; filename*=UTF-8''0123456789abcdef01234567",
+            ),
+            (
+                Some("faktur\u{202e}fdp.exe"),
+                "filename=\"fakturfdp.exe\"; filename*=UTF-8''fakturfdp.exe",
+            ),
+            (
+                Some("\u{2067}\u{3164} \u{200b}"),
                 "filename=\"0123456789abcdef01234567\"; filename*=UTF-8''0123456789abcdef01234567",
             ),
             (

@@ -303,7 +303,7 @@ impl Problem {
             Self::StillOpen => "The delivery, or a copy of it, has not ended; it is posted by itself until it does.".to_owned(),
             Self::Pointless => "Its rule or subscription is off or was deleted, or its message is no longer kept.".to_owned(),
             Self::TooMany(thing, most) => format!("There are {most} {thing} already, which is the most; remove one first."),
-            Self::NameTaken(thing) => format!("A {thing} of this name exists already; choose another name."),
+            Self::NameTaken(thing) => format!("A {thing} of this name, or of one that looks the same, exists already; choose another name."),
             Self::BadSignature => "This link was not signed by this gateway, was changed, or was revoked with all others; take it from a newer event as it is, or fetch the file with a token.".to_owned(),
             Self::LinkExpired => "This link's time is over; files and links to them are kept as long as retention.media_days says.".to_owned(),
             Self::MediaGone(why) => format!("Nobody has this file any more: {why}."),

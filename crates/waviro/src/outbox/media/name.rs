@@ -4,6 +4,7 @@ use url::Url;
 
 use super::container::Container;
 use super::formats;
+use crate::invisible::is_invisible;
 
 /// The most characters of a name; phones show some thirty.
 const LONGEST: usize = 120;
@@ -290,7 +291,7 @@ fn plain(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let kept: String = last
         .chars()
-        .filter(|letter| !letter.is_control() && !is_turning(*letter))
+        .filter(|letter| !letter.is_control() && !is_invisible(*letter))
         .collect();
     let kept = kept
         .trim_start_matches(['.', ' '])
@@ -307,11 +308,6 @@ fn plain(name: &str) -> String {
     };
     let room = LONGEST - extension.chars().count();
     kept.chars().take(room).chain(extension.chars()).collect()
-}
-
-/// Unicode's marks for writing from right to left, and those without a width.
-fn is_turning(letter: char) -> bool {
-    matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use waviro_link::InboundKind;
 
+use crate::invisible::{is_blank, without_bidi_controls};
+
 /// What a kind has beyond a text; what it has not is left out.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -76,7 +78,7 @@ impl Detail {
                 detail.media = Some(FileDetail {
                     mime: file.mime.clone(),
                     size: file.size,
-                    file_name: file.file_name.clone(),
+                    file_name: file.file_name.as_deref().and_then(file_name),
                     seconds: file.seconds,
                     voice: file.voice,
                 });
@@ -124,6 +126,12 @@ impl Detail {
     }
 }
 
+/// A file's name without the characters that show its letters in another order; `None` for a blank name.
+fn file_name(told: &str) -> Option<String> {
+    let name = without_bidi_controls(told);
+    (!is_blank(&name)).then_some(name)
+}
+
 /// What links call a message's file: of nobody else's making, and the same however often WhatsApp delivers the message. Chat and
 /// sender as the row has them.
 #[must_use]
@@ -136,4 +144,19 @@ pub fn media_id(slot: i32, chat: &str, sender: &str, id: &str) -> String {
     hash.update(slot.to_le_bytes());
     let hash: [u8; 32] = hash.finalize().into();
     hex::encode(&hash[..12])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_files_name_has_no_bidirectional_controls_and_a_blank_one_is_none() {
+        assert_eq!(file_name("faktur.pdf"), Some("faktur.pdf".to_owned()));
+        let turned = "faktur\u{202e}fdp.exe";
+        assert_eq!(file_name(turned), Some("fakturfdp.exe".to_owned()));
+        for blank in ["", " ", "\u{200b}\u{2066}", "\u{3164}"] {
+            assert_eq!(file_name(blank), None, "{blank:?}");
+        }
+    }
 }

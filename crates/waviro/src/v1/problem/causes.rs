@@ -152,7 +152,8 @@ impl From<LinkError> for Problem {
 }
 
 /// What a name must be.
-pub(in crate::v1) const NAME_FORM: &str = "1 to 64 characters without control characters";
+pub(in crate::v1) const NAME_FORM: &str =
+    "1 to 64 characters that can be seen, without control characters";
 
 /// What names a bot in a body.
 const BOT_FORM: &str = "the id of a bot";

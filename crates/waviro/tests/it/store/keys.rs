@@ -65,6 +65,11 @@ async fn a_name_is_changed_and_stays_unique(store: &Store, slot: i32) {
     store.add_bot("lain", "l0", START).await.unwrap();
     let rename = async |slot: i32, name: &str| store.rename_bot(slot, name).await.unwrap();
     assert_eq!(rename(slot, "lain").await, Renaming::NameTaken);
+    for alike in ["la\u{200b}in", "ｌａｉｎ", "lain\u{fe0f}"] {
+        assert_eq!(rename(slot, alike).await, Renaming::NameTaken, "{alike:?}");
+        let added = store.add_bot(alike, "l1", START).await.unwrap();
+        assert_eq!(added, AddBot::NameTaken, "{alike:?}");
+    }
     assert_eq!(rename(slot, "kunci").await, Renaming::Done);
     assert_eq!(rename(slot, "baru").await, Renaming::Done);
     assert_eq!(store.bot(slot).await.unwrap().unwrap().name, "baru");

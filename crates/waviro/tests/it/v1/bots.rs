@@ -291,3 +291,57 @@ async fn a_bot_that_was_never_linked_has_no_number_and_was_never_online() {
     assert_eq!(bot["health"]["last_online"], Value::Null);
     assert_eq!(bot["state"], "unlinked");
 }
+
+#[tokio::test]
+async fn a_name_that_is_blank_or_looks_like_a_living_one_is_refused_for_bots_users_and_tokens() {
+    let desk = Desk::online().await;
+    let body = |path: &str, name: &str| match path {
+        "/v1/users" => {
+            json!({"name": name, "password": "kata sandi yang panjang", "role": "viewer"})
+        }
+        "/v1/tokens" => json!({"name": name, "role": "admin"}),
+        _ => json!({"name": name}),
+    };
+    for path in ["/v1/bots", "/v1/users", "/v1/tokens"] {
+        for blank in [
+            " ",
+            "\u{200b}",
+            "\u{3164}\u{2800}",
+            "\u{202e}\u{2066} \u{feff}",
+        ] {
+            let answer = desk.post(path, body(path, blank)).await;
+            assert_eq!(answer.problem(), (422, "invalid_field"), "{path} {blank:?}");
+            assert_eq!(answer.body["field"], "name", "{path} {blank:?}");
+        }
+        assert_eq!(desk.post(path, body(path, "kafé baru")).await.status, 201);
+        for alike in [
+            "kafe\u{301} baru",
+            "kafé\u{200b} baru",
+            " kafé\u{a0}baru ",
+            "ｋａｆé baru",
+            "\u{202e}kafé baru\u{202c}",
+        ] {
+            let answer = desk.post(path, body(path, alike)).await;
+            assert_eq!(answer.problem(), (409, "name_taken"), "{path} {alike:?}");
+        }
+        // Another case can be seen.
+        assert_eq!(desk.post(path, body(path, "Kafé baru")).await.status, 201);
+    }
+    let alike = json!({"name": "kafé\u{2060} baru"});
+    let renamed = desk.patch("/v1/bots/1", alike).await;
+    assert_eq!(renamed.problem(), (409, "name_taken"));
+}
+
+#[tokio::test]
+async fn a_name_is_stored_without_bidirectional_controls_and_found_in_any_unicode_form() {
+    let desk = Desk::online().await;
+    let named = json!({"name": "\u{2067}kafe\u{301}\u{202e}txt "});
+    let made = desk.post("/v1/bots", named).await;
+    assert_eq!(made.done()["bot"]["name"], "kafétxt");
+    let found = desk.get("/v1/bots/kafe%CC%81txt").await;
+    assert_eq!(found.done()["name"], "kafétxt");
+    let renamed = desk
+        .patch("/v1/bots/2", json!({"name": "a\u{200f}b 👩\u{200d}🍳"}))
+        .await;
+    assert_eq!(renamed.done()["name"], "ab 👩\u{200d}🍳");
+}

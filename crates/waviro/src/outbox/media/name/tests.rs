@@ -144,6 +144,8 @@ fn no_name_leads_out_of_a_folder_or_hides_its_end() {
         ("%2e%2e%2fa.pdf", "a.pdf"),
         ("a.pdf. .", "a.pdf"),
         ("a\u{202e}fdp.exe", "afdp.pdf"),
+        ("a\u{61c}\u{2067}\u{ad}.pdf", "a.pdf"),
+        ("\u{200b}\u{3164}", "file.pdf"),
         ("a\u{0}\nb.pdf", "ab.pdf"),
     ] {
         let disposition = format!("attachment; filename=\"{told}\"");

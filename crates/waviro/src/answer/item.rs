@@ -6,6 +6,7 @@ use waviro_link::{Contact, Location, MediaKind, Number};
 
 use super::envelope::field;
 use super::{Item, TEXT_CAP, URL_CAP, coordinate};
+use crate::invisible::is_blank;
 use crate::lenient_json;
 
 /// The most numbers of one card, as in the API.
@@ -133,7 +134,7 @@ fn text(said: &str) -> Result<Item, String> {
 
 /// Whether WhatsApp would show this text as it is.
 fn sendable(text: &str) -> Result<(), String> {
-    if text.trim().is_empty() {
+    if is_blank(text) {
         return Err("its text is empty".to_owned());
     }
     if text.contains('\0') {
@@ -148,7 +149,7 @@ fn sendable(text: &str) -> Result<(), String> {
 /// The first of these fields that says anything.
 fn words(object: &Map<String, Value>, names: &[&str]) -> Result<Option<String>, String> {
     let said = names.iter().find_map(|name| match field(object, name) {
-        Some(Value::String(text)) if !text.trim().is_empty() => Some(text),
+        Some(Value::String(text)) if !is_blank(text) => Some(text),
         _ => None,
     });
     said.map_or(Ok(None), |text| {

@@ -12,6 +12,7 @@ use super::error::{ApiError, UrlFault};
 use super::{Api, form};
 use crate::config::AllowedNetwork;
 use crate::door;
+use crate::invisible::is_blank;
 use crate::lenient_json::{self, Parsed};
 use crate::net::Net;
 
@@ -60,12 +61,12 @@ impl Fields {
         Ok(Self(fields))
     }
 
-    /// Whether the field says anything: absent, `null` and blank are all the same.
+    /// Whether the field says anything: absent, `null` and blank are all the same. Blank is what a screen shows nothing of.
     #[must_use]
     pub fn has(&self, field: &str) -> bool {
         match self.0.get(field) {
             None | Some(Value::Null) => false,
-            Some(Value::String(text)) => !text.trim().is_empty(),
+            Some(Value::String(text)) => !is_blank(text),
             Some(_) => true,
         }
     }
@@ -123,7 +124,7 @@ impl Fields {
     pub fn group(&self, field: &'static str) -> Result<Option<GroupId>, ApiError> {
         match self.0.get(field) {
             None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) if text.trim().is_empty() => Ok(None),
+            Some(Value::String(text)) if is_blank(text) => Ok(None),
             Some(Value::String(text)) => {
                 let parsed = text.trim().parse();
                 parsed
@@ -138,9 +139,7 @@ impl Fields {
     pub fn text(&self, field: &'static str) -> Result<String, ApiError> {
         match self.0.get(field) {
             None | Some(Value::Null) => Err(ApiError::MissingField(field)),
-            Some(Value::String(text)) if text.trim().is_empty() => {
-                Err(ApiError::MissingField(field))
-            }
+            Some(Value::String(text)) if is_blank(text) => Err(ApiError::MissingField(field)),
             Some(Value::String(text)) if text.contains('\0') => Err(ApiError::NotText { field }),
             Some(Value::String(text)) if text.chars().count() > TEXT_CAP => {
                 Err(ApiError::TextTooLong { field })
@@ -163,7 +162,7 @@ impl Fields {
             Some(Value::String(text)) => text.trim(),
             Some(_) => return Err(wrong(UrlFault::NotAUrl)),
         };
-        if text.is_empty() {
+        if is_blank(text) {
             return Ok(None);
         }
         if text.len() > URL_CAP {
@@ -194,7 +193,7 @@ fn number(value: &Value, field: &'static str) -> Result<Option<Number>, ApiError
         Value::Number(number) if number.is_u64() => number.to_string(),
         _ => return Err(ApiError::InvalidNumber { field, meant: None }),
     };
-    if text.is_empty() {
+    if is_blank(&text) {
         return Ok(None);
     }
     text.parse().map(Some).map_err(|_| ApiError::InvalidNumber {

@@ -16,7 +16,7 @@ use super::query::MOMENT;
 use crate::clock::Millis;
 use crate::config::AllowedNetwork;
 use crate::door;
-use crate::invisible;
+use crate::invisible::{self, is_blank};
 use crate::net::Net;
 
 /// The most characters of a text. WhatsApp's own clients stop there.
@@ -116,15 +116,15 @@ impl Fields {
             .ok_or_else(|| wrong(field, "a list of texts"))
     }
 
-    /// A text that is sent or received: not empty, and no longer than WhatsApp takes it.
+    /// A text that is sent or received: not blank, and no longer than WhatsApp takes it.
     ///
     /// # Errors
     /// [`Problem::InvalidField`].
     pub fn words(&self, field: &'static str) -> Result<Option<String>, Problem> {
-        const FORM: &str = "a text of 1 to 65536 characters without NUL";
+        const FORM: &str = "a text of 1 to 65536 characters, not of blanks and invisible characters alone, without NUL";
         let text = self.text(field).map_err(|_| wrong(field, FORM))?;
         let fits = |text: &str| {
-            !text.is_empty() && !text.contains('\0') && text.chars().count() <= TEXT_CAP
+            !is_blank(text) && !text.contains('\0') && text.chars().count() <= TEXT_CAP
         };
         match text {
             Some(text) if !fits(text) => Err(wrong(field, FORM)),

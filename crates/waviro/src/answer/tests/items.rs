@@ -27,6 +27,17 @@ fn types_come_in_any_case_and_a_text_may_be_a_number() {
 }
 
 #[test]
+fn a_text_of_blanks_is_no_item_and_a_blank_caption_is_none() {
+    for blank in [" \n", "\u{200b}", "\u{feff}\u{3164}", "\u{2066} \u{2800}"] {
+        let empty = Err("its text is empty".to_owned());
+        assert_eq!(one(&json!({"type": "message", "content": blank})), empty);
+        assert_eq!(one(&json!(blank)), empty, "{blank:?}");
+        let named = json!({"type": "location", "content": "0.52--101.4", "pesan": blank});
+        assert_eq!(one(&named), Ok(location(0.52, -101.4, None)), "{blank:?}");
+    }
+}
+
+#[test]
 fn a_place_is_found_in_every_form_of_its_content() {
     for content in [
         json!([{"coordinate": "-6.2-106.8"}]),

@@ -108,3 +108,46 @@ async fn the_same_contact_or_place_right_after_is_a_duplicate() {
         assert_eq!(again.refusal(), (400, "duplicate_message"), "{path}");
     }
 }
+
+/// Texts that no phone would show anything of.
+const BLANKS: [&str; 6] = [
+    " \n\t",
+    "\u{a0}\u{3000}",
+    "\u{200b}\u{feff}",
+    "\u{202e}\u{2066} ",
+    "\u{3164}\u{2800}",
+    "\u{fe0f}\u{e0020}",
+];
+
+#[tokio::test]
+async fn a_text_of_blanks_is_refused_on_every_path_and_as_the_name_of_a_card() {
+    let front = Front::online().await;
+    for blank in BLANKS {
+        for path in ["sendwa", "sendwatogroup"] {
+            let body = json!({"nohp": PERSON, "groupid": GROUP, "pesan": blank});
+            let answer = front.post(&format!("/api/{path}"), body.to_string()).await;
+            let refused = (answer.refusal(), answer.field());
+            assert_eq!(
+                refused,
+                ((400, "missing_field"), "pesan"),
+                "{path} {blank:?}"
+            );
+        }
+        for path in ["sendcontact", "sendcontacttogroup", "sendwa"] {
+            let card = json!({"name": blank, "numbers": [PERSON]});
+            let body = json!({"nohp": PERSON, "groupid": GROUP, "contact": card});
+            let answer = front.post(&format!("/api/{path}"), body.to_string()).await;
+            let refused = (answer.refusal(), answer.field());
+            let expected = ((400, "missing_field"), "contact.name");
+            assert_eq!(refused, expected, "{path} {blank:?}");
+        }
+        // A place needs no text, so a blank text is left out: all these places are alike.
+        let place = json!({"nohp": PERSON, "latitude": 1, "longitude": 2, "pesan": blank});
+        let answer = front.post("/api/sendlocation", place.to_string()).await;
+        if blank == BLANKS[0] {
+            answer.message();
+        } else {
+            assert_eq!(answer.refusal(), (400, "duplicate_message"), "{blank:?}");
+        }
+    }
+}

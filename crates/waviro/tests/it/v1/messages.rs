@@ -289,6 +289,17 @@ async fn what_cannot_be_sent_is_refused_by_its_field() {
         ),
         ("text", "missing_field", json!({"to": BUDI})),
         ("text", "invalid_field", json!({"to": BUDI, "text": ""})),
+        ("text", "invalid_field", json!({"to": BUDI, "text": " \n"})),
+        (
+            "text",
+            "invalid_field",
+            json!({"to": BUDI, "text": "\u{200b}\u{3164}"}),
+        ),
+        (
+            "contact.name",
+            "invalid_field",
+            json!({"to": BUDI, "contact": {"name": "\u{2066} ", "numbers": [BUDI]}}),
+        ),
         (
             "text",
             "invalid_field",

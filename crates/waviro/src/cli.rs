@@ -7,6 +7,7 @@ mod media;
 mod migrate;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+mod secret;
 mod serve;
 mod token;
 mod user;

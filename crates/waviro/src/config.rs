@@ -204,8 +204,10 @@ impl Config {
             Some(path) => Some(Toml::file_exact(path)),
             None => Path::new(FILE).is_file().then(|| Toml::file_exact(FILE)),
         };
-        // WAVIRO_CONFIG is the flag --config by another way, no key.
-        let environment = Env::prefixed("WAVIRO_").ignore(&["config"]).split("__");
+        // These are flags by another way, no keys.
+        let flags_of_commands = ["config", "conform_key", "conform_unlinked_key"];
+        let environment = Env::prefixed("WAVIRO_").ignore(&flags_of_commands);
+        let environment = environment.split("__");
         Self::from_layers(file, environment, flags)
     }
 

@@ -12,7 +12,7 @@ use clap::Args;
 use url::Url;
 use waviro_conform::{Origin, Target};
 
-use super::say;
+use super::{say, secret};
 
 /// What the document asks its users to keep to.
 const MESSAGES_A_MINUTE: u32 = 5;
@@ -22,8 +22,13 @@ pub(super) struct Conform {
     /// What stands before /api, such as <http://127.0.0.1:8080>
     #[arg(long, value_name = "URL", required_unless_present = "list")]
     url: Option<Url>,
-    /// The SecretKey of a linked bot
-    #[arg(long, required_unless_present = "list")]
+    /// The SecretKey of a linked bot; `-` reads it from stdin, so that no other process of this machine sees it
+    #[arg(
+        long,
+        env = "WAVIRO_CONFORM_KEY",
+        hide_env_values = true,
+        required_unless_present = "list"
+    )]
     key: Option<String>,
     /// A number on WhatsApp that gets the messages, country code first
     #[arg(long, value_name = "NUMBER", required_unless_present = "list")]
@@ -31,8 +36,14 @@ pub(super) struct Conform {
     /// A group that the bot is in, as /api/groups shows it
     #[arg(long, value_name = "GROUPID", required_unless_present = "list")]
     group: Option<String>,
-    /// The SecretKey of a bot that is not linked; without it, what such a bot answers is not checked
-    #[arg(long, value_name = "KEY")]
+    /// The SecretKey of a bot that is not linked; without it, what such a bot answers is not checked. `-` reads it from stdin, after
+    /// the other key
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "WAVIRO_CONFORM_UNLINKED_KEY",
+        hide_env_values = true
+    )]
     unlinked_key: Option<String>,
     /// A number in the right form that is not on WhatsApp
     #[arg(long, value_name = "NUMBER", default_value = "6289999999999")]
@@ -78,12 +89,17 @@ impl Conform {
         if !matches!(url.scheme(), "http" | "https") {
             bail!("--url must begin with http:// or https://");
         }
+        let key = given(key, "SecretKey").await?;
+        let unlinked_key = match self.unlinked_key {
+            Some(key) => Some(given(key, "SecretKey of the bot that is not linked").await?),
+            None => None,
+        };
         let mut target = Target {
             url,
             key,
             to,
             group,
-            unlinked_key: self.unlinked_key,
+            unlinked_key,
             nobody: self.nobody,
             listen: self.listen,
             public_url: self.public_url,
@@ -134,6 +150,15 @@ impl Conform {
             ExitCode::SUCCESS
         })
     }
+}
+
+/// A key from an argument or the environment, or from stdin where a `-` stands in its place.
+async fn given(key: String, what: &str) -> anyhow::Result<String> {
+    if key == "-" {
+        let key = secret::key(what).await?;
+        return Ok(key.trim().to_owned());
+    }
+    Ok(key)
 }
 
 fn list() {

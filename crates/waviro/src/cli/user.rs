@@ -1,13 +1,11 @@
 //! `waviro user …`: works on the database, so that it works whether the gateway runs or not, and where nobody can log in any more.
 
-mod password;
-
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::{Subcommand, ValueEnum};
 
-use super::{on_store, say};
+use super::{on_store, say, secret};
 use crate::bots;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -74,7 +72,7 @@ impl User {
                 if users.named(&name).await?.is_some() {
                     return Err(UserError::NameTaken.into());
                 }
-                let password = password::read().await?;
+                let password = secret::password().await?;
                 let user = users.add(&name, &password, role, false).await?;
                 say(format_args!(
                     "User {name} made: {}. Log in, with the gateway running:\n\n  http://{}{}/dashboard",
@@ -86,7 +84,7 @@ impl User {
             Self::List => list(&users, &store.bots().await?).await?,
             Self::Password { name } => {
                 let user = named(&users, &name).await?;
-                let password = password::read().await?;
+                let password = secret::password().await?;
                 users.change(user.id, Some(&password), None).await?;
                 say(format_args!(
                     "User {name} has the new password, and is logged out everywhere."

@@ -5,7 +5,7 @@ use std::process::Output;
 use serde_json::Value;
 
 use super::key_in;
-use super::process::{Folder, free_address};
+use super::process::{Folder, done, failed, free_address};
 use super::sandbox::Sandbox;
 
 const ANI: &str = "6281200000002";
@@ -139,6 +139,43 @@ async fn what_is_not_as_promised_ends_with_1_and_nothing_to_judge_with_2() {
         said.contains("no answer") && !said.contains(&one[4]),
         "{said}"
     );
+    sandbox.stop().await;
+}
+
+#[tokio::test]
+async fn keys_come_from_the_environment_or_stdin_so_that_no_process_sees_them() {
+    let folder = Folder::new();
+    let (sandbox, ready) = Sandbox::json(&folder, &[]).await;
+    let all = arguments(&sandbox.url(), &ready);
+    let (key, others) = (all[4].as_str(), [&all[..3], &all[5..]].concat());
+    let others: Vec<&str> = others.iter().map(String::as_str).collect();
+    let others = [&others[..], &["--only", "text.not-on"]].concat();
+    let environment = folder
+        .command(&others)
+        .env("WAVIRO_CONFORM_KEY", key)
+        .output()
+        .unwrap();
+    assert!(done(&environment).contains("1 passed"), "{environment:?}");
+    let stdin = [&others[..], &["--key", "-"]].concat();
+    let stdin = folder.told(&stdin, &format!("{key}\n"));
+    assert!(done(&stdin).contains("1 passed"), "{stdin:?}");
+    let both = [&others[..], &["--key", "-", "--unlinked-key", "-"]].concat();
+    let one = failed(&folder.told(&both, &format!("{key}\n")));
+    assert!(one.contains("not linked came on stdin"), "{one}");
+    // Neither is a key of the configuration, and no help shows them.
+    let list = folder
+        .command(&["bot", "list"])
+        .env("WAVIRO_CONFORM_KEY", key)
+        .env("WAVIRO_CONFORM_UNLINKED_KEY", key)
+        .output()
+        .unwrap();
+    done(&list);
+    let help = folder
+        .command(&["conform", "--help"])
+        .env("WAVIRO_CONFORM_KEY", key)
+        .output()
+        .unwrap();
+    assert!(!done(&help).contains(key), "{help:?}");
     sandbox.stop().await;
 }
 

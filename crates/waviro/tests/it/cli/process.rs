@@ -1,5 +1,6 @@
 //! A folder of its own for each test, and the binary run in it.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Output, Stdio};
@@ -15,6 +16,18 @@ const BINARY: &str = env!("CARGO_BIN_EXE_waviro");
 /// A simulator's key; nobody listens where it would be used.
 pub const PINNED: &str = "whatsapp.url = \"ws://127.0.0.1:9/ws/chat\"\n\
                       whatsapp.server_key = \"CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk=\"\n";
+
+/// What a command that succeeded printed.
+pub fn done(output: &Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// What a command that failed says.
+pub fn failed(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
 
 pub struct Folder(tempfile::TempDir);
 
@@ -60,11 +73,26 @@ impl Folder {
 
     /// What it says when it fails.
     pub fn fails(&self, arguments: &[&str]) -> String {
-        failure(&self.run(arguments))
+        failed(&self.run(arguments))
+    }
+
+    /// What becomes of a command that reads stdin.
+    pub fn told(&self, arguments: &[&str], typed: &str) -> Output {
+        let mut command = self.command(arguments);
+        let command = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        // A command that refuses before it asks has closed it.
+        let _ = stdin.write_all(typed.as_bytes());
+        drop(stdin);
+        child.wait_with_output().unwrap()
     }
 
     pub fn fails_with(&self, arguments: &[&str], (name, value): (&str, &str)) -> String {
-        failure(&self.command(arguments).env(name, value).output().unwrap())
+        failed(&self.command(arguments).env(name, value).output().unwrap())
     }
 
     /// `waviro serve` with its log in a file.
@@ -99,11 +127,6 @@ impl Folder {
             out,
         }
     }
-}
-
-fn failure(output: &Output) -> String {
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// A process that is killed where a test forgets it.

@@ -1,37 +1,9 @@
 //! `waviro user`
 
-use std::io::Write;
-use std::process::{Output, Stdio};
-
-use super::process::{Folder, free_address};
+use super::process::{Folder, done, failed, free_address};
 use crate::wire::raw;
 
 const PASSWORD: &str = "kata sandi yang panjang";
-
-/// Runs a command that reads a password.
-fn with_password(folder: &Folder, arguments: &[&str], password: &str) -> Output {
-    let mut command = folder.command(arguments);
-    let command = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    // A command that refuses before it asks has closed it.
-    let _ = stdin.write_all(password.as_bytes());
-    drop(stdin);
-    child.wait_with_output().unwrap()
-}
-
-fn done(output: &Output) -> String {
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn failed(output: &Output) -> String {
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
 
 #[test]
 fn a_user_is_made_listed_given_another_password_and_removed() {
@@ -45,7 +17,7 @@ fn a_user_is_made_listed_given_another_password_and_removed() {
     let line = format!("{PASSWORD}\n");
     let add = |arguments: &[&str]| {
         let arguments = [&["user", "add"], arguments].concat();
-        with_password(&folder, &arguments, &line)
+        folder.told(&arguments, &line)
     };
     let made = done(&add(&["ani"]));
     assert!(
@@ -59,7 +31,7 @@ fn a_user_is_made_listed_given_another_password_and_removed() {
         folder.ok(&["user", "list"]),
         "ani  admin\nbudi  operator of toko\ncitra  viewer\n"
     );
-    let renewed = with_password(&folder, &["user", "password", "budi"], "sandi lain lagi");
+    let renewed = folder.told(&["user", "password", "budi"], "sandi lain lagi");
     assert!(done(&renewed).contains("logged out"));
     folder.ok(&["user", "remove", "citra"]);
     assert_eq!(folder.ok(&["user", "list"]).lines().count(), 2);
@@ -71,7 +43,7 @@ fn what_makes_no_sense_is_refused_and_says_what_to_do() {
     folder.ok(&["bot", "add", "toko"]);
     let try_it = |arguments: &[&str], password: &str| {
         let arguments = [&["user"], arguments].concat();
-        failed(&with_password(&folder, &arguments, password))
+        failed(&folder.told(&arguments, password))
     };
     for (arguments, password, says) in [
         (vec!["add", "ani"], "pendek", "at least 10"),
@@ -95,7 +67,7 @@ fn what_makes_no_sense_is_refused_and_says_what_to_do() {
         assert!(said.contains(says), "{arguments:?}: {said}");
     }
     assert!(folder.ok(&["user", "list"]).contains("No user yet"));
-    done(&with_password(&folder, &["user", "add", "ani"], PASSWORD));
+    done(&folder.told(&["user", "add", "ani"], PASSWORD));
     let taken = try_it(&["add", "ani"], PASSWORD);
     assert!(taken.contains("choose another name"), "{taken}");
     let last = try_it(&["remove", "ani"], "");
@@ -109,7 +81,7 @@ async fn a_user_made_while_the_gateway_runs_logs_in_and_a_removed_one_is_out_at_
     let mut gateway = folder.serve(address);
     gateway.ready(address).await;
     for name in ["ani", "budi"] {
-        done(&with_password(&folder, &["user", "add", name], PASSWORD));
+        done(&folder.told(&["user", "add", name], PASSWORD));
     }
     let form = format!("name=budi&password={}", PASSWORD.replace(' ', "+"));
     let login = format!(

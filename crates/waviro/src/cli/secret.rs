@@ -1,12 +1,43 @@
-//! Asks for a password: without showing it where somebody types, as one line where a program does. Never as an argument, which every
-//! process of the machine could read.
+//! Reads passwords and keys: without showing them where a person types, as one line of stdin where a program writes. A secret is never
+//! an argument: every process of the machine could read it.
 
 use std::io::{BufRead, IsTerminal, Write, stderr, stdin};
 
 use anyhow::{Context, bail};
 
+/// What an option for a secret takes: `-`, for stdin. What was given instead is not shown.
+pub(super) fn must_be_stdin(option: &str, given: &str) -> anyhow::Result<()> {
+    if given != "-" {
+        bail!(
+            "{option} takes - alone, and reads the key from stdin; every process of this machine can read an argument"
+        );
+    }
+    Ok(())
+}
+
+/// A key that exists already.
+pub(super) async fn key(what: &str) -> anyhow::Result<String> {
+    let key = if stdin().is_terminal() {
+        ask(&format!("{what}: ")).await?
+    } else {
+        line().await?
+    };
+    if key.trim().is_empty() {
+        bail!("no {what} came on stdin; nothing was done");
+    }
+    Ok(key)
+}
+
+/// What a person types to be sure, shown while it is typed.
+pub(super) async fn confirmation(prompt: &str) -> anyhow::Result<String> {
+    // Nobody is left to tell where stderr is closed.
+    let _ = write!(stderr(), "{prompt}");
+    let _ = stderr().flush();
+    line().await
+}
+
 /// The new password.
-pub(super) async fn read() -> anyhow::Result<String> {
+pub(super) async fn password() -> anyhow::Result<String> {
     if !stdin().is_terminal() {
         return line().await;
     }
@@ -38,7 +69,7 @@ async fn line() -> anyhow::Result<String> {
         let mut text = String::new();
         stdin().lock().read_line(&mut text).map(|_| text)
     });
-    let text = read.await?.context("the password could not be read")?;
+    let text = read.await?.context("stdin could not be read")?;
     let text = text.strip_suffix('\n').unwrap_or(&text);
     Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
 }
@@ -56,7 +87,7 @@ impl Hidden {
         hidden.local_modes.remove(LocalModes::ECHO);
         // What was typed before the question was no answer to it.
         tcsetattr(stdin(), OptionalActions::Flush, &hidden)
-            .context("the terminal would show the password; pass it on stdin instead")?;
+            .context("the terminal would show the secret; pass it on stdin instead")?;
         Ok(Self(usual))
     }
 }
@@ -70,13 +101,13 @@ impl Drop for Hidden {
     }
 }
 
-/// Where the terminal cannot be told, a password is passed on stdin.
+/// Where the terminal cannot be told, a secret is passed on stdin.
 #[cfg(not(unix))]
 struct Hidden;
 
 #[cfg(not(unix))]
 impl Hidden {
     fn begin() -> anyhow::Result<Self> {
-        bail!("pass the password on stdin, as one line");
+        bail!("pass the secret on stdin, as one line");
     }
 }

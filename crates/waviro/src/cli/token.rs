@@ -1,9 +1,13 @@
 //! `waviro token …`: works on the database, so that it works whether the gateway runs or not.
 
+mod expiry;
+
 use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Subcommand;
+
+use expiry::Expiry;
 
 use super::{on_store, say};
 use crate::bots;
@@ -26,6 +30,10 @@ pub(super) enum Token {
         /// It may only see and change this bot
         #[arg(long, value_name = "BOT")]
         bot: Option<String>,
+        /// It dies by itself, in ten years at the latest: after a time (30m, 12h, 90d, 4w) or at a moment (2027-01-31, in UTC, or
+        /// 2027-01-31T10:00:00+07:00) [default: it lives until it is revoked]
+        #[arg(long, value_name = "WHEN", value_parser = expiry::read)]
+        expires: Option<Expiry>,
     },
     /// Show every living token, what it may do and when it was last used
     List,
@@ -49,18 +57,20 @@ impl Token {
         let clock = Clock::system();
         let tokens = Tokens::new(store.clone(), clock.clone());
         match self {
-            Self::Add { name, bot } => {
+            Self::Add { name, bot, expires } => {
                 let role = match &bot {
                     Some(bot) => TokenRole::Bot(bots::slot_of(store, bot).await?),
                     None => TokenRole::Admin,
                 };
-                let (_, token) = tokens.add(&name, role, None).await?;
+                let lives = expires.map(|expires| expires.lives(clock.now()));
+                let (row, token) = tokens.add(&name, role, lives.transpose()?).await?;
                 let may = bot.map_or_else(
                     || "may do everything".to_owned(),
                     |bot| format!("may see and change the bot {bot} alone"),
                 );
+                let until = expires_at(&row).map_or_else(String::new, |at| format!(" until {at}"));
                 say(format_args!(
-                    "Token {name} made; it {may}. Shown only now:\n\n  {}\n\nTry it, with the gateway running:\n",
+                    "Token {name} made; it {may}{until}. Shown only now:\n\n  {}\n\nTry it, with the gateway running:\n",
                     token.reveal()
                 ));
                 say(format_args!(
@@ -99,7 +109,12 @@ async fn list(store: &Store, tokens: &Tokens, now: Millis) -> anyhow::Result<()>
                     format!("bot {}", bot.map_or("?", |bot| bot.name.as_str()))
                 }
             };
-            say(format_args!("{}  {role}  {}", token.name, used(token, now)));
+            let until = expires_at(token).map_or_else(String::new, |at| format!("  expires {at}"));
+            say(format_args!(
+                "{}  {role}  {}{until}",
+                token.name,
+                used(token, now)
+            ));
         }
     }
     if !shown {
@@ -113,11 +128,16 @@ fn used(token: &TokenRow, now: Millis) -> String {
     if token.expires_at.is_some_and(|at| at <= now) {
         return "expired".to_owned();
     }
-    let at = token
-        .last_used_at
-        .and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
-    at.map_or_else(
-        || "never used".to_owned(),
-        |at| format!("last used {}", at.strftime("%Y-%m-%d %H:%M UTC")),
-    )
+    let at = token.last_used_at.and_then(minute);
+    at.map_or_else(|| "never used".to_owned(), |at| format!("last used {at}"))
+}
+
+/// When it dies by itself.
+fn expires_at(token: &TokenRow) -> Option<String> {
+    minute(token.expires_at?)
+}
+
+fn minute(at: Millis) -> Option<String> {
+    let at = jiff::Timestamp::from_millisecond(at).ok()?;
+    Some(at.strftime("%Y-%m-%d %H:%M UTC").to_string())
 }

@@ -26,15 +26,15 @@ use waviro_link::{Connector, Listener, Status};
 
 pub use bot::{Bot, LinkCode, Marks, NoCode};
 pub use key::{
-    AddError, LONGEST_OVERLAP, NoSuchBot, RenameError, SecretKey, add, remove, rename, rotate_key,
-    slot_of,
+    AddError, BadKey, BadWebhookKey, KEY_LENGTH, LONGEST_OVERLAP, NoSuchBot, OwnKeys, RenameError,
+    SecretKey, SetKeyError, WEBHOOK_KEY_CAP, WebhookKey, add, remove, rename, set_key, slot_of,
 };
-pub use profile::{Profile, Profiles, fresh_webhook_key};
+pub use profile::{Profile, Profiles};
 pub use settings::{BadSetting, DuplicateRule, NETWORKS, Pacing, Settings};
 pub use unreachable::{why_unreachable, why_unreachable_by_code};
 
 use crate::clock::{Clock, Millis, millis};
-use crate::invisible::stored_name;
+use crate::invisible::nfc;
 use crate::store::{BotRow, Committed, Store, StoreError};
 use crate::telemetry::panics;
 
@@ -162,7 +162,16 @@ impl Bots {
     /// # Errors
     /// [`AddError`].
     pub async fn add(&self, name: &str) -> Result<(Arc<Bot>, SecretKey), AddError> {
-        let (slot, key) = add(&self.0.store, name, self.0.clock.now()).await?;
+        self.add_with(name, OwnKeys::default()).await
+    }
+
+    /// The same of a bot that brings keys along.
+    pub async fn add_with(
+        &self,
+        name: &str,
+        own: OwnKeys,
+    ) -> Result<(Arc<Bot>, SecretKey), AddError> {
+        let (slot, key) = add(&self.0.store, name, own, self.0.clock.now()).await?;
         self.read().await?;
         let bot = self.0.picture.borrow().by_slot.get(&slot).cloned();
         Ok((bot.ok_or(StoreError::Closed)?, key))
@@ -179,18 +188,33 @@ impl Bots {
     pub fn by_name(&self, name: &str) -> Option<Arc<Bot>> {
         let picture = self.0.picture.borrow();
         let named = |name: &str| picture.by_slot.values().find(|bot| bot.name() == name);
-        named(name).or_else(|| named(&stored_name(name))).cloned()
+        named(name).or_else(|| named(&nfc(name))).cloned()
     }
 
-    /// Gives a bot another key. The old one goes on working for `overlap`, or is dead when this returns.
-    ///
-    /// # Errors
-    /// [`NoSuchBot`].
-    pub async fn rotate_key(&self, slot: i32, overlap: Duration) -> Result<SecretKey, NoSuchBot> {
-        let now = self.0.clock.now();
-        let key = rotate_key(&self.0.store, slot, now, millis(overlap)).await?;
-        self.read().await?;
+    /// Gives a bot a fresh key. The old one goes on working for `overlap`, or is dead when this returns.
+    pub async fn rotate_key(&self, slot: i32, overlap: Duration) -> Result<SecretKey, SetKeyError> {
+        let key = SecretKey::random(&mut rand::rng());
+        self.set_key(slot, &key, overlap).await?;
         Ok(key)
+    }
+
+    /// The same with this key.
+    pub async fn set_key(
+        &self,
+        slot: i32,
+        key: &SecretKey,
+        overlap: Duration,
+    ) -> Result<(), SetKeyError> {
+        set_key(
+            &self.0.store,
+            slot,
+            key,
+            self.0.clock.now(),
+            millis(overlap),
+        )
+        .await?;
+        self.read().await?;
+        Ok(())
     }
 
     /// Ends what is left of the overlap after [`Bots::rotate_key`]: the key before is dead when this returns.

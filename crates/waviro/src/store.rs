@@ -46,7 +46,7 @@ use crate::config::DatabaseAt;
 use crate::telemetry::panics;
 
 pub use acks::{Feeds, News};
-pub use bots::{AddBot, BotRow, PreviousKey, Renaming};
+pub use bots::{AddBot, BotRow, PreviousKey, Renaming, SetKey};
 pub use counts::Counts;
 pub use deliveries::{
     Attempt, AttemptRow, Callback, DeliveryAfter, DeliveryFilter, DeliveryKind, DeliveryRow, Due,

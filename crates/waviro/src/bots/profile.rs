@@ -6,12 +6,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::NoSuchBot;
+use super::key::{NoSuchBot, SetKeyError, WebhookKey};
 use super::settings::Settings;
 use crate::clock::{Clock, Millis, millis};
 use crate::config::AllowedNetwork;
 use crate::net::sign::{self, Secret};
-use crate::store::{SecretsRow, Store, StoreError};
+use crate::store::{SecretsRow, SetKey, Store, StoreError};
 
 /// How old what is known may be.
 const FRESH: Duration = Duration::from_secs(2);
@@ -60,7 +60,7 @@ impl Profiles {
         let secrets = if let Some(secrets) = self.0.store.secrets(slot).await? {
             secrets
         } else {
-            let key = fresh_webhook_key();
+            let key = WebhookKey::random().reveal().to_owned();
             let signing = Secret::random(&mut rand::rng()).reveal();
             let given = self.0.store.give_secrets(slot, key, signing).await?;
             given.ok_or_else(|| StoreError::Unreadable(format!("no bot in slot {slot}")))?
@@ -70,17 +70,22 @@ impl Profiles {
         Ok(profile)
     }
 
-    /// Gives a bot another webhook key, at once, and returns it.
+    /// Gives a bot another webhook key, at once.
     ///
     /// # Errors
-    /// [`NoSuchBot`].
-    pub async fn rotate_webhook_key(&self, slot: i32) -> Result<String, NoSuchBot> {
+    /// [`SetKeyError`], but never [`SetKeyError::KeyTaken`]: several bots may share a script.
+    pub async fn set_webhook_key(&self, slot: i32, key: &WebhookKey) -> Result<(), SetKeyError> {
         // The other secrets of a bot that has none yet.
         self.of(slot).await?;
-        let key = fresh_webhook_key();
-        let done = self.0.store.set_webhook_key(slot, key.clone()).await?;
+        let key = key.reveal().to_owned();
+        let done = self.0.store.set_webhook_key(slot, key).await?;
         self.forget(slot);
-        done.then_some(key).ok_or(NoSuchBot::Unknown)
+        match done {
+            SetKey::Done => Ok(()),
+            SetKey::Unknown => Err(NoSuchBot::Unknown.into()),
+            SetKey::Taken => Err(SetKeyError::KeyTaken),
+            SetKey::KeysAlike => Err(SetKeyError::KeysAlike),
+        }
     }
 
     /// Gives a bot another signing secret; the one that it had signs too, for so long.
@@ -170,10 +175,4 @@ impl Profile {
             .cloned()
             .collect()
     }
-}
-
-/// 192 random bits as text without a blank, quote or `;`, for a PHP file's single line.
-#[must_use]
-pub fn fresh_webhook_key() -> String {
-    format!("whk_{}", hex::encode(rand::random::<[u8; 24]>()))
 }

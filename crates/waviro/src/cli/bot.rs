@@ -3,12 +3,14 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::{anyhow, bail};
 use clap::Subcommand;
 
-use super::{on_store, say};
-use crate::bots::{self, LONGEST_OVERLAP, Profiles};
-use crate::clock::{Clock, millis};
+use super::{on_store, say, secret};
+use crate::bots::{self, LONGEST_OVERLAP, OwnKeys, Profiles, SecretKey, WebhookKey};
+use crate::clock::{Clock, Millis, millis};
 use crate::config::Config;
+use crate::invisible::skeleton;
 use crate::store::Store;
 
 const NO_BOT: &str = "No bot yet. Make one: waviro bot add NAME";
@@ -19,6 +21,12 @@ pub(super) enum Bot {
     Add {
         /// What you call it, up to 64 characters
         name: String,
+        /// Take over the SecretKey that your programs have already: `-` reads it from stdin
+        #[arg(long, value_name = "-")]
+        secret_key: Option<String>,
+        /// Take over the webhookkey that your scripts check already: `-` reads it from stdin, after the SecretKey
+        #[arg(long, value_name = "-")]
+        webhook_key: Option<String>,
     },
     /// Show every bot and the number it is linked as
     List,
@@ -26,14 +34,24 @@ pub(super) enum Bot {
     Key {
         /// The bot's name
         name: String,
+        /// Take over the SecretKey that your programs have already: `-` reads it from stdin
+        #[arg(long, value_name = "-")]
+        set: Option<String>,
+        /// Take over the webhookkey that your scripts check already: `-` reads it from stdin, after the SecretKey. The SecretKey stays
+        /// unless --set is there too
+        #[arg(long, value_name = "-")]
+        webhook_key: Option<String>,
         /// The old key goes on working for so long, 7 days (604800) at most
         #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=LONGEST_OVERLAP.as_secs()))]
         overlap: u64,
     },
-    /// Remove a bot: its key stops working, its device is logged out
+    /// Remove a bot: its key stops working, its device is logged out; asks for the name once more
     Remove {
         /// The bot's name
         name: String,
+        /// Do not ask, for scripts
+        #[arg(long)]
+        yes: bool,
     },
 }
 
@@ -49,25 +67,14 @@ impl Bot {
     async fn change(self, store: &Store, config: &Config) -> anyhow::Result<()> {
         let now = Clock::system().now();
         match self {
-            Self::Add { name } => {
-                let (slot, key) = bots::add(store, &name, now).await?;
-                let profiles = Profiles::new(store.clone(), Clock::system());
-                let profile = profiles.of(slot).await?;
-                say(format_args!(
-                    "Bot {name} added in {}. Its SecretKey, shown only now:\n",
-                    std::path::absolute(&config.data_dir)?.display()
-                ));
-                say(format_args!("  {}\n", key.reveal()));
-                say("The webhookkey that its keyword webhooks carry, for your PHP:\n");
-                say(format_args!("  {}\n", profile.webhook_key()));
-                say(
-                    "Link it: with the gateway running, get the code and scan it with WhatsApp (Linked devices):\n",
-                );
-                say(format_args!(
-                    "  curl -X POST http://{}/api/getqr -H 'SecretKey: {}'",
-                    config.server.listen,
-                    key.reveal()
-                ));
+            Self::Add {
+                name,
+                secret_key,
+                webhook_key,
+            } => {
+                let keys = (secret_key.as_deref(), webhook_key.as_deref());
+                let own = own_keys("--secret-key", keys).await?;
+                add(store, config, &name, own, now).await?;
             }
             Self::List => {
                 let rows: Vec<_> = store
@@ -87,22 +94,48 @@ impl Bot {
                     say(format_args!("{}  {linked}", bot.name));
                 }
             }
-            Self::Key { name, overlap } => {
+            Self::Key {
+                name,
+                set,
+                webhook_key,
+                overlap,
+            } => {
                 let slot = bots::slot_of(store, &name).await?;
-                let lasts = millis(Duration::from_secs(overlap));
-                let key = bots::rotate_key(store, slot, now, lasts).await?;
+                let fresh = set.is_none() && webhook_key.is_none();
+                let keys = (set.as_deref(), webhook_key.as_deref());
+                let own = own_keys("--set", keys).await?;
+                if let Some(webhook) = own.webhook {
+                    let profiles = Profiles::new(store.clone(), Clock::system());
+                    profiles.set_webhook_key(slot, &webhook).await?;
+                    say(format_args!(
+                        "Bot {name} has the webhookkey that you gave; a running gateway uses it within two seconds."
+                    ));
+                }
                 let old = if overlap == 0 {
                     "stops working".to_owned()
                 } else {
                     format!("stops working in {overlap} s")
                 };
-                say(format_args!(
-                    "The new SecretKey of {name}, shown only now; the old one {old}:\n"
-                ));
-                say(format_args!("  {}", key.reveal()));
+                let lasts = millis(Duration::from_secs(overlap));
+                if let Some(key) = own.secret {
+                    bots::set_key(store, slot, &key, now, lasts).await?;
+                    say(format_args!(
+                        "Bot {name} has the SecretKey that you gave; the old one {old}."
+                    ));
+                } else if fresh {
+                    let key = SecretKey::random(&mut rand::rng());
+                    bots::set_key(store, slot, &key, now, lasts).await?;
+                    say(format_args!(
+                        "The new SecretKey of {name}, shown only now; the old one {old}:\n"
+                    ));
+                    say(format_args!("  {}", key.reveal()));
+                }
             }
-            Self::Remove { name } => {
+            Self::Remove { name, yes } => {
                 let slot = bots::slot_of(store, &name).await?;
+                if !yes {
+                    confirm(&name).await?;
+                }
                 bots::remove(store, slot, now).await?;
                 say(format_args!(
                     "Bot {name} removed; a running gateway logs its device out, else the next one does."
@@ -111,4 +144,76 @@ impl Bot {
         }
         Ok(())
     }
+}
+
+/// The keys that are given on stdin, the SecretKey first.
+async fn own_keys(
+    option: &str,
+    (secret_key, webhook_key): (Option<&str>, Option<&str>),
+) -> anyhow::Result<OwnKeys> {
+    let mut own = OwnKeys::default();
+    if let Some(given) = secret_key {
+        secret::must_be_stdin(option, given)?;
+    }
+    if let Some(given) = webhook_key {
+        secret::must_be_stdin("--webhook-key", given)?;
+    }
+    if secret_key.is_some() {
+        let key = SecretKey::taken_over(&secret::key("SecretKey").await?);
+        own.secret = Some(key.map_err(|bad| anyhow!("the SecretKey must be {bad}"))?);
+    }
+    if webhook_key.is_some() {
+        let key = WebhookKey::taken_over(&secret::key("webhookkey").await?);
+        own.webhook = Some(key.map_err(|bad| anyhow!("the webhookkey must be {bad}"))?);
+    }
+    Ok(own)
+}
+
+async fn add(
+    store: &Store,
+    config: &Config,
+    name: &str,
+    own: OwnKeys,
+    now: Millis,
+) -> anyhow::Result<()> {
+    let known = own.secret.is_some();
+    let (slot, key) = bots::add(store, name, own, now).await?;
+    let profiles = Profiles::new(store.clone(), Clock::system());
+    let profile = profiles.of(slot).await?;
+    let folder = std::path::absolute(&config.data_dir)?;
+    let folder = folder.display();
+    let key = if known {
+        say(format_args!(
+            "Bot {name} added in {folder}, with the SecretKey that you gave.\n"
+        ));
+        "KEY"
+    } else {
+        say(format_args!(
+            "Bot {name} added in {folder}. Its SecretKey, shown only now:\n"
+        ));
+        say(format_args!("  {}\n", key.reveal()));
+        key.reveal()
+    };
+    say("The webhookkey that its keyword webhooks carry, for your PHP:\n");
+    say(format_args!("  {}\n", profile.webhook_key()));
+    say(
+        "Link it: with the gateway running, get the code and scan it with WhatsApp (Linked devices):\n",
+    );
+    say(format_args!(
+        "  curl -X POST http://{}/api/getqr -H 'SecretKey: {key}'",
+        config.server.listen
+    ));
+    Ok(())
+}
+
+/// A removed bot cannot be taken back, so its name is typed once more.
+async fn confirm(name: &str) -> anyhow::Result<()> {
+    let prompt = format!(
+        "This ends the queue of {name} and logs its device out. Type its name to remove it: "
+    );
+    let typed = secret::confirmation(&prompt).await?;
+    if skeleton(&typed) != skeleton(name) {
+        bail!("that is another name; nothing was removed (scripts pass --yes)");
+    }
+    Ok(())
 }

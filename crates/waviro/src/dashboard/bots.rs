@@ -117,6 +117,14 @@ impl BotRow {
     }
 }
 
+impl List<'_> {
+    /// Whether what was refused is a key that should be taken over.
+    fn keys_refused(&self) -> bool {
+        let field = self.wrong.as_ref().and_then(|wrong| wrong.field.as_deref());
+        matches!(field, Some("secret_key" | "webhook_key"))
+    }
+}
+
 /// Every bot that the user may see.
 pub(super) async fn list(
     State(shared): State<Arc<Shared>>,
@@ -138,7 +146,11 @@ pub(super) async fn add(
         secret_key: String,
     }
     let name = form.raw("name");
-    let body = Some(json!({ "name": name }));
+    let body = Some(json!({
+        "name": name,
+        "secret_key": form.get("secret_key"),
+        "webhook_key": form.get("webhook_key"),
+    }));
     let added = shared
         .inside
         .once(&me.caller, "/v1/bots", body, form.once());

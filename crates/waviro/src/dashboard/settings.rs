@@ -195,12 +195,14 @@ impl Order {
         let overlap = || Some(json!({ "overlap_s": whole(form.raw("overlap_s")) }));
         let one = || form.raw("subscription").parse::<i64>().ok();
         let (section, method, path, body) = match word {
-            "rotate-key" => (
-                "secret-key",
-                Method::POST,
-                "keys/rotate".to_owned(),
-                overlap(),
-            ),
+            "rotate-key" => {
+                let body = json!({
+                    "overlap_s": whole(form.raw("overlap_s")),
+                    "secret_key": form.get("secret_key"),
+                });
+                let path = "keys/rotate".to_owned();
+                ("secret-key", Method::POST, path, Some(body))
+            }
             "end-key" => (
                 "secret-key",
                 Method::DELETE,
@@ -209,7 +211,8 @@ impl Order {
             ),
             "rotate-webhook-key" => {
                 let path = "webhook-key/rotate".to_owned();
-                ("webhook-key", Method::POST, path, None)
+                let body = json!({ "webhook_key": form.get("webhook_key") });
+                ("webhook-key", Method::POST, path, Some(body))
             }
             "rotate-signing-secret" => {
                 let path = "signing-secret/rotate".to_owned();

@@ -1,7 +1,8 @@
 //! The bots as they stand in the database; also written by the command line tool while a gateway runs.
 
+use sha2::{Digest, Sha256};
 use sqlx::any::AnyRow;
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
 use waviro_link::Identity;
 
 use super::messages::narrow;
@@ -59,6 +60,21 @@ pub enum AddBot {
     Added(i32),
     /// A bot with a name that looks like this one lives.
     NameTaken,
+    /// Another living bot has this key.
+    KeyTaken,
+}
+
+/// What became of another key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetKey {
+    /// The bot has it.
+    Done,
+    /// No such bot lives.
+    Unknown,
+    /// Another living bot has it.
+    Taken,
+    /// The bot's SecretKey and its webhook key would be the same.
+    KeysAlike,
 }
 
 const COLUMNS: &str = "slot, name, key_sha256, created_at, linked_number, linked_name, \
@@ -84,28 +100,33 @@ impl Store {
         row.as_ref().map(bot).transpose()
     }
 
-    /// Adds a bot under the next slot.
+    /// Adds a bot under the next slot, with a webhook key if one is known already.
     pub async fn add_bot(
         &self,
         name: &str,
         key_sha256: &str,
+        webhook_key: Option<String>,
         now: Millis,
     ) -> Result<AddBot, StoreError> {
         let (name, key) = (name.to_owned(), key_sha256.to_owned());
         self.write("add_bot", move |connection, _| {
-            let (name, key) = (name.clone(), key.clone());
+            let (name, key, webhook_key) = (name.clone(), key.clone(), webhook_key.clone());
             Box::pin(async move {
                 if Named::Bots.is_taken(&name, None, connection).await? {
                     return Ok(AddBot::NameTaken);
                 }
+                if key_is_taken(&key, None, now, connection).await? {
+                    return Ok(AddBot::KeyTaken);
+                }
                 // Who listens to all bots finds this one's events too, though he be away while it is made.
                 let row = sqlx::query(
-                    "INSERT INTO bots (slot, name, key_sha256, created_at, key_created_at, streamed_at) \
-                     SELECT COALESCE(MAX(slot), 0) + 1, $1, $2, $3, $3, MAX(streamed_at) FROM bots RETURNING slot",
+                    "INSERT INTO bots (slot, name, key_sha256, created_at, key_created_at, webhook_key, streamed_at) \
+                     SELECT COALESCE(MAX(slot), 0) + 1, $1, $2, $3, $3, $4, MAX(streamed_at) FROM bots RETURNING slot",
                 )
                 .bind(name)
                 .bind(key)
                 .bind(now)
+                .bind(webhook_key)
                 .fetch_one(connection)
                 .await?;
                 Ok(AddBot::Added(narrow(row.try_get(0)?)?))
@@ -115,19 +136,39 @@ impl Store {
     }
 
     /// Gives a bot another key. The one before goes on working until `overlap_until`, or dies at once; one before that is dead.
-    /// `false` where no such bot lives.
+    /// The key that the bot has already changes nothing.
     pub async fn set_bot_key(
         &self,
         slot: i32,
         key_sha256: &str,
         now: Millis,
         overlap_until: Option<Millis>,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<SetKey, StoreError> {
         let key = key_sha256.to_owned();
         self.write("set_bot_key", move |connection, _| {
             let key = key.clone();
             Box::pin(async move {
-                let done = sqlx::query(
+                let known = sqlx::query(
+                    "SELECT key_sha256, webhook_key FROM bots WHERE slot = $1 AND removed_at IS NULL",
+                )
+                .bind(i64::from(slot))
+                .fetch_optional(&mut *connection)
+                .await?;
+                let Some(known) = known else {
+                    return Ok(SetKey::Unknown);
+                };
+                let (current, webhook_key): (String, Option<String>) =
+                    (known.try_get(0)?, known.try_get(1)?);
+                if current == key {
+                    return Ok(SetKey::Done);
+                }
+                if webhook_key.is_some_and(|webhook_key| sha256(&webhook_key) == key) {
+                    return Ok(SetKey::KeysAlike);
+                }
+                if key_is_taken(&key, Some(slot), now, connection).await? {
+                    return Ok(SetKey::Taken);
+                }
+                sqlx::query(
                     "UPDATE bots SET previous_key_sha256 = CASE WHEN $1 > 0 THEN key_sha256 END, \
                      previous_key_until = CASE WHEN $1 > 0 THEN $1 END, key_sha256 = $2, key_created_at = $3 \
                      WHERE slot = $4 AND removed_at IS NULL",
@@ -138,7 +179,7 @@ impl Store {
                 .bind(i64::from(slot))
                 .execute(connection)
                 .await?;
-                Ok(done.rows_affected() == 1)
+                Ok(SetKey::Done)
             })
         })
         .await
@@ -267,6 +308,40 @@ impl Store {
         })
         .await
     }
+}
+
+/// Whether a living bot other than `except` answers to this key, also for the rest of an overlap. Removed bots give the key up: it is
+/// unique over all rows.
+async fn key_is_taken(
+    key_sha256: &str,
+    except: Option<i32>,
+    now: Millis,
+    connection: &mut AnyConnection,
+) -> Result<bool, StoreError> {
+    let taken = sqlx::query(
+        "SELECT slot FROM bots WHERE removed_at IS NULL AND slot <> $1 \
+         AND (key_sha256 = $2 OR (previous_key_sha256 = $2 AND previous_key_until > $3))",
+    )
+    .bind(i64::from(except.unwrap_or(0)))
+    .bind(key_sha256.to_owned())
+    .bind(now)
+    .fetch_optional(&mut *connection)
+    .await?;
+    if taken.is_some() {
+        return Ok(true);
+    }
+    sqlx::query(
+        "UPDATE bots SET key_sha256 = 'removed ' || CAST(slot AS TEXT) WHERE key_sha256 = $1 AND removed_at IS NOT NULL",
+    )
+    .bind(key_sha256.to_owned())
+    .execute(connection)
+    .await?;
+    Ok(false)
+}
+
+/// As a SecretKey is stored.
+pub(super) fn sha256(key: &str) -> String {
+    hex::encode(Sha256::digest(key))
 }
 
 fn bot(row: &AnyRow) -> Result<BotRow, StoreError> {

@@ -3,6 +3,7 @@
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
+use super::bots::{SetKey, sha256};
 use super::{Store, StoreError};
 use crate::clock::Millis;
 
@@ -83,23 +84,33 @@ impl Store {
         .await
     }
 
-    /// Gives a bot another webhook key, at once. `false` where there is no such bot.
+    /// Gives a bot another webhook key, at once.
     pub async fn set_webhook_key(
         &self,
         slot: i32,
         webhook_key: String,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<SetKey, StoreError> {
         self.write("set_webhook_key", move |connection, _| {
             let webhook_key = webhook_key.clone();
             Box::pin(async move {
-                let done = sqlx::query(
-                    "UPDATE bots SET webhook_key = $1 WHERE slot = $2 AND removed_at IS NULL",
+                let known = sqlx::query(
+                    "SELECT key_sha256 FROM bots WHERE slot = $1 AND removed_at IS NULL",
                 )
-                .bind(webhook_key)
                 .bind(i64::from(slot))
-                .execute(connection)
+                .fetch_optional(&mut *connection)
                 .await?;
-                Ok(done.rows_affected() == 1)
+                let Some(known) = known else {
+                    return Ok(SetKey::Unknown);
+                };
+                if sha256(&webhook_key) == known.try_get::<String, _>(0)? {
+                    return Ok(SetKey::KeysAlike);
+                }
+                sqlx::query("UPDATE bots SET webhook_key = $1 WHERE slot = $2")
+                    .bind(webhook_key)
+                    .bind(i64::from(slot))
+                    .execute(connection)
+                    .await?;
+                Ok(SetKey::Done)
             })
         })
         .await

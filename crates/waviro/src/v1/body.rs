@@ -13,6 +13,7 @@ use super::V1;
 use super::moment::Moment;
 use super::problem::{NAME_FORM, Problem};
 use super::query::MOMENT;
+use crate::bots::{SecretKey, WebhookKey};
 use crate::clock::Millis;
 use crate::config::AllowedNetwork;
 use crate::door;
@@ -220,6 +221,24 @@ impl Fields {
         let typed = self.text(field).map_err(|_| wrong(field, NAME_FORM))?;
         let name = typed.map(|typed| invisible::name(typed).ok_or_else(|| wrong(field, NAME_FORM)));
         name.transpose()
+    }
+
+    /// A SecretKey that is taken over.
+    ///
+    /// # Errors
+    /// [`Problem::InvalidField`].
+    pub fn secret_key(&self, field: &'static str) -> Result<Option<SecretKey>, Problem> {
+        let key = self.text(field)?.map(SecretKey::taken_over).transpose();
+        key.map_err(|bad| Problem::InvalidField(field, bad.to_string().into()))
+    }
+
+    /// A webhook key that is taken over.
+    ///
+    /// # Errors
+    /// [`Problem::InvalidField`].
+    pub fn webhook_key(&self, field: &'static str) -> Result<Option<WebhookKey>, Problem> {
+        let key = self.text(field)?.map(WebhookKey::taken_over).transpose();
+        key.map_err(|bad| Problem::InvalidField(field, bad.to_string().into()))
     }
 
     /// A whole number in this range. A fraction of zero counts as whole, as JSON Schema has it.

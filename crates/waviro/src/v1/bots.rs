@@ -21,7 +21,7 @@ use super::health::Health;
 use super::moment::Moment;
 use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
-use crate::bots::Bot;
+use crate::bots::{Bot, OwnKeys, SecretKey, WebhookKey};
 
 /// This file's operations.
 pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
@@ -110,6 +110,12 @@ pub struct AddBot {
         example = "toko"
     )]
     name: String,
+    /// A SecretKey that programs have already, in place of a fresh one: visible ASCII characters, hard to guess, of no other bot.
+    #[schema(value_type = Option<String>, min_length = 16, max_length = 128)]
+    secret_key: Option<SecretKey>,
+    /// A webhook key that scripts check already, in place of a fresh one. Never the SecretKey.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 128, example = "YourSecretWebhookKey")]
+    webhook_key: Option<WebhookKey>,
 }
 
 /// What to change of a bot; what is absent or null stays as it is.
@@ -128,7 +134,11 @@ pub struct ChangeBot {
 impl FromFields for AddBot {
     fn from_fields(fields: &Fields) -> Result<Self, Problem> {
         let name = required("name", fields.name("name")?)?;
-        Ok(Self { name })
+        Ok(Self {
+            name,
+            secret_key: fields.secret_key("secret_key")?,
+            webhook_key: fields.webhook_key("webhook_key")?,
+        })
     }
 }
 
@@ -167,7 +177,8 @@ async fn list(
 
 /// Add a bot
 ///
-/// It is not linked yet: relink shows a code to scan. Its SecretKey is shown this once; only a hash of it is kept.
+/// It is not linked yet: relink shows a code to scan. Its SecretKey is shown this once; only a hash of it is kept. `secret_key` and
+/// `webhook_key` take over keys that programs and scripts have already.
 #[utoipa::path(
     post, path = "/v1/bots", tag = "bots", request_body = AddBot,
     responses(
@@ -182,7 +193,11 @@ async fn add(
     OriginalUri(uri): OriginalUri,
     Body(asked): Body<AddBot>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Json<NewBot>), Problem> {
-    let (bot, key) = v1.bots.add(&asked.name).await?;
+    let own = OwnKeys {
+        secret: asked.secret_key,
+        webhook: asked.webhook_key,
+    };
+    let (bot, key) = v1.bots.add_with(&asked.name, own).await?;
     let place = format!("{}/{}", uri.path().trim_end_matches('/'), bot.slot());
     let new = NewBot {
         bot: BotView::of(&bot, &v1).await?,

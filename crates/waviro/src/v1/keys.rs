@@ -12,11 +12,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::V1;
+use super::answers::Conflict;
 use super::auth::AtBot;
 use super::body::{Body, Fields, FromFields};
 use super::moment::Moment;
 use super::problem::Problem;
-use crate::bots::LONGEST_OVERLAP;
+use crate::bots::{LONGEST_OVERLAP, SecretKey};
 
 /// A day: time to change a key on every machine that has it.
 const USUAL_OVERLAP: u64 = 86_400;
@@ -69,6 +70,9 @@ pub struct Rotate {
     /// How long the old key goes on working, in seconds; 0 ends it at once. Null is as absent.
     #[schema(minimum = 0, maximum = 604_800, default = 86_400, example = 86_400)]
     overlap_s: Option<u32>,
+    /// A SecretKey that programs have already, in place of a fresh one: visible ASCII characters, hard to guess, of no other bot.
+    #[schema(value_type = Option<String>, min_length = 16, max_length = 128)]
+    secret_key: Option<SecretKey>,
 }
 
 /// A fresh key.
@@ -87,6 +91,7 @@ impl FromFields for Rotate {
         let overlap = fields.whole("overlap_s", 0..=LONGEST_OVERLAP.as_secs())?;
         Ok(Self {
             overlap_s: overlap.and_then(|seconds| u32::try_from(seconds).ok()),
+            secret_key: fields.secret_key("secret_key")?,
         })
     }
 }
@@ -120,10 +125,10 @@ async fn show(State(v1): State<Arc<V1>>, at: AtBot) -> Result<Json<Keys>, Proble
 /// Replace a bot's key
 ///
 /// The new SecretKey works at once and is shown this once. The old one goes on working for a while, so that it can be changed on one
-/// machine after the other; a key that was replaced before it dies now.
+/// machine after the other; a key that was replaced before it dies now. `secret_key` takes over a key that programs have already.
 #[utoipa::path(
     post, path = "/v1/bots/{bot}/keys/rotate", tag = "keys", request_body = Option<Rotate>,
-    responses((status = 200, description = "The new key.", body = NewKey))
+    responses((status = 200, description = "The new key.", body = NewKey), Conflict)
 )]
 async fn rotate(
     State(v1): State<Arc<V1>>,
@@ -132,7 +137,9 @@ async fn rotate(
 ) -> Result<Json<NewKey>, Problem> {
     let overlap = asked.overlap_s.map_or(USUAL_OVERLAP, u64::from);
     let overlap = Duration::from_secs(overlap);
-    let key = v1.bots.rotate_key(at.bot.slot(), overlap).await?;
+    let random = || SecretKey::random(&mut rand::rng());
+    let key = asked.secret_key.unwrap_or_else(random);
+    v1.bots.set_key(at.bot.slot(), &key, overlap).await?;
     let row = v1.store.bot(at.bot.slot()).await?;
     let previous = row.and_then(|row| row.previous_key);
     Ok(Json(NewKey {

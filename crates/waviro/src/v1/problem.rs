@@ -17,7 +17,7 @@ use crate::net::Refused;
 
 pub use limit::Limit;
 
-pub(super) use causes::NAME_FORM;
+pub(super) use causes::{NAME_FORM, keys_alike};
 
 /// The media type of a [`ProblemBody`].
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -59,6 +59,8 @@ pub enum Problem {
     UrlRefused(&'static str, Refused),
     /// A living bot, token or user has that name.
     NameTaken(&'static str),
+    /// Another bot has this SecretKey.
+    KeyTaken,
     /// This rule of the bot has that keyword.
     KeywordTaken(i64),
     /// The bot's link is not up, and won't be soon: its state in a word.
@@ -152,6 +154,7 @@ impl Problem {
             Self::InvalidField("limit", Cow::Borrowed("")),
             Self::UrlRefused("url", Refused::NoHost),
             Self::NameTaken("bot"),
+            Self::KeyTaken,
             Self::KeywordTaken(1),
             Self::NotConnected("logged_out"),
             Self::NotRegistered,
@@ -205,6 +208,7 @@ impl Problem {
             Self::InvalidField(..) => ("invalid_field", S::UNPROCESSABLE_ENTITY, "Invalid field"),
             Self::UrlRefused(..) => ("url_refused", S::UNPROCESSABLE_ENTITY, "URL not called"),
             Self::NameTaken(_) => ("name_taken", S::CONFLICT, "Name taken"),
+            Self::KeyTaken => ("key_taken", S::CONFLICT, "Key taken"),
             Self::KeywordTaken(_) => ("keyword_taken", S::CONFLICT, "Keyword taken"),
             Self::NotConnected(_) => ("not_connected", S::CONFLICT, "Not connected"),
             Self::NotRegistered => ("not_registered", S::UNPROCESSABLE_ENTITY, "Not on WhatsApp"),
@@ -255,6 +259,7 @@ impl Problem {
             Self::MissingField(field)
             | Self::InvalidField(field, _)
             | Self::UrlRefused(field, _) => Some(field),
+            Self::KeyTaken => Some("secret_key"),
             Self::KeywordTaken(_) => Some("keyword"),
             Self::NotRegistered | Self::NotInGroup => Some("to"),
             Self::NoFile(_) => Some("media.url"),
@@ -292,6 +297,7 @@ impl Problem {
             Self::MissingField(field) => format!("{field} is required."),
             Self::InvalidField(field, should) => format!("{field} must be {should}."),
             Self::UrlRefused(field, refused) => format!("{field} cannot be called: {refused}."),
+            Self::KeyTaken => "Another bot has this SecretKey, and a key says which bot is meant; give that bot another key first.".to_owned(),
             Self::KeywordTaken(rule) => format!("No text could tell this keyword from that of rule {rule}; change that rule, or remove it."),
             Self::NotConnected(word) => format!("The bot's state is {word}; GET /v1/bots/{{bot}} says more, and relink links it."),
             Self::NotRegistered => "This number is not on WhatsApp.".to_owned(),

@@ -15,8 +15,8 @@ use super::V1;
 use super::auth::AtBot;
 use super::body::{Body, Fields, FromFields};
 use super::moment::Moment;
-use super::problem::Problem;
-use crate::bots::{LONGEST_OVERLAP, Profile};
+use super::problem::{Problem, keys_alike};
+use crate::bots::{LONGEST_OVERLAP, Profile, SetKeyError, WebhookKey as OwnWebhookKey};
 use crate::clock::Millis;
 
 /// A day: time to change a secret on every machine that has it.
@@ -68,6 +68,21 @@ pub struct RotateSecret {
     overlap_s: Option<u64>,
 }
 
+/// How to replace a webhook key.
+#[derive(ToSchema)]
+pub struct SetWebhookKey {
+    /// A webhook key that scripts check already, in place of a fresh one. Never the SecretKey.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 128, example = "YourSecretWebhookKey")]
+    webhook_key: Option<OwnWebhookKey>,
+}
+
+impl FromFields for SetWebhookKey {
+    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
+        let webhook_key = fields.webhook_key("webhook_key")?;
+        Ok(Self { webhook_key })
+    }
+}
+
 impl FromFields for RotateSecret {
     fn from_fields(fields: &Fields) -> Result<Self, Problem> {
         let overlap_s = fields.whole("overlap_s", 0..=LONGEST_OVERLAP.as_secs())?;
@@ -94,16 +109,24 @@ async fn show_webhook_key(
 
 /// Replace the webhook key
 ///
-/// The new one stands in each webhook from the next text on. There is no overlap: a payload holds one key.
+/// The new one stands in each webhook from the next text on. There is no overlap: a payload holds one key. `webhook_key` takes over a key
+/// that scripts check already.
 #[utoipa::path(
-    post, path = "/v1/bots/{bot}/webhook-key/rotate", tag = "secrets",
+    post, path = "/v1/bots/{bot}/webhook-key/rotate", tag = "secrets", request_body = Option<SetWebhookKey>,
     responses((status = 200, description = "The new key.", body = WebhookKey))
 )]
 async fn rotate_webhook_key(
     State(v1): State<Arc<V1>>,
     at: AtBot,
+    Body(asked): Body<SetWebhookKey>,
 ) -> Result<Json<WebhookKey>, Problem> {
-    let webhook_key = v1.profiles.rotate_webhook_key(at.bot.slot()).await?;
+    let key = asked.webhook_key.unwrap_or_else(OwnWebhookKey::random);
+    let set = v1.profiles.set_webhook_key(at.bot.slot(), &key).await;
+    set.map_err(|error| match error {
+        SetKeyError::KeysAlike => keys_alike("webhook_key"),
+        other => other.into(),
+    })?;
+    let webhook_key = key.reveal().to_owned();
     Ok(Json(WebhookKey { webhook_key }))
 }
 

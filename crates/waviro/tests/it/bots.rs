@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use waviro::bots::{self, AddError, LinkCode, NoSuchBot};
+use waviro::bots::{self, AddError, LinkCode, NoSuchBot, OwnKeys};
 use waviro::store::Store;
 use waviro_link::fake::FakeConnector;
 use waviro_link::{Identity, Status};
@@ -57,7 +57,9 @@ async fn names_are_unique_and_sensible() {
 async fn a_bot_added_by_another_process_is_there_at_the_first_use_of_its_key() {
     let rig = Rig::online().await;
     let other = Store::open(&rig.url()).await.unwrap();
-    let (slot, key) = bots::add(&other, "warung", rig.clock.now()).await.unwrap();
+    let (slot, key) = bots::add(&other, "warung", OwnKeys::default(), rig.clock.now())
+        .await
+        .unwrap();
     let bot = rig.engine.bots.by_secret(key.reveal()).await.unwrap();
     assert_eq!((bot.slot(), bot.name()), (slot, "warung".to_owned()));
     assert_eq!(bot.status(), Status::Online);

@@ -13,7 +13,7 @@ mod user;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use process::{Folder, free_address, terminate};
+use process::{Folder, done, failed, free_address, terminate};
 
 use crate::wire::{post, raw};
 
@@ -57,13 +57,149 @@ fn a_bot_is_added_listed_rekeyed_and_removed() {
             .fails(&["bot", "key", "tiko"])
             .contains("waviro bot list")
     );
-    folder.ok(&["bot", "remove", "toko"]);
+    folder.ok(&["bot", "remove", "toko", "--yes"]);
     assert!(
         folder
-            .fails(&["bot", "remove", "toko"])
+            .fails(&["bot", "remove", "toko", "--yes"])
             .contains("no bot of that name")
     );
     folder.ok(&["bot", "add", "toko"]);
+}
+
+#[test]
+fn a_bot_is_removed_once_its_name_is_typed_or_a_script_says_so() {
+    let folder = Folder::new();
+    folder.ok(&["bot", "add", "kafé"]);
+    let remove = ["bot", "remove", "kafé"];
+    for typed in ["", "\n", "kafe\n", "y\n"] {
+        let refused = failed(&folder.told(&remove, typed));
+        assert!(
+            refused.contains("nothing was removed"),
+            "{typed:?} {refused}"
+        );
+        assert!(refused.contains("--yes"), "{refused}");
+    }
+    assert!(folder.ok(&["bot", "list"]).contains("kafé"));
+    let removed = done(&folder.told(&remove, " kafe\u{301} \r\n"));
+    assert!(removed.contains("removed"), "{removed}");
+    assert!(!folder.ok(&["bot", "list"]).contains("kafé"));
+}
+
+#[tokio::test]
+async fn keys_of_another_host_are_taken_over_from_stdin_and_stand_nowhere() {
+    let folder = Folder::new();
+    let address = free_address();
+    let mut gateway = folder.serve(address);
+    gateway.ready(address).await;
+    let (own, other) = ("k3Jx9QpLm2Zt7VbN4wRy", "A7f0Kd92LmQ81zXcV5pT");
+    let keys = format!("{own}\r\nYourSecretWebhookKey\r\n");
+    let add = [
+        "bot",
+        "add",
+        "toko",
+        "--secret-key",
+        "-",
+        "--webhook-key",
+        "-",
+    ];
+    let added = done(&folder.told(&add, &keys));
+    assert!(added.contains("YourSecretWebhookKey"), "{added}");
+    assert!(!added.contains(own), "{added}");
+    let ask = async |key: &str| {
+        let body = r#"{"nohp":"6282386000001"}"#;
+        raw(address, &post("/api/checknumber", key, body)).await
+    };
+    let answer = ask(own).await;
+    assert!(answer.contains("not_connected"), "{answer}");
+    let set = ["bot", "key", "toko", "--set", "-"];
+    let set = done(&folder.told(&set, &format!("{other}\n")));
+    assert!(
+        set.contains("stops working") && !set.contains(other),
+        "{set}"
+    );
+    let answer = ask(other).await;
+    assert!(answer.contains("not_connected"), "{answer}");
+    // The webhook key alone leaves the SecretKey as it is.
+    let webhook = ["bot", "key", "toko", "--webhook-key", "-"];
+    let webhook = done(&folder.told(&webhook, "satu lagi\n"));
+    assert!(!webhook.contains("SecretKey"), "{webhook}");
+    let answer = ask(other).await;
+    assert!(answer.contains("not_connected"), "{answer}");
+    for (arguments, typed, says) in [
+        (
+            ["bot", "add", "dua", "--secret-key", "-"],
+            "",
+            "no SecretKey came on stdin",
+        ),
+        (
+            ["bot", "add", "dua", "--secret-key", "-"],
+            "pendek\n",
+            "16 to 128 characters",
+        ),
+        (
+            ["bot", "add", "dua", "--secret-key", "-"],
+            "aaaaaaaaaaaaaaaaaaaa\n",
+            "hard to guess",
+        ),
+        (
+            ["bot", "add", "dua", "--secret-key", "-"],
+            "A7f0Kd92LmQ81zXcV5pT\n",
+            "another bot has this SecretKey",
+        ),
+        (
+            ["bot", "add", "dua", "--secret-key", own],
+            "",
+            "can read an argument",
+        ),
+        (
+            ["bot", "key", "toko", "--set", own],
+            "",
+            "can read an argument",
+        ),
+        (
+            ["bot", "key", "toko", "--webhook-key", own],
+            "",
+            "can read an argument",
+        ),
+    ] {
+        let refused = failed(&folder.told(&arguments, typed));
+        assert!(refused.contains(says), "{arguments:?} {refused}");
+        assert!(!refused.contains(own), "{refused}");
+    }
+    assert_eq!(folder.ok(&["bot", "list"]).lines().count(), 1);
+    let log = gateway.stop().await;
+    assert!(!log.contains(own) && !log.contains(other), "{log}");
+}
+
+#[test]
+fn a_token_dies_when_it_was_said_to() {
+    let folder = Folder::new();
+    let made = folder.ok(&["token", "add", "magang", "--expires", "90d"]);
+    assert!(made.contains(" until 20"), "{made}");
+    folder.ok(&["token", "add", "tetap"]);
+    let list = folder.ok(&["token", "list"]);
+    let lines: Vec<_> = list.lines().collect();
+    assert!(
+        lines[0].starts_with("magang  admin  never used  expires 20"),
+        "{list}"
+    );
+    assert_eq!(lines[1], "tetap  admin  never used");
+    for (when, says) in [
+        ("besok", "write a time such as"),
+        ("90", "write a time such as"),
+        ("0d", "not in the future"),
+        ("2020-01-01", "not in the future"),
+        ("11w", ""),
+        ("2999-01-01", "more than ten years"),
+    ] {
+        let output = folder
+            .command(&["token", "add", when, "--expires", when])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.success(), says.is_empty(), "{when} {said}");
+        assert!(said.contains(says), "{when} {said}");
+    }
 }
 
 #[test]
@@ -91,7 +227,7 @@ async fn a_bot_made_while_the_gateway_runs_works_at_once_and_a_removed_one_soon_
     let body = r#"{"nohp":"6282386000001"}"#;
     let answer = raw(address, &post("/api/checknumber", &key, body)).await;
     assert!(answer.contains("not_connected"), "{answer}");
-    folder.ok(&["bot", "remove", "toko"]);
+    folder.ok(&["bot", "remove", "toko", "--yes"]);
     gateway
         .until("the key to be dead", async || {
             let answer = raw(address, &post("/api/checknumber", &key, body)).await;

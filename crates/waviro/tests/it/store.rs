@@ -404,7 +404,7 @@ async fn the_store_keeps_its_contract_on_sqlite() {
     counts_as_the_rows_do(&store, &url).await;
     store.close().await;
     assert!(matches!(
-        store.add_bot("late", "00", START).await,
+        store.add_bot("late", "00", None, START).await,
         Err(StoreError::Closed)
     ));
 }
@@ -417,7 +417,7 @@ async fn the_database_is_readable_by_its_owner_alone() {
     let store = Store::open(&format!("sqlite:{}", folder.path().join("a.db").display()))
         .await
         .unwrap();
-    store.add_bot("toko", "aa", START).await.unwrap();
+    store.add_bot("toko", "aa", None, START).await.unwrap();
     for file in ["a.db", "a.db-wal", "a.db-shm"] {
         let mode = std::fs::metadata(folder.path().join(file))
             .unwrap()

@@ -3,6 +3,10 @@
 /// What is rare: what to say of a code, `None` of those that no page meets.
 pub(super) fn other(code: &str) -> Option<(&'static str, &'static str)> {
     Some(match code {
+        "key_taken" => (
+            "Bot lain sudah memakai SecretKey itu, dan kunci menentukan bot mana yang dimaksud; beri bot itu kunci lain dahulu.",
+            "Another bot has that SecretKey, and a key says which bot is meant; give that bot another key first.",
+        ),
         "keyword_taken" => (
             "Aturan lain sudah memakai kata kunci itu; ubah atau hapus aturan itu dahulu.",
             "Another rule has that keyword; change or remove that rule first.",
@@ -58,6 +62,14 @@ pub(super) fn other(code: &str) -> Option<(&'static str, &'static str)> {
 /// What a field should be.
 pub(super) fn explained(field: &str) -> Option<(&'static str, &'static str)> {
     Some(match field {
+        "secret_key" => (
+            "SecretKey terdiri dari 16 sampai 128 huruf, angka, dan tanda baca tanpa spasi, sukar ditebak (bukan kata, urutan, atau pengulangan), dan berbeda dari kunci webhook. Bila kunci lama tidak memenuhi ini, buat kunci baru.",
+            "A SecretKey has 16 to 128 letters, digits and punctuation without blanks, is hard to guess (no words, runs or repetitions), and is not the webhook key. If the old key does not fit, make a new one.",
+        ),
+        "webhook_key" => (
+            "Kunci webhook terdiri dari 1 sampai 128 karakter dalam satu baris, dan berbeda dari SecretKey.",
+            "A webhook key has 1 to 128 characters on one line, and is not the SecretKey.",
+        ),
         "contact.numbers" => (
             "Isi nomor dengan kode negara, dipisah koma, misalnya 6281234567890.",
             "Give numbers with their country code and commas between, such as 6281234567890.",

@@ -6,7 +6,9 @@ use tracing::error;
 use waviro_link::{LinkError, Status};
 
 use super::{Limit, Problem};
-use crate::bots::{AddError, BadSetting, NoCode, NoSuchBot, RenameError, why_unreachable};
+use crate::bots::{
+    AddError, BadKey, BadSetting, NoCode, NoSuchBot, RenameError, SetKeyError, why_unreachable,
+};
 use crate::door::BodyFault;
 use crate::net::{FetchError, NetError};
 use crate::once::OnceError;
@@ -60,9 +62,26 @@ impl From<AddError> for Problem {
         match error {
             AddError::NameTaken => Self::NameTaken("bot"),
             AddError::BadName => Self::InvalidField("name", Cow::Borrowed(NAME_FORM)),
+            AddError::KeyTaken => Self::KeyTaken,
+            AddError::KeysAlike => keys_alike("webhook_key"),
             AddError::Store(cause) => cause.into(),
         }
     }
+}
+
+impl From<SetKeyError> for Problem {
+    fn from(error: SetKeyError) -> Self {
+        match error {
+            SetKeyError::Bot(cause) => cause.into(),
+            SetKeyError::KeyTaken => Self::KeyTaken,
+            SetKeyError::KeysAlike => keys_alike("secret_key"),
+        }
+    }
+}
+
+/// The bot's two keys would be the same, by what this field says.
+pub(in crate::v1) fn keys_alike(field: &'static str) -> Problem {
+    Problem::InvalidField(field, BadKey::BothAlike.to_string().into())
 }
 
 impl From<RenameError> for Problem {

@@ -182,3 +182,49 @@ async fn events_are_subscribed_to_switched_and_unsubscribed() {
     again.refused(404);
     again.has(&["no longer kept"]);
 }
+
+#[tokio::test]
+async fn keys_that_programs_have_already_are_taken_over_and_never_shown_where_they_are_refused() {
+    let front = Front::online().await;
+    let admin = Visitor::admin(&front).await;
+    let own = "k3Jx9QpLm2Zt7VbN4wRy";
+    let take = |key| {
+        [
+            ("do", "rotate-key"),
+            ("overlap_s", "0"),
+            ("secret_key", key),
+        ]
+    };
+    let guessable = admin.post(SETTINGS, &take("SecretKeyToko2024")).await;
+    guessable.refused(422);
+    guessable.has(&["A SecretKey has 16 to 128 letters"]);
+    guessable.lacks(&["SecretKeyToko2024"]);
+    admin.post(SETTINGS, &take(own)).await.shown();
+    assert!(works(&front, own).await && !works(&front, &front.key).await);
+    let webhook = [
+        ("do", "rotate-webhook-key"),
+        ("webhook_key", "rahasia toko"),
+    ];
+    admin.post(SETTINGS, &webhook).await.leads_to();
+    let page = admin.page(SETTINGS).await;
+    assert_eq!(page.value_of("the-webhook-key"), "rahasia toko");
+    page.lacks(&[own]);
+    // A new bot brings them along.
+    let new = "A7f0Kd92LmQ81zXcV5pT";
+    let form = |key| {
+        [
+            ("name", "pindahan"),
+            ("secret_key", key),
+            ("webhook_key", "satu"),
+        ]
+    };
+    let taken = admin.post("/dashboard", &form(own)).await;
+    taken.refused(409);
+    taken.has(&["Another bot has that SecretKey"]);
+    taken.lacks(&[own]);
+    let made = admin.post("/dashboard", &form(new)).await;
+    assert_eq!(made.value_of("key"), new);
+    assert!(works(&front, new).await);
+    let page = admin.page("/dashboard/bots/2/settings").await;
+    assert_eq!(page.value_of("the-webhook-key"), "satu");
+}

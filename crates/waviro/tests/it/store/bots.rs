@@ -1,21 +1,22 @@
 //! Which bots there are.
 
-use waviro::store::{AddBot, Store};
+use waviro::store::{AddBot, SetKey, Store};
 use waviro_link::Identity;
 
 use crate::engine::{START, number};
 
 pub async fn live_and_die_by_name_and_slots_are_never_reused(store: &Store) {
     assert_eq!(
-        store.add_bot("toko", "aa", START).await.unwrap(),
+        store.add_bot("toko", "aa", None, START).await.unwrap(),
         AddBot::Added(1)
     );
     assert_eq!(
-        store.add_bot("toko", "bb", START).await.unwrap(),
+        store.add_bot("toko", "bb", None, START).await.unwrap(),
         AddBot::NameTaken
     );
-    assert!(store.set_bot_key(1, "cc", START, None).await.unwrap());
-    assert!(!store.set_bot_key(9, "dd", START, None).await.unwrap());
+    let set = async |slot, key: &str| store.set_bot_key(slot, key, START, None).await.unwrap();
+    assert_eq!(set(1, "cc").await, SetKey::Done);
+    assert_eq!(set(9, "dd").await, SetKey::Unknown);
     let identity = Identity {
         number: number("6281200000001"),
         name: "Toko".to_owned(),
@@ -34,7 +35,7 @@ pub async fn live_and_die_by_name_and_slots_are_never_reused(store: &Store) {
     assert!(!store.remove_bot(1, START).await.unwrap());
     assert!(store.bots().await.unwrap()[0].removed);
     assert_eq!(
-        store.add_bot("toko", "ee", START).await.unwrap(),
+        store.add_bot("toko", "ee", None, START).await.unwrap(),
         AddBot::Added(2)
     );
     store.bot_forgotten(1, START).await.unwrap();
@@ -42,7 +43,7 @@ pub async fn live_and_die_by_name_and_slots_are_never_reused(store: &Store) {
     assert!(store.remove_bot(2, START).await.unwrap());
     store.bot_forgotten(2, START).await.unwrap();
     assert_eq!(
-        store.add_bot("toko", "ff", START).await.unwrap(),
+        store.add_bot("toko", "ff", None, START).await.unwrap(),
         AddBot::Added(3)
     );
 }

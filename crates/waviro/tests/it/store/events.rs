@@ -15,9 +15,13 @@ use crate::events::rig::picture;
 const DAY: i64 = 86_400_000;
 
 pub async fn keeps_its_contract(store: &Store) {
-    let slot = match store.add_bot("events", "events", START).await.unwrap() {
+    let slot = match store
+        .add_bot("events", "events", None, START)
+        .await
+        .unwrap()
+    {
         AddBot::Added(slot) => slot,
-        AddBot::NameTaken => panic!("a bot of this name"),
+        taken => panic!("{taken:?}"),
     };
     subscriptions_live_and_die_and_their_ids_are_never_reused(store, slot).await;
     who_wants_what_is_known_at_once(store, slot).await;

@@ -1,15 +1,16 @@
 //! A bot's keys and its name.
 
-use waviro::store::{AddBot, PreviousKey, Renaming, Store};
+use waviro::store::{AddBot, PreviousKey, Renaming, SetKey, Store};
 
 use crate::engine::START;
 
 pub async fn keep_their_contract(store: &Store) {
-    let AddBot::Added(slot) = store.add_bot("kunci", "k0", START).await.unwrap() else {
+    let AddBot::Added(slot) = store.add_bot("kunci", "k0", None, START).await.unwrap() else {
         panic!("the name is free");
     };
     a_replaced_key_is_kept_for_its_time_alone(store, slot).await;
     a_name_is_changed_and_stays_unique(store, slot).await;
+    a_key_is_of_one_living_bot_alone(store).await;
 }
 
 async fn a_replaced_key_is_kept_for_its_time_alone(store: &Store, slot: i32) {
@@ -23,22 +24,24 @@ async fn a_replaced_key_is_kept_for_its_time_alone(store: &Store, slot: i32) {
         let sha256 = sha256.to_owned();
         Some(PreviousKey { sha256, until })
     };
-    assert!(
+    assert_eq!(
         store
             .set_bot_key(slot, "k1", START + 1, Some(until))
             .await
-            .unwrap()
+            .unwrap(),
+        SetKey::Done
     );
     assert_eq!(
         keys().await,
         ("k1".to_owned(), Some(START + 1), previous("k0"))
     );
     // The one before the one before is forgotten.
-    assert!(
+    assert_eq!(
         store
             .set_bot_key(slot, "k2", START + 2, Some(until))
             .await
-            .unwrap()
+            .unwrap(),
+        SetKey::Done
     );
     assert_eq!(
         keys().await,
@@ -46,28 +49,30 @@ async fn a_replaced_key_is_kept_for_its_time_alone(store: &Store, slot: i32) {
     );
     store.drop_previous_key(slot).await.unwrap();
     assert_eq!(keys().await.2, None);
-    assert!(
+    assert_eq!(
         store
             .set_bot_key(slot, "k3", START + 3, Some(until))
             .await
-            .unwrap()
+            .unwrap(),
+        SetKey::Done
     );
-    assert!(
+    assert_eq!(
         store
             .set_bot_key(slot, "k4", START + 4, None)
             .await
-            .unwrap()
+            .unwrap(),
+        SetKey::Done
     );
     assert_eq!(keys().await, ("k4".to_owned(), Some(START + 4), None));
 }
 
 async fn a_name_is_changed_and_stays_unique(store: &Store, slot: i32) {
-    store.add_bot("lain", "l0", START).await.unwrap();
+    store.add_bot("lain", "l0", None, START).await.unwrap();
     let rename = async |slot: i32, name: &str| store.rename_bot(slot, name).await.unwrap();
     assert_eq!(rename(slot, "lain").await, Renaming::NameTaken);
     for alike in ["la\u{200b}in", "ｌａｉｎ", "lain\u{fe0f}"] {
         assert_eq!(rename(slot, alike).await, Renaming::NameTaken, "{alike:?}");
-        let added = store.add_bot(alike, "l1", START).await.unwrap();
+        let added = store.add_bot(alike, "l1", None, START).await.unwrap();
         assert_eq!(added, AddBot::NameTaken, "{alike:?}");
     }
     assert_eq!(rename(slot, "kunci").await, Renaming::Done);
@@ -77,5 +82,52 @@ async fn a_name_is_changed_and_stays_unique(store: &Store, slot: i32) {
     assert!(store.remove_bot(slot, START).await.unwrap());
     assert_eq!(rename(slot, "siapa").await, Renaming::Unknown);
     assert!(store.bot(slot).await.unwrap().is_none());
-    assert!(!store.set_bot_key(slot, "k9", START, None).await.unwrap());
+    assert_eq!(
+        store.set_bot_key(slot, "k9", START, None).await.unwrap(),
+        SetKey::Unknown
+    );
+}
+
+async fn a_key_is_of_one_living_bot_alone(store: &Store) {
+    let add = async |name: &str, key: &str, now| store.add_bot(name, key, None, now).await.unwrap();
+    let set =
+        async |slot, key: &str, now, until| store.set_bot_key(slot, key, now, until).await.unwrap();
+    let AddBot::Added(one) = add("satu kunci", "s1", START).await else {
+        panic!("name and key are free");
+    };
+    let AddBot::Added(two) = add("dua kunci", "s2", START).await else {
+        panic!("name and key are free");
+    };
+    assert_eq!(add("tiga kunci", "s1", START).await, AddBot::KeyTaken);
+    assert_eq!(set(two, "s1", START, None).await, SetKey::Taken);
+    // The key that a bot has already changes nothing.
+    let before = store.bot(one).await.unwrap();
+    assert_eq!(set(one, "s1", START + 5, None).await, SetKey::Done);
+    assert_eq!(store.bot(one).await.unwrap(), before);
+    // A replaced key is its bot's for the rest of its time.
+    assert_eq!(set(one, "s3", START, Some(START + 10)).await, SetKey::Done);
+    assert_eq!(set(two, "s1", START + 9, None).await, SetKey::Taken);
+    assert_eq!(set(one, "s1", START + 9, None).await, SetKey::Done);
+    assert_eq!(
+        set(one, "s3", START + 9, Some(START + 10)).await,
+        SetKey::Done
+    );
+    assert_eq!(set(two, "s1", START + 10, None).await, SetKey::Done);
+    // A removed bot gives its key up.
+    assert!(store.remove_bot(two, START + 10).await.unwrap());
+    let AddBot::Added(again) = add("dua kunci", "s1", START + 10).await else {
+        panic!("the key is free again");
+    };
+    // The two keys of a bot differ.
+    let sha256 = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
+    assert_eq!(set(again, sha256, START + 11, None).await, SetKey::Done);
+    let alike = store.set_webhook_key(again, "secret".to_owned()).await;
+    assert_eq!(alike.unwrap(), SetKey::KeysAlike);
+    let other = store.set_webhook_key(one, "secret".to_owned()).await;
+    assert_eq!(other.unwrap(), SetKey::Done);
+    assert_eq!(set(again, "s4", START + 12, None).await, SetKey::Done);
+    assert_eq!(set(one, sha256, START + 12, None).await, SetKey::KeysAlike);
+    for slot in [one, again] {
+        assert!(store.remove_bot(slot, START + 12).await.unwrap());
+    }
 }

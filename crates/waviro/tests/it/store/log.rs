@@ -14,7 +14,7 @@ use crate::webhooks::rig::inbound;
 const BUDI: &str = "6281300000001";
 
 pub async fn keep_their_contract(store: &Store) {
-    let AddBot::Added(slot) = store.add_bot("log", "log0", START).await.unwrap() else {
+    let AddBot::Added(slot) = store.add_bot("log", "log0", None, START).await.unwrap() else {
         panic!("the name is free");
     };
     let source = rule(store, slot).await;

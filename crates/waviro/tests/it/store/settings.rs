@@ -14,7 +14,7 @@ pub async fn keep_their_contract(store: &Store) {
 
 async fn settings_belong_to_a_living_bot(store: &Store) {
     let AddBot::Added(slot) = store
-        .add_bot("disetel", "key of disetel", START)
+        .add_bot("disetel", "key of disetel", None, START)
         .await
         .unwrap()
     else {

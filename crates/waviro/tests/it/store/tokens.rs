@@ -64,7 +64,7 @@ async fn when_a_token_was_used_is_written_once_a_minute(store: &Store) {
 }
 
 async fn a_bots_tokens_die_with_it(store: &Store) {
-    let AddBot::Added(slot) = store.add_bot("sementara", "s0", START).await.unwrap() else {
+    let AddBot::Added(slot) = store.add_bot("sementara", "s0", None, START).await.unwrap() else {
         panic!("the name is free");
     };
     let token = add(store, "penjaga", TokenRole::Bot(slot), None).await;

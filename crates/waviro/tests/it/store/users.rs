@@ -113,7 +113,9 @@ async fn a_new_password_and_a_removal_end_sessions_and_another_role_does_not(sto
 async fn an_operator_has_living_bots_and_others_have_none(store: &Store) {
     let mut slots = Vec::new();
     for name in ["bot satu", "bot dua"] {
-        let added = store.add_bot(name, &format!("key of {name}"), START).await;
+        let added = store
+            .add_bot(name, &format!("key of {name}"), None, START)
+            .await;
         let AddBot::Added(slot) = added.unwrap() else {
             panic!("{name}");
         };

@@ -110,3 +110,88 @@ async fn what_is_shown_of_keys_is_never_a_key() {
         "{shown}"
     );
 }
+
+/// As another host makes them.
+const OWN: &str = "k3Jx9QpLm2Zt7VbN4wRy";
+
+#[tokio::test]
+async fn a_key_that_programs_have_already_is_taken_over_and_stored_as_a_hash() {
+    let desk = Desk::online().await;
+    let old = desk.front.key.clone();
+    let own = json!({"secret_key": OWN, "overlap_s": 60});
+    let (key, until) = rotate(&desk, own.clone()).await;
+    assert_eq!(
+        (key.as_str(), &until),
+        (OWN, &json!("2023-03-15T03:03:10Z"))
+    );
+    assert!(works(&desk, OWN).await && works(&desk, &old).await);
+    assert!(
+        works(&desk, &format!("{OWN};")).await,
+        "as the document's samples send it"
+    );
+    let shown = desk.get("/v1/bots/1/keys").await.done().to_string();
+    assert!(!shown.contains(OWN), "{shown}");
+    // The same key once more changes nothing.
+    let (_, again) = rotate(&desk, own).await;
+    assert_eq!(again, until);
+    // A new bot brings its keys along.
+    let other = "A7f0Kd92LmQ81zXcV5pT";
+    let body = json!({"name": "pindahan", "secret_key": other, "webhook_key": "rahasia toko"});
+    let made = desk.post("/v1/bots", body).await;
+    assert_eq!(
+        (made.status.as_u16(), &made.body["secret_key"]),
+        (201, &json!(other))
+    );
+    assert!(works_for(&desk, other, "pindahan").await);
+    let webhook_key = desk.get("/v1/bots/2/webhook-key").await;
+    assert_eq!(webhook_key.done()["webhook_key"], "rahasia toko");
+}
+
+/// Whether the API takes this key for the bot of this name.
+async fn works_for(desk: &Desk, key: &str, name: &str) -> bool {
+    let bot = desk.front.app.bots().by_secret(key).await;
+    bot.is_some_and(|bot| bot.name() == name)
+}
+
+#[tokio::test]
+async fn a_key_that_is_short_guessable_or_somebody_elses_is_refused_and_changes_nothing() {
+    let desk = Desk::online().await;
+    let bot = |key: Value| json!({"name": "kedua", "secret_key": key});
+    for key in [
+        json!(""),
+        json!("k3Jx9QpLm2Zt7Vb"),
+        json!(OWN.repeat(7)),
+        json!("k3Jx9QpLm2 Zt7VbN4wRy"),
+        json!("k3Jx9QpLm2Zt7VbN4wRé"),
+        json!("aaaaaaaaaaaaaaaaaaaa"),
+        json!("12345678901234567890"),
+        json!("SecretKeyToko2024"),
+        json!(1_234_567_890_123_456_u64),
+    ] {
+        let (rotated, added) = (
+            desk.post("/v1/bots/1/keys/rotate", json!({ "secret_key": key }))
+                .await,
+            desk.post("/v1/bots", bot(key.clone())).await,
+        );
+        for answer in [rotated, added] {
+            assert_eq!(answer.problem(), (422, "invalid_field"), "{key}");
+            assert_eq!(answer.body["field"], "secret_key", "{key}");
+            let detail = answer.body["detail"].as_str().unwrap();
+            assert!(!detail.contains(OWN), "{detail}");
+        }
+    }
+    let taken = bot(json!(desk.front.key));
+    assert_eq!(
+        desk.post("/v1/bots", taken).await.problem(),
+        (409, "key_taken")
+    );
+    desk.post("/v1/bots", bot(json!(OWN))).await.done();
+    let taken = json!({ "secret_key": OWN });
+    let taken = desk.post("/v1/bots/1/keys/rotate", taken).await;
+    assert_eq!(taken.problem(), (409, "key_taken"));
+    assert!(works(&desk, &desk.front.key).await);
+    // A removed bot gives its key up.
+    assert_eq!(desk.delete("/v1/bots/2").await.status, 202);
+    desk.post("/v1/bots", bot(json!(OWN))).await.done();
+    assert!(works_for(&desk, OWN, "kedua").await);
+}

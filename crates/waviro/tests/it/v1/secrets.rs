@@ -77,3 +77,39 @@ async fn a_bots_own_token_reads_its_secrets_and_no_other_does() {
         assert_ne!(desk.get(&format!("/v1/bots/2/{what}")).await.done(), &own);
     }
 }
+
+#[tokio::test]
+async fn a_webhook_key_that_scripts_check_already_is_taken_over_and_is_never_the_secret_key() {
+    let desk = Desk::online().await;
+    let rotate = format!("{KEY}/rotate");
+    let own = json!({"webhook_key": " YourSecretWebhookKey "});
+    let taken = desk.post(&rotate, own).await;
+    assert_eq!(taken.done()["webhook_key"], "YourSecretWebhookKey");
+    assert_eq!(desk.get(KEY).await.done(), &taken.body);
+    for key in [
+        json!(desk.front.key),
+        json!(" "),
+        json!("\u{200b}"),
+        json!("a\nb"),
+        json!("w".repeat(129)),
+        json!(5),
+    ] {
+        let answer = desk.post(&rotate, json!({ "webhook_key": key })).await;
+        assert_eq!(answer.problem(), (422, "invalid_field"), "{key}");
+        assert_eq!(answer.body["field"], "webhook_key", "{key}");
+    }
+    let alike = "k3Jx9QpLm2Zt7VbN4wRy";
+    let both = json!({"name": "kedua", "secret_key": alike, "webhook_key": alike});
+    assert_eq!(
+        desk.post("/v1/bots", both).await.problem(),
+        (422, "invalid_field")
+    );
+    desk.post(&rotate, json!({ "webhook_key": alike }))
+        .await
+        .done();
+    let key = json!({ "secret_key": alike });
+    let answer = desk.post("/v1/bots/1/keys/rotate", key).await;
+    assert_eq!(answer.problem(), (422, "invalid_field"));
+    assert_eq!(answer.body["field"], "secret_key");
+    assert_eq!(desk.get(KEY).await.done()["webhook_key"], alike);
+}

@@ -72,7 +72,7 @@ impl FromRequestParts<Arc<Shared>> for Me {
             let first = !shared.users.any().await.map_err(failed)?;
             return Err(NotIn(to_the_door(&frame, first, &parts.uri)));
         };
-        let caller = Caller::new(user.role.clone().into(), session);
+        let caller = Caller::new(user.role.clone().into(), session).logged_in_as(user.id);
         if let Some(seen) = parts.extensions.get::<Seen>() {
             seen.is(&user);
         }

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::Shared;
 use super::bots::BotRow;
+use super::entry::Caller;
 use super::form::Form;
 use super::frame::Frame;
 use super::rows;
@@ -45,6 +46,7 @@ pub(super) async fn change(
     State(shared): State<Arc<Shared>>,
     me: Me,
     Path(user): Path<i64>,
+    Caller(from): Caller,
     form: Form,
 ) -> Result<Response, Wrong> {
     let path = format!("/v1/users/{user}");
@@ -62,7 +64,16 @@ pub(super) async fn change(
             (Method::PATCH, Some(body))
         }
         "password" => {
-            let body = json!({ "password": form.raw("password") });
+            let own = me.frame.user.as_ref().filter(|me| me.id == user);
+            // Before it is looked at: a stolen session must not be a way to guess the password.
+            if let Some(own) = own
+                && !shared.tries.count(from, &own.name)
+            {
+                let wrong = Some(Refused::too_many_tries());
+                return page(&shared, me, user, typed, wrong).await;
+            }
+            let old = own.map(|_| form.raw("old"));
+            let body = json!({ "password": form.raw("password"), "old_password": old });
             (Method::PATCH, Some(body))
         }
         // Nobody removes a user by a slip of the finger: the name is typed.

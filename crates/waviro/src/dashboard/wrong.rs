@@ -104,6 +104,15 @@ impl Refused {
         }
     }
 
+    /// So many passwords were tried that no more are heard for a while.
+    pub(super) fn too_many_tries() -> Self {
+        Self {
+            status: StatusCode::TOO_MANY_REQUESTS.as_u16(),
+            code: "too_many_tries".to_owned(),
+            ..Self::other_name()
+        }
+    }
+
     /// For somebody who may only look.
     pub(super) fn read_only() -> Self {
         Self {

@@ -25,6 +25,8 @@ pub struct Caller {
     pub role: Role,
     /// What they showed for it: a token, or a session. Answers that are kept for them are sealed with it.
     shown: Arc<str>,
+    /// The user whose session it is; `None` for a token.
+    user: Option<i64>,
 }
 
 /// What a caller may do.
@@ -78,7 +80,23 @@ impl Caller {
         Self {
             role,
             shown: shown.into(),
+            user: None,
         }
+    }
+
+    /// The same, logged in as this user.
+    #[must_use]
+    pub fn logged_in_as(self, user: i64) -> Self {
+        Self {
+            user: Some(user),
+            ..self
+        }
+    }
+
+    /// Whether this is that user's own session.
+    #[must_use]
+    pub fn is_user(&self, user: i64) -> bool {
+        self.user == Some(user)
     }
 
     /// The token or session. A secret.

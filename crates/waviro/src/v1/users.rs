@@ -1,5 +1,6 @@
 //! `/v1/users`: who may use the dashboard. For admins alone.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use axum::Json;
@@ -15,7 +16,7 @@ use utoipa_axum::routes;
 
 use super::V1;
 use super::answers::{AdminOnly, Conflict, Unavailable};
-use super::auth::{Admin, path_id};
+use super::auth::{Admin, Caller, path_id};
 use super::body::{Body, Fields, FromFields, required};
 use super::moment::Moment;
 use super::page::{Page, PageParams, Paging};
@@ -86,6 +87,9 @@ pub struct ChangeUser {
     /// A new password. It ends the user's sessions.
     #[schema(min_length = 10, max_length = 256, example = "kata sandi yang baru")]
     password: Option<String>,
+    /// The password until now. Only who is logged in as this user must give it, beside a new one; a token is nobody's.
+    #[schema(max_length = 1024)]
+    old_password: Option<String>,
     /// What it may do.
     role: Option<Rank>,
     /// The ids of the bots that an operator may see and change; only beside a `role` that is `operator`.
@@ -112,6 +116,7 @@ impl FromFields for ChangeUser {
         let role = rank(fields)?;
         Ok(Self {
             password: fields.text("password")?.map(ToOwned::to_owned),
+            old_password: fields.text("old_password")?.map(ToOwned::to_owned),
             role,
             bots: bots(fields, role)?,
         })
@@ -225,17 +230,29 @@ async fn show(
 
 /// Change a user
 ///
-/// A new role holds from its next request on; a new password ends its sessions.
+/// A new role holds from its next request on; a new password ends its sessions. A user who is logged in changes the own password with
+/// the old one: a session that somebody else got hold of must not take the account over.
 #[utoipa::path(
     patch, path = "/v1/users/{user}", tag = "users", request_body = Option<ChangeUser>,
     responses((status = 200, description = "The user as it is now.", body = UserView), AdminOnly, Conflict, Unavailable)
 )]
 async fn change(
     State(v1): State<Arc<V1>>,
-    _: Admin,
+    caller: Caller,
     UserId(id): UserId,
     Body(asked): Body<ChangeUser>,
 ) -> Result<Json<UserView>, Problem> {
+    caller.must_be_admin()?;
+    if asked.password.is_some() && caller.is_user(id) {
+        let old = required("old_password", asked.old_password.as_deref())?;
+        let row = v1.users.one(id).await?.ok_or(Problem::NoSuch("user"))?;
+        // Only the dashboard asks as a user. It knows the address, and counts the try.
+        let from = Ipv4Addr::UNSPECIFIED.into();
+        if v1.users.knows(from, &row.name, old).await? != Some(id) {
+            let should = "the user's password until now";
+            return Err(Problem::InvalidField("old_password", should.into()));
+        }
+    }
     let new = asked.role.map(|rank| role(rank, asked.bots));
     v1.users.change(id, asked.password.as_deref(), new).await?;
     let row = v1.users.one(id).await?;

@@ -31,6 +31,10 @@ pub(super) fn other(code: &str) -> Option<(&'static str, &'static str)> {
             "WhatsApp menolaknya; kata-katanya ada di bawah.",
             "WhatsApp refused it; its words stand below.",
         ),
+        "too_many_tries" => (
+            "Terlalu banyak percobaan dari alamat Anda. Tunggu satu menit, lalu coba lagi.",
+            "Too many tries from your address. Wait a minute, then try again.",
+        ),
         "body_too_large" => (
             "Isian itu terlalu besar; lihat limits.body_kib.",
             "That is too much at once; see limits.body_kib.",
@@ -126,6 +130,7 @@ pub(super) fn explained(field: &str) -> Option<(&'static str, &'static str)> {
             "Tulis paling banyak 64 alamat atau jaringan, misalnya 10.0.0.5, 10.0.0.0/8 atau 10.0.0.5:8080.",
             "Write at most 64 addresses or networks, such as 10.0.0.5, 10.0.0.0/8 or 10.0.0.5:8080.",
         ),
+        "old_password" => ("Kata sandi lama salah.", "The old password is wrong."),
         "password" => (
             "Kata sandi setidaknya 10 karakter.",
             "A password has at least 10 characters.",

@@ -1,10 +1,11 @@
 //! The pages of users.
 
+use axum::http::StatusCode;
 use waviro::store::UserRole;
 
 use super::rules::RULES;
 use crate::front::Front;
-use crate::pages::{PASSWORD, Visitor};
+use crate::pages::{NOWHERE, PASSWORD, Visitor};
 
 #[tokio::test]
 async fn an_admin_makes_changes_and_removes_users_and_the_last_admin_stays() {
@@ -66,4 +67,32 @@ async fn an_admin_makes_changes_and_removes_users_and_the_last_admin_stays() {
         page.refused(409);
         page.has(&["make somebody else an admin first"]);
     }
+}
+
+#[tokio::test]
+async fn the_own_password_is_not_changed_in_the_list_without_the_old_one() {
+    let front = Front::online().await;
+    let known = front.app.users();
+    let admin = Visitor::admin(&front).await;
+    let one = "/dashboard/users/1";
+    let new = "kata sandi yang baru";
+    let form = |old| [("do", "password"), ("password", new), ("old", old)];
+    let without = [("do", "password"), ("password", new)];
+    let refused = admin.post(one, &without).await;
+    refused.refused(422);
+    refused.has(&["The old password is wrong."]);
+    let refused = admin.post(one, &form("salah sekali")).await;
+    refused.refused(422);
+    assert!(known.knows(NOWHERE, "admin", new).await.unwrap().is_none());
+    admin.page(one).await;
+    admin.post(one, &form(PASSWORD)).await.leads_to();
+    assert_eq!(known.knows(NOWHERE, "admin", new).await.unwrap(), Some(1));
+    // Wrong tries are counted as those at the door are.
+    let session = known.begin(1).await.unwrap();
+    let admin = Visitor::with(&front, format!("waviro_session={}", session.reveal()));
+    let mut last = StatusCode::OK;
+    for _ in 0..12 {
+        last = admin.post(one, &form("salah")).await.status;
+    }
+    assert_eq!(last, StatusCode::TOO_MANY_REQUESTS);
 }

@@ -8,6 +8,7 @@ use waviro::v1::auth::Caller;
 
 use super::Desk;
 use crate::front::Answer;
+use crate::pages::NOWHERE;
 
 const PASSWORD: &str = "kata sandi yang panjang";
 
@@ -261,4 +262,55 @@ async fn an_operator_does_everything_with_its_bots_and_the_others_are_not_there(
         let answer = ask(method.clone(), path, body).await;
         assert_eq!(answer.problem(), (403, "admin_only"), "{method} {path}");
     }
+}
+
+#[tokio::test]
+async fn who_is_logged_in_changes_the_own_password_with_the_old_one_alone() {
+    let desk = Desk::online().await;
+    desk.post("/v1/users", user("ani", "admin")).await.done();
+    desk.post("/v1/users", user("budi", "viewer")).await.done();
+    let ani = Caller::new(UserRole::Admin.into(), "a session").logged_in_as(1);
+    let change = async |id: i64, body: Value| {
+        let request = Request::patch(format!("/v1/users/{id}")).extension(ani.clone());
+        let request = request.body(Body::from(body.to_string())).unwrap();
+        desk.front.send(request).await
+    };
+    let new = "kata sandi yang baru";
+    for (body, code) in [
+        (json!({ "password": new }), "missing_field"),
+        (
+            json!({"password": new, "old_password": null}),
+            "missing_field",
+        ),
+        (
+            json!({"password": new, "old_password": ""}),
+            "invalid_field",
+        ),
+        (
+            json!({"password": new, "old_password": "salah sekali"}),
+            "invalid_field",
+        ),
+        (
+            json!({"password": new, "old_password": new}),
+            "invalid_field",
+        ),
+    ] {
+        let refused = change(1, body.clone()).await;
+        assert_eq!(refused.problem(), (422, code), "{body}");
+        assert_eq!(refused.body["field"], "old_password", "{body}");
+    }
+    let users = desk.front.app.users();
+    assert_eq!(
+        users.knows(NOWHERE, "ani", PASSWORD).await.unwrap(),
+        Some(1)
+    );
+    // What is no password is as it was, and so are the others.
+    change(1, json!({"role": "admin"})).await.done();
+    change(2, json!({ "password": new })).await.done();
+    let right = json!({"password": new, "old_password": PASSWORD});
+    change(1, right).await.done();
+    assert_eq!(users.knows(NOWHERE, "ani", new).await.unwrap(), Some(1));
+    // A token is nobody's.
+    let token = json!({ "password": PASSWORD });
+    desk.patch("/v1/users/1", token).await.done();
 }

@@ -7,6 +7,7 @@ pub mod auth;
 pub mod body;
 pub mod error;
 mod form;
+pub mod number;
 mod reply;
 mod send;
 

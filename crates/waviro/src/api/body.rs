@@ -9,6 +9,7 @@ use url::Url;
 use waviro_link::{GroupId, Number};
 
 use super::error::{ApiError, UrlFault};
+use super::number::meant;
 use super::{Api, form};
 use crate::config::AllowedNetwork;
 use crate::door;
@@ -200,16 +201,4 @@ fn number(value: &Value, field: &'static str) -> Result<Option<Number>, ApiError
         field,
         meant: meant(&text),
     })
-}
-
-/// What the user probably meant: digits alone, and Indonesia's country code for a national 0.
-fn meant(text: &str) -> Option<Number> {
-    let text = text.split('@').next().unwrap_or(text);
-    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-    let international = match (digits.strip_prefix("00"), digits.strip_prefix('0')) {
-        (Some(rest), _) => rest.to_owned(),
-        (None, Some(rest)) => format!("62{rest}"),
-        (None, None) => digits,
-    };
-    international.parse().ok()
 }

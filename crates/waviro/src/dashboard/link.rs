@@ -15,7 +15,7 @@ use super::Shared;
 use super::bots::BotRow;
 use super::form::Form;
 use super::frame::Frame;
-use super::send::abroad;
+use super::send::as_number;
 use super::session::Me;
 use super::wrong::Wrong;
 use crate::v1::inside::Refused;
@@ -92,8 +92,7 @@ pub(super) async fn act(
     let done = match form.raw("do") {
         "start" => ask("relink", None).await,
         "pair" => {
-            let digits: String = number.chars().filter(char::is_ascii_digit).collect();
-            let number = abroad(digits);
+            let number = as_number(number);
             ask("pairing-code", Some(json!({ "number": number }))).await
         }
         "logout" => ask("logout", None).await,

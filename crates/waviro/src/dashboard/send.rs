@@ -15,6 +15,7 @@ use super::form::Form;
 use super::frame::Frame;
 use super::session::Me;
 use super::wrong::Wrong;
+use crate::api::number::meant;
 use crate::docs::{Origin, Sample, samples_of};
 use crate::v1::inside::Refused;
 
@@ -122,25 +123,14 @@ fn message(kind: &str, form: &Form) -> Value {
     Value::Object(message)
 }
 
-/// A number as people write it, or a group's id: without blanks, dashes and brackets, and with Indonesia's code in place of the 0 that stands
-/// for it, as the API's document has it.
+/// A number as people write it, or a group's id. What is neither is left to the API to refuse.
 fn chat(form: &Form) -> String {
-    let said = form.raw("to").trim();
-    if said.contains('@') {
-        return said.to_owned();
-    }
-    let plain = said.chars().filter(|one| !" +().-".contains(*one));
-    abroad(plain.collect())
+    as_number(form.raw("to").trim())
 }
 
-/// 0812… is 62812….
-pub(super) fn abroad(number: String) -> String {
-    match number.strip_prefix('0') {
-        Some(rest) if rest.starts_with(|first: char| ('1'..='9').contains(&first)) => {
-            format!("62{rest}")
-        }
-        _ => number,
-    }
+/// The number that was meant, as the API takes it; what may mean another number stays as it was typed.
+pub(super) fn as_number(typed: &str) -> String {
+    meant(typed).map_or_else(|| typed.to_owned(), |number| number.to_string())
 }
 
 /// Degrees as people write them; what is no number is left to the API to refuse.
@@ -150,15 +140,10 @@ fn degrees(form: &Form, name: &str) -> Value {
 }
 
 fn numbers(text: &str) -> Vec<String> {
-    let parts = text.split([',', ';', '\n']);
-    let digits = parts.map(|part| {
-        part.chars()
-            .filter(char::is_ascii_digit)
-            .collect::<String>()
-    });
-    digits
-        .filter(|digits| !digits.is_empty())
-        .map(abroad)
+    let parts = text.split([',', ';', '\n']).map(str::trim);
+    parts
+        .filter(|part| !part.is_empty())
+        .map(as_number)
         .collect()
 }
 

@@ -114,6 +114,19 @@ async fn a_number_in_another_form_is_refused_with_the_form_it_should_have() {
         );
     }
     for wrong in [
+        "6.28120000002E+12",
+        "6281200000002.0",
+        "081200000002/081200000003",
+    ] {
+        let answer = front.sendwa(text(wrong, "halo")).await;
+        assert_eq!(answer.refusal(), (400, "invalid_number"), "{wrong}");
+        let says = answer.body["errorMessage"].as_str().unwrap();
+        assert!(
+            says.contains("6282386000001"),
+            "the form, by the usual example: {says}"
+        );
+    }
+    for wrong in [
         json!("halo"),
         json!("628"),
         json!("6282386000001111"),

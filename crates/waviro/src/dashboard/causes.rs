@@ -27,9 +27,18 @@ pub(super) fn of_message(cause: &str, frame: &Frame) -> String {
             "Bot dihapus sebelum pesan ini terkirim.",
             "The bot was removed before this message went out.",
         ),
-        _ => (
+        "refused" => (
+            "WhatsApp tidak mau mengirim pesan ini; kata-katanya ada di bawah. Periksa nomor atau grup tujuan dan isinya, lalu kirim lagi.",
+            "WhatsApp would not send this message; its words stand below. Look at the number or group and at the content, then send it again.",
+        ),
+        "link_ended" | "unlinked" | "codes_used_up" | "pairing_failed" | "linking"
+        | "passkey_asked" => (
             "Bot tidak tertaut lagi sebelum pesan ini terkirim. Tautkan lagi, lalu kirim lagi.",
             "The bot was no longer linked before this message went out. Link it again, then send it again.",
+        ),
+        _ => (
+            "Pesan ini tidak terkirim; sebabnya ada di bawah.",
+            "This message was not sent; the cause stands below.",
         ),
     };
     frame.say(pair.0, pair.1).to_owned()
@@ -108,5 +117,36 @@ pub(super) fn of_note(note: &str, frame: &Frame) -> String {
             format!("{said}{why}")
         }
         None => note.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::error::Language;
+
+    #[test]
+    fn only_a_message_whose_bot_was_not_linked_asks_for_a_link() {
+        let frame = Frame::in_language(Language::English);
+        for cause in [
+            "link_ended",
+            "unlinked",
+            "logged_out: removed",
+            "pairing_failed",
+        ] {
+            assert!(of_message(cause, &frame).contains("Link"), "{cause}");
+        }
+        for cause in [
+            "refused: 400 bad participant",
+            "nack: 479",
+            "expired: not sent within 24 hours",
+            "banned: spam",
+            "bot_removed",
+            "something new",
+            "",
+        ] {
+            let words = of_message(cause, &frame);
+            assert!(!words.to_lowercase().contains("link"), "{cause}: {words}");
+        }
     }
 }

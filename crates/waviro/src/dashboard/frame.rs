@@ -125,6 +125,10 @@ impl Frame {
     }
 
     /// One of two: every sentence stands in the template in both languages.
+    pub(super) fn language(&self) -> Language {
+        self.language
+    }
+
     pub(super) fn say<'t>(&self, indonesian: &'t str, english: &'t str) -> &'t str {
         match self.language {
             Language::Indonesian => indonesian,

@@ -1,5 +1,6 @@
 //! What a page says where it cannot do what was asked.
 
+mod api;
 mod fields;
 
 use askama::Template;
@@ -92,6 +93,7 @@ impl Refused {
             detail: String::new(),
             field: None,
             request_id: String::new(),
+            problem: None,
         }
     }
 
@@ -124,6 +126,9 @@ impl Refused {
 
     /// What happened and what to do, in the reader's language. The API's own words stand below, for whoever writes the program.
     pub(super) fn explained(&self, frame: &Frame) -> String {
+        if let Some(same) = self.problem.as_deref().and_then(api::same) {
+            return same.sentence(frame.language(), &self.request_id, 0);
+        }
         let field = self.field.as_deref().unwrap_or_default();
         let pair = match (self.code.as_str(), field) {
             ("name_taken", _) => (
@@ -204,7 +209,13 @@ impl Refused {
             ("invalid_field" | "missing_field", field) => {
                 let Some(pair) = fields::explained(field) else {
                     let said = frame.say("Isian ini tidak benar:", "This is not right:");
-                    return format!("{said} {field}");
+                    // The API's own words say more than the name of a field.
+                    let why = if self.detail.is_empty() {
+                        field
+                    } else {
+                        &self.detail
+                    };
+                    return format!("{said} {why}");
                 };
                 pair
             }
@@ -222,8 +233,10 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::api::error::Language;
-    use crate::door::Refusal;
+    use crate::api::error::{ApiError, Language};
+    use crate::door::Refusal as _;
+    use crate::net::{FetchError, NetError};
+    use crate::outbox::Refusal;
     use crate::v1::problem::Problem;
 
     /// Of tokens, signed links, streams, other methods and broken bodies: a page has none of them.
@@ -251,6 +264,85 @@ mod tests {
         refused.explained(&Frame::in_language(language))
     }
 
+    /// What a page says of an answer of the API.
+    fn told(problem: &Problem, language: Language) -> String {
+        let refused = Refused {
+            code: problem.code().to_owned(),
+            field: problem.field().map(ToOwned::to_owned),
+            problem: Some(Box::new(problem.clone())),
+            ..Refused::other_name()
+        };
+        refused.explained(&Frame::in_language(language))
+    }
+
+    #[test]
+    fn a_file_that_did_not_come_is_told_as_the_api_tells_it() {
+        let within = std::time::Duration::from_secs(25);
+        for cause in [
+            FetchError::TooLarge(1),
+            FetchError::Empty,
+            FetchError::Lost,
+            FetchError::Status(404),
+            FetchError::Status(503),
+            FetchError::Net(NetError::TimedOut(within)),
+            FetchError::Net(NetError::Unreachable("reset".to_owned())),
+        ] {
+            let same = ApiError::from(Refusal::NoFile(cause.clone()));
+            for language in [Language::Indonesian, Language::English] {
+                let words = told(&Refusal::NoFile(cause.clone()).into(), language);
+                assert_eq!(words, same.sentence(language, "", 0));
+            }
+        }
+    }
+
+    #[test]
+    fn each_field_of_a_form_has_its_words_in_both_languages() {
+        for field in [
+            "to",
+            "text",
+            "media.url",
+            "media.caption",
+            "location.latitude",
+            "location.longitude",
+            "location.name",
+            "contact.name",
+            "contact.numbers",
+            "notify_url",
+            "name",
+            "secret_key",
+            "webhook_key",
+            "number",
+            "overlap_s",
+            "duplicate_rule.enabled",
+            "duplicate_rule.within_s",
+            "pacing.per_minute",
+            "pacing.jitter",
+            "pacing.typing",
+            "group_acks",
+            "grace_s",
+            "allow",
+            "keyword",
+            "url",
+            "timeout_s",
+            "groups",
+            "enabled",
+            "from",
+            "group",
+            "kinds",
+            "endpoint",
+            "body",
+            "password",
+            "old_password",
+            "role",
+            "bots",
+        ] {
+            for language in [Language::Indonesian, Language::English] {
+                let words = explained("invalid_field", Some(field), language);
+                assert!(!words.ends_with(&format!(": {field}")), "{words}");
+            }
+        }
+    }
+
     #[test]
     fn each_problem_that_a_page_meets_has_its_own_words_in_both_languages() {
         let (mut seen, mut met) = (HashSet::new(), 0);
@@ -270,6 +362,16 @@ mod tests {
         assert_eq!(
             explained("invalid_field", Some("limit"), Language::Indonesian),
             "Isian ini tidak benar: limit"
+        );
+        let full = Refused {
+            code: "invalid_field".to_owned(),
+            field: Some("limit".to_owned()),
+            detail: "limit must be a whole number.".to_owned(),
+            ..Refused::other_name()
+        };
+        assert_eq!(
+            full.explained(&Frame::in_language(Language::Indonesian)),
+            "Isian ini tidak benar: limit must be a whole number."
         );
     }
 }

@@ -11,7 +11,7 @@ use waviro_link::{GroupId, Number};
 
 use super::V1;
 use super::moment::Moment;
-use super::problem::{NAME_FORM, Problem};
+use super::problem::{BadUrl, NAME_FORM, Problem};
 use super::query::MOMENT;
 use crate::bots::{SecretKey, WebhookKey};
 use crate::clock::Millis;
@@ -208,9 +208,9 @@ impl Fields {
     /// # Errors
     /// [`Problem::InvalidField`].
     pub fn url(&self, field: &'static str) -> Result<Option<Url>, Problem> {
-        let text = self.text(field).map_err(|_| wrong(field, URL_FORM))?;
-        text.map(|text| http_url(text).ok_or_else(|| wrong(field, URL_FORM)))
-            .transpose()
+        let bad = |bad| Problem::InvalidUrl(field, bad);
+        let text = self.text(field).map_err(|_| bad(BadUrl::NotAUrl))?;
+        text.map(|text| http_url(text).map_err(bad)).transpose()
     }
 
     /// A name of something, in the form in which it is stored.
@@ -286,10 +286,16 @@ impl Fields {
 pub(super) const URL_FORM: &str = "an absolute URL of http or https, at most 2048 bytes long";
 
 /// A URL of http or https.
-pub(super) fn http_url(text: &str) -> Option<Url> {
-    let short = text.len() <= URL_CAP;
-    let url = short.then(|| Url::parse(text).ok())?;
-    url.filter(|url| matches!(url.scheme(), "http" | "https"))
+pub(super) fn http_url(text: &str) -> Result<Url, BadUrl> {
+    if text.len() > URL_CAP {
+        return Err(BadUrl::TooLong);
+    }
+    let url = Url::parse(text).map_err(|_| BadUrl::NotAUrl)?;
+    if matches!(url.scheme(), "http" | "https") {
+        Ok(url)
+    } else {
+        Err(BadUrl::Scheme)
+    }
 }
 
 /// A URL that may be called, also in the bot's own networks (`allow`), as far as that can be said without asking a name server.

@@ -13,6 +13,7 @@ use tower::ServiceExt;
 use tracing::error;
 
 use super::auth::Caller;
+use super::problem::{Answered, Problem};
 use crate::door::header;
 use crate::once::{KEY, REPLAY};
 
@@ -38,6 +39,9 @@ pub struct Refused {
     pub field: Option<String>,
     /// Finds the request in the log.
     pub request_id: String,
+    /// The problem itself, with what the text leaves out.
+    #[serde(skip)]
+    pub problem: Option<Box<Problem>>,
 }
 
 impl Inside {
@@ -136,7 +140,11 @@ impl Inside {
         if parts.status.is_success() {
             return Ok((parts.headers, bytes));
         }
-        Err(serde_json::from_slice(&bytes).unwrap_or_else(|_| failed(path, parts.status.as_str())))
+        let refused = serde_json::from_slice(&bytes);
+        let mut refused: Refused = refused.unwrap_or_else(|_| failed(path, parts.status.as_str()));
+        let problem = parts.extensions.get::<Answered>();
+        refused.problem = problem.map(|answered| Box::new(answered.0.clone()));
+        Err(refused)
     }
 }
 
@@ -167,5 +175,6 @@ fn failed(path: &str, cause: &str) -> Refused {
         detail: "The gateway failed; its log says more.".to_owned(),
         field: None,
         request_id: String::new(),
+        problem: None,
     }
 }

@@ -11,9 +11,11 @@ use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICAT
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
+use waviro_link::{Status, UnlinkedCause};
 
+use super::body::URL_FORM;
 use crate::door;
-use crate::net::Refused;
+use crate::net::{FetchError, Refused};
 
 pub use limit::Limit;
 
@@ -55,6 +57,8 @@ pub enum Problem {
     MissingField(&'static str),
     /// A field or a parameter that is there, and what it should be.
     InvalidField(&'static str, Cow<'static, str>),
+    /// The same of a URL, and why.
+    InvalidUrl(&'static str, BadUrl),
     /// A URL in this field that must not be called.
     UrlRefused(&'static str, Refused),
     /// A living bot, token or user has that name.
@@ -63,8 +67,8 @@ pub enum Problem {
     KeyTaken,
     /// This rule of the bot has that keyword.
     KeywordTaken(i64),
-    /// The bot's link is not up, and won't be soon: its state in a word.
-    NotConnected(&'static str),
+    /// The bot's link is not up, and won't be soon.
+    NotConnected(Status),
     /// The number is not on WhatsApp.
     NotRegistered,
     /// The bot is not in the group.
@@ -72,7 +76,7 @@ pub enum Problem {
     /// The message right before it said the same to the same chat: that message.
     Duplicate(String),
     /// The file behind a URL did not come; why.
-    NoFile(String),
+    NoFile(FetchError),
     /// A limit is reached.
     Limit(Limit),
     /// More than the database can take, or passwords can be hashed, at once.
@@ -104,6 +108,21 @@ pub enum Problem {
     /// Our fault; the log says more under the request's id.
     Internal,
 }
+
+/// Why a URL cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadUrl {
+    /// No absolute URL, or no text.
+    NotAUrl,
+    /// More than [`super::body::URL_CAP`] bytes.
+    TooLong,
+    /// Neither http nor https.
+    Scheme,
+}
+
+/// Stands in the extensions of an answer that is a problem, for whoever asks from inside the process.
+#[derive(Debug, Clone)]
+pub struct Answered(pub Problem);
 
 /// What went wrong, as RFC 9457 has it.
 #[derive(Serialize, ToSchema)]
@@ -156,11 +175,11 @@ impl Problem {
             Self::NameTaken("bot"),
             Self::KeyTaken,
             Self::KeywordTaken(1),
-            Self::NotConnected("logged_out"),
+            Self::NotConnected(Status::Unlinked(UnlinkedCause::Never)),
             Self::NotRegistered,
             Self::NotInGroup,
             Self::Duplicate(String::new()),
-            Self::NoFile(String::new()),
+            Self::NoFile(FetchError::Empty),
             Self::Busy,
             Self::StillOpen,
             Self::Pointless,
@@ -205,7 +224,9 @@ impl Problem {
             Self::BodyIncomplete => ("body_incomplete", S::BAD_REQUEST, "Body incomplete"),
             Self::InvalidBody(_) => ("invalid_body", S::BAD_REQUEST, "Body is no JSON object"),
             Self::MissingField(_) => ("missing_field", S::UNPROCESSABLE_ENTITY, "Field missing"),
-            Self::InvalidField(..) => ("invalid_field", S::UNPROCESSABLE_ENTITY, "Invalid field"),
+            Self::InvalidField(..) | Self::InvalidUrl(..) => {
+                ("invalid_field", S::UNPROCESSABLE_ENTITY, "Invalid field")
+            }
             Self::UrlRefused(..) => ("url_refused", S::UNPROCESSABLE_ENTITY, "URL not called"),
             Self::NameTaken(_) => ("name_taken", S::CONFLICT, "Name taken"),
             Self::KeyTaken => ("key_taken", S::CONFLICT, "Key taken"),
@@ -258,6 +279,7 @@ impl Problem {
         match self {
             Self::MissingField(field)
             | Self::InvalidField(field, _)
+            | Self::InvalidUrl(field, _)
             | Self::UrlRefused(field, _) => Some(field),
             Self::KeyTaken => Some("secret_key"),
             Self::KeywordTaken(_) => Some("keyword"),
@@ -275,6 +297,7 @@ impl Problem {
         match self {
             Self::MissingField(_) => Self::MissingField(field),
             Self::InvalidField(_, should) => Self::InvalidField(field, should),
+            Self::InvalidUrl(_, bad) => Self::InvalidUrl(field, bad),
             other => other,
         }
     }
@@ -296,10 +319,11 @@ impl Problem {
             Self::InvalidBody(place) => format!("The body must be a JSON object{place}."),
             Self::MissingField(field) => format!("{field} is required."),
             Self::InvalidField(field, should) => format!("{field} must be {should}."),
+            Self::InvalidUrl(field, _) => format!("{field} must be {URL_FORM}."),
             Self::UrlRefused(field, refused) => format!("{field} cannot be called: {refused}."),
             Self::KeyTaken => "Another bot has this SecretKey, and a key says which bot is meant; give that bot another key first.".to_owned(),
             Self::KeywordTaken(rule) => format!("No text could tell this keyword from that of rule {rule}; change that rule, or remove it."),
-            Self::NotConnected(word) => format!("The bot's state is {word}; GET /v1/bots/{{bot}} says more, and relink links it."),
+            Self::NotConnected(status) => format!("The bot's state is {}; GET /v1/bots/{{bot}} says more, and relink links it.", status.word()),
             Self::NotRegistered => "This number is not on WhatsApp.".to_owned(),
             Self::NotInGroup => "The bot is not in this group.".to_owned(),
             Self::Duplicate(of) => format!("The last message to this chat, {of}, says the same; change it to send again."),
@@ -351,6 +375,7 @@ impl Problem {
         // Strings and a number: it cannot fail.
         let text = serde_json::to_string(&body).unwrap_or_default();
         let mut response = (status, [(CONTENT_TYPE, PROBLEM_JSON)], text).into_response();
+        response.extensions_mut().insert(Answered(self.clone()));
         let headers = response.headers_mut();
         if let Some(after) = self.retry_after() {
             headers.insert(RETRY_AFTER, after.as_secs().into());

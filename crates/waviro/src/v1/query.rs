@@ -6,7 +6,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use url::{Url, form_urlencoded};
 
-use super::body::{URL_FORM, http_url};
+use super::body::http_url;
 use super::moment::Moment;
 use super::problem::Problem;
 use crate::clock::Millis;
@@ -62,7 +62,8 @@ impl Query {
     pub fn url(&self, name: &'static str) -> Result<Option<Url>, Problem> {
         // An empty one is none.
         let said = self.0.iter().rev().find(|(known, _)| known == name);
-        said.map(|(_, text)| http_url(text).ok_or_else(|| wrong(name, URL_FORM)))
+        let bad = |bad| Problem::InvalidUrl(name, bad);
+        said.map(|(_, text)| http_url(text).map_err(bad))
             .transpose()
     }
 

@@ -65,11 +65,16 @@ pub fn post(path: &str, key: &str, body: &str) -> String {
 
 /// A host whose every file is this one.
 pub async fn host(headers: &str, body: &'static [u8]) -> String {
+    answering("200 OK", headers, body).await
+}
+
+/// A host that answers everything so.
+pub async fn answering(status: &str, headers: &str, body: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let length = body.len();
     let head = format!(
-        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n"
+        "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n"
     );
     TaskTracker::new().spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {

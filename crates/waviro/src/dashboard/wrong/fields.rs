@@ -82,17 +82,33 @@ pub(super) fn explained(field: &str) -> Option<(&'static str, &'static str)> {
             "Kata kunci paling panjang 200 karakter, dalam satu baris.",
             "A keyword has at most 200 characters, on one line.",
         ),
-        "url" | "endpoint" => (
+        "url" | "endpoint" | "media.url" | "notify_url" => (
             "URL harus lengkap dan dimulai dengan http:// atau https://.",
             "The URL must be whole, and begin with http:// or https://.",
+        ),
+        "media.caption" => (
+            "Keterangan paling panjang 65536 karakter, dan tidak hanya berisi spasi.",
+            "A caption has at most 65536 characters, and not blanks alone.",
+        ),
+        "location.name" => (
+            "Nama tempat paling panjang 65536 karakter, dan tidak hanya berisi spasi.",
+            "The name of a place has at most 65536 characters, and not blanks alone.",
+        ),
+        "contact.name" => (
+            "Isi nama kontaknya; nama yang hanya berisi spasi tidak dikirim.",
+            "Give the contact's name; a name of blanks alone is not sent.",
+        ),
+        "enabled" | "duplicate_rule.enabled" | "pacing.typing" | "group_acks" | "groups" => (
+            "Centang berarti ya, tanpa centang berarti tidak.",
+            "A tick means yes, no tick means no.",
         ),
         "timeout_s" => (
             "Batas waktu adalah bilangan bulat dari 1 detik sampai outbound.timeout_s gateway (bawaan 15).",
             "The deadline is a whole number, from 1 second to the gateway's outbound.timeout_s (15 by default).",
         ),
         "text" => (
-            "Tulis teks untuk dicoba, paling panjang 65536 karakter.",
-            "Write a text to try, 65536 characters at most.",
+            "Tulis teks, paling panjang 65536 karakter; teks yang hanya berisi spasi tidak dikirim.",
+            "Write a text of 65536 characters at most; a text of blanks alone is not sent.",
         ),
         "from" => (
             "Pengirim harus nomor dengan kode negara, misalnya 6281234567890, atau kosong.",

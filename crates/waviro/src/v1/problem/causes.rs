@@ -133,7 +133,7 @@ impl From<NoCode> for Problem {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::NotConnected(status) => Self::NotConnected(status.word()),
+            Refusal::NotConnected(status) => Self::NotConnected(status),
             Refusal::NotRegistered => Self::NotRegistered,
             Refusal::NotInGroup => Self::NotInGroup,
             Refusal::Duplicate { of } => Self::Duplicate(of.as_str().to_owned()),
@@ -145,7 +145,7 @@ impl From<Refusal> for Problem {
                 error!(cause, "a file could not be written down");
                 Self::Internal
             }
-            Refusal::NoFile(cause) => Self::NoFile(cause.to_string()),
+            Refusal::NoFile(cause) => Self::NoFile(cause),
             Refusal::NoRoom(none) => Self::Limit(Limit::Files(none)),
             Refusal::Busy => Self::Busy,
             Refusal::Storage(cause) => cause.into(),

@@ -35,7 +35,8 @@ async fn a_rule_is_made_switched_edited_and_deleted_on_its_pages() {
     twice.has(&["Another rule has that keyword", "keyword_taken"]);
     assert!(twice.value_of("url").starts_with("https://toko"));
     for (fields, says) in [
-        (vec![("url", "toko")], "begin with http"),
+        (vec![("url", "toko")], "write a complete address"),
+        (vec![("url", "ftp://toko.example/")], "must start with http"),
         (vec![("url", "http://10.0.0.1/")], "outbound.allow"),
         (
             vec![("url", "https://toko.example/"), ("timeout_s", "16")],

@@ -1,7 +1,91 @@
 //! The form that sends a message.
 
-use crate::front::Front;
-use crate::pages::Visitor;
+use axum::http::Request;
+use serde_json::{Value, json};
+use waviro_link::{Status, UnlinkedCause};
+
+use crate::front::{Front, number};
+use crate::pages::{Page, Visitor};
+use crate::wire::{answering, host};
+
+const SEND: &str = "/dashboard/bots/1/send";
+const BUDI: &str = "6281300000001";
+
+/// What `/api` says to a program that asks for the same.
+async fn said(front: &Front, path: &str, body: Value) -> String {
+    let request = Request::post(path)
+        .header("SecretKey", &front.key)
+        .header("Accept-Language", "en");
+    let answer = front.send(request.body(body.to_string().into()).unwrap());
+    let said = answer.await.body["errorMessage"].clone();
+    said.as_str().unwrap().to_owned()
+}
+
+#[track_caller]
+fn tells(page: &Page, said: &str) {
+    assert!(page.status.is_client_error(), "{page:?}");
+    page.has(&[&said.replace('\'', "&#39;")]);
+    page.lacks(&["This is not right"]);
+}
+
+#[tokio::test]
+async fn what_is_refused_is_told_in_the_apis_own_sentence() {
+    let front = Front::with(&[("outbound.allow", "127.0.0.0/8")]).await;
+    let admin = Visitor::admin(&front).await;
+    let huge = vec![b'x'; 16 * 1024 * 1024 + 1].leak();
+    for url in [
+        host("", huge).await,
+        host("", b"").await,
+        answering("404 Not Found", "", b"").await,
+        answering("403 Forbidden", "", b"login").await,
+        "http://127.0.0.1:1/a.jpg".to_owned(),
+        "http://10.0.0.5/a.jpg".to_owned(),
+        "http://ani:rahasia@toko.example/a.jpg".to_owned(),
+        "ftp://toko.example/a.jpg".to_owned(),
+        "toko.example/a.jpg".to_owned(),
+        format!("https://toko.example/{}", "a".repeat(2048)),
+    ] {
+        let said = said(
+            &front,
+            "/api/sendmedia",
+            json!({"nohp": BUDI, "mediaurl": url}),
+        )
+        .await;
+        let form = [("kind", "media"), ("to", BUDI), ("url", url.as_str())];
+        tells(&admin.post(SEND, &form).await, &said);
+    }
+    for url in ["ftp://toko.example/", "http://10.0.0.5/", "toko"] {
+        let body = json!({"nohp": BUDI, "pesan": "halo", "notifyurl": url});
+        let said = said(&front, "/api/sendwa", body).await;
+        let form = [("to", BUDI), ("text", "halo"), ("notify_url", url)];
+        tells(&admin.post(SEND, &form).await, &said);
+    }
+    let blank = [("to", BUDI), ("text", "\u{200b}")];
+    let page = admin.post(SEND, &blank).await;
+    page.refused(422);
+    page.has(&["a text of blanks alone is not sent"]);
+    front.link().unregister(number("6281300000009"));
+    let body = json!({"nohp": "6281300000009", "pesan": "halo"});
+    let nobody = said(&front, "/api/sendwa", body).await;
+    let form = [("to", "6281300000009"), ("text", "halo")];
+    tells(&admin.post(SEND, &form).await, &nobody);
+}
+
+#[tokio::test]
+async fn a_bot_that_is_not_connected_is_told_with_what_its_state_asks_for() {
+    for status in [
+        Status::Unlinked(UnlinkedCause::LoggedOut("removed on the phone".to_owned())),
+        Status::Unlinked(UnlinkedCause::Never),
+    ] {
+        let front = Front::online().await;
+        let admin = Visitor::admin(&front).await;
+        front.link().set_status(status);
+        let body = json!({"nohp": BUDI, "pesan": "halo"});
+        let said = said(&front, "/api/sendwa", body).await;
+        let form = [("to", BUDI), ("text", "halo")];
+        tells(&admin.post(SEND, &form).await, &said);
+    }
+}
 
 #[tokio::test]
 async fn a_number_as_it_is_written_at_home_is_sent_to() {

@@ -258,6 +258,7 @@ impl Gateway {
     pub async fn metrics(&self) -> String {
         let url = format!("http://{}/metrics", self.metrics_listen);
         let page = self.http.get(url).send().await.expect("the metrics");
+        let page = page.error_for_status().expect("the metrics");
         page.text().await.expect("a page")
     }
 

@@ -229,6 +229,10 @@ impl Stage {
             self.admin.as_ref().unwrap().get(path).await;
             return;
         }
+        if path == "/metrics" {
+            self.gateway.metrics().await;
+            return;
+        }
         let url = format!("{}{path}", self.gateway.url());
         let answer = self.http.get(url).header("cookie", cookie).send().await;
         let answer = answer.unwrap();

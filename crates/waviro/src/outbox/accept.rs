@@ -189,6 +189,7 @@ impl Outbox {
         let settings = bot.settings();
         let spool = &self.0.spool;
         let wanted = Wanted {
+            bot: bot.slot(),
             url: &url,
             meant: Meant::Anything,
         };

@@ -9,6 +9,7 @@ mod kind;
 mod name;
 mod page;
 mod preview;
+mod turns;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,6 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufWriter};
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use url::Url;
 use waviro_fault::Bug;
@@ -34,6 +34,7 @@ use crate::store::Store;
 use container::Container;
 use kind::{About, Judged};
 use preview::Previews;
+use turns::Turns;
 
 /// What WhatsApp takes for a picture, song or film, and the document's own limit.
 pub const CAP: u64 = 16 * 1024 * 1024;
@@ -52,12 +53,14 @@ const DECODING: usize = 2;
 pub(super) struct Spool {
     folder: PathBuf,
     previews: Previews,
-    decoding: Arc<Semaphore>,
+    decoding: Turns,
 }
 
 /// A file that somebody wants sent.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted<'a> {
+    /// Whose message it is for, by the bot's slot.
+    pub(super) bot: i32,
     /// Where it is.
     pub(super) url: &'a Url,
     /// What it is to be.
@@ -84,7 +87,7 @@ impl Spool {
         Ok(Self {
             folder,
             previews: Previews::new(),
-            decoding: Arc::new(Semaphore::new(DECODING)),
+            decoding: Turns::new(DECODING),
         })
     }
 
@@ -131,7 +134,10 @@ impl Spool {
         let mut judged = self.judge(spooled, fetched, wanted).await?;
         if matches!(judged.container, Container::Webp | Container::Gif)
             && wanted.meant != Meant::Document
-            && let Some(mime) = self.previews.still(path, &judged.mime, latest).await
+            && let Some(mime) = self
+                .previews
+                .still(wanted.bot, path, &judged.mime, latest)
+                .await
         {
             judged.shown_as(mime);
         }
@@ -146,7 +152,7 @@ impl Spool {
         let sha256 = hash(path).await?;
         let preview = self
             .previews
-            .of(path, judged.kind, &judged.mime, latest)
+            .of(wanted.bot, path, judged.kind, &judged.mime, latest)
             .await;
         Ok(Media {
             kind: judged.kind,
@@ -170,7 +176,7 @@ impl Spool {
         let decoding = if fetched.encodings.is_empty() {
             None
         } else {
-            Some(self.decoding.clone().acquire_owned().await)
+            self.decoding.of(wanted.bot).await
         };
         let (spooled, asked, no_page) = (
             spooled.clone(),

@@ -125,7 +125,11 @@ impl Outbox {
             },
             Item::Card { url } => (url, &None, Meant::Card),
         };
-        let wanted = Wanted { url, meant };
+        let wanted = Wanted {
+            bot: bot.slot(),
+            url,
+            meant,
+        };
         let id = self.fresh_id();
         let mut pauses = PAUSES.iter();
         let mut media = loop {

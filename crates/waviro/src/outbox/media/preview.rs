@@ -16,12 +16,12 @@ mod sound;
 use std::fs::File;
 use std::io::{BufReader, Error, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use waviro_link::{MediaKind, Preview};
+
+use super::turns::Turns;
 
 use crate::telemetry::panics;
 
@@ -39,16 +39,17 @@ type Source = BufReader<Bounded<File>>;
 
 /// Looks at files, one at a time. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(super) struct Previews(Arc<Semaphore>);
+pub(super) struct Previews(Turns);
 
 impl Previews {
     pub(super) fn new() -> Self {
-        Self(Arc::new(Semaphore::new(1)))
+        Self(Turns::new(1))
     }
 
-    /// What is found out about the file in two seconds. It waits for its turn no longer than five, and not past `latest`.
+    /// What is found out about the bot's file in two seconds. It waits for its turn no longer than five, and not past `latest`.
     pub(super) async fn of(
         &self,
+        bot: i32,
         path: &Path,
         kind: MediaKind,
         mime: &str,
@@ -57,9 +58,8 @@ impl Previews {
         if kind == MediaKind::Document {
             return Preview::default();
         }
-        let waiting = self.0.clone().acquire_owned();
         let until = latest.min(Instant::now() + WAITING);
-        let Ok(Ok(turn)) = tokio::time::timeout_at(until, waiting).await else {
+        let Ok(Some(turn)) = tokio::time::timeout_at(until, self.0.of(bot)).await else {
             tracing::info!("too many files at once: one goes without what phones show of it");
             return Preview::default();
         };
@@ -79,13 +79,15 @@ impl Previews {
     /// stays as it is: it moves, is too large, is broken, or too many others are looked at.
     pub(super) async fn still(
         &self,
+        bot: i32,
         path: &Path,
         mime: &str,
         latest: Instant,
     ) -> Option<&'static str> {
-        let waiting = self.0.clone().acquire_owned();
         let until = latest.min(Instant::now() + WAITING);
-        let turn = tokio::time::timeout_at(until, waiting).await.ok()?.ok()?;
+        let turn = tokio::time::timeout_at(until, self.0.of(bot))
+            .await
+            .ok()??;
         let (path, mime) = (PathBuf::from(path), mime.to_owned());
         // It ends by itself: the file is replaced or not before anything goes on.
         let replacing = tokio::task::spawn_blocking(move || {

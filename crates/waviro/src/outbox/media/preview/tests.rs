@@ -313,8 +313,8 @@ async fn who_does_not_get_a_turn_in_time_goes_without() {
     let previews = Previews::new();
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), encoded(&halves(640, 480), ImageFormat::Png)).unwrap();
-    let of = |latest| previews.of(file.path(), MediaKind::Image, "image/png", latest);
-    let turn = previews.0.acquire().await.unwrap();
+    let of = |latest| previews.of(1, file.path(), MediaKind::Image, "image/png", latest);
+    let turn = previews.0.of(2).await.unwrap();
     assert_eq!(of(Instant::now()).await, Preview::default());
     drop(turn);
     assert_eq!(of(Instant::now() + WAITING).await.size, Some((640, 480)));

@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::measure::Process;
-use crate::stage::{Stage, customer};
+use crate::stage::{Stage, customer, number_of};
 
 /// WhatsApp's own limit is 1,024.
 const MEMBERS: usize = 1_000;
@@ -34,7 +34,7 @@ pub async fn run(stage: &Arc<Stage>, gateway: Process, simulator: Process) {
     stream::iter(&members)
         .for_each_concurrent(AT_ONCE, |number| stage.phone(number))
         .await;
-    let group = json!({"name": "Pelanggan", "owner": stage.number_of(0), "members": members});
+    let group = json!({"name": "Pelanggan", "owner": number_of(0), "members": members});
     let group = stage.control("/control/groups", group).await;
     let group = group["id"].as_str().unwrap().to_owned();
     // The first text hands the bot's key to every member, which is not what is measured.
@@ -61,7 +61,7 @@ pub async fn run(stage: &Arc<Stage>, gateway: Process, simulator: Process) {
         began.elapsed()
     };
     let writing = async {
-        let bot = stage.number_of(0);
+        let bot = number_of(0);
         for n in 0..CUSTOMERS_TEXTS {
             let text = json!({"to": bot, "text": format!("masih ada? {n}")});
             let path = format!("/control/phones/{}/send", customer(n as usize));

@@ -87,7 +87,7 @@ impl Stage {
     }
 
     async fn link_one(&self, n: usize) {
-        let number = self.number_of(n);
+        let number = number_of(n);
         self.phone(&number).await;
         let code = e2e::eventually("a QR code", async || {
             let answer = self.bots[n].call("/api/getqr", json!({})).await;
@@ -99,11 +99,6 @@ impl Stage {
         .await;
         self.scan(&number, &code).await;
         self.bots[n].wait_linked().await;
-    }
-
-    /// The n-th bot's number.
-    pub fn number_of(&self, n: usize) -> String {
-        format!("62811{n:07}")
     }
 
     /// Asks the simulator for something.
@@ -302,6 +297,11 @@ impl Drop for Stage {
         let _ = self.sim.kill();
         let _ = self.sim.wait();
     }
+}
+
+/// The n-th bot's number.
+pub fn number_of(n: usize) -> String {
+    format!("62811{n:07}")
 }
 
 /// The n-th customer's number, in turn.

@@ -23,7 +23,7 @@ async fn read(rig: &Rig, accepted: &waviro::outbox::Accepted) {
         .unwrap();
 }
 
-async fn owed(rig: &Rig) -> i64 {
+fn owed(rig: &Rig) -> i64 {
     rig.engine.store.owed_count()
 }
 
@@ -41,7 +41,7 @@ async fn each_stage_is_posted_once_in_order_with_exactly_two_fields() {
         receiver.webhook_ids(),
         [1, 2, 3].map(|ack| format!("{id}.{ack}"))
     );
-    until(|| owed(&rig), |owed| *owed == 0).await;
+    until(|| async { owed(&rig) }, |owed| *owed == 0).await;
 }
 
 #[tokio::test]
@@ -154,7 +154,7 @@ async fn gone_ends_the_callbacks_of_that_message_only() {
     receiver.answer("a", &[410]);
     let first = rig.accept_with(BUDI, "satu", &endpoint(address, "a")).await;
     receiver.wait_for("a", 1).await;
-    until(|| owed(&rig), |owed| *owed == 0).await;
+    until(|| async { owed(&rig) }, |owed| *owed == 0).await;
     read(&rig, &first).await;
     rig.accept_with(BUDI, "dua", &endpoint(address, "a")).await;
     assert_eq!(receiver.wait_for("a", 2).await, [1, 1]);
@@ -202,7 +202,7 @@ async fn it_is_told_all_after(pauses: usize, more: Duration) {
     receiver.always("a", 200);
     // The first attempt that happens to be due finds it back.
     rig.accept_with(BUDI, "baru", &endpoint(address, "a")).await;
-    until(|| owed(&rig), |owed| *owed == 0).await;
+    until(|| async { owed(&rig) }, |owed| *owed == 0).await;
     assert!(rig.engine.store.given_up(100).await.unwrap().is_empty());
     assert!(rig.engine.store.troubles().await.unwrap().is_empty());
 }
@@ -311,7 +311,7 @@ async fn an_endpoint_that_only_fails_for_120_hours_is_called_no_more_until_someb
     until(
         || async {
             rig.pass(Duration::from_secs(1));
-            owed(&rig).await
+            owed(&rig)
         },
         |owed| *owed == 0,
     )
@@ -364,7 +364,7 @@ async fn nothing_follows_minus_one() {
         .await
         .unwrap();
     receiver.wait_for("a", 1).await;
-    until(|| owed(&rig), |owed| *owed == 0).await;
+    until(|| async { owed(&rig) }, |owed| *owed == 0).await;
     assert_eq!(receiver.stages("a"), [-1]);
 }
 
@@ -407,7 +407,7 @@ async fn a_backlog_larger_than_memory_is_drained() {
     until(
         || async {
             rig.pass(Duration::from_secs(5));
-            owed(&rig).await
+            owed(&rig)
         },
         |owed| *owed == 0,
     )

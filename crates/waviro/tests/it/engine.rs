@@ -349,14 +349,14 @@ impl Receiver {
         headers: HeaderMap,
         body: String,
     ) -> StatusCode {
-        match receiver.heard(path, headers, body) {
+        match receiver.heard(&path, headers, body) {
             Some(status) => StatusCode::from_u16(status).unwrap(),
             None => std::future::pending().await,
         }
     }
 
     /// Keeps what was posted; `None` where the path never answers.
-    fn heard(&self, path: String, mut headers: HeaderMap, body: String) -> Option<u16> {
+    fn heard(&self, path: &str, mut headers: HeaderMap, body: String) -> Option<u16> {
         let json: serde_json::Value = serde_json::from_str(&body).unwrap();
         let mut script = self.0.lock().unwrap();
         script.bodies.push(body);
@@ -366,12 +366,16 @@ impl Receiver {
             json["msgid"].as_str().unwrap().to_owned(),
             json["ack"].as_i64().unwrap(),
         );
-        script.arrived.entry(path.clone()).or_default().push(call);
-        let scripted = script.answers.get_mut(&path).and_then(VecDeque::pop_front);
+        script
+            .arrived
+            .entry(path.to_owned())
+            .or_default()
+            .push(call);
+        let scripted = script.answers.get_mut(path).and_then(VecDeque::pop_front);
         let status = scripted
-            .or_else(|| script.always.get(&path).copied())
+            .or_else(|| script.always.get(path).copied())
             .unwrap_or(200);
-        (!script.silent.contains(&path)).then_some(status)
+        (!script.silent.contains(path)).then_some(status)
     }
 }
 

@@ -284,7 +284,8 @@ async fn retention_takes_what_is_old_and_has_ended(store: &Store, slot: i32) {
     let (_, mut media) = sweep(old + 25 * DAY).await;
     let mut all: Vec<String> = (0..450).map(|n| of(&format!("R{n}"))).collect();
     media.retain(|id| all.contains(id));
-    (media.sort(), all.sort());
+    media.sort();
+    all.sort();
     assert_eq!(media, all);
     // The file is let go before its message.
     assert_eq!(file("R0").await.unwrap().handle, None);

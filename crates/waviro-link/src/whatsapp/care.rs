@@ -8,7 +8,7 @@ use tracing::{error, info};
 
 use super::device::{Device, Session, has_ended, pause, spawn};
 use super::version::AGAIN;
-use crate::Status;
+use crate::{OfflineCause, Status};
 
 /// Pause before a refused login is tried again: long enough not to press a server that said no.
 const REFUSED_PAUSE: Duration = Duration::from_mins(1);
@@ -102,7 +102,7 @@ pub(super) fn keep_running(device: &Arc<Device>) {
                 slot = device.shared.slot,
                 "the link's client panicked; it starts again"
             );
-            let cause = "the client panicked".to_owned();
+            let cause = OfflineCause::Ended("the client panicked".to_owned());
             device.shared.set(&Status::Reconnecting { cause });
             device.restart(&mut session).await;
             drop(session);

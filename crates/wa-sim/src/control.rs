@@ -51,6 +51,7 @@ pub(crate) fn router(is_loopback: bool) -> Router<Sim> {
             post(send::send).layer(DefaultBodyLimit::max(send::MAX_BODY)),
         )
         .route("/control/phones/{number}/call", post(send::call))
+        .route("/control/phones/{number}/claim", post(send::claim))
         .route("/control/phones/{number}/read", post(phones::read))
         .route(
             "/control/phones/{number}/logout-devices",

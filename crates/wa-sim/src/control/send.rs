@@ -22,6 +22,7 @@ pub(super) const MAX_BODY: usize = MAX_FILE / 3 * 4 + (1 << 20);
 pub(super) struct Request {
     to: Option<String>,
     groupid: Option<String>,
+    list: Option<List>,
     text: Option<String>,
     media: Option<Media>,
     location: Option<Place>,
@@ -31,11 +32,21 @@ pub(super) struct Request {
     edit: Option<Edit>,
     revoke: Option<String>,
     answer: Option<Answer>,
+    raw: Option<String>,
+    id: Option<String>,
     quote: Option<String>,
     #[serde(default)]
     view_once: bool,
     #[serde(default)]
     disappearing: bool,
+}
+
+/// A broadcast list.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct List {
+    id: String,
+    to: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -88,14 +99,47 @@ pub(super) async fn send(
     Body(mut request): Body<Request>,
 ) -> Result<Json<Value>, ApiError> {
     let phone = find(&sim, &number)?;
-    let (to, group) = (request.to.take(), request.groupid.take());
+    let (to, group, list) = (
+        request.to.take(),
+        request.groupid.take(),
+        request.list.take(),
+    );
+    let id = request.id.take().filter(|id| !id.is_empty());
     let outgoing = outgoing(request)?;
-    let sent = match (to, group) {
-        (Some(to), None) => phone.send(&to, outgoing).await,
-        (None, Some(group)) => phone.send_to_group(&group, outgoing).await,
-        _ => return Err(to_whom()),
+    let sent = match (to, group, list) {
+        (Some(to), None, None) => phone.send_as(id, &to, outgoing).await,
+        (None, Some(group), None) => phone.send_to_group_as(id, &group, outgoing).await,
+        (None, None, Some(list)) => {
+            let to: Vec<&str> = list.to.iter().map(String::as_str).collect();
+            phone.send_to_list(&list.id, &to, outgoing).await
+        }
+        _ => {
+            return Err(ApiError::bad_request(
+                "give one of to (a number), groupid and list",
+            ));
+        }
     };
     answer(sent)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Claim {
+    to: String,
+    id: String,
+    #[serde(default)]
+    read: bool,
+}
+
+/// `POST /control/phones/{n}/claim {"to","id"[,"read"]}`: a receipt for a message that the phone need not have got.
+pub(super) async fn claim(
+    State(sim): State<Sim>,
+    Named(number): Named,
+    Body(claim): Body<Claim>,
+) -> Result<Json<Value>, ApiError> {
+    let phone = find(&sim, &number)?;
+    let claimed = phone.claim(&claim.to, &claim.id, claim.read);
+    answer(claimed.map(|()| claim.id))
 }
 
 #[derive(Deserialize)]
@@ -132,7 +176,9 @@ fn answer(sent: Result<String, SendError>) -> Result<Json<Value>, ApiError> {
         Err(error @ (SendError::NotAMember { .. } | SendError::NotOwn(_))) => {
             Err(ApiError::new(StatusCode::CONFLICT, error.to_string()))
         }
-        Err(error @ SendError::File(_)) => Err(ApiError::bad_request(error.to_string())),
+        Err(error @ (SendError::File(_) | SendError::Unreadable(_))) => {
+            Err(ApiError::bad_request(error.to_string()))
+        }
         Err(error) => Err(ApiError::not_found(error.to_string())),
     }
 }
@@ -140,6 +186,10 @@ fn answer(sent: Result<String, SendError>) -> Result<Json<Value>, ApiError> {
 /// The one thing, as it is to be sent.
 fn outgoing(request: Request) -> Result<Outgoing, ApiError> {
     let media = request.media.map(file).transpose()?;
+    let raw = request.raw.map(|raw| {
+        let bytes = decode(&raw).ok_or_else(|| ApiError::bad_request("raw is not base64"));
+        bytes.map(Outgoing::Raw)
+    });
     let things = [
         request.text.map(Outgoing::Text),
         media.map(Outgoing::Media),
@@ -167,11 +217,12 @@ fn outgoing(request: Request) -> Result<Outgoing, ApiError> {
             id: answer.id,
             title: answer.title,
         }),
+        raw.transpose()?,
     ];
     let mut things = things.into_iter().flatten();
     let (Some(mut outgoing), None) = (things.next(), things.next()) else {
         return Err(ApiError::bad_request(
-            "give one of text, media, location, contact, contacts, reaction, edit, revoke and answer",
+            "give one of text, media, location, contact, contacts, reaction, edit, revoke, answer and raw",
         ));
     };
     if let Some(to) = request.quote {

@@ -99,6 +99,8 @@ pub(super) fn message(
             });
             message
         }
+        Outgoing::Raw(bytes) => waproto::codec::message_decode(&bytes)
+            .map_err(|error| SendError::Unreadable(error.to_string()))?,
         Outgoing::ViewOnce(inner) => wa::Message {
             view_once_message_v2: wrapped(message(phone, *inner, place)?),
             ..Default::default()

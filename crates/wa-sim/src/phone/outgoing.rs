@@ -6,8 +6,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::compose::{self, Place};
-use super::{Phone, digits, send};
+use super::{Account, Origin, Phone, digits, send};
 use crate::group::Group;
+use crate::stanza::receipt;
 
 /// Something that a phone can send. Texts and files become one with `into()`.
 #[derive(Debug, Clone)]
@@ -70,6 +71,8 @@ pub enum Outgoing {
         /// What is said to it.
         with: Box<Outgoing>,
     },
+    /// Any message, as an encoded protobuf `Message`: kinds that phones of people cannot write, and what a hostile client writes.
+    Raw(Vec<u8>),
     /// Something that can be looked at once.
     ViewOnce(Box<Outgoing>),
     /// Something in a chat whose messages disappear.
@@ -204,6 +207,9 @@ pub enum SendError {
     /// Only what the account itself wrote can be changed or deleted.
     #[error("the message {0} is not of this phone's account")]
     NotOwn(String),
+    /// The bytes are no message.
+    #[error("the bytes are no encoded Message: {0}")]
+    Unreadable(String),
     /// The media host does not take the file.
     #[error("the file cannot be uploaded: {0}")]
     File(String),
@@ -214,43 +220,120 @@ impl Phone {
     ///
     /// # Errors
     /// No phone has that number, the phone shows no such message, or the file is larger than 100 MiB.
-    #[expect(
-        clippy::unused_async,
-        reason = "sending may come to wait; callers should not have to change then"
-    )]
     pub async fn send(
         &self,
         to: &str,
         outgoing: impl Into<Outgoing> + Send,
     ) -> Result<String, SendError> {
+        self.send_as(None, to, outgoing).await
+    }
+
+    /// Sends something to a number, under an id of the caller's choice if there is one; answers the message's id.
+    ///
+    /// # Errors
+    /// As [`Phone::send`].
+    #[expect(
+        clippy::unused_async,
+        reason = "sending may come to wait; callers should not have to change then"
+    )]
+    pub async fn send_as(
+        &self,
+        id: Option<String>,
+        to: &str,
+        outgoing: impl Into<Outgoing> + Send,
+    ) -> Result<String, SendError> {
+        let peer = self.peer(to)?;
+        let message = compose::message(self, outgoing.into(), &self.place(&peer))?;
+        let id = id.unwrap_or_else(|| self.account.next_id());
+        send::direct(&self.world, &self.account, &peer, message, &id);
+        Ok(id)
+    }
+
+    /// Sends something to a broadcast list: each recipient gets a copy, and companions see the list's address beside the sender.
+    /// The sender's own companions get no copy. Answers the message's id.
+    ///
+    /// # Errors
+    /// As [`Phone::send`].
+    #[expect(
+        clippy::unused_async,
+        reason = "sending may come to wait; callers should not have to change then"
+    )]
+    pub async fn send_to_list(
+        &self,
+        list: &str,
+        to: &[&str],
+        outgoing: impl Into<Outgoing> + Send,
+    ) -> Result<String, SendError> {
+        let peers = to.iter().map(|to| self.peer(to));
+        let peers = peers.collect::<Result<Vec<_>, _>>()?;
+        let outgoing = outgoing.into();
+        let id = self.account.next_id();
+        for peer in peers {
+            let message = compose::message(self, outgoing.clone(), &self.place(&peer))?;
+            send::listed(&self.world, &self.account, &peer, message, &id, list);
+        }
+        Ok(id)
+    }
+
+    /// Sends a receipt for a message, whether or not the phone ever got the message: what a hostile client can do.
+    ///
+    /// # Errors
+    /// No phone has that number.
+    pub fn claim(&self, to: &str, id: &str, read: bool) -> Result<(), SendError> {
+        let peer = self.peer(to)?;
+        for companion in peer.companions() {
+            let origin = Origin {
+                number: peer.number.clone(),
+                device: companion.device,
+                by_lid: peer.lid_migrated,
+                group: None,
+            };
+            let kind = if read { "read" } else { "" };
+            receipt::from_phone(&self.world, &self.account, &origin, id, kind);
+        }
+        Ok(())
+    }
+
+    fn peer(&self, to: &str) -> Result<Arc<Account>, SendError> {
         let to = digits(to);
-        let peer = self
-            .world
+        self.world
             .account_by_number(&to)
-            .ok_or(SendError::UnknownNumber(to))?;
+            .ok_or(SendError::UnknownNumber(to))
+    }
+
+    fn place(&self, peer: &Account) -> Place {
         let by_lid = self.account.lid_migrated;
-        let place = Place {
+        Place {
             chat: peer.number.clone(),
             jid: peer.jid(by_lid),
             by_lid,
             is_group: false,
-        };
-        let message = compose::message(self, outgoing.into(), &place)?;
-        let id = self.account.next_id();
-        send::direct(&self.world, &self.account, &peer, message, &id);
-        Ok(id)
+        }
     }
 
     /// Sends something to a group; answers the message's id.
     ///
     /// # Errors
     /// There is no such group, the phone is not in it, it shows no such message, or the file is larger than 100 MiB.
+    pub async fn send_to_group(
+        &self,
+        group: &str,
+        outgoing: impl Into<Outgoing> + Send,
+    ) -> Result<String, SendError> {
+        self.send_to_group_as(None, group, outgoing).await
+    }
+
+    /// Sends something to a group, under an id of the caller's choice if there is one; answers the message's id.
+    ///
+    /// # Errors
+    /// As [`Phone::send_to_group`].
     #[expect(
         clippy::unused_async,
         reason = "sending may come to wait; callers should not have to change then"
     )]
-    pub async fn send_to_group(
+    pub async fn send_to_group_as(
         &self,
+        id: Option<String>,
         group: &str,
         outgoing: impl Into<Outgoing> + Send,
     ) -> Result<String, SendError> {
@@ -262,7 +345,7 @@ impl Phone {
             is_group: true,
         };
         let message = compose::message(self, outgoing.into(), &place)?;
-        let id = self.account.next_id();
+        let id = id.unwrap_or_else(|| self.account.next_id());
         send::group(&self.world, &self.account, &group, &message, &id);
         Ok(id)
     }

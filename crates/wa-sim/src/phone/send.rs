@@ -73,6 +73,33 @@ pub(crate) fn direct(
     }
 }
 
+/// Sends a broadcast list's message to one of its recipients.
+pub(crate) fn listed(
+    world: &Arc<World>,
+    from: &Arc<Account>,
+    to: &Arc<Account>,
+    message: wa::Message,
+    id: &str,
+    list: &str,
+) {
+    let message = Arc::new(message);
+    keep(from, id, &to.number, false, &message);
+    let timestamp = world.now();
+    let delivery = Delivery {
+        id: id.to_owned(),
+        origin: origin(from, to.lid_migrated, None),
+        timestamp,
+        parts: Parts::Plain(Arc::clone(&message)),
+    };
+    receive::deliver(world, to, delivery);
+    let plaintext = MessageUtils::encode_and_pad(&message);
+    for companion in to.companions() {
+        let envelope = Envelope::direct(from, to, id, timestamp).around(&message);
+        let parts = [Part::Pairwise(&plaintext)];
+        transmit(world, from, &companion, &envelope.listed(list), &parts);
+    }
+}
+
 /// Sends a message to a group that the phone is in.
 pub(crate) fn group(
     world: &Arc<World>,

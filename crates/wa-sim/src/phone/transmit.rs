@@ -27,6 +27,8 @@ pub(super) struct Envelope<'a> {
     from: &'a Account,
     to: Option<&'a Account>,
     group: Option<&'a Group>,
+    /// The broadcast list that the message was written to.
+    list: Option<&'a str>,
     id: &'a str,
     timestamp: u64,
     /// `text`, `media` and so on.
@@ -45,6 +47,7 @@ impl<'a> Envelope<'a> {
             from,
             to: Some(to),
             group: None,
+            list: None,
             id,
             timestamp,
             kind: "text",
@@ -60,6 +63,7 @@ impl<'a> Envelope<'a> {
             from,
             to: None,
             group: Some(group),
+            list: None,
             id,
             timestamp,
             kind: "text",
@@ -78,6 +82,11 @@ impl<'a> Envelope<'a> {
         self
     }
 
+    pub(super) fn listed(mut self, list: &'a str) -> Self {
+        self.list = Some(list);
+        self
+    }
+
     fn node(&self, reader: &Account, encs: Vec<Node>) -> Node {
         let message = NodeBuilder::new("message")
             .attr("id", self.id)
@@ -88,10 +97,20 @@ impl<'a> Envelope<'a> {
             Some(edit) => message.attr("edit", edit),
             None => message,
         };
-        let message = match (self.group, self.to) {
-            (Some(group), _) => group.address(message, self.from, 0),
-            (None, to) => {
-                let lid = reader.lid_migrated;
+        let lid = reader.lid_migrated;
+        let message = match (self.group, self.list, self.to) {
+            (Some(group), ..) => group.address(message, self.from, 0),
+            (None, Some(list), _) => {
+                let message = message
+                    .attr("from", format!("{list}@broadcast"))
+                    .attr("participant", self.from.jid(lid));
+                if lid {
+                    message.attr("participant_pn", self.from.jid(false))
+                } else {
+                    message
+                }
+            }
+            (None, None, to) => {
                 let message = message.attr("from", self.from.jid(lid));
                 if self.is_peer {
                     message.attr("category", "peer")

@@ -172,8 +172,21 @@ async fn every_kind_is_sent_over_the_control_api() {
     let message = sent(json!({ "contact": card })).await;
     assert!(message.contact_message.is_set());
 
+    // A text, as protobuf has it: field 1, four bytes.
+    let raw = STANDARD.encode(b"\x0a\x04halo");
+    let message = sent(json!({ "raw": raw, "id": "an id of one's own" })).await;
+    assert_eq!(message.conversation.as_deref(), Some("halo"));
+    let listed = json!({ "list": { "id": "1700000000", "to": [SHOP] }, "text": "promo" });
+    let (status, answer) = ask(listed).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    let message = client.message(answer["id"].as_str().expect("an id")).await;
+    assert_eq!(message.conversation.as_deref(), Some("promo"));
+
     for bad in [
         json!({ "to": SHOP }),
+        json!({ "to": SHOP, "raw": "?" }),
+        json!({ "to": SHOP, "raw": "AAEC" }),
+        json!({ "to": SHOP, "list": { "id": "1", "to": [SHOP] }, "text": "a" }),
         json!({ "to": SHOP, "text": "a", "location": place }),
         json!({ "text": "to no one" }),
         json!({ "to": SHOP, "media": { "kind": "image", "base64": "?" } }),

@@ -8,6 +8,8 @@ mod route;
 pub use payload::{Payload, group_id};
 pub use route::{Heard, Routed, Rule, route};
 
+use crate::invisible::is_invisible;
+
 /// A character that a Turkish keyboard's capital İ leaves behind when it is made small: "i" and this.
 const DOT_ABOVE: char = '\u{307}';
 
@@ -23,11 +25,14 @@ pub struct Picked<R> {
 /// Picks the rule for a text: the one whose keyword the text starts with, in any case; of several the longest; of equal ones
 /// the first. A rule whose keyword is empty or blank is the catch-all and takes what no other takes.
 ///
-/// Blanks before the text and before the keyword do not count, nor do dots that stand there without a letter. Case does not count in any alphabet: `straße` is `STRASSE`,
+/// Blanks before the text and before the keyword do not count, nor do dots that stand there without a letter. Invisible characters
+/// do not count anywhere: phones, word processors and web pages put direction marks, zero-width spaces and variation selectors around
+/// what is copied from them. Case does not count in any alphabet: `straße` is `STRASSE`,
 /// `ΟΔΟΣ` is `οδος`, and the four i of Turkish (`i`, `ı`, `I`, `İ`) are one, because phones write the first letter of a
 /// message as a capital, and a Turkish one makes that `İ`. No word ends are asked for: `halo` takes `halodunia` too.
 ///
-/// `data` is the rest of the text, split at `#` as PHP's `explode` does, each part without blanks around it. One `#` between
+/// `data` is the rest of the text, split at `#` as PHP's `explode` does, each part without blanks and invisible characters around it,
+/// but with the variation selector that belongs to an emoji at its end. One `#` between
 /// keyword and data separates them, whether it was registered as the keyword's end or stands behind the keyword. So
 /// a rule `penawaran` and a rule `penawaran#` get the same:
 ///
@@ -56,7 +61,7 @@ pub fn pick<R: AsRef<str>>(rules: impl IntoIterator<Item = R>, text: &str) -> Op
     let data = if length == 0 {
         vec![text.to_owned()]
     } else {
-        let parted = rule.as_ref().ends_with('#');
+        let parted = folded(rule.as_ref()).last() == Some('#');
         split(rest, parted)
     };
     Some(Picked { rule, data })
@@ -68,9 +73,9 @@ pub fn seen(keyword: &str) -> String {
     folded(start(keyword)).collect()
 }
 
-/// Where a text or a keyword begins: behind blanks, and behind dots that belong to no letter, which [`fold`] does not see.
+/// Where a text or a keyword begins: behind blanks, and behind what [`fold`] does not see.
 fn start(text: &str) -> &str {
-    text.trim_start_matches(|letter: char| letter.is_whitespace() || letter == DOT_ABOVE)
+    text.trim_start_matches(|letter: char| letter.is_whitespace() || is_unseen(letter))
 }
 
 /// How many folded characters the keyword has and what follows it in `text`; `None` where `text` starts otherwise.
@@ -89,21 +94,35 @@ fn after<'t>(keyword: &str, text: &'t str) -> Option<(usize, &'t str)> {
         }
         rest = &rest[letter.len_utf8()..];
     }
-    // The dot of an i that was written as two characters belongs to the i.
-    Some((length, rest.trim_start_matches(DOT_ABOVE)))
+    // The dot of an i that was written as two characters belongs to the i, a variation selector to the emoji before it.
+    Some((length, rest.trim_start_matches(is_unseen)))
 }
 
 /// `parted`: the keyword ended with the `#` that separates it from the data.
 fn split(rest: &str, parted: bool) -> Vec<String> {
-    let rest = rest.trim();
+    let rest = trimmed(rest);
     let rest = match rest.strip_prefix('#') {
         Some(data) if !parted => data,
         _ => rest,
     };
-    if rest.trim().is_empty() {
+    if trimmed(rest).is_empty() {
         return Vec::new();
     }
-    rest.split('#').map(|part| part.trim().to_owned()).collect()
+    rest.split('#')
+        .map(|part| trimmed(part).to_owned())
+        .collect()
+}
+
+/// Without blanks and invisible characters around. At the end, a variation selector belongs to the character before it.
+fn trimmed(text: &str) -> &str {
+    let blank = |letter: char| letter.is_whitespace() || is_invisible(letter);
+    let text = text.trim_start_matches(blank);
+    text.trim_end_matches(|letter| blank(letter) && !('\u{fe00}'..='\u{fe0f}').contains(&letter))
+}
+
+/// What [`fold`] makes nothing of.
+fn is_unseen(letter: char) -> bool {
+    letter == DOT_ABOVE || is_invisible(letter)
 }
 
 fn folded(text: &str) -> impl Iterator<Item = char> {
@@ -115,7 +134,7 @@ fn fold(letter: char) -> impl Iterator<Item = char> {
     let large = letter.to_lowercase().flat_map(char::to_uppercase);
     large
         .flat_map(char::to_lowercase)
-        .filter(|letter| *letter != DOT_ABOVE)
+        .filter(|letter| !is_unseen(*letter))
 }
 
 #[cfg(test)]
@@ -195,6 +214,27 @@ mod tests {
         assert_eq!(data("info", " \n\tinfo#a").unwrap(), ["a"]);
         assert_eq!(data("  info", "info#a").unwrap(), ["a"]);
         assert_eq!(rule(&[" Info "], "info harga"), Some(" Info "));
+    }
+
+    #[test]
+    fn invisible_characters_before_in_and_behind_the_keyword_do_not_count() {
+        for letter in "\u{200b}\u{200c}\u{200d}\u{200e}\u{200f}\u{202a}\u{202e}\u{2060}\u{2066}\u{2069}\u{feff}\u{fe0f}\u{ad}".chars() {
+            for text in [
+                format!("{letter}info#a"),
+                format!("info{letter}#a"),
+                format!("{letter} {letter}info{letter}{letter} #{letter}a{letter}").replace("a\u{fe0f}", "a"),
+                format!("in{letter}fo#a"),
+            ] {
+                assert_eq!(data("info", &text).unwrap(), ["a"], "{text:?}");
+            }
+            assert_eq!(data("info", &format!("{letter}info{letter}")).unwrap(), [""; 0]);
+            assert_eq!(data(&format!("{letter}info{letter}"), "Info#a").unwrap(), ["a"]);
+            assert_eq!(seen(&format!("{letter}in{letter}fo")), "info");
+            assert_eq!(seen(&letter.to_string()), "");
+        }
+        assert_eq!(data("❤", "❤\u{fe0f}#a").unwrap(), ["a"]);
+        assert_eq!(data("❤\u{fe0f}", "❤#❤\u{fe0f} ").unwrap(), ["❤\u{fe0f}"]);
+        assert_eq!(data("", "\u{200e}halo").unwrap(), ["\u{200e}halo"]);
     }
 
     #[test]

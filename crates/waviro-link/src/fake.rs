@@ -237,7 +237,7 @@ impl FakeLink {
         id: &MessageId,
         level: ReceiptLevel,
     ) -> Result<(), crate::NotCommitted> {
-        self.report(id, level, None, false).await
+        self.report(receipt(id, level, None)).await
     }
 
     /// The phone of a group's member reports.
@@ -250,36 +250,20 @@ impl FakeLink {
         level: ReceiptLevel,
         member: Sender,
     ) -> Result<(), crate::NotCommitted> {
-        self.report(id, level, Some(member), true).await
+        self.report(receipt(id, level, Some(member))).await
     }
 
     /// Whether the gateway says of such a receipt that it changes nothing.
     #[must_use]
     pub fn is_known(&self, id: &MessageId, level: ReceiptLevel, member: Option<Sender>) -> bool {
-        let in_group = member.is_some();
-        let ids = vec![id.clone()];
-        self.listener.knows(&Receipt {
-            ids,
-            level,
-            from: member,
-            in_group,
-        })
+        self.listener.knows(&receipt(id, level, member))
     }
 
-    async fn report(
-        &self,
-        id: &MessageId,
-        level: ReceiptLevel,
-        from: Option<Sender>,
-        in_group: bool,
-    ) -> Result<(), crate::NotCommitted> {
-        let ids = vec![id.clone()];
-        let receipt = Receipt {
-            ids,
-            level,
-            from,
-            in_group,
-        };
+    /// Somebody's phone reports, recipient or not.
+    ///
+    /// # Errors
+    /// What the gateway answered.
+    pub async fn report(&self, receipt: Receipt) -> Result<(), crate::NotCommitted> {
         if self.listener.knows(&receipt) {
             return Ok(());
         }
@@ -294,6 +278,18 @@ impl FakeLink {
     /// A group changes.
     pub async fn change_group(&self, change: GroupChange) {
         self.listener.group_changed(change).await;
+    }
+}
+
+/// The receipt of a group's member; without one, of somebody of whom WhatsApp says nothing.
+fn receipt(id: &MessageId, level: ReceiptLevel, member: Option<Sender>) -> Receipt {
+    Receipt {
+        ids: vec![id.clone()],
+        level,
+        in_group: member.is_some(),
+        from: member,
+        alias: None,
+        group: None,
     }
 }
 

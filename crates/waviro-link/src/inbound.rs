@@ -19,6 +19,9 @@ pub struct Inbound {
     pub chat: Chat,
     /// Who wrote it. The phone number where it is known; WhatsApp may hide it behind a LID, then [`Sender::Hidden`].
     pub sender: Sender,
+    /// The sender's other name, the LID of a known number: for edits and deletions, which are held against the author of the earlier
+    /// message.
+    pub alias: Option<Sender>,
     /// The name that the sender gave themselves. Hostile text.
     pub push_name: String,
     /// WhatsApp's time.
@@ -43,7 +46,14 @@ pub enum InboundKind {
     Location(Location),
     /// One card or several.
     Contacts(Vec<Card>),
-    /// An earlier message of the same chat reads differently now.
+    /// More than text, with a text that a phone shows: a template, list, order, poll …
+    Structured {
+        /// The kind in a word of its own.
+        word: String,
+        /// The text, not empty; one part a line.
+        text: String,
+    },
+    /// An earlier message of the same chat reads differently now. The sender says so; the receiver holds it against the author.
     Edited {
         /// The id that the message was sent under.
         of: MessageId,
@@ -54,6 +64,8 @@ pub enum InboundKind {
     Deleted {
         /// The id that the message was sent under.
         of: MessageId,
+        /// The sender is an admin of the group, as WhatsApp says, and deleted what somebody else wrote.
+        by_admin: bool,
     },
     /// A reaction to a message of the same chat.
     Reaction {
@@ -62,7 +74,7 @@ pub enum InboundKind {
         /// What was chosen; empty where a reaction was taken back.
         emoji: String,
     },
-    /// Anything else, by a word of its own: `poll`, `order`, `group_invite` …; `other` where it has none.
+    /// Anything else, by a word of its own: `poll_vote`, `sticker_pack`, `pin` …; `other` where it has none.
     Other(String),
 }
 
@@ -188,18 +200,18 @@ pub enum GroupEvent {
 }
 
 impl InboundKind {
-    /// What a keyword is held against: a text, or the caption of a file.
+    /// What a keyword is held against: a text, the caption of a file, or the text of a structured message.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         match self {
-            Self::Text(text) => Some(text),
+            Self::Text(text) | Self::Structured { text, .. } => Some(text),
             Self::Media(file) => file.caption.as_deref(),
             _ => None,
         }
     }
 
     /// The kind in one word, stable: `text`, `image`, `video`, `audio`, `document`, `sticker`, `location`, `contact`,
-    /// `edited`, `deleted`, `reaction`, or that of [`InboundKind::Other`].
+    /// `edited`, `deleted`, `reaction`, or that of [`InboundKind::Structured`] and [`InboundKind::Other`].
     #[must_use]
     pub fn word(&self) -> &str {
         match self {
@@ -210,7 +222,7 @@ impl InboundKind {
             Self::Edited { .. } => "edited",
             Self::Deleted { .. } => "deleted",
             Self::Reaction { .. } => "reaction",
-            Self::Other(word) => word,
+            Self::Structured { word, .. } | Self::Other(word) => word,
         }
     }
 }

@@ -78,8 +78,12 @@ pub struct Receipt {
     /// Whose device said so, in a group the member: the number where the receipt tells it, else the LID. Chats between
     /// two that have moved to LIDs name the LID alone.
     pub from: Option<Sender>,
+    /// The other name of the same person, if it is known: messages to a number that WhatsApp hides are addressed by LID.
+    pub alias: Option<Sender>,
     /// The chat they stand in was a group.
     pub in_group: bool,
+    /// The group, if it was one.
+    pub group: Option<GroupId>,
 }
 
 /// How far a message came at the recipient's.
@@ -129,7 +133,7 @@ pub struct GroupIdError;
 
 /// Why a text is not a message id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a message id is 1 to 128 visible ASCII characters")]
+#[error("a message id is 1 to 1024 bytes of text without control characters")]
 pub struct MessageIdError;
 
 impl Number {
@@ -155,11 +159,42 @@ impl MessageId {
         Self(format!("3EB0{:016X}", u64::from_be_bytes(random)))
     }
 
+    /// The id of somebody else's message. Its sender chooses it freely, and no message is lost for its id: an id that no database
+    /// index takes is shortened, one with control characters is made readable. Both keep a hash of the whole, so that two
+    /// ids stay two, and one stays the same however often it comes.
+    #[must_use]
+    pub fn from_wire(text: &str) -> Self {
+        if is_kept_as_it_is(text) {
+            return Self(text.to_owned());
+        }
+        let mut readable: String = text.replace(char::is_control, "\u{fffd}");
+        readable.truncate(readable.floor_char_boundary(CUT_TO));
+        Self(format!("{readable}~{:016x}", fingerprint(text)))
+    }
+
     /// The id.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// The longest id that is kept as it is, in bytes. PostgreSQL takes no more than 2,704 bytes in an index, with chat and sender.
+const LONGEST_ID: usize = 1024;
+
+/// How much of a longer id is kept, in bytes.
+const CUT_TO: usize = 256;
+
+fn is_kept_as_it_is(id: &str) -> bool {
+    (1..=LONGEST_ID).contains(&id.len()) && !id.chars().any(char::is_control)
+}
+
+/// FNV-1a of 64 bits: the same in every version of this program, which no hasher of the standard library promises. Whoever makes two
+/// ids collide loses one of their own messages.
+fn fingerprint(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 impl Chat {
@@ -228,9 +263,7 @@ impl FromStr for MessageId {
     type Err = MessageIdError;
 
     fn from_str(text: &str) -> Result<Self, MessageIdError> {
-        let valid =
-            (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-        if valid {
+        if is_kept_as_it_is(text) {
             Ok(Self(text.to_owned()))
         } else {
             Err(MessageIdError)
@@ -332,6 +365,24 @@ mod tests {
         ] {
             assert_eq!(wrong.parse::<GroupId>(), Err(GroupIdError), "{wrong}");
         }
+    }
+
+    #[test]
+    fn an_id_of_any_length_and_content_is_kept() {
+        let long = "é".repeat(512);
+        for kept in ["3A", "a b", "ünïcode ✓", "<b>\"'", long.as_str()] {
+            assert_eq!(MessageId::from_wire(kept).as_str(), kept);
+            assert_eq!(kept.parse::<MessageId>().unwrap().as_str(), kept);
+        }
+        let (one, other) = ("é".repeat(5_000), format!("{}x", "é".repeat(4_999)));
+        let ids = ["", "a\0b", "a\nb", "a\u{85}b", &one, &other];
+        let ids = ids.map(MessageId::from_wire);
+        for (at, id) in ids.iter().enumerate() {
+            assert_eq!(id.as_str().parse::<MessageId>().as_ref(), Ok(id));
+            assert!(ids[..at].iter().all(|other| other != id), "{id}");
+        }
+        assert_eq!("".parse::<MessageId>(), Err(MessageIdError));
+        assert_eq!("a\nb".parse::<MessageId>(), Err(MessageIdError));
     }
 
     #[test]

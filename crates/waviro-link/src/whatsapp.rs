@@ -12,6 +12,7 @@
 //! ([`WhatsAppConfig::server_key`]), and the client opens with Noise IK, which authenticates exactly that key. Nothing is
 //! ever pinned for WhatsApp's hosts. A build in which the chain check was compiled out dials loopback only.
 
+mod admins;
 mod backlog;
 mod care;
 mod connect;
@@ -37,6 +38,7 @@ mod redelivered;
 mod runtime;
 mod send;
 mod store;
+mod structured;
 mod target;
 mod text;
 mod tls;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tracing::{debug, error, info, warn};
 use waviro_link::{
-    Call, GroupChange, Inbound, Listener, MessageId, NotCommitted, Receipt, ReceiptLevel,
+    Call, Chat, GroupChange, Inbound, Listener, MessageId, NotCommitted, Receipt, ReceiptLevel,
     ServerAck, Status, Verdict,
 };
 
@@ -24,8 +24,10 @@ use crate::clock::Clock;
 use crate::files::Files;
 use crate::jobs::Jobs;
 use crate::outbox::Outbox;
-use crate::store::{Audience, EventKind, Feeds, NewEvent, News, Store, StoreError, address};
-use came::Came;
+use crate::store::{
+    Audience, EventKind, Feeds, NewEvent, News, Reader, Store, StoreError, address,
+};
+use came::{Came, SERVER};
 use keeper::Keeper;
 use left::{Left, Told, may_pass};
 
@@ -120,12 +122,15 @@ impl Listener for Ear {
         let id = ack.id.as_str().to_owned();
         let verdict = match news {
             News::Failed(_) => "refused",
-            News::Reached(_) | News::ReachedSomebody(_) | News::Member { .. } => "accepted",
+            News::Reached(_)
+            | News::ReachedSomebody(_)
+            | News::Member { .. }
+            | News::Receipt { .. } => "accepted",
         };
         let accepted = matches!(news, News::Reached(_)).then(|| ack.id.clone());
         match self.keeper.raise(vec![(ack.id, news)]).await {
             Ok(()) => {
-                self.came.note(&accepted, 1);
+                self.came.note(&accepted, SERVER, 1);
                 metrics::counter!("waviro_server_acks_total", "verdict" => verdict).increment(1);
             }
             // The message stays unacked: the lane writes it again and the server acks it again.
@@ -144,7 +149,8 @@ impl Listener for Ear {
                 return false;
             }
         }
-        let known = self.came.have_all(&receipt.ids, self.counts_as(receipt));
+        let (by, counts_as) = (said_by(receipt), self.counts_as(receipt));
+        let known = self.came.have_all(&receipt.ids, &by, counts_as);
         if known {
             metrics::counter!("waviro_receipts_total").increment(receipt.ids.len() as u64);
         }
@@ -165,7 +171,16 @@ impl Listener for Ear {
         // Who received a message proves that the server took it: the store raises through every stage between. Of a
         // group one member's word is not the message's ack, unless the bot is set so; else the store leaves groups at 1.
         let for_all = self.bot.settings().group_acks;
-        let counts_as = self.counts_as(&receipt);
+        let (said_by, counts_as) = (said_by(&receipt), self.counts_as(&receipt));
+        let by = Reader {
+            in_group: receipt.in_group,
+            group: receipt.group.map(|group| Chat::Group(group).address()),
+            names: [&receipt.from, &receipt.alias]
+                .into_iter()
+                .flatten()
+                .map(address)
+                .collect(),
+        };
         let member = receipt.from.filter(|_| receipt.in_group);
         let news = match member.as_ref().map(address) {
             Some(member) => News::Member {
@@ -176,11 +191,14 @@ impl Listener for Ear {
             None if for_all => News::ReachedSomebody(level),
             None => News::Reached(level),
         };
+        let says = Box::new(news);
+        let news = News::Receipt { by, says };
         let news = receipt.ids.into_iter().map(|id| (id, news.clone()));
         let news: Vec<_> = news.collect();
         let kept = self.keeper.raise(news.clone()).await;
         if kept.is_ok() {
-            self.came.note(news.iter().map(|(id, _)| id), counts_as);
+            let ids = news.iter().map(|(id, _)| id);
+            self.came.note(ids, &said_by, counts_as);
         }
         kept.map_err(|reason| self.leave(Told::News(news), "receipt", &reason))
     }
@@ -212,6 +230,15 @@ impl Listener for Ear {
             .unknown_inbound(self.bot.slot(), ids)
             .await
             .map_err(|reason| not_committed(&self.bot, "inbound", &reason))
+    }
+}
+
+/// Who says so: one who is no recipient must not speak for one who is.
+fn said_by(receipt: &Receipt) -> String {
+    match (&receipt.group, &receipt.from) {
+        (Some(group), _) => Chat::Group(group.clone()).address(),
+        (None, Some(from)) if !receipt.in_group => address(from),
+        (None, _) => "?".to_owned(),
     }
 }
 

@@ -45,7 +45,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::DatabaseAt;
 use crate::telemetry::panics;
 
-pub use acks::{Feeds, News};
+pub use acks::{Feeds, News, Reader};
 pub use bots::{AddBot, BotRow, PreviousKey, Renaming, SetKey};
 pub use counts::Counts;
 pub use deliveries::{

@@ -20,6 +20,7 @@ use whatsapp_rust::wacore::store::device::{
 };
 use whatsapp_rust::{CacheConfig, CacheEntryConfig, Client, Jid, RawNodeLease};
 
+use super::admins::Admins;
 use super::backlog::Backlog;
 use super::connect::Dialer;
 use super::events::Ear;
@@ -53,6 +54,7 @@ pub(super) struct Shared {
     pub(super) slot: i32,
     pub(super) listener: Arc<dyn Listener>,
     pub(super) news: News,
+    pub(super) admins: Admins,
     pub(super) status: watch::Sender<Status>,
     pub(super) pulse: Pulse,
     pub(super) redelivered: Redelivered,
@@ -96,6 +98,7 @@ impl Device {
         let shared = Arc::new(Shared {
             slot,
             news: news::open(Arc::clone(&listener)),
+            admins: Admins::default(),
             listener,
             pulse: Pulse::default(),
             redelivered: Redelivered::open(ground.stores.came_again(slot)),

@@ -6,26 +6,30 @@
 //! acks them when the handler returns. Both the bus and the hook run on the library's own tasks.
 
 use std::sync::{Arc, Weak};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use whatsapp_rust::Client;
+use futures::FutureExt as _;
 use whatsapp_rust::anyhow::{self, anyhow};
 use whatsapp_rust::prelude::{Event, EventHandler, EventInterest, EventKind};
 use whatsapp_rust::types::durability_hook::{InboundDurabilityHook, InboundMessage};
 use whatsapp_rust::types::events;
 use whatsapp_rust::types::presence::ReceiptType;
 use whatsapp_rust::wacore_binary::JidExt as _;
+use whatsapp_rust::{Client, Jid};
 
 use super::device::Shared;
 use super::inbound::inbound;
 use super::news::{self, Item};
-use super::people::{is_own, told_sender};
+use super::people::{is_own, names};
 use super::{connect, device};
 use crate::{
-    MessageId, OfflineCause, QrCode, Receipt, ReceiptLevel, ServerAck, Status, UnlinkedCause,
-    Verdict,
+    MessageId, OfflineCause, QrCode, Receipt, ReceiptLevel, Sender, ServerAck, Status,
+    UnlinkedCause, Verdict,
 };
+
+/// How long a receipt waits for the answer to the question whose LID this is.
+const WHOSE: Duration = Duration::from_secs(2);
 
 /// The ear of one device.
 pub(super) struct Ear {
@@ -189,6 +193,7 @@ impl Ear {
     }
 
     fn group_changed(&self, update: &events::GroupUpdate) {
+        self.shared.admins.forget(&update.group_jid);
         if news::concerns_us(self.shared.client().as_deref(), &update.action) {
             self.shared.listener.groups_changed();
         }
@@ -208,27 +213,44 @@ impl Ear {
         if is_own(&client, &receipt.source.sender) {
             return;
         }
-        let ids: Vec<MessageId> = receipt
-            .message_ids
-            .iter()
-            .filter_map(|id| id.parse().ok())
-            .collect();
-        // Nothing but the commit may be waited for in here: whatever else the library would do for it needs threads that
-        // other receipts may hold.
         let source = &receipt.source;
-        let receipt = Receipt {
-            ids,
-            level,
-            from: told_sender(&source.sender, source.sender_alt.as_ref()),
-            in_group: source.chat.is_group(),
+        let told = |who: Option<(Sender, Option<Sender>)>| {
+            let ids = receipt.message_ids.iter();
+            let (from, alias) = match who.filter(|_| is_person(&source.sender)) {
+                Some((from, alias)) => (Some(from), alias),
+                None => (None, None),
+            };
+            let in_group = source.chat.is_group();
+            let group = in_group.then(|| source.chat.user.parse().ok());
+            Receipt {
+                ids: ids.map(|id| MessageId::from_wire(id)).collect(),
+                level,
+                from,
+                alias,
+                in_group,
+                group: group.flatten(),
+            }
         };
-        if self.shared.listener.knows(&receipt) {
+        let asking = || names(&client, &source.sender, source.sender_alt.as_ref());
+        // Almost all names are in memory.
+        let who = asking().now_or_never();
+        if let Some(who) = &who
+            && self.shared.listener.knows(&told(Some(who.clone())))
+        {
             return;
         }
         let _waiting = self.shared.backlog.add();
-        let committed = tokio::task::block_in_place(|| {
-            tokio::runtime::Handle::current().block_on(self.shared.listener.receipt(receipt))
-        });
+        // Nothing but the commit may be waited for long in here: whatever else the library would do for it needs threads that
+        // other receipts may hold.
+        let telling = async {
+            let who = match who {
+                Some(who) => Some(who),
+                None => tokio::time::timeout(WHOSE, asking()).await.ok(),
+            };
+            self.shared.listener.receipt(told(who)).await
+        };
+        let committed =
+            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(telling));
         if let Err(error) = committed {
             // The library knows no "do not ack"; but on a connection that is being given up it sends no acks, and
             // WhatsApp delivers the receipt again on the next.
@@ -249,7 +271,7 @@ impl InboundDurabilityHook for Ear {
         let mut messages = Vec::with_capacity(batch.len());
         for message in batch {
             self.shared.redelivered.told(&message.info.id);
-            if let Some(inbound) = inbound(&client, message).await {
+            if let Some(inbound) = inbound(&client, &self.shared.admins, message).await {
                 messages.push(inbound);
             }
         }
@@ -262,6 +284,10 @@ impl InboundDurabilityHook for Ear {
             .await
             .map_err(|error| anyhow!(error))
     }
+}
+
+fn is_person(jid: &Jid) -> bool {
+    jid.is_pn() || jid.is_lid()
 }
 
 /// Which receipts say how far our message came. The others are the account's own devices talking among themselves, or
@@ -285,8 +311,6 @@ fn now() -> SystemTime {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

@@ -9,7 +9,7 @@ use whatsapp_rust::Jid;
 use whatsapp_rust::download::{Downloadable, MediaType};
 
 use super::media::Origin;
-use crate::{InboundMediaKind, MediaHandle};
+use crate::{InboundMediaKind, MediaHandle, MessageId};
 
 /// The line's version.
 const VERSION: &str = "1";
@@ -68,7 +68,7 @@ impl Reference {
             hex(&self.key),
             hex(&self.sha256),
             hex(&self.sealed_sha256),
-            self.message.clone(),
+            one_word(&self.message),
             self.chat.to_string(),
             participant.unwrap_or_else(|| "-".to_owned()),
             if self.from_me { "me" } else { "them" }.to_owned(),
@@ -94,7 +94,7 @@ impl Reference {
             key: bytes(word()?)?,
             sha256: bytes(word()?)?,
             sealed_sha256: bytes(word()?)?,
-            message: word()?.to_owned(),
+            message: from_word(word()?)?,
             chat: word()?.parse().ok()?,
             participant: match word()? {
                 "-" => None,
@@ -116,6 +116,29 @@ impl Reference {
         }
     }
 }
+
+/// A sender chooses a message's id freely. One that is no word of its own is written in hexadecimal behind a mark. A very long one is
+/// shortened: the file is found without it, only its sender's phone could not be asked for the file again.
+fn one_word(id: &str) -> String {
+    let id = MessageId::from_wire(id);
+    let id = id.as_str();
+    let is_word = !id.starts_with(MARK) && !id.contains(char::is_whitespace);
+    if is_word {
+        id.to_owned()
+    } else {
+        format!("{MARK}{}", hex(id.as_bytes()))
+    }
+}
+
+fn from_word(word: &str) -> Option<String> {
+    match word.strip_prefix(MARK) {
+        Some(hexadecimal) => String::from_utf8(bytes(hexadecimal)?).ok(),
+        None => Some(word.to_owned()),
+    }
+}
+
+/// No id of WhatsApp's own clients begins with it.
+const MARK: char = '%';
 
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut out, byte| {
@@ -168,17 +191,28 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_found_whatever_its_messages_id_is() {
+        for message in ["A B", "%41", "é ✓", "a\u{a0}b"] {
+            let kept = Reference {
+                message: message.to_owned(),
+                ..reference()
+            };
+            assert_eq!(Reference::read(&kept.line().unwrap()), Some(kept));
+        }
+        let endless = Reference {
+            message: "A ".repeat(5_000),
+            ..reference()
+        };
+        assert!(Reference::read(&endless.line().unwrap()).is_some());
+    }
+
+    #[test]
     fn a_line_of_another_making_is_no_reference() {
         let line = reference().line().unwrap();
         let newer = format!("2{}", &line.as_str()[1..]);
         for wrong in ["x", "1 image", "1 image x 00 00 00 A 1@lid - me /p", &newer] {
             assert_eq!(Reference::read(&wrong.parse().unwrap()), None, "{wrong}");
         }
-        let bent = Reference {
-            message: "A B".to_owned(),
-            ..reference()
-        };
-        assert_eq!(bent.line(), None);
         let broken = Reference {
             path: "/v\n".to_owned(),
             ..reference()

@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use waproto::buffa::MessageField;
 use waproto::whatsapp as wa;
 use waproto::whatsapp::message::protocol_message::Type as ProtocolType;
 use whatsapp_rust::types::durability_hook::InboundMessage;
@@ -9,15 +10,21 @@ use whatsapp_rust::types::message::{MessageCategory, MessageSource};
 use whatsapp_rust::wacore_binary::JidExt as _;
 use whatsapp_rust::{Client, Jid, waproto};
 
-use super::people::{number, sender};
-use super::{contact, location, media, text};
+use super::admins::Admins;
+use super::people::{names, number, sender};
+use super::{contact, location, media, structured, text};
 use crate::{Chat, Inbound, InboundKind, MessageId};
 
 /// Wrappers in wrappers: real messages have three at most.
 const DEPTH: usize = 8;
 
-/// `None` for what is no message to anybody: key exchanges and the device's own housekeeping.
-pub(super) async fn inbound(client: &Client, message: &InboundMessage) -> Option<Inbound> {
+/// `None` for what is no message to anybody: key exchanges, the device's own housekeeping, what holds nothing, and deletions by those
+/// who may not delete.
+pub(super) async fn inbound(
+    client: &Client,
+    admins: &Admins,
+    message: &InboundMessage,
+) -> Option<Inbound> {
     let (info, source) = (&message.info, &message.info.source);
     if info.category == MessageCategory::Peer {
         return None;
@@ -29,17 +36,40 @@ pub(super) async fn inbound(client: &Client, message: &InboundMessage) -> Option
         sender: &source.sender,
         from_me: source.is_from_me,
     };
-    let kind = if edit && base.protocol_message.is_unset() {
+    let mut kind = if edit && base.protocol_message.is_unset() {
         // Without the usual instruction inside, the stanza may still name what is edited.
         let edited = info.meta_info.target_id.as_deref();
-        edit_of(edited, Some(base), &file)
+        edit_of(edited, Some(base), &file)?
     } else {
         kind(base, &file)?
     };
+    let alternative = source.sender_alt.as_ref();
+    let (by, alias) = match &mut kind {
+        InboundKind::Edited { .. } => names(client, &source.sender, alternative).await,
+        InboundKind::Deleted { by_admin, .. } => {
+            let (by, alias) = names(client, &source.sender, alternative).await;
+            if let Some(author) = named_author(base, source) {
+                // Says itself that it deletes what somebody else wrote.
+                let (author, _) = names(client, &author, None).await;
+                if author != by && Some(&author) != alias.as_ref() {
+                    let own = [Some(&source.sender), alternative];
+                    let own: Vec<&Jid> = own.into_iter().flatten().collect();
+                    *by_admin = admins.has(client, &source.chat, &own).await;
+                    if !*by_admin {
+                        tracing::debug!("a deletion by somebody who is no admin does not count");
+                        return None;
+                    }
+                }
+            }
+            (by, alias)
+        }
+        _ => (sender(client, &source.sender, alternative).await, None),
+    };
     Some(Inbound {
-        id: info.id.parse().ok()?,
+        id: MessageId::from_wire(&info.id),
         chat: chat(client, source, info.peer_recipient_pn.as_ref()).await?,
-        sender: sender(client, &source.sender, source.sender_alt.as_ref()).await,
+        sender: by,
+        alias,
         push_name: info.push_name.clone(),
         at: SystemTime::from(info.timestamp),
         from_me: source.is_from_me,
@@ -48,22 +78,34 @@ pub(super) async fn inbound(client: &Client, message: &InboundMessage) -> Option
     })
 }
 
+/// The author of the message that is deleted, if the deletion names one: an admin's does.
+fn named_author(base: &wa::Message, source: &MessageSource) -> Option<Jid> {
+    let key = &base.protocol_message.as_option()?.key;
+    if !source.chat.is_group() || key.from_me == Some(true) {
+        return None;
+    }
+    key.participant.as_deref()?.parse().ok()
+}
+
 async fn chat(client: &Client, source: &MessageSource, recipient: Option<&Jid>) -> Option<Chat> {
     if source.chat.is_group() {
         return Some(Chat::Group(source.chat.user.parse().ok()?));
     }
-    // The other side: what we wrote ourselves names it as the recipient, what came from it as the sender.
-    let alternative = if source.is_from_me {
-        source.recipient_alt.as_ref().or(recipient)
+    let (other, alternative) = if source.broadcast_list_owner.is_some() && !source.is_from_me {
+        // A list that a customer keeps: the message stands in the chat with the customer, as on a phone.
+        (&source.sender, source.sender_alt.as_ref())
+    } else if source.is_from_me {
+        // The other side: what we wrote ourselves names it as the recipient, what came from it as the sender.
+        (&source.chat, source.recipient_alt.as_ref().or(recipient))
     } else {
-        source.sender_alt.as_ref()
+        (&source.chat, source.sender_alt.as_ref())
     };
-    if !(source.chat.is_pn() || source.chat.is_lid()) {
+    if !(other.is_pn() || other.is_lid()) {
         return None;
     }
-    Some(match number(client, &source.chat, alternative).await {
+    Some(match number(client, other, alternative).await {
         Some(number) => Chat::Person(number),
-        None => Chat::Hidden(source.chat.user.to_string()),
+        None => Chat::Hidden(other.user.to_string()),
     })
 }
 
@@ -112,6 +154,9 @@ fn kind(base: &wa::Message, file: &media::Origin<'_>) -> Option<InboundKind> {
     if let Some(cards) = contact::inbound(base) {
         return Some(InboundKind::Contacts(cards));
     }
+    if let Some(structured) = structured::inbound(base) {
+        return Some(structured);
+    }
     if let Some(reaction) = base.reaction_message.as_option() {
         let emoji = reaction.text.clone().unwrap_or_default();
         return Some(match id(&reaction.key) {
@@ -134,25 +179,29 @@ fn about_another(
     let kind = protocol.r#type.unwrap_or(ProtocolType::Revoke);
     if kind == ProtocolType::Revoke {
         let of = id(&protocol.key)?;
-        return Some(InboundKind::Deleted { of });
+        let by_admin = false;
+        return Some(InboundKind::Deleted { of, by_admin });
     }
     if kind == ProtocolType::MessageEdit {
         let new = protocol.edited_message.as_option();
-        return Some(edit_of(protocol.key.id.as_deref(), new, file));
+        return edit_of(protocol.key.id.as_deref(), new, file);
     }
     None
 }
 
-fn edit_of(of: Option<&str>, new: Option<&wa::Message>, file: &media::Origin<'_>) -> InboundKind {
-    let Some(of) = of.and_then(|of| of.parse().ok()) else {
-        return InboundKind::Other("edited".to_owned());
-    };
+/// An edit that does not say what it edits says nothing.
+fn edit_of(
+    of: Option<&str>,
+    new: Option<&wa::Message>,
+    file: &media::Origin<'_>,
+) -> Option<InboundKind> {
+    let of = MessageId::from_wire(of.filter(|of| !of.is_empty())?);
     let new = new.and_then(|new| kind(unwrapped(new).0, file));
     let text = new.as_ref().and_then(InboundKind::text);
-    InboundKind::Edited {
+    Some(InboundKind::Edited {
         of,
         text: text.unwrap_or_default().to_owned(),
-    }
+    })
 }
 
 /// A word for what has no kind of its own.
@@ -221,13 +270,44 @@ fn other(base: &wa::Message) -> Option<InboundKind> {
         || base.message_history_notice.is_set();
     match word {
         Some(word) => Some(InboundKind::Other(word.to_owned())),
-        None if keys => None,
+        None if keys || is_empty(base) => None,
         None => Some(InboundKind::Other("other".to_owned())),
     }
 }
 
+/// Whether a message without text, file or any other content of a known kind holds nothing at all, but what stands around content.
+fn is_empty(base: &wa::Message) -> bool {
+    let mut rest = base.clone();
+    // Without text: looked at before.
+    rest.conversation = None;
+    rest.extended_text_message = MessageField::none();
+    rest.message_context_info = MessageField::none();
+    if !rest.device_sent_message.message.is_set() {
+        rest.device_sent_message = MessageField::none();
+    }
+    for wrapper in [
+        &mut rest.ephemeral_message,
+        &mut rest.view_once_message,
+        &mut rest.view_once_message_v2,
+        &mut rest.view_once_message_v2_extension,
+        &mut rest.document_with_caption_message,
+        &mut rest.edited_message,
+        &mut rest.associated_child_message,
+        &mut rest.group_mentioned_message,
+        &mut rest.bot_invoke_message,
+        &mut rest.lottie_sticker_message,
+        &mut rest.spoiler_message,
+    ] {
+        if !wrapper.message.is_set() {
+            *wrapper = MessageField::none();
+        }
+    }
+    waproto::codec::message_encoded_len(&rest) == 0
+}
+
 fn id(key: &wa::MessageKey) -> Option<MessageId> {
-    key.id.as_deref()?.parse().ok()
+    let id = key.id.as_deref().filter(|id| !id.is_empty())?;
+    Some(MessageId::from_wire(id))
 }
 
 /// The message that this one answers. Every kind has a place of its own for it.
@@ -265,7 +345,7 @@ fn quoted(base: &wa::Message) -> Option<MessageId> {
         .into_iter()
         .flatten()
         .find_map(|context| context.stanza_id.as_deref())?;
-    quoted.parse().ok()
+    (!quoted.is_empty()).then(|| MessageId::from_wire(quoted))
 }
 
 #[cfg(test)]

@@ -110,25 +110,26 @@ async fn a_groups_receipts_name_the_member() {
             };
             let receipt = world.book.wait("the member's receipt", read).await;
             assert!(receipt.in_group);
+            assert_eq!(receipt.group.unwrap().as_str(), group.id());
             assert_eq!(receipt.ids, std::slice::from_ref(&message.id));
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_persons_receipt_names_them_as_whatsapp_does() {
+async fn a_persons_receipt_names_them_by_number_and_by_lid() {
     for lids in [true, false] {
         let world = World::linked_among(lids).await;
         world.send("3EB00000000000000042", "halo").await;
         let first = |page: &crate::Page| page.receipts.first().cloned();
         let receipt = world.book.wait("a receipt", first).await;
-        let named = if lids {
-            Sender::Hidden(world.customer.lid().to_owned())
-        } else {
-            person(CUSTOMER)
-        };
-        assert_eq!(receipt.from, Some(named), "lids: {lids}");
+        assert_eq!(receipt.from, Some(person(CUSTOMER)), "lids: {lids}");
+        if lids {
+            let lid = Sender::Hidden(world.customer.lid().to_owned());
+            assert_eq!(receipt.alias, Some(lid));
+        }
         assert!(!receipt.in_group);
+        assert_eq!(receipt.group, None);
     }
 }
 

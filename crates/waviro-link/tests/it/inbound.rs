@@ -145,7 +145,10 @@ async fn what_is_done_to_an_earlier_message_names_it() {
         assert_eq!(said(&world, reaction).await.1, heard);
     }
     let revoke = Outgoing::Revoke { of: first.clone() };
-    let deleted = InboundKind::Deleted { of: id(&first) };
+    let deleted = InboundKind::Deleted {
+        of: id(&first),
+        by_admin: false,
+    };
     assert_eq!(said(&world, revoke).await.1, deleted);
 }
 

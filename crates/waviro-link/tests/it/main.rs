@@ -7,6 +7,7 @@
 )]
 
 mod calls;
+mod claims;
 mod dialling;
 mod files;
 mod groups;

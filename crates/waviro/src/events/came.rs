@@ -9,7 +9,11 @@ use waviro_link::MessageId;
 /// Messages of which this is known: those that members of a group receipt at one time. 16 bytes each, for each bot.
 const KNOWN: usize = 512;
 
-/// The acks of the latest messages that are durable. What is forgotten is asked of the database again.
+/// Who says that WhatsApp's server took a message: the server itself, which nobody else can claim.
+pub(super) const SERVER: &str = "";
+
+/// The acks of the latest messages that are durable, each with who says so: what somebody else claims of a message may not
+/// have counted. What is forgotten is asked of the database again.
 #[derive(Debug, Default)]
 pub(super) struct Came(Mutex<Latest>);
 
@@ -22,11 +26,11 @@ struct Latest {
 }
 
 impl Came {
-    /// These came as far as `ack`, and that is durable.
-    pub(super) fn note<'a>(&self, ids: impl IntoIterator<Item = &'a MessageId>, ack: i8) {
+    /// These came as far as `ack`, says `by`, and that is durable if it counts.
+    pub(super) fn note<'a>(&self, ids: impl IntoIterator<Item = &'a MessageId>, by: &str, ack: i8) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for id in ids {
-            let hash = known.hasher.hash_one(id.as_str());
+            let hash = known.hasher.hash_one((id.as_str(), by));
             if let Some(before) = known.acks.get_mut(&hash) {
                 *before = (*before).max(ack);
                 continue;
@@ -41,12 +45,14 @@ impl Came {
         }
     }
 
-    /// Whether all of these are known to have come as far as `ack`.
-    pub(super) fn have_all(&self, ids: &[MessageId], ack: i8) -> bool {
+    /// Whether all of these are known to have come as far as `ack`, from `by` or from the server.
+    pub(super) fn have_all(&self, ids: &[MessageId], by: &str, ack: i8) -> bool {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         ids.iter().all(|id| {
-            let hash = known.hasher.hash_one(id.as_str());
-            known.acks.get(&hash).is_some_and(|came| *came >= ack)
+            [SERVER, by].into_iter().any(|by| {
+                let hash = known.hasher.hash_one((id.as_str(), by));
+                known.acks.get(&hash).is_some_and(|came| *came >= ack)
+            })
         })
     }
 }
@@ -62,18 +68,21 @@ mod tests {
     #[test]
     fn what_is_known_only_rises_and_what_is_not_known_is_asked() {
         let came = Came::default();
-        assert!(!came.have_all(&[id(1)], 1));
-        came.note(&[id(1), id(2)], 2);
-        came.note(&[id(1)], 1);
-        assert!(came.have_all(&[id(1), id(2)], 2));
-        assert!(!came.have_all(&[id(1)], 3) && !came.have_all(&[id(1), id(3)], 1));
+        assert!(!came.have_all(&[id(1)], "a", 1));
+        came.note(&[id(1), id(2)], "a", 2);
+        came.note(&[id(1)], "a", 1);
+        assert!(came.have_all(&[id(1), id(2)], "a", 2));
+        assert!(!came.have_all(&[id(1)], "b", 1));
+        came.note(&[id(1)], SERVER, 1);
+        assert!(came.have_all(&[id(1)], "b", 1) && !came.have_all(&[id(1)], "b", 2));
+        assert!(!came.have_all(&[id(1)], "a", 3) && !came.have_all(&[id(1), id(3)], "a", 1));
     }
 
     #[test]
     fn the_oldest_is_forgotten() {
         let came = Came::default();
-        (0..=KNOWN).for_each(|n| came.note(&[id(n)], 1));
-        assert!(!came.have_all(&[id(0)], 1) && came.have_all(&[id(1), id(KNOWN)], 1));
+        (0..=KNOWN).for_each(|n| came.note(&[id(n)], "a", 1));
+        assert!(!came.have_all(&[id(0)], "a", 1) && came.have_all(&[id(1), id(KNOWN)], "a", 1));
         let known = came.0.lock().unwrap();
         assert_eq!((known.acks.len(), known.order.len()), (KNOWN, KNOWN));
     }

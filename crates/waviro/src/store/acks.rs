@@ -35,6 +35,34 @@ pub enum News {
     ReachedSomebody(i8),
     /// It ended, with the cause. Counts only where nothing better is known.
     Failed(String),
+    /// What a receipt says. Counts only if its sender is a recipient of the message.
+    Receipt {
+        /// Who sent the receipt, and in which chat.
+        by: Reader,
+        /// What the receipt says.
+        says: Box<News>,
+    },
+}
+
+/// Who says that a message arrived, and in which chat. Anybody can send a receipt for any message whose id they know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reader {
+    /// The chat was a group.
+    pub in_group: bool,
+    /// The group as the row has it, if it is known which.
+    pub group: Option<String>,
+    /// The person's names as rows have them: by number, by LID. Empty if WhatsApp does not say who it is.
+    pub names: Vec<String>,
+}
+
+impl Reader {
+    /// Whether the message in this chat was sent to them. A group's server passes on its members' receipts alone.
+    pub(super) fn is_recipient(&self, chat: &str, is_group: bool) -> bool {
+        if self.in_group {
+            return is_group && self.group.as_deref().is_none_or(|group| group == chat);
+        }
+        !is_group && (self.names.is_empty() || self.names.iter().any(|name| name == chat))
+    }
 }
 
 /// Who is told after the commit.
@@ -289,6 +317,9 @@ impl Standing {
     /// Folds one piece of news in; whether anything changed.
     fn take(&mut self, news: &News) -> bool {
         match news {
+            News::Receipt { by, says } => {
+                by.is_recipient(&self.chat, self.group) && self.take(says)
+            }
             News::Reached(level) | News::ReachedSomebody(level) | News::Member { level, .. } => {
                 let for_all = match news {
                     News::ReachedSomebody(_) => true,

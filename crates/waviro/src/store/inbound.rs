@@ -1,5 +1,6 @@
 //! What was written to the bots: kept before WhatsApp gets its ack, and kept once.
 
+mod authors;
 mod detail;
 
 use std::collections::{HashMap, HashSet};
@@ -13,6 +14,7 @@ use super::messages::narrow;
 use super::{Store, StoreError, sql};
 use crate::clock::{Millis, millis};
 
+use authors::Claim;
 pub use detail::{Card as CardDetail, Detail, FileDetail, Place, media_id};
 
 /// A message that arrived, for the database.
@@ -29,6 +31,8 @@ pub struct InboundRow {
     quoted: Option<String>,
     detail: Option<String>,
     handle: Option<MediaHandle>,
+    alias: Option<String>,
+    claim: Option<Claim>,
     hooks: Vec<Hook>,
     event: Option<NewEvent>,
 }
@@ -71,6 +75,18 @@ impl InboundRow {
             body: storable(body),
             quoted: inbound.quoted.map(|quoted| quoted.as_str().to_owned()),
             detail: Detail::of(&inbound.kind).json(),
+            alias: inbound.alias.as_ref().map(address),
+            claim: match &inbound.kind {
+                InboundKind::Edited { of, .. } => Some(Claim {
+                    of: of.as_str().to_owned(),
+                    by_admin: false,
+                }),
+                InboundKind::Deleted { of, by_admin } => Some(Claim {
+                    of: of.as_str().to_owned(),
+                    by_admin: *by_admin,
+                }),
+                _ => None,
+            },
             handle: match inbound.kind {
                 InboundKind::Media(file) => Some(file.handle),
                 _ => None,
@@ -111,7 +127,8 @@ fn storable(text: String) -> String {
 }
 
 impl Store {
-    /// Keeps those that are new, and what is to be posted of them, in one transaction, all or none.
+    /// Keeps those that are new, and what is to be posted of them, in one transaction, all or none. Edits and deletions by others than
+    /// the author are passed over.
     pub async fn keep_inbound(
         &self,
         slot: i32,
@@ -121,6 +138,7 @@ impl Store {
         self.write("keep_inbound", move |connection, counters| {
             let batch = batch.clone();
             Box::pin(async move {
+                let batch = authors::counted(slot, batch, &mut *connection).await?;
                 let mut new = HashSet::new();
                 for rows in sql::cut(&batch) {
                     let text = format!(

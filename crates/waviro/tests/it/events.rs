@@ -188,6 +188,7 @@ async fn what_nobody_wants_is_not_written() {
         text.id = format!("B{n}").parse().unwrap();
         text.kind = InboundKind::Deleted {
             of: format!("A{n}").parse().unwrap(),
+            by_admin: false,
         };
         rig.link().inbound(vec![text]).await.unwrap();
         rig.link().call(call(&format!("C{n}"), None)).await;

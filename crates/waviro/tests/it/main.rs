@@ -10,6 +10,7 @@
 mod api;
 mod bots;
 mod callbacks;
+mod claims;
 mod cli;
 mod conform;
 mod dashboard;

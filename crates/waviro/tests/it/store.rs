@@ -126,6 +126,7 @@ pub async fn keeps_its_contract(store: &Store) {
     a_queue_ends_at_its_limit(store).await;
     callbacks::keep_their_contract(store).await;
     inbound::is_kept_once(store).await;
+    inbound::edits_and_deletions_count_only_from_the_author_or_an_admin(store).await;
     inbound::numbers_are_remembered_and_forgotten(store).await;
     bots::live_and_die_by_name_and_slots_are_never_reused(store).await;
     keys::keep_their_contract(store).await;

@@ -1,6 +1,6 @@
 //! What the wire says and what the gateway hears of it.
 
-use waproto::buffa::MessageField;
+mod nothing;
 
 use super::*;
 use crate::{Card, InboundMedia, Location};
@@ -197,7 +197,8 @@ fn an_edit_wrapper_without_an_instruction_says_what_it_holds() {
 
 #[test]
 fn a_deletion_names_what_is_deleted() {
-    let deleted = Some(InboundKind::Deleted { of: id("B2") });
+    let (of, by_admin) = (id("B2"), false);
+    let deleted = Some(InboundKind::Deleted { of, by_admin });
     assert_eq!(heard(&protocol(ProtocolType::Revoke, None)), deleted);
 }
 

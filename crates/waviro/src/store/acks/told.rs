@@ -108,10 +108,16 @@ async fn rose(
             continue;
         }
         for (id, news) in &raise.news {
-            let News::Member { level, member, .. } = news else {
+            let (by, says) = match news {
+                News::Receipt { by, says } => (Some(by), &**says),
+                news => (None, news),
+            };
+            let News::Member { level, member, .. } = says else {
                 continue;
             };
-            let in_group = |it: &Standing| it.slot == raise.slot && it.group && it.ack > 0;
+            let is_theirs = |it: &Standing| by.is_none_or(|by| by.is_recipient(&it.chat, it.group));
+            let in_group =
+                |it: &Standing| it.slot == raise.slot && it.group && it.ack > 0 && is_theirs(it);
             if standings.get(id).is_some_and(in_group) {
                 let known = said.entry((id.clone(), member.clone())).or_default();
                 *known = (known.0.max(i64::from(*level)), index);

@@ -101,7 +101,7 @@ impl Detail {
                 detail.of = Some(of.as_str().to_owned());
                 detail.text = Some(text.clone());
             }
-            InboundKind::Deleted { of } => detail.of = Some(of.as_str().to_owned()),
+            InboundKind::Deleted { of, .. } => detail.of = Some(of.as_str().to_owned()),
             InboundKind::Reaction { to, emoji } => {
                 detail.of = Some(to.as_str().to_owned());
                 detail.emoji = Some(emoji.clone());

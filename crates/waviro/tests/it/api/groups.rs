@@ -41,6 +41,7 @@ async fn groups_come_with_name_and_last_activity_the_latest_first() {
         id: "A1".parse().unwrap(),
         chat: Chat::Group(GROUP.parse().unwrap()),
         sender: Sender::Number(number("6282386000001")),
+        alias: None,
         push_name: "Ani".to_owned(),
         at: UNIX_EPOCH + Duration::from_secs((START / 1000 + 20).unsigned_abs()),
         from_me: false,

@@ -169,7 +169,13 @@ pub fn each_kind() -> Vec<Inbound> {
                 emoji: String::new(),
             },
         ),
-        of("B6", InboundKind::Deleted { of: first() }),
+        of(
+            "B6",
+            InboundKind::Deleted {
+                of: first(),
+                by_admin: false,
+            },
+        ),
     ]
 }
 

@@ -48,6 +48,7 @@ pub async fn keeps_its_contract(store: &Store) {
         id: "E1".parse().unwrap(),
         chat: Chat::Person(number("6281000077")),
         sender: Sender::Number(number("6281000077")),
+        alias: None,
         push_name: String::new(),
         at: std::time::UNIX_EPOCH,
         from_me: false,

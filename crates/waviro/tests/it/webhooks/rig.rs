@@ -127,6 +127,7 @@ pub fn inbound(id: &str, from: &str, text: &str) -> Inbound {
         id: id.parse().unwrap(),
         chat: Chat::Person(number(from)),
         sender: Sender::Number(number(from)),
+        alias: None,
         push_name: "Budi".to_owned(),
         at: std::time::UNIX_EPOCH,
         from_me: false,

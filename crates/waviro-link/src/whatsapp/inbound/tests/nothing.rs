@@ -1,0 +1,58 @@
+//! What is not told, because it says nothing.
+
+use super::*;
+
+#[test]
+fn an_edit_that_does_not_say_of_what_is_none() {
+    for nameless in [None, Some(String::new())] {
+        let mut edit = protocol(ProtocolType::MessageEdit, Some(typed("baru")));
+        if let Some(instruction) = edit.protocol_message.as_option_mut() {
+            instruction.key = MessageField::some(wa::MessageKey {
+                id: nameless,
+                ..Default::default()
+            });
+        }
+        assert_eq!(heard(&edit), None);
+    }
+}
+
+#[test]
+fn a_message_that_holds_nothing_is_none() {
+    let empty = |text: Option<&str>| wa::Message {
+        conversation: text.map(ToOwned::to_owned),
+        message_context_info: MessageField::some(wa::MessageContextInfo {
+            message_secret: Some(vec![1; 32]),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let extended = wa::Message {
+        extended_text_message: MessageField::some(wa::message::ExtendedTextMessage::default()),
+        ..Default::default()
+    };
+    let wrapper = wa::Message {
+        ephemeral_message: MessageField::some(wa::message::FutureProofMessage::default()),
+        ..Default::default()
+    };
+    for nothing in [
+        wa::Message::default(),
+        empty(None),
+        empty(Some("")),
+        extended,
+        wrapper,
+    ] {
+        assert_eq!(heard(&nothing), None, "{nothing:?}");
+        let wrapped_nothing = wa::Message {
+            ephemeral_message: wrapped(nothing),
+            ..Default::default()
+        };
+        assert_eq!(heard(&wrapped_nothing), None);
+    }
+    assert_eq!(heard(&empty(Some(" "))), Some(text(" ")));
+    // A kind that has no word here is something all the same.
+    let other = wa::Message {
+        payment_invite_message: MessageField::some(wa::message::PaymentInviteMessage::default()),
+        ..Default::default()
+    };
+    assert_eq!(heard(&other), Some(InboundKind::Other("other".to_owned())));
+}

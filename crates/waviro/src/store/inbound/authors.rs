@@ -1,0 +1,120 @@
+//! Edits and deletions count only from the author of the message, and deletions also from an admin of its group.
+//!
+//! The sender of an edit chooses which message the edit names. The rows say who wrote that message; if no row does, the claim
+//! stands, since nothing speaks against it.
+
+use std::collections::HashMap;
+
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use tracing::debug;
+
+use super::InboundRow;
+use crate::store::{StoreError, sql};
+
+/// What an edit or a deletion claims.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Claim {
+    /// The id of the message.
+    pub(super) of: String,
+    /// WhatsApp says that the sender is an admin of the group.
+    pub(super) by_admin: bool,
+}
+
+/// Who wrote a message, and where.
+struct Written {
+    chat: String,
+    sender: String,
+    from_me: bool,
+}
+
+/// The batch without the edits and deletions that do not count.
+pub(super) async fn counted(
+    slot: i32,
+    batch: Vec<InboundRow>,
+    connection: &mut AnyConnection,
+) -> Result<Vec<InboundRow>, StoreError> {
+    let named: Vec<String> = batch
+        .iter()
+        .filter_map(|row| Some(row.claim.as_ref()?.of.clone()))
+        .collect();
+    if named.is_empty() {
+        return Ok(batch);
+    }
+    let mut written = read(slot, &named, connection).await?;
+    for row in batch.iter().filter(|row| row.claim.is_none()) {
+        written.entry(row.id.clone()).or_default().push(Written {
+            chat: row.chat.clone(),
+            sender: row.sender.clone(),
+            from_me: row.from_me,
+        });
+    }
+    let counts = |row: &InboundRow| {
+        let Some(claim) = &row.claim else {
+            return true;
+        };
+        let known = written.get(&claim.of).map_or(&[][..], Vec::as_slice);
+        let counts = claim.by_admin || is_author(row, known);
+        if !counts {
+            debug!(
+                slot,
+                kind = row.kind,
+                "an edit or deletion by another than the author does not count"
+            );
+        }
+        counts
+    };
+    Ok(batch.into_iter().filter(counts).collect())
+}
+
+/// Whether the sender wrote the message, or nothing says who did.
+fn is_author(row: &InboundRow, known: &[Written]) -> bool {
+    let is_same = |name: &str| name == row.sender || Some(name) == row.alias.as_deref();
+    let in_group = row.chat.ends_with("@g.us");
+    let mut here = known
+        .iter()
+        .filter(|it| {
+            // A chat with one person has two names, as the person has.
+            it.chat == row.chat || (!in_group && (it.from_me || is_same(&it.chat)))
+        })
+        .peekable();
+    here.peek().is_none()
+        || here.any(|it| {
+            if row.from_me {
+                it.from_me
+            } else {
+                !it.from_me && is_same(&it.sender)
+            }
+        })
+}
+
+/// Everything that was written under these ids, to the bot and by the bot.
+async fn read(
+    slot: i32,
+    ids: &[String],
+    connection: &mut AnyConnection,
+) -> Result<HashMap<String, Vec<Written>>, StoreError> {
+    let mut written: HashMap<String, Vec<Written>> = HashMap::new();
+    for list in sql::lists(ids) {
+        let parameters = sql::parameters(list.len(), 2);
+        let texts = [
+            format!(
+                "SELECT id, chat, sender, from_me FROM inbound WHERE bot = $1 AND id IN ({parameters})"
+            ),
+            format!("SELECT id, chat, '', 1 FROM messages WHERE bot = $1 AND id IN ({parameters})"),
+        ];
+        for text in texts {
+            let mut query = sqlx::query(AssertSqlSafe(text)).bind(i64::from(slot));
+            for id in &list {
+                query = query.bind(id.clone());
+            }
+            for row in query.fetch_all(&mut *connection).await? {
+                written.entry(row.try_get(0)?).or_default().push(Written {
+                    chat: row.try_get(1)?,
+                    sender: row.try_get(2)?,
+                    from_me: row.try_get::<i64, _>(3)? != 0,
+                });
+            }
+        }
+    }
+    Ok(written)
+}

@@ -1,0 +1,95 @@
+//! What people claim of messages that are not theirs: edits, deletions and receipts.
+
+use waviro_link::{InboundKind, Receipt, ReceiptLevel, Sender};
+
+use crate::engine::{Rig, number, until};
+use crate::events::rig::{subscribe, told};
+use crate::webhooks::rig::{Hooks, in_group, inbound};
+
+const BUDI: &str = "6281300000001";
+const GROUP: &str = "120363000000000001";
+
+#[tokio::test]
+async fn nobody_edits_or_deletes_what_the_bot_wrote() {
+    let rig = Rig::online().await;
+    let hooks = Hooks::start().await;
+    subscribe(&rig, &hooks.url("hook")).await;
+    let sent = rig.accept(BUDI, "total Rp50.000").await.unwrap().id;
+    let edit = || InboundKind::Edited {
+        of: sent.clone(),
+        text: "total Rp5".to_owned(),
+    };
+    let delete = || InboundKind::Deleted {
+        of: sent.clone(),
+        by_admin: false,
+    };
+    for (id, kind) in [("E1", edit()), ("E2", delete())] {
+        let mut claim = inbound(id, BUDI, "");
+        claim.kind = kind;
+        rig.link().inbound(vec![claim]).await.unwrap();
+    }
+    // The bot's own phone may.
+    let mut own = inbound("E3", BUDI, "");
+    (own.kind, own.from_me) = (edit(), true);
+    rig.link().inbound(vec![own]).await.unwrap();
+    let edited = until(
+        || async { told(&rig, "message.edited").await },
+        |events| !events.is_empty(),
+    )
+    .await;
+    assert_eq!(edited.len(), 1, "{edited:?}");
+    assert_eq!(edited[0]["data"]["from_me"], true);
+    assert!(told(&rig, "message.deleted").await.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_edited_by_another_member_is_not_in_the_log_either() {
+    let rig = Rig::online().await;
+    rig.link()
+        .inbound(vec![in_group(GROUP, "A1", BUDI, "halo")])
+        .await
+        .unwrap();
+    let mut claim = in_group(GROUP, "E1", "6281300000002", "");
+    claim.kind = InboundKind::Edited {
+        of: "A1".parse().unwrap(),
+        text: "lain".to_owned(),
+    };
+    rig.link().inbound(vec![claim]).await.unwrap();
+    let slot = rig.bot.slot();
+    assert_eq!(rig.engine.store.inbound_count(slot).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_receipt_counts_only_from_a_recipient_of_the_message() {
+    let rig = Rig::online().await;
+    let sent = rig.accept(BUDI, "halo").await.unwrap().id;
+    until(|| rig.ack_of(&sent), |ack| *ack == 1).await;
+    let receipt =
+        |level, from: Option<Sender>, alias: Option<Sender>, group: Option<&str>| Receipt {
+            ids: vec![sent.clone()],
+            level,
+            from,
+            alias,
+            in_group: group.is_some(),
+            group: group.map(|group| group.parse().unwrap()),
+        };
+    let known = |text: &str| Some(Sender::Number(number(text)));
+    let hidden = |lid: &str| Some(Sender::Hidden(lid.to_owned()));
+    let read = ReceiptLevel::Read;
+    for forged in [
+        receipt(read, known("6281300000002"), None, None),
+        receipt(read, known("6281300000002"), hidden("77"), None),
+        receipt(read, hidden("77"), None, None),
+        receipt(read, known(BUDI), None, Some(GROUP)),
+    ] {
+        rig.link().report(forged.clone()).await.unwrap();
+        assert_eq!(rig.ack_of(&sent).await, 1, "{forged:?}");
+    }
+    let delivered = receipt(ReceiptLevel::Delivered, known(BUDI), hidden("78"), None);
+    rig.link().report(delivered).await.unwrap();
+    assert_eq!(rig.ack_of(&sent).await, 2);
+    // WhatsApp does not say who it was: as before.
+    let nameless = receipt(read, None, None, None);
+    rig.link().report(nameless).await.unwrap();
+    assert_eq!(rig.ack_of(&sent).await, 3);
+}

@@ -251,7 +251,7 @@ impl Config {
     /// The files of an SQLite database; none for another one.
     #[must_use]
     pub fn database_files(&self) -> Vec<PathBuf> {
-        let url = self.database_url();
+        let url = self.database_at().url;
         let Some(rest) = url.strip_prefix("sqlite:") else {
             return Vec::new();
         };

@@ -69,8 +69,9 @@ pub(super) fn direct(url: &Url) -> Option<String> {
 
 /// Whether the host shows pages about files, so that a page from it is never the file.
 pub(super) fn is_viewer(url: &Url) -> bool {
-    const HOSTS: [&str; 8] = [
+    const HOSTS: [&str; 15] = [
         "drive.google.com",
+        "drive.usercontent.google.com",
         "docs.google.com",
         "accounts.google.com",
         "photos.google.com",
@@ -78,6 +79,12 @@ pub(super) fn is_viewer(url: &Url) -> bool {
         "dropbox.com",
         "onedrive.live.com",
         "1drv.ms",
+        "app.box.com",
+        "mediafire.com",
+        "mega.nz",
+        "wetransfer.com",
+        "we.tl",
+        "terabox.com",
     ];
     let host = url.host_str().unwrap_or_default().trim_end_matches('.');
     let host = host.strip_prefix("www.").unwrap_or(host);

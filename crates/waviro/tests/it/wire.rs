@@ -17,10 +17,6 @@ use crate::engine::until;
 use crate::front::Front;
 
 /// Serves the gateway on a port; the tasks end when it was stopped and its connections are gone.
-#[expect(
-    clippy::unused_async,
-    reason = "its callers wait for it, and a socket may have to be waited for again"
-)]
 pub async fn listening(front: &Front, header_within: Duration) -> (SocketAddr, TaskTracker) {
     let patience = Patience {
         header: header_within,

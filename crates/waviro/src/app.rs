@@ -18,6 +18,7 @@ use crate::bots::{Bots, Profiles};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dashboard::{Dashboard, Setup};
+use crate::disk::Floor;
 use crate::door::{LoginAttempts, Permits, Proxies, WrongKeys, behind_proxies};
 use crate::files::{Files, FilesError, Keeping};
 use crate::jobs::{Jobs, retention};
@@ -111,7 +112,7 @@ impl App {
         .await?;
         let (limits, base_path) = (&config.limits, &config.server.base_path);
         let wrong_keys = Arc::new(WrongKeys::new(limits.wrong_keys_per_minute, clock.clone()));
-        let once = Once::new(store.clone(), clock.clone());
+        let once = Once::new(store.clone(), clock.clone(), limits.kept_answers_mib);
         chores(&outbox, &once, metrics.clone(), &clock, (&tasks, &stop));
         let users = Users::new(store.clone(), clock.clone(), limits.logins_waiting);
         let rooms = Rooms {
@@ -343,6 +344,7 @@ async fn files(
         base: config.link_base().to_owned(),
         keeps: Duration::from_hours(24 * config.retention.media_days),
         permits: Permits::new(config.limits.fetches, config.limits.fetches_per_bot),
+        floor: Floor::new(config.data_dir.clone(), config.limits.free_disk_mib),
     };
     let files = Files::open(
         store.clone(),

@@ -22,6 +22,7 @@ use waviro_link::{LinkError, MediaHandle};
 
 use crate::bots::Bots;
 use crate::clock::{Clock, Millis, millis};
+use crate::disk::Floor;
 use crate::door::Permits;
 use crate::private;
 use crate::store::{MediaRow, Store, StoreError};
@@ -47,6 +48,7 @@ struct Inner {
     keeps: Duration,
     /// Files being fetched, by bot.
     permits: Permits<i32>,
+    floor: Floor,
     /// Who fetches a file has its lock.
     fetching: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
     tasks: TaskTracker,
@@ -64,6 +66,8 @@ pub struct Keeping {
     pub keeps: Duration,
     /// How many are fetched at a time, by bot.
     pub permits: Permits<i32>,
+    /// Below it none is fetched.
+    pub floor: Floor,
 }
 
 /// A link that opens a file without a token.
@@ -104,6 +108,9 @@ pub enum NoFile {
     /// The link is down, or WhatsApp does not answer. Worth another try.
     #[error("the file cannot be fetched now: {0}")]
     NotNow(String),
+    /// The disk has less free than `limits.free_disk_mib`.
+    #[error("the disk is almost full")]
+    NoRoom,
     /// The disk.
     #[error("{0}")]
     Disk(#[from] std::io::Error),
@@ -132,6 +139,7 @@ impl Files {
             base: keeping.base,
             keeps: keeping.keeps,
             permits: keeping.permits,
+            floor: keeping.floor,
             fetching: Mutex::default(),
             tasks,
             stop,
@@ -202,6 +210,9 @@ impl Files {
         let Some(handle) = file.handle.clone() else {
             return Err(NoFile::Gone("it was kept long enough".to_owned()));
         };
+        if self.0.floor.is_reached() {
+            return Err(NoFile::NoRoom);
+        }
         let (files, id, slot, bots) = (self.clone(), file.id.clone(), file.slot, bots.clone());
         let stops = || NoFile::NotNow("the gateway stops".to_owned());
         let permit = tokio::select! {

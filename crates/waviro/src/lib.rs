@@ -9,6 +9,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod dashboard;
+pub mod disk;
 pub mod docs;
 pub mod door;
 pub mod events;

@@ -1,6 +1,6 @@
 //! `Idempotency-Key`: what is asked again under the same key is not done again, but answered as it was.
 //!
-//! A key belongs to whoever sent it and to one path. The first answer is kept for a day, in one transaction with what it tells of where
+//! A key belongs to whoever sent it and to one path. The first answer is kept for a day, or until its caller has more of them than may be, in one transaction with what it tells of where
 //! there is one ([`crate::store::Store::accept_once`]). A refusal is not kept: nothing was done, and the same request may work later. Of
 //! two at once the second waits for the first. One process serves a database, so they meet here; should they miss each other all the
 //! same, as after a client that went away, the transaction finds the first's answer.
@@ -57,6 +57,8 @@ pub struct Once(Arc<Inner>);
 struct Inner {
     store: Store,
     clock: Clock,
+    /// The most that one caller's answers take, bytes.
+    most: i64,
     /// Who is at work, by id.
     turns: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
 }
@@ -73,7 +75,10 @@ pub enum Begun {
 pub struct First {
     once: Once,
     id: String,
+    caller: String,
     request_sha256: String,
+    /// Of the request's body.
+    request_bytes: usize,
     _turn: OwnedMutexGuard<()>,
 }
 
@@ -118,12 +123,13 @@ impl Key {
 }
 
 impl Once {
-    /// Nobody is at work.
+    /// Nobody is at work. The answers of one caller take at most `most_mib`: `limits.kept_answers_mib`.
     #[must_use]
-    pub fn new(store: Store, clock: Clock) -> Self {
+    pub fn new(store: Store, clock: Clock, most_mib: u64) -> Self {
         Self(Arc::new(Inner {
             store,
             clock,
+            most: i64::try_from(most_mib.saturating_mul(1024 * 1024)).unwrap_or(i64::MAX),
             turns: Mutex::default(),
         }))
     }
@@ -149,6 +155,8 @@ impl Once {
         let first = First {
             once: self.clone(),
             request_sha256: hex::encode(Sha256::digest(body)),
+            request_bytes: body.len(),
+            caller: who.to_owned(),
             id,
             _turn: turn,
         };
@@ -206,6 +214,8 @@ impl First {
         let at = self.once.0.clock.now();
         KeepingAnswer {
             id: self.id.clone(),
+            caller: self.caller.clone(),
+            most: self.once.0.most,
             kept: KeptAnswer {
                 request_sha256: self.request_sha256.clone(),
                 status,
@@ -214,6 +224,12 @@ impl First {
             at,
             since: since(self.once.0.clock.steady()),
         }
+    }
+
+    /// The bytes of the request's body.
+    #[must_use]
+    pub fn request_bytes(&self) -> usize {
+        self.request_bytes
     }
 
     /// Keeps an answer that tells of no transaction.

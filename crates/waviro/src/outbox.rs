@@ -27,7 +27,7 @@ use crate::net::{FetchError, Net};
 use crate::store::{Store, StoreError};
 
 use lookup::Lookup;
-use media::Spool;
+use media::{NotTaken, Spool};
 
 pub use accept::{Keep, Taken};
 pub use media::CAP as FILE_CAP;
@@ -51,6 +51,12 @@ pub struct Settings {
     pub fetches: u64,
     /// The same for one bot.
     pub fetches_per_bot: u64,
+    /// Files of one bot that wait until they are sent.
+    pub waiting_files: u64,
+    /// The most of all of them, MiB.
+    pub waiting_files_mib: u64,
+    /// The disk's free room below which no files are taken, MiB.
+    pub free_disk_mib: u64,
 }
 
 impl Settings {
@@ -60,6 +66,9 @@ impl Settings {
         Self {
             fetches: limits.fetches,
             fetches_per_bot: limits.fetches_per_bot,
+            waiting_files: limits.waiting_files,
+            waiting_files_mib: limits.waiting_files_mib,
+            free_disk_mib: limits.free_disk_mib,
             ..self
         }
     }
@@ -74,6 +83,9 @@ impl Default for Settings {
             unregistered_for: Duration::from_mins(10),
             fetches: 64,
             fetches_per_bot: 8,
+            waiting_files: 1000,
+            waiting_files_mib: 1024,
+            free_disk_mib: 0,
         }
     }
 }
@@ -186,6 +198,20 @@ pub enum NoRoom {
     Disk,
 }
 
+impl Inner {
+    /// Why a file was not taken, for whoever asked for it.
+    fn refusal(&self, none: NotTaken) -> Refusal {
+        match none {
+            NotTaken::Fetch(error) => Refusal::NoFile(error),
+            NotTaken::TooMany => Refusal::NoRoom(NoRoom::Waiting {
+                files: self.settings.waiting_files,
+                mib: self.settings.waiting_files_mib,
+            }),
+            NotTaken::Disk => Refusal::NoRoom(NoRoom::Disk),
+        }
+    }
+}
+
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         match error {
@@ -214,10 +240,10 @@ impl Outbox {
             store,
             clock,
             fetches: Permits::new(settings.fetches, settings.fetches_per_bot),
+            spool: Spool::prepare(spool, &settings)?,
             settings,
             lookup,
             net,
-            spool: Spool::prepare(spool)?,
             random: Mutex::new(Box::new(random)),
         })))
     }
@@ -278,7 +304,8 @@ impl Outbox {
     /// The message is final: its file, if it had one, is of no more use.
     pub async fn let_go(&self, content: &Content) {
         if let Content::Media(media) = content {
-            media::remove(&self.0.spool.path(&media.file)).await;
+            let spool = &self.0.spool;
+            spool.remove(&spool.path(&media.file)).await;
         }
     }
 

@@ -62,4 +62,16 @@ pub struct Limits {
     /// The last ones, which only admins take.
     #[serde(deserialize_with = "parse::between::<_, 0, 100000>")]
     pub live_pages_for_admins: u64,
+    /// Files of one bot that wait until they are sent.
+    #[serde(deserialize_with = "parse::between::<_, 1, 1000000000>")]
+    pub waiting_files: u64,
+    /// The most of all of them, MiB.
+    #[serde(deserialize_with = "parse::between::<_, 1, 1000000000>")]
+    pub waiting_files_mib: u64,
+    /// The disk's free room below which no files are taken, MiB.
+    #[serde(deserialize_with = "parse::between::<_, 0, 1000000000>")]
+    pub free_disk_mib: u64,
+    /// The most of one caller's kept answers, MiB.
+    #[serde(deserialize_with = "parse::between::<_, 1, 1000000000>")]
+    pub kept_answers_mib: u64,
 }

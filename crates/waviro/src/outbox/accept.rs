@@ -186,15 +186,14 @@ impl Outbox {
         };
         let fetch = self.0.fetches.take(bot.slot());
         let _fetch = fetch.map_err(|none| Refusal::NoRoom(NoRoom::Fetches(none)))?;
-        let settings = bot.settings();
-        let spool = &self.0.spool;
+        let (spool, rooms) = (&self.0.spool, (&self.0.store, &self.0.net));
         let wanted = Wanted {
             bot: bot.slot(),
             url: &url,
             meant: Meant::Anything,
         };
-        let taken = spool.take(&self.0.net, wanted, &settings.allow, id.as_str());
-        let (mut media, file) = taken.await.map_err(Refusal::NoFile)?;
+        let taken = spool.take(rooms, wanted, bot, id.as_str()).await;
+        let (mut media, file) = taken.map_err(|none| self.0.refusal(none))?;
         let rest = if media.kind == MediaKind::Audio {
             caption
         } else {

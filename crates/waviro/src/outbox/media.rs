@@ -10,11 +10,11 @@ mod name;
 mod page;
 mod preview;
 mod turns;
+mod unclaimed;
+mod waiting;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -25,7 +25,10 @@ use url::Url;
 use waviro_fault::Bug;
 use waviro_link::{Media, MessageId};
 
+use super::Settings;
+use crate::bots::Bot;
 use crate::config::AllowedNetwork;
+use crate::disk::Floor;
 use crate::net::unpack::{self, Encoding, UnpackError};
 use crate::net::{FetchError, Fetched, Net};
 use crate::private;
@@ -35,6 +38,9 @@ use container::Container;
 use kind::{About, Judged};
 use preview::Previews;
 use turns::Turns;
+use waiting::Waiting;
+
+pub(super) use unclaimed::Unclaimed;
 
 /// What WhatsApp takes for a picture, song or film, and the document's own limit.
 pub const CAP: u64 = 16 * 1024 * 1024;
@@ -53,6 +59,8 @@ const DECODING: usize = 2;
 pub(super) struct Spool {
     folder: PathBuf,
     previews: Previews,
+    waiting: Waiting,
+    floor: Floor,
     decoding: Turns,
 }
 
@@ -65,6 +73,23 @@ pub(super) struct Wanted<'a> {
     pub(super) url: &'a Url,
     /// What it is to be.
     pub(super) meant: Meant,
+}
+
+/// Why there is no file.
+#[derive(Debug)]
+pub(super) enum NotTaken {
+    /// It could not be fetched.
+    Fetch(FetchError),
+    /// As many of the bot's wait as may.
+    TooMany,
+    /// The disk is almost full.
+    Disk,
+}
+
+impl From<FetchError> for NotTaken {
+    fn from(error: FetchError) -> Self {
+        Self::Fetch(error)
+    }
 }
 
 /// What somebody wants a file to be.
@@ -82,27 +107,86 @@ pub(super) enum Meant {
 
 impl Spool {
     /// Makes the folder, open to its owner alone.
-    pub(super) fn prepare(folder: PathBuf) -> std::io::Result<Self> {
+    pub(super) fn prepare(folder: PathBuf, settings: &Settings) -> std::io::Result<Self> {
         private::make_folder(&folder)?;
+        let bytes = settings.waiting_files_mib.saturating_mul(1024 * 1024);
         Ok(Self {
+            floor: Floor::new(folder.clone(), settings.free_disk_mib),
+            waiting: Waiting::new(settings.waiting_files, bytes),
             folder,
             previews: Previews::new(),
             decoding: Turns::new(DECODING),
         })
     }
 
-    /// Fetches a file, also from the networks that `allow` names, and makes it durable under `name`. It goes with what is
-    /// returned, and with a caller that does not wait for it, until it is claimed.
+    /// Fetches a file of a bot, also from the bot's own networks, and makes it durable under `name`. It goes with what is returned,
+    /// and with a caller that does not wait for it, until it is claimed.
     pub(super) async fn take(
         &self,
-        net: &Net,
+        (store, net): (&Store, &Net),
         wanted: Wanted<'_>,
-        allow: &[AllowedNetwork],
+        bot: &Bot,
         name: &str,
-    ) -> Result<(Media, Unclaimed), FetchError> {
-        let file = Unclaimed::new(self.folder.join(name));
-        let media = self.fetch(net, wanted, allow, &file).await?;
-        Ok((media, file))
+    ) -> Result<(Media, Unclaimed), NotTaken> {
+        if self.floor.is_reached() {
+            return Err(NotTaken::Disk);
+        }
+        let slot = bot.slot();
+        if !self.waiting.begin(slot, name) {
+            self.look_after(slot, store).await;
+            if !self.waiting.begin(slot, name) {
+                return Err(NotTaken::TooMany);
+            }
+        }
+        let file = Unclaimed::new(self.folder.join(name), self.waiting.clone());
+        let settings = bot.settings();
+        let fetched = self.fetch(net, wanted, &settings.allow, &file).await;
+        let fetched = match fetched {
+            Ok(media) => match tokio::fs::metadata(file.path()).await {
+                Ok(about) if self.waiting.fetched(name, about.len()) => Ok(media),
+                Ok(_) => Err(NotTaken::TooMany),
+                Err(error) => Err(FetchError::from(error).into()),
+            },
+            Err(error) => Err(error.into()),
+        };
+        match fetched {
+            Ok(media) => Ok((media, file)),
+            Err(none) => {
+                // Before it is answered: whoever hears that there is none finds none.
+                file.discard().await;
+                Err(none)
+            }
+        }
+    }
+
+    /// Removes the files of a bot whose messages have ended: a queue that ends at once leaves them for the sweep.
+    async fn look_after(&self, slot: i32, store: &Store) {
+        for name in self.waiting.to_look_after(slot) {
+            let Ok(id) = name.parse::<MessageId>() else {
+                continue;
+            };
+            match store.message(&id).await {
+                Ok(Some(message)) if message.ack != 0 => {
+                    self.remove(&self.folder.join(&name)).await;
+                }
+                // It may be written in a moment.
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "files that wait could not be looked after");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Removes a spooled file. One that stays is found at the next start.
+    pub(super) async fn remove(&self, path: &Path) {
+        match tokio::fs::remove_file(path).await {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(%error, "a file that was sent is not removed yet");
+            }
+            _ => self.waiting.gone(&name_of(path)),
+        }
     }
 
     async fn fetch(
@@ -219,15 +303,10 @@ impl Spool {
             entries => entries.map_err(failed)?,
         };
         while let Some(entry) = entries.next_entry().await.map_err(failed)? {
-            let age = entry.metadata().await.and_then(|about| about.modified());
-            // One of the future was written before the machine's clock was put back, perhaps just now.
-            if age
-                .map_err(failed)?
-                .elapsed()
-                .map_or(true, |age| age < YOUNG)
-            {
+            // One that is gone by now went with its caller.
+            let Ok(about) = entry.metadata().await else {
                 continue;
-            }
+            };
             let name = entry.file_name();
             let id = Path::new(&name).file_stem().and_then(|stem| stem.to_str());
             let id: Option<MessageId> = id.and_then(|id| id.parse().ok());
@@ -238,8 +317,17 @@ impl Spool {
                     .map_err(|error| error.to_string())?,
                 None => None,
             };
-            if message.is_none_or(|message| message.ack != 0) {
-                remove(&entry.path()).await;
+            if let Some(message) = message
+                && message.ack == 0
+            {
+                let name = name_of(&entry.path());
+                self.waiting.found(message.slot, &name, about.len());
+                continue;
+            }
+            // One of the future was written before the machine's clock was put back, perhaps just now.
+            let age = about.modified().map_err(failed)?.elapsed();
+            if age.is_ok_and(|age| age >= YOUNG) {
+                self.remove(&entry.path()).await;
                 removed += 1;
             }
         }
@@ -290,61 +378,10 @@ fn decode_into(
     }
 }
 
-/// A file on the disk that no message has yet. It is removed when the last of these is dropped: work on it holds one of its own, since it
-/// goes on when its caller has gone.
-#[must_use]
-#[derive(Clone)]
-pub(super) struct Unclaimed(Arc<OnDisk>);
-
-struct OnDisk {
-    path: PathBuf,
-    claimed: AtomicBool,
-}
-
-impl Unclaimed {
-    fn new(path: PathBuf) -> Self {
-        let claimed = AtomicBool::new(false);
-        Self(Arc::new(OnDisk { path, claimed }))
-    }
-
-    fn path(&self) -> &Path {
-        &self.0.path
-    }
-
-    /// From here on a message may have it: it stays.
-    pub(super) fn claim(self) {
-        self.0.claimed.store(true, Ordering::Relaxed);
-    }
-}
-
-impl Drop for OnDisk {
-    fn drop(&mut self) {
-        if self.claimed.load(Ordering::Relaxed) {
-            return;
-        }
-        let path = std::mem::take(&mut self.path);
-        let gone = move || {
-            if let Err(error) = std::fs::remove_file(&path)
-                && error.kind() != std::io::ErrorKind::NotFound
-            {
-                tracing::warn!(%error, "a file that no message has is not removed yet");
-            }
-        };
-        // A large file takes the disk a while.
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(gone)),
-            Err(_) => gone(),
-        }
-    }
-}
-
-/// Removes a spooled file. One that stays is found at the next start.
-pub(super) async fn remove(path: &Path) {
-    if let Err(error) = tokio::fs::remove_file(path).await
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        tracing::warn!(%error, "a file that was sent is not removed yet");
-    }
+/// A file's name in the folder.
+fn name_of(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 async fn hash(path: &Path) -> std::io::Result<[u8; 32]> {

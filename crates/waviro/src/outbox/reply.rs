@@ -10,10 +10,9 @@ use waviro_fault::Bug;
 use waviro_link::{Chat, Content, MediaKind, Outgoing};
 
 use super::Outbox;
-use super::media::{Meant, Wanted};
+use super::media::{Meant, NotTaken, Wanted};
 use crate::answer::{Item, Parsed};
 use crate::bots::Bot;
-use crate::config::AllowedNetwork;
 use crate::net::{FetchError, NetError};
 use crate::store::{NewMessageRow, StoreError};
 
@@ -55,10 +54,9 @@ impl Outbox {
         let mut left_out: Vec<String> = skipped
             .map(|skipped| format!("item {}: {}", skipped.position, skipped.why))
             .collect();
-        let allow = bot.settings().allow.clone();
         let mut outgoing = Vec::new();
         for item in &parsed.items {
-            match self.compose(bot, item, to, &allow).await {
+            match self.compose(bot, item, to).await {
                 Ok(messages) => outgoing.extend(messages),
                 Err(why) => left_out.push(why),
             }
@@ -93,13 +91,7 @@ impl Outbox {
     }
 
     /// The messages of one item: one, or a song and the text that it cannot carry.
-    async fn compose(
-        &self,
-        bot: &Bot,
-        item: &Item,
-        to: &Chat,
-        allow: &[AllowedNetwork],
-    ) -> Result<Vec<Outgoing>, String> {
+    async fn compose(&self, bot: &Bot, item: &Item, to: &Chat) -> Result<Vec<Outgoing>, String> {
         let outgoing = |id, content| Outgoing {
             id,
             to: to.clone(),
@@ -134,7 +126,8 @@ impl Outbox {
         let mut pauses = PAUSES.iter();
         let mut media = loop {
             let fetch = self.0.fetches.wait(bot.slot()).await;
-            let taken = self.0.spool.take(&self.0.net, wanted, allow, id.as_str());
+            let rooms = (&self.0.store, &self.0.net);
+            let taken = self.0.spool.take(rooms, wanted, bot, id.as_str());
             let taken = taken.await;
             drop(fetch);
             match taken {
@@ -142,11 +135,15 @@ impl Outbox {
                     file.claim();
                     break media;
                 }
-                Err(error) if may_pass(&error) => match pauses.next() {
+                Err(NotTaken::Fetch(error)) if may_pass(&error) => match pauses.next() {
                     Some(pause) => self.0.clock.sleep(*pause).await,
                     None => return Err(unfetched(url, &error)),
                 },
-                Err(error) => return Err(unfetched(url, &error)),
+                Err(NotTaken::Fetch(error)) => return Err(unfetched(url, &error)),
+                Err(NotTaken::TooMany) => {
+                    return Err("a file: too many of the bot's wait until they are sent".to_owned());
+                }
+                Err(NotTaken::Disk) => return Err("a file: the disk is almost full".to_owned()),
             }
         };
         if matches!(meant, Meant::Document | Meant::Card) {

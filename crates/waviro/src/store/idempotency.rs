@@ -1,6 +1,7 @@
 //! What was answered to requests with an Idempotency-Key.
 
-use sqlx::{AnyConnection, Row};
+use sqlx::any::AnyArguments;
+use sqlx::{Any, AnyConnection, AssertSqlSafe, Row};
 
 use super::messages::narrow;
 use super::{Store, StoreError};
@@ -22,6 +23,10 @@ pub struct KeptAnswer {
 pub struct KeepingAnswer {
     /// SHA-256 of who asked, the path and the key, lower-case hex.
     pub id: String,
+    /// Who asked.
+    pub caller: String,
+    /// The most that all answers to them take, bytes.
+    pub most: i64,
     /// The answer.
     pub kept: KeptAnswer,
     /// When it is given.
@@ -48,7 +53,15 @@ impl Store {
     pub async fn keep(&self, keeping: KeepingAnswer) -> Result<(), StoreError> {
         self.write("keep", move |connection, _| {
             let keeping = keeping.clone();
-            Box::pin(async move { put(&keeping, connection).await })
+            Box::pin(async move {
+                let before = found(&keeping, connection).await?;
+                put(
+                    &keeping,
+                    before.map_or(0, |before| before.bytes),
+                    connection,
+                )
+                .await
+            })
         })
         .await
     }
@@ -61,15 +74,7 @@ impl Store {
                 let (mut forgotten, mut left) = (0, limit);
                 loop {
                     let many = budget.rows().min(left);
-                    let done = sqlx::query(
-                        "DELETE FROM idempotency WHERE id IN \
-                         (SELECT id FROM idempotency WHERE created_at < $1 ORDER BY created_at LIMIT $2)",
-                    )
-                    .bind(before)
-                    .bind(many)
-                    .execute(&mut *connection)
-                    .await?
-                    .rows_affected();
+                    let (done, _) = forget(Which::Before(before), many, connection).await?;
                     (forgotten, left) = (forgotten + done, left - many);
                     let more = done == many.unsigned_abs();
                     if !more || left == 0 || budget.is_spent() {
@@ -82,36 +87,146 @@ impl Store {
     }
 }
 
-/// What stands where an answer is about to be kept.
-pub(super) async fn find(
-    keeping: &KeepingAnswer,
-    connection: &mut AnyConnection,
-) -> Result<Option<KeptAnswer>, StoreError> {
-    let row = sqlx::query(FIND)
-        .bind(keeping.id.clone())
-        .bind(keeping.since)
-        .fetch_optional(connection)
-        .await?;
-    row.as_ref().map(kept).transpose()
+/// Which answers are forgotten.
+#[derive(Clone)]
+enum Which {
+    /// Given before this moment.
+    Before(Millis),
+    /// Given to this caller.
+    Of(String),
 }
 
-/// Writes an answer over one that is forgotten.
-pub(super) async fn put(
+impl Which {
+    fn condition(&self) -> &'static str {
+        match self {
+            Self::Before(_) => "created_at < $1",
+            Self::Of(_) => "caller = $1",
+        }
+    }
+}
+
+/// A statement about the oldest `limit` answers of these.
+fn about(text: String, which: Which, limit: i64) -> sqlx::query::Query<'static, Any, AnyArguments> {
+    let query = sqlx::query(AssertSqlSafe(text));
+    let query = match which {
+        Which::Before(moment) => query.bind(moment),
+        Which::Of(caller) => query.bind(caller),
+    };
+    query.bind(limit)
+}
+
+/// Forgets up to `limit` answers, the oldest first, and counts them off their callers. Returns how many, and what they took.
+async fn forget(
+    which: Which,
+    limit: i64,
+    connection: &mut AnyConnection,
+) -> Result<(u64, i64), StoreError> {
+    let condition = which.condition();
+    let oldest = format!("FROM idempotency WHERE {condition} ORDER BY created_at, id LIMIT $2");
+    let shares = format!(
+        "SELECT caller, CAST(SUM(bytes) AS BIGINT) FROM (SELECT caller, bytes {oldest}) AS oldest GROUP BY caller"
+    );
+    let shares = about(shares, which.clone(), limit);
+    let shares = shares.fetch_all(&mut *connection).await?;
+    let gone = format!("DELETE FROM idempotency WHERE id IN (SELECT id {oldest})");
+    let gone = about(gone, which, limit).execute(&mut *connection).await?;
+    let mut freed = 0;
+    for share in shares {
+        let (caller, bytes): (String, i64) = (share.try_get(0)?, share.try_get(1)?);
+        freed += bytes;
+        count(&caller, -bytes, connection).await?;
+        sqlx::query("DELETE FROM idempotency_callers WHERE caller = $1 AND bytes <= 0")
+            .bind(caller)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok((gone.rows_affected(), freed))
+}
+
+/// Changes what a caller's answers take; what it is now.
+async fn count(
+    caller: &str,
+    bytes: i64,
+    connection: &mut AnyConnection,
+) -> Result<i64, StoreError> {
+    let row = sqlx::query(
+        "INSERT INTO idempotency_callers (caller, bytes) VALUES ($1, $2) \
+         ON CONFLICT (caller) DO UPDATE SET bytes = idempotency_callers.bytes + excluded.bytes RETURNING bytes",
+    )
+    .bind(caller.to_owned())
+    .bind(bytes)
+    // To the last row: SQLite is not through with the statement before.
+    .fetch_all(connection)
+    .await?;
+    let row = row.first();
+    row.map_or(Ok(bytes), |row| Ok(row.try_get(0)?))
+}
+
+/// What stands where an answer is about to be kept.
+pub(super) struct Found {
+    /// The answer, unless it is forgotten.
+    pub(super) kept: Option<KeptAnswer>,
+    /// What it takes.
+    pub(super) bytes: i64,
+}
+
+/// What stands where an answer is about to be kept.
+pub(super) async fn found(
     keeping: &KeepingAnswer,
     connection: &mut AnyConnection,
+) -> Result<Option<Found>, StoreError> {
+    let row = sqlx::query(
+        "SELECT request_sha256, status, answer, created_at, bytes FROM idempotency WHERE id = $1",
+    )
+    .bind(keeping.id.clone())
+    .fetch_optional(connection)
+    .await?;
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    let lives = row.try_get::<i64, _>(3)? >= keeping.since;
+    Ok(Some(Found {
+        kept: lives.then(|| kept(&row)).transpose()?,
+        bytes: row.try_get(4)?,
+    }))
+}
+
+/// Of a row beside its answer, about: its other columns and its places in the indexes.
+const ROW_BYTES: usize = 512;
+
+/// Answers of a caller that one more of its answers may push out: it adds one, and a lower limit is reached after some.
+const PUSHED_OUT: usize = 8;
+
+/// Writes an answer over what stands there and takes `before` bytes. A caller that has more than it may loses its oldest ones.
+pub(super) async fn put(
+    keeping: &KeepingAnswer,
+    before: i64,
+    connection: &mut AnyConnection,
 ) -> Result<(), StoreError> {
+    let bytes = i64::try_from(keeping.kept.answer.len() + ROW_BYTES).unwrap_or(i64::MAX);
+    let mut takes = count(&keeping.caller, bytes - before, connection).await?;
     sqlx::query(
-        "INSERT INTO idempotency (id, request_sha256, status, answer, created_at) VALUES ($1, $2, $3, $4, $5) \
+        "INSERT INTO idempotency (id, request_sha256, status, answer, created_at, caller, bytes) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7) \
          ON CONFLICT (id) DO UPDATE SET request_sha256 = excluded.request_sha256, status = excluded.status, \
-         answer = excluded.answer, created_at = excluded.created_at",
+         answer = excluded.answer, created_at = excluded.created_at, caller = excluded.caller, bytes = excluded.bytes",
     )
     .bind(keeping.id.clone())
     .bind(keeping.kept.request_sha256.clone())
     .bind(i64::from(keeping.kept.status))
     .bind(keeping.kept.answer.clone())
     .bind(keeping.at)
-    .execute(connection)
+    .bind(keeping.caller.clone())
+    .bind(bytes)
+    .execute(&mut *connection)
     .await?;
+    for _ in 0..PUSHED_OUT {
+        if takes <= keeping.most {
+            break;
+        }
+        let oldest = Which::Of(keeping.caller.clone());
+        takes -= forget(oldest, 1, connection).await?.1;
+    }
     Ok(())
 }
 

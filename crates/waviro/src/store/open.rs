@@ -59,6 +59,11 @@ const SCHEMA: &[(i64, &str, &str)] = &[
         include_str!("../../migrations/0009_message_log.sql"),
     ),
     (
+        10,
+        "kept_answers",
+        include_str!("../../migrations/0010_kept_answers.sql"),
+    ),
+    (
         14,
         "growth",
         include_str!("../../migrations/0014_growth.sql"),

@@ -38,7 +38,7 @@ pub fn refusal(status: StatusCode) -> RefOr<Response> {
         .into()
 }
 
-/// 410 and 502: no file.
+/// 410, 502 and 503: no file.
 pub struct NoFile;
 
 /// 403: a link that was not signed here.
@@ -54,6 +54,7 @@ impl IntoResponses for NoFile {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         let mut all = only(StatusCode::GONE);
         all.append(&mut only(StatusCode::BAD_GATEWAY));
+        all.append(&mut only(StatusCode::SERVICE_UNAVAILABLE));
         all
     }
 }

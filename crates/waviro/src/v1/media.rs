@@ -22,9 +22,10 @@ use utoipa_axum::routes;
 use super::V1;
 use super::answers::{NoFile as NoFileAnswers, SignatureWrong};
 use super::auth::{AtBot, path_part};
-use super::problem::Problem;
+use super::problem::{Limit, Problem};
 use crate::files::{BadLink, NoFile, is_id};
 use crate::invisible::{is_bidi_control, is_blank};
+use crate::outbox::NoRoom;
 use crate::store::{FileDetail, MediaRow};
 
 /// Bytes read at once.
@@ -215,6 +216,7 @@ impl From<NoFile> for Problem {
     fn from(none: NoFile) -> Self {
         match none {
             NoFile::Gone(why) => Self::MediaGone(why),
+            NoFile::NoRoom => Self::Limit(Limit::Files(NoRoom::Disk)),
             NoFile::NotNow(why) => Self::MediaUnavailable(why),
             NoFile::Disk(error) => {
                 tracing::error!(%error, "a file that came could not be read");

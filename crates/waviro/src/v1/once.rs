@@ -5,7 +5,9 @@
 //! a caller has so many of these at work. Of these a kill between what is done and the keeping of its answer leaves one without
 //! the other, and the same request is done again then. Answers may show
 //! secrets of which only hashes are kept, so a kept one is sealed with the token or session that asked: the database alone does not open it.
+//! It is compressed before, and one that takes much more than its request is not kept.
 
+use std::io::{Read, Write};
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -14,11 +16,16 @@ use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::read::DeflateDecoder;
+use flate2::write::DeflateEncoder;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::error::Unspecified;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use tracing::{Instrument, error};
+use tracing::{Instrument, error, info};
 
 use super::V1;
 use super::auth::Caller;
@@ -29,6 +36,16 @@ use crate::store::{KeptAnswer, StoreError};
 
 /// The largest answer that is kept, bytes; handlers answer with less.
 const ANSWER_CAP: usize = 1024 * 1024;
+
+/// An answer is kept as far as it takes no more than this, bytes, and twice its request: what a caller sends is what it makes the
+/// gateway keep. Every answer but a tried rule's is smaller.
+const ANSWER_FLOOR: usize = 8 * 1024;
+
+/// The most that a kept answer is when it is opened, bytes: its body as JSON within JSON.
+const OPENED_CAP: u64 = 16 * 1024 * 1024;
+
+/// Before a kept answer that is compressed. Those of before are hex.
+const COMPRESSED: &str = "z";
 
 /// What a key must be.
 pub(super) const KEY_FORM: &str = "1 to 255 visible ASCII characters, and one";
@@ -158,7 +175,19 @@ async fn keep(first: &First, seal: &[u8; 32], response: Response) -> Result<Resp
     };
     // Texts: it cannot fail.
     let answer = serde_json::to_vec(&kept).unwrap_or_default();
-    let kept = match sealed(seal, answer) {
+    let most = first
+        .request_bytes()
+        .saturating_mul(2)
+        .saturating_add(ANSWER_FLOOR);
+    let kept = match sealed(seal, &answer) {
+        Ok(sealed) if sealed.len() > most => {
+            // Of a message its id is kept, which is enough; of all else nothing.
+            info!(
+                bytes = sealed.len(),
+                "an answer is too large for its request to be kept"
+            );
+            return Ok(Response::from_parts(parts, Body::from(bytes)));
+        }
         Ok(sealed) => first.keep(parts.status.as_u16(), sealed).await,
         Err(cause) => Err(StoreError::Unreadable(cause.to_string())),
     };
@@ -195,22 +224,35 @@ fn seal_of(token: &str, key: &Key) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// As hex: a fresh number, and what is hidden under it and the seal. It is told from anything that was put in its place.
-fn sealed(seal: &[u8; 32], mut text: Vec<u8>) -> Result<String, Unspecified> {
+/// A fresh number, and what is hidden under it and the seal, compressed before. It is told from anything that was put in its place.
+fn sealed(seal: &[u8; 32], text: &[u8]) -> std::io::Result<String> {
+    let mut packed = DeflateEncoder::new(Vec::new(), Compression::default());
+    packed.write_all(text)?;
+    let mut text = packed.finish()?;
+    let broken = |_: Unspecified| std::io::Error::other("it could not be sealed");
     let number: [u8; NONCE_LEN] = rand::random();
-    let key = LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, seal)?);
+    let key = LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, seal).map_err(broken)?);
     let nonce = Nonce::assume_unique_for_key(number);
-    key.seal_in_place_append_tag(nonce, Aad::empty(), &mut text)?;
-    Ok(format!("{}{}", hex::encode(number), hex::encode(text)))
+    key.seal_in_place_append_tag(nonce, Aad::empty(), &mut text)
+        .map_err(broken)?;
+    let whole = [&number[..], &text].concat();
+    Ok(format!("{COMPRESSED}{}", STANDARD.encode(whole)))
 }
 
 fn open(seal: &[u8; 32], sealed: &str) -> Option<Kept> {
-    let bytes = hex::decode(sealed).ok()?;
+    let compressed = sealed.strip_prefix(COMPRESSED);
+    let bytes = match compressed {
+        Some(text) => STANDARD.decode(text).ok()?,
+        None => hex::decode(sealed).ok()?,
+    };
     let (number, hidden) = bytes.split_first_chunk::<NONCE_LEN>()?;
     let key = LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, seal).ok()?);
     let (nonce, mut text) = (Nonce::assume_unique_for_key(*number), hidden.to_vec());
     let text = key.open_in_place(nonce, Aad::empty(), &mut text).ok()?;
-    serde_json::from_slice(text).ok()
+    if compressed.is_none() {
+        return serde_json::from_slice(text).ok();
+    }
+    serde_json::from_reader(DeflateDecoder::new(&*text).take(OPENED_CAP)).ok()
 }
 
 #[cfg(test)]
@@ -225,11 +267,13 @@ mod tests {
             body: "wvt_".repeat(50),
         };
         let plain = serde_json::to_vec(&kept).unwrap();
-        let text = sealed(&[1; 32], plain.clone()).unwrap();
-        assert_ne!(text, sealed(&[1; 32], plain).unwrap());
-        assert!(!text.contains(&hex::encode("wvt_")));
+        let text = sealed(&[1; 32], &plain).unwrap();
+        assert_ne!(text, sealed(&[1; 32], &plain).unwrap());
         assert_eq!(open(&[1; 32], &text).unwrap().body, kept.body);
         assert!(open(&[2; 32], &text).is_none());
+        // As those of before are kept.
+        let hidden = STANDARD.decode(&text[1..]).unwrap();
+        assert!(open(&[1; 32], &hex::encode(hidden)).is_none());
         let last = if text.ends_with('0') { "1" } else { "0" };
         let changed = format!("{}{last}", &text[..text.len() - 1]);
         for other in ["", "zz", &text[2..], &changed] {

@@ -154,7 +154,7 @@ async fn wherever_a_request_is_cut_off_the_next_under_its_key_makes_it_one_messa
     for crash in [false, true] {
         for polls in 0..12 {
             let mut rig = Rig::online().await;
-            let once = Once::new(rig.engine.store.clone(), rig.clock.clone());
+            let once = Once::new(rig.engine.store.clone(), rig.clock.clone(), 128);
             {
                 let key = key();
                 let mut cut = pin!(accept(&rig, &once, &key));
@@ -170,7 +170,7 @@ async fn wherever_a_request_is_cut_off_the_next_under_its_key_makes_it_one_messa
                     .await;
             }
             let once = if crash {
-                Once::new(rig.engine.store.clone(), rig.clock.clone())
+                Once::new(rig.engine.store.clone(), rig.clock.clone(), 128)
             } else {
                 once
             };
@@ -196,7 +196,7 @@ async fn wherever_a_request_is_cut_off_the_next_under_its_key_makes_it_one_messa
 #[tokio::test]
 async fn what_is_older_than_a_day_is_swept() {
     let rig = Rig::online().await;
-    let once = Once::new(rig.engine.store.clone(), rig.clock.clone());
+    let once = Once::new(rig.engine.store.clone(), rig.clock.clone(), 128);
     let id = accept(&rig, &once, &key()).await;
     let other = once.begin("bot 1", "sendwa", &key(), b"lain").await;
     assert!(matches!(other, Err(OnceError::OtherBody)));

@@ -21,10 +21,11 @@ const ROWS: [&[&str]; 12] = [
 ];
 
 /// Rooms that anyone may name.
-const LEAVES: [&str; 10] = [
+const LEAVES: [&str; 11] = [
     "asset",
     "clock",
     "config",
+    "disk",
     "door",
     "invisible",
     "lenient_json",

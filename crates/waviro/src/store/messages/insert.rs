@@ -89,18 +89,19 @@ pub(in crate::store) async fn apply_once(
 ) -> Result<(), StoreError> {
     for accept in accepts {
         let before = match &accept.keeping {
-            Some(keeping) => idempotency::find(keeping, connection).await?,
+            Some(keeping) => idempotency::found(keeping, connection).await?,
             None => None,
         };
-        if let Some(before) = before {
-            accept.outcome = Accepting::Before(before);
+        let bytes = before.as_ref().map_or(0, |before| before.bytes);
+        if let Some(kept) = before.and_then(|before| before.kept) {
+            accept.outcome = Accepting::Before(kept);
             continue;
         }
         apply(std::slice::from_mut(accept), connection, counters).await?;
         if let Some(keeping) = &accept.keeping
             && accept.outcome == Accepting::Taken
         {
-            idempotency::put(keeping, connection).await?;
+            idempotency::put(keeping, bytes, connection).await?;
         }
     }
     Ok(())

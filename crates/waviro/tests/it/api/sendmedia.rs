@@ -292,3 +292,76 @@ async fn more_files_at_once_than_all_bots_may_fetch_are_429() {
     };
     assert_eq!(refused.refusal(), (429, "too_many_fetches"));
 }
+
+#[tokio::test]
+async fn a_bot_whose_files_wait_gets_no_more_of_them_until_some_are_sent() {
+    let front = Front::with(&[
+        ("outbound.allow", "127.0.0.0/8"),
+        ("limits.waiting_files", "2"),
+    ])
+    .await;
+    front.link().keep_silent();
+    let url = host("", PDF).await;
+    let ask = |n: u32| {
+        front.post(
+            "/api/sendmedia",
+            to_ani(&format!("{url}/{n}.pdf"), &json!(n.to_string())),
+        )
+    };
+    for n in 0..2 {
+        ask(n).await.message();
+    }
+    let refused = ask(2).await;
+    assert_eq!(refused.refusal(), (429, "too_many_files"));
+    assert!(refused.headers.contains_key("retry-after"));
+    assert_eq!(spooled(&front).len(), 2);
+    let text = front.sendwa(json!({"nohp": "6282386000001", "pesan": "halo"}));
+    text.await.message();
+    let sent = front.first_sent().await;
+    front.link().ack(&sent.id).await;
+    let left = || async { spooled(&front).len() };
+    until(left, |left| *left == 1).await;
+    let status = || async { ask(2).await.status.as_u16() };
+    until(status, |status| *status == 200).await;
+    assert_eq!(ask(3).await.refusal(), (429, "too_many_files"));
+}
+
+#[tokio::test]
+async fn a_bot_whose_files_are_too_large_together_gets_no_more_of_them() {
+    let front = Front::with(&[
+        ("outbound.allow", "127.0.0.0/8"),
+        ("limits.waiting_files_mib", "1"),
+    ])
+    .await;
+    front.link().keep_silent();
+    let large: &'static [u8] = [PDF, &vec![b' '; 700 * 1024]].concat().leak();
+    let url = host("", large).await;
+    let ask = |n: u32| {
+        front.post(
+            "/api/sendmedia",
+            to_ani(&format!("{url}/{n}.pdf"), &json!(n.to_string())),
+        )
+    };
+    ask(0).await.message();
+    assert_eq!(ask(1).await.refusal(), (429, "too_many_files"));
+    let left = || async { spooled(&front).len() };
+    until(left, |left| *left == 1).await;
+    let small = host("", PDF).await;
+    let body = to_ani(&small, &json!("kecil"));
+    front.post("/api/sendmedia", body).await.message();
+}
+
+#[tokio::test]
+async fn with_little_room_on_the_disk_texts_are_taken_and_files_are_not() {
+    let front = Front::with(&[
+        ("outbound.allow", "127.0.0.0/8"),
+        ("limits.free_disk_mib", "1000000000"),
+    ])
+    .await;
+    let url = host("", PDF).await;
+    let refused = front.post("/api/sendmedia", to_ani(&url, &json!(""))).await;
+    assert_eq!(refused.refusal(), (503, "disk_full"));
+    assert!(spooled(&front).is_empty());
+    let text = front.sendwa(json!({"nohp": "6282386000001", "pesan": "halo"}));
+    text.await.message();
+}

@@ -9,11 +9,14 @@ pub async fn keeps_its_contract(store: &Store) {
     a_message_and_its_answer_come_together_or_not_at_all(store).await;
     of_parallel_twins_one_is_accepted_and_the_others_hear_its_answer(store).await;
     what_is_forgotten_makes_room(store).await;
+    what_the_answers_of_a_caller_take_is_counted_and_its_oldest_go_first(store).await;
 }
 
 fn keeping(id: &str, answer: &str) -> KeepingAnswer {
     KeepingAnswer {
         id: id.to_owned(),
+        caller: "bot 60".to_owned(),
+        most: i64::MAX,
         kept: KeptAnswer {
             request_sha256: "hash".to_owned(),
             status: 200,
@@ -126,4 +129,33 @@ async fn what_is_forgotten_makes_room(store: &Store) {
     let none = store.forget_kept(START + 1, 100).await.unwrap();
     assert_eq!(none, (0, false));
     assert!(store.kept("old", START).await.unwrap().is_some());
+}
+
+async fn what_the_answers_of_a_caller_take_is_counted_and_its_oldest_go_first(store: &Store) {
+    let given = |id: &str, caller: &str, at| KeepingAnswer {
+        caller: caller.to_owned(),
+        most: 25_000,
+        at,
+        ..keeping(id, &"x".repeat(10_000))
+    };
+    let lives = async |id: &str| store.kept(id, START).await.unwrap().is_some();
+    store.keep(given("71", "bot 71", START)).await.unwrap();
+    for (id, at) in [("70-b", 2), ("70-a", 1), ("70-b", 2)] {
+        store.keep(given(id, "bot 70", START + at)).await.unwrap();
+    }
+    // Kept over what stands there, it is counted once.
+    assert!(lives("70-a").await && lives("70-b").await);
+    let ears = ears();
+    let message = row(60, 88_7000, "6281000009", "a", false);
+    let taken = once(store, &ears, message, given("70-c", "bot 70", START + 3)).await;
+    assert_eq!(taken.unwrap(), Accepting::Taken);
+    assert!(!lives("70-a").await && lives("70-b").await && lives("70-c").await);
+    assert!(lives("71").await, "another caller's");
+    // What the sweep takes is counted off.
+    while store.forget_kept(START + 3, 100).await.unwrap().0 > 0 {}
+    store
+        .keep(given("70-d", "bot 70", START + 4))
+        .await
+        .unwrap();
+    assert!(!lives("70-b").await && lives("70-c").await && lives("70-d").await);
 }

@@ -198,3 +198,71 @@ async fn a_caller_has_so_many_keyed_requests_at_work_also_without_their_clients(
         .await
         .done();
 }
+
+/// What the database keeps of the only answer, bytes.
+async fn kept(desk: &Desk) -> usize {
+    let path = desk.front.data_dir().join("waviro.db");
+    let url = format!("sqlite:{}", path.display());
+    let mut database = <sqlx::AnyConnection as sqlx::Connection>::connect(&url)
+        .await
+        .unwrap();
+    let rows = sqlx::query("SELECT answer FROM idempotency").fetch_all(&mut database);
+    let rows = rows.await.unwrap();
+    assert_eq!(rows.len(), 1);
+    sqlx::Row::get::<String, _>(&rows[0], 0).len()
+}
+
+#[tokio::test]
+async fn a_kept_answer_takes_no_more_than_its_request_whatever_json_makes_of_it() {
+    let desk = Desk::online().await;
+    let path = "/v1/bots/1/messages";
+    // Each of these characters is six in JSON, and seven in JSON within JSON.
+    let mut state = 7_u32;
+    let mut text = "halo".to_owned();
+    for _ in 0..20_000 {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        text.push(['\u{1}', '\u{2}', '\u{3}', '\u{4}'][(state >> 30) as usize]);
+    }
+    let body = json!({"to": "6282386000001", "text": text});
+    let first = post(&desk, &desk.admin, path, "k", &body).await;
+    let again = post(&desk, &desk.admin, path, "k", &body).await;
+    assert_eq!(first.done()["id"], again.done()["id"]);
+    assert_eq!(again.headers["idempotent-replay"], "true");
+    let (kept, asked) = (kept(&desk).await, body.to_string().len());
+    assert!(kept < asked, "{kept} bytes are kept of {asked}");
+}
+
+#[tokio::test]
+async fn the_oldest_answers_of_a_caller_go_where_they_take_more_than_may_be() {
+    let desk = Desk::with(&[("limits.kept_answers_mib", "1")]).await;
+    let path = "/v1/bots/1/messages";
+    let random = |seed: u32| {
+        let mut state = seed.wrapping_add(1);
+        let mut letters = String::new();
+        while letters.len() < 60_000 {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            letters.push_str(&format!("{:04x}", state >> 16));
+        }
+        json!({"to": "6282386000001", "text": letters})
+    };
+    let ask = async |n: u32| {
+        let body = random(n);
+        post(&desk, &desk.admin, path, &format!("k-{n}"), &body).await
+    };
+    let other = desk.token_of(1).await;
+    let own = post(&desk, &other, path, "k", &random(1000)).await;
+    for n in 0..50 {
+        ask(n).await.done();
+    }
+    let last = ask(49).await;
+    assert_eq!(last.headers["idempotent-replay"], "true");
+    let first = ask(0).await;
+    assert!(
+        !first.headers.contains_key("idempotent-replay"),
+        "it is not forgotten"
+    );
+    // Nothing of another caller's went.
+    let again = post(&desk, &other, path, "k", &random(1000)).await;
+    assert_eq!(again.done()["id"], own.done()["id"]);
+    assert_eq!(again.headers["idempotent-replay"], "true");
+}

@@ -1,0 +1,75 @@
+//! The free room of the disk that the data folder is on.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tracing::{info, warn};
+
+/// The free room below which no files are taken: what is left is for the database, without which nothing is accepted at all. Cheap to
+/// clone.
+#[derive(Debug, Clone)]
+pub struct Floor(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    folder: PathBuf,
+    bytes: u64,
+    reached: AtomicBool,
+}
+
+impl Floor {
+    /// So many MiB on the disk of this folder; 0 for no floor.
+    #[must_use]
+    pub fn new(folder: PathBuf, mib: u64) -> Self {
+        Self(Arc::new(Inner {
+            folder,
+            bytes: mib.saturating_mul(1024 * 1024),
+            reached: AtomicBool::new(false),
+        }))
+    }
+
+    /// Whether less is free. A disk that does not tell is taken for an empty one.
+    #[must_use]
+    pub fn is_reached(&self) -> bool {
+        let free = free(&self.0.folder).unwrap_or(u64::MAX);
+        let reached = free < self.0.bytes;
+        if self.0.reached.swap(reached, Ordering::Relaxed) != reached {
+            let free_mib = free / (1024 * 1024);
+            if reached {
+                warn!(
+                    free_mib,
+                    "the disk is almost full: no files are taken until limits.free_disk_mib are free"
+                );
+            } else {
+                info!(free_mib, "the disk has room again: files are taken");
+            }
+        }
+        reached
+    }
+}
+
+#[cfg(unix)]
+fn free(folder: &Path) -> Option<u64> {
+    let about = rustix::fs::statvfs(folder).ok()?;
+    Some(about.f_bavail.saturating_mul(about.f_frsize))
+}
+
+#[cfg(not(unix))]
+fn free(_: &Path) -> Option<u64> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_floor_is_reached_below_it_and_nothing_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let floor = |mib| Floor::new(folder.path().to_owned(), mib);
+        assert!(!floor(0).is_reached());
+        assert!(floor(u64::MAX).is_reached());
+        assert!(!Floor::new(folder.path().join("none"), 1).is_reached());
+    }
+}

@@ -7,11 +7,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use wa_sim::Sim;
 
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Server};
 
 /// How a disk fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,8 +53,8 @@ impl Disk {
 
     /// A gateway on this disk, which runs.
     pub async fn gateway(&self, sim: &Sim) -> Gateway {
-        let key = STANDARD.encode(sim.server_key());
-        let mut gateway = Gateway::prepare(&sim.ws_url(), &key, "", Vec::new());
+        let server = Server::of(sim, &sim.wss_url());
+        let mut gateway = Gateway::prepare(&server, "", Vec::new());
         gateway.add_environment(self.environment(&gateway.folder().join("data")));
         gateway.run().await;
         gateway

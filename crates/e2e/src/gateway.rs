@@ -34,6 +34,28 @@ pub struct Gateway {
     http: reqwest::Client,
 }
 
+/// What a gateway takes for WhatsApp.
+pub struct Server {
+    /// Its WebSocket.
+    pub url: String,
+    /// Its Noise key in base64.
+    pub key: String,
+    /// The certificate of the authority that signs its own, PEM; none where the URL is plain, or where it is not to be trusted.
+    pub authority: Option<String>,
+}
+
+impl Server {
+    /// This simulator, reached at `url`.
+    #[must_use]
+    pub fn of(sim: &Sim, url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            key: STANDARD.encode(sim.server_key()),
+            authority: Some(sim.authority().to_owned()),
+        }
+    }
+}
+
 impl Gateway {
     /// Starts a gateway that takes `link_url` for WhatsApp: the simulator's own address, or a proxy before it.
     pub async fn start(sim: &Sim, link_url: &str) -> Self {
@@ -42,22 +64,16 @@ impl Gateway {
 
     /// The same with further lines of configuration.
     pub async fn start_with(sim: &Sim, link_url: &str, more: &str) -> Self {
-        Self::start_pinned(link_url, &STANDARD.encode(sim.server_key()), more).await
-    }
-
-    /// The same for a simulator in another process, by its key in base64.
-    pub async fn start_pinned(link_url: &str, key: &str, more: &str) -> Self {
-        Self::start_in(link_url, key, more, Vec::new()).await
+        Self::start_in(&Server::of(sim, link_url), more, Vec::new()).await
     }
 
     /// The same with more in its environment.
     pub async fn start_in(
-        link_url: &str,
-        key: &str,
+        server: &Server,
         more: &str,
         environment: Vec<(&'static str, OsString)>,
     ) -> Self {
-        let mut gateway = Self::prepare(link_url, key, more, environment);
+        let mut gateway = Self::prepare(server, more, environment);
         gateway.run().await;
         gateway
     }
@@ -65,41 +81,48 @@ impl Gateway {
     /// One that is not started.
     #[must_use]
     pub fn prepare(
-        link_url: &str,
-        key: &str,
+        server: &Server,
         more: &str,
         environment: Vec<(&'static str, OsString)>,
     ) -> Self {
-        Self::prepare_binary(binary(), link_url, key, more, environment)
+        Self::prepare_binary(binary(), server, more, environment)
     }
 
     /// One that can be told to end at a moment or to have a bug, by the variables that `waviro-fault` names. It is not started.
     #[must_use]
     pub fn of_torture(
-        link_url: &str,
-        key: &str,
+        server: &Server,
         more: &str,
         environment: Vec<(&'static str, OsString)>,
     ) -> Self {
-        Self::prepare_binary(torture_binary(), link_url, key, more, environment)
+        Self::prepare_binary(torture_binary(), server, more, environment)
     }
 
     fn prepare_binary(
         binary: &Path,
-        link_url: &str,
-        key: &str,
+        server: &Server,
         more: &str,
         environment: Vec<(&'static str, OsString)>,
     ) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let listen = format!("127.0.0.1:{}", free_port());
         let metrics_listen = format!("127.0.0.1:{}", free_port());
+        let ca_file = match &server.authority {
+            None => String::new(),
+            Some(authority) => {
+                let file = folder.path().join("ca.pem");
+                std::fs::write(&file, authority).expect("authority written");
+                file.display().to_string()
+            }
+        };
+        let (link_url, key) = (&server.url, &server.key);
         let config = format!(
             "data_dir = \"{}\"\n\
              server.listen = \"{listen}\"\n\
              server.metrics_listen = \"{metrics_listen}\"\n\
              whatsapp.url = \"{link_url}\"\n\
              whatsapp.server_key = \"{key}\"\n\
+             whatsapp.ca_file = \"{ca_file}\"\n\
              outbound.allow = [\"127.0.0.0/8\"]\n\
              {more}\n",
             folder.path().join("data").display()
@@ -314,6 +337,19 @@ impl Gateway {
             })
             .unwrap_or_else(|| panic_with(&format!("no key in: {text}")));
         self.bot(key)
+    }
+
+    /// What `waviro doctor` reports, line by line.
+    pub async fn doctor(&self) -> Vec<String> {
+        let output = Command::new(&self.binary)
+            .arg("--config")
+            .arg(self.config_path())
+            .arg("doctor")
+            .output()
+            .await
+            .expect("waviro doctor runs");
+        let report = String::from_utf8_lossy(&output.stdout);
+        report.lines().map(ToOwned::to_owned).collect()
     }
 
     /// Makes an admin token by the command line, as an operator does.

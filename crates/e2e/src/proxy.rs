@@ -63,8 +63,8 @@ impl Proxy {
 
     /// What the gateway takes for WhatsApp.
     #[must_use]
-    pub fn ws_url(&self) -> String {
-        format!("ws://{}/ws/chat", self.addr)
+    pub fn wss_url(&self) -> String {
+        format!("wss://{}/ws/chat", self.addr)
     }
 
     /// Changes what happens to bytes from now on.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use e2e::gateway::{Admin, Bot, Gateway};
+use e2e::gateway::{Admin, Bot, Gateway, Server};
 use e2e::package_binary;
 use futures::{StreamExt, stream};
 use serde_json::{Value, json};
@@ -45,13 +45,12 @@ impl Stage {
             .await
             .unwrap();
         let disk = SlowDisk::build();
-        let gateway = Gateway::start_in(
-            key["ws_url"].as_str().unwrap(),
-            key["server_key"].as_str().unwrap(),
-            "log.level = \"warn\"",
-            disk.environment(),
-        )
-        .await;
+        let server = Server {
+            url: key["ws_url"].as_str().unwrap().to_owned(),
+            key: key["server_key"].as_str().unwrap().to_owned(),
+            authority: None,
+        };
+        let gateway = Gateway::start_in(&server, "log.level = \"warn\"", disk.environment()).await;
         let bots = stream::iter(0..count)
             .map(|n| {
                 let gateway = &gateway;

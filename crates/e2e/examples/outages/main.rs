@@ -66,7 +66,7 @@ async fn main() {
         sim.add_phone(PhoneSpec::new(customer(n), "Pelanggan"))
             .await;
     }
-    let gateway = Gateway::start(&sim, &sim.ws_url()).await;
+    let gateway = Gateway::start(&sim, &sim.wss_url()).await;
     let pid = gateway.pid().expect("the gateway runs");
     let bot = gateway.linked_bot("toko", &owner).await;
     let run = Arc::new(Run {

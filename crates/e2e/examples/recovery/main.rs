@@ -103,7 +103,7 @@ impl Shop {
         let proxy = Proxy::start(sim.addr()).await;
         let owner = sim.add_phone(PhoneSpec::new(OWNER, "Toko")).await;
         sim.add_phone(PhoneSpec::new(CUSTOMER, "Ani")).await;
-        let gateway = Gateway::start(&sim, &proxy.ws_url()).await;
+        let gateway = Gateway::start(&sim, &proxy.wss_url()).await;
         let bot = gateway.linked_bot("toko", &owner).await;
         Self {
             wire,

@@ -32,7 +32,7 @@ struct Arguments {
 async fn main() {
     let Arguments { bots, times } = Arguments::parse();
     let sim = Sim::start().await.expect("a simulator");
-    let mut gateway = Gateway::start(&sim, &sim.ws_url()).await;
+    let mut gateway = Gateway::start(&sim, &sim.wss_url()).await;
     for n in 0..bots {
         let owner = PhoneSpec::new(format!("62812{n:08}"), format!("Toko {n}"));
         let owner = sim.add_phone(owner).await;

@@ -56,7 +56,7 @@ async fn main() {
         let spec = PhoneSpec::new(number(n), "Pelanggan");
         customers.push(sim.add_phone(spec).await);
     }
-    let gateway = Gateway::start(&sim, &sim.ws_url()).await;
+    let gateway = Gateway::start(&sim, &sim.wss_url()).await;
     let bot = gateway.linked_bot("toko", &owner).await;
     let admin = gateway.admin().await;
     let user = json!({"name": "ani", "password": PASSWORD, "role": "admin"});

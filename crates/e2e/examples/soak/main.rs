@@ -72,7 +72,7 @@ async fn main() -> ExitCode {
         minutes,
     } = Arguments::parse();
     let sim = Sim::start().await.expect("a simulator");
-    let gateway = Gateway::start(&sim, &sim.ws_url()).await;
+    let gateway = Gateway::start(&sim, &sim.wss_url()).await;
     let (receiver, hooks) = (Receiver::start().await, Hooks::start().await);
     hooks.answer(Answer::Echo);
     let admin = gateway.admin().await;

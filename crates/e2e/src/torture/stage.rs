@@ -15,7 +15,7 @@ use super::log::Log;
 use super::receiver::{Receiver, pause};
 use super::{Plan, chores};
 use crate::files::Files;
-use crate::gateway::{Admin, Bot, Gateway};
+use crate::gateway::{Admin, Bot, Gateway, Server};
 use crate::oracle::Seen;
 use crate::proxy::Proxy;
 
@@ -64,11 +64,11 @@ impl Stage {
         let environment = environment
             .map(|(name, value)| (*name, value.into()))
             .collect();
-        let key = STANDARD.encode(sim.server_key());
+        let server = Server::of(&sim, &proxy.wss_url());
         let mut gateway = if plan.moments.is_empty() && plan.bug.is_none() {
-            Gateway::prepare(&proxy.ws_url(), &key, "", environment)
+            Gateway::prepare(&server, "", environment)
         } else {
-            Gateway::of_torture(&proxy.ws_url(), &key, "", environment)
+            Gateway::of_torture(&server, "", environment)
         };
         gateway.tell("TORTURE_BUG", plan.bug.as_deref());
         gateway.run().await;

@@ -12,7 +12,7 @@ async fn a_text_and_its_acks(owner_moved: bool, customer_moved: bool) {
     let owner = sim.add_phone(owner).await;
     let customer = PhoneSpec::new(CUSTOMER, "Ani").lid_migrated(customer_moved);
     let customer = sim.add_phone(customer).await;
-    let gateway = Gateway::start(&sim, &sim.ws_url()).await;
+    let gateway = Gateway::start(&sim, &sim.wss_url()).await;
     let bot = gateway.linked_bot("toko", &owner).await;
     let receiver = Receiver::start().await;
     for n in 0..3 {

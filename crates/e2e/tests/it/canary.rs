@@ -60,7 +60,7 @@ impl Day {
         let customer = sim
             .add_phone(PhoneSpec::new(CUSTOMER, told.text("ani")))
             .await;
-        let gateway = Gateway::start_with(&sim, &sim.ws_url(), more).await;
+        let gateway = Gateway::start_with(&sim, &sim.wss_url(), more).await;
         let bot = gateway.linked_bot("toko", &owner).await;
         let group = sim
             .create_group(&told.text("namagrup"), OWNER, &[CUSTOMER])

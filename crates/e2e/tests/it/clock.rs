@@ -3,11 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use e2e::clock::MachineClock;
 use e2e::eventually;
-use e2e::gateway::{Bot, Gateway};
+use e2e::gateway::{Bot, Gateway, Server};
 use e2e::hooks::{Answer, Hooks};
 use e2e::proxy::{Mode, Proxy};
 use tokio::time::timeout;
@@ -56,9 +54,9 @@ impl Machine {
         let owner = sim.add_phone(PhoneSpec::new(OWNER, "Toko")).await;
         let customer = sim.add_phone(PhoneSpec::new(CUSTOMER, "Ani")).await;
         let clock = MachineClock::prepare();
-        let key = STANDARD.encode(sim.server_key());
+        let server = Server::of(&sim, &proxy.wss_url());
         let environment = clock.environment();
-        let mut gateway = Gateway::prepare(&proxy.ws_url(), &key, GRACE, environment);
+        let mut gateway = Gateway::prepare(&server, GRACE, environment);
         gateway.run().await;
         let bot = gateway.linked_bot("toko", &owner).await;
         let hooks = Hooks::start().await;

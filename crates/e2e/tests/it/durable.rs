@@ -1,11 +1,9 @@
 //! A 200 leaves when what it promises is on the disk: seen in the calls to the kernel, in their order.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use e2e::durable::{Answered, too_early};
 use e2e::eventually;
 use e2e::files::Files;
-use e2e::gateway::Gateway;
+use e2e::gateway::{Gateway, Server};
 use futures::future::join_all;
 use serde_json::json;
 use wa_sim::{PhoneSpec, Sim};
@@ -17,10 +15,10 @@ async fn accepted_under_trace(bug: Option<&str>) -> Vec<String> {
     let sim = Sim::start().await.unwrap();
     let owner = sim.add_phone(PhoneSpec::new(OWNER, "Toko")).await;
     sim.add_phone(PhoneSpec::new(CUSTOMER, "Ani")).await;
-    let key = STANDARD.encode(sim.server_key());
+    let server = Server::of(&sim, &sim.wss_url());
     let mut gateway = match bug {
-        None => Gateway::prepare(&sim.ws_url(), &key, "", Vec::new()),
-        Some(_) => Gateway::of_torture(&sim.ws_url(), &key, "", Vec::new()),
+        None => Gateway::prepare(&server, "", Vec::new()),
+        Some(_) => Gateway::of_torture(&server, "", Vec::new()),
     };
     gateway.tell("TORTURE_BUG", bug);
     let trace = gateway.folder().join("trace");

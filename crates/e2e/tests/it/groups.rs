@@ -189,7 +189,7 @@ const LOST: usize = 25;
 async fn with_a_new_key_and_no_wire() -> (Shop, Proxy, Arc<Group>) {
     let sim = Sim::start().await.unwrap();
     let proxy = Proxy::start(sim.addr()).await;
-    let shop = Shop::open_at(sim, &proxy.ws_url()).await;
+    let shop = Shop::open_at(sim, &proxy.wss_url()).await;
     let members = [CUSTOMER, NEIGHBOUR, "6281300000003"];
     for number in &members[1..] {
         shop.sim.add_phone(PhoneSpec::new(*number, "Anggota")).await;

@@ -11,7 +11,7 @@ use crate::{CUSTOMER, Shop, shown, shows_exactly};
 async fn killed_between_the_answer_and_the_wire_a_message_is_shown_once_under_its_id() {
     let sim = Sim::start().await.unwrap();
     let proxy = Proxy::start(sim.addr()).await;
-    let mut shop = Shop::open_at(sim, &proxy.ws_url()).await;
+    let mut shop = Shop::open_at(sim, &proxy.wss_url()).await;
     let receiver = Receiver::start().await;
     let first = shop.bot.accepted(CUSTOMER, "pembuka", None).await;
     shown(&shop.customer, &first).await;

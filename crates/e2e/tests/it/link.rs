@@ -15,7 +15,7 @@ use crate::{CUSTOMER, OWNER, Shop, shown, shows_exactly, timed};
 async fn behind_a_proxy() -> (Shop, Proxy) {
     let sim = Sim::start().await.unwrap();
     let proxy = Proxy::start(sim.addr()).await;
-    let shop = Shop::open_at(sim, &proxy.ws_url()).await;
+    let shop = Shop::open_at(sim, &proxy.wss_url()).await;
     let first = shop.bot.accepted(CUSTOMER, "pembuka", None).await;
     shown(&shop.customer, &first).await;
     (shop, proxy)
@@ -110,7 +110,7 @@ async fn a_simulator_restarted_with_its_state_finds_its_devices_again() {
         .await
         .unwrap();
     let addr = sim.addr();
-    let url = sim.ws_url();
+    let url = sim.wss_url();
     let shop = Shop::open_at(sim.clone(), &url).await;
     let first = shop.bot.accepted(CUSTOMER, "sebelum", None).await;
     shown(&shop.customer, &first).await;
@@ -231,7 +231,7 @@ async fn what_comes_again_is_one_debug_line_a_message_and_no_warning() {
     let proxy = Proxy::start(sim.addr()).await;
     let owner = sim.phone(OWNER).await;
     let customer = sim.phone(CUSTOMER).await;
-    let mut gateway = Gateway::start_with(&sim, &proxy.ws_url(), "log.level = \"debug\"").await;
+    let mut gateway = Gateway::start_with(&sim, &proxy.wss_url(), "log.level = \"debug\"").await;
     let bot = gateway.linked_bot("toko", &owner).await;
     let id = bot.accepted(CUSTOMER, "pembuka", None).await;
     shown(&customer, &id).await;

@@ -22,6 +22,7 @@ mod kills;
 mod kinds;
 mod link;
 mod media;
+mod tls;
 mod torture;
 mod webhooks;
 
@@ -46,7 +47,7 @@ const CUSTOMER: &str = "6281300000001";
 impl Shop {
     async fn open() -> Self {
         let sim = Sim::start().await.unwrap();
-        let url = sim.ws_url();
+        let url = sim.wss_url();
         Self::open_at(sim, &url).await
     }
 

@@ -242,7 +242,7 @@ async fn killed_while_the_answers_files_are_fetched_nobody_is_asked_again_and_it
 async fn killed_with_the_answer_in_the_queue_it_goes_out_once_and_in_order() {
     let sim = Sim::start().await.unwrap();
     let proxy = Proxy::start(sim.addr()).await;
-    let mut shop = Shop::open_at(sim, &proxy.ws_url()).await;
+    let mut shop = Shop::open_at(sim, &proxy.wss_url()).await;
     let hooks = Hooks::start().await;
     shop.rules().await.add("penawaran#", &hooks.url()).await;
     let items = documented(&hooks);

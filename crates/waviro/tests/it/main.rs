@@ -18,6 +18,7 @@ mod docs;
 mod engine;
 mod events;
 mod front;
+mod growth;
 mod hostile;
 mod left;
 mod memory;

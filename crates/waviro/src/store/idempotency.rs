@@ -92,15 +92,15 @@ impl Store {
 enum Which {
     /// Given before this moment.
     Before(Millis),
-    /// Given to this caller.
-    Of(String),
+    /// Given to this caller, but for the answer with this id, which is the newest.
+    Of { caller: String, but: String },
 }
 
 impl Which {
     fn condition(&self) -> &'static str {
         match self {
             Self::Before(_) => "created_at < $1",
-            Self::Of(_) => "caller = $1",
+            Self::Of { .. } => "caller = $1 AND id <> $3",
         }
     }
 }
@@ -108,11 +108,10 @@ impl Which {
 /// A statement about the oldest `limit` answers of these.
 fn about(text: String, which: Which, limit: i64) -> sqlx::query::Query<'static, Any, AnyArguments> {
     let query = sqlx::query(AssertSqlSafe(text));
-    let query = match which {
-        Which::Before(moment) => query.bind(moment),
-        Which::Of(caller) => query.bind(caller),
-    };
-    query.bind(limit)
+    match which {
+        Which::Before(moment) => query.bind(moment).bind(limit),
+        Which::Of { caller, but } => query.bind(caller).bind(limit).bind(but),
+    }
 }
 
 /// Forgets up to `limit` answers, the oldest first, and counts them off their callers. Returns how many, and what they took.
@@ -224,7 +223,10 @@ pub(super) async fn put(
         if takes <= keeping.most {
             break;
         }
-        let oldest = Which::Of(keeping.caller.clone());
+        let oldest = Which::Of {
+            caller: keeping.caller.clone(),
+            but: keeping.id.clone(),
+        };
         takes -= forget(oldest, 1, connection).await?.1;
     }
     Ok(())

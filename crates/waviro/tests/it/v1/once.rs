@@ -247,6 +247,7 @@ async fn the_oldest_answers_of_a_caller_go_where_they_take_more_than_may_be() {
     };
     let ask = async |n: u32| {
         let body = random(n);
+        desk.front.clock.advance(Duration::from_secs(1));
         post(&desk, &desk.admin, path, &format!("k-{n}"), &body).await
     };
     let other = desk.token_of(1).await;

@@ -31,7 +31,7 @@ use media::{NotTaken, Spool};
 
 pub use accept::{Keep, Taken};
 pub use media::CAP as FILE_CAP;
-pub use reply::Replied;
+pub use reply::{Composed, Composition};
 
 /// How often the spool is looked through.
 const SWEPT_EVERY: Duration = Duration::from_hours(1);

@@ -12,7 +12,16 @@ use tracing::warn;
 use crate::config::Config;
 
 /// What the gateway makes in its data folder, by the beginning of the name.
-const OURS: [&str; 5] = ["waviro.db", "lock", "links", "media", "spool"];
+const OURS: [&str; 8] = [
+    "waviro.db",
+    "waviro.db-wal",
+    "waviro.db-shm",
+    "waviro.db-journal",
+    "lock",
+    "links",
+    "media",
+    "spool",
+];
 
 /// A file or folder that others may look into.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +52,7 @@ pub fn open_to_others(config: &Config) -> Vec<Open> {
     let mut all_ours = true;
     for entry in entries(folder) {
         let name = entry.file_name().unwrap_or_default().to_string_lossy();
-        let ours = OURS.iter().any(|known| name.starts_with(known));
+        let ours = OURS.contains(&&*name);
         all_ours &= ours;
         look(&entry, ours, &mut found);
     }

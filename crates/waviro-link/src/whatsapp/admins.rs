@@ -13,6 +13,9 @@ use whatsapp_rust::{Client, Jid};
 /// How long an answer serves: a member who claims deletions one after the other costs one question a minute.
 const FRESH: Duration = Duration::from_mins(1);
 
+/// How long a question without an answer stands for "no admins": a deletion that comes meanwhile waits for none.
+const UNANSWERED: Duration = Duration::from_secs(5);
+
 /// A deletion waits for the answer, and other messages behind it.
 const DEADLINE: Duration = Duration::from_secs(5);
 
@@ -26,6 +29,7 @@ pub(super) struct Admins(Mutex<HashMap<String, Answer>>);
 #[derive(Debug)]
 struct Answer {
     at: Instant,
+    serves: Duration,
     /// By every name that WhatsApp has for them. Empty if WhatsApp did not answer.
     names: HashSet<String>,
 }
@@ -35,25 +39,28 @@ impl Admins {
     pub(super) async fn has(&self, client: &Client, group: &Jid, names: &[&Jid]) -> bool {
         let is_admin = |answer: &Answer| names.iter().any(|jid| answer.names.contains(&*jid.user));
         if let Some(answer) = self.known().get(&*group.user)
-            && answer.at.elapsed() < FRESH
+            && answer.at.elapsed() < answer.serves
         {
             return is_admin(answer);
         }
         let groups = client.groups();
         let asked = tokio::time::timeout(DEADLINE, groups.get_metadata(group)).await;
-        let names: HashSet<String> = match asked {
-            Ok(Ok(group)) => group
-                .participants
-                .iter()
-                .filter(|it| it.is_admin() || it.is_super_admin())
-                .flat_map(|it| [Some(&it.jid), it.phone_number.as_ref(), it.lid.as_ref()])
-                .flatten()
-                .map(|jid| jid.user.to_string())
-                .collect(),
-            Ok(Err(_)) | Err(_) => HashSet::new(),
+        let (serves, names) = match asked {
+            Ok(Ok(group)) => {
+                let admins = group.participants.iter();
+                let admins = admins.filter(|it| it.is_admin() || it.is_super_admin());
+                let names = admins
+                    .flat_map(|it| [Some(&it.jid), it.phone_number.as_ref(), it.lid.as_ref()]);
+                (
+                    FRESH,
+                    names.flatten().map(|jid| jid.user.to_string()).collect(),
+                )
+            }
+            Ok(Err(_)) | Err(_) => (UNANSWERED, HashSet::new()),
         };
         let answer = Answer {
             at: Instant::now(),
+            serves,
             names,
         };
         let is = is_admin(&answer);

@@ -67,6 +67,7 @@ impl Net {
         loop {
             let step = Call {
                 url: &url,
+                within: Some(self.left(call.within, took)),
                 ..call.clone()
             };
             let mut attempt = self.post(step).await;
@@ -87,6 +88,11 @@ impl Net {
         }
     }
 
+    /// What is left of a deadline that all steps of a call share.
+    fn left(&self, within: Option<Duration>, took: Duration) -> Duration {
+        within.unwrap_or(self.deadline).saturating_sub(took)
+    }
+
     /// Reads the answer of a post by GET, after so many redirects.
     pub async fn get_on(
         &self,
@@ -97,7 +103,8 @@ impl Net {
     ) -> Followed {
         let mut took = Duration::ZERO;
         loop {
-            let mut attempt = self.get_answer(&url, within, allow).await;
+            let left = Some(self.left(within, took));
+            let mut attempt = self.get_answer(&url, left, allow).await;
             took += attempt.took;
             attempt.took = took;
             let answer = attempt.outcome.as_ref().ok();

@@ -19,28 +19,34 @@ use crate::store::{NewMessageRow, StoreError};
 /// Pauses before a file that could not be fetched is tried again. Nobody has a request open, but the rest of the answer waits.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
 
-/// What became of an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Replied {
-    /// So many messages are in the bot's queue, and the delivery has ended.
-    Queued(usize),
-    /// None, and the delivery is as it was; why, in words.
+/// What a webhook's answer sends.
+#[derive(Debug, Clone)]
+pub enum Composed {
+    /// These messages.
+    Messages(Composition),
+    /// None; why, in words.
     Nothing(String),
 }
 
+/// The messages of an answer, with their files on the disk.
+#[derive(Debug, Clone)]
+pub struct Composition {
+    rows: Vec<NewMessageRow>,
+    note: String,
+}
+
 impl Outbox {
-    /// Puts what a webhook answered into the bot's queue and ends the `delivery`, in one transaction. What cannot be sent is
-    /// left out, and the delivery's note says so. A bot that is reconnecting takes it, however long it has been away.
+    /// The messages of what a webhook answered, once: their files are fetched here. What cannot be sent is left out, and the
+    /// note says so.
     ///
     /// # Errors
-    /// Any [`StoreError`]; what is in the queue is unknown then, and the delivery tells.
-    pub async fn reply(
+    /// [`StoreError::Unreadable`] where a message cannot be stored.
+    pub async fn compose_reply(
         &self,
         bot: &Arc<Bot>,
-        delivery: i64,
         to: &Chat,
         parsed: &Parsed,
-    ) -> Result<Replied, StoreError> {
+    ) -> Result<Composed, StoreError> {
         // Read before anything is fetched: an end of the device in between is found out by the lane.
         let (epoch, ended) = {
             let marks = bot.marks();
@@ -48,7 +54,9 @@ impl Outbox {
             (marks.epoch, marks.ended.then(|| marks.end_cause.clone()))
         };
         if let Some(cause) = ended {
-            return Ok(Replied::Nothing(format!("the bot is not linked ({cause})")));
+            return Ok(Composed::Nothing(format!(
+                "the bot is not linked ({cause})"
+            )));
         }
         let skipped = parsed.skipped.iter();
         let mut left_out: Vec<String> = skipped
@@ -69,7 +77,7 @@ impl Outbox {
             }));
         }
         if outgoing.is_empty() {
-            return Ok(Replied::Nothing(left_out.join("; ")));
+            return Ok(Composed::Nothing(left_out.join("; ")));
         }
         let (count, now) = (outgoing.len(), self.0.clock.now());
         let mut note = format!("sent {count} messages");
@@ -83,11 +91,27 @@ impl Outbox {
             .into_iter()
             .map(|message| NewMessageRow::new(bot.slot(), message, None, now, epoch));
         let rows = rows.collect::<Result<Vec<_>, _>>()?;
-        // Where it fails it may yet have been committed, so the files stay. What no message names is swept away hourly.
         waviro_fault::step("reply composed");
+        Ok(Composed::Messages(Composition { rows, note }))
+    }
+
+    /// Puts the messages into the bot's queue and ends the `delivery`, in one transaction; how many there are. May be called again
+    /// with the same messages: a delivery that has ended is passed over. A bot that is reconnecting takes them, however long it
+    /// has been away.
+    ///
+    /// # Errors
+    /// Any [`StoreError`]; what is in the queue is unknown then, so the files stay. What no message names is swept away hourly.
+    pub async fn queue_reply(
+        &self,
+        bot: &Arc<Bot>,
+        delivery: i64,
+        composed: &Composition,
+    ) -> Result<usize, StoreError> {
+        let Composition { rows, note } = composed.clone();
+        let (count, now) = (rows.len(), self.0.clock.now());
         let store = &self.0.store;
         store.reply(delivery, rows, note, now, bot.lane()).await?;
-        Ok(Replied::Queued(count))
+        Ok(count)
     }
 
     /// The messages of one item: one, or a song and the text that it cannot carry.

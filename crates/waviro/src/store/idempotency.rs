@@ -193,8 +193,11 @@ pub(super) async fn found(
 /// Of a row beside its answer, about: its other columns and its places in the indexes.
 const ROW_BYTES: usize = 512;
 
-/// Answers of a caller that one more of its answers may push out: it adds one, and a lower limit is reached after some.
-const PUSHED_OUT: usize = 8;
+/// The most answers that one statement pushes out: one large answer takes the room of many small ones.
+const PUSHED_OUT: i64 = 64;
+
+/// About what a small answer takes: so many answers are pushed out together as cannot be too many.
+const SMALL_BYTES: i64 = 1024;
 
 /// Writes an answer over what stands there and takes `before` bytes. A caller that has more than it may loses its oldest ones.
 pub(super) async fn put(
@@ -219,15 +222,23 @@ pub(super) async fn put(
     .bind(bytes)
     .execute(&mut *connection)
     .await?;
-    for _ in 0..PUSHED_OUT {
-        if takes <= keeping.most {
-            break;
-        }
+    while takes > keeping.most {
         let oldest = Which::Of {
             caller: keeping.caller.clone(),
             but: keeping.id.clone(),
         };
-        takes -= forget(oldest, 1, connection).await?.1;
+        // One at a time near the limit, so that no answer goes without need.
+        let over = takes - keeping.most;
+        let many = if over < 64 * SMALL_BYTES {
+            1
+        } else {
+            (over / (64 * SMALL_BYTES)).clamp(1, PUSHED_OUT)
+        };
+        let (gone, freed) = forget(oldest, many, connection).await?;
+        takes -= freed;
+        if gone == 0 {
+            break;
+        }
     }
     Ok(())
 }

@@ -301,17 +301,21 @@ pub(super) async fn schema_at(at: &DatabaseAt) -> Result<Schema, StoreError> {
         "SELECT COUNT(*) WHERE to_regclass('_sqlx_migrations') IS NOT NULL"
     };
     let tables: i64 = connection.fetch_one(table).await?.try_get(0)?;
-    let landed: i64 = if tables == 0 {
-        0
+    let (newest, landed): (i64, i64) = if tables == 0 {
+        (0, 0)
     } else {
-        let newest = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations";
-        connection.fetch_one(newest).await?.try_get(0)?
+        let versions = "SELECT COALESCE(MAX(version), 0), COUNT(*) FROM _sqlx_migrations";
+        let row = connection.fetch_one(versions).await?;
+        (row.try_get(0)?, row.try_get(1)?)
     };
+    let all = i64::try_from(SCHEMA.len()).unwrap_or(i64::MAX);
     let current = SCHEMA.iter().map(|(version, ..)| *version).max();
     let current = current.unwrap_or(0);
-    Ok(match landed.cmp(&current) {
+    Ok(match newest.cmp(&current) {
         _ if landed == 0 => Schema::None,
         Ordering::Less => Schema::Older,
+        // A step between two others may be missing.
+        Ordering::Equal if landed < all => Schema::Older,
         Ordering::Equal => Schema::Current,
         Ordering::Greater => Schema::Newer,
     })

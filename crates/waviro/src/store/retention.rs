@@ -313,27 +313,29 @@ async fn inbound(
     connection: &mut AnyConnection,
 ) -> Result<Looked, StoreError> {
     let rows = sqlx::query(
-        "SELECT id, CASE WHEN media_handle IS NOT NULL THEN media END FROM inbound WHERE bot = $1 AND received_at < $2 ORDER BY received_at LIMIT $3",
+        "SELECT id FROM inbound WHERE bot = $1 AND received_at < $2 ORDER BY received_at LIMIT $3",
     )
     .bind(slot)
     .bind(before)
     .bind(many)
     .fetch_all(&mut *connection)
     .await?;
-    let mut ids: Vec<String> = Vec::with_capacity(rows.len());
-    for row in &rows {
-        ids.push(row.try_get(0)?);
-        swept.media.extend(row.try_get::<Option<String>, _>(1)?);
-    }
+    let ids: Vec<String> = (rows.iter().map(|row| row.try_get(0))).collect::<Result<_, _>>()?;
     for list in sql::lists(&ids) {
-        // By the index of their ids: the sign keeps SQLite from a walk over all that is old. A namesake in another chat is as old.
+        // By the index of their ids: the sign keeps SQLite from a walk over all that is old. A namesake in another chat is old, too,
+        // and has a file of its own.
         let text = format!(
-            "DELETE FROM inbound WHERE bot = $1 AND +received_at < $2 AND id IN ({})",
+            "DELETE FROM inbound WHERE bot = $1 AND +received_at < $2 AND id IN ({}) \
+             RETURNING CASE WHEN media_handle IS NOT NULL THEN media END",
             sql::parameters(list.len(), 3)
         );
         let query = sqlx::query(AssertSqlSafe(text)).bind(slot).bind(before);
         let query = list.into_iter().fold(query, sqlx::query::Query::bind);
-        swept.rows += query.execute(&mut *connection).await?.rows_affected();
+        let gone = query.fetch_all(&mut *connection).await?;
+        swept.rows += gone.len() as u64;
+        for row in &gone {
+            swept.media.extend(row.try_get::<Option<String>, _>(0)?);
+        }
     }
     Ok(Looked::after(&rows, many, START))
 }

@@ -17,7 +17,7 @@ use crate::answer;
 use crate::clock::millis;
 use crate::jobs::retry;
 use crate::net::NetError;
-use crate::outbox::Replied;
+use crate::outbox::Composed;
 use crate::store::{self, Attempt, Due, Fate, Heard, Webhook, Work};
 
 impl Poster {
@@ -234,20 +234,23 @@ impl Poster {
         };
         let note = match (parsed, bot) {
             (Ok(parsed), Some(bot)) => {
-                let replying = self
-                    .commit(|| self.outbox.reply(&bot, delivery, chat, &parsed))
-                    .await;
-                match replying {
-                    // The delivery ended with its messages.
-                    Some(Replied::Queued(messages)) => {
-                        info!(
-                            slot,
-                            delivery, messages, "a webhook's answer goes to the chat"
-                        );
+                // Once: a commit that fails for a while fetches no file again.
+                match self.outbox.compose_reply(&bot, chat, &parsed).await {
+                    Ok(Composed::Messages(composed)) => {
+                        let queued = self
+                            .commit(|| self.outbox.queue_reply(&bot, delivery, &composed))
+                            .await;
+                        // The delivery ended with its messages.
+                        if let Some(messages) = queued {
+                            info!(
+                                slot,
+                                delivery, messages, "a webhook's answer goes to the chat"
+                            );
+                        }
                         return;
                     }
-                    Some(Replied::Nothing(why)) => format!("nothing sent: {why}"),
-                    None => return,
+                    Ok(Composed::Nothing(why)) => format!("nothing sent: {why}"),
+                    Err(why) => format!("nothing sent: {why}"),
                 }
             }
             (Ok(_), None) => "nothing sent: the bot was removed".to_owned(),

@@ -47,7 +47,9 @@ impl Chores {
                 | "drop_previous_key" | "set_settings" | "rotate_signing" | "set_webhook_key"
                 | "give_secrets" => self.keep_a_bot(n).await,
                 "bot_linked" => self.link_a_bot(n).await,
-                "add_rule" | "change_rule" | "delete_rule" | "keep" => self.keep_a_rule(n).await,
+                "add_rule" | "change_rule" | "delete_rule" | "keep" | "follow" => {
+                    self.keep_a_rule(n).await;
+                }
                 "add_subscription" | "change_subscription" | "delete_subscription" => {
                     self.keep_a_subscription(n).await;
                 }

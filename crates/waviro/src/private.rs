@@ -11,17 +11,11 @@ use tracing::warn;
 
 use crate::config::Config;
 
-/// What the gateway makes in its data folder, by the beginning of the name.
-const OURS: [&str; 8] = [
-    "waviro.db",
-    "waviro.db-wal",
-    "waviro.db-shm",
-    "waviro.db-journal",
-    "lock",
-    "links",
-    "media",
-    "spool",
-];
+/// What the gateway makes in its data folder beside the database.
+const OURS: [&str; 4] = ["lock", "links", "media", "spool"];
+
+/// What the names of the database, its log and copies of it begin with.
+const DATABASE: &str = "waviro.db";
 
 /// A file or folder that others may look into.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +46,7 @@ pub fn open_to_others(config: &Config) -> Vec<Open> {
     let mut all_ours = true;
     for entry in entries(folder) {
         let name = entry.file_name().unwrap_or_default().to_string_lossy();
-        let ours = OURS.contains(&&*name);
+        let ours = name.starts_with(DATABASE) || OURS.contains(&&*name);
         all_ours &= ours;
         look(&entry, ours, &mut found);
     }

@@ -137,7 +137,7 @@ async fn files_that_others_could_read_are_the_owners_alone_after_the_start() {
         "links/1.db",
         "links/deep/file",
         "waviro.db.before",
-        "theirs",
+        "links.txt",
     ];
     for name in files {
         std::fs::write(data.join(name), "x").unwrap();
@@ -185,11 +185,11 @@ async fn files_that_others_could_read_are_the_owners_alone_after_the_start() {
     }
     assert_eq!(mode(&elsewhere), 0o644);
     // A file that the gateway did not make, and the folder that holds it, may be meant for others.
-    assert_eq!((mode(&data.join("theirs")), mode(&data)), (0o644, 0o755));
+    assert_eq!((mode(&data.join("links.txt")), mode(&data)), (0o644, 0o755));
     let log = gateway.stop().await;
     assert!(log.contains("files=8") && log.contains("files=2"), "{log}");
 
-    std::fs::remove_file(data.join("theirs")).unwrap();
+    std::fs::remove_file(data.join("links.txt")).unwrap();
     let mut gateway = folder.serve(address);
     gateway.ready(address).await;
     assert_eq!(mode(&data), 0o700);

@@ -238,11 +238,11 @@ async fn the_oldest_answers_of_a_caller_go_where_they_take_more_than_may_be() {
     let path = "/v1/bots/1/messages";
     let random = |seed: u32| {
         let mut state = seed.wrapping_add(1);
-        let mut letters = String::new();
-        while letters.len() < 60_000 {
+        let letters = (0..15_000).map(|_| {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            letters.push_str(&format!("{:04x}", state >> 16));
-        }
+            format!("{:04x}", state >> 16)
+        });
+        let letters = letters.collect::<Vec<_>>().concat();
         json!({"to": "6282386000001", "text": letters})
     };
     let ask = async |n: u32| {

@@ -210,11 +210,8 @@ impl Gateway {
 
     /// Tries to run a second gateway on the same data, on a port of its own; what it says when it ends.
     pub async fn run_second(&self) -> String {
-        let output = Command::new(&self.binary)
-            .arg("--config")
-            .arg(self.config_path())
-            .args(["serve", "--listen", &format!("127.0.0.1:{}", free_port())])
-            .output();
+        let listen = format!("127.0.0.1:{}", free_port());
+        let output = self.command(&["serve", "--listen", &listen]).output();
         let output = tokio::time::timeout(crate::PATIENCE, output)
             .await
             .expect("a second gateway ends")
@@ -318,13 +315,8 @@ impl Gateway {
 
     /// Adds a bot by the command line, as an operator does.
     pub async fn add_bot(&self, name: &str) -> Bot {
-        let output = Command::new(&self.binary)
-            .arg("--config")
-            .arg(self.config_path())
-            .args(["bot", "add", name])
-            .output()
-            .await
-            .expect("waviro bot add runs");
+        let output = self.command(&["bot", "add", name]).output().await;
+        let output = output.expect("waviro bot add runs");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{output:?}");
         let key = text
@@ -341,13 +333,8 @@ impl Gateway {
 
     /// What `waviro doctor` reports, line by line.
     pub async fn doctor(&self) -> Vec<String> {
-        let output = Command::new(&self.binary)
-            .arg("--config")
-            .arg(self.config_path())
-            .arg("doctor")
-            .output()
-            .await
-            .expect("waviro doctor runs");
+        let output = self.command(&["doctor"]).output().await;
+        let output = output.expect("waviro doctor runs");
         let report = String::from_utf8_lossy(&output.stdout);
         report.lines().map(ToOwned::to_owned).collect()
     }
@@ -355,13 +342,8 @@ impl Gateway {
     /// Makes an admin token by the command line, as an operator does.
     pub async fn admin(&self) -> Admin {
         let name = format!("ops-{}", free_port());
-        let output = Command::new(&self.binary)
-            .arg("--config")
-            .arg(self.config_path())
-            .args(["token", "add", &name])
-            .output()
-            .await
-            .expect("waviro token add runs");
+        let output = self.command(&["token", "add", &name]).output().await;
+        let output = output.expect("waviro token add runs");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{output:?}");
         let token = text
@@ -390,6 +372,25 @@ impl Gateway {
         let bot = self.add_bot(name).await;
         bot.link(phone).await;
         bot
+    }
+
+    /// Whether `waviro media rotate`, run beside the gateway, ends at this moment. Only with the binary of torture.
+    pub async fn media_rotate_ends_at(&self, moment: &str) -> bool {
+        let mut command = self.command(&["media", "rotate"]);
+        let output = command.env("TORTURE_END_AT", moment).output().await;
+        let output = output.expect("waviro media rotate runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        !output.status.success()
+            && said
+                .lines()
+                .any(|line| line == format!("ended at: {moment}"))
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.arg("--config").arg(self.config_path());
+        command.args(arguments);
+        command
     }
 
     fn config_path(&self) -> PathBuf {

@@ -20,6 +20,9 @@ const BETWEEN: Duration = Duration::from_millis(30);
 /// Looks until a bot that was scanned counts as linked, or as one that will not be.
 const LINKED_WITHIN: usize = 50;
 
+/// Longer than the gateway takes to write who a bot is linked as. A bot that is deleted before is never written.
+const IDENTITY_WITHIN: Duration = Duration::from_secs(5);
+
 /// Looks until the endpoint that answers 410 has switched its rule or subscription off; six seconds.
 const OFF_WITHIN: usize = 50;
 
@@ -156,6 +159,8 @@ impl Chores {
             pause(BETWEEN * 4).await;
             let now = self.call("GET", &at, None).await;
             if now["state"] == "online" {
+                // Who the bot is linked as is written a moment after.
+                pause(IDENTITY_WITHIN).await;
                 break;
             }
         }

@@ -36,6 +36,9 @@ const FREQUENT: [&str; 12] = [
     "post answered",
 ];
 
+/// The write that a command makes in a process of its own, while the gateway runs.
+const BY_COMMAND: &str = "rotate_media_secret";
+
 /// Goes through the plan's moments; returns those that were not reached.
 pub(super) async fn end_at_each(
     plan: &Plan,
@@ -50,15 +53,22 @@ pub(super) async fn end_at_each(
         stage.gateway.kill().await;
     }
     for moment in moments {
+        if moment.ends_with(BY_COMMAND) {
+            stage.gateway.tell("TORTURE_END_AT", None);
+            stage.gateway.run().await;
+            let reached = stage.gateway.media_rotate_ends_at(moment).await;
+            stage.gateway.kill().await;
+            note(moment, reached, &mut missed, log);
+            continue;
+        }
         let frequent = FREQUENT.iter().any(|name| moment.ends_with(name));
         let times = if frequent {
             chance.random_range(1..4)
         } else {
             1
         };
-        stage
-            .gateway
-            .tell("TORTURE_END_AT", Some(&format!("{moment}*{times}")));
+        let told = format!("{moment}*{times}");
+        stage.gateway.tell("TORTURE_END_AT", Some(&told));
         stage.gateway.start_process();
         let write = moment.trim_start_matches("before ");
         let write = write.trim_start_matches("after ");
@@ -85,20 +95,25 @@ pub(super) async fn end_at_each(
         if plan.progress {
             super::say(&format!("{} ms to {moment}", waited.elapsed().as_millis()));
         }
-        let what = if reached {
-            format!("ended at: {moment}")
-        } else {
-            missed.push(moment.clone());
-            if !stage.gateway.has_ended() {
-                stage.gateway.kill().await;
-            }
-            format!("never came to: {moment}")
-        };
-        log.see(Seen::Fault { what });
+        if !stage.gateway.has_ended() {
+            stage.gateway.kill().await;
+        }
+        note(moment, reached, &mut missed, log);
     }
     stage.gateway.tell("TORTURE_END_AT", None);
     if !moments.is_empty() {
         stage.gateway.run().await;
     }
     missed
+}
+
+/// Writes down whether a moment was reached.
+fn note(moment: &str, reached: bool, missed: &mut Vec<String>, log: &Log) {
+    let what = if reached {
+        format!("ended at: {moment}")
+    } else {
+        missed.push(moment.to_owned());
+        format!("never came to: {moment}")
+    };
+    log.see(Seen::Fault { what });
 }

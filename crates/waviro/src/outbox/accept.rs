@@ -120,7 +120,7 @@ impl Outbox {
         let Ready {
             content,
             rest,
-            mut file,
+            file,
         } = self.ready(bot, message.content, &id).await?;
         let at = self.0.clock.now();
         let to = message.to;
@@ -141,7 +141,7 @@ impl Outbox {
                 NewMessageRow::new(bot.slot(), outgoing, message.notify_url.as_ref(), at, epoch)?
                     .repeats(settings.repeats(at));
             // Once the store has it, it may be committed though nobody waits any more.
-            if let Some(file) = file.take() {
+            if let Some(file) = &file {
                 file.claim();
             }
             let accepting = match keep {

@@ -293,7 +293,8 @@ impl Spool {
         self.folder.join(file.file_name().unwrap_or_default())
     }
 
-    /// Removes every file that no pending message names. Young ones are left alone: their message may not have been written yet.
+    /// Removes every file that no pending message names. Files that a task works on and young files stay: their message may not
+    /// have been written yet.
     pub(super) async fn sweep(&self, store: &Store) -> Result<usize, String> {
         let mut removed = 0;
         let failed = |error: std::io::Error| error.to_string();
@@ -308,6 +309,10 @@ impl Spool {
                 continue;
             };
             let name = entry.file_name();
+            // Asked before the message is looked for: a message is written before its file is let go.
+            if self.waiting.is_held(&name.to_string_lossy()) {
+                continue;
+            }
             let id = Path::new(&name).file_stem().and_then(|stem| stem.to_str());
             let id: Option<MessageId> = id.and_then(|id| id.parse().ok());
             let message = match id {

@@ -10,7 +10,7 @@ use waviro_fault::Bug;
 use waviro_link::{Chat, Content, MediaKind, Outgoing};
 
 use super::Outbox;
-use super::media::{Meant, NotTaken, Wanted};
+use super::media::{Meant, NotTaken, Unclaimed, Wanted};
 use crate::answer::{Item, Parsed};
 use crate::bots::Bot;
 use crate::net::{FetchError, NetError};
@@ -33,6 +33,8 @@ pub enum Composed {
 pub struct Composition {
     rows: Vec<NewMessageRow>,
     note: String,
+    /// The messages' files: the first may be much older than the last, and the sweep leaves what is held here.
+    files: Vec<Unclaimed>,
 }
 
 impl Outbox {
@@ -62,10 +64,13 @@ impl Outbox {
         let mut left_out: Vec<String> = skipped
             .map(|skipped| format!("item {}: {}", skipped.position, skipped.why))
             .collect();
-        let mut outgoing = Vec::new();
+        let (mut outgoing, mut files) = (Vec::new(), Vec::new());
         for item in &parsed.items {
             match self.compose(bot, item, to).await {
-                Ok(messages) => outgoing.extend(messages),
+                Ok((messages, file)) => {
+                    outgoing.extend(messages);
+                    files.extend(file);
+                }
                 Err(why) => left_out.push(why),
             }
         }
@@ -92,7 +97,7 @@ impl Outbox {
             .map(|message| NewMessageRow::new(bot.slot(), message, None, now, epoch));
         let rows = rows.collect::<Result<Vec<_>, _>>()?;
         waviro_fault::step("reply composed");
-        Ok(Composed::Messages(Composition { rows, note }))
+        Ok(Composed::Messages(Composition { rows, note, files }))
     }
 
     /// Puts the messages into the bot's queue and ends the `delivery`, in one transaction; how many there are. May be called again
@@ -107,15 +112,22 @@ impl Outbox {
         delivery: i64,
         composed: &Composition,
     ) -> Result<usize, StoreError> {
-        let Composition { rows, note } = composed.clone();
+        let Composition { rows, note, files } = composed.clone();
+        // From here on the messages may be committed, whatever this hears of it.
+        files.iter().for_each(Unclaimed::claim);
         let (count, now) = (rows.len(), self.0.clock.now());
         let store = &self.0.store;
         store.reply(delivery, rows, note, now, bot.lane()).await?;
         Ok(count)
     }
 
-    /// The messages of one item: one, or a song and the text that it cannot carry.
-    async fn compose(&self, bot: &Bot, item: &Item, to: &Chat) -> Result<Vec<Outgoing>, String> {
+    /// The messages of one item, with its file: one message, or a song and the text that it cannot carry.
+    async fn compose(
+        &self,
+        bot: &Bot,
+        item: &Item,
+        to: &Chat,
+    ) -> Result<(Vec<Outgoing>, Option<Unclaimed>), String> {
         let outgoing = |id, content| Outgoing {
             id,
             to: to.clone(),
@@ -123,15 +135,16 @@ impl Outbox {
         };
         let (url, caption, meant) = match item {
             Item::Text(text) => {
-                return Ok(vec![outgoing(self.fresh_id(), Content::Text(text.clone()))]);
+                let content = Content::Text(text.clone());
+                return Ok((vec![outgoing(self.fresh_id(), content)], None));
             }
             Item::Location(place) => {
                 let content = Content::Location(place.clone());
-                return Ok(vec![outgoing(self.fresh_id(), content)]);
+                return Ok((vec![outgoing(self.fresh_id(), content)], None));
             }
             Item::Contact(card) => {
                 let content = Content::Contact(card.clone());
-                return Ok(vec![outgoing(self.fresh_id(), content)]);
+                return Ok((vec![outgoing(self.fresh_id(), content)], None));
             }
             Item::File { kind, url, caption } => match kind {
                 MediaKind::Document => (url, caption, Meant::Document),
@@ -148,17 +161,14 @@ impl Outbox {
         };
         let id = self.fresh_id();
         let mut pauses = PAUSES.iter();
-        let mut media = loop {
+        let (mut media, file) = loop {
             let fetch = self.0.fetches.wait(bot.slot()).await;
             let rooms = (&self.0.store, &self.0.net);
             let taken = self.0.spool.take(rooms, wanted, bot, id.as_str());
             let taken = taken.await;
             drop(fetch);
             match taken {
-                Ok((media, file)) => {
-                    file.claim();
-                    break media;
-                }
+                Ok(taken) => break taken,
                 Err(NotTaken::Fetch(error)) if may_pass(&error) => match pauses.next() {
                     Some(pause) => self.0.clock.sleep(*pause).await,
                     None => return Err(unfetched(url, &error)),
@@ -185,7 +195,7 @@ impl Outbox {
         if let Some(text) = rest {
             messages.push(outgoing(self.fresh_id(), Content::Text(text)));
         }
-        Ok(messages)
+        Ok((messages, Some(file)))
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ pub struct Engine {
     pub outbox: Outbox,
     tasks: TaskTracker,
     stop: CancellationToken,
-    _spool: tempfile::TempDir,
+    files: tempfile::TempDir,
 }
 
 /// An engine with one bot on a database that outlives it.
@@ -196,8 +197,13 @@ impl Engine {
             outbox,
             tasks,
             stop,
-            _spool: spool,
+            files: spool,
         }
+    }
+
+    /// The folder of files on their way out.
+    pub fn spool(&self) -> PathBuf {
+        self.files.path().join("spool")
     }
 
     /// A stop as the gateway's own.

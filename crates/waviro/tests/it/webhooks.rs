@@ -271,6 +271,44 @@ async fn a_crash_after_the_answer_asks_nobody_twice_and_sends_it_once() {
 }
 
 #[tokio::test]
+async fn the_sweep_leaves_the_first_file_of_an_answer_while_the_last_is_fetched() {
+    let rig = Rig::online().await;
+    let hooks = Hooks::start().await;
+    rule(&rig, "halo", &hooks.url("hook")).await;
+    let (host, last) = rig::files().await;
+    let reply = json!({"success": true, "message": [
+        {"type": "image", "content": format!("http://{host}/now.png")},
+        {"type": "image", "content": format!("http://{host}/later.png")},
+    ]});
+    hooks.answer(200, &reply.to_string());
+    rig.link()
+        .inbound(vec![inbound("A1", BUDI, "halo")])
+        .await
+        .unwrap();
+    let spooled = || async {
+        let entries = std::fs::read_dir(rig.engine.spool()).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        paths.collect::<Vec<_>>()
+    };
+    for path in until(spooled, |files| files.len() == 2).await {
+        let file = std::fs::File::options().write(true).open(path).unwrap();
+        let hours_ago = std::time::SystemTime::now() - Duration::from_hours(2);
+        file.set_modified(hours_ago).unwrap();
+    }
+    let stray = rig.engine.spool().join("3EB0AAAAAAAAAAAAAAAA");
+    let file = std::fs::File::create(&stray).unwrap();
+    file.set_modified(std::time::UNIX_EPOCH).unwrap();
+    let once = tokio_util::sync::CancellationToken::new();
+    once.cancel();
+    rig.engine.outbox.clone().keep_swept(once).await;
+    assert!(!stray.exists(), "what no task works on is swept");
+    last.notify_one();
+    until(|| async { rig.link().sent().len() }, |sent| *sent == 2).await;
+    let (_, note) = &deliveries(&rig).await[0];
+    assert_eq!(note, "sent 2 messages");
+}
+
+#[tokio::test]
 async fn an_answer_for_a_bot_that_was_logged_out_sends_nothing_later() {
     let rig = Rig::online().await;
     let hooks = Hooks::start().await;

@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::name_of;
 use super::waiting::Waiting;
 
-/// A file on the disk that no message has yet. It is removed when the last of these is dropped: work on it holds one of its own, since it
-/// goes on when its caller has gone.
+/// A file on the disk that no message has yet. Work on the file holds a clone of its own, since the work goes on when its caller
+/// has gone. When the last clone is dropped, the file is removed, unless it was claimed. Until then the sweep leaves it.
 #[must_use]
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(in crate::outbox) struct Unclaimed(Arc<OnDisk>);
 
+#[derive(Debug)]
 struct OnDisk {
     path: PathBuf,
     waiting: Waiting,
@@ -21,6 +22,7 @@ struct OnDisk {
 
 impl Unclaimed {
     pub(super) fn new(path: PathBuf, waiting: Waiting) -> Self {
+        waiting.hold(&name_of(&path));
         Self(Arc::new(OnDisk {
             path,
             waiting,
@@ -32,8 +34,8 @@ impl Unclaimed {
         &self.0.path
     }
 
-    /// From here on a message may have it: it stays.
-    pub(in crate::outbox) fn claim(self) {
+    /// From here on a message may have the file: it stays. Kept until the message is written, this holds off the sweep.
+    pub(in crate::outbox) fn claim(&self) {
         self.0.claimed.store(true, Ordering::Relaxed);
     }
 
@@ -49,6 +51,7 @@ impl Unclaimed {
 
 impl Drop for OnDisk {
     fn drop(&mut self) {
+        self.waiting.let_go(&name_of(&self.path));
         if self.claimed.load(Ordering::Relaxed) {
             return;
         }

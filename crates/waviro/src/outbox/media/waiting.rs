@@ -2,7 +2,7 @@
 //!
 //! The folder is the truth. What is counted here is found out when a file is taken or removed, and each time the folder is swept.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ struct Counted {
     /// By the file's name.
     files: HashMap<String, OfBot>,
     bots: HashMap<i32, Share>,
+    /// Files that a task of this process works on: no message may name them yet.
+    held: HashSet<String>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -77,6 +79,21 @@ impl Waiting {
     /// Counts a file that was found in the folder, whatever its bot may have.
     pub(super) fn found(&self, bot: i32, name: &str, bytes: u64) {
         self.lock().put(name, OfBot { bot, bytes });
+    }
+
+    /// A task works on the file: the sweep leaves it.
+    pub(super) fn hold(&self, name: &str) {
+        self.lock().held.insert(name.to_owned());
+    }
+
+    /// No task works on the file any more.
+    pub(super) fn let_go(&self, name: &str) {
+        self.lock().held.remove(name);
+    }
+
+    /// Whether a task works on the file.
+    pub(super) fn is_held(&self, name: &str) -> bool {
+        self.lock().held.contains(name)
     }
 
     /// The file is gone.

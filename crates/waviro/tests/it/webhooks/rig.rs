@@ -10,6 +10,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::Value;
 use sqlx::{Connection, Row};
+use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 use url::Url;
 use waviro::bots::Profiles;
@@ -119,6 +120,24 @@ impl Hooks {
             scripted.unwrap_or((200, r#"{"success":true,"message":[]}"#.to_owned()));
         (StatusCode::from_u16(status).unwrap(), body)
     }
+}
+
+/// A host of pictures: `/now.png` is there at once, any other when it is told.
+pub async fn files() -> (SocketAddr, Arc<Notify>) {
+    const PICTURE: &[u8] = b"\x89PNG\r\n\x1a\n and more";
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let told = Arc::new(Notify::new());
+    let wait = Arc::clone(&told);
+    let picture = |Path(name): Path<String>| async move {
+        if name != "now.png" {
+            wait.notified().await;
+        }
+        PICTURE
+    };
+    let app = Router::new().route("/{name}", axum::routing::get(picture));
+    TaskTracker::new().spawn(async move { axum::serve(listener, app).await });
+    (address, told)
 }
 
 /// A text from somebody.

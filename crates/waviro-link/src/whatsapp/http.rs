@@ -244,19 +244,23 @@ mod tests {
         request.lines().next().unwrap_or_default().to_owned()
     }
 
+    /// The environment of a process is shared by all its tests. So this test starts itself again in a process that has proxies, and
+    /// there it asks the simulator.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the environment says which of the two processes this is"
+    )]
     #[tokio::test]
     async fn proxies_of_the_environment_are_ignored() {
+        if let Ok(address) = std::env::var(SIMULATOR) {
+            return ask_the_simulator(&address).await;
+        }
         let simulator = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = simulator.local_addr().unwrap();
-        // The environment of this process is shared by all tests, so that another process has to
-        // ask.
         let asking = tokio::task::spawn_blocking(move || {
             let mut test = Command::new(std::env::current_exe().unwrap());
-            test.args([
-                "--ignored",
-                "--exact",
-                "whatsapp::http::tests::asks_the_simulator",
-            ]);
+            let name = "whatsapp::http::tests::proxies_of_the_environment_are_ignored";
+            test.args(["--exact", name]);
             for proxy in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
                 // Nobody listens at port 1.
                 test.env(proxy, "http://127.0.0.1:1");
@@ -272,14 +276,7 @@ mod tests {
         assert!(output.status.success(), "{output:?}");
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the test that starts this process says the address here"
-    )]
-    #[tokio::test]
-    #[ignore = "part of proxies_of_the_environment_are_ignored, in a process with proxies"]
-    async fn asks_the_simulator() {
-        let address = std::env::var(SIMULATOR).unwrap();
+    async fn ask_the_simulator(address: &str) {
         let simulator = Url::parse(&format!("ws://{address}/ws/chat")).unwrap();
         let http = Http::new(Some(&simulator), None, &tls()).unwrap();
         let url = format!("https://{address}/mms/image/x");

@@ -25,6 +25,9 @@ const MANY: i64 = 36_000;
 /// place of 8 where they are found faster. A walk over the rows takes some steps for each.
 const SLACK: u64 = 8_000;
 
+/// Set in the process that runs this test alone.
+const ALONE: &str = "WAVIRO_TEST_GROWTH_ALONE";
+
 /// How many rows there are: what has ended, and what waits.
 #[derive(Clone, Copy)]
 struct Size {
@@ -327,10 +330,8 @@ async fn steps(size: Size, opening: bool) -> BTreeMap<String, u64> {
     waviro_steps::take()
 }
 
-/// All in one test: what is counted is counted for the process, so no other test may run beside it in this one.
-#[tokio::test]
-#[ignore = "runs alone, started by `nothing_costs_more_where_more_is_kept`"]
-async fn alone() {
+/// The steps are counted for the process, so no other test may run in this one.
+async fn count() {
     waviro_steps::watch();
     let few = Size {
         kept: FEW,
@@ -360,13 +361,21 @@ async fn alone() {
     assert!(grew.len() == 1 && grew[0].contains("COUNT(*)"), "{grew:?}");
 }
 
-#[test]
-fn nothing_costs_more_where_more_is_kept() {
-    let alone = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["growth::alone", "--exact", "--ignored", "--nocapture"])
-        .output()
-        .unwrap();
-    let told = String::from_utf8_lossy(&alone.stdout);
-    assert!(alone.status.success(), "{told}");
+/// Starts itself again, alone in a process.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the environment says which of the two processes this is"
+)]
+#[tokio::test]
+async fn nothing_costs_more_where_more_is_kept() {
+    if std::env::var(ALONE).is_ok() {
+        return count().await;
+    }
+    let mut alone = tokio::process::Command::new(std::env::current_exe().unwrap());
+    let test = "growth::nothing_costs_more_where_more_is_kept";
+    alone.args([test, "--exact", "--nocapture"]).env(ALONE, "1");
+    let output = alone.output().await.unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{told}");
     assert!(told.contains("1 passed"), "{told}");
 }

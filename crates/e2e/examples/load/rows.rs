@@ -23,7 +23,7 @@ const TIMES: usize = 40;
 /// Rows of one transaction of the filling.
 const TOGETHER: u64 = 200_000;
 
-/// The first number of a filled row: above all that the gateway gave out itself, so that its next one is above these.
+/// The first number of a filled row: above all that the gateway gave out before. Older rows have lower numbers, as the gateway's own.
 const FIRST: u64 = 1_000_000;
 
 const PASSWORD: &str = "kata sandi yang panjang";
@@ -67,7 +67,7 @@ pub async fn run(bots: usize, rows: u64, span: Duration) {
 
     stage.stop().await;
     let began = Instant::now();
-    fill(&stage, bots, rows, FIRST, 1..29).await;
+    fill(&stage, bots, rows, FIRST + rows, 1..29).await;
     let size = size(&stage);
     println!(
         "filled in {:.0} s: {size:.2} GB\n",
@@ -77,7 +77,7 @@ pub async fn run(bots: usize, rows: u64, span: Duration) {
     println!("{}", Compared("filled", &empty, &filled));
 
     stage.stop().await;
-    fill(&stage, bots, rows / 10, FIRST + rows * 2, 31..33).await;
+    fill(&stage, bots, rows / 10, FIRST, 31..33).await;
     let (stage, swept) = measured(stage, &cookie, span).await;
     println!(
         "{}",

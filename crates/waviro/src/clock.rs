@@ -1,7 +1,8 @@
-//! Time as an argument: the one place that asks the machine what time it is.
+//! Time as an argument: only this module reads the machine's clock.
 //!
-//! Times in the database and between rooms are Unix milliseconds ([`Millis`]). Tests take [`Clock::manual`] and move it
-//! by hand; `tokio::time::pause` is no alternative, it breaks the database pool's own timeouts.
+//! Times in the database and between modules are Unix milliseconds ([`Millis`]). Tests use
+//! [`Clock::manual`] and advance the clock themselves. `tokio::time::pause` does not work here,
+//! because it breaks the timeouts of the database pool.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -10,16 +11,16 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::Notify;
 use tracing::warn;
 
-/// Unix time in milliseconds.
 pub type Millis = i64;
 
-/// A difference that is worth a word in the log.
+/// The smallest difference between the clocks worth a log line.
 const WORTH_A_WORD: Millis = 60_000;
 
-/// Tells the time and waits for it.
+/// Returns the time and waits for a time.
 ///
-/// The machine's clock may be set while the gateway runs. Three readings, and each says what it is good for: [`Clock::now`] for what
-/// is kept, [`Clock::steady`] for what is waited for, [`Clock::wall`] for whoever compares it with a clock of their own.
+/// The machine's clock may be set while the gateway runs, so there are three readings:
+/// [`Clock::now`] for stored times, [`Clock::steady`] for waits and timeouts, and [`Clock::wall`]
+/// for readers with a clock of their own.
 #[derive(Debug, Clone)]
 pub struct Clock(Source);
 
@@ -29,13 +30,14 @@ enum Source {
     Manual(Arc<Manual>),
 }
 
-/// The time when it was first asked, what has passed since, and what the clock was put forward by.
+/// The start time, the time elapsed since then, and the largest step of the machine's clock
+/// forward.
 #[derive(Debug)]
 struct Machine {
     began: Instant,
     first: Millis,
     stepped: AtomicI64,
-    /// How far the machine's clock was from ours when the log was last told.
+    /// The difference between the machine's clock and the steady time at the last log line.
     told: AtomicI64,
 }
 
@@ -47,7 +49,7 @@ struct Manual {
 }
 
 impl Clock {
-    /// The machine's clock.
+    /// Returns the machine's clock.
     #[must_use]
     pub fn system() -> Self {
         Self::beginning(wall())
@@ -64,7 +66,7 @@ impl Clock {
         })))
     }
 
-    /// A clock that stands still at `now` until [`Clock::advance`].
+    /// Returns a clock that stands still at `now` until [`Clock::advance`].
     #[must_use]
     pub fn manual(now: Millis) -> Self {
         Self(Source::Manual(Arc::new(Manual {
@@ -74,8 +76,9 @@ impl Clock {
         })))
     }
 
-    /// The time now. It never goes back: where the machine's clock is put back, this goes on from where it was, until the next
-    /// start. Where that is put forward, this follows.
+    /// Returns the current time, which never goes backwards. If the machine's clock is put forward,
+    /// the time follows. If the clock is put back, the time continues as before until the next
+    /// start.
     #[must_use]
     pub fn now(&self) -> Millis {
         match &self.0 {
@@ -87,8 +90,9 @@ impl Clock {
         }
     }
 
-    /// The time as it passes: [`Clock::now`] without what the machine's clock was put forward by since this clock was made. For
-    /// whatever counts from one moment of this process to another.
+    /// Returns the time as it elapses: [`Clock::now`] without the steps of the machine's clock
+    /// forward since the `Clock` was created. Use the steady time to measure between two moments of
+    /// one process.
     #[must_use]
     pub fn steady(&self) -> Millis {
         match &self.0 {
@@ -99,7 +103,7 @@ impl Clock {
         }
     }
 
-    /// What the machine's clock says, right or wrong.
+    /// Returns the time of the machine's clock, right or wrong.
     #[must_use]
     pub fn wall(&self) -> Millis {
         match &self.0 {
@@ -108,7 +112,7 @@ impl Clock {
         }
     }
 
-    /// Moves a manual clock on and wakes whoever waits for it; the machine's clock does not move by hand.
+    /// Advances a manual clock and wakes its sleepers; does nothing to the machine's clock.
     pub fn advance(&self, by: Duration) {
         if let Source::Manual(manual) = &self.0 {
             manual.now.fetch_add(millis(by), Ordering::SeqCst);
@@ -116,7 +120,8 @@ impl Clock {
         }
     }
 
-    /// Puts a manual clock forward, as a machine's is put right: no time passes.
+    /// Puts a manual clock forward, as when the machine's clock is corrected: the steady time
+    /// stays.
     pub fn put_forward(&self, by: Duration) {
         if let Source::Manual(manual) = &self.0 {
             manual.stepped.fetch_add(millis(by), Ordering::SeqCst);
@@ -124,7 +129,8 @@ impl Clock {
         }
     }
 
-    /// Returns at `when` of [`Clock::steady`], at once where that is past.
+    /// Waits until the steady time ([`Clock::steady`]) reaches `when`; returns at once if `when` is
+    /// past.
     pub async fn sleep_until(&self, when: Millis) {
         match &self.0 {
             Source::Machine(_) => {
@@ -142,7 +148,7 @@ impl Clock {
         }
     }
 
-    /// Returns after `span`.
+    /// Waits for a duration.
     pub async fn sleep(&self, span: Duration) {
         self.sleep_until(self.steady().saturating_add(millis(span)))
             .await;
@@ -154,7 +160,7 @@ impl Machine {
         self.first + millis(self.began.elapsed())
     }
 
-    /// The steady time, and what the machine's clock was put forward by.
+    /// Returns the steady time and the largest step of the machine's clock forward.
     fn read(&self) -> (Millis, Millis) {
         let (steady, wall) = (self.steady(), wall());
         let ahead = wall - steady;
@@ -182,16 +188,17 @@ fn wall() -> Millis {
     since.map_or(0, millis)
 }
 
-/// A span in the clock's unit; saturates after 292 million years.
+/// Converts a duration to milliseconds; saturates after 292 million years.
 #[must_use]
 pub fn millis(span: Duration) -> Millis {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// RFC 3339 in UTC, to the millisecond where there are any: `2026-01-02T03:04:05.678Z`.
+/// Formats a time as RFC 3339 in UTC, with milliseconds unless they are zero:
+/// `2026-01-02T03:04:05.678Z`.
 #[must_use]
 pub fn rfc3339(at: Millis) -> String {
-    // Beyond the years that have a name nothing is stored.
+    // No stored time is outside the range of `jiff::Timestamp`.
     let at = jiff::Timestamp::from_millisecond(at).unwrap_or_default();
     at.to_string()
 }
@@ -224,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_machine_whose_clock_is_put_back_tells_a_time_that_goes_on() {
-        // Began an hour later than the machine's clock says now.
+        // The clock begins one hour ahead of the machine's clock.
         let hour = 3_600_000;
         let back = Clock::beginning(wall() + hour);
         let first = back.now();

@@ -1,4 +1,4 @@
-//! The free room of the disk that the data folder is on.
+//! The free space on the disk of the data folder.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::{info, warn};
 
-/// The free room below which no files are taken: what is left is for the database, without which nothing is accepted at all. Cheap to
-/// clone.
+/// The minimum free disk space for taking files; cheap to clone. The space below the minimum is
+/// reserved for the database, because without the database the gateway accepts nothing at all.
 #[derive(Debug, Clone)]
 pub struct Floor(Arc<Inner>);
 
@@ -19,7 +19,7 @@ struct Inner {
 }
 
 impl Floor {
-    /// So many MiB on the disk of this folder; 0 for no floor.
+    /// Creates the limit for the disk of `folder`, in MiB; 0 disables the limit.
     #[must_use]
     pub fn new(folder: PathBuf, mib: u64) -> Self {
         Self(Arc::new(Inner {
@@ -29,7 +29,8 @@ impl Floor {
         }))
     }
 
-    /// Whether less is free. A disk that does not tell is taken for an empty one.
+    /// Returns `true` if less space is free. If the free space cannot be read, the disk counts as
+    /// empty.
     #[must_use]
     pub fn is_reached(&self) -> bool {
         let free = free(&self.0.folder).unwrap_or(u64::MAX);

@@ -1,4 +1,5 @@
-//! Memory that is free goes back to the machine, lest a process that runs for months keeps the room of its busiest hour.
+//! Returns freed memory to the operating system. Otherwise a process that runs for months keeps the
+//! memory of its busiest hour.
 
 use std::time::Duration;
 
@@ -6,17 +7,19 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 
-/// Rare enough that the walk through the heap costs nothing, often enough that a burst's room is not built upon.
+/// The interval between two runs. Each run walks the whole heap, so runs must be rare; runs that
+/// are too rare let new allocations settle in the memory freed after a burst.
 const EVERY: Duration = Duration::from_secs(30);
 
-/// Gives back what is free, until `stop`.
+/// Returns freed memory to the operating system every [`EVERY`], until `stop`.
 pub async fn keep_given_back(clock: Clock, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = clock.sleep(EVERY) => {}
             () = stop.cancelled() => return,
         }
-        // Not on a thread that others wait for; and that it could not be done now is no matter.
+        // The call takes milliseconds under the allocator's locks, so a blocking thread does the
+        // work. An error is ignored: the next run repeats the call.
         let _ = tokio::task::spawn_blocking(waviro_heap::give_back).await;
     }
 }

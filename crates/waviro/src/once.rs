@@ -1,9 +1,14 @@
-//! `Idempotency-Key`: what is asked again under the same key is not done again, but answered as it was.
+//! `Idempotency-Key`: a request repeated under the same key gets the stored first response and has
+//! no second effect.
 //!
-//! A key belongs to whoever sent it and to one path. The first answer is kept for a day, or until its caller has more of them than may be, in one transaction with what it tells of where
-//! there is one ([`crate::store::Store::accept_once`]). A refusal is not kept: nothing was done, and the same request may work later. Of
-//! two at once the second waits for the first. One process serves a database, so they meet here; should they miss each other all the
-//! same, as after a client that went away, the transaction finds the first's answer.
+//! A key belongs to one caller and one path. The first response is stored for a day, or until the
+//! caller's stored responses exceed their limit. If the request writes to the database, the
+//! response is stored in the same transaction ([`crate::store::Store::accept_once`]). A refusal is
+//! not stored: the request had no effect and may succeed later.
+//!
+//! Of two concurrent requests with the same key, the second waits for the first. One process serves
+//! a database, so a lock in memory is enough. If both run in spite of the lock, for example after a
+//! client disconnected, the second transaction finds the first response.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -18,83 +23,84 @@ use tracing::error;
 use crate::clock::{Clock, Millis, millis};
 use crate::store::{KeepingAnswer, KeptAnswer, Store, StoreError};
 
-/// How long an answer is kept: longer than any program tries again.
+/// How long a response is stored: longer than any client retries.
 pub const KEPT_FOR: Duration = Duration::from_hours(24);
 
-/// The most characters of a key.
+/// The maximum length of a key, in characters.
 pub const KEY_CAP: usize = 255;
 
-/// How often forgotten answers are removed. They are not given any more, whether they are removed or not.
+/// The interval between sweeps of expired responses. An expired response is never returned, even
+/// before the sweep deletes the row.
 const SWEPT_EVERY: Duration = Duration::from_hours(1);
 
-/// Rows removed in one transaction.
+/// The number of rows deleted in one transaction.
 const SWEPT_TOGETHER: u16 = 1000;
 
-/// Turns in memory before those that nobody waits for are dropped.
+/// The number of locks in memory above which unused locks are dropped.
 const TURNS: usize = 256;
 
-/// Carries the key.
+/// The request header with the key.
 pub static KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// Says that an answer was given before.
+/// The response header that marks a repeated response.
 pub static REPLAY: (HeaderName, HeaderValue) = (
     HeaderName::from_static("idempotent-replay"),
     HeaderValue::from_static("true"),
 );
 
-/// The key of a request.
+/// The idempotency key of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key(String);
 
-/// Not 1 to [`KEY_CAP`] visible ASCII characters, or two keys that differ.
+/// The key is not 1 to [`KEY_CAP`] visible ASCII characters, or the request has two different keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadKey;
 
-/// The answers of a day. Cheap to clone.
+/// The stored responses of the last day. Cheap to clone.
 #[derive(Clone)]
 pub struct Once(Arc<Inner>);
 
 struct Inner {
     store: Store,
     clock: Clock,
-    /// The most that one caller's answers take, bytes.
+    /// The maximum size of one caller's stored responses, in bytes.
     most: i64,
-    /// Who is at work, by id.
+    /// The locks of requests in progress, by the hash of caller, path and key.
     turns: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
 }
 
-/// Where a request under a key stands.
+/// The state of a request with an idempotency key.
 pub enum Begun {
-    /// It is the first: do it. Whoever asks under the same key waits until this is dropped.
+    /// The key is new: execute the request. Other requests with the key wait until [`First`] is
+    /// dropped.
     First(First),
-    /// It was answered so.
+    /// The stored response to the same request.
     Again(KeptAnswer),
 }
 
-/// The right to be the first.
+/// The exclusive right to execute the request of a key.
 pub struct First {
     once: Once,
     id: String,
     caller: String,
     request_sha256: String,
-    /// Of the request's body.
+    /// The size of the request's body.
     request_bytes: usize,
     _turn: OwnedMutexGuard<()>,
 }
 
-/// Why a request under a key is not done.
+/// The causes to refuse a request with an idempotency key.
 #[derive(Debug, thiserror::Error)]
 pub enum OnceError {
     /// The key was used with another body.
     #[error("the key was used for another request")]
     OtherBody,
-    /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl Key {
-    /// The key of a request, `None` where it has none.
+    /// Returns the key of a request; `None` if the request has no key.
     ///
     /// # Errors
     /// [`BadKey`].
@@ -115,7 +121,6 @@ impl Key {
         }
     }
 
-    /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -123,7 +128,8 @@ impl Key {
 }
 
 impl Once {
-    /// Nobody is at work. The answers of one caller take at most `most_mib`: `limits.kept_answers_mib`.
+    /// Creates the set without requests in progress. The stored responses of one caller take at
+    /// most `most_mib` (`limits.kept_answers_mib`).
     #[must_use]
     pub fn new(store: Store, clock: Clock, most_mib: u64) -> Self {
         Self(Arc::new(Inner {
@@ -134,7 +140,8 @@ impl Once {
         }))
     }
 
-    /// Whether a request is the first under its key. Waits for one that is at work under the same.
+    /// Returns [`Begun::First`] for a new key and [`Begun::Again`] for a known key. Waits while
+    /// another request with the same key is in progress.
     ///
     /// # Errors
     /// [`OnceError`].
@@ -171,7 +178,7 @@ impl Once {
         }
     }
 
-    /// Removes what is forgotten, until `stop`.
+    /// Deletes expired responses every hour, until `stop`.
     pub async fn keep_swept(self, stop: CancellationToken) {
         loop {
             let before = since(self.0.clock.steady());
@@ -202,13 +209,14 @@ impl Once {
     }
 }
 
-/// What was kept before this is forgotten. Of steady time: a clock that is put forward must not have a request done twice.
+/// Responses stored before the returned time are expired. `now` is steady time, so a machine clock
+/// put forward does not expire a response early and let a request run twice.
 fn since(now: Millis) -> Millis {
     now - millis(KEPT_FOR)
 }
 
 impl First {
-    /// The answer, to be kept in one transaction with what it tells of.
+    /// Returns the response as a row to store in the transaction of the request's own change.
     #[must_use]
     pub fn keeping(&self, status: u16, answer: String) -> KeepingAnswer {
         let at = self.once.0.clock.now();
@@ -226,13 +234,13 @@ impl First {
         }
     }
 
-    /// The bytes of the request's body.
+    /// The size of the request's body in bytes.
     #[must_use]
     pub fn request_bytes(&self) -> usize {
         self.request_bytes
     }
 
-    /// Keeps an answer that tells of no transaction.
+    /// Stores the response to a request without a transaction of its own.
     ///
     /// # Errors
     /// Any [`StoreError`].
@@ -240,7 +248,7 @@ impl First {
         self.once.0.store.keep(self.keeping(status, answer)).await
     }
 
-    /// An answer that was found, where it is one to this very request.
+    /// Returns a stored response if its request had the same body.
     ///
     /// # Errors
     /// [`OnceError::OtherBody`].

@@ -1,8 +1,9 @@
-//! Files and folders that are for the user who runs the gateway, and for nobody else on the machine.
+//! Files and folders private to the user who runs the gateway.
 //!
-//! The data folder holds the keys of linked devices and people's messages. Everything in it is made for its owner alone. A folder
-//! that was copied or restored may be open to others: what the gateway knows as its own is narrowed at the start, the rest is
-//! only reported, because the folder may be somebody's home.
+//! The data folder holds the keys of linked devices and people's messages. The gateway creates
+//! everything in the folder for its owner alone. A copied or restored folder may be readable by
+//! others. At the start the gateway restricts the mode of its own files and only reports the
+//! others, because the data folder may be somebody's home.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,25 +12,24 @@ use tracing::warn;
 
 use crate::config::Config;
 
-/// What the gateway makes in its data folder beside the database.
+/// The entries created in the data folder beside the database.
 const OURS: [&str; 4] = ["lock", "links", "media", "spool"];
 
-/// What the names of the database, its log and copies of it begin with.
+/// The prefix of the names of the database, its log and its copies.
 const DATABASE: &str = "waviro.db";
 
-/// A file or folder that others may look into.
+/// A file or folder with permissions for other users.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Open {
-    /// Where it is.
     pub path: PathBuf,
-    /// Whether the gateway made it.
+    /// The gateway created the entry.
     pub ours: bool,
 }
 
-/// Makes a folder, and those above it, for its owner alone. What is there stays as it is.
+/// Creates a folder and its parents with mode 0700. Existing folders stay as they are.
 ///
 /// # Errors
-/// Where the system refuses.
+/// Any error of the operating system.
 pub fn make_folder(path: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
@@ -38,7 +38,8 @@ pub fn make_folder(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// Everything in the data folder that others may look into, and the database where it stands elsewhere.
+/// Returns everything in the data folder accessible to others, and the database if its path is
+/// outside the data folder.
 #[must_use]
 pub fn open_to_others(config: &Config) -> Vec<Open> {
     let mut found = Vec::new();
@@ -64,7 +65,8 @@ pub fn open_to_others(config: &Config) -> Vec<Open> {
     found
 }
 
-/// Narrows what is the gateway's own, and logs what was open to others.
+/// Restricts the mode of the gateway's own files, and logs all files that were accessible to
+/// others.
 pub fn narrow(config: &Config) {
     let (ours, others): (Vec<_>, Vec<_>) = open_to_others(config)
         .into_iter()
@@ -108,7 +110,7 @@ fn look(path: &Path, ours: bool, found: &mut Vec<Open>) {
     }
 }
 
-/// What is in a folder; nothing where it is none, or a link to one.
+/// Returns the entries of a folder; none if the path is not a folder or is a symbolic link.
 fn entries(path: &Path) -> Vec<PathBuf> {
     let is_folder = std::fs::symlink_metadata(path).is_ok_and(|about| about.is_dir());
     let entries = is_folder.then(|| std::fs::read_dir(path).ok()).flatten();
@@ -116,7 +118,8 @@ fn entries(path: &Path) -> Vec<PathBuf> {
     entries.map(|entry| entry.path()).collect()
 }
 
-/// What a file or folder may be used for beyond 0600 and 0700; `None` for links and sockets, whose mode says nothing.
+/// Returns the mode of a file or folder, and the most that is allowed (0600 or 0700); `None` for
+/// links and sockets, because their mode has no meaning.
 #[cfg(unix)]
 fn wanted(path: &Path) -> Option<(u32, u32)> {
     use std::os::unix::fs::MetadataExt;

@@ -1,10 +1,13 @@
-//! The database: SQL and nothing else. SQLite by default, PostgreSQL by its URL; one text of SQL for both.
+//! The database layer: all SQL of the gateway and nothing else. The default is SQLite; a
+//! `postgres://` URL selects PostgreSQL. Each statement has the same text for both.
 //!
-//! Everything that changes goes through one writer (`store/writer.rs`): callers hand it commands, it applies all that
-//! wait in one transaction, commits, and only then answers each of them. So a caller's `Ok` means durable, and under load
-//! many callers share one sync of the disk. Reads use a small pool of their own.
+//! Every change goes through one writer (`store/writer.rs`). Callers send commands to the writer.
+//! The writer applies all waiting commands in one transaction, commits, and only then answers each
+//! command. An `Ok` therefore means that the change is durable, and under load many callers share
+//! one fsync. Reads use a small pool of their own.
 //!
-//! SQLite runs with `journal_mode=WAL` and `synchronous=FULL`: a commit that was answered survives a power cut.
+//! SQLite runs with `journal_mode=WAL` and `synchronous=FULL`, so every answered commit survives a
+//! power cut.
 
 mod acks;
 mod aside;
@@ -72,26 +75,28 @@ pub use users::{AddUser, ChangeUser, UserChange, UserRole, UserRow};
 use search::Searches;
 use writer::{Command, Counters, Writer};
 
-/// Connections for reads. SQLite reads beside the writer in WAL mode; four saturate two cores.
+/// The number of read connections. In WAL mode SQLite reads beside the writer; four readers
+/// saturate two cores.
 const READERS: u32 = 4;
 
-/// Commands that may wait for the writer; more than this and [`Store::accept`] refuses with [`StoreError::Busy`].
+/// The capacity of the writer's queue. If the queue is full, [`Store::accept`] refuses with
+/// [`StoreError::Busy`].
 const WAITING: usize = 4096;
 
-/// The database. Cheap to clone; the last thing to close.
+/// The handle of the database; cheap to clone. Close the store last.
 #[derive(Clone)]
 pub struct Store {
     reads: AnyPool,
     searches: Searches,
     writes: mpsc::Sender<Command>,
-    /// Work that nobody waits for.
+    /// Background commands, see `store/aside.rs`.
     asides: mpsc::Sender<Command>,
     state: Arc<State>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
 
-/// What the writer tells without being asked.
+/// State that the writer shares with readers.
 #[derive(Debug, Default)]
 struct State {
     last_seq: AtomicI64,
@@ -107,63 +112,63 @@ impl State {
     }
 }
 
-/// Why the database did not do what it was asked. After any of these nothing of the command is in the database, except
-/// that a failed commit on a lost PostgreSQL connection leaves it unknown.
+/// The causes of a failed database operation. After an error, nothing of the command is in the
+/// database. The exception is a commit that failed together with its PostgreSQL connection: its
+/// outcome is unknown.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// A rule of the schema speaks against it.
+    /// The command violates a constraint of the schema.
     #[error("the database refused it: {0}")]
     Refused(String),
-    /// The database, its disk or the connection to it fails.
+    /// The database, its disk or the connection failed.
     #[error("the database failed: {0}")]
     Failed(String),
-    /// What is stored cannot be understood, or a value cannot be stored.
+    /// A stored value cannot be parsed, or a value cannot be stored.
     #[error("the database holds something unreadable: {0}")]
     Unreadable(String),
-    /// Too many commands wait already.
+    /// The writer's queue is full.
     #[error("the database is behind")]
     Busy,
-    /// A PostgreSQL server on another machine would get the password without a proof of its
-    /// identity: the mode, and the host.
+    /// The connection would send the password to a PostgreSQL server on another machine without
+    /// verifying the server's identity. The fields are the `sslmode` and the host.
     #[error(
         "{0} would give the database's password to whoever answers for {1}, which is another machine; say sslmode=verify-full in \
          database.url (with sslrootcert=FILE where the certificate is from an authority of your own), or set \
          database.allow_unverified = true where nobody else is on the network in between"
     )]
     Unverified(String, String),
-    /// The store was closed.
     #[error("the store is closed")]
     Closed,
 }
 
-/// What stands in a database.
+/// The schema version found in a database, compared with the version of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Schema {
-    /// No database, or an empty one.
+    /// The database does not exist or is empty.
     None,
-    /// Opening it will bring it up to date.
+    /// An older schema; [`Store::open`] migrates it.
     Older,
-    /// This program's own.
+    /// The schema of the running version.
     Current,
-    /// Made by a later version, which this one can't read.
+    /// A schema of a later version; the running version cannot read it.
     Newer,
 }
 
 impl Store {
-    /// What stands there; makes and changes nothing.
+    /// Returns the state of the schema at an address. Creates and changes nothing.
     ///
     /// # Errors
-    /// [`StoreError::Failed`] with the database's own words.
+    /// [`StoreError::Failed`] with the database's own message.
     pub async fn schema_at(at: impl Into<DatabaseAt>) -> Result<Schema, StoreError> {
         open::schema_at(&at.into()).await
     }
 
-    /// Opens `sqlite:PATH` (made with mode 0600 where it is missing) or `postgres://…`, brings the schema up to date
-    /// and starts the writer.
+    /// Opens `sqlite:PATH` (a missing file is created with mode 0600) or `postgres://…`, migrates
+    /// the schema and starts the writer.
     ///
     /// # Errors
-    /// [`StoreError::Failed`] with the database's own words, [`StoreError::Unverified`] for a mode
-    /// that is too weak.
+    /// [`StoreError::Failed`] with the database's own message, [`StoreError::Unverified`] for an
+    /// `sslmode` that is too weak.
     pub async fn open(at: impl Into<DatabaseAt>) -> Result<Self, StoreError> {
         let at = at.into();
         let place = open::Place::parse(&at)?;
@@ -196,7 +201,8 @@ impl Store {
         })
     }
 
-    /// Commits what waits, then closes. Commands sent later get [`StoreError::Closed`].
+    /// Commits all waiting commands and closes the database. Later commands get
+    /// [`StoreError::Closed`].
     pub async fn close(&self) {
         self.stop.cancel();
         self.tasks.wait().await;
@@ -204,10 +210,11 @@ impl Store {
         self.reads.close().await;
     }
 
-    /// One cheap question to the database.
+    /// Checks with one cheap query that the database answers.
     ///
     /// # Errors
-    /// [`StoreError::Failed`] where it does not answer, [`StoreError::Closed`] where nothing can be written any more.
+    /// [`StoreError::Failed`] if the database does not answer, [`StoreError::Closed`] if the writer
+    /// has ended.
     pub async fn ping(&self) -> Result<(), StoreError> {
         if self.writes.is_closed() {
             return Err(StoreError::Closed);
@@ -216,19 +223,19 @@ impl Store {
         Ok(())
     }
 
-    /// The highest [`Queued::seq`] given out so far.
+    /// The highest [`Queued::seq`] assigned so far.
     #[must_use]
     pub fn last_seq(&self) -> i64 {
         self.state.last_seq.load(Ordering::SeqCst)
     }
 
-    /// How many transactions the writer has committed.
+    /// The number of transactions committed by the writer.
     #[must_use]
     pub fn commits(&self) -> u64 {
         self.state.commits.load(Ordering::Relaxed)
     }
 
-    /// Waits for a place in the writer's queue.
+    /// Sends a command to the writer; waits while the queue is full.
     async fn submit(&self, command: Command) -> Result<(), StoreError> {
         self.writes
             .send(command)
@@ -236,8 +243,9 @@ impl Store {
             .map_err(|_| StoreError::Closed)
     }
 
-    /// Runs `change` in the writer's next transaction, under the name of the function that asks, as [`waviro_fault::WRITES`] has it.
-    /// It runs again, alone, where a neighbour spoilt that transaction.
+    /// Runs `change` in the writer's next transaction. `name` is the name of the calling function,
+    /// as listed in [`waviro_fault::WRITES`]. If another command makes the transaction fail,
+    /// `change` runs again in a transaction of its own.
     async fn write<T, F>(&self, name: &'static str, change: F) -> Result<T, StoreError>
     where
         T: Send + 'static,

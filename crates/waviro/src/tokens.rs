@@ -1,6 +1,7 @@
-//! The tokens of the administration API: what a token is, and who may do what with it.
+//! The tokens of the administration API: their format, their lifetime and their roles.
 //!
-//! A token is asked for in the database at each use, so one that was revoked, also by the command line tool, is dead at once.
+//! Each use of a token reads the database, so a revoked token stops working at once, even if the
+//! command line tool revoked it.
 
 use std::time::Duration;
 
@@ -10,50 +11,50 @@ use crate::clock::{Clock, millis};
 use crate::invisible;
 use crate::store::{AddToken, Store, StoreError, TokenRole, TokenRow};
 
-/// What every token begins with, so that people and scanners for leaked secrets know one.
+/// The prefix of every token, so that people and scanners for leaked secrets recognize a token.
 pub const PREFIX: &str = "wvt_";
 
-/// The longest life of a token that ends by itself: ten years.
+/// The longest lifetime of a token with an expiry: ten years.
 pub const LONGEST: Duration = Duration::from_hours(87_600);
 
-/// The tokens. Cheap to clone.
+/// The operations on tokens. Cheap to clone.
 #[derive(Clone)]
 pub struct Tokens {
     store: Store,
     clock: Clock,
 }
 
-/// A fresh token: [`PREFIX`] and 256 random bits as 64 hex digits. Shown once, kept nowhere.
+/// A new token: [`PREFIX`] and 256 random bits as 64 hex digits. The text is shown once and never
+/// stored.
 pub struct Token(String);
 
-/// Why a token was not made.
+/// The causes to refuse a new token.
 #[derive(Debug, thiserror::Error)]
 pub enum AddTokenError {
-    /// A living token has a name that looks the same.
+    /// An active token has a name that looks the same.
     #[error(
         "a token of that name, or of one that looks the same, exists already; choose another name or revoke that one"
     )]
     NameTaken,
-    /// Blank, longer than [`invisible::NAME_CAP`], or with control characters.
+    /// The name is blank, longer than [`invisible::NAME_CAP`], or has control characters.
     #[error("a token's name is 1 to 64 characters that can be seen, without control characters")]
     BadName,
-    /// No such bot lives.
+    /// The bot does not exist.
     #[error("there is no such bot; `waviro bot list` shows all")]
     NoSuchBot,
-    /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl Token {
-    /// A token from a generator fit for secrets.
+    /// Creates a token from a cryptographic generator.
     pub fn random(random: &mut impl rand::CryptoRng) -> Self {
         let mut bytes = [0; 32];
         random.fill_bytes(&mut bytes);
         Self(format!("{PREFIX}{}", hex::encode(bytes)))
     }
 
-    /// The text, to be shown to its owner and nobody else.
+    /// Returns the text, to be shown to the token's owner and nobody else.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -67,13 +68,13 @@ impl std::fmt::Debug for Token {
 }
 
 impl Tokens {
-    /// Those in this database.
     #[must_use]
     pub fn new(store: Store, clock: Clock) -> Self {
         Self { store, clock }
     }
 
-    /// Makes a token, which lives for `lives`, or until it is revoked. Its text is shown this once; only its hash is kept.
+    /// Creates a token valid for `lives`, or until it is revoked. The text is shown only now; the
+    /// database stores only its hash.
     ///
     /// # Errors
     /// [`AddTokenError`].
@@ -98,16 +99,17 @@ impl Tokens {
         }
     }
 
-    /// What this text is a living token of. Notes that it was used.
+    /// Returns the active token with this text and records its use.
     ///
     /// # Errors
     /// Any [`StoreError`].
     pub async fn of(&self, text: &str) -> Result<Option<TokenRow>, StoreError> {
-        // A lookup by hash: what the time of it tells is about the hash, not about the token.
+        // The lookup compares hashes, so its duration reveals nothing about the token.
         self.store.use_token(&sha256(text), self.clock.now()).await
     }
 
-    /// Up to `limit` tokens with an id above `after`, by id, dead ones included.
+    /// Returns up to `limit` tokens with an id above `after`, by id. Revoked and expired tokens are
+    /// included.
     ///
     /// # Errors
     /// Any [`StoreError`].
@@ -115,7 +117,7 @@ impl Tokens {
         self.store.tokens(after, limit).await
     }
 
-    /// One token, dead or not.
+    /// Returns a token, active or not.
     ///
     /// # Errors
     /// Any [`StoreError`].
@@ -123,7 +125,7 @@ impl Tokens {
         self.store.token(id).await
     }
 
-    /// Ends a token: it is dead when this returns. `false` where none of this id lives.
+    /// Revokes a token with immediate effect. Returns `false` if no active token has the id.
     ///
     /// # Errors
     /// Any [`StoreError`].
@@ -131,7 +133,7 @@ impl Tokens {
         self.store.revoke_token(id, self.clock.now()).await
     }
 
-    /// Ends the token of this name. `false` where none lives.
+    /// Revokes the token with a name. Returns `false` if no active token has the name.
     ///
     /// # Errors
     /// Any [`StoreError`].
@@ -147,7 +149,7 @@ impl Tokens {
     }
 }
 
-/// What is stored of a token: lower-case hex.
+/// Returns the stored hash of a token, in lower-case hex.
 fn sha256(text: &str) -> String {
     hex::encode(Sha256::digest(text.as_bytes()))
 }

@@ -1,6 +1,7 @@
-//! Who may use the dashboard: users with passwords, and their sessions.
+//! The users of the dashboard: names, passwords, roles and login sessions.
 //!
-//! A session is asked for in the database at each use, so one that was ended, also by the command line tool, is dead at once.
+//! Each use of a session reads the database, so an ended session stops working at once, even if the
+//! command line tool ended it.
 
 mod hashing;
 mod session;
@@ -20,16 +21,16 @@ use hashing::Hashing;
 
 pub use session::{LIVES, Session};
 
-/// The fewest characters of a password.
+/// The minimum length of a password, in characters.
 pub const SHORTEST: usize = 10;
 
-/// The most bytes of a password.
+/// The maximum length of a password, in bytes.
 pub const LONGEST: usize = 1024;
 
-/// In the line of those who wait for a hash: whoever is logged in, or has the command line.
+/// The address that stands for logged-in users and the command line in the queue for hashing.
 const INSIDE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
-/// The users. Cheap to clone.
+/// The operations on users. Cheap to clone.
 #[derive(Clone)]
 pub struct Users {
     store: Store,
@@ -37,42 +38,42 @@ pub struct Users {
     hashing: Hashing,
 }
 
-/// Why a user was not made or changed.
+/// The causes to refuse a new user or a change of a user.
 #[derive(Debug, thiserror::Error)]
 pub enum UserError {
-    /// A living user has a name that looks the same.
+    /// An existing user has a name that looks the same.
     #[error(
         "a user of that name, or of one that looks the same, exists already; choose another name"
     )]
     NameTaken,
-    /// Blank, longer than [`invisible::NAME_CAP`], or with control characters.
+    /// The name is blank, longer than [`invisible::NAME_CAP`], or has control characters.
     #[error("a user's name is 1 to 64 characters that can be seen, without control characters")]
     BadName,
-    /// Shorter than [`SHORTEST`] or longer than [`LONGEST`].
+    /// The password is shorter than [`SHORTEST`] or longer than [`LONGEST`].
     #[error("a password has at least 10 characters")]
     BadPassword,
-    /// No such bot lives.
+    /// The bot does not exist.
     #[error("there is no such bot; `waviro bot list` shows all")]
     NoSuchBot,
-    /// No such user lives.
+    /// The user does not exist.
     #[error("there is no such user; `waviro user list` shows all")]
     NoSuchUser,
-    /// Nobody could administer the gateway any more.
+    /// Without this user the gateway would have no admin.
     #[error("this is the last admin; make another one first")]
     LastAdmin,
-    /// So many passwords are being checked that this one was not.
+    /// The queue for hashing is full.
     #[error("too many passwords are being checked; try again in a moment")]
     Busy,
-    /// Somebody else was first.
+    /// The first user exists already.
     #[error("there is a user already; log in")]
     NotFirst,
-    /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl Users {
-    /// Those in this database. At most `waiting` wait until a password is hashed: `limits.logins_waiting`.
+    /// Creates the operations on a database. At most `waiting` password checks wait for hashing
+    /// (`limits.logins_waiting`).
     #[must_use]
     pub fn new(store: Store, clock: Clock, waiting: u64) -> Self {
         let waiting = usize::try_from(waiting).unwrap_or(usize::MAX);
@@ -83,7 +84,7 @@ impl Users {
         }
     }
 
-    /// Makes a user; `first` where there may be no other yet.
+    /// Adds a user. With `first`, adds the user only if no other exists yet.
     ///
     /// # Errors
     /// [`UserError`].
@@ -105,7 +106,7 @@ impl Users {
         }
     }
 
-    /// Changes what is `Some`. A new password ends the user's sessions.
+    /// Changes the fields that are `Some`. A new password ends the user's sessions.
     ///
     /// # Errors
     /// [`UserError`].
@@ -123,7 +124,7 @@ impl Users {
         self.store.change_user(id, change).await?.into_result()
     }
 
-    /// Removes a user and ends its sessions.
+    /// Removes a user and ends the user's sessions.
     ///
     /// # Errors
     /// [`UserError`].
@@ -132,7 +133,7 @@ impl Users {
         removed.into_result()
     }
 
-    /// Up to `limit` users with an id above `after`, by id.
+    /// Returns up to `limit` users with an id above `after`, by id.
     ///
     /// # Errors
     /// Any [`StoreError`].
@@ -140,7 +141,7 @@ impl Users {
         self.store.users(after, limit).await
     }
 
-    /// One user.
+    /// Returns a user.
     ///
     /// # Errors
     /// Any [`StoreError`].
@@ -148,7 +149,7 @@ impl Users {
         self.store.user(id).await
     }
 
-    /// Whether there is any user.
+    /// Returns `true` if at least one user exists.
     ///
     /// # Errors
     /// Any [`StoreError`].
@@ -156,7 +157,8 @@ impl Users {
         self.store.has_users().await
     }
 
-    /// Logs in; `None` where name or password are wrong. A name that nobody has takes as long as one that somebody has.
+    /// Logs in. Returns `None` if the name or the password is wrong. An unknown name takes as long
+    /// as a known name, so the duration does not reveal which names exist.
     ///
     /// # Errors
     /// [`UserError::Busy`] or [`UserError::Store`].
@@ -172,7 +174,8 @@ impl Users {
         }
     }
 
-    /// Whose name and password these are. Whoever asks `from` an address waits in line with that address's others.
+    /// Returns the user with this name and password. `from` is the client's address; the queue for
+    /// hashing is shared fairly between addresses.
     ///
     /// # Errors
     /// [`UserError::Busy`] or [`UserError::Store`].
@@ -188,7 +191,8 @@ impl Users {
         Ok(known.filter(|_| right).map(|(user, _)| user))
     }
 
-    /// The user of that name, which may be typed in another Unicode form than the stored one.
+    /// Returns the user of a name. The name may be typed in another Unicode form than the stored
+    /// name.
     ///
     /// # Errors
     /// Any [`StoreError`].
@@ -203,7 +207,8 @@ impl Users {
         }
     }
 
-    /// What is no name is nobody's: PostgreSQL would not even look for some of it.
+    /// Returns the id and the password hash of a name. No stored name has control characters, and
+    /// PostgreSQL refuses a query with some of them.
     async fn stored(&self, name: &str) -> Result<Option<(i64, String)>, StoreError> {
         if name.chars().any(char::is_control) {
             return Ok(None);
@@ -255,10 +260,11 @@ impl ChangeUser {
     }
 }
 
-/// What a password is held against where there is no user: it costs as much to find wrong.
+/// The hash used for an unknown user, so that a wrong name costs as much time as a wrong password.
 static NOBODYS: LazyLock<Option<String>> = LazyLock::new(|| hash("nobody's password"));
 
-/// Argon2id under a fresh salt, with its crate's parameters, which are those that OWASP recommends: 19 MiB, two passes.
+/// Hashes a password with Argon2id, a random salt and the default parameters of the crate. OWASP
+/// recommends the same parameters: 19 MiB, two passes.
 fn hash(password: &str) -> Option<String> {
     let hash = Argon2::default().hash_password(password.as_bytes());
     hash.ok().map(|hash| hash.to_string())
@@ -342,7 +348,7 @@ mod tests {
         let session = users.begin(budi).await.unwrap();
         users.remove(budi).await.unwrap();
         assert!(users.of(session.reveal()).await.unwrap().is_none());
-        // The name is free again, and the id is not.
+        // The name is free again; the id is not.
         let again = users.add("budi", PASSWORD, UserRole::Viewer, false).await;
         assert!(again.unwrap().id > budi);
     }

@@ -1,4 +1,5 @@
-//! Passwords are hashed by few at a time, and few wait for it. The line is fair between addresses.
+//! Hashes a few passwords at a time and limits the queue of waiting requests. The queue is shared
+//! fairly between client addresses.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,21 +8,21 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::UserError;
 
-/// Passwords being hashed at once: each takes 19 MiB and a core.
+/// The number of passwords hashed at a time: each takes 19 MiB and a core.
 const AT_ONCE: usize = 2;
 
-/// The hashes under way and whoever waits. Cheap to clone.
+/// The running hashes and the queue. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Hashing(Arc<Inner>);
 
 struct Inner {
     turns: Arc<Semaphore>,
     line: Mutex<Line>,
-    /// The most that wait.
+    /// The maximum number of waiting requests.
     most: usize,
 }
 
-/// Whoever waits, in the order in which they came.
+/// The waiting requests in order of arrival.
 #[derive(Default)]
 struct Line {
     last: u64,
@@ -31,22 +32,22 @@ struct Line {
 struct Waiting {
     id: u64,
     owner: IpAddr,
-    /// Dropped with the place, which tells its owner.
+    /// Dropped when the request loses its place; the receiver then returns [`Full`].
     _sent_away: oneshot::Sender<()>,
 }
 
-/// A place in the line, given back however the wait ends.
+/// A place in the queue, freed on drop.
 struct Place<'h> {
     hashing: &'h Hashing,
     id: u64,
 }
 
-/// The line is full.
+/// The queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Full;
 
 impl Hashing {
-    /// `most` wait at a time, beside those whose turn it is.
+    /// Allows `most` waiting requests, in addition to the running hashes.
     pub(super) fn new(most: usize) -> Self {
         Self(Arc::new(Inner {
             turns: Arc::new(Semaphore::new(AT_ONCE)),
@@ -55,7 +56,7 @@ impl Hashing {
         }))
     }
 
-    /// Does this work when it is its turn.
+    /// Waits for a free hashing slot and runs `work` on a blocking thread.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         owner: IpAddr,
@@ -63,11 +64,12 @@ impl Hashing {
     ) -> Result<T, Full> {
         let turn = self.turn(owner).await?;
         let worked = tokio::task::spawn_blocking(move || {
-            // The work holds its turn itself: it goes on when whoever asked for it has gone.
+            // The thread holds the permit, because the work continues after the caller was
+            // cancelled.
             let _turn = turn;
             work()
         });
-        // It fails only while the process ends.
+        // The task fails only while the process ends.
         worked.await.map_err(|_| Full)
     }
 
@@ -84,7 +86,8 @@ impl Hashing {
         }
     }
 
-    /// Takes a place at the end. In a full line the address with the most places gives its last one to an address that has fewer.
+    /// Takes a place at the end of the queue. If the queue is full, the address with the most
+    /// places loses its last place to an address with at least two places fewer.
     fn join(&self, owner: IpAddr) -> Result<(Place<'_>, oneshot::Receiver<()>), Full> {
         let mut line = self.lock();
         if line.waiting.len() >= self.0.most {
@@ -142,7 +145,7 @@ mod tests {
     const ONE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 7));
     const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 8));
 
-    /// Occupies every turn until the returned senders are dropped.
+    /// Occupies every hashing slot until the returned senders are dropped.
     async fn occupied(hashing: &Hashing) -> Vec<mpsc::Sender<()>> {
         let mut held = Vec::new();
         for _ in 0..AT_ONCE {
@@ -183,7 +186,7 @@ mod tests {
                 let _ = released.lock().unwrap().recv();
                 at_once.fetch_sub(1, Ordering::SeqCst);
             });
-            // Whoever asked goes away in the middle.
+            // The caller is cancelled while the work runs.
             tokio::select! {
                 _ = run => unreachable!("it is held"),
                 begun = begins => begun.unwrap(),
@@ -236,7 +239,7 @@ mod tests {
         }
         let other = wait(OTHER);
         assert_eq!(greedy.pop().unwrap().await.unwrap(), Err(Full));
-        // Both have their share now, and neither takes more from the other.
+        // Both addresses have equal shares now, and neither takes a place from the other.
         assert_eq!(hashing.run(OTHER, || ()).await, Err(Full));
         drop(held);
         assert_eq!(other.await.unwrap(), Ok(()));

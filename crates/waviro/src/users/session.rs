@@ -1,5 +1,5 @@
-//! Sessions of the dashboard. One is looked for in the database at each use, so one that was ended, also by the command line tool, is
-//! dead at once.
+//! Login sessions of the dashboard. Each use of a session reads the database, so an ended session
+//! stops working at once, even if the command line tool ended it.
 
 use std::time::Duration;
 
@@ -10,20 +10,21 @@ use super::Users;
 use crate::clock::millis;
 use crate::store::{StoreError, UserRow};
 
-/// A session ends after this; whoever works daily logs in once a month.
+/// The lifetime of a session. A daily user logs in once a month.
 pub const LIVES: Duration = Duration::from_hours(24 * 30);
 
-/// What a browser keeps: 256 random bits as 64 hex digits. Only its hash is kept here.
+/// The secret stored in the browser: 256 random bits as 64 hex digits. The database stores only the
+/// hash.
 pub struct Session(String);
 
 impl Session {
-    /// Nobody's.
+    /// A session of no user.
     #[cfg(test)]
     pub(crate) fn sample() -> Self {
         Self("0".repeat(64))
     }
 
-    /// The text, for the browser alone.
+    /// Returns the text, for the browser alone.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -31,7 +32,7 @@ impl Session {
 }
 
 impl Users {
-    /// Lets a user in who has proved otherwise who they are.
+    /// Starts a session for an authenticated user.
     ///
     /// # Errors
     /// Any [`StoreError`].
@@ -46,16 +47,16 @@ impl Users {
         Ok(session)
     }
 
-    /// Whose session this is.
+    /// Returns the user of a session.
     ///
     /// # Errors
     /// Any [`StoreError`].
     pub async fn of(&self, session: &str) -> Result<Option<UserRow>, StoreError> {
-        // A lookup by hash: what the time of it tells is about the hash, not about the session.
+        // The lookup compares hashes, so its duration reveals nothing about the session.
         self.store.session(&sha256(session), self.clock.now()).await
     }
 
-    /// Logs out.
+    /// Ends a session.
     ///
     /// # Errors
     /// Any [`StoreError`].

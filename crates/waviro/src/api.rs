@@ -1,7 +1,10 @@
-//! The WAVIRO API as the user's document describes it: paths, methods, and what every answer has in common.
+//! The `/api` endpoints of the API document: their paths, their methods and the common parts of
+//! their responses.
 //!
-//! One file for each endpoint, in the document's order. Both forms of a path are served directly: a redirect would turn
-//! the POST of `curl --location` into a GET. What the gateway tolerates beyond the document is in `docs/quirks.md`.
+//! Each endpoint has a file, except that the group endpoints share the file of the endpoint for
+//! persons. The order is the document's order. Both forms of a path (with and without a final
+//! slash) are served directly, because a redirect would turn the POST of `curl --location` into a
+//! GET. `docs/quirks.md` lists each leniency beyond the document.
 
 pub mod auth;
 pub mod body;
@@ -40,7 +43,7 @@ use crate::outbox::Outbox;
 
 use error::{ApiError, Language};
 
-/// What the endpoints work with.
+/// The services and limits that the `/api` handlers use.
 pub struct Api {
     bots: Bots,
     outbox: Outbox,
@@ -54,7 +57,8 @@ pub struct Api {
 }
 
 impl Api {
-    /// `wrong_keys` counts for every door; `stop` ends what waits: a QR code that has not come yet.
+    /// Builds the state of the `/api` router. `wrong_keys` is shared with the other routers, so
+    /// that an address has a single budget. `stop` cancels requests that still wait for a QR code.
     #[must_use]
     #[expect(
         clippy::too_many_arguments,
@@ -84,8 +88,8 @@ impl Api {
     }
 }
 
-/// The endpoints at `/api/…` and, where `base_path` is not empty, below it too. Who opens the host itself in a browser wants the
-/// dashboard.
+/// Returns the router of the endpoints at `/api/…` and, if `base_path` is not empty, also below
+/// `base_path`. The root path redirects a browser to the dashboard.
 pub fn router(api: Arc<Api>, base_path: &str) -> Router {
     let mut router = Router::new();
     let mut bases = vec![""];
@@ -108,7 +112,7 @@ pub fn router(api: Arc<Api>, base_path: &str) -> Router {
         .with_state(api)
 }
 
-/// The endpoints' names, in the document's order.
+/// Returns the endpoints' names, in the document's order.
 pub fn names() -> impl Iterator<Item = &'static str> {
     endpoints().into_iter().map(|(name, _)| name)
 }
@@ -142,7 +146,7 @@ fn only_post(endpoint: MethodRouter<Arc<Api>>) -> MethodRouter<Arc<Api>> {
     endpoint.fallback(async || ApiError::MethodNotAllowed)
 }
 
-/// The frame that every door has, with the error's sentence in the caller's language.
+/// Wraps each request in [`door::frame`] and writes a refusal's sentence in the caller's language.
 async fn answer(State(body_cap): State<usize>, request: Request, next: Next) -> Response {
     let language = Language::of(header(request.headers(), &ACCEPT_LANGUAGE));
     door::frame(request, next, |refusal: &ApiError, id| {

@@ -1,6 +1,7 @@
-//! `/docs`: the documentation of the API, served by the gateway itself.
+//! `/docs`: the documentation of the `/api` endpoints, served by the gateway itself.
 //!
-//! Everything on it is made from one catalogue, and shows the host that was asked, so that what is copied from it works.
+//! All pages come from the same catalogue. Samples contain the host of the request, so a copied
+//! sample works unchanged.
 
 mod assets;
 pub mod catalogue;
@@ -35,18 +36,20 @@ pub use origin::Origin;
 use page::{Nothing, Page, Reader};
 pub use samples::{Sample, call as samples_of};
 
-/// Nothing from elsewhere, nothing inline, nobody's frame: a host or a proxy that is not what it seems gains nothing here.
+/// The Content-Security-Policy: no foreign resources, no inline code, no framing. A forged host
+/// header or a hostile proxy cannot use the page for an attack.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'";
 
 struct Docs {
-    /// What stands before `/docs` here.
+    /// The path before `/docs`.
     base: String,
     body_cap: usize,
     style: Asset,
     script: Asset,
 }
 
-/// The paths below `/docs` and, where `server.base_path` is not empty, below it too.
+/// Returns the router of the paths below `/docs` and, if `server.base_path` is not empty, also
+/// below the base path.
 pub fn router(config: &Config) -> Router {
     let mut bases = vec![""];
     if !config.server.base_path.is_empty() {
@@ -146,7 +149,8 @@ fn html(status: StatusCode, language: Language, page: &impl Template) -> Respons
     }
 }
 
-/// What depends on the reader is asked for anew each time.
+/// Returns the headers of a response with the language of the reader. Caches must revalidate such a
+/// response.
 fn spoken(language: Language) -> [(HeaderName, &'static str); 3] {
     [
         (CONTENT_LANGUAGE, language.tag()),
@@ -170,7 +174,7 @@ async fn guarded(mut response: Response) -> Response {
     response
 }
 
-/// The one that was chosen by `?lang=`, else the one that the browser prefers.
+/// Returns the language of `?lang=`, or else the browser's preferred language.
 fn language(uri: &Uri, headers: &HeaderMap) -> Language {
     let chosen = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
         .filter(|(name, _)| name == "lang")

@@ -1,5 +1,5 @@
-//! What every door for requests has in common: who is at the other end, how a body is read, how wrong keys and attempts to log in
-//! are counted, and the frame around each request.
+//! The HTTP parts that all routers share: the caller's address, the reading of bodies, the limits
+//! on wrong keys and login attempts, and the frame around each request.
 
 mod body;
 mod budget;
@@ -26,26 +26,26 @@ pub use permits::{NoPermit, Permit, Permits};
 pub use proxies::{Proxies, behind_proxies};
 pub use wrong_keys::WrongKeys;
 
-/// The caller: the listener puts the other end of the connection into each request, and [`behind_proxies`] puts the caller of
-/// a trusted proxy in its place.
+/// The caller's address. The listener stores the connection's remote address in each request, and
+/// [`behind_proxies`] replaces the address of a trusted proxy by the address of its client.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub SocketAddr);
 
-/// Finds a request in the log.
+/// The response header with the request's id, under which the log has the request.
 pub static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// A door's way to say no. Its `IntoResponse` puts it into the response's extensions, and [`frame`] takes it out and writes
-/// what the caller reads.
+/// A router's type for refusals. Its `IntoResponse` stores the refusal in the response's
+/// extensions; [`frame`] takes it out there and writes the final response.
 pub trait Refusal: IntoResponse + Clone + Send + Sync + 'static {
-    /// Our fault; the log says more.
+    /// The refusal for a failure of the gateway. The log has the cause.
     const INTERNAL: Self;
 
-    /// The stable code, for programs, logs and metrics.
+    /// Returns the stable code, for programs, logs and metrics.
     fn code(&self) -> &'static str;
 }
 
-/// Around every request: an id, a panic as a 500, one log line, metrics. `write` makes the answer of a refusal; it is given the
-/// request's id.
+/// Runs a request with a request id, turns a panic into a 500, writes a log line and records
+/// metrics. `write` builds the response of a refusal from the refusal and the request id.
 pub async fn frame<R: Refusal>(
     request: Request,
     next: Next,
@@ -57,13 +57,13 @@ pub async fn frame<R: Refusal>(
         || "none".to_owned(),
         |path| path.as_str().trim_end_matches('/').to_owned(),
     );
-    // The bot is filled in once it is known who asks.
+    // The handler records the bot after authentication.
     let span = info_span!("request", id, endpoint, bot = tracing::field::Empty);
     let answered = AssertUnwindSafe(next.run(request))
         .catch_unwind()
         .instrument(span.clone())
         .await;
-    // The panic is in the log already ([`crate::telemetry::panics`]), with this span.
+    // [`crate::telemetry::panics`] has already logged the panic, within this span.
     let mut response = answered.unwrap_or_else(|_| R::INTERNAL.into_response());
     let refusal = response.extensions_mut().remove::<R>();
     let code = refusal.as_ref().map_or("ok", R::code);
@@ -87,13 +87,13 @@ pub async fn frame<R: Refusal>(
     response
 }
 
-/// A header as text; what is no text is not there.
+/// Returns a header as text, or `None` if the value is not text.
 #[must_use]
 pub fn header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// The caller's address; tests that have no connection share one.
+/// Returns the caller's address. Requests of tests without a connection share an address.
 #[must_use]
 pub fn peer(extensions: &Extensions) -> IpAddr {
     extensions

@@ -1,4 +1,5 @@
-//! From the SecretKey to its bot. The key alone says which bot is meant.
+//! Authentication of `/api`: finds the bot that the request's SecretKey belongs to. The key alone
+//! selects the bot.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use crate::door::peer;
 
 static SECRET_KEY: HeaderName = HeaderName::from_static("secretkey");
 
-/// The bot whose key the request carries.
+/// Extractor: the bot with the request's SecretKey.
 pub struct Caller(pub Arc<Bot>);
 
 impl FromRequestParts<Arc<Api>> for Caller {
@@ -29,11 +30,13 @@ impl FromRequestParts<Arc<Api>> for Caller {
             }
         };
         let key = only_key(&parts.headers).map_err(|error| match error {
-            // Nothing is guessed without a key, so it does not count as a wrong one.
+            // A request without a key guesses nothing, so the budget of wrong keys does not count
+            // it.
             ApiError::NoSecretKey => error,
             _ => wrong(error),
         })?;
-        // A lookup by hash: what the time of it tells is about the hash, not about the key.
+        // The lookup is by hash, so its duration reveals something about the hash only, not about
+        // the key.
         let hash: [u8; 32] = Sha256::digest(key.as_bytes()).into();
         let bot = api.bots.by_key(&hash).await;
         let bot = bot.ok_or_else(|| wrong(ApiError::InvalidSecretKey))?;
@@ -42,8 +45,9 @@ impl FromRequestParts<Arc<Api>> for Caller {
     }
 }
 
-/// The key of the request. Several headers with the same one are fine; where they differ nobody can say which bot is
-/// meant, and taking one of them would let whoever adds a header choose.
+/// Returns the request's key. Several headers with the same key are accepted. Headers with
+/// different keys are refused: the bot would be ambiguous, and a party that adds a header could
+/// choose the bot.
 fn only_key(headers: &HeaderMap) -> Result<&str, ApiError> {
     let mut values = headers.get_all(&SECRET_KEY).iter();
     let key = values.next().and_then(|value| value.to_str().ok());
@@ -56,7 +60,7 @@ fn only_key(headers: &HeaderMap) -> Result<&str, ApiError> {
     }
 }
 
-/// The document's own samples send `secretkey: KEY;` and `secretkey: KEY `.
+/// Trims a key. The samples in the API document send `secretkey: KEY;` and `secretkey: KEY `.
 fn bare(value: &str) -> &str {
     let value = value.trim();
     value.strip_suffix(';').unwrap_or(value).trim_end()

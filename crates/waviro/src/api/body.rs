@@ -1,4 +1,5 @@
-//! The request's body: JSON or a form, whatever its Content-Type says, and the document's fields out of it as types.
+//! Parsing of request bodies: JSON or a form, regardless of the Content-Type header, and the
+//! document's fields as types.
 
 use std::sync::Arc;
 
@@ -17,13 +18,13 @@ use crate::invisible::is_blank;
 use crate::lenient_json::{self, Parsed};
 use crate::net::Net;
 
-/// The most characters of a text. WhatsApp's own clients stop there.
+/// The most characters of a text. WhatsApp's own clients have the same limit.
 pub const TEXT_CAP: usize = 65_536;
 
-/// The most bytes of a URL: what browsers, proxies and web servers agree on at least.
+/// The most bytes of a URL. Browsers, proxies and web servers all accept at least 2048 bytes.
 pub const URL_CAP: usize = 2048;
 
-/// A JSON object's fields; empty for an empty body.
+/// The fields of a request's JSON object or form. An empty body has no fields.
 #[derive(Debug, Default, PartialEq)]
 pub struct Fields(Map<String, Value>);
 
@@ -36,8 +37,8 @@ impl FromRequest<Arc<Api>> for Fields {
 }
 
 impl Fields {
-    /// Reads a body: strict JSON, else JSON as hand-built programs write it (see [`lenient_json`]), else a form. An empty body is an
-    /// object without fields.
+    /// Parses a body as strict JSON, then as the JSON of hand-built programs (see
+    /// [`lenient_json`]), then as a form. An empty body is an object without fields.
     pub fn parse(body: &[u8]) -> Result<Self, ApiError> {
         let bare = lenient_json::bare(body);
         if bare.is_empty() {
@@ -62,7 +63,8 @@ impl Fields {
         Ok(Self(fields))
     }
 
-    /// Whether the field says anything: absent, `null` and blank are all the same. Blank is what a screen shows nothing of.
+    /// Returns whether the field has a value. Absent, `null` and blank fields have no value; a text
+    /// is blank if a screen shows nothing of it.
     #[must_use]
     pub fn has(&self, field: &str) -> bool {
         match self.0.get(field) {
@@ -72,14 +74,16 @@ impl Fields {
         }
     }
 
-    /// A phone number, as text or as a whole JSON number. Absent, `null` and blank are `None`.
+    /// Returns a phone number, sent as text or as a whole JSON number. Absent, `null` and blank are
+    /// `None`.
     pub fn number(&self, field: &'static str) -> Result<Option<Number>, ApiError> {
         self.0
             .get(field)
             .map_or(Ok(None), |value| number(value, field))
     }
 
-    /// A list of phone numbers, also as the text of a list, or a single one without the list around it.
+    /// Returns a list of phone numbers. A list inside a text and a single number without a list are
+    /// accepted too.
     pub fn numbers(&self, field: &'static str) -> Result<Vec<Number>, ApiError> {
         let Some(value) = self.0.get(field) else {
             return Ok(Vec::new());
@@ -92,7 +96,7 @@ impl Fields {
         read.collect()
     }
 
-    /// An angle, as text or as a JSON number, from -`most` to `most` degrees.
+    /// Returns an angle from -`most` to `most` degrees, sent as text or as a JSON number.
     pub fn degrees(&self, field: &'static str, most: f64) -> Result<f64, ApiError> {
         let read = match self.0.get(field) {
             _ if !self.has(field) => return Err(ApiError::MissingField(field)),
@@ -104,8 +108,8 @@ impl Fields {
             .ok_or(ApiError::InvalidDegrees { field })
     }
 
-    /// The fields of an object inside this one, under the first of `names` that says anything; also where it was sent as the text
-    /// of an object.
+    /// Returns the fields of a nested object, taken from the first of `names` with a value. An
+    /// object inside a text is accepted too.
     pub fn object(&self, names: [&'static str; 2]) -> Result<Option<Self>, ApiError> {
         let Some(field) = names.into_iter().find(|name| self.has(name)) else {
             return Ok(None);
@@ -121,7 +125,8 @@ impl Fields {
         }
     }
 
-    /// A group's id, with or without `@g.us`. Text only: as a JSON number its 18 digits do not survive JavaScript.
+    /// Returns a group id, with or without `@g.us`. Only text is accepted: JavaScript cannot
+    /// represent a JSON number of 18 digits exactly.
     pub fn group(&self, field: &'static str) -> Result<Option<GroupId>, ApiError> {
         match self.0.get(field) {
             None | Some(Value::Null) => Ok(None),
@@ -136,7 +141,7 @@ impl Fields {
         }
     }
 
-    /// A text that must be there and say something.
+    /// Returns a required text that is not blank.
     pub fn text(&self, field: &'static str) -> Result<String, ApiError> {
         match self.0.get(field) {
             None | Some(Value::Null) => Err(ApiError::MissingField(field)),
@@ -150,7 +155,8 @@ impl Fields {
         }
     }
 
-    /// A URL that may be called, also in the bot's own networks. Absent, `null` and blank are `None`.
+    /// Returns a URL that the guard lets the gateway call; `allow` adds the bot's own networks.
+    /// Absent, `null` and blank are `None`.
     pub fn url(
         &self,
         field: &'static str,
@@ -176,7 +182,7 @@ impl Fields {
     }
 }
 
-/// The request log shows how a body was read if it is not strict JSON.
+/// Logs and counts a body that is not strict JSON.
 fn told(body: &'static str) {
     info!(
         body,
@@ -185,12 +191,13 @@ fn told(body: &'static str) {
     metrics::counter!("waviro_api_lenient_bodies_total", "body" => body).increment(1);
 }
 
-/// One phone number; `null` and blank are `None`.
+/// Parses a phone number; `null` and blank are `None`.
 fn number(value: &Value, field: &'static str) -> Result<Option<Number>, ApiError> {
     let text = match value {
         Value::Null => return Ok(None),
         Value::String(text) => text.trim().to_owned(),
-        // 15 digits fit exactly; what was written with a point or an exponent, or is longer, is no phone number.
+        // A `u64` represents 15 digits exactly. A number with a point or an exponent, or with more
+        // digits, is no phone number.
         Value::Number(number) if number.is_u64() => number.to_string(),
         _ => return Err(ApiError::InvalidNumber { field, meant: None }),
     };

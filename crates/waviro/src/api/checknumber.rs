@@ -1,4 +1,4 @@
-//! `POST /api/checknumber`: whether a number is on WhatsApp.
+//! `POST /api/checknumber`: tells the caller whether a number is registered on WhatsApp.
 
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
-//! Every way an endpoint says no, and the only place with sentences for users, Indonesian and English.
+//! The errors of `/api`, and their texts for users in Indonesian and English.
 //!
-//! A sentence says what to do. Beside it stands a code that programs may rely on, and the field that is to blame.
+//! Each text says what the caller should do. Beside the text, a response has a stable code for
+//! programs and the name of the wrong field.
 
 mod language;
 mod sentence;
@@ -22,134 +23,134 @@ use crate::outbox::{NoRoom, Refusal};
 
 pub use language::Language;
 
-/// Why an endpoint did not do what it was asked.
+/// The reasons for which an endpoint refuses a request.
 #[derive(Debug, Clone)]
 pub enum ApiError {
-    /// No such path.
+    /// The path does not exist.
     NotFound,
-    /// Not POST.
+    /// The method is not POST.
     MethodNotAllowed,
-    /// Above `limits.body_kib`.
+    /// The body is larger than `limits.body_kib`.
     BodyTooLarge,
-    /// It broke off, or came too slowly.
+    /// The body ended early or came too slowly.
     BodyIncomplete,
-    /// Neither JSON nor a form; where it stops to be JSON.
+    /// The body is neither JSON nor a form; the fault is the place at which JSON parsing failed.
     BodyNotJson(Fault),
-    /// A form that is broken, or not in UTF-8.
+    /// The form is broken or not in UTF-8.
     BodyNotForm,
-    /// JSON, but a list or a bare value.
+    /// The body is JSON, but a list or a bare value.
     BodyNotObject,
-    /// No key, or a blank one.
+    /// The key is absent or blank.
     NoSecretKey,
-    /// A key that no bot has.
+    /// No bot has the key, or the request has several different keys.
     InvalidSecretKey,
-    /// `limits.wrong_keys_per_minute`
+    /// The address passed `limits.wrong_keys_per_minute`.
     TooManyWrongKeys,
     /// A required field is absent, `null` or blank.
     MissingField(&'static str),
-    /// Neither `nohp` nor `groupid`, on the path that the document makes for either.
+    /// Both `nohp` and `groupid` are missing, on the path that the document makes for either.
     NobodyNamed,
-    /// Not a string, or one with a NUL in it.
+    /// The field is not a string, or has a NUL in the string.
     NotText {
-        /// Which.
+        /// The field's name.
         field: &'static str,
     },
-    /// Longer than [`super::body::TEXT_CAP`].
+    /// The text is longer than [`super::body::TEXT_CAP`].
     TextTooLong {
-        /// Which.
+        /// The field's name.
         field: &'static str,
     },
-    /// Not in the form that the document asks for.
+    /// The number is not in the form that the document requires.
     InvalidNumber {
-        /// Which.
+        /// The field's name.
         field: &'static str,
-        /// The form that would be right, where it can be guessed.
+        /// The probable number in the right form, if it can be guessed.
         meant: Option<Number>,
     },
-    /// No angle, or one beyond the globe.
+    /// The value is no angle, or is outside the allowed degrees.
     InvalidDegrees {
-        /// Which.
+        /// The field's name.
         field: &'static str,
     },
-    /// Neither an object nor the text of one.
+    /// The value is neither an object nor the text of an object.
     NotAnObject {
-        /// Which.
+        /// The field's name.
         field: &'static str,
     },
-    /// A contact with more numbers than one card holds.
+    /// The contact has more numbers than a card may have.
     TooManyNumbers {
-        /// The most.
+        /// The most numbers of a card.
         most: usize,
     },
-    /// A number that is not on WhatsApp.
+    /// The number is not registered on WhatsApp.
     NotRegistered,
     /// The bot is not in the group.
     NotInGroup,
-    /// Not a group id.
+    /// The value is not a group id.
     InvalidGroup {
-        /// Which.
+        /// The field's name.
         field: &'static str,
     },
-    /// A URL that can't be called.
+    /// The URL cannot be called.
     InvalidUrl {
-        /// Which.
+        /// The field's name.
         field: &'static str,
-        /// Why.
+        /// The reason.
         fault: UrlFault,
     },
-    /// The file behind a mediaurl did not come.
+    /// The file at `mediaurl` could not be fetched.
     NoMedia(MediaFault),
-    /// The bot's link is not up, and won't be soon.
+    /// The bot is not connected, and will not be soon.
     NotConnected(Status),
-    /// The same as the message before.
+    /// The duplicate rule refuses the message.
     Duplicate,
-    /// An Idempotency-Key that can't be one.
+    /// The Idempotency-Key is malformed.
     InvalidIdempotencyKey,
-    /// An Idempotency-Key that was used with another body.
+    /// The Idempotency-Key was already used with another body.
     IdempotencyConflict,
-    /// WhatsApp did not say whether the number exists, or which groups there are.
+    /// WhatsApp did not answer a lookup (of a number or of the bot's groups).
     LookupFailed,
-    /// No more files are taken now.
+    /// The gateway accepts no more files now.
     NoRoom(NoRoom),
-    /// Too much at once.
+    /// The gateway accepts no more work now.
     Busy,
-    /// WhatsApp has shown no code yet; why it cannot be reached, where that is the cause.
+    /// WhatsApp has sent no QR code yet. The value is the reason, if WhatsApp cannot be reached.
     QrNotReady(Option<DialFailure>),
-    /// Our fault; the log says more under the request's id.
+    /// The gateway failed. The log has the cause under the request's id.
     Internal,
 }
 
-/// Why a URL can't be called.
+/// The reasons for which a URL cannot be called.
 #[derive(Debug, Clone)]
 pub enum UrlFault {
-    /// No absolute URL.
+    /// The text is no absolute URL.
     NotAUrl,
-    /// More than 2048 bytes.
+    /// The URL has more than 2048 bytes.
     TooLong,
-    /// The guard refuses it.
+    /// The guard refuses the URL.
     Refused(Refused),
 }
 
-/// Why a file did not come.
+/// The reasons for which a file could not be fetched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MediaFault {
-    /// Above [`crate::outbox::FILE_CAP`].
+    /// The file is larger than [`crate::outbox::FILE_CAP`].
     TooLarge,
-    /// The host has no such file.
+    /// The host answered 404 or 410.
     NotFound,
-    /// The host answered with this status instead.
+    /// The host answered with another status than success.
     Status(u16),
-    /// No connection, or it broke.
+    /// The connection failed or broke.
     Unreachable,
-    /// Too slow.
+    /// The download timed out.
     TimedOut,
-    /// Not a byte.
+    /// The file has no bytes.
     Empty,
-    /// A web page in the place of a file, and the link to the file itself if it is known.
+    /// The host answered with a web page. The value is the direct link to the file, if known.
     Page(Option<String>),
-    /// The bytes do not fit their `Content-Encoding`.
+    /// The bytes do not match their `Content-Encoding`.
     Encoding,
-    /// Sent on too often.
+    /// The host redirected too often.
     Lost,
 }
 
@@ -172,7 +173,7 @@ impl door::Refusal for ApiError {
 }
 
 impl ApiError {
-    /// The stable code.
+    /// Returns the stable code.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -206,7 +207,7 @@ impl ApiError {
         }
     }
 
-    /// What it is answered with.
+    /// Returns the HTTP status of the response.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
@@ -223,7 +224,7 @@ impl ApiError {
         }
     }
 
-    /// The field to blame, if it is one's fault.
+    /// Returns the name of the wrong field, if the error is about a field.
     #[must_use]
     pub fn field(&self) -> Option<&'static str> {
         match self {
@@ -243,7 +244,8 @@ impl ApiError {
         }
     }
 
-    /// The same about a field inside another, by its whole name.
+    /// Renames the field of the error. Used for a nested field, which needs its full name
+    /// (`contact.name`).
     #[must_use]
     pub fn inside(self, whole: &'static str) -> Self {
         match self {
@@ -258,7 +260,7 @@ impl ApiError {
         }
     }
 
-    /// Seconds after which another try makes sense.
+    /// Returns the seconds after which a retry can succeed.
     fn retry_after(&self) -> Option<&'static str> {
         match self {
             Self::TooManyWrongKeys | Self::NoRoom(NoRoom::Waiting { .. } | NoRoom::Disk) => {
@@ -270,7 +272,7 @@ impl ApiError {
         }
     }
 
-    /// The answer. `id` is the request's, `body_cap` the configured limit in bytes.
+    /// Builds the response. `id` is the request's id; `body_cap` is the configured limit in bytes.
     pub(super) fn respond(&self, language: Language, id: &str, body_cap: usize) -> Response {
         let body = Body {
             success: false,
@@ -291,7 +293,7 @@ impl ApiError {
     }
 }
 
-/// Only carries the error to the layer that knows the caller's language.
+/// Carries the error in the response's extensions to the layer that knows the caller's language.
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();

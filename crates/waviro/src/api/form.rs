@@ -1,35 +1,37 @@
-//! A form as a request's body: `nohp=628…&pesan=halo` or `multipart/form-data`.
+//! Parsing of a form as request body: `nohp=628…&pesan=halo` or `multipart/form-data`.
 //!
-//! The body alone decides whether it is a form, as it decides whether it is JSON. Programs that copied `Content-Type:
-//! application/json` from the document send forms under that header too, and then the header holds no boundary.
+//! The body alone decides whether the request is a form, as with JSON. Programs that copied
+//! `Content-Type: application/json` from the document send forms under the same header, and then
+//! the header has no boundary.
 
 use bytes::Bytes;
 use futures::{FutureExt, stream};
 use multer::Multipart;
 use serde_json::{Map, Value};
 
-/// The longest name of a field, and the longest boundary, in bytes. The API's names are far shorter.
+/// The most bytes of a field's name, and of a boundary. The API's own names are far shorter.
 const NAME_CAP: usize = 128;
 
-/// How deep `contact[numbers][0]` may nest: twice what the API's fields need.
+/// The most levels of a name such as `contact[numbers][0]`, about the double of the API's own
+/// fields.
 const DEPTH_CAP: usize = 4;
 
-/// The body is a form, but broken or not in UTF-8.
+/// The error for a form that is broken or not in UTF-8.
 #[derive(Debug)]
 pub(super) struct Unreadable;
 
-/// The fields of a form. `None` if `body` is no form at all.
+/// Returns the fields of a form, or `None` if `body` is no form at all.
 pub(super) fn parse(body: &[u8]) -> Option<Result<Map<String, Value>, Unreadable>> {
     let body = body.trim_ascii();
     if let Some(boundary) = boundary(body) {
-        // All of the body is here, so nothing is waited for.
+        // The whole body is in memory, so the future never waits.
         let read = multipart(body, boundary).now_or_never();
         return Some(read.flatten().ok_or(Unreadable));
     }
     is_urlencoded(body).then(|| urlencoded(body).ok_or(Unreadable))
 }
 
-/// The boundary of a multipart body, from its first line.
+/// Returns the boundary of a multipart body, from its first line.
 fn boundary(body: &[u8]) -> Option<&str> {
     let line = body.split(|byte| *byte == b'\n').next()?;
     let boundary = std::str::from_utf8(line.strip_prefix(b"--")?)
@@ -38,7 +40,7 @@ fn boundary(body: &[u8]) -> Option<&str> {
     (1..=NAME_CAP).contains(&boundary.len()).then_some(boundary)
 }
 
-/// Files that were uploaded are left out: no endpoint takes any.
+/// Parses a multipart body. Uploaded files are ignored, because no endpoint accepts a file.
 async fn multipart(body: &[u8], boundary: &str) -> Option<Map<String, Value>> {
     let whole = Bytes::copy_from_slice(body);
     let whole = stream::once(async move { Ok::<_, std::convert::Infallible>(whole) });
@@ -55,7 +57,7 @@ async fn multipart(body: &[u8], boundary: &str) -> Option<Map<String, Value>> {
     fields(form)
 }
 
-/// Whether the body starts with a field's name and `=`.
+/// Returns whether the body starts with a field's name and `=`.
 fn is_urlencoded(body: &[u8]) -> bool {
     let name = body
         .iter()
@@ -84,7 +86,8 @@ fn urlencoded(body: &[u8]) -> Option<Map<String, Value>> {
     fields(form)
 }
 
-/// `+` is a blank, `%41` a byte; a `%` without two digits behind it stays as it is. `None` if the bytes are no UTF-8.
+/// Decodes a urlencoded text: `+` is a space, `%41` is a byte, and a `%` without two hex digits
+/// stays unchanged. Returns `None` if the bytes are not UTF-8.
 fn decoded(text: &[u8]) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -107,7 +110,8 @@ fn decoded(text: &[u8]) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// `contact[numbers][0]` as its parts, as PHP reads it. Any other name is one part.
+/// Splits a name such as `contact[numbers][0]` into its parts, as PHP does. Any other name is a
+/// single part.
 fn path(name: &str) -> Vec<&str> {
     let whole = || vec![name];
     let Some((first, inner)) = name.split_once('[') else {
@@ -123,7 +127,8 @@ fn path(name: &str) -> Vec<&str> {
     path
 }
 
-/// Puts a text where its name says. Of two texts with one name the last counts; `numbers[]` appends.
+/// Stores a text at the path of its name. If two texts have the same name, the last counts;
+/// `numbers[]` appends.
 fn add(form: &mut Value, name: &str, text: String) {
     if !name.is_empty() {
         put(form, &path(name), text);

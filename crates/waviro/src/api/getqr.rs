@@ -1,4 +1,4 @@
-//! `POST /api/getqr`: who the bot is linked as, or the code to scan now.
+//! `POST /api/getqr`: returns the linked account of the bot, or the QR code to scan.
 
 use std::sync::Arc;
 
@@ -28,7 +28,8 @@ pub(super) enum Shown {
     },
 }
 
-/// The body is not read: nothing is asked for, and the document's own sample sends an empty one.
+/// Handles `/api/getqr`. The handler ignores the body: the endpoint has no fields, and the
+/// document's sample sends an empty body.
 pub(super) async fn getqr(
     State(api): State<Arc<Api>>,
     Caller(bot): Caller,
@@ -41,7 +42,7 @@ pub(super) async fn getqr(
         LinkCode::Linked(identity) => Shown::Linked {
             is_authenticated: true,
             number: identity.number.to_string(),
-            // The document shows the number where the account has no name.
+            // As in the document's sample, an account without a name is shown by its number.
             name: if identity.name.is_empty() {
                 identity.number.to_string()
             } else {

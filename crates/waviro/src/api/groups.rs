@@ -1,4 +1,4 @@
-//! `POST /api/groups`: every group that the bot is in.
+//! `POST /api/groups`: lists the groups that the bot is a member of.
 
 use std::sync::Arc;
 
@@ -10,16 +10,16 @@ use super::auth::Caller;
 use super::error::ApiError;
 use super::reply::Reply;
 
-/// One group, under the document's names.
+/// A group, under the field names of the document.
 #[derive(Serialize)]
 pub(super) struct Shown {
     groupid: String,
     groupname: String,
-    /// Unix seconds of the last message sent or seen, else of the group's making.
+    /// The Unix seconds of the last message in either direction, or else of the group's creation.
     grouplastchat: i64,
 }
 
-/// The body is not read: nothing is asked for.
+/// Handles `/api/groups`. The handler ignores the body, because the endpoint has no fields.
 pub(super) async fn groups(
     State(api): State<Arc<Api>>,
     Caller(bot): Caller,

@@ -1,18 +1,19 @@
-//! Which number a person meant who wrote it in another form than the API takes.
+//! Guesses the phone number behind a text in another form than the API accepts.
 
 use waviro_link::Number;
 
 use crate::invisible::is_invisible;
 
-/// How long a number of Indonesia is, its country code counted: 62 and 8 to 12 digits.
+/// The digits of an Indonesian number, with the country code: 62 and 8 to 12 digits.
 const INDONESIAN: std::ops::RangeInclusive<usize> = 10..=14;
 
-/// What stands behind a number in WhatsApp's own addresses.
+/// The suffixes of numbers in WhatsApp's own addresses.
 const SERVERS: [&str; 2] = ["@c.us", "@s.whatsapp.net"];
 
-/// The number that a text means; `None` where that is not certain. Digits in groups are a number, with Indonesia's country code for a
-/// national 0. A decimal (`6.28120000002E+12` is what a spreadsheet makes of a number), two numbers, and digits among other letters are
-/// none: what would be proposed has other digits than the number that was meant.
+/// Returns the number behind a text, or `None` if the guess is not certain. Digits in groups are a
+/// number, and a national 0 becomes Indonesia's country code. A decimal (a spreadsheet turns a
+/// number into `6.28120000002E+12`), two numbers, and digits among other letters are refused: the
+/// proposal would have other digits than the intended number.
 #[must_use]
 pub fn meant(text: &str) -> Option<Number> {
     let text: String = text
@@ -27,7 +28,7 @@ pub fn meant(text: &str) -> Option<Number> {
         (None, Some(rest)) => format!("62{rest}"),
         (None, None) => digits,
     };
-    // +62 (0)812…: the 0 is not dialled behind a country code.
+    // In `+62 (0)812…`, the 0 is not dialled after a country code.
     let number: Number = match international.strip_prefix("620") {
         Some(rest) => format!("62{rest}").parse().ok()?,
         None => international.parse().ok()?,
@@ -37,8 +38,8 @@ pub fn meant(text: &str) -> Option<Number> {
     fits.then_some(number)
 }
 
-/// The digits of a number in groups: with blanks, dashes and brackets between them, or with points or commas that can be no decimal
-/// ones.
+/// Returns the digits of a number in groups. Spaces, dashes and brackets may separate the groups;
+/// points and commas may too if they cannot be a decimal separator.
 fn digits(text: &str) -> Option<String> {
     let mut digits = String::new();
     for letter in text.chars() {

@@ -1,4 +1,4 @@
-//! What an endpoint says when it did what it was asked.
+//! The success responses of `/api`.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -10,17 +10,17 @@ use crate::once::REPLAY;
 use crate::outbox::Accepted;
 use crate::store::KeptAnswer;
 
-/// `200 {"success":true,"message":…}`
+/// The response `200 {"success":true,"message":…}`.
 pub struct Reply<T>(pub T);
 
-/// What was answered before under the same Idempotency-Key, byte for byte.
+/// The stored first response to an Idempotency-Key, sent again byte for byte.
 pub struct Again(pub KeptAnswer);
 
-/// The `message` of every send endpoint.
+/// The `message` object in the response of each send endpoint.
 #[derive(Debug, Serialize)]
 pub struct Sent {
     id: String,
-    /// Always 0, pending: what comes later is told to the notifyurl.
+    /// Always 0 (pending). Later acks go to the `notifyurl` as callbacks.
     status: i8,
     r#type: &'static str,
     /// Unix seconds.
@@ -36,7 +36,7 @@ struct Body<T> {
 }
 
 impl Sent {
-    /// `kind` is the document's word for what was sent.
+    /// Builds the object. `kind` is the document's word for the content.
     pub fn new(accepted: &Accepted, kind: &'static str) -> Self {
         Self {
             id: accepted.id.as_str().to_owned(),
@@ -50,13 +50,13 @@ impl Sent {
 }
 
 impl<T: Serialize> Reply<T> {
-    /// The body, as it is sent.
+    /// Returns the response's body, byte for byte as sent.
     pub fn text(&self) -> String {
         let body = Body {
             success: true,
             message: &self.0,
         };
-        // Texts and numbers: it cannot fail.
+        // The body has only texts and numbers, so serialization cannot fail.
         serde_json::to_string(&body).unwrap_or_default()
     }
 }

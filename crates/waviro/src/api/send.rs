@@ -1,8 +1,9 @@
-//! What the eight send paths share: whom, what, and the way to the outbox.
+//! The common part of the eight send paths: the recipient, the content, and the call to the outbox.
 //!
-//! The document's samples post groups to the paths of persons and contacts to the path of locations, so the body decides:
-//! `groupid` means the group and `nohp` the person, both the one that the path is made for; and a `contact` is a contact on every
-//! path, unless a place is told on one that is made for places.
+//! The document's samples post groups to the paths of persons, and contacts to the path of
+//! locations. Therefore the body decides. `groupid` is the group and `nohp` is the person; if the
+//! body has both, the path decides. A `contact` is a contact on each path, unless the path is for
+//! locations and the body has coordinates.
 
 use std::sync::Arc;
 
@@ -19,14 +20,14 @@ use crate::door;
 use crate::once::{Begun, First, Key};
 use crate::outbox::{Accepted, Draft, NewMessage, Taken};
 
-/// Whom a path is made for.
+/// The kind of chat that a path is for.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Whom {
     Person,
     Group,
 }
 
-/// What a path is made for.
+/// The kind of content that a path is for.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum What {
     Text,
@@ -35,10 +36,10 @@ pub(super) enum What {
     Contact,
 }
 
-/// What was asked, and under which key.
+/// The fields of a send request, with its idempotency key.
 pub(super) struct Asked {
     fields: Fields,
-    /// With the body as it came: the same key with another one is a mistake.
+    /// The key with the unparsed body: the same key with another body is an error.
     keyed: Option<(Key, Vec<u8>)>,
 }
 
@@ -56,7 +57,7 @@ impl FromRequest<Arc<Api>> for Asked {
     }
 }
 
-/// An accepted message, or what was answered when it was.
+/// A newly accepted message, or the stored response of an earlier request.
 pub(super) enum Sending {
     Now(Reply<Sent>),
     Before(Again),
@@ -71,7 +72,7 @@ impl IntoResponse for Sending {
     }
 }
 
-/// Accepts what the body says; once under one key.
+/// Accepts the message in the body, at most once for an idempotency key.
 pub(super) async fn send(
     api: &Api,
     bot: &Arc<Bot>,
@@ -110,7 +111,7 @@ fn reply(accepted: &Accepted) -> Reply<Sent> {
     Reply(Sent::new(accepted, word(accepted)))
 }
 
-/// What the body says.
+/// Builds the message from the body's fields.
 fn message(
     api: &Api,
     bot: &Bot,
@@ -153,7 +154,7 @@ fn destination(fields: &Fields, whom: Whom, what: What) -> Result<Chat, ApiError
     }
 }
 
-/// The endpoint's name: a key means something at one path.
+/// Returns the endpoint's name. An idempotency key is valid for a single path.
 fn path(whom: Whom, what: What) -> String {
     let name = match what {
         What::Text => "sendwa",
@@ -168,7 +169,7 @@ fn path(whom: Whom, what: What) -> String {
     format!("{name}{group}")
 }
 
-/// The document's word for what was sent.
+/// Returns the document's word for the kind of content.
 fn word(accepted: &Accepted) -> &'static str {
     match &accepted.content {
         Content::Text(_) if !accepted.to.is_group() => "text",
@@ -184,7 +185,7 @@ fn word(accepted: &Accepted) -> &'static str {
 }
 
 impl What {
-    /// The field that is missing where the body says nothing.
+    /// Returns the field to report as missing if the body has no content.
     fn field(self) -> &'static str {
         match self {
             Self::Text => "pesan",

@@ -1,4 +1,4 @@
-//! `POST /api/sendcontact`, `/api/sendcontacttogroup`: a card with somebody's numbers.
+//! `POST /api/sendcontact`, `/api/sendcontacttogroup`: send a contact card.
 
 use std::sync::Arc;
 
@@ -27,10 +27,11 @@ pub(super) async fn sendcontacttogroup(
     send(&api, &bot, asked, Whom::Group, What::Contact).await
 }
 
-/// The most numbers of one card.
+/// The most numbers of a card.
 const MOST: usize = 50;
 
-/// A card; `None` where there is none. Every send path takes one, see [`super::send`].
+/// Returns the contact in the body, or `None`. Each send path accepts a contact, see
+/// [`super::send`].
 pub(super) fn content(fields: &Fields) -> Result<Option<Content>, ApiError> {
     let Some(card) = fields.object(["contact", "Contact"])? else {
         return Ok(None);

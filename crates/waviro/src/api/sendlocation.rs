@@ -1,4 +1,4 @@
-//! `POST /api/sendlocation`, `/api/sendlocationtogroup`: a place on the map, with `pesan` as its name.
+//! `POST /api/sendlocation`, `/api/sendlocationtogroup`: send a location, with `pesan` as its name.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub(super) async fn sendlocationtogroup(
     send(&api, &bot, asked, Whom::Group, What::Location).await
 }
 
-/// A place; `None` where there are no coordinates.
+/// Returns the location in the body, or `None` if the body has no coordinates.
 pub(super) fn content(fields: &Fields) -> Result<Option<Content>, ApiError> {
     if !fields.has("latitude") && !fields.has("longitude") {
         return Ok(None);

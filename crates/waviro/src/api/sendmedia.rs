@@ -1,4 +1,5 @@
-//! `POST /api/sendmedia`, `/api/sendmediatogroup`: a file from a URL, with `pesan` as its caption.
+//! `POST /api/sendmedia`, `/api/sendmediatogroup`: send a file from a URL, with `pesan` as its
+//! caption.
 
 use std::sync::Arc;
 
@@ -28,7 +29,7 @@ pub(super) async fn sendmediatogroup(
     send(&api, &bot, asked, Whom::Group, What::Media).await
 }
 
-/// A file to fetch; `None` where no URL says where.
+/// Returns the file to fetch, or `None` if the body has no `mediaurl`.
 pub(super) fn draft(
     api: &Api,
     fields: &Fields,

@@ -1,4 +1,4 @@
-//! `POST /api/sendwa`, `/api/sendwatogroup`: a text.
+//! `POST /api/sendwa`, `/api/sendwatogroup`: send a text.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub(super) async fn sendwatogroup(
     send(&api, &bot, asked, Whom::Group, What::Text).await
 }
 
-/// A text; `None` where there is none.
+/// Returns the text in the body, or `None`.
 pub(super) fn content(fields: &Fields) -> Result<Option<Content>, ApiError> {
     if !fields.has("pesan") {
         return Ok(None);

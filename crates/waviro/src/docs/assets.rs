@@ -2,13 +2,13 @@
 
 use crate::asset::Asset;
 
-/// How it looks.
+/// Returns the stylesheet.
 #[must_use]
 pub fn style() -> Asset {
     Asset::style("docs", include_str!("../../assets/docs/docs.css"))
 }
 
-/// What makes it handier; the page says everything without it.
+/// Returns the script. The page is complete without the script.
 #[must_use]
 pub fn script() -> Asset {
     Asset::script("docs", include_str!("../../assets/docs/docs.js"))

@@ -1,7 +1,8 @@
-//! What the documentation says: the one description of the endpoints, in the document's order, in Indonesian and English.
+//! The description of the `/api` endpoints, in the document's order, in Indonesian and English.
 //!
-//! The page, `openapi.json` and the Postman collection are all made from it. Tests hold it to the router: the same
-//! endpoints, samples that work, and no refusal that it does not name. Sentences of refusals come from [`crate::api::error`].
+//! The page, `openapi.json` and the Postman collection are all made from the catalogue. Tests
+//! compare the catalogue with the router: the endpoints must be the same, each sample must work,
+//! and each refusal must be listed. The texts of refusals come from [`crate::api::error`].
 
 mod endpoints;
 mod fields;
@@ -18,92 +19,93 @@ pub use samples::{
     NUMBER, REFUSAL, REPLY,
 };
 
-/// The same in both languages.
+/// A text in both languages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Text {
-    /// Indonesian.
+    /// The Indonesian text.
     pub id: &'static str,
-    /// English.
+    /// The English text.
     pub en: &'static str,
 }
 
-/// Endpoints that belong together.
+/// A group of endpoints; a chapter of the document.
 #[derive(Debug, Clone)]
 pub struct Section {
-    /// Stable: the anchor on the page.
+    /// The stable anchor on the page.
     pub anchor: &'static str,
     /// The heading.
     pub title: Text,
-    /// One sentence.
+    /// The description in a sentence.
     pub text: Text,
-    /// In the document's order.
+    /// The endpoints, in the document's order.
     pub endpoints: Vec<Endpoint>,
 }
 
-/// One path.
+/// An endpoint below `/api`.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     /// The path below `/api/`.
     pub name: &'static str,
     /// The heading.
     pub title: Text,
-    /// What it does.
+    /// The description in a sentence.
     pub text: Text,
-    /// What it reads.
+    /// The expected body.
     pub takes: Takes,
-    /// The body to send, as JSON; `None` where the body is not read.
+    /// A sample body as JSON, or `None` if the endpoint ignores the body.
     pub sample: Option<String>,
-    /// What a success looks like, each with its case.
+    /// The success responses: the case and a sample of the body.
     pub answers: Vec<(Text, String)>,
-    /// What to know besides.
+    /// Further notes for the reader.
     pub notes: Vec<Text>,
 }
 
-/// What an endpoint reads from its body.
+/// The body that an endpoint expects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Takes {
-    /// A message to send. Every such path also takes the other kind of destination, and a contact in place of its own content.
+    /// A message to send. Each send path also accepts the other kind of destination, and a contact
+    /// in place of its own content.
     Message(Whom, What),
-    /// A number.
+    /// A phone number.
     Number,
-    /// Nothing: the body is not looked at.
+    /// Nothing; the endpoint ignores the body.
     Nothing,
 }
 
-/// Whom a path is made for.
+/// The kind of chat that a path is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whom {
-    /// `nohp`
+    /// A person; the field is `nohp`.
     Person,
-    /// `groupid`
+    /// A group; the field is `groupid`.
     Group,
 }
 
-/// What a path is made for.
+/// The kind of content that a path is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
-    /// `pesan`
+    /// A text; the field is `pesan`.
     Text,
-    /// `mediaurl`
+    /// A file; the field is `mediaurl`.
     Media,
-    /// `latitude` and `longitude`
+    /// A location; the fields are `latitude` and `longitude`.
     Location,
-    /// `contact`
+    /// A contact; the field is `contact`.
     Contact,
 }
 
-/// A state of a message, as the notifyurl hears it.
+/// A state of a message, as the callback to the `notifyurl` reports the state.
 #[derive(Debug, Clone, Copy)]
 pub struct Ack {
-    /// The number.
+    /// The number in the callback.
     pub ack: i8,
     /// The document's word.
     pub word: &'static str,
-    /// What it means.
+    /// The meaning.
     pub text: Text,
 }
 
-/// Every state, the document's order.
+/// All states, in the document's order.
 pub const ACKS: [Ack; 5] = [
     Ack {
         ack: -1,
@@ -148,7 +150,7 @@ pub const ACKS: [Ack; 5] = [
 ];
 
 impl Text {
-    /// In one language.
+    /// Returns the text in the given language.
     #[must_use]
     pub fn r#in(self, language: Language) -> &'static str {
         match language {
@@ -159,20 +161,20 @@ impl Text {
 }
 
 impl Endpoint {
-    /// The path as it is routed, below the base path.
+    /// Returns the path below the base path.
     #[must_use]
     pub fn path(&self) -> String {
         format!("/api/{}", self.name)
     }
 
-    /// What its body holds, required ones first.
+    /// Returns the fields of the body, the required fields first.
     #[must_use]
     pub fn fields(&self) -> Vec<Field> {
         fields::of(self.takes)
     }
 }
 
-/// Every endpoint, in the document's order.
+/// Returns all endpoints, in the document's order.
 pub fn endpoints() -> impl Iterator<Item = Endpoint> {
     sections().into_iter().flat_map(|section| section.endpoints)
 }

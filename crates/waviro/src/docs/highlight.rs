@@ -1,8 +1,9 @@
-//! Colours for code: texts, the names in JSON, and comments. Enough to find one's way, and the same in every language.
+//! Syntax colours for sample code: strings, JSON names and comments. The same simple rules serve
+//! all languages.
 
 use std::fmt::Write;
 
-/// HTML for `code`, escaped.
+/// Returns escaped HTML for `code`.
 #[must_use]
 pub fn html(code: &str) -> String {
     let mut out = String::with_capacity(code.len() * 2);
@@ -15,7 +16,8 @@ pub fn html(code: &str) -> String {
     out
 }
 
-/// Texts do not go over lines here: a body in single quotes is shown as the JSON that it is.
+/// Highlights a line. A string never continues on the next line: a body in single quotes is shown
+/// as JSON.
 fn line(line: &str, out: &mut String) {
     let mut rest = line;
     while let Some(start) = rest.find(['"', '\'']) {
@@ -24,7 +26,7 @@ fn line(line: &str, out: &mut String) {
         let Some(length) = from[1..].find(quote).map(|end| end + 2) else {
             break;
         };
-        // One quote of a body that goes on below.
+        // The single quote opens or closes a body of several lines.
         if quote == "'" && from[..length].contains('"') {
             let (one, after) = from.split_at(1);
             escape(before, out);

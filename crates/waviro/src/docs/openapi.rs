@@ -1,8 +1,10 @@
-//! `openapi.json` (version 3.1): what the API takes and answers, for programs, made from the catalogue.
+//! `openapi.json` (OpenAPI 3.1): the machine-readable description of `/api`, made from the
+//! catalogue.
 //!
-//! Written with `serde_json` and not with a library's types: which bodies are taken depends on what else stands in them
-//! (`groupid` in place of `nohp`, `contact` in place of a text), which needs JSON Schema's `contains`, `maxContains` and bare
-//! `required`, and utoipa's types have none of them. A test holds the schemas to the gateway.
+//! The document is built with `serde_json` instead of utoipa's types. The accepted body depends on
+//! other fields (`groupid` in place of `nohp`, `contact` in place of a text), which needs JSON
+//! Schema's `contains`, `maxContains` and bare `required`; utoipa's types have none of the three. A
+//! test compares the schemas with the gateway.
 
 mod answers;
 mod bodies;
@@ -15,7 +17,8 @@ use super::origin::Origin;
 use crate::api::error::Language;
 use crate::once::KEY_CAP;
 
-/// In the order in which it was written; `serde_json`'s own maps sort, and readers show paths as they come.
+/// A map in insertion order. `serde_json`'s own maps are sorted, and viewers show paths in the
+/// order of the file.
 struct Ordered(Vec<(String, Value)>);
 
 impl Serialize for Ordered {
@@ -35,7 +38,7 @@ struct Document {
     components: Value,
 }
 
-/// The description as it is served to somebody who came by `origin`.
+/// Returns the OpenAPI document for a reader at `origin`.
 #[must_use]
 pub fn document(language: Language, origin: &Origin) -> String {
     let sections = catalogue::sections();

@@ -1,4 +1,5 @@
-//! Where the reader found the gateway, so that samples and links work when they are copied.
+//! The scheme, host and base path of the reader's request, for samples and links that work
+//! unchanged.
 
 use axum::http::HeaderMap;
 use axum::http::header::{HOST, HeaderName};
@@ -6,13 +7,13 @@ use axum::http::header::{HOST, HeaderName};
 static FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Longer than any name in DNS (253) with a port.
+/// More bytes than a DNS name (253) with a port can have.
 const LONGEST: usize = 260;
 
-/// The document's placeholder, where the host says nothing that can be shown.
+/// The document's placeholder, used if the request has no host that can be shown.
 const UNKNOWN: &str = "bot_url";
 
-/// Scheme, host and base path.
+/// A scheme, a host and a base path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     scheme: &'static str,
@@ -21,11 +22,12 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// What the headers say, as far as it can be shown: they are the caller's, and behind a proxy somebody else's words.
+    /// Returns the origin in the headers. The caller or a proxy controls the headers, so only plain
+    /// hosts are used.
     #[must_use]
     pub fn of(headers: &HeaderMap, base: &str) -> Self {
         let said = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-        // Of a chain of proxies the first one knows.
+        // In a chain of proxies, the first value comes from the proxy next to the reader.
         let first = said(&FORWARDED_PROTO).and_then(|all| all.split(',').next());
         let tls = first.is_some_and(|first| first.trim().eq_ignore_ascii_case("https"));
         let scheme = if tls { "https" } else { "http" };
@@ -40,26 +42,28 @@ impl Origin {
         }
     }
 
-    /// Name or address, with the port where it is not the usual one.
+    /// Returns the name or address, with the port unless the port is the default.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// What stands before `/api`, such as `/bot1`; mostly empty.
+    /// Returns the path before `/api`, such as `/bot1`; usually empty.
     #[must_use]
     pub fn base(&self) -> &str {
         &self.base
     }
 
-    /// What stands before `/api/…` in a whole URL.
+    /// Returns the full URL before `/api/…`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("{}://{}{}", self.scheme, self.host, self.base)
     }
 }
 
-/// Letters, digits, dots and dashes, or an IPv6 address in brackets, and a port. Nothing that means something in HTML, JSON, a shell or PHP.
+/// Returns whether the host has only letters, digits, dots and dashes, or is an IPv6 address in
+/// brackets, with an optional port. Such a host has no special characters of HTML, JSON, a shell or
+/// PHP.
 fn is_plain(host: &str) -> bool {
     let (name, port) = match host.rsplit_once(':') {
         Some((name, port)) if !port.contains(']') => (name, Some(port)),

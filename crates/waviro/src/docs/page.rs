@@ -1,4 +1,4 @@
-//! The page: askama fills `templates/docs` from the catalogue.
+//! The HTML page: askama renders `templates/docs` from the catalogue.
 
 use askama::Template;
 
@@ -8,13 +8,13 @@ use super::origin::Origin;
 use super::samples::{self, Sample};
 use crate::api::error::{ApiError, Language};
 
-/// Everything on one page.
+/// The page with the whole documentation.
 #[derive(Template)]
 #[template(path = "docs/page.html")]
 pub struct Page {
     language: Language,
-    /// How the page reaches its files from where it was opened: `docs/` from `/docs`, nothing from `/docs/`. Relative, so that a
-    /// proxy may serve it below whatever path it likes.
+    /// The relative path from the page to its files: `docs/` from `/docs`, empty from `/docs/`. A
+    /// relative path works below any path that a proxy chooses.
     beside: &'static str,
     style: String,
     script: String,
@@ -23,13 +23,13 @@ pub struct Page {
     anywhere: Vec<Said>,
 }
 
-/// What is shown where there is nothing.
+/// The page of a path that does not exist.
 #[derive(Template)]
 #[template(path = "docs/nothing.html")]
 pub struct Nothing {
-    /// Of the answer.
+    /// The language of the response.
     pub language: Language,
-    /// Where the documentation is.
+    /// The path of the documentation.
     pub docs: String,
 }
 
@@ -46,7 +46,7 @@ struct Call {
     refusals: Vec<Said>,
 }
 
-/// A refusal as its reader meets it.
+/// A refusal as shown to the reader.
 struct Said {
     status: u16,
     code: &'static str,
@@ -54,20 +54,20 @@ struct Said {
     sentence: String,
 }
 
-/// What the page is made for.
+/// The properties of the request that the page depends on.
 pub struct Reader<'r> {
-    /// Chosen or preferred.
+    /// The chosen or preferred language.
     pub language: Language,
-    /// Where the gateway was found.
+    /// The origin of the request.
     pub origin: &'r Origin,
-    /// Whether the path ended in a slash.
+    /// True if the path ended in a slash.
     pub inside: bool,
-    /// `limits.body_kib`, in bytes.
+    /// The value of `limits.body_kib`, in bytes.
     pub body_cap: usize,
 }
 
 impl Page {
-    /// Fills the page; `style` and `script` are the names of its files.
+    /// Builds the page; `style` and `script` are the names of the page's files.
     #[must_use]
     pub fn new(reader: &Reader<'_>, style: &str, script: &str) -> Self {
         let language = reader.language;
@@ -118,7 +118,7 @@ impl Page {
     }
 }
 
-/// A text, through as many references as a template puts before it.
+/// A text behind any number of references, as templates add references.
 trait Spoken {
     fn spoken(&self, language: Language) -> &'static str;
 }

@@ -1,4 +1,4 @@
-//! The Postman collection, format v2.1, made from the catalogue, with the document's variables.
+//! The Postman collection (format v2.1), made from the catalogue, with the document's variables.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ const INTRODUCTION: Text = Text {
     en: "Fill in the variables secret_key and nohp, then send.",
 };
 
-/// The collection for somebody who came by `origin`.
+/// Returns the collection for a reader at `origin`.
 #[must_use]
 pub fn collection(language: Language, origin: &Origin) -> Value {
     let folders: Vec<Value> = sections()
@@ -104,7 +104,7 @@ fn call(endpoint: &Endpoint, language: Language) -> Value {
     call
 }
 
-/// The sample with the collection's variables in place of what they stand for.
+/// Replaces sample values by the collection's variables.
 fn with_variables(sample: &str) -> String {
     [
         (NUMBER, "nohp"),

@@ -1,22 +1,23 @@
-//! Every endpoint as a program that calls it: raw HTTP, curl, PHP, JavaScript and Python, each with what comes with it.
+//! Sample programs for each endpoint: raw HTTP, cURL, PHP, JavaScript and Python, each without
+//! extra libraries.
 
 use serde_json::Value;
 
 use super::catalogue::Endpoint;
 use super::origin::Origin;
 
-/// One call in one language.
+/// A call of an endpoint in a programming language.
 #[derive(Debug, Clone)]
 pub struct Sample {
-    /// Stable: part of an anchor, and what a reader's choice is remembered by.
+    /// The stable name, used in anchors and to remember the reader's choice.
     pub tag: &'static str,
     /// The language's name.
     pub name: &'static str,
-    /// The program.
+    /// The program's source code.
     pub code: String,
 }
 
-/// Every language, the document's first.
+/// Returns a sample in each language, in the document's order of languages.
 #[must_use]
 pub fn of(endpoint: &Endpoint, origin: &Origin, key: &str) -> [Sample; 5] {
     let call = Call {
@@ -36,8 +37,8 @@ pub fn of(endpoint: &Endpoint, origin: &Origin, key: &str) -> [Sample; 5] {
     .map(|(tag, name, code)| Sample { tag, name, code })
 }
 
-/// A call of one's own, as a program in each language but raw HTTP. The body is written so that it stands as it is within quotes of
-/// any of them.
+/// Returns samples for a call with the given body, in each language except raw HTTP. The body is
+/// escaped so that the text can stand unchanged within the quotes of any of the languages.
 #[must_use]
 pub fn call(origin: &Origin, path: &str, key: &str, body: &Value) -> [Sample; 4] {
     let body = serde_json::to_string_pretty(body).unwrap_or_default();
@@ -93,7 +94,7 @@ impl Call<'_> {
         }
     }
 
-    /// As the document writes it, without the options that only repeat what curl does anyway.
+    /// Returns the document's PHP sample, without options that only repeat curl's defaults.
     fn php(&self) -> String {
         let Self { url, key, .. } = self;
         let (fields, kind) = match self.body {
@@ -147,7 +148,8 @@ console.log(response.status, await response.json());"
         )
     }
 
-    /// The standard library alone: it runs on a bare machine.
+    /// Returns a sample that needs only the standard library, so the sample runs without installing
+    /// anything.
     fn python(&self) -> String {
         let Self { url, key, .. } = self;
         let (kind, data) = match self.body {
@@ -182,7 +184,7 @@ print(response.status, json.load(response))"
     }
 }
 
-/// Every line but the first, moved to the right.
+/// Indents each line except the first.
 fn indented(text: &str, by: &str) -> String {
     text.replace('\n', &format!("\n{by}"))
 }

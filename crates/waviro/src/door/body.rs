@@ -1,4 +1,4 @@
-//! The bytes of a request's body, within bounds of size and time.
+//! Reads the bytes of a request's body, within limits of size and time.
 
 use std::time::Duration;
 
@@ -10,22 +10,23 @@ use futures::StreamExt;
 use super::header;
 use crate::config::Limits;
 
-/// The most of a body above its cap that is read for courtesy, bytes: a file of 16 MiB that somebody put into the JSON in
-/// base64, and what stands around it.
+/// The most bytes to read and discard of a body above its cap: a base64 file of 16 MiB inside JSON,
+/// plus the rest of the JSON.
 const DRAINED: usize = 32 * 1024 * 1024;
 
-/// A slower client has seen nothing of an answer anyway, and holds a connection.
+/// The most time to discard a body. A slower client keeps a connection busy and is unlikely to read
+/// the response.
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 
-/// Whoever sends nothing for so long is not writing.
+/// A client without a byte for so long has stopped writing.
 const DRAIN_IDLE: Duration = Duration::from_secs(1);
 
-/// How much of a body is read, and for how long.
+/// The limits on the reading of a body.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Bytes.
+    /// The most bytes.
     pub cap: usize,
-    /// For all of it.
+    /// The most time for the whole body.
     pub within: Duration,
 }
 
@@ -38,17 +39,18 @@ impl From<&Limits> for Bounds {
     }
 }
 
-/// Why a body was not read.
+/// The reasons for which a body could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyFault {
-    /// Above the cap.
+    /// The body is larger than the cap.
     TooLarge,
-    /// It broke off, or came too slowly.
+    /// The body ended early or came too slowly.
     Incomplete,
 }
 
-/// Reads a whole body. One that is too large is read to its end too, within bounds, and thrown away: whoever writes to the
-/// end before reading would take a closed connection for broken, and never see the answer.
+/// Reads a whole body. A body above the cap is also read to its end, within limits, and discarded:
+/// a client that writes the whole body before it reads would report a broken connection and miss
+/// the response.
 ///
 /// # Errors
 /// [`BodyFault`].
@@ -57,7 +59,8 @@ pub async fn read(request: Request, bounds: Bounds) -> Result<Vec<u8>, BodyFault
     let asks_first = request.headers().contains_key(EXPECT);
     let mut stream = request.into_body().into_data_stream();
     if announced.is_some_and(|length: usize| length > bounds.cap) {
-        // Who asks first sends nothing after a no, and reading would say yes.
+        // A client with `Expect: 100-continue` sends no body after a refusal, and reading the body
+        // here would send the 100 response.
         if !asks_first {
             drain(&mut stream).await;
         }
@@ -83,7 +86,7 @@ async fn collect(stream: &mut BodyDataStream, cap: usize) -> Result<Vec<u8>, Bod
     Ok(bytes)
 }
 
-/// Reads on and keeps nothing.
+/// Reads and discards the rest of a body.
 async fn drain(stream: &mut BodyDataStream) {
     let draining = async {
         let mut left = DRAINED;

@@ -1,4 +1,4 @@
-//! Attempts counted by owner: a budget a minute for each, and a bounded memory.
+//! Counts attempts per owner: each owner has a budget per minute, and the memory is bounded.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
@@ -6,29 +6,31 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::clock::Clock;
 
-/// Owners remembered at a time, about 200 bytes each. A full table drops its oldest entry, so that a new owner always has a budget
-/// of its own: whoever fills the table takes nothing from the others.
+/// The most owners to remember, at about 200 bytes each. A full table drops its oldest entry, so a
+/// new owner always has a budget. An attacker that fills the table cannot take the budget of
+/// another owner.
 pub(super) const REMEMBERED: usize = 10_000;
 
-/// A whole budget comes back in this time.
+/// The time in which a whole budget refills.
 const MINUTE_US: i64 = 60_000_000;
 
-/// Counts attempts. The budget of an owner comes back bit by bit (the generic cell rate algorithm).
+/// Counts attempts per owner. A budget refills continuously (the generic cell rate algorithm).
 pub(super) struct Budget<K> {
     table: Mutex<Table<K>>,
-    /// One attempt comes back after so long, microseconds.
+    /// The microseconds in which the budget regains an attempt.
     interval: i64,
     clock: Clock,
 }
 
-/// The moment at which an owner's budget is whole again, in microseconds of steady time. An entry of the past says nothing.
+/// Stores, for each owner, when the budget is full again, in microseconds of steady time. An entry
+/// with a time in the past has no effect.
 struct Table<K> {
     whole_at: HashMap<K, i64>,
     oldest: BTreeSet<(i64, K)>,
 }
 
 impl<K: Clone + Eq + Hash + Ord> Budget<K> {
-    /// `per_minute` attempts an owner, at least one.
+    /// Allows `per_minute` attempts per owner, at least 1.
     pub(super) fn new(per_minute: u64, clock: Clock) -> Self {
         let per_minute = i64::try_from(per_minute).unwrap_or(i64::MAX).max(1);
         Self {
@@ -41,13 +43,13 @@ impl<K: Clone + Eq + Hash + Ord> Budget<K> {
         }
     }
 
-    /// Whether this owner may try once more. Counts nothing.
+    /// Returns whether the owner has an attempt left, without counting.
     pub(super) fn has_left(&self, owner: &K) -> bool {
         let now = self.now();
         self.next(&self.lock(), owner, now).is_some()
     }
 
-    /// Counts an attempt; `false` where the owner had none left, which changes nothing.
+    /// Counts an attempt. Returns `false` and changes nothing if the owner has no attempt left.
     pub(super) fn count(&self, owner: K) -> bool {
         let now = self.now();
         let mut table = self.lock();
@@ -69,7 +71,8 @@ impl<K: Clone + Eq + Hash + Ord> Budget<K> {
         true
     }
 
-    /// When the owner's budget would be whole again after another attempt; `None` where there is none left.
+    /// Returns when the budget would be full again after another attempt, or `None` if no attempt
+    /// is left.
     fn next(&self, table: &Table<K>, owner: &K, now: i64) -> Option<i64> {
         let before = table.whole_at.get(owner).copied().unwrap_or(now).max(now);
         let next = before.saturating_add(self.interval);
@@ -121,7 +124,7 @@ mod tests {
             assert!(budget.count(owner), "{owner}");
             assert!(budget.remembered() <= REMEMBERED);
         }
-        // Whoever spent a whole budget is remembered longer than those that tried once.
+        // An owner with an empty budget is remembered longer than owners with a single attempt.
         assert!(!budget.has_left(&u32::MAX));
         clock.advance(Duration::from_mins(2));
         assert!(budget.count(1));

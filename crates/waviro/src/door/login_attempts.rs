@@ -1,7 +1,8 @@
-//! Attempts to log in, right and wrong, counted by address and name, and by address alone.
+//! Limits on login attempts, right and wrong: per address and name, and per address.
 //!
-//! The first counter makes guessing a password pointless. The second bounds what one address costs: each attempt is 19 MiB and
-//! tens of milliseconds of a core, whatever the name. Neither takes anything from another address.
+//! The first limit makes guessing a password hopeless. The second limits the cost of an address:
+//! each attempt needs 19 MiB and tens of milliseconds of a core, whatever the name. Neither limit
+//! affects other addresses.
 
 use std::net::IpAddr;
 
@@ -12,17 +13,19 @@ use super::wrong_keys::subscriber;
 use crate::clock::Clock;
 use crate::config::Limits;
 
-/// Of a hash of a name: enough to tell names apart, and as long for each.
+/// The bytes of a name's hash in the table. 16 bytes are enough to distinguish names, and each name
+/// takes the same space.
 const NAME_BYTES: usize = 16;
 
-/// Counts attempts to log in.
+/// The counters of login attempts.
 pub struct LoginAttempts {
     by_name: Budget<(IpAddr, [u8; NAME_BYTES])>,
     by_address: Budget<IpAddr>,
 }
 
 impl LoginAttempts {
-    /// `limits.login_tries_per_minute` for a name from an address, `limits.login_tries_per_address` for all names.
+    /// Allows `limits.login_tries_per_minute` for a name from an address, and
+    /// `limits.login_tries_per_address` for all names together.
     #[must_use]
     pub fn new(limits: &Limits, clock: Clock) -> Self {
         Self {
@@ -31,8 +34,9 @@ impl LoginAttempts {
         }
     }
 
-    /// Counts one; `false` where the address has none left, for this name or at all. A refused attempt costs nothing, so that
-    /// whoever goes on trying one name takes no attempts at other names from those who share the address.
+    /// Counts an attempt. Returns `false` if the address has no attempt left, for the name or in
+    /// all. A refused attempt is not counted, so repeated attempts at a name do not use up the
+    /// attempts at other names from the same address.
     #[must_use]
     pub fn count(&self, address: IpAddr, name: &str) -> bool {
         let address = subscriber(address);

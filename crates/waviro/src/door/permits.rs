@@ -1,4 +1,4 @@
-//! Permits for work of one kind: so many in all, and so many for one owner.
+//! Permits for a kind of work, limited in all and per owner.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
-/// The permits of one kind of work. Cheap to clone.
+/// The permits of a kind of work. Cheap to clone.
 pub struct Permits<K: Eq + Hash>(Arc<Inner<K>>);
 
 struct Inner<K: Eq + Hash> {
@@ -21,24 +21,24 @@ struct Held<K> {
     by_owner: HashMap<K, usize>,
 }
 
-/// The right to do one piece of work, until it is dropped.
+/// The right to do a piece of work; dropping the permit releases the right.
 #[must_use]
 pub struct Permit<K: Clone + Eq + Hash> {
     permits: Permits<K>,
     owner: K,
 }
 
-/// Why there is no permit.
+/// The reasons for which no permit is free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoPermit {
-    /// The owner holds so many, which is the most for one.
+    /// The owner holds its most permits, the given number.
     Owner(usize),
-    /// So many are held, which is the most in all.
+    /// All owners together hold the most permits, the given number.
     InAll(usize),
 }
 
 impl<K: Clone + Eq + Hash> Permits<K> {
-    /// `in_all` permits, of which one owner holds at most `per_owner`.
+    /// Creates `in_all` permits; an owner may hold at most `per_owner` of them.
     #[must_use]
     pub fn new(in_all: u64, per_owner: u64) -> Self {
         let size = |permits| usize::try_from(permits).unwrap_or(usize::MAX);
@@ -53,7 +53,7 @@ impl<K: Clone + Eq + Hash> Permits<K> {
         }))
     }
 
-    /// A permit, if there is one.
+    /// Takes a permit if a permit is free.
     ///
     /// # Errors
     /// [`NoPermit`].
@@ -61,7 +61,7 @@ impl<K: Clone + Eq + Hash> Permits<K> {
         self.take_beside(owner, 0)
     }
 
-    /// The same for an owner who leaves the last `reserved` ones to others.
+    /// Takes a permit, but leaves the last `reserved` permits to other callers.
     ///
     /// # Errors
     /// [`NoPermit`].
@@ -82,12 +82,13 @@ impl<K: Clone + Eq + Hash> Permits<K> {
         Ok(Permit { permits, owner })
     }
 
-    /// A permit, as soon as there is one.
+    /// Waits until a permit is free, and takes it.
     pub async fn wait(&self, owner: K) -> Permit<K> {
         loop {
             let freed = self.0.freed.notified();
             tokio::pin!(freed);
-            // From here on, so that nothing is freed between the look and the wait.
+            // Registers before the check, so that a release between the check and the wait is not
+            // lost.
             freed.as_mut().enable();
             if let Ok(permit) = self.take(owner.clone()) {
                 return permit;
@@ -126,7 +127,7 @@ impl<K: Clone + Eq + Hash> Drop for Permit<K> {
                 held.by_owner.remove(&self.owner);
             }
         }
-        // Whoever waits looks again: the next one in line may have none left of its own.
+        // Wakes all waiting tasks: the first task may belong to an owner without free permits.
         self.permits.0.freed.notify_waiters();
     }
 }

@@ -1,4 +1,5 @@
-//! The caller's address behind proxies: `X-Forwarded-For` counts as far as trusted proxies wrote it.
+//! Finds the caller's address behind proxies. `X-Forwarded-For` counts as far as trusted proxies
+//! wrote the header.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -22,12 +23,12 @@ pub struct Proxies(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     trusted: Vec<IpNet>,
-    /// The log has a line about a header that does not count.
+    /// Whether the warning about an ignored header has been logged.
     told: AtomicBool,
 }
 
 impl Proxies {
-    /// Trusts these networks.
+    /// Creates a list of trusted networks.
     #[must_use]
     pub fn new(trusted: Vec<IpNet>) -> Self {
         Self(Arc::new(Inner {
@@ -36,8 +37,9 @@ impl Proxies {
         }))
     }
 
-    /// The caller's address: the last one that no trusted proxy has. Each proxy writes the address that it saw to the end of the
-    /// header, so everything left of the first address that is not trusted is the caller's own word.
+    /// Returns the caller's address: the last address in the chain that belongs to no trusted
+    /// proxy. Each proxy appends the address of its client to the header, so the caller controls
+    /// everything left of the first untrusted address.
     fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = peer.to_canonical();
         let lines = headers.get_all(&FORWARDED_FOR).iter().rev();
@@ -47,7 +49,7 @@ impl Proxies {
                 self.tell_once(client, peer);
                 break;
             }
-            // A proxy that does not say whom it saw is the last that is known.
+            // If a proxy does not name its client, the proxy is the last known address.
             let Some(address) = std::str::from_utf8(hop).ok().and_then(address) else {
                 break;
             };
@@ -61,7 +63,8 @@ impl Proxies {
         trusted.iter().any(|network| network.contains(&address))
     }
 
-    /// Without this line nobody sees why all callers count as one.
+    /// Warns once about an ignored header. Without the warning, nothing explains why all callers
+    /// count as one.
     fn tell_once(&self, client: IpAddr, peer: IpAddr) {
         if client == peer.to_canonical() && !self.0.told.swap(true, Ordering::Relaxed) {
             warn!(
@@ -72,7 +75,7 @@ impl Proxies {
     }
 }
 
-/// Puts the caller's address in place of the proxy's, for everything behind it.
+/// Middleware: replaces the proxy's address by the caller's address, for all inner layers.
 pub async fn behind_proxies(
     State(proxies): State<Proxies>,
     mut request: Request,
@@ -86,7 +89,7 @@ pub async fn behind_proxies(
     next.run(request).await
 }
 
-/// An address as proxies write it: alone, in brackets, or with a port.
+/// Parses an address in the forms that proxies write: bare, in brackets, or with a port.
 fn address(hop: &str) -> Option<IpAddr> {
     let hop = hop.trim();
     let alone = hop.trim_start_matches('[').trim_end_matches(']').parse();
@@ -116,23 +119,23 @@ mod tests {
             ("127.0.0.1", &["203.0.113.7"][..], "203.0.113.7"),
             ("::ffff:127.0.0.1", &["203.0.113.7"], "203.0.113.7"),
             ("127.0.0.1", &[], "127.0.0.1"),
-            // The caller wrote the first one.
+            // The caller wrote the first address.
             ("127.0.0.1", &["198.51.100.1, 203.0.113.7"], "203.0.113.7"),
             ("127.0.0.1", &["198.51.100.1", "203.0.113.7"], "203.0.113.7"),
-            // A chain of two.
+            // A chain of two proxies.
             ("127.0.0.1", &["203.0.113.7, 10.1.2.3"], "203.0.113.7"),
             ("127.0.0.1", &["203.0.113.7", "10.1.2.3"], "203.0.113.7"),
-            // Nobody but proxies.
+            // Only trusted proxies.
             ("127.0.0.1", &["10.1.2.3"], "10.1.2.3"),
             ("127.0.0.1", &["203.0.113.7:4711"], "203.0.113.7"),
             ("127.0.0.1", &["[2001:db8::7]:4711"], "2001:db8::7"),
             ("127.0.0.1", &["2001:db8::7"], "2001:db8::7"),
             ("127.0.0.1", &["[2001:db8::7]"], "2001:db8::7"),
             ("127.0.0.1", &["::ffff:203.0.113.7"], "203.0.113.7"),
-            // What is no address ends the search.
+            // A value that is no address ends the search.
             ("127.0.0.1", &["203.0.113.7, unknown"], "127.0.0.1"),
             ("127.0.0.1", &[""], "127.0.0.1"),
-            // From a stranger it says nothing.
+            // The header of an untrusted address is ignored.
             ("198.51.100.9", &["203.0.113.7"], "198.51.100.9"),
         ] {
             assert_eq!(client(&TRUSTED, peer, lines), seen, "{peer} {lines:?}");

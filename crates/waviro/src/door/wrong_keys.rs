@@ -1,18 +1,19 @@
-//! Wrong keys and wrong tokens, counted by address.
+//! Limits wrong keys and wrong tokens per address.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::budget::Budget;
 use crate::clock::Clock;
 
-/// Counts wrong keys by address. A right key is never refused for the wrong ones of others: behind a proxy everybody
-/// has the proxy's address, and 256 random bits are not guessed at any pace.
+/// Counts wrong keys per address. A right key is never refused because of the wrong keys of other
+/// callers: behind a proxy all callers share the proxy's address, and no rate of guesses finds 256
+/// random bits.
 pub struct WrongKeys {
     budget: Budget<IpAddr>,
 }
 
 impl WrongKeys {
-    /// `per_minute` wrong keys an address, at least one.
+    /// Allows `per_minute` wrong keys per address, at least 1.
     #[must_use]
     pub fn new(per_minute: u64, clock: Clock) -> Self {
         Self {
@@ -20,14 +21,14 @@ impl WrongKeys {
         }
     }
 
-    /// Counts one; `false` where the address had none left.
+    /// Counts a wrong key. Returns `false` if the address had none left.
     #[must_use]
     pub fn count(&self, address: IpAddr) -> bool {
         self.budget.count(subscriber(address))
     }
 }
 
-/// An IPv6 subscriber has a whole /64 to choose addresses from.
+/// Reduces an IPv6 address to its /64, because an IPv6 subscriber can choose any address in a /64.
 pub(super) fn subscriber(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),

@@ -1,16 +1,17 @@
-//! Which language the caller reads.
+//! The language of the responses, from `Accept-Language`.
 
-/// What the caller reads.
+/// The languages of responses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
-    /// The document's, and the default.
+    /// Indonesian, the document's language and the default.
     Indonesian,
-    /// Where `Accept-Language` prefers it.
+    /// English, if `Accept-Language` prefers it.
     English,
 }
 
 impl Language {
-    /// English only where it is preferred to Indonesian (RFC 9110, 12.5.4); `in` is Indonesian's old code.
+    /// Returns English only if the caller prefers English to Indonesian (RFC 9110, 12.5.4). `in` is
+    /// the old code of Indonesian.
     #[must_use]
     pub fn of(accept: Option<&str>) -> Self {
         let (mut english, mut indonesian) = (0.0, None::<f32>);
@@ -37,7 +38,7 @@ impl Language {
         }
     }
 
-    /// As in `Content-Language` and HTML's `lang`.
+    /// Returns the language tag, as in `Content-Language` and in the `lang` attribute of HTML.
     #[must_use]
     pub fn tag(self) -> &'static str {
         match self {

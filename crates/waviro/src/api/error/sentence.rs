@@ -1,4 +1,5 @@
-//! The sentences. Each says what to do; none repeats what the caller sent, except a number in the form it should have.
+//! The texts of the `/api` errors. Each text says what the caller should do. No text repeats the
+//! caller's input, except a number in its right form.
 
 use waviro_link::{OfflineCause, Status, UnlinkedCause};
 
@@ -12,7 +13,8 @@ use crate::once::KEY_CAP;
 use crate::outbox::{FILE_CAP, NoRoom};
 
 impl ApiError {
-    /// What the caller reads. `id` is the request's, `body_cap` the configured limit in bytes.
+    /// Returns the text for the caller. `id` is the request's id; `body_cap` is the configured
+    /// limit in bytes.
     #[must_use]
     pub fn sentence(&self, language: Language, id: &str, body_cap: usize) -> String {
         match language {
@@ -206,7 +208,7 @@ impl MediaFault {
     }
 }
 
-/// What stands behind such an address.
+/// Returns a sample path for the URL in the text about a field.
 fn example(field: &str) -> &'static str {
     match field {
         "mediaurl" => "foto.jpg",

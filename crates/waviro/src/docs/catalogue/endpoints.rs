@@ -1,9 +1,9 @@
-//! The endpoints, in the document's order.
+//! The endpoints of the catalogue, in the document's order.
 
 use super::samples::{self, CODE, GROUPS, LINKED, REGISTERED};
 use super::{Endpoint, Section, Takes, Text, What, Whom};
 
-/// The document's chapters.
+/// Returns the document's chapters.
 #[must_use]
 pub fn sections() -> Vec<Section> {
     vec![

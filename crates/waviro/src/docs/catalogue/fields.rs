@@ -1,44 +1,44 @@
-//! The fields of the bodies.
+//! The body fields of the catalogue's endpoints.
 
 use serde_json::{Value, json};
 
 use super::samples::{GROUP_ID, LATITUDE, LONGITUDE, MEDIA_URL, NOTIFY_URL, NUMBER, card};
 use super::{Takes, Text, What, Whom};
 
-/// One field of a body.
+/// A field of a body.
 #[derive(Debug, Clone)]
 pub struct Field {
     /// The document's name.
     pub name: &'static str,
-    /// Whether the path refuses a body without it.
+    /// True if the endpoint refuses a body without the field.
     pub required: bool,
-    /// What may stand in it.
+    /// The type of the value.
     pub form: Form,
-    /// What it means.
+    /// The meaning.
     pub text: Text,
     /// The document's example.
     pub example: Value,
 }
 
-/// What may stand in a field.
+/// The type of a field's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// A phone number.
     Number,
-    /// A group's id.
+    /// A group id.
     Group,
-    /// Text for people.
+    /// A text for people.
     Text,
-    /// An address to call.
+    /// An absolute URL.
     Url,
-    /// Degrees, within so many to both sides of zero.
+    /// Degrees from minus the number to plus the number.
     Degrees(u8),
-    /// Somebody's name and numbers.
+    /// A contact: a name and phone numbers.
     Contact,
 }
 
 impl Form {
-    /// In a word or two.
+    /// Returns the type in a word or two.
     #[must_use]
     pub fn word(self) -> Text {
         match self {
@@ -65,7 +65,7 @@ impl Form {
         }
     }
 
-    /// The rules that it keeps.
+    /// Returns the rules for values of the type.
     #[must_use]
     pub fn rules(self) -> Text {
         match self {

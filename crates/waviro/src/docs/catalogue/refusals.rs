@@ -1,4 +1,5 @@
-//! Which refusals an endpoint may answer with, as the errors themselves: code, status and sentence are theirs.
+//! The possible refusals of each endpoint, as values of [`ApiError`]. The code, the status and the
+//! text come from the error itself.
 
 use waviro_link::{Status, UnlinkedCause};
 
@@ -9,7 +10,8 @@ use crate::lenient_json::{Cause, Fault};
 use crate::outbox::NoRoom;
 
 impl Endpoint {
-    /// What a well-made request may meet here, the document's causes first; [`anywhere`] has the rest.
+    /// Returns the refusals that a well-formed request can get, with the document's causes first;
+    /// [`anywhere`] returns the other refusals.
     #[must_use]
     pub fn refusals(&self) -> Vec<ApiError> {
         let mut list = vec![not_connected(), ApiError::InvalidSecretKey];
@@ -36,7 +38,7 @@ impl Endpoint {
     }
 }
 
-/// Everything that an endpoint may answer with, also for bodies that a path takes beside its own.
+/// Returns all refusals of an endpoint, including the refusals of bodies meant for another path.
 #[must_use]
 pub fn possible(endpoint: &Endpoint) -> Vec<ApiError> {
     let mut list = endpoint.refusals();
@@ -51,7 +53,7 @@ pub fn possible(endpoint: &Endpoint) -> Vec<ApiError> {
         }
     }
     let reads = endpoint.takes != Takes::Nothing;
-    // Only what is written can be too much.
+    // Only endpoints with a write to the store can be busy.
     let writes = matches!(endpoint.takes, Takes::Message(..));
     list.extend(anywhere().into_iter().filter(|refusal| match refusal {
         ApiError::NotFound | ApiError::MethodNotAllowed => false,
@@ -66,7 +68,7 @@ pub fn possible(endpoint: &Endpoint) -> Vec<ApiError> {
     list
 }
 
-/// What may happen at every path, or at none that exists.
+/// Returns the refusals that are possible at each path, including paths that do not exist.
 #[must_use]
 pub fn anywhere() -> Vec<ApiError> {
     vec![

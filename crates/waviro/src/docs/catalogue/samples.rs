@@ -1,31 +1,32 @@
-//! The document's samples, with digits where it has an `x`, so that they work when they are sent.
+//! The document's samples, with digits in place of each `x`, so that a request with a sample
+//! succeeds.
 
 use serde_json::{Value, json};
 
 use super::{What, Whom};
 
-/// Of a person.
+/// The phone number of a person.
 pub const NUMBER: &str = "6282386000001";
 
-/// Of a group.
+/// The id of a group.
 pub const GROUP_ID: &str = "120363000000000001";
 
-/// A file.
+/// The URL of a file.
 pub const MEDIA_URL: &str = "https://yourdomain/yourmedia.pdf";
 
-/// Where callbacks go.
+/// The URL for callbacks.
 pub const NOTIFY_URL: &str = "https://yourdomain/your_notify_url";
 
-/// Of a message.
+/// The id of a message.
 pub const MESSAGE_ID: &str = "3EB02B7BEAD27AFA278E";
 
-/// Decimal degrees.
+/// The latitude in decimal degrees.
 pub const LATITUDE: &str = "0.525960";
 
-/// Decimal degrees.
+/// The longitude in decimal degrees.
 pub const LONGITUDE: &str = "101.426866";
 
-/// What a keyword's webhook is sent.
+/// The body that a rule's webhook receives.
 pub const HOOK: &str = r#"{
     "keyword": "penawaran",
     "data": [
@@ -36,7 +37,7 @@ pub const HOOK: &str = r#"{
     "from": "6282386000001"
 }"#;
 
-/// What a webhook answers.
+/// The webhook reply.
 pub const REPLY: &str = r#"{
     "success": true,
     "message": {
@@ -61,16 +62,16 @@ pub const REPLY: &str = r#"{
     }
 }"#;
 
-/// A webhook that a shop owner can put on a PHP host.
+/// A webhook for a PHP host.
 pub const HOOK_IN_PHP: &str = include_str!("../../../templates/docs/webhook.php");
 
-/// What a notifyurl is told.
+/// The body that a `notifyurl` receives.
 pub const CALLBACK: &str = r#"{
     "msgid": "3EB020B4DBA916EB3379",
     "ack": 3
 }"#;
 
-/// What every refusal looks like.
+/// The body of a refusal.
 pub const REFUSAL: &str = r#"{
     "success": false,
     "errorMessage": "Data tidak lengkap: pesan wajib diisi.",
@@ -117,12 +118,13 @@ pub(super) const REGISTERED: &str = r#"{
     "message": true
 }"#;
 
-/// What the field `contact` holds.
+/// Returns the value of the field `contact`.
 pub(super) fn card() -> Value {
     json!({"name": "Test", "numbers": ["628124000001", "628125000001", "628126000001"]})
 }
 
-/// The body of a send path. Written by hand: the order of the document's fields is part of how they read.
+/// Returns the body of a send path. The JSON is formatted by hand to keep the order of fields in
+/// the document.
 pub(super) fn body(whom: Whom, what: What) -> String {
     let to = match whom {
         Whom::Person => format!(r#""nohp": "{NUMBER}""#),
@@ -149,7 +151,7 @@ pub(super) fn body(whom: Whom, what: What) -> String {
     format!("{{\n    {to},\n    {content},\n    \"notifyurl\": \"{NOTIFY_URL}\"\n}}")
 }
 
-/// The answer of a send path.
+/// Returns the response of a send path.
 pub(super) fn sent(whom: Whom, what: What) -> String {
     let to = match whom {
         Whom::Person => format!("{NUMBER}@c.us"),

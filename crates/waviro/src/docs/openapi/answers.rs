@@ -1,4 +1,4 @@
-//! What the endpoints answer: successes, refusals, callbacks.
+//! The OpenAPI descriptions of responses and callbacks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,10 +12,11 @@ use crate::docs::catalogue::{
 const NUMBER: &str = "[1-9][0-9]{6,14}";
 const GROUP: &str = "[0-9]{5,25}(-[0-9]{5,25})?";
 
-/// Longer than the listener reads; answered before there is a request, so without a body.
+/// The status for a header above the listener's limit. The listener answers before a request
+/// exists, so the response has no body.
 const HEADER_TOO_LARGE: &str = "431";
 
-/// Every answer of an endpoint, by status.
+/// Returns all responses of an endpoint, by status.
 pub(super) fn responses(endpoint: &Endpoint, language: Language) -> Value {
     let mut responses = Map::new();
     responses.insert("200".to_owned(), success(endpoint, language));
@@ -113,17 +114,18 @@ fn refusal(status: u16, refusals: &[ApiError], language: Language) -> Value {
     })
 }
 
-/// The sentence, with what differs from gateway to gateway and request to request left open.
+/// Returns the text of a refusal, without values that depend on the gateway's configuration or on
+/// the request.
 fn said(refusal: &ApiError, language: Language) -> String {
     match (refusal, language) {
-        // How much a body may hold is configured.
+        // The size limit of a body is configurable.
         (ApiError::BodyTooLarge, Language::Indonesian) => "Body terlalu besar.".to_owned(),
         (ApiError::BodyTooLarge, Language::English) => "The body is too large.".to_owned(),
         _ => refusal.sentence(language, "X-Request-Id", 0),
     }
 }
 
-/// What a notifyurl is told.
+/// Returns the description of the callback to the `notifyurl`.
 pub(super) fn callback(language: Language) -> Value {
     let lines =
         ACKS.map(|ack| format!("- `{}` {}: {}", ack.ack, ack.word, ack.text.r#in(language)));
@@ -143,7 +145,7 @@ pub(super) fn callback(language: Language) -> Value {
     }}}})
 }
 
-/// The headers of the answers.
+/// Returns the descriptions of the response headers.
 pub(super) fn headers(language: Language) -> Value {
     let (id, retry) = match language {
         Language::Indonesian => (
@@ -164,7 +166,7 @@ pub(super) fn headers(language: Language) -> Value {
     })
 }
 
-/// The shapes of the answers.
+/// Returns the schemas of the responses.
 pub(super) fn schemas(language: Language) -> Map<String, Value> {
     let every: Vec<ApiError> = endpoints()
         .flat_map(|endpoint| possible(&endpoint))

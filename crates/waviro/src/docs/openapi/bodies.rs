@@ -1,18 +1,20 @@
-//! What the endpoints take. The schemas say exactly what the gateway accepts, as far as a schema can: whether a number is on
-//! WhatsApp, a host public or a bot in a group is beyond it.
+//! The OpenAPI schemas of request bodies. The schemas describe exactly the bodies that the gateway
+//! accepts, except for rules beyond a schema: a number must be on WhatsApp, a host must be public,
+//! and a bot must be in the group.
 
 use serde_json::{Map, Value, json};
 
 use crate::api::error::Language;
 use crate::docs::catalogue::{Endpoint, Form, Takes, What};
 
-/// What the gateway trims: Unicode's white space. Spelled out, since `\s` is another set in each language.
+/// A regex for the white space that the gateway trims: Unicode's white space. The set is written in
+/// full, because `\s` differs between regex dialects.
 const BLANK: &str = r"[\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]*";
 
-/// Something that is neither blank nor NUL.
+/// A regex for a character that is neither blank nor NUL.
 const INK: &str = r"[^\u0000\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]";
 
-/// The request body of an endpoint; `None` where it is not read.
+/// Returns the request body of an endpoint, or `None` if the endpoint ignores the body.
 pub(super) fn of(endpoint: &Endpoint, language: Language) -> Option<Value> {
     let schema = match endpoint.takes {
         Takes::Nothing => return None,
@@ -40,8 +42,9 @@ pub(super) fn of(endpoint: &Endpoint, language: Language) -> Option<Value> {
     }))
 }
 
-/// `groupid` or `nohp`, and the path's own content or a contact, which wins over all but a place. What stands outside the branch
-/// that is taken is not looked at.
+/// Returns the schema of a send body: `groupid` or `nohp`, plus the path's own content or a
+/// contact. A contact takes precedence over any content except a location. Fields outside the
+/// chosen branch are not checked.
 fn message(what: What) -> Value {
     let own = match what {
         What::Text => Some(json!({
@@ -111,7 +114,7 @@ fn optional(name: &str) -> Value {
     json!({"anyOf": [named(name), named("Absent")]})
 }
 
-/// The forms of the fields.
+/// Returns the schemas of the field types.
 pub(super) fn schemas(language: Language) -> Map<String, Value> {
     let rules = |form: Form| form.rules().r#in(language);
     let absent = match language {

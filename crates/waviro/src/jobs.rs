@@ -1,8 +1,9 @@
-//! Work that goes on after the answer: writing messages to the wire and telling users what became of them.
+//! The background jobs: sending accepted messages and delivering callbacks, webhooks and events.
 //!
-//! [`send_message`] is one lane per bot; its queue are the message rows with ack 0. [`deliver`] is one lane per
-//! endpoint; its queue is the deliveries table. Both get their work in memory right after the commit that made it, and from
-//! the database where memory did not hold it: at the start, after a failure, in a backlog.
+//! [`send_message`] runs a lane per bot; the queue of a lane is the message rows with ack 0.
+//! [`deliver`] runs a lane per endpoint; the queue is the deliveries table. Both get new work in
+//! memory right after the commit. Both read from the database at the start, after a failure, and if
+//! a backlog does not fit in memory.
 
 pub mod deliver;
 pub mod retention;
@@ -27,10 +28,11 @@ use crate::outbox::Outbox;
 use crate::store::{Committed, Due, Feeds, Store, StoreError};
 use crate::telemetry::panics;
 
-/// A lane that panicked rests so long: what broke it may be the first thing that it does.
+/// The pause before a lane restarts after a panic. Without a pause, a lane with a panic in the
+/// first step would restart in a busy loop.
 const AFTER_A_PANIC: Duration = Duration::from_secs(1);
 
-/// All lanes. Cheap to clone.
+/// Starts and feeds all lanes. Cheap to clone.
 #[derive(Clone)]
 pub struct Jobs {
     store: Store,
@@ -41,7 +43,8 @@ pub struct Jobs {
     bots: Living,
 }
 
-/// The bots by slot, for whoever sends an answer through one. Weak: a removed bot is not kept alive by this.
+/// The running bots by bot id, used to send webhook replies. The references are weak, so a removed
+/// bot is not kept alive.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Living(Arc<Mutex<HashMap<i32, Weak<Bot>>>>);
 
@@ -58,8 +61,9 @@ impl Living {
 }
 
 impl Jobs {
-    /// Frees what a dead process had in hand and starts the deliveries. The lanes of the bots start as the bots come up
-    /// ([`crate::events::attach`]). At `stop` nothing new is begun; what is under way ends on `tasks`.
+    /// Releases the leases of a previous process and starts the deliveries. The lane of each bot
+    /// starts when the bot comes up ([`crate::events::attach`]). At `stop` no new work starts; work
+    /// in progress ends on `tasks`.
     ///
     /// # Errors
     /// Any [`StoreError`].
@@ -102,7 +106,7 @@ impl Jobs {
         })
     }
 
-    /// Starts a bot's lane.
+    /// Starts the lane of a bot.
     pub(crate) fn start_lane(
         &self,
         bot: &Arc<Bot>,
@@ -114,8 +118,8 @@ impl Jobs {
         self.tasks.spawn(jobs.keep_lane(bot, outbox, committed));
     }
 
-    /// Starts a lane again, from the database, where it panicked: one message that breaks something must not silence
-    /// its bot, and never another.
+    /// Runs the lane of a bot and restarts the lane from the database after a panic. A message that
+    /// causes a panic must not stop the bot's lane for good, and must not affect other bots.
     async fn keep_lane(
         self,
         bot: Arc<Bot>,
@@ -141,17 +145,17 @@ impl Jobs {
         }
     }
 
-    /// Runs work that a stop waits for; it must end at [`Jobs::stop`].
+    /// Runs a task that the shutdown waits for. The task must end at [`Jobs::stop`].
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn(work);
     }
 
-    /// When work is to end.
+    /// Returns the token for the shutdown.
     pub(crate) fn stop(&self) -> CancellationToken {
         self.stop.clone()
     }
 
-    /// Who is told when messages of a bot change.
+    /// Returns the channels to notify when messages of a bot change.
     pub(crate) fn feeds(&self, bot: &Bot) -> Feeds {
         Feeds {
             lane: bot.lane(),

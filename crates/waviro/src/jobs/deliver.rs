@@ -1,8 +1,10 @@
-//! What is owed to users' endpoints: callbacks, keyword webhooks and events, by one engine.
+//! The delivery engine: posts callbacks, keyword webhooks and events to users' endpoints.
 //!
-//! Endpoints (scheme, host and port) have a lane each, with a cap of its own: a dead one delays no other. In a lane each bot has
-//! a queue of its own ([`lane`]): a bot whose path is slow delays no other bot on the same host. What finds no place in memory
-//! waits in the database, and bodies always do. How one delivery goes is in [`poster`], how an endpoint fares in [`health`].
+//! Each endpoint (scheme, host and port) has a lane with a separate concurrency cap, so a dead
+//! endpoint does not delay others. In a lane each bot has a separate queue ([`lane`]), so a slow
+//! URL of a bot does not delay other bots on the same host. Deliveries without room in memory wait
+//! in the database, and bodies always stay there. [`poster`] handles a single delivery, [`health`]
+//! tracks the failures of endpoints.
 
 mod callback;
 mod health;
@@ -31,16 +33,17 @@ use place::Place;
 pub(super) use poster::Poster;
 use room::{Claimable, Room};
 
-/// Rows leased in one go: short transactions, the writer has others to serve.
+/// The rows leased per transaction. The transaction stays short because the writer serves other
+/// work too.
 const CLAIMED_TOGETHER: usize = 200;
 
-/// A delivery that panicked rests so long: what broke it may break it again.
+/// The wait before the retry of a delivery whose task panicked: the cause may still be present.
 const AFTER_A_PANIC: Duration = Duration::from_mins(1);
 
-/// How often the database is asked for what is due.
+/// How often the engine polls the database for due deliveries.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Ack 0 is posted only for messages that are still pending after this.
+/// The gateway posts ack 0 only for a message still pending after this time.
 pub const PENDING_FOR: Duration = Duration::from_secs(10);
 
 /// The lanes of all endpoints.
@@ -51,52 +54,57 @@ pub(super) struct Endpoints {
     feed: mpsc::UnboundedSender<Due>,
     lanes: HashMap<String, Lane>,
     room: Room,
-    /// Lanes that wait for room among all.
+    /// Lanes waiting for free capacity among the requests to all endpoints.
     crowded_out: VecDeque<String>,
-    /// Leased rows without a place in memory, on their way back.
+    /// Leased rows without room in memory. The next poll releases the leases.
     homeless: Vec<i64>,
     /// Leased rows whose task panicked.
     fallen: Vec<i64>,
-    /// A look into the database is under way.
+    /// A poll of the database is running.
     looking: bool,
-    /// Another was wanted meanwhile.
+    /// Another poll was requested while the poll was running.
     look_again: bool,
     health: Health,
-    /// How endpoints fare, to be written down in this order: the last word on one must be the last that is written.
+    /// Changes in the health of endpoints, written to the database in this order: the newest change
+    /// of an endpoint must be written last.
     changes: VecDeque<Change>,
-    /// The first of them is being written.
+    /// The write of the oldest change is running.
     writing_down: bool,
 }
 
-/// What a task of ours reports.
+/// A report from a spawned task to the engine.
 enum Report {
-    /// The endpoint answered, or did not in time; `fared` tells which, `None` where it was not asked.
+    /// The endpoint answered or the request failed. `fared` is the result for the endpoint's
+    /// health, or `None` if the attempt says nothing about the endpoint.
     Answered {
         lane: String,
         bot: i32,
         failing: bool,
         fared: Option<Result<(), String>>,
     },
-    /// What it answered is durable.
+    /// The outcome of the delivery is durable.
     Over {
         lane: String,
         bot: i32,
         alone: Option<Chat>,
         after: After,
     },
-    /// `more` where a lane had more due than was taken at once; `on` are endpoints that somebody has switched on.
+    /// A poll ended. `more` is set if a queue had more due rows than a poll takes; `on` lists
+    /// endpoints switched on again by a user.
     Looked { more: bool, on: HashSet<String> },
-    /// How this endpoint fares is in the database, where something may have become due by it; `None` where it could not be written.
+    /// A change in the health of this endpoint is in the database, and rows may be due because of
+    /// the change. `None` if the write failed.
     WrittenDown(Option<String>),
 }
 
-/// What comes after a delivery.
+/// The next step after a delivery.
 enum After {
-    /// Nothing, or what is in the database.
+    /// No step, or a step in the database for the next poll.
     Nothing,
-    /// This, at once: the message's next stage, or the next of its line.
+    /// The next delivery starts at once: the message's next stage, or the next webhook of the same
+    /// chat.
     Next(Due),
-    /// Its task panicked.
+    /// The task of the delivery with this id panicked.
     Fallen(i64),
 }
 
@@ -125,7 +133,7 @@ impl Endpoints {
         }
     }
 
-    /// Runs until `stop`; requests under way end by themselves.
+    /// Runs until `stop`. Requests in progress end by themselves.
     pub(super) async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Due>) {
         let (report, mut reports) = mpsc::unbounded_channel();
         let mut next_look = self.poster.clock.steady();
@@ -166,7 +174,7 @@ impl Endpoints {
         self.write_rest_down(reports).await;
     }
 
-    /// What is still to be written down of endpoints, in its order.
+    /// Writes the remaining health changes in order.
     async fn write_rest_down(mut self, mut reports: mpsc::UnboundedReceiver<Report>) {
         while self.writing_down
             && let Some(told) = reports.recv().await
@@ -208,7 +216,8 @@ impl Endpoints {
             self.changes.push_back(change);
             self.write_down(report);
         }
-        // One place is free now, first for those that found none; who finds none again comes back to the end of the line.
+        // A request slot is free. Lanes without a slot get the slot first; a lane that finds none
+        // again goes back to the end of the line.
         for _ in 0..self.crowded_out.len() {
             if self.room.is_full() {
                 break;
@@ -220,7 +229,7 @@ impl Endpoints {
         self.pump(name, report);
     }
 
-    /// Writes the next change down, one at a time.
+    /// Writes the next health change to the database, one at a time.
     fn write_down(&mut self, report: &mpsc::UnboundedSender<Report>) {
         if self.writing_down {
             return;
@@ -232,7 +241,8 @@ impl Endpoints {
         let (poster, report) = (Arc::clone(&self.poster), report.clone());
         let lane = change.lane().to_owned();
         self.tasks.spawn(async move {
-            // Of what is not written a look may not conclude that somebody changed it.
+            // Until the write succeeds, a poll must not conclude that a user switched the endpoint
+            // on.
             let written = poster.endpoint_changed(change).await;
             let _ = report.send(Report::WrittenDown(written.then_some(lane)));
         });
@@ -249,7 +259,7 @@ impl Endpoints {
             lane.over(bot, alone);
             self.room.over(bot);
             match after {
-                // Its URL may have been changed since.
+                // The URL may have changed in the meantime.
                 After::Next(due) if store::lane(&due.url) != name => self.take(due, report),
                 After::Next(due) => {
                     self.room.taken(due.slot);
@@ -267,19 +277,20 @@ impl Endpoints {
         if lane.is_idle() {
             self.lanes.remove(name);
             if !self.homeless.is_empty() {
-                // There is room again for what found none.
+                // Memory is free again for the rows without room.
                 self.look(report);
             }
         }
     }
 
-    /// Starts what the lane's caps allow.
+    /// Starts as many deliveries as the caps allow.
     fn pump(&mut self, name: &str, report: &mpsc::UnboundedSender<Report>) {
         let Some(lane) = self.lanes.get_mut(name) else {
             return;
         };
         if self.health.is_off(name) {
-            // It waits in the database, where it is found when somebody switches the endpoint on.
+            // The deliveries wait in the database. A poll finds the rows when a user switches the
+            // endpoint on.
             for due in lane.drain() {
                 self.room.over(due.slot);
                 self.homeless.push(due.id);
@@ -311,7 +322,8 @@ impl Endpoints {
         }
     }
 
-    /// Looks into the database: pending messages to tell of, due rows of lanes with room.
+    /// Polls the database for pending messages to report with ack 0, and for due rows of queues
+    /// with room in memory.
     fn look(&mut self, report: &mpsc::UnboundedSender<Report>) {
         if self.looking {
             self.look_again = true;

@@ -1,4 +1,4 @@
-//! Once an hour what has ended and is old enough is removed: rows, and then the files that no row knows any more.
+//! The retention sweep: removes expired rows every hour, and then the files without a row.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::config;
 use crate::files::Files;
 use crate::store::{Keeping, Store};
 
-/// Often enough that a day's limit is one of a day, and rare enough that nobody notices.
+/// A limit of a day stays close to a day, and the load of a sweep stays unnoticed.
 const EVERY: Duration = Duration::from_hours(1);
 
 /// Sweeps at the start and then every hour, until `stop`.
@@ -21,11 +21,13 @@ pub async fn keep_swept(
     clock: Clock,
     stop: CancellationToken,
 ) {
-    // A kill may have kept files from being removed: all of them are looked at once. Later sweeps know what they let go.
+    // A killed process may have left files behind, so the first sweep checks all files. Later
+    // sweeps check only the files of the removed rows.
     let mut every_file = true;
     loop {
         let swept = tokio::select! {
-            // What was kept while it seemed to be earlier must not go at once when the clock is put right.
+            // Steady time: rows stored while the machine's clock was behind must not expire at once
+            // when the clock is corrected.
             swept = sweep(&store, &files, &limits, clock.steady(), every_file) => swept,
             () = stop.cancelled() => return,
         };

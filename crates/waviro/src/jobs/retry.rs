@@ -1,10 +1,11 @@
-//! When to try again: one table for everything that is posted to users' endpoints.
+//! The retry schedule: a single table for all requests to users' endpoints.
 
 use std::time::Duration;
 
 use crate::net::{Answer, NetError};
 
-/// Waits before the second, third … attempt; the first goes at once, the thirteenth is the last (after some 76 h).
+/// The waits before the second, third … attempt. The first attempt starts at once; the thirteenth
+/// is the last, after about 76 hours.
 pub const TABLE: [Duration; 12] = [
     Duration::from_secs(5),
     Duration::from_secs(30),
@@ -20,36 +21,39 @@ pub const TABLE: [Duration; 12] = [
     Duration::from_hours(24),
 ];
 
-/// Waits differ by up to a fifth, so that what failed together does not come back together.
+/// Each wait varies by up to a fifth, so that deliveries with a common failure are not retried
+/// together.
 const SPREAD: f64 = 0.2;
 
-/// An endpoint that is overloaded or does not answer is left alone for at least so long.
+/// The shortest wait after an endpoint was overloaded or timed out.
 const STRAINED: Duration = Duration::from_mins(1);
 
-/// What an attempt came to.
+/// The decision after an attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fate {
-    /// A 2xx.
+    /// The endpoint answered with a 2xx status.
     Done,
-    /// Another attempt after this.
+    /// Retry after a wait.
     Again {
         /// How long to wait.
         after: Duration,
-        /// What went wrong, without URL or body.
+        /// The error, without URL or body.
         error: String,
-        /// The endpoint asked for the wait, or is strained: it is not cut short when the endpoint works again.
+        /// The endpoint asked for the wait or is overloaded. The wait is kept even if the endpoint
+        /// works again earlier.
         held: bool,
     },
-    /// The table is used up.
+    /// The last attempt of the table failed.
     UsedUp {
-        /// What went wrong last.
+        /// The error of the last attempt.
         error: String,
     },
-    /// 410: the endpoint wants nothing more.
+    /// The endpoint answered 410: no further attempt follows.
     Gone,
 }
 
-/// Judges an attempt; `failed` are the failed ones before it, `spread` is -1.0 to 1.0.
+/// Decides between retry and end after an attempt. `failed` counts the failed attempts before;
+/// `spread` is between -1.0 and 1.0.
 #[must_use]
 pub fn judge(answer: &Result<Answer, NetError>, failed: u32, spread: f64) -> Fate {
     let (error, strained, wish) = match answer {
@@ -78,16 +82,18 @@ pub fn judge(answer: &Result<Answer, NetError>, failed: u32, spread: f64) -> Fat
     Fate::Again { after, error, held }
 }
 
-/// The wait after `failed` failed attempts and one more; `None` after the last.
+/// Returns the wait after `failed` earlier failures and the current failure; `None` after the last
+/// attempt.
 fn wait(failed: u32, spread: f64) -> Option<Duration> {
     let base = TABLE.get(usize::try_from(failed).ok()?)?;
     Some(base.mul_f64(1.0 + SPREAD * spread.clamp(-1.0, 1.0)))
 }
 
-/// -1.0 to 1.0 for an attempt: the same for the same attempt, even over deliveries (whose ids are random).
+/// Returns a number between -1.0 and 1.0, always the same for the same attempt. The random ids
+/// distribute the numbers evenly over deliveries.
 #[must_use]
 pub fn spread(id: &str, failed: u32) -> f64 {
-    // FNV-1a: spreads well enough and needs no generator handed through.
+    // FNV-1a distributes well enough and needs no random generator as an argument.
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     for byte in id.bytes().chain(failed.to_le_bytes()) {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
@@ -118,7 +124,7 @@ mod tests {
         judge(&Ok(answered(status, None)), failed, 0.0)
     }
 
-    /// The wait before the next attempt in seconds; 0 where there is none.
+    /// Returns the wait before the next attempt in seconds; 0 if no attempt follows.
     fn after(answer: &Result<Answer, NetError>, failed: u32, spread: f64) -> f64 {
         match judge(answer, failed, spread) {
             Fate::Again { after, .. } => after.as_secs_f64(),

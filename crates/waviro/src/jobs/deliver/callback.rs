@@ -1,7 +1,8 @@
-//! `notifyurl`: posts `{"msgid":"…","ack":n}` at each change of a message's ack.
+//! Callbacks to `notifyurl`: posts `{"msgid":"…","ack":n}` at each change of a message's ack.
 //!
-//! A message's stages go out one after the other, the next only after the commit that says the last one arrived, so the
-//! endpoint never sees them going back, whatever crashes when.
+//! The stages of a message are posted in order. The next stage is posted only after the commit that
+//! records the success of the stage before, so the endpoint never receives a lower ack after a
+//! higher ack, even after a crash.
 
 use tracing::{debug, warn};
 use waviro_fault::Bug;
@@ -13,8 +14,8 @@ use crate::jobs::retry::{self, Fate};
 use crate::store::{Attempt, Callback, Due, Lost, Work};
 
 impl Poster {
-    /// Posts a message's next stage and makes the outcome durable; returns the stage after it, where that is to be posted
-    /// now.
+    /// Posts the next stage of a message and makes the outcome durable. Returns the delivery if a
+    /// further stage is to be posted now.
     pub(super) async fn callback(
         &self,
         mut due: Due,

@@ -1,4 +1,5 @@
-//! How endpoints fare: since when one fails, when it is switched off, and that it works again.
+//! The health of endpoints: since when an endpoint fails, when the gateway switches an endpoint
+//! off, and when an endpoint works again.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -6,45 +7,48 @@ use std::time::Duration;
 use crate::clock::{Clock, Millis, millis};
 use crate::store::Trouble;
 
-/// An endpoint that only fails for so long is switched off: five days, a long weekend and the days around it.
+/// The gateway switches an endpoint off after 120 hours without a success: five days cover a long
+/// weekend and the days around it.
 pub const OFF_AFTER: Duration = Duration::from_hours(120);
 
-/// Endpoints and bots of which it is known that the last request failed. All are forgotten when there are more: each costs one
-/// more failed request then.
+/// The most pairs of endpoint and bot whose last request failed. At the limit the whole set is
+/// cleared, at the cost of another failed request for each pair.
 const FAILING_KNOWN: usize = 10_000;
 
-/// The endpoints in trouble.
+/// The health of all failing endpoints.
 pub(super) struct Health {
-    /// Those that work are not here.
+    /// The failing endpoints by lane name. Working endpoints have no entry.
     troubles: HashMap<String, Known>,
-    /// Switched off, and that is not in the database yet.
+    /// Endpoints switched off in memory but not yet in the database.
     unwritten: HashSet<String>,
-    /// Endpoints and bots whose last request there failed. A host may serve one bot and fail another.
+    /// Pairs of endpoint and bot whose last request failed. A host may serve one bot and fail for
+    /// another.
     failing: HashSet<(String, i32)>,
 }
 
-/// An endpoint's trouble, and since when it fails in steady time: a clock that is put forward must switch nothing off.
+/// The failure of an endpoint, and its start in steady time: putting the machine's clock forward
+/// must not switch an endpoint off.
 struct Known {
     trouble: Trouble,
     since: Millis,
 }
 
-/// What is to be written down.
+/// A change to write to the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Change {
-    /// It fails, or is switched off now.
+    /// The endpoint started to fail, or was switched off.
     Fails(Trouble),
-    /// It works again.
+    /// The endpoint works again.
     Works {
-        /// Scheme, host and port.
+        /// Scheme, host and port of the endpoint.
         lane: String,
-        /// How long it had failed.
+        /// How long the endpoint had failed.
         after: Millis,
     },
 }
 
 impl Change {
-    /// Scheme, host and port of the endpoint.
+    /// Returns scheme, host and port of the endpoint.
     pub(super) fn lane(&self) -> &str {
         match self {
             Self::Fails(trouble) => &trouble.lane,
@@ -57,7 +61,7 @@ impl Health {
     pub(super) fn new(troubles: Vec<Trouble>, clock: &Clock) -> Self {
         let now = clock.steady();
         let known = |trouble: Trouble| Known {
-            // Later than now: the machine's clock was put back.
+            // A start in the future means that the machine's clock was put back.
             since: trouble.failing_since.min(now),
             trouble,
         };
@@ -77,18 +81,19 @@ impl Health {
             .is_some_and(|known| known.trouble.off_at.is_some())
     }
 
-    /// Whether the bot's last request to this endpoint failed.
+    /// Returns true if the bot's last request to this endpoint failed.
     pub(super) fn fails(&self, lane: &str, bot: i32) -> bool {
-        // Usually nothing fails, and the key of a look-up is a copy of the name.
+        // The set is usually empty, and a look-up would allocate a copy of the name.
         !self.failing.is_empty() && self.failing.contains(&(lane.to_owned(), bot))
     }
 
-    /// The endpoints and bots of which this is so.
+    /// Returns the pairs of endpoint and bot whose last request failed.
     pub(super) fn failing(&self) -> &HashSet<(String, i32)> {
         &self.failing
     }
 
-    /// Takes in how a bot's attempt went; what changes by it for the endpoint.
+    /// Records the result of a bot's attempt. Returns the change of the endpoint's health, if there
+    /// is a change.
     pub(super) fn fared(
         &mut self,
         (lane, bot): (&str, i32),
@@ -146,13 +151,13 @@ impl Health {
         self.unwritten.remove(lane);
     }
 
-    /// Those that are switched off, also in the database.
+    /// Returns the endpoints that are switched off both in memory and in the database.
     pub(super) fn off(&self) -> HashSet<String> {
         let off = |lane: &&String| self.is_off(lane) && !self.unwritten.contains(*lane);
         self.troubles.keys().filter(off).cloned().collect()
     }
 
-    /// Somebody has switched these on again.
+    /// A user has switched these endpoints on again.
     pub(super) fn switched_on(&mut self, lanes: &HashSet<String>) {
         self.troubles.retain(|lane, _| !lanes.contains(lane));
     }

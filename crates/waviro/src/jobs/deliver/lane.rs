@@ -1,8 +1,10 @@
-//! The deliveries of one endpoint in memory: one queue for each bot, served round robin under the endpoint's cap.
+//! The deliveries of an endpoint in memory: a queue for each bot, served round robin under the
+//! endpoint's cap.
 //!
-//! Several bots may post to one host. A bot whose path on that host is slow must not delay the callbacks of the
-//! others: the last place of the endpoint is kept for a bot that has no request under way there, and a bot
-//! whose last request failed there gets few places ([`UNDER_WAY_FAILING`]).
+//! Several bots may post to the same host. A bot with a slow URL on the host must not delay the
+//! callbacks of the other bots. Therefore the last request slot of the endpoint is reserved for a
+//! bot without a request in progress there, and a bot whose last request failed gets few slots
+//! ([`UNDER_WAY_FAILING`]).
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -11,45 +13,51 @@ use waviro_link::Chat;
 
 use crate::store::Due;
 
-/// Requests under way to one endpoint at most. PHP hosts of the audience run some ten workers.
+/// The most concurrent requests to an endpoint. The PHP hosts of typical users run about ten
+/// workers.
 pub(super) const UNDER_WAY: usize = 8;
 
-/// The same for all bots whose last request to the endpoint failed, together: enough to find out when it is back.
+/// The most concurrent requests to an endpoint for all bots together whose last request there
+/// failed. Two are enough to notice when the endpoint works again.
 pub(super) const UNDER_WAY_FAILING: usize = 2;
 
-/// Answers of one endpoint whose commit is under way at most. Commits do not count as requests: they share a sync
-/// of the disk with everything else, and a busy endpoint would wait for the disk as much as the disk for it.
+/// The most answers of an endpoint whose commit is in progress. A commit does not count as a
+/// request: commits share a disk sync with other work, and a busy endpoint would otherwise wait for
+/// the disk as long as for the network.
 const COMMITTING: usize = 64;
 
-/// The same for one bot. The files that a webhook's answer names are fetched in this time.
+/// The most answers of a bot at an endpoint whose commit is in progress. The files named in a
+/// webhook reply are downloaded in this phase.
 const COMMITTING_A_BOT: usize = 32;
 
-/// How far into a bot's queue one looks for a chat that has nothing under way: what is behind waits for the next turn.
+/// How many entries of a bot's queue are searched for a chat without a webhook in progress. Later
+/// entries wait for the bot's next turn.
 const LOOKED_THROUGH: usize = 64;
 
-/// The deliveries of one endpoint.
+/// The deliveries of an endpoint.
 #[derive(Default)]
 pub(super) struct Lane {
     bots: HashMap<i32, Queue>,
-    /// The bots with something in their queue; the one that was served longest ago is first.
+    /// The bots with waiting deliveries; the bot served longest ago is first.
     turns: VecDeque<i32>,
     under_way: usize,
-    /// Of the requests under way, those of bots whose last request failed.
+    /// The requests in progress of bots whose last request failed.
     failing_under_way: usize,
     committing: usize,
 }
 
-/// The deliveries of one bot to one endpoint.
+/// The deliveries of a bot to an endpoint.
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Due>,
     under_way: usize,
     committing: usize,
-    /// Chats with a webhook under way: the next waits, so that answers come in the order of the questions.
+    /// Chats with a webhook in progress. The next webhook of the chat waits, so that replies keep
+    /// the order of the inbound messages.
     busy: HashSet<Chat>,
 }
 
-/// A delivery that goes out now.
+/// A delivery to start now.
 #[derive(Debug)]
 pub(super) struct Started {
     pub(super) due: Due,
@@ -58,12 +66,12 @@ pub(super) struct Started {
 }
 
 impl Lane {
-    /// How many deliveries of the bot wait.
+    /// Returns the number of waiting deliveries of the bot.
     pub(super) fn waiting(&self, bot: i32) -> usize {
         self.bots.get(&bot).map_or(0, |queue| queue.waiting.len())
     }
 
-    /// Each bot with something in its queue, and how much.
+    /// Returns each bot in this lane and the number of waiting deliveries.
     pub(super) fn queues(&self) -> impl Iterator<Item = (i32, usize)> {
         let bots = self.bots.iter();
         bots.map(|(bot, queue)| (*bot, queue.waiting.len()))
@@ -77,7 +85,7 @@ impl Lane {
         self.queue_of(due.slot).waiting.push_front(due);
     }
 
-    /// The queue of a bot that gets something to wait.
+    /// Returns the queue of a bot and gives the bot a turn, because the caller adds a delivery.
     fn queue_of(&mut self, bot: i32) -> &mut Queue {
         if !self.turns.contains(&bot) {
             self.turns.push_back(bot);
@@ -85,15 +93,16 @@ impl Lane {
         self.bots.entry(bot).or_default()
     }
 
-    /// Everything that waits, taken out.
+    /// Removes and returns all waiting deliveries.
     pub(super) fn drain(&mut self) -> Vec<Due> {
         self.turns.clear();
         let queues = self.bots.values_mut();
         queues.flat_map(|queue| queue.waiting.drain(..)).collect()
     }
 
-    /// Takes the next delivery that the caps allow. `fails` tells whether the bot's last request to this endpoint failed,
-    /// `room` whether the bot has room among the requests to all endpoints.
+    /// Takes the next delivery allowed by the caps. `fails` returns true if the bot's last request
+    /// to this endpoint failed; `room` returns true if the bot may start another request among the
+    /// requests to all endpoints.
     pub(super) fn start(
         &mut self,
         fails: impl Fn(i32) -> bool,
@@ -153,7 +162,7 @@ impl Lane {
         }
     }
 
-    /// The endpoint answered a request of the bot, or did not in time.
+    /// A request of the bot got an answer or failed.
     pub(super) fn answered(&mut self, bot: i32, failing: bool) {
         self.under_way -= 1;
         self.failing_under_way -= usize::from(failing);
@@ -164,7 +173,7 @@ impl Lane {
         }
     }
 
-    /// The result of a delivery of the bot is durable.
+    /// The outcome of a delivery of the bot is durable.
     pub(super) fn over(&mut self, bot: i32, alone: Option<&Chat>) {
         self.committing -= 1;
         if let Some(queue) = self.bots.get_mut(&bot) {
@@ -175,7 +184,7 @@ impl Lane {
         }
     }
 
-    /// Forgets the bot if it has nothing here any more.
+    /// Removes the bot's queue if the queue is idle.
     pub(super) fn forget_idle(&mut self, bot: i32) {
         if self.bots.get(&bot).is_some_and(Queue::is_idle) {
             self.bots.remove(&bot);
@@ -187,19 +196,19 @@ impl Lane {
     }
 }
 
-/// What [`Lane::start`] found.
+/// The result of [`Lane::start`].
 #[derive(Debug)]
 pub(super) enum Next {
-    /// This goes out.
+    /// Start this delivery.
     Start(Started),
-    /// A bot waits for room among the requests to all endpoints.
+    /// A bot waits for a slot among the requests to all endpoints.
     Crowded,
-    /// Nothing may go now.
+    /// No delivery may start now.
     Nothing,
 }
 
 impl Queue {
-    /// The next that may go: of a chat with a webhook under way none.
+    /// Takes the next delivery, but none of a chat with a webhook in progress.
     fn pop(&mut self) -> Option<Due> {
         let free = |due: &Due| {
             due.alone_in()
@@ -238,7 +247,7 @@ mod tests {
         lane
     }
 
-    /// The bots whose deliveries start, in order, until nothing more may start.
+    /// Returns the bots whose deliveries start, in order, until no more may start.
     fn starts(lane: &mut Lane, failing: &[i32]) -> Vec<i32> {
         let mut bots = Vec::new();
         while let Next::Start(started) = lane.start(|bot| failing.contains(&bot), |_, _| true) {

@@ -1,4 +1,4 @@
-//! What a delivery under way occupies, given back whatever becomes of it.
+//! The slot of a delivery in progress, released on every outcome, including a panic.
 
 use tokio::sync::mpsc;
 use waviro_link::Chat;
@@ -6,7 +6,7 @@ use waviro_link::Chat;
 use super::{After, Report};
 use crate::store::Due;
 
-/// A delivery's place in its lane: given back also where the delivery panicked.
+/// A delivery's slot in a lane. `Drop` releases the slot, so a panic releases the slot too.
 pub(super) struct Place {
     pub(super) lane: String,
     bot: i32,
@@ -35,11 +35,12 @@ impl Place {
         }
     }
 
-    /// The endpoint has answered, or will not: its place among the requests under way is free.
+    /// The request has ended, with or without an answer. Releases the slot among the requests in
+    /// progress.
     pub(super) fn answered(&mut self, fared: Option<Result<(), String>>) {
         self.answered = true;
         let (lane, failing) = (self.lane.clone(), self.failing);
-        // Nobody listens where the gateway stops.
+        // The receiver is gone if the gateway is stopping.
         let _ = self.report.send(Report::Answered {
             lane,
             bot: self.bot,

@@ -1,4 +1,4 @@
-//! One delivery: posted, judged, written down.
+//! A single delivery: the request, the decision afterwards, and the commit of the outcome.
 
 use std::collections::HashSet;
 use std::future::Future;
@@ -22,21 +22,23 @@ use crate::net::{self, Answer, Call, Net, NetError, sign};
 use crate::outbox::Outbox;
 use crate::store::{Attempt, Due, Store, StoreError, Work};
 
-/// A commit that failed is tried again after this: the endpoint has answered, and must not be asked again.
+/// The wait before the retry of a failed commit. The endpoint has answered, so the request must not
+/// be repeated instead.
 const COMMIT_AGAIN: Duration = Duration::from_secs(1);
 
-/// How often a bot that is coming up is looked for.
+/// How often the poster checks whether a starting bot is up.
 const BOT_COMES_UP: Duration = Duration::from_millis(100);
 
-/// An endpoint that failed for so long was down, and what waits for it goes out as soon as it is back. One that fails now and then is
-/// not: there each delivery keeps its own pace.
+/// An endpoint had an outage if the endpoint failed for at least this long. After an outage all
+/// waiting deliveries become due as soon as the endpoint works again. After a shorter failure each
+/// delivery keeps its own retry time.
 const OUTAGE: Duration = Duration::from_mins(1);
 
-/// The gateway stops; what is under way is taken up at the next start.
+/// The gateway is stopping; the next start resumes the delivery.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stopping;
 
-/// What deliveries work with.
+/// The shared handles for deliveries.
 pub(in crate::jobs) struct Poster {
     pub(in crate::jobs) store: Store,
     pub(in crate::jobs) net: Net,
@@ -47,17 +49,18 @@ pub(in crate::jobs) struct Poster {
     pub(in crate::jobs) stop: CancellationToken,
 }
 
-/// A request and what came of it.
+/// A request and the outcome.
 pub(super) struct Posted {
     at: Millis,
     url: Url,
     tried: net::Attempt,
-    /// Where its answer is, if that stands elsewhere.
+    /// The URL of the answer and the redirects so far, if the endpoint redirected to the answer.
     pub(super) answer_at: Option<(Url, usize)>,
 }
 
 impl Poster {
-    /// Takes one delivery as far as it goes now; returns what is to follow at once: the next stage, or the next of its line.
+    /// Performs a delivery. Returns the delivery to start at once: the next stage of the message,
+    /// or the next webhook of the same chat.
     pub(super) async fn deliver(&self, due: Due, place: &mut Place) -> Option<Due> {
         match &due.work {
             Work::Callback(callback) => {
@@ -72,7 +75,8 @@ impl Poster {
         }
     }
 
-    /// One request, signed; `id` is the same at every attempt, so that an endpoint can drop what it has seen.
+    /// Posts a signed request. `id` is the same for every attempt, so that an endpoint can discard
+    /// duplicates.
     pub(super) async fn post(
         &self,
         due: &Due,
@@ -80,7 +84,8 @@ impl Poster {
         body: String,
         within: Option<Duration>,
     ) -> Posted {
-        // The signature's moment is compared with the endpoint's own clock.
+        // The endpoint compares the signature's timestamp with its own clock, so the timestamp is
+        // wall time.
         let (at, signed_at) = (self.clock.now(), self.clock.wall());
         let profile = self.profile(due.slot).await;
         let headers = match &profile {
@@ -97,7 +102,8 @@ impl Poster {
         waviro_fault::step("post begun");
         let followed = match due.work {
             Work::Webhook { .. } => self.net.post_on(call).await,
-            // What a redirect to a GET makes of a post, nobody at the other end takes in.
+            // After a redirect to a GET nothing at the target reads a callback or an event, so
+            // redirects are not followed.
             Work::Callback(_) | Work::Event => Followed {
                 attempt: self.net.post(call).await,
                 url: due.url.clone(),
@@ -109,7 +115,7 @@ impl Poster {
         Posted::new(at, followed)
     }
 
-    /// Reads the answer of a webhook that has redirected to it.
+    /// Reads the answer of a webhook from the target of a redirect.
     pub(super) async fn read_answer(
         &self,
         due: &Due,
@@ -125,8 +131,9 @@ impl Poster {
         Posted::new(at, followed)
     }
 
-    /// What proves that a delivery is ours, and where it may go. Where it cannot be read the delivery goes unsigned, and to public
-    /// addresses alone; its owner's check refuses it then, and it is tried again.
+    /// Returns the bot's signing secret and allowed networks. If the profile cannot be read, the
+    /// delivery goes unsigned and to public addresses only. The endpoint's signature check then
+    /// rejects the request, and a retry follows.
     async fn profile(&self, slot: i32) -> Option<Arc<Profile>> {
         let profile = self.profiles.of(slot).await;
         profile
@@ -134,7 +141,8 @@ impl Poster {
             .ok()
     }
 
-    /// Commits until it works; `None` at the stop. The row stays leased then, and the next start frees it.
+    /// Repeats a commit until the commit succeeds. Returns `None` at the stop: the row stays leased
+    /// and the next start releases the lease.
     pub(super) async fn commit<T, F>(&self, change: impl Fn() -> F) -> Option<T>
     where
         F: Future<Output = Result<T, StoreError>>,
@@ -151,11 +159,11 @@ impl Poster {
         }
     }
 
-    /// The bot of a slot, `Ok(None)` where it was removed. Right after the start bots are still coming up, and deliveries of the last
-    /// run may be quicker.
+    /// Returns the bot with this id, or `Ok(None)` if the bot was removed. Right after the start a
+    /// delivery of the last run may be ready before its bot is up, so the function waits.
     ///
     /// # Errors
-    /// [`Stopping`]: nobody knows.
+    /// [`Stopping`]: the gateway stops before the answer is known.
     pub(super) async fn living(&self, slot: i32) -> Result<Option<Arc<Bot>>, Stopping> {
         loop {
             if let Some(bot) = self.bots.find(slot) {
@@ -172,7 +180,8 @@ impl Poster {
         }
     }
 
-    /// Writes down how an endpoint fares; whether it is. Where it is not, the next change writes it.
+    /// Writes a change of an endpoint's health. Returns false if the write failed; the next change
+    /// of the endpoint is then written instead.
     pub(super) async fn endpoint_changed(&self, change: Change) -> bool {
         let written = match change {
             Change::Fails(trouble) => {
@@ -208,14 +217,16 @@ impl Poster {
         written.is_ok()
     }
 
-    /// How deep the queues are, for the metrics.
+    /// Sets the metrics for the length of the queues.
     pub(super) fn measure(&self) {
         let deep = |count: i64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
         metrics::gauge!("waviro_messages_pending").set(deep(self.store.pending_count()));
         metrics::gauge!("waviro_deliveries_owed").set(deep(self.store.owed_count()));
     }
 
-    /// Finds what is due and has room: whether there is more of it than was taken, and which endpoints are off.
+    /// Leases due deliveries with room in memory and sends the deliveries to `feed`. Returns true
+    /// if a queue has more due deliveries than were leased, and the endpoints that are switched
+    /// off.
     pub(super) async fn find(
         &self,
         homeless: Vec<i64>,
@@ -265,7 +276,7 @@ impl Poster {
     }
 }
 
-/// Counts a request by what came of it.
+/// Counts a request by outcome.
 fn count(due: &Due, tried: &net::Attempt) {
     let outcome = match &tried.outcome {
         Ok(answer) if (200..300).contains(&answer.status) => "ok",
@@ -291,18 +302,18 @@ impl Posted {
         }
     }
 
-    /// What the endpoint answered, or why it did not.
+    /// Returns the endpoint's answer or the error.
     pub(super) fn outcome(&self) -> &Result<Answer, NetError> {
         &self.tried.outcome
     }
 
-    /// What the endpoint answered, as text.
+    /// Returns the body of the endpoint's answer as text.
     pub(super) fn body(&self) -> String {
         let body = self.tried.outcome.as_ref().map(|answer| &answer.body[..]);
         String::from_utf8_lossy(body.unwrap_or_default()).into_owned()
     }
 
-    /// For the journal; `cause` where it does not count as delivered.
+    /// Returns the journal entry of this attempt; `cause` is set if the attempt failed.
     pub(super) fn attempt(&self, cause: Option<String>) -> Attempt {
         let answer = self.tried.outcome.as_ref().ok();
         Attempt {

@@ -1,36 +1,39 @@
-//! What all endpoints share: deliveries in memory and requests under way, each with a bound for every bot.
+//! The limits shared by all endpoints: deliveries in memory and concurrent requests, each with a
+//! share for every bot.
 
 use std::collections::{HashMap, HashSet};
 
-/// Deliveries of one bot to one endpoint in memory; the rest waits in the database.
+/// The most deliveries of a bot to an endpoint in memory; further deliveries wait in the database.
 const PER_QUEUE: usize = 1_000;
 
-/// The same where the bot's last request there failed: few are under way, and the others need the room.
+/// The same limit if the bot's last request there failed. Such a queue moves slowly, and other
+/// queues need the memory.
 const FAILING_PER_QUEUE: usize = 20;
 
-/// Deliveries in memory over all endpoints: some 400 bytes each, 8 MB.
+/// The most deliveries in memory over all endpoints: about 400 bytes each, 8 MB.
 const IN_MEMORY: usize = 20_000;
 
-/// The same for one bot.
+/// The most deliveries of a bot in memory.
 const IN_MEMORY_A_BOT: usize = 5_000;
 
-/// A bot with fewer in memory always finds room, however much the others have.
+/// A bot always has room for this many deliveries in memory, even if other bots use the rest.
 const ALWAYS_IN_MEMORY: usize = 20;
 
-/// Requests under way to all endpoints at most: far below the 1,024 files that a process may open on many systems.
+/// The most concurrent requests to all endpoints: far below the limit of 1,024 open files per
+/// process on many systems.
 const UNDER_WAY_IN_ALL: usize = 400;
 
-/// Those of bots whose last request to the endpoint failed have at most so many of them, so that however many endpoints are dead,
-/// the others find room.
+/// The most concurrent requests of bots whose last request to the endpoint failed. However many
+/// endpoints are dead, the other endpoints keep the rest.
 const FAILING_IN_ALL: usize = 200;
 
-/// Places of both that are kept for bots with few requests under way.
+/// Slots of both limits, reserved for bots with few requests in progress.
 const KEPT: usize = 40;
 
-/// A bot with fewer requests under way has few.
+/// A bot with fewer requests in progress than this may use the reserved slots.
 const FEW: usize = 4;
 
-/// What is in memory and under way. Cheap to clone: a few words a bot.
+/// Counts deliveries in memory and requests in progress. Cheap to clone: a few words per bot.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Room {
     bots: HashMap<i32, Share>,
@@ -39,7 +42,7 @@ pub(super) struct Room {
     failing_under_way: usize,
 }
 
-/// A bot's share of it.
+/// The counts of a bot.
 #[derive(Debug, Clone, Copy, Default)]
 struct Share {
     in_memory: usize,
@@ -47,7 +50,7 @@ struct Share {
     failing_under_way: usize,
 }
 
-/// How many deliveries of a bot to an endpoint may be in memory.
+/// Returns how many deliveries of a bot to an endpoint may be in memory.
 pub(super) fn most(failing: bool) -> usize {
     if failing {
         FAILING_PER_QUEUE
@@ -65,7 +68,7 @@ impl Room {
         self.in_memory
     }
 
-    /// How many more deliveries of the bot have room in memory.
+    /// Returns how many more deliveries of the bot fit in memory.
     fn left(&self, bot: i32) -> usize {
         let own = self.share(bot).in_memory;
         let always = ALWAYS_IN_MEMORY.saturating_sub(own);
@@ -73,12 +76,12 @@ impl Room {
         shared.min(IN_MEMORY_A_BOT.saturating_sub(own)).max(always)
     }
 
-    /// Whether another delivery of the bot has room in memory.
+    /// Returns true if another delivery of the bot fits in memory.
     pub(super) fn for_another(&self, bot: i32) -> bool {
         self.left(bot) > 0
     }
 
-    /// Whether another request of the bot may be under way.
+    /// Returns true if the bot may start another request.
     pub(super) fn for_a_request(&self, bot: i32, failing: bool) -> bool {
         let own = self.share(bot);
         let free = |under_way: usize, own: usize, most: usize| {
@@ -93,18 +96,18 @@ impl Room {
                 ))
     }
 
-    /// Whether no request may be under way beside those that are.
+    /// Returns true if no further request may start.
     pub(super) fn is_full(&self) -> bool {
         self.under_way >= UNDER_WAY_IN_ALL
     }
 
-    /// A delivery of the bot is in memory now.
+    /// A delivery of the bot was added to memory.
     pub(super) fn taken(&mut self, bot: i32) {
         self.in_memory += 1;
         self.bots.entry(bot).or_default().in_memory += 1;
     }
 
-    /// A request of the bot is under way now.
+    /// A request of the bot started.
     pub(super) fn started(&mut self, bot: i32, failing: bool) {
         self.under_way += 1;
         self.failing_under_way += usize::from(failing);
@@ -113,7 +116,7 @@ impl Room {
         share.failing_under_way += usize::from(failing);
     }
 
-    /// It is under way no more.
+    /// A request of the bot ended.
     pub(super) fn answered(&mut self, bot: i32, failing: bool) {
         self.under_way -= 1;
         self.failing_under_way -= usize::from(failing);
@@ -123,7 +126,7 @@ impl Room {
         }
     }
 
-    /// A delivery of the bot has left the memory.
+    /// A delivery of the bot was removed from memory.
     pub(super) fn over(&mut self, bot: i32) {
         self.in_memory -= 1;
         let Some(share) = self.bots.get_mut(&bot) else {
@@ -136,7 +139,7 @@ impl Room {
     }
 }
 
-/// How much of what is due may be taken from the database, as memory was when the look began.
+/// How many due deliveries a poll may lease, based on the memory in use when the poll began.
 #[derive(Debug)]
 pub(super) struct Claimable {
     room: Room,
@@ -157,7 +160,7 @@ impl Claimable {
         }
     }
 
-    /// How many deliveries of the bot to the endpoint.
+    /// Returns how many deliveries of the bot to the endpoint may be leased.
     pub(super) fn of(&self, lane: &str, bot: i32) -> usize {
         let queue = (lane.to_owned(), bot);
         let length = self.lengths.get(&queue).copied().unwrap_or(0);
@@ -166,7 +169,7 @@ impl Claimable {
             .min(self.room.left(bot))
     }
 
-    /// So many of the bot were taken.
+    /// Records that `count` deliveries of the bot were leased.
     pub(super) fn claimed(&mut self, bot: i32, count: usize) {
         (0..count).for_each(|_| self.room.taken(bot));
     }

@@ -1,10 +1,13 @@
-//! Keyword webhooks and events: posted until a 2xx. What a webhook answered goes back to the chat, once.
+//! Keyword webhooks and events: posted until the endpoint answers 2xx. The answer of a webhook is
+//! sent to the chat exactly once.
 //!
-//! An answer may stand behind a redirect (301, 302, 303), as Google Apps Script's always does. Such an endpoint has run its script
-//! by then: the place of the answer is durable before it is read, and whatever fails from then on, only the reading is repeated.
+//! The answer may stand behind a redirect (301, 302, 303), as Google Apps Script always does. Such
+//! an endpoint has already run the script: the URL of the answer is made durable before the answer
+//! is read, and after a later failure only the read is retried.
 //!
-//! The answer of a 2xx is durable before anything is made of it, so that a crash asks nobody twice; and the messages that
-//! it asks for go into the queue in the transaction that ends the delivery, so that it sends nothing twice.
+//! The answer of a 2xx is made durable before the gateway processes the answer, so that a crash
+//! does not post the webhook again. The messages in the answer are enqueued in the transaction that
+//! ends the delivery, so that no message is sent twice.
 
 use std::time::Duration;
 
@@ -21,7 +24,7 @@ use crate::outbox::Composed;
 use crate::store::{self, Attempt, Due, Fate, Heard, Webhook, Work};
 
 impl Poster {
-    /// Posts an inbound text to its rule's URL and sends what comes back.
+    /// Posts an inbound text to the URL of its rule and sends the webhook reply.
     pub(super) async fn webhook(&self, mut due: Due, chat: Chat, place: &mut Place) -> Option<Due> {
         let hook = self.load(&mut due, place).await?;
         if place.lane != store::lane(&due.url) {
@@ -48,7 +51,7 @@ impl Poster {
         None
     }
 
-    /// Posts an event to its subscription's URL.
+    /// Posts an event to the URL of its subscription.
     pub(super) async fn event(&self, mut due: Due, place: &mut Place) -> Option<Due> {
         let hook = self.load(&mut due, place).await?;
         if place.lane != store::lane(&due.url) {
@@ -67,7 +70,8 @@ impl Poster {
         .await?
     }
 
-    /// What the attempt needs, with the URL as it is now. A row that is gone has nothing to deliver.
+    /// Loads the payload and the current URL. `None` if the row is gone, so nothing is left to
+    /// deliver.
     async fn load(&self, due: &mut Due, place: &mut Place) -> Option<Webhook> {
         let hook = self.commit(|| self.store.webhook(due.id)).await?;
         if let Some(hook) = &hook {
@@ -79,8 +83,9 @@ impl Poster {
         hook
     }
 
-    /// One attempt. A 2xx comes back; what else it came to is durable then, and the next of its line comes back where that is
-    /// free to go.
+    /// Makes an attempt. Returns the answer if the status is 2xx. Otherwise the outcome is already
+    /// durable, and the error holds the next webhook of the same chat, if there is a webhook to
+    /// start.
     async fn try_post(
         &self,
         due: &Due,
@@ -107,14 +112,15 @@ impl Poster {
         let (slot, delivery, attempt) = (due.slot, due.id, failed.saturating_add(1));
         let spread = retry::spread(&hook.webhook_id, failed);
         let fate = match retry::judge(posted.outcome(), failed, spread) {
-            // The place of an answer does not speak for the rule's own URL.
+            // A 410 from the URL of the answer does not apply to the rule's own URL.
             retry::Fate::Gone if is_read => {
                 let gone = NetError::Unreachable("status 410".to_owned());
                 retry::judge(&Err(gone), failed, spread)
             }
             fate => fate,
         };
-        // How the place of an answer fares says nothing of the endpoint, which has taken the post: now, or in an attempt before.
+        // The result of reading an answer says nothing about the endpoint: the endpoint has
+        // accepted the post, in this attempt or an earlier one.
         let fared = |fared: Result<(), String>| match (is_read, &hook.answer_at) {
             (false, _) => Some(fared),
             (true, None) => Some(Ok(())),
@@ -150,7 +156,7 @@ impl Poster {
                 let tried = posted.attempt(Some("status 410".to_owned()));
                 let hook = self.commit(|| self.store.webhook(due.id)).await;
                 if hook.flatten().is_some_and(|hook| hook.url != due.url) {
-                    // Said by the URL that it no longer has.
+                    // The 410 came from an outdated URL of the rule.
                     self.commit(|| self.store.put_off(due, tried.clone(), now, false))
                         .await;
                     return Err(None);
@@ -174,7 +180,8 @@ impl Poster {
         Err(None)
     }
 
-    /// Posts, or reads the answer of a post that was redirected before; whether it was read. `None` at the stop.
+    /// Posts the webhook, or reads the answer if an earlier attempt was redirected. The flag is
+    /// true if the answer was read from a redirect. `None` at the stop.
     async fn ask(
         &self,
         due: &Due,
@@ -202,7 +209,7 @@ impl Poster {
         Some((read, true))
     }
 
-    /// Ends a delivery without an answer to send; the next of its line comes back.
+    /// Ends a delivery without a reply to send. Returns the next webhook of the same chat.
     async fn end(
         &self,
         due: &Due,
@@ -218,7 +225,7 @@ impl Poster {
         .await?
     }
 
-    /// Sends what a webhook answered, and ends the delivery.
+    /// Sends the webhook reply and ends the delivery.
     async fn reply(&self, due: &Due, chat: &Chat, answer: &str, replied: bool) {
         waviro_fault::step("answer read");
         let (slot, delivery) = (due.slot, due.id);
@@ -234,13 +241,14 @@ impl Poster {
         };
         let note = match (parsed, bot) {
             (Ok(parsed), Some(bot)) => {
-                // Once: a commit that fails for a while fetches no file again.
+                // Composed once, outside the commit's retries: a retry of the commit downloads no
+                // file again.
                 match self.outbox.compose_reply(&bot, chat, &parsed).await {
                     Ok(Composed::Messages(composed)) => {
                         let queued = self
                             .commit(|| self.outbox.queue_reply(&bot, delivery, &composed))
                             .await;
-                        // The delivery ended with its messages.
+                        // The commit that enqueued the messages also ended the delivery.
                         if let Some(messages) = queued {
                             info!(
                                 slot,

@@ -1,8 +1,9 @@
-//! The bots: one link each, found by the hash of their key.
+//! The bots: each has a link and is found by the hash of its key.
 //!
-//! The table is the truth. It is read every two seconds, and once more for an unknown key, so that a bot added, re-keyed
-//! or removed by the command line tool is seen without a restart. One bot's failure to open touches no other: it is
-//! tried again at the next reading.
+//! The table of bots is authoritative. The gateway reads the table every two seconds, and
+//! additionally for an unknown key. So a bot added, re-keyed or removed with the command line tool
+//! is noticed without a restart. If the link of a bot does not open, other bots are not affected,
+//! and the next read retries.
 
 mod bot;
 mod groups;
@@ -38,16 +39,18 @@ use crate::invisible::nfc;
 use crate::store::{BotRow, Committed, Store, StoreError};
 use crate::telemetry::panics;
 
-/// How old the picture of the table may be.
+/// The longest time between two reads of the table.
 const READ_EVERY: Duration = Duration::from_secs(2);
 
-/// Links opened side by side at the start.
+/// The most links opened concurrently at the start.
 const OPENED_TOGETHER: usize = 8;
 
-/// A removed device gets so long to come up for its logout; then its keys are wiped without.
+/// How long a removed device may take to come online for the logout. Afterwards its keys are wiped
+/// without a logout.
 const LOGOUT_WITHIN: Duration = Duration::from_secs(10);
 
-/// Starts a bot's lane and returns its ear; called once per bot, before its link opens.
+/// Starts a bot's lane and returns the listener of its link. Called once per bot, before the link
+/// opens.
 pub type Attach =
     Box<dyn Fn(&Arc<Bot>, mpsc::UnboundedReceiver<Committed>) -> Arc<dyn Listener> + Send + Sync>;
 
@@ -62,17 +65,17 @@ struct Inner {
     tasks: TaskTracker,
     stop: CancellationToken,
     attach: Attach,
-    /// The living bots, replaced as a whole at each reading.
+    /// The active bots, replaced as a whole at each read.
     picture: watch::Sender<Picture>,
-    /// Held while the table is read.
+    /// Locked during a read of the table.
     reading: Mutex<Reading>,
-    /// How many readings have begun.
+    /// The number of reads begun so far.
     begun: AtomicU64,
 }
 
 #[derive(Default)]
 struct Reading {
-    /// Slots of removed bots that are being ended.
+    /// The ids of removed bots whose end is in progress.
     ending: HashSet<i32>,
 }
 
@@ -80,7 +83,7 @@ struct Reading {
 struct Picture {
     by_slot: HashMap<i32, Arc<Bot>>,
     by_key: HashMap<String, Arc<Bot>>,
-    /// Replaced keys that work until then.
+    /// Replaced keys, valid until the given time.
     replaced: HashMap<String, (Arc<Bot>, Millis)>,
 }
 
@@ -95,10 +98,10 @@ impl Picture {
 }
 
 impl Bots {
-    /// Reads the table, opens every bot's link and keeps both up to date until `stop`.
+    /// Reads the table, opens the link of every bot and keeps both up to date until `stop`.
     ///
     /// # Errors
-    /// Any [`StoreError`] of the first reading.
+    /// Any [`StoreError`] of the first read.
     pub async fn start(
         store: Store,
         connector: Arc<dyn Connector>,
@@ -126,14 +129,16 @@ impl Bots {
         Ok(bots)
     }
 
-    /// The bot whose key has this SHA-256, the one before its own included while it works. Reads the table once more where the key is unknown.
+    /// Returns the bot whose key has this SHA-256. A replaced key counts during the overlap. For an
+    /// unknown key the table is read again.
     pub async fn by_key(&self, sha256: &[u8; 32]) -> Option<Arc<Bot>> {
         let key = hex::encode(sha256);
         let known = |bots: &Self| bots.0.picture.borrow().by_key(&key, bots.0.clock.now());
         if let Some(bot) = known(self) {
             return Some(bot);
         }
-        // One reading that began after this call serves all who wait for it: guessing keys costs one at a time.
+        // All concurrent callers share a read that began after their call, so guessing keys causes
+        // only one read at a time.
         let begun = self.0.begun.load(Ordering::SeqCst);
         let mut reading = self.0.reading.lock().await;
         if self.0.begun.load(Ordering::SeqCst) == begun
@@ -144,12 +149,12 @@ impl Bots {
         known(self)
     }
 
-    /// The bot of this text key.
+    /// Returns the bot with this key.
     pub async fn by_secret(&self, key: &str) -> Option<Arc<Bot>> {
         self.by_key(&Sha256::digest(key.as_bytes()).into()).await
     }
 
-    /// Every living bot, by slot.
+    /// Returns every active bot, ordered by id.
     #[must_use]
     pub fn list(&self) -> Vec<Arc<Bot>> {
         let mut list: Vec<_> = self.0.picture.borrow().by_slot.values().cloned().collect();
@@ -157,7 +162,8 @@ impl Bots {
         list
     }
 
-    /// Adds a bot and opens its link. The key is shown this once; only its hash is kept.
+    /// Adds a bot and opens its link. The returned key is shown only once; the database keeps only
+    /// the hash.
     ///
     /// # Errors
     /// [`AddError`].
@@ -165,7 +171,7 @@ impl Bots {
         self.add_with(name, OwnKeys::default()).await
     }
 
-    /// The same of a bot that brings keys along.
+    /// Adds a bot with keys that the caller may provide.
     pub async fn add_with(
         &self,
         name: &str,
@@ -177,13 +183,14 @@ impl Bots {
         Ok((bot.ok_or(StoreError::Closed)?, key))
     }
 
-    /// The living bot of this slot.
+    /// Returns the active bot with this id.
     #[must_use]
     pub fn by_slot(&self, slot: i32) -> Option<Arc<Bot>> {
         self.0.picture.borrow().by_slot.get(&slot).cloned()
     }
 
-    /// The living bot of this name. The name may be typed in another Unicode form than the stored one.
+    /// Returns the active bot with this name. The Unicode form of the name may differ from the
+    /// stored form.
     #[must_use]
     pub fn by_name(&self, name: &str) -> Option<Arc<Bot>> {
         let picture = self.0.picture.borrow();
@@ -191,14 +198,15 @@ impl Bots {
         named(name).or_else(|| named(&nfc(name))).cloned()
     }
 
-    /// Gives a bot a fresh key. The old one goes on working for `overlap`, or is dead when this returns.
+    /// Gives a bot a new random key. The previous key stays valid for `overlap`; without an overlap
+    /// it is invalid when this function returns.
     pub async fn rotate_key(&self, slot: i32, overlap: Duration) -> Result<SecretKey, SetKeyError> {
         let key = SecretKey::random(&mut rand::rng());
         self.set_key(slot, &key, overlap).await?;
         Ok(key)
     }
 
-    /// The same with this key.
+    /// Gives a bot this key; see [`Bots::rotate_key`] for `overlap`.
     pub async fn set_key(
         &self,
         slot: i32,
@@ -217,7 +225,8 @@ impl Bots {
         Ok(())
     }
 
-    /// Ends what is left of the overlap after [`Bots::rotate_key`]: the key before is dead when this returns.
+    /// Ends the overlap of a [`Bots::rotate_key`]: the previous key is invalid when this function
+    /// returns.
     ///
     /// # Errors
     /// Any [`StoreError`].
@@ -226,7 +235,7 @@ impl Bots {
         self.read().await
     }
 
-    /// Gives a bot another name.
+    /// Renames a bot.
     ///
     /// # Errors
     /// [`RenameError`].
@@ -236,7 +245,7 @@ impl Bots {
         Ok(())
     }
 
-    /// Gives a bot other settings. They hold when this returns.
+    /// Changes the settings of a bot. The settings apply when this function returns.
     ///
     /// # Errors
     /// [`NoSuchBot`].
@@ -248,8 +257,8 @@ impl Bots {
         Ok(())
     }
 
-    /// Removes a bot: its keys are dead when this returns; its queue ends, its device is logged out and forgotten soon
-    /// after.
+    /// Removes a bot. The keys are invalid when this function returns. Soon after, the queue ends,
+    /// and the device is logged out and deleted.
     ///
     /// # Errors
     /// [`NoSuchBot`].
@@ -259,7 +268,7 @@ impl Bots {
         Ok(())
     }
 
-    /// Closes every link, all at once; the devices stay linked. Takes at most `within`.
+    /// Closes all links concurrently; the devices stay linked. Takes at most `within`.
     pub async fn close(&self, within: Duration) {
         let links = self.list().into_iter().filter_map(|bot| bot.link());
         futures::future::join_all(links.map(|link| async move { link.close(within).await })).await;
@@ -280,7 +289,7 @@ impl Bots {
         }
     }
 
-    /// Brings the picture to what the table says.
+    /// Updates the bots in memory from the table.
     async fn read(&self) -> Result<(), StoreError> {
         let mut reading = self.0.reading.lock().await;
         self.read_into(&mut reading).await
@@ -323,7 +332,7 @@ impl Bots {
         Ok(())
     }
 
-    /// A bot with its lane and no link yet.
+    /// Creates a bot with a running lane but without a link.
     fn bring_up(&self, row: &BotRow) -> Arc<Bot> {
         let (lane, committed) = mpsc::unbounded_channel();
         let bot = Arc::new(Bot::new(row, lane, &self.0.clock));
@@ -336,7 +345,8 @@ impl Bots {
         let Some(ear) = bot.ear() else {
             return;
         };
-        // Whatever the link logs, at whatever level, names its bot. Whoever asked for the bot to be looked up is not its parent.
+        // Every log line of the link names the bot. The span has no parent, because the request
+        // that triggered the read has nothing to do with the link.
         let span = error_span!(parent: None, "link", bot = bot.name());
         let opening = self.0.connector.open(bot.slot(), ear).instrument(span);
         match opening.await {
@@ -358,12 +368,12 @@ impl Bots {
         }
     }
 
-    /// The end of a removed bot: its queue ends, its device is logged out, its keys are wiped.
+    /// Ends a removed bot: fails the queued messages, logs the device out and wipes its keys.
     async fn end(&self, bot: &Bot) {
         let clock = &self.0.clock;
         bot.retire(clock.now(), self.0.store.last_seq());
         let Some(link) = bot.link() else {
-            // The link store failed: the next start tries again.
+            // The link store failed. The next start tries again.
             return;
         };
         let mut status = link.status();
@@ -402,7 +412,8 @@ impl Bots {
         bot.drop_link();
     }
 
-    /// Keeps who a bot is linked as, so that it is known before the link is up.
+    /// Stores the identity of the linked account, so that the identity is known before the link is
+    /// up.
     async fn remember_identity(&self, bot: &Bot) {
         let Some(identity) = bot.fresh_identity() else {
             return;

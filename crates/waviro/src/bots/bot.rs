@@ -1,4 +1,4 @@
-//! One bot: its link, what was heard of it, and its lane.
+//! A bot: the link, the history of the link, and the lane.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::settings::Settings;
 use crate::clock::{Clock, Millis};
 use crate::store::{BotRow, Committed};
 
-/// One bot.
+/// A bot in memory.
 pub struct Bot {
     slot: i32,
     name: watch::Sender<String>,
@@ -23,54 +23,57 @@ pub struct Bot {
     lane: mpsc::UnboundedSender<Committed>,
     pub(super) groups: Groups,
     settings: watch::Sender<Arc<Settings>>,
-    /// The settings as they stand in the table.
+    /// The settings as stored in the table.
     stored_settings: watch::Sender<Option<String>>,
 }
 
-/// What was heard of a link so far: what a look at its state alone would miss between two looks.
+/// The history of a link. Two looks at the link's status could miss a change in between; these
+/// fields record it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Marks {
     /// The link is up.
     pub up: bool,
-    /// When it came up the last time; 0 before the first.
+    /// The time of the last connect; 0 before the first.
     pub up_since: Millis,
-    /// How often it came up: what was written under a lower count was written on a connection that is gone.
+    /// The number of connects. A message written under a lower number was written on a closed
+    /// connection.
     pub connection: u64,
-    /// When it was last up; before the first time, when the process started.
+    /// When the link was last up; before the first connect, the start of the process.
     pub last_up: Millis,
-    /// The same in steady time ([`Clock::steady`]).
+    /// The same time as [`Marks::last_up`] in steady time ([`Clock::steady`]).
     pub silent_since: Millis,
-    /// How often the device ended (logged out, banned, never linked): what was accepted under a lower count ends in -1.
+    /// How often the device ended (logged out, banned, never linked). A message accepted under a
+    /// lower number ends with -1.
     pub epoch: u64,
     /// The device is ended now.
     pub ended: bool,
-    /// Why, at the last end.
+    /// The cause of the last end.
     pub end_cause: String,
     /// The last message accepted before the last end ([`crate::store::Queued::seq`]).
     pub end_seq: i64,
-    /// The bot was removed: its lane ends once its queue has.
+    /// The bot was removed. The lane ends after its queue has ended.
     pub retired: bool,
 }
 
-/// What `/api/getqr` shows.
+/// The result of `/api/getqr`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkCode {
     /// The device is linked.
     Linked(Identity),
-    /// Scan this.
+    /// The code to scan.
     Code(QrCode),
 }
 
-/// Why there is no code.
+/// The reason for a missing QR code.
 #[derive(Debug, thiserror::Error)]
 pub enum NoCode {
-    /// WhatsApp showed none in time.
+    /// WhatsApp sent no code before the timeout.
     #[error("WhatsApp showed no code in time")]
     TimedOut,
     /// WhatsApp cannot be reached.
     #[error("{0}")]
     Unreachable(DialFailure),
-    /// The state does not allow linking; its word and cause say why.
+    /// The status does not allow linking; its word and cause say why.
     #[error("linking is not possible: {}", .0.word())]
     Impossible(Status),
     /// The link failed.
@@ -103,19 +106,19 @@ impl Bot {
         }
     }
 
-    /// Its id: the device's key in the link store.
+    /// Returns the bot id, also the key of the device in the link store.
     #[must_use]
     pub fn slot(&self) -> i32 {
         self.slot
     }
 
-    /// What people call it now.
+    /// Returns the current name.
     #[must_use]
     pub fn name(&self) -> String {
         self.name.borrow().clone()
     }
 
-    /// People call it so from now on.
+    /// Changes the name in memory.
     pub(super) fn rename(&self, name: &str) {
         self.name.send_if_modified(|known| {
             let other = known != name;
@@ -126,19 +129,19 @@ impl Bot {
         });
     }
 
-    /// How it behaves now. From memory: it is asked at each message.
+    /// Returns the current settings from memory, because every message needs them.
     #[must_use]
     pub fn settings(&self) -> Arc<Settings> {
         Arc::clone(&self.settings.borrow())
     }
 
-    /// How it behaves, and each change.
+    /// Returns a receiver of the settings and their changes.
     #[must_use]
     pub fn settings_changes(&self) -> watch::Receiver<Arc<Settings>> {
         self.settings.subscribe()
     }
 
-    /// It behaves as the table says from now on.
+    /// Applies the settings from the table.
     pub(super) fn set(&self, stored: Option<String>) {
         if *self.stored_settings.borrow() == stored {
             return;
@@ -148,19 +151,19 @@ impl Bot {
         self.settings.send_replace(Arc::new(settings));
     }
 
-    /// When it was added.
+    /// Returns when the bot was added.
     #[must_use]
     pub fn created_at(&self) -> Millis {
         self.created_at
     }
 
-    /// Its link; `None` while the link store could not be opened.
+    /// Returns the link; `None` while the link store cannot be opened.
     #[must_use]
     pub fn link(&self) -> Option<Arc<dyn Link>> {
         self.link.borrow().clone()
     }
 
-    /// Where the link stands now.
+    /// Returns the current status of the link.
     #[must_use]
     pub fn status(&self) -> Status {
         match self.link() {
@@ -171,7 +174,8 @@ impl Bot {
         }
     }
 
-    /// Who it is linked as; what was last known while the link does not say.
+    /// Returns the identity of the linked account; while the link does not know it, the last known
+    /// identity.
     #[must_use]
     pub fn identity(&self) -> Option<Identity> {
         self.link()
@@ -179,14 +183,14 @@ impl Bot {
             .or_else(|| self.stored_identity.borrow().clone())
     }
 
-    /// When the link was last up: now, if it is.
+    /// Returns when the link was last up; the current time if the link is up.
     #[must_use]
     pub fn last_online(&self, clock: &Clock) -> Millis {
         let marks = self.marks.borrow();
         if marks.up { clock.now() } else { marks.last_up }
     }
 
-    /// For how long the link has not been up.
+    /// Returns how long the link has not been up.
     #[must_use]
     pub fn silent_for(&self, clock: &Clock) -> Millis {
         let marks = self.marks.borrow();
@@ -197,26 +201,26 @@ impl Bot {
         }
     }
 
-    /// What was heard so far, and each change.
+    /// Returns a receiver of the link's history and its changes.
     #[must_use]
     pub fn marks(&self) -> watch::Receiver<Marks> {
         self.marks.subscribe()
     }
 
-    /// Where commits of this bot's messages are told.
+    /// Returns the channel for commits of this bot's messages.
     #[must_use]
     pub fn lane(&self) -> mpsc::UnboundedSender<Committed> {
         self.lane.clone()
     }
 
-    /// Waits for the link to be opened.
+    /// Waits until the link is opened.
     pub async fn opened(&self) -> Option<Arc<dyn Link>> {
         let mut link = self.link.subscribe();
         let opened = link.wait_for(Option::is_some).await.ok()?;
         opened.clone()
     }
 
-    /// Notes a state of the link; `last_seq` is the last message accepted so far.
+    /// Records a status of the link; `last_seq` is the last message accepted so far.
     pub fn heard(&self, status: &Status, clock: &Clock, last_seq: i64) {
         self.marks.send_if_modified(|marks| {
             let before = marks.clone();
@@ -241,7 +245,7 @@ impl Bot {
         });
     }
 
-    /// The removed bot's queue ends, whatever the link says.
+    /// Ends the queue of a removed bot, independently of the link's status.
     pub(super) fn retire(&self, now: Millis, last_seq: i64) {
         self.marks.send_modify(|marks| {
             marks.last_up = now;
@@ -250,13 +254,13 @@ impl Bot {
         });
     }
 
-    /// Waits until the lane of a retired bot has ended its queue.
+    /// Waits until the lane of a removed bot has ended the queue.
     pub(super) async fn queue_ended(&self) {
         self.lane.closed().await;
     }
 
     pub(super) fn set_ear(&self, ear: Arc<dyn Listener>) {
-        // Set once, right after `new`.
+        // Set only once, right after `new`.
         let _ = self.ear.set(ear);
     }
 
@@ -272,7 +276,7 @@ impl Bot {
         self.link.send_replace(None);
     }
 
-    /// Who the link says it is, where that is not what is stored.
+    /// Returns the identity from the link if it differs from the stored identity.
     pub(super) fn fresh_identity(&self) -> Option<Identity> {
         let told = self.link()?.identity()?;
         (self.stored_identity.borrow().as_ref() != Some(&told)).then_some(told)
@@ -282,7 +286,8 @@ impl Bot {
         self.stored_identity.send_replace(Some(identity));
     }
 
-    /// The code to scan now, or who is linked. Starts linking where nothing is linked, and waits for the first code.
+    /// Returns the code to scan, or the linked account. Starts linking if the bot is unlinked, and
+    /// waits for the first code.
     ///
     /// # Errors
     /// [`NoCode`].
@@ -320,7 +325,7 @@ impl Bot {
                 | Status::PasskeyAsked) => {
                     return Err(NoCode::Impossible(impossible));
                 }
-                // Unlinked right after the start: the state that the start left behind is still to come.
+                // The status is still the one from before `start_linking`; the next change follows.
                 _ => {}
             }
             if status.changed().await.is_err() {
@@ -340,7 +345,7 @@ impl Marks {
     }
 }
 
-/// Whether the device is gone or shut, so that what waits for it will never be sent.
+/// Returns true if the device is gone or locked, so that queued messages will never be sent.
 fn has_ended(status: &Status) -> bool {
     match status {
         Status::Unlinked(_)
@@ -355,7 +360,7 @@ fn has_ended(status: &Status) -> bool {
     }
 }
 
-/// The cause of a -1: the state's word, and WhatsApp's own where there is one.
+/// Returns the cause of a -1: the word of the status, with WhatsApp's own reason if known.
 fn cause(status: &Status) -> String {
     use waviro_link::UnlinkedCause;
     match status {

@@ -1,6 +1,6 @@
-//! The groups that a bot is in: asked of WhatsApp once, and again when it says that they changed.
+//! The groups of a bot: read from WhatsApp once, and again after WhatsApp reports a change.
 //!
-//! WhatsApp limits how often this may be asked, so one answer serves all who want it.
+//! WhatsApp limits how often a client may ask for the groups, so all callers share the answer.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,41 +13,43 @@ use waviro_link::{Group, GroupId, Link, LinkError, Number};
 use super::Bot;
 use crate::clock::{Clock, Millis, millis};
 
-/// WhatsApp tells of every change; in case one was missed, the list is read anew after so long.
+/// The longest time that the list is used without a reported change. WhatsApp reports every change,
+/// but a report may get lost.
 const BELIEVED: Duration = Duration::from_hours(1);
 
-/// "Not in it" is believed so long: somebody may just have added the bot.
+/// How long the absence of a group is trusted, because the bot may just have been added.
 const ABSENCE_BELIEVED: Duration = Duration::from_mins(1);
 
-/// However much changes, WhatsApp is not asked more often.
+/// The shortest time between two questions to WhatsApp, however often the groups change.
 const AT_MOST_EVERY: Duration = Duration::from_secs(2);
 
-/// The same after a question that it did not answer, or answered with "too often".
+/// The same time after a question without an answer, or with the answer "too often".
 const AFTER_A_FAILURE: Duration = Duration::from_secs(30);
 
-/// An answer takes tens of milliseconds; whoever asked has a request open.
+/// The timeout for the answer. WhatsApp answers within tens of milliseconds, and a request of the
+/// caller is waiting.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
 
 type List = Arc<HashMap<GroupId, Group>>;
 
-/// What is known of one bot's groups.
+/// The known groups of a bot.
 #[derive(Default)]
 pub(super) struct Groups {
-    /// Held while WhatsApp is asked: whoever comes in the meantime gets the same answer.
+    /// Locked during a question, so that concurrent callers share the answer.
     known: Mutex<Known>,
-    /// How often WhatsApp said that something changed.
+    /// How often WhatsApp reported a change.
     changes: AtomicU64,
 }
 
 #[derive(Default)]
 struct Known {
-    /// Whose groups they are: a bot may be linked to another account.
+    /// The account of these groups. A bot may be linked to another account later.
     of: Option<Number>,
     list: Option<List>,
-    /// Of the answer: when it was asked for, and how many changes it is after.
+    /// When the list was requested, and how many changes had been reported by then.
     asked_at: Millis,
     changes: u64,
-    /// Before this WhatsApp is left alone.
+    /// No question to WhatsApp before this time.
     rest_until: Millis,
 }
 
@@ -58,15 +60,15 @@ impl Groups {
 }
 
 impl Bot {
-    /// Every group that the bot is in. While the link is down what was last known.
+    /// Returns every group of the bot. While the link is down, returns the last known groups.
     ///
     /// # Errors
-    /// Any [`LinkError`] of the question, where nothing is known.
+    /// Any [`LinkError`] of the question, if no groups are known.
     pub async fn groups(&self, clock: &Clock) -> Result<List, LinkError> {
         self.known_groups(clock, BELIEVED).await
     }
 
-    /// Whether the bot is in a group.
+    /// Returns true if the bot is in the group.
     ///
     /// # Errors
     /// As [`Bot::groups`].
@@ -78,7 +80,7 @@ impl Bot {
         Ok(again.contains_key(group))
     }
 
-    /// WhatsApp says that the groups are not what they were.
+    /// Records that WhatsApp reported a change of the groups.
     pub fn groups_changed(&self) {
         self.groups.changed();
     }
@@ -92,7 +94,8 @@ impl Bot {
                 ..Known::default()
             };
         }
-        // Counted before the question: a change while it is under way is a reason to ask again.
+        // The counter is read before the question: a change during the question is a reason to ask
+        // again.
         let (asked_at, changes) = (clock.now(), self.groups.changes.load(Ordering::SeqCst));
         if let Some(list) = &known.list {
             let fresh = changes == known.changes && asked_at - known.asked_at < millis(believed);

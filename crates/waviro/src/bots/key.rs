@@ -1,4 +1,5 @@
-//! The SecretKey of a bot, and what the command line does to the table while a gateway may be running.
+//! The keys of a bot, and the changes that the command line makes to the table while a gateway may
+//! be running.
 
 mod guess;
 
@@ -10,16 +11,18 @@ use crate::clock::Millis;
 use crate::invisible::{self, is_blank, nfc};
 use crate::store::{AddBot, Renaming, SetKey, Store, StoreError};
 
-/// A fresh key: 256 random bits as 64 hex digits, so it holds no blank and no `;`. Or a key that a shop's programs have already
-/// ([`SecretKey::taken_over`]). Shown once, kept nowhere.
+/// The SecretKey of a bot. A new key is 256 random bits as 64 hex digits, so it contains no blank
+/// and no `;`. A key that the owner's programs already use can be taken over
+/// ([`SecretKey::taken_over`]). The key is shown once; only its hash is stored.
 #[derive(Clone)]
 pub struct SecretKey(String);
 
-/// A webhook key that a shop's scripts check already. It stands in each keyword webhook, so it is kept as it is.
+/// A webhook key that the owner's scripts already check. Each keyword webhook carries the key, so
+/// the database stores it in plain text.
 #[derive(Clone)]
 pub struct WebhookKey(String);
 
-/// Keys that a new bot takes over; what is `None` is made at random.
+/// The keys that a new bot takes over. A key that is `None` is generated.
 #[derive(Debug, Clone, Default)]
 pub struct OwnKeys {
     /// The SecretKey.
@@ -28,19 +31,19 @@ pub struct OwnKeys {
     pub webhook: Option<WebhookKey>,
 }
 
-/// The fewest and the most characters of a SecretKey that is taken over.
+/// The allowed length of a SecretKey that is taken over, in characters.
 pub const KEY_LENGTH: std::ops::RangeInclusive<usize> = 16..=128;
 
-/// The most characters of a webhook key that is taken over.
+/// The longest webhook key that is taken over, in characters.
 pub const WEBHOOK_KEY_CAP: usize = 128;
 
-/// Why a key cannot be taken over. The texts say what the key must be.
+/// Why a key cannot be taken over. The texts describe a valid key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadKey {
     /// See [`KEY_LENGTH`].
     #[error("16 to 128 characters long")]
     Length,
-    /// An HTTP header could not carry it, or would not carry the whole of it.
+    /// An HTTP header cannot carry the key, or not completely.
     #[error(
         "ASCII letters, digits and punctuation without blanks, and without a ; at its end, as an HTTP header carries it"
     )]
@@ -50,7 +53,7 @@ pub enum BadKey {
         "hard to guess: letters and digits at random, no words, runs or repetitions; make a new key instead"
     )]
     Guessable,
-    /// The two keys of a bot are alike. Each webhook would tell the SecretKey.
+    /// Both keys of the bot are equal. Each webhook would reveal the SecretKey.
     #[error(
         "another one than the bot's other key: each webhook carries the webhook key, and would tell the SecretKey"
     )]
@@ -62,43 +65,44 @@ pub enum BadKey {
 #[error("1 to 128 characters that can be seen, without control characters")]
 pub struct BadWebhookKey;
 
-/// The longest time that a replaced key may go on working: whoever has not changed it in a week won't in two.
+/// The longest time that a replaced key may stay valid. Owners who need more than a week to change
+/// a key would not need less than two.
 pub const LONGEST_OVERLAP: Duration = Duration::from_hours(7 * 24);
 
 /// Why a bot was not added.
 #[derive(Debug, thiserror::Error)]
 pub enum AddError {
-    /// A bot with a name that looks the same lives.
+    /// An active bot has a name that looks the same.
     #[error(
         "a bot of that name, or of one that looks the same, exists already; choose another name or remove that one"
     )]
     NameTaken,
-    /// Blank, longer than 64 characters, or with control characters.
+    /// The name is blank, longer than 64 characters, or has control characters.
     #[error("a bot's name is 1 to 64 characters that can be seen, without control characters")]
     BadName,
-    /// Another living bot has this SecretKey.
+    /// Another active bot has this SecretKey.
     #[error("{KEY_TAKEN}")]
     KeyTaken,
-    /// The two keys are alike.
+    /// Both keys are equal.
     #[error("the webhook key must be {}", BadKey::BothAlike)]
     KeysAlike,
-    /// The database.
+    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 const KEY_TAKEN: &str = "another bot has this SecretKey, and a key says which bot is meant; give that bot another key first";
 
-/// Why a bot has no other key.
+/// Why the key of a bot was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum SetKeyError {
-    /// The bot.
+    /// The bot was not found, or the database failed.
     #[error(transparent)]
     Bot(#[from] NoSuchBot),
-    /// Another living bot has this SecretKey.
+    /// Another active bot has this SecretKey.
     #[error("{KEY_TAKEN}")]
     KeyTaken,
-    /// The bot's other key is this one.
+    /// The bot's other key is equal.
     #[error("the key must be {}", BadKey::BothAlike)]
     KeysAlike,
 }
@@ -109,13 +113,13 @@ impl From<StoreError> for SetKeyError {
     }
 }
 
-/// Why a named bot was not changed.
+/// Why a bot was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum NoSuchBot {
-    /// No bot of that name lives.
+    /// No active bot has this name.
     #[error("there is no bot of that name; `waviro bot list` shows all")]
     Unknown,
-    /// The database.
+    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -123,10 +127,10 @@ pub enum NoSuchBot {
 /// Why a bot was not renamed.
 #[derive(Debug, thiserror::Error)]
 pub enum RenameError {
-    /// The name.
+    /// The name is invalid or taken.
     #[error(transparent)]
     Name(#[from] AddError),
-    /// The bot.
+    /// The bot was not found, or the database failed.
     #[error(transparent)]
     Bot(#[from] NoSuchBot),
 }
@@ -138,14 +142,15 @@ impl From<StoreError> for RenameError {
 }
 
 impl SecretKey {
-    /// A key from a generator fit for secrets.
+    /// Generates a key with a cryptographic random generator.
     pub fn random(random: &mut impl rand::CryptoRng) -> Self {
         let mut bytes = [0; 32];
         random.fill_bytes(&mut bytes);
         Self(hex::encode(bytes))
     }
 
-    /// A key that a shop's programs have already, without the blanks and the one `;` that may stand around it in a header.
+    /// Takes over an existing key, without surrounding blanks and without a trailing `;`, as both
+    /// may appear in a header.
     ///
     /// # Errors
     /// [`BadKey`].
@@ -164,13 +169,13 @@ impl SecretKey {
         Ok(Self(key.to_owned()))
     }
 
-    /// The text, to be shown to its owner and nobody else.
+    /// Returns the text, to be shown to the owner only.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
     }
 
-    /// What is stored of it: SHA-256 in lower-case hex.
+    /// Returns the stored form: SHA-256 in lower-case hex.
     #[must_use]
     pub fn sha256(&self) -> String {
         hex::encode(Sha256::digest(self.0.as_bytes()))
@@ -178,13 +183,14 @@ impl SecretKey {
 }
 
 impl WebhookKey {
-    /// 192 random bits as text without a blank, quote or `;`, for a PHP file's single line.
+    /// Generates a key of 192 random bits. The text has no blank, quote or `;`, so it fits in a
+    /// line of a PHP file.
     #[must_use]
     pub fn random() -> Self {
         Self(format!("whk_{}", hex::encode(rand::random::<[u8; 24]>())))
     }
 
-    /// A key that a shop's scripts check already, without the blanks around it.
+    /// Takes over an existing webhook key without surrounding blanks.
     ///
     /// # Errors
     /// [`BadWebhookKey`].
@@ -196,7 +202,7 @@ impl WebhookKey {
         fits.then(|| Self(key.to_owned())).ok_or(BadWebhookKey)
     }
 
-    /// The text, as webhooks carry it.
+    /// Returns the text, as webhooks carry it.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -215,7 +221,8 @@ impl std::fmt::Debug for SecretKey {
     }
 }
 
-/// Adds a bot to the table; a running gateway sees it within two seconds, or at the first use of its key.
+/// Adds a bot to the table. A running gateway notices the bot within two seconds, or at the first
+/// use of the key.
 ///
 /// # Errors
 /// [`AddError`].
@@ -239,7 +246,7 @@ pub async fn add(
     }
 }
 
-/// Gives a bot another name.
+/// Renames a bot.
 ///
 /// # Errors
 /// [`RenameError`].
@@ -252,7 +259,8 @@ pub async fn rename(store: &Store, slot: i32, name: &str) -> Result<(), RenameEr
     }
 }
 
-/// The slot of the living bot of this name. The name may be typed in another Unicode form than the stored one.
+/// Returns the id of the active bot with this name. The Unicode form of the name may differ from
+/// the stored form.
 ///
 /// # Errors
 /// [`NoSuchBot`].
@@ -263,8 +271,9 @@ pub async fn slot_of(store: &Store, name: &str) -> Result<i32, NoSuchBot> {
     named.map(|bot| bot.slot).ok_or(NoSuchBot::Unknown)
 }
 
-/// Gives a bot another key; a running gateway knows it at its first use. The old one goes on working for `overlap`
-/// milliseconds, or dies within two seconds. The key that the bot has already changes nothing.
+/// Gives a bot another key. A running gateway accepts the new key at the first use. The previous
+/// key stays valid for `overlap` milliseconds, or for at most two seconds without an overlap.
+/// Setting the current key again changes nothing.
 ///
 /// # Errors
 /// [`SetKeyError`].
@@ -284,7 +293,8 @@ pub async fn set_key(
     }
 }
 
-/// Marks a bot removed; a running gateway, or else the next one, ends its queue, logs its device out and forgets it.
+/// Marks a bot as removed. A running gateway, or the next start, ends the queue, logs the device
+/// out and deletes it.
 ///
 /// # Errors
 /// [`NoSuchBot`].

@@ -1,6 +1,9 @@
-//! What a bot's deliveries need of it: its webhook key, what signs them, and which networks they may reach. They outlive the bot, so
-//! it is not asked for in memory. Read from the table at most every two seconds, so that
-//! a change by another hand is seen as soon as a bot is.
+//! The profile of a bot for its deliveries: the webhook key, the signing secrets, and the networks
+//! that deliveries may reach.
+//!
+//! Deliveries may outlive the bot, so the profile comes from the table and not from the bot in
+//! memory. The table is read at most every two seconds, so that a change by another process is
+//! noticed as fast as a new bot.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +16,7 @@ use crate::config::AllowedNetwork;
 use crate::net::sign::{self, Secret};
 use crate::store::{SecretsRow, SetKey, Store, StoreError};
 
-/// How old what is known may be.
+/// The longest time that a profile in memory is used.
 const FRESH: Duration = Duration::from_secs(2);
 
 /// The profiles of all bots. Cheap to clone.
@@ -26,7 +29,7 @@ struct Inner {
     known: Mutex<HashMap<i32, (Millis, Arc<Profile>)>>,
 }
 
-/// One bot's.
+/// The profile of a bot.
 #[derive(Debug, Clone)]
 pub struct Profile {
     webhook_key: String,
@@ -36,7 +39,7 @@ pub struct Profile {
 }
 
 impl Profiles {
-    /// Nothing is known yet.
+    /// Creates an empty cache.
     #[must_use]
     pub fn new(store: Store, clock: Clock) -> Self {
         Self(Arc::new(Inner {
@@ -46,10 +49,10 @@ impl Profiles {
         }))
     }
 
-    /// A bot's profile. A bot without secrets gets some here.
+    /// Returns the profile of a bot. A bot without secrets gets new secrets.
     ///
     /// # Errors
-    /// Any [`StoreError`]; [`StoreError::Unreadable`] where there is no such bot.
+    /// Any [`StoreError`]; [`StoreError::Unreadable`] if the bot does not exist.
     pub async fn of(&self, slot: i32) -> Result<Arc<Profile>, StoreError> {
         let now = self.0.clock.now();
         if let Some((read_at, profile)) = self.known().get(&slot)
@@ -70,12 +73,13 @@ impl Profiles {
         Ok(profile)
     }
 
-    /// Gives a bot another webhook key, at once.
+    /// Changes the webhook key of a bot at once.
     ///
     /// # Errors
-    /// [`SetKeyError`], but never [`SetKeyError::KeyTaken`]: several bots may share a script.
+    /// [`SetKeyError`], but never [`SetKeyError::KeyTaken`], because several bots may share a
+    /// script.
     pub async fn set_webhook_key(&self, slot: i32, key: &WebhookKey) -> Result<(), SetKeyError> {
-        // The other secrets of a bot that has none yet.
+        // Creates the other secrets if the bot has none yet.
         self.of(slot).await?;
         let key = key.reveal().to_owned();
         let done = self.0.store.set_webhook_key(slot, key).await?;
@@ -88,7 +92,7 @@ impl Profiles {
         }
     }
 
-    /// Gives a bot another signing secret; the one that it had signs too, for so long.
+    /// Gives a bot a new signing secret. During `overlap` the previous secret signs too.
     ///
     /// # Errors
     /// [`NoSuchBot`].
@@ -108,7 +112,7 @@ impl Profiles {
         Ok(self.of(slot).await?)
     }
 
-    /// What is known of a bot is out of date.
+    /// Removes the cached profile of a bot because the profile is out of date.
     pub fn forget(&self, slot: i32) {
         self.known().remove(&slot);
     }
@@ -134,39 +138,40 @@ impl Profile {
         })
     }
 
-    /// What the document's payload carries as `webhookkey`.
+    /// Returns the value of `webhookkey` in the webhook payload.
     #[must_use]
     pub fn webhook_key(&self) -> &str {
         &self.webhook_key
     }
 
-    /// Networks that deliveries may reach beside the public ones and `outbound.allow`.
+    /// Returns the networks that deliveries may reach in addition to public addresses and
+    /// `outbound.allow`.
     #[must_use]
     pub fn allow(&self) -> &[AllowedNetwork] {
         &self.allow
     }
 
-    /// What signs.
+    /// Returns the current signing secret.
     #[must_use]
     pub fn signing_secret(&self) -> &Secret {
         &self.signing
     }
 
-    /// The one before it and until when it signs too, while it does.
+    /// Returns the previous signing secret and the end of its overlap; `None` after the end.
     #[must_use]
     pub fn signing_before(&self, now: Millis) -> Option<(&Secret, Millis)> {
         let before = self.before.as_ref().filter(|(_, until)| now < *until);
         before.map(|(secret, until)| (secret, *until))
     }
 
-    /// A delivery's id and what proves that it is ours, see [`sign::headers`].
+    /// Returns the headers with the delivery's id and signatures, see [`sign::headers`].
     #[must_use]
     pub fn headers(&self, id: &str, at: Millis, body: &str) -> Vec<(&'static str, String)> {
-        // Only a body that is no text cannot be signed.
+        // Only a body that is not text cannot be signed.
         sign::headers(&self.signing(at), id, at, body.as_bytes()).unwrap_or_default()
     }
 
-    /// The secrets that sign now, the current one first.
+    /// Returns the signing secrets that are valid now, the current secret first.
     #[must_use]
     pub fn signing(&self, now: Millis) -> Vec<Secret> {
         let before = self.signing_before(now);

@@ -1,4 +1,4 @@
-//! What may be set for one bot. Nothing set is the document's behaviour.
+//! The settings of a bot. The defaults give the documented behaviour of `/api`.
 
 use std::time::Duration;
 
@@ -11,49 +11,53 @@ use crate::clock::{Millis, millis};
 use crate::config::AllowedNetwork;
 use crate::store::Repeats;
 
-/// Networks of one bot at most: each is compared with each address that is dialled.
+/// The most networks of a bot. Every address of a delivery is compared with each network.
 pub const NETWORKS: usize = 64;
 
-/// One bot's settings, as `/v1` shows and takes them.
+/// The settings of a bot, as `/v1` shows and accepts them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// What a repeat is.
+    /// The rule for repeated messages.
     pub duplicate_rule: DuplicateRule,
-    /// How fast it writes.
+    /// The speed of sending.
     pub pacing: Pacing,
-    /// Acks 2 and 3 of groups are posted, when the first member's phone reports.
+    /// Post acks 2 and 3 for group messages, as soon as the phone of the first member reports.
     pub group_acks: bool,
-    /// How long it accepts without a connection, seconds; `delivery.grace_s` where `None`.
+    /// How long the bot accepts messages without a connection, in seconds; `None` means
+    /// `delivery.grace_s`.
     #[serde(deserialize_with = "maybe_whole::<_, 0, 86_400>")]
     pub grace_s: Option<u32>,
-    /// Networks that may be called for it beside public ones and `outbound.allow`.
+    /// Networks that the bot's deliveries may reach in addition to public addresses and
+    /// `outbound.allow`.
     #[serde(serialize_with = "networks_out", deserialize_with = "networks_in")]
     pub allow: Vec<AllowedNetwork>,
 }
 
-/// When the same text to the same chat is refused as a repeat of the message before.
+/// The duplicate rule: refuses a message with the same content as the message before in the same
+/// chat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DuplicateRule {
-    /// At all.
+    /// The rule is on.
     pub enabled: bool,
-    /// Only where the one before was accepted so many seconds ago or less; however long ago where `None`.
+    /// The rule applies only if the message before was accepted at most this many seconds ago;
+    /// `None` means no limit.
     #[serde(deserialize_with = "maybe_whole::<_, 1, 31_536_000>")]
     pub within_s: Option<u32>,
 }
 
-/// How fast a bot writes, and whether it seems to type.
+/// The speed of sending, and typing before texts.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Pacing {
-    /// Messages in any minute at most, spaced evenly; as fast as it goes where `None`.
+    /// The most messages per minute, spaced evenly; `None` means no limit.
     #[serde(deserialize_with = "maybe_whole::<_, 1, 600>")]
     pub per_minute: Option<u32>,
-    /// How much a gap between two messages differs from the even one at most, as a part of it.
+    /// The largest variation of a gap between two messages, as a part of the even gap.
     #[serde(deserialize_with = "part")]
     pub jitter: f64,
-    /// A person sees the bot type before a text.
+    /// Show typing to a person before a text.
     pub typing: bool,
 }
 
@@ -66,7 +70,7 @@ impl Default for DuplicateRule {
     }
 }
 
-/// Even gaps look like a machine; a third of a gap is as much as people differ.
+/// Even gaps look like a machine. People vary by about a third.
 const JITTER: f64 = 0.3;
 
 impl Default for Pacing {
@@ -79,16 +83,17 @@ impl Default for Pacing {
     }
 }
 
-/// A value that is not taken.
+/// A setting with an invalid value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadSetting {
-    /// Its whole name, as `pacing.jitter`; where a name is unknown, the object that it stands in.
+    /// The full name, such as `pacing.jitter`; for an unknown name, the object that contains the
+    /// name.
     pub field: &'static str,
-    /// What it must be.
+    /// The description of a valid value.
     pub should: &'static str,
 }
 
-/// Every setting by its whole name, and what it must be.
+/// Every setting by full name, with the description of a valid value.
 const FORMS: [(&str, &str); 8] = [
     ("duplicate_rule.enabled", "true or false"),
     (
@@ -106,7 +111,7 @@ const FORMS: [(&str, &str); 8] = [
     ),
 ];
 
-/// What holds settings, and what it must be.
+/// The objects that contain settings, with a description of their fields.
 const GROUPS: [(&str, &str); 3] = [
     (
         "duplicate_rule",
@@ -123,18 +128,20 @@ const GROUPS: [(&str, &str); 3] = [
 ];
 
 impl Settings {
-    /// These settings with a JSON merge patch (RFC 7396) applied: what is absent stays, null is the default again.
+    /// Returns these settings with a JSON merge patch (RFC 7396) applied: an absent field stays,
+    /// null restores the default.
     ///
     /// # Errors
     /// [`BadSetting`], the first.
     pub fn patched(&self, patch: &Value) -> Result<Self, BadSetting> {
         let mut document = serde_json::to_value(self).unwrap_or_default();
         if !knows(&document, patch) {
-            // Also where it is null, which would only take away what is not there.
+            // An unknown field is an error even with the value null, although a merge would only
+            // remove a field that does not exist.
             return Err(blame(patch));
         }
         merge(&mut document, patch);
-        // A list would be read as the fields in their order.
+        // Serde would read a list as the fields in their order.
         let lists = GROUPS.iter().find(|(group, _)| {
             let value = document.get(group);
             value.is_some_and(|value| !value.is_object())
@@ -145,7 +152,7 @@ impl Settings {
         serde_json::from_value(document.clone()).map_err(|_| blame(&document))
     }
 
-    /// As it stands in the database; `None` for the defaults.
+    /// Returns the stored form; `None` for the defaults.
     #[must_use]
     pub fn stored(&self) -> Option<String> {
         if *self == Self::default() {
@@ -154,7 +161,8 @@ impl Settings {
         serde_json::to_string(self).ok()
     }
 
-    /// The way back from [`Settings::stored`]. What cannot be read, as a newer version may leave it, is the default, and the log says so.
+    /// Reads the form of [`Settings::stored`]. An unreadable text, for example from a newer
+    /// version, is logged and gives the defaults.
     #[must_use]
     pub fn read(slot: i32, stored: Option<&str>) -> Self {
         let Some(text) = stored else {
@@ -166,7 +174,7 @@ impl Settings {
         })
     }
 
-    /// Which messages are repeats, for one that is accepted at `now`.
+    /// Returns the duplicate rule for a message accepted at `now`.
     #[must_use]
     pub fn repeats(&self, now: Millis) -> Repeats {
         match self.duplicate_rule {
@@ -179,7 +187,8 @@ impl Settings {
         }
     }
 
-    /// How long the bot accepts without a connection; `usual` where nothing is set.
+    /// Returns how long the bot accepts messages without a connection; `usual` if the setting is
+    /// empty.
     #[must_use]
     pub fn grace(&self, usual: Duration) -> Duration {
         self.grace_s
@@ -187,7 +196,7 @@ impl Settings {
     }
 }
 
-/// Whether every field of a patch is one of the document's.
+/// Returns true if the document has every field of the patch.
 fn knows(document: &Value, patch: &Value) -> bool {
     let (Value::Object(known), Value::Object(fields)) = (document, patch) else {
         return true;
@@ -216,7 +225,7 @@ fn merge(target: &mut Value, patch: &Value) {
     }
 }
 
-/// Which setting of a document that is not taken is to blame: the one that is not taken alone either.
+/// Finds the invalid setting in a rejected document: the setting that is also rejected alone.
 fn blame(document: &Value) -> BadSetting {
     for (field, should) in FORMS {
         let mut parts = field.split('.');
@@ -247,7 +256,7 @@ fn blame(document: &Value) -> BadSetting {
     BadSetting { field, should }
 }
 
-/// A whole number; a fraction of zero counts as whole, as JSON Schema has it.
+/// Reads a whole number. A number such as `1.0` counts as whole, as in JSON Schema.
 fn maybe_whole<'de, D: Deserializer<'de>, const LOW: u32, const HIGH: u32>(
     input: D,
 ) -> Result<Option<u32>, D::Error> {

@@ -1,9 +1,11 @@
-//! Why WhatsApp cannot be reached, as a sentence that says what to do: one text for the API, health, the dashboard and `doctor`.
+//! The explanation of a failed connection to WhatsApp, with a remedy: one text for the API, health,
+//! the dashboard and `doctor`.
 
 use waviro_link::{DialFailure, DialStep};
 
-/// The cause and its remedy, without a first capital and without a final stop: in Indonesian and in English. Nothing of it tells
-/// a tenant about the operator's network; the system's own words are for logs and `doctor`.
+/// Returns the cause and the remedy in Indonesian and in English, without an initial capital and
+/// without a final stop. The texts reveal nothing about the operator's network to a tenant; system
+/// messages appear only in logs and in `doctor`.
 #[must_use]
 pub fn why_unreachable(failure: &DialFailure) -> (&'static str, &'static str) {
     match failure {
@@ -75,7 +77,7 @@ pub fn why_unreachable(failure: &DialFailure) -> (&'static str, &'static str) {
     }
 }
 
-/// The same for whoever only has the failure's code, [`DialFailure::code`].
+/// Returns the same texts for a code from [`DialFailure::code`].
 #[must_use]
 pub fn why_unreachable_by_code(code: &str) -> Option<(&'static str, &'static str)> {
     let samples = DialFailure::samples();
@@ -83,7 +85,7 @@ pub fn why_unreachable_by_code(code: &str) -> Option<(&'static str, &'static str
     Some(why_unreachable(same))
 }
 
-/// What an HTTP status in place of a WebSocket means.
+/// Explains an HTTP status received instead of a WebSocket.
 fn status_explained(status: u16) -> (&'static str, &'static str) {
     match status {
         429 => (

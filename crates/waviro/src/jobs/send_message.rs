@@ -1,10 +1,12 @@
-//! One lane per bot: writes its queue to the wire and waits for the server's acks.
+//! The send lane of a bot: writes queued messages to WhatsApp and waits for the server acks.
 //!
-//! The queue are the message rows with ack 0. The lane holds a [`Window`] of them in memory; accepts reach it right
-//! after their commit, and where more wait than the window holds it reads on from the database. `send` returning `Ok`
-//! proves nothing: a message leaves the queue only when the server's ack (or a refusal, the end of the device, or its
-//! 24 hours) is committed. What was written on a connection that is gone is written again, same id, as soon as the next
-//! one is up; where acks stay away for a minute the lane asks for a fresh connection itself.
+//! The queue is the message rows with ack 0. The lane holds a [`Window`] of the queue in memory.
+//! Accepted messages reach the window right after the commit; if more messages wait than the window
+//! holds, the lane reads them from the database. `send` returning `Ok` does not prove that the
+//! server has the message. A message leaves the queue only after the commit of a server ack, a
+//! refusal, the end of the device, or the expiry after 24 hours. After a reconnect the lane resends
+//! unacked messages under the same ids. If no ack arrives for a minute, the lane requests a
+//! reconnect.
 
 mod backlog;
 mod ending;
@@ -33,64 +35,66 @@ use ending::EXPIRES;
 use turn::Turns;
 use window::{Window, Written};
 
-/// Messages of one bot in memory, unacked ones included: at a round trip of 100 ms enough for 2,500 messages a second.
+/// The most messages of a bot in memory, unacked messages included. At a round trip of 100 ms the
+/// window allows about 2,500 messages per second.
 const WINDOW: usize = 256;
 
-/// Messages of one bot being encrypted and written side by side.
+/// The most messages of a bot that are encrypted and written concurrently.
 const SIDE_BY_SIDE: usize = 16;
 
-/// The server acks within a second or two; a minute of silence means that the connection is dead or the ack lost.
+/// The timeout for a server ack. The server usually acks within two seconds, so after a minute
+/// without acks the connection is dead or the ack is lost.
 const ACK_WITHIN: Duration = Duration::from_mins(1);
 
-/// A write that takes longer than this is given up as timed out.
+/// The timeout for writing a message.
 const WRITE_WITHIN: Duration = Duration::from_mins(1);
 
-/// The same where a file is uploaded first.
+/// The timeout for writing a message whose file is uploaded first.
 const UPLOAD_WITHIN: Duration = Duration::from_mins(5);
 
-/// A chat rests so long after a failure that may pass.
+/// The pause of a chat after a temporary failure.
 const REST: Duration = Duration::from_secs(5);
 
-/// The lane rests so long after a failure of the database.
+/// The pause of the lane after a failure of the database.
 const STORE_REST: Duration = Duration::from_secs(1);
 
-/// A bot's lane.
+/// The send lane of a bot.
 pub(super) struct Lane {
     bot: Arc<Bot>,
     store: Store,
     outbox: Outbox,
     feeds: Feeds,
-    /// Whatever is counted here is counted in its steady time.
+    /// All times of the lane are steady times of this clock.
     clock: Clock,
     stop: CancellationToken,
     window: Window,
     work: FuturesUnordered<BoxFuture<'static, Outcome>>,
     writing: usize,
-    /// The link is up, by its own word and by what was heard.
+    /// The link is up, both by status and by [`Marks`].
     up: bool,
-    /// The last message that was in memory, or is known not to be wanted.
+    /// The highest message sequence number that was in memory or needs no write.
     last_seen: i64,
-    /// The last that a lane before this one may have written.
+    /// The highest sequence number possibly written by an earlier lane.
     of_others: i64,
     backlog: Backlog,
-    /// How the bot is set.
+    /// The bot's settings.
     settings: watch::Receiver<Arc<Settings>>,
     turns: Turns,
-    /// The connection on which what is unacked was written.
+    /// The connection on which the unacked messages were written.
     connection: u64,
-    /// The end of the device that was dealt with.
+    /// The last epoch whose end is handled.
     epoch: u64,
     ending: bool,
-    /// Nothing is written before this, or before the link's state changes.
+    /// No write starts before this time, unless the link's state changes first.
     hold_until: Millis,
-    /// The database failed: no look into it before this.
+    /// No database access before this time, because the database failed.
     store_rest_until: Millis,
     last_ack: Millis,
     kicked: Option<Written>,
     timeouts: u32,
 }
 
-/// What work of the lane came to.
+/// The result of a task of the lane.
 enum Outcome {
     Wrote {
         seq: i64,
@@ -99,7 +103,7 @@ enum Outcome {
         written: Written,
         result: Result<(), LinkError>,
     },
-    /// What a pace goes on after.
+    /// The times of the bot's last messages, needed to continue the pace after a restart.
     Remembered(Result<Vec<Millis>, StoreError>),
     Read {
         limit: usize,
@@ -149,7 +153,8 @@ impl Lane {
         }
     }
 
-    /// Runs until the gateway stops or the bot's queue has ended for good. At a stop, writes under way are waited for.
+    /// Runs until the gateway stops or the queue of a removed bot has ended. At a stop, waits for
+    /// writes in progress.
     pub(super) async fn run(mut self, committed: &mut mpsc::UnboundedReceiver<Committed>) {
         let mut marks = self.bot.marks();
         let link = tokio::select! {
@@ -173,7 +178,8 @@ impl Lane {
             let turn = self.advance(&link, pacing);
             let wake = self.next_wake().min(turn.unwrap_or(Millis::MAX));
             tokio::select! {
-                // In this order: a commit is told before the write that it answers returns.
+                // Biased order: the lane handles the commit of an ack before the result of the
+                // acked write.
                 biased;
                 () = self.stop.cancelled() => break,
                 _ = committed.recv_many(&mut news, WINDOW), if !committed.is_closed() => {
@@ -202,7 +208,7 @@ impl Lane {
         }
     }
 
-    /// Takes in what was heard of the link: a new connection, the end of the device.
+    /// Follows the state of the link: a new connection, or the end of the device.
     fn follow(&mut self, heard: &Marks) {
         if heard.epoch > self.epoch && !self.ending && self.clock.steady() >= self.store_rest_until
         {
@@ -228,7 +234,8 @@ impl Lane {
         }
     }
 
-    /// Starts whatever can be started now. Returns when the next message has its turn, where it waits for that alone.
+    /// Starts all possible work. If the next message waits only for its turn, returns the time of
+    /// the turn.
     fn advance(&mut self, link: &Arc<dyn Link>, pacing: Pacing) -> Option<Millis> {
         let now = self.clock.steady();
         self.window.wake(now);
@@ -247,8 +254,8 @@ impl Lane {
                     .epoch
                     .is_some_and(|epoch| epoch < self.bot.marks().borrow().epoch) =>
             {
-                // Accepted while the device was ending: it must not be sent by whatever is linked next. Not earlier
-                // than this can the end have counted it in.
+                // The message was accepted while the device was ending, after the end of the queue
+                // was determined. The next linked device must not send the message.
                 self.last_seen = self.last_seen.max(queued.seq);
                 self.fail(vec![queued.message.id], "link_ended");
             }
@@ -323,7 +330,8 @@ impl Lane {
                 }
             }
             Err(LinkError::Offline) => {
-                // The state will say so in a moment; until then nothing is written. No attempt is lost.
+                // The link will report the new state soon; until then nothing is written. The
+                // attempt does not count.
                 self.hold_until = now + millis(STORE_REST);
                 self.window.rest(seq, chat, now);
             }
@@ -354,7 +362,7 @@ impl Lane {
         }
     }
 
-    /// The next moment at which something may be due by time alone.
+    /// Returns the next time at which work may be due.
     fn next_wake(&self) -> Millis {
         let now = self.clock.steady();
         let ack = self
@@ -374,7 +382,7 @@ impl Lane {
         ]
         .into_iter()
         .flatten()
-        // A moment that is past and changed nothing must not spin.
+        // A time in the past that caused no work must not cause a busy loop.
         .map(|at| at.max(now + 100))
         .chain(holds)
         .min()

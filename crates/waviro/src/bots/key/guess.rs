@@ -1,6 +1,7 @@
-//! Whether somebody could guess a key that people chose.
+//! A check for guessable keys that people chose themselves.
 
-/// Words that stand in keys that nobody made at random, lower case. They count as nothing.
+/// Words that are common in keys chosen by people, in lower case. They do not count as random
+/// characters.
 const WORDS: [&str; 32] = [
     "secret",
     "rahasia",
@@ -39,20 +40,22 @@ const WORDS: [&str; 32] = [
 /// The rows of a keyboard.
 const ROWS: [&str; 3] = ["qwertyuiop", "asdfghjkl", "zxcvbnm"];
 
-/// So many characters must be new; of a shorter key half of its characters. A random key of 20 letters and digits has about 17.
+/// The fewest random characters of a key; for a shorter key, half of the characters. A random key
+/// of 20 letters and digits has about 17.
 const NEW: usize = 10;
 
-/// A key of letters of one case alone, or of digits alone, is random only if somebody took care to make it so: it must have at least so
-/// many characters. Keys that hosts make have several kinds.
+/// The shortest length of a key with only one kind of characters (letters of one case, or digits).
+/// Generated keys usually have several kinds, so a short key with one kind is probably not random.
 const OF_ONE_KIND: usize = 32;
 
-/// Whether the key looks like words, runs (`abcd`, `1234`, `qwerty`) or repetitions rather than like characters at random.
+/// Returns true if the key looks like words, runs (`abcd`, `1234`, `qwerty`) or repetitions instead
+/// of random characters.
 pub(super) fn is_guessable(key: &str) -> bool {
     let of_one_kind = kinds(key) < 2 && key.len() < OF_ONE_KIND;
     of_one_kind || new_characters(key) < NEW.min(key.len() / 2)
 }
 
-/// How many of small letters, capital letters and digits the key has.
+/// Counts the kinds of characters in the key: lower-case letters, upper-case letters, digits.
 fn kinds(key: &str) -> usize {
     let kinds: [fn(&u8) -> bool; 3] = [
         u8::is_ascii_lowercase,
@@ -65,7 +68,8 @@ fn kinds(key: &str) -> usize {
         .count()
 }
 
-/// How many characters follow neither from the one before nor from an earlier part of the key.
+/// Counts the characters that follow neither from the previous character nor from an earlier part
+/// of the key.
 fn new_characters(key: &str) -> usize {
     let mut plain = key.to_ascii_lowercase();
     for word in WORDS {
@@ -83,7 +87,8 @@ fn new_characters(key: &str) -> usize {
     (0..bytes.len()).filter(|at| !follows(*at)).count()
 }
 
-/// Whether the two are alike, next to each other in the alphabet or among the digits, or on a keyboard.
+/// Returns true if the bytes are equal, or adjacent in the alphabet, among the digits, or on a
+/// keyboard.
 fn are_neighbours(one: u8, other: u8) -> bool {
     let on_keyboard = ROWS.iter().any(|row| {
         let place = |byte: u8| row.bytes().position(|key| key == byte);

@@ -1,4 +1,4 @@
-//! What of a bot's queue is in the database only, and reading on from there.
+//! The part of a bot's queue outside the window: reading further messages from the database.
 
 use tracing::error;
 use waviro_fault::Bug;
@@ -8,19 +8,19 @@ use super::{Lane, Outcome, STORE_REST, WINDOW};
 use crate::clock::{Millis, millis};
 use crate::store::{Queued, StoreError};
 
-/// Whether the database holds messages that the window does not.
+/// Tells if the database holds messages outside the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Backlog {
-    /// All is in memory.
+    /// All messages are in memory.
     None,
-    /// There may be some.
+    /// The database may hold further messages.
     Some,
-    /// They are being read; `missed` = another was accepted since.
+    /// A read is in progress; `missed` is set if a message was accepted during the read.
     Reading { missed: bool },
 }
 
 impl Backlog {
-    /// Something was accepted that the window does not hold.
+    /// A message was accepted but does not fit in the window.
     pub(super) fn grow(&mut self) {
         *self = match self {
             Self::None | Self::Some => Self::Some,
@@ -30,7 +30,7 @@ impl Backlog {
 }
 
 impl Lane {
-    /// Reads on where there is something to read and room for it.
+    /// Reads further messages if the database has some and the window has room.
     pub(super) fn read_on(&mut self, now: Millis) {
         let low = self.window.len() <= WINDOW / 2;
         if self.backlog == Backlog::Some && low && !self.ending && now >= self.store_rest_until {
@@ -45,7 +45,7 @@ impl Lane {
         }
     }
 
-    /// Takes in what was read; `limit` is what was asked for.
+    /// Adds the rows of a read to the window; `limit` is the number of requested rows.
     pub(super) fn read(&mut self, limit: usize, result: Result<Vec<Queued>, StoreError>) {
         let rows = match result {
             Ok(rows) => rows,

@@ -1,4 +1,5 @@
-//! Messages that will not be sent: too old, refused, or their device is gone. Each ends in one -1.
+//! Messages that end with -1 without being sent: expired, refused, or accepted for a device that
+//! has ended.
 
 use std::time::Duration;
 
@@ -9,18 +10,20 @@ use super::{Lane, Outcome, STORE_REST};
 use crate::clock::{Millis, millis};
 use crate::store::News;
 
-/// A message that could not be sent for so long ends in -1: nobody expects it any more. It counts from when it could first have been
-/// written: what only waits for its turn by the bot's pace will be sent, is what its owner asked for, and must not end because the queue
-/// is long. So while the queue moves its clock does not run; once the link is gone it runs for all of them.
+/// A message that could not be sent for 24 hours ends with -1, because the recipient no longer
+/// expects the message. The time counts from when the message could first have been written. A
+/// message that only waits for its turn in the bot's pace will still be sent and must not expire
+/// because of a long queue. So the time does not run while the queue moves, and runs for all
+/// messages while the link is down.
 pub const EXPIRES: Duration = Duration::from_hours(24);
 
-/// Messages ended in one transaction when the device ends.
+/// The messages ended in one transaction when the device ends.
 const ENDED_TOGETHER: usize = 500;
 
 impl Lane {
     pub(super) fn expire(&mut self, now: Millis) {
         if self.turns.unknown() {
-            // Before a restart the queue may have moved until just now.
+            // Before the restart the queue may have moved until a moment ago.
             return;
         }
         let before = now - millis(EXPIRES);
@@ -53,7 +56,7 @@ impl Lane {
         }));
     }
 
-    /// Ends all that was accepted before the device ended.
+    /// Ends all messages accepted before the device ended.
     pub(super) fn end_queue(&mut self, up_to: i64, cause: String) {
         self.ending = true;
         let (store, slot, feeds) = (self.store.clone(), self.bot.slot(), self.feeds.clone());

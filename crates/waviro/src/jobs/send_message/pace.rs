@@ -1,6 +1,8 @@
-//! How fast a bot writes: even gaps that differ a little, never more than so many in a minute, and typing before a text.
+//! The pace of a bot: even gaps with some jitter, at most a set number of messages per minute, and
+//! typing before a text.
 //!
-//! Chance comes from the messages' ids, which are random: the same message is always given the same gap and pause.
+//! The jitter is derived from the random message ids, so the same message always gets the same gap
+//! and typing time.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,34 +13,34 @@ use crate::bots::Pacing;
 use crate::clock::{Millis, millis};
 use crate::jobs::retry::spread;
 
-/// A minute.
 const MINUTE: Millis = 60_000;
 
-/// As many moments as the fastest pace asks for.
+/// The number of remembered send times: as many as the fastest pace needs.
 pub(super) const REMEMBERED: usize = 600;
 
-/// A quick typist's time for one character.
+/// The time per character of a fast typist.
 const CHARACTER: Duration = Duration::from_millis(40);
 
-/// The shortest time for which somebody is seen typing.
+/// The shortest typing time.
 const SHORTEST: Duration = Duration::from_millis(500);
 
-/// The longest: of a long text nobody believes that it was typed, and the queue waits.
+/// The longest typing time. Nobody would believe that a long text was typed at once, and the queue
+/// has to wait.
 const LONGEST: Duration = Duration::from_secs(4);
 
-/// How much a pause differs from the usual at most, as a part of it.
+/// The largest relative variation of a typing time.
 const UNEVEN: f64 = 0.3;
 
-/// When messages were written, or will be; oldest first.
+/// The past and planned send times, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     moments: VecDeque<Millis>,
-    /// The even gap to the next is changed by this much of the jitter, -1.0 to 1.0.
+    /// The position of the next gap within the jitter, from -1.0 to 1.0.
     uneven: f64,
 }
 
 impl Pace {
-    /// Goes on after what was written before.
+    /// Continues after the send times before a restart.
     pub(super) fn after(mut moments: Vec<Millis>) -> Self {
         moments.sort_unstable();
         Self {
@@ -47,12 +49,13 @@ impl Pace {
         }
     }
 
-    /// The first moment at which another message may be written.
+    /// Returns the earliest time for the next message.
     pub(super) fn next(&mut self, pacing: Pacing, now: Millis) -> Millis {
         let Some(per_minute) = pacing.per_minute.filter(|count| *count > 0) else {
             return now;
         };
-        // A clock that was set back would hold the queue for as long.
+        // A send time in the future comes from a clock that was put back, and would block the queue
+        // for that long.
         self.moments.retain(|at| *at <= now + MINUTE);
         let Some(last) = self.moments.back() else {
             return now;
@@ -60,7 +63,7 @@ impl Pace {
         let even = Duration::from_mins(1) / per_minute;
         let gap = even.mul_f64((1.0 + pacing.jitter * self.uneven).max(0.0));
         let after_last = last + millis(gap);
-        // Gaps that are shorter by chance must not add up.
+        // Gaps shortened by the jitter must not add up beyond the limit per minute.
         let count = usize::try_from(per_minute).unwrap_or(REMEMBERED);
         let full = self.moments.len().checked_sub(count);
         let after_minute = full
@@ -69,7 +72,7 @@ impl Pace {
         after_last.max(after_minute.unwrap_or(Millis::MIN)).max(now)
     }
 
-    /// This message is written at that moment.
+    /// Records that the message is written at this time.
     pub(super) fn took(&mut self, message: &Outgoing, at: Millis) {
         if self.moments.len() >= REMEMBERED {
             self.moments.pop_front();
@@ -79,7 +82,8 @@ impl Pace {
     }
 }
 
-/// How long the bot is seen typing before this message; `None` where it is not: only a person sees a text being typed.
+/// Returns how long the bot shows typing before this message; `None` if it shows none. Only texts
+/// to a person show typing.
 pub(super) fn typing(pacing: Pacing, message: &Outgoing) -> Option<Duration> {
     let (Content::Text(text), Chat::Person(_) | Chat::Hidden(_)) = (&message.content, &message.to)
     else {

@@ -1,4 +1,4 @@
-//! When the server acks nothing: a fresh connection, and another write.
+//! The reaction to missing server acks: reconnect and resend.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,12 +10,13 @@ use super::window::Written;
 use super::{ACK_WITHIN, Lane, Outcome, REST};
 use crate::clock::{Millis, millis};
 
-/// An ack within this proves that the connection works.
+/// The connection works if an ack arrived within this time.
 const ALIVE: Duration = Duration::from_secs(30);
 
 impl Lane {
-    /// Silence on a link that looks alive: ask for a fresh connection, which writes again what is unacked. Where others
-    /// were acked lately the link is alive, and only the overdue messages are written again.
+    /// Requests a reconnect if no ack arrives although the link is up; the unacked messages are
+    /// resent after the reconnect. If other messages were acked recently, the link works, and only
+    /// the overdue messages are resent.
     pub(super) fn watch_acks(&mut self, link: &Arc<dyn Link>, now: Millis) {
         let connection = self.connection;
         let overdue = |written: Written| written.at + millis(ACK_WITHIN) <= now;
@@ -24,7 +25,7 @@ impl Lane {
         }
         if let Some(kick) = self.kicked.filter(|kick| kick.connection == connection) {
             if kick.at + millis(REST) <= now {
-                // The old connection stayed, or the link never said that it changed.
+                // The connection did not change, or the link did not report the change.
                 self.kicked = None;
                 self.window.write_again(overdue);
             }

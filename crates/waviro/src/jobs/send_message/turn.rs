@@ -1,4 +1,5 @@
-//! Whose turn it is: at once, or by the bot's pace; and the write itself, after the typing that is seen before it.
+//! The turns of messages: at once or by the bot's pace, and the write itself, with typing shown
+//! before.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,28 +14,29 @@ use crate::bots::Pacing;
 use crate::clock::{Millis, millis};
 use crate::store::StoreError;
 
-/// How turns are given.
+/// The rule for turns.
 #[derive(Debug)]
 pub(super) enum Turns {
-    /// There is no pace.
+    /// The bot has no pace.
     Free,
-    /// There is one, and what was written before is not read yet: nothing is written, or a restart would be a way around it.
+    /// The bot has a pace, but the send times before the restart are not read yet. Nothing is
+    /// written until then: a restart must not circumvent the pace.
     Unknown,
-    /// It is being read.
+    /// The read of the send times is in progress.
     Reading,
-    /// There is one.
+    /// The bot has a pace and the send times are known.
     Paced(Pace),
 }
 
 impl Turns {
-    /// When messages were written lately is not known yet.
+    /// Returns true if the last send times are not known yet.
     pub(super) fn unknown(&self) -> bool {
         matches!(self, Self::Unknown | Self::Reading)
     }
 }
 
 impl Lane {
-    /// Follows the bot's settings.
+    /// Applies the bot's current pacing settings.
     pub(super) fn keep_turns(&mut self, pacing: Pacing, now: Millis) {
         match (&self.turns, pacing.per_minute) {
             (Turns::Free, Some(_)) => self.turns = Turns::Unknown,
@@ -51,15 +53,17 @@ impl Lane {
         }
     }
 
-    /// Takes in when messages were last taken by the server, which is a little after they were written.
+    /// Takes the times of the last server acks as send times; an ack follows shortly after the
+    /// write.
     pub(super) fn remember(&mut self, result: Result<Vec<Millis>, StoreError>) {
         match result {
             Ok(moments) => {
-                // The database has them by a clock that may have been put forward since this process began.
+                // The times in the database may come from a clock that was put forward since this
+                // process started.
                 let (steady, ahead) = (self.clock.steady(), self.clock.now() - self.clock.steady());
                 let passed = |at: Millis| if at > steady { at - ahead } else { at };
                 let moments: Vec<Millis> = moments.into_iter().map(passed).collect();
-                // The queue moved until then, before a restart too.
+                // The queue moved until the last send time, also before a restart.
                 if let Some(last) = moments.iter().max() {
                     self.window.hold((*last).min(steady));
                 }
@@ -73,7 +77,8 @@ impl Lane {
         }
     }
 
-    /// Writes what has its turn. Returns when the next has its turn, where it waits for that alone.
+    /// Writes the messages whose turn has come. If the next message waits only for its turn,
+    /// returns the time of the turn.
     pub(super) fn write(
         &mut self,
         link: &Arc<dyn Link>,
@@ -85,7 +90,7 @@ impl Lane {
         }
         while self.writing < SIDE_BY_SIDE {
             let (message, first) = self.window.peek()?;
-            // Whoever saw it typed once need not see it again.
+            // The typing is not shown again for a resend.
             let typing = pace::typing(pacing, message).filter(|_| first);
             let at = match &mut self.turns {
                 Turns::Free => now + millis(typing.unwrap_or_default()),
@@ -140,11 +145,12 @@ impl Lane {
                     tokio::select! {
                         () = seen => {}
                         () = clock.sleep_until(at) => {}
-                        // The next start writes it.
+                        // The next start writes the message.
                         () = stop.cancelled() => return Err(LinkError::Offline),
                     }
                     if marks.borrow().epoch != epoch {
-                        // The device ended meanwhile, and the queue with it: whatever is linked next must not send this.
+                        // The device and the queue have ended in the meantime. The next linked
+                        // device must not send this message.
                         return Err(LinkError::Offline);
                     }
                 }

@@ -1,6 +1,7 @@
-//! The part of a bot's queue that is in memory: what may be written next, and what waits for the server's ack.
+//! The part of a bot's queue in memory: messages to write, and messages waiting for the server ack.
 //!
-//! Messages to one chat are written in the order of acceptance, one at a time; different chats go side by side.
+//! Messages to the same chat are written in the order of acceptance, and never concurrently.
+//! Different chats are written concurrently.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
@@ -14,34 +15,35 @@ pub(super) struct Window {
     entries: BTreeMap<i64, Entry>,
     by_id: HashMap<MessageId, i64>,
     chats: HashMap<Chat, Line>,
-    /// Chats with something to write that are neither writing nor resting, in turn.
+    /// Chats with a message to write, neither writing nor paused, in the order of turns.
     ready: VecDeque<Chat>,
-    /// Chats that are left alone until a moment, after a failure that may pass.
+    /// Chats paused until a time, after a temporary failure.
     resting: Vec<(Millis, Chat)>,
-    /// The last moment at which messages waited for their turn alone, by the bot's pace.
+    /// The last time at which ready messages waited only for their turn in the bot's pace.
     held_until: Millis,
 }
 
 #[derive(Debug)]
 struct Entry {
     message: Outgoing,
-    /// From when on it could have been written: since it was accepted, or since it no longer waited for its turn.
+    /// The time since when the message could have been written: the acceptance, or the end of the
+    /// wait for a turn.
     since: Millis,
-    /// Its turn came.
+    /// The message has had its turn.
     tried: bool,
-    /// It may have been written before.
+    /// The message may have been written before.
     again: bool,
     written: Option<Written>,
 }
 
-/// When and on which connection a message was last written.
+/// The time and the connection of a message's last write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Written {
     pub(super) connection: u64,
     pub(super) at: Millis,
 }
 
-/// One chat's messages that are to be written.
+/// The messages of a chat waiting to be written.
 #[derive(Debug, Default)]
 struct Line {
     waiting: BTreeSet<i64>,
@@ -62,8 +64,9 @@ impl Window {
         self.entries.len()
     }
 
-    /// Takes a message in. What the database says of its age is by a clock that may have been set since: in the future it
-    /// cannot have been accepted. `again` where a process before this one may have written it.
+    /// Adds a message. The acceptance time comes from the database and is limited to `now`, because
+    /// the machine's clock may have been set back since. `again` is set if an earlier process may
+    /// have written the message.
     pub(super) fn insert(&mut self, queued: Queued, now: Millis, again: bool) {
         let Queued {
             seq,
@@ -87,7 +90,8 @@ impl Window {
         self.wait(&chat, seq);
     }
 
-    /// What [`Window::next`] will return, and whether its turn comes for the first time.
+    /// Returns the message that [`Window::next`] will return, and true if the message has its first
+    /// turn.
     pub(super) fn peek(&self) -> Option<(&Outgoing, bool)> {
         self.ready.iter().find_map(|chat| {
             let seq = self.chats.get(chat)?.waiting.first()?;
@@ -96,13 +100,14 @@ impl Window {
         })
     }
 
-    /// All that is ready waits for its turn alone.
+    /// Records that the ready messages wait only for their turn.
     pub(super) fn hold(&mut self, now: Millis) {
         self.held_until = self.held_until.max(now);
     }
 
-    /// The next message to write, and whether it and others of its chat may have been written before: said once, with the first of
-    /// them. Its chat writes nothing else until [`Window::wrote`] or [`Window::rest`].
+    /// Returns the next message to write. The flag is true if this message and others of the same
+    /// chat may have been written before; only the first message gets the flag. The chat writes
+    /// nothing else until [`Window::wrote`] or [`Window::rest`].
     pub(super) fn next(&mut self) -> Option<(i64, Outgoing, bool)> {
         while let Some(chat) = self.ready.pop_front() {
             let Some(line) = self.chats.get_mut(&chat) else {
@@ -131,7 +136,7 @@ impl Window {
         None
     }
 
-    /// The message stands on the wire.
+    /// Records that the message was written.
     pub(super) fn wrote(&mut self, seq: i64, chat: &Chat, written: Written) {
         if let Some(entry) = self.entries.get_mut(&seq) {
             entry.written = Some(written);
@@ -139,10 +144,12 @@ impl Window {
         self.free(chat);
     }
 
-    /// The message was not written, or nobody knows: its chat rests until `until`, then it is the first again.
+    /// Pauses the chat until `until` because the message was not written, or because the result is
+    /// unknown. Afterwards the message is the first of the chat again.
     pub(super) fn rest(&mut self, seq: i64, chat: &Chat, until: Millis) {
         let Some(entry) = self.entries.get_mut(&seq) else {
-            // Settled meanwhile: the server took it, whatever became of the call.
+            // The message was settled in the meantime: the server has accepted it, so the result of
+            // the call does not matter.
             self.free(chat);
             return;
         };
@@ -153,7 +160,7 @@ impl Window {
         self.resting.push((until, chat.clone()));
     }
 
-    /// Ends the rest of chats whose time has come.
+    /// Ends the pauses whose time is over.
     pub(super) fn wake(&mut self, now: Millis) {
         let (due, still) = std::mem::take(&mut self.resting)
             .into_iter()
@@ -164,7 +171,7 @@ impl Window {
         }
     }
 
-    /// The message left ack 0.
+    /// Removes a message that is no longer at ack 0.
     pub(super) fn settle(&mut self, id: &MessageId) -> Option<Outgoing> {
         let seq = self.by_id.remove(id)?;
         let entry = self.entries.remove(&seq)?;
@@ -175,7 +182,7 @@ impl Window {
         Some(entry.message)
     }
 
-    /// Drops everything accepted at `up_to` or before.
+    /// Drops all messages with a sequence number up to `up_to`.
     pub(super) fn drop_up_to(&mut self, up_to: i64) {
         let ids: Vec<MessageId> = self
             .entries
@@ -187,7 +194,8 @@ impl Window {
         }
     }
 
-    /// Puts everything that `again` says back in its chat's line, in order.
+    /// Queues the written messages selected by `again` once more, each in its chat in the order of
+    /// acceptance.
     pub(super) fn write_again(&mut self, again: impl Fn(Written) -> bool) -> usize {
         let seqs: Vec<(i64, Chat)> = self
             .entries
@@ -206,7 +214,7 @@ impl Window {
         count
     }
 
-    /// The longest unacked write.
+    /// Returns the oldest unacked write.
     pub(super) fn oldest_write(&self) -> Option<Written> {
         self.entries
             .values()
@@ -214,12 +222,12 @@ impl Window {
             .min_by_key(|written| written.at)
     }
 
-    /// Since when the message that waits longest could have been written.
+    /// Returns the time since when the longest waiting message could have been written.
     pub(super) fn oldest(&self) -> Option<Millis> {
         self.entries.values().map(|entry| self.since(entry)).min()
     }
 
-    /// Messages that could have been written since `before` or earlier.
+    /// Returns the messages that could have been written since `before` or earlier.
     pub(super) fn older_than(&self, before: Millis) -> Vec<MessageId> {
         self.entries
             .values()
@@ -236,7 +244,7 @@ impl Window {
         }
     }
 
-    /// When the next rest ends.
+    /// Returns when the next pause ends.
     pub(super) fn next_wake(&self) -> Option<Millis> {
         self.resting.iter().map(|(until, _)| *until).min()
     }

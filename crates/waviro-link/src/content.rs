@@ -1,52 +1,56 @@
-//! What a message says, one type for each kind.
+//! The content of an outgoing message, with one type for each kind.
 
 use std::path::PathBuf;
 
 use crate::message::Number;
 
-/// What a message says.
+/// The content of an outgoing message.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Content {
     /// Plain text, not empty.
     Text(String),
-    /// A place.
+    /// A place on the map.
     Location(Location),
-    /// Somebody's card.
+    /// A contact card.
     Contact(Contact),
-    /// A file, with what the phone shows of it.
+    /// A file, with the data for its preview on the phone.
     Media(Box<Media>),
 }
 
-/// A file to send. It stays where it is until the server has acked the message: it may have to be sent again.
+/// A file to send. The file must exist until the server has acked the message, because the message
+/// may be resent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Media {
-    /// How the phone shows it.
+    /// How the phone shows the file.
     pub kind: MediaKind,
-    /// Where the bytes are, on this machine.
+    /// The path of the file on this machine.
     pub file: PathBuf,
-    /// Of the bytes.
+    /// The SHA-256 hash of the file.
     pub sha256: [u8; 32],
     /// The media type: `image/jpeg`, `audio/ogg; codecs=opus`.
     pub mime: String,
-    /// What a document is called.
+    /// The name that the phone shows for a document.
     pub file_name: String,
-    /// Shown under it; nothing for audio, which carries none on WhatsApp.
+    /// The text below the file. Ignored for audio: WhatsApp has no caption for audio.
     pub caption: Option<String>,
-    /// Audio that the phone plays as a voice note.
+    /// The phone plays the audio as a voice note.
     pub voice: bool,
-    /// What the phone shows before it has the bytes.
+    /// The data that the phone shows before it downloads the file.
     pub preview: Preview,
 }
 
-/// What a phone shows of a file before it is opened, as far as it is known. Without it a picture is a grey box of the wrong shape.
+/// The data for a file's preview on the phone. Each part may be unknown. Without a preview, the
+/// phone shows a picture as a grey box of the wrong shape.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Preview {
-    /// Width and height of a picture or film in pixels, as it is shown: after the turn that the file asks for.
+    /// The width and height of a picture or video in pixels, after the rotation that the file's
+    /// metadata asks for.
     pub size: Option<(u32, u32)>,
-    /// How long sound or film is, in whole seconds.
+    /// The length of audio or video, in whole seconds.
     pub seconds: Option<u32>,
-    /// A small JPEG of a picture, turned as it is shown. It travels inside the message, so a few KB at most.
+    /// A small JPEG of the picture, already rotated. The thumbnail travels inside the message, so
+    /// it must have a few KB at most.
     pub thumbnail: Option<Vec<u8>>,
 }
 
@@ -55,11 +59,11 @@ pub struct Preview {
 pub enum MediaKind {
     /// A picture in the chat.
     Image,
-    /// A film.
+    /// A video.
     Video,
-    /// Sound.
+    /// Audio.
     Audio,
-    /// A file to open or to keep.
+    /// A file to open or to save.
     Document,
 }
 
@@ -70,15 +74,15 @@ pub struct Location {
     pub latitude: f64,
     /// Degrees east, -180 to 180.
     pub longitude: f64,
-    /// What the phone shows beside the map.
+    /// The text that the phone shows beside the map.
     pub name: Option<String>,
 }
 
-/// A card with the numbers of one person or shop.
+/// A contact card with the numbers of one person or shop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contact {
-    /// Whose it is, not empty.
+    /// The name on the card, not empty.
     pub name: String,
-    /// At least one.
+    /// The phone numbers, at least one.
     pub numbers: Vec<Number>,
 }

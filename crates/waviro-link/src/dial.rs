@@ -1,19 +1,20 @@
-//! Why WhatsApp could not be reached: one typed cause for logs, health, the dashboard, the API and `waviro doctor`.
+//! The causes of a failed dial to WhatsApp, as one type for logs, health, the dashboard, the API
+//! and `waviro doctor`.
 
 use std::fmt;
 
-/// The steps of a dial, in their order.
+/// The steps of a dial, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DialStep {
-    /// The name becomes addresses.
+    /// Resolving the server's name to addresses.
     Dns,
-    /// A TCP connection is opened.
+    /// Opening a TCP connection.
     Tcp,
-    /// The server proves its name with a certificate.
+    /// Checking the server's certificate.
     Tls,
-    /// The HTTP connection becomes a WebSocket.
+    /// Upgrading the HTTP connection to a WebSocket.
     Upgrade,
-    /// The server proves with Noise that it is WhatsApp's.
+    /// Checking the server's identity with the Noise handshake.
     Handshake,
 }
 
@@ -27,7 +28,7 @@ impl DialStep {
         Self::Handshake,
     ];
 
-    /// The step's name.
+    /// Returns the step's name for texts.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -46,57 +47,59 @@ impl fmt::Display for DialStep {
     }
 }
 
-/// Why a dial failed. Two equal failures are one cause: the gateway logs a cause when it changes, not at each dial.
+/// The cause of a failed dial. The gateway logs a cause when the cause changes, not after each
+/// dial; equal failures count as the same cause.
 ///
-/// The `Display` text is for logs, in English. What to do stands with the gateway's sentences.
+/// The `Display` text is for logs, in English. The gateway's own texts say how to fix the cause.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DialFailure {
-    /// The name of WhatsApp's server does not resolve. The text is the resolver's.
+    /// The name of WhatsApp's server does not resolve. The text comes from the resolver.
     #[error("DNS: {0}")]
     Dns(String),
-    /// No route to any address of the server.
+    /// There is no route to any address of the server.
     #[error("TCP: no route to the server")]
     NoRoute,
-    /// Something answered that nothing listens there, or a firewall did in the server's name.
+    /// The host, or a firewall in its place, refused the TCP connection.
     #[error("TCP: the connection is refused")]
     Refused,
-    /// TCP failed in another way. The text is the system's.
+    /// TCP failed in another way. The text comes from the operating system.
     #[error("TCP: {0}")]
     Tcp(String),
-    /// No known root signed the certificate.
+    /// No trusted root signed the certificate.
     #[error("TLS: the certificate is signed by an unknown authority")]
     TlsUnknownCa,
     /// The certificate is for another name.
     #[error("TLS: the certificate is for another name")]
     TlsWrongName,
-    /// The certificate has ended, by this machine's clock.
+    /// The certificate has expired, by this machine's clock.
     #[error("TLS: the certificate has expired by this machine's clock")]
     TlsExpired,
-    /// The certificate has not begun, by this machine's clock.
+    /// The certificate is not valid yet, by this machine's clock.
     #[error("TLS: the certificate is not valid yet by this machine's clock")]
     TlsNotYetValid,
-    /// TLS failed in another way. The text is the TLS library's.
+    /// TLS failed in another way. The text comes from the TLS library.
     #[error("TLS: {0}")]
     Tls(String),
-    /// The server, or a proxy before it, answered the upgrade with this HTTP status.
+    /// The server, or a proxy in front of it, answered the upgrade with this HTTP status.
     #[error("WebSocket upgrade: the server answers HTTP {0}")]
     UpgradeStatus(u16),
-    /// The answer to the upgrade is no WebSocket's.
+    /// The answer to the upgrade is not a valid WebSocket answer.
     #[error("WebSocket upgrade: the answer is no WebSocket's")]
     NotWebSocket,
-    /// The server did not prove that it is the one that was meant: WhatsApp, or the simulator whose key is pinned.
+    /// The server did not prove its identity: it is not WhatsApp, or not the simulator with the
+    /// pinned key.
     #[error("Noise handshake: the server's certificate chain or key is not the expected one")]
     ServerKey,
     /// The connection was closed during this step.
     #[error("the connection was closed during {0}")]
     Closed(DialStep),
-    /// The server was silent during this step.
+    /// The server did not answer during this step.
     #[error("no answer during {0}")]
     Silent(DialStep),
 }
 
 impl DialFailure {
-    /// One failure of each code, for those who only have the code.
+    /// Returns one failure for each code, for callers with only a code.
     #[must_use]
     pub fn samples() -> Vec<Self> {
         let step = |step: DialStep| [Self::Closed(step), Self::Silent(step)];
@@ -124,7 +127,7 @@ impl DialFailure {
         all
     }
 
-    /// The step that failed.
+    /// Returns the step that failed.
     #[must_use]
     pub fn step(&self) -> DialStep {
         match self {
@@ -141,7 +144,7 @@ impl DialFailure {
         }
     }
 
-    /// A stable code for programs.
+    /// Returns a stable code for programs.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -173,12 +176,12 @@ impl DialFailure {
     }
 }
 
-/// Why a linked device is offline at the moment.
+/// The reason why a linked device is offline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OfflineCause {
     /// The device was just opened.
     Starting,
-    /// The connection ended. The text is the connection's, in English.
+    /// The connection ended. The text comes from the connection, in English.
     Ended(String),
     /// WhatsApp refused the login for a reason that may pass. The text is for logs, in English.
     LoginRefused(String),
@@ -187,7 +190,7 @@ pub enum OfflineCause {
 }
 
 impl OfflineCause {
-    /// The failed dial, where that is the cause.
+    /// Returns the failed dial, if the cause is a failed dial.
     #[must_use]
     pub fn failure(&self) -> Option<&DialFailure> {
         match self {

@@ -1,4 +1,5 @@
-//! A link without a wire, for tests: it records what was sent and says what it is told to say.
+//! A link without a network, for tests. The fake records sent messages and reports the events
+//! chosen by the test.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -16,21 +17,21 @@ use crate::{
     Status, UnlinkedCause, Verdict,
 };
 
-/// Opens [`FakeLink`]s and keeps them by slot, so that a test can take hold of the other end.
+/// Opens [`FakeLink`]s and stores them by slot, so that a test can control each link.
 #[derive(Debug, Default)]
 pub struct FakeConnector {
     links: Mutex<HashMap<i32, Arc<FakeLink>>>,
     linked_as: Option<Identity>,
 }
 
-/// One bot's device in a test.
+/// The device of one bot in a test.
 pub struct FakeLink {
     listener: Arc<dyn Listener>,
     status: watch::Sender<Status>,
     script: Mutex<Script>,
 }
 
-/// What the fake was told and what it saw.
+/// The test's instructions and the recorded calls.
 #[derive(Debug, Default)]
 struct Script {
     identity: Option<Identity>,
@@ -50,13 +51,13 @@ struct Script {
 }
 
 impl FakeConnector {
-    /// Every link starts unlinked.
+    /// Returns a connector with unlinked links.
     #[must_use]
     pub fn unlinked() -> Self {
         Self::default()
     }
 
-    /// Every link starts online as `number`.
+    /// Returns a connector with links that are online as `number`.
     #[must_use]
     pub fn online(number: Number) -> Self {
         let name = number.to_string();
@@ -66,7 +67,7 @@ impl FakeConnector {
         }
     }
 
-    /// The other end of the link in `slot`, once the gateway has opened it.
+    /// Returns the link in `slot` after the gateway has opened it.
     #[must_use]
     pub fn link(&self, slot: i32) -> Option<Arc<FakeLink>> {
         lock(&self.links).get(&slot).cloned()
@@ -106,47 +107,47 @@ impl Connector for FakeConnector {
 }
 
 impl FakeLink {
-    /// Every message handed to the wire so far, repeats included.
+    /// Returns all messages sent so far, including resent messages.
     #[must_use]
     pub fn sent(&self) -> Vec<Outgoing> {
         lock(&self.script).sent.clone()
     }
 
-    /// Those of them that came as possibly written before.
+    /// Returns the ids of the messages sent with `again`.
     #[must_use]
     pub fn sent_again(&self) -> Vec<MessageId> {
         lock(&self.script).again.clone()
     }
 
-    /// How many lookups went over the wire.
+    /// Returns the number of lookups.
     #[must_use]
     pub fn lookups(&self) -> usize {
         lock(&self.script).lookups
     }
 
-    /// How often the gateway asked for a fresh connection.
+    /// Returns the number of reconnects requested by the gateway.
     #[must_use]
     pub fn reconnects(&self) -> usize {
         lock(&self.script).reconnects
     }
 
-    /// From now on the server acks nothing by itself; a test uses [`FakeLink::ack`].
+    /// Stops the automatic server acks; a test then uses [`FakeLink::ack`].
     pub fn keep_silent(&self) {
         lock(&self.script).silent = true;
     }
 
-    /// The next `send` fails so.
+    /// Makes the next `send` fail with `error`.
     pub fn fail_next_send(&self, error: LinkError) {
         lock(&self.script).next_error = Some(error);
     }
 
-    /// What was shown in chats so far: typing or not.
+    /// Returns the typing signs shown in chats so far: on or off.
     #[must_use]
     pub fn typed(&self) -> Vec<(Chat, bool)> {
         lock(&self.script).typed.clone()
     }
 
-    /// WhatsApp has this file behind `handle` from now on. What it has not is refused.
+    /// Provides a file for downloads with `handle`. Downloads with an unknown handle are refused.
     pub fn put_file(&self, handle: &MediaHandle, bytes: impl Into<Vec<u8>>) {
         let mut script = lock(&self.script);
         script
@@ -154,28 +155,28 @@ impl FakeLink {
             .insert(handle.as_str().to_owned(), bytes.into());
     }
 
-    /// How many downloads were asked for.
+    /// Returns the number of requested downloads.
     #[must_use]
     pub fn downloads(&self) -> usize {
         lock(&self.script).downloads
     }
 
-    /// The next download fails so.
+    /// Makes the next download fail with `error`.
     pub fn fail_next_download(&self, error: LinkError) {
         lock(&self.script).next_download_error = Some(error);
     }
 
-    /// What [`Link::evidence`] says from now on.
+    /// Sets the result of [`Link::evidence`].
     pub fn set_evidence(&self, evidence: Evidence) {
         lock(&self.script).evidence = evidence;
     }
 
-    /// The number is not on WhatsApp.
+    /// Marks the number as not registered on WhatsApp.
     pub fn unregister(&self, number: Number) {
         lock(&self.script).unregistered.insert(number);
     }
 
-    /// The groups that the bot is in from now on.
+    /// Sets the groups of the bot and reports the change.
     pub fn set_groups(&self, groups: Vec<Group>) {
         lock(&self.script).groups = groups;
         self.listener.groups_changed();
@@ -188,19 +189,19 @@ impl FakeLink {
         }
     }
 
-    /// Changes the state, as the wire would.
+    /// Changes the status and reports the change.
     pub fn set_status(&self, status: Status) {
         self.listener.status(&status);
         self.status.send_replace(status);
     }
 
-    /// A phone scans: the device is linked and online.
+    /// Simulates the scan of the QR code: the device is linked and online.
     pub fn scan(&self, identity: Identity) {
         lock(&self.script).identity = Some(identity);
         self.set_status(Status::Online);
     }
 
-    /// The server takes the message.
+    /// Simulates a server ack for an accepted message.
     pub async fn ack(&self, id: &MessageId) {
         self.listener
             .server_ack(ServerAck {
@@ -210,7 +211,7 @@ impl FakeLink {
             .await;
     }
 
-    /// The server refuses the message.
+    /// Simulates a server ack for a refused message.
     pub async fn nack(&self, id: &MessageId, code: &str) {
         self.listener
             .server_ack(ServerAck {
@@ -220,18 +221,18 @@ impl FakeLink {
             .await;
     }
 
-    /// Somebody writes.
+    /// Delivers inbound messages.
     ///
     /// # Errors
-    /// What the gateway answered.
+    /// The error of [`Listener::inbound`].
     pub async fn inbound(&self, batch: Vec<Inbound>) -> Result<(), crate::NotCommitted> {
         self.listener.inbound(batch).await
     }
 
-    /// A recipient's phone reports.
+    /// Delivers a receipt of a recipient's phone.
     ///
     /// # Errors
-    /// What the gateway answered.
+    /// The error of [`Listener::receipt`].
     pub async fn receipt(
         &self,
         id: &MessageId,
@@ -240,10 +241,10 @@ impl FakeLink {
         self.report(receipt(id, level, None)).await
     }
 
-    /// The phone of a group's member reports.
+    /// Delivers a receipt of a group member's phone.
     ///
     /// # Errors
-    /// What the gateway answered.
+    /// The error of [`Listener::receipt`].
     pub async fn member_receipt(
         &self,
         id: &MessageId,
@@ -253,16 +254,17 @@ impl FakeLink {
         self.report(receipt(id, level, Some(member))).await
     }
 
-    /// Whether the gateway says of such a receipt that it changes nothing.
+    /// Returns the result of [`Listener::knows`] for such a receipt.
     #[must_use]
     pub fn is_known(&self, id: &MessageId, level: ReceiptLevel, member: Option<Sender>) -> bool {
         self.listener.knows(&receipt(id, level, member))
     }
 
-    /// Somebody's phone reports, recipient or not.
+    /// Delivers any receipt. As in the real link, the gateway does not see a receipt that changes
+    /// nothing.
     ///
     /// # Errors
-    /// What the gateway answered.
+    /// The error of [`Listener::receipt`].
     pub async fn report(&self, receipt: Receipt) -> Result<(), crate::NotCommitted> {
         if self.listener.knows(&receipt) {
             return Ok(());
@@ -270,18 +272,18 @@ impl FakeLink {
         self.listener.receipt(receipt).await
     }
 
-    /// Somebody calls.
+    /// Delivers a call.
     pub async fn call(&self, call: Call) {
         self.listener.call(call).await;
     }
 
-    /// A group changes.
+    /// Delivers a group change.
     pub async fn change_group(&self, change: GroupChange) {
         self.listener.group_changed(change).await;
     }
 }
 
-/// The receipt of a group's member; without one, of somebody of whom WhatsApp says nothing.
+/// Creates the receipt of a group member; without a member, a one-to-one receipt without a sender.
 fn receipt(id: &MessageId, level: ReceiptLevel, member: Option<Sender>) -> Receipt {
     Receipt {
         ids: vec![id.clone()],
@@ -397,7 +399,7 @@ impl std::fmt::Debug for FakeLink {
     }
 }
 
-/// As the real link leaves a file behind.
+/// Writes the file with mode 0600, like the real link.
 fn write(to: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut options = File::options();
     options.write(true).create(true).truncate(true);
@@ -406,7 +408,8 @@ fn write(to: &Path, bytes: &[u8]) -> std::io::Result<()> {
     options.open(to)?.write_all(bytes)
 }
 
-/// A panicked test thread must not hide what the fake saw.
+/// Locks the mutex even after a panic, because a panicked test thread must not hide the recorded
+/// calls.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

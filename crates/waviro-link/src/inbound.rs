@@ -1,7 +1,7 @@
-//! What a bot hears: messages, calls, and what becomes of its groups.
+//! The types of inbound events: messages, calls and group changes.
 //!
-//! Everything that people wrote here is hostile text, and everything that a sender says of a file is a claim until
-//! [`crate::Link::download`] has checked it.
+//! Texts written by people are untrusted. The sender's description of a file is a claim until
+//! [`crate::Link::download`] has checked the file.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,197 +10,210 @@ use std::time::SystemTime;
 use crate::content::Location;
 use crate::message::{Chat, GroupId, MessageId, Sender};
 
-/// A message that somebody wrote to the bot, or that the bot's own phone wrote.
+/// A message to the bot, or a message from the owner's phone or another device of the bot's
+/// account.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Inbound {
-    /// The sender's id for it: unique within (chat, sender) only.
+    /// The sender's id for the message: unique only within a chat and sender.
     pub id: MessageId,
-    /// The chat it stands in.
+    /// The chat of the message.
     pub chat: Chat,
-    /// Who wrote it. The phone number where it is known; WhatsApp may hide it behind a LID, then [`Sender::Hidden`].
+    /// The author: the phone number if known, or [`Sender::Hidden`] if WhatsApp hides the number
+    /// behind a LID.
     pub sender: Sender,
-    /// The sender's other name, the LID of a known number: for edits and deletions, which are held against the author of the earlier
-    /// message.
+    /// The author's other name: the LID of a known number. Edits and deletions need it, because the
+    /// gateway compares them with the author of the earlier message.
     pub alias: Option<Sender>,
-    /// The name that the sender gave themselves. Hostile text.
+    /// The display name chosen by the sender: untrusted text.
     pub push_name: String,
-    /// WhatsApp's time.
+    /// The time set by WhatsApp.
     pub at: SystemTime,
-    /// Written by the bot's own account on another device.
+    /// True if another device of the bot's own account wrote the message.
     pub from_me: bool,
-    /// The message that it answers, where the sender quoted one.
+    /// The quoted message, if the message is a reply.
     pub quoted: Option<MessageId>,
-    /// What it is.
+    /// The content.
     pub kind: InboundKind,
 }
 
-/// What an inbound message is. Disappearing, view-once and captioned messages are what is inside them.
+/// The content of an inbound message. Wrappers (disappearing, view-once, captioned) are removed:
+/// the kind is the kind of the wrapped message.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum InboundKind {
-    /// Text as typed, or the answer that was chosen from buttons or a list, as the sender saw it.
+    /// Text as typed, or the option chosen from buttons or a list, as shown to the sender.
     Text(String),
     /// A file.
     Media(Box<InboundMedia>),
-    /// A place; of one that moves, where it was when the message was written.
+    /// A place on the map. For a live location, the position at the time of the message.
     Location(Location),
-    /// One card or several.
+    /// One or several contact cards.
     Contacts(Vec<Card>),
-    /// More than text, with a text that a phone shows: a template, list, order, poll …
+    /// A structured message with a text that a phone shows: a template, list, order, poll …
     Structured {
-        /// The kind in a word of its own.
+        /// The kind as a stable word.
         word: String,
-        /// The text, not empty; one part a line.
+        /// The text, not empty, with one part per line.
         text: String,
     },
-    /// An earlier message of the same chat reads differently now. The sender says so; the receiver holds it against the author.
+    /// An edit of an earlier message in the same chat. The sender claims the edit; the receiver
+    /// must compare the sender with the author of the earlier message.
     Edited {
-        /// The id that the message was sent under.
+        /// The id of the edited message.
         of: MessageId,
-        /// What it says now: its text or caption, perhaps none.
+        /// The new text or caption; may be empty.
         text: String,
     },
-    /// An earlier message of the same chat was deleted for everyone, by its author or by a group's admin.
+    /// An earlier message of the same chat was deleted for everyone, by its author or by a group's
+    /// admin.
     Deleted {
-        /// The id that the message was sent under.
+        /// The id of the deleted message.
         of: MessageId,
-        /// The sender is an admin of the group, as WhatsApp says, and deleted what somebody else wrote.
+        /// True if the sender deleted a message of another author and WhatsApp confirms that the
+        /// sender is a group admin.
         by_admin: bool,
     },
     /// A reaction to a message of the same chat.
     Reaction {
-        /// The id that the message was sent under.
+        /// The id of the message with the reaction.
         to: MessageId,
-        /// What was chosen; empty where a reaction was taken back.
+        /// The chosen emoji; empty if the sender removed the reaction.
         emoji: String,
     },
-    /// Anything else, by a word of its own: `poll_vote`, `sticker_pack`, `pin` …; `other` where it has none.
+    /// Any other content, as a stable word: `poll_vote`, `sticker_pack`, `pin` …; `other` for
+    /// unknown content.
     Other(String),
 }
 
-/// A file that somebody sent. It stays with WhatsApp until it is fetched.
+/// A received file. The file stays with WhatsApp until the gateway downloads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InboundMedia {
-    /// How a phone shows it.
+    /// How a phone shows the file.
     pub kind: InboundMediaKind,
-    /// The media type that the sender gave it; empty where they gave none.
+    /// The media type claimed by the sender; empty if there is none.
     pub mime: String,
-    /// Bytes, as the sender says; 0 where they don't.
+    /// The size in bytes claimed by the sender; 0 if there is none.
     pub size: u64,
-    /// What a document is called.
+    /// The name of a document.
     pub file_name: Option<String>,
-    /// The text under it, not empty.
+    /// The text below the file, not empty.
     pub caption: Option<String>,
-    /// How long sound or film is, in whole seconds.
+    /// The length of audio or video, in whole seconds.
     pub seconds: Option<u32>,
-    /// Sound that was spoken into the phone.
+    /// True for a voice note.
     pub voice: bool,
-    /// What [`crate::Link::download`] fetches it by.
+    /// The handle for [`crate::Link::download`].
     pub handle: MediaHandle,
 }
 
-/// How a phone shows a file that came.
+/// How a phone shows a received file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum InboundMediaKind {
     /// A picture in the chat.
     Image,
-    /// A film, also one that is shown round.
+    /// A video, or a round video note.
     Video,
-    /// Sound.
+    /// Audio.
     Audio,
-    /// A file to open or to keep.
+    /// A file to open or to save.
     Document,
     /// A sticker.
     Sticker,
 }
 
-/// Where a file is and what opens it: one line of text to keep, whose inside is the link's own business.
+/// The location and the key of a received file, as one line of text. Only the link knows the
+/// format.
 ///
-/// It holds the file's key, so it is as secret as the file. WhatsApp keeps files for some weeks.
+/// The handle contains the file's key, so it is as secret as the file. WhatsApp keeps files for
+/// some weeks.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct MediaHandle(String);
 
-/// Why a text is not a handle.
+/// The error for a text that is not a handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a media handle is one line of at most 4096 characters")]
 pub struct MediaHandleError;
 
-/// The longest handle. Real paths have some 200 characters, the rest of a handle as many again.
+/// The longest handle. Real paths have about 200 characters, and the other parts about as many.
 const LONGEST_HANDLE: usize = 4096;
 
-/// Somebody's card, as it was sent.
+/// A received contact card.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Card {
-    /// Whose it is, as the sender has them in their phone.
+    /// The name of the contact in the sender's phone.
     pub name: String,
-    /// The card itself (RFC 2426). Hostile text.
+    /// The card itself (RFC 2426): untrusted text.
     pub vcard: String,
 }
 
-/// Somebody calls the bot's number, or a group that it is in.
+/// An incoming call to the bot's number or to a group with the bot as a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
-    /// WhatsApp's id for it; told of once.
+    /// WhatsApp's id for the call. The link reports each call once.
     pub id: String,
-    /// Who calls.
+    /// The caller.
     pub from: Sender,
-    /// WhatsApp's time.
+    /// The time set by WhatsApp.
     pub at: SystemTime,
-    /// With a picture. Of a call that was over before the device came back this is not known, and false.
+    /// True for a video call. False if the call ended before the device came back, because WhatsApp
+    /// does not report the kind then.
     pub video: bool,
-    /// The group that is called, where WhatsApp names it.
+    /// The called group, if WhatsApp names it.
     pub group: Option<GroupId>,
 }
 
-/// A group of the bot's is not as it was.
+/// A change of a group with the bot as a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupChange {
-    /// Which.
+    /// The group.
     pub group: GroupId,
-    /// WhatsApp's time.
+    /// The time set by WhatsApp.
     pub at: SystemTime,
-    /// Who did it, where WhatsApp says.
+    /// The author of the change, if WhatsApp names the author.
     pub by: Option<Sender>,
-    /// What they did.
+    /// The kind of the change.
     pub what: GroupEvent,
 }
 
-/// What happened in a group.
+/// The kinds of group changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GroupEvent {
-    /// These are members now. The bot alone where it was added, or the group was made with it.
+    /// New members. Lists only the bot if the bot was added, or if the group was created with the
+    /// bot.
     Joined {
-        /// Who.
+        /// The new members.
         people: Vec<Sender>,
     },
-    /// These are members no more: removed, or gone by themselves (then each did it).
+    /// Members left or were removed. If a member left, the author of the change is the same member.
     Left {
-        /// Who.
+        /// The former members.
         people: Vec<Sender>,
     },
-    /// These are admins now.
+    /// New admins.
     Promoted {
-        /// Who.
+        /// The new admins.
         people: Vec<Sender>,
     },
-    /// These are admins no more.
+    /// Former admins.
     Demoted {
-        /// Who.
+        /// The former admins.
         people: Vec<Sender>,
     },
-    /// It is called so now. Hostile text.
+    /// The new subject: untrusted text.
     Subject(String),
-    /// Its description was written or removed.
+    /// The description was changed or removed.
     Description,
-    /// A setting, by WhatsApp's word for what it is now: `announcement`, `not_announcement`, `locked` …
+    /// A changed setting, as WhatsApp's word for the new value: `announcement`, `not_announcement`,
+    /// `locked` …
     Settings(String),
-    /// Anything else, by WhatsApp's word: `delete`, `revoke`, `link` …
+    /// Any other change, as WhatsApp's word: `delete`, `revoke`, `link` …
     Other(String),
 }
 
 impl InboundKind {
-    /// What a keyword is held against: a text, the caption of a file, or the text of a structured message.
+    /// Returns the text for the comparison with keywords: a text, the caption of a file, or the
+    /// text of a structured message.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         match self {
@@ -210,8 +223,9 @@ impl InboundKind {
         }
     }
 
-    /// The kind in one word, stable: `text`, `image`, `video`, `audio`, `document`, `sticker`, `location`, `contact`,
-    /// `edited`, `deleted`, `reaction`, or that of [`InboundKind::Structured`] and [`InboundKind::Other`].
+    /// Returns the kind as a stable word: `text`, `image`, `video`, `audio`, `document`, `sticker`,
+    /// `location`, `contact`, `edited`, `deleted`, `reaction`, or the word of
+    /// [`InboundKind::Structured`] and [`InboundKind::Other`].
     #[must_use]
     pub fn word(&self) -> &str {
         match self {
@@ -228,7 +242,7 @@ impl InboundKind {
 }
 
 impl InboundMediaKind {
-    /// Every kind.
+    /// All kinds.
     pub const ALL: [Self; 5] = [
         Self::Image,
         Self::Video,
@@ -237,7 +251,7 @@ impl InboundMediaKind {
         Self::Sticker,
     ];
 
-    /// The kind in one word, stable.
+    /// Returns the kind as a stable word.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -251,7 +265,7 @@ impl InboundMediaKind {
 }
 
 impl MediaHandle {
-    /// The line to keep.
+    /// Returns the handle as a line of text to store.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -272,7 +286,7 @@ impl FromStr for MediaHandle {
     }
 }
 
-/// Logs carry no keys.
+/// Hides the content, because logs must not contain keys.
 impl fmt::Debug for MediaHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("MediaHandle(…)")

@@ -1,15 +1,19 @@
-//! A linked device as the gateway sees it: the contract on one screen.
+//! The gateway's view of a linked WhatsApp device: the whole contract in one file.
 //!
-//! The gateway knows WhatsApp through three traits and the plain types of [`message`], [`inbound`] and [`status`]; nothing of
-//! the client library shows through. [`Connector`] opens links, [`Link`] is one bot's companion device, and
-//! [`Listener`] is how the gateway hears of what happened. There is one real implementation ([`whatsapp`], over
-//! whatsapp-rust) and [`fake`], for tests that need no wire.
+//! The gateway uses WhatsApp through three traits and the plain types of [`message`], [`inbound`]
+//! and [`status`]. No type of the client library appears in the contract. [`Connector`] opens
+//! links, [`Link`] is the companion device of one bot, and [`Listener`] receives the events of a
+//! link. There are two implementations: [`whatsapp`], over whatsapp-rust, and [`fake`], for tests
+//! without a network.
 //!
-//! Three rules of the contract carry the gateway's promises:
-//! - `send` returning `Ok` means *written to a socket*. Only [`Listener::server_ack`] means accepted.
-//! - [`Listener::inbound`] and [`Listener::receipt`] return after their commit: WhatsApp gets its own ack only then,
-//!   and delivers again what was not committed.
-//! - People are phone numbers here. LIDs, devices and servers stay behind the border.
+//! The gateway's guarantees rest on three rules of the contract:
+//! - If `send` returns `Ok`, the message is *written to a socket*. Only [`Listener::server_ack`]
+//!   means that WhatsApp accepted the message.
+//! - [`Listener::inbound`] and [`Listener::receipt`] return after their commit. The link
+//!   acknowledges a stanza to WhatsApp only after the commit, and WhatsApp redelivers stanzas
+//!   without an acknowledgement.
+//! - A person is named by a phone number, or by a hidden id (LID) if WhatsApp hides the number.
+//!   Devices and servers are not part of the contract.
 
 pub mod content;
 pub mod dial;
@@ -38,169 +42,188 @@ pub use message::{
 };
 pub use status::{Evidence, Identity, QrCode, Status, UnlinkedCause};
 
-/// Opens links. One for the process; the links it opens share what can be shared (store, HTTP client, TLS).
+/// Opens links. A process has one connector; its links share the store, the HTTP client and TLS.
 #[async_trait]
 pub trait Connector: Send + Sync {
-    /// Brings the device of `slot` to life: reconnects it if it is linked, else leaves it [`Status::Unlinked`] until
-    /// [`Link::start_linking`]. Never waits for the network.
+    /// Opens the device of `slot`: reconnects a linked device, and leaves any other device
+    /// [`Status::Unlinked`] until [`Link::start_linking`]. Never waits for the network.
     ///
-    /// `slot` is the device's stable key in the link store, positive, one per bot, never used again for another bot.
+    /// `slot` is the device's stable key in the link store: positive, one per bot, never reused for
+    /// another bot.
     ///
     /// # Errors
-    /// [`LinkError::Store`] where the device's keys cannot be read.
+    /// [`LinkError::Store`] if the device's keys cannot be read.
     async fn open(
         &self,
         slot: i32,
         listener: Arc<dyn Listener>,
     ) -> Result<Arc<dyn Link>, LinkError>;
 
-    /// Removes every key of `slot` from the link store. The link must be closed.
+    /// Removes all keys of `slot` from the link store. The link must be closed.
     ///
     /// # Errors
-    /// [`LinkError::Store`] where the rows cannot be removed.
+    /// [`LinkError::Store`] if the rows cannot be removed.
     async fn forget(&self, slot: i32) -> Result<(), LinkError>;
 }
 
-/// One bot's companion device.
+/// The companion device of one bot.
 #[async_trait]
 pub trait Link: Send + Sync {
-    /// The state now and at each change.
+    /// Returns a receiver of the current status and of each change.
     fn status(&self) -> watch::Receiver<Status>;
 
-    /// Who the device is linked as; `None` where it is not linked.
+    /// Returns the account that the device is linked to; `None` if the device is not linked.
     fn identity(&self) -> Option<Identity>;
 
-    /// Starts showing QR codes, on [`Status::Linking`]. Ends by itself when WhatsApp has no further code
-    /// ([`UnlinkedCause::CodesUsedUp`]). A no-op while codes are being shown or the device is linked and working; on a
-    /// device that was logged out or refused it wipes the dead keys first.
+    /// Starts linking: the link publishes QR codes in [`Status::Linking`]. Linking ends when
+    /// WhatsApp has no further code ([`UnlinkedCause::CodesUsedUp`]). The call does nothing while
+    /// codes are shown or while the device is linked and working. If the device was logged out or
+    /// refused, the call first wipes the dead keys.
     ///
     /// # Errors
-    /// [`LinkError::Store`] where fresh keys cannot be written.
+    /// [`LinkError::Store`] if fresh keys cannot be written.
     async fn start_linking(&self) -> Result<(), LinkError>;
 
-    /// An eight-character code to type on the phone instead of scanning; linking must have been started.
+    /// Returns an eight-character code to type on the phone instead of scanning a QR code. Linking
+    /// must have been started.
     ///
     /// # Errors
-    /// [`LinkError::Offline`], [`LinkError::Refused`] with WhatsApp's reason, [`LinkError::TimedOut`].
+    /// [`LinkError::Offline`], [`LinkError::Refused`] with WhatsApp's reason,
+    /// [`LinkError::TimedOut`].
     async fn pairing_code(&self, number: &Number) -> Result<String, LinkError>;
 
-    /// Encrypts and writes one message under the id it carries. May be called again with the same message where no
-    /// ack is known: `again` says that this one, and what was written to its chat after it, may have been lost on the way. A group's
-    /// key went out with one of them; it is handed out once more. `Ok` says "written", no more.
+    /// Encrypts one message and writes it to the socket under the message's own id. `Ok` means
+    /// "written", not "accepted".
+    ///
+    /// The caller may send the same message again if no ack is known. `again` says that the earlier
+    /// attempt, and later messages to the same chat, may have been lost. The lost messages may have
+    /// carried the group's sender key, so the link distributes the sender key again.
     ///
     /// # Errors
-    /// [`LinkError::Offline`], [`LinkError::TimedOut`] and [`LinkError::Failed`] are worth another try with the same
-    /// id; [`LinkError::Refused`] is final.
+    /// After [`LinkError::Offline`], [`LinkError::TimedOut`] and [`LinkError::Failed`] the caller
+    /// may retry with the same id. [`LinkError::Refused`] is final.
     async fn send(&self, message: &Outgoing, again: bool) -> Result<(), LinkError>;
 
-    /// Asks WhatsApp whether a number is registered. One round trip on the wire: callers cache.
+    /// Asks WhatsApp if a number is registered. Each call is one round trip to WhatsApp, so callers
+    /// cache.
     ///
     /// # Errors
     /// [`LinkError::Offline`], [`LinkError::TimedOut`], [`LinkError::Refused`] (rate limit).
     async fn is_registered(&self, number: &Number) -> Result<bool, LinkError>;
 
-    /// Every group the device is in. One round trip, rate-limited by WhatsApp: callers cache.
+    /// Returns all groups with the device as a member. Each call is one round trip, rate-limited by
+    /// WhatsApp, so callers cache.
     ///
     /// # Errors
-    /// As [`Link::is_registered`].
+    /// The errors of [`Link::is_registered`], and [`LinkError::Failed`].
     async fn groups(&self) -> Result<Vec<Group>, LinkError>;
 
-    /// Shows in a chat that the bot types, or that it stopped. The other side's phone forgets it by itself after some
-    /// 25 seconds; nothing is queued for those who are away.
+    /// Shows in a chat that the bot types, or has stopped typing. The recipient's phone hides the
+    /// sign after about 25 seconds. WhatsApp does not queue the sign for an offline recipient.
     ///
     /// # Errors
     /// [`LinkError::Offline`], [`LinkError::Failed`].
     async fn typing(&self, to: &Chat, on: bool) -> Result<(), LinkError>;
 
-    /// Fetches a file that somebody sent, decrypts it and checks its hash, into `to`, which is made anew with mode 0600 and
-    /// stands there only once it is whole; `to` with `.part` behind is used on the way. Where WhatsApp no longer has the file, the
-    /// bot's own phone is asked to upload it again.
+    /// Downloads a received file, decrypts it and checks its hash. The file `to` is created with
+    /// mode 0600 and appears only when the content is complete; `to` with the suffix `.part` holds
+    /// the unfinished content. If WhatsApp no longer has the file, the link asks the owner's phone
+    /// to upload the file again.
     ///
     /// # Errors
-    /// [`LinkError::Offline`], [`LinkError::TimedOut`] (also where the phone is off) and [`LinkError::Failed`] are worth
-    /// another try; [`LinkError::Refused`] is final: it is gone, too large (over 100 MiB), or not what the sender said.
+    /// The caller may retry after [`LinkError::Offline`], [`LinkError::TimedOut`] (also if the
+    /// phone is off) and [`LinkError::Failed`]. [`LinkError::Refused`] is final: the file is gone,
+    /// is larger than 100 MiB, or differs from the sender's description.
     async fn download(&self, handle: &MediaHandle, to: &Path) -> Result<(), LinkError>;
 
-    /// What shows that the link lives, as of now.
+    /// Returns the times that show if the connection is alive.
     fn evidence(&self) -> Evidence;
 
-    /// Drops the connection and dials again at once: the answer to silence on a link that looks alive.
+    /// Closes the connection and dials again at once. The gateway calls this method if a link looks
+    /// alive but nothing arrives.
     async fn reconnect(&self);
 
     /// Unlinks the device at WhatsApp and ends the link. The keys stay until [`Connector::forget`].
     async fn logout(&self);
 
-    /// Ends the link, writing its state first; the device stays linked. Takes at most `within`.
+    /// Ends the link after writing its state; the device stays linked. Takes at most `within`.
     async fn close(&self, within: Duration);
 }
 
-/// The gateway's ear: one per bot. Methods may be called at the same time and in any order; the gateway sorts. Calls and
-/// changes of groups come one at a time.
+/// Receives the events of one bot's link. The link may call methods concurrently and in any order;
+/// the gateway sorts the events. Calls and group changes are an exception: each call waits for the
+/// previous one.
 #[async_trait]
 pub trait Listener: Send + Sync {
-    /// The state changed. Must return at once.
+    /// Reports a change of the status. Must return at once.
     fn status(&self, status: &Status);
 
-    /// WhatsApp's server took a message, or refused it. Not repeated: one that is lost is made good by sending again
-    /// with the same id.
+    /// Reports that WhatsApp's server accepted or refused a message. The server does not repeat an
+    /// ack. If an ack is lost, the gateway resends the message under the same id.
     async fn server_ack(&self, ack: ServerAck);
 
-    /// Whether this receipt changes nothing that the gateway keeps: WhatsApp gets its ack at once then, and
-    /// [`Listener::receipt`] is not called. A large group sends thousands of receipts that say the same. Asked of memory
-    /// alone: must return at once.
+    /// Returns true if the receipt changes nothing in the gateway's store. The link then
+    /// acknowledges the receipt at once and does not call [`Listener::receipt`]. The method exists
+    /// because a large group sends thousands of receipts with the same content. It must return at
+    /// once, so it may read memory only.
     fn knows(&self, receipt: &Receipt) -> bool {
         let _ = receipt;
         false
     }
 
-    /// A recipient's device received, read or played messages. WhatsApp gets its ack after this returns `Ok`.
+    /// Reports that a recipient's device received, read or played messages. The link acknowledges
+    /// the receipt to WhatsApp after `Ok`.
     ///
     /// # Errors
-    /// [`NotCommitted`] leaves the receipt with WhatsApp, which delivers it again on the next connection.
+    /// After [`NotCommitted`] the receipt stays with WhatsApp, and WhatsApp redelivers it on the
+    /// next connection.
     async fn receipt(&self, receipt: Receipt) -> Result<(), NotCommitted>;
 
-    /// The device joined or left a group, or one of its groups changed: what [`Link::groups`] said before is out of date. Must
-    /// return at once.
+    /// Reports that the device joined or left a group, or that a group changed: the last answer of
+    /// [`Link::groups`] is out of date. Must return at once.
     fn groups_changed(&self);
 
-    /// One of the groups changed. What the bot did itself, on any of its devices, comes too. WhatsApp does not wait for it: what
-    /// is not kept is lost.
+    /// Reports a change of a group, including changes by the bot itself on any of its devices.
+    /// WhatsApp does not wait for the commit: a change that the gateway does not store is lost.
     async fn group_changed(&self, change: GroupChange);
 
-    /// Somebody calls, once for each call. Also where the call was over before the device came back. WhatsApp does not wait for
-    /// it.
+    /// Reports an incoming call, once for each call, including a call that ended before the device
+    /// came back. WhatsApp does not wait for the commit.
     async fn call(&self, call: Call);
 
-    /// Messages arrived, in order, all or nothing; may repeat after a crash. Must not send anything itself.
+    /// Delivers inbound messages in order. The batch is committed as a whole or not at all. A batch
+    /// may repeat after a crash. The method must not send anything.
     ///
     /// # Errors
-    /// [`NotCommitted`] leaves all of them with WhatsApp, which delivers them again.
+    /// After [`NotCommitted`] the whole batch stays with WhatsApp, and WhatsApp redelivers it.
     async fn inbound(&self, batch: Vec<Inbound>) -> Result<(), NotCommitted>;
 
-    /// Those of these messages that [`Listener::inbound`] never committed. Asked where WhatsApp delivered something again that the
-    /// client takes for done: what is unknown is asked of its sender anew.
+    /// Returns the ids that [`Listener::inbound`] never committed. The link asks after WhatsApp
+    /// redelivered messages that the client library treats as duplicates. For each unknown id the
+    /// link asks the sender to send the message again.
     ///
     /// # Errors
-    /// [`NotCommitted`] where it cannot be told; asked again after the next login.
+    /// [`NotCommitted`] if the gateway cannot read its store; the link asks again after the next
+    /// login.
     async fn unknown(&self, ids: Vec<MessageId>) -> Result<Vec<MessageId>, NotCommitted>;
 }
 
-/// What could not be made durable stays with WhatsApp.
+/// An error of the gateway's store: the stanza stays with WhatsApp.
 #[derive(Debug, thiserror::Error)]
 #[error("not committed: {0}")]
 pub struct NotCommitted(pub String);
 
-/// Why a link could not do what it was asked.
+/// An error of a link operation.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
-    /// No connection is up. Try again when [`Status::Online`].
+    /// There is no connection. The caller may retry at [`Status::Online`].
     #[error("the link is not connected")]
     Offline,
-    /// WhatsApp did not answer in time. The effect is unknown: try again with the same id.
+    /// WhatsApp did not answer in time. The effect is unknown, so a retry must use the same id.
     #[error("WhatsApp did not answer in time")]
     TimedOut,
-    /// The client library failed in a way that may pass. The effect is unknown: try again with the same id. The text
-    /// is for logs, in English.
+    /// The client library failed for a reason that may pass. The effect is unknown, so a retry must
+    /// use the same id. The text is for logs, in English.
     #[error("failed: {0}")]
     Failed(String),
     /// WhatsApp or the client library refused for good. The text is for logs, in English.

@@ -1,4 +1,6 @@
-//! What goes over a link, in the gateway's own types. Parsed at the door, never a raw string inside.
+//! The gateway's types for messages, receipts and groups.
+//!
+//! Raw strings are parsed into these types at the boundary.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,138 +8,144 @@ use std::time::SystemTime;
 
 use crate::content::Content;
 
-/// A phone number: country code first, digits only, 7 to 15 of them (ITU E.164 allows 15 at most).
+/// A phone number: country code first, digits only, 7 to 15 of them (ITU E.164 allows at most 15).
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Number(String);
 
-/// A group's id without its server: digits, or `creator-timestamp` for groups of before 2021.
+/// A group's id without its server: digits, or `creator-timestamp` for groups created before 2021.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GroupId(String);
 
-/// A message's id on the wire, the same from accept to the last callback. Ours are `3EB0` and 16 upper-case hex
-/// digits, as WhatsApp's own web client makes them; those of others are what they are.
+/// A message's id on the wire, unchanged from the accept to the last callback.
+///
+/// An id of the gateway is `3EB0` and 16 upper-case hex digits, like the ids of WhatsApp's own web
+/// client. Other senders choose their ids freely.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MessageId(String);
 
-/// Where a message goes to or came from.
+/// The chat of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Chat {
-    /// One person.
+    /// A person, named by the phone number.
     Person(Number),
     /// A group.
     Group(GroupId),
-    /// One person whose number WhatsApp hides: a LID's digits. Only answered, never addressed by a user.
+    /// A person with a hidden phone number, named by the digits of the LID. The gateway replies to
+    /// such a chat; a user cannot address it.
     Hidden(String),
 }
 
-/// A message to write on the wire.
+/// A message to write to the socket.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outgoing {
-    /// Kept at every try.
+    /// The id, the same at every attempt.
     pub id: MessageId,
-    /// To whom.
+    /// The recipient.
     pub to: Chat,
-    /// What.
+    /// The content.
     pub content: Content,
 }
 
-/// Who wrote a message, calls, or did something in a group.
+/// The author of a message, the caller of a call, or the person behind a group change.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Sender {
     /// A known phone number.
     Number(Number),
-    /// A LID whose number WhatsApp has not told. Stable per account, not a phone number.
+    /// A LID, if WhatsApp does not reveal the number. A LID is stable per account and is not a
+    /// phone number.
     Hidden(String),
 }
 
-/// The server's word on a message of ours.
+/// The server's ack for a message of the bot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerAck {
-    /// Our message.
+    /// The id of the bot's message.
     pub id: MessageId,
-    /// Taken or refused.
+    /// Accepted or refused.
     pub verdict: Verdict,
 }
 
-/// Taken or refused.
+/// The server's decision about a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// The server holds the message now.
+    /// The server has stored the message.
     Accepted,
-    /// The server will not deliver it; the code as it came (`463`, `479` …).
+    /// The server will not deliver the message. The code is WhatsApp's own (`463`, `479` …).
     Refused(String),
 }
 
-/// News of messages of ours from one recipient.
+/// A receipt of one recipient for messages of the bot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
-    /// Which messages.
+    /// The ids of the messages.
     pub ids: Vec<MessageId>,
-    /// How far they came.
+    /// The progress of the messages.
     pub level: ReceiptLevel,
-    /// Whose device said so, in a group the member: the number where the receipt tells it, else the LID. Chats between
-    /// two that have moved to LIDs name the LID alone.
+    /// The account of the reporting device; in a group, the member. The phone number if the receipt
+    /// names it, else the LID. In one-to-one chats that WhatsApp has moved to LIDs, receipts name
+    /// only the LID.
     pub from: Option<Sender>,
-    /// The other name of the same person, if it is known: messages to a number that WhatsApp hides are addressed by LID.
+    /// The other name of the same person, if known. The gateway needs it because messages to a
+    /// hidden number are addressed by LID.
     pub alias: Option<Sender>,
-    /// The chat they stand in was a group.
+    /// True if the chat of the messages is a group.
     pub in_group: bool,
-    /// The group, if it was one.
+    /// The group of the messages, if the chat is a group.
     pub group: Option<GroupId>,
 }
 
-/// How far a message came at the recipient's.
+/// The progress of a message at the recipient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ReceiptLevel {
-    /// On a device of theirs.
+    /// A device of the recipient has received the message.
     Delivered,
-    /// Read, or played where it is a voice note.
+    /// The recipient has read the message, or has played the voice note.
     Read,
 }
 
-/// A group that the bot is in.
+/// A group with the bot as a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
-    /// Its id.
+    /// The group's id.
     pub id: GroupId,
-    /// Its subject. Hostile text.
+    /// The group's subject: untrusted text.
     pub name: String,
-    /// When it was made, if WhatsApp says.
+    /// The time of the group's creation, if WhatsApp reports it.
     pub created: Option<SystemTime>,
 }
 
-/// Why a text is not a number.
+/// The reason why a text is not a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NumberError {
-    /// Nothing there.
+    /// The text is empty.
     #[error("the number is empty")]
     Empty,
-    /// `+62…`.
+    /// The text starts with a plus sign: `+62…`.
     #[error("the number starts with a plus sign")]
     Plus,
-    /// `08…`: a national prefix where the country code belongs.
+    /// The text starts with 0: a national prefix (`08…`) instead of the country code.
     #[error("the number starts with 0 instead of a country code")]
     LeadingZero,
-    /// Blanks, dashes, letters.
+    /// The text contains spaces, dashes or letters.
     #[error("the number holds something other than digits")]
     NotDigits,
-    /// Outside 7 to 15 digits.
+    /// The text has fewer than 7 or more than 15 digits.
     #[error("the number must have 7 to 15 digits")]
     Length,
 }
 
-/// Why a text is not a group id.
+/// The error for a text that is not a group id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a group id is digits, or digits-digits for old groups")]
 pub struct GroupIdError;
 
-/// Why a text is not a message id.
+/// The error for a text that is not a message id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a message id is 1 to 1024 bytes of text without control characters")]
 pub struct MessageIdError;
 
 impl Number {
-    /// The digits.
+    /// Returns the digits.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -145,7 +153,7 @@ impl Number {
 }
 
 impl GroupId {
-    /// The id without `@g.us`.
+    /// Returns the id without `@g.us`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -153,15 +161,16 @@ impl GroupId {
 }
 
 impl MessageId {
-    /// A fresh id of ours from eight random bytes.
+    /// Creates an id of the gateway from eight random bytes.
     #[must_use]
     pub fn from_random(random: [u8; 8]) -> Self {
         Self(format!("3EB0{:016X}", u64::from_be_bytes(random)))
     }
 
-    /// The id of somebody else's message. Its sender chooses it freely, and no message is lost for its id: an id that no database
-    /// index takes is shortened, one with control characters is made readable. Both keep a hash of the whole, so that two
-    /// ids stay two, and one stays the same however often it comes.
+    /// Creates the id of an inbound message. The sender chooses the id freely, and the gateway must
+    /// not lose a message because of its id. An id that is too long for a database index is
+    /// shortened, and control characters are replaced. A changed id ends with a hash of the
+    /// original, so that different ids stay different and the same id always gives the same result.
     #[must_use]
     pub fn from_wire(text: &str) -> Self {
         if is_kept_as_it_is(text) {
@@ -172,25 +181,26 @@ impl MessageId {
         Self(format!("{readable}~{:016x}", fingerprint(text)))
     }
 
-    /// The id.
+    /// Returns the id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The longest id that is kept as it is, in bytes. PostgreSQL takes no more than 2,704 bytes in an index, with chat and sender.
+/// The length in bytes up to which an id stays unchanged. PostgreSQL allows at most 2,704 bytes in
+/// an index entry, and the entry also holds the chat and the sender.
 const LONGEST_ID: usize = 1024;
 
-/// How much of a longer id is kept, in bytes.
+/// The number of bytes kept of a longer id.
 const CUT_TO: usize = 256;
 
 fn is_kept_as_it_is(id: &str) -> bool {
     (1..=LONGEST_ID).contains(&id.len()) && !id.chars().any(char::is_control)
 }
 
-/// FNV-1a of 64 bits: the same in every version of this program, which no hasher of the standard library promises. Whoever makes two
-/// ids collide loses one of their own messages.
+/// Computes the 64-bit FNV-1a hash: the same in every version of the gateway, unlike the hashers of
+/// the standard library. A sender who makes two ids collide loses only an own message.
 fn fingerprint(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -198,7 +208,7 @@ fn fingerprint(text: &str) -> u64 {
 }
 
 impl Chat {
-    /// The form that the WAVIRO answer uses: `628…@c.us`, `1203…@g.us`.
+    /// Returns the chat in the form of the WAVIRO API: `628…@c.us`, `1203…@g.us`.
     #[must_use]
     pub fn address(&self) -> String {
         match self {
@@ -208,7 +218,7 @@ impl Chat {
         }
     }
 
-    /// Whether it is a group.
+    /// Returns true for a group.
     #[must_use]
     pub fn is_group(&self) -> bool {
         matches!(self, Self::Group(_))
@@ -241,7 +251,7 @@ impl FromStr for Number {
 impl FromStr for GroupId {
     type Err = GroupIdError;
 
-    /// Takes the id with or without `@g.us`.
+    /// Accepts the id with or without `@g.us`.
     fn from_str(text: &str) -> Result<Self, GroupIdError> {
         let id = text.strip_suffix("@g.us").unwrap_or(text);
         let digits = |part: &str| {
@@ -277,7 +287,7 @@ impl fmt::Display for Number {
     }
 }
 
-/// Logs carry no full number: `Debug` shows the first five digits and the last two.
+/// Shows only the first five and the last two digits, because logs must not contain full numbers.
 impl fmt::Debug for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (head, tail) = (
@@ -294,7 +304,7 @@ impl fmt::Display for GroupId {
     }
 }
 
-/// Ids of old groups hold their creator's number: `Debug` shows the last four digits.
+/// Shows only the last four digits, because ids of old groups contain the creator's number.
 impl fmt::Debug for GroupId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(

@@ -1,4 +1,4 @@
-//! The states of a link, each with its cause: what the gateway acts on and what a user is told.
+//! The states of a link, each with its cause. The gateway decides by the state, and users see it.
 
 use std::borrow::Cow;
 use std::time::SystemTime;
@@ -6,84 +6,89 @@ use std::time::SystemTime;
 use crate::dial::{DialFailure, OfflineCause};
 use crate::message::Number;
 
-/// Where a link stands.
+/// The state of a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Status {
-    /// No device at WhatsApp; a code must be scanned. Nothing is connected until linking is started.
+    /// WhatsApp knows no device for the bot: a user must scan a code. The link does not connect
+    /// until linking is started.
     Unlinked(UnlinkedCause),
-    /// Waiting for a phone. `qr` is the code to show now; `None` until the first one came.
+    /// Linking has started, and the link waits for a phone.
     Linking {
-        /// The code to show now.
+        /// The code to show now; `None` before the first code arrives.
         qr: Option<QrCode>,
     },
-    /// Linking was started, and WhatsApp cannot be reached: there is no code until a dial succeeds. The link dials by itself.
+    /// Linking has started, but WhatsApp cannot be reached, so there is no code until a dial
+    /// succeeds. The link redials by itself.
     Unreachable(DialFailure),
-    /// Ready: connected, logged in, synchronised.
+    /// Connected, logged in and synchronised.
     Online,
-    /// Linked, but no connection at the moment; the link dials by itself.
+    /// Linked, but without a connection at the moment. The link redials by itself.
     Reconnecting {
-        /// Why.
+        /// The reason.
         cause: OfflineCause,
     },
-    /// Another client opened the same session. The link stays off until somebody asks for it
-    /// ([`crate::Link::reconnect`]), or the two would throw each other out for ever.
+    /// Another client opened the same session. The link stays off until [`crate::Link::reconnect`]
+    /// is called; otherwise both clients would disconnect each other again and again.
     Replaced,
-    /// WhatsApp closed the account for a while.
+    /// WhatsApp banned the account for a limited or unknown time.
     Banned {
-        /// WhatsApp's reason, as it named it.
+        /// The reason in WhatsApp's words.
         reason: String,
-        /// When it says the ban ends.
+        /// The end of the ban, if WhatsApp names it.
         until: Option<SystemTime>,
     },
-    /// Linking stopped at a passkey, which only the phone or WhatsApp's own client can answer.
+    /// Linking stopped at a passkey request. Only the phone or WhatsApp's own client can answer the
+    /// request.
     PasskeyAsked,
     /// WhatsApp refuses this client version. A newer version must be configured.
     ClientOutdated,
 }
 
-/// What shows that a link lives.
+/// The times that show if a link is alive.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Evidence {
-    /// When the connection that is up came up; `None` while none is.
+    /// The start of the current connection; `None` without a connection.
     pub connected_since: Option<SystemTime>,
-    /// When anything last came from the server, an answer to the half-minute's ping at least. Kept over connections; `None`
-    /// before the first.
+    /// The time of the last data from the server. A working connection receives at least the answer
+    /// to a ping every 30 seconds. The value is kept across connections; `None` before the first
+    /// data.
     pub last_heard: Option<SystemTime>,
 }
 
-/// Why there is no device.
+/// The reason why there is no device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UnlinkedCause {
-    /// It was never linked.
+    /// The bot was never linked.
     Never,
-    /// The phone removed the device, or WhatsApp did. The text is WhatsApp's reason.
+    /// The phone or WhatsApp removed the device. The text is WhatsApp's reason.
     LoggedOut(String),
-    /// WhatsApp gave no further QR code. Start linking again for fresh ones.
+    /// WhatsApp sent no further QR code. Starting to link again brings fresh codes.
     CodesUsedUp,
-    /// A phone scanned, but pairing failed; the reason in English. Start linking again.
+    /// A phone scanned the code, but pairing failed. The text is the reason in English. The user
+    /// can start to link again.
     PairingFailed(String),
 }
 
-/// A QR code's text and the moment after which WhatsApp no longer takes it.
+/// The text of a QR code and its expiry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QrCode {
-    /// What the phone must read: `2@…`.
+    /// The content of the QR code: `2@…`.
     pub text: String,
-    /// The first code lives 60 s, later ones 20 s.
+    /// The expiry at WhatsApp: the first code is valid for 60 s, later codes for 20 s.
     pub expires: SystemTime,
 }
 
-/// Who a device is linked as.
+/// The account that a device is linked to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// The account's phone number.
     pub number: Number,
-    /// The name that the account shows; empty until WhatsApp told it.
+    /// The display name of the account; empty until WhatsApp sends it.
     pub name: String,
 }
 
 impl Status {
-    /// Whether a device exists at WhatsApp, as far as is known.
+    /// Returns true if WhatsApp has a device for the bot, as far as the link knows.
     #[must_use]
     pub fn is_linked(&self) -> bool {
         matches!(
@@ -92,7 +97,7 @@ impl Status {
         )
     }
 
-    /// More about it, where WhatsApp or the connection gave a reason.
+    /// Returns the reason, if WhatsApp or the connection gave a reason.
     #[must_use]
     pub fn cause(&self) -> Option<Cow<'_, str>> {
         match self {
@@ -111,7 +116,7 @@ impl Status {
         }
     }
 
-    /// Why WhatsApp cannot be reached, where that is the state's cause.
+    /// Returns the dial failure, if the state has such a cause.
     #[must_use]
     pub fn failure(&self) -> Option<&DialFailure> {
         match self {
@@ -121,7 +126,7 @@ impl Status {
         }
     }
 
-    /// A stable word for logs, metrics and JSON.
+    /// Returns a stable word for logs, metrics and JSON.
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {

@@ -1,16 +1,18 @@
-//! The real link, over whatsapp-rust.
+//! The real implementation of a link, over whatsapp-rust.
 //!
-//! [`WhatsApp`] opens devices; everything that is the same for all of them stands in its [`WhatsAppConfig`]. A device's
-//! life is in [`device`] and, where nobody asks for anything, in [`care`]; its socket in [`connect`], what it hears in
-//! [`events`] ([`inbound`], [`news`]), what it writes in [`send`], the files that it fetches in [`download`]. [`target`] opens
-//! the sockets, over the addresses that [`race`] tries side by side, with the certificates that [`tls`] trusts; [`probe`] does the
-//! same for `waviro doctor`.
+//! [`WhatsApp`] opens devices; [`WhatsAppConfig`] holds the settings shared by all devices.
+//! [`device`] manages the client of one device, and [`care`] runs its background jobs. [`connect`]
+//! manages the socket. [`events`] receives events ([`inbound`], [`news`]), [`send`] writes
+//! messages, and [`download`] fetches files. [`target`] opens the sockets: [`race`] tries the
+//! addresses in parallel, and [`tls`] holds the trusted certificates. [`probe`] opens test
+//! connections for `waviro doctor`.
 //!
 //! # Which server
-//! The mode follows from the configured URL alone. For WhatsApp's own hosts the client verifies the server's
-//! certificate chain against the root that is compiled in. Any other host must be pinned: its Noise key is given
-//! ([`WhatsAppConfig::server_key`]), and the client opens with Noise IK, which authenticates exactly that key. Nothing is
-//! ever pinned for WhatsApp's hosts. A build in which the chain check was compiled out dials loopback only.
+//! The configured URL alone decides how the server is authenticated. For WhatsApp's own hosts the
+//! client checks the server's certificate chain against the root compiled into the library. Any
+//! other host needs a pinned Noise key ([`WhatsAppConfig::server_key`]); the client then uses Noise
+//! IK, and Noise IK accepts exactly this key. A key is never pinned for WhatsApp's hosts. A build
+//! without the chain check dials loopback addresses only.
 
 mod admins;
 mod backlog;
@@ -55,34 +57,38 @@ use crate::{Connector, Link, LinkError, Listener};
 pub use endpoint::{EndpointError, certificate_checks, check_endpoint};
 pub use probe::{FamilyProbe, Probe, probe};
 
-/// The log target under which the library writes, as a warning, the address of a file with the token that opens it.
+/// The log target of the library's warnings with the address of a file and the token that opens the
+/// file.
 pub const TOLD_TOO_MUCH: &str = "whatsapp_rust::download";
 
-/// What is the same for every device of the process.
+/// The settings shared by all devices of the process.
 #[derive(Debug, Clone)]
 pub struct WhatsAppConfig {
-    /// The folder of the devices' keys and sessions, a SQLite file each. Made where it is missing, mode 0700.
+    /// The folder with the devices' keys and sessions, one SQLite file per device. A missing folder
+    /// is created with mode 0700.
     pub store_folder: PathBuf,
     /// `wss://web.whatsapp.com/ws/chat`, or a simulator's `ws://127.0.0.1:…/ws/chat`.
     pub url: Url,
     /// The Noise public key of a server that is not WhatsApp's own.
     pub server_key: Option<[u8; 32]>,
-    /// Further root certificates, PEM, that TLS trusts beside the system's and those that are compiled in.
+    /// Additional root certificates (PEM) for TLS, beside the system's roots and the compiled-in
+    /// roots.
     pub ca_file: Option<PathBuf>,
-    /// The proxy of the HTTP requests to WhatsApp (files, the current version). The environment's
-    /// proxies are never used, and the WebSocket uses no proxy.
+    /// The proxy for HTTP requests to WhatsApp (files, the current version). The proxy variables of
+    /// the environment are never used, and the WebSocket uses no proxy.
     pub http_proxy: Option<Url>,
-    /// The WhatsApp Web version to claim; `None` asks WhatsApp which one is current, at most once a day.
+    /// The WhatsApp Web version of the devices; `None` asks WhatsApp for the current version, at
+    /// most once a day.
     pub version: Option<(u32, u32, u32)>,
-    /// How the device is called in the phone's list of linked devices.
+    /// The name of the device in the phone's list of linked devices.
     pub device_name: String,
 }
 
-/// Opens devices that share one configuration.
+/// Opens devices with a shared configuration.
 #[derive(Debug, Clone)]
 pub struct WhatsApp(Arc<Ground>);
 
-/// What all devices stand on.
+/// The handles shared by all devices.
 #[derive(Debug)]
 struct Ground {
     config: WhatsAppConfig,
@@ -97,8 +103,8 @@ impl WhatsApp {
     /// Checks the endpoint and prepares the store folder.
     ///
     /// # Errors
-    /// [`LinkError::Refused`] with the [`EndpointError`]'s sentence or one about `ca_file`, [`LinkError::Store`] where the folder
-    /// cannot be made.
+    /// [`LinkError::Refused`] with the text of the [`EndpointError`] or with a text about
+    /// `ca_file`, [`LinkError::Store`] if the folder cannot be created.
     pub fn new(config: WhatsAppConfig) -> Result<Self, LinkError> {
         check_endpoint(
             &config.url,

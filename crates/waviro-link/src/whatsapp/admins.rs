@@ -1,7 +1,9 @@
-//! Who may delete what others wrote in a group: its admins, as WhatsApp says.
+//! Checks if the author of a deletion is an admin of the group, because only admins may delete
+//! messages of other members.
 //!
-//! A client decides by itself what it deletes, so a deletion is a claim. Few deletions are an admin's; WhatsApp is asked then, and the
-//! answer serves for a minute, or until the group changes.
+//! The sending client decides alone about a deletion, so a deletion is only a claim. Deletions by
+//! admins are rare, so the link asks WhatsApp for the admins and caches the answer for a minute or
+//! until the group changes.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,19 +12,20 @@ use std::time::Duration;
 use tokio::time::Instant;
 use whatsapp_rust::{Client, Jid};
 
-/// How long an answer serves: a member who claims deletions one after the other costs one question a minute.
+/// The lifetime of an answer. A member with many claimed deletions costs one lookup a minute.
 const FRESH: Duration = Duration::from_mins(1);
 
-/// How long a question without an answer stands for "no admins": a deletion that comes meanwhile waits for none.
+/// The lifetime of a failed lookup, treated as "no admins", so that the next deletion does not wait
+/// too.
 const UNANSWERED: Duration = Duration::from_secs(5);
 
-/// A deletion waits for the answer, and other messages behind it.
+/// The timeout of the lookup. The deletion and the messages behind it wait for the answer.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Groups that are remembered at a time.
+/// The maximum number of cached groups.
 const REMEMBERED: usize = 256;
 
-/// The admins of a device's groups.
+/// The cached admins of a device's groups.
 #[derive(Debug, Default)]
 pub(super) struct Admins(Mutex<HashMap<String, Answer>>);
 
@@ -30,12 +33,13 @@ pub(super) struct Admins(Mutex<HashMap<String, Answer>>);
 struct Answer {
     at: Instant,
     serves: Duration,
-    /// By every name that WhatsApp has for them. Empty if WhatsApp did not answer.
+    /// All names (number and LID) of all admins. Empty if WhatsApp did not answer.
     names: HashSet<String>,
 }
 
 impl Admins {
-    /// Whether one of a person's names is an admin's. Not known is no.
+    /// Returns true if one of the person's names belongs to an admin. Returns false if the admins
+    /// are unknown.
     pub(super) async fn has(&self, client: &Client, group: &Jid, names: &[&Jid]) -> bool {
         let is_admin = |answer: &Answer| names.iter().any(|jid| answer.names.contains(&*jid.user));
         if let Some(answer) = self.known().get(&*group.user)
@@ -72,7 +76,7 @@ impl Admins {
         is
     }
 
-    /// The group is not as it was.
+    /// Removes the cached answer after a change of the group.
     pub(super) fn forget(&self, group: &Jid) {
         self.known().remove(&*group.user);
     }

@@ -1,41 +1,42 @@
-//! The stanzas of one device that the library has read and not worked off, and a bound for them.
+//! Counts the stanzas of one device that the library has read but not processed, and limits their
+//! number.
 //!
-//! The library spawns a task for each receipt and reads on, however many tasks wait. A text to a group of 1,000 brings a
-//! receipt from each member, so 100 texts brought 200,000 tasks: 250 MB, and every server ack and every text of the
-//! bot waited behind them. The socket is therefore read only while few stanzas wait; the rest stays with
-//! WhatsApp's server.
+//! The library spawns a task for each receipt and reads on without a limit. A text to a group of
+//! 1,000 members brings a receipt from each member, so 100 texts produced 200,000 tasks and used
+//! 250 MB, and every server ack and every text of the bot waited behind the tasks. Therefore the
+//! socket is read only while few stanzas wait; the rest stays on WhatsApp's server.
 //!
-//! Only tasks that wait for a thread or for a commit of the gateway count. A task that waits for an answer from
-//! WhatsApp does not: the answer comes over the very socket.
+//! The count includes only tasks that wait for a thread or for a commit of the gateway. A task that
+//! waits for WhatsApp's answer does not count, because the answer arrives over the same socket.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
-/// The socket is read while fewer stanzas of the device wait. Receipts that wait for a commit hold a thread each, and
-/// all devices share [`super::runtime`]'s 512.
+/// The limit of waiting stanzas of a device. Receipts that wait for a commit block a thread each,
+/// and all devices share the 512 threads of [`super::runtime`].
 const MOST: usize = 64;
 
-/// The backlog of one device.
+/// The number of waiting stanzas of one device.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     waiting: AtomicUsize,
     less: Notify,
 }
 
-/// One stanza of the backlog, as long as this lives.
+/// A waiting stanza; dropping the value removes the stanza from the count.
 #[derive(Debug)]
 pub(super) struct Waiting(Arc<Backlog>);
 
 impl Backlog {
-    /// One more waits.
+    /// Adds a waiting stanza.
     pub(super) fn add(self: &Arc<Self>) -> Waiting {
         self.waiting.fetch_add(1, Ordering::SeqCst);
         Waiting(Arc::clone(self))
     }
 
-    /// Returns once few wait.
+    /// Waits until few stanzas wait.
     pub(super) async fn is_short(&self) {
         loop {
             let less = self.less.notified();

@@ -1,4 +1,4 @@
-//! What a device does when nobody asks it for anything: trying again, and keeping its state on the disk.
+//! The background jobs of a device: retrying refused logins, and storing the device's state.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,17 +10,18 @@ use super::device::{Device, Session, has_ended, pause, spawn};
 use super::version::AGAIN;
 use crate::{OfflineCause, Status};
 
-/// Pause before a refused login is tried again: long enough not to press a server that said no.
+/// The pause before the retry of a refused login, long enough to avoid pressure on the server.
 const REFUSED_PAUSE: Duration = Duration::from_mins(1);
 
-/// The same for a ban without an end.
+/// The pause before the retry after a ban without an end.
 const ENDLESS_PAUSE: Duration = Duration::from_hours(1);
 
-/// How long a change of the device's own state may stay in memory.
+/// The longest time that a change of the device's state stays in memory only.
 const FLUSH_EVERY: Duration = Duration::from_secs(2);
 
-/// Tries again by itself where WhatsApp's no may pass: a ban that ends, a login refused for a passing reason, a
-/// client version that has since been raised. Ends with the device.
+/// Retries the login if the refusal may pass: after a ban with an end, a login refused for a
+/// temporary reason, or a refused client version with a newer version available. The job ends with
+/// the device.
 pub(super) fn retry(device: &Arc<Device>) {
     let (myself, mut states) = (Arc::downgrade(device), device.shared.status.subscribe());
     spawn(async move {
@@ -52,14 +53,14 @@ pub(super) fn retry(device: &Arc<Device>) {
                 () = over => {}
             }
             if state == Status::ClientOutdated && !newer {
-                // The same version would only be refused again.
+                // The server would refuse the same version again.
                 continue;
             }
             let Some(device) = myself.upgrade() else {
                 return;
             };
             let mut session = device.session.lock().await;
-            // The client still runs in this state after a refusal that it retries itself.
+            // The library itself retries some refusals, so the client may still run in this state.
             if has_ended(session.as_ref()) {
                 device.restart(&mut session).await;
             }
@@ -67,7 +68,7 @@ pub(super) fn retry(device: &Arc<Device>) {
     });
 }
 
-/// When a state is worth another try without anybody asking.
+/// Returns the pause before an automatic retry in this state; `None` without a retry.
 fn pause_after(state: &Status) -> Option<Duration> {
     match state {
         Status::Banned {
@@ -85,7 +86,8 @@ fn pause_after(state: &Status) -> Option<Duration> {
     }
 }
 
-/// Builds a fresh client where the library's run loop panicked: its state would stay what it was, `online` for one, for ever.
+/// Restarts the client after a panic in the library's run loop. Without the restart the last state,
+/// for example `online`, would stay for ever.
 pub(super) fn keep_running(device: &Arc<Device>) {
     let myself = Arc::downgrade(device);
     spawn(async move {
@@ -107,17 +109,18 @@ pub(super) fn keep_running(device: &Arc<Device>) {
             device.restart(&mut session).await;
             drop(session);
             drop(device);
-            // What broke it may break it again.
+            // The cause of the panic may still exist.
             pause(REFUSED_PAUSE).await;
         }
     });
 }
 
-/// What changes after the login (prekey counters, migrations, sessions) is written within seconds, see
+/// Writes changes of the device's state (prekey counters, migrations, sessions) within seconds, see
 /// [`super::device::Shared::flush`].
 ///
-/// While that fails the library cannot keep what comes in either: it leaves it with WhatsApp, which tells it again on the next
-/// connection, and says nothing of it to anybody. So the link is dialled anew as soon as the disk takes something again.
+/// While writes fail, the library cannot store incoming stanzas either. The library then leaves the
+/// stanzas with WhatsApp without an error, and WhatsApp redelivers them only on the next
+/// connection. Therefore the job reconnects the link as soon as a write succeeds again.
 pub(super) fn keep_flushed(device: &Arc<Device>) {
     let myself = Arc::downgrade(device);
     spawn(async move {
@@ -128,11 +131,12 @@ pub(super) fn keep_flushed(device: &Arc<Device>) {
                 return;
             };
             if let Some(client) = device.shared.client() {
-                // After a failure all of it: what has nothing to write proves nothing.
+                // After a failure the job writes the full state, because a write without changes
+                // does not test the disk.
                 let all = device.shared.write_again.swap(false, Ordering::SeqCst) || failed;
                 let durable = device.shared.write_down(&client, all).await;
                 if *device.shared.status.borrow() != Status::Online {
-                    // Its next login brings what was left with WhatsApp by itself.
+                    // The next login redelivers the stanzas left with WhatsApp.
                     failed &= !durable;
                     continue;
                 }

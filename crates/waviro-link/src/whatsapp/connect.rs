@@ -1,9 +1,11 @@
-//! The socket of a device: dialling, its pace, and hearing of its end first.
+//! The socket of a device: dialing, the pauses between dials, and the detection of a lost
+//! connection.
 //!
-//! The library reconnects by itself, but its pauses grow up to a quarter of an hour and shrink again only after half a
-//! minute of calm, so that a cut of 50 ms after three outages costs minutes. The pace is therefore kept here: whenever a
-//! connection ends or cannot be made, the library is told to dial again at once ([`Client::reconnect_immediately`]),
-//! and [`Dialer::create_transport`] waits as long as *we* find right before it dials.
+//! The library reconnects by itself, but its pauses grow up to 15 minutes and become short again
+//! only after half a minute of a stable connection. After three outages, an interruption of 50 ms
+//! would cost minutes. Therefore this module controls the pauses. Whenever a connection ends or
+//! cannot be opened, the module asks the library to dial at once
+//! ([`Client::reconnect_immediately`]), and [`Dialer::create_transport`] pauses before the dial.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -24,8 +26,9 @@ use super::proof::Proof;
 use super::target::Target;
 use crate::{DialFailure, DialStep, OfflineCause};
 
-/// Pauses before the first, second … dial after a working connection. The first is none: most cuts are over when they
-/// are noticed. The last is kept; with the jitter it spreads 200 bots over half a second and more.
+/// The pauses before the dials after a working connection. The first pause is zero, because most
+/// interruptions are over when the link notices them. The last pause repeats; with the jitter it
+/// spreads 200 bots over more than half a second.
 const PAUSES: [Duration; 8] = [
     Duration::ZERO,
     Duration::from_millis(200),
@@ -37,11 +40,12 @@ const PAUSES: [Duration; 8] = [
     Duration::from_secs(8),
 ];
 
-/// A dial that hangs is given up; must stay below the library's own 20 s, pause included.
+/// The timeout of a dial. The timeout and the longest pause must stay below the library's own limit
+/// of 20 s.
 const DIAL_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Frames between the socket and the library. The library's own transport buffers 64 before them, and stops reading the socket when
-/// they are full.
+/// The buffer size in frames between the socket and the library. The library's own transport
+/// buffers 64 more frames, and stops reading the socket when the buffer is full.
 const FRAMES: usize = 1;
 
 /// Opens the sockets of one device.
@@ -49,9 +53,10 @@ pub(super) struct Dialer {
     target: Target,
     shared: Arc<Shared>,
     client: OnceLock<Weak<Client>>,
-    /// Dials since the device was last online.
+    /// The number of dials since the device was last online.
     failures: AtomicU32,
-    /// Counts sockets, so that the end of an old one says nothing about a newer.
+    /// Counts sockets, so that the end of an old socket does not change the state of a newer
+    /// socket.
     socket: Arc<AtomicU64>,
 }
 
@@ -66,12 +71,12 @@ impl Dialer {
         }
     }
 
-    /// The client that this dialer serves; it exists only after its dialer.
+    /// Sets the client of the dialer. The client is created after its dialer.
     pub(super) fn serve(&self, client: &Arc<Client>) {
         let _ = self.client.set(Arc::downgrade(client));
     }
 
-    /// The device is online: the next pause is the first again.
+    /// Resets the pauses after the device went online.
     pub(super) fn succeeded(&self) {
         self.failures.store(0, Ordering::Relaxed);
     }
@@ -83,7 +88,8 @@ impl Dialer {
     async fn dial(&self) -> Result<(Arc<dyn Transport>, Receiver<TransportEvent>), DialFailure> {
         let began = tokio::time::Instant::now();
         if self.shared.status.borrow().failure() == Some(&DialFailure::ServerKey) {
-            // The library logs an error for each such server. It is shown the next one only after that one has proved itself.
+            // The library logs an error for each server with a wrong key. Therefore the library
+            // gets a new socket only after the server has proved its key on a test connection.
             let proving = async {
                 let socket = self.target.open(DIAL_DEADLINE).await?;
                 prove(socket, self.target.server_key).await
@@ -96,7 +102,7 @@ impl Dialer {
         Ok(from_websocket(socket))
     }
 
-    /// Passes the socket's events on, and tells of its end before the library does.
+    /// Forwards the socket's events, and reports the end of the socket before the library does.
     fn watch(
         &self,
         transport: Arc<dyn Transport>,
@@ -145,7 +151,7 @@ impl Dialer {
     }
 }
 
-/// A socket whose end, whoever ends it, is followed by a dial.
+/// A socket that is followed by a new dial, no matter which side closes the socket.
 struct Socket {
     transport: Arc<dyn Transport>,
     client: Weak<Client>,
@@ -164,10 +170,12 @@ impl Transport for Socket {
         sent
     }
 
-    /// The library calls it for every socket that it had, whoever ended it, once it has read the last frame and before it
-    /// dials again: that is when to wish. It may call it earlier too, after a failed write, and late, from a task of its own. An
-    /// early wish would make it throw away the frames that still wait, and the last one before an end is the one that says
-    /// why (a ban, another client in our place); a late one would end the connection that came after.
+    /// The library calls `disconnect` for each of its sockets, no matter which side closed the
+    /// socket. The usual call comes after the library has read the last frame and before the
+    /// library dials again: the right time for [`wish_again`]. Two other calls must not call
+    /// `wish_again`. An early call, after a failed write, would make the library drop the frames
+    /// that still wait, and the last frame contains the reason of the end (a ban, a replacing
+    /// client). A late call, from a separate task, would close the next connection.
     async fn disconnect(&self) {
         if let Some(client) = self.client.upgrade()
             && !client.is_connected()
@@ -182,11 +190,11 @@ impl Transport for Socket {
     }
 }
 
-/// Tells the library that this end was expected, so that it dials again at once and forgets its pauses. To be called when
-/// nothing more is read from the socket.
+/// Tells the library that the connection's end was expected, so that the library resets its pauses
+/// and dials at once. Must be called only when nothing more is read from the socket.
 ///
-/// One poll is the whole wish: the rest of [`Client::reconnect_immediately`] closes what is open, and by then that may be
-/// the *next* connection.
+/// The function polls [`Client::reconnect_immediately`] only once. The rest of the call would close
+/// the open connection, and by then the open connection may already be the *next* connection.
 pub(super) fn wish_again(client: &Arc<Client>) {
     let wish = std::pin::pin!(client.reconnect_immediately());
     let _ = wish.poll(&mut Context::from_waker(Waker::noop()));
@@ -209,8 +217,9 @@ impl TransportFactory for Dialer {
                 if let Some(client) = self.client() {
                     wish_again(&client);
                 }
-                // The state carries the cause. The library would log an error for each failed dial; a connection that ends
-                // before its first frame it takes for a passing one.
+                // The state carries the cause. For a failed dial the library would log an error;
+                // for a connection that ends before its first frame, the library assumes a
+                // temporary problem and logs no error.
                 let (_, closed) = bounded(1);
                 Ok((Arc::new(NotConnected), closed))
             }
@@ -218,7 +227,7 @@ impl TransportFactory for Dialer {
     }
 }
 
-/// Stands for the socket of a failed dial.
+/// The placeholder for the socket of a failed dial.
 struct NotConnected;
 
 #[async_trait]
@@ -230,7 +239,7 @@ impl Transport for NotConnected {
     async fn disconnect(&self) {}
 }
 
-/// Up to a tenth more, so that many devices do not dial in step.
+/// Adds up to a tenth to the pause, so that many devices do not dial at the same time.
 fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(rand::random_range(1.0..1.1))
 }

@@ -1,7 +1,8 @@
-//! One device: when its client lives, dies, and is made anew.
+//! One device, and the lifecycle of its client.
 //!
-//! The library's client ends for good when WhatsApp sends it away (logged out, replaced, banned, outdated). The device
-//! outlives it: it keeps the state with its cause, and builds a fresh client on the same keys when there is reason to.
+//! The library's client ends for good when WhatsApp rejects it (logged out, replaced, banned,
+//! outdated). The device outlives the client: it keeps the state with its cause, and creates a new
+//! client with the same keys when there is a reason to reconnect.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,22 +35,24 @@ use crate::{
     Outgoing, Status, UnlinkedCause,
 };
 
-/// How long what was sent is kept for recipients that could not decrypt it and ask again. The library's two hours are
-/// over before a phone that was off comes back.
+/// The retention of sent messages for recipients that could not decrypt a message and ask for a
+/// resend. The library's default of two hours ends before a phone that was off comes back.
 const SENT_MESSAGES_KEPT: Duration = Duration::from_hours(7 * 24);
 
-/// So many of them, and for so long, are in memory too. The library takes one out of the store to send it again and puts it back
-/// afterwards: of the members of a group who cannot read the same message, whoever asks in between would get nothing. Those
-/// ask within a moment of the message; what is in memory is not taken out.
+/// The time and the number of sent messages that also stay in memory. To resend a message from the
+/// store, the library removes it from the store and puts it back afterwards. If several members of
+/// a group cannot decrypt the same message, a request in between would find nothing. Such requests
+/// arrive soon after the message, and a message in memory is not removed.
 const SENT_MESSAGES_AT_HAND: (Duration, u64) = (Duration::from_mins(5), 256);
 
-/// A client gets so long to close before a new one is built on its keys.
+/// The timeout for closing a client before a new client is created with its keys.
 const CLOSING: Duration = Duration::from_secs(5);
 
-/// The user part that stands for "not paired yet" where a server's key is pinned (see [`Device::pin`]).
+/// The user part of the JID for "not paired yet", used if a server key is pinned (see
+/// [`Device::pin`]).
 const NOBODY: &str = "0";
 
-/// What the device, its ear and its dialer share.
+/// The state shared by the device, its event handler and its dialer.
 pub(super) struct Shared {
     pub(super) slot: i32,
     pub(super) listener: Arc<dyn Listener>,
@@ -62,34 +65,34 @@ pub(super) struct Shared {
     client: RwLock<Option<Arc<Client>>>,
     identity: Mutex<Option<Identity>>,
     telling: Mutex<()>,
-    /// The next write is to be of everything, see [`Shared::write_down`].
+    /// If true, the next write must store the full state, see [`Shared::write_down`].
     pub(super) write_again: AtomicBool,
 }
 
-/// A device and the client that serves it at the moment.
+/// A device with its current client.
 pub(super) struct Device {
     ground: Arc<Ground>,
-    /// Of whoever opened it; the library's tasks log in it.
+    /// The span of the caller of `open`; the library's tasks log in this span.
     span: tracing::Span,
     pub(super) shared: Arc<Shared>,
-    /// Held while a client is built or ended, so that two callers never build two.
+    /// Locked while a client is created or ended, so that two callers never create two clients.
     pub(super) session: tokio::sync::Mutex<Option<Session>>,
-    /// No client is built any more.
+    /// After `close`, no new client is created.
     closed: AtomicBool,
 }
 
-/// A running client. Dropping the handle would abort it.
+/// A running client. Dropping the handle would abort the client.
 pub(super) struct Session {
     handle: BotHandle,
     dialer: Arc<Dialer>,
-    /// The version of WhatsApp Web that it claims to be.
+    /// The client's WhatsApp Web version.
     version: Version,
-    /// While it is held, the ear is shown every stanza before the library works on it.
+    /// While the lease is held, the event handler gets each stanza before the library processes it.
     _stanzas: RawNodeLease,
 }
 
 impl Device {
-    /// Reconnects a linked device; leaves any other alone.
+    /// Opens the device, and reconnects it if it is linked.
     pub(super) async fn open(
         ground: Arc<Ground>,
         slot: i32,
@@ -125,8 +128,8 @@ impl Device {
         Ok(device)
     }
 
-    /// Builds a client on the stored keys and lets it run: always where `linking`, else only where the keys belong to
-    /// a linked device.
+    /// Creates a client with the stored keys and runs it. If `linking` is false, the client runs
+    /// only if the keys belong to a linked device.
     async fn start(&self, session: &mut Option<Session>, linking: bool) -> Result<(), LinkError> {
         if self.closed.load(Ordering::SeqCst) {
             return Err(LinkError::Offline);
@@ -160,7 +163,7 @@ impl Device {
             .with_event_handler(ear)
             .with_inbound_durability_hook(hook)
             .with_device_props(DevicePropsOverride::new().with_os(&*config.device_name))
-            // A gateway answers what is said to it from now on; old chats are the phone's.
+            // Old chats belong to the phone; the gateway handles only new messages.
             .skip_history_sync()
             .with_cache_config(cache_config())
             .build()
@@ -172,7 +175,8 @@ impl Device {
         }
         let linked = client.pn().is_some_and(|own| own.user != NOBODY);
         if !linked && !linking {
-            // Also where linking was refused and is tried again: it is somebody's turn to ask for a code.
+            // This branch also handles the retry after a refused linking: only a user may request a
+            // new code.
             self.shared.set(&Status::Unlinked(UnlinkedCause::Never));
             return Ok(());
         }
@@ -195,7 +199,7 @@ impl Device {
         Ok(())
     }
 
-    /// Ends the client, if one runs, within `within`.
+    /// Ends the running client, if any, and waits at most `within`.
     async fn stop(&self, session: &mut Option<Session>, within: Duration) {
         let Some(ending) = session.take() else { return };
         if tokio::time::timeout(within, ending.handle.shutdown())
@@ -204,12 +208,13 @@ impl Device {
         {
             tracing::warn!(slot = self.shared.slot, "the link took too long to close");
         }
-        // Not before: a receipt that comes while it closes is acked by the library, so it must still be committed.
+        // The client stays set until here: the library acknowledges a receipt that arrives during
+        // the shutdown, so such a receipt must still be committed.
         *write(&self.shared.client) = None;
         drop(ending.dialer);
     }
 
-    /// A fresh client on the same keys, in place of one that WhatsApp sent away.
+    /// Replaces an ended client by a new client with the same keys.
     pub(super) async fn restart(&self, session: &mut Option<Session>) {
         self.stop(session, CLOSING).await;
         if let Err(error) = self.start(session, false).await {
@@ -217,7 +222,7 @@ impl Device {
         }
     }
 
-    /// Whether WhatsApp has said in the meantime that a newer version is current than the one that it refused.
+    /// Returns true if WhatsApp now reports a newer version than the refused version.
     pub(super) async fn has_newer_version(&self) -> bool {
         let refused = self.session.lock().await.as_ref().map(|it| it.version);
         match refused {
@@ -228,13 +233,14 @@ impl Device {
 }
 
 impl Session {
-    /// The library's run loop panicked: it ended without anybody having ended it.
+    /// Returns true if the library's run loop ended because of a panic.
     pub(super) fn has_broken(&mut self) -> bool {
         !has_ended(Some(&*self)) && (&mut self.handle).now_or_never().is_some()
     }
 }
 
-/// WhatsApp sent the client away, or none was started: it will not come back by itself.
+/// Returns true if WhatsApp rejected the client or no client was started, so that no automatic
+/// reconnect follows.
 pub(super) fn has_ended(session: Option<&Session>) -> bool {
     session.is_none_or(|session| {
         let client = session.handle.client();
@@ -242,9 +248,10 @@ pub(super) fn has_ended(session: Option<&Session>) -> bool {
     })
 }
 
-/// Seeds the device with the key of a server that is not WhatsApp's, and, before pairing, with a user that stands for
-/// nobody: a client that has both opens with Noise IK, which authenticates exactly this key. An inner rule of the
-/// pinned library version (`select_pattern` in its handshake); a test holds it.
+/// Stores the key of a server that is not WhatsApp's own, and before pairing also a placeholder
+/// user. A client with both opens the connection with Noise IK, and Noise IK accepts exactly this
+/// key. The behavior is an internal rule of the pinned library version (`select_pattern` in its
+/// handshake); a test checks it.
 async fn pin(client: &Arc<Client>, key: [u8; 32]) {
     let certificate = || CachedNoiseCert {
         key,
@@ -270,7 +277,8 @@ fn cache_config() -> CacheConfig {
     CacheConfig {
         recent_messages: CacheEntryConfig::new(Some(kept), most),
         sent_message_ttl_secs: SENT_MESSAGES_KEPT.as_secs(),
-        // Who has a group's key is asked of the database, where we can take it back ([`send::hand_out_again`]).
+        // The library reads from the database which members have a group's sender key, so that the
+        // gateway can reset the entries ([`send::hand_out_again`]).
         sender_key_devices_cache: CacheEntryConfig::new(None, 0),
         ..CacheConfig::default()
     }
@@ -284,15 +292,16 @@ impl Shared {
             .clone()
     }
 
-    /// Takes a new state and tells the gateway, if it is news.
+    /// Sets a new state, and reports it to the gateway if it differs from the old state.
     pub(super) fn set(&self, status: &Status) {
         self.change(|_| Some(status.clone()));
     }
 
-    /// The socket ended or could not be opened. Says nothing new about a device that WhatsApp has sent away.
+    /// Records that the socket ended or could not be opened. Does not change the state of a device
+    /// that WhatsApp has rejected.
     pub(super) fn went_offline(&self, cause: OfflineCause) {
         self.change(|current| match current {
-            // The end of the connection follows the refusal, which says why.
+            // The connection ends after a refused login; the refusal stays as the cause.
             Status::Reconnecting {
                 cause: OfflineCause::LoginRefused(_),
             } if matches!(cause, OfflineCause::Ended(_)) => None,
@@ -307,8 +316,9 @@ impl Shared {
         });
     }
 
-    /// One step from the current state, undisturbed by others: the end of a socket and the reason for it are told by
-    /// different tasks. The gateway hears of the steps in their order, and may read the state while it listens.
+    /// Changes the state as one atomic step from the current state, because different tasks report
+    /// the end of a socket and its reason. The gateway gets the changes in order, and may read the
+    /// state inside the call.
     fn change(&self, step: impl FnOnce(&Status) -> Option<Status>) {
         let _one_at_a_time = lock(&self.telling);
         let Some(next) = step(&self.status.borrow()) else {
@@ -325,9 +335,9 @@ impl Shared {
         self.listener.status(&next);
     }
 
-    /// Writes the device's own state down before anybody relies on it. Left to itself the library does so when it is told of
-    /// a change, but misses one that falls between a write and its next look, and then leaves it for half a minute: a kill
-    /// right after pairing lost the link.
+    /// Writes the device's state before any other code relies on it. By default the library writes
+    /// after each change, but it misses a change that happens between a write and the next check,
+    /// and then waits for half a minute. A kill right after pairing lost the link.
     pub(super) fn flush(&self) {
         let Some(client) = self.client() else { return };
         tokio::task::block_in_place(|| {
@@ -336,9 +346,12 @@ impl Shared {
         self.write_again.store(true, Ordering::SeqCst);
     }
 
-    /// What changed since the last write, or all of it: a write of the library's own that is under way has already taken
-    /// the mark that something changed, and may come after ours with what was before. So the whole is written again once
-    /// that is over. Whether it is durable.
+    /// Writes the changes since the last write, or the full state if `all` is true. Returns true if
+    /// the state is durable.
+    ///
+    /// The full state is needed if a write of the library runs at the same time: that write has
+    /// already reset the "changed" flag, and may finish later with older data. Therefore a full
+    /// write follows afterwards.
     pub(super) async fn write_down(&self, client: &Arc<Client>, all: bool) -> bool {
         let state = client.persistence_manager();
         if all {
@@ -352,7 +365,7 @@ impl Shared {
         true
     }
 
-    /// Reads number and name from the client.
+    /// Reads the number and the name from the client.
     pub(super) fn refresh_identity(&self) {
         let Some(client) = self.client() else { return };
         let number = client
@@ -386,7 +399,7 @@ impl Link for Device {
             | Status::Unreachable(_) => {
                 return Ok(());
             }
-            // These keys belong to a device that still exists; linking anew is for those that do not.
+            // The keys belong to a device that still exists, so the device must not get fresh keys.
             Status::Replaced | Status::Banned { .. } | Status::ClientOutdated => {
                 self.stop(&mut session, CLOSING).await;
                 return self.start(&mut session, true).await;
@@ -486,7 +499,7 @@ impl Link for Device {
 }
 
 impl Device {
-    /// The client, where it can be asked something now.
+    /// Returns the client if the device is online.
     fn online(&self) -> Result<Arc<Client>, LinkError> {
         if *self.shared.status.borrow() != Status::Online {
             return Err(LinkError::Offline);
@@ -495,7 +508,7 @@ impl Device {
     }
 }
 
-/// The library wants to own its factory; the device keeps a hand on it.
+/// Gives the library its own factory, while the device keeps a reference to the dialer.
 struct SharedDialer(Arc<Dialer>);
 
 #[async_trait]
@@ -518,7 +531,8 @@ pub(super) async fn pause(span: Duration) {
     tokio::time::sleep(span).await;
 }
 
-/// Runs beside the library's own tasks and, as they do, ends with what it holds: a socket, a commit, the device.
+/// Spawns a task beside the library's own tasks. Like those tasks, the task ends when its resource
+/// ends: a socket, a commit, or the device.
 #[expect(
     clippy::disallowed_methods,
     reason = "the library spawns without a tracker too; Link::close waits for its client"

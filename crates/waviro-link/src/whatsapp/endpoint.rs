@@ -1,4 +1,4 @@
-//! Which server may be dialled, and which key may be pinned for it.
+//! The rules for the configured server: if it may be dialed, and if a key may be pinned for it.
 
 use curve25519_dalek::montgomery::MontgomeryPoint;
 use url::Url;
@@ -7,32 +7,32 @@ use waproto::whatsapp as wa;
 use whatsapp_rust::wacore::handshake::HandshakeUtils;
 use whatsapp_rust::waproto;
 
-/// Why a configured endpoint is not dialled.
+/// The reason why a configured endpoint is not dialed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
-    /// Not `ws` or `wss`, or without a host.
+    /// The URL is not `ws` or `wss`, or has no host.
     #[error("{0} is no WebSocket URL; use wss://web.whatsapp.com/ws/chat")]
     NotWebSocket(String),
-    /// Unencrypted beyond this machine.
+    /// The connection would leave this machine without encryption.
     #[error("{0} is unencrypted and not on this machine; use wss://")]
     Plain(String),
-    /// Another server, and nothing says which key it has.
+    /// The server is not WhatsApp's own, and no key is configured for it.
     #[error("{0} is not WhatsApp's own server, so its key must be pinned; set whatsapp.server_key")]
     Unpinned(String),
-    /// WhatsApp's own server with a pinned key.
+    /// A key is pinned for WhatsApp's own server.
     #[error("{0} is WhatsApp's own server; remove whatsapp.server_key, its certificate is checked")]
     PinnedWhatsApp(String),
-    /// The URL holds a user name or password. Both would be logged, and `wss://web.whatsapp.com@…`
-    /// only looks like WhatsApp.
+    /// The URL contains a user name or password. Both would be logged, and
+    /// `wss://web.whatsapp.com@…` only looks like WhatsApp.
     #[error("whatsapp.url holds a user name or password; remove it")]
     UserInfo,
-    /// The pinned key proves nothing.
+    /// The pinned key does not authenticate the server.
     #[error(
         "whatsapp.server_key is no usable key: every connection with it has the same secret, which anybody can compute; \
          set the key that the simulator prints"
     )]
     WeakKey,
-    /// The build can't tell WhatsApp from somebody in between.
+    /// The build cannot distinguish WhatsApp from an attacker in the middle.
     #[error(
         "this build has WhatsApp's certificate check compiled out (it was built together with test \
          crates), so it dials this machine only and refuses {0}; build with `cargo build -p waviro`"
@@ -40,10 +40,11 @@ pub enum EndpointError {
     ChecksCompiledOut(String),
 }
 
-/// Whether this build refuses a server whose certificate chain WhatsApp did not sign.
+/// Returns true if this build refuses a server without a certificate chain signed by WhatsApp.
 ///
-/// The check is switched off by a cargo feature of the client library that spreads by unification, and a feature
-/// of a dependency is not visible to `cfg`. So the question is put to the code itself: it is shown a forged chain.
+/// A cargo feature of the client library switches the check off, feature unification can enable the
+/// feature, and `cfg` cannot see a feature of a dependency. Therefore the function tests the code
+/// with a forged chain.
 #[must_use]
 pub fn certificate_checks() -> bool {
     let key = [7; 32];
@@ -70,10 +71,10 @@ pub fn certificate_checks() -> bool {
     HandshakeUtils::verify_server_cert(&forged.encode_to_vec(), &key).is_err()
 }
 
-/// The rules of [`super`]'s documentation, as one decision.
+/// Checks the endpoint against the rules in the documentation of [`super`].
 ///
 /// # Errors
-/// The first rule that the endpoint breaks.
+/// The first broken rule.
 pub fn check_endpoint(
     url: &Url,
     server_key: Option<&[u8; 32]>,
@@ -104,15 +105,15 @@ pub fn check_endpoint(
     }
 }
 
-/// Whether a Curve25519 public key has low order: zero and eleven other values (RFC 7748, 6.1). The
-/// secret shared with such a key is zero whatever the private key is, so that whoever pins it
-/// authenticates nobody. A clamped scalar is a multiple of the cofactor, which takes exactly these
-/// points to zero.
+/// Returns true if a Curve25519 public key has low order: zero and eleven other values (RFC 7748,
+/// 6.1). The secret shared with such a key is always zero, so the key authenticates no server. A
+/// clamped scalar is a multiple of the cofactor, and multiplies exactly these points to zero.
 fn is_weak(key: &[u8; 32]) -> bool {
     MontgomeryPoint(*key).mul_clamped([1; 32]).0 == [0; 32]
 }
 
-/// WhatsApp's own domains. A final dot names the same host to DNS, and case does not matter there.
+/// Returns true for WhatsApp's own domains. To DNS, a name with a final dot is the same host, and
+/// case does not matter.
 pub(super) fn is_whatsapp(host: &str) -> bool {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     ["whatsapp.net", "whatsapp.com"]
@@ -120,7 +121,8 @@ pub(super) fn is_whatsapp(host: &str) -> bool {
         .any(|domain| host == *domain || host.ends_with(&format!(".{domain}")))
 }
 
-/// A loopback address, or `localhost` by name (RFC 6761 keeps it on this machine).
+/// Returns true for a loopback address and for `localhost` (RFC 6761 keeps the name on this
+/// machine).
 fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
@@ -197,7 +199,7 @@ mod tests {
                 "{url}"
             );
         }
-        // Names that only hold WhatsApp's are others' servers.
+        // A name that only contains WhatsApp's name belongs to another server.
         for host in [
             "web.whatsapp.com.example",
             "xwhatsapp.net",
@@ -213,8 +215,8 @@ mod tests {
 
     #[test]
     fn a_key_that_authenticates_nobody_is_no_key() {
-        // The points of low order as cr.yp.to/ecdh.html lists them, little-endian: 0, 1, two of
-        // order 8, p-1, p, p+1.
+        // The points of low order from cr.yp.to/ecdh.html, little-endian: 0, 1, two of order 8,
+        // p-1, p, p+1.
         let low = [
             "0000000000000000000000000000000000000000000000000000000000000000",
             "0100000000000000000000000000000000000000000000000000000000000000",

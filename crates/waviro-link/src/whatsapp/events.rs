@@ -1,9 +1,10 @@
-//! What a device hears, translated for the gateway's [`Listener`].
+//! Translates the events of a device for the gateway's [`Listener`].
 //!
-//! Two ways in. Messages come through the durability hook: WhatsApp gets its ack when the gateway has committed
-//! ([`super::inbound`] says what they are).
-//! Everything else comes over the event bus; receipts hold their handler until they are committed, because the library
-//! acks them when the handler returns. Both the bus and the hook run on the library's own tasks.
+//! Events arrive in two ways. Messages arrive through the library's durability hook: the library
+//! acknowledges a message to WhatsApp after the gateway's commit ([`super::inbound`] translates
+//! messages). All other events arrive through the library's event bus. The handler of a receipt
+//! blocks until the commit, because the library acknowledges the receipt when the handler returns.
+//! Both the bus and the hook run on the library's own tasks.
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
@@ -28,10 +29,10 @@ use crate::{
     UnlinkedCause, Verdict,
 };
 
-/// How long a receipt waits for the answer to the question whose LID this is.
+/// The time that a receipt waits for the lookup of a LID's phone number.
 const WHOSE: Duration = Duration::from_secs(2);
 
-/// The ear of one device.
+/// Handles the events of one device.
 pub(super) struct Ear {
     pub(super) shared: Arc<Shared>,
     pub(super) dialer: Weak<connect::Dialer>,
@@ -91,7 +92,7 @@ impl EventHandler for Ear {
     }
 }
 
-/// The state that an event of linking or refusal brings.
+/// Returns the new state after an event of linking or a refusal.
 fn new_status(event: &Event) -> Option<Status> {
     let status = match event {
         Event::PairingQrCode(code) => Status::Linking {
@@ -132,7 +133,8 @@ fn new_status(event: &Event) -> Option<Status> {
     Some(status)
 }
 
-/// Newer clients put a link before the code itself, so that a phone's camera finds the app; the document shows the code.
+/// Removes the link in front of the code. Newer versions of WhatsApp put a link before the code for
+/// the phone's camera app; the API document shows the code without a link.
 fn qr_code(code: &events::PairingQrCode) -> QrCode {
     let text = code
         .code
@@ -145,7 +147,8 @@ fn qr_code(code: &events::PairingQrCode) -> QrCode {
 }
 
 impl Ear {
-    /// Each on a task of its own: the gateway commits many acks at once, and their order among messages means nothing.
+    /// Reports each ack in a separate task: the gateway commits many acks at once, and acks of
+    /// different messages need no order.
     fn server_ack(&self, ack: &events::ServerAck) {
         if ack.class.as_deref() != Some("message") {
             return;
@@ -159,7 +162,8 @@ impl Ear {
         device::spawn(async move { listener.server_ack(ServerAck { id, verdict }).await });
     }
 
-    /// The library asks its sender for it.
+    /// Records an undecryptable message. The library itself asks the sender to resend such a
+    /// message.
     fn undecryptable(&self, msgid: &str) {
         metrics::counter!("waviro_link_undecryptable_total").increment(1);
         tracing::debug!(
@@ -169,10 +173,10 @@ impl Ear {
         self.shared.redelivered.told(msgid);
     }
 
-    /// Calls and changes of groups wait for nothing in here, see [`news`].
+    /// Enqueues a call or a group change; the event handler does not wait for it, see [`news`].
     fn tell(&self, item: Option<Item>) {
         if let (Some(item), Some(client)) = (item, self.shared.client()) {
-            // The other end goes with the device alone.
+            // The queue ends only with the device.
             let _ = self.shared.news.send((client, item));
         }
     }
@@ -200,9 +204,10 @@ impl Ear {
         self.tell(Some(Item::Group(Box::new(update.clone()))));
     }
 
-    /// Blocks this task's thread until the commit: the library acks the receipt when the handler returns. It runs
-    /// receipts on tasks of their own, and `block_in_place` moves the others away, so that only this receipt waits; on
-    /// threads that the gateway does not need ([`super::runtime`]).
+    /// Blocks the thread until the commit, because the library acknowledges the receipt when the
+    /// handler returns. The library runs each receipt in a separate task, and `block_in_place`
+    /// moves other tasks to other threads, so only this receipt waits. The gateway does not need
+    /// these threads ([`super::runtime`]).
     fn receipt(&self, receipt: &events::Receipt) {
         let Some(level) = level(&receipt.r#type) else {
             return;
@@ -240,8 +245,8 @@ impl Ear {
             return;
         }
         let _waiting = self.shared.backlog.add();
-        // Nothing but the commit may be waited for long in here: whatever else the library would do for it needs threads that
-        // other receipts may hold.
+        // Only the commit may take long here. Other waiting would need the library, and the library
+        // would need threads that other receipts may block.
         let telling = async {
             let who = match who {
                 Some(who) => Some(who),
@@ -252,8 +257,8 @@ impl Ear {
         let committed =
             tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(telling));
         if let Err(error) = committed {
-            // The library knows no "do not ack"; but on a connection that is being given up it sends no acks, and
-            // WhatsApp delivers the receipt again on the next.
+            // The library cannot be told to leave out an ack. But on a connection that is being
+            // closed it sends no acks, and WhatsApp redelivers the receipt on the next connection.
             tracing::warn!(slot = self.shared.slot, %error, "receipt not committed: reconnecting to get it again");
             connect::wish_again(&client);
             device::spawn(async move { client.reconnect_immediately().await });
@@ -290,11 +295,11 @@ fn is_person(jid: &Jid) -> bool {
     jid.is_pn() || jid.is_lid()
 }
 
-/// Which receipts say how far our message came. The others are the account's own devices talking among themselves, or
-/// requests that the library answers.
+/// Returns the progress reported by a receipt, or `None` for other receipts. Other receipts come
+/// from the account's own devices, or are requests that the library answers.
 fn level(receipt: &ReceiptType) -> Option<ReceiptLevel> {
     match receipt {
-        // "inactive": delivered to a device that is not showing ticks.
+        // "inactive": delivered to a device that does not show ticks.
         ReceiptType::Delivered | ReceiptType::Inactive => Some(ReceiptLevel::Delivered),
         ReceiptType::Read | ReceiptType::Played => Some(ReceiptLevel::Read),
         _ => None,

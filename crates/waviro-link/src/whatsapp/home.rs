@@ -1,8 +1,10 @@
-//! The gateway's [`Listener`], heard on the gateway's own runtime.
+//! A [`Listener`] that runs the gateway's listener on the gateway's own runtime.
 //!
-//! Receipts hold the links' threads until they are committed ([`super::runtime`]), all of them if many come at once. What the
-//! gateway does for a receipt waits for things that others of its tasks hold, a database connection for one. Were those tasks on
-//! the links' threads too, they could not run until the receipts let go, nor the receipts end until they ran.
+//! Receipts block the links' threads until the commit ([`super::runtime`]), possibly all threads at
+//! once. The commit of a receipt waits for resources of other gateway tasks, such as a database
+//! connection. If those tasks ran on the links' threads too, there would be a deadlock: the tasks
+//! could not run until the receipts release the threads, and the receipts could not finish until
+//! the tasks run.
 
 use std::sync::Arc;
 
@@ -14,14 +16,14 @@ use crate::{
     Call, GroupChange, Inbound, Listener, MessageId, NotCommitted, Receipt, ServerAck, Status,
 };
 
-/// A listener and where its work is done.
+/// A listener and the runtime for its methods.
 pub(super) struct AtHome {
     listener: Arc<dyn Listener>,
     runtime: Handle,
 }
 
 impl AtHome {
-    /// Its work is done on the runtime of whoever calls this.
+    /// Wraps the listener. Its methods run on the runtime of the caller of `here`.
     pub(super) fn here(listener: Arc<dyn Listener>) -> Arc<dyn Listener> {
         Arc::new(Self {
             listener,
@@ -92,7 +94,8 @@ impl Listener for AtHome {
     }
 }
 
-/// What nobody waits for is lost with the gateway's runtime, or with a panic, of which the log should tell.
+/// Logs a lost event. An event without a waiting caller is lost if the gateway's runtime ends or
+/// panics.
 fn told(done: Result<(), NotCommitted>) {
     if let Err(error) = done {
         tracing::error!(%error, "the gateway was not told of something");

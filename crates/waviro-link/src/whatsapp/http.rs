@@ -1,8 +1,9 @@
-//! The client library's HTTP: the version of WhatsApp Web, and files.
+//! The HTTP client for the library: requests for the WhatsApp Web version and for files.
 //!
-//! It talks to WhatsApp's own hosts and to nobody else, whatever the server on the socket says. Where that server is a simulator,
-//! its own address is allowed too, in plain HTTP where its WebSocket is plain: the library writes `https://` before whatever host it
-//! is told.
+//! The client sends requests only to WhatsApp's own hosts, even if the server on the socket names
+//! another host. With a simulator, the simulator's address is allowed too. If the simulator's
+//! WebSocket is unencrypted, its files use plain HTTP: the library writes `https://` before each
+//! host.
 //!
 //! The only proxy is the configured proxy. `HTTP_PROXY`, `HTTPS_PROXY` and `ALL_PROXY` of the
 //! environment are ignored: these variables are often set for other programs, and the proxy would
@@ -22,39 +23,39 @@ use whatsapp_rust::wacore::net::{StreamingHttpResponse, UploadBody};
 
 use super::endpoint::is_whatsapp;
 
-/// Longer than any answer of WhatsApp's takes; the library adds no deadline of its own.
+/// The timeout of a request, longer than any answer of WhatsApp takes. The library adds no timeout.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// The same for a file on its way up; whoever sends it gives up earlier.
+/// The timeout of an upload; the sender of the file gives up earlier.
 const UPLOAD_DEADLINE: Duration = Duration::from_mins(5);
 
-/// The same for a file on its way down.
+/// The timeout of a download.
 const DOWNLOAD_DEADLINE: Duration = Duration::from_mins(5);
 
-/// No file that is asked for is larger, encrypted or not; whoever asks has narrower bounds.
+/// The maximum size of a downloaded file, encrypted or not; callers have stricter limits.
 const LARGEST: u64 = 128 * 1024 * 1024;
 
-/// As much of a file as is in memory at a time.
+/// The part of a file that is in memory at a time.
 const PART: usize = 64 * 1024;
 
-/// HTTP to WhatsApp's hosts.
+/// The HTTP client for WhatsApp's hosts.
 #[derive(Debug, Clone)]
 pub(super) struct Http {
     client: reqwest::Client,
     simulated: Option<Simulator>,
 }
 
-/// A server that stands for WhatsApp's, and the only other host that is asked.
+/// The address of a simulator, the only allowed host besides WhatsApp's hosts.
 #[derive(Debug, Clone)]
 struct Simulator {
     host: String,
     port: Option<u16>,
-    /// As its WebSocket is, so are its files: with TLS or without.
+    /// The scheme for files: with TLS if the simulator's WebSocket has TLS.
     scheme: &'static str,
 }
 
 impl Http {
-    /// `simulated`: the simulator's address, which is asked without a proxy. `proxy`: for
+    /// `simulated` is the simulator's address, used without a proxy. `proxy` is the proxy for
     /// WhatsApp's own hosts.
     pub(super) fn new(
         simulated: Option<&Url>,
@@ -100,7 +101,7 @@ impl Http {
         Ok(call)
     }
 
-    /// The address to ask, if it may be asked.
+    /// Returns the address to use, or an error for a forbidden host.
     fn judge(&self, url: &str) -> anyhow::Result<Url> {
         let mut url = Url::parse(url)?;
         let host = url.host_str().unwrap_or_default();
@@ -137,7 +138,7 @@ impl HttpClient for Http {
         true
     }
 
-    /// Called on a thread that may block, as the body's reader is.
+    /// The library calls the method on a thread that may block, and reads the body there too.
     fn execute_streaming(&self, request: HttpRequest) -> anyhow::Result<StreamingHttpResponse> {
         let call = self.request(request)?.timeout(DOWNLOAD_DEADLINE);
         let runtime = tokio::runtime::Handle::current();
@@ -158,7 +159,7 @@ impl HttpClient for Http {
         true
     }
 
-    /// Called on a thread that may block, as the reader does.
+    /// The library calls the method on a thread that may block, so reading the file may block.
     fn execute_upload(
         &self,
         request: HttpRequest,
@@ -185,11 +186,11 @@ impl HttpClient for Http {
     }
 }
 
-/// A body that is read as it comes.
+/// Reads the body of an answer while the body arrives.
 struct Body {
     runtime: tokio::runtime::Handle,
     answer: reqwest::Response,
-    /// What came and was not read yet.
+    /// Received bytes that have not been read yet.
     part: Bytes,
 }
 
@@ -218,7 +219,7 @@ mod tests {
 
     use super::*;
 
-    /// Where the test below starts another: its simulator.
+    /// The variable with the simulator's address, set by the test below for its second process.
     const SIMULATOR: &str = "WAVIRO_TEST_SIMULATOR";
 
     fn tls() -> Arc<rustls::ClientConfig> {
@@ -234,7 +235,7 @@ mod tests {
         }
     }
 
-    /// Answers one request, and returns its first line.
+    /// Answers one request, and returns the first line of the request.
     async fn answer_one(listener: TcpListener, answer: &str) -> String {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut request = [0; 4096];
@@ -244,8 +245,8 @@ mod tests {
         request.lines().next().unwrap_or_default().to_owned()
     }
 
-    /// The environment of a process is shared by all its tests. So this test starts itself again in a process that has proxies, and
-    /// there it asks the simulator.
+    /// All tests of a process share the environment. Therefore the test starts itself again in a
+    /// process with proxy variables, and the second process sends the request to the simulator.
     #[expect(
         clippy::disallowed_methods,
         reason = "the environment says which of the two processes this is"
@@ -262,7 +263,7 @@ mod tests {
             let name = "whatsapp::http::tests::proxies_of_the_environment_are_ignored";
             test.args(["--exact", name]);
             for proxy in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
-                // Nobody listens at port 1.
+                // Nothing listens on port 1.
                 test.env(proxy, "http://127.0.0.1:1");
                 test.env(proxy.to_lowercase(), "http://127.0.0.1:1");
             }

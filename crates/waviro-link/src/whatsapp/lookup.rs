@@ -1,4 +1,4 @@
-//! Questions to WhatsApp's directory: one round trip each, so callers cache.
+//! Lookups at WhatsApp. Each lookup is one round trip, so callers cache.
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -8,7 +8,8 @@ use whatsapp_rust::{Client, ContactError, GroupError, Jid};
 use super::send::iq_error;
 use crate::{Group, LinkError, Number};
 
-/// WhatsApp answers a lookup in tens of milliseconds; a caller with an HTTP request open cannot wait long.
+/// The timeout of a lookup. WhatsApp answers in tens of milliseconds, and the HTTP client of the
+/// caller waits.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 pub(super) async fn is_registered(

@@ -1,14 +1,17 @@
-//! Whether the Noise handshake on a socket succeeded, as far as the frames show. The library keeps the reason of a failure to its
-//! log, so the count of frames says it: a server whose hello is the last thing on a connection that *we* end did not prove itself.
+//! Detects if the Noise handshake on a socket succeeded.
+//!
+//! The library writes the reason of a failed handshake only to its log. Therefore the module counts
+//! frames: if the server's hello is the last frame and the client closes the socket, the server did
+//! not prove its identity.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::{DialFailure, DialStep};
 
-/// A frame begins with its length in three bytes (wacore's `FRAME_LENGTH_SIZE`).
+/// A frame starts with its length in three bytes (wacore's `FRAME_LENGTH_SIZE`).
 const LENGTH: usize = 3;
 
-/// What passed over one socket so far.
+/// Counts the data of one socket.
 #[derive(Debug, Default)]
 pub(super) struct Proof(Mutex<Passed>);
 
@@ -16,7 +19,7 @@ pub(super) struct Proof(Mutex<Passed>);
 struct Passed {
     written: usize,
     read: usize,
-    /// The length that the first frame from the server begins with.
+    /// The length bytes of the server's first frame.
     first: Vec<u8>,
     over: bool,
 }
@@ -34,7 +37,8 @@ impl Proof {
         passed.read = passed.read.saturating_add(bytes.len());
     }
 
-    /// The socket ended. The failure, where the server ended it instead of answering.
+    /// Records that the socket ended. Returns the failure if the server closed the socket instead
+    /// of answering.
     pub(super) fn ended(&self) -> Option<DialFailure> {
         let mut passed = self.lock();
         if passed.over {
@@ -44,7 +48,8 @@ impl Proof {
         (passed.read == 0).then_some(DialFailure::Closed(DialStep::Handshake))
     }
 
-    /// We end the socket. The failure, where that is because of the handshake.
+    /// Records that the client closes the socket. Returns the failure if the handshake is the
+    /// reason.
     pub(super) fn given_up(&self) -> Option<DialFailure> {
         let mut passed = self.lock();
         if passed.over {
@@ -60,8 +65,9 @@ impl Proof {
 }
 
 impl Passed {
-    /// Why a connection was given up by us, as far as that is the handshake's fault. In XX the client's second message follows
-    /// the server's hello; in IK the server's next frame does.
+    /// Returns the handshake's failure after the client closed the socket. After a successful
+    /// check, the client sends a second message (Noise XX) or the server sends a second frame
+    /// (Noise IK).
     fn verdict(&self) -> Option<DialFailure> {
         if self.written != 1 {
             return None;
@@ -100,7 +106,7 @@ mod tests {
         let refused = Some(DialFailure::ServerKey);
         assert_eq!(passed(1, &[&HELLO]).given_up(), refused);
         assert_eq!(passed(1, &[&HELLO[..1], &HELLO[1..]]).given_up(), refused);
-        // The socket's own end follows, and changes nothing.
+        // The end of the socket follows, and the result stays the same.
         let proof = passed(1, &[&HELLO]);
         proof.given_up();
         assert_eq!(proof.ended(), refused);

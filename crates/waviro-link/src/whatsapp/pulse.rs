@@ -1,13 +1,14 @@
-//! What shows that a link lives: when its connection came up, and when anything last came over it.
+//! The times that show if a link is alive: the start of the connection, and the last data from the
+//! server.
 //!
-//! The library keeps such a moment too, but starts it anew with each connection.
+//! The library has a time of the last data too, but resets it with each connection.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::Evidence;
 
-/// Moments in milliseconds since 1970; 0 for none.
+/// Times in milliseconds since 1970; 0 for none.
 #[derive(Debug, Default)]
 pub(super) struct Pulse {
     up: AtomicU64,
@@ -15,12 +16,12 @@ pub(super) struct Pulse {
 }
 
 impl Pulse {
-    /// Bytes came from the server.
+    /// Records the arrival of data from the server.
     pub(super) fn heard(&self) {
         self.heard.store(now(), Ordering::Relaxed);
     }
 
-    /// The device is online, or is no longer.
+    /// Records that the device went online or offline.
     pub(super) fn turned(&self, online: bool) {
         self.up
             .store(if online { now() } else { 0 }, Ordering::Relaxed);

@@ -1,8 +1,9 @@
-//! Several addresses side by side, as RFC 8305 (Happy Eyeballs) has it: an address that does not answer delays a dial by a
-//! quarter of a second instead of keeping the link offline.
+//! Tries several addresses in parallel, following RFC 8305 (Happy Eyeballs): an address without an
+//! answer delays a dial by a quarter of a second instead of keeping the link offline.
 //!
-//! Beyond the RFC an address counts as silent until its *whole* attempt is through. An IPv6 path that swallows large packets
-//! opens TCP connections and lets no certificate through; two seconds later the next address is tried beside it.
+//! Unlike the RFC, an attempt counts as complete only after *all* steps of the dial. On an IPv6
+//! path that drops large packets, the TCP connection opens but no certificate arrives; after two
+//! seconds the next address is tried in parallel.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,13 +19,14 @@ use crate::{DialFailure, DialStep};
 /// The pause before the next address while TCP does not answer (RFC 8305, section 5: 250 ms).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// The same after TCP answered. TLS and the upgrade take three round trips, half a second to a far server.
+/// The pause before the next address after TCP has answered. TLS and the upgrade take three round
+/// trips, half a second to a far server.
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// At most so many addresses are tried in one dial. WhatsApp has one of each family.
+/// The maximum number of addresses in one dial. WhatsApp has one address of each family.
 const MOST: usize = 8;
 
-/// How far one attempt is.
+/// The current step of one attempt.
 #[derive(Debug)]
 pub(super) struct Progress(AtomicU8);
 
@@ -33,7 +35,7 @@ impl Progress {
         Self(AtomicU8::new(DialStep::Tcp as u8))
     }
 
-    /// The attempt begins this step.
+    /// Records the start of a step.
     pub(super) fn begin(&self, step: DialStep) {
         self.0.store(step as u8, Ordering::Relaxed);
     }
@@ -47,7 +49,8 @@ impl Progress {
     }
 }
 
-/// The addresses in the order of the attempts: families take turns, the resolver's first choice begins (RFC 8305, section 4).
+/// Returns the addresses in the order of the attempts: the families alternate, starting with the
+/// resolver's first address (RFC 8305, section 4).
 pub(super) fn interleaved(addresses: impl IntoIterator<Item = SocketAddr>) -> Vec<SocketAddr> {
     let mut seen = Vec::new();
     for address in addresses {
@@ -64,8 +67,9 @@ pub(super) fn interleaved(addresses: impl IntoIterator<Item = SocketAddr>) -> Ve
     turns.flatten().copied().take(MOST).collect()
 }
 
-/// The first attempt that succeeds; the others end with it. Where none succeeds `within` the time, the failure that came
-/// furthest: the certificate of one address says more than the missing route to another.
+/// Returns the result of the first successful attempt and cancels the others. If no attempt
+/// succeeds `within` the time, returns the failure of the latest step: a wrong certificate of one
+/// address is more informative than a missing route to another address.
 pub(super) async fn race<T, F>(
     addresses: &[SocketAddr],
     within: Duration,
@@ -112,7 +116,8 @@ where
     }
 }
 
-/// Waits until the next address is due beside this attempt; for ever where there is none.
+/// Waits until the next address may start beside the newest attempt; for ever without a further
+/// address.
 async fn due(newest: Option<Arc<Progress>>) {
     let Some(newest) = newest else {
         return std::future::pending().await;
@@ -123,7 +128,8 @@ async fn due(newest: Option<Arc<Progress>>) {
     }
 }
 
-/// The failure of the later step; of the same step the one that says more, or came first.
+/// Returns the failure of the later step. Of two failures in the same step, returns the more
+/// informative failure, or the first.
 fn further(known: Option<DialFailure>, failure: DialFailure) -> DialFailure {
     let weight = |failure: &DialFailure| {
         let says_much = !matches!(failure, DialFailure::NoRoute | DialFailure::Silent(_));
@@ -145,7 +151,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// Far longer than any test takes.
+    /// Longer than any test takes.
     const LONG: Duration = Duration::from_mins(1);
 
     #[test]

@@ -1,14 +1,19 @@
-//! Messages that WhatsApp delivers again and that the library takes for done.
+//! Recovers redelivered messages that the library treats as duplicates.
 //!
-//! The library moves a Signal session on when it decrypts a message, and keeps the message itself a moment later. Between the two
-//! another message's write may save that session. A kill there leaves a session that is past a message which nobody has:
-//! WhatsApp delivers it again, the library finds its key used up, and acknowledges what it never told.
+//! The library advances the Signal session when it decrypts a message, and stores the decrypted
+//! message a moment later. In between, a write for another message may store the advanced session.
+//! If the process is killed then, WhatsApp redelivers the message, but the library sees a used
+//! message key, treats the message as a duplicate, and acknowledges it without reporting it. The
+//! message would be lost.
 //!
-//! So everything that comes again is remembered until the library tells of it, or says that it cannot read it (it asks for those
-//! itself). When all is worked off, the gateway is asked about what is left, and what it does not have is asked for anew: its
-//! sender's phone sends it again under the same id. What the gateway has only lacked its ack. The library has acknowledged all of
-//! it by then, so what is remembered is in a file too, before the library sees it ([`journal`]): the next process asks where
-//! this one could not.
+//! Therefore the module records each redelivered message until the library reports it. The library
+//! may also report that it cannot decrypt the message; it then asks the sender itself. After all
+//! redelivered stanzas are processed, the module asks the gateway about the recorded messages. If
+//! the gateway has a message, only the ack was lost. If the gateway does not have the message, the
+//! module asks the sender's phone to resend it under the same id. By then the library has
+//! acknowledged the message, so WhatsApp will not redeliver it. The record is therefore also
+//! written to a file before the library sees the stanza ([`journal`]), so that after a crash the
+//! next process can ask the sender.
 
 mod journal;
 
@@ -26,40 +31,42 @@ pub(super) use self::journal::fresh;
 use super::device;
 use crate::{Listener, MessageId};
 
-/// The library says when all has come, not when it has worked it off: that is where it tells of none of it for so long. What it
-/// could not keep at once it tries again after three seconds.
+/// The time without a reported message after which the redelivered messages count as processed. The
+/// library reports only the arrival of all messages, not the end of their processing. After a
+/// failed write, the library retries after three seconds.
 const QUIET: Duration = Duration::from_secs(4);
 
-/// Until the gateway is asked again where it could not say what it has.
+/// The pause before the next lookup, if the gateway could not read its store.
 const AGAIN: Duration = Duration::from_secs(30);
 
-/// On so many connections a message is asked for. An ask may be lost with its connection; a phone that was off hears the first
-/// one when it is back.
+/// The number of connections on which the module asks for a message. A request may be lost with its
+/// connection. A phone that was off gets the first request when it is back.
 const TRIES: u32 = 5;
 
-/// What has come again, and was not told of yet.
+/// The redelivered messages that the library has not reported yet.
 pub(super) struct Redelivered(Mutex<Memory>);
 
 struct Memory {
-    /// By the message's id.
+    /// The recorded messages by message id.
     left: HashMap<String, Left>,
     journal: Journal,
-    /// Counts this process's connections.
+    /// Counts the connections of this process.
     connection: u64,
 }
 
 #[derive(Debug, Clone)]
 struct Left {
-    /// Whom to ask, and for what: the stanza without what is in it, which may be large.
+    /// The attributes of the stanza, needed for the request to the sender. The content is removed,
+    /// because it may be large.
     envelope: Node,
-    /// On how many connections it was asked for.
+    /// The number of connections with a request for the message.
     asked: u32,
-    /// On which of this process's it was last; 0 for none.
+    /// The connection of this process with the last request; 0 for none.
     asked_on: u64,
 }
 
 impl Redelivered {
-    /// With what the process before left in the file, which need not be there.
+    /// Reads the records of the previous process from the file, if the file exists.
     pub(super) fn open(file: PathBuf) -> Self {
         let (journal, left) = Journal::open(file);
         Self(Mutex::new(Memory {
@@ -69,14 +76,15 @@ impl Redelivered {
         }))
     }
 
-    /// A new connection is open, and nothing was read from it yet.
+    /// Records a new connection, before anything is read from it.
     pub(super) fn connected(&self) {
         self.lock().connection += 1;
     }
 
-    /// A stanza came, and the library has not looked at it.
+    /// Records a stanza before the library processes it.
     pub(super) fn came(&self, stanza: &OwnedNodeRef) {
-        // The server's mark on what waited for the device. The device's own keys and syncs are no messages to anybody.
+        // The server marks stanzas that waited for the device as "offline". Stanzas with a category
+        // contain the device's own keys and syncs, not messages.
         if stanza.tag() != "message"
             || stanza.get_attr("offline").is_none()
             || stanza.get_attr("category").is_some()
@@ -89,7 +97,7 @@ impl Redelivered {
             return;
         };
         let mut memory = self.lock();
-        // What is no id of a message, nobody can be asked for.
+        // A sender can be asked only for a valid message id.
         if id.parse::<MessageId>().is_ok() && !memory.left.contains_key(&id) {
             let envelope = envelope(stanza);
             memory.journal.came(&envelope);
@@ -98,7 +106,8 @@ impl Redelivered {
         }
     }
 
-    /// The library told of this message, or asks for it itself.
+    /// Removes the record of a message, because the library reported the message or asks for it
+    /// itself.
     pub(super) fn told(&self, id: &str) {
         let mut memory = self.lock();
         if memory.left.remove(id).is_some() {
@@ -107,15 +116,16 @@ impl Redelivered {
         }
     }
 
-    /// The device is another: what came for the one before is nobody's.
+    /// Removes all records, because the slot gets a new device.
     pub(super) fn forget(&self) {
         let mut memory = self.lock();
         memory.left.clear();
         memory.journal.clear();
     }
 
-    /// All that waited has come on this connection. Asks for what the library has passed over and the gateway does not have.
-    /// Where the connection ends meanwhile, it is for the look on the next one.
+    /// Asks the senders for lost messages after all waiting stanzas have arrived on this
+    /// connection. A message is lost if the library has not reported it and the gateway does not
+    /// have it. If the connection ends meanwhile, the next connection repeats the check.
     pub(super) async fn ask_for_lost(
         &self,
         connection: u64,
@@ -162,13 +172,13 @@ impl Redelivered {
         }
     }
 
-    /// Whether it makes sense to go on with others.
+    /// Asks the sender for a message. Returns false if the connection can no longer be used.
     async fn ask(&self, slot: i32, client: &Arc<Client>, msgid: &str, connection: u64) -> bool {
         if self.connection() != connection {
             return false;
         }
         let Some(left) = self.lock().left.get(msgid).cloned() else {
-            // It came in the meantime.
+            // The message arrived in the meantime.
             return true;
         };
         if left.asked >= TRIES {
@@ -190,7 +200,8 @@ impl Redelivered {
                 tracing::error!(slot, msgid, "the protocol does not ask for such a message");
                 self.told(msgid);
             }
-            // Where it was asked for too often within the hour, another hour or process goes on.
+            // After too many requests within an hour the library sends none; a later hour or
+            // process continues.
             Ok(_) => self.asked(msgid, connection),
             Err(
                 error @ (RetryRequestError::UnsupportedStanzaClass
@@ -212,7 +223,7 @@ impl Redelivered {
         true
     }
 
-    /// The newest connection.
+    /// Returns the number of the newest connection.
     pub(super) fn connection(&self) -> u64 {
         self.lock().connection
     }
@@ -231,7 +242,7 @@ impl Redelivered {
 
     fn asked(&self, id: &str, connection: u64) {
         let mut memory = self.lock();
-        // Where it came in the meantime it was taken out.
+        // A message that arrived in the meantime has no record any more.
         if let Some(left) = memory.left.get_mut(id) {
             left.asked += 1;
             left.asked_on = connection;
@@ -246,7 +257,7 @@ impl Redelivered {
 }
 
 impl Memory {
-    /// Keeps the file as short as what is left.
+    /// Removes processed records from the file if the file is too long.
     fn trim(&mut self) {
         self.journal.trim(&self.left);
     }
@@ -262,7 +273,7 @@ impl Left {
     }
 }
 
-/// A channel's or a status's: those are no messages to the gateway.
+/// Returns true for stanzas of channels and statuses, because the gateway handles no such messages.
 fn is_for_everybody(stanza: &OwnedNodeRef) -> bool {
     let from = stanza.get_attr("from").and_then(ValueRef::to_jid);
     from.is_some_and(|from| matches!(from.server, Server::Newsletter | Server::Broadcast))

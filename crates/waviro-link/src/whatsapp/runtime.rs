@@ -1,12 +1,13 @@
-//! A runtime of the links' own.
+//! A separate tokio runtime for the client library's tasks.
 //!
-//! A receipt holds its thread until the gateway has committed it (see [`super::events`]). Hundreds may come in one login,
-//! from a phone that was away, and each holds a thread of the pool that serves its runtime. Were that the gateway's own,
-//! the writer that they all wait for could no longer run. Here they may fill the pool: the commit comes from outside
-//! ([`super::home`]).
+//! A receipt blocks its thread until the gateway has committed the receipt (see [`super::events`]).
+//! After a phone was offline, one login can bring hundreds of receipts, and each blocks a thread of
+//! its runtime's blocking pool. On the gateway's own runtime, the receipts could take all threads,
+//! and the writer that must commit them could no longer run. On the separate runtime the receipts
+//! may fill the pool, because the commit runs on the gateway's runtime ([`super::home`]).
 //!
-//! The threads are also told to step back where the processor is short. Encrypting is most of what the process does, and
-//! nobody has a request open for it; those who do, at the gateway's door, should not wait behind it.
+//! The threads also have a lower priority. Encryption takes most of the processor time, and no HTTP
+//! client waits for it. HTTP requests to the gateway must not wait behind encryption.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,14 +23,16 @@ use whatsapp_rust::wacore::runtime::AbortHandle;
 use super::backlog::Backlog;
 use crate::LinkError;
 
-/// Receipts held at once before the library's other work has to wait for a commit.
+/// The number of blocked receipts after which the library's other blocking work must wait for a
+/// commit.
 const HELD: usize = 512;
 
-/// A thread that nothing was put on for so long ends. The pool takes its threads in turn, so with tokio's ten seconds a burst's
-/// threads stay for as long as a receipt comes every now and then, each with a stack and what the allocator keeps for it.
+/// An idle thread ends after this time. The pool rotates its threads, so with tokio's default of
+/// ten seconds all threads of a burst would stay alive as long as an occasional receipt arrives.
+/// Each thread holds a stack and allocator memory.
 const IDLE: Duration = Duration::from_millis(200);
 
-/// How far the threads step back: against a thread of the gateway's own that wants the same core, a tenth of it.
+/// The niceness of the threads: about a tenth of the share of a gateway thread on the same core.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 10;
 
@@ -37,12 +40,12 @@ const NICE: i32 = 10;
 #[derive(Debug)]
 pub(super) struct Threads(Option<tokio::runtime::Runtime>);
 
-/// Where the library's tasks for one device run.
+/// Runs the library's tasks for one device.
 #[derive(Debug, Clone)]
 pub(super) struct OnThreads {
     threads: Handle,
     backlog: Arc<Backlog>,
-    /// Names the bot in each line that the library logs.
+    /// Adds the bot to each log line of the library.
     span: Span,
 }
 
@@ -59,7 +62,7 @@ impl Threads {
             .map_err(|error| LinkError::Failed(format!("threads: {error}")))
     }
 
-    /// Runs `work` here, and ends it where its caller no longer waits.
+    /// Runs `work` on the links' runtime, and aborts the work if the caller stops waiting.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
@@ -70,7 +73,7 @@ impl Threads {
             .map_err(|error| LinkError::Failed(error.to_string()))
     }
 
-    /// Where tasks of the device with this backlog and this span are put.
+    /// Returns the runtime handle for a device with this backlog and span.
     pub(super) fn place(&self, backlog: &Arc<Backlog>, span: Span) -> Option<OnThreads> {
         self.0.as_ref().map(|runtime| OnThreads {
             threads: runtime.handle().clone(),
@@ -80,8 +83,8 @@ impl Threads {
     }
 }
 
-/// Linux gives every thread a niceness of its own and calls it by the name that POSIX has for a process's. Elsewhere the
-/// threads stay as they are.
+/// Raises the niceness of the current thread on Linux. Linux has a niceness per thread, set through
+/// the POSIX call for processes. On other systems the priority stays unchanged.
 fn step_back() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE) {
@@ -90,7 +93,7 @@ fn step_back() {
 }
 
 impl Drop for Threads {
-    /// Without waiting: a runtime may not be waited for inside another.
+    /// Does not wait, because a runtime must not be waited for inside another runtime.
     fn drop(&mut self) {
         if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
@@ -108,7 +111,7 @@ impl Runtime for OnThreads {
     }
 
     fn spawn_detached(&self, future: Task) {
-        // The library puts each stanza that it has read in a task of this kind.
+        // The library spawns a detached task for each stanza.
         let waiting = self.backlog.add();
         let task = async move {
             drop(waiting);

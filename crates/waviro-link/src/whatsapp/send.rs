@@ -1,4 +1,4 @@
-//! From the gateway's message to a frame on the wire.
+//! Sends the gateway's messages.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,14 +11,16 @@ use whatsapp_rust::{Client, ClientError, IqError, Jid, waproto};
 use super::{contact, location, media, store, text};
 use crate::{Chat, Content, LinkError, Outgoing};
 
-/// A first message to a person costs up to three round trips (devices, prekeys, group info) before it can be written;
-/// after this long the wire is not answering.
+/// The timeout of a send. The first message to a chat needs up to three round trips (devices,
+/// prekeys, group info) before the write. After 30 seconds WhatsApp is not answering.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Uploads what there is to upload, encrypts and writes; `Ok` says "on the socket".
+/// Uploads the file of the message, if any, encrypts the message and writes it to the socket. `Ok`
+/// means that the message is written to the socket.
 ///
-/// What is not written when the connection is `gone` belongs to it. On the next one the library would write it before the gateway
-/// writes again what was lost with the last, and so out of its order. An upload goes on: it has a connection of its own.
+/// If the connection ends (`gone`) before the write, the send fails. Otherwise the library would
+/// write the message on the next connection before the gateway resends earlier lost messages, so in
+/// the wrong order. An upload continues, because it uses its own connection.
 pub(super) async fn send(
     client: &Arc<Client>,
     message: &Outgoing,
@@ -39,8 +41,10 @@ pub(super) async fn send(
     }
 }
 
-/// Has the next message to a group bring the group's key to everybody again. The library takes the key for handed out as soon as the
-/// message that brings it is written; where that was lost, nobody could read what follows, and everybody would ask for each of it.
+/// Makes the library distribute the group's sender key again with the next message. The library
+/// marks the key as distributed as soon as it writes the message with the key. If the message was
+/// lost, no member could read the following messages, and each member would ask for a resend of
+/// each message.
 pub(super) async fn hand_out_again(client: &Arc<Client>, chat: &Chat) -> Result<(), LinkError> {
     let Chat::Group(_) = chat else {
         return Ok(());
@@ -52,8 +56,8 @@ pub(super) async fn hand_out_again(client: &Arc<Client>, chat: &Chat) -> Result<
         .map_err(|error| LinkError::Store(store::cause(&error)))
 }
 
-/// Shows that the bot types, or no longer does. Phones show it of those alone who are available, which the library says of the
-/// device at each login.
+/// Shows in a chat that the bot types, or has stopped typing. Phones show the sign only for
+/// contacts that are available; at each login the library reports the device as available.
 pub(super) async fn typing(client: &Arc<Client>, to: &Chat, on: bool) -> Result<(), LinkError> {
     let to = listening(client, jid(to)).await;
     let state = if on {
@@ -68,8 +72,8 @@ pub(super) async fn typing(client: &Arc<Client>, to: &Chat, on: bool) -> Result<
     }
 }
 
-/// The name that the chat goes by on the other side: of messages the library finds it out by itself, of chat states it does
-/// not.
+/// Returns the recipient's name (number or LID) on the wire. For messages the library chooses the
+/// name itself, but not for chat states.
 async fn listening(client: &Arc<Client>, to: Jid) -> Jid {
     if !to.is_pn() || !client.is_lid_migrated().await {
         return to;
@@ -81,7 +85,8 @@ async fn listening(client: &Arc<Client>, to: Jid) -> Jid {
     }
 }
 
-/// The address on the wire. The library itself turns numbers into LIDs for accounts that have moved to them.
+/// Returns the recipient's JID. For accounts that have moved to LIDs the library converts numbers
+/// to LIDs.
 pub(super) fn jid(chat: &Chat) -> Jid {
     match chat {
         Chat::Person(number) => Jid::pn(number.as_str()),
@@ -103,7 +108,7 @@ fn link_error(error: SendError) -> LinkError {
     match error {
         SendError::NotLoggedIn => LinkError::Offline,
         SendError::Client(error) => client_error(error),
-        // A group that is gone, or that the bot is not in: asking again would only be asking again.
+        // The group is gone, or the bot is not a member. A retry cannot help.
         SendError::Iq(IqError::ServerError { code, text, .. })
             if matches!(code, 403 | 404 | 406 | 410) =>
         {

@@ -1,12 +1,15 @@
-//! The link store: a file for each device, in the library's own SQLite schema.
+//! The link store: one file per device, in the library's own SQLite schema.
 //!
-//! `synchronous=FULL`: a Signal session that forgets what it used up encrypts with the same key twice after a crash. A file
-//! each, because writers of one SQLite file wait for each other's disk, in pauses that grow: two hundred devices on one file
-//! send no faster than one. It also keeps one device's damage from the others, and forgetting a device is removing a file.
+//! The files use `synchronous=FULL`, because a Signal session that loses its last change in a crash
+//! would encrypt twice with the same key. Each device has its own file, because concurrent writers
+//! of one SQLite file wait for each other with growing pauses: 200 devices with one file send no
+//! faster than one device. Separate files also keep damage of one device away from the others, and
+//! a device is deleted by removing a file.
 //!
-//! A slot that is linked anew gets a file of a new name: `3.db`, then `3-2.db`. The library's connections to the old file close
-//! some time after it was let go, and SQLite's last one removes the log *by its name*. Under the same name that was the new
-//! device's log, with its keys in it.
+//! If a slot is linked again, the device gets a file with a new name: `3.db`, then `3-2.db`. The
+//! library closes its connections to the old file some time later, and the last connection removes
+//! SQLite's log *by name*. With an unchanged name, SQLite would remove the log of the new device
+//! with its keys.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -17,10 +20,10 @@ use whatsapp_rust::store::{SqliteStore, SqliteStoreConfig, Synchronous};
 use super::redelivered::fresh;
 use crate::LinkError;
 
-/// The device's number within its file: there is no other.
+/// The number of the only device in a file.
 const ONLY: i32 = 1;
 
-/// The first file of a slot.
+/// The generation of a slot's first file.
 const FIRST: u32 = 1;
 
 /// The folder of the devices' files.
@@ -28,7 +31,7 @@ const FIRST: u32 = 1;
 pub(super) struct Stores(PathBuf);
 
 impl Stores {
-    /// Makes the folder, open to its owner alone.
+    /// Creates the folder with mode 0700.
     pub(super) fn prepare(folder: &Path) -> Result<Self, LinkError> {
         let mut builder = std::fs::DirBuilder::new();
         builder.recursive(true);
@@ -40,14 +43,14 @@ impl Stores {
         Ok(Self(folder.to_owned()))
     }
 
-    /// The store of the device of `slot`; made where it is missing.
+    /// Opens the store of the device of `slot`, and creates a missing file.
     pub(super) async fn open(&self, slot: i32) -> Result<Arc<SqliteStore>, LinkError> {
         let newest = self.generations(slot)?.last().copied();
         let file = self.file(slot, newest.unwrap_or(FIRST));
         make(&file)?;
         let config = SqliteStoreConfig {
             synchronous: Synchronous::Full,
-            // A device works on its own few rows: a small cache keeps a further bot cheap.
+            // A device uses only a few rows: a small cache keeps the memory per bot low.
             cache_size_kib: 64,
             ..SqliteStoreConfig::default()
         };
@@ -57,8 +60,8 @@ impl Stores {
             .map_err(|error| LinkError::Store(cause(&error)))
     }
 
-    /// Leaves what is kept of `slot` behind: whoever opens it next finds nothing. A client that still writes does so to files
-    /// without a name.
+    /// Replaces the store of `slot` by an empty file. A client that still writes, writes to deleted
+    /// files.
     pub(super) fn renew(&self, slot: i32) -> Result<(), LinkError> {
         let old = self.generations(slot)?;
         let next = old.last().map_or(FIRST, |newest| newest + 1);
@@ -66,7 +69,7 @@ impl Stores {
         self.remove(slot, &old)
     }
 
-    /// Removes all that is kept of `slot`, which is never opened again.
+    /// Removes all files of `slot`. The slot is never opened again.
     pub(super) fn wipe(&self, slot: i32) -> Result<(), LinkError> {
         let came_again = self.came_again(slot);
         remove(&fresh(&came_again))?;
@@ -74,14 +77,15 @@ impl Stores {
         self.remove(slot, &self.generations(slot)?)
     }
 
-    /// Where the device of `slot` notes what is delivered to it again.
+    /// Returns the file with the records of redelivered messages.
     pub(super) fn came_again(&self, slot: i32) -> PathBuf {
         self.0.join(format!("{slot}.again"))
     }
 
     fn remove(&self, slot: i32, generations: &[u32]) -> Result<(), LinkError> {
         for generation in generations {
-            // The file by which they are found goes last: what a kill leaves is found by the next wipe.
+            // The main file identifies the generation, so it is removed last: after a kill the next
+            // wipe finds it.
             for suffix in ["-wal", "-shm", ""] {
                 let mut path = self.file(slot, *generation).into_os_string();
                 path.push(suffix);
@@ -91,7 +95,8 @@ impl Stores {
         Ok(())
     }
 
-    /// Those of `slot` that have a file, oldest first. More than one where a kill came in the middle of a change.
+    /// Returns the generations of `slot` with a file, oldest first. There are several only after a
+    /// kill during a replacement.
     fn generations(&self, slot: i32) -> Result<Vec<u32>, LinkError> {
         let mut found = Vec::new();
         for entry in std::fs::read_dir(&self.0).map_err(|error| failed(&self.0, &error))? {
@@ -129,7 +134,7 @@ fn remove(file: &Path) -> Result<(), LinkError> {
     }
 }
 
-/// Makes a missing file, for its owner alone; SQLite gives its log the same mode.
+/// Creates a missing file with mode 0600; SQLite's log gets the same mode.
 fn make(file: &Path) -> Result<(), LinkError> {
     let mut options = std::fs::OpenOptions::new();
     options.create(true).append(true);
@@ -145,7 +150,8 @@ fn failed(path: &Path, error: &std::io::Error) -> LinkError {
     LinkError::Store(format!("{}: {error}", path.display()))
 }
 
-/// The error with what lies under it; the library's own sentence alone says only "database operation error".
+/// Returns the text of the error with all its sources. The library's own text is only "database
+/// operation error".
 pub(super) fn cause(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut under = error.source();

@@ -1,4 +1,5 @@
-//! What is dialled, and how a WebSocket to it is opened: DNS, TCP, TLS, the upgrade. Each step fails with a cause of its own.
+//! The server to dial, and the steps to open a WebSocket: DNS, TCP, TLS, the upgrade. Each step has
+//! its own failures.
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,11 +20,11 @@ use crate::{DialFailure, DialStep};
 /// A WebSocket to WhatsApp.
 pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// The server that every device of the process dials.
+/// The server for all devices of the process.
 #[derive(Clone)]
 pub(super) struct Target {
     url: Url,
-    /// The Noise key that it must have, where it is not WhatsApp's own.
+    /// The server's Noise key, if the server is not WhatsApp's own.
     pub(super) server_key: Option<[u8; 32]>,
     tls: Arc<ClientConfig>,
 }
@@ -37,7 +38,7 @@ impl Target {
         }
     }
 
-    /// The host as a resolver takes it.
+    /// Returns the host in the form for a resolver, without brackets.
     fn host(&self) -> &str {
         let host = self.url.host_str().unwrap_or_default();
         host.trim_matches(['[', ']'])
@@ -47,12 +48,12 @@ impl Target {
         self.url.port_or_known_default().unwrap_or(443)
     }
 
-    /// Whether the server must prove its name with a certificate.
+    /// Returns true if the server must present a certificate.
     fn is_secure(&self) -> bool {
         self.url.scheme() == "wss"
     }
 
-    /// Opens a WebSocket. Ends `within` the time, whatever the network does.
+    /// Opens a WebSocket. Returns at the latest after `within`.
     pub(super) async fn open(&self, within: Duration) -> Result<Socket, DialFailure> {
         let began = tokio::time::Instant::now();
         let resolving = tokio::time::timeout(within, self.resolve());
@@ -63,7 +64,7 @@ impl Target {
         self.open_among(&addresses, left).await
     }
 
-    /// A WebSocket to whichever of these addresses is there first.
+    /// Opens a WebSocket to the first address that answers.
     async fn open_among(
         &self,
         addresses: &[SocketAddr],
@@ -73,7 +74,7 @@ impl Target {
         race(addresses, within, attempt).await
     }
 
-    /// The server's addresses, in the order in which they are tried.
+    /// Returns the server's addresses in the order of the attempts.
     pub(super) async fn resolve(&self) -> Result<Vec<SocketAddr>, DialFailure> {
         let found = tokio::net::lookup_host((self.host(), self.port())).await;
         let found = found.map_err(|error| DialFailure::Dns(error.to_string()))?;
@@ -84,7 +85,7 @@ impl Target {
         Ok(addresses)
     }
 
-    /// A WebSocket to this address.
+    /// Opens a WebSocket to this address.
     pub(super) async fn open_at(
         &self,
         address: SocketAddr,
@@ -97,7 +98,7 @@ impl Target {
         self.upgrade(stream).await
     }
 
-    /// TLS over an open connection, where the URL asks for it.
+    /// Adds TLS to an open connection, if the URL asks for TLS.
     async fn secure(&self, tcp: TcpStream) -> Result<MaybeTlsStream<TcpStream>, DialFailure> {
         let connector = if self.is_secure() {
             Connector::Rustls(TlsConnector::from(Arc::clone(&self.tls)))
@@ -108,7 +109,7 @@ impl Target {
         secured.map_err(|error| tls_failure(&error))
     }
 
-    /// The WebSocket upgrade over an open connection.
+    /// Upgrades an open connection to a WebSocket.
     async fn upgrade(&self, stream: MaybeTlsStream<TcpStream>) -> Result<Socket, DialFailure> {
         let uri = self.url.as_str().parse();
         let uri = uri.map_err(|_| DialFailure::NotWebSocket)?;
@@ -131,11 +132,12 @@ impl std::fmt::Debug for Target {
     }
 }
 
-/// A TCP connection to this address.
+/// Opens a TCP connection to this address.
 async fn connect(address: SocketAddr) -> Result<TcpStream, DialFailure> {
     let tcp = TcpStream::connect(address).await;
     let tcp = tcp.map_err(|error| tcp_failure(&error))?;
-    // Without it a frame waits up to 40 ms for the ack of the one before (Nagle against delayed acks).
+    // With Nagle's algorithm, a frame would wait up to 40 ms for the delayed ack of the previous
+    // frame.
     tcp.set_nodelay(true).map_err(|error| tcp_failure(&error))?;
     Ok(tcp)
 }
@@ -194,7 +196,7 @@ fn upgrade_failure(error: &Error) -> DialFailure {
     }
 }
 
-/// The other side went away, or went silent, in this step.
+/// Returns the failure if the peer closed the connection or stopped answering in this step.
 pub(super) fn interrupted(error: &io::Error, step: DialStep) -> Option<DialFailure> {
     match error.kind() {
         io::ErrorKind::UnexpectedEof
@@ -222,7 +224,8 @@ mod tests {
         Target::new(Url::parse(url).unwrap(), None, tls)
     }
 
-    /// An address whose queue of connections is full: the kernel drops what else would connect. It stays so while the sockets live.
+    /// Returns an address with a full accept queue: the kernel drops further connections while the
+    /// returned sockets live.
     async fn black_hole() -> (SocketAddr, TcpListener, Vec<TcpStream>) {
         let socket = TcpSocket::new_v6().unwrap();
         socket.bind("[::1]:0".parse().unwrap()).unwrap();
@@ -255,7 +258,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_that_takes_connections_and_says_nothing_is_silent_in_the_step_after() {
-        // Taken by the kernel, and never by a program.
+        // The kernel accepts the connection, but no program does.
         let silent = TcpListener::bind("[::1]:0").await.unwrap();
         let address = silent.local_addr().unwrap();
         let within = Duration::from_millis(500);
@@ -296,7 +299,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_does_not_exist_is_a_failure_of_dns() {
-        // RFC 6761 keeps `.invalid` from ever resolving.
+        // RFC 6761 guarantees that `.invalid` never resolves.
         let target = target("wss://nowhere.invalid/ws/chat");
         match target.open(LONG).await.err() {
             Some(DialFailure::Dns(words)) => assert!(!words.is_empty()),

@@ -1,8 +1,9 @@
-//! Which version of WhatsApp Web the devices claim to be. WhatsApp refuses those that it finds too old.
+//! Finds the WhatsApp Web version for the devices. WhatsApp refuses clients with an old version.
 //!
-//! Asked here, once for all devices, and not by the library: there the question stands before the dial, so that a web page that
-//! does not answer keeps a device from a WhatsApp that would. Here the last good answer serves, also over a restart, and
-//! before any the version that the library was published with.
+//! The module fetches the version once for all devices. The library would fetch the version before
+//! each dial, so that a web page without an answer would block the login. The module instead uses
+//! the last good answer, also after a restart; before the first answer, it uses the version built
+//! into the library.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,33 +17,33 @@ use whatsapp_rust::wacore::store::device::Device;
 
 use super::device::spawn;
 
-/// `2.3000.1023456789` in three parts.
+/// The three parts of a version such as `2.3000.1023456789`.
 pub(super) type Version = (u32, u32, u32);
 
-/// How long an answer is taken for the current one.
+/// The time after which a successful answer is out of date.
 const FRESH: Duration = Duration::from_hours(24);
 
-/// How soon to ask again where there was no answer, or where WhatsApp refused what it said.
+/// The pause before a new request after a failed request or after a refused version.
 pub(super) const AGAIN: Duration = Duration::from_mins(10);
 
-/// The page is small.
+/// The timeout of the request. The page is small.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The version for whoever dials next.
+/// The current version, shared by all devices.
 pub(super) struct Versions {
-    /// Nothing is asked.
+    /// The configured version; if set, WhatsApp is never asked.
     fixed: Option<Version>,
-    /// The last good answer, kept.
+    /// The file with the last good answer.
     file: PathBuf,
     http: Arc<dyn HttpClient>,
     known: watch::Sender<Version>,
-    /// When WhatsApp was last asked, and whether it answered.
+    /// The time of the last request, and true if the request succeeded.
     asked: Mutex<Option<(Instant, bool)>>,
 }
 
 impl Versions {
-    /// `fixed` is what the configuration says, if it does. A server that is not WhatsApp's takes any version, and WhatsApp is
-    /// not to hear of it.
+    /// `fixed` is the configured version, if any. A simulator accepts any version, so WhatsApp is
+    /// not asked.
     pub(super) fn new(
         fixed: Option<Version>,
         simulated: bool,
@@ -61,7 +62,8 @@ impl Versions {
         })
     }
 
-    /// The version to claim, at once. What is a day old is asked about meanwhile, for the next dial.
+    /// Returns the current version without waiting. If the version is a day old, a background
+    /// request updates it for the next dial.
     pub(super) fn known(self: &Arc<Self>) -> Version {
         if let Some(fixed) = self.fixed {
             return fixed;
@@ -71,7 +73,8 @@ impl Versions {
         *self.known.borrow()
     }
 
-    /// The version to claim after WhatsApp has refused this one: another one, if there is one by now.
+    /// Returns the version to use after WhatsApp has refused `refused`: a newer version if there is
+    /// one.
     pub(super) async fn after(&self, refused: Version) -> Version {
         if let Some(fixed) = self.fixed {
             return fixed;
@@ -82,9 +85,11 @@ impl Versions {
         *self.known.borrow()
     }
 
-    /// Asks WhatsApp, unless it answered less than `fresh` ago, or did not answer a moment ago.
+    /// Asks WhatsApp, unless the last successful answer is younger than `fresh` or the last request
+    /// failed less than [`AGAIN`] ago.
     async fn ask(&self, fresh: Duration) {
-        // Held over the question: two hundred devices that start together ask once.
+        // The lock is held during the request, so that 200 devices starting together send one
+        // request.
         let mut asked = self.asked.lock().await;
         let keep = match *asked {
             Some((_, true)) => fresh,
@@ -122,7 +127,7 @@ impl std::fmt::Debug for Versions {
     }
 }
 
-/// What the library was published with.
+/// Returns the version built into the library.
 fn built_in() -> Version {
     let device = Device::new();
     (
@@ -152,7 +157,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers with this revision; with none at all while it is 0.
+    /// Answers with the given revision; fails while the revision is 0.
     #[derive(Default)]
     struct Page {
         revision: AtomicU32,
@@ -177,7 +182,7 @@ mod tests {
         Versions::new(None, false, folder, Arc::clone(page) as Arc<dyn HttpClient>)
     }
 
-    /// What is known once the question that [`Versions::known`] starts is through.
+    /// Returns the known version after the background request of [`Versions::known`] has finished.
     async fn settled(versions: &Arc<Versions>) -> Version {
         versions.known();
         versions.ask(FRESH).await;
@@ -218,7 +223,7 @@ mod tests {
         let long_ago = Instant::now().checked_sub(AGAIN).unwrap();
         *versions.asked.lock().await = Some((long_ago, true));
         page.revision.store(78, Ordering::SeqCst);
-        // Another device has been refused an older one: what is known is newer already.
+        // Another device was refused an older version: the known version is already newer.
         assert_eq!(versions.after((2, 3000, 5)).await, (2, 3000, 77));
         assert_eq!(versions.after((2, 3000, 77)).await, (2, 3000, 78));
     }

@@ -1,8 +1,10 @@
-//! The one door out: whatever is to be sent passes [`Outbox::accept`].
+//! Accepts messages: every message that a bot sends passes [`Outbox::accept`] or
+//! [`Outbox::queue_reply`].
 //!
-//! Accepting checks that the bot's link can be expected to carry the message, that the number is on WhatsApp (from memory
-//! or the database; a lookup on the wire only where neither knows) and that it is no repeat, and makes the message
-//! durable. The row is its own job: there is no moment at which one exists without the other.
+//! Accepting a message checks three things. The bot's link can be expected to send the message
+//! soon. The number is on WhatsApp: memory answers first, then the database, and only then a lookup
+//! at WhatsApp. The message is no repeat. Then the message is stored. Its row is also its job, so a
+//! message never exists without a job.
 
 mod accept;
 mod lookup;
@@ -33,34 +35,36 @@ pub use accept::{Keep, Taken};
 pub use media::CAP as FILE_CAP;
 pub use reply::{Composed, Composition};
 
-/// How often the spool is looked through.
+/// The time between two sweeps of the spool.
 const SWEPT_EVERY: Duration = Duration::from_hours(1);
 
-/// What may be set.
+/// The settings of the outbox.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// A linked bot that lost its connection still accepts for so long, where its own settings don't say. 60 s.
+    /// How long a linked bot still accepts messages after its connection was lost, unless the bot's
+    /// own settings differ. 60 s.
     pub grace: Duration,
-    /// A lookup on the wire, waiting for a reconnecting link included, may take so long. 10 s.
+    /// The timeout of a lookup at WhatsApp, including the wait for a reconnecting link. 10 s.
     pub lookup_within: Duration,
-    /// "Registered" is believed for so long. 7 days.
+    /// How long the result "registered" stays valid. 7 days.
     pub registered_for: Duration,
-    /// "Not registered" is believed for so long: people do sign up. 10 minutes.
+    /// How long the result "not registered" stays valid. Short, because people do sign up. 10
+    /// minutes.
     pub unregistered_for: Duration,
-    /// Files that are fetched at a time.
+    /// The most files fetched at the same time, for all bots together.
     pub fetches: u64,
-    /// The same for one bot.
+    /// The most files fetched at the same time for one bot.
     pub fetches_per_bot: u64,
-    /// Files of one bot that wait until they are sent.
+    /// The most files of one bot in the spool.
     pub waiting_files: u64,
-    /// The most of all of them, MiB.
+    /// The most MiB of one bot's files in the spool.
     pub waiting_files_mib: u64,
-    /// The disk's free room below which no files are taken, MiB.
+    /// The free space on the disk, in MiB, below which no file is accepted.
     pub free_disk_mib: u64,
 }
 
 impl Settings {
-    /// The same within these limits.
+    /// Returns the settings with the values from `limits`.
     #[must_use]
     pub fn within(self, limits: &Limits) -> Self {
         Self {
@@ -90,7 +94,7 @@ impl Default for Settings {
     }
 }
 
-/// The door. Cheap to clone.
+/// Accepts messages for all bots. Cheap to clone.
 #[derive(Clone)]
 pub struct Outbox(Arc<Inner>);
 
@@ -101,105 +105,103 @@ struct Inner {
     lookup: Lookup,
     net: Net,
     spool: Spool,
-    /// Files being fetched, by bot.
+    /// Permits for fetching files, by bot.
     fetches: Permits<i32>,
     random: Mutex<Box<dyn Rng + Send>>,
 }
 
-/// What somebody wants sent.
+/// A message to accept.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewMessage {
-    /// To whom.
+    /// The recipient.
     pub to: Chat,
-    /// What.
     pub content: Draft,
-    /// Where changes of its ack are posted.
+    /// The URL of the callbacks about the message's ack.
     pub notify_url: Option<Url>,
 }
 
-/// What somebody wants said.
+/// The content of a message to accept.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Draft {
-    /// It is all here.
+    /// Content without a file to fetch.
     Ready(Content),
-    /// A file that is still to be fetched.
+    /// A file to fetch.
     File {
-        /// Where it is.
         url: Url,
-        /// What stands under it. Audio carries none on WhatsApp: there it follows as a text.
+        /// The text below the file. Audio has no caption on WhatsApp, so the caption follows as a
+        /// text message.
         caption: Option<String>,
     },
 }
 
-/// A message that is durable and will be sent, or end in -1.
+/// An accepted message. It is durable, and is either sent or ends with ack -1.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Accepted {
-    /// The id on the wire and in every callback.
+    /// The message id, used towards WhatsApp and in every callback.
     pub id: MessageId,
-    /// When it was accepted.
+    /// The time of the acceptance.
     pub at: Millis,
     /// The bot's number.
     pub from: Number,
-    /// To whom.
+    /// The recipient.
     pub to: Chat,
-    /// What, as far as it was not known before.
+    /// The content, with the fetched file if there is a file.
     pub content: Content,
 }
 
-/// Why nothing was accepted.
+/// The reason of a refused message or lookup.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    /// The bot has no working link; the state says why. [`Status::Reconnecting`] here means longer than the grace time,
-    /// or a number that could not be looked up in time.
+    /// The bot has no working link; the state gives the cause. [`Status::Reconnecting`] means that
+    /// the grace time is over, or that the number could not be looked up in time.
     #[error("the bot is not connected: {}", .0.word())]
     NotConnected(Status),
-    /// The number is not on WhatsApp.
     #[error("the number is not on WhatsApp")]
     NotRegistered,
-    /// The bot is not in the group.
     #[error("the bot is not in the group")]
     NotInGroup,
-    /// The message right before it said the same to the same chat.
+    /// The duplicate rule refuses the message: the last message to the same chat had the same
+    /// content.
     #[error("a repeat of {}", .of.as_str())]
     Duplicate {
-        /// That message.
+        /// The id of the earlier message.
         of: MessageId,
     },
-    /// WhatsApp did not say whether the number is registered, or which groups the bot is in.
+    /// WhatsApp did not answer whether the number is registered, or in which groups the bot is.
     #[error("WhatsApp could not be asked: {0}")]
     LookupFailed(LinkError),
     /// The file could not be fetched.
     #[error("no file: {0}")]
     NoFile(FetchError),
-    /// No more files are taken now.
+    /// No further file is accepted at the moment.
     #[error("no room for another file: {0:?}")]
     NoRoom(NoRoom),
-    /// More than the database can take at once; worth another try in a second.
+    /// The database has too many writes waiting. A retry after one second may succeed.
     #[error("too many messages at once")]
     Busy,
-    /// The database.
+    /// The database failed.
     #[error(transparent)]
     Storage(StoreError),
 }
 
-/// Why no more files are taken now. A message without one is.
+/// The limit that prevents another file. Messages without a file are still accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoRoom {
-    /// As many are being fetched as may be, for this bot or for all.
+    /// Too many files are being fetched, for this bot or in all.
     Fetches(NoPermit),
-    /// As many of this bot's wait until they are sent as may.
+    /// Too many files of the bot wait in the spool.
     Waiting {
-        /// The most.
+        /// The most files of one bot.
         files: u64,
-        /// The most of all together, MiB.
+        /// The most MiB of one bot's files.
         mib: u64,
     },
-    /// The disk has less free than `limits.free_disk_mib`.
+    /// The free space on the disk is below `limits.free_disk_mib`.
     Disk,
 }
 
 impl Inner {
-    /// Why a file was not taken, for whoever asked for it.
+    /// Converts the reason of a missing file to the refusal of its message.
     fn refusal(&self, none: NotTaken) -> Refusal {
         match none {
             NotTaken::Fetch(error) => Refusal::NoFile(error),
@@ -222,11 +224,11 @@ impl From<StoreError> for Refusal {
 }
 
 impl Outbox {
-    /// `spool` is the folder for files on their way out; `random` makes the ids of messages, seeded in tests, the system's
-    /// otherwise.
+    /// Makes the folder `spool` for files that wait to be sent. `random` creates the message ids: a
+    /// seeded generator in tests, else the system's generator.
     ///
     /// # Errors
-    /// Where the folder cannot be made.
+    /// Any error of creating the folder.
     pub fn new(
         store: Store,
         net: Net,
@@ -248,21 +250,24 @@ impl Outbox {
         })))
     }
 
-    /// Whether a number is on WhatsApp, from what is known or by a lookup on the wire.
+    /// Returns whether a number is on WhatsApp: from memory or the database, else by a lookup at
+    /// WhatsApp.
     ///
     /// # Errors
-    /// [`Refusal::NotConnected`] where nothing is known and the link stays down; [`Refusal::LookupFailed`].
+    /// [`Refusal::NotConnected`] if no valid result is stored and the link stays down;
+    /// [`Refusal::LookupFailed`].
     pub async fn is_registered(&self, bot: &Arc<Bot>, number: &Number) -> Result<bool, Refusal> {
         self.connected(bot)?;
         self.0.lookup.is_registered(bot, number).await
     }
 
-    /// Every group that the bot is in, and when something was last said in it: the later of the last message sent and the last
-    /// one seen, else when the group was made. Last spoken in first.
+    /// Returns every group of the bot with the time of its last activity: the last message sent or
+    /// seen in the group, else the creation of the group. The most recently active group comes
+    /// first.
     ///
     /// # Errors
-    /// [`Refusal::NotConnected`], [`Refusal::LookupFailed`] where WhatsApp does not answer and nothing is known,
-    /// [`Refusal::Storage`].
+    /// [`Refusal::NotConnected`]; [`Refusal::LookupFailed`] if WhatsApp does not answer and no list
+    /// is known; [`Refusal::Storage`].
     pub async fn groups(&self, bot: &Arc<Bot>) -> Result<Vec<(Group, Millis)>, Refusal> {
         self.connected(bot)?;
         let ask = || bot.groups(&self.0.clock);
@@ -287,12 +292,14 @@ impl Outbox {
         Ok(list)
     }
 
-    /// WhatsApp says that the number is gone: the next message to it asks again.
+    /// Forgets the stored result for a number that WhatsApp refused, so that the next message to
+    /// the number looks it up again.
     pub async fn number_gone(&self, number: &Number) {
         self.0.lookup.forget(number).await;
     }
 
-    /// A message of a queue with its file where it is now: rows name it without its folder.
+    /// Returns the message with the full path of its file. Rows store the file name without the
+    /// folder.
     #[must_use]
     pub fn located(&self, mut message: Outgoing) -> Outgoing {
         if let Content::Media(media) = &mut message.content {
@@ -301,7 +308,7 @@ impl Outbox {
         message
     }
 
-    /// The message is final: its file, if it had one, is of no more use.
+    /// Removes the file of a message, if there is a file. Called when the message is final.
     pub async fn let_go(&self, content: &Content) {
         if let Content::Media(media) = content {
             let spool = &self.0.spool;
@@ -309,7 +316,8 @@ impl Outbox {
         }
     }
 
-    /// Removes files that no pending message names, until `stop`: what a kill, or the end of a whole queue, left behind.
+    /// Removes files without a pending message, at the start and then once an hour until `stop`. A
+    /// killed process or the end of a whole queue leaves such files behind.
     pub async fn keep_swept(self, stop: CancellationToken) {
         loop {
             match self.0.spool.sweep(&self.0.store).await {
@@ -324,7 +332,7 @@ impl Outbox {
         }
     }
 
-    /// Whether the link can be expected to carry a message soon.
+    /// Checks that the link can be expected to send a message soon.
     fn connected(&self, bot: &Bot) -> Result<(), Refusal> {
         let status = bot.status();
         let silent = bot.silent_for(&self.0.clock);

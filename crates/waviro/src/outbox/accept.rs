@@ -1,4 +1,5 @@
-//! Accepting a message: everything that is asked before, and the transaction.
+//! Accepts a message: the checks before the transaction, the fetch of the file, and the
+//! transaction.
 
 use std::sync::Arc;
 
@@ -11,36 +12,36 @@ use crate::bots::Bot;
 use crate::clock::Millis;
 use crate::store::{Accepting, KeepingAnswer, KeptAnswer, NewMessageRow, StoreError};
 
-/// What a message was taken as, under an Idempotency-Key.
+/// The result of accepting a message under an Idempotency-Key.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Taken {
-    /// It is new.
+    /// A new message was accepted.
     New(Accepted),
-    /// It was accepted before, and answered so. Nothing else is sent.
+    /// An earlier request with the same key was accepted, with this answer. Nothing else is sent.
     Before(KeptAnswer),
 }
 
-/// A draft as it can be sent.
+/// A draft with its file fetched.
 struct Ready {
     content: Content,
-    /// What has to follow as a text of its own.
+    /// Text to send as a message of its own.
     rest: Option<String>,
-    /// Its file, until the message is written.
+    /// The fetched file, until the message is written.
     file: Option<Unclaimed>,
 }
 
-/// Makes of a message the answer to keep.
+/// Builds the answer to store with an accepted message.
 pub type Keep<'k> = &'k (dyn Fn(&Accepted) -> KeepingAnswer + Send + Sync);
 
 impl Outbox {
-    /// Takes a message in. Durable and in the bot's queue when this returns `Ok`.
+    /// Accepts a message. When this returns `Ok`, the message is durable and in the bot's queue.
     ///
     /// # Errors
-    /// [`Refusal`]; nothing will be sent then.
+    /// [`Refusal`]; then nothing will be sent.
     pub async fn accept(&self, bot: &Arc<Bot>, message: NewMessage) -> Result<Accepted, Refusal> {
         match self.take(bot, message, None).await? {
             Taken::New(accepted) => Ok(accepted),
-            // Nothing is kept without a key.
+            // Without a key no earlier answer is stored.
             Taken::Before(_) => {
                 let odd = "an answer that nobody kept".to_owned();
                 Err(StoreError::Unreadable(odd).into())
@@ -48,11 +49,11 @@ impl Outbox {
         }
     }
 
-    /// The same for a request with an Idempotency-Key: `keep` makes of the message the answer that is kept with it, in one
-    /// transaction.
+    /// Accepts a message of a request with an Idempotency-Key. `keep` builds the answer from the
+    /// accepted message; the answer is stored with the message in one transaction.
     ///
     /// # Errors
-    /// As [`Outbox::accept`].
+    /// The same as [`Outbox::accept`].
     pub async fn accept_once(
         &self,
         bot: &Arc<Bot>,
@@ -107,8 +108,9 @@ impl Outbox {
             }
             Chat::Hidden(_) => {}
         }
-        // The lookup may have taken its time: what counts is the link as it is now. The epoch is read before the state,
-        // so that an end between the two is found out by the lane.
+        // The lookup may have taken some time, so the link is checked again. The epoch is read
+        // before the state: if the bot is unlinked between the two reads, the lane notices the
+        // older epoch.
         let epoch = bot.marks().borrow().epoch;
         self.connected(bot)?;
         let from = bot
@@ -140,7 +142,8 @@ impl Outbox {
             let row =
                 NewMessageRow::new(bot.slot(), outgoing, message.notify_url.as_ref(), at, epoch)?
                     .repeats(settings.repeats(at));
-            // Once the store has it, it may be committed though nobody waits any more.
+            // The store may commit the row even if the caller no longer waits, so the file must
+            // stay from here on.
             if let Some(file) = &file {
                 file.claim();
             }
@@ -155,7 +158,7 @@ impl Outbox {
                 Ok(Accepting::Taken) => break Ok(Taken::New(accepted)),
                 Ok(Accepting::Before(kept)) => break Ok(Taken::Before(kept)),
                 Ok(Accepting::Duplicate { of }) => break Err(Refusal::Duplicate { of }),
-                // The id is taken, which 64 random bits make rare: another one.
+                // The id is already used, which is rare with 64 random bits. Retry with another id.
                 Err(StoreError::Refused(_)) if self.0.store.message(&id).await?.is_some() => {
                     id = self.fresh_id();
                 }
@@ -172,7 +175,8 @@ impl Outbox {
         accepted
     }
 
-    /// A draft as it can be sent. A file is durable after this, and goes again where its caller goes.
+    /// Fetches the file of a draft. The file is durable afterwards, and is removed if the caller
+    /// stops waiting.
     async fn ready(&self, bot: &Bot, draft: Draft, id: &MessageId) -> Result<Ready, Refusal> {
         let (url, caption) = match draft {
             Draft::Ready(content) => {
@@ -207,7 +211,8 @@ impl Outbox {
         })
     }
 
-    /// The text that a song cannot carry, right after it. The song is accepted by now, so this can only be told in the log.
+    /// Sends the caption of an audio as a text message right after the audio. The audio is already
+    /// accepted, so a failure is only logged.
     async fn follow(&self, bot: &Arc<Bot>, to: &Chat, text: String, at: Millis, epoch: u64) {
         let outgoing = Outgoing {
             id: self.fresh_id(),

@@ -1,5 +1,5 @@
-//! Whether a number is on WhatsApp: from memory, else from the database, else from the wire, which costs a round trip
-//! and counts against the account.
+//! Finds out whether a number is on WhatsApp: from memory, else from the database, else by a lookup
+//! at WhatsApp. A lookup at WhatsApp costs a round trip and counts against the account.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use crate::bots::Bot;
 use crate::clock::{Clock, Millis, millis};
 use crate::store::Store;
 
-/// Numbers kept in memory: about 100 bytes each, so 10 MB at most.
+/// The most numbers in memory, at about 100 bytes each: 10 MB.
 const IN_MEMORY: u64 = 100_000;
 
-/// Numbers being asked for at the same time that are told apart.
+/// The most numbers with a lookup in progress and a lock of their own.
 const ASKING: u64 = 10_000;
 
 pub(super) struct Lookup {
@@ -27,7 +27,8 @@ pub(super) struct Lookup {
     registered_for: Millis,
     unregistered_for: Millis,
     known: Cache<Number, Known>,
-    /// Numbers being asked for: requests for one number at the same time cost one lookup.
+    /// A lock for each number with a lookup in progress. Concurrent requests for a number share one
+    /// lookup.
     asking: Cache<Number, Arc<Mutex<()>>>,
 }
 
@@ -63,14 +64,14 @@ impl Lookup {
             .get_with_by_ref(number, async { Arc::default() })
             .await;
         let _turn = turn.lock().await;
-        // Whoever had the turn before may have asked for us.
+        // The previous holder of the lock may have stored the result.
         match self.recall(bot, number).await? {
             Some(registered) => Ok(registered),
             None => self.ask(bot, number).await,
         }
     }
 
-    /// What is known and still believed.
+    /// Returns the stored result for a number, if the result is still valid.
     async fn recall(&self, bot: &Bot, number: &Number) -> Result<Option<bool>, Refusal> {
         let known = match self.known.get(number).await {
             Some(known) => Some(known),
@@ -88,7 +89,7 @@ impl Lookup {
         } else {
             self.unregistered_for
         };
-        // While the link is down an old "yes" is worth more than a refusal.
+        // While the link is down, an expired "registered" is better than a refusal.
         let kept = known.registered && bot.status() != Status::Online;
         if self.clock.now() - known.at > believed && !kept {
             return Ok(None);
@@ -118,13 +119,13 @@ impl Lookup {
             .insert(number.clone(), Known { registered, at })
             .await;
         if let Err(reason) = self.store.remember_number(number, registered, at).await {
-            // The answer stands; only the next start asks again.
+            // The result stays in memory; only after the next start the number is looked up again.
             warn!(%reason, "a lookup was not kept");
         }
         Ok(registered)
     }
 
-    /// Puts a question to WhatsApp, as soon as the link is up where it is not.
+    /// Sends a query to WhatsApp, and waits for the link first if the link is down.
     pub(super) async fn patiently<T, F>(
         &self,
         bot: &Arc<Bot>,
@@ -156,7 +157,7 @@ where
             Err(LinkError::Offline) => {}
             Err(error) => return Err(Refusal::LookupFailed(error)),
         }
-        // Not up, or gone while we asked: the next state says which.
+        // The link was not up, or was lost during the query. The next state decides.
         let now = status.borrow().clone();
         if !matches!(now, Status::Online | Status::Reconnecting { .. }) {
             return Err(Refusal::NotConnected(now));

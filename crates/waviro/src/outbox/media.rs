@@ -1,7 +1,9 @@
-//! Files on their way out: fetched when they are accepted, kept on disk until the server has the message.
+//! The spool: files are fetched when their message is accepted, and stay on disk until the WhatsApp
+//! server has the message.
 //!
-//! A spooled file is durable before the row that names it is written, and the row is the truth: what no pending message names is
-//! removed, at once when a message is final and at the start for what a kill left behind.
+//! A spooled file is durable before the row with its name is written. The rows decide: a file
+//! without a pending message is removed. The removal happens at once when a message is final; the
+//! sweep removes files left behind by a killed process.
 
 mod container;
 mod formats;
@@ -42,19 +44,20 @@ use waiting::Waiting;
 
 pub(super) use unclaimed::Unclaimed;
 
-/// What WhatsApp takes for a picture, song or film, and the document's own limit.
+/// The largest picture, audio or video that WhatsApp accepts. The API document has the same limit.
 pub const CAP: u64 = 16 * 1024 * 1024;
 
-/// The caller's request is open so long: below the 30 s after which the audience's PHP gives up.
+/// The timeout of a fetch. The caller's request stays open meanwhile, and PHP callers give up after
+/// 30 s.
 const WITHIN: Duration = Duration::from_secs(25);
 
-/// Longer than a fetch and the commit after it take together.
+/// The age below which the sweep keeps a file. Longer than a fetch and the commit after the fetch.
 const YOUNG: Duration = Duration::from_mins(10);
 
-/// Files that are decoded at a time: a decoder may take 16 MiB of memory.
+/// The most files decoded at the same time: a decoder may use 16 MiB of memory.
 const DECODING: usize = 2;
 
-/// The folder of spooled files.
+/// The folder of files that wait to be sent.
 #[derive(Debug, Clone)]
 pub(super) struct Spool {
     folder: PathBuf,
@@ -64,25 +67,23 @@ pub(super) struct Spool {
     decoding: Turns,
 }
 
-/// A file that somebody wants sent.
+/// A file to fetch.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted<'a> {
-    /// Whose message it is for, by the bot's slot.
+    /// The slot of the bot.
     pub(super) bot: i32,
-    /// Where it is.
     pub(super) url: &'a Url,
-    /// What it is to be.
+    /// The intended use of the file.
     pub(super) meant: Meant,
 }
 
-/// Why there is no file.
+/// The reason of a missing file.
 #[derive(Debug)]
 pub(super) enum NotTaken {
-    /// It could not be fetched.
+    /// The file could not be fetched.
     Fetch(FetchError),
-    /// As many of the bot's wait as may.
+    /// Too many files of the bot wait in the spool.
     TooMany,
-    /// The disk is almost full.
     Disk,
 }
 
@@ -92,21 +93,21 @@ impl From<FetchError> for NotTaken {
     }
 }
 
-/// What somebody wants a file to be.
+/// The intended use of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meant {
-    /// What its bytes are.
+    /// The bytes decide.
     Anything,
-    /// A picture, a film or sound. A web page cannot be it.
+    /// A picture, a video or an audio; a web page is refused.
     Shown,
-    /// A document: the file as it is.
+    /// A document: the file is sent unchanged.
     Document,
-    /// A contact card. A web page cannot be it.
+    /// A contact card; a web page is refused.
     Card,
 }
 
 impl Spool {
-    /// Makes the folder, open to its owner alone.
+    /// Creates the folder with access for its owner only.
     pub(super) fn prepare(folder: PathBuf, settings: &Settings) -> std::io::Result<Self> {
         private::make_folder(&folder)?;
         let bytes = settings.waiting_files_mib.saturating_mul(1024 * 1024);
@@ -119,8 +120,9 @@ impl Spool {
         })
     }
 
-    /// Fetches a file of a bot, also from the bot's own networks, and makes it durable under `name`. It goes with what is returned,
-    /// and with a caller that does not wait for it, until it is claimed.
+    /// Fetches a file for a bot and makes the file durable under `name`. The bot's own allowed
+    /// networks apply. The file is removed when the returned [`Unclaimed`] is dropped without a
+    /// claim, and also when the caller stops waiting.
     pub(super) async fn take(
         &self,
         (store, net): (&Store, &Net),
@@ -152,14 +154,16 @@ impl Spool {
         match fetched {
             Ok(media) => Ok((media, file)),
             Err(none) => {
-                // Before it is answered: whoever hears that there is none finds none.
+                // The file is removed before the error is returned, so that the caller finds no
+                // file.
                 file.discard().await;
                 Err(none)
             }
         }
     }
 
-    /// Removes the files of a bot whose messages have ended: a queue that ends at once leaves them for the sweep.
+    /// Removes the files of a bot's final messages. A queue that ends at once leaves its files for
+    /// the sweep.
     async fn look_after(&self, slot: i32, store: &Store) {
         for name in self.waiting.to_look_after(slot) {
             let Ok(id) = name.parse::<MessageId>() else {
@@ -169,7 +173,7 @@ impl Spool {
                 Ok(Some(message)) if message.ack != 0 => {
                     self.remove(&self.folder.join(&name)).await;
                 }
-                // It may be written in a moment.
+                // The message may still be written.
                 Ok(_) => {}
                 Err(error) => {
                     tracing::warn!(%error, "files that wait could not be looked after");
@@ -179,7 +183,7 @@ impl Spool {
         }
     }
 
-    /// Removes a spooled file. One that stays is found at the next start.
+    /// Removes a spooled file. If the removal fails, a later sweep finds the file.
     pub(super) async fn remove(&self, path: &Path) {
         match tokio::fs::remove_file(path).await {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -203,7 +207,7 @@ impl Spool {
         options.mode(0o600);
         let latest = Instant::now() + WITHIN;
         let file = match options.open(path).await {
-            // Somebody removed the folder while the gateway runs.
+            // The folder was removed while the gateway runs.
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 private::make_folder(&self.folder)?;
                 options.open(path).await?
@@ -229,7 +233,7 @@ impl Spool {
             let file = File::options().write(true).open(path).await?;
             file.sync_all().await?;
         }
-        // The name in the folder must survive a power cut too.
+        // The folder's entry for the file must also survive a power failure.
         let folder = File::open(&self.folder).await?;
         folder.sync_all().await?;
         waviro_fault::step("spool safe");
@@ -250,7 +254,7 @@ impl Spool {
         })
     }
 
-    /// Undoes the file's encodings and judges what it is, on a thread that may block.
+    /// Decodes the file and determines its kind, on a blocking thread.
     async fn judge(
         &self,
         spooled: &Unclaimed,
@@ -288,28 +292,28 @@ impl Spool {
         judged.unwrap_or_else(|error| Err(FetchError::Disk(error.to_string())))
     }
 
-    /// Where the file of this name is.
+    /// Returns the path of a file in the spool.
     pub(super) fn path(&self, file: &Path) -> PathBuf {
         self.folder.join(file.file_name().unwrap_or_default())
     }
 
-    /// Removes every file that no pending message names. Files that a task works on and young files stay: their message may not
-    /// have been written yet.
+    /// Removes every file without a pending message. Files in use by a task and young files stay,
+    /// because their message may not be written yet.
     pub(super) async fn sweep(&self, store: &Store) -> Result<usize, String> {
         let mut removed = 0;
         let failed = |error: std::io::Error| error.to_string();
         let mut entries = match tokio::fs::read_dir(&self.folder).await {
-            // The next file makes the folder again.
+            // The next fetch creates the folder again.
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
             entries => entries.map_err(failed)?,
         };
         while let Some(entry) = entries.next_entry().await.map_err(failed)? {
-            // One that is gone by now went with its caller.
+            // The file was removed together with its request.
             let Ok(about) = entry.metadata().await else {
                 continue;
             };
             let name = entry.file_name();
-            // Asked before the message is looked for: a message is written before its file is let go.
+            // Read before the message is loaded: a message is written before its file is released.
             if self.waiting.is_held(&name.to_string_lossy()) {
                 continue;
             }
@@ -329,7 +333,8 @@ impl Spool {
                 self.waiting.found(message.slot, &name, about.len());
                 continue;
             }
-            // One of the future was written before the machine's clock was put back, perhaps just now.
+            // A file with a future time was written before the machine's clock was set back,
+            // perhaps just now.
             let age = about.modified().map_err(failed)?.elapsed();
             if age.is_ok_and(|age| age >= YOUNG) {
                 self.remove(&entry.path()).await;
@@ -340,7 +345,7 @@ impl Spool {
     }
 }
 
-/// Replaces a spooled file by what it is without its encodings.
+/// Replaces a spooled file by its decoded content.
 fn decode(path: &Path, encodings: &[Encoding]) -> Result<(), FetchError> {
     let plain = path.with_extension("plain");
     let mut options = std::fs::File::options();
@@ -349,13 +354,14 @@ fn decode(path: &Path, encodings: &[Encoding]) -> Result<(), FetchError> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let decoded = decode_into(path, &plain, &options, encodings);
     if !matches!(decoded, Ok(true)) {
-        // It may not have been made.
+        // The file may not exist.
         let _ = std::fs::remove_file(&plain);
     }
     decoded.map(|_| ())
 }
 
-/// Whether the file was encoded as its host says.
+/// Decodes `path` into `plain`. Returns `false` if the file was not encoded although its host named
+/// an encoding.
 fn decode_into(
     path: &Path,
     plain: &Path,
@@ -373,7 +379,8 @@ fn decode_into(
         }
         Err(UnpackError::TooLarge(cap)) => Err(FetchError::TooLarge(cap)),
         Err(UnpackError::Broken(_)) => {
-            // Deflate and brotli have no signature: a file with a signature of its own was never encoded.
+            // Deflate and brotli have no signature. A file with a signature of its own was never
+            // encoded.
             let mut source = std::fs::File::open(path)?;
             match container::of(&mut source, false)? {
                 Container::Binary | Container::Gzip | Container::Zstd => Err(FetchError::Encoding),
@@ -383,7 +390,7 @@ fn decode_into(
     }
 }
 
-/// A file's name in the folder.
+/// Returns a file's name in the folder.
 fn name_of(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default();
     name.to_string_lossy().into_owned()

@@ -1,7 +1,8 @@
-//! What a webhook answered, on its way back to the chat.
+//! Sends the answer of a webhook to the chat.
 //!
-//! The chat wrote a moment ago: nobody is looked up, and the duplicate rule does not hold (the document's own answer says one
-//! text three times). All messages go into the queue in one transaction with the end of their delivery.
+//! The chat wrote a moment ago, so the number is not looked up. The duplicate rule does not apply,
+//! because the sample answer of the API document has the same text three times. All messages enter
+//! the queue in one transaction with the end of the delivery.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,40 +17,43 @@ use crate::bots::Bot;
 use crate::net::{FetchError, NetError};
 use crate::store::{NewMessageRow, StoreError};
 
-/// Pauses before a file that could not be fetched is tried again. Nobody has a request open, but the rest of the answer waits.
+/// Pauses before the retries of a failed file fetch. No HTTP request is open here, but the rest of
+/// the answer waits.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
 
-/// What a webhook's answer sends.
+/// The messages of a webhook's answer.
 #[derive(Debug, Clone)]
 pub enum Composed {
-    /// These messages.
+    /// The messages to send.
     Messages(Composition),
-    /// None; why, in words.
+    /// No message; the text gives the reason.
     Nothing(String),
 }
 
-/// The messages of an answer, with their files on the disk.
+/// The messages of an answer, with their files in the spool.
 #[derive(Debug, Clone)]
 pub struct Composition {
     rows: Vec<NewMessageRow>,
     note: String,
-    /// The messages' files: the first may be much older than the last, and the sweep leaves what is held here.
+    /// The files of the messages. Holding the files keeps the sweep away: the first file may be
+    /// much older than the last.
     files: Vec<Unclaimed>,
 }
 
 impl Outbox {
-    /// The messages of what a webhook answered, once: their files are fetched here. What cannot be sent is left out, and the
-    /// note says so.
+    /// Builds the messages of a webhook's answer and fetches the files. Call this once for an
+    /// answer. Items that cannot be sent are left out and listed in the note.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`] where a message cannot be stored.
+    /// [`StoreError::Unreadable`] if a message cannot be stored.
     pub async fn compose_reply(
         &self,
         bot: &Arc<Bot>,
         to: &Chat,
         parsed: &Parsed,
     ) -> Result<Composed, StoreError> {
-        // Read before anything is fetched: an end of the device in between is found out by the lane.
+        // The epoch is read before any fetch. If the bot is unlinked in between, the lane notices
+        // the older epoch.
         let (epoch, ended) = {
             let marks = bot.marks();
             let marks = marks.borrow();
@@ -100,12 +104,14 @@ impl Outbox {
         Ok(Composed::Messages(Composition { rows, note, files }))
     }
 
-    /// Puts the messages into the bot's queue and ends the `delivery`, in one transaction; how many there are. May be called again
-    /// with the same messages: a delivery that has ended is passed over. A bot that is reconnecting takes them, however long it
-    /// has been away.
+    /// Enqueues the messages and ends the `delivery` in one transaction. Returns the number of
+    /// messages. A second call with the same messages is allowed: a delivery that has ended is
+    /// skipped. The messages are also enqueued while the bot is reconnecting, without a limit of
+    /// time.
     ///
     /// # Errors
-    /// Any [`StoreError`]; what is in the queue is unknown then, so the files stay. What no message names is swept away hourly.
+    /// Any [`StoreError`]. Then the messages may or may not be in the queue, so the files stay. The
+    /// hourly sweep removes files without a message.
     pub async fn queue_reply(
         &self,
         bot: &Arc<Bot>,
@@ -113,7 +119,8 @@ impl Outbox {
         composed: &Composition,
     ) -> Result<usize, StoreError> {
         let Composition { rows, note, files } = composed.clone();
-        // From here on the messages may be committed, whatever this hears of it.
+        // The store may commit the messages even if this call fails, so the files must stay from
+        // here on.
         files.iter().for_each(Unclaimed::claim);
         let (count, now) = (rows.len(), self.0.clock.now());
         let store = &self.0.store;
@@ -121,7 +128,8 @@ impl Outbox {
         Ok(count)
     }
 
-    /// The messages of one item, with its file: one message, or a song and the text that it cannot carry.
+    /// Builds the messages of one item and fetches its file. An item is one message, or an audio
+    /// followed by its caption as a text.
     async fn compose(
         &self,
         bot: &Bot,
@@ -181,7 +189,7 @@ impl Outbox {
             }
         };
         if matches!(meant, Meant::Document | Meant::Card) {
-            // What somebody calls a document is one, though it be a picture: to keep, not to look at.
+            // The item asks for a document, so even a picture is sent as a document.
             media.kind = MediaKind::Document;
             media.voice = false;
         }
@@ -199,13 +207,13 @@ impl Outbox {
     }
 }
 
-/// In words, with the file's host: its whole URL may hold a secret.
+/// Describes the failed fetch with the host of the file. The whole URL may contain a secret.
 fn unfetched(url: &url::Url, error: &FetchError) -> String {
     let host = url.host_str().unwrap_or_default();
     format!("a file of {host}: {error}")
 }
 
-/// Whether another try may help.
+/// Returns whether a retry may succeed.
 fn may_pass(error: &FetchError) -> bool {
     match error {
         FetchError::Status(status) => *status >= 500 || *status == 429,

@@ -1,7 +1,8 @@
-//! The container of a file: the part of its format that its bytes tell.
+//! Determines the container of a file: the part of its format visible in the bytes.
 //!
-//! For many formats the container is the format. A zip file, an OLE file, an XML file and a text can be many formats; there
-//! the extension of the name decides (`formats`), and [`inside`] looks for a format in a file without such a name.
+//! For many formats the container is the format. A zip file, an OLE file, an XML file and a text
+//! can each hold many formats. Then the extension of the name decides (`formats`); without such an
+//! extension [`inside`] reads the content.
 
 mod inside;
 mod iso;
@@ -10,10 +11,9 @@ use std::io::{Read, Seek, SeekFrom};
 
 pub(super) use inside::format as inside;
 
-/// Bytes of a file's beginning that are enough for every signature.
+/// Bytes of a file's beginning, enough for every signature.
 const HEAD: usize = 8 * 1024;
 
-/// The container of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Container {
     Aac,
@@ -22,7 +22,7 @@ pub(super) enum Container {
     Asf,
     Avi,
     Avif,
-    /// Bytes without a signature that is known here.
+    /// Bytes without a known signature.
     Binary,
     Bmp,
     Bzip2,
@@ -35,7 +35,7 @@ pub(super) enum Container {
     Html,
     Icon,
     Jpeg,
-    /// A file of the mp4 family that has sound and no pictures.
+    /// A file of the mp4 family with sound and without pictures.
     M4a,
     Matroska,
     MatroskaSound,
@@ -73,8 +73,8 @@ pub(super) enum Container {
     Zstd,
 }
 
-/// Reads the container of a file. `is_sound` says that the file's name or host calls the file sound; that counts only for an
-/// mp4 file whose tracks cannot be read.
+/// Returns the container of a file. `is_sound` means that the file's name or `Content-Type` is of
+/// an audio file; used only for an mp4 file without readable tracks.
 pub(super) fn of<F: Read + Seek>(file: &mut F, is_sound: bool) -> std::io::Result<Container> {
     let head = head(file)?;
     if let Some(start) = after_id3(&head) {
@@ -88,7 +88,7 @@ pub(super) fn of<F: Read + Seek>(file: &mut F, is_sound: bool) -> std::io::Resul
         .unwrap_or(Container::Binary))
 }
 
-/// The beginning of the file.
+/// Returns the beginning of the file.
 pub(super) fn head<F: Read + Seek>(file: &mut F) -> std::io::Result<Vec<u8>> {
     file.seek(SeekFrom::Start(0))?;
     let mut head = Vec::with_capacity(HEAD);
@@ -96,8 +96,9 @@ pub(super) fn head<F: Read + Seek>(file: &mut F) -> std::io::Result<Vec<u8>> {
     Ok(head)
 }
 
-/// The length of an ID3 tag (id3.org, version 2.4.0, 3.1): two bytes of a version and four bytes without their highest bit. A text
-/// that begins with "ID3" has no such bytes.
+/// Returns the length of an ID3 tag (id3.org, version 2.4.0, 3.1): two bytes of a version and four
+/// bytes without their highest bit. The check of those bytes excludes a text that begins with
+/// "ID3".
 fn after_id3(head: &[u8]) -> Option<u64> {
     let [b'I', b'D', b'3', 2..=4, 0..=9, flags, size @ ..] = head.get(..10)? else {
         return None;
@@ -109,7 +110,7 @@ fn after_id3(head: &[u8]) -> Option<u64> {
     Some(10 + size)
 }
 
-/// Some programs write the tag before FLAC and AAC too.
+/// Returns the container behind an ID3 tag. Some programs write the tag also before FLAC and AAC.
 fn tagged<F: Read + Seek>(file: &mut F, head: &[u8], start: u64) -> Container {
     let mut first = [0; 4];
     let at = usize::try_from(start).ok();
@@ -131,7 +132,7 @@ fn tagged<F: Read + Seek>(file: &mut F, head: &[u8], start: u64) -> Container {
     }
 }
 
-/// The container of a beginning that no text has.
+/// Returns the container for a signature that no text begins with.
 fn signed(head: &[u8]) -> Option<Container> {
     use Container as C;
     let has = |at: usize, bytes: &[u8]| head.get(at..).is_some_and(|rest| rest.starts_with(bytes));
@@ -217,14 +218,15 @@ fn signed(head: &[u8]) -> Option<Container> {
     if is_adts(head) {
         return Some(C::Aac);
     }
-    // Readers of PDF files allow blanks, also a byte order mark, before the signature.
+    // PDF readers allow blanks and a byte order mark before the signature.
     let body = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head);
     body.trim_ascii_start()
         .starts_with(b"%PDF-")
         .then_some(C::Pdf)
 }
 
-/// `BM`, four bytes of a length, four zeros, and a known length of the second header: many texts begin with "BM".
+/// Checks for `BM`, four bytes of a length, four zeros, and a known length of the second header.
+/// `BM` alone is not enough, because many texts begin with "BM".
 fn is_bitmap(head: &[u8]) -> bool {
     head.starts_with(b"BM")
         && head.get(6..10) == Some(&[0; 4])
@@ -234,7 +236,7 @@ fn is_bitmap(head: &[u8]) -> bool {
         )
 }
 
-/// A frame of MPEG layer III (ISO 11172-3, 2.4.2.3).
+/// Returns whether the bytes are a frame of MPEG layer III (ISO 11172-3, 2.4.2.3).
 fn is_mp3(head: &[u8]) -> bool {
     let [0xFF, second, third, ..] = head else {
         return false;
@@ -244,7 +246,8 @@ fn is_mp3(head: &[u8]) -> bool {
     second & 0xE0 == 0xE0 && version != 1 && layer == 1 && bit_rate != 15 && rate != 3
 }
 
-/// A frame of AAC (ISO 13818-7, 6.2): twelve bits of a mark, layer 0, a sampling rate of the table.
+/// Returns whether the bytes are a frame of AAC (ISO 13818-7, 6.2): a sync word of twelve bits,
+/// layer 0, a sampling rate of the table.
 fn is_adts(head: &[u8]) -> bool {
     matches!(head, [0xFF, second, third, ..] if second & 0xF6 == 0xF0 && (third >> 2) & 15 < 13)
 }
@@ -253,7 +256,7 @@ fn has_part(head: &[u8], part: &[u8]) -> bool {
     head.windows(part.len()).any(|window| window == part)
 }
 
-/// The Ogg pages at the beginning each name the codec of a stream.
+/// Finds the codecs of an Ogg file. Each of the first pages names the codec of a stream.
 fn ogg(head: &[u8]) -> Container {
     if has_part(head, b"\x80theora") || has_part(head, b"\x01video\0") {
         Container::OggFilm
@@ -264,7 +267,8 @@ fn ogg(head: &[u8]) -> Container {
     }
 }
 
-/// Webm is Matroska with few codecs. A track's codec stands behind the mark 0x86 and a length of one byte, and begins with V or A.
+/// Distinguishes Webm from Matroska, and sound from video. Webm is Matroska with few codecs. A
+/// track's codec follows the byte 0x86 and a length of one byte, and begins with V or A.
 fn matroska(head: &[u8]) -> Container {
     let codec = |letter: u8| {
         let mut windows = head.windows(4);
@@ -279,7 +283,7 @@ fn matroska(head: &[u8]) -> Container {
     }
 }
 
-/// A text, as web page, XML or neither.
+/// Classifies a text as a web page, XML or plain text.
 fn text(head: &[u8]) -> Option<Container> {
     let body = readable(head)?;
     let body = body.trim_start();
@@ -287,7 +291,7 @@ fn text(head: &[u8]) -> Option<Container> {
         return Some(Container::Html);
     }
     let mut letters = body.chars();
-    // A text may begin with a word in such brackets; XML closes what it opens.
+    // A plain text may begin with a word in angle brackets; XML closes its elements.
     let is_element = letters.next() == Some('<')
         && letters
             .next()
@@ -299,7 +303,7 @@ fn text(head: &[u8]) -> Option<Container> {
     Some(Container::Text)
 }
 
-/// The characters of a text, in UTF-8, in UTF-16 with a byte order mark, or in an 8-bit code page.
+/// Decodes a text in UTF-8, in UTF-16 with a byte order mark, or in an 8-bit code page.
 fn readable(head: &[u8]) -> Option<String> {
     let wide = |from: fn([u8; 2]) -> u16| {
         let pairs = head[2..]
@@ -331,7 +335,8 @@ fn readable(head: &[u8]) -> Option<String> {
     }
 }
 
-/// Whether a text begins as a web page does: the list of <https://mimesniff.spec.whatwg.org/>, and what PHP prints of a fault.
+/// Returns whether a text begins as a web page: a tag of the list in
+/// <https://mimesniff.spec.whatwg.org/>, or a tag of PHP's error output.
 fn is_page(text: &str) -> bool {
     const TAGS: [&str; 24] = [
         "!doctype html",
@@ -360,7 +365,7 @@ fn is_page(text: &str) -> bool {
         "pre",
     ];
     let mut rest = text;
-    // Comments and the XML line may stand before the page's first tag.
+    // Comments and the XML declaration may precede the page's first tag.
     loop {
         rest = rest.trim_start();
         let behind = [("<!--", "-->"), ("<?xml", "?>")];

@@ -1,8 +1,9 @@
 //! The table of file formats: extension, containers of the bytes, media type.
 //!
-//! An extension agrees with a file if the table has a row with the extension and the container of the bytes. The row then
-//! gives the media type. The first row of a media type has its usual extension. Several rows may share an extension: `.ts`
-//! is a film of a TV recorder and a program in TypeScript.
+//! An extension agrees with a file if the table has a row with the extension and the container of
+//! the bytes. The row then gives the media type. The first row of a media type has its usual
+//! extension. Several rows may share an extension: `.ts` is both a recording of a TV receiver and a
+//! TypeScript file.
 
 use super::container::Container::{
     self, Aac, Aiff, Amr, Asf, Avi, Avif, Binary, Bmp, Bzip2, Exe, Flac, Flv, Gif, Gzip, Heif,
@@ -14,9 +15,10 @@ use super::container::Container::{
 type Row = (&'static str, &'static [Container], &'static str);
 
 const ANY_TEXT: &[Container] = &[Text, Xml, Html];
-/// Word and Excel also open web pages and texts under the old extensions; many PHP programs export in that way.
+/// Word and Excel also open web pages and texts under the old extensions. Many PHP programs export
+/// such files.
 const OLD_OFFICE: &[Container] = &[Ole, Zip, Rtf, Xml, Html, Text];
-/// Office encrypts a document with a password into an OLE container.
+/// Office saves a document with a password as an encrypted OLE container.
 const NEW_OFFICE: &[Container] = &[Zip, Ole];
 
 #[rustfmt::skip]
@@ -108,7 +110,7 @@ const ROWS: &[Row] = &[
     ("ts", &[MpegTs], "video/mp2t"),
     ("ogv", &[OggFilm], "video/ogg"),
     ("ogg", &[OggFilm], "video/ogg"),
-    // Documents of their own kind.
+    // Documents.
     ("pdf", &[Pdf], "application/pdf"),
     ("rtf", &[Rtf], "application/rtf"),
     ("eps", &[PostScript], "application/postscript"),
@@ -285,7 +287,7 @@ const ROWS: &[Row] = &[
     ("sqlite", &[Sqlite], "application/vnd.sqlite3"),
     ("sqlite3", &[Sqlite], "application/vnd.sqlite3"),
     ("db", &[Sqlite, Binary], "application/octet-stream"),
-    // Bytes without a signature that this program knows.
+    // Formats without a signature known to this program.
     ("bin", &[Binary], "application/octet-stream"),
     ("dat", &[Binary, Text], "application/octet-stream"),
     ("iso", &[Binary], "application/x-iso9660-image"),
@@ -318,19 +320,19 @@ const ROWS: &[Row] = &[
     ("wasm", &[Binary], "application/wasm"),
 ];
 
-/// The media type of a file with this extension, in small letters, if the extension agrees with the bytes.
+/// Returns the media type for an extension in lower case, if the extension agrees with the bytes.
 pub(super) fn agreeing(extension: &str, container: Container) -> Option<&'static str> {
     let mut rows = ROWS.iter().filter(|(named, ..)| *named == extension);
     rows.find(|(_, containers, _)| containers.contains(&container))
         .map(|(.., mime)| *mime)
 }
 
-/// Whether the table has the extension, in small letters.
+/// Returns whether the table has the extension, in lower case.
 pub(super) fn is_known(extension: &str) -> bool {
     ROWS.iter().any(|(named, ..)| *named == extension)
 }
 
-/// The table's own text of a media type that a host names, if it agrees with the bytes.
+/// Returns the table's spelling of a host's media type, if the media type agrees with the bytes.
 pub(super) fn named(mime: &str, container: Container) -> Option<&'static str> {
     let mime = match mime {
         "text/xml" => "application/xml",
@@ -344,7 +346,7 @@ pub(super) fn named(mime: &str, container: Container) -> Option<&'static str> {
     };
     let is_habit = match mime {
         "application/octet-stream" => true,
-        // PHP and web servers say so of what nobody told them about.
+        // The default of PHP and web servers for files of an unknown type.
         "text/html" => container != Html,
         "text/plain" => container != Text,
         _ => false,
@@ -357,7 +359,7 @@ pub(super) fn named(mime: &str, container: Container) -> Option<&'static str> {
         .map(|(.., mime)| *mime)
 }
 
-/// The usual extension of a media type.
+/// Returns the usual extension of a media type.
 pub(super) fn extension(mime: &str) -> Option<&'static str> {
     let bare = mime.split(';').next().unwrap_or_default().trim();
     let mut rows = ROWS.iter().filter(|(.., named)| *named == bare);

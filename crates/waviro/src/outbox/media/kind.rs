@@ -1,7 +1,8 @@
-//! The message kind, the media type and the name of a file.
+//! Determines the message kind, the media type and the name of a file.
 //!
-//! The bytes decide first: a host says `application/octet-stream`, or `image/jpeg` over an error page. A container that can be
-//! many formats is made precise by the name's extension, then by what stands in it, then by the host's `Content-Type`.
+//! The bytes decide first, because hosts send `application/octet-stream` for a known file, or
+//! `image/jpeg` for an error page. If a container can hold many formats, the extension of the name
+//! decides next, then the content of the container, then the host's `Content-Type`.
 
 use std::io::{Read, Seek};
 
@@ -12,40 +13,40 @@ use super::container::{self, Container};
 use super::name::{self, Names};
 use super::{formats, page};
 
-/// The media type of bytes that nothing is known of.
+/// The media type of unrecognized bytes.
 const UNKNOWN: &str = "application/octet-stream";
 
-/// Extensions of sound. They count only for an mp4 file whose tracks cannot be read.
+/// Extensions of audio files. Used only for an mp4 file without readable tracks.
 const SOUND: [&str; 5] = ["aac", "m4a", "m4b", "m4r", "3ga"];
 
-/// What is known of a file beside its bytes.
+/// Facts about a file beside its bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct About<'a> {
     /// `Content-Type`.
     pub(super) content_type: Option<&'a str>,
     /// `Content-Disposition`.
     pub(super) disposition: Option<&'a str>,
-    /// The URL that the caller gave.
+    /// The URL from the caller.
     pub(super) asked: &'a Url,
-    /// The URL that answered with the file.
+    /// The URL that answered with the file, after redirects.
     pub(super) found: &'a Url,
-    /// The caller wants a picture, a film, sound or a contact card, so a web page cannot be it.
+    /// The caller wants a picture, a video, an audio or a contact card, so a web page is refused.
     pub(super) no_page: bool,
 }
 
-/// How a file is sent.
+/// The result: how to send a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Judged {
     pub(super) container: Container,
     pub(super) kind: MediaKind,
     pub(super) mime: String,
     pub(super) file_name: String,
-    /// WhatsApp plays Opus in Ogg as a voice note, as phones record it.
+    /// WhatsApp plays Opus in Ogg as a voice note, the format in which phones record voice notes.
     pub(super) voice: bool,
 }
 
 impl Judged {
-    /// The file was made into a picture that phones show.
+    /// Changes the result after the file was converted to a picture that phones show.
     pub(super) fn shown_as(&mut self, mime: &str) {
         self.container = match mime {
             "image/png" => Container::Png,
@@ -58,14 +59,14 @@ impl Judged {
     }
 }
 
-/// A web page came in the place of a file.
+/// A web page instead of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Page {
-    /// The link that gives the file itself, if it is known.
+    /// The direct link to the file, if known.
     pub(super) direct: Option<String>,
 }
 
-/// Judges a file.
+/// Determines how to send a file.
 pub(super) fn of<F: Read + Seek>(
     file: &mut F,
     about: About<'_>,
@@ -103,11 +104,12 @@ pub(super) fn of<F: Read + Seek>(
     }))
 }
 
-/// Whether a web page cannot be what the caller wants.
+/// Returns whether a web page cannot be the wanted file.
 fn is_misplaced(names: &Names, content_type: &str, about: About<'_>) -> bool {
     let is_file =
         |end: String| formats::is_known(&end) && formats::agreeing(&end, Container::Html).is_none();
-    // A program exports a page under these names and says so; a login page comes without a word.
+    // A program that exports a web page as an old Office file sends a file name, or a content type
+    // other than `text/html`. A login page has neither.
     let is_export = names.is_told() || content_type != "text/html";
     let is_old_office = |end: &String| ["doc", "dot", "xls", "xlt"].contains(&end.as_str());
     let is_shown = ["image/", "video/", "audio/", "application/pdf"]
@@ -121,7 +123,8 @@ fn is_misplaced(names: &Names, content_type: &str, about: About<'_>) -> bool {
         || names.extensions().any(is_file)
 }
 
-/// What phones show or play in a chat. Every other file goes as a document, which a phone opens with a program or hands on.
+/// Returns the message kind. Phones show or play few formats in a chat. Every other file is sent as
+/// a document, to be opened with another app.
 pub(super) fn kind(container: Container) -> MediaKind {
     use Container as C;
     match container {
@@ -172,7 +175,7 @@ pub(super) fn kind(container: Container) -> MediaKind {
     }
 }
 
-/// The media type that phones expect of what they show or play.
+/// Returns the media type that phones expect for formats shown or played in a chat.
 fn inline(container: Container) -> Option<&'static str> {
     use Container as C;
     (kind(container) != MediaKind::Document).then_some(match container {
@@ -181,7 +184,7 @@ fn inline(container: Container) -> Option<&'static str> {
     })
 }
 
-/// The media type of a container about which nothing else is known.
+/// Returns the media type of a container if nothing else is known about the file.
 fn usual(container: Container) -> &'static str {
     use Container as C;
     match container {
@@ -238,8 +241,10 @@ fn usual(container: Container) -> &'static str {
     }
 }
 
-/// A media type that the table does not have, from a host, for bytes whose format is not known. Bytes that are no picture, film
-/// or sound must not be called so, and a page must not be called by the media type that PHP sends without being asked.
+/// Accepts a host's media type for bytes of an unknown format. Three sorts of media types are
+/// rejected: pictures, videos and audio, since the bytes are none; media types of the table, such
+/// as PHP's default `text/html`; and media types without information, such as
+/// `application/download`.
 fn foreign(content_type: &str, container: Container) -> Option<String> {
     use Container as C;
     let is_open = matches!(container, C::Binary | C::Zip | C::Ole | C::Xml | C::Text);
@@ -260,12 +265,13 @@ fn foreign(content_type: &str, container: Container) -> Option<String> {
     (is_open && fits && token(rest)).then(|| content_type.to_owned())
 }
 
-/// A media type of the table that does not agree with the bytes is wrong.
+/// Returns whether the table has the media type. Then a disagreement with the bytes means that the
+/// host is wrong.
 fn formats_has(mime: &str) -> bool {
     formats::extension(mime).is_some()
 }
 
-/// `Image/JPEG; charset=x` is `image/jpeg`.
+/// Reduces `Image/JPEG; charset=x` to `image/jpeg`.
 fn bare(content_type: &str) -> String {
     let bare = content_type.split([';', ',']).next().unwrap_or_default();
     bare.trim().to_ascii_lowercase()

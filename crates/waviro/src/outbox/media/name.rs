@@ -1,4 +1,4 @@
-//! The name of a file on the phone: as its host calls it, else as its URL ends.
+//! Chooses the file name shown on the phone: the host's name, else the end of the URL.
 
 use url::Url;
 
@@ -6,32 +6,36 @@ use super::container::Container;
 use super::formats;
 use crate::invisible::is_invisible;
 
-/// The most characters of a name; phones show some thirty.
+/// The most characters of a name; phones show about 30.
 const LONGEST: usize = 120;
 
-/// The most characters of an extension that is looked at.
+/// The most characters of an extension.
 const EXTENSION: usize = 10;
 
-/// Extensions of programs on web servers. In a URL they name the program, not the file that it sends.
+/// Extensions of programs on web servers. In a URL such an extension belongs to the program, not to
+/// the file.
 const PROGRAMS: [&str; 20] = [
     "action", "ashx", "asp", "aspx", "axd", "cfm", "cgi", "do", "dll", "exe", "fcgi", "jsp",
     "jspx", "php", "php3", "php4", "php5", "php7", "phtml", "pl",
 ];
 
-/// An extension that is also the end of an Indonesian title ("A.Md"). It counts as one only for a text.
+/// An extension that also ends an Indonesian title ("A.Md"). Counts as an extension only for a text
+/// file.
 const TITLE: &str = "md";
 
-/// The names that a file may have, best first.
+/// The possible names of a file, best first.
 #[derive(Debug)]
 pub(super) struct Names {
-    /// The host's.
+    /// The name from `Content-Disposition`.
     told: Option<String>,
-    /// The ends of the URLs, and what looks like a file in their queries.
+    /// The last path parts of the URLs, then the values in their queries that end in a known
+    /// extension.
     paths: Vec<String>,
 }
 
 impl Names {
-    /// From `Content-Disposition`, the URL that answered, and the URL that the caller gave.
+    /// Collects the names from `Content-Disposition`, the URL that answered, and the URL from the
+    /// caller.
     pub(super) fn of(disposition: Option<&str>, found: &Url, asked: &Url) -> Self {
         let told = disposition.and_then(told).map(|name| plain(&name));
         let mut paths = Vec::new();
@@ -53,7 +57,8 @@ impl Names {
         }
     }
 
-    /// The extensions of all names, in small letters. A query counts for nothing here: its values are the program's.
+    /// Returns the extensions of the names, in lower case. Query values are left out, because they
+    /// belong to the program.
     pub(super) fn extensions(&self) -> impl Iterator<Item = String> {
         let paths = self.paths.iter().take(2);
         self.told
@@ -62,7 +67,8 @@ impl Names {
             .filter_map(|name| extension(name))
     }
 
-    /// The host's name, else the first whose extension agrees with the bytes, else the end of a URL.
+    /// Returns the host's name, else the first name with an extension that agrees with the bytes,
+    /// else the end of a URL.
     pub(super) fn choose(&self, container: Container) -> String {
         let agrees = |name: &&String| {
             extension(name).is_some_and(|end| formats::agreeing(&end, container).is_some())
@@ -73,14 +79,15 @@ impl Names {
         named.map_or_else(|| "file".to_owned(), Clone::clone)
     }
 
-    /// Whether the host itself names the file.
+    /// Returns whether the host itself names the file.
     pub(super) fn is_told(&self) -> bool {
         self.told.is_some()
     }
 }
 
-/// The name with an extension that agrees with the bytes. An extension that agrees stays as it is, and so does one that nobody
-/// knows if nothing better is known. A wrong one is replaced, never followed by a second.
+/// Returns the name with an extension that agrees with the bytes. An agreeing extension stays. An
+/// unknown extension stays if nothing more precise is known. A wrong extension is replaced, and
+/// never followed by a second extension.
 pub(super) fn fitting(name: String, container: Container, mime: &str) -> String {
     let usual = formats::extension(mime);
     let with = |name: &str| match usual {
@@ -94,7 +101,7 @@ pub(super) fn fitting(name: String, container: Container, mime: &str) -> String 
         return name;
     }
     if !formats::is_known(&end) {
-        // The bytes or the host say more than "text", "zip" or nothing.
+        // The bytes or the host give a more precise format than text, zip or XML.
         let is_precise = !matches!(mime, "text/plain" | "application/zip" | "application/xml");
         return if is_precise { with(&name) } else { name };
     }
@@ -103,14 +110,14 @@ pub(super) fn fitting(name: String, container: Container, mime: &str) -> String 
     }
     let stem = &name[..name.len() - end.len() - 1];
     match (extension(stem), usual) {
-        // `laporan.xlsx.php`, or `data.csv.gz` that a decoder has unpacked.
+        // For example `laporan.xlsx.php`, or `data.csv.gz` after a decoder has unpacked the file.
         (Some(inner), _) if formats::agreeing(&inner, container).is_some() => stem.to_owned(),
         (_, Some(_)) if !stem.trim().is_empty() => with(stem),
         _ => name,
     }
 }
-/// The extension of a name in small letters: letters and digits, at least one letter, and more than one of them, since a title
-/// ends in one ("S.H").
+/// Returns the extension of a name in lower case. An extension has only letters and digits, at
+/// least two of them and at least one letter: a title such as "S.H" ends in a single letter.
 pub(super) fn extension(name: &str) -> Option<String> {
     let (stem, end) = name.rsplit_once('.')?;
     let fits = (2..=EXTENSION).contains(&end.len())
@@ -119,7 +126,7 @@ pub(super) fn extension(name: &str) -> Option<String> {
     (fits && !stem.trim().is_empty()).then(|| end.to_ascii_lowercase())
 }
 
-/// `unduh.php` of a URL is `unduh`.
+/// Turns `unduh.php` from a URL into `unduh`.
 fn without_program(name: String) -> String {
     match extension(&name) {
         Some(end) if PROGRAMS.contains(&end.as_str()) => {
@@ -129,8 +136,9 @@ fn without_program(name: String) -> String {
     }
 }
 
-/// `filename*=UTF-8''…` (RFC 8187) before `filename="…"` (RFC 6266). In the latter hosts also write encoded words of mails
-/// (RFC 2047) and percent signs, which browsers decode.
+/// Reads the file name of a `Content-Disposition` header. `filename*=UTF-8''…` (RFC 8187) has
+/// priority over `filename="…"` (RFC 6266). In the plain form hosts also write encoded words of
+/// mails (RFC 2047) and percent encoding, which browsers decode.
 fn told(disposition: &str) -> Option<String> {
     let (mut plain, mut extended) = (None, None);
     for part in parts(disposition) {
@@ -156,14 +164,14 @@ fn told(disposition: &str) -> Option<String> {
     })
 }
 
-/// A character set, a language and the text with percent signs (RFC 8187, 3.2).
+/// Decodes a character set, a language and a percent-encoded text (RFC 8187, 3.2).
 fn extended_value(value: &str) -> Option<String> {
     let mut pieces = value.splitn(3, '\'');
     let (charset, _, text) = (pieces.next()?, pieces.next()?, pieces.next()?);
     in_charset(charset, decoded(text.as_bytes()))
 }
 
-/// UTF-8 and the Latin sets; a reader must know no other.
+/// Decodes UTF-8 and the Latin sets. RFC 8187 requires UTF-8 only.
 fn in_charset(charset: &str, bytes: Vec<u8>) -> Option<String> {
     match charset.trim().to_ascii_lowercase().as_str() {
         "utf-8" | "utf8" | "us-ascii" | "ascii" => String::from_utf8(bytes).ok(),
@@ -174,7 +182,8 @@ fn in_charset(charset: &str, bytes: Vec<u8>) -> Option<String> {
     }
 }
 
-/// `=?UTF-8?B?…?=` and `=?UTF-8?Q?…?=`, several with blanks between them; `None` if the text has none that can be read.
+/// Decodes `=?UTF-8?B?…?=` and `=?UTF-8?Q?…?=`, also several words with blanks between. Returns
+/// `None` if the text has no readable encoded word.
 fn encoded_words(text: &str) -> Option<String> {
     let (mut plain, mut rest, mut found) = (String::new(), text, false);
     while let Some(at) = rest.find("=?") {
@@ -183,7 +192,7 @@ fn encoded_words(text: &str) -> Option<String> {
             rest = &rest[at + 2..];
             continue;
         };
-        // Blanks between two words separate their codes, not the text (RFC 2047, 6.2).
+        // Blanks between two encoded words are not part of the text (RFC 2047, 6.2).
         if !(found && rest[..at].trim().is_empty()) {
             plain.push_str(&rest[..at]);
         }
@@ -207,7 +216,7 @@ fn encoded_word(text: &str) -> Option<(String, &str)> {
         "Q" | "q" => quoted_printable(code),
         _ => return None,
     };
-    // A language may follow the character set (RFC 2231, 5).
+    // The character set may be followed by a language (RFC 2231, 5).
     let charset = charset.split('*').next().unwrap_or_default();
     in_charset(charset, bytes).map(|word| (word, after))
 }
@@ -216,7 +225,7 @@ fn quoted_printable(code: &str) -> Vec<u8> {
     decoded_by(b'=', code.replace('_', " ").as_bytes())
 }
 
-/// Split at semicolons, except inside quotes.
+/// Splits at semicolons, except inside quotes.
 fn parts(header: &str) -> Vec<String> {
     let (mut parts, mut part, mut quoted, mut escaped) = (Vec::new(), String::new(), false, false);
     for letter in header.chars() {
@@ -246,7 +255,7 @@ fn unquoted(value: &str) -> String {
     while let Some(letter) = letters.next() {
         match letter {
             '"' => break,
-            // Windows' own paths come with single strokes.
+            // Windows paths are written with single backslashes.
             '\\' if matches!(letters.peek(), Some('"' | '\\')) => text.extend(letters.next()),
             _ => text.push(letter),
         }
@@ -254,7 +263,7 @@ fn unquoted(value: &str) -> String {
     text
 }
 
-/// `%20` and the like; what is no such pair stays as it is.
+/// Decodes `%20` and the like; other characters stay unchanged.
 fn decoded(bytes: &[u8]) -> Vec<u8> {
     decoded_by(b'%', bytes)
 }
@@ -275,7 +284,7 @@ fn decoded_by(mark: u8, bytes: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// UTF-8, else Latin-1.
+/// Decodes UTF-8, else Latin-1.
 fn text_of(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_else(|error| {
         error
@@ -286,7 +295,8 @@ fn text_of(bytes: Vec<u8>) -> String {
     })
 }
 
-/// No folder, no control character, none that turns the rest around and hides the true extension, and not too long.
+/// Removes folders, control characters and characters that change the direction of the text and so
+/// hide the true extension, and shortens the name.
 fn plain(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let kept: String = last
@@ -301,7 +311,7 @@ fn plain(name: &str) -> String {
     if count <= LONGEST {
         return kept.to_owned();
     }
-    // The end says what it is, so it is the middle that goes.
+    // The extension gives the format, so a long name is cut before its extension.
     let extension: String = match kept.rsplit_once('.') {
         Some((_, end)) if end.chars().count() <= 10 => format!(".{end}"),
         _ => String::new(),

@@ -1,9 +1,11 @@
-//! Web pages in the place of files: shared links of file hosts, login pages, pages of an error.
+//! Recognizes web pages sent in place of files: shared links of file hosts, login pages, error
+//! pages.
 
 use url::Url;
 use url::form_urlencoded::byte_serialize;
 
-/// The link under which a file host gives the file itself; `None` if the URL is no shared link whose form is known, or is that link.
+/// Returns the direct link to the file of a shared link. `None` if the URL is no shared link in a
+/// known form, or is already direct.
 pub(super) fn direct(url: &Url) -> Option<String> {
     let host = url.host_str()?.trim_end_matches('.');
     let parts: Vec<&str> = url.path_segments()?.collect();
@@ -14,7 +16,7 @@ pub(super) fn direct(url: &Url) -> Option<String> {
     };
     match host {
         "drive.google.com" => {
-            // After a login for several accounts the path begins with `u/0`.
+            // With several accounts logged in, Google puts `u/0` into the path.
             let id = match parts.as_slice() {
                 ["file", "u", _, "d", id, ..] | ["file", "d", id, ..] => Some((*id).to_owned()),
                 ["open" | "thumbnail", ..] => query("id"),
@@ -67,7 +69,7 @@ pub(super) fn direct(url: &Url) -> Option<String> {
     }
 }
 
-/// Whether the host shows pages about files, so that a page from it is never the file.
+/// Returns whether the host shows pages about files. A web page from such a host is never the file.
 pub(super) fn is_viewer(url: &Url) -> bool {
     const HOSTS: [&str; 15] = [
         "drive.google.com",

@@ -1,13 +1,18 @@
-//! What a phone shows of a file before it is opened, found out once, when the file is spooled.
+//! Reads the facts that a phone shows about a file before opening the file. Done once, when the
+//! file is spooled.
 //!
-//! Files come from strangers' hosts, so nothing here may fail, only be missing: a file that cannot be read is sent all the same,
-//! with as much as its header said. One file is looked at at a time, which bounds the memory of many at once; a reader that fails
-//! when time is up ([`Bounded`]) ends a decoder that reads on, what a decoder does without reading is bounded before it begins
-//! (`picture`), and a decoder's panic is the file's fault ([`unbroken`]).
+//! Files come from unknown hosts, so nothing here returns an error. A file that cannot be read is
+//! sent all the same, with the facts from its header. Four limits protect the gateway:
 //!
-//! Left out: a film's thumbnail, which needs a video codec; a voice note's waveform, which needs the sound decoded; webm and mkv, which
-//! phones do not play in a chat; and a PDF's pages: the pure libraries load the whole document and unpack its streams without a
-//! bound, too much for a number under an icon.
+//! - One file is read at a time, which bounds the memory.
+//! - A reader that fails at a deadline ([`Bounded`]) stops a decoder that keeps reading.
+//! - The work that a decoder does without reading is bounded before the start (`picture`).
+//! - A decoder's panic counts as a broken file ([`unbroken`]).
+//!
+//! Left out are a video's thumbnail, which needs a video codec; a voice note's waveform, which
+//! needs decoded sound; Webm and Matroska, which phones do not play in a chat; and a PDF's number
+//! of pages. The pure Rust libraries for PDF load the whole document and unpack its streams without
+//! a limit, too much for a number below an icon.
 
 mod film;
 mod picture;
@@ -25,19 +30,22 @@ use super::turns::Turns;
 
 use crate::telemetry::panics;
 
-/// A photo of 16 MiB takes a sixth of a second; whoever waits for the answer should not wait longer for a picture in it.
+/// The time limit for reading a file. A photo of 16 MiB takes a sixth of a second. The caller
+/// should not wait longer for a preview.
 const LOOKING: Duration = Duration::from_secs(2);
 
-/// Others may look first: some thirty of the largest photos, or hundreds of usual ones.
+/// The longest wait for other files: about thirty of the largest photos, or hundreds of usual
+/// photos.
 const WAITING: Duration = Duration::from_secs(5);
 
-/// Small, so that a decoder asks often and learns in time that it is late.
+/// The size of the read buffer. Small, so that a decoder reads often and notices the deadline in
+/// time.
 const PART: usize = 1024;
 
-/// A file that stops being readable when its time is up.
+/// A file that returns an error after its deadline.
 type Source = BufReader<Bounded<File>>;
 
-/// Looks at files, one at a time. Cheap to clone.
+/// Reads previews, one file at a time. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Previews(Turns);
 
@@ -46,7 +54,8 @@ impl Previews {
         Self(Turns::new(1))
     }
 
-    /// What is found out about the bot's file in two seconds. It waits for its turn no longer than five, and not past `latest`.
+    /// Returns the facts about a bot's file that can be read within 2 s. The wait for a turn ends
+    /// after 5 s, or at `latest`.
     pub(super) async fn of(
         &self,
         bot: i32,
@@ -66,17 +75,18 @@ impl Previews {
         let (path, mime) = (PathBuf::from(path), mime.to_owned());
         let until = Instant::now() + LOOKING;
         let looking = tokio::task::spawn_blocking(move || {
-            // Kept until the memory is free again, also where nobody waits for it any more.
+            // Held until the memory is free again, even if the caller has stopped waiting.
             let _turn = turn;
             look(&path, kind, &mime, until)
         });
-        // Some grace: who is late stops at the next read.
+        // Some extra time: a late reader stops at its next read.
         let looked = tokio::time::timeout_at(until + LOOKING / 4, looking).await;
         looked.map(Result::unwrap_or_default).unwrap_or_default()
     }
 
-    /// Replaces a still picture that phones do not show in a chat by one that they show; the new media type. `None` where the file
-    /// stays as it is: it moves, is too large, is broken, or too many others are looked at.
+    /// Replaces a still picture that phones do not show in a chat by a picture in a format that
+    /// phones show. Returns the new media type, or `None` if the file is unchanged: an animation,
+    /// too large, broken, or too many other files are waiting.
     pub(super) async fn still(
         &self,
         bot: i32,
@@ -89,7 +99,8 @@ impl Previews {
             .await
             .ok()??;
         let (path, mime) = (PathBuf::from(path), mime.to_owned());
-        // It ends by itself: the file is replaced or not before anything goes on.
+        // No timeout here: the deadline ends the work, and the caller must know whether the file
+        // was replaced.
         let replacing = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             replace(&path, &mime, Instant::now() + LOOKING)
@@ -98,7 +109,7 @@ impl Previews {
     }
 }
 
-/// Writes the picture that phones show in the place of the file. Blocks.
+/// Writes the converted picture in place of the file. Blocks.
 fn replace(path: &Path, mime: &str, until: Instant) -> Option<&'static str> {
     let file = File::open(path).ok()?;
     let permissions = file.metadata().ok()?.permissions();
@@ -118,7 +129,7 @@ fn replace(path: &Path, mime: &str, until: Instant) -> Option<&'static str> {
     Some(mime)
 }
 
-/// As much as can be found out `until` then. Blocks.
+/// Reads as many facts as possible `until` the deadline. Blocks.
 fn look(path: &Path, kind: MediaKind, mime: &str, until: Instant) -> Preview {
     let Ok(file) = File::open(path) else {
         return Preview::default();
@@ -133,13 +144,13 @@ fn look(path: &Path, kind: MediaKind, mime: &str, until: Instant) -> Preview {
     unbroken(looking).unwrap_or_default()
 }
 
-/// `None` where a decoder panics over a file: it is the file that is broken, not the gateway. Builds that check their arithmetic
-/// do so over an Opus file whose length is nonsense.
+/// Runs a decoder; `None` if the decoder panics. A panic means a broken file. For example, a build
+/// with overflow checks panics over an Opus file with a nonsensical length.
 fn unbroken<T>(looking: impl FnOnce() -> T) -> Option<T> {
     panics::expected(looking)
 }
 
-/// A phone shows 0:00 for nothing at all, so what is short is a second long.
+/// Rounds to seconds, at least 1 s, because a phone shows 0:00 for an unknown duration.
 fn whole(duration: Duration) -> Option<u32> {
     let rounded = duration.saturating_add(Duration::from_millis(500));
     u32::try_from(rounded.as_secs().max(1))
@@ -147,7 +158,7 @@ fn whole(duration: Duration) -> Option<u32> {
         .filter(|_| !duration.is_zero())
 }
 
-/// Fails from a moment on.
+/// A reader that fails after a deadline.
 struct Bounded<R> {
     file: R,
     until: Instant,

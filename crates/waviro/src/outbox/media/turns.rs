@@ -1,21 +1,22 @@
-//! Turns for work on files that takes much memory or a core: few files at a time, and fair between bots.
+//! Limits work on files that takes much memory or a whole core: few files at a time, and fair
+//! between bots.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Few files at a time. Cheap to clone.
+/// Allows a fixed number of files at a time. Cheap to clone.
 ///
-/// One file of each bot waits for a turn at a time, and turns go in the order in which files began to wait for one: a bot
-/// with many files delays the file of another bot by one of its own.
+/// Only one file of each bot waits for a turn at a time, and turns are given in the order of
+/// waiting. A bot with many files therefore delays another bot's file by one file.
 #[derive(Debug, Clone)]
 pub(super) struct Turns {
     turns: Arc<Semaphore>,
     lines: Arc<Mutex<HashMap<i32, Weak<Semaphore>>>>,
 }
 
-/// A file's turn, until it is dropped.
+/// A file's turn, until dropped.
 #[derive(Debug)]
 pub(super) struct Turn {
     _turn: OwnedSemaphorePermit,
@@ -30,7 +31,7 @@ impl Turns {
         }
     }
 
-    /// Waits for the turn of a file of this bot; `None` never comes while the program runs.
+    /// Waits for a turn for a file of the bot. The result is never `None` while the process runs.
     pub(super) async fn of(&self, bot: i32) -> Option<Turn> {
         let first = self.line_of(bot).acquire_owned().await.ok()?;
         let turn = Arc::clone(&self.turns).acquire_owned().await.ok()?;
@@ -40,7 +41,7 @@ impl Turns {
         })
     }
 
-    /// Where the files of a bot wait before they wait for a turn.
+    /// Returns the bot's own queue. Files wait in the bot's queue before waiting for a turn.
     fn line_of(&self, bot: i32) -> Arc<Semaphore> {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(line) = lines.get(&bot).and_then(Weak::upgrade) {
@@ -70,7 +71,7 @@ mod tests {
             order.lock().unwrap().push(bot);
             tokio::task::yield_now().await;
         };
-        // They begin to wait in this order.
+        // The files start to wait in this order.
         let mut files: FuturesUnordered<_> = [1; 20].into_iter().chain([2]).map(work).collect();
         let waiting = files.by_ref().for_each(async |()| ());
         let begins = async { drop(held) };

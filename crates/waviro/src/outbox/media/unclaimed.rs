@@ -1,4 +1,4 @@
-//! A file that was fetched and is no message's yet.
+//! A fetched file that does not belong to a message yet.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::name_of;
 use super::waiting::Waiting;
 
-/// A file on the disk that no message has yet. Work on the file holds a clone of its own, since the work goes on when its caller
-/// has gone. When the last clone is dropped, the file is removed, unless it was claimed. Until then the sweep leaves it.
+/// A file in the spool without a message. Each task that works on the file holds a clone, since the
+/// task continues when its caller is gone. Dropping the last clone removes the file, unless the
+/// file was claimed. The sweep keeps the file as long as a clone exists.
 #[must_use]
 #[derive(Debug, Clone)]
 pub(in crate::outbox) struct Unclaimed(Arc<OnDisk>);
@@ -34,12 +35,13 @@ impl Unclaimed {
         &self.0.path
     }
 
-    /// From here on a message may have the file: it stays. Kept until the message is written, this holds off the sweep.
+    /// Keeps the file, because a message may have the file from now on. Hold a clone until the
+    /// message is written, so that the sweep keeps the file until then.
     pub(in crate::outbox) fn claim(&self) {
         self.0.claimed.store(true, Ordering::Relaxed);
     }
 
-    /// Removes it at once.
+    /// Removes the file at once.
     pub(super) async fn discard(self) {
         let removed = tokio::fs::remove_file(self.path()).await;
         if removed.is_ok() {
@@ -62,10 +64,10 @@ impl Drop for OnDisk {
             {
                 tracing::warn!(%error, "a file that no message has is not removed yet");
             }
-            // One that stays is found again by the sweep.
+            // If the removal failed, the next sweep finds the file.
             waiting.gone(&name_of(&path));
         };
-        // A large file takes the disk a while.
+        // Removing a large file may block for a while.
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn_blocking(gone)),
             Err(_) => gone(),

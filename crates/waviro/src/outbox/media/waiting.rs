@@ -1,6 +1,7 @@
-//! Files of each bot that wait until they are sent: how many, and how large together.
+//! Counts the files of each bot that wait to be sent, and their bytes.
 //!
-//! The folder is the truth. What is counted here is found out when a file is taken or removed, and each time the folder is swept.
+//! The folder is the truth. The counts change when a file is fetched or removed, and at each sweep
+//! of the folder.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,10 +9,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// As often the messages of a bot's files are asked after where it has too many: a queue that ended at once leaves its files.
+/// The shortest time between two checks of the messages of a bot with too many files. A queue that
+/// ends at once leaves its files.
 const LOOKED_AFTER: Duration = Duration::from_secs(10);
 
-/// The files that wait. Cheap to clone.
+/// The counts of waiting files. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Waiting(Arc<Inner>);
 
@@ -24,10 +26,10 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct Counted {
-    /// By the file's name.
+    /// Keyed by the file name.
     files: HashMap<String, OfBot>,
     bots: HashMap<i32, Share>,
-    /// Files that a task of this process works on: no message may name them yet.
+    /// Files in use by a task of this process. A message may not name such a file yet.
     held: HashSet<String>,
 }
 
@@ -45,7 +47,7 @@ struct Share {
 }
 
 impl Waiting {
-    /// At most so many files of one bot, and so many bytes of all of them.
+    /// Limits each bot to `files` files and `bytes` bytes.
     pub(super) fn new(files: u64, bytes: u64) -> Self {
         Self(Arc::new(Inner {
             counted: Mutex::default(),
@@ -54,7 +56,7 @@ impl Waiting {
         }))
     }
 
-    /// Counts a file that is about to be fetched; `false` where its bot has as many as it may.
+    /// Counts a file before its fetch. Returns `false` if the bot has reached a limit.
     pub(super) fn begin(&self, bot: i32, name: &str) -> bool {
         let mut counted = self.lock();
         let share = counted.bots.entry(bot).or_default();
@@ -65,7 +67,7 @@ impl Waiting {
         true
     }
 
-    /// Counts how large it turned out to be; `false` where that is too much.
+    /// Counts the bytes of a fetched file. Returns `false` if the bot now has too many bytes.
     pub(super) fn fetched(&self, name: &str, bytes: u64) -> bool {
         let mut counted = self.lock();
         let Some(file) = counted.files.get(name).copied() else {
@@ -76,32 +78,33 @@ impl Waiting {
         share.bytes <= self.0.bytes
     }
 
-    /// Counts a file that was found in the folder, whatever its bot may have.
+    /// Counts a file found in the folder, without checking the limits.
     pub(super) fn found(&self, bot: i32, name: &str, bytes: u64) {
         self.lock().put(name, OfBot { bot, bytes });
     }
 
-    /// A task works on the file: the sweep leaves it.
+    /// Marks a file as in use by a task, so that the sweep keeps the file.
     pub(super) fn hold(&self, name: &str) {
         self.lock().held.insert(name.to_owned());
     }
 
-    /// No task works on the file any more.
+    /// Removes the mark of [`Waiting::hold`].
     pub(super) fn let_go(&self, name: &str) {
         self.lock().held.remove(name);
     }
 
-    /// Whether a task works on the file.
+    /// Returns whether a task uses the file.
     pub(super) fn is_held(&self, name: &str) -> bool {
         self.lock().held.contains(name)
     }
 
-    /// The file is gone.
+    /// Removes a file from the counts.
     pub(super) fn gone(&self, name: &str) {
         self.lock().remove(name);
     }
 
-    /// The names of a bot's files, where it is time to look after them.
+    /// Returns the names of a bot's files, or nothing if the last check was less than
+    /// [`LOOKED_AFTER`] ago.
     pub(super) fn to_look_after(&self, bot: i32) -> Vec<String> {
         let mut counted = self.lock();
         let now = Instant::now();

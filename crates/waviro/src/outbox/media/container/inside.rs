@@ -1,19 +1,22 @@
-//! The format of a file whose container can be many formats, from what stands in the container. Reads are bounded.
+//! Finds the format of a file whose container can hold many formats, by reading the container.
+//! Reads are bounded.
 
 use std::io::{Read, Seek, SeekFrom};
 
 use super::{Container, head, readable};
 
-/// The end of a zip file has the place of its directory: 22 bytes, and a comment of at most 65,535 (APPNOTE.TXT, 4.3.16).
+/// The record at the end of a zip file has the position of the directory: 22 bytes, and a comment
+/// of at most 65,535 bytes (APPNOTE.TXT, 4.3.16).
 const END: u64 = 22 + 65_535;
 
-/// Bytes of a zip's directory that are read. The parts that tell a format stand among the first.
+/// The most bytes read of a zip's directory. The entries that identify a format are among the
+/// first.
 const DIRECTORY: u64 = 128 * 1024;
 
-/// Bytes of an OLE file's directory that are read: 32 entries.
+/// The most bytes read of an OLE file's directory: 32 entries.
 const ENTRIES: u64 = 4096;
 
-/// The media type; `None` if the file says no more than its container.
+/// Returns the media type; `None` if the content identifies no format.
 pub(in super::super) fn format<F: Read + Seek>(
     file: &mut F,
     container: Container,
@@ -80,7 +83,7 @@ fn zip<F: Read + Seek>(file: &mut F) -> Option<&'static str> {
     found.map(|(_, mime)| *mime)
 }
 
-/// `OpenDocument` and EPUB files begin with a part of this name that is not compressed.
+/// Reads the uncompressed entry `mimetype` at the start of `OpenDocument` and EPUB files.
 fn declared(head: &[u8]) -> Option<&'static str> {
     const DECLARED: [&str; 5] = [
         "application/epub+zip",
@@ -101,7 +104,7 @@ fn declared(head: &[u8]) -> Option<&'static str> {
         .find(|mime| mime.as_bytes() == said.trim_ascii())
 }
 
-/// The names in the directory at the end of a zip file.
+/// Returns the names in the directory at the end of a zip file.
 fn zip_names<F: Read + Seek>(file: &mut F) -> Option<Vec<String>> {
     let length = file.seek(SeekFrom::End(0)).ok()?;
     let end = part(file, length.saturating_sub(END), END)?;
@@ -120,7 +123,8 @@ fn zip_names<F: Read + Seek>(file: &mut F) -> Option<Vec<String>> {
     Some(names)
 }
 
-/// Office's old formats name their main stream in the directory, in UTF-16 ([MS-CFB], 2.6.1).
+/// Finds an old Office format by the UTF-16 name of its main stream in the directory ([MS-CFB],
+/// 2.6.1).
 fn ole<F: Read + Seek>(file: &mut F) -> Option<&'static str> {
     const STREAMS: [(&str, &str); 6] = [
         ("WordDocument", "application/msword"),
@@ -145,7 +149,7 @@ fn ole<F: Read + Seek>(file: &mut F) -> Option<&'static str> {
     })
 }
 
-/// By the name of the first element.
+/// Finds an XML format by the name of the first element.
 fn xml(head: &[u8]) -> Option<&'static str> {
     let text = readable(head)?;
     if text.contains("<?mso-application progid=\"Excel.Sheet\"?>") {

@@ -1,27 +1,27 @@
-//! The mp4 family (ISO 14496-12): films, sound and pictures of phones in nested boxes.
+//! Reads the mp4 family (ISO 14496-12): videos, audio and pictures of phones in nested boxes.
 
 use std::io::{Read, Seek, SeekFrom};
 
 use super::Container;
 
-/// Boxes that are read of one file. A film has some dozens before its tracks are known.
+/// The most boxes read of a file. A video has some dozens before its tracks are known.
 const BOXES: usize = 2_000;
 
-/// What the file's tracks are.
+/// The kinds of tracks in a file.
 #[derive(Debug, Default, Clone, Copy)]
 struct Tracks {
     pictures: bool,
     sound: bool,
 }
 
-/// Whether the head is one of a file of this family. Old ones have no `ftyp`.
+/// Returns whether a file with this head belongs to the family. Old files have no `ftyp`.
 pub(super) fn is(head: &[u8]) -> bool {
     let size = head
         .first_chunk::<4>()
         .map(|size| u32::from_be_bytes(*size));
     match (size, head.get(4..8)) {
         (Some(8..=1024), Some(b"ftyp" | b"styp")) => true,
-        // Four letters alone may be a text.
+        // The four letters alone may be the start of a text, so the size is checked too.
         (Some(size), Some(b"moov" | b"mdat" | b"wide" | b"free" | b"skip" | b"pnot")) => {
             size < 0x1000_0000
         }
@@ -29,7 +29,7 @@ pub(super) fn is(head: &[u8]) -> bool {
     }
 }
 
-/// The container, by the file's tracks and then by its brand.
+/// Returns the container, by the brand if the brand is clear, else by the file's tracks.
 pub(super) fn container<F: Read + Seek>(file: &mut F, head: &[u8], is_sound: bool) -> Container {
     let length = head
         .first_chunk::<4>()
@@ -49,9 +49,9 @@ pub(super) fn container<F: Read + Seek>(file: &mut F, head: &[u8], is_sound: boo
         }
         b"heic" | b"heix" | b"hevc" | b"hevx" | b"heim" | b"heis" | b"hevm" | b"hevs" | b"mif1"
         | b"msf1" | b"miaf" => return Container::Heif,
-        // A camera's raw picture.
+        // A raw picture of a Canon camera.
         b"crx " => return Container::Binary,
-        // The chapters of an audio book have pictures.
+        // Audio books have pictures for their chapters, so the tracks are not read.
         b"M4A " | b"M4B " | b"M4P " | b"F4A " | b"F4B " => return Container::M4a,
         _ => {}
     }
@@ -75,13 +75,13 @@ fn tracks<F: Read + Seek>(file: &mut F) -> Tracks {
     let mut tracks = Tracks::default();
     let mut budget = BOXES;
     if let Ok(end) = file.seek(SeekFrom::End(0)) {
-        // A file that ends too early has the tracks that were read until then.
+        // A truncated file has the tracks read so far.
         let _ = walk(file, 0, end, &mut budget, &mut tracks);
     }
     tracks
 }
 
-/// Reads the boxes between two places, and the boxes inside those that lead to a track's handler.
+/// Reads the boxes between two positions. Descends into the boxes on the way to a track's handler.
 fn walk<F: Read + Seek>(
     file: &mut F,
     mut at: u64,
@@ -109,7 +109,7 @@ fn walk<F: Read + Seek>(
         }
         let next = at.saturating_add(size).min(end);
         match &name {
-            // These boxes stand in one another, so the depth is bounded by the budget.
+            // Nested boxes cause recursion; the budget limits its depth.
             b"moov" | b"trak" | b"mdia" => walk(file, at + header, next, budget, tracks)?,
             b"hdlr" => {
                 let mut inside = [0; 12];

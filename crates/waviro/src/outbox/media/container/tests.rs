@@ -17,7 +17,7 @@ fn in_box(name: [u8; 4], inside: &[u8]) -> Vec<u8> {
     [&length.to_be_bytes(), name.as_slice(), inside].concat()
 }
 
-/// A file of the mp4 family with a brand and tracks, the table of contents at its end.
+/// Builds a file of the mp4 family with a brand and tracks. The `moov` box is at the end.
 fn film(brand: [u8; 4], tracks: &[[u8; 4]]) -> Vec<u8> {
     let track = |handler: &[u8; 4]| {
         let handler = [&[0; 8], handler.as_slice(), &[0; 13]].concat();
@@ -94,7 +94,7 @@ fn a_film_whose_tracks_cannot_be_read_is_judged_by_brand_and_name() {
     assert_eq!(seen(begun), Container::Mp4);
     let called_sound = of(&mut Cursor::new(begun), true).unwrap();
     assert_eq!(called_sound, Container::M4a);
-    // Boxes without an end, boxes in boxes, boxes of nothing.
+    // Boxes without an end, nested boxes, and empty boxes.
     let nested = (0..3_000).fold(Vec::new(), |inside, _| in_box(*b"moov", &inside));
     for broken in [
         [begun, b"\0\0\0\0moov\0\0\0\0trak\0\0\0\0mdia"].concat(),
@@ -272,7 +272,7 @@ fn what_a_zip_an_ole_file_and_an_xml_file_hold_tells_their_format() {
     }
 }
 
-/// A zip file with one empty part.
+/// Builds a zip file with one empty entry.
 pub(in super::super) fn zip(name: &str) -> Vec<u8> {
     let length = u16::try_from(name.len()).unwrap().to_le_bytes();
     let local = [

@@ -29,7 +29,7 @@ fn judge(
     of(&mut Cursor::new(bytes), about).unwrap()
 }
 
-/// Kind, media type and name.
+/// Returns the message kind, the media type and the name of a file.
 fn judged(bytes: &[u8], content_type: Option<&str>, path: &str) -> (MediaKind, String, String) {
     let judged = judge(bytes, content_type, None, path).unwrap();
     (judged.kind, judged.mime, judged.file_name)

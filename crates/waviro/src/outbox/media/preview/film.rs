@@ -1,4 +1,4 @@
-//! How large and how long a film is: mp4, mov and 3gp, which are one family.
+//! Reads the size and the duration of videos in the mp4 family: mp4, mov and 3gp.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use waviro_link::Preview;
 
 use super::{Source, whole};
 
-/// What the film's table of contents says; nothing where it cannot be read.
+/// Returns the facts from the video's header; nothing if the header cannot be read.
 pub(super) fn look(mut source: Source) -> Preview {
     let Ok(film) = mp4parse::read_mp4(&mut source) else {
         return Preview::default();
@@ -25,7 +25,8 @@ pub(super) fn look(mut source: Source) -> Preview {
     }
 }
 
-/// The track's size, turned as its matrix says: phones film upright by turning a lying film.
+/// Returns the track's size, rotated by its matrix: phones store an upright video as a rotated
+/// landscape video.
 fn shown(track: &TrackHeaderBox) -> Option<(u32, u32)> {
     // 16.16 fixed point, ISO 14496-12, 8.3.2.
     let (width, height) = (track.width >> 16, track.height >> 16);
@@ -42,7 +43,7 @@ fn shown(track: &TrackHeaderBox) -> Option<(u32, u32)> {
 
 fn longest(film: &MediaContext) -> Option<Duration> {
     let whole = film.tracks.iter().filter_map(length).max();
-    // Where it was recorded in fragments, the tracks say nothing and the movie does.
+    // In a fragmented file the tracks have no duration, but the movie has a duration.
     let fragments = || {
         let length = film.mvex.as_ref()?.fragment_duration?.0;
         duration(length, film.timescale?.0)

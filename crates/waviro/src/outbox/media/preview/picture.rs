@@ -1,4 +1,4 @@
-//! How large a picture is, and a thumbnail of it.
+//! Reads the size of a picture and makes a thumbnail.
 
 use std::io::{Read, Seek};
 
@@ -16,32 +16,36 @@ use waviro_link::Preview;
 
 use super::{Source, unbroken};
 
-/// Pixels of the thumbnail's longest side, as WhatsApp's own clients make them.
+/// The pixels of the thumbnail's longest side, as in WhatsApp's own clients.
 const SIDE: u16 = 100;
 
-/// Of 100, the first that makes it small enough. Only noise needs the others.
+/// JPEG qualities (of 100), tried in order until the thumbnail is small enough. Only noise needs
+/// the lower qualities.
 const QUALITIES: [u8; 3] = [70, 40, 10];
 
-/// The quality of a picture that was made from another format, of 100.
+/// The JPEG quality (of 100) of a picture converted from another format.
 const STILL: u8 = 90;
 
-/// Bytes of the thumbnail, which travels inside the message; usual are 3 KB.
+/// The most bytes of the thumbnail, which is sent inside the message. 3 KB is usual.
 const THUMBNAIL: usize = 10 * 1024;
 
-/// What decoding a picture may take, bytes: 12 megapixels with transparency. A file of 16 MiB can claim 3,600 of them.
+/// The most memory for decoding a picture, in bytes: 12 megapixels with transparency. A file of 16
+/// MiB can claim 3,600 megapixels.
 const DECODING: u64 = 48 * 1024 * 1024;
 
-/// Pixels times scans that a JPEG may make a decoder walk over, half a second's work: a photo of 200 megapixels, or one of 60 whose
-/// colours come one after the other. A file of 3 KB can ask for 1,500 megapixels three hundred times, and is not read again
-/// meanwhile, so that no deadline at the reader would end it.
+/// The most pixels times scans of a JPEG to decode, about half a second of work: a photo of 200
+/// megapixels, or a photo of 60 megapixels with a scan for each colour. A file of 3 KB can ask for
+/// 300 scans of 1,500 megapixels. The decoder does not read meanwhile, so a deadline in the reader
+/// would not end the work.
 const WALKING: u64 = 256_000_000;
 
-/// The size as the header says it, and a thumbnail where the picture can be decoded within bounds.
+/// Returns the size from the header, and a thumbnail if the picture can be decoded within the
+/// limits.
 pub(super) fn look(file: Source, mime: &str) -> Preview {
     let header = match mime {
         "image/jpeg" => jpeg(file),
         "image/png" => other(file, ImageFormat::Png, DECODING),
-        // These decoders hold a frame of their own beside the picture.
+        // The decoders of GIF and WebP hold a second frame in memory.
         "image/gif" => other(file, ImageFormat::Gif, DECODING / 2),
         "image/webp" => other(file, ImageFormat::WebP, DECODING / 2),
         _ => None,
@@ -49,8 +53,9 @@ pub(super) fn look(file: Source, mime: &str) -> Preview {
     header.map(Header::preview).unwrap_or_default()
 }
 
-/// A still picture in a format that phones do not show in a chat, as a file that they show: a media type and bytes, a PNG where one
-/// can see through it. `None` if the picture moves, or cannot be decoded within bounds.
+/// Converts a still picture in a format that phones do not show in a chat. Returns the media type
+/// and the bytes: PNG for a picture with transparency, else JPEG. `None` if the picture is
+/// animated, or cannot be decoded within the limits.
 pub(super) fn still(mut file: Source, mime: &str) -> Option<(&'static str, Vec<u8>)> {
     let most = DECODING / 2;
     let format = match mime {
@@ -81,7 +86,8 @@ pub(super) fn still(mut file: Source, mime: &str) -> Option<(&'static str, Vec<u
     Some((mime, bytes.into_inner()))
 }
 
-/// Whether there is more than one frame; `None` where that cannot be found out within bounds.
+/// Returns whether the picture has more than one frame; `None` if the limits do not allow the
+/// check.
 fn moves(file: &mut Source, format: ImageFormat, most: u64) -> Option<bool> {
     if format == ImageFormat::WebP {
         return Some(WebPDecoder::new(file).ok()?.has_animation());
@@ -95,12 +101,13 @@ fn moves(file: &mut Source, format: ImageFormat, most: u64) -> Option<bool> {
     Some(frames.flatten().count() > 1)
 }
 
-/// What a picture's header says, and the way to the rest.
+/// The facts from a picture's header, and a function to decode the picture.
 struct Header {
     size: (u32, u32),
-    /// How the camera was held.
+    /// The orientation of the camera.
     turn: Orientation,
-    /// At its size or smaller; `None` where it is broken or beyond the bounds.
+    /// Decodes the picture, perhaps at a smaller size; `None` if the picture is broken or exceeds
+    /// the limits.
     decode: Box<dyn FnOnce() -> Option<DynamicImage>>,
 }
 
@@ -136,7 +143,7 @@ fn jpeg(mut file: Source) -> Option<Header> {
             }
             let (width, height) = decoder.scale(SIDE, SIDE).ok()?;
             let colours = info.pixel_format.pixel_bytes() as u64;
-            // Once in planes, once put together.
+            // The decoder holds the picture twice: as planes and as interleaved pixels.
             let bytes = u64::from(width) * u64::from(height) * colours * 2;
             if bytes > DECODING {
                 return None;
@@ -147,8 +154,9 @@ fn jpeg(mut file: Source) -> Option<Header> {
     })
 }
 
-/// How many scans begin in the file, a thumbnail's inside it included; at its beginning again. In what is coded a marker's first
-/// byte never stands before another than 0 and the restart markers (ITU T.81, B.1.1.5).
+/// Counts the scans in the file, including those of an embedded thumbnail, and rewinds the file. In
+/// coded data the first byte of a marker is followed only by 0 or a restart marker (ITU T.81,
+/// B.1.1.5).
 fn scans(file: &mut Source) -> std::io::Result<u64> {
     let (mut scans, mut before) = (0, 0);
     for byte in file.by_ref().bytes() {
@@ -160,7 +168,7 @@ fn scans(file: &mut Source) -> std::io::Result<u64> {
     Ok(scans)
 }
 
-/// Whether it takes a bounded amount of time and memory, whatever its scale.
+/// Returns whether decoding takes a bounded amount of time and memory, at every scale.
 fn is_bearable(info: ImageInfo, scans: u64) -> bool {
     let pixels = u64::from(info.width) * u64::from(info.height);
     if pixels.saturating_mul(scans) > WALKING {
@@ -168,11 +176,11 @@ fn is_bearable(info: ImageInfo, scans: u64) -> bool {
     }
     match info.coding_process {
         CodingProcess::DctSequential => true,
-        // All of it is held until the last pass, two bytes each.
+        // The decoder holds the whole picture until the last pass, with two bytes a value.
         CodingProcess::DctProgressive => {
             pixels * info.pixel_format.pixel_bytes() as u64 * 2 <= DECODING
         }
-        // X-rays, which phones do not show either.
+        // Lossless JPEG is used for X-rays. Phones do not show such pictures either.
         CodingProcess::Lossless => false,
     }
 }
@@ -181,7 +189,7 @@ fn coloured(format: PixelFormat, width: u32, height: u32, bytes: Vec<u8>) -> Opt
     match format {
         PixelFormat::L8 => GrayImage::from_raw(width, height, bytes).map(Into::into),
         PixelFormat::RGB24 => RgbImage::from_raw(width, height, bytes).map(Into::into),
-        // Printers' colours, without their profile: near enough for a thumbnail.
+        // CMYK without its colour profile is good enough for a thumbnail.
         PixelFormat::CMYK32 => {
             let ink = |ink: u8, black: u8| {
                 let light = (255 - u16::from(ink)) * (255 - u16::from(black)) / 255;
@@ -228,7 +236,8 @@ fn is_sideways(turn: Orientation) -> bool {
     )
 }
 
-/// Small, turned, and on white where one could see through it: a JPEG.
+/// Returns the thumbnail as a JPEG: scaled down, rotated, and on white if the picture has
+/// transparency.
 fn thumbnail(picture: &DynamicImage, turn: Orientation) -> Option<Vec<u8>> {
     let side = u32::from(SIDE);
     let mut small = if picture.width().max(picture.height()) > side {

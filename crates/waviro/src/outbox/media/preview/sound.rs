@@ -1,4 +1,4 @@
-//! How long sound is, as its headers say or its bit rate tells.
+//! Reads the duration of audio from its headers, or estimates the duration by the bit rate.
 
 use std::time::Duration;
 
@@ -9,7 +9,8 @@ use waviro_link::Preview;
 
 use super::{Source, whole};
 
-/// Its seconds; nothing where the library does not know the format (AMR) or cannot read the file.
+/// Returns the seconds; nothing if the library does not support the format (AMR) or cannot read the
+/// file.
 pub(super) fn look(file: Source) -> Preview {
     Preview {
         seconds: duration(file).and_then(whole),

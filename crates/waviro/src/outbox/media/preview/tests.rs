@@ -11,7 +11,7 @@ const BLUE: [u8; 3] = [30, 30, 200];
 mod endless;
 mod still;
 
-/// Left half red, right half blue.
+/// Builds a picture with a red left half and a blue right half.
 fn halves(width: u32, height: u32) -> DynamicImage {
     let colour = |x, _| Rgb(if x < width / 2 { RED } else { BLUE });
     RgbImage::from_fn(width, height, colour).into()
@@ -38,7 +38,7 @@ fn picture(mime: &str, bytes: &[u8]) -> Preview {
     preview(MediaKind::Image, mime, bytes)
 }
 
-/// What a phone makes of a thumbnail.
+/// Decodes a thumbnail as a phone would.
 fn shown(preview: &Preview) -> RgbImage {
     let jpeg = preview.thumbnail.as_deref().expect("a thumbnail");
     assert!(jpeg.len() <= 10 * 1024, "{} bytes", jpeg.len());
@@ -51,7 +51,8 @@ fn is_near(pixel: Rgb<u8>, expected: [u8; 3]) -> bool {
     (0..3).all(|at| apart(at) < 30)
 }
 
-/// A JPEG as a phone held in another way writes it: the orientation in a TIFF header, EXIF 2.32, 4.6.4.
+/// Builds a JPEG with an orientation, as from a phone held in another way: a TIFF header, EXIF
+/// 2.32, 4.6.4.
 fn held(picture: &DynamicImage, orientation: u8) -> Vec<u8> {
     let mut exif = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
     exif.extend([orientation, 0, 0, 0, 0, 0, 0]);
@@ -148,7 +149,7 @@ fn what_one_sees_through_is_white() {
     }
 }
 
-/// The file says 60,000 × 60,000, and as little else as its decoder lets it.
+/// Each file claims 60,000 × 60,000 pixels, and has only the data that its decoder requires.
 #[test]
 fn a_bomb_shows_its_size_and_is_not_lit() {
     let side = 60_000_u32.to_be_bytes();
@@ -193,7 +194,7 @@ fn position(bytes: &[u8], part: &[u8]) -> usize {
         .unwrap()
 }
 
-/// PNG, annex D.
+/// Returns the checksum of a PNG chunk (PNG specification, annex D).
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
@@ -244,7 +245,7 @@ fn sound_tells_how_long_it_is() {
     assert_eq!(unknown, Preview::default());
 }
 
-/// Silence, 8,000 samples a second of one byte each.
+/// Builds a WAV file with silence: 8,000 samples a second, one byte a sample.
 fn wav(samples: u32) -> Vec<u8> {
     let mut wav = b"RIFF".to_vec();
     wav.extend((36 + samples).to_le_bytes());
@@ -320,7 +321,7 @@ async fn who_does_not_get_a_turn_in_time_goes_without() {
     assert_eq!(of(Instant::now() + WAITING).await.size, Some((640, 480)));
 }
 
-/// Each beginning with the kind and type that the gateway would give it.
+/// Returns a small file of each kind, with the kind and media type from the gateway.
 fn real() -> Vec<(MediaKind, &'static str, Vec<u8>)> {
     let small = halves(48, 36);
     let mut files = vec![

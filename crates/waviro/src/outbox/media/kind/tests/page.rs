@@ -1,4 +1,4 @@
-//! Web pages, in the place of a file and as a file.
+//! Tests web pages, both in place of a file and as the wanted file.
 
 use std::io::Cursor;
 

@@ -1,9 +1,10 @@
-//! A small file that asks for work without an end.
+//! Tests a small file that asks for endless work.
 
 use super::picture;
 
-/// A header of 1.5 gigapixels, one grey component, and then scan after scan without a coded byte: a decoder walks over the whole
-/// picture for each of them, and reads nothing that a deadline could refuse.
+/// Builds a header of 1.5 gigapixels with one grey component, followed by scans without any coded
+/// byte. For each scan a decoder walks over the whole picture without reading, so a deadline in the
+/// reader does not stop the decoder.
 fn endless(scans: usize) -> Vec<u8> {
     let segment = |marker: u8, body: &[u8]| {
         let length = u16::try_from(body.len() + 2).unwrap().to_be_bytes();

@@ -1,4 +1,4 @@
-//! Stills of formats that phones do not show in a chat.
+//! Tests the conversion of still pictures whose formats phones do not show in a chat.
 
 use image::codecs::gif::GifEncoder;
 use image::{ImageFormat, Rgba, RgbaImage};
@@ -7,7 +7,7 @@ use super::super::{LOOKING, replace};
 use super::{BLUE, RED, encoded, fixture, halves, is_near};
 use tokio::time::Instant;
 
-/// The file after it was made into one that phones show: its media type and its bytes.
+/// Converts a picture. Returns the new media type and the new bytes.
 fn replaced(mime: &str, bytes: &[u8]) -> (Option<&'static str>, Vec<u8>) {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), bytes).unwrap();
@@ -67,7 +67,7 @@ fn a_picture_that_moves_is_broken_or_too_large_stays_as_it_is() {
     let mut moving = Vec::new();
     let frames = [picture.to_rgba8(), picture.fliph().to_rgba8()].map(image::Frame::new);
     GifEncoder::new(&mut moving).encode_frames(frames).unwrap();
-    // The extended form of a webp file, with the flag of an animation.
+    // The extended form of a WebP file, with the animation flag.
     let mut moving_webp = b"RIFF\x2E\0\0\0WEBPVP8X\x0A\0\0\0\x02\0\0\0\x77\0\0\x59\0\0".to_vec();
     moving_webp.extend(b"ANIM\x06\0\0\0\0\0\0\0\0\0");
     let huge = b"GIF89a\xFF\xFF\xFF\xFF\0\0\0,\0\0\0\0\xFF\xFF\xFF\xFF\0\x02\x02L\x01\0;".to_vec();

@@ -1,4 +1,5 @@
-//! How far messages came: acks that only rise, -1 that is final, and the callbacks and events owed for each change.
+//! Applies ack updates to messages. An ack only rises, and -1 is final. The callbacks and events
+//! for each change are written in the same transaction.
 
 mod told;
 
@@ -17,46 +18,51 @@ use super::writer::{Command, Counters};
 use super::{Committed, Store, StoreError, sql};
 use crate::clock::Millis;
 
-/// News of a message.
+/// An update of a message's ack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
-    /// It came as far as this ack, 1 to 3. Lower than what is known changes nothing. Groups stay at 1.
+    /// The message reached ack 1 to 3. A value that is not above the known ack changes nothing. A
+    /// message to a group stays at 1.
     Reached(i8),
-    /// A device of this member of its group has it: 2 or 3. That the server took it follows.
+    /// A device of a group member received or read the message. The update implies that the server
+    /// took the message.
     Member {
-        /// 2 delivered, 3 read.
+        /// 2 for delivered, 3 for read.
         level: i8,
-        /// `628…@c.us` or `…@lid`.
+        /// The member's address, `628…@c.us` or `…@lid`.
         member: String,
-        /// One member's phone counts for all.
+        /// The member's level becomes the ack of the whole group message.
         for_all: bool,
     },
-    /// The same, and of a group one member's phone counts for all.
+    /// As [`Self::Reached`], but a message to a group rises too.
     ReachedSomebody(i8),
-    /// It ended, with the cause. Counts only where nothing better is known.
+    /// The message failed, with the cause. Changes nothing unless the ack is 0.
     Failed(String),
-    /// What a receipt says. Counts only if its sender is a recipient of the message.
+    /// A receipt. Changes nothing unless the sender is a recipient of the message.
     Receipt {
-        /// Who sent the receipt, and in which chat.
+        /// The sender and the chat of the receipt.
         by: Reader,
-        /// What the receipt says.
+        /// The update reported by the receipt.
         says: Box<News>,
     },
 }
 
-/// Who says that a message arrived, and in which chat. Anybody can send a receipt for any message whose id they know.
+/// The sender and the chat of a receipt. Anybody who knows the id of a message can send a receipt
+/// for the message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reader {
-    /// The chat was a group.
+    /// The receipt came from a group.
     pub in_group: bool,
-    /// The group as the row has it, if it is known which.
+    /// The group's address as stored in the database, if known.
     pub group: Option<String>,
-    /// The person's names as rows have them: by number, by LID. Empty if WhatsApp does not say who it is.
+    /// The sender's addresses as stored in the database: by number and by LID. Empty if WhatsApp
+    /// does not name the sender.
     pub names: Vec<String>,
 }
 
 impl Reader {
-    /// Whether the message in this chat was sent to them. A group's server passes on its members' receipts alone.
+    /// Returns `true` if a message to `chat` was sent to this sender. A group's receipts need no
+    /// check of the member, because the server forwards receipts of members only.
     pub(super) fn is_recipient(&self, chat: &str, is_group: bool) -> bool {
         if self.in_group {
             return is_group && self.group.as_deref().is_none_or(|group| group == chat);
@@ -65,18 +71,18 @@ impl Reader {
     }
 }
 
-/// Who is told after the commit.
+/// The channels to notify after the commit.
 #[derive(Debug, Clone)]
 pub struct Feeds {
-    /// The bot's lane: messages that left ack 0.
+    /// The bot's lane; gets the messages that left ack 0.
     pub lane: mpsc::UnboundedSender<Committed>,
-    /// Deliveries that are due at once, leased to this process.
+    /// The deliveries that are due at once, leased to this process.
     pub deliveries: mpsc::UnboundedSender<Due>,
 }
 
 impl Feeds {
-    /// Hands what is owed to whoever delivers it. A feed that is gone belongs to a process that stops; the rows stay for the next
-    /// one.
+    /// Sends due deliveries to the delivery engine. If the channel is closed, the process is
+    /// stopping; the next process finds the rows in the database.
     pub(crate) fn owe(&self, due: Vec<Due>) {
         for due in due {
             let _ = self.deliveries.send(due);
@@ -84,7 +90,7 @@ impl Feeds {
     }
 }
 
-/// The writer's command.
+/// The command of [`Store::raise`] for the writer.
 pub(super) struct Raise {
     slot: i32,
     news: Vec<(MessageId, News)>,
@@ -96,7 +102,7 @@ pub(super) struct Raise {
     answer: oneshot::Sender<Result<(), StoreError>>,
 }
 
-/// A message while its news are folded in.
+/// The state of a message while updates are applied.
 struct Standing {
     slot: i32,
     group: bool,
@@ -108,11 +114,12 @@ struct Standing {
 }
 
 impl Store {
-    /// Takes news of a bot's messages; in one transaction with the callbacks and events owed. Ids that the bot never sent are
-    /// passed over. Durable when it returns.
+    /// Applies ack updates to messages of a bot. Callbacks and events are written in the same
+    /// transaction. Ids of messages that the bot never sent are ignored. The changes are durable
+    /// when the function returns.
     ///
     /// # Errors
-    /// Any [`StoreError`]; nothing was taken then.
+    /// Any [`StoreError`]; then no update was applied.
     pub async fn raise(
         &self,
         slot: i32,
@@ -136,11 +143,12 @@ impl Store {
         receiver.await.map_err(|_| StoreError::Closed)?
     }
 
-    /// Ends up to `limit` queued messages of a bot with `cause`, those accepted at `up_to` ([`super::Queued::seq`]) or
-    /// before. Returns how many; fewer than `limit` means that none is left.
+    /// Fails up to `limit` queued messages of a bot with `cause`: the messages with a
+    /// [`super::Queued::seq`] of at most `up_to`. Returns the number of failed messages. A number
+    /// below `limit` means that none is left.
     ///
     /// # Errors
-    /// Any [`StoreError`]; nothing ended then.
+    /// Any [`StoreError`]; then no message failed.
     pub async fn end_queue(
         &self,
         slot: i32,
@@ -171,8 +179,8 @@ impl Store {
     }
 }
 
-/// Applies the news of one transaction: one question, an update per level that something rose to, the callbacks,
-/// and the events where somebody wants them.
+/// Applies the updates of one transaction: one query, one update for each new ack and cause, then
+/// the callbacks and the events.
 pub(super) async fn apply(
     raises: &mut [Raise],
     connection: &mut AnyConnection,
@@ -281,7 +289,7 @@ async fn write(
     now: Millis,
     connection: &mut AnyConnection,
 ) -> Result<(), StoreError> {
-    // By ack and cause: a queue that ends all at once has one cause.
+    // The groups are by ack and cause. A queue that fails as a whole has one cause, so one group.
     let mut groups: BTreeMap<(i8, Option<&str>), Vec<&MessageId>> = BTreeMap::new();
     for id in owner.keys() {
         if let Some(standing) = standings.get(id) {
@@ -314,7 +322,7 @@ async fn write(
 }
 
 impl Standing {
-    /// Folds one piece of news in; whether anything changed.
+    /// Applies an update; returns `true` if the ack changed.
     fn take(&mut self, news: &News) -> bool {
         match news {
             News::Receipt { by, says } => {
@@ -349,7 +357,8 @@ impl Standing {
 impl Raise {
     pub(super) fn answer(self, done: Result<(), StoreError>) {
         if done.is_ok() {
-            // Feeds that are gone belong to a process that stops; the rows stay for the next one.
+            // If a channel is closed, the process is stopping; the next process finds the rows in
+            // the database.
             for id in self.settled {
                 let _ = self.feeds.lane.send(Committed::Settled(id));
             }

@@ -1,8 +1,10 @@
-//! Work that nobody waits for: it is done beside the commands, in small transactions, when the writer has nothing else to do.
+//! Background work without a waiting caller, such as retention. The writer runs background work in
+//! small transactions while its command queue is empty.
 //!
-//! A transaction of such work ends after [`BATCH`] at the latest, and as soon as a command waits. After it the work rests
-//! [`REST`] times as long as the transaction took, its commit included, so that all of it together has a twentieth of the
-//! writer's time. Under a load that never pauses one small step is taken every [`STARVED`].
+//! A background transaction ends after [`BATCH`] at the latest, and as soon as a command waits.
+//! Afterwards background work pauses for [`REST`] times the duration of the transaction and its
+//! commit, so background work takes at most a twentieth of the writer's time. Under constant load,
+//! one small step runs every [`STARVED`].
 
 use std::time::Duration;
 
@@ -14,25 +16,27 @@ use tokio::time::Instant;
 use super::writer::{Command, Counters};
 use super::{Store, StoreError};
 
-/// The longest that such a transaction goes on before it commits.
+/// The maximum duration of a background transaction before its commit.
 const BATCH: Duration = Duration::from_millis(5);
 
-/// The rest after a transaction, in its own lengths: 1 of 20 is 5 %.
+/// The pause after a transaction, as a multiple of its duration: 1 of 20 is 5 %.
 const REST: u32 = 19;
 
-/// Work that got no turn for so long takes one step although commands wait.
+/// After this time without a step, one step runs even if commands wait.
 const STARVED: Duration = Duration::from_secs(1);
 
-/// The most rows of one step, see [`Budget::rows`].
+/// The maximum number of rows in one step, see [`Budget::rows`].
 const MOST_ROWS: i64 = 64;
 
-/// The rows of a transaction's first step: few, for nobody knows whether they have to come from the disk.
+/// The number of rows in a transaction's first step. The number is small, because the rows may have
+/// to be read from the disk.
 const FIRST_ROWS: i64 = 8;
 
-/// Within this a step is short enough to be doubled, and beyond four times this it is halved.
+/// A faster step doubles the number of rows; a step slower than four times this value halves the
+/// number.
 const SHORT: Duration = Duration::from_micros(500);
 
-/// Says when a transaction has to end.
+/// The time limit and the step size of a background transaction.
 pub(super) struct Budget {
     began: Instant,
     stepped: Instant,
@@ -40,7 +44,7 @@ pub(super) struct Budget {
     rows: i64,
 }
 
-/// When work beside the commands may go on.
+/// The schedule of background work.
 #[derive(Debug)]
 pub(super) struct Pace {
     ended: Instant,
@@ -58,12 +62,13 @@ impl Budget {
         }
     }
 
-    /// How many rows the next step takes: as many as are done within some 2 ms, measured at the steps before.
+    /// The number of rows for the next step: as many as take about 2 ms, measured at the previous
+    /// steps.
     pub(super) fn rows(&self) -> i64 {
         self.rows
     }
 
-    /// A step is done: whether the transaction has to end now.
+    /// Records the end of a step. Returns `true` if the transaction must end now.
     pub(super) fn is_spent(&mut self) -> bool {
         let now = Instant::now();
         let took = now - self.stepped;
@@ -91,18 +96,18 @@ impl Pace {
         }
     }
 
-    /// Waits until the rest is over.
+    /// Waits for the end of the pause.
     pub(super) async fn rested(&self) {
         tokio::time::sleep_until(self.resting_until).await;
     }
 
-    /// Whether the work got no turn for too long.
+    /// Returns `true` if background work has not run for [`STARVED`].
     pub(super) fn is_starved(&self) -> bool {
         let now = Instant::now();
         now >= self.resting_until && now - self.ended >= STARVED
     }
 
-    /// A transaction took so long.
+    /// Records the duration of a transaction.
     pub(super) fn took(&mut self, took: Duration) {
         self.ended = Instant::now();
         self.resting_until = self.ended + took * REST;
@@ -110,7 +115,8 @@ impl Pace {
 }
 
 impl Store {
-    /// Runs `change` beside the commands, as [`Store::write`] runs it among them. It takes steps until its [`Budget`] is spent.
+    /// Runs `change` as background work. [`Store::write`] is the counterpart for commands. `change`
+    /// takes steps until its [`Budget`] is spent.
     pub(super) async fn aside<T, F>(&self, name: &'static str, change: F) -> Result<T, StoreError>
     where
         T: Send + 'static,

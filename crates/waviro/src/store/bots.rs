@@ -1,4 +1,4 @@
-//! The bots as they stand in the database; also written by the command line tool while a gateway runs.
+//! The bots table. The command line tool also writes to the table while a gateway runs.
 
 use sha2::{Digest, Sha256};
 use sqlx::any::AnyRow;
@@ -10,70 +10,66 @@ use super::names::Named;
 use super::{Store, StoreError};
 use crate::clock::Millis;
 
-/// A bot's row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BotRow {
-    /// The key of its device in the link store; the bot's id everywhere inside.
+    /// The bot id: the key of the bot's device in the link store and in the whole gateway.
     pub slot: i32,
-    /// What people call it.
+    /// The name given by people.
     pub name: String,
-    /// SHA-256 of its SecretKey, lower-case hex.
+    /// SHA-256 of the bot's SecretKey, lower-case hex.
     pub key_sha256: String,
-    /// When this key was made; `None` where an older version made it.
+    /// The time when the current key was set; `None` for a key set by an older version.
     pub key_created_at: Option<Millis>,
-    /// The key before it, while it works too.
+    /// The previous key, while it still works.
     pub previous_key: Option<PreviousKey>,
-    /// When it was added.
     pub created_at: Millis,
-    /// Who it was last linked as.
+    /// The WhatsApp identity at the last link.
     pub linked: Option<Identity>,
-    /// Its settings as JSON; `None` for the defaults.
+    /// The settings as JSON; `None` for the defaults.
     pub settings: Option<String>,
-    /// It was removed; its device waits to be logged out and forgotten.
+    /// The bot was removed; its device has yet to be logged out and deleted.
     pub removed: bool,
 }
 
-/// A key that was replaced and goes on working for a while.
+/// A replaced key that still works for a limited time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PreviousKey {
-    /// As [`BotRow::key_sha256`].
+    /// The hash, as [`BotRow::key_sha256`].
     pub sha256: String,
-    /// When it dies.
+    /// The time when the key stops working.
     pub until: Millis,
 }
 
-/// What became of a new name.
+/// The result of [`Store::rename_bot`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Renaming {
-    /// The bot has it.
     Done,
-    /// Another living bot has a name that looks like it.
+    /// Another existing bot has a name that looks the same.
     NameTaken,
-    /// No such bot lives.
+    /// The bot does not exist.
     Unknown,
 }
 
-/// What became of a new bot.
+/// The result of [`Store::add_bot`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AddBot {
-    /// It has this slot.
+    /// The bot was added with this id.
     Added(i32),
-    /// A bot with a name that looks like this one lives.
+    /// Another existing bot has a name that looks the same.
     NameTaken,
-    /// Another living bot has this key.
+    /// Another existing bot has this key.
     KeyTaken,
 }
 
-/// What became of another key.
+/// The result of setting a key of a bot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SetKey {
-    /// The bot has it.
     Done,
-    /// No such bot lives.
+    /// The bot does not exist.
     Unknown,
-    /// Another living bot has it.
+    /// Another existing bot has this key.
     Taken,
-    /// The bot's SecretKey and its webhook key would be the same.
+    /// The bot's SecretKey and its webhook key would be equal.
     KeysAlike,
 }
 
@@ -81,7 +77,8 @@ const COLUMNS: &str = "slot, name, key_sha256, created_at, linked_number, linked
     CASE WHEN removed_at IS NULL THEN 0 ELSE 1 END, key_created_at, previous_key_sha256, previous_key_until, settings";
 
 impl Store {
-    /// Every bot whose device was not forgotten yet, removed ones included, by slot.
+    /// Returns all bots with a device, by id. Removed bots are included until their device is
+    /// deleted.
     pub async fn bots(&self) -> Result<Vec<BotRow>, StoreError> {
         let text = format!("SELECT {COLUMNS} FROM bots WHERE forgotten_at IS NULL ORDER BY slot");
         let rows = sqlx::query(AssertSqlSafe(text))
@@ -90,7 +87,7 @@ impl Store {
         rows.iter().map(bot).collect()
     }
 
-    /// One living bot.
+    /// Returns a bot that is not removed.
     pub async fn bot(&self, slot: i32) -> Result<Option<BotRow>, StoreError> {
         let text = format!("SELECT {COLUMNS} FROM bots WHERE slot = $1 AND removed_at IS NULL");
         let row = sqlx::query(AssertSqlSafe(text))
@@ -100,7 +97,7 @@ impl Store {
         row.as_ref().map(bot).transpose()
     }
 
-    /// Adds a bot under the next slot, with a webhook key if one is known already.
+    /// Adds a bot under the next id; `webhook_key` is `None` if no key is known yet.
     pub async fn add_bot(
         &self,
         name: &str,
@@ -118,7 +115,8 @@ impl Store {
                 if key_is_taken(&key, None, now, connection).await? {
                     return Ok(AddBot::KeyTaken);
                 }
-                // Who listens to all bots finds this one's events too, though he be away while it is made.
+                // `streamed_at` is copied, so that a listener to the stream of all bots also gets
+                // the events of a bot added while the listener was disconnected.
                 let row = sqlx::query(
                     "INSERT INTO bots (slot, name, key_sha256, created_at, key_created_at, webhook_key, streamed_at) \
                      SELECT COALESCE(MAX(slot), 0) + 1, $1, $2, $3, $3, $4, MAX(streamed_at) FROM bots RETURNING slot",
@@ -135,8 +133,9 @@ impl Store {
         .await
     }
 
-    /// Gives a bot another key. The one before goes on working until `overlap_until`, or dies at once; one before that is dead.
-    /// The key that the bot has already changes nothing.
+    /// Replaces the key of a bot. The previous key works until `overlap_until`, or stops at once if
+    /// that is `None`; an earlier previous key stops at once. Setting the current key again changes
+    /// nothing.
     pub async fn set_bot_key(
         &self,
         slot: i32,
@@ -185,7 +184,7 @@ impl Store {
         .await
     }
 
-    /// Ends what is left of the time of a bot's previous key.
+    /// Revokes the previous key of a bot at once.
     pub async fn drop_previous_key(&self, slot: i32) -> Result<(), StoreError> {
         self.write("drop_previous_key", move |connection, _| {
             Box::pin(async move {
@@ -201,7 +200,6 @@ impl Store {
         .await
     }
 
-    /// Gives a bot another name.
     pub async fn rename_bot(&self, slot: i32, name: &str) -> Result<Renaming, StoreError> {
         let name = name.to_owned();
         let renamed = self.write("rename_bot", move |connection, _| {
@@ -225,12 +223,13 @@ impl Store {
             })
         });
         let renamed = renamed.await;
-        // Events carry the name.
+        // The cached audience contains the name, because events carry the name.
         self.state.audiences.forget(Some(slot));
         renamed
     }
 
-    /// Ends a bot for users: its keys and its tokens are dead and its name is free. `false` where no such bot lives.
+    /// Removes a bot for users: its keys and tokens stop working and its name is free. Returns
+    /// `false` if the bot does not exist.
     pub async fn remove_bot(&self, slot: i32, now: Millis) -> Result<bool, StoreError> {
         self.write("remove_bot", move |connection, _| {
             Box::pin(async move {
@@ -254,7 +253,7 @@ impl Store {
         .await
     }
 
-    /// The removed bot's device is logged out and its keys are wiped: nothing is left to do.
+    /// Records that the device of a removed bot is logged out and its keys are deleted.
     pub async fn bot_forgotten(&self, slot: i32, now: Millis) -> Result<(), StoreError> {
         self.write("bot_forgotten", move |connection, _| {
             Box::pin(async move {
@@ -269,7 +268,8 @@ impl Store {
         .await
     }
 
-    /// Gives a living bot other settings, JSON; `None` for the defaults. `false` where there is no such bot.
+    /// Replaces the settings of a bot with JSON, or with the defaults for `None`. Returns `false`
+    /// if the bot does not exist.
     pub async fn set_settings(
         &self,
         slot: i32,
@@ -291,7 +291,7 @@ impl Store {
         .await
     }
 
-    /// Remembers who the bot's device is linked as.
+    /// Stores the WhatsApp identity of the bot's linked device.
     pub async fn bot_linked(&self, slot: i32, identity: &Identity) -> Result<(), StoreError> {
         let (number, name) = (identity.number.to_string(), identity.name.clone());
         self.write("bot_linked", move |connection, _| {
@@ -310,8 +310,8 @@ impl Store {
     }
 }
 
-/// Whether a living bot other than `except` answers to this key, also for the rest of an overlap. Removed bots give the key up: it is
-/// unique over all rows.
+/// Returns `true` if an existing bot other than `except` uses this key, also as a previous key
+/// within its overlap. A removed bot gives up the key, because the column is unique over all rows.
 async fn key_is_taken(
     key_sha256: &str,
     except: Option<i32>,
@@ -339,7 +339,7 @@ async fn key_is_taken(
     Ok(false)
 }
 
-/// As a SecretKey is stored.
+/// The stored hash of a SecretKey.
 pub(super) fn sha256(key: &str) -> String {
     hex::encode(Sha256::digest(key))
 }

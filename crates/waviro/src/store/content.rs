@@ -1,6 +1,7 @@
-//! A message's content as a row holds it: the word of its kind, and a JSON body whose shape follows from the kind.
+//! The content of a message as stored in a row: the name of its kind and a JSON body with the
+//! fields of that kind.
 //!
-//! The body is also what the duplicate rule hashes, see [`identity`].
+//! The duplicate rule hashes the same body, see [`identity`].
 
 use std::path::{Path, PathBuf};
 
@@ -31,19 +32,19 @@ struct Card {
 
 #[derive(Serialize, Deserialize)]
 struct Spooled {
-    /// The name in the spool folder, which may move between two starts.
+    /// The bare file name, because the spool folder may move between two starts.
     file: String,
     sha256: String,
     mime: String,
     file_name: String,
     caption: Option<String>,
     voice: bool,
-    /// Rows of before there were previews have none.
+    /// Missing in rows older than the preview feature.
     #[serde(default)]
     preview: Shown,
 }
 
-/// A preview, so that a try after a restart shows the same.
+/// A stored preview, so that a retry after a restart shows the same preview.
 #[derive(Default, Serialize, Deserialize)]
 struct Shown {
     size: Option<(u32, u32)>,
@@ -52,7 +53,8 @@ struct Shown {
     thumbnail: Option<String>,
 }
 
-/// What makes a content the same as another: its body, of a file the bytes and the caption.
+/// Returns the text compared by the duplicate rule: the body, or for a file its SHA-256 and its
+/// caption.
 pub(super) fn identity(content: &Content, body: &str) -> String {
     match content {
         Content::Media(media) => {
@@ -63,7 +65,7 @@ pub(super) fn identity(content: &Content, body: &str) -> String {
     }
 }
 
-/// A kind's word and its body.
+/// Returns the name of the kind and the JSON body.
 pub(super) fn encode(content: &Content) -> Result<(&'static str, String), StoreError> {
     let (kind, body) = match content {
         Content::Text(text) => ("text", serde_json::to_string(&Text { text: text.clone() })),
@@ -105,7 +107,7 @@ pub(super) fn encode(content: &Content) -> Result<(&'static str, String), StoreE
     Ok((kind, body))
 }
 
-/// The way back.
+/// Parses a stored kind and body.
 pub(super) fn decode(kind: &str, body: &str) -> Result<Content, StoreError> {
     let unreadable = || StoreError::Unreadable(format!("a message body of kind {kind}"));
     match kind {
@@ -147,7 +149,8 @@ fn word(kind: MediaKind) -> &'static str {
     }
 }
 
-/// A file by its bare name; the outbox knows the folder.
+/// Parses the content of a media message. The path is the bare file name; the outbox adds the
+/// folder.
 fn media(kind: MediaKind, body: &str) -> Option<Content> {
     let spooled: Spooled = serde_json::from_str(body).ok()?;
     let name = Path::new(&spooled.file).file_name()?;

@@ -1,8 +1,9 @@
-//! Counts of what waits: the messages in each bot's queue, and the open deliveries to each endpoint.
+//! Counts of waiting work: the messages in each bot's queue and the open deliveries to each
+//! endpoint.
 //!
-//! The counts are kept in memory by the writes that change them, since counting rows takes the longer the more rows wait. One
-//! process writes, so the rows are counted at the start alone, and after a lost connection, which may have taken the answer
-//! to a commit with it.
+//! Each write updates the counts in memory, because counting rows takes longer the more rows wait.
+//! One process writes, so the rows are counted only at the start and after a lost connection. A
+//! lost connection leaves the outcome of the last commit unknown.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,7 @@ use sqlx::{AnyConnection, Row};
 use super::messages::narrow;
 use super::{Store, StoreError};
 
-/// What waits, or how a transaction changes it. No entry means zero.
+/// The counts, or the changes made by a transaction. A missing entry means zero.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
     queued: BTreeMap<i32, i64>,
@@ -19,7 +20,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Counts the rows.
+    /// Reads the counts from the database.
     pub(super) async fn read(connection: &mut AnyConnection) -> Result<Self, StoreError> {
         let mut counts = Self::default();
         let queues = sqlx::query("SELECT bot, COUNT(*) FROM messages WHERE ack = 0 GROUP BY bot");
@@ -36,12 +37,12 @@ impl Counts {
         Ok(counts)
     }
 
-    /// So many messages more in a bot's queue.
+    /// Adds `more` messages to the queue of a bot.
     pub(super) fn queue(&mut self, slot: i32, more: i64) {
         *self.queued.entry(slot).or_default() += more;
     }
 
-    /// So many deliveries more are open in this lane.
+    /// Adds `more` open deliveries to a lane.
     pub(super) fn open(&mut self, lane: &str, more: i64) {
         match self.open.get_mut(lane) {
             Some(count) => *count += more,
@@ -51,7 +52,7 @@ impl Counts {
         }
     }
 
-    /// Takes a change over.
+    /// Adds the changes of a transaction.
     pub(super) fn add(&mut self, change: Self) {
         for (slot, more) in change.queued {
             self.queue(slot, more);
@@ -59,30 +60,30 @@ impl Counts {
         for (lane, more) in change.open {
             self.open(&lane, more);
         }
-        // A lane that nothing waits for is one of any number that were ever called.
+        // Empty lanes are dropped: over time any number of endpoints is called.
         self.queued.retain(|_, count| *count != 0);
         self.open.retain(|_, count| *count != 0);
     }
 
-    /// The messages in a bot's queue.
+    /// The number of messages in a bot's queue.
     #[must_use]
     pub fn queued_of(&self, slot: i32) -> i64 {
         self.queued.get(&slot).copied().unwrap_or(0)
     }
 
-    /// The messages in all queues.
+    /// The number of messages in all queues.
     #[must_use]
     pub fn queued(&self) -> i64 {
         self.queued.values().sum()
     }
 
-    /// The open deliveries in a lane.
+    /// The number of open deliveries in a lane.
     #[must_use]
     pub fn open_in(&self, lane: &str) -> i64 {
         self.open.get(lane).copied().unwrap_or(0)
     }
 
-    /// All open deliveries.
+    /// The number of open deliveries in all lanes.
     #[must_use]
     pub fn owed(&self) -> i64 {
         self.open.values().sum()
@@ -90,19 +91,19 @@ impl Counts {
 }
 
 impl Store {
-    /// What waits now, as the last commit left it.
+    /// Returns the counts after the last commit.
     #[must_use]
     pub fn waiting(&self) -> Counts {
         self.state.counts().clone()
     }
 
-    /// How many messages of all bots wait for the server's ack.
+    /// The number of queued messages of all bots.
     #[must_use]
     pub fn pending_count(&self) -> i64 {
         self.state.counts().queued()
     }
 
-    /// How many deliveries are owed and have not ended.
+    /// The number of open deliveries of all bots.
     #[must_use]
     pub fn owed_count(&self) -> i64 {
         self.state.counts().owed()

@@ -1,8 +1,8 @@
-//! What is owed to users' endpoints: claiming what is due, and writing down what came of it.
+//! Deliveries to users' endpoints: claiming due rows and recording the results.
 //!
-//! A delivery that this process has in memory is leased: its `run_at` lies at the lease's end, so that looking for due rows
-//! never wades through those in hand. One that waits for the delivery before it in its line is parked: its `run_at` is
-//! out of reach until that one has ended.
+//! A delivery in the memory of this process is leased. Its `run_at` is the end of the lease, so a
+//! query for due rows does not scan the leased rows. A delivery that waits for an earlier delivery
+//! of its line is parked: its `run_at` is the maximum until the earlier delivery has ended.
 
 mod callbacks;
 mod claim;
@@ -30,100 +30,100 @@ pub(super) use callbacks::{Owed, insert as insert_callbacks};
 pub(super) use posted::{Posted, apply as apply_posted};
 pub(super) use webhooks::{Replying, apply_replies, insert as insert_hooks};
 
-/// A callback's kind: the changes of a message's ack.
+/// The kind of callbacks: changes of a message's ack.
 const NOTIFY_ACK: &str = "notify_ack";
 
-/// A keyword's webhook.
+/// The kind of webhooks for a keyword.
 pub(super) const KEYWORD: &str = "keyword";
 
-/// An event for a subscription.
+/// The kind of events for a subscription.
 pub(super) const EVENT: &str = "event";
 
-/// A lease ends after this even if its process forgot the row: a day, far above what a full queue in memory takes with every
-/// request running into its deadline. A restart ends leases at once.
+/// The duration of a lease: a day. After that the row is due again, even if its process lost the
+/// row. A full queue in memory takes far less, even if every request runs into its timeout. A
+/// restart ends all leases at once.
 const LEASE: Millis = 86_400_000;
 
-/// The `run_at` of what waits for its line.
+/// The `run_at` of a delivery that waits for its line.
 const PARKED: Millis = Millis::MAX;
 
-/// The stage of a callback whose endpoint said 410: above every ack, so nothing is ever due again.
+/// The stage of a callback whose endpoint answered 410. The stage is above every ack, so the
+/// callback is never due again.
 const ENDED: i64 = 4;
 
-/// A delivery in this process's hands.
+/// A delivery in the memory of this process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Due {
-    /// The row.
+    /// The id of the row.
     pub id: i64,
-    /// The bot's slot.
+    /// The bot id.
     pub slot: i32,
-    /// Where to.
     pub url: Url,
-    /// Failed attempts at this stage.
+    /// The number of failed attempts at the current stage.
     pub attempts: i64,
-    /// What it is. Bodies stay in the database: a backlog may be long.
+    /// The kind of delivery. Bodies stay in the database, because a backlog may be long.
     pub work: Work,
 }
 
-/// What is to be delivered.
+/// The kind of a delivery with its data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Work {
-    /// Changes of a message's ack, to its notifyurl.
+    /// Changes of a message's ack, posted to the `notifyurl`.
     Callback(Callback),
-    /// An inbound text, to a rule's URL; the answer goes to this chat.
+    /// An inbound text, posted to a rule's URL. The webhook reply goes to `chat`.
     Webhook {
-        /// The chat that wrote.
+        /// The chat of the inbound text.
         chat: Chat,
     },
-    /// An event, to a subscription's URL.
+    /// An event, posted to a subscription's URL.
     Event,
 }
 
-/// The stages of one message's callback.
+/// The callback of one message. Its stages are the acks to post.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Callback {
-    /// Of which message.
     pub message: MessageId,
-    /// The lowest stage not yet posted.
+    /// The lowest ack not yet posted.
     pub stage: i8,
-    /// How far the message is known to have come.
+    /// The known ack of the message.
     pub ack: i8,
-    /// A stage of this message was given up before.
+    /// At least one stage of the callback was given up.
     pub lossy: bool,
 }
 
-/// How a delivery ended.
+/// The final state of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// A 2xx.
+    /// The endpoint answered with a 2xx status.
     Delivered,
-    /// The retry table is used up.
+    /// All retries failed.
     GivenUp,
-    /// The endpoint said 410.
+    /// The endpoint answered 410.
     Gone,
-    /// Its rule or subscription is no more.
+    /// The rule or the subscription was deleted or disabled.
     Cancelled,
 }
 
-/// One attempt, for the journal.
+/// An attempt, as stored in the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
-    /// When it began.
+    /// The start time.
     pub at: Millis,
-    /// Where to.
     pub url: String,
-    /// The endpoint's answer; `None` where there was none.
+    /// The HTTP status; `None` without a response.
     pub status: Option<u16>,
-    /// From the call to the last byte, or to the failure.
+    /// The time from the request to the last byte of the response, or to the failure.
     pub took_ms: i64,
-    /// Who was dialled.
+    /// The network address of the connection.
     pub address: Option<String>,
-    /// The beginning of the answer's body.
+    /// The beginning of the response body.
     pub answer: String,
-    /// Why it does not count as delivered; `None` where it does.
+    /// The reason of a failure; `None` for a success.
     pub cause: Option<String>,
 }
 
-/// `scheme://host:port`: endpoints that share a queue and a cap.
+/// Returns the lane of a URL, `scheme://host:port`. All deliveries to the lane share a queue and a
+/// limit.
 #[must_use]
 pub fn lane(url: &Url) -> String {
     let port = url.port_or_known_default().unwrap_or(0);
@@ -131,7 +131,8 @@ pub fn lane(url: &Url) -> String {
 }
 
 impl Due {
-    /// What must not be under way twice at a time; `None` where order means nothing beyond the row itself.
+    /// Returns the bot and the chat of a webhook: only one webhook of a chat runs at a time. `None`
+    /// for callbacks and events.
     #[must_use]
     pub fn alone_in(&self) -> Option<(i32, &Chat)> {
         match &self.work {
@@ -142,14 +143,15 @@ impl Due {
 }
 
 impl Callback {
-    /// What a stage is posted under and as: its webhook id and its body.
+    /// Returns the webhook id and the body of a stage.
     #[must_use]
     pub fn posting(message: &str, stage: i64) -> (String, String) {
         let body = format!(r#"{{"msgid":"{message}","ack":{stage}}}"#);
         (format!("{message}.{stage}"), body)
     }
 
-    /// The stage to post now; `None` where all is said. -1 overtakes what was not posted yet: the 200 already said 0.
+    /// Returns the stage to post next; `None` if every stage is posted. -1 replaces all stages not
+    /// posted yet. Stage 0 needs no callback, because the response 200 already reported ack 0.
     #[must_use]
     pub fn next(&self) -> Option<i8> {
         if self.ack < 0 {
@@ -161,7 +163,7 @@ impl Callback {
 }
 
 impl Fate {
-    /// As the row says it.
+    /// The value stored in the row.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {

@@ -1,7 +1,8 @@
-//! Events: written in the transaction of what they tell of, with a delivery for each subscription that wants them.
+//! Events and their deliveries. An event is written in the transaction of the change reported by
+//! the event, together with a delivery for each interested subscription.
 //!
-//! Ids rise in the order of the commits, because one writer gives them out, so whoever has read up to one misses nothing
-//! before it. What nobody wants is not written.
+//! The one writer assigns the ids, so ids rise in the order of the commits. A reader of event N has
+//! not missed any event before N. An event without interested subscribers is not written.
 
 mod audience;
 mod kind;
@@ -21,37 +22,36 @@ pub(super) use audience::Audiences;
 pub use audience::{Audience, Listening};
 pub use kind::{EventKind, Kinds};
 
-/// An event about to be written.
+/// An event to be written.
 #[derive(Debug, Clone)]
 pub struct NewEvent {
-    /// The bot, and who wants to hear of it.
+    /// The bot and its subscribers.
     pub audience: Arc<Audience>,
-    /// What it is.
     pub kind: EventKind,
-    /// The id of the message, call or group that it tells of.
+    /// The id of the message, call or group reported by the event.
     pub subject: String,
-    /// Deliveries of one line go to a subscription one after the other.
+    /// The line: deliveries of one line go to a subscription one after the other.
     pub line: String,
-    /// `evt_…`, the same however often it is told; see [`event_id`].
+    /// The id `evt_…`, the same each time the event is reported; see [`event_id`].
     pub id: String,
-    /// What happened, as JSON.
+    /// The details as JSON.
     pub data: String,
 }
 
-/// An event as it was written.
+/// A stored event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventRow {
-    /// Rises with each commit.
+    /// The position in the stream; rises with each commit.
     pub id: i64,
-    /// The bot's slot.
+    /// The bot id.
     pub slot: i32,
-    /// [`EventKind::word`]
+    /// The name of the kind, see [`EventKind::word`].
     pub kind: String,
-    /// What is posted.
+    /// The JSON body to post.
     pub body: String,
 }
 
-/// An event's id, made of what makes it this event and no other.
+/// Returns the id of an event: a hash of the parts that distinguish the event from all others.
 #[must_use]
 pub fn event_id(parts: &[&str]) -> String {
     let mut hash = Sha256::new();
@@ -64,7 +64,8 @@ pub fn event_id(parts: &[&str]) -> String {
 }
 
 impl Store {
-    /// Writes events that stand for themselves. Returns what is due of them, leased to the caller. Durable when it returns.
+    /// Writes events that belong to no other change. Returns the due deliveries, leased to the
+    /// caller. The events are durable when the function returns.
     pub async fn tell(&self, events: Vec<NewEvent>, now: Millis) -> Result<Vec<Due>, StoreError> {
         self.write("tell", move |connection, counters| {
             let events = events.clone();
@@ -73,13 +74,14 @@ impl Store {
         .await
     }
 
-    /// The id of the last event, now and at each change.
+    /// Returns a receiver of the last event's id, updated at each change.
     #[must_use]
     pub fn last_event(&self) -> watch::Receiver<i64> {
         self.state.last_event.subscribe()
     }
 
-    /// Up to `limit` events after one, of one bot or of all, in the order of their commits.
+    /// Returns up to `limit` events after the id `after`, of one bot or of all bots, in the order
+    /// of the commits.
     pub async fn events_after(
         &self,
         after: i64,
@@ -108,7 +110,7 @@ impl Store {
     }
 }
 
-/// Writes events and what is owed for them. What is due at once is leased to the caller.
+/// Writes events and their deliveries. Returns the due deliveries, leased to the caller.
 pub(super) async fn insert(
     events: &[NewEvent],
     now: Millis,
@@ -157,7 +159,7 @@ pub(super) async fn insert(
 }
 
 impl NewEvent {
-    /// What is posted: the frame around what happened.
+    /// Returns the JSON body to post: `data` in the envelope common to all events.
     fn body(&self, now: Millis) -> String {
         let text = |text: &str| serde_json::Value::from(text).to_string();
         format!(

@@ -1,27 +1,29 @@
-//! What the database knows of a bot's health.
+//! The database's evidence of a bot's health.
 
 use sqlx::Row;
 
 use super::{Store, StoreError};
 use crate::clock::Millis;
 
-/// What was written down of a bot's traffic, restarts of the gateway included.
+/// The recorded traffic of a bot, including the time before a restart of the gateway.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Evidence {
-    /// Messages that WhatsApp has not taken yet.
+    /// The number of messages not yet taken by WhatsApp.
     pub pending: i64,
-    /// When the first of them was accepted.
+    /// The acceptance time of the oldest pending message.
     pub oldest_pending: Option<Millis>,
-    /// When WhatsApp last took a message.
+    /// The time of the last server ack.
     pub last_server_ack: Option<Millis>,
-    /// When something was last written to the bot, or by its own phone.
+    /// The time of the last inbound message, including messages from the owner's phone.
     pub last_inbound: Option<Millis>,
 }
 
 impl Store {
-    /// A bot's evidence: three looks into indexes, each at one end, and a count that the writer keeps.
+    /// Returns the evidence of a bot. The query takes three index lookups, each at one end of an
+    /// index; the writer keeps the count.
     pub async fn evidence(&self, slot: i32) -> Result<Evidence, StoreError> {
-        // The bound of settled_at changes nothing: with it SQLite takes messages_taken, without it an index over all messages.
+        // `settled_at > 0` does not change the result. With the condition, SQLite uses the index
+        // `messages_taken`; without the condition, an index over all messages.
         let row = sqlx::query(
             "SELECT COALESCE((SELECT accepted_at FROM messages WHERE bot = $1 AND ack = 0 ORDER BY seq LIMIT 1), 0), \
              COALESCE((SELECT settled_at FROM messages WHERE bot = $1 AND ack > 0 AND settled_at > 0 \

@@ -1,4 +1,4 @@
-//! What was answered to requests with an Idempotency-Key.
+//! The stored responses to requests with an idempotency key.
 
 use sqlx::any::AnyArguments;
 use sqlx::{Any, AnyConnection, AssertSqlSafe, Row};
@@ -7,31 +7,28 @@ use super::messages::narrow;
 use super::{Store, StoreError};
 use crate::clock::Millis;
 
-/// An answer that was given.
+/// A stored response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptAnswer {
     /// SHA-256 of the request's body, lower-case hex.
     pub request_sha256: String,
-    /// The HTTP status.
     pub status: u16,
-    /// Its body, as the one who gave it wanted it kept.
+    /// The response body, in the form chosen by the handler for storing.
     pub answer: String,
 }
 
-/// An answer about to be kept.
+/// A response to be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeepingAnswer {
-    /// SHA-256 of who asked, the path and the key, lower-case hex.
+    /// SHA-256 of the caller, the path and the key, lower-case hex.
     pub id: String,
-    /// Who asked.
     pub caller: String,
-    /// The most that all answers to them take, bytes.
+    /// The maximum size of all stored responses to the caller, in bytes.
     pub most: i64,
-    /// The answer.
     pub kept: KeptAnswer,
-    /// When it is given.
+    /// The time of the response.
     pub at: Millis,
-    /// What was kept under this id before that moment is forgotten.
+    /// A response stored under the id before this time is expired.
     pub since: Millis,
 }
 
@@ -39,7 +36,7 @@ const FIND: &str =
     "SELECT request_sha256, status, answer FROM idempotency WHERE id = $1 AND created_at >= $2";
 
 impl Store {
-    /// What was answered under this id at `since` or later.
+    /// Returns the response stored under the id at `since` or later.
     pub async fn kept(&self, id: &str, since: Millis) -> Result<Option<KeptAnswer>, StoreError> {
         let row = sqlx::query(FIND)
             .bind(id.to_owned())
@@ -49,7 +46,8 @@ impl Store {
         row.as_ref().map(kept).transpose()
     }
 
-    /// Keeps an answer, in place of one that is there: only whoever has the turn writes it.
+    /// Stores a response. An existing response is replaced: only the holder of the key's lock
+    /// writes.
     pub async fn keep(&self, keeping: KeepingAnswer) -> Result<(), StoreError> {
         self.write("keep", move |connection, _| {
             let keeping = keeping.clone();
@@ -66,8 +64,8 @@ impl Store {
         .await
     }
 
-    /// Forgets up to `limit` answers that were given before that moment, beside the commands. Returns how many, and whether there may
-    /// be more.
+    /// Deletes up to `limit` responses older than `before`, as background work. Returns the number
+    /// of deleted responses, and `true` if more may be left.
     pub async fn forget_kept(&self, before: Millis, limit: i64) -> Result<(u64, bool), StoreError> {
         self.aside("forget_kept", move |connection, _, mut budget| {
             Box::pin(async move {
@@ -87,12 +85,12 @@ impl Store {
     }
 }
 
-/// Which answers are forgotten.
+/// The responses to delete.
 #[derive(Clone)]
 enum Which {
-    /// Given before this moment.
+    /// Responses older than this time.
     Before(Millis),
-    /// Given to this caller, but for the answer with this id, which is the newest.
+    /// The responses of a caller except the response with the id `but`, which is the newest.
     Of { caller: String, but: String },
 }
 
@@ -105,7 +103,7 @@ impl Which {
     }
 }
 
-/// A statement about the oldest `limit` answers of these.
+/// Binds the parameters of a statement about the oldest `limit` responses.
 fn about(text: String, which: Which, limit: i64) -> sqlx::query::Query<'static, Any, AnyArguments> {
     let query = sqlx::query(AssertSqlSafe(text));
     match which {
@@ -114,7 +112,8 @@ fn about(text: String, which: Which, limit: i64) -> sqlx::query::Query<'static, 
     }
 }
 
-/// Forgets up to `limit` answers, the oldest first, and counts them off their callers. Returns how many, and what they took.
+/// Deletes up to `limit` responses, oldest first, and subtracts their size from their callers'
+/// totals. Returns the number of deleted responses and their size.
 async fn forget(
     which: Which,
     limit: i64,
@@ -142,7 +141,7 @@ async fn forget(
     Ok((gone.rows_affected(), freed))
 }
 
-/// Changes what a caller's answers take; what it is now.
+/// Adds `bytes` to the size of a caller's responses. Returns the new size.
 async fn count(
     caller: &str,
     bytes: i64,
@@ -154,22 +153,22 @@ async fn count(
     )
     .bind(caller.to_owned())
     .bind(bytes)
-    // To the last row: SQLite is not through with the statement before.
+    // `fetch_all` reads to the last row, because SQLite completes a statement only at its end.
     .fetch_all(connection)
     .await?;
     let row = row.first();
     row.map_or(Ok(bytes), |row| Ok(row.try_get(0)?))
 }
 
-/// What stands where an answer is about to be kept.
+/// The row found under an id.
 pub(super) struct Found {
-    /// The answer, unless it is forgotten.
+    /// The response; `None` if it is expired.
     pub(super) kept: Option<KeptAnswer>,
-    /// What it takes.
+    /// The size of the row.
     pub(super) bytes: i64,
 }
 
-/// What stands where an answer is about to be kept.
+/// Returns the row stored under the id of a response.
 pub(super) async fn found(
     keeping: &KeepingAnswer,
     connection: &mut AnyConnection,
@@ -190,16 +189,19 @@ pub(super) async fn found(
     }))
 }
 
-/// Of a row beside its answer, about: its other columns and its places in the indexes.
+/// The approximate size of a row without its response: the other columns and the index entries.
 const ROW_BYTES: usize = 512;
 
-/// The most answers that one statement pushes out: one large answer takes the room of many small ones.
+/// The maximum number of responses deleted by one statement. One large response may need the space
+/// of many small responses.
 const PUSHED_OUT: i64 = 64;
 
-/// About what a small answer takes: so many answers are pushed out together as cannot be too many.
+/// The approximate size of a small response. The number of responses deleted together is estimated
+/// with this size, so that it is never too large.
 const SMALL_BYTES: i64 = 1024;
 
-/// Writes an answer over what stands there and takes `before` bytes. A caller that has more than it may loses its oldest ones.
+/// Stores a response over an existing row of `before` bytes. If the caller exceeds its limit, its
+/// oldest responses are deleted.
 pub(super) async fn put(
     keeping: &KeepingAnswer,
     before: i64,
@@ -227,7 +229,7 @@ pub(super) async fn put(
             caller: keeping.caller.clone(),
             but: keeping.id.clone(),
         };
-        // One at a time near the limit, so that no answer goes without need.
+        // Near the limit responses are deleted one at a time, so that none is deleted without need.
         let over = takes - keeping.most;
         let many = if over < 64 * SMALL_BYTES {
             1

@@ -1,4 +1,4 @@
-//! What was written to the bots: kept before WhatsApp gets its ack, and kept once.
+//! Inbound messages. Each message is stored once, and before WhatsApp gets its ack.
 
 mod authors;
 mod detail;
@@ -17,7 +17,7 @@ use crate::clock::{Millis, millis};
 use authors::Claim;
 pub use detail::{Card as CardDetail, Detail, FileDetail, Place, media_id};
 
-/// A message that arrived, for the database.
+/// An inbound message to be stored.
 #[derive(Debug, Clone)]
 pub struct InboundRow {
     chat: String,
@@ -37,30 +37,30 @@ pub struct InboundRow {
     event: Option<NewEvent>,
 }
 
-/// A file that came, as far as the database knows it.
+/// The file of an inbound message, as stored in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MediaRow {
-    /// What links call it.
+    /// The id used in links to the file.
     pub id: String,
-    /// The bot that it was sent to.
+    /// The bot that received the file.
     pub slot: i32,
-    /// What it is fetched by; `None` where retention took it.
+    /// The handle for the download from WhatsApp; `None` after retention deleted the handle.
     pub handle: Option<MediaHandle>,
-    /// What the sender said of it.
+    /// The details reported by the sender.
     pub about: FileDetail,
 }
 
-/// What was kept.
+/// The result of [`Store::keep_inbound`].
 #[derive(Debug, Default)]
 pub struct Kept {
-    /// How many messages were new.
+    /// The number of new messages.
     pub new: usize,
-    /// What is to be posted of them, leased to the caller.
+    /// The due deliveries of the new messages, leased to the caller.
     pub due: Vec<Due>,
 }
 
 impl InboundRow {
-    /// A message and what is to be posted of it, if it is new.
+    /// Creates a row, with the webhooks to post if the message is new.
     #[must_use]
     pub fn new(inbound: Inbound, hooks: Vec<Hook>) -> Self {
         let kind = inbound.kind.word().to_owned();
@@ -100,7 +100,7 @@ impl InboundRow {
         }
     }
 
-    /// The same with the event that tells of it, if it is new.
+    /// Adds the event to write if the message is new.
     #[must_use]
     pub fn with_event(mut self, event: Option<NewEvent>) -> Self {
         self.event = event;
@@ -108,7 +108,7 @@ impl InboundRow {
     }
 }
 
-/// Who wrote, as the row has them: `628…@c.us`, or `…@lid` where WhatsApp hides the number.
+/// Returns the stored address of a sender: `628…@c.us`, or `…@lid` if WhatsApp hides the number.
 #[must_use]
 pub fn address(sender: &Sender) -> String {
     match sender {
@@ -117,7 +117,8 @@ pub fn address(sender: &Sender) -> String {
     }
 }
 
-/// PostgreSQL takes no NUL in a text, and a message that cannot be kept would come again for ever.
+/// Replaces NUL characters. PostgreSQL refuses a text with NUL, and WhatsApp would redeliver a
+/// message that cannot be stored forever.
 fn storable(text: String) -> String {
     if text.contains('\0') {
         text.replace('\0', "\u{fffd}")
@@ -127,8 +128,8 @@ fn storable(text: String) -> String {
 }
 
 impl Store {
-    /// Keeps those that are new, and what is to be posted of them, in one transaction, all or none. Edits and deletions by others than
-    /// the author are passed over.
+    /// Stores the new messages of a batch and their deliveries in one transaction. Edits and
+    /// deletions by anyone but the author, or an admin in case of a deletion, are ignored.
     pub async fn keep_inbound(
         &self,
         slot: i32,
@@ -179,7 +180,7 @@ impl Store {
                 };
                 let (mut hooks, mut told) = (Vec::new(), Vec::new());
                 for row in batch {
-                    // Taken out: a batch may hold a message twice.
+                    // `remove` instead of `contains`: a batch may hold a message twice.
                     if new.remove(&(row.chat, row.sender, row.id)) {
                         hooks.extend(row.hooks);
                         told.extend(row.event);
@@ -194,7 +195,8 @@ impl Store {
         .await
     }
 
-    /// When a message was last sent to, or seen in, each of these chats. Chats without any are not there.
+    /// Returns the time of the last message sent to, or received in, each chat. Chats without
+    /// messages are missing in the result.
     pub async fn last_activity(
         &self,
         slot: i32,
@@ -203,7 +205,7 @@ impl Store {
         let addresses: Vec<String> = chats.iter().map(Chat::address).collect();
         let mut spoken = HashMap::with_capacity(addresses.len());
         for asked in sql::lists(&addresses) {
-            // Two steps down an index for each chat, however much was said in it.
+            // Each chat takes two index lookups, independent of the number of its messages.
             let text = format!(
                 "WITH asked (bot, chat) AS (VALUES {}) SELECT chat, \
                  COALESCE((SELECT m.accepted_at FROM messages m WHERE m.bot = asked.bot AND m.chat = asked.chat \
@@ -225,7 +227,7 @@ impl Store {
         Ok(spoken)
     }
 
-    /// The file that links call so.
+    /// Returns the file with the id used in links.
     pub async fn media(&self, id: &str) -> Result<Option<MediaRow>, StoreError> {
         let row = sqlx::query(
             "SELECT bot, media_handle, COALESCE(detail, '{}') FROM inbound WHERE media = $1",
@@ -248,7 +250,7 @@ impl Store {
         }))
     }
 
-    /// Which of these files may still be fetched.
+    /// Returns the ids of the files that can still be downloaded.
     pub async fn known_media(&self, ids: &[String]) -> Result<HashSet<String>, StoreError> {
         let mut known = HashSet::new();
         for list in sql::lists(ids) {
@@ -266,7 +268,7 @@ impl Store {
         Ok(known)
     }
 
-    /// Those of these messages that the bot has not.
+    /// Returns the ids unknown to the bot.
     pub async fn unknown_inbound(
         &self,
         slot: i32,
@@ -290,7 +292,7 @@ impl Store {
         Ok(ids.into_iter().filter(unknown).collect())
     }
 
-    /// How many inbound messages of a bot are kept.
+    /// Returns the number of stored inbound messages of a bot.
     pub async fn inbound_count(&self, slot: i32) -> Result<i64, StoreError> {
         let row = sqlx::query("SELECT COUNT(*) FROM inbound WHERE bot = $1")
             .bind(i64::from(slot))

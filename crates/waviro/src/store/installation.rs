@@ -1,14 +1,14 @@
-//! What this installation made for itself, once.
+//! Values generated once for this installation.
 
 use sqlx::Row;
 
 use super::{Store, StoreError};
 
-/// What signs links to files.
+/// The name of the secret that signs links to files.
 const MEDIA_SECRET: &str = "media_secret";
 
 impl Store {
-    /// The secret that signs links to files, if there is one yet.
+    /// Returns the secret that signs links to files; `None` before it is generated.
     pub async fn kept_media_secret(&self) -> Result<Option<String>, StoreError> {
         let row = sqlx::query("SELECT value FROM installation WHERE name = $1")
             .bind(MEDIA_SECRET)
@@ -36,7 +36,8 @@ impl Store {
         .await
     }
 
-    /// The secret that signs links to files: `fresh` where there was none yet.
+    /// Returns the secret that signs links to files. Stores `fresh` if the installation has no
+    /// secret yet.
     pub async fn media_secret(&self, fresh: String) -> Result<String, StoreError> {
         self.write("media_secret", move |connection, _| {
             let fresh = fresh.clone();

@@ -1,4 +1,4 @@
-//! The journal: every attempt of every delivery, kept until retention takes it.
+//! The journal: every attempt of every delivery, stored until retention deletes it.
 
 use sqlx::{AnyConnection, AssertSqlSafe};
 
@@ -6,17 +6,18 @@ use super::deliveries::Attempt;
 use super::writer::Counters;
 use super::{StoreError, sql};
 
-/// The most of an answer that is kept, in bytes: enough for an error page's first lines.
+/// The maximum stored size of a response body, in bytes: enough for the first lines of an error
+/// page.
 const KEPT: usize = 2048;
 
-/// An attempt and what it belongs to.
+/// An attempt with the id of its delivery.
 pub(super) struct Tried<'a> {
     pub(super) delivery: i64,
     pub(super) stage: i64,
     pub(super) attempt: &'a Attempt,
 }
 
-/// Writes attempts down, in the transaction of what came of them.
+/// Inserts attempts, in the transaction that records their results.
 pub(super) async fn insert(
     tried: &[Tried<'_>],
     connection: &mut AnyConnection,
@@ -52,7 +53,8 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// The beginning of an answer, as the journal keeps it. PostgreSQL takes no NUL in a text, so it ends there.
+/// Returns the stored beginning of a response body. PostgreSQL refuses a text with NUL, so the text
+/// ends before the first NUL.
 #[must_use]
 pub fn beginning(text: &str) -> &str {
     let end = text.find('\0').unwrap_or(text.len()).min(KEPT);

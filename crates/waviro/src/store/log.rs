@@ -1,4 +1,4 @@
-//! The message log: what a bot sent and what was written to it, newest first.
+//! The message log: sent and inbound messages of a bot, newest first.
 
 mod heard_list;
 mod sent_list;
@@ -18,98 +18,85 @@ use crate::clock::Millis;
 use heard_list::HeardList;
 use sent_list::SentList;
 
-/// Which messages of a bot are asked for. `None` asks for all.
+/// Conditions on the messages of a bot; `None` matches all.
 #[derive(Debug, Clone, Default)]
 pub struct LogFilter {
-    /// With this chat: its address.
+    /// The chat's address.
     pub chat: Option<String>,
-    /// Of those sent: with this ack.
+    /// The ack, for sent messages only.
     pub ack: Option<i8>,
-    /// Whose text or caption holds this, in any case.
+    /// A part of the text or the caption, compared without case.
     pub text: Option<String>,
-    /// At this time or later.
+    /// The earliest time, inclusive.
     pub since: Option<Millis>,
-    /// Before this time.
+    /// The latest time, exclusive.
     pub until: Option<Millis>,
 }
 
-/// A message that was sent, or is to be.
+/// A sent or queued message.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SentRow {
-    /// The order of acceptance.
+    /// The position in the order of acceptance.
     pub seq: i64,
-    /// Its id.
     pub id: String,
-    /// Where to.
+    /// The address of the recipient.
     pub chat: String,
-    /// Its kind in a word.
+    /// The name of the kind.
     pub kind: String,
-    /// What it says.
     pub content: Content,
-    /// Where changes of its ack are posted.
+    /// The URL for callbacks.
     pub notify_url: Option<String>,
-    /// -1 to 3.
+    /// The ack, -1 to 3.
     pub ack: i8,
-    /// Why -1.
+    /// The cause of a failure.
     pub cause: Option<String>,
-    /// When it was accepted.
     pub accepted_at: Millis,
-    /// When WhatsApp took it, or it failed.
+    /// The time of the server ack or of the failure.
     pub settled_at: Option<Millis>,
-    /// When it reached the phone.
     pub delivered_at: Option<Millis>,
-    /// When it was read.
     pub read_at: Option<Millis>,
-    /// The delivery whose answer it is of.
+    /// The delivery whose webhook reply contains this message.
     pub reply_of: Option<i64>,
 }
 
-/// A message that was written to the bot.
+/// An inbound message.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HeardRow {
-    /// Its id, unique within chat and sender.
+    /// The message id, unique within chat and sender.
     pub id: String,
-    /// Where it was written.
     pub chat: String,
-    /// Who wrote it.
     pub sender: String,
-    /// The name that they give themselves.
+    /// The sender's own profile name.
     pub push_name: String,
-    /// Written by the bot's own account on another device.
+    /// Sent by the bot's own account on another device.
     pub from_me: bool,
-    /// Its kind in a word.
+    /// The name of the kind.
     pub kind: String,
-    /// Its text; empty for other kinds.
+    /// The text; empty for other kinds.
     pub text: String,
-    /// WhatsApp's time.
+    /// The time set by WhatsApp.
     pub at: Millis,
-    /// Ours.
+    /// The time of arrival at the gateway.
     pub received_at: Millis,
-    /// The id of the message that it answers.
+    /// The id of the quoted message.
     pub quoted: Option<String>,
-    /// What its kind has beyond a text.
+    /// The details of kinds other than text.
     pub detail: Detail,
 }
 
-/// After which row of [`SentRow`]s a page begins.
+/// The position before a page of [`SentRow`]s: the last row of the previous page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SentAfter {
-    /// Its `accepted_at`.
     pub accepted_at: Millis,
-    /// Its `seq`.
     pub seq: i64,
 }
 
-/// After which row of [`HeardRow`]s a page begins.
+/// The position before a page of [`HeardRow`]s: the last row of the previous page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeardAfter {
-    /// Its `received_at`.
     pub received_at: Millis,
-    /// Its `id`.
     pub id: String,
-    /// Its `sender`.
     pub sender: String,
-    /// Its `chat`.
     pub chat: String,
 }
 
@@ -119,11 +106,12 @@ const HEARD: &str =
     "id, chat, sender, push_name, from_me, kind, body, at, received_at, quoted, detail";
 
 impl Store {
-    /// Messages that a bot sent, after this place, newest first. Where a text is looked for, or a state within a chat, it is a search:
-    /// it may end before it has read everything, and says where to go on.
+    /// Returns the sent messages of a bot after a position, newest first. A filter by text, or by
+    /// ack within a chat, needs a search. A search may stop before the end of the range; the result
+    /// then holds the position to continue from.
     ///
     /// # Errors
-    /// Any [`StoreError`]; [`StoreError::Busy`] for a search that has no turn in time.
+    /// Any [`StoreError`]; [`StoreError::Busy`] if a search could not start in time.
     pub async fn sent_log(
         &self,
         slot: i32,
@@ -150,8 +138,8 @@ impl Store {
         Ok(Found { rows, go_on: None })
     }
 
-    /// Messages that were written to a bot, after this place, newest first. Where a text is looked for it is a search, see
-    /// [`Self::sent_log`].
+    /// Returns the inbound messages of a bot after a position, newest first. A filter by text needs
+    /// a search, see [`Self::sent_log`].
     ///
     /// # Errors
     /// As [`Self::sent_log`].
@@ -181,7 +169,7 @@ impl Store {
         Ok(Found { rows, go_on: None })
     }
 
-    /// A message that the bot sent.
+    /// Returns a sent message.
     pub async fn sent(&self, slot: i32, id: &str) -> Result<Option<SentRow>, StoreError> {
         let row = sqlx::query(AssertSqlSafe(format!(
             "SELECT {SENT} FROM messages WHERE bot = $1 AND id = $2"
@@ -193,9 +181,10 @@ impl Store {
         row.as_ref().map(sent).transpose()
     }
 
-    /// A message that was written to the bot; of several with this id, in other chats, the latest.
+    /// Returns an inbound message. If several chats have a message with this id, returns the
+    /// latest.
     pub async fn heard(&self, slot: i32, id: &str) -> Result<Option<HeardRow>, StoreError> {
-        // By its id and not in the order of time, see [`Self::heard_log`].
+        // The `+` makes SQLite use the index by id and not the index by time.
         let text = format!(
             "SELECT {HEARD} FROM inbound WHERE bot = $1 AND id = $2 ORDER BY +received_at DESC LIMIT 1"
         );
@@ -207,7 +196,8 @@ impl Store {
         row.as_ref().map(heard).transpose()
     }
 
-    /// How many members of its group have a message, and how many of them read it; `None` where none was counted.
+    /// Returns the number of group members that received a message, and the number that read it;
+    /// `None` if no member is recorded.
     pub async fn members_with(&self, id: &str) -> Result<Option<(i64, i64)>, StoreError> {
         let row = sqlx::query(
             "SELECT COUNT(*), COALESCE(SUM(CASE WHEN level >= 3 THEN 1 ELSE 0 END), 0) FROM receipts WHERE message = $1",
@@ -219,7 +209,7 @@ impl Store {
         Ok(Some(counted).filter(|(members, _)| *members > 0))
     }
 
-    /// The messages of the answers of this delivery, in their order.
+    /// Returns the messages sent for the webhook reply of a delivery, in their order.
     pub async fn replies_of(&self, delivery: i64) -> Result<Vec<SentRow>, StoreError> {
         let text =
             format!("SELECT {SENT} FROM messages WHERE reply_of = $1 ORDER BY seq LIMIT 500");
@@ -232,13 +222,14 @@ impl Store {
 }
 
 impl LogFilter {
-    /// Whether the range holds a row of this time, as far as its older end is concerned.
+    /// Returns `true` if `at` is not before the older end of the range.
     fn reaches(&self, at: Millis) -> bool {
         self.since.is_none_or(|since| at >= since)
     }
 
-    /// What LIKE finds is only a preselection: the databases differ in what case is to them, and a body is JSON. `json`: as the text
-    /// stands in a JSON text.
+    /// Returns a LIKE pattern for the text. The pattern only preselects rows, because the databases
+    /// differ in upper and lower case, and a body is JSON. With `json`, the pattern matches the
+    /// text as encoded in JSON.
     fn pattern(&self, json: bool) -> Option<String> {
         let needle = self.text.as_deref()?.to_lowercase();
         let quoted = if json {
@@ -251,7 +242,7 @@ impl LogFilter {
         for one in quoted.chars() {
             match one {
                 '!' | '%' | '_' => pattern.extend(['!', one]),
-                // SQLite knows the case of ASCII alone.
+                // SQLite's `LOWER` handles ASCII only.
                 _ if !one.is_ascii() && has_case(one) => pattern.push('%'),
                 _ => pattern.push(one),
             }
@@ -267,7 +258,7 @@ impl LogFilter {
 }
 
 impl SentRow {
-    /// Where the page after this row begins.
+    /// The position of this row.
     #[must_use]
     pub fn place(&self) -> SentAfter {
         SentAfter {
@@ -278,7 +269,7 @@ impl SentRow {
 }
 
 impl HeardAfter {
-    /// Before every row of this moment, and after every row of a later one.
+    /// The position before all rows of the time `at` and after all newer rows.
     fn before(at: Millis) -> Self {
         Self {
             received_at: at,
@@ -290,7 +281,7 @@ impl HeardAfter {
 }
 
 impl HeardRow {
-    /// Where the page after this row begins.
+    /// The position of this row.
     #[must_use]
     pub fn place(&self) -> HeardAfter {
         HeardAfter {
@@ -302,7 +293,8 @@ impl HeardRow {
     }
 }
 
-/// What people read of a content.
+/// Returns the readable text of a content: the text, the name of a location or contact, or the
+/// caption.
 #[must_use]
 pub fn words(content: &Content) -> &str {
     match content {
@@ -314,16 +306,16 @@ pub fn words(content: &Content) -> &str {
     }
 }
 
-/// Adds the preselection of a text, if one is looked for, its parameter numbered `next`.
+/// Appends the preselection by text, with `next` as the number of its parameter.
 fn narrow_text(filter: &LogFilter, text: &mut String, next: &mut usize) {
     if filter.text.is_some() {
-        // Writing to a String cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = write!(text, " AND LOWER(body) LIKE ${next} ESCAPE '!'");
         *next += 1;
     }
 }
 
-/// Whether a letter has another form, which may be of more letters than one.
+/// Returns `true` if a letter has another case. The other case may consist of several letters.
 fn has_case(one: char) -> bool {
     !one.to_lowercase().eq([one]) || !one.to_uppercase().eq([one])
 }

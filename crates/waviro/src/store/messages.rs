@@ -1,4 +1,4 @@
-//! Messages for sending: accepting them (the duplicate rule included) and reading them back.
+//! Messages to send: accepting with the duplicate rule, and reading back.
 
 mod insert;
 
@@ -17,7 +17,7 @@ use crate::clock::Millis;
 
 pub(super) use insert::{Putting, apply, apply_once, insert};
 
-/// A message about to be accepted.
+/// A message to be accepted.
 #[derive(Debug, Clone)]
 pub struct NewMessageRow {
     slot: i32,
@@ -32,45 +32,44 @@ pub struct NewMessageRow {
     repeats: Repeats,
 }
 
-/// Whether a message may say what the one before it said to that chat.
+/// The duplicate rule for a message: compares the message with the previous message to the chat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeats {
-    /// It may not.
+    /// A repeat is refused.
     Refused,
-    /// It may not where the one before was accepted at this moment or later.
+    /// A repeat is refused if the previous message was accepted at this time or later.
     RefusedSince(Millis),
-    /// It may.
+    /// A repeat is allowed.
     Fine,
 }
 
-/// What became of it.
+/// The result of accepting a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Accepting {
-    /// It is in the bot's queue.
+    /// The message is in the bot's queue.
     Taken,
-    /// The message right before it, of that bot to that chat, said the same.
+    /// The previous message of the bot to the chat has the same content.
     Duplicate {
-        /// That message.
+        /// The id of the previous message.
         of: MessageId,
     },
-    /// [`Store::accept_once`] alone: it was accepted before, and answered so.
+    /// Only from [`Store::accept_once`]: the message was accepted before, with this response.
     Before(KeptAnswer),
 }
 
 /// A message in a bot's queue.
 #[derive(Debug, Clone)]
 pub struct Queued {
-    /// Order of acceptance over all bots.
+    /// The position in the order of acceptance over all bots.
     pub seq: i64,
-    /// When it was accepted.
     pub accepted_at: Millis,
-    /// The link's epoch at which it was accepted; `None` where it was read back from the database.
+    /// The link's epoch at acceptance; `None` for a message read from the database.
     pub epoch: Option<u64>,
-    /// What to write on the wire.
+    /// The message to send.
     pub message: Outgoing,
 }
 
-/// What a commit means to a bot's lane, told in the order of the commits.
+/// A commit reported to a bot's lane, in the order of the commits.
 #[derive(Debug)]
 pub enum Committed {
     /// The message is queued.
@@ -79,25 +78,24 @@ pub enum Committed {
     Settled(MessageId),
 }
 
-/// A message as it stands.
+/// The state of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageRow {
-    /// The bot's slot.
+    /// The bot id.
     pub slot: i32,
-    /// Where to.
+    /// The address of the recipient.
     pub chat: String,
-    /// -1 to 3.
+    /// The ack, -1 to 3.
     pub ack: i8,
-    /// Why -1.
+    /// The cause of a failure.
     pub cause: Option<String>,
-    /// When it was accepted.
     pub accepted_at: Millis,
 }
 
-/// The writer's command.
+/// The command of [`Store::accept`] for the writer.
 pub(super) struct Accept {
     row: NewMessageRow,
-    /// What is kept with it.
+    /// The response to store with the message.
     keeping: Option<KeepingAnswer>,
     lane: mpsc::UnboundedSender<Committed>,
     seq: i64,
@@ -106,10 +104,10 @@ pub(super) struct Accept {
 }
 
 impl NewMessageRow {
-    /// `at` is the moment of acceptance, `epoch` the link's at that moment.
+    /// Creates a row. `at` is the time of acceptance, `epoch` the link's epoch at that time.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`] for a kind of content that this version cannot store.
+    /// [`StoreError::Unreadable`] for a kind of content that cannot be stored.
     pub fn new(
         slot: i32,
         message: Outgoing,
@@ -136,18 +134,17 @@ impl NewMessageRow {
         })
     }
 
-    /// The same by another duplicate rule; without this a repeat is refused.
+    /// Sets the duplicate rule; the default refuses a repeat.
     #[must_use]
     pub fn repeats(self, repeats: Repeats) -> Self {
         Self { repeats, ..self }
     }
 
-    /// The message's id.
     pub(super) fn id(&self) -> &str {
         self.message.id.as_str()
     }
 
-    /// The row as it stands in the queue.
+    /// Converts the row to the queued message.
     pub(super) fn queued(self, seq: i64) -> Queued {
         Queued {
             seq,
@@ -159,11 +156,13 @@ impl NewMessageRow {
 }
 
 impl Store {
-    /// Puts the message in its bot's queue, in one transaction with the duplicate rule, and tells `lane` after the
-    /// commit, in the order of acceptance. Durable when it returns.
+    /// Adds a message to its bot's queue and applies the duplicate rule in the same transaction.
+    /// After the commit, `lane` gets the accepted messages in the order of acceptance. The message
+    /// is durable when the function returns.
     ///
     /// # Errors
-    /// [`StoreError::Busy`] where too many wait; [`StoreError::Refused`] where the id is taken.
+    /// [`StoreError::Busy`] if the writer's queue is full; [`StoreError::Refused`] if the id is
+    /// taken.
     pub async fn accept(
         &self,
         row: NewMessageRow,
@@ -172,8 +171,9 @@ impl Store {
         self.submit_accept(row, None, lane).await
     }
 
-    /// The same for a message whose answer is kept, in the same transaction: no kill leaves one without the other. Where an answer
-    /// is kept under that id already, nothing is put in, and the duplicate rule is not asked.
+    /// As [`Store::accept`], and stores the response in the same transaction, so that no process
+    /// end leaves one without the other. If a response is already stored under the id, nothing is
+    /// inserted and the duplicate rule is not checked.
     ///
     /// # Errors
     /// As [`Store::accept`].
@@ -217,7 +217,7 @@ impl Store {
         receiver.await.map_err(|_| StoreError::Closed)?
     }
 
-    /// The next `limit` messages of a bot's queue after `seq`, oldest first.
+    /// Returns the next `limit` messages of a bot's queue after `seq`, oldest first.
     pub async fn pending(
         &self,
         slot: i32,
@@ -236,7 +236,7 @@ impl Store {
         rows.iter().map(queued).collect()
     }
 
-    /// When the server took a bot's last messages, at most `limit` of them, in no order.
+    /// Returns the times of the last `limit` server acks of a bot, in no order.
     pub async fn last_sent(&self, slot: i32, limit: i64) -> Result<Vec<Millis>, StoreError> {
         let rows = sqlx::query(
             "SELECT settled_at FROM messages WHERE bot = $1 AND ack > 0 AND settled_at > 0 \
@@ -249,7 +249,7 @@ impl Store {
         rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 
-    /// One message, `None` where there is none of that id.
+    /// Returns a message; `None` if the id is unknown.
     pub async fn message(&self, id: &MessageId) -> Result<Option<MessageRow>, StoreError> {
         let row =
             sqlx::query("SELECT bot, chat, ack, cause, accepted_at FROM messages WHERE id = $1")
@@ -270,12 +270,12 @@ impl Store {
 }
 
 impl Repeats {
-    /// Whether an equal message of that moment makes this one a repeat.
+    /// Returns `true` if an equal message accepted at `before` makes the new message a repeat.
     fn refuses(self, before: Millis) -> bool {
         self != Self::Fine && before >= self.since()
     }
 
-    /// From when on an equal message counts.
+    /// The time from which on an equal message counts.
     fn since(self) -> Millis {
         match self {
             Self::Refused => Millis::MIN,
@@ -286,15 +286,16 @@ impl Repeats {
 }
 
 impl Accept {
-    /// It changes the database by one statement.
+    /// Returns `true` if the command is a single SQL statement.
     pub(super) fn is_one_statement(&self) -> bool {
         self.keeping.is_none()
     }
 
-    /// After the commit: the lane first, so that the queue's order never depends on how callers are woken.
+    /// Reports the commit: first to the lane, so that the order of the queue does not depend on the
+    /// order in which callers wake.
     pub(super) fn answer(self, done: Result<(), StoreError>) {
         if done.is_ok() && self.outcome == Accepting::Taken {
-            // A lane that is gone belongs to a removed bot or to a process that stops.
+            // A closed lane belongs to a removed bot or to a stopping process.
             let _ = self
                 .lane
                 .send(Committed::Accepted(self.row.queued(self.seq)));
@@ -318,7 +319,7 @@ fn queued(row: &AnyRow) -> Result<Queued, StoreError> {
     })
 }
 
-/// The way back from [`Chat::address`].
+/// Parses the result of [`Chat::address`].
 pub(super) fn parse_chat(address: &str) -> Result<Chat, StoreError> {
     let unreadable = || StoreError::Unreadable("a chat's address".to_owned());
     let (user, server) = address.split_once('@').ok_or_else(unreadable)?;
@@ -335,7 +336,8 @@ pub(super) fn message_id(text: &str) -> Result<MessageId, StoreError> {
         .map_err(|_| StoreError::Unreadable("a message id".to_owned()))
 }
 
-/// Columns are BIGINT on both databases; what is smaller in Rust is checked on the way back.
+/// Converts a number from the database. Columns are BIGINT in both databases, so smaller types are
+/// checked here.
 pub(super) fn narrow<T: TryFrom<i64>>(wide: i64) -> Result<T, StoreError> {
     T::try_from(wide).map_err(|_| StoreError::Unreadable(format!("the number {wide}")))
 }

@@ -1,11 +1,11 @@
-//! Names that are unique among living rows, as a reader sees them.
+//! Names unique among existing rows. Names that look the same to a reader count as equal.
 
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
 use super::StoreError;
 use crate::invisible::skeleton;
 
-/// A table whose living rows have unique names.
+/// A table with unique names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Named {
     Bots,
@@ -22,8 +22,9 @@ impl Named {
         }
     }
 
-    /// Whether a living row other than `except` has a name that looks like `name`. SQL compares bytes, so the names are compared
-    /// here. A gateway has hundreds of names at most, and a name is given rarely.
+    /// Returns `true` if an existing row other than `except` has a name that looks like `name`. SQL
+    /// compares bytes, so the comparison happens here. A gateway has hundreds of names at most, and
+    /// names are rarely set.
     pub(super) async fn is_taken(
         self,
         name: &str,

@@ -1,4 +1,4 @@
-//! Which numbers are on WhatsApp, as the last lookup said.
+//! A cache of the lookups of numbers on WhatsApp.
 
 use sqlx::Row;
 use waviro_link::Number;
@@ -7,7 +7,7 @@ use super::{Store, StoreError};
 use crate::clock::Millis;
 
 impl Store {
-    /// What the last lookup said of a number, and when.
+    /// Returns the result and the time of the last lookup of a number.
     pub async fn number(&self, number: &Number) -> Result<Option<(bool, Millis)>, StoreError> {
         let row = sqlx::query("SELECT registered, checked_at FROM numbers WHERE number = $1")
             .bind(number.to_string())
@@ -20,7 +20,7 @@ impl Store {
         .transpose()
     }
 
-    /// Remembers a lookup.
+    /// Stores the result of a lookup.
     pub async fn remember_number(
         &self,
         number: &Number,
@@ -46,7 +46,7 @@ impl Store {
         .await
     }
 
-    /// Forgets what was known of a number: the next message to it asks WhatsApp.
+    /// Deletes the result of a number's lookup; the next message to the number asks WhatsApp.
     pub async fn forget_number(&self, number: &Number) -> Result<(), StoreError> {
         let number = number.to_string();
         self.write("forget_number", move |connection, _| {

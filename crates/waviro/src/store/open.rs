@@ -1,4 +1,5 @@
-//! Opening: the URL, the file's mode, the settings of each connection, the schema.
+//! Opens a database: parses the URL, creates the file, configures each connection, migrates the
+//! schema.
 
 mod postgres;
 
@@ -15,7 +16,7 @@ use waviro_fault::Bug;
 use super::{Schema, StoreError};
 use crate::config::DatabaseAt;
 
-/// Every migration, in order; one that has landed is never edited.
+/// All migrations in order. A released migration is never edited.
 const SCHEMA: &[(i64, &str, &str)] = &[
     (
         1,
@@ -81,36 +82,40 @@ const SCHEMA: &[(i64, &str, &str)] = &[
     ),
 ];
 
-/// WAL and FULL: a commit costs one sync of the log and survives a power cut. `busy_timeout` covers the command line
-/// tool writing at the same time. The size limit cuts a log that a long read let grow. The log goes into the database every
-/// 4,000 pages (16 MB) in place of 1,000: the commit that crosses the mark pays for it, and pages written often pay once.
+/// The settings of each SQLite connection. With WAL and FULL, a commit costs one fsync of the log
+/// and survives a power cut. `busy_timeout` covers concurrent writes by the command line tool.
+/// `journal_size_limit` truncates a log that grew during a long read. `wal_autocheckpoint` copies
+/// the log into the database every 4,000 pages (16 MB) instead of 1,000: the commit that crosses
+/// the limit waits for the copy, and a page written several times is copied once.
 const SQLITE_SETTINGS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; \
      PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = 4000;";
 
-/// A connection keeps pages in memory for itself, 2,000 KiB unless told otherwise, and it takes hours of messages until they are full: what
-/// is meant to be a cache looks like a leak. The kernel has the pages too, and readers mostly read what they have never read. The writer,
-/// which comes back to the same pages, keeps its own.
+/// The settings of read connections. Each connection has a page cache of 2,000 KiB by default. The
+/// cache takes hours of traffic to fill, so its growth looks like a memory leak. A small cache is
+/// enough, because the kernel caches the pages too, and readers mostly read new pages. The writer
+/// returns to the same pages and keeps a larger cache.
 const READER_SETTINGS: &str = "PRAGMA cache_size = -512;";
 
-/// The writer's part of the database in memory: the inner pages of its indexes, through which every write goes, are about a
-/// hundredth of it. Within these bounds, in KiB: SQLite's own default, and what a small machine can spare.
+/// The writer's page cache, as a part of the database size. Every write goes through the inner
+/// pages of the indexes, about a hundredth of the database. The limits in KiB are SQLite's default
+/// and the most that a small machine can spare.
 const CACHE_PART: i64 = 64;
 const CACHE_KIB: (i64, i64) = (2_000, 65_536);
 
 /// SQLite's number for `synchronous=FULL`.
 const FULL: i64 = 2;
 
-/// Where the database is.
+/// The address of a database.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     options: AnyConnectOptions,
     sqlite: bool,
-    /// The host whose certificate a connection checks.
+    /// The host whose certificate a connection verifies.
     verified: Option<String>,
 }
 
 impl Place {
-    /// Takes `sqlite:PATH`, `sqlite://PATH`, `postgres://…` and `postgresql://…`.
+    /// Parses `sqlite:PATH`, `sqlite://PATH`, `postgres://…` and `postgresql://…`.
     pub(super) fn parse(at: &DatabaseAt) -> Result<Self, StoreError> {
         static DRIVERS: Once = Once::new();
         DRIVERS.call_once(sqlx::any::install_default_drivers);
@@ -133,7 +138,7 @@ impl Place {
                 ));
             }
         };
-        // Statements hold texts and numbers of people: none of them goes to the log.
+        // Statements hold people's texts and numbers, so no statement may reach the log.
         let options = options.disable_statement_logging();
         Ok(Self {
             options,
@@ -142,8 +147,9 @@ impl Place {
         })
     }
 
-    /// How a writing transaction starts. SQLite must take the write lock at once: a transaction that reads first and
-    /// writes later fails without waiting when another process wrote in between.
+    /// The statement that starts a writing transaction. SQLite must take the write lock at once: a
+    /// transaction that reads first and writes later fails without waiting if another process wrote
+    /// in between.
     pub(super) fn begin(&self) -> &'static str {
         if self.sqlite {
             "BEGIN IMMEDIATE"
@@ -152,7 +158,7 @@ impl Place {
         }
     }
 
-    /// One connection, set up.
+    /// Opens a connection and applies the settings.
     pub(super) async fn connect(&self) -> Result<AnyConnection, StoreError> {
         let mut connection = self.dial().await?;
         if self.sqlite {
@@ -166,14 +172,15 @@ impl Place {
         Ok(connection)
     }
 
-    /// One connection without any setting. The error of a refused certificate contains the remedy.
+    /// Opens a connection without settings. The error for a refused certificate contains the
+    /// remedy.
     async fn dial(&self) -> Result<AnyConnection, StoreError> {
         self.options
             .connect()
             .await
             .map_err(|error| match (&error, &self.verified) {
                 (sqlx::Error::Tls(_), Some(host)) => unproven(host, &error),
-                // sqlx reports a certificate that rustls refused as this error.
+                // sqlx reports a certificate refused by rustls as `InvalidData`.
                 (sqlx::Error::Io(cause), Some(host)) if cause.kind() == ErrorKind::InvalidData => {
                     unproven(host, &error)
                 }
@@ -181,7 +188,7 @@ impl Place {
             })
     }
 
-    /// Sizes the writer's page cache for the database as it is now.
+    /// Sets the size of the writer's page cache for the current size of the database.
     pub(super) async fn fit_cache(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
         if !self.sqlite {
             return Ok(());
@@ -195,7 +202,7 @@ impl Place {
         Ok(())
     }
 
-    /// A pool for reads; it connects when it is first used.
+    /// Creates a pool for reads; the pool connects at its first use.
     pub(super) fn pool(&self, connections: u32) -> AnyPool {
         let sqlite = self.sqlite;
         AnyPoolOptions::new()
@@ -213,7 +220,7 @@ impl Place {
     }
 }
 
-/// A variable of libpq.
+/// Reads an environment variable of libpq.
 #[expect(
     clippy::disallowed_methods,
     reason = "sqlx reads these variables by itself, so the gateway has to judge what they say"
@@ -222,7 +229,7 @@ fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// The error of a server on another machine that did not prove its identity, with the remedy.
+/// The error for a server on another machine without a verified identity, with the remedy.
 fn unproven(host: &str, error: &sqlx::Error) -> StoreError {
     StoreError::Failed(format!(
         "{error}; the PostgreSQL server on another machine must have TLS with a certificate for {host}; \
@@ -230,7 +237,8 @@ fn unproven(host: &str, error: &sqlx::Error) -> StoreError {
     ))
 }
 
-/// The promise of every 200 rests on two settings, which SQLite may refuse in silence (WAL on a network file system).
+/// Checks the two settings required for the durability of every 200. SQLite may refuse both without
+/// an error, for example WAL on a network file system.
 async fn be_sure(connection: &mut AnyConnection) -> Result<(), StoreError> {
     let row = connection.fetch_one("PRAGMA synchronous").await?;
     let synchronous: i64 = row.try_get(0)?;
@@ -245,7 +253,7 @@ async fn be_sure(connection: &mut AnyConnection) -> Result<(), StoreError> {
     )))
 }
 
-/// Brings the schema up to date.
+/// Migrates the schema.
 pub(super) async fn migrate(connection: &mut AnyConnection) -> Result<(), StoreError> {
     let migrations = SCHEMA.iter().map(|&(version, name, text)| {
         Migration::new(
@@ -265,7 +273,7 @@ pub(super) async fn migrate(connection: &mut AnyConnection) -> Result<(), StoreE
     Ok(())
 }
 
-/// Creates a missing SQLite file for its owner alone; SQLite gives its log the same mode.
+/// Creates a missing SQLite file with mode 0600; SQLite gives its log the same mode.
 pub(super) fn create(url: &str) -> Result<(), StoreError> {
     let Some(rest) = url.strip_prefix("sqlite:") else {
         return Ok(());
@@ -281,7 +289,7 @@ pub(super) fn create(url: &str) -> Result<(), StoreError> {
     }
 }
 
-/// See [`super::Store::schema_at`].
+/// Implements [`super::Store::schema_at`].
 pub(super) async fn schema_at(at: &DatabaseAt) -> Result<Schema, StoreError> {
     let place = Place::parse(at)?;
     if let Some(rest) = at.url.strip_prefix("sqlite:") {
@@ -292,12 +300,13 @@ pub(super) async fn schema_at(at: &DatabaseAt) -> Result<Schema, StoreError> {
             Err(error) => return Err(StoreError::Failed(format!("{}: {error}", path.display()))),
         }
     }
-    // As it is: the settings of a working connection would change an empty file.
+    // The connection has no settings, because the settings would change an empty file.
     let mut connection = place.dial().await?;
     let table = if place.sqlite {
         "SELECT COUNT(*) FROM sqlite_master WHERE name = '_sqlx_migrations'"
     } else {
-        // By the search path, as the next question: other schemas may hold another program's.
+        // `to_regclass` uses the search path, as the next query does: other schemas may hold the
+        // tables of another program.
         "SELECT COUNT(*) WHERE to_regclass('_sqlx_migrations') IS NOT NULL"
     };
     let tables: i64 = connection.fetch_one(table).await?.try_get(0)?;
@@ -314,14 +323,14 @@ pub(super) async fn schema_at(at: &DatabaseAt) -> Result<Schema, StoreError> {
     Ok(match newest.cmp(&current) {
         _ if landed == 0 => Schema::None,
         Ordering::Less => Schema::Older,
-        // A step between two others may be missing.
+        // A migration between two others may be missing.
         Ordering::Equal if landed < all => Schema::Older,
         Ordering::Equal => Schema::Current,
         Ordering::Greater => Schema::Newer,
     })
 }
 
-/// The path in a SQLite URL.
+/// Returns the path in a SQLite URL.
 fn file(rest: &str) -> Result<PathBuf, StoreError> {
     let rest = rest.strip_prefix("//").unwrap_or(rest);
     let path = rest.split_once('?').map_or(rest, |(path, _)| path);

@@ -1,7 +1,8 @@
-//! What retention takes: what has ended and is older than it may grow, beside the commands ([`super::aside`]).
+//! Retention: deletes rows older than their limit, as background work ([`super::aside`]).
 //!
-//! Each step finds its rows at one end of an index, whatever else is kept. The newest row of a table that gives out ids by its
-//! highest one stays, or its id would be given out again.
+//! Each step finds its rows at one end of an index, independent of the number of other rows. The
+//! row with the highest id stays in each table that derives new ids from it; otherwise an id would
+//! be assigned again.
 
 use std::sync::Arc;
 
@@ -12,34 +13,33 @@ use super::aside::Budget;
 use super::{Store, StoreError, sql};
 use crate::clock::Millis;
 
-/// Attempts of deliveries, and receipts of messages, that one statement takes.
+/// The maximum number of attempts or receipts deleted by one statement.
 const CHILDREN: i64 = 200;
 
-/// What is older than this goes.
+/// The time limits: older rows are deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kept {
-    /// Events.
     pub events: Millis,
-    /// Deliveries that ended, and their attempts.
+    /// Ended deliveries and their attempts.
     pub deliveries: Millis,
-    /// What was written to the bots.
+    /// Inbound messages.
     pub inbound: Millis,
-    /// Messages that are final or were taken, and what members said of them.
+    /// Failed messages and messages taken by WhatsApp, with the receipts of group members.
     pub messages: Millis,
-    /// What files are fetched by.
+    /// Handles for downloading files.
     pub media: Millis,
 }
 
-/// What was taken.
+/// The result of a sweep.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// So many rows.
+    /// The number of deleted rows.
     pub rows: u64,
-    /// The files that can be fetched no more.
+    /// The files that can no longer be downloaded.
     pub media: Vec<String>,
 }
 
-/// What is taken, in this order: what tells of a message before the message.
+/// The steps in order: deliveries and events are deleted before their messages.
 const STEPS: [Step; 6] = [
     Step::Events,
     Step::Deliveries,
@@ -53,7 +53,7 @@ const STEPS: [Step; 6] = [
 enum Step {
     Events,
     Deliveries,
-    /// Messages that WhatsApp took.
+    /// Messages taken by WhatsApp.
     Taken,
     /// Messages that failed.
     Failed,
@@ -61,30 +61,30 @@ enum Step {
     Handles,
 }
 
-/// A sweep, and how far it is.
+/// A sweep and its progress.
 #[derive(Debug, Clone)]
 pub struct Sweep {
     kept: Kept,
     step: usize,
-    /// What hangs on a bot is found by the bot's own index.
+    /// The bot ids: some steps run per bot, with the bot's own index.
     slots: Arc<[i64]>,
     slot: usize,
     after: After,
 }
 
-/// The last row that was looked at: by what it is as old as it is, and its number.
+/// The last row checked: its time and its number.
 type After = (Millis, i64);
 
-/// What a look at a step's next rows came to.
+/// The result of one step.
 enum Looked {
-    /// There may be more after this row.
+    /// More rows may follow after this row.
     More(After),
-    /// There are no more.
+    /// No rows are left.
     Done,
 }
 
 impl Store {
-    /// A sweep of everything that is older than it may be kept.
+    /// Starts a sweep of all rows older than their limit.
     ///
     /// # Errors
     /// Any [`StoreError`].
@@ -107,10 +107,11 @@ impl Store {
         })
     }
 
-    /// Takes the next rows of a sweep, as many as its budget allows. Returns what was taken, and how to go on.
+    /// Deletes the next rows of a sweep, as many as the budget allows. Returns the deleted rows and
+    /// the rest of the sweep.
     ///
     /// # Errors
-    /// Any [`StoreError`]; nothing of the next rows was taken then.
+    /// Any [`StoreError`]; then none of the next rows was deleted.
     pub async fn sweep(&self, sweep: Sweep) -> Result<(Swept, Option<Sweep>), StoreError> {
         self.aside("sweep", move |connection, _, budget| {
             Box::pin(batch(sweep.clone(), budget, connection))
@@ -119,7 +120,7 @@ impl Store {
     }
 }
 
-/// Takes rows until the budget is spent. Returns where to go on.
+/// Deletes rows until the budget is spent. Returns the rest of the sweep.
 async fn batch(
     mut place: Sweep,
     mut budget: Budget,
@@ -158,7 +159,7 @@ impl Sweep {
         STEPS.get(self.step).copied()
     }
 
-    /// The bot whose turn it is; 0 in a step over all bots.
+    /// The current bot; 0 in a step over all bots.
     fn slot(&self) -> Option<i64> {
         match self.step()? {
             Step::Events | Step::Deliveries => Some(0),
@@ -166,7 +167,7 @@ impl Sweep {
         }
     }
 
-    /// To the next bot, or to the next step.
+    /// Moves to the next bot, or to the next step.
     fn go_on(&mut self) {
         self.after = START;
         self.slot += 1;
@@ -177,11 +178,11 @@ impl Sweep {
     }
 }
 
-/// Before every row.
+/// The position before every row.
 const START: After = (Millis::MIN, i64::MIN);
 
 impl Looked {
-    /// More, if there were as many rows as were asked for.
+    /// Returns [`Self::More`] if the query returned as many rows as requested.
     fn after(rows: &[AnyRow], asked: i64, last: After) -> Self {
         if i64::try_from(rows.len()).unwrap_or(i64::MAX) < asked {
             Self::Done
@@ -191,7 +192,7 @@ impl Looked {
     }
 }
 
-/// Ids rise with time: the oldest events are at one end of the table.
+/// Event ids rise with time, so the oldest events are at one end of the table.
 async fn events(
     before: Millis,
     many: i64,
@@ -256,7 +257,7 @@ async fn deliveries(
     Ok(Looked::after(&rows, many, last))
 }
 
-/// A message whose callback still waits stays: what is posted is made of it.
+/// A message with a waiting callback stays, because the callback is built from the message.
 async fn messages(
     ack: &str,
     (slot, before, (at, seq), many): (i64, Millis, After, i64),
@@ -322,8 +323,9 @@ async fn inbound(
     .await?;
     let ids: Vec<String> = (rows.iter().map(|row| row.try_get(0))).collect::<Result<_, _>>()?;
     for list in sql::lists(&ids) {
-        // By the index of their ids: the sign keeps SQLite from a walk over all that is old. A namesake in another chat is old, too,
-        // and has a file of its own.
+        // The `+` makes SQLite use the index by id and not scan all old rows. A message with the
+        // same id in another chat may be deleted too: the message is also old, and has a file of
+        // its own.
         let text = format!(
             "DELETE FROM inbound WHERE bot = $1 AND +received_at < $2 AND id IN ({}) \
              RETURNING CASE WHEN media_handle IS NOT NULL THEN media END",
@@ -369,7 +371,8 @@ async fn handles(
     Ok(Looked::after(&rows, many, START))
 }
 
-/// Takes what belongs to these rows, [`CHILDREN`] at a time. Whether none is left; if not, the budget is spent.
+/// Deletes the child rows of `keys`, [`CHILDREN`] at a time. Returns `true` if none is left;
+/// `false` means that the budget is spent.
 async fn children<K>(
     text: &str,
     keys: &[K],

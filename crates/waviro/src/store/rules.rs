@@ -1,4 +1,4 @@
-//! The rules of the bots: which keyword is posted where.
+//! The keyword rules of the bots.
 
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
@@ -9,69 +9,67 @@ use super::{Store, StoreError};
 use crate::clock::Millis;
 use crate::keyword::Rule;
 
-/// A rule as it stands.
+/// A stored rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleRow {
-    /// Its id, never used again.
+    /// The id, never reused.
     pub id: i64,
-    /// As registered; empty = takes what no other rule does.
+    /// The keyword as registered. An empty keyword matches the texts without another matching rule.
     pub keyword: String,
-    /// Where to.
+    /// The URL of the webhook.
     pub url: Url,
-    /// Whether texts are held against it.
+    /// The rule is checked against texts.
     pub enabled: bool,
-    /// Whether texts in groups are, too.
+    /// The rule is also checked against texts in groups.
     pub in_groups: bool,
-    /// Its own deadline, seconds.
+    /// The rule's own timeout in seconds.
     pub timeout_s: Option<i64>,
-    /// Why the gateway switched it off, if it did.
+    /// The cause if the gateway disabled the rule.
     pub off_cause: Option<String>,
-    /// When it was made.
     pub created_at: Millis,
-    /// When it was last changed.
     pub updated_at: Millis,
 }
 
-/// A rule about to be made.
+/// A rule to be added.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewRule {
-    /// As registered.
+    /// The keyword as registered.
     pub keyword: String,
-    /// What texts are held against, see [`crate::keyword::seen`].
+    /// The normalized keyword for comparison with texts, see [`crate::keyword::seen`].
     pub folded: String,
-    /// Where to.
+    /// The URL of the webhook.
     pub url: Url,
-    /// Whether texts are held against it.
+    /// The rule is checked against texts.
     pub enabled: bool,
-    /// Whether texts in groups are, too.
+    /// The rule is also checked against texts in groups.
     pub in_groups: bool,
-    /// Its own deadline, seconds.
+    /// The rule's own timeout in seconds.
     pub timeout_s: Option<i64>,
 }
 
-/// What becomes of a rule; `None` leaves it as it is.
+/// A change of a rule; `None` leaves a field unchanged.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RuleChange {
-    /// As registered, and what texts are held against.
+    /// The keyword as registered, and the normalized keyword.
     pub keyword: Option<(String, String)>,
-    /// Where to; what waits follows.
+    /// The new URL; waiting deliveries follow.
     pub url: Option<Url>,
-    /// On or off. On forgets why the gateway switched it off.
+    /// Enables or disables the rule. Enabling deletes the cause set by the gateway.
     pub enabled: Option<bool>,
-    /// In groups too.
+    /// The rule is also checked against texts in groups.
     pub in_groups: Option<bool>,
-    /// Its own deadline; `Some(None)` takes it away.
+    /// The rule's own timeout; `Some(None)` removes the timeout.
     pub timeout_s: Option<Option<i64>>,
 }
 
-/// What became of a new or changed rule.
+/// The result of adding or changing a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AddRule {
-    /// As it stands now.
+    /// The rule after the change.
     Done(RuleRow),
-    /// This rule of that bot has that keyword.
+    /// The rule with this id has the same keyword.
     KeywordTaken(i64),
-    /// The bot has [`MOST_RULES`].
+    /// The bot has [`MOST_RULES`] rules.
     TooMany,
     /// The bot has no such rule.
     NoSuchRule,
@@ -87,14 +85,14 @@ impl Rule for RuleRow {
     }
 }
 
-/// The most rules of a bot: each text is held against all of them.
+/// The maximum number of rules of a bot: each text is compared with all rules.
 pub const MOST_RULES: usize = 500;
 
 const COLUMNS: &str =
     "id, keyword, url, enabled, in_groups, timeout_s, off_cause, created_at, updated_at";
 
 impl Store {
-    /// The rules of a bot, oldest first, those that are off among them.
+    /// Returns all rules of a bot, oldest first, including disabled rules.
     pub async fn rules(&self, slot: i32) -> Result<Vec<RuleRow>, StoreError> {
         let rows = sqlx::query(AssertSqlSafe(format!(
             "SELECT {COLUMNS} FROM rules WHERE bot = $1 AND deleted_at IS NULL ORDER BY id"
@@ -105,7 +103,7 @@ impl Store {
         rows.iter().map(rule).collect()
     }
 
-    /// One rule of a bot.
+    /// Returns a rule of a bot.
     pub async fn rule(&self, slot: i32, id: i64) -> Result<Option<RuleRow>, StoreError> {
         let row = sqlx::query(AssertSqlSafe(format!(
             "SELECT {COLUMNS} FROM rules WHERE id = $1 AND bot = $2 AND deleted_at IS NULL"
@@ -117,7 +115,6 @@ impl Store {
         row.as_ref().map(rule).transpose()
     }
 
-    /// Makes a rule.
     pub async fn add_rule(
         &self,
         slot: i32,
@@ -160,7 +157,7 @@ impl Store {
         .await
     }
 
-    /// Changes a rule. What waits for its old URL goes to the new one.
+    /// Changes a rule. Deliveries waiting for the old URL are moved to the new URL.
     pub async fn change_rule(
         &self,
         slot: i32,
@@ -227,7 +224,8 @@ impl Store {
         Ok(changed)
     }
 
-    /// Switches a rule off and says why; no one else's wish is undone: a rule that is off already stays as it is.
+    /// Disables the rule of a delivery and stores the cause. A disabled rule, or a rule with
+    /// another URL than `tried`, stays unchanged, because a user changed the rule in the meantime.
     pub async fn switch_rule_off(
         &self,
         delivery: i64,
@@ -255,7 +253,8 @@ impl Store {
         .await
     }
 
-    /// Deletes a rule; what waits for it ends as cancelled. `false` where the bot has no such rule.
+    /// Deletes a rule and cancels its waiting deliveries. Returns `false` if the bot has no such
+    /// rule.
     pub async fn delete_rule(&self, slot: i32, id: i64, now: Millis) -> Result<bool, StoreError> {
         let deleted = self.write("delete_rule", move |connection, _| {
             Box::pin(async move {
@@ -278,7 +277,7 @@ impl Store {
     }
 }
 
-/// The rule of that bot, other than `but`, that has this keyword.
+/// Returns the id of a rule with the same keyword, other than `but`.
 async fn holder(
     slot: i32,
     folded: &str,

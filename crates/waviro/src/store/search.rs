@@ -1,8 +1,10 @@
-//! Looking for what no index finds: a text, or a rare state in one chat. All rows of the range are read for it.
+//! Searches without an index: by text, or by a rare state in one chat. A search reads all rows of
+//! the range.
 //!
-//! Searches have a connection of their own, so that however many there are and however long their rows, nothing else waits. They
-//! read in steps of some 25 ms and take turns after each step; a bot has one search under way at a time. A search that is not
-//! through within [`WITHIN`] answers with what it found, and says where to go on.
+//! Searches have a connection of their own, so nothing else waits for searches, independent of
+//! their number and the length of their rows. A search reads in steps of about 25 ms; the searches
+//! of different bots alternate after each step, and a bot has one search at a time. A search that
+//! does not end within [`WITHIN`] returns its results so far and the position to continue from.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -14,50 +16,51 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Store, StoreError};
 
-/// How long a search goes on: as long as somebody looks at an empty page.
+/// The maximum duration of a search: as long as people look at an empty page.
 const WITHIN: Duration = Duration::from_secs(5);
 
-/// How long a step should take: an adversary's rows are of 64 KiB, a shop's of 100 bytes.
+/// The target duration of a step. The number of rows per step varies, because an attacker's rows
+/// have 64 KiB and a shop's rows 100 bytes.
 const STEP: Duration = Duration::from_millis(25);
 
-/// Rows of the first step, and of any.
+/// The number of rows in the first step, and its limits in later steps.
 const FIRST: i64 = 256;
 const FEWEST: i64 = 8;
 const MOST: i64 = 16_384;
 
-/// What was found, and where to go on if not everything was read.
+/// The found rows, and the position to continue from if the search stopped early.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found<R, A> {
-    /// The rows, in the list's order.
+    /// The rows, in the order of the list.
     pub rows: Vec<R>,
-    /// After this place nothing was read.
+    /// The last position read; `None` if the whole range was read.
     pub go_on: Option<A>,
 }
 
-/// Where searches take turns.
+/// The connection and the locks shared by all searches.
 #[derive(Debug, Clone)]
 pub(super) struct Searches {
     pool: AnyPool,
     turns: Arc<Mutex<HashMap<i32, Weak<tokio::sync::Mutex<()>>>>>,
 }
 
-/// The part of a range that one step read.
+/// The result of one step.
 pub(super) struct Step<R, A> {
-    /// What fits, with its place.
+    /// The matching rows with their positions.
     pub(super) found: Vec<(R, A)>,
-    /// The last place that was read; `None` at the end of the range.
+    /// The last position read; `None` at the end of the range.
     pub(super) read_to: Option<A>,
 }
 
-/// A step under way.
+/// The future of a running step.
 pub(super) type Stepping<'s, R, A> = BoxFuture<'s, Result<Step<R, A>, StoreError>>;
 
-/// A list that is searched.
+/// A list that can be searched.
 pub(super) trait Searched: Sync {
     type Row: Send;
     type After: Clone + Send + Sync;
 
-    /// Reads the next `rows` rows after a place, and finds `limit` of them at most.
+    /// Reads the next `rows` rows after a position and returns at most `limit` matches.
     fn step<'s>(
         &'s self,
         connection: &'s mut AnyConnection,
@@ -92,10 +95,11 @@ impl Searches {
 }
 
 impl Store {
-    /// Searches a bot's list for `limit` rows.
+    /// Searches a list of a bot for `limit` rows.
     ///
     /// # Errors
-    /// [`StoreError::Busy`] if the bot's search before did not end in time.
+    /// [`StoreError::Busy`] if the bot's previous search did not end in time, or the connection was
+    /// not free in time.
     pub(super) async fn search<S: Searched>(
         &self,
         slot: i32,
@@ -157,7 +161,7 @@ impl Store {
     }
 }
 
-/// How many rows the next step reads.
+/// Returns the number of rows for the next step.
 fn next_step(rows: i64, took: Duration) -> i64 {
     if took < STEP / 2 {
         (rows * 2).min(MOST)
@@ -172,7 +176,7 @@ fn next_step(rows: i64, took: Duration) -> i64 {
 mod tests {
     use super::*;
 
-    /// The numbers from a place on; every hundredth fits.
+    /// The numbers up to `last`; every hundredth number matches.
     struct Numbers {
         last: i64,
     }

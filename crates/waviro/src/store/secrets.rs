@@ -1,4 +1,5 @@
-//! What a bot proves itself with to users' endpoints: the document's webhook key, and the secrets that sign.
+//! The secrets of a bot toward users' endpoints: the `webhookkey` of the documented payload and the
+//! signing secrets.
 
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
@@ -7,14 +8,14 @@ use super::bots::{SetKey, sha256};
 use super::{Store, StoreError};
 use crate::clock::Millis;
 
-/// A bot's secrets. They are kept as they are: a hash signs nothing.
+/// The secrets of a bot. The secrets are stored unhashed, because signing needs the secret itself.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretsRow {
-    /// What the document's payload carries as `webhookkey`.
+    /// The value of `webhookkey` in the documented payload.
     pub webhook_key: String,
-    /// Signs what is posted: `whsec_` and base64.
+    /// The secret that signs deliveries: `whsec_` and base64.
     pub signing: String,
-    /// The one before signs too, until then.
+    /// The previous signing secret, and the time until which it signs too.
     pub before: Option<(String, Millis)>,
     /// The bot's settings as JSON; `None` for the defaults.
     pub settings: Option<String>,
@@ -23,7 +24,7 @@ pub struct SecretsRow {
 const COLUMNS: &str = "webhook_key, signing_secret, signing_before, signing_before_until, settings";
 
 impl Store {
-    /// A bot's secrets; `None` where it has none yet, or where there is no such bot.
+    /// Returns the secrets of a bot; `None` if the bot has no secrets yet or does not exist.
     pub async fn secrets(&self, slot: i32) -> Result<Option<SecretsRow>, StoreError> {
         let row = sqlx::query(AssertSqlSafe(format!(
             "SELECT {COLUMNS} FROM bots WHERE slot = $1 AND signing_secret IS NOT NULL AND webhook_key IS NOT NULL"
@@ -34,7 +35,8 @@ impl Store {
         row.as_ref().map(secrets).transpose()
     }
 
-    /// Gives a bot the secrets that it has none of, and returns what it has then; `None` where there is no such bot.
+    /// Stores the given secrets if the bot has none, and returns the bot's secrets; `None` if the
+    /// bot does not exist.
     pub async fn give_secrets(
         &self,
         slot: i32,
@@ -59,7 +61,8 @@ impl Store {
         .await
     }
 
-    /// Gives a bot another signing secret; the one that it had signs too, until then. `false` where there is no such bot.
+    /// Replaces the signing secret; the previous secret signs too until `before_until`. Returns
+    /// `false` if the bot does not exist.
     pub async fn rotate_signing(
         &self,
         slot: i32,
@@ -84,7 +87,7 @@ impl Store {
         .await
     }
 
-    /// Gives a bot another webhook key, at once.
+    /// Replaces the webhook key with immediate effect.
     pub async fn set_webhook_key(
         &self,
         slot: i32,

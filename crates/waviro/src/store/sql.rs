@@ -1,16 +1,19 @@
-//! Text of statements over many rows. A statement costs a thread hand-off, whatever it holds, so batches go as one.
+//! Builds the texts of statements over many rows. Each statement costs a hand-off between threads,
+//! independent of its size, so a batch becomes one statement.
 //!
-//! Row counts are powers of two up to [`MOST`], so that few texts exist and the driver's statement cache (100) holds them.
+//! The numbers of rows are powers of two up to [`MOST`]. So few different texts exist that all fit
+//! in the driver's statement cache (100).
 
 use std::fmt::Write as _;
 
 /// A statement with its parameters.
 pub(super) type Bound = sqlx::query::Query<'static, sqlx::Any, sqlx::any::AnyArguments>;
 
-/// Rows of one statement at most: 64 rows of 13 columns stay far below SQLite's 32,766 parameters.
+/// The maximum number of rows in a statement: 64 rows of 13 columns stay far below SQLite's limit
+/// of 32,766 parameters.
 const MOST: usize = 64;
 
-/// `($1,$2),($3,$4)`: `rows` tuples of `columns` parameters, the first one `$1`.
+/// Returns `($1,$2),($3,$4)`: `rows` tuples of `columns` parameters, starting at `$1`.
 pub(super) fn tuples(rows: usize, columns: usize) -> String {
     let mut text = String::with_capacity(rows * columns * 4);
     for row in 0..rows {
@@ -21,20 +24,20 @@ pub(super) fn tuples(rows: usize, columns: usize) -> String {
     text
 }
 
-/// `$3,$4,$5`: `count` parameters from `$first` on.
+/// Returns `$3,$4,$5`: `count` parameters, starting at `$first`.
 pub(super) fn parameters(count: usize, first: usize) -> String {
     let mut text = String::with_capacity(count * 4);
     for n in first..first + count {
         if n > first {
             text.push(',');
         }
-        // Writing to a String cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = write!(text, "${n}");
     }
     text
 }
 
-/// Cuts rows for statements that must hold each row once: 100 rows become 64, 32 and 4.
+/// Splits rows for statements that must hold each row once: 100 rows become 64, 32 and 4.
 pub(super) fn cut<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
     std::iter::from_fn(move || {
         let size = 1usize.checked_shl(rows.len().checked_ilog2()?)?.min(MOST);
@@ -44,8 +47,8 @@ pub(super) fn cut<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
     })
 }
 
-/// Cuts keys for `IN` lists, which may hold a key twice: at most [`MOST`] each, padded to a power of two by repeating
-/// the last key.
+/// Splits keys for `IN` lists. A list may hold a key twice, so each list has at most [`MOST`] keys
+/// and is padded to a power of two with copies of the last key.
 pub(super) fn lists<T: Clone>(keys: &[T]) -> impl Iterator<Item = Vec<T>> + '_ {
     keys.chunks(MOST).map(|chunk| {
         let mut list = chunk.to_vec();

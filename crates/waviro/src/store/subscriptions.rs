@@ -1,4 +1,4 @@
-//! The subscriptions of the bots: which events are posted where.
+//! The event subscriptions of the bots.
 
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
@@ -8,60 +8,59 @@ use super::deliveries::EVENT;
 use super::{Kinds, Store, StoreError};
 use crate::clock::Millis;
 
-/// A subscription as it stands.
+/// A stored subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubscriptionRow {
-    /// Its id, never used again.
+    /// The id, never reused.
     pub id: i64,
-    /// Where to.
+    /// The URL for events.
     pub url: Url,
-    /// Which events.
+    /// The subscribed kinds of events.
     pub kinds: Kinds,
-    /// Whether events are written down for it.
+    /// Events are written for the subscription.
     pub enabled: bool,
-    /// Its own deadline, seconds.
+    /// The subscription's own timeout in seconds.
     pub timeout_s: Option<i64>,
-    /// Why the gateway switched it off, if it did.
+    /// The cause if the gateway disabled the subscription.
     pub off_cause: Option<String>,
-    /// When it was made.
     pub created_at: Millis,
-    /// When it was last changed.
     pub updated_at: Millis,
 }
 
-/// A subscription about to be made.
+/// A subscription to be added.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewSubscription {
-    /// Where to.
+    /// The URL for events.
     pub url: Url,
-    /// Which events.
+    /// The subscribed kinds of events.
     pub kinds: Kinds,
-    /// Whether events are written down for it.
+    /// Events are written for the subscription.
     pub enabled: bool,
-    /// Its own deadline, seconds.
+    /// The subscription's own timeout in seconds.
     pub timeout_s: Option<i64>,
 }
 
-/// What becomes of a subscription; `None` leaves it as it is.
+/// A change of a subscription; `None` leaves a field unchanged.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SubscriptionChange {
-    /// Where to; what waits follows.
+    /// The new URL; waiting deliveries follow.
     pub url: Option<Url>,
-    /// Which events, from the next one on.
+    /// The subscribed kinds, starting with the next event.
     pub kinds: Option<Kinds>,
-    /// On or off. On forgets why the gateway switched it off.
+    /// Enables or disables the subscription. Enabling deletes the cause set by the gateway.
     pub enabled: Option<bool>,
-    /// Its own deadline; `Some(None)` takes it away.
+    /// The subscription's own timeout; `Some(None)` removes the timeout.
     pub timeout_s: Option<Option<i64>>,
 }
 
-/// The most subscriptions of a bot: each event is posted to every one that wants it.
+/// The maximum number of subscriptions of a bot: each event is posted to every interested
+/// subscription.
 pub const MOST_SUBSCRIPTIONS: usize = 100;
 
 const COLUMNS: &str = "id, url, kinds, enabled, timeout_s, off_cause, created_at, updated_at";
 
 impl Store {
-    /// The subscriptions of a bot, oldest first, those that are off among them.
+    /// Returns all subscriptions of a bot, oldest first, including disabled subscriptions.
     pub async fn subscriptions(&self, slot: i32) -> Result<Vec<SubscriptionRow>, StoreError> {
         let rows = sqlx::query(AssertSqlSafe(format!(
             "SELECT {COLUMNS} FROM subscriptions WHERE bot = $1 AND deleted_at IS NULL ORDER BY id"
@@ -72,7 +71,7 @@ impl Store {
         rows.iter().map(subscription).collect()
     }
 
-    /// One subscription of a bot.
+    /// Returns a subscription of a bot.
     pub async fn subscription(
         &self,
         slot: i32,
@@ -88,7 +87,7 @@ impl Store {
         row.as_ref().map(subscription).transpose()
     }
 
-    /// Makes a subscription; `None` where the bot has [`MOST_SUBSCRIPTIONS`].
+    /// Adds a subscription; `None` if the bot has [`MOST_SUBSCRIPTIONS`].
     pub async fn add_subscription(
         &self,
         slot: i32,
@@ -129,7 +128,8 @@ impl Store {
         added
     }
 
-    /// Changes a subscription; `None` where the bot has no such one. What waits for its old URL goes to the new one.
+    /// Changes a subscription; `None` if the bot has no such subscription. Deliveries waiting for
+    /// the old URL are moved to the new URL.
     pub async fn change_subscription(
         &self,
         slot: i32,
@@ -185,7 +185,8 @@ impl Store {
         changed
     }
 
-    /// Switches the subscription of a delivery off and says why; one that is off already stays as it is.
+    /// Disables the subscription of a delivery and stores the cause. A disabled subscription, or a
+    /// subscription with another URL than `tried`, stays unchanged.
     pub async fn switch_subscription_off(
         &self,
         delivery: i64,
@@ -215,7 +216,8 @@ impl Store {
         switched
     }
 
-    /// Deletes a subscription; what waits for it ends as cancelled. `false` where the bot has no such one.
+    /// Deletes a subscription and cancels its waiting deliveries. Returns `false` if the bot has no
+    /// such subscription.
     pub async fn delete_subscription(
         &self,
         slot: i32,

@@ -1,4 +1,5 @@
-//! The tokens of the administration API; also written by the command line tool while a gateway runs.
+//! The tokens table of the administration API. The command line tool also writes to the table while
+//! a gateway runs.
 
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -8,45 +9,40 @@ use super::names::Named;
 use super::{Store, StoreError};
 use crate::clock::Millis;
 
-/// When a token was last used is worth one write in so long.
+/// The minimum interval between two writes of a token's last use.
 const NOTED_EVERY: Millis = 60_000;
 
-/// What a token may do.
+/// The permissions of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenRole {
-    /// Everything.
+    /// All operations.
     Admin,
-    /// What concerns this one bot (its slot).
+    /// The operations on one bot, given by its id.
     Bot(i32),
 }
 
-/// A token's row.
+/// A stored token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenRow {
-    /// Its id.
     pub id: i64,
-    /// What people call it.
+    /// The name given by people.
     pub name: String,
-    /// What it may do.
     pub role: TokenRole,
-    /// When it was made.
     pub created_at: Millis,
-    /// When it was last used, to the minute.
+    /// The time of the last use, precise to the minute.
     pub last_used_at: Option<Millis>,
-    /// When it dies by itself.
+    /// The time of expiry.
     pub expires_at: Option<Millis>,
-    /// When it was revoked.
     pub revoked_at: Option<Millis>,
 }
 
-/// What became of a new token.
+/// The result of adding a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AddToken {
-    /// It stands.
     Added(TokenRow),
-    /// A token with a name that looks like it was not revoked.
+    /// A token that is not revoked has a name that looks the same.
     NameTaken,
-    /// No such bot lives.
+    /// The bot does not exist.
     NoSuchBot,
 }
 
@@ -110,8 +106,8 @@ impl Store {
         .await
     }
 
-    /// The living token with this hash, and a note that it was used, at most one write a minute. A revoked one is dead for whoever
-    /// asks after the commit that revoked it.
+    /// Returns the active token with this hash and records its use, with at most one write a
+    /// minute. After the commit of a revocation, every call returns `None`.
     pub async fn use_token(
         &self,
         sha256: &str,
@@ -154,7 +150,8 @@ impl Store {
         row.as_ref().map(token).transpose()
     }
 
-    /// Up to `limit` tokens with an id above `after`, by id, dead ones included.
+    /// Returns up to `limit` tokens with an id above `after`, by id. Revoked and expired tokens are
+    /// included.
     pub async fn tokens(&self, after: i64, limit: i64) -> Result<Vec<TokenRow>, StoreError> {
         let rows = sqlx::query(sqlx::AssertSqlSafe(select(
             "WHERE id > $1 ORDER BY id LIMIT $2",
@@ -166,7 +163,7 @@ impl Store {
         rows.iter().map(token).collect()
     }
 
-    /// One token, dead or not.
+    /// Returns a token, active or not.
     pub async fn token(&self, id: i64) -> Result<Option<TokenRow>, StoreError> {
         let row = sqlx::query(sqlx::AssertSqlSafe(select("WHERE id = $1")))
             .bind(id)
@@ -175,7 +172,7 @@ impl Store {
         row.as_ref().map(token).transpose()
     }
 
-    /// The id of the token of this name that was not revoked.
+    /// Returns the id of the token with this name, unless revoked.
     pub async fn token_named(&self, name: &str) -> Result<Option<i64>, StoreError> {
         let row = sqlx::query("SELECT id FROM tokens WHERE name = $1 AND revoked_at IS NULL")
             .bind(name.to_owned())
@@ -184,7 +181,7 @@ impl Store {
         row.map(|row| Ok(row.try_get(0)?)).transpose()
     }
 
-    /// Ends a token. `false` where there is none, or it was revoked before.
+    /// Revokes a token. Returns `false` if the token does not exist or was revoked before.
     pub async fn revoke_token(&self, id: i64, now: Millis) -> Result<bool, StoreError> {
         self.write("revoke_token", move |connection, _| {
             Box::pin(async move {

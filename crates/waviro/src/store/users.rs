@@ -1,4 +1,5 @@
-//! Who may use the dashboard, and who is logged in; also written by the command line tool while a gateway runs.
+//! The users of the dashboard and their login sessions. The command line tool also writes to the
+//! tables while a gateway runs.
 
 use std::collections::HashMap;
 
@@ -10,67 +11,61 @@ use super::names::Named;
 use super::{Store, StoreError};
 use crate::clock::Millis;
 
-/// What a user may do.
+/// The permissions of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UserRole {
-    /// Everything.
+    /// All operations.
     Admin,
-    /// See and change these bots (their slots).
+    /// Read and change the bots with these ids.
     Operator(Vec<i32>),
-    /// See all bots, and change nothing.
+    /// Read all bots, without changes.
     Viewer,
 }
 
-/// A living user's row, without the password.
+/// An existing user, without the password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserRow {
-    /// Its id.
     pub id: i64,
-    /// The name to log in with.
+    /// The name for the login.
     pub name: String,
-    /// What it may do.
     pub role: UserRole,
-    /// When it was made.
     pub created_at: Millis,
 }
 
-/// What became of a new user.
+/// The result of adding a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AddUser {
-    /// It stands.
     Added(UserRow),
-    /// A living user has a name that looks like it.
+    /// An existing user has a name that looks the same.
     NameTaken,
-    /// No such bot lives.
+    /// The bot does not exist.
     NoSuchBot,
-    /// It was to be the first, and there is one.
+    /// Another user exists already, and the new user was required to be the first.
     NotFirst,
 }
 
-/// What became of a change.
+/// The result of changing a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangeUser {
-    /// It is done.
     Changed,
-    /// No such user lives.
+    /// The user does not exist.
     NoSuchUser,
-    /// No such bot lives.
+    /// The bot does not exist.
     NoSuchBot,
-    /// Nobody could administer the gateway any more.
+    /// Without this user the gateway would have no admin.
     LastAdmin,
 }
 
-/// Who is to be changed into what; `None` stays as it is.
+/// A change of a user; `None` leaves a field unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct UserChange {
-    /// The hash of a new password. Every session of the user ends with it.
+    /// The hash of a new password. A new password ends all sessions of the user.
     pub password: Option<String>,
-    /// What it may do.
     pub role: Option<UserRole>,
 }
 
 impl UserRole {
-    /// As the database has it.
+    /// The value stored in the row.
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
@@ -89,7 +84,7 @@ impl UserRole {
 }
 
 impl Store {
-    /// Adds a user under the next id; `first` where there may be no other yet.
+    /// Adds a user under the next id. With `first`, adds the user only if no other exists.
     pub async fn add_user(
         &self,
         name: &str,
@@ -139,7 +134,8 @@ impl Store {
         .await
     }
 
-    /// Changes a living user. A new password ends its sessions, also the one that asks.
+    /// Changes an existing user. A new password ends all sessions of the user, including the
+    /// session of the request.
     pub async fn change_user(&self, id: i64, change: UserChange) -> Result<ChangeUser, StoreError> {
         self.write("change_user", move |connection, _| {
             let change = change.clone();
@@ -180,7 +176,7 @@ impl Store {
         .await
     }
 
-    /// Removes a user; its sessions are dead when this returns.
+    /// Removes a user. The user's sessions stop working before the function returns.
     pub async fn remove_user(&self, id: i64, now: Millis) -> Result<ChangeUser, StoreError> {
         self.write("remove_user", move |connection, _| {
             Box::pin(async move {
@@ -202,7 +198,7 @@ impl Store {
         .await
     }
 
-    /// Up to `limit` living users with an id above `after`, by id.
+    /// Returns up to `limit` existing users with an id above `after`, by id.
     pub async fn users(&self, after: i64, limit: i64) -> Result<Vec<UserRow>, StoreError> {
         let rows = sqlx::query(
             "SELECT id, name, role, created_at FROM users WHERE removed_at IS NULL AND id > $1 ORDER BY id LIMIT $2",
@@ -232,13 +228,13 @@ impl Store {
         Ok(users)
     }
 
-    /// A living user.
+    /// Returns an existing user.
     pub async fn user(&self, id: i64) -> Result<Option<UserRow>, StoreError> {
         let found = self.users(id - 1, 1).await?;
         Ok(found.into_iter().find(|user| user.id == id))
     }
 
-    /// The living user of that name, and the hash of its password.
+    /// Returns the id and the password hash of the existing user with this name.
     pub async fn password_of(&self, name: &str) -> Result<Option<(i64, String)>, StoreError> {
         let row =
             sqlx::query("SELECT id, password FROM users WHERE name = $1 AND removed_at IS NULL")
@@ -249,7 +245,7 @@ impl Store {
             .transpose()
     }
 
-    /// Whether there is any user.
+    /// Returns `true` if at least one user exists.
     pub async fn has_users(&self) -> Result<bool, StoreError> {
         let row = sqlx::query("SELECT COUNT(*) FROM users WHERE removed_at IS NULL")
             .fetch_one(&self.reads)
@@ -258,7 +254,8 @@ impl Store {
         Ok(count > 0)
     }
 
-    /// Lets a user in until then; sessions that are over are removed by the way.
+    /// Starts a session that expires at `until`. Expired sessions are deleted in the same
+    /// transaction.
     pub async fn begin_session(
         &self,
         sha256: &str,
@@ -289,7 +286,7 @@ impl Store {
         .await
     }
 
-    /// Who is logged in with this.
+    /// Returns the user of the session with this hash.
     pub async fn session(&self, sha256: &str, now: Millis) -> Result<Option<UserRow>, StoreError> {
         let row = sqlx::query(
             "SELECT u.id, u.name, u.role, u.created_at FROM sessions s JOIN users u ON u.id = s.user_id \
@@ -313,7 +310,7 @@ impl Store {
         user(&row, bots).map(Some)
     }
 
-    /// Logs out.
+    /// Ends a session.
     pub async fn end_session(&self, sha256: &str) -> Result<(), StoreError> {
         let sha256 = sha256.to_owned();
         self.write("end_session", move |connection, _| {

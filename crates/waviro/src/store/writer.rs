@@ -1,8 +1,9 @@
-//! The one writer: takes whatever commands wait, applies them in one transaction, commits, answers.
+//! The writer: takes all waiting commands, applies them in one transaction, commits and answers.
 //!
-//! Frequent commands (accepting, acks, posted callbacks) are applied many at a time, each group in a few statements.
-//! Where the transaction breaks on a rule of the schema, each command is applied again in a transaction of its own:
-//! one bad command never takes its neighbours along. Where the database itself fails, all get the error.
+//! Frequent commands (accepts, acks, posted callbacks) are applied together, each kind in a few
+//! statements. If the transaction fails on a constraint of the schema, the writer applies each
+//! command again in a transaction of its own, so that a bad command does not affect the others. If
+//! the database itself fails, all commands get the error.
 
 mod batch;
 
@@ -26,21 +27,22 @@ use super::{Counts, State, StoreError};
 
 use batch::Batch;
 
-/// Commands of one transaction at most: enough to share a sync among all who wait, few enough that the first of them
-/// is not kept waiting for the last.
+/// The maximum number of commands in a transaction: enough to share an fsync among all waiting
+/// callers, and few enough that the first caller does not wait long for the last command.
 const TOGETHER: usize = 512;
 
-/// Acks and receipts wait so long for company. Nobody has a request open for them, and a commit that is under way when an
-/// accept comes is one that its caller waits for. What was posted does not wait: a kill before its commit posts it twice.
+/// How long acks and receipts wait for more commands to share a commit. No request waits for an
+/// ack, but an accept that arrives during a commit has to wait for that commit. Results of posted
+/// callbacks do not wait: if the process ends before the commit, the callback is posted twice.
 const LINGER: Duration = Duration::from_millis(10);
 
-/// How often the page cache is sized for the database, at most.
+/// The minimum interval between two adjustments of the page cache.
 const CACHE_FITTED_EVERY: Duration = Duration::from_mins(10);
 
-/// The writer's task.
+/// The state of the writer's task.
 pub(super) struct Writer {
     place: Place,
-    /// `None` after a connection broke, until the next command.
+    /// `None` from a lost connection until the next command.
     connection: Option<AnyConnection>,
     counters: Counters,
     state: Arc<State>,
@@ -48,8 +50,8 @@ pub(super) struct Writer {
     cache_fitted: Instant,
 }
 
-/// The next ids, and what the transaction changes in the counts of what waits. One process writes, so none of it needs a round
-/// trip; numbers of a failed transaction are skipped.
+/// The last assigned ids, and the changes of the counts by the current transaction. One process
+/// writes, so ids need no query. The numbers of a failed transaction are skipped.
 #[derive(Debug)]
 pub(super) struct Counters {
     /// The last [`super::Queued::seq`].
@@ -60,11 +62,11 @@ pub(super) struct Counters {
     pub(super) attempt: i64,
     /// The last id of an event.
     pub(super) event: i64,
-    /// How the transaction under way changes what waits.
+    /// The changes of the counts by the current transaction.
     pub(super) waiting: Counts,
 }
 
-/// What callers ask for.
+/// A command for the writer.
 pub(super) enum Command {
     Accept(Box<Accept>),
     Raise(Raise),
@@ -73,7 +75,7 @@ pub(super) enum Command {
     Other(Box<dyn Other>),
 }
 
-/// A rarer command, as a closure.
+/// A less frequent command, as a closure.
 pub(super) trait Other: Send {
     fn apply<'c>(
         &'c mut self,
@@ -110,7 +112,8 @@ impl Writer {
         }
     }
 
-    /// Runs until `stop`, then until the inbox is empty. What is `beside` waits for its turn, see [`super::aside`].
+    /// Runs until `stop`, and then until the inbox is empty. Commands from `beside` run in the
+    /// background, see [`super::aside`].
     pub(super) async fn run(
         mut self,
         mut inbox: mpsc::Receiver<Command>,
@@ -148,7 +151,7 @@ impl Writer {
         let took = began.elapsed();
         metrics::histogram!("waviro_store_aside_seconds").record(took.as_secs_f64());
         self.pace.took(took);
-        // Retention has its turn every hour.
+        // The check belongs to background work, because retention runs every hour.
         if self.cache_fitted.elapsed() > CACHE_FITTED_EVERY
             && let Some(connection) = &mut self.connection
         {
@@ -177,13 +180,14 @@ impl Writer {
         }
     }
 
-    /// One transaction: all of the batch, or nothing.
+    /// Runs one transaction: the whole batch or nothing.
     async fn commit(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
         let mut connection = if let Some(connection) = self.connection.take() {
             connection
         } else {
             let mut connection = self.place.connect().await?;
-            // Nobody knows what became of the last commit.
+            // The outcome of the last commit is unknown after a lost connection, so the rows are
+            // counted again.
             *self.state.counts() = Counts::read(&mut connection).await?;
             connection
         };
@@ -218,12 +222,13 @@ impl Writer {
         } else if connection.execute("ROLLBACK").await.is_ok() {
             self.connection = Some(connection);
         }
-        // A connection that cannot roll back is dropped here; closing it rolls back.
+        // A connection that cannot roll back is dropped here; closing the connection rolls back.
         applied
     }
 }
 
-/// Lets what nobody waits for gather company, until somebody waits.
+/// Collects more commands while only acks and receipts wait; stops at the first other command, or
+/// after [`LINGER`].
 async fn gather(
     waiting: &mut Vec<Command>,
     inbox: &mut mpsc::Receiver<Command>,
@@ -248,7 +253,7 @@ async fn gather(
         _ = tokio::time::timeout(LINGER, company) => {}
         () = stop.cancelled() => {}
     }
-    // What came with it is taken along.
+    // Commands already in the inbox join the batch.
     while waiting.len() < TOGETHER
         && let Ok(command) = inbox.try_recv()
     {
@@ -257,7 +262,7 @@ async fn gather(
 }
 
 impl Counters {
-    /// Continues after what the database holds.
+    /// Reads the highest ids from the database.
     pub(super) async fn read(connection: &mut AnyConnection) -> Result<Self, StoreError> {
         let row = sqlx::query(
             "SELECT COALESCE((SELECT MAX(seq) FROM messages), 0), COALESCE((SELECT MAX(id) FROM deliveries), 0), \
@@ -276,7 +281,7 @@ impl Counters {
 }
 
 impl Command {
-    /// A command from a closure, and where its answer will come.
+    /// Creates a command from a closure, and the receiver of its answer.
     pub(super) fn other<T, F>(
         name: &'static str,
         change: F,
@@ -324,7 +329,7 @@ where
         let Self {
             outcome, answer, ..
         } = *self;
-        // A caller that went away asks for nothing more.
+        // The caller may have been cancelled and dropped the receiver.
         let _ = answer.send(done.and_then(|()| outcome.ok_or(StoreError::Closed)));
     }
 

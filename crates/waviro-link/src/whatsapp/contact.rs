@@ -1,4 +1,4 @@
-//! A contact as a vCard 3.0 (RFC 2426), the version that WhatsApp's clients write and read.
+//! Contacts in vCard 3.0 (RFC 2426), the version of WhatsApp's clients.
 
 use waproto::buffa::MessageField;
 use waproto::whatsapp as wa;
@@ -18,7 +18,7 @@ pub(super) fn outgoing(contact: &Contact) -> wa::Message {
     }
 }
 
-/// The cards that a message shows.
+/// Returns the contact cards in a message.
 pub(super) fn inbound(base: &wa::Message) -> Option<Vec<Card>> {
     let one = base.contact_message.as_option();
     let many = base.contacts_array_message.as_option();
@@ -33,13 +33,15 @@ pub(super) fn inbound(base: &wa::Message) -> Option<Vec<Card>> {
     (!cards.is_empty()).then_some(cards)
 }
 
-/// One card with all numbers. `waid` is WhatsApp's own parameter: with it the phone offers to chat with the number.
+/// Creates one card with all numbers. WhatsApp's own parameter `waid` makes the phone offer a chat
+/// with the number.
 fn vcard(contact: &Contact) -> String {
     let name = escaped(&contact.name);
     let mut lines = vec![
         "BEGIN:VCARD".to_owned(),
         "VERSION:3.0".to_owned(),
-        // The five parts of a name: family, given, further, before, after. We know one text.
+        // The five parts of a name are: family, given, additional, prefixes, suffixes. The gateway
+        // has only one text.
         format!("N:;{name};;;"),
         format!("FN:{name}"),
     ];
@@ -50,8 +52,9 @@ fn vcard(contact: &Contact) -> String {
     lines.join("\n")
 }
 
-/// RFC 2426, 4: a backslash before what separates, `\n` for a line's end: any of the seven that Unicode knows (UTS #18,
-/// RL1.6), since nobody can say which of them a phone's reader takes for one. No name can end its line and begin another.
+/// Escapes a text (RFC 2426, section 4): a backslash before separators, and `\n` for a line break.
+/// All seven Unicode line breaks (UTS #18, RL1.6) are escaped, because readers differ in the line
+/// breaks that they accept. A name therefore cannot add a line to the card.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     let mut letters = text.chars().peekable();

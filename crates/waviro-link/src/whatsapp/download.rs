@@ -1,4 +1,5 @@
-//! Files that people sent: fetched as a stream, decrypted on the way, and there only when they are whole.
+//! Downloads received files: fetches a file as a stream, decrypts it on the way, and renames it to
+//! its final name when it is complete.
 
 use std::fs::File;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
@@ -18,16 +19,19 @@ use super::handle::Reference;
 use super::send::client_error;
 use crate::{LinkError, MediaHandle};
 
-/// The largest file, as WhatsApp's clients send it in a chat; documents may have 2 GB, which no gateway wants unasked.
+/// The maximum size of a file, the limit of WhatsApp's clients for media in a chat. Documents may
+/// have 2 GB; the gateway does not download such large files without a request.
 const LARGEST: u64 = 100 * 1024 * 1024;
 
-/// 100 MiB at 8 Mbit/s take not quite two minutes; before them the phone may have half a minute to upload the file again.
+/// The timeout of a download: 100 MiB take almost two minutes at 8 Mbit/s, and before the download
+/// the phone may need half a minute to upload the file again.
 const WITHIN: Duration = Duration::from_mins(4);
 
-/// Gone, or a path whose time is over: WhatsApp's hosts keep a file for some weeks.
+/// The HTTP status codes for a deleted file or an expired path. WhatsApp's hosts keep a file for
+/// some weeks.
 const GONE: [u16; 3] = [403, 404, 410];
 
-/// Fetches into `to`, see [`crate::Link::download`].
+/// Downloads a file into `to`, see [`crate::Link::download`].
 pub(super) async fn download(
     client: &Arc<Client>,
     handle: &MediaHandle,
@@ -59,9 +63,9 @@ async fn fetch(client: &Arc<Client>, mut reference: Reference, to: &Path) -> Res
     }
 }
 
-/// Why an attempt brought nothing.
+/// The reason of a failed attempt.
 enum Missed {
-    /// WhatsApp's hosts have no such file.
+    /// WhatsApp's hosts do not have the file.
     Gone,
     Other(LinkError),
 }
@@ -113,7 +117,7 @@ fn missed(error: &anyhow::Error) -> Missed {
     }
 }
 
-/// Asks the bot's own phone, which has the file or not; where it is now.
+/// Asks the owner's phone to upload the file again; returns the new path.
 async fn uploaded_again(client: &Arc<Client>, reference: &Reference) -> Result<String, LinkError> {
     let request = MediaReuploadRequest {
         msg_id: &reference.message,
@@ -141,7 +145,7 @@ fn too_large() -> LinkError {
     LinkError::Refused("the file is larger than 100 MiB".to_owned())
 }
 
-/// What is not whole yet; gone with this, unless it was renamed.
+/// The unfinished file; dropping the value removes the file, unless it was renamed.
 struct Part(PathBuf);
 
 impl Part {
@@ -154,12 +158,13 @@ impl Part {
 
 impl Drop for Part {
     fn drop(&mut self) {
-        // It is not there where all went well.
+        // After a successful download the file no longer exists under this name.
         let _ = std::fs::remove_file(&self.0);
     }
 }
 
-/// Writes, counts and hashes. The library starts it anew for each host that it tries.
+/// Writes, counts and hashes the file's content. The library truncates the sink before it tries
+/// another host.
 struct Sink {
     file: BufWriter<File>,
     hash: CryptographicHash,
@@ -169,7 +174,7 @@ struct Sink {
 
 impl Sink {
     fn open(path: &Path, too_large: Arc<AtomicBool>) -> std::io::Result<Self> {
-        // An older one may have another mode.
+        // An older file may have another mode.
         match std::fs::remove_file(path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -186,7 +191,7 @@ impl Sink {
         })
     }
 
-    /// The hash of what was written, once that is on the disk.
+    /// Returns the hash of the content after syncing the file.
     fn finish(mut self) -> std::io::Result<Vec<u8>> {
         self.file.flush()?;
         self.file.get_ref().sync_all()?;
@@ -223,7 +228,7 @@ impl Seek for Sink {
 }
 
 impl DownloadWriter for Sink {
-    /// Only ever to nothing, before an attempt.
+    /// The library truncates only to zero, before an attempt.
     fn truncate(&mut self, length: u64) -> std::io::Result<()> {
         self.file.flush()?;
         self.file.get_ref().set_len(length)?;

@@ -1,7 +1,8 @@
-//! What is kept of a file that came, so that it can be fetched later: one line, words between blanks.
+//! The text format of a [`MediaHandle`]: one line of words separated by spaces.
 //!
-//! `1 KIND LENGTH KEY SHA256 SHA256-OF-THE-ENCRYPTED ID CHAT PARTICIPANT|- me|them PATH`. The first word is the line's own
-//! version; the path comes last, because it is WhatsApp's and may be anything.
+//! `1 KIND LENGTH KEY SHA256 SHA256-OF-THE-ENCRYPTED ID CHAT PARTICIPANT|- me|them PATH`. The first
+//! word is the version of the format. The path comes last, because WhatsApp chooses the path and it
+//! may contain spaces.
 
 use std::fmt::Write as _;
 
@@ -11,29 +12,30 @@ use whatsapp_rust::download::{Downloadable, MediaType};
 use super::media::Origin;
 use crate::{InboundMediaKind, MediaHandle, MessageId};
 
-/// The line's version.
+/// The version of the format.
 const VERSION: &str = "1";
 
 /// A file on WhatsApp's hosts.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Reference {
     kind: InboundMediaKind,
-    /// Bytes, as the sender says.
+    /// The size in bytes claimed by the sender.
     pub(super) length: u64,
     pub(super) key: Vec<u8>,
     pub(super) sha256: Vec<u8>,
     pub(super) sealed_sha256: Vec<u8>,
-    /// The message that it came with, for the phone to find it by.
+    /// The id of the message with the file; the phone finds the file by the id.
     pub(super) message: String,
     pub(super) chat: Jid,
-    /// Who wrote that, in a group.
+    /// The author of the message, if the chat is a group.
     pub(super) participant: Option<Jid>,
     pub(super) from_me: bool,
     pub(super) path: String,
 }
 
 impl Reference {
-    /// What a message says of its file; `None` where that does not suffice to fetch it.
+    /// Reads the description of a file in a message; returns `None` if a part needed for the
+    /// download is missing.
     pub(super) fn of(
         kind: InboundMediaKind,
         file: &impl Downloadable,
@@ -58,7 +60,7 @@ impl Reference {
         })
     }
 
-    /// The line; `None` where what others wrote into it does not fit one.
+    /// Returns the handle; `None` if a value from WhatsApp does not fit into the format.
     pub(super) fn line(&self) -> Option<MediaHandle> {
         let participant = self.participant.as_ref().map(ToString::to_string);
         let words = [
@@ -105,7 +107,7 @@ impl Reference {
         })
     }
 
-    /// Each kind is encrypted under a name of its own.
+    /// Returns the media type. The encryption differs between the media types.
     pub(super) fn media_type(&self) -> MediaType {
         match self.kind {
             InboundMediaKind::Image => MediaType::Image,
@@ -117,8 +119,9 @@ impl Reference {
     }
 }
 
-/// A sender chooses a message's id freely. One that is no word of its own is written in hexadecimal behind a mark. A very long one is
-/// shortened: the file is found without it, only its sender's phone could not be asked for the file again.
+/// Returns the message id as one word, because senders choose ids freely. An id that is not one
+/// word is written in hexadecimal after a mark. A very long id is shortened: the download works
+/// without the id, but the phone cannot be asked to upload the file again.
 fn one_word(id: &str) -> String {
     let id = MessageId::from_wire(id);
     let id = id.as_str();
@@ -137,7 +140,7 @@ fn from_word(word: &str) -> Option<String> {
     }
 }
 
-/// No id of WhatsApp's own clients begins with it.
+/// No id of WhatsApp's own clients starts with this character.
 const MARK: char = '%';
 
 pub(super) fn hex(bytes: &[u8]) -> String {

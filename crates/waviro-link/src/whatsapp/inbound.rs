@@ -1,4 +1,4 @@
-//! A message that arrived, in the gateway's terms: who wrote it, where, and what it is.
+//! Translates an inbound message into the gateway's types: its author, its chat and its content.
 
 use std::time::SystemTime;
 
@@ -15,11 +15,11 @@ use super::people::{names, number, sender};
 use super::{contact, location, media, structured, text};
 use crate::{Chat, Inbound, InboundKind, MessageId};
 
-/// Wrappers in wrappers: real messages have three at most.
+/// The maximum depth of nested wrappers; real messages have at most three.
 const DEPTH: usize = 8;
 
-/// `None` for what is no message to anybody: key exchanges, the device's own housekeeping, what holds nothing, and deletions by those
-/// who may not delete.
+/// Translates a message. Returns `None` for messages without content for the gateway: key
+/// exchanges, the device's own housekeeping, empty messages, and deletions without permission.
 pub(super) async fn inbound(
     client: &Client,
     admins: &Admins,
@@ -37,7 +37,7 @@ pub(super) async fn inbound(
         from_me: source.is_from_me,
     };
     let mut kind = if edit && base.protocol_message.is_unset() {
-        // Without the usual instruction inside, the stanza may still name what is edited.
+        // If the edit does not name the edited message, the stanza may name it.
         let edited = info.meta_info.target_id.as_deref();
         edit_of(edited, Some(base), &file)?
     } else {
@@ -49,7 +49,7 @@ pub(super) async fn inbound(
         InboundKind::Deleted { by_admin, .. } => {
             let (by, alias) = names(client, &source.sender, alternative).await;
             if let Some(author) = named_author(base, source) {
-                // Says itself that it deletes what somebody else wrote.
+                // The deletion names another person as the author.
                 let (author, _) = names(client, &author, None).await;
                 if author != by && Some(&author) != alias.as_ref() {
                     let own = [Some(&source.sender), alternative];
@@ -78,7 +78,8 @@ pub(super) async fn inbound(
     })
 }
 
-/// The author of the message that is deleted, if the deletion names one: an admin's does.
+/// Returns the author of the deleted message if the deletion names the author. Deletions by admins
+/// do.
 fn named_author(base: &wa::Message, source: &MessageSource) -> Option<Jid> {
     let key = &base.protocol_message.as_option()?.key;
     if !source.chat.is_group() || key.from_me == Some(true) {
@@ -92,10 +93,12 @@ async fn chat(client: &Client, source: &MessageSource, recipient: Option<&Jid>) 
         return Some(Chat::Group(source.chat.user.parse().ok()?));
     }
     let (other, alternative) = if source.broadcast_list_owner.is_some() && !source.is_from_me {
-        // A list that a customer keeps: the message stands in the chat with the customer, as on a phone.
+        // A customer sent the message to a broadcast list: it belongs to the chat with the
+        // customer, as on a phone.
         (&source.sender, source.sender_alt.as_ref())
     } else if source.is_from_me {
-        // The other side: what we wrote ourselves names it as the recipient, what came from it as the sender.
+        // A message of the bot names the chat as its recipient; a message of the contact names it
+        // as its sender.
         (&source.chat, source.recipient_alt.as_ref().or(recipient))
     } else {
         (&source.chat, source.sender_alt.as_ref())
@@ -109,8 +112,8 @@ async fn chat(client: &Client, source: &MessageSource, recipient: Option<&Jid>) 
     })
 }
 
-/// The message inside its wrappers, and whether one of them said that it edits an earlier one. The library's own
-/// `get_base_message` knows fewer wrappers, and those in one order only.
+/// Returns the message inside its wrappers, and true if a wrapper marks it as an edit. The
+/// library's own `get_base_message` knows fewer wrappers, and only in one order.
 fn unwrapped(message: &wa::Message) -> (&wa::Message, bool) {
     let (mut base, mut edit) = (message, false);
     for _ in 0..DEPTH {
@@ -140,7 +143,8 @@ fn unwrapped(message: &wa::Message) -> (&wa::Message, bool) {
     (base, edit)
 }
 
-/// What an unwrapped message is; `None` where nobody wrote anything.
+/// Returns the content of an unwrapped message; `None` if the message has no content for the
+/// gateway.
 fn kind(base: &wa::Message, file: &media::Origin<'_>) -> Option<InboundKind> {
     if let Some(text) = text::inbound(base) {
         return Some(InboundKind::Text(text));
@@ -170,12 +174,13 @@ fn kind(base: &wa::Message, file: &media::Origin<'_>) -> Option<InboundKind> {
     other(base)
 }
 
-/// Of the protocol's own messages two are somebody's doing. The rest is settings, keys and syncs.
+/// Returns the content of a protocol message for a deletion or an edit. The other protocol messages
+/// are settings, keys and syncs.
 fn about_another(
     protocol: &wa::message::ProtocolMessage,
     file: &media::Origin<'_>,
 ) -> Option<InboundKind> {
-    // A field without a value is the enum's first, which is the revocation.
+    // A missing field means the first value of the enum: the revocation.
     let kind = protocol.r#type.unwrap_or(ProtocolType::Revoke);
     if kind == ProtocolType::Revoke {
         let of = id(&protocol.key)?;
@@ -189,7 +194,7 @@ fn about_another(
     None
 }
 
-/// An edit that does not say what it edits says nothing.
+/// Returns an edit; `None` if the edited message is not named.
 fn edit_of(
     of: Option<&str>,
     new: Option<&wa::Message>,
@@ -204,7 +209,7 @@ fn edit_of(
     })
 }
 
-/// A word for what has no kind of its own.
+/// Returns the word for a message of another kind.
 fn other(base: &wa::Message) -> Option<InboundKind> {
     let polls = [
         &base.poll_creation_message,
@@ -214,7 +219,7 @@ fn other(base: &wa::Message) -> Option<InboundKind> {
         &base.poll_creation_message_v6,
     ];
     let words = [
-        // A file that lacks what it could be fetched by.
+        // A file without the data for a download.
         (base.image_message.is_set(), "image"),
         (
             base.video_message.is_set() || base.ptv_message.is_set(),
@@ -224,7 +229,7 @@ fn other(base: &wa::Message) -> Option<InboundKind> {
         (base.document_message.is_set(), "document"),
         (base.sticker_message.is_set(), "sticker"),
         (base.sticker_pack_message.is_set(), "sticker_pack"),
-        // A place that is none.
+        // A location with invalid coordinates.
         (
             base.location_message.is_set() || base.live_location_message.is_set(),
             "location",
@@ -233,7 +238,7 @@ fn other(base: &wa::Message) -> Option<InboundKind> {
         (polls.iter().any(|poll| poll.is_set()), "poll"),
         (base.poll_creation_message_v4.is_set(), "poll"),
         (base.poll_update_message.is_set(), "poll_vote"),
-        // Encrypted once more, under a key that this device never got.
+        // The content has a second encryption, with a key that the device never got.
         (base.enc_reaction_message.is_set(), "reaction"),
         (base.secret_encrypted_message.is_set(), "encrypted"),
         (
@@ -261,7 +266,7 @@ fn other(base: &wa::Message) -> Option<InboundKind> {
         ),
     ];
     let word = words.iter().find_map(|(is, word)| is.then_some(*word));
-    // The keys of a group travel beside messages, and alone.
+    // The sender keys of a group arrive together with messages or alone.
     let keys = base.sender_key_distribution_message.is_set()
         || base
             .fast_ratchet_key_sender_key_distribution_message
@@ -275,10 +280,11 @@ fn other(base: &wa::Message) -> Option<InboundKind> {
     }
 }
 
-/// Whether a message without text, file or any other content of a known kind holds nothing at all, but what stands around content.
+/// Returns true if a message without any known content has no other content either, apart from
+/// wrappers and context.
 fn is_empty(base: &wa::Message) -> bool {
     let mut rest = base.clone();
-    // Without text: looked at before.
+    // The caller has already checked for text.
     rest.conversation = None;
     rest.extended_text_message = MessageField::none();
     rest.message_context_info = MessageField::none();
@@ -310,7 +316,7 @@ fn id(key: &wa::MessageKey) -> Option<MessageId> {
     Some(MessageId::from_wire(id))
 }
 
-/// The message that this one answers. Every kind has a place of its own for it.
+/// Returns the quoted message. Each kind of message has its own field for the quote.
 fn quoted(base: &wa::Message) -> Option<MessageId> {
     macro_rules! contexts {
         ($($kind:ident),+ $(,)?) => {

@@ -1,4 +1,4 @@
-//! A place, as WhatsApp's clients write it, in both directions.
+//! Locations in WhatsApp's format, in both directions.
 
 use waproto::buffa::MessageField;
 use waproto::whatsapp as wa;
@@ -19,7 +19,7 @@ pub(super) fn outgoing(location: &Location) -> wa::Message {
     }
 }
 
-/// The place that a message shows; `None` also where the degrees are none.
+/// Returns the location in a message; `None` also for coordinates out of range.
 pub(super) fn inbound(base: &wa::Message) -> Option<Location> {
     let fixed = base.location_message.as_option();
     let live = base.live_location_message.as_option();
@@ -32,7 +32,7 @@ pub(super) fn inbound(base: &wa::Message) -> Option<Location> {
         (None, Some(place)) => (place.degrees_latitude, place.degrees_longitude, None),
         (None, None) => return None,
     };
-    // A field without a value is zero degrees.
+    // A missing field means zero degrees.
     let (latitude, longitude) = (latitude.unwrap_or(0.0), longitude.unwrap_or(0.0));
     let real = (-90.0..=90.0).contains(&latitude) && (-180.0..=180.0).contains(&longitude);
     real.then(|| Location {

@@ -1,8 +1,9 @@
-//! Files, in both directions. What goes out is encrypted beside the original, uploaded as a stream, and written about in a
-//! message of its kind; what comes in is only read about, see [`super::download`].
+//! Files, in both directions. An outgoing file is encrypted into a copy beside the original,
+//! uploaded as a stream, and described in a message of its kind. For an inbound file, the module
+//! only reads the description; [`super::download`] fetches the file.
 //!
-//! Nothing is held in memory, whatever the size. Each try uploads anew under a key of its own: a recipient that sees the id twice
-//! keeps the first.
+//! No file is held in memory. Each attempt uploads the file again with a new key. If a recipient
+//! gets a message id twice, the phone keeps the first message.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom};
@@ -22,10 +23,11 @@ use whatsapp_rust::{Client, Jid, waproto};
 use super::handle::Reference;
 use crate::{InboundMedia, InboundMediaKind, LinkError, Media, MediaKind};
 
-/// 16 MiB over a slow shop's uplink of 1 Mbit/s take a bit over two minutes.
+/// The timeout of an upload: 16 MiB take a bit more than two minutes over a slow uplink of 1
+/// Mbit/s.
 const UPLOAD_WITHIN: Duration = Duration::from_mins(4);
 
-/// Uploads the file; the message that says where it is and how to open it.
+/// Uploads the file and returns the message with the file's location and key.
 pub(super) async fn outgoing(
     client: &Arc<Client>,
     media: &Media,
@@ -94,7 +96,7 @@ pub(super) async fn outgoing(
     Ok(message)
 }
 
-/// The message that a file came with.
+/// The message that contained a file.
 pub(super) struct Origin<'a> {
     pub(super) id: &'a str,
     pub(super) chat: &'a Jid,
@@ -102,7 +104,7 @@ pub(super) struct Origin<'a> {
     pub(super) from_me: bool,
 }
 
-/// The file that a message shows; `None` also where the message lacks what the file could be fetched by.
+/// Returns the file in a message; `None` also if the message lacks the data for a download.
 pub(super) fn inbound(base: &wa::Message, origin: &Origin<'_>) -> Option<InboundMedia> {
     let video = base.video_message.as_option();
     let video = video.or_else(|| base.ptv_message.as_option());
@@ -154,7 +156,7 @@ pub(super) fn inbound(base: &wa::Message, origin: &Origin<'_>) -> Option<Inbound
     }
 }
 
-/// What every kind says of its file.
+/// Reads the data common to all kinds of files.
 fn file(
     kind: InboundMediaKind,
     message: &impl Downloadable,
@@ -178,7 +180,7 @@ fn shown(text: Option<&String>) -> Option<String> {
     text.filter(|text| !text.is_empty()).cloned()
 }
 
-/// The library's options have no place for width and height.
+/// Sets width and height directly, because the library's options do not contain them.
 fn measure(message: &mut wa::Message, size: Option<(u32, u32)>) {
     let Some((width, height)) = size else { return };
     if let Some(image) = message.image_message.as_option_mut() {
@@ -198,7 +200,7 @@ fn media_type(kind: MediaKind) -> MediaType {
     }
 }
 
-/// Encrypts a file into another; how, and how long it became.
+/// Encrypts a file into another file; returns the encryption data and the new length.
 fn seal(
     plain: &Path,
     sealed: &Path,
@@ -220,7 +222,7 @@ fn seal(
     Ok((info, length))
 }
 
-/// The encrypted copy; gone when the upload is over, however it went.
+/// The encrypted copy; dropping the value removes the file.
 struct Sealed(PathBuf);
 
 impl Sealed {
@@ -233,12 +235,12 @@ impl Sealed {
 
 impl Drop for Sealed {
     fn drop(&mut self) {
-        // What a kill leaves behind is found by the gateway's sweep at the start.
+        // After a kill, the gateway's sweep at the start removes the file.
         let _ = std::fs::remove_file(&self.0);
     }
 }
 
-/// A file to upload, from any offset: an upload that broke off goes on where it was.
+/// A file to upload from any offset, because an interrupted upload continues at its last offset.
 struct OnDisk {
     path: PathBuf,
     length: u64,

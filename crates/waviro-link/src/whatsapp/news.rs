@@ -1,8 +1,9 @@
-//! Calls and changes of groups: what WhatsApp tells once and does not wait for.
+//! Reports calls and group changes. WhatsApp sends each of them once and does not wait for the
+//! gateway.
 //!
-//! Who is meant may have to be looked up, which an event's handler cannot wait for. So the news stand in a queue of the
-//! device's own. It keeps the order in which the library tells them, which is nearly that of the wire: the library reads
-//! notifications side by side.
+//! The sender may need a lookup, and an event handler cannot wait for a lookup. Therefore each
+//! device has a queue. The queue keeps the order of the library's events. The order on the wire can
+//! differ slightly, because the library processes notifications in parallel.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,19 +22,20 @@ use super::device;
 use super::people::{is_own, sender};
 use crate::{Call, GroupChange, GroupEvent, Listener, Sender};
 
-/// How many calls are remembered, so that each is told of once: an offer may come again, and a group's comes in two forms.
+/// The number of remembered calls. Each call is reported once, although WhatsApp may repeat an
+/// offer, and offers a group call in two forms.
 const CALLS: usize = 64;
 
-/// The way of news to the gateway.
+/// The sending end of the queue.
 pub(super) type News = mpsc::UnboundedSender<(Arc<Client>, Item)>;
 
-/// One piece of news, as the library told it.
+/// An event in the queue.
 pub(super) enum Item {
     Call(Ring),
     Group(Box<GroupUpdate>),
 }
 
-/// What is common to a call that rings and one that is over.
+/// The common data of a ringing call and a missed call.
 pub(super) struct Ring {
     id: String,
     caller: Jid,
@@ -43,7 +45,7 @@ pub(super) struct Ring {
     group: Option<Jid>,
 }
 
-/// Opens the way; it ends with the device.
+/// Creates the queue and its task. The task ends with the device.
 pub(super) fn open(listener: Arc<dyn Listener>) -> News {
     let (news, mut waiting) = mpsc::unbounded_channel::<(Arc<Client>, Item)>();
     device::spawn(async move {
@@ -67,7 +69,7 @@ pub(super) fn open(listener: Arc<dyn Listener>) -> News {
     news
 }
 
-/// Whether a call is told of for the first time.
+/// Returns true if the call has not been reported yet.
 fn first(calls: &mut VecDeque<String>, id: &str) -> bool {
     if calls.iter().any(|known| known == id) {
         return false;
@@ -79,7 +81,7 @@ fn first(calls: &mut VecDeque<String>, id: &str) -> bool {
     true
 }
 
-/// The offer of a call; `None` for everything that is said about one later.
+/// Returns the call for an offer; `None` for later events of a call.
 pub(super) fn offered(incoming: &IncomingCall) -> Option<Ring> {
     let (caller_number, video, group) = match &incoming.action {
         CallAction::Offer {
@@ -102,7 +104,8 @@ pub(super) fn offered(incoming: &IncomingCall) -> Option<Ring> {
     })
 }
 
-/// A call that rang while the device was away. One that rang before its eyes was told of when it rang.
+/// Returns the call if it rang while the device was offline. Other missed calls were reported while
+/// they rang.
 pub(super) fn missed(missed: &MissedCall) -> Option<Ring> {
     matches!(missed.reason, MissedReason::Offline).then(|| Ring {
         id: missed.call_id.clone(),
@@ -124,7 +127,8 @@ async fn call(client: &Client, ring: Ring) -> Call {
     }
 }
 
-/// Whether an action changes the bot's own list of groups. In busy groups others come and go all day.
+/// Returns true if the change affects the bot's own list of groups. In busy groups other members
+/// come and go all day.
 pub(super) fn concerns_us(client: Option<&Client>, action: &Action) -> bool {
     let about_us = |people: &[GroupParticipantInfo]| {
         people.iter().any(|person| {
@@ -177,11 +181,12 @@ async fn what(client: &Client, action: &Action, by: Option<&Sender>) -> GroupEve
         Action::Demote { participants } => GroupEvent::Demoted {
             people: people(client, participants).await,
         },
-        // Who joins by a link does it without anybody else.
+        // A person that joins by a link is also the author of the change.
         Action::Invite { .. } => GroupEvent::Joined {
             people: by.cloned().into_iter().collect(),
         },
-        // WhatsApp tells those who are added the whole group in place of who was.
+        // If the bot is added to a group, WhatsApp sends the description of the whole group without
+        // the new members.
         Action::Create { .. } => GroupEvent::Joined {
             people: match client.pn() {
                 Some(own) => vec![sender(client, &own, None).await],
@@ -190,7 +195,7 @@ async fn what(client: &Client, action: &Action, by: Option<&Sender>) -> GroupEve
         },
         Action::Subject { subject, .. } => GroupEvent::Subject(subject.clone()),
         Action::Description { .. } => GroupEvent::Description,
-        // Two tags in one action, see `GroupNotificationAction::Ephemeral`.
+        // The action has two tags, see `GroupNotificationAction::Ephemeral`.
         Action::Ephemeral { expiration: 0, .. } => GroupEvent::Settings("not_ephemeral".to_owned()),
         Action::Locked { .. }
         | Action::Unlocked

@@ -1,13 +1,14 @@
-//! Who somebody is: a phone number, where anything tells it.
+//! Finds the phone number of a person.
 //!
-//! WhatsApp names people by LIDs more and more, which are no numbers. A stanza may tell the number beside, and a device keeps what
-//! it has learned.
+//! WhatsApp names more and more people by LIDs, and a LID is not a phone number. A stanza may
+//! contain the number too, and the device remembers known pairs of LID and number.
 
 use whatsapp_rust::{Client, Jid};
 
 use crate::{Number, Sender};
 
-/// The person behind an address; `alternative` is their other name, where WhatsApp sent it along.
+/// Returns the person behind an address. `alternative` is the person's other name, if WhatsApp sent
+/// it.
 pub(super) async fn sender(client: &Client, jid: &Jid, alternative: Option<&Jid>) -> Sender {
     match number(client, jid, alternative).await {
         Some(number) => Sender::Number(number),
@@ -15,7 +16,8 @@ pub(super) async fn sender(client: &Client, jid: &Jid, alternative: Option<&Jid>
     }
 }
 
-/// Both names of a person: the phone number if it is known, else the LID; and the other one.
+/// Returns both names of a person: first the phone number if known, else the LID; then the other
+/// name.
 pub(super) async fn names(
     client: &Client,
     jid: &Jid,
@@ -43,7 +45,8 @@ pub(super) async fn names(
     }
 }
 
-/// The phone number behind an address: itself, the alternative that WhatsApp sent along, or what the device has learned.
+/// Returns the phone number of an address: the address itself, the alternative sent by WhatsApp, or
+/// the number remembered by the device.
 pub(super) async fn number(
     client: &Client,
     jid: &Jid,
@@ -56,7 +59,7 @@ pub(super) async fn number(
     known.phone_number.parse().ok()
 }
 
-/// The phone number, where the stanza itself tells it.
+/// Returns the phone number if the stanza contains it.
 fn told_number(jid: &Jid, alternative: Option<&Jid>) -> Option<Number> {
     let told = [Some(jid), alternative]
         .into_iter()
@@ -65,7 +68,9 @@ fn told_number(jid: &Jid, alternative: Option<&Jid>) -> Option<Number> {
     told.user.parse().ok()
 }
 
-/// The account's own phone gets a copy of all that its companions send, and says so; that is no news of the recipient.
+/// Returns true if the sender is the bot's own account. The owner's phone gets a copy of each
+/// message of its companion devices and sends a receipt; such a receipt says nothing about the
+/// recipient.
 pub(super) fn is_own(client: &Client, sender: &Jid) -> bool {
     let same = |own: Option<Jid>| own.is_some_and(|own| own.user == sender.user);
     same(client.pn()) || same(client.lid())

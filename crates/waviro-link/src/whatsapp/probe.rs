@@ -1,4 +1,5 @@
-//! Whether a server is reached and is the one that was meant: the whole dial without a login, for `waviro doctor`.
+//! Checks if a server can be reached and is the expected server, with a dial but without a login.
+//! Used by `waviro doctor`, and before a redial of a server with a wrong key.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,32 +22,32 @@ use super::target::{Socket, Target, interrupted};
 use super::{WhatsAppConfig, tls};
 use crate::{DialFailure, DialStep, LinkError};
 
-/// A healthy dial takes less than a second.
+/// The timeout of a probe. A healthy dial takes less than a second.
 const WITHIN: Duration = Duration::from_secs(10);
 
-/// What a dial of each address family came to.
+/// The result of a dial over each address family.
 #[derive(Debug)]
 pub struct Probe {
-    /// The addresses behind the server's name.
+    /// The addresses of the server's name.
     pub addresses: Result<Vec<SocketAddr>, DialFailure>,
-    /// One for each family that the name has addresses of.
+    /// The results, one for each family with an address.
     pub families: Vec<FamilyProbe>,
 }
 
-/// What a dial over one address family came to.
+/// The result of a dial over one address family.
 #[derive(Debug)]
 pub struct FamilyProbe {
-    /// IPv6, or else IPv4.
+    /// True for IPv6, false for IPv4.
     pub is_v6: bool,
-    /// The address that answered, or the step that failed; every step before it succeeded.
+    /// The address that answered, or the failed step; all earlier steps succeeded.
     pub outcome: Result<SocketAddr, DialFailure>,
 }
 
-/// Dials over each address family: DNS, TCP, TLS, the upgrade, and the Noise handshake up to the server's proof. Logs in nowhere
-/// and sends nothing about a device.
+/// Dials over each address family: DNS, TCP, TLS, the upgrade, and the Noise handshake until the
+/// server has proved its identity. Does not log in and sends no data of a device.
 ///
 /// # Errors
-/// [`LinkError::Refused`] with a sentence about a `ca_file` that cannot be used.
+/// [`LinkError::Refused`] with a text about an unusable `ca_file`.
 pub async fn probe(config: &WhatsAppConfig) -> Result<Probe, LinkError> {
     let tls = tls::client_config(config.ca_file.as_deref())?;
     let target = Target::new(config.url.clone(), config.server_key, tls);
@@ -77,10 +78,11 @@ pub async fn probe(config: &WhatsAppConfig) -> Result<Probe, LinkError> {
     })
 }
 
-/// Has the server prove who it is, and goes.
+/// Makes the server prove its identity, and closes the connection.
 ///
-/// Without a key this is Noise XX up to the server's hello, whose certificate chain WhatsApp's root must have signed: the
-/// message with which a client would name itself is not sent. With a key it is Noise IK with an empty payload.
+/// Without a key, the function runs Noise XX up to the server's hello, with a certificate chain
+/// that must be signed by WhatsApp's root. The client's next message, with the client's identity,
+/// is not sent. With a key, the function runs Noise IK with an empty payload.
 pub(super) async fn prove(
     mut socket: Socket,
     server_key: Option<[u8; 32]>,
@@ -108,7 +110,7 @@ pub(super) async fn prove(
     Err(DialFailure::Closed(DialStep::Handshake))
 }
 
-/// The client's side of a handshake, as far as the server's proof.
+/// The client's side of the handshake, up to the server's proof.
 enum Handshake {
     Xx(Box<XxHandshakeState>),
     Ik(Box<IkHandshakeState>),

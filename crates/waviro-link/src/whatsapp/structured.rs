@@ -1,6 +1,7 @@
-//! The text of messages that are more than text: templates, lists, buttons, interactive messages, orders, products, polls.
+//! Extracts the text of structured messages: templates, lists, buttons, interactive messages,
+//! orders, products, polls.
 //!
-//! The text is what a phone shows of the message, one part a line.
+//! The text contains the parts shown on a phone, with one part per line.
 
 use waproto::whatsapp as wa;
 use waproto::whatsapp::message::buttons_message::Header;
@@ -13,10 +14,11 @@ use whatsapp_rust::waproto;
 use super::text;
 use crate::InboundKind;
 
-/// How deep messages inside messages are read: a template in a structured message, a card in a carousel.
+/// The maximum depth of nested messages, such as a template in a structured message or a card in a
+/// carousel.
 const DEPTH: usize = 4;
 
-/// A kind with its text; `None` for other kinds, and if the message has no text.
+/// Returns the kind with its text; `None` for other kinds and for a message without text.
 pub(super) fn inbound(base: &wa::Message) -> Option<InboundKind> {
     let mut lines = Lines::default();
     let word = lines.read(base)?;
@@ -27,7 +29,7 @@ pub(super) fn inbound(base: &wa::Message) -> Option<InboundKind> {
     })
 }
 
-/// What is shown, from top to bottom.
+/// The shown parts, from top to bottom.
 #[derive(Default)]
 struct Lines(Vec<String>);
 
@@ -38,7 +40,8 @@ impl Lines {
         }
     }
 
-    /// Adds the text of one of these kinds and names the kind, by the word that [`super::inbound`] has for a message without text.
+    /// Adds the text of a structured message and returns the kind. The kinds are the words used by
+    /// [`super::inbound`] for a message without text.
     fn read(&mut self, base: &wa::Message) -> Option<&'static str> {
         if let Some(template) = base.template_message.as_option() {
             self.template(template, DEPTH);
@@ -67,7 +70,8 @@ impl Lines {
             return Some("interactive");
         }
         if let Some(order) = base.order_message.as_option() {
-            // What the customer typed comes first: keywords are held against it.
+            // The customer's text comes first, because keywords are compared with the start of the
+            // text.
             self.add(order.message.as_ref());
             self.add(order.order_title.as_ref());
             return Some("order");
@@ -126,7 +130,7 @@ impl Lines {
         Some("comment")
     }
 
-    /// A text inside another message.
+    /// Adds the text of a nested message.
     fn note(&mut self, message: Option<&wa::Message>) {
         self.add(message.and_then(text::inbound).as_ref());
     }
@@ -149,7 +153,7 @@ impl Lines {
             }
             None => {}
         }
-        // Beside the format older senders write the same once more.
+        // Older senders repeat the template in a second field.
         if self.0.is_empty()
             && let Some(rows) = template.hydrated_template.as_option()
         {
@@ -165,7 +169,8 @@ impl Lines {
         self.add(rows.hydrated_footer_text.as_ref());
     }
 
-    /// A form that the receiver fills in from its own copy of the form; without that copy the parameters are what is known.
+    /// Adds a message form. The receiver normally fills the form from its own copy of the form;
+    /// without the copy, only the parameters are known.
     fn highly_structured(&mut self, message: &wa::message::HighlyStructuredMessage, depth: usize) {
         let hydrated = message.hydrated_hsm.as_option();
         match (hydrated, depth.checked_sub(1)) {

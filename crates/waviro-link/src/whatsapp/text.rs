@@ -1,4 +1,4 @@
-//! Text, in both directions.
+//! Text messages, in both directions.
 
 use waproto::whatsapp as wa;
 use waproto::whatsapp::message::buttons_response_message::Response;
@@ -7,12 +7,12 @@ use whatsapp_rust::prelude::MessageBuilderExt;
 use whatsapp_rust::serde_json::{self, Value};
 use whatsapp_rust::waproto;
 
-/// A plain text message.
+/// Creates a plain text message.
 pub(super) fn outgoing(text: &str) -> wa::Message {
     wa::Message::text(text)
 }
 
-/// What a person typed, or chose from what they were shown: its title, or its id where it has none.
+/// Returns the typed text, or the chosen option: its title, or its id if the option has no title.
 pub(super) fn inbound(base: &wa::Message) -> Option<String> {
     let typed = base.conversation.as_deref();
     let extended = base.extended_text_message.as_option();
@@ -50,7 +50,7 @@ fn chosen(base: &wa::Message) -> Option<String> {
         .or_else(|| flow_id(flow?.interactive_response_message.as_ref()?))
 }
 
-/// The id in the answer of a native flow, which is JSON: `{"id":"…"}`.
+/// Returns the id in the JSON answer of a native flow: `{"id":"…"}`.
 fn flow_id(Flow::NativeFlowResponseMessage(answer): &Flow) -> Option<String> {
     let params: Value = serde_json::from_str(answer.params_json.as_deref()?).ok()?;
     let id = params.get("id")?.as_str()?;

@@ -1,7 +1,8 @@
-//! Which certificates prove that a server is WhatsApp's: those of the system, of the program, and of the operator.
+//! The trusted root certificates: compiled-in roots, the system's roots, and the operator's file.
 //!
-//! The roots that are compiled in serve a machine without a store of its own. The system's roots serve a company whose
-//! firewall opens TLS with a root of its own. `whatsapp.ca_file` serves whoever cannot change the system, and a simulator.
+//! The compiled-in roots are for machines without root certificates. The system's roots are for
+//! companies with a firewall that intercepts TLS with its own root. `whatsapp.ca_file` is for
+//! operators without control of the system, and for a simulator.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,10 +13,11 @@ use rustls::{ClientConfig, RootCertStore};
 
 use crate::LinkError;
 
-/// TLS towards WhatsApp, for the sockets and for HTTP alike. One for the process: its sessions are resumed.
+/// Returns the TLS configuration for the sockets and for HTTP. The process has one configuration,
+/// so that TLS sessions can be resumed.
 ///
 /// # Errors
-/// [`LinkError::Refused`] with a sentence about `ca_file`.
+/// [`LinkError::Refused`] with a text about `ca_file`.
 pub(super) fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, LinkError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
@@ -33,7 +35,8 @@ fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, LinkError> {
     for error in &system.errors {
         tracing::warn!(%error, "some of the system's root certificates could not be read");
     }
-    // A store may hold what this TLS library cannot read; the others serve.
+    // The system's store may contain certificates unreadable for this TLS library; the others are
+    // used.
     let (added, ignored) = roots.add_parsable_certificates(system.certs);
     tracing::debug!(added, ignored, "the system's root certificates");
     if let Some(path) = ca_file {
@@ -48,7 +51,8 @@ fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, LinkError> {
     Ok(roots)
 }
 
-/// Adds what the operator's file holds. Unlike the system's store it was written for this, so all of it must be right.
+/// Adds the certificates of the operator's file. Unlike the system's store, the file must be fully
+/// valid, because the operator wrote it for the gateway.
 fn add(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {
     let text = std::fs::read(path).map_err(|error| format!("cannot be read ({error})"))?;
     let mut count = 0;

@@ -1,4 +1,4 @@
-//! Calls, which a bot cannot answer but may want to know of.
+//! Incoming calls. The bot cannot answer a call, but the gateway reports it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +39,7 @@ async fn a_call_to_a_group_names_the_group() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_rang_while_the_device_was_away_is_told_of_too() {
     let world = World::linked().await;
-    // The number behind the caller's LID is learned from what they write.
+    // The customer's message tells the device the number of the LID.
     let said = world.customer.send_text(OWNER, "halo").await.unwrap();
     world.book.message(&said).await;
     world.link.close(Duration::from_secs(5)).await;

@@ -1,4 +1,4 @@
-//! What only strange or hostile clients write, over the wire.
+//! Messages of unusual or hostile clients, over the wire.
 
 use wa_sim::{GroupSpec, MediaKind, Outgoing, OutgoingMedia};
 use waviro_link::{Chat, InboundKind, MessageId, ReceiptLevel, Sender};
@@ -161,7 +161,7 @@ async fn what_comes_over_a_customers_broadcast_list_stands_in_the_chat_with_the_
         assert_eq!(message.chat, Chat::Person(CUSTOMER.parse().unwrap()));
         assert_eq!(message.sender, person(CUSTOMER));
         assert_eq!(message.kind, InboundKind::Text("promo".to_owned()));
-        // Taken: nothing waits for the device any more.
+        // The broadcast message was acknowledged, so a later message arrives too.
         let later = world.customer.send_text(OWNER, "lagi").await.unwrap();
         world.book.message(&later).await;
     }

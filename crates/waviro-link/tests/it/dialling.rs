@@ -1,4 +1,4 @@
-//! What a dial needs, and what a failed one says.
+//! The conditions of a dial, and the reported causes of a failed dial.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -13,7 +13,7 @@ use waviro_link::{Connector as _, DialFailure, DialStep, Link, Listener, Offline
 
 use crate::{Book, World, config, connector};
 
-/// A server that answers each connection with these bytes and closes it.
+/// Starts a server that answers each connection with this text and closes the connection.
 async fn answering(answer: &'static str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -27,7 +27,7 @@ async fn answering(answer: &'static str) -> SocketAddr {
     address
 }
 
-/// A link that is told to dial there.
+/// Starts linking with the given URL.
 async fn linking(world: &World, url: &str, folder: &Path) -> (Arc<dyn Link>, Arc<Book>) {
     started(connector(&world.sim, url, folder)).await
 }
@@ -68,7 +68,7 @@ async fn a_failed_dial_is_a_state_with_its_cause_and_is_told_once() {
         let (link, book) = linking(&world, &url, folder.path()).await;
         let wanted = Status::Unreachable(failure);
         book.wait_state("the cause", |state| *state == wanted).await;
-        // Several dials later it was still told once.
+        // After several further dials the cause was still reported only once.
         let nothing = std::future::pending::<()>();
         let _ = tokio::time::timeout(Duration::from_secs(1), nothing).await;
         let told = book.page().states.clone();
@@ -96,7 +96,7 @@ async fn a_linked_device_says_why_it_is_offline_and_comes_back() {
     world.online().await;
 }
 
-/// Passes bytes on while it is open, and cuts every connection while it is not.
+/// A relay that forwards bytes while it is open, and cuts all connections while it is closed.
 struct Relay {
     address: SocketAddr,
     open: tokio::sync::watch::Sender<bool>,
@@ -133,7 +133,7 @@ async fn a_server_that_closes_before_its_hello_is_named() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let target = world.sim.addr();
-    // The upgrade is the simulator's; what follows is cut.
+    // The relay passes the upgrade to the simulator and then cuts the connection.
     tokio::spawn(async move {
         while let Ok((mut from, _)) = listener.accept().await {
             let mut to = TcpStream::connect(target).await.unwrap();
@@ -216,7 +216,7 @@ async fn a_probe_finds_the_first_step_that_fails_and_leaves_no_device() {
     let mut wrong_key = good.clone();
     wrong_key.server_key = Some([9; 32]);
     assert_eq!(outcome(&wrong_key).await, Err(DialFailure::ServerKey));
-    // Without a key the server must be WhatsApp's own.
+    // Without a key, only WhatsApp's own server is accepted.
     let mut unpinned = good.clone();
     unpinned.server_key = None;
     assert_eq!(outcome(&unpinned).await, Err(DialFailure::ServerKey));

@@ -1,4 +1,4 @@
-//! Files that people sent, fetched by their handles.
+//! Received files, downloaded by their handles.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
@@ -27,7 +27,7 @@ async fn every_kind_of_file_is_fetched_whole_into_a_file_of_ours_alone() {
         (MediaKind::Sticker, b"a sticker"),
     ] {
         let (id, handle) = sent(&world, kind, bytes).await;
-        // Through the database and back.
+        // A handle must survive a round trip through text, as in the database.
         let kept: MediaHandle = handle.as_str().parse().unwrap();
         let path = world.folder.path().join(&id);
         world.link.download(&kept, &path).await.unwrap();
@@ -52,7 +52,7 @@ async fn a_file_that_our_phone_has_not_either_is_refused_for_good() {
     let world = World::linked().await;
     let (id, handle) = sent(&world, MediaKind::Image, b"an old image").await;
     assert!(world.customer.expire_media(&id));
-    // The phone is asked by the message's id, and shows none of this one.
+    // The phone looks for the message's id, and has no message with this id.
     let unknown = handle.as_str().replace(&id, "3A00000000000000000A");
     let path = world.folder.path().join("gone");
     let refused = world.link.download(&unknown.parse().unwrap(), &path).await;

@@ -1,4 +1,4 @@
-//! What becomes of groups, and who in them received what.
+//! Group changes, and the receipts of group members.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{Book, CUSTOMER, OWNER, PATIENCE, World, person};
 
 const FRIEND: &str = "6281400000001";
 
-/// The first change of this kind.
+/// Waits for the first change of this kind.
 async fn heard(book: &Book, what: &GroupEvent) -> GroupChange {
     let same = |change: &&GroupChange| change.what == *what;
     let look = |page: &crate::Page| page.changes.iter().find(same).cloned();
@@ -51,7 +51,7 @@ async fn every_change_of_a_group_is_heard_with_who_did_it() {
             GroupEvent::Settings("not_announcement".to_owned()),
             GroupEvent::Left { people: friend() },
         ];
-        // Nearly in the order of the wire: the library reads notifications side by side.
+        // The order can differ slightly, because the library processes notifications in parallel.
         for what in &wanted {
             heard(&world.book, what).await;
         }
@@ -135,14 +135,15 @@ async fn a_persons_receipt_names_them_by_number_and_by_lid() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_no_member_could_read_is_sent_again_to_each_that_asks() {
-    // With the account's own phone as many as the library sends a group again at a stretch.
+    // With the owner's phone, 20 devices: the library's limit of resends of one group message in a
+    // row.
     let members: Vec<String> = (0..19).map(|n| format!("62814{n:08}")).collect();
     let world = World::linked().await;
     let names = members.iter().map(String::as_str);
     let spec = GroupSpec::new("Keluarga", OWNER).members(names);
     let group = world.sim.add_group(spec).await;
     for member in &members {
-        // Each asks once: nothing is made good by asking again.
+        // Each phone asks only once, so a lost resend is not repeated.
         let phone = world.sim.find_phone(member).unwrap();
         phone.set_ask_again(Duration::ZERO);
     }

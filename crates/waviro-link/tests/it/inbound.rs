@@ -1,4 +1,4 @@
-//! What people write, as the gateway hears it.
+//! Inbound messages, as reported to the gateway.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
@@ -18,7 +18,7 @@ fn text(text: &str) -> InboundKind {
     InboundKind::Text(text.to_owned())
 }
 
-/// Sends to the bot, and waits for what the gateway hears of it.
+/// Sends a message to the bot, and waits for the reported content.
 async fn said(world: &World, outgoing: impl Into<Outgoing> + Send) -> (String, InboundKind) {
     let id = world.customer.send(OWNER, outgoing).await.unwrap();
     let kind = world.book.message(&id).await.kind;
@@ -75,7 +75,7 @@ async fn files_come_with_what_their_kind_says_of_them() {
     assert_eq!((kind.text(), kind.word()), (None, "document"));
     let name = world.book.file(&id).await.file_name;
     assert_eq!(name.as_deref(), Some("nota.pdf"));
-    // Phones wrap it then.
+    // Phones wrap a document with a caption.
     let (id, kind) = said(&world, bill().caption("lunas")).await;
     assert_eq!((kind.text(), kind.word()), (Some("lunas"), "document"));
     let name = world.book.file(&id).await.file_name;
@@ -130,7 +130,7 @@ async fn what_is_done_to_an_earlier_message_names_it() {
     };
     let (of, edited) = (id(&first), "pesan dua".to_owned());
     let kind = said(&world, edit).await.1;
-    // Whoever changes what they wrote does not ask again.
+    // An edit must not match a keyword again.
     assert_eq!(kind.text(), None);
     assert_eq!(kind, InboundKind::Edited { of, text: edited });
     for emoji in ["👍", ""] {
@@ -240,7 +240,7 @@ async fn what_came_while_the_device_was_away_comes_once_and_in_order() {
     book.message(sent.last().unwrap()).await;
     book.wait_state("online", |state| *state == Status::Online)
         .await;
-    // One more, so that whatever would come again has come.
+    // After a further message, any redelivery would have arrived too.
     let last = world.customer.send_text(OWNER, "pagi").await.unwrap();
     book.message(&last).await;
     let page = book.page();
@@ -253,7 +253,7 @@ async fn what_came_while_the_device_was_away_comes_once_and_in_order() {
     assert_eq!(of_the_group.count(), 1);
 }
 
-/// The file of the device.
+/// Returns the path of the device's file.
 fn stored(world: &World) -> String {
     let files = std::fs::read_dir(world.folder.path().join("links")).unwrap();
     let files = files.map(|file| file.unwrap().path());
@@ -266,8 +266,9 @@ fn stored(world: &World) -> String {
     only.to_str().unwrap().to_owned()
 }
 
-/// What a kill leaves that falls after the write of the session and before the one of the message: the session is past it, and
-/// nobody has it. Its id, and that of one before it.
+/// Recreates the state after a kill between the write of the session and the write of the message:
+/// the session is advanced, but the message is stored nowhere. Returns the ids of an earlier
+/// message and of the lost message.
 async fn decrypted_and_never_kept(world: &World) -> (String, String) {
     let (kept, _) = said(world, "sampai").await;
     world.book.refuse_inbound.store(usize::MAX, SeqCst);
@@ -294,7 +295,7 @@ async fn opened(world: &World) -> std::sync::Arc<dyn waviro_link::Link> {
         .unwrap()
 }
 
-/// What was lost is heard, once, and what is written afterwards too.
+/// Expects that the lost message is reported once, and a later message too.
 async fn comes_in_its_turn(world: &World, kept: String, lost: String) {
     assert_eq!(world.book.message(&lost).await.kind, text("hilang"));
     let (after, _) = said(world, "lagi").await;
@@ -311,7 +312,7 @@ async fn what_was_decrypted_and_never_kept_is_asked_for_again() {
     comes_in_its_turn(&world, kept, lost).await;
 }
 
-/// A bot to which somebody always writes has no quiet moment but for what came again.
+/// With constant traffic there is no quiet moment apart from the redelivered messages.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_never_kept_is_asked_for_while_others_write() {
     let world = World::linked().await;
@@ -320,7 +321,7 @@ async fn what_was_never_kept_is_asked_for_while_others_write() {
     let others = async {
         loop {
             said(&world, "ramai").await;
-            // A simulated phone remembers what it sent, and can send it again, up to some hundreds of messages.
+            // A simulated phone can resend only its last few hundred messages.
             let nothing = std::future::pending::<()>();
             let _ = tokio::time::timeout(Duration::from_millis(50), nothing).await;
         }
@@ -331,7 +332,8 @@ async fn what_was_never_kept_is_asked_for_while_others_write() {
     }
 }
 
-/// The library acknowledges it as soon as it comes again, and ends before it was asked for.
+/// The library acknowledges the redelivered message at once, and the process ends before the
+/// request to the sender.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_never_kept_is_asked_for_by_the_process_after_the_next() {
     let world = World::linked().await;

@@ -1,4 +1,4 @@
-//! What a link shows: to those it chats with, and of itself.
+//! Signs of life: the typing sign in chats, and the link's own evidence.
 
 use std::time::SystemTime;
 

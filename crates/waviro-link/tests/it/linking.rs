@@ -1,4 +1,4 @@
-//! From no device to a device.
+//! Linking a device.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +44,7 @@ async fn a_server_with_another_key_than_the_pinned_one_is_refused() {
     let world = World::new().await;
     let other = wa_sim::Sim::start().await.unwrap();
     let folder = tempfile::tempdir().unwrap();
-    // Dials one simulator, trusts the other.
+    // The link dials one simulator but has the pinned key of another.
     let whatsapp = connector(&other, &world.sim.ws_url(), folder.path());
     let book = Arc::<Book>::default();
     let link = whatsapp

@@ -1,4 +1,4 @@
-//! The real link against the simulator: each promise of the contract, without the gateway.
+//! Tests of the real link with the simulator: each rule of the contract, without the gateway.
 #![expect(
     clippy::disallowed_methods,
     clippy::panic,
@@ -34,19 +34,19 @@ const OWNER: &str = "6281200000001";
 const CUSTOMER: &str = "6281300000001";
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Writes down what the link says; refuses commits as told.
+/// Records the link's reports, and refuses commits if a test asks for it.
 #[derive(Debug, Default)]
 struct Book {
     page: Mutex<Page>,
     refuse_receipts: AtomicUsize,
     refuse_inbound: AtomicUsize,
-    /// One at a time, as at a database with one connection.
+    /// Allows one commit at a time, like a database with one connection.
     desk: tokio::sync::Mutex<()>,
-    /// Whoever hears a message keeps the desk until told.
+    /// If true, an inbound message holds `desk` until `leave_desk` is notified.
     keep_desk: AtomicBool,
     leave_desk: tokio::sync::Notify,
     receipts_begun: AtomicUsize,
-    /// It cannot be said now what is known.
+    /// If true, `unknown` fails.
     refuse_questions: AtomicBool,
 }
 
@@ -124,7 +124,7 @@ impl Book {
         self.page.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until `look` finds something on the page.
+    /// Waits until `look` finds a value on the page.
     async fn wait<T>(&self, what: &str, look: impl Fn(&Page) -> Option<T>) -> T {
         let end = tokio::time::Instant::now() + PATIENCE;
         loop {
@@ -148,7 +148,7 @@ impl Book {
         .await
     }
 
-    /// The message that came under this id.
+    /// Waits for the message with this id.
     async fn message(&self, id: &str) -> Inbound {
         let same = |message: &&Inbound| message.id.as_str() == id;
         self.wait("the message", |page| {
@@ -157,7 +157,7 @@ impl Book {
         .await
     }
 
-    /// The file that came under this id.
+    /// Waits for the message with this id, and returns its file.
     async fn file(&self, id: &str) -> InboundMedia {
         match self.message(id).await.kind {
             waviro_link::InboundKind::Media(file) => *file,
@@ -188,7 +188,7 @@ impl World {
         Self::of(sim, url, true).await
     }
 
-    /// The same, linked, among accounts that address people by LID, or by number.
+    /// Creates a linked world; the accounts address people by LID or by number.
     async fn linked_among(lids: bool) -> Self {
         let sim = Sim::start().await.unwrap();
         let url = sim.wss_url();
@@ -219,7 +219,7 @@ impl World {
         }
     }
 
-    /// The same, linked and online.
+    /// Creates a linked world with an online link.
     async fn linked() -> Self {
         let world = Self::new().await;
         world.scan().await;
@@ -260,7 +260,7 @@ impl World {
     }
 }
 
-/// Over TLS, where the URL says so, with the simulator's authority among the trusted.
+/// Creates a connector that trusts the simulator's certificate authority.
 fn connector(sim: &Sim, url: &str, folder: &std::path::Path) -> WhatsApp {
     let ca_file = folder.join("ca.pem");
     std::fs::write(&ca_file, sim.authority()).unwrap();
@@ -284,7 +284,7 @@ fn config(
     }
 }
 
-/// Somebody whose number is known.
+/// A sender with a known number.
 fn person(number: &str) -> Sender {
     Sender::Number(number.parse().unwrap())
 }

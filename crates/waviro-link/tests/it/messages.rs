@@ -1,4 +1,4 @@
-//! What goes over a link.
+//! Outgoing messages and receipts.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -142,7 +142,7 @@ async fn numbers_and_groups_are_looked_up() {
     assert_eq!(groups[0].name, "Keluarga");
 }
 
-/// The server's word on one message of ours.
+/// Waits for the server ack of a message.
 async fn verdict(world: &World, id: &str) -> Verdict {
     let ack = |page: &crate::Page| page.acks.iter().find(|ack| ack.id.as_str() == id).cloned();
     world.book.wait("the server's word", ack).await.verdict

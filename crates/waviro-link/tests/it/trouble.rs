@@ -93,8 +93,9 @@ async fn an_outdated_client_says_so() {
     world.online().await;
 }
 
-/// More receipts than the links have threads for, and what they all wait for is held by another task of the gateway's. One bot
-/// may hold few of the threads: the socket is not read while they wait.
+/// There are more receipts than the links have threads, and all wait for a lock held by another
+/// task of the gateway. One bot may block only a few threads, because the socket is not read while
+/// the receipts wait.
 #[tokio::test(flavor = "multi_thread")]
 async fn receipts_that_wait_hold_few_threads_and_let_the_gateway_go_on() {
     const MESSAGES: usize = 700;
@@ -117,7 +118,7 @@ async fn receipts_that_wait_hold_few_threads_and_let_the_gateway_go_on() {
     let device = world.sim.devices().await.remove(0).id;
     let sent = |_: &crate::Page| (world.sim.waiting(&device) > MESSAGES).then_some(());
     book.wait("every receipt at the server", sent).await;
-    // Those of a few frames, in which the simulator puts 64 stanzas each.
+    // Only the receipts of a few frames; the simulator puts 64 stanzas into a frame.
     assert!(begun() < 300, "{} receipts wait at once", begun());
     book.leave_desk.notify_one();
     book.message(&written).await;
@@ -128,7 +129,7 @@ async fn receipts_that_wait_hold_few_threads_and_let_the_gateway_go_on() {
     book.wait("every receipt", told).await;
 }
 
-/// The library waits for keys that never come, on a connection that is then reset.
+/// The library waits for prekeys that never arrive, and then the connection is reset.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_to_be_written_ends_with_its_connection() {
     let world = World::linked().await;
@@ -140,7 +141,7 @@ async fn what_waits_to_be_written_ends_with_its_connection() {
         link.send(&message, false).await
     };
     let cutting = async {
-        // Until the question for the customer's devices is out.
+        // Waits until the library has sent the request for the customer's devices.
         tokio::time::timeout(Duration::from_millis(300), std::future::pending::<()>())
             .await
             .unwrap_err();
@@ -150,7 +151,8 @@ async fn what_waits_to_be_written_ends_with_its_connection() {
     let (sent, ()) = tokio::join!(sending, cutting);
     assert!(matches!(sent, Err(LinkError::Offline)), "{sent:?}");
     world.online().await;
-    // Whoever asked decides when it goes out: this one is alone on the phone until then.
+    // The caller decides the order of the resends: the phone shows only this message until the
+    // other is resent.
     world.send("3EB00000000000000045", "pertama").await;
     world.send("3EB00000000000000044", "kedua").await;
     let last = |shown: &InboxMessage| shown.id == "3EB00000000000000044";

@@ -1,4 +1,4 @@
-//! What the wire says and what the gateway hears of it.
+//! Tests of the translation from WhatsApp's messages to the gateway's types.
 
 mod nothing;
 
@@ -221,7 +221,7 @@ fn keys_syncs_and_settings_are_nobodys_writing() {
         ..Default::default()
     };
     assert_eq!(heard(&keys), None);
-    // Beside a text they say nothing.
+    // The keys add nothing to a text.
     let both = wa::Message {
         conversation: Some("halo".to_owned()),
         ..keys

@@ -1,9 +1,11 @@
-//! What has come again and was not told of yet, in a file beside the device's own.
+//! The file with the records of redelivered messages, beside the device's own file.
 //!
-//! A line each: `+ STANZA` came, `? ID` was asked for, `- ID` is done. Lines are written before the library goes on and are not
-//! synced: a process that is killed leaves them to the kernel. With the power they may go, as may what the library wrote
-//! in the same moment. Each begins with its line break, so that one that was cut off spoils no other. What is done is taken out
-//! when there is more of it than of what is left.
+//! Each record is a line: `+ STANZA` for a redelivered message, `? ID` for a request to its sender,
+//! `- ID` for a processed message. A line is written before the library continues, but is not
+//! synced: after a kill of the process the kernel still writes the line. A power failure may lose
+//! the line, like the library's own writes of the same moment. Each line starts with its line
+//! break, so that an incomplete line does not damage the next line. Lines of processed messages are
+//! removed when they outnumber the others.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -16,10 +18,10 @@ use whatsapp_rust::wacore_binary::{OwnedNodeRef, marshal};
 use super::super::handle::{bytes, hex};
 use super::Left;
 
-/// So many lines more than there is left are no reason to write the file anew.
+/// The number of extra lines that do not cause a rewrite of the file.
 const SPARE: usize = 64;
 
-/// The file, made when there is something to write: most devices never have any.
+/// The file is created at the first write, because most devices never need the file.
 pub(super) struct Journal {
     path: PathBuf,
     file: Option<File>,
@@ -27,7 +29,7 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// And what is left in it.
+    /// Opens the journal, and returns the records of unprocessed messages.
     pub(super) fn open(path: PathBuf) -> (Self, HashMap<String, Left>) {
         let lines = match std::fs::read_to_string(&path) {
             Ok(lines) => lines,
@@ -76,7 +78,7 @@ impl Journal {
         self.write(&format!("\n- {id}"), false);
     }
 
-    /// Nothing is left.
+    /// Removes the file, because no record is left.
     pub(super) fn clear(&mut self) {
         (self.file, self.lines) = (None, 0);
         match std::fs::remove_file(&self.path) {
@@ -85,7 +87,7 @@ impl Journal {
         }
     }
 
-    /// Takes out what is done, where that is most of it.
+    /// Removes the lines of processed messages if most lines are such lines.
     pub(super) fn trim(&mut self, left: &HashMap<String, Left>) {
         if left.is_empty() {
             if self.lines > 0 {
@@ -116,7 +118,8 @@ impl Journal {
         }
     }
 
-    /// What is said of a message matters only where it stands: a file that was removed stays away.
+    /// Appends a line. `make` allows creating the file. Only a new record creates the file; other
+    /// lines refer to an existing record and are dropped if the file is missing.
     fn write(&mut self, line: &str, make: bool) {
         let file = match self.file.take() {
             Some(file) => Ok(file),
@@ -145,27 +148,27 @@ fn asked(id: &str) -> String {
     format!("\n? {id}")
 }
 
-/// Where a file is written that takes this one's place.
+/// Returns the path of the new file during a rewrite.
 pub(in crate::whatsapp) fn fresh(path: &Path) -> PathBuf {
     path.with_extension("again.new")
 }
 
-/// For its owner alone: numbers stand in it.
+/// Opens a file with mode 0600, because the file contains phone numbers.
 fn open(options: &mut OpenOptions, path: &Path) -> std::io::Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
     options.open(path)
 }
 
-/// An id and its stanza; `None` where the line was cut off.
+/// Parses an id and its stanza; returns `None` for an incomplete line.
 fn read(stanza: &str) -> Option<(String, Left)> {
-    // The first byte says how the rest is packed, and it is not.
+    // The first byte is the compression flag; the stanza is not compressed.
     let stanza = OwnedNodeRef::new(bytes(stanza)?.get(1..)?.to_vec()).ok()?;
     let id = stanza.get_attr("id")?.as_str().into_owned();
     Some((id, Left::new(stanza.to_owned_node())))
 }
 
-/// It is remembered all the same, as long as the process lives.
+/// Logs the error. The record stays in memory until the process ends.
 fn unusable(path: &Path, error: &dyn std::fmt::Display) {
     let path = path.display();
     tracing::warn!(%path, %error, "what came again is not kept in its file");

@@ -1,4 +1,4 @@
-//! What is not told, because it says nothing.
+//! Tests of messages without content. The link does not report such messages.
 
 use super::*;
 
@@ -49,7 +49,7 @@ fn a_message_that_holds_nothing_is_none() {
         assert_eq!(heard(&wrapped_nothing), None);
     }
     assert_eq!(heard(&empty(Some(" "))), Some(text(" ")));
-    // A kind that has no word here is something all the same.
+    // A message of an unknown kind still has content.
     let other = wa::Message {
         payment_invite_message: MessageField::some(wa::message::PaymentInviteMessage::default()),
         ..Default::default()

@@ -1,5 +1,6 @@
-//! A machine whose clock is set: a small library that is loaded into the gateway before libc and shifts what it is told of the time
-//! of day. What passes (the monotonic clocks) stays as it is, as when somebody sets a real clock.
+//! Simulates a machine whose clock is wrong. A small library, loaded into the gateway before libc,
+//! shifts the time of day that the process reads. The monotonic clocks keep running normally, as on
+//! a real machine after a change of its clock.
 
 use std::ffi::OsString;
 use std::os::unix::fs::FileExt;
@@ -8,13 +9,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::disk::compile;
 
-/// The library, and the file that holds the shift.
+/// A compiled preload library and the file with the shift in seconds.
 pub struct MachineClock {
     folder: tempfile::TempDir,
 }
 
 impl MachineClock {
-    /// Compiles the library. The clock is right.
+    /// Compiles the library; the shift is zero.
     ///
     /// # Panics
     /// Without a C compiler.
@@ -27,7 +28,7 @@ impl MachineClock {
         clock
     }
 
-    /// What a process needs in its environment to go by this clock.
+    /// Returns the environment variables for a process that should use this clock.
     #[must_use]
     pub fn environment(&self) -> Vec<(&'static str, OsString)> {
         vec![
@@ -36,20 +37,21 @@ impl MachineClock {
         ]
     }
 
-    /// From now on it is so many seconds ahead of the right time; behind, where negative.
+    /// Sets the clock this many seconds ahead of the real time; a negative number sets the clock
+    /// back.
     pub fn shift(&self, seconds: i64) {
         let file = std::fs::OpenOptions::new().write(true).open(self.file());
-        // In place: the process has it mapped.
+        // The write must be in place, because the process has mapped the file.
         let written = file.and_then(|file| file.write_all_at(&seconds.to_ne_bytes(), 0));
         written.expect("the shift is written");
     }
 
-    /// From now on it says this many seconds since 1970, and goes on from there.
+    /// Sets the clock to `to` seconds since 1970; the clock runs on from there.
     pub fn set(&self, to: i64) {
         self.shift(to - right());
     }
 
-    /// What it says now, in seconds since 1970.
+    /// Returns the shifted time in seconds since 1970.
     #[must_use]
     pub fn now(&self) -> i64 {
         let shift = std::fs::read(self.file()).expect("the shift");

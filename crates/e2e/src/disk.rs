@@ -1,7 +1,8 @@
-//! A disk that is full or broken for a while, or at which the gateway ends: a small library that is loaded into it before libc.
+//! Simulates a disk that is full or broken for a while, or a process killed during a disk
+//! operation. A small library, loaded into the gateway before libc, injects the faults.
 //!
-//! Only what is below one folder fails, and only while a file says so. A file system of its own would need rights that a container does
-//! not give.
+//! Only operations below one folder fail, and only while the fault file exists. A separate file
+//! system would need rights that a container does not give.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,20 +12,21 @@ use wa_sim::Sim;
 
 use crate::gateway::{Gateway, Server};
 
-/// How a disk fails.
+/// The kind of disk fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
-    /// Nothing can be written.
+    /// Every write fails with `ENOSPC`.
     Full,
-    /// Neither writes nor syncs succeed.
+    /// Every write and every sync fails with `EIO`.
     Broken,
-    /// The process is killed at this write to the database's own file, counted from 1: within a checkpoint, which alone writes there.
+    /// Kills the process at the n-th write to the database file, counted from 1. Only a checkpoint
+    /// writes to the database file itself.
     EndAtWrite(u32),
-    /// The same at a sync of it.
+    /// Kills the process at the n-th sync of the database file.
     EndAtSync(u32),
 }
 
-/// The library, and the file that says what fails.
+/// A compiled preload library and the file that selects the fault.
 pub struct Disk {
     folder: tempfile::TempDir,
 }
@@ -41,7 +43,8 @@ impl Disk {
         Self { folder }
     }
 
-    /// What a process needs in its environment so that its writes below `data` can be made to fail.
+    /// Returns the environment variables for a process whose operations below `data` should be able
+    /// to fail.
     #[must_use]
     pub fn environment(&self, data: &Path) -> Vec<(&'static str, OsString)> {
         vec![
@@ -51,7 +54,7 @@ impl Disk {
         ]
     }
 
-    /// A gateway on this disk, which runs.
+    /// Starts a gateway with its data on this disk.
     pub async fn gateway(&self, sim: &Sim) -> Gateway {
         let server = Server::of(sim, &sim.wss_url());
         let mut gateway = Gateway::prepare(&server, "", Vec::new());
@@ -60,7 +63,7 @@ impl Disk {
         gateway
     }
 
-    /// From now on it fails so.
+    /// Injects this fault until [`Self::mend`].
     pub fn fail(&self, how: Trouble) {
         let word = match how {
             Trouble::Full => "ENOSPC".to_owned(),
@@ -71,7 +74,7 @@ impl Disk {
         std::fs::write(self.switch(), word).expect("the switch is written");
     }
 
-    /// It works again.
+    /// Ends the fault.
     pub fn mend(&self) {
         std::fs::remove_file(self.switch()).expect("the switch is there");
     }
@@ -81,7 +84,7 @@ impl Disk {
     }
 }
 
-/// Makes a library that is loaded into a process before libc.
+/// Compiles C source to a library that can be loaded into a process before libc.
 ///
 /// # Panics
 /// Without a C compiler.

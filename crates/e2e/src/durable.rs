@@ -1,28 +1,32 @@
-//! Whether what was answered was on the disk before: read from what `strace` saw of the gateway's calls to the kernel.
+//! Checks in a trace by `strace` that the gateway synced a message to the disk before the answer
+//! left.
 //!
-//! A kill proves nothing of this, for what the kernel has taken survives it; a power cut would not forgive. So the order of the
-//! calls themselves is looked at: the log of the database is written with the message's id in it, that file is synced, the sync
-//! returns, and only then the answer that names the id leaves.
+//! A test with SIGKILL cannot prove durability: the kernel still writes the data that the process
+//! handed over, but a power cut loses the same data. The check therefore reads the order of the
+//! system calls. The gateway must write the message id to the database's log, sync that file, wait
+//! for the end of the sync, and only then send the answer with the id.
 
 use std::collections::BTreeSet;
 
-/// The calls that matter.
+/// The system calls to trace.
 pub const CALLS: &str = "trace=openat,write,writev,pwrite64,pwritev,sendto,sendmsg,fdatasync,fsync";
 
-/// One accepted message.
+/// An accepted message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answered {
-    /// Its id.
+    /// The message id from the answer.
     pub id: String,
-    /// Whether a file of its name was fetched for it.
+    /// True if the gateway fetched a file for this message. The file on the disk has the message id
+    /// in its name.
     pub file: bool,
 }
 
-/// A call to the kernel, by the line on which it began and the one on which it returned.
+/// A system call with the trace lines on which the call began and ended.
 #[derive(Debug, PartialEq, Eq)]
 struct Call<'t> {
     name: &'t str,
-    /// What stands between the parentheses, up to where the call was interrupted by another's line.
+    /// The text between the parentheses. A call interrupted by another thread's line keeps only the
+    /// text before the interruption.
     arguments: &'t str,
     began: usize,
     ended: usize,
@@ -30,7 +34,7 @@ struct Call<'t> {
 }
 
 impl Call<'_> {
-    /// The descriptor that it is about.
+    /// The file descriptor in the first argument.
     fn descriptor(&self) -> Option<i64> {
         let digits = self.arguments.split([',', ')', ' ']).next()?;
         digits.trim().parse().ok()
@@ -41,7 +45,7 @@ impl Call<'_> {
     }
 }
 
-/// The messages whose answer left before they were safe, each with a sentence.
+/// Returns one sentence for each message whose answer left before the message was synced.
 #[must_use]
 pub fn too_early(trace: &str, answered: &[Answered]) -> Vec<String> {
     let calls = calls(trace);
@@ -95,7 +99,8 @@ pub fn too_early(trace: &str, answered: &[Answered]) -> Vec<String> {
     found
 }
 
-/// The calls of a trace by `strace -f`, in the order in which they began. One that another thread's line interrupts stands on two.
+/// Parses a trace by `strace -f`; the calls are in the order of their start. A call interrupted by
+/// another thread's line takes two lines of the trace.
 fn calls(trace: &str) -> Vec<Call<'_>> {
     let mut calls: Vec<Call<'_>> = Vec::new();
     let mut open: Vec<(&str, usize)> = Vec::new();
@@ -130,7 +135,7 @@ fn calls(trace: &str) -> Vec<Call<'_>> {
     calls
 }
 
-/// What a call returned; -1 where that can't be read.
+/// The return value of a call; -1 if the text is not a number.
 fn result(text: &str) -> i64 {
     let after = text.rsplit_once(" = ").map_or("", |(_, after)| after);
     let digits = after.split(' ').next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! A host for the files behind `mediaurl`.
+//! An HTTP server with the files for `mediaurl`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use crate::spawn;
 
 type Shelf = Arc<HashMap<&'static str, (&'static str, Bytes)>>;
 
-/// One host on a port of its own.
+/// A file server with its own port.
 pub struct Files {
     url: String,
     server: JoinHandle<()>,
 }
 
 impl Files {
-    /// Serves each file under its name, with that media type.
+    /// Serves each file `(name, media type, bytes)` under `/name`.
     pub async fn start(files: Vec<(&'static str, &'static str, Bytes)>) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await
@@ -41,7 +41,7 @@ impl Files {
         Self { url, server }
     }
 
-    /// Where a file is.
+    /// Returns the URL of a file.
     #[must_use]
     pub fn url(&self, name: &str) -> String {
         format!("{}/{name}", self.url)

@@ -1,4 +1,4 @@
-//! The gateway as a child process, from the binary that users run.
+//! Runs the released gateway binary as a child process.
 
 mod callers;
 
@@ -18,34 +18,35 @@ pub use callers::{Admin, Answer, Bot};
 
 use crate::{durable, eventually};
 
-/// How long one look at `/readyz` may take.
+/// The timeout of one request to `/readyz`.
 const LOOK: Duration = Duration::from_secs(3);
 
-/// A gateway on a data folder of its own, which outlives kills and restarts.
+/// A gateway with its own data folder. The folder survives a kill and a restart of the process.
 pub struct Gateway {
     binary: PathBuf,
     folder: tempfile::TempDir,
     listen: String,
     metrics_listen: String,
     environment: Vec<(&'static str, OsString)>,
-    /// Where `strace` writes what the process asks of the kernel.
+    /// The output file of `strace`, if the process is traced.
     trace: Option<PathBuf>,
     child: Option<Child>,
     http: reqwest::Client,
 }
 
-/// What a gateway takes for WhatsApp.
+/// The server that the gateway uses as WhatsApp.
 pub struct Server {
-    /// Its WebSocket.
+    /// The WebSocket URL.
     pub url: String,
-    /// Its Noise key in base64.
+    /// The server's public Noise key in base64.
     pub key: String,
-    /// The certificate of the authority that signs its own, PEM; none where the URL is plain, or where it is not to be trusted.
+    /// The PEM certificate of the authority behind the server's certificate. `None` if the URL is
+    /// plain, or if the gateway should not trust the authority.
     pub authority: Option<String>,
 }
 
 impl Server {
-    /// This simulator, reached at `url`.
+    /// Describes this simulator, reached at `url`.
     #[must_use]
     pub fn of(sim: &Sim, url: &str) -> Self {
         Self {
@@ -57,17 +58,19 @@ impl Server {
 }
 
 impl Gateway {
-    /// Starts a gateway that takes `link_url` for WhatsApp: the simulator's own address, or a proxy before it.
+    /// Starts a gateway connected to `link_url`: the simulator's own address, or a proxy in front
+    /// of the simulator.
     pub async fn start(sim: &Sim, link_url: &str) -> Self {
         Self::start_with(sim, link_url, "").await
     }
 
-    /// The same with further lines of configuration.
+    /// Starts a gateway with the additional configuration lines `more`.
     pub async fn start_with(sim: &Sim, link_url: &str, more: &str) -> Self {
         Self::start_in(&Server::of(sim, link_url), more, Vec::new()).await
     }
 
-    /// The same with more in its environment.
+    /// Starts a gateway with the additional configuration lines `more` and additional environment
+    /// variables.
     pub async fn start_in(
         server: &Server,
         more: &str,
@@ -78,7 +81,7 @@ impl Gateway {
         gateway
     }
 
-    /// One that is not started.
+    /// Prepares a gateway without starting the process.
     #[must_use]
     pub fn prepare(
         server: &Server,
@@ -88,7 +91,8 @@ impl Gateway {
         Self::prepare_binary(binary(), server, more, environment)
     }
 
-    /// One that can be told to end at a moment or to have a bug, by the variables that `waviro-fault` names. It is not started.
+    /// Prepares a gateway from the torture binary without starting the process. The variables that
+    /// `waviro-fault` names can end this process at a moment or switch a bug on.
     #[must_use]
     pub fn of_torture(
         server: &Server,
@@ -140,30 +144,31 @@ impl Gateway {
         }
     }
 
-    /// More for the environment of the processes that are started from now on.
+    /// Adds environment variables for the processes started from now on.
     pub fn add_environment(&mut self, more: Vec<(&'static str, OsString)>) {
         self.environment.extend(more);
     }
 
-    /// What stands in the environment of the processes that are started from now on; `None` takes it away.
+    /// Sets an environment variable for the processes started from now on; `None` removes the
+    /// variable.
     pub fn tell(&mut self, name: &'static str, value: Option<&str>) {
         self.environment.retain(|(told, _)| *told != name);
         self.environment
             .extend(value.map(|value| (name, value.into())));
     }
 
-    /// Has the processes that are started from now on watched by `strace`, which writes to `file`.
+    /// Traces the processes started from now on with `strace`, which writes to `file`.
     pub fn trace_into(&mut self, file: PathBuf) {
         self.trace = Some(file);
     }
 
-    /// Starts the process and waits until it is ready.
+    /// Starts the process and waits until the gateway is ready.
     pub async fn run(&mut self) {
         self.start_process();
         self.wait_ready().await;
     }
 
-    /// Starts the process, and waits for nothing.
+    /// Starts the process without waiting.
     pub fn start_process(&mut self) {
         let log = std::fs::OpenOptions::new()
             .create(true)
@@ -174,7 +179,8 @@ impl Gateway {
             None => Command::new(&self.binary),
             Some(file) => {
                 let mut command = Command::new("strace");
-                // As its parent: other ways of watching need rights that a container may not give.
+                // `strace` must be the parent of the gateway: attaching to a running process needs
+                // rights that a container may not give.
                 command.args(["-f", "-qq", "-s", "9000", "-e", durable::CALLS, "-o"]);
                 command.arg(file).arg(&self.binary);
                 command
@@ -194,11 +200,12 @@ impl Gateway {
         self.child = Some(child);
     }
 
-    /// Waits until it is ready.
+    /// Waits until `/readyz` succeeds.
     async fn wait_ready(&self) {
         let url = format!("http://{}/readyz", self.listen);
         eventually("the gateway to be ready", async || {
-            // A look that is lost with a process that died is made again.
+            // A request to a process that died in between has no answer; the timeout lets the loop
+            // retry.
             let look = self.http.get(&url).timeout(LOOK);
             match look.send().await {
                 Ok(answer) if answer.status().is_success() => Ok(()),
@@ -208,7 +215,8 @@ impl Gateway {
         .await;
     }
 
-    /// Tries to run a second gateway on the same data, on a port of its own; what it says when it ends.
+    /// Tries to run a second gateway on the same data with another port. Returns the error output
+    /// of the second process, which must fail.
     pub async fn run_second(&self) -> String {
         let listen = format!("127.0.0.1:{}", free_port());
         let output = self.command(&["serve", "--listen", &listen]).output();
@@ -220,17 +228,17 @@ impl Gateway {
         String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
-    /// SIGKILL: no chance to write anything.
+    /// Sends SIGKILL, so the process cannot write anything more.
     pub async fn kill(&mut self) {
         self.end("-KILL").await;
     }
 
-    /// Whether the process has ended by itself.
+    /// Returns whether the process has ended by itself.
     pub fn has_ended(&mut self) -> bool {
         self.child.is_none() || self.how_it_ended().is_some()
     }
 
-    /// How the process ended, where it did so by itself since it was last asked.
+    /// Returns the exit status if the process has ended by itself since the last call.
     pub fn how_it_ended(&mut self) -> Option<ExitStatus> {
         let child = self.child.as_mut()?;
         let status = child.try_wait().expect("a child can be asked")?;
@@ -238,7 +246,7 @@ impl Gateway {
         Some(status)
     }
 
-    /// SIGTERM, and how long it took to end.
+    /// Sends SIGTERM and returns the time until the process ended.
     pub async fn stop(&mut self) -> Duration {
         let began = tokio::time::Instant::now();
         self.end("-TERM").await;
@@ -248,7 +256,7 @@ impl Gateway {
     async fn end(&mut self, signal: &str) {
         let id = self.pid().expect("a process id");
         let mut child = self.child.take().expect("gateway runs");
-        // It may have ended by itself a moment ago.
+        // The process may have ended by itself in the meantime.
         let sent = Command::new("kill")
             .args([signal, &id.to_string()])
             .stderr(Stdio::null())
@@ -257,7 +265,7 @@ impl Gateway {
         child.wait().await.expect("reaped");
     }
 
-    /// The process id, for those who measure it.
+    /// Returns the process id of the gateway, also under `strace`.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         let id = self.child.as_ref().and_then(Child::id)?;
@@ -274,7 +282,7 @@ impl Gateway {
         format!("http://{}", self.listen)
     }
 
-    /// The metrics as they are now.
+    /// Fetches the metrics page.
     pub async fn metrics(&self) -> String {
         let url = format!("http://{}/metrics", self.metrics_listen);
         let page = self.http.get(url).send().await.expect("the metrics");
@@ -282,19 +290,20 @@ impl Gateway {
         page.text().await.expect("a page")
     }
 
-    /// All that the gateway has logged.
+    /// Returns the gateway's complete log.
     #[must_use]
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
-    /// Where database, keys and log lie.
+    /// The folder with the database, the keys and the log.
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// A number that its database knows. Read only: the gateway may be writing.
+    /// Runs a query in the gateway's database and returns the number in the first row. The
+    /// connection is read only, because the gateway may be writing.
     pub async fn ask_database(&self, text: &'static str) -> i64 {
         use sqlx::{ConnectOptions as _, Connection as _, Row as _};
         let file = self.folder().join("data/waviro.db");
@@ -307,13 +316,13 @@ impl Gateway {
         row.get(0)
     }
 
-    /// Whether SQLite finds nothing wrong with it.
+    /// Returns whether SQLite's integrity check passes.
     pub async fn has_sound_database(&self) -> bool {
         let check = "SELECT COUNT(*) FROM pragma_integrity_check() WHERE integrity_check = 'ok'";
         self.ask_database(check).await == 1
     }
 
-    /// Adds a bot by the command line, as an operator does.
+    /// Adds a bot with the command `waviro bot add`, as an operator does.
     pub async fn add_bot(&self, name: &str) -> Bot {
         let output = self.command(&["bot", "add", name]).output().await;
         let output = output.expect("waviro bot add runs");
@@ -331,7 +340,7 @@ impl Gateway {
         self.bot(key)
     }
 
-    /// What `waviro doctor` reports, line by line.
+    /// Runs `waviro doctor` and returns the lines of the report.
     pub async fn doctor(&self) -> Vec<String> {
         let output = self.command(&["doctor"]).output().await;
         let output = output.expect("waviro doctor runs");
@@ -339,7 +348,7 @@ impl Gateway {
         report.lines().map(ToOwned::to_owned).collect()
     }
 
-    /// Makes an admin token by the command line, as an operator does.
+    /// Creates an admin token with the command `waviro token add`, as an operator does.
     pub async fn admin(&self) -> Admin {
         let name = format!("ops-{}", free_port());
         let output = self.command(&["token", "add", &name]).output().await;
@@ -357,7 +366,7 @@ impl Gateway {
         }
     }
 
-    /// A bot whose key is known.
+    /// Returns the bot with this SecretKey.
     #[must_use]
     pub fn bot(&self, key: &str) -> Bot {
         Bot {
@@ -367,14 +376,15 @@ impl Gateway {
         }
     }
 
-    /// Adds a bot and links it to `phone` by QR.
+    /// Adds a bot and links the bot to `phone` by QR code.
     pub async fn linked_bot(&self, name: &str, phone: &Phone) -> Bot {
         let bot = self.add_bot(name).await;
         bot.link(phone).await;
         bot
     }
 
-    /// Whether `waviro media rotate`, run beside the gateway, ends at this moment. Only with the binary of torture.
+    /// Runs `waviro media rotate` beside the gateway and returns whether the command ended at this
+    /// moment. Works only with the torture binary.
     pub async fn media_rotate_ends_at(&self, moment: &str) -> bool {
         let mut command = self.command(&["media", "rotate"]);
         let output = command.env("TORTURE_END_AT", moment).output().await;
@@ -402,7 +412,7 @@ impl Gateway {
     }
 }
 
-/// The gateway's binary: the one that `E2E_GATEWAY` names, else the one built as a release is.
+/// Returns the path in `E2E_GATEWAY`, otherwise builds the gateway as for a release.
 fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
@@ -412,7 +422,8 @@ fn binary() -> &'static Path {
     })
 }
 
-/// The binary that has moments to end at and bugs to switch on: the one that `E2E_TORTURE_GATEWAY` names, else one that is built.
+/// Returns the path in `E2E_TORTURE_GATEWAY`, otherwise builds the binary whose moments and bugs
+/// can be switched on.
 fn torture_binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
@@ -422,21 +433,22 @@ fn torture_binary() -> &'static Path {
     })
 }
 
-/// A port that was free a moment ago.
+/// Returns a port that was free a moment ago.
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("an address").port()
 }
 
-/// An HTTP client for loopback.
+/// Returns an HTTP client for loopback.
 #[must_use]
 pub fn http_client() -> reqwest::Client {
-    // Nobody else in this process may have chosen a TLS provider, though nothing here speaks TLS.
+    // rustls needs a provider for the process even without TLS here; another test may already have
+    // installed the same provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .timeout(Duration::from_mins(1))
         .no_proxy()
-        // An answer is what was answered.
+        // A test must see the redirect itself.
         .redirect(reqwest::redirect::Policy::none())
         .build()
         .expect("an HTTP client")

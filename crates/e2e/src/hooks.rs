@@ -1,5 +1,5 @@
-//! A webhook to tell: it keeps what it is told, answers as it is scripted to, and holds its answers back where a test wants
-//! to do something meanwhile. It hosts the files of its answers too.
+//! A webhook receiver. The receiver records each call, answers as scripted, and can hold answers
+//! back while a test does something else. The receiver also serves the files of webhook replies.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,32 +17,32 @@ use tokio::task::JoinHandle;
 
 use crate::{eventually, spawn};
 
-/// One endpoint on a port of its own.
+/// A webhook receiver with its own port.
 pub struct Hooks {
     url: String,
     shared: Arc<Shared>,
     server: JoinHandle<()>,
 }
 
-/// One call, as it came.
+/// A received call.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// The body, to the letter.
+    /// The unchanged body.
     pub body: String,
-    /// The headers.
+    /// The request headers.
     pub headers: HeaderMap,
 }
 
 struct Shared {
     book: Mutex<Book>,
-    /// Whether webhooks are answered, and files given.
+    /// The two gates: webhook answers and files are held back while closed.
     gates: watch::Sender<Gates>,
 }
 
 #[derive(Default)]
 struct Book {
     calls: Vec<Call>,
-    /// How many calls were answered.
+    /// The number of answered calls.
     answered: usize,
     answer: Answer,
     files: HashMap<String, (&'static str, Bytes)>,
@@ -55,26 +55,26 @@ struct Gates {
     files: bool,
 }
 
-/// How calls are answered from now on.
+/// The scripted response to a call.
 #[derive(Debug, Clone, Default)]
 pub enum Answer {
-    /// 200, and nothing to send.
+    /// 200 without a reply.
     #[default]
     Nothing,
-    /// This status and body.
+    /// A fixed status and body.
     Fixed(u16, String),
-    /// A text that names what was asked: `jawab: ` and the first part of the data.
+    /// A text reply with the received message: `jawab: ` and the first entry of `data`.
     Echo,
 }
 
 impl Call {
-    /// The body.
+    /// Parses the body as JSON.
     #[must_use]
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_default()
     }
 
-    /// A header's text; empty where it is missing.
+    /// Returns the text of a header; empty if the header is missing.
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
         let value = self.headers.get(name);
@@ -85,7 +85,7 @@ impl Call {
 }
 
 impl Hooks {
-    /// Listens on loopback; answers 200 with an empty reply.
+    /// Listens on loopback and answers 200 with an empty reply.
     pub async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await
@@ -111,47 +111,47 @@ impl Hooks {
         }
     }
 
-    /// What to register.
+    /// Returns the URL to register as a webhook.
     #[must_use]
     pub fn url(&self) -> String {
         format!("{}/hook", self.url)
     }
 
-    /// Hosts a file; its URL.
+    /// Serves a file and returns its URL.
     pub fn host(&self, name: &str, mime: &'static str, bytes: impl Into<Bytes>) -> String {
         let mut book = lock(&self.shared.book);
         book.files.insert(name.to_owned(), (mime, bytes.into()));
         format!("{}/files/{name}", self.url)
     }
 
-    /// From now on calls are answered so.
+    /// Sets the response to all later calls.
     pub fn answer(&self, answer: Answer) {
         lock(&self.shared.book).answer = answer;
     }
 
-    /// From now on a 200 with these items.
+    /// Answers all later calls with 200 and these reply items.
     pub fn reply(&self, items: &Value) {
         let body = json!({"success": true, "message": {"reply": items}});
         self.answer(Answer::Fixed(200, body.to_string()));
     }
 
-    /// Holds answers back, or lets them go.
+    /// Holds webhook answers back (`false`) or sends them (`true`).
     pub fn answers(&self, go: bool) {
         self.shared.gates.send_modify(|gates| gates.answers = go);
     }
 
-    /// Holds files back, or lets them go.
+    /// Holds files back (`false`) or serves them (`true`).
     pub fn files(&self, go: bool) {
         self.shared.gates.send_modify(|gates| gates.files = go);
     }
 
-    /// Every call so far, whether answered or not.
+    /// Returns every call so far, answered or not.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         lock(&self.shared.book).calls.clone()
     }
 
-    /// Waits for so many calls.
+    /// Waits until `count` calls have arrived.
     pub async fn wait_calls(&self, count: usize) {
         let what = format!("{count} calls of the webhook");
         eventually(&what, async || {
@@ -165,7 +165,7 @@ impl Hooks {
         .await;
     }
 
-    /// Waits until so many calls were answered.
+    /// Waits until `count` calls are answered.
     pub async fn wait_answered(&self, count: usize) {
         eventually("answers of the webhook", async || {
             let answered = lock(&self.shared.book).answered;
@@ -178,7 +178,7 @@ impl Hooks {
         .await;
     }
 
-    /// Waits until a file was asked for.
+    /// Waits until the gateway has requested the file `name`.
     pub async fn wait_asked_for(&self, name: &str) {
         eventually("a file to be asked for", async || {
             let asked = lock(&self.shared.book).asked_for.clone();
@@ -234,9 +234,9 @@ async fn give(State(shared): State<Arc<Shared>>, Path(name): Path<String>) -> Re
     }
 }
 
-/// Waits for a gate.
+/// Waits until a gate opens.
 async fn open(shared: &Shared, gate: impl Fn(&Gates) -> bool) {
-    // The sender lives as long as the endpoint.
+    // The sender lives as long as the receiver, so waiting cannot fail.
     let _ = shared.gates.subscribe().wait_for(|gates| gate(gates)).await;
 }
 

@@ -1,8 +1,9 @@
-//! The rig of the end-to-end tests: the gateway as a child process, a simulator, a scripted receiver of callbacks, and a
-//! proxy that breaks the link between the two.
+//! The tools of the end-to-end tests: the gateway as a child process, a WhatsApp simulator,
+//! scripted HTTP receivers, and a proxy that breaks the link between gateway and simulator.
 //!
-//! Nothing here looks into the gateway. It is driven over its HTTP API and its command line and judged by what virtual
-//! phones show and what the receiver was told.
+//! The tools must not read the gateway's internal state. The tests drive the gateway over its HTTP
+//! API and its command line, and judge the results on the virtual phones and in the recorded calls
+//! of the receivers.
 #![expect(
     clippy::expect_used,
     clippy::missing_panics_doc,
@@ -28,13 +29,14 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-/// How long a test waits for a thing before it fails. Generous: machines are shared, and a pass never waits.
+/// The time limit of one wait in a test. The limit is generous because machines are shared; a
+/// passing test never waits so long.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Asks `look` until it gives something.
+/// Calls `look` until the result is `Ok`.
 ///
 /// # Panics
-/// After [`PATIENCE`], with what was awaited and what was last seen.
+/// After [`PATIENCE`]; the message contains `what` and the last error.
 pub async fn eventually<T, S: Debug>(what: &str, mut look: impl AsyncFnMut() -> Result<T, S>) -> T {
     let end = Instant::now() + PATIENCE;
     loop {
@@ -49,26 +51,27 @@ pub async fn eventually<T, S: Debug>(what: &str, mut look: impl AsyncFnMut() -> 
     }
 }
 
-/// Leaves the processor to others for a moment between two looks.
+/// Waits 5 ms between two polls.
 async fn breathe() {
     let nothing = std::future::pending::<()>();
     let _ = timeout(Duration::from_millis(5), nothing).await;
 }
 
-/// The binary of `waviro` or `wa-sim`, built without the test crates, so that nothing they switch on is in it; in the
-/// profile that this program was built in.
+/// Builds the binary of `waviro` or `wa-sim` in the profile of the running program. The build
+/// leaves the test crates out, so the binary has no feature enabled by a test crate.
 ///
 /// # Panics
-/// Where it does not build.
+/// If the build fails.
 #[must_use]
 pub fn package_binary(package: &str) -> PathBuf {
     built(&[], package)
 }
 
-/// The gateway that the torture rig can end at a moment or give a bug, built beside the one that users run.
+/// Builds the torture binary beside the released gateway binary. The torture tests can end this
+/// gateway at a moment or switch a bug on.
 ///
 /// # Panics
-/// Where it does not build.
+/// If the build fails.
 #[must_use]
 pub fn torture_binary() -> PathBuf {
     let with = ["--features", "waviro/planted-bugs", "--bin"];
@@ -77,20 +80,22 @@ pub fn torture_binary() -> PathBuf {
 
 fn built(with: &[&str], name: &str) -> PathBuf {
     let here = std::env::current_exe().expect("a path to this program");
-    // target/<profile>/deps/test or target/<profile>/examples/load
+    // The path is target/<profile>/deps/test or target/<profile>/examples/load.
     let profile = here
         .parent()
         .and_then(Path::parent)
         .expect("a target folder");
     let cargo = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/cargo");
     let mut cargo = std::process::Command::new(cargo);
-    // Both in one call: chosen together they share every dependency, chosen apart each builds its own.
+    // One call builds both packages, so both share every dependency. Two calls would build each
+    // dependency twice with different features.
     cargo.args([
         "build", "--quiet", "--locked", "-p", "waviro", "-p", "wa-sim",
     ]);
     cargo.args(with);
-    // What the cargo around this test says of the test's own package. Build scripts of dependencies (ring's) ask for these
-    // names, and a value where there was none has them, and all that depends on them, built again: minutes.
+    // Removes the variables that the outer cargo sets for the test's own package. Build scripts of
+    // dependencies (ring) watch these names. A new value would rebuild ring and all dependent
+    // crates, which takes minutes.
     for (name, _) in std::env::vars_os() {
         let of_this_test =
             |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");

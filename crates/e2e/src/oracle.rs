@@ -1,7 +1,8 @@
-//! What must hold of a log, whatever was done to the gateway meanwhile: one pure function.
+//! Judges the log of a torture run: one pure function with the promises of the gateway.
 //!
-//! The log is what simulator, receiver and load generator saw, never what the gateway says of itself but for the depth of its queues
-//! at the end. A message is known by its *face*: what a phone shows of it, which the load makes unique.
+//! The log contains the observations of the simulator, the receivers and the load generator. The
+//! gateway's own statements are not used, except for the lengths of its queues at the end. A
+//! message is identified by its *face*: the text that a phone shows, which the load makes unique.
 
 mod seen;
 #[cfg(test)]
@@ -12,17 +13,17 @@ use std::fmt;
 
 pub use seen::{Entry, Seen};
 
-/// Calls to one endpoint that the gateway has under way at most.
+/// The gateway's limit of concurrent calls to one endpoint.
 const CAP: usize = 8;
 
-/// A promise that was broken.
+/// A broken promise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// `I1` to `I10`.
+    /// The rule, `I1` to `I10`.
     pub rule: &'static str,
-    /// The message, by its id or its face.
+    /// The id or the face of the message.
     pub about: String,
-    /// In words.
+    /// The explanation.
     pub why: String,
 }
 
@@ -32,7 +33,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// The log's entries that a violation is about, in their order.
+/// Returns the log entries about a violation, in the order of the log.
 #[must_use]
 pub fn evidence<'l>(violation: &Violation, log: &'l [Entry]) -> Vec<&'l Entry> {
     let book = Book::of(log);
@@ -44,7 +45,7 @@ pub fn evidence<'l>(violation: &Violation, log: &'l [Entry]) -> Vec<&'l Entry> {
             .flat_map(|(_, _, answers)| *answers)
             .map(String::as_str),
     );
-    // An id has its face's entries too, and the other way round.
+    // An id also selects the entries of its face, and a face the entries of its id.
     for (id, face) in book.pairs() {
         if names.contains(id) || names.contains(face) {
             names.extend([id, face]);
@@ -74,8 +75,8 @@ pub fn evidence<'l>(violation: &Violation, log: &'l [Entry]) -> Vec<&'l Entry> {
     log.iter().filter(of).collect()
 }
 
-/// The shortest log that shows the violation: of its evidence what cannot be left out, what was asked and answered, and the fault
-/// before each entry.
+/// Returns the shortest log that shows the violation. The function removes every unnecessary entry
+/// of the evidence, keeps the requests with their answers, and adds the fault before each entry.
 #[must_use]
 pub fn shortest(violation: &Violation, log: &[Entry]) -> Vec<Entry> {
     let mut kept: Vec<Entry> = evidence(violation, log).into_iter().cloned().collect();
@@ -108,7 +109,7 @@ pub fn shortest(violation: &Violation, log: &[Entry]) -> Vec<Entry> {
     all
 }
 
-/// Every promise that the log shows broken.
+/// Returns every broken promise in the log.
 #[must_use]
 pub fn judge(log: &[Entry]) -> Vec<Violation> {
     let book = Book::of(log);
@@ -137,11 +138,11 @@ struct Asked<'l> {
     unanswered: bool,
 }
 
-/// The log, sorted by what is asked of it.
+/// The log, indexed for the rules.
 #[derive(Default)]
 struct Book<'l> {
     asked: BTreeMap<u64, Asked<'l>>,
-    /// With where in the log it was first.
+    /// The stanza ids with the log position of each first appearance.
     framed: BTreeMap<&'l str, usize>,
     acked: BTreeSet<&'l str>,
     nacked: BTreeMap<&'l str, u16>,
@@ -152,7 +153,7 @@ struct Book<'l> {
     reused: Vec<&'l str>,
     heard: BTreeSet<&'l str>,
     crowd: usize,
-    /// Some fault ends the gateway's process.
+    /// True if a fault ended the gateway's process.
     processes_end: bool,
     missed: u64,
     settled: Option<(i64, i64, i64, bool)>,
@@ -223,7 +224,7 @@ impl<'l> Book<'l> {
         book
     }
 
-    /// Which id and which face belong together.
+    /// Returns the pairs of message id and face.
     fn pairs(&self) -> Vec<(&'l str, &'l str)> {
         let accepted = self.asked.values();
         let accepted = accepted.filter_map(|asked| Some((asked.accepted?, asked.face)));
@@ -241,24 +242,25 @@ impl<'l> Book<'l> {
         told.iter().filter(|ack| **ack == -1).count()
     }
 
-    /// The server said so; or it kept its word back, and a phone has the message all the same.
+    /// The server accepted the message: the server sent its ack, or the ack was lost and a phone
+    /// has the message.
     fn is_taken(&self, id: &str) -> bool {
         let shown = || self.shown.iter().any(|(_, shown, _)| *shown == id);
         self.acked.contains(id) || self.reached.contains_key(id) || shown()
     }
 
-    /// The server refused it, and never took it.
+    /// The server refused the message and never accepted a resend.
     fn is_refused(&self, id: &str) -> bool {
         self.nacked.contains_key(id) && !self.is_taken(id)
     }
 
-    /// I1: what was accepted is on the wire and acked, or told of as failed.
+    /// I1: every accepted message is on the wire and acked, or is reported as failed.
     fn accepted_is_sent(&self, found: &mut Vec<Violation>) {
         for (id, asked) in self.accepted() {
             let acked = self.is_taken(id);
             let refused = self.nacked.contains_key(id);
             let failed = self.failures(id) > 0 || (!asked.notify && refused);
-            // What was sent again and refused then may have been taken before.
+            // The server may have accepted a message before refusing its resend.
             if acked && self.failures(id) > 0 && !refused {
                 found.push(broken("I1", id, "acked, and told of as failed"));
             } else if !acked && !failed {
@@ -267,7 +269,7 @@ impl<'l> Book<'l> {
         }
     }
 
-    /// I2: one id for one message, and no id on the wire that nobody knows.
+    /// I2: each message has one id, and each id on the wire belongs to a known message.
     fn one_id_a_message(&self, found: &mut Vec<Violation>) {
         let mut known: BTreeSet<&str> = self.accepted().map(|(id, _)| id).collect();
         let mut ids: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
@@ -290,14 +292,15 @@ impl<'l> Book<'l> {
                 found.push(broken("I2", face, &format!("{} ids: {list:?}", list.len())));
             }
         }
-        // Of what was refused no phone says whether it was an answer, or of a request that lost its connection.
+        // No phone shows a refused message, so the log cannot tell whether the id belongs to a
+        // webhook reply or to a request without an answer.
         let named = |id: &&&str| known.contains(**id) || self.is_refused(id);
         for id in self.framed.keys().filter(|id| !named(id)) {
             found.push(broken("I2", id, "an id on the wire that nobody was given"));
         }
     }
 
-    /// I3: each phone shows an id once, and what was asked for.
+    /// I3: each phone shows each id once, and only requested content.
     fn phones_show_what_was_asked(&self, found: &mut Vec<Violation>) {
         let wanted: BTreeMap<&str, &str> = self.accepted().map(|(id, it)| (id, it.face)).collect();
         let asked = self.asked.values().map(|asked| asked.face);
@@ -334,7 +337,7 @@ impl<'l> Book<'l> {
         }
     }
 
-    /// I4: what was refused is nowhere.
+    /// I4: a refused message appears nowhere.
     fn refused_is_nothing(&self, found: &mut Vec<Violation>) {
         let refused = self.asked.values().filter(|asked| asked.refused.is_some());
         for asked in refused {
@@ -350,7 +353,7 @@ impl<'l> Book<'l> {
         }
     }
 
-    /// I5: each stage that a message came to is told.
+    /// I5: the gateway reports each stage of a message by callback.
     fn every_stage_is_told(&self, found: &mut Vec<Violation>) {
         for (id, _) in self.accepted().filter(|(_, asked)| asked.notify) {
             if self.nacked.contains_key(id) {
@@ -372,7 +375,7 @@ impl<'l> Book<'l> {
         }
     }
 
-    /// I6: stages rise; the same may come again, a lower one never, and nothing after -1.
+    /// I6: stages rise. A stage may be repeated, but never falls, and nothing follows -1.
     fn stages_rise(&self, found: &mut Vec<Violation>) {
         for (id, told) in &self.told {
             let falls = told.windows(2).any(|two| two[1] < two[0] && two[1] != -1);
@@ -392,9 +395,9 @@ impl<'l> Book<'l> {
         }
     }
 
-    /// I8: an answer's messages are on the phone once, and went out in their order. A phone may show them in another one, where it
-    /// could not read the first and had to ask for it again.
-    /// Of each that the server refused one may be missing.
+    /// I8: the messages of a webhook reply are on the phone once and were sent in their order. The
+    /// order on the phone may differ if the phone could not decrypt the first message and requested
+    /// a resend. For each reply message that the server refused, one message may be missing.
     fn answers_go_out_once(&self, found: &mut Vec<Violation>) {
         let accepted: BTreeSet<&str> = self.accepted().map(|(id, _)| id).collect();
         let refused = self.nacked.keys();
@@ -420,7 +423,7 @@ impl<'l> Book<'l> {
         }
     }
 
-    /// I5: what a customer wrote is told to who subscribed to it.
+    /// I5: each subscriber gets an event for each message of a customer.
     fn what_was_written_is_heard(&self, found: &mut Vec<Violation>) {
         for (face, _, _) in &self.questions {
             if !self.heard.contains(face) {
@@ -433,7 +436,8 @@ impl<'l> Book<'l> {
         }
     }
 
-    /// I10: an endpoint has no more calls under way than its cap; those of a process that was killed a moment ago may be among them.
+    /// I10: an endpoint never has more concurrent calls than the limit. After a kill, the calls of
+    /// the killed process may still be open beside those of the new process.
     fn nobody_is_crowded(&self, found: &mut Vec<Violation>) {
         let most = if self.processes_end { 2 * CAP } else { CAP };
         if self.crowd > most {
@@ -442,7 +446,8 @@ impl<'l> Book<'l> {
         }
     }
 
-    /// I9: in the end nothing waits, the database is sound, and so is the log.
+    /// I9: at the end the queues are empty, the database passes its integrity check, and the log is
+    /// complete.
     fn queues_are_empty(&self, found: &mut Vec<Violation>) {
         if self.missed > 0 {
             let why = format!("the log misses {} things", self.missed);

@@ -1,6 +1,6 @@
-//! What a process takes, read from `/proc`.
+//! Measures a process with `/proc`.
 
-/// Resident memory in MiB.
+/// Returns the resident memory in MiB.
 #[must_use]
 pub fn memory(pid: u32) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process lives");

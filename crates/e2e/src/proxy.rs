@@ -1,4 +1,4 @@
-//! A TCP relay between the gateway and the simulator that breaks the link as networks do.
+//! A TCP relay between the gateway and the simulator that can break the link as real networks do.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,22 +11,22 @@ use tokio::task::JoinHandle;
 
 use crate::spawn;
 
-/// What the relay does with bytes.
+/// The relay's treatment of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Passes them on.
+    /// Forwards all bytes.
     Pass,
-    /// Keeps connections open and passes nothing on: what a dead NAT entry looks like.
+    /// Keeps connections open and forwards nothing, like an expired NAT entry.
     Stall,
-    /// Passes on what the client says, and nothing back: the server takes a message, and its word is lost.
+    /// Forwards only the client's bytes. The server accepts a message, and its ack is lost.
     Deaf,
-    /// Passes on what the server says, and nothing of the client: messages come in, and their acks are lost.
+    /// Forwards only the server's bytes. Messages arrive, and the client's acks are lost.
     Mute,
-    /// Resets every connection, and each new one.
+    /// Resets every open connection and each new connection.
     Refuse,
 }
 
-/// A relay before one simulator.
+/// A relay in front of one simulator.
 pub struct Proxy {
     addr: SocketAddr,
     mode: watch::Sender<(Mode, u64)>,
@@ -35,7 +35,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Relays to `target`.
+    /// Starts a relay to `target`.
     pub async fn start(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let addr = listener.local_addr().expect("an address");
@@ -61,23 +61,23 @@ impl Proxy {
         }
     }
 
-    /// What the gateway takes for WhatsApp.
+    /// Returns the URL that the gateway uses as WhatsApp.
     #[must_use]
     pub fn wss_url(&self) -> String {
         format!("wss://{}/ws/chat", self.addr)
     }
 
-    /// Changes what happens to bytes from now on.
+    /// Changes the mode for all connections.
     pub fn set(&self, mode: Mode) {
         self.mode.send_modify(|state| state.0 = mode);
     }
 
-    /// Resets every open connection; new ones are treated by the mode.
+    /// Resets every open connection; the mode decides about new connections.
     pub fn cut(&self) {
         self.mode.send_modify(|state| state.1 += 1);
     }
 
-    /// How many connections were refused so far.
+    /// Returns the number of refused connections.
     #[must_use]
     pub fn refused(&self) -> usize {
         self.refused.load(Ordering::SeqCst)
@@ -106,7 +106,7 @@ async fn relay(from: TcpStream, target: SocketAddr, mut mode: watch::Receiver<(M
     }
     reset(from_read.as_ref());
     reset(to_read.as_ref());
-    // Dropping a write half would send FIN first.
+    // Dropping a write half would send FIN before the RST.
     from_write.forget();
     to_write.forget();
 }
@@ -122,7 +122,7 @@ async fn pump(
         let Ok(read @ 1..) = from.read(&mut buffer).await else {
             return;
         };
-        // What is read while the link is stalled waits in here, as it would in a dead router.
+        // During a stall the bytes already read wait here, as in a dead router.
         if mode
             .wait_for(|(mode, _)| passes.contains(mode))
             .await
@@ -136,7 +136,8 @@ async fn pump(
     }
 }
 
-/// So that closing sends RST instead of FIN: the other side learns nothing in order.
+/// Makes the close of the socket send RST instead of FIN, so the peer sees an error instead of an
+/// orderly end.
 fn reset(socket: &TcpStream) {
     let _ = socket.set_zero_linger();
 }

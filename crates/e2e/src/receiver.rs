@@ -1,4 +1,4 @@
-//! A notifyurl to tell: it keeps what it is told and answers as it is scripted to.
+//! A receiver for `notifyurl`, which records each callback and answers as scripted.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use crate::{eventually, spawn};
 
-/// One receiver on a port of its own.
+/// A callback receiver with its own port.
 pub struct Receiver {
     url: String,
     book: Arc<Mutex<Book>>,
@@ -27,7 +27,7 @@ struct Book {
 }
 
 impl Receiver {
-    /// Listens on loopback and takes everything.
+    /// Listens on loopback and answers every callback with 200.
     pub async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await
@@ -42,18 +42,18 @@ impl Receiver {
         Self { url, book, server }
     }
 
-    /// What to give as notifyurl.
+    /// Returns the URL to send as `notifyurl`.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// From now on every call is answered so; `None` takes them again.
+    /// Answers all later calls with this status; `None` accepts callbacks again.
     pub fn answer_with(&self, status: Option<StatusCode>) {
         lock(&self.book).answer = status;
     }
 
-    /// The acks taken with a 2xx for a message, in the order in which they came.
+    /// Returns the acks of a message that were answered with a 2xx, in the order of arrival.
     #[must_use]
     pub fn acks(&self, id: &str) -> Vec<i64> {
         let book = lock(&self.book);
@@ -61,26 +61,27 @@ impl Receiver {
         own.map(|(_, ack)| *ack).collect()
     }
 
-    /// How many calls with this ack were taken with a 2xx.
+    /// Returns the number of callbacks with this ack that were answered with a 2xx.
     #[must_use]
     pub fn count(&self, ack: i64) -> usize {
         let book = lock(&self.book);
         book.taken.iter().filter(|(_, taken)| *taken == ack).count()
     }
 
-    /// How many calls were refused as scripted.
+    /// Returns the number of calls refused by [`Self::answer_with`].
     #[must_use]
     pub fn refused(&self) -> usize {
         lock(&self.book).refused
     }
 
-    /// How many calls came without a Content-Length; a PHP script would have read nothing.
+    /// Returns the number of calls without a Content-Length. A PHP script reads no body from such a
+    /// call.
     #[must_use]
     pub fn chunked(&self) -> usize {
         lock(&self.book).chunked
     }
 
-    /// Waits until the message's acks are exactly these.
+    /// Waits until the recorded acks of the message are exactly `expected`.
     pub async fn wait_acks(&self, id: &str, expected: &[i64]) {
         let what = format!("the acks {expected:?} of {id}");
         eventually(&what, async || {
@@ -109,7 +110,7 @@ async fn take(State(book): State<Arc<Mutex<Book>>>, headers: HeaderMap, body: By
     let Ok(Value::Object(told)) = serde_json::from_slice(&body) else {
         return StatusCode::BAD_REQUEST;
     };
-    // Exactly the two fields of the document.
+    // The body must contain exactly the two documented fields.
     let (Some(id), Some(ack), 2) = (told["msgid"].as_str(), told["ack"].as_i64(), told.len())
     else {
         return StatusCode::BAD_REQUEST;

@@ -1,8 +1,9 @@
-//! A rig that tries to break what is promised: load of every kind, faults at moments that a seed chooses, and the oracle over what
-//! phones, receiver and load saw.
+//! Torture runs, which try to break the gateway's promises. A run combines load of every kind with
+//! faults at random moments; afterwards the oracle judges the observations of phones, receivers and
+//! load.
 //!
-//! The seed fixes the plan: what is sent to whom and when, and which fault comes when. What the machine makes of it differs from run to
-//! run, so a seed that failed is tried several times.
+//! The seed fixes the plan: the messages with their times and recipients, and the order of the
+//! faults. Timing on the machine still differs between runs, so a failed seed is run several times.
 
 mod chores;
 mod faults;
@@ -29,53 +30,56 @@ use chores::Chores;
 use log::Log;
 use stage::Stage;
 
-/// How long the queues may take to empty after the last fault. A call that has failed three times waits for two minutes.
+/// The time limit for emptying the queues after the last fault. A call that failed three times
+/// waits two minutes for its next attempt.
 const SETTLES_WITHIN: Duration = Duration::from_secs(200);
 
-/// What to do to the gateway.
+/// The plan of one run.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// What chance is made of.
+    /// The seed of the random number generator.
     pub seed: u64,
-    /// Faults, one after the other.
+    /// The number of faults, injected one after the other.
     pub faults: usize,
-    /// Which of them may come.
+    /// The kinds of faults to choose from.
     pub kinds: Vec<Fault>,
-    /// The longest that faults are done for; the run ends with the first of both.
+    /// The time limit for injecting faults. The run ends at this limit or after the last fault,
+    /// whichever comes first.
     pub within: Duration,
-    /// Requests a second, over all bots.
+    /// Requests per second, over all bots.
     pub rate: u32,
-    /// Whether the server drops a message whose id it had, as WhatsApp may or may not.
+    /// True if the simulated server drops a message with an id received before. WhatsApp's
+    /// behaviour here is unknown.
     pub dedupe: bool,
-    /// Moments to end the gateway at, once each, before the faults.
+    /// The moments at which to end the gateway, once each, before the faults.
     pub moments: Vec<String>,
-    /// A bug of the gateway, to see whether it is found.
+    /// A bug to switch on in the gateway, to check that the oracle finds the bug.
     pub bug: Option<String>,
-    /// Whether the groups' members have the bots' keys before the first fault. A group's first message that is lost is an open finding of
-    /// `docs/reliability.md`.
+    /// True if the group members receive the bots' sender keys before the first fault. The loss of
+    /// a group's first message is an open finding of `docs/reliability.md`.
     pub greeted: bool,
-    /// How long the queues may take to empty after the last fault.
+    /// The time limit for emptying the queues after the last fault.
     pub settles_within: Duration,
-    /// More in the gateway's environment.
+    /// Additional environment variables of the gateway.
     pub environment: Vec<(&'static str, String)>,
-    /// Whether a line says each few seconds how it goes.
+    /// Prints a progress line every few seconds.
     pub progress: bool,
 }
 
-/// What came of it.
+/// The result of one run.
 #[derive(Debug)]
 pub struct Report {
-    /// The plan's.
+    /// The seed of the plan.
     pub seed: u64,
-    /// Everything that was seen.
+    /// All observations.
     pub log: Vec<Entry>,
-    /// What the oracle says.
+    /// The violations found by the oracle.
     pub violations: Vec<Violation>,
-    /// Moments that the gateway never came to.
+    /// The moments that the gateway never reached.
     pub missed: Vec<String>,
-    /// How long it took.
+    /// The duration of the run.
     pub took: Duration,
-    /// The end of the gateway's own log.
+    /// The last lines of the gateway's own log.
     pub gateway: String,
 }
 
@@ -98,7 +102,7 @@ impl Default for Plan {
     }
 }
 
-/// Carries the plan out.
+/// Executes the plan.
 pub async fn run(plan: &Plan) -> Report {
     let began = Instant::now();
     let mut chance = StdRng::seed_from_u64(plan.seed);
@@ -154,40 +158,41 @@ fn say(line: &str) {
     eprintln!("{line}");
 }
 
-/// Every kind of fault but those after which something waits for minutes.
+/// Returns every kind of fault except the slow ones, after which a delivery waits for minutes.
 #[must_use]
 pub fn all_faults() -> Vec<Fault> {
     let all = faults::ALL.map(|(_, fault)| fault).into_iter();
     all.filter(|fault| !fault.is_slow()).collect()
 }
 
-/// How much of what was seen.
+/// Counts over the observations of a run.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
-    /// Messages asked for.
+    /// Requested messages.
     pub asked: usize,
-    /// Answered with 200.
+    /// Requests answered with 200.
     pub accepted: usize,
-    /// Refused.
+    /// Refused requests.
     pub refused: usize,
-    /// Whose connection ended first.
+    /// Requests whose connection ended before the answer.
     pub unanswered: usize,
-    /// Frames on the wire.
+    /// Message stanzas on the wire.
     pub framed: usize,
-    /// Of these, those that were on the wire before.
+    /// Message stanzas that were resent.
     pub repeated: usize,
-    /// Callbacks taken.
+    /// Callbacks answered with a 2xx.
     pub told: usize,
-    /// Questions of customers.
+    /// Questions from customers.
     pub questions: usize,
-    /// Faults.
+    /// Injected faults.
     pub faults: usize,
-    /// The longest that a request waited for its answer or the end of its connection, milliseconds.
+    /// The longest time in milliseconds from a request to its answer or to the end of its
+    /// connection.
     pub slowest: u64,
 }
 
 impl Counts {
-    /// Of a log.
+    /// Counts the entries of a log.
     #[must_use]
     pub fn of(log: &[Entry]) -> Self {
         let mut counts = Self::default();

@@ -1,5 +1,6 @@
-/* Loaded before libc: shifts the time of day by the seconds that a file holds as one 64-bit integer. The file is mapped, so that a new
- * shift holds at once and asking for the time costs nothing. */
+/* Loaded before libc: shifts the time of day. A file holds the shift in seconds as a 64-bit
+ * integer. The file is mapped, so a new shift applies at once and reading the time needs no
+ * system call. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>

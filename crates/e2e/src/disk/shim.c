@@ -1,6 +1,7 @@
-/* Loaded before libc: makes writes below one folder fail while a file says so. The file holds "ENOSPC" (writes and new files fail, as on
- * a full disk) or "EIO" (writes and syncs fail, as on a broken one). Or it holds "write N" or "sync N": the process is killed at the Nth such
- * call on the database's own file from then on. In WAL mode only a checkpoint makes them. */
+/* Loaded before libc: makes operations below one folder fail while the fault file exists. The file
+ * holds "ENOSPC" (writes and new files fail, as on a full disk), "EIO" (writes and syncs fail, as on
+ * a broken disk), "write N" or "sync N". With "write N" or "sync N" the process is killed at the Nth
+ * such call on the database file. In WAL mode only a checkpoint makes such calls. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -18,7 +19,7 @@
 
 enum fault { WELL, FULL, BROKEN, WRITE, SYNC };
 
-/* At which call the process ends, of FULL and BROKEN none. */
+/* The number of the call at which the process ends, for WRITE and SYNC. */
 static int nth;
 
 static enum fault fault(void) {
@@ -44,7 +45,7 @@ static int inside_path(const char *path) {
     return folder && path && strncmp(path, folder, strlen(folder)) == 0;
 }
 
-/* Whether fd is a file of the folder; of that name, where one is given. */
+/* Returns whether fd is a file below the folder, and ends with the name if a name is given. */
 static int inside(int fd, const char *name) {
     char link[64], path[4096];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
@@ -61,7 +62,7 @@ static void end_at(int fd) {
     if (inside(fd, DATABASE) && __sync_add_and_fetch(&seen, 1) == nth) kill(getpid(), SIGKILL);
 }
 
-/* What a write to fd fails with; 0 where it goes through. */
+/* Returns the error of a write to fd; 0 if the write succeeds. */
 static int refused(int fd) {
     enum fault now = fault();
     if (now == WRITE) end_at(fd);

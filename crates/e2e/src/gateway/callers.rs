@@ -1,4 +1,4 @@
-//! Who asks a gateway: a bot by its key, an operator by a token.
+//! The API clients of a gateway: a bot with its SecretKey and an operator with a token.
 
 use std::time::Duration;
 
@@ -8,16 +8,16 @@ use wa_sim::Phone;
 
 use crate::eventually;
 
-/// A bot of a gateway and the key that says so.
+/// A bot of a gateway, with its SecretKey.
 #[derive(Clone)]
 pub struct Bot {
-    /// Its SecretKey.
+    /// The bot's SecretKey, as sent in the header.
     pub key: String,
     pub(super) http: reqwest::Client,
     pub(super) url: String,
 }
 
-/// Who may do everything over `/v1`.
+/// An operator with full rights in `/v1`.
 #[derive(Clone)]
 pub struct Admin {
     pub(super) http: reqwest::Client,
@@ -25,7 +25,7 @@ pub struct Admin {
     pub(super) token: String,
 }
 
-/// An answer of the API.
+/// A response of the API.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
     /// The HTTP status.
@@ -35,14 +35,14 @@ pub struct Answer {
 }
 
 impl Bot {
-    /// One call of the API with a JSON body.
+    /// Posts a JSON body to the API and expects a response.
     pub async fn call(&self, path: &str, body: Value) -> Answer {
         self.try_call(path, body)
             .await
             .expect("the gateway answers")
     }
 
-    /// The same where the gateway may be gone.
+    /// Posts a JSON body to the API; the gateway may be down.
     pub async fn try_call(&self, path: &str, body: Value) -> Result<Answer, reqwest::Error> {
         let answer = self
             .http
@@ -57,20 +57,21 @@ impl Bot {
         })
     }
 
-    /// `/api/sendwa`.
+    /// Sends a text with `/api/sendwa`; `notify` is the `notifyurl`.
     pub async fn sendwa(&self, to: &str, text: &str, notify: Option<&str>) -> Answer {
         let body = json!({"nohp": to, "pesan": text, "notifyurl": notify});
         self.call("/api/sendwa", body).await
     }
 
-    /// `/api/sendwa` that must be accepted; the message's id.
+    /// Calls `/api/sendwa`, expects 200, and returns the message id.
     pub async fn accepted(&self, to: &str, text: &str, notify: Option<&str>) -> String {
         let answer = self.sendwa(to, text, notify).await;
         assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
         answer.id()
     }
 
-    /// Links by QR: `/api/getqr`, a scan, and `/api/getqr` again until it says linked.
+    /// Links the bot by QR code: fetches the code from `/api/getqr`, lets the phone scan the code,
+    /// and waits until `/api/getqr` reports the bot as linked.
     pub async fn link(&self, phone: &Phone) {
         let code = eventually("a QR code", async || {
             let answer = self.call("/api/getqr", json!({})).await;
@@ -85,7 +86,7 @@ impl Bot {
         self.wait_linked().await;
     }
 
-    /// Waits until `/api/getqr` says that the bot is linked.
+    /// Waits until `/api/getqr` reports the bot as linked.
     pub async fn wait_linked(&self) {
         eventually("the bot to be linked", async || {
             let answer = self.call("/api/getqr", json!({})).await;
@@ -99,20 +100,20 @@ impl Bot {
 }
 
 impl Admin {
-    /// A GET that must succeed; its body.
+    /// Sends a GET request, expects success, and returns the body.
     pub async fn get(&self, path: &str) -> Value {
         let request = self.http.get(format!("{}{path}", self.url));
         self.done(request).await
     }
 
-    /// A POST that must succeed; its body.
+    /// Sends a POST request, expects success, and returns the body.
     pub async fn post(&self, path: &str, body: Value) -> Value {
         let request = self.http.post(format!("{}{path}", self.url)).json(&body);
         self.done(request).await
     }
 
-    /// Any call, also where the gateway may be gone: the status and the body. A POST has an `Idempotency-Key`, as one that may be
-    /// repeated should.
+    /// Sends any request and returns status and body; the gateway may be down. A POST carries an
+    /// `Idempotency-Key`, as clients should send.
     pub async fn try_call(
         &self,
         method: &str,
@@ -135,7 +136,7 @@ impl Admin {
         Ok((status, serde_json::from_str(&text).unwrap_or_default()))
     }
 
-    /// Logs in to the dashboard as a browser does; the cookie, where it let somebody in.
+    /// Logs in to the dashboard as a browser does; returns the cookie after a successful login.
     pub async fn log_in(&self, name: &str, password: &str) -> Option<String> {
         let form = form(&[("name", name), ("password", password)]);
         let answer = self.submit("/dashboard/login", form, "").await?;
@@ -143,7 +144,7 @@ impl Admin {
         cookie.split(';').next().map(ToOwned::to_owned)
     }
 
-    /// Logs out of it.
+    /// Logs out of the dashboard.
     pub async fn log_out(&self, cookie: &str) {
         self.submit("/dashboard/logout", String::new(), cookie)
             .await;
@@ -158,7 +159,7 @@ impl Admin {
         request.send().await.ok()
     }
 
-    /// What comes of a stream until its first bytes, or for so long.
+    /// Reads a stream until the first bytes arrive or the time `within` has passed.
     pub async fn first_bytes(&self, path: &str, within: Duration) -> Result<(), reqwest::Error> {
         let request = self.http.get(format!("{}{path}", self.url));
         let mut answer = request.bearer_auth(&self.token).send().await?;
@@ -168,7 +169,7 @@ impl Admin {
         Ok(())
     }
 
-    /// The same with another token.
+    /// Returns the same client with another token.
     #[must_use]
     pub fn with(&self, token: &str) -> Self {
         Self {

@@ -1,129 +1,130 @@
-//! What a log can say.
+//! The entries of a log.
 
 use serde::{Deserialize, Serialize};
 
-/// One thing that was seen.
+/// One observation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Milliseconds since the log began.
+    /// Milliseconds since the start of the log.
     pub at: u64,
-    /// What.
+    /// The observed fact.
     #[serde(flatten)]
     pub seen: Seen,
 }
 
-/// What can be seen.
+/// The kinds of observations.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "seen", rename_all = "snake_case")]
 pub enum Seen {
-    /// The load asks for a message. Requests of one face are the same content to the same chat, side by side.
+    /// The load requests a message. Concurrent requests with the same face have the same content
+    /// and the same chat.
     Asked {
-        /// The request.
+        /// The request's number.
         request: u64,
-        /// What the phones should show.
+        /// The expected face on the phones.
         face: String,
-        /// Which phones.
+        /// The phones that should show the message.
         phones: Vec<String>,
-        /// Whether callbacks are wanted.
+        /// True if the request asks for callbacks.
         notify: bool,
     },
     /// The gateway answered 200.
     Accepted {
-        /// The request.
+        /// The request's number.
         request: u64,
-        /// The id that it gave.
+        /// The id in the answer.
         id: String,
     },
-    /// The gateway answered anything else.
+    /// The gateway answered with another status.
     Refused {
-        /// The request.
+        /// The request's number.
         request: u64,
-        /// The HTTP status.
+        /// The HTTP status of the refusal.
         status: u16,
     },
     /// The connection ended without an answer.
     Unanswered {
-        /// The request.
+        /// The request's number.
         request: u64,
     },
-    /// The server read a message stanza of a bot's device.
+    /// The server received a message stanza from a bot's device.
     Framed {
         /// The stanza's id.
         id: String,
     },
-    /// The server acknowledged it, or refused it with a code.
+    /// The server acknowledged the stanza, or refused the stanza with an error code.
     ServerAcked {
         /// The stanza's id.
         id: String,
-        /// The code of a refusal.
+        /// The error code of a refusal.
         error: Option<u16>,
     },
-    /// A phone shows a message of a bot.
+    /// A phone shows a message from a bot.
     Shown {
-        /// The phone.
+        /// The phone's number.
         phone: String,
         /// The message's id.
         id: String,
-        /// What it shows.
+        /// The content on the phone.
         face: String,
     },
-    /// A phone gave a receipt for a message, for the bot's device: 2 delivered, 3 read.
+    /// A phone sent the bot's device a receipt for a message: 2 delivered, 3 read.
     Reached {
         /// The message's id.
         id: String,
-        /// The stage.
+        /// The stage: 2 or 3.
         stage: i64,
     },
-    /// The receiver took a callback with a 2xx.
+    /// The receiver answered a callback with a 2xx status.
     Told {
         /// The message's id.
         id: String,
-        /// The stage.
+        /// The reported stage.
         ack: i64,
     },
-    /// A customer wrote something that a webhook answers with these messages, in this order.
+    /// A customer wrote a message; the webhook replies with these messages in this order.
     Question {
-        /// What was written.
+        /// The content of the customer's message.
         face: String,
-        /// Who wrote.
+        /// The customer's phone.
         phone: String,
-        /// What the phone should show of the answer.
+        /// The faces of the expected reply on the phone.
         answers: Vec<String>,
     },
-    /// An endpoint was told as an event of what a customer wrote.
+    /// A subscriber received the event for a customer's message.
     Heard {
-        /// What was written.
+        /// The content of the customer's message.
         face: String,
     },
-    /// So many calls to the endpoint were under way at one time at most.
+    /// The highest number of concurrent calls to the endpoint.
     Crowd {
-        /// How many.
+        /// The number of concurrent calls.
         most: usize,
     },
-    /// A ciphertext used a message key that another one had used.
+    /// Two ciphertexts used the same message key.
     KeyReused {
-        /// The message's id.
+        /// The id of the second message.
         id: String,
     },
-    /// So many things happened that the log does not have.
+    /// The log has lost this many observations.
     Missed {
-        /// How many.
+        /// The number of lost observations.
         count: u64,
     },
-    /// Something was done to the gateway or around it.
+    /// A fault was injected into the gateway or its surroundings.
     Fault {
-        /// What, in words.
+        /// The description of the fault.
         what: String,
     },
-    /// How things stand when nothing waits any more, or it was waited for long enough.
+    /// The state at the end of the run, when all queues are empty or the time limit has passed.
     Settled {
-        /// Messages that have neither been acked nor failed.
+        /// Messages without an ack and without a failure.
         pending: i64,
-        /// Deliveries that have not ended.
+        /// Unfinished deliveries.
         owed: i64,
         /// Stanzas that the server still holds for the bots.
         untaken: i64,
-        /// Whether the database says that it is sound.
+        /// True if the database passes its integrity check.
         sound: bool,
     },
 }

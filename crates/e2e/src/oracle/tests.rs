@@ -1,4 +1,4 @@
-//! Logs written by hand: one in which all is well, and for each promise one that breaks it, found by name.
+//! Logs written by hand: one log without a violation, and for each rule a log that breaks the rule.
 
 use super::*;
 
@@ -77,7 +77,7 @@ fn settled() -> Seen {
     }
 }
 
-/// One message of each fate, and an answered question.
+/// Returns a log without a violation: one message of each outcome and one question with its reply.
 fn well() -> Vec<Seen> {
     vec![
         asked(1, "satu"),
@@ -93,7 +93,7 @@ fn well() -> Vec<Seen> {
             what: "kill".to_owned(),
         },
         Seen::Unanswered { request: 2 },
-        // It had been accepted all the same.
+        // The gateway had accepted this message before the connection ended.
         framed("B"),
         acked("B"),
         shown("B", "dua"),
@@ -106,7 +106,7 @@ fn well() -> Vec<Seen> {
         asked(4, "empat"),
         accepted(4, "D"),
         told("D", -1),
-        // Twins: one wins.
+        // Two requests with the same content: the gateway accepts only one.
         asked(5, "lima"),
         asked(6, "lima"),
         accepted(6, "E"),
@@ -115,7 +115,8 @@ fn well() -> Vec<Seen> {
             status: 400,
         },
         framed("E"),
-        // Sent again after a kill, under its own id; and a callback whose 2xx was lost.
+        // The message was resent under the same id after a kill, and the callback was repeated
+        // because its 2xx was lost.
         framed("E"),
         acked("E"),
         shown("E", "lima"),
@@ -133,13 +134,13 @@ fn well() -> Vec<Seen> {
     ]
 }
 
-/// What a log breaks, by rule and subject.
+/// Returns the rule and the subject of each violation in a log.
 fn broken_by(log: Vec<Seen>) -> Vec<(&'static str, String)> {
     let found = judge(&at(log));
     found.into_iter().map(|it| (it.rule, it.about)).collect()
 }
 
-/// A good log but for what `change` does to it.
+/// Returns the violations of the log of [`well`] after `change`.
 fn but(change: impl FnOnce(&mut Vec<Seen>)) -> Vec<(&'static str, String)> {
     let mut log = well();
     change(&mut log);
@@ -165,13 +166,14 @@ fn where_all_is_well_nothing_is_found() {
 
 #[test]
 fn i1_an_accepted_message_that_is_neither_acked_nor_failed() {
-    // A kill before the commit, or a queue that forgot it.
+    // The process was killed before the commit, or the queue lost the message.
     let lost = but(|log| {
         log.retain(|it| *it != acked("A") && *it != told("A", 1) && *it != shown("A", "satu"));
         log.retain(|it| *it != reached("A", 2) && *it != told("A", 2) && *it != framed("A"));
     });
     assert_eq!(lost, one("I1", "A"));
-    // The server kept its word back; a phone has it, and the gateway knows by the receipt.
+    // The server withheld its ack. A phone has the message, and the gateway knows this from the
+    // receipt.
     assert_eq!(without(&acked("A")), []);
     let silent = but(|log| log.retain(|it| *it != told("D", -1)));
     assert_eq!(silent, one("I1", "D"));
@@ -185,7 +187,7 @@ fn i2_a_message_with_two_ids_and_an_id_of_nobody() {
     assert!(doubled.contains(&("I2", "satu".to_owned())), "{doubled:?}");
     assert!(doubled.contains(&("I2", "A2".to_owned())), "{doubled:?}");
     assert_eq!(with(framed("X")), one("I2", "X"));
-    // Both twins were taken: the duplicate rule was forgotten.
+    // Both identical requests were accepted: the duplicate rule failed.
     let twins = but(|log| {
         for entry in log.iter_mut() {
             if matches!(entry, Seen::Refused { request: 5, .. }) {
@@ -214,7 +216,7 @@ fn i3_a_message_shown_twice_changed_or_not_at_all() {
     });
     assert_eq!(changed, one("I3", "A"));
     assert_eq!(without(&shown("A", "satu")), one("I3", "A"));
-    // To another than it was meant for.
+    // The message is on a phone other than the requested phone.
     let astray = but(|log| {
         for entry in log.iter_mut() {
             if let Seen::Shown { phone, id, .. } = entry
@@ -272,7 +274,7 @@ fn i8_an_answer_that_is_missing_doubled_or_out_of_order() {
         log.swap(first.unwrap(), first.unwrap() + 1);
     });
     assert_eq!(swapped, one("I8", "tanya"));
-    // The phone asked for the first again.
+    // The phone requested a resend of the first message.
     let late = but(|log| {
         let first = log.iter().position(|it| *it == shown("R1", "jawab 1"));
         log.swap(first.unwrap(), first.unwrap() + 1);
@@ -304,7 +306,7 @@ fn i9_what_waits_in_the_end_and_a_database_that_is_not_sound() {
 fn i10_more_calls_at_one_time_than_an_endpoint_has_to_bear() {
     assert_eq!(with(Seen::Crowd { most: 16 }), []);
     assert_eq!(with(Seen::Crowd { most: 17 }), one("I10", "the endpoint"));
-    // Nobody was killed: there is one process.
+    // No process was killed, so only one process makes calls.
     let alone = but(|log| {
         log.retain(|it| !matches!(it, Seen::Fault { .. }));
         log.push(Seen::Crowd { most: 9 });
@@ -390,7 +392,8 @@ fn the_shortest_log_is_what_cannot_be_left_out() {
     );
 }
 
-/// Of an answer out of order nothing is left out that would make it one with a part missing.
+/// The shortest log of a reply in the wrong order must keep all parts of the reply. Without a part
+/// the log would show a missing message.
 #[test]
 fn the_shortest_log_shows_the_same_violation_and_no_other() {
     let mut log = well();

@@ -1,4 +1,5 @@
-//! What an operator and customers do beside the messages: bots, rules, subscriptions, tokens, keys, replays, calls.
+//! Actions of operators and customers beside the message load: bots, rules, subscriptions, tokens,
+//! keys, replays, calls.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,22 +15,24 @@ use crate::gateway::Admin;
 use crate::oracle::Seen;
 use crate::spawn;
 
-/// How long one is waited for before the next.
+/// The pause between two actions.
 const BETWEEN: Duration = Duration::from_millis(30);
 
-/// Looks until a bot that was scanned counts as linked, or as one that will not be.
+/// The maximum number of polls for the link state of a scanned bot.
 const LINKED_WITHIN: usize = 50;
 
-/// Longer than the gateway takes to write who a bot is linked as. A bot that is deleted before is never written.
+/// Longer than the gateway needs to store the identity of a linked bot. The gateway never stores
+/// the identity of a bot deleted earlier.
 const IDENTITY_WITHIN: Duration = Duration::from_secs(5);
 
-/// Looks until the endpoint that answers 410 has switched its rule or subscription off; six seconds.
+/// The maximum number of polls until the gateway has switched off a rule or subscription whose
+/// endpoint answers 410; six seconds.
 const OFF_WITHIN: usize = 50;
 
-/// Longer than a message may wait before its sender hears that it waits.
+/// Longer than the time after which the gateway reminds the sender of a waiting message.
 const REMINDED: Duration = Duration::from_secs(12);
 
-/// Who does them.
+/// Executes the actions.
 pub(super) struct Chores {
     pub(super) admin: Admin,
     pub(super) book: Arc<Book>,
@@ -41,7 +44,8 @@ pub(super) struct Chores {
 }
 
 impl Chores {
-    /// Does again and again what leads to this write, or to any where nothing in particular does. Never ends.
+    /// Repeats the action that leads to this write. Does nothing if the load alone leads to the
+    /// write. Never returns.
     pub(super) async fn provoke(&self, write: &str) {
         loop {
             let n = self.next.fetch_add(1, Ordering::SeqCst);
@@ -103,7 +107,7 @@ impl Chores {
         }
     }
 
-    /// Undoes what would last.
+    /// Resets the faults that would otherwise stay.
     pub(super) async fn calm(&self) {
         self.ear.behave(Manner::Works);
         self.sim.faults().nack_next(0, 0);
@@ -112,7 +116,8 @@ impl Chores {
         }
     }
 
-    /// On a task of its own: whoever provokes may stop in the middle, and what came of the request must be written down all the same.
+    /// Runs on its own task, because the caller may stop in the middle. The log needs the outcome
+    /// of the request in any case.
     async fn write_to_nobody(&self, n: u64) {
         let book = Arc::clone(&self.book);
         let asking = spawn(async move { book.put(book.for_nobody(n)).await });
@@ -159,7 +164,7 @@ impl Chores {
             pause(BETWEEN * 4).await;
             let now = self.call("GET", &at, None).await;
             if now["state"] == "online" {
-                // Who the bot is linked as is written a moment after.
+                // The gateway stores the identity a moment after the bot is online.
                 pause(IDENTITY_WITHIN).await;
                 break;
             }
@@ -219,7 +224,7 @@ impl Chores {
         self.call("DELETE", &at, None).await;
     }
 
-    /// A rule whose endpoint answers 410.
+    /// Adds a rule whose endpoint answers 410.
     async fn rule_that_is_gone(&self, n: u64) {
         let word = format!("tutup{n}");
         let rule = json!({"keyword": word, "url": self.ear.gone()});
@@ -247,8 +252,9 @@ impl Chores {
         self.call("DELETE", &at, None).await;
     }
 
-    /// Waits until the gateway switches the rule or the subscription off. The deletion of a rule cancels the
-    /// delivery to the endpoint that answers 410, and a slow machine needs seconds for the delivery.
+    /// Waits until the gateway switches the rule or the subscription off. The deletion of a rule
+    /// cancels the delivery to the endpoint that answers 410, and a slow machine needs seconds for
+    /// the delivery.
     async fn wait_until_off(&self, at: &str) {
         for _ in 0..OFF_WITHIN {
             pause(BETWEEN * 4).await;
@@ -258,7 +264,7 @@ impl Chores {
         }
     }
 
-    /// One that was posted, alone and as a range.
+    /// Replays a delivered event, first alone and then as part of a time range.
     async fn replay_an_event(&self) {
         let list = "/v1/bots/toko0/deliveries?kind=event&state=delivered&limit=1";
         let list = self.call("GET", list, None).await;
@@ -274,7 +280,8 @@ impl Chores {
             .await;
     }
 
-    /// What waits for a bot at its next login.
+    /// Sends a message to a bot whose devices are disconnected. WhatsApp delivers the message at
+    /// the next login.
     async fn write_to_who_is_away(&self, n: u64) {
         for device in self.sim.devices().await {
             self.sim.drop_device(&device.id, Drop::Abrupt).await;
@@ -285,7 +292,7 @@ impl Chores {
         pause(BETWEEN * 10).await;
     }
 
-    /// A picture that a customer sends; whoever hears of it loads it.
+    /// Sends a picture from a customer; the event receiver downloads the picture.
     async fn picture(&self, n: u64) {
         let bytes: Vec<u8> = format!("gambar pelanggan {n}").into_bytes();
         let picture = OutgoingMedia::new(MediaKind::Image, bytes);
@@ -295,14 +302,15 @@ impl Chores {
         pause(BETWEEN * 10).await;
     }
 
-    /// The id of what was made.
+    /// Creates a resource and returns its id.
     async fn made(&self, path: &str, body: Value) -> Option<i64> {
         let answer = self.call("POST", path, Some(body)).await;
         let made = answer.get("bot").unwrap_or(&answer);
         made["id"].as_i64()
     }
 
-    /// An answer's body; of a gateway that is gone nothing. A 500 is written down: nothing that is asked here may break anything.
+    /// Calls the API and returns the body of the answer, or null if the gateway is down. A status
+    /// 500 is logged, because none of the actions may cause one.
     async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Value {
         match self.admin.try_call(method, path, body).await {
             Ok((500, _)) => {
@@ -325,7 +333,7 @@ impl Chores {
     }
 }
 
-/// A phone that links bots which come and go.
+/// Adds a phone for linking temporary bots.
 pub(super) async fn spare(sim: &Sim) -> Phone {
     sim.add_phone(PhoneSpec::new("628129999999", "Cadangan"))
         .await

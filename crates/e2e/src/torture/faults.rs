@@ -1,4 +1,4 @@
-//! What is done to the gateway, and to what it leans on.
+//! The faults: disturbances of the gateway and of the systems around the gateway.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,50 +13,54 @@ use super::stage::Stage;
 use crate::oracle::Seen;
 use crate::proxy::Mode;
 
-/// The client library sends a group ten messages again a minute, no more, lest WhatsApp locks the account. A rig that makes phones ask
-/// for more would find just that.
+/// The client library resends at most ten messages per minute to a group, so that WhatsApp does not
+/// lock the account. A faster series of retry receipts from the phones would only find this known
+/// limit.
 const BETWEEN_ASKS: Duration = Duration::from_secs(3);
 
-/// One kind of fault.
+/// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// SIGKILL, and a new process.
+    /// SIGKILL, followed by a new process.
     Kill,
-    /// The same while the link is open and silent, so that much waits.
+    /// SIGKILL while the link is open but forwards nothing, so that many messages wait.
     KillStalled,
-    /// SIGTERM, and a new process.
+    /// SIGTERM, followed by a new process.
     Stop,
-    /// The connection to WhatsApp is reset.
+    /// A reset of the connection to WhatsApp.
     Cut,
-    /// It stays open and passes nothing on, and is reset then.
+    /// The connection stays open but forwards nothing, and is then reset.
     Stall,
-    /// What the server says is lost, and then the connection is reset: it has taken messages that nobody knows of.
+    /// The server's bytes are lost, and then the connection is reset. The server has accepted
+    /// messages without the gateway's knowledge.
     Deaf,
-    /// WhatsApp takes no connection for a while.
+    /// WhatsApp refuses connections for a while.
     Away,
-    /// The server is slow to acknowledge.
+    /// The server delays its acks.
     SlowAcks,
     /// The server refuses the next messages.
     Nack,
-    /// The server takes the next messages and says nothing.
+    /// The server accepts the next messages without an ack.
     LostAcks,
-    /// The account is banned for a moment.
+    /// The account is banned for one second.
     Ban,
-    /// A phone cannot read the next messages, and asks for them again.
+    /// A phone cannot decrypt the next messages and sends retry receipts.
     Undecryptable,
-    /// The gateway cannot read the next messages, and asks for them again.
+    /// The gateway cannot decrypt the next messages and sends retry receipts.
     Garbled,
     /// A customer's phone is off for a while.
     PhoneOff,
-    /// The user's endpoints answer 500, 503, a redirect to nowhere, late, or end the connection when they have taken the call.
+    /// The user's endpoints answer with 500, 503, a redirect without a usable target or a delay, or
+    /// close the connection after reading the call.
     Endpoint,
-    /// They answer late.
+    /// The user's endpoints answer late.
     SlowEndpoint,
-    /// They answer 429, never, byte by byte, or with more than anybody wants: what is tried again after minutes.
+    /// The user's endpoints answer 429, never answer, answer byte by byte, or answer with a huge
+    /// body. The gateway retries such calls only after minutes.
     HardEndpoint,
 }
 
-/// Every fault, by the word that names it.
+/// Every fault with its name on the command line.
 pub const ALL: [(&str, Fault); 17] = [
     ("kill", Fault::Kill),
     ("kill-stalled", Fault::KillStalled),
@@ -97,7 +101,7 @@ impl fmt::Display for Fault {
 }
 
 impl Fault {
-    /// What is undone by waiting for minutes.
+    /// Returns whether the effects of the fault last for minutes.
     pub(super) fn is_slow(self) -> bool {
         matches!(self, Self::HardEndpoint | Self::Ban)
     }
@@ -106,7 +110,7 @@ impl Fault {
         of[chance.random_range(0..of.len())]
     }
 
-    /// Waits for a moment that nobody chose, does it, and undoes what would last.
+    /// Waits for a random time, injects the fault, and resets lasting effects.
     pub(super) async fn strike(self, stage: &mut Stage, chance: &mut StdRng, log: &Log) {
         let mut some = |from: u64, to: u64| Duration::from_millis(chance.random_range(from..to));
         pause(some(100, 1500)).await;
@@ -200,7 +204,7 @@ impl Fault {
     }
 }
 
-/// The users' endpoint is one of these for a while.
+/// Makes the users' endpoint behave in one of these manners for a while.
 async fn misbehave(stage: &Stage, manners: &[Manner], span: Duration, chance: &mut StdRng) {
     let ear = stage.receiver.ear();
     ear.behave(manners[chance.random_range(0..manners.len())]);

@@ -1,4 +1,5 @@
-//! What is asked of the gateway meanwhile: every kind that the API has, to persons and groups, twins, and customers who ask.
+//! The load of a torture run: messages of every kind to persons and groups, pairs of identical
+//! requests (twins), and questions of customers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,13 +19,13 @@ use crate::gateway::Bot;
 use crate::oracle::Seen;
 use crate::{PATIENCE, spawn};
 
-/// Requests under way at one time: the gateway's callers do not pile up without bound either.
+/// The limit of concurrent requests. Real callers of the gateway also have a limit.
 const AT_ONCE: usize = 64;
 
-/// Of so many requests one is a pair of twins.
+/// One of this many requests is a pair of twins.
 const TWINS: u64 = 25;
 
-/// A customer asks so often.
+/// The interval between two questions of customers.
 const QUESTIONS: Duration = Duration::from_millis(300);
 
 pub(super) struct Load {
@@ -34,7 +35,7 @@ pub(super) struct Load {
     under_way: Arc<Semaphore>,
 }
 
-/// Whom requests go to.
+/// The participants of the load.
 pub(super) struct Book {
     pub(super) bots: Vec<Bot>,
     pub(super) owners: Vec<String>,
@@ -51,7 +52,7 @@ pub(super) struct Book {
     under_way: Arc<Semaphore>,
 }
 
-/// One request.
+/// A request to send.
 pub(super) struct Wish {
     bot: usize,
     path: String,
@@ -62,7 +63,7 @@ pub(super) struct Wish {
 }
 
 impl Load {
-    /// Begins to ask. `greeted`: the groups' keys were handed out before anything happens.
+    /// Starts the load. With `greeted`, the group members receive the sender keys first.
     pub(super) async fn start(
         stage: &Stage,
         chance: &mut StdRng,
@@ -104,12 +105,11 @@ impl Load {
         }
     }
 
-    /// Whom requests go to.
     pub(super) fn book(&self) -> Arc<Book> {
         Arc::clone(&self.book)
     }
 
-    /// Ends it, once every request has its answer or has lost its connection.
+    /// Stops the load after every request has its answer or has lost its connection.
     pub(super) async fn stop(self) {
         self.stop.send_replace(true);
         for task in self.tasks {
@@ -125,8 +125,8 @@ async fn send(book: Arc<Book>, mut chance: StdRng, gap: Duration, stopped: watch
         let n = book.next.fetch_add(1, Ordering::SeqCst);
         let bot = chance.random_range(0..book.bots.len());
         if n % TWINS == TWINS - 1 {
-            // Nobody else writes to this chat, and no other pair is under way, so that the second comes right after the first,
-            // whatever happens.
+            // Only twins write to this chat, and only one pair is open at a time. The second
+            // request of a pair therefore always follows the first directly.
             let pair = Arc::clone(&book.twins).try_acquire_owned();
             let Ok(pair) = pair else {
                 continue;
@@ -237,7 +237,7 @@ impl Book {
         }
     }
 
-    /// A group's first message, and every member shows it.
+    /// Sends the first message to each group and waits until every member shows the message.
     async fn greet_groups(&self) {
         let members = &self.customers[..MEMBERS];
         for (bot, group) in self.groups.iter().enumerate() {
@@ -258,7 +258,7 @@ impl Book {
         }
     }
 
-    /// A message whose callbacks go to an endpoint that answers 410.
+    /// Returns a message with a `notifyurl` that answers 410.
     pub(super) fn for_nobody(&self, n: u64) -> Wish {
         let to = self.customers[0].number();
         Wish {
@@ -271,12 +271,12 @@ impl Book {
         }
     }
 
-    /// The next request's number.
+    /// Returns the number of the next request.
     pub(super) fn number(&self) -> u64 {
         self.requests.fetch_add(1, Ordering::SeqCst)
     }
 
-    /// Asks, and writes down what comes of it.
+    /// Sends the request and logs the outcome.
     pub(super) async fn put(&self, wish: Wish) {
         let request = self.number();
         self.log.see(Seen::Asked {

@@ -1,4 +1,4 @@
-//! What is seen, in the order in which it is seen.
+//! The log of observations in the order of their arrival.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use wa_sim::SimEvent;
 use crate::oracle::{Entry, Seen};
 use crate::spawn;
 
-/// A log that many write.
+/// A log with many concurrent writers.
 #[derive(Clone)]
 pub(super) struct Log(Arc<(Instant, Mutex<Vec<Entry>>)>);
 
@@ -32,7 +32,8 @@ impl Log {
         self.lock().clone()
     }
 
-    /// Writes down what a simulator tells. Of groups there are no stages beyond the server's ack.
+    /// Logs the events of a simulator. A message to a group has no stages after the server's ack,
+    /// so its receipts are left out.
     pub(super) fn follow(
         &self,
         mut events: broadcast::Receiver<SimEvent>,
@@ -44,7 +45,7 @@ impl Log {
             loop {
                 let seen = match events.recv().await {
                     Ok(SimEvent::Stanza { id, from, to }) => {
-                        // What the device tells its own phone is no message to anybody.
+                        // A stanza from a device to its own phone is not a message.
                         if from.split(':').next() == Some(to.as_str()) {
                             continue;
                         }

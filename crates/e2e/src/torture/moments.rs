@@ -1,5 +1,5 @@
-//! Ends the gateway at each named moment, once, under the load: what leads to a moment that the load alone does not come to is done
-//! beside it.
+//! Ends the gateway once at each named moment under load. For a moment that the load alone does not
+//! reach, the chores provoke the moment.
 
 use std::time::Duration;
 
@@ -14,13 +14,15 @@ use super::receiver::pause;
 use super::stage::Stage;
 use crate::oracle::Seen;
 
-/// How long a moment is waited for. The slowest is a message that waits for ten seconds before its sender hears of it.
+/// The time limit for reaching a moment. The slowest moment is the reminder about a message that
+/// has waited for ten seconds.
 const REACHED_WITHIN: Duration = Duration::from_secs(40);
 
-/// How often one looks whether the process has ended.
+/// The interval for polling the end of the process.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// Moments that the load comes to many times a second: there the second or third time is as good as the first.
+/// Moments that the load reaches many times per second. For these moments the process ends at the
+/// first, second or third time.
 const FREQUENT: [&str; 12] = [
     "accept",
     "raise",
@@ -36,10 +38,10 @@ const FREQUENT: [&str; 12] = [
     "post answered",
 ];
 
-/// The write that a command makes in a process of its own, while the gateway runs.
+/// A write by a command in its own process while the gateway runs.
 const BY_COMMAND: &str = "rotate_media_secret";
 
-/// Goes through the plan's moments; returns those that were not reached.
+/// Ends the gateway at each moment of the plan. Returns the moments that were not reached.
 pub(super) async fn end_at_each(
     plan: &Plan,
     stage: &mut Stage,
@@ -82,7 +84,7 @@ pub(super) async fn end_at_each(
                 () = &mut provoking => unreachable!("chores go on for ever"),
             }
             if stage.gateway.has_ended() {
-                // By itself, and for no other reason.
+                // The process ended by itself; the log must name the moment as the reason.
                 let said = format!("ended at: {moment}");
                 let log = stage.gateway.log();
                 break log.lines().rev().take(20).any(|line| line == said);
@@ -107,7 +109,7 @@ pub(super) async fn end_at_each(
     missed
 }
 
-/// Writes down whether a moment was reached.
+/// Logs whether a moment was reached.
 fn note(moment: &str, reached: bool, missed: &mut Vec<String>, log: &Log) {
     let what = if reached {
         format!("ended at: {moment}")

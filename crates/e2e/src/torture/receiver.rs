@@ -1,4 +1,5 @@
-//! A notifyurl and a webhook that are as bad as they are told to be. What they take is written down when the 2xx is on its way.
+//! A receiver for callbacks, webhooks and events that can misbehave. The receiver logs each
+//! accepted call just before its 2xx answer.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -20,29 +21,30 @@ use crate::gateway::http_client;
 use crate::oracle::Seen;
 use crate::spawn;
 
-/// How an endpoint behaves.
+/// The behaviour of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Manner {
-    /// Takes everything.
+    /// Accepts every call.
     #[default]
     Works,
     /// Answers 500.
     Fails,
-    /// Answers 503 and asks for a second of patience.
+    /// Answers 503 with `Retry-After: 1`.
     Busy,
-    /// Answers a redirect to nowhere: one to a place would be taken for the place of the answer.
+    /// Answers 302 without a target. The gateway follows a redirect with a target and takes the
+    /// answer from there.
     Moves,
-    /// Takes what it is told, and ends the connection before it says so.
+    /// Accepts the call and closes the connection before answering.
     Swallows,
-    /// Answers after a while.
+    /// Answers after a delay.
     Slow,
-    /// Answers 429 and asks for a second of patience.
+    /// Answers 429 with `Retry-After: 1`.
     Limits,
     /// Never answers.
     Hole,
-    /// Answers byte by byte, and to no end.
+    /// Answers byte by byte without an end.
     Drips,
-    /// Answers a 500 with ten times more than is read.
+    /// Answers 500 with a body ten times larger than the gateway reads.
     Floods,
 }
 
@@ -51,11 +53,11 @@ pub(super) struct Receiver {
     server: JoinHandle<()>,
 }
 
-/// What hears calls, and where they reach it.
+/// The state behind the endpoints, with the base URL.
 #[derive(Clone)]
 pub(super) struct Ear {
     url: String,
-    /// Where the gateway's own links lead.
+    /// The gateway's base URL, for the links in its events.
     gateway: Arc<OnceLock<String>>,
     log: Log,
     http: reqwest::Client,
@@ -106,7 +108,7 @@ impl Ear {
         format!("{}/events", self.url)
     }
 
-    /// Answers 410, always.
+    /// Returns the URL of an endpoint that always answers 410.
     pub(super) fn gone(&self) -> String {
         format!("{}/gone", self.url)
     }
@@ -115,18 +117,18 @@ impl Ear {
         *self.manner.lock().unwrap_or_else(PoisonError::into_inner) = manner;
     }
 
-    /// Where links of the gateway's events lead.
+    /// Sets the base URL of the gateway for the links in its events.
     pub(super) fn belongs_to(&self, gateway: String) {
         let _ = self.gateway.set(gateway);
     }
 
-    /// How many calls were under way at one time at most.
+    /// Returns the highest number of concurrent calls.
     pub(super) fn most(&self) -> usize {
         self.most.load(Ordering::SeqCst)
     }
 }
 
-/// One call fewer, also where its caller goes away.
+/// Reduces the number of open calls on drop, also if the caller disconnects.
 struct Counted(Arc<AtomicUsize>);
 
 impl Drop for Counted {
@@ -148,7 +150,7 @@ impl Drop for Receiver {
     }
 }
 
-/// What is done before the call is taken; `Err` where it is not.
+/// Applies the behaviour before a call is accepted. Returns `Err` if the call is not accepted.
 async fn meet(ear: &Ear) -> Result<(), Response> {
     let manner = *ear.manner.lock().unwrap_or_else(PoisonError::into_inner);
     match manner {
@@ -180,11 +182,11 @@ async fn meet(ear: &Ear) -> Result<(), Response> {
     }
 }
 
-/// After the call is taken: whether its caller may hear of it.
+/// Applies the behaviour after a call is accepted: the answer may be withheld.
 fn part(ear: &Ear, answer: Response) -> Response {
     let manner = *ear.manner.lock().unwrap_or_else(PoisonError::into_inner);
     if manner == Manner::Swallows {
-        // A panic in a handler ends the connection without an answer; so does a body that never comes true.
+        // An error in the body stream ends the connection without a complete answer.
         let cut = futures::stream::once(async {
             Err::<Bytes, _>(std::io::Error::other("the receiver goes away"))
         });
@@ -206,7 +208,7 @@ async fn told(State(ear): State<Ear>, body: Bytes) -> Response {
     part(&ear, StatusCode::OK.into_response())
 }
 
-/// Takes an event, and loads the file that it links to.
+/// Accepts an event and downloads the linked file.
 async fn heard(State(ear): State<Ear>, body: Bytes) -> Response {
     if let Err(answer) = meet(&ear).await {
         return answer;
@@ -226,7 +228,8 @@ async fn heard(State(ear): State<Ear>, body: Bytes) -> Response {
     part(&ear, StatusCode::OK.into_response())
 }
 
-/// Answers a question with two texts that name it, and anything else with nothing.
+/// Replies to a question with two texts that contain the question, and to other messages with
+/// nothing.
 async fn asked(State(ear): State<Ear>, body: Bytes) -> Response {
     if let Err(answer) = meet(&ear).await {
         return answer;
@@ -244,10 +247,10 @@ async fn asked(State(ear): State<Ear>, body: Bytes) -> Response {
     part(&ear, axum::Json(answer).into_response())
 }
 
-/// How a question begins.
+/// The prefix of a question.
 pub(super) const QUESTION: &str = "tanya";
 
-/// What a question is answered with.
+/// Returns the reply to a question.
 pub(super) fn answers(question: &str) -> [String; 2] {
     [1, 2].map(|n| format!("jawab {question} {n}"))
 }

@@ -1,4 +1,5 @@
-//! What a run stands on: a simulator behind a network that breaks, bots of both worlds of addressing, customers, a group, endpoints.
+//! The environment of a torture run: a simulator behind an unreliable network, bots with both kinds
+//! of addressing, customers, groups and endpoints.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,17 +20,17 @@ use crate::gateway::{Admin, Bot, Gateway, Server};
 use crate::oracle::Seen;
 use crate::proxy::Proxy;
 
-/// Bots; the first account has moved to LIDs, the second has not.
+/// The number of bots. The first account uses LIDs, the second phone numbers.
 const BOTS: usize = 2;
 
-/// Customers of all bots. The last one is written to by twins alone.
+/// The number of customers of all bots. Only twins go to the last customer.
 const CUSTOMERS: usize = 5;
 
-/// Customers in each bot's group.
+/// The number of customers in each bot's group.
 pub(super) const MEMBERS: usize = 3;
 
-/// Nothing waits and nothing happens for so long: longer than a gateway takes to ask for what it has not, and than a phone waits
-/// before it asks again.
+/// The run is settled after this time without waiting work and without observations. The time is
+/// longer than the interval in which a gateway or a phone repeats a request for missing data.
 const CALM: Duration = Duration::from_secs(5);
 
 /// A PNG of four pixels.
@@ -112,7 +113,8 @@ impl Stage {
         }
     }
 
-    /// Waits until nothing has waited for a while, and writes down how it stands.
+    /// Waits until no work has waited for [`CALM`], or until `within` has passed, and logs the
+    /// final state.
     pub(super) async fn settle(&self, within: Duration, log: &Log) {
         let end = Instant::now() + within;
         let mut calm_since = None;
@@ -123,7 +125,8 @@ impl Stage {
             let owed = self.ask("SELECT COUNT(*) FROM deliveries WHERE ended_at IS NULL");
             let owed = owed.await;
             let devices = self.sim.devices().await;
-            // Bots that come and go leave devices behind, where they are ended between two steps.
+            // A temporary bot leaves its device behind if the process ends between two steps, so
+            // only the owners' devices count.
             let ours = devices.iter().filter(|it| self.owners.contains(&it.number));
             let untaken: usize = ours.map(|it| self.sim.waiting(&it.id)).sum();
             let (now, seen) = (Instant::now(), log.len());
@@ -149,7 +152,7 @@ impl Stage {
         }
     }
 
-    /// Writes down what the phones show of the bots.
+    /// Logs the bots' messages on the phones.
     pub(super) async fn read_phones(&self, log: &Log) {
         for phone in &self.customers {
             for message in phone.inbox().await {
@@ -173,7 +176,7 @@ fn picture() -> Bytes {
     STANDARD.decode(PICTURE).expect("base64").into()
 }
 
-/// A PDF of some size, which says nothing.
+/// Returns a PDF of some size without content.
 fn document() -> Bytes {
     let mut text = b"%PDF-1.4\n".to_vec();
     text.extend(b"% sebuah surat\n".repeat(2_000));
@@ -181,7 +184,7 @@ fn document() -> Bytes {
     text.into()
 }
 
-/// The hash of a hosted file, as faces have it.
+/// Returns the hash of a hosted file, as used in faces.
 pub(super) fn hash(name: &str) -> String {
     match name {
         "gambar.png" => hex::encode(Sha256::digest(picture())),
@@ -189,7 +192,7 @@ pub(super) fn hash(name: &str) -> String {
     }
 }
 
-/// What a phone shows, as the load expects it.
+/// Returns the face of a message on a phone.
 fn face(message: &InboxMessage) -> String {
     let field = |name: &str| message.fields.get(name).and_then(|value| value.as_str());
     let words = match message.kind.as_str() {

@@ -1,4 +1,5 @@
-//! The client library alone, on the same store with the same durability: what the gateway is measured against.
+//! Measures the client library alone, on the same store with the same durability, as the reference
+//! for the gateway.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,15 +21,15 @@ use crate::Turn;
 use crate::measure::Process;
 use crate::stage::{Stage, customer};
 
-/// Messages without an ack a client may have on the wire: as many as the gateway allows itself.
+/// The limit of messages without an ack per client; the gateway uses the same limit.
 const IN_FLIGHT: usize = 16;
 
 pub struct Figures {
-    /// MiB a further linked idle client.
+    /// MiB per additional linked idle client.
     pub memory: f64,
-    /// Acked messages a second.
+    /// Acked messages per second.
     pub rate: f64,
-    /// Processor seconds an acked message.
+    /// Processor seconds per acked message.
     pub cpu: f64,
 }
 
@@ -41,7 +42,7 @@ impl HttpClient for NoHttp {
     }
 }
 
-/// Gives the wire a place back when the server acks.
+/// Frees a permit for each server ack.
 struct Acks {
     acked: Arc<AtomicU64>,
     free: Arc<Semaphore>,
@@ -165,7 +166,7 @@ async fn link(stage: &Stage, folder: &std::path::Path, n: usize, acked: &Arc<Ato
     })
     .await;
     drop(watching);
-    // Pairing may have used a place or given one too many.
+    // Pairing may have used a permit or added an extra one.
     free.forget_permits(Semaphore::MAX_PERMITS);
     free.add_permits(IN_FLIGHT);
     Bare { handle, free }
@@ -185,7 +186,7 @@ enum Until {
     Time(Instant),
 }
 
-/// 64 senders over all clients in turn, as the gateway's load has.
+/// Sends with 64 senders over all clients in turn, like the gateway's load.
 async fn send(clients: &Arc<Vec<Bare>>, turn: &Arc<Turn>, until: Until) {
     let mut senders = tokio::task::JoinSet::new();
     for _ in 0..64 {
@@ -214,7 +215,7 @@ async fn send(clients: &Arc<Vec<Bare>>, turn: &Arc<Turn>, until: Until) {
     senders.join_all().await;
 }
 
-/// Waits until every ack has come.
+/// Waits until every ack has arrived.
 async fn settle(clients: &[Bare]) {
     for client in clients {
         let all = client.free.acquire_many(IN_FLIGHT as u32).await.unwrap();

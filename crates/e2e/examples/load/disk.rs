@@ -1,4 +1,5 @@
-//! A slower disk for the gateway, at will: what sharing a sync is worth shows where a sync costs something.
+//! Makes the gateway's disk slower on request. The benefit of shared syncs is visible only on a
+//! disk with slow syncs.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ pub struct SlowDisk {
 }
 
 impl SlowDisk {
-    /// Builds the library with the C compiler that the workspace needs anyway.
+    /// Builds the library with the C compiler, which the workspace needs anyway.
     pub fn build() -> Self {
         let disk = Self {
             folder: tempfile::tempdir().unwrap(),
@@ -26,7 +27,7 @@ impl SlowDisk {
         disk
     }
 
-    /// What the gateway's environment needs.
+    /// Returns the environment variables for the gateway.
     pub fn environment(&self) -> Vec<(&'static str, OsString)> {
         vec![
             ("LD_PRELOAD", self.library().into()),

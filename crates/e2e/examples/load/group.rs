@@ -1,4 +1,5 @@
-//! A large group: each text brings two receipts from each member, and nothing else of the bot may wait for them.
+//! Measures a large group. Each text causes two receipts from each member, and the bot's other work
+//! must not wait for these receipts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,19 +17,19 @@ const MEMBERS: usize = 1_000;
 /// Texts to the group.
 const TEXTS: usize = 100;
 
-/// Texts of customers to the same bot, while the receipts come.
+/// Texts of customers to the same bot during the receipts.
 const CUSTOMERS_TEXTS: u64 = 200;
 
-/// Members who are made at one time.
+/// Phones to create concurrently.
 const AT_ONCE: usize = 16;
 
-/// How often one looks.
+/// The polling interval.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// When this is not over by then, it never will be.
+/// The time limit of the phase.
 const WITHIN: Duration = Duration::from_mins(5);
 
-/// Runs the phase over the first bot.
+/// Runs the phase with the first bot.
 pub async fn run(stage: &Arc<Stage>, gateway: Process, simulator: Process) {
     let members: Vec<String> = (0..MEMBERS - 1).map(|n| format!("62877{n:07}")).collect();
     stream::iter(&members)
@@ -37,7 +38,7 @@ pub async fn run(stage: &Arc<Stage>, gateway: Process, simulator: Process) {
     let group = json!({"name": "Pelanggan", "owner": number_of(0), "members": members});
     let group = stage.control("/control/groups", group).await;
     let group = group["id"].as_str().unwrap().to_owned();
-    // The first text hands the bot's key to every member, which is not what is measured.
+    // The first text sends the bot's sender key to every member. The phase does not measure this.
     let of_one = 2 * (MEMBERS as u64 - 1);
     let all = Counts::of(stage).await.receipts + of_one;
     stage.to_group(&group, "pembuka").await;
@@ -109,13 +110,13 @@ pub async fn run(stage: &Arc<Stage>, gateway: Process, simulator: Process) {
     );
 }
 
-/// The gateway's memory in a moment.
+/// Returns the gateway's memory after one polling interval.
 async fn peak(gateway: Process) -> f64 {
     tokio::time::sleep(LOOK).await;
     gateway.memory()
 }
 
-/// What the gateway has counted.
+/// Counters of the gateway.
 struct Counts {
     acked: u64,
     inbound: u64,

@@ -1,10 +1,11 @@
-//! How fast and how small: the gateway under load, and the bare client beside it in the same run, because machines are
-//! shared and only a ratio says something.
+//! Measures speed and size of the gateway under load, with the bare client library in the same run.
+//! Machines are shared, so only the ratio of the two is meaningful.
 //!
 //! `cargo run --release -p e2e --example load -- --bots 200 --seconds 20`
 //!
-//! Three processes: the simulator, the gateway (the binary that users run), and this one, which is the load and, at the
-//! end, the bare client. Everything stays on loopback. The figures are explained in docs/performance.md.
+//! The run has three processes: the simulator, the released gateway binary, and this program, which
+//! creates the load and finally runs the bare client. All traffic stays on loopback.
+//! docs/performance.md explains the figures.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -35,23 +36,23 @@ use measure::{Process, Spread, disk_probe};
 use stage::Stage;
 use tokio::time::Instant;
 
-/// Files at once in the last phase, and how large they are.
+/// The number of concurrent files in the last phase, and the size of the largest file.
 const FILES: usize = 50;
 const LARGEST: usize = 16 * 1024 * 1024;
 
-/// Answers a second in the latency phase: busy for a shop, far from the limit.
+/// Answers per second in the latency phase: busy for a shop, but far below the limit.
 const STEADY: u64 = 200;
 
-/// How fast and how small: the gateway under load, and the bare client beside it.
+/// Measures speed and size of the gateway under load, compared with the bare client library.
 #[derive(Parser)]
 struct Arguments {
-    /// How many bots are linked, at least two.
+    /// The number of linked bots, at least two.
     #[arg(long, default_value_t = 50)]
     bots: usize,
-    /// How long a phase takes, at least two.
+    /// The duration of a phase in seconds, at least two.
     #[arg(long, default_value_t = 10)]
     seconds: u64,
-    /// Measures an empty database and one with so many rows in place of all else.
+    /// Measures only an empty database and a database with this many rows.
     #[arg(long)]
     rows: Option<u64>,
 }
@@ -167,21 +168,22 @@ async fn run(bots: usize, span: Duration) {
     println!("CPU a message        {:.2}x", cpu / bare.cpu);
 }
 
-/// What a phase of requests came to.
+/// The result of a phase of requests.
 struct Phase {
     rate: f64,
     spread: Spread,
 }
 
-/// Requests at fixed times, whether or not the last was answered: a slow answer does not slow the load down, so that the
-/// wait of those behind it counts. Between any two sends goes a request that touches no database: what the machine and HTTP
-/// take by themselves.
+/// Sends requests at fixed times without waiting for the previous answer. A slow answer therefore
+/// does not reduce the load, and the waiting time of the following requests counts. Between two
+/// sends, a request without database access measures the share of the machine and HTTP.
 async fn steady(stage: &Arc<Stage>, span: Duration) -> (Spread, Spread) {
     let period = Duration::from_secs(1) / STEADY as u32;
     let total = span.as_secs() * STEADY;
     let stage = Arc::clone(stage);
     let runtime = tokio::runtime::Handle::current();
-    // On a thread of its own: the runtime's timer is good to a millisecond only, which is what is measured.
+    // Runs on its own thread: the runtime's timer has a resolution of one millisecond, which is as
+    // large as the measured times.
     let pace = move || {
         let began = std::time::Instant::now();
         let (mut sends, mut others) = (tokio::task::JoinSet::new(), tokio::task::JoinSet::new());
@@ -208,20 +210,20 @@ fn wait_until(due: std::time::Instant) {
     std::thread::sleep(due.saturating_duration_since(std::time::Instant::now()));
 }
 
-/// How long after `due` the call was through.
+/// Returns the time from `due` to the end of the call.
 async fn timed(call: impl Future<Output = ()>, due: std::time::Instant) -> Duration {
     call.await;
     due.elapsed()
 }
 
-/// A document, of which nothing is shown.
+/// A document without a thumbnail.
 fn document() -> Vec<u8> {
     let mut file = b"%PDF-1.7\n".to_vec();
     file.resize(LARGEST, 7);
     file
 }
 
-/// Twelve megapixels of noise, which no camera makes worse: the thumbnail needs them all.
+/// Twelve megapixels of noise, the worst case for a photo: the thumbnail needs every pixel.
 fn photo() -> Vec<u8> {
     let mut seed = 7_u32;
     let noise = RgbImage::from_fn(4000, 3000, |_, _| {
@@ -238,7 +240,8 @@ fn photo() -> Vec<u8> {
     file
 }
 
-/// Many of the largest files at once: they go through the gateway, not into its memory.
+/// Sends many files of the largest size at once. The gateway must stream the files and not hold
+/// them in memory.
 async fn files(stage: &Arc<Stage>, gateway: Process, what: &'static str, file: Vec<u8>) {
     let host = Files::start(vec![(what, "application/octet-stream", file.into())]).await;
     let (before, began) = (gateway.memory(), Instant::now());
@@ -266,7 +269,7 @@ async fn files(stage: &Arc<Stage>, gateway: Process, what: &'static str, file: V
     );
 }
 
-/// `clients` that each send their next request when the last was answered.
+/// Runs `clients` that each send the next request after the previous answer.
 async fn closed_loop(stage: &Arc<Stage>, clients: usize, span: Duration) -> Phase {
     let end = Instant::now() + span;
     let accepted = Arc::new(AtomicU64::new(0));
@@ -291,7 +294,7 @@ async fn closed_loop(stage: &Arc<Stage>, clients: usize, span: Duration) -> Phas
     }
 }
 
-/// Deals out numbers in turn.
+/// Returns consecutive numbers.
 #[derive(Default)]
 struct Turn(AtomicUsize);
 

@@ -1,4 +1,4 @@
-//! What is measured: spreads of times, the disk, a process.
+//! Measurements: distributions of times, the disk, and a process.
 
 use std::fmt;
 use std::fs::File;
@@ -15,7 +15,7 @@ impl Spread {
         Self(times)
     }
 
-    /// The time that the share `q` of all took at most, in milliseconds.
+    /// Returns the quantile `q` of the times in milliseconds.
     pub fn at(&self, q: f64) -> f64 {
         let last = self.0.len().saturating_sub(1);
         let index = (last as f64 * q).round() as usize;
@@ -31,13 +31,14 @@ impl fmt::Display for Spread {
     }
 }
 
-/// `count` writes of a page, each made durable, on the disk that holds `folder`.
+/// Writes and syncs `count` pages on the disk of `folder`.
 pub fn disk_probe(folder: &Path, count: usize) -> Spread {
     let mut file = File::create(folder.join("probe")).unwrap();
     Spread::of((0..count).map(|_| durable_page(&mut file)).collect())
 }
 
-/// The same, fifty times a second for as long as a phase lasts: what the disk gives while the gateway uses it too.
+/// Writes and syncs fifty pages per second during a phase, to measure the disk while the gateway
+/// uses the disk too.
 pub fn disk_probe_during(folder: &Path, span: Duration) -> Spread {
     let mut file = File::create(folder.join("probe")).unwrap();
     let end = Instant::now() + span;
@@ -56,22 +57,21 @@ fn durable_page(file: &mut File) -> Duration {
     began.elapsed()
 }
 
-/// A process by its id, read from /proc.
+/// A process, measured with /proc.
 #[derive(Clone, Copy)]
 pub struct Process(pub u32);
 
 impl Process {
-    /// This process.
     pub fn own() -> Self {
         Self(std::process::id())
     }
 
-    /// Resident memory in MiB.
+    /// The resident memory in MiB.
     pub fn memory(self) -> f64 {
         e2e::process::memory(self.0)
     }
 
-    /// Resident memory once it has stopped moving: linking leaves work behind that ends soon.
+    /// Returns the resident memory once the value is stable: linking causes work that ends soon.
     pub async fn settled_memory(self) -> f64 {
         let mut last = self.memory();
         for _ in 0..20 {
@@ -85,13 +85,13 @@ impl Process {
         last
     }
 
-    /// Processor seconds used so far, user and system.
+    /// Returns the used processor seconds, user and system.
     pub fn cpu(self) -> f64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0)).unwrap();
         let (_, fields) = stat.rsplit_once(')').unwrap();
         let mut fields = fields.split_whitespace().skip(11);
         let mut ticks = || fields.next().unwrap().parse::<f64>().unwrap();
-        // Linux reports in hundredths of a second, whatever the kernel's own tick.
+        // Linux always reports hundredths of a second here, independent of the kernel's tick.
         (ticks() + ticks()) / 100.0
     }
 }

@@ -1,5 +1,5 @@
-//! How much slower the gateway is on a database that has grown: the same is measured on an empty one and on one with many rows, and
-//! while retention removes a tenth of them.
+//! Measures how much slower the gateway is on a large database. The same figures are taken on an
+//! empty database, on a database with many rows, and while retention removes a tenth of the rows.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,23 +14,24 @@ use crate::closed_loop;
 use crate::measure::{Process, Spread};
 use crate::stage::Stage;
 
-/// The most that a figure may be of the empty database's.
+/// The highest allowed ratio of a figure to the same figure on the empty database.
 const MARK: f64 = 1.5;
 
-/// Times that each list and page is asked for.
+/// Requests per list and page.
 const TIMES: usize = 40;
 
-/// Rows of one transaction of the filling.
+/// Rows per transaction while filling the database.
 const TOGETHER: u64 = 200_000;
 
-/// The first number of a filled row: above all that the gateway gave out before. Older rows have lower numbers, as the gateway's own.
+/// The first number of a filled row, above all numbers that the gateway has assigned. Older rows
+/// get lower numbers, as in the gateway.
 const FIRST: u64 = 1_000_000;
 
 const PASSWORD: &str = "kata sandi yang panjang";
 
 const DAY: u64 = 86_400_000;
 
-/// Lists and pages, by what they are called here.
+/// The measured lists and pages, with their names in the output.
 const ASKED: [(&str, &str); 11] = [
     ("bots", "/v1/bots?limit=100"),
     ("messages", "/v1/bots/1/messages"),
@@ -51,7 +52,7 @@ const ASKED: [(&str, &str); 11] = [
     ("metrics", "/metrics"),
 ];
 
-/// What was measured once, in milliseconds, or for rates in microseconds an answer.
+/// The figures of one measurement in milliseconds; for rates, in microseconds per answer.
 struct Figures(Vec<(String, f64)>);
 
 pub async fn run(bots: usize, rows: u64, span: Duration) {
@@ -138,8 +139,9 @@ impl fmt::Display for Compared<'_> {
     }
 }
 
-/// Rows such as a busy shop has, spread over these days before today: of each ten, four messages, one that came in, two
-/// deliveries, two attempts, an event.
+/// Inserts rows like those of a busy shop, spread over the given days before today. Of ten rows,
+/// four are messages, one is an inbound message, two are deliveries, two are attempts, and one is
+/// an event.
 async fn fill(stage: &Stage, bots: usize, rows: u64, first: u64, days: std::ops::Range<u64>) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let now = now.as_millis() as u64;
@@ -177,7 +179,7 @@ async fn fill(stage: &Stage, bots: usize, rows: u64, first: u64, days: std::ops:
     database.close().await.unwrap();
 }
 
-/// How many of ten rows each is, and its text.
+/// The share of each table in ten rows, with its statement.
 const INSERTS: [(u64, &str); 5] = [
     (
         4,
@@ -215,7 +217,7 @@ fn size(stage: &Stage) -> f64 {
     about.len() as f64 / 1e9
 }
 
-/// What a user of the dashboard is made of.
+/// The request body for a dashboard user.
 pub fn user(password: &str) -> serde_json::Value {
     json!({"name": "ani", "password": password, "role": "admin"})
 }

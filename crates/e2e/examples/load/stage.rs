@@ -1,4 +1,5 @@
-//! The simulator and the gateway as processes, bots linked, customers acquainted.
+//! Starts the simulator and the gateway as processes, links bots, and creates the sessions with
+//! customers.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -13,10 +14,10 @@ use serde_json::{Value, json};
 use crate::Turn;
 use crate::disk::SlowDisk;
 
-/// Customers of each bot: enough for many sessions a bot, few enough that making them takes seconds.
+/// Customers per bot: enough for several sessions per bot, few enough to create them in seconds.
 const CUSTOMERS: usize = 4;
 
-/// Bots linked at a time.
+/// Bots to link concurrently.
 const AT_ONCE: usize = 8;
 
 pub struct Stage {
@@ -32,7 +33,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Starts both processes and makes `count` bots, none linked yet.
+    /// Starts both processes and creates `count` bots without linking them.
     pub async fn set(count: usize) -> Self {
         let (sim, control) = start_simulator();
         let http = e2e::gateway::http_client();
@@ -76,7 +77,7 @@ impl Stage {
         stage
     }
 
-    /// Links bots until `count` of them are.
+    /// Links bots until `count` are linked.
     pub async fn link(&mut self, count: usize) {
         let stage = &*self;
         stream::iter(self.linked..count)
@@ -100,7 +101,7 @@ impl Stage {
         self.bots[n].wait_linked().await;
     }
 
-    /// Asks the simulator for something.
+    /// Calls the simulator's control API.
     pub async fn control(&self, path: &str, body: Value) -> Value {
         let asking = self.http.post(format!("{}{path}", self.control));
         let answer = asking.json(&body).send().await.unwrap();
@@ -110,26 +111,26 @@ impl Stage {
         body
     }
 
-    /// Makes a phone.
+    /// Creates a phone.
     pub async fn phone(&self, number: &str) {
         let wish = json!({"number": number, "name": number});
         self.control("/control/phones", wish).await;
     }
 
-    /// Lets a phone scan a code.
+    /// Lets a phone scan a QR code.
     pub async fn scan(&self, number: &str, code: &str) {
         let path = format!("/control/phones/{number}/scan");
         self.control(&path, json!({"qr": code})).await;
     }
 
-    /// A text from the first bot to a group.
+    /// Sends a text from the first bot to a group.
     pub async fn to_group(&self, group: &str, text: &str) {
         let body = json!({"groupid": group, "pesan": text});
         let answer = self.bots[0].call("/api/sendwatogroup", body).await;
         assert!(answer.status.is_success(), "{answer:?}");
     }
 
-    /// The simulator's WebSocket and key, for the bare client.
+    /// Returns the simulator's WebSocket URL and key for the bare client.
     pub async fn key(&self) -> Value {
         let key = self
             .http
@@ -140,7 +141,8 @@ impl Stage {
         key.json().await.unwrap()
     }
 
-    /// One message from each bot to each customer, so that every session exists before anything is measured.
+    /// Sends one message from each bot to each customer, so that every session exists before the
+    /// measurement.
     pub async fn acquaint(&self) {
         for _ in 0..CUSTOMERS {
             stream::iter(0..self.linked)
@@ -150,7 +152,7 @@ impl Stage {
         self.drained().await;
     }
 
-    /// The next message of the next bot.
+    /// Sends the next message with the next bot.
     pub async fn send_next(&self) {
         let n = self.turn.next();
         let bot = &self.bots[n % self.linked];
@@ -160,7 +162,7 @@ impl Stage {
         assert!(answer.status.is_success(), "{answer:?}");
     }
 
-    /// A request that the gateway answers from memory.
+    /// Sends a request that the gateway answers from memory.
     pub async fn ask_nothing(&self) {
         let url = format!("{}/livez", self.gateway.url());
         let answer = self.http.get(url).send().await.unwrap();
@@ -168,7 +170,7 @@ impl Stage {
         answer.bytes().await.unwrap();
     }
 
-    /// A file from the next bot to the next customer.
+    /// Sends a file from the next bot to the next customer.
     pub async fn send_file(&self, url: &str) {
         let n = self.turn.next();
         let bot = &self.bots[n % self.linked];
@@ -190,12 +192,11 @@ impl Stage {
         assert_eq!(last.0, last.1, "accepted and acked after a minute");
     }
 
-    /// Messages acked so far, as the gateway committed them.
+    /// Returns the number of acks committed by the gateway.
     pub async fn acked(&self) -> u64 {
         self.counts().await.1
     }
 
-    /// What the gateway counts.
     pub async fn metrics(&self) -> Metrics {
         Metrics(self.gateway.metrics().await)
     }
@@ -208,7 +209,7 @@ impl Stage {
         )
     }
 
-    /// Makes a user of the dashboard; the cookie of its session, which outlives restarts.
+    /// Creates a dashboard user and returns its session cookie, which survives restarts.
     pub async fn logged_in(&mut self, password: &str) -> String {
         let admin = self.gateway.admin().await;
         admin.post("/v1/users", crate::rows::user(password)).await;
@@ -217,7 +218,7 @@ impl Stage {
         cookie
     }
 
-    /// Asks for a list as the admin, or for a page as the user.
+    /// Requests a list as the admin or a page as the user.
     pub async fn ask(&self, path: &str, cookie: &str) {
         if path.starts_with("/v1/") {
             self.admin.as_ref().unwrap().get(path).await;
@@ -234,34 +235,31 @@ impl Stage {
         answer.bytes().await.unwrap();
     }
 
-    /// Ends the gateway.
     pub async fn stop(&mut self) {
         self.gateway.stop().await;
     }
 
-    /// Starts the gateway again and waits until it is ready.
+    /// Starts the gateway again and waits until the gateway is ready.
     pub async fn start(&mut self) {
         self.gateway.run().await;
     }
 
-    /// Waits until all bots are online.
     pub async fn all_online(&self) {
         for bot in &self.bots[..self.linked] {
             bot.wait_linked().await;
         }
     }
 
-    /// The gateway's database.
     pub fn database(&self) -> std::path::PathBuf {
         self.gateway.folder().join("data/waviro.db")
     }
 
-    /// A number that the database knows.
+    /// Runs a query and returns the number in the first row.
     pub async fn count(&self, text: &'static str) -> i64 {
         self.gateway.ask_database(text).await
     }
 
-    /// Makes the gateway's disk slower, or as it is.
+    /// Makes the gateway's disk slow, or normal again.
     pub fn slow_disk(&self, yes: bool) {
         self.disk.slow(yes);
     }
@@ -279,11 +277,11 @@ impl Stage {
     }
 }
 
-/// The gateway's page of metrics.
+/// The gateway's metrics page.
 pub struct Metrics(String);
 
 impl Metrics {
-    /// A counter of the page; 0 where nothing was counted yet.
+    /// Returns a counter of the page; 0 if the counter is missing.
     pub fn count(&self, name: &str) -> u64 {
         let line = self.0.lines().find(|line| line.starts_with(name));
         line.and_then(|line| line.rsplit(' ').next()?.parse().ok())
@@ -298,18 +296,19 @@ impl Drop for Stage {
     }
 }
 
-/// The n-th bot's number.
+/// Returns the number of the n-th bot.
 pub fn number_of(n: usize) -> String {
     format!("62811{n:07}")
 }
 
-/// The n-th customer's number, in turn.
+/// Returns the number of the n-th customer, cyclically.
 pub fn customer(n: usize) -> String {
     format!("62899{:07}", n % CUSTOMERS)
 }
 
-/// The simulator on a port of its own; it says which. It stands for machines elsewhere: where a core is short it waits for
-/// everybody who is measured.
+/// Starts the simulator and reads its port from the output. The simulator stands for remote
+/// machines, so it runs with low priority and does not take processor time from the measured
+/// processes.
 fn start_simulator() -> (Child, String) {
     let mut child = Command::new("nice")
         .args(["-n", "19"])

@@ -1,5 +1,6 @@
-//! The endpoints of the run: one that works, one that takes ten seconds, one that never answers, and one that is down until
-//! it is told otherwise. What arrived when is kept.
+//! The endpoints of the run: a working endpoint, a slow endpoint with answers after ten seconds, an
+//! endpoint without answers, and a failing endpoint that can be repaired. Each endpoint records its
+//! calls with their times.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -13,20 +14,20 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use tokio::time::Instant;
 
-/// How an endpoint behaves.
+/// The behaviour of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manner {
     /// Answers at once.
     Works,
     /// Answers after ten seconds.
     Slow,
-    /// Takes the request and never answers.
+    /// Accepts the request and never answers.
     Hole,
-    /// 500 until [`Endpoint::repair`].
+    /// Answers 500 until [`Endpoint::repair`].
     Down,
 }
 
-/// One endpoint on a port of its own: a lane of its own.
+/// An endpoint with its own port and therefore its own endpoint queue.
 #[derive(Clone)]
 pub struct Endpoint {
     pub url: String,
@@ -36,7 +37,7 @@ pub struct Endpoint {
 struct Book {
     manner: Manner,
     repaired: AtomicBool,
-    /// First arrivals that were answered with a 2xx, by message and ack.
+    /// The first call of each message and ack that was answered with a 2xx.
     arrived: Mutex<HashMap<(String, i64), Instant>>,
     repeats: AtomicUsize,
     calls: AtomicUsize,
@@ -67,23 +68,23 @@ impl Endpoint {
         Self { url, book }
     }
 
-    /// From now on it works.
+    /// Makes a failing endpoint work.
     pub fn repair(&self) {
         self.book.repaired.store(true, Ordering::SeqCst);
     }
 
-    /// When an ack of a message arrived.
+    /// Returns the arrival time of a message's ack.
     pub fn arrival(&self, message: &str, ack: i64) -> Option<Instant> {
         let arrived = self.book.arrived.lock().expect("the book");
         arrived.get(&(message.to_owned(), ack)).copied()
     }
 
-    /// How many different acks arrived.
+    /// Returns the number of different acks.
     pub fn arrivals(&self) -> usize {
         self.book.arrived.lock().expect("the book").len()
     }
 
-    /// How many came again after a 2xx.
+    /// Returns the number of calls repeated after a 2xx.
     pub fn repeats(&self) -> usize {
         self.book.repeats.load(Ordering::SeqCst)
     }
@@ -92,7 +93,7 @@ impl Endpoint {
         self.book.calls.load(Ordering::SeqCst)
     }
 
-    /// The most requests that were under way at one time.
+    /// Returns the highest number of concurrent requests.
     pub fn most_under_way(&self) -> usize {
         self.book.most_under_way.load(Ordering::SeqCst)
     }
@@ -121,7 +122,7 @@ async fn take(State(book): State<Arc<Book>>, body: String) -> StatusCode {
     status
 }
 
-/// Counts a request until it is over, also where the gateway has hung up.
+/// Counts a request as open until its end, also if the gateway disconnects.
 struct UnderWay<'b>(&'b Book);
 
 impl<'b> UnderWay<'b> {

@@ -1,7 +1,9 @@
-//! What bad endpoints cost the good ones, what a backlog costs, and how fast it is gone when its endpoint is back.
+//! Measures the effect of bad endpoints on good endpoints, the cost of a backlog, and the time to
+//! empty the backlog after a repair.
 //!
-//! `cargo run --release -p e2e --example outages -- --messages 3000 --rate 100 --backlog 10000` runs the gateway's own binary against
-//! a simulator and four endpoints on this machine, and ends by itself. Ratios are taken within the run.
+//! `cargo run --release -p e2e --example outages -- --messages 3000 --rate 100 --backlog 10000`
+//! runs the released gateway binary against a simulator and four endpoints on this machine, and
+//! ends by itself. The ratios compare figures of the same run.
 #![expect(
     clippy::print_stdout,
     clippy::expect_used,
@@ -21,10 +23,11 @@ use futures::StreamExt;
 use tokio::time::Instant;
 use wa_sim::{PhoneSpec, Sim};
 
-/// Customers that the messages are spread over: a chat's messages go one after the other.
+/// The number of customers. The messages are spread over customers because a chat's messages are
+/// sent one after the other.
 const CUSTOMERS: usize = 40;
 
-/// Sends under way at one time.
+/// Concurrent sends.
 const SIDE_BY_SIDE: usize = 32;
 
 struct Run {
@@ -32,19 +35,20 @@ struct Run {
     sent: std::sync::atomic::AtomicUsize,
 }
 
-/// Messages to one endpoint: their ids and when each was accepted.
+/// Messages to one endpoint: the ids with the times of acceptance.
 type Sent = Vec<(String, Instant)>;
 
-/// What bad endpoints cost the good ones, what a backlog costs, and how fast it is gone when its endpoint is back.
+/// Measures the effect of bad endpoints on good endpoints, the cost of a backlog, and the time to
+/// empty the backlog after a repair.
 #[derive(Parser)]
 struct Arguments {
-    /// How many messages a phase.
+    /// The number of messages per phase.
     #[arg(long, default_value_t = 3000)]
     messages: usize,
-    /// Messages a second, for each endpoint.
+    /// Messages per second for each endpoint.
     #[arg(long, default_value_t = 100)]
     rate: usize,
-    /// How many messages wait for an endpoint that is down.
+    /// The number of messages waiting for the failing endpoint.
     #[arg(long, default_value_t = 10_000)]
     backlog: usize,
 }
@@ -73,7 +77,7 @@ async fn main() {
         bot,
         sent: std::sync::atomic::AtomicUsize::new(0),
     });
-    // Numbers are looked up once; that is not what is measured.
+    // The first message to a number includes a lookup, which the phases should not measure.
     run.send_many(CUSTOMERS, None).await;
 
     let healthy = Endpoint::start(Manner::Works).await;
@@ -86,7 +90,7 @@ async fn main() {
     let beside = Endpoint::start(Manner::Works).await;
     let slow = Endpoint::start(Manner::Slow).await;
     let hole = Endpoint::start(Manner::Hole).await;
-    // Half of everything goes to the two that are bad.
+    // Half of the messages go to the two bad endpoints.
     let urls = [&beside.url, &slow.url, &beside.url, &hole.url].map(String::as_str);
     let all = run.paced(messages * 2, rate * 2, &urls).await;
     let good: Sent = [all[0].clone(), all[2].clone()].concat();
@@ -107,7 +111,8 @@ async fn main() {
         hole.most_under_way()
     );
 
-    // As many with nothing that waits: what is more than this is the backlog's.
+    // Sends the same number of messages without a backlog first. The difference in memory is then
+    // the cost of the backlog.
     let easy = Endpoint::start(Manner::Works).await;
     let sent = run.send_many(backlog, Some(&easy.url)).await;
     all_told(&easy, &sent).await;
@@ -121,7 +126,8 @@ async fn main() {
         waiting.len(),
         began.elapsed().as_secs_f64()
     );
-    // Until all are acked by WhatsApp and have failed once, or wait for their turn.
+    // Waits until WhatsApp has acked all messages, and each callback has failed once or waits in
+    // the endpoint queue.
     calm(&down).await;
     let during = settled_memory(pid).await;
     println!(
@@ -131,7 +137,7 @@ async fn main() {
     let failed = down.calls();
     down.repair();
     let began = Instant::now();
-    // The attempt that finds it back: of whatever comes next.
+    // The attempt for this new message discovers that the endpoint works again.
     run.send_many(1, Some(&down.url)).await;
     all_told(&down, &waiting).await;
     println!(
@@ -144,7 +150,7 @@ async fn main() {
 }
 
 impl Run {
-    /// One message; its id once it is accepted.
+    /// Sends one message and returns its id after acceptance.
     async fn send(&self, notify: Option<&str>) -> (String, Instant) {
         let n = self.sent.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         let to = customer(n % CUSTOMERS);
@@ -152,7 +158,7 @@ impl Run {
         (id, Instant::now())
     }
 
-    /// As fast as they are taken.
+    /// Sends as fast as the gateway accepts.
     async fn send_many(self: &Arc<Self>, count: usize, notify: Option<&str>) -> Sent {
         futures::stream::iter(0..count)
             .map(|_| self.send(notify))
@@ -161,7 +167,7 @@ impl Run {
             .await
     }
 
-    /// At an even pace, each in its turn to the next URL; what was sent to each.
+    /// Sends at a constant rate, with the URLs in turn. Returns the messages per URL.
     async fn paced(self: &Arc<Self>, count: usize, rate: usize, urls: &[&str]) -> Vec<Sent> {
         let began = Instant::now();
         let gap = Duration::from_secs(1) / u32::try_from(rate).expect("a small rate");
@@ -179,7 +185,8 @@ impl Run {
     }
 }
 
-/// From the accept's answer to the callback of ack 1: p50 and p99 in milliseconds, and how many callbacks came a second.
+/// Returns the time from the accepting answer to the callback of ack 1 (p50 and p99 in
+/// milliseconds), and the callbacks per second.
 async fn lags(endpoint: &Endpoint, sent: &Sent) -> (f64, f64, f64) {
     let latest = Instant::now() + Duration::from_mins(2);
     let mut lags = Vec::with_capacity(sent.len());
@@ -203,7 +210,7 @@ async fn lags(endpoint: &Endpoint, sent: &Sent) -> (f64, f64, f64) {
     (at(50), at(99), rate)
 }
 
-/// Waits until the endpoint was told ack 1 of all of these.
+/// Waits until the endpoint has received ack 1 of all messages.
 async fn all_told(endpoint: &Endpoint, sent: &Sent) {
     let began = Instant::now();
     while sent.iter().any(|(id, _)| endpoint.arrival(id, 1).is_none()) {
@@ -216,7 +223,7 @@ async fn all_told(endpoint: &Endpoint, sent: &Sent) {
     }
 }
 
-/// Waits until an endpoint is hardly called any more.
+/// Waits until an endpoint receives fewer than 20 calls in two seconds.
 async fn calm(endpoint: &Endpoint) {
     let mut before = endpoint.calls();
     for _ in 0..60 {
@@ -229,7 +236,7 @@ async fn calm(endpoint: &Endpoint) {
     }
 }
 
-/// The gateway's resident memory in MiB, the lowest of a few looks.
+/// Returns the gateway's resident memory in MiB, the lowest of five measurements.
 async fn settled_memory(pid: u32) -> f64 {
     let mut lowest = f64::MAX;
     for _ in 0..5 {

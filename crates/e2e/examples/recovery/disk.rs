@@ -1,4 +1,4 @@
-//! A disk that is full, or fails, for some seconds.
+//! A disk that is full or broken for some seconds.
 
 use std::time::Duration;
 
@@ -11,13 +11,14 @@ use wa_sim::{PhoneSpec, Sim};
 
 use crate::{CUSTOMER, OWNER};
 
-/// An outage that anybody would notice.
+/// The outage lasts long enough for a user to notice.
 const OUTAGE: Duration = Duration::from_secs(4);
 
-/// So many of them; each takes seconds.
+/// The number of outages; each takes seconds.
 pub(crate) const MOST: usize = 6;
 
-/// How long until messages are accepted again, and until what a customer wrote meanwhile is posted.
+/// Returns two times: until messages are accepted again, and until the customer's message from the
+/// outage is posted.
 pub(crate) async fn outage(n: usize) -> (Duration, Duration) {
     let trouble = [Trouble::Full, Trouble::Broken][n % 2];
     let sim = Sim::start().await.expect("a simulator");

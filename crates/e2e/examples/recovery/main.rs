@@ -1,7 +1,10 @@
-//! How soon all works again: `cargo run --release -p e2e --example recovery -- --times 20`.
+//! Measures the recovery time after failures:
+//! `cargo run --release -p e2e --example recovery -- --times 20`.
 //!
-//! The link is silent and then reset among messages; it comes back to learn that it was logged out, with a full queue; the disk is
-//! full, or fails, for some seconds. Says how long each took to be over, and fails where a mark is missed or something is lost.
+//! The failures: the link is silent and then reset during a burst of messages; the account is
+//! logged out while the link is down and the queue is full; the disk is full or broken for some
+//! seconds. The program prints the duration of each recovery and fails if a duration exceeds its
+//! mark or a message is lost.
 #![expect(
     clippy::print_stdout,
     clippy::expect_used,
@@ -27,37 +30,37 @@ use wire::Wire;
 const OWNER: &str = "6281200000001";
 const CUSTOMER: &str = "6281300000001";
 
-/// Messages of one burst; the link falls silent in their middle.
+/// Messages per burst; the link falls silent in the middle.
 const BURST: usize = 20;
 
-/// Messages that wait when the account is logged out.
+/// Waiting messages at the logout of the account.
 const QUEUE: usize = 500;
 
-/// A shop behind a proxy that breaks its link.
+/// A shop behind a proxy that can break the link.
 struct Shop {
     wire: Wire,
     proxy: Proxy,
     bot: Bot,
     owner: Phone,
     receiver: Receiver,
-    /// Its process ends with it.
+    /// Kept because dropping the gateway ends its process.
     _gateway: Gateway,
 }
 
-/// What a silent link cost.
+/// The effects of a silent link.
 struct Silence {
-    /// From its reset until the next login.
+    /// The time from the reset to the next login.
     login: Duration,
-    /// From there until what was unacked was out again.
+    /// The time from the login until the last unacked message was resent.
     resend: Duration,
-    /// Messages that went out again though the gateway knew that the server has them.
+    /// The number of messages resent although the gateway knew their acks.
     again: usize,
 }
 
-/// How soon all works again after a link, an account or a disk failed.
+/// Measures the recovery time after failures of the link, the account and the disk.
 #[derive(Parser)]
 struct Arguments {
-    /// How often the link is cut, and the disk taken away, six times at most.
+    /// The number of failures of the link, and of the disk (at most six).
     #[arg(long, default_value_t = 20)]
     times: usize,
 }
@@ -115,7 +118,7 @@ impl Shop {
         }
     }
 
-    /// The link falls silent among messages and is reset.
+    /// Makes the link silent in the middle of a burst and then resets the link.
     async fn silence(&self, n: usize) -> Silence {
         let mut ids = Vec::new();
         for message in 0..BURST {
@@ -146,8 +149,8 @@ impl Shop {
         }
     }
 
-    /// The account is logged out while nothing can be sent. How long until every waiting message is told as failed, and how many of them
-    /// are written when the bot is linked anew.
+    /// Logs the account out while the link is down. Returns the time until every waiting message is
+    /// reported as failed, and the number of waiting messages sent after the bot is linked again.
     async fn logout(&self) -> (Duration, usize) {
         let (receiver, wire) = (&self.receiver, &self.wire);
         self.proxy.set(Mode::Refuse);
@@ -189,7 +192,7 @@ impl Shop {
     }
 }
 
-/// Whether the longest is below the mark, in seconds.
+/// Prints the figures. Returns whether the longest time is within the mark, in seconds.
 fn show(what: &str, spans: &mut [Duration], mark: Option<u64>) -> bool {
     spans.sort_unstable();
     let middle = spans.get(spans.len() / 2).map_or(0, Duration::as_millis);

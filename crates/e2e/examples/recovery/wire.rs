@@ -1,4 +1,4 @@
-//! What the simulator's server saw, and when.
+//! Records the events of the simulated server with their times.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,15 +15,15 @@ struct Seen {
     acked: HashSet<String>,
 }
 
-/// Every login, message and acknowledgement.
+/// All logins, messages and acks.
 pub(crate) struct Wire {
     seen: Arc<Mutex<Seen>>,
-    /// Ends with it.
+    /// Aborted on drop.
     _follows: JoinSet<()>,
 }
 
 impl Wire {
-    /// From now on.
+    /// Starts to record.
     pub(crate) fn follow(sim: &Sim) -> Self {
         let seen = Arc::<Mutex<Seen>>::default();
         let (mut events, book) = (sim.events(), Arc::clone(&seen));
@@ -57,7 +57,7 @@ impl Wire {
         seen.logins.iter().copied().find(|login| *login > moment)
     }
 
-    /// When the last of these was written.
+    /// Returns the time of the last stanza for these ids.
     pub(crate) fn last_written(&self, ids: &[String]) -> Option<Instant> {
         let seen = lock(&self.seen);
         let times = ids.iter().filter_map(|id| seen.written.get(id));

@@ -1,6 +1,8 @@
-//! How long a restart takes: `cargo run --release -p e2e --example restarts -- --bots 50 --times 20`.
+//! Measures the duration of a restart:
+//! `cargo run --release -p e2e --example restarts -- --bots 50 --times 20`.
 //!
-//! Stops the gateway in order, starts it, and says how long it took to stop, to answer over HTTP, and to have every bot online again.
+//! The program stops the gateway in order and starts it again. The output is the time to stop, the
+//! time until HTTP answers, and the time until every bot is online.
 #![expect(
     clippy::print_stdout,
     clippy::expect_used,
@@ -14,16 +16,16 @@ use e2e::gateway::{Admin, Gateway};
 use tokio::time::Instant;
 use wa_sim::{PhoneSpec, Sim};
 
-/// Between two looks.
+/// The polling interval.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// How long a restart takes.
+/// Measures the duration of a restart.
 #[derive(Parser)]
 struct Arguments {
-    /// How many bots are linked.
+    /// The number of linked bots.
     #[arg(long, default_value_t = 50)]
     bots: usize,
-    /// How many restarts.
+    /// The number of restarts.
     #[arg(long, default_value_t = 20)]
     times: usize,
 }

@@ -1,7 +1,9 @@
-//! How long the dashboard takes to find a message: `cargo run --release -p e2e --example search -- --messages 100000`.
+//! Measures the dashboard's search for messages:
+//! `cargo run --release -p e2e --example search -- --messages 100000`.
 //!
-//! A bot writes so many messages to its customers, a tenth as many are written to it, all over the real protocol. Then the page is asked
-//! for them by id, by number, by a state and by words, as a browser asks, a number of times each.
+//! A bot and its customers exchange the messages over the real protocol; the customers write a
+//! tenth. Then the program searches by id, by number, by state and by words, several times each, and
+//! requests the pages as a browser does.
 #![expect(
     clippy::print_stdout,
     clippy::expect_used,
@@ -17,30 +19,30 @@ use serde_json::json;
 use tokio::time::Instant;
 use wa_sim::{Phone, PhoneSpec, Sim};
 
-/// Customers that the messages are spread over.
+/// The number of customers that share the messages.
 const CUSTOMERS: usize = 40;
 
-/// Sends under way at one time.
+/// Concurrent sends.
 const SIDE_BY_SIDE: usize = 32;
 
-/// Every so many messages a customer writes one.
+/// Every tenth message comes from a customer.
 const HEARD: usize = 10;
 
-/// Times that each page is asked for.
+/// Requests per page.
 const TIMES: usize = 30;
 
-/// The most milliseconds that a page should take.
+/// The highest allowed time of a page in milliseconds.
 const MARK: f64 = 200.0;
 
-/// Only the first message has it: all others are read before it is found.
+/// Words in the oldest message only, so the search reads all other messages first.
 const RARE: &str = "kembalian ganjil";
 
 const PASSWORD: &str = "kata sandi yang panjang";
 
-/// How long the dashboard takes to find a message.
+/// Measures the dashboard's search for messages.
 #[derive(Parser)]
 struct Arguments {
-    /// How many messages the bot has written.
+    /// The number of messages; customers write a tenth of the messages.
     #[arg(long, default_value_t = 100_000)]
     messages: usize,
 }
@@ -101,7 +103,7 @@ async fn main() {
     }
 }
 
-/// Has so many messages written, a tenth of them by customers.
+/// Sends the messages; customers write a tenth of them.
 async fn write(bot: &Bot, customers: &[Phone], messages: usize) {
     futures::stream::iter(0..messages)
         .map(|n| async move {
@@ -123,7 +125,7 @@ async fn write(bot: &Bot, customers: &[Phone], messages: usize) {
         .expect("a customer's phone sends");
 }
 
-/// Waits until WhatsApp has taken everything.
+/// Waits until WhatsApp has acked every message.
 async fn quiet(admin: &Admin) {
     let latest = Instant::now() + Duration::from_mins(10);
     while admin

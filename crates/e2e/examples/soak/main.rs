@@ -1,8 +1,11 @@
-//! What hours do to a gateway: `cargo run --release -p e2e --example soak -- --bots 50 --rate 20 --minutes 60`.
+//! Runs a gateway for hours:
+//! `cargo run --release -p e2e --example soak -- --bots 50 --rate 20 --minutes 60`.
 //!
-//! So many bots write so many messages a second to customers, a tenth of whom ask something and are answered by a webhook. Each
-//! minute says how much memory, how many descriptors and how long a write-ahead log the gateway holds; the end says what grew, and
-//! whether every message is on its phone once and every callback came.
+//! The bots send messages to customers at the given rate. With every tenth message a customer asks
+//! a question and gets a reply from a webhook. Every minute the program prints the gateway's memory,
+//! the number of its file descriptors and the size of its write-ahead log. At the end the program
+//! prints the growth, and checks that every message is on its phone once and that every callback has
+//! arrived.
 #![expect(
     clippy::print_stdout,
     clippy::expect_used,
@@ -26,16 +29,16 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use wa_sim::{Phone, PhoneSpec, Sim};
 
-/// Every so many messages a customer asks something.
+/// A customer asks a question with every tenth message.
 const ASKS: usize = 10;
 
-/// What is still growing after the first part of the run grows for good.
+/// The warm-up share of the run. Only growth after this part counts.
 const WARM: f64 = 1.0 / 3.0;
 
-/// Whatever was under way has come to its end by then.
+/// The time limit for finishing all open work.
 const SETTLED: Duration = Duration::from_mins(2);
 
-/// What the gateway held at a moment.
+/// The gateway's resources at one time.
 struct Sample {
     hours: f64,
     memory: f64,
@@ -50,16 +53,16 @@ struct Shop {
     number: String,
 }
 
-/// What hours do to a gateway.
+/// Runs a gateway for hours and measures the growth of its resources.
 #[derive(Parser)]
 struct Arguments {
-    /// How many bots are linked.
+    /// The number of linked bots.
     #[arg(long, default_value_t = 50)]
     bots: usize,
-    /// Messages a second, of all bots together.
+    /// Messages per second, over all bots.
     #[arg(long, default_value_t = 20)]
     rate: usize,
-    /// How long. What grows is told from three minutes on.
+    /// The duration in minutes. Growth is reported for runs of at least three minutes.
     #[arg(long, default_value_t = 60)]
     minutes: usize,
 }
@@ -145,7 +148,8 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Waits until every message is on its phone, once, and all that is owed was told; says what is missing.
+/// Waits until every message is on its phone once and every callback and reply has arrived; prints
+/// what is missing.
 async fn settle(shops: &[Arc<Shop>], receiver: &Receiver, ids: &[String], asked: usize) -> bool {
     let end = Instant::now() + SETTLED;
     loop {
@@ -198,7 +202,7 @@ fn report(samples: &[Sample], last: &Sample) {
     );
 }
 
-/// How much a value grows in an hour, by least squares.
+/// Returns the growth of a value per hour, by least squares.
 fn slope(samples: &[&Sample], value: impl Fn(&Sample) -> f64) -> f64 {
     let count = samples.len() as f64;
     let mean = |of: &dyn Fn(&Sample) -> f64| samples.iter().map(|it| of(it)).sum::<f64>() / count;
@@ -221,7 +225,7 @@ fn look(pid: u32, folder: &Path, at: Duration) -> Sample {
     }
 }
 
-/// The longest write-ahead log below the folder, in bytes.
+/// Returns the size of the largest write-ahead log below the folder, in bytes.
 fn longest_log(folder: &Path) -> u64 {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries

@@ -1,7 +1,8 @@
-//! Tries to break what is promised, and says what broke.
+//! Tries to break the gateway's promises and reports the violations.
 //!
-//! `cargo run --release -p e2e --example torture -- --seed 7 --kills 100` kills the gateway a hundred times under load of every kind;
-//! `--help` says what else it does. Without a violation the exit status is 0.
+//! `cargo run --release -p e2e --example torture -- --seed 7 --kills 100` kills the gateway a
+//! hundred times under load of every kind; `--help` lists the other options. Without a violation
+//! the exit status is 0.
 #![expect(
     clippy::print_stdout,
     clippy::expect_used,
@@ -16,40 +17,41 @@ use std::time::Duration;
 use clap::Parser;
 use e2e::torture::{Fault, Plan, all_faults, run};
 
-/// Tries to break what is promised, and says what broke.
+/// Tries to break the gateway's promises and reports the violations.
 #[derive(Parser)]
 struct Arguments {
-    /// Which plan: what is done, and when.
+    /// The seed of the plan: the actions and their times.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Repeats the plan of this seed until it fails, five times at most, because the machine's part in it is another each time.
+    /// Repeats the plan of this seed until a violation, at most five times, because timing differs
+    /// between runs.
     #[arg(long)]
     replay: Option<u64>,
-    /// How many faults, of whichever kinds.
+    /// The number of faults of any kind.
     #[arg(long, default_value_t = 30)]
     kills: usize,
-    /// Which faults: `all`, or a list such as `kill,cut,endpoint`.
+    /// The kinds of faults: `all`, or a list such as `kill,cut,endpoint`.
     #[arg(long, default_value = "kill")]
     faults: Faults,
-    /// After how many minutes it ends, whatever is left to do.
+    /// The time limit in minutes, even if faults of the plan remain.
     #[arg(long, default_value_t = 30)]
     minutes: u64,
-    /// Requests a second.
+    /// Requests per second.
     #[arg(long, default_value_t = 200)]
     rate: u32,
     /// Ends the gateway at these moments first: `all`, or a list such as `after accept,spool safe`.
     #[arg(long)]
     moments: Option<Moments>,
-    /// Plants a bug, which must be found: one of `waviro-fault`'s, such as `no-cap`.
+    /// Switches on a bug, which must be found: one of the bugs of `waviro-fault`, such as `no-cap`.
     #[arg(long)]
     bug: Option<String>,
-    /// Has faults come before the groups' first messages.
+    /// Starts the faults before the first messages to the groups.
     #[arg(long)]
     ungreeted: bool,
-    /// Lets the simulated server pass repeats on.
+    /// Lets the simulated server deliver messages with a repeated id.
     #[arg(long)]
     no_dedupe: bool,
-    /// Where everything that was seen is kept.
+    /// The file for the complete log of observations.
     #[arg(long)]
     log: Option<PathBuf>,
 }

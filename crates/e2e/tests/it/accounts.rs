@@ -1,4 +1,4 @@
-//! Accounts that have moved to LIDs and accounts that have not: nobody outside notices.
+//! Accounts with and without LIDs: API and phones behave the same for both.
 
 use e2e::gateway::Gateway;
 use e2e::receiver::Receiver;

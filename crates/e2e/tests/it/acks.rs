@@ -1,4 +1,4 @@
-//! What the notifyurl is told.
+//! Callbacks to `notifyurl`.
 
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ async fn a_refused_message_ends_with_minus_one_and_nothing_after() {
         .accepted(CUSTOMER, "ditolak", Some(receiver.url()))
         .await;
     receiver.wait_acks(&id, &[-1]).await;
-    // It does not count for the duplicate rule.
+    // A failed message does not count for the duplicate rule.
     let again = shop
         .bot
         .accepted(CUSTOMER, "ditolak", Some(receiver.url()))
@@ -95,7 +95,7 @@ async fn a_receiver_that_was_down_is_told_everything_in_order() {
         }
     })
     .await;
-    // A restart in between loses no callback.
+    // A restart loses no callback.
     shop.gateway.kill().await;
     receiver.answer_with(None);
     shop.gateway.run().await;
@@ -121,7 +121,8 @@ async fn receipts_that_came_while_the_gateway_was_down_are_told() {
         acks => Err(acks),
     })
     .await;
-    // At least once: what was posted, but not yet written down when the kill came, is posted again.
+    // Callbacks are delivered at least once. After a kill, a callback is repeated if the gateway
+    // had posted but not yet recorded the callback.
     let mut acks = receiver.acks(&id);
     assert!(acks.len() <= 4, "more repeats than kills: {acks:?}");
     acks.dedup();
@@ -132,7 +133,8 @@ async fn receipts_that_came_while_the_gateway_was_down_are_told() {
 async fn two_thousand_receipts_in_one_login_are_told_and_stop_nothing() {
     let mut shop = Shop::open().await;
     let receiver = Receiver::start().await;
-    // A customer back from holiday while the gateway is down: every receipt of the time waits for its login.
+    // The customer's phone is back after a long time, while the gateway is down. All receipts of
+    // that time wait for the gateway's login.
     shop.customer.set_online(false);
     let texts = (0..1000).map(|n| format!("hari {n}")).collect::<Vec<_>>();
     let mut ids = Vec::new();
@@ -156,10 +158,11 @@ async fn two_thousand_receipts_in_one_login_are_told_and_stop_nothing() {
     shown(&shop.customer, &last).await;
 }
 
-/// Of a message, each stage at least once and never a lower one after a higher.
+/// Each stage of a message arrives at least once, and no lower stage follows a higher stage.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_again_and_again_every_stage_still_arrives_and_none_goes_back() {
-    /// What may be under way to one endpoint at a kill: asked, or answered and not committed yet.
+    /// The limit of unfinished callbacks to one endpoint at a kill: requests without an answer, and
+    /// answers without a commit.
     const UNDER_WAY: usize = 72;
     const KILLS: usize = 4;
     let mut shop = Shop::open().await;
@@ -171,7 +174,7 @@ async fn killed_again_and_again_every_stage_still_arrives_and_none_goes_back() {
             let notify = Some(receiver.url());
             ids.push(shop.bot.accepted(CUSTOMER, &text, notify).await);
         }
-        // Some are told of, some are not.
+        // At the kill, some callbacks are delivered and some are not.
         let told = &ids[round * 25 + round * 5];
         eventually("a callback of this round", async || {
             receiver.acks(told).first().copied().ok_or(())

@@ -1,4 +1,4 @@
-//! What is told to the gateway in confidence stays out of its log and its metrics, and on disk with its owner.
+//! Secrets stay out of the log and the metrics, and only the owner can read the files on disk.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::{CUSTOMER, OWNER, PATIENCE, Shop, shown};
 const STRANGER: &str = "6281399999999";
 const ON_A_CARD: &str = "6281240000001";
 
-/// Texts that are planted and looked for, each under a name of its own.
+/// Marker texts in messages, URLs and keys; the tests search for each marker.
 #[derive(Default)]
 struct Canaries(Vec<String>);
 
@@ -36,12 +36,12 @@ impl Canaries {
     }
 }
 
-/// A day in the life of a shop where everything that can carry a secret carries one, and much of it fails.
+/// A shop with a marker in everything that can hold a secret. Many requests fail.
 struct Day {
     shop: Shop,
     told: Canaries,
     receiver: Receiver,
-    /// A notifyurl that works, with secrets in its path and query.
+    /// A working notifyurl with markers in its path and query.
     notify: String,
     files: Files,
     group: String,
@@ -50,7 +50,7 @@ struct Day {
 const FILE: &str = "kenariberkas.pdf";
 
 impl Day {
-    /// `more`: lines of configuration.
+    /// Starts the shop; `more` holds configuration lines.
     async fn begin(more: &str) -> Self {
         let mut told = Canaries::default();
         let sim = Sim::start().await.unwrap();
@@ -100,7 +100,7 @@ impl Day {
         json!({"nohp": CUSTOMER, "mediaurl": url, "pesan": self.told.text(place)})
     }
 
-    /// What goes out, with callbacks that work and some that do not.
+    /// Sends accepted messages, with working and with failing callbacks.
     async fn taken(&mut self) {
         let text = self.told.text("teks");
         let id = self
@@ -149,7 +149,7 @@ impl Day {
         }
     }
 
-    /// What is refused, each for its own reason.
+    /// Sends requests that are refused, each for a different reason.
     async fn refused(&mut self) {
         let other_group = "120363999999999999".to_owned();
         self.told.0.push(other_group.clone());
@@ -227,7 +227,8 @@ impl Day {
         }
     }
 
-    /// What WhatsApp refuses, what others write, a code to link with, and a start after a kill.
+    /// Sends a message refused by WhatsApp, receives messages, requests a QR code, and restarts the
+    /// gateway after a kill.
     async fn later(&mut self) {
         self.shop.sim.faults().nack_next(1, 463);
         let text = self.told.text("ditolak");
@@ -259,7 +260,8 @@ impl Day {
         let code = second.call("/api/getqr", json!({})).await;
         let code = code.body["message"]["qrcode"].as_str().unwrap();
         assert!(code.starts_with("2@"), "{code}");
-        // Its parts are keys, but for the version before the first and a digit at the end.
+        // The long parts of the code are keys. The version before the first key and the digit at
+        // the end are not.
         let keys = code.split(['@', ',']).filter(|part| part.len() > 20);
         self.told.0.extend(keys.map(ToOwned::to_owned));
         self.told.0.push(second.key);
@@ -272,7 +274,7 @@ impl Day {
     }
 }
 
-/// At the level that is the default, and at those that an operator turns on to look for a fault.
+/// Tests the default log level and the levels that an operator uses for debugging.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_text_no_key_no_url_and_no_full_number_is_ever_logged_or_counted() {
     for (more, says) in [
@@ -297,12 +299,13 @@ async fn no_text_no_key_no_url_and_no_full_number_is_ever_logged_or_counted() {
     }
 }
 
-/// Every file and folder below, with its mode.
+/// Returns every file and folder below `folder` with its mode.
 fn modes(folder: &Path) -> Vec<(PathBuf, u32)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();
-        // A file that was there a moment ago may be gone: a log that the database folded in.
+        // A file may disappear in the meantime: SQLite removes its write-ahead log after a
+        // checkpoint.
         let Ok(known) = entry.metadata() else {
             continue;
         };
@@ -319,7 +322,7 @@ async fn every_file_of_the_gateway_is_its_owners_alone() {
     let shop = Shop::open().await;
     let file = Bytes::from_static(b"%PDF-1.7\nrahasia");
     let files = Files::start(vec![("a.pdf", "application/pdf", file)]).await;
-    // Until the server has it, a file on its way lies in the spool.
+    // The file stays in the spool until the server acknowledges the message.
     shop.sim
         .faults()
         .set_ack_delay(PATIENCE + Duration::from_mins(1));
@@ -328,7 +331,8 @@ async fn every_file_of_the_gateway_is_its_owners_alone() {
     assert_eq!(answer.status, 200, "{answer:?}");
     let data = shop.gateway.folder().join("data");
     let found = modes(&data);
-    // The file itself, and whatever the link made of it to send it.
+    // Checks the database and the spooled file, and also every file that the link created for
+    // sending.
     for known in ["waviro.db".to_owned(), format!("spool/{}", answer.id())] {
         let there = found.iter().any(|(path, _)| path.ends_with(&known));
         assert!(there, "no {known} in {found:?}");

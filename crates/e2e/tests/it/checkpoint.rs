@@ -1,4 +1,5 @@
-//! An end in the middle of a checkpoint, where pages of the log are written into the database: nothing is lost and nothing doubled.
+//! Kills the gateway during a checkpoint, while SQLite copies pages from the write-ahead log into
+//! the database. No message may be lost or sent twice.
 
 use std::collections::HashSet;
 use std::os::unix::process::ExitStatusExt;
@@ -11,18 +12,18 @@ use tokio::task::JoinSet;
 use crate::disk::OnDisk;
 use crate::{CUSTOMER, received};
 
-/// Characters of a text: a few hundred of them fill the log.
+/// Characters per text: a few hundred texts fill the write-ahead log.
 const LONG: usize = 30_000;
 
-/// More texts than the log holds before it goes into the database.
+/// More texts than the write-ahead log holds before a checkpoint.
 const MOST: usize = 1500;
 
 const SIGKILL: i32 = 9;
 
-/// Clients that send at a time.
+/// Concurrent clients.
 const CLIENTS: usize = 8;
 
-/// Sends until the gateway ends by itself; what it accepted.
+/// Sends until the gateway ends by itself; returns the ids of the accepted messages.
 async fn send_until_it_ends(gateway: &mut Gateway, key: &str) -> Vec<String> {
     let mut clients = JoinSet::new();
     for client in 0..CLIENTS {
@@ -35,7 +36,8 @@ async fn send_until_it_ends(gateway: &mut Gateway, key: &str) -> Vec<String> {
                 match bot.try_call("/api/sendwa", body).await {
                     Ok(answer) if answer.status.is_success() => accepted.push(answer.id()),
                     Ok(answer) => panic!("refused: {answer:?}"),
-                    // It has ended, before or after this was kept: nobody was promised anything.
+                    // The gateway ended before or after storing this message. The client got no
+                    // answer, so both are allowed.
                     Err(_) => return accepted,
                 }
             }
@@ -43,7 +45,7 @@ async fn send_until_it_ends(gateway: &mut Gateway, key: &str) -> Vec<String> {
         });
     }
     let accepted = clients.join_all().await.concat();
-    // Its connections end a moment before it does.
+    // The connections end a moment before the process.
     let status = eventually("a checkpoint to end the process", async || {
         gateway.how_it_ended().ok_or("it lives")
     })
@@ -69,7 +71,8 @@ async fn nothing_is_lost_where_it_ends_at(moment: Trouble) {
     bot.wait_linked().await;
     let after = bot.accepted(CUSTOMER, "sesudah", None).await;
 
-    // What was promised is there. What nobody was answered may be there too, but nothing twice.
+    // Every accepted message must be on the phone. A message without an answer may be there too,
+    // but no message twice.
     let mut promised: HashSet<_> = accepted.into_iter().collect();
     promised.insert(after);
     let shown = eventually("what was promised on the phone", async || {

@@ -1,7 +1,8 @@
-//! The document's samples, sent as they stand by the clients that they are written for.
+//! The samples of the API document, sent unchanged by the clients for which they are written.
 //!
-//! They hold blanks after the key, a `;` after it, groups at the paths of persons and contacts at the path of places, and
-//! POSTs without a body: whoever copied one must find it working.
+//! The samples contain mistakes: blanks after the key, a `;` after the key, groups at the paths for
+//! persons, contacts at the path for locations, and POST requests without a body. A copied sample
+//! must work.
 
 mod sample;
 
@@ -14,7 +15,8 @@ use sha2::{Digest, Sha256};
 use crate::{CUSTOMER, OWNER, Shop, received, shown, shows_exactly};
 use sample::{CLIENTS, Client, Places, Sample};
 
-/// The endpoints that send, and the document's word for what they sent. Its media are a PDF, so a document.
+/// The sending endpoints and the type word in their documented answers. The sample media file is a
+/// PDF, so its type is document.
 const SENDS: [(&str, &str); 8] = [
     ("sendwa", "text"),
     ("sendmedia", "document"),
@@ -28,7 +30,7 @@ const SENDS: [(&str, &str); 8] = [
 
 const PDF: &[u8] = b"%PDF-1.7\nbrosur";
 
-/// A shop, its group, and what the samples' URLs stand for.
+/// A shop, its group, and the values for the placeholders in the samples.
 struct Street {
     shop: Shop,
     group: String,
@@ -70,7 +72,8 @@ impl Street {
         }
     }
 
-    /// Sends an endpoint's sample; the answer is the document's, the message is on the phone, and the notifyurl hears of it.
+    /// Sends an endpoint's sample. Checks the documented answer, the message on the phone, and the
+    /// callbacks.
     async fn sends(&self, endpoint: &str, word: &str, sample: &Sample) -> String {
         let answer = sample.send().await;
         assert_eq!(answer.status, 200, "{sample:?} {answer:?}");
@@ -107,7 +110,7 @@ impl Street {
         id
     }
 
-    /// The samples of the endpoints that ask for something.
+    /// Sends the samples of the endpoints that query something.
     async fn asks(&self, client: Client, other_form: bool) {
         let groups = self.sample("groups", client, other_form).send().await;
         let list = groups.body["message"].as_array().unwrap();
@@ -138,7 +141,7 @@ impl Street {
         );
     }
 
-    /// All samples of one client, to both forms of their paths.
+    /// Sends all samples of one client, to both forms of each path.
     async fn serves(&self, client: Client) {
         let mut ids = Vec::new();
         for other_form in [false, true] {
@@ -153,7 +156,7 @@ impl Street {
     }
 }
 
-/// What the document's bodies say, as a phone shows it.
+/// Checks that a phone shows the content of the documented bodies.
 fn shows_the_documents(endpoint: &str, shown: &Value) {
     let endpoint = endpoint.trim_end_matches("togroup");
     match endpoint {
@@ -248,7 +251,7 @@ async fn what_the_document_refuses_is_400_with_its_sentence_for_every_client() {
     };
     for client in CLIENTS {
         for (places, code) in [
-            // Who sends it does not matter: it is the same text to the same number right after.
+            // The same text to the same number again, although another client sends the text.
             (&street.places, "duplicate_message"),
             (&wrong_key, "invalid_secret_key"),
             (&stranger, "invalid_number"),

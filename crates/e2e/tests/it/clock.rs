@@ -1,4 +1,5 @@
-//! The machine's clock is set while the gateway runs: nothing ends by it, nothing stands still, and no endpoint is flooded.
+//! Changes the machine's clock while the gateway runs. The process must not end, no work may stall,
+//! and no endpoint may be flooded.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,16 +17,16 @@ use crate::{CUSTOMER, OWNER, Rules, received, shown};
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
 
-/// Ten seconds before a clock of 32 bits runs over.
+/// Ten seconds before a 32-bit clock overflows.
 const END_OF_32_BITS: i64 = 0x7fff_ffff - 10;
 
-/// Messages whose callbacks wait for their next attempt while the clock is set.
+/// The number of messages with callbacks that wait for the next attempt at the change of the clock.
 const WAITING: usize = 20;
 
-/// Requests to a failing endpoint side by side at most, as docs/webhooks.md says.
+/// The limit of concurrent requests to a failing endpoint; see docs/webhooks.md.
 const CAP: usize = 2;
 
-/// How the clock is set.
+/// The change of the clock.
 #[derive(Clone, Copy)]
 enum Step {
     Forward(i64),
@@ -33,10 +34,10 @@ enum Step {
     To(i64),
 }
 
-/// Messages are accepted for so long without a connection.
+/// The gateway accepts messages for this time without a connection.
 const GRACE: &str = "delivery.grace_s = 600";
 
-/// A shop whose machine's clock can be set, and whose endpoints fail.
+/// A shop with an adjustable clock and failing endpoints.
 struct Machine {
     clock: MachineClock,
     gateway: Gateway,
@@ -72,7 +73,7 @@ impl Machine {
         }
     }
 
-    /// So many messages whose callbacks were tried at least once, and failed.
+    /// Sends [`WAITING`] messages and waits until each callback has failed at least once.
     async fn owe(&self, name: &str) -> Vec<String> {
         let mut ids = Vec::new();
         for n in 0..WAITING {
@@ -83,7 +84,7 @@ impl Machine {
         ids
     }
 
-    /// How often the callbacks of each message were tried.
+    /// Returns the number of callback attempts for each message.
     fn calls(&self) -> HashMap<String, usize> {
         let mut calls = HashMap::new();
         for call in self.hooks.calls() {
@@ -106,7 +107,8 @@ impl Machine {
         .await;
     }
 
-    /// A message goes out and its acks come in, what a customer writes is posted, and it is signed by the clock as it is now.
+    /// Checks that a message goes out, its acks arrive, a customer's message is posted to the
+    /// webhook, and the signature carries the current time of the clock.
     async fn works(&self, name: &str) {
         let hooks = Hooks::start().await;
         let rules = Rules(self.gateway.admin().await);
@@ -118,7 +120,7 @@ impl Machine {
             .send_text(OWNER, &format!("{keyword}a"))
             .await
             .unwrap();
-        // Acks 1 and 2, and the keyword.
+        // The callbacks of acks 1 and 2, and the webhook call.
         hooks.wait_calls(3).await;
         let signed_at = hooks.calls()[0].header("webhook-timestamp").to_owned();
         let signed_at: i64 = signed_at.parse().unwrap();
@@ -133,11 +135,11 @@ impl Machine {
     }
 }
 
-/// Sets the clock in the middle of everything, and starts the gateway again with it.
+/// Changes the clock while callbacks wait, then restarts the gateway with the changed clock.
 async fn goes_on_after(step: Step) {
     let mut machine = Machine::start().await;
     let ids = machine.owe("satu").await;
-    // What becomes due at once stays within the cap.
+    // Even if many callbacks become due at once, the calls stay within the limit.
     machine.hooks.answers(false);
     let before = machine.hooks.calls().len();
     match step {
@@ -150,7 +152,7 @@ async fn goes_on_after(step: Step) {
         if more > 0 { Ok(()) } else { Err(()) }
     })
     .await;
-    // Long enough for a flood.
+    // One second is long enough to see a flood.
     let nothing = std::future::pending::<()>();
     timeout(Duration::from_secs(1), nothing).await.unwrap_err();
     let under_way = machine.hooks.calls().len() - before;
@@ -158,13 +160,15 @@ async fn goes_on_after(step: Step) {
     machine.hooks.answers(true);
     machine.each_called(&ids, 2).await;
     let most = machine.calls().into_values().max();
-    // One that was just about to go, and one because of the clock.
+    // Besides the first attempt, one attempt was already due and one follows from the change of the
+    // clock.
     assert!(most <= Some(3), "{most:?} attempts");
     machine.works("berjalan").await;
 
     machine.restart().await;
     if matches!(step, Step::Back(_)) {
-        // What was put off by the clock as it was before would wait for as long as that was ahead.
+        // The stored retry times were computed before the change and now lie far in the future. The
+        // restarted gateway must not wait so long.
         machine.each_called(&ids, 3).await;
     }
     machine.works("mulai").await;
@@ -203,7 +207,7 @@ async fn the_end_of_32_bits_is_a_day_like_any_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_waits_for_the_link_is_sent_whatever_the_clock_says_meanwhile() {
     let machine = Machine::start().await;
-    // Whose number is known then.
+    // The first message also looks up the customer's number.
     let mut ids = vec![machine.bot.accepted(CUSTOMER, "halo", None).await];
     shown(&machine.customer, &ids[0]).await;
     machine.proxy.set(Mode::Refuse);

@@ -1,4 +1,5 @@
-//! A disk that is full, or that fails: nothing is promised meanwhile, nothing is lost, and it goes on when the disk does.
+//! A full or broken disk. During the outage the gateway accepts no message and loses none;
+//! afterwards the gateway works again by itself.
 
 use std::time::Duration;
 
@@ -11,13 +12,12 @@ use wa_sim::{Phone, PhoneSpec, Sim};
 
 use crate::{CUSTOMER, OWNER, Rules, shows_exactly};
 
-/// How long the disk fails.
 const OUTAGE: Duration = Duration::from_secs(4);
 
-/// How soon all must work again.
+/// The time limit after the outage until everything works again.
 const BACK_WITHIN: Duration = Duration::from_secs(5);
 
-/// A shop whose disk can be told to fail.
+/// A shop with a disk that can fail.
 pub(crate) struct OnDisk {
     pub(crate) sim: Sim,
     pub(crate) customer: Phone,
@@ -58,7 +58,7 @@ async fn nothing_is_promised_and_nothing_lost_while(trouble: Trouble) {
     let mut accepted = vec![bot.accepted(CUSTOMER, "sebelum", None).await];
 
     disk.fail(trouble);
-    // Neither is this kept, nor does WhatsApp hear that it is.
+    // The gateway can neither store this message nor acknowledge the message to WhatsApp.
     customer.send_text(OWNER, "apa kabar").await.unwrap();
     for n in 0..5 {
         let answer = bot.sendwa(CUSTOMER, &format!("penuh {n}"), None).await;
@@ -71,7 +71,7 @@ async fn nothing_is_promised_and_nothing_lost_while(trouble: Trouble) {
         "WhatsApp was told that the message is kept"
     );
     assert!(hooks.calls().is_empty());
-    // An outage that anybody would notice.
+    // The outage lasts long enough for a user to notice.
     let outage = tokio::time::timeout(OUTAGE, std::future::pending::<()>());
     outage.await.unwrap_err();
     assert!(hooks.calls().is_empty());
@@ -100,7 +100,7 @@ async fn nothing_is_promised_and_nothing_lost_while(trouble: Trouble) {
     });
     let posted = posted.await;
     assert_eq!(posted[0].json()["data"][0], "apa kabar");
-    // And over a restart, with the disk well again.
+    // After a restart with a working disk everything must still be there.
     gateway.kill().await;
     gateway.run().await;
     bot.wait_linked().await;

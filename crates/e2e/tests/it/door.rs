@@ -1,4 +1,4 @@
-//! What the API answers.
+//! The answers of the API.
 
 use reqwest::StatusCode;
 use serde_json::json;
@@ -19,7 +19,7 @@ async fn a_text_sent_over_the_api_is_on_the_customers_phone_under_the_answers_id
     let message = shown(&shop.customer, &answer.id()).await;
     assert_eq!(message.text, "Test kirim text");
     assert_eq!(message.from, OWNER);
-    // The owner's own phone sees what its companion sent.
+    // The owner's phone receives a copy of the message sent by the companion device.
     let copy = shown(&shop.owner, &answer.id()).await;
     assert!(copy.from_me);
 }
@@ -96,13 +96,14 @@ async fn a_text_to_a_known_number_asks_whatsapp_nothing() {
     }
     shown(&shop.customer, &last).await;
     let mut after = shop.sim.iq_counts(&device);
-    // Lookups of people, devices and keys; the client's own housekeeping may fall into the time between.
+    // Counts only the queries for contacts, devices and keys. The client's own periodic queries may
+    // run in the meantime.
     let lookup = |kind: &str| kind.starts_with("usync") || kind.starts_with("encrypt/get");
     after.retain(|kind, count| before.get(kind) != Some(count) && lookup(kind));
     assert_eq!(after, std::collections::BTreeMap::new());
 }
 
-/// All of them at once.
+/// Awaits all calls concurrently.
 async fn futures_join<F: Future>(calls: impl Iterator<Item = F>) -> Vec<F::Output> {
     futures::future::join_all(calls).await
 }

@@ -1,4 +1,5 @@
-//! A 200 leaves when what it promises is on the disk: seen in the calls to the kernel, in their order.
+//! An answer 200 leaves only after the message is on the disk. The tests check the order of the
+//! system calls.
 
 use e2e::durable::{Answered, too_early};
 use e2e::eventually;
@@ -10,7 +11,8 @@ use wa_sim::{PhoneSpec, Sim};
 
 use crate::{CUSTOMER, OWNER};
 
-/// Texts alone and side by side, so that some share a commit, one under an `Idempotency-Key`, and a file.
+/// Sends single texts, concurrent texts with a shared commit, a text with an `Idempotency-Key`, and
+/// a file. Returns the messages that were answered too early.
 async fn accepted_under_trace(bug: Option<&str>) -> Vec<String> {
     let sim = Sim::start().await.unwrap();
     let owner = sim.add_phone(PhoneSpec::new(OWNER, "Toko")).await;
@@ -66,7 +68,7 @@ async fn no_answer_leaves_before_its_message_is_synced() {
     assert_eq!(accepted_under_trace(None).await, [""; 0]);
 }
 
-/// The same rig over a gateway that does not sync.
+/// The same check for a gateway with the bug `no-sync`.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_does_not_sync_is_found_out() {
     let found = accepted_under_trace(Some("no-sync")).await;

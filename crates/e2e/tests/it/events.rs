@@ -1,4 +1,5 @@
-//! What a bot hears, as a program is told of it: over the real protocol, posted and as a stream, files included.
+//! The events of a bot over the real protocol: posted to a subscriber, read as a stream, and with
+//! files.
 
 use e2e::eventually;
 use e2e::hooks::Hooks;
@@ -8,13 +9,13 @@ use wa_sim::{MediaKind, Outgoing, OutgoingMedia};
 
 use crate::{CUSTOMER, OWNER, Shop, shown};
 
-/// The events of a type that were posted so far.
+/// Returns the posted events of a type.
 fn posted(hooks: &Hooks, kind: &str) -> Vec<Value> {
     let calls = hooks.calls().into_iter().map(|call| call.json());
     calls.filter(|event| event["type"] == kind).collect()
 }
 
-/// Waits for so many events of a type.
+/// Waits until `count` events of a type are posted.
 async fn wait_for(hooks: &Hooks, kind: &str, count: usize) -> Vec<Value> {
     eventually(&format!("{count} {kind}"), async || {
         let events = posted(hooks, kind);
@@ -105,7 +106,7 @@ async fn a_picture_is_told_with_a_link_that_gives_the_same_bytes_without_a_token
     let link = data["media"]["url"].as_str().unwrap();
     let url = format!("{}{link}", shop.gateway.url());
     let http = e2e::gateway::http_client();
-    // Also after a restart, and asked for twice: it is fetched once and kept.
+    // The link also works after a restart. The second request gets the stored file.
     shop.gateway.stop().await;
     shop.gateway.run().await;
     shop.bot.wait_linked().await;
@@ -188,7 +189,7 @@ async fn killed_again_and_again_no_message_goes_untold() {
     })
     .await;
     assert!(texts.contains("2-9"));
-    // Told more often than once only under the same id.
+    // An event may be posted twice, but only under the same id.
     let events = posted(&hooks, "message.received");
     let ids: std::collections::BTreeSet<_> =
         events.iter().map(|event| event["id"].to_string()).collect();

@@ -1,4 +1,4 @@
-//! The groups of a bot, as WhatsApp tells of them.
+//! The groups of a bot, as reported by WhatsApp.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ async fn list(shop: &Shop) -> Vec<Value> {
     answer.body["message"].as_array().unwrap().clone()
 }
 
-/// Waits until the names of the listed groups are these.
+/// Waits until the group list has exactly these names.
 async fn until_named(shop: &Shop, names: &[&str]) {
     eventually("the groups to be these", async || {
         let list = list(shop).await;
@@ -106,7 +106,7 @@ async fn groups_are_listed_and_only_those_of_the_bot_are_sent_to() {
     );
 }
 
-/// Who wrote what in a group, as the gateway keeps it.
+/// Returns sender and text of each stored message of a group.
 async fn kept(shop: &Shop, group: &str) -> Vec<(String, String)> {
     let file = shop.gateway.folder().join("data/waviro.db");
     let options = SqliteConnectOptions::new().filename(file).read_only(true);
@@ -119,7 +119,7 @@ async fn kept(shop: &Shop, group: &str) -> Vec<(String, String)> {
     rows.unwrap()
 }
 
-/// Older groups know their members by number, today's by LID.
+/// Older groups address their members by number, new groups by LID.
 #[tokio::test(flavor = "multi_thread")]
 async fn groups_that_address_by_number_and_by_lid_are_listed_written_to_and_heard() {
     let shop = Shop::open().await;
@@ -154,7 +154,8 @@ async fn groups_that_address_by_number_and_by_lid_are_listed_written_to_and_hear
                 );
                 assert_eq!(message.from, OWNER, "{name}");
             }
-            // Between the two, members write: whose number it is must be known in either mode.
+            // Meanwhile the members write. The gateway must know the number of the sender with both
+            // kinds of addressing.
             let question = format!("{text}?");
             for phone in [&shop.customer, &neighbour] {
                 phone
@@ -182,10 +183,11 @@ async fn groups_that_address_by_number_and_by_lid_are_listed_written_to_and_hear
     }
 }
 
-/// More than a group's members may ask for at a stretch, as docs/reliability.md says.
+/// More messages than the members of a group may request again at once; see docs/reliability.md.
 const LOST: usize = 25;
 
-/// A bot that has just got a new key for a group, because a member left, and whose connection passes nothing on any more.
+/// Prepares a bot whose sender key for a group has just changed, because a member left, and whose
+/// connection forwards nothing.
 async fn with_a_new_key_and_no_wire() -> (Shop, Proxy, Arc<Group>) {
     let sim = Sim::start().await.unwrap();
     let proxy = Proxy::start(sim.addr()).await;
@@ -203,7 +205,7 @@ async fn with_a_new_key_and_no_wire() -> (Shop, Proxy, Arc<Group>) {
     }
     let leaver = shop.sim.find_phone(members[2]).unwrap();
     leaver.leave_group(group.id()).await.unwrap();
-    // What the bot hears after it, so that it has heard of it.
+    // This message follows the leave notification, so the bot has processed both.
     shop.customer.send_text(OWNER, "dia keluar").await.unwrap();
     let rows = async || {
         let texts = inbound(&shop).await;
@@ -221,7 +223,7 @@ async fn written(shop: &Shop, group: &Group, text: &str) -> String {
     answer.id()
 }
 
-/// How many messages the bot has heard.
+/// Returns the number of stored inbound messages.
 async fn inbound(shop: &Shop) -> i64 {
     let file = shop.gateway.folder().join("data/waviro.db");
     let options = SqliteConnectOptions::new().filename(file).read_only(true);
@@ -234,7 +236,7 @@ async fn inbound(shop: &Shop) -> i64 {
     count
 }
 
-/// All of it is read by the two who stayed, who ask for nothing twice.
+/// Waits until the two remaining members show all messages.
 async fn everybody_reads(shop: &Shop, ids: &[String]) {
     for number in [CUSTOMER, NEIGHBOUR] {
         let member = shop.sim.find_phone(number).unwrap();
@@ -244,7 +246,7 @@ async fn everybody_reads(shop: &Shop, ids: &[String]) {
     }
 }
 
-/// Writes to the group until the link has taken it all for written.
+/// Writes to the group until the link has sent every message into the silent connection.
 async fn lose(shop: &Shop, group: &Group) -> Vec<String> {
     for number in [CUSTOMER, NEIGHBOUR] {
         let member = shop.sim.find_phone(number).unwrap();
@@ -254,7 +256,7 @@ async fn lose(shop: &Shop, group: &Group) -> Vec<String> {
     for n in 0..LOST {
         ids.push(written(shop, group, &format!("hilang {n}")).await);
     }
-    // The link says nothing of it to anybody, and a moment suffices it.
+    // The link reports nothing that a test can wait for; one second is enough.
     let nothing = std::future::pending::<()>();
     timeout(Duration::from_secs(1), nothing).await.unwrap_err();
     ids

@@ -1,6 +1,6 @@
-//! The first handshake of a client that knows no key yet (XX), and the way back to it (XX fallback): what the gateway's
-//! own binary never does against a simulator, because it pins the key. The certificate check is compiled out of this
-//! test crate alone.
+//! The first handshake of a client without a known server key (XX), and the fallback to this
+//! handshake (XX fallback). The gateway binary never uses either against a simulator, because the
+//! gateway pins the simulator's key. Only this test crate compiles the certificate check out.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use whatsapp_rust_tokio_transport::TokioWebSocketTransportFactory;
 
 use crate::{CUSTOMER, OWNER};
 
-/// The client must not fetch anything.
+/// An HTTP client that refuses every request.
 struct NoHttp;
 
 #[whatsapp_rust::async_trait]
@@ -26,7 +26,7 @@ impl HttpClient for NoHttp {
     }
 }
 
-/// The unmodified client as a newcomer would set it up.
+/// Builds the unmodified client library with its default settings.
 async fn client(sim: &Sim, backend: Arc<InMemoryBackend>) -> (BotHandle, Receiver<Arc<Event>>) {
     let (handler, events) = ChannelEventHandler::new();
     let bot = Bot::builder()
@@ -55,7 +55,7 @@ async fn next<T>(events: &Receiver<Arc<Event>>, pick: impl Fn(&Event) -> Option<
         .expect("the event comes")
 }
 
-/// How the next client to log in opened its connection.
+/// Waits for the next login and returns its handshake pattern.
 async fn pattern(sim_events: &mut tokio::sync::broadcast::Receiver<SimEvent>) -> Pattern {
     let seen = async {
         loop {
@@ -86,7 +86,8 @@ async fn an_unpinned_client_pairs_by_xx_resumes_by_ik_and_falls_back() {
         matches!(event, Event::Connected(_)).then_some(())
     })
     .await;
-    // The client keeps a server's key only once it has an account: the login after the 515 is the first it keeps.
+    // The client stores a server key only for an existing account. The key of the login after the
+    // 515 is therefore the first stored key.
     assert_eq!(pattern(&mut logins).await, Pattern::Xx);
 
     let jid = Jid::pn(CUSTOMER);
@@ -101,7 +102,7 @@ async fn an_unpinned_client_pairs_by_xx_resumes_by_ik_and_falls_back() {
     handle.client().reconnect_immediately().await;
     assert_eq!(pattern(&mut logins).await, Pattern::Ik);
 
-    // A server that no longer knows its key answers IK with its static key, and the client falls back.
+    // A server with a new key answers IK with its static key, and the client falls back to XX.
     sim.faults().set_refuse_ik(true);
     handle.client().reconnect_immediately().await;
     assert_eq!(pattern(&mut logins).await, Pattern::XxFallback);

@@ -1,10 +1,11 @@
-//! Every kind of message, to a person and to a group, as the phone shows it.
+//! Every kind of message on the phone, sent to a person and to a group.
 
 use serde_json::{Value, json};
 
 use crate::{CUSTOMER, OWNER, Shop, shown};
 
-/// Sends `fields` to the path's person and to the group's path, and shows what the customer's phone made of both.
+/// Sends `fields` to the customer and to the group; returns both messages as shown by the
+/// customer's phone.
 async fn on_the_phone(shop: &Shop, group: &str, endpoint: &str, fields: &Value) -> [Value; 2] {
     let mut seen = Vec::new();
     for (path, field, to) in [
@@ -83,7 +84,7 @@ async fn no_name_makes_more_of_a_contact_than_one_card_with_that_name() {
         assert_eq!(message["kind"], "contact");
         assert_eq!(message["display_name"], name);
         let vcard = message["vcard"].as_str().unwrap();
-        // As a reader that takes every kind of line's end for one would see it.
+        // Splits the card as a reader would that accepts every kind of line end.
         let ends = [
             '\n', '\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}',
         ];
@@ -102,7 +103,7 @@ async fn no_name_makes_more_of_a_contact_than_one_card_with_that_name() {
     }
 }
 
-/// RFC 2426, 4, the way back.
+/// Reverses the escaping of RFC 2426, section 4.
 fn unescaped(text: &str) -> String {
     let (mut plain, mut letters) = (String::new(), text.chars());
     while let Some(letter) = letters.next() {
@@ -117,7 +118,7 @@ fn unescaped(text: &str) -> String {
     plain
 }
 
-/// A card knows one line's end.
+/// Replaces every kind of line end by `\n`, the only line end in a card.
 fn ends_as_one(text: &str) -> String {
     text.replace("\r\n", "\n").replace(
         ['\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}'],

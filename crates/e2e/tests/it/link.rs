@@ -1,4 +1,4 @@
-//! The link breaks in the ways links break.
+//! Failures of the link to WhatsApp.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ async fn behind_a_proxy() -> (Shop, Proxy) {
     (shop, proxy)
 }
 
-/// Accepts `count` messages, doing `fault` after each fifth.
+/// Sends `count` messages and calls `fault` after each fifth.
 async fn burst(shop: &Shop, count: usize, mut fault: impl FnMut(usize)) -> Vec<String> {
     let mut ids = vec![shop.customer.inbox().await[0].id.clone()];
     for n in 0..count {
@@ -58,7 +58,7 @@ async fn a_link_that_stalls_and_is_then_killed_loses_and_doubles_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_passes_repeats_on_shows_the_phone_nothing_twice() {
     let (shop, proxy) = behind_a_proxy().await;
-    // A receipt would say as much as the ack that is lost.
+    // A receipt would confirm the message like the lost ack.
     shop.customer.set_receipts(Receipts::None);
     shop.sim.faults().set_dedupe(false);
     shop.sim.faults().drop_acks(10);
@@ -81,7 +81,7 @@ async fn after_three_outages_a_short_cut_heals_within_two_seconds() {
     for n in 0..3 {
         let before = proxy.refused();
         proxy.set(Mode::Refuse);
-        // Some dials fail, so that back-off has a reason to grow.
+        // Several failed connection attempts make the backoff grow.
         eventually("dials that fail", async || match proxy.refused() - before {
             3.. => Ok(()),
             few => Err(few),
@@ -144,7 +144,8 @@ async fn a_logout_with_a_full_queue_ends_each_message_once_and_sends_none_later(
     }
     shop.owner.logout_devices().await;
     proxy.set(Mode::Pass);
-    // On a machine so slow that they had waited for ten seconds before, it was told that they wait.
+    // On a very slow machine the messages may have waited ten seconds before; then the callback
+    // with ack 0 comes first.
     let ended = |id: &str| match receiver.acks(id)[..] {
         [-1] | [0, -1] => Ok(()),
         ref other => Err(other.to_vec()),
@@ -223,7 +224,8 @@ async fn a_ban_that_was_lifted_early_ends_when_an_operator_tries_again() {
     shown(&shop.customer, &id).await;
 }
 
-/// What the server delivers again was decrypted before: the library finds its keys used up.
+/// The server redelivers messages that the library has already decrypted, so the library finds
+/// their message keys used.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_comes_again_is_one_debug_line_a_message_and_no_warning() {
     const TEXTS: usize = 3;
@@ -253,7 +255,7 @@ async fn what_comes_again_is_one_debug_line_a_message_and_no_warning() {
         (kept == TEXTS).then_some(()).ok_or(kept)
     })
     .await;
-    // The acks that wait in the proxy go with its connections.
+    // The acks inside the proxy are lost with its connections.
     proxy.set(Mode::Refuse);
     gateway.stop().await;
     let before = gateway.log().len();

@@ -1,4 +1,5 @@
-//! What is promised to users, over the real protocol: the gateway's own binary, a simulator, virtual phones.
+//! End-to-end tests of the promises to users: the released gateway binary, a simulated WhatsApp
+//! server and virtual phones.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -51,7 +52,7 @@ impl Shop {
         Self::open_at(sim, &url).await
     }
 
-    /// The same where the gateway reaches the simulator through `link_url`.
+    /// Opens a shop whose gateway connects to the simulator through `link_url`.
     async fn open_at(sim: Sim, link_url: &str) -> Self {
         let owner = sim.add_phone(PhoneSpec::new(OWNER, "Toko")).await;
         let customer = sim.add_phone(PhoneSpec::new(CUSTOMER, "Ani")).await;
@@ -67,7 +68,7 @@ impl Shop {
     }
 }
 
-/// The rules of the shop's bot, over the administration API.
+/// The rules of the shop's bot, managed with the administration API.
 struct Rules(Admin);
 
 impl Shop {
@@ -93,14 +94,14 @@ impl Rules {
     }
 }
 
-/// What the phone shows from others, oldest first.
+/// Returns the messages that the phone received from others, oldest first.
 async fn received(phone: &Phone) -> Vec<InboxMessage> {
     let mut inbox = phone.inbox().await;
     inbox.retain(|message| !message.from_me);
     inbox
 }
 
-/// Waits until the phone shows the message, then the message.
+/// Waits until the phone shows the message, and returns the message.
 async fn shown(phone: &Phone, id: &str) -> InboxMessage {
     let id = id.to_owned();
     phone
@@ -109,7 +110,7 @@ async fn shown(phone: &Phone, id: &str) -> InboxMessage {
         .unwrap()
 }
 
-/// The phone shows exactly these messages, each once, whatever the order between chats.
+/// Waits until the phone shows exactly these messages, each once, in any order.
 async fn shows_exactly(phone: &Phone, ids: &[String]) {
     let mut expected = ids.to_vec();
     expected.sort();
@@ -129,7 +130,7 @@ async fn shows_exactly(phone: &Phone, ids: &[String]) {
     .await;
 }
 
-/// How long something took.
+/// Measures the duration of a future.
 async fn timed<T>(what: impl Future<Output = T>) -> (T, Duration) {
     let began = tokio::time::Instant::now();
     let done = what.await;

@@ -1,4 +1,4 @@
-//! Files from a URL to the phone, equal to the last byte.
+//! Files from a URL to the phone, identical in every byte.
 
 use axum::body::Bytes;
 use base64::Engine;
@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{CUSTOMER, OWNER, Shop, shown};
 
-/// `size` bytes that begin as a file of its kind does.
+/// Returns `size` bytes that begin with the signature of the file type.
 fn file(beginning: &[u8], size: usize) -> Bytes {
     let filling = (0..=250_u8).cycle();
     beginning
@@ -69,7 +69,7 @@ async fn send(shop: &Shop, path: &str, body: Value) -> e2e::gateway::Answer {
     shop.bot.call(path, body).await
 }
 
-/// What is final leaves no file behind.
+/// Waits until the spool is empty: a finished message leaves no file behind.
 async fn nothing_is_spooled(shop: &Shop) {
     let spool = shop.gateway.folder().join("data/spool");
     eventually("the spool to be empty", async || {
@@ -121,13 +121,14 @@ async fn every_kind_of_file_arrives_as_it_was_with_its_caption_and_name() {
     nothing_is_spooled(&shop).await;
 }
 
-/// A file that the gateway's own tests use too.
+/// Reads a fixture shared with the gateway's own tests.
 fn fixture(name: &str) -> Bytes {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../waviro/tests/fixtures/");
     std::fs::read(format!("{folder}{name}")).unwrap().into()
 }
 
-/// A photo that was taken upright: lying in the file, with a note how to turn it.
+/// Builds a photo taken upright: the pixels lie on the side, and the EXIF orientation tells how to
+/// rotate them.
 fn upright_photo() -> Bytes {
     let lying = RgbImage::from_fn(1600, 1200, |x, y| {
         Rgb([
@@ -170,7 +171,7 @@ async fn a_phone_shows_the_shape_the_picture_and_the_length_before_it_has_the_fi
     assert!(thumbnail.len() <= 10 * 1024, "{} bytes", thumbnail.len());
     let small = image::load_from_memory_with_format(&thumbnail, ImageFormat::Jpeg).unwrap();
     assert_eq!((small.width(), small.height()), (75, 100));
-    // The file's left is the picture's top.
+    // The left edge of the file is the top of the picture.
     let red = |x, y| small.to_rgb8().get_pixel(x, y).0[0];
     assert!(red(40, 5) < red(40, 95), "not turned");
 
@@ -273,7 +274,7 @@ async fn killed_between_the_answer_and_the_wire_a_file_still_arrives_once() {
     let answer = send(&shop, "/api/sendmedia", body).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     shop.gateway.kill().await;
-    // The file's own host is gone by then: what was accepted needs it no more.
+    // The file's host is gone: the gateway must not need the host after accepting the message.
     drop(host);
     shop.gateway.run().await;
     let message = shown(&shop.customer, &answer.id()).await;

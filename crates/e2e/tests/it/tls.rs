@@ -1,4 +1,5 @@
-//! The link over TLS: the right certificate is how every other test goes, and each wrong one says what it is.
+//! The link over TLS with wrong certificates; each problem must be reported by its name. All other
+//! tests use the right certificate.
 
 use e2e::eventually;
 use e2e::gateway::{Gateway, Server};
@@ -8,7 +9,7 @@ use wa_sim::{Certificate, PhoneSpec, Sim};
 
 use crate::OWNER;
 
-/// So that `getqr` answers before a test is tired.
+/// Shortens the wait of `getqr` for the test.
 const SHORT_WAIT: &str = "limits.qr_wait_s = 2";
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,11 +1,12 @@
-//! The rig over a plan of its own: promises hold under kills at random moments, and beside every other fault.
+//! Torture runs with fixed plans: the promises hold under kills at random moments and under every
+//! other fault.
 
 use std::time::Duration;
 
 use e2e::oracle::Seen;
 use e2e::torture::{Counts, Fault, Plan, Report, all_faults, run};
 
-/// Both kinds of servers: one that drops a message whose id it had, and one that does not.
+/// Tests a server that drops a message with a repeated id, and a server that delivers the message.
 #[tokio::test(flavor = "multi_thread")]
 async fn thirty_kills_lose_nothing_and_double_nothing() {
     for (seed, dedupe) in [(1, true), (2, false)] {
@@ -33,7 +34,8 @@ async fn every_fault_among_each_other_loses_nothing_and_doubles_nothing() {
     holds(&report, 30);
 }
 
-/// Every moment that the gateway can be ended at: before and after each commit, around the wire, files, calls and migrations.
+/// Tests every moment at which the gateway can be ended: before and after each commit, and around
+/// sending, files, calls and migrations.
 #[tokio::test(flavor = "multi_thread")]
 async fn ended_at_every_moment_it_loses_nothing_and_doubles_nothing() {
     let moments: Vec<String> = waviro_fault::moments().collect();
@@ -53,17 +55,18 @@ async fn ended_at_every_moment_it_loses_nothing_and_doubles_nothing() {
     }
 }
 
-/// What once broke a promise, shortened: the plan is the seed's.
+/// Shortened plans that once found a broken promise; the seed fixes the plan.
 #[tokio::test(flavor = "multi_thread")]
 async fn plans_that_once_failed_hold() {
     let plans = [
-        // A group's key was lost with its connection.
+        // A group's sender key was lost with its connection.
         (22, vec![Fault::Stall], false),
-        // Members who asked at once got nothing, and a repeat that was asked for was dropped.
+        // Members with simultaneous retry receipts got no resend, and a requested resend was
+        // dropped.
         (11, vec![Fault::Undecryptable], true),
-        // Two answers to one question changed places.
+        // Two replies to one question arrived in the wrong order.
         (12, vec![Fault::Stall, Fault::Deaf], true),
-        // A refused id was taken for a repeat.
+        // A refused id was treated as a duplicate.
         (13, vec![Fault::Nack, Fault::LostAcks], true),
     ];
     let plans = plans.map(|(seed, kinds, greeted)| Plan {
@@ -80,7 +83,8 @@ async fn plans_that_once_failed_hold() {
     }
 }
 
-/// A rig that finds nothing proves nothing: each bug, with the faults under which it shows, and the promise that it breaks.
+/// A test that finds no bugs proves nothing. Each bug is listed with a fault that reveals the bug
+/// and with the broken rule.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_planted_bug_is_found() {
     let bugs = [
@@ -107,12 +111,12 @@ async fn every_planted_bug_is_found() {
             missed.push(format!("{bug}:\n{report}"));
         }
     }
-    // The eighth, `no-sync`, is no matter of what phones and endpoints see: see `durable`.
+    // The remaining bug, `no-sync`, is invisible to phones and endpoints; see `durable`.
     assert_eq!(bugs.len() + 1, waviro_fault::BUGS.len());
     assert!(missed.is_empty(), "{}", missed.join("\n"));
 }
 
-/// No promise is broken, and there was something to break.
+/// Checks that no promise is broken, and that the run had enough load.
 fn holds(report: &Report, faults: usize) {
     assert_eq!(report.violations, [], "{report}");
     let counts = Counts::of(&report.log);

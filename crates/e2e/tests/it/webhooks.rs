@@ -1,5 +1,5 @@
-//! What a customer writes reaches the rule's URL, and the answer is on the customer's phone: in order, once, whatever dies
-//! when.
+//! A customer's message reaches the rule's URL, and the reply reaches the customer's phone in order
+//! and exactly once, also if the gateway or the webhook fails in between.
 
 mod php;
 
@@ -14,7 +14,8 @@ use crate::{CUSTOMER, OWNER, Shop, received};
 
 const ASKED: &str = "penawaran#Jhon Doe#jhon@example.com";
 
-/// The document's answers in one: three texts, a place, a song, a picture and a document.
+/// The replies of the API document in one: three texts, a location, a song, a picture and a
+/// document.
 fn documented(hooks: &Hooks) -> Value {
     let text = json!({"type": "message", "content": "Webhook Response"});
     let song = hooks.host("your_audio_file.mp3", "audio/mpeg", song());
@@ -40,7 +41,7 @@ fn song() -> Vec<u8> {
     std::fs::read(path).unwrap()
 }
 
-/// What the phone shows once the documented answer is there: each of the seven once, in order.
+/// Waits until the phone shows the seven messages of the documented reply, each once and in order.
 async fn shows_the_documented_answer(phone: &Phone) {
     let kinds = eventually("the documented answer on the phone", async || {
         let shown = received(phone).await;
@@ -73,7 +74,7 @@ async fn shows_the_documented_answer(phone: &Phone) {
     }
 }
 
-/// Nothing is owed any more, and the phone shows nothing beyond the answer.
+/// Waits until all deliveries have ended, and checks that the phone shows nothing beyond the reply.
 async fn and_nothing_more(gateway: &Gateway, phone: &Phone, messages: usize) {
     eventually("all deliveries to have ended", async || {
         let owed = rows(
@@ -92,7 +93,7 @@ async fn and_nothing_more(gateway: &Gateway, phone: &Phone, messages: usize) {
     assert_eq!(received(phone).await.len(), messages);
 }
 
-/// Read only: the gateway may be writing.
+/// Runs a query. The connection is read only, because the gateway may be writing.
 async fn rows(gateway: &Gateway, text: &'static str) -> i64 {
     use sqlx::{ConnectOptions, Connection, Row};
     let file = gateway.folder().join("data/waviro.db");
@@ -164,7 +165,7 @@ async fn what_was_written_while_the_gateway_was_down_is_answered_when_it_is_back
     and_nothing_more(&shop.gateway, &shop.customer, 5).await;
 }
 
-/// Each of so many questions has its answer on the phone, once.
+/// Waits until the phone shows one reply to each question.
 async fn answered_once(phone: &Phone, questions: usize) {
     let mut expected: Vec<String> = (0..questions).map(|n| format!("jawab: {n}")).collect();
     expected.sort();
@@ -268,7 +269,7 @@ async fn killed_with_the_answer_in_the_queue_it_goes_out_once_and_in_order() {
     and_nothing_more(&shop.gateway, &shop.customer, 7).await;
 }
 
-/// The sixty questions are written while the gateway dies four times, at moments that nobody chose.
+/// Sixty questions, while the gateway is killed four times at random moments.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_again_and_again_under_questions_none_is_lost_and_none_is_answered_twice() {
     let mut shop = Shop::open().await;
@@ -286,7 +287,7 @@ async fn killed_again_and_again_under_questions_none_is_lost_and_none_is_answere
     }
     answered_once(&shop.customer, 60).await;
     and_nothing_more(&shop.gateway, &shop.customer, 60).await;
-    // Asked more often than once only under the same id.
+    // A question may be posted again, but only under the same id.
     let mut ids = std::collections::HashMap::new();
     for call in hooks.calls() {
         let asked = call.json()["data"][0].clone();

@@ -1,4 +1,4 @@
-//! A sample of the document, sent as it stands by the client that it is written for. Only its placeholders are filled in.
+//! A sample of the API document, sent unchanged by its client. Only the placeholders are replaced.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -10,20 +10,20 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
-/// Who sends it.
+/// The client that sends a sample.
 #[derive(Debug, Clone, Copy)]
 pub enum Client {
-    /// The request as the document pictures it, written to a socket.
+    /// The HTTP request as printed in the API document, written to a socket.
     Plain,
-    /// PHP and its curl extension.
+    /// PHP with its curl extension.
     Php,
-    /// curl, in a shell.
+    /// curl in a shell.
     Curl,
 }
 
 pub const CLIENTS: [Client; 3] = [Client::Plain, Client::Php, Client::Curl];
 
-/// What the document's placeholders stand for.
+/// The values for the placeholders of the API document.
 #[derive(Debug, Clone)]
 pub struct Places {
     /// `http://HOST:PORT`
@@ -35,7 +35,6 @@ pub struct Places {
     pub media: String,
 }
 
-/// One sample with its placeholders filled in.
 #[derive(Debug)]
 pub struct Sample {
     client: Client,
@@ -44,7 +43,7 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// The sample of an endpoint for a client.
+    /// Reads the sample of an endpoint for a client and replaces the placeholders.
     pub fn of(endpoint: &str, client: Client, places: &Places) -> Self {
         let extension = match client {
             Client::Plain => "http",
@@ -80,7 +79,7 @@ impl Sample {
         }
     }
 
-    /// The same to its path's other form: with a slash at the end where it has none, and without where it has one.
+    /// Changes the path to its other form: adds the slash at the end, or removes the slash.
     #[must_use]
     pub fn at_the_other_form_of_its_path(mut self) -> Self {
         let name = self.text.find("/api/").unwrap() + "/api/".len();
@@ -94,7 +93,7 @@ impl Sample {
         self
     }
 
-    /// Sends it. A client that was sent on fails the test.
+    /// Sends the sample. A redirect fails the test.
     pub async fn send(&self) -> Answer {
         let sending = async {
             match self.client {
@@ -108,7 +107,8 @@ impl Sample {
             .expect("an answer")
     }
 
-    /// The picture leaves out what a client adds: the ends of lines, and the length of a body.
+    /// Adds the parts that the printed request leaves out: the CRLF line ends and the length of the
+    /// body.
     async fn plain(&self) -> Answer {
         let text = self.text.strip_suffix('\n').unwrap();
         let (head, body) = text.split_once("\n\n").unwrap_or((text, ""));
@@ -126,7 +126,7 @@ impl Sample {
     async fn php(&self) -> Answer {
         let folder = tempfile::tempdir().unwrap();
         let script = written(folder.path(), "sample.php", &self.text);
-        // What the sample itself does not ask its handle.
+        // The sample does not read the status and the number of redirects, so a second script does.
         let after = "<?php fprintf(STDERR, '%d %d', curl_getinfo($curl, CURLINFO_RESPONSE_CODE), \
                      curl_getinfo($curl, CURLINFO_REDIRECT_COUNT));";
         let after = written(folder.path(), "after.php", after);
@@ -153,7 +153,7 @@ impl Sample {
     }
 }
 
-/// Runs it to its end, past any proxy of this machine.
+/// Runs the command to its end, without any proxy of this machine.
 async fn run(mut command: Command, package: &str) -> Output {
     let ended = command
         .env("no_proxy", "*")
@@ -171,7 +171,7 @@ async fn run(mut command: Command, package: &str) -> Output {
     output
 }
 
-/// `told`: the status, and how often the client was sent on.
+/// Builds the answer; `told` holds the status and the number of redirects.
 fn answer(output: &Output, body: &str, told: &str) -> Answer {
     let (status, redirects) = told.split_once(' ').unwrap_or_default();
     assert_eq!(redirects, "0", "{output:?}");
@@ -181,7 +181,7 @@ fn answer(output: &Output, body: &str, told: &str) -> Answer {
     }
 }
 
-/// One answer from a connection that stays open.
+/// Reads one answer from a connection that stays open.
 async fn read(stream: &mut BufReader<TcpStream>) -> Answer {
     let (mut head, mut length) = (String::new(), 0);
     loop {

@@ -1,4 +1,4 @@
-//! The document's own webhook, by PHP's own server.
+//! The webhook script of the API document, run by PHP's built-in server.
 
 use std::process::Stdio;
 
@@ -7,7 +7,7 @@ use tokio::process::{Child, Command};
 
 use crate::{CUSTOMER, OWNER, Shop, received};
 
-/// `php -S` with the document's script.
+/// `php -S` with the script of the API document.
 struct Server {
     url: String,
     _folder: tempfile::TempDir,
@@ -125,7 +125,7 @@ async fn the_ten_lines_of_the_documentation_take_our_signature_and_no_other() {
             .ok_or(())
     })
     .await;
-    // Another secret's script refuses the same call.
+    // A script with another secret refuses the same call.
     let other = code.replace(
         "whsec_YOUR_SIGNING_SECRET",
         "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",

@@ -1,7 +1,8 @@
-//! How many messages a second a simulator handles: bare clients, linked by QR code, each sending to its own phone.
+//! Measures the messages per second of a simulator. Simple clients, linked by QR code, each send
+//! messages to their own phone.
 //!
-//! `cargo run --release -p wa-sim --example bench -- [CLIENTS] [SECONDS]`; clients and simulator share the process, so the
-//! figure is a lower bound for the simulator alone.
+//! `cargo run --release -p wa-sim --example bench -- [CLIENTS] [SECONDS]`. The clients and the
+//! simulator share the process, so the result is a lower bound for the simulator alone.
 
 #![expect(
     clippy::print_stdout,
@@ -24,7 +25,7 @@ use wa_sim::{Sim, SimEvent};
 
 use client::TestClient;
 
-/// Messages that one client sends without waiting for their acks.
+/// The number of messages that a client sends without waiting for the acks.
 const IN_FLIGHT: u64 = 64;
 
 #[tokio::main]

@@ -1,4 +1,4 @@
-//! A linked device, as the server knows it: its keys, its queue, its counters.
+//! A linked device on the server: keys, queue and counters.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
@@ -10,28 +10,28 @@ use wacore_libsignal::protocol::ProtocolAddress;
 use crate::offline::{Class, Mailbox, Waiting};
 use crate::phone::signal::{Bundle, SignedKey};
 
-/// Below this many one-time prekeys the server asks for more, as the real one does.
+/// The server requests more one-time prekeys below this number, like the real server.
 const PREKEYS_LOW: usize = 10;
-/// How many message ids the server remembers per device for its own dedupe.
+/// The number of message ids that the server remembers per device for its duplicate check.
 const SEEN_IDS: usize = 10_000;
 
-/// One linked device.
+/// A linked device.
 pub(crate) struct Companion {
     pub(crate) number: String,
     pub(crate) lid: String,
     pub(crate) device: u16,
-    /// `number:device`, its name everywhere outside the wire.
+    /// `number:device`, the name in the API.
     pub(crate) name: String,
     pub(crate) fixed: Fixed,
     pub(crate) mailbox: Mutex<Mailbox>,
     keys: Mutex<Keys>,
     iqs: Mutex<BTreeMap<String, u64>>,
     seen: Mutex<Seen>,
-    /// Messages of phones (number, id) that wait for its first prekeys.
+    /// Messages of phones (number, id) that wait for the first prekeys of the device.
     postponed: Mutex<Vec<(String, String)>>,
 }
 
-/// What is settled when it is linked.
+/// The properties set when the device was linked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Fixed {
     pub(crate) noise_key: [u8; 32],
@@ -45,15 +45,15 @@ pub(crate) struct Fixed {
     pub(crate) linked_at: u64,
 }
 
-/// The prekeys it uploaded.
+/// The uploaded prekeys.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Keys {
     pub(crate) registration_id: u32,
     pub(crate) signed: Option<SignedKey>,
     pub(crate) one_time: VecDeque<(u32, [u8; 32])>,
-    /// Whether the phone has shared the app state keys with it.
+    /// Set after the phone has shared the app state keys.
     pub(crate) app_state_shared: bool,
-    /// Whether the server already asked for more.
+    /// Set between a request for more prekeys and the next upload.
     asked_for_more: bool,
 }
 
@@ -79,7 +79,7 @@ impl Companion {
         }
     }
 
-    /// Its address in the phones' Signal stores.
+    /// Returns the address of the device in the phones' Signal stores.
     pub(crate) fn address(&self) -> ProtocolAddress {
         ProtocolAddress::new(&self.number, u32::from(self.device).into())
     }
@@ -96,7 +96,8 @@ impl Companion {
         self.keys.lock()
     }
 
-    /// A bundle for a stranger; uses up a one-time prekey. `None` before the first upload.
+    /// Returns a bundle for a new session and uses up a one-time prekey. Returns `None` before the
+    /// first upload.
     pub(crate) fn bundle(&self) -> Option<Bundle> {
         let mut keys = self.keys.lock();
         let signed = keys.signed.clone()?;
@@ -116,7 +117,7 @@ impl Companion {
         Some(bundle)
     }
 
-    /// An upload arrived, so it may be asked again.
+    /// Records an upload, so that the server can request prekeys again.
     pub(crate) fn prekeys_arrived(&self) {
         self.keys.lock().asked_for_more = false;
     }
@@ -133,19 +134,19 @@ impl Companion {
         self.deliver(Class::Notification, &id, "", &node);
     }
 
-    /// Remembers a phone's message that cannot be encrypted for it yet.
+    /// Keeps a phone's message until the device has uploaded prekeys.
     pub(crate) fn postpone(&self, number: &str, id: &str) {
         self.postponed
             .lock()
             .push((number.to_owned(), id.to_owned()));
     }
 
-    /// The messages that could not be encrypted for it, by number and id, oldest first.
+    /// Returns the postponed messages as number and id, oldest first.
     pub(crate) fn take_postponed(&self) -> Vec<(String, String)> {
         std::mem::take(&mut self.postponed.lock())
     }
 
-    /// Queues a stanza until it is acknowledged, and sends it if the device is there.
+    /// Queues a stanza until its ack, and sends the stanza if the device is connected.
     pub(crate) fn deliver(&self, class: Class, id: &str, detail: &str, node: &Node) {
         let Ok(wire) = marshal(node) else { return };
         self.mailbox.lock().put(Waiting {
@@ -169,12 +170,12 @@ impl Companion {
         self.iqs.lock().clone()
     }
 
-    /// Whether a message of this id was taken.
+    /// Returns whether the server has accepted a message with this id.
     pub(crate) fn has_taken(&self, id: &str) -> bool {
         self.seen.lock().ids.contains(id)
     }
 
-    /// Remembers the id of a message that was taken.
+    /// Records the id of an accepted message.
     pub(crate) fn take_id(&self, id: &str) {
         let mut seen = self.seen.lock();
         if !seen.ids.insert(id.to_owned()) {
@@ -201,7 +202,7 @@ impl Companion {
     }
 }
 
-/// A linked device, for people and tests.
+/// A linked device, as shown in the API.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DeviceInfo {
@@ -213,10 +214,10 @@ pub struct DeviceInfo {
     pub lid: String,
     /// The device's index, from 1.
     pub device: u16,
-    /// Whether it holds a logged-in connection.
+    /// True if the device has a logged-in connection.
     pub connected: bool,
-    /// What it says it runs on.
+    /// The platform reported by the device.
     pub platform: String,
-    /// Seconds since 1970.
+    /// The time of the link, in seconds since 1970.
     pub linked_at: u64,
 }

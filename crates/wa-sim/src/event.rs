@@ -1,23 +1,24 @@
-//! What happened, for whoever watches: tests, the event stream of the control API, an oracle.
+//! The events of the simulator, for tests and for the event stream of the control API.
 
 use serde::{Deserialize, Serialize};
 
 use crate::handshake::Pattern;
 
-/// How many events a slow reader may fall behind before it loses the oldest ones.
+/// The number of events that a slow subscriber can be behind. After more, the subscriber loses the
+/// oldest events.
 pub(crate) const BACKLOG: usize = 16_384;
 
-/// One thing that the simulator saw or did. Devices are named `number:device`, people by number.
+/// An event in the simulator. A device is named `number:device`, a person by number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SimEvent {
-    /// A connection ended before it was secured.
+    /// A connection ended before its Noise handshake was complete.
     HandshakeFailed {
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// A phone scanned a code (or entered one) and the companion accepted.
+    /// A phone scanned or entered a code, and the companion accepted the link.
     Paired {
         /// The new companion.
         device: String,
@@ -26,14 +27,14 @@ pub enum SimEvent {
     LoggedIn {
         /// The companion.
         device: String,
-        /// How its Noise handshake went.
+        /// The pattern of the Noise handshake.
         handshake: Pattern,
     },
     /// A login was refused.
     LoginRefused {
-        /// The device that the login named.
+        /// The device in the login.
         device: String,
-        /// The `<failure reason>` it got.
+        /// The `<failure reason>` sent to the client.
         reason: u16,
     },
     /// A companion's connection ended.
@@ -46,77 +47,79 @@ pub enum SimEvent {
         /// The companion.
         device: String,
     },
-    /// The server read a message stanza of a companion, before any fault acts on it.
+    /// The server read a message stanza of a companion. No fault has been applied yet.
     Stanza {
         /// The stanza's id.
         id: String,
-        /// The companion that sent it.
+        /// The companion that sent the stanza.
         from: String,
-        /// The chat: number or group id; for a message to the own phone its number.
+        /// The chat, as a number or group id. For a message to the own phone, the number of the
+        /// phone.
         to: String,
     },
     /// The server acknowledged a message stanza.
     Acked {
         /// The stanza's id.
         id: String,
-        /// The companion that sent it.
+        /// The companion that sent the stanza.
         device: String,
-        /// The error code of a nack.
+        /// The error code of a negative ack.
         error: Option<u16>,
     },
-    /// A receipt was passed on.
+    /// The server forwarded a receipt.
     Receipt {
         /// The message's id.
         id: String,
-        /// Who gives it.
+        /// The sender of the receipt.
         from: String,
-        /// The device or number that gets it.
+        /// The receiver of the receipt, a device or a number.
         to: String,
         /// `delivered`, `read`, `played`, `retry` and so on.
         kind: String,
     },
-    /// A phone shows a message.
+    /// A phone shows a new message.
     PhoneMessage {
         /// The phone.
         phone: String,
         /// The message's id.
         id: String,
-        /// Its chat.
+        /// The chat.
         chat: String,
         /// The sender's number.
         from: String,
-        /// Its kind.
+        /// The kind of the message.
         kind: String,
     },
-    /// A phone got a message that it already shows, and dropped it.
+    /// A phone got a message a second time, and dropped the copy.
     Duplicate {
         /// The phone.
         phone: String,
         /// The message's id.
         id: String,
     },
-    /// A phone could not decrypt a copy of a message, and asks for another.
+    /// A phone could not decrypt a copy of a message, and sent a retry receipt.
     Undecryptable {
         /// The phone.
         phone: String,
         /// The message's id.
         id: String,
     },
-    /// A phone got a ciphertext whose message key another one had used, of a message that it does not show: it is lost to it.
+    /// A phone got a ciphertext with a used message key, and does not show the message. The message
+    /// is lost.
     KeyReused {
         /// The phone.
         phone: String,
         /// The message's id.
         id: String,
     },
-    /// A companion acknowledged a message that was queued for it: it is off the queue.
+    /// A companion acknowledged a queued message, so the server removed the message from the queue.
     Taken {
         /// The companion.
         device: String,
         /// The message's id.
         id: String,
     },
-    /// A companion shows in a chat that it types, or stopped.
+    /// A companion started or stopped typing in a chat.
     ChatState {
         /// The companion.
         device: String,
@@ -130,22 +133,23 @@ pub enum SimEvent {
         /// The phone.
         phone: String,
     },
-    /// A phone was switched on or off, has other habits, or a chat of it was opened.
+    /// A phone was switched on or off, got other habits, or opened a chat.
     PhoneChanged {
         /// The phone.
         phone: String,
     },
-    /// A group was made or changed.
+    /// A group was created or changed.
     GroupChanged {
         /// The group's id.
         group: String,
     },
-    /// A client connected that belongs to no account, asked for a code to be typed, or is no longer waiting for either.
+    /// The list of waiting clients changed: a client without an account connected, requested an
+    /// eight-character code, or stopped waiting.
     Waiting {
-        /// How many clients wait now.
+        /// The number of waiting clients.
         count: usize,
     },
-    /// A companion asked the server something.
+    /// A companion sent an `<iq>` request.
     Iq {
         /// The companion.
         device: String,

@@ -1,7 +1,7 @@
-//! Knobs that make the server misbehave on purpose.
+//! Simulated faults of the server.
 //!
-//! All are off at first, can be turned at any time and act on what arrives from then on. More will move in here; each
-//! knob says in which order things are observed.
+//! All faults are off at the start. A test can change a fault at any time; the change applies to
+//! the stanzas, logins and connections after the change.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,101 +11,106 @@ use serde::{Deserialize, Serialize};
 
 use crate::tls::Certificate;
 
-/// The knobs of one simulator, from [`Sim::faults`](crate::Sim::faults).
+/// The faults of one simulator, returned by [`Sim::faults`](crate::Sim::faults).
 #[derive(Debug, Default)]
 pub struct Faults {
     state: Mutex<FaultState>,
 }
 
-/// All knobs at once, as the control API shows them.
+/// All faults, as shown in the control API.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FaultState {
-    /// Milliseconds between a message stanza and its server ack; receipts are not held back.
+    /// Milliseconds between a message stanza and its server ack. Receipts are not delayed.
     pub ack_delay_ms: u64,
-    /// How many of the next server acks for messages are not sent. The message itself goes through.
+    /// The number of next messages without a server ack. The messages are delivered.
     pub drop_acks: u32,
-    /// How many of the next message stanzas are refused; they are not delivered.
+    /// The number of next message stanzas to refuse. Refused messages are not delivered.
     pub nack: u32,
-    /// The error code of those refusals.
+    /// The error code of refused messages.
     pub nack_code: u16,
-    /// Whether the server drops a message stanza whose (device, id) it has seen, acknowledging it all the same.
+    /// The server acknowledges a repeated message stanza (same device and id) without a
+    /// second delivery.
     pub dedupe: bool,
-    /// Stalled devices, `number:device`: connected and read, but nothing is processed or forwarded.
+    /// Stalled devices, `number:device`. The server keeps the connection and reads, but discards
+    /// every stanza.
     pub stalled: BTreeSet<String>,
-    /// Whether every IK handshake is turned into `XXfallback`.
+    /// Turns every IK handshake into `XXfallback`.
     pub refuse_ik: bool,
-    /// Whether every login is refused as outdated (405).
+    /// Refuses every login as outdated (405).
     pub outdated: bool,
     /// Temporary bans by number: the login is refused (402).
     pub bans: BTreeMap<String, Ban>,
-    /// How many of the next messages to phones these fail to decrypt, so that they ask again; the same one twice at most.
+    /// The number of next messages that phones fail to decrypt and request again. The same message
+    /// fails at most twice.
     pub undecryptable: u32,
-    /// How many of the next messages from phones are garbled, so that companions ask again.
+    /// The number of next messages from phones with a garbled ciphertext, so that companions
+    /// request them again.
     pub garble: u32,
-    /// The certificate that is shown to whoever connects over TLS.
+    /// The certificate for new TLS connections.
     pub certificate: Certificate,
 }
 
 /// A temporary ban.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ban {
-    /// WhatsApp's reason, for example 101 (sent to too many people).
+    /// The reason code of WhatsApp, for example 101 (sent to too many people).
     pub code: u16,
-    /// Seconds until it ends, as told to the client; the simulator itself lifts it only on [`Faults::unban`].
+    /// Seconds until the end of the ban, as sent to the client. The simulator itself lifts the ban
+    /// only on [`Faults::unban`].
     pub expire_s: u64,
 }
 
-/// What becomes of one message stanza.
+/// The handling of one message stanza.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Delivered, and acknowledged after the delay.
+    /// Deliver, and acknowledge after the delay.
     Ack(Duration),
-    /// Delivered, but not acknowledged.
+    /// Deliver without an ack.
     Silent,
-    /// Refused with this code.
+    /// Refuse with this error code.
     Nack(u16),
 }
 
 impl Faults {
-    /// A copy of all knobs.
+    /// Returns a copy of all faults.
     #[must_use]
     pub fn state(&self) -> FaultState {
         self.state.lock().clone()
     }
 
-    /// Sets all knobs at once.
+    /// Replaces all faults.
     pub fn set_state(&self, state: FaultState) {
         *self.state.lock() = state;
     }
 
-    /// Turns everything off.
+    /// Turns all faults off.
     pub fn clear(&self) {
         self.set_state(FaultState::default());
     }
 
-    /// Holds every server ack for a message back, so that receipts overtake it.
+    /// Delays every server ack for a message, so that receipts arrive before the ack.
     pub fn set_ack_delay(&self, delay: Duration) {
         self.state.lock().ack_delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
     }
 
-    /// Does not acknowledge the next `n` messages, which are delivered all the same.
+    /// Omits the server ack of the next `n` messages. The messages are delivered.
     pub fn drop_acks(&self, n: u32) {
         self.state.lock().drop_acks = n;
     }
 
-    /// Refuses the next `n` messages with `code`, for example 479, and delivers them to no one.
+    /// Refuses the next `n` messages with `code`, for example 479, and delivers none of them.
     pub fn nack_next(&self, n: u32, code: u16) {
         let mut state = self.state.lock();
         state.nack = n;
         state.nack_code = code;
     }
 
-    /// Whether the server itself drops a repeated (device, id).
+    /// Sets whether the server drops a message with a repeated device and id.
     pub fn set_dedupe(&self, on: bool) {
         self.state.lock().dedupe = on;
     }
 
-    /// Stalls a device (`number:device`) or lets it go again. What it sent while stalled is lost.
+    /// Stalls a device (`number:device`) or ends the stall. Stanzas from a stalled device are lost.
     pub fn stall(&self, device: &str, on: bool) {
         let mut state = self.state.lock();
         if on {
@@ -135,17 +140,18 @@ impl Faults {
         self.state.lock().bans.remove(number);
     }
 
-    /// Makes phones fail to decrypt the next `n` messages. One that was asked for twice is spared, so that none is lost by this alone.
+    /// Makes phones fail to decrypt the next `n` messages. After two retry receipts, a message does
+    /// not fail again, so the fault alone loses no message.
     pub fn fail_decrypts(&self, n: u32) {
         self.state.lock().undecryptable = n;
     }
 
-    /// Garbles the next `n` ciphertexts that phones send.
+    /// Garbles the next `n` ciphertexts from phones.
     pub fn garble(&self, n: u32) {
         self.state.lock().garble = n;
     }
 
-    /// Shows this certificate to whoever connects over TLS from now on.
+    /// Sets the certificate for new TLS connections.
     pub fn set_certificate(&self, certificate: Certificate) {
         self.state.lock().certificate = certificate;
     }

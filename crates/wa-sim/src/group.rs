@@ -1,4 +1,4 @@
-//! Groups: who is in them, and under which names their members appear on the wire.
+//! Groups: the members, and the addresses of the members on the wire.
 
 mod changes;
 
@@ -13,18 +13,18 @@ use wacore_binary::{Jid, Node};
 
 use crate::phone::Account;
 
-/// By which name members appear in a group.
+/// The kind of address of the members in a group.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Addressing {
-    /// By phone number: older groups.
+    /// By phone number, as in older groups.
     Pn,
-    /// By LID: today's groups.
+    /// By LID, as in new groups.
     #[default]
     Lid,
 }
 
-/// What a new group is like.
+/// The properties of a new group.
 #[derive(Debug, Clone, Deserialize)]
 pub struct GroupSpec {
     pub(crate) name: String,
@@ -36,7 +36,7 @@ pub struct GroupSpec {
 }
 
 impl GroupSpec {
-    /// A group with this subject, made by `owner`, who is a member too.
+    /// A group with a subject and an owner. The owner is a member too.
     pub fn new(name: impl Into<String>, owner: impl AsRef<str>) -> Self {
         Self {
             name: name.into(),
@@ -46,7 +46,7 @@ impl GroupSpec {
         }
     }
 
-    /// Adds members by number; ones without a phone get one.
+    /// Adds members by number. The simulator creates a phone for each unknown number.
     #[must_use]
     pub fn members<S: AsRef<str>>(mut self, members: impl IntoIterator<Item = S>) -> Self {
         self.members.extend(
@@ -57,7 +57,7 @@ impl GroupSpec {
         self
     }
 
-    /// By which name members appear; [`Addressing::Lid`] unless told otherwise.
+    /// Sets the kind of address of the members; the default is [`Addressing::Lid`].
     #[must_use]
     pub fn addressing(mut self, addressing: Addressing) -> Self {
         self.addressing = addressing;
@@ -65,11 +65,11 @@ impl GroupSpec {
     }
 }
 
-/// A group's name.
+/// The subject of a group.
 #[derive(Debug)]
 struct Subject {
     name: String,
-    /// Since when, in seconds since 1970.
+    /// The time of the last change, in seconds since 1970.
     since: u64,
 }
 
@@ -85,28 +85,28 @@ pub struct Group {
     rules: RwLock<Rules>,
 }
 
-/// What a group's admins decide.
+/// The properties of a group that only admins can change.
 #[derive(Debug, Clone, Default)]
 struct Rules {
-    /// The members beside the owner who may.
+    /// The admins besides the owner.
     admins: BTreeSet<String>,
     description: String,
     settings: BTreeSet<GroupSetting>,
 }
 
-/// What can be switched on and off in a group.
+/// A setting of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum GroupSetting {
-    /// Only admins write.
+    /// Only admins can send messages.
     Announcement,
-    /// Only admins change the group.
+    /// Only admins can change the group.
     Locked,
 }
 
 impl GroupSetting {
-    /// The tag that says so on the wire.
+    /// Returns the tag of the setting in stanzas.
     pub(crate) fn tag(self, on: bool) -> &'static str {
         match (self, on) {
             (Self::Announcement, true) => "announcement",
@@ -117,7 +117,7 @@ impl GroupSetting {
     }
 }
 
-/// A group, as it is kept and as the control API shows it.
+/// The state of a group, in the snapshot and in the control API.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct GroupInfo {
@@ -127,22 +127,22 @@ pub struct GroupInfo {
     pub name: String,
     /// The owner's number.
     pub owner: String,
-    /// The members' numbers, the owner's among them.
+    /// The members' numbers, including the owner's.
     pub members: BTreeSet<String>,
-    /// By which name members appear on the wire.
+    /// The kind of address of the members in stanzas.
     pub addressing: Addressing,
-    /// Seconds since 1970.
+    /// The creation time, in seconds since 1970.
     pub created: u64,
-    /// When it got its name, in seconds since 1970.
+    /// The time of the last change of the subject, in seconds since 1970.
     #[serde(default)]
     pub named: u64,
-    /// The admins' numbers, the owner's not among them.
+    /// The admins' numbers, without the owner's.
     #[serde(default)]
     pub admins: BTreeSet<String>,
-    /// What it is about; empty where nobody said.
+    /// The description; empty if the group has none.
     #[serde(default)]
     pub description: String,
-    /// What is switched on.
+    /// The active settings.
     #[serde(default)]
     pub settings: BTreeSet<GroupSetting>,
 }
@@ -208,13 +208,13 @@ impl Group {
         self.members.read().iter().cloned().collect()
     }
 
-    /// Whether a number is a member.
+    /// Returns whether a number is a member.
     #[must_use]
     pub fn has_member(&self, number: &str) -> bool {
         self.members.read().contains(number)
     }
 
-    /// Everything about it.
+    /// Returns the full state of the group.
     #[must_use]
     pub fn info(&self) -> GroupInfo {
         let rules = self.rules.read().clone();
@@ -239,7 +239,7 @@ impl Group {
         };
     }
 
-    /// When it got its name.
+    /// Returns the time of the last change of the subject.
     pub(crate) fn named(&self) -> u64 {
         self.subject.read().since
     }
@@ -256,7 +256,7 @@ impl Group {
         self.created
     }
 
-    /// Adds members; answers the ones that were not in it.
+    /// Adds members. Returns the numbers of the new members.
     pub(crate) fn add(&self, numbers: impl IntoIterator<Item = String>) -> Vec<String> {
         let mut members = self.members.write();
         numbers
@@ -265,7 +265,7 @@ impl Group {
             .collect()
     }
 
-    /// Removes members; answers the ones that were in it.
+    /// Removes members. Returns the numbers of the removed members.
     pub(crate) fn remove(&self, numbers: impl IntoIterator<Item = String>) -> Vec<String> {
         let mut members = self.members.write();
         let removed: Vec<_> = numbers
@@ -279,7 +279,7 @@ impl Group {
         removed
     }
 
-    /// Makes members admins, or no longer; answers those for whom that is news.
+    /// Promotes members to admins or demotes admins. Returns the numbers with a changed role.
     pub(crate) fn set_admins(&self, numbers: Vec<String>, on: bool) -> Vec<String> {
         let mut rules = self.rules.write();
         let changed = |number: &String| {
@@ -309,7 +309,8 @@ impl Group {
         }
     }
 
-    /// Puts the sender of a group message onto its stanza: under the group's addressing, with the other name beside it.
+    /// Adds the sender of a group message to the stanza: the address in the group's addressing
+    /// mode, and the other address in a second attribute.
     pub(crate) fn address(
         &self,
         message: NodeBuilder,
@@ -331,7 +332,7 @@ impl Group {
             .attr("addressing_mode", if by_lid { "lid" } else { "pn" })
     }
 
-    /// One `<participant>`.
+    /// Returns the `<participant>` of a member.
     pub(crate) fn participant(&self, account: &Account) -> Node {
         let by_lid = self.by_lid();
         let node = NodeBuilder::new("participant")

@@ -1,5 +1,8 @@
-//! Questions of a companion, by namespace: one file for each family. What no file knows is answered with error 501,
-//! because silence costs the client a timeout.
+//! Dispatches the `<iq>` requests of a companion by namespace; each family of namespaces has a
+//! file.
+//!
+//! An unknown request is answered with error 501, because the client would otherwise wait until its
+//! timeout.
 
 pub(crate) mod appstate;
 pub(crate) mod groups;
@@ -14,7 +17,7 @@ use wacore_binary::{Node, NodeRef, SERVER_JID};
 use crate::event::SimEvent;
 use crate::stanza::{Linked, attr};
 
-/// What the server says to a question.
+/// The server's reply to a request.
 pub(crate) enum Answer {
     Result(Vec<Node>),
     Error(u16, &'static str),
@@ -34,7 +37,7 @@ impl Answer {
     pub(crate) const BAD_REQUEST: Self = Self::Error(400, "bad-request");
     pub(crate) const FORBIDDEN: Self = Self::Error(403, "forbidden");
 
-    /// The `<iq>` that carries the answer.
+    /// Returns the `<iq>` with the answer.
     pub(crate) fn to_node(&self, question: &NodeRef<'_>) -> Node {
         let mut iq = NodeBuilder::new("iq").attr("id", attr(question, "id").unwrap_or_default());
         iq = match question.get_attr("to") {
@@ -57,7 +60,7 @@ impl Answer {
     }
 }
 
-/// Answers one question. Answers of the client to questions of ours need nothing.
+/// Answers one request. A client's reply to a request of the server is ignored.
 pub(crate) fn answer(session: &Linked, node: &NodeRef<'_>) {
     let kind = attr(node, "type").unwrap_or_default();
     if !matches!(kind.as_str(), "get" | "set") {
@@ -81,7 +84,7 @@ pub(crate) fn answer(session: &Linked, node: &NodeRef<'_>) {
     };
     session.link.send(&reply.to_node(node));
 
-    // What follows an answer comes after it on the wire.
+    // The following stanzas must come after the answer on the wire.
     match (namespace.as_str(), kind.as_str(), tag) {
         ("encrypt", "set", "registration") => prekeys::uploaded(session),
         ("passive", "set", "active") => activate(session),
@@ -102,7 +105,8 @@ fn count(session: &Linked, namespace: &str, kind: &str, tag: &str) {
     });
 }
 
-/// Sends what waited, then says how much that was; the client waits a minute for this where it does not come.
+/// Sends the queued stanzas, then `<offline>` with their count. Without `<offline>`, the client
+/// waits for one minute.
 fn activate(session: &Linked) {
     let mut mailbox = session.companion.mailbox.lock();
     let count = mailbox.activate();

@@ -1,6 +1,8 @@
-//! A WhatsApp *server* with virtual phones, good enough that an unmodified client pairs with it by QR code, logs in,
-//! sends, receives and gets receipts. It speaks the real wire protocol: WebSocket, Noise, binary nodes, protobuf,
-//! Signal. It contacts no one.
+//! A simulated WhatsApp server with virtual phones, for tests of clients.
+//!
+//! The simulator speaks the real protocol of the wire: WebSocket, Noise, binary nodes, protobuf
+//! and Signal. An unmodified client can pair with a phone by QR code, log in, send and receive
+//! messages, and get receipts. The simulator opens no connection to any other server.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -8,19 +10,24 @@
 //!
 //! let sim = Sim::start().await?;
 //! let ani = sim.add_phone(PhoneSpec::new("6281234567890", "Ani")).await;
-//! // Point a client at sim.ws_url(), let it pin sim.server_key(), and scan the code it shows:
+//! // Connect a client to sim.ws_url(), pin sim.server_key(), and scan the client's QR code:
 //! let device = ani.scan("2@…").await?;
 //! # drop(device); Ok(()) }
 //! ```
 //!
 //! # Map
-//! - [`Sim`] (`sim`), [`Phone`] (`phone`), [`Group`] (`group`), [`Faults`] (`fault`), [`SimEvent`] (`event`): the API
-//! - `control`: the same over HTTP; `page`: the same in a browser
-//! - `server` accepts, with `tls` or without; `handshake` does Noise; `conn` moves frames; `login` decides who comes in; `pairing` links
-//! - `stanza`, `iq`: what companions say, a file for each kind; `offline`: what waits for them; `companion`: one of them
-//! - `media`: the media host, where encrypted files wait for whoever knows their direct path
-//! - `wire`: the log of what went over it
-//! - `world`: accounts and groups; `snapshot`: the state on disk; `seed`: chance as an argument
+//! - [`Sim`] (`sim`), [`Phone`] (`phone`), [`Group`] (`group`), [`Faults`] (`fault`), [`SimEvent`]
+//!   (`event`): the API
+//! - `control`: the same API over HTTP; `page`: the web page on top of `control`
+//! - `server` accepts TCP connections, with TLS (`tls`) or without
+//! - `handshake` performs the Noise handshake; `conn` reads and writes frames; `login` accepts or
+//!   refuses a device; `pairing` links a device
+//! - `stanza`, `iq`: the handlers of stanzas from companions, a file for each kind
+//! - `companion`: a linked device; `offline`: the queue of stanzas for a companion
+//! - `media`: the media host; anyone with the direct path can fetch an encrypted file
+//! - `wire`: the log of stanzas on the wire
+//! - `world`: accounts and groups; `snapshot`: the state on disk; `seed`: the seeded random
+//!   generators
 
 mod companion;
 mod conn;

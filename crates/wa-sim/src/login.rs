@@ -1,4 +1,4 @@
-//! Who may come in: an unpaired client, a companion under the key it was linked with, or no one.
+//! Decides about a login: an unpaired client, a companion with the key of its link, or a refusal.
 
 use std::sync::Arc;
 
@@ -12,20 +12,21 @@ use crate::handshake::Pattern;
 use crate::phone::Account;
 use crate::world::World;
 
-/// What a client may do after the handshake.
+/// The permitted action of a client after the handshake.
 pub(crate) enum Admission {
-    /// Be linked.
+    /// The client can be linked.
     Pair,
-    /// Act as this companion.
+    /// The client acts as this companion.
     Login(Arc<Account>, Arc<Companion>),
-    /// Go, after this `<failure>`; the name is the device's that the login was for.
+    /// The client is refused with this `<failure>`. The name is the device in the login.
     Refused(String, Node),
 }
 
-/// Decides by the payload that came with the handshake.
+/// Decides by the payload in the handshake.
 ///
-/// A registration payload has no username. User 0 means the same: a client that pins the server's key must use IK,
-/// which the library only does for a device that has a number, so it is given this one until it has its own.
+/// A registration payload has no username. User 0 has the same meaning. Reason: a client that pins
+/// the server's key must use the IK handshake, and the library uses IK only for a device with a
+/// number. An unlinked device therefore uses the number 0.
 pub(crate) fn admit(
     world: &World,
     client_key: &[u8; 32],

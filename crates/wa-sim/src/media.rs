@@ -1,8 +1,9 @@
-//! Files as the media host keeps them: encrypted, found by their direct path, which no one can guess.
+//! The files on the media host: encrypted, and found by a direct path that nobody can guess.
 //!
-//! A file's id follows from the seed, its kind and its hash, and the signature in its path from the id: nothing but the
-//! bytes has to be kept. With a data directory they are files in `media/`; without one they are in memory, and the
-//! oldest make room.
+//! The id of a file is derived from the seed, the kind and the hash of the file. The signature in
+//! the path is derived from the id. The host therefore stores only the bytes. With a data
+//! directory, the files are in `media/`. Without a data directory, the files are in memory, and the
+//! oldest files are removed when the memory limit is reached.
 
 pub(crate) mod host;
 
@@ -20,25 +21,25 @@ use wacore_libsignal::crypto::CryptographicHash;
 use crate::seed::Seed;
 use crate::snapshot;
 
-/// The largest file, encrypted: 100 MiB of content, with the padding and the MAC behind it.
+/// The largest encrypted file: 100 MiB of content, plus padding and MAC.
 pub(crate) const MAX_FILE: usize = (100 << 20) + 64;
-/// How many bytes are kept without a data directory.
+/// The memory limit for files without a data directory, in bytes.
 const MEMORY: usize = 512 << 20;
-/// How many broken uploads wait to be resumed.
+/// The number of interrupted uploads kept for a resume.
 const PARTIALS: usize = 16;
 
 /// A SHA-256.
 pub(crate) type Hash = [u8; 32];
 
-/// Everything on the media host.
+/// The state of the media host.
 pub(crate) struct Media {
     seed: Seed,
     dir: Option<PathBuf>,
     files: Mutex<Files>,
     partials: Mutex<VecDeque<(String, Bytes)>>,
-    /// Files that are gone for readers, by id, until someone uploads them again. Forgotten at a restart.
+    /// The ids of expired files. A renewal removes the id, and a restart forgets all of them.
     expired: Mutex<HashSet<String>>,
-    /// Upload tokens, with the device that each was given to.
+    /// Upload tokens, each with its device.
     tokens: Mutex<HashMap<String, String>>,
 }
 
@@ -61,19 +62,19 @@ impl Media {
         }
     }
 
-    /// The upload token of a device (`number:device`).
+    /// Returns the upload token of a device (`number:device`).
     pub(crate) fn auth(&self, device: &str) -> String {
         let token = URL_SAFE_NO_PAD.encode(self.seed.bytes(&format!("media auth {device}")));
         self.tokens.lock().insert(token.clone(), device.to_owned());
         token
     }
 
-    /// The device that a token was given to since the start.
+    /// Returns the device of a token issued since the start.
     fn holder(&self, token: &str) -> Option<String> {
         self.tokens.lock().get(token).cloned()
     }
 
-    /// Keeps an encrypted file; answers its direct path.
+    /// Stores an encrypted file. Returns the direct path.
     pub(crate) fn put(&self, kind: &str, hash: &Hash, bytes: Bytes) -> io::Result<String> {
         let id = self.id(kind, hash);
         match &self.dir {
@@ -83,7 +84,7 @@ impl Media {
         Ok(self.path(kind, &id))
     }
 
-    /// The direct path of a file that is there already.
+    /// Returns the direct path of a stored file.
     pub(crate) fn find(&self, kind: &str, hash: &Hash) -> Option<String> {
         let id = self.id(kind, hash);
         let is_there = match &self.dir {
@@ -93,7 +94,7 @@ impl Media {
         is_there.then(|| self.path(kind, &id))
     }
 
-    /// The encrypted bytes behind a direct path; a path whose signature is wrong leads nowhere.
+    /// Returns the encrypted bytes at a direct path. The signature in the path must be correct.
     pub(crate) fn open(&self, direct_path: &str) -> Result<Bytes, Missing> {
         let (_, query) = direct_path.split_once('?').unwrap_or((direct_path, ""));
         let id = id_in(direct_path).ok_or(Missing::Unknown)?;
@@ -118,7 +119,7 @@ impl Media {
         }
     }
 
-    /// Readers find the file gone; answers whether there was one.
+    /// Marks a file as expired. Returns whether the file existed.
     pub(crate) fn expire(&self, direct_path: &str) -> bool {
         let is_there = self.open(direct_path).is_ok();
         if let Some(id) = id_in(direct_path).filter(|_| is_there) {
@@ -127,17 +128,18 @@ impl Media {
         is_there
     }
 
-    /// Someone who has the file uploads it again; answers where it is now.
+    /// Makes an expired file available again, as after a second upload. Returns the new direct
+    /// path.
     pub(crate) fn renew(&self, direct_path: &str) -> Option<String> {
         let id = id_in(direct_path)?;
         self.expired.lock().remove(id);
         self.open(direct_path).is_ok().then(|| {
-            // Another time until which it is good, as a new path has it.
+            // A new path has a different expiry time.
             direct_path.replace("&oe=7FFFFFFF", "&oe=7FFFFFFE")
         })
     }
 
-    /// Keeps the beginning of an upload that broke off.
+    /// Keeps the received part of an interrupted upload.
     fn keep_partial(&self, name: String, bytes: Bytes) {
         let mut partials = self.partials.lock();
         partials.retain(|(known, _)| *known != name);
@@ -166,7 +168,8 @@ impl Media {
         hex(&self.seed.bytes(&format!("media signature {id}"))[..19])
     }
 
-    /// A path as real ones look; they too carry a query of their own, so a reader has to append to it.
+    /// Returns a direct path in the real format. The path has a query, so a reader must append
+    /// further parameters with `&`.
     fn path(&self, kind: &str, id: &str) -> String {
         let bucket = match kind {
             "image" => "t62.7118-24",
@@ -180,7 +183,7 @@ impl Media {
     }
 }
 
-/// The file's id in its direct path.
+/// Returns the file id in a direct path.
 fn id_in(direct_path: &str) -> Option<&str> {
     let path = direct_path.split('?').next()?;
     path.rsplit('/')
@@ -207,18 +210,18 @@ impl Files {
     }
 }
 
-/// Why a direct path leads to no file.
+/// The reason why a direct path leads to no file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Missing {
-    /// There is no such file (any more).
+    /// There is no such file, or the file was removed.
     Unknown,
-    /// It was there, too long ago.
+    /// The file has expired.
     Expired,
     /// The path's signature is missing or wrong.
     Unsigned,
 }
 
-/// The SHA-256 of some bytes.
+/// Returns the SHA-256 of some bytes.
 pub(crate) fn sha256(bytes: &[u8]) -> Hash {
     let mut out = [0; 32];
     // The only error is an unknown algorithm name.
@@ -229,7 +232,7 @@ pub(crate) fn sha256(bytes: &[u8]) -> Hash {
     out
 }
 
-/// Bytes in lower-case hexadecimal.
+/// Returns bytes as lower-case hexadecimal text.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut out, byte| {
         let _ = write!(out, "{byte:02x}");

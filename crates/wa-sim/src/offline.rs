@@ -1,8 +1,10 @@
-//! What waits for one companion: stanzas stay queued until the companion acknowledges them.
+//! The queue of stanzas for one companion. A stanza stays in the queue until the companion
+//! acknowledges the stanza.
 //!
-//! A real client answers a message with a receipt, and everything else (and messages it can't use) with
-//! `<ack class=…>`; either takes the stanza off the queue. Whatever is left when it logs in again is sent again,
-//! marked `offline`, so a client that was killed between reading and committing gets its message twice.
+//! A real client answers a message with a receipt, and any other stanza (or a message that the
+//! client cannot use) with `<ack class=…>`. Both remove the stanza from the queue. After the next
+//! login, the server redelivers the remaining stanzas, marked `offline`. A client killed between
+//! reading and committing therefore gets the message twice.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -11,11 +13,11 @@ use wacore_binary::{Node, OwnedNodeRef, marshal};
 
 use crate::conn::Link;
 
-/// How many stanzas wait for one companion at most; the oldest make room. Someone who never comes back must not fill the
-/// memory.
+/// The limit of stanzas in a queue. A full queue drops the oldest stanza, so that a companion that
+/// never returns cannot fill the memory.
 const MAX_WAITING: usize = 50_000;
 
-/// Which acknowledgement takes a stanza off the queue.
+/// The class of acks that removes a stanza from the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Class {
@@ -26,7 +28,7 @@ pub(crate) enum Class {
 }
 
 impl Class {
-    /// By the `class` attribute of an ack.
+    /// Returns the class for the `class` attribute of an ack.
     pub(crate) fn from_wire(class: &str) -> Option<Self> {
         match class {
             "message" => Some(Self::Message),
@@ -38,34 +40,35 @@ impl Class {
     }
 }
 
-/// One queued stanza.
+/// A queued stanza.
 #[derive(Debug, Clone)]
 pub(crate) struct Waiting {
     pub(crate) class: Class,
     pub(crate) id: String,
-    /// A receipt's `type` and participant: many receipts share an id.
+    /// The `type` and participant of a receipt, because several receipts can share an id.
     pub(crate) detail: String,
     /// The marshalled stanza.
     pub(crate) wire: Bytes,
 }
 
-/// The queue and, while the companion is there, the way to it.
+/// The queue, and the connection while the companion is connected.
 #[derive(Default)]
 pub(crate) struct Mailbox {
     link: Option<Link>,
-    /// Set by the client's `<active/>`: before it nothing is pushed.
+    /// Set by the client's `<active/>`. The server pushes nothing before.
     active: bool,
     queue: Queue,
 }
 
-/// Stanzas in the order in which they came, found by what an acknowledgement names: a message to a large group brings a
-/// receipt from each member, so a search through the queue would cost as much as the queue is long, for each of them.
+/// Stanzas in order of arrival, with an index by class, id and detail. The index is necessary
+/// because a message to a large group causes a receipt from each member; a linear search for each
+/// ack would be too slow.
 #[derive(Default)]
 struct Queue {
-    /// By their number, which rises.
+    /// The stanzas by number; a later stanza has a higher number.
     stanzas: BTreeMap<u64, Waiting>,
     next: u64,
-    /// The details and numbers of the stanzas with one class and id.
+    /// The details and numbers of the stanzas with the same class and id.
     index: HashMap<(Class, String), BTreeSet<(String, u64)>>,
 }
 
@@ -85,7 +88,7 @@ impl Queue {
         self.stanzas.insert(number, waiting);
     }
 
-    /// The oldest with this class and id, and with this detail where one is given.
+    /// Returns the oldest stanza with this class, id and, if given, detail.
     fn find(&self, class: Class, id: &str, detail: Option<&str>) -> Option<u64> {
         let same = self.index.get(&(class, id.to_owned()))?;
         match detail {
@@ -113,7 +116,7 @@ impl Queue {
 }
 
 impl Mailbox {
-    /// Queues a stanza and sends it if the companion is ready for it.
+    /// Queues a stanza, and sends the stanza if the companion is active.
     pub(crate) fn put(&mut self, waiting: Waiting) {
         if self.active
             && let Some(link) = &self.link
@@ -123,7 +126,7 @@ impl Mailbox {
         self.queue.push(waiting);
     }
 
-    /// Sends something that is not worth keeping, such as presence.
+    /// Sends a stanza without queueing, for example presence.
     pub(crate) fn put_volatile(&self, node: &Node) {
         if self.active
             && let Some(link) = &self.link
@@ -132,7 +135,7 @@ impl Mailbox {
         }
     }
 
-    /// Takes the acknowledged stanza off; answers whether there was one.
+    /// Removes the acknowledged stanza. Returns whether there was such a stanza.
     pub(crate) fn take(&mut self, class: Class, id: &str, detail: Option<&str>) -> bool {
         let found = self.queue.find(class, id, detail);
         found.is_some_and(|number| {
@@ -141,13 +144,13 @@ impl Mailbox {
         })
     }
 
-    /// A new connection takes over; answers the one it replaces.
+    /// Sets the current connection. Returns the replaced connection.
     pub(crate) fn attach(&mut self, link: Link) -> Option<Link> {
         self.active = false;
         self.link.replace(link)
     }
 
-    /// Forgets the connection if it is still the current one.
+    /// Removes the connection if it is still the current one.
     pub(crate) fn detach(&mut self, link: &Link) -> bool {
         if self.link.as_ref().is_some_and(|current| current.is(link)) {
             self.link = None;
@@ -157,7 +160,8 @@ impl Mailbox {
         false
     }
 
-    /// The client is ready: sends what waits, marked `offline`; answers how many stanzas that were.
+    /// Sends the queued stanzas, marked `offline`, and activates the push of new stanzas. Returns
+    /// the number of queued stanzas.
     pub(crate) fn activate(&mut self) -> usize {
         if let Some(link) = &self.link {
             for waiting in self.queue.stanzas.values() {
@@ -168,7 +172,7 @@ impl Mailbox {
         self.queue.stanzas.len()
     }
 
-    /// Nothing is pushed until the next [`Self::activate`].
+    /// Pushes nothing until the next [`Self::activate`].
     pub(crate) fn deactivate(&mut self) {
         self.active = false;
     }
@@ -188,9 +192,10 @@ impl Mailbox {
     }
 }
 
-/// Adds `offline="0"`, which the client counts against `<ib><offline count/></ib>`.
+/// Adds `offline="0"`. The client compares the number of marked stanzas with
+/// `<ib><offline count/></ib>`.
 fn mark_offline(wire: &Bytes) -> Option<Bytes> {
-    // The first byte says "not compressed" and is no part of the node.
+    // The first byte means "not compressed" and is not part of the node.
     let mut node = OwnedNodeRef::new(wire.slice(1..)).ok()?.to_owned_node();
     node.attrs.insert("offline", "0");
     marshal(&node).ok().map(Bytes::from)

@@ -1,7 +1,8 @@
-//! The simulator's own page: its phones, to chat with in a browser.
+//! The simulator's web page: the virtual phones, used in a browser.
 //!
-//! Plain files, in the program. The page knows nothing that the control API does not tell everyone, and what phones
-//! send is hostile to it: the policy below lets nothing run or load that is not one of these files.
+//! The page consists of plain files embedded in the program, and reads only the control API. The
+//! content of messages is untrusted input, so the content security policy below allows no script
+//! and no resource except these files and the media of the control API.
 
 use axum::Router;
 use axum::extract::Path;
@@ -17,8 +18,8 @@ use axum::routing::get;
 use crate::media::{hex, sha256};
 use crate::sim::Sim;
 
-/// Nothing from elsewhere, nothing inline, nobody's frame. Pictures and films come from the control API; those that are
-/// about to be sent are shown as blobs, thumbnails as data.
+/// Allows no foreign resource, no inline code and no embedding in a frame. Pictures and films come
+/// from the control API. Files to be sent are previewed as blobs; thumbnails are data URLs.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -26,7 +27,7 @@ const STYLE: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const DRAWING: &str = "image/svg+xml";
 
-/// A file of the page: its name, its type, its text.
+/// A file of the page: name, content type, text.
 type File = (&'static str, &'static str, &'static str);
 
 macro_rules! files {
@@ -35,7 +36,7 @@ macro_rules! files {
     };
 }
 
-/// All files; the first is the page itself.
+/// All files of the page. The first file is the page itself.
 const FILES: [File; 22] = files![
     "index.html" is HTML,
     "page.css" is STYLE,
@@ -61,7 +62,7 @@ const FILES: [File; 22] = files![
     "words.js" is SCRIPT,
 ];
 
-/// `/`, and the files beside it below `/page`.
+/// Serves the page at `/`, and its files below `/page`.
 pub(crate) fn router() -> Router<Sim> {
     Router::new()
         .route(
@@ -82,7 +83,7 @@ fn serve(name: &str, asked: &HeaderMap) -> Response {
     };
     let tag = format!("\"{}\"", &hex(&sha256(text.as_bytes()))[..16]);
     let known = asked.get(IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
-    // Asked each time: the files of two versions must not meet.
+    // `no-cache` makes the browser revalidate each file, so that files of two versions never mix.
     let headers = [(ETAG, tag.as_str()), (CACHE_CONTROL, "no-cache")];
     if known.is_some_and(|tags| tags.contains(&tag)) {
         return (StatusCode::NOT_MODIFIED, headers).into_response();

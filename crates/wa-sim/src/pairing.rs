@@ -1,8 +1,9 @@
-//! Linking a companion: codes to scan, the phone's signature, and the end of a link.
+//! Links companions: the QR codes, the phone's signature, and the unlinking.
 //!
-//! An unpaired client gets six refs and shows each in turn, the first for 60 s, the others for 20 s. A phone that scans
-//! one signs the companion's identity key; all of it is wrapped in an HMAC under the secret that only the code
-//! carries, so the server cannot slip in a key of its own.
+//! An unpaired client gets six refs and shows a QR code for each: the first for 60 s, the others
+//! for 20 s each. A phone that scans a code signs the companion's identity key. An HMAC protects
+//! the signed identity. The key of the HMAC is a secret in the QR code, so the server cannot
+//! substitute an identity key.
 
 pub(crate) mod link_code;
 mod unlink;
@@ -37,40 +38,41 @@ use unlink::announce_device;
 pub(crate) use unlink::unlink;
 pub use waiting::WaitingClient;
 
-/// How many codes an unpaired client gets.
+/// The number of refs for an unpaired client.
 const REFS: usize = 6;
-/// How long all of them together are good for: 60 s for the first, 20 s for each other one.
+/// The lifetime of all refs together: 60 s for the first, 20 s for each other ref.
 const REFS_LIFETIME: Duration = Duration::from_secs(60 + 5 * 20);
-/// How long a companion has to answer.
+/// The time limit for a companion's answer.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
-/// Before the account's signature over a companion (`WAWebAdvSignatureConstants`).
+/// The prefix of the data under the account's signature of a companion
+/// (`WAWebAdvSignatureConstants`).
 const ACCOUNT_SIGNATURE: [u8; 2] = [6, 0];
 
-/// Why a code did not link a companion.
+/// The reason why a code did not link a companion.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ScanError {
-    /// The text is not a WhatsApp code.
+    /// The text is not a WhatsApp QR code.
     #[error("this is not a WhatsApp QR code ({0}); pass the code's whole text")]
     Unreadable(String),
     /// No client shows this code.
     #[error("no client shows this code (any more); scan the newest one")]
     UnknownCode,
-    /// The client's codes are too old.
+    /// The client's codes have expired.
     #[error("this code has expired; scan a fresh one")]
     Expired,
-    /// The eight characters are not the ones the client shows.
+    /// The eight characters differ from the code of the client.
     #[error("the code is wrong; enter the eight characters that the client shows")]
     WrongCode,
-    /// No client asked to be linked to this number.
+    /// No client requested a code for this number.
     #[error("no client asked for a code for the number {0}; ask for one first")]
     NoCodeRequested(String),
-    /// The client did not answer, or its signature was wrong.
+    /// The client did not answer, or the client's signature was wrong.
     #[error("the client did not complete the link: {0}")]
     Refused(String),
 }
 
-/// Clients that wait to be linked.
+/// Clients that wait for a link.
 #[derive(Default)]
 pub(crate) struct Pairings {
     by_ref: HashMap<String, Arc<Unpaired>>,
@@ -88,7 +90,7 @@ pub(crate) struct Unpaired {
     pending: Mutex<Option<Pending>>,
 }
 
-/// A link that waits for the companion's signature.
+/// A link without the companion's signature so far.
 struct Pending {
     question: String,
     account: Arc<Account>,
@@ -99,7 +101,7 @@ struct Pending {
 }
 
 impl Unpaired {
-    /// Gives the client its refs.
+    /// Sends the refs to the client.
     pub(crate) fn begin(
         world: &Arc<World>,
         link: Link,
@@ -153,7 +155,7 @@ impl Unpaired {
         }
     }
 
-    /// The connection is gone, and with it its codes.
+    /// Removes the refs of a closed connection.
     pub(crate) fn end(self: &Arc<Self>) {
         let mut pairings = self.world.pairings.lock();
         for code in &self.refs {
@@ -171,7 +173,7 @@ impl Unpaired {
         }
     }
 
-    /// Signs the companion and asks it to sign as well.
+    /// Signs the companion and sends the signature, for the companion to sign too.
     fn offer(
         &self,
         account: &Arc<Account>,
@@ -270,7 +272,7 @@ impl Unpaired {
         self.world.emit(|| SimEvent::Paired {
             device: companion.name.clone(),
         });
-        // The client comes back and logs in.
+        // The client must reconnect and log in.
         self.link
             .send(&NodeBuilder::new("stream:error").attr("code", "515").build());
         self.link.close();
@@ -278,14 +280,14 @@ impl Unpaired {
     }
 }
 
-/// Tells who watches that clients came or went.
+/// Emits the new number of waiting clients.
 fn tell(world: &World) {
     world.emit(|| SimEvent::Waiting {
         count: world.pairings.lock().count(),
     });
 }
 
-/// A phone scans a code.
+/// Links a companion to a phone by QR code.
 pub(crate) async fn scan(
     world: &Arc<World>,
     account: &Arc<Account>,
@@ -294,7 +296,7 @@ pub(crate) async fn scan(
     let qr = qr.trim();
     let (code, noise_key, identity) =
         PairUtils::parse_qr_code(qr).map_err(|error| ScanError::Unreadable(error.to_string()))?;
-    // The library drops the secret: the fourth field.
+    // `parse_qr_code` drops the secret, the fourth field.
     let secret = qr
         .split(',')
         .nth(3)
@@ -334,7 +336,7 @@ async fn wait(
     }
 }
 
-/// The account's signature over a companion, under the secret of the code.
+/// Returns the account's signature of a companion, with the HMAC under the secret of the QR code.
 fn signed_identity(
     account: &Account,
     now: u64,
@@ -387,7 +389,7 @@ fn question(id: &str, child: Node) -> Node {
         .build()
 }
 
-/// What the client says it runs on: in its registration, or in its user agent.
+/// Returns the client's platform, from the registration or from the user agent.
 fn platform(payload: &wa::ClientPayload) -> String {
     payload
         .device_pairing_data

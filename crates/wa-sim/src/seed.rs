@@ -1,20 +1,21 @@
-//! Chance as an argument: every key, id and code of a simulator follows from one number.
+//! Seeded randomness: every key, id and code of a simulator is derived from one number.
 
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use wacore_libsignal::crypto::CryptographicHash;
 
-/// The seed of one simulator. Generators with different labels are independent of each other and of call order.
+/// The seed of one simulator. Generators with different labels are independent of each other, and
+/// independent of the order of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Seed(pub(crate) u64);
 
 impl Seed {
-    /// A generator for one purpose.
+    /// Returns a random generator for one purpose.
     pub(crate) fn rng(self, label: &str) -> StdRng {
         StdRng::from_seed(self.bytes(label))
     }
 
-    /// 32 bytes for one purpose.
+    /// Returns 32 bytes for one purpose.
     pub(crate) fn bytes(self, label: &str) -> [u8; 32] {
         let mut out = [0; 32];
         // The only error is an unknown algorithm name.

@@ -1,5 +1,6 @@
-//! The port: `WebSockets` for WhatsApp clients at `/ws/chat`, their files at `/mms` and `/v`, JSON for people and tests
-//! at `/control`. All of it with TLS and without, as the client begins.
+//! The port: WebSocket connections of WhatsApp clients at `/ws/chat`, media files at `/mms` and
+//! `/v`, the control API at `/control`. Each connection is with or without TLS; the first byte
+//! decides.
 
 use std::io;
 use std::net::SocketAddr;
@@ -28,11 +29,13 @@ use crate::control;
 use crate::media::host as media_host;
 use crate::sim::Sim;
 
-/// A frame holds at most 16 MiB; a WebSocket message may hold a few.
+/// A frame holds at most 16 MiB; a WebSocket message can hold several frames.
 const MAX_MESSAGE: usize = 32 << 20;
-/// The first byte of a TLS connection: a handshake record (RFC 8446, section 5.1). HTTP begins with a letter.
+/// The first byte of a TLS connection: a handshake record (RFC 8446, section 5.1). HTTP begins with
+/// a letter.
 const TLS_HANDSHAKE: u8 = 0x16;
-/// How long a connection may take until it is known what it speaks. A browser opens some before it has a request.
+/// The time limit for the first byte and the TLS handshake of a connection. The limit is long
+/// because a browser opens some connections before a request.
 const OPENING_DEADLINE: Duration = Duration::from_mins(1);
 
 /// Serves a bound port until the task is dropped.
@@ -46,7 +49,7 @@ pub(crate) async fn run(listener: TcpListener, sim: Sim) {
         .merge(control::router(is_loopback))
         .with_state(sim.clone())
         .into_make_service_with_connect_info::<Peer>();
-    // Only fails where accepting does, which the listener below retries.
+    // `serve` fails only if `accept` fails, and the listener below retries `accept`.
     let _ = axum::serve(Port::new(listener, sim), router).await;
 }
 
@@ -73,7 +76,7 @@ async fn chat(
         })
 }
 
-/// The handle of a connection's socket, as the handlers get it.
+/// A handle of the connection's socket, for the handlers.
 #[derive(Clone)]
 struct Peer(Arc<Wire>);
 
@@ -83,12 +86,12 @@ impl Connected<IncomingStream<'_, Port>> for Peer {
     }
 }
 
-/// A listener whose sockets send small frames at once and can end with a reset. A connection that begins with a TLS handshake gets
-/// TLS, any other none.
+/// A listener with TLS detection: a connection that begins with a TLS handshake gets TLS. The
+/// sockets send small frames at once and can end with a reset.
 struct Port {
     listener: TcpListener,
     sim: Sim,
-    /// Connections whose first byte, or whose TLS handshake, is still to come.
+    /// Connections without a first byte or a complete TLS handshake so far.
     opening: FuturesUnordered<BoxFuture<'static, Option<(Socket, SocketAddr)>>>,
 }
 
@@ -130,9 +133,9 @@ impl Listener for Port {
     }
 }
 
-/// Finds out what a connection speaks, and shakes hands where that is TLS.
+/// Detects TLS by the first byte of a connection and performs the TLS handshake.
 async fn open(stream: TcpStream, sim: &Sim) -> Option<Socket> {
-    // Without it every small frame may wait 40 ms for the client's TCP ack.
+    // Without `TCP_NODELAY`, a small frame can wait 40 ms for the client's TCP ack.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }

@@ -1,4 +1,5 @@
-//! The simulator as a library: start it, add phones, point clients at it. `devices`: what is done to those.
+//! The simulator as a library: starts it, adds phones, and returns the addresses for clients.
+//! `devices` has the operations on linked devices.
 
 mod devices;
 
@@ -25,55 +26,55 @@ use crate::snapshot::{self, Saver};
 use crate::tls::Tls;
 use crate::world::{Clock, World};
 
-/// How many messages a phone shows unless told otherwise.
+/// The default limit of messages in a phone's inbox.
 const INBOX_LIMIT: usize = 100_000;
-/// The file in the data directory that clients are given to trust.
+/// The file in the data directory with the certificate that clients must trust.
 const AUTHORITY: &str = "ca.pem";
-/// How long a stop waits for connections to end.
+/// The time limit for the end of all connections at a shutdown.
 const STOP_DEADLINE: Duration = Duration::from_secs(2);
 
-/// Why a simulator did not start.
+/// The reason why a simulator did not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SimError {
     /// The port could not be bound.
     #[error("cannot listen on {addr}: {source}; choose a free port, or port 0 for any")]
     Bind {
-        /// The address asked for.
+        /// The requested address.
         addr: SocketAddr,
-        /// The system's reason.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// The data directory could not be read or made.
+    /// The data directory could not be read or created.
     #[error("cannot use the data in {path}: {reason}; repair or remove it")]
     Data {
         /// The file or directory.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
     /// No certificate can be made for these names.
     #[error("no certificate for {names}: {reason}; a name is ASCII, as in DNS")]
     Names {
-        /// As given.
+        /// The names given to the builder.
         names: String,
-        /// What is wrong with one of them.
+        /// The problem with one of the names.
         reason: String,
     },
 }
 
-/// How to end a device's connection.
+/// The way to close a device's connection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Drop {
-    /// The WebSocket is closed, then the socket (FIN).
+    /// Close the WebSocket, then the socket (FIN).
     #[default]
     Clean,
-    /// The socket is reset (RST), as by a network that went away.
+    /// Reset the socket (RST), as after a network failure.
     Abrupt,
 }
 
-/// Settings of a simulator that is about to start.
+/// The settings for a new simulator.
 #[must_use]
 pub struct SimBuilder {
     listen: SocketAddr,
@@ -85,37 +86,38 @@ pub struct SimBuilder {
 }
 
 impl SimBuilder {
-    /// The address to listen on; `127.0.0.1:0` unless told otherwise.
+    /// Sets the address to listen on; the default is `127.0.0.1:0`.
     pub fn listen(mut self, addr: SocketAddr) -> Self {
         self.listen = addr;
         self
     }
 
-    /// The seed of all keys, ids and codes; random unless given. Data that is there already keeps the seed it has.
+    /// Sets the seed of all keys, ids and codes; the default is random. An existing data directory
+    /// keeps its own seed.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// Where the state is kept; in memory only unless given.
+    /// Sets the directory for the state; by default, the state is only in memory.
     pub fn data_dir(mut self, path: impl Into<PathBuf>) -> Self {
         self.data_dir = Some(path.into());
         self
     }
 
-    /// How many messages each phone shows at most; 100,000 unless told otherwise.
+    /// Sets the limit of messages in each phone's inbox; the default is 100,000.
     pub fn inbox_limit(mut self, messages: usize) -> Self {
         self.inbox_limit = messages;
         self
     }
 
-    /// A further name under which clients reach it over TLS, beside `localhost` and the address that it listens on.
+    /// Adds a name for TLS clients, besides `localhost` and the listen address.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.names.push(name.into());
         self
     }
 
-    /// The clock that stamps messages; the system's unless given.
+    /// Sets the clock for the timestamps of messages; the default is the system clock.
     pub fn clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.clock = Arc::new(clock);
         self
@@ -185,7 +187,8 @@ fn system_clock() -> SystemTime {
     SystemTime::now()
 }
 
-/// A running simulator. Cheap to clone; it runs until [`Sim::stop`] or the end of the process.
+/// A running simulator. A clone is cheap and shares the state. The simulator runs until
+/// [`Sim::stop`] or the end of the process.
 #[derive(Clone)]
 pub struct Sim {
     pub(crate) world: Arc<World>,
@@ -205,7 +208,7 @@ impl fmt::Debug for Sim {
 }
 
 impl Sim {
-    /// Starts a simulator on a free port of the loopback interface, with a random seed, in memory.
+    /// Starts a simulator in memory, on a free port of the loopback interface, with a random seed.
     ///
     /// # Errors
     /// No port could be bound.
@@ -213,7 +216,7 @@ impl Sim {
         Self::builder().start().await
     }
 
-    /// Settings other than those of [`Sim::start`].
+    /// Returns a builder for a simulator with other settings than [`Sim::start`].
     pub fn builder() -> SimBuilder {
         SimBuilder {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
@@ -225,55 +228,57 @@ impl Sim {
         }
     }
 
-    /// The address it listens on.
+    /// The listen address.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Where WhatsApp clients connect: `ws://…/ws/chat`.
+    /// The URL for WhatsApp clients: `ws://…/ws/chat`.
     #[must_use]
     pub fn ws_url(&self) -> String {
         format!("ws://{}/ws/chat", self.addr)
     }
 
-    /// The same over TLS: `wss://…/ws/chat`. The client must trust [`Sim::authority`].
+    /// The URL for WhatsApp clients over TLS: `wss://…/ws/chat`. The client must trust
+    /// [`Sim::authority`].
     #[must_use]
     pub fn wss_url(&self) -> String {
         format!("wss://{}/ws/chat", self.addr)
     }
 
-    /// The certificate of the authority that signs the server's, PEM. A `data_dir` has it as `ca.pem` too.
+    /// The certificate of the authority that signs the server's certificate, as PEM. The data
+    /// directory contains the same certificate as `ca.pem`.
     #[must_use]
     pub fn authority(&self) -> &str {
         self.tls.authority()
     }
 
-    /// Where the control API is: `http://…`.
+    /// The URL of the control API: `http://…`.
     #[must_use]
     pub fn http_url(&self) -> String {
         format!("http://{}", self.addr)
     }
 
-    /// The Noise static public key, which clients pin to be sure of this simulator.
+    /// The Noise static public key. A client pins the key to accept only this simulator.
     #[must_use]
     pub fn server_key(&self) -> [u8; 32] {
         self.world.keys.public()
     }
 
-    /// The public key that signs the certificate chain.
+    /// The public key that signs the Noise certificate chain.
     #[must_use]
     pub fn root_key(&self) -> [u8; 32] {
         self.world.keys.root()
     }
 
-    /// The seed that everything follows from.
+    /// The seed of all keys, ids and codes.
     #[must_use]
     pub fn seed(&self) -> u64 {
         self.world.seed.0
     }
 
-    /// Adds a phone. One that is there already is kept as it is.
+    /// Adds a phone. An existing phone with the same number stays unchanged.
     #[expect(
         clippy::unused_async,
         reason = "making keys may move off the caller's thread; callers should not change"
@@ -286,14 +291,15 @@ impl Sim {
         }
     }
 
-    /// The phone with this number; made, with its number as name, if there is none.
+    /// Returns the phone with this number. If there is none, the simulator creates a phone with the
+    /// number as name.
     pub async fn phone(&self, number: &str) -> Phone {
         let number = digits(number);
         self.add_phone(PhoneSpec::new(&number, number.as_str()))
             .await
     }
 
-    /// The phone with this number, if there is one.
+    /// Returns the phone with this number, if there is one.
     #[must_use]
     pub fn find_phone(&self, number: &str) -> Option<Phone> {
         let account = self.world.account_by_number(&digits(number))?;
@@ -303,7 +309,7 @@ impl Sim {
         })
     }
 
-    /// All phones, by number.
+    /// Returns all phones, ordered by number.
     #[expect(clippy::unused_async, reason = "as for the other calls")]
     pub async fn phones(&self) -> Vec<Phone> {
         let phone = |account| Phone {
@@ -313,42 +319,45 @@ impl Sim {
         self.world.accounts().into_iter().map(phone).collect()
     }
 
-    /// Makes a group addressed by LID, as today's are; members without a phone get one.
+    /// Creates a group addressed by LID, the addressing of new groups. Members without a phone get
+    /// one.
     pub async fn create_group(&self, name: &str, owner: &str, members: &[&str]) -> Arc<Group> {
         self.add_group(GroupSpec::new(name, owner).members(members))
             .await
     }
 
-    /// Makes a group; members without a phone get one. The members' companions are told.
+    /// Creates a group and notifies the members' companions. Members without a phone get one.
     #[expect(clippy::unused_async, reason = "as for the other calls")]
     pub async fn add_group(&self, spec: GroupSpec) -> Arc<Group> {
         self.world.create_group(spec)
     }
 
-    /// All groups, by id.
+    /// Returns all groups, ordered by id.
     #[must_use]
     pub fn groups(&self) -> Vec<Arc<Group>> {
         self.world.groups()
     }
 
-    /// The knobs that make it misbehave.
+    /// Returns the settings of the simulated faults.
     #[must_use]
     pub fn faults(&self) -> &Faults {
         &self.world.faults
     }
 
-    /// What happens from now on. A reader that falls 16,384 events behind loses the oldest.
+    /// Returns the events from now on. A subscriber more than 16,384 events behind loses the oldest
+    /// events.
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<SimEvent> {
         self.world.subscribe()
     }
 
-    /// Closes the port and all connections and writes the state, if it has a data directory.
+    /// Closes the port and all connections. If the simulator has a data directory, the state is
+    /// written.
     pub async fn stop(self) {
         let server = self.server.lock().take();
         if let Some(server) = server {
             server.abort();
-            // Only now is the port free again.
+            // The port is free only after the end of the server task.
             let _ = server.await;
         }
         self.world.stop.cancel();

@@ -1,15 +1,18 @@
-//! The state on disk, where a data directory is given: written when something changed, at most twice a second, and at
-//! a graceful stop. Nothing is written while a message is handled.
+//! The state on disk, if a data directory is given.
 //!
-//! - `server.json`: the seed (all server keys follow from it) and how often a simulator was started on it
+//! A background task writes every change, at most twice a second, and a graceful shutdown writes
+//! the last state. The handlers of messages never write to the disk.
+//!
+//! - `server.json`: the seed (all server keys are derived from the seed) and the number of starts
 //! - `groups.json`
-//! - `accounts/NUMBER.json`: an account, its phone's Signal state, its companions and what waits for them
-//! - `inboxes/NUMBER.jsonl`: what the phone shows, a line each, appended
-//! - `media/ID.enc`: uploaded files, still encrypted; written by the media host when they arrive
+//! - `accounts/NUMBER.json`: an account, its phone's Signal state, its companions and their queues
+//! - `inboxes/NUMBER.jsonl`: the inbox of the phone; each message is appended as one line
+//! - `media/ID.enc`: uploaded files, still encrypted; the media host writes each file at its upload
 //!
-//! A file is replaced in one step (written beside it, then renamed), so a killed simulator leaves whole files, at worst
-//! half a second old. Not kept: what phones sent (for companions that ask again), the ids of the server's own dedupe,
-//! counters and faults.
+//! A file is written under another name, then renamed. After a kill, each file is therefore
+//! complete and at most half a second old. The snapshot does not contain the messages sent by
+//! phones (kept for retry receipts), the message ids for the server's duplicate check, the counters
+//! and the faults.
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -61,7 +64,7 @@ struct SavedAccount {
     unread: HashMap<String, Vec<Unread>>,
     duplicates: u64,
     watchers: Vec<String>,
-    /// Sender keys that were handed out, as `group companion`.
+    /// Distributed sender keys, each as `group companion`.
     distributed: Vec<String>,
 }
 
@@ -82,13 +85,13 @@ struct SavedStanza {
     wire: Vec<u8>,
 }
 
-/// What a data directory says before anything else.
+/// The content of `server.json` after opening a data directory.
 pub(crate) struct Opened {
     pub(crate) seed: Seed,
     pub(crate) run: u64,
 }
 
-/// Opens (or makes) a data directory and counts this start.
+/// Opens a data directory, creates missing folders, and counts the start.
 pub(crate) fn open(dir: &Path, seed: Seed) -> Result<Opened, SimError> {
     for sub in ["accounts", "inboxes", "media"] {
         let path = dir.join(sub);
@@ -104,7 +107,7 @@ pub(crate) fn open(dir: &Path, seed: Seed) -> Result<Opened, SimError> {
     })
 }
 
-/// Reads everything back into an empty world.
+/// Reads the saved state into an empty world.
 pub(crate) fn restore(world: &World) -> Result<(), SimError> {
     let Some(dir) = &world.data_dir else {
         return Ok(());
@@ -161,7 +164,7 @@ fn restore_account(world: &World, dir: &Path, saved: SavedAccount) -> Result<(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(unusable(&inbox, &error)),
     };
-    // A killed process may leave half a line at the end.
+    // The last line can be incomplete after a kill.
     let messages = lines
         .lines()
         .filter_map(|line| serde_json::from_str::<InboxMessage>(line).ok());
@@ -171,12 +174,12 @@ fn restore_account(world: &World, dir: &Path, saved: SavedAccount) -> Result<(),
     Ok(())
 }
 
-/// Writes snapshots until it is told to finish.
+/// Writes snapshots until `finish`.
 pub(crate) struct Saver {
     written: Arc<Mutex<Written>>,
 }
 
-/// How far each inbox is on disk.
+/// The number of inbox messages on disk, for each account.
 #[derive(Default)]
 struct Written(HashMap<String, u64>);
 
@@ -201,13 +204,13 @@ impl Saver {
         Self { written }
     }
 
-    /// Writes the last state. The world must have been told to stop.
+    /// Writes the last state. The caller must have stopped the world before.
     pub(crate) async fn finish(&self, world: &Arc<World>) {
         write(world, &self.written).await;
     }
 }
 
-/// Writes what changed, off the threads that serve connections.
+/// Writes the changes on a blocking thread, so that the threads of the connections do not wait.
 async fn write(world: &Arc<World>, written: &Arc<Mutex<Written>>) {
     let (world, written) = (Arc::clone(world), Arc::clone(written));
     let done = tokio::task::spawn_blocking(move || save(&world, &mut written.lock())).await;
@@ -334,7 +337,7 @@ fn replace<T: Serialize>(path: &Path, value: &T) -> std::io::Result<()> {
     replace_bytes(path, &serde_json::to_vec(value)?)
 }
 
-/// Replaces (or makes) a file in one step.
+/// Replaces (or creates) a file atomically.
 pub(crate) fn replace_bytes(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let beside = path.with_extension("new");
     let mut options = std::fs::OpenOptions::new();
@@ -345,7 +348,8 @@ pub(crate) fn replace_bytes(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     std::fs::rename(beside, path)
 }
 
-/// For its owner alone, as the files: keys and messages are in them, though only of phones that do not exist.
+/// Creates a folder with access for its owner only, like the files. The files contain keys and
+/// messages, but only of simulated phones.
 fn make_folder(path: &Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
@@ -361,17 +365,17 @@ fn unusable(path: &Path, reason: &dyn std::fmt::Display) -> SimError {
     }
 }
 
-/// Bytes as text.
+/// Encodes bytes as base64.
 pub(crate) fn encode(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
-/// Text as bytes.
+/// Decodes base64.
 pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
 }
 
-/// Bytes as base64 text, for serde's `with`.
+/// Serializes bytes as base64 text, for serde's `with`.
 pub(crate) mod base64_bytes {
     use serde::{Deserialize as _, Deserializer, Serializer};
 

@@ -1,4 +1,4 @@
-//! What a logged-in companion says, by the tag of the stanza.
+//! Dispatches each stanza of a logged-in companion to the handler of its tag.
 
 pub(crate) mod message;
 pub(crate) mod presence;
@@ -28,7 +28,8 @@ pub(crate) struct Linked {
 }
 
 impl Linked {
-    /// Greets the companion. Another connection of the same device is told that it was replaced.
+    /// Sends `<success>` to the companion. An older connection of the same device gets a stream
+    /// error (`conflict`, type `replaced`).
     pub(crate) fn begin(
         world: &Arc<World>,
         account: Arc<Account>,
@@ -55,7 +56,7 @@ impl Linked {
         }
     }
 
-    /// Whether what it says is to be thrown away.
+    /// Returns whether a fault discards every stanza from this companion.
     pub(crate) fn is_stalled(&self) -> bool {
         self.world.faults.is_stalled(&self.companion.name)
     }
@@ -69,7 +70,8 @@ impl Linked {
             "ack" => self.take_ack(node),
             "presence" => presence::presence(self, node),
             "chatstate" => presence::chat_state(self, node),
-            // Session telemetry and pull requests for offline batches, which are pushed anyway.
+            // `ib` carries telemetry, and requests for the next offline batch. The simulator needs
+            // neither: every queued stanza is pushed without a request.
             "ib" => {}
             tag => tracing::debug!(
                 device = self.companion.name,
@@ -94,7 +96,8 @@ impl Linked {
         ) else {
             return;
         };
-        // Many receipts share an id; what tells them apart is echoed in the ack.
+        // Several receipts can share an id. The ack repeats their type and participant, so the pair
+        // identifies the receipt.
         let detail = (class == Class::Receipt).then(|| {
             receipt::detail(
                 &attr(node, "type").unwrap_or_default(),
@@ -118,7 +121,7 @@ impl Linked {
     }
 }
 
-/// Tells a connection that another one took its place, and closes it.
+/// Sends the stream error `conflict` (type `replaced`) on a connection, then closes the connection.
 pub(crate) fn replaced(link: &Link) {
     let conflict = NodeBuilder::new("conflict").attr("type", "replaced");
     let error = NodeBuilder::new("stream:error").children([conflict.build()]);
@@ -126,7 +129,7 @@ pub(crate) fn replaced(link: &Link) {
     link.close();
 }
 
-/// An attribute as text.
+/// Returns an attribute as text.
 pub(crate) fn attr(node: &NodeRef<'_>, name: &str) -> Option<String> {
     node.get_attr(name).map(|value| value.as_str().into_owned())
 }

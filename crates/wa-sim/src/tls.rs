@@ -1,7 +1,9 @@
-//! TLS on the simulator's port: an authority of its own, the right certificate, and wrong ones on purpose.
+//! TLS on the simulator's port: an own certificate authority, a valid certificate, and invalid
+//! certificates for tests.
 //!
-//! All of it follows from the seed, so a client that was given the authority's certificate finds it again after a restart. Nobody
-//! should trust this authority for anything else: whoever knows the seed has its key.
+//! All keys and certificates are derived from the seed, so a client that trusts the authority can
+//! connect again after a restart. Do not trust the authority outside of tests: anyone with the seed
+//! has its private key.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -19,20 +21,20 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::seed::Seed;
 
-/// The certificate with which the server proves its name over TLS.
+/// The certificate of the server for TLS connections.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Certificate {
-    /// Signed by the simulator's authority, for every name under which it listens.
+    /// Signed by the simulator's authority, for every name of the server.
     #[default]
     Valid,
-    /// The same, signed by an authority that nobody knows.
+    /// The valid names, signed by an unknown authority.
     UnknownCa,
     /// For `elsewhere.example`.
     WrongName,
-    /// Ended in 2021.
+    /// Expired in 2021.
     Expired,
-    /// Begins in 2100.
+    /// Valid from 2100.
     NotYetValid,
 }
 
@@ -44,14 +46,15 @@ const ALL: [Certificate; 5] = [
     Certificate::NotYetValid,
 ];
 
-/// What the port needs for TLS.
+/// The authority and the TLS acceptors of the port.
 pub(crate) struct Tls {
     authority: String,
     acceptors: BTreeMap<Certificate, TlsAcceptor>,
 }
 
 impl Tls {
-    /// Makes authorities and certificates from the seed. `names`: further ones of the server, beside those of this machine.
+    /// Creates authorities and certificates from the seed. `names` are names of the server besides
+    /// those of this machine.
     pub(crate) fn new(seed: Seed, listen: IpAddr, names: &[String]) -> Result<Self, rcgen::Error> {
         let known = Authority::new(seed, "wa-sim authority")?;
         let unknown = Authority::new(seed, "another authority")?;
@@ -77,7 +80,7 @@ impl Tls {
                 Certificate::WrongName => &elsewhere,
                 _ => &here,
             };
-            // Wide, as the Noise certificates are: tests move the clock.
+            // A long validity, like that of the Noise certificates, because tests move the clock.
             let (from, to) = match certificate {
                 Certificate::Expired => (2020, 2021),
                 Certificate::NotYetValid => (2100, 2110),
@@ -106,12 +109,12 @@ impl Tls {
         })
     }
 
-    /// The authority's certificate, PEM.
+    /// The authority's certificate, as PEM.
     pub(crate) fn authority(&self) -> &str {
         &self.authority
     }
 
-    /// What takes a connection with this certificate.
+    /// Returns the acceptor for TLS connections with this certificate.
     pub(crate) fn acceptor(&self, certificate: Certificate) -> Option<TlsAcceptor> {
         self.acceptors.get(&certificate).cloned()
     }
@@ -128,7 +131,8 @@ impl Authority {
         let mut params = CertificateParams::new(Vec::new())?;
         params.not_before = date_time_ymd(2023, 1, 1);
         params.not_after = date_time_ymd(2093, 1, 1);
-        // A client that has several in its store must not take one for the other.
+        // A unique name for each seed: a client with several authorities in its store must not
+        // confuse them.
         let unique = seed.bytes(name);
         let [a, b, c, d, ..] = unique;
         params.distinguished_name = named(&format!("{name} {a:02x}{b:02x}{c:02x}{d:02x}"));
@@ -148,9 +152,10 @@ fn named(name: &str) -> DistinguishedName {
     names
 }
 
-/// An Ed25519 key from the seed. Ed25519 takes any 32 bytes for a private key, and signs without chance.
+/// Returns an Ed25519 key derived from the seed. Ed25519 accepts any 32 bytes as private key, and
+/// signs without randomness.
 fn key(seed: Seed, label: &str) -> Result<KeyPair, rcgen::Error> {
-    /// RFC 8410, section 7: what stands before the key's 32 bytes in a PKCS #8 file.
+    /// RFC 8410, section 7: the bytes before the 32 bytes of the key in a PKCS #8 file.
     const PKCS8: [u8; 16] = [
         0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04,
         0x20,

@@ -1,5 +1,6 @@
-//! Everything the server knows: accounts, groups, codes that wait for a scan. Locks are short, and none is held while
-//! another account's is taken.
+//! The state of the server: accounts, groups, and clients that wait for a QR scan.
+//!
+//! Each lock is held for a short time. A task never holds the locks of two accounts at once.
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
@@ -29,13 +30,13 @@ use crate::phone::{Account, PhoneSpec};
 use crate::seed::Seed;
 use crate::wire::WireLog;
 
-/// The clock, as an argument.
+/// A clock, passed as an argument so that tests can replace it.
 pub(crate) type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// The state of one simulator.
 pub(crate) struct World {
     pub(crate) seed: Seed,
-    /// How often a simulator was started on this data, so that ids don't repeat.
+    /// Counts the starts of a simulator on this data directory, so that ids do not repeat.
     pub(crate) run: u64,
     pub(crate) keys: ServerKeys,
     pub(crate) faults: Faults,
@@ -45,11 +46,11 @@ pub(crate) struct World {
     pub(crate) wire: WireLog,
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) inbox_limit: usize,
-    /// Groups changed since the last snapshot.
+    /// Set if a group has changed since the last snapshot.
     pub(crate) groups_dirty: AtomicBool,
-    /// Ends every connection and task.
+    /// Stops every connection and task.
     pub(crate) stop: CancellationToken,
-    /// All tasks, so that a stop can wait for them.
+    /// Tracks all tasks, so that a shutdown can wait for them.
     pub(crate) tasks: TaskTracker,
     events: broadcast::Sender<SimEvent>,
     clock: Clock,
@@ -94,14 +95,14 @@ impl World {
         }
     }
 
-    /// Seconds since 1970.
+    /// Returns the seconds since 1970.
     pub(crate) fn now(&self) -> u64 {
         (self.clock)()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_secs())
     }
 
-    /// Milliseconds since 1970.
+    /// Returns the milliseconds since 1970.
     pub(crate) fn now_ms(&self) -> u64 {
         let since = (self.clock)().duration_since(UNIX_EPOCH);
         since.map_or(0, |since| {
@@ -109,7 +110,7 @@ impl World {
         })
     }
 
-    /// Runs a task that a stop cuts short and waits for.
+    /// Spawns a task. A shutdown cancels the task and waits for its end.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
@@ -117,7 +118,7 @@ impl World {
         });
     }
 
-    /// Waits, in real time.
+    /// Sleeps in real time.
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place where time passes; faults are made of delays"
@@ -126,10 +127,10 @@ impl World {
         tokio::time::sleep(duration).await;
     }
 
-    /// Makes an event only if someone listens.
+    /// Sends an event. If there is no subscriber, the event is not built.
     pub(crate) fn emit(&self, event: impl FnOnce() -> SimEvent) {
         if self.events.receiver_count() > 0 {
-            // An error means that the last listener has just left.
+            // An error means that the last subscriber has just gone.
             let _ = self.events.send(event());
         }
     }
@@ -138,13 +139,13 @@ impl World {
         self.events.subscribe()
     }
 
-    /// A generator for one connection or one code.
+    /// Returns a random generator for one connection or one pairing code.
     pub(crate) fn fork_rng(&self) -> StdRng {
         use rand::SeedableRng as _;
         StdRng::from_seed(self.rng.lock().random())
     }
 
-    /// An id for a stanza of the server's own.
+    /// Returns the id for a stanza created by the server.
     pub(crate) fn next_id(&self) -> String {
         let random: u64 = self.rng.lock().random();
         format!("{random:016x}")
@@ -154,7 +155,7 @@ impl World {
         self.accounts.read().by_number.get(number).cloned()
     }
 
-    /// The account that a phone number or LID names.
+    /// Returns the account of a phone number or LID.
     pub(crate) fn account(&self, jid: &Jid) -> Option<Arc<Account>> {
         let accounts = self.accounts.read();
         match jid.server {
@@ -170,7 +171,7 @@ impl World {
         self.accounts.read().by_number.values().cloned().collect()
     }
 
-    /// The account with this number, made if there is none.
+    /// Returns the account of this number, created if necessary.
     pub(crate) fn add_account(&self, spec: PhoneSpec) -> Arc<Account> {
         if let Some(account) = self.account_by_number(&spec.number) {
             return account;
@@ -193,7 +194,7 @@ impl World {
         account
     }
 
-    /// A device by its name, `number:device`.
+    /// Returns a device by its name, `number:device`.
     pub(crate) fn companion(&self, name: &str) -> Option<Arc<Companion>> {
         let (number, device) = name.split_once(':')?;
         self.account_by_number(number)?
@@ -231,12 +232,12 @@ impl World {
         group
     }
 
-    /// Makes a group, with phones for members that have none, and tells the members' companions.
+    /// Creates a group, and phones for unknown members, then notifies the members' companions.
     pub(crate) fn create_group(&self, spec: GroupSpec) -> Arc<Group> {
         for number in spec.members.iter().chain([&spec.owner]) {
             self.add_account(PhoneSpec::new(number, number.as_str()));
         }
-        // Real group ids look like this: 120363 and twelve digits.
+        // A real group id has the same format: 120363 and twelve digits.
         let id = format!(
             "120363{:012}",
             self.rng.lock().random_range(0..1_000_000_000_000_u64)
@@ -246,7 +247,7 @@ impl World {
         group
     }
 
-    /// What a phone calls the chat behind an address: a number, or a group's id.
+    /// Returns the name of a chat in the phone's inbox: a number or a group id.
     pub(crate) fn chat_name(&self, address: &str) -> String {
         let Ok(jid) = address.parse::<Jid>() else {
             return address.to_owned();

@@ -8,20 +8,21 @@ use std::process::ExitCode;
 use clap::Parser;
 use wa_sim::Sim;
 
-/// A WhatsApp server with virtual phones, for tests. It speaks to no one else.
+/// A WhatsApp server with virtual phones, for tests. It contacts no other server.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
     /// The address to listen on, for WhatsApp clients and for the control API.
     #[arg(long, default_value = "127.0.0.1:4000")]
     listen: SocketAddr,
-    /// Where the state is kept; without it everything is forgotten at the end.
+    /// The directory for the state; without it, the state is lost at the end.
     #[arg(long)]
     data: Option<PathBuf>,
-    /// A further name under which clients reach it over TLS; may be given again.
+    /// A further host name for TLS clients; can be repeated.
     #[arg(long)]
     name: Vec<String>,
-    /// The seed of all keys and ids; random if not given. Data that is there already keeps its seed.
+    /// The seed of all keys and ids; random if not given. An existing data directory keeps its
+    /// seed.
     #[arg(long)]
     seed: Option<u64>,
 }
@@ -33,7 +34,8 @@ async fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        // It reports a failed write by `eprintln!`, which panics where stderr cannot be written.
+        // A failed write is otherwise reported by `eprintln!`, which panics if stderr cannot be
+        // written.
         .log_internal_errors(false)
         .init();
     let args = Args::parse();
@@ -71,14 +73,14 @@ Ctrl-C stops it.
         sim.ws_url(),
         sim.wss_url()
     );
-    // A closed pipe is no error: the simulator serves programs too.
+    // A closed pipe is not an error: the simulator can run without a reader of stdout.
     let _ = std::io::stdout().write_all(guide.as_bytes());
     end_of_work().await;
     sim.stop().await;
     ExitCode::SUCCESS
 }
 
-/// Ctrl-C or SIGTERM.
+/// Waits for Ctrl-C or SIGTERM.
 async fn end_of_work() {
     #[cfg(unix)]
     {

@@ -1,4 +1,4 @@
-//! Changing groups from outside: as a test, or a person at the control API, does it.
+//! The API to change groups, for tests and for the control API.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use crate::phone::{Account, Phone, digits};
 use crate::sim::Sim;
 use crate::world::World;
 
-/// The longest subject, in characters, as the real server has it.
+/// The longest subject in characters; the real server has the same limit.
 const MAX_NAME: usize = 100;
 
-/// Why a group could not be changed.
+/// The reason why a group could not be changed.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GroupError {
@@ -21,7 +21,7 @@ pub enum GroupError {
     /// The subject is empty or too long.
     #[error("a group's name has 1 to 100 characters")]
     Name,
-    /// Someone who is not in the group cannot leave it.
+    /// Only a member can leave a group.
     #[error("{number} is not a member of the group {group}")]
     NotAMember {
         /// The number.
@@ -32,13 +32,14 @@ pub enum GroupError {
 }
 
 impl Sim {
-    /// The group with this id (with or without `@g.us`), if there is one.
+    /// Returns the group with this id (with or without `@g.us`).
     #[must_use]
     pub fn find_group(&self, id: &str) -> Option<Arc<Group>> {
         self.world.group(id.trim_end_matches("@g.us"))
     }
 
-    /// Gives a group another subject, as its owner does it. The members' companions are told.
+    /// Changes the subject of a group, on behalf of the owner, and notifies the members'
+    /// companions.
     ///
     /// # Errors
     /// There is no such group, or the name does not have 1 to 100 characters.
@@ -52,7 +53,8 @@ impl Sim {
         Ok(())
     }
 
-    /// Says what a group is about, as its owner does it; nothing removes it. The members' companions are told.
+    /// Changes the description of a group, on behalf of the owner, and notifies the members'
+    /// companions. An empty text removes the description.
     ///
     /// # Errors
     /// There is no such group.
@@ -63,7 +65,7 @@ impl Sim {
         Ok(())
     }
 
-    /// Switches a setting of a group, as its owner does it. The members' companions are told.
+    /// Switches a setting of a group, on behalf of the owner, and notifies the members' companions.
     ///
     /// # Errors
     /// There is no such group.
@@ -79,8 +81,8 @@ impl Sim {
         Ok(())
     }
 
-    /// Makes members admins, as the owner does it; answers the numbers for whom that is new. The members' companions are
-    /// told.
+    /// Promotes members to admins, on behalf of the owner, and notifies the members' companions.
+    /// Returns the numbers of the new admins.
     ///
     /// # Errors
     /// There is no such group.
@@ -92,8 +94,8 @@ impl Sim {
         self.set_admins(id, members, true).await
     }
 
-    /// Makes admins members like the others, as the owner does it; answers the numbers that were admins. The members'
-    /// companions are told.
+    /// Demotes admins to members, on behalf of the owner, and notifies the members' companions.
+    /// Returns the numbers of the former admins.
     ///
     /// # Errors
     /// There is no such group.
@@ -118,8 +120,8 @@ impl Sim {
         Ok(numbers_of(&changed))
     }
 
-    /// Adds members, as the owner does it; answers the numbers that were not in the group. Numbers without a phone
-    /// get one. The members' companions are told.
+    /// Adds members, on behalf of the owner, and notifies the members' companions. The simulator
+    /// creates a phone for each unknown number. Returns the numbers of the new members.
     ///
     /// # Errors
     /// There is no such group.
@@ -131,8 +133,8 @@ impl Sim {
         Ok(numbers_of(&added))
     }
 
-    /// Removes members, as the owner does it; answers the numbers that were in the group. Their companions are told,
-    /// too.
+    /// Removes members, on behalf of the owner, and notifies the companions of all members,
+    /// including the removed members. Returns the numbers of the removed members.
     ///
     /// # Errors
     /// There is no such group.
@@ -150,10 +152,10 @@ impl Sim {
 }
 
 impl Phone {
-    /// Leaves a group. The members' companions are told, and the own ones.
+    /// Leaves a group, and notifies the members' companions, including the phone's own.
     ///
     /// # Errors
-    /// There is no such group, or the phone is not in it.
+    /// There is no such group, or the phone is not a member.
     #[expect(
         clippy::unused_async,
         reason = "leaving may come to wait; callers should not have to change then"

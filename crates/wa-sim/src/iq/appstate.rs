@@ -1,6 +1,8 @@
-//! App state ("syncd"): the phone shares a key, and serves encrypted patches under it.
+//! App state ("syncd"): the phone shares a key with its companions and serves patches encrypted
+//! under the key.
 //!
-//! One patch is made here: the push name, in `critical_block`. What companions push is kept and served back.
+//! The simulator creates one patch: the push name, in the collection `critical_block`. The patches
+//! pushed by companions are stored and served to the other companions.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,10 +25,10 @@ use crate::seed::Seed;
 use crate::stanza::{Linked, attr};
 use crate::world::World;
 
-/// The collection that holds the push name.
+/// The collection with the push name.
 const CRITICAL_BLOCK: &str = "critical_block";
 
-/// One account's app state.
+/// The app state of one account.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct AppState {
     #[serde(with = "crate::snapshot::base64_bytes")]
@@ -36,14 +38,14 @@ pub(crate) struct AppState {
     collections: BTreeMap<String, Vec<Patch>>,
 }
 
-/// A patch; a collection's n-th one has version n.
+/// An encoded patch. The version of a patch is its position in the collection, counted from 1.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Patch(#[serde(with = "crate::snapshot::base64_bytes")] Vec<u8>);
 
 impl AppState {
     pub(crate) fn new(seed: Seed, number: &str, name: &str) -> Self {
         let mut rng = seed.rng(&format!("app state {number}"));
-        // Real ids are two bytes of device and four of epoch.
+        // A real key id has two bytes for the device and four bytes for the epoch.
         let key_id = vec![0, 0, 0, 0, 0, 1];
         let mut key = vec![0; 32];
         rng.fill(&mut key[..]);
@@ -80,7 +82,7 @@ fn push_name_patch(key_id: &[u8], key: &[u8], iv: [u8; 16], name: &str) -> Vec<u
         version: 1,
         ..HashState::default()
     };
-    // The first of its index: there is no previous value to take out of the hash.
+    // The first mutation of an index has no previous value to subtract from the hash.
     let _ = state.update_hash(std::slice::from_ref(&mutation), |_, _| Ok(None));
     let mut patch = wa::SyncdPatch {
         version: MessageField::some(wa::SyncdVersion { version: Some(1) }),
@@ -100,7 +102,7 @@ fn push_name_patch(key_id: &[u8], key: &[u8], iv: [u8; 16], name: &str) -> Vec<u
     waproto::codec::syncd_patch_to_vec(&patch)
 }
 
-/// The phone sends a companion the key, as a peer message.
+/// Sends the app state key from the phone to a companion, as a peer message.
 pub(crate) fn share_key(world: &Arc<World>, account: &Arc<Account>, companion: &Arc<Companion>) {
     let state = account.app_state.lock().clone();
     let key = wa::message::AppStateSyncKey {
@@ -130,7 +132,7 @@ pub(crate) fn share_key(world: &Arc<World>, account: &Arc<Account>, companion: &
     send::peer(world, account, companion, &message);
 }
 
-/// Serves every collection asked for, and takes the patches that come with the question.
+/// Serves each requested collection, and stores the patches in the request.
 pub(crate) fn answer(session: &Linked, node: &NodeRef<'_>) -> Answer {
     let Some(sync) = node.get_optional_child("sync") else {
         return Answer::BAD_REQUEST;

@@ -10,7 +10,7 @@ use crate::group::{Group, GroupSpec};
 use crate::stanza::{Linked, attr};
 use crate::world::World;
 
-/// Answers in the namespace `w:g2`.
+/// Answers the namespace `w:g2`.
 pub(crate) fn answer(session: &Linked, node: &NodeRef<'_>, kind: &str, tag: &str) -> Answer {
     match (kind, tag) {
         ("get", "participating") => {

@@ -1,4 +1,4 @@
-//! Where files go (`w:m`): the media hosts and the token for uploading to them.
+//! The media hosts and the upload token (namespace `w:m`).
 
 use wacore::iq::mediaconn::{HostType, MediaConnHostExtended, MediaConnResponseExtended};
 use wacore::protocol::ProtocolNode as _;
@@ -6,10 +6,11 @@ use wacore::protocol::ProtocolNode as _;
 use super::Answer;
 use crate::stanza::Linked;
 
-/// Seconds until a client asks for the hosts again, as the real server has it.
+/// The number of seconds until a client requests the hosts again; the real server sends the same
+/// value.
 const ROUTE_TTL: u64 = 300;
 
-/// Names the simulator's own port, as the client dialled it, as the one media host.
+/// Names the simulator's own port as the only media host, under the host name used by the client.
 pub(crate) fn connection(session: &Linked) -> Answer {
     let Some(host) = session.link.host() else {
         return Answer::UNKNOWN;

@@ -1,4 +1,4 @@
-//! Prekeys: companions upload theirs, and fetch the bundles of phones and of other companions.
+//! Prekeys: a companion uploads its own, and fetches the bundles of phones and of other companions.
 
 use std::collections::HashSet;
 
@@ -12,10 +12,10 @@ use crate::phone::send;
 use crate::phone::signal::{Bundle, SignedKey};
 use crate::stanza::Linked;
 
-/// Signal's key type, which WhatsApp sends along: Curve25519.
+/// The key type in Signal's key format for Curve25519; WhatsApp sends the type with each bundle.
 const KEY_TYPE: u8 = 5;
 
-/// Answers in the namespace `encrypt`.
+/// Answers the namespace `encrypt`.
 pub(crate) fn answer(session: &Linked, node: &NodeRef<'_>, kind: &str, tag: &str) -> Answer {
     match (kind, tag) {
         ("set", "rotate") => rotate(session, node),
@@ -30,8 +30,9 @@ pub(crate) fn answer(session: &Linked, node: &NodeRef<'_>, kind: &str, tag: &str
     }
 }
 
-/// After its first upload the account's phone can write to a companion: it shares the app state keys, without which
-/// the client waits ten seconds before it is ready.
+/// Sends the messages that waited for a companion's prekeys. After the first upload, the phone also
+/// shares the app state keys: without the keys, the client waits ten seconds before it reports
+/// ready.
 pub(crate) fn uploaded(session: &Linked) {
     let first = !std::mem::replace(&mut session.companion.keys().app_state_shared, true);
     session.companion.prekeys_arrived();
@@ -86,7 +87,8 @@ fn rotate(session: &Linked, node: &NodeRef<'_>) -> Answer {
     Answer::empty()
 }
 
-/// The client compares this with its own store and uploads anew where they differ.
+/// Returns the digest of the uploaded keys. The client compares the digest with its own store, and
+/// uploads the keys again after a difference.
 fn digest(companion: &Companion) -> Answer {
     let keys = companion.keys();
     let Some(signed) = &keys.signed else {
@@ -129,7 +131,7 @@ fn fetch(session: &Linked, node: &NodeRef<'_>) -> Answer {
     let answers = users.iter().filter_map(|user| {
         let asked = user.get_attr("jid")?;
         let jid = asked.to_jid()?;
-        // Answered under the name it was asked by: one account has two.
+        // An account has two addresses; the answer repeats the address in the request.
         let answer = NodeBuilder::new("user").attr("jid", asked.to_node_value());
         let Some(children) = bundle_of(session, &jid) else {
             let error = NodeBuilder::new("error")
@@ -174,7 +176,7 @@ fn bundle_nodes(bundle: &Bundle) -> Vec<Node> {
     nodes
 }
 
-/// `<type>`, `<identity>`, `<skey>` and, where there is one, `<key>`.
+/// Returns `<type>`, `<identity>`, `<skey>` and, if the bundle has a one-time prekey, `<key>`.
 pub(crate) fn key_nodes(bundle: &Bundle) -> Vec<Node> {
     let mut nodes = vec![
         leaf("type", [KEY_TYPE]),
@@ -191,7 +193,7 @@ pub(crate) fn key_nodes(bundle: &Bundle) -> Vec<Node> {
     nodes
 }
 
-/// The keys in a companion's retry receipt, if it has some.
+/// Returns the keys in a companion's retry receipt, if the receipt has keys.
 pub(crate) fn keys_of_retry(receipt: &NodeRef<'_>, companion: &Companion) -> Option<Bundle> {
     let keys = receipt.get_optional_child("keys")?;
     let registration_id = bytes(receipt, "registration").and_then(number)?;

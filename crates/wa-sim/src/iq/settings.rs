@@ -1,11 +1,12 @@
-//! Small questions about the account: properties, privacy, block list. The simulator keeps none of these; the answers
-//! are what a fresh account gets.
+//! Requests about the account: properties, privacy settings, block list.
+//!
+//! The simulator stores no settings. The answers are those of a new account.
 
 use wacore_binary::builder::NodeBuilder;
 
 use super::Answer;
 
-/// Answers by namespace.
+/// Answers a request by its namespace.
 pub(crate) fn answer(namespace: &str, kind: &str, tag: &str) -> Answer {
     match (namespace, kind, tag) {
         (

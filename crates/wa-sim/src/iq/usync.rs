@@ -1,6 +1,6 @@
-//! `usync`: who is registered, which devices an account has, and its LID.
+//! `usync`: registered accounts, the devices of an account, and its LID.
 //!
-//! People are asked for by phone number, by LID, or as the text `+628…` of a `<contact>`.
+//! A request names a person by phone number, by LID, or in a `<contact>` with the text `+628…`.
 
 use std::sync::Arc;
 
@@ -13,10 +13,10 @@ use super::Answer;
 use crate::phone::{Account, digits};
 use crate::stanza::Linked;
 
-/// The prefix of an account's signature over its list of devices.
+/// The prefix of the data under an account's signature of its device list.
 const SIGNED_LIST: [u8; 2] = [6, 2];
 
-/// Answers each user asked for, in each protocol asked for.
+/// Answers for each user and each protocol in the request.
 pub(crate) fn answer(session: &Linked, node: &NodeRef<'_>) -> Answer {
     let Some(usync) = node.get_optional_child("usync") else {
         return Answer::BAD_REQUEST;
@@ -117,7 +117,7 @@ fn answer_protocol(
             }
             Some(devices(session.world.now(), account, asked))
         }
-        // An account that has not migrated knows no one's LID.
+        // An account without the LID migration knows only its own LID.
         ("lid", Some(account))
             if session.account.lid_migrated || account.number == session.account.number =>
         {
@@ -138,7 +138,8 @@ fn answer_protocol(
     }
 }
 
-/// `<devices>`: the phone, each companion with its key index, and the account's signature over the indexes.
+/// Returns `<devices>`: the phone, each companion with its key index, and the account's signature
+/// of the indexes.
 fn devices(now: u64, account: &Account, asked: &Jid) -> Node {
     let companions = account.companions();
     let jids: Vec<_> = std::iter::once(0)
@@ -164,7 +165,7 @@ fn devices(now: u64, account: &Account, asked: &Jid) -> Node {
         .build()
 }
 
-/// The account's signed list of valid key indexes, as `<key-index-list>`.
+/// Returns `<key-index-list>`: the valid key indexes of the account, signed by the account.
 pub(crate) fn key_index_list(now: u64, account: &Account) -> Node {
     let indexes: Vec<_> = account
         .companions()

@@ -1,12 +1,17 @@
-//! The media host over HTTP, as WhatsApp's: `POST /mms/KIND/TOKEN?auth=…` takes an encrypted file, `GET` of its direct
-//! path gives it back. TOKEN is the SHA-256 of the encrypted bytes in base64url.
+//! The media host over HTTP, as at WhatsApp. `POST /mms/KIND/TOKEN?auth=…` uploads an encrypted
+//! file, and `GET` of the direct path returns the file. TOKEN is the SHA-256 of the encrypted bytes
+//! in base64url.
 //!
-//! - 401: the upload's `auth` is not one that was given to a device that is still linked; clients ask for a new one
-//! - 400: the bytes do not have the hash that TOKEN says
-//! - 403: the direct path lacks its signature; 404: there is no such file; 410: it was there too long ago
-//! - 413: more than 100 MiB
+//! - 400: the hash of the bytes differs from TOKEN
+//! - 401: the upload's `auth` does not belong to a linked device; a client then requests a new
+//!   token
+//! - 403: the signature in the direct path is missing or wrong
+//! - 404: there is no such file
+//! - 410: the file has expired
+//! - 413: the file has more than 100 MiB
 //!
-//! `?resume=1` asks how far an upload got; the rest comes with `&file_offset=N`. Downloads need no `auth`.
+//! `?resume=1` returns the progress of an interrupted upload; a request with `&file_offset=N` sends
+//! the rest. A download needs no `auth`.
 
 use axum::Json;
 use axum::Router;
@@ -26,7 +31,7 @@ use serde_json::json;
 use super::{Hash, MAX_FILE, Media, Missing, sha256};
 use crate::sim::Sim;
 
-/// The kinds that clients upload.
+/// The kinds of files that clients upload.
 const KINDS: [&str; 9] = [
     "image",
     "video",
@@ -55,7 +60,7 @@ struct Upload {
     file_offset: usize,
 }
 
-/// An error as the media host tells it.
+/// An error response of the media host.
 struct Refused(StatusCode, &'static str);
 
 impl IntoResponse for Refused {
@@ -123,7 +128,8 @@ async fn upload(
     }
 }
 
-/// Reads an upload to its end. What came of one that breaks off is kept, so that it can be resumed.
+/// Reads an upload to the end. The received part of an interrupted upload is kept, so that the
+/// client can resume.
 async fn receive(media: &Media, name: &str, offset: usize, body: Body) -> Result<Bytes, Refused> {
     let mut bytes = BytesMut::new();
     if offset > 0 {
@@ -171,7 +177,8 @@ async fn download(
     }
 }
 
-/// Runs what takes long for large files off the threads that serve connections.
+/// Runs slow work (large files) on a blocking thread, so that the threads of the connections do not
+/// wait.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Refused> {
@@ -180,7 +187,7 @@ async fn blocking<T: Send + 'static>(
         .map_err(|_| Refused(StatusCode::INTERNAL_SERVER_ERROR, "stopping"))
 }
 
-/// Some clients pad the token, some do not.
+/// Decodes the token. Some clients pad the base64 text, some do not.
 fn hash_of(token: &str) -> Option<Hash> {
     let bytes = URL_SAFE_NO_PAD.decode(token.trim_end_matches('=')).ok()?;
     bytes.try_into().ok()

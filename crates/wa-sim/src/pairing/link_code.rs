@@ -1,8 +1,13 @@
-//! Linking by eight characters that the client shows and the phone's owner types.
+//! Links a companion by eight characters: the client shows the code, and the owner types it on the
+//! phone.
 //!
-//! `companion_hello`: the client's ephemeral key, encrypted under the code. `primary_hello`: the phone's, likewise.
-//! `companion_finish`: the companion's identity and a random value, sealed under the keys' shared secret. From both
-//! shared secrets and the random value follows the secret that a QR code would have carried.
+//! 1. `companion_hello`: the client's ephemeral key, encrypted with a key derived from the code.
+//! 2. `primary_hello`: the phone's ephemeral key, encrypted in the same way.
+//! 3. `companion_finish`: the companion's identity key and a random value, encrypted with a key
+//!    derived from the shared secret of the ephemeral keys.
+//!
+//! Both sides derive the secret of the link from the two shared secrets and the random value. A QR
+//! code carries the same kind of secret.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +30,7 @@ use crate::phone::Account;
 use crate::stanza::attr;
 use crate::world::World;
 
-/// A client that asked to be linked to a number.
+/// A client that requested a link to a number.
 pub(crate) struct Request {
     unpaired: Arc<Unpaired>,
     number: String,
@@ -36,7 +41,7 @@ pub(crate) struct Request {
     entered: Mutex<Option<Entered>>,
 }
 
-/// What the phone holds between its hello and the companion's finish.
+/// The phone's state between `primary_hello` and `companion_finish`.
 struct Entered {
     account: Arc<Account>,
     ephemeral: KeyPair,
@@ -50,12 +55,12 @@ impl Request {
         Arc::ptr_eq(&self.unpaired, unpaired)
     }
 
-    /// Whom it asked for.
+    /// Returns the requested number.
     pub(super) fn number(&self) -> &str {
         &self.number
     }
 
-    /// How long ago it asked.
+    /// Returns the time since the request.
     pub(super) fn age(&self) -> Duration {
         self.asked.elapsed()
     }
@@ -77,7 +82,7 @@ pub(crate) fn answer(unpaired: &Arc<Unpaired>, request: &NodeRef<'_>) -> Answer 
     }
 }
 
-/// After `companion_finish` is answered, the link goes on as after a scan.
+/// Continues the link after the answer to `companion_finish`, as after a scan.
 pub(crate) fn continue_after(unpaired: &Arc<Unpaired>, node: &NodeRef<'_>) {
     let Some(finish) = node.get_optional_child("link_code_companion_reg") else {
         return;
@@ -104,14 +109,14 @@ pub(crate) fn continue_after(unpaired: &Arc<Unpaired>, node: &NodeRef<'_>) {
             let _ =
                 done.send(unpaired.offer(&account, identity, &secret, request.platform.clone()));
         }
-        // Nothing in the exchange says so earlier: a wrong code only shows in keys that do not fit.
+        // The exchange reveals a wrong code only here: the keys do not match.
         None => {
             let _ = outcome.send(Err(ScanError::WrongCode));
         }
     }
 }
 
-/// The phone's owner types the code.
+/// Links a companion to a phone by the code that the owner types.
 pub(crate) async fn enter(
     world: &Arc<World>,
     account: &Arc<Account>,
@@ -139,7 +144,7 @@ pub(crate) async fn enter(
         .try_into()
         .map_err(|_| ScanError::WrongCode)?;
     let wrapped = request.wrapped_ephemeral.clone();
-    // 131,072 rounds each: not on a thread that serves connections.
+    // Each call derives a key with 131,072 rounds, too slow for a thread that serves connections.
     let derived = tokio::task::spawn_blocking(move || {
         let companion = PairCodeUtils::decrypt_primary_ephemeral_pub(&wrapped, &code).ok()?;
         Some((companion, PairCodeUtils::encrypt_ephemeral_pub(&own, &code)))
@@ -215,7 +220,7 @@ fn hello(unpaired: &Arc<Unpaired>, request: &NodeRef<'_>) -> Answer {
         asked: Instant::now(),
         entered: Mutex::default(),
     };
-    // A newer request for the number replaces the older one, as with the real server.
+    // A newer request for the number replaces the older request, as on the real server.
     unpaired
         .world
         .pairings
@@ -248,7 +253,8 @@ fn request_by_ref(unpaired: &Arc<Unpaired>, node: &NodeRef<'_>) -> Option<Arc<Re
         .then_some(request)
 }
 
-/// Opens the companion's key bundle; answers its identity and the secret of the link.
+/// Decrypts the companion's key bundle. Returns the companion's identity key and the secret of the
+/// link.
 fn open_bundle(
     account: &Account,
     ephemeral: &KeyPair,

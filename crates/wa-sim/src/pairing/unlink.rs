@@ -1,4 +1,4 @@
-//! The end of a link, and the news of links that come and go.
+//! Unlinks a companion, and announces linked and unlinked devices.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::offline::Class;
 use crate::phone::Account;
 use crate::world::World;
 
-/// Ends a link: the companion is told, and its keys are forgotten.
+/// Unlinks a companion: deletes the keys, sends the stream error 401, and closes the connection.
 pub(crate) fn unlink(world: &World, companion: &Arc<Companion>) {
     let Some(account) = world.account_by_number(&companion.number) else {
         return;
@@ -38,7 +38,8 @@ pub(crate) fn unlink(world: &World, companion: &Arc<Companion>) {
     });
 }
 
-/// Tells the account's other companions, and all who asked for its devices, that one came or went.
+/// Notifies the account's other companions, and each watcher of the account's devices, about an
+/// added or removed device.
 pub(super) fn announce_device(
     world: &World,
     account: &Account,

@@ -1,8 +1,9 @@
-//! Clients that wait to be linked, for people who look for the code to scan.
+//! Lists the clients that wait for a link, for a person who looks for the code to scan.
 //!
-//! A code cannot be made from what the server knows. It holds the client's identity key and a secret beside the ref that
-//! the server gave; neither is ever sent, and the client refuses a link that is not signed under that secret. Nor does
-//! the server learn the eight characters: they are what encrypts the client's key.
+//! The list cannot contain the QR codes: a code holds the client's identity key and a secret, and
+//! the server receives neither of them. The client refuses a link without the HMAC under the
+//! secret. The server does not receive the eight characters either, because the client encrypts the
+//! ephemeral key with them.
 
 use std::sync::Arc;
 
@@ -11,26 +12,26 @@ use wacore::pair_code::PairCodeUtils;
 
 use super::{Pairings, REFS_LIFETIME};
 
-/// A client that is connected and belongs to no account yet.
+/// A connected client without an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct WaitingClient {
-    /// Tells it from others.
+    /// The id of the client in this list.
     pub id: String,
-    /// What it says it runs on; `unknown` where it did not say.
+    /// The platform reported by the client, or `unknown`.
     pub platform: String,
-    /// Seconds since it connected.
+    /// Seconds since the client connected.
     pub waits_s: u64,
-    /// Seconds until its last QR code is too old; 0 afterwards.
+    /// Seconds until the last QR code expires; 0 afterwards.
     pub qr_expires_s: u64,
-    /// The number for which it shows eight characters, if it asked for them.
+    /// The number of a requested eight-character code.
     pub code_for: Option<String>,
-    /// Seconds until these are too old.
+    /// Seconds until the eight-character code expires.
     pub code_expires_s: Option<u64>,
 }
 
 impl Pairings {
-    /// Who waits, the longest first.
+    /// Returns the waiting clients, the longest wait first.
     pub(crate) fn waiting(&self) -> Vec<WaitingClient> {
         let mut waiting: Vec<_> = self
             .by_ref
@@ -59,7 +60,7 @@ impl Pairings {
         waiting
     }
 
-    /// How many wait.
+    /// Returns the number of waiting clients.
     pub(super) fn count(&self) -> usize {
         self.by_ref
             .iter()

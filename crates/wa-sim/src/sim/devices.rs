@@ -1,4 +1,4 @@
-//! Linked devices from outside: their connections, their counters, the end of their link.
+//! The API for linked devices: connections, counters, unlinking.
 
 use std::collections::BTreeMap;
 
@@ -9,19 +9,20 @@ use crate::stanza;
 use crate::wire::WireStanza;
 
 impl Sim {
-    /// All linked devices, by number.
+    /// Returns all linked devices, ordered by number.
     #[expect(clippy::unused_async, reason = "as for the other calls")]
     pub async fn devices(&self) -> Vec<DeviceInfo> {
         self.world.devices()
     }
 
-    /// Clients that are connected and wait for a scan, the longest first.
+    /// Returns the connected clients that wait for a link, the longest wait first.
     #[must_use]
     pub fn waiting_clients(&self) -> Vec<WaitingClient> {
         self.world.pairings.lock().waiting()
     }
 
-    /// Ends the connection of a device (`number:device`); answers whether it had one.
+    /// Closes the connection of a device (`number:device`). Returns whether the device was
+    /// connected.
     #[expect(clippy::unused_async, reason = "as for the other calls")]
     pub async fn drop_device(&self, id: &str, how: Drop) -> bool {
         let link = self
@@ -36,8 +37,9 @@ impl Sim {
         link.is_some()
     }
 
-    /// Tells a device (`number:device`) that another connection took its place, and closes its own, as when a copy of its
-    /// keys logs in elsewhere. Answers whether it had a connection.
+    /// Closes the connection of a device (`number:device`) with the stream error `conflict`, as
+    /// after a login elsewhere with a copy of the device's keys. Returns whether the device was
+    /// connected.
     #[must_use]
     pub fn replace_device(&self, id: &str) -> bool {
         let link = self
@@ -50,7 +52,8 @@ impl Sim {
         link.is_some()
     }
 
-    /// Unlinks one device (`number:device`), as its phone does it; answers whether it was linked.
+    /// Unlinks a device (`number:device`), as its phone does. Returns whether the device was
+    /// linked.
     #[must_use]
     pub fn logout_device(&self, id: &str) -> bool {
         let companion = self.world.companion(id);
@@ -60,8 +63,8 @@ impl Sim {
         companion.is_some()
     }
 
-    /// How often a device (`number:device`) asked the server something, by `xmlns/type/child`, for example
-    /// `usync/get/usync`. Empty for an unknown device.
+    /// Returns the number of a device's requests (`number:device`) by `xmlns/type/child`, for
+    /// example `usync/get/usync`. The map is empty for an unknown device.
     #[must_use]
     pub fn iq_counts(&self, id: &str) -> BTreeMap<String, u64> {
         self.world
@@ -70,7 +73,7 @@ impl Sim {
             .unwrap_or_default()
     }
 
-    /// How many stanzas wait until a device (`number:device`) acknowledges them.
+    /// Returns the number of stanzas that wait for an ack of a device (`number:device`).
     #[must_use]
     pub fn waiting(&self, id: &str) -> usize {
         self.world
@@ -78,7 +81,8 @@ impl Sim {
             .map_or(0, |companion| companion.mailbox.lock().waiting().count())
     }
 
-    /// The newest 500 stanzas that went over the wire, oldest first; fewer where they are large.
+    /// Returns the newest stanzas on the wire, oldest first: at most 500, and fewer if the stanzas
+    /// are large.
     #[must_use]
     pub fn wire(&self) -> Vec<WireStanza> {
         let (kept, _) = self.world.wire.follow();

@@ -1,4 +1,5 @@
-//! `<message>` from a companion: acknowledge it, then pass each ciphertext to the device it is for.
+//! Handles `<message>` from a companion: acknowledges the stanza, then forwards each ciphertext to
+//! the addressed device.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,12 +16,12 @@ use crate::offline::Class;
 use crate::phone::receive::{self, Delivery, Enc, Parts};
 use crate::phone::{Account, Origin};
 
-/// The server's answer where it knows no such recipient.
+/// The error code of an ack to an unknown recipient.
 const UNKNOWN_RECIPIENT: u16 = 404;
-/// The server's answer to a stanza that is not well-formed.
+/// The error code of an ack to a malformed stanza.
 const BAD_STANZA: u16 = 479;
 
-/// Handles a message stanza.
+/// Acknowledges a message stanza, applies the faults, and forwards the message.
 pub(crate) fn from_companion(session: &Linked, node: &NodeRef<'_>) {
     let Some(id) = attr(node, "id").filter(|id| !id.is_empty()) else {
         return;
@@ -47,7 +48,7 @@ pub(crate) fn from_companion(session: &Linked, node: &NodeRef<'_>) {
     };
     let verdict = session.world.faults.verdict();
     if let Verdict::Nack(code) = verdict {
-        // It was not taken: sent again it is no repeat.
+        // The server did not accept the message, so the same id sent again is not a repeat.
         acknowledge(session, node, &id, Some(code));
         return;
     }
@@ -86,7 +87,8 @@ fn acknowledge(session: &Linked, node: &NodeRef<'_>, id: &str, error: Option<u16
     session.link.send(&ack_node(session, node, id, error));
 }
 
-/// The ack has no `phash`: a client compares it only where there is one, and re-reads device lists if it differs.
+/// Returns the ack of a message, without the attribute `phash`. A client compares `phash` only if
+/// the ack has the attribute, and fetches the device lists again after a difference.
 fn ack_node(session: &Linked, node: &NodeRef<'_>, id: &str, error: Option<u16>) -> Node {
     let ack = NodeBuilder::new("ack")
         .attr("class", "message")
@@ -102,12 +104,13 @@ fn ack_node(session: &Linked, node: &NodeRef<'_>, id: &str, error: Option<u16>) 
     }
 }
 
-/// Where a message goes.
+/// The destination of a message.
 enum Route {
-    /// A person; the account that the chat is with.
+    /// A chat with a person, given by the account of the person.
     Direct(Arc<Account>),
     Group(Arc<Group>),
-    /// Status and lists: accepted, shown nowhere.
+    /// A status post, a broadcast list or a newsletter. The server accepts the message and delivers
+    /// no copy.
     Nowhere,
 }
 
@@ -122,7 +125,8 @@ impl Route {
         if to.is_status_broadcast() || to.is_broadcast_list() || to.is_newsletter() {
             return Some(Self::Nowhere);
         }
-        // A resend to an own device names the chat in `recipient`.
+        // If a message is resent to a device of the sender's own account, `recipient` names the
+        // chat.
         let chat = node
             .get_attr("recipient")
             .and_then(wacore_binary::node::ValueRef::to_jid);
@@ -176,7 +180,7 @@ impl Route {
     }
 }
 
-/// Whose chat a message belongs to, seen from its sender.
+/// The chat of a message, as the sender sees the chat.
 enum Place<'a> {
     Direct(&'a Arc<Account>),
     Group(&'a Arc<Group>),
@@ -184,7 +188,8 @@ enum Place<'a> {
 
 type Target = (String, u16);
 
-/// Whether it is sent again to a device that could not read it, which says so: no server may take that for a repeat.
+/// Returns whether the message is a resend after a retry receipt. Such a resend has the attribute
+/// `count` on an `<enc>`, and the server must not treat the resend as a repeat.
 fn is_asked_for(node: &NodeRef<'_>) -> bool {
     let participants = node.get_optional_child("participants");
     let each = participants.and_then(NodeRef::children).unwrap_or_default();
@@ -192,8 +197,8 @@ fn is_asked_for(node: &NodeRef<'_>) -> bool {
     encs.into_iter().any(|enc| enc.get_attr("count").is_some())
 }
 
-/// The ciphertexts that are for one device each: `<participants>`, or an `<enc>` on the stanza itself where the stanza
-/// is for a single device (a resend, or a message to the own phone).
+/// Returns the ciphertexts for each single device: from `<participants>`, or from an `<enc>` on the
+/// stanza itself if the stanza is for one device (a resend, or a message to the own phone).
 fn addressed<'a, 'n>(
     session: &Linked,
     node: &'n NodeRef<'a>,
@@ -271,7 +276,8 @@ fn pass_to_phone(
         })
         .collect();
     let (by_lid, group) = match place {
-        // Receipts answer under the name by which the sender wrote to us.
+        // The receipt names the reader as the sender addressed the reader: by LID or by phone
+        // number.
         Place::Direct(_) => (
             node.get_attr("to")
                 .and_then(wacore_binary::node::ValueRef::to_jid)
@@ -295,7 +301,8 @@ fn pass_to_phone(
     receive::deliver(&session.world, account, delivery);
 }
 
-/// The stanza as another companion gets it, under the names its account uses.
+/// Returns the stanza for another companion. The addresses are the LIDs or phone numbers used by
+/// the account of the reader.
 fn forwarded(
     session: &Linked,
     node: &NodeRef<'_>,
@@ -338,7 +345,7 @@ fn forwarded(
         }
     };
     let mut children: Vec<_> = encs.iter().map(|enc| NodeRef::to_owned(enc)).collect();
-    // Without it the reader cannot check a companion that opens a session.
+    // `device-identity` lets the reader verify a companion that opens a new session.
     for child in node.children().unwrap_or_default() {
         if matches!(child.tag.as_ref(), "device-identity" | "reporting" | "meta") {
             children.push(NodeRef::to_owned(child));

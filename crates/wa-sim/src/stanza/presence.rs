@@ -1,4 +1,5 @@
-//! Presence and chat states: accepted and passed on to who is there, never queued.
+//! Presence and chat states. The server forwards both to connected companions and never queues
+//! them.
 
 use wacore_binary::NodeRef;
 use wacore_binary::builder::NodeBuilder;
@@ -7,7 +8,8 @@ use super::{Linked, attr};
 use crate::event::SimEvent;
 use crate::phone::receive;
 
-/// `<presence>`: a subscription is answered with what the phone is doing; the own state is kept by no one yet.
+/// Answers a `<presence>` subscription with the current activity of the phone. The simulator does
+/// not store the presence of a companion.
 pub(crate) fn presence(session: &Linked, node: &NodeRef<'_>) {
     if attr(node, "type").as_deref() != Some("subscribe") {
         return;
@@ -34,7 +36,7 @@ pub(crate) fn presence(session: &Linked, node: &NodeRef<'_>) {
     );
 }
 
-/// `<chatstate>`: typing or not, shown to the companions of the other side.
+/// Forwards `<chatstate>` (typing, paused) to the companions of the other side.
 pub(crate) fn chat_state(session: &Linked, node: &NodeRef<'_>) {
     let (Some(to), Some(state)) = (
         node.get_attr("to")

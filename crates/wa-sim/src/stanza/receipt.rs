@@ -1,4 +1,4 @@
-//! `<receipt>` in both directions: delivered, read, played, and "send it again".
+//! Receipts in both directions: delivered, read, played and retry.
 
 use std::sync::Arc;
 
@@ -14,16 +14,18 @@ use crate::phone::asking::Asked;
 use crate::phone::{Account, Origin, send};
 use crate::world::World;
 
-/// From this retry on a phone sends new keys along; before it the sender tries its session once more.
-/// As WhatsApp Web does, see `MIN_RETRY_COUNT_FOR_KEYS` in wacore.
+/// The retry count from which a phone includes new keys. At a lower count, the sender tries the
+/// existing session once more. WhatsApp Web uses the same limit, see `MIN_RETRY_COUNT_FOR_KEYS`
+/// in wacore.
 const KEYS_FROM: u8 = 2;
 
-/// What tells receipts with one id apart: their type and participant.
+/// Returns the type and participant of a receipt. Together they distinguish the receipts of one
+/// message id.
 pub(crate) fn detail(kind: &str, participant: &str) -> String {
     format!("{kind} {participant}")
 }
 
-/// A phone's receipt goes to the device that sent the message. `kind` is empty for "delivered".
+/// Sends a phone's receipt to the device that sent the message. `kind` is empty for "delivered".
 pub(crate) fn from_phone(
     world: &Arc<World>,
     account: &Arc<Account>,
@@ -42,7 +44,7 @@ pub(crate) fn from_phone(
     give(world, account, origin, id, kind, receipt);
 }
 
-/// A phone asks for a message again.
+/// Sends a retry receipt from a phone: a request to resend a message.
 pub(crate) fn retry_from_phone(
     world: &Arc<World>,
     account: &Arc<Account>,
@@ -135,7 +137,8 @@ fn give(
     sender.touch();
 }
 
-/// Handles a companion's receipt: acknowledges it, takes the message off its queue, passes it on.
+/// Handles a companion's receipt: sends the ack, removes the message from the companion's queue,
+/// and forwards the receipt.
 pub(crate) fn from_companion(session: &Linked, node: &NodeRef<'_>) {
     let (Some(id), Some(to)) = (
         attr(node, "id"),
@@ -167,9 +170,10 @@ pub(crate) fn from_companion(session: &Linked, node: &NodeRef<'_>) {
     match kind.as_str() {
         "retry" => retry(session, node, &id, &to),
         "server-error" => reupload::asked(session, node, &id),
-        // A companion has heard of a call; its ack took the offer off the queue.
+        // The companion confirms a call offer. The same receipt has already removed the offer from
+        // the queue.
         "" if node.get_optional_child("offer").is_some() => {}
-        // These concern only the reader's own devices.
+        // These receipts concern only the other devices of the reader.
         "sender" | "peer_msg" | "hist_sync" | "read-self" | "played-self" => {}
         _ => pass_on(session, node, &ids, &to, &kind),
     }
@@ -247,7 +251,8 @@ fn pass_on(session: &Linked, node: &NodeRef<'_>, ids: &[String], to: &Jid, kind:
     account.touch();
 }
 
-/// Puts the reader's name on a receipt as `account` knows it.
+/// Names the reader on a receipt by the address known to `account`. Returns the receipt, and the
+/// address for the key of the queue.
 fn under_name(
     session: &Linked,
     receipt: NodeBuilder,
@@ -272,7 +277,8 @@ fn under_name(
     )
 }
 
-/// A companion could not read a message: the phone (or companion) that sent it is asked again.
+/// Handles a retry receipt: the companion could not decrypt a message, so the phone or companion
+/// that sent the message must resend it.
 fn retry(session: &Linked, node: &NodeRef<'_>, id: &str, to: &Jid) {
     let author = node
         .get_attr("participant")

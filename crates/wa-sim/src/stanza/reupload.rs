@@ -1,7 +1,9 @@
-//! `<receipt type="server-error">`: a companion found no file behind a message's path, and asks the account's own phone to
-//! upload it again. The answer is a notification of type `mediaretry`.
+//! Handles `<receipt type="server-error">`. A companion found no file at the path of a message, and
+//! asks the account's own phone to upload the file again. The answer is a notification of type
+//! `mediaretry`.
 //!
-//! The form of both is that of WhatsApp Web's client, see `media_retry` in wacore, whose other side this is.
+//! The format of both stanzas follows WhatsApp Web's client, see `media_retry` in wacore. Wacore
+//! implements the other side.
 
 use rand::RngExt as _;
 use wacore_binary::builder::NodeBuilder;
@@ -15,13 +17,14 @@ use super::Linked;
 use crate::offline::Class;
 use crate::phone::receive;
 
-/// The purpose that the answer's key is derived for.
+/// The info string of the HKDF that derives the key of the answer.
 const PURPOSE: &[u8] = b"WhatsApp Media Retry Notification";
 
-/// "The phone has no such file."
+/// The error code for a file that the phone does not have.
 const NOT_FOUND: u8 = 2;
 
-/// Answers once the file is on the media host again. A phone that is off says nothing.
+/// Uploads the file to the media host again, then answers. A phone that is switched off does not
+/// answer.
 pub(super) fn asked(session: &Linked, node: &NodeRef<'_>, id: &str) {
     if !receive::is_online(&session.account) {
         return;
@@ -56,7 +59,8 @@ pub(super) fn asked(session: &Linked, node: &NodeRef<'_>, id: &str) {
     session.account.touch();
 }
 
-/// Where the file is now, for who has its key.
+/// Returns the answer with the new path of the file, encrypted with a key derived from the media
+/// key of the file.
 fn answer(session: &Linked, id: &str, media_key: &[u8], path: &str) -> Option<Node> {
     let mut key = [0; 32];
     wacore::crypto::hkdf_sha256_into(media_key, None, PURPOSE, &mut key).ok()?;

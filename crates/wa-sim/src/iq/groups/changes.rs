@@ -1,7 +1,8 @@
-//! Changes of a group, whoever makes them, and the `w:gp2` notifications that tell the members' companions.
+//! Changes of a group, made by a phone, a companion or a test, and the `w:gp2` notifications to the
+//! members' companions.
 //!
-//! Who is added gets the whole group in a `<create>`, as one who joins; the others get an `<add>`. Who is removed is
-//! told too, and is a stranger from then on.
+//! A new member gets the whole group in a `<create>`; the other members get an `<add>`. A removed
+//! member gets the `<remove>` too, and no later notification.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,7 +17,7 @@ use crate::offline::Class;
 use crate::phone::{Account, PhoneSpec, send};
 use crate::world::World;
 
-/// Tells the companions of all members that the group exists.
+/// Notifies the companions of all members of a new group.
 pub(crate) fn announce(world: &World, group: &Group) {
     let create = NodeBuilder::new("create")
         .attr("type", "new")
@@ -31,7 +32,7 @@ pub(crate) fn announce(world: &World, group: &Group) {
     );
 }
 
-/// Gives a group another subject.
+/// Changes the subject of a group.
 pub(crate) fn rename(world: &World, group: &Group, actor: &Account, name: &str) {
     let now = world.now();
     group.rename(name, now);
@@ -55,7 +56,7 @@ pub(crate) fn rename(world: &World, group: &Group, actor: &Account, name: &str) 
     );
 }
 
-/// Says what a group is about.
+/// Changes the description of a group. An empty text deletes the description.
 pub(crate) fn describe(world: &World, group: &Group, actor: &Account, text: &str) {
     group.describe(text);
     world.groups_dirty.store(true, Ordering::Release);
@@ -73,7 +74,7 @@ pub(crate) fn describe(world: &World, group: &Group, actor: &Account, text: &str
     notify(world, group, Some(actor), &group.members(), &description);
 }
 
-/// Switches a setting.
+/// Switches a setting of a group.
 pub(crate) fn switch(
     world: &World,
     group: &Group,
@@ -87,7 +88,7 @@ pub(crate) fn switch(
     notify(world, group, Some(actor), &group.members(), &switched);
 }
 
-/// Makes members admins, or no longer; answers those for whom that is news.
+/// Promotes members to admins or demotes admins. Returns the members with a changed role.
 pub(crate) fn set_admins(
     world: &World,
     group: &Group,
@@ -106,7 +107,8 @@ pub(crate) fn set_admins(
     changed
 }
 
-/// Adds members, with phones for those that have none; answers those that were not in the group.
+/// Adds members, and creates phones for unknown numbers. Returns the accounts that were not members
+/// before.
 pub(crate) fn add(
     world: &World,
     group: &Group,
@@ -137,7 +139,8 @@ pub(crate) fn add(
     accounts
 }
 
-/// Removes members (or, where they are the actor, lets them leave); answers those that were in the group.
+/// Removes members, or lets the actor leave the group. Returns the accounts that were members
+/// before.
 pub(crate) fn remove(
     world: &World,
     group: &Group,
@@ -163,7 +166,8 @@ pub(crate) fn remove(
     removed
 }
 
-/// Who acts where no one is named: the owner, or the first member of a group that its owner has left.
+/// Returns the account that acts if no actor is given: the owner, or the first member if the owner
+/// has left the group.
 pub(crate) fn actor(world: &World, group: &Group) -> Option<Arc<Account>> {
     let first = || group.members().first().cloned();
     let number = if group.has_member(group.owner()) {
@@ -174,7 +178,7 @@ pub(crate) fn actor(world: &World, group: &Group) -> Option<Arc<Account>> {
     world.account_by_number(&number.unwrap_or_else(|| group.owner().to_owned()))
 }
 
-/// `<add>`, `<remove>`, `<promote>` or `<demote>` with the members it is about.
+/// Returns `<add>`, `<remove>`, `<promote>` or `<demote>` with the affected members.
 pub(super) fn change(group: &Group, tag: &'static str, accounts: &[Arc<Account>]) -> Node {
     let participants: Vec<_> = accounts
         .iter()

@@ -1,9 +1,10 @@
-//! The control API: JSON over HTTP on the simulator's port, for tests in other languages and for curl.
+//! The control API: JSON over HTTP on the simulator's port, for tests in other languages and for
+//! curl.
 //!
-//! Every error is `{"error": "a sentence that says what to do"}` with a 4xx status. A simulator that listens on the
-//! loopback interface answers only requests whose `Host` is loopback too: a web page must not reach it under a name
-//! that it rebinds; and what a page of another origin sends is refused everywhere. `docs/simulator.md` has the endpoints
-//! with examples.
+//! Every error is `{"error": "a sentence that says what to do"}` with a 4xx status. Two checks keep
+//! other web pages out. A simulator on the loopback interface accepts only requests with a loopback
+//! `Host`, against DNS rebinding. Every simulator refuses requests from a page of another origin.
+//! `docs/simulator.md` describes the endpoints with examples.
 
 mod devices;
 mod events;
@@ -87,7 +88,7 @@ pub(crate) fn router(is_loopback: bool) -> Router<Sim> {
     }
 }
 
-/// An error as the API tells it.
+/// An error response of the API.
 pub(crate) struct ApiError {
     status: StatusCode,
     sentence: String,
@@ -116,7 +117,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// A JSON body, whose faults are told like all others. No body is an empty object.
+/// A JSON body. A body that cannot be read gets an [`ApiError`]. No body counts as an empty object.
 pub(crate) struct Body<T>(pub(crate) T);
 
 impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequest<S> for Body<T> {
@@ -147,7 +148,7 @@ impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequest<S> for Body<T> 
     }
 }
 
-/// The one name in a path: a phone's number or a device's id.
+/// The single name in a path: a phone's number or a device's id.
 pub(crate) struct Named(pub(crate) String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Named {
@@ -174,7 +175,7 @@ async fn key(State(sim): State<Sim>) -> Json<serde_json::Value> {
     }))
 }
 
-/// The authority's certificate as a file that clients are given to trust.
+/// Returns the authority's certificate, as a file for the trust store of clients.
 async fn authority(State(sim): State<Sim>) -> impl IntoResponse {
     let kind = [(header::CONTENT_TYPE, "application/x-pem-file")];
     (kind, sim.authority().to_owned())
@@ -201,8 +202,9 @@ async fn only_loopback(request: Request, next: Next) -> Result<Response, ApiErro
     ))
 }
 
-/// A page elsewhere may send what needs no permission (a form, a plain text), which is enough to turn a knob. Browsers
-/// say where such a request comes from; programs say nothing.
+/// Refuses requests from a page of another origin. Without a permission (CORS), such a page can
+/// still send a form or plain text, which is enough to change a fault. A browser names the origin
+/// of such a request; a program sends no origin.
 async fn only_own_pages(request: Request, next: Next) -> Result<Response, ApiError> {
     if is_of_own_page(request.headers()) {
         return Ok(next.run(request).await);

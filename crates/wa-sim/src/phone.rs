@@ -1,13 +1,18 @@
-//! Virtual phones: an account's primary device, with a real Signal identity, an inbox and habits.
+//! Virtual phones: the primary device of an account, with a real Signal identity, an inbox and
+//! settings.
 //!
-//! [`Phone`] is the handle that tests and the control API hold. Behind it stands [`Account`]: what the server knows of
-//! the account, and what the phone keeps to itself.
+//! [`Phone`] is the handle for tests and for the control API. [`Account`] is the state behind the
+//! handle: the server's data about the account, and the data of the phone.
 //!
-//! - `receive`: decrypt, show once, answer with receipts; `asking`: for what could not be decrypted
-//! - `outgoing`: what can be sent; `compose`: the message that says it; `call`: calls
-//! - `send`: encrypt for each companion of everyone concerned; `transmit`: the stanza for one of them
-//! - `signal`: sessions and keys; `inbox`: what is shown; `content`: kinds of messages; `files`: what is behind them; `habits`: receipts, online;
-//!   `ticks`: who has and read what was sent
+//! - `receive`: decrypts a message, shows the message once, sends receipts; `asking`: retry
+//!   receipts
+//! - `outgoing`: the kinds of messages to send; `compose`: builds the protobuf message; `call`:
+//!   calls
+//! - `send`: encrypts a message for each companion of the sender and of the receivers; `transmit`:
+//!   builds and queues the stanza for one companion
+//! - `signal`: sessions and keys; `inbox`: the shown messages; `content`: kinds of messages;
+//!   `files`: the files of messages; `habits`: the settings of receipts and retries; `ticks`:
+//!   delivery and read state of sent messages
 
 pub(crate) mod account;
 pub(crate) mod asking;
@@ -41,7 +46,7 @@ use crate::event::SimEvent;
 use crate::pairing::ScanError;
 use crate::world::World;
 
-/// What a new phone is like.
+/// The properties of a new phone.
 #[derive(Debug, Clone, Deserialize)]
 pub struct PhoneSpec {
     pub(crate) number: String,
@@ -55,7 +60,7 @@ fn yes() -> bool {
 }
 
 impl PhoneSpec {
-    /// A phone with this number (other characters than digits are dropped) and push name.
+    /// A phone with this number (all characters except digits are dropped) and push name.
     pub fn new(number: impl AsRef<str>, name: impl Into<String>) -> Self {
         Self {
             number: digits(number.as_ref()),
@@ -64,7 +69,7 @@ impl PhoneSpec {
         }
     }
 
-    /// Whether the account addresses people by LID, as today's accounts do. On by default.
+    /// Sets whether the account addresses people by LID, as new accounts do. The default is `true`.
     #[must_use]
     pub fn lid_migrated(mut self, on: bool) -> Self {
         self.lid_migrated = on;
@@ -72,17 +77,17 @@ impl PhoneSpec {
     }
 }
 
-/// Where a message came from: an account's device, and the shape its receipts must have.
+/// The origin of a message: the sending device, and the form of the receipts for the message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Origin {
     pub(crate) number: String,
     pub(crate) device: u16,
-    /// Whether the sender addressed us by LID: receipts come back under the same name.
+    /// True if the sender used the reader's LID. Receipts then use the LID too.
     pub(crate) by_lid: bool,
     pub(crate) group: Option<String>,
 }
 
-/// A virtual phone. Cheap to clone.
+/// A virtual phone. A clone is cheap and refers to the same phone.
 #[derive(Clone)]
 pub struct Phone {
     pub(crate) world: Arc<World>,
@@ -97,7 +102,7 @@ impl fmt::Debug for Phone {
     }
 }
 
-/// What was in the inbox when a deadline passed.
+/// The error of [`Phone::wait_for`], with the inbox at the deadline.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "{number} did not show such a message within {deadline:?}; it shows {shown} messages, the last is {last:?}"
@@ -105,11 +110,11 @@ impl fmt::Debug for Phone {
 pub struct WaitError {
     /// The phone.
     pub number: String,
-    /// How long was waited.
+    /// The time limit.
     pub deadline: Duration,
-    /// How many messages it shows.
+    /// The number of messages in the inbox.
     pub shown: usize,
-    /// The newest of them.
+    /// The newest message.
     pub last: Option<Box<InboxMessage>>,
 }
 
@@ -132,21 +137,22 @@ impl Phone {
         &self.account.lid
     }
 
-    /// Whether the account addresses people by LID.
+    /// Returns whether the account addresses people by LID.
     #[must_use]
     pub fn is_lid_migrated(&self) -> bool {
         self.account.lid_migrated
     }
 
-    /// Scans the QR code of a companion and waits until the companion has answered.
+    /// Scans the QR code of a companion and waits for the companion's answer.
     ///
     /// # Errors
-    /// The code is unreadable, unknown or expired, or the companion did not answer correctly within ten seconds.
+    /// The code is unreadable, unknown or expired, or the companion did not answer correctly within
+    /// ten seconds.
     pub async fn scan(&self, qr: &str) -> Result<DeviceInfo, ScanError> {
         crate::pairing::scan(&self.world, &self.account, qr).await
     }
 
-    /// Enters the eight-character code of a companion that asked to be linked to this number.
+    /// Enters the eight-character code of a companion that requested a link to this number.
     ///
     /// # Errors
     /// No companion is waiting for this number, the code is wrong, or the companion did not answer.
@@ -154,7 +160,7 @@ impl Phone {
         crate::pairing::link_code::enter(&self.world, &self.account, code).await
     }
 
-    /// All messages the phone shows, oldest first.
+    /// Returns all messages in the inbox, oldest first.
     #[expect(
         clippy::unused_async,
         reason = "reading may come to wait; callers should not have to change then"
@@ -163,8 +169,8 @@ impl Phone {
         self.account.inbox.lock().all()
     }
 
-    /// The decrypted file of a message that the phone shows; `None` where the message has none, or its file fails a
-    /// check (then its `media_error` says which).
+    /// Returns the decrypted file of a message in the inbox. Returns `None` if the message has no
+    /// file, or if the file failed a check (`media_error` has the reason).
     #[expect(
         clippy::unused_async,
         reason = "reading may come to wait; callers should not have to change then"
@@ -174,8 +180,9 @@ impl Phone {
         download.fetch(&self.world.media).ok()
     }
 
-    /// Takes the file of a message off the media host, as after some weeks; the phone still has it, and uploads it again
-    /// where a companion asks. Answers whether there was one.
+    /// Marks the file of a message as expired on the media host, as after some weeks. The phone
+    /// keeps the file, and uploads the file again on request of a companion. Returns whether the
+    /// file existed.
     #[must_use]
     pub fn expire_media(&self, id: &str) -> bool {
         let inbox = self.account.inbox.lock();
@@ -183,10 +190,10 @@ impl Phone {
         download.is_some_and(|download| self.world.media.expire(download.direct_path()))
     }
 
-    /// Waits until the phone shows a message that `wanted` accepts; ones it shows already count.
+    /// Waits for a message in the inbox that `wanted` accepts. Messages already in the inbox count.
     ///
     /// # Errors
-    /// The deadline passed; the error says what was last shown.
+    /// The deadline passed. The error contains the newest message.
     pub async fn wait_for(
         &self,
         deadline: Duration,
@@ -223,7 +230,8 @@ impl Phone {
         }
     }
 
-    /// Opens a chat (number or group id): everything unread in it is receipted as read. Answers how many those were.
+    /// Opens a chat (number or group id), and sends a read receipt for each unread message. Returns
+    /// the number of messages.
     #[expect(
         clippy::unused_async,
         reason = "reading may come to wait; callers should not have to change then"
@@ -235,26 +243,28 @@ impl Phone {
         read
     }
 
-    /// Which receipts the phone gives from now on. [`Receipts::Read`] at first.
+    /// Sets the receipts that the phone sends. The default is [`Receipts::Read`].
     pub fn set_receipts(&self, receipts: Receipts) {
         self.account.habits.lock().receipts = receipts;
         self.changed();
     }
 
-    /// How long after a message its receipts leave. Zero at first.
+    /// Sets the delay between a message and its receipts. The default is zero.
     pub fn set_receipt_delay(&self, delay: Duration) {
         self.account.habits.lock().receipt_delay = delay;
         self.changed();
     }
 
-    /// How long the phone waits for a message that it could not read before it asks again; zero: it asks only when a copy fails.
-    /// Three seconds at first.
+    /// Sets the wait between a retry receipt and the next retry receipt for the same message. The
+    /// default is three seconds. With zero, the phone sends a retry receipt only after a copy fails
+    /// to decrypt.
     pub fn set_ask_again(&self, after: Duration) {
         self.account.habits.lock().ask_again = after;
         self.changed();
     }
 
-    /// Switches the phone off or on. What arrives while it is off waits, without receipts, until it is on.
+    /// Switches the phone off or on. Messages for a phone that is off wait in a queue, without
+    /// receipts.
     pub fn set_online(&self, online: bool) {
         receive::set_online(&self.world, &self.account, online);
         self.changed();
@@ -267,7 +277,8 @@ impl Phone {
         });
     }
 
-    /// Unlinks every companion of the account, as "log out of all devices" does. Answers how many those were.
+    /// Unlinks every companion of the account, like "log out of all devices". Returns the number of
+    /// companions.
     #[expect(
         clippy::unused_async,
         reason = "unlinking may come to wait; callers should not have to change then"
@@ -290,14 +301,14 @@ impl Phone {
             .collect()
     }
 
-    /// How many messages arrived that the phone already showed.
+    /// Returns the number of messages received again after the first copy.
     #[must_use]
     pub fn duplicates(&self) -> u64 {
         self.account.inbox.lock().duplicates()
     }
 }
 
-/// Only the digits: numbers may be written `+62 812-…`.
+/// Returns only the digits of a number, because users also write `+62 812-…`.
 pub(crate) fn digits(number: &str) -> String {
     number.chars().filter(char::is_ascii_digit).collect()
 }

@@ -14,7 +14,8 @@ pub(super) async fn list(State(sim): State<Sim>) -> Json<Vec<DeviceInfo>> {
     Json(sim.devices().await)
 }
 
-/// `GET /control/devices/{id}`: one device, with what it asked the server and what waits for it.
+/// `GET /control/devices/{id}`: one device, with the counts of its requests and the length of its
+/// queue.
 pub(super) async fn show(
     State(sim): State<Sim>,
     Named(id): Named,
@@ -32,7 +33,8 @@ pub(super) struct How {
     how: Drop,
 }
 
-/// `POST /control/devices/{id}/drop {"how":"clean|abrupt"}`: `{"dropped": whether it was connected}`.
+/// `POST /control/devices/{id}/drop {"how":"clean|abrupt"}`: `{"dropped": true}` if the device was
+/// connected.
 pub(super) async fn drop_connection(
     State(sim): State<Sim>,
     Named(id): Named,
@@ -46,7 +48,8 @@ pub(super) async fn drop_connection(
     ))
 }
 
-/// `POST /control/devices/{id}/replace`: another connection took its place; `{"replaced": whether it was connected}`.
+/// `POST /control/devices/{id}/replace`: closes the connection as replaced; `{"replaced": true}` if
+/// the device was connected.
 pub(super) async fn replace(
     State(sim): State<Sim>,
     Named(id): Named,
@@ -57,7 +60,7 @@ pub(super) async fn replace(
     Ok(Json(json!({ "replaced": sim.replace_device(&id) })))
 }
 
-/// `POST /control/devices/{id}/logout`: its phone unlinks it; `{"logged_out": true}`.
+/// `POST /control/devices/{id}/logout`: unlinks the device; `{"logged_out": true}`.
 pub(super) async fn logout(
     State(sim): State<Sim>,
     Named(id): Named,

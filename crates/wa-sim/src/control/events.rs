@@ -1,4 +1,4 @@
-//! `GET /control/events`: what happens, as server-sent events with a JSON object each.
+//! `GET /control/events`: the events as server-sent events, each with a JSON object.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -11,7 +11,8 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::sim::Sim;
 
-/// Streams events until the reader leaves. A reader that falls too far behind is told how many it missed.
+/// Streams events until the subscriber disconnects. A subscriber too far behind gets the number of
+/// missed events.
 pub(super) async fn stream(
     State(sim): State<Sim>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {

@@ -1,4 +1,4 @@
-//! `/control/faults`: the knobs, all at once or some of them.
+//! `/control/faults`: the faults, all or some.
 
 use axum::Json;
 use axum::extract::State;
@@ -13,7 +13,8 @@ pub(super) async fn show(State(sim): State<Sim>) -> Json<FaultState> {
     Json(sim.faults().state())
 }
 
-/// `PATCH /control/faults {"ack_delay_ms": 200, …}`: only the knobs named are turned; answers all of them.
+/// `PATCH /control/faults {"ack_delay_ms": 200, …}`: changes only the given faults, and returns all
+/// faults.
 pub(super) async fn change(
     State(sim): State<Sim>,
     Body(changes): Body<Map<String, Value>>,

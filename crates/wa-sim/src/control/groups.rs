@@ -80,7 +80,8 @@ pub(super) struct Members {
     demote: Vec<String>,
 }
 
-/// `POST /control/groups/{id}/members {"add","remove","leave","promote","demote"}`, each a list of numbers: the group.
+/// `POST /control/groups/{id}/members {"add","remove","leave","promote","demote"}`, each a list of
+/// numbers: the group.
 pub(super) async fn change_members(
     State(sim): State<Sim>,
     Named(id): Named,

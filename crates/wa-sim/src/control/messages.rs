@@ -1,4 +1,5 @@
-//! `/control/phones/{n}/messages` and `…/media/{id}`: what a phone shows, and the files behind it.
+//! `/control/phones/{n}/messages` and `…/media/{id}`: the inbox of a phone and the files of
+//! messages.
 
 use std::fmt::Write as _;
 
@@ -55,7 +56,8 @@ pub(super) async fn messages(
     Ok(Json(shown.collect()))
 }
 
-/// `GET /control/phones/{n}/media/{id}`: the decrypted file of a message, under its own type.
+/// `GET /control/phones/{n}/media/{id}`: the decrypted file of a message, with the MIME type of the
+/// message.
 pub(super) async fn media(
     State(sim): State<Sim>,
     path: Result<Path<(String, String)>, PathRejection>,
@@ -75,8 +77,9 @@ pub(super) async fn media(
     Ok((headers, bytes).into_response())
 }
 
-/// A type is the sender's claim, and a browser must not run what a sender sent: what is no picture, film or sound is
-/// only saved, and whatever is opened all the same has no scripts, no origin and no way out.
+/// Returns the headers for a file. The MIME type is only the sender's claim, and a browser must not
+/// run a sender's file. Therefore only pictures, films and sound are shown inline, any other file
+/// is a download, and a policy forbids scripts, origin and requests.
 fn guarded(message: &InboxMessage) -> [(HeaderName, HeaderValue); 5] {
     let field = |name: &str| message.fields.get(name).and_then(Value::as_str);
     let claimed = field("mimetype").unwrap_or_default();
@@ -120,7 +123,7 @@ fn guarded(message: &InboxMessage) -> [(HeaderName, HeaderValue); 5] {
     ]
 }
 
-/// As RFC 8187 has it: all but letters and digits by their bytes.
+/// Percent-encodes a file name as in RFC 8187: every byte except letters, digits and `.-_`.
 fn percent_encoded(name: &str) -> String {
     name.bytes().fold(String::new(), |mut encoded, byte| {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_') {
@@ -132,7 +135,8 @@ fn percent_encoded(name: &str) -> String {
     })
 }
 
-/// `DELETE /control/phones/{n}/media/{id}`: the file is gone from the media host, not from the phone.
+/// `DELETE /control/phones/{n}/media/{id}`: expires the file on the media host. The phone keeps the
+/// file.
 pub(super) async fn expire_media(
     State(sim): State<Sim>,
     path: Result<Path<(String, String)>, PathRejection>,

@@ -1,4 +1,4 @@
-//! `/control/phones`: add, look, scan, read, change habits. `messages`: what one shows.
+//! `/control/phones`: add, list, scan, read, change settings. The inbox is in `messages`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,7 +21,8 @@ pub(super) struct NewPhone {
     lid_migrated: Option<bool>,
 }
 
-/// `POST /control/phones {"number","name"[,"lid_migrated"]}`: 201, or 200 for one that is there.
+/// `POST /control/phones {"number","name"[,"lid_migrated"]}`: 201 for a new phone, 200 for an
+/// existing phone.
 pub(super) async fn add(
     State(sim): State<Sim>,
     Body(new): Body<NewPhone>,
@@ -92,7 +93,7 @@ pub(super) struct Chat {
     chat: String,
 }
 
-/// `POST /control/phones/{n}/read {"chat"}`: `{"read": how many}`.
+/// `POST /control/phones/{n}/read {"chat"}`: `{"read": number of messages}`.
 pub(super) async fn read(
     State(sim): State<Sim>,
     Named(number): Named,
@@ -133,7 +134,7 @@ pub(super) async fn change(
     Ok(Json(show(&phone)))
 }
 
-/// `POST /control/phones/{n}/logout-devices`: `{"logged_out": how many}`.
+/// `POST /control/phones/{n}/logout-devices`: `{"logged_out": number of devices}`.
 pub(super) async fn logout_devices(
     State(sim): State<Sim>,
     Named(number): Named,

@@ -1,4 +1,4 @@
-//! `POST /control/phones/{n}/send` and `/call`: a phone sends something of any kind, or calls.
+//! `POST /control/phones/{n}/send` and `/call`: a phone sends a message of any kind, or calls.
 
 use axum::Json;
 use axum::extract::State;
@@ -13,10 +13,10 @@ use crate::phone::{AnswerTo, ContactCard, MediaKind, Outgoing, OutgoingMedia, Se
 use crate::sim::Sim;
 use crate::snapshot::decode;
 
-/// A file of 100 MiB in base64, and room for the rest of the JSON.
+/// The body limit: a file of 100 MiB in base64, and 1 MiB for the rest of the JSON.
 pub(super) const MAX_BODY: usize = MAX_FILE / 3 * 4 + (1 << 20);
 
-/// Who it goes to, one thing to send, and how.
+/// The receiver, exactly one content, and the options.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Request {
@@ -92,7 +92,7 @@ struct Answer {
     title: Option<String>,
 }
 
-/// `POST /control/phones/{n}/send {"to"|"groupid", one thing, how}`: `{"id"}`.
+/// `POST /control/phones/{n}/send {"to"|"groupid", one content, options}`: `{"id"}`.
 pub(super) async fn send(
     State(sim): State<Sim>,
     Named(number): Named,
@@ -131,7 +131,8 @@ pub(super) struct Claim {
     read: bool,
 }
 
-/// `POST /control/phones/{n}/claim {"to","id"[,"read"]}`: a receipt for a message that the phone need not have got.
+/// `POST /control/phones/{n}/claim {"to","id"[,"read"]}`: sends a receipt, even for a message that
+/// the phone never got.
 pub(super) async fn claim(
     State(sim): State<Sim>,
     Named(number): Named,
@@ -183,7 +184,7 @@ fn answer(sent: Result<String, SendError>) -> Result<Json<Value>, ApiError> {
     }
 }
 
-/// The one thing, as it is to be sent.
+/// Converts the request to the message to send. Exactly one content must be given.
 fn outgoing(request: Request) -> Result<Outgoing, ApiError> {
     let media = request.media.map(file).transpose()?;
     let raw = request.raw.map(|raw| {

@@ -1,4 +1,4 @@
-//! `GET /control/waiting`: clients that are connected and wait to be linked.
+//! `GET /control/waiting`: connected clients that wait for a link.
 
 use axum::Json;
 use axum::extract::State;
@@ -6,7 +6,7 @@ use axum::extract::State;
 use crate::pairing::WaitingClient;
 use crate::sim::Sim;
 
-/// The longest waiting first.
+/// Returns the clients, the longest wait first.
 pub(super) async fn list(State(sim): State<Sim>) -> Json<Vec<WaitingClient>> {
     Json(sim.waiting_clients())
 }

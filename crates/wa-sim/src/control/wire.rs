@@ -1,4 +1,5 @@
-//! `GET /control/wire`: what went over the wire, as server-sent events: the newest stanzas first, then each as it goes.
+//! `GET /control/wire`: the stanzas on the wire as server-sent events: first the newest stanzas of
+//! the log, then each new stanza.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -11,7 +12,8 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::sim::Sim;
 
-/// Streams until the reader leaves. One that falls too far behind is told how many stanzas it missed.
+/// Streams stanzas until the subscriber disconnects. A subscriber too far behind gets the number of
+/// missed stanzas.
 pub(super) async fn follow(
     State(sim): State<Sim>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {

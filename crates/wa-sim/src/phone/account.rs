@@ -1,4 +1,4 @@
-//! An account: its names, its companions, and everything its phone keeps.
+//! An account: addresses, companions, and the data of the phone.
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
@@ -20,46 +20,47 @@ use crate::companion::Companion;
 use crate::iq::appstate::AppState;
 use crate::seed::Seed;
 
-/// How many sent messages a phone keeps for companions that ask again.
+/// The number of sent messages that a phone keeps for retry receipts.
 const KEPT: usize = 1_000;
 
-/// One account and its phone.
+/// An account and its phone.
 pub(crate) struct Account {
     pub(crate) number: String,
     pub(crate) lid: String,
     pub(crate) name: String,
     pub(crate) lid_migrated: bool,
-    /// The account's ADV id: the same on every companion's signed identity.
+    /// The account's ADV id. Every companion's signed identity contains the same id.
     pub(crate) raw_id: u32,
     pub(crate) signal: Mutex<Signal>,
     pub(crate) inbox: Mutex<Inbox>,
-    /// How many messages were ever shown, for those who wait.
+    /// The number of messages ever shown; a change wakes the waiting tasks.
     pub(crate) shown: watch::Sender<u64>,
     pub(crate) habits: Mutex<Habits>,
     pub(crate) held: Mutex<Held>,
     pub(crate) app_state: Mutex<AppState>,
     pub(crate) sent: Mutex<Sent>,
     pub(crate) ticks: Mutex<Ticks>,
-    /// Companions of other accounts that asked for this one's devices, by name: they are told of changes.
+    /// Companions of other accounts that requested the device list, by name. Each gets a
+    /// notification of changes.
     pub(crate) watchers: Mutex<BTreeSet<String>>,
     companions: RwLock<Vec<Arc<Companion>>>,
     next_device: AtomicU16,
     dirty: AtomicBool,
 }
 
-/// What the phone sent, kept for retries, and who holds its sender keys.
+/// The sent messages, kept for retries, and the companions with the phone's sender keys.
 #[derive(Default)]
 pub(crate) struct Sent {
     kept: VecDeque<Kept>,
-    /// `group companion`, for each sender key that was handed out.
+    /// `group companion`, for each distributed sender key.
     pub(crate) distributed: HashSet<String>,
 }
 
-/// One sent message.
+/// A sent message.
 #[derive(Clone)]
 pub(crate) struct Kept {
     pub(crate) id: String,
-    /// The number or group it went to.
+    /// The number or group id of the chat.
     pub(crate) chat: String,
     pub(crate) is_group: bool,
     pub(crate) message: Arc<wa::Message>,
@@ -81,7 +82,7 @@ impl Sent {
 impl Account {
     pub(crate) fn new(seed: Seed, run: u64, spec: PhoneSpec, inbox_limit: usize) -> Self {
         let mut rng = seed.rng(&format!("account {}", spec.number));
-        // Real LIDs have fourteen or fifteen digits and no relation to the number.
+        // A real LID has fourteen or fifteen digits and no relation to the number.
         let lid = rng
             .random_range(100_000_000_000_000_u64..990_000_000_000_000)
             .to_string();
@@ -106,7 +107,7 @@ impl Account {
         }
     }
 
-    /// Its name on the wire, without a device.
+    /// Returns the account's address on the wire, without a device.
     pub(crate) fn jid(&self, lid: bool) -> Jid {
         if lid {
             Jid::lid(self.lid.as_str())
@@ -127,7 +128,8 @@ impl Account {
             .cloned()
     }
 
-    /// A device index that was never used before: a removed one must not come back to life.
+    /// Returns a new device index. An index is never used twice, because a removed device must not
+    /// become valid again.
     pub(crate) fn next_device(&self) -> u16 {
         self.next_device.fetch_add(1, Ordering::Relaxed)
     }
@@ -145,7 +147,7 @@ impl Account {
         self.touch();
     }
 
-    /// Takes a companion off the account; answers whether it was there.
+    /// Removes a companion from the account. Returns whether the companion existed.
     pub(crate) fn remove_companion(&self, device: u16) -> bool {
         let mut companions = self.companions.write();
         let before = companions.len();
@@ -155,7 +157,7 @@ impl Account {
         self.companions.read().len() < before
     }
 
-    /// A message id as phones make them.
+    /// Returns a message id in the format of phones.
     pub(crate) fn next_id(&self) -> String {
         let random: u128 = self.signal.lock().rng().random();
         format!("3A{random:032X}")[..20].to_owned()
@@ -166,7 +168,7 @@ impl Account {
         self.dirty.store(true, Ordering::Release);
     }
 
-    /// Whether it changed; asking resets the mark.
+    /// Returns whether the account has changed, and resets the mark.
     pub(crate) fn take_dirty(&self) -> bool {
         self.dirty.swap(false, Ordering::AcqRel)
     }

@@ -1,7 +1,8 @@
-//! A phone asks for a message that it could not read, until it can.
+//! Sends retry receipts for messages that a phone cannot decrypt.
 //!
-//! It asks at once when a copy fails, and again when none has come for a while: an ask may be lost on its way, or with the client
-//! that had it. The count in its asks rises, and after the last one it gives up, as real phones do.
+//! The phone sends a retry receipt at once after a failed decryption, and again if no copy has
+//! arrived after a while: the receipt can be lost, or the client can disconnect before the resend.
+//! Each receipt has a higher count. After the highest count the phone gives up, like a real phone.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,31 +15,32 @@ use crate::event::SimEvent;
 use crate::stanza::receipt;
 use crate::world::World;
 
-/// After this many requests for one message a phone gives up; clients refuse a fifth.
+/// The highest number of retry receipts for a message. Clients refuse a fifth.
 const MOST: u8 = 4;
 
-/// A message asked for so often is not made to fail any more: the knob alone must never cost a message.
+/// After this number of retry receipts, the fault no longer applies to the message, so the fault
+/// alone never loses a message.
 const SPARED: u8 = 2;
 
-/// A message that the phone could not read and waits for.
+/// A message that the phone could not decrypt, with the state of the retries.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Asked {
     pub(crate) origin: Origin,
-    /// The message's, seconds since 1970.
+    /// The timestamp of the message, in seconds since 1970.
     pub(crate) timestamp: u64,
     pub(crate) count: u8,
 }
 
-/// Those messages, by their ids.
+/// The messages without a readable copy so far, by id.
 pub(crate) type Open = HashMap<String, Asked>;
 
-/// Whether the knob may fail this message.
+/// Returns whether the fault can still apply to this message.
 pub(crate) fn may_fail(account: &Account, id: &str) -> bool {
     let held = account.held.lock();
     held.asked.get(id).is_none_or(|asked| asked.count < SPARED)
 }
 
-/// A copy could not be read: asks for another, at once.
+/// Sends a retry receipt at once after a failed decryption.
 pub(crate) fn ask(world: &Arc<World>, account: &Arc<Account>, delivery: &Delivery) {
     world.emit(|| SimEvent::Undecryptable {
         phone: account.number.clone(),
@@ -57,7 +59,7 @@ pub(crate) fn ask(world: &Arc<World>, account: &Arc<Account>, delivery: &Deliver
     once_more(world, account, &delivery.id);
 }
 
-/// It could be read, or is shown by another copy.
+/// Ends the retries, after a copy was decrypted or shown.
 pub(crate) fn answered(account: &Account, id: &str) {
     let mut held = account.held.lock();
     if !held.asked.is_empty() {
@@ -65,7 +67,7 @@ pub(crate) fn answered(account: &Account, id: &str) {
     }
 }
 
-/// After a restart: waits on for what was asked for.
+/// Continues the retries after a restart.
 pub(crate) fn resume(world: &Arc<World>, account: &Arc<Account>) {
     let open = account.held.lock().asked.clone();
     for (id, asked) in open {
@@ -95,7 +97,7 @@ fn once_more(world: &Arc<World>, account: &Arc<Account>, id: &str) {
     wait(world, account, id.to_owned(), asked.count);
 }
 
-/// Asks once more unless an answer, or a copy that failed, comes before.
+/// Sends the next retry receipt after the configured wait, unless a copy has arrived before.
 fn wait(world: &Arc<World>, account: &Arc<Account>, id: String, count: u8) {
     let (world, account) = (Arc::clone(world), Arc::clone(account));
     let later = Arc::clone(&world);
@@ -110,7 +112,8 @@ fn wait(world: &Arc<World>, account: &Arc<Account>, id: String, count: u8) {
             if held.asked.get(&id).is_none_or(|asked| asked.count != count) {
                 return;
             }
-            // One that is off asks nobody; what it waits for may lie in its queue.
+            // A phone that is off sends no receipt, and the copy can already be in the phone's
+            // queue.
             if !held.offline {
                 break;
             }

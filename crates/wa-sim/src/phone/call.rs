@@ -1,4 +1,5 @@
-//! A phone calls: the offer reaches the companions of those who are called. Nothing is ever heard, and nobody answers.
+//! Calls from a phone: the companions of the called accounts get the call offer. A call has no
+//! sound and cannot be answered.
 
 use wacore_binary::Jid;
 use wacore_binary::builder::NodeBuilder;
@@ -7,7 +8,8 @@ use super::{Account, Phone, SendError, digits};
 use crate::offline::Class;
 
 impl Phone {
-    /// Calls a number; answers the call's id. Companions that are away hear of it when they are back.
+    /// Calls a number and returns the call's id. A disconnected companion gets the offer after its
+    /// next login.
     ///
     /// # Errors
     /// No phone has that number.
@@ -26,10 +28,10 @@ impl Phone {
         Ok(id)
     }
 
-    /// Calls all other members of a group; answers the call's id.
+    /// Calls all other members of a group and returns the call's id.
     ///
     /// # Errors
-    /// There is no such group, or the phone is not in it.
+    /// There is no such group, or the phone is not a member.
     #[expect(clippy::unused_async, reason = "as for the other calls")]
     pub async fn call_group(&self, group: &str, video: bool) -> Result<String, SendError> {
         let group = self.group(group)?;
@@ -45,7 +47,8 @@ impl Phone {
         Ok(id)
     }
 
-    /// `<call><offer/></call>`, as far as a client reads it that does not answer. The keys of the sound are left out.
+    /// Sends `<call><offer/></call>` with the parts that a client reads without answering. The
+    /// offer has no keys for the sound.
     fn offer(&self, peer: &Account, id: &str, video: bool, group: Option<Jid>) {
         let by_lid = peer.lid_migrated;
         let caller = self.account.jid(by_lid);

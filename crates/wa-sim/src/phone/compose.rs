@@ -1,4 +1,4 @@
-//! From what a person does on a phone to the message that says it.
+//! Builds the protobuf message for something that a phone sends.
 
 use std::fmt::Write as _;
 
@@ -14,17 +14,17 @@ use super::inbox::InboxMessage;
 use super::outgoing::{AnswerTo, ContactCard, Outgoing, SendError};
 use super::{Phone, content, digits};
 
-/// Where a message goes, as the phone that writes it sees the chat.
+/// The chat of an outgoing message, as the sending phone sees the chat.
 pub(super) struct Place {
-    /// A number, or a group's id.
+    /// A number or a group id.
     pub(super) chat: String,
     pub(super) jid: Jid,
-    /// Whether people are named by LID in it.
+    /// True if people are named by LID in the chat.
     pub(super) by_lid: bool,
     pub(super) is_group: bool,
 }
 
-/// The message; its file, if it has one, is on the media host then.
+/// Builds the message. If the message has a file, the file is uploaded to the media host.
 pub(super) fn message(
     phone: &Phone,
     outgoing: Outgoing,
@@ -72,7 +72,7 @@ pub(super) fn message(
             ..Default::default()
         },
         Outgoing::Edit { of, text } => {
-            // As phones send it: the instruction inside a wrapper, for the sake of readers that don't know it.
+            // Like a real phone: the edit is inside a wrapper, for readers that do not know edits.
             let new = MessageField::some(content::text(&text));
             let instruction = protocol(phone, place, &of, ProtocolType::MessageEdit, new)?;
             wa::Message {
@@ -118,14 +118,14 @@ fn wrapped(message: wa::Message) -> MessageField<wa::message::FutureProofMessage
     })
 }
 
-/// What the phone shows under an id in this chat.
+/// Returns the message with an id in this chat of the phone.
 fn shown(phone: &Phone, place: &Place, id: &str) -> Result<InboxMessage, SendError> {
     let inbox = phone.account.inbox.lock();
     let found = inbox.find(&place.chat, id).cloned();
     found.ok_or_else(|| SendError::UnknownMessage(id.to_owned()))
 }
 
-/// Names a message as its chat's members know it.
+/// Returns the key of a message, in the form used by the members of the chat.
 fn key(phone: &Phone, place: &Place, target: &InboxMessage) -> MessageField<wa::MessageKey> {
     MessageField::some(wa::MessageKey {
         remote_jid: Some(place.jid.to_string()),
@@ -143,7 +143,7 @@ fn author(phone: &Phone, place: &Place, target: &InboxMessage) -> Option<String>
     Some(account.jid(place.by_lid).to_string())
 }
 
-/// An instruction about a message of the phone's own account.
+/// Builds a protocol message about a message of the phone's own account.
 fn protocol(
     phone: &Phone,
     place: &Place,
@@ -234,7 +234,8 @@ fn card(card: ContactCard) -> wa::message::ContactMessage {
     }
 }
 
-/// A card as phones write them: `waid` is what makes a number one that can be written to.
+/// Returns a contact card in the format of phones. The parameter `waid` marks a number as a
+/// WhatsApp number.
 fn vcard(name: &str, numbers: &[String]) -> String {
     let name = name.replace(['\r', '\n'], " ");
     let lines = numbers.iter().fold(String::new(), |mut lines, number| {

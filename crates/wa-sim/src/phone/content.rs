@@ -1,4 +1,4 @@
-//! From a decrypted message to what a phone shows of it: kind, text and the kind's own fields.
+//! Converts a decrypted message to the entry in the inbox: kind, text and the fields of the kind.
 
 mod choices;
 pub(crate) mod media;
@@ -12,19 +12,20 @@ pub(crate) use quoted::Quoted;
 
 use super::files::Download;
 
-/// What there is to show.
+/// The content of a message in the inbox.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Content {
     pub(crate) kind: String,
     pub(crate) text: String,
     pub(crate) fields: Map<String, Value>,
-    /// Where its file is, if it has one.
+    /// The location of the file, if the message has one.
     pub(crate) download: Option<Download>,
-    /// What it answers, if it says so.
+    /// The quoted message, if the message has a quote.
     pub(crate) quoted: Option<Quoted>,
 }
 
-/// Names the kind of a message; `None` where a phone shows nothing (keys, syncs).
+/// Returns the content of a message. Returns `None` for a message that a phone does not show (keys,
+/// syncs).
 pub(crate) fn describe(message: &wa::Message) -> Option<Content> {
     if let Some(wrapped) = unwrap(message) {
         return describe(wrapped);
@@ -34,7 +35,7 @@ pub(crate) fn describe(message: &wa::Message) -> Option<Content> {
     Some(content)
 }
 
-/// As [`describe`], of a message that is not wrapped and without what it quotes.
+/// Like [`describe`], for a message without wrapper, and without the quote.
 fn plain(message: &wa::Message) -> Option<Content> {
     let content = if let Some(text) = &message.conversation {
         show("text", text, json!({}))
@@ -119,7 +120,7 @@ fn describe_protocol(protocol: &wa::message::ProtocolMessage) -> Option<Content>
     None
 }
 
-/// Any other kind is named after its protobuf field, so that nothing arrives unseen.
+/// Names any other kind after its protobuf field, so that no message is lost.
 fn other(message: &wa::Message) -> Option<Content> {
     let value = serde_json::to_value(message).ok()?;
     let (name, _) = value.as_object()?.iter().find(|(name, value)| {
@@ -132,7 +133,7 @@ fn other(message: &wa::Message) -> Option<Content> {
     Some(show(name, "", json!({})))
 }
 
-/// Disappearing, view-once and captioned messages carry the real one inside.
+/// Returns the inner message of a wrapper (disappearing, view-once, captioned and others).
 fn unwrap(message: &wa::Message) -> Option<&wa::Message> {
     [
         &message.ephemeral_message,
@@ -176,7 +177,7 @@ fn show(kind: &str, text: &str, fields: Value) -> Content {
     }
 }
 
-/// A plain text message.
+/// Returns a plain text message.
 pub(crate) fn text(text: &str) -> wa::Message {
     wa::Message {
         conversation: Some(text.to_owned()),

@@ -1,6 +1,8 @@
-//! Files of a phone: fetched from the media host, checked as a real phone checks them, decrypted.
+//! The files of a phone's messages: downloaded from the media host, checked like on a real phone,
+//! and decrypted.
 //!
-//! A file is fetched while its message is handled, so that a message is never shown before what is known of its file.
+//! The file is downloaded during the handling of the message. The inbox therefore never shows a
+//! message before the result of the check.
 
 use std::collections::VecDeque;
 
@@ -16,13 +18,14 @@ use crate::media::{MAX_FILE, Media, Missing, hex, sha256};
 use crate::snapshot::base64_bytes;
 use crate::world::World;
 
-/// How many outcomes are remembered: a file in a group is checked once, not once for each member.
+/// The number of remembered results. With this cache, a file in a group is checked once and not
+/// once for each member.
 const REMEMBERED: usize = 64;
 
-/// Where a message's file is and what opens it. Kept beside the message, shown to no one.
+/// The location and keys of a message's file. Stored with the message, but not shown in the API.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Download {
-    /// As in `/mms/KIND`; stickers are images there.
+    /// The KIND in `/mms/KIND`; a sticker has the kind of images.
     kind: String,
     direct_path: String,
     #[serde(with = "base64_bytes")]
@@ -33,14 +36,14 @@ pub(crate) struct Download {
     file_enc_sha256: Vec<u8>,
 }
 
-/// What is known of a file that passed all checks.
+/// The properties of a file that passed all checks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Facts {
     sha256: String,
     size: usize,
 }
 
-/// Why a file cannot be shown.
+/// The reason why a file cannot be shown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FileError {
     #[error("the message has no direct_path")]
@@ -77,7 +80,7 @@ impl Download {
         &self.media_key
     }
 
-    /// Fetches, checks and decrypts the file.
+    /// Downloads, checks and decrypts the file.
     pub(crate) fn fetch(&self, media: &Media) -> Result<Bytes, FileError> {
         if self.direct_path.is_empty() {
             return Err(FileError::NoPath);
@@ -110,7 +113,7 @@ impl Download {
     }
 }
 
-/// A file that a phone put on the media host.
+/// A file on the media host, uploaded by a phone.
 pub(crate) struct Uploaded {
     pub(crate) url: String,
     pub(crate) direct_path: String,
@@ -124,7 +127,7 @@ pub(crate) struct Uploaded {
 }
 
 impl Uploaded {
-    /// Encrypts a file and puts it on the media host.
+    /// Encrypts a file and uploads the file to the media host.
     pub(crate) fn new(
         world: &World,
         kind: MediaKind,
@@ -159,7 +162,7 @@ impl Uploaded {
             )
             .map_err(|error| refused(&error))?;
         Ok(Self {
-            // Readers go by the direct path; one that does not must not end at a real host.
+            // Readers use the direct path. A reader of the URL must not contact a real host.
             url: format!("https://media.invalid{direct_path}"),
             direct_path,
             media_key: media_key.to_vec(),
@@ -172,12 +175,12 @@ impl Uploaded {
     }
 }
 
-/// What came of the files that were checked last.
+/// The results of the newest checks.
 #[derive(Default)]
 pub(crate) struct Checked(Mutex<VecDeque<(Download, Result<Facts, FileError>)>>);
 
 impl Checked {
-    /// Fetches a file and puts what is known of it among the fields of its message: `sha256` and `size`, or
+    /// Downloads a file and adds the result to the fields of the message: `sha256` and `size`, or
     /// `media_error`.
     pub(crate) fn describe(
         &self,
@@ -208,7 +211,7 @@ impl Checked {
         if checked.len() >= REMEMBERED {
             checked.pop_front();
         }
-        // A file that is missing now may come.
+        // A missing file can be uploaded later, so the result is not remembered.
         if !matches!(facts, Err(FileError::Unknown)) {
             checked.push_back((download.clone(), facts.clone()));
         }

@@ -1,4 +1,5 @@
-//! How a phone answers: which receipts, how late, and how soon it asks for what it could not read.
+//! The settings of a phone's answers: the receipts, their delay, and the wait between retry
+//! receipts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,26 +11,26 @@ use super::{Account, Origin};
 use crate::stanza::receipt;
 use crate::world::World;
 
-/// Which receipts a phone gives.
+/// The receipts that a phone sends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Receipts {
-    /// Delivered, and read at once, as with the chat open.
+    /// Delivered and read at once, as if the chat were open.
     #[default]
     Read,
-    /// Delivered; read when the chat is opened.
+    /// Delivered at once; read when the chat is opened.
     Delivered,
-    /// Nothing; read when the chat is opened.
+    /// No receipt at once; read when the chat is opened.
     None,
 }
 
-/// A phone's settings.
+/// The settings of a phone.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Habits {
     pub(crate) receipts: Receipts,
     pub(crate) receipt_delay: Duration,
-    /// How long it waits for what it could not read before it asks again; zero: it does not.
+    /// The wait between retry receipts. With zero, the phone sends no further retry receipt.
     pub(crate) ask_again: Duration,
 }
 
@@ -43,8 +44,9 @@ impl Default for Habits {
     }
 }
 
-/// Gives the receipts that the phone's settings call for. A message that is shown already (`is_new` is false) is receipted
-/// again, because the first receipt may be lost, but does not become unread again.
+/// Sends the receipts required by the phone's settings. A message already in the inbox (`is_new` is
+/// false) gets its receipts again, because the first receipts can be lost, but does not become
+/// unread again.
 pub(crate) fn acknowledge(
     world: &Arc<World>,
     account: &Arc<Account>,
@@ -89,7 +91,7 @@ pub(crate) fn acknowledge(
     });
 }
 
-/// Receipts everything unread in a chat as read; answers how many messages those were.
+/// Sends a read receipt for each unread message of a chat. Returns the number of messages.
 pub(crate) fn read_chat(world: &Arc<World>, account: &Arc<Account>, chat: &str) -> usize {
     let unread = account.inbox.lock().take_unread(chat);
     for message in &unread {

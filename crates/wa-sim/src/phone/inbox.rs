@@ -1,4 +1,4 @@
-//! What a phone shows: its messages, oldest first, each id once.
+//! The inbox of a phone: its messages, oldest first, without duplicates.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Origin;
 use super::files::Download;
 
-/// One message as a phone shows it. People are numbers, never LIDs.
+/// A message in the inbox of a phone. People are given by number, never by LID.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct InboxMessage {
@@ -17,36 +17,37 @@ pub struct InboxMessage {
     pub chat: String,
     /// The sender's number.
     pub from: String,
-    /// Whether the phone's own account sent it, from the phone or from a companion.
+    /// True if the phone's own account sent the message, from the phone or from a companion.
     pub from_me: bool,
-    /// `text`, `image`, `location` and so on; the name of the protobuf field for kinds without a short name.
+    /// `text`, `image`, `location` and so on. A kind without a short name has the name of the
+    /// protobuf field.
     pub kind: String,
-    /// The text or caption; empty where the kind has none.
+    /// The text or caption; empty if the kind has none.
     pub text: String,
-    /// Seconds since 1970, as the server stamped it.
+    /// The server's timestamp, in seconds since 1970.
     pub timestamp: u64,
-    /// The kind's own fields, such as `latitude` or `target_id`.
+    /// The fields of the kind, such as `latitude` or `target_id`.
     #[serde(flatten)]
     pub fields: serde_json::Map<String, serde_json::Value>,
-    /// Where its file is. On disk only: the control API does not show it.
+    /// The location of the file. Only in the snapshot, not in the control API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) download: Option<Download>,
 }
 
-/// A message that was delivered, but not read yet.
+/// A delivered message that has not been read.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Unread {
     pub(crate) id: String,
     pub(crate) origin: Origin,
 }
 
-/// The messages of one phone, at most `limit` of them.
+/// The messages of one phone, at most `limit`.
 pub(crate) struct Inbox {
     messages: VecDeque<InboxMessage>,
-    /// How many were ever shown; the last one has this number.
+    /// The number of messages ever shown, and the number of the newest message.
     total: u64,
     known: HashSet<String>,
-    /// The numbers of the messages with one id, oldest first.
+    /// The numbers of the messages with the same id, oldest first.
     by_id: HashMap<String, VecDeque<u64>>,
     unread: HashMap<String, Vec<Unread>>,
     duplicates: u64,
@@ -66,12 +67,13 @@ impl Inbox {
         }
     }
 
-    /// Whether a message of this id is shown, in whatever chat.
+    /// Returns whether the inbox has a message with this id, in any chat.
     pub(crate) fn shows(&self, id: &str) -> bool {
         self.by_id.contains_key(id)
     }
 
-    /// Shows a message unless its (chat, sender, id) is shown already; answers its number.
+    /// Adds a message and returns its number. Returns `None` if the inbox already has a message
+    /// with the same chat, sender and id.
     pub(crate) fn show(&mut self, message: InboxMessage) -> Option<u64> {
         if !self
             .known
@@ -88,7 +90,7 @@ impl Inbox {
             && let Some(old) = self.messages.pop_front()
         {
             self.known.remove(&key(&old.chat, &old.from, &old.id));
-            // Numbers go up, so the oldest message has the first number of its id.
+            // Message numbers increase, so the oldest message has the first number of its id.
             if let Some(same) = self.by_id.get_mut(&old.id) {
                 same.pop_front();
                 if same.is_empty() {
@@ -99,14 +101,14 @@ impl Inbox {
         Some(self.total)
     }
 
-    /// Where the messages with this id are, newest first.
+    /// Returns the positions of the messages with this id, newest first.
     fn places(&self, id: &str) -> impl Iterator<Item = usize> {
         let first = self.total + 1 - self.messages.len() as u64;
         let numbers = self.by_id.get(id).into_iter().flatten().rev();
         numbers.filter_map(move |number| usize::try_from(number - first).ok())
     }
 
-    /// The messages with this id, newest first.
+    /// Returns the messages with this id, newest first.
     fn with_id(&self, id: &str) -> impl Iterator<Item = &InboxMessage> {
         self.places(id).filter_map(|place| self.messages.get(place))
     }
@@ -117,7 +119,8 @@ impl Inbox {
 
     pub(crate) fn add_unread(&mut self, chat: &str, unread: Unread) {
         let list = self.unread.entry(chat.to_owned()).or_default();
-        // As bounded as the inbox: a chat that is never opened must not grow for ever.
+        // The list has the same limit as the inbox, so that the list of a chat that is never opened
+        // cannot grow without limit.
         if list.len() < self.limit {
             list.push(unread);
         }
@@ -135,19 +138,20 @@ impl Inbox {
         self.messages.iter().cloned().collect()
     }
 
-    /// The newest `count` messages, oldest first.
+    /// Returns the newest `count` messages, oldest first.
     pub(crate) fn last_of(&self, count: usize) -> Vec<InboxMessage> {
         let skipped = self.messages.len().saturating_sub(count);
         self.messages.iter().skip(skipped).cloned().collect()
     }
 
-    /// The messages after the one with this id; all of them if it is not there.
+    /// Returns the messages after the message with this id, or all messages if there is no such
+    /// message.
     pub(crate) fn after(&self, id: &str) -> Vec<InboxMessage> {
         let start = self.places(id).next().map_or(0, |place| place + 1);
         self.messages.iter().skip(start).cloned().collect()
     }
 
-    /// The messages numbered above `seen`, and the newest number.
+    /// Returns the messages with a number above `seen`, and the newest number.
     pub(crate) fn since(&self, seen: u64) -> (impl Iterator<Item = &InboxMessage>, u64) {
         let fresh = usize::try_from(self.total.saturating_sub(seen)).unwrap_or(usize::MAX);
         (
@@ -158,12 +162,12 @@ impl Inbox {
         )
     }
 
-    /// The newest message with this id that has a file.
+    /// Returns the newest message with this id and a file.
     pub(crate) fn with_file(&self, id: &str) -> Option<&InboxMessage> {
         self.with_id(id).find(|message| message.download.is_some())
     }
 
-    /// What is shown in a chat under an id.
+    /// Returns the newest message with this id in a chat.
     pub(crate) fn find(&self, chat: &str, id: &str) -> Option<&InboxMessage> {
         self.with_id(id).find(|message| message.chat == chat)
     }

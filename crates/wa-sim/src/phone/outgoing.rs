@@ -1,4 +1,4 @@
-//! What a phone can send, and sending it.
+//! The messages that a phone can send, and the API for sending.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::{Account, Origin, Phone, digits, send};
 use crate::group::Group;
 use crate::stanza::receipt;
 
-/// Something that a phone can send. Texts and files become one with `into()`.
+/// A message to send. Texts and files convert with `into()`.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Outgoing {
@@ -18,36 +18,36 @@ pub enum Outgoing {
     Text(String),
     /// A file.
     Media(OutgoingMedia),
-    /// A place.
+    /// A location.
     Location {
         /// Degrees, north positive.
         latitude: f64,
         /// Degrees, east positive.
         longitude: f64,
-        /// What the place is called.
+        /// The name of the place.
         name: Option<String>,
     },
-    /// Someone's numbers.
+    /// A contact card.
     Contact {
-        /// The person.
+        /// The name of the person.
         name: String,
-        /// Their numbers, country code first.
+        /// The person's numbers, country code first.
         numbers: Vec<String>,
     },
-    /// Several people's numbers at once.
+    /// Several contact cards in one message.
     Contacts(Vec<ContactCard>),
-    /// A reaction to a message that the phone shows in this chat.
+    /// A reaction to a message in this chat.
     Reaction {
         /// The message's id.
         to: String,
-        /// The emoji; empty takes an earlier one back.
+        /// The emoji; an empty text removes an earlier reaction.
         emoji: String,
     },
-    /// Other words in place of those that this account sent.
+    /// A new text for a message sent by this account.
     Edit {
         /// The message's id.
         of: String,
-        /// What it says from now on.
+        /// The new text.
         text: String,
     },
     /// Deletes a message of this account for everyone.
@@ -55,41 +55,42 @@ pub enum Outgoing {
         /// The message's id.
         of: String,
     },
-    /// What a person chose from something that a business sent.
+    /// A choice from the options in a business message.
     Answer {
-        /// What was shown.
+        /// The kind of the options.
         to: AnswerTo,
-        /// The id of what was chosen.
+        /// The id of the chosen option.
         id: String,
-        /// Its title, as it was shown.
+        /// The shown title of the option.
         title: Option<String>,
     },
-    /// Something that quotes a message which the phone shows in this chat.
+    /// A reply that quotes a message in this chat.
     Reply {
         /// The message's id.
         to: String,
-        /// What is said to it.
+        /// The content of the reply.
         with: Box<Outgoing>,
     },
-    /// Any message, as an encoded protobuf `Message`: kinds that phones of people cannot write, and what a hostile client writes.
+    /// Any message, as an encoded protobuf `Message`: for kinds that phones of people cannot write,
+    /// and for messages of a hostile client.
     Raw(Vec<u8>),
-    /// Something that can be looked at once.
+    /// A message that can be opened once.
     ViewOnce(Box<Outgoing>),
-    /// Something in a chat whose messages disappear.
+    /// A message in a chat with disappearing messages.
     Disappearing(Box<Outgoing>),
 }
 
-/// Someone's numbers.
+/// A contact card.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ContactCard {
-    /// The person.
+    /// The name of the person.
     pub name: String,
-    /// Their numbers, country code first.
+    /// The person's numbers, country code first.
     pub numbers: Vec<String>,
 }
 
-/// What can be chosen from.
+/// A kind of options in a business message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -98,9 +99,9 @@ pub enum AnswerTo {
     Buttons,
     /// The rows of a list.
     List,
-    /// A template's buttons.
+    /// The buttons of a template.
     Template,
-    /// A native flow, as today's businesses send it.
+    /// A native flow, the newest form.
     Interactive,
 }
 
@@ -123,7 +124,7 @@ impl From<OutgoingMedia> for Outgoing {
 pub enum MediaKind {
     /// A picture.
     Image,
-    /// A film.
+    /// A video.
     Video,
     /// Music, or a voice message.
     Audio,
@@ -146,7 +147,7 @@ pub struct OutgoingMedia {
 }
 
 impl OutgoingMedia {
-    /// A file of this kind, of the type that is usual for the kind.
+    /// A file of this kind, with the usual MIME type of the kind.
     pub fn new(kind: MediaKind, bytes: impl Into<Bytes>) -> Self {
         Self {
             kind,
@@ -158,19 +159,19 @@ impl OutgoingMedia {
         }
     }
 
-    /// Its type.
+    /// Sets the MIME type.
     pub fn mimetype(mut self, mimetype: impl Into<String>) -> Self {
         self.mimetype = Some(mimetype.into());
         self
     }
 
-    /// The name of a document.
+    /// Sets the name of a document.
     pub fn file_name(mut self, name: impl Into<String>) -> Self {
         self.file_name = Some(name.into());
         self
     }
 
-    /// The text below an image, a video or a document.
+    /// Sets the text below an image, a video or a document.
     pub fn caption(mut self, caption: impl Into<String>) -> Self {
         self.caption = Some(caption.into());
         self
@@ -183,7 +184,7 @@ impl OutgoingMedia {
     }
 }
 
-/// Why a phone could not send.
+/// The reason why a phone could not send.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
@@ -193,7 +194,7 @@ pub enum SendError {
     /// There is no such group.
     #[error("there is no group {0}; create it first")]
     UnknownGroup(String),
-    /// The phone is not in the group.
+    /// The phone is not a member of the group.
     #[error("{number} is not a member of the group {group}")]
     NotAMember {
         /// The phone.
@@ -201,25 +202,26 @@ pub enum SendError {
         /// The group.
         group: String,
     },
-    /// The phone shows no such message in this chat.
+    /// The phone has no such message in this chat.
     #[error("the phone shows no message {0} in this chat")]
     UnknownMessage(String),
-    /// Only what the account itself wrote can be changed or deleted.
+    /// A phone can only change or delete messages of its own account.
     #[error("the message {0} is not of this phone's account")]
     NotOwn(String),
-    /// The bytes are no message.
+    /// The bytes are not an encoded message.
     #[error("the bytes are no encoded Message: {0}")]
     Unreadable(String),
-    /// The media host does not take the file.
+    /// The media host refused the file.
     #[error("the file cannot be uploaded: {0}")]
     File(String),
 }
 
 impl Phone {
-    /// Sends something to a number; answers the message's id.
+    /// Sends a message to a number. Returns the message's id.
     ///
     /// # Errors
-    /// No phone has that number, the phone shows no such message, or the file is larger than 100 MiB.
+    /// No phone has that number, the phone shows no such message, or the file is larger than 100
+    /// MiB.
     pub async fn send(
         &self,
         to: &str,
@@ -228,7 +230,7 @@ impl Phone {
         self.send_as(None, to, outgoing).await
     }
 
-    /// Sends something to a number, under an id of the caller's choice if there is one; answers the message's id.
+    /// Sends a message to a number, under the given id if there is one. Returns the message's id.
     ///
     /// # Errors
     /// As [`Phone::send`].
@@ -249,8 +251,9 @@ impl Phone {
         Ok(id)
     }
 
-    /// Sends something to a broadcast list: each recipient gets a copy, and companions see the list's address beside the sender.
-    /// The sender's own companions get no copy. Answers the message's id.
+    /// Sends a message to a broadcast list. Each recipient gets a copy, and the recipients'
+    /// companions see the address of the list beside the sender. The sender's own companions get no
+    /// copy. Returns the message's id.
     ///
     /// # Errors
     /// As [`Phone::send`].
@@ -275,7 +278,8 @@ impl Phone {
         Ok(id)
     }
 
-    /// Sends a receipt for a message, whether or not the phone ever got the message: what a hostile client can do.
+    /// Sends a receipt for a message, even if the phone never got the message, like a hostile
+    /// client.
     ///
     /// # Errors
     /// No phone has that number.
@@ -311,10 +315,11 @@ impl Phone {
         }
     }
 
-    /// Sends something to a group; answers the message's id.
+    /// Sends a message to a group. Returns the message's id.
     ///
     /// # Errors
-    /// There is no such group, the phone is not in it, it shows no such message, or the file is larger than 100 MiB.
+    /// There is no such group, the phone is not a member, the phone shows no such message, or the
+    /// file is larger than 100 MiB.
     pub async fn send_to_group(
         &self,
         group: &str,
@@ -323,7 +328,7 @@ impl Phone {
         self.send_to_group_as(None, group, outgoing).await
     }
 
-    /// Sends something to a group, under an id of the caller's choice if there is one; answers the message's id.
+    /// Sends a message to a group, under the given id if there is one. Returns the message's id.
     ///
     /// # Errors
     /// As [`Phone::send_to_group`].
@@ -350,7 +355,7 @@ impl Phone {
         Ok(id)
     }
 
-    /// Sends a text to a number; answers the message's id.
+    /// Sends a text to a number. Returns the message's id.
     ///
     /// # Errors
     /// No phone has that number.
@@ -358,15 +363,15 @@ impl Phone {
         self.send(to, text).await
     }
 
-    /// Sends a text to a group; answers the message's id.
+    /// Sends a text to a group. Returns the message's id.
     ///
     /// # Errors
-    /// There is no such group, or the phone is not in it.
+    /// There is no such group, or the phone is not a member.
     pub async fn send_text_to_group(&self, group: &str, text: &str) -> Result<String, SendError> {
         self.send_to_group(group, text).await
     }
 
-    /// A group that the phone is in.
+    /// Returns a group if the phone is a member.
     pub(super) fn group(&self, id: &str) -> Result<Arc<Group>, SendError> {
         let id = id.trim_end_matches("@g.us");
         let group = self

@@ -1,4 +1,4 @@
-//! A message reaches a phone: decrypt, show once, answer.
+//! Receives a message on a phone: decrypts the message, shows the message once, and sends receipts.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::{Account, Origin, asking, content, habits};
 use crate::event::SimEvent;
 use crate::world::World;
 
-/// A message for a phone, as the server passes it on.
+/// A message for a phone, as forwarded by the server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Delivery {
     pub(crate) id: String,
@@ -24,14 +24,14 @@ pub(crate) struct Delivery {
     pub(crate) parts: Parts,
 }
 
-/// Ciphertexts from a companion, or the message itself from another phone.
+/// Ciphertexts from a companion, or the plain message from another phone.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Parts {
     Encrypted(Vec<Enc>),
     Plain(#[serde(with = "encoded_message")] Arc<wa::Message>),
 }
 
-/// One `<enc>`.
+/// An `<enc>`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Enc {
     /// `msg`, `pkmsg` or `skmsg`.
@@ -42,7 +42,7 @@ pub(crate) struct Enc {
     pub(crate) ciphertext: Vec<u8>,
 }
 
-/// What waits while the phone is off, and which messages it waits for because it could not read them.
+/// The queue of a phone that is off, and the messages with pending retries.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Held {
     pub(super) offline: bool,
@@ -51,7 +51,7 @@ pub(crate) struct Held {
     pub(super) asked: asking::Open,
 }
 
-/// Switches the phone on or off; switched on it takes what waited, in order.
+/// Switches the phone on or off. A phone switched on handles the queued messages in order.
 pub(crate) fn set_online(world: &Arc<World>, account: &Arc<Account>, online: bool) {
     let waited = {
         let mut held = account.held.lock();
@@ -68,12 +68,12 @@ pub(crate) fn set_online(world: &Arc<World>, account: &Arc<Account>, online: boo
     }
 }
 
-/// Whether the phone is switched on.
+/// Returns whether the phone is switched on.
 pub(crate) fn is_online(account: &Account) -> bool {
     !account.held.lock().offline
 }
 
-/// Passes a message to the phone.
+/// Delivers a message to the phone, or queues the message if the phone is off.
 pub(crate) fn deliver(world: &Arc<World>, account: &Arc<Account>, delivery: Delivery) {
     {
         let mut held = account.held.lock();
@@ -103,7 +103,9 @@ fn process(world: &Arc<World>, account: &Arc<Account>, delivery: &Delivery) {
                         show(world, account, delivery, &message);
                     }
                 }
-                // The very same ciphertext again: shown already, so answered again. Or another one under the same key.
+                // The message key was already used. Usually the same ciphertext arrived again: the
+                // message is in the inbox, and the phone sends the receipts again. Otherwise a
+                // different ciphertext has used the key, and the message is lost.
                 Err(SignalProtocolError::DuplicatedMessage(..)) => {
                     if !account.inbox.lock().shows(&delivery.id) {
                         world.emit(|| SimEvent::KeyReused {
@@ -240,12 +242,12 @@ fn repeated(world: &Arc<World>, account: &Arc<Account>, delivery: &Delivery) {
     }
 }
 
-/// The name of a sender key in the phones' stores.
+/// Returns the name of a sender key in the phones' stores.
 pub(crate) fn sender_key(group: &str, origin: &Origin) -> SenderKeyName {
     SenderKeyName::from_parts(group, &format!("{}:{}", origin.number, origin.device))
 }
 
-/// A message as its protobuf bytes in base64, for serde's `with`.
+/// Serializes a message as base64 of the protobuf bytes, for serde's `with`.
 mod encoded_message {
     use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! A phone sends: to the other phone inside, and encrypted to each companion concerned.
+//! Sends a message of a phone: without encryption to the other virtual phone, and encrypted to each
+//! companion of the sender and the receivers.
 
 use std::sync::Arc;
 
@@ -73,7 +74,7 @@ pub(crate) fn direct(
     }
 }
 
-/// Sends a broadcast list's message to one of its recipients.
+/// Sends the message of a broadcast list to one recipient.
 pub(crate) fn listed(
     world: &Arc<World>,
     from: &Arc<Account>,
@@ -100,7 +101,7 @@ pub(crate) fn listed(
     }
 }
 
-/// Sends a message to a group that the phone is in.
+/// Sends a message to a group of the phone.
 pub(crate) fn group(
     world: &Arc<World>,
     from: &Arc<Account>,
@@ -116,7 +117,8 @@ pub(crate) fn group(
     let name = receive::sender_key(group.id(), &own);
     let (distribution, ciphertext) = {
         let mut signal = from.signal.lock();
-        // Made before the ciphertext: a key hands out only what comes after it.
+        // The distribution must be created before the ciphertext, because the distributed key
+        // decrypts only later ciphertexts.
         let distribution = signal.distribution(&name);
         let ciphertext = signal.group_encrypt(&name, &MessageUtils::encode_and_pad(&message));
         (distribution, ciphertext)
@@ -161,7 +163,8 @@ pub(crate) fn group(
     }
 }
 
-/// Takes another sender key for a group from now on, which everyone needs anew: after someone left, who must not read on.
+/// Replaces the phone's sender key of a group, so that a removed member cannot decrypt later
+/// messages. Every remaining device gets the new key.
 pub(crate) fn rotate_sender_key(account: &Account, group: &str) {
     let own = origin(account, true, Some(group));
     let name = receive::sender_key(group, &own);
@@ -173,7 +176,7 @@ pub(crate) fn rotate_sender_key(account: &Account, group: &str) {
     account.touch();
 }
 
-/// Sends one companion something that is no message to show, such as keys.
+/// Sends a companion a message that is not shown, such as keys.
 pub(crate) fn peer(
     world: &Arc<World>,
     from: &Arc<Account>,
@@ -192,10 +195,10 @@ pub(crate) fn peer(
     );
 }
 
-/// Encrypts a kept message anew for a companion that could not read it.
+/// Encrypts a kept message again for a companion that could not decrypt the message.
 ///
-/// The session starts over: from the keys in the request where it has some, else from a fresh bundle. In a group the
-/// message itself goes pairwise, with the sender key inside.
+/// The phone starts a new session: from the keys in the retry receipt, or else from a fresh bundle.
+/// A group message is encrypted for the single companion, with the sender key inside.
 pub(crate) fn resend(
     world: &Arc<World>,
     from: &Arc<Account>,

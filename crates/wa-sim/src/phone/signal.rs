@@ -1,7 +1,8 @@
-//! A virtual phone's Signal state: its identity, sessions and sender keys, all in memory.
+//! The Signal state of a virtual phone: identity, sessions and sender keys, in memory.
 //!
-//! The ciphers of the library are asynchronous because its stores may be; ours never wait, so each call is driven to
-//! its end at once. That lets a phone do its cryptography under a plain lock and in the order of arrival.
+//! The functions of the library are asynchronous because a store can be asynchronous. The stores
+//! here never wait, so each future is polled once and is then complete. A phone can therefore use
+//! its keys under a plain lock and in the order of arrival.
 
 mod stores;
 
@@ -25,17 +26,18 @@ use wacore_libsignal::protocol::{
 use crate::seed::Seed;
 use stores::{Identities, PreKeys, SenderKeys, Sessions, SignedKeys};
 
-/// The keys with which a stranger can open a session. Ids fit 3 bytes on the wire, keys are without the type byte.
+/// The keys to open a session with a device. An id has 3 bytes on the wire, and the keys have no
+/// type byte.
 #[derive(Debug, Clone)]
 pub(crate) struct Bundle {
     pub(crate) registration_id: u32,
     pub(crate) identity: [u8; 32],
     pub(crate) signed: SignedKey,
-    /// Absent when a companion has run out of them.
+    /// `None` if the companion has no one-time prekeys left.
     pub(crate) one_time: Option<(u32, [u8; 32])>,
 }
 
-/// A signed prekey; the signature is the identity key's, over the 33-byte form of the key.
+/// A signed prekey. The identity key signs the 33-byte form of the key.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(crate) struct SignedKey {
     pub(crate) id: u32,
@@ -44,7 +46,7 @@ pub(crate) struct SignedKey {
     pub(crate) signature: Vec<u8>,
 }
 
-/// One phone's Signal state.
+/// The Signal state of one phone.
 pub(crate) struct Signal {
     identities: Identities,
     sessions: Sessions,
@@ -55,7 +57,7 @@ pub(crate) struct Signal {
     rng: StdRng,
 }
 
-/// What of it must outlive the process.
+/// The part of the state in the snapshot.
 #[derive(serde::Serialize, serde::Deserialize, Default)]
 pub(crate) struct SavedSignal {
     sessions: BTreeMap<String, String>,
@@ -65,7 +67,8 @@ pub(crate) struct SavedSignal {
 }
 
 impl Signal {
-    /// A phone's keys follow from the seed and its number; `run` differs at each start, so that nothing repeats.
+    /// Derives the phone's keys from the seed and the number. The random generator also depends on
+    /// `run`, which differs at each start, so that random values do not repeat.
     pub(crate) fn new(seed: Seed, number: &str, run: u64) -> Self {
         let mut keys = seed.rng(&format!("identity {number}"));
         let pair = IdentityKeyPair::generate(&mut keys);
@@ -109,7 +112,7 @@ impl Signal {
         bytes32(self.identities.pair.public_key())
     }
 
-    /// The pair itself, which signs companions.
+    /// The identity key pair, for signatures of companions.
     pub(crate) fn identity_pair(&self) -> &IdentityKeyPair {
         &self.identities.pair
     }
@@ -128,10 +131,10 @@ impl Signal {
             .unwrap_or_default()
     }
 
-    /// A bundle with a one-time prekey made for this caller.
+    /// Returns a bundle with a new one-time prekey for this caller.
     pub(crate) fn bundle(&mut self) -> Bundle {
         let id = self.next_prekey;
-        // Ids travel in three bytes.
+        // An id has three bytes on the wire.
         self.next_prekey = if id >= 0x00FF_FFFE { 1 } else { id + 1 };
         let key = KeyPair::generate(&mut self.rng);
         self.prekeys
@@ -153,7 +156,7 @@ impl Signal {
         self.sessions.0.remove(peer.as_str());
     }
 
-    /// Opens a session towards `peer` from its bundle.
+    /// Opens a session with `peer` from a bundle.
     pub(crate) fn open_session(
         &mut self,
         peer: &ProtocolAddress,
@@ -186,7 +189,8 @@ impl Signal {
         Ok(())
     }
 
-    /// Encrypts under an open session; answers the wire's `type` (`msg` or `pkmsg`) and the ciphertext.
+    /// Encrypts in an open session. Returns the `type` on the wire (`msg` or `pkmsg`) and the
+    /// ciphertext.
     pub(crate) fn encrypt(
         &mut self,
         peer: &ProtocolAddress,
@@ -205,7 +209,7 @@ impl Signal {
         Ok((kind, message.serialize().to_vec()))
     }
 
-    /// Decrypts `msg` or `pkmsg`; a one-time prekey that it used is gone afterwards.
+    /// Decrypts `msg` or `pkmsg`, and deletes the used one-time prekey.
     pub(crate) fn decrypt(
         &mut self,
         peer: &ProtocolAddress,
@@ -233,7 +237,8 @@ impl Signal {
         Ok(result.plaintext)
     }
 
-    /// Our sender key for a group, made on first use, in the form that is handed to each device.
+    /// Returns the distribution message of the phone's sender key for a group. The first call
+    /// creates the key.
     pub(crate) fn distribution(&mut self, name: &SenderKeyName) -> SignalResult<Vec<u8>> {
         let message = now(create_sender_key_distribution_message(
             name,
@@ -243,12 +248,12 @@ impl Signal {
         Ok(message.into_serialized().into_vec())
     }
 
-    /// Drops our sender key for a group: the next one is made anew.
+    /// Deletes the phone's sender key for a group. The next use creates a new key.
     pub(crate) fn forget_sender_key(&mut self, name: &SenderKeyName) {
         self.sender_keys.0.remove(name.cache_key());
     }
 
-    /// Learns a sender key.
+    /// Stores a received sender key.
     pub(crate) fn learn_sender_key(
         &mut self,
         name: &SenderKeyName,
@@ -313,7 +318,7 @@ impl Signal {
         }
     }
 
-    /// Puts saved state back; records that no longer parse are dropped, which costs a retry, not a crash.
+    /// Restores the saved state. A record that cannot be parsed is dropped; the cost is a retry.
     pub(crate) fn restore(&mut self, saved: &SavedSignal) {
         use crate::snapshot::decode;
         self.next_prekey = saved.next_prekey.max(1);
@@ -341,7 +346,8 @@ impl Signal {
     }
 }
 
-/// Drives a future that never waits. Ours don't: every store below answers at once.
+/// Polls a future once. The future is complete after the poll, because every store below answers at
+/// once.
 fn now<T>(future: impl Future<Output = SignalResult<T>>) -> SignalResult<T> {
     future.now_or_never().unwrap_or_else(|| {
         Err(SignalProtocolError::InvalidArgument(

@@ -1,18 +1,18 @@
-//! Who has got and read what an account sent, for people who look at its phone: the ticks beside a message.
+//! The delivery and read state of sent messages, shown as ticks beside a message.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
-/// Of how many messages this is remembered.
+/// The number of messages with remembered state.
 const REMEMBERED: usize = 1_000;
 
-/// The newest messages of an account that anyone receipted.
+/// The newest sent messages with a receipt.
 #[derive(Default)]
 pub(crate) struct Ticks {
     order: VecDeque<String>,
     of: HashMap<String, Tick>,
 }
 
-/// Who has one message, by number.
+/// The receivers of a message and the readers, by number.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Tick {
     pub(crate) delivered_to: BTreeSet<String>,
@@ -20,8 +20,8 @@ pub(crate) struct Tick {
 }
 
 impl Ticks {
-    /// Notes a receipt of `reader`. `kind` is as on the wire, empty for "delivered"; kinds that say nothing of reading
-    /// (`retry`, `sender`) are passed over.
+    /// Records a receipt of `reader`. `kind` is the type on the wire, empty for "delivered". Kinds
+    /// without a delivery state (`retry`, `sender`) are ignored.
     pub(crate) fn note(&mut self, id: &str, reader: &str, kind: &str) {
         let is_read = matches!(kind, "read" | "played");
         if !is_read && !kind.is_empty() {
@@ -36,7 +36,7 @@ impl Ticks {
             }
         }
         let tick = self.of.entry(id.to_owned()).or_default();
-        // Who has read a message has got it, whichever receipt came first or not at all.
+        // A read message was also delivered, even if the delivery receipt is late or missing.
         tick.delivered_to.insert(reader.to_owned());
         if is_read {
             tick.read_by.insert(reader.to_owned());

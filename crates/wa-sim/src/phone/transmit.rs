@@ -1,4 +1,4 @@
-//! The last step of sending: from a plaintext to the stanza that waits for one companion.
+//! The last step of sending: encrypts a plaintext and queues the stanza for one companion.
 
 use std::sync::Arc;
 
@@ -14,30 +14,30 @@ use crate::group::Group;
 use crate::offline::Class;
 use crate::world::World;
 
-/// One `<enc>` of a message.
+/// An `<enc>` of a message.
 pub(super) enum Part<'a> {
-    /// A padded plaintext, encrypted for this companion alone.
+    /// A padded plaintext, to encrypt for this companion alone.
     Pairwise(&'a [u8]),
     /// A ciphertext under the sender key.
     SenderKey(&'a [u8]),
 }
 
-/// The outside of a message stanza.
+/// The attributes of a message stanza.
 pub(super) struct Envelope<'a> {
     from: &'a Account,
     to: Option<&'a Account>,
     group: Option<&'a Group>,
-    /// The broadcast list that the message was written to.
+    /// The broadcast list of the message.
     list: Option<&'a str>,
     id: &'a str,
     timestamp: u64,
     /// `text`, `media` and so on.
     kind: &'static str,
     media_type: Option<&'static str>,
-    /// What it does to an earlier message.
+    /// The effect on an earlier message.
     edit: Option<&'static str>,
     pub(super) is_peer: bool,
-    /// Which retry this is; 0 for the first try.
+    /// The retry count; 0 for the first attempt.
     pub(super) count: u8,
 }
 
@@ -74,7 +74,7 @@ impl<'a> Envelope<'a> {
         }
     }
 
-    /// Says outside what kind of message is inside, as senders do.
+    /// Sets the attributes about the kind of the message, as real senders do.
     pub(super) fn around(mut self, message: &wa::Message) -> Self {
         self.kind = stanza_type_from_message(message);
         self.media_type = media_type_from_message(message);
@@ -133,7 +133,8 @@ impl<'a> Envelope<'a> {
     }
 }
 
-/// `edit` on the stanza: an edit is 1, a deletion by the author 7 (`EditAttribute` in wacore).
+/// Returns the attribute `edit` of the stanza: 1 for an edit, 7 for a deletion by the author
+/// (`EditAttribute` in wacore).
 fn edit(message: &wa::Message) -> Option<&'static str> {
     if message.edited_message.is_set() {
         return Some("1");
@@ -142,9 +143,9 @@ fn edit(message: &wa::Message) -> Option<&'static str> {
     (kind == ProtocolType::Revoke).then_some("7")
 }
 
-/// Encrypts for one companion and queues the stanza for it.
+/// Encrypts for one companion and queues the stanza.
 ///
-/// A companion that has uploaded no prekeys yet (it was linked a moment ago) gets the message when it has.
+/// A companion without uploaded prekeys (linked a moment ago) gets the message after the upload.
 pub(super) fn transmit(
     world: &Arc<World>,
     from: &Arc<Account>,
@@ -155,7 +156,7 @@ pub(super) fn transmit(
     let Some(reader) = world.account_by_number(&companion.number) else {
         return;
     };
-    // Held until the stanza is queued, so that two messages keep their order.
+    // The lock is held until the stanza is queued, so that two messages keep their order.
     let mut signal = from.signal.lock();
     let address = companion.address();
     if !signal.has_session(&address) {
@@ -182,7 +183,7 @@ pub(super) fn transmit(
             },
             Part::SenderKey(ciphertext) => ("skmsg", ciphertext.to_vec()),
         };
-        // Keys that a client needs to become ready stay whole.
+        // The fault does not apply to keys that a client needs to become ready.
         if !envelope.is_peer && world.faults.take_garble() {
             garble(&mut ciphertext);
         }
@@ -209,7 +210,8 @@ pub(super) fn transmit(
     reader.touch();
 }
 
-/// The last bytes are the MAC (or signature): the message still parses and fails to verify.
+/// Changes the last byte, a part of the MAC (or signature): the message still parses, but the
+/// verification fails.
 fn garble(ciphertext: &mut [u8]) {
     if let Some(last) = ciphertext.last_mut() {
         *last ^= 0x55;

@@ -1,4 +1,4 @@
-//! What phones do about messages that they cannot read.
+//! Retry receipts of phones for messages that cannot be decrypted.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,10 +11,11 @@ const SHOP: &str = "6281111111111";
 const BUDI: &str = "6282222222222";
 const TO_BUDI: &str = "6282222222222@s.whatsapp.net";
 
-/// As often as a phone asks for one message.
+/// The number of retry receipts that a phone sends for a message.
 const ASKS: usize = 4;
 
-/// Budi's phone is off and a message waits for it; its sender is gone.
+/// Returns a client that sent a message to Budi's phone while the phone is off. The message waits
+/// in the queue.
 async fn waiting(sim: &Sim, ask_again: Duration) -> (TestClient, Phone) {
     let (shop, budi) = (sim.phone(SHOP).await, sim.phone(BUDI).await);
     budi.set_ask_again(ask_again);
@@ -25,7 +26,7 @@ async fn waiting(sim: &Sim, ask_again: Duration) -> (TestClient, Phone) {
     (client, budi)
 }
 
-/// Waits until Budi has asked so often.
+/// Waits for a number of retry receipts from Budi.
 async fn asked(events: &mut tokio::sync::broadcast::Receiver<SimEvent>, times: usize) {
     let mut seen = 0;
     let asks = async {
@@ -57,7 +58,7 @@ async fn who_is_not_answered_asks_four_times_and_is_answered_late() {
     sim.faults().fail_decrypts(1);
     budi.set_online(true);
     asked(&mut events, ASKS).await;
-    // Whoever comes back finds what it was asked for.
+    // A client that reconnects gets the queued retry receipts.
     let _client = TestClient::resume(&sim.ws_url(), sim.server_key(), backend).await;
     shown(&budi).await;
     while let Ok(event) = events.try_recv() {

@@ -1,4 +1,4 @@
-//! The real client, pointed at a simulator whose key it pins.
+//! The real client, connected to a simulator whose key is pinned.
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
@@ -20,14 +20,14 @@ use whatsapp_rust_tokio_transport::{Connector, from_websocket};
 
 use wa_sim::{DeviceInfo, Phone, Sim};
 
-/// Long enough for a loaded machine; nothing waits this long when all is well.
+/// Long enough for a loaded machine. No test waits this long if all is well.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A client with a log of its events.
 pub struct TestClient {
     pub client: Arc<Client>,
     pub backend: Arc<InMemoryBackend>,
-    /// What the client asked over HTTP, as `METHOD URL`.
+    /// The client's HTTP requests, as `METHOD URL`.
     pub asked: Arc<Mutex<Vec<String>>>,
     handle: BotHandle,
     record: Arc<watch::Sender<Vec<Arc<Event>>>>,
@@ -40,7 +40,7 @@ impl TestClient {
         Self::resume(&sim.ws_url(), sim.server_key(), Arc::default()).await
     }
 
-    /// Starts a client on what is in `backend`.
+    /// Starts a client with the state in `backend`.
     pub async fn resume(ws_url: &str, key: [u8; 32], backend: Arc<InMemoryBackend>) -> Self {
         let (record, log) = watch::channel(Vec::new());
         let record = Arc::new(record);
@@ -73,7 +73,8 @@ impl TestClient {
         }
     }
 
-    /// Starts a client, lets `phone` scan its code, and waits until it is connected.
+    /// Starts a client, links the client to `phone` by QR code, and waits until the client is
+    /// connected.
     pub async fn paired(sim: &Sim, phone: &Phone) -> (Self, DeviceInfo) {
         let client = Self::start(sim).await;
         let qr = client.qr().await;
@@ -97,22 +98,22 @@ impl TestClient {
         .await;
     }
 
-    /// Waits for an event; earlier ones count.
+    /// Waits for an event; earlier events count.
     pub async fn event<T>(&self, what: &str, wanted: impl FnMut(&Event) -> Option<T>) -> T {
         self.event_after(0, what, wanted).await
     }
 
-    /// Forgets all events, which a long run would not hold.
+    /// Clears the log of events, so that a long run does not fill the memory.
     pub fn forget(&self) {
         self.record.send_modify(Vec::clear);
     }
 
-    /// How many events there were so far.
+    /// Returns the number of events so far.
     pub fn seen(&self) -> usize {
         self.log.borrow().len()
     }
 
-    /// Waits for an event after the first `seen` ones.
+    /// Waits for an event after the first `seen` events.
     pub async fn event_after<T>(
         &self,
         mut seen: usize,
@@ -140,7 +141,7 @@ impl TestClient {
         found
     }
 
-    /// The number of events that `wanted` accepts.
+    /// Returns the number of events that `wanted` accepts.
     pub fn count(&self, wanted: impl Fn(&Event) -> bool) -> usize {
         self.log
             .borrow()
@@ -176,7 +177,7 @@ impl TestClient {
             .expect("the client sends");
     }
 
-    /// Waits for the server's ack; answers its error code.
+    /// Waits for the server's ack. Returns the error code.
     pub async fn ack(&self, id: &str) -> Option<String> {
         self.event(&format!("the ack of {id}"), |event| match event {
             Event::ServerAck(ack) if ack.id == id && ack.class.as_deref() == Some("message") => {
@@ -187,7 +188,7 @@ impl TestClient {
         .await
     }
 
-    /// Waits for a receipt; answers who gave it.
+    /// Waits for a receipt. Returns the sender.
     pub async fn receipt(&self, id: &str, kind: ReceiptType) -> String {
         self.event(
             &format!("the receipt {kind:?} of {id}"),
@@ -204,7 +205,7 @@ impl TestClient {
         .await
     }
 
-    /// Waits for a text; answers its id and who it says it is from.
+    /// Waits for a text. Returns the id, the chat and the sender.
     pub async fn text(&self, text: &str) -> Received {
         self.event(&format!("the text {text:?}"), |event| match event {
             Event::Messages(batch) => batch.messages.iter().find_map(|inbound| {
@@ -234,14 +235,14 @@ impl TestClient {
         .await
     }
 
-    /// Ends the client properly; what it keeps is in the answer.
+    /// Stops the client gracefully. Returns the store with the client's state.
     pub async fn shutdown(self) -> Arc<InMemoryBackend> {
         self.handle.shutdown().await;
         self.backend
     }
 }
 
-/// A text as the client got it.
+/// A text received by the client.
 #[derive(Debug)]
 pub struct Received {
     pub id: String,
@@ -250,7 +251,8 @@ pub struct Received {
     pub sender_alt: Option<Jid>,
 }
 
-/// Seeds the client as a gateway in a sandbox does: user 0 until it is paired, and the key that it must find.
+/// Sets the client's state as a gateway in a sandbox does: user 0 until the client is paired, and
+/// the pinned server key.
 async fn pin(client: &Arc<Client>, key: [u8; 32]) {
     let certificate = || CachedNoiseCert {
         key,
@@ -279,7 +281,7 @@ impl whatsapp_rust::wacore::types::events::EventHandler for Recorder {
     }
 }
 
-/// The bundled transport without its stalls: it does not set `TCP_NODELAY`.
+/// The bundled transport with `TCP_NODELAY`. Without the option, small frames are delayed.
 struct Dialer {
     url: String,
 }
@@ -298,7 +300,8 @@ impl TransportFactory for Dialer {
     }
 }
 
-/// HTTP to the simulator alone, whose media host the library addresses as `https://`, as every media host.
+/// An HTTP client for the simulator alone. The library uses `https://` for every media host, also
+/// for the simulator's.
 struct SimHttp {
     authority: String,
     asked: Arc<Mutex<Vec<String>>>,
@@ -329,9 +332,9 @@ impl HttpClient for SimHttp {
     }
 }
 
-/// An HTTP client.
+/// Returns an HTTP client.
 pub fn plain_http() -> reqwest::Client {
-    // Any TLS provider will do: everything here is plain HTTP, but reqwest wants one to exist.
+    // Installs a TLS provider: reqwest requires a provider, even for plain HTTP.
     let _ = whatsapp_rust_tokio_transport::default_tls_connector();
     reqwest::Client::new()
 }

@@ -1,4 +1,4 @@
-//! The control API over HTTP.
+//! Tests of the control API over HTTP.
 
 use futures::StreamExt as _;
 use reqwest::{Client, StatusCode};

@@ -1,4 +1,5 @@
-//! What a person does besides writing: to messages, to a business's buttons, to groups, and with the phone itself.
+//! Actions of a person other than plain sending: edits and reactions, choices of a business's
+//! buttons, changes of groups, and calls.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -12,7 +13,8 @@ use crate::client::{DEADLINE, TestClient, plain_http};
 const SHOP: &str = "6281111111111";
 const BUDI: &str = "6282222222222";
 
-/// A request to the control API: its status, and its answer where it has one.
+/// Sends a request to the control API. Returns the status, and the JSON of the answer if there is
+/// one.
 async fn ask(sim: &Sim, method: &str, path: &str, body: &Value) -> (StatusCode, Value) {
     let url = format!("{}/control/{path}", sim.http_url());
     let method = method.parse().expect("a method");
@@ -21,7 +23,7 @@ async fn ask(sim: &Sim, method: &str, path: &str, body: &Value) -> (StatusCode, 
     (answer.status(), answer.json().await.unwrap_or_default())
 }
 
-/// The offer of a call, as the client hears it.
+/// Waits for the offer of a call at the client.
 async fn rung(client: &TestClient, id: &str) -> IncomingCall {
     let offer = |event: &Event| match event {
         Event::IncomingCall(call) if call.action.call_id() == id => Some(call.clone()),
@@ -165,7 +167,7 @@ async fn a_call_rings_once_and_is_off_the_queue_then() {
         panic!("no offer: {call:?}")
     };
     assert_eq!(group_jid.expect("named").user, group.id());
-    // What comes after them is acknowledged after them.
+    // A stanza after the call is acknowledged after the call, so the empty queue proves both acks.
     let text = budi.send_text(SHOP, "tidak diangkat").await.expect("sent");
     client.message(&text).await;
     let taken = async {

@@ -1,4 +1,4 @@
-//! The knobs do what they say.
+//! Tests of each fault.
 
 use std::time::Duration;
 
@@ -84,7 +84,7 @@ async fn what_a_stalled_device_sends_is_lost() {
     client.ack("S-0").await;
     sim.faults().stall(&device, true);
     client.send(TO_BUDI, "into the void", "S-1").await;
-    // Both sides go on while nothing is forwarded.
+    // The client and the phone continue to send during the stall.
     budi.send_text(SHOP, "not forwarded").await.expect("sent");
     assert!(sim.drop_device(&device, wa_sim::Drop::Abrupt).await);
     sim.faults().stall(&device, false);
@@ -105,11 +105,12 @@ async fn a_phone_that_cannot_decrypt_asks_again_and_shows_it_once() {
     let (sim, _shop, budi, client, _) = shop_and_budi().await;
     client.send(TO_BUDI, "warm", "D-0").await;
     client.receipt("D-0", ReceiptType::Read).await;
-    // What is sent again because it was asked for is no repeat.
+    // A resend after a retry receipt is not a repeat.
     sim.faults().set_dedupe(true);
     sim.faults().fail_decrypts(1);
     client.send(TO_BUDI, "say that again", "D-1").await;
-    // The own phone's copy may be the one that fails; either way both show it.
+    // The fault can also apply to the copy for the own phone. In both cases, both phones show the
+    // message.
     budi.wait_for(DEADLINE, |message| message.id == "D-1")
         .await
         .expect("arrives");
@@ -128,7 +129,7 @@ async fn a_client_that_cannot_decrypt_asks_again_and_gets_it() {
         .await
         .expect("sent");
     assert_eq!(client.text("garbled at first").await.id, id);
-    // And the session goes on.
+    // The session still works afterwards.
     budi.send_text(SHOP, "fine again").await.expect("sent");
     client.text("fine again").await;
 }
@@ -174,7 +175,8 @@ async fn a_refused_ik_handshake_falls_back_under_a_certificate_the_client_does_n
     sim.faults().set_refuse_ik(true);
     let mut events = sim.events();
     sim.drop_device(&device, wa_sim::Drop::Clean).await;
-    // XXfallback shows our certificate chain, which is not WhatsApp's: the client must not come in that way.
+    // `XXfallback` sends the simulator's certificate chain, and the chain is not signed by
+    // WhatsApp. The client must not accept the chain.
     tokio::time::timeout(DEADLINE, async {
         while client.client.is_connected() {
             tokio::task::yield_now().await;

@@ -1,4 +1,4 @@
-//! Groups in both address modes and both worlds.
+//! Groups in both addressing modes, for accounts with and without LID migration.
 
 use serde_json::{Value, json};
 use wacore::stanza::groups::{GroupNotificationAction, GroupParticipantInfo};
@@ -153,7 +153,7 @@ async fn change<T>(
     change.await
 }
 
-/// The subjects and numbers of members of the groups that the client lists.
+/// Returns the subject and the number of members of each group listed by the client.
 async fn listed(client: &TestClient) -> Vec<(String, usize)> {
     let groups = client.client.groups().get_participating().await;
     let groups = groups.expect("answered");
@@ -258,7 +258,8 @@ async fn who_is_removed_is_told_and_is_a_stranger_until_added_again() {
         });
         created.await;
         assert_eq!(listed(&client).await, [("Team".to_owned(), 3)]);
-        // The sender keys changed when it left, and it is handed the new ones: it need not ask.
+        // The sender keys changed when the client left. The client gets the new keys, so no retry
+        // is necessary.
         let mut events = sim.events();
         let sent = budi.send_text_to_group(&jid, "welcome back").await;
         sent.expect("sent");

@@ -1,4 +1,5 @@
-//! XX and `XXfallback`, with the library's own initiator steps, and the chain verified under the simulator's root.
+//! The handshake patterns XX and `XXfallback`, with the initiator of the library. The certificate
+//! chain is verified under the simulator's root.
 
 use futures::{SinkExt as _, StreamExt as _};
 use tokio::net::TcpStream;
@@ -140,7 +141,7 @@ impl Peer {
 
     async fn send(&mut self, payload: &[u8], header: Option<&[u8]>) {
         let frame = encode_frame(payload, header).expect("fits");
-        // In two parts: a frame need not be a message of its own.
+        // Sends the frame in two parts, because a frame can span several WebSocket messages.
         let (first, second) = frame.split_at(frame.len() / 2);
         for part in [first, second] {
             self.socket
@@ -160,7 +161,8 @@ impl Peer {
         }
     }
 
-    /// The initiator's half of XX after its hello, with the certificates checked under the simulator's root.
+    /// Performs the initiator's part of XX after the hello, and verifies the certificates under the
+    /// simulator's root.
     async fn finish_xx(
         &mut self,
         sim: &Sim,
@@ -217,7 +219,7 @@ impl Peer {
         noise.finish().expect("split").1
     }
 
-    /// An unpaired client is offered six codes.
+    /// Expects six refs for an unpaired client.
     async fn expect_codes(&mut self, cipher: NoiseCipher) {
         let mut frame = self.frame().await;
         cipher

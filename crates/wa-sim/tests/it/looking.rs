@@ -1,4 +1,5 @@
-//! What the control API tells people who look: the wire, who waits for a scan, ticks, quotes, choices, files.
+//! The information of the control API for a person: wire log, waiting clients, ticks, quotes,
+//! choices, files.
 
 use futures::StreamExt as _;
 use reqwest::{Response, StatusCode};
@@ -28,7 +29,7 @@ async fn get(sim: &Sim, path: &str) -> Value {
     ask(sim, "GET", path, &json!({})).await.1
 }
 
-/// Reads server-sent events until one is as wanted.
+/// Reads server-sent events until `wanted` accepts an event.
 async fn until(response: Response, mut wanted: impl FnMut(&Value) -> bool) -> Value {
     let mut stream = response.bytes_stream();
     let mut unread = String::new();
@@ -87,7 +88,7 @@ async fn what_goes_over_the_wire_can_be_read() {
             .all(|pair| pair[0].number + 1 == pair[1].number)
     );
 
-    // Over HTTP: what was, then what comes, each once.
+    // Over HTTP: the logged stanzas, then the new stanzas, each once.
     let url = format!("{}/control/wire", sim.http_url());
     let stream = plain_http().get(url).send().await.expect("answered");
     let id = budi.send_text(SHOP, "more").await.expect("sent");
@@ -244,7 +245,7 @@ async fn a_phone_tells_what_is_unread_and_who_has_read_what_it_sent() {
     budi.read(SHOP).await;
     assert_eq!(unread().await, json!({}));
     assert_eq!(last().await[0]["read_by"], json!([BUDI]));
-    // Who got a message has no ticks to show of it.
+    // The receiver of a message has no ticks for the message.
     let got = get(&sim, &format!("phones/{BUDI}/messages")).await;
     assert!(got[0].get("read_by").is_none(), "{got}");
 }
@@ -253,7 +254,7 @@ async fn a_phone_tells_what_is_unread_and_who_has_read_what_it_sent() {
 async fn a_client_that_reads_gives_the_phone_its_ticks() {
     let sim = Sim::start().await.expect("starts");
     let (shop, budi) = (sim.phone(SHOP).await, sim.phone(BUDI).await);
-    // The phone itself says nothing, so that the tick can only be the client's.
+    // The phone itself sends no receipt, so the tick must come from the client.
     shop.set_receipts(Receipts::None);
     let (client, _) = TestClient::paired(&sim, &shop).await;
     let mut events = sim.events();

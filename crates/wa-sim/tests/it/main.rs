@@ -1,4 +1,4 @@
-//! Promises of the simulator, kept with the unmodified client.
+//! Tests of the simulator with the unmodified client.
 
 #![expect(
     clippy::expect_used,

@@ -18,7 +18,7 @@ pub const SHOP: &str = "6281111111111";
 const BUDI: &str = "6282222222222";
 pub const BUDI_JID: &str = "6282222222222@s.whatsapp.net";
 
-/// Bytes that differ from place to place, so that a piece out of order does not go unseen.
+/// Returns pseudo-random bytes, so that a part in the wrong position is detected.
 pub fn content(len: usize) -> Vec<u8> {
     let mut state = 0x2545_f491_u32;
     let next = |_| {
@@ -151,7 +151,7 @@ async fn a_file_of_every_kind_arrives_whole_with_what_its_kind_says() {
         assert_eq!(budi.media(&id).await.as_deref(), Some(&data[..]), "{kind}");
     }
     assert_eq!(shown(&budi, "FILE-image").await.text, "look");
-    // Only what is large is asked for first.
+    // Only for a large file, the client asks the host first (`resume=1`).
     let checks = asked(&client)
         .iter()
         .filter(|line| line.ends_with("&resume=1"))
@@ -159,7 +159,7 @@ async fn a_file_of_every_kind_arrives_whole_with_what_its_kind_says() {
     assert_eq!(checks, 1, "{:?}", asked(&client));
 }
 
-/// Makes a file's description wrong, perhaps with that of another.
+/// Makes the description of a file wrong, if needed with the data of another file.
 type Spoil = fn(&mut UploadResponse, &UploadResponse);
 
 #[tokio::test]
@@ -205,7 +205,8 @@ async fn a_file_that_fails_a_check_is_shown_with_the_reason() {
         assert_eq!(shown.fields.get("sha256"), None);
         assert_eq!(budi.media(what).await, None);
     }
-    // The kind is part of the keys: a video's do not open an image.
+    // The kind of a file is part of the key derivation: the keys of a video do not decrypt an
+    // image.
     let message = media::video_message(good, VideoOptions::default());
     client.send_message(BUDI_JID, message, "kind").await;
     assert!(

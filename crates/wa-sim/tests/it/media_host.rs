@@ -1,4 +1,4 @@
-//! The media host over HTTP: who may upload what, and who may read it.
+//! The media host over HTTP: the rules for uploads and downloads.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -120,7 +120,7 @@ async fn an_upload_that_broke_off_is_resumed_where_it_ended() {
     let begun = &encrypted.data_to_upload[..half];
     socket.write_all(begun).await.expect("written");
     drop(socket);
-    // The host notices the end of the connection in its own time.
+    // The host detects the closed connection some time later.
     let resume = format!("{}/mms/video/{token}?auth={auth}&resume=1", sim.http_url());
     let noticed = async {
         loop {

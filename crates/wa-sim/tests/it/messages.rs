@@ -44,7 +44,7 @@ async fn a_text_arrives_with_its_id_and_is_acked_delivered_and_read() {
         let reader = client.receipt("MSG-1", ReceiptType::Delivered).await;
         assert_eq!(reader.ends_with("@lid"), lid_migrated, "{reader}");
         client.receipt("MSG-1", ReceiptType::Read).await;
-        // The owner's own phone shows what its companion sent.
+        // The sender's own phone shows the message of its companion.
         let own = shop
             .wait_for(DEADLINE, |message| message.id == "MSG-1")
             .await
@@ -73,7 +73,7 @@ async fn a_phone_writes_to_the_client_under_the_names_of_both_worlds() {
         shop.wait_for(DEADLINE, |message| message.id == id && message.chat == BUDI)
             .await
             .expect("shown");
-        // What the own phone sends is shown to the companion as sent by the account.
+        // The companion shows a message of the own phone as sent by the account.
         let id = shop.send_text(BUDI, "and to you").await.expect("sent");
         let received = client.text("and to you").await;
         assert_eq!(
@@ -113,7 +113,7 @@ async fn a_hundred_texts_each_way_arrive_in_order() {
         out,
         (0..100).map(|n| format!("out {n}")).collect::<Vec<_>>()
     );
-    // One lookup of the devices at most, and none for each text.
+    // The number of device lookups does not grow with the number of texts.
     let usync = sim
         .iq_counts(&device)
         .get("usync/get/usync")
@@ -272,7 +272,7 @@ async fn two_companions_of_two_accounts_talk_and_see_their_own_copies() {
     shop.wait_for(DEADLINE, |message| message.id == "ALL" && message.from_me)
         .await
         .expect("shown");
-    // The own other companion gets it as a copy of a message that the account sent.
+    // Another companion of the same account gets a copy of the sent message.
     second
         .event("the copy", |event| match event {
             whatsapp_rust::prelude::Event::Messages(batch) => batch
@@ -307,10 +307,10 @@ async fn a_companion_that_is_linked_later_gets_messages_too() {
     let late = TestClient::start(&sim).await;
     let qr = late.qr().await;
     budi.scan(&qr).await.expect("linked");
-    // Sent before the new companion has uploaded its keys.
+    // The message is sent before the new companion has uploaded prekeys.
     let early = shop.send_text(BUDI, "welcome").await.expect("sent");
     assert_eq!(late.text("welcome").await.id, early);
-    // The sender's list of devices was told of the change.
+    // The sender's client got a notification of the changed device list.
     client
         .event_after(news, "news of the new device", |event| {
             matches!(event, whatsapp_rust::prelude::Event::DeviceListUpdate(_)).then_some(())

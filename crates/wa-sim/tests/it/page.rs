@@ -1,4 +1,4 @@
-//! The page of the simulator: what it is served with, what it may not do, what it says.
+//! The simulator's web page: headers, restrictions and texts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,7 +10,7 @@ use wa_sim::Sim;
 
 use crate::client::plain_http;
 
-/// Everything together, as it goes over the wire.
+/// The limit for all files of the page together, in bytes on the wire.
 const MAX_WEIGHT: usize = 150 * 1024;
 
 async fn get(sim: &Sim, path: &str) -> Response {
@@ -23,7 +23,7 @@ fn header(response: &Response, name: &str) -> String {
     value.expect("is there").expect("is text").to_owned()
 }
 
-/// The page's files by name.
+/// Returns the files of the page by name.
 fn files() -> BTreeMap<String, String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("page");
     fs::read_dir(folder)
@@ -100,7 +100,7 @@ async fn every_file_of_the_page_is_served_under_its_type_and_all_are_light() {
     assert_eq!(missing.status(), StatusCode::NOT_FOUND);
 }
 
-/// What would let a phone's words be taken for markup, or the page reach for something elsewhere.
+/// Forbids every function that turns a text into markup, and every address of another host.
 #[test]
 fn no_file_makes_markup_of_data_or_names_another_host() {
     for (name, text) in files() {
@@ -134,7 +134,7 @@ fn no_file_makes_markup_of_data_or_names_another_host() {
     );
 }
 
-/// A sentence in Indonesian and in English.
+/// Returns the Indonesian and English text of each key.
 fn words() -> BTreeMap<String, [String; 2]> {
     let text = &files()["words.js"];
     let mut words = BTreeMap::new();
@@ -159,7 +159,7 @@ fn words() -> BTreeMap<String, [String; 2]> {
     words
 }
 
-/// What a sentence leaves open, such as `{name}`.
+/// Returns the placeholders of a text, such as `{name}`.
 fn holes(sentence: &str) -> BTreeSet<&str> {
     let parts = sentence.split('{').skip(1);
     parts
@@ -180,13 +180,14 @@ fn both_languages_say_the_same() {
     }
 }
 
-/// The quoted words right after each `before`: of a call also those on both sides of a choice.
+/// Returns the quoted words directly after each `before`. For a conditional expression in a call,
+/// returns both alternatives.
 fn after<'t>(text: &'t str, before: &str) -> BTreeSet<&'t str> {
     let calls = text.split(before).skip(1);
     calls
         .flat_map(|call| {
             let inside = call.split(['(', ')', '{', ',']).next().unwrap_or_default();
-            // A condition compares with words that are no keys.
+            // The condition of a conditional expression contains words that are not keys.
             let inside = inside.split_once('?').map_or(inside, |(_, choice)| choice);
             inside.split('"').skip(1).step_by(2)
         })

@@ -38,7 +38,8 @@ async fn a_client_is_linked_by_code_and_a_wrong_code_is_refused() {
     assert_eq!(no_one_asked, ScanError::NoCodeRequested(ANI.to_owned()));
 
     let client = TestClient::start(&sim).await;
-    // The client may only ask when it is connected and unpaired, which its first QR code shows.
+    // The client can only request a code while connected and unpaired. The first QR code proves
+    // this state.
     client.qr().await;
     let options = PairCodeOptions {
         phone_number: ANI.to_owned(),
@@ -100,7 +101,8 @@ async fn a_client_pinned_to_another_key_does_not_get_in() {
     let other = Sim::start().await.expect("starts");
     let mut events = sim.events();
     let client = TestClient::resume(&sim.ws_url(), other.server_key(), Arc::default()).await;
-    // The first try opens with IK under the wrong key, the second with XX: both must end before a code is shown.
+    // The first attempt uses IK with the wrong key, the second attempt uses XX. Both must end
+    // before a QR code is shown.
     for _ in 0..2 {
         while !matches!(next(&mut events).await, SimEvent::HandshakeFailed { .. }) {}
     }
@@ -146,7 +148,7 @@ async fn logging_out_on_the_phone_unlinks_the_client() {
         })
         .await;
     assert!(sim.devices().await.is_empty());
-    // A link made later gets a new index, and the old keys stay out.
+    // A new link gets a new device index, and the old keys are refused.
     let backend = client.shutdown().await;
     let stale = TestClient::resume(&sim.ws_url(), sim.server_key(), backend).await;
     stale

@@ -1,4 +1,4 @@
-//! A simulator with a data directory goes on where it stopped.
+//! A simulator with a data directory continues with the saved state after a restart.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! What phones send besides texts, read by a linked client.
+//! Messages of phones other than texts, read by a linked client.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -61,7 +61,7 @@ async fn a_phones_files_reach_the_client_whole_with_what_their_kind_says() {
     let document = message.document_message.as_option().expect("a document");
     assert_eq!(downloaded(&client, document).await, b"a bill");
     assert_eq!(document.file_name.as_deref(), Some("bill.pdf"));
-    // With a caption it is wrapped, as phones do it.
+    // A document with a caption is wrapped, as on real phones.
     let id = budi.send(SHOP, bill().caption("pay")).await.expect("sent");
     let message = client.message(&id).await;
     let wrapper = message.document_with_caption_message.as_option();
@@ -76,7 +76,7 @@ async fn a_phones_files_reach_the_client_whole_with_what_their_kind_says() {
     let message = client.message(&id).await;
     let sticker = message.sticker_message.as_option().expect("a sticker");
     assert_eq!(downloaded(&client, sticker).await, b"a sticker");
-    // The sender's own phone shows it too, with the same facts.
+    // The sender's own phone shows the message too, with the same fields.
     let own = budi.wait_for(DEADLINE, |shown| shown.id == id).await;
     assert_eq!(own.expect("shown").fields["size"], json!(9));
     assert_eq!(budi.media(&id).await.as_deref(), Some(&b"a sticker"[..]));
@@ -150,7 +150,7 @@ async fn every_kind_is_sent_over_the_control_api() {
         assert_eq!(status, StatusCode::OK, "{answer}");
         client.message(answer["id"].as_str().expect("an id")).await
     };
-    // Larger than bodies usually may be.
+    // The file is larger than the default body limit.
     let data = vec![3; 4 << 20];
     let file = json!({
         "kind": "document", "base64": STANDARD.encode(&data), "mimetype": "text/csv", "file_name": "list.csv",
@@ -172,7 +172,7 @@ async fn every_kind_is_sent_over_the_control_api() {
     let message = sent(json!({ "contact": card })).await;
     assert!(message.contact_message.is_set());
 
-    // A text, as protobuf has it: field 1, four bytes.
+    // The protobuf encoding of a text: field 1, four bytes.
     let raw = STANDARD.encode(b"\x0a\x04halo");
     let message = sent(json!({ "raw": raw, "id": "an id of one's own" })).await;
     assert_eq!(message.conversation.as_deref(), Some("halo"));

@@ -5,7 +5,7 @@ use wa_sim::{Certificate, Sim};
 
 use crate::client::plain_http;
 
-/// A client that trusts this authority.
+/// Returns a client that trusts only this authority.
 fn trusting(authority: &str) -> reqwest::Client {
     let _ = plain_http();
     let authority = reqwest::Certificate::from_pem(authority.as_bytes()).expect("a certificate");

@@ -1,4 +1,5 @@
-//! What a business shows to choose from, and what a person chose: buttons, lists, templates, native flows.
+//! The options in a business message, and a person's choice: buttons, lists, templates, native
+//! flows.
 
 use serde_json::{Value, json};
 use waproto::whatsapp as wa;
@@ -10,7 +11,7 @@ use waproto::whatsapp::message::template_message::Format;
 
 use super::{Content, show};
 
-/// Describes something to choose from, or a choice; `None` for others.
+/// Describes a message with options or a choice. Returns `None` for any other message.
 pub(super) fn describe(message: &wa::Message) -> Option<Content> {
     offer(message).or_else(|| choice(message))
 }
@@ -53,7 +54,7 @@ fn offer(message: &wa::Message) -> Option<Content> {
             HydratedButton::QuickReplyButton(reply) => {
                 Some(option(reply.id.as_ref(), reply.display_text.as_ref(), None))
             }
-            // They open a page or a call: nothing to answer.
+            // These buttons open a page or a call and have no answer.
             HydratedButton::UrlButton(_) | HydratedButton::CallButton(_) => None,
         });
         let text = inside.and_then(|rows| rows.hydrated_content_text.as_ref());
@@ -78,7 +79,8 @@ fn offer(message: &wa::Message) -> Option<Content> {
     Some(shown("interactive", text, &options))
 }
 
-/// A quick reply names itself; a `single_select` has rows in sections. Buttons without an id answer nothing.
+/// Returns the options of a native flow: a quick reply is one option, and a `single_select` has
+/// rows in sections. A button without an id has no answer.
 fn flow_options(params: &Value) -> Vec<Value> {
     let text = |value: &Value, key: &str| value[key].as_str().map(str::to_owned);
     let mut options = Vec::new();

@@ -1,4 +1,4 @@
-//! Messages with a file: what each kind says of its file, in both directions.
+//! Messages with a file, in both directions: the fields of each kind.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -11,7 +11,7 @@ use crate::media::{hex, sha256};
 use crate::phone::files::{Download, Uploaded};
 use crate::phone::outgoing::{MediaKind, OutgoingMedia};
 
-/// Describes a message that has a file; `None` for others.
+/// Describes a message with a file. Returns `None` for any other message.
 pub(super) fn describe(message: &wa::Message) -> Option<Content> {
     let (content, download, thumbnail) = if let Some(image) = message.image_message.as_option() {
         let fields = json!({
@@ -81,7 +81,7 @@ fn caption(caption: Option<&String>) -> &str {
     caption.map(String::as_str).unwrap_or_default()
 }
 
-/// The message that shows an uploaded file.
+/// Returns the message for an uploaded file.
 pub(crate) fn message(media: OutgoingMedia, file: Uploaded) -> wa::Message {
     let usual = match media.kind {
         MediaKind::Image => "image/jpeg",
@@ -181,7 +181,8 @@ pub(crate) fn message(media: OutgoingMedia, file: Uploaded) -> wa::Message {
     }
 }
 
-/// Phones wrap a document that has a caption, for the sake of readers that don't know captions there.
+/// Wraps a document with a caption, as phones do, for readers that do not know captions of
+/// documents.
 fn captioned(document: wa::Message) -> wa::Message {
     wa::Message {
         document_with_caption_message: MessageField::some(wa::message::FutureProofMessage {

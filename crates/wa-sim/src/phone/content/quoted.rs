@@ -1,18 +1,18 @@
-//! What a message quotes.
+//! The quoted message of a reply.
 
 use waproto::whatsapp as wa;
 
-/// The message that another one answers, as that one says it.
+/// A quoted message, as given in the reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Quoted {
     pub(crate) id: String,
-    /// Its author's address.
+    /// The address of the author.
     pub(crate) author: Option<String>,
     pub(crate) kind: String,
     pub(crate) text: String,
 }
 
-/// Reads it; every kind has a place of its own for it.
+/// Returns the quoted message. Each kind of message has its own field for the quote.
 pub(super) fn of(message: &wa::Message) -> Option<Quoted> {
     macro_rules! contexts {
         ($($kind:ident),+ $(,)?) => {
@@ -45,7 +45,7 @@ pub(super) fn of(message: &wa::Message) -> Option<Quoted> {
         .into_iter()
         .flatten()
         .find(|context| context.stanza_id.is_some())?;
-    // A quote of a quote ends here: a phone shows one level.
+    // Only the first level of quotes is kept, because a phone shows one level.
     let inside = context.quoted_message.as_option().and_then(super::plain);
     let (kind, text) = inside.map_or_else(
         || ("text".to_owned(), String::new()),

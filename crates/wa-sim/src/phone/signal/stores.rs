@@ -1,4 +1,4 @@
-//! The library's store traits over plain maps. None of these ever waits.
+//! The store traits of the library, implemented with plain maps. No store ever waits.
 
 use std::collections::HashMap;
 
@@ -43,7 +43,7 @@ impl IdentityKeyStore for Identities {
         Ok(IdentityChange::NewOrUnchanged)
     }
 
-    /// Phones trust every key: they stand in for people who tap "OK".
+    /// Trusts every key, like a person who accepts each changed key.
     async fn is_trusted_identity(
         &self,
         _: &ProtocolAddress,

@@ -1,4 +1,4 @@
-//! The command line: what a person types, and where it goes.
+//! The command line: parses the arguments and runs the command.
 
 mod bot;
 mod conform;
@@ -34,7 +34,7 @@ pub struct Cli {
     command: Command,
 }
 
-/// What a process says gets so long to be taken by whoever reads it.
+/// The longest wait for a reader of stdout or stderr.
 const SAID_WITHIN: Duration = Duration::from_secs(1);
 
 const FIRST_STEPS: &str = "\
@@ -44,13 +44,13 @@ First steps:
   waviro serve           run the gateway; POST /api/getqr shows the code to scan
   waviro doctor          say what is wrong";
 
-/// Where the settings come from; what else can be set is in config.default.toml.
+/// Sources of the settings. All other settings are in config.default.toml.
 #[derive(Debug, Args)]
 struct Settings {
-    /// The configuration file [default: waviro.toml, if it is there]
+    /// The configuration file [default: waviro.toml, if it exists]
     #[arg(long, value_name = "FILE", global = true, env = "WAVIRO_CONFIG")]
     config: Option<PathBuf>,
-    /// Where the database and the link keys live (key `data_dir`)
+    /// Folder of the database and the link keys (key `data_dir`)
     #[arg(long, value_name = "DIR", global = true)]
     data_dir: Option<PathBuf>,
     /// error, warn, info, debug, trace, or a filter (key `log.level`)
@@ -68,20 +68,20 @@ enum Command {
     /// Add, list, re-key and remove bots, also while the gateway runs
     #[command(subcommand)]
     Bot(bot::Bot),
-    /// Make, list and revoke tokens of the administration API, also while the gateway runs
+    /// Create, list and revoke tokens of the administration API, also while the gateway runs
     #[command(subcommand)]
     Token(token::Token),
-    /// Make, list and remove users of the dashboard, and give them passwords, also while the gateway runs
+    /// Create, list and remove dashboard users and set passwords, also while the gateway runs
     #[command(subcommand)]
     User(user::User),
-    /// Revoke the links to files that came in, also while the gateway runs
+    /// Revoke the links to received files, also while the gateway runs
     #[command(subcommand)]
     Media(media::Media),
-    /// Bring the database's schema up to date; serve does it too
+    /// Update the database schema; serve does the same at its start
     Migrate,
-    /// Look at port, data folder, database, clock and network, and say what to do
+    /// Check port, data folder, database, clock and network, and suggest remedies
     Doctor,
-    /// Hold a host that claims this API to its document; sends real messages
+    /// Check that a host implements this API as documented; sends real messages
     Conform(Box<conform::Conform>),
 }
 
@@ -97,7 +97,8 @@ pub fn run() -> ExitCode {
         .context("the runtime could not be started")
         .and_then(|runtime| {
             let ran = runtime.block_on(cli.run());
-            // What still blocks a thread would hold the process: the stop has had its deadlines.
+            // A thread may still be blocked, for example on stdin. The stop has had its deadlines,
+            // so the process does not wait for the thread.
             runtime.shutdown_background();
             ran
         });
@@ -108,7 +109,7 @@ pub fn run() -> ExitCode {
     })
 }
 
-/// The help texts of all commands, as one, for the documentation and its test.
+/// Returns the help texts of all commands as a single text, for the documentation and a test.
 #[must_use]
 pub fn help() -> String {
     let mut root = Cli::command().term_width(100);
@@ -164,7 +165,7 @@ impl Settings {
     }
 }
 
-/// Makes the data folder, for its owner alone.
+/// Creates the data folder, accessible to the owner only.
 fn make_data_dir(path: &Path) -> anyhow::Result<()> {
     private::make_folder(path).with_context(|| {
         format!(
@@ -174,7 +175,8 @@ fn make_data_dir(path: &Path) -> anyhow::Result<()> {
     })
 }
 
-/// Whether there is something to list; says `nothing` where there is no database. Looking makes nothing and changes nothing.
+/// Returns true if there is a database to read; otherwise prints `nothing`. Creates and changes
+/// nothing.
 async fn can_be_read(config: &Config, nothing: &str) -> anyhow::Result<bool> {
     match Store::schema_at(config.database_at()).await? {
         Schema::Current => Ok(true),
@@ -188,8 +190,8 @@ async fn can_be_read(config: &Config, nothing: &str) -> anyhow::Result<bool> {
     }
 }
 
-/// Does its work on the database, which is made where it is missing. Work that only looks brings what is said where there is `nothing`
-/// to look at yet.
+/// Runs `work` on the database and creates the database if missing. For read-only work the caller
+/// passes `nothing`, the text to print if there is no database yet.
 async fn on_store(
     config: &Config,
     nothing: Option<&str>,
@@ -207,12 +209,13 @@ async fn on_store(
     done.map(|()| ExitCode::SUCCESS)
 }
 
-/// One line on stderr. The process ends after it, also where stderr is a pipe that nobody reads.
+/// Prints a line on stderr. The process ends afterwards, so a pipe without a reader must not block
+/// the process.
 fn complain(error: &anyhow::Error) {
     let line = format!("waviro: {error:#}\n");
     let (done, finished) = std::sync::mpsc::sync_channel(1);
     let writing = std::thread::Builder::new().spawn(move || {
-        // Nobody is left to tell where stderr is closed.
+        // If stderr is closed, the error cannot be shown.
         let _ = std::io::stderr().write_all(line.as_bytes());
         let _ = done.send(());
     });
@@ -221,12 +224,13 @@ fn complain(error: &anyhow::Error) {
     }
 }
 
-/// One line on stdout; a closed pipe is no error.
+/// Prints a line on stdout. A closed pipe is no error.
 fn say(line: impl std::fmt::Display) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-/// [`say`] for a process that goes on: a pipe that nobody reads, and that is full, costs the text and nothing else.
+/// Prints like [`say`], for a process that continues: if a full pipe has no reader, only the text
+/// is lost.
 async fn announce(text: String) {
     let saying = tokio::task::spawn_blocking(move || say(text));
     let _ = tokio::time::timeout(SAID_WITHIN, saying).await;

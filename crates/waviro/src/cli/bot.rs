@@ -1,4 +1,4 @@
-//! `waviro bot …`: works on the database, so that it works whether the gateway runs or not.
+//! `waviro bot …`: works on the database, so the gateway may be running or not.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -17,39 +17,40 @@ const NO_BOT: &str = "No bot yet. Make one: waviro bot add NAME";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Bot {
-    /// Make a bot and show its SecretKey, this once
+    /// Create a bot and show its SecretKey, only this once
     Add {
-        /// What you call it, up to 64 characters
+        /// Your name for the bot, up to 64 characters
         name: String,
-        /// Take over the SecretKey that your programs have already: `-` reads it from stdin
+        /// Take over the SecretKey that your programs already use: `-` reads it from stdin
         #[arg(long, value_name = "-")]
         secret_key: Option<String>,
-        /// Take over the webhookkey that your scripts check already: `-` reads it from stdin, after the SecretKey
+        /// Take over the webhookkey that your scripts already check: `-` reads it from stdin, after
+        /// the SecretKey
         #[arg(long, value_name = "-")]
         webhook_key: Option<String>,
     },
-    /// Show every bot and the number it is linked as
+    /// Show every bot and its linked number
     List,
-    /// Give a bot a new SecretKey and show it, this once; the old one stops working
+    /// Give a bot a new SecretKey and show it, only this once; the old key stops working
     Key {
         /// The bot's name
         name: String,
-        /// Take over the SecretKey that your programs have already: `-` reads it from stdin
+        /// Take over the SecretKey that your programs already use: `-` reads it from stdin
         #[arg(long, value_name = "-")]
         set: Option<String>,
-        /// Take over the webhookkey that your scripts check already: `-` reads it from stdin, after the SecretKey. The SecretKey stays
-        /// unless --set is there too
+        /// Take over the webhookkey that your scripts already check: `-` reads it from stdin, after
+        /// the SecretKey. The SecretKey stays the same unless --set is given too
         #[arg(long, value_name = "-")]
         webhook_key: Option<String>,
-        /// The old key goes on working for so long, 7 days (604800) at most
+        /// How long the old key keeps working, at most 7 days (604800)
         #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=LONGEST_OVERLAP.as_secs()))]
         overlap: u64,
     },
-    /// Remove a bot: its key stops working, its device is logged out; asks for the name once more
+    /// Remove a bot: its key stops working, its device is logged out; asks for the name again
     Remove {
         /// The bot's name
         name: String,
-        /// Do not ask, for scripts
+        /// Do not ask for confirmation, for scripts
         #[arg(long)]
         yes: bool,
     },
@@ -146,7 +147,7 @@ impl Bot {
     }
 }
 
-/// The keys that are given on stdin, the SecretKey first.
+/// Reads the given keys from stdin, the SecretKey first.
 async fn own_keys(
     option: &str,
     (secret_key, webhook_key): (Option<&str>, Option<&str>),
@@ -206,7 +207,7 @@ async fn add(
     Ok(())
 }
 
-/// A removed bot cannot be taken back, so its name is typed once more.
+/// Asks for the name again, because a removal cannot be undone.
 async fn confirm(name: &str) -> anyhow::Result<()> {
     let prompt = format!(
         "This ends the queue of {name} and logs its device out. Type its name to remove it: "

@@ -1,4 +1,4 @@
-//! `waviro conform`: holds any host that claims this API to its document.
+//! `waviro conform`: checks a host against the API document.
 
 use std::fs::File;
 use std::io::Write;
@@ -14,15 +14,16 @@ use waviro_conform::{Origin, Target};
 
 use super::{say, secret};
 
-/// What the document asks its users to keep to.
+/// The rate limit in the API document.
 const MESSAGES_A_MINUTE: u32 = 5;
 
 #[derive(Debug, Args)]
 pub(super) struct Conform {
-    /// What stands before /api, such as <http://127.0.0.1:8080>
+    /// The URL before /api, such as <http://127.0.0.1:8080>
     #[arg(long, value_name = "URL", required_unless_present = "list")]
     url: Option<Url>,
-    /// The SecretKey of a linked bot; `-` reads it from stdin, so that no other process of this machine sees it
+    /// The SecretKey of a linked bot; `-` reads it from stdin, hidden from other processes of this
+    /// machine
     #[arg(
         long,
         env = "WAVIRO_CONFORM_KEY",
@@ -30,14 +31,14 @@ pub(super) struct Conform {
         required_unless_present = "list"
     )]
     key: Option<String>,
-    /// A number on WhatsApp that gets the messages, country code first
+    /// A number on WhatsApp that receives the messages, with country code
     #[arg(long, value_name = "NUMBER", required_unless_present = "list")]
     to: Option<String>,
-    /// A group that the bot is in, as /api/groups shows it
+    /// A group of the bot, as shown by /api/groups
     #[arg(long, value_name = "GROUPID", required_unless_present = "list")]
     group: Option<String>,
-    /// The SecretKey of a bot that is not linked; without it, what such a bot answers is not checked. `-` reads it from stdin, after
-    /// the other key
+    /// The SecretKey of an unlinked bot; without it, the answers of an unlinked bot are not
+    /// checked. `-` reads it from stdin, after the other key
     #[arg(
         long,
         value_name = "KEY",
@@ -45,37 +46,40 @@ pub(super) struct Conform {
         hide_env_values = true
     )]
     unlinked_key: Option<String>,
-    /// A number in the right form that is not on WhatsApp
+    /// A well-formed number that is not on WhatsApp
     #[arg(long, value_name = "NUMBER", default_value = "6289999999999")]
     nobody: String,
-    /// Where the suite listens for callbacks and serves files
+    /// Address where the suite receives callbacks and serves files
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// How the host reaches that [default: by loopback, where the host is on this machine]
+    /// URL at which the host reaches that address [default: loopback, if the host is on this
+    /// machine]
     #[arg(long, value_name = "URL")]
     public_url: Option<Url>,
-    /// The most messages a minute; 0 for no limit [default: none on this machine, else 5 as the document asks]
+    /// The most messages per minute; 0 for no limit [default: none on this machine, otherwise 5 as
+    /// the document asks]
     #[arg(long, value_name = "N")]
     per_minute: Option<u32>,
-    /// How long a callback may take
+    /// The longest wait for a callback
     #[arg(long, value_name = "SECONDS", default_value = "90")]
     patience: u64,
-    /// Only checks whose name begins so; may be given more than once
+    /// Run only checks whose name begins with NAME; may be given several times
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
-    /// Print the names of all checks, and who promises what they check
+    /// Print the name of each check and the source of its promise
     #[arg(long)]
     list: bool,
     /// Write the result as `JUnit` XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// Write the result, and every message that was accepted, as JSON
+    /// Write the result and all accepted messages as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
 
 impl Conform {
-    /// Exit code 0 where all is as promised, 1 where something is not, 2 (clap's and ours) where nothing could be checked.
+    /// Exits with 0 if all checks pass, 1 if a check fails, and 2 (also clap's code) if nothing
+    /// could be checked.
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         if self.list {
             list();
@@ -152,7 +156,7 @@ impl Conform {
     }
 }
 
-/// A key from an argument or the environment, or from stdin where a `-` stands in its place.
+/// Returns a key from an argument or the environment; for `-`, reads the key from stdin.
 async fn given(key: String, what: &str) -> anyhow::Result<String> {
     if key == "-" {
         let key = secret::key(what).await?;
@@ -171,7 +175,7 @@ fn list() {
     }
 }
 
-/// Before the first message: a result that cannot be written should cost none.
+/// Creates the result file before the first message: an unwritable path then costs no messages.
 fn create(path: Option<&Path>) -> anyhow::Result<Option<(PathBuf, File)>> {
     let Some(path) = path else { return Ok(None) };
     let file = File::create(path)

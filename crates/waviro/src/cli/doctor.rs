@@ -1,4 +1,5 @@
-//! `waviro doctor`: one line a check, each with what to do. `whatsapp`: the dial, step by step.
+//! `waviro doctor`: prints a line per check, with a remedy for each problem. The module `whatsapp`
+//! checks the connection to WhatsApp step by step.
 
 mod whatsapp;
 
@@ -17,13 +18,13 @@ use crate::config::Config;
 use crate::private;
 use crate::store::{Schema, Store, StoreError};
 
-/// A healthy connection takes tens of milliseconds.
+/// The timeout for a connection. A healthy connection takes tens of milliseconds.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
-/// Below this SQLite soon can't commit, and the gateway answers 500 instead of 200.
+/// With less free space SQLite soon cannot commit, and the gateway answers 500 instead of 200.
 const LITTLE_SPACE: u64 = 512 * 1024 * 1024;
 
-/// 2026-01-01, before this program was written, and 2100-01-01: a clock outside is wrong.
+/// The plausible range of the clock: 2026-01-01, before this program was written, to 2100-01-01.
 const SANE: std::ops::Range<i64> = 1_767_225_600_000..4_102_444_800_000;
 
 enum Finding {
@@ -34,7 +35,7 @@ enum Finding {
 
 use Finding::{Fail, Warn};
 
-/// Fails where something keeps the gateway from working.
+/// Runs all checks. The exit code is a failure if the gateway cannot work because of a finding.
 pub(super) async fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let mut failed = false;
     let mut findings = vec![
@@ -84,7 +85,7 @@ async fn port(address: SocketAddr, key: &str) -> Finding {
     }
 }
 
-/// Whether `/livez` answers there as ours does.
+/// Returns true if `/livez` at this address answers like this gateway.
 async fn is_waviro(address: SocketAddr) -> bool {
     let ask = async {
         let mut stream = TcpStream::connect(address).await.ok()?;
@@ -103,7 +104,8 @@ async fn is_waviro(address: SocketAddr) -> bool {
 fn data(folder: &Path) -> Finding {
     let shown = folder.display();
     if !folder.exists() {
-        // Not made here: whoever asks a doctor may not be the user that runs waviro.
+        // The check does not create the folder, because the current user may not be the user that
+        // runs waviro.
         return Finding::Ok(format!(
             "{shown} does not exist yet: the first start makes it"
         ));
@@ -155,7 +157,8 @@ fn free_space(_: &Path) -> Option<u64> {
     None
 }
 
-/// Changes nothing: a schema that is brought up to date under a running gateway of an older version would stop it.
+/// Checks the database without a change: migrating the schema under a running gateway of an older
+/// version would stop that gateway.
 async fn database(config: &Config) -> Finding {
     let at = config.database_at();
     match Store::schema_at(at.clone()).await {

@@ -1,4 +1,4 @@
-//! `waviro media …`: works on the database, so that it works whether the gateway runs or not.
+//! `waviro media …`: works on the database, so the gateway may be running or not.
 
 use std::process::ExitCode;
 
@@ -12,7 +12,7 @@ const NO_LINK: &str = "No link yet: there is no database.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Media {
-    /// Revoke every link to a file that was made until now; the files stay, and later links work
+    /// Revoke every existing link to a file; the files stay, and later links work
     Rotate,
 }
 

@@ -6,7 +6,8 @@ use super::{make_data_dir, say};
 use crate::config::Config;
 use crate::store::Store;
 
-/// Opening is what migrates; a command of its own lets a deployment do it before the switch.
+/// Opens the database; opening also migrates the schema. With this command a deployment can migrate
+/// before switching versions.
 pub(super) async fn run(config: &Config) -> anyhow::Result<ExitCode> {
     make_data_dir(&config.data_dir)?;
     let store = Store::open(config.database_at()).await?;

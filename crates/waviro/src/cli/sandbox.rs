@@ -1,7 +1,8 @@
-//! `waviro sandbox`: the gateway as it is, and a simulated WhatsApp beside it, in one process.
+//! `waviro sandbox`: the normal gateway and a simulated WhatsApp, in the same process.
 //!
-//! The client library checks the simulator as strictly as it checks WhatsApp: the simulator's key is pinned by
-//! configuration, certificate checks stay on. Only here may loopback addresses be called.
+//! The client library checks the simulator as strictly as WhatsApp: the simulator's key is pinned
+//! by configuration, and certificate checks stay on. Only the sandbox allows requests to loopback
+//! addresses.
 
 mod guide;
 mod keys;
@@ -31,19 +32,19 @@ use crate::{lifecycle, telemetry};
 
 use guide::Guide;
 
-/// The one bot.
+/// The name of the only bot.
 const BOT: &str = "toko";
 
-/// The phone that the bot is linked to.
+/// The phone linked to the bot.
 const OWNER: (&str, &str) = ("6281200000001", "Toko");
 
-/// Those who write to it.
+/// The phones of the bot's customers.
 const CUSTOMERS: [(&str, &str); 2] = [("6281200000002", "Ani"), ("6281200000003", "Budi")];
 
-/// A group of all three.
+/// A group of all three phones.
 const GROUP: &str = "Pelanggan Toko";
 
-/// Linking takes a tenth of a second here; on a starved machine some seconds.
+/// Linking usually takes a tenth of a second here, and some seconds on an overloaded machine.
 const LINKED_WITHIN: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Args)]
@@ -57,13 +58,13 @@ pub(super) struct Sandbox {
     /// Address and port of the simulator and its control API
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8090")]
     sim: SocketAddr,
-    /// Keep everything, keys included, in this folder [default: a temporary one]
+    /// Keep all data, keys included, in this folder [default: a temporary folder]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Leave the bot unlinked, to try linking
+    /// Leave the bot unlinked, to try the linking
     #[arg(long)]
     empty: bool,
-    /// Print one line of JSON when ready, and nothing else
+    /// Print only one line of JSON when ready
     #[arg(long)]
     json: bool,
 }
@@ -75,7 +76,7 @@ impl Sandbox {
                 "the sandbox reads no configuration file and no gateway's data; leave --config and --data-dir out, --data DIR keeps a sandbox"
             );
         }
-        // Held until the end: dropping it removes the folder.
+        // Kept until the end, because dropping the value removes the folder.
         let temporary = tempfile::TempDir::with_prefix("waviro-sandbox-")
             .context("no temporary folder; use --data DIR")?;
         let folder = self
@@ -126,7 +127,8 @@ impl Sandbox {
         outcome
     }
 
-    /// The embedded defaults with what a sandbox differs in; nothing of a real gateway's file or environment.
+    /// Returns the embedded defaults with the sandbox's changes. The configuration file and
+    /// environment of a real gateway are ignored.
     fn config(&self, sim: &Sim, folder: &Path, settings: &Settings) -> anyhow::Result<Config> {
         let set = |flag, key, value| Flag { flag, key, value };
         let mut flags = vec![
@@ -147,7 +149,7 @@ impl Sandbox {
                 "outbound.allow",
                 "127.0.0.0/8, ::1/128".to_owned(),
             ),
-            // The guide is what people came for.
+            // Fewer log lines, so that the guide stays readable.
             set("--log-level", "log.level", "warn".to_owned()),
         ];
         flags.extend(self.metrics_listen.map(|address| {
@@ -161,7 +163,7 @@ impl Sandbox {
         Ok(Config::embedded(&flags)?)
     }
 
-    /// Phones, bot, link and group: what is there already stays.
+    /// Creates phones, bot, link and group, except those of an earlier run.
     async fn furnish(&self, running: &Running, sim: &Sim, folder: &Path) -> anyhow::Result<Guide> {
         let owner = sim.add_phone(PhoneSpec::new(OWNER.0, OWNER.1)).await;
         let mut phones = Vec::new();
@@ -181,7 +183,7 @@ impl Sandbox {
                 .await;
         }
         running.app.show_phones(sim.http_url());
-        // Customers first: who takes the first phone of the list wants somebody to write to.
+        // Customers first: a user of the first phone needs somebody to write to.
         phones.push(owner);
         let link = running.app.first_link().await?;
         let link = link.unwrap_or_else(|| "/dashboard".to_owned());
@@ -214,7 +216,8 @@ impl Sandbox {
     }
 }
 
-/// Scans the bot's code with the phone, unless it is linked from the last time, and waits until it is online.
+/// Links the bot by scanning the code with the phone, unless the bot is still linked, and waits
+/// until the bot is online.
 async fn link(bot: &Arc<Bot>, phone: &Phone) -> anyhow::Result<()> {
     if let LinkCode::Code(code) = bot.link_code(&Clock::system(), LINKED_WITHIN).await? {
         phone

@@ -1,11 +1,13 @@
-//! Reads passwords and keys: without showing them where a person types, as one line of stdin where a program writes. A secret is never
-//! an argument: every process of the machine could read it.
+//! Reads passwords and keys: without echo from a terminal, or as a line of stdin from a program. A
+//! secret is never a command line argument, because every process of the machine could read the
+//! argument.
 
 use std::io::{BufRead, IsTerminal, Write, stderr, stdin};
 
 use anyhow::{Context, bail};
 
-/// What an option for a secret takes: `-`, for stdin. What was given instead is not shown.
+/// Requires `-`, for stdin, as the value of an option for a secret. The error does not show another
+/// value.
 pub(super) fn must_be_stdin(option: &str, given: &str) -> anyhow::Result<()> {
     if given != "-" {
         bail!(
@@ -15,7 +17,7 @@ pub(super) fn must_be_stdin(option: &str, given: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A key that exists already.
+/// Reads an existing key.
 pub(super) async fn key(what: &str) -> anyhow::Result<String> {
     let key = if stdin().is_terminal() {
         ask(&format!("{what}: ")).await?
@@ -28,15 +30,15 @@ pub(super) async fn key(what: &str) -> anyhow::Result<String> {
     Ok(key)
 }
 
-/// What a person types to be sure, shown while it is typed.
+/// Reads a confirmation with echo.
 pub(super) async fn confirmation(prompt: &str) -> anyhow::Result<String> {
-    // Nobody is left to tell where stderr is closed.
+    // If stderr is closed, the prompt cannot be shown.
     let _ = write!(stderr(), "{prompt}");
     let _ = stderr().flush();
     line().await
 }
 
-/// The new password.
+/// Reads a new password.
 pub(super) async fn password() -> anyhow::Result<String> {
     if !stdin().is_terminal() {
         return line().await;
@@ -50,12 +52,12 @@ pub(super) async fn password() -> anyhow::Result<String> {
 
 async fn ask(prompt: &str) -> anyhow::Result<String> {
     let hidden = Hidden::begin()?;
-    // Nobody is left to tell where stderr is closed.
+    // If stderr is closed, the prompt cannot be shown.
     let _ = write!(stderr(), "{prompt}");
     let _ = stderr().flush();
     let answer = tokio::select! {
         answer = line() => answer,
-        // Ctrl-C would leave the terminal without its echo.
+        // Ctrl-C would leave the terminal without echo.
         _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("stopped; nothing was changed")),
     };
     drop(hidden);
@@ -63,7 +65,7 @@ async fn ask(prompt: &str) -> anyhow::Result<String> {
     answer
 }
 
-/// One line without its end. Blanks around it are part of it.
+/// Reads a line without the line end. Surrounding blanks belong to the secret.
 async fn line() -> anyhow::Result<String> {
     let read = tokio::task::spawn_blocking(|| {
         let mut text = String::new();
@@ -74,7 +76,7 @@ async fn line() -> anyhow::Result<String> {
     Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
 }
 
-/// A terminal that does not show what is typed, until this is dropped.
+/// Switches the terminal's echo off until the value is dropped.
 #[cfg(unix)]
 struct Hidden(rustix::termios::Termios);
 
@@ -85,7 +87,8 @@ impl Hidden {
         let usual = tcgetattr(stdin()).context("the terminal says nothing of itself")?;
         let mut hidden = usual.clone();
         hidden.local_modes.remove(LocalModes::ECHO);
-        // What was typed before the question was no answer to it.
+        // Input typed before the prompt is discarded, because such input is no answer to the
+        // prompt.
         tcsetattr(stdin(), OptionalActions::Flush, &hidden)
             .context("the terminal would show the secret; pass it on stdin instead")?;
         Ok(Self(usual))
@@ -96,12 +99,12 @@ impl Hidden {
 impl Drop for Hidden {
     fn drop(&mut self) {
         use rustix::termios::{OptionalActions, tcsetattr};
-        // A terminal that is gone shows nothing.
+        // An error means a closed terminal.
         let _ = tcsetattr(stdin(), OptionalActions::Now, &self.0);
     }
 }
 
-/// Where the terminal cannot be told, a secret is passed on stdin.
+/// On systems without termios a secret must come from stdin.
 #[cfg(not(unix))]
 struct Hidden;
 

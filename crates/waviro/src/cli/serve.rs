@@ -23,7 +23,7 @@ use crate::listener::Patience;
 use crate::telemetry::{self, panics};
 use crate::{lifecycle, listener, private};
 
-/// Requests under way get so long to be answered; together with [`App::stop`] a stop takes 5 s at most.
+/// The time for requests in progress at a stop. With [`App::stop`] a stop takes at most 5 s.
 const REQUESTS_WITHIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Args)]
@@ -36,15 +36,15 @@ pub(super) struct Serve {
     metrics_listen: Option<String>,
 }
 
-/// A gateway with its listener.
+/// A gateway with a listener.
 pub(super) struct Running {
     pub(super) address: SocketAddr,
-    /// Where `/metrics` is, if anywhere.
+    /// The address of `/metrics`, if served.
     pub(super) metrics: Option<SocketAddr>,
     pub(super) app: App,
     stop: CancellationToken,
     requests: TaskTracker,
-    /// Held as long as the gateway runs.
+    /// The lock on the data folder, held while the gateway runs.
     _alone: File,
 }
 
@@ -83,7 +83,7 @@ impl Serve {
     }
 }
 
-/// What the links are told of the configuration.
+/// Returns the configuration of the links.
 pub(super) fn whatsapp_config(config: &Config) -> WhatsAppConfig {
     WhatsAppConfig {
         store_folder: config.link_folder(),
@@ -96,7 +96,8 @@ pub(super) fn whatsapp_config(config: &Config) -> WhatsAppConfig {
     }
 }
 
-/// Binds, starts everything and serves. `flag`: what to change where the port is taken.
+/// Binds the listeners, starts the gateway and serves requests. `flag` is named in the error if the
+/// port is taken.
 pub(super) async fn start(
     config: &Config,
     stop: CancellationToken,
@@ -154,8 +155,9 @@ pub(super) async fn start(
     })
 }
 
-/// One gateway a data folder: a second would connect the same devices, throw the first one's off, and send what is
-/// queued as well. The system gives the lock back when the process ends, however it ends.
+/// Locks the data folder. A second gateway on the folder would connect the same devices, disconnect
+/// the first gateway, and send the queued messages again. The system releases the lock when the
+/// process ends, in every case.
 fn alone(data_dir: &Path) -> anyhow::Result<File> {
     let path = data_dir.join("lock");
     let mut options = File::options();
@@ -182,7 +184,7 @@ fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
 }
 
 impl Running {
-    /// Ends everything, within 5 s.
+    /// Stops the gateway within 5 s.
     pub(super) async fn stop(self) {
         self.stop.cancel();
         if tokio::time::timeout(REQUESTS_WITHIN, self.requests.wait())
@@ -195,8 +197,9 @@ impl Running {
     }
 }
 
-/// As many open files as the system allows this process: each bot takes some five, each call in either direction one, and
-/// many systems start a process with 1,024 for the sake of programs from another age.
+/// Raises the limit of open files to the system's maximum for this process. Each bot needs about
+/// five, each inbound or outbound request one. Many systems start a process with a limit of 1,024
+/// for compatibility with old programs.
 fn raise_open_files() {
     #[cfg(unix)]
     {

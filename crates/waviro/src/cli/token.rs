@@ -1,4 +1,4 @@
-//! `waviro token …`: works on the database, so that it works whether the gateway runs or not.
+//! `waviro token …`: works on the database, so the gateway may be running or not.
 
 mod expiry;
 
@@ -18,26 +18,27 @@ use crate::tokens::Tokens;
 
 const NO_TOKEN: &str = "No token yet. Make one: waviro token add NAME";
 
-/// Rows read at a time.
+/// The rows read per query.
 const PAGE: i64 = 500;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Token {
-    /// Make a token and show it, this once; without --bot it may do everything
+    /// Create a token and show it, only this once; without --bot the token may do everything
     Add {
-        /// What you call it, up to 64 characters
+        /// Your name for the token, up to 64 characters
         name: String,
-        /// It may only see and change this bot
+        /// The token may only see and change this bot
         #[arg(long, value_name = "BOT")]
         bot: Option<String>,
-        /// It dies by itself, in ten years at the latest: after a time (30m, 12h, 90d, 4w) or at a moment (2027-01-31, in UTC, or
-        /// 2027-01-31T10:00:00+07:00) [default: it lives until it is revoked]
+        /// When the token expires, in ten years at the latest: after a duration (30m, 12h, 90d, 4w)
+        /// or at a date or time (2027-01-31, in UTC, or 2027-01-31T10:00:00+07:00) [default: valid
+        /// until revoked]
         #[arg(long, value_name = "WHEN", value_parser = expiry::read)]
         expires: Option<Expiry>,
     },
-    /// Show every living token, what it may do and when it was last used
+    /// Show every active token with its rights and last use
     List,
-    /// End a token; a running gateway refuses it from now on
+    /// Revoke a token; a running gateway refuses it from now on
     Revoke {
         /// The token's name
         name: String,
@@ -123,7 +124,7 @@ async fn list(store: &Store, tokens: &Tokens, now: Millis) -> anyhow::Result<()>
     Ok(())
 }
 
-/// When it was last used, and whether it is over.
+/// Returns the last use, or `expired`.
 fn used(token: &TokenRow, now: Millis) -> String {
     if token.expires_at.is_some_and(|at| at <= now) {
         return "expired".to_owned();
@@ -132,7 +133,7 @@ fn used(token: &TokenRow, now: Millis) -> String {
     at.map_or_else(|| "never used".to_owned(), |at| format!("last used {at}"))
 }
 
-/// When it dies by itself.
+/// Returns the expiry, if the token has one.
 fn expires_at(token: &TokenRow) -> Option<String> {
     minute(token.expires_at?)
 }

@@ -1,4 +1,5 @@
-//! `waviro user …`: works on the database, so that it works whether the gateway runs or not, and where nobody can log in any more.
+//! `waviro user …`: works on the database, so the gateway may be running or not, and also helps
+//! when no user can log in any more.
 
 use std::process::ExitCode;
 
@@ -14,30 +15,30 @@ use crate::users::{UserError, Users};
 
 const NO_USER: &str = "No user yet. Make one: waviro user add NAME";
 
-/// Rows read at a time.
+/// The rows read per query.
 const PAGE: i64 = 500;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum User {
-    /// Make a user of the dashboard; the password is asked for, or read as one line from stdin
+    /// Create a dashboard user; asks for the password, or reads it as one line from stdin
     Add {
-        /// The name to log in with, up to 64 characters
+        /// The login name, up to 64 characters
         name: String,
-        /// What the user may do [default: admin, or operator where a bot is named]
+        /// The rights of the user [default: admin, or operator if a bot is given]
         #[arg(long, value_name = "ROLE")]
         role: Option<Rank>,
-        /// An operator may see and change this bot; may be given several times
+        /// A bot that an operator may see and change; may be given several times
         #[arg(long, value_name = "BOT")]
         bot: Vec<String>,
     },
-    /// Show every user and what it may do
+    /// Show every user and its rights
     List,
-    /// Give a user a new password; it is logged out everywhere
+    /// Give a user a new password; the user is logged out everywhere
     Password {
         /// The user's name
         name: String,
     },
-    /// Remove a user; it is logged out everywhere
+    /// Remove a user; the user is logged out everywhere
     Remove {
         /// The user's name
         name: String,
@@ -46,7 +47,7 @@ pub(super) enum User {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Rank {
-    /// Everything
+    /// See and change everything
     Admin,
     /// See and change some bots
     Operator,
@@ -68,7 +69,7 @@ impl User {
         match self {
             Self::Add { name, role, bot } => {
                 let role = role_of(store, role, &bot).await?;
-                // Before a password is typed for nothing.
+                // The name is checked before the user types a password.
                 if users.named(&name).await?.is_some() {
                     return Err(UserError::NameTaken.into());
                 }
@@ -105,7 +106,7 @@ async fn named(users: &Users, name: &str) -> anyhow::Result<UserRow> {
     Ok(user.ok_or(UserError::NoSuchUser)?)
 }
 
-/// The role that the arguments are; what contradicts itself is refused.
+/// Returns the role from the arguments; contradictory arguments are an error.
 async fn role_of(store: &Store, rank: Option<Rank>, bots: &[String]) -> anyhow::Result<UserRole> {
     let mut slots = Vec::new();
     for bot in bots {
@@ -144,7 +145,7 @@ async fn list(users: &Users, bots: &[BotRow]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a user may do, in words.
+/// Describes the rights of a user.
 fn may(user: &UserRow, bots: &[BotRow]) -> String {
     let UserRole::Operator(slots) = &user.role else {
         return user.role.word().to_owned();

@@ -1,4 +1,4 @@
-//! The dial to WhatsApp, step by step: the first step that fails is named, with its remedy.
+//! The connection to WhatsApp, step by step: names the first failed step, with a remedy.
 
 use std::net::SocketAddr;
 
@@ -11,7 +11,7 @@ use crate::bots::why_unreachable;
 use crate::cli::serve::whatsapp_config;
 use crate::config::Config;
 
-/// One finding a step; nothing after the first step that fails.
+/// Returns a finding per step, up to the first failed step.
 pub(super) async fn dial(config: &Config) -> Vec<Finding> {
     let whatsapp = whatsapp_config(config);
     let pinned = whatsapp.server_key.is_some();
@@ -32,7 +32,7 @@ pub(super) async fn dial(config: &Config) -> Vec<Finding> {
     }
 }
 
-/// What the steps of a dial go to.
+/// The server of the connection.
 struct Steps<'a> {
     host: &'a str,
     secure: bool,
@@ -81,7 +81,8 @@ impl Steps<'_> {
         Good(format!("DNS: {host} has {v6} IPv6 and {v4} IPv4 addresses"))
     }
 
-    /// The step succeeded over one family; `worse` is why it failed over the other.
+    /// Returns the finding for a step with success over one address family; `worse` is the failure
+    /// over the other family.
     fn passed(&self, step: DialStep, family: &str, worse: Option<&DialFailure>) -> Finding {
         let words = match step {
             DialStep::Dns | DialStep::Tcp => format!("TCP: {} can be reached", self.host),
@@ -94,7 +95,7 @@ impl Steps<'_> {
         };
         match worse {
             None => Good(words),
-            // Most networks have one family alone.
+            // Most networks have a single family.
             Some(DialFailure::NoRoute) => Good(format!("{words} over {family}")),
             Some(failure) => Warn(format!(
                 "{words} over {family}, which the gateway uses; over {} it fails: {}",
@@ -105,7 +106,7 @@ impl Steps<'_> {
     }
 }
 
-/// How far the dial came.
+/// Returns how far the connection attempt got.
 fn reached(family: &FamilyProbe) -> (bool, Option<DialStep>) {
     match &family.outcome {
         Ok(_) => (true, None),
@@ -132,7 +133,7 @@ fn failed(failure: &DialFailure) -> Finding {
     Fail(format!("{step}: {}", words_of(failure)))
 }
 
-/// Cause and remedy, and the system's own words where it has any.
+/// Returns cause and remedy, with the system's message if known.
 fn words_of(failure: &DialFailure) -> String {
     let (_, english) = why_unreachable(failure);
     match failure {

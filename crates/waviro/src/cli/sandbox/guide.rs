@@ -1,35 +1,35 @@
-//! What the sandbox prints when it is ready: for people, or one line for programs.
+//! The output of a ready sandbox: a guide for people, or a JSON line for programs.
 
 use std::path::PathBuf;
 
 use serde_json::json;
 
-/// What there is, and how to use it.
+/// The addresses, keys and phones of the sandbox.
 pub(super) struct Guide {
     pub(super) gateway: String,
-    /// `None` where they are not served.
+    /// `None` if the metrics are not served.
     pub(super) metrics: Option<String>,
-    /// The way into the dashboard: the first user's link, or where one logs in.
+    /// The URL of the dashboard: the link for the first user, or the login page.
     pub(super) dashboard: String,
     pub(super) sim: String,
     pub(super) bot: String,
-    /// `None` while it is not linked.
+    /// `None` while the bot is not linked.
     pub(super) number: Option<String>,
     pub(super) secret_key: String,
     pub(super) webhook_key: String,
     pub(super) admin_token: String,
-    /// Number and name, customers first, the bot's own phone last.
+    /// Number and name of each phone: customers first, the bot's own phone last.
     pub(super) phones: Vec<(String, String)>,
-    /// Id and name.
+    /// Id and name of each group.
     pub(super) groups: Vec<(String, String)>,
     /// The time of day.
     pub(super) now: String,
-    /// Where the data stays; `None` where it is temporary.
+    /// The folder of the data; `None` for a temporary folder.
     pub(super) kept: Option<PathBuf>,
 }
 
 impl Guide {
-    /// One line.
+    /// Returns the guide as a line of JSON.
     pub(super) fn json(&self) -> String {
         let named = |key: &str, list: &[(String, String)]| -> Vec<_> {
             list.iter()
@@ -49,7 +49,7 @@ impl Guide {
         .to_string()
     }
 
-    /// The screen of a newcomer.
+    /// Returns the guide for people.
     pub(super) fn text(&self) -> String {
         let Self {
             gateway,
@@ -77,7 +77,8 @@ impl Guide {
             |folder| format!("kept in {}", folder.display()),
         );
         let (customer, name) = self.phones.first().cloned().unwrap_or_default();
-        // Another text at each start: a sandbox that keeps its data would refuse the same line as a repeat.
+        // The text contains the time, because a sandbox with kept data would refuse the same text
+        // again under the duplicate rule.
         let now = &self.now;
         let send = format!(
             "curl -X POST {gateway}/api/sendwa -H 'SecretKey: {secret_key}' -H 'Content-Type: application/json' \

@@ -1,4 +1,5 @@
-//! The sandbox's secret keys in clear, so that a kept sandbox has the same keys after a restart. Real gateways keep none.
+//! Stores the sandbox's secret keys in plain text, so that a kept sandbox has the same keys after a
+//! restart. Real gateways store no keys in plain text.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -12,10 +13,11 @@ use crate::bots::{Bot, Bots};
 use crate::store::TokenRole;
 use crate::tokens::Tokens;
 
-/// What the sandbox calls its own token.
+/// The name of the sandbox's admin token.
 const ADMIN: &str = "sandbox";
 
-/// The bot of this name and its key; made, or given a new key, where the file does not know one that works.
+/// Returns the bot with this name, and the key. If the file has no valid key, creates the bot or
+/// gives the bot a new key.
 pub(super) async fn bot(
     bots: &Bots,
     name: &str,
@@ -46,7 +48,7 @@ pub(super) async fn bot(
     Ok((bot, key.reveal().to_owned()))
 }
 
-/// The admin token in the file; made anew where there is none that works.
+/// Returns the admin token from the file, or a new token if the stored token is not valid.
 pub(super) async fn admin(tokens: &Tokens, file: &Path) -> anyhow::Result<String> {
     if let Ok(known) = std::fs::read_to_string(file)
         && tokens.of(&known).await?.is_some()
@@ -60,7 +62,7 @@ pub(super) async fn admin(tokens: &Tokens, file: &Path) -> anyhow::Result<String
     Ok(token.reveal().to_owned())
 }
 
-/// Replaced as a whole, and for its owner alone.
+/// Replaces the file atomically, readable only by the owner.
 fn write(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let folder = file.parent().unwrap_or(Path::new("."));
     let mut fresh = tempfile::NamedTempFile::new_in(folder)?;

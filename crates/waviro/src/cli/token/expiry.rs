@@ -1,4 +1,4 @@
-//! When a token dies by itself, as a person writes it.
+//! Parses the expiry of a token as written by a person.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use crate::tokens::LONGEST;
 
 const FORM: &str = "write a time such as 30m, 12h, 90d or 4w, or a moment such as 2027-01-31 or 2027-01-31T10:00:00+07:00";
 
-/// After a time, or at a moment.
+/// After a duration, or at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) enum Expiry {
     After(Duration),
     At(Millis),
 }
 
-/// Reads an expiry.
+/// Parses an expiry.
 pub(super) fn read(text: &str) -> Result<Expiry, String> {
     let text = text.trim();
     let after = after(text).map(Expiry::After);
@@ -27,7 +27,7 @@ pub(super) fn read(text: &str) -> Result<Expiry, String> {
     read.ok_or_else(|| FORM.to_owned())
 }
 
-/// A number and its unit.
+/// Parses a number with a unit.
 fn after(text: &str) -> Option<Duration> {
     let (count, unit) = text.split_at(text.find(|letter: char| !letter.is_ascii_digit())?);
     let seconds = match unit.trim_start() {
@@ -42,12 +42,12 @@ fn after(text: &str) -> Option<Duration> {
     count.checked_mul(seconds).map(Duration::from_secs)
 }
 
-/// A date is its beginning in UTC.
+/// Parses a time or a date. A date means the first moment of the date in UTC.
 fn at(text: &str) -> Option<Millis> {
     if let Ok(at) = text.parse::<Timestamp>() {
         return Some(at.as_millisecond());
     }
-    // A date takes what stands behind it for nothing.
+    // The date parser would ignore the text after a date.
     let plain = text
         .bytes()
         .all(|byte| byte.is_ascii_digit() || byte == b'-');
@@ -57,7 +57,7 @@ fn at(text: &str) -> Option<Millis> {
 }
 
 impl Expiry {
-    /// How long that is from now.
+    /// Returns the lifetime from now.
     pub(super) fn lives(self, now: Millis) -> anyhow::Result<Duration> {
         let lives = match self {
             Self::After(time) => time,

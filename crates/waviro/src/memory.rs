@@ -11,7 +11,7 @@ use crate::clock::Clock;
 /// are too rare let new allocations settle in the memory freed after a burst.
 const EVERY: Duration = Duration::from_secs(30);
 
-/// Returns freed memory to the operating system every [`EVERY`], until `stop`.
+/// Returns freed memory to the operating system every 30 seconds, until `stop`.
 pub async fn keep_given_back(clock: Clock, stop: CancellationToken) {
     loop {
         tokio::select! {

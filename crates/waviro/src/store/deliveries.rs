@@ -1,6 +1,6 @@
 //! Deliveries to users' endpoints: claiming due rows and recording the results.
 //!
-//! A delivery in the memory of this process is leased. Its `run_at` is the end of the lease, so a
+//! A delivery in the memory of the running process is leased. Its `run_at` is a day ahead, so a
 //! query for due rows does not scan the leased rows. A delivery that waits for an earlier delivery
 //! of its line is parked: its `run_at` is the maximum until the earlier delivery has ended.
 
@@ -39,9 +39,9 @@ pub(super) const KEYWORD: &str = "keyword";
 /// The kind of events for a subscription.
 pub(super) const EVENT: &str = "event";
 
-/// The duration of a lease: a day. After that the row is due again, even if its process lost the
-/// row. A full queue in memory takes far less, even if every request runs into its timeout. A
-/// restart ends all leases at once.
+/// The time from a claim to the `run_at` of the leased row: a day, so that a query for due rows
+/// does not scan the rows in memory. The time alone never ends a lease, because a claim requires
+/// `leased = 0`. A restart ends all leases.
 const LEASE: Millis = 86_400_000;
 
 /// The `run_at` of a delivery that waits for its line.

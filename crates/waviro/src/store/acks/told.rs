@@ -1,4 +1,5 @@
-//! The events of what rose: one for each ack that a message came to, and one for each that a member of its group came to.
+//! The `message.ack` events of a transaction: one event for each new ack of a message, and one for
+//! each new level of a group member.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,7 +14,7 @@ use super::{News, Raise, Standing};
 use crate::clock::Millis;
 use std::sync::Arc;
 
-/// What is told of an ack.
+/// The event's `data`.
 #[derive(Serialize)]
 struct Told<'a> {
     id: &'a str,
@@ -25,15 +26,15 @@ struct Told<'a> {
     member: Option<Member<'a>>,
 }
 
-/// Who has it.
+/// The group member that received or read the message.
 #[derive(Serialize)]
 struct Member<'a> {
     number: Option<&'a str>,
     contact: &'a str,
 }
 
-/// Writes the events of one transaction's news, and hands what is due of them to whose news it was. Costs nothing where nobody wants
-/// to know.
+/// Writes the events of one transaction's ack updates, and adds the due deliveries to the commands.
+/// Reads and writes nothing if no subscriber wants acks.
 pub(super) async fn write(
     raises: &mut [Raise],
     standings: &HashMap<MessageId, Standing>,
@@ -94,8 +95,8 @@ pub(super) async fn write(
     Ok(())
 }
 
-/// The members whose devices came further than was known, with how far and whose news it was. Remembered, so that it is told
-/// once.
+/// Returns the group members with a level above the stored level, with the new level and the index
+/// of the command. Stores the new levels, so that each level is reported once.
 async fn rose(
     raises: &[Raise],
     standings: &HashMap<MessageId, Standing>,
@@ -151,7 +152,8 @@ async fn rose(
     Ok(said)
 }
 
-/// A message's own acks stand in one line, a member's in one of their own: a large group's would wait for each other for ever.
+/// Builds the event. The acks of a message form one line and each member has another line. In a
+/// single line, the events of a large group would wait for each other for a very long time.
 fn event(audience: &Arc<Audience>, told: &Told<'_>) -> NewEvent {
     let contact = told.member.as_ref().map_or("", |member| member.contact);
     let kind = EventKind::MessageAck;
@@ -162,7 +164,7 @@ fn event(audience: &Arc<Audience>, told: &Told<'_>) -> NewEvent {
         subject: told.id.to_owned(),
         line: format!("{}{contact}", told.id),
         id: event_id(&[kind.word(), &slot, told.id, contact, &ack]),
-        // Texts and numbers: it cannot fail.
+        // Serializing texts and numbers cannot fail.
         data: serde_json::to_string(told).unwrap_or_default(),
     }
 }

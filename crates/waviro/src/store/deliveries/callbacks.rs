@@ -1,5 +1,5 @@
-//! Callbacks: one row a message, whose stages go out one after the other, written down in the transaction of the change
-//! that they tell of.
+//! Callbacks: one row per message. The stages of a row are posted one after the other. The row is
+//! written in the transaction of the ack change.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use super::super::{Store, StoreError, sql};
 use super::{Callback, Due, LEASE, NOTIFY_ACK, Work, lane};
 use crate::clock::Millis;
 
-/// A callback about to be written down.
+/// A callback to be written.
 pub(in super::super) struct Owed {
     pub(in super::super) slot: i32,
     pub(in super::super) message: MessageId,
@@ -23,7 +23,7 @@ pub(in super::super) struct Owed {
 }
 
 impl Store {
-    /// Callbacks with a stage that was given up: message, stages lost, last error.
+    /// Returns callbacks with given-up stages: the message, the lost stages and the last error.
     pub async fn given_up(
         &self,
         limit: i64,
@@ -45,8 +45,8 @@ impl Store {
             .collect()
     }
 
-    /// Writes down callbacks of ack 0 for messages accepted at `before` or earlier that are still pending, up to
-    /// `limit`, leased to the caller.
+    /// Writes callbacks of ack 0 for up to `limit` pending messages accepted at `before` or
+    /// earlier. The callbacks are leased to the caller.
     pub async fn remind(
         &self,
         before: Millis,
@@ -69,8 +69,8 @@ impl Store {
     }
 }
 
-/// Writes owed callbacks down, leased. A message that has an open row keeps it: whoever works on it learns of the new
-/// ack when a stage is posted. One that has ended is opened again.
+/// Writes callbacks, leased to the caller. An open row stays as it is: its worker finds the new ack
+/// when the current stage is posted. An ended row is reopened.
 pub(in super::super) async fn insert(
     owed: Vec<Owed>,
     now: Millis,
@@ -108,7 +108,7 @@ pub(in super::super) async fn insert(
                 .bind(0_i64)
                 .bind(now);
         }
-        // A row comes back if it is new or open again.
+        // The statement returns new and reopened rows only.
         for row in query.fetch_all(&mut *connection).await? {
             let lane: String = row.try_get(4)?;
             counters.waiting.open(&lane, 1);

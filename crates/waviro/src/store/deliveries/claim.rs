@@ -1,4 +1,4 @@
-//! Taking due deliveries into memory, and giving them back.
+//! Claims due deliveries for this process and releases them.
 
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
@@ -10,7 +10,7 @@ use super::{Callback, Due, EVENT, KEYWORD, LEASE, NOTIFY_ACK, PARKED, Work};
 use crate::clock::Millis;
 
 impl Store {
-    /// Hands leased rows back, due at `run_at`.
+    /// Releases leased rows; the rows are due at `run_at`.
     pub async fn release(&self, ids: Vec<i64>, run_at: Millis) -> Result<(), StoreError> {
         self.write("release", move |connection, _| {
             let ids = ids.clone();
@@ -19,8 +19,9 @@ impl Store {
         .await
     }
 
-    /// Ends every lease, and every wait that was reckoned by a clock that was ahead of today's and may never end: to be called once,
-    /// before this process takes its first. One process owns the database.
+    /// Ends every lease, and every wait computed while the clock was ahead, which could last
+    /// forever. Call the function once, before the process claims its first delivery. One process
+    /// owns the database.
     pub async fn release_all(&self, now: Millis) -> Result<u64, StoreError> {
         self.write("release_all", move |connection, _| {
             Box::pin(async move {
@@ -29,7 +30,8 @@ impl Store {
                         .bind(now)
                         .execute(&mut *connection)
                         .await?;
-                // Whether the clock was ahead is seen at the newest rows: a long backlog is walked over only then.
+                // The newest rows show if the clock was ahead. Only in that case the whole backlog
+                // is scanned.
                 let row = sqlx::query(
                     "SELECT COALESCE((SELECT created_at FROM deliveries ORDER BY id DESC LIMIT 1), 0), \
                      COALESCE((SELECT at FROM attempts ORDER BY id DESC LIMIT 1), 0)",
@@ -57,7 +59,8 @@ impl Store {
         .await
     }
 
-    /// The lanes and bots with something due. Costs one index step for each, whatever waits.
+    /// Returns the lanes and bots with a due delivery. The query costs one index step for each
+    /// pair, independent of the size of the backlog.
     pub async fn due_queues(&self, now: Millis) -> Result<Vec<(String, i32)>, StoreError> {
         let rows = sqlx::query(
             "WITH RECURSIVE lanes (lane) AS (\
@@ -83,8 +86,8 @@ impl Store {
         rows.iter().map(queue).collect()
     }
 
-    /// Leases up to `limit` due rows of a bot in a lane, the longest due first. What is leased is in this process's memory, whatever
-    /// a clock says that was put forward.
+    /// Leases up to `limit` due rows of a bot in a lane, in the order of `run_at`. Only the
+    /// `leased` column marks rows in memory, so a clock put forward cannot make a row due twice.
     pub async fn claim(
         &self,
         lane: &str,
@@ -116,7 +119,7 @@ impl Store {
     }
 }
 
-/// What makes a [`Due`]; [`due`] reads its rows.
+/// The query of a [`Due`]; [`due`] parses its rows.
 pub(super) const DUE: &str = "SELECT d.id, d.bot, d.url, d.attempts, d.kind, d.subject, d.chat, d.stage, m.ack, \
      CASE WHEN d.lost IS NULL THEN 0 ELSE 1 END \
      FROM deliveries d LEFT JOIN messages m ON d.kind = 'notify_ack' AND m.id = d.subject";
@@ -145,7 +148,8 @@ pub(super) fn due(row: &AnyRow) -> Result<Due, StoreError> {
     let (url, kind): (String, String) = (row.try_get(2)?, row.try_get(4)?);
     let work = match kind.as_str() {
         NOTIFY_ACK => {
-            // A message that retention took has said all that it had to say: below its stage nothing is left.
+            // A message deleted by retention has no callbacks left, so the ack becomes a value
+            // below the stage.
             let (stage, ack): (i64, Option<i64>) = (row.try_get(7)?, row.try_get(8)?);
             let lossy: i64 = row.try_get(9)?;
             Work::Callback(Callback {

@@ -1,4 +1,4 @@
-//! The list of a bot's deliveries: which rows it has, in both directions, and how it is searched.
+//! The list of a bot's deliveries, in both directions: its rows and its search.
 
 use std::fmt::Write as _;
 
@@ -11,16 +11,14 @@ use super::log::{COLUMNS, ENDPOINT, delivery};
 use super::{DeliveryFilter, DeliveryKind, DeliveryRow, Fate};
 use crate::clock::Millis;
 
-/// After which delivery a page begins.
+/// The position before a page: the last delivery of the previous page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DeliveryAfter {
-    /// Its `created_at`.
     pub created_at: Millis,
-    /// Its `id`.
     pub id: i64,
 }
 
-/// Where deliveries can stand; `None` = they have not ended.
+/// All states of deliveries; `None` means that the delivery has not ended.
 const FATES: [Option<Fate>; 5] = [
     None,
     Some(Fate::Delivered),
@@ -29,7 +27,7 @@ const FATES: [Option<Fate>; 5] = [
     Some(Fate::Cancelled),
 ];
 
-/// Deliveries of a bot.
+/// The deliveries of a bot.
 pub(super) struct DeliveryList {
     pub(super) slot: i32,
     pub(super) filter: DeliveryFilter,
@@ -37,7 +35,7 @@ pub(super) struct DeliveryList {
 }
 
 impl DeliveryList {
-    /// The next rows after a place.
+    /// Returns the rows after a position.
     pub(super) async fn page(
         self,
         store: &Store,
@@ -71,7 +69,7 @@ impl DeliveryList {
         Ok(Found { rows, go_on: None })
     }
 
-    /// Whether there is more to a row than an index says.
+    /// Returns `true` if no single index covers the filter.
     fn is_searched(&self) -> bool {
         let filter = &self.filter;
         let narrowed = [
@@ -82,7 +80,7 @@ impl DeliveryList {
         narrowed.into_iter().filter(|narrowed| *narrowed).count() > 1
     }
 
-    /// The place where the range begins, if that is further than the page's.
+    /// Returns the later of two positions: the beginning of the filter's time range and `after`.
     fn within(&self, after: Option<DeliveryAfter>) -> DeliveryAfter {
         let created_at = if self.oldest_first {
             self.filter.since.unwrap_or(Millis::MIN)
@@ -100,7 +98,7 @@ impl DeliveryList {
         }
     }
 
-    /// Whether the range holds a row of this time, as far as its other end is concerned.
+    /// Returns `true` if `created_at` is not beyond the far end of the time range.
     fn reaches(&self, created_at: Millis) -> bool {
         if self.oldest_first {
             self.filter.until.is_none_or(|until| created_at < until)
@@ -109,8 +107,9 @@ impl DeliveryList {
         }
     }
 
-    /// The rows after a place, as far as an index finds them: all, those of a message, or those to an endpoint. Where the range ends is not said here:
-    /// SQLite takes two ends for a reason to walk over the time of all messages and states.
+    /// Returns the condition for the rows after a position that an index covers: all rows, the rows
+    /// of a message, or the rows to an endpoint. The condition omits the far end of the range: with
+    /// two ends, SQLite prefers an index by time and scans all messages and states.
     fn range(&self) -> String {
         let mut range = if self.oldest_first {
             "d.bot = $1 AND (d.created_at, d.id) > ($2, $3)".to_owned()
@@ -118,13 +117,13 @@ impl DeliveryList {
             "d.bot = $1 AND (d.created_at, d.id) < ($2, $3)".to_owned()
         };
         if let Some((column, _)) = self.key() {
-            // Writing to a String cannot fail.
+            // Writing to a `String` cannot fail.
             let _ = write!(range, " AND d.{column} = $4");
         }
         range
     }
 
-    /// Binds what [`Self::range`] asks for.
+    /// Binds the parameters of [`Self::range`].
     fn bound(&self, text: String, after: DeliveryAfter) -> Bound {
         let query = sqlx::query(AssertSqlSafe(text))
             .bind(i64::from(self.slot))
@@ -136,7 +135,7 @@ impl DeliveryList {
         }
     }
 
-    /// The column that the range is narrowed to a value of.
+    /// Returns the column and the value that narrow the range.
     fn key(&self) -> Option<(&'static str, &str)> {
         let subject = self.filter.subject.as_deref();
         let endpoint = self.filter.endpoint.as_deref();
@@ -144,7 +143,7 @@ impl DeliveryList {
             .or_else(|| endpoint.map(|endpoint| ("lane", endpoint)))
     }
 
-    /// The number of the first parameter after those of [`Self::range`].
+    /// The number of the first parameter after the parameters of [`Self::range`].
     fn next(&self) -> usize {
         if self.key().is_some() { 5 } else { 4 }
     }
@@ -157,8 +156,8 @@ impl DeliveryList {
         }
     }
 
-    /// The conditions of a kind and a fate as the index has them: one for each pair, since a range of the index is in the list's
-    /// order within one pair alone.
+    /// Returns the conditions on kind and fate, one for each pair. Only within one pair the index
+    /// has the order of the list.
     fn states(&self) -> Vec<String> {
         let (kind, fate) = (self.filter.kind, self.filter.fate);
         if kind.is_none() && fate.is_none() {
@@ -176,10 +175,10 @@ impl DeliveryList {
         states
     }
 
-    /// The conditions that a search holds each row against.
+    /// Returns the conditions for each row of a search.
     fn rest(&self, next: &mut usize) -> String {
         let mut text = String::new();
-        // Writing to a String cannot fail.
+        // Writing to a `String` cannot fail.
         if let Some(kind) = self.filter.kind {
             let _ = write!(text, " AND d.kind = '{}'", kind.word());
         }
@@ -197,7 +196,7 @@ impl DeliveryList {
         text
     }
 
-    /// The last place of a step of so many rows; `None` where the range ends before.
+    /// Returns the last position of a step of `rows` rows; `None` if the range ends earlier.
     async fn step_end(
         &self,
         connection: &mut AnyConnection,
@@ -241,7 +240,7 @@ impl Searched for DeliveryList {
             );
             next += 1;
             text.push_str(&self.rest(&mut next));
-            // Writing to a String cannot fail.
+            // Writing to a `String` cannot fail.
             let _ = write!(text, " {} LIMIT ${next}", self.order());
             let mut query = self.bound(text, *after).bind(rows);
             if let Some(endpoint) = &self.filter.endpoint {
@@ -254,7 +253,8 @@ impl Searched for DeliveryList {
             for row in &rows {
                 let row = delivery(row)?;
                 let place = row.place();
-                // The step ends here, or retention took rows meanwhile and the next step has this one.
+                // The step ends here. If retention deleted rows since the end was computed, the
+                // next step reads the row.
                 let beyond = |end: DeliveryAfter| {
                     if self.oldest_first {
                         place > end
@@ -278,7 +278,7 @@ impl Searched for DeliveryList {
 }
 
 impl DeliveryRow {
-    /// Where the page after this row begins.
+    /// The position of this row.
     #[must_use]
     pub fn place(&self) -> DeliveryAfter {
         DeliveryAfter {

@@ -1,4 +1,4 @@
-//! Reading deliveries back: which there are, what was tried, and what waits for endpoints in trouble.
+//! Reads deliveries, their attempts, and the backlog of failing endpoints.
 
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
@@ -10,104 +10,101 @@ use super::list::{DeliveryAfter, DeliveryList};
 use super::{Attempt, EVENT, Fate, KEYWORD, NOTIFY_ACK, PARKED, Trouble};
 use crate::clock::Millis;
 
-/// The attempts of a delivery that are read back, the latest: a whole table of retries and many a replay.
+/// The maximum number of attempts returned for a delivery. The latest attempts are returned: a full
+/// series of retries and many replays.
 const ATTEMPTS: i64 = 200;
 
-/// What a delivery tells of.
+/// The kind of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeliveryKind {
     /// Changes of a message's ack.
     Callback,
-    /// An incoming text, to a rule's URL.
+    /// An inbound text, to a rule's URL.
     Keyword,
     /// An event, to a subscription's URL.
     Event,
 }
 
-/// Which deliveries of a bot are asked for. `None` asks for all.
+/// Conditions on the deliveries of a bot; `None` matches all.
 #[derive(Debug, Clone, Default)]
 pub struct DeliveryFilter {
-    /// How they ended; `Some(None)` = they did not.
+    /// The final state; `Some(None)` matches deliveries not yet ended.
     pub fate: Option<Option<Fate>>,
-    /// What they tell of.
     pub kind: Option<DeliveryKind>,
-    /// Of this message.
+    /// The id of a message.
     pub subject: Option<String>,
-    /// To this endpoint: its [`super::lane`].
+    /// The endpoint's [`super::lane`].
     pub endpoint: Option<String>,
-    /// Made at this time or later.
+    /// The earliest creation time, inclusive.
     pub since: Option<Millis>,
-    /// Made before this time.
+    /// The latest creation time, exclusive.
     pub until: Option<Millis>,
 }
 
-/// A delivery as it stands.
+/// A stored delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryRow {
-    /// Its id.
     pub id: i64,
-    /// What it tells of.
     pub kind: DeliveryKind,
-    /// The bot's slot.
+    /// The bot id.
     pub slot: i32,
-    /// The id of the message that it tells of.
+    /// The id of the message, or of the other subject of an event.
     pub subject: String,
-    /// Where an answer goes.
+    /// The chat that gets the webhook reply.
     pub chat: Option<String>,
-    /// The rule or the subscription.
+    /// The id of the rule or the subscription.
     pub source: Option<i64>,
-    /// Stable over attempts; `None` for callbacks, whose stages have one each.
+    /// The webhook id, the same for all attempts; `None` for callbacks, because each stage has its
+    /// own.
     pub webhook_id: Option<String>,
-    /// Where to.
     pub url: String,
-    /// What is posted; `None` for callbacks, whose stages have one each.
+    /// The body to post; `None` for callbacks, because each stage has its own.
     pub body: Option<String>,
-    /// Failed attempts since it was made, replayed, or its last stage arrived.
+    /// The number of failed attempts since the creation, the last replay, or the last delivered
+    /// stage.
     pub failed: i64,
-    /// The next attempt; `None` where it has ended, is under way, or waits for the one before it.
+    /// The time of the next attempt; `None` if the delivery has ended, is in progress, or waits for
+    /// an earlier delivery.
     pub next_at: Option<Millis>,
-    /// It is in the gateway's hands now.
+    /// The delivery is leased to the running gateway.
     pub under_way: bool,
-    /// Of the last failed attempt.
+    /// The error of the last failed attempt.
     pub last_error: Option<String>,
-    /// Stages of a callback that were given up, as `1,2`.
+    /// The given-up stages of a callback, as `1,2`.
     pub lost: Option<String>,
-    /// How it ended; `None` = it did not.
+    /// The final state; `None` for a delivery not yet ended.
     pub fate: Option<Fate>,
-    /// What became of the answer, in words.
+    /// The result of the webhook reply, as text.
     pub note: Option<String>,
-    /// When an answer's messages went to the chat.
+    /// The time when the messages of the webhook reply were queued.
     pub replied_at: Option<Millis>,
-    /// When it ended.
     pub ended_at: Option<Millis>,
-    /// How often it was posted again by hand.
+    /// The number of replays by an operator.
     pub replays: i64,
-    /// The delivery that it repeats with another body.
+    /// The first delivery of the family, for a replay with another body.
     pub replay_of: Option<i64>,
-    /// When it was made.
     pub created_at: Millis,
-    /// When its endpoint was switched off, if it is.
+    /// The time when the endpoint was switched off; `None` if the endpoint is on.
     pub endpoint_off_at: Option<Millis>,
 }
 
-/// An attempt as the journal has it.
+/// An attempt from the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptRow {
-    /// The callback's stage that it posted; 0 for others.
+    /// The stage of the callback; 0 for other kinds.
     pub stage: i64,
-    /// The rest.
     pub attempt: Attempt,
 }
 
 pub(super) const COLUMNS: &str = "d.id, d.kind, d.bot, d.subject, d.chat, d.source, d.webhook_id, d.url, d.body, d.attempts, d.run_at, d.leased, \
      d.last_error, d.lost, d.fate, d.note, d.replied_at, d.ended_at, d.replays, d.replay_of, d.created_at, e.off_at";
 
-/// What [`COLUMNS`] take from elsewhere.
+/// The join for the columns of [`COLUMNS`] from the table of endpoints.
 pub(super) const ENDPOINT: &str = "LEFT JOIN endpoints e ON e.lane = d.lane";
 
 impl Store {
-    /// Deliveries of a bot after this place, newest first. Where more than one of a message, an endpoint and a kind or state is asked
-    /// for, it is a search, see [`Store::sent_log`].
+    /// Returns deliveries of a bot after a position, newest first. A filter with more than one of
+    /// message, endpoint, and kind or state needs a search, see [`Store::sent_log`].
     ///
     /// # Errors
     /// As [`Store::sent_log`].
@@ -126,7 +123,7 @@ impl Store {
         list.page(self, after, limit).await
     }
 
-    /// One delivery of a bot.
+    /// Returns a delivery of a bot.
     pub async fn delivery(&self, slot: i32, id: i64) -> Result<Option<DeliveryRow>, StoreError> {
         let row = sqlx::query(AssertSqlSafe(format!(
             "SELECT {COLUMNS} FROM deliveries d {ENDPOINT} WHERE d.bot = $1 AND d.id = $2"
@@ -138,7 +135,7 @@ impl Store {
         row.as_ref().map(delivery).transpose()
     }
 
-    /// The latest attempts of a delivery, 200 at most, the oldest of them first.
+    /// Returns the latest attempts of a delivery, at most 200, oldest first.
     pub async fn attempts(&self, delivery: i64) -> Result<Vec<AttemptRow>, StoreError> {
         let rows = sqlx::query(
             "SELECT stage, at, url, status, duration_ms, address, answer, cause FROM attempts WHERE delivery = $1 \
@@ -166,7 +163,8 @@ impl Store {
         rows.collect()
     }
 
-    /// Endpoints in trouble, 1,000 at most, and how much waits for each; the longest in trouble first.
+    /// Returns failing endpoints, at most 1,000, with the number of waiting deliveries. The
+    /// endpoint that has failed longest is first.
     pub async fn waiting_for(&self) -> Result<Vec<(Trouble, i64)>, StoreError> {
         let rows = sqlx::query(
             "SELECT lane, failing_since, last_error, off_at FROM endpoints ORDER BY failing_since, lane LIMIT 1000",
@@ -189,10 +187,9 @@ impl Store {
 }
 
 impl DeliveryKind {
-    /// All of them.
     pub(super) const ALL: [Self; 3] = [Self::Callback, Self::Keyword, Self::Event];
 
-    /// As the row says it.
+    /// The value stored in the row.
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Callback => NOTIFY_ACK,

@@ -1,4 +1,4 @@
-//! What came of posting callbacks.
+//! Records the results of posted callbacks.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -14,16 +14,16 @@ use super::super::{Store, StoreError, sql};
 use super::{Attempt, Callback, ENDED, Fate};
 use crate::clock::Millis;
 
-/// How a stage was lost.
+/// The cause for giving up a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lost {
-    /// The retry table is used up; later stages get a table of their own.
+    /// All retries failed; later stages get retries of their own.
     TableUsedUp,
-    /// The endpoint said 410: no later stage is posted either.
+    /// The endpoint answered 410: no later stage is posted.
     Gone,
 }
 
-/// The writer's command.
+/// The command of [`Store::posted`] for the writer.
 pub(in super::super) struct Posted {
     delivery: i64,
     callback: Callback,
@@ -35,9 +35,10 @@ pub(in super::super) struct Posted {
 }
 
 impl Store {
-    /// `stage` was answered with a 2xx, by this attempt; without one, nothing was left to post. Returns the message's ack
-    /// where a further stage is owed; otherwise the delivery has ended. Durable when it returns: what was posted is never
-    /// posted again after a later one.
+    /// Records that `stage` was answered with a 2xx status. `attempt` is `None` if no stage was
+    /// left to post. Returns the message's ack if a further stage is to be posted; otherwise the
+    /// delivery has ended. The result is durable when the function returns, so a posted stage is
+    /// never posted again after a later stage.
     pub async fn posted(
         &self,
         delivery: i64,
@@ -60,7 +61,8 @@ impl Store {
         receiver.await.map_err(|_| StoreError::Closed)?
     }
 
-    /// Gives `stage` up for good, after this attempt. The row stays, visibly; it goes on with the next stage where one is owed.
+    /// Gives up `stage` after its last attempt. The row keeps the lost stage, and continues with
+    /// the next stage if one is to be posted.
     pub async fn lose_stage(
         &self,
         delivery: i64,
@@ -119,7 +121,8 @@ impl Store {
     }
 }
 
-/// Applies what was posted in one transaction: one question, an update per stage that goes on or ends, the journal.
+/// Applies the results of one transaction: one query, one update for each next stage or end, then
+/// the journal.
 pub(in super::super) async fn apply(
     posted: &mut [Posted],
     connection: &mut AnyConnection,
@@ -143,7 +146,7 @@ pub(in super::super) async fn apply(
             acks.insert(message_id(row.try_get(0)?)?, narrow(row.try_get(1)?)?);
         }
     }
-    // By the stage that is next, and by when and how the row ends, if it does.
+    // The groups are by the next stage, and by the time and the state of the end.
     let mut groups = BTreeMap::<(i64, Option<(Millis, &str)>), Vec<i64>>::new();
     for posted in posted.iter_mut() {
         let ack = acks.get(&posted.callback.message).copied().unwrap_or(-1);
@@ -154,7 +157,7 @@ pub(in super::super) async fn apply(
         } else {
             i64::from(posted.stage) + 1
         };
-        // What was lost stays visible, although a later stage arrived.
+        // A lost stage decides the final state, even if a later stage was delivered.
         let fate = if posted.callback.lossy {
             Fate::GivenUp
         } else {
@@ -205,7 +208,7 @@ pub(in super::super) async fn apply(
     journal::insert(&tried, connection, counters).await
 }
 
-/// Counts rows that were open and have ended; each row has its lane.
+/// Subtracts ended rows from the counts. Each row contains its lane.
 fn ended(rows: &[AnyRow], counters: &mut Counters) -> Result<(), StoreError> {
     for row in rows {
         let lane: String = row.try_get(0)?;

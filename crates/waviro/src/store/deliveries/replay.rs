@@ -1,8 +1,10 @@
-//! Posting again by hand.
+//! Replay: an operator has a delivery posted again.
 //!
-//! Without another body the same row is opened again, with the same webhook id: an endpoint that has seen it may drop it. Of a
-//! callback only the message's ack as it is now is posted, since the endpoint wants to know where the message stands. With another
-//! body it is a row of its own, which names the first of its family. A family answers its chat once, unless somebody asks for more.
+//! A replay without another body reopens the same row under the same webhook id, so the endpoint
+//! may discard a known delivery. A replayed callback posts only the current ack of the message,
+//! because the endpoint needs the current state. A replay with another body is a new row. The new
+//! row refers to the first row; together the rows are a family. A family sends a webhook reply to
+//! its chat only once, unless the operator requests another reply.
 
 use sqlx::{AnyConnection, Row};
 use url::Url;
@@ -13,46 +15,49 @@ use super::list::{DeliveryAfter, DeliveryList};
 use super::{DeliveryFilter, EVENT, KEYWORD, NOTIFY_ACK, PARKED, lane};
 use crate::clock::Millis;
 
-/// Rows of one transaction: the writer has others to serve.
+/// The maximum number of rows in one transaction, so that other commands of the writer do not wait
+/// long.
 const TOGETHER: usize = 100;
 
-/// How to post again.
+/// The options of a replay.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Replay {
-    /// Another body, and the webhook id that it goes under.
+    /// Another body and its webhook id.
     pub edited: Option<(String, String)>,
-    /// Whether a keyword's answer is sent to the chat although one was sent before.
+    /// The webhook reply is sent to the chat even if a reply was sent before.
     pub reply: bool,
 }
 
-/// What became of a wish to post again.
+/// The result of a replay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replaying {
-    /// This delivery is due now.
+    /// The delivery with this id is due now.
     Due(i64),
-    /// It has not ended, or a copy of it with another body has not.
+    /// The delivery or a replay with another body has not ended.
     Open,
-    /// Its rule or subscription is off or deleted, or its message is gone: it would be posted to nobody.
+    /// The rule or subscription is disabled or deleted, or the message is deleted, so nothing can
+    /// be posted.
     Pointless,
-    /// A callback has no body of its own.
+    /// The delivery is a callback, and a callback cannot be replayed with another body.
     NoBody,
     /// The bot has no such delivery.
     Unknown,
 }
 
-/// What became of a wish to post many again.
+/// The result of a replay of many deliveries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Replayed {
-    /// So many are due now.
+    /// The number of deliveries due now.
     pub due: usize,
-    /// So many could not be: their rule or subscription is off or deleted, their message is gone, or a copy of them is open.
+    /// The number of skipped deliveries: the rule or subscription is disabled or deleted, the
+    /// message is deleted, or another row of the family is open.
     pub left_out: usize,
-    /// The last one looked at, where there are more.
+    /// The id of the last delivery checked, if more deliveries match.
     pub more_after: Option<i64>,
 }
 
 impl Store {
-    /// Posts a delivery of a bot again.
+    /// Replays a delivery of a bot.
     pub async fn replay(
         &self,
         slot: i32,
@@ -67,7 +72,7 @@ impl Store {
         .await
     }
 
-    /// Posts again what the filter finds above the id `after`, `most` at a time.
+    /// Replays the deliveries matching the filter after the delivery `after`, up to `most`.
     pub async fn replay_all(
         &self,
         slot: i32,
@@ -113,7 +118,8 @@ impl Store {
         Ok(replayed)
     }
 
-    /// Where a delivery stands in the list; `None` where there is none, and the list begins at its beginning.
+    /// Returns the position of a delivery in the list; `None`, the beginning of the list, if the id
+    /// is unknown.
     async fn place_of(&self, slot: i32, id: i64) -> Result<Option<DeliveryAfter>, StoreError> {
         let row = sqlx::query("SELECT created_at FROM deliveries WHERE id = $1 AND bot = $2")
             .bind(id)
@@ -136,7 +142,7 @@ async fn again(
     connection: &mut AnyConnection,
     counters: &mut Counters,
 ) -> Result<Replaying, StoreError> {
-    // What a rule or a subscription asked for goes where that points now.
+    // The delivery goes to the current URL of its rule or subscription.
     let row = sqlx::query(
         "SELECT d.kind, m.ack, COALESCE(r.url, s.url, d.url), d.line, COALESCE(d.replay_of, d.id), \
          CASE WHEN COALESCE(r.enabled, s.enabled, 0) = 0 OR r.deleted_at IS NOT NULL OR s.deleted_at IS NOT NULL THEN 0 ELSE 1 END, \
@@ -218,7 +224,8 @@ async fn again(
     Ok(Replaying::Due(id))
 }
 
-/// Whether something of this line is open, which is followed by what has waited for it.
+/// Returns `true` if the line has an open delivery. The replay then waits, and is posted after the
+/// open deliveries.
 async fn line_is_open(
     line: Option<String>,
     connection: &mut AnyConnection,

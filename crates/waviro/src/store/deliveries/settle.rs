@@ -1,4 +1,4 @@
-//! What came of attempts at webhooks and events, and of endpoints as a whole.
+//! Records the results of attempts at webhooks and events, and the state of whole endpoints.
 
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
@@ -8,21 +8,22 @@ use super::claim::{self, DUE};
 use super::{Attempt, Due, Fate, LEASE, Work, waiting};
 use crate::clock::Millis;
 
-/// An endpoint in trouble.
+/// A failing endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
-    /// Scheme, host and port.
+    /// The scheme, host and port.
     pub lane: String,
-    /// The first failure since the last success.
+    /// The time of the first failure since the last success.
     pub failing_since: Millis,
-    /// Of the failure that was written down last.
+    /// The error of the last recorded failure.
     pub last_error: String,
-    /// When it was switched off; `None` = it is still called.
+    /// The time when the endpoint was switched off; `None` while the endpoint is still called.
     pub off_at: Option<Millis>,
 }
 
 impl Store {
-    /// Puts a failed attempt off until `run_at` and ends the lease. `held` where the endpoint itself asked for the wait.
+    /// Records a failed attempt, schedules the retry at `run_at` and ends the lease. `held` means
+    /// that the endpoint itself requested the wait.
     pub async fn put_off(
         &self,
         due: &Due,
@@ -32,7 +33,8 @@ impl Store {
     ) -> Result<(), StoreError> {
         let (delivery, failed) = (due.id, due.attempts + 1);
         let (stage, tried_stage) = due.stages();
-        // The stage of a webhook tells whether its endpoint has taken the post.
+        // Only callbacks update `stage` here. In a webhook, `stage` records whether the endpoint
+        // has accepted the post.
         self.write("put_off", move |connection, counters| {
             let attempt = attempt.clone();
             Box::pin(async move {
@@ -59,7 +61,7 @@ impl Store {
         .await
     }
 
-    /// Ends a webhook or an event. Returns the next of its line, leased to the caller.
+    /// Ends a webhook or an event. Returns the next delivery of the line, leased to the caller.
     pub async fn end(
         &self,
         due: &Due,
@@ -73,7 +75,7 @@ impl Store {
             let (note, attempt) = (note.clone(), attempt.clone());
             Box::pin(async move {
                 let error = attempt.as_ref().and_then(|attempt| attempt.cause.clone());
-                // It may have been cancelled while it was under way.
+                // The row may have been cancelled during the attempt.
                 let open = "SELECT lane FROM deliveries WHERE id = $1 AND ended_at IS NULL";
                 let open = sqlx::query(open).bind(delivery);
                 if let Some(row) = open.fetch_optional(&mut *connection).await? {
@@ -103,7 +105,7 @@ impl Store {
         .await
     }
 
-    /// Endpoints in trouble, those that were switched off among them.
+    /// Returns the failing endpoints, including the endpoints switched off.
     pub async fn troubles(&self) -> Result<Vec<Trouble>, StoreError> {
         let rows = sqlx::query(
             "SELECT lane, failing_since, last_error, off_at FROM endpoints ORDER BY lane",
@@ -122,7 +124,7 @@ impl Store {
             .collect()
     }
 
-    /// Writes down that an endpoint fails, or that it was switched off.
+    /// Stores a failing endpoint, or an endpoint that was switched off.
     pub async fn endpoint_fails(&self, trouble: Trouble) -> Result<(), StoreError> {
         self.write("endpoint_fails", move |connection, _| {
             let trouble = trouble.clone();
@@ -144,9 +146,10 @@ impl Store {
         .await
     }
 
-    /// An endpoint works, or is to be called again: its trouble is forgotten. Where it is to `wake` what waits for it, that is due now, except
-    /// where the endpoint asked for the wait itself; the attempt is a gift and uses up nothing of the retry table, or an
-    /// endpoint that comes and goes would use it up within minutes. Returns how many are due.
+    /// Deletes the failure of an endpoint that works again, or is to be called again. With `wake`,
+    /// the waiting deliveries become due now, except the waits requested by the endpoint. The extra
+    /// attempt does not count as a retry; otherwise an endpoint that often fails and recovers would
+    /// use up all retries within minutes. Returns the number of due deliveries.
     pub async fn endpoint_works(
         &self,
         lane: &str,
@@ -182,7 +185,7 @@ impl Store {
     }
 }
 
-/// The first open row of the line in which a row has just ended, leased.
+/// Returns the first open row in the line of an ended row, leased to the caller.
 pub(super) async fn next_in_line(
     ended: i64,
     now: Millis,
@@ -208,7 +211,7 @@ pub(super) async fn next_in_line(
 }
 
 impl Due {
-    /// The row's stage, and the one that an attempt posts.
+    /// Returns the row's stage and the stage posted by an attempt.
     fn stages(&self) -> (i64, i64) {
         match &self.work {
             Work::Callback(callback) => {

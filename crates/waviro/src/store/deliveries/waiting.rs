@@ -1,5 +1,5 @@
-//! What waits for a rule, a subscription or an endpoint is changed a few rows a transaction: a backlog may be long, and the writer
-//! has others to serve.
+//! Changes the deliveries that wait for a rule, a subscription or an endpoint. Each transaction
+//! changes a few rows only, because a backlog may be long and other commands wait for the writer.
 
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 use url::Url;
@@ -9,22 +9,22 @@ use super::super::{Store, StoreError, sql};
 use super::{EVENT, KEYWORD, PARKED, lane};
 use crate::clock::Millis;
 
-/// Rows of one transaction.
+/// The maximum number of rows in one transaction.
 const TOGETHER: i64 = 200;
 
-/// The last row that was looked at: its URL and its id.
+/// The last row checked: its URL and its id.
 type AfterUrl = (String, i64);
 
-/// The last row that was looked at: its bot, its `run_at` and its id.
+/// The last row checked: its bot, its `run_at` and its id.
 pub(super) type AfterTime = (i64, Millis, i64);
 
-/// A rule or a subscription, as far as what waits for it is concerned.
+/// The current URL and state of a rule or a subscription.
 struct Source {
     url: Url,
     deleted: bool,
 }
 
-/// An open row.
+/// A delivery that has not ended.
 struct Open {
     id: i64,
     url: String,
@@ -33,8 +33,9 @@ struct Open {
 }
 
 impl Store {
-    /// Has everything that waits for a rule or a subscription follow it: to its URL, or to an end if it was deleted. It goes on
-    /// where whoever asked for it goes away; what a kill leaves behind is found by [`Store::sweep`].
+    /// Updates all deliveries that wait for a rule or a subscription: moves the rows to the current
+    /// URL, or cancels the rows if it was deleted. The task continues if the caller is cancelled.
+    /// After a crash, [`Store::begin_sweep`] finds the remaining rows.
     pub(in super::super) async fn follow(
         &self,
         kind: &'static str,
@@ -59,8 +60,8 @@ impl Store {
         following.await.map_err(|_| StoreError::Closed)?
     }
 
-    /// Every rule and subscription that something waits for, although it was deleted or goes to another URL by now: a few
-    /// steps down an index each.
+    /// Returns every rule and subscription with waiting deliveries that was deleted or has another
+    /// URL than a delivery. The query takes a few index steps for each.
     pub(in super::super) async fn left_behind(
         &self,
     ) -> Result<Vec<(&'static str, i64)>, StoreError> {
@@ -88,7 +89,8 @@ impl Store {
     }
 }
 
-/// The next rows of a source. Returns the last one, if there may be more. What is in memory is cancelled when its turn comes.
+/// Updates the next rows of a source. Returns the last row if more rows may follow. Leased rows of
+/// a deleted source are skipped: the worker cancels each before its attempt.
 async fn follow(
     kind: &'static str,
     id: i64,
@@ -174,8 +176,8 @@ async fn source(
     }))
 }
 
-/// Makes the next rows of a lane due that wait for their time. What the endpoint itself asked for stays as it is. Returns how many
-/// are due, and the last row if there may be more.
+/// Makes the next waiting rows of a lane due. Waits requested by the endpoint stay. Returns the
+/// number of due rows, and the last row if more rows may follow.
 pub(super) async fn wake(
     lane: &str,
     (bot, run_at, id): AfterTime,

@@ -1,4 +1,4 @@
-//! Webhooks and events: written down with what they tell of, answered, replied to.
+//! Webhooks and events: written with their inbound message or change, answered, replied to.
 
 use std::collections::HashSet;
 
@@ -14,58 +14,59 @@ use super::super::{Committed, NewMessageRow, Store, StoreError, sql};
 use super::{Attempt, Due, EVENT, Fate, KEYWORD, LEASE, PARKED, Work, lane};
 use crate::clock::Millis;
 
-/// A webhook or an event about to be written down.
+/// A webhook or an event to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hook {
-    /// Whose.
+    /// The bot id.
     pub slot: i32,
-    /// The id of the message that it tells of; of an event about no message, what it is about.
+    /// The id of the message, or of the other subject of an event.
     pub subject: String,
-    /// Where the answer goes, for a keyword's webhook; `None` for an event.
+    /// The chat for the webhook reply; `None` for an event.
     pub chat: Option<Chat>,
-    /// The rule or the subscription.
+    /// The id of the rule or the subscription.
     pub source: i64,
-    /// Stable over attempts: how an endpoint knows what it has seen.
+    /// The webhook id, the same for all attempts. The endpoint uses the id to detect duplicates.
     pub webhook_id: String,
-    /// Where to.
     pub url: Url,
-    /// What is posted.
     pub body: String,
-    /// Deliveries of one line go one after the other; `None` where order means nothing.
+    /// The line: deliveries of one line are posted one after the other. `None` if the order does
+    /// not matter.
     pub line: Option<String>,
 }
 
-/// What an attempt at a webhook or an event needs.
+/// The data for an attempt at a webhook or an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhook {
-    /// Where to, as its rule or subscription says now: it may have been changed since the delivery was taken into memory.
+    /// The current URL of the rule or subscription. The URL may have changed since the delivery was
+    /// claimed.
     pub url: Url,
-    /// What is posted.
     pub body: String,
-    /// Stable over attempts.
+    /// The webhook id, the same for all attempts.
     pub webhook_id: String,
-    /// What the endpoint answered, where it has: nothing is posted again then.
+    /// The stored response of the endpoint. With a stored response, nothing is posted again.
     pub answer: Option<String>,
-    /// Where the endpoint's answer is, if the endpoint has taken the post and redirected to its answer: nothing is posted again then.
+    /// The URL of the response, if the endpoint accepted the post and redirected to its response.
+    /// With a stored URL, nothing is posted again.
     pub answer_at: Option<Url>,
-    /// The rule's or subscription's own deadline, seconds.
+    /// The own timeout of the rule or subscription in seconds.
     pub timeout_s: Option<i64>,
-    /// Its rule or subscription is off or deleted: nothing is posted any more.
+    /// The rule or subscription is disabled or deleted: nothing is posted.
     pub cancelled: bool,
-    /// Its answer was sent to the chat before: posted again by hand, it is only written down.
+    /// A webhook reply was sent to the chat before. The reply to a replay is then only recorded.
     pub replied: bool,
 }
 
-/// What a webhook's endpoint said to a post that it has taken.
+/// The response of an endpoint that accepted a webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Heard {
-    /// The answer, of a 2xx.
+    /// The body of a 2xx response.
     Answer(String),
-    /// Where the answer is, of a redirect.
+    /// The URL of a redirect.
     At(Url),
 }
 
-/// The writer's command: the messages of an answer, with the end of its delivery.
+/// The command of [`Store::reply`] for the writer: the messages of a webhook reply and the end of
+/// the delivery.
 pub(in super::super) struct Replying {
     rows: Vec<NewMessageRow>,
     delivery: i64,
@@ -77,7 +78,7 @@ pub(in super::super) struct Replying {
 }
 
 impl Store {
-    /// What an attempt needs; `None` where the row is gone.
+    /// Returns the data for an attempt; `None` if the row does not exist.
     pub async fn webhook(&self, delivery: i64) -> Result<Option<Webhook>, StoreError> {
         let row = sqlx::query(
             "SELECT COALESCE(d.body, ''), COALESCE(d.webhook_id, ''), CASE WHEN d.stage = 1 THEN d.answer END, \
@@ -110,8 +111,8 @@ impl Store {
         .transpose()
     }
 
-    /// A webhook was answered: from now on nothing is posted again, whatever becomes of the answer. Stage 1 has the answer, stage 2
-    /// the URL of the answer.
+    /// Stores the response to a webhook, so that nothing is posted again even if the reply fails.
+    /// Stage 1 stores the response itself, stage 2 the URL of the response.
     pub async fn answered(
         &self,
         due: &Due,
@@ -145,11 +146,12 @@ impl Store {
         .await
     }
 
-    /// Puts an answer's messages into the bot's queue, in this order, and ends the delivery, all in one transaction.
-    /// The duplicate rule does not hold for them. Durable when it returns.
+    /// Queues the messages of a webhook reply in their order and ends the delivery, in one
+    /// transaction. The duplicate rule does not apply. The changes are durable when the function
+    /// returns.
     ///
     /// # Errors
-    /// [`StoreError::Refused`] where an id is taken; nothing was put in then.
+    /// [`StoreError::Refused`] if a message id is taken; then nothing was queued.
     pub async fn reply(
         &self,
         delivery: i64,
@@ -173,7 +175,8 @@ impl Store {
     }
 }
 
-/// Writes webhooks and events down. Those that are first in their line are leased to the caller, the others wait for it.
+/// Writes webhooks and events. The first delivery of each line is leased to the caller; the other
+/// deliveries wait for their line.
 pub(in super::super) async fn insert(
     hooks: &[Hook],
     now: Millis,
@@ -238,7 +241,7 @@ pub(in super::super) async fn insert(
         .collect())
 }
 
-/// The lines, of those that the hooks name, in which something is open.
+/// Returns the lines of the hooks that have an open delivery.
 async fn open_lines(
     hooks: &[Hook],
     connection: &mut AnyConnection,
@@ -262,14 +265,15 @@ async fn open_lines(
     Ok(open)
 }
 
-/// Applies the replies of one transaction.
+/// Applies the webhook replies of one transaction.
 pub(in super::super) async fn apply_replies(
     replies: &mut [Replying],
     connection: &mut AnyConnection,
     counters: &mut Counters,
 ) -> Result<(), StoreError> {
     for reply in replies {
-        // Where the connection broke at a commit nobody knows whether it held: what has ended is not answered again.
+        // After a connection lost at a commit, the outcome is unknown. An ended delivery must not
+        // get a second reply.
         let open = sqlx::query("SELECT lane FROM deliveries WHERE id = $1 AND ended_at IS NULL")
             .bind(reply.delivery)
             .fetch_optional(&mut *connection)
@@ -318,11 +322,11 @@ pub(in super::super) async fn apply_replies(
 }
 
 impl Replying {
-    /// After the commit: the lane first, in the order of the messages.
+    /// Reports the commit: first to the lane, in the order of the messages.
     pub(in super::super) fn answer(self, done: Result<(), StoreError>) {
         if done.is_ok() {
             for (row, seq) in self.rows.into_iter().zip(self.first_seq..) {
-                // A lane that is gone belongs to a removed bot or to a process that stops.
+                // A closed lane belongs to a removed bot or to a stopping process.
                 let _ = self.bot_lane.send(Committed::Accepted(row.queued(seq)));
             }
         }

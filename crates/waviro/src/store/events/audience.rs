@@ -1,5 +1,6 @@
-//! Who wants to hear of a bot: its subscriptions, and whoever listens to its stream. Asked at every ack, so it is kept in
-//! memory, two seconds at most, and read anew when this process changes it.
+//! The audience of a bot's events: its subscriptions and the listeners to its stream. Every ack
+//! needs the audience, so it is cached for at most two seconds, and read again after a change by
+//! this process.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,16 +13,17 @@ use super::super::{State, Store, StoreError};
 use super::{EventKind, Kinds};
 use crate::clock::Millis;
 
-/// How old what is known may be.
+/// The maximum age of a cached audience.
 const FRESH: Millis = 2_000;
 
-/// Who broke off a stream finds what he missed for so long: a week.
+/// How long events are still written after a stream was disconnected, so that its listener can read
+/// the missed events: a week.
 const COMES_BACK: Millis = 7 * 86_400_000;
 
-/// That somebody listens is worth one write in so long.
+/// The minimum interval between two writes of a stream's last use.
 const NOTED_EVERY: Millis = 60_000;
 
-/// Who wants which events of a bot.
+/// The subscribers of a bot, with the kinds of events.
 #[derive(Debug, Clone, Default)]
 pub struct Audience {
     slot: i32,
@@ -30,7 +32,7 @@ pub struct Audience {
     streamed: bool,
 }
 
-/// A subscription that is on.
+/// An enabled subscription.
 #[derive(Debug, Clone)]
 pub(super) struct Subscribed {
     pub(super) id: i64,
@@ -38,17 +40,17 @@ pub(super) struct Subscribed {
     kinds: Kinds,
 }
 
-/// What is known of all bots.
+/// The cached audiences of all bots.
 #[derive(Debug, Default)]
 pub(in super::super) struct Audiences {
     known: Mutex<HashMap<i32, (Millis, Arc<Audience>)>>,
-    /// How often what was known became out of date.
+    /// Counts the invalidations of the cache.
     changes: AtomicU64,
-    /// Open streams, of one bot or of all.
+    /// The number of open streams, of one bot or of all bots.
     streams: Mutex<HashMap<Option<i32>, usize>>,
 }
 
-/// An open stream: while it lives, the bots' events are written.
+/// An open stream. While the stream is open, the events of its bots are written.
 #[derive(Debug)]
 pub struct Listening {
     state: Arc<State>,
@@ -56,19 +58,18 @@ pub struct Listening {
 }
 
 impl Audience {
-    /// The bot's.
+    /// The bot id.
     #[must_use]
     pub fn slot(&self) -> i32 {
         self.slot
     }
 
-    /// What people call the bot.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Whether anybody wants this kind.
+    /// Returns `true` if a subscriber or a stream wants this kind.
     #[must_use]
     pub fn wants(&self, kind: EventKind) -> bool {
         self.streamed || self.subscribed(kind).next().is_some()
@@ -82,7 +83,7 @@ impl Audience {
 }
 
 impl Audiences {
-    /// What is known of a bot is out of date.
+    /// Removes the cached audience of a bot, or of all bots.
     pub(in super::super) fn forget(&self, slot: Option<i32>) {
         self.changes.fetch_add(1, Ordering::SeqCst);
         match slot {
@@ -100,7 +101,7 @@ impl Audiences {
 }
 
 impl Store {
-    /// Who wants to hear of a bot, where this is known without asking the database.
+    /// Returns the audience of a bot, if cached.
     #[must_use]
     pub fn known_audience(&self, slot: i32, now: Millis) -> Option<Arc<Audience>> {
         let known = lock(&self.state.audiences.known);
@@ -110,7 +111,7 @@ impl Store {
             .then(|| Arc::clone(known))
     }
 
-    /// Who wants to hear of a bot; nobody, where there is no such bot.
+    /// Returns the audience of a bot; an empty audience if the bot does not exist.
     pub async fn audience(&self, slot: i32, now: Millis) -> Result<Arc<Audience>, StoreError> {
         if let Some(known) = self.known_audience(slot, now) {
             return Ok(known);
@@ -119,7 +120,7 @@ impl Store {
         let changes = audiences.changes.load(Ordering::SeqCst);
         let audience = Arc::new(self.read_audience(slot, now).await?);
         let mut known = lock(&audiences.known);
-        // What was changed while it was read is read again.
+        // An audience that changed during the read is not cached.
         if audiences.changes.load(Ordering::SeqCst) == changes {
             known.insert(slot, (now, Arc::clone(&audience)));
         }
@@ -161,7 +162,8 @@ impl Store {
         })
     }
 
-    /// Somebody listens to a bot's stream, or to that of all, as long as what this returns lives.
+    /// Registers a listener to the stream of a bot, or to the stream of all bots, until the result
+    /// is dropped.
     #[must_use]
     pub fn listen(&self, slot: Option<i32>) -> Listening {
         let audiences = &self.state.audiences;
@@ -173,7 +175,7 @@ impl Store {
         }
     }
 
-    /// Notes that a bot's stream, or that of all, is listened to now: to the minute.
+    /// Stores that the stream of a bot, or of all bots, is used now, precise to the minute.
     pub async fn note_streamed(&self, slot: Option<i32>, now: Millis) -> Result<(), StoreError> {
         self.write("note_streamed", move |connection, _| {
             Box::pin(async move {

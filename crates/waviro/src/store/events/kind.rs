@@ -1,23 +1,23 @@
-//! Which events there are, and sets of them.
+//! The kinds of events, and sets of kinds.
 
-/// What an event tells of.
+/// The kind of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EventKind {
-    /// Somebody wrote to the bot, or the bot's own phone wrote.
+    /// An inbound message arrived, or the owner's phone sent a message.
     MessageReceived,
-    /// A message of the bot's came further.
+    /// The ack of a sent message changed.
     MessageAck,
-    /// A message reads differently now.
+    /// A message was edited.
     MessageEdited,
     /// A message was deleted for everyone.
     MessageDeleted,
-    /// Somebody reacted to a message, or took that back.
+    /// A reaction to a message was added or removed.
     MessageReaction,
-    /// The bot's link is in another state.
+    /// The state of the bot's link changed.
     BotState,
-    /// A group of the bot's is not as it was.
+    /// A group of the bot changed.
     GroupChanged,
-    /// Somebody calls.
+    /// A call arrived.
     CallReceived,
 }
 
@@ -25,11 +25,11 @@ pub enum EventKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kinds(u16);
 
-/// The word for all kinds, those of later versions too.
+/// The name for all kinds, including the kinds of later versions.
 const ALL: &str = "*";
 
 impl EventKind {
-    /// Every kind, in the order of the documentation.
+    /// All kinds, in the order of the documentation.
     pub const ALL: [Self; 8] = [
         Self::MessageReceived,
         Self::MessageAck,
@@ -41,7 +41,7 @@ impl EventKind {
         Self::CallReceived,
     ];
 
-    /// Its stable name.
+    /// Returns the stable name.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -58,10 +58,11 @@ impl EventKind {
 }
 
 impl Kinds {
-    /// All kinds, those of later versions too.
+    /// All kinds, including the kinds of later versions.
     pub const EVERY: Self = Self(u16::MAX);
 
-    /// The kinds of these words, `*` among them for all; `None` where a word is no kind, or there is none at all.
+    /// Parses names of kinds; `*` stands for all kinds. Returns `None` for an unknown name or
+    /// without any name.
     pub fn of<'w>(words: impl IntoIterator<Item = &'w str>) -> Option<Self> {
         let mut kinds = 0;
         for word in words {
@@ -75,13 +76,13 @@ impl Kinds {
         (kinds != 0).then_some(Self(kinds))
     }
 
-    /// Whether this kind is among them.
+    /// Returns `true` if the set contains the kind.
     #[must_use]
     pub fn has(self, kind: EventKind) -> bool {
         self.0 & (1 << kind as u16) != 0
     }
 
-    /// Their words; `*` alone for all.
+    /// Returns the names of the kinds; only `*` for all kinds.
     #[must_use]
     pub fn words(self) -> Vec<&'static str> {
         if self == Self::EVERY {

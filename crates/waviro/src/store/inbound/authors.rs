@@ -1,7 +1,9 @@
-//! Edits and deletions count only from the author of the message, and deletions also from an admin of its group.
+//! Checks the authors of edits and deletions. Only the author of a message may edit the message.
+//! Only the author or an admin of the group may delete the message.
 //!
-//! The sender of an edit chooses which message the edit names. The rows say who wrote that message; if no row does, the claim
-//! stands, since nothing speaks against it.
+//! The sender of an edit chooses the id of the edited message. The author of that message is looked
+//! up in the database. If the message is unknown, the edit or deletion is accepted, because nothing
+//! contradicts it.
 
 use std::collections::HashMap;
 
@@ -11,23 +13,23 @@ use tracing::debug;
 use super::InboundRow;
 use crate::store::{StoreError, sql};
 
-/// What an edit or a deletion claims.
+/// The target of an edit or a deletion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Claim {
-    /// The id of the message.
+    /// The id of the edited or deleted message.
     pub(super) of: String,
-    /// WhatsApp says that the sender is an admin of the group.
+    /// WhatsApp reports the sender as an admin of the group.
     pub(super) by_admin: bool,
 }
 
-/// Who wrote a message, and where.
+/// The author and the chat of a message.
 struct Written {
     chat: String,
     sender: String,
     from_me: bool,
 }
 
-/// The batch without the edits and deletions that do not count.
+/// Returns the batch without unauthorized edits and deletions.
 pub(super) async fn counted(
     slot: i32,
     batch: Vec<InboundRow>,
@@ -66,14 +68,14 @@ pub(super) async fn counted(
     Ok(batch.into_iter().filter(counts).collect())
 }
 
-/// Whether the sender wrote the message, or nothing says who did.
+/// Returns `true` if the sender wrote the message, or if the author is unknown.
 fn is_author(row: &InboundRow, known: &[Written]) -> bool {
     let is_same = |name: &str| name == row.sender || Some(name) == row.alias.as_deref();
     let in_group = row.chat.ends_with("@g.us");
     let mut here = known
         .iter()
         .filter(|it| {
-            // A chat with one person has two names, as the person has.
+            // A chat with a person has two addresses, as the person has: by number and by LID.
             it.chat == row.chat || (!in_group && (it.from_me || is_same(&it.chat)))
         })
         .peekable();
@@ -87,7 +89,7 @@ fn is_author(row: &InboundRow, known: &[Written]) -> bool {
         })
 }
 
-/// Everything that was written under these ids, to the bot and by the bot.
+/// Returns the authors of all messages with these ids, inbound and sent.
 async fn read(
     slot: i32,
     ids: &[String],

@@ -1,4 +1,5 @@
-//! What an inbound message is beyond a text: kept as JSON beside it, and part of its event.
+//! The details of an inbound message beyond its text. The details are stored as JSON with the
+//! message and are part of its event.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -6,47 +7,45 @@ use waviro_link::InboundKind;
 
 use crate::invisible::{is_blank, without_bidi_controls};
 
-/// What a kind has beyond a text; what it has not is left out.
+/// The details of a message; fields unused by its kind are omitted.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Detail {
-    /// What the sender said of a file.
+    /// The details of a file, as reported by the sender.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub media: Option<FileDetail>,
-    /// A place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub location: Option<Place>,
-    /// Cards.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contacts: Option<Vec<Card>>,
-    /// The message that was edited, deleted or reacted to.
+    /// The id of the message that was edited, deleted or reacted to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub of: Option<String>,
-    /// What it says now.
+    /// The text after an edit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// What was chosen; empty where a reaction was taken back.
+    /// The emoji of a reaction; empty for a removed reaction.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub emoji: Option<String>,
 }
 
-/// What the sender said of a file.
+/// The details of a file, as reported by the sender.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FileDetail {
-    /// The media type; empty where they gave none.
+    /// The media type; empty if the sender gave none.
     pub mime: String,
-    /// Bytes; 0 where they don't say.
+    /// The size in bytes; 0 if unknown.
     pub size: u64,
-    /// What a document is called.
+    /// The file name of a document.
     pub file_name: Option<String>,
-    /// How long sound or film is.
+    /// The duration of audio or video.
     pub seconds: Option<u32>,
-    /// Sound that was spoken into the phone.
+    /// The file is a voice message.
     pub voice: bool,
 }
 
-/// A place.
+/// A location.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Place {
@@ -54,22 +53,22 @@ pub struct Place {
     pub latitude: f64,
     /// Degrees east.
     pub longitude: f64,
-    /// What stands under it.
+    /// The title of the location.
     pub name: Option<String>,
 }
 
-/// Somebody's card.
+/// A contact card.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Card {
-    /// Whose it is.
+    /// The name of the person.
     pub name: String,
-    /// The card itself.
+    /// The vCard text.
     pub vcard: String,
 }
 
 impl Detail {
-    /// What this kind has.
+    /// Returns the details of a kind.
     #[must_use]
     pub fn of(kind: &InboundKind) -> Self {
         let mut detail = Self::default();
@@ -111,29 +110,31 @@ impl Detail {
         detail
     }
 
-    /// From the row. What can't be read is as if it were not there: the message itself is, and must be shown.
+    /// Parses the details of a row. Unreadable details become empty, because the message itself
+    /// must be shown.
     pub(crate) fn read(json: &str) -> Self {
         serde_json::from_str(json).unwrap_or_default()
     }
 
-    /// For the row; `None` where the kind has nothing beyond a text.
+    /// Returns the details as JSON for the row; `None` for a kind without details.
     pub(super) fn json(&self) -> Option<String> {
         if *self == Self::default() {
             return None;
         }
-        // Texts and numbers; one that is no number becomes null.
+        // Texts and numbers can always be serialized; NaN and infinity become null.
         serde_json::to_string(self).ok()
     }
 }
 
-/// A file's name without the characters that show its letters in another order; `None` for a blank name.
+/// Returns a file name without the characters that reorder the display of its letters; `None` for a
+/// blank name.
 fn file_name(told: &str) -> Option<String> {
     let name = without_bidi_controls(told);
     (!is_blank(&name)).then_some(name)
 }
 
-/// What links call a message's file: of nobody else's making, and the same however often WhatsApp delivers the message. Chat and
-/// sender as the row has them.
+/// Returns the id of a message's file for links. No other message has the same id, and a redelivery
+/// has the same id again. `chat` and `sender` are the addresses stored in the row.
 #[must_use]
 pub fn media_id(slot: i32, chat: &str, sender: &str, id: &str) -> String {
     let mut hash = Sha256::new();

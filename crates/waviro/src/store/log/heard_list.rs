@@ -1,4 +1,4 @@
-//! The list of what was written to a bot: which rows it has, and how it is searched.
+//! The list of a bot's inbound messages: its rows and its search.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use super::super::search::{Searched, Step, Stepping};
 use super::super::sql::Bound;
 use super::{HEARD, HeardAfter, HeardRow, LogFilter, heard, narrow_text};
 
-/// Messages that were written to a bot, newest first.
+/// The inbound messages of a bot, newest first.
 pub(super) struct HeardList {
     pub(super) slot: i32,
     pub(super) filter: LogFilter,
@@ -18,13 +18,13 @@ pub(super) struct HeardList {
 const ORDER: &str = "ORDER BY received_at DESC, id DESC, sender DESC, chat DESC";
 
 impl HeardList {
-    /// Whether there is more to a row than an index says.
+    /// Returns `true` if no index covers the filter.
     pub(super) fn is_searched(&self) -> bool {
         self.filter.text.is_some()
     }
 
-    /// The rows after a place, as far as an index finds them: all, or those of a chat. Where the range ends is not said here, see
-    /// [`super::sent_list`].
+    /// Returns the condition for the rows after a position that an index covers: all rows, or the
+    /// rows of a chat. The condition omits the far end of the range, see [`super::sent_list`].
     fn range(&self) -> &'static str {
         if self.filter.chat.is_some() {
             "bot = $1 AND (received_at, id, sender, chat) < ($2, $3, $4, $5) AND chat = $6"
@@ -33,7 +33,7 @@ impl HeardList {
         }
     }
 
-    /// Binds what [`Self::range`] asks for.
+    /// Binds the parameters of [`Self::range`].
     fn bound(&self, text: String, after: &HeardAfter) -> Bound {
         let query = sqlx::query(AssertSqlSafe(text))
             .bind(i64::from(self.slot))
@@ -47,12 +47,12 @@ impl HeardList {
         }
     }
 
-    /// The number of the first parameter after those of [`Self::range`].
+    /// The number of the first parameter after the parameters of [`Self::range`].
     fn next(&self) -> usize {
         if self.filter.chat.is_some() { 7 } else { 6 }
     }
 
-    /// The next rows, where an index finds them.
+    /// Returns the query of the next rows, for a filter covered by an index.
     pub(super) fn page(&self, after: &HeardAfter, limit: i64) -> Bound {
         let text = format!(
             "SELECT {HEARD} FROM inbound WHERE {} {ORDER} LIMIT ${}",
@@ -62,7 +62,7 @@ impl HeardList {
         self.bound(text, after).bind(limit)
     }
 
-    /// The last place of a step of so many rows; `None` where the range ends before.
+    /// Returns the last position of a step of `rows` rows; `None` if the range ends earlier.
     async fn step_end(
         &self,
         connection: &mut AnyConnection,
@@ -108,7 +108,7 @@ impl Searched for HeardList {
             );
             next += 1;
             narrow_text(&self.filter, &mut text, &mut next);
-            // Writing to a String cannot fail.
+            // Writing to a `String` cannot fail.
             let _ = write!(text, " {ORDER} LIMIT ${next}");
             let mut query = self.bound(text, after).bind(rows);
             if let Some(pattern) = self.filter.pattern(false) {
@@ -121,8 +121,9 @@ impl Searched for HeardList {
             for row in &found {
                 let row = heard(row)?;
                 let place = row.place();
-                // The step ends here, or retention took rows meanwhile and the next step has this one. Within one moment only the
-                // database can tell what comes first.
+                // The step ends here. If retention deleted rows since the end was computed, the
+                // next step reads the row. Rows of equal time are ordered by the database, so only
+                // the time is compared.
                 let beyond = |end: &HeardAfter| place.received_at < end.received_at;
                 if !self.filter.reaches(place.received_at) || end.as_ref().is_some_and(beyond) {
                     is_whole = true;

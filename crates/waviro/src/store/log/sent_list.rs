@@ -1,4 +1,4 @@
-//! The list of what a bot sent: which rows it has, and how it is searched.
+//! The list of a bot's sent messages: its rows and its search.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use super::super::search::{Searched, Step, Stepping};
 use super::super::sql::Bound;
 use super::{LogFilter, SENT, SentAfter, SentRow, narrow_text, sent};
 
-/// Messages of a bot, newest first.
+/// The sent messages of a bot, newest first.
 pub(super) struct SentList {
     pub(super) slot: i32,
     pub(super) filter: LogFilter,
@@ -18,14 +18,15 @@ pub(super) struct SentList {
 const ORDER: &str = "ORDER BY accepted_at DESC, seq DESC";
 
 impl SentList {
-    /// Whether there is more to a row than an index says.
+    /// Returns `true` if no single index covers the filter.
     pub(super) fn is_searched(&self) -> bool {
         let filter = &self.filter;
         filter.text.is_some() || (filter.chat.is_some() && filter.ack.is_some())
     }
 
-    /// The rows after a place, as far as an index finds them: all, those of a chat, or those of a state. Where the range ends is not
-    /// said here: SQLite takes two ends for a reason to walk over the time of all chats and states.
+    /// Returns the condition for the rows after a position that an index covers: all rows, the rows
+    /// of a chat, or the rows with an ack. The condition omits the far end of the range: with two
+    /// ends, SQLite prefers an index by time and scans all chats and states.
     fn range(&self) -> String {
         let base = "bot = $1 AND (accepted_at, seq) < ($2, $3)";
         match (&self.filter.chat, self.ack()) {
@@ -35,7 +36,7 @@ impl SentList {
         }
     }
 
-    /// Binds what [`Self::range`] asks for.
+    /// Binds the parameters of [`Self::range`].
     fn bound(&self, text: String, after: SentAfter) -> Bound {
         let query = sqlx::query(AssertSqlSafe(text))
             .bind(i64::from(self.slot))
@@ -47,17 +48,17 @@ impl SentList {
         }
     }
 
-    /// The number of the first parameter after those of [`Self::range`].
+    /// The number of the first parameter after the parameters of [`Self::range`].
     fn next(&self) -> usize {
         if self.filter.chat.is_some() { 5 } else { 4 }
     }
 
-    /// To the letter as the index has it: -1 alone is below 0.
+    /// Returns the ack for the condition. A value below -1 counts as -1, the only ack below 0.
     fn ack(&self) -> Option<i8> {
         self.filter.ack.map(|ack| ack.max(-1))
     }
 
-    /// The next rows, where an index finds them.
+    /// Returns the query of the next rows, for a filter covered by an index.
     pub(super) fn page(&self, after: SentAfter, limit: i64) -> Bound {
         let text = format!(
             "SELECT {SENT} FROM messages WHERE {} {ORDER} LIMIT ${}",
@@ -67,7 +68,7 @@ impl SentList {
         self.bound(text, after).bind(limit)
     }
 
-    /// The last place of a step of so many rows; `None` where the range ends before.
+    /// Returns the last position of a step of `rows` rows; `None` if the range ends earlier.
     async fn step_end(
         &self,
         connection: &mut AnyConnection,
@@ -108,7 +109,7 @@ impl Searched for SentList {
                 self.range()
             );
             next += 1;
-            // Writing to a String cannot fail.
+            // Writing to a `String` cannot fail.
             if let Some(ack) = self.ack() {
                 let _ = write!(text, " AND ack = {ack}");
             }
@@ -125,7 +126,8 @@ impl Searched for SentList {
             for row in &found {
                 let row = sent(row)?;
                 let place = row.place();
-                // The step ends here, or retention took rows meanwhile and the next step has this one.
+                // The step ends here. If retention deleted rows since the end was computed, the
+                // next step reads the row.
                 if !self.filter.reaches(place.accepted_at) || end.is_some_and(|end| place < end) {
                     is_whole = true;
                     break;

@@ -1,4 +1,4 @@
-//! Putting accepted messages in, many at a time, by the duplicate rule.
+//! Inserts accepted messages, many at a time, with the duplicate rule.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,19 +10,20 @@ use super::{Accept, Accepting, NewMessageRow, Repeats, message_id};
 use crate::store::writer::Counters;
 use crate::store::{StoreError, idempotency, sql};
 
-/// Puts the accepts of one batch in, by the duplicate rule: where the last message of that bot to that chat that did not end in
-/// -1 says the same, nothing is put in.
+/// Inserts the accepts of one batch. The duplicate rule refuses a message if the last message of
+/// the bot to the chat with an ack other than -1 has the same content.
 ///
-/// The first of each chat is held against the table, by the statement that inserts it; after it, that chat's last content is
-/// the first's own, whether it was put in or repeats what stood there. So the others are held against the one before them. (By a
-/// rule that is bounded in time, one that repeats what stood there is taken to be as old as the request: they differ by a batch.)
+/// The first accept of each chat is compared with the table by the inserting statement. Afterwards
+/// the last content of the chat is the content of that accept, inserted or refused. So each later
+/// accept is compared with the accept before it. (For a rule with a time limit, a refused repeat
+/// counts as old as its request; the difference is at most the duration of a batch.)
 pub(in crate::store) async fn apply(
     accepts: &mut [Accept],
     connection: &mut AnyConnection,
     counters: &mut Counters,
 ) -> Result<(), StoreError> {
     let mut last: HashMap<(i32, &str), (&str, usize)> = HashMap::new();
-    // By position: the accept that this one repeats, or whether it must still be held against the table.
+    // Indexed by position: the accept repeated by this accept.
     let mut repeats = vec![None; accepts.len()];
     let mut to_insert = Vec::with_capacity(accepts.len());
     for (position, accept) in accepts.iter().enumerate() {
@@ -48,7 +49,7 @@ pub(in crate::store) async fn apply(
     let first_seq = counters.seq + 1;
     counters.seq += i64::try_from(accepts.len()).unwrap_or(i64::MAX);
     for (accept, seq) in accepts.iter_mut().zip(first_seq..) {
-        // Of a try before this one, in company, nothing stays.
+        // An earlier attempt in a shared transaction may have set both fields.
         (accept.seq, accept.outcome) = (seq, Accepting::Taken);
     }
     for rows in sql::cut(&to_insert) {
@@ -81,7 +82,7 @@ pub(in crate::store) async fn apply(
     Ok(())
 }
 
-/// Puts in the accepts whose answers are kept, one after the other.
+/// Inserts accepts with a response to store, one after the other.
 pub(in crate::store) async fn apply_once(
     accepts: &mut [Accept],
     connection: &mut AnyConnection,
@@ -107,27 +108,30 @@ pub(in crate::store) async fn apply_once(
     Ok(())
 }
 
-/// Accepted side by side, messages may go in a little out of the order of their times. What is further ahead, in milliseconds, was
-/// accepted before the machine's clock was put back, nobody knows when: a rule that is bounded in time does not ask about it.
+/// The tolerance for times in the future, in milliseconds. Concurrent messages may be inserted
+/// slightly out of the order of their times. A row further ahead was accepted before the machine's
+/// clock was put back, at an unknown time, so a rule with a time limit ignores the row.
 const AHEAD: i64 = 60_000;
 
-/// A row about to be put in.
+/// A row to be inserted.
 pub(in crate::store) struct Putting<'a> {
     pub(in crate::store) row: &'a NewMessageRow,
     pub(in crate::store) seq: i64,
-    /// By the duplicate rule.
+    /// The duplicate rule must be checked against the table.
     pub(in crate::store) asked: bool,
 }
 
-/// Inserts rows, those that are `asked` about only where the table's last message to that chat says something else.
-/// Returns the ids that went in.
+/// Inserts rows. An `asked` row is inserted only if the last message to the chat has another
+/// content. Returns the ids of the inserted rows.
 pub(in crate::store) async fn insert(
     rows: &[Putting<'_>],
     connection: &mut AnyConnection,
     counters: &mut Counters,
 ) -> Result<HashSet<String>, StoreError> {
-    // The bound of seq changes nothing: with it SQLite takes messages_last, without it an index over all that the bot sent.
-    // PostgreSQL takes the type of a column of VALUES from its rows, and one of NULLs alone for text, which notify_url is.
+    // `l.seq > 0` does not change the result. With the condition, SQLite uses the index
+    // `messages_last`; without the condition, an index over all messages of the bot. PostgreSQL
+    // derives the type of a VALUES column from its rows; a column of NULLs becomes text, the type
+    // of `notify_url`.
     let text = format!(
         "WITH new (asked, since, id, seq, bot, chat, kind, body, content_sha256, notify_url, ack, accepted_at, reminded) AS (VALUES {}) \
          INSERT INTO messages (id, seq, bot, chat, kind, body, content_sha256, notify_url, ack, accepted_at, reminded) \
@@ -155,7 +159,8 @@ pub(in crate::store) async fn insert(
             .bind(row.at)
             .bind(i64::from(row.notify_url.is_none()));
     }
-    // To the last row: SQLite commits a statement outside a transaction when it is through.
+    // `fetch_all` reads to the last row, because SQLite commits a statement outside a transaction
+    // only at its end.
     let inserted = query.fetch_all(connection).await?;
     let inserted: HashSet<String> =
         (inserted.iter().map(|row| row.try_get(0))).collect::<Result<_, _>>()?;
@@ -167,8 +172,8 @@ pub(in crate::store) async fn insert(
     Ok(inserted)
 }
 
-/// The id of the last message before `seq` of that bot to that chat that did not end in -1: which one a refused row
-/// repeats.
+/// Returns the message repeated by a refused row: the last message before `seq` of the bot to the
+/// chat with an ack other than -1.
 async fn last_message(
     row: &NewMessageRow,
     seq: i64,

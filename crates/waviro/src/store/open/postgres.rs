@@ -1,12 +1,12 @@
-//! Only two kinds of PostgreSQL servers get the password: servers on this machine, and servers that
-//! prove their identity.
+//! Restricts the PostgreSQL servers that get the password: servers on this machine, and servers
+//! with a verified identity.
 //!
 //! The default mode of sqlx is `prefer`. In this mode sqlx checks no certificate, and sends the
 //! password without encryption if the server, or a machine in between, claims to have no TLS. The
 //! gateway's default for a server on another machine is therefore `verify-full`, and a weaker mode
 //! is refused unless `database.allow_unverified` permits it. `verify-ca` counts as weaker: sqlx
-//! adds `sslrootcert` to the public authorities, and then accepts a certificate of any of them for
-//! any name.
+//! adds `sslrootcert` to the public authorities, and then accepts a certificate of any authority
+//! for any name.
 
 use std::net::IpAddr;
 
@@ -16,19 +16,19 @@ use url::Url;
 
 use super::super::StoreError;
 
-/// The variable in which libpq's programs, and sqlx, find the mode.
+/// The environment variable for the mode, read by the programs of libpq and by sqlx.
 const ENVIRONMENT: &str = "PGSSLMODE";
 
-/// A server that is connected to.
+/// The server to connect to.
 #[derive(Debug)]
 pub(super) struct Server {
-    /// With the mode that is used.
+    /// The URL including the mode.
     pub(super) url: Url,
-    /// The host whose certificate is checked; `None` for a server that is used without a check.
+    /// The host whose certificate is verified; `None` for a server used without verification.
     pub(super) verified: Option<String>,
 }
 
-/// Decides how a server is connected to. `environment` looks up a variable.
+/// Chooses the mode of a connection. `environment` looks up a variable.
 ///
 /// # Errors
 /// [`StoreError::Failed`] for an unreadable URL, [`StoreError::Unverified`] for a mode that is too
@@ -42,8 +42,8 @@ pub(super) fn secured(
     let mut url: Url = url
         .parse()
         .map_err(|error: url::ParseError| failed(&error))?;
-    // Several parameters and variables name the host and the mode, so the options are read the way
-    // sqlx reads them.
+    // Several parameters and variables set the host and the mode, so the options are parsed by sqlx
+    // itself.
     let options = PgConnectOptions::from_url(&url).map_err(|error| failed(&error))?;
     if is_here(&options) {
         return Ok(Server {
@@ -86,8 +86,9 @@ pub(super) fn secured(
     Err(StoreError::Unverified(format!("{named}={mode}"), host))
 }
 
-/// A Unix socket, a loopback address, or `localhost` (RFC 6761 keeps the name on this machine).
-/// Other names are not looked up: the next answer could be another address.
+/// Returns `true` for a Unix socket, a loopback address, or `localhost` (RFC 6761 reserves the name
+/// for this machine). Other names are not resolved, because the next answer could be another
+/// address.
 fn is_here(options: &PgConnectOptions) -> bool {
     let host = options.get_host();
     if options.get_socket().is_some() || host.starts_with('/') {
@@ -105,7 +106,7 @@ fn is_here(options: &PgConnectOptions) -> bool {
 mod tests {
     use super::*;
 
-    /// With no mode in the environment.
+    /// Calls [`secured`] without a mode in the environment.
     fn plain(url: &str) -> Result<Server, StoreError> {
         secured(url, false, |_| None)
     }
@@ -173,7 +174,7 @@ mod tests {
                 assert!(permitted.verified.is_none(), "{said}");
             }
         }
-        // sqlx uses the mode of the environment, so that mode is judged like one in the URL.
+        // sqlx uses the mode of the environment, so the mode is checked as in a URL.
         let url = "postgres://me:secret@db.example/waviro";
         let refused = secured(url, false, |_| Some("require".to_owned())).unwrap_err();
         assert!(refused.to_string().contains("PGSSLMODE="), "{refused}");

@@ -8,12 +8,12 @@ use super::super::messages::Accept;
 use super::super::{StoreError, acks, deliveries, messages};
 use super::{Command, Counters, Other};
 
-/// The commands of one transaction, sorted by kind. No two kinds of one message depend on their order here: whoever
-/// sends an ack has been told of the accept.
+/// The commands of one transaction, sorted by kind. The order between kinds does not matter for a
+/// message: a sender of an ack update has received the result of the accept before.
 #[derive(Default)]
 pub(super) struct Batch {
     accepts: Vec<Accept>,
-    /// Accepts whose answers are kept with them.
+    /// Accepts with a response to store.
     once: Vec<Accept>,
     raises: Vec<Raise>,
     posted: Vec<Posted>,
@@ -48,7 +48,7 @@ impl Batch {
             + self.others.len()
     }
 
-    /// What writes, once each.
+    /// Returns the name of each writing command once.
     pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
         let of = |count: usize, name| (count > 0).then_some(name);
         let frequent = [
@@ -60,8 +60,9 @@ impl Batch {
         (frequent.into_iter().flatten()).chain(self.others.iter().map(|other| other.name()))
     }
 
-    /// An accept without company changes the database by one statement, which is a transaction of its own: without BEGIN
-    /// and COMMIT it waits for one hand-off to the database's thread in place of three.
+    /// Returns `true` for a single accept without other commands. The accept is one SQL statement,
+    /// and SQLite runs the statement as a transaction of its own. Without BEGIN and COMMIT, the
+    /// accept takes one hand-off to the database's thread instead of three.
     pub(super) fn is_one_statement(&self) -> bool {
         self.len() == 1 && self.accepts.len() == 1
     }
@@ -83,7 +84,7 @@ impl Batch {
     }
 
     pub(super) fn answer(self, done: &Result<(), StoreError>) {
-        // In the order in which they were put in: a lane counts on it.
+        // The lane relies on the order of insertion.
         for accept in self.accepts.into_iter().chain(self.once) {
             accept.answer(done.clone());
         }

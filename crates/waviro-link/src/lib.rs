@@ -108,21 +108,23 @@ pub trait Link: Send + Sync {
     /// cache.
     ///
     /// # Errors
-    /// [`LinkError::Offline`], [`LinkError::TimedOut`], [`LinkError::Refused`] (rate limit).
+    /// [`LinkError::Offline`], [`LinkError::TimedOut`], [`LinkError::Failed`] with WhatsApp's error
+    /// (such as a rate limit), [`LinkError::Refused`] if the library cannot look up the number.
     async fn is_registered(&self, number: &Number) -> Result<bool, LinkError>;
 
     /// Returns all groups with the device as a member. Each call is one round trip, rate-limited by
     /// WhatsApp, so callers cache.
     ///
     /// # Errors
-    /// The errors of [`Link::is_registered`], and [`LinkError::Failed`].
+    /// [`LinkError::Offline`], [`LinkError::TimedOut`], [`LinkError::Failed`] with WhatsApp's error
+    /// (such as a rate limit).
     async fn groups(&self) -> Result<Vec<Group>, LinkError>;
 
     /// Shows in a chat that the bot types, or has stopped typing. The recipient's phone hides the
     /// sign after about 25 seconds. WhatsApp does not queue the sign for an offline recipient.
     ///
     /// # Errors
-    /// [`LinkError::Offline`], [`LinkError::Failed`].
+    /// [`LinkError::Offline`], [`LinkError::TimedOut`], [`LinkError::Failed`].
     async fn typing(&self, to: &Chat, on: bool) -> Result<(), LinkError>;
 
     /// Downloads a received file, decrypts it and checks its hash. The file `to` is created with

@@ -1,4 +1,4 @@
-//! Counts the stanzas of one device that the library has read but not processed, and limits their
+//! Counts the stanzas of one device that the library has read but not processed, and limits the
 //! number.
 //!
 //! The library spawns a task for each receipt and reads on without a limit. A text to a group of

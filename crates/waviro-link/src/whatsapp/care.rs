@@ -19,8 +19,8 @@ const ENDLESS_PAUSE: Duration = Duration::from_hours(1);
 /// The longest time that a change of the device's state stays in memory only.
 const FLUSH_EVERY: Duration = Duration::from_secs(2);
 
-/// Retries the login if the refusal may pass: after a ban with an end, a login refused for a
-/// temporary reason, or a refused client version with a newer version available. The job ends with
+/// Retries the login if the refusal may pass: after a ban, after a login refused for a temporary
+/// reason, and after a refused client version if a newer version is available. The job ends with
 /// the device.
 pub(super) fn retry(device: &Arc<Device>) {
     let (myself, mut states) = (Arc::downgrade(device), device.shared.status.subscribe());

@@ -3,7 +3,7 @@
 //!
 //! The library reconnects by itself, but its pauses grow up to 15 minutes and become short again
 //! only after half a minute of a stable connection. After three outages, an interruption of 50 ms
-//! would cost minutes. Therefore this module controls the pauses. Whenever a connection ends or
+//! would cost minutes. Therefore the module controls the pauses. Whenever a connection ends or
 //! cannot be opened, the module asks the library to dial at once
 //! ([`Client::reconnect_immediately`]), and [`Dialer::create_transport`] pauses before the dial.
 
@@ -27,8 +27,8 @@ use super::target::Target;
 use crate::{DialFailure, DialStep, OfflineCause};
 
 /// The pauses before the dials after a working connection. The first pause is zero, because most
-/// interruptions are over when the link notices them. The last pause repeats; with the jitter it
-/// spreads 200 bots over more than half a second.
+/// interruptions are over when the link notices them. The last pause repeats. The jitter of the
+/// last pause spreads the dials of 200 bots over more than half a second.
 const PAUSES: [Duration; 8] = [
     Duration::ZERO,
     Duration::from_millis(200),
@@ -40,8 +40,8 @@ const PAUSES: [Duration; 8] = [
     Duration::from_secs(8),
 ];
 
-/// The timeout of a dial. The timeout and the longest pause must stay below the library's own limit
-/// of 20 s.
+/// The timeout of a dial. Together with the longest pause, a dial must take less than the library's
+/// own limit of 20 s.
 const DIAL_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The buffer size in frames between the socket and the library. The library's own transport
@@ -151,7 +151,7 @@ impl Dialer {
     }
 }
 
-/// A socket that is followed by a new dial, no matter which side closes the socket.
+/// A socket with a new dial after its end, no matter which side closes the socket.
 struct Socket {
     transport: Arc<dyn Transport>,
     client: Weak<Client>,
@@ -170,10 +170,12 @@ impl Transport for Socket {
         sent
     }
 
+    /// Closes the socket, and calls [`wish_again`] at the right time.
+    ///
     /// The library calls `disconnect` for each of its sockets, no matter which side closed the
-    /// socket. The usual call comes after the library has read the last frame and before the
-    /// library dials again: the right time for [`wish_again`]. Two other calls must not call
-    /// `wish_again`. An early call, after a failed write, would make the library drop the frames
+    /// socket. Usually the call comes after the library has read the last frame and before the
+    /// library dials again: the right time for [`wish_again`]. In two other cases [`wish_again`]
+    /// would do harm. After a failed write, the call comes early: the library would drop the frames
     /// that still wait, and the last frame contains the reason of the end (a ban, a replacing
     /// client). A late call, from a separate task, would close the next connection.
     async fn disconnect(&self) {

@@ -1,8 +1,8 @@
 //! One device, and the lifecycle of its client.
 //!
-//! The library's client ends for good when WhatsApp rejects it (logged out, replaced, banned,
-//! outdated). The device outlives the client: it keeps the state with its cause, and creates a new
-//! client with the same keys when there is a reason to reconnect.
+//! The library's client ends for good when WhatsApp rejects the client (logged out, replaced,
+//! banned, outdated). The device outlives the client: the device keeps the state with its cause,
+//! and creates a new client with the same keys when there is a reason to reconnect.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,21 +35,20 @@ use crate::{
     Outgoing, Status, UnlinkedCause,
 };
 
-/// The retention of sent messages for recipients that could not decrypt a message and ask for a
+/// The retention of sent messages, for recipients that fail to decrypt a message and ask for a
 /// resend. The library's default of two hours ends before a phone that was off comes back.
 const SENT_MESSAGES_KEPT: Duration = Duration::from_hours(7 * 24);
 
-/// The time and the number of sent messages that also stay in memory. To resend a message from the
-/// store, the library removes it from the store and puts it back afterwards. If several members of
-/// a group cannot decrypt the same message, a request in between would find nothing. Such requests
-/// arrive soon after the message, and a message in memory is not removed.
+/// The time and the number of sent messages that are also kept in memory. For a resend from the
+/// store, the library removes the message from the store and puts the message back afterwards. If
+/// several members of a group cannot decrypt the same message, a request in between would find
+/// nothing. Such requests arrive soon after the message, and a message in memory is not removed.
 const SENT_MESSAGES_AT_HAND: (Duration, u64) = (Duration::from_mins(5), 256);
 
 /// The timeout for closing a client before a new client is created with its keys.
 const CLOSING: Duration = Duration::from_secs(5);
 
-/// The user part of the JID for "not paired yet", used if a server key is pinned (see
-/// [`Device::pin`]).
+/// The user part of the JID for "not paired yet", used with a pinned server key (see [`pin`]).
 const NOBODY: &str = "0";
 
 /// The state shared by the device, its event handler and its dialer.
@@ -72,7 +71,7 @@ pub(super) struct Shared {
 /// A device with its current client.
 pub(super) struct Device {
     ground: Arc<Ground>,
-    /// The span of the caller of `open`; the library's tasks log in this span.
+    /// The span of the caller of `open`, used by the library's tasks for logs.
     span: tracing::Span,
     pub(super) shared: Arc<Shared>,
     /// Locked while a client is created or ended, so that two callers never create two clients.
@@ -92,7 +91,7 @@ pub(super) struct Session {
 }
 
 impl Device {
-    /// Opens the device, and reconnects it if it is linked.
+    /// Opens the device, and reconnects a linked device.
     pub(super) async fn open(
         ground: Arc<Ground>,
         slot: i32,
@@ -249,9 +248,9 @@ pub(super) fn has_ended(session: Option<&Session>) -> bool {
 }
 
 /// Stores the key of a server that is not WhatsApp's own, and before pairing also a placeholder
-/// user. A client with both opens the connection with Noise IK, and Noise IK accepts exactly this
-/// key. The behavior is an internal rule of the pinned library version (`select_pattern` in its
-/// handshake); a test checks it.
+/// user. A client with both opens the connection with Noise IK, and Noise IK accepts exactly the
+/// stored key. The behavior is an internal rule of the pinned library version (`select_pattern` in
+/// its handshake); a test checks the rule.
 async fn pin(client: &Arc<Client>, key: [u8; 32]) {
     let certificate = || CachedNoiseCert {
         key,
@@ -277,8 +276,8 @@ fn cache_config() -> CacheConfig {
     CacheConfig {
         recent_messages: CacheEntryConfig::new(Some(kept), most),
         sent_message_ttl_secs: SENT_MESSAGES_KEPT.as_secs(),
-        // The library reads from the database which members have a group's sender key, so that the
-        // gateway can reset the entries ([`send::hand_out_again`]).
+        // The library must look up in the database which members have a group's sender key, so that
+        // the gateway can reset the entries ([`send::hand_out_again`]).
         sender_key_devices_cache: CacheEntryConfig::new(None, 0),
         ..CacheConfig::default()
     }
@@ -292,13 +291,13 @@ impl Shared {
             .clone()
     }
 
-    /// Sets a new state, and reports it to the gateway if it differs from the old state.
+    /// Sets the state, and reports a changed state to the gateway.
     pub(super) fn set(&self, status: &Status) {
         self.change(|_| Some(status.clone()));
     }
 
-    /// Records that the socket ended or could not be opened. Does not change the state of a device
-    /// that WhatsApp has rejected.
+    /// Records that the socket ended or could not be opened. The state of a rejected device stays
+    /// unchanged.
     pub(super) fn went_offline(&self, cause: OfflineCause) {
         self.change(|current| match current {
             // The connection ends after a refused login; the refusal stays as the cause.
@@ -316,9 +315,9 @@ impl Shared {
         });
     }
 
-    /// Changes the state as one atomic step from the current state, because different tasks report
-    /// the end of a socket and its reason. The gateway gets the changes in order, and may read the
-    /// state inside the call.
+    /// Changes the state as one atomic step from the current state, because one task reports the
+    /// end of a socket and another task reports the reason. The gateway gets the changes in order,
+    /// and may read the state inside the call.
     fn change(&self, step: impl FnOnce(&Status) -> Option<Status>) {
         let _one_at_a_time = lock(&self.telling);
         let Some(next) = step(&self.status.borrow()) else {
@@ -335,9 +334,9 @@ impl Shared {
         self.listener.status(&next);
     }
 
-    /// Writes the device's state before any other code relies on it. By default the library writes
-    /// after each change, but it misses a change that happens between a write and the next check,
-    /// and then waits for half a minute. A kill right after pairing lost the link.
+    /// Writes the device's state before other code relies on the state. By default the library
+    /// writes after each change, but misses a change between a write and the next check, and then
+    /// waits for half a minute. A kill right after pairing lost the link.
     pub(super) fn flush(&self) {
         let Some(client) = self.client() else { return };
         tokio::task::block_in_place(|| {
@@ -349,9 +348,9 @@ impl Shared {
     /// Writes the changes since the last write, or the full state if `all` is true. Returns true if
     /// the state is durable.
     ///
-    /// The full state is needed if a write of the library runs at the same time: that write has
-    /// already reset the "changed" flag, and may finish later with older data. Therefore a full
-    /// write follows afterwards.
+    /// A full write is needed if the library writes at the same time. The library's write has
+    /// already reset the "changed" flag, and may finish later with older data. A full write
+    /// afterwards repairs the file.
     pub(super) async fn write_down(&self, client: &Arc<Client>, all: bool) -> bool {
         let state = client.persistence_manager();
         if all {
@@ -399,7 +398,7 @@ impl Link for Device {
             | Status::Unreachable(_) => {
                 return Ok(());
             }
-            // The keys belong to a device that still exists, so the device must not get fresh keys.
+            // The keys belong to a device that still exists at WhatsApp, so the keys are kept.
             Status::Replaced | Status::Banned { .. } | Status::ClientOutdated => {
                 self.stop(&mut session, CLOSING).await;
                 return self.start(&mut session, true).await;
@@ -531,8 +530,8 @@ pub(super) async fn pause(span: Duration) {
     tokio::time::sleep(span).await;
 }
 
-/// Spawns a task beside the library's own tasks. Like those tasks, the task ends when its resource
-/// ends: a socket, a commit, or the device.
+/// Spawns a task beside the library's own tasks. Like the library's tasks, the task ends with its
+/// resource: a socket, a commit, or the device.
 #[expect(
     clippy::disallowed_methods,
     reason = "the library spawns without a tracker too; Link::close waits for its client"

@@ -173,7 +173,7 @@ impl Ear {
         self.shared.redelivered.told(msgid);
     }
 
-    /// Enqueues a call or a group change; the event handler does not wait for it, see [`news`].
+    /// Enqueues a call or a group change without waiting for the gateway, see [`news`].
     fn tell(&self, item: Option<Item>) {
         if let (Some(item), Some(client)) = (item, self.shared.client()) {
             // The queue ends only with the device.
@@ -257,8 +257,9 @@ impl Ear {
         let committed =
             tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(telling));
         if let Err(error) = committed {
-            // The library cannot be told to leave out an ack. But on a connection that is being
-            // closed it sends no acks, and WhatsApp redelivers the receipt on the next connection.
+            // The library cannot be told to leave out an ack. But the library sends no acks on a
+            // connection that is being closed, and WhatsApp redelivers the receipt on the next
+            // connection.
             tracing::warn!(slot = self.shared.slot, %error, "receipt not committed: reconnecting to get it again");
             connect::wish_again(&client);
             device::spawn(async move { client.reconnect_immediately().await });

@@ -1,7 +1,7 @@
 //! Detects if the Noise handshake on a socket succeeded.
 //!
 //! The library writes the reason of a failed handshake only to its log. Therefore the module counts
-//! frames: if the server's hello is the last frame and the client closes the socket, the server did
+//! frames. If the server's hello is the last frame and the client closes the socket, the server did
 //! not prove its identity.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

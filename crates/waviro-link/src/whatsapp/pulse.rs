@@ -1,7 +1,7 @@
 //! The times that show if a link is alive: the start of the connection, and the last data from the
 //! server.
 //!
-//! The library has a time of the last data too, but resets it with each connection.
+//! The library also records the time of the last data, but resets the time with each connection.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -1,19 +1,18 @@
-//! Recovers redelivered messages that the library treats as duplicates.
+//! Recovers messages that the library acknowledged without reporting them.
 //!
 //! The library advances the Signal session when it decrypts a message, and stores the decrypted
-//! message a moment later. In between, a write for another message may store the advanced session.
-//! If the process is killed then, WhatsApp redelivers the message, but the library sees a used
-//! message key, treats the message as a duplicate, and acknowledges it without reporting it. The
-//! message would be lost.
+//! message a moment later. In between, the write of another message may store the advanced session.
+//! If the process is killed in between, WhatsApp redelivers the message. The library then sees a
+//! used message key, treats the message as a duplicate, and acknowledges the message without a
+//! report. The message would be lost.
 //!
-//! Therefore the module records each redelivered message until the library reports it. The library
-//! may also report that it cannot decrypt the message; it then asks the sender itself. After all
-//! redelivered stanzas are processed, the module asks the gateway about the recorded messages. If
-//! the gateway has a message, only the ack was lost. If the gateway does not have the message, the
-//! module asks the sender's phone to resend it under the same id. By then the library has
-//! acknowledged the message, so WhatsApp will not redeliver it. The record is therefore also
-//! written to a file before the library sees the stanza ([`journal`]), so that after a crash the
-//! next process can ask the sender.
+//! Therefore the module records each redelivered message until the library reports the message, or
+//! reports a failed decryption and asks the sender itself. After all redelivered stanzas are
+//! processed, the module asks the gateway about the remaining records. If the gateway has the
+//! message, only the ack was lost. If not, the module asks the sender's phone to resend the message
+//! under the same id. By then the library has acknowledged the message, so WhatsApp will not
+//! redeliver the message. Therefore each record is also written to a file ([`journal`]) before the
+//! library sees the stanza: if the process ends early, the next process asks the sender.
 
 mod journal;
 
@@ -31,19 +30,19 @@ pub(super) use self::journal::fresh;
 use super::device;
 use crate::{Listener, MessageId};
 
-/// The time without a reported message after which the redelivered messages count as processed. The
-/// library reports only the arrival of all messages, not the end of their processing. After a
-/// failed write, the library retries after three seconds.
+/// The time without a reported message after which all redelivered messages count as processed. The
+/// library reports only the arrival of all messages, not the end of the processing. The library
+/// retries a failed write after three seconds.
 const QUIET: Duration = Duration::from_secs(4);
 
 /// The pause before the next lookup, if the gateway could not read its store.
 const AGAIN: Duration = Duration::from_secs(30);
 
-/// The number of connections on which the module asks for a message. A request may be lost with its
-/// connection. A phone that was off gets the first request when it is back.
+/// The maximum number of connections on which the module asks for a message. A request may be lost
+/// with its connection. A phone that was off gets the first request when the phone is back.
 const TRIES: u32 = 5;
 
-/// The redelivered messages that the library has not reported yet.
+/// The redelivered messages without a report of the library.
 pub(super) struct Redelivered(Mutex<Memory>);
 
 struct Memory {
@@ -57,11 +56,11 @@ struct Memory {
 #[derive(Debug, Clone)]
 struct Left {
     /// The attributes of the stanza, needed for the request to the sender. The content is removed,
-    /// because it may be large.
+    /// because the content may be large.
     envelope: Node,
     /// The number of connections with a request for the message.
     asked: u32,
-    /// The connection of this process with the last request; 0 for none.
+    /// The number of the last connection of the process with a request; 0 for none.
     asked_on: u64,
 }
 
@@ -76,7 +75,7 @@ impl Redelivered {
         }))
     }
 
-    /// Records a new connection, before anything is read from it.
+    /// Records a new connection, before any data is read from the connection.
     pub(super) fn connected(&self) {
         self.lock().connection += 1;
     }
@@ -106,8 +105,8 @@ impl Redelivered {
         }
     }
 
-    /// Removes the record of a message, because the library reported the message or asks for it
-    /// itself.
+    /// Removes the record of a message after the library reported the message or asked the sender
+    /// for a resend.
     pub(super) fn told(&self, id: &str) {
         let mut memory = self.lock();
         if memory.left.remove(id).is_some() {
@@ -123,9 +122,9 @@ impl Redelivered {
         memory.journal.clear();
     }
 
-    /// Asks the senders for lost messages after all waiting stanzas have arrived on this
-    /// connection. A message is lost if the library has not reported it and the gateway does not
-    /// have it. If the connection ends meanwhile, the next connection repeats the check.
+    /// Asks the senders for lost messages after all waiting stanzas have arrived on the connection.
+    /// A message is lost if the library has not reported the message and the gateway does not have
+    /// the message. If the connection ends meanwhile, the next connection repeats the check.
     pub(super) async fn ask_for_lost(
         &self,
         connection: u64,

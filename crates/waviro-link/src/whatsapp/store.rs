@@ -60,8 +60,8 @@ impl Stores {
             .map_err(|error| LinkError::Store(cause(&error)))
     }
 
-    /// Replaces the store of `slot` by an empty file. A client that still writes, writes to deleted
-    /// files.
+    /// Replaces the store of `slot` by an empty file. If an old client still writes, the data goes
+    /// to deleted files.
     pub(super) fn renew(&self, slot: i32) -> Result<(), LinkError> {
         let old = self.generations(slot)?;
         let next = old.last().map_or(FIRST, |newest| newest + 1);
@@ -84,8 +84,8 @@ impl Stores {
 
     fn remove(&self, slot: i32, generations: &[u32]) -> Result<(), LinkError> {
         for generation in generations {
-            // The main file identifies the generation, so it is removed last: after a kill the next
-            // wipe finds it.
+            // The main file identifies the generation, so the main file is removed last: after a
+            // kill the next wipe finds the rest.
             for suffix in ["-wal", "-shm", ""] {
                 let mut path = self.file(slot, *generation).into_os_string();
                 path.push(suffix);
@@ -95,8 +95,8 @@ impl Stores {
         Ok(())
     }
 
-    /// Returns the generations of `slot` with a file, oldest first. There are several only after a
-    /// kill during a replacement.
+    /// Returns the generations of `slot` with a file, oldest first. Several generations exist only
+    /// after a kill during a replacement.
     fn generations(&self, slot: i32) -> Result<Vec<u32>, LinkError> {
         let mut found = Vec::new();
         for entry in std::fs::read_dir(&self.0).map_err(|error| failed(&self.0, &error))? {

@@ -1,8 +1,8 @@
 //! The trusted root certificates: compiled-in roots, the system's roots, and the operator's file.
 //!
 //! The compiled-in roots are for machines without root certificates. The system's roots are for
-//! companies with a firewall that intercepts TLS with its own root. `whatsapp.ca_file` is for
-//! operators without control of the system, and for a simulator.
+//! companies with a firewall that intercepts TLS with an own root. `whatsapp.ca_file` is for a
+//! simulator, and for operators without control of the system.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, LinkError> {
     for error in &system.errors {
         tracing::warn!(%error, "some of the system's root certificates could not be read");
     }
-    // The system's store may contain certificates unreadable for this TLS library; the others are
+    // The system's store may contain certificates that the TLS library cannot read; the others are
     // used.
     let (added, ignored) = roots.add_parsable_certificates(system.certs);
     tracing::debug!(added, ignored, "the system's root certificates");
@@ -52,7 +52,7 @@ fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, LinkError> {
 }
 
 /// Adds the certificates of the operator's file. Unlike the system's store, the file must be fully
-/// valid, because the operator wrote it for the gateway.
+/// valid, because the operator wrote the file for the gateway.
 fn add(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {
     let text = std::fs::read(path).map_err(|error| format!("cannot be read ({error})"))?;
     let mut count = 0;

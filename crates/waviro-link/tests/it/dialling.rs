@@ -13,7 +13,7 @@ use waviro_link::{Connector as _, DialFailure, DialStep, Link, Listener, Offline
 
 use crate::{Book, World, config, connector};
 
-/// Starts a server that answers each connection with this text and closes the connection.
+/// Starts a server that sends `answer` on each connection and closes the connection.
 async fn answering(answer: &'static str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -96,7 +96,7 @@ async fn a_linked_device_says_why_it_is_offline_and_comes_back() {
     world.online().await;
 }
 
-/// A relay that forwards bytes while it is open, and cuts all connections while it is closed.
+/// An open relay forwards bytes; a closed relay cuts all connections.
 struct Relay {
     address: SocketAddr,
     open: tokio::sync::watch::Sender<bool>,

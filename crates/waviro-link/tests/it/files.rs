@@ -1,4 +1,4 @@
-//! Received files, downloaded by their handles.
+//! Downloads of received files by handle.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
@@ -52,7 +52,7 @@ async fn a_file_that_our_phone_has_not_either_is_refused_for_good() {
     let world = World::linked().await;
     let (id, handle) = sent(&world, MediaKind::Image, b"an old image").await;
     assert!(world.customer.expire_media(&id));
-    // The phone looks for the message's id, and has no message with this id.
+    // The phone looks for the message by id, and the id is unknown to the phone.
     let unknown = handle.as_str().replace(&id, "3A00000000000000000A");
     let path = world.folder.path().join("gone");
     let refused = world.link.download(&unknown.parse().unwrap(), &path).await;

@@ -34,13 +34,13 @@ const OWNER: &str = "6281200000001";
 const CUSTOMER: &str = "6281300000001";
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Records the link's reports, and refuses commits if a test asks for it.
+/// Records the link's reports, and refuses commits on a test's request.
 #[derive(Debug, Default)]
 struct Book {
     page: Mutex<Page>,
     refuse_receipts: AtomicUsize,
     refuse_inbound: AtomicUsize,
-    /// Allows one commit at a time, like a database with one connection.
+    /// Serializes the commits, like a database with a single connection.
     desk: tokio::sync::Mutex<()>,
     /// If true, an inbound message holds `desk` until `leave_desk` is notified.
     keep_desk: AtomicBool,
@@ -148,7 +148,7 @@ impl Book {
         .await
     }
 
-    /// Waits for the message with this id.
+    /// Waits for the message with the id.
     async fn message(&self, id: &str) -> Inbound {
         let same = |message: &&Inbound| message.id.as_str() == id;
         self.wait("the message", |page| {
@@ -157,7 +157,7 @@ impl Book {
         .await
     }
 
-    /// Waits for the message with this id, and returns its file.
+    /// Waits for the message with the id, and returns its file.
     async fn file(&self, id: &str) -> InboundMedia {
         match self.message(id).await.kind {
             waviro_link::InboundKind::Media(file) => *file,
@@ -166,7 +166,7 @@ impl Book {
     }
 }
 
-/// A simulator and one link to it.
+/// A simulator with a link.
 struct World {
     sim: Sim,
     whatsapp: WhatsApp,

@@ -151,7 +151,7 @@ impl Callback {
     }
 
     /// Returns the stage to post next; `None` if every stage is posted. -1 replaces all stages not
-    /// posted yet. Stage 0 needs no callback, because the response 200 already reported ack 0.
+    /// posted yet. Stage 0 may be replaced too, because the response 200 already reported ack 0.
     #[must_use]
     pub fn next(&self) -> Option<i8> {
         if self.ack < 0 {

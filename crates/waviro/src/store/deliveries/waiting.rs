@@ -34,7 +34,7 @@ struct Open {
 
 impl Store {
     /// Updates all deliveries that wait for a rule or a subscription: moves the rows to the current
-    /// URL, or cancels the rows if it was deleted. The task continues if the caller is cancelled.
+    /// URL, or cancels the rows of a deleted source. The task continues if the caller is cancelled.
     /// After a crash, [`Store::begin_sweep`] finds the remaining rows.
     pub(in super::super) async fn follow(
         &self,

@@ -1,4 +1,5 @@
-//! The only wiring: who is made, in which order, and how it ends.
+//! Builds the gateway from its parts in the right order, and stops the parts again. All wiring is
+//! here.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -33,17 +34,17 @@ use crate::v1::inside::Inside;
 use crate::v1::{self, Rooms, V1};
 use crate::{dashboard, docs, events, health, memory, telemetry};
 
-/// Work under way gets so long to end. With [`LINKS_WITHIN`] and [`STORE_WITHIN`] it stays below the 5 s in which a
-/// stop is promised.
+/// The timeout for work in progress at a stop. The sum with [`LINKS_WITHIN`] and [`STORE_WITHIN`]
+/// stays below the promised 5 s.
 const WORK_WITHIN: Duration = Duration::from_secs(2);
 
-/// The links get so long to write their state and close.
+/// The timeout for the links to write their state and close.
 const LINKS_WITHIN: Duration = Duration::from_secs(1);
 
-/// The database gets so long to commit what waits.
+/// The timeout for the database to commit waiting changes.
 const STORE_WITHIN: Duration = Duration::from_secs(1);
 
-/// A running gateway without its listener.
+/// A running gateway without a listener.
 pub struct App {
     store: Store,
     bots: Bots,
@@ -59,26 +60,26 @@ pub struct App {
 /// Why the gateway did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The database.
+    /// The database failed to open.
     #[error("{0}; check database.url and data_dir, `waviro doctor` looks closer")]
     Store(#[from] StoreError),
-    /// The door out.
+    /// The client for outbound requests failed to start.
     #[error(transparent)]
     Net(#[from] NetError),
-    /// The folder of files on their way out.
+    /// The spool folder cannot be created.
     #[error("no folder for files: {0}; check data_dir")]
     Spool(std::io::Error),
-    /// The folder of files that came in, or the secret that signs links to them.
+    /// The folder of received files, or the secret for signed links, is not available.
     #[error("files that come in cannot be kept: {0}; check data_dir")]
     Files(#[from] FilesError),
-    /// The link store, or an endpoint that is not dialled.
+    /// The link store failed, or the WhatsApp endpoint is not allowed.
     #[error("{0}")]
     Link(#[from] LinkError),
 }
 
 impl App {
-    /// Opens the database, loads the bots and starts what works in the background. `stopping` ends requests that only
-    /// wait; [`App::stop`] ends the rest.
+    /// Opens the database, loads the bots and starts the background work. `stopping` ends requests
+    /// that only wait; [`App::stop`] ends everything else.
     pub async fn start(
         config: &Config,
         connector: Arc<dyn Connector>,
@@ -182,42 +183,42 @@ impl App {
         })
     }
 
-    /// What the listener serves.
+    /// Returns the router of the main listener.
     pub fn router(&self) -> Router {
         self.router.clone()
     }
 
-    /// What the listener of the metrics serves.
+    /// Returns the router of the metrics listener.
     pub fn metrics_router(&self) -> Router {
         health::router(self.store.clone()).merge(health::metrics(self.metrics.clone()))
     }
 
-    /// The bots, for whoever sets them up from inside the process.
+    /// Returns the bots, for setup from inside the process.
     #[must_use]
     pub fn bots(&self) -> &Bots {
         &self.bots
     }
 
-    /// The tokens, for whoever sets it up from inside the process.
+    /// Returns the tokens, for setup from inside the process.
     #[must_use]
     pub fn tokens(&self) -> &Tokens {
         &self.tokens
     }
 
-    /// What the bots prove themselves with, for whoever sets them up from inside the process.
+    /// Returns the profiles of the bots, for setup from inside the process.
     #[must_use]
     pub fn profiles(&self) -> &Profiles {
         &self.profiles
     }
 
-    /// The dashboard's users, for whoever sets them up from inside the process.
+    /// Returns the dashboard's users, for setup from inside the process.
     #[must_use]
     pub fn users(&self) -> &Users {
         &self.dashboard.users
     }
 
-    /// The path of the link by which the dashboard's first user is made, below `server.base_path`; `None` where there is a user. The link
-    /// of before dies with it.
+    /// Returns the path of the setup link for the dashboard's first user, below `server.base_path`;
+    /// `None` if a user exists. Each call creates a new secret, so earlier links stop working.
     ///
     /// # Errors
     /// Any [`StoreError`].
@@ -226,14 +227,14 @@ impl App {
         Ok((!any).then(|| format!("/dashboard/setup?token={}", self.dashboard.setup.secret())))
     }
 
-    /// Has the dashboard show where the simulator's phones are.
+    /// Shows the simulator's phones in the dashboard.
     pub fn show_phones(&self, url: String) {
-        // Set once, by the sandbox.
+        // Set only once, by the sandbox.
         let _ = self.dashboard.phones.set(url);
     }
 
-    /// Ends background work, links and database, in this order, each with a deadline; at most 4 s. What is cut off is
-    /// taken up again at the next start.
+    /// Stops background work, links and database, in this order, each with a timeout; takes at most
+    /// 4 s. The next start resumes interrupted work.
     pub async fn stop(self) {
         self.stop.cancel();
         self.tasks.close();
@@ -257,7 +258,7 @@ impl App {
     }
 }
 
-/// What is done every now and then, and can start anew after a panic.
+/// Starts the periodic tasks that can restart after a panic.
 fn chores(
     outbox: &Outbox,
     once: &Once,
@@ -286,7 +287,7 @@ fn chores(
     tasks.spawn(memory::keep_given_back(clock.clone(), stop.clone()));
 }
 
-/// The door out for messages, and the folder of its files.
+/// Creates the outbox with its spool folder.
 fn outbox(config: &Config, store: &Store, net: &Net, clock: &Clock) -> Result<Outbox, StartError> {
     let settings = Settings {
         grace: Duration::from_secs(config.delivery.grace_s),
@@ -304,7 +305,7 @@ fn outbox(config: &Config, store: &Store, net: &Net, clock: &Clock) -> Result<Ou
     .map_err(StartError::Spool)
 }
 
-/// The bots, whose links tell the events' room what they hear.
+/// Starts the bots and attaches the event listener to their links.
 async fn linked(
     (store, outbox, profiles, files): (&Store, &Outbox, &Profiles, &Files),
     jobs: Jobs,
@@ -331,7 +332,7 @@ async fn linked(
     .await
 }
 
-/// The files that came in, and the sweep of what is kept long enough.
+/// Opens the received files and starts the retention sweep.
 async fn files(
     config: &Config,
     store: &Store,

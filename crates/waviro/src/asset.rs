@@ -1,4 +1,5 @@
-//! Files that go with a page, in the program itself, under names that change with their content: they may be kept for ever.
+//! Static files of web pages, embedded in the program. Each name contains a hash of the content, so
+//! clients may cache the file for ever.
 
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
@@ -7,20 +8,20 @@ use sha2::{Digest, Sha256};
 /// A stylesheet or a script.
 #[derive(Debug, Clone)]
 pub struct Asset {
-    /// The hash in it keeps an old one from being shown with a new page.
+    /// The file name. The hash in the name prevents an old file with a new page.
     pub name: String,
     kind: &'static str,
     text: &'static str,
 }
 
 impl Asset {
-    /// How something looks; `of` begins its name.
+    /// Creates a stylesheet; the name begins with `of`.
     #[must_use]
     pub fn style(of: &str, text: &'static str) -> Self {
         Self::new(of, "css", "text/css; charset=utf-8", text)
     }
 
-    /// What makes something handier.
+    /// Creates a script; the name begins with `of`.
     #[must_use]
     pub fn script(of: &str, text: &'static str) -> Self {
         Self::new(of, "js", "text/javascript; charset=utf-8", text)
@@ -32,7 +33,7 @@ impl Asset {
         Self { name, kind, text }
     }
 
-    /// The file.
+    /// Returns the response with the file.
     #[must_use]
     pub fn respond(&self) -> Response {
         let headers = [

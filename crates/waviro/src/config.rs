@@ -1,7 +1,8 @@
-//! What a user may choose: `config.default.toml` < file < environment < flags.
+//! The configuration: `config.default.toml` < file < environment < flags.
 //!
-//! The embedded default file is the reference; this room gives its keys their types and says, where a value is wrong,
-//! which key, where it came from, and what a good one looks like. Every room takes its own section.
+//! The embedded default file is the reference. This module gives each key a type. The error for an
+//! invalid value names the key, the source of the value, and a valid example. Each part of the
+//! gateway receives only its own section.
 
 mod database;
 mod limits;
@@ -20,33 +21,33 @@ use url::Url;
 pub use database::{Database, DatabaseAt};
 pub use limits::Limits;
 
-/// The reference, with the reason of each key.
+/// The default file, with the reason of each key.
 pub const DEFAULTS: &str = include_str!("../config.default.toml");
 
-/// The file that is read from the working directory where no other is named.
+/// The file read from the working directory if no other file is named.
 pub const FILE: &str = "waviro.toml";
 
-/// All of it.
+/// The whole configuration.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Where the database and the link keys live.
+    /// Folder of the database and the link keys.
     pub data_dir: PathBuf,
     /// The HTTP listener.
     pub server: Server,
-    /// Where state is kept.
+    /// The database.
     pub database: Database,
-    /// The other side of the links.
+    /// The connection to WhatsApp.
     pub whatsapp: WhatsApp,
-    /// Calls to others.
+    /// Requests to users' endpoints and file hosts.
     pub outbound: Outbound,
-    /// Against abuse.
+    /// Limits against abuse.
     pub limits: Limits,
-    /// The pace of messages.
+    /// Acceptance of messages.
     pub delivery: Delivery,
-    /// How long things are kept.
+    /// How long rows and files are kept.
     pub retention: Retention,
-    /// What is said about it.
+    /// The log.
     pub log: Log,
 }
 
@@ -57,13 +58,14 @@ pub struct Server {
     /// Address and port of the listener.
     #[serde(deserialize_with = "parse::address")]
     pub listen: SocketAddr,
-    /// Address and port of `/metrics`; the same as `listen` puts it beside the API.
+    /// Address and port of `/metrics`. If equal to `listen`, the listener of the API serves
+    /// `/metrics` too.
     #[serde(deserialize_with = "parse::optional_address")]
     pub metrics_listen: Option<SocketAddr>,
     /// Empty, or `/…` without a final slash.
     #[serde(deserialize_with = "parse::base_path")]
     pub base_path: String,
-    /// The gateway's address as others reach it, without a final slash; empty where it was not said.
+    /// The public address of the gateway, without a final slash; empty if not configured.
     #[serde(deserialize_with = "parse::public_url")]
     pub public_url: String,
     /// Proxies whose `X-Forwarded-For` counts.
@@ -72,7 +74,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Whether the metrics are served on the address of the API. Port 0 is any free port, and so another one.
+    /// Returns true if the listener of the API serves the metrics. Port 0 means any free port, so
+    /// two addresses with port 0 differ.
     #[must_use]
     pub fn metrics_beside_api(&self) -> bool {
         self.metrics_listen == Some(self.listen) && self.listen.port() != 0
@@ -83,22 +86,22 @@ impl Server {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WhatsApp {
-    /// WhatsApp's WebSocket, or a simulator's.
+    /// The WebSocket of WhatsApp or of a simulator.
     #[serde(deserialize_with = "parse::websocket")]
     pub url: Url,
-    /// A simulator's static key.
+    /// The static key of a simulator.
     #[serde(deserialize_with = "parse::server_key")]
     pub server_key: Option<[u8; 32]>,
-    /// Root certificates that TLS trusts beside the system's.
+    /// Root certificates trusted in addition to the system's.
     #[serde(deserialize_with = "parse::file")]
     pub ca_file: Option<PathBuf>,
-    /// The proxy of the link's HTTP requests.
+    /// The proxy for the link's HTTP requests.
     #[serde(deserialize_with = "parse::http_proxy")]
     pub http_proxy: Option<Url>,
-    /// The client version to claim.
+    /// The client version reported to WhatsApp.
     #[serde(deserialize_with = "parse::version")]
     pub version: Option<(u32, u32, u32)>,
-    /// What the phone shows.
+    /// The device name that the phone shows.
     #[serde(deserialize_with = "parse::device_name")]
     pub device_name: String,
 }
@@ -107,10 +110,10 @@ pub struct WhatsApp {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Outbound {
-    /// Networks that may be called though they are not public.
+    /// Private networks that requests may reach.
     #[serde(deserialize_with = "parse::allow")]
     pub allow: Vec<AllowedNetwork>,
-    /// Total deadline of a call, seconds.
+    /// Total timeout of a request, in seconds.
     #[serde(deserialize_with = "parse::between::<_, 1, 300>")]
     pub timeout_s: u64,
 }
@@ -119,7 +122,7 @@ pub struct Outbound {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Delivery {
-    /// How long a bot without a connection still accepts, seconds.
+    /// How long a bot without a connection still accepts messages, in seconds.
     #[serde(deserialize_with = "parse::between::<_, 0, 86400>")]
     pub grace_s: u64,
 }
@@ -131,16 +134,16 @@ pub struct Retention {
     /// Events, for streams.
     #[serde(deserialize_with = "parse::between::<_, 1, 3650>")]
     pub events_days: u64,
-    /// Deliveries that ended, and their attempts.
+    /// Ended deliveries and their attempts.
     #[serde(deserialize_with = "parse::between::<_, 1, 3650>")]
     pub deliveries_days: u64,
-    /// What was written to the bots.
+    /// Inbound messages.
     #[serde(deserialize_with = "parse::between::<_, 1, 3650>")]
     pub inbound_days: u64,
-    /// What the bots sent.
+    /// Sent messages.
     #[serde(deserialize_with = "parse::between::<_, 1, 3650>")]
     pub messages_days: u64,
-    /// Files that came in, and links to them.
+    /// Received files, and links to them.
     #[serde(deserialize_with = "parse::between::<_, 1, 3650>")]
     pub media_days: u64,
 }
@@ -152,11 +155,11 @@ pub struct Log {
     /// A level or a filter.
     #[serde(deserialize_with = "parse::log_filter")]
     pub level: String,
-    /// How lines look.
+    /// The format of a line.
     pub format: LogFormat,
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
@@ -166,33 +169,33 @@ pub enum LogFormat {
     Json,
 }
 
-/// `CIDR` or `CIDR:port`; a single address stands for itself.
+/// `CIDR` or `CIDR:port`; a single address is a network of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AllowedNetwork {
     /// The addresses.
     pub network: IpNet,
-    /// Only this port; any where `None`.
+    /// The only allowed port; `None` allows any port.
     pub port: Option<u16>,
 }
 
-/// A value that a command-line flag gave.
+/// A value from a command-line flag.
 #[derive(Debug, Clone)]
 pub struct Flag {
-    /// As typed: `--listen`.
+    /// The flag as typed: `--listen`.
     pub flag: &'static str,
-    /// The key that it sets: `server.listen`.
+    /// The key set by the flag: `server.listen`.
     pub key: &'static str,
-    /// Its value.
+    /// The value of the flag.
     pub value: String,
 }
 
-/// A configuration that can't be used; the text says what to change.
+/// An invalid configuration; the text says how to fix the problem.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct ConfigError(String);
 
 impl Config {
-    /// Reads defaults, then `file` (else [`FILE`] where it exists), the environment, and `flags`.
+    /// Reads the defaults, then `file` (or [`FILE`] if it exists), the environment, and `flags`.
     pub fn load(file: Option<&Path>, flags: &[Flag]) -> Result<Self, ConfigError> {
         let file = match file {
             Some(path) if !path.is_file() => {
@@ -204,14 +207,14 @@ impl Config {
             Some(path) => Some(Toml::file_exact(path)),
             None => Path::new(FILE).is_file().then(|| Toml::file_exact(FILE)),
         };
-        // These are flags by another way, no keys.
+        // These variables set flags, not keys.
         let flags_of_commands = ["config", "conform_key", "conform_unlinked_key"];
         let environment = Env::prefixed("WAVIRO_").ignore(&flags_of_commands);
         let environment = environment.split("__");
         Self::from_layers(file, environment, flags)
     }
 
-    /// Defaults and `flags` alone: no file and no environment of a gateway that is meant for WhatsApp.
+    /// Reads the defaults and `flags` only, without the file and environment of a real gateway.
     pub fn embedded(flags: &[Flag]) -> Result<Self, ConfigError> {
         Self::from_layers(None, Figment::new(), flags)
     }
@@ -234,7 +237,7 @@ impl Config {
             .map_err(|error| ConfigError(parse::explain(error)))
     }
 
-    /// Where the database is, with its default filled in.
+    /// Returns the URL of the database, with the default filled in.
     #[must_use]
     pub fn database_at(&self) -> DatabaseAt {
         let url = if self.database.url.is_empty() {
@@ -248,7 +251,7 @@ impl Config {
         }
     }
 
-    /// The files of an SQLite database; none for another one.
+    /// Returns the files of an SQLite database; empty for PostgreSQL.
     #[must_use]
     pub fn database_files(&self) -> Vec<PathBuf> {
         let url = self.database_at().url;
@@ -262,13 +265,14 @@ impl Config {
             .into()
     }
 
-    /// Where the linked devices' keys live.
+    /// Returns the folder for the keys of the linked devices.
     #[must_use]
     pub fn link_folder(&self) -> PathBuf {
         self.data_dir.join("links")
     }
 
-    /// What links to this gateway begin with: its address as others reach it, or else the path alone.
+    /// Returns the prefix of links to this gateway: the public URL, or the base path if no public
+    /// URL is configured.
     #[must_use]
     pub fn link_base(&self) -> &str {
         if self.server.public_url.is_empty() {
@@ -278,13 +282,13 @@ impl Config {
         }
     }
 
-    /// Where files that came in lie.
+    /// Returns the folder of received files.
     #[must_use]
     pub fn media_folder(&self) -> PathBuf {
         self.data_dir.join("media")
     }
 
-    /// Where files wait until they are sent.
+    /// Returns the folder of files that wait to be sent.
     #[must_use]
     pub fn spool_folder(&self) -> PathBuf {
         self.data_dir.join("spool")

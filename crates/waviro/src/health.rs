@@ -1,7 +1,7 @@
-//! `/livez`, `/readyz`, `/metrics`: what watches the gateway asks, outside `/api`.
+//! `/livez`, `/readyz` and `/metrics`: endpoints for monitoring, outside `/api`.
 //!
-//! `/metrics` has a listener of its own: its numbers tell how much each endpoint and host is used, and are not for everybody who
-//! reaches the API.
+//! `/metrics` has a separate listener: the metrics show the use of each endpoint and host, and not
+//! every client of the API may see them.
 
 use std::time::Duration;
 
@@ -14,14 +14,15 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use crate::store::Store;
 use crate::telemetry::{self, panics};
 
-/// A database that takes longer to answer `SELECT 1` serves nobody.
+/// The timeout for `SELECT 1`. A slower database is not usable.
 const PING_WITHIN: Duration = Duration::from_secs(2);
 
-/// The answer to whoever asks for the metrics in the wrong place.
+/// The answer to a request for `/metrics` at the wrong address.
 const ELSEWHERE: &str = "the metrics are not served here: set server.metrics_listen in the configuration, \
      for example to \"127.0.0.1:9090\", and ask there\n";
 
-/// `/livez` and `/readyz`. They exist once the bots are loaded, so `/readyz` has only the database left to ask.
+/// Serves `/livez` and `/readyz`. The router exists only after the bots are loaded, so `/readyz`
+/// checks only the database and panics.
 pub fn router(store: Store) -> Router {
     Router::new()
         .route("/livez", get(async || "alive\n"))
@@ -29,19 +30,20 @@ pub fn router(store: Store) -> Router {
         .with_state(store)
 }
 
-/// `/metrics`, for the listener that an operator chose.
+/// Serves `/metrics` on the configured listener.
 pub fn metrics(metrics: Option<PrometheusHandle>) -> Router {
     Router::new()
         .route("/metrics", get(scrape))
         .with_state(metrics)
 }
 
-/// `/metrics` where it is not served.
+/// Serves a 404 with an explanation if `/metrics` is not served at this address.
 pub fn no_metrics() -> Router {
     Router::new().route("/metrics", get(async || (StatusCode::NOT_FOUND, ELSEWHERE)))
 }
 
-/// A panic that the gateway survived is told and changes nothing: the log names its place.
+/// A panic that the gateway survived is reported but does not change readiness; the log names the
+/// place.
 async fn ready(State(store): State<Store>) -> (StatusCode, String) {
     let ended = panics::ended();
     if !ended.is_empty() {
@@ -94,7 +96,7 @@ mod tests {
         panic!("the \"secret\" reason");
     }
 
-    /// One test, because the count is of the whole process.
+    /// A single test, because the count covers the whole process.
     #[tokio::test]
     async fn a_panic_of_a_task_is_visible_in_readyz_and_in_the_metrics() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The gateway. The map of the rooms and the arrow between them stand in ARCHITECTURE.md.
+//! The gateway. ARCHITECTURE.md describes the modules and the direction of their dependencies.
 
 pub mod answer;
 pub mod api;

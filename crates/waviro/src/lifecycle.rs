@@ -1,22 +1,23 @@
-//! When the process ends: the first signal asks for a graceful stop, the second ends it at once.
+//! The end of the process: the first signal requests a graceful stop, the second signal ends the
+//! process at once.
 
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-/// The exit code of a process that was ended in the middle, as shells have it for SIGINT.
+/// The exit code of a process ended during the stop, as shells report SIGINT.
 const ENDED: i32 = 130;
 
-/// Cancels `stop` at the first SIGTERM, SIGINT or SIGHUP. At the second the process ends where it stands, which loses nothing
-/// that was answered with 200.
+/// Cancels `stop` at the first SIGTERM, SIGINT or SIGHUP. The second signal ends the process at
+/// once, without the loss of messages answered with 200.
 ///
 /// # Errors
-/// Where the system refuses the handlers.
+/// An error of the system when installing the handlers.
 pub fn stop_at_signals(
     stop: CancellationToken,
     tasks: &tokio_util::task::TaskTracker,
 ) -> std::io::Result<()> {
     let mut signals = Signals::new()?;
-    // Not waited for: it outlives the stop, to hear the second signal.
+    // The stop does not wait for this task, because the task has to receive the second signal.
     let _listening = tasks.spawn(async move {
         let first = signals.next().await;
         info!(signal = first, "stopping; a second signal ends at once");
@@ -33,9 +34,10 @@ pub fn stop_at_signals(
 struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
-    /// `None` where whoever started the process wants it to outlive its terminal.
+    /// `None` if SIGHUP is ignored, because the process should outlive its terminal.
     hangup: Option<tokio::signal::unix::Signal>,
-    /// A file that reaches `ulimit -f` is a failed write, as on a full disk. Unhandled, this signal ends the process.
+    /// A write beyond `ulimit -f` should fail like a write to a full disk. Without a handler this
+    /// signal ends the process.
     _file_size: tokio::signal::unix::Signal,
 }
 
@@ -75,8 +77,8 @@ async fn hung_up(hangup: Option<&mut tokio::signal::unix::Signal>) {
     }
 }
 
-/// `nohup` starts a process with SIGHUP ignored, so that it outlives the terminal. Linux tells it in `/proc` (proc(5): `SigIgn`, a
-/// mask in hexadecimal); elsewhere the signal is handled.
+/// Returns true if the process ignores SIGHUP, as after a start with `nohup`. Linux reports ignored
+/// signals in `/proc` (proc(5): `SigIgn`, a hexadecimal mask); on other systems SIGHUP is handled.
 #[cfg(unix)]
 fn hangup_is_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -95,7 +97,7 @@ impl Signals {
     }
 
     async fn next(&mut self) -> &'static str {
-        // No handler: Ctrl-C then ends the process itself.
+        // Without a handler Ctrl-C ends the process directly.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }

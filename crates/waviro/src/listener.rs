@@ -1,6 +1,8 @@
-//! The HTTP listener: accepts, cuts slow and greedy clients, and stops without cutting a request off.
+//! The HTTP listener: accepts connections, closes slow and greedy clients, and stops without
+//! interrupting a request.
 //!
-//! hyper directly and not `axum::serve`, which can neither end a client that trickles its header nor cap the header.
+//! The listener uses hyper directly, because `axum::serve` can neither close a client with a slow
+//! header nor limit the size of the header.
 
 mod write_timeout;
 
@@ -25,43 +27,45 @@ use crate::door::Peer;
 
 use write_timeout::{Streaming, WriteTimeout};
 
-/// Of a request's header with its first line, bytes. hyper answers 431 beyond it.
+/// The largest header of a request with its first line, in bytes. hyper answers 431 above the
+/// limit.
 const HEADER_CAP: usize = 16 * 1024;
 
-/// Connections at a time; more wait in the system's backlog. Some 20 KiB each, and below the usual limit of
-/// descriptors (1024 soft, raised by systemd) an operator hits that one first, which is told in the log.
+/// The most concurrent connections; further connections wait in the system's backlog. A connection
+/// takes about 20 KiB. If the system's limit of file descriptors is lower, accepting fails earlier,
+/// and the log reports the failure.
 const CONNECTIONS: usize = 4096;
 
-/// After the system refused a connection (no descriptor left): the next try.
+/// The pause after the system refused a connection because of missing file descriptors.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
-/// Connections that wait to be accepted; tokio's own number.
+/// The most connections that wait to be accepted; the same as tokio's default.
 const BACKLOG: u32 = 1024;
 
-/// Of what is written and not yet taken, in the kernel, bytes. A slow client is seen to take something when a third of it is free,
-/// and Linux would let a buffer of its own choice grow to megabytes.
+/// The send buffer of the kernel, in bytes. A slow client shows progress only when a third of the
+/// buffer is free, and Linux would let a buffer without a set size grow to megabytes.
 const SEND_BUFFER: u32 = 256 * 1024;
 
-/// How long clients may take.
+/// The timeouts for clients.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
-    /// For a request's header.
+    /// For the header of a request.
     pub header: Duration,
-    /// For taking anything of an answer; event streams wait for ever.
+    /// For a client that reads nothing of an answer; event streams have no timeout.
     pub write: Duration,
 }
 
-/// Listens on `address`. Connections inherit what is set here.
+/// Listens on `address`. Accepted connections inherit the socket options set here.
 ///
 /// # Errors
-/// Where the system refuses the address.
+/// An error if the system refuses the address.
 pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?
     } else {
         TcpSocket::new_v6()?
     };
-    // On Windows it would let a second process take the port.
+    // On Windows the option would let a second process take the port.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     if let Err(error) = socket.set_send_buffer_size(SEND_BUFFER) {
@@ -71,8 +75,8 @@ pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Serves `router` until `stop`; then ends idle connections and lets requests under way finish. The caller sets the
-/// deadline.
+/// Serves `router` until `stop`, then closes idle connections and lets requests in progress finish.
+/// The caller sets the timeout.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -123,7 +127,7 @@ pub async fn serve(
     connections.wait().await;
 }
 
-/// Without it an answer may wait 40 ms for the client's delayed ACK.
+/// Disables Nagle's algorithm. Otherwise an answer may wait 40 ms for the client's delayed ACK.
 fn no_delay(stream: TcpStream) -> TcpStream {
     if let Err(error) = stream.set_nodelay(true) {
         debug!(cause = %error, "TCP_NODELAY was not set");
@@ -164,7 +168,7 @@ async fn one(
         }
     };
     if let Err(error) = ended {
-        // Clients go away all the time.
+        // Clients disconnect all the time.
         debug!(cause = %error, "a connection broke");
     }
 }

@@ -1,4 +1,4 @@
-//! `waviro`: the command line's door.
+//! `waviro`: runs the command line.
 
 use std::process::ExitCode;
 

@@ -1,7 +1,8 @@
-//! What the gateway says about itself: log lines on stderr, metrics for `/metrics`, and panics.
+//! The telemetry of the gateway: log lines on stderr, metrics for `/metrics`, and panics.
 //!
-//! No line carries a text, a key or a full number. The gateway's own code takes care of that; what libraries write is kept
-//! to warnings, and the writer masks every long run of digits, whoever wrote it.
+//! No log line contains a text, a key or a full number. The gateway's own code ensures this;
+//! libraries are limited to warnings, and the writer masks every long run of digits from any
+//! source.
 
 mod expected;
 mod log_writer;
@@ -27,24 +28,26 @@ use log_writer::LogWriter;
 use crate::clock::Clock;
 use crate::config::{Log, LogFormat};
 
-/// Kept to errors. The first two warn about what is wrong with a stranger's file, of which nobody here can mend anything.
+/// Targets limited to errors. The first two warn about defects in files of other people, which an
+/// operator cannot fix.
 const QUIETER: [&str; 3] = ["lofty", "mp4parse", TOLD_TOO_MUCH];
 
-/// From half a millisecond to the longest wait there is, seconds.
+/// Histogram buckets in seconds, from half a millisecond to the longest wait.
 const BUCKETS: [f64; 12] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 20.0,
 ];
 
-/// Samples are kept one by one until they are counted into buckets; this is how often, whether scraped or not.
+/// How often samples are counted into buckets, independent of scrapes. Uncounted samples use
+/// memory.
 const COUNT_EVERY: Duration = Duration::from_secs(5);
 
-/// At the end of the process, lines that wait get so long to be written.
+/// The timeout for writing the waiting lines at the end of the process.
 const FLUSH_WITHIN: Duration = Duration::from_millis(500);
 
 static WRITER: OnceLock<LogWriter> = OnceLock::new();
 
 thread_local! {
-    /// Set while the thread that writes the log formats its own notice.
+    /// Set while the log thread formats its own notice.
     static NOTICE: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
 
@@ -54,12 +57,12 @@ pub enum LogError {
     /// A log was started before.
     #[error(transparent)]
     Again(#[from] TryInitError),
-    /// The system gives no thread.
+    /// The system could not create a thread.
     #[error("the log's thread could not be started: {0}")]
     Thread(#[from] io::Error),
 }
 
-/// Starts the log, and with it the reports of panics.
+/// Starts the log and the reports of panics.
 ///
 /// # Errors
 /// [`LogError`]
@@ -67,13 +70,14 @@ pub fn start_log(log: &Log) -> Result<(), LogError> {
     let writer = LogWriter::start(stderr(), notice)?;
     let lines = tracing_subscriber::fmt::layer()
         .with_ansi(io::stderr().is_terminal())
-        // It reports a failed write by `eprintln!`, which panics where stderr cannot be written.
+        // The layer reports a failed write with `eprintln!`, which panics if stderr cannot be
+        // written.
         .log_internal_errors(false)
         .with_writer({
             let writer = writer.clone();
             move || Masked(Queued(writer.clone()))
         });
-    // Whoever names the library's target wants to see all of it.
+    // A filter that names the library's target shows all lines of the library.
     let quiet = (!log.level.contains(expected::TARGET)).then_some(expected::Expected);
     let registry = tracing_subscriber::registry()
         .with(EnvFilter::new(filter(&log.level)))
@@ -87,15 +91,15 @@ pub fn start_log(log: &Log) -> Result<(), LogError> {
     Ok(())
 }
 
-/// Waits until the log is written, for half a second at most. To be called where the process ends.
+/// Waits until the log is written, at most half a second. Must be called before the process ends.
 pub fn finish_log() {
     if let Some(writer) = WRITER.get() {
         writer.flush(FLUSH_WITHIN);
     }
 }
 
-/// Stderr without the lock of the standard library: a write that hangs in a pipe would hold that lock, and everything else that
-/// writes to stderr with it.
+/// Returns stderr without the lock of the standard library: a write that blocks in a pipe would
+/// hold the lock and block every other writer of stderr.
 fn stderr() -> Box<dyn Write + Send> {
     #[cfg(unix)]
     {
@@ -107,7 +111,7 @@ fn stderr() -> Box<dyn Write + Send> {
     Box::new(io::stderr())
 }
 
-/// Formats the notice about lost lines as any other line, on the thread that writes the log.
+/// Formats the notice about lost lines like any other line, on the log thread.
 fn notice(lost: u64) -> Vec<u8> {
     NOTICE.set(Some(Vec::new()));
     error!(
@@ -117,8 +121,9 @@ fn notice(lost: u64) -> Vec<u8> {
     NOTICE.take().unwrap_or_default()
 }
 
-/// A bare level is the gateway's own. Others are kept to warnings unless they are named: at debug the client library prints
-/// every stanza with the names in it, under targets (`Client/Recv`, `AppState`) that no list of crates would catch.
+/// Builds the filter. A bare level applies to the gateway only. Other targets are limited to
+/// warnings unless named: at debug the client library prints every stanza with names, under targets
+/// (`Client/Recv`, `AppState`) that no list of crates would match.
 fn filter(level: &str) -> String {
     let directives = level.split(',').map(str::trim);
     let mut gateway = LevelFilter::WARN;
@@ -131,34 +136,36 @@ fn filter(level: &str) -> String {
     }
     let others = gateway.min(LevelFilter::WARN);
     let quieter = gateway.min(LevelFilter::ERROR);
-    // `waviro` begins `waviro_link` too. The later of two for one target wins.
+    // The prefix `waviro` also matches `waviro_link`. Of two directives for a target, the later
+    // wins.
     let mut all = vec![others.to_string(), format!("waviro={gateway}")];
     all.extend(QUIETER.map(|target| format!("{target}={quieter}")));
     all.extend(named.into_iter().map(ToOwned::to_owned));
     all.join(",")
 }
 
-/// Takes the metrics of the whole process, the client library's included.
+/// Records the metrics of the whole process, including the client library.
 ///
 /// # Errors
-/// Where a recorder was installed before.
+/// An error if a recorder was installed before.
 pub fn start_metrics() -> Result<PrometheusHandle, BuildError> {
     PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)?
         .install_recorder()
 }
 
-/// The page for `/metrics`.
+/// Returns the page for `/metrics`.
 #[must_use]
 pub fn render_metrics(metrics: &PrometheusHandle) -> String {
-    // Not where they happen: what hinders the log or panics need not be able to count.
+    // The counters are read here and not counted at the event: code that fails to log or panics may
+    // also fail to count.
     let lost = WRITER.get().map_or(0, LogWriter::lost);
     metrics::counter!("waviro_log_lines_lost_total").absolute(lost);
     metrics::counter!("waviro_panics_total").absolute(panics::count());
     metrics.render()
 }
 
-/// Keeps the memory of the metrics bounded until `stop`.
+/// Limits the memory of the metrics until `stop`.
 pub async fn count_metrics(metrics: PrometheusHandle, clock: Clock, stop: CancellationToken) {
     loop {
         tokio::select! {
@@ -168,7 +175,7 @@ pub async fn count_metrics(metrics: PrometheusHandle, clock: Clock, stop: Cancel
     }
 }
 
-/// Puts each line into the queue of the thread that writes the log. Never fails.
+/// Enqueues each line for the log thread. Never fails.
 struct Queued(LogWriter);
 
 impl Write for Queued {
@@ -190,7 +197,7 @@ impl Write for Queued {
     }
 }
 
-/// Masks numbers in what passes, one line a write.
+/// Masks numbers in the output; each write is a line.
 struct Masked<W>(W);
 
 impl<W: Write> Write for Masked<W> {
@@ -204,8 +211,8 @@ impl<W: Write> Write for Masked<W> {
     }
 }
 
-/// Runs of 9 digits and more that stand alone: phone numbers, group ids, LIDs. Ids of messages are hexadecimal with
-/// letters around and stay whole.
+/// Masks separate runs of 9 or more digits: phone numbers, group ids, LIDs. Message ids are
+/// hexadecimal with letters next to the digits and stay complete.
 fn mask(line: &[u8]) -> Vec<u8> {
     const SHOWN: (usize, usize) = (5, 2);
     let mut masked = Vec::with_capacity(line.len());

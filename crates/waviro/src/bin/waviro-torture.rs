@@ -1,4 +1,5 @@
-//! The gateway for the torture rig: the same as `waviro`, and it can be told to end at a moment or to have a bug.
+//! The gateway for fault tests: like `waviro`, but can be told to exit at a named moment or to
+//! contain a known bug.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Where state is kept.
+//! The configuration of the database.
 
 use serde::Deserialize;
 
@@ -6,14 +6,15 @@ use serde::Deserialize;
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Database {
-    /// Empty for the default. May hold a password: not in `Debug`.
+    /// Empty for the default. May contain a password, so `Debug` omits the URL.
     #[serde(deserialize_with = "super::parse::database")]
     pub url: String,
     /// Permits a weaker `sslmode` for a PostgreSQL server on another machine.
     pub allow_unverified: bool,
 }
 
-/// Where the database is, with every default filled in. The URL may hold a password: no `Debug`.
+/// The address of the database, with all defaults filled in. No `Debug`, because the URL may
+/// contain a password.
 #[derive(Clone)]
 pub struct DatabaseAt {
     /// `sqlite:…` or `postgres://…`.

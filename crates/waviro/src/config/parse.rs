@@ -1,4 +1,4 @@
-//! From text to a typed value, each with the sentence that says what a good one is.
+//! Parses configuration values. Each error describes a valid value.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -18,7 +18,7 @@ use url::Url;
 
 use super::{AllowedNetwork, DEFAULTS};
 
-/// Good values for the keys whose default is empty.
+/// Valid values for the keys with an empty default.
 const EXAMPLES: [(&str, &str); 10] = [
     ("server.metrics_listen", "\"127.0.0.1:9090\""),
     ("server.base_path", "\"/bot1\""),
@@ -35,7 +35,7 @@ const EXAMPLES: [(&str, &str); 10] = [
     ),
 ];
 
-/// One line per error: key, what is wrong, source, a good value.
+/// Returns a line per error: key, problem, source, and a valid value.
 pub(super) fn explain(errors: Error) -> String {
     let lines: Vec<String> = errors.into_iter().map(explain_one).collect();
     lines.join("\n")
@@ -91,7 +91,7 @@ fn example(key: &str) -> Option<String> {
     }
 }
 
-/// `None` where it is empty.
+/// Parses an address; `None` if the text is empty.
 pub(super) fn optional_address<'de, D: Deserializer<'de>>(
     input: D,
 ) -> Result<Option<SocketAddr>, D::Error> {
@@ -144,13 +144,13 @@ pub(super) fn database<'de, D: Deserializer<'de>>(input: D) -> Result<String, D:
     if text.is_empty() || starts.iter().any(|start| text.starts_with(start)) {
         return Ok(text);
     }
-    // Not the text: it may hold a password.
+    // The error omits the text because the text may contain a password.
     Err(D::Error::custom(
         "the URL starts with neither sqlite: nor postgres://",
     ))
 }
 
-/// A path, or nothing. Whether the file can be used is for whoever reads it.
+/// Parses a path; `None` if the text is empty. The reader of the file checks the file.
 pub(super) fn file<'de, D: Deserializer<'de>>(input: D) -> Result<Option<PathBuf>, D::Error> {
     let text = String::deserialize(input)?;
     Ok((!text.is_empty()).then(|| PathBuf::from(text)))
@@ -184,7 +184,7 @@ pub(super) fn http_proxy<'de, D: Deserializer<'de>>(input: D) -> Result<Option<U
     if text.is_empty() {
         return Ok(None);
     }
-    // Not the text: it may hold a password.
+    // The error omits the text because the text may contain a password.
     let url = Url::parse(&text)
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https"))
@@ -233,7 +233,7 @@ pub(super) fn log_filter<'de, D: Deserializer<'de>>(input: D) -> Result<String, 
     }
 }
 
-/// A whole number from `LOW` to `HIGH`; flags bring it as text.
+/// Parses a whole number from `LOW` to `HIGH`. Flags provide the number as text.
 pub(super) fn between<'de, D: Deserializer<'de>, const LOW: u64, const HIGH: u64>(
     input: D,
 ) -> Result<u64, D::Error> {
@@ -257,7 +257,7 @@ pub(super) fn between<'de, D: Deserializer<'de>, const LOW: u64, const HIGH: u64
         })
 }
 
-/// A list, or one text with commas, as the environment has it.
+/// Parses a list, or the comma-separated text of an environment variable.
 pub(super) fn allow<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<AllowedNetwork>, D::Error> {
     let texts = listed(input)?.into_iter();
     texts
@@ -265,7 +265,7 @@ pub(super) fn allow<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<AllowedNe
         .collect()
 }
 
-/// The same without ports.
+/// Parses a list like [`allow`], but without ports.
 pub(super) fn networks<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<IpNet>, D::Error> {
     let texts = listed(input)?.into_iter();
     let wrong = |text: &str| D::Error::custom(format!("`{text}` is not an address or network"));
@@ -292,7 +292,7 @@ fn listed<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<String>, D::Error> 
     }
 }
 
-/// As [`FromStr`] takes it.
+/// The same format as [`FromStr`] accepts.
 impl fmt::Display for AllowedNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bare = self.network.prefix_len() == self.network.max_prefix_len();

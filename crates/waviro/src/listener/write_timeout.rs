@@ -1,8 +1,8 @@
-//! A connection whose writes fail when its client takes nothing for too long.
+//! A connection whose writes fail if the client reads nothing for too long.
 //!
-//! A client that asks and never reads would otherwise keep its connection, the answer and a place among all connections for ever.
-//! The wait of an event stream is not limited: a reader that is busy goes on where it stopped, and the streams have limits of
-//! their own.
+//! A client that sends a request and never reads would otherwise keep the connection, the answer
+//! and a connection slot for ever. Event streams have no timeout: a busy reader continues later,
+//! and the streams have their own limits.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 
 use crate::clock::Clock;
 
-/// Set while the answer under way is an event stream.
+/// Set while the current answer is an event stream.
 pub(super) type Streaming = Arc<AtomicBool>;
 
 pub(super) struct WriteTimeout {
@@ -24,7 +24,7 @@ pub(super) struct WriteTimeout {
     within: Duration,
     clock: Clock,
     streaming: Streaming,
-    /// Runs while a write waits for the client.
+    /// The timer of a write that waits for the client.
     waiting: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
@@ -44,7 +44,7 @@ impl WriteTimeout {
         }
     }
 
-    /// What a write came to, or its failure if it has waited for too long.
+    /// Returns the result of a write, or a failure if the write has waited too long.
     fn watched<T>(
         &mut self,
         context: &mut Context<'_>,
@@ -61,7 +61,8 @@ impl WriteTimeout {
         if waiting.as_mut().poll(context).is_pending() {
             return Poll::Pending;
         }
-        // Without it the kernel would keep what the client does not take, and ask it for a quarter of an hour.
+        // Without the option the kernel would keep the unread data and retry the client for a
+        // quarter of an hour.
         let _ = self.stream.set_zero_linger();
         metrics::counter!("waviro_write_timeouts_total").increment(1);
         Poll::Ready(Err(ErrorKind::TimedOut.into()))

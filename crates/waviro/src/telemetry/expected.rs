@@ -1,9 +1,10 @@
-//! Lines of the client library about messages that cannot be decrypted.
+//! Filters log lines of the client library about messages that cannot be decrypted.
 //!
-//! The library logs up to four WARN and ERROR lines for such a message, and WhatsApp's protocol repairs each case without anybody: a
-//! message that was decrypted before comes again after a kill and is acknowledged, any other is asked for again. ERROR and WARN
-//! are for what a person must look at. These lines are therefore left out. The link logs one line at debug level for each such
-//! message, with its id, and counts it.
+//! For each such message the library logs up to four WARN and ERROR lines, but WhatsApp's protocol
+//! repairs every case: a message decrypted before a kill is redelivered and acknowledged; for any
+//! other message the library requests a resend. ERROR and WARN are reserved for problems that need
+//! a person, so these lines are dropped. For each message the link logs a debug line with the id,
+//! and counts the message.
 
 use std::fmt::{self, Write};
 
@@ -11,10 +12,10 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 
-/// The library's target.
+/// The log target of the library.
 pub(super) const TARGET: &str = "wacore_libsignal";
 
-/// Parts of the lines about one message (`session_cipher.rs` of the pinned version).
+/// Parts of the lines about a single message (`session_cipher.rs` of the pinned version).
 const ABOUT_ONE_MESSAGE: [&str; 5] = [
     " message with ratchet key: ",
     "No valid session for recipient: ",
@@ -23,7 +24,7 @@ const ABOUT_ONE_MESSAGE: [&str; 5] = [
     "failed to decrypt 1:1 message: ",
 ];
 
-/// Leaves those lines out.
+/// The layer that drops these lines.
 pub(super) struct Expected;
 
 impl<S: Subscriber> Layer<S> for Expected {
@@ -44,7 +45,7 @@ impl<S: Subscriber> Layer<S> for Expected {
 
 #[derive(Default)]
 struct Line {
-    /// Lines that come by the `log` crate carry their target as a field.
+    /// Lines from the `log` crate carry the target as a field.
     target: Option<String>,
     text: String,
 }
@@ -75,7 +76,7 @@ mod tests {
 
     const CIPHER: &str = "wacore_libsignal::protocol::session_cipher";
 
-    /// Takes the text of what is logged.
+    /// Collects the text of log lines.
     #[derive(Clone, Default)]
     struct Seen(Arc<Mutex<Vec<String>>>);
 

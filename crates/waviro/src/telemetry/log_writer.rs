@@ -1,9 +1,9 @@
-//! Writes log lines from a thread of its own.
+//! Writes log lines from a separate thread.
 //!
-//! A log that cannot be written costs log lines and nothing else. The file system may be full, the reader of a pipe may be gone,
-//! or the reader may be alive and never read. A task that logs therefore never touches the file descriptor: it puts the line into
-//! a bounded queue. A line that does not fit, or that the thread cannot write, is counted and dropped. The thread logs one notice
-//! when writing works again.
+//! A failing log must cost only log lines. The file system may be full, the reader of a pipe may be
+//! gone, or the reader may never read. Therefore a task that logs never touches the file
+//! descriptor, but puts the line into a bounded queue. A line that does not fit, or that the thread
+//! cannot write, is counted and dropped. The thread logs a single notice when writing works again.
 
 use std::io::{self, ErrorKind, Write};
 use std::sync::Arc;
@@ -11,22 +11,22 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::time::Duration;
 
-/// Bytes of lines that wait for the thread. A burst of several thousand lines fits.
+/// The size of the queue in bytes. A burst of several thousand lines fits.
 const QUEUE: usize = 4 * 1024 * 1024;
 
-/// What a line costs in the queue beside its text.
+/// The bytes that a line uses in the queue in addition to its text.
 const OVERHEAD: usize = 64;
 
-/// Formats the notice about so many lost lines.
+/// Formats the notice about lost lines.
 pub(super) type Notice = fn(lost: u64) -> Vec<u8>;
 
 enum Order {
     Line(Vec<u8>),
-    /// Answered when everything before is written or lost.
+    /// Answered when all earlier lines are written or lost.
     Flush(SyncSender<()>),
 }
 
-/// The queue of a writing thread. Cheap to clone.
+/// The queue of a log thread. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct LogWriter {
     orders: Sender<Order>,
@@ -39,12 +39,12 @@ struct Counts {
     queued: AtomicUsize,
     /// Lost lines since the start.
     lost: AtomicU64,
-    /// Lost lines that no notice has told yet.
+    /// Lost lines not yet reported in a notice.
     unreported: AtomicU64,
 }
 
 impl LogWriter {
-    /// Starts the thread, which writes to `out`.
+    /// Starts the thread that writes to `out`.
     pub(super) fn start(out: impl Write + Send + 'static, notice: Notice) -> io::Result<Self> {
         let (orders, inbox) = channel();
         let counts = Arc::new(Counts::default());
@@ -60,7 +60,7 @@ impl LogWriter {
         Ok(Self { orders, counts })
     }
 
-    /// Queues a line, or counts it as lost. Never waits.
+    /// Enqueues a line, or counts the line as lost. Never waits.
     pub(super) fn write(&self, line: Vec<u8>) {
         let size = line.len() + OVERHEAD;
         let fits = self
@@ -74,16 +74,16 @@ impl LogWriter {
         }
     }
 
-    /// Lost lines since the start.
+    /// Returns the number of lost lines since the start.
     pub(super) fn lost(&self) -> u64 {
         self.counts.lost.load(Ordering::SeqCst)
     }
 
-    /// Waits until everything that is queued is written or lost, `within` at most.
+    /// Waits until all queued lines are written or lost, at most `within`.
     pub(super) fn flush(&self, within: Duration) {
         let (done, finished) = sync_channel(1);
         if self.orders.send(Order::Flush(done)).is_ok() {
-            // A reader that never reads must not hold the process.
+            // A reader that never reads must not block the process.
             let _ = finished.recv_timeout(within);
         }
     }
@@ -100,7 +100,7 @@ struct Thread<W> {
     out: W,
     notice: Notice,
     counts: Arc<Counts>,
-    /// The last line that failed is partly written.
+    /// The last failed line was written partly.
     torn: bool,
 }
 
@@ -110,7 +110,7 @@ impl<W: Write> Thread<W> {
             match order {
                 Order::Line(line) => self.line(&line),
                 Order::Flush(done) => {
-                    // Whoever waited may have given up.
+                    // The waiting caller may have timed out.
                     let _ = done.try_send(());
                 }
             }
@@ -124,12 +124,13 @@ impl<W: Write> Thread<W> {
         if written.is_err() {
             self.counts.lose();
         } else if before == size {
-            // Not while lines wait: more of them may be lost, and the notice is one for the whole outage.
+            // No notice while lines wait: more lines may be lost, and a single notice should cover
+            // the whole outage.
             self.report();
         }
     }
 
-    /// Writes the notice, if lines were lost since the last one.
+    /// Writes the notice if lines were lost since the last notice.
     fn report(&mut self) {
         let lost = self.counts.unreported.swap(0, Ordering::SeqCst);
         if lost == 0 {
@@ -171,7 +172,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(20);
 
-    /// A file whose room a test decides, and what stands in it.
+    /// A file with a capacity set by the test, and its content.
     #[derive(Clone, Default)]
     struct Disk(Arc<Mutex<(usize, Vec<u8>)>>);
 
@@ -247,7 +248,7 @@ mod tests {
         assert_eq!(log.lost(), 2);
     }
 
-    /// A pipe whose reader lives and does not read.
+    /// A pipe whose reader is alive but does not read.
     struct Stuck(mpsc::Receiver<()>);
 
     impl Write for Stuck {

@@ -1,8 +1,9 @@
-//! Makes each panic visible: in the log, in the metrics, and in `/readyz`.
+//! Reports each panic in the log, in the metrics, and in `/readyz`.
 //!
-//! tokio catches the panic of a task, so the process lives on without that task. A panic is therefore counted where the standard
-//! library reports it, before anybody catches it. A task that the gateway cannot do without is [`vital`]: after its panic the
-//! gateway is not ready any more, so that a supervisor restarts the process.
+//! tokio catches the panic of a task, so the process continues without the task. A panic is
+//! therefore counted when the standard library reports it, before any code catches it. A task that
+//! the gateway needs is [`vital`]: after its panic the gateway is no longer ready, so that a
+//! supervisor restarts the process.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, PanicHookInfo};
@@ -15,7 +16,8 @@ use tracing::{debug, error};
 
 use crate::clock::Clock;
 
-/// A task that panicked rests so long before it starts again: what broke it may be the first thing that it does.
+/// The pause before a panicked task restarts. Without a pause, a task with a panic in the first
+/// step would restart in a busy loop.
 const PAUSE: Duration = Duration::from_secs(1);
 
 static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -27,7 +29,8 @@ thread_local! {
     static EXPECTED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Replaces the standard report on stderr, which is not masked, and which waits where stderr is a pipe that nobody reads.
+/// Replaces the standard report on stderr, which is not masked and would block on a pipe without a
+/// reader.
 pub(super) fn watch() {
     std::panic::set_hook(Box::new(report));
 }
@@ -47,30 +50,32 @@ fn report(panic: &PanicHookInfo<'_>) {
         thread = thread.name().unwrap_or("?"),
         "panicked"
     );
-    // The process may be about to abort, or to leave `main`.
+    // The process may be about to abort or to leave `main`.
     super::finish_log();
 }
 
-/// The message up to its first quotation mark: the standard library quotes the text that it works on, which may be a user's.
+/// Returns the message up to the first quotation mark: the standard library quotes the processed
+/// text, which may come from a user.
 fn cause<'p>(panic: &'p PanicHookInfo<'_>) -> &'p str {
     let text = panic.payload_as_str().unwrap_or("?");
     let quoted = text.find(['"', '\'', '`']);
     text.get(..quoted.unwrap_or(text.len())).unwrap_or("?")
 }
 
-/// Panics since the start, without those of [`expected`].
+/// Returns the number of panics since the start, without panics inside [`expected`].
 #[must_use]
 pub fn count() -> u64 {
     COUNT.load(Ordering::SeqCst)
 }
 
-/// The vital tasks that panicked.
+/// Returns the vital tasks that panicked.
 #[must_use]
 pub fn ended() -> Vec<&'static str> {
     ENDED.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-/// Runs a task that the gateway cannot do without. Its panic ends it, and the gateway is not ready any more.
+/// Runs a task that the gateway needs. After a panic the task stays ended, and the gateway is no
+/// longer ready.
 pub async fn vital(name: &'static str, task: impl Future<Output = ()>) {
     if AssertUnwindSafe(task).catch_unwind().await.is_err() {
         error!(
@@ -82,7 +87,7 @@ pub async fn vital(name: &'static str, task: impl Future<Output = ()>) {
     }
 }
 
-/// Runs a task that can start anew from what is kept, and starts it again after each panic.
+/// Runs a task that can restart from stored state, and restarts the task after each panic.
 pub async fn restarted<F: Future<Output = ()>>(
     name: &'static str,
     clock: Clock,
@@ -94,16 +99,17 @@ pub async fn restarted<F: Future<Output = ()>>(
     }
 }
 
-/// Runs work over a stranger's data, whose panic is the fault of that data; `None` where it panicked.
+/// Runs work on foreign data and returns `None` after a panic: such a panic is caused by the data.
 pub fn expected<T>(work: impl FnOnce() -> T) -> Option<T> {
     let before = EXPECTED.replace(true);
-    // What the work borrowed is dropped with it, so no half-changed state is seen again.
+    // The borrowed data of the work is dropped with the work, so half-changed state stays
+    // invisible.
     let done = std::panic::catch_unwind(AssertUnwindSafe(work));
     EXPECTED.set(before);
     done.ok()
 }
 
-/// Counts panics in a test, and keeps the standard report of those that fail tests.
+/// Counts panics in a test and keeps the standard report for failed tests.
 #[cfg(test)]
 pub(crate) fn watch_in_tests() {
     let standard = std::panic::take_hook();

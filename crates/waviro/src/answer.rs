@@ -1,8 +1,8 @@
-//! What a keyword webhook wants sent: the messages in the body of its 2xx answer.
+//! Parses the answer of a keyword webhook: the messages in the body of a 2xx response.
 //!
-//! Pure: bytes in, items out. The audience writes its answers by hand, in PHP as often as not, so both shapes of the document
-//! are read, and what people write for them. What is wrong with an item is told in words, for the journal that its author reads,
-//! and keeps no other item from being sent.
+//! The parser does no I/O. Webhook authors often build answers by hand, mostly in PHP. The parser
+//! therefore accepts both shapes of the API document, and common mistakes. A faulty item is skipped
+//! with a text for the author, shown in the journal; the other items are still sent.
 
 mod coordinate;
 mod envelope;
@@ -15,115 +15,124 @@ use envelope::Entries;
 use url::Url;
 use waviro_link::{Contact, Location, MediaKind};
 
-/// The most items of one reply. A chat that gets more is flooded, by a loop more likely than by wish.
+/// The most items of one reply. More items are probably the result of a loop, and would flood the
+/// chat.
 pub const MOST: usize = 50;
 
-/// The most characters of a text. WhatsApp's own clients stop there.
+/// The most characters of a text, as in WhatsApp's own clients.
 pub const TEXT_CAP: usize = 65_536;
 
-/// The most bytes of a URL: what browsers, proxies and web servers agree on at least.
+/// The most bytes of a URL: a length supported by all browsers, proxies and web servers.
 pub const URL_CAP: usize = 2048;
 
-/// What is to be sent, in order, and what is not.
+/// The items of an answer in order, and the skipped items.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parsed {
-    /// At most [`MOST`]. Empty where every item had to be skipped.
+    /// At most [`MOST`] items. Empty if every item was skipped.
     pub items: Vec<Item>,
-    /// What is wrong with the others.
+    /// The faulty items.
     pub skipped: Vec<Skipped>,
-    /// Whether the answer is not strict JSON and was read all the same.
+    /// True if the answer is not strict JSON, but could be read.
     pub tolerant: bool,
 }
 
 /// An item that is not sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped {
-    /// Its place in the reply; the first is 1.
+    /// The position in the reply; the first item has 1.
     pub position: usize,
-    /// What is wrong with it, in words for its author. Holds nothing of its content but a short word like its type.
+    /// The fault, in words for the author. Contains nothing from the item but a short word such as
+    /// its type.
     pub why: String,
 }
 
-/// One message to send.
+/// A message to send.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Item {
-    /// A text, not empty, at most [`TEXT_CAP`] characters.
+    /// A text, not empty, with at most [`TEXT_CAP`] characters.
     Text(String),
-    /// A place within ±90 and ±180 degrees.
+    /// A location within ±90 and ±180 degrees.
     Location(Location),
     /// A file to fetch and send.
     File {
-        /// What the webhook calls it. What it is, its bytes say.
+        /// The webhook's name for the file. The bytes decide about the actual kind.
         kind: MediaKind,
-        /// Where it is; http or https. Whether it may be called is for `net` to say.
+        /// The http or https URL of the file. Not yet checked by the guard.
         url: Url,
-        /// What is to stand under it.
+        /// The text below the file.
         caption: Option<String>,
     },
-    /// A card with a name and 1 to 50 numbers.
+    /// A contact card with a name and 1 to 50 numbers.
     Contact(Contact),
-    /// A card that is to be fetched: a vCard file. Http or https.
+    /// A contact card to fetch: a vCard file.
     Card {
-        /// Where it is.
+        /// The http or https URL of the card.
         url: Url,
     },
 }
 
-/// Why an answer holds nothing to send, in words for its author.
+/// The reason of an answer without messages, in words for the author.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoReply {
-    /// No bytes, or blanks alone.
+    /// The body is empty or blank.
     #[error("the answer is empty")]
     Blank,
-    /// Neither JSON nor text with the document's JSON in it.
+    /// The body is neither JSON nor a text around the JSON of the API document.
     #[error("the answer is not JSON")]
     NotJson,
-    /// JSON but for a quotation mark inside a text.
+    /// The body is JSON except for a quotation mark inside a text.
     #[error(
         "the answer is not JSON: the quotation mark at line {line}, column {column} stands inside a text without a backslash; build the answer with json_encode (PHP), json.Marshal (Go) or your language's JSON function, not by joining strings"
     )]
     UnescapedQuote {
-        /// From 1.
+        /// Counted from 1.
         line: usize,
-        /// In characters, from 1.
+        /// Counted from 1, in characters.
         column: usize,
     },
-    /// JSON of another shape.
+    /// The body is JSON in another shape.
     #[error(
         "the answer holds no reply: {{\"success\":true,\"message\":{{\"reply\":[…]}}}} is expected"
     )]
     NoEnvelope,
-    /// `success` is there, and not true.
+    /// `success` is present and not true.
     #[error("success is not true{}", .said.as_deref().map(|said| format!(": {said}")).unwrap_or_default())]
     Unsuccessful {
-        /// The beginning of what it says beside it, at most 200 characters.
+        /// The start of the accompanying message, at most 200 characters.
         said: Option<String>,
     },
-    /// A list without items.
+    /// The reply is a list without items.
     #[error("the reply is empty")]
     Empty,
 }
 
-/// Reads the body of a 2xx answer.
+/// Parses the body of a 2xx response.
 ///
-/// The envelope: `{"success":true,"message":{"reply":[…]}}` and `{"success":true,"message":[…]}`, and also with one item in the
-/// place of the list, with `reply` beside `success`, or a list or an item without anything around it. `success` is true,
-/// "true", 1 or "1"; left out, it is taken for true. Names of fields and types may be written in any case. Where `success` is there,
-/// a `message` that is a mere text is one text to send; where it is not, such a text is no reply, since many frameworks
-/// acknowledge in that way. Around the whole may stand a byte order mark, blanks, and what PHP and its hosts print before and
-/// after (a warning in HTML); then only an object with `success` is looked for. JSON that was built by hand is read as
-/// [`crate::lenient_json`] does. A reply may be encoded twice, and a list may be an object with numbers for keys.
+/// The standard envelopes are `{"success":true,"message":{"reply":[…]}}` and
+/// `{"success":true,"message":[…]}`. Also accepted:
 ///
-/// The items, each `{"type":…,"content":…}`, where a list as content is one item for each of its entries:
+/// - a single item in place of the list, `reply` beside `success`, or a list or an item without any
+///   envelope;
+/// - for `success`: true, "true", 1 or "1"; a missing `success` counts as true;
+/// - field names and type names in any case;
+/// - a plain text as `message` if `success` is present: the text is sent. Without `success` such a
+///   text is no reply, because many frameworks acknowledge a request in that form;
+/// - a byte order mark, blanks, and the output of PHP and web hosts around the JSON (for example a
+///   warning in HTML); in such a body the parser searches only for an object with `success`;
+/// - JSON built by hand, see [`crate::lenient_json`]; a reply encoded twice; an object with numbers
+///   as keys in place of a list.
+///
+/// Each item is `{"type":…,"content":…}`. A list as content stands for an item for each entry:
 ///
 /// | type | content |
 /// |---|---|
 /// | `message`, `text` | the text, or a number |
 /// | `location` | `"LAT-LONG"`, with `-`, `,` or `;` between; `{"coordinate":…}`, `{"latitude":…,"longitude":…}`, `[LAT, LONG]` |
 /// | `audio`, `image`, `document`, `video` | the URL, or `{"url":…}` |
-/// | `contact`, `vcard` | `{"name":…,"numbers":[…]}`, the JSON text of that, or the URL of a vCard |
+/// | `contact`, `vcard` | `{"name":…,"numbers":[…]}`, the same as a JSON text, or the URL of a vCard |
 ///
-/// A file may have a `caption` (or `pesan`, as in the API), a place a `name` (or these), beside `content` or in it.
+/// A file may have a `caption` (or `pesan`, as in the API). A location may have a `name` (or
+/// `caption`, `pesan`). Both may be beside `content` or inside `content`.
 ///
 /// # Errors
 /// [`NoReply`], with the reason.

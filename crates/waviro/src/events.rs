@@ -1,7 +1,8 @@
-//! The one door in: what WhatsApp tells of a bot, as its [`Listener`].
+//! Processes the events of a bot from WhatsApp, as the bot's [`Listener`].
 //!
-//! Acks and receipts only raise what is known, in any order, and are durable before WhatsApp gets its own ack. Inbound
-//! messages are kept once, in one transaction with the webhooks and events that are owed for them. Nothing is sent from here.
+//! Server acks and receipts only raise the stored ack, in any order. A receipt is durable before
+//! the link acknowledges the receipt to WhatsApp. An inbound message is stored once; the same
+//! transaction stores the message's webhooks and events. The listener sends no messages.
 
 mod came;
 mod hooks;
@@ -31,10 +32,12 @@ use came::{Came, SERVER};
 use keeper::Keeper;
 use left::{Left, Told, may_pass};
 
-/// The server's refusal for an account that does not exist: what was known of the number is wrong.
+/// The server's code for an account that does not exist. The stored lookup result of the number is
+/// then wrong.
 const NO_SUCH_ACCOUNT: &str = "404";
 
-/// How a bot is brought to life: its lane starts, its ear is made. For [`crate::bots::Bots::start`].
+/// Returns the function for [`crate::bots::Bots::start`]. The function starts a bot's lane and
+/// creates the bot's listener.
 #[must_use]
 pub fn attach(
     store: Store,
@@ -68,7 +71,7 @@ pub fn attach(
     })
 }
 
-/// One bot's ear.
+/// The [`Listener`] of a bot.
 struct Ear {
     bot: Arc<Bot>,
     feeds: Feeds,
@@ -84,7 +87,8 @@ struct Ear {
 #[async_trait]
 impl Listener for Ear {
     fn status(&self, status: &Status) {
-        // A link reports a state once, so this is one line for each change of the cause, however often it dials.
+        // A link reports each state once. The log therefore has a single line for each change of
+        // the cause, however often the link reconnects.
         let (bot, word) = (self.bot.name(), status.word());
         let cause = status.cause().unwrap_or_default();
         if let Some(failure) = status.failure() {
@@ -133,7 +137,7 @@ impl Listener for Ear {
                 self.came.note(&accepted, SERVER, 1);
                 metrics::counter!("waviro_server_acks_total", "verdict" => verdict).increment(1);
             }
-            // The message stays unacked: the lane writes it again and the server acks it again.
+            // The message stays unacked: the lane resends the message, and the server acks again.
             Err(reason) => {
                 error!(bot = self.bot.name(), msgid = id, %reason, "a server ack is not durable");
             }
@@ -143,7 +147,7 @@ impl Listener for Ear {
     fn knows(&self, receipt: &Receipt) -> bool {
         let member = receipt.in_group && receipt.from.is_some();
         if member {
-            // Each member's receipt is an event of its own, for whoever wants these.
+            // A subscriber gets an event for each member's receipt.
             let audience = self.store.known_audience(self.bot.slot(), self.clock.now());
             if audience.is_none_or(|audience| audience.wants(EventKind::MessageAck)) {
                 return false;
@@ -168,8 +172,9 @@ impl Listener for Ear {
             "receipt"
         );
         metrics::counter!("waviro_receipts_total").increment(receipt.ids.len() as u64);
-        // Who received a message proves that the server took it: the store raises through every stage between. Of a
-        // group one member's word is not the message's ack, unless the bot is set so; else the store leaves groups at 1.
+        // A receipt of a recipient proves that the server has the message, so the store also raises
+        // the acks in between. In a group a single member's receipt is not the message's ack,
+        // unless the bot's setting says so; without the setting the store leaves groups at 1.
         let for_all = self.bot.settings().group_acks;
         let (said_by, counts_as) = (said_by(&receipt), self.counts_as(&receipt));
         let by = Reader {
@@ -233,7 +238,8 @@ impl Listener for Ear {
     }
 }
 
-/// Who says so: one who is no recipient must not speak for one who is.
+/// Returns the source of a receipt as a key. A receipt from a stranger must not count for a
+/// recipient.
 fn said_by(receipt: &Receipt) -> String {
     match (&receipt.group, &receipt.from) {
         (Some(group), _) => Chat::Group(group.clone()).address(),
@@ -242,7 +248,7 @@ fn said_by(receipt: &Receipt) -> String {
     }
 }
 
-/// The ack that a receipt stands for.
+/// Returns the ack for a receipt.
 fn level(receipt: &Receipt) -> i8 {
     match receipt.level {
         ReceiptLevel::Delivered => 2,
@@ -251,8 +257,8 @@ fn level(receipt: &Receipt) -> i8 {
 }
 
 impl Ear {
-    /// The ack to which a receipt raises its messages: one member's word is not the ack of a group's message, unless the
-    /// bot is set so.
+    /// Returns the new ack of the receipt's messages. In a group a single member's receipt does not
+    /// raise the message's ack, unless the bot's setting says so.
     fn counts_as(&self, receipt: &Receipt) -> i8 {
         if receipt.in_group && !self.bot.settings().group_acks {
             1
@@ -261,7 +267,8 @@ impl Ear {
         }
     }
 
-    /// Leaves it with WhatsApp, and holds it to be committed as soon as that can be done.
+    /// Leaves the report with WhatsApp for redelivery, and also holds the report for a retry of the
+    /// commit.
     fn leave(&self, told: Told, what: &str, reason: &StoreError) -> NotCommitted {
         if may_pass(reason) {
             self.left.hold(&self.bot, told);
@@ -269,7 +276,8 @@ impl Ear {
         not_committed(&self.bot, what, reason)
     }
 
-    /// Tells of what stands for itself, where somebody wants to know. WhatsApp does not tell it again, so what is not kept is lost.
+    /// Stores an event without a message row, if a subscriber wants the kind of event. WhatsApp
+    /// does not redeliver such reports, so an event that cannot be stored is lost.
     async fn tell(&self, kind: EventKind, event: impl Fn(&Arc<Audience>) -> NewEvent) {
         let now = self.clock.now();
         let told = async {
@@ -297,7 +305,8 @@ impl Ear {
     }
 }
 
-/// Logged here: WhatsApp keeps it and delivers it again, and nobody else would say why.
+/// Logs the failed commit, because no other code logs the reason. WhatsApp keeps the report for
+/// redelivery.
 fn not_committed(bot: &Bot, what: &str, reason: &StoreError) -> NotCommitted {
     error!(bot = bot.name(), what, %reason, "left with WhatsApp, not committed");
     NotCommitted(reason.to_string())

@@ -1,9 +1,10 @@
-//! Files that came in: links to them that need no token, and the files themselves, fetched when they are first asked for.
+//! Stores received files: makes signed links to the files, and downloads a file on its first
+//! request.
 //!
-//! A link is signed with a secret of this installation over the file's id and the moment it
-//! expires. `waviro media rotate` replaces the secret, also while the gateway runs, which revokes
-//! every link that was made before. A file is fetched once, however many ask, and lies in
-//! `data_dir/media` until retention takes it.
+//! A link opens a file without a token. A secret of this installation signs the file's id and the
+//! time of expiry. `waviro media rotate` replaces the secret, also while the gateway runs, and so
+//! revokes every earlier link. A file is downloaded once, even for concurrent requests, and stays
+//! in `data_dir/media` until the retention ends.
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
@@ -27,13 +28,13 @@ use crate::door::Permits;
 use crate::private;
 use crate::store::{MediaRow, Store, StoreError};
 
-/// Characters of a file's id: half a SHA-256 and less, in hex.
+/// The characters of a file's id: hex, less than half of a SHA-256.
 const ID: usize = 24;
 
-/// Files asked after in one question.
+/// The number of files in one query to the database.
 const ASKED_TOGETHER: usize = 64;
 
-/// All files that came in. Cheap to clone.
+/// All received files. Cheap to clone.
 #[derive(Clone)]
 pub struct Files(Arc<Inner>);
 
@@ -41,84 +42,81 @@ struct Inner {
     store: Store,
     clock: Clock,
     folder: PathBuf,
-    /// The secret as last read; [`Files::refresh`] reads it again.
+    /// The secret at the last read; [`Files::refresh`] reads the secret again.
     secret: Mutex<[u8; 32]>,
-    /// What links begin with.
+    /// The start of each link.
     base: String,
     keeps: Duration,
-    /// Files being fetched, by bot.
+    /// Permits for downloads, by bot.
     permits: Permits<i32>,
     floor: Floor,
-    /// Who fetches a file has its lock.
+    /// A lock for each file in download, by file id.
     fetching: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
 
-/// How files are kept.
+/// The settings for received files.
 #[derive(Debug, Clone)]
 pub struct Keeping {
-    /// Where they lie.
     pub folder: PathBuf,
-    /// What links begin with: the gateway's address as others reach it, or nothing.
+    /// The start of each link: the public address of the gateway, or nothing.
     pub base: String,
-    /// How long they are kept, and how long links work.
+    /// The retention of files. Links are valid for the same time.
     pub keeps: Duration,
-    /// How many are fetched at a time, by bot.
+    /// Permits for concurrent downloads, by bot.
     pub permits: Permits<i32>,
-    /// Below it none is fetched.
+    /// The free disk space below which no file is downloaded.
     pub floor: Floor,
 }
 
 /// A link that opens a file without a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedLink {
-    /// The link.
     pub url: String,
-    /// After this it opens nothing.
+    /// The time of expiry.
     pub expires_at: Millis,
 }
 
-/// Why files cannot be kept.
+/// The reason of a failed start, sweep or revocation.
 #[derive(Debug, thiserror::Error)]
 pub enum FilesError {
-    /// The database.
+    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The folder.
+    /// The folder cannot be created or read.
     #[error("{0}")]
     Folder(#[from] std::io::Error),
 }
 
-/// Why a link opens nothing.
+/// The reason of an invalid link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadLink {
-    /// It was not signed here, or it was changed.
+    /// The signature is wrong: the link is from elsewhere, revoked or changed.
     Signature,
-    /// Its time is over.
     Expired,
 }
 
-/// Why there is no file.
+/// The reason of a missing file.
 #[derive(Debug, thiserror::Error)]
 pub enum NoFile {
-    /// Retention took it, or WhatsApp has it no more and neither has the phone. Final.
+    /// The retention has ended, or neither WhatsApp nor the phone has the file any more. Final.
     #[error("the file is gone: {0}")]
     Gone(String),
-    /// The link is down, or WhatsApp does not answer. Worth another try.
+    /// The link is down, or WhatsApp does not answer. A retry may succeed.
     #[error("the file cannot be fetched now: {0}")]
     NotNow(String),
-    /// The disk has less free than `limits.free_disk_mib`.
+    /// The free space on the disk is below `limits.free_disk_mib`.
     #[error("the disk is almost full")]
     NoRoom,
-    /// The disk.
+    /// The disk failed.
     #[error("{0}")]
     Disk(#[from] std::io::Error),
 }
 
 impl Files {
-    /// Makes the folder, open to its owner alone, and takes the secret from the database, where it is made at the first start.
-    /// Downloads run on `tasks` and end at `stop`.
+    /// Creates the folder with access for its owner only, and reads the secret from the database.
+    /// The first start creates the secret. Downloads run on `tasks` and end at `stop`.
     ///
     /// # Errors
     /// [`FilesError`].
@@ -146,11 +144,11 @@ impl Files {
         })))
     }
 
-    /// Reads the secret again: the command line may have replaced the secret while this process
-    /// runs. Must be called before a link is made, and before a link is accepted.
+    /// Reads the secret again, because the command line may have replaced the secret while this
+    /// process runs. Must be called before a link is made or accepted.
     ///
     /// # Errors
-    /// [`StoreError`]; the secret stays as it was.
+    /// [`StoreError`]; the old secret stays in use.
     pub async fn refresh(&self) -> Result<(), StoreError> {
         if let Some(kept) = self.0.store.kept_media_secret().await? {
             let secret = read(&kept)?;
@@ -159,10 +157,10 @@ impl Files {
         Ok(())
     }
 
-    /// A link to a file that came at `at`.
+    /// Makes a link to a file received at `at`.
     #[must_use]
     pub fn link(&self, id: &str, at: Millis) -> SignedLink {
-        // To the second, as the link says it.
+        // The link contains the time in seconds.
         let expires = at.saturating_add(millis(self.0.keeps)).div_euclid(1000);
         let signature = hex::encode(self.sign(id, expires).finalize().into_bytes());
         let base = &self.0.base;
@@ -172,13 +170,13 @@ impl Files {
         }
     }
 
-    /// Whether a link opens this file: `expires` and `signature` as it has them.
+    /// Checks a link to a file, by its parameters `expires` and `signature`.
     ///
     /// # Errors
     /// [`BadLink`]
     pub fn check(&self, id: &str, expires: i64, signature: &str) -> Result<(), BadLink> {
         let signature = hex::decode(signature).map_err(|_| BadLink::Signature)?;
-        // In constant time.
+        // Compares in constant time.
         let signed = self.sign(id, expires).verify_slice(&signature);
         signed.map_err(|_| BadLink::Signature)?;
         if expires.saturating_mul(1000) <= self.0.clock.now() {
@@ -188,7 +186,7 @@ impl Files {
     }
 
     fn sign(&self, id: &str, expires: i64) -> Hmac<Sha256> {
-        // A key shorter than a block is filled up with zeros (RFC 2104).
+        // A key shorter than a block is padded with zeros (RFC 2104).
         let mut key = Key::<Hmac<Sha256>>::default();
         let secret = *self.0.secret.lock().unwrap_or_else(PoisonError::into_inner);
         key[..secret.len()].copy_from_slice(&secret);
@@ -197,8 +195,10 @@ impl Files {
         signed
     }
 
-    /// The file, fetched if it is not here yet. Who leaves does not end the fetching: others may wait for it. Whoever comes while
-    /// as many are fetched as may be waits for its turn, and whoever leaves before that is forgotten.
+    /// Returns the file, and downloads the file first if necessary. A started download continues
+    /// when its caller leaves, because others may wait for the same file. Above the limit of
+    /// concurrent downloads a caller waits for a permit; a caller who leaves during this wait
+    /// starts no download.
     ///
     /// # Errors
     /// [`NoFile`]
@@ -230,7 +230,7 @@ impl Files {
         fetched.unwrap_or_else(|error| Err(NoFile::NotNow(error.to_string())))
     }
 
-    /// One download at a time for a file; who waited finds it here.
+    /// Downloads a file. Other callers wait for the same download and then find the file.
     async fn fetch(
         &self,
         id: &str,
@@ -246,7 +246,7 @@ impl Files {
         }
         let link = bots.by_slot(slot).and_then(|bot| bot.link());
         let link = link.ok_or_else(|| NoFile::NotNow("the bot has no link".to_owned()))?;
-        // Somebody may have removed it while the gateway runs.
+        // The folder may have been removed while the gateway runs.
         private::make_folder(&self.0.folder)?;
         link.download(handle, &path).await.map_err(|error| {
             warn!(slot, media = id, %error, "a file could not be fetched");
@@ -276,7 +276,8 @@ impl Files {
         turn
     }
 
-    /// Removes the files that retention let go. Returns how many were here; one that stays is found at the next start.
+    /// Removes the files whose retention has ended. Returns the number of removed files. A file
+    /// that cannot be removed is found at the next start.
     pub async fn remove(&self, ids: &[String]) -> usize {
         let mut removed = 0;
         for id in ids {
@@ -289,15 +290,16 @@ impl Files {
         removed
     }
 
-    /// Removes every file that the database does not know, or what broken downloads left behind alone: the latter are few, and each
-    /// file costs a question. Returns how many.
+    /// Removes files without a row in the database: all of them, or with `every` false only the
+    /// leftovers of broken downloads. Leftovers are few, while the check of every file costs
+    /// queries. Returns the number of removed files.
     ///
     /// # Errors
-    /// [`FilesError`]; what was removed before stays removed.
+    /// [`FilesError`]; earlier removals stay.
     pub async fn sweep(&self, every: bool) -> Result<usize, FilesError> {
         let mut names = Vec::new();
         let mut entries = match tokio::fs::read_dir(&self.0.folder).await {
-            // The next file makes the folder again.
+            // The next download creates the folder again.
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
             entries => entries?,
         };
@@ -325,10 +327,10 @@ impl Files {
     }
 }
 
-/// Revokes every link that was made until now. A running gateway follows at once.
+/// Revokes every link made until now. A running gateway applies the change at once.
 ///
 /// # Errors
-/// [`StoreError`]; then the links work on.
+/// [`StoreError`]; then the links stay valid.
 pub async fn revoke_links(store: &Store) -> Result<(), StoreError> {
     store.rotate_media_secret(fresh_secret()).await
 }
@@ -343,7 +345,7 @@ fn read(kept: &str) -> Result<[u8; 32], StoreError> {
     secret.ok_or_else(|| StoreError::Unreadable("the secret that signs links to files".to_owned()))
 }
 
-/// Whether a text may be a file's id; nothing else is looked for on the disk.
+/// Returns whether a text has the form of a file's id. Only such names are read from the disk.
 #[must_use]
 pub fn is_id(text: &str) -> bool {
     text.len() == ID

@@ -1,16 +1,17 @@
-//! Characters that a screen does not show, and names and texts with such characters.
+//! Finds characters without a visible shape, and cleans names and texts with such characters.
 //!
-//! The table is the Unicode property `Default_Ignorable_Code_Point` of Unicode 17 (`DerivedCoreProperties.txt`), the format
-//! controls (general category `Cf`) that have no shape of their own, and two characters whose shape is empty. A test holds the
-//! table to the data of the crate `icu_properties`.
+//! The table contains the Unicode property `Default_Ignorable_Code_Point` of Unicode 17
+//! (`DerivedCoreProperties.txt`), the format controls (general category `Cf`) without a shape of
+//! their own, and two characters with an empty shape. A test compares the table with the data of
+//! the crate `icu_properties`.
 
 use unicode_normalization::UnicodeNormalization;
 
 /// The most characters of a name.
 pub const NAME_CAP: usize = 64;
 
-/// Whether a screen shows nothing for this character. White space ([`char::is_whitespace`]) and control characters
-/// ([`char::is_control`]) are not part of this table.
+/// Returns whether a screen shows nothing for this character. The table does not include white
+/// space ([`char::is_whitespace`]) and control characters ([`char::is_control`]).
 #[must_use]
 pub const fn is_invisible(letter: char) -> bool {
     matches!(
@@ -40,8 +41,9 @@ pub const fn is_invisible(letter: char) -> bool {
     )
 }
 
-/// Whether this character changes the direction of the text around it (the Unicode property `Bidi_Control`). In a name such a
-/// character shows the letters in another order than they have: `a\u{202e}fdp.exe` is shown as `aexe.pdf`.
+/// Returns whether this character changes the direction of the surrounding text (the Unicode
+/// property `Bidi_Control`). In a name such a character reverses the shown order of letters:
+/// `a\u{202e}fdp.exe` is shown as `aexe.pdf`.
 #[must_use]
 pub const fn is_bidi_control(letter: char) -> bool {
     matches!(
@@ -50,22 +52,24 @@ pub const fn is_bidi_control(letter: char) -> bool {
     )
 }
 
-/// The text without its bidirectional controls.
+/// Returns the text without bidirectional controls.
 #[must_use]
 pub fn without_bidi_controls(text: &str) -> String {
     let kept = text.chars().filter(|letter| !is_bidi_control(*letter));
     kept.collect()
 }
 
-/// Whether a screen shows nothing for this text: the text is empty, or has only white space and invisible characters.
+/// Returns whether a screen shows nothing for this text: the text is empty, or has only white space
+/// and invisible characters.
 #[must_use]
 pub fn is_blank(text: &str) -> bool {
     text.chars()
         .all(|letter| letter.is_whitespace() || is_invisible(letter))
 }
 
-/// The form in which a name is stored: NFC, without bidirectional controls, without white space and invisible characters at its
-/// beginning, without white space at its end. The end may hold an emoji's variation selector.
+/// Returns a name in its stored form: NFC, without bidirectional controls, without white space and
+/// invisible characters at the start, and without white space at the end. An emoji's variation
+/// selector at the end stays.
 #[must_use]
 pub fn stored_name(name: &str) -> String {
     let kept: String = without_bidi_controls(name).nfc().collect();
@@ -74,8 +78,8 @@ pub fn stored_name(name: &str) -> String {
         .to_owned()
 }
 
-/// A name in the form in which it is stored ([`stored_name`]); `None` for a name that is blank, longer than [`NAME_CAP`], or has
-/// control characters.
+/// Returns a name in its stored form ([`stored_name`]); `None` for a blank name, a name longer than
+/// [`NAME_CAP`], or a name with control characters.
 #[must_use]
 pub fn name(typed: &str) -> Option<String> {
     let stored = stored_name(typed);
@@ -85,18 +89,18 @@ pub fn name(typed: &str) -> Option<String> {
     fits.then_some(stored)
 }
 
-/// A name that is looked for, in the Unicode form in which names are stored.
+/// Converts a searched name to the Unicode form of stored names.
 #[must_use]
 pub fn nfc(name: &str) -> String {
     name.nfc().collect()
 }
 
-/// What a reader sees of a name. Two names with the same skeleton look alike. The skeleton has no invisible characters, is
-/// NFKC, and has one space for each run of white space.
+/// Returns the visible part of a name. Two names with the same skeleton look alike. The skeleton
+/// has no invisible characters, is NFKC, and has one space for each run of white space.
 #[must_use]
 pub fn skeleton(name: &str) -> String {
     let seen = name.chars().filter(|letter| !is_invisible(*letter)).nfkc();
-    // A compatibility decomposition can hold an invisible character and white space.
+    // A compatibility decomposition can contain an invisible character and white space.
     let seen: String = seen.filter(|letter| !is_invisible(*letter)).collect();
     let words: Vec<&str> = seen.split_whitespace().collect();
     words.join(" ")

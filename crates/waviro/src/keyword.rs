@@ -1,6 +1,6 @@
-//! Which rule an incoming text belongs to, and what is handed to its webhook.
+//! Finds the rule for an inbound text, and builds the body for its webhook.
 //!
-//! Pure: texts in, texts out. Who may have rules, and what becomes of them, is told elsewhere.
+//! This module does no I/O. Other modules decide which bots have rules, and post the body.
 
 mod payload;
 mod route;
@@ -10,41 +10,49 @@ pub use route::{Heard, Routed, Rule, route};
 
 use crate::invisible::is_invisible;
 
-/// A character that a Turkish keyboard's capital İ leaves behind when it is made small: "i" and this.
+/// The combining dot that remains when the Turkish capital İ is converted to lower case: "i" and
+/// this character.
 const DOT_ABOVE: char = '\u{307}';
 
-/// The rule that a text belongs to.
+/// The rule for a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picked<R> {
-    /// The rule as it was handed in, so that its keyword is told exactly as it was registered.
+    /// The rule as passed in, so that its keyword keeps the registered form.
     pub rule: R,
-    /// What stands behind the keyword, see [`pick`].
+    /// The parts after the keyword, see [`pick`].
     pub data: Vec<String>,
 }
 
-/// Picks the rule for a text: the one whose keyword the text starts with, in any case; of several the longest; of equal ones
-/// the first. A rule whose keyword is empty or blank is the catch-all and takes what no other takes.
+/// Returns the rule for a text. A rule applies if the text starts with the rule's keyword, in any
+/// case. The longest keyword wins; between equal keywords the first rule wins. A rule with an empty
+/// or blank keyword is the catch-all for texts without another rule.
 ///
-/// Blanks before the text and before the keyword do not count, nor do dots that stand there without a letter. Invisible characters
-/// do not count anywhere: phones, word processors and web pages put direction marks, zero-width spaces and variation selectors around
-/// what is copied from them. Case does not count in any alphabet: `straße` is `STRASSE`,
-/// `ΟΔΟΣ` is `οδος`, and the four i of Turkish (`i`, `ı`, `I`, `İ`) are one, because phones write the first letter of a
-/// message as a capital, and a Turkish one makes that `İ`. No word ends are asked for: `halo` takes `halodunia` too.
+/// The comparison ignores:
 ///
-/// `data` is the rest of the text, split at `#` as PHP's `explode` does, each part without blanks and invisible characters around it,
-/// but with the variation selector that belongs to an emoji at its end. One `#` between
-/// keyword and data separates them, whether it was registered as the keyword's end or stands behind the keyword. So
-/// a rule `penawaran` and a rule `penawaran#` get the same:
+/// - blanks at the start of the text and of the keyword, and combining dots there without a letter;
+/// - invisible characters everywhere: phones, word processors and web pages add direction marks,
+///   zero-width spaces and variation selectors to copied text;
+/// - case in every alphabet: `straße` is `STRASSE`, and `ΟΔΟΣ` is `οδος`. The four Turkish letters
+///   `i`, `ı`, `I` and `İ` are equal: phones capitalize the first letter of a message, and a
+///   Turkish phone writes `İ`.
+///
+/// The keyword may end inside a word: `halo` also takes `halodunia`.
+///
+/// `data` is the rest of the text, split at `#` like PHP's `explode`. Blanks and invisible
+/// characters around each part are removed, except for the variation selector of an emoji at the
+/// end of the part. The first `#` between keyword and data is the separator, whether the `#` is
+/// registered as the end of the keyword or follows the keyword. A rule `penawaran` and a rule
+/// `penawaran#` therefore get the same `data`:
 ///
 /// | text | `data` |
 /// |---|---|
 /// | `penawaran#Jhon Doe#jhon@example.com` | `["Jhon Doe", "jhon@example.com"]` |
 /// | `penawaran` (for the rule `penawaran`), `penawaran#` | `[]` |
-/// | `penawaran##a` | `["", "a"]`: what was left empty stays in its place |
+/// | `penawaran##a` | `["", "a"]`: an empty part keeps its position |
 /// | `penawaran#a#` | `["a", ""]` |
 /// | `penawaran a#b` (for the rule `penawaran`) | `["a", "b"]` |
 ///
-/// For the catch-all it is the whole text as it came.
+/// For the catch-all, `data` is the whole text unchanged.
 #[must_use]
 pub fn pick<R: AsRef<str>>(rules: impl IntoIterator<Item = R>, text: &str) -> Option<Picked<R>> {
     let text_start = start(text);
@@ -67,25 +75,28 @@ pub fn pick<R: AsRef<str>>(rules: impl IntoIterator<Item = R>, text: &str) -> Op
     Some(Picked { rule, data })
 }
 
-/// What [`pick`] sees of a keyword: two rules with the same could be told apart by no text. Empty for the catch-all.
+/// Returns the form of a keyword that [`pick`] compares. No text can distinguish two rules with the
+/// same form. Empty for the catch-all.
 #[must_use]
 pub fn seen(keyword: &str) -> String {
     folded(start(keyword)).collect()
 }
 
-/// Where a text or a keyword begins: behind blanks, and behind what [`fold`] does not see.
+/// Returns a text or a keyword without leading blanks and without the leading characters that
+/// [`fold`] ignores.
 fn start(text: &str) -> &str {
     text.trim_start_matches(|letter: char| letter.is_whitespace() || is_unseen(letter))
 }
 
-/// How many folded characters the keyword has and what follows it in `text`; `None` where `text` starts otherwise.
+/// Returns the number of folded characters of the keyword, and the rest of `text`; `None` if `text`
+/// does not start with the keyword.
 fn after<'t>(keyword: &str, text: &'t str) -> Option<(usize, &'t str)> {
     let mut wanted = folded(keyword).peekable();
     let mut length = 0;
     let mut rest = text;
     while wanted.peek().is_some() {
         let letter = rest.chars().next()?;
-        // A letter counts whole: the keyword `s` does not take half of an `ß`.
+        // A letter counts as a whole: the keyword `s` does not match half of an `ß`.
         for found in fold(letter) {
             if wanted.next()? != found {
                 return None;
@@ -94,11 +105,11 @@ fn after<'t>(keyword: &str, text: &'t str) -> Option<(usize, &'t str)> {
         }
         rest = &rest[letter.len_utf8()..];
     }
-    // The dot of an i that was written as two characters belongs to the i, a variation selector to the emoji before it.
+    // A combining dot belongs to the i before, and a variation selector to the emoji before.
     Some((length, rest.trim_start_matches(is_unseen)))
 }
 
-/// `parted`: the keyword ended with the `#` that separates it from the data.
+/// Splits the rest of a text at `#`. `parted` means that the keyword ended with the separating `#`.
 fn split(rest: &str, parted: bool) -> Vec<String> {
     let rest = trimmed(rest);
     let rest = match rest.strip_prefix('#') {
@@ -113,14 +124,15 @@ fn split(rest: &str, parted: bool) -> Vec<String> {
         .collect()
 }
 
-/// Without blanks and invisible characters around. At the end, a variation selector belongs to the character before it.
+/// Removes blanks and invisible characters around a text. A variation selector at the end stays,
+/// because it belongs to the character before.
 fn trimmed(text: &str) -> &str {
     let blank = |letter: char| letter.is_whitespace() || is_invisible(letter);
     let text = text.trim_start_matches(blank);
     text.trim_end_matches(|letter| blank(letter) && !('\u{fe00}'..='\u{fe0f}').contains(&letter))
 }
 
-/// What [`fold`] makes nothing of.
+/// Returns whether [`fold`] ignores the character.
 fn is_unseen(letter: char) -> bool {
     letter == DOT_ABOVE || is_invisible(letter)
 }
@@ -129,7 +141,8 @@ fn folded(text: &str) -> impl Iterator<Item = char> {
     text.chars().flat_map(fold)
 }
 
-/// A letter in all its cases as one: made small, large and small again, which is what finds `ß` in `SS` and `ς` in `Σ`.
+/// Folds the cases of a letter: to lower case, to upper case and to lower case again. The steps map
+/// `ß` to `ss` and `ς` to `σ`.
 fn fold(letter: char) -> impl Iterator<Item = char> {
     let large = letter.to_lowercase().flat_map(char::to_uppercase);
     large
@@ -300,7 +313,7 @@ mod tests {
         }
     }
 
-    /// Letters that change their length with their case, the separator, and blanks, more often than chance would have them.
+    /// Generates texts with many blanks, separators, and letters whose length depends on the case.
     fn tricky() -> impl Strategy<Value = String> {
         let letter = prop_oneof![
             prop::sample::select(

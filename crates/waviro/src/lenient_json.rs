@@ -1,7 +1,8 @@
-//! JSON as programs in the field write it.
+//! Parses JSON with the common mistakes of hand-written programs.
 //!
-//! Many programs build JSON by joining strings. Strict JSON is tried first. If strict parsing fails, the text is repaired and
-//! parsed again. The repair only changes what has one possible meaning:
+//! Many programs build JSON by joining strings. The parser tries strict JSON first. If strict
+//! parsing fails, the text is repaired and parsed again. A repair changes only mistakes with a
+//! single possible meaning:
 //!
 //! | in the text | becomes |
 //! |---|---|
@@ -10,7 +11,8 @@
 //! | a raw line break, tab or other control character inside a string | its escape |
 //! | an escape that JSON does not know, such as `\T` | the same characters, as written |
 //!
-//! An unescaped quotation mark inside a text has several possible meanings. It is reported as a [`Fault`].
+//! An unescaped quotation mark inside a text has several possible meanings, so the result is a
+//! [`Fault`].
 
 use std::fmt::Write;
 
@@ -22,16 +24,16 @@ use serde_json::{Map, Value};
 pub struct Parsed {
     /// The value.
     pub value: Value,
-    /// Whether strict JSON would refuse the text, or the value was encoded twice.
+    /// True if the text is not strict JSON, or if the value was encoded twice.
     pub tolerant: bool,
 }
 
-/// The place where a text stops being JSON, even after the repair.
+/// The position of the first fault after the repair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fault {
-    /// From 1.
+    /// Counted from 1.
     pub line: usize,
-    /// In characters, from 1.
+    /// Counted from 1, in characters.
     pub column: usize,
     /// The likely mistake.
     pub cause: Cause,
@@ -48,10 +50,11 @@ pub enum Cause {
     Other,
 }
 
-/// Parses a JSON text. A JSON string that holds a JSON object or list (a value that was encoded twice) is parsed once more.
+/// Parses a JSON text. If the value is a JSON string with a JSON object or list inside (encoded
+/// twice), the inner JSON is parsed too.
 ///
 /// # Errors
-/// [`Fault`], with the place in `text`.
+/// [`Fault`], with the position in `text`.
 pub fn parse(text: &[u8]) -> Result<Parsed, Fault> {
     let parsed = parse_once(text)?;
     Ok(match decode(&parsed.value) {
@@ -68,13 +71,14 @@ pub fn parse(text: &[u8]) -> Result<Parsed, Fault> {
 pub struct Leading {
     /// The object.
     pub object: Map<String, Value>,
-    /// The first byte after the object and the blanks behind it.
+    /// The first byte after the object and the following blanks.
     pub next: Option<u8>,
-    /// As in [`Parsed`].
+    /// The same as [`Parsed::tolerant`].
     pub tolerant: bool,
 }
 
-/// The JSON object that `text` starts with, read tolerantly if `may_repair`. `None` if `text` starts with anything else.
+/// Parses the JSON object at the start of `text`, with a repair if `may_repair`. `None` if `text`
+/// starts with anything else.
 #[must_use]
 pub fn leading_object(text: &[u8], may_repair: bool) -> Option<Leading> {
     if let Some(strict) = first_object(text, false) {
@@ -90,7 +94,7 @@ pub fn leading_object(text: &[u8], may_repair: bool) -> Option<Leading> {
     first_object(repair(readable, usize::MAX).0.as_bytes(), true)
 }
 
-/// The object or list that a JSON string holds, if `value` is such a string.
+/// Returns the object or list inside a JSON string, if `value` is such a string.
 #[must_use]
 pub fn decode(value: &Value) -> Option<Value> {
     let Value::String(text) = value else {
@@ -103,11 +107,11 @@ pub fn decode(value: &Value) -> Option<Value> {
     parse_once(text).ok().map(|parsed| parsed.value)
 }
 
-/// The entries of a list. An object whose keys are all numbers counts as a list in the order of the numbers: PHP's `json_encode`
-/// writes such an object for an array with a gap.
+/// Returns the entries of a list. An object with only numbers as keys counts as a list in the order
+/// of the numbers: PHP's `json_encode` writes such an object for an array with a gap.
 ///
 /// # Errors
-/// The value itself if it is no list.
+/// The value itself if the value is no list.
 pub fn list(value: Value) -> Result<Vec<Value>, Value> {
     match value {
         Value::Array(entries) => Ok(entries),
@@ -123,7 +127,7 @@ pub fn list(value: Value) -> Result<Vec<Value>, Value> {
     }
 }
 
-/// `text` without byte-order marks and blanks around it.
+/// Returns `text` without byte-order marks and blanks around the text.
 #[must_use]
 pub fn bare(text: &[u8]) -> &[u8] {
     let mut text = text.trim_ascii();
@@ -161,7 +165,8 @@ fn parse_once(text: &[u8]) -> Result<Parsed, Fault> {
         let before = String::from_utf8_lossy(&text[..error.valid_up_to()]);
         fault(&before, before.len(), Cause::Other)
     })?;
-    // Behind the text it is a C program's end of a string. Elsewhere it says that the text is UTF-16.
+    // A NUL behind the text is the end of a string in a C program. Elsewhere a NUL means that the
+    // text is UTF-16.
     let json = json.trim_end_matches(is_blank);
     if let Some(at) = json.find('\0') {
         return Err(fault(json, at, Cause::Other));
@@ -183,7 +188,8 @@ fn parse_once(text: &[u8]) -> Result<Parsed, Fault> {
         })
 }
 
-/// Repairs `text` until the result is longer than `stop_at` bytes. Returns the result, and how much of `text` was read.
+/// Repairs `text` until the result is longer than `stop_at` bytes. Returns the result, and the
+/// number of bytes read of `text`.
 fn repair(text: &str, stop_at: usize) -> (String, usize) {
     let mut repaired = String::with_capacity(text.len());
     let mut in_string = false;
@@ -205,7 +211,7 @@ fn repair(text: &str, stop_at: usize) -> (String, usize) {
                 None => repaired.push_str("\\\\"),
             },
             _ if in_string && letter < ' ' => {
-                // Writing to a text cannot fail.
+                // Writing to a string cannot fail.
                 let _ = write!(repaired, "\\u{:04x}", u32::from(letter));
             }
             _ if in_string => repaired.push(letter),
@@ -234,7 +240,7 @@ fn repair(text: &str, stop_at: usize) -> (String, usize) {
     )
 }
 
-/// The escape that `text` starts with, if JSON knows it.
+/// Returns the JSON escape at the start of `text`, if valid.
 fn known_escape(text: &str) -> Option<&str> {
     let bytes = text.as_bytes();
     let length = match bytes.get(1)? {
@@ -245,15 +251,15 @@ fn known_escape(text: &str) -> Option<&str> {
     Some(&text[..length])
 }
 
-/// What may stand between the tokens: blanks of any alphabet, control characters, and what copies from web pages and documents
-/// leave behind.
+/// Returns whether a character is allowed between tokens: blanks of any alphabet, control
+/// characters, and invisible characters from copied web pages and documents.
 fn is_blank(letter: char) -> bool {
     letter.is_whitespace()
         || letter.is_control()
         || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
 }
 
-/// Where in `text` the parser stopped, in bytes.
+/// Returns the parser's stop position in `text`, in bytes.
 fn offset(text: &str, error: &serde_json::Error) -> usize {
     if error.classify() == Category::Eof {
         return text.len();
@@ -263,9 +269,10 @@ fn offset(text: &str, error: &serde_json::Error) -> usize {
     (before + error.column()).saturating_sub(1)
 }
 
-/// The quotation mark that is probably a part of the text around it, if that explains why the parser stopped at `at`. A string's
-/// closing quotation mark is followed by a comma, a colon or a bracket, and a comma in an object by the next field's name. If anything
-/// else follows, the text goes on.
+/// Returns the quotation mark that probably belongs to the surrounding text, if such a quotation
+/// mark explains the parser's stop at `at`. After a string's closing quotation mark comes a comma,
+/// a colon or a bracket; after a comma in an object comes the next field's name. If anything else
+/// follows, the text continues.
 fn unescaped_quote(text: &str, at: usize) -> Option<usize> {
     let before = text[..at].trim_end_matches(is_blank);
     if let Some(inside) = before.strip_suffix('"') {

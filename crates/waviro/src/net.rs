@@ -1,8 +1,14 @@
-//! Every HTTP request that leaves the gateway. The only room that names reqwest.
+//! Sends every HTTP request of the gateway. No other module uses reqwest.
 //!
-//! Whoever calls outward calls [`Net`]: it guards the address ([`guard`]), sends a Content-Length (PHP-FPM reads an
-//! empty body where a request is chunked), ends at one total deadline, reads at most [`ANSWER_CAP`] of the answer, decodes
-//! what was encoded ([`unpack`]), follows redirects only where asked ([`redirect`]), and asks no proxy of the environment.
+//! Each request goes through [`Net`], with these rules:
+//!
+//! - [`guard`] checks the address.
+//! - A body is sent with a Content-Length, because PHP-FPM reads an empty body from a chunked
+//!   request.
+//! - A total deadline ends the request.
+//! - At most [`ANSWER_CAP`] bytes of the response are read, and [`unpack`] decodes encoded bodies.
+//! - Redirects are followed only on demand ([`redirect`]).
+//! - Proxies from the environment are ignored.
 
 pub mod fetch;
 pub mod guard;
@@ -26,123 +32,127 @@ use crate::config::{self, AllowedNetwork};
 use guard::Pass;
 use unpack::{Encoding, UnpackError};
 
-/// The most of an answer that is read, in bytes. A text of 65,536 characters fits however JSON escapes it (12 bytes a character); a
-/// longer answer is a mistake or malice.
+/// The most bytes read of a response. A text of 65,536 characters fits, however JSON escapes the
+/// text (12 bytes a character). A longer response is a mistake or malice.
 pub const ANSWER_CAP: usize = 1024 * 1024;
 
-/// Headers of an answer that are read. The library reads 100, and frameworks that set cookies send more; curl reads 5,000.
-/// Each costs 64 bytes while the head is parsed.
+/// The most headers read of a response. The library's default is 100, and frameworks with many
+/// cookies send more; curl reads 5,000. Each header costs 64 bytes during the parsing of the head.
 const HEADERS: usize = 2_048;
 
-/// What a call's body is said to be.
+/// The content type of a posted body.
 pub const JSON: &str = "application/json";
 
-/// What the answer of a post may be.
+/// The accepted content types of a response to a post.
 const ANSWERS: &str = "application/json, */*;q=0.8";
 
-/// How the gateway calls itself.
 pub const USER_AGENT: &str = concat!("waviro/", env!("CARGO_PKG_VERSION"));
 
-/// How long an idle connection is kept. Short, because many servers of the audience close theirs after 5 s (Apache) to
-/// 75 s (nginx), and because a kept connection outlives a change of the name's address.
+/// The lifetime of an idle connection. Short for two reasons: the callers' servers close idle
+/// connections after 5 s (Apache) to 75 s (nginx), and an open connection outlives a change of the
+/// name's address.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// The door out.
+/// The HTTP client of the gateway.
 #[derive(Debug, Clone)]
 pub struct Net {
-    /// For calls that go only where everybody's may.
+    /// For calls without networks of their own.
     pooled: reqwest::Client,
-    /// For calls that may go further. A pool hands a connection to whoever names its host, and asks nobody again: what one bot
-    /// may reach would be open to all.
+    /// For calls with networks of their own. A pool reuses a connection for every call with the
+    /// same host, without a new check by the guard. One bot's networks would then be open to all
+    /// bots.
     single: reqwest::Client,
     guard: Guard,
     deadline: Duration,
     clock: Clock,
 }
 
-/// One request: a JSON body to a user's endpoint.
+/// A request with a JSON body to a user's endpoint.
 #[derive(Debug, Clone)]
 pub struct Call<'a> {
-    /// Where to.
     pub url: &'a Url,
-    /// JSON. Sent with its length, never chunked.
+    /// JSON, sent with a Content-Length and never chunked.
     pub body: Bytes,
-    /// What stands beside `Content-Type` and `User-Agent`.
+    /// Headers beside `Content-Type` and `User-Agent`.
     pub headers: &'a [(&'static str, String)],
-    /// The total deadline, until the answer's last byte; `outbound.timeout_s` where `None`.
+    /// The total deadline, until the response's last byte. `None` means `outbound.timeout_s`.
     pub within: Option<Duration>,
-    /// Networks that this call may reach beside the public ones and `outbound.allow`: the bot's own.
+    /// The bot's own networks, allowed for this call beside the public addresses and
+    /// `outbound.allow`.
     pub allow: &'a [AllowedNetwork],
 }
 
-/// What came of a [`Call`].
+/// The result of a [`Call`].
 #[derive(Debug, Clone)]
 pub struct Attempt {
-    /// The answer, or why there is none.
+    /// The response, or the reason of a missing response.
     pub outcome: Result<Answer, NetError>,
-    /// From the start of the call to the last byte, or to the failure.
+    /// The time from the start of the call to the last byte, or to the failure.
     pub took: Duration,
-    /// Who answered; where nobody did, the first address that was found and permitted. `None` where the call was refused, where
-    /// its host has no address, and where a connection of an earlier call was used and broke.
+    /// The address that answered, else the first address found and permitted. `None` if the call
+    /// was refused, if the host has no address, or if the call failed on a reused connection.
     pub address: Option<IpAddr>,
 }
 
-/// What an endpoint answered. Any status is an answer; the caller judges it.
+/// The response of an endpoint, with any status. The caller judges the status.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// The HTTP status.
     pub status: u16,
-    /// How long the endpoint asks to be left alone, if it does.
+    /// The delay from the `Retry-After` header, if present.
     pub retry_after: Option<Duration>,
-    /// The answer's body, at most [`ANSWER_CAP`] bytes of it.
+    /// The first [`ANSWER_CAP`] bytes of the body.
     pub body: Bytes,
-    /// The endpoint said more than [`ANSWER_CAP`] bytes; the rest was not read.
+    /// The body was longer than [`ANSWER_CAP`] bytes; the rest was not read.
     pub cut: bool,
-    /// Where it leads, if it has a `Location` that is a URL.
+    /// The URL from the `Location` header, if present and valid.
     pub location: Option<Url>,
 }
 
-/// Why there is no answer. The texts name the host at most, never the whole URL: paths and queries hold secrets.
+/// The reason of a missing response. The texts name at most the host, because paths and queries
+/// contain secrets.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum NetError {
-    /// The guard forbids the address. Trying again helps only after a change of configuration or of the name.
+    /// The guard forbids the address. A retry helps only after a change of the configuration or of
+    /// the name.
     #[error("refused: {0}")]
     Refused(#[from] Refused),
-    /// No connection: the name, the port, TLS, or it broke on the way.
+    /// The connection failed (name, port or TLS) or was lost.
     #[error("unreachable: {0}")]
     Unreachable(String),
-    /// No complete answer within the deadline. Whether the endpoint acted on the request is unknown.
+    /// No complete response within the deadline. The endpoint may have processed the request.
     #[error("no complete answer within {} s", .0.as_secs())]
     TimedOut(Duration),
-    /// The client could not be made; the text says why.
+    /// The client could not be created; the text gives the reason.
     #[error("no HTTP client: {0}")]
     NoClient(String),
 }
 
 impl Net {
-    /// A client with its own pool of connections: one for the process. Names are looked up as the operating system does.
+    /// Creates a client with its own connection pool; a process needs one client. Names are
+    /// resolved by the operating system.
     ///
     /// # Errors
-    /// [`NetError::NoClient`] where the operating system's resources do not suffice.
+    /// [`NetError::NoClient`] if the operating system has too few resources.
     pub fn new(config: &config::Outbound, clock: Clock) -> Result<Self, NetError> {
         Self::with_lookup(config, clock, Arc::new(guard::System))
     }
 
-    /// Looks names up by `lookup`.
+    /// Creates a client that resolves names with `lookup`.
     ///
     /// # Errors
-    /// As [`Net::new`].
+    /// The same as [`Net::new`].
     pub fn with_lookup(
         config: &config::Outbound,
         clock: Clock,
         lookup: Arc<dyn Lookup>,
     ) -> Result<Self, NetError> {
-        // Fails only where somebody installed one before, which serves as well.
+        // Fails only if a provider is installed already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let guard = Guard::new(&config.allow, lookup);
         let deadline = Duration::from_secs(config.timeout_s);
         let pooled = client(|| builder(&guard, deadline).pool_idle_timeout(IDLE))?;
-        // Without a pool, and not with a small one: a pool also hands out connections that are still being made.
+        // No pool at all: even a small pool shares connections, because a pool also hands out a
+        // connection that is still being opened.
         let single = client(|| builder(&guard, deadline).pool_max_idle_per_host(0))?;
         Ok(Self {
             pooled,
@@ -153,13 +163,13 @@ impl Net {
         })
     }
 
-    /// Judges a URL as far as that works without a name server; what is called later is judged again. `allow` are the bot's own
-    /// networks.
+    /// Checks a URL as far as possible without a name server; each call repeats the check. `allow`
+    /// are the bot's own networks.
     pub fn check(&self, url: &Url, allow: &[AllowedNetwork]) -> Result<(), Refused> {
         self.guard.check(url, allow)
     }
 
-    /// Posts a JSON body and reads the answer, whatever its status.
+    /// Posts a JSON body and reads the response, whatever its status.
     pub async fn post(&self, call: Call<'_>) -> Attempt {
         let mut request = self
             .client(call.allow)
@@ -173,7 +183,7 @@ impl Net {
             .await
     }
 
-    /// Reads the answer of a post from where a redirect of it leads.
+    /// Reads the response to a post by GET from the target of a redirect.
     async fn get_answer(
         &self,
         url: &Url,
@@ -238,7 +248,7 @@ impl Net {
         })
     }
 
-    /// The one that a call with these networks of its own goes through.
+    /// Returns the client for a call with these networks of its own.
     fn client(&self, allow: &[AllowedNetwork]) -> &reqwest::Client {
         if allow.is_empty() {
             &self.pooled
@@ -248,7 +258,7 @@ impl Net {
     }
 }
 
-/// As much of a body as is read, and whether there was more.
+/// Reads the body up to the cap. Returns the bytes, and whether there were more.
 async fn read(mut response: reqwest::Response) -> Result<(Bytes, bool), reqwest::Error> {
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await? {
@@ -262,7 +272,8 @@ async fn read(mut response: reqwest::Response) -> Result<(Bytes, bool), reqwest:
     Ok((body.freeze(), false))
 }
 
-/// The body without its encodings. A body that cannot be decoded stays as it came: whoever reads it says what is wrong with it.
+/// Decodes the body. An undecodable body is returned unchanged, so that its reader can report the
+/// fault.
 fn plain(body: Bytes, cut: bool, encodings: &[Encoding]) -> (Bytes, bool) {
     if encodings.is_empty() {
         return (body, cut);
@@ -309,7 +320,8 @@ fn builder(guard: &Guard, deadline: Duration) -> reqwest::ClientBuilder {
         .http1_max_headers(HEADERS)
 }
 
-/// Seconds or a date (RFC 9110, 10.2.3); nonsense and the past are no wish.
+/// Reads `Retry-After`: seconds or a date (RFC 9110, 10.2.3). Invalid values and past dates are
+/// ignored.
 fn retry_after(headers: &HeaderMap, now: Millis) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse::<u32>() {
@@ -320,7 +332,7 @@ fn retry_after(headers: &HeaderMap, now: Millis) -> Option<Duration> {
     (left > 0).then(|| Duration::from_millis(left.unsigned_abs()))
 }
 
-/// An error's causes in one line, without the URL.
+/// Returns an error's causes in one line, without the URL.
 fn chain(error: &reqwest::Error) -> String {
     let texts: Vec<String> = causes(error).skip(1).map(ToString::to_string).collect();
     if texts.is_empty() {

@@ -1,16 +1,18 @@
-//! `LAT-LONG`: the document separates two numbers, which may be negative, by a minus.
+//! Parses `LAT-LONG`: in the API document a minus separates two numbers, and both numbers may be
+//! negative.
 
 const NO_PAIR: &str = "its coordinate is not read as latitude-longitude; write it like -6.2088-106.8456 or -6.2088,106.8456, with decimal points";
 
-/// Reads a pair of decimal degrees with `-`, `,` or `;` between, blanks around it or not.
+/// Parses a pair of decimal degrees with `-`, `,` or `;` between, with or without blanks.
 ///
-/// A minus right after the separator is the second number's: `0.52--101.4`. Where a blank stands before a minus and none behind
-/// it, it could be either, and the pair is refused; so is a pair with decimal commas.
+/// A minus right after the separator belongs to the second number: `0.52--101.4`. A minus after a
+/// blank and before a digit could be the separator or a sign, so such a pair is refused. A pair
+/// with decimal commas is refused too.
 ///
 /// # Errors
-/// In words for its author.
+/// The fault, in words for the author.
 pub(super) fn pair(text: &str) -> Result<(f64, f64), String> {
-    // The minus of typesetting, which some languages print before a number.
+    // Some languages print the typographic minus before a number.
     let text = text.trim().replace('\u{2212}', "-");
     let (latitude, rest) = number(&text).ok_or(NO_PAIR)?;
     let behind = rest.trim_start();
@@ -25,9 +27,9 @@ pub(super) fn pair(text: &str) -> Result<(f64, f64), String> {
     }
 }
 
-/// Whether such a place is on the globe.
+/// Checks that the coordinates exist on the globe.
 pub(super) fn within(latitude: f64, longitude: f64) -> Result<(f64, f64), String> {
-    // Written so that what is no number at all is outside.
+    // With this comparison NaN counts as outside.
     let fits = |degrees: f64, most: f64| degrees.abs() <= most;
     if !fits(latitude, 90.0) {
         return Err(
@@ -40,7 +42,7 @@ pub(super) fn within(latitude: f64, longitude: f64) -> Result<(f64, f64), String
     Ok((latitude, longitude))
 }
 
-/// The number that `text` starts with, as much of it as is one, and what follows.
+/// Parses the number at the start of `text`. Returns the number and the rest.
 fn number(text: &str) -> Option<(f64, &str)> {
     let bytes = text.as_bytes();
     let digits = |from: usize| {

@@ -1,29 +1,31 @@
-//! What stands around the items.
+//! Finds the items of an answer inside their envelope.
 
 use serde_json::{Map, Value};
 
 use super::NoReply;
 use crate::lenient_json::{self, Cause, Parsed};
 
-/// How much of a refusal's words is kept, characters.
+/// The most characters kept of a message beside a false `success`.
 const SAID: usize = 200;
 
-/// How many braces of what was printed before the JSON are tried. A warning has none; a whole page of styles and scripts is
-/// no reply, and trying each of its braces would cost the square of its length.
+/// The most braces tried before the JSON is found. A printed warning has no brace. A whole page
+/// with styles and scripts is no reply; trying each of its braces would cost the square of its
+/// length.
 const TRIES: usize = 32;
 
-/// How many of these braces are tried with a repair, see [`lenient_json`]. Each repair walks through the rest of the body.
+/// The most braces tried with a repair, see [`lenient_json`]. Each repair reads the rest of the
+/// body.
 const REPAIRS: usize = 4;
 
-/// The entries of a reply, each still to be read.
+/// The entries of a reply, not yet parsed.
 pub(super) struct Entries {
     /// Not empty.
     pub(super) entries: Vec<Value>,
-    /// Whether strict JSON would refuse the answer.
+    /// True if the answer is not strict JSON.
     pub(super) tolerant: bool,
 }
 
-/// The entries of the reply.
+/// Returns the entries of a reply.
 pub(super) fn entries(body: &[u8]) -> Result<Entries, NoReply> {
     let body = lenient_json::bare(body);
     if body.is_empty() {
@@ -47,14 +49,15 @@ pub(super) fn entries(body: &[u8]) -> Result<Entries, NoReply> {
     })
 }
 
-/// The document's object in what was printed around it. Only one that says `success`: an inner piece of a broken answer must not
-/// be sent as if it were the whole.
+/// Finds the answer's object inside other output. Only an object with `success` counts: an inner
+/// part of a broken answer must not be sent as the whole.
 fn amid(body: &[u8]) -> Option<Parsed> {
     let braces = body.iter().enumerate().filter(|(_, byte)| **byte == b'{');
     let mut repairs = REPAIRS;
     for (at, _) in braces.take(TRIES) {
         let text = &body[at..];
-        // An object of JSON; a brace of a style or a script is followed by anything else.
+        // In JSON a quotation mark follows the brace. In a style or a script other characters
+        // follow.
         let may_repair = repairs > 0 && text[1..].trim_ascii_start().starts_with(b"\"");
         if may_repair {
             repairs -= 1;
@@ -100,7 +103,7 @@ fn strip(whole: Value) -> Result<Vec<Value>, NoReply> {
     }
 }
 
-/// A reply, also where it was encoded twice. A text that holds any other JSON is a text to send.
+/// Decodes a reply that was encoded twice. A text with any other JSON is a text to send.
 fn opened(reply: &Value) -> Value {
     let is_reply = |value: &Value| match value {
         Value::Array(entries) => !entries.is_empty() && are_items(entries),
@@ -115,12 +118,13 @@ fn opened(reply: &Value) -> Value {
     decoded.unwrap_or_else(|| reply.clone())
 }
 
-/// Without a word of success a list of mere texts or numbers is anything.
+/// Returns whether all entries are objects. Without `success` a list of texts or numbers can mean
+/// anything.
 fn are_items(entries: &[Value]) -> bool {
     entries.iter().all(Value::is_object)
 }
 
-/// A field by its name, in any case; the exact one first.
+/// Returns a field by its name: the exact name, else the name in any case.
 pub(super) fn field<'v>(object: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
     let any_case = || {
         object

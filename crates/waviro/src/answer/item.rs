@@ -1,4 +1,4 @@
-//! One entry of a reply.
+//! Parses an entry of a reply.
 
 use serde_json::{Map, Value};
 use url::Url;
@@ -9,19 +9,19 @@ use super::{Item, TEXT_CAP, URL_CAP, coordinate};
 use crate::invisible::is_blank;
 use crate::lenient_json;
 
-/// The most numbers of one card, as in the API.
+/// The most numbers of a contact card, as in the API.
 const NUMBERS: usize = 50;
 
-/// How much of a type that nobody knows is told, characters: enough to find it by.
+/// The most characters of an unknown type repeated in the fault's text, enough to find the item.
 const TYPE: usize = 30;
 
-/// What may stand beside a place.
+/// The fields for the name of a location.
 const NAMES: [&str; 3] = ["name", "caption", "pesan"];
 
-/// What may stand beside a file.
+/// The fields for the caption of a file.
 const CAPTIONS: [&str; 2] = ["caption", "pesan"];
 
-/// What a type asks for.
+/// The kind of an entry, from its type.
 #[derive(Clone, Copy)]
 enum Kind {
     Text,
@@ -30,7 +30,8 @@ enum Kind {
     Contact,
 }
 
-/// The items of an entry: one, or one for each of a content's list, at most `most` and never none.
+/// Returns the items of an entry: a single item, or an item for each entry of a list. At most
+/// `most` items are read, and the result is never empty.
 pub(super) fn read(entry: &Value, most: usize) -> Vec<Result<Item, String>> {
     let entry = match entry {
         Value::Object(entry) => entry,
@@ -45,7 +46,7 @@ pub(super) fn read(entry: &Value, most: usize) -> Vec<Result<Item, String>> {
         None | Some(Value::Null) => return vec![Err("it has no content".to_owned())],
         Some(content) => content.clone(),
     };
-    // A text is sent as it stands, though it look like JSON.
+    // A text is sent unchanged, even if the text looks like JSON.
     let decoded = match kind {
         Kind::Text => None,
         _ => lenient_json::decode(&content),
@@ -132,7 +133,7 @@ fn text(said: &str) -> Result<Item, String> {
     Ok(Item::Text(said.to_owned()))
 }
 
-/// Whether WhatsApp would show this text as it is.
+/// Checks that WhatsApp would show the text unchanged.
 fn sendable(text: &str) -> Result<(), String> {
     if is_blank(text) {
         return Err("its text is empty".to_owned());
@@ -146,7 +147,7 @@ fn sendable(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The first of these fields that says anything.
+/// Returns the first of the named fields with a text.
 fn words(object: &Map<String, Value>, names: &[&str]) -> Result<Option<String>, String> {
     let said = names.iter().find_map(|name| match field(object, name) {
         Some(Value::String(text)) if !is_blank(text) => Some(text),
@@ -170,7 +171,7 @@ fn url(content: Option<&Value>) -> Result<Url, String> {
         .ok_or_else(|| "its content is no URL that starts with http:// or https://".to_owned())
 }
 
-/// `[LAT, LONG]`, and no list of places.
+/// Returns whether the list is `[LAT, LONG]` and not a list of locations.
 fn is_pair(parts: &[Value]) -> bool {
     let angle = |part: &Value| match part {
         Value::Number(_) => true,

@@ -9,7 +9,7 @@ fn read(answer: &Value) -> Result<Parsed, NoReply> {
     parse(answer.to_string().as_bytes())
 }
 
-/// The texts of an answer that is nothing but texts.
+/// Returns the texts of an answer that has only texts.
 fn texts(body: impl AsRef<[u8]>) -> Vec<String> {
     let parsed = parse(body.as_ref()).unwrap();
     assert_eq!(parsed.skipped, []);
@@ -20,7 +20,7 @@ fn texts(body: impl AsRef<[u8]>) -> Vec<String> {
     texts.collect()
 }
 
-/// One line for each item and each that is skipped.
+/// Returns a line for each item and for each skipped item.
 fn shown(answer: &str) -> String {
     let parsed = parse(answer.as_bytes()).unwrap();
     let items = parsed.items.iter().map(|item| match item {
@@ -31,7 +31,7 @@ fn shown(answer: &str) -> String {
     items.chain(skipped).collect::<Vec<_>>().join("\n")
 }
 
-/// What comes of one item.
+/// Returns the result for a single item.
 fn one(item: &Value) -> Result<Item, String> {
     let mut parsed = read(&json!({"success": true, "message": [item]})).unwrap();
     match (parsed.items.pop(), parsed.skipped.pop()) {

@@ -1,4 +1,5 @@
-//! How far a bot's latest messages came, in memory: most receipts of a large group say what is known already, and need no commit.
+//! Remembers the durable acks of a bot's latest messages in memory. Most receipts of a large group
+//! repeat a known ack and need no commit.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -6,18 +7,19 @@ use std::sync::{Mutex, PoisonError};
 
 use waviro_link::MessageId;
 
-/// Messages of which this is known: those that members of a group receipt at one time. 16 bytes each, for each bot.
+/// The most remembered acks of a bot, at 16 bytes each: enough for the messages whose receipts
+/// arrive at the same time.
 const KNOWN: usize = 512;
 
-/// Who says that WhatsApp's server took a message: the server itself, which nobody else can claim.
+/// The source of a server ack. No other sender can use this name.
 pub(super) const SERVER: &str = "";
 
-/// The acks of the latest messages that are durable, each with who says so: what somebody else claims of a message may not
-/// have counted. What is forgotten is asked of the database again.
+/// The durable acks of the latest messages, each with its source. The source is part of the key,
+/// because a receipt from a stranger may not have counted. A forgotten ack costs a database access.
 #[derive(Debug, Default)]
 pub(super) struct Came(Mutex<Latest>);
 
-/// Ids by their hash: another id with the same one is as likely as a broken disk.
+/// Keyed by a hash of id and source. A collision is as improbable as a broken disk.
 #[derive(Debug, Default)]
 struct Latest {
     hasher: RandomState,
@@ -26,7 +28,8 @@ struct Latest {
 }
 
 impl Came {
-    /// These came as far as `ack`, says `by`, and that is durable if it counts.
+    /// Stores that `by` reported `ack` for the messages. The ack must be durable already, if it
+    /// counts.
     pub(super) fn note<'a>(&self, ids: impl IntoIterator<Item = &'a MessageId>, by: &str, ack: i8) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for id in ids {
@@ -45,7 +48,7 @@ impl Came {
         }
     }
 
-    /// Whether all of these are known to have come as far as `ack`, from `by` or from the server.
+    /// Returns whether all messages have at least `ack`, reported by `by` or by the server.
     pub(super) fn have_all(&self, ids: &[MessageId], by: &str, ack: i8) -> bool {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         ids.iter().all(|id| {

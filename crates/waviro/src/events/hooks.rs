@@ -1,4 +1,4 @@
-//! From an inbound message to the webhooks that are owed for it, by the bot's rules.
+//! Builds the webhook for an inbound message, by the bot's rules.
 
 use sha2::{Digest, Sha256};
 use waviro_link::{Chat, Inbound, Sender};
@@ -7,8 +7,8 @@ use crate::bots::Profile;
 use crate::keyword::{self, Heard};
 use crate::store::{Hook, RuleRow};
 
-/// The webhook of a message; `None` where no rule takes it. Only what others wrote as text goes to rules; what was written in a
-/// group, only to rules that want groups.
+/// Returns the webhook of a message; `None` if no rule applies. Rules apply only to texts from
+/// other people, and in groups only if the rule includes groups.
 pub(super) fn of(
     slot: i32,
     inbound: &Inbound,
@@ -42,7 +42,7 @@ pub(super) fn of(
     })
 }
 
-/// What rules are held against: what somebody typed, chose or wrote under a file.
+/// Returns the text for the rules: a typed text, a chosen option or a caption.
 pub(super) fn text(inbound: &Inbound) -> Option<&str> {
     if inbound.from_me {
         return None;
@@ -50,7 +50,8 @@ pub(super) fn text(inbound: &Inbound) -> Option<&str> {
     inbound.kind.text()
 }
 
-/// The same however often WhatsApp delivers the message, and of nobody else's making: a sender chooses the message's id alone.
+/// Returns an id that stays the same when WhatsApp redelivers the message. A sender can choose only
+/// the message id, so nobody can produce the webhook id of another message.
 fn webhook_id(slot: i32, inbound: &Inbound, rule: i64) -> String {
     let mut hash = Sha256::new();
     let sender = match &inbound.sender {

@@ -1,4 +1,5 @@
-//! Keeps what WhatsApp tells: messages with what is owed for them, and news of those that were sent. Durable when it returns.
+//! Stores the reports of WhatsApp: inbound messages with their webhooks and events, and acks of
+//! sent messages. A report is durable when the call returns.
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use crate::clock::{Clock, Millis};
 use crate::files::Files;
 use crate::store::{Feeds, InboundRow, Kept, News, Store, StoreError};
 
-/// What one bot's news are kept with.
+/// The handles for storing one bot's reports.
 #[derive(Clone)]
 pub(super) struct Keeper {
     pub(super) bot: Arc<Bot>,
@@ -24,7 +25,7 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// Keeps each message that is new, and has its webhooks and events posted.
+    /// Stores each new message, and enqueues its webhooks and events.
     pub(super) async fn inbound(&self, batch: Vec<Inbound>) -> Result<(), StoreError> {
         let (count, now) = (batch.len(), self.clock.now());
         let rows = self.with_hooks(batch, now).await?;
@@ -52,7 +53,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// Keeps news of messages that the bot sent.
+    /// Stores acks of messages sent by the bot.
     pub(super) async fn raise(&self, news: Vec<(MessageId, News)>) -> Result<(), StoreError> {
         let now = self.clock.now();
         self.store
@@ -60,7 +61,8 @@ impl Keeper {
             .await
     }
 
-    /// The messages and what is owed for each, should it be new.
+    /// Returns a row for each message, with the webhook and the event to post if the message is
+    /// new.
     async fn with_hooks(
         &self,
         batch: Vec<Inbound>,

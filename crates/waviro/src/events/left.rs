@@ -1,5 +1,8 @@
-//! What could not be committed when it came: it was left with WhatsApp, which tells it again on the next connection, and that may be
-//! hours away. So it is held here too, and committed as soon as the database can. What comes after that may be committed before it.
+//! Retries commits of WhatsApp's reports after a database error.
+//!
+//! WhatsApp redelivers an uncommitted report only on the next connection, perhaps hours later. The
+//! report is therefore also held in memory, and committed as soon as the database works again. A
+//! later report may be committed first.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,33 +17,35 @@ use crate::bots::Bot;
 use crate::jobs::Jobs;
 use crate::store::{News, StoreError};
 
-/// How often it is tried.
+/// The pause between two attempts.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// So much is held of one bot, most of it messages of some hundred bytes; what comes beyond waits for the next connection.
+/// The most reports held for one bot, most of them messages of some hundred bytes. Further reports
+/// wait for the next connection.
 const HELD: usize = 1_000;
 
-/// What fails so often while the database takes other things is at fault itself.
+/// The most failed attempts while other commits succeed. After so many, the report itself must be
+/// the cause.
 const TRIES: u32 = 10;
 
-/// Something that WhatsApp told.
+/// A report of WhatsApp.
 #[derive(PartialEq)]
 pub(super) enum Told {
     Messages(Vec<Inbound>),
     News(Vec<(MessageId, News)>),
 }
 
-/// What is held of one bot, oldest first.
+/// The held reports of one bot, oldest first.
 type Held = Arc<Mutex<VecDeque<Arc<Told>>>>;
 
-/// Where it is put.
+/// Holds reports for a retry.
 pub(super) struct Left {
     held: Held,
     more: mpsc::Sender<()>,
 }
 
 impl Left {
-    /// Starts trying, until this is dropped or the gateway stops.
+    /// Starts the retry task. The task ends when this value is dropped or the gateway stops.
     pub(super) fn start(keeper: Keeper, jobs: &Jobs) -> Self {
         let (more, mut wake) = mpsc::channel(1);
         let held = Held::default();
@@ -62,7 +67,8 @@ impl Left {
         Self { held, more }
     }
 
-    /// Holds it. WhatsApp tells the same again on each connection that is made meanwhile: it is held once.
+    /// Holds a report. WhatsApp redelivers the same report on each new connection, so an equal
+    /// report is held once.
     pub(super) fn hold(&self, bot: &Bot, told: Told) {
         let mut held = lock(&self.held);
         if held.iter().any(|it| **it == told) {
@@ -76,7 +82,7 @@ impl Left {
             return;
         }
         held.push_back(Arc::new(told));
-        // Full: it is awake, or about to be.
+        // A full channel means that the task is awake, or about to wake up.
         let _ = self.more.try_send(());
     }
 }
@@ -89,7 +95,7 @@ fn first(held: &Held) -> Option<Arc<Told>> {
     lock(held).front().map(Arc::clone)
 }
 
-/// Tries until it is committed, or cannot be.
+/// Retries until the report is committed, or cannot be committed.
 async fn commit(keeper: &Keeper, told: &Told) {
     let (mut tries, mut others) = (0, keeper.store.commits());
     loop {
@@ -118,7 +124,7 @@ async fn commit(keeper: &Keeper, told: &Told) {
     }
 }
 
-/// Whether the next try may succeed.
+/// Returns whether a retry may succeed.
 pub(super) fn may_pass(reason: &StoreError) -> bool {
     matches!(reason, StoreError::Failed(_) | StoreError::Busy)
 }

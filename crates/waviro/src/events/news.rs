@@ -1,4 +1,4 @@
-//! From what a bot heard to the event that tells of it.
+//! Builds the events of a bot from the reports of WhatsApp.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -13,7 +13,7 @@ use crate::store::{
     media_id,
 };
 
-/// What every event of a message begins with.
+/// The first fields of every message event.
 #[derive(Serialize)]
 struct Head<'a> {
     id: &'a str,
@@ -29,7 +29,7 @@ struct ChatView {
     group: bool,
 }
 
-/// Somebody, by what is known of them.
+/// A person, by the known names.
 #[derive(Serialize)]
 struct Person<'a> {
     number: Option<&'a str>,
@@ -58,7 +58,7 @@ struct File {
     expires_at: String,
 }
 
-/// Of an earlier message: edited, deleted, reacted to.
+/// An event about an earlier message: edited, deleted, or reacted to.
 #[derive(Serialize)]
 struct Later<'a> {
     #[serde(flatten)]
@@ -99,12 +99,12 @@ struct Called<'a> {
     group: Option<String>,
 }
 
-/// Whether a message is told with a link to its file.
+/// Returns whether the event of a message contains a link to a file.
 pub(super) fn has_link(inbound: &Inbound) -> bool {
     matches!(inbound.kind, InboundKind::Media(_))
 }
 
-/// What a message is told as; `None` where nobody wants to know.
+/// Returns the event for a message; `None` if no subscriber wants the event.
 pub(super) fn of_message(
     audience: &Arc<Audience>,
     inbound: &Inbound,
@@ -173,7 +173,8 @@ pub(super) fn of_message(
     Some(NewEvent {
         audience: Arc::clone(audience),
         kind,
-        // A sender chooses ids: those of one chat are no business of another's.
+        // Senders choose message ids, so the chat is part of the line: a sender must not affect
+        // another chat's line.
         line: format!("{chat}:{subject}"),
         subject,
         id: event_id,
@@ -181,7 +182,7 @@ pub(super) fn of_message(
     })
 }
 
-/// Where a link stands now.
+/// Returns the event for the current state of a link.
 pub(super) fn of_state(audience: &Arc<Audience>, status: &Status, now: Millis) -> NewEvent {
     let kind = EventKind::BotState;
     let cause = status.cause();
@@ -200,7 +201,7 @@ pub(super) fn of_state(audience: &Arc<Audience>, status: &Status, now: Millis) -
     }
 }
 
-/// What became of a group.
+/// Returns the event for a change of a group.
 pub(super) fn of_group(audience: &Arc<Audience>, change: &GroupChange) -> NewEvent {
     let kind = EventKind::GroupChanged;
     let group = Chat::Group(change.group.clone()).address();
@@ -243,7 +244,7 @@ pub(super) fn of_group(audience: &Arc<Audience>, change: &GroupChange) -> NewEve
     }
 }
 
-/// Somebody calls.
+/// Returns the event for an incoming call.
 pub(super) fn of_call(audience: &Arc<Audience>, call: &Call) -> NewEvent {
     let kind = EventKind::CallReceived;
     let called = Called {
@@ -284,7 +285,7 @@ fn moment(at: SystemTime) -> String {
     rfc3339(at.duration_since(UNIX_EPOCH).map_or(0, millis))
 }
 
-/// Texts and numbers alone: it cannot fail.
+/// Serializing texts and numbers cannot fail.
 fn json(data: &impl Serialize) -> String {
     serde_json::to_string(data).unwrap_or_default()
 }

@@ -1,4 +1,5 @@
-//! `bot.state`: the states of one link, told in their order by a task of its own, because a link must not wait for the database.
+//! Publishes `bot.state` events. A task of its own keeps the states of a link in order, because the
+//! link must not wait for the database.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -13,10 +14,11 @@ use crate::clock::{Clock, Millis};
 use crate::jobs::Jobs;
 use crate::store::{EventKind, Feeds, Store, StoreError};
 
-/// Where the ear puts states.
+/// The channel from the listener to the task.
 pub(super) type Told = mpsc::UnboundedSender<(Status, Millis)>;
 
-/// Starts telling a bot's states, until the ear is gone or the gateway stops.
+/// Starts the task for a bot's states. The task ends when the listener is dropped or the gateway
+/// stops.
 pub(super) fn start(bot: &Arc<Bot>, store: Store, jobs: &Jobs) -> Told {
     let (told, mut heard) = mpsc::unbounded_channel::<(Status, Millis)>();
     let (feeds, stop) = (jobs.feeds(bot), jobs.stop());
@@ -31,7 +33,7 @@ pub(super) fn start(bot: &Arc<Bot>, store: Store, jobs: &Jobs) -> Told {
                 },
                 () = stop.cancelled() => return,
             };
-            // A fresh code is no other state.
+            // A new QR code is not a new state.
             let known = (status.word(), status.cause().map(Cow::into_owned));
             if last.replace(known.clone()) == Some(known) {
                 continue;
@@ -59,8 +61,8 @@ async fn tell(
     Ok(())
 }
 
-/// When a state was heard, by this clock.
+/// Sends a state to the task, with the current time.
 pub(super) fn note(told: &Told, status: &Status, clock: &Clock) {
-    // The task is gone where the gateway stops.
+    // Fails only if the task has ended because the gateway stops.
     let _ = told.send((status.clone(), clock.now()));
 }

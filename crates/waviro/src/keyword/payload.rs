@@ -1,35 +1,35 @@
-//! What a keyword's webhook is sent: the document's four fields, in its order.
+//! The body for a keyword's webhook: the four fields of the API document, in the same order.
 
 use serde::Serialize;
 use waviro_link::GroupId;
 
-/// The document's payload, and for groups which one.
+/// The payload of the API document, plus the group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Payload<'a> {
-    /// Exactly as registered; empty for the catch-all.
+    /// The keyword as registered; empty for the catch-all.
     pub keyword: &'a str,
-    /// The parts after the keyword; for the catch-all the text.
+    /// The parts after the keyword; for the catch-all the whole text.
     pub data: &'a [String],
     /// The bot's webhook key, never its SecretKey.
     #[serde(rename = "webhookkey")]
     pub webhook_key: &'a str,
-    /// The sender's phone number; empty where WhatsApp hides it. Never a LID.
+    /// The sender's phone number; empty if WhatsApp hides the number. Never a LID.
     pub from: &'a str,
-    /// The group that it was written in.
+    /// The group of the message.
     #[serde(rename = "groupid", skip_serializing_if = "Option::is_none")]
     pub group_id: Option<&'a str>,
 }
 
 impl Payload<'_> {
-    /// As it is posted.
+    /// Returns the payload as JSON.
     #[must_use]
     pub fn json(&self) -> String {
-        // Texts and lists of texts: there is nothing that could fail.
+        // Texts and lists of texts are always serializable.
         serde_json::to_string(self).unwrap_or_default()
     }
 }
 
-/// A group's id as the payload has it: as the API's `groupid`.
+/// Returns a group's id in the form of the payload and of the API's `groupid`.
 #[must_use]
 pub fn group_id(group: &GroupId) -> String {
     format!("{group}@g.us")

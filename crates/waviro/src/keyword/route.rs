@@ -1,37 +1,36 @@
-//! From an incoming text to what is posted for it.
+//! Finds the rule for an inbound text, and builds the body to post.
 
 use super::{Payload, pick};
 
-/// A rule, as far as texts are held against it.
+/// A rule, reduced to the parts that decide about a text.
 pub trait Rule {
-    /// As registered.
+    /// Returns the keyword as registered.
     fn keyword(&self) -> &str;
 
-    /// Whether it takes texts at all, and those of groups.
+    /// Returns whether the rule takes texts of the given kind of chat.
     fn listens(&self, in_group: bool) -> bool;
 }
 
-/// What was written.
+/// An inbound text.
 #[derive(Debug, Clone, Copy)]
 pub struct Heard<'a> {
-    /// The text.
     pub text: &'a str,
-    /// The sender's phone number; empty where WhatsApp hides it.
+    /// The sender's phone number; empty if WhatsApp hides the number.
     pub from: &'a str,
-    /// The group that it was written in, see [`super::group_id`].
+    /// The group of the message, see [`super::group_id`].
     pub group_id: Option<&'a str>,
 }
 
-/// The rule that a text belongs to, and what is posted to its URL.
+/// The rule for a text, and the body to post to its URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Routed<'r, R> {
-    /// The rule.
     pub rule: &'r R,
-    /// The [`Payload`] as it is posted.
+    /// The [`Payload`] as JSON.
     pub body: String,
 }
 
-/// Finds the rule of a text, by [`pick`] among those that listen; `None` where none takes it.
+/// Finds the rule for a text, with [`pick`] among the rules that listen to the chat; `None` if no
+/// rule applies.
 #[must_use]
 pub fn route<'r, R: Rule>(
     rules: &'r [R],

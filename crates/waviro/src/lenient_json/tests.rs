@@ -1,4 +1,4 @@
-//! What is read, what is not, and how a fault is named.
+//! Tests the accepted texts, the refused texts, and the faults.
 
 use proptest::prelude::*;
 use serde_json::json;

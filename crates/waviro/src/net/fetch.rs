@@ -1,6 +1,8 @@
-//! Fetching a file that somebody wants sent: guarded like every call, counted while it streams, never held in memory.
+//! Fetches a file for a message. The fetch is guarded like every call; the file is counted while
+//! streaming and never held in memory.
 //!
-//! The bytes come as the host sent them; [`Fetched::encodings`] says how they are encoded ([`super::unpack`]).
+//! The bytes stay as the host sent them; [`Fetched::encodings`] lists their encodings
+//! ([`super::unpack`]).
 
 use std::time::Duration;
 
@@ -15,49 +17,50 @@ use super::unpack::{self, Encoding};
 use super::{Net, NetError, judge};
 use crate::config::AllowedNetwork;
 
-/// File hosts send on to their storage, rarely more than once.
+/// The most redirects of a fetch. File hosts redirect to their storage, rarely more than once.
 const REDIRECTS: usize = 3;
 
-/// What came, and what was said about it.
+/// The facts about a fetched file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fetched {
-    /// Bytes, as they came.
+    /// The number of bytes received, before decoding.
     pub size: u64,
-    /// What they are encoded with, in the order in which that was done.
+    /// The encodings, in the order of their application.
     pub encodings: Vec<Encoding>,
-    /// `Content-Type`, as it came.
+    /// `Content-Type`, as received.
     pub content_type: Option<String>,
-    /// `Content-Disposition`, as it came.
+    /// `Content-Disposition`, as received.
     pub disposition: Option<String>,
-    /// Where it was in the end.
+    /// The URL of the file after redirects.
     pub url: Url,
 }
 
-/// Why there is no file.
+/// The reason of a missing file.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum FetchError {
-    /// No answer, or a refused address.
+    /// No response, or a refused address.
     #[error(transparent)]
     Net(#[from] NetError),
-    /// The host answered with something else than the file.
+    /// The host answered with an error status.
     #[error("the host answered with status {0}")]
     Status(u16),
-    /// More bytes than the cap.
+    /// The file has more bytes than the cap.
     #[error("the file is larger than {0} bytes")]
     TooLarge(u64),
-    /// No bytes at all.
+    /// The file has no bytes.
     #[error("the file is empty")]
     Empty,
-    /// A web page came, where the URL or whoever gave it means a file. Holds the link to the file itself, if it is known.
+    /// A web page came, although the URL or the caller means a file. Contains the direct link to
+    /// the file, if known.
     #[error("a web page came instead of the file{}", hint(.0.as_deref()))]
     Page(Option<String>),
-    /// The bytes do not fit their `Content-Encoding`.
+    /// The bytes do not match their `Content-Encoding`.
     #[error("the file's Content-Encoding cannot be decoded")]
     Encoding,
-    /// Sent on more often than [`REDIRECTS`], or nowhere.
+    /// More redirects than [`REDIRECTS`], or a redirect without a valid target.
     #[error("sent on too often, or to nowhere")]
     Lost,
-    /// It could not be written down.
+    /// The file could not be written.
     #[error("not written: {0}")]
     Disk(String),
 }
@@ -76,11 +79,12 @@ fn hint(direct: Option<&str>) -> String {
 }
 
 impl Net {
-    /// Fetches `url` into `sink`, all of it `within` that time and at most `cap` bytes, whatever its `Content-Length` says.
-    /// Follows three redirects, each through the guard. `allow` are the bot's own networks, for each of them.
+    /// Fetches `url` into `sink`. The whole fetch ends `within` the given time and reads at most
+    /// `cap` bytes, whatever the `Content-Length` says. Follows three redirects. The guard checks
+    /// each URL, with `allow` as the bot's own networks.
     ///
     /// # Errors
-    /// [`FetchError`]; what was written until then is of no use.
+    /// [`FetchError`]; then the bytes in the sink are incomplete.
     pub async fn fetch(
         &self,
         url: &Url,
@@ -127,7 +131,7 @@ impl Net {
         within: Duration,
     ) -> Result<reqwest::Response, NetError> {
         self.guard.check(url, allow)?;
-        // A file that comes as it is can be counted against the cap while it streams.
+        // The size of an unencoded file can be checked against the cap while streaming.
         let request = self
             .client(allow)
             .get(url.clone())
@@ -174,7 +178,8 @@ async fn pour(
     Ok(fetched)
 }
 
-/// A header's text; file names come in UTF-8 too, which is more than headers officially hold, and else in Latin-1.
+/// Returns a header as text. Hosts send file names in UTF-8, outside the HTTP standard, or in
+/// Latin-1.
 fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let bytes = headers.get(name)?.as_bytes();
     let latin = || bytes.iter().map(|byte| char::from(*byte)).collect();

@@ -1,10 +1,15 @@
-//! Which addresses the gateway may dial for others: the answer to server-side request forgery.
+//! Decides to which addresses the gateway may connect. The guard prevents server-side request
+//! forgery (SSRF).
 //!
-//! Whoever holds a SecretKey chooses URLs (notifyurl, media, rules), and the gateway stands inside somebody's network.
-//! So only public addresses are dialled, unless `outbound.allow` names them, or the call's own list. A URL is checked twice:
-//! [`Guard::check`] reads the parsed host (numbers in odd notations are addresses after parsing), and the guard is also
-//! the HTTP client's resolver, so that the address which was checked is the one that is dialled: no window for a name that
-//! changes its answer in between. The client never follows a redirect by itself, that would be a way around.
+//! Each holder of a SecretKey chooses URLs (notifyurl, media, rules), and the gateway runs inside
+//! the operator's network. Therefore the gateway connects only to public addresses and to the
+//! networks in `outbound.allow` or in the bot's own list.
+//!
+//! A URL is checked twice. [`Guard::check`] reads the parsed host; after parsing, a number in an
+//! odd notation is an address. The guard is also the HTTP client's resolver, so the client connects
+//! exactly to the checked addresses. A name server cannot give a second, different answer in
+//! between. The client never follows a redirect by itself, because a redirect would bypass the
+//! check.
 //!
 //! The person who chose the URL reads the refusal. A refusal therefore contains an address only if
 //! the URL contains the same address. The private addresses of a name go to the log, for the
@@ -28,24 +33,24 @@ use crate::config::AllowedNetwork;
 use ports::is_unsafe;
 use public::is_public;
 
-/// Decides by the configuration key `outbound.allow`.
+/// Checks URLs and addresses by the configuration key `outbound.allow`.
 #[derive(Debug, Clone)]
 pub struct Guard {
     allow: Arc<[AllowedNetwork]>,
     lookup: Arc<dyn Lookup>,
 }
 
-/// Finds the addresses of a name.
+/// Resolves names to addresses.
 #[async_trait]
 pub trait Lookup: Debug + Send + Sync {
-    /// All addresses of `name`, in the order in which they are to be tried.
+    /// Returns all addresses of `name`, in the order of the connection attempts.
     ///
     /// # Errors
-    /// Where there is no such name, or nobody who knows.
+    /// The name does not exist, or no name server answers.
     async fn lookup(&self, name: &str) -> io::Result<Vec<IpAddr>>;
 }
 
-/// The operating system's lookup: hosts file and name servers.
+/// The operating system's resolver: hosts file and name servers.
 #[derive(Debug, Clone, Copy)]
 pub struct System;
 
@@ -57,32 +62,32 @@ impl Lookup for System {
     }
 }
 
-/// Why a URL is not dialled.
+/// The reason of a refused URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// Neither http nor https.
+    /// The scheme is neither http nor https.
     #[error("only http and https URLs are called, not {0}")]
     Scheme(String),
-    /// `https://user:password@host/`: a secret that would end up in logs.
+    /// The URL has the form `https://user:password@host/`: a secret that would end up in logs.
     #[error("the URL holds a user name or password; remove it")]
     UserInfo,
-    /// A host that is missing or empty.
+    /// The host is missing or empty.
     #[error("the URL names no host")]
     NoHost,
-    /// A port of another protocol, whose server would read an HTTP request as commands.
+    /// The port belongs to another protocol, whose server would read an HTTP request as commands.
     #[error(
         "port {0} belongs to another protocol than HTTP, no browser calls it either; use another port"
     )]
     UnsafePort(u16),
-    /// The URL holds an address that is neither public nor allowed.
+    /// The URL contains an address, neither public nor allowed.
     #[error("{address} is not a public address; add {network} to outbound.allow if it is meant")]
     NotPublic {
-        /// As the URL has it.
+        /// The address as written in the URL.
         address: String,
-        /// The same as a network, as `outbound.allow` takes it.
+        /// The address as a network, in the form of `outbound.allow`.
         network: String,
     },
-    /// The URL holds a name whose addresses are neither public nor allowed. The addresses are in
+    /// The URL contains a name whose addresses are neither public nor allowed. The addresses are in
     /// the log.
     #[error(
         "{0} has no public address; if it is meant, the operator adds its address to outbound.allow"
@@ -91,14 +96,14 @@ pub enum Refused {
 }
 
 tokio::task_local! {
-    /// The request that is being made: a resolver hears only its host's name.
+    /// The pass of the current request. A resolver gets only the host's name as an argument.
     static PASS: Arc<Pass>;
 }
 
-/// What the guard must know of a request beside the name, and what it found.
+/// Facts about a request that the guard needs beside the name, and the addresses found.
 #[derive(Debug)]
 pub(super) struct Pass {
-    /// A rule may name a port.
+    /// The port of the URL, because an entry of the allow list may name a port.
     port: u16,
     allow: Vec<AllowedNetwork>,
     found: OnceLock<IpAddr>,
@@ -106,7 +111,7 @@ pub(super) struct Pass {
 }
 
 impl Pass {
-    /// For a URL that was checked.
+    /// Creates a pass for a checked URL.
     pub(super) fn new(url: &Url, allow: &[AllowedNetwork]) -> Arc<Self> {
         let literal: Option<IpAddr> = match url.host() {
             Some(Host::Ipv4(address)) => Some(address.into()),
@@ -121,24 +126,24 @@ impl Pass {
         })
     }
 
-    /// Runs a request; while it runs, the guard knows whose it is.
+    /// Runs a request with this pass, so that the guard knows the request's port and networks.
     pub(super) async fn scope<F: Future>(self: &Arc<Self>, request: F) -> F::Output {
         PASS.scope(self.clone(), request).await
     }
 
-    /// Notes who answered.
+    /// Stores the address that answered.
     pub(super) fn answered(&self, address: IpAddr) {
         let _ = self.answered.set(address);
     }
 
-    /// Who answered, else the first address that was found and permitted.
+    /// Returns the address that answered, else the first address found and permitted.
     pub(super) fn address(&self) -> Option<IpAddr> {
         self.answered.get().or(self.found.get()).copied()
     }
 }
 
 impl Guard {
-    /// A guard that lets public addresses pass, and what `allow` names.
+    /// Creates a guard that permits public addresses and the networks of `allow`.
     #[must_use]
     pub fn new(allow: &[AllowedNetwork], lookup: Arc<dyn Lookup>) -> Self {
         Self {
@@ -147,8 +152,8 @@ impl Guard {
         }
     }
 
-    /// Judges what can be judged without asking a name server: scheme, user info, port, and a host
-    /// that is an address or a name for this very machine. `own` are the networks of the call
+    /// Checks everything that needs no name server: the scheme, the user info, the port, and a host
+    /// written as an address or as a name of this machine. `own` are the networks of the call
     /// itself.
     pub fn check(&self, url: &Url, own: &[AllowedNetwork]) -> Result<(), Refused> {
         if !matches!(url.scheme(), "http" | "https") {
@@ -182,7 +187,7 @@ impl Guard {
         }
     }
 
-    /// Whether an address may be dialled at a port, by everybody or by a call with networks of its `own`.
+    /// Returns whether a call with the networks `own` may connect to an address at a port.
     #[must_use]
     pub fn permits(&self, address: IpAddr, port: u16, own: &[AllowedNetwork]) -> bool {
         is_public(address)
@@ -192,11 +197,11 @@ impl Guard {
     }
 }
 
-/// Looks a name up and keeps only what may be dialled.
+/// Resolves a name and keeps only permitted addresses.
 impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
-        // Read before the first await: this part runs inside the request's own task. Where it does not, nothing is known
-        // but the name, and port 0 matches no rule that names a port.
+        // Read before the first await, because only this part runs inside the request's own task.
+        // Outside a request only the name is known; then port 0 matches no rule with a port.
         let pass = PASS.try_with(Clone::clone).ok();
         let guard = self.clone();
         Box::pin(async move {
@@ -222,7 +227,7 @@ impl Resolve for Guard {
     }
 }
 
-/// RFC 6761: `localhost` and everything below it is loopback, with or without a final dot.
+/// RFC 6761: `localhost` and every name below are loopback, with or without a final dot.
 fn is_this_machine(name: &str) -> bool {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
     name == "localhost" || name.ends_with(".localhost")

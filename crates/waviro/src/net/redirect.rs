@@ -1,7 +1,8 @@
-//! Redirects of a post, as browsers follow them (<https://fetch.spec.whatwg.org/#http-redirect-fetch>): after 301, 302 and 303 the
-//! answer is read by GET, after 307 and 308 the post is repeated. Each step passes the guard.
+//! Follows redirects of a post as browsers do
+//! (<https://fetch.spec.whatwg.org/#http-redirect-fetch>). After 301, 302 and 303 the response is
+//! read by GET; after 307 and 308 the post is repeated. The guard checks each step.
 //!
-//! Google Apps Script answers every post by a 302 to the place of its answer.
+//! Google Apps Script answers every post with a 302 to the response.
 
 use std::time::Duration;
 
@@ -10,31 +11,32 @@ use url::Url;
 use super::{Answer, Attempt, Call, Net};
 use crate::config::AllowedNetwork;
 
-/// Redirects that are followed of one post. Google needs one; a loop has no end.
+/// The most redirects followed for a post. Google needs one; a redirect loop has no end.
 pub const MOST: usize = 3;
 
-/// Where a redirect leads.
+/// The meaning of a redirect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Onward {
-    /// The endpoint has taken the post; the answer is at this URL.
+    /// The endpoint has accepted the post; the response is at this URL.
     Get(Url),
     /// The endpoint has moved; the post goes to this URL.
     Post(Url),
 }
 
-/// The last attempt of a post whose redirects were followed.
+/// The last attempt of a post after its redirects.
 #[derive(Debug, Clone)]
 pub struct Followed {
-    /// What came of it; its duration is that of all steps.
+    /// The result; its duration covers all steps.
     pub attempt: Attempt,
-    /// Where the last step went.
+    /// The URL of the last step.
     pub url: Url,
-    /// How many redirects were followed.
+    /// The number of redirects followed.
     pub redirects: usize,
 }
 
 impl Answer {
-    /// Where the answer leads; `None` if it is no redirect, or one to nowhere.
+    /// Returns the redirect of the response; `None` if the response is no redirect or has no valid
+    /// target.
     #[must_use]
     pub fn onward(&self) -> Option<Onward> {
         let url = self.location.clone()?;
@@ -47,7 +49,8 @@ impl Answer {
 }
 
 impl Followed {
-    /// Where the answer is, if the endpoint has taken the post and the answer stands elsewhere.
+    /// Returns the URL of the response, if the endpoint has accepted the post and redirects to the
+    /// response.
     #[must_use]
     pub fn answer_at(&self) -> Option<Url> {
         let answer = self.attempt.outcome.as_ref().ok()?;
@@ -59,8 +62,8 @@ impl Followed {
 }
 
 impl Net {
-    /// Posts, and posts again where the endpoint has moved. A redirect to the answer is not followed: see
-    /// [`Followed::answer_at`].
+    /// Posts, and posts again if the endpoint has moved. A redirect to the response is not
+    /// followed; see [`Followed::answer_at`].
     pub async fn post_on(&self, call: Call<'_>) -> Followed {
         let mut url = call.url.clone();
         let (mut redirects, mut took) = (0, Duration::ZERO);
@@ -88,12 +91,12 @@ impl Net {
         }
     }
 
-    /// What is left of a deadline that all steps of a call share.
+    /// Returns the rest of a deadline shared by all steps of a call.
     fn left(&self, within: Option<Duration>, took: Duration) -> Duration {
         within.unwrap_or(self.deadline).saturating_sub(took)
     }
 
-    /// Reads the answer of a post by GET, after so many redirects.
+    /// Reads the response of a post by GET. `redirects` counts the redirects followed before.
     pub async fn get_on(
         &self,
         mut url: Url,

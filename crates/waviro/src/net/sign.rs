@@ -1,10 +1,14 @@
-//! Signatures of what is posted to users' endpoints, as Standard Webhooks 1.0 has them, so that an endpoint checks them with a
-//! library of that name in its own language.
+//! Signs requests to users' endpoints by Standard Webhooks 1.0. An endpoint can check the signature
+//! with a Standard Webhooks library of its language.
 //!
-//! What is signed is `id.timestamp.body`, by HMAC-SHA256. Three headers carry it: `webhook-id`, the same at each try;
-//! `webhook-timestamp`, Unix seconds of the try, which an endpoint holds against its clock (five minutes in most libraries);
-//! `webhook-signature`, `v1,` and base64, one for each secret with a blank between, so that a secret can be changed without a
-//! gap: the endpoint takes any that fits.
+//! HMAC-SHA256 signs the text `id.timestamp.body`. Three headers carry the signature:
+//!
+//! - `webhook-id` is the same at each attempt.
+//! - `webhook-timestamp` is the time of the attempt in Unix seconds. The endpoint compares the
+//!   timestamp with its clock; most libraries allow five minutes.
+//! - `webhook-signature` has `v1,` and base64 for each secret, separated by blanks. The endpoint
+//!   accepts any matching signature, so a secret can be changed without a gap.
+//!
 //! <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
 
 use std::fmt;
@@ -18,35 +22,35 @@ use standardwebhooks::{
 
 use crate::clock::Millis;
 
-/// What every secret starts with, so that people and scanners of source code know one.
+/// The start of every secret, so that people and secret scanners recognize a secret.
 const PREFIX: &str = "whsec_";
 
-/// How long a secret may be, bytes, as the standard has it.
+/// The allowed lengths of a secret in bytes, from the standard.
 const LENGTHS: std::ops::RangeInclusive<usize> = 24..=64;
 
-/// What an endpoint's owner checks signatures with. Its Debug form shows nothing of it.
+/// The key of an endpoint's signatures. The `Debug` form hides the key.
 #[derive(Clone)]
 pub struct Secret(Vec<u8>);
 
-/// A text is no [`Secret`].
+/// The error for a text that is no [`Secret`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a signing secret is whsec_ and the base64 of 24 to 64 bytes")]
 pub struct NotASecret;
 
-/// Only text is signed, and JSON is text.
+/// The error for a body in another encoding than UTF-8. Only text is signed, and JSON is text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the body is not UTF-8")]
 pub struct NotText;
 
 impl Secret {
-    /// A secret of 32 bytes from a generator fit for secrets.
+    /// Creates a secret of 32 bytes from a cryptographic generator.
     pub fn random(random: &mut impl rand::CryptoRng) -> Self {
         let mut bytes = vec![0; 32];
         random.fill_bytes(&mut bytes);
         Self(bytes)
     }
 
-    /// `whsec_` and base64: to be stored, and shown to its owner and nobody else.
+    /// Returns `whsec_` and base64. The result is for the store and for the owner only.
     #[must_use]
     pub fn reveal(&self) -> String {
         format!("{PREFIX}{}", STANDARD.encode(&self.0))
@@ -73,11 +77,11 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The headers of a signed post: id, timestamp, and a signature by each of `secrets`, in their order. Where there are no secrets,
-/// only the id and the timestamp.
+/// Returns the headers of a signed post: id, timestamp, and a signature with each of `secrets`, in
+/// the same order. Without secrets the signature is left out.
 ///
-/// `id` is the delivery's, the same at every try, visible ASCII; `at` is the time of this try; `body` is what is sent, to the
-/// last byte.
+/// `id` is the delivery's id in visible ASCII, the same at every attempt; `at` is the time of this
+/// attempt; `body` is the exact body of the request.
 ///
 /// # Errors
 /// [`NotText`].
@@ -120,7 +124,7 @@ mod tests {
         Secret(vec![fill; 32])
     }
 
-    /// RFC 2104, from the hash alone.
+    /// Computes an HMAC by RFC 2104, from the hash function alone.
     fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
         let mut block = [0; 64];
         block[..key.len()].copy_from_slice(key);
@@ -142,7 +146,7 @@ mod tests {
 
     #[test]
     fn the_headers_are_those_that_others_compute() {
-        // By Python's hmac module, and by the standard's own example.
+        // Expected values from Python's hmac module and from the standard's own example.
         let signed = headers(&[TEXT.parse().unwrap()], ID, 1_678_849_330_999, BODY).unwrap();
         assert_eq!(
             signed,

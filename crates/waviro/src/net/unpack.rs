@@ -1,7 +1,8 @@
-//! Decoding of `Content-Encoding`: gzip, deflate, brotli and zstd, bounded in output and memory.
+//! Decodes `Content-Encoding`: gzip, deflate, brotli and zstd, with limits for output and memory.
 //!
-//! Requests ask for the plain file, but some hosts encode whatever they are asked. Some also say so of a body that is not
-//! encoded: a body without the signature of its encoding is taken as it is.
+//! Requests ask for the unencoded file, but some hosts always encode. Some hosts also name an
+//! encoding for an unencoded body. A body without the signature of its encoding is therefore
+//! returned unchanged.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 
@@ -11,24 +12,24 @@ use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 
 use crate::telemetry::panics;
 
-/// Encodings that are undone of one body. Real ones have one.
+/// The most encodings of one body. Real bodies have one.
 const LAYERS: usize = 4;
 
-/// Bytes of a decoder's input that are held.
+/// The buffer size of a decoder, in bytes.
 const PART: usize = 16 * 1024;
 
-/// The memory that a zstd frame may ask for: a frame of one segment asks for all of its content at once.
+/// The most memory for a zstd frame, in bytes. A frame with a single segment needs memory for its
+/// whole content at once.
 const WINDOW: u64 = 16 * 1024 * 1024;
 
 const GZIP: [u8; 3] = [0x1F, 0x8B, 8];
 const ZSTD: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 
-/// An encoding of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
-    /// RFC 1952.
+    /// gzip, RFC 1952.
     Gzip,
-    /// RFC 1950, or RFC 1951 without the frame.
+    /// zlib, RFC 1950, or raw deflate, RFC 1951.
     Deflate,
     /// RFC 7932.
     Brotli,
@@ -36,10 +37,10 @@ pub enum Encoding {
     Zstd,
 }
 
-/// Why a body was not decoded.
+/// The reason of a failed decoding.
 #[derive(Debug, thiserror::Error)]
 pub enum UnpackError {
-    /// More bytes than the cap.
+    /// The decoded body has more bytes than the cap.
     #[error("the decoded body is larger than {0} bytes")]
     TooLarge(u64),
     /// The body is broken, or the sink failed.
@@ -47,8 +48,8 @@ pub enum UnpackError {
     Broken(#[from] io::Error),
 }
 
-/// The encodings of a body in the order in which they were applied. Unknown ones are left out: hosts write `none`, `utf-8` and
-/// other words there.
+/// Returns the encodings of a body in the order of their application. Unknown names are left out:
+/// hosts also send `none`, `utf-8` and other words.
 pub(super) fn encodings(headers: &HeaderMap) -> Vec<Encoding> {
     let values = headers.get_all(CONTENT_ENCODING).into_iter();
     let texts = values.filter_map(|value| value.to_str().ok());
@@ -66,14 +67,14 @@ pub(super) fn encodings(headers: &HeaderMap) -> Vec<Encoding> {
 /// Decodes `source` into `sink`, at most `cap` bytes. Blocks. Returns the number of bytes.
 ///
 /// # Errors
-/// [`UnpackError`]; the sink has a part of the body then.
+/// [`UnpackError`]; then the sink has only a part of the body.
 pub fn unpack(
     source: impl Read,
     encodings: &[Encoding],
     cap: u64,
     sink: &mut impl Write,
 ) -> Result<u64, UnpackError> {
-    // A decoder that panics has met a body that nobody thought of.
+    // A panic of a decoder means a broken body.
     panics::expected(|| decode(source, encodings, cap, sink)).unwrap_or_else(|| {
         let broken = io::Error::new(ErrorKind::InvalidData, "the decoder panicked");
         Err(broken.into())
@@ -128,20 +129,20 @@ fn layer<'r>(
     Ok(Box::new(BufReader::with_capacity(PART, decoder)))
 }
 
-/// The two bytes of a zlib header are a multiple of 31 (RFC 1950, 2.2).
+/// Returns whether the first two bytes are a zlib header: a multiple of 31 (RFC 1950, 2.2).
 fn is_zlib(start: &[u8]) -> bool {
     matches!(start, [method, flags, ..]
         if method & 15 == 8 && method >> 4 <= 7 && u16::from_be_bytes([*method, *flags]) % 31 == 0)
 }
 
-/// A frame without content (RFC 8878, 3.1.2).
+/// Returns whether a zstd frame has no content (RFC 8878, 3.1.2).
 fn is_skippable(start: &[u8]) -> bool {
     matches!(start, [first, 0x2A, 0x4D, 0x18, ..] if first & 0xF0 == 0x50)
 }
 
-/// The frames of a zstd body, one after the other. The library reads one.
+/// Reads all frames of a zstd body in turn. The library reads only a single frame.
 struct Frames<R: Read> {
-    /// Between frames.
+    /// The source between two frames.
     source: Option<R>,
     frame: Option<StreamingDecoder<R, FrameDecoder>>,
 }
@@ -191,7 +192,7 @@ mod tests {
     use super::*;
 
     const CAP: u64 = 1 << 20;
-    /// "Halo, dunia! " ten times, by the encoder of Node.js.
+    /// "Halo, dunia! " ten times, from the encoder of Node.js.
     const BROTLI: &str = "1b8100f81d89712cca46b5932508125987b084b9e934b6b73a116034f02bd34f00";
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {

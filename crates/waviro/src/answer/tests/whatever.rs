@@ -33,7 +33,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// An item and how a webhook writes it.
+/// Generates an item together with the JSON from a webhook.
 fn good() -> impl Strategy<Value = (Item, Value)> {
     let says = |text: &String| !text.trim().is_empty() && !text.contains('\0');
     let said = any::<String>().prop_filter("says nothing", says);

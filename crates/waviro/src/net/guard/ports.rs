@@ -1,11 +1,10 @@
-//! Which ports are never called.
+//! Lists the ports that are never called.
 //!
-//! Servers of older protocols answer each line that they understand. A request whose URL or body
-//! somebody else chose can hold such lines: mail for an SMTP server, commands for a printer.
-//! Browsers therefore refuse these ports, and so does the gateway.
+//! Servers of older protocols answer each line with a known command. Other people choose the URL or
+//! the body of a request, so a request can contain such lines: mail for an SMTP server, commands
+//! for a printer. Browsers therefore refuse these ports, and so does the gateway.
 
-/// The "bad ports" of the Fetch standard (<https://fetch.spec.whatwg.org/#port-blocking>), in
-/// order.
+/// The "bad ports" of the Fetch standard (<https://fetch.spec.whatwg.org/#port-blocking>), sorted.
 const UNSAFE: [u16; 83] = [
     0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101,
     102, 103, 104, 109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427,
@@ -14,7 +13,7 @@ const UNSAFE: [u16; 83] = [
     6668, 6669, 6679, 6697, 10080,
 ];
 
-/// Whether a server of another protocol may listen at `port`.
+/// Returns whether a server of another protocol may listen at `port`.
 pub(super) fn is_unsafe(port: u16) -> bool {
     UNSAFE.binary_search(&port).is_ok()
 }

@@ -1,18 +1,18 @@
-//! Which addresses are the public internet.
+//! Decides whether an address belongs to the public internet.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
-/// IPv4 ranges of the IANA special-purpose registry that are not the public internet, and one
+/// IPv4 ranges of the IANA special-purpose registry outside the public internet, and an Azure
 /// address that only looks public.
 const NOT_PUBLIC_V4: [Ipv4Net; 16] = [
     v4(0, 0, 0, 0, 8),     // "this network"
     v4(10, 0, 0, 0, 8),    // private
     v4(100, 64, 0, 0, 10), // carrier-grade NAT
     v4(127, 0, 0, 0, 8),   // loopback
-    // Azure answers here on every machine of its own, with the machine's certificates and settings
-    // (WireServer).
+    // WireServer: Azure answers here on each of its machines, with the machine's certificates and
+    // settings.
     v4(168, 63, 129, 16, 32),
     v4(169, 254, 0, 0, 16), // link-local, and the clouds' metadata service 169.254.169.254
     v4(172, 16, 0, 0, 12),  // private
@@ -27,11 +27,11 @@ const NOT_PUBLIC_V4: [Ipv4Net; 16] = [
     v4(240, 0, 0, 0, 4),    // reserved, and broadcast
 ];
 
-/// IPv6: only this is handed out as public. Loopback, mapped and compatible IPv4, NAT64 (`64:ff9b::/96`), ULA
-/// (`fc00::/7`), link-local and multicast all lie outside.
+/// The only range of public IPv6 addresses. Loopback, mapped and compatible IPv4, NAT64
+/// (`64:ff9b::/96`), ULA (`fc00::/7`), link-local and multicast all lie outside.
 const PUBLIC_V6: Ipv6Net = v6(0x2000, 0, 3);
 
-/// What is not public inside it.
+/// Ranges inside [`PUBLIC_V6`] that are not public.
 const NOT_PUBLIC_V6: [Ipv6Net; 4] = [
     v6(0x2001, 0x0000, 23), // protocol assignments, Teredo among them
     v6(0x2001, 0x0db8, 32), // documentation
@@ -39,7 +39,8 @@ const NOT_PUBLIC_V6: [Ipv6Net; 4] = [
     v6(0x3fff, 0x0000, 20), // documentation
 ];
 
-/// Whether an address belongs to the public internet, so that anybody could dial it from anywhere.
+/// Returns whether an address belongs to the public internet, so that every host can connect to the
+/// address.
 pub(super) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => !NOT_PUBLIC_V4.iter().any(|range| range.contains(&address)),

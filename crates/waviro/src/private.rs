@@ -1,7 +1,7 @@
-//! Files and folders private to the user who runs the gateway.
+//! Files and folders private to the user of the gateway process.
 //!
 //! The data folder holds the keys of linked devices and people's messages. The gateway creates
-//! everything in the folder for its owner alone. A copied or restored folder may be readable by
+//! everything in the folder for the owner alone. A copied or restored folder may be readable by
 //! others. At the start the gateway restricts the mode of its own files and only reports the
 //! others, because the data folder may be somebody's home.
 
@@ -15,7 +15,7 @@ use crate::config::Config;
 /// The entries created in the data folder beside the database.
 const OURS: [&str; 4] = ["lock", "links", "media", "spool"];
 
-/// The prefix of the names of the database, its log and its copies.
+/// The prefix of the names of the database, of the database log and of copies.
 const DATABASE: &str = "waviro.db";
 
 /// A file or folder with permissions for other users.
@@ -65,8 +65,7 @@ pub fn open_to_others(config: &Config) -> Vec<Open> {
     found
 }
 
-/// Restricts the mode of the gateway's own files, and logs all files that were accessible to
-/// others.
+/// Restricts the mode of the gateway's own files, and logs all files accessible to others before.
 pub fn narrow(config: &Config) {
     let (ours, others): (Vec<_>, Vec<_>) = open_to_others(config)
         .into_iter()
@@ -118,8 +117,8 @@ fn entries(path: &Path) -> Vec<PathBuf> {
     entries.map(|entry| entry.path()).collect()
 }
 
-/// Returns the mode of a file or folder, and the most that is allowed (0600 or 0700); `None` for
-/// links and sockets, because their mode has no meaning.
+/// Returns the mode of a file or folder, and the widest allowed mode (0600 or 0700); `None` for
+/// links and sockets, because the mode has no meaning there.
 #[cfg(unix)]
 fn wanted(path: &Path) -> Option<(u32, u32)> {
     use std::os::unix::fs::MetadataExt;

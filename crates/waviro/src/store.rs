@@ -3,8 +3,8 @@
 //!
 //! Every change goes through one writer (`store/writer.rs`). Callers send commands to the writer.
 //! The writer applies all waiting commands in one transaction, commits, and only then answers each
-//! command. An `Ok` therefore means that the change is durable, and under load many callers share
-//! one fsync. Reads use a small pool of their own.
+//! command. An `Ok` therefore means a durable change, and under load many callers share one fsync.
+//! Reads use a small pool of their own.
 //!
 //! SQLite runs with `journal_mode=WAL` and `synchronous=FULL`, so every answered commit survives a
 //! power cut.
@@ -96,7 +96,7 @@ pub struct Store {
     stop: CancellationToken,
 }
 
-/// State that the writer shares with readers.
+/// State shared by the writer and the readers.
 #[derive(Debug, Default)]
 struct State {
     last_seq: AtomicI64,
@@ -113,7 +113,7 @@ impl State {
 }
 
 /// The causes of a failed database operation. After an error, nothing of the command is in the
-/// database. The exception is a commit that failed together with its PostgreSQL connection: its
+/// database. The exception is a commit that failed together with the PostgreSQL connection: the
 /// outcome is unknown.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {

@@ -1,4 +1,4 @@
-//! The tokens of the administration API: their format, their lifetime and their roles.
+//! The tokens of the administration API: format, lifetime and roles.
 //!
 //! Each use of a token reads the database, so a revoked token stops working at once, even if the
 //! command line tool revoked it.
@@ -73,8 +73,8 @@ impl Tokens {
         Self { store, clock }
     }
 
-    /// Creates a token valid for `lives`, or until it is revoked. The text is shown only now; the
-    /// database stores only its hash.
+    /// Creates a token valid for `lives`, or until a revocation. The text is shown only now; the
+    /// database stores only the hash.
     ///
     /// # Errors
     /// [`AddTokenError`].

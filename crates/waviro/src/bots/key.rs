@@ -65,8 +65,8 @@ pub enum BadKey {
 #[error("1 to 128 characters that can be seen, without control characters")]
 pub struct BadWebhookKey;
 
-/// The longest time that a replaced key may stay valid. Owners who need more than a week to change
-/// a key would not need less than two.
+/// The longest overlap of a replaced key. An owner who has not changed the key in all programs
+/// within a week is unlikely to do so in the second week.
 pub const LONGEST_OVERLAP: Duration = Duration::from_hours(7 * 24);
 
 /// Why a bot was not added.

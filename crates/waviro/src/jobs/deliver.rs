@@ -101,8 +101,8 @@ enum Report {
 enum After {
     /// No step, or a step in the database for the next poll.
     Nothing,
-    /// The next delivery starts at once: the message's next stage, or the next webhook of the same
-    /// chat.
+    /// The next delivery starts at once: the message's next stage, or the next event of the same
+    /// line.
     Next(Due),
     /// The task of the delivery with this id panicked.
     Fallen(i64),
@@ -216,8 +216,8 @@ impl Endpoints {
             self.changes.push_back(change);
             self.write_down(report);
         }
-        // A request slot is free. Lanes without a slot get the slot first; a lane that finds none
-        // again goes back to the end of the line.
+        // A request slot is free. The lanes waiting for a slot are served first; a lane without
+        // success goes back to the end of the line.
         for _ in 0..self.crowded_out.len() {
             if self.room.is_full() {
                 break;

@@ -60,7 +60,7 @@ pub(super) struct Posted {
 
 impl Poster {
     /// Performs a delivery. Returns the delivery to start at once: the next stage of the message,
-    /// or the next webhook of the same chat.
+    /// or the next event of the same line.
     pub(super) async fn deliver(&self, due: Due, place: &mut Place) -> Option<Due> {
         match &due.work {
             Work::Callback(callback) => {

@@ -84,8 +84,7 @@ impl Poster {
     }
 
     /// Makes an attempt. Returns the answer if the status is 2xx. Otherwise the outcome is already
-    /// durable, and the error holds the next webhook of the same chat, if there is a webhook to
-    /// start.
+    /// durable, and the error holds the next delivery of the line, if there is a delivery to start.
     async fn try_post(
         &self,
         due: &Due,
@@ -209,7 +208,8 @@ impl Poster {
         Some((read, true))
     }
 
-    /// Ends a delivery without a reply to send. Returns the next webhook of the same chat.
+    /// Ends a delivery without a reply to send. Returns the next delivery of the line: a
+    /// subscription gets the events about the same subject in order.
     async fn end(
         &self,
         due: &Due,

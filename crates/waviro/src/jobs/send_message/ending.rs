@@ -10,9 +10,9 @@ use super::{Lane, Outcome, STORE_REST};
 use crate::clock::{Millis, millis};
 use crate::store::News;
 
-/// A message that could not be sent for 24 hours ends with -1, because the recipient no longer
-/// expects the message. The time counts from when the message could first have been written. A
-/// message that only waits for its turn in the bot's pace will still be sent and must not expire
+/// A message that could not be sent for 24 hours ends with -1, because nobody expects the message
+/// any longer. The time counts from when the message could first have been written. The owner chose
+/// the bot's pace, so a message that only waits for its turn will still be sent and must not expire
 /// because of a long queue. So the time does not run while the queue moves, and runs for all
 /// messages while the link is down.
 pub const EXPIRES: Duration = Duration::from_hours(24);

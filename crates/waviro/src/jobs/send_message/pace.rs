@@ -24,8 +24,8 @@ const CHARACTER: Duration = Duration::from_millis(40);
 /// The shortest typing time.
 const SHORTEST: Duration = Duration::from_millis(500);
 
-/// The longest typing time. Nobody would believe that a long text was typed at once, and the queue
-/// has to wait.
+/// The longest typing time. For a long text a realistic time would delay the queue, and the
+/// recipient assumes a pasted text anyway.
 const LONGEST: Duration = Duration::from_secs(4);
 
 /// The largest relative variation of a typing time.

@@ -1,4 +1,5 @@
-// The dashboard in a real browser, over a sandbox: WAVIRO=target/debug/waviro node --test browser/dashboard.mjs
+// Tests the dashboard in a real browser with a sandbox: WAVIRO=target/debug/waviro node --test
+// browser/dashboard.mjs
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -7,15 +8,15 @@ import { after, before, describe, test } from "node:test";
 import { demandAccessible, openPage, sidewaysScroll, startBrowser, startProgram } from "./lib.mjs";
 
 const PASSWORD = "kata sandi yang panjang";
-/** All that one page and what it loads may weigh. */
+/** The size limit of a page with all its resources. */
 const MAX_WEIGHT = 250 * 1024;
-/** Clicks from the sandbox's first screen to the message on the phone. */
+/** The number of clicks from the sandbox's first screen to the message on the phone. */
 const MAX_CLICKS = 5;
 const CUSTOMER = "6281200000002";
 const OWNER = "6281200000001";
-/** Whose name and words are hostile. */
+/** The number of a sender with a hostile name and hostile texts. */
 const STRANGER = "6281200000666";
-/** Each would run if it were ever taken for markup. */
+/** Texts that would run as script if a page did not escape them. */
 const HOSTILE = [`<img src=x onerror="alert(1)">`, `"><script>alert(2)</script>`, `</textarea></title><svg onload=alert(3)>`];
 
 let browser;
@@ -27,13 +28,13 @@ before(async () => {
 
 after(() => browser?.close());
 
-/** A sandbox, and what it printed of itself. */
+/** Starts a sandbox; the result includes the addresses and keys printed by the sandbox. */
 async function sandbox(...more) {
   const { found, stop } = await startProgram(process.env.WAVIRO, ["sandbox", "--json", "--listen", "127.0.0.1:0", "--sim", "127.0.0.1:0", ...more], /^(\{.*\})$/mu);
   return { ...JSON.parse(found), stop };
 }
 
-/** The dashboard with its first user logged in. */
+/** Opens the dashboard with the first user logged in. */
 async function logIn(world, options) {
   const opened = await openPage(browser, world.dashboard, { ...options, also: [world.sim] });
   const { page } = opened;
@@ -44,7 +45,7 @@ async function logIn(world, options) {
   return opened;
 }
 
-/** Another page of the one who is logged in. */
+/** Opens another page of the same session. */
 async function another(opened, url) {
   const page = await opened.context.newPage();
   opened.watch(page);
@@ -111,7 +112,7 @@ describe("a sandbox", () => {
     const code = new URLSearchParams(new URL(scan).hash.slice(1)).get("scan");
     assert.match(code, /^2@/u);
     await control(world, "POST", `phones/${OWNER}/scan`, { qr: code });
-    // Nothing is clicked and nothing is loaded anew.
+    // The page must update without a click or a reload.
     await page.waitForSelector(".state.good");
 
     await page.goto(world.dashboard.replace(/\/setup.*/u, ""));
@@ -138,7 +139,7 @@ describe("a sandbox", () => {
     const press = async (...keys) => {
       for (const key of keys) await page.keyboard.press(key);
     };
-    /** Moves on until the focus is on what was looked for. */
+    /** Presses the tab key until the focus is on the element. */
     const tabTo = async (selector) => {
       for (let tries = 0; tries < 60; tries += 1) {
         await press("Tab");
@@ -146,7 +147,7 @@ describe("a sandbox", () => {
       }
       assert.fail(`the keyboard never reached ${selector}`);
     };
-    // Where one can type at once, without having gone there.
+    // The focus is in the field from the start.
     await page.waitForFunction(() => document.activeElement?.id === "password");
     await page.keyboard.type(PASSWORD);
     await tabTo("#again");
@@ -178,7 +179,7 @@ describe("a sandbox", () => {
   });
 });
 
-/** An endpoint that keeps what it is told, and answers by what is told it. */
+/** Starts an endpoint that records its calls; `answer` gets the number of calls so far. */
 async function endpoint(t, answer) {
   const told = [];
   const server = createServer((request, response) => {
@@ -220,7 +221,7 @@ describe("a shop", () => {
     assert.match(await page.textContent(".replies"), /Kopi 18 ribu/u);
     assert.equal(told.length, 1);
 
-    // Somebody who was written to has a chat to answer in.
+    // A person who received a message has a chat for the answer.
     const greeting = { nohp: CUSTOMER, pesan: "Ketik harga#kopi" };
     await fetch(`${world.gateway}/api/sendwa`, { method: "POST", headers: { SecretKey: world.bots[0].secret_key }, body: JSON.stringify(greeting) });
     const phone = await another(opened, `${world.sim}/?phone=${CUSTOMER}`);
@@ -247,16 +248,18 @@ describe("a shop", () => {
     await page.click("form.stack button.strong");
     await page.waitForSelector("#sent");
     await page.click(".tabs a[href$='/messages']");
-    // The states come by themselves.
+    // The states must update without a reload.
     await page.locator(".state.good", { hasText: "Dibaca" }).first().waitFor();
     await page.click(".log a");
     await page.getByText("410").first().waitFor();
     await page.click(".tabs a[href$='/deliveries']");
-    // What is posted again reaches up to what the list shows now, not to when the page was opened.
+    // Replay must include the deliveries that the list shows now, not only those from the opening
+    // of the page.
     const at = await page.inputValue("#at");
     await control(world, "POST", `phones/${CUSTOMER}/send`, { to: OWNER, text: "halo" });
     await page.waitForFunction((before) => Number(document.querySelector("#at").value) > Number(before), at);
-    // Where the answer never comes, the same form goes again as it was, and so is done once.
+    // If the answer is lost, the browser sends the same form again, and the gateway must execute
+    // the form once.
     await page.route("**/bots/1/deliveries", (route) => (route.request().method() === "POST" ? route.abort("aborted") : route.fallback()));
     await page.click("summary:has-text('Kirim ulang banyak')");
     const [lost] = await Promise.all([page.waitForRequest((request) => request.method() === "POST"), page.click("form.sieve[method=post] button")]);
@@ -284,7 +287,7 @@ describe("a shop", () => {
     await state("Terhubung");
     const phones = await another(opened, `${world.sim}/?phone=${OWNER}`);
     await phones.locator(".device button", { hasText: "Konflik" }).click();
-    // Nothing is clicked here, and the page says what to do.
+    // The page must update without a click and explain the next step.
     await state("Dipakai di tempat lain");
     assert.match(await page.textContent("main"), /Hubungkan ulang/u);
     await page.click("#live a[href$='/link']");
@@ -299,7 +302,7 @@ describe("a shop", () => {
     await page.fill("#text", "Tidak sekarang");
     await page.click("form.stack button.strong");
     await page.locator("[role=alert]", { hasText: "tidak terhubung" }).waitFor();
-    // The refusal's own status is all that the console complains of.
+    // The only allowed console message is the status of the refusal.
     assert.deepEqual(wrong.filter((line) => !line.includes("409")), []);
     await opened.context.close();
   });
@@ -350,7 +353,8 @@ describe("every screen", () => {
     await page.click("a.strong");
     await page.click("form button.strong");
     await page.waitForSelector(".qr img");
-    // Something to show, with words that would run if they could.
+    // Creates data for the screens, with texts that would run as script if the page did not escape
+    // them.
     const api = (path, body) => fetch(`${world.gateway}${path}`, { method: "POST", headers: { SecretKey: world.bots[0].secret_key }, body: JSON.stringify(body) });
     const { message } = await (await api("/api/sendwa", { nohp: CUSTOMER, pesan: HOSTILE[1], notifyurl: `${world.gateway}/livez` })).json();
     await control(world, "POST", `phones/${CUSTOMER}/send`, { to: OWNER, text: HOSTILE[2] });
@@ -368,7 +372,7 @@ describe("every screen", () => {
     await page.waitForSelector(".log a");
     opened.details = [`${home()}/bots/1/messages/${message.id}`, (await links())[0]];
     await page.goto(`${home()}/bots/1/messages?direction=in`);
-    // Two of the customer, and all of the stranger.
+    // Two messages of the customer, and all messages of the stranger.
     await page.waitForFunction((all) => document.querySelectorAll(".log a").length === all, 2 + HOSTILE.length + 3);
     opened.heard = await links();
   });
@@ -447,7 +451,7 @@ describe("every screen", () => {
       await opened.page.goto(screen);
       shown.push(await opened.page.textContent("main"));
     }
-    // Each as a name and as a text, letter by letter.
+    // Each hostile text must appear unchanged, as a name and as a text.
     for (const name of HOSTILE) assert.ok(shown[0].includes(name) && shown.slice(1).filter((page) => page.includes(name)).length > 1, name);
   });
 

@@ -1,4 +1,5 @@
-// What every test of a page needs: a browser that tells on its pages, a program under test, an accessibility check.
+// Shared code of the page tests: a browser that records errors of its pages, a program under test,
+// an accessibility check.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -11,19 +12,19 @@ const FLAGS = [
   "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
   "--disable-component-update", "--disable-sync",
 ];
-/** Long enough for a loaded machine; nothing waits this long when all is well. */
+/** The timeout, long enough for a loaded machine. A passing test never waits so long. */
 export const DEADLINE = 20_000;
 
-/** Starts Debian's chromium, or the one that CHROMIUM names. */
+/** Starts Debian's chromium, or the program named by CHROMIUM. */
 export function startBrowser() {
   return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS });
 }
 
 /**
- * Starts a program and waits until it says that it is ready.
+ * Starts a program and waits until the program reports that it is ready.
  * @param {string} program
  * @param {string[]} args
- * @param {RegExp} ready whose first group is what is wanted of that line
+ * @param {RegExp} ready matches the line; the first group is returned
  */
 export async function startProgram(program, args, ready) {
   const child = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });
@@ -49,9 +50,9 @@ export async function startProgram(program, args, ready) {
 }
 
 /**
- * A page that keeps what is wrong with it: errors, what the console complains of, what the policy stopped, requests to
- * other hosts than its own and those of `also`, dialogs that a script opened. `watch` has another page of the same reader
- * keep the same list.
+ * Opens a page and records its problems: errors, console errors, violations of the content security
+ * policy, requests to hosts other than its own and those in `also`, and dialogs opened by a script.
+ * `watch` records the problems of another page of the same browser context in the same list.
  * @param {import("playwright-core").Browser} browser
  * @param {string} url
  * @param {import("playwright-core").BrowserContextOptions & { also?: string[] }} [options]
@@ -87,12 +88,13 @@ export async function openPage(browser, url, { also = [], ...options } = {}) {
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 
 /**
- * Runs axe-core and demands that it finds nothing.
+ * Runs axe-core and fails if axe-core finds a problem.
  * @param {import("playwright-core").Page} page
- * @param {string} what is looked at, for the report
+ * @param {string} what the name of the page, for the report
  */
 export async function demandAccessible(page, what) {
-  // Through the debugger: the page's policy lets no other script in, and that is how it must be.
+  // The script runs through the debugger, because the page's content security policy must forbid
+  // any other script.
   await page.evaluate(await readFile(AXE, "utf8"));
   const { violations, passes } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations", "passes"] }));
   assert.ok(passes.length > 10, `axe looked at nothing: ${what}`);
@@ -101,7 +103,8 @@ export async function demandAccessible(page, what) {
 }
 
 /**
- * How far the page can be scrolled sideways, or any part of it, in pixels; and which part.
+ * Returns the largest horizontal scroll distance, in pixels, of the page and all its elements, with
+ * the name of the element.
  * @param {import("playwright-core").Page} page
  */
 export function sidewaysScroll(page) {

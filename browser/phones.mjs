@@ -1,4 +1,5 @@
-// The simulator's page in a real browser. WA_SIM names the program: WA_SIM=target/debug/wa-sim node --test browser/phones.mjs
+// Tests the simulator's page in a real browser. WA_SIM is the program: WA_SIM=target/debug/wa-sim
+// node --test browser/phones.mjs
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
@@ -7,9 +8,9 @@ import { deflateSync } from "node:zlib";
 import { demandAccessible, openPage, sidewaysScroll, startBrowser, startProgram } from "./lib.mjs";
 
 const [ANI, BUDI, CICI] = ["6281111111111", "6282222222222", "6283333333333"];
-/** Everything the page loads before anybody says anything. */
+/** The size limit of all resources loaded at the start. */
 const MAX_WEIGHT = 150 * 1024;
-/** What a hostile phone calls itself and sends: each would run if it were ever taken for markup. */
+/** Names and texts of a hostile phone. Each would run as script if the page did not escape it. */
 const HOSTILE = [
   `<img src=x onerror="alert(1)">`,
   `"><script>alert(2)</script>`,
@@ -27,7 +28,7 @@ before(async () => {
 
 after(() => browser?.close());
 
-// A simulator for each test: none finds what another left.
+// Each test has its own simulator and sees no data of another test.
 beforeEach(async () => {
   sim = await startProgram(process.env.WA_SIM, ["--listen", "127.0.0.1:0", "--seed", "7"], /to be seen at (\S+)/u);
   for (const [number, name] of [[ANI, "Ani"], [BUDI, "Budi"]]) {
@@ -38,7 +39,7 @@ beforeEach(async () => {
 
 afterEach(() => sim?.stop());
 
-/** Asks the control API, as a program does. */
+/** Calls the control API, as a program does. */
 async function control(method, path, body) {
   const answer = await fetch(`${sim.found}control/${path}`, { method, headers: { "content-type": "application/json" }, body: body && JSON.stringify(body) });
   const said = await answer.json();
@@ -48,7 +49,7 @@ async function control(method, path, body) {
 
 const send = (from, what) => control("POST", `phones/${from}/send`, what);
 
-/** The page with a phone in hand, perhaps in one of its chats. */
+/** Opens the page with a phone selected, and optionally with one of its chats. */
 async function open(phone, { chat, ...options } = {}) {
   const opened = await openPage(browser, `${sim.found}?phone=${phone}`, options);
   await opened.page.waitForSelector(`[data-phone="${phone}"][aria-current]`, { state: "attached" });
@@ -61,10 +62,10 @@ async function choose(page, chat) {
   await page.waitForSelector(".composer textarea");
 }
 
-/** The bubble with these words, once it is there. */
+/** Locates the bubble with this text. */
 const bubble = (page, words) => page.locator(".bubble", { hasText: words });
 
-/** A PNG of one colour, so that whether it is shown can be told by its size. */
+/** A PNG of one colour; its displayed size shows whether the browser decoded it. */
 function png(width, height) {
   const crc = (data) => {
     let value = ~0;
@@ -98,7 +99,7 @@ describe("phones in the browser", () => {
     await ani.page.fill(".composer textarea", "Halo Budi");
     await ani.page.click(".composer .primary");
     await bubble(ani.page, "Halo Budi").waitFor();
-    // It is with Budi, whose chat is not open.
+    // Delivered to Budi, whose chat is not open.
     await ani.page.waitForSelector('[data-tick="delivered"]');
 
     const budi = await open(BUDI);
@@ -224,13 +225,13 @@ describe("phones in the browser", () => {
     await page.keyboard.press("Escape");
     await choose(page, group.groupid);
     await page.waitForSelector("#conversation-head button[data-focus=group]");
-    // The chat before it may still stand there for a moment.
+    // The previous chat may still be visible for a moment.
     await bubble(page, HOSTILE[1]).last().waitFor();
     await page.click("#conversation-head button[data-focus=group]");
     await page.waitForSelector("dialog");
     assert.deepEqual(wrong, []);
 
-    // Opened by itself, the file is saved and nothing of it runs.
+    // Opened directly, the file must be downloaded and must not run.
     const alone = await context.newPage();
     alone.on("dialog", (dialog) => wrong.push(dialog.message()));
     const saved = alone.waitForEvent("download");
@@ -323,7 +324,7 @@ describe("phones in the browser", () => {
     await page.keyboard.type("dari papan ketik");
     await page.keyboard.press("Enter");
     await bubble(page, "dari papan ketik").waitFor();
-    // And a reaction: back to the message's own button.
+    // For the reaction, the focus goes back to the button of the message.
     for (let step = 0; step < 60; step += 1) {
       await page.keyboard.press("Shift+Tab");
       if (await page.evaluate(() => document.activeElement?.matches(".line.out .more"))) break;

@@ -1,5 +1,6 @@
-// The dashboard as it is reached over the internet: TLS ends at a proxy, and the gateway lives below a path of a shop's own site.
-// WAVIRO=target/debug/waviro WA_SIM=target/debug/wa-sim node --test browser/proxy.mjs
+// Tests the dashboard as used over the internet: a proxy terminates TLS and serves the gateway
+// below a path of a shop's site. WAVIRO=target/debug/waviro WA_SIM=target/debug/wa-sim node --test
+// browser/proxy.mjs
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -22,14 +23,14 @@ let folder;
 let sim;
 let gateway;
 let proxy;
-/** As the browser sees the site. */
+/** The address of the site in the browser. */
 let site;
-/** The first user's link, as the gateway printed it. */
+/** The setup link of the first user, as printed by the gateway. */
 let first;
-/** What the browser sent on to the gateway, for what must not be asked for. */
+/** The requests that the proxy forwarded, to check for requests that must not happen. */
 const asked = [];
 
-/** A certificate that nobody else trusts, for this machine. */
+/** Creates a self-signed certificate for this machine. */
 async function certificate() {
   const [key, cert] = ["key.pem", "cert.pem"].map((name) => join(folder, name));
   await promisify(execFile)("openssl", [
@@ -39,7 +40,7 @@ async function certificate() {
   return { key: await readFile(key), cert: await readFile(cert) };
 }
 
-/** What every proxy is told to do: pass the path on as it is, and say which host and scheme were asked for. */
+/** Starts a proxy in the documented configuration: the path unchanged, plus host and scheme. */
 async function startProxy(to) {
   const server = createServer(await certificate(), (from, answer) => {
     asked.push(from.url);
@@ -56,7 +57,7 @@ async function startProxy(to) {
   return server;
 }
 
-/** The code that the bot of this key shows, by the API that a program would ask, behind the proxy's back. */
+/** Fetches the QR code of the bot with this key from the API, without the proxy. */
 async function code(key) {
   const answer = await fetch(`${first.origin}${BASE}/api/getqr`, { method: "POST", headers: { SecretKey: key }, body: "" });
   const said = await answer.json();
@@ -111,7 +112,7 @@ describe("behind a proxy with TLS, below a path", () => {
     await page.click("form button.strong");
     await page.waitForSelector(".qr img");
     assert.ok(await page.evaluate(() => document.querySelector(".qr img").naturalWidth > 0), "the code is a picture");
-    // Nothing is clicked: what changed came through the proxy.
+    // The page must update through the proxy without a click.
     const added = await fetch(`${sim.found}/control/phones`, { method: "POST", body: JSON.stringify({ number: OWNER, name: "Toko" }) });
     assert.ok(added.ok);
     const scanned = await fetch(`${sim.found}/control/phones/${OWNER}/scan`, { method: "POST", body: JSON.stringify({ qr: await code(key) }) });
@@ -122,7 +123,7 @@ describe("behind a proxy with TLS, below a path", () => {
     await page.fill("#to", OWNER);
     await page.fill("#text", "Halo dari balik proksi");
     await page.click("form.stack button.strong");
-    // The same call from a program goes the same way.
+    // A program sends the same call to the same address.
     const sample = await page.textContent("#code-curl");
     assert.ok(sample.includes(`${site}${BASE}/api/sendwa`), sample);
 

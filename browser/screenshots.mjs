@@ -1,4 +1,5 @@
-// Pictures of every screen for docs/screenshots: WAVIRO=target/debug/waviro node browser/screenshots.mjs docs/screenshots
+// Takes the pictures for docs/screenshots: WAVIRO=target/debug/waviro node browser/screenshots.mjs
+// docs/screenshots
 
 import { createServer } from "node:http";
 import { mkdir } from "node:fs/promises";
@@ -14,7 +15,7 @@ const LOOKS = [
   { name: "phone", theme: "light", viewport: { width: 360, height: 740 } },
 ];
 
-/** An endpoint that fails at first, as they do. */
+/** An endpoint whose first answer is an error. */
 async function endpoint() {
   let calls = 0;
   const server = createServer((request, answer) => {
@@ -74,7 +75,7 @@ await phone(ani, { to: "6281200000001", text: "harga#kopi" });
 await phone(budi, { to: "6281200000001", text: "Apakah buka hari Minggu?" });
 await admin("/v1/bots", { name: "cabang" });
 await admin("/v1/bots/cabang/relink", {});
-// The callback fails once and is tried again after five seconds.
+// The first callback fails; the gateway retries after five seconds.
 await new Promise((resolve) => setTimeout(resolve, 8000));
 
 await visit("2-bots", home);

@@ -1,20 +1,20 @@
-//! What a host answered, held to the shapes of the document.
+//! A host's answer, compared with the shapes in the API document.
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::Value;
 
 use crate::report::Outcome;
 
-/// Why a check does not pass.
+/// The reason why a check does not pass.
 #[derive(Debug, Clone)]
 pub(crate) enum Failure {
-    /// Not as promised.
+    /// The host breaks the promise.
     Broken(String),
-    /// It could not be checked.
+    /// The promise could not be checked.
     Skipped(String),
 }
 
-/// An answer as it came.
+/// A received answer.
 pub(crate) struct Answer {
     asked: String,
     status: u16,
@@ -49,7 +49,7 @@ impl Answer {
         }
     }
 
-    /// A failure that shows what was asked, expected and seen.
+    /// Builds a failure with the request, the expected answer and the received answer.
     pub(crate) fn wrong(&self, expected: &str) -> Failure {
         let shown: String = self.text.chars().take(300).collect();
         let (asked, status) = (&self.asked, self.status);
@@ -58,7 +58,7 @@ impl Answer {
         ))
     }
 
-    /// `200 {"success":true,"message":…}`; the message.
+    /// Expects `200 {"success":true,"message":…}` and returns the message.
     pub(crate) fn success(&self) -> Result<&Value, Failure> {
         let expected = "200 {\"success\":true,\"message\":…} as application/json";
         let body = self.json.as_ref().ok_or_else(|| self.wrong(expected))?;
@@ -69,12 +69,12 @@ impl Answer {
         }
     }
 
-    /// `400 {"success":false,"errorMessage":"…"}`, which is how the document refuses.
+    /// Expects `400 {"success":false,"errorMessage":"…"}`, the documented refusal.
     pub(crate) fn refused(&self) -> Result<(), Failure> {
         self.refused_with(400)
     }
 
-    /// The same shape with another status.
+    /// Expects the documented shape of a refusal with another status.
     pub(crate) fn refused_with(&self, status: u16) -> Result<(), Failure> {
         let expected = format!(
             "{status} {{\"success\":false,\"errorMessage\":\"[a sentence]\"}} as application/json"
@@ -88,7 +88,7 @@ impl Answer {
         right.then_some(()).ok_or_else(|| self.wrong(&expected))
     }
 
-    /// The machine code of a refusal and the field to blame, which Waviro adds.
+    /// Expects a refusal with this code and this field, which Waviro adds to the documented shape.
     pub(crate) fn blames(&self, code: &str, field: Option<&str>) -> Result<(), Failure> {
         self.refused()?;
         let body = self.json.as_ref().unwrap_or(&Value::Null);
@@ -98,13 +98,13 @@ impl Answer {
             .ok_or_else(|| self.wrong(&format!("code {code} and field {field:?}")))
     }
 
-    /// The sentence of a refusal.
+    /// The error text of a refusal.
     pub(crate) fn sentence(&self) -> &str {
         let body = self.json.as_ref().unwrap_or(&Value::Null);
         body["errorMessage"].as_str().unwrap_or_default()
     }
 
-    /// The answer of the send endpoints; the message's id.
+    /// Expects the answer of a send endpoint and returns the message id.
     pub(crate) fn sent(&self, kind: &str, from: &str, to: &str) -> Result<String, Failure> {
         let message = self.success()?;
         let id = message["id"].as_str().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The promises, in the document's order: one file for each part of the API.
+//! The checks in the order of the API document, with a file for each part of the API.
 
 #![expect(
     clippy::too_many_lines,
@@ -23,7 +23,7 @@ use crate::{Check, Origin};
 
 pub(crate) type Test = for<'r> fn(&'r Run) -> BoxFuture<'r, Result<(), Failure>>;
 
-/// The eleven endpoints, in the document's order.
+/// The eleven endpoints in the order of the API document.
 const ENDPOINTS: [&str; 11] = [
     "sendwa",
     "sendmedia",
@@ -38,10 +38,11 @@ const ENDPOINTS: [&str; 11] = [
     "checknumber",
 ];
 
-/// Numbers for the document's sample card; nobody is written to under them.
+/// Numbers on the contact card of the documented sample. The suite sends no messages to these
+/// numbers.
 const CARD: [&str; 3] = ["628124000001", "628125000001", "628126000001"];
 
-/// What the document shows as a contact.
+/// The contact name in the documented sample.
 const CARD_NAME: &str = "Test";
 
 pub(crate) fn all() -> Vec<Check> {
@@ -58,7 +59,7 @@ pub(crate) fn all() -> Vec<Check> {
     .concat()
 }
 
-/// A promise of the document.
+/// A promise of the API document.
 fn document(name: &'static str, says: &'static str, run: Test) -> Check {
     Check {
         name,
@@ -68,7 +69,7 @@ fn document(name: &'static str, says: &'static str, run: Test) -> Check {
     }
 }
 
-/// A promise of Waviro where the document is silent.
+/// A promise of Waviro about a point that the API document leaves open.
 fn waviro(name: &'static str, says: &'static str, run: Test) -> Check {
     Check {
         origin: Origin::Waviro,
@@ -76,12 +77,12 @@ fn waviro(name: &'static str, says: &'static str, run: Test) -> Check {
     }
 }
 
-/// The body is refused as the document refuses.
+/// Expects that the host refuses the body as documented.
 async fn refuses(run: &Run, endpoint: &str, body: Value) -> Result<(), Failure> {
     run.host.json(endpoint, &body).send().await?.refused()
 }
 
-/// `fields` without one of them, and with that one `null`, empty and blank.
+/// Returns `fields` without one field, and with this field `null`, empty and blank.
 fn without(fields: &Value, field: &str) -> Vec<Value> {
     let mut bodies = Vec::new();
     for value in [None, Some(Value::Null), Some(json!("")), Some(json!("  "))] {
@@ -97,7 +98,8 @@ fn without(fields: &Value, field: &str) -> Vec<Value> {
     bodies
 }
 
-/// Each of `fields` is required: without it, `null`, empty or blank, the body is refused.
+/// Checks that each of `fields` is required: the host refuses a missing, `null`, empty or blank
+/// field.
 async fn requires(
     run: &Run,
     endpoint: &str,

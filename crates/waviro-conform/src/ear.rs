@@ -1,4 +1,5 @@
-//! The suite's own host: what `notifyurl` is told, and the files behind `mediaurl`.
+//! The suite's own HTTP server: receives callbacks for `notifyurl` and serves the files for
+//! `mediaurl`.
 
 use std::collections::HashMap;
 use std::future::IntoFuture;
@@ -19,7 +20,7 @@ use tokio::sync::Notify;
 use crate::Target;
 use crate::answer::Failure;
 
-/// What the document allows: 16 MB, which Waviro takes for MiB.
+/// The documented limit of 16 MB, which Waviro reads as MiB.
 pub(crate) const MOST: usize = 16 * 1024 * 1024;
 
 const PHOTO: &[u8] = include_bytes!("../files/foto.jpg");
@@ -29,15 +30,15 @@ const VOICE: &[u8] = include_bytes!("../files/suara.ogg");
 const FILM: &[u8] = include_bytes!("../files/film.mp4");
 const PRICES: &[u8] = include_bytes!("../files/daftar.pdf");
 
-/// A file as the host can fetch it.
+/// A file with the URL for the host.
 pub(crate) struct File {
     pub(crate) url: String,
-    /// In hex.
+    /// The hash in hex.
     pub(crate) sha256: String,
     pub(crate) size: usize,
 }
 
-/// One request to a notifyurl.
+/// A request to a notifyurl.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
     pub(crate) method: Method,
@@ -45,7 +46,7 @@ pub(crate) struct Call {
     pub(crate) body: Bytes,
 }
 
-/// The suite's end of the listener.
+/// The checks' access to the server.
 pub(crate) struct Ear {
     base: Option<String>,
     patience: Duration,
@@ -53,16 +54,17 @@ pub(crate) struct Ear {
 }
 
 struct Book {
-    /// In every file that may carry it, so that no run sends the same bytes as the one before.
+    /// Added to every file with room for the marker, so that each run sends other bytes than the
+    /// previous run.
     marker: String,
     calls: Mutex<HashMap<String, Vec<Call>>>,
-    /// How many calls of a name are still answered with a 500.
+    /// The number of calls per name still to be answered with 500.
     refusals: Mutex<HashMap<String, usize>>,
     news: Notify,
 }
 
 impl Ear {
-    /// Binds; the second half is to be polled as long as checks run.
+    /// Binds the listener. The caller must poll the returned future as long as checks run.
     pub(crate) async fn open(
         target: &Target,
     ) -> std::io::Result<(Self, impl Future<Output = std::io::Result<()>> + use<>)> {
@@ -93,22 +95,22 @@ impl Ear {
         ))
     }
 
-    /// What tells this run's messages from those of another.
+    /// The text that distinguishes the messages of this run from other runs.
     pub(crate) fn marker(&self) -> &str {
         &self.book.marker
     }
 
-    /// A notifyurl of its own.
+    /// Returns the notifyurl with this name.
     pub(crate) fn notify_url(&self, name: &str) -> Result<String, Failure> {
         Ok(format!("{}/kabar/{name}", self.reached()?))
     }
 
-    /// The next calls of that name are answered with a 500.
+    /// Answers the next `calls` calls of this name with 500.
     pub(crate) fn refuse(&self, name: &str, calls: usize) {
         lock(&self.book.refusals).insert(name.to_owned(), calls);
     }
 
-    /// All calls of that name so far.
+    /// Returns all calls of this name so far.
     pub(crate) fn calls(&self, name: &str) -> Vec<Call> {
         lock(&self.book.calls)
             .get(name)
@@ -116,7 +118,8 @@ impl Ear {
             .unwrap_or_default()
     }
 
-    /// Waits until the calls of that name are enough, and returns them; those that came where they never are.
+    /// Waits until `enough` accepts the calls of this name, and returns all calls. After the
+    /// timeout the calls may not be enough.
     pub(crate) async fn wait(&self, name: &str, enough: impl Fn(&[Call]) -> bool) -> Vec<Call> {
         let waiting = async {
             loop {
@@ -131,7 +134,7 @@ impl Ear {
         self.calls(name)
     }
 
-    /// A file that this listener serves.
+    /// Returns a file of this server.
     pub(crate) fn file(&self, name: &str) -> Result<File, Failure> {
         let url = format!("{}/berkas/{name}", self.reached()?);
         let bytes = self.book.file(name).map(|file| file.bytes);
@@ -154,14 +157,15 @@ impl Ear {
 }
 
 impl Call {
-    /// The ack, where the body is exactly the document's two fields about that message.
+    /// Returns the ack if the body has exactly the two documented fields and names this message.
     pub(crate) fn ack(&self, id: &str) -> Option<i64> {
         let told: Value = serde_json::from_slice(&self.body).ok()?;
         let told = told.as_object().filter(|told| told.len() == 2)?;
         (told.get("msgid")?.as_str()? == id).then(|| told.get("ack")?.as_i64())?
     }
 
-    /// Whether a PHP script can read it: a POST of JSON, with its length.
+    /// Returns whether a PHP script can read the call: a POST with a JSON body and a
+    /// Content-Length.
     pub(crate) fn is_readable(&self) -> bool {
         let says = |name: &HeaderName| self.headers.get(name).and_then(|value| value.to_str().ok());
         self.method == Method::POST
@@ -171,7 +175,7 @@ impl Call {
     }
 }
 
-/// A file as it is served.
+/// The content of a served file.
 struct Served {
     media_type: &'static str,
     bytes: Bytes,
@@ -179,7 +183,7 @@ struct Served {
 
 impl Book {
     fn file(&self, name: &str) -> Option<Served> {
-        // Readers of these two formats stop at their end.
+        // Readers of JPEG and PDF stop at the end marker of the format and ignore the marker.
         let marked = |bytes: &[u8]| Bytes::from([bytes, b"%", self.marker.as_bytes()].concat());
         let sized = |size: usize| {
             let mut bytes = marked(PRICES).to_vec();
@@ -238,7 +242,7 @@ async fn fetched(State(book): State<Arc<Book>>, Path(name): Path<String>) -> Res
         return StatusCode::NOT_FOUND.into_response();
     };
     let body = if name == "besar-tanpa-panjang.pdf" {
-        // In pieces and with no length announced: only who counts notices.
+        // The body comes in chunks without a Content-Length, so the host must count the bytes.
         let bytes = file.bytes;
         let pieces = (0..bytes.len()).step_by(64 * 1024);
         let pieces: Vec<Result<Bytes, std::io::Error>> = pieces

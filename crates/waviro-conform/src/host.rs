@@ -1,4 +1,5 @@
-//! The host that is judged: requests exactly as they are wanted, answers as they came.
+//! The HTTP client for the tested host. The client sends requests exactly as specified and does not
+//! interpret the answers.
 
 use std::time::Duration;
 
@@ -10,13 +11,13 @@ use url::Url;
 
 use crate::answer::{Answer, Failure};
 
-/// A file of 16 MiB is fetched before the answer; a host may take its time for it.
+/// The timeout of an answer. The host may fetch a file of 16 MiB before answering.
 const ANSWER_WITHIN: Duration = Duration::from_mins(1);
 
-/// The most of an answer that is read.
+/// The limit for reading an answer.
 const ANSWER_CAP: usize = 1024 * 1024;
 
-/// A host and the key that its bot is asked with.
+/// The tested host with the bot's key.
 pub(crate) struct Host {
     base: String,
     key: String,
@@ -24,7 +25,7 @@ pub(crate) struct Host {
     title: Client,
 }
 
-/// A request that is being put together.
+/// A request under construction.
 pub(crate) struct Ask<'h> {
     host: &'h Host,
     method: Method,
@@ -38,9 +39,10 @@ pub(crate) struct Ask<'h> {
 
 impl Host {
     pub(crate) fn new(url: &Url, key: &str) -> Result<Self, reqwest::Error> {
-        // Only the first in a process may choose, and any choice will do.
+        // Only the first installation in a process succeeds, and the client works with any
+        // provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        // A redirect is an answer here, and never the right one.
+        // A redirect counts as the answer, and is always wrong.
         let client = || {
             Client::builder()
                 .redirect(Policy::none())
@@ -55,7 +57,7 @@ impl Host {
         })
     }
 
-    /// A POST to `/api/{endpoint}` with the bot's key and nothing else.
+    /// Prepares a POST to `/api/{endpoint}` with the bot's key and without a body.
     pub(crate) fn post(&self, endpoint: &str) -> Ask<'_> {
         Ask {
             host: self,
@@ -69,13 +71,13 @@ impl Host {
         }
     }
 
-    /// The same with a body, as the document's samples send it.
+    /// Prepares a POST with a JSON body, as the documented samples do.
     pub(crate) fn json(&self, endpoint: &str, body: &Value) -> Ask<'_> {
         self.post(endpoint)
             .body(Some("application/json"), body.to_string())
     }
 
-    /// The bot's key, for forms of the header.
+    /// The bot's key, for tests of the header's form.
     pub(crate) fn key(&self) -> &str {
         &self.key
     }
@@ -87,13 +89,13 @@ impl Ask<'_> {
         self
     }
 
-    /// What the SecretKey header says, blanks and all; `None` leaves it out.
+    /// Sets the SecretKey header unchanged; `None` leaves the header out.
     pub(crate) fn key(mut self, value: Option<String>) -> Self {
         self.key = value;
         self
     }
 
-    /// Header names as `Secretkey` instead of `secretkey`.
+    /// Sends the header name as `Secretkey` instead of `secretkey`.
     pub(crate) fn title_case(mut self) -> Self {
         self.title_case = true;
         self
@@ -114,7 +116,7 @@ impl Ask<'_> {
         self
     }
 
-    /// Sends it and reads the answer, whatever it is.
+    /// Sends the request and reads any answer.
     pub(crate) async fn send(self) -> Result<Answer, Failure> {
         let asked = self.described();
         let client = if self.title_case {
@@ -135,7 +137,7 @@ impl Ask<'_> {
         if let Some(language) = self.language {
             request = request.header("accept-language", language);
         }
-        // Without a body a Content-Length of 0, as PHP's curl sends it.
+        // An empty body sends a Content-Length of 0, as PHP's curl does.
         request = request.body(self.body.unwrap_or_default());
         let broken =
             |error: reqwest::Error| Failure::new(format!("{asked}: no answer: {}", chain(&error)));
@@ -151,7 +153,7 @@ impl Ask<'_> {
         Ok(Answer::new(asked, status, headers, &body))
     }
 
-    /// The request in words, without the key.
+    /// Describes the request without the key.
     fn described(&self) -> String {
         const SHOWN: usize = 200;
         let body = self.body.as_deref().map(String::from_utf8_lossy);
@@ -165,7 +167,7 @@ impl Ask<'_> {
     }
 }
 
-/// An error with what is behind it: reqwest's own text alone says little.
+/// Joins an error with its sources: the text of reqwest alone does not name the cause.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

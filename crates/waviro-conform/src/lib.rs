@@ -1,11 +1,12 @@
-//! A conformance suite for the WAVIRO API: it asks a host what the API's document promises, in every form that the document
-//! shows, and says where the host differs.
+//! A conformance suite for the WAVIRO API. The suite checks a host against the API document, in
+//! every form of request in the document, and reports the differences.
 //!
-//! The suite knows nothing of the gateway beside it. It speaks HTTP only, so it judges any host that claims this API; and it holds no sentence,
-//! code or parser of the gateway's own, so it cannot share a mistake with it. Files for `mediaurl` and callbacks to `notifyurl` are
-//! served by the suite itself, where the host can reach it.
+//! The suite is independent of the gateway in this repository: it shares no code, texts or parsers
+//! with the gateway, and so cannot share a mistake. The suite speaks only HTTP and can test any
+//! host with this API. The suite itself serves the files for `mediaurl` and receives the callbacks
+//! to `notifyurl`, if the host can reach the suite.
 //!
-//! It sends real messages, to one person and one group, in the document's order.
+//! The suite sends real messages to one person and one group, in the order of the API document.
 
 mod answer;
 mod checks;
@@ -26,76 +27,80 @@ use ear::Ear;
 use host::Host;
 use run::Run;
 
-/// The host that is judged, and whom it may write to.
+/// The host to test, with the recipients of its messages.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// What stands before `/api/…`.
+    /// The part of the URL before `/api/…`.
     pub url: Url,
     /// The SecretKey of a linked bot.
     pub key: String,
-    /// A number on WhatsApp that gets the messages, country code first, digits only.
+    /// A number on WhatsApp that receives the messages: country code first, digits only.
     pub to: String,
-    /// A group that the bot is in, as `/api/groups` shows it.
+    /// A group with the bot as a member, as listed by `/api/groups`.
     pub group: String,
-    /// The SecretKey of a bot that is not linked; without one, what such a bot answers is not checked.
+    /// The SecretKey of an unlinked bot. Without this key, the answers for an unlinked bot are not
+    /// checked.
     pub unlinked_key: Option<String>,
-    /// A number in the right form that is not on WhatsApp.
+    /// A well-formed number without WhatsApp.
     pub nobody: String,
-    /// Where the suite listens for callbacks and serves files.
+    /// The address on which the suite receives callbacks and serves files.
     pub listen: SocketAddr,
-    /// How the host reaches that; without one, only a host on this machine can.
+    /// The URL of the suite's listener as seen by the host. Without this URL, only a host on this
+    /// machine can reach the listener.
     pub public_url: Option<Url>,
-    /// The least time between two messages.
+    /// The minimum time between two messages.
     pub pace: Duration,
-    /// How long a callback may take. One that failed is told again after some seconds at the earliest.
+    /// The timeout of a callback. A host repeats a failed callback after some seconds at the
+    /// earliest.
     pub patience: Duration,
-    /// Only checks whose name begins with one of these; all where it is empty.
+    /// Runs only checks with one of these prefixes in their names; an empty list runs all checks.
     pub only: Vec<String>,
 }
 
-/// One promise.
+/// A check of a promise.
 #[derive(Clone, Copy)]
 pub struct Check {
     /// The part of the API and the promise, such as `text.sample`.
     pub name: &'static str,
-    /// Who promises it.
+    /// The source of the promise.
     pub origin: Origin,
-    /// What is promised, in words.
+    /// The promise in words.
     pub says: &'static str,
     run: checks::Test,
 }
 
-/// Who promises what is checked.
+/// The source of a promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// The API's document says so, or one of its samples does it.
+    /// The API document or its samples.
     Document,
-    /// The document leaves it open, and Waviro decided (`docs/quirks.md`).
+    /// The API document leaves the point open, and Waviro decided (`docs/quirks.md`).
     Waviro,
 }
 
-/// Why nothing could be checked.
+/// The reason why the suite could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The suite's own listener.
+    /// The listener could not be bound.
     #[error("cannot listen on {0}: {1}; choose another address with --listen")]
     Listen(SocketAddr, std::io::Error),
-    /// The HTTP client.
+    /// The HTTP client could not be created.
     #[error("no HTTP client: {0}")]
     Client(reqwest::Error),
-    /// No answer, or none that says whose bot this is.
+    /// The host did not answer, or the answer names no linked bot.
     #[error("{0}; the suite needs a host that answers and a SecretKey of a bot that is linked")]
     NotReady(String),
-    /// A number or group that is in no form of one.
+    /// A number or group id is malformed.
     #[error("{0} must be {1}")]
     Target(&'static str, &'static str),
-    /// `only` names nothing.
+    /// No check has a name that begins with an entry of `only`.
     #[error("no check's name begins with {0}; --list shows all names")]
     Nothing(String),
 }
 
 impl Target {
-    /// Whether it could be right, so that a slip of the operator is not taken for one of the host.
+    /// Checks the form of the target, so that a typing error is not reported as an error of the
+    /// host.
     fn check(&self) -> Result<(), StartError> {
         let number = |text: &str| {
             (7..=15).contains(&text.len())
@@ -120,7 +125,7 @@ impl Target {
         Ok(())
     }
 
-    /// Whether the host is on this machine, by its address.
+    /// Returns whether the host's address is on this machine.
     #[must_use]
     pub fn is_near(&self) -> bool {
         match self.url.host() {
@@ -132,16 +137,16 @@ impl Target {
     }
 }
 
-/// All checks, in the order in which they run.
+/// Returns all checks in the order of execution.
 #[must_use]
 pub fn checks() -> Vec<Check> {
     checks::all()
 }
 
-/// Runs the checks one after the other. `told` hears of each as it ends.
+/// Runs the checks one after the other and calls `told` after each check.
 ///
 /// # Errors
-/// Where there is nothing to judge: no host, no linked bot, no address to listen on.
+/// If the suite cannot start: no host, no linked bot, or no free address for the listener.
 pub async fn run(target: &Target, mut told: impl FnMut(&Tried)) -> Result<Report, StartError> {
     target.check()?;
     let nothing = |name: &&String| {
@@ -183,7 +188,7 @@ pub async fn run(target: &Target, mut told: impl FnMut(&Tried)) -> Result<Report
             took: began.elapsed(),
         })
     };
-    // Both in one task: the listener ends with the checks.
+    // Both run in one task, so the listener ends with the checks.
     tokio::select! {
         report = asking => report,
         gone = listening => Err(StartError::Listen(target.listen, gone.err().unwrap_or_else(|| std::io::ErrorKind::Other.into()))),

@@ -1,4 +1,4 @@
-//! What came out, for people and for programs.
+//! The result of a run, for people and for programs.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -10,48 +10,50 @@ use url::Url;
 use crate::run::Sent;
 use crate::{Check, Origin};
 
-/// How a check ended.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// As promised.
+    /// The host keeps the promise.
     Passed,
-    /// Not as promised; what was asked, expected and seen.
+    /// The host breaks the promise. The text has the request, the expected answer and the received
+    /// answer.
     Failed(String),
-    /// Not checked, and why.
+    /// The check was skipped, with the reason.
     Skipped(String),
 }
 
-/// A check that has run.
+/// A finished check.
 #[derive(Clone)]
 pub struct Tried {
-    /// Which.
+    /// The check.
     pub check: Check,
-    /// How it ended.
+    /// The result.
     pub outcome: Outcome,
-    /// How long it took.
+    /// The duration.
     pub took: Duration,
 }
 
-/// All that came out.
+/// The results of a run.
 pub struct Report {
-    /// The host.
+    /// The tested host.
     pub url: Url,
-    /// In the order in which they ran.
+    /// The finished checks in the order of execution.
     pub tried: Vec<Tried>,
-    /// Every message that the host accepted, so that whoever holds the phone can look for it.
+    /// Every message accepted by the host, so that the owner of the phone can look for the
+    /// messages.
     pub sent: Vec<Sent>,
-    /// From the first request to the last.
+    /// The time from the first request to the last answer.
     pub took: Duration,
 }
 
 impl Report {
-    /// Those that are not as promised.
+    /// Returns the failed checks.
     pub fn failed(&self) -> impl Iterator<Item = &Tried> {
         let failed = |tried: &&Tried| matches!(tried.outcome, Outcome::Failed(_));
         self.tried.iter().filter(failed)
     }
 
-    /// How many passed, failed, and were skipped.
+    /// Returns the number of passed, failed and skipped checks.
     #[must_use]
     pub fn counts(&self) -> [usize; 3] {
         let mut counts = [0; 3];
@@ -65,7 +67,8 @@ impl Report {
         counts
     }
 
-    /// The last lines of the table: what failed, who promises it, and the counts.
+    /// Returns the last lines of the table: the failed checks with the source of each promise, and
+    /// the counts.
     #[must_use]
     pub fn summary(&self) -> String {
         let mut text = String::new();
@@ -87,17 +90,17 @@ impl Report {
         text
     }
 
-    /// For programs: every check, and every message that was accepted.
+    /// Returns every check and every accepted message as JSON.
     #[must_use]
     pub fn json(&self) -> Value {
         let checks: Vec<Value> = self.tried.iter().map(Tried::json).collect();
         json!({"url": self.url.as_str(), "checks": checks, "sent": self.sent})
     }
 
-    /// For CI: `JUnit`'s XML.
+    /// Returns the result as `JUnit` XML for CI.
     ///
     /// # Errors
-    /// Where it cannot be written as XML.
+    /// If the result cannot be written as XML.
     pub fn junit(&self) -> Result<String, String> {
         let mut suite = TestSuite::new(self.url.as_str());
         for tried in &self.tried {
@@ -125,7 +128,7 @@ impl Report {
 }
 
 impl Tried {
-    /// One line of the table, and below it why where it did not pass.
+    /// Returns the table line of the check, followed by the reason if the check did not pass.
     #[must_use]
     pub fn line(&self) -> String {
         let Check { name, says, .. } = self.check;

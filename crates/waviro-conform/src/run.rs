@@ -1,4 +1,4 @@
-//! One run: the host, what has been sent to it, and words that no message had before.
+//! The state of a run: the host, the sent messages, and texts that are unique per message.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -13,63 +13,63 @@ use crate::ear::{Ear, File};
 use crate::host::{Ask, Host};
 use crate::{StartError, Target};
 
-/// A message that the host accepted.
+/// A message accepted by the host.
 #[derive(Debug, Clone, Serialize)]
 pub struct Sent {
-    /// Its id.
+    /// The message id.
     pub id: String,
-    /// `…@c.us` or `…@g.us`.
+    /// The recipient: `…@c.us` or `…@g.us`.
     pub to: String,
-    /// What the phone must show.
+    /// The content that the phone must show.
     #[serde(flatten)]
     pub what: What,
 }
 
-/// What a phone must show.
+/// The content of a message on the phone.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum What {
-    /// A text.
+    /// A text message.
     Text {
-        /// As it was sent.
+        /// The sent text.
         text: String,
     },
     /// A file.
     Media {
         /// `image`, `video`, `audio` or `document`.
         media: &'static str,
-        /// Of its bytes, in hex.
+        /// The hash of the bytes in hex.
         sha256: String,
-        /// Bytes.
+        /// The size in bytes.
         size: usize,
-        /// Empty where there is none.
+        /// The caption; may be empty.
         caption: String,
     },
-    /// A place.
+    /// A location.
     Location {
-        /// Degrees.
+        /// The latitude in degrees.
         latitude: f64,
-        /// Degrees.
+        /// The longitude in degrees.
         longitude: f64,
-        /// Empty where there is none.
+        /// The name of the location; may be empty.
         name: String,
     },
-    /// A contact's card.
+    /// A contact card.
     Contact {
-        /// Whose.
+        /// The name on the card.
         name: String,
-        /// Country code first, digits only.
+        /// The numbers on the card: country code first, digits only.
         numbers: Vec<String>,
     },
 }
 
-/// What a check works with.
+/// The state shared by all checks.
 pub(crate) struct Run {
     pub(crate) host: Host,
     pub(crate) ear: Ear,
-    /// The number that is written to.
+    /// The number that receives the messages.
     pub(crate) to: String,
-    /// The group's id without `@g.us`.
+    /// The group id without `@g.us`.
     pub(crate) group: String,
     /// The bot's own number.
     pub(crate) own: String,
@@ -82,7 +82,7 @@ pub(crate) struct Run {
     sent: Mutex<Vec<Sent>>,
 }
 
-/// Whom a message goes to.
+/// The kind of recipient.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Whom {
     Person,
@@ -90,7 +90,7 @@ pub(crate) enum Whom {
 }
 
 impl Run {
-    /// Asks whose bot it is.
+    /// Asks the host for the bot's number.
     pub(crate) async fn new(target: &Target, host: Host, ear: Ear) -> Result<Self, StartError> {
         let not_ready = |failure: Failure| match failure {
             Failure::Broken(why) | Failure::Skipped(why) => StartError::NotReady(why),
@@ -116,13 +116,14 @@ impl Run {
         })
     }
 
-    /// Words that no message had before, in this run or another.
+    /// Returns a text that is unique in this run and all other runs.
     pub(crate) fn words(&self, what: &str) -> String {
         let number = self.count.fetch_add(1, Ordering::Relaxed);
         format!("{what} {}-{number}", self.marker)
     }
 
-    /// Sends a body as the document's samples do and holds the answer to the document; the message's id.
+    /// Sends a body as the documented samples do, compares the answer with the API document, and
+    /// returns the message id.
     pub(crate) async fn deliver(
         &self,
         endpoint: &str,
@@ -134,7 +135,8 @@ impl Run {
             .await
     }
 
-    /// The same with a request in another form.
+    /// Sends a request in another form, compares the answer with the API document, and returns the
+    /// message id.
     pub(crate) async fn accepted(
         &self,
         ask: Ask<'_>,
@@ -145,7 +147,8 @@ impl Run {
         self.held(&ask.send().await?, whom, what)
     }
 
-    /// Holds the answer to the document and keeps what was accepted; the message's id.
+    /// Compares the answer with the API document, records the accepted message, and returns the
+    /// message id.
     pub(crate) fn held(&self, answer: &Answer, whom: Whom, what: What) -> Result<String, Failure> {
         let to = match whom {
             Whom::Person => format!("{}@c.us", self.to),
@@ -165,26 +168,27 @@ impl Run {
         Ok(id)
     }
 
-    /// The number that is written to as people write it at home: a host that takes it writes to nobody else.
+    /// Returns the recipient's number in national form. A host that accepts this form reaches the
+    /// same person.
     pub(crate) fn national(&self) -> String {
         let home = self.to.strip_prefix("62").unwrap_or(&self.to);
         format!("0{home}")
     }
 
-    /// Sends a text to the person by the document's sample; its id.
+    /// Sends a text to the person with the documented sample and returns the message id.
     pub(crate) async fn text(&self, text: &str) -> Result<String, Failure> {
         let body = serde_json::json!({"nohp": self.to, "pesan": text});
         self.deliver("sendwa", &body, Whom::Person, What::text(text))
             .await
     }
 
-    /// Everything that was accepted.
+    /// Returns all accepted messages.
     pub(crate) fn sent(&self) -> Vec<Sent> {
         let sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
         sent.clone()
     }
 
-    /// Leaves at least the pace between two messages.
+    /// Waits so that two messages are at least the pace apart.
     #[expect(clippy::disallowed_methods, reason = "time itself is waited for")]
     pub(crate) async fn wait_for_pace(&self) {
         let mut last = self.last.lock().await;
@@ -226,7 +230,7 @@ impl What {
         }
     }
 
-    /// The document's word for it in `type`.
+    /// Returns the documented value of `type` for the content.
     fn word(&self, whom: Whom) -> &'static str {
         match (self, whom) {
             (Self::Text { .. }, Whom::Person) => "text",

@@ -1,16 +1,18 @@
-//! Where the torture rig ends the gateway's process, and bugs that it switches on to see whether it finds them.
+//! Moments at which a torture run can end the gateway's process, and bugs that test the oracle of
+//! the torture run.
 //!
-//! Without the feature `planted-bugs` every function here is empty and nothing can be switched on: a release holds none of it.
-//! With it, in the rig's own binary, two variables of the environment say what to do:
+//! Without the feature `planted-bugs` every function here is empty, so a release cannot be ended or
+//! broken. With the feature, in the torture binary, two environment variables control the faults:
 //!
-//! - `TORTURE_END_AT=before accept*3` ends the process, as a power cut would, when it comes to that moment for the third time;
-//! - `TORTURE_BUG=new-id-on-resend` plants one [`Bug`].
+//! - `TORTURE_END_AT=before accept*3` ends the process like a power cut at the third arrival at
+//!   this moment;
+//! - `TORTURE_BUG=new-id-on-resend` switches on a [`Bug`].
 
 #[cfg(feature = "planted-bugs")]
 mod planted;
 
-/// What writes to the database, by the name of the store's function. Each is two [`moments`]: before its commit, and after the
-/// commit, before anybody hears of it.
+/// The database writes, by the name of the store's function. Each write has two [`moments`]: before
+/// its commit, and after its commit but before any effect outside the database.
 pub const WRITES: [&str; 54] = [
     "accept",
     "add_bot",
@@ -68,56 +70,56 @@ pub const WRITES: [&str; 54] = [
     "use_token",
 ];
 
-/// Moments outside the database.
+/// The moments outside the database.
 pub const STEPS: [&str; 17] = [
     "before migration",
     "after migration",
-    // A file that is fetched for a message: on its way to the disk, and safe there.
+    // A file for a message: before the write to the disk, and after the sync.
     "spool begun",
     "spool safe",
-    // A message: taken from the queue, on its way through the socket, and out.
+    // A message: taken from the queue, before and after the write to the socket, and sent.
     "send begun",
     "wire before",
     "wire after",
     "send done",
-    // What WhatsApp tells, before anything of it is kept.
+    // A stanza from WhatsApp, before its data is stored.
     "server ack heard",
     "receipt heard",
     "inbound heard",
-    // A message that came again: noted, and the library has not looked at it.
+    // A redelivered message: recorded, but not yet processed by the client library.
     "came again",
-    // A call to a user's endpoint: about to be made, and answered.
+    // A call to a user's endpoint: before the request, and after the answer.
     "post begun",
     "post answered",
-    // A webhook's answer: read, and its files fetched.
+    // A webhook's answer: after reading, and after fetching the files of the reply.
     "answer read",
     "reply composed",
-    // A file that came in: loaded, and about to be shown.
+    // A received file: downloaded, but not yet served.
     "download done",
 ];
 
-/// A bug that the rig must find.
+/// A bug that the torture tests must find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bug {
     /// Commits and files are not synced.
     NoSync,
-    /// The 200 leaves, and the message is committed a moment later.
+    /// The gateway commits a message some time after answering 200.
     CommitAfterAnswer,
-    /// What is written again goes under a new id.
+    /// A resent message gets a new id.
     NewIdOnResend,
-    /// WhatsApp hears that we have a message before it is kept.
+    /// The gateway acknowledges an inbound message to WhatsApp before storing the message.
     AckBeforeCommit,
-    /// An ack falls where news come in another order.
+    /// The stored ack falls if a lower ack arrives later.
     UnorderedAcks,
-    /// An endpoint gets everything at once.
+    /// An endpoint has no limit of concurrent calls.
     NoCap,
-    /// The duplicate rule is not asked.
+    /// The duplicate rule is off.
     DuplicatesAccepted,
-    /// What a webhook answered is sent twice.
+    /// Each webhook reply is sent twice.
     RepliesTwice,
 }
 
-/// Every bug, by the word that plants it.
+/// Every bug with its name in `TORTURE_BUG`.
 pub const BUGS: [(&str, Bug); 8] = [
     ("no-sync", Bug::NoSync),
     ("commit-after-answer", Bug::CommitAfterAnswer),
@@ -129,7 +131,7 @@ pub const BUGS: [(&str, Bug); 8] = [
     ("replies-twice", Bug::RepliesTwice),
 ];
 
-/// The name of every moment, as `TORTURE_END_AT` takes it.
+/// Returns the name of every moment, as used in `TORTURE_END_AT`.
 pub fn moments() -> impl Iterator<Item = String> {
     let steps = STEPS.into_iter().map(str::to_owned);
     let writes = WRITES
@@ -138,7 +140,7 @@ pub fn moments() -> impl Iterator<Item = String> {
     steps.chain(writes)
 }
 
-/// A moment of [`STEPS`].
+/// Marks a moment of [`STEPS`].
 #[inline]
 pub fn step(name: &'static str) {
     #[cfg(feature = "planted-bugs")]
@@ -146,7 +148,7 @@ pub fn step(name: &'static str) {
     let _ = name;
 }
 
-/// One of [`WRITES`] is about to be committed.
+/// Marks the moment before the commit of one of [`WRITES`].
 #[inline]
 pub fn writing(name: &'static str) {
     #[cfg(feature = "planted-bugs")]
@@ -154,7 +156,7 @@ pub fn writing(name: &'static str) {
     let _ = name;
 }
 
-/// One of [`WRITES`] is committed, and nobody has heard of it.
+/// Marks the moment after the commit of one of [`WRITES`], before any effect outside the database.
 #[inline]
 pub fn written(name: &'static str) {
     #[cfg(feature = "planted-bugs")]
@@ -162,7 +164,7 @@ pub fn written(name: &'static str) {
     let _ = name;
 }
 
-/// What a bug does too late.
+/// Runs `work` later: a bug that does its work too late.
 pub fn later(work: impl Future<Output = ()> + Send + 'static) {
     #[cfg(feature = "planted-bugs")]
     planted::later(work);
@@ -170,7 +172,7 @@ pub fn later(work: impl Future<Output = ()> + Send + 'static) {
     drop(work);
 }
 
-/// Whether the bug is switched on. Never without the feature.
+/// Returns whether the bug is switched on; always false without the feature.
 #[inline]
 #[must_use]
 pub fn planted(bug: Bug) -> bool {

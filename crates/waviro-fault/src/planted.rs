@@ -1,4 +1,5 @@
-//! What the environment switches on. A slip of the pen ends the process with its word, for a rig that plants nothing finds nothing.
+//! Reads the moment and the bug from the environment. An unknown name must end the process, because
+//! a test without the fault would find nothing.
 #![expect(
     clippy::expect_used,
     clippy::panic,
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use crate::{BUGS, Bug, STEPS, WRITES, moments};
 
-/// The moment to end at, and how often it may still pass.
+/// The moment at which to end, and the remaining number of arrivals.
 struct End {
     name: String,
     left: AtomicU32,
@@ -41,7 +42,7 @@ fn told(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Ends the process where this is the moment.
+/// Ends the process at the configured moment.
 #[expect(
     clippy::print_stderr,
     reason = "the rig reads which moment it was; nothing else is written any more"
@@ -65,7 +66,7 @@ pub(crate) fn is_on(bug: Bug) -> bool {
     *BUG == Some(bug)
 }
 
-/// Long enough that a rig which ends the process now and then comes in between.
+/// Long enough for the end of the process to come in between in some runs.
 const LATE: Duration = Duration::from_millis(300);
 
 #[expect(clippy::disallowed_methods, reason = "a bug need not be tidy")]

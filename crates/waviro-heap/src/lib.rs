@@ -1,32 +1,36 @@
-//! The project's two calls that the compiler cannot check, in a crate of their own, so that every other crate forbids `unsafe`.
-//! Both do nothing where the C library is not glibc: musl and others do not hoard so.
+//! The two memory functions of the C library, in a crate with `unsafe` code so that every other
+//! crate can forbid `unsafe`. Both do nothing with other C libraries than glibc, such as musl,
+//! which keep less freed memory.
 
-/// Lets threads share arenas, as many as there are processors. To be called before there are threads.
+/// Limits the number of malloc arenas to the number of processors. Must be called before the first
+/// thread starts.
 ///
-/// The C library gives eight times as many their own, and what one thread has freed is then of no use to the others: each
-/// arena keeps the room of its own busiest moment.
+/// By default glibc creates up to eight arenas per processor. Threads with different arenas cannot
+/// share freed memory, so each arena keeps its own peak size.
 pub fn share_arenas() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let most = libc::c_int::try_from(processors).unwrap_or(libc::c_int::MAX);
         #[expect(unsafe_code, reason = "the C library is a foreign function")]
-        // SAFETY: mallopt(3) takes two numbers, and changes how many arenas are made from now on.
+        // SAFETY: mallopt(3) takes two numbers and affects only arenas created later.
         unsafe {
             libc::mallopt(libc::M_ARENA_MAX, most);
         }
     }
 }
 
-/// Gives whole pages that are free, wherever they lie, back to the machine.
+/// Returns free pages anywhere in the heap to the operating system.
 ///
-/// The C library itself gives back only what is free at the top of its heap: one thing that lives on above a burst's room
-/// keeps all of it resident. It looks through the whole heap under the allocator's locks, milliseconds for tens of MiB, so
-/// it is a matter of every so often, on a thread that may wait.
+/// The C library itself returns only free memory at the top of its heap. After a burst, one living
+/// allocation above the freed memory keeps all of it resident. The call searches the whole heap
+/// under the allocator's locks, which takes milliseconds for tens of MiB. Call this function
+/// rarely, on a thread that may block.
 pub fn give_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     #[expect(unsafe_code, reason = "the C library is a foreign function")]
-    // SAFETY: malloc_trim(3) takes a number, may be called from any thread, and touches nothing that is allocated.
+    // SAFETY: malloc_trim(3) takes a number, may be called from any thread, and does not change
+    // living allocations.
     unsafe {
         libc::malloc_trim(0);
     }
@@ -37,11 +41,11 @@ pub fn give_back() {
 mod tests {
     use super::give_back;
 
-    /// Below what glibc maps for itself and gives back at once.
+    /// Smaller than the allocations that glibc maps separately and returns at once.
     const PIECE: usize = 16 * 1024;
     const PIECES: usize = 4096;
 
-    /// In bytes.
+    /// The resident memory in bytes.
     fn resident() -> usize {
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

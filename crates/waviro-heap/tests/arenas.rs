@@ -1,13 +1,14 @@
-//! In a process of its own: how many arenas there may be is for the whole of it.
+//! This test has its own process, because the limit of arenas applies to the whole process.
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::sync::{Arc, Barrier};
 
-/// Far more threads than processors, all of which hold something at once.
+/// Far more threads than processors; all threads hold memory at the same time.
 const THREADS: usize = 64;
 
-/// glibc reserves each arena but the first a piece of the address space of this size, at a multiple of it, in bytes.
+/// The size in bytes of the address range that glibc reserves for each arena except the first. The
+/// start is a multiple of this size.
 const RESERVED: usize = 64 * 1024 * 1024;
 
 fn arenas() -> usize {
@@ -40,7 +41,7 @@ fn threads_share_as_many_arenas_as_there_are_processors() {
     for thread in threads {
         assert_eq!(thread.join().unwrap(), 100_000);
     }
-    // The test's own thread had one before it could say so.
+    // The test's main thread got its arena before the limit was set.
     let processors = std::thread::available_parallelism().unwrap().get();
     assert!(
         seen <= processors.max(2),

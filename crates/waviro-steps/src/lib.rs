@@ -1,5 +1,6 @@
-//! Counts the steps of SQLite's virtual machine that each statement of this process takes, for tests alone: a statement that walks over
-//! a table takes some steps for each row, whatever the machine and its load.
+//! Counts the steps of SQLite's virtual machine per statement of this process, for tests only. A
+//! statement with a full table scan takes several steps per row, independent of the machine and its
+//! load.
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
@@ -7,20 +8,21 @@ use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use libsqlite3_sys as sqlite;
 
-/// The most steps of one run, by the statement's text.
+/// The highest step count of a run, by statement text.
 static STEPS: Mutex<BTreeMap<String, u64>> = Mutex::new(BTreeMap::new());
 
-/// From now on every connection that is opened is watched.
+/// Starts counting on every connection opened from now on.
 pub fn watch() {
     static ONCE: Once = Once::new();
     #[expect(unsafe_code, reason = "SQLite is a foreign function")]
-    // SAFETY: `opened` is such a function as SQLite calls with each new connection, and lives as long as the process.
+    // SAFETY: `opened` has the signature that SQLite expects for a callback on new connections, and
+    // lives as long as the process.
     ONCE.call_once(|| unsafe {
         sqlite::sqlite3_auto_extension(Some(opened));
     });
 }
 
-/// What was counted since the last call: the most steps of one run, by the statement's text.
+/// Returns the counts since the last call: the highest step count of a run, by statement text.
 #[must_use]
 pub fn take() -> BTreeMap<String, u64> {
     std::mem::take(&mut *steps())
@@ -37,11 +39,12 @@ unsafe extern "C" fn opened(
     _: *const sqlite::sqlite3_api_routines,
 ) -> c_int {
     let mask = sqlite::SQLITE_TRACE_PROFILE;
-    // SAFETY: the connection is open, and `ended` lives as long as the process and is given nothing of ours.
+    // SAFETY: the connection is open. `ended` lives as long as the process and gets no data of
+    // ours.
     unsafe { sqlite::sqlite3_trace_v2(connection, mask, Some(ended), std::ptr::null_mut()) }
 }
 
-/// A statement has run to its end, or was given up.
+/// SQLite calls this function after a statement has finished or was reset.
 #[expect(unsafe_code, reason = "SQLite calls it")]
 unsafe extern "C" fn ended(
     _: c_uint,
@@ -50,7 +53,8 @@ unsafe extern "C" fn ended(
     _: *mut c_void,
 ) -> c_int {
     let statement = statement.cast::<sqlite::sqlite3_stmt>();
-    // SAFETY: with this mask the third argument is the statement, which lives until after this call; so does its text.
+    // SAFETY: with this mask the third argument is the statement. The statement and its text live
+    // until after this call.
     let (count, text) = unsafe {
         let count = sqlite::sqlite3_stmt_status(statement, sqlite::SQLITE_STMTSTATUS_VM_STEP, 1);
         let text = sqlite::sqlite3_sql(statement);

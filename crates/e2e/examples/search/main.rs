@@ -2,8 +2,8 @@
 //! `cargo run --release -p e2e --example search -- --messages 100000`.
 //!
 //! A bot and its customers exchange the messages over the real protocol; the customers write a
-//! tenth. Then the program searches by id, by number, by state and by words, several times each, and
-//! requests the pages as a browser does.
+//! tenth. Then the program searches by id, by number, by state and by words, several times each,
+//! and requests the pages as a browser does.
 #![expect(
     clippy::print_stdout,
     clippy::expect_used,

@@ -2,10 +2,10 @@
 //! `cargo run --release -p e2e --example soak -- --bots 50 --rate 20 --minutes 60`.
 //!
 //! The bots send messages to customers at the given rate. With every tenth message a customer asks
-//! a question and gets a reply from a webhook. Every minute the program prints the gateway's memory,
-//! the number of its file descriptors and the size of its write-ahead log. At the end the program
-//! prints the growth, and checks that every message is on its phone once and that every callback has
-//! arrived.
+//! a question and gets a reply from a webhook. Every minute the program prints the gateway's
+//! memory, the number of its file descriptors and the size of its write-ahead log. At the end the
+//! program prints the growth, and checks that every message is on its phone once and that every
+//! callback has arrived.
 #![expect(
     clippy::print_stdout,
     clippy::expect_used,

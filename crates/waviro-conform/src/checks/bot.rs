@@ -1,4 +1,4 @@
-//! Get QR code and Check number, and what a bot that is not linked answers.
+//! Get QR code, Check number, and the answers for an unlinked bot.
 
 use serde_json::{Value, json};
 
@@ -119,7 +119,7 @@ async fn says(run: &Run, body: Value, expected: bool) -> Result<(), Failure> {
         .ok_or_else(|| answer.wrong(&format!("message {expected}")))
 }
 
-/// The same request by the bot that is not linked.
+/// Sends the same request with the key of the unlinked bot.
 fn unlinked<'h>(run: &Run, ask: Ask<'h>) -> Result<Ask<'h>, Failure> {
     let key = run.unlinked_key.clone();
     key.map(|key| ask.key(Some(key))).ok_or_else(|| {

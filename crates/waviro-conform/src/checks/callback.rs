@@ -1,4 +1,4 @@
-//! What notifyurl is told.
+//! Callbacks to `notifyurl`.
 
 use serde_json::json;
 
@@ -90,7 +90,7 @@ pub(super) fn checks() -> Vec<Check> {
     ]
 }
 
-/// Sends a text with a notifyurl of that name; its id.
+/// Sends a text with the notifyurl `name` and returns the message id.
 async fn text(run: &Run, name: &str) -> Result<String, Failure> {
     let (text, url) = (run.words("Test kirim text"), run.ear.notify_url(name)?);
     let body = json!({"nohp": run.to, "pesan": text, "notifyurl": url});
@@ -98,20 +98,22 @@ async fn text(run: &Run, name: &str) -> Result<String, Failure> {
         .await
 }
 
-/// Another text all the way: what was to come about the one before it has come by then.
+/// Sends another text and waits for its callback. Late callbacks for the previous text have arrived
+/// by then.
 async fn another(run: &Run, name: &str) -> Result<(), Failure> {
     let id = text(run, name).await?;
     told(run, name, &id, 3).await
 }
 
-/// Waits until the message is told to be sent at least, and holds all calls to the document.
+/// Waits until a callback reports the message as sent, and compares all calls with the API
+/// document.
 async fn told(run: &Run, name: &str, id: &str, most: i64) -> Result<(), Failure> {
     let sent = |calls: &[Call]| {
         calls
             .iter()
             .any(|call| call.ack(id).is_some_and(|ack| ack >= 1))
     };
-    // What is not as promised is said at once, and not after the patience for what is missing.
+    // A wrong call fails the check at once, without waiting for the missing calls.
     let enough = |calls: &[Call]| sent(calls) || calls.iter().any(|call| call.ack(id).is_none());
     let calls = run.ear.wait(name, enough).await;
     if !calls.iter().all(Call::is_readable) {

@@ -1,4 +1,4 @@
-//! What all endpoints have in common: key, path, method, body.
+//! The common part of all endpoints: key, path, method, body.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -67,7 +67,8 @@ pub(super) fn checks() -> Vec<Check> {
                             let answer = run.host.post(&path).send().await?;
                             match endpoint {
                                 "groups" | "getqr" => answer.success().map(drop)?,
-                                // It needs a body, and says so instead of sending the caller elsewhere.
+                                // The endpoint needs a body and must refuse the request instead of
+                                // redirecting.
                                 _ => answer.refused()?,
                             }
                         }
@@ -244,8 +245,8 @@ pub(super) fn checks() -> Vec<Check> {
     ]
 }
 
-/// A body that every endpoint would take, so that it is the key alone that is missing. The file is not there where the host
-/// can't reach this listener.
+/// Returns a body that every endpoint accepts, so that only the key can be wrong. If the host
+/// cannot reach this listener, the file does not exist.
 fn whole(run: &Run) -> Value {
     let file = run.ear.file("foto.jpg").map(|file| file.url);
     json!({
@@ -256,13 +257,13 @@ fn whole(run: &Run) -> Value {
     })
 }
 
-/// The key in another form opens the door.
+/// Checks that the host accepts the key in another form.
 async fn opens(run: &Run, form: fn(&str) -> String) -> Result<(), Failure> {
     let ask = run.host.post("getqr").key(Some(form(run.host.key())));
     ask.send().await?.success().map(drop)
 }
 
-/// A text is taken whatever its Content-Type says.
+/// Checks that the host accepts a text with any Content-Type.
 async fn takes(run: &Run, content_type: Option<&'static str>, before: &str) -> Result<(), Failure> {
     let text = run.words("Test kirim text");
     let body = format!("{before}{}", json!({"nohp": run.to, "pesan": text}));

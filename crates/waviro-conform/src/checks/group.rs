@@ -7,7 +7,7 @@ use crate::Check;
 use crate::answer::Failure;
 use crate::run::{Run, What, Whom};
 
-/// In the right form, and of no group that the bot could be in.
+/// A well-formed group id without the bot as a member.
 const ELSEWHERE: &str = "120363999999999999";
 
 pub(super) fn checks() -> Vec<Check> {

@@ -39,7 +39,8 @@ pub(super) fn checks() -> Vec<Check> {
             |run| {
                 Box::pin(async {
                     for caption in [json!(null), json!("")] {
-                        // Another message between: the same file twice running is a repeat.
+                        // A text in between, because the same file twice in a row would be a
+                        // duplicate.
                         run.text(&run.words("Berkas berikut")).await?;
                         let file = run.ear.file("daftar.pdf")?;
                         let body = json!({"nohp": run.to, "mediaurl": file.url, "pesan": caption});
@@ -210,9 +211,10 @@ async fn sends(
     .map(drop)
 }
 
-/// Audio carries no caption on WhatsApp.
+/// Sends audio, which has no caption on WhatsApp.
 async fn sends_without_caption(run: &Run, name: &str, kind: &'static str) -> Result<(), Failure> {
-    // The same file twice running is a repeat, also from one run to the next.
+    // A text in between, because the same file twice in a row would be a duplicate, also from the
+    // previous run.
     run.text(&run.words("Dengarkan")).await?;
     sends(run, name, kind, None).await
 }

@@ -1,4 +1,4 @@
-//! What every endpoint has in common: paths, methods, languages, the shape of a refusal.
+//! The common behaviour of all `/api` endpoints: paths, methods, languages, the shape of a refusal.
 
 mod auth;
 mod body;

@@ -1,4 +1,4 @@
-//! Bots come, change their keys and go, also by the hand of another process.
+//! Adding and removing bots and changing their keys, also by another process.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! `notifyurl`: what arrives, in which order, and what failing endpoints cost others.
+//! Callbacks to `notifyurl`: content, order, and the effect of failing endpoints on others.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::engine::{OWN, Receiver, Rig, endpoint, message, number, until};
 
 const BUDI: &str = "6281300000001";
 
-/// Everything happens to the message that can: 1, 2, 3.
+/// Takes a message through the acks 1, 2 and 3.
 async fn read(rig: &Rig, accepted: &waviro::outbox::Accepted) {
     until(|| rig.ack_of(&accepted.id), |ack| *ack >= 1).await;
     rig.link()
@@ -81,7 +81,7 @@ async fn the_first_retry_comes_after_five_seconds_and_not_before_four() {
 async fn a_dead_endpoint_delays_no_other() {
     let (receiver, address) = Receiver::start().await;
     let rig = Rig::online().await;
-    // A listener that never accepts: connections open, nothing is ever answered.
+    // This listener never accepts: connections open, but no request is answered.
     let black_hole = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let dead = endpoint(black_hole.local_addr().unwrap(), "dead");
     for n in 0..60 {
@@ -111,7 +111,8 @@ async fn a_bot_whose_path_is_slow_delays_no_other_bot_on_the_same_host() {
             .await;
     }
     receiver.wait_for("slow", 7).await;
-    // Their deadline is 2 s: one after the other they take much longer than the other bot waits.
+    // The requests time out after 2 s. If the gateway called the endpoints one after the other, the
+    // other bot would wait much longer.
     let started = tokio::time::Instant::now();
     let fast = endpoint(address, "a");
     for n in 0..20 {
@@ -131,7 +132,7 @@ async fn a_bot_whose_path_is_slow_delays_no_other_bot_on_the_same_host() {
 async fn however_many_endpoints_are_dead_the_others_find_room() {
     let (receiver, address) = Receiver::start().await;
     let rig = Rig::online().await;
-    // Connections open, nothing is ever answered; each port is a lane of its own.
+    // Connections open, but no request is answered. Each port has its own endpoint queue.
     let holes: Vec<_> = (0..150)
         .map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap())
         .collect();
@@ -139,7 +140,8 @@ async fn however_many_endpoints_are_dead_the_others_find_room() {
         let dead = endpoint(hole.local_addr().unwrap(), "dead");
         rig.accept_with(BUDI, &format!("dead {n}"), &dead).await;
     }
-    // All places are taken; as they run into their deadline (2 s here), the dead ones get fewer.
+    // At first the dead endpoints use all permits. After each timeout (2 s here) a dead endpoint
+    // gets fewer permits.
     for n in 0..40 {
         rig.accept_with(BUDI, &format!("alive {n}"), &endpoint(address, "a"))
             .await;
@@ -169,7 +171,8 @@ async fn the_table_used_up_is_given_up_visibly() {
     let accepted = rig.accept_with(BUDI, "halo", &endpoint(address, "a")).await;
     for (failed, pause) in (1..).zip(TABLE) {
         until(|| put_off(&rig), |attempts| *attempts == Some(failed)).await;
-        // Past the pause and its spread. Not while an attempt is under way: its lease would run out.
+        // Passes the pause with its jitter. The clock must not advance during an attempt, because
+        // the lease of the attempt would expire.
         rig.pass(pause.mul_f64(1.21));
     }
     let given_up = until(
@@ -184,7 +187,8 @@ async fn the_table_used_up_is_given_up_visibly() {
     assert_eq!(receiver.stages("a"), [1; 13]);
 }
 
-/// An endpoint that is down while so many pauses of the table pass, and for `more`; then it works, and is told everything at once.
+/// Simulates an endpoint that is down for `pauses` pauses of the table and for `more`. After the
+/// repair, all callbacks must arrive at once.
 async fn it_is_told_all_after(pauses: usize, more: Duration) {
     let (receiver, address) = Receiver::start().await;
     let rig = Rig::online().await;
@@ -200,7 +204,7 @@ async fn it_is_told_all_after(pauses: usize, more: Duration) {
     until(|| waiting(&rig), |waiting| *waiting == 30).await;
     rig.pass(more);
     receiver.always("a", 200);
-    // The first attempt that happens to be due finds it back.
+    // The first due attempt discovers that the endpoint works again.
     rig.accept_with(BUDI, "baru", &endpoint(address, "a")).await;
     until(|| async { owed(&rig) }, |owed| *owed == 0).await;
     assert!(rig.engine.store.given_up(100).await.unwrap().is_empty());
@@ -228,7 +232,7 @@ async fn an_endpoint_that_fails_now_and_then_uses_up_no_more_of_the_table_than_t
     rig.accept_with(BUDI, "satu", &url).await;
     until(|| put_off(&rig), |attempts| *attempts == Some(1)).await;
     for n in 0..5 {
-        // It works for others, and fails again.
+        // The endpoint works for other messages and then fails again.
         receiver.answer("a", &[200, 500]);
         rig.accept_with(BUDI, &format!("baik {n}"), &url).await;
         until(
@@ -239,7 +243,7 @@ async fn an_endpoint_that_fails_now_and_then_uses_up_no_more_of_the_table_than_t
         rig.accept_with(BUDI, &format!("buruk {n}"), &url).await;
         until(|| waiting(&rig), |waiting| *waiting == n + 2).await;
     }
-    // No time has passed, so nothing was tried again.
+    // The clock has not advanced, so no callback was retried.
     assert_eq!(receiver.stages("a").len(), 11);
 }
 
@@ -277,7 +281,8 @@ async fn an_endpoint_that_only_fails_for_120_hours_is_called_no_more_until_someb
     for day in 0..5 {
         rig.accept_with(BUDI, &format!("hari {day}"), &endpoint(address, "a"))
             .await;
-        // Not while an attempt is under way: it would fail tomorrow.
+        // The clock must not advance during an attempt, because the failure would then count for
+        // the next day.
         until(|| waiting(&rig), |waiting| *waiting == day + 1).await;
         assert!(!off(&rig).await, "day {day}");
         rig.pass(Duration::from_hours(24));
@@ -285,7 +290,7 @@ async fn an_endpoint_that_only_fails_for_120_hours_is_called_no_more_until_someb
     until(|| off(&rig), |off| *off).await;
     until(|| waiting(&rig), |waiting| *waiting == 5).await;
     let before = receiver.stages("a").len();
-    // A restart remembers; what comes waits.
+    // The endpoint stays off after a restart; new callbacks wait.
     rig.crash_and_restart(FakeConnector::online(number(OWN)))
         .await;
     rig.accept_with(BUDI, "dimatikan", &endpoint(address, "a"))
@@ -414,7 +419,7 @@ async fn a_backlog_larger_than_memory_is_drained() {
     .await;
 }
 
-/// How many wait for another attempt.
+/// Returns the number of callbacks that wait for another attempt.
 async fn waiting(rig: &Rig) -> i64 {
     use sqlx::{Connection, Row};
     let mut connection = sqlx::AnyConnection::connect(&rig.url()).await.unwrap();
@@ -423,7 +428,7 @@ async fn waiting(rig: &Rig) -> i64 {
     row.get(0)
 }
 
-/// How often the one callback that waits for its next attempt has failed.
+/// Returns the number of failed attempts of the only waiting callback.
 async fn put_off(rig: &Rig) -> Option<i64> {
     use sqlx::{Connection, Row};
     let mut connection = sqlx::AnyConnection::connect(&rig.url()).await.unwrap();

@@ -1,4 +1,4 @@
-//! What people claim of messages that are not theirs: edits, deletions and receipts.
+//! Claims about other people's messages: edits, deletions and receipts.
 
 use waviro_link::{InboundKind, Receipt, ReceiptLevel, Sender};
 
@@ -28,7 +28,7 @@ async fn nobody_edits_or_deletes_what_the_bot_wrote() {
         claim.kind = kind;
         rig.link().inbound(vec![claim]).await.unwrap();
     }
-    // The bot's own phone may.
+    // The bot's own phone may edit the message.
     let mut own = inbound("E3", BUDI, "");
     (own.kind, own.from_me) = (edit(), true);
     rig.link().inbound(vec![own]).await.unwrap();
@@ -88,7 +88,7 @@ async fn a_receipt_counts_only_from_a_recipient_of_the_message() {
     let delivered = receipt(ReceiptLevel::Delivered, known(BUDI), hidden("78"), None);
     rig.link().report(delivered).await.unwrap();
     assert_eq!(rig.ack_of(&sent).await, 2);
-    // WhatsApp does not say who it was: as before.
+    // WhatsApp does not name the sender of this receipt, so the gateway applies the receipt.
     let nameless = receipt(read, None, None, None);
     rig.link().report(nameless).await.unwrap();
     assert_eq!(rig.ack_of(&sent).await, 3);

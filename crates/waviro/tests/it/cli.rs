@@ -1,4 +1,4 @@
-//! The command line, through the real binary.
+//! The command line, tested with the real binary.
 
 #[cfg(feature = "sandbox")]
 mod conform;
@@ -17,7 +17,7 @@ use process::{Folder, done, failed, free_address, terminate};
 
 use crate::wire::{post, raw};
 
-/// 256 bits in hex: what a SecretKey looks like.
+/// Finds a SecretKey in the text: 256 bits in hex.
 fn key_in(text: &str) -> String {
     let words = text.split_whitespace();
     let key = words
@@ -119,7 +119,7 @@ async fn keys_of_another_host_are_taken_over_from_stdin_and_stand_nowhere() {
     );
     let answer = ask(other).await;
     assert!(answer.contains("not_connected"), "{answer}");
-    // The webhook key alone leaves the SecretKey as it is.
+    // Changing the webhook key leaves the SecretKey unchanged.
     let webhook = ["bot", "key", "toko", "--webhook-key", "-"];
     let webhook = done(&folder.told(&webhook, "satu lagi\n"));
     assert!(!webhook.contains("SecretKey"), "{webhook}");
@@ -268,7 +268,7 @@ async fn the_request_log_shows_which_bodies_are_not_strict_json() {
     assert!(!log.contains("6282386000001"), "{log}");
 }
 
-/// `wvt_` and 64 hex digits.
+/// Finds a token in the text: `wvt_` and 64 hex digits.
 fn token_in(text: &str) -> String {
     let found = text
         .split_whitespace()
@@ -437,7 +437,7 @@ fn links_to_files_are_revoked_by_one_command() {
 #[test]
 fn a_database_on_another_machine_gets_no_password_without_a_proof() {
     let folder = Folder::new();
-    // Nobody is dialled: the address is one of the documentation's.
+    // The test opens no connection: the address is reserved for documentation.
     let cases = [
         ("?sslmode=disable", ""),
         ("?sslmode=prefer", ""),
@@ -511,7 +511,8 @@ fn an_endpoint_without_tls_or_without_its_key_is_not_dialled() {
 
 #[test]
 fn a_second_signal_ends_at_once() {
-    // The first signal's stop takes well below a second here, so both are sent before it can end.
+    // A stop after the first signal takes well below a second here, so both signals are sent before
+    // the end.
     let folder = Folder::new();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {

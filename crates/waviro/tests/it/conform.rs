@@ -1,4 +1,4 @@
-//! `waviro conform`: a host as it should be passes, and every planted defect is found by name.
+//! Tests `waviro conform`: a correct host passes, and the suite finds every planted defect by name.
 
 mod crooked;
 mod defects;
@@ -18,7 +18,7 @@ use defects::Defect;
 const ANI: &str = "6282386000001";
 const NOBODY: &str = "6289999999999";
 
-/// A gateway with a linked bot and one that is not, whose key it returns too.
+/// Starts a gateway with a linked and an unlinked bot; also returns the key of the unlinked bot.
 async fn gateway() -> (Front, String) {
     let front = Front::live(&[
         ("outbound.allow", "127.0.0.0/8"),
@@ -141,7 +141,7 @@ async fn a_host_elsewhere_that_cannot_reach_the_suite_skips_files_and_callbacks(
     let host = Crooked::start(front.app.router(), None).await;
     let only = ["media.image", "callback.text", "text.sample"];
     let mut target = target(&front, &unlinked, host.address(), &only);
-    // Linux takes it for this machine; the suite can't know.
+    // On Linux this address reaches the same machine, but the suite cannot know.
     target.url = format!("http://0.0.0.0:{}", host.address().port())
         .parse()
         .unwrap();

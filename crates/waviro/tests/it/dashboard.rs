@@ -1,4 +1,4 @@
-//! The dashboard over HTTP: what its pages show and to whom, and what their forms do.
+//! The dashboard over HTTP: the content of its pages for each role, and the effects of its forms.
 
 mod bots;
 mod deliveries;

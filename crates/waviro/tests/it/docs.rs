@@ -1,4 +1,4 @@
-//! `/docs`: what it says is what the gateway does.
+//! `/docs`: the documentation matches the gateway's behaviour.
 
 mod bodies;
 mod openapi;
@@ -17,7 +17,7 @@ use waviro::docs::catalogue::{self, Text};
 
 use super::front::{Answer, Front};
 
-/// A GET with these headers.
+/// Sends a GET request with these headers.
 async fn get(front: &Front, path: &str, headers: &[(&str, &str)]) -> Answer {
     let mut request = Request::get(path);
     for (name, value) in headers {
@@ -44,7 +44,7 @@ fn every_refusal_is_documented_with_its_status() {
         .chain(catalogue::anywhere())
         .map(|refusal| (refusal.code().to_owned(), refusal.status().as_u16()))
         .collect();
-    // That the page names every code of the source is kept by tidy.rs.
+    // tidy.rs checks that the page contains every code of the source.
     assert_eq!(in_the_catalogue, on_the_page);
 }
 
@@ -65,7 +65,8 @@ fn the_page_for_readers_of_the_source_names_the_same_endpoints_and_fields() {
                 let fields = endpoint.fields().into_iter();
                 let fields = fields.filter(|field| field.required == required);
                 let mut names: BTreeSet<&str> = fields.map(|field| field.name).collect();
-                // A person's path says in words that a group may stand there.
+                // For a person's path, the text of the page mentions that a group id is also
+                // allowed.
                 if required && endpoint.name == "sendcontact" {
                     names.insert("groupid");
                 }
@@ -103,7 +104,7 @@ fn api_page() -> String {
     fs::read_to_string(path).unwrap()
 }
 
-/// The cells of a table's rows, without their backticks; the head is left out.
+/// Returns the cells of a table's rows without backticks and without the head.
 fn rows(table: &str) -> impl Iterator<Item = Vec<String>> {
     let rows = table.lines().filter(|line| line.starts_with("| `"));
     let cells = rows.map(|row| {
@@ -115,7 +116,7 @@ fn rows(table: &str) -> impl Iterator<Item = Vec<String>> {
     cells.filter(|cells| cells[0] != "code")
 }
 
-/// The fields that a cell names.
+/// Returns the field names in a cell.
 fn known(cell: &str) -> BTreeSet<&'static str> {
     let words: Vec<&str> = cell
         .split(|other: char| !other.is_ascii_alphanumeric())

@@ -1,5 +1,5 @@
-//! The rig: the engine over a fake link, a database in a temporary folder and an endpoint on loopback that answers as it
-//! is told.
+//! The test engine: the gateway without HTTP over a fake link, with a database in a temporary
+//! folder and a scripted endpoint on loopback.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
@@ -27,13 +27,13 @@ use waviro::store::Store;
 use waviro_link::fake::{FakeConnector, FakeLink};
 use waviro_link::{Chat, Content, MessageId, Number};
 
-/// Where the manual clock of every rig starts: 2026-01-01.
+/// The start time of the manual clock: 2026-01-01.
 pub const START: Millis = 1_767_225_600_000;
 
 /// The bot's own number.
 pub const OWN: &str = "6281200000001";
 
-/// A gateway without its front.
+/// A gateway without its HTTP server.
 pub struct Engine {
     pub connector: Arc<FakeConnector>,
     pub store: Store,
@@ -44,7 +44,7 @@ pub struct Engine {
     files: tempfile::TempDir,
 }
 
-/// An engine with one bot on a database that outlives it.
+/// An engine with one bot; the database survives a restart of the engine.
 pub struct Rig {
     pub folder: tempfile::TempDir,
     pub clock: Clock,
@@ -54,12 +54,12 @@ pub struct Rig {
 }
 
 impl Rig {
-    /// One bot, online.
+    /// Starts an engine with an online bot.
     pub async fn online() -> Self {
         Self::over(FakeConnector::online(number(OWN))).await
     }
 
-    /// One bot over this connector.
+    /// Starts an engine with one bot over this connector.
     pub async fn over(connector: FakeConnector) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::manual(START);
@@ -78,12 +78,13 @@ impl Rig {
         url(&self.folder)
     }
 
-    /// The other end of the bot's link.
+    /// The fake link of the bot.
     pub fn link(&self) -> Arc<FakeLink> {
         self.engine.connector.link(self.bot.slot()).unwrap()
     }
 
-    /// Drops the process's state without asking it, as a crash would, and starts another on the same database.
+    /// Drops the engine's state without a clean stop, as after a crash, and starts a new engine on
+    /// the same database.
     pub async fn crash_and_restart(&mut self, connector: FakeConnector) {
         self.engine.stop.cancel();
         self.engine.store.close().await;
@@ -107,7 +108,7 @@ impl Rig {
         self.engine.store.message(id).await.unwrap().unwrap().ack
     }
 
-    /// The texts on the wire, repeats included.
+    /// Returns the sent texts, including resends.
     pub fn wire(&self) -> Vec<String> {
         self.link()
             .sent()
@@ -116,7 +117,7 @@ impl Rig {
             .collect()
     }
 
-    /// Lets everything that waits for the clock see this much more of it.
+    /// Advances the clock.
     pub fn pass(&self, span: Duration) {
         self.clock.advance(span);
     }
@@ -201,12 +202,12 @@ impl Engine {
         }
     }
 
-    /// The folder of files on their way out.
+    /// The folder with the files to send.
     pub fn spool(&self) -> PathBuf {
         self.files.path().join("spool")
     }
 
-    /// A stop as the gateway's own.
+    /// Stops the engine as the gateway stops.
     pub async fn stop_all(&self) {
         self.stop.cancel();
         self.tasks.close();
@@ -248,7 +249,8 @@ pub fn message(to: &str, text: &str, notify_url: Option<Url>) -> NewMessage {
     }
 }
 
-/// Looks until `seen` is what is wanted; says after a minute what was last seen: machines are shared.
+/// Polls `look` until the value is wanted. After a minute the test fails with the last value; the
+/// limit is generous because machines are shared.
 pub async fn until<T, F>(mut look: impl FnMut() -> F, wanted: impl Fn(&T) -> bool) -> T
 where
     T: std::fmt::Debug,

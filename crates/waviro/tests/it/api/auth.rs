@@ -1,4 +1,4 @@
-//! The SecretKey.
+//! The SecretKey header.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ async fn a_wrong_or_missing_key_is_400_whatever_else_is_wrong() {
 async fn ten_wrong_keys_a_minute_then_429_while_the_right_key_goes_on_working() {
     let front = Front::online().await;
     for _ in 0..20 {
-        // No key at all is no guess.
+        // A missing key does not count as a wrong key.
         assert_eq!(ask(&front, "SecretKey", " ").await.refusal().0, 400);
     }
     for _ in 0..10 {

@@ -1,4 +1,4 @@
-//! Bodies as clients really send them, and bodies that nobody should.
+//! Request bodies from real clients, and malformed bodies.
 
 use axum::body::Body;
 use axum::http::Request;
@@ -198,7 +198,7 @@ async fn an_unescaped_quote_is_refused_with_its_place_and_the_right_way_to_build
     assert_eq!(front.link().sent(), []);
 }
 
-/// The text that went out of a message that was accepted.
+/// Waits until an accepted message is sent, and returns its text.
 async fn text_of(front: &Front, accepted: &Answer) -> String {
     let id = accepted.message()["id"].as_str().unwrap().to_owned();
     let link = front.link();

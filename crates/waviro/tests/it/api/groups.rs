@@ -1,4 +1,4 @@
-//! `/api/groups`, and what sending to a group asks of it.
+//! `/api/groups`, and the group checks before sending to a group.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -32,7 +32,7 @@ async fn groups_come_with_name_and_last_activity_the_latest_first() {
             {"groupid": OTHER, "groupname": "Keluarga 👪", "grouplastchat": made},
         ])
     );
-    // One that is sent to, and then one that is written in.
+    // First the bot sends to a group, then a member writes in another group.
     front.clock.advance(Duration::from_secs(10));
     to_group(&front, OTHER, "halo").await.message();
     assert_eq!(list(&front).await[0]["groupid"], OTHER);
@@ -69,7 +69,7 @@ async fn whatsapp_is_asked_once_until_it_says_that_groups_changed() {
     front.link().set_groups(vec![group(GROUP, "Nama baru")]);
     front.clock.advance(Duration::from_secs(2));
     assert_eq!(list(&front).await[0]["groupname"], "Nama baru");
-    // What changes every moment is still asked about every two seconds only.
+    // Even if the groups change all the time, the gateway asks WhatsApp at most every two seconds.
     for _ in 0..5 {
         front.link().set_groups(Vec::new());
         list(&front).await;

@@ -1,4 +1,4 @@
-//! The listener: slow, greedy and staying clients, over real sockets.
+//! The HTTP listener with slow, greedy and idle clients over real sockets.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What the send paths share: the body decides whom and what.
+//! The common part of the send paths: the body decides the recipient and the kind of message.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::front::{Front, GROUP};
 
 const PERSON: &str = "6282386000001";
 
-/// The fields of `one`, then those of `other`.
+/// Joins the fields of `one` and `other`.
 fn with(one: &Value, other: &Value) -> Value {
     let mut fields = one.as_object().unwrap().clone();
     fields.extend(other.as_object().unwrap().clone());
@@ -54,7 +54,7 @@ async fn every_path_takes_a_person_or_a_group_and_of_both_its_own() {
             (group.clone(), &to_group),
             (with(&person, &group), own_to),
         ] {
-            // A conversation of its own each, or the duplicate rule has its say.
+            // A different text before each message, so that the duplicate rule accepts the message.
             let front = &front;
             let between = with(&whom, &json!({"pesan": format!("{path} {whom}")}));
             front.post("/api/sendwa", between.to_string()).await;
@@ -109,7 +109,7 @@ async fn the_same_contact_or_place_right_after_is_a_duplicate() {
     }
 }
 
-/// Texts that no phone would show anything of.
+/// Texts that are invisible on a phone.
 const BLANKS: [&str; 6] = [
     " \n\t",
     "\u{a0}\u{3000}",
@@ -141,7 +141,8 @@ async fn a_text_of_blanks_is_refused_on_every_path_and_as_the_name_of_a_card() {
             let expected = ((400, "missing_field"), "contact.name");
             assert_eq!(refused, expected, "{path} {blank:?}");
         }
-        // A place needs no text, so a blank text is left out: all these places are alike.
+        // A location needs no text, so a blank text is dropped. All these locations are therefore
+        // equal.
         let place = json!({"nohp": PERSON, "latitude": 1, "longitude": 2, "pesan": blank});
         let answer = front.post("/api/sendlocation", place.to_string()).await;
         if blank == BLANKS[0] {

@@ -124,7 +124,7 @@ async fn a_contact_for_nobody_is_refused_with_both_ways_to_name_somebody() {
             ("nohp", &json!(says))
         );
     }
-    // The other paths are made for one of the two, and say which.
+    // Every other path accepts only one kind of recipient, and the refusal names the field.
     for (path, field) in [("sendcontacttogroup", "groupid"), ("sendwa", "nohp")] {
         let answer = front.post(&format!("/api/{path}"), body.clone()).await;
         let says = format!("Data tidak lengkap: {field} wajib diisi.");

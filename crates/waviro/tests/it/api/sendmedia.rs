@@ -1,4 +1,4 @@
-//! `/api/sendmedia`; over the real protocol in the end-to-end tests.
+//! `/api/sendmedia`. The end-to-end tests cover the real protocol.
 
 use std::path::PathBuf;
 
@@ -171,7 +171,7 @@ async fn a_page_in_the_place_of_a_file_is_refused_with_what_to_do() {
         "{sentence}"
     );
     until(|| async { spooled(&front) }, Vec::is_empty).await;
-    // A page that is called one is a document.
+    // An HTML page with the extension .html is sent as a document.
     let answer = front
         .post(
             "/api/sendmedia",
@@ -219,7 +219,7 @@ async fn a_file_arrives_as_it_is_whatever_its_host_encodes_it_with() {
             ("application/pdf", "brosur.pdf")
         );
     }
-    // Beyond the cap, and broken.
+    // A body that exceeds the limit after decompression, and a truncated body.
     let mut zeros = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     std::io::Write::write_all(&mut zeros, &vec![0; 17 << 20]).unwrap();
     let zeros: &'static [u8] = zeros.finish().unwrap().leak();
@@ -266,7 +266,7 @@ async fn more_files_at_once_than_a_bot_may_fetch_are_429_and_texts_are_taken() {
         let text = front.sendwa(json!({"nohp": "6282386000001", "pesan": "halo"}));
         text.await.message();
     }
-    // Their clients have gone: nothing is fetched any more, and nothing is left of it.
+    // The clients have disconnected, so the gateway cancels the downloads and removes the files.
     slow.until_open(0).await;
     let left = || async { spooled(&front) };
     until(left, Vec::is_empty).await;

@@ -1,4 +1,5 @@
-//! `waviro conform` as people run it: the binary against the sandbox, over the real protocol, and the phone looked at.
+//! `waviro conform` as used by people: the binary tests the sandbox over the real protocol, and the
+//! test checks the phone.
 
 use std::process::Output;
 
@@ -10,7 +11,7 @@ use super::sandbox::Sandbox;
 
 const ANI: &str = "6281200000002";
 
-/// The arguments that every run needs.
+/// Returns the required arguments.
 fn arguments(url: &str, ready: &Value) -> Vec<String> {
     let key = ready["bots"][0]["secret_key"].as_str().unwrap();
     let group = ready["groups"][0]["groupid"].as_str().unwrap();
@@ -27,7 +28,7 @@ fn run(folder: &Folder, arguments: &[String], more: &[&str]) -> Output {
     folder.command(&all).output().unwrap()
 }
 
-/// What the phone shows is what the suite says that it sent.
+/// Checks that the phone shows the message reported by the suite.
 fn assert_shown(shown: &Value, sent: &Value) {
     let text = |field: &str| shown[field].as_str().unwrap_or_default();
     match sent["kind"].as_str().unwrap() {
@@ -106,7 +107,7 @@ async fn what_is_not_as_promised_ends_with_1_and_nothing_to_judge_with_2() {
     let folder = Folder::new();
     let (sandbox, ready) = Sandbox::json(&folder, &[]).await;
     let one = arguments(&sandbox.url(), &ready);
-    // A number that the suite takes for nobody's, and somebody has.
+    // The operator gives a number as unregistered, but the number is on WhatsApp.
     let crooked = [
         "--nobody",
         "6281200000003",
@@ -162,7 +163,7 @@ async fn keys_come_from_the_environment_or_stdin_so_that_no_process_sees_them() 
     let both = [&others[..], &["--key", "-", "--unlinked-key", "-"]].concat();
     let one = failed(&folder.told(&both, &format!("{key}\n")));
     assert!(one.contains("not linked came on stdin"), "{one}");
-    // Neither is a key of the configuration, and no help shows them.
+    // The variables are not configuration keys, and the help does not show the values.
     let list = folder
         .command(&["bot", "list"])
         .env("WAVIRO_CONFORM_KEY", key)

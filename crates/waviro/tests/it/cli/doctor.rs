@@ -39,7 +39,7 @@ fn configure(folder: &Folder, url: &str, key: &str) {
     ));
 }
 
-/// The last line about WhatsApp, where it fails there.
+/// Runs `waviro doctor` with a failing WhatsApp check and returns the last line.
 fn failed_step(folder: &Folder) -> String {
     let output = folder.command(&["doctor"]).output().unwrap();
     let report = String::from_utf8(output.stdout).unwrap();
@@ -145,7 +145,7 @@ fn what_is_wrong_fails_and_says_what_to_do() {
         ("database", "database.url"),
         ("whatsapp", "firewall"),
     ] {
-        // Of the steps of a dial the last one is the one that failed.
+        // In the steps of the connection, the last line is the failed step.
         let lines = report.lines();
         let line = lines.rev().find(|line| line[6..].starts_with(check));
         let line = line.unwrap();

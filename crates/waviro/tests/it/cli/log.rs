@@ -1,4 +1,4 @@
-//! A log that cannot be written costs log lines and nothing else.
+//! If the log cannot be written, only log lines are lost.
 
 use std::fs::File;
 use std::io::{PipeReader, Write};
@@ -9,29 +9,29 @@ use super::process::{Folder, PINNED, free_address};
 use super::serve::get;
 use crate::wire::{post, raw};
 
-/// What a pipe takes before its reader reads.
+/// The capacity of a pipe without a reading process.
 const PIPE: usize = 64 * 1024;
 
-/// The value of a counter.
+/// Returns the value of a counter.
 fn counted(page: &str, name: &str) -> u64 {
     let line = page.lines().find(|line| line.starts_with(name));
     let value = line.and_then(|line| line.rsplit(' ').next()?.parse().ok());
     value.unwrap_or_else(|| panic!("no {name} in {page}"))
 }
 
-/// Both streams to a device that is always full.
+/// Sends both streams to a device that is always full.
 fn full() -> (Stdio, Stdio) {
     let device = || File::options().write(true).open("/dev/full").unwrap();
     (device().into(), device().into())
 }
 
-/// Both streams to a pipe whose reader is gone.
+/// Sends both streams to a pipe with a closed reader.
 fn closed() -> (Stdio, Stdio) {
     let (_, writer) = std::io::pipe().unwrap();
     (writer.try_clone().unwrap().into(), writer.into())
 }
 
-/// Both streams to a full pipe whose reader lives and does not read.
+/// Sends both streams to a full pipe with an open reader that never reads.
 fn stuck() -> (PipeReader, (Stdio, Stdio)) {
     let (reader, mut writer) = std::io::pipe().unwrap();
     writer.write_all(&vec![b'x'; PIPE]).unwrap();

@@ -1,4 +1,4 @@
-//! A folder of its own for each test, and the binary run in it.
+//! Runs the binary in a separate folder for each test.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -13,17 +13,17 @@ use crate::wire::raw;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_waviro");
 
-/// A simulator's key; nobody listens where it would be used.
+/// The configuration of a simulator's key. No server listens on this port.
 pub const PINNED: &str = "whatsapp.url = \"ws://127.0.0.1:9/ws/chat\"\n\
                       whatsapp.server_key = \"CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk=\"\n";
 
-/// What a command that succeeded printed.
+/// Expects success and returns the output.
 pub fn done(output: &Output) -> String {
     assert!(output.status.success(), "{output:?}");
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// What a command that failed says.
+/// Expects exit code 1 and returns the error output.
 pub fn failed(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     String::from_utf8_lossy(&output.stderr).into_owned()
@@ -64,19 +64,19 @@ impl Folder {
         self.command(arguments).output().unwrap()
     }
 
-    /// What it prints when it succeeds.
+    /// Runs the command, expects success and returns the output.
     pub fn ok(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// What it says when it fails.
+    /// Runs the command, expects a failure and returns the error output.
     pub fn fails(&self, arguments: &[&str]) -> String {
         failed(&self.run(arguments))
     }
 
-    /// What becomes of a command that reads stdin.
+    /// Runs the command with `typed` on stdin.
     pub fn told(&self, arguments: &[&str], typed: &str) -> Output {
         let mut command = self.command(arguments);
         let command = command
@@ -85,7 +85,7 @@ impl Folder {
             .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
-        // A command that refuses before it asks has closed it.
+        // A command that refuses before reading has already closed stdin.
         let _ = stdin.write_all(typed.as_bytes());
         drop(stdin);
         child.wait_with_output().unwrap()
@@ -95,23 +95,23 @@ impl Folder {
         failed(&self.command(arguments).env(name, value).output().unwrap())
     }
 
-    /// `waviro serve` with its log in a file.
+    /// Starts `waviro serve` with the log in a file.
     pub fn serve(&self, address: SocketAddr) -> Process {
         self.start(&["serve", "--listen", &address.to_string()])
     }
 
-    /// Any command that goes on.
+    /// Starts a long-running command.
     pub fn start(&self, arguments: &[&str]) -> Process {
         self.start_command(self.command(arguments), None)
     }
 
-    /// `waviro serve` with stdout and stderr elsewhere.
+    /// Starts `waviro serve` with the given stdout and stderr.
     pub fn serve_into(&self, address: SocketAddr, (out, err): (Stdio, Stdio)) -> Process {
         let command = self.command(&["serve", "--listen", &address.to_string()]);
         self.start_command(command, Some((out, err)))
     }
 
-    /// A command made elsewhere, with its output in files unless `into` says otherwise.
+    /// Starts a prepared command; `into` replaces the output files.
     pub fn start_command(&self, command: Command, into: Option<(Stdio, Stdio)>) -> Process {
         let log = tempfile::NamedTempFile::new_in(self.path()).unwrap();
         let out = tempfile::NamedTempFile::new_in(self.path()).unwrap();
@@ -129,7 +129,7 @@ impl Folder {
     }
 }
 
-/// A process that is killed where a test forgets it.
+/// A process that is killed on drop.
 pub struct Process {
     child: Child,
     log: tempfile::NamedTempFile,
@@ -149,13 +149,13 @@ impl Process {
         std::fs::read_to_string(self.log.path()).unwrap()
     }
 
-    /// Where its stdout goes.
+    /// The path of the file with the stdout.
     #[cfg(feature = "sandbox")]
     pub fn out_path(&self) -> std::path::PathBuf {
         self.out.path().to_owned()
     }
 
-    /// Asks again until it is so; 30 s at most, and no longer than the process lives.
+    /// Repeats `ask` until success, for at most 30 s and only while the process lives.
     pub async fn until<T>(
         &mut self,
         what: &str,
@@ -197,7 +197,7 @@ impl Process {
         .await;
     }
 
-    /// SIGTERM, a clean end, and the log.
+    /// Sends SIGTERM, expects exit code 0 and returns the log.
     pub async fn stop(mut self) -> String {
         terminate(self.id());
         let status = self.ended().await;
@@ -223,7 +223,7 @@ pub fn terminate(id: u32) {
     );
 }
 
-/// An address that was free a moment ago.
+/// Returns an address that was free a moment ago.
 pub fn free_address() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()

@@ -1,4 +1,4 @@
-//! `waviro sandbox`: what a newcomer does, step by step, over the real protocol.
+//! `waviro sandbox`: the steps of a new user over the real protocol.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::process::{Folder, Process, free_address};
 use crate::wire::{post, raw};
 
-/// A sandbox of the test's own.
+/// A sandbox for one test.
 pub struct Sandbox {
     process: Process,
     gateway: SocketAddr,
@@ -15,7 +15,7 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Started and furnished; `ready` is what it printed.
+    /// Starts a sandbox and waits for its data; also returns the output.
     async fn start(folder: &Folder, more: &[&str]) -> (Self, String) {
         let (gateway, sim) = (free_address(), free_address());
         let (listen, sim_address) = (gateway.to_string(), sim.to_string());
@@ -50,7 +50,7 @@ impl Sandbox {
         (sandbox, serde_json::from_str(&line).unwrap())
     }
 
-    /// Where its API is.
+    /// The base URL of the API.
     pub fn url(&self) -> String {
         format!("http://{}", self.gateway)
     }
@@ -59,7 +59,7 @@ impl Sandbox {
         self.process.stop().await;
     }
 
-    /// The phone's message with that id, once it is there.
+    /// Waits until the phone has the message with this id, and returns the message.
     pub async fn message(&mut self, number: &str, id: &str) -> Value {
         self.find(number, id, |message| message["id"] == id).await
     }
@@ -88,7 +88,7 @@ impl Sandbox {
     }
 }
 
-/// The JSON of an answer with a length.
+/// Parses the JSON body of an HTTP answer.
 fn body(answer: &str) -> Value {
     let (_, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
     serde_json::from_str(body).unwrap_or_else(|_| panic!("no JSON: {answer}"))

@@ -1,4 +1,4 @@
-//! How a gateway is watched and stopped, through the real binary.
+//! Monitoring and stopping a gateway, tested with the real binary.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -17,7 +17,8 @@ fn signal(process: &Process, name: &str) {
     assert!(sent.unwrap().success());
 }
 
-/// `waviro serve` with SIGHUP as `env` sets it, whatever the tests themselves were started with.
+/// Starts `waviro serve` with the SIGHUP setting from the `env` option `hangup`, independent of the
+/// setting of the test process.
 fn serve_with_hangup(folder: &Folder, hangup: &str, address: SocketAddr) -> Process {
     let serve = folder.command(&["serve", "--listen", &address.to_string()]);
     let mut command = Command::new("env");
@@ -60,7 +61,7 @@ async fn a_log_file_that_reaches_the_limit_of_file_sizes_does_not_end_the_gatewa
     std::fs::File::create(&log).unwrap().set_len(LIMIT).unwrap();
     let serve = folder.command(&["serve", "--listen", &address.to_string()]);
     let mut command = Command::new("bash");
-    // In units of 1,024 bytes.
+    // ulimit counts in units of 1,024 bytes.
     let script = format!("ulimit -f {}; exec \"$@\" 2>>large.log", LIMIT / 1024);
     command
         .args(["-c", &script, "bash"])
@@ -142,7 +143,7 @@ async fn files_that_others_could_read_are_the_owners_alone_after_the_start() {
     for name in files {
         std::fs::write(data.join(name), "x").unwrap();
     }
-    // What a link points to is not the gateway's.
+    // The target of a symbolic link does not belong to the gateway.
     let elsewhere = folder.path().join("elsewhere");
     std::fs::write(&elsewhere, "x").unwrap();
     std::os::unix::fs::symlink(&elsewhere, data.join("links/a-link")).unwrap();
@@ -155,7 +156,7 @@ async fn files_that_others_could_read_are_the_owners_alone_after_the_start() {
         set(&path, if path.is_dir() { 0o755 } else { 0o644 });
     }
     set(&elsewhere, 0o644);
-    // It may find other faults: nobody listens where WhatsApp would be.
+    // The doctor may find other faults: no WhatsApp server listens.
     let doctor = || {
         let output = folder.command(&["doctor"]).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
@@ -184,7 +185,8 @@ async fn files_that_others_could_read_are_the_owners_alone_after_the_start() {
         assert_eq!(mode(&data.join(name)), 0o600, "{name}");
     }
     assert_eq!(mode(&elsewhere), 0o644);
-    // A file that the gateway did not make, and the folder that holds it, may be meant for others.
+    // The gateway must not change a file of another program, or the folder of such a file: other
+    // users may need access.
     assert_eq!((mode(&data.join("links.txt")), mode(&data)), (0o644, 0o755));
     let log = gateway.stop().await;
     assert!(log.contains("files=8") && log.contains("files=2"), "{log}");

@@ -1,4 +1,5 @@
-//! A host with one defect: the real API behind a hand that spoils what goes through.
+//! A host with one defect: a proxy in front of the real API that changes requests, answers or
+//! callbacks.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -19,26 +20,26 @@ use tower::ServiceExt;
 
 use super::defects::{Defect, Spoils};
 
-/// Serves until it is dropped.
+/// A server that stops on drop.
 pub struct Crooked {
     address: SocketAddr,
     stop: CancellationToken,
 }
 
-/// A request on its way in.
+/// An incoming request.
 #[derive(Clone)]
 pub struct Asked {
     pub method: Method,
     pub path: String,
     pub headers: HeaderMap,
     pub body: Bytes,
-    /// The body, where it is JSON.
+    /// The parsed JSON body; null for other bodies.
     pub json: Value,
-    /// Whether a body like this one was accepted before.
+    /// True if an equal body was accepted before.
     pub repeated: bool,
 }
 
-/// An answer on its way out.
+/// An outgoing answer.
 pub struct Answered {
     pub status: u16,
     pub content_type: &'static str,
@@ -46,7 +47,7 @@ pub struct Answered {
     pub body: Value,
 }
 
-/// A callback on its way to the suite.
+/// A callback on the way to the suite.
 pub struct Told {
     pub method: Method,
     pub content_type: &'static str,
@@ -113,7 +114,7 @@ impl Drop for Crooked {
     }
 }
 
-/// What no library lets a handler see: the header as it was written.
+/// Reads the header as written on the wire; no HTTP library gives a handler access.
 impl axum::serve::Listener for Listening {
     type Io = TcpStream;
     type Addr = SocketAddr;
@@ -199,7 +200,7 @@ struct Way {
     to: String,
 }
 
-/// Tells the suite what the gateway told us, spoiled.
+/// Forwards the gateway's callback to the suite with the defect.
 async fn relay(State(hand): State<Arc<Hand>>, Query(way): Query<Way>, body: Bytes) -> StatusCode {
     let told: Value = serde_json::from_slice(&body).unwrap();
     let (calls, passes_on) = match hand.defect.as_ref().map(|defect| &defect.spoils) {
@@ -277,7 +278,8 @@ impl IntoResponse for Answered {
             StatusCode::from_u16(self.status).unwrap(),
             [
                 (CONTENT_TYPE, self.content_type.to_owned()),
-                // A connection a request: what is looked at on the way in sees each of them.
+                // Closes the connection after each request, so that the listener sees the head of
+                // each request.
                 (CONNECTION, "close".to_owned()),
             ],
             text,

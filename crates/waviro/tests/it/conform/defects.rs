@@ -1,4 +1,5 @@
-//! What hosts get wrong, one at a time, and which checks must say so: a file for each part of the API, as the checks have theirs.
+//! Defects of hosts, with the checks that must find each defect. Each part of the API has a file,
+//! as in the suite.
 
 #![expect(
     clippy::too_many_lines,
@@ -19,29 +20,29 @@ use serde_json::{Value, json};
 
 use super::crooked::{Answered, Asked, Told};
 
-/// One thing that a host gets wrong.
+/// A defect of a host.
 #[derive(Clone)]
 pub struct Defect {
     pub name: &'static str,
-    /// Which checks look at it; the others would only take time.
+    /// The checks to run; the other checks would only take time.
     pub only: &'static [&'static str],
-    /// Exactly these find it.
+    /// The checks that find the defect; all others must pass.
     pub finds: &'static [&'static str],
     pub spoils: Spoils,
 }
 
-/// Where it goes wrong.
+/// The place of the defect.
 #[derive(Clone)]
 pub enum Spoils {
-    /// Before the request is read: by its head as it was written.
+    /// Refuses the connection by the head of the request, as written.
     Head(fn(&str) -> bool),
-    /// The request is changed, or answered at once.
+    /// Changes the request, or answers at once.
     Asked(fn(&mut Asked) -> Option<Answered>),
-    /// The answer is changed.
+    /// Changes the answer.
     Answered(fn(&Asked, &mut Answered)),
-    /// What notifyurl is told is changed.
+    /// Changes the callbacks.
     Told(fn(&Value) -> Vec<Told>),
-    /// The same, and whatever it answers is taken for a success.
+    /// Changes the callbacks and treats every answer as a success.
     Lost(fn(&Value) -> Vec<Told>),
 }
 
@@ -86,7 +87,7 @@ fn refuse_if(wrong: bool) -> Option<Answered> {
     wrong.then(Answered::refusal)
 }
 
-/// A message that is said to be accepted.
+/// Returns the answer for an accepted message.
 fn taken(to: &Value, kind: &str) -> Answered {
     let address = to.as_str().unwrap_or_default();
     Answered::success(json!({
@@ -95,7 +96,7 @@ fn taken(to: &Value, kind: &str) -> Answered {
     }))
 }
 
-/// The file that the request names.
+/// The file name in the `mediaurl` of the request.
 fn file(asked: &Asked) -> &str {
     let url = asked.json["mediaurl"].as_str().unwrap_or_default();
     url.rsplit('/').next().unwrap_or_default()

@@ -1,4 +1,4 @@
-//! The pages of deliveries: what was posted where, what came of it, and posting it again.
+//! The pages of deliveries: the list, the attempts of a delivery, and replays.
 
 use serde_json::json;
 use waviro::store::UserRole;
@@ -12,7 +12,7 @@ use crate::webhooks::rig::{Hooks, inbound};
 pub(super) const DELIVERIES: &str = "/dashboard/bots/1/deliveries";
 const BUDI: &str = "6281300000001";
 
-/// A gateway whose only webhook was refused, and its endpoint.
+/// Starts a gateway with a webhook refused by its endpoint.
 pub(super) async fn refused() -> (Desk, Hooks) {
     let desk = Desk::with(&[("outbound.allow", "127.0.0.0/8")]).await;
     let hooks = Hooks::start().await;
@@ -32,7 +32,7 @@ async fn a_delivery_is_posted_again_as_it_was_with_another_body_and_with_its_lik
     let (desk, hooks) = refused().await;
     let admin = Visitor::admin(&desk.front).await;
     let one = format!("{DELIVERIES}/1");
-    // Its rule is off.
+    // The endpoint's 410 has switched the rule off.
     let again = [("do", "again")];
     let off = admin.post(&one, &again).await;
     off.refused(409).has(&["Its rule or subscription is off"]);
@@ -74,7 +74,7 @@ async fn a_delivery_is_posted_again_as_it_was_with_another_body_and_with_its_lik
         ("past", "day"),
     ];
     let posted = admin.post(DELIVERIES, &fields).await;
-    // Of a delivery and its copy one is under way at a time.
+    // A delivery and its copies are not posted at the same time.
     posted.shown().has(&["Posted again: 1.", "Left out: 1"]);
     desk.front.pass_until(hooks.wait_for(4)).await;
     let nobody = [("do", "again"), ("state", "given_up"), ("past", "hour")];
@@ -96,7 +96,7 @@ async fn endpoints_in_trouble_stand_above_the_deliveries_and_are_switched_on_the
     link.inbound(vec![inbound("A1", BUDI, "halo")])
         .await
         .unwrap();
-    // The clock stands: nothing is tried again by itself.
+    // The clock does not advance, so no delivery is retried.
     engine::until(
         || desk.get_unheld("/v1/endpoints"),
         |listed| listed["data"][0]["waiting"] == 1,

@@ -1,4 +1,5 @@
-//! The ways in: the first user's link, logging in and out, and how often a password may be tried.
+//! Access to the dashboard: the first user's setup link, login and logout, and the limits of login
+//! attempts.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -60,7 +61,7 @@ async fn the_first_user_is_made_by_the_link_once() {
     assert_eq!(status, StatusCode::OK);
     assert!(page.contains("ani"));
 
-    // The link opens nothing any more.
+    // The used link is no longer valid.
     assert!(pages.first_link().await.is_none());
     let (status, headers, _) = pages.post("/dashboard/setup", &form, "").await;
     assert_eq!(status, StatusCode::SEE_OTHER);
@@ -71,7 +72,7 @@ async fn the_first_user_is_made_by_the_link_once() {
     assert_eq!(headers["location"], "/dashboard/login");
 }
 
-/// What a browser would send back.
+/// Returns the cookie that a browser would send back.
 fn cookie(headers: &HeaderMap) -> String {
     let set = headers["set-cookie"].to_str().unwrap();
     assert!(set.contains("HttpOnly") && set.contains("SameSite=Lax"));
@@ -112,7 +113,7 @@ async fn wrong_passwords_are_counted_and_a_session_ends_when_it_is_left() {
     }
     let (status, _, _) = pages.post("/dashboard/login", &wrong, "").await;
     assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
-    // A right one is not looked at either, until a minute is over.
+    // The right password is refused as well until a minute has passed.
     let right = [("name", "admin"), ("password", PASSWORD)];
     let (status, _, _) = pages.post("/dashboard/login", &right, "").await;
     assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
@@ -141,7 +142,7 @@ async fn nobody_is_kept_out_by_what_others_try() {
     let right = [("name", "admin"), ("password", PASSWORD)];
     let (status, _, _) = pages.post("/dashboard/login", &right, "").await;
     assert_eq!(status, StatusCode::SEE_OTHER);
-    // A stolen session is no way to guess the password.
+    // A stolen session must not allow guessing the password.
     let admin = pages.cookie("admin").await;
     let change = |old| {
         [
@@ -159,7 +160,8 @@ async fn nobody_is_kept_out_by_what_others_try() {
     assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
 }
 
-/// What is answered to a login from this address, which a proxy says to have it from another.
+/// Returns the status of a login from this address; `forwarded` is the X-Forwarded-For header of a
+/// proxy.
 async fn login(
     front: &Front,
     from: &str,
@@ -207,7 +209,7 @@ async fn a_forwarded_address_counts_where_the_proxy_is_trusted_and_nowhere_else(
     for front in [&untrusted, &trusted] {
         Visitor::admin(front).await;
         for n in 0..10 {
-            // Whoever is not trusted could choose another address for each try.
+            // An untrusted client could send a different address with each attempt.
             let own = format!("198.51.100.{n}, 203.0.113.7");
             let status = login(front, "127.0.0.1", Some(&own), WRONG).await;
             assert_eq!(status, StatusCode::FORBIDDEN);
@@ -219,7 +221,7 @@ async fn a_forwarded_address_counts_where_the_proxy_is_trusted_and_nowhere_else(
     assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
     let status = login(&trusted, "127.0.0.1", Some("203.0.113.8"), RIGHT).await;
     assert_eq!(status, StatusCode::SEE_OTHER);
-    // A stranger's word for an address is nobody's.
+    // The forwarded address of an untrusted client is ignored.
     let status = login(&trusted, "192.0.2.1", Some("203.0.113.7"), RIGHT).await;
     assert_eq!(status, StatusCode::SEE_OTHER);
 }
@@ -250,7 +252,7 @@ async fn logins_beyond_those_that_wait_are_503_and_another_address_still_gets_in
         answered.iter().all(|status| refused.contains(status)),
         "{answered:?}"
     );
-    // Nothing is left of the rush: its address may try again.
+    // The refused logins have no later effect: the same address may try again.
     let other = Visitor::new(&front, "ani", UserRole::Viewer).await;
     other.page("/dashboard").await;
     let status = login(&front, "203.0.113.7", None, ("ani", PASSWORD)).await;
@@ -266,7 +268,7 @@ async fn over_tls_only_the_cookie_of_tls_logs_a_browser_in() {
     let seen = |cookie| pages.send(Method::GET, "/dashboard", "", cookie, &tls);
     assert_eq!(seen(&*plain).await.0, StatusCode::SEE_OTHER);
     assert_eq!(seen(&*secure).await.0, StatusCode::OK);
-    // A planted one beside it changes nothing.
+    // An additional planted cookie changes nothing.
     let both = format!("waviro_session={}; {secure}", "0".repeat(64));
     assert_eq!(seen(&*both).await.0, StatusCode::OK);
     assert_eq!(pages.get("/dashboard", &plain).await.0, StatusCode::OK);

@@ -1,4 +1,5 @@
-//! What stands around every page: no form of another site, its headers, and a page for what is not there.
+//! Protection of every page: refused forms from other sites, security headers, and the page for
+//! unknown paths.
 
 use axum::http::{Method, StatusCode};
 

@@ -1,4 +1,5 @@
-//! The pages speak Indonesian and English: each remembers which, and its template says everything in both.
+//! Indonesian and English: each browser's choice is remembered, and each template has all texts in
+//! both languages.
 
 use std::fs;
 use std::path::Path;
@@ -51,11 +52,11 @@ async fn who_switches_the_language_on_a_way_in_comes_back_to_it() {
     assert!(comes_back(&page).await.contains("Log in"));
 }
 
-/// Words of one language alone: what stands in a template outside of what it says in both.
+/// Returns the words outside of the bilingual expressions of a template.
 fn literal_words(template: &str) -> Vec<String> {
     let mut rest = String::new();
     let mut left = template;
-    // What the template engine reads.
+    // Removes the expressions of the template engine.
     while let Some(at) = left.find('{') {
         let (before, after) = left.split_at(at);
         rest.push_str(before);
@@ -83,7 +84,7 @@ fn literal_words(template: &str) -> Vec<String> {
     }
     words.push(text.to_owned());
     for words in &mut words {
-        // What a block puts into a tag of the page around it.
+        // A block that sets an attribute in a tag of the page around the block.
         for here in [" aria-current=\"page\"", " aria-current=\"true\""] {
             *words = words.replace(here, "");
         }
@@ -92,7 +93,7 @@ fn literal_words(template: &str) -> Vec<String> {
     words
 }
 
-/// Names, examples and code, which are the same in both.
+/// Names, examples and code, which are equal in both languages.
 const THE_SAME: [&str; 9] = [
     "waviro user password",
     "waviro user add admin",

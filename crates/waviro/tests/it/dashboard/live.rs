@@ -1,4 +1,4 @@
-//! The signal that an open page follows.
+//! The event stream that makes an open page reload.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use waviro::store::UserRole;
 use crate::front::Front;
 use crate::pages::Pages;
 
-/// What is answered to whoever opens the stream that the page names.
+/// Opens the stream of the page and returns the answer.
 async fn opened(pages: &Pages, page: &str, cookie: &str) -> Response {
     let (_, rest) = page.split_once("data-live=\"").unwrap();
     let request = Request::get(rest.split('"').next().unwrap());
@@ -21,7 +21,7 @@ async fn opened(pages: &Pages, page: &str, cookie: &str) -> Response {
     router.oneshot(request.unwrap()).await.unwrap()
 }
 
-/// Opens the stream that the page names.
+/// Opens the stream of the page and waits for its start.
 async fn follow(pages: &Pages, page: &str, cookie: &str) -> BodyDataStream {
     let response = opened(pages, page, cookie).await;
     let mut stream = response.into_body().into_data_stream();
@@ -57,7 +57,7 @@ async fn what_changes_between_a_page_and_its_stream_is_not_missed() {
     let said = pages.front.pass_until(told(&mut stream)).await;
     assert!(said.starts_with("event: changed"), "{said}");
 
-    // Who has seen it is told of what comes next alone.
+    // A page with the newest state gets a signal only for later changes.
     let (_, _, page) = pages.get("/dashboard", &admin).await;
     let mut stream = follow(&pages, &page, &admin).await;
     for _ in 0..4 {
@@ -94,7 +94,7 @@ async fn a_user_follows_so_many_pages_in_all_sessions_and_the_last_ones_are_admi
     assert_eq!(opened(&pages, &page, &budi).await.status().as_u16(), 503);
     open.push(follow(&pages, &page, &admin).await);
     assert_eq!(opened(&pages, &page, &admin).await.status().as_u16(), 503);
-    // Whoever closes pages may open others.
+    // A user who closes pages may open others.
     open.clear();
     drop(follow(&pages, &page, &ani).await);
 }

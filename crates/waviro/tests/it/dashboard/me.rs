@@ -1,4 +1,4 @@
-//! The page of one's own account.
+//! The page of the user's own account.
 
 use axum::http::StatusCode;
 use waviro::store::UserRole;
@@ -48,7 +48,7 @@ async fn ones_own_password_takes_the_old_one_and_ends_the_other_sessions() {
             .is_none()
     );
     assert_eq!(users.knows(NOWHERE, "ani", new).await.unwrap(), Some(id));
-    // Wrong tries are counted as those at the door are.
+    // Wrong passwords count like failed logins.
     let mut last = StatusCode::OK;
     for _ in 0..12 {
         last = fresh.post(me, &form("salah", new, new)).await.status;

@@ -1,4 +1,4 @@
-//! The pages of messages: the list, its search, and one message with its course.
+//! The pages of messages: the list, the search, and the page of a message.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub(super) const MESSAGES: &str = "/dashboard/bots/1/messages";
 const BUDI: &str = "6281300000001";
 const SITI: &str = "6281300000002";
 
-/// What somebody writes who wants to be more than a customer.
+/// A customer's message that tries to attack the page.
 const HOSTILE: &str = r#"<script>alert(1)</script><img src=x onerror=alert(2)> " ' & {{ 7 * 7 }}"#;
 
 async fn send(desk: &Desk, body: Value) -> String {
@@ -25,7 +25,7 @@ async fn send(desk: &Desk, body: Value) -> String {
     sent.body["id"].as_str().unwrap().to_owned()
 }
 
-/// Until the API says so of what is at this path.
+/// Waits until the field of this API resource has the value.
 pub(super) async fn until(desk: &Desk, path: &str, field: &str, value: Value) {
     let asked = async {
         while desk.get_unheld(path).await[field] != value {
@@ -35,7 +35,7 @@ pub(super) async fn until(desk: &Desk, path: &str, field: &str, value: Value) {
     desk.front.pass_until(asked).await;
 }
 
-/// The ids of the messages that a page leads to, in its order.
+/// Returns the ids of the messages linked by a page, in order.
 fn listed(page: &Page) -> Vec<String> {
     let link = format!("href=\"{MESSAGES}/");
     let links = page.text.split(&link).skip(1);
@@ -44,7 +44,7 @@ fn listed(page: &Page) -> Vec<String> {
         .collect()
 }
 
-/// The query behind a link with this text before its end.
+/// Returns the query of the link to older messages.
 fn older(page: &Page) -> Option<String> {
     let link = page.text.split(r#"rel="next" href="?"#).nth(1)?;
     let query = link.split('"').next()?;
@@ -70,7 +70,7 @@ async fn a_search_finds_by_id_by_number_and_by_text() {
         ("?q=%2B62+813-0000-0002", vec![&two]),
         ("?q=081300000002", vec![&two]),
         ("?q=kopi+%C3%A9", vec![&two]),
-        // Digits that are nobody's number may be an order's.
+        // Digits that are not a phone number may be an order number in a text.
         ("?q=20000000", vec![&one]),
         ("?q=nothing+of+the+kind", vec![]),
         ("?state=failed", vec![]),
@@ -87,12 +87,12 @@ async fn a_search_finds_by_id_by_number_and_by_text() {
         .await;
     assert_eq!(listed(&page), ["A1"]);
     page.has(&["Budi"]);
-    // An id is found wherever it is.
+    // An id is found in both directions.
     assert_eq!(
         listed(&admin.page(&format!("{MESSAGES}?q=A1")).await),
         ["A1"]
     );
-    // What was looked for stands in the form again, and in no address that is not encoded.
+    // The search text appears in the form, escaped, and in no unencoded address.
     let page = admin
         .page(&format!("{MESSAGES}?q=%22%3E%3Cscript%3E"))
         .await;
@@ -217,7 +217,7 @@ async fn a_message_shows_its_course_and_each_callback_that_failed_with_its_cause
         &format!("{MESSAGES}/{id}"),
     ]);
     page.lacks(&["<script>alert"]);
-    // A callback posts its message's ack, whatever somebody writes.
+    // A callback posts the ack of its message, so its page has no form for a reply.
     page.lacks(&["<textarea"]);
 }
 

@@ -1,4 +1,4 @@
-//! A form that is sent again, because its page was loaded again or its button pressed twice, is done once.
+//! A repeated form (after a reload or a double click) is executed once.
 
 use std::fs;
 use std::path::Path;
@@ -9,10 +9,10 @@ use waviro::store::UserRole;
 
 use crate::pages::{PASSWORD, Pages};
 
-/// Said of what was done before.
+/// The page's note about a repeated form.
 const REPEATED: &str = "sudah dijalankan tadi dan tidak diulangi";
 
-/// The word of the page's first form that has one.
+/// Returns the idempotency key of the page's first form with a key.
 fn once(page: &str) -> String {
     value_after(page, "name=\"once\" value=\"")
 }
@@ -51,7 +51,7 @@ async fn a_message_goes_out_once_however_often_its_form_comes() {
     let (again, page) = send(&word, "halo").await;
     assert_eq!(again, first);
     assert!(page.contains(REPEATED));
-    // What was changed, and what was asked for on a page of its own, is another message.
+    // A changed form, and a form from a new page, send another message.
     let (changed, _) = send(&word, "halo juga").await;
     let (anew, _) = send(&once(&page), "halo").await;
     let mut ids = vec![first, other, changed, anew];
@@ -82,7 +82,7 @@ async fn a_key_is_replaced_once_and_shown_to_nobody_else() {
     };
     let key = fresh(&admin).await;
     assert_eq!(fresh(&admin).await, key);
-    // Another session of the same user has never seen it.
+    // Another session of the same user must not see the new key.
     let elsewhere = pages.cookie("admin").await;
     assert_ne!(fresh(&elsewhere).await, key);
 }
@@ -162,7 +162,8 @@ async fn who_may_less_by_now_is_not_shown_what_was_answered_before() {
     assert!(!page.contains(&key));
 }
 
-/// Forms that may be sent twice: what they ask for is the same the second time, or is a way in or a try. By template.
+/// The number of forms per template that may be repeated: the second execution has the same result,
+/// or the form is a login or a test.
 const MAY_REPEAT: [(&str, usize); 14] = [
     ("base.html", 2),
     ("bot.html", 2),
@@ -212,7 +213,7 @@ async fn a_page_that_says_why_there_is_no_other_has_its_menu() {
         let (status, _, page) = pages.get(path, &admin).await;
         assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
         assert!(page.contains("action=\"/dashboard/logout\""), "{path}");
-        // Who is not logged in has none.
+        // A page without a login has no logout form.
         let (_, _, page) = pages.get(path, "").await;
         assert!(!page.contains("/dashboard/logout"), "{path}");
     }

@@ -1,4 +1,4 @@
-//! What a viewer and an operator are shown, and what is not theirs to do.
+//! The pages of viewers and operators, and the actions refused to both roles.
 
 use axum::http::StatusCode;
 use serde_json::json;
@@ -60,7 +60,7 @@ async fn a_viewer_sees_everything_and_posts_nothing_again() {
         let main = page.main();
         assert!(!main.contains("method=\"post\""), "{path}: {main}");
     }
-    // Whoever has the webhook key can speak for the gateway.
+    // The webhook key authenticates the gateway, so a viewer must not see the key.
     viewer.page(&delivery).await.has(&["whk_…"]);
     let operator = Visitor::new(&desk.front, "kasir", UserRole::Operator(vec![1])).await;
     operator.page(&delivery).await.lacks(&["whk_…"]);
@@ -97,7 +97,7 @@ async fn an_operator_of_another_bot_finds_nothing() {
     let again = [("do", "again")];
     let answer = operator.post(&format!("{DELIVERIES}/1"), &again).await;
     answer.refused(404);
-    // What there is to do, with a call that works here.
+    // An empty page explains the next step, with a working sample call.
     let page = operator.page("/dashboard/bots/2/messages").await;
     page.has(&["Nothing was sent yet", "/api/sendwa"]);
     let page = operator.page("/dashboard/bots/2/deliveries").await;

@@ -1,4 +1,4 @@
-//! The pages of keyword rules, and the form that tries a text on them.
+//! The pages of keyword rules, and the form for testing a text.
 
 use crate::front::Front;
 use crate::pages::Visitor;
@@ -28,7 +28,7 @@ async fn a_rule_is_made_switched_edited_and_deleted_on_its_pages() {
         "10 s",
         "Try this text",
     ]);
-    // What people type is text, wherever it stands.
+    // User input is escaped everywhere.
     list.lacks(&["<b>harga</b>"]);
     let twice = admin.post(RULES, &rule).await;
     twice.refused(409);

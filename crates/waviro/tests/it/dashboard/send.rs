@@ -11,7 +11,7 @@ use crate::wire::{answering, host};
 const SEND: &str = "/dashboard/bots/1/send";
 const BUDI: &str = "6281300000001";
 
-/// What `/api` says to a program that asks for the same.
+/// Returns the error message of `/api` for the same request.
 async fn said(front: &Front, path: &str, body: Value) -> String {
     let request = Request::post(path)
         .header("SecretKey", &front.key)

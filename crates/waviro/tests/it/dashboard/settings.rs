@@ -1,4 +1,4 @@
-//! The page of a bot's settings: its keys, how it behaves, and who is posted its events.
+//! The page of a bot's settings: keys, behaviour and event subscriptions.
 
 use axum::body::Body;
 use axum::http::Request;
@@ -10,7 +10,7 @@ use crate::pages::Visitor;
 
 pub(super) const SETTINGS: &str = "/dashboard/bots/1/settings";
 
-/// What the bot's SecretKey opens.
+/// Returns whether the API accepts the key.
 pub(super) async fn works(front: &Front, key: &str) -> bool {
     let request = Request::post("/api/getqr").header("SecretKey", key);
     let answer = front.send(request.body(Body::empty()).unwrap()).await;
@@ -130,7 +130,7 @@ async fn each_setting_is_its_own_form_and_what_is_refused_stands_as_it_was_typed
     let page = admin.post(SETTINGS, &networks).await;
     page.refused(422);
     page.has(&["10.0.0.0/99", "at most 64"]);
-    // Nothing is the default again.
+    // An empty field restores the default.
     let nothing = [("do", "grace"), ("grace_s", "")];
     admin.post(SETTINGS, &nothing).await.leads_to();
     let settings = front.app.bots().list()[0].settings();
@@ -209,7 +209,7 @@ async fn keys_that_programs_have_already_are_taken_over_and_never_shown_where_th
     let page = admin.page(SETTINGS).await;
     assert_eq!(page.value_of("the-webhook-key"), "rahasia toko");
     page.lacks(&[own]);
-    // A new bot brings them along.
+    // A new bot can be added with existing keys.
     let new = "A7f0Kd92LmQ81zXcV5pT";
     let form = |key| {
         [

@@ -35,7 +35,7 @@ async fn an_admin_makes_changes_and_removes_users_and_the_last_admin_stays() {
     short.refused(422);
     short.has(&["at least 10 characters"]);
     short.lacks(&["pendek"]);
-    // A box that was ticked for another role counts for nothing.
+    // A box ticked for another role is ignored.
     let viewer = [("do", "role"), ("role", "viewer"), ("bot", "1")];
     let two = format!("{users}/2");
     assert_eq!(admin.post(&two, &viewer).await.leads_to(), users);
@@ -87,7 +87,7 @@ async fn the_own_password_is_not_changed_in_the_list_without_the_old_one() {
     admin.page(one).await;
     admin.post(one, &form(PASSWORD)).await.leads_to();
     assert_eq!(known.knows(NOWHERE, "admin", new).await.unwrap(), Some(1));
-    // Wrong tries are counted as those at the door are.
+    // Wrong passwords count like failed logins.
     let session = known.begin(1).await.unwrap();
     let admin = Visitor::with(&front, format!("waviro_session={}", session.reveal()));
     let mut last = StatusCode::OK;

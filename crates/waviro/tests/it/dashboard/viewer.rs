@@ -1,4 +1,5 @@
-//! What a viewer is not shown, wherever it stands: the queries of URLs, and signed links to files.
+//! Secrets hidden from viewers on all pages and in the API: the queries of URLs, and signed links
+//! to files.
 
 use axum::body::Body;
 use axum::http::{Method, Request};
@@ -17,11 +18,11 @@ use crate::webhooks::rig::{Hooks, inbound};
 
 const BUDI: &str = "6281300000001";
 
-/// Stands in the query of every URL.
+/// A secret in the query of every URL.
 const SECRET: &str = "r4hasia";
 
-/// A gateway with a secret in every place that a URL may be at, the endpoint that it posts to, and
-/// the id of a message that it sent.
+/// Starts a gateway with a secret in every possible URL. Returns the gateway, the endpoint of its
+/// posts, and the id of a sent message.
 async fn with_secrets() -> (Desk, Hooks, String) {
     let desk = Desk::with(&[("outbound.allow", "127.0.0.0/8")]).await;
     let hooks = Hooks::start().await;
@@ -48,7 +49,7 @@ async fn with_secrets() -> (Desk, Hooks, String) {
         loop {
             let list = desk.get_unheld("/v1/bots/1/deliveries").await;
             let rows = list["data"].as_array().unwrap();
-            // Time passes here, so that the message's callback comes too, sooner or later.
+            // The clock advances here, so the message's callback may or may not be in the list.
             let told = rows.iter().filter(|row| row["kind"] != "callback");
             if told.filter(|row| row["state"] == "delivered").count() == 3 {
                 return;
@@ -92,7 +93,7 @@ async fn no_answer_shows_a_viewer_the_query_of_a_url_or_a_signed_link() {
         hidden += usize::from(all.contains(SECRET) || all.contains("signature="));
     }
     assert!(hidden >= 9, "only {hidden} answers held a secret");
-    // Where it goes is still seen.
+    // The viewer still sees the URL without its query.
     let rule = ask(UserRole::Viewer, "/v1/bots/1/rules/1").await;
     let url = rule["url"].as_str().unwrap();
     assert!(url.ends_with("/rule?…"), "{url}");

@@ -1,10 +1,11 @@
-//! Bodies in every odd form that the gateway takes or refuses, without those that only WhatsApp or the network can judge.
+//! Request bodies in every unusual form, accepted or refused. Bodies are left out if only WhatsApp
+//! or the network decides about them.
 
 use serde_json::{Value, json};
 
 use crate::front::GROUP;
 
-/// An endpoint, and what is sent to it.
+/// An endpoint with a body.
 pub type Sent = (&'static str, Value);
 
 const ANI: &str = "6282386000001";

@@ -1,4 +1,4 @@
-//! `/docs/openapi.json`: exact about what the gateway takes and answers.
+//! `/docs/openapi.json` describes exactly the accepted requests and the answers.
 
 use boon::{Compiler, Schemas};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use waviro::docs::catalogue;
 use super::{bodies, get};
 use crate::front::Front;
 
-/// The description as it is served, to hold bodies and answers to.
+/// The served description, used for checking bodies and answers.
 pub struct Described(Value);
 
 impl Described {
@@ -20,7 +20,7 @@ impl Described {
         &self.0["paths"][format!("/api/{endpoint}")]["post"]
     }
 
-    /// Why a value is not what the schema at `pointer` (below the operation) says.
+    /// Returns the error if the value violates the schema at `pointer` (below the operation).
     fn fault(&self, endpoint: &str, pointer: &str, value: &Value) -> Option<String> {
         let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
         compiler
@@ -34,12 +34,12 @@ impl Described {
         fault.map(|fault| fault.to_string())
     }
 
-    /// Whether the description says that this body is taken.
+    /// Returns whether the description allows this body.
     fn takes(&self, endpoint: &str, body: &Value) -> bool {
         self.fault(endpoint, "requestBody", body).is_none()
     }
 
-    /// Fails unless the description has this very answer.
+    /// Fails if the description does not contain this answer.
     pub fn answers(&self, endpoint: &str, status: u16, body: &Value) {
         let documented = &self.operation(endpoint)["responses"][status.to_string()];
         assert!(documented.is_object(), "{endpoint} {status}: {body}");
@@ -57,7 +57,7 @@ async fn the_description_is_the_one_that_was_reviewed() {
         assert_eq!(answer.headers["content-language"], language);
         assert_eq!(answer.headers["content-type"], "application/json");
         if language == "en" {
-            // A release is no change of the API.
+            // The snapshot ignores the version, so a release does not change the snapshot.
             answer.body["info"]["version"] = json!("0.0.0");
             insta::assert_json_snapshot!("openapi", answer.body);
         }
@@ -97,7 +97,7 @@ async fn a_body_is_described_as_taken_exactly_where_the_gateway_takes_it() {
             .await;
         let status = answer.status.as_u16();
         described.answers(endpoint, status, &answer.body);
-        // What the gateway knows besides the form: who is a member of what, and what was said before.
+        // Facts that a schema cannot describe: group membership and earlier messages.
         let code = answer.body["code"].as_str().unwrap_or_default();
         let taken = status == 200
             || code == "duplicate_message"

@@ -1,4 +1,4 @@
-//! `/docs`: what a person reads.
+//! `/docs`: the page for people.
 
 use axum::body::Body;
 use axum::http::{Method, Request};
@@ -190,7 +190,7 @@ async fn only_reading_is_allowed_and_what_is_not_there_is_a_404_page() {
     assert_eq!(api.refusal(), (404, "not_found"));
 }
 
-/// What the page says of webhooks is what the gateway posts and reads.
+/// The documented payload and answer of a webhook match the gateway.
 #[tokio::test]
 async fn the_webhooks_payload_and_answer_are_those_of_the_gateway() {
     let rig = Rig::online().await;
@@ -208,7 +208,7 @@ async fn the_webhooks_payload_and_answer_are_those_of_the_gateway() {
         |ended| ended.iter().all(|(fate, _)| fate == "delivered"),
     )
     .await;
-    // That host gives no files; all else goes out.
+    // The host serves no files, so the file is left out and the other messages are sent.
     let note = "sent 2 messages; left out: a file of 127.0.0.1: the host answered with status 405";
     assert_eq!(ended[0].1, note);
     let posted = hooks.bodies().remove(0);

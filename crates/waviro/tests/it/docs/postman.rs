@@ -1,4 +1,4 @@
-//! `/docs/postman.json`: imports cleanly, and its requests work.
+//! `/docs/postman.json`: the collection can be imported, and its requests work.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! The documentation's own samples, sent to the gateway.
+//! The samples of the documentation, sent to the gateway.
 
 use serde_json::Value;
 use waviro::docs::catalogue::{self, MEDIA_URL, Takes};
@@ -11,7 +11,7 @@ use crate::wire;
 #[tokio::test]
 async fn every_sample_is_taken_and_answered_as_documented() {
     for endpoint in catalogue::endpoints() {
-        // A gateway each: the samples of two endpoints may be the same message.
+        // Each endpoint gets a new gateway, because the samples of two endpoints may be duplicates.
         let front = Front::with(&[("outbound.allow", "127.0.0.0/8")]).await;
         assert_eq!(catalogue::GROUP_ID, GROUP, "the group that the bot is in");
         let described = Described::of(&front).await;
@@ -22,7 +22,7 @@ async fn every_sample_is_taken_and_answered_as_documented() {
             .await;
         assert_eq!(answer.status, 200, "{}: {answer:?}", endpoint.name);
         described.answers(endpoint.name, 200, &answer.body);
-        // What it says is the documented kind of thing, and what the sample shows is described as well.
+        // The answer has the documented type, and the documented answers match the description.
         let shown: Value = serde_json::from_str(&endpoint.answers[0].1).unwrap();
         assert_eq!(
             answer.body["message"]["type"], shown["message"]["type"],

@@ -1,4 +1,4 @@
-//! What every answer has in common, seen at a text and its refusals.
+//! The common part of all answers, tested with a text and its refusals.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ pub fn defects() -> Vec<Defect> {
     const SEEN: Names = &["text.sample", "text.requires"];
     const SENT: Names = &["text.sample"];
     const REFUSED: Names = &["text.requires"];
-    /// Changes one field of what was sent.
+    /// Changes one field of the answer.
     fn set(answer: &mut Answered, field: &str, value: Value) {
         if answer.body["message"].get(field).is_some() {
             answer.body["message"][field] = value;

@@ -1,4 +1,4 @@
-//! Get QR code and Check number, and a bot that is not linked.
+//! Get QR code, Check number, and an unlinked bot.
 
 use serde_json::{Value, json};
 

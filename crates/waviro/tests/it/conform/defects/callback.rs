@@ -1,4 +1,4 @@
-//! What notifyurl is told.
+//! Callbacks to `notifyurl`.
 
 use axum::http::Method;
 use serde_json::json;

@@ -81,7 +81,7 @@ pub fn defects() -> Vec<Defect> {
             ALL,
             &["text.repeat", "text.repeat-at-once"],
             |asked| {
-                // Another text to the gateway each time, as if it looked at none.
+                // The gateway gets a different text each time and so accepts duplicates.
                 if let Some(text) = asked.json["pesan"]
                     .as_str()
                     .filter(|text| text.contains("kali") || text.contains("Serentak"))

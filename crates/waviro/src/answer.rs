@@ -71,7 +71,7 @@ pub enum Item {
     },
 }
 
-/// The reason of an answer without messages, in words for the author.
+/// The reason for an answer without messages, in words for the author.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoReply {
     /// The body is empty or blank.

@@ -78,7 +78,7 @@ pub struct SignedLink {
     pub expires_at: Millis,
 }
 
-/// The reason of a failed start, sweep or revocation.
+/// The reason for a failed start, sweep or revocation.
 #[derive(Debug, thiserror::Error)]
 pub enum FilesError {
     /// The database failed.
@@ -89,7 +89,7 @@ pub enum FilesError {
     Folder(#[from] std::io::Error),
 }
 
-/// The reason of an invalid link.
+/// The reason for an invalid link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadLink {
     /// The signature is wrong: the link is from elsewhere, revoked or changed.
@@ -97,7 +97,7 @@ pub enum BadLink {
     Expired,
 }
 
-/// The reason of a missing file.
+/// The reason for a missing file.
 #[derive(Debug, thiserror::Error)]
 pub enum NoFile {
     /// The retention has ended, or neither WhatsApp nor the phone has the file any more. Final.
@@ -290,9 +290,9 @@ impl Files {
         removed
     }
 
-    /// Removes files without a row in the database: all of them, or with `every` false only the
-    /// leftovers of broken downloads. Leftovers are few, while the check of every file costs
-    /// queries. Returns the number of removed files.
+    /// Removes files without a row in the database. With `every` the method checks all files, else
+    /// only the leftovers of broken downloads. Leftovers are few, while the check of every file
+    /// costs many queries. Returns the number of removed files.
     ///
     /// # Errors
     /// [`FilesError`]; earlier removals stay.

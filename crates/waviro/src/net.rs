@@ -49,8 +49,8 @@ const ANSWERS: &str = "application/json, */*;q=0.8";
 pub const USER_AGENT: &str = concat!("waviro/", env!("CARGO_PKG_VERSION"));
 
 /// The lifetime of an idle connection. Short for two reasons: the callers' servers close idle
-/// connections after 5 s (Apache) to 75 s (nginx), and an open connection outlives a change of the
-/// name's address.
+/// connections after 5 s (Apache) to 75 s (nginx), and an open connection keeps the old address
+/// after the address of the name has changed.
 const IDLE: Duration = Duration::from_secs(30);
 
 /// The HTTP client of the gateway.
@@ -108,7 +108,7 @@ pub struct Answer {
     pub location: Option<Url>,
 }
 
-/// The reason of a missing response. The texts name at most the host, because paths and queries
+/// The reason for a missing response. The texts name at most the host, because paths and queries
 /// contain secrets.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum NetError {

@@ -1,10 +1,14 @@
 //! Accepts messages: every message that a bot sends passes [`Outbox::accept`] or
 //! [`Outbox::queue_reply`].
 //!
-//! Accepting a message checks three things. The bot's link can be expected to send the message
-//! soon. The number is on WhatsApp: memory answers first, then the database, and only then a lookup
-//! at WhatsApp. The message is no repeat. Then the message is stored. Its row is also its job, so a
-//! message never exists without a job.
+//! A message is stored after three checks:
+//!
+//! - The bot's link can be expected to send the message soon.
+//! - The number is on WhatsApp. Memory answers first, then the database, and only then a lookup at
+//!   WhatsApp.
+//! - The message is no repeat by the duplicate rule.
+//!
+//! The row of a message is also the message's job, so a message never exists without a job.
 
 mod accept;
 mod lookup;
@@ -149,7 +153,7 @@ pub struct Accepted {
     pub content: Content,
 }
 
-/// The reason of a refused message or lookup.
+/// The reason for refusing a message or a lookup.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// The bot has no working link; the state gives the cause. [`Status::Reconnecting`] means that

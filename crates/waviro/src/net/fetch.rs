@@ -35,7 +35,7 @@ pub struct Fetched {
     pub url: Url,
 }
 
-/// The reason of a missing file.
+/// The reason for a missing file.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum FetchError {
     /// No response, or a refused address.

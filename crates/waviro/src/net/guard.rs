@@ -62,7 +62,7 @@ impl Lookup for System {
     }
 }
 
-/// The reason of a refused URL.
+/// The reason for a refused URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// The scheme is neither http nor https.
@@ -79,7 +79,7 @@ pub enum Refused {
         "port {0} belongs to another protocol than HTTP, no browser calls it either; use another port"
     )]
     UnsafePort(u16),
-    /// The URL contains an address, neither public nor allowed.
+    /// The URL contains an address that is neither public nor allowed.
     #[error("{address} is not a public address; add {network} to outbound.allow if it is meant")]
     NotPublic {
         /// The address as written in the URL.
@@ -87,8 +87,8 @@ pub enum Refused {
         /// The address as a network, in the form of `outbound.allow`.
         network: String,
     },
-    /// The URL contains a name whose addresses are neither public nor allowed. The addresses are in
-    /// the log.
+    /// The URL contains a name, and the addresses of the name are neither public nor allowed. The
+    /// log contains the addresses.
     #[error(
         "{0} has no public address; if it is meant, the operator adds its address to outbound.allow"
     )]
@@ -227,7 +227,8 @@ impl Resolve for Guard {
     }
 }
 
-/// RFC 6761: `localhost` and every name below are loopback, with or without a final dot.
+/// Returns whether a name means the loopback address: by RFC 6761 `localhost` and every name below,
+/// with or without a final dot.
 fn is_this_machine(name: &str) -> bool {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
     name == "localhost" || name.ends_with(".localhost")

@@ -37,7 +37,7 @@ pub enum Encoding {
     Zstd,
 }
 
-/// The reason of a failed decoding.
+/// The reason for a failed decoding.
 #[derive(Debug, thiserror::Error)]
 pub enum UnpackError {
     /// The decoded body has more bytes than the cap.

@@ -77,7 +77,7 @@ pub(super) struct Wanted<'a> {
     pub(super) meant: Meant,
 }
 
-/// The reason of a missing file.
+/// The reason for a missing file.
 #[derive(Debug)]
 pub(super) enum NotTaken {
     /// The file could not be fetched.
@@ -96,7 +96,7 @@ impl From<FetchError> for NotTaken {
 /// The intended use of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meant {
-    /// The bytes decide.
+    /// Any file. The bytes decide about the kind.
     Anything,
     /// A picture, a video or an audio; a web page is refused.
     Shown,
@@ -162,8 +162,8 @@ impl Spool {
         }
     }
 
-    /// Removes the files of a bot's final messages. A queue that ends at once leaves its files for
-    /// the sweep.
+    /// Removes the files of a bot's final messages. A queue that ends at once leaves its files
+    /// behind for the sweep.
     async fn look_after(&self, slot: i32, store: &Store) {
         for name in self.waiting.to_look_after(slot) {
             let Ok(id) = name.parse::<MessageId>() else {

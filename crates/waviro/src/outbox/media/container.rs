@@ -96,9 +96,9 @@ pub(super) fn head<F: Read + Seek>(file: &mut F) -> std::io::Result<Vec<u8>> {
     Ok(head)
 }
 
-/// Returns the length of an ID3 tag (id3.org, version 2.4.0, 3.1): two bytes of a version and four
-/// bytes without their highest bit. The check of those bytes excludes a text that begins with
-/// "ID3".
+/// Returns the length of an ID3 tag (id3.org, version 2.4.0, 3.1): two bytes of a version, and four
+/// bytes of a size without their highest bit. The check of the version and the size excludes a text
+/// with "ID3" at the start.
 fn after_id3(head: &[u8]) -> Option<u64> {
     let [b'I', b'D', b'3', 2..=4, 0..=9, flags, size @ ..] = head.get(..10)? else {
         return None;

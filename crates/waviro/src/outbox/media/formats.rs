@@ -53,7 +53,7 @@ const ROWS: &[Row] = &[
     ("cdr", &[Binary, Zip], "application/vnd.corel-draw"),
     ("dwg", &[Binary], "image/vnd.dwg"),
     ("dxf", &[Text, Binary], "image/vnd.dxf"),
-    // Sound.
+    // Audio.
     ("mp3", &[Mp3], "audio/mpeg"),
     ("mpga", &[Mp3], "audio/mpeg"),
     ("m4a", &[M4a], "audio/mp4"),
@@ -84,7 +84,7 @@ const ROWS: &[Row] = &[
     ("mka", &[MatroskaSound], "audio/x-matroska"),
     ("mkv", &[MatroskaSound], "audio/x-matroska"),
     ("wma", &[Asf], "audio/x-ms-wma"),
-    // Films.
+    // Videos.
     ("mp4", &[Mp4], "video/mp4"),
     ("m4v", &[Mp4], "video/mp4"),
     ("mp4v", &[Mp4], "video/mp4"),

@@ -241,10 +241,11 @@ fn usual(container: Container) -> &'static str {
     }
 }
 
-/// Accepts a host's media type for bytes of an unknown format. Three sorts of media types are
-/// rejected: pictures, videos and audio, since the bytes are none; media types of the table, such
-/// as PHP's default `text/html`; and media types without information, such as
-/// `application/download`.
+/// Accepts a host's media type for bytes of an unknown format. Rejected are:
+///
+/// - media types of pictures, videos and audio, because the bytes have no such format;
+/// - media types of the table, such as PHP's default `text/html`;
+/// - media types without information, such as `application/download`.
 fn foreign(content_type: &str, container: Container) -> Option<String> {
     use Container as C;
     let is_open = matches!(container, C::Binary | C::Zip | C::Ole | C::Xml | C::Text);

@@ -9,10 +9,13 @@
 //! - The work that a decoder does without reading is bounded before the start (`picture`).
 //! - A decoder's panic counts as a broken file ([`unbroken`]).
 //!
-//! Left out are a video's thumbnail, which needs a video codec; a voice note's waveform, which
-//! needs decoded sound; Webm and Matroska, which phones do not play in a chat; and a PDF's number
-//! of pages. The pure Rust libraries for PDF load the whole document and unpack its streams without
-//! a limit, too much for a number below an icon.
+//! The module does not read:
+//!
+//! - a video's thumbnail, because it needs a video codec;
+//! - a voice note's waveform, because it needs decoded sound;
+//! - Webm and Matroska files, because phones do not play them in a chat;
+//! - a PDF's number of pages, because the pure Rust libraries load the whole document and unpack
+//!   its streams without a limit. Such a cost is too high for a number below an icon.
 
 mod film;
 mod picture;

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The shortest time between two checks of the messages of a bot with too many files. A queue that
-/// ends at once leaves its files.
+/// The shortest time between two checks of the messages of a bot with too many files. The check
+/// finds files left behind by a queue that ended at once.
 const LOOKED_AFTER: Duration = Duration::from_secs(10);
 
 /// The counts of waiting files. Cheap to clone.

@@ -1,9 +1,11 @@
-//! `/v1/…`: the administration API, with proper verbs and status codes, for whoever holds a token.
+//! `/v1/…`: the administration API for holders of a token, with the usual HTTP methods and status
+//! codes.
 //!
-//! One file for each resource: handlers with `#[utoipa::path]`, and a `routes()` that is merged here. The router and the OpenAPI
-//! document are made from the same lines, so neither can have what the other has not. A handler takes, in this order, who asks
-//! ([`auth::Caller`], [`auth::Admin`] or [`auth::AtBot`]), which page ([`page::Paging`]), and what ([`body::Body`]); it answers with
-//! a type that has a schema, or a [`problem::Problem`].
+//! Each resource has a file with its handlers (`#[utoipa::path]`) and a `routes()` function, merged
+//! here. The router and the OpenAPI document are built from the same routes, so the two cannot
+//! differ. A handler takes its arguments in a fixed order: the caller ([`auth::Caller`],
+//! [`auth::Admin`] or [`auth::AtBot`]), the page ([`page::Paging`]), the body ([`body::Body`]). A
+//! handler returns a type with a schema or a [`problem::Problem`].
 
 pub mod answers;
 pub mod auth;
@@ -63,55 +65,57 @@ use crate::users::Users;
 
 use problem::Problem;
 
-/// What the resources work with.
+/// The state that the handlers share.
 pub struct V1 {
     rooms: Rooms,
     tokens: Tokens,
-    /// Held while a bot's settings are changed.
+    /// Locked while a bot's settings are changed.
     settings: Mutex<()>,
     body: Bounds,
     qr_within: Duration,
-    /// The longest deadline of a call outward, seconds: `outbound.timeout_s`.
+    /// The longest timeout of an outward request, in seconds: `outbound.timeout_s`.
     call_within_s: u64,
-    /// Requests with an Idempotency-Key at work, which go on without their clients; by caller.
+    /// Permits for requests with an Idempotency-Key, by caller. Such a request continues after its
+    /// client disconnected.
     at_work: Permits<String>,
-    /// Open streams, by the hash of their token.
+    /// Permits for open event streams, by the hash of the token.
     streams: Permits<[u8; 32]>,
-    /// The last ones, which only admins take.
+    /// The number of stream permits reserved for admins.
     streams_for_admins: u64,
     document: OpenApi,
 }
 
-/// The rooms that the resources ask.
+/// The shared services of the handlers.
 pub struct Rooms {
     /// The database.
     pub store: Store,
     /// The bots.
     pub bots: Bots,
-    /// Calls outward.
+    /// Outward HTTP requests.
     pub net: Net,
-    /// The door out for messages.
+    /// Accepts messages.
     pub outbox: Outbox,
-    /// What bots prove themselves with.
+    /// The webhook keys and signing secrets of the bots.
     pub profiles: Profiles,
-    /// Files that came in.
+    /// Received files.
     pub files: Files,
-    /// Who may use the dashboard. The dashboard's own, so that all passwords are hashed in one line.
+    /// The users of the dashboard. The dashboard uses the same instance, so a single queue hashes
+    /// all passwords.
     pub users: Users,
-    /// What was answered under an Idempotency-Key.
+    /// The stored responses to idempotency keys.
     pub once: Once,
-    /// The time.
+    /// The clock.
     pub clock: Clock,
-    /// Counts for every door.
+    /// Counts wrong keys and tokens for all routers.
     pub wrong_keys: Arc<WrongKeys>,
-    /// Work that must not end with the request that began it.
+    /// Tracks work that must continue after its request ended.
     pub tasks: TaskTracker,
-    /// Ends what waits.
+    /// Cancels waiting requests at shutdown.
     pub stop: CancellationToken,
 }
 
 impl V1 {
-    /// Over these rooms, within the limits of this configuration.
+    /// Builds the state from the services and the limits of the configuration.
     #[must_use]
     pub fn new(rooms: Rooms, config: &Config) -> Self {
         let (_, mut document) = resources().split_for_parts();
@@ -139,7 +143,7 @@ impl Deref for V1 {
     }
 }
 
-/// The resources, in the order in which a reader needs them.
+/// Returns the routes of all resources, in the order of the documentation.
 fn resources() -> OpenApiRouter<Arc<V1>> {
     OpenApiRouter::with_openapi(openapi::begun())
         .merge(bots::routes())
@@ -159,7 +163,8 @@ fn resources() -> OpenApiRouter<Arc<V1>> {
         .merge(openapi::routes())
 }
 
-/// The resources at `/v1/…` and, where `base_path` is not empty, below it too.
+/// Returns the router of the resources at `/v1/…` and, if `base_path` is not empty, also below
+/// `base_path`.
 pub fn router(v1: Arc<V1>, base_path: &str) -> Router {
     let (resources, _) = resources().split_for_parts();
     let nothing = || any(async || Problem::NotFound);
@@ -179,7 +184,8 @@ pub fn router(v1: Arc<V1>, base_path: &str) -> Router {
         .with_state(v1)
 }
 
-/// The frame that every door has, with problem details. Nothing of it is kept by whoever passes it on: answers hold keys.
+/// Wraps each request in [`door::frame`] and writes refusals as problem details. Responses can hold
+/// keys, so caches must not store any response.
 async fn answer(State(body_cap): State<usize>, request: Request, next: Next) -> Response {
     let mut response = door::frame(request, next, |problem: &Problem, id| {
         problem.respond(id, body_cap)

@@ -1,5 +1,6 @@
-//! The refusals of the documentation. What every operation may answer is added to it by `openapi`; these are for the rest, beside
-//! an operation's own answers: `responses((status = 200, …), AdminOnly, Conflict)`.
+//! The documentation of refusals. `openapi` adds the refusals that are common to all operations. An
+//! operation names its other refusals beside its own responses:
+//! `responses((status = 200, …), AdminOnly, Conflict)`.
 
 use std::collections::BTreeMap;
 
@@ -10,19 +11,20 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 use super::problem::{PROBLEM_JSON, Problem};
 use crate::door::Refusal;
 
-/// 403: a bot's token does not do here.
+/// 403: the operation needs an admin token.
 pub struct AdminOnly;
 
-/// 404: what the body names is not there. What the path names needs no word.
+/// 404: an object named in the body does not exist. For objects named in the path, the response is
+/// added to every operation.
 pub struct Missing;
 
-/// 409: a name is taken, or the state does not allow it.
+/// 409: a name is taken, or the state does not allow the operation.
 pub struct Conflict;
 
-/// 503: WhatsApp does not answer, or there is too much at once.
+/// 503: WhatsApp does not answer, or the gateway is busy.
 pub struct Unavailable;
 
-/// The answer with this status, and the codes that it may carry.
+/// Returns the response with the given status and all of its possible codes.
 #[must_use]
 pub fn refusal(status: StatusCode) -> RefOr<Response> {
     let codes: Vec<_> = Problem::samples()
@@ -38,10 +40,10 @@ pub fn refusal(status: StatusCode) -> RefOr<Response> {
         .into()
 }
 
-/// 410, 502 and 503: no file.
+/// 410, 502 and 503: the file is not available.
 pub struct NoFile;
 
-/// 403: a link that was not signed here.
+/// 403: the gateway did not sign the link.
 pub struct SignatureWrong;
 
 impl IntoResponses for SignatureWrong {

@@ -1,8 +1,9 @@
-//! From the bearer token to what its holder may do; or from the dashboard's session, for which the gateway itself vouches
-//! ([`super::inside`]).
+//! Authentication of `/v1`: turns a bearer token into the permissions of its holder. The dashboard
+//! passes its logged-in user from inside the process instead ([`super::inside`]).
 //!
-//! Handlers take [`Caller`] where any token will do, [`Admin`] where only an admin's does, and [`AtBot`] below
-//! `/v1/bots/{bot}/…`. What a bot's token may not see is not there for it: 404, not 403.
+//! Handlers take [`Caller`] if any token is allowed, [`Admin`] if only an admin token is allowed,
+//! and [`AtBot`] below `/v1/bots/{bot}/…`. An object outside a caller's permissions does not exist
+//! for the caller: the response is 404, not 403.
 
 use std::sync::Arc;
 
@@ -18,27 +19,28 @@ use crate::door::peer;
 use crate::store::{TokenRole, UserRole};
 use crate::tokens::PREFIX;
 
-/// Whoever sent a living token, or is logged in.
+/// The holder of a valid token, or a logged-in user.
 #[derive(Clone)]
 pub struct Caller {
-    /// What they may do.
+    /// The permissions.
     pub role: Role,
-    /// What they showed for it: a token, or a session. Answers that are kept for them are sealed with it.
+    /// The token or the session of the request. Stored responses for the caller are encrypted with
+    /// a key derived from the token or session.
     shown: Arc<str>,
-    /// The user whose session it is; `None` for a token.
+    /// The user of the session; `None` for a token.
     user: Option<i64>,
 }
 
-/// What a caller may do.
+/// The permissions of a caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Role {
-    /// Everything.
+    /// May do everything.
     Admin,
-    /// What concerns this one bot (its slot): a bot's token.
+    /// May see and change the bot with the given id: a bot's token.
     Bot(i32),
-    /// The same of several bots: a user of the dashboard.
+    /// May see and change the bots with the given ids: a user of the dashboard.
     Operator(Arc<[i32]>),
-    /// See every bot and change nothing: a user of the dashboard.
+    /// May see all bots and change nothing: a user of the dashboard.
     Viewer,
 }
 
@@ -61,20 +63,20 @@ impl From<UserRole> for Role {
     }
 }
 
-/// Somebody with an admin token.
+/// Extractor: the caller is an admin.
 #[derive(Debug, Clone, Copy)]
 pub struct Admin;
 
-/// The bot that the path names, by its id or its name, and who asks: an admin, or the bot's own token.
+/// Extractor: the bot in the path (by id or name), with a caller allowed to see the bot.
 pub struct AtBot {
-    /// Who asks.
+    /// The caller.
     pub caller: Caller,
     /// The bot.
     pub bot: Arc<Bot>,
 }
 
 impl Caller {
-    /// Whoever showed this token or session.
+    /// Creates the caller behind a token or session.
     #[must_use]
     pub fn new(role: Role, shown: &str) -> Self {
         Self {
@@ -84,7 +86,7 @@ impl Caller {
         }
     }
 
-    /// The same, logged in as this user.
+    /// Adds the logged-in user to the caller.
     #[must_use]
     pub fn logged_in_as(self, user: i64) -> Self {
         Self {
@@ -93,18 +95,18 @@ impl Caller {
         }
     }
 
-    /// Whether this is that user's own session.
+    /// Returns whether the caller is logged in as the given user.
     #[must_use]
     pub fn is_user(&self, user: i64) -> bool {
         self.user == Some(user)
     }
 
-    /// The token or session. A secret.
+    /// Returns the token or session, a secret.
     pub(super) fn shown(&self) -> &str {
         &self.shown
     }
 
-    /// Whether this caller may know of that bot.
+    /// Returns whether the caller may see the bot.
     #[must_use]
     pub fn may_see(&self, bot: &Bot) -> bool {
         match &self.role {
@@ -114,8 +116,9 @@ impl Caller {
         }
     }
 
-    /// # Errors
-    /// [`Problem::AdminOnly`] for anybody else.
+    /// Refuses any caller except an admin.
+    ///
+    /// # Errors [`Problem::AdminOnly`].
     pub fn must_be_admin(&self) -> Result<(), Problem> {
         match self.role {
             Role::Admin => Ok(()),
@@ -123,7 +126,8 @@ impl Caller {
         }
     }
 
-    /// For what shows a secret: who may not change anything could with it.
+    /// Refuses a viewer. Used before a response with a secret: with the secret, a viewer could act
+    /// as the bot.
     ///
     /// # Errors
     /// [`Problem::ReadOnly`] for a viewer.
@@ -152,7 +156,7 @@ impl FromRequestParts<Arc<V1>> for Caller {
                 Problem::TooManyWrongKeys
             }
         };
-        // Nothing is guessed without a token, so it does not count as a wrong one.
+        // A request without a token guesses nothing, so the budget of wrong keys does not count it.
         let token = sent_token(&parts.headers)?.ok_or_else(wrong)?;
         let known = if token.starts_with(PREFIX) {
             v1.tokens.of(token).await?
@@ -161,7 +165,8 @@ impl FromRequestParts<Arc<V1>> for Caller {
         };
         let role = known.ok_or_else(wrong)?.role;
         if let TokenRole::Bot(slot) = role {
-            // Its tokens are revoked with a bot; this is the moment between.
+            // The removal of a bot revokes its tokens; between the two steps, a token can exist
+            // without its bot.
             let bot = v1.bots.by_slot(slot).ok_or(Problem::InvalidToken)?;
             tracing::Span::current().record("bot", bot.name());
         }
@@ -192,21 +197,22 @@ impl FromRequestParts<Arc<V1>> for AtBot {
     }
 }
 
-/// A part of the path, decoded; `None` where it is no UTF-8 and so names nothing.
+/// Returns a decoded part of the path, or `None` if the part is not UTF-8.
 pub async fn path_part(parts: &mut Parts, name: &str) -> Option<String> {
     let all = RawPathParams::from_request_parts(parts, &()).await.ok()?;
     let part = all.iter().find(|(part, _)| *part == name);
     part.map(|(_, value)| value.to_owned())
 }
 
-/// A part of the path that is an id; `None` where it is anything else, which names nothing.
+/// Returns a part of the path as an id, or `None` if the part is not a number.
 pub async fn path_id(parts: &mut Parts, name: &str) -> Option<i64> {
     let id = path_part(parts, name).await?;
     let digits = id.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| id.parse().ok())?
 }
 
-/// Digits alone are an id, also where a bot's name is digits alone; anything else is a name.
+/// Finds a bot by id or name. Digits alone are always an id, even if a bot's name consists of
+/// digits.
 pub(super) fn bot_named(bots: &Bots, named: &str) -> Option<Arc<Bot>> {
     if named.bytes().all(|byte| byte.is_ascii_digit()) {
         bots.by_slot(named.parse().ok()?)
@@ -215,8 +221,8 @@ pub(super) fn bot_named(bots: &Bots, named: &str) -> Option<Arc<Bot>> {
     }
 }
 
-/// The token of the request; `Ok(None)` for what can be no token. Several headers with the same one are fine; where they differ
-/// nobody can say who asks.
+/// Returns the token of the request, or `Ok(None)` if the header cannot be a token. Several headers
+/// with the same token are accepted; with different tokens, the caller is ambiguous.
 pub(super) fn sent_token(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let first = values.next().ok_or(Problem::NoToken)?;
@@ -226,7 +232,7 @@ pub(super) fn sent_token(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let Ok(text) = first.to_str() else {
         return Ok(None);
     };
-    // RFC 9110, 11.1: the scheme's case does not matter.
+    // RFC 9110, 11.1: the scheme is case-insensitive.
     let (scheme, token) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
     if !scheme.eq_ignore_ascii_case("bearer") || token.trim().is_empty() {
         return Err(Problem::NoToken);

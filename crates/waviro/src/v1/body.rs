@@ -1,4 +1,5 @@
-//! The body of a request: a JSON object, whatever its Content-Type says, and its fields as types.
+//! Parsing of a request's body: a JSON object, regardless of the Content-Type header, with its
+//! fields as types.
 
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
@@ -20,25 +21,25 @@ use crate::door;
 use crate::invisible::{self, is_blank};
 use crate::net::Net;
 
-/// The most characters of a text. WhatsApp's own clients stop there.
+/// The most characters of a text. WhatsApp's own clients have the same limit.
 pub const TEXT_CAP: usize = 65_536;
 
-/// The most bytes of a URL: what browsers, proxies and web servers agree on at least.
+/// The most bytes of a URL. Browsers, proxies and web servers all accept at least 2048 bytes.
 pub const URL_CAP: usize = 2048;
 
-/// What a request asks for, read from its body.
+/// Extractor: the parsed body of a request.
 pub struct Body<T>(pub T);
 
-/// A type that a body is read into. Its `ToSchema` says in the documentation what this takes.
+/// A type that a body can be parsed into. Its `ToSchema` documents the body.
 pub trait FromFields: Sized {
-    /// Reads the fields.
+    /// Parses the fields.
     ///
     /// # Errors
     /// [`Problem::MissingField`] and [`Problem::InvalidField`], with the field's name.
     fn from_fields(fields: &Fields) -> Result<Self, Problem>;
 }
 
-/// A JSON object's fields; empty for an empty body. Fields that nobody asks for are ignored.
+/// The fields of a JSON object. An empty body has no fields. Unknown fields are ignored.
 #[derive(Debug, Default)]
 pub struct Fields(Map<String, Value>);
 
@@ -52,7 +53,8 @@ impl<T: FromFields> FromRequest<Arc<V1>> for Body<T> {
 }
 
 impl Fields {
-    /// Reads a body. A byte order mark and blanks around are fine; nothing at all and `null` are an object without fields.
+    /// Parses a body. A byte order mark and surrounding white space are accepted; an empty body and
+    /// `null` are an object without fields.
     ///
     /// # Errors
     /// [`Problem::InvalidBody`].
@@ -73,18 +75,18 @@ impl Fields {
         }
     }
 
-    /// All of it, for a body that is a patch.
+    /// Returns all fields, for a body with a patch.
     #[must_use]
     pub fn all(&self) -> &Map<String, Value> {
         &self.0
     }
 
-    /// A field that says something; absent and `null` are the same.
+    /// Returns a field's value; absent and `null` are the same.
     fn said(&self, field: &str) -> Option<&Value> {
         self.0.get(field).filter(|value| !value.is_null())
     }
 
-    /// A text.
+    /// Returns a text.
     ///
     /// # Errors
     /// [`Problem::InvalidField`] for another kind of value.
@@ -96,13 +98,13 @@ impl Fields {
         }
     }
 
-    /// Whether the field is there, be it `null`.
+    /// Returns whether the field is present, even with the value `null`.
     #[must_use]
     pub fn has(&self, field: &str) -> bool {
         self.0.contains_key(field)
     }
 
-    /// A list of texts.
+    /// Returns a list of texts.
     ///
     /// # Errors
     /// [`Problem::InvalidField`] for another kind of value.
@@ -117,7 +119,7 @@ impl Fields {
             .ok_or_else(|| wrong(field, "a list of texts"))
     }
 
-    /// A text that is sent or received: not blank, and no longer than WhatsApp takes it.
+    /// Returns the text of a message: not blank, and within WhatsApp's length limit.
     ///
     /// # Errors
     /// [`Problem::InvalidField`].
@@ -133,7 +135,7 @@ impl Fields {
         }
     }
 
-    /// A group's id, with or without `@g.us`.
+    /// Returns a group id, with or without `@g.us`.
     ///
     /// # Errors
     /// [`Problem::InvalidField`].
@@ -144,7 +146,7 @@ impl Fields {
             .transpose()
     }
 
-    /// A moment.
+    /// Returns a timestamp.
     ///
     /// # Errors
     /// [`Problem::InvalidField`].
@@ -154,7 +156,7 @@ impl Fields {
             .transpose()
     }
 
-    /// The fields of an object inside this one.
+    /// Returns the fields of a nested object.
     ///
     /// # Errors
     /// [`Problem::InvalidField`] for another kind of value.
@@ -166,7 +168,7 @@ impl Fields {
         }
     }
 
-    /// An angle, from -`most` to `most` degrees.
+    /// Returns an angle from -`most` to `most` degrees.
     ///
     /// # Errors
     /// [`Problem::InvalidField`].
@@ -178,7 +180,7 @@ impl Fields {
         said.map(|degrees| degrees.ok_or_else(form)).transpose()
     }
 
-    /// A list of 1 to 50 phone numbers.
+    /// Returns a list of 1 to 50 phone numbers.
     ///
     /// # Errors
     /// [`Problem::MissingField`], [`Problem::InvalidField`].
@@ -193,7 +195,7 @@ impl Fields {
         numbers.ok_or_else(|| wrong(field, FORM))
     }
 
-    /// A yes or no.
+    /// Returns a boolean.
     ///
     /// # Errors
     /// [`Problem::InvalidField`] for another kind of value.
@@ -203,7 +205,8 @@ impl Fields {
             .transpose()
     }
 
-    /// A URL of http or https. Whether it may be called is for [`permitted`] to say.
+    /// Returns an http or https URL. The caller must check with [`permitted`] whether the gateway
+    /// may call the URL.
     ///
     /// # Errors
     /// [`Problem::InvalidField`].
@@ -213,17 +216,17 @@ impl Fields {
         text.map(|text| http_url(text).map_err(bad)).transpose()
     }
 
-    /// A name of something, in the form in which it is stored.
+    /// Returns a name in its stored form.
     ///
     /// # Errors
-    /// [`Problem::InvalidField`] for a blank or too long one, and one with control characters.
+    /// [`Problem::InvalidField`] for a name that is blank, too long or has control characters.
     pub fn name(&self, field: &'static str) -> Result<Option<String>, Problem> {
         let typed = self.text(field).map_err(|_| wrong(field, NAME_FORM))?;
         let name = typed.map(|typed| invisible::name(typed).ok_or_else(|| wrong(field, NAME_FORM)));
         name.transpose()
     }
 
-    /// A SecretKey that is taken over.
+    /// Returns an existing SecretKey for the bot to take over.
     ///
     /// # Errors
     /// [`Problem::InvalidField`].
@@ -232,7 +235,7 @@ impl Fields {
         key.map_err(|bad| Problem::InvalidField(field, bad.to_string().into()))
     }
 
-    /// A webhook key that is taken over.
+    /// Returns an existing webhook key for the bot to take over.
     ///
     /// # Errors
     /// [`Problem::InvalidField`].
@@ -241,7 +244,8 @@ impl Fields {
         key.map_err(|bad| Problem::InvalidField(field, bad.to_string().into()))
     }
 
-    /// A whole number in this range. A fraction of zero counts as whole, as JSON Schema has it.
+    /// Returns a whole number in the given range. A number with a fraction of zero counts as whole,
+    /// as in JSON Schema.
     ///
     /// # Errors
     /// [`Problem::InvalidField`].
@@ -269,7 +273,7 @@ impl Fields {
             .ok_or_else(|| Problem::InvalidField(field, Cow::Owned(form())))
     }
 
-    /// A phone number.
+    /// Returns a phone number.
     ///
     /// # Errors
     /// [`Problem::InvalidField`].
@@ -282,10 +286,10 @@ impl Fields {
     }
 }
 
-/// What a URL must be.
+/// The form of a URL, for error texts.
 pub(super) const URL_FORM: &str = "an absolute URL of http or https, at most 2048 bytes long";
 
-/// A URL of http or https.
+/// Parses an http or https URL.
 pub(super) fn http_url(text: &str) -> Result<Url, BadUrl> {
     if text.len() > URL_CAP {
         return Err(BadUrl::TooLong);
@@ -298,10 +302,11 @@ pub(super) fn http_url(text: &str) -> Result<Url, BadUrl> {
     }
 }
 
-/// A URL that may be called, also in the bot's own networks (`allow`), as far as that can be said without asking a name server.
+/// Checks with the guard whether the gateway may call a URL; `allow` adds the bot's own networks.
+/// The check does no DNS lookup.
 ///
 /// # Errors
-/// [`Problem::UrlRefused`] with what `outbound.allow` would have to hold.
+/// [`Problem::UrlRefused`] with the entry that `outbound.allow` would need.
 pub fn permitted(
     field: &'static str,
     url: Url,
@@ -314,7 +319,7 @@ pub fn permitted(
     }
 }
 
-/// A field that must be there.
+/// Returns the value of a required field.
 ///
 /// # Errors
 /// [`Problem::MissingField`].

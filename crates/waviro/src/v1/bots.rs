@@ -1,4 +1,4 @@
-//! `/v1/bots` and `/v1/bots/{bot}`: who the bots are, how they are, and how they come and go.
+//! `/v1/bots` and `/v1/bots/{bot}`: lists, shows, adds, changes and removes bots.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -23,78 +23,78 @@ use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
 use crate::bots::{Bot, OwnKeys, SecretKey, WebhookKey};
 
-/// This file's operations.
 pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
     OpenApiRouter::new()
         .routes(routes!(list, add))
         .routes(routes!(show, change, remove))
 }
 
-/// A bot as it stands.
+/// A bot with its current state.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Bot)]
 pub struct BotView {
-    /// Stays the same for ever; no other bot ever has it.
+    /// The permanent id. No other bot ever gets the same id.
     #[schema(example = 1, minimum = 1)]
     id: i32,
-    /// What people call it.
+    /// The bot's name.
     #[schema(example = "toko")]
     name: String,
-    /// The phone number that it is, or was last, linked as.
+    /// The phone number of the linked account, or of the last linked account.
     #[schema(required, example = "6281200000001")]
     number: Option<String>,
-    /// The name that the account shows; empty until WhatsApp told it.
+    /// The display name of the account; empty until WhatsApp has sent the name.
     #[schema(required, example = "Toko")]
     account_name: Option<String>,
-    /// Where the link stands.
+    /// The state of the link.
     state: LinkState,
-    /// More about the state, where WhatsApp or the connection gave a reason.
+    /// The reason for the state, if WhatsApp or the connection gave a reason.
     #[schema(required)]
     cause: Option<String>,
-    /// Why WhatsApp cannot be reached, in a word that stays the same, where that is the cause: the failed step of the dial.
+    /// The stable code of the reason if WhatsApp cannot be reached: the step of the connection that
+    /// failed.
     #[schema(required, example = "tls_unknown_ca")]
     cause_code: Option<&'static str>,
-    /// When it was added.
+    /// When the bot was added.
     created_at: Moment,
-    /// How it is.
+    /// The health of the bot.
     health: Health,
 }
 
-/// Where a link stands.
+/// The state of a bot's link.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = State)]
 pub enum LinkState {
-    /// Never linked.
+    /// The bot was never linked.
     Unlinked,
     /// The phone or WhatsApp removed the device.
     LoggedOut,
-    /// Nobody scanned in time.
+    /// All QR codes expired without a scan.
     CodesUsedUp,
-    /// A phone scanned, but pairing failed.
+    /// A phone scanned the code, but pairing failed.
     PairingFailed,
-    /// A code waits to be scanned.
+    /// A QR code is ready to be scanned.
     Linking,
-    /// Ready.
+    /// The bot is connected.
     Online,
-    /// Linked, the link is down and dials again.
+    /// The bot is linked; the connection is down and is being restored.
     Reconnecting,
-    /// Another program opened the same device.
+    /// Another program connected with the same device.
     Replaced,
-    /// WhatsApp closed the account for a while.
+    /// WhatsApp banned the account for a limited time.
     Banned,
-    /// Linking stopped at a passkey.
+    /// Linking stopped because WhatsApp asked for a passkey.
     PasskeyAsked,
-    /// WhatsApp refuses this client version.
+    /// WhatsApp refuses the client version.
     ClientOutdated,
 }
 
-/// A bot that was just added.
+/// A newly added bot.
 #[derive(Serialize, ToSchema)]
 pub struct NewBot {
     /// The bot.
     bot: BotView,
-    /// Its SecretKey for `/api/…`, shown only now.
+    /// The bot's SecretKey for `/api/…`, shown only at its creation.
     #[schema(example = "1f2e3d4c…")]
     secret_key: String,
 }
@@ -102,7 +102,7 @@ pub struct NewBot {
 /// A bot to add.
 #[derive(ToSchema)]
 pub struct AddBot {
-    /// What people call it.
+    /// The bot's name.
     #[schema(
         min_length = 1,
         max_length = 64,
@@ -110,18 +110,19 @@ pub struct AddBot {
         example = "toko"
     )]
     name: String,
-    /// A SecretKey that programs have already, in place of a fresh one: visible ASCII characters, hard to guess, of no other bot.
+    /// An existing SecretKey to take over instead of a new key: visible ASCII characters, hard to
+    /// guess, used by no other bot.
     #[schema(value_type = Option<String>, min_length = 16, max_length = 128)]
     secret_key: Option<SecretKey>,
-    /// A webhook key that scripts check already, in place of a fresh one. Never the SecretKey.
+    /// An existing webhook key to take over instead of a new key. Must differ from the SecretKey.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 128, example = "YourSecretWebhookKey")]
     webhook_key: Option<WebhookKey>,
 }
 
-/// What to change of a bot; what is absent or null stays as it is.
+/// The changes to a bot. Absent and null fields stay unchanged.
 #[derive(ToSchema)]
 pub struct ChangeBot {
-    /// What people call it.
+    /// The bot's new name.
     #[schema(
         min_length = 1,
         max_length = 64,
@@ -151,7 +152,7 @@ impl FromFields for ChangeBot {
 
 /// List bots
 ///
-/// Every bot that the token may see, by id: a bot's token sees its own alone.
+/// Lists the bots that the token may see, ordered by id. A bot's token sees only its own bot.
 #[utoipa::path(
     get, path = "/v1/bots", tag = "bots", params(PageParams),
     responses((status = 200, description = "A page of bots.", body = Page<BotView>))
@@ -177,8 +178,9 @@ async fn list(
 
 /// Add a bot
 ///
-/// It is not linked yet: relink shows a code to scan. Its SecretKey is shown this once; only a hash of it is kept. `secret_key` and
-/// `webhook_key` take over keys that programs and scripts have already.
+/// The new bot is not linked; use relink to get a QR code. The SecretKey is shown only in this
+/// response, because the gateway stores only a hash. With `secret_key` and `webhook_key` the bot
+/// takes over existing keys.
 #[utoipa::path(
     post, path = "/v1/bots", tag = "bots", request_body = AddBot,
     responses(
@@ -208,7 +210,7 @@ async fn add(
 
 /// Show a bot
 ///
-/// Who it is linked as, where the link stands, and how healthy it is, with the evidence.
+/// Returns the linked account, the state of the link, and the health of the bot with its evidence.
 #[utoipa::path(
     get, path = "/v1/bots/{bot}", tag = "bots",
     responses((status = 200, description = "The bot.", body = BotView))
@@ -219,7 +221,7 @@ async fn show(State(v1): State<Arc<V1>>, at: AtBot) -> Result<Json<BotView>, Pro
 
 /// Change a bot
 ///
-/// Renames it. Its id, its keys and its tokens stay as they are.
+/// Renames the bot. The id, the keys and the tokens stay unchanged.
 #[utoipa::path(
     patch, path = "/v1/bots/{bot}", tag = "bots", request_body = Option<ChangeBot>,
     responses((status = 200, description = "The bot as it is now.", body = BotView), Conflict)
@@ -237,8 +239,9 @@ async fn change(
 
 /// Remove a bot
 ///
-/// Its keys and tokens are dead when this is answered. Soon after its queue ends (what waits ends with ack -1), its device is
-/// logged out at WhatsApp, and its link keys are wiped.
+/// The bot's keys and tokens are invalid as soon as the response is sent. Shortly afterwards the
+/// gateway ends the bot's queue (waiting messages get ack -1), logs the device out at WhatsApp and
+/// deletes its link keys.
 #[utoipa::path(
     delete, path = "/v1/bots/{bot}", tag = "bots",
     responses((status = 202, description = "The bot is gone; its device follows."), AdminOnly)
@@ -267,7 +270,7 @@ impl BotView {
 }
 
 impl LinkState {
-    /// The state of a link, in a word.
+    /// Returns the state for the API.
     #[must_use]
     pub fn of(status: &Status) -> Self {
         match status {

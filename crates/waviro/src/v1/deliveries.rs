@@ -1,4 +1,5 @@
-//! `/v1/bots/{bot}/deliveries`: what was and is posted to endpoints, each attempt of it, and posting it again.
+//! `/v1/bots/{bot}/deliveries`: lists deliveries, shows each with its attempts, and replays
+//! deliveries.
 
 mod replay;
 
@@ -25,7 +26,6 @@ use crate::store::{
     AttemptRow, Callback, DeliveryAfter, DeliveryFilter, DeliveryKind, DeliveryRow, Fate, lane,
 };
 
-/// This file's operations.
 pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
     OpenApiRouter::new()
         .routes(routes!(list))
@@ -33,136 +33,142 @@ pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
         .merge(replay::routes())
 }
 
-/// What a delivery tells of.
+/// The kind of a delivery.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// Changes of a message's ack, to its notifyurl.
+    /// The acks of a message, posted to its notifyurl.
     Callback,
-    /// An incoming text, to a rule's URL.
+    /// An inbound text, posted to the URL of a rule.
     Keyword,
-    /// An event, to a subscription's URL.
+    /// An event, posted to the URL of a subscription.
     Event,
 }
 
-/// Where a delivery stands.
+/// The state of a delivery.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryState {
-    /// Not there yet: tried until it is, or until the table of retries is used up.
+    /// Not delivered yet. The gateway retries until the delivery succeeds or all retries have
+    /// failed.
     Waiting,
-    /// A 2xx.
+    /// The endpoint answered 2xx.
     Delivered,
-    /// The table of retries is used up, for a callback: at one of its stages.
+    /// All retries failed; of a callback, all retries of an ack.
     GivenUp,
-    /// The endpoint said 410.
+    /// The endpoint answered 410.
     Gone,
-    /// Its rule or subscription is off or was deleted.
+    /// The rule or subscription is disabled or was deleted.
     Cancelled,
 }
 
-/// A delivery as it stands.
+/// A delivery with its current state.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Delivery)]
 pub struct DeliveryView {
-    /// Its id.
+    /// The id of the delivery.
     #[schema(example = 1, minimum = 1)]
     id: i64,
-    /// What it tells of.
+    /// The kind of the delivery.
     kind: Kind,
-    /// Where it stands.
+    /// The state of the delivery.
     state: DeliveryState,
-    /// The id of the message that it tells of.
+    /// The id of the message that the delivery is about.
     #[schema(example = "3EB02B7BEAD27AFA278E")]
     subject: String,
-    /// Where an answer of a keyword's webhook goes.
+    /// The chat that gets the webhook reply.
     #[schema(required, example = "6281234567890@c.us")]
     chat: Option<String>,
-    /// The rule or subscription; null for a callback.
+    /// The id of the rule or subscription; null for a callback.
     #[schema(required)]
     source: Option<i64>,
-    /// Where to. While it waits, this follows its rule or subscription.
+    /// The URL. As long as the delivery waits, a change of the rule or subscription changes the
+    /// URL.
     #[schema(example = "https://toko.example/webhook.php")]
     url: String,
-    /// Failed attempts since it was made, posted again, or its last ack arrived.
+    /// The failed attempts since the delivery was created, was replayed, or got its last ack.
     #[schema(minimum = 0)]
     failed: i64,
-    /// When it is tried next; null where it has ended, is under way, or waits for the one before it.
+    /// When the next attempt is due; null if the delivery has ended, is in progress, or waits for
+    /// an earlier delivery.
     #[schema(required)]
     next_attempt_at: Option<Moment>,
-    /// It is being posted, or about to be.
+    /// True if an attempt is in progress or about to start.
     under_way: bool,
-    /// Since when its endpoint is switched off: it is not tried until somebody switches that on.
+    /// When the endpoint was switched off. No attempt is made until the endpoint is switched on
+    /// again.
     #[schema(required)]
     endpoint_off_since: Option<Moment>,
-    /// Why the last failed attempt failed.
+    /// The error of the last failed attempt.
     #[schema(required, example = "status 500")]
     last_error: Option<String>,
-    /// Acks of a callback that were given up.
+    /// The acks of a callback that were given up.
     lost: Vec<i8>,
-    /// What became of the answer of a keyword's webhook.
+    /// The outcome of the webhook reply.
     #[schema(required, example = "sent 2 messages")]
     note: Option<String>,
-    /// When messages of an answer went to the chat.
+    /// When the messages of the webhook reply were sent to the chat.
     #[schema(required)]
     replied_at: Option<Moment>,
-    /// How often it was posted again by hand.
+    /// How often the delivery was replayed.
     #[schema(minimum = 0)]
     replays: i64,
-    /// The delivery that it repeats with another body; of a copy of a copy the first one.
+    /// The original delivery, if this delivery replays it with another body. A copy of a copy names
+    /// the first delivery.
     #[schema(required)]
     replay_of: Option<i64>,
-    /// When it was made.
+    /// When the delivery was created.
     created_at: Moment,
-    /// When it ended.
+    /// When the delivery ended.
     #[schema(required)]
     ended_at: Option<Moment>,
 }
 
-/// A delivery with all that was tried.
+/// A delivery with its attempts.
 #[derive(Serialize, ToSchema)]
 pub struct FullDelivery {
-    /// Where it stands.
+    /// The delivery.
     #[serde(flatten)]
     delivery: DeliveryView,
-    /// What is posted, JSON; null for a callback, whose attempts have each their own.
+    /// The posted JSON body; null for a callback, because each attempt has its own body.
     #[schema(required)]
     body: Option<String>,
-    /// Its attempts, the first one first; the latest 200.
+    /// The last 200 attempts, the oldest first.
     attempts: Vec<AttemptView>,
 }
 
-/// One attempt.
+/// An attempt of a delivery.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Attempt)]
 pub struct AttemptView {
-    /// When it began.
+    /// When the attempt began.
     at: Moment,
-    /// Where it went.
+    /// The URL of the attempt.
     url: String,
-    /// The header `webhook-id`: an endpoint that has seen it may drop it.
+    /// The header `webhook-id`. An endpoint may ignore a repeated id.
     #[schema(example = "3EB02B7BEAD27AFA278E.1")]
     webhook_id: String,
-    /// What was posted.
+    /// The posted body.
     #[schema(example = r#"{"msgid":"3EB02B7BEAD27AFA278E","ack":1}"#)]
     body: String,
-    /// The answer's status; null where there was none.
+    /// The status of the response; null if there was no response.
     #[schema(required, minimum = 100, maximum = 999)]
     status: Option<u16>,
-    /// From the call to the last byte, or to the failure.
+    /// The milliseconds from the start of the request to the last byte of the response, or to the
+    /// failure.
     #[schema(minimum = 0)]
     duration_ms: i64,
-    /// Who was dialled.
+    /// The IP address of the endpoint.
     #[schema(required, example = "192.0.2.1")]
     address: Option<String>,
-    /// The beginning of the answer's body.
+    /// The beginning of the response body.
     answer: String,
-    /// Why it does not count as delivered; null where it does.
+    /// The reason for which the attempt failed; null for a success.
     #[schema(required)]
     cause: Option<String>,
 }
 
-/// What a list of deliveries is narrowed to.
+/// The filters of a list of deliveries.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(
@@ -170,27 +176,27 @@ pub struct AttemptView {
     reason = "read by hand, which can name the parameter that is wrong"
 )]
 pub struct DeliveryParams {
-    /// Where they stand.
+    /// Deliveries in the given state.
     #[param(inline, nullable = false)]
     state: Option<DeliveryState>,
-    /// What they tell of.
+    /// Deliveries of the given kind.
     #[param(inline, nullable = false)]
     kind: Option<Kind>,
-    /// Of the message with this id.
+    /// Deliveries about the message with the given id.
     #[param(nullable = false)]
     subject: Option<String>,
-    /// To this endpoint: scheme, host and port; more of a URL is ignored.
+    /// Deliveries to the given endpoint: scheme, host and port. The rest of the URL is ignored.
     #[param(inline, value_type = Option<String>, nullable = false, max_length = 2048, format = "uri", example = "https://toko.example")]
     endpoint: Option<Url>,
-    /// Made at this time or later, RFC 3339.
+    /// Deliveries created at the given time or later, RFC 3339.
     #[param(inline, nullable = false)]
     since: Option<Moment>,
-    /// Made before this time, RFC 3339.
+    /// Deliveries created before the given time, RFC 3339.
     #[param(inline, nullable = false)]
     until: Option<Moment>,
 }
 
-/// The words of the states, and what they mean to the store: `None` = it has not ended.
+/// The names of the states with their value in the store; `None` is a delivery in progress.
 const STATES: [(&str, Option<Fate>); 5] = [
     ("waiting", None),
     ("delivered", Some(Fate::Delivered)),
@@ -199,7 +205,7 @@ const STATES: [(&str, Option<Fate>); 5] = [
     ("cancelled", Some(Fate::Cancelled)),
 ];
 
-/// The words of the kinds.
+/// The names of the kinds.
 const KINDS: [(&str, DeliveryKind); 3] = [
     ("callback", DeliveryKind::Callback),
     ("keyword", DeliveryKind::Keyword),
@@ -208,8 +214,9 @@ const KINDS: [(&str, DeliveryKind); 3] = [
 
 /// List deliveries
 ///
-/// Newest first. More than one of a message, an endpoint and a kind or state are looked for by reading the range. What takes longer
-/// than 5 s is answered in part: the page may be short, or empty, and `next` goes on.
+/// Newest first. A combination of filters (message, endpoint, and kind or state) needs a scan of
+/// the time range. After 5 s the scan ends with a partial page: the page may be short or even
+/// empty, and `next` continues the scan.
 #[utoipa::path(
     get, path = "/v1/bots/{bot}/deliveries", tag = "deliveries", params(DeliveryParams, PageParams),
     responses((status = 200, description = "A page of deliveries.", body = Page<DeliveryView>))
@@ -244,7 +251,8 @@ async fn list(
 
 /// Show a delivery
 ///
-/// With each attempt: what was posted where, who answered what, and why it did not count.
+/// Returns the delivery with each attempt: the posted body, the URL, the response, and the reason
+/// of a failure.
 #[utoipa::path(
     get, path = "/v1/bots/{bot}/deliveries/{delivery}", tag = "deliveries",
     responses((status = 200, description = "The delivery and its attempts.", body = FullDelivery))
@@ -259,7 +267,7 @@ async fn show(
     Ok(Json(FullDelivery::of(&row, &v1).await?))
 }
 
-/// The delivery that the path names.
+/// Extractor: the id of the delivery in the path.
 struct DeliveryId(i64);
 
 impl<S: Send + Sync> FromRequestParts<S> for DeliveryId {
@@ -272,7 +280,7 @@ impl<S: Send + Sync> FromRequestParts<S> for DeliveryId {
 }
 
 impl FullDelivery {
-    /// The delivery with its attempts.
+    /// Reads the attempts of a delivery.
     pub(super) async fn of(row: &DeliveryRow, v1: &V1) -> Result<Self, Problem> {
         let attempts = v1.store.attempts(row.id).await?;
         let attempts = attempts
@@ -324,7 +332,7 @@ impl From<&DeliveryRow> for DeliveryView {
 }
 
 impl AttemptView {
-    /// What a callback posts follows from its message and the stage.
+    /// Builds the view. The body of a callback is derived from its message and the stage.
     fn of(row: &DeliveryRow, tried: AttemptRow) -> Self {
         let AttemptRow { stage, attempt } = tried;
         let (webhook_id, body) = Callback::posting(&row.subject, stage);
@@ -342,7 +350,7 @@ impl AttemptView {
     }
 }
 
-/// Where a page begins.
+/// The cursor of a page of deliveries.
 struct Place(DeliveryAfter);
 
 impl fmt::Display for Place {

@@ -1,4 +1,5 @@
-//! `/v1/endpoints`: endpoints that fail, and those that were switched off for it. For admin tokens alone: bots share endpoints.
+//! `/v1/endpoints`: failing endpoints, and endpoints switched off after failures. Needs an admin
+//! token, because bots share endpoints.
 
 use std::sync::Arc;
 
@@ -19,14 +20,13 @@ use super::page::Page;
 use super::problem::Problem;
 use crate::store::lane;
 
-/// This file's operations.
 pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
     OpenApiRouter::new()
         .routes(routes!(list))
         .routes(routes!(switch_on))
 }
 
-/// An endpoint in trouble. One that works is not listed.
+/// A failing endpoint. Working endpoints are not listed.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Endpoint)]
 pub struct EndpointView {
@@ -35,21 +35,22 @@ pub struct EndpointView {
     endpoint: String,
     /// The first failure since the last success.
     failing_since: Moment,
-    /// Of the failure that was written down last.
+    /// The error of the last recorded failure.
     #[schema(example = "status 500")]
     last_error: String,
-    /// When it was switched off, after 120 hours of failures alone; null where it is still called.
+    /// When the endpoint was switched off, after 120 hours without a success; null if the gateway
+    /// still calls the endpoint.
     #[schema(required)]
     off_at: Option<Moment>,
-    /// How many deliveries wait for it.
+    /// The number of deliveries waiting for the endpoint.
     #[schema(minimum = 0)]
     waiting: i64,
 }
 
-/// Which endpoint to call again.
+/// An endpoint to switch on.
 #[derive(ToSchema)]
 pub struct SwitchOn {
-    /// Scheme, host and port; more of a URL is ignored.
+    /// The scheme, host and port; the rest of the URL is ignored.
     #[schema(
         value_type = String,
         max_length = 2048,
@@ -59,10 +60,10 @@ pub struct SwitchOn {
     endpoint: Url,
 }
 
-/// What is called again.
+/// The result of switching an endpoint on.
 #[derive(Serialize, ToSchema)]
 pub struct SwitchedOn {
-    /// How many deliveries that waited for it are due now.
+    /// The number of waiting deliveries that are due now.
     #[schema(minimum = 0)]
     due: u64,
 }
@@ -74,9 +75,10 @@ impl FromFields for SwitchOn {
     }
 }
 
-/// List endpoints in trouble
+/// List failing endpoints
 ///
-/// Those that fail, and those that were switched off; the longest in trouble first, 1000 at most, on one page.
+/// Returns failing and switched-off endpoints on a single page of at most 1000 entries. The
+/// endpoint that has failed for the longest time comes first.
 #[utoipa::path(
     get, path = "/v1/endpoints", tag = "endpoints",
     responses((status = 200, description = "The endpoints.", body = Page<EndpointView>), AdminOnly)
@@ -93,9 +95,10 @@ async fn list(State(v1): State<Arc<V1>>, _: Admin) -> Result<Json<Page<EndpointV
     Ok(Json(Page::from_parts(shown.collect(), None)))
 }
 
-/// Call an endpoint again
+/// Switch an endpoint on
 ///
-/// Switches it on and forgets its failures: what waits for it is due now, except where it asked for the wait itself.
+/// Switches the endpoint on and clears its failures. Waiting deliveries are due at once, except
+/// deliveries for which the endpoint itself asked for a delay.
 #[utoipa::path(
     post, path = "/v1/endpoints/on", tag = "endpoints", request_body = SwitchOn,
     responses(

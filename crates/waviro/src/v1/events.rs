@@ -1,7 +1,9 @@
-//! `/v1/events`: the events as a live stream (Server-Sent Events), resumable by the number of the last one seen.
+//! `/v1/events`: a live stream of events (Server-Sent Events). A client resumes after the number of
+//! its last event.
 //!
-//! A stream reads the table and is only woken by commits. The numbers rise in the order of the commits, so there is no gap and no
-//! repeat between what was missed and what is new, and nothing is kept in memory for who reads slowly.
+//! A stream reads events from the database table; a commit only wakes the stream. The numbers rise
+//! in the order of the commits, so nothing is missing or repeated between old and new events. No
+//! events wait in memory for a slow client.
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -29,25 +31,24 @@ use crate::clock::millis;
 use crate::door::Permit;
 use crate::store::{EventRow, Listening};
 
-/// Proxies end what is silent for a minute; this says often enough that the stream lives. As often it is asked whether the token
-/// does, and before each event.
+/// The interval of comments. Proxies close a connection without data after about a minute. The
+/// stream checks its token at the same interval, and before each event.
 const COMMENT_EVERY: Duration = Duration::from_secs(15);
 
-/// Who takes nothing for so long is cut off, and resumes where he was.
+/// The most time for the client to accept data. Then the stream ends, and the client can resume.
 const TAKES_WITHIN: Duration = Duration::from_secs(30);
 
-/// Events read at once.
+/// The most events of a read.
 const PAGE: i64 = 100;
 
-/// Pages on their way to the reader; more wait in the table.
+/// The pages queued for the client; later events stay in the table.
 const AHEAD: usize = 2;
 
-/// This file's operation.
 pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
     OpenApiRouter::new().routes(routes!(listen))
 }
 
-/// Where a stream begins, and whose it is.
+/// The start and the bot of a stream.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(
@@ -55,20 +56,21 @@ pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
     reason = "read by hand, which can name the parameter that is wrong"
 )]
 pub struct StreamParams {
-    /// One bot alone, by its id or name.
+    /// The id or name of a bot; absent for all bots.
     #[param(nullable = false)]
     bot: Option<String>,
-    /// The number of the last event seen; 0 for all that are kept. `Last-Event-ID` says the same and wins. Without either
-    /// the stream begins now.
+    /// The number of the last event seen; 0 for all stored events. `Last-Event-ID` has the same
+    /// meaning and takes precedence. Without either, the stream starts with the next event.
     #[param(minimum = 0, nullable = false)]
     after: Option<i64>,
 }
 
-/// Listen to events
+/// Stream events
 ///
-/// Server-Sent Events: `id` is the event's number, `event` its kind, `data` what a subscription would be posted. First what was
-/// missed, then what is new. All bots for an admin, its own for a bot's token. A comment comes every 15 s. Events are kept for whoever
-/// listened within a week.
+/// Server-Sent Events: `id` is the event's number, `event` its kind, and `data` the same body that
+/// a subscription gets. Missed events come first, then new events. An admin gets the events of all
+/// bots, a bot's token only the events of its bot. A comment is sent every 15 s. The gateway stores
+/// events for a stream that was open within the last week.
 #[utoipa::path(
     get, path = "/v1/events", tag = "events", params(
         StreamParams,
@@ -97,18 +99,20 @@ async fn listen(
         }
         (None, Role::Bot(slot)) => Some(*slot),
         (None, Role::Admin) => None,
-        // Users of the dashboard have no token by which the stream could see that they may go on.
+        // A dashboard user has no token, and a stream without a token could not check whether the
+        // user is still allowed.
         (None, Role::Operator(_) | Role::Viewer) => return Err(Problem::NoToken),
     };
     let reserved = match caller.role {
         Role::Admin => 0,
         _ => v1.streams_for_admins,
     };
-    // A hash, so that no token lies about longer than its request.
+    // A hash, so the token itself does not stay in memory longer than the request.
     let owner = Sha256::digest(caller.shown()).into();
     let permit = v1.streams.take_beside(owner, reserved);
     let permit = permit.map_err(|none| Problem::Limit(Limit::Streams(none)))?;
-    // First the ear, then where to begin: what is written from now on is wanted.
+    // Registers the listener before reading the last number, so that each event written from now on
+    // is stored.
     let listening = v1.store.listen(slot);
     let last = *v1.store.last_event().borrow();
     let token = sent_token(&headers)?.unwrap_or_default().to_owned();
@@ -116,7 +120,7 @@ async fn listen(
     let (feed, parts) = mpsc::channel(AHEAD);
     let stream = Stream {
         slot,
-        // A number that was never given out would hide all events up to it.
+        // A number above the last event would hide all events up to that number.
         after: asked.after.unwrap_or(last).min(last),
         token,
         feed,
@@ -132,7 +136,7 @@ async fn listen(
     let mut response = Body::from_stream(body).into_response();
     let answer = response.headers_mut();
     answer.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    // nginx holds answers back until a buffer is full, unless told not to.
+    // By default, nginx buffers a response until the buffer is full.
     answer.insert(
         HeaderName::from_static("x-accel-buffering"),
         HeaderValue::from_static("no"),
@@ -140,7 +144,7 @@ async fn listen(
     Ok(response)
 }
 
-/// What the request says.
+/// The parameters of the request.
 struct Asked {
     bot: Option<String>,
     after: Option<i64>,
@@ -169,16 +173,16 @@ impl Asked {
 }
 
 fn number(parameter: &'static str, text: &str) -> Result<i64, Problem> {
-    // `parse` takes a plus sign, which is no digit of a number here.
+    // `parse` accepts a plus sign; an event number has only digits.
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let form = || Problem::InvalidField(parameter, "the number of an event, or 0".into());
     digits.then(|| text.parse().ok()).flatten().ok_or_else(form)
 }
 
-/// One open stream.
+/// An open stream.
 struct Stream {
     slot: Option<i32>,
-    /// The last event that the reader was given.
+    /// The number of the last event sent to the client.
     after: i64,
     token: String,
     feed: mpsc::Sender<Bytes>,
@@ -196,12 +200,12 @@ impl Stream {
         }
     }
 
-    /// Until the reader or his token is gone.
+    /// Sends events until the client disconnects or the token becomes invalid.
     async fn pass_on(&mut self) {
         let clock = self.v1.clock.clone();
         let mut last = self.v1.store.last_event();
         let mut comment_at = clock.steady() + millis(COMMENT_EVERY);
-        // At once, so that whoever waits for the answer's beginning has it.
+        // Sent at once, so that a client waiting for the first byte gets the response.
         if !self.give(": waviro\n\n".to_owned()).await {
             return;
         }
@@ -220,7 +224,7 @@ impl Stream {
                 }
             };
             if let Some(newest) = events.last() {
-                // Whose token died in the meantime is shown nothing more.
+                // A token revoked in the meantime gets no more events.
                 if !self.may_go_on().await {
                     return;
                 }
@@ -252,7 +256,7 @@ impl Stream {
         }
     }
 
-    /// Whether the reader took it in time.
+    /// Sends a text; returns whether the client accepted the text in time.
     async fn give(&self, text: String) -> bool {
         tokio::select! {
             given = self.feed.send(Bytes::from(text)) => given.is_ok(),
@@ -260,7 +264,7 @@ impl Stream {
         }
     }
 
-    /// Whether the token and its bot still live.
+    /// Returns whether the token is valid and the bot exists.
     async fn may_go_on(&self) -> bool {
         let lives = match self.v1.tokens.of(&self.token).await {
             Ok(token) => token.is_some(),
@@ -279,7 +283,7 @@ impl Stream {
 fn written(events: &[EventRow]) -> String {
     let mut text = String::new();
     for event in events {
-        // A body is JSON, on one line. Writing to a String cannot fail.
+        // A body is JSON on a single line. Writing to a `String` cannot fail.
         let _ = write!(
             text,
             "id: {}\nevent: {}\ndata: {}\n\n",

@@ -1,4 +1,4 @@
-//! How a bot is: what is known of its link and of its traffic, and a verdict in words.
+//! The health of a bot: facts about its link and its traffic, and a verdict in words.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -10,41 +10,44 @@ use crate::bots::{Bot, why_unreachable};
 use crate::clock::Millis;
 use waviro_link::{OfflineCause, Status, UnlinkedCause};
 
-/// WhatsApp takes a message within seconds; one that is silent for a minute is dialled anew. Twice that is no hiccup.
+/// The time without a server ack after which a waiting message counts as stuck. WhatsApp
+/// acknowledges a message within seconds, and a connection silent for a minute is restored; twice
+/// that time excludes a short disturbance.
 const STUCK_AFTER: Millis = 120_000;
 
-/// How a bot is, with the evidence.
+/// The health of a bot, with the evidence.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Health {
-    /// Whether what is sent now goes out now.
+    /// True if the bot can send messages now.
     healthy: bool,
-    /// Why, in English.
+    /// The reason for the verdict, in English.
     #[schema(example = "The bot is online and nothing waits.")]
     reason: String,
-    /// Whether the link is up.
+    /// True if the link is connected.
     connected: bool,
-    /// Since when, where it is.
+    /// When the connection was established, if the link is connected.
     #[schema(required)]
     since: Option<Moment>,
-    /// When it was last up: now, if it is; null where it was not since the gateway started.
+    /// When the link was last connected: now, if the link is connected; null if it has not been
+    /// connected since the gateway started.
     #[schema(required)]
     last_online: Option<Moment>,
-    /// When WhatsApp last took a message.
+    /// The time of WhatsApp's last server ack.
     #[schema(required)]
     last_server_ack: Option<Moment>,
-    /// When something was last written to the bot, or by its own phone.
+    /// The time of the last inbound message, including messages from the owner's phone.
     #[schema(required)]
     last_inbound: Option<Moment>,
-    /// Messages that were accepted and that WhatsApp has not taken yet.
+    /// The number of accepted messages without a server ack.
     #[schema(minimum = 0)]
     pending: i64,
-    /// How long the first of them waits, in seconds.
+    /// The waiting time of the oldest such message, in seconds.
     #[schema(required, minimum = 0)]
     oldest_pending_s: Option<i64>,
 }
 
 impl Health {
-    /// Looks at the link and asks the database.
+    /// Reads the state of the link and the evidence in the database.
     pub(super) async fn of(bot: &Bot, v1: &V1) -> Result<Self, Problem> {
         let evidence = v1.store.evidence(bot.slot()).await?;
         let (status, marks, now) = (bot.status(), bot.marks().borrow().clone(), v1.clock.now());
@@ -80,7 +83,7 @@ impl Health {
     }
 }
 
-/// The state as a sentence that says what to do.
+/// Returns the state as a sentence with advice.
 fn words(status: &Status) -> String {
     match status {
         Status::Online => "The bot is online.".to_owned(),

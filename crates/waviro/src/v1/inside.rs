@@ -1,7 +1,8 @@
-//! The administration API for whoever the gateway itself vouches for: the dashboard asks it as its user.
+//! Calls of the administration API from inside the process: the dashboard calls `/v1` on behalf of
+//! its user.
 //!
-//! One way to everything: what a page shows is what the API answers, and what a form does is done by the same handler, with the
-//! same checks and the same problems.
+//! The dashboard has no other way to the data. A page shows the API's response, and a form runs the
+//! API's handler, with the same checks and the same problems.
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -17,41 +18,41 @@ use super::problem::{Answered, Problem};
 use crate::door::header;
 use crate::once::{KEY, REPLAY};
 
-/// The most that an answer may be, bytes: handlers answer with less.
+/// The most bytes of a response; handlers return less.
 pub(super) const ANSWER_CAP: usize = 16 * 1024 * 1024;
 
-/// The resources, asked without a socket.
+/// A client of the `/v1` router without a socket.
 #[derive(Clone)]
 pub struct Inside {
     router: Router,
 }
 
-/// What was answered instead of what was asked for.
+/// The API's refusal of a call.
 #[derive(Debug, Clone, serde::Deserialize)]
 pub struct Refused {
     /// The status.
     pub status: u16,
-    /// The kind of problem, which programs look at.
+    /// The stable code of the problem.
     pub code: String,
-    /// What happened and what to do, in English.
+    /// The problem and its remedy, in English.
     pub detail: String,
-    /// The field to blame.
+    /// The wrong field.
     pub field: Option<String>,
-    /// Finds the request in the log.
+    /// The request's id in the log.
     pub request_id: String,
-    /// The problem itself, with what the text leaves out.
+    /// The typed problem, with details that the text leaves out.
     #[serde(skip)]
     pub problem: Option<Box<Problem>>,
 }
 
 impl Inside {
-    /// Over the same routes that the listener serves.
+    /// Creates a client of the same routes that the listener serves.
     #[must_use]
     pub fn new(router: Router) -> Self {
         Self { router }
     }
 
-    /// What a GET answers.
+    /// Returns the response of a GET request.
     ///
     /// # Errors
     /// [`Refused`]
@@ -60,7 +61,7 @@ impl Inside {
         serde_json::from_value(body).map_err(|cause| failed(path, &cause.to_string()))
     }
 
-    /// What a GET answers as another kind of text.
+    /// Returns the response of a GET request as text of another media type.
     ///
     /// # Errors
     /// [`Refused`]
@@ -78,7 +79,7 @@ impl Inside {
         String::from_utf8(bytes.into()).map_err(|cause| failed(path, &cause.to_string()))
     }
 
-    /// What any other request answers; null where there is no body.
+    /// Returns the response of any other request, or null if the response has no body.
     ///
     /// # Errors
     /// [`Refused`]
@@ -97,7 +98,8 @@ impl Inside {
         read(path, &bytes)
     }
 
-    /// What a POST answers that is not to be done twice, and whether it was answered so before: `key` is its `Idempotency-Key`.
+    /// Returns the response of a POST request with the `Idempotency-Key` `key`, and whether the
+    /// response was a stored first response.
     ///
     /// # Errors
     /// [`Refused`]
@@ -148,7 +150,7 @@ impl Inside {
     }
 }
 
-/// Null where there is no body.
+/// Parses a response body; an empty body is null.
 fn read(path: &str, bytes: &[u8]) -> Result<Value, Refused> {
     if bytes.is_empty() {
         return Ok(Value::Null);

@@ -1,4 +1,4 @@
-//! `/v1/bots/{bot}/keys`: a bot's SecretKey for `/api/…`, of which only a hash is kept.
+//! `/v1/bots/{bot}/keys`: a bot's SecretKey for `/api/…`. The gateway stores only a hash of a key.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,13 +19,12 @@ use super::moment::Moment;
 use super::problem::Problem;
 use crate::bots::{LONGEST_OVERLAP, SecretKey};
 
-/// A day: time to change a key on every machine that has it.
+/// The default overlap: a day, to change the key on every machine that uses the key.
 const USUAL_OVERLAP: u64 = 86_400;
 
-/// Hex digits of a fingerprint: enough to tell two keys apart, and nothing to guess a key by.
+/// The hex digits of a fingerprint: enough to distinguish two keys, useless to guess a key.
 const SHOWN: usize = 12;
 
-/// This file's operations.
 pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
     OpenApiRouter::new()
         .routes(routes!(show))
@@ -33,55 +32,57 @@ pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
         .routes(routes!(end))
 }
 
-/// What is known of a bot's keys.
+/// The known facts about a bot's keys.
 #[derive(Serialize, ToSchema)]
 pub struct Keys {
-    /// The key.
+    /// The current key.
     current: CurrentKey,
-    /// The key before it, while it works too.
+    /// The previous key, as long as it is valid.
     #[schema(required)]
     previous: Option<OldKey>,
 }
 
-/// The key.
+/// The current key.
 #[derive(Serialize, ToSchema)]
 pub struct CurrentKey {
-    /// The first digits of its SHA-256, to tell keys apart.
+    /// The first digits of the key's SHA-256, to distinguish keys.
     #[schema(example = "9f86d081884c")]
     fingerprint: String,
-    /// When it was made; null where an older version made it.
+    /// When the key was created; null if an older version of the gateway created the key.
     #[schema(required)]
     created_at: Option<Moment>,
 }
 
-/// A key that was replaced.
+/// A replaced key.
 #[derive(Serialize, ToSchema)]
 pub struct OldKey {
-    /// The first digits of its SHA-256.
+    /// The first digits of the key's SHA-256.
     #[schema(example = "9f86d081884c")]
     fingerprint: String,
-    /// Until when it works.
+    /// When the key becomes invalid.
     until: Moment,
 }
 
-/// How to replace a key.
+/// The options of a key's replacement.
 #[derive(ToSchema)]
 pub struct Rotate {
-    /// How long the old key goes on working, in seconds; 0 ends it at once. Null is as absent.
+    /// The seconds for which the old key stays valid; 0 invalidates the old key at once. Null is
+    /// the same as absent.
     #[schema(minimum = 0, maximum = 604_800, default = 86_400, example = 86_400)]
     overlap_s: Option<u32>,
-    /// A SecretKey that programs have already, in place of a fresh one: visible ASCII characters, hard to guess, of no other bot.
+    /// An existing SecretKey to take over instead of a new key: visible ASCII characters, hard to
+    /// guess, used by no other bot.
     #[schema(value_type = Option<String>, min_length = 16, max_length = 128)]
     secret_key: Option<SecretKey>,
 }
 
-/// A fresh key.
+/// A new key.
 #[derive(Serialize, ToSchema)]
 pub struct NewKey {
-    /// The bot's SecretKey from now on, shown only now.
+    /// The bot's new SecretKey, shown only at its creation.
     #[schema(example = "1f2e3d4c…")]
     secret_key: String,
-    /// Until when the old one works too; null where it is dead.
+    /// When the old key becomes invalid; null if the old key is already invalid.
     #[schema(required)]
     previous_until: Option<Moment>,
 }
@@ -96,9 +97,10 @@ impl FromFields for Rotate {
     }
 }
 
-/// Show what is known of a bot's keys
+/// Show the facts about a bot's keys
 ///
-/// When they were made and how long they work, and fingerprints to tell them apart. Never a key: only hashes are kept.
+/// Returns the creation time, the validity and a fingerprint of each key, but never a key: the
+/// gateway stores only hashes.
 #[utoipa::path(
     get, path = "/v1/bots/{bot}/keys", tag = "keys",
     responses((status = 200, description = "The keys' facts.", body = Keys))
@@ -124,8 +126,9 @@ async fn show(State(v1): State<Arc<V1>>, at: AtBot) -> Result<Json<Keys>, Proble
 
 /// Replace a bot's key
 ///
-/// The new SecretKey works at once and is shown this once. The old one goes on working for a while, so that it can be changed on one
-/// machine after the other; a key that was replaced before it dies now. `secret_key` takes over a key that programs have already.
+/// The new SecretKey is valid at once and is shown only in this response. The old key stays valid
+/// for the overlap, so that the machines can be changed in turn. A key replaced earlier becomes
+/// invalid now. With `secret_key` the bot takes over an existing key.
 #[utoipa::path(
     post, path = "/v1/bots/{bot}/keys/rotate", tag = "keys", request_body = Option<Rotate>,
     responses((status = 200, description = "The new key.", body = NewKey), Conflict)
@@ -150,7 +153,7 @@ async fn rotate(
 
 /// End the old key
 ///
-/// It is dead when this is answered. Nothing happens where none is left.
+/// The old key is invalid as soon as the response is sent. Without an old key, nothing happens.
 #[utoipa::path(
     delete, path = "/v1/bots/{bot}/keys/previous", tag = "keys",
     responses((status = 204, description = "Only the current key works."))

@@ -1,4 +1,5 @@
-//! `/v1/bots/{bot}/relink`, `/qr`, `/pairing-code` and `/logout`: how a bot comes by its device, and how it loses it.
+//! `/v1/bots/{bot}/relink`, `/qr`, `/pairing-code` and `/logout`: link a bot's device to WhatsApp
+//! and log the device out.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -27,7 +28,6 @@ use super::problem::Problem;
 use crate::bots::{Bot, LinkCode};
 use crate::clock::millis;
 
-/// This file's operations.
 pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
     OpenApiRouter::new()
         .routes(routes!(relink))
@@ -36,39 +36,40 @@ pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
         .routes(routes!(logout))
 }
 
-/// Who a bot is linked as, or the code to scan.
+/// The linked account of a bot, or the QR code to scan.
 #[derive(Serialize, ToSchema)]
 pub struct Linking {
-    /// Where the link stands.
+    /// The state of the link.
     state: LinkState,
-    /// Whether the bot has a device at WhatsApp.
+    /// True if the bot has a device at WhatsApp.
     linked: bool,
-    /// The phone number that it is linked as.
+    /// The phone number of the linked account.
     #[schema(required, example = "6281200000001")]
     number: Option<String>,
-    /// The name that the account shows; empty until WhatsApp told it.
+    /// The display name of the account; empty until WhatsApp has sent the name.
     #[schema(required)]
     account_name: Option<String>,
-    /// What the phone must scan (WhatsApp, Linked devices, Link a device); null where there is no code to show.
+    /// The text of the QR code to scan with the phone (WhatsApp, Linked devices, Link a device);
+    /// null if there is no code.
     #[schema(required, example = "2@…")]
     qrcode: Option<String>,
-    /// After this WhatsApp takes the code no more; ask again for the next one.
+    /// When WhatsApp stops accepting the code; then call again for the next code.
     #[schema(required)]
     expires_at: Option<Moment>,
 }
 
-/// The phone that is to type a code.
+/// The phone for a pairing code.
 #[derive(ToSchema)]
 pub struct AskPairingCode {
-    /// Its number: country code first, digits only.
+    /// The phone's number: country code first, digits only.
     #[schema(pattern = "^[1-9][0-9]{6,14}$", example = "6281200000001", value_type = String)]
     number: Number,
 }
 
-/// A code to type on a phone.
+/// A pairing code to type on the phone.
 #[derive(Serialize, ToSchema)]
 pub struct PairingCode {
-    /// Eight characters, typed on the phone under Linked devices, Link with phone number.
+    /// Eight characters to type on the phone under Linked devices, Link with phone number.
     #[schema(example = "ABCD-EFGH")]
     code: String,
 }
@@ -82,9 +83,10 @@ impl FromFields for AskPairingCode {
 
 /// Link a bot
 ///
-/// Starts linking where there is no device, and answers the first code. Where the bot is linked it says as whom. A bot whose device
-/// another program opened (state `replaced`) takes it back: it connects again, and the other program loses it. A bot that WhatsApp
-/// banned or whose version it refused (`banned`, `client_outdated`) logs in once more: a ban may be lifted early.
+/// Starts linking if the bot has no device, and returns the first QR code. If the bot is already
+/// linked, returns the account. In the state `replaced`, the bot reconnects and takes the device
+/// back from the other program. In the states `banned` and `client_outdated`, the bot logs in
+/// again, because WhatsApp may lift a ban early.
 #[utoipa::path(
     post, path = "/v1/bots/{bot}/relink", tag = "linking",
     responses(
@@ -108,7 +110,7 @@ async fn relink(State(v1): State<Arc<V1>>, at: AtBot) -> Result<Json<Linking>, P
     }))
 }
 
-/// Logs in where WhatsApp refused to, and waits for its answer.
+/// Logs in again after WhatsApp refused the login, and waits for the result.
 async fn retry(v1: &V1, link: &dyn Link) {
     link.reconnect().await;
     let mut status = link.status();
@@ -119,9 +121,10 @@ async fn retry(v1: &V1, link: &dyn Link) {
     }
 }
 
-/// Show the code to scan
+/// Show the QR code
 ///
-/// What relink answered, as it is now; starts nothing. With `Accept: image/svg+xml` the code comes as a picture.
+/// Returns the current response of relink without starting anything. With `Accept: image/svg+xml`
+/// the response is a picture of the code.
 #[utoipa::path(
     get, path = "/v1/bots/{bot}/qr", tag = "linking",
     responses(
@@ -131,7 +134,7 @@ async fn retry(v1: &V1, link: &dyn Link) {
     )
 )]
 async fn qr(at: AtBot, headers: HeaderMap) -> Result<Response, Problem> {
-    // Whoever scans it becomes the bot.
+    // A person with the code can link any account as the bot.
     at.caller.must_be_able_to_change()?;
     let status = at.bot.status();
     let state = LinkState::of(&status);
@@ -161,10 +164,10 @@ async fn qr(at: AtBot, headers: HeaderMap) -> Result<Response, Problem> {
     Ok(([(VARY, "accept")], Json(linking)).into_response())
 }
 
-/// Ask for a code to type
+/// Request a pairing code
 ///
-/// For a phone that can't scan: the code is typed on it, under Linked devices, Link with phone number. Starts linking where that
-/// was not done.
+/// For a phone that cannot scan: the code is typed on the phone, under Linked devices, Link with
+/// phone number. Starts linking if necessary.
 #[utoipa::path(
     post, path = "/v1/bots/{bot}/pairing-code", tag = "linking", request_body = AskPairingCode,
     responses((status = 200, description = "The code.", body = PairingCode), Conflict, Unavailable)
@@ -185,7 +188,8 @@ async fn pairing_code(
 
 /// Log a bot out
 ///
-/// Removes its device at WhatsApp. What waits to be sent ends with ack -1. The bot stays and can be linked again.
+/// Removes the bot's device at WhatsApp. Waiting messages get ack -1. The bot itself stays and can
+/// be linked again.
 #[utoipa::path(
     post, path = "/v1/bots/{bot}/logout", tag = "linking",
     responses((status = 204, description = "The device is gone."), Conflict, Unavailable)
@@ -206,7 +210,8 @@ async fn logout(State(v1): State<Arc<V1>>, at: AtBot) -> Result<StatusCode, Prob
         }
     }
     let link = at.bot.link().ok_or(Problem::WhatsAppUnavailable)?;
-    // A task of its own: cut off in the middle by a client that goes away, it would leave half a device behind.
+    // The logout runs in its own task: if the client disconnects, a cancelled logout would leave
+    // the device half removed.
     let leaving = v1.tasks.spawn(async move { link.logout().await });
     tokio::select! {
         left = leaving => match left {
@@ -220,7 +225,7 @@ async fn logout(State(v1): State<Arc<V1>>, at: AtBot) -> Result<StatusCode, Prob
     }
 }
 
-/// The first code, or who is linked; ends with the gateway.
+/// Returns the first QR code or the linked account. A shutdown cancels the wait.
 async fn code(v1: &V1, bot: &Bot) -> Result<LinkCode, Problem> {
     tokio::select! {
         code = bot.link_code(&v1.clock, v1.qr_within) => Ok(code?),
@@ -228,7 +233,7 @@ async fn code(v1: &V1, bot: &Bot) -> Result<LinkCode, Problem> {
     }
 }
 
-/// As a picture that scales, with the quiet zone that readers want.
+/// Renders the code as SVG, with the quiet zone that scanners need.
 fn drawn(code: &QrCode) -> Result<String, Problem> {
     let drawn = qrcode::QrCode::new(code.text.as_bytes());
     let drawn = drawn.map_err(|cause| {
@@ -239,7 +244,7 @@ fn drawn(code: &QrCode) -> Result<String, Problem> {
         .render::<svg::Color<'_>>()
         .min_dimensions(264, 264)
         .build();
-    // A line's end for those who print it; writing to a String cannot fail.
+    // The final newline helps terminal users. Writing to a `String` cannot fail.
     let _ = writeln!(text);
     Ok(text)
 }

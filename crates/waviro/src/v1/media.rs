@@ -1,4 +1,5 @@
-//! `/v1/media/{media}` and `/v1/bots/{bot}/media/{media}`: files that were sent to the bots, by a signed link or with a token.
+//! `/v1/media/{media}` and `/v1/bots/{bot}/media/{media}`: files received by the bots, by a signed
+//! link or with a token.
 
 use std::sync::Arc;
 
@@ -28,19 +29,18 @@ use crate::invisible::{is_bidi_control, is_blank};
 use crate::outbox::NoRoom;
 use crate::store::{FileDetail, MediaRow};
 
-/// Bytes read at once.
+/// The bytes of a read.
 const PART: usize = 64 * 1024;
 
 const MISSING: Problem = Problem::NoSuch("file");
 
-/// This file's operations.
 pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
     OpenApiRouter::new()
         .routes(routes!(open))
         .routes(routes!(fetch))
 }
 
-/// What a signed link carries.
+/// The parameters of a signed link.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(
@@ -48,7 +48,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
     reason = "read by hand, which can name the parameter that is wrong"
 )]
 pub struct LinkParams {
-    /// When it expires, in Unix seconds.
+    /// When the link expires, in Unix seconds.
     expires: i64,
     /// HMAC-SHA256 over the file's id and `expires`, in hex.
     signature: String,
@@ -56,8 +56,10 @@ pub struct LinkParams {
 
 /// Open a file by its link
 ///
-/// As `message.received` has it in `media.url`. It needs no token. The file is fetched from WhatsApp when it is first asked for, which
-/// takes a moment, and kept as long as `retention.media_days` says. Never show it in a page: what it holds is somebody else's.
+/// The link comes from `media.url` of a `message.received` event and needs no token. The gateway
+/// fetches the file from WhatsApp at the first request, which takes a moment, and keeps the file
+/// for `retention.media_days`. Never show the file inside a web page: the content comes from an
+/// untrusted sender.
 #[utoipa::path(
     get, path = "/v1/media/{media}", tag = "media", security(()), params(LinkParams),
     responses((status = 200, description = "The file.", body = Vec<u8>, content_type = "*/*"), SignatureWrong, NoFileAnswers)
@@ -77,7 +79,7 @@ async fn open(
     }
     let expires = expires.ok_or(Problem::MissingField("expires"))?;
     let signature = signature.ok_or(Problem::MissingField("signature"))?;
-    // What is no number was not signed.
+    // A value that is not a number cannot have a valid signature.
     let expires = expires.parse().map_err(|_| Problem::BadSignature)?;
     let id = id.ok_or(Problem::BadSignature)?;
     // The secret in memory is checked first, so that a stranger's link costs no database query. The
@@ -86,14 +88,14 @@ async fn open(
     v1.files.refresh().await?;
     v1.files.check(&id, expires, &signature)?;
     let row = v1.store.media(&id).await?;
-    // Signed, so it was here.
+    // The signature is valid, so the file existed.
     let gone = || Problem::MediaGone("it was kept long enough".to_owned());
     v1.give(row.ok_or_else(gone)?).await
 }
 
 /// Fetch a file
 ///
-/// The same with a token.
+/// Returns the same file as the link, with a token.
 #[utoipa::path(
     get, path = "/v1/bots/{bot}/media/{media}", tag = "media",
     responses((status = 200, description = "The file.", body = Vec<u8>, content_type = "*/*"), NoFileAnswers)
@@ -117,7 +119,8 @@ impl V1 {
     }
 }
 
-/// The file as something to save, which no browser runs: what it holds and what it claims to be is somebody else's.
+/// Builds the response as a download, so that no browser executes the content: an untrusted sender
+/// chose the content and its media type.
 async fn answer(file: File, row: &MediaRow) -> std::io::Result<Response> {
     let length = file.metadata().await?.len();
     let parts = stream::try_unfold(file, async |mut file: File| {
@@ -140,7 +143,7 @@ async fn answer(file: File, row: &MediaRow) -> std::io::Result<Response> {
     Ok(response)
 }
 
-/// As the sender says, where that is a media type.
+/// Returns the sender's media type if it is well-formed.
 fn kind(about: &FileDetail) -> HeaderValue {
     let token = |part: &str| {
         !part.is_empty()
@@ -158,7 +161,8 @@ fn kind(about: &FileDetail) -> HeaderValue {
     value.flatten().unwrap_or_else(usual)
 }
 
-/// RFC 6266: a name for everybody, and the real one for those who read RFC 8187.
+/// Returns the Content-Disposition header (RFC 6266): an ASCII name for all clients, and the full
+/// name for clients with RFC 8187.
 fn disposition(row: &MediaRow) -> HeaderValue {
     const LONGEST: usize = 120;
     let told = row.about.file_name.as_deref().unwrap_or_default();
@@ -187,11 +191,11 @@ fn disposition(row: &MediaRow) -> HeaderValue {
         }
     }
     let text = format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{extended}");
-    // ASCII without control characters: it cannot fail.
+    // The value is ASCII without control characters, so the conversion cannot fail.
     HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("attachment"))
 }
 
-/// The file that the path names; `None` where it can be none.
+/// Extractor: the file id in the path; `None` if the value cannot be an id.
 struct MediaId(Option<String>);
 
 impl<S: Send + Sync> FromRequestParts<S> for MediaId {

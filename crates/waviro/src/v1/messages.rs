@@ -1,4 +1,4 @@
-//! `/v1/bots/{bot}/messages`: the message log, what became of each message, and sending.
+//! `/v1/bots/{bot}/messages`: the message log, the history of a message, and sending.
 
 mod place;
 mod send;
@@ -27,65 +27,65 @@ use crate::store::{DeliveryFilter, HeardRow, LogFilter, SentRow};
 use place::{HeardPlace, SentPlace};
 pub use view::{Direction, MessageView};
 
-/// The most characters of a text that is looked for.
+/// The most characters of a text to search for.
 const LOOKED_FOR: usize = 200;
 
-/// Deliveries of one message that are shown.
+/// The most deliveries to show with a message.
 const DELIVERIES: usize = 50;
 
-/// This file's operations.
 pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
     OpenApiRouter::new()
         .routes(routes!(list, send::send))
         .routes(routes!(show))
 }
 
-/// A message and all that became of it.
+/// A message with its history.
 #[derive(Serialize, ToSchema)]
 pub struct FullMessage {
     /// The message.
     #[serde(flatten)]
     message: MessageView,
-    /// What happened, in its order.
+    /// The events of the message, the oldest first.
     timeline: Vec<Happened>,
-    /// What was posted of it, newest first, 50 at most: callbacks, webhooks, events.
+    /// The callbacks, webhooks and events posted for the message, newest first, 50 at most.
     deliveries: Vec<FullDelivery>,
-    /// What the answers of its webhooks sent.
+    /// The messages sent by webhook replies to the message.
     replies: Vec<MessageView>,
-    /// Of a message to a group: how many of its members have it. They are counted while a subscription or a stream wants
-    /// `message.ack`; null where nothing was counted.
+    /// The number of group members with the message, for a message to a group. Members are counted
+    /// only while a subscription or a stream wants `message.ack`; null if nothing was counted.
     #[schema(required)]
     members: Option<Members>,
 }
 
-/// How many members of a group have a message.
+/// The number of group members with a message.
 #[derive(Serialize, ToSchema)]
 pub struct Members {
-    /// On whose phone it is, those who read it included.
+    /// The members whose phone has the message, including the members who read the message.
     #[schema(minimum = 0)]
     delivered: i64,
-    /// Who read or played it.
+    /// The members who read or played the message.
     #[schema(minimum = 0)]
     read: i64,
 }
 
-/// Something that happened to a message.
+/// An entry in the history of a message.
 #[derive(Serialize, ToSchema)]
 pub struct Happened {
-    /// When.
+    /// The time of the entry.
     at: Moment,
-    /// `accepted`, `received`, `sent`, `failed`, `delivered`, `read`, `posted` (an attempt, whose delivery is named) or `replied`.
+    /// `accepted`, `received`, `sent`, `failed`, `delivered`, `read`, `posted` (an attempt of the
+    /// named delivery) or `replied`.
     #[schema(example = "accepted")]
     what: &'static str,
-    /// The delivery that it belongs to.
+    /// The id of the delivery.
     #[schema(required)]
     delivery: Option<i64>,
-    /// More about it: why it failed, what an endpoint answered.
+    /// Details: the cause of a failure, or the endpoint's response.
     #[schema(required)]
     detail: Option<String>,
 }
 
-/// What a list of messages is narrowed to.
+/// The filters of a list of messages.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(
@@ -93,35 +93,38 @@ pub struct Happened {
     reason = "read by hand, which can name the parameter that is wrong"
 )]
 pub struct MessageParams {
-    /// Sent by the bot, or written to it; `out` where nothing is said.
+    /// Sent by the bot or received by the bot; `out` by default.
     #[param(inline, nullable = false)]
     direction: Option<Direction>,
-    /// With this person or group: a number, a group's id, or an address as `chat` has it.
+    /// Messages of the given person or group: a number, a group id, or an address in the form of
+    /// `chat`.
     #[param(nullable = false)]
     chat: Option<String>,
-    /// How far they came; for `out` alone.
+    /// Messages in the given state; only for `out`.
     #[param(
         inline,
         nullable = false,
         pattern = "^(pending|sent|delivered|read|failed)$"
     )]
     state: Option<String>,
-    /// Whose text or caption holds this, in any case. The range is read for it, 5 s long: after them the page is short, or even empty,
-    /// and `next` goes on. Narrow it by time.
+    /// Messages with the given text in the text or caption, in upper or lower case. The search
+    /// scans the time range. After 5 s the scan ends with a partial page: the page may be short or
+    /// even empty, and `next` continues the scan. A smaller time range is faster.
     #[param(nullable = false, max_length = 200)]
     text: Option<String>,
-    /// At this time or later, RFC 3339.
+    /// Messages at the given time or later, RFC 3339.
     #[param(inline, nullable = false)]
     since: Option<Moment>,
-    /// Before this time, RFC 3339.
+    /// Messages before the given time, RFC 3339.
     #[param(inline, nullable = false)]
     until: Option<Moment>,
 }
 
 /// List messages
 ///
-/// Newest first. A text, or a state within a chat, is looked for by reading the range. What takes longer than 5 s is answered in part: the
-/// page may be short, or empty, and `next` goes on.
+/// Newest first. A search by text, or by state within a chat, scans the time range. After 5 s the
+/// scan ends with a partial page: the page may be short or even empty, and `next` continues the
+/// scan.
 #[utoipa::path(
     get, path = "/v1/bots/{bot}/messages", tag = "messages", params(MessageParams, PageParams),
     responses((status = 200, description = "A page of messages.", body = Page<MessageView>))
@@ -182,7 +185,8 @@ async fn list(
 
 /// Show a message
 ///
-/// With all that became of it: when it came how far, what was posted of it with each attempt, and what webhooks answered.
+/// Returns the message with its history: the time of each ack, the deliveries with their attempts,
+/// and the webhook replies.
 #[utoipa::path(
     get, path = "/v1/bots/{bot}/messages/{message}", tag = "messages",
     responses((status = 200, description = "The message and what became of it.", body = FullMessage))
@@ -249,7 +253,7 @@ async fn show(
     }))
 }
 
-/// What is known of a sent message's way.
+/// Returns the history of a sent message.
 fn course(row: &SentRow) -> Vec<Happened> {
     let ended = if row.ack < 0 { "failed" } else { "sent" };
     let ended = row.settled_at.map(|at| Happened {
@@ -266,7 +270,7 @@ fn course(row: &SentRow) -> Vec<Happened> {
         .collect()
 }
 
-/// A chat's address, from whatever names it.
+/// Returns the address of a chat from a number, a group id or an address.
 fn address(said: &str) -> String {
     if let Ok(number) = said.parse::<Number>() {
         return Chat::Person(number).address();
@@ -277,7 +281,7 @@ fn address(said: &str) -> String {
     }
 }
 
-/// The message that the path names.
+/// Extractor: the message id in the path.
 struct Named(String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Named {

@@ -1,4 +1,4 @@
-//! A moment as the administration API writes it.
+//! The timestamp format of the administration API.
 
 use serde::{Serialize, Serializer};
 use utoipa::openapi::RefOr;
@@ -7,12 +7,12 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::clock::Millis;
 
-/// RFC 3339 in UTC, to the millisecond: `2026-01-02T03:04:05.678Z`.
+/// A timestamp as RFC 3339 in UTC, with milliseconds: `2026-01-02T03:04:05.678Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment(pub Millis);
 
 impl Moment {
-    /// Reads RFC 3339 with any offset; `None` for anything else.
+    /// Parses RFC 3339 with any offset; returns `None` for any other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Millis> {
         let at: jiff::Timestamp = text.parse().ok()?;
@@ -22,7 +22,7 @@ impl Moment {
 
 impl Serialize for Moment {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Beyond the years that have a name nothing is stored.
+        // The store has no timestamps outside the range of `jiff`.
         let at = jiff::Timestamp::from_millisecond(self.0).unwrap_or_default();
         serializer.collect_str(&at)
     }

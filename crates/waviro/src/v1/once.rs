@@ -1,11 +1,17 @@
-//! `Idempotency-Key` on every POST: around the handlers, so that none can forget it.
+//! `Idempotency-Key` on every POST of `/v1`. A layer around all handlers, so that no handler can
+//! miss the key.
 //!
-//! What was done is answered again for a day, also where its client went away. A message is accepted in one transaction with its key,
-//! so whatever comes before ends with its client: the file is fetched no further, and nothing was done. All else is seen through, and
-//! a caller has so many of these at work. Of these a kill between what is done and the keeping of its answer leaves one without
-//! the other, and the same request is done again then. Answers may show
-//! secrets of which only hashes are kept, so a kept one is sealed with the token or session that asked: the database alone does not open it.
-//! It is compressed before, and one that takes much more than its request is not kept.
+//! A success is stored for a day, and a repeated request gets the stored response, also if the
+//! first client disconnected before the response. A message is accepted in the same transaction as
+//! its key. If the client disconnects before the commit, the request ends without an effect, and
+//! the download of a file stops. Any other request runs to its end in spite of a disconnected
+//! client, and a caller may have only a limited number of such requests in progress. If the process
+//! is killed between the work and the storing of the response, the same request is executed again.
+//!
+//! A response may contain a secret that the gateway otherwise stores only as a hash. Therefore a
+//! stored response is encrypted with a key derived from the caller's token or session; the database
+//! alone does not reveal the response. A response is compressed before the encryption. A response
+//! much larger than its request is not stored.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -34,50 +40,53 @@ use crate::door;
 use crate::once::{Begun, First, KEY_CAP, Key, REPLAY};
 use crate::store::{KeptAnswer, StoreError};
 
-/// The largest answer that is kept, bytes; handlers answer with less.
+/// The most bytes of a response to store; handlers return less.
 const ANSWER_CAP: usize = 1024 * 1024;
 
-/// An answer is kept as far as it takes no more than this, bytes, and twice its request: what a caller sends is what it makes the
-/// gateway keep. Every answer but a tried rule's is smaller.
+/// The most bytes of a stored response in addition to twice the size of its request. The limit ties
+/// the stored bytes to the bytes that the caller sent. Only the response of a rule test can be
+/// larger.
 const ANSWER_FLOOR: usize = 8 * 1024;
 
-/// The most that a kept answer is when it is opened, bytes: its body as JSON within JSON.
+/// The most bytes of a decompressed stored response: the body as JSON within JSON.
 const OPENED_CAP: u64 = 16 * 1024 * 1024;
 
-/// Before a kept answer that is compressed. Those of before are hex.
+/// The prefix of a compressed stored response. Older versions stored uncompressed responses as hex.
 const COMPRESSED: &str = "z";
 
-/// What a key must be.
+/// The form of a key, for error texts.
 pub(super) const KEY_FORM: &str = "1 to 255 visible ASCII characters, and one";
 
-/// Before the id of an accepted message, in place of a whole answer: no sealed one begins so.
+/// The prefix of a stored message id in place of a full response. No encrypted response starts with
+/// the prefix.
 const ACCEPTED: &str = "accepted ";
 
-/// The path whose handler keeps the answer in a transaction of its own, below every base.
+/// The path whose handler stores the response in its own transaction, below every base path.
 const MESSAGES: &str = "/v1/bots/{bot}/messages";
 
-/// For a handler whose work has a transaction in which the answer can be kept.
+/// Passed to a handler that can store the response in the transaction of its work.
 #[derive(Clone)]
 pub(super) enum Keyed {
-    /// It is asked for the first time.
+    /// The first request with the key.
     First(Arc<First>),
-    /// The message of this id was accepted, and the process ended before the answer was kept: show it as it is now.
+    /// The message with the given id was accepted, but the process ended before the response was
+    /// stored. The handler returns the current state of the message.
     Accepted(String),
 }
 
-/// What is kept in one transaction with a message: enough to answer by.
+/// Returns the value to store in the transaction of a message: enough to rebuild the response.
 pub(super) fn accepted(id: &str) -> String {
     format!("{ACCEPTED}{id}")
 }
 
-/// The id of the message that was accepted, where no more than that is kept.
+/// Returns the id of an accepted message, if only the id is stored.
 pub(super) fn accepted_id(kept: &KeptAnswer) -> Option<&str> {
     kept.answer.strip_prefix(ACCEPTED)
 }
 
 const _: () = assert!(KEY_CAP == 255, "KEY_FORM says so");
 
-/// What is kept of an answer beside its status.
+/// The stored parts of a response, in addition to its status.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     content_type: Option<String>,
@@ -85,7 +94,7 @@ struct Kept {
     body: String,
 }
 
-/// Answers again what was answered before under the same key.
+/// Middleware: returns the stored response to a repeated request.
 pub(super) async fn once(State(v1): State<Arc<V1>>, request: Request, next: Next) -> Response {
     if request.method() != Method::POST {
         return next.run(request).await;
@@ -102,7 +111,8 @@ pub(super) async fn once(State(v1): State<Arc<V1>>, request: Request, next: Next
 
 async fn keyed(v1: &Arc<V1>, key: &Key, request: Request, next: Next) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
-    // Nobody is told what somebody else was answered, nor a token that was revoked since.
+    // A caller never gets the response of another caller, and a token revoked in the meantime gets
+    // no response.
     let caller = Caller::from_request_parts(&mut parts, v1).await?;
     let whole = parts.uri.path();
     let path = whole
@@ -111,7 +121,8 @@ async fn keyed(v1: &Arc<V1>, key: &Key, request: Request, next: Next) -> Result<
         .to_owned();
     let request = Request::from_parts(parts.clone(), body);
     let body = door::read(request, v1.body).await?;
-    // With what they may do: who may less by now is answered by the handler, as for a request of today.
+    // The owner of a key includes the permissions. If the caller has fewer permissions by now, the
+    // handler decides about the request as about a new request.
     let who = format!("{}\n{:?}", caller.shown(), caller.role);
     let who = hex::encode(Sha256::digest(who));
     let first = match v1.once.begin(&who, &path, key, &body).await? {
@@ -148,7 +159,8 @@ async fn keyed(v1: &Arc<V1>, key: &Key, request: Request, next: Next) -> Result<
         let response = next.run(request).await;
         keep(&first, &seal, response).await
     };
-    // A task of its own: a client that goes away would leave what is done without its answer.
+    // The work runs in its own task: a disconnecting client would otherwise cancel the work before
+    // the response is stored.
     match v1.tasks.spawn(doing.in_current_span()).await {
         Ok(answered) => answered,
         Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
@@ -156,7 +168,7 @@ async fn keyed(v1: &Arc<V1>, key: &Key, request: Request, next: Next) -> Result<
     }
 }
 
-/// Keeps a success before it is told. A refusal leaves the key free.
+/// Stores a success before returning the response. A refusal leaves the key unused.
 async fn keep(first: &First, seal: &[u8; 32], response: Response) -> Result<Response, Problem> {
     if !response.status().is_success() {
         return Ok(response);
@@ -173,7 +185,7 @@ async fn keep(first: &First, seal: &[u8; 32], response: Response) -> Result<Resp
         location: text(&LOCATION),
         body: String::from_utf8_lossy(&bytes).into_owned(),
     };
-    // Texts: it cannot fail.
+    // The value has only texts, so serialization cannot fail.
     let answer = serde_json::to_vec(&kept).unwrap_or_default();
     let most = first
         .request_bytes()
@@ -181,7 +193,7 @@ async fn keep(first: &First, seal: &[u8; 32], response: Response) -> Result<Resp
         .saturating_add(ANSWER_FLOOR);
     let kept = match sealed(seal, &answer) {
         Ok(sealed) if sealed.len() > most => {
-            // Of a message its id is kept, which is enough; of all else nothing.
+            // For a message, the stored id is enough; for other requests nothing is stored.
             info!(
                 bytes = sealed.len(),
                 "an answer is too large for its request to be kept"
@@ -192,7 +204,7 @@ async fn keep(first: &First, seal: &[u8; 32], response: Response) -> Result<Resp
         Err(cause) => Err(StoreError::Unreadable(cause.to_string())),
     };
     if let Err(cause) = kept {
-        // It is done, and saying so is worth more than a key.
+        // The work is done, and the caller needs the response more than the stored key.
         error!(%cause, "an answer was not kept; the same request would be done again");
     }
     Ok(Response::from_parts(parts, Body::from(bytes)))
@@ -214,7 +226,8 @@ fn again(status: u16, kept: Kept) -> Response {
     response
 }
 
-/// What answers to this token or session under this key are sealed with. Not the hash that the database knows the token by.
+/// Returns the encryption key for responses to a token or session under an idempotency key. The key
+/// differs from the token's hash in the database.
 fn seal_of(token: &str, key: &Key) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in ["waviro kept answer", token, key.as_str()] {
@@ -224,7 +237,8 @@ fn seal_of(token: &str, key: &Key) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// A fresh number, and what is hidden under it and the seal, compressed before. It is told from anything that was put in its place.
+/// Compresses and encrypts a text; returns the nonce and the ciphertext. Decryption detects any
+/// modified or replaced text.
 fn sealed(seal: &[u8; 32], text: &[u8]) -> std::io::Result<String> {
     let mut packed = DeflateEncoder::new(Vec::new(), Compression::default());
     packed.write_all(text)?;
@@ -271,7 +285,7 @@ mod tests {
         assert_ne!(text, sealed(&[1; 32], &plain).unwrap());
         assert_eq!(open(&[1; 32], &text).unwrap().body, kept.body);
         assert!(open(&[2; 32], &text).is_none());
-        // As those of before are kept.
+        // Older versions stored responses in such a form.
         let hidden = STANDARD.decode(&text[1..]).unwrap();
         assert!(open(&[1; 32], &hex::encode(hidden)).is_none());
         let last = if text.ends_with('0') { "1" } else { "0" };

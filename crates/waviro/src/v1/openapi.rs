@@ -1,7 +1,9 @@
-//! `/v1/openapi.json` (version 3.1): made from the handlers and types that serve the administration API.
+//! `/v1/openapi.json` (OpenAPI 3.1): the description of the administration API, generated from its
+//! handlers and types.
 //!
-//! What follows from an operation's form is added here, so that no file can forget it: who must say who they are, parameters of the
-//! path, and the refusals that such an operation shares with all others.
+//! The module adds the parts that follow from the form of an operation, so that no handler can miss
+//! a part: the authentication, the path parameters, and the refusals shared by all operations of
+//! the same form.
 
 use std::sync::Arc;
 
@@ -25,7 +27,7 @@ use super::answers::refusal;
 use super::problem::ProblemBody;
 use crate::once::KEY_CAP;
 
-/// Where it is, below a base path.
+/// The path below a base path.
 const PATH: &str = "/v1/openapi.json";
 
 const BEARER: &str = "bearer";
@@ -35,7 +37,7 @@ const INTRODUCTION: &str = "Administers a gateway: its bots, their keys, and the
     `POST /v1/tokens`. Problems are `application/problem+json` (RFC 9457); programs should look at `code`. Lists come in pages: \
     pass `next` as `cursor` until it is null.";
 
-/// The tags, in the order in which a reader needs them.
+/// The tags, in the order of the documentation.
 const TAGS: [(&str, &str); 15] = [
     ("bots", "The linked numbers."),
     (
@@ -75,14 +77,13 @@ const TAGS: [(&str, &str); 15] = [
     ("description", "This document."),
 ];
 
-/// This file's operation.
 pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
     OpenApiRouter::new().routes(routes!(describe))
 }
 
-/// This document
+/// Get the OpenAPI document
 ///
-/// OpenAPI 3.1. It needs no token.
+/// Returns the OpenAPI 3.1 description of the administration API. Needs no token.
 #[utoipa::path(
     get, path = "/v1/openapi.json", tag = "description", security(()),
     responses((status = 200, description = "The document.", body = Object))
@@ -95,7 +96,7 @@ async fn describe(State(v1): State<Arc<V1>>, OriginalUri(uri): OriginalUri) -> J
     Json(document)
 }
 
-/// The document that the routers' files begin.
+/// Returns the document without operations; the routers add the operations.
 pub(super) fn begun() -> OpenApi {
     let info = InfoBuilder::new()
         .title("Waviro administration API")
@@ -124,7 +125,7 @@ pub(super) fn begun() -> OpenApi {
         .build()
 }
 
-/// Adds what follows from each operation's form.
+/// Adds the parts that follow from each operation's form.
 pub(super) fn complete(document: &mut OpenApi) {
     name_rows(document.components.as_mut());
     for (path, item) in &mut document.paths.paths {
@@ -133,7 +134,8 @@ pub(super) fn complete(document: &mut OpenApi) {
             known.push(RefOr::T(once_key()));
         }
         for operation in operations(item) {
-            // Handlers are named within their file.
+            // A handler's name is unique only within its file, so the tag becomes a prefix of the
+            // operation id.
             let tag = operation.tags.iter().flatten().next().cloned();
             if let (Some(tag), Some(id)) = (tag, &mut operation.operation_id) {
                 id.insert_str(0, &format!("{tag}_"));
@@ -160,7 +162,8 @@ pub(super) fn complete(document: &mut OpenApi) {
     }
 }
 
-/// Rows of pages by the name of their type: the library writes what stands in for a type parameter out at every place.
+/// Replaces the row schema of each page by a reference: utoipa writes the schema of a type
+/// parameter inline at each use.
 fn name_rows(components: Option<&mut Components>) {
     for (name, schema) in components.into_iter().flat_map(|all| &mut all.schemas) {
         if let (Some(row), RefOr::T(Schema::Object(page))) = (name.strip_prefix("Page_"), schema)
@@ -171,7 +174,7 @@ fn name_rows(components: Option<&mut Components>) {
     }
 }
 
-/// The refusals of every operation of this form.
+/// Returns the statuses of the refusals shared by operations of the same form.
 fn shared(path: &str, operation: &Operation) -> Vec<StatusCode> {
     let mut statuses = vec![StatusCode::INTERNAL_SERVER_ERROR];
     if operation.security.is_none() {
@@ -183,7 +186,7 @@ fn shared(path: &str, operation: &Operation) -> Vec<StatusCode> {
     let keyed = operation.parameters.iter().flatten().any(
         |parameter| matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Header),
     );
-    // Under a key a body is read whether it is asked for or not.
+    // A request with an idempotency key has its body read even if the operation has no body.
     if keyed || operation.request_body.is_some() {
         statuses.extend([
             StatusCode::BAD_REQUEST,
@@ -200,7 +203,7 @@ fn shared(path: &str, operation: &Operation) -> Vec<StatusCode> {
     statuses
 }
 
-/// The key of every POST.
+/// Returns the `Idempotency-Key` parameter of every POST.
 fn once_key() -> Parameter {
     let schema = ObjectBuilder::new()
         .schema_type(Type::String)
@@ -232,7 +235,7 @@ fn is_named(parameter: &RefOr<Parameter>, name: &str) -> bool {
     matches!(parameter, RefOr::T(parameter) if parameter.name == name)
 }
 
-/// A part of a path. Whatever is no such thing is a 404.
+/// Returns a path parameter. The response to a value without an object is 404.
 fn parameter(name: &str) -> Parameter {
     let (text, example) = match name {
         "bot" => (

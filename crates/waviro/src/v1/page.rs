@@ -1,7 +1,8 @@
-//! Lists in pages: `?limit=…&cursor=…`, answered by `{"data":[…],"next":…}`.
+//! Lists in pages: `?limit=…&cursor=…`, with the response `{"data":[…],"next":…}`.
 //!
-//! A cursor holds the list's name and the key of the last row that was shown, so rows that come and go between two pages
-//! neither repeat nor hide others. It is opaque to callers: what is in it may change.
+//! A cursor holds the name of the list and the key of the last row on the page. Therefore rows
+//! added or removed between two pages cause no repeated and no missing rows. A cursor is opaque to
+//! clients: its content may change.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -17,23 +18,23 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::problem::Problem;
 
-/// Rows of a page where nothing is said.
+/// The default number of rows of a page.
 const USUAL: usize = 50;
 
-/// Rows of a page at most.
+/// The most rows of a page.
 const MOST: usize = 100;
 
-/// One page of a list.
+/// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Page<T> {
     /// The rows.
     data: Vec<T>,
-    /// Pass it as `cursor` for the next page; null on the last one.
+    /// The `cursor` of the next page; null on the last page.
     #[schema(required)]
     next: Option<String>,
 }
 
-/// Which page is asked for.
+/// Extractor: the requested page.
 #[derive(Debug)]
 pub struct Paging {
     limit: usize,
@@ -48,10 +49,10 @@ pub struct Paging {
     reason = "read by hand, which can name the parameter that is wrong"
 )]
 pub struct PageParams {
-    /// Rows at most.
+    /// The most rows.
     #[param(minimum = 1, maximum = 100, default = 50, nullable = false)]
     limit: Option<u32>,
-    /// `next` of the page before.
+    /// The `next` of the previous page.
     #[param(nullable = false)]
     cursor: Option<String>,
 }
@@ -74,7 +75,7 @@ impl<S: Sync> FromRequestParts<S> for Paging {
 }
 
 fn wanted(value: &str) -> Result<usize, Problem> {
-    // `parse` takes a plus sign, which is no digit of a number here.
+    // `parse` accepts a plus sign; a limit has only digits.
     let digits = value.bytes().all(|byte| byte.is_ascii_digit());
     let limit = value
         .parse()
@@ -87,10 +88,10 @@ fn wanted(value: &str) -> Result<usize, Problem> {
 }
 
 impl Paging {
-    /// The key after which the page of this list begins; `None` for the first one.
+    /// Returns the key of the row before the page; `None` for the first page.
     ///
     /// # Errors
-    /// [`Problem::InvalidField`] for a cursor that is none of this list.
+    /// [`Problem::InvalidField`] for a cursor of another list.
     pub fn after<K: FromStr>(&self, list: &str) -> Result<Option<K>, Problem> {
         let Some(cursor) = &self.cursor else {
             return Ok(None);
@@ -106,13 +107,14 @@ impl Paging {
         read().map(Some).ok_or_else(wrong)
     }
 
-    /// How many rows to read: one more than are shown, to know whether there is a next page.
+    /// Returns the number of rows to read. The extra row shows whether there is a next page.
     #[must_use]
     pub fn rows(&self) -> usize {
         self.limit + 1
     }
 
-    /// The page of these rows, of which there are [`Paging::rows`] at most. `key` is what [`Paging::after`] gives back.
+    /// Builds the page of at most [`Paging::rows`] rows. `key` returns the value for
+    /// [`Paging::after`].
     pub fn page<R, K: Display>(
         &self,
         list: &str,
@@ -126,7 +128,7 @@ impl Paging {
         Page { data: rows, next }
     }
 
-    /// The same of a search, which may have ended before it had read everything: the next page goes on where it ended.
+    /// Builds the page of a search that may have stopped early; the next page continues at `go_on`.
     pub fn page_so_far<R, K: Display>(
         &self,
         list: &str,
@@ -142,7 +144,7 @@ impl Paging {
 }
 
 impl<T> Page<T> {
-    /// The same page of something else.
+    /// Converts the rows of the page.
     #[must_use]
     pub fn map<U>(self, change: impl FnMut(T) -> U) -> Page<U> {
         Page {
@@ -151,13 +153,13 @@ impl<T> Page<T> {
         }
     }
 
-    /// Takes it apart, for rows that are filled in one after the other: the rows, and `next`.
+    /// Splits the page into its rows and `next`, for rows that need asynchronous work.
     #[must_use]
     pub fn into_parts(self) -> (Vec<T>, Option<String>) {
         (self.data, self.next)
     }
 
-    /// Puts it together again.
+    /// Builds a page from its rows and `next`.
     #[must_use]
     pub fn from_parts(data: Vec<T>, next: Option<String>) -> Self {
         Self { data, next }

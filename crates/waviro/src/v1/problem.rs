@@ -1,4 +1,4 @@
-//! Every way the administration API says no: problem details as RFC 9457 has them, in English.
+//! The errors of the administration API: problem details (RFC 9457), in English.
 
 mod causes;
 mod limit;
@@ -24,135 +24,135 @@ pub(super) use causes::{NAME_FORM, keys_alike};
 /// The media type of a [`ProblemBody`].
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
-/// Why a request was not done.
+/// The reasons for which the API refuses a request.
 #[derive(Debug, Clone)]
 pub enum Problem {
-    /// No such path.
+    /// The path does not exist.
     NotFound,
-    /// No bot of that id or name, or not the caller's.
+    /// No bot has the id or name, or the caller may not see the bot.
     NoSuchBot,
-    /// No such thing below a bot, or among the tokens: what was looked for, in a word.
+    /// No such object below a bot or among the tokens. The value is the kind of object.
     NoSuch(&'static str),
-    /// Another method than the path's.
+    /// The path has other methods.
     MethodNotAllowed,
-    /// No `Authorization: Bearer …`.
+    /// The header `Authorization: Bearer …` is missing.
     NoToken,
-    /// A token that is unknown, expired or revoked, or whose bot is gone.
+    /// The token is unknown, expired or revoked, or its bot was removed.
     InvalidToken,
-    /// `limits.wrong_keys_per_minute`
+    /// The address passed `limits.wrong_keys_per_minute`.
     TooManyWrongKeys,
-    /// Only an admin token may.
+    /// The operation needs an admin token.
     AdminOnly,
-    /// The user may see, and change nothing.
+    /// The user may see everything and change nothing.
     ReadOnly,
-    /// Without this user nobody could administer the gateway.
+    /// The change would leave the gateway without an admin.
     LastAdmin,
-    /// Above `limits.body_kib`.
+    /// The body is larger than `limits.body_kib`.
     BodyTooLarge,
-    /// It broke off, or came too slowly.
+    /// The body ended early or came too slowly.
     BodyIncomplete,
-    /// Not JSON, or JSON that is no object. Where it ends to be one, in words.
+    /// The body is not JSON or not an object. The value names the place of the JSON error.
     InvalidBody(String),
-    /// A field or a parameter that must be there is not.
+    /// A required field or parameter is missing.
     MissingField(&'static str),
-    /// A field or a parameter that is there, and what it should be.
+    /// A field or parameter has a wrong value. The second value is the expected form.
     InvalidField(&'static str, Cow<'static, str>),
-    /// The same of a URL, and why.
+    /// A field has no valid URL, with the reason.
     InvalidUrl(&'static str, BadUrl),
-    /// A URL in this field that must not be called.
+    /// The guard refuses the URL in the field.
     UrlRefused(&'static str, Refused),
-    /// A living bot, token or user has that name.
+    /// Another bot, token or user has the name.
     NameTaken(&'static str),
     /// Another bot has this SecretKey.
     KeyTaken,
-    /// This rule of the bot has that keyword.
+    /// The given rule of the bot has the same keyword.
     KeywordTaken(i64),
-    /// The bot's link is not up, and won't be soon.
+    /// The bot is not connected, and will not be soon.
     NotConnected(Status),
-    /// The number is not on WhatsApp.
+    /// The number is not registered on WhatsApp.
     NotRegistered,
     /// The bot is not in the group.
     NotInGroup,
-    /// The message right before it said the same to the same chat: that message.
+    /// The duplicate rule refuses the message. The value is the id of the earlier message.
     Duplicate(String),
-    /// The file behind a URL did not come; why.
+    /// The file at a URL could not be fetched, with the reason.
     NoFile(FetchError),
     /// A limit is reached.
     Limit(Limit),
-    /// More than the database can take, or passwords can be hashed, at once.
+    /// The database or the hashing of passwords is overloaded.
     Busy,
     /// The delivery has not ended.
     StillOpen,
-    /// Posting the delivery again would reach nobody.
+    /// A replay of the delivery would reach no endpoint.
     Pointless,
-    /// So many of these are the most.
+    /// The bot has the most objects of the kind. The number is the limit.
     TooMany(&'static str, usize),
-    /// A link that was not signed here, or was changed.
+    /// The gateway did not sign the link, or the link was changed.
     BadSignature,
-    /// A link whose time is over.
+    /// The link has expired.
     LinkExpired,
-    /// A file that nobody has any more, and why.
+    /// The file no longer exists, with the reason.
     MediaGone(String),
-    /// A file that cannot be fetched now, and why.
+    /// The file cannot be fetched now, with the reason.
     MediaUnavailable(String),
-    /// The bot's state does not allow it: its word, and what to do.
+    /// The bot's state does not allow the operation. The values are the state and an advice.
     WrongState(&'static str, &'static str),
-    /// An Idempotency-Key that was used with another body.
+    /// The Idempotency-Key was already used with another body.
     IdempotencyConflict,
-    /// WhatsApp said no, in its own words.
+    /// WhatsApp refused, with its own words.
     RefusedByWhatsApp(String),
     /// WhatsApp did not answer in time.
     WhatsAppUnavailable,
-    /// WhatsApp cannot be reached: why, and what to do.
+    /// WhatsApp cannot be reached. The value has the reason and an advice.
     WhatsAppUnreachable(&'static str),
-    /// Our fault; the log says more under the request's id.
+    /// The gateway failed. The log has the cause under the request's id.
     Internal,
 }
 
-/// Why a URL cannot be read.
+/// The reasons for which a text is no valid URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadUrl {
-    /// No absolute URL, or no text.
+    /// The value is no text or no absolute URL.
     NotAUrl,
-    /// More than [`super::body::URL_CAP`] bytes.
+    /// The URL has more than [`super::body::URL_CAP`] bytes.
     TooLong,
-    /// Neither http nor https.
+    /// The scheme is neither http nor https.
     Scheme,
 }
 
-/// Stands in the extensions of an answer that is a problem, for whoever asks from inside the process.
+/// The problem behind a response, in the response's extensions, for callers inside the process.
 #[derive(Debug, Clone)]
 pub struct Answered(pub Problem);
 
-/// What went wrong, as RFC 9457 has it.
+/// The error of a request, as defined by RFC 9457.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub struct ProblemBody {
-    /// Names the kind of problem; `urn:waviro:problem:` and the code.
+    /// The kind of problem: `urn:waviro:problem:` and the code.
     #[schema(example = "urn:waviro:problem:no_such_bot")]
     r#type: String,
-    /// The kind of problem in a few words, the same each time.
+    /// The kind of problem in a few words, always the same for a code.
     #[schema(example = "No such bot")]
     title: &'static str,
-    /// The status of the answer.
+    /// The status of the response.
     #[schema(example = 404, minimum = 400, maximum = 599)]
     status: u16,
-    /// What happened and what to do.
+    /// The problem and its remedy.
     detail: String,
-    /// Stable; programs should look at this.
+    /// The stable code of the problem, for programs.
     #[schema(example = "no_such_bot")]
     code: &'static str,
-    /// The field or parameter to blame, where it is one's fault.
+    /// The wrong field or parameter, if the problem is about a field.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     field: Option<&'static str>,
-    /// Finds the request in the log; also in `X-Request-Id`.
+    /// The id of the request in the log; also in the header `X-Request-Id`.
     #[schema(example = "1f2e3d4c")]
     request_id: String,
 }
 
 impl Problem {
-    /// One of each kind, for the documentation.
+    /// Returns a sample of each kind, for the documentation.
     #[must_use]
     pub fn samples() -> Vec<Self> {
         let mut samples = vec![
@@ -198,7 +198,7 @@ impl Problem {
         samples
     }
 
-    /// The stable code, the status, and the title that belong together.
+    /// Returns the stable code, the status and the title.
     fn kind(&self) -> (&'static str, StatusCode, &'static str) {
         use StatusCode as S;
         match self {
@@ -261,19 +261,19 @@ impl Problem {
         }
     }
 
-    /// What it is answered with.
+    /// Returns the HTTP status of the response.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.kind().1
     }
 
-    /// The kind of problem in a few words.
+    /// Returns the kind of problem in a few words.
     #[must_use]
     pub fn title(&self) -> &'static str {
         self.kind().2
     }
 
-    /// The field or parameter to blame.
+    /// Returns the wrong field or parameter.
     #[must_use]
     pub fn field(&self) -> Option<&'static str> {
         match self {
@@ -291,7 +291,7 @@ impl Problem {
         }
     }
 
-    /// The same of a field inside an object.
+    /// Renames the field of the problem. Used for a nested field.
     #[must_use]
     pub fn inside(self, field: &'static str) -> Self {
         match self {
@@ -347,7 +347,7 @@ impl Problem {
         }
     }
 
-    /// Seconds after which another try makes sense.
+    /// Returns the delay after which a retry can succeed.
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::TooManyWrongKeys => Some(Duration::from_mins(1)),
@@ -360,7 +360,7 @@ impl Problem {
         }
     }
 
-    /// The answer. `id` is the request's, `body_cap` the configured limit in bytes.
+    /// Builds the response. `id` is the request's id; `body_cap` is the configured limit in bytes.
     pub(super) fn respond(&self, id: &str, body_cap: usize) -> Response {
         let (code, status, title) = self.kind();
         let body = ProblemBody {
@@ -372,7 +372,7 @@ impl Problem {
             field: self.field(),
             request_id: id.to_owned(),
         };
-        // Strings and a number: it cannot fail.
+        // The body has only strings and a number, so serialization cannot fail.
         let text = serde_json::to_string(&body).unwrap_or_default();
         let mut response = (status, [(CONTENT_TYPE, PROBLEM_JSON)], text).into_response();
         response.extensions_mut().insert(Answered(self.clone()));
@@ -380,7 +380,7 @@ impl Problem {
         if let Some(after) = self.retry_after() {
             headers.insert(RETRY_AFTER, after.as_secs().into());
         }
-        // RFC 6750, 3: who sent no token is told no error.
+        // RFC 6750, 3: a request without a token gets no error code.
         let challenge = match self {
             Self::NoToken => Some("Bearer realm=\"waviro\""),
             Self::InvalidToken => Some("Bearer realm=\"waviro\", error=\"invalid_token\""),
@@ -401,7 +401,8 @@ impl door::Refusal for Problem {
     }
 }
 
-/// Only carries the problem to the frame, which knows the request's id.
+/// Carries the problem in the response's extensions to the frame, because the frame knows the
+/// request id.
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();

@@ -1,4 +1,4 @@
-//! What a list is narrowed to: `?name=value&…`, beside its page.
+//! The query parameters of a list: `?name=value&…`, beside the parameters of its page.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,8 @@ use super::moment::Moment;
 use super::problem::Problem;
 use crate::clock::Millis;
 
-/// A request's parameters. Empty ones are as absent; of equal ones the last counts; those that nobody asks for are ignored.
+/// Extractor: the query parameters of a request. An empty value is the same as absent. If a
+/// parameter is repeated, the last value counts. Unknown parameters are ignored.
 #[derive(Debug)]
 pub struct Query(Vec<(String, String)>);
 
@@ -26,7 +27,7 @@ impl<S: Sync> FromRequestParts<S> for Query {
 }
 
 impl Query {
-    /// A text without NUL, which no database could hold.
+    /// Returns a text without NUL, because no database stores a NUL in a text.
     ///
     /// # Errors
     /// [`Problem::InvalidField`].
@@ -41,7 +42,7 @@ impl Query {
         }
     }
 
-    /// One of these words, and what it stands for.
+    /// Returns the meaning of a parameter with a fixed set of words.
     ///
     /// # Errors
     /// [`Problem::InvalidField`].
@@ -50,41 +51,41 @@ impl Query {
         name: &'static str,
         words: &[(&str, T)],
     ) -> Result<Option<T>, Problem> {
-        // An empty word is none of them.
+        // An empty word is an error here.
         let said = self.0.iter().rev().find(|(known, _)| known == name);
         said.map(|(_, said)| one_of(name, said, words)).transpose()
     }
 
-    /// A URL of http or https.
+    /// Returns an http or https URL.
     ///
     /// # Errors
     /// [`Problem::InvalidField`].
     pub fn url(&self, name: &'static str) -> Result<Option<Url>, Problem> {
-        // An empty one is none.
+        // An empty URL is an error here.
         let said = self.0.iter().rev().find(|(known, _)| known == name);
         let bad = |bad| Problem::InvalidUrl(name, bad);
         said.map(|(_, text)| http_url(text).map_err(bad))
             .transpose()
     }
 
-    /// A moment.
+    /// Returns a timestamp.
     ///
     /// # Errors
     /// [`Problem::InvalidField`].
     pub fn moment(&self, name: &'static str) -> Result<Option<Millis>, Problem> {
         let said = self.0.iter().rev().find(|(known, _)| known == name);
         let said = said.map(|(_, value)| value.as_str());
-        // In a query a plus sign is a blank, also where an offset was meant.
+        // In a query, a plus sign decodes to a space, even in the offset of a timestamp.
         let read = |text: &str| Moment::parse(&text.replace(' ', "+"));
         said.map(|text| read(text).ok_or_else(|| wrong(name, MOMENT)))
             .transpose()
     }
 }
 
-/// What stands for `said` among these words.
+/// Returns the meaning of `said` in a list of words.
 ///
 /// # Errors
-/// [`Problem::InvalidField`], which names them.
+/// [`Problem::InvalidField`] with the list of words.
 pub fn one_of<T: Copy>(name: &'static str, said: &str, words: &[(&str, T)]) -> Result<T, Problem> {
     let known = words.iter().find(|(word, _)| *word == said);
     known.map(|(_, meant)| *meant).ok_or_else(|| {
@@ -93,7 +94,7 @@ pub fn one_of<T: Copy>(name: &'static str, said: &str, words: &[(&str, T)]) -> R
     })
 }
 
-/// What a moment must be.
+/// The form of a timestamp, for error texts.
 pub const MOMENT: &str = "a moment as RFC 3339 has it, such as 2026-01-02T03:04:05Z";
 
 fn wrong(name: &'static str, form: &'static str) -> Problem {

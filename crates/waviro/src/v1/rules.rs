@@ -1,4 +1,4 @@
-//! `/v1/bots/{bot}/rules`: which texts are posted where.
+//! `/v1/bots/{bot}/rules`: the rules that post inbound texts to URLs.
 
 use std::sync::Arc;
 
@@ -28,10 +28,9 @@ mod test;
 /// The most characters of a keyword.
 const KEYWORD_CAP: usize = 200;
 
-/// The longest deadline of a rule, seconds: whoever wrote waits for an answer.
+/// The longest timeout of a rule, in seconds. The sender of the text waits for an answer.
 const LONGEST: u64 = 60;
 
-/// This file's operations.
 pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
     OpenApiRouter::new()
         .routes(routes!(list, add))
@@ -39,47 +38,49 @@ pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
         .merge(test::routes())
 }
 
-/// A rule as it stands.
+/// A rule with its current state.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Rule)]
 pub struct RuleView {
-    /// Its id.
+    /// The id of the rule.
     #[schema(example = 1, minimum = 1)]
     id: i64,
-    /// As registered; empty = takes what no other rule takes.
+    /// The keyword as registered. A rule with an empty keyword gets each text without another rule.
     #[schema(example = "penawaran#")]
     keyword: String,
-    /// Where texts are posted.
+    /// The URL for the texts.
     #[schema(example = "https://toko.example/webhook.php")]
     url: String,
-    /// Whether texts are held against it.
+    /// True if the rule is active.
     enabled: bool,
-    /// Whether texts in groups are, too.
+    /// True if the rule also applies to texts in groups.
     groups: bool,
-    /// How long its endpoint may take to answer, seconds; null = as `outbound.timeout_s` says.
+    /// The timeout of the endpoint in seconds; null for the value of `outbound.timeout_s`.
     #[schema(required, minimum = 1, maximum = 60)]
     timeout_s: Option<i64>,
-    /// Why the gateway switched it off; null where it did not.
+    /// The reason for which the gateway disabled the rule; null if the gateway did not.
     #[schema(required)]
     off_cause: Option<String>,
-    /// When it was made.
+    /// When the rule was created.
     created_at: Moment,
-    /// When it was last changed.
+    /// When the rule was last changed.
     updated_at: Moment,
 }
 
-/// A rule to make.
+/// A rule to add.
 #[derive(ToSchema)]
 #[schema(as = AddRule)]
 pub struct AddRuleBody {
-    /// What a text must start with, in any case; blanks around do not count. Empty, null or absent: the rule takes what no other takes.
+    /// The beginning of a matching text, in upper or lower case; surrounding white space is
+    /// ignored. With an empty, null or absent keyword, the rule gets each text without another
+    /// rule.
     #[schema(
         max_length = 200,
         pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$",
         example = "penawaran#"
     )]
     keyword: Option<String>,
-    /// Where texts are posted.
+    /// The URL for the texts.
     #[schema(
         value_type = String,
         max_length = 2048,
@@ -87,21 +88,23 @@ pub struct AddRuleBody {
         example = "https://toko.example/webhook.php"
     )]
     url: Url,
-    /// Whether texts are held against it.
+    /// True if the rule is active.
     #[schema(default = true)]
     enabled: Option<bool>,
-    /// Whether texts in groups are, too.
+    /// True if the rule also applies to texts in groups.
     #[schema(default = false)]
     groups: Option<bool>,
-    /// How long its endpoint may take to answer, seconds, at most as `outbound.timeout_s` says; null = so long.
+    /// The timeout of the endpoint in seconds, at most `outbound.timeout_s`; null for the value of
+    /// `outbound.timeout_s`.
     #[schema(minimum = 1, maximum = 60, example = 10)]
     timeout_s: Option<u64>,
 }
 
-/// What to change of a rule; what is absent stays as it is.
+/// The changes to a rule. Absent fields stay unchanged.
 #[derive(ToSchema)]
 pub struct ChangeRule {
-    /// What a text must start with; empty or null: the rule takes what no other takes.
+    /// The beginning of a matching text. With an empty or null keyword, the rule gets each text
+    /// without another rule.
     #[schema(
         value_type = Option<String>,
         max_length = 200,
@@ -109,7 +112,7 @@ pub struct ChangeRule {
         example = "penawaran#"
     )]
     keyword: Option<String>,
-    /// Where texts are posted. What waits for the old one goes to the new one.
+    /// The URL for the texts. Waiting deliveries go to the new URL.
     #[schema(
         value_type = Option<String>,
         max_length = 2048,
@@ -117,16 +120,16 @@ pub struct ChangeRule {
         example = "https://toko.example/webhook.php"
     )]
     url: Option<Url>,
-    /// Whether texts are held against it. Switching it on forgets why the gateway switched it off.
+    /// True if the rule is active. Enabling the rule clears `off_cause`.
     enabled: Option<bool>,
-    /// Whether texts in groups are, too.
+    /// True if the rule also applies to texts in groups.
     groups: Option<bool>,
-    /// How long its endpoint may take to answer, seconds; null = as `outbound.timeout_s` says.
+    /// The timeout of the endpoint in seconds; null for the value of `outbound.timeout_s`.
     #[schema(value_type = Option<u64>, minimum = 1, maximum = 60, example = 10)]
     timeout_s: Option<Timeout>,
 }
 
-/// A rule's own deadline, seconds; `None` = everybody's.
+/// The timeout of a rule in seconds; `None` for the general timeout.
 struct Timeout(Option<u64>);
 
 impl FromFields for AddRuleBody {
@@ -171,7 +174,7 @@ fn keyword_of(fields: &Fields) -> Result<Option<String>, Problem> {
 
 /// List rules
 ///
-/// By id, those that are off among them.
+/// Lists all rules, including disabled rules, ordered by id.
 #[utoipa::path(
     get, path = "/v1/bots/{bot}/rules", tag = "rules", params(PageParams),
     responses((status = 200, description = "A page of rules.", body = Page<RuleView>))
@@ -190,8 +193,9 @@ async fn list(
 
 /// Add a rule
 ///
-/// An incoming text goes to the rule whose keyword it starts with, in any case; of several to the longest; else to the one without
-/// a keyword. A keyword that no text could tell from another rule's is refused. A bot has 500 rules at most.
+/// An inbound text goes to the rule with the longest keyword at the beginning of the text, in upper
+/// or lower case, or else to the rule without a keyword. The API refuses a keyword that matches the
+/// same texts as the keyword of another rule. A bot has at most 500 rules.
 #[utoipa::path(
     post, path = "/v1/bots/{bot}/rules", tag = "rules", request_body = AddRuleBody,
     responses(
@@ -223,7 +227,7 @@ async fn add(
 
 /// Show a rule
 ///
-/// What it takes and where it posts, and why the gateway switched it off, if it did.
+/// Returns the rule and, if the gateway disabled the rule, the reason.
 #[utoipa::path(
     get, path = "/v1/bots/{bot}/rules/{rule}", tag = "rules",
     responses((status = 200, description = "The rule.", body = RuleView))
@@ -239,7 +243,8 @@ async fn show(
 
 /// Change a rule
 ///
-/// From the next text on. What waits for the old URL goes to the new one, with the body that it has.
+/// The change applies from the next text on. Deliveries waiting for the old URL go to the new URL
+/// with an unchanged body.
 #[utoipa::path(
     patch, path = "/v1/bots/{bot}/rules/{rule}", tag = "rules", request_body = Option<ChangeRule>,
     responses((status = 200, description = "The rule as it is now.", body = RuleView), Conflict)
@@ -271,7 +276,7 @@ async fn change(
 
 /// Remove a rule
 ///
-/// From the next text on. What still waits for its URL is not posted.
+/// The removal applies from the next text on. Waiting deliveries of the rule are cancelled.
 #[utoipa::path(
     delete, path = "/v1/bots/{bot}/rules/{rule}", tag = "rules",
     responses((status = 204, description = "It is gone."))
@@ -299,7 +304,7 @@ fn done(added: AddRule) -> Result<RuleView, Problem> {
 }
 
 impl V1 {
-    /// A rule's own deadline, which may only be shorter than everybody's.
+    /// Checks that the timeout of a rule does not exceed the general timeout.
     fn rule_timeout(&self, asked: Option<u64>) -> Result<Option<i64>, Problem> {
         let most = LONGEST.min(self.call_within_s);
         if asked.is_some_and(|asked| asked > most) {
@@ -310,7 +315,7 @@ impl V1 {
     }
 }
 
-/// The rule that the path names.
+/// Extractor: the rule id in the path.
 struct RuleId(i64);
 
 impl<S: Send + Sync> FromRequestParts<S> for RuleId {

@@ -1,5 +1,6 @@
-//! `/v1/bots/{bot}/webhook-key` and `…/signing-secret`: what a bot proves itself with to webhooks and callbacks. Both are
-//! shown as often as they are asked for: they are meant to be copied into the program that checks them.
+//! `/v1/bots/{bot}/webhook-key` and `…/signing-secret`: the values by which webhooks and callbacks
+//! recognize the bot. Both are shown on every request, because the user must copy the values into
+//! the receiving program.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,10 +20,9 @@ use super::problem::{Problem, keys_alike};
 use crate::bots::{LONGEST_OVERLAP, Profile, SetKeyError, WebhookKey as OwnWebhookKey};
 use crate::clock::Millis;
 
-/// A day: time to change a secret on every machine that has it.
+/// The default overlap: a day, to change the secret on every machine that uses the secret.
 const USUAL_OVERLAP: u64 = 86_400;
 
-/// This file's operations.
 pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
     OpenApiRouter::new()
         .routes(routes!(show_webhook_key))
@@ -31,7 +31,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
         .routes(routes!(rotate_signing_secret))
 }
 
-/// What the document's webhooks carry.
+/// The key in each keyword webhook.
 #[derive(Serialize, ToSchema)]
 pub struct WebhookKey {
     /// The `webhookkey` of each keyword webhook. Never the SecretKey.
@@ -39,39 +39,40 @@ pub struct WebhookKey {
     webhook_key: String,
 }
 
-/// What signs everything that is posted.
+/// The secret that signs each delivery.
 #[derive(Serialize, ToSchema)]
 pub struct SigningSecret {
-    /// The secret, as Standard Webhooks has it: `whsec_` and base64.
+    /// The secret in the form of Standard Webhooks: `whsec_` and base64.
     #[schema(example = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")]
     signing_secret: String,
-    /// The one before it, while it signs too.
+    /// The previous secret, as long as it signs too.
     #[schema(required)]
     previous: Option<OldSecret>,
 }
 
-/// A signing secret that was replaced.
+/// A replaced signing secret.
 #[derive(Serialize, ToSchema)]
 pub struct OldSecret {
     /// The secret.
     #[schema(example = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")]
     signing_secret: String,
-    /// Until when it signs too.
+    /// When the secret stops signing.
     until: Moment,
 }
 
-/// How to replace a signing secret.
+/// The options of a signing secret's replacement.
 #[derive(ToSchema)]
 pub struct RotateSecret {
-    /// How long the old secret goes on signing beside the new one, in seconds. Null is as absent.
+    /// The seconds for which the old secret signs beside the new secret. Null is the same as
+    /// absent.
     #[schema(minimum = 0, maximum = 604_800, default = 86_400, example = 86_400)]
     overlap_s: Option<u64>,
 }
 
-/// How to replace a webhook key.
+/// The options of a webhook key's replacement.
 #[derive(ToSchema)]
 pub struct SetWebhookKey {
-    /// A webhook key that scripts check already, in place of a fresh one. Never the SecretKey.
+    /// An existing webhook key to take over instead of a new key. Must differ from the SecretKey.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 128, example = "YourSecretWebhookKey")]
     webhook_key: Option<OwnWebhookKey>,
 }
@@ -92,7 +93,8 @@ impl FromFields for RotateSecret {
 
 /// Show the webhook key
 ///
-/// It stands as `webhookkey` in each keyword webhook, so that the script behind it knows who calls.
+/// The key is the `webhookkey` in each keyword webhook, so that the receiving script can recognize
+/// the gateway.
 #[utoipa::path(
     get, path = "/v1/bots/{bot}/webhook-key", tag = "secrets",
     responses((status = 200, description = "The key.", body = WebhookKey))
@@ -109,8 +111,8 @@ async fn show_webhook_key(
 
 /// Replace the webhook key
 ///
-/// The new one stands in each webhook from the next text on. There is no overlap: a payload holds one key. `webhook_key` takes over a key
-/// that scripts check already.
+/// Each webhook has the new key from the next text on. There is no overlap, because a body has a
+/// single key. With `webhook_key` the bot takes over an existing key.
 #[utoipa::path(
     post, path = "/v1/bots/{bot}/webhook-key/rotate", tag = "secrets", request_body = Option<SetWebhookKey>,
     responses((status = 200, description = "The new key.", body = WebhookKey))
@@ -132,7 +134,8 @@ async fn rotate_webhook_key(
 
 /// Show the signing secret
 ///
-/// Everything that is posted is signed with it, as Standard Webhooks has it; a library of that name checks it.
+/// The secret signs each delivery as defined by Standard Webhooks. The libraries of Standard
+/// Webhooks verify the signature.
 #[utoipa::path(
     get, path = "/v1/bots/{bot}/signing-secret", tag = "secrets",
     responses((status = 200, description = "The secret.", body = SigningSecret))
@@ -148,8 +151,8 @@ async fn show_signing_secret(
 
 /// Replace the signing secret
 ///
-/// The new one signs at once. The old one signs too for a while: a header carries both signatures, and an endpoint takes any that
-/// fits.
+/// The new secret signs at once. During the overlap the old secret signs too: the header has both
+/// signatures, and an endpoint accepts either signature.
 #[utoipa::path(
     post, path = "/v1/bots/{bot}/signing-secret/rotate", tag = "secrets", request_body = Option<RotateSecret>,
     responses((status = 200, description = "The new secret.", body = SigningSecret))

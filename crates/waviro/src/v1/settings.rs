@@ -1,4 +1,4 @@
-//! `/v1/bots/{bot}/settings`: how a bot behaves where it differs from the document's way.
+//! `/v1/bots/{bot}/settings`: the settings of a bot that change its default behaviour.
 
 use std::sync::Arc;
 
@@ -19,62 +19,66 @@ use super::body::{Body, Fields, FromFields};
 use super::problem::Problem;
 use crate::bots::Settings;
 
-/// This file's operations.
 pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
     OpenApiRouter::new().routes(routes!(show, change))
 }
 
-/// A bot's settings. They hold within two seconds of a change by another program, at once otherwise.
+/// The settings of a bot. A change by another program applies within two seconds, any other change
+/// at once.
 #[derive(Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Settings)]
 pub struct SettingsForm {
-    /// When the same text to the same chat is refused as a repeat of the message before.
+    /// The rule that refuses a repetition of the last message to the same chat.
     duplicate_rule: DuplicateRuleForm,
-    /// How fast the bot writes.
+    /// The speed of sending.
     pacing: PacingForm,
-    /// Acks 2 and 3 of messages to groups go to the notifyurl too, when the first member's phone reports. A group stays at 1 otherwise.
+    /// True to report acks 2 and 3 of messages to groups to the notifyurl, at the first report of a
+    /// member's phone. Without the setting, a group message stays at ack 1.
     #[schema(default = false)]
     group_acks: bool,
-    /// How long the bot accepts without a connection, in seconds; null is what the gateway is configured to.
+    /// The seconds for which the bot accepts messages without a connection; null for the gateway's
+    /// configuration.
     #[schema(required, minimum = 0, maximum = 86_400)]
     grace_s: Option<u32>,
-    /// Networks that the gateway may call for this bot beside public ones: an address or a CIDR, with or without `:port`. Only an admin's
-    /// token may change them.
+    /// The networks that the gateway may call for the bot in addition to public addresses: an
+    /// address or a CIDR, with or without `:port`. Only an admin token may change the networks.
     #[schema(max_items = 64, pattern = "^[0-9A-Fa-f.:/\\[\\]]+$", example = json!(["10.0.0.5:8080"]))]
     allow: Vec<String>,
 }
 
-/// When a repeat is refused.
+/// The duplicate rule of a bot.
 #[derive(Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = DuplicateRule)]
 pub struct DuplicateRuleForm {
-    /// Whether it is at all.
+    /// True if the rule is active.
     #[schema(default = true)]
     enabled: bool,
-    /// Only where the message before was accepted so many seconds ago or less; null is however long ago.
+    /// The most seconds since the last message was accepted; null for no limit.
     #[schema(required, minimum = 1, maximum = 31_536_000)]
     within_s: Option<u32>,
 }
 
-/// How fast a bot writes.
+/// The speed at which a bot sends.
 #[derive(Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Pacing)]
 pub struct PacingForm {
-    /// Messages in any minute at most, spaced evenly; null is as fast as it goes. What is too much waits with ack 0.
+    /// The most messages per minute, evenly spaced; null for no limit. A message above the limit
+    /// waits with ack 0.
     #[schema(required, minimum = 1, maximum = 600)]
     per_minute: Option<u32>,
-    /// How much a gap between two messages may differ from the even one, as a part of it.
+    /// The most random change of the gap between two messages, as a fraction of the even gap.
     #[schema(minimum = 0, maximum = 1, default = 0.3)]
     jitter: f64,
-    /// A person sees the bot type before each text.
+    /// True to show a person the typing indicator before each text.
     #[schema(default = false)]
     typing: bool,
 }
 
-/// What to change of a bot's settings: a JSON merge patch (RFC 7396). What is absent stays as it is, null is the default again.
+/// The changes to a bot's settings: a JSON merge patch (RFC 7396). Absent fields stay unchanged;
+/// null restores the default.
 pub struct ChangeSettings(Value);
 
 impl FromFields for ChangeSettings {
@@ -89,7 +93,8 @@ impl PartialSchema for ChangeSettings {
     fn schema() -> RefOr<Schema> {
         let mut form = SettingsForm::schema();
         if let RefOr::T(Schema::Object(object)) = &mut form {
-            // What stands elsewhere is strict.
+            // The referenced schemas do not allow absent fields, so the patch has copies of the
+            // schemas inline.
             let groups = [
                 ("duplicate_rule", DuplicateRuleForm::schema()),
                 ("pacing", PacingForm::schema()),
@@ -100,7 +105,7 @@ impl PartialSchema for ChangeSettings {
         }
         loosen(&mut form);
         if let RefOr::T(Schema::Object(object)) = &mut form {
-            // The patch itself is no null.
+            // The patch itself cannot be null.
             object.schema_type = Type::Object.into();
             object.description = Some(
                 "What to change; what is absent stays as it is, null is the default again."
@@ -111,7 +116,7 @@ impl PartialSchema for ChangeSettings {
     }
 }
 
-/// The same form where everything may be absent or null.
+/// Makes each field of the schema optional and nullable.
 fn loosen(form: &mut RefOr<Schema>) {
     let schema_type = match form {
         RefOr::T(Schema::Object(object)) => {
@@ -129,7 +134,7 @@ fn loosen(form: &mut RefOr<Schema>) {
 
 /// Show a bot's settings
 ///
-/// All of them, those that nobody set too.
+/// Returns all settings, including the defaults.
 #[utoipa::path(
     get, path = "/v1/bots/{bot}/settings", tag = "settings",
     responses((status = 200, description = "The settings.", body = SettingsForm))
@@ -140,8 +145,9 @@ async fn show(at: AtBot) -> Json<Settings> {
 
 /// Change a bot's settings
 ///
-/// A JSON merge patch (RFC 7396): what is absent stays as it is, null is the default again. It holds when it is answered, also for what
-/// waits to be sent. A name that is no setting is refused. Only an admin's token may change `allow`.
+/// The body is a JSON merge patch (RFC 7396): absent fields stay unchanged, and null restores the
+/// default. The change applies as soon as the response is sent, also to waiting messages. An
+/// unknown setting is refused. Only an admin token may change `allow`.
 #[utoipa::path(
     patch, path = "/v1/bots/{bot}/settings", tag = "settings", request_body = Option<ChangeSettings>,
     responses((status = 200, description = "The settings as they are now.", body = SettingsForm), AdminOnly)
@@ -151,7 +157,7 @@ async fn change(
     at: AtBot,
     Body(asked): Body<ChangeSettings>,
 ) -> Result<Json<Settings>, Problem> {
-    // One at a time: of two patches at once neither may undo the other.
+    // Patches run one after the other, so that concurrent patches do not overwrite each other.
     let _turn = v1.settings.lock().await;
     let before = at.bot.settings();
     let after = before.patched(&asked.0)?;

@@ -1,4 +1,4 @@
-//! `/v1/bots/{bot}/subscriptions`: which events are posted where.
+//! `/v1/bots/{bot}/subscriptions`: the subscriptions that post events to URLs.
 
 use std::sync::Arc;
 
@@ -24,82 +24,81 @@ use crate::store::{
     Kinds, MOST_SUBSCRIPTIONS, NewSubscription, SubscriptionChange, SubscriptionRow,
 };
 
-/// The longest deadline of a subscription, seconds.
+/// The longest timeout of a subscription, in seconds.
 const LONGEST: u64 = 60;
 
-/// This file's operations.
 pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
     OpenApiRouter::new()
         .routes(routes!(list, add))
         .routes(routes!(show, change, remove))
 }
 
-/// Which events there are.
+/// The kinds of events.
 #[derive(ToSchema)]
 #[schema(as = EventKind)]
 #[expect(dead_code, reason = "says in the documentation which words there are")]
 pub enum KindWord {
-    /// All, those of later versions too.
+    /// All events, including kinds of later versions.
     #[schema(rename = "*")]
     All,
-    /// Somebody wrote, or the bot's own phone.
+    /// The bot received a message, or the owner's phone sent a message.
     #[schema(rename = "message.received")]
     MessageReceived,
-    /// A message of the bot's came further.
+    /// The ack of a sent message rose.
     #[schema(rename = "message.ack")]
     MessageAck,
-    /// A message reads differently now.
+    /// The text of a message was edited.
     #[schema(rename = "message.edited")]
     MessageEdited,
     /// A message was deleted for everyone.
     #[schema(rename = "message.deleted")]
     MessageDeleted,
-    /// Somebody reacted to a message.
+    /// A reaction to a message was added or removed.
     #[schema(rename = "message.reaction")]
     MessageReaction,
-    /// The bot's link is in another state.
+    /// The state of the bot's link changed.
     #[schema(rename = "bot.state")]
     BotState,
-    /// A group is not as it was.
+    /// A group changed.
     #[schema(rename = "group.changed")]
     GroupChanged,
-    /// Somebody calls.
+    /// The bot receives a call.
     #[schema(rename = "call.received")]
     CallReceived,
 }
 
-/// A subscription as it stands.
+/// A subscription with its current state.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Subscription)]
 pub struct SubscriptionView {
-    /// Its id.
+    /// The id of the subscription.
     #[schema(example = 1, minimum = 1)]
     id: i64,
-    /// Where events are posted.
+    /// The URL for the events.
     #[schema(example = "https://toko.example/events.php")]
     url: String,
-    /// Which events; `*` alone for all, those of later versions too.
+    /// The kinds of events; `*` alone for all events, including kinds of later versions.
     #[schema(value_type = Vec<KindWord>)]
     kinds: Vec<&'static str>,
-    /// Whether events are written down for it.
+    /// True if the subscription is active.
     enabled: bool,
-    /// How long its endpoint may take to answer, seconds; null = as `outbound.timeout_s` says.
+    /// The timeout of the endpoint in seconds; null for the value of `outbound.timeout_s`.
     #[schema(required, minimum = 1, maximum = 60)]
     timeout_s: Option<i64>,
-    /// Why the gateway switched it off; null where it did not.
+    /// The reason for which the gateway disabled the subscription; null if the gateway did not.
     #[schema(required)]
     off_cause: Option<String>,
-    /// When it was made.
+    /// When the subscription was created.
     created_at: Moment,
-    /// When it was last changed.
+    /// When the subscription was last changed.
     updated_at: Moment,
 }
 
-/// A subscription to make.
+/// A subscription to add.
 #[derive(ToSchema)]
 #[schema(as = AddSubscription)]
 pub struct AddBody {
-    /// Where events are posted.
+    /// The URL for the events.
     #[schema(
         value_type = String,
         max_length = 2048,
@@ -107,18 +106,19 @@ pub struct AddBody {
         example = "https://toko.example/events.php"
     )]
     url: Url,
-    /// Which events; `*` for all.
+    /// The kinds of events; `*` for all events.
     #[schema(value_type = Vec<KindWord>, min_items = 1, max_items = 20)]
     kinds: Kinds,
-    /// Whether events are written down for it.
+    /// True if the subscription is active.
     #[schema(default = true)]
     enabled: Option<bool>,
-    /// How long its endpoint may take to answer, seconds, at most as `outbound.timeout_s` says; null = so long.
+    /// The timeout of the endpoint in seconds, at most `outbound.timeout_s`; null for the value of
+    /// `outbound.timeout_s`.
     #[schema(minimum = 1, maximum = 60, example = 10)]
     timeout_s: Option<u64>,
 }
 
-/// What to change of a subscription; what is absent stays as it is.
+/// The changes to a subscription. Absent fields stay unchanged.
 #[derive(ToSchema)]
 #[schema(as = ChangeSubscription)]
 #[expect(
@@ -126,7 +126,7 @@ pub struct AddBody {
     reason = "null takes the deadline away, absence leaves it"
 )]
 pub struct ChangeBody {
-    /// Where events are posted. What waits for the old one goes to the new one.
+    /// The URL for the events. Waiting deliveries go to the new URL.
     #[schema(
         value_type = Option<String>,
         max_length = 2048,
@@ -134,12 +134,12 @@ pub struct ChangeBody {
         example = "https://toko.example/events.php"
     )]
     url: Option<Url>,
-    /// Which events, from the next one on; `*` for all.
+    /// The kinds of events from the next event on; `*` for all events.
     #[schema(value_type = Option<Vec<KindWord>>, min_items = 1, max_items = 20)]
     kinds: Option<Kinds>,
-    /// Whether events are written down for it. Switching it on forgets why the gateway switched it off.
+    /// True if the subscription is active. Enabling the subscription clears `off_cause`.
     enabled: Option<bool>,
-    /// How long its endpoint may take to answer, seconds; null = as `outbound.timeout_s` says.
+    /// The timeout of the endpoint in seconds; null for the value of `outbound.timeout_s`.
     #[schema(minimum = 1, maximum = 60, example = 10)]
     timeout_s: Option<Option<u64>>,
 }
@@ -182,7 +182,7 @@ fn kinds_of(fields: &Fields) -> Result<Option<Kinds>, Problem> {
 
 /// List subscriptions
 ///
-/// By id, those that are off among them.
+/// Lists all subscriptions, including disabled subscriptions, ordered by id.
 #[utoipa::path(
     get, path = "/v1/bots/{bot}/subscriptions", tag = "subscriptions", params(PageParams),
     responses((status = 200, description = "A page of subscriptions.", body = Page<SubscriptionView>))
@@ -203,8 +203,9 @@ async fn list(
 
 /// Add a subscription
 ///
-/// From the next event on, each that is wanted is posted to the URL until it answers 2xx, signed as Standard Webhooks has it. A bot has
-/// 100 subscriptions at most.
+/// From the next event on, the gateway posts each wanted event to the URL and retries until the
+/// endpoint answers 2xx. Each delivery is signed as defined by Standard Webhooks. A bot has at most
+/// 100 subscriptions.
 #[utoipa::path(
     post, path = "/v1/bots/{bot}/subscriptions", tag = "subscriptions", request_body = AddBody,
     responses(
@@ -241,7 +242,7 @@ async fn add(
 
 /// Show a subscription
 ///
-/// What it wants and where it is posted, and why the gateway switched it off, if it did.
+/// Returns the subscription and, if the gateway disabled the subscription, the reason.
 #[utoipa::path(
     get, path = "/v1/bots/{bot}/subscriptions/{subscription}", tag = "subscriptions",
     responses((status = 200, description = "The subscription.", body = SubscriptionView))
@@ -257,7 +258,7 @@ async fn show(
 
 /// Change a subscription
 ///
-/// From the next event on. What waits for the old URL goes to the new one.
+/// The change applies from the next event on. Deliveries waiting for the old URL go to the new URL.
 #[utoipa::path(
     patch, path = "/v1/bots/{bot}/subscriptions/{subscription}", tag = "subscriptions", request_body = Option<ChangeBody>,
     responses((status = 200, description = "The subscription as it is now.", body = SubscriptionView))
@@ -285,7 +286,8 @@ async fn change(
 
 /// Remove a subscription
 ///
-/// From the next event on. What still waits for its URL is not posted.
+/// The removal applies from the next event on. Waiting deliveries of the subscription are
+/// cancelled.
 #[utoipa::path(
     delete, path = "/v1/bots/{bot}/subscriptions/{subscription}", tag = "subscriptions",
     responses((status = 204, description = "It is gone."))
@@ -306,7 +308,7 @@ async fn remove(
 const MISSING: Problem = Problem::NoSuch("subscription");
 
 impl V1 {
-    /// A subscription's own deadline, which may only be shorter than everybody's.
+    /// Checks that the timeout of a subscription does not exceed the general timeout.
     fn subscription_timeout(&self, asked: Option<u64>) -> Result<Option<i64>, Problem> {
         let most = LONGEST.min(self.call_within_s);
         if asked.is_some_and(|asked| asked > most) {
@@ -317,7 +319,7 @@ impl V1 {
     }
 }
 
-/// The subscription that the path names.
+/// Extractor: the subscription id in the path.
 struct SubscriptionId(i64);
 
 impl<S: Send + Sync> FromRequestParts<S> for SubscriptionId {

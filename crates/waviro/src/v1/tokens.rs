@@ -1,4 +1,4 @@
-//! `/v1/tokens`: who may administer the gateway. For admin tokens alone.
+//! `/v1/tokens`: the tokens of the administration API. Needs an admin token.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,66 +23,65 @@ use super::problem::Problem;
 use crate::store::{TokenRole, TokenRow};
 use crate::tokens::LONGEST;
 
-/// This file's operations.
 pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
     OpenApiRouter::new()
         .routes(routes!(list, add))
         .routes(routes!(show, revoke))
 }
 
-/// What is known of a token; never the token.
+/// The known facts about a token, without the token itself.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Token)]
 pub struct TokenView {
-    /// Its id.
+    /// The id of the token.
     #[schema(example = 1, minimum = 1)]
     id: i64,
-    /// What people call it.
+    /// The token's name.
     #[schema(example = "dashboard")]
     name: String,
-    /// What it may do.
+    /// The permissions of the token.
     role: Role,
-    /// The id of the bot that it is for; null for an admin's.
+    /// The id of the bot of a bot's token; null for an admin token.
     #[schema(required, example = 1)]
     bot: Option<i32>,
-    /// When it was made.
+    /// When the token was created.
     created_at: Moment,
-    /// When it was last used, to the minute.
+    /// When the token was last used, to the minute.
     #[schema(required)]
     last_used_at: Option<Moment>,
-    /// When it dies by itself; null for never.
+    /// When the token expires; null for never.
     #[schema(required)]
     expires_at: Option<Moment>,
-    /// When it was revoked.
+    /// When the token was revoked.
     #[schema(required)]
     revoked_at: Option<Moment>,
 }
 
-/// What a token may do.
+/// The permissions of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Everything.
+    /// May do everything.
     Admin,
-    /// See and change one bot.
+    /// May see and change a single bot.
     Bot,
 }
 
-/// A token that was just made.
+/// A newly created token.
 #[derive(Serialize, ToSchema)]
 pub struct NewToken {
-    /// What is known of it.
+    /// The facts about the token.
     #[serde(flatten)]
     known: TokenView,
-    /// The token, shown only now.
+    /// The token, shown only at its creation.
     #[schema(example = "wvt_1f2e3d4c…")]
     token: String,
 }
 
-/// A token to make.
+/// A token to create.
 #[derive(ToSchema)]
 pub struct AddToken {
-    /// What people call it.
+    /// The token's name.
     #[schema(
         min_length = 1,
         max_length = 64,
@@ -90,12 +89,12 @@ pub struct AddToken {
         example = "dashboard"
     )]
     name: String,
-    /// What it may do.
+    /// The permissions of the token.
     role: Role,
-    /// The id of the bot that it is for; only where the role is `bot`, and then it must be there.
+    /// The id of the bot; required for the role `bot` and refused for other roles.
     #[schema(minimum = 1, maximum = 2_147_483_647)]
     bot: Option<i32>,
-    /// After so many seconds it dies by itself; absent or null: never.
+    /// The seconds until the token expires; absent or null for never.
     #[schema(minimum = 1, maximum = 315_360_000)]
     expires_in_s: Option<u32>,
 }
@@ -126,7 +125,7 @@ impl FromFields for AddToken {
 
 /// List tokens
 ///
-/// By id, dead ones included, so that it can be seen who had access.
+/// Lists all tokens ordered by id, including expired and revoked tokens, to show who had access.
 #[utoipa::path(
     get, path = "/v1/tokens", tag = "tokens", params(PageParams),
     responses((status = 200, description = "A page of tokens.", body = Page<TokenView>), AdminOnly)
@@ -143,9 +142,9 @@ async fn list(
     Ok(Json(page.map(TokenView::from)))
 }
 
-/// Make a token
+/// Create a token
 ///
-/// It is shown this once; only a hash of it is kept.
+/// The token is shown only in this response, because the gateway stores only a hash.
 #[utoipa::path(
     post, path = "/v1/tokens", tag = "tokens", request_body = AddToken,
     responses(
@@ -178,7 +177,7 @@ async fn add(
 
 /// Show a token
 ///
-/// What it may do and when it was last used.
+/// Returns the permissions of the token and the time of its last use.
 #[utoipa::path(
     get, path = "/v1/tokens/{token}", tag = "tokens",
     responses((status = 200, description = "What is known of it.", body = TokenView), AdminOnly)
@@ -194,7 +193,7 @@ async fn show(
 
 /// Revoke a token
 ///
-/// It is dead when this is answered. A token may revoke itself.
+/// The token is invalid as soon as the response is sent. A token may revoke itself.
 #[utoipa::path(
     delete, path = "/v1/tokens/{token}", tag = "tokens",
     responses((status = 204, description = "It is dead."), AdminOnly)
@@ -211,7 +210,7 @@ async fn revoke(
     }
 }
 
-/// The token that the path names.
+/// Extractor: the token id in the path.
 struct TokenId(i64);
 
 impl<S: Send + Sync> FromRequestParts<S> for TokenId {

@@ -1,4 +1,4 @@
-//! `/v1/users`: who may use the dashboard. For admins alone.
+//! `/v1/users`: the users of the dashboard. Only admins may use the endpoints.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -23,45 +23,44 @@ use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
 use crate::store::{UserRole, UserRow};
 
-/// This file's operations.
 pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
     OpenApiRouter::new()
         .routes(routes!(list, add))
         .routes(routes!(show, change, remove))
 }
 
-/// Somebody who may use the dashboard.
+/// A user of the dashboard.
 #[derive(Serialize, ToSchema)]
 #[schema(as = User)]
 pub struct UserView {
-    /// Its id.
+    /// The id of the user.
     #[schema(example = 1, minimum = 1)]
     id: i64,
     /// The name to log in with.
     #[schema(example = "ani")]
     name: String,
-    /// What it may do.
+    /// The permissions of the user.
     role: Rank,
-    /// The ids of the bots that an operator may see and change; empty for the others.
+    /// The ids of the bots that an operator may see and change; empty for other roles.
     bots: Vec<i32>,
-    /// When it was made.
+    /// When the user was created.
     created_at: Moment,
 }
 
-/// What a user may do.
+/// The permissions of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = UserRole)]
 pub enum Rank {
-    /// Everything.
+    /// May do everything.
     Admin,
-    /// See and change some bots.
+    /// May see and change some bots.
     Operator,
-    /// See all bots, and change nothing.
+    /// May see all bots and change nothing.
     Viewer,
 }
 
-/// A user to make.
+/// A user to create.
 #[derive(ToSchema)]
 pub struct AddUser {
     /// The name to log in with.
@@ -72,27 +71,29 @@ pub struct AddUser {
         example = "ani"
     )]
     name: String,
-    /// Kept as an argon2id hash alone.
+    /// The password. The gateway stores only an argon2id hash.
     #[schema(min_length = 10, max_length = 256, example = "kata sandi yang panjang")]
     password: String,
-    /// What it may do.
+    /// The permissions of the user.
     role: Rank,
-    /// The ids of the bots that an operator may see and change; only where the role is `operator`.
+    /// The ids of the bots that an operator may see and change; only for the role `operator`.
     bots: Option<Vec<i32>>,
 }
 
-/// What to change of a user; what is absent or null stays as it is.
+/// The changes to a user. Absent and null fields stay unchanged.
 #[derive(ToSchema)]
 pub struct ChangeUser {
-    /// A new password. It ends the user's sessions.
+    /// A new password. The change ends the user's sessions.
     #[schema(min_length = 10, max_length = 256, example = "kata sandi yang baru")]
     password: Option<String>,
-    /// The password until now. Only who is logged in as this user must give it, beside a new one; a token is nobody's.
+    /// The current password. Required only from a user who is logged in and changes the own
+    /// password; a token belongs to no user.
     #[schema(max_length = 1024)]
     old_password: Option<String>,
-    /// What it may do.
+    /// The new permissions of the user.
     role: Option<Rank>,
-    /// The ids of the bots that an operator may see and change; only beside a `role` that is `operator`.
+    /// The ids of the bots that an operator may see and change; only together with the `role`
+    /// `operator`.
     bots: Option<Vec<i32>>,
 }
 
@@ -171,7 +172,7 @@ fn role(rank: Rank, bots: Option<Vec<i32>>) -> UserRole {
 
 /// List users
 ///
-/// By id, those that may log in.
+/// Lists the users who may log in, ordered by id.
 #[utoipa::path(
     get, path = "/v1/users", tag = "users", params(PageParams),
     responses((status = 200, description = "A page of users.", body = Page<UserView>), AdminOnly)
@@ -188,9 +189,9 @@ async fn list(
     Ok(Json(page.map(UserView::from)))
 }
 
-/// Make a user
+/// Create a user
 ///
-/// It may log in to the dashboard at once.
+/// The user may log in to the dashboard at once.
 #[utoipa::path(
     post, path = "/v1/users", tag = "users", request_body = AddUser,
     responses(
@@ -214,7 +215,7 @@ async fn add(
 
 /// Show a user
 ///
-/// What it may do.
+/// Returns the name and the permissions of the user.
 #[utoipa::path(
     get, path = "/v1/users/{user}", tag = "users",
     responses((status = 200, description = "The user.", body = UserView), AdminOnly)
@@ -230,8 +231,9 @@ async fn show(
 
 /// Change a user
 ///
-/// A new role holds from its next request on; a new password ends its sessions. A user who is logged in changes the own password with
-/// the old one: a session that somebody else got hold of must not take the account over.
+/// A new role applies from the user's next request on; a new password ends the user's sessions. A
+/// logged-in user needs the old password to change the own password, so that a stolen session
+/// cannot take over the account.
 #[utoipa::path(
     patch, path = "/v1/users/{user}", tag = "users", request_body = Option<ChangeUser>,
     responses((status = 200, description = "The user as it is now.", body = UserView), AdminOnly, Conflict, Unavailable)
@@ -246,7 +248,8 @@ async fn change(
     if asked.password.is_some() && caller.is_user(id) {
         let old = required("old_password", asked.old_password.as_deref())?;
         let row = v1.users.one(id).await?.ok_or(Problem::NoSuch("user"))?;
-        // Only the dashboard asks as a user. It knows the address, and counts the try.
+        // Only the dashboard makes requests as a user. The dashboard knows the address and counts
+        // the attempt.
         let from = Ipv4Addr::UNSPECIFIED.into();
         if v1.users.knows(from, &row.name, old).await? != Some(id) {
             let should = "the user's password until now";
@@ -261,7 +264,8 @@ async fn change(
 
 /// Remove a user
 ///
-/// Its sessions are dead when this is answered. The last admin stays.
+/// The user's sessions are invalid as soon as the response is sent. The last admin cannot be
+/// removed.
 #[utoipa::path(
     delete, path = "/v1/users/{user}", tag = "users",
     responses((status = 204, description = "It is gone."), AdminOnly, Conflict)
@@ -275,7 +279,7 @@ async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The user that the path names.
+/// Extractor: the user id in the path.
 struct UserId(i64);
 
 impl<S: Send + Sync> FromRequestParts<S> for UserId {

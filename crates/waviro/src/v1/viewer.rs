@@ -1,9 +1,9 @@
-//! Masks the answers to a viewer. A viewer sees every bot and changes nothing, so an answer must
-//! not hold a secret by which the reader could act: the query of a URL (often a token), a signed
-//! link to a file, or a webhook key (whoever has the key can speak for the gateway).
+//! Masks secrets in responses to a viewer. A viewer sees every bot and changes nothing, so a
+//! response must not hold a secret that allows an action: the query of a URL (often a token), a
+//! signed link to a file, or a webhook key (the holder can pose as the gateway).
 //!
-//! The filter masks every text of an answer, not single fields. A field that is added later is
-//! covered, and so is a URL inside a posted body, an endpoint's answer or a message.
+//! The filter masks every text of a response, not single fields. Therefore the filter also covers
+//! new fields, and a URL inside a posted body, an endpoint's response or a message.
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -16,23 +16,23 @@ use super::auth::{Caller, Role};
 use super::inside::ANSWER_CAP;
 use super::problem::Problem;
 
-/// Stands for what is not shown.
+/// The replacement of a hidden text.
 const HIDDEN: &str = "…";
 
-/// Ways to write the question mark before a query: plain, percent-encoded inside another URL, and
-/// as JSON may escape it.
+/// The forms of the question mark before a query: plain, percent-encoded inside another URL, and
+/// escaped in JSON.
 const QUERY: [&str; 3] = ["?", "%3f", "\\u003f"];
 
-/// The same of the slash in a URL's path.
+/// The forms of the slash in a URL's path.
 const SLASH: [&str; 3] = ["/", "%2f", "\\u002f"];
 
-/// Webhook keys that the gateway made begin so.
+/// The prefix of webhook keys created by the gateway.
 const KEY: &str = "whk_";
 
-/// The field in which a webhook's body has its key.
+/// The field of a webhook's body with the webhook key.
 const KEY_FIELD: &str = "webhookkey";
 
-/// Masks what is answered to a viewer.
+/// Middleware: masks the responses to a viewer.
 pub(super) async fn conceal(request: Request, next: Next) -> Response {
     let caller = request.extensions().get::<Caller>();
     let viewer = caller.is_some_and(|caller| caller.role == Role::Viewer);
@@ -45,7 +45,7 @@ pub(super) async fn conceal(request: Request, next: Next) -> Response {
     let answer = bytes
         .ok()
         .and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    // An answer that cannot be read cannot be masked, so it is not shown.
+    // An unreadable response cannot be masked, so the viewer gets an error.
     let Some(mut answer) = answer else {
         return Problem::Internal.into_response();
     };
@@ -73,8 +73,8 @@ fn masked(text: &str) -> String {
     without_queries(&without_named_keys(&without_keys(text)))
 }
 
-/// The text without webhook keys: current keys, replaced keys, and every text that looks like a
-/// key.
+/// Returns the text without webhook keys: current keys, replaced keys, and every text in the form
+/// of a key.
 fn without_keys(text: &str) -> String {
     let mut parts = text.split(KEY);
     let mut shown = parts.next().unwrap_or_default().to_owned();
@@ -89,8 +89,8 @@ fn without_keys(text: &str) -> String {
     shown
 }
 
-/// The text without the value of a body's `webhookkey`: a key that was taken over from another
-/// gateway has any form. The body may stand inside another JSON text, or be sent back as a form.
+/// Returns the text without the value of a body's `webhookkey`: a key taken over from another
+/// gateway has any form. The body may be inside another JSON text, or be sent back as a form.
 fn without_named_keys(text: &str) -> String {
     let around = |one: char| one.is_whitespace() || "\\\"".contains(one);
     let mut parts = text.split(KEY_FIELD);
@@ -108,7 +108,7 @@ fn without_named_keys(text: &str) -> String {
         let ends = |one: char| around(one) || "&,}".contains(one);
         let (key, rest) = value.split_at(value.find(ends).unwrap_or(value.len()));
         shown.push_str(&part[..part.len() - value.len()]);
-        // One that the gateway made is hidden already.
+        // A key created by the gateway is already masked.
         let known = key.is_empty() || key == "null" || key.starts_with(KEY);
         shown.push_str(if known { key } else { HIDDEN });
         shown.push_str(rest);
@@ -116,10 +116,10 @@ fn without_named_keys(text: &str) -> String {
     shown
 }
 
-/// The text with each URL's query cut off, whether it is the whole text or stands inside a
-/// sentence, JSON or a form.
+/// Returns the text without the query of each URL, both if the URL is the whole text and if the URL
+/// is inside a sentence, JSON or a form.
 fn without_queries(text: &str) -> String {
-    // No URL goes on over these; JSON and HTML end their texts with them.
+    // No URL contains any of the characters; texts in JSON and HTML end with such a character.
     let ends = |one: char| one.is_whitespace() || one.is_control() || "\"<>".contains(one);
     let mut shown = String::with_capacity(text.len());
     for piece in text.split_inclusive(ends) {
@@ -137,11 +137,11 @@ fn without_queries(text: &str) -> String {
     shown
 }
 
-/// The place at which the query of a word begins, if the word may be a URL: a path stands before
-/// the mark, or a value after the mark. In doubt the filter hides too much: `ya/tidak?mungkin`
-/// loses its end.
+/// Returns the position of a word's query if the word may be a URL: a slash stands before the mark,
+/// or a value follows the mark. In doubt the filter masks too much: `ya/tidak?mungkin` loses its
+/// end.
 fn query(word: &str) -> Option<usize> {
-    // Byte for byte as long as the word, so that places mean the same in both.
+    // The lower-case text has the same length in bytes, so positions are valid in both texts.
     let folded = word.to_ascii_lowercase();
     let holds = |part: &str, signs: &[&str]| signs.iter().any(|sign| part.contains(sign));
     let starts = QUERY.iter().flat_map(|mark| {

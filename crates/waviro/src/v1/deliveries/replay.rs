@@ -1,4 +1,4 @@
-//! Posting again by hand: one delivery, or what failed over some time.
+//! Replays of deliveries: a single delivery, or all deliveries that failed within a time range.
 
 use std::sync::Arc;
 
@@ -22,10 +22,10 @@ use super::{DeliveryId, DeliveryView, KINDS, Kind};
 use crate::clock::Millis;
 use crate::store::{DeliveryFilter, DeliveryKind, Fate, Replay, Replaying, lane};
 
-/// Deliveries of one request at most.
+/// The most deliveries of a request.
 const MOST: usize = 1000;
 
-/// The states of what has ended.
+/// The states of ended deliveries.
 const ENDED: [(&str, Fate); 4] = [
     ("delivered", Fate::Delivered),
     ("given_up", Fate::GivenUp),
@@ -33,61 +33,62 @@ const ENDED: [(&str, Fate); 4] = [
     ("cancelled", Fate::Cancelled),
 ];
 
-/// This file's operations.
 pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
     OpenApiRouter::new()
         .routes(routes!(again))
         .routes(routes!(many))
 }
 
-/// How to post a delivery again.
+/// The options of a replay.
 #[derive(ToSchema)]
 pub struct ReplayOne {
-    /// JSON to post in place of what was posted. It becomes a delivery of its own. Not for callbacks.
+    /// A JSON body to post instead of the original body. The replay becomes a new delivery. Not
+    /// allowed for callbacks.
     #[schema(example = r#"{"keyword":"penawaran#","data":["Jhon Doe"]}"#)]
     body: Option<String>,
-    /// Whether an answer is sent to the chat although one was sent before.
+    /// True to send a webhook reply to the chat even if a reply was already sent.
     #[schema(default = false)]
     reply: Option<bool>,
 }
 
-/// Which deliveries to post again.
+/// A selection of deliveries to replay.
 #[derive(ToSchema)]
 pub struct ReplayMany {
-    /// How they ended: `delivered`, `given_up`, `gone` or `cancelled`.
+    /// The final state: `delivered`, `given_up`, `gone` or `cancelled`.
     #[schema(value_type = String, pattern = "^(delivered|given_up|gone|cancelled)$", example = "given_up")]
     state: Fate,
-    /// What they tell of; absent or null: anything.
+    /// The kind; absent or null selects all kinds.
     #[schema(value_type = Option<Kind>)]
     kind: Option<DeliveryKind>,
-    /// Of the message with this id; absent or null: of any.
+    /// The id of a message; absent or null selects all messages.
     #[schema(min_length = 1, max_length = 65_536)]
     subject: Option<String>,
-    /// To this endpoint: scheme, host and port; more of a URL is ignored. Absent or null: to any.
+    /// An endpoint: scheme, host and port; the rest of the URL is ignored. Absent or null selects
+    /// all endpoints.
     #[schema(value_type = Option<String>, max_length = 2048, format = "uri", example = "https://toko.example")]
     endpoint: Option<Url>,
-    /// Made at this time or later.
+    /// Deliveries created at the given time or later.
     #[schema(value_type = Moment)]
     since: Millis,
-    /// Made before this time.
+    /// Deliveries created before the given time.
     #[schema(value_type = Moment)]
     until: Millis,
-    /// `next_after` of the request before.
+    /// The `next_after` of the previous response.
     #[schema(minimum = 0, maximum = 9_007_199_254_740_991_u64)]
     after: Option<u64>,
 }
 
-/// How many are posted again.
+/// The result of a replay of many deliveries.
 #[derive(Serialize, ToSchema)]
 pub struct ReplayedMany {
-    /// So many are due now.
+    /// The number of deliveries that are due now.
     #[schema(minimum = 0, maximum = 1000)]
     replayed: usize,
-    /// So many are not: their rule or subscription is off or was deleted, their message is no longer kept, or a copy of them is under
-    /// way.
+    /// The number of skipped deliveries. Reasons: the rule or subscription is disabled or was
+    /// deleted, the message is no longer stored, or a copy of the delivery is in progress.
     #[schema(minimum = 0, maximum = 1000)]
     left_out: usize,
-    /// Where there are more: pass it as `after`; else null.
+    /// The value for `after` in the next request; null if there are no more deliveries.
     #[schema(required)]
     next_after: Option<i64>,
 }
@@ -125,11 +126,12 @@ impl FromFields for ReplayMany {
     }
 }
 
-/// Post a delivery again
+/// Replay a delivery
 ///
-/// It must have ended. As it was, it goes under the same webhook id, and an endpoint that has seen that may drop it; of a callback
-/// the message's ack as it is now is posted. With another body it is a delivery of its own. Where messages of an answer went to the
-/// chat before, another answer is only written down, unless `reply` is true.
+/// Posts an ended delivery again. Without a new body, the webhook id stays the same, so an endpoint
+/// may ignore the repeated id; a callback posts the current ack of its message. With a new body,
+/// the replay is a new delivery. If a webhook reply was already sent to the chat, another reply is
+/// only recorded, unless `reply` is true.
 #[utoipa::path(
     post, path = "/v1/bots/{bot}/deliveries/{delivery}/replay", tag = "deliveries", request_body = Option<ReplayOne>,
     responses((status = 202, description = "It is due now.", body = DeliveryView), Conflict)
@@ -161,9 +163,11 @@ async fn again(
     Ok((StatusCode::ACCEPTED, Json((&row).into())))
 }
 
-/// Post many deliveries again
+/// Replay many deliveries
 ///
-/// Those of a time that ended in one way, each as it was, oldest first and at most 1000; `next_after` leads to the rest.
+/// Posts all deliveries again that were created in a time range and ended in the given state, the
+/// oldest first and unchanged. A request replays at most 1000 deliveries; `next_after` continues
+/// with the rest.
 #[utoipa::path(
     post, path = "/v1/bots/{bot}/deliveries/replay", tag = "deliveries", request_body = ReplayMany,
     responses((status = 202, description = "How many are due now.", body = ReplayedMany))

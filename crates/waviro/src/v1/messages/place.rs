@@ -1,11 +1,12 @@
-//! The cursors of the message log. Of received messages WhatsApp's ids are unique within chat and sender only, so all of it is the key.
+//! The cursors of the message log. WhatsApp's ids of received messages are unique only within a
+//! chat and a sender, so the cursor holds all three values.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::store::{HeardAfter, SentAfter};
 
-/// Where a page begins: a row's key as JSON.
+/// The cursor of a page of received messages: a row's key as JSON.
 pub(super) struct HeardPlace(pub(super) HeardAfter);
 
 impl fmt::Display for HeardPlace {
@@ -38,7 +39,7 @@ impl FromStr for HeardPlace {
     }
 }
 
-/// Where a page of sent messages begins.
+/// The cursor of a page of sent messages.
 pub(super) struct SentPlace(pub(super) SentAfter);
 
 impl fmt::Display for SentPlace {

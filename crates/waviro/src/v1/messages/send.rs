@@ -1,4 +1,4 @@
-//! Sending: the same door out as `/api/send…`, in this API's shape.
+//! Sending a message: the same outbox as `/api/send…`, with the request and response of `/v1`.
 
 use std::sync::Arc;
 
@@ -20,10 +20,10 @@ use crate::bots::Bot;
 use crate::outbox::{Accepted, Draft, NewMessage, Taken};
 use crate::v1::once::{self, Keyed};
 
-/// A message to send: to somebody, and exactly one of text, media, location and contact.
+/// A message to send, with exactly one of text, media, location and contact.
 #[derive(ToSchema)]
 pub struct SendMessage {
-    /// A phone number, country code first, or a group's id.
+    /// The recipient: a phone number (country code first) or a group id.
     #[schema(value_type = String, example = "6281234567890")]
     to: Chat,
     /// A text.
@@ -31,27 +31,27 @@ pub struct SendMessage {
     text: Option<String>,
     /// A file.
     media: Option<SendMedia>,
-    /// A place.
+    /// A location.
     location: Option<SendLocation>,
-    /// A card.
+    /// A contact card.
     contact: Option<SendContact>,
-    /// Where changes of its state are posted.
+    /// The URL for callbacks about the message.
     #[schema(value_type = Option<String>, max_length = 2048, format = "uri", example = "https://toko.example/notify.php")]
     notify_url: Option<Url>,
 }
 
-/// A file to send. What it is, its bytes say.
+/// A file to send. The gateway determines the kind of file from its bytes.
 #[derive(ToSchema)]
 pub struct SendMedia {
-    /// Where it is; at most 16 MB.
+    /// The URL of the file; the file has at most 16 MB.
     #[schema(value_type = String, max_length = 2048, format = "uri", example = "https://toko.example/katalog.pdf")]
     url: Url,
-    /// What stands under it. Audio carries none on WhatsApp: there it follows as a text.
+    /// The caption. Audio has no caption on WhatsApp: the caption follows as a text message.
     #[schema(min_length = 1, max_length = 65_536)]
     caption: Option<String>,
 }
 
-/// A place to send.
+/// A location to send.
 #[derive(ToSchema)]
 pub struct SendLocation {
     /// Degrees north.
@@ -60,18 +60,18 @@ pub struct SendLocation {
     /// Degrees east.
     #[schema(minimum = -180, maximum = 180, example = 106.8)]
     longitude: f64,
-    /// What stands beside the map.
+    /// The name below the map.
     #[schema(min_length = 1, max_length = 65_536, example = "Toko")]
     name: Option<String>,
 }
 
-/// A card to send.
+/// A contact card to send.
 #[derive(ToSchema)]
 pub struct SendContact {
-    /// Whose it is.
+    /// The name of the contact.
     #[schema(min_length = 1, max_length = 65_536, example = "Budi")]
     name: String,
-    /// Phone numbers, country code first.
+    /// The phone numbers, country code first.
     #[schema(value_type = Vec<String>, min_items = 1, max_items = 50)]
     numbers: Vec<Number>,
 }
@@ -122,8 +122,9 @@ impl FromFields for SendMessage {
 
 /// Send a message
 ///
-/// Over the same way as `/api/send…`, with the same rules: it is durable when this is answered, and the same content to the same
-/// chat twice running is refused. A file is fetched before the answer.
+/// Works like `/api/send…`, with the same rules: the message is stored durably before the response,
+/// and the duplicate rule refuses the same content to the same chat. A file is fetched before the
+/// response.
 #[utoipa::path(
     post, path = "/v1/bots/{bot}/messages", tag = "messages", request_body = SendMessage,
     responses(
@@ -155,7 +156,7 @@ pub(super) async fn send(
     Ok((StatusCode::ACCEPTED, [(LOCATION, place)], Json(row.into())))
 }
 
-/// Accepts a message, once under one key; its id.
+/// Accepts a message, once for an idempotency key; returns the message id.
 async fn accept(
     v1: &V1,
     bot: &Arc<Bot>,
@@ -170,14 +171,16 @@ async fn accept(
         Some(Keyed::Accepted(id)) => return Ok(id),
         Some(Keyed::First(first)) => first,
     };
-    // The id alone: all else of the answer stands with the message. The whole answer takes its place right after.
+    // Stores only the id: the rest of the response can be rebuilt from the stored message. The full
+    // response replaces the id shortly afterwards.
     let keep = |accepted: &Accepted| {
         let status = StatusCode::ACCEPTED.as_u16();
         first.keeping(status, once::accepted(accepted.id.as_str()))
     };
     match v1.outbox.accept_once(bot, message, &keep).await? {
         Taken::New(accepted) => Ok(accepted.id.as_str().to_owned()),
-        // Its client went away while it was committed, and this is the next try.
+        // An earlier request committed the message after its client had disconnected; the current
+        // request is the retry.
         Taken::Before(kept) => {
             let kept = first.same(kept)?;
             let id = once::accepted_id(&kept).map(ToOwned::to_owned);
@@ -187,7 +190,7 @@ async fn accept(
 }
 
 impl SendMessage {
-    /// What it says.
+    /// Returns the content of the message.
     fn draft(self) -> Result<Draft, Problem> {
         let text = self.text.map(|text| Draft::Ready(Content::Text(text)));
         let media = self.media.map(|media| Draft::File {

@@ -1,4 +1,4 @@
-//! A message as the API shows it, in both directions.
+//! The API's view of a message, sent or received.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -7,31 +7,31 @@ use waviro_link::{Content, Media};
 use super::super::moment::Moment;
 use crate::store::{CardDetail, FileDetail, HeardRow, SentRow, words};
 
-/// Whether the bot wrote it.
+/// The direction of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
-    /// Sent over this gateway.
+    /// Sent through the gateway.
     Out,
-    /// Written to the bot, or by its own account on another device.
+    /// Received by the bot, or sent from another device of the bot's account.
     In,
 }
 
-/// How far a message came.
+/// The state of a message.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageState {
-    /// WhatsApp does not have it yet.
+    /// WhatsApp has not acknowledged the message yet.
     Pending,
-    /// WhatsApp has it.
+    /// WhatsApp acknowledged the message.
     Sent,
-    /// It reached the phone.
+    /// The message reached the phone.
     Delivered,
-    /// It was read or played.
+    /// The message was read or played.
     Read,
-    /// It will not be sent; `cause` says why.
+    /// The message will not be sent; `cause` has the reason.
     Failed,
-    /// It was written to the bot.
+    /// The bot received the message.
     Received,
 }
 
@@ -39,90 +39,91 @@ pub enum MessageState {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Message)]
 pub struct MessageView {
-    /// Its id on WhatsApp.
+    /// The id of the message on WhatsApp.
     #[schema(example = "3EB02B7BEAD27AFA278E")]
     id: String,
-    /// Whether the bot wrote it.
+    /// The direction of the message.
     direction: Direction,
-    /// The person or group.
+    /// The person or group of the chat.
     #[schema(example = "6281234567890@c.us")]
     chat: String,
-    /// Who wrote it to the bot; null for what was sent.
+    /// The sender of a received message; null for a sent message.
     #[schema(required, example = "6281234567890@c.us")]
     sender: Option<String>,
-    /// The name that the sender gives itself.
+    /// The sender's own display name.
     #[schema(required, example = "Budi")]
     sender_name: Option<String>,
-    /// Whether the bot's own account wrote it, here or on another device.
+    /// True if the bot's own account sent the message, here or on another device.
     from_me: bool,
     /// `text`, `image`, `location`, `contact` …
     #[schema(example = "text")]
     kind: String,
-    /// Its text or caption, a place's or card's name; empty where it has none.
+    /// The text or caption, or the name of a location or card; empty if there is none.
     text: String,
-    /// How far it came.
+    /// The state of the message.
     state: MessageState,
-    /// Why it failed.
+    /// The cause of the failure.
     #[schema(required)]
     cause: Option<String>,
-    /// When it was accepted, or received.
+    /// When the gateway accepted or received the message.
     at: Moment,
-    /// When WhatsApp took it, or it failed; of a received one WhatsApp's own time.
+    /// When WhatsApp acknowledged the message, or when sending failed; for a received message,
+    /// WhatsApp's own time.
     #[schema(required)]
     sent_at: Option<Moment>,
-    /// When it reached the phone, where that was told before it was read.
+    /// When the message reached the phone, if WhatsApp reported the delivery before the reading.
     #[schema(required)]
     delivered_at: Option<Moment>,
-    /// When it was read or played.
+    /// When the message was read or played.
     #[schema(required)]
     read_at: Option<Moment>,
-    /// Where changes of its state are posted.
+    /// The URL for callbacks about the message.
     #[schema(required)]
     notify_url: Option<String>,
-    /// The delivery whose answer it is of.
+    /// The delivery with the webhook reply that the message belongs to.
     #[schema(required)]
     reply_of: Option<i64>,
-    /// The id of the message that it answers; of one that was written to the bot.
+    /// The id of the quoted message; only for a received message.
     #[schema(required)]
     quoted: Option<String>,
-    /// Its file.
+    /// The file of the message.
     #[schema(required)]
     media: Option<FileView>,
-    /// Its place.
+    /// The location of the message.
     #[schema(required)]
     location: Option<PlaceView>,
-    /// Its cards.
+    /// The contact cards of the message.
     #[schema(required)]
     contacts: Option<Vec<CardView>>,
-    /// The id of the message that it edits, deletes or reacts to.
+    /// The id of the message that this message edits, deletes or reacts to.
     #[schema(required)]
     of: Option<String>,
-    /// What it reacts with; empty where a reaction was taken back.
+    /// The emoji of a reaction; empty if the reaction was removed.
     #[schema(required, example = "👍")]
     emoji: Option<String>,
 }
 
-/// A file, as far as it is known without opening it.
+/// The known facts about a file, without opening the file.
 #[derive(Serialize, ToSchema)]
 #[schema(as = MessageFile)]
 pub struct FileView {
-    /// The media type; empty where the sender gave none.
+    /// The media type; empty if the sender gave none.
     #[schema(example = "application/pdf")]
     mime: String,
-    /// What it is called.
+    /// The file name.
     #[schema(required, example = "katalog.pdf")]
     file_name: Option<String>,
-    /// Bytes, of a file that was written to the bot and whose sender says so.
+    /// The size in bytes, for a received file if the sender gave a size.
     #[schema(required, minimum = 0)]
     size: Option<u64>,
-    /// How long sound or film is.
+    /// The duration of audio or video, in seconds.
     #[schema(required, minimum = 0)]
     seconds: Option<u32>,
-    /// Sound that was spoken into a phone.
+    /// True for a voice message.
     voice: bool,
 }
 
-/// A place.
+/// A location.
 #[derive(Serialize, ToSchema)]
 #[schema(as = MessagePlace)]
 pub struct PlaceView {
@@ -132,19 +133,19 @@ pub struct PlaceView {
     /// Degrees east.
     #[schema(example = 106.8)]
     longitude: f64,
-    /// What stands under it.
+    /// The name below the map.
     #[schema(required, example = "Monas")]
     name: Option<String>,
 }
 
-/// Somebody's card.
+/// A contact card.
 #[derive(Serialize, ToSchema)]
 #[schema(as = MessageCard)]
 pub struct CardView {
-    /// Whose it is.
+    /// The name of the contact.
     #[schema(example = "Ani")]
     name: String,
-    /// The numbers on it, as they stand there.
+    /// The numbers on the card, unchanged.
     #[schema(example = json!(["6281234567890"]))]
     numbers: Vec<String>,
 }
@@ -211,7 +212,7 @@ impl From<HeardRow> for MessageView {
             sender_name: Some(row.push_name),
             from_me: row.from_me,
             kind: row.kind,
-            // An edit has its text beside it: keywords are not held against it.
+            // The text of an edit is in the details, because rules do not apply to edits.
             text: detail.text.unwrap_or(row.text),
             state: MessageState::Received,
             cause: None,
@@ -270,12 +271,12 @@ impl From<CardDetail> for CardView {
     }
 }
 
-/// The numbers of a vCard: the value of each TEL line, as its writer put it there (RFC 6350, 6.4.1).
+/// Returns the numbers of a vCard: the value of each TEL line, unchanged (RFC 6350, 6.4.1).
 fn numbers(vcard: &str) -> Vec<String> {
     let telephone = |line: &str| {
         let (property, value) = line.split_once(':')?;
         let name = property.split(';').next()?;
-        // Phones group lines: `item1.TEL;waid=62812…:+62 812…`.
+        // Phones put a group name before a property: `item1.TEL;waid=62812…:+62 812…`.
         let name = name.rsplit('.').next()?;
         name.eq_ignore_ascii_case("tel")
             .then(|| value.trim().to_owned())

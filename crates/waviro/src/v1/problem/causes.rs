@@ -1,4 +1,4 @@
-//! From what went wrong inside to the problem that it is for whoever asked.
+//! Conversions of internal errors into problems.
 
 use std::borrow::Cow;
 
@@ -79,7 +79,7 @@ impl From<SetKeyError> for Problem {
     }
 }
 
-/// The bot's two keys would be the same, by what this field says.
+/// Returns the problem that the value of `field` would make the bot's two keys equal.
 pub(in crate::v1) fn keys_alike(field: &'static str) -> Problem {
     Problem::InvalidField(field, BadKey::BothAlike.to_string().into())
 }
@@ -170,18 +170,18 @@ impl From<LinkError> for Problem {
     }
 }
 
-/// What a name must be.
+/// The form of a name, for error texts.
 pub(in crate::v1) const NAME_FORM: &str =
     "1 to 64 characters that can be seen, without control characters";
 
-/// What names a bot in a body.
+/// The form of a bot's id in a body, for error texts.
 const BOT_FORM: &str = "the id of a bot";
 
 const PASSWORD_FORM: &str = "at least 10 characters, and at most 1024 bytes";
 
 const BOTS_FORM: &str = "the ids of living bots";
 
-/// What to do about a state in which linking is not possible.
+/// Returns an advice for a state in which linking is not possible.
 fn advice(status: &Status) -> &'static str {
     match status {
         Status::Banned { .. } => {

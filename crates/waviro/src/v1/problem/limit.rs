@@ -1,4 +1,4 @@
-//! A limit that is reached: what its owner may have, or all together.
+//! The limits of a caller or of the whole gateway, as problems.
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use axum::http::StatusCode;
 use crate::door::NoPermit;
 use crate::outbox::NoRoom;
 
-/// A limit that is reached.
+/// A limit reached by a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
-    /// No more files are taken now.
+    /// The gateway accepts no more files now.
     Files(NoRoom),
-    /// As many requests with an Idempotency-Key are at work as may be, for this caller or for all.
+    /// The most requests with an Idempotency-Key are in progress, for the caller or in all.
     AtWork(NoPermit),
-    /// As many streams are open as may be, for this token or for all.
+    /// The most streams are open, for the token or in all.
     Streams(NoPermit),
 }
 
 impl Limit {
-    /// One of each kind, for the documentation.
+    /// A sample of each kind, for the documentation.
     pub(super) const SAMPLES: [Self; 5] = [
         Self::Files(NoRoom::Fetches(NoPermit::Owner(8))),
         Self::Files(NoRoom::Waiting {
@@ -31,7 +31,7 @@ impl Limit {
         Self::Streams(NoPermit::Owner(8)),
     ];
 
-    /// The stable code, the status, and the title that belong together.
+    /// Returns the stable code, the status and the title.
     pub(super) fn kind(self) -> (&'static str, StatusCode, &'static str) {
         use StatusCode as S;
         match self {
@@ -59,7 +59,7 @@ impl Limit {
         }
     }
 
-    /// What happened and what to do.
+    /// Returns a text with the problem and its remedy.
     pub(super) fn detail(self) -> String {
         match self {
             Self::Files(NoRoom::Fetches(NoPermit::Owner(most))) => format!(
@@ -90,7 +90,7 @@ impl Limit {
         }
     }
 
-    /// The time after which another try makes sense.
+    /// Returns the delay after which a retry can succeed.
     pub(super) fn retry_after(self) -> Duration {
         match self {
             Self::Files(NoRoom::Fetches(_)) | Self::AtWork(_) => Duration::from_secs(5),

@@ -1,4 +1,5 @@
-//! `/v1/bots/{bot}/rules/test`: what would become of a text, by the same code that real ones go through.
+//! `/v1/bots/{bot}/rules/test`: tests a text against the rules, with the same code as for inbound
+//! texts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,28 +26,27 @@ use crate::keyword::{self, Heard};
 use crate::net::{self, Call};
 use crate::store::{RuleRow, beginning};
 
-/// This file's operation.
 pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
     OpenApiRouter::new().routes(routes!(test))
 }
 
-/// A text to try.
+/// A text to test.
 #[derive(ToSchema)]
 pub struct TestRule {
-    /// What somebody might write.
+    /// The text of an inbound message.
     #[schema(
         min_length = 1,
         max_length = 65_536,
         example = "penawaran#Jhon Doe#jhon@example.com"
     )]
     text: String,
-    /// Who writes; absent or null: somebody whose number WhatsApp hides.
+    /// The number of the sender; absent or null for a sender with a hidden number.
     #[schema(value_type = Option<String>, example = "6281234567890")]
     from: Option<Number>,
-    /// In which group; absent or null: to the bot alone.
+    /// The group of the message; absent or null for a message to the bot.
     #[schema(value_type = Option<String>, example = "120363000000000001")]
     group: Option<GroupId>,
-    /// Whether to post it, once. Nothing is sent to anybody.
+    /// True to post the webhook once. No message is sent to any chat.
     #[schema(default = false)]
     send: Option<bool>,
 }
@@ -62,16 +62,16 @@ impl FromFields for TestRule {
     }
 }
 
-/// What would become of the text.
+/// The result of the test.
 #[derive(Serialize, ToSchema)]
 pub struct TestedRule {
-    /// The rule that takes it; null where none does, and nothing is posted.
+    /// The matching rule; null if no rule matches, and then nothing is posted.
     #[schema(required)]
     rule: Option<RuleView>,
-    /// What is posted.
+    /// The webhook's request.
     #[schema(required)]
     request: Option<WouldPost>,
-    /// What came of posting it; null where it was not asked for.
+    /// The outcome of the request; null without `send`.
     #[schema(required)]
     sent: Option<CameOf>,
 }
@@ -79,91 +79,95 @@ pub struct TestedRule {
 /// A request to a webhook.
 #[derive(Serialize, ToSchema)]
 pub struct WouldPost {
-    /// Where to.
+    /// The URL of the request.
     #[schema(example = "https://toko.example/webhook.php")]
     url: String,
-    /// Its headers, the signature among them; real ones have another id and time, so another signature.
+    /// The headers of the request, including the signature. A real request has another id, time and
+    /// signature.
     headers: BTreeMap<&'static str, String>,
-    /// Its body, to the last byte.
+    /// The exact body of the request.
     #[schema(
         example = r#"{"keyword":"penawaran#","data":["Jhon Doe"],"webhookkey":"whk_1f2e…","from":"6281234567890"}"#
     )]
     body: String,
 }
 
-/// What an endpoint answered, and what would be made of it.
+/// The response of an endpoint and its effect.
 #[derive(Serialize, ToSchema)]
 pub struct CameOf {
-    /// The answer's status; null where there was none.
+    /// The status of the response; null if there was no response.
     #[schema(required, minimum = 100, maximum = 999)]
     status: Option<u16>,
-    /// From the call to the last byte, or to the failure.
+    /// The milliseconds from the start of the request to the last byte of the response, or to the
+    /// failure.
     #[schema(minimum = 0)]
     duration_ms: i64,
-    /// Who was dialled.
+    /// The IP address of the endpoint.
     #[schema(required, example = "192.0.2.1")]
     address: Option<String>,
-    /// The beginning of the answer's body.
+    /// The beginning of the response body.
     answer: String,
-    /// What the gateway would do about it.
+    /// The gateway's reaction to such a response.
     verdict: Verdict,
-    /// Why, where it is no success.
+    /// The reason, if the request failed.
     #[schema(required)]
     cause: Option<String>,
-    /// What would be sent to the chat, in this order.
+    /// The messages that would be sent to the chat, in order.
     reply: Vec<ReplyItem>,
-    /// What of the answer would not be sent, and why.
+    /// The items of the reply that would not be sent, with the reason.
     skipped: Vec<SkippedItem>,
-    /// Why nothing would be sent, where that is so.
+    /// The reason for which no message would be sent, if there is no message.
     #[schema(required)]
     nothing_because: Option<String>,
 }
 
-/// What the gateway does about an answer.
+/// The gateway's reaction to a response.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// A 2xx: it counts, and what it says is sent.
+    /// The endpoint answered 2xx; the webhook reply is sent.
     Delivered,
-    /// It is tried again by the table of retries.
+    /// The gateway would retry.
     Retried,
-    /// 410: the rule is switched off.
+    /// The endpoint answered 410; the gateway would disable the rule.
     SwitchedOff,
 }
 
-/// A message that an answer asks for.
+/// A message in a webhook reply.
 #[derive(Serialize, ToSchema)]
 pub struct ReplyItem {
-    /// `text`, `location`, `image`, `video`, `audio`, `document`, `contact` or `card` (a vCard file to fetch).
+    /// The kind: `text`, `location`, `image`, `video`, `audio`, `document`, `contact` or `card` (a
+    /// vCard file to fetch).
     #[schema(example = "text")]
     r#type: &'static str,
-    /// The text, a file's caption, or a place's or card's name.
+    /// The text, the caption of a file, or the name of a location or card.
     #[schema(required)]
     text: Option<String>,
-    /// The file to fetch. A test fetches none.
+    /// The URL of the file. A test fetches no file.
     #[schema(required)]
     url: Option<String>,
-    /// Degrees north and east.
+    /// The degrees north and the degrees east.
     #[schema(required)]
     coordinate: Option<[f64; 2]>,
-    /// A card's numbers.
+    /// The numbers of the card.
     numbers: Vec<String>,
 }
 
-/// An item of an answer that is left out.
+/// A skipped item of a webhook reply.
 #[derive(Serialize, ToSchema)]
 pub struct SkippedItem {
-    /// Its place in the reply; the first is 1.
+    /// The position in the reply; the first item is 1.
     #[schema(minimum = 1)]
     position: usize,
-    /// What is wrong with it.
+    /// The reason.
     why: String,
 }
 
-/// Try a text
+/// Test a text
 ///
-/// Says which rule takes it and what would be posted, to the last byte. With `send` it is posted once, and what the answer would
-/// send is shown; it is not in the journal, nothing is tried again, and nobody is sent anything.
+/// Returns the matching rule and the exact request that would be posted. With `send`, the request
+/// is posted once, and the response shows the messages that the reply would send. The test writes
+/// no journal entry, is not retried, and sends no message.
 #[utoipa::path(
     post, path = "/v1/bots/{bot}/rules/test", tag = "rules", request_body = TestRule,
     responses((status = 200, description = "What would become of it.", body = TestedRule))

@@ -1,7 +1,8 @@
-//! The dashboard: pages for people at `/dashboard`, filled by asking the administration API as whoever is logged in.
+//! The dashboard: HTML pages at `/dashboard`, filled with responses of the administration API to
+//! requests as the logged-in user.
 //!
-//! One page a file, and its template has its name. Pages are whole without JavaScript; with it they stay true while they are
-//! open ([`live`]). Nothing comes from another host.
+//! Each page has a file with the name of its template. Pages work without JavaScript; with
+//! JavaScript, an open page updates itself ([`live`]). Pages load nothing from other hosts.
 
 mod assets;
 mod bot;
@@ -54,42 +55,43 @@ pub use entry::Setup;
 
 use assets::Assets;
 
-/// What the pages work with.
+/// The services and limits that the pages use.
 pub struct Dashboard {
-    /// Everything that is shown and done.
+    /// The administration API: the source of all data and the target of all changes.
     pub inside: Inside,
-    /// Who may log in.
+    /// The users and their login sessions.
     pub users: Users,
-    /// For what changes while a page is open.
+    /// The bots, to detect changes while a page is open.
     pub bots: Bots,
-    /// The same.
+    /// The store, to detect changes while a page is open.
     pub store: Store,
-    /// The time.
+    /// The clock.
     pub clock: Clock,
-    /// Counts attempts to log in.
+    /// Limits login attempts.
     pub tries: LoginAttempts,
-    /// The way in while there is no user.
+    /// The setup link, valid while there is no user.
     pub setup: Setup,
-    /// Where the simulator's phones are, in a sandbox.
+    /// The URL of the simulator's phones, in a sandbox.
     pub phones: OnceLock<String>,
-    /// Of a form.
+    /// The limits on the body of a form.
     pub body: Bounds,
-    /// Pages that are followed, by user: whoever logs in again has no more of them.
+    /// Permits for live page updates, by user. A second login does not give a user more permits.
     pub live: Permits<i64>,
-    /// The last ones, which only admins take.
+    /// The number of permits reserved for admins.
     pub live_for_admins: u64,
-    /// How long things are kept.
+    /// The retention times.
     pub retention: Retention,
-    /// What stands before `/dashboard`.
+    /// The path before `/dashboard`.
     pub base: String,
-    /// Ends what stays open.
+    /// Ends open streams at shutdown.
     pub stop: CancellationToken,
 }
 
 struct Shared {
     dashboard: Arc<Dashboard>,
     assets: Assets,
-    /// Tells this process from the one before, which may have committed as often.
+    /// A random hash key per process. Fingerprints of an earlier process never match, even with the
+    /// same number of commits.
     process: RandomState,
 }
 
@@ -101,8 +103,8 @@ impl std::ops::Deref for Shared {
     }
 }
 
-/// The pages at `/dashboard`. Behind a proxy that leaves `server.base_path` on, below that alone: a session
-/// belongs to one path.
+/// Returns the router of the pages at `/dashboard`. If a proxy passes `server.base_path` on, the
+/// pages are only below the base path, because a session cookie is valid for a single path.
 pub fn router(dashboard: &Arc<Dashboard>) -> Router {
     let assets = Assets::new();
     let mut pages = Router::new()

@@ -1,14 +1,13 @@
-//! What the pages load beside themselves.
+//! The static files of the pages.
 
 use crate::asset::Asset;
 
-/// The files.
 pub(super) struct Assets {
-    /// How every page looks.
+    /// The stylesheet of all pages.
     pub(super) style: Asset,
-    /// What keeps a page true while it is open.
+    /// The script that updates an open page.
     pub(super) script: Asset,
-    /// htmx 2.0.11 (0BSD), as its authors publish it.
+    /// htmx 2.0.11 (0BSD), unmodified.
     pub(super) htmx: Asset,
 }
 

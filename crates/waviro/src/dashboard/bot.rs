@@ -1,4 +1,4 @@
-//! One bot: what shows that it lives, its name, and its end.
+//! The page of a bot: its health, its name, and its removal.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ struct Page {
     wrong: Option<Refused>,
 }
 
-/// How it is.
+/// Shows the bot.
 pub(super) async fn show(
     State(shared): State<Arc<Shared>>,
     me: Me,
@@ -34,7 +34,7 @@ pub(super) async fn show(
     page(&shared, me, bot, None).await
 }
 
-/// Renames it, or removes it.
+/// Renames or removes the bot.
 pub(super) async fn change(
     State(shared): State<Arc<Shared>>,
     me: Me,
@@ -51,7 +51,7 @@ pub(super) async fn change(
                 format!("{}/bots/{bot}", me.frame.home),
             )
         }
-        // Nobody removes a bot by a slip of the finger: its name is typed.
+        // The user must type the bot's name, so that a bot is not removed by accident.
         "remove" => {
             let known: BotRow = shared.inside.get(&me.caller, &path).await?;
             if skeleton(form.raw("name")) != skeleton(&known.name) {

@@ -1,4 +1,4 @@
-//! All bots: how each is, and a new one.
+//! The page with all bots and their health, and the form for a new bot.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use super::wrong::Wrong;
 use crate::bots::why_unreachable_by_code as unreachable;
 use crate::v1::inside::Refused;
 
-/// A bot as the API shows it, as far as pages do.
+/// A bot in the API's response, with the fields that pages use.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct BotRow {
     pub(super) id: i32,
@@ -33,7 +33,7 @@ pub(super) struct BotRow {
     pub(super) health: Health,
 }
 
-/// The evidence of how a bot is.
+/// The health of a bot, with the evidence.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Health {
     pub(super) healthy: bool,
@@ -98,12 +98,12 @@ impl BotRow {
         self.explained(frame).2
     }
 
-    /// Whether there is something to link.
+    /// Returns whether the bot can be linked now.
     pub(super) fn wants_link(&self) -> bool {
         !matches!(self.state.as_str(), "online" | "reconnecting")
     }
 
-    /// Whether WhatsApp refuses the login, so that there is no code to ask for.
+    /// Returns whether WhatsApp refuses the login, so that no QR code is available.
     pub(super) fn is_refused(&self) -> bool {
         matches!(self.state.as_str(), "banned" | "client_outdated")
     }
@@ -118,14 +118,14 @@ impl BotRow {
 }
 
 impl List<'_> {
-    /// Whether what was refused is a key that should be taken over.
+    /// Returns whether the API refused a key to take over.
     fn keys_refused(&self) -> bool {
         let field = self.wrong.as_ref().and_then(|wrong| wrong.field.as_deref());
         matches!(field, Some("secret_key" | "webhook_key"))
     }
 }
 
-/// Every bot that the user may see.
+/// Lists the bots that the user may see.
 pub(super) async fn list(
     State(shared): State<Arc<Shared>>,
     me: Me,
@@ -134,7 +134,7 @@ pub(super) async fn list(
     show(&shared, me, asked.q.trim(), "", None).await
 }
 
-/// A new bot; its key is shown this once.
+/// Adds a bot and shows its key once.
 pub(super) async fn add(
     State(shared): State<Arc<Shared>>,
     mut me: Me,

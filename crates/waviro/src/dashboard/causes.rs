@@ -1,9 +1,10 @@
-//! Why something failed, and what to do about it, for whoever runs the shop. The API's causes are short and in English; where one says
-//! more than is known here, the page shows it beside these words.
+//! Explanations of failures for shop owners: the cause and the remedy. The API's causes are short
+//! and in English; if a cause has more details, the page shows the API's text beside the
+//! explanation.
 
 use super::frame::Frame;
 
-/// Why a message ended with -1.
+/// Explains why a message failed (ack -1).
 pub(super) fn of_message(cause: &str, frame: &Frame) -> String {
     let (word, _) = cause.split_once(':').unwrap_or((cause, ""));
     let pair = match word {
@@ -44,7 +45,7 @@ pub(super) fn of_message(cause: &str, frame: &Frame) -> String {
     frame.say(pair.0, pair.1).to_owned()
 }
 
-/// Why an attempt at an endpoint failed.
+/// Explains why an attempt of a delivery failed.
 pub(super) fn of_attempt(cause: &str, frame: &Frame) -> String {
     let status = cause
         .strip_prefix("status ")
@@ -103,7 +104,7 @@ pub(super) fn of_attempt(cause: &str, frame: &Frame) -> String {
     frame.say(pair.0, pair.1).to_owned()
 }
 
-/// What became of the answer of a keyword's webhook.
+/// Explains the outcome of a webhook reply.
 pub(super) fn of_note(note: &str, frame: &Frame) -> String {
     if let Some(rest) = note.strip_prefix("sent ") {
         let (count, more) = rest.split_once(" messages").unwrap_or((rest, ""));

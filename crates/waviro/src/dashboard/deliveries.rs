@@ -1,4 +1,5 @@
-//! What is posted to endpoints: where it stands, which endpoints are in trouble, and posting again what failed over some time.
+//! The page with the deliveries of a bot: their state, failing endpoints, and replays of a time
+//! range.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,17 +24,17 @@ use crate::clock::{Millis, millis};
 use crate::store::lane;
 use crate::v1::inside::Refused;
 
-/// Of an answer to what was mistyped.
+/// The API's status for an invalid filter.
 const UNPROCESSABLE: u16 = 422;
 
-/// The times that lists and replays reach back: a reader's clock may stand in any zone, and these mean the same everywhere.
+/// The time spans for lists and replays. Spans are independent of the reader's time zone.
 const PASTS: [(&str, Duration); 3] = [
     ("hour", Duration::from_hours(1)),
     ("day", Duration::from_hours(24)),
     ("week", Duration::from_hours(7 * 24)),
 ];
 
-/// A delivery as the API shows it, as far as pages do.
+/// A delivery in the API's response, with the fields that pages use.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct DeliveryRow {
     pub(super) id: i64,
@@ -62,7 +63,7 @@ struct Listed {
     next: Option<String>,
 }
 
-/// An endpoint in trouble.
+/// A failing endpoint.
 #[derive(Deserialize)]
 struct Trouble {
     endpoint: String,
@@ -84,23 +85,23 @@ struct Page {
     bot: BotRow,
     asked: Asked,
     list: Listed,
-    /// Shown to admins: bots share endpoints.
+    /// Only for admins, because bots share endpoints.
     endpoints: Vec<Trouble>,
-    /// When this was so, milliseconds.
+    /// The time of the page, in milliseconds.
     at: Millis,
     done: Option<Done>,
     wrong: Option<Refused>,
 }
 
-/// What a form came to.
+/// The result of a form.
 enum Done {
-    /// So much that waited for an endpoint is due.
+    /// The endpoint was switched on; the number of deliveries that are due.
     On(u64),
-    /// So many are posted again.
+    /// A time range was replayed.
     Again(Again),
 }
 
-/// A range that is posted again, and the way to its rest.
+/// The result of a replay, and the form for the rest of the range.
 struct Again {
     replayed: u64,
     left_out: u64,
@@ -117,14 +118,14 @@ struct Rest {
     after: i64,
 }
 
-/// What a list is narrowed to.
+/// The filters of the list.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Asked {
     #[serde(default)]
     state: String,
     #[serde(default)]
     kind: String,
-    /// A message's id, or a URL of an endpoint.
+    /// A message id, or the URL of an endpoint.
     #[serde(default)]
     q: String,
     #[serde(default)]
@@ -133,7 +134,7 @@ pub(super) struct Asked {
     cursor: String,
 }
 
-/// All of a bot's deliveries, newest first.
+/// Lists the deliveries of a bot, newest first.
 pub(super) async fn list(
     State(shared): State<Arc<Shared>>,
     me: Me,
@@ -144,7 +145,7 @@ pub(super) async fn list(
     page(&shared, me, bot, asked, None, None).await
 }
 
-/// Posts a range again, or switches an endpoint on.
+/// Replays a time range, or switches an endpoint on.
 pub(super) async fn act(
     State(shared): State<Arc<Shared>>,
     mut me: Me,
@@ -170,9 +171,10 @@ pub(super) async fn act(
     page(&shared, me, bot, Asked::default(), done, wrong).await
 }
 
-/// As much of a range as one request takes.
+/// Replays as many deliveries of a range as a single request may.
 async fn again(shared: &Shared, me: &mut Me, bot: i32, form: &Form) -> Result<Again, Refused> {
-    // Of the page that was looked at. The rest of a range keeps its ends: they would wander with the clock.
+    // The time of the page on the user's screen. The rest of a range keeps the same start and end,
+    // because the current time moves on.
     let now = form.raw("at").parse();
     let now = now.unwrap_or_else(|_| shared.clock.now());
     let since = form
@@ -230,7 +232,7 @@ async fn page(
     let row: BotRow = inside.get(&me.caller, &format!("/v1/bots/{bot}")).await?;
     let query = asked.for_api(shared.clock.now());
     let path = format!("/v1/bots/{bot}/deliveries?{query}");
-    // What was mistyped stands beside its field.
+    // An invalid filter is reported beside its field.
     let (list, wrong) = match inside.get(&me.caller, &path).await {
         Ok(list) => (list, wrong),
         Err(refused) if refused.status == UNPROCESSABLE => (Listed::default(), Some(refused)),
@@ -256,20 +258,20 @@ async fn page(
     Ok(me.frame.show(status, &page))
 }
 
-/// The moment so long ago; of a word that is none of [`PASTS`] the beginning of time.
+/// Returns the start of a span before `now`; for a word outside [`PASTS`], the Unix epoch.
 fn began(past: &str, now: Millis) -> String {
     let span = PASTS.iter().find(|(word, _)| *word == past);
     moment(span.map_or(0, |(_, span)| now.saturating_sub(millis(*span))))
 }
 
-/// As the API reads it.
+/// Formats a timestamp for the API.
 fn moment(at: Millis) -> String {
     let at = jiff::Timestamp::from_millisecond(at).unwrap_or_default();
     at.to_string()
 }
 
 impl Page {
-    /// The deliveries to an endpoint.
+    /// Returns the link to the deliveries of an endpoint.
     fn to(&self, endpoint: &Trouble) -> String {
         let query = encoded(&[("q", &endpoint.endpoint)]);
         format!(
@@ -278,14 +280,15 @@ impl Page {
         )
     }
 
-    /// What to do about an endpoint's last failure.
+    /// Returns the remedy for the endpoint's last failure.
     fn advice(&self, endpoint: &Trouble) -> String {
         causes::of_attempt(&endpoint.last_error, &self.frame)
     }
 }
 
 impl Asked {
-    /// The endpoint that is looked for, no more of its URL than counts; empty where something else is, or nothing.
+    /// Returns the endpoint of the search, without the rest of the URL; empty if the search is for
+    /// something else.
     fn endpoint(&self) -> String {
         if !self.q.contains("://") {
             return String::new();
@@ -294,7 +297,7 @@ impl Asked {
         url.map_or_else(|_| self.q.clone(), |url| lane(&url))
     }
 
-    /// The message that is looked for.
+    /// Returns the message id of the search.
     fn subject(&self) -> &str {
         if self.q.contains("://") { "" } else { &self.q }
     }
@@ -303,7 +306,7 @@ impl Asked {
         !self.query("").is_empty() || !self.cursor.is_empty()
     }
 
-    /// For this page.
+    /// Returns the query of a link to the page itself.
     fn query(&self, cursor: &str) -> String {
         encoded(&[
             ("state", &self.state),
@@ -338,7 +341,7 @@ fn encoded(all: &[(&str, &str)]) -> String {
 }
 
 impl DeliveryRow {
-    /// The message's id within a path.
+    /// Returns the message id, encoded for a path.
     pub(super) fn subject_path(&self) -> String {
         part(&self.subject)
     }
@@ -347,7 +350,7 @@ impl DeliveryRow {
         self.state != "waiting"
     }
 
-    /// The class of its state.
+    /// Returns the CSS class of the state.
     pub(super) fn tone(&self) -> &'static str {
         match self.state.as_str() {
             "delivered" if self.lost.is_empty() => "good",
@@ -382,13 +385,13 @@ impl DeliveryRow {
         frame.say(pair.0, pair.1)
     }
 
-    /// What to do about its last failure; empty where there is nothing to say.
+    /// Returns the remedy for the last failure, or an empty text.
     pub(super) fn advice(&self, frame: &Frame) -> String {
         let cause = self.last_error.as_deref().unwrap_or_default();
         causes::of_attempt(cause, frame)
     }
 
-    /// What became of a webhook's answer.
+    /// Explains the outcome of the webhook reply.
     pub(super) fn answered(&self, frame: &Frame) -> Option<String> {
         let note = self.note.as_deref()?;
         Some(causes::of_note(note, frame))

@@ -1,4 +1,5 @@
-//! One delivery: each attempt with what was posted and answered, and posting it again, as it was or with another body.
+//! The page of a delivery: each attempt with its request and response, and a replay with the same
+//! or another body.
 
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use super::session::Me;
 use super::wrong::Wrong;
 use crate::v1::inside::Refused;
 
-/// A delivery with all that was tried.
+/// A delivery with its attempts.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct FullRow {
     #[serde(flatten)]
@@ -28,7 +29,7 @@ pub(super) struct FullRow {
     pub(super) attempts: Vec<AttemptRow>,
 }
 
-/// One attempt.
+/// An attempt of a delivery.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct AttemptRow {
     pub(super) at: String,
@@ -48,12 +49,12 @@ struct Page {
     frame: Frame,
     bot: BotRow,
     delivery: FullRow,
-    /// What stands in the field for another body.
+    /// The content of the field for another body.
     draft: String,
     wrong: Option<Refused>,
 }
 
-/// How it is.
+/// Shows the delivery.
 pub(super) async fn show(
     State(shared): State<Arc<Shared>>,
     me: Me,
@@ -62,7 +63,7 @@ pub(super) async fn show(
     page(&shared, me, bot, id, None, None).await
 }
 
-/// Posts it again.
+/// Replays the delivery.
 pub(super) async fn again(
     State(shared): State<Arc<Shared>>,
     me: Me,
@@ -83,7 +84,7 @@ pub(super) async fn again(
         .inside
         .once(&me.caller, &path, Some(body), form.once());
     match asked.await {
-        // With another body it is another delivery.
+        // A replay with another body creates a new delivery.
         Ok((due, before)) => {
             let due = due["id"].as_i64().unwrap_or(id);
             let back = format!("{}/bots/{bot}/deliveries/{due}", me.frame.home);
@@ -105,7 +106,7 @@ async fn page(
     let row: BotRow = inside.get(&me.caller, &format!("/v1/bots/{bot}")).await?;
     let path = format!("/v1/bots/{bot}/deliveries/{id}");
     let mut delivery: FullRow = inside.get(&me.caller, &path).await?;
-    // The latest is what a reader came for.
+    // The latest attempt comes first.
     delivery.attempts.reverse();
     let status = Refused::status_of(wrong.as_ref());
     let page = Page {
@@ -118,21 +119,22 @@ async fn page(
     Ok(me.frame.show(status, &page))
 }
 
-/// The type of an event by its body; a keyword's payload has none.
+/// Returns the type of the event in a body; the body of a keyword webhook has none.
 fn event(body: &str) -> Option<String> {
     let body: Value = serde_json::from_str(body).ok()?;
     body["type"].as_str().map(ToOwned::to_owned)
 }
 
-/// Longer than this a body stands as it came, bytes.
+/// The most bytes of a body to format; a longer body is shown unchanged.
 const PRETTIEST: usize = 16 * 1024;
 
-/// With more brackets than this too.
+/// The most brackets of a body to format.
 const DEEPEST: usize = 400;
 
-/// JSON for people, to the letter but for its blanks: what is edited must not come out in another order. What is none stands as it came.
+/// Formats JSON with line breaks and indentation. Only white space changes: an edited body must
+/// keep the order of its fields. A text that is not JSON is returned unchanged.
 pub(super) fn pretty(text: &str) -> String {
-    // Deep and long, it would be thousands of times as long with its blanks.
+    // A long and deeply nested body would grow a thousandfold with indentation.
     let deep = text.bytes().filter(|byte| b"[{".contains(byte)).count();
     if text.len() > PRETTIEST || deep > DEEPEST || serde_json::from_str::<IgnoredAny>(text).is_err()
     {
@@ -184,41 +186,41 @@ fn new_line(written: &mut String, depth: usize) {
 }
 
 impl FullRow {
-    /// Which event it tells of; of whatever else nothing.
+    /// Returns the type of the event that the delivery is about, if any.
     pub(super) fn event(&self) -> Option<String> {
         let body = self.body.as_deref().filter(|_| self.row.kind == "event")?;
         event(body)
     }
 
-    /// What is posted, for people; a callback's follows from its message.
+    /// Returns the formatted body. A callback has none, because each attempt has its own body.
     fn posting(&self) -> Option<String> {
         self.body.as_deref().map(pretty)
     }
 }
 
 impl AttemptRow {
-    /// The class of what came of it.
+    /// Returns the CSS class of the outcome.
     pub(super) fn tone(&self) -> &'static str {
         if self.cause.is_none() { "good" } else { "bad" }
     }
 
-    /// What to do about it; empty where there is nothing to say.
+    /// Returns the remedy for the failure, or an empty text.
     pub(super) fn advice(&self, frame: &Frame) -> String {
         let cause = self.cause.as_deref().unwrap_or_default();
         causes::of_attempt(cause, frame)
     }
 
-    /// What was posted, for people.
+    /// Returns the formatted body of the attempt.
     pub(super) fn posted(&self) -> String {
         pretty(&self.body)
     }
 
-    /// Which event it told of.
+    /// Returns the type of the posted event.
     pub(super) fn event(&self) -> Option<String> {
         event(&self.body)
     }
 
-    /// The ack that a callback told of.
+    /// Returns the ack in the body of a callback.
     pub(super) fn ack(&self) -> Option<i64> {
         let body: Value = serde_json::from_str(&self.body).ok()?;
         body.as_object()?.get("msgid")?;

@@ -1,4 +1,4 @@
-//! The ways in: the first user's one-time link, logging in, logging out.
+//! The pages to log in, to log out, and to create the first user with a one-time link.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -24,7 +24,8 @@ use crate::door;
 use crate::store::UserRole;
 use crate::users::UserError;
 
-/// The secret in the link by which the first user is made. It is made anew at each start, and opens nothing once there is a user.
+/// The secret in the link for the creation of the first user. The gateway creates a new secret at
+/// each start; the secret has no effect once a user exists.
 #[derive(Clone, Default)]
 pub struct Setup(Arc<Mutex<Option<[u8; 32]>>>);
 
@@ -46,20 +47,20 @@ struct FirstUser<'p> {
     wrong: Option<Failed>,
 }
 
-/// Why somebody is not in.
+/// The reasons for which a login or a setup failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Failed {
-    /// Name or password.
+    /// The name or the password is wrong.
     Wrong,
-    /// Too many tries.
+    /// The address made too many attempts.
     TooMany,
-    /// Too many passwords are being checked.
+    /// The gateway is hashing too many passwords.
     Busy,
-    /// The link's secret.
+    /// The secret in the link is wrong.
     BadLink,
-    /// What was chosen.
+    /// The chosen name is not allowed.
     BadName,
-    /// The same.
+    /// The chosen password is not allowed.
     BadPassword,
     /// The two passwords differ.
     Differ,
@@ -74,7 +75,7 @@ pub(super) struct Asked {
 }
 
 impl Setup {
-    /// A fresh secret, for the link that is shown to whoever started the gateway.
+    /// Creates a new secret for the link shown to the person who started the gateway.
     #[must_use]
     pub fn secret(&self) -> String {
         let mut bytes = [0; 16];
@@ -84,7 +85,8 @@ impl Setup {
         secret
     }
 
-    /// Whether this is it. Hashes are compared, so that the time of it tells nothing of the secret.
+    /// Returns whether the secret is right. Compares hashes, so that the duration reveals nothing
+    /// about the secret.
     fn is(&self, secret: &str) -> bool {
         let known = *self.lock();
         known == Some(Sha256::digest(secret).into())
@@ -95,7 +97,7 @@ impl Setup {
     }
 }
 
-/// The form.
+/// Shows the login form.
 pub(super) async fn ask(
     State(shared): State<Arc<Shared>>,
     frame: Frame,
@@ -113,7 +115,7 @@ pub(super) async fn ask(
     Ok(frame.show(StatusCode::OK, &page))
 }
 
-/// Name and password.
+/// Checks the name and the password.
 pub(super) async fn log_in(
     State(shared): State<Arc<Shared>>,
     Caller(from): Caller,
@@ -122,7 +124,7 @@ pub(super) async fn log_in(
     form: Form,
 ) -> Result<Response, Wrong> {
     let name = form.get("name").unwrap_or_default();
-    // Right ones are counted too: to find out what a password is costs more than the answer is worth to a stranger.
+    // Right passwords are counted too, which makes guessing a password too slow to be useful.
     let wrong = if shared.tries.count(from, name) {
         match shared.users.log_in(from, name, form.raw("password")).await {
             Ok(Some(session)) => {
@@ -164,7 +166,7 @@ pub(super) async fn log_out(
     Ok((AppendHeaders(cookies), Redirect::to(&login)).into_response())
 }
 
-/// The first user's form, where the link is right.
+/// Shows the form for the first user, if the link is valid.
 pub(super) async fn set_up(
     State(shared): State<Arc<Shared>>,
     frame: Frame,
@@ -184,7 +186,7 @@ pub(super) async fn set_up(
     Ok(frame.show(status, &page))
 }
 
-/// Makes the first user and lets them in.
+/// Creates the first user and logs the user in.
 pub(super) async fn make_first(
     State(shared): State<Arc<Shared>>,
     Caller(from): Caller,
@@ -236,7 +238,7 @@ pub(super) async fn make_first(
     }
 }
 
-/// The address that a request comes from.
+/// Extractor: the address of the request.
 pub(super) struct Caller(pub(super) IpAddr);
 
 impl<S: Send + Sync> FromRequestParts<S> for Caller {
@@ -257,7 +259,7 @@ impl Failed {
         }
     }
 
-    /// The page's answer, with the seconds after which another try makes sense.
+    /// Adds the seconds after which a retry can succeed to the page's response.
     fn on(self, mut page: Response) -> Response {
         let after = match self {
             Self::TooMany => Some("60"),

@@ -1,4 +1,4 @@
-//! The body of a form.
+//! Extractor for the body of an HTML form.
 
 use std::sync::Arc;
 
@@ -11,25 +11,25 @@ use super::wrong::Wrong;
 use crate::door::{self, BodyFault};
 use crate::v1::inside::Refused;
 
-/// Its fields, as they were sent.
+/// The fields of a form, unchanged.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Form(Vec<(String, String)>);
 
 impl Form {
-    /// A field with the blanks around it taken away; `None` where it is missing or empty.
+    /// Returns a field without surrounding white space, or `None` if the field is missing or empty.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         let said = self.raw(name).trim();
         (!said.is_empty()).then_some(said)
     }
 
-    /// A field to the letter; empty where it is missing.
+    /// Returns a field unchanged, or an empty text if the field is missing.
     pub(super) fn raw(&self, name: &str) -> &str {
         let found = self.0.iter().find(|(known, _)| known == name);
         found.map_or("", |(_, value)| value)
     }
 
-    /// What tells this form from every other that was ever shown and filled in; `None` for one that was not shown by a page of ours. The
-    /// same form sent again is not done again.
+    /// Returns an idempotency key made of the form's one-time word and all fields, or `None` if the
+    /// form came from no page of the dashboard. The same form sent twice has its effect only once.
     pub(super) fn once(&self) -> Option<String> {
         if self.raw("once").is_empty() {
             return None;
@@ -39,7 +39,7 @@ impl Form {
         Some(hex::encode(Sha256::digest(all.finish())))
     }
 
-    /// Every value of a field that may be there several times: the boxes that were ticked.
+    /// Returns all values of a repeated field, such as checkboxes.
     pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         let fields = self.0.iter().filter(move |(known, _)| known == name);
         fields.map(|(_, value)| value.as_str())

@@ -1,4 +1,5 @@
-//! What stands around every page: language, look, who is logged in, and what was just done.
+//! The data that all pages share: the language, the theme, the user, and the outcome of the last
+//! form.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -20,52 +21,53 @@ use crate::door::header;
 use crate::store::UserRole;
 use crate::store::UserRow;
 
-/// The cookie that remembers the language.
+/// The cookie with the language.
 pub(super) const LANGUAGE: &str = "waviro_lang";
 
-/// The cookie that remembers the theme.
+/// The cookie with the theme.
 pub(super) const THEME: &str = "waviro_theme";
 
-/// The query of the page that a form leads to which was done before.
+/// The query that tells a page that the last form was a repetition without effect.
 const REPEATED: &str = "repeated";
 
-/// Asked for by htmx, which wants the part of the page that changes.
+/// The header of a request by htmx for the changing part of a page.
 static HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
 
-/// Said by templates as `frame`.
+/// The shared data of a page; templates refer to the data as `frame`.
 #[derive(Debug, Clone)]
 pub(super) struct Frame {
     language: Language,
-    /// `light`, `dark`, or empty for what the reader's system says.
+    /// `light`, `dark`, or empty for the setting of the reader's system.
     pub(super) theme: &'static str,
-    /// What stands before every path of the dashboard.
+    /// The path before all paths of the dashboard.
     pub(super) home: String,
-    /// What stands before `/docs`.
+    /// The path before `/docs`.
     pub(super) base: String,
-    /// The path and query of this page, for forms that come back to it.
+    /// The path and query of the page, for forms that return to the page.
     pub(super) here: String,
-    /// Who is logged in.
+    /// The logged-in user.
     pub(super) user: Option<UserRow>,
-    /// Where the simulator's phones are.
+    /// The URL of the simulator's phones.
     pub(super) phones: Option<String>,
     pub(super) style: String,
     pub(super) script: String,
     pub(super) htmx: String,
-    /// A word that no other page has. A form sends it along where what it asks must not be done twice: a page that is loaded again
-    /// sends its form again.
+    /// A random word, different for each page. A form with the word has its effect only once: the
+    /// reload of a page sends its form again.
     pub(super) once: String,
-    /// The form that led here had been done before, and was not done again.
+    /// True if the form before the page was a repetition and had no effect.
     pub(super) repeated: bool,
-    /// What the gateway was like before this page looked ([`Shared::fingerprint`]): whoever follows it from there misses nothing.
+    /// The fingerprint of the gateway's state before the page was built ([`Shared::fingerprint`]).
+    /// A stream that starts at the fingerprint misses no change.
     pub(super) seen: u64,
-    /// Only the part of the page that changes is wanted.
+    /// True if only the changing part of the page is requested.
     pub(super) part: bool,
 }
 
 impl Frame {
     pub(super) fn of(shared: &Shared, headers: &HeaderMap, uri: &Uri) -> Self {
         let home = format!("{}/dashboard", shared.base);
-        // Within the nest the path has lost what stands before it.
+        // Inside the nested router, the path has no base path and no `/dashboard`.
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         let language = match cookie(headers, LANGUAGE) {
             Some("id") => Language::Indonesian,
@@ -94,7 +96,7 @@ impl Frame {
         }
     }
 
-    /// Where a form leads that was done now, or before.
+    /// Redirects after a form; `before` tells whether the form was a repetition.
     pub(super) fn onward(path: &str, before: bool) -> Redirect {
         if before {
             Redirect::to(&format!("{path}?{REPEATED}"))
@@ -103,7 +105,7 @@ impl Frame {
         }
     }
 
-    /// For somebody who reads this language, around nothing.
+    /// Returns a frame with the given language and no other data.
     #[cfg(test)]
     pub(super) fn in_language(language: Language) -> Self {
         Self {
@@ -124,7 +126,7 @@ impl Frame {
         }
     }
 
-    /// One of two: every sentence stands in the template in both languages.
+    /// Returns the language. Templates contain each text in both languages.
     pub(super) fn language(&self) -> Language {
         self.language
     }
@@ -146,21 +148,22 @@ impl Frame {
             .is_some_and(|user| user.role == UserRole::Admin)
     }
 
-    /// Whether this user may change anything.
+    /// Returns whether the user may change anything.
     pub(super) fn may_change(&self) -> bool {
         self.user
             .as_ref()
             .is_some_and(|user| user.role != UserRole::Viewer)
     }
 
-    /// A moment of the API for the reader: the browser puts its own time in place.
+    /// Formats a timestamp of the API in UTC. A script in the browser replaces the text by local
+    /// time.
     pub(super) fn when(&self, moment: &str) -> String {
         let form = self.say("%d-%m-%Y %H.%M.%S UTC", "%Y-%m-%d %H:%M:%S UTC");
         let at = moment.parse::<jiff::Timestamp>();
         at.map_or_else(|_| moment.to_owned(), |at| at.strftime(form).to_string())
     }
 
-    /// A page.
+    /// Renders a page.
     pub(super) fn show(&self, status: StatusCode, page: &impl Template) -> Response {
         match page.render() {
             Ok(text) => {
@@ -179,7 +182,7 @@ impl Frame {
     }
 }
 
-/// Made once for each request, by the guard.
+/// The guard creates the frame once per request.
 impl FromRequestParts<Arc<Shared>> for Frame {
     type Rejection = Infallible;
 
@@ -192,7 +195,8 @@ impl FromRequestParts<Arc<Shared>> for Frame {
     }
 }
 
-/// Where a browser is sent back to: a path of the dashboard, and nothing that leads away.
+/// Returns the path for a redirect back. Only a path of the dashboard is accepted, so that no
+/// redirect leads to another site.
 pub(super) fn back_to(shared: &Shared, asked: Option<&str>) -> String {
     let home = format!("{}/dashboard", shared.base);
     let within = |path: &&str| {
@@ -206,7 +210,7 @@ pub(super) fn back_to(shared: &Shared, asked: Option<&str>) -> String {
         .map_or(home.clone(), ToOwned::to_owned)
 }
 
-/// All cookies of a request, as one text.
+/// Returns the names and values of all cookies of a request.
 pub(super) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     let lines = headers.get_all(COOKIE).iter();
     lines

@@ -1,4 +1,5 @@
-//! Around every page: nobody's frame, nothing from elsewhere, nothing inline, and no form that another site has sent.
+//! The outer layer of all pages: security headers against framing, foreign resources and inline
+//! code, and a check that refuses forms from other sites.
 
 use std::sync::Arc;
 
@@ -23,7 +24,7 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 static FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 static FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// The frame that every door has, and the headers of a page.
+/// Middleware: wraps a request in [`door::frame`] and adds the security headers of a page.
 pub(super) async fn guard(
     State(shared): State<Arc<Shared>>,
     mut request: Request,
@@ -45,7 +46,7 @@ pub(super) async fn guard(
         say(&Wrong::ForeignForm, "")
     };
     if response.status() == StatusCode::BAD_REQUEST && is_plain(&response) {
-        // A path or a query that no page of ours has.
+        // The path or the query matches no page of the dashboard.
         response = say(&Wrong::Nothing, "");
     }
     let headers = response.headers_mut();
@@ -62,13 +63,13 @@ pub(super) async fn guard(
     response
 }
 
-/// What is answered for us where a part of the address is not what it should be.
+/// Returns whether axum wrote the response, because a part of the address has a wrong form.
 fn is_plain(response: &Response) -> bool {
     header(response.headers(), &CONTENT_TYPE).is_some_and(|kind| kind.starts_with("text/plain"))
 }
 
-/// Whether a page of ours sent this form. Every browser of these years says so in one of the two headers; what says nothing is no browser
-/// that is logged in.
+/// Returns whether a page of the dashboard sent the form. Every current browser sends at least one
+/// of the two headers, so a request without both does not come from a logged-in browser.
 fn is_own(headers: &HeaderMap) -> bool {
     if let Some(site) = header(headers, &FETCH_SITE) {
         return site == "same-origin";

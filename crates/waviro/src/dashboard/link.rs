@@ -1,4 +1,4 @@
-//! Linking: the code as it is now, or eight characters to type; and logging out.
+//! The page to link a bot (by QR code or by pairing code) and to log the bot out.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use super::session::Me;
 use super::wrong::Wrong;
 use crate::v1::inside::Refused;
 
-/// What the API says of linking.
+/// The state of linking in the API's response.
 #[derive(Debug, Deserialize)]
 struct Linking {
     qrcode: Option<String>,
@@ -33,23 +33,23 @@ struct Page {
     frame: Frame,
     bot: BotRow,
     linking: Linking,
-    /// Eight characters to type, where they were asked for.
+    /// The pairing code, if requested.
     typed: Option<String>,
-    /// The phone that is to type them.
+    /// The number of the phone for the pairing code.
     number: String,
     wrong: Option<Refused>,
 }
 
 impl Page {
-    /// Where a virtual phone scans the code, in a sandbox.
+    /// Returns the URL at which a virtual phone scans the code, in a sandbox.
     fn phone(&self) -> Option<String> {
         let (phones, code) = (self.frame.phones.as_ref()?, self.linking.qrcode.as_ref()?);
         let code: String = form_urlencoded::byte_serialize(code.as_bytes()).collect();
-        // Behind the #, it stays out of logs.
+        // A fragment after `#` is not sent to the server, so the code stays out of logs.
         Some(format!("{phones}/#scan={code}"))
     }
 
-    /// Eight characters as phones show them: four and four.
+    /// Formats a pairing code as phones do: four and four characters.
     fn spaced(code: &str) -> String {
         match code.split_at_checked(4) {
             Some((first, second)) if !code.contains('-') => format!("{first}-{second}"),
@@ -57,7 +57,8 @@ impl Page {
         }
     }
 
-    /// So that a new code is a new picture.
+    /// Returns the URL of the QR picture. Each code has a different URL, so that the browser loads
+    /// the new picture.
     fn picture(&self) -> String {
         let code = self.linking.qrcode.as_deref().unwrap_or_default();
         let hash: String = hex::encode(code.bytes().rev().take(8).collect::<Vec<_>>());
@@ -68,7 +69,7 @@ impl Page {
     }
 }
 
-/// Where linking stands.
+/// Shows the state of linking.
 pub(super) async fn show(
     State(shared): State<Arc<Shared>>,
     me: Me,
@@ -77,7 +78,7 @@ pub(super) async fn show(
     page(&shared, me, bot, (None, String::new()), None).await
 }
 
-/// Starts linking, asks for eight characters, or logs out.
+/// Starts linking, requests a pairing code, or logs the bot out.
 pub(super) async fn act(
     State(shared): State<Arc<Shared>>,
     me: Me,
@@ -114,7 +115,7 @@ pub(super) async fn act(
     }
 }
 
-/// The code as a picture.
+/// Returns the QR code as a picture.
 pub(super) async fn picture(
     State(shared): State<Arc<Shared>>,
     me: Me,

@@ -1,7 +1,8 @@
-//! Tells an open page that something has changed; the page then asks for its part again.
+//! Notifies an open page of a change; the page then requests its changing part again.
 //!
-//! What changed is not said: one signal serves every page, and shows nobody what is not his. A link's state and its codes are in
-//! memory alone, so they are looked at, a few times a second and only while somebody looks at a page.
+//! The notification does not name the change. Therefore a single signal serves all pages and
+//! reveals no data to a user without permission. The state and the QR codes of a link are only in
+//! memory, so the stream polls the links twice a second, as long as a page is open.
 
 use std::convert::Infallible;
 use std::hash::{BuildHasher, Hash, Hasher};
@@ -22,13 +23,14 @@ use super::wrong::Wrong;
 use crate::clock::{Clock, Millis, millis};
 use crate::door::{NoPermit, Permit};
 
-/// As often as that is looked, and told at most.
+/// The interval of polls, and the shortest interval between two notifications.
 const EVERY: Duration = Duration::from_millis(500);
 
-/// Said where nothing changes, so that proxies keep the stream.
+/// The interval of comments in an idle stream, so that proxies keep the connection open.
 const COMMENT_EVERY: Duration = Duration::from_secs(15);
 
-/// After this the browser asks again by itself, and its session is looked at anew.
+/// The most time of a stream. Then the browser reconnects, and the gateway checks the session
+/// again.
 const LASTS: Duration = Duration::from_mins(10);
 
 struct Watch {
@@ -40,15 +42,17 @@ struct Watch {
     _permit: Permit<i64>,
 }
 
-/// Where a page stands that wants to be followed.
+/// The parameters of a stream.
 #[derive(Debug, Deserialize)]
 pub(super) struct Asked {
-    /// [`Frame::seen`](super::frame::Frame::seen) of the page. It says so again when it comes back after a pause, and is told to look again.
+    /// The [`Frame::seen`](super::frame::Frame::seen) of the page. A reconnecting page sends the
+    /// value again, and gets a notification if the state has changed since.
     #[serde(default)]
     seen: u64,
 }
 
-/// A server-sent event `changed` whenever a page may have something new to show. Beyond the bounds a page is whole, and not live.
+/// Sends the server-sent event `changed` whenever a page may have new data. Above the limits the
+/// page still works, without live updates.
 pub(super) async fn stream(
     State(shared): State<Arc<Shared>>,
     me: Me,
@@ -81,7 +85,7 @@ pub(super) async fn stream(
     let mut response = Body::from_stream(body).into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    // nginx holds answers back until a buffer is full, unless told not to.
+    // By default, nginx buffers a response until the buffer is full.
     headers.insert(
         HeaderName::from_static("x-accel-buffering"),
         HeaderValue::from_static("no"),
@@ -119,7 +123,8 @@ impl Watch {
 }
 
 impl Shared {
-    /// Another number whenever something was committed or a link changed, and in another process.
+    /// Returns a number that changes with each commit and with each change of a link, and that
+    /// differs between processes.
     pub(super) fn fingerprint(&self) -> u64 {
         let mut hasher = self.process.build_hasher();
         self.store.commits().hash(&mut hasher);

@@ -1,4 +1,5 @@
-//! Language and theme: two cookies, so that pages come as they were wished also without JavaScript.
+//! Language and theme, stored in two cookies, so that pages have the chosen look without
+//! JavaScript.
 
 use std::sync::Arc;
 
@@ -10,10 +11,10 @@ use super::Shared;
 use super::form::Form;
 use super::frame::{LANGUAGE, THEME, back_to};
 
-/// A year.
+/// The lifetime of the cookies: a year.
 const KEPT_S: u32 = 365 * 24 * 3600;
 
-/// Takes what the form names, and goes back to where it was sent from.
+/// Stores the choices of the form and redirects back to the form's page.
 pub(super) async fn change(State(shared): State<Arc<Shared>>, form: Form) -> Response {
     let wishes = [
         (LANGUAGE, form.get("lang"), ["id", "en"].as_slice()),

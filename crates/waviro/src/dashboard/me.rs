@@ -1,7 +1,7 @@
-//! One's own account: who one is, and another password.
+//! The page of the user's own account, with the form for a new password.
 //!
-//! The administration API lets an admin change passwords without the old one; one's own takes the old one, so this page asks the users'
-//! room itself.
+//! With the administration API, an admin changes a password without the old password. The own
+//! password needs the old password, so the page calls the user service directly.
 
 use std::sync::Arc;
 
@@ -32,18 +32,18 @@ struct Page {
     failed: Option<Failed>,
 }
 
-/// Why the password is as it was.
+/// The reasons for which the password was not changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Failed {
-    /// The old one.
+    /// The old password is wrong.
     Wrong,
-    /// Too many tries.
+    /// The address made too many attempts.
     TooMany,
-    /// Too many passwords are being checked.
+    /// The gateway is hashing too many passwords.
     Busy,
-    /// The new one.
+    /// The new password is not allowed.
     BadPassword,
-    /// The two new ones differ.
+    /// The two new passwords differ.
     Differ,
 }
 
@@ -53,12 +53,13 @@ pub(super) struct Asked {
     done: String,
 }
 
-/// Who one is.
+/// Shows the account.
 pub(super) async fn show(me: Me, Query(asked): Query<Asked>) -> Result<Response, Wrong> {
     page(&me, asked.done == "password", None)
 }
 
-/// Another password. Every session ends with the old one; whoever asks gets a new one.
+/// Changes the password. All sessions of the user end; the browser of the request gets a new
+/// session.
 pub(super) async fn change(
     State(shared): State<Arc<Shared>>,
     me: Me,
@@ -68,7 +69,8 @@ pub(super) async fn change(
 ) -> Result<Response, Wrong> {
     let user = me.frame.user.clone().ok_or(Wrong::Internal)?;
     let (old, new) = (form.raw("old"), form.raw("password"));
-    // Before it is looked at: a stolen session must not be a way to guess the password.
+    // Counts the attempt before the password check: a stolen session must not allow guessing the
+    // password.
     if !shared.tries.count(from, &user.name) {
         return page(&me, false, Some(Failed::TooMany));
     }

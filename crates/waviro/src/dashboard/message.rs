@@ -1,4 +1,5 @@
-//! One message: what became of it, step by step, with each attempt to tell of it; why it failed; and what it was.
+//! The page of a message: its history with all attempts of its deliveries, the cause of a failure,
+//! and the content.
 
 use std::sync::Arc;
 
@@ -18,10 +19,11 @@ use super::session::Me;
 use super::wrong::Wrong;
 use crate::clock::Millis;
 
-/// Attempts of one delivery that stand among the steps, the latest: a table of retries has thirteen, and the delivery's own page has all.
+/// The most attempts of a delivery in the history, the latest attempts. The retry schedule has
+/// thirteen attempts; the page of the delivery shows all attempts.
 const ATTEMPTS: usize = 15;
 
-/// A message and what became of it, as the API shows it.
+/// A message with its history in the API's response.
 #[derive(Deserialize)]
 struct Told {
     #[serde(flatten)]
@@ -31,24 +33,24 @@ struct Told {
     members: Option<Members>,
 }
 
-/// How many members of its group have it.
+/// The number of group members with the message.
 #[derive(Deserialize)]
 struct Members {
     delivered: i64,
     read: i64,
 }
 
-/// Something that happened, or has yet to.
+/// An entry of the history, past or expected.
 struct Step<'m> {
     /// `accepted`, `received`, `sent`, `failed`, `delivered`, `read`, `posted` or `replied`.
     what: &'static str,
-    /// `None` where it has yet to come.
+    /// `None` for an expected entry.
     at: Option<&'m str>,
-    /// Since the step before that is the message's own.
+    /// The time since the previous entry of the message itself.
     after_ms: Option<Millis>,
-    /// What was posted, and of which delivery.
+    /// The attempt and its delivery.
     tried: Option<(&'m FullRow, &'m AttemptRow)>,
-    /// The delivery that it belongs to.
+    /// The delivery of the entry.
     of: Option<&'m FullRow>,
 }
 
@@ -64,7 +66,7 @@ struct Page<'m> {
     members: Option<&'m Members>,
 }
 
-/// What became of it.
+/// Shows the message.
 pub(super) async fn show(
     State(shared): State<Arc<Shared>>,
     me: Me,
@@ -87,7 +89,7 @@ pub(super) async fn show(
 }
 
 impl Told {
-    /// What happened in its order, then what has yet to.
+    /// Returns the past entries in order, then the expected entries.
     fn steps(&self) -> Vec<Step<'_>> {
         let mut steps = self.own();
         for full in &self.deliveries {
@@ -99,7 +101,8 @@ impl Told {
             let replied = full.row.replied_at.as_deref();
             steps.extend(replied.map(|at| Step::new("replied", Some(at), Some(full))));
         }
-        // Of the same millisecond the message's own step is first: it is what is told of.
+        // In the same millisecond, the message's own entry comes first, because the delivery
+        // reports the entry.
         steps.sort_by_key(|step| (millis(step.at), step.of.is_some()));
         let mut before = None;
         for step in steps.iter_mut().filter(|step| step.of.is_none()) {
@@ -122,10 +125,10 @@ impl Told {
             return steps;
         }
         steps.push(own("sent", row.sent_at.as_deref()));
-        // A group's message stays where it is, unless its bot counts the first member's phone.
+        // A group message gets no further acks, unless the bot has the setting `group_acks`.
         let told = |at: &Option<String>| at.is_some() || !row.chat.ends_with("@g.us");
         let read = row.read_at.as_deref();
-        // Who reads at once says only that: it reached the phone, nobody knows when.
+        // A read receipt without a delivery receipt implies the delivery, at an unknown time.
         if told(&row.delivered_at) && (row.delivered_at.is_some() || read.is_none()) {
             steps.push(own("delivered", row.delivered_at.as_deref()));
         }
@@ -136,7 +139,7 @@ impl Told {
     }
 }
 
-/// What has yet to happen comes last.
+/// Returns the time for sorting; an expected entry comes last.
 fn millis(at: Option<&str>) -> Millis {
     let read = at.and_then(|at| at.parse::<jiff::Timestamp>().ok());
     read.map_or(Millis::MAX, jiff::Timestamp::as_millisecond)
@@ -153,7 +156,7 @@ impl<'m> Step<'m> {
         }
     }
 
-    /// The class of its mark.
+    /// Returns the CSS class of the entry's mark.
     fn tone(&self) -> &'static str {
         match (self.what, self.tried) {
             (_, Some((_, tried))) => tried.tone(),
@@ -167,13 +170,13 @@ impl<'m> Step<'m> {
         self.of.is_none()
     }
 
-    /// How long it took since the step before, in the largest unit that still tells.
+    /// Returns the time since the previous entry, in words.
     fn span(&self, frame: &Frame) -> Option<String> {
         self.after_ms.map(|ms| span(ms, frame))
     }
 }
 
-/// A time that passed. Up to ten seconds the milliseconds are what one wants to know.
+/// Formats a duration in the largest useful unit; below ten seconds, in milliseconds.
 fn span(ms: Millis, frame: &Frame) -> String {
     let seconds = ms / 1000;
     match seconds {
@@ -186,7 +189,7 @@ fn span(ms: Millis, frame: &Frame) -> String {
 }
 
 impl Page<'_> {
-    /// Why it failed, and what to do.
+    /// Explains why the message failed, with the remedy.
     fn why(&self) -> Option<String> {
         let failed = self.message.state == "failed";
         let cause = self.message.cause.as_deref().unwrap_or_default();
@@ -197,7 +200,7 @@ impl Page<'_> {
         self.message.chat.ends_with("@g.us")
     }
 
-    /// The path of another message.
+    /// Returns the path of another message.
     fn other(&self, id: &str) -> String {
         format!(
             "{}/bots/{}/messages/{}",
@@ -212,7 +215,7 @@ impl Page<'_> {
         Some(address(sender, &self.frame))
     }
 
-    /// The size of its file in a unit that people read.
+    /// Returns the size of the file in a readable unit.
     fn size(&self) -> Option<String> {
         let bytes = self.message.media.as_ref()?.size?;
         Some(match bytes {

@@ -1,14 +1,14 @@
-//! A message as pages show it: in words, shortened, and with every address encoded.
+//! A message in lists: words for its state and kind, shortened texts, and encoded path parts.
 
 use serde::Deserialize;
 use url::form_urlencoded;
 
 use super::frame::Frame;
 
-/// The most of a text that a row shows, in characters: a text may be as long as a book, and a page has fifty of them.
+/// The most characters of a text in a row. A text may be very long, and a page has fifty rows.
 const GIST: usize = 180;
 
-/// A message as the API shows it, as far as pages do.
+/// A message in the API's response, with the fields that pages use.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct MessageRow {
     pub(super) id: String,
@@ -35,7 +35,6 @@ pub(super) struct MessageRow {
     pub(super) emoji: Option<String>,
 }
 
-/// Its file.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct FileRow {
     pub(super) mime: String,
@@ -44,7 +43,6 @@ pub(super) struct FileRow {
     pub(super) seconds: Option<u32>,
 }
 
-/// Its place.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct PlaceRow {
     pub(super) latitude: f64,
@@ -52,7 +50,6 @@ pub(super) struct PlaceRow {
     pub(super) name: Option<String>,
 }
 
-/// One of its cards.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct CardRow {
     pub(super) name: String,
@@ -64,12 +61,12 @@ impl MessageRow {
         self.direction == "in"
     }
 
-    /// Its id within a path.
+    /// Returns the id, encoded for a path.
     pub(super) fn path(&self) -> String {
         part(&self.id)
     }
 
-    /// The beginning of its text.
+    /// Returns the beginning of the text, or the emoji or name of a message without text.
     pub(super) fn gist(&self) -> String {
         let text = self.text.trim();
         let place = || self.location.as_ref().and_then(|place| place.name.clone());
@@ -86,23 +83,23 @@ impl MessageRow {
         shortened(text)
     }
 
-    /// What its file is called.
+    /// Returns the shortened name of the file.
     pub(super) fn file_name(&self) -> Option<String> {
         self.media.as_ref()?.file_name.as_deref().map(shortened)
     }
 
-    /// Of whom or to whom.
+    /// Returns the chat, in words.
     pub(super) fn with(&self, frame: &Frame) -> String {
         address(&self.chat, frame)
     }
 
-    /// Who wrote it in a group.
+    /// Returns the sender of a message in a group.
     pub(super) fn writer(&self, frame: &Frame) -> Option<String> {
         let sender = self.sender.as_deref()?;
         (sender != self.chat).then(|| address(sender, frame))
     }
 
-    /// The class of its state: each has its shape.
+    /// Returns the CSS class of the state; each state has a different shape.
     pub(super) fn tone(&self) -> &'static str {
         match self.state.as_str() {
             "pending" => "waits",
@@ -127,7 +124,7 @@ impl MessageRow {
         frame.say(pair.0, pair.1)
     }
 
-    /// Its kind; what this version does not know stands as the API says it.
+    /// Returns the kind in words; an unknown kind is shown as the API's word.
     pub(super) fn kind_words(&self, frame: &Frame) -> String {
         let pair = match self.kind.as_str() {
             "text" => ("Teks", "Text"),
@@ -149,7 +146,7 @@ impl MessageRow {
     }
 }
 
-/// An address as people know it.
+/// Formats the address of a chat or a sender.
 pub(super) fn address(text: &str, frame: &Frame) -> String {
     match text.split_once('@') {
         Some((number, "c.us")) => number.to_owned(),
@@ -164,7 +161,7 @@ pub(super) fn address(text: &str, frame: &Frame) -> String {
     }
 }
 
-/// The beginning of a text.
+/// Returns the beginning of a text.
 fn shortened(text: &str) -> String {
     match text.char_indices().nth(GIST) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -172,7 +169,8 @@ fn shortened(text: &str) -> String {
     }
 }
 
-/// A part of a path, of whatever characters: the ids of received messages are chosen by whoever wrote them.
+/// Encodes a part of a path. The sender chooses the id of a received message, so the id may contain
+/// any characters.
 pub(super) fn part(text: &str) -> String {
     let encoded: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
     encoded.replace('+', "%20")

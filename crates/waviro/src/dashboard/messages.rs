@@ -1,4 +1,5 @@
-//! A bot's messages, sent or received: found by id, number or text, newest first, a page at a time.
+//! The page with the messages of a bot, sent or received: a search by id, number or text, newest
+//! first.
 
 use std::sync::Arc;
 
@@ -20,10 +21,11 @@ use super::wrong::Wrong;
 use crate::docs::{Origin, samples_of};
 use crate::v1::inside::Refused;
 
-/// The longest id of a message, in bytes.
+/// The most bytes of a message id.
 const LONGEST_ID: usize = 128;
 
-/// Fewer digits than this are no number, but words of a text: an order's, a price.
+/// The fewest digits of a phone number. A shorter number is searched as text, such as an order
+/// number or a price.
 const SHORTEST_NUMBER: usize = 8;
 
 #[derive(Deserialize)]
@@ -39,11 +41,11 @@ struct Page<'p> {
     bot: BotRow,
     asked: &'p Asked,
     found: Found,
-    /// How a first message is sent, where there is none.
+    /// A sample call for a first message, if there is no message.
     sample: Option<String>,
 }
 
-/// What a list is narrowed to.
+/// The filters of the list.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Asked {
     #[serde(default)]
@@ -56,7 +58,7 @@ pub(super) struct Asked {
     cursor: String,
 }
 
-/// What what was looked for was taken for.
+/// The interpretation of the search text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum By {
     All,
@@ -71,7 +73,7 @@ struct Found {
     next: Option<String>,
 }
 
-/// The messages that were sent, or written to the bot.
+/// Lists the sent or received messages.
 pub(super) async fn list(
     State(shared): State<Arc<Shared>>,
     me: Me,
@@ -102,7 +104,8 @@ pub(super) async fn list(
     Ok(me.frame.show(StatusCode::OK, &page))
 }
 
-/// One field for everything: what is an id is looked up, a number or a group means its chat, and anything else is looked for in texts.
+/// Searches with a single field: an id is looked up, a number or a group selects its chat, and any
+/// other text is searched in the messages.
 async fn find(shared: &Shared, me: &Me, bot: i32, asked: &Asked) -> Result<Found, Refused> {
     let within = format!("/v1/bots/{bot}/messages");
     let get = async |by: By, parameter: (&str, &str)| {
@@ -131,7 +134,7 @@ async fn find(shared: &Shared, me: &Me, bot: i32, asked: &Asked) -> Result<Found
     }
     if let Some(chat) = asked.chat() {
         let found = get(By::Chat, ("chat", &chat)).await?;
-        // An order's number can look like a phone's.
+        // An order number can look like a phone number.
         if !found.rows.is_empty() || found.next.is_some() || !asked.cursor.is_empty() {
             return Ok(found);
         }
@@ -152,7 +155,8 @@ impl Asked {
         self.q.len() <= LONGEST_ID && self.q.bytes().all(|byte| byte.is_ascii_graphic())
     }
 
-    /// The chat that was meant: its address, a number as people write it, or a group's id.
+    /// Returns the chat in the search text: an address, a phone number in any common form, or a
+    /// group id.
     fn chat(&self) -> Option<String> {
         if ["@c.us", "@g.us", "@lid"]
             .iter()
@@ -169,14 +173,14 @@ impl Asked {
         if !digits || plain.len() < SHORTEST_NUMBER {
             return None;
         }
-        // As it is dialled at home; WhatsApp knows no number without its country.
+        // A leading 0 is a national number; WhatsApp's numbers always have a country code.
         Some(match plain.strip_prefix('0') {
             Some(national) => format!("62{national}"),
             None => plain,
         })
     }
 
-    /// As a query, for the API with what was looked for, and for this page without.
+    /// Builds a query: for the API with the search as `looked_for`, for a link to the page without.
     fn query(&self, cursor: &str, looked_for: Option<(&str, &str)>) -> String {
         let direction = if self.is_in() { "in" } else { "out" };
         let state = if self.is_in() { "" } else { &self.state };
@@ -192,12 +196,12 @@ impl Asked {
             .finish()
     }
 
-    /// The page after this one, or the first.
+    /// Returns the query of the next page, or of the first page.
     fn to(&self, cursor: &str) -> String {
         self.query(cursor, None)
     }
 
-    /// What was written to the bot, or what it sent, with the same words.
+    /// Returns the query of the same search in the other direction.
     fn in_direction(&self, direction: &str) -> String {
         let other = Self {
             direction: direction.to_owned(),
@@ -209,7 +213,8 @@ impl Asked {
 }
 
 impl Page<'_> {
-    /// A search in texts reads everything there is: it is not done again with each message that comes.
+    /// Returns whether the page updates itself. A text search reads all messages, so the page does
+    /// not repeat the search for each new message.
     fn is_live(&self) -> bool {
         self.found.by != By::Text
     }

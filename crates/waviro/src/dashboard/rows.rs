@@ -1,4 +1,4 @@
-//! A whole list of the administration API, page by page.
+//! Reads a whole list of the administration API, page by page.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -13,7 +13,7 @@ struct Page<T> {
     next: Option<String>,
 }
 
-/// Every row of the list at `path`; for lists that have a few hundred rows at most.
+/// Returns all rows of the list at `path`. Only for lists with at most a few hundred rows.
 pub(super) async fn all<T: DeserializeOwned>(
     shared: &Shared,
     me: &Me,

@@ -1,4 +1,4 @@
-//! One keyword rule: its change, and its end.
+//! The page of a rule, to change or remove the rule.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ struct Page {
     wrong: Option<Refused>,
 }
 
-/// How it stands.
+/// Shows the rule.
 pub(super) async fn show(
     State(shared): State<Arc<Shared>>,
     me: Me,
@@ -35,7 +35,7 @@ pub(super) async fn show(
     page(&shared, me, bot, rule, None).await
 }
 
-/// Changes it, or removes it.
+/// Changes or removes the rule.
 pub(super) async fn change(
     State(shared): State<Arc<Shared>>,
     me: Me,

@@ -1,4 +1,4 @@
-//! Keyword rules: which texts are posted where, and what would become of a text.
+//! The page with the rules of a bot, and the form to test a text.
 
 mod tried;
 
@@ -22,7 +22,7 @@ use crate::v1::inside::Refused;
 
 use tried::Tried;
 
-/// What a rule's script may look like: the document's answer, and the check of who asks.
+/// A sample script for a webhook: a reply as in the API document, and the check of the webhook key.
 const SCRIPT: &str = r"<?php
 $asked = json_decode(file_get_contents('php://input'), true);
 if ($asked['webhookkey'] !== 'whk_…') { http_response_code(401); exit; }
@@ -35,21 +35,21 @@ $reply = [
 header('Content-Type: application/json');
 echo json_encode(['success' => true, 'message' => ['reply' => $reply]]);";
 
-/// A rule as the API shows it.
+/// A rule in the API's response.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct RuleRow {
     pub(super) id: i64,
-    /// Empty: takes what no other rule takes.
+    /// Empty for the rule that gets each text without another rule.
     pub(super) keyword: String,
     pub(super) url: String,
     pub(super) enabled: bool,
     pub(super) groups: bool,
     pub(super) timeout_s: Option<i64>,
-    /// Why the gateway switched it off.
+    /// The reason for which the gateway disabled the rule.
     pub(super) off_cause: Option<String>,
 }
 
-/// What stands in the fields of a rule's form.
+/// The contents of the fields of a rule's form.
 #[derive(Debug, Default)]
 pub(super) struct RuleFields {
     pub(super) keyword: String,
@@ -67,10 +67,10 @@ struct Page<'p> {
     all: usize,
     looked_for: &'p str,
     fields: RuleFields,
-    /// The form that tried a text; empty otherwise.
+    /// The form of a tested text; empty otherwise.
     form: &'p Form,
     tried: Option<Tried>,
-    /// What was refused to a text that was tried; what was refused otherwise is `wrong`.
+    /// The refusal of a test. `wrong` has the refusal of any other form.
     untried: Option<Refused>,
     wrong: Option<Refused>,
     script: &'static str,
@@ -111,7 +111,7 @@ impl RuleFields {
         }
     }
 
-    /// As the API wants it.
+    /// Returns the body for the API.
     pub(super) fn body(&self) -> Value {
         json!({
             "keyword": self.keyword,
@@ -122,7 +122,7 @@ impl RuleFields {
     }
 }
 
-/// A whole number as people write it; nothing is null, and what is no number is left to the API to refuse.
+/// Parses a whole number. An empty text is null; the API refuses any other text.
 pub(super) fn whole(said: &str) -> Value {
     match said.trim() {
         "" => Value::Null,
@@ -130,7 +130,7 @@ pub(super) fn whole(said: &str) -> Value {
     }
 }
 
-/// Every rule.
+/// Lists the rules.
 pub(super) async fn list(
     State(shared): State<Arc<Shared>>,
     me: Me,
@@ -145,7 +145,7 @@ pub(super) async fn list(
     page(&shared, me, bot, shown).await
 }
 
-/// Adds a rule, switches one, or tries a text.
+/// Adds a rule, enables or disables a rule, or tests a text.
 pub(super) async fn act(
     State(shared): State<Arc<Shared>>,
     me: Me,
@@ -179,7 +179,7 @@ pub(super) async fn act(
                     let tried = serde_json::from_value(answer).map_err(|_| Wrong::Internal)?;
                     shown.tried = Some(tried);
                 }
-                // Whoever may only look has no form that it could stand beside.
+                // For a viewer, the page has no form to show the refusal beside.
                 Err(refused) if !me.frame.may_change() => return Err(refused.into()),
                 Err(refused) => shown.untried = Some(refused),
             }

@@ -1,4 +1,5 @@
-//! Sending by hand: a form for each kind, what was asked and answered, and the same call as a program.
+//! The page to send a message: a form for each kind of content, the API's response, and the same
+//! call as sample programs.
 
 use std::sync::Arc;
 
@@ -19,10 +20,10 @@ use crate::api::number::meant;
 use crate::docs::{Origin, Sample, samples_of};
 use crate::v1::inside::Refused;
 
-/// What can be sent.
+/// The kinds of content.
 const KINDS: [&str; 4] = ["text", "media", "location", "contact"];
 
-/// In place of the bot's key, which only its owner has.
+/// The placeholder for the bot's key, because the dashboard does not know the key.
 pub(super) const MASKED: &str = "••••••••";
 
 #[derive(Template)]
@@ -36,7 +37,7 @@ struct Page<'p> {
     wrong: Option<Refused>,
 }
 
-/// What a form came to.
+/// The result of a form.
 struct Sent {
     id: String,
     answer: String,
@@ -56,7 +57,7 @@ fn kind_of(asked: &str) -> &'static str {
         .unwrap_or("text")
 }
 
-/// The form of a kind.
+/// Shows the form for a kind of content.
 pub(super) async fn form(
     State(shared): State<Arc<Shared>>,
     me: Me,
@@ -70,7 +71,7 @@ pub(super) async fn form(
     page(&shared, me, bot, kind, &Form::default(), None, None).await
 }
 
-/// Sends it.
+/// Sends the message.
 pub(super) async fn send(
     State(shared): State<Arc<Shared>>,
     mut me: Me,
@@ -98,7 +99,8 @@ pub(super) async fn send(
     }
 }
 
-/// The form as the administration API wants it. What is no number there is left to it to refuse, by its field.
+/// Returns the body for the administration API. The API refuses a text in place of a number, with
+/// the name of the field.
 fn message(kind: &str, form: &Form) -> Value {
     let mut message = Map::from_iter([("to".to_owned(), Value::from(chat(form)))]);
     let (field, value) = match kind {
@@ -123,17 +125,18 @@ fn message(kind: &str, form: &Form) -> Value {
     Value::Object(message)
 }
 
-/// A number as people write it, or a group's id. What is neither is left to the API to refuse.
+/// Returns the recipient: a number in any common form, or a group id. The API refuses any other
+/// text.
 fn chat(form: &Form) -> String {
     as_number(form.raw("to").trim())
 }
 
-/// The number that was meant, as the API takes it; what may mean another number stays as it was typed.
+/// Returns a typed number in the API's form; an ambiguous number stays unchanged.
 pub(super) fn as_number(typed: &str) -> String {
     meant(typed).map_or_else(|| typed.to_owned(), |number| number.to_string())
 }
 
-/// Degrees as people write them; what is no number is left to the API to refuse.
+/// Parses degrees, also with a decimal comma. The API refuses any other text.
 fn degrees(form: &Form, name: &str) -> Value {
     let said = form.raw(name).trim().replace(',', ".");
     said.parse::<f64>().map_or(Value::from(said), Value::from)
@@ -147,10 +150,10 @@ fn numbers(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The same as a call of the WAVIRO API: its path and body.
+/// Returns the path and body of the same call of the `/api` endpoints.
 fn as_call(kind: &str, form: &Form) -> (String, Value) {
     let to = chat(form);
-    // A group's id is longer than any number.
+    // A group id is longer than any phone number.
     let group = to.len() > 15;
     let (name, fields) = match kind {
         "media" => (

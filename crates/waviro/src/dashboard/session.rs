@@ -1,4 +1,4 @@
-//! Who is logged in: a cookie that no script sees and no other site sends, and the user behind it.
+//! Login sessions: a cookie hidden from scripts and from other sites, and the user of the session.
 
 use std::sync::{Arc, OnceLock};
 
@@ -19,21 +19,23 @@ use crate::v1::auth::Caller;
 
 static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Over TLS: the browser itself sees to it that no other host and no other path set it.
+/// The cookie over TLS. The prefix `__Host-` makes the browser accept the cookie only for the same
+/// host and the path `/`.
 const SECURE: &str = "__Host-waviro";
 
-/// Where the gateway is reached without TLS: on this machine, or within a network whose owner wants it so.
+/// The cookie without TLS: on the same machine, or inside a network whose owner accepts plain HTTP.
 const PLAIN: &str = "waviro_session";
 
-/// The user that a request comes from.
+/// Extractor: the logged-in user of a request.
 pub(super) struct Me {
-    /// What the administration API knows it as.
+    /// The user as a caller of the administration API.
     pub(super) caller: Caller,
-    /// What stands around its pages.
+    /// The shared data of the user's pages.
     pub(super) frame: Frame,
 }
 
-/// Who was found to be logged in, for what stands around the handlers: a page that says why there is no other has its menu too.
+/// The logged-in user, passed from the extractor to the outer layer. An error page of the outer
+/// layer shows the menu of the user.
 #[derive(Clone, Default)]
 pub(super) struct Seen(Arc<OnceLock<UserRow>>);
 
@@ -42,13 +44,13 @@ impl Seen {
         self.0.get_or_init(|| user.clone());
     }
 
-    /// The user, where there was one.
+    /// Returns the user, if the request has one.
     pub(super) fn user(&self) -> Option<UserRow> {
         self.0.get().cloned()
     }
 }
 
-/// A request without a session, or one that the API cannot answer for a page.
+/// The response to a request without a session, or after a failure of the store.
 pub(super) struct NotIn(Response);
 
 impl IntoResponse for NotIn {
@@ -81,7 +83,7 @@ impl FromRequestParts<Arc<Shared>> for Me {
     }
 }
 
-/// To the page where one logs in, and from there back to where one wanted to be.
+/// Redirects to the login page, with a way back to the requested page.
 fn to_the_door(frame: &Frame, first: bool, uri: &Uri) -> Response {
     if first {
         return Redirect::to(&format!("{}/setup", frame.home)).into_response();
@@ -91,15 +93,17 @@ fn to_the_door(frame: &Frame, first: bool, uri: &Uri) -> Response {
         form_urlencoded::byte_serialize(format!("{}{path}", frame.home).as_bytes()).collect();
     let login = format!("{}/login?to={wanted}", frame.home);
     if frame.part {
-        // A part of a page in place of itself would be a login within a page.
+        // A redirect in place of a part would show the login form inside the page, so htmx gets a
+        // header for a full redirect.
         let there = HeaderValue::from_str(&login).unwrap_or(HeaderValue::from_static("/"));
         return ([(HeaderName::from_static("hx-redirect"), there)], "").into_response();
     }
     Redirect::to(&login).into_response()
 }
 
-/// The session that the browser keeps. Over TLS only the cookie counts that no other host and no request without TLS can set: a
-/// neighbour's page or somebody on the way could otherwise log the browser in as a user of their choice.
+/// Returns the session in the cookie. Over TLS, only the secure cookie counts, because no other
+/// host and no request without TLS can set that cookie. Otherwise a page on a neighbouring host, or
+/// an attacker on the network, could log the browser in as a user of the attacker's choice.
 pub(super) fn kept(headers: &HeaderMap) -> Option<&str> {
     let secure = cookie(headers, SECURE);
     if is_secure(headers) {
@@ -108,12 +112,12 @@ pub(super) fn kept(headers: &HeaderMap) -> Option<&str> {
     secure.or_else(|| cookie(headers, PLAIN))
 }
 
-/// A cookie of this name.
+/// Returns the cookie with the given name.
 pub(super) fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     cookies(headers).find_map(|(known, value)| (known == name).then_some(value))
 }
 
-/// Has the browser keep a session.
+/// Returns the `Set-Cookie` header that stores a session in the browser.
 pub(super) fn keep(session: &Session, headers: &HeaderMap, base: &str) -> String {
     let (text, lives) = (session.reveal(), LIVES.as_secs());
     if is_secure(headers) {
@@ -123,7 +127,7 @@ pub(super) fn keep(session: &Session, headers: &HeaderMap, base: &str) -> String
     }
 }
 
-/// Has the browser forget it, under both names.
+/// Returns the `Set-Cookie` headers that remove the session under both names.
 pub(super) fn forget(base: &str) -> [String; 2] {
     [
         format!("{SECURE}=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Lax"),
@@ -131,7 +135,8 @@ pub(super) fn forget(base: &str) -> [String; 2] {
     ]
 }
 
-/// Whether the browser came over TLS, which ends at a proxy. Of a chain of proxies the first one knows.
+/// Returns whether the browser used TLS, which ends at a proxy. In a chain of proxies, the first
+/// value comes from the proxy next to the browser.
 fn is_secure(headers: &HeaderMap) -> bool {
     let said = header(headers, &FORWARDED_PROTO).unwrap_or_default();
     let first = said.split(',').next().unwrap_or_default();

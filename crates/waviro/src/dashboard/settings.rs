@@ -1,4 +1,5 @@
-//! A bot's settings: its keys and secrets, how it behaves, and who hears of its events. Each section is a form of its own.
+//! The settings page of a bot: keys and secrets, behaviour, and subscriptions. Each section has its
+//! own form.
 
 mod patch;
 mod view;
@@ -27,7 +28,7 @@ use crate::v1::inside::Refused;
 
 use view::{KINDS, Keys, NewKey, SettingsView, SigningSecret, Subscription};
 
-/// How long an old key or secret may go on working: now, an hour, a day, a week.
+/// The seconds for which an old key or secret may stay valid: none, an hour, a day, a week.
 const OVERLAPS: [u32; 4] = [0, 3600, 86_400, 604_800];
 
 #[derive(Template)]
@@ -37,17 +38,17 @@ struct Page<'p> {
     bot: BotRow,
     now: Millis,
     keys: Keys,
-    /// A key that was made just now.
+    /// A newly created key.
     fresh: Option<NewKey>,
-    /// Empty for whoever may only look.
+    /// Empty for a viewer.
     webhook_key: String,
     signing: Option<SigningSecret>,
     settings: SettingsView,
     subscriptions: Vec<Subscription>,
     kept: &'p Retention,
-    /// The section that was just changed; empty otherwise.
+    /// The section of a successful change; empty otherwise.
     done: &'p str,
-    /// The section that was not, and its form.
+    /// The section of a refused change, with its form.
     failed: &'p str,
     form: &'p Form,
     wrong: Option<Refused>,
@@ -68,7 +69,7 @@ pub(super) struct Asked {
     done: String,
 }
 
-/// What a form asks of the API, and the section that it stands in.
+/// The API request of a form, and the form's section.
 struct Order {
     section: &'static str,
     method: Method,
@@ -77,7 +78,7 @@ struct Order {
 }
 
 impl Page<'_> {
-    /// What stands in a field: what was typed where it was refused, else what is so.
+    /// Returns the content of a field: the typed text after a refusal, else the stored value.
     fn typed(&self, section: &str, name: &str, known: impl Into<String>) -> String {
         if self.failed == section {
             self.form.raw(name).to_owned()
@@ -86,7 +87,7 @@ impl Page<'_> {
         }
     }
 
-    /// The same of a tick.
+    /// Returns the state of a checkbox, in the same way as [`Self::typed`].
     fn ticked(&self, section: &str, name: &str, known: impl Borrow<bool>) -> bool {
         if self.failed == section {
             self.form.get(name).is_some()
@@ -95,7 +96,7 @@ impl Page<'_> {
         }
     }
 
-    /// Where each form goes.
+    /// Returns the target of all forms.
     fn action(&self) -> String {
         format!("{}/bots/{}/settings", self.frame.home, self.bot.id)
     }
@@ -104,7 +105,7 @@ impl Page<'_> {
         self.keys.current.age(self.now, &self.frame)
     }
 
-    /// How long an old key may go on working, and that in words.
+    /// Returns the choices for the validity of an old key, with their words.
     fn overlaps(&self) -> [(String, &'static str); 4] {
         OVERLAPS.map(|seconds| (seconds.to_string(), view::overlap(seconds, &self.frame)))
     }
@@ -114,7 +115,7 @@ impl Page<'_> {
     }
 }
 
-/// Everything that is set.
+/// Shows all settings.
 pub(super) async fn show(
     State(shared): State<Arc<Shared>>,
     me: Me,
@@ -128,7 +129,7 @@ pub(super) async fn show(
     page(&shared, me, bot, shown).await
 }
 
-/// Does what one section's form asks for.
+/// Applies the form of a section.
 pub(super) async fn change(
     State(shared): State<Arc<Shared>>,
     mut me: Me,
@@ -153,7 +154,7 @@ pub(super) async fn change(
         inside.ask(&me.caller, method, &path, body).await
     };
     match done {
-        // Shown this once, so that nobody is sent on to a page that does not have it.
+        // The key is shown only once, so there is no redirect to another page.
         Ok(answer) if answer["secret_key"].is_string() => {
             let fresh = serde_json::from_value(answer).map_err(|_| Wrong::Internal)?;
             let shown = Shown {
@@ -167,7 +168,7 @@ pub(super) async fn change(
             let back = format!("{home}/bots/{bot}/settings?done={section}#{section}");
             Ok(Redirect::to(&back).into_response())
         }
-        // Whoever may only look has no form that it could stand beside.
+        // For a viewer, the page has no form to show the refusal beside.
         Err(refused) if !me.frame.may_change() => Err(refused.into()),
         Err(refused) => {
             let shown = Shown {

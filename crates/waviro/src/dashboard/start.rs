@@ -1,4 +1,5 @@
-//! The first steps, as far as they are taken: nothing is remembered, what there is says it.
+//! The first steps of a new installation. The state of the steps is derived from the stored data,
+//! not recorded.
 
 use serde::Deserialize;
 
@@ -6,18 +7,18 @@ use super::Shared;
 use super::bots::BotRow;
 use super::session::Me;
 
-/// Bots that are asked whether a callback reached anybody: a newcomer has one.
+/// The most bots to check for a delivered callback. A new installation usually has a single bot.
 const ASKED: usize = 3;
 
-/// From a password to a callback.
+/// The steps from a password to a callback.
 pub(super) struct Steps {
-    /// There is a bot: the one that the next steps are about.
+    /// The bot for the next steps, if there is a bot.
     pub(super) bot: Option<i32>,
-    /// It is linked.
+    /// A bot is linked.
     pub(super) linked: bool,
-    /// WhatsApp took a message of it.
+    /// WhatsApp acknowledged a message.
     pub(super) sent: bool,
-    /// An endpoint was told of one.
+    /// An endpoint accepted a callback.
     pub(super) told: bool,
 }
 
@@ -27,7 +28,7 @@ struct Page {
 }
 
 impl Steps {
-    /// Where this installation stands; `None` where all is done, or this user may do none of it.
+    /// Returns the steps, or `None` if all steps are done or the user may do none of them.
     pub(super) async fn of(shared: &Shared, me: &Me, bots: &[BotRow]) -> Option<Self> {
         if !me.frame.is_admin() {
             return None;
@@ -53,13 +54,14 @@ impl Steps {
         (!steps.told).then_some(steps)
     }
 
-    /// How many of the five are done; the first, a password, is.
+    /// Returns the number of finished steps out of five. The first step, a password, is always
+    /// done.
     pub(super) fn done(&self) -> usize {
         let rest = [self.bot.is_some(), self.linked, self.sent, self.told];
         1 + rest.into_iter().filter(|done| *done).count()
     }
 
-    /// The path of what comes next.
+    /// Returns the path of the next step.
     pub(super) fn next(&self, home: &str) -> String {
         match self.bot {
             None => format!("{home}#add"),

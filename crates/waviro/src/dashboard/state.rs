@@ -1,20 +1,20 @@
-//! What a link's state means to whoever runs the shop, and what to do about it.
+//! Explanations of a link's state for shop owners, with the remedy.
 
 use super::frame::Frame;
 
-/// How good a state is. Never by colour alone: the words say it too.
+/// The severity of a state. The page shows the severity in words too, not only as a colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tone {
-    /// All is well.
+    /// No action is needed.
     Good,
-    /// It mends itself, or waits for somebody.
+    /// The state ends by itself, or waits for the user.
     Waits,
-    /// Somebody must do something.
+    /// The user must act.
     Bad,
 }
 
 impl Tone {
-    /// The class in the stylesheet.
+    /// Returns the CSS class.
     pub(super) fn class(self) -> &'static str {
         match self {
             Self::Good => "good",
@@ -24,7 +24,7 @@ impl Tone {
     }
 }
 
-/// A state's tone, its words, and what to do; `word` is the API's.
+/// Returns the severity, the words and the remedy for a state; `word` is the API's word.
 pub(super) fn explained(word: &str, healthy: bool, frame: &Frame) -> (Tone, String, String) {
     let say = |pair: (&str, &str)| frame.say(pair.0, pair.1).to_owned();
     let (tone, words, advice) = match word {
@@ -122,7 +122,7 @@ pub(super) fn explained(word: &str, healthy: bool, frame: &Frame) -> (Tone, Stri
     (tone, say(words), say(advice))
 }
 
-/// The same for a bot that cannot reach WhatsApp; `why` in both languages.
+/// Returns the same for a bot that cannot reach WhatsApp; `why` has the reason in both languages.
 pub(super) fn unreachable_explained(why: (&str, &str), frame: &Frame) -> (Tone, String, String) {
     let words = frame.say("WhatsApp tidak terjangkau", "WhatsApp is out of reach");
     let before = frame.say(

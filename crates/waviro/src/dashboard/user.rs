@@ -1,4 +1,4 @@
-//! One user: what they may do, a new password, and their end. For admins.
+//! The page of a user: permissions, a new password, and the removal. Only for admins.
 
 use std::sync::Arc;
 
@@ -25,14 +25,14 @@ use crate::v1::inside::Refused;
 struct Page {
     frame: Frame,
     user: UserView,
-    /// Nobody else may do everything.
+    /// True if the user is the only admin.
     last_admin: bool,
     bots: Vec<BotRow>,
     fields: RoleFields,
     wrong: Option<Refused>,
 }
 
-/// What they may do.
+/// Shows the user.
 pub(super) async fn show(
     State(shared): State<Arc<Shared>>,
     me: Me,
@@ -41,7 +41,7 @@ pub(super) async fn show(
     page(&shared, me, user, None, None).await
 }
 
-/// Another role, another password, or the end.
+/// Changes the role or the password, or removes the user.
 pub(super) async fn change(
     State(shared): State<Arc<Shared>>,
     me: Me,
@@ -57,7 +57,7 @@ pub(super) async fn change(
             let fields = RoleFields::read(&form);
             let body = json!({ "role": fields.role, "bots": fields.bots() });
             if me.frame.user.as_ref().is_some_and(|me| me.id == user) && fields.role != "admin" {
-                // Whoever gives up their own role may see the users no more.
+                // After giving up the role `admin`, the user may no longer see the users.
                 back.clone_from(&me.frame.home);
             }
             typed = Some(fields);
@@ -65,7 +65,8 @@ pub(super) async fn change(
         }
         "password" => {
             let own = me.frame.user.as_ref().filter(|me| me.id == user);
-            // Before it is looked at: a stolen session must not be a way to guess the password.
+            // Counts the attempt before the password check: a stolen session must not allow
+            // guessing the password.
             if let Some(own) = own
                 && !shared.tries.count(from, &own.name)
             {
@@ -76,7 +77,7 @@ pub(super) async fn change(
             let body = json!({ "password": form.raw("password"), "old_password": old });
             (Method::PATCH, Some(body))
         }
-        // Nobody removes a user by a slip of the finger: the name is typed.
+        // The admin must type the user's name, so that a user is not removed by accident.
         "remove" => {
             let known: UserView = shared.inside.get(&me.caller, &path).await?;
             if skeleton(form.raw("name")) != skeleton(&known.name) {

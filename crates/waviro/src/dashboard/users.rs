@@ -1,4 +1,4 @@
-//! Who may use the dashboard: all of them, and a new one. For admins.
+//! The page with all users, and the form for a new user. Only for admins.
 
 use std::sync::Arc;
 
@@ -17,18 +17,18 @@ use super::session::Me;
 use super::wrong::Wrong;
 use crate::v1::inside::Refused;
 
-/// A user as the API shows it.
+/// A user in the API's response.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct UserView {
     pub(super) id: i64,
     pub(super) name: String,
     pub(super) role: String,
-    /// Which bots an operator may see and change.
+    /// The bots that an operator may see and change.
     pub(super) bots: Vec<i32>,
     pub(super) created_at: String,
 }
 
-/// What stands in the fields that say what a user may do.
+/// The contents of the fields for a user's permissions.
 #[derive(Debug)]
 pub(super) struct RoleFields {
     pub(super) role: String,
@@ -40,7 +40,7 @@ pub(super) struct RoleFields {
 struct Page<'p> {
     frame: Frame,
     users: Vec<UserView>,
-    /// How many there are, found or not.
+    /// The number of all users, regardless of the search.
     all: usize,
     looked_for: &'p str,
     bots: Vec<BotRow>,
@@ -49,7 +49,7 @@ struct Page<'p> {
     wrong: Option<Refused>,
 }
 
-/// What the list is narrowed to.
+/// The filter of the list.
 #[derive(Debug, Deserialize)]
 pub(super) struct Asked {
     #[serde(default)]
@@ -57,13 +57,13 @@ pub(super) struct Asked {
 }
 
 impl UserView {
-    /// Whether its name holds this, in any case.
+    /// Returns whether the name contains the search text, in upper or lower case.
     fn is_found(&self, looked_for: &str) -> bool {
         let name = self.name.to_lowercase();
         name.contains(&looked_for.to_lowercase())
     }
 
-    /// The names of its bots, as far as they live.
+    /// Returns the names of the user's bots, without removed bots.
     fn bots_of(&self, bots: &[BotRow]) -> String {
         let own = bots.iter().filter(|bot| self.bots.contains(&bot.id));
         let names: Vec<_> = own.map(|bot| bot.name.as_str()).collect();
@@ -87,7 +87,7 @@ impl RoleFields {
         self.bots.contains(&bot.id)
     }
 
-    /// The bots as the API wants them: beside the role that has some.
+    /// Returns the bots for the API; only an operator has bots.
     pub(super) fn bots(&self) -> Value {
         if self.role == "operator" {
             json!(self.bots)
@@ -97,7 +97,7 @@ impl RoleFields {
     }
 }
 
-/// A role, in a word.
+/// Returns the word for a role.
 pub(super) fn role_word<'t>(role: &str, frame: &'t Frame) -> &'t str {
     match role {
         "admin" => frame.say("Admin", "Admin"),
@@ -106,7 +106,7 @@ pub(super) fn role_word<'t>(role: &str, frame: &'t Frame) -> &'t str {
     }
 }
 
-/// Every user.
+/// Lists the users.
 pub(super) async fn list(
     State(shared): State<Arc<Shared>>,
     me: Me,
@@ -119,7 +119,7 @@ pub(super) async fn list(
     page(&shared, me, asked.q.trim(), "", fields, None).await
 }
 
-/// A new user.
+/// Creates a user.
 pub(super) async fn add(
     State(shared): State<Arc<Shared>>,
     me: Me,

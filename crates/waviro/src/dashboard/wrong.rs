@@ -1,4 +1,4 @@
-//! What a page says where it cannot do what was asked.
+//! The error pages of the dashboard.
 
 mod api;
 mod fields;
@@ -11,18 +11,18 @@ use super::frame::Frame;
 use super::session::{Me, NotIn};
 use crate::v1::inside::Refused;
 
-/// Why there is no page.
+/// The reasons for an error page.
 #[derive(Debug, Clone)]
 pub(super) enum Wrong {
-    /// Nothing at this path.
+    /// The path does not exist.
     Nothing,
-    /// A form that was sent from somewhere else.
+    /// Another site sent the form.
     ForeignForm,
-    /// A form that broke off or is too large.
+    /// The form ended early or has a wrong field.
     BadForm,
-    /// What the administration API said.
+    /// The administration API refused the request.
     Refused(Refused),
-    /// Our fault.
+    /// The gateway failed.
     Internal,
 }
 
@@ -34,7 +34,7 @@ struct Page<'p> {
     id: &'p str,
 }
 
-/// A path that leads nowhere, for whoever asks.
+/// Handles paths without a page, for any caller.
 pub(super) async fn nothing(_: Result<Me, NotIn>) -> Response {
     Wrong::Nothing.into_response()
 }
@@ -60,7 +60,7 @@ impl Wrong {
         }
     }
 
-    /// The page that says so; `id` finds the request in the log.
+    /// Returns the error page; `id` is the request's id in the log.
     pub(super) fn respond(&self, frame: &Frame, id: &str) -> Response {
         let page = Page {
             frame: frame.clone(),
@@ -78,14 +78,14 @@ impl From<Refused> for Wrong {
 }
 
 impl Refused {
-    /// The status of a page that says what was refused, or that nothing was.
+    /// Returns the status of a page with a refusal, or 200 without a refusal.
     pub(super) fn status_of(wrong: Option<&Self>) -> StatusCode {
         wrong.map_or(StatusCode::OK, |wrong| {
             StatusCode::from_u16(wrong.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
         })
     }
 
-    /// The name that was typed to be sure is another one.
+    /// The refusal if the name typed as confirmation differs.
     pub(super) fn other_name() -> Self {
         Self {
             status: StatusCode::UNPROCESSABLE_ENTITY.as_u16(),
@@ -97,7 +97,7 @@ impl Refused {
         }
     }
 
-    /// A form above `limits.body_kib`.
+    /// The refusal of a form larger than `limits.body_kib`.
     pub(super) fn too_large() -> Self {
         Self {
             status: StatusCode::PAYLOAD_TOO_LARGE.as_u16(),
@@ -106,7 +106,7 @@ impl Refused {
         }
     }
 
-    /// So many passwords were tried that no more are heard for a while.
+    /// The refusal after too many attempts with a password.
     pub(super) fn too_many_tries() -> Self {
         Self {
             status: StatusCode::TOO_MANY_REQUESTS.as_u16(),
@@ -115,7 +115,7 @@ impl Refused {
         }
     }
 
-    /// For somebody who may only look.
+    /// The refusal of a change by a viewer.
     pub(super) fn read_only() -> Self {
         Self {
             status: StatusCode::FORBIDDEN.as_u16(),
@@ -124,7 +124,8 @@ impl Refused {
         }
     }
 
-    /// What happened and what to do, in the reader's language. The API's own words stand below, for whoever writes the program.
+    /// Explains the refusal and its remedy, in the reader's language. The page shows the API's own
+    /// text below, for programmers.
     pub(super) fn explained(&self, frame: &Frame) -> String {
         if let Some(same) = self.problem.as_deref().and_then(api::same) {
             return same.sentence(frame.language(), &self.request_id, 0);
@@ -209,7 +210,7 @@ impl Refused {
             ("invalid_field" | "missing_field", field) => {
                 let Some(pair) = fields::explained(field) else {
                     let said = frame.say("Isian ini tidak benar:", "This is not right:");
-                    // The API's own words say more than the name of a field.
+                    // The API's text is more helpful than the name of a field.
                     let why = if self.detail.is_empty() {
                         field
                     } else {
@@ -239,7 +240,8 @@ mod tests {
     use crate::outbox::Refusal;
     use crate::v1::problem::Problem;
 
-    /// Of tokens, signed links, streams, other methods and broken bodies: a page has none of them.
+    /// Codes about tokens, signed links, streams, other methods and broken bodies. No page causes
+    /// such a problem.
     const NO_PAGE_MEETS: [&str; 12] = [
         "not_found",
         "method_not_allowed",
@@ -264,7 +266,7 @@ mod tests {
         refused.explained(&Frame::in_language(language))
     }
 
-    /// What a page says of an answer of the API.
+    /// Returns the text of a page about a problem of the API.
     fn told(problem: &Problem, language: Language) -> String {
         let refused = Refused {
             code: problem.code().to_owned(),

@@ -1,4 +1,4 @@
-//! What would become of a text, as the API says it, for people.
+//! The result of a rule test in the API's response.
 
 use std::collections::BTreeMap;
 
@@ -10,17 +10,16 @@ use crate::dashboard::form::Form;
 use crate::dashboard::frame::Frame;
 use crate::dashboard::state::Tone;
 
-/// What would become of it.
 #[derive(Debug, Deserialize)]
 pub(super) struct Tried {
-    /// The rule that takes it.
+    /// The matching rule.
     pub(super) rule: Option<RuleRow>,
     pub(super) request: Option<Request>,
-    /// What came of posting it, where that was asked for.
+    /// The outcome of the request, if the text was posted.
     pub(super) sent: Option<Sent>,
 }
 
-/// What is posted.
+/// The webhook's request.
 #[derive(Debug, Deserialize)]
 pub(super) struct Request {
     pub(super) url: String,
@@ -28,7 +27,7 @@ pub(super) struct Request {
     pub(super) body: String,
 }
 
-/// What was answered, and what would be made of it.
+/// The response of the endpoint and its effect.
 #[derive(Debug, Deserialize)]
 pub(super) struct Sent {
     pub(super) status: Option<u16>,
@@ -42,7 +41,7 @@ pub(super) struct Sent {
     pub(super) nothing_because: Option<String>,
 }
 
-/// A message that would be sent.
+/// A message of the webhook reply.
 #[derive(Debug, Deserialize)]
 pub(super) struct Item {
     r#type: String,
@@ -52,16 +51,16 @@ pub(super) struct Item {
     pub(super) numbers: Vec<String>,
 }
 
-/// One that would not.
+/// A skipped item of the webhook reply.
 #[derive(Debug, Deserialize)]
 pub(super) struct Skipped {
     pub(super) position: usize,
     pub(super) why: String,
 }
 
-/// The form as the API wants it.
+/// Returns the body of a test for the API.
 pub(super) fn asked(form: &Form, send: bool) -> Value {
-    // A number as people write it: without blanks, dashes and brackets.
+    // A typed number may have spaces, dashes and brackets.
     let plain = |said: &str| said.replace([' ', '+', '(', ')', '.', '-'], "");
     json!({
         "text": form.raw("text").replace("\r\n", "\n"),
@@ -80,7 +79,7 @@ impl Sent {
         }
     }
 
-    /// What the gateway would do about a real one.
+    /// Returns the gateway's reaction to a real response, in words.
     pub(super) fn words<'t>(&self, frame: &'t Frame) -> &'t str {
         match self.verdict.as_str() {
             "delivered" => frame.say("Diterima webhook", "Taken by the webhook"),

@@ -1,11 +1,13 @@
-//! From a section's form to what the API takes. What is no number there is left to it to refuse, by its field.
+//! Converts a section's form into a patch for the API. The API refuses a text in place of a number,
+//! with the name of the field.
 
 use serde_json::{Value, json};
 
 use crate::dashboard::form::Form;
 use crate::dashboard::rules::whole;
 
-/// The section, and the patch of the settings that its form is; `None` where it is about something else.
+/// Returns the section and the patch of a form, or `None` for a form without a patch of the
+/// settings.
 pub(super) fn of(word: &str, form: &Form) -> Option<(&'static str, Value)> {
     let ticked = |name| form.get(name).is_some();
     let number = |name| whole(form.raw(name));
@@ -33,7 +35,7 @@ pub(super) fn of(word: &str, form: &Form) -> Option<(&'static str, Value)> {
     })
 }
 
-/// A new subscription; "all" includes the others.
+/// Returns the body of a new subscription. The choice `*` includes all other kinds.
 pub(super) fn subscription(form: &Form) -> Value {
     let mut kinds: Vec<_> = form.all("kind").collect();
     if kinds.contains(&"*") {
@@ -46,7 +48,7 @@ pub(super) fn subscription(form: &Form) -> Value {
     })
 }
 
-/// Percent as a part of one; nothing is the default again.
+/// Converts a percentage into a fraction. An empty text is null, for the default.
 fn part(said: &str) -> Value {
     match said.trim().trim_end_matches('%').trim() {
         "" => Value::Null,

@@ -1,11 +1,11 @@
-//! Settings, keys and subscriptions as the API shows them.
+//! Settings, keys and subscriptions in the API's responses.
 
 use serde::Deserialize;
 
 use crate::clock::Millis;
 use crate::dashboard::frame::Frame;
 
-/// Every kind of event, all of them first.
+/// All kinds of events, first `*` for all kinds.
 pub(super) const KINDS: [&str; 9] = [
     "*",
     "message.received",
@@ -18,52 +18,49 @@ pub(super) const KINDS: [&str; 9] = [
     "call.received",
 ];
 
-/// A day.
 const DAY: Millis = 86_400_000;
 
-/// What is known of the SecretKey.
+/// The known facts about the SecretKey.
 #[derive(Debug, Deserialize)]
 pub(super) struct Keys {
     pub(super) current: Current,
     pub(super) previous: Option<Old>,
 }
 
-/// The key.
 #[derive(Debug, Deserialize)]
 pub(super) struct Current {
     pub(super) fingerprint: String,
     pub(super) created_at: Option<String>,
 }
 
-/// The key before it.
+/// The previous key.
 #[derive(Debug, Deserialize)]
 pub(super) struct Old {
     pub(super) fingerprint: String,
     pub(super) until: String,
 }
 
-/// A key that was made just now.
+/// A newly created key.
 #[derive(Debug, Deserialize)]
 pub(super) struct NewKey {
     pub(super) secret_key: String,
     pub(super) previous_until: Option<String>,
 }
 
-/// What signs.
 #[derive(Debug, Deserialize)]
 pub(super) struct SigningSecret {
     pub(super) signing_secret: String,
     pub(super) previous: Option<OldSecret>,
 }
 
-/// What signs beside it.
+/// The previous secret, which still signs too.
 #[derive(Debug, Deserialize)]
 pub(super) struct OldSecret {
     pub(super) signing_secret: String,
     pub(super) until: String,
 }
 
-/// How a bot behaves.
+/// The settings of a bot.
 #[derive(Debug, Deserialize)]
 pub(super) struct SettingsView {
     pub(super) duplicate_rule: DuplicateRule,
@@ -73,14 +70,14 @@ pub(super) struct SettingsView {
     pub(super) allow: Vec<String>,
 }
 
-/// When a repeat is refused.
+/// The duplicate rule of a bot.
 #[derive(Debug, Deserialize)]
 pub(super) struct DuplicateRule {
     pub(super) enabled: bool,
     within_s: Option<u32>,
 }
 
-/// How fast it writes.
+/// The speed of sending.
 #[derive(Debug, Deserialize)]
 pub(super) struct Pacing {
     per_minute: Option<u32>,
@@ -88,7 +85,7 @@ pub(super) struct Pacing {
     pub(super) typing: bool,
 }
 
-/// Who hears of which events.
+/// A subscription in the API's response.
 #[derive(Debug, Deserialize)]
 pub(super) struct Subscription {
     pub(super) id: i64,
@@ -104,34 +101,34 @@ fn or_nothing(number: Option<u32>) -> String {
 }
 
 impl SettingsView {
-    /// Empty: as the gateway is configured.
+    /// Returns the grace time; empty for the gateway's configuration.
     pub(super) fn grace(&self) -> String {
         or_nothing(self.grace_s)
     }
 }
 
 impl DuplicateRule {
-    /// Empty: however long ago.
+    /// Returns the time span of the rule; empty for no limit.
     pub(super) fn within(&self) -> String {
         or_nothing(self.within_s)
     }
 }
 
 impl Pacing {
-    /// Empty: as fast as it goes.
+    /// Returns the messages per minute; empty for no limit.
     pub(super) fn per_minute(&self) -> String {
         or_nothing(self.per_minute)
     }
 
     pub(super) fn percent(&self) -> String {
-        // To a hundredth, so that a third does not become what binary fractions make of it.
+        // Rounds to a hundredth of a percent, to hide the imprecision of binary fractions.
         let percent = (self.jitter * 10_000.0).round() / 100.0;
         percent.to_string()
     }
 }
 
 impl Current {
-    /// How old it is, in words.
+    /// Returns the age of the key in words.
     pub(super) fn age(&self, now: Millis, frame: &Frame) -> String {
         let made = self.created_at.as_deref().and_then(|at| at.parse().ok());
         let Some(made): Option<jiff::Timestamp> = made else {
@@ -149,7 +146,7 @@ impl Current {
     }
 }
 
-/// How long an old key goes on working, in words.
+/// Returns the validity of an old key in words.
 pub(super) fn overlap(seconds: u32, frame: &Frame) -> &'static str {
     match seconds {
         0 => frame.say("langsung mati", "dies at once"),
@@ -159,7 +156,7 @@ pub(super) fn overlap(seconds: u32, frame: &Frame) -> &'static str {
     }
 }
 
-/// A kind of event, in words.
+/// Returns a kind of event in words.
 pub(super) fn kind(word: &str, frame: &Frame) -> String {
     let said = match word {
         "*" => frame.say(

@@ -1,10 +1,11 @@
-//! What `/api` says where it refuses the same: one sentence for a shop's programs and for who sends by hand.
+//! The refusals of `/api` with the same meaning as a problem of `/v1`. A shop's program and a
+//! person on the dashboard get the same text.
 
 use crate::api::error::{ApiError, UrlFault};
 use crate::net::Refused;
 use crate::v1::problem::{BadUrl, Limit, Problem};
 
-/// The refusal of `/api` that this problem is; `None` where `/api` knows no such refusal.
+/// Returns the refusal of `/api` with the same meaning, or `None`.
 pub(super) fn same(problem: &Problem) -> Option<ApiError> {
     Some(match problem {
         Problem::InvalidUrl(field, bad) => ApiError::InvalidUrl {
@@ -30,7 +31,7 @@ pub(super) fn same(problem: &Problem) -> Option<ApiError> {
     })
 }
 
-/// What `/api` calls this field.
+/// Returns the field's name in `/api`.
 fn named(field: &str) -> &'static str {
     match field {
         "media.url" => "mediaurl",

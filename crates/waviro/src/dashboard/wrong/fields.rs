@@ -1,6 +1,7 @@
-//! What is wrong with a rule, a setting, a subscription or a user, and what is rare: Indonesian and English.
+//! Explanations of wrong fields of rules, settings, subscriptions and users, and of rare problems,
+//! in Indonesian and English.
 
-/// What is rare: what to say of a code, `None` of those that no page meets.
+/// Returns the explanation of a rare code, or `None` for a code that no page causes.
 pub(super) fn other(code: &str) -> Option<(&'static str, &'static str)> {
     Some(match code {
         "key_taken" => (
@@ -63,7 +64,7 @@ pub(super) fn other(code: &str) -> Option<(&'static str, &'static str)> {
     })
 }
 
-/// What a field should be.
+/// Returns the expected form of a field.
 pub(super) fn explained(field: &str) -> Option<(&'static str, &'static str)> {
     Some(match field {
         "secret_key" => (

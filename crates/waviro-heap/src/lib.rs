@@ -1,12 +1,12 @@
-//! The two memory functions of the C library, in a crate with `unsafe` code so that every other
-//! crate can forbid `unsafe`. Both do nothing with other C libraries than glibc, such as musl,
-//! which keep less freed memory.
+//! Two memory functions of the C library. The functions need `unsafe` code, so a separate crate
+//! holds them, and every other crate can forbid `unsafe`. Without glibc both functions do nothing:
+//! other C libraries, such as musl, keep less freed memory.
 
 /// Limits the number of malloc arenas to the number of processors. Must be called before the first
 /// thread starts.
 ///
 /// By default glibc creates up to eight arenas per processor. Threads with different arenas cannot
-/// share freed memory, so each arena keeps its own peak size.
+/// share freed memory, so each arena keeps the size of its peak.
 pub fn share_arenas() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
@@ -22,9 +22,9 @@ pub fn share_arenas() {
 
 /// Returns free pages anywhere in the heap to the operating system.
 ///
-/// The C library itself returns only free memory at the top of its heap. After a burst, one living
-/// allocation above the freed memory keeps all of it resident. The call searches the whole heap
-/// under the allocator's locks, which takes milliseconds for tens of MiB. Call this function
+/// The C library itself returns only free memory at the top of its heap. After a burst, a single
+/// living allocation above the freed memory keeps the whole burst resident. The call searches the
+/// heap under the allocator's locks and takes milliseconds for tens of MiB. Call the function
 /// rarely, on a thread that may block.
 pub fn give_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]

@@ -1,4 +1,4 @@
-//! This test has its own process, because the limit of arenas applies to the whole process.
+//! The test needs a separate process, because the limit of arenas applies to the whole process.
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -7,8 +7,8 @@ use std::sync::{Arc, Barrier};
 /// Far more threads than processors; all threads hold memory at the same time.
 const THREADS: usize = 64;
 
-/// The size in bytes of the address range that glibc reserves for each arena except the first. The
-/// start is a multiple of this size.
+/// The size in bytes of the address range reserved by glibc for each arena except the first. The
+/// start is a multiple of the size.
 const RESERVED: usize = 64 * 1024 * 1024;
 
 fn arenas() -> usize {
@@ -41,7 +41,7 @@ fn threads_share_as_many_arenas_as_there_are_processors() {
     for thread in threads {
         assert_eq!(thread.join().unwrap(), 100_000);
     }
-    // The test's main thread got its arena before the limit was set.
+    // The main thread got an arena before the limit was set.
     let processors = std::thread::available_parallelism().unwrap().get();
     assert!(
         seen <= processors.max(2),

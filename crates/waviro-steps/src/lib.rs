@@ -1,5 +1,5 @@
-//! Counts the steps of SQLite's virtual machine per statement of this process, for tests only. A
-//! statement with a full table scan takes several steps per row, independent of the machine and its
+//! Counts the steps of SQLite's virtual machine per statement of the process, for tests only. A
+//! statement with a full table scan takes several steps per row, independent of the machine and the
 //! load.
 
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ static STEPS: Mutex<BTreeMap<String, u64>> = Mutex::new(BTreeMap::new());
 pub fn watch() {
     static ONCE: Once = Once::new();
     #[expect(unsafe_code, reason = "SQLite is a foreign function")]
-    // SAFETY: `opened` has the signature that SQLite expects for a callback on new connections, and
+    // SAFETY: `opened` has the signature required by SQLite for a callback on new connections, and
     // lives as long as the process.
     ONCE.call_once(|| unsafe {
         sqlite::sqlite3_auto_extension(Some(opened));
@@ -44,7 +44,7 @@ unsafe extern "C" fn opened(
     unsafe { sqlite::sqlite3_trace_v2(connection, mask, Some(ended), std::ptr::null_mut()) }
 }
 
-/// SQLite calls this function after a statement has finished or was reset.
+/// Called by SQLite after a statement has finished or was reset.
 #[expect(unsafe_code, reason = "SQLite calls it")]
 unsafe extern "C" fn ended(
     _: c_uint,
@@ -53,8 +53,8 @@ unsafe extern "C" fn ended(
     _: *mut c_void,
 ) -> c_int {
     let statement = statement.cast::<sqlite::sqlite3_stmt>();
-    // SAFETY: with this mask the third argument is the statement. The statement and its text live
-    // until after this call.
+    // SAFETY: with this mask the third argument is the statement. Statement and text live until
+    // after the call.
     let (count, text) = unsafe {
         let count = sqlite::sqlite3_stmt_status(statement, sqlite::SQLITE_STMTSTATUS_VM_STEP, 1);
         let text = sqlite::sqlite3_sql(statement);

@@ -268,7 +268,7 @@ where
     }
 }
 
-/// An endpoint for callbacks: keeps what arrives by path and answers as it was told, 200 otherwise.
+/// A callback endpoint: records the calls per path and answers as scripted, with 200 by default.
 #[derive(Clone, Default)]
 pub struct Receiver(Arc<Mutex<Script>>);
 
@@ -295,7 +295,7 @@ impl Receiver {
         (receiver, address)
     }
 
-    /// The next answers on a path.
+    /// Scripts the next answers for a path.
     pub fn answer(&self, path: &str, statuses: &[u16]) {
         let mut script = self.0.lock().unwrap();
         script
@@ -305,7 +305,7 @@ impl Receiver {
             .extend(statuses);
     }
 
-    /// Every answer on a path from now on.
+    /// Scripts every later answer for a path.
     pub fn always(&self, path: &str, status: u16) {
         self.0
             .lock()
@@ -314,12 +314,12 @@ impl Receiver {
             .insert(path.to_owned(), status);
     }
 
-    /// Takes what is posted on a path from now on, and never answers.
+    /// Records every later call for a path without answering.
     pub fn never_answer(&self, path: &str) {
         self.0.lock().unwrap().silent.insert(path.to_owned());
     }
 
-    /// What arrived on a path, whatever was answered.
+    /// Returns the calls for a path, with any answer.
     pub fn arrived(&self, path: &str) -> Vec<(String, i64)> {
         self.0
             .lock()
@@ -330,12 +330,12 @@ impl Receiver {
             .unwrap_or_default()
     }
 
-    /// The stages that arrived on a path.
+    /// Returns the acks received for a path.
     pub fn stages(&self, path: &str) -> Vec<i64> {
         self.arrived(path).into_iter().map(|(_, ack)| ack).collect()
     }
 
-    /// Waits until so many calls arrived on a path.
+    /// Waits until `count` calls have arrived for a path.
     pub async fn wait_for(&self, path: &str, count: usize) -> Vec<i64> {
         until(
             || async { self.stages(path) },
@@ -364,7 +364,7 @@ impl Receiver {
         }
     }
 
-    /// Keeps what was posted; `None` where the path never answers.
+    /// Records a call; returns the status, or `None` if the path never answers.
     fn heard(&self, path: &str, mut headers: HeaderMap, body: String) -> Option<u16> {
         let json: serde_json::Value = serde_json::from_str(&body).unwrap();
         let mut script = self.0.lock().unwrap();

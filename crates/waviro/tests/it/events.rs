@@ -1,4 +1,4 @@
-//! Events over a fake link: what is told, to whom, in which order, and how often.
+//! Events with a fake link: their content, subscribers, order and number.
 
 pub mod rig;
 
@@ -30,7 +30,7 @@ async fn each_kind_of_message_is_told_in_its_own_shape() {
     hooks.wait_for(count).await;
     let events = told(&rig, "message.").await;
     insta::assert_json_snapshot!("messages", events);
-    // What is posted is what is kept, under the id that it carries.
+    // The posted events are the stored events, with the same ids.
     let mut posted = hooks.calls();
     let mut ids = hooks.header("webhook-id");
     let mut carried: Vec<_> = posted
@@ -67,11 +67,11 @@ async fn calls_and_changes_of_groups_and_states_are_told_in_their_own_shapes() {
     });
     let gone = UnlinkedCause::LoggedOut("401".to_owned());
     rig.link().set_status(Status::Unlinked(gone));
-    // Codes follow each other; the state is the same.
+    // A new QR code does not change the state.
     rig.link().set_status(Status::Linking { qr: None });
     rig.link().set_status(Status::Linking { qr: code });
     rig.link().set_status(Status::Online);
-    // What the link was when the bot came up may have been told just before.
+    // The first online event may or may not be present, so all leading online events are skipped.
     let since = async || {
         let states = told(&rig, "bot.state").await.into_iter();
         let states = states.skip_while(|event| event["data"]["state"] == "online");
@@ -140,12 +140,12 @@ async fn each_member_of_a_group_is_told_of_once_for_each_step() {
             said.unwrap();
         }
     }
-    // Whoever listens is told of each member, so none may be passed over unasked.
+    // Subscribers get an event for each member, so the gateway must process each receipt.
     assert!(
         !rig.link()
             .is_known(&id, ReceiptLevel::Delivered, Some(budi.clone()))
     );
-    // A late word changes nothing.
+    // A repeated receipt changes nothing.
     let late = rig
         .link()
         .member_receipt(&id, ReceiptLevel::Delivered, budi)
@@ -227,7 +227,7 @@ async fn a_message_delivered_again_is_told_once() {
         let twice = vec![inbound("A1", BUDI, "halo"), inbound("A1", BUDI, "halo")];
         rig.link().inbound(twice).await.unwrap();
     }
-    // Another's message may have the same id.
+    // A message of another chat may have the same id.
     let other = in_group(GROUP, "A1", BUDI, "halo");
     rig.link().inbound(vec![other]).await.unwrap();
     hooks.wait_for(2).await;
@@ -300,7 +300,7 @@ async fn a_restart_keeps_what_is_owed() {
     assert_eq!(told(&rig, "message.received").await.len(), 1);
     rig.crash_and_restart(FakeConnector::online(number(OWN)))
         .await;
-    // What waits follows the new URL.
+    // Waiting deliveries go to the new URL.
     let change = SubscriptionChange {
         url: Some(hooks.url("hook")),
         ..SubscriptionChange::default()
@@ -404,7 +404,8 @@ async fn two_subscriptions_are_each_told_and_one_that_fails_holds_no_other_back(
     assert_eq!(ids.len(), 5);
 }
 
-/// The store hands what is due to whoever is told of it; without an ear it waits for the next look.
+/// The bot may be removed in the meantime: its id has no subscribers, and raising acks still
+/// succeeds.
 #[tokio::test]
 async fn an_event_of_a_bot_that_is_not_there_is_nobodys() {
     let rig = Rig::online().await;

@@ -1,4 +1,4 @@
-//! The rig of the door: the whole gateway over a fake link, asked through its real router.
+//! The test gateway: the whole gateway over a fake link, called through its real router.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +14,13 @@ use waviro::config::{Config, Flag};
 use waviro_link::fake::{FakeConnector, FakeLink};
 use waviro_link::{Group, Number};
 
-/// Where the manual clock starts: the document's own example.
+/// The start time of the manual clock: the time in the example of the API document.
 pub const START: Millis = 1_678_849_330_000;
 
 /// The bot's own number.
 pub const OWN: &str = "6281200000001";
 
-/// A group that the bot is in.
+/// A group with the bot as a member.
 pub const GROUP: &str = "120363000000000001";
 
 /// A gateway with one bot.
@@ -33,7 +33,7 @@ pub struct Front {
     folder: tempfile::TempDir,
 }
 
-/// What came back.
+/// A received answer.
 #[derive(Debug)]
 pub struct Answer {
     pub status: StatusCode,
@@ -42,17 +42,17 @@ pub struct Answer {
 }
 
 impl Front {
-    /// The bot is online.
+    /// Starts a gateway with an online bot.
     pub async fn online() -> Self {
         Self::with(&[]).await
     }
 
-    /// The bot was never linked.
+    /// Starts a gateway with an unlinked bot.
     pub async fn unlinked() -> Self {
         Self::over(FakeConnector::unlinked(), Clock::manual(START), &[]).await
     }
 
-    /// Online, with other settings.
+    /// Starts a gateway with an online bot and other settings.
     pub async fn with(settings: &[(&'static str, &str)]) -> Self {
         Self::over(
             FakeConnector::online(number(OWN)),
@@ -62,7 +62,7 @@ impl Front {
         .await
     }
 
-    /// Online, by the real time of day.
+    /// Starts a gateway with an online bot and the system clock.
     pub async fn live(settings: &[(&'static str, &str)]) -> Self {
         Self::over(
             FakeConnector::online(number(OWN)),
@@ -104,24 +104,24 @@ impl Front {
         front
     }
 
-    /// The other end of the bot's link.
+    /// The fake link of the bot.
     pub fn link(&self) -> Arc<FakeLink> {
         let slot = self.app.bots().list().first().unwrap().slot();
         self.connector.link(slot).unwrap()
     }
 
-    /// A POST with the bot's key and a JSON body.
+    /// Sends a POST with the bot's key and a JSON body.
     pub async fn post(&self, path: &str, body: impl Into<Body>) -> Answer {
         let request = Request::post(path).header("SecretKey", &self.key);
         self.send(request.body(body.into()).unwrap()).await
     }
 
-    /// `/api/sendwa` with these fields.
+    /// Sends these fields to `/api/sendwa`.
     pub async fn sendwa(&self, fields: Value) -> Answer {
         self.post("/api/sendwa", fields.to_string()).await
     }
 
-    /// Any request.
+    /// Sends any request.
     pub async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.app.router().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
@@ -134,12 +134,12 @@ impl Front {
         }
     }
 
-    /// Where the gateway keeps its data.
+    /// The gateway's data folder.
     pub fn data_dir(&self) -> &std::path::Path {
         self.folder.path()
     }
 
-    /// The first message that went out over the link.
+    /// Waits for the first message sent over the link.
     pub async fn first_sent(&self) -> waviro_link::Outgoing {
         let link = self.link();
         self.pass_until(async {
@@ -151,7 +151,7 @@ impl Front {
         link.sent().remove(0)
     }
 
-    /// Moves the clock on until `asked` has its answer.
+    /// Advances the clock until `asked` is ready.
     pub async fn pass_until<T>(&self, asked: impl Future<Output = T>) -> T {
         tokio::pin!(asked);
         let pass = async {
@@ -174,7 +174,7 @@ impl Front {
 }
 
 impl Answer {
-    /// Status and code of a refusal, which must have the API's shape.
+    /// Expects the API's shape of a refusal; returns status and code.
     pub fn refusal(&self) -> (u16, &str) {
         assert_eq!(self.body["success"], false, "{self:?}");
         let sentence = self.body["errorMessage"].as_str().unwrap();
@@ -182,12 +182,12 @@ impl Answer {
         (self.status.as_u16(), self.body["code"].as_str().unwrap())
     }
 
-    /// The field to blame.
+    /// The field named by a refusal.
     pub fn field(&self) -> &str {
         self.body["field"].as_str().unwrap_or_default()
     }
 
-    /// The `message` of a success.
+    /// Expects a success; returns the `message`.
     pub fn message(&self) -> &Value {
         assert_eq!(
             (self.status, &self.body["success"]),
@@ -210,7 +210,7 @@ fn flag(key: &'static str, value: &str) -> Flag {
     }
 }
 
-/// A group that was made an hour before the clock starts.
+/// Returns a group created an hour before the start of the clock.
 pub fn group(id: &str, name: &str) -> Group {
     let made = Duration::from_secs((START / 1000 - 3600).unsigned_abs());
     Group {

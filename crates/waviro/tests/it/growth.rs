@@ -1,5 +1,5 @@
-//! Nothing that a page shows, no write and no job takes more steps where more is kept: each statement's steps are counted by SQLite,
-//! on a database with few rows and on one with many.
+//! No page, write or job may need more steps on a larger database. SQLite counts the steps of each
+//! statement, on a database with few rows and on a database with many.
 
 use std::collections::BTreeMap;
 
@@ -17,25 +17,27 @@ use crate::events::rig::picture;
 
 const DAY: i64 = 86_400_000;
 
-/// Rows of each table: few, and thirty times as many.
+/// Rows per table: few, and thirty times as many.
 const FEW: i64 = 1_200;
 const MANY: i64 = 36_000;
 
-/// What a statement may take more where thirty times as many rows are kept: trees are a level deeper, and a job takes 64 rows a step in
-/// place of 8 where they are found faster. A walk over the rows takes some steps for each.
+/// The allowed additional steps with thirty times as many rows. Index trees have one more level,
+/// and a job takes 64 rows per transaction instead of 8 if the rows are found faster. A table scan
+/// exceeds this limit, because a scan takes several steps per row.
 const SLACK: u64 = 8_000;
 
-/// Set in the process that runs this test alone.
+/// Set in the process that runs only this test.
 const ALONE: &str = "WAVIRO_TEST_GROWTH_ALONE";
 
-/// How many rows there are: what has ended, and what waits.
+/// The number of finished rows and of waiting rows.
 #[derive(Clone, Copy)]
 struct Size {
     kept: i64,
     waiting: i64,
 }
 
-/// All of one bot, in one chat, so that no index by bot or chat helps. Half of what is kept is older than retention keeps it.
+/// All rows belong to one bot and one chat, so no index by bot or chat helps. Half of the finished
+/// rows are older than their retention.
 const FILL: &str = "
 INSERT INTO messages (id, seq, bot, chat, kind, body, content_sha256, notify_url, ack, accepted_at, settled_at, reminded)
 WITH RECURSIVE n (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n WHERE n < KEPT)
@@ -84,7 +86,7 @@ INSERT INTO subscriptions (id, bot, url, kinds, enabled, created_at, updated_at)
 INSERT INTO endpoints (lane, failing_since, last_error) VALUES ('http://one.example:80', 0, 'status 500');
 ";
 
-/// A database of this size, and how to reach it.
+/// Creates a database of this size; returns the folder and the URL.
 async fn filled(size: Size) -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("a.db").display());
@@ -112,7 +114,7 @@ async fn connect(url: &str) -> AnyConnection {
     options.disable_statement_logging().connect().await.unwrap()
 }
 
-/// Everything that the store does, once, but for searches: those have a deadline.
+/// Calls every function of the store once, except searches, because searches have a deadline.
 async fn everything(store: &Store) {
     reads(store).await;
     let due = writes(store).await;
@@ -178,7 +180,7 @@ async fn reads(store: &Store) {
         kind: Some(kind),
         ..all()
     }));
-    // Nothing is gone: nothing is walked over to find that out.
+    // No delivery has the outcome `Gone`; the store must find this out without a scan.
     for fate in [
         None,
         Some(Fate::Delivered),
@@ -291,7 +293,8 @@ async fn jobs(store: &Store, due: Vec<Due>) {
     store.delete_rule(1, 1, now).await.unwrap();
     store.delete_subscription(1, 1, now).await.unwrap();
     store.forget_kept(START + 20, 8).await.unwrap();
-    // A sweep that finds a hundred rows of each, one that finds nothing, and one that finds files alone.
+    // Three sweeps: the first finds a hundred rows of each table, the second nothing, and the third
+    // only files.
     for (rows, media) in [(100, 100), (100, 100), (100, 120)] {
         let kept = Keeping {
             events: START + rows,
@@ -307,7 +310,7 @@ async fn jobs(store: &Store, due: Vec<Due>) {
     }
 }
 
-/// The statements that take more steps on the second database than on the first.
+/// Returns the statements with more steps on the second database than on the first.
 fn grown(few: &BTreeMap<String, u64>, many: &BTreeMap<String, u64>) -> Vec<String> {
     let grows = |(text, steps): (&String, &u64)| {
         let before = few.get(text).copied().unwrap_or(0);
@@ -316,7 +319,8 @@ fn grown(few: &BTreeMap<String, u64>, many: &BTreeMap<String, u64>) -> Vec<Strin
     many.iter().filter_map(grows).collect()
 }
 
-/// The steps of everything on a database of this size, of its opening too if that is asked for.
+/// Returns the steps of all statements on a database of this size, including the opening if
+/// `opening` is set.
 async fn steps(size: Size, opening: bool) -> BTreeMap<String, u64> {
     let (_folder, url) = filled(size).await;
     let store = Store::open(&url).await.unwrap();
@@ -330,7 +334,8 @@ async fn steps(size: Size, opening: bool) -> BTreeMap<String, u64> {
     waviro_steps::take()
 }
 
-/// The steps are counted for the process, so no other test may run in this one.
+/// Counts the steps. The counter covers the whole process, so no other test may run in this
+/// process.
 async fn count() {
     waviro_steps::watch();
     let few = Size {
@@ -341,7 +346,7 @@ async fn count() {
     let more_kept = Size { kept: MANY, ..few };
     let grew = grown(&base, &steps(more_kept, true).await);
     assert!(grew.is_empty(), "with more kept:\n{}", grew.join("\n"));
-    // Counting what waits is a matter of the start.
+    // The opening counts waiting rows and may take longer.
     let long_queues = Size {
         waiting: 5_000,
         ..few
@@ -349,7 +354,7 @@ async fn count() {
     let grew = grown(&steps(few, false).await, &steps(long_queues, false).await);
     assert!(grew.is_empty(), "with more waiting:\n{}", grew.join("\n"));
 
-    // The test can fail: a count of what is kept is found.
+    // Checks that the test can fail: a count over the finished rows is detected.
     let mut counted = Vec::new();
     for size in [few, more_kept] {
         let (_folder, url) = filled(size).await;
@@ -361,7 +366,7 @@ async fn count() {
     assert!(grew.len() == 1 && grew[0].contains("COUNT(*)"), "{grew:?}");
 }
 
-/// Starts itself again, alone in a process.
+/// Runs this test again in its own process.
 #[expect(
     clippy::disallowed_methods,
     reason = "the environment says which of the two processes this is"

@@ -1,4 +1,5 @@
-//! What nobody sends by mistake: requests made to break the door, to reach what is behind it, or to write more than a message.
+//! Malicious requests: attempts to break the HTTP server, to reach internal hosts, or to write more
+//! than a message.
 
 mod http;
 mod parsers;

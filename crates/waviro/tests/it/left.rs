@@ -1,4 +1,5 @@
-//! What could not be committed when it came: WhatsApp is not told that it is kept, and it is committed when the database can.
+//! Inbound messages and receipts during a failure of the database. The gateway does not acknowledge
+//! them to WhatsApp, and commits them as soon as the database works again.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::webhooks::rig::{Hooks, inbound};
 
 const BUDI: &str = "6281300000001";
 
-/// Another process holds the database for longer than anybody waits for it.
+/// Another process locks the database for longer than the busy timeout.
 #[tokio::test]
 async fn what_came_while_the_database_could_not_be_written_is_committed_as_soon_as_it_can() {
     let rig = Rig::online().await;
@@ -31,7 +32,7 @@ async fn what_came_while_the_database_could_not_be_written_is_committed_as_soon_
     let receipts = join_all(sent.iter().map(|id| link.receipt(id, ReceiptLevel::Read)));
     let (first, receipts) = tokio::join!(first, receipts);
     assert!(first.is_err() && receipts.iter().all(Result::is_err));
-    // WhatsApp tells it again on a connection that is made meanwhile.
+    // WhatsApp redelivers the message on a new connection in the meantime.
     let again = link.inbound(vec![inbound("A1", BUDI, "satu")]).await;
     assert!(again.is_err());
     assert_eq!(told(&rig, "").await.len(), 0);
@@ -49,7 +50,7 @@ async fn what_came_while_the_database_could_not_be_written_is_committed_as_soon_
     };
     assert_eq!(until(look, |events| !events.is_empty()).await.len(), 1);
     hooks.wait_for(1).await;
-    // Told once more after all, it is known.
+    // A later redelivery is a duplicate.
     link.inbound(vec![inbound("A1", BUDI, "satu")])
         .await
         .unwrap();

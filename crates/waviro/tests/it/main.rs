@@ -1,4 +1,4 @@
-//! What the gateway promises, tested without a wire.
+//! Tests of the gateway's promises without a real connection to WhatsApp.
 
 #![expect(
     clippy::expect_used,

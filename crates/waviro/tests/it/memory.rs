@@ -1,4 +1,4 @@
-//! What a burst took goes back to the machine while the gateway runs.
+//! The memory of a burst returns to the operating system while the gateway runs.
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
 
 use std::time::Duration;
@@ -6,11 +6,11 @@ use std::time::Duration;
 use crate::engine::until;
 use crate::front::Front;
 
-/// Below what the C library maps for itself and gives back at once.
+/// Smaller than the allocations that the C library maps separately and returns at once.
 const PIECE: usize = 16 * 1024;
 const PIECES: usize = 4096;
 
-/// In bytes.
+/// The resident memory in bytes.
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -18,7 +18,7 @@ fn resident() -> usize {
     kilobytes.parse::<usize>().unwrap() * 1024
 }
 
-/// One piece of 512 lives on, and so the C library itself gives nothing back.
+/// One of 512 pieces stays allocated, so the C library itself returns nothing.
 #[tokio::test]
 async fn room_that_a_burst_left_goes_back_every_half_minute() {
     let front = Front::online().await;

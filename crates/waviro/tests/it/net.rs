@@ -1,4 +1,5 @@
-//! The door out: what it must never reach, and how it talks to what it may.
+//! Outward requests: the addresses that the gateway must never reach, and the treatment of allowed
+//! hosts.
 
 mod fetch;
 mod inside;
@@ -21,7 +22,7 @@ use waviro::clock::Clock;
 use waviro::config::{AllowedNetwork, Outbound};
 use waviro::net::{ANSWER_CAP, Answer, Attempt, Call, Net, NetError};
 
-/// An endpoint that counts its connections, keeps what it read and answers all the same.
+/// An endpoint that counts its connections, records the received bytes and always answers.
 struct Endpoint {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
@@ -29,7 +30,7 @@ struct Endpoint {
 }
 
 impl Endpoint {
-    /// Answers with these bytes, or with silence where there are none.
+    /// Answers with these bytes; an empty answer means silence.
     async fn answering(answer: impl Into<Vec<u8>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = Self {
@@ -256,7 +257,8 @@ async fn silence_ends_at_the_deadline_also_in_the_middle_of_an_answer() {
     let (silent, stuck) = (silent.url("127.0.0.1"), stuck.url("127.0.0.1"));
     let failed = tokio::join!(post(&net, &silent), post(&net, &stuck));
     assert!(matches!(failed.0, Err(NetError::TimedOut(_))), "{failed:?}");
-    // The endpoint of this test closes after its answer, which is a broken connection; either is no answer.
+    // This endpoint closes the connection after its bytes, so the error may also be a broken
+    // connection. Neither counts as an answer.
     assert!(
         matches!(
             failed.1,

@@ -1,4 +1,4 @@
-//! `Idempotency-Key` on the send endpoints: asked again is not sent again.
+//! `Idempotency-Key` on the send endpoints: a repeated request does not send the message again.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -30,7 +30,7 @@ async fn the_same_request_under_the_same_key_is_one_message_and_one_answer() {
     let front = Front::online().await;
     let body = json!({"nohp": ANI, "pesan": "halo"});
     let first = send(&front, "/api/sendwa", "order-7", &body).await;
-    // The duplicate rule is not asked, and neither is the connection.
+    // The repeated request needs neither the duplicate rule nor the connection.
     front.link().set_status(waviro_link::Status::Replaced);
     let again = send(&front, "/api/sendwa/", "order-7", &body).await;
     assert_eq!(
@@ -41,7 +41,7 @@ async fn the_same_request_under_the_same_key_is_one_message_and_one_answer() {
     assert_eq!(again.headers["idempotent-replay"], "true");
     assert_eq!(again.headers["content-type"], first.headers["content-type"]);
     front.link().set_status(waviro_link::Status::Online);
-    // A new key asks the duplicate rule, and a path is a world of its own.
+    // A new key is subject to the duplicate rule, and each path has its own keys.
     let other = send(&front, "/api/sendwa", "order-8", &body).await;
     assert_eq!(other.refusal(), (400, "duplicate_message"));
     let group = json!({"groupid": crate::front::GROUP, "pesan": "halo"});
@@ -126,7 +126,7 @@ async fn another_bots_key_is_another_key() {
     assert_ne!(first.message()["id"], other.message()["id"]);
 }
 
-/// What the endpoint does, without HTTP: the message's id.
+/// Does the work of the endpoint without HTTP and returns the message id.
 async fn accept(rig: &Rig, once: &Once, key: &Key) -> String {
     let begun = once.begin("bot 1", "sendwa", key, b"halo").await.unwrap();
     let first = match begun {
@@ -148,7 +148,7 @@ fn key() -> Key {
     Key::of(&headers).unwrap().unwrap()
 }
 
-/// A client that goes away, or a process that dies, at every point of the way.
+/// Simulates a disconnected client and a crashed process at every point of the request.
 #[tokio::test]
 async fn wherever_a_request_is_cut_off_the_next_under_its_key_makes_it_one_message() {
     for crash in [false, true] {
@@ -183,7 +183,8 @@ async fn wherever_a_request_is_cut_off_the_next_under_its_key_makes_it_one_messa
             .await;
             let id = id.parse().unwrap();
             assert_eq!(rig.ack_of(&id).await, 1);
-            // A restarted link is a new one: what the first wrote is not on it.
+            // The link is new after a restart and does not contain the messages of the first
+            // process.
             let sent = rig.link().sent();
             assert!(
                 sent.len() <= 1 && sent.iter().all(|sent| sent.id == id),

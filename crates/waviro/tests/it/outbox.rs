@@ -1,4 +1,4 @@
-//! The door out: who may pass it, and what that costs.
+//! Accepting messages: the refusals, and the number of lookups.
 
 use std::time::Duration;
 
@@ -112,7 +112,7 @@ async fn a_number_that_whatsapp_says_is_gone_is_looked_up_again() {
     rig.accept(BUDI, "dua").await.unwrap();
     assert_eq!(rig.link().lookups(), 2);
     until(|| async { rig.wire() }, |wire| wire.len() == 2).await;
-    // Other refusals are about the account or the message, and more lookups would not help it.
+    // Other refusals concern the account or the message, so another lookup would not help.
     let third = rig.accept(BUDI, "tiga").await.unwrap();
     until(|| async { rig.wire() }, |wire| wire.len() == 3).await;
     rig.link().nack(&third.id, "463").await;
@@ -172,7 +172,8 @@ async fn a_reconnecting_bot_queues_within_the_grace_time_and_refuses_after() {
         Err(Refusal::NotConnected(_))
     ));
     rig.link().set_status(Status::Online);
-    // Time passes: the clock may have run past the deadline of the first write before that write came back, and its chat rests then.
+    // The clock must advance: the first write may have passed its deadline before returning, and
+    // its chat then waits.
     until(
         || async {
             rig.pass(Duration::from_secs(1));

@@ -1,4 +1,5 @@
-//! A bot's pace: so many messages a minute and no more, none refused, none lost, and typing before a text.
+//! A bot's pace: a limit of messages per minute without refused or lost messages, and typing before
+//! a text.
 
 use std::time::Duration;
 
@@ -22,15 +23,16 @@ fn reconnecting() -> Status {
 }
 
 impl Rig {
-    /// Changes the bot's settings by a merge patch.
+    /// Changes the bot's settings with a merge patch.
     pub async fn set(&self, patch: Value) {
         let settings: Settings = self.bot.settings().patched(&patch).unwrap();
         let bots = &self.engine.bots;
         bots.set(self.bot.slot(), &settings).await.unwrap();
     }
 
-    /// Lets the clock run, half a second at a time, until so many messages stand on the wire; when each of them came. Where the server
-    /// acks, it is given the time to: a minute of this clock passes faster than a disk syncs.
+    /// Advances the clock by half a second at a time until `count` messages are sent; returns each
+    /// message with its time. With `acked`, the function also waits for the acks, because a minute
+    /// of the manual clock passes faster than a disk sync.
     async fn run_until_sent(&self, count: usize, acked: bool) -> Vec<(Millis, String)> {
         let (mut seen, real) = (Vec::new(), Clock::system());
         let give_up = real.now() + 60_000;
@@ -62,7 +64,8 @@ impl Rig {
     }
 }
 
-/// Fails where a minute holds more than `most`. What is seen is seen up to a step of the clock late.
+/// Fails if a minute contains more than `most` messages. The recorded times may be one step of the
+/// clock late.
 fn paced(seen: &[(Millis, String)], most: usize) {
     for window in seen.windows(most + 1) {
         let span = window[most].0 - window[0].0;
@@ -145,7 +148,7 @@ async fn what_waits_for_its_turn_is_told_as_pending_after_ten_seconds_and_does_n
         |stages| stages.first() == Some(&0),
     )
     .await;
-    // The queue moves on, so slowly that its last message is a day old.
+    // The queue moves slowly, and its last message is sent before a day has passed.
     let day = rig.clock.now() + 86_400_000;
     rig.set(json!({"pacing": {"per_minute": 1, "jitter": 1}}))
         .await;
@@ -171,7 +174,7 @@ async fn an_unacked_message_goes_again_at_the_pace_under_its_id() {
     assert!(seen[3].0 - seen[2].0 >= 9_000, "{seen:?}");
     let ids: Vec<MessageId> = rig.link().sent().into_iter().map(|sent| sent.id).collect();
     assert_eq!((&ids[0], &ids[1]), (&ids[2], &ids[3]));
-    // Nobody sees the same text typed twice.
+    // A resent text is not typed again.
     assert_eq!(rig.link().typed().len(), 2);
 }
 
@@ -188,7 +191,7 @@ async fn a_text_to_a_person_is_typed_first_and_others_are_not() {
     )
     .await;
     assert!(rig.wire().is_empty());
-    // 50 characters of 40 ms, give or take a third.
+    // 50 characters of 40 ms each, with a jitter of a third.
     rig.pass(Duration::from_millis(1300));
     tokio::task::yield_now().await;
     assert!(rig.wire().is_empty());
@@ -320,7 +323,7 @@ async fn a_receipt_that_says_what_is_known_is_told_from_one_that_changes_somethi
     rig.link().receipt(&alone.id, read).await.unwrap();
     assert_eq!(rig.ack_of(&alone.id).await, 3);
 
-    // Now each member's receipt raises the message, and nothing may be passed over.
+    // Now the receipt of each member raises the ack, so the gateway must process every receipt.
     rig.set(json!({"group_acks": true})).await;
     assert!(!known(&in_group.id, delivered, other()));
     rig.link()

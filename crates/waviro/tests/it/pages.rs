@@ -1,5 +1,6 @@
-//! The rig of the dashboard: pages and forms as a browser asks for them, over the whole gateway on a fake link. [`Pages`] asks with any
-//! cookie or none; a [`Visitor`] is somebody who is logged in, over any rig that has a [`Front`].
+//! The test browser of the dashboard: requests pages and submits forms on a gateway with a fake
+//! link. [`Pages`] uses any cookie or none; a [`Visitor`] is a logged-in user on the gateway of a
+//! [`Front`].
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -11,27 +12,27 @@ use waviro::store::UserRole;
 
 use crate::front::Front;
 
-/// Everybody's.
+/// The password of all test users.
 pub const PASSWORD: &str = "kata sandi yang panjang";
 
-/// The address of a request that came over no connection.
+/// The address of a request without a connection.
 pub const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
-/// What a browser says of a form of one of the dashboard's own pages.
+/// The header that a browser sends with a form of the same site.
 const OWN: [(&str, &str); 1] = [("sec-fetch-site", "same-origin")];
 
-/// A gateway with one bot, and the dashboard's users.
+/// A gateway with one bot and dashboard users.
 pub struct Pages {
     pub front: Front,
 }
 
-/// Somebody who is logged in and reads English.
+/// A logged-in user with English pages.
 pub struct Visitor<'f> {
     front: &'f Front,
     cookie: String,
 }
 
-/// What came back.
+/// A received page.
 #[derive(Debug)]
 pub struct Page {
     pub status: StatusCode,
@@ -40,31 +41,31 @@ pub struct Page {
 }
 
 impl Pages {
-    /// Nobody can log in.
+    /// Starts a gateway without users.
     pub async fn empty() -> Self {
         Self {
             front: Front::online().await,
         }
     }
 
-    /// `admin` can.
+    /// Starts a gateway with the user `admin`.
     pub async fn with_admin() -> Self {
         let pages = Self::empty().await;
         pages.user("admin", UserRole::Admin).await;
         pages
     }
 
-    /// The link by which the first user is made.
+    /// Returns the setup link of the first user.
     pub async fn first_link(&self) -> Option<String> {
         self.front.app.first_link().await.unwrap()
     }
 
-    /// Makes a user and logs in: the cookie.
+    /// Adds a user, logs in and returns the cookie.
     pub async fn user(&self, name: &str, role: UserRole) -> String {
         Visitor::new(&self.front, name, role).await.cookie
     }
 
-    /// Logs in: the cookie.
+    /// Logs in and returns the cookie.
     pub async fn cookie(&self, name: &str) -> String {
         Visitor::again(&self.front, name).await.cookie
     }
@@ -73,7 +74,7 @@ impl Pages {
         self.send(Method::GET, path, "", cookie, &[]).await
     }
 
-    /// A form of one of the dashboard's own pages.
+    /// Submits a form of the dashboard.
     pub async fn post(
         &self,
         path: &str,
@@ -98,26 +99,26 @@ impl Pages {
 }
 
 impl<'f> Visitor<'f> {
-    /// A new user, logged in.
+    /// Adds a user and logs in.
     pub async fn new(front: &'f Front, name: &str, role: UserRole) -> Self {
         let users = front.app.users();
         users.add(name, PASSWORD, role, false).await.unwrap();
         Self::again(front, name).await
     }
 
-    /// A new admin of that name.
+    /// Adds the user `admin` and logs in.
     pub async fn admin(front: &'f Front) -> Self {
         Self::new(front, "admin", UserRole::Admin).await
     }
 
-    /// A user that there is, with a session of their own.
+    /// Logs in an existing user with a new session.
     pub async fn again(front: &'f Front, name: &str) -> Self {
         let session = front.app.users().log_in(NOWHERE, name, PASSWORD).await;
         let session = session.unwrap().unwrap();
         Self::with(front, format!("waviro_session={}", session.reveal()))
     }
 
-    /// Whoever has this cookie.
+    /// Uses an existing cookie.
     pub fn with(front: &'f Front, cookie: String) -> Self {
         Self { front, cookie }
     }
@@ -126,14 +127,14 @@ impl<'f> Visitor<'f> {
         self.ask(Method::GET, path, "", &[]).await
     }
 
-    /// The page, which must be there.
+    /// Requests a page and expects status 200.
     pub async fn page(&self, path: &str) -> Page {
         let page = self.get(path).await;
         page.shown();
         page
     }
 
-    /// A form of one of the dashboard's own pages.
+    /// Submits a form of the dashboard.
     pub async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Page {
         self.ask(Method::POST, path, &form(fields), &OWN).await
     }
@@ -145,7 +146,7 @@ impl<'f> Visitor<'f> {
 }
 
 impl Page {
-    /// Where a form that was taken sends the browser.
+    /// Returns the redirect target after an accepted form.
     #[track_caller]
     pub fn leads_to(&self) -> &str {
         assert_eq!(self.status, StatusCode::SEE_OTHER, "{}", self.text);
@@ -157,7 +158,7 @@ impl Page {
         self.is(200)
     }
 
-    /// With this status, on a page that says so.
+    /// Expects an error page with this status.
     #[track_caller]
     pub fn refused(&self, status: u16) -> &Self {
         assert!(status >= 400, "{status} is no refusal");
@@ -180,14 +181,14 @@ impl Page {
         self
     }
 
-    /// The page without its bar, which is about the reader alone.
+    /// Returns the page without its navigation bar, which depends on the user.
     #[track_caller]
     pub fn main(&self) -> &str {
         let (_, main) = self.text.split_once("<main").unwrap();
         main
     }
 
-    /// The value of the readonly field with this id.
+    /// Returns the value of the readonly field with this id.
     #[track_caller]
     pub fn value_of(&self, id: &str) -> String {
         let (_, rest) = self.text.split_once(&format!("id=\"{id}\"")).unwrap();

@@ -1,4 +1,4 @@
-//! A PostgreSQL of our own in a temporary folder, for the store's contract.
+//! Tests the store's contract on a temporary PostgreSQL server.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,7 +7,7 @@ use waviro::store::Store;
 
 use crate::store::{counts_as_the_rows_do, keeps_its_contract};
 
-/// A running server; stopped when dropped.
+/// A running server, stopped on drop.
 struct Server {
     bin: PathBuf,
     folder: tempfile::TempDir,
@@ -26,7 +26,7 @@ impl Server {
             .port();
         let server = Self { bin, folder, port };
         if is_root() {
-            // It refuses to run as root.
+            // PostgreSQL refuses to run as root.
             assert!(
                 Command::new("chown")
                     .arg("postgres")
@@ -82,7 +82,7 @@ impl Server {
             .args(arguments)
             .current_dir(self.folder.path())
             .stdin(std::process::Stdio::null());
-        // A server that pg_ctl starts keeps inherited pipes open: its output goes nowhere.
+        // A server started by pg_ctl keeps inherited pipes open, so its output goes to /dev/null.
         let status = output
             .stdout(std::process::Stdio::null())
             .stderr(std::process::Stdio::null())

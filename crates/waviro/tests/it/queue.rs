@@ -1,4 +1,4 @@
-//! A bot's queue: what is written, when again, and how it ends.
+//! A bot's queue: sending, resending, and the end of messages.
 
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ async fn a_backlog_larger_than_memory_goes_out_whole_and_in_order() {
         |count| *count == 0,
     )
     .await;
-    // And the same where a restart finds it.
+    // The same after a restart.
     rig.crash_and_restart(FakeConnector::online(number(OWN)))
         .await;
     assert!(rig.wire().is_empty());
@@ -110,7 +110,7 @@ async fn a_minute_of_silence_asks_for_a_fresh_connection() {
         |count| *count == 1,
     )
     .await;
-    // The link says nothing of a new connection: the message goes again all the same, under its id.
+    // The link reports no new connection. The message is resent under its id in any case.
     let wire = until(
         || async {
             rig.pass(Duration::from_secs(1));
@@ -191,7 +191,7 @@ async fn a_clock_that_is_put_forward_ends_no_message_and_asks_for_no_connection(
     let written = rig.accept(BUDI, "dua").await.unwrap();
     until(|| async { rig.wire() }, |wire| wire.len() == 2).await;
     rig.clock.put_forward(Duration::from_hours(48));
-    // The lane looks around at everything that it hears.
+    // The lane checks its messages at every event.
     let after = rig.accept(BUDI, "tiga").await.unwrap();
     until(|| async { rig.wire() }, |wire| wire.len() == 3).await;
     rig.link().set_status(reconnecting());
@@ -201,7 +201,7 @@ async fn a_clock_that_is_put_forward_ends_no_message_and_asks_for_no_connection(
         assert_eq!(rig.ack_of(&accepted.id).await, 0);
     }
     assert_eq!(rig.link().reconnects(), 0);
-    // A day that passes is a day.
+    // A real day on the clock ends the messages.
     rig.pass(Duration::from_hours(24));
     for accepted in [&written, &after, &waiting] {
         until(|| rig.ack_of(&accepted.id), |ack| *ack == -1).await;

@@ -1,4 +1,4 @@
-//! The store's contract, the same on both databases.
+//! The store's contract, equal on both databases.
 
 mod bots;
 mod callbacks;
@@ -30,7 +30,7 @@ use waviro_link::{Chat, Content, MessageId, Outgoing};
 
 use crate::engine::{START, number};
 
-/// A message's row; `id` makes its id.
+/// Returns a message row; `id` determines the message id.
 fn row(slot: i32, id: u64, to: &str, text: &str, notify: bool) -> NewMessageRow {
     row_at(START, slot, id, to, text, notify)
 }
@@ -68,7 +68,7 @@ fn ears() -> Ears {
     }
 }
 
-/// The callback that a delivery is.
+/// Returns the callback of a delivery.
 fn callback(due: &Due) -> &Callback {
     match &due.work {
         Work::Callback(callback) => callback,
@@ -76,7 +76,7 @@ fn callback(due: &Due) -> &Callback {
     }
 }
 
-/// An attempt, failed where there is a cause.
+/// Returns an attempt; a failed attempt if there is a cause.
 pub fn attempt(cause: Option<&str>) -> Attempt {
     Attempt {
         at: START,
@@ -111,7 +111,7 @@ async fn ack(store: &Store, id: u64) -> i8 {
     store.message(&wire_id(id)).await.unwrap().unwrap().ack
 }
 
-/// Every promise of the store, one after the other on one database; each uses a bot of its own.
+/// Tests every promise of the store on one database; each test uses its own bot.
 pub async fn keeps_its_contract(store: &Store) {
     accepted_messages_are_queued_in_order(store).await;
     the_same_content_right_after_is_a_duplicate(store).await;
@@ -140,7 +140,7 @@ pub async fn keeps_its_contract(store: &Store) {
     waiting::keeps_its_contract(store).await;
 }
 
-/// After all of that: what was counted along the way is what the rows say.
+/// Checks at the end that the counters in memory match the rows.
 pub async fn counts_as_the_rows_do(store: &Store, url: &str) {
     let again = Store::open(url).await.unwrap();
     assert_eq!(store.waiting(), again.waiting());
@@ -184,7 +184,8 @@ async fn the_same_content_right_after_is_a_duplicate(store: &Store) {
     let repeat = accept(store, &ears, row(2, 2, "6281000001", "a", false)).await;
     assert_eq!(repeat, Accepting::Duplicate { of: wire_id(1) });
     assert!(store.message(&wire_id(2)).await.unwrap().is_none());
-    // Another chat, another bot, another text, and then the first text again: all fine.
+    // Another chat, another bot and another text are no duplicates, and afterwards the first text
+    // is no duplicate either.
     assert_eq!(
         accept(store, &ears, row(2, 3, "6281000002", "a", false)).await,
         taken
@@ -231,7 +232,7 @@ async fn of_parallel_twins_exactly_one_wins(store: &Store) {
     );
 }
 
-/// Groups of many sizes, as one transaction would take them, against the rule in its plainest form.
+/// Compares the rule for batches of many sizes with a simple implementation of the duplicate rule.
 async fn in_a_crowd_the_duplicate_rule_holds_as_if_one_came_after_the_other(store: &Store) {
     let ears = ears();
     let mut dice = StdRng::seed_from_u64(20);
@@ -277,7 +278,8 @@ async fn in_a_crowd_the_duplicate_rule_holds_as_if_one_came_after_the_other(stor
 async fn a_bad_command_does_not_hurt_its_neighbours(store: &Store) {
     let ears = ears();
     accept(store, &ears, row(6, 100, "6281000001", "first", false)).await;
-    // The id of number 7 is taken: a rule of the schema breaks the transaction that all twenty share.
+    // The id of row 7 is already used, so a constraint breaks the transaction shared by all twenty
+    // rows.
     let commands = (0..20).map(|n| {
         let id = if n == 7 { 100 } else { 101 + n };
         store.accept(
@@ -330,7 +332,7 @@ async fn acks_only_rise_and_minus_one_is_final(store: &Store) {
     raise(store, &ears, 8, 201, News::Reached(3)).await;
     let ended = store.message(&wire_id(201)).await.unwrap().unwrap();
     assert_eq!((ended.ack, ended.cause.as_deref()), (-1, Some("nack: 463")));
-    // In one transaction, in any order.
+    // Several acks in one transaction, in any order.
     let all = [2, 3, 1].map(|level| (wire_id(202), News::Reached(level)));
     store
         .raise(8, all.to_vec(), START, &ears.feeds)
@@ -437,7 +439,7 @@ async fn a_url_without_a_known_scheme_is_refused() {
     ));
 }
 
-/// News of one message in any order, cut into transactions in any way.
+/// Generates ack updates of a message in any order, split into any transactions.
 fn news() -> impl Strategy<Value = Vec<Vec<News>>> {
     let one = prop_oneof![
         (1_i8..=3).prop_map(News::Reached),

@@ -1,10 +1,12 @@
-//! The house rules that a compiler does not keep: who names whom, and how long a file may grow.
+//! Rules of the repository that the compiler does not check: dependencies between modules, and the
+//! length of files.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The arrow of ARCHITECTURE.md: a room names only rooms of rows below its own, and leaves.
+/// The dependency order in ARCHITECTURE.md: a module may use only modules in lower rows, and
+/// leaves.
 const ROWS: [&[&str]; 12] = [
     &["main", "bin"],
     &["cli"],
@@ -20,7 +22,7 @@ const ROWS: [&[&str]; 12] = [
     &["answer", "keyword"],
 ];
 
-/// Rooms that anyone may name.
+/// Modules that every module may use.
 const LEAVES: [&str; 11] = [
     "asset",
     "clock",
@@ -35,7 +37,7 @@ const LEAVES: [&str; 11] = [
     "telemetry",
 ];
 
-/// Words that belong to some files alone.
+/// Names that may appear only in these files.
 const KEPT_IN: [(&str, &[&str]); 4] = [
     ("sqlx", &["waviro/src/store.rs", "waviro/src/store/"]),
     (
@@ -61,10 +63,10 @@ const KEPT_IN: [(&str, &[&str]); 4] = [
     ),
 ];
 
-/// About 400: longer, and a file holds two things.
+/// The limit is about 400: a longer file usually holds two subjects.
 const LINES: usize = 420;
 
-/// Files that may be longer, each with its reason.
+/// Files that may be longer, with the reasons.
 const LONG: [(&str, &str); 3] = [
     (
         "waviro-link/src/whatsapp/device.rs",
@@ -80,7 +82,7 @@ const LONG: [(&str, &str); 3] = [
     ),
 ];
 
-/// Every source file of the crates that go into the gateway and the simulator, and its text without comments.
+/// Returns every source file of the crates in the gateway and the simulator, with the text.
 fn sources() -> Vec<(String, String)> {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut folders: Vec<PathBuf> = ["waviro", "waviro-conform", "waviro-link", "wa-sim"]
@@ -115,7 +117,7 @@ fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
     lines.filter(|(_, line)| !line.starts_with("//"))
 }
 
-/// Whether `word` stands in `line` as a whole.
+/// Returns whether `line` contains `word` as a whole word.
 fn names(line: &str, word: &str) -> bool {
     let inside =
         |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
@@ -168,7 +170,7 @@ fn what_belongs_to_one_room_is_named_nowhere_else() {
                 continue;
             }
             for (at, line) in code(&text).filter(|(_, line)| names(line, word)) {
-                // What a log filter calls a library is text, not a use of it.
+                // A library name in a log filter is text and no use of the library.
                 if !line.contains(&format!("{word}=")) {
                     wrong.push(format!("{file}:{at}: names {word}"));
                 }
@@ -192,7 +194,8 @@ fn the_simulator_knows_nothing_of_the_gateway() {
     assert!(!fs::read_to_string(manifest).unwrap().contains("waviro"));
 }
 
-/// It would share the gateway's mistakes, and could judge no other host.
+/// With the gateway's code the suite would share the gateway's mistakes and could not test another
+/// host.
 #[test]
 fn the_conformance_suite_knows_nothing_of_the_gateway() {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../waviro-conform/Cargo.toml");
@@ -251,7 +254,7 @@ fn every_quirk_names_a_test_that_exists() {
     }
 }
 
-/// Every code that the API answers with stands in its documentation, and none besides.
+/// The documentation lists exactly the codes of the API's refusals.
 #[test]
 fn every_code_of_a_refusal_is_documented() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -280,7 +283,8 @@ fn every_code_of_a_refusal_is_documented() {
     assert_eq!(codes, documented);
 }
 
-/// What stands in quotes right after `call`, wherever a room of the gateway or its link says it, with the function that it is in.
+/// Returns the string directly after each `call` in the gateway and its link, with the function
+/// around.
 fn said(call: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for (file, text) in sources() {
@@ -303,7 +307,7 @@ fn said(call: &str) -> Vec<(String, String)> {
     found
 }
 
-/// A write that the torture rig cannot end the process at would be one that nobody has tried to break.
+/// Every write needs a moment, because otherwise no torture run could end the process there.
 #[test]
 fn every_write_and_step_has_its_moment_and_every_moment_its_place() {
     let mut writes = said(".write(\"");
@@ -311,7 +315,7 @@ fn every_write_and_step_has_its_moment_and_every_moment_its_place() {
     for (function, name) in &writes {
         assert_eq!(function, name, "a write is named after its function");
     }
-    // Those that the writer takes many of at a time.
+    // The writes that the writer batches.
     let frequent = ["accept", "raise", "posted", "reply"].map(ToOwned::to_owned);
     let mut writes: Vec<String> = writes
         .into_iter()
@@ -333,7 +337,7 @@ fn every_write_and_step_has_its_moment_and_every_moment_its_place() {
     );
 }
 
-/// All that changes the database goes through the one writer, which knows its moments. Other connections only read.
+/// All writes to the database go through the writer with its moments. Other connections only read.
 #[test]
 fn nothing_is_written_past_the_writer() {
     let changes = ["INSERT INTO", "UPDATE ", "DELETE FROM"];

@@ -1,4 +1,5 @@
-//! The administration API, asked through the gateway's real router. Each answer is held to the OpenAPI document.
+//! The administration API, called through the gateway's real router. Each answer is checked against
+//! the OpenAPI document.
 
 mod auth;
 mod bots;
@@ -27,26 +28,26 @@ use waviro::store::TokenRole;
 
 use super::front::{Answer, Front};
 
-/// A gateway and its admin.
+/// A gateway with an admin token.
 pub struct Desk {
     pub front: Front,
-    /// An admin token.
+    /// The admin token.
     pub admin: String,
     document: Value,
 }
 
 impl Desk {
-    /// With one bot that is online; its id is 1 and its name `toko`.
+    /// Starts a gateway with an online bot; its id is 1 and its name `toko`.
     pub async fn online() -> Self {
         Self::of(Front::online().await).await
     }
 
-    /// With one bot that was never linked.
+    /// Starts a gateway with an unlinked bot.
     pub async fn unlinked() -> Self {
         Self::of(Front::unlinked().await).await
     }
 
-    /// Online, with other settings.
+    /// Starts a gateway with an online bot and other settings.
     pub async fn with(settings: &[(&'static str, &str)]) -> Self {
         Self::of(Front::with(settings).await).await
     }
@@ -69,13 +70,13 @@ impl Desk {
         }
     }
 
-    /// A token for this bot alone.
+    /// Creates a token for one bot.
     pub async fn token_of(&self, slot: i32) -> String {
         self.token(&format!("bot {slot}"), TokenRole::Bot(slot))
             .await
     }
 
-    /// A token of that name.
+    /// Creates a token with this name.
     pub async fn token(&self, name: &str, role: TokenRole) -> String {
         let tokens = self.front.app.tokens();
         let (_, token) = tokens.add(name, role, None).await.unwrap();
@@ -92,14 +93,14 @@ impl Desk {
             .await
     }
 
-    /// What is there, not held to the document: for whoever asks until something is so.
+    /// Returns the body of a GET without checking the OpenAPI document; for polling.
     pub async fn get_unheld(&self, path: &str) -> Value {
         let request = Request::get(path).header("Authorization", format!("Bearer {}", self.admin));
         let request = request.body(Body::empty()).unwrap();
         self.front.send(request).await.body
     }
 
-    /// A POST whose answer is not held to the document, which takes a while.
+    /// Sends a POST without checking the OpenAPI document, because the check takes time.
     pub async fn front_post(&self, path: &str, body: Value) -> Answer {
         let request = Request::post(path).header("Authorization", format!("Bearer {}", self.admin));
         self.front
@@ -117,7 +118,7 @@ impl Desk {
             .await
     }
 
-    /// Any request with a token. What comes back must be documented, and in the documented form.
+    /// Sends any request with a token. The answer must match the OpenAPI document.
     pub async fn ask(&self, method: Method, path: &str, token: &str, body: Body) -> Answer {
         let request = Request::builder()
             .method(&method)
@@ -126,7 +127,7 @@ impl Desk {
         self.send(request.body(body).unwrap()).await
     }
 
-    /// Any request to a path and method that the document has.
+    /// Sends any request to a documented path and method.
     pub async fn send(&self, request: Request<Body>) -> Answer {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let answer = self.front.send(request).await;
@@ -174,7 +175,7 @@ impl Desk {
         assert!(fault.is_none(), "{what}: {fault:?}");
     }
 
-    /// The documented path that this one is of.
+    /// Returns the path template in the document for this path.
     fn template(&self, path: &str) -> Option<String> {
         let paths = self.document["paths"].as_object().unwrap();
         let parts: Vec<_> = path.split('/').collect();
@@ -186,13 +187,14 @@ impl Desk {
                     .zip(&parts)
                     .all(|(wanted, part)| wanted.starts_with('{') || wanted == part)
         };
-        // A word of the path is no parameter of another.
+        // A fixed segment of another template is not a parameter, so the template with the fewest
+        // parameters wins.
         let all = paths.keys().filter(fits);
         all.min_by_key(|template| template.matches('{').count())
             .cloned()
     }
 
-    /// Method and path of every operation, with `1` in place of each parameter.
+    /// Returns method and path of every operation, with `1` for each parameter.
     pub fn operations(&self) -> Vec<(Method, String)> {
         let mut all = Vec::new();
         for (path, item) in self.document["paths"].as_object().unwrap() {
@@ -206,14 +208,14 @@ impl Desk {
     }
 }
 
-/// A documented path with `1` in place of each parameter.
+/// Replaces each parameter of a documented path by `1`.
 pub fn filled(path: &str) -> String {
     let part = |part: &str| if part.starts_with('{') { "1" } else { part }.to_owned();
     path.split('/').map(part).collect::<Vec<_>>().join("/")
 }
 
 impl Answer {
-    /// Status and code of a problem, which must have RFC 9457's shape.
+    /// Expects the shape of RFC 9457; returns status and code of the problem.
     pub fn problem(&self) -> (u16, &str) {
         assert_eq!(
             self.headers["content-type"], "application/problem+json",
@@ -231,7 +233,7 @@ impl Answer {
         (self.status.as_u16(), code)
     }
 
-    /// The body of a success.
+    /// Expects a success; returns the body.
     pub fn done(&self) -> &Value {
         assert!(self.status.is_success(), "{self:?}");
         &self.body

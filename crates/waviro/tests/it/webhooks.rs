@@ -1,4 +1,5 @@
-//! Keyword webhooks over a fake link: what is posted, what is made of the answer, and what a crash changes of it.
+//! Keyword webhooks with a fake link: the posted data, the replies, and the behaviour after a
+//! crash.
 
 mod redirects;
 pub mod rig;
@@ -235,7 +236,8 @@ async fn a_crash_after_the_answer_asks_nobody_twice_and_sends_it_once() {
     let mut rig = Rig::online().await;
     let hooks = Hooks::start().await;
     rule(&rig, "halo", &hooks.url("hook")).await;
-    // The file of the answer never comes: the crash finds the answer written down and not yet sent.
+    // The download of the reply's file never ends. At the crash the answer is stored and the reply
+    // is not yet sent.
     let hole = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let stuck = hole.local_addr().unwrap();
     let reply = json!({"success": true, "message": [

@@ -1,4 +1,4 @@
-//! HTTP by hand, for what a well-behaved client does not do.
+//! Raw HTTP for requests that a normal client does not send.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use waviro::listener::{self, Patience};
 use crate::engine::until;
 use crate::front::Front;
 
-/// Serves the gateway on a port; the tasks end when it was stopped and its connections are gone.
+/// Serves the gateway on a port. The tasks end after the stop, when the connections are closed.
 pub async fn listening(front: &Front, header_within: Duration) -> (SocketAddr, TaskTracker) {
     let patience = Patience {
         header: header_within,
@@ -25,7 +25,7 @@ pub async fn listening(front: &Front, header_within: Duration) -> (SocketAddr, T
     serving(front.app.router(), patience, front.stopping.clone())
 }
 
-/// Serves anything on a port.
+/// Serves any router on a port.
 pub fn serving(
     router: Router,
     patience: Patience,
@@ -39,10 +39,10 @@ pub fn serving(
     (address, tasks)
 }
 
-/// Writes `request` as it is and reads until the other side closes, for 20 s at most.
+/// Writes `request` unchanged and reads until the server closes, for at most 20 s.
 pub async fn raw(address: SocketAddr, request: impl AsRef<[u8]>) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    // The other side may have cut us off in the middle.
+    // The server may have closed the connection during the write.
     let _ = stream.write_all(request.as_ref()).await;
     let mut answer = Vec::new();
     let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut answer)).await;
@@ -51,7 +51,7 @@ pub async fn raw(address: SocketAddr, request: impl AsRef<[u8]>) -> String {
     text
 }
 
-/// A POST with `Connection: close`.
+/// Returns a POST with `Connection: close`.
 pub fn post(path: &str, key: &str, body: &str) -> String {
     format!(
         "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nSecretKey: {key}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
@@ -59,12 +59,12 @@ pub fn post(path: &str, key: &str, body: &str) -> String {
     )
 }
 
-/// A host whose every file is this one.
+/// Starts a host that serves the same file for every path.
 pub async fn host(headers: &str, body: &'static [u8]) -> String {
     answering("200 OK", headers, body).await
 }
 
-/// A host that answers everything so.
+/// Starts a host with the same answer for every request.
 pub async fn answering(status: &str, headers: &str, body: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -82,7 +82,7 @@ pub async fn answering(status: &str, headers: &str, body: &'static [u8]) -> Stri
     url
 }
 
-/// A host that begins an answer and never ends it.
+/// A host that begins an answer and never ends the answer.
 pub struct Stalled {
     pub url: String,
     open: Arc<AtomicUsize>,
@@ -110,7 +110,7 @@ impl Stalled {
         Self { url, open }
     }
 
-    /// Waits until so many connections to it are open.
+    /// Waits until exactly `count` connections are open.
     pub async fn until_open(&self, count: usize) {
         let open = || async { self.open.load(Ordering::SeqCst) };
         until(open, |open| *open == count).await;

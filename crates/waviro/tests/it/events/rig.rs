@@ -1,4 +1,4 @@
-//! Something of everything that may be told, and a look at what was.
+//! Sample data for every kind of event, and access to the stored events.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -15,7 +15,8 @@ use super::{BUDI, GROUP};
 use crate::engine::{OWN, Rig, number};
 use crate::webhooks::rig::{in_group, inbound};
 
-/// A subscription to everything but the link's states, of which the first is told when the bot comes up; its id.
+/// Subscribes to everything except the link's states, because the first state comes with the start
+/// of the bot. Returns the id.
 pub async fn subscribe(rig: &Rig, url: &Url) -> i64 {
     let kinds = EventKind::ALL.map(EventKind::word);
     let kinds: Vec<_> = kinds
@@ -25,7 +26,7 @@ pub async fn subscribe(rig: &Rig, url: &Url) -> i64 {
     subscribe_to(rig, url, &kinds).await
 }
 
-/// A subscription to these kinds; its id.
+/// Subscribes to these kinds and returns the id.
 pub async fn subscribe_to(rig: &Rig, url: &Url, kinds: &[&str]) -> i64 {
     let new = NewSubscription {
         url: url.clone(),
@@ -43,7 +44,7 @@ pub async fn subscription(rig: &Rig, id: i64) -> SubscriptionRow {
     row.unwrap().unwrap()
 }
 
-/// What was told so far whose type begins so, in order, without signatures.
+/// Returns the stored events whose type begins with `kind`, in order and without signatures.
 pub async fn told(rig: &Rig, kind: &str) -> Vec<Value> {
     let rows = rig.engine.store.events_after(0, None, 1000).await.unwrap();
     let rows = rows.into_iter().filter(|row| row.kind.starts_with(kind));
@@ -55,7 +56,7 @@ pub async fn told(rig: &Rig, kind: &str) -> Vec<Value> {
     .collect()
 }
 
-/// The secret of a link is another one in each installation.
+/// Replaces the signature of the link, because each installation has another secret.
 pub fn without_signature(event: &mut Value) {
     if let Some(Value::String(url)) = event.pointer_mut("/data/media/url") {
         let (kept, signature) = url.split_once("&signature=").unwrap();
@@ -64,7 +65,7 @@ pub fn without_signature(event: &mut Value) {
     }
 }
 
-/// The fate of every delivery, oldest first; empty where there is none yet.
+/// Returns the outcome of every delivery, oldest first; empty for an unfinished delivery.
 pub async fn every_delivery(rig: &Rig) -> Vec<String> {
     let mut connection = sqlx::AnyConnection::connect(&rig.url()).await.unwrap();
     let rows = sqlx::query("SELECT COALESCE(fate, '') FROM deliveries ORDER BY id")
@@ -102,7 +103,7 @@ fn of(id: &str, kind: InboundKind) -> Inbound {
     }
 }
 
-/// One message of each kind, and of each kind of chat and sender.
+/// Returns a message of each kind, and of each kind of chat and sender.
 pub fn each_kind() -> Vec<Inbound> {
     let text = |text: &str| InboundKind::Text(text.to_owned());
     let first = || "A1".parse().unwrap();

@@ -1,4 +1,4 @@
-//! Requests that two servers in a row might read differently, and other bent HTTP, over a real socket.
+//! Request smuggling and other malformed HTTP over a real socket.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,20 +12,20 @@ use crate::wire::{listening, post, raw};
 
 const LONG: Duration = Duration::from_secs(30);
 
-/// What somebody tries to slip in behind another request.
+/// The request to smuggle behind another request.
 fn smuggled(key: &str) -> String {
     let body = json!({"nohp": "6282386000001", "pesan": "selundupan"}).to_string();
     post("/api/sendwa", key, &body)
 }
 
-/// The status of each answer in what came back, but for those that only say to go on.
+/// Returns the status of each answer in the text, except 100 Continue.
 fn answers(text: &str) -> Vec<u16> {
     let heads = text.split("HTTP/1.").skip(1);
     let statuses = heads.map(|head| head.split(' ').nth(1).unwrap().parse().unwrap());
     statuses.filter(|status| *status != 100).collect()
 }
 
-/// Sends a request with another one behind it; what came back until the connection closed.
+/// Sends a request with another request behind; returns the answers until the connection closes.
 async fn with_another_behind(address: SocketAddr, key: &str, request: &str) -> String {
     raw(address, format!("{request}{}", smuggled(key))).await
 }
@@ -76,7 +76,8 @@ async fn a_request_whose_end_is_in_doubt_is_400_and_nothing_behind_it_is_read() 
     assert_eq!(front.link().sent(), []);
 }
 
-/// RFC 9112, 6.3: the chunks count, and whoever disagreed about it gets no second request on this connection.
+/// RFC 9112, section 6.3: with both headers the chunks decide, and the server closes the connection
+/// after the answer.
 #[tokio::test]
 async fn of_a_length_and_chunks_the_chunks_count_and_the_connection_ends() {
     let front = Front::online().await;
@@ -173,12 +174,12 @@ async fn a_path_means_itself_alone_however_it_is_bent() {
         let text = raw(address, post(path, &front.key, "{}")).await;
         assert_eq!(answers(&text), [400], "{path}: {text}");
     }
-    // A question mark ends the path.
+    // The question mark ends the path.
     let text = raw(address, post("/api/getqr?a=1&a=%00#x", &front.key, "")).await;
     assert_eq!(answers(&text), [200], "{text}");
 }
 
-/// RFC 9112, 3.2.2: a server takes the form that proxies get, whatever host it names.
+/// RFC 9112, section 3.2.2: a server must accept the absolute form, with any host.
 #[tokio::test]
 async fn a_whole_url_in_place_of_the_path_and_http_1_0_without_a_host_are_served() {
     let front = Front::online().await;
@@ -266,7 +267,7 @@ async fn a_hundred_headers_pass_and_more_are_431() {
     let (address, _tasks) = listening(&front, LONG).await;
     let with = |more: usize| {
         let lines = "X: x\r\n".repeat(more);
-        // Four of its own.
+        // The request has four headers of its own.
         post("/api/getqr", &front.key, "").replace("Host:", &format!("{lines}Host:"))
     };
     assert_eq!(answers(&raw(address, with(96)).await), [200]);
@@ -292,7 +293,7 @@ async fn a_key_that_is_no_text_is_a_wrong_key() {
     }
 }
 
-/// Answers are in one language or the other, whatever asks for one.
+/// A malformed Accept-Language header must not change the status or break the answer.
 #[tokio::test]
 async fn a_language_that_is_none_changes_nothing() {
     let front = Front::online().await;

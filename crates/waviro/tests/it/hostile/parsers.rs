@@ -1,4 +1,5 @@
-//! What the door reads, with whatever comes: it never panics, and what it takes it takes for what it is.
+//! Property tests of the request parsers: no input causes a panic, and every accepted value has its
+//! exact meaning.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -22,7 +23,7 @@ fn net() -> Net {
     Net::new(&nothing, Clock::system()).unwrap()
 }
 
-/// Any JSON, a few levels deep.
+/// Generates any JSON a few levels deep.
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -40,7 +41,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Texts that look like URLs more often than chance would have them.
+/// Generates texts similar to URLs.
 fn almost_a_url() -> impl Strategy<Value = String> {
     let scheme = prop::sample::select(vec![
         "http",
@@ -120,7 +121,8 @@ proptest! {
                 Err(_) => prop_assert!(angle.is_nan() || angle.abs() > 180.0, "{}", text),
             }
         }
-        // Of a JSON number the last of 17 digits may be lost, which is less than an atom on the globe.
+        // A JSON number may lose the last of 17 digits, which is less than the size of an atom on
+        // the globe.
         match fields(&json!(angle)).degrees("x", 180.0) {
             Ok(taken) => prop_assert!((taken - angle).abs() <= 1e-13),
             Err(_) => prop_assert!(!angle.is_finite() || angle.abs() > 180.0 - 1e-13),
@@ -170,7 +172,7 @@ proptest! {
                 prop_assert!(["http", "https"].contains(&url.scheme()));
                 prop_assert!(url.host_str().is_some_and(|host| !host.is_empty()), "{}", url);
                 prop_assert!(url.username().is_empty() && url.password().is_none(), "{}", url);
-                // It is kept as text and read again before it is called.
+                // The URL is stored as text and parsed again before the call.
                 let again = Url::parse(url.as_str()).unwrap();
                 prop_assert!(net.check(&again, &[]).is_ok(), "{}", url);
                 prop_assert_eq!(again, url);

@@ -1,4 +1,4 @@
-//! Clients that are slow or send without end. None of them takes anything from the others.
+//! Slow clients and clients with endless requests must not affect other clients.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,10 +9,11 @@ use tokio::net::TcpStream;
 use crate::front::Front;
 use crate::wire::{listening, post, raw};
 
-/// How often a slow client sends another bit: faster than any limit here.
+/// The interval of a slow client's writes, shorter than any limit in these tests.
 const BEAT: Duration = Duration::from_millis(20);
 
-/// Sends `start` and then `again` for ever, a bit at a beat, until the other side has had enough; what it said.
+/// Sends `start` and then `again` repeatedly until the server closes the connection; returns the
+/// answer.
 async fn trickle(address: SocketAddr, start: &str, again: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(start.as_bytes()).await.unwrap();
@@ -23,7 +24,7 @@ async fn trickle(address: SocketAddr, start: &str, again: &str) -> String {
         while write.write_all(again.as_bytes()).await.is_ok() {
             beat.tick().await;
         }
-        // Cut: what was said stays to be read.
+        // The write failed; the answer can still be read.
         std::future::pending::<()>().await;
     };
     let cut = async {
@@ -99,7 +100,8 @@ async fn whoever_sends_too_large_a_body_at_once_can_read_why() {
     }
 }
 
-/// Many clients write to the end before they read, and take a connection that is closed meanwhile for broken.
+/// Many clients write the whole request before reading, and treat an early close as a connection
+/// error.
 #[tokio::test]
 async fn whoever_writes_to_the_end_before_it_reads_can_read_why_too() {
     let front = Front::online().await;

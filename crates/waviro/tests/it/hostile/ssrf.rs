@@ -1,6 +1,7 @@
-//! URLs of callers that lead back inside: no way of writing one makes a connection.
+//! URLs from callers that lead to internal hosts: no notation may cause a connection.
 //!
-//! Judged where it counts, at a listener on this machine that counts who comes, and not by what the gateway answers alone.
+//! The tests count the connections at a listener on this machine and do not rely on the gateway's
+//! answers alone.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +15,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::front::{Answer, Front};
 
-/// A service of this machine that nobody outside should reach, on IPv4 and, where there is one, IPv6.
+/// A service of this machine, on IPv4 and, if available, on IPv6. No request from outside may reach
+/// the service.
 struct Inside {
     port: u16,
     came: Arc<AtomicUsize>,
@@ -50,7 +52,8 @@ impl Inside {
         }
     }
 
-    /// Nobody came but the one whom this sends, so that it is known to count.
+    /// Checks that only this function has connected. The own connection also proves that the
+    /// service counts.
     async fn nobody_came(&self) {
         for address in &self.addresses {
             let mut stream = TcpStream::connect(address).await.unwrap();
@@ -64,7 +67,7 @@ impl Inside {
         assert_eq!(self.came.load(Ordering::SeqCst), self.addresses.len());
     }
 
-    /// Every way to write a URL to it that the gateway must see through.
+    /// Returns the service's URL in every notation that the gateway must recognize.
     fn urls(&self) -> Vec<String> {
         let port = self.port;
         let hosts = [
@@ -147,7 +150,7 @@ impl Inside {
     }
 }
 
-/// Networks that nobody can listen in here.
+/// URLs in networks without a possible listener in this test.
 const ELSEWHERE: [&str; 14] = [
     "http://169.254.169.254/latest/meta-data/",
     "http://168.63.129.16/machine?comp=goalstate",
@@ -190,7 +193,8 @@ async fn no_mediaurl_and_no_notifyurl_reaches_this_machine_however_it_is_written
 #[tokio::test]
 async fn a_host_that_may_be_called_sends_nobody_on_into_this_machine() {
     let inside = Inside::start().await;
-    // Files are fetched from one port of this machine alone, by an operator's wish; it answers with where it is told to.
+    // An operator allowed one port of this machine for files. The host on this port redirects to
+    // the given target.
     let host = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = host.local_addr().unwrap();
     let front = Front::with(&[("outbound.allow", &format!("127.0.0.1/32:{}", at.port()))]).await;
@@ -206,7 +210,7 @@ async fn a_host_that_may_be_called_sends_nobody_on_into_this_machine() {
             let _ = stream.write_all(answer.as_bytes()).await;
         }
     });
-    // What no header can carry, or what is a path of the same host and not a URL of its own.
+    // Leaves out targets that a header cannot carry, and targets that are paths on the same host.
     let carried = |url: &String| {
         !url.contains(['\r', '\n', '\0', '\t'])
             && url.contains("//")

@@ -1,4 +1,4 @@
-//! Texts that mean something to a database, a shell or a template, and bodies that mean nothing.
+//! Texts with a meaning for a database, a shell or a template, and malformed bodies.
 
 use axum::body::Body;
 use axum::http::Request;
@@ -57,7 +57,8 @@ async fn every_text_goes_out_as_it_came_in_whatever_it_means_to_others() {
         for (path, body, content) in expected {
             let answer = front.post(&format!("/api/{path}"), body.to_string()).await;
             let id = answer.message()["id"].as_str().unwrap().to_owned();
-            // It went through the database, and comes out for the duplicate rule too.
+            // The text was stored in the database and must be equal when read for sending and for
+            // the duplicate rule.
             let link = front.link();
             front
                 .pass_until(async {
@@ -99,7 +100,7 @@ async fn no_field_that_picks_a_row_takes_a_piece_of_sql() {
         let asked = json!({"nohp": format!("{PERSON}{text}")}).to_string();
         let asked = front.post("/api/checknumber", asked).await;
         assert_eq!(asked.refusal(), (400, "invalid_number"), "{text:?}");
-        // What no header can carry never gets here.
+        // Some texts cannot be in a header, so they never reach the gateway.
         let Ok(key) = axum::http::HeaderValue::from_str(text) else {
             continue;
         };
@@ -111,7 +112,7 @@ async fn no_field_that_picks_a_row_takes_a_piece_of_sql() {
     assert_eq!(front.post("/api/groups", "").await.body, before);
 }
 
-/// What a body says to an endpoint that needs `nohp` and `pesan`, and how it is refused.
+/// Numbers beyond the range and other encodings are refused as missing or malformed fields.
 #[tokio::test]
 async fn numbers_beyond_all_measure_and_other_encodings_are_400() {
     let front = Front::online().await;

@@ -1,4 +1,4 @@
-//! Clients that ask and do not read.
+//! Clients that send requests and do not read the answers.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ const PATIENCE: Patience = Patience {
     write: Duration::from_secs(1),
 };
 
-/// An endless body, and when the gateway gave it up.
+/// An endless body with a signal for the moment of its drop.
 #[derive(Clone, Default)]
 struct Endless(CancellationToken);
 
@@ -64,20 +64,20 @@ async fn a_client_that_never_reads_is_cut_and_a_reader_of_events_is_waited_for()
     let stop = CancellationToken::new();
     let (address, _tasks) = serving(router, PATIENCE, stop);
     let mut reader = ask(address, "/events").await;
-    // Two after each other, so that the stream has waited for twice the time.
+    // Two requests in sequence, so that the event stream has waited twice the limit.
     for _ in 0..2 {
         let page = ask(address, "/page").await;
         page.readable().await.unwrap();
         reset(&page).await;
         assert!(!events.0.is_cancelled(), "the reader of events was cut");
     }
-    // What made the answer is dropped with the connection.
+    // The source of the answer is dropped with the connection.
     page.given_up().await;
     let mut part = vec![0; 1 << 20];
     assert!(reader.read(&mut part).await.unwrap() > 0);
 }
 
-/// Until the gateway has reset the connection.
+/// Waits until the gateway has reset the connection.
 async fn reset(page: &TcpStream) {
     let reset = page.ready(tokio::io::Interest::ERROR);
     let reset = tokio::time::timeout(Duration::from_secs(20), reset).await;

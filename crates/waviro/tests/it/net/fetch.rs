@@ -1,4 +1,4 @@
-//! Fetching a file: counted, bounded in time, and through the guard at every step.
+//! Fetching a file: limits of size and time, and the guard for every redirect.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,7 +12,8 @@ use waviro::net::{FetchError, Fetched, NetError};
 const WITHIN: Duration = Duration::from_secs(20);
 const CAP: u64 = 100_000;
 
-/// A host whose answer to `GET /path` is made of the path; each connection is one request.
+/// Starts a host that computes the answer from the path of a GET request; each connection serves
+/// one request.
 async fn host(answer: impl Fn(&str, SocketAddr) -> Vec<u8> + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -83,7 +84,7 @@ async fn three_redirects_are_followed_and_a_fourth_is_not() {
             return file("Content-Length: 2\r\n", b"hi");
         }
         let next = path[1..].parse::<u32>().unwrap() - 1;
-        // The last step by a whole URL, the others relative.
+        // The last redirect has an absolute URL, the others a relative URL.
         let to = match next {
             0 => format!("http://{at}/0"),
             next => next.to_string(),

@@ -1,6 +1,8 @@
-//! A service of this machine that nobody outside should reach, and every way to write a URL to it.
+//! A service of this machine that must not be reachable from outside, with every notation of its
+//! URL.
 //!
-//! Judged by who comes to it, not by what the guard says, and each URL is shown to lead there once it is allowed.
+//! The tests count the connections at the service and do not rely on the guard's answers. Another
+//! test shows that each URL reaches the service if the address is allowed.
 
 use std::io;
 use std::net::IpAddr;
@@ -16,7 +18,7 @@ use waviro::clock::Clock;
 use waviro::config::{AllowedNetwork, Outbound};
 use waviro::net::{Attempt, FetchError, Fetched, Lookup, Net};
 
-/// Listens on one port of every address of this machine, of IPv4 and IPv6 alike, or of one address alone.
+/// A listener on one port of every address of this machine, IPv4 and IPv6, or of one address.
 pub struct Inside {
     pub port: u16,
     came: Arc<Mutex<Vec<IpAddr>>>,
@@ -25,7 +27,7 @@ pub struct Inside {
 
 impl Inside {
     pub async fn everywhere() -> Self {
-        // The listener of IPv6 hears both. Where a machine has none, there is nothing to hear there.
+        // The IPv6 listener accepts both. A machine without IPv6 cannot be reached over IPv6.
         match TcpListener::bind("[::]:0").await {
             Ok(listener) => Self::serve(listener, "127.0.0.1"),
             Err(_) => Self::serve(TcpListener::bind("0.0.0.0:0").await.unwrap(), "127.0.0.1"),
@@ -58,7 +60,8 @@ impl Inside {
         Self { port, came, at }
     }
 
-    /// Which addresses were dialled since the last time. Comes itself, last, so that whoever came before is counted.
+    /// Returns the dialled addresses since the last call. The function connects itself at the end,
+    /// so that all earlier connections are counted.
     pub async fn came(&self) -> Vec<IpAddr> {
         let coming = async {
             let mut stream = TcpStream::connect((self.at, self.port)).await.unwrap();
@@ -73,7 +76,7 @@ impl Inside {
         came
     }
 
-    /// Hosts that mean this machine, in every notation.
+    /// Returns host names and addresses of this machine, in every notation.
     pub fn hosts() -> Vec<&'static str> {
         let mut hosts = vec![
             "127.0.0.1",
@@ -120,7 +123,7 @@ impl Inside {
             "@localhost",
             "@shop.example",
         ];
-        // Some machines have IPv4 alone.
+        // Some machines have only IPv4.
         if std::net::TcpListener::bind("[::1]:0").is_ok() {
             hosts.extend([
                 "[::1]",
@@ -135,7 +138,7 @@ impl Inside {
         hosts
     }
 
-    /// Texts that become a URL to it.
+    /// Returns texts that parse as URLs of the service.
     pub fn urls(&self) -> Vec<String> {
         let port = self.port;
         let hosts = Self::hosts().into_iter();
@@ -160,7 +163,7 @@ impl Inside {
         urls
     }
 
-    /// Texts that are no URL to call, whatever is allowed.
+    /// Returns texts that are refused as URLs, even if every address is allowed.
     fn never(&self) -> Vec<String> {
         let port = self.port;
         vec![
@@ -191,7 +194,7 @@ impl Inside {
         ]
     }
 
-    /// Addresses of IPv6 that a translator on the way would bring here.
+    /// Returns IPv6 addresses that a translator in the network would map to this machine.
     fn disguised(&self) -> Vec<String> {
         let hosts = [
             "::127.0.0.1",
@@ -207,7 +210,7 @@ impl Inside {
     }
 }
 
-/// Every name has these addresses.
+/// A resolver with the same addresses for every name.
 #[derive(Debug)]
 pub struct Names(pub Vec<IpAddr>);
 
@@ -226,10 +229,10 @@ pub fn networks(texts: &[&str]) -> Vec<AllowedNetwork> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 
-/// What lets everything through.
+/// The networks that allow every address.
 pub const ALL: [&str; 2] = ["0.0.0.0/0", "::/0"];
 
-/// A door out that knows names by `lookup` alone.
+/// Returns a [`Net`] that resolves names only with `lookup`.
 pub fn net_with(allow: &[&str], lookup: impl Lookup + 'static) -> Net {
     let outbound = Outbound {
         allow: networks(allow),
@@ -238,7 +241,7 @@ pub fn net_with(allow: &[&str], lookup: impl Lookup + 'static) -> Net {
     Net::with_lookup(&outbound, Clock::system(), Arc::new(lookup)).unwrap()
 }
 
-/// Every name leads to this machine: the worst that a name can do.
+/// Returns a [`Net`] that resolves every name to this machine, the worst case.
 pub fn net(allow: &[&str]) -> Net {
     net_with(allow, Names(addresses(&["127.0.0.1", "::1"])))
 }
@@ -267,11 +270,11 @@ async fn nothing_on_this_machine_is_reached_however_its_url_is_written() {
     }
 }
 
-/// Without this, the test above could not fail.
+/// Proves that the test above can fail.
 #[tokio::test]
 async fn each_of_those_urls_reaches_this_machine_once_it_is_allowed() {
     let inside = Inside::everywhere().await;
-    // By the operator for everybody, and by a bot for itself.
+    // Allowed by the operator for all bots, or by a bot's own settings.
     for (allow, own) in [(ALL.as_slice(), [].as_slice()), (&[], &ALL)] {
         let (net, own) = (net(allow), networks(own));
         for text in inside.urls() {

@@ -1,4 +1,5 @@
-//! Networks that one bot may reach, and no other: not over a kept connection, not by a remembered address.
+//! Networks that only one bot may reach: another bot must not get through over a kept connection or
+//! a cached address.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use waviro::net::{FetchError, NetError};
 
 use super::inside::{fetch, net, networks, post};
 
-/// A service inside one bot's network. It keeps its connections open, as most servers do.
+/// A service in one bot's network with keep-alive connections, as most servers have.
 struct Shop {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
@@ -56,7 +57,7 @@ impl Shop {
 async fn keep(mut stream: TcpStream, requests: Arc<AtomicUsize>) {
     let (mut read, mut buffer) = (String::new(), [0; 8192]);
     loop {
-        // A post of these tests ends with its object, a fetch with its head.
+        // In these tests a POST ends with its JSON object and a GET with its head.
         let whole = if read.starts_with("POST") {
             "}"
         } else {
@@ -118,7 +119,7 @@ async fn calls_of_two_bots_at_once_do_not_share_a_connection() {
     assert_eq!(shop.counts(), (30, 30));
 }
 
-/// Without this, the tests above could not fail: this service's connections are kept and used again.
+/// Proves that the tests above can fail: connections to this service are kept and reused.
 #[tokio::test]
 async fn what_everybody_may_reach_is_reached_over_kept_connections() {
     let shop = Shop::open().await;

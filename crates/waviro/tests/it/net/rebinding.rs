@@ -1,6 +1,8 @@
-//! Names whose addresses change between two looks, or lead to several places at once.
+//! DNS rebinding: names whose addresses change between two lookups, or that have several addresses
+//! at once.
 //!
-//! 127.0.0.2 stands for a public address here: it is the one that is allowed. What must not be reached listens beside it.
+//! 127.0.0.2 stands for a public address: only this address is allowed. The forbidden service
+//! listens on another address.
 
 use std::io;
 use std::net::IpAddr;
@@ -17,7 +19,7 @@ use super::inside::{ALL, Inside, Names, addresses, fetch, net_with, post};
 
 const OUTSIDE: &str = "127.0.0.2/32";
 
-/// Another answer at each look; the last one stays.
+/// A resolver with another answer for each lookup; the last answer is repeated.
 #[derive(Debug, Clone)]
 struct Turning {
     answers: Arc<Vec<Vec<IpAddr>>>,
@@ -53,7 +55,7 @@ fn url(port: u16) -> Url {
     Url::parse(&format!("http://turning.example:{port}/x")).unwrap()
 }
 
-/// One request, by either way out.
+/// Sends one request, as a POST or as a file download.
 async fn call(net: &Net, url: &Url, files: bool) -> Result<(), NetError> {
     if files {
         match fetch(net, url, &[]).await {
@@ -95,7 +97,7 @@ async fn a_name_that_turns_to_this_machine_is_asked_again_and_refused() {
     }
 }
 
-/// Without this, the test above could not fail.
+/// Proves that the test above can fail.
 #[tokio::test]
 async fn a_name_that_turns_is_followed_where_it_is_allowed() {
     let inside = Inside::everywhere().await;
@@ -141,7 +143,7 @@ async fn where_the_permitted_address_is_dead_no_other_is_tried() {
         );
         assert!(call(&net, &url(inside.port), true).await.is_err());
         assert!(inside.came().await.is_empty(), "{mixed:?}");
-        // And this is where it would have gone.
+        // Shows the target of the request if every address is allowed.
         let net = net_with(&ALL, Turning::to(&[&mixed]));
         for files in [false, true] {
             call(&net, &url(inside.port), files).await.unwrap();
@@ -153,7 +155,7 @@ async fn where_the_permitted_address_is_dead_no_other_is_tried() {
 #[tokio::test]
 async fn a_host_that_sends_on_to_its_own_name_after_it_turned_is_refused() {
     let inside = Inside::only_at("127.0.0.1").await;
-    // The same port, so that the same URL leads to either.
+    // The sender has the same port, so the same URL leads to either address.
     let sender = TcpListener::bind(("127.0.0.2", inside.port)).await.unwrap();
     let to = url(inside.port);
     TaskTracker::new().spawn(async move {

@@ -1,4 +1,4 @@
-//! An endpoint that may be called and sends on to this machine.
+//! An allowed endpoint that redirects to this machine.
 
 use std::sync::{Arc, Mutex};
 
@@ -17,7 +17,7 @@ const STATUSES: [&str; 5] = [
     "308 Permanent Redirect",
 ];
 
-/// Answers every request with the status and the target that it was told.
+/// Answers every request with the given status and target.
 struct Sender {
     url: Url,
     network: String,
@@ -47,7 +47,7 @@ impl Sender {
         }
     }
 
-    /// Every status with every target that a header can carry.
+    /// Returns every redirect status with every target that a header can carry.
     fn turns(&self, inside: &Inside) -> impl Iterator<Item = (&'static str, String)> {
         let port = inside.port;
         let mut targets: Vec<String> = Inside::hosts()
@@ -67,7 +67,7 @@ impl Sender {
 #[tokio::test]
 async fn nobody_is_sent_on_into_this_machine() {
     let (inside, sender) = (Inside::everywhere().await, Sender::start().await);
-    // The sender may be called, as everybody's or as the bot's own; nothing else here may.
+    // Only the sender is allowed, for all bots or by the bot's own settings.
     let everybodys = net(&[&sender.network]);
     let (nobodys, own) = (net(&[]), networks(&[&sender.network]));
     for (status, to) in sender.turns(&inside) {
@@ -81,7 +81,7 @@ async fn nobody_is_sent_on_into_this_machine() {
     }
 }
 
-/// Without this, the test above could not fail. A post is not sent on even then.
+/// Proves that the test above can fail. A POST never follows a redirect.
 #[tokio::test]
 async fn a_file_is_sent_on_where_it_is_allowed_and_a_post_never_is() {
     let (inside, sender) = (Inside::everywhere().await, Sender::start().await);

@@ -1,4 +1,4 @@
-//! Which bots there are.
+//! The bots of the store.
 
 use waviro::store::{AddBot, SetKey, Store};
 use waviro_link::Identity;

@@ -1,4 +1,4 @@
-//! The part of the store's contract that callbacks rest on.
+//! The store's contract for callbacks.
 
 use waviro::store::{Due, Lost, News, Store};
 
@@ -15,7 +15,7 @@ pub async fn keep_their_contract(store: &Store) {
     pending_messages_are_reminded_of_once(store).await;
 }
 
-/// One message of this bot with a callback, raised to `level`.
+/// Stores a message with a callback and raises its ack to `level`.
 async fn owed(store: &Store, ears: &mut Ears, slot: i32, id: u64, level: i8) -> Due {
     accept(
         store,
@@ -46,14 +46,14 @@ async fn a_callback_is_one_row_and_goes_stage_by_stage(store: &Store) {
         ),
         (1, 1, Some(1))
     );
-    // Another stage while the first is under way finds the row.
+    // A new ack during an attempt updates the same row.
     raise(store, &ears, 13, 240, News::Reached(3)).await;
     assert!(ears.deliveries.try_recv().is_err());
     assert_eq!(posted(store, &due, 1).await, Some(3));
     assert_eq!(posted(store, &due, 2).await, Some(3));
     assert_eq!(posted(store, &due, 3).await, None);
     assert_eq!(store.owed_count(), 0);
-    // A later stage after all was said is a row of its own.
+    // An ack after the end of the delivery creates a new row.
     let due = owed(store, &mut ears, 13, 241, 1).await;
     assert_eq!(posted(store, &due, 1).await, None);
     raise(store, &ears, 13, 241, News::Reached(2)).await;
@@ -67,7 +67,7 @@ async fn leased_rows_are_not_due_until_they_are_released(store: &Store) {
     let due = owed(store, &mut ears, 14, 250, 1).await;
     let lane = "http://one.example:80";
     assert!(store.claim(lane, 14, 10, START).await.unwrap().is_empty());
-    // Nor when the clock is put forward beyond the lease.
+    // Changing the clock beyond the lease makes no difference.
     let later = START + 100 * 3_600_000;
     assert!(store.claim(lane, 14, 10, later).await.unwrap().is_empty());
     assert!(store.due_queues(later).await.unwrap().is_empty());
@@ -108,7 +108,7 @@ async fn what_was_put_off_by_a_clock_ahead_of_todays_is_due_at_the_start(store: 
         .put_off(&due, attempt(Some("status 500")), START + 5_000, false)
         .await
         .unwrap();
-    // What was tried a moment ago waits on over a start.
+    // A recently failed delivery keeps waiting after a restart.
     assert_eq!(store.release_all(START + 1).await.unwrap(), 0);
     assert!(
         store
@@ -152,11 +152,11 @@ async fn a_stage_given_up_stays_visible_and_the_next_revives_it(store: &Store) {
         (callback(&due).stage, due.attempts, callback(&due).lossy),
         (2, 0, true)
     );
-    // It arrives; that stage 1 was lost stays visible.
+    // The delivery succeeds; the lost stage 1 stays in the list of given-up deliveries.
     assert_eq!(posted(store, &due, 2).await, None);
     assert_eq!(store.given_up(10).await.unwrap().len(), 1);
     assert_eq!(store.owed_count(), 0);
-    // Where the next stage is known already, it goes on by itself.
+    // If the next stage is already known, the delivery continues with the next stage.
     let due = owed(store, &mut ears, 16, 271, 2).await;
     lose(store, &due, Lost::TableUsedUp, "status 500").await;
     let next = store

@@ -1,4 +1,4 @@
-//! Events, who wants them, and what retention takes.
+//! Events, their subscribers, and retention.
 
 use std::sync::Arc;
 
@@ -133,7 +133,7 @@ async fn events_are_numbered_in_order_and_owed_to_who_wants_them(store: &Store, 
     let added = store.add_subscription(slot, new(&["*"]), now).await;
     let id = added.unwrap().unwrap().id;
     let due = told(store, slot, 3, now).await;
-    // They share a line: the first is in hand, the others wait for it.
+    // The deliveries share an endpoint queue: the first is due and the others wait.
     assert_eq!(due.len(), 1);
     let hook = store.webhook(due[0].id).await.unwrap().unwrap();
     assert_eq!(
@@ -199,7 +199,7 @@ async fn members_are_remembered(store: &Store, slot: i32) {
         .await;
     }
     let kept = store.events_after(before, Some(slot), 10).await.unwrap();
-    // What the server took follows from the first member's word.
+    // The first receipt of a member implies the server ack.
     assert_eq!(kept.len(), 3);
     let with = store.members_with(wire_id(9100).as_str()).await.unwrap();
     assert_eq!(with, Some((1, 1)));
@@ -249,7 +249,7 @@ async fn retention_takes_what_is_old_and_has_ended(store: &Store, slot: i32) {
         (rows, media)
     };
     let owed = store.owed_count();
-    // More than one transaction takes.
+    // More rows than one transaction takes.
     for n in 0..450 {
         let mut message = picture(&format!("R{n}"));
         message.quoted = Some("Q".parse().unwrap());
@@ -269,7 +269,7 @@ async fn retention_takes_what_is_old_and_has_ended(store: &Store, slot: i32) {
         )
         .await;
     }
-    // One final, one final whose callback still waits, one that was never taken.
+    // A final message, a final message with a waiting callback, and a message never acked.
     raise(store, &ears, slot, 9200, News::Failed("x".to_owned())).await;
     raise(store, &ears, slot, 9201, News::Reached(1)).await;
     told(store, slot, 20, young).await;
@@ -287,7 +287,7 @@ async fn retention_takes_what_is_old_and_has_ended(store: &Store, slot: i32) {
     media.sort();
     all.sort();
     assert_eq!(media, all);
-    // The file is let go before its message.
+    // The file is removed before its message.
     assert_eq!(file("R0").await.unwrap().handle, None);
     let known = store.known_media(&ids).await.unwrap();
     assert_eq!(known.into_iter().collect::<Vec<_>>(), [of("young")]);
@@ -303,7 +303,8 @@ async fn retention_takes_what_is_old_and_has_ended(store: &Store, slot: i32) {
         (false, true, true)
     );
     assert!(store.owed_count() > owed);
-    // Everything old is gone, and the newest number stays, or it would be given out again.
+    // Everything old is removed except the newest event, because otherwise its number would be
+    // assigned again.
     let newest = *store.last_event().borrow();
     sweep(young + 99 * DAY).await;
     let left = store.events_after(0, None, 10).await.unwrap();

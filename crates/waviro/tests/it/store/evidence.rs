@@ -1,4 +1,4 @@
-//! What the database knows of a bot's health.
+//! The database's data about a bot's health.
 
 use waviro::store::{Evidence, InboundRow, News, Store};
 use waviro_link::{Chat, Inbound, InboundKind, Sender};
@@ -6,7 +6,7 @@ use waviro_link::{Chat, Inbound, InboundKind, Sender};
 use super::{accept, ears, raise, row, wire_id};
 use crate::engine::{START, number};
 
-/// A bot that nobody else has.
+/// A bot id that no other test uses.
 const SLOT: i32 = 77;
 
 pub async fn keeps_its_contract(store: &Store) {
@@ -26,7 +26,7 @@ pub async fn keeps_its_contract(store: &Store) {
         ..Evidence::default()
     };
     assert_eq!(store.evidence(SLOT).await.unwrap(), waiting);
-    // A refusal is no sign that WhatsApp takes anything.
+    // A refusal does not count as a server ack.
     raise(store, &ears, SLOT, 7000, News::Failed("nack".to_owned())).await;
     let refused = store.evidence(SLOT).await.unwrap();
     assert_eq!((refused.pending, refused.last_server_ack), (2, None));

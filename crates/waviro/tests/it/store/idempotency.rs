@@ -1,4 +1,4 @@
-//! Kept answers: with their message, or not at all.
+//! Stored answers for idempotency keys: stored with the message or not at all.
 
 use waviro::store::{Accepting, KeepingAnswer, KeptAnswer, NewMessageRow, Store, StoreError};
 
@@ -44,12 +44,12 @@ async fn a_message_and_its_answer_come_together_or_not_at_all(store: &Store) {
     assert_eq!(taken.unwrap(), Accepting::Taken);
     let kept = store.kept("one", START).await.unwrap().unwrap();
     assert_eq!((kept.status, kept.answer.as_str()), (200, "the first"));
-    // The same again: the answer, and no look at the duplicate rule.
+    // The repeated request gets the stored answer without the duplicate rule.
     let again = row(60, 88_6001, "6281000001", "a", false);
     let before = once(store, &ears, again, keeping("one", "the second")).await;
     assert_eq!(before.unwrap(), Accepting::Before(kept));
     assert!(store.message(&wire_id(88_6001)).await.unwrap().is_none());
-    // A repeat, and an id that is taken: neither a message nor an answer.
+    // A duplicate and a used id store neither a message nor an answer.
     let repeat = row(60, 88_6002, "6281000001", "a", false);
     let refused = once(store, &ears, repeat, keeping("two", "no")).await;
     assert_eq!(
@@ -62,7 +62,7 @@ async fn a_message_and_its_answer_come_together_or_not_at_all(store: &Store) {
     let refused = once(store, &ears, taken, keeping("two", "no")).await;
     assert!(matches!(refused, Err(StoreError::Refused(_))));
     assert_eq!(store.kept("two", 0).await.unwrap(), None);
-    // Those without an answer to keep go beside it as ever, and the lane hears of all in their order.
+    // Requests without a key share the batch as before, and the lane gets all messages in order.
     let mixed = futures::future::join_all((0..20_u64).map(|n| {
         let (ears, row) = (
             &ears,
@@ -143,7 +143,7 @@ async fn what_the_answers_of_a_caller_take_is_counted_and_its_oldest_go_first(st
     for (id, at) in [("70-b", 2), ("70-a", 1), ("70-b", 2)] {
         store.keep(given(id, "bot 70", START + at)).await.unwrap();
     }
-    // Kept over what stands there, it is counted once.
+    // An answer stored over an existing answer is counted once.
     assert!(lives("70-a").await && lives("70-b").await);
     let ears = ears();
     let message = row(60, 88_7000, "6281000009", "a", false);
@@ -151,7 +151,7 @@ async fn what_the_answers_of_a_caller_take_is_counted_and_its_oldest_go_first(st
     assert_eq!(taken.unwrap(), Accepting::Taken);
     assert!(!lives("70-a").await && lives("70-b").await && lives("70-c").await);
     assert!(lives("71").await, "another caller's");
-    // What the sweep takes is counted off.
+    // Answers removed by the sweep are no longer counted.
     while store.forget_kept(START + 3, 100).await.unwrap().0 > 0 {}
     store
         .keep(given("70-d", "bot 70", START + 4))

@@ -1,4 +1,4 @@
-//! What arrived, and which numbers are known.
+//! Inbound messages and known numbers.
 
 use waviro::store::{InboundRow, Store};
 use waviro_link::{Chat, Inbound, InboundKind, MessageId, Sender};
@@ -34,7 +34,7 @@ pub async fn is_kept_once(store: &Store) {
             .new,
         2
     );
-    // The same again, and the same id of another sender, which is another message.
+    // The same message again, and the same id from another sender, which is another message.
     assert_eq!(
         keep(vec![inbound("A", "6281000001"), inbound("A", "6281000002")])
             .await
@@ -91,7 +91,7 @@ pub async fn edits_and_deletions_count_only_from_the_author_or_an_admin(store: &
         message("H", &group, hidden(), text()),
         message("P", &chat, person(&ani), text()),
         own.clone(),
-        // In one batch with what it claims to edit.
+        // In the same batch as the message to edit.
         message("E0", &group, person(&budi), edit("A")),
     ];
     assert_eq!(keep(first).await, 4);
@@ -101,15 +101,15 @@ pub async fn edits_and_deletions_count_only_from_the_author_or_an_admin(store: &
         ("E3", &group, person(&budi), None, delete("A", false), false),
         ("E4", &group, person(&budi), None, delete("A", true), true),
         ("E5", &group, person(&ani), None, delete("A", false), true),
-        // The author's number was not known when the message came.
+        // The author's number was unknown when the message arrived.
         ("E6", &group, person(&budi), Some(hidden()), edit("H"), true),
         ("E7", &group, person(&ani), None, edit("H"), false),
         ("E8", &chat, person(&ani), None, edit("P"), true),
         ("E9", &chat, person(&ani), None, edit("O"), false),
         ("E10", &chat, person(&ani), None, delete("O", false), false),
-        // Nothing is known of it here: it came before the bot was linked.
+        // The store does not know the message, for example from before the linking of the bot.
         ("E11", &group, person(&budi), None, edit("Z"), true),
-        // The same id in another chat is another message.
+        // The same id in another chat belongs to another message.
         ("E12", &chat, person(&ani), None, edit("A"), true),
     ] {
         let mut claim = message(id, chat, sender, kind);

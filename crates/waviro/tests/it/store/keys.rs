@@ -1,4 +1,4 @@
-//! A bot's keys and its name.
+//! A bot's keys and name.
 
 use waviro::store::{AddBot, PreviousKey, Renaming, SetKey, Store};
 
@@ -35,7 +35,7 @@ async fn a_replaced_key_is_kept_for_its_time_alone(store: &Store, slot: i32) {
         keys().await,
         ("k1".to_owned(), Some(START + 1), previous("k0"))
     );
-    // The one before the one before is forgotten.
+    // The store keeps only one previous key.
     assert_eq!(
         store
             .set_bot_key(slot, "k2", START + 2, Some(until))
@@ -100,11 +100,11 @@ async fn a_key_is_of_one_living_bot_alone(store: &Store) {
     };
     assert_eq!(add("tiga kunci", "s1", START).await, AddBot::KeyTaken);
     assert_eq!(set(two, "s1", START, None).await, SetKey::Taken);
-    // The key that a bot has already changes nothing.
+    // Setting a bot's current key again changes nothing.
     let before = store.bot(one).await.unwrap();
     assert_eq!(set(one, "s1", START + 5, None).await, SetKey::Done);
     assert_eq!(store.bot(one).await.unwrap(), before);
-    // A replaced key is its bot's for the rest of its time.
+    // During its remaining time, a replaced key still belongs to its bot.
     assert_eq!(set(one, "s3", START, Some(START + 10)).await, SetKey::Done);
     assert_eq!(set(two, "s1", START + 9, None).await, SetKey::Taken);
     assert_eq!(set(one, "s1", START + 9, None).await, SetKey::Done);
@@ -113,12 +113,12 @@ async fn a_key_is_of_one_living_bot_alone(store: &Store) {
         SetKey::Done
     );
     assert_eq!(set(two, "s1", START + 10, None).await, SetKey::Done);
-    // A removed bot gives its key up.
+    // The key of a removed bot is free again.
     assert!(store.remove_bot(two, START + 10).await.unwrap());
     let AddBot::Added(again) = add("dua kunci", "s1", START + 10).await else {
         panic!("the key is free again");
     };
-    // The two keys of a bot differ.
+    // The SecretKey and the webhook key of a bot must differ.
     let sha256 = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
     assert_eq!(set(again, sha256, START + 11, None).await, SetKey::Done);
     let alike = store.set_webhook_key(again, "secret".to_owned()).await;

@@ -1,4 +1,4 @@
-//! The logs of deliveries and messages, and posting again.
+//! The logs of deliveries and messages, and replay.
 
 use waviro::store::{
     AddBot, DeliveryFilter, DeliveryKind, Due, Fate, Hook, InboundRow, Kinds, LogFilter,
@@ -161,7 +161,7 @@ async fn it_is_posted_again_as_it_was_or_with_another_body(store: &Store, slot: 
         []
     );
     let shown = store.delivery(slot, id).await.unwrap().unwrap();
-    // It goes where the rule points now, and sends no second answer.
+    // The replay goes to the rule's current URL and sends no second reply.
     assert_eq!(
         (shown.url.as_str(), shown.next_at, shown.replays),
         ("http://log.example/hook", Some(now), 1)
@@ -193,7 +193,7 @@ async fn it_is_posted_again_as_it_was_or_with_another_body(store: &Store, slot: 
         store.delivery(slot, new).await.unwrap().unwrap().replay_of,
         Some(id)
     );
-    // One of the two at a time.
+    // The delivery and its copy must not be open at the same time.
     let twin = store.replay(slot, id, Replay::default(), now).await;
     assert_eq!(twin.unwrap(), Replaying::Open);
     let claimed = store

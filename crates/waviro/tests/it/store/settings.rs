@@ -1,4 +1,4 @@
-//! What a bot is set to, as far as the database keeps it.
+//! A bot's settings with an effect in the database.
 
 use waviro::store::{Accepting, AddBot, News, Repeats, Store};
 
@@ -54,7 +54,8 @@ async fn a_repeat_may_be_bounded_in_time_or_fine(store: &Store) {
         offer(77_7004, Repeats::Refused).await,
         Accepting::Duplicate { .. }
     ));
-    // Of a message from tomorrow nobody knows when it was accepted: a rule without a time asks about it all the same.
+    // A message with a time in the future has no reliable time of acceptance. A duplicate rule
+    // without a time limit still refuses the same content.
     let earlier = async |id: u64, repeats: Repeats| {
         let row = row_at(START - 86_400_000, 70, id, "6281000001", "a", false);
         accept(store, &ears, row.repeats(repeats)).await
@@ -67,7 +68,7 @@ async fn a_repeat_may_be_bounded_in_time_or_fine(store: &Store) {
         earlier(77_7006, Repeats::RefusedSince(START - 86_460_000)).await,
         taken
     );
-    // In company: the rule of each is its own.
+    // In a shared batch each row has its own rule.
     let crowd = (77_7010..77_7030_u64).map(|id| {
         let rule = if id % 2 == 0 {
             Repeats::Fine

@@ -44,7 +44,7 @@ async fn a_token_is_found_by_its_hash_until_it_is_revoked_or_expires(store: &Sto
     let dead = store.token(one.id).await.unwrap().unwrap();
     assert_eq!(dead.revoked_at, Some(START + 5));
     assert_eq!(store.token_named("satu").await.unwrap(), None);
-    // The name is free again, the id is not.
+    // The name is free again, but the id is not reused.
     let fresh = store.add_token("satu", "a fresh hash", TokenRole::Admin, START, None);
     assert!(matches!(fresh.await.unwrap(), AddToken::Added(row) if row.id > brief.id));
 }

@@ -59,7 +59,7 @@ async fn a_session_is_somebodys_until_it_ends(store: &Store) {
     assert_eq!(whose(store, "short", START + 9).await, Some(user.id));
     assert_eq!(whose(store, "short", START + 10).await, None);
     assert_eq!(whose(store, "unknown", START).await, None);
-    // Whoever comes later clears away what is over; what is not stays.
+    // A new session removes expired sessions; valid sessions stay.
     let later = store.begin_session("later", user.id, START + 20, START + 1000);
     later.await.unwrap();
     assert_eq!(whose(store, "short", START).await, None);
@@ -104,7 +104,7 @@ async fn a_new_password_and_a_removal_end_sessions_and_another_role_does_not(sto
     ] {
         assert_eq!(gone, ChangeUser::NoSuchUser);
     }
-    // The name is free again, the id is not.
+    // The name is free again, but the id is not reused.
     assert!(add(store, "citra", UserRole::Viewer).await.id > other.id);
     let again = store.add_user("citra", "a hash", UserRole::Viewer, false, START);
     assert_eq!(again.await.unwrap(), AddUser::NameTaken);
@@ -141,7 +141,7 @@ async fn an_operator_has_living_bots_and_others_have_none(store: &Store) {
         let refused = store.add_user("eka", "a hash", nobodys, false, START);
         assert_eq!(refused.await.unwrap(), AddUser::NoSuchBot);
     }
-    // Nothing of what was refused is left.
+    // The refused changes have no effect.
     assert_eq!(store.user(user.id).await.unwrap().unwrap().role, one);
     assert_eq!(store.password_of("eka").await.unwrap(), None);
     let done = role(store, user.id, UserRole::Viewer).await;

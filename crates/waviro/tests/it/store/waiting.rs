@@ -1,4 +1,5 @@
-//! What waits in long backlogs: counted, redirected, ended and woken, a few rows at a time.
+//! Long backlogs of waiting deliveries: counting, redirecting, ending and waking, with a few rows
+//! per transaction.
 
 use url::Url;
 use waviro::store::{AddRule, Due, Hook, InboundRow, NewRule, RuleChange, Store, Trouble, lane};
@@ -7,10 +8,10 @@ use super::attempt;
 use crate::engine::START;
 use crate::events::rig::picture;
 
-/// A bot that nobody else has.
+/// A bot id that no other test uses.
 const SLOT: i32 = 78;
 
-/// More than two transactions take.
+/// More rows than two transactions take.
 const MANY: usize = 450;
 
 pub async fn keeps_its_contract(store: &Store) {
@@ -37,7 +38,7 @@ async fn rule(store: &Store, keyword: &str, to: &Url) -> i64 {
     }
 }
 
-/// Webhooks that wait for a rule, none of them in memory.
+/// Creates webhooks that wait for a rule, with none in memory.
 async fn backlog(store: &Store, name: &str, source: i64, to: &Url) -> Vec<Due> {
     let rows = (0..MANY).map(|n| {
         let message = picture(&format!("{name}{n}"));
@@ -81,7 +82,7 @@ async fn a_long_backlog_follows_its_rule_and_ends_with_it(store: &Store) {
     };
     store.change_rule(SLOT, id, change, START).await.unwrap();
     assert_eq!(open(), (0, 450));
-    // What is in memory goes there too.
+    // Deliveries in memory also go to the new URL.
     let hook = store.webhook(due[7].id).await.unwrap().unwrap();
     assert_eq!(hook.url, new);
     assert!(
@@ -93,7 +94,7 @@ async fn a_long_backlog_follows_its_rule_and_ends_with_it(store: &Store) {
     );
     release(store, &due[1..]).await;
     assert!(store.delete_rule(SLOT, id, START).await.unwrap());
-    // One is in memory; it is cancelled when its turn comes.
+    // One delivery is in memory and will be cancelled before its next attempt.
     assert_eq!(open(), (0, 1));
     let hook = store.webhook(due[0].id).await.unwrap().unwrap();
     assert!(hook.cancelled);
@@ -111,7 +112,7 @@ async fn a_long_backlog_is_woken_when_its_endpoint_works(store: &Store) {
     let due = backlog(store, "V", id, &to).await;
     for (n, due) in due.iter().enumerate() {
         let failed = attempt(Some("status 500"));
-        // The endpoint itself asked for one wait.
+        // For one delivery the endpoint itself asked for a pause.
         let put_off = store.put_off(due, failed, START + 60_000, n == 3);
         put_off.await.unwrap();
     }

@@ -1,4 +1,4 @@
-//! Who may do what.
+//! The permissions of tokens.
 
 use std::time::Duration;
 
@@ -153,7 +153,7 @@ async fn a_bots_token_sees_and_changes_its_own_bot_and_no_other_is_there_for_it(
         )
         .await;
     assert!(rotated.done()["secret_key"].is_string());
-    // Every operation below another bot.
+    // All operations of another bot.
     let mut others = 0;
     for (method, path) in desk.operations() {
         if path.starts_with("/v1/bots/1") {

@@ -110,7 +110,7 @@ async fn a_bot_is_renamed_at_once_and_names_stay_unique() {
             "warung"
         );
     }
-    // Its key is the old one.
+    // The bot's key is unchanged.
     assert_eq!(desk.front.post("/api/getqr", "").await.status, 200);
 }
 
@@ -138,7 +138,7 @@ async fn a_removed_bot_is_gone_with_its_key_and_its_device_follows() {
             }
         })
         .await;
-    // Its name is free, its id is not.
+    // The name is free again, but the id is not reused.
     let again = desk.post("/v1/bots", json!({"name": "toko"})).await;
     assert_eq!(again.done()["bot"]["id"], 2);
 }
@@ -324,7 +324,7 @@ async fn a_name_that_is_blank_or_looks_like_a_living_one_is_refused_for_bots_use
             let answer = desk.post(path, body(path, alike)).await;
             assert_eq!(answer.problem(), (409, "name_taken"), "{path} {alike:?}");
         }
-        // Another case can be seen.
+        // A difference in case is visible, so the name is allowed.
         assert_eq!(desk.post(path, body(path, "Kafé baru")).await.status, 201);
     }
     let alike = json!({"name": "kafé\u{2060} baru"});

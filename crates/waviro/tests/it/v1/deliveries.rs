@@ -1,4 +1,4 @@
-//! `/v1/bots/{bot}/deliveries`, over the whole gateway and an endpoint that answers as it is told.
+//! `/v1/bots/{bot}/deliveries`, tested with the whole gateway and a scripted endpoint.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ const DELIVERIES: &str = "/v1/bots/1/deliveries";
 const BUDI: &str = "6281300000001";
 const ANSWER: &str = r#"{"success":true,"message":[{"type":"message","content":"siap"}]}"#;
 
-/// A gateway with a rule that takes everything, and its endpoint.
+/// Starts a gateway with a rule for all messages and the endpoint of the rule.
 async fn desk() -> (Desk, Hooks) {
     let desk = Desk::with(&[("outbound.allow", "127.0.0.0/8")]).await;
     let hooks = Hooks::start().await;
@@ -26,7 +26,7 @@ async fn write(desk: &Desk, id: &str, text: &str) {
     link.inbound(vec![inbound(id, BUDI, text)]).await.unwrap();
 }
 
-/// The delivery, once it stands so.
+/// Waits until the field of the delivery has the value, and returns the delivery.
 async fn once(desk: &Desk, id: i64, field: &str, value: Value) -> Value {
     let path = format!("{DELIVERIES}/{id}");
     let asked = async {
@@ -98,7 +98,7 @@ async fn a_list_is_narrowed_by_each_of_its_parameters_and_shows_the_newest_first
         }
         write(&desk, &format!("A{n}"), "halo").await;
         once(&desk, n, "under_way", json!(false)).await;
-        // The second has switched the rule off.
+        // The answer to the second delivery has switched the rule off.
         desk.patch("/v1/bots/1/rules/1", json!({"enabled": true}))
             .await
             .done();
@@ -172,7 +172,7 @@ async fn posted_again_as_it_was_it_keeps_its_id_and_answers_the_chat_no_second_t
     let ids = hooks.header("webhook-id");
     assert_eq!(ids[0], ids[1]);
     assert_eq!(sent(&desk), 1);
-    // Unless it is asked for.
+    // With `reply`, the replay sends the reply again.
     hooks.answer(200, ANSWER);
     desk.post(&path, json!({"reply": true})).await.done();
     let shown = once(&desk, 1, "state", json!("delivered")).await;
@@ -180,7 +180,7 @@ async fn posted_again_as_it_was_it_keeps_its_id_and_answers_the_chat_no_second_t
     until_sent(&desk, 2).await;
 }
 
-/// How many messages are on the wire; what was slow to be acked is there twice.
+/// The number of sent messages; a resent message counts once.
 fn sent(desk: &Desk) -> usize {
     let sent = desk.front.link().sent();
     let ids: BTreeSet<_> = sent.iter().map(|message| message.id.as_str()).collect();
@@ -216,7 +216,7 @@ async fn posted_again_with_another_body_it_is_a_delivery_of_its_own() {
         (&json!(2), &json!(1))
     );
     let shown = once(&desk, 2, "state", json!("delivered")).await;
-    // Nothing was answered before, so this answer goes to the chat.
+    // The first attempt sent no reply, so the reply of the replay goes to the chat.
     assert_eq!(
         (&shown["note"], &shown["chat"]),
         (&json!("sent 1 messages"), &json!(format!("{BUDI}@c.us")))
@@ -284,7 +284,7 @@ async fn what_failed_over_a_time_is_posted_again_and_what_has_no_rule_is_left_ou
     }
     let range = |state: &str| json!({"state": state, "since": "2023-03-15T00:00:00Z", "until": "2100-01-01T00:00:00Z"});
     let path = format!("{DELIVERIES}/replay");
-    // The rule of the second is off.
+    // The rule of the second delivery is off.
     let told = desk.post(&path, range("gone")).await;
     assert_eq!(told.status, 202);
     assert_eq!(
@@ -332,7 +332,8 @@ async fn of_a_webhook_and_its_edited_copies_one_answers_the_chat() {
     let edited = json!({"body": r#"{"keyword":"lain"}"#});
     hooks.answer(200, ANSWER);
     assert_eq!(desk.post(&path, edited.clone()).await.done()["id"], 2);
-    // One of a family at a time, so that the next knows what became of it.
+    // A delivery and its copies are posted one after the other, so that each copy knows the outcome
+    // of the previous.
     assert_eq!(
         desk.post(&path, Value::Null).await.problem(),
         (409, "still_open")
@@ -343,7 +344,7 @@ async fn of_a_webhook_and_its_edited_copies_one_answers_the_chat() {
     let shown = once(&desk, 1, "state", json!("delivered")).await;
     let note = shown["note"].as_str().unwrap();
     assert!(note.starts_with("nothing sent: posted again"), "{note}");
-    // A copy of a copy is of the same family.
+    // A copy of a copy belongs to the same original delivery.
     hooks.answer(200, ANSWER);
     let path = format!("{DELIVERIES}/2/replay");
     assert_eq!(desk.post(&path, edited).await.done()["replay_of"], 1);

@@ -31,7 +31,7 @@ async fn an_endpoint_that_fails_is_listed_and_called_again_on_demand() {
             tokio::task::yield_now().await;
         }
     };
-    // The clock stands: nothing is tried again by itself.
+    // The clock does not advance, so no delivery is retried.
     listed.await;
     let shown = desk.get("/v1/endpoints").await.done()["data"][0].clone();
     let port = hooks.url("").port().unwrap();

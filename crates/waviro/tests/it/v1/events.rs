@@ -1,4 +1,4 @@
-//! The live stream: nothing missed, nothing twice, and for whom it is.
+//! The event stream: complete, without duplicates, and only for authorized readers.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -18,17 +18,17 @@ use crate::webhooks::rig::inbound;
 
 const BUDI: &str = "6281300000001";
 
-/// A stream's reader.
+/// A reader of a stream.
 struct Reader {
     parts: Pin<Box<dyn Stream<Item = Result<Bytes, axum::Error>> + Send>>,
     text: String,
 }
 
-/// What came: number, kind, payload.
+/// A received event: number, kind, payload.
 type Event = (i64, String, Value);
 
 impl Reader {
-    /// Opens a stream and waits for its beginning.
+    /// Opens a stream and waits for its start.
     async fn open(desk: &Desk, token: &str, path: &str, last: Option<i64>) -> Self {
         let mut request = Request::get(path).header("Authorization", format!("Bearer {token}"));
         if let Some(last) = last {
@@ -47,7 +47,7 @@ impl Reader {
         reader
     }
 
-    /// The next block of lines; `None` at the end.
+    /// Returns the next block of lines; `None` at the end.
     async fn block(&mut self) -> Option<String> {
         loop {
             if let Some((block, rest)) = self.text.split_once("\n\n") {
@@ -61,7 +61,7 @@ impl Reader {
         }
     }
 
-    /// The next event, past comments.
+    /// Returns the next event and skips comments.
     async fn event(&mut self) -> Event {
         loop {
             let block = self.block().await.expect("an event");
@@ -80,7 +80,8 @@ impl Reader {
         }
     }
 
-    /// The ids of the next messages, past other events; and the number of the last.
+    /// Returns the ids of the next messages, skipping other events, and the number of the last
+    /// event.
     async fn messages(&mut self, count: usize) -> (Vec<String>, i64) {
         let (mut ids, mut last) = (Vec::new(), 0);
         while ids.len() < count {
@@ -115,14 +116,14 @@ async fn refused(desk: &Desk, token: &str, path: &str) -> Answer {
 #[tokio::test]
 async fn a_stream_begins_now_and_resumes_after_the_last_event_seen() {
     let desk = Desk::online().await;
-    // Nobody listened yet.
+    // No reader is connected, so these events are not stored.
     write(&desk, 0..2).await;
     let mut reader = Reader::open(&desk, &desk.admin, "/v1/events", None).await;
     write(&desk, 2..4).await;
     let (ids, last) = reader.messages(2).await;
     assert_eq!(ids, named(2..4));
     drop(reader);
-    // Whoever listened once finds what he missed.
+    // After the first connection, a reader can fetch missed events.
     desk.front.clock.advance(Duration::from_hours(6 * 24));
     write(&desk, 4..6).await;
     let mut reader = Reader::open(&desk, &desk.admin, "/v1/events", Some(last)).await;
@@ -133,7 +134,7 @@ async fn a_stream_begins_now_and_resumes_after_the_last_event_seen() {
     assert_eq!(again.messages(4).await.0, named(4..8));
     let mut all = Reader::open(&desk, &desk.admin, "/v1/events?after=0", None).await;
     assert_eq!(all.messages(6).await.0, named(2..8));
-    // A number of another gateway hides nothing that is new.
+    // A number from another gateway must not hide new events.
     let mut foreign = Reader::open(&desk, &desk.admin, "/v1/events", Some(1 << 40)).await;
     write(&desk, 8..9).await;
     assert_eq!(foreign.messages(1).await.0, named(8..9));
@@ -145,7 +146,7 @@ async fn after_a_week_without_a_listener_nothing_more_is_written() {
     let reader = Reader::open(&desk, &desk.admin, "/v1/events", None).await;
     drop(reader);
     write(&desk, 0..1).await;
-    // The stream's end may come a moment later than the reader's.
+    // The gateway may see the end of the stream a moment after the reader has gone.
     desk.front.clock.advance(Duration::from_hours(8 * 24));
     let mut n = 1;
     until(
@@ -199,7 +200,7 @@ async fn under_load_no_event_is_missed_and_none_comes_twice() {
             assert!(number > last);
             seen.extend(ids);
             last = number;
-            // Breaks off and comes back, again and again.
+            // The reader disconnects and reconnects repeatedly.
             reader = Reader::open(&desk, &desk.admin, "/v1/events", Some(last)).await;
         }
         seen
@@ -253,7 +254,7 @@ async fn a_stream_says_every_fifteen_seconds_that_it_lives_and_ends_when_its_tok
     let asked = reader.block();
     assert_eq!(desk.front.pass_until(asked).await.as_deref(), Some(":"));
     assert_eq!(desk.delete("/v1/tokens/2").await.status, 204);
-    // Though the stream was open, nothing that came later is shown.
+    // The stream was still open, but later events must not appear.
     write(&desk, 0..1).await;
     let ended = async {
         while let Some(block) = reader.block().await {
@@ -320,7 +321,7 @@ async fn a_stop_ends_every_stream() {
 async fn who_takes_nothing_is_cut_off_and_resumes() {
     let desk = Desk::online().await;
     let mut reader = Reader::open(&desk, &desk.admin, "/v1/events", None).await;
-    // More than lies on the way to a reader.
+    // More events than fit into the buffers on the way to a reader.
     write(&desk, 0..4).await;
     let cause = "x".repeat(100);
     desk.front.link().set_status(Status::Reconnecting {
@@ -332,7 +333,7 @@ async fn who_takes_nothing_is_cut_off_and_resumes() {
         }
     };
     cut.await;
-    // Two minutes in which nothing is taken.
+    // The reader takes nothing for two minutes.
     for _ in 0..120 {
         desk.front.clock.advance(Duration::from_secs(1));
         tokio::task::yield_now().await;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::Desk;
 
-/// Whether the API takes this key.
+/// Returns whether the API accepts this key.
 async fn works(desk: &Desk, key: &str) -> bool {
     let request = Request::post("/api/getqr").header("SecretKey", key);
     let answer = desk.front.send(request.body(Body::empty()).unwrap()).await;
@@ -111,7 +111,7 @@ async fn what_is_shown_of_keys_is_never_a_key() {
     );
 }
 
-/// As another host makes them.
+/// A key in the format of another host.
 const OWN: &str = "k3Jx9QpLm2Zt7VbN4wRy";
 
 #[tokio::test]
@@ -131,10 +131,10 @@ async fn a_key_that_programs_have_already_is_taken_over_and_stored_as_a_hash() {
     );
     let shown = desk.get("/v1/bots/1/keys").await.done().to_string();
     assert!(!shown.contains(OWN), "{shown}");
-    // The same key once more changes nothing.
+    // Setting the same key again changes nothing.
     let (_, again) = rotate(&desk, own).await;
     assert_eq!(again, until);
-    // A new bot brings its keys along.
+    // A new bot can be added with existing keys.
     let other = "A7f0Kd92LmQ81zXcV5pT";
     let body = json!({"name": "pindahan", "secret_key": other, "webhook_key": "rahasia toko"});
     let made = desk.post("/v1/bots", body).await;
@@ -147,7 +147,7 @@ async fn a_key_that_programs_have_already_is_taken_over_and_stored_as_a_hash() {
     assert_eq!(webhook_key.done()["webhook_key"], "rahasia toko");
 }
 
-/// Whether the API takes this key for the bot of this name.
+/// Returns whether the API accepts this key for the bot with this name.
 async fn works_for(desk: &Desk, key: &str, name: &str) -> bool {
     let bot = desk.front.app.bots().by_secret(key).await;
     bot.is_some_and(|bot| bot.name() == name)
@@ -190,7 +190,7 @@ async fn a_key_that_is_short_guessable_or_somebody_elses_is_refused_and_changes_
     let taken = desk.post("/v1/bots/1/keys/rotate", taken).await;
     assert_eq!(taken.problem(), (409, "key_taken"));
     assert!(works(&desk, &desk.front.key).await);
-    // A removed bot gives its key up.
+    // The key of a removed bot is free again.
     assert_eq!(desk.delete("/v1/bots/2").await.status, 202);
     desk.post("/v1/bots", bot(json!(OWN))).await.done();
     assert!(works_for(&desk, OWN, "kedua").await);

@@ -84,7 +84,7 @@ async fn relink_takes_a_replaced_device_back() {
         (answer.done()["linked"].clone(), link.reconnects()),
         (json!(true), 1)
     );
-    // Only then: it would cut a link that works.
+    // A relink of an online bot does nothing, because it would interrupt a working link.
     link.set_status(Status::Online);
     desk.post("/v1/bots/1/relink", json!({})).await.done();
     assert_eq!(link.reconnects(), 1);
@@ -101,7 +101,7 @@ async fn relink_tries_again_where_whatsapp_refused_the_login() {
     for (tries, status) in [(1, banned), (2, Status::ClientOutdated)] {
         link.set_status(status);
         let answer = desk.post("/v1/bots/1/relink", json!({})).await;
-        // It is refused still.
+        // WhatsApp still refuses the login.
         assert_eq!(answer.problem(), (409, "wrong_state"));
         assert_eq!(link.reconnects(), tries);
     }
@@ -137,7 +137,7 @@ async fn where_linking_is_not_possible_the_state_says_why() {
 #[tokio::test]
 async fn a_code_that_does_not_come_is_an_answer_in_time() {
     let desk = Desk::unlinked().await;
-    // Linking was started and no code ever comes.
+    // Linking has started, but no code arrives.
     desk.front.link().set_status(Status::Linking { qr: None });
     let answer = desk
         .front

@@ -1,4 +1,4 @@
-//! Files that came in, by a signed link and with a token.
+//! Received files, by signed link and with a token.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::engine::until;
 use crate::events::rig::picture;
 use crate::front::Answer;
 
-/// A file that was sent to the first bot, and its link.
+/// Delivers a file to the first bot and returns the signed link.
 async fn sent(desk: &Desk, bytes: &[u8]) -> String {
     let body = json!({"url": "https://toko.example/e", "kinds": ["message.received"]});
     desk.post("/v1/bots/1/subscriptions", body).await.done();
@@ -81,7 +81,7 @@ async fn a_link_opens_its_file_without_a_token_as_something_to_save() {
     let request = Request::get(&path).header("Authorization", format!("Bearer {}", desk.admin));
     let answer = desk.front.send(request.body(Body::empty()).unwrap()).await;
     assert_eq!(answer.body, "bytes");
-    // Another bot has no such file.
+    // Another bot must not have access to the file.
     desk.post("/v1/bots", json!({"name": "kedua"})).await.done();
     let other = desk.get(&format!("/v1/bots/2/media/{id}")).await;
     assert_eq!(other.problem(), (404, "no_such_thing"));
@@ -137,7 +137,7 @@ async fn a_link_that_was_changed_or_made_elsewhere_opens_nothing() {
     }
     assert_eq!(open(&desk, path).await.problem(), (422, "missing_field"));
     assert_eq!(desk.front.link().downloads(), 0);
-    // The secret is the installation's own.
+    // Each installation has its own secret.
     let elsewhere = Desk::online().await;
     assert_eq!(open(&elsewhere, &link).await.problem().0, 403);
 }
@@ -158,7 +158,7 @@ async fn revoked_links_open_nothing_while_the_gateway_runs_and_later_ones_work()
     let desk = Desk::online().await;
     let link = sent(&desk, b"bytes").await;
     assert_eq!(open(&desk, &link).await.status, 200);
-    // As the command line does it: on a connection of its own.
+    // Revokes the links over another connection, as the command line does.
     let database = desk.front.data_dir().join("waviro.db");
     let beside = Store::open(&format!("sqlite:{}", database.display()))
         .await
@@ -225,7 +225,7 @@ async fn a_file_that_cannot_be_fetched_now_comes_later_and_one_that_is_gone_says
             .contains("the phone has it no more")
     );
     assert_eq!(open(&desk, &link).await.status, 200);
-    // What is here needs no link.
+    // A stored file needs no connection to WhatsApp.
     let cause = "x".to_owned();
     desk.front.link().set_status(Status::Reconnecting {
         cause: OfflineCause::Ended(cause),
@@ -275,12 +275,12 @@ async fn retention_takes_files_rows_and_what_a_broken_download_left() {
         )
         .await;
     };
-    // What no row knows goes at the next sweep, what is known stays.
+    // The next sweep removes files without a row and keeps the others.
     passed(0, &|| files() == 1).await;
     assert_eq!(fetched().await, 200);
     passed(3, &|| files() == 0).await;
     assert_eq!(fetched().await, 410);
     let events = || one(&desk, "SELECT CAST(COUNT(*) AS TEXT) FROM events");
-    // The newest stays: its number must not be given out again.
+    // The newest event stays, because otherwise its number would be assigned again.
     until(events, |count| count.as_deref() == Some("1")).await;
 }

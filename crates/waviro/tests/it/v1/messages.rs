@@ -19,7 +19,7 @@ async fn send(desk: &Desk, body: Value) -> String {
     id
 }
 
-/// The message, once it stands so.
+/// Waits until the message has the state, and returns the message.
 async fn once(desk: &Desk, id: &str, state: &str) -> Value {
     let path = format!("{MESSAGES}/{id}");
     let asked = async {
@@ -86,7 +86,7 @@ async fn each_kind_goes_out_to_persons_and_groups() {
             _ => assert_eq!(shown["members"], Value::Null),
         }
     }
-    // What was slow to be acked is there twice.
+    // A message with a slow ack is sent twice.
     let sent = desk.front.link().sent();
     let place =
         |content: &Content| matches!(content, Content::Location(place) if place.longitude > 106.7);
@@ -222,7 +222,7 @@ async fn the_log_is_narrowed_by_each_of_its_parameters_and_shows_the_newest_firs
     assert_eq!(texts(&desk, "text=kopi+%C3%89").await, ["Kopi ÉNAK"]);
     assert_eq!(texts(&desk, "text=kopi+%C3%A9nak").await, ["Kopi ÉNAK"]);
     assert_eq!(texts(&desk, "text=%C3%A8").await, [""; 0]);
-    // What the store keeps around a text is no text.
+    // The JSON around the stored text must not match.
     for around in ["text=text", "text=%7B", "text=%5C"] {
         assert_eq!(texts(&desk, around).await, [""; 0], "{around}");
     }

@@ -129,7 +129,7 @@ async fn a_message_is_sent_once_also_where_only_its_id_was_kept() {
     assert_eq!(first.done(), again.done());
     assert_eq!(first.headers["location"], again.headers["location"]);
     assert_eq!(again.headers["idempotent-replay"], "true");
-    // As a kill right after the accept leaves it.
+    // Creates the state after a kill directly behind the commit of the message.
     let id = first.body["id"].as_str().unwrap();
     let url = format!(
         "sqlite:{}",
@@ -163,7 +163,7 @@ async fn a_file_is_fetched_no_further_when_the_client_of_its_keyed_request_has_g
         () = slow.until_open(1) => {}
     }
     slow.until_open(0).await;
-    // The key is free: nothing was done under it.
+    // The key is free, because the first request stored nothing.
     let other = json!({"to": "6282386000001", "text": "halo"});
     post(&desk, &desk.admin, path, "k", &other).await.done();
 }
@@ -189,7 +189,7 @@ async fn a_caller_has_so_many_keyed_requests_at_work_also_without_their_clients(
     let refused = post(&desk, &desk.admin, path, "k-2", &tried).await;
     assert_eq!(refused.problem(), (429, "too_many_at_work"));
     assert_eq!(refused.headers["retry-after"], "5");
-    // Another caller has its own, and so has what needs no permit.
+    // Another caller has its own permits, and requests without fetching need no permit.
     let token = desk.token_of(1).await;
     let quick = json!({"text": "lain"});
     post(&desk, &token, path, "k-2", &quick).await.done();
@@ -199,7 +199,7 @@ async fn a_caller_has_so_many_keyed_requests_at_work_also_without_their_clients(
         .done();
 }
 
-/// What the database keeps of the only answer, bytes.
+/// Returns the size in bytes of the only stored answer.
 async fn kept(desk: &Desk) -> usize {
     let path = desk.front.data_dir().join("waviro.db");
     let url = format!("sqlite:{}", path.display());
@@ -216,7 +216,7 @@ async fn kept(desk: &Desk) -> usize {
 async fn a_kept_answer_takes_no_more_than_its_request_whatever_json_makes_of_it() {
     let desk = Desk::online().await;
     let path = "/v1/bots/1/messages";
-    // Each of these characters is six in JSON, and seven in JSON within JSON.
+    // Each of these characters needs six bytes in JSON, and seven in JSON inside JSON.
     let mut state = 7_u32;
     let mut text = "halo".to_owned();
     for _ in 0..20_000 {
@@ -262,7 +262,7 @@ async fn the_oldest_answers_of_a_caller_go_where_they_take_more_than_may_be() {
         !first.headers.contains_key("idempotent-replay"),
         "it is not forgotten"
     );
-    // Nothing of another caller's went.
+    // The stored answers of another caller are unaffected.
     let again = post(&desk, &other, path, "k", &random(1000)).await;
     assert_eq!(again.done()["id"], own.done()["id"]);
     assert_eq!(again.headers["idempotent-replay"], "true");

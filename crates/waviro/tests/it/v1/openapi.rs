@@ -1,4 +1,4 @@
-//! `/v1/openapi.json`: complete, and true of the router.
+//! `/v1/openapi.json`: complete, and consistent with the router.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,7 +16,7 @@ use super::{Desk, filled};
 async fn the_description_is_the_one_that_was_reviewed() {
     let desk = Desk::online().await;
     let mut document = desk.document.clone();
-    // A release is no change of the API.
+    // The snapshot ignores the version, so a release does not change the snapshot.
     document["info"]["version"] = json!("0.0.0");
     insta::assert_json_snapshot!("openapi", document);
 }
@@ -100,7 +100,8 @@ async fn every_field_and_type_says_what_it_is() {
     }
 }
 
-/// The router and the document are made from the same lines; this holds both to the source, in which a handler may be forgotten.
+/// Router and document are generated from the same lines. This test compares both with the source,
+/// because a handler could be missing in both.
 #[tokio::test]
 async fn every_handler_is_routed_and_described_and_no_other_method_is() {
     let desk = Desk::online().await;
@@ -133,7 +134,7 @@ async fn every_handler_is_routed_and_described_and_no_other_method_is() {
     }
 }
 
-/// Method and path of each `#[utoipa::path]` in the source.
+/// Returns method and path of each `#[utoipa::path]` in the source.
 fn written() -> BTreeSet<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/v1");
     let (mut folders, mut files) = (vec![root], Vec::new());
@@ -164,7 +165,7 @@ fn written() -> BTreeSet<(String, String)> {
     found
 }
 
-/// Every code stands in the guide with its status, and none besides.
+/// The guide documents every code with its status, and no other codes.
 #[test]
 fn every_code_of_a_problem_is_in_the_guide() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -186,7 +187,7 @@ fn every_code_of_a_problem_is_in_the_guide() {
         .map(|problem| (problem.code().to_owned(), problem.status().as_u16()))
         .collect();
     assert_eq!(told, known);
-    // `samples` holds one of each kind that the source knows.
+    // `samples` contains each kind of problem in the source.
     let kinds = ["src/v1/problem.rs", "src/v1/problem/limit.rs"].map(|file| {
         let source = fs::read_to_string(root.join(file)).unwrap();
         let (_, kinds) = source.split_once("fn kind(").unwrap();

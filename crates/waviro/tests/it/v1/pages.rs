@@ -1,10 +1,10 @@
-//! Lists in pages.
+//! Pagination of lists.
 
 use serde_json::{Value, json};
 
 use super::Desk;
 
-/// The ids of the pages that `list` gives, each page as one.
+/// Returns the ids of each page of `list`.
 async fn pages(desk: &Desk, list: &str, limit: usize) -> Vec<Vec<i64>> {
     let (mut pages, mut path) = (Vec::new(), format!("{list}?limit={limit}"));
     loop {

@@ -56,10 +56,10 @@ async fn a_keyword_that_no_text_tells_from_another_is_refused_with_the_others_id
         .patch("/v1/bots/1/rules/2", json!({"keyword": "strasse"}))
         .await;
     assert_eq!(renamed.problem(), (409, "keyword_taken"));
-    // Its own keyword, written otherwise, is its own.
+    // A rule may change the case of its own keyword.
     let own = desk.patch("/v1/bots/1/rules/2", json!({"keyword": "HARGA"}));
     assert_eq!(own.await.done()["keyword"], "HARGA");
-    // What is gone holds no keyword.
+    // The keyword of a deleted rule is free again.
     assert_eq!(desk.delete("/v1/bots/1/rules/1").await.status, 204);
     let freed = desk.post(RULES, json!({"keyword": "STRASSE", "url": url}));
     assert_eq!(freed.await.done()["id"], 3);

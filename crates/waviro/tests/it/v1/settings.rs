@@ -1,4 +1,4 @@
-//! `/v1/bots/{bot}/settings`: each does what it says.
+//! `/v1/bots/{bot}/settings`: the effect of each setting.
 
 use std::time::Duration;
 
@@ -77,7 +77,7 @@ async fn a_bots_own_token_sets_everything_but_the_networks() {
     let refused = patch(json!({"allow": ["127.0.0.1"], "group_acks": true})).await;
     assert_eq!(refused.problem(), (403, "admin_only"));
     assert_eq!(*desk.get(PATH).await.done(), defaults());
-    // What is sent back as it was shown changes nothing.
+    // Sending the shown settings back changes nothing.
     let same = patch(json!({"allow": [], "group_acks": true})).await;
     assert_eq!(same.done()["group_acks"], true);
 }

@@ -1,4 +1,4 @@
-//! Which events are posted where.
+//! Subscriptions to events.
 
 use axum::body::Body;
 use axum::http::Method;
@@ -48,7 +48,7 @@ async fn a_subscription_is_added_shown_changed_and_removed() {
     assert_eq!(desk.delete(&path).await.problem(), (404, "no_such_thing"));
     assert_eq!(desk.get(&path).await.problem(), (404, "no_such_thing"));
     assert_eq!(desk.patch(&path, json!({})).await.problem().0, 404);
-    // Its id is not given out again.
+    // The id is not reused.
     assert_eq!(subscribed(&desk, json!(["*"])).await, 2);
 }
 

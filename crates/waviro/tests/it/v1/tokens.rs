@@ -107,7 +107,7 @@ async fn a_revoked_token_is_dead_and_stays_on_the_list() {
         desk.get("/v1/tokens/2").await.done()["revoked_at"],
         "2023-03-15T03:02:11Z"
     );
-    // The name is free; the id is not given out again.
+    // The name is free again, but the id is not reused.
     let again = desk
         .post("/v1/tokens", json!({"name": "panel", "role": "admin"}))
         .await;

@@ -1,4 +1,4 @@
-//! `/v1/users`, and what each role may do through the door by which the dashboard asks.
+//! `/v1/users`, and the permissions of each role for the requests of the dashboard.
 
 use axum::body::Body;
 use axum::http::{Method, Request};
@@ -16,7 +16,8 @@ fn user(name: &str, role: &str) -> Value {
     json!({"name": name, "password": PASSWORD, "role": role})
 }
 
-/// As the dashboard asks for a user of this role, for whom the gateway itself vouches.
+/// Sends a request as the dashboard does for a user with this role; the gateway itself vouches for
+/// the user.
 async fn as_user(desk: &Desk, role: UserRole, method: Method, path: &str, body: &str) -> Answer {
     let caller = Caller::new(role.into(), "a session");
     let request = Request::builder().method(method).uri(path);
@@ -50,7 +51,7 @@ async fn a_user_is_made_shown_changed_and_removed_and_its_password_is_told_to_no
     let second = desk.get(&path).await;
     assert_eq!(second.done()["data"][0]["name"], "budi");
     assert_eq!(second.body["next"], Value::Null);
-    // What is absent or null stays as it is.
+    // Absent and null fields stay unchanged.
     for nothing in [
         json!({}),
         json!({"role": null, "password": null, "bots": null}),
@@ -73,7 +74,7 @@ async fn a_user_is_made_shown_changed_and_removed_and_its_password_is_told_to_no
     ] {
         assert_eq!(gone.problem(), (404, "no_such_thing"));
     }
-    // The name is free; the id is not given out again.
+    // The name is free again, but the id is not reused.
     let again = desk.post("/v1/users", user("budi", "viewer")).await;
     assert_eq!(again.done()["id"], 3);
 }
@@ -206,7 +207,7 @@ async fn a_viewer_sees_every_bot_changes_nothing_and_sees_no_secret() {
         let answer = ask(Method::GET, &format!("/v1/bots/1/{secret}")).await;
         assert_eq!(answer.problem(), (403, "read_only"), "{secret}");
     }
-    // Everything that is no GET, whatever it would do.
+    // Every method except GET is refused.
     for (method, path) in desk.operations() {
         if method == Method::GET || path.starts_with("/v1/media/") {
             continue;
@@ -304,13 +305,13 @@ async fn who_is_logged_in_changes_the_own_password_with_the_old_one_alone() {
         users.knows(NOWHERE, "ani", PASSWORD).await.unwrap(),
         Some(1)
     );
-    // What is no password is as it was, and so are the others.
+    // Changes without a password need no old password, and changes to other users neither.
     change(1, json!({"role": "admin"})).await.done();
     change(2, json!({ "password": new })).await.done();
     let right = json!({"password": new, "old_password": PASSWORD});
     change(1, right).await.done();
     assert_eq!(users.knows(NOWHERE, "ani", new).await.unwrap(), Some(1));
-    // A token is nobody's.
+    // A token belongs to no user, so it needs no old password.
     let token = json!({ "password": PASSWORD });
     desk.patch("/v1/users/1", token).await.done();
 }

@@ -1,4 +1,5 @@
-//! Webhooks whose answer stands behind a redirect, as Google Apps Script's does, and webhooks that have moved.
+//! Webhooks with an answer behind a redirect, as in Google Apps Script, and webhooks with a moved
+//! URL.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -20,7 +21,7 @@ use crate::engine::{OWN, Rig, number, until};
 const BUDI: &str = "6281300000001";
 const REPLY: &str = r#"{"success":true,"message":[{"type":"message","content":"balas"}]}"#;
 
-/// Answers in the order of a script; what it does not say is a 404.
+/// Answers in the order of the script; after the script with 404.
 #[derive(Clone)]
 struct Script {
     calls: Arc<Mutex<Vec<(String, String)>>>,
@@ -29,7 +30,7 @@ struct Script {
 }
 
 impl Script {
-    /// A status, and a place for a redirect or else a body.
+    /// Each entry is a status with the target of a redirect or a body.
     async fn start(answers: &[(u16, &str)]) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let answers = answers
@@ -67,7 +68,7 @@ impl Script {
         format!("http://{}/exec", self.at).parse().unwrap()
     }
 
-    /// Methods and paths, in order.
+    /// Returns methods and paths in order.
     fn calls(&self) -> Vec<String> {
         let calls = self.calls.lock().unwrap();
         calls.iter().map(|(called, _)| called.clone()).collect()
@@ -96,7 +97,7 @@ async fn the_json_behind_a_redirect_is_the_answer_and_the_script_is_called_once(
         asked(&rig, &script).await;
         answered(&rig).await;
         assert_eq!(script.calls(), ["POST /exec", "GET /echo?key=a%20b"]);
-        // The answer is read as anybody would: without the body, and without the signature over it.
+        // The request for the answer carries neither the body nor the signature.
         assert_eq!(script.calls.lock().unwrap()[1].1, "false ");
         let (fate, note) = &deliveries(&rig).await[0];
         assert_eq!(
@@ -122,7 +123,7 @@ async fn an_answer_that_cannot_be_read_yet_is_read_again_and_the_script_is_not_c
     let calls = script.calls();
     assert_eq!(calls[0], "POST /exec");
     assert_eq!(calls[1..], ["GET /echo"; 4]);
-    // The address of the answer does not speak for the rule's.
+    // A 410 from the address of the answer must not switch the rule off.
     let rules = rig.engine.store.rules(rig.bot.slot()).await.unwrap();
     assert!(rules[0].enabled);
 }

@@ -1,4 +1,4 @@
-//! An endpoint for webhooks that answers as it is told, and looks into what came of it.
+//! A scripted endpoint for webhooks, and access to the results in the database.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ use waviro_link::{Chat, Content, Inbound, InboundKind, Sender};
 
 use crate::engine::{Rig, number, text_of, until};
 
-/// What arrived, and what is answered: what was scripted, then an empty reply.
+/// Records the calls and answers as scripted, then with an empty reply.
 #[derive(Clone)]
 pub struct Hooks(Arc<Mutex<Script>>, SocketAddr);
 
@@ -46,13 +46,13 @@ impl Hooks {
         format!("http://{}/{path}", self.1).parse().unwrap()
     }
 
-    /// The next answer.
+    /// Scripts the next answer.
     pub fn answer(&self, status: u16, body: &str) {
         let mut script = self.0.lock().unwrap();
         script.answers.push_back((status, body.to_owned()));
     }
 
-    /// From now on the first part of the data comes back as a text, after a while that shrinks with each call.
+    /// Replies with the first entry of `data` as a text, after a delay that shrinks with each call.
     pub fn echo_slowly(&self, first: Duration) {
         self.0.lock().unwrap().echo = Some(first);
     }
@@ -80,7 +80,7 @@ impl Hooks {
             .collect()
     }
 
-    /// A header of every call that had it.
+    /// Returns the values of a header in all calls.
     pub fn header(&self, name: &str) -> Vec<String> {
         let script = self.0.lock().unwrap();
         let values = script
@@ -122,7 +122,8 @@ impl Hooks {
     }
 }
 
-/// A host of pictures: `/now.png` is there at once, any other when it is told.
+/// Starts a host for pictures: `/now.png` is served at once, every other picture after a
+/// notification.
 pub async fn files() -> (SocketAddr, Arc<Notify>) {
     const PICTURE: &[u8] = b"\x89PNG\r\n\x1a\n and more";
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -140,7 +141,7 @@ pub async fn files() -> (SocketAddr, Arc<Notify>) {
     (address, told)
 }
 
-/// A text from somebody.
+/// Returns a text from a person.
 pub fn inbound(id: &str, from: &str, text: &str) -> Inbound {
     Inbound {
         id: id.parse().unwrap(),
@@ -162,7 +163,7 @@ pub fn in_group(group: &str, id: &str, from: &str, text: &str) -> Inbound {
     }
 }
 
-/// A rule for what people write to the bot alone; its id.
+/// Adds a rule for messages from persons only and returns the id.
 pub async fn rule(rig: &Rig, keyword: &str, url: &Url) -> i64 {
     rule_with(rig, keyword, url, false).await
 }
@@ -193,7 +194,7 @@ pub async fn webhook_key(rig: &Rig) -> String {
     profile.webhook_key().to_owned()
 }
 
-/// The texts on the wire.
+/// Returns the sent texts.
 pub fn texts(rig: &Rig) -> Vec<String> {
     let sent = rig.link().sent();
     let texts = sent
@@ -202,7 +203,7 @@ pub fn texts(rig: &Rig) -> Vec<String> {
     texts.map(|sent| text_of(&sent.content)).collect()
 }
 
-/// Fate and note of every delivery, oldest first; empty where there is none yet.
+/// Returns outcome and note of every delivery, oldest first; empty for an unfinished delivery.
 pub async fn deliveries(rig: &Rig) -> Vec<(String, String)> {
     let text = "SELECT COALESCE(fate, ''), COALESCE(note, '') FROM deliveries ORDER BY id";
     rows(rig, text)
@@ -212,7 +213,7 @@ pub async fn deliveries(rig: &Rig) -> Vec<(String, String)> {
         .collect()
 }
 
-/// How many webhooks have an answer that is not sent yet.
+/// Returns the number of webhooks with an unsent reply.
 pub async fn answered(rig: &Rig) -> usize {
     rows(
         rig,
@@ -222,7 +223,7 @@ pub async fn answered(rig: &Rig) -> usize {
     .len()
 }
 
-/// How many wait for another attempt.
+/// Returns the number of deliveries that wait for another attempt.
 pub async fn waiting(rig: &Rig) -> usize {
     rows(
         rig,

@@ -20,7 +20,7 @@ async fn key(desk: &Desk) -> String {
     shown.done()["webhook_key"].as_str().unwrap().to_owned()
 }
 
-/// Whether the headers' signature is that of this body.
+/// Returns whether the signature in the headers matches the body.
 async fn signed(desk: &Desk, headers: &HeaderMap, body: &str) -> bool {
     let shown = desk.get("/v1/bots/1/signing-secret").await;
     let webhook = Webhook::new(shown.done()["signing_secret"].as_str().unwrap()).unwrap();
@@ -145,7 +145,7 @@ async fn with_send_it_posts_once_and_shows_the_reply_that_nobody_gets() {
     assert_eq!(sent["reply"], reply);
     assert_eq!(sent["skipped"][0]["position"], 2);
     assert_eq!(sent["nothing_because"], Value::Null);
-    // Not in the journal, and nothing on the wire.
+    // The test leaves no delivery and sends no message.
     assert_eq!(
         desk.get("/v1/bots/1/deliveries").await.done()["data"],
         json!([])
@@ -188,7 +188,7 @@ async fn it_says_what_would_become_of_an_answer_that_sends_nothing() {
         let told = sent["nothing_because"].as_str().unwrap();
         assert!(told.contains(why), "{told}");
     }
-    // A test switches nothing off.
+    // A test never switches a rule off.
     assert_eq!(desk.get("/v1/bots/1/rules/1").await.done()["enabled"], true);
     let nobody = json!({"url": "http://127.0.0.1:2/"});
     desk.patch("/v1/bots/1/rules/1", nobody).await.done();

@@ -18,10 +18,11 @@ use crate::invisible::is_blank;
 use crate::lenient_json::{self, Parsed};
 use crate::net::Net;
 
-/// The most characters of a text. WhatsApp's own clients have the same limit.
+/// The maximum number of characters of a text. WhatsApp's own clients have the same limit.
 pub const TEXT_CAP: usize = 65_536;
 
-/// The most bytes of a URL. Browsers, proxies and web servers all accept at least 2048 bytes.
+/// The maximum number of bytes of a URL. Browsers, proxies and web servers all accept at least 2048
+/// bytes.
 pub const URL_CAP: usize = 2048;
 
 /// The fields of a request's JSON object or form. An empty body has no fields.

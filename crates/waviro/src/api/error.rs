@@ -79,7 +79,7 @@ pub enum ApiError {
     },
     /// The contact has more numbers than a card may have.
     TooManyNumbers {
-        /// The most numbers of a card.
+        /// The maximum number of phone numbers of a card.
         most: usize,
     },
     /// The number is not registered on WhatsApp.
@@ -150,7 +150,7 @@ pub enum MediaFault {
     Page(Option<String>),
     /// The bytes do not match their `Content-Encoding`.
     Encoding,
-    /// The host redirected too often.
+    /// The host redirected too often, or to an invalid target.
     Lost,
 }
 

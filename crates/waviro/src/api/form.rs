@@ -9,11 +9,12 @@ use futures::{FutureExt, stream};
 use multer::Multipart;
 use serde_json::{Map, Value};
 
-/// The most bytes of a field's name, and of a boundary. The API's own names are far shorter.
+/// The maximum number of bytes of a field's name, and of a boundary. The API's own names are far
+/// shorter.
 const NAME_CAP: usize = 128;
 
-/// The most levels of a name such as `contact[numbers][0]`, about the double of the API's own
-/// fields.
+/// The maximum number of levels of a field's name. The API's own names need three, as in
+/// `contact[numbers][]`.
 const DEPTH_CAP: usize = 4;
 
 /// The error for a form that is broken or not in UTF-8.

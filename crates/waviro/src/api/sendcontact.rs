@@ -27,7 +27,7 @@ pub(super) async fn sendcontacttogroup(
     send(&api, &bot, asked, Whom::Group, What::Contact).await
 }
 
-/// The most numbers of a card.
+/// The maximum number of phone numbers of a card.
 const MOST: usize = 50;
 
 /// Returns the contact in the body, or `None`. Each send path accepts a contact, see

@@ -125,10 +125,10 @@ fn event(body: &str) -> Option<String> {
     body["type"].as_str().map(ToOwned::to_owned)
 }
 
-/// The most bytes of a body to format; a longer body is shown unchanged.
+/// The maximum number of bytes of a body to format; a longer body is shown unchanged.
 const PRETTIEST: usize = 16 * 1024;
 
-/// The most brackets of a body to format.
+/// The maximum number of brackets of a body to format.
 const DEEPEST: usize = 400;
 
 /// Formats JSON with line breaks and indentation. Only white space changes: an edited body must

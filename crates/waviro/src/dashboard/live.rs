@@ -29,7 +29,7 @@ const EVERY: Duration = Duration::from_millis(500);
 /// The interval of comments in an idle stream, so that proxies keep the connection open.
 const COMMENT_EVERY: Duration = Duration::from_secs(15);
 
-/// The most time of a stream. Then the browser reconnects, and the gateway checks the session
+/// The maximum time of a stream. Then the browser reconnects, and the gateway checks the session
 /// again.
 const LASTS: Duration = Duration::from_mins(10);
 

@@ -19,8 +19,8 @@ use super::session::Me;
 use super::wrong::Wrong;
 use crate::clock::Millis;
 
-/// The most attempts of a delivery in the history, the latest attempts. The retry schedule has
-/// thirteen attempts; the page of the delivery shows all attempts.
+/// The maximum number of attempts of a delivery in the history; later attempts take precedence. The
+/// retry schedule has thirteen attempts; the page of the delivery shows all attempts.
 const ATTEMPTS: usize = 15;
 
 /// A message with its history in the API's response.

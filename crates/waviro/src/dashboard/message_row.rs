@@ -5,7 +5,8 @@ use url::form_urlencoded;
 
 use super::frame::Frame;
 
-/// The most characters of a text in a row. A text may be very long, and a page has fifty rows.
+/// The maximum number of characters of a text in a row. A text may be very long, and a page has
+/// fifty rows.
 const GIST: usize = 180;
 
 /// A message in the API's response, with the fields that pages use.

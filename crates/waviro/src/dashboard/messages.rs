@@ -21,7 +21,7 @@ use super::wrong::Wrong;
 use crate::docs::{Origin, samples_of};
 use crate::v1::inside::Refused;
 
-/// The most bytes of a message id.
+/// The maximum number of bytes of a message id.
 const LONGEST_ID: usize = 128;
 
 /// The fewest digits of a phone number. A shorter number is searched as text, such as an order

@@ -7,7 +7,8 @@ use super::Shared;
 use super::bots::BotRow;
 use super::session::Me;
 
-/// The most bots to check for a delivered callback. A new installation usually has a single bot.
+/// The maximum number of bots to check for a delivered callback. A new installation usually has a
+/// single bot.
 const ASKED: usize = 3;
 
 /// The steps from a password to a callback.

@@ -10,12 +10,12 @@ use futures::StreamExt;
 use super::header;
 use crate::config::Limits;
 
-/// The most bytes to read and discard of a body above its cap: a base64 file of 16 MiB inside JSON,
-/// plus the rest of the JSON.
+/// The maximum number of bytes to read and discard of a body above its cap: a base64 file of 16 MiB
+/// inside JSON, plus the rest of the JSON.
 const DRAINED: usize = 32 * 1024 * 1024;
 
-/// The most time to discard a body. A slower client keeps a connection busy and is unlikely to read
-/// the response.
+/// The maximum time to discard a body. A slower client keeps a connection busy and is unlikely to
+/// read the response.
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 
 /// A client without a byte for so long has stopped writing.
@@ -24,9 +24,9 @@ const DRAIN_IDLE: Duration = Duration::from_secs(1);
 /// The limits on the reading of a body.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// The most bytes.
+    /// The maximum number of bytes.
     pub cap: usize,
-    /// The most time for the whole body.
+    /// The maximum time for the whole body.
     pub within: Duration,
 }
 

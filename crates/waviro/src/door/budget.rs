@@ -6,9 +6,9 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::clock::Clock;
 
-/// The most owners to remember, at about 200 bytes each. A full table drops its oldest entry, so a
-/// new owner always has a budget. An attacker that fills the table cannot take the budget of
-/// another owner.
+/// The maximum number of owners to remember, at about 200 bytes each. A full table drops its oldest
+/// entry, so a new owner always has a budget. An attacker that fills the table cannot take the
+/// budget of another owner.
 pub(super) const REMEMBERED: usize = 10_000;
 
 /// The time in which a whole budget refills.

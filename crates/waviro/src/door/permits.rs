@@ -31,9 +31,9 @@ pub struct Permit<K: Clone + Eq + Hash> {
 /// The reasons for which no permit is free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoPermit {
-    /// The owner holds its most permits, the given number.
+    /// The owner holds the maximum number of permits per owner, the given number.
     Owner(usize),
-    /// All owners together hold the most permits, the given number.
+    /// All owners together hold the maximum number of permits, the given number.
     InAll(usize),
 }
 

@@ -23,7 +23,7 @@ pub struct Proxies(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     trusted: Vec<IpNet>,
-    /// Whether the warning about an ignored header has been logged.
+    /// True once the warning about an ignored header has been logged.
     told: AtomicBool,
 }
 

@@ -222,7 +222,8 @@ pub(super) fn bot_named(bots: &Bots, named: &str) -> Option<Arc<Bot>> {
 }
 
 /// Returns the token of the request, or `Ok(None)` if the header cannot be a token. Several headers
-/// with the same token are accepted; with different tokens, the caller is ambiguous.
+/// with the same token are accepted. Different tokens give `Ok(None)`, because the caller is
+/// ambiguous.
 pub(super) fn sent_token(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let first = values.next().ok_or(Problem::NoToken)?;

@@ -35,10 +35,10 @@ use crate::store::{EventRow, Listening};
 /// stream checks its token at the same interval, and before each event.
 const COMMENT_EVERY: Duration = Duration::from_secs(15);
 
-/// The most time for the client to accept data. Then the stream ends, and the client can resume.
+/// The maximum time for the client to accept data. Then the stream ends, and the client can resume.
 const TAKES_WITHIN: Duration = Duration::from_secs(30);
 
-/// The most events of a read.
+/// The maximum number of events of a read.
 const PAGE: i64 = 100;
 
 /// The pages queued for the client; later events stay in the table.

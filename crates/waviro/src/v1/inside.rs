@@ -18,7 +18,7 @@ use super::problem::{Answered, Problem};
 use crate::door::header;
 use crate::once::{KEY, REPLAY};
 
-/// The most bytes of a response; handlers return less.
+/// The maximum number of bytes of a response; handlers return less.
 pub(super) const ANSWER_CAP: usize = 16 * 1024 * 1024;
 
 /// A client of the `/v1` router without a socket.

@@ -27,10 +27,10 @@ use crate::store::{DeliveryFilter, HeardRow, LogFilter, SentRow};
 use place::{HeardPlace, SentPlace};
 pub use view::{Direction, MessageView};
 
-/// The most characters of a text to search for.
+/// The maximum number of characters of a text to search for.
 const LOOKED_FOR: usize = 200;
 
-/// The most deliveries to show with a message.
+/// The maximum number of deliveries to show with a message.
 const DELIVERIES: usize = 50;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {

@@ -40,15 +40,15 @@ use crate::door;
 use crate::once::{Begun, First, KEY_CAP, Key, REPLAY};
 use crate::store::{KeptAnswer, StoreError};
 
-/// The most bytes of a response to store; handlers return less.
+/// The maximum number of bytes of a response to store; handlers return less.
 const ANSWER_CAP: usize = 1024 * 1024;
 
-/// The most bytes of a stored response in addition to twice the size of its request. The limit ties
-/// the stored bytes to the bytes that the caller sent. Only the response of a rule test can be
-/// larger.
+/// The maximum number of bytes of a stored response in addition to twice the size of its request.
+/// The limit ties the stored bytes to the bytes that the caller sent. Only the response of a rule
+/// test can be larger.
 const ANSWER_FLOOR: usize = 8 * 1024;
 
-/// The most bytes of a decompressed stored response: the body as JSON within JSON.
+/// The maximum number of bytes of a decompressed stored response: the body as JSON within JSON.
 const OPENED_CAP: u64 = 16 * 1024 * 1024;
 
 /// The prefix of a compressed stored response. Older versions stored uncompressed responses as hex.

@@ -21,7 +21,7 @@ use super::problem::Problem;
 /// The default number of rows of a page.
 const USUAL: usize = 50;
 
-/// The most rows of a page.
+/// The maximum number of rows of a page.
 const MOST: usize = 100;
 
 /// A page of a list.
@@ -49,7 +49,7 @@ pub struct Paging {
     reason = "read by hand, which can name the parameter that is wrong"
 )]
 pub struct PageParams {
-    /// The most rows.
+    /// The maximum number of rows.
     #[param(minimum = 1, maximum = 100, default = 50, nullable = false)]
     limit: Option<u32>,
     /// The `next` of the previous page.

@@ -85,7 +85,7 @@ pub enum Problem {
     StillOpen,
     /// A replay of the delivery would reach no endpoint.
     Pointless,
-    /// The bot has the most objects of the kind. The number is the limit.
+    /// The bot already has the maximum number of objects of the kind, the given number.
     TooMany(&'static str, usize),
     /// The gateway did not sign the link, or the link was changed.
     BadSignature,

@@ -25,7 +25,7 @@ use crate::store::{AddRule, MOST_RULES, NewRule, RuleChange, RuleRow};
 
 mod test;
 
-/// The most characters of a keyword.
+/// The maximum number of characters of a keyword.
 const KEYWORD_CAP: usize = 200;
 
 /// The longest timeout of a rule, in seconds. The sender of the text waits for an answer.

@@ -55,7 +55,7 @@ pub struct DuplicateRuleForm {
     /// True if the rule is active.
     #[schema(default = true)]
     enabled: bool,
-    /// The most seconds since the last message was accepted; null for no limit.
+    /// The maximum number of seconds since the last message was accepted; null for no limit.
     #[schema(required, minimum = 1, maximum = 31_536_000)]
     within_s: Option<u32>,
 }
@@ -65,11 +65,11 @@ pub struct DuplicateRuleForm {
 #[serde(deny_unknown_fields)]
 #[schema(as = Pacing)]
 pub struct PacingForm {
-    /// The most messages per minute, evenly spaced; null for no limit. A message above the limit
-    /// waits with ack 0.
+    /// The maximum number of messages per minute, evenly spaced; null for no limit. A message above
+    /// the limit waits with ack 0.
     #[schema(required, minimum = 1, maximum = 600)]
     per_minute: Option<u32>,
-    /// The most random change of the gap between two messages, as a fraction of the even gap.
+    /// The maximum random change of the gap between two messages, as a fraction of the even gap.
     #[schema(minimum = 0, maximum = 1, default = 0.3)]
     jitter: f64,
     /// True to show a person the typing indicator before each text.

@@ -204,8 +204,8 @@ async fn list(
 /// Add a subscription
 ///
 /// From the next event on, the gateway posts each wanted event to the URL and retries until the
-/// endpoint answers 2xx. Each delivery is signed as defined by Standard Webhooks. A bot has at most
-/// 100 subscriptions.
+/// endpoint answers 2xx or all retries have failed. Each delivery is signed as defined by Standard
+/// Webhooks. A bot has at most 100 subscriptions.
 #[utoipa::path(
     post, path = "/v1/bots/{bot}/subscriptions", tag = "subscriptions", request_body = AddBody,
     responses(

@@ -22,7 +22,7 @@ use super::{DeliveryId, DeliveryView, KINDS, Kind};
 use crate::clock::Millis;
 use crate::store::{DeliveryFilter, DeliveryKind, Fate, Replay, Replaying, lane};
 
-/// The most deliveries of a request.
+/// The maximum number of deliveries of a request.
 const MOST: usize = 1000;
 
 /// The states of ended deliveries.

@@ -123,8 +123,8 @@ impl FromFields for SendMessage {
 /// Send a message
 ///
 /// Works like `/api/send…`, with the same rules: the message is stored durably before the response,
-/// and the duplicate rule refuses the same content to the same chat. A file is fetched before the
-/// response.
+/// and the duplicate rule refuses a message with the same content as the last message to the chat.
+/// A file is fetched before the response.
 #[utoipa::path(
     post, path = "/v1/bots/{bot}/messages", tag = "messages", request_body = SendMessage,
     responses(

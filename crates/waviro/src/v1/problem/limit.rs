@@ -12,9 +12,10 @@ use crate::outbox::NoRoom;
 pub enum Limit {
     /// The gateway accepts no more files now.
     Files(NoRoom),
-    /// The most requests with an Idempotency-Key are in progress, for the caller or in all.
+    /// The caller or all callers together have the maximum number of requests with an
+    /// Idempotency-Key in progress.
     AtWork(NoPermit),
-    /// The most streams are open, for the token or in all.
+    /// The token or all tokens together have the maximum number of open streams.
     Streams(NoPermit),
 }
 

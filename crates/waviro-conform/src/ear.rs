@@ -183,7 +183,8 @@ struct Served {
 
 impl Book {
     fn file(&self, name: &str) -> Option<Served> {
-        // Readers of JPEG and PDF stop at the end marker of the format and ignore the marker.
+        // Readers of JPEG and PDF stop at the end of the format's data, so the marker behind the
+        // end does no harm.
         let marked = |bytes: &[u8]| Bytes::from([bytes, b"%", self.marker.as_bytes()].concat());
         let sized = |size: usize| {
             let mut bytes = marked(PRICES).to_vec();

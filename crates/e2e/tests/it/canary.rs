@@ -304,8 +304,8 @@ fn modes(folder: &Path) -> Vec<(PathBuf, u32)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();
-        // A file may disappear in the meantime: SQLite removes its write-ahead log after a
-        // checkpoint.
+        // A file may disappear in the meantime: SQLite removes its write-ahead log when the log is
+        // no longer needed.
         let Ok(known) = entry.metadata() else {
             continue;
         };

@@ -114,7 +114,8 @@ impl Drop for Crooked {
     }
 }
 
-/// Reads the header as written on the wire; no HTTP library gives a handler access.
+/// Reads the request head as written on the wire, because no HTTP library shows the original to a
+/// handler.
 impl axum::serve::Listener for Listening {
     type Io = TcpStream;
     type Addr = SocketAddr;

@@ -34,7 +34,7 @@ pub struct Defect {
 /// The place of the defect.
 #[derive(Clone)]
 pub enum Spoils {
-    /// Refuses the connection by the head of the request, as written.
+    /// Answers 400 depending on the request head as written on the wire.
     Head(fn(&str) -> bool),
     /// Changes the request, or answers at once.
     Asked(fn(&mut Asked) -> Option<Answered>),

@@ -12,7 +12,7 @@ use crate::pages::{PASSWORD, Pages};
 /// The page's note about a repeated form.
 const REPEATED: &str = "sudah dijalankan tadi dan tidak diulangi";
 
-/// Returns the idempotency key of the page's first form with a key.
+/// Returns the value of the first `once` field in the page, the form's idempotency key.
 fn once(page: &str) -> String {
     value_after(page, "name=\"once\" value=\"")
 }
@@ -82,7 +82,8 @@ async fn a_key_is_replaced_once_and_shown_to_nobody_else() {
     };
     let key = fresh(&admin).await;
     assert_eq!(fresh(&admin).await, key);
-    // Another session of the same user must not see the new key.
+    // The same form from another session of the user replaces the key again and does not show the
+    // first key.
     let elsewhere = pages.cookie("admin").await;
     assert_ne!(fresh(&elsewhere).await, key);
 }
@@ -213,7 +214,7 @@ async fn a_page_that_says_why_there_is_no_other_has_its_menu() {
         let (status, _, page) = pages.get(path, &admin).await;
         assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
         assert!(page.contains("action=\"/dashboard/logout\""), "{path}");
-        // A page without a login has no logout form.
+        // The page for a visitor without a login has no logout form.
         let (_, _, page) = pages.get(path, "").await;
         assert!(!page.contains("/dashboard/logout"), "{path}");
     }

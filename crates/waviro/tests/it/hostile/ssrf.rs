@@ -52,7 +52,7 @@ impl Inside {
         }
     }
 
-    /// Checks that only this function has connected. The own connection also proves that the
+    /// Checks that no connection came except those of this function, which also prove that the
     /// service counts.
     async fn nobody_came(&self) {
         for address in &self.addresses {

@@ -189,7 +189,7 @@ async fn a_caller_has_so_many_keyed_requests_at_work_also_without_their_clients(
     let refused = post(&desk, &desk.admin, path, "k-2", &tried).await;
     assert_eq!(refused.problem(), (429, "too_many_at_work"));
     assert_eq!(refused.headers["retry-after"], "5");
-    // Another caller has its own permits, and requests without fetching need no permit.
+    // Another caller has separate permits, and sending a message needs no permit.
     let token = desk.token_of(1).await;
     let quick = json!({"text": "lain"});
     post(&desk, &token, path, "k-2", &quick).await.done();

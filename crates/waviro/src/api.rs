@@ -1,5 +1,4 @@
-//! The `/api` endpoints of the API document: their paths, their methods and the common parts of
-//! their responses.
+//! The `/api` endpoints of the API document: paths, methods and the common parts of the responses.
 //!
 //! Each endpoint has a file, except that the group endpoints share the file of the endpoint for
 //! persons. The order is the document's order. Both forms of a path (with and without a final

@@ -28,6 +28,7 @@
 //! - `wire`: the log of stanzas on the wire
 //! - `world`: accounts and groups; `snapshot`: the state on disk; `seed`: the seeded random
 //!   generators
+#![warn(missing_docs)]
 
 mod companion;
 mod conn;

@@ -7,6 +7,7 @@
 //! to `notifyurl`, if the host can reach the suite.
 //!
 //! The suite sends real messages to one person and one group, in the order of the API document.
+#![warn(missing_docs)]
 
 mod answer;
 mod checks;

@@ -14,6 +14,7 @@
 //!   without an acknowledgement.
 //! - A person is named by a phone number, or by a hidden id (LID) if WhatsApp hides the number.
 //!   Devices and servers are not part of the contract.
+#![warn(missing_docs)]
 
 pub mod content;
 pub mod dial;

@@ -1,5 +1,4 @@
-//! Rules of the repository that the compiler does not check: dependencies between modules, and the
-//! length of files.
+//! Rules of the repository that the compiler does not check, such as dependencies between modules.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -60,25 +59,6 @@ const KEPT_IN: [(&str, &[&str]); 4] = [
             "waviro/src/cli/sandbox/",
             "wa-sim/src/",
         ],
-    ),
-];
-
-/// The limit is about 400: a longer file usually holds two subjects.
-const LINES: usize = 420;
-
-/// Files that may be longer, with the reasons.
-const LONG: [(&str, &str); 3] = [
-    (
-        "waviro-link/src/whatsapp/device.rs",
-        "when a client lives and dies is one state machine",
-    ),
-    (
-        "waviro/src/jobs/send_message.rs",
-        "the lane is one state machine; the window is out already",
-    ),
-    (
-        "waviro/src/store/callbacks.rs",
-        "the claim, its lease and its answers share their SQL",
     ),
 ];
 
@@ -202,22 +182,6 @@ fn the_conformance_suite_knows_nothing_of_the_gateway() {
     let manifest = fs::read_to_string(manifest).unwrap();
     for gateway in ["waviro.", "waviro-link", "wa-sim"] {
         assert!(!manifest.contains(gateway), "{gateway}");
-    }
-}
-
-#[test]
-fn no_file_grows_past_what_one_thing_needs() {
-    let long: Vec<_> = sources()
-        .into_iter()
-        .map(|(file, text)| (file, text.lines().count()))
-        .filter(|(file, lines)| *lines > LINES && !LONG.iter().any(|(long, _)| long == file))
-        .collect();
-    assert!(
-        long.is_empty(),
-        "split these, or give a reason in LONG: {long:?}"
-    );
-    for (file, reason) in LONG {
-        assert!(!reason.is_empty(), "{file}");
     }
 }
 

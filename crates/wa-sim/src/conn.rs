@@ -1,7 +1,8 @@
-//! One connection: frames over a WebSocket, the handshake, the login, then stanzas until someone hangs up.
+//! A connection: reads and writes frames over a WebSocket, and performs the handshake and the
+//! login.
 //!
-//! Two tasks each: the reader handles stanzas in order of arrival, the writer encrypts what others put on its queue
-//! and sends all that is ready in one WebSocket message.
+//! Each connection has two tasks. The reader handles stanzas in order of arrival. The writer takes
+//! stanzas from a queue, encrypts them, and sends all waiting stanzas in one WebSocket message.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -27,23 +28,23 @@ use crate::stanza::Linked;
 use crate::wire::{Sender, UNPAIRED};
 use crate::world::World;
 
-/// A client that says nothing for this long during the handshake is hung up on.
+/// The time limit for the whole handshake. A slower client is disconnected.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(20);
-/// The most frames that go into one WebSocket message.
+/// The highest number of frames in one WebSocket message.
 const BATCH: usize = 64;
-/// How long the client gets to close its side before the socket is dropped.
+/// The time between the server's close and the drop of the socket, if the client does not close.
 const CLOSE_DEADLINE: Duration = Duration::from_millis(500);
 
 /// The socket under a connection, as far as others must reach it.
 #[derive(Debug, Default)]
 pub(crate) struct Wire {
-    /// Whether the socket ends with a reset (RST) instead of a proper end (FIN).
+    /// True if the socket ends with a reset (RST) instead of a normal end (FIN).
     pub(crate) reset: AtomicBool,
-    /// `number:device`, once it is known.
+    /// `number:device`, set at the login.
     device: OnceLock<String>,
-    /// What the log calls it; the name of a login that was refused, too.
+    /// The name of the connection in the wire log. A refused login sets the name too.
     called: OnceLock<Arc<str>>,
-    /// The `Host` that the client dialled, port included: the name under which it reaches the media host too.
+    /// The client's `Host` header, including the port. The media host has the same name.
     pub(crate) host: OnceLock<String>,
 }
 
@@ -54,7 +55,7 @@ impl Wire {
     }
 }
 
-/// The way to a client, held by whoever has something for it. Cheap to clone.
+/// A handle to send stanzas to a client. A clone is cheap.
 #[derive(Clone)]
 pub(crate) struct Link {
     out: mpsc::UnboundedSender<Outgoing>,
@@ -68,7 +69,8 @@ enum Outgoing {
 }
 
 impl Link {
-    /// Sends a stanza. A connection that is gone swallows it: what must not be lost is queued elsewhere.
+    /// Sends a stanza. If the connection has ended, the stanza is dropped, so a stanza that must
+    /// not be lost needs a place in the companion's queue.
     pub(crate) fn send(&self, node: &Node) {
         match marshal(node) {
             Ok(wire) => self.send_wire(wire.into()),
@@ -81,18 +83,19 @@ impl Link {
         let _ = self.out.send(Outgoing::Stanza(wire));
     }
 
-    /// Ends the connection properly, after what was sent before.
+    /// Closes the connection after the stanzas sent before.
     pub(crate) fn close(&self) {
         let _ = self.out.send(Outgoing::Close);
     }
 
-    /// Cuts the connection at once, with a reset.
+    /// Resets the connection at once.
     pub(crate) fn reset(&self) {
         self.wire.reset.store(true, Ordering::Release);
         self.hang_up.cancel();
     }
 
-    /// The name, port included, under which the client reaches this server; `None` where it did not say.
+    /// Returns the host name and port used by the client to reach this server, if the client sent a
+    /// `Host` header.
     pub(crate) fn host(&self) -> Option<&str> {
         self.wire.host.get().map(String::as_str)
     }
@@ -102,7 +105,7 @@ impl Link {
     }
 }
 
-/// Serves one WebSocket until it ends.
+/// Serves a WebSocket until the connection ends.
 pub(crate) async fn serve(socket: WebSocket, world: Arc<World>, wire: Arc<Wire>) {
     let (mut sink, stream) = socket.split();
     let mut frames = Frames::new(stream);
@@ -179,7 +182,7 @@ pub(crate) async fn serve(socket: WebSocket, world: Arc<World>, wire: Arc<Wire>)
         }
     }
     hang_up.cancel();
-    // The socket is only dropped (and reset, if asked for) when both halves are.
+    // The socket is dropped (and reset, if requested) only after the drop of both halves.
     let _ = writer.await;
 }
 
@@ -217,9 +220,10 @@ async fn secure(
     }
 }
 
-/// Puts what a client said into the log; answers whether it is to be handled.
+/// Adds a stanza from a client to the wire log. Returns whether the stanza is to be handled.
 fn listen(world: &World, wire: &Wire, frame: &[u8], ignored: bool) -> bool {
-    // A copy: the frame is a piece of a buffer that would stay whole as long as the log has it.
+    // The log keeps a copy, because a frame is a slice of a larger buffer and would keep the whole
+    // buffer in memory.
     let kept = Bytes::copy_from_slice(frame);
     let now = world.now_ms();
     let log = &world.wire;
@@ -227,7 +231,8 @@ fn listen(world: &World, wire: &Wire, frame: &[u8], ignored: bool) -> bool {
     !ignored
 }
 
-/// Reads stanzas until the connection ends or someone hangs up. What `heard` does not want is thrown away.
+/// Reads stanzas until the connection ends or is closed. A stanza is dropped if `heard` returns
+/// `false`.
 async fn read_stanzas(
     frames: &mut Frames,
     cipher: NoiseCipher,
@@ -322,7 +327,8 @@ async fn write_frames(
         }
         if closing {
             let _ = sink.send(Message::Close(None)).await;
-            // The reader sees the client's own close; a client that does not answer is dropped.
+            // The reader detects the client's close. A client that does not answer is dropped after
+            // the deadline.
             tokio::select! {
                 () = hang_up.cancelled() => {}
                 () = world.pause(CLOSE_DEADLINE) => {}
@@ -336,7 +342,8 @@ async fn write_frames(
     }
 }
 
-/// Frames out of WebSocket messages: several or parts of one may share a message.
+/// Reads frames from WebSocket messages. A message can contain several frames, and a frame can span
+/// several messages.
 struct Frames {
     stream: SplitStream<WebSocket>,
     decoder: FrameDecoder,
@@ -350,8 +357,9 @@ impl Frames {
         }
     }
 
-    /// Reads what precedes the first frame: perhaps `ED 00 01`, a 3-byte length and routing data, then `WA` and two
-    /// bytes of version. Answers the last four, on which the handshake is built.
+    /// Reads the bytes before the first frame: optionally `ED 00 01`, a 3-byte length and routing
+    /// data, then `WA` and two bytes of version. Returns the last four bytes, the prologue of the
+    /// handshake.
     async fn prologue(&mut self) -> Result<[u8; 4], HandshakeError> {
         const ROUTING: &[u8] = b"ED\x00\x01";
         let mut head = BytesMut::new();
@@ -394,7 +402,7 @@ impl Frames {
             match self.stream.next().await {
                 Some(Ok(Message::Binary(bytes))) => return Some(bytes),
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
-                // Pings are answered below us; text is no part of this protocol.
+                // The WebSocket library answers pings. Text messages are not part of the protocol.
                 Some(Ok(_)) => {}
             }
         }

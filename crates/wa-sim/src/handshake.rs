@@ -1,9 +1,11 @@
-//! The server's half of the Noise handshake, and the keys it stands on.
+//! The server's side of the Noise handshake, and the server's keys.
 //!
-//! Three patterns, as the client chooses: XX (first contact), IK (the client already knows our static key and sends
-//! its login in the first message) and `XXfallback` (the client tried IK with a key that is not ours). The prologue is
-//! the four bytes `WA` + version in all of them. Under the root made here the certificate chain verifies like the
-//! real one: an intermediate signed by the root, a leaf signed by the intermediate that carries our static key.
+//! The client selects one of three patterns. XX is for the first connection. IK is for a client
+//! that already knows the server's static key; the first message then contains the login.
+//! `XXfallback` follows an IK attempt with a wrong server key. In all patterns, the prologue is
+//! `WA` and two bytes of version. The certificate chain is like the real chain, but below the
+//! simulator's own root: the root signs an intermediate certificate, and the intermediate signs a
+//! leaf certificate with the static key.
 
 use rand::rngs::StdRng;
 use wacore::handshake::{HandshakeError as NoiseFault, NoiseCipher, NoiseHandshake};
@@ -15,7 +17,7 @@ use waproto::whatsapp::cert_chain::{NoiseCertificate, noise_certificate::Details
 
 use crate::seed::Seed;
 
-/// Why a handshake ended without a session.
+/// The reason why a handshake ended without a session.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HandshakeError {
     #[error("the client's handshake message could not be read: {0}")]
@@ -29,9 +31,10 @@ pub(crate) enum HandshakeError {
     Gone,
 }
 
-/// The simulator's long-lived Noise keys and its certificate chain.
+/// The simulator's Noise keys and certificate chain.
 ///
-/// All of it follows from the seed, so a client that pinned the static key finds it again after a restart.
+/// All keys are derived from the seed, so a client with the pinned static key can connect again
+/// after a restart.
 pub(crate) struct ServerKeys {
     static_key: KeyPair,
     root: [u8; 32],
@@ -39,9 +42,9 @@ pub(crate) struct ServerKeys {
 }
 
 impl ServerKeys {
-    /// Makes root, intermediate and static key from the seed and signs the chain.
+    /// Derives the root, intermediate and static key from the seed, and signs the chain.
     ///
-    /// Valid from 2023 to 2093: wide, because tests move the clock.
+    /// The certificates are valid from 2023 to 2093, because tests move the clock.
     pub(crate) fn new(seed: Seed) -> Self {
         const NOT_BEFORE: u64 = 1_700_000_000;
         const NOT_AFTER: u64 = 3_900_000_000;
@@ -60,7 +63,8 @@ impl ServerKeys {
                 not_after: Some(NOT_AFTER),
             }
             .encode_to_vec();
-            // Signing fails only for a key of a foreign type, which `generate` never makes.
+            // Signing fails only for a key of another type, and `generate` never creates such a
+            // key.
             let signature = issuer
                 .private_key
                 .calculate_signature(&details, &mut rng)
@@ -93,7 +97,7 @@ impl ServerKeys {
         }
     }
 
-    /// The static public key, which clients pin.
+    /// The static public key, pinned by clients.
     pub(crate) fn public(&self) -> [u8; 32] {
         public_bytes(&self.static_key)
     }
@@ -104,46 +108,47 @@ impl ServerKeys {
     }
 }
 
-/// A finished handshake: the ciphers from the server's side, and who spoke.
+/// The result of a handshake: the ciphers for the server, and the identity of the client.
 pub(crate) struct Secured {
     pub(crate) write: NoiseCipher,
     pub(crate) read: NoiseCipher,
-    /// The client's Noise static key; a login is only good under the one that paired.
+    /// The client's Noise static key. A login is valid only with the key used at the pairing.
     pub(crate) client_key: [u8; 32],
     pub(crate) payload: wa::ClientPayload,
     pub(crate) pattern: Pattern,
 }
 
-/// Which handshake a connection ended up with.
+/// The pattern of a completed handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Pattern {
-    /// First contact, three messages.
+    /// First connection, three messages.
     Xx,
-    /// Resumption under a known server key, two messages.
+    /// Reconnection with a known server key, two messages.
     Ik,
-    /// Resumption that the server turned down.
+    /// Reconnection with a server key refused by the server.
     XxFallback,
 }
 
-/// What the server does after the first message of the client.
+/// The server's step after the first message of the client.
 pub(crate) enum Step {
-    /// IK was accepted: send this, the session stands.
+    /// IK is complete: send the message, then use the session.
     Done(Vec<u8>, Box<Secured>),
-    /// Send this and read the client's last message.
+    /// Send the message, then read the client's last message.
     Finish(Vec<u8>, Box<Pending>),
 }
 
-/// XX or `XXfallback`, waiting for the client's last message.
+/// A handshake with XX or `XXfallback` before the client's last message.
 pub(crate) struct Pending {
     noise: NoiseHandshake,
     ephemeral: KeyPair,
     pattern: Pattern,
 }
 
-/// Reads the client's first message and answers it.
+/// Reads the client's first message, and returns the answer.
 ///
-/// `refuse_ik` answers IK as if our key had changed, which sends the client into `XXfallback`.
+/// With `refuse_ik`, an IK attempt is answered as if the server's key had changed. The client then
+/// continues with `XXfallback`.
 pub(crate) fn respond(
     keys: &ServerKeys,
     prologue: &[u8],
@@ -303,7 +308,7 @@ fn secured(
 ) -> Result<Secured, HandshakeError> {
     let payload = wa::ClientPayload::decode_from_slice(payload)
         .map_err(|_| HandshakeError::Unreadable("the login payload is not a ClientPayload"))?;
-    // `finish` names the pair from the initiator's side.
+    // `finish` names the ciphers from the initiator's side.
     let (read, write) = noise.finish()?;
     Ok(Secured {
         write,

@@ -1,7 +1,7 @@
-//! The log of the wire: the newest stanzas between the server and its clients, to be read.
+//! The wire log: the newest stanzas between the server and its clients.
 //!
-//! What is kept are the bytes as they went (decrypted, still binary). Text is made of them only for who looks, so that a
-//! load test does not pay for a log that nobody reads.
+//! The log keeps the decrypted stanzas in binary form. The text of a stanza is built only for a
+//! reader, so that a load test does not spend time on a log without readers.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -15,20 +15,20 @@ use wacore_binary::node::NodeContentRef;
 use wacore_binary::util::unpack_bytes;
 use wacore_binary::{NodeRef, OwnedNodeRef};
 
-/// How many stanzas are kept.
+/// The number of stanzas in the log.
 const KEPT: usize = 500;
-/// How many bytes they have together, whatever their number.
+/// The limit of the stanzas' total size in bytes.
 const KEPT_BYTES: usize = 8 << 20;
-/// How many stanzas a slow reader may fall behind.
+/// The number of stanzas that a slow reader can be behind.
 const BACKLOG: usize = 1024;
-/// A stanza's text ends here; some list thousands of devices or keys.
+/// The limit of a stanza's text in bytes, because some stanzas list thousands of devices or keys.
 const MAX_TEXT: usize = 16 << 10;
-/// How much of a payload is shown.
+/// The number of shown bytes of a payload.
 const SHOWN_BYTES: usize = 12;
-/// What a connection is called until it logs in.
+/// The name of a connection before the login.
 pub(crate) const UNPAIRED: &str = "unpaired";
 
-/// Who sent a stanza.
+/// The sender of a stanza.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sender {
@@ -38,27 +38,28 @@ pub enum Sender {
     Server,
 }
 
-/// A stanza that went over the wire, as text.
+/// A stanza on the wire, as text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct WireStanza {
-    /// Counts up from 1; a hole means that the reader was too slow.
+    /// The number of the stanza, counted from 1. A gap means that the reader was too slow.
     pub number: u64,
     /// Milliseconds since 1970.
     pub at_ms: u64,
-    /// `number:device`, or `unpaired` for a connection that has not logged in.
+    /// `number:device`, or `unpaired` for a connection without a login.
     pub device: String,
-    /// Who sent it.
+    /// The sender.
     pub from: Sender,
-    /// Whether the server read it and did nothing, because the device is stalled or was refused.
+    /// True if the server ignored the stanza, because the device is stalled or the login was
+    /// refused.
     pub ignored: bool,
     /// Its size on the wire before encryption.
     pub bytes: usize,
-    /// The node in the manner of XML, payloads by their length and first bytes.
+    /// The node in an XML-like form. A payload is shown by its length and first bytes.
     pub text: String,
 }
 
-/// A stanza as it is kept.
+/// A stanza in the log.
 #[derive(Debug)]
 pub(crate) struct Kept {
     number: u64,
@@ -69,7 +70,7 @@ pub(crate) struct Kept {
     wire: Bytes,
 }
 
-/// The newest stanzas, and who follows them.
+/// The newest stanzas, and the channel for new stanzas.
 pub(crate) struct WireLog {
     ring: Mutex<Ring>,
     live: broadcast::Sender<Arc<Kept>>,
@@ -119,11 +120,12 @@ impl WireLog {
             };
             ring.bytes -= oldest.wire.len();
         }
-        // Under the lock, so that a reader who starts here gets it exactly once. An error means that nobody follows.
+        // The stanza is sent under the lock, so that a reader that starts now gets the stanza
+        // exactly once. An error means that there is no reader.
         let _ = self.live.send(kept);
     }
 
-    /// What is kept, oldest first, and what comes after it.
+    /// Returns the logged stanzas, oldest first, and a receiver for the following stanzas.
     pub(crate) fn follow(&self) -> (Vec<Arc<Kept>>, broadcast::Receiver<Arc<Kept>>) {
         let ring = self.ring.lock();
         (ring.kept.iter().cloned().collect(), self.live.subscribe())
@@ -131,7 +133,7 @@ impl WireLog {
 }
 
 impl Kept {
-    /// Makes it readable.
+    /// Returns the stanza as text.
     pub(crate) fn read(&self) -> WireStanza {
         let node = unpack_bytes(BytesMut::from(&self.wire[..])).and_then(OwnedNodeRef::new);
         let mut text = String::new();
@@ -155,7 +157,7 @@ impl Kept {
 
 fn write_node(text: &mut String, node: &NodeRef<'_>) {
     if text.len() > MAX_TEXT {
-        // Once is enough: what encloses this goes on with its siblings.
+        // A single mark at the end is enough: the parent node continues with the next child.
         if !text.ends_with('…') {
             text.push('…');
         }
@@ -190,7 +192,8 @@ fn write_node(text: &mut String, node: &NodeRef<'_>) {
     text.push('>');
 }
 
-/// A payload: readable where it is short and printable (refs, numbers), else its length and how it begins.
+/// Writes a payload: as text if the payload is short and printable (refs, numbers), otherwise the
+/// length and the first bytes.
 fn write_bytes(text: &mut String, bytes: &[u8]) {
     let is_readable = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
     if let Ok(readable) = std::str::from_utf8(bytes)
@@ -218,7 +221,7 @@ fn escape(text: &mut String, raw: &str) {
             '>' => text.push_str("&gt;"),
             '&' => text.push_str("&amp;"),
             '"' => text.push_str("&quot;"),
-            // A push name may hold what moves a terminal's cursor or turns the reading direction.
+            // A push name can contain control characters that move a terminal's cursor.
             character if character.is_control() => {
                 let _ = write!(text, "&#x{:x};", u32::from(character));
             }

@@ -8,8 +8,8 @@
 mod bot;
 mod callback;
 mod contact;
-mod door;
 mod group;
+mod http;
 mod location;
 mod media;
 mod text;
@@ -47,7 +47,7 @@ const CARD_NAME: &str = "Test";
 
 pub(crate) fn all() -> Vec<Check> {
     [
-        door::checks(),
+        http::checks(),
         text::checks(),
         media::checks(),
         location::checks(),

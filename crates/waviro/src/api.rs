@@ -35,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bots::Bots;
 use crate::clock::Clock;
 use crate::config::Limits;
-use crate::door::{self, Bounds, WrongKeys, header};
+use crate::http::{self, Bounds, WrongKeys, header};
 use crate::net::Net;
 use crate::once::Once;
 use crate::outbox::Outbox;
@@ -145,10 +145,10 @@ fn only_post(endpoint: MethodRouter<Arc<Api>>) -> MethodRouter<Arc<Api>> {
     endpoint.fallback(async || ApiError::MethodNotAllowed)
 }
 
-/// Wraps each request in [`door::frame`] and writes a refusal's sentence in the caller's language.
+/// Wraps each request in [`http::frame`] and writes a refusal's sentence in the caller's language.
 async fn answer(State(body_cap): State<usize>, request: Request, next: Next) -> Response {
     let language = Language::of(header(request.headers(), &ACCEPT_LANGUAGE));
-    door::frame(request, next, |refusal: &ApiError, id| {
+    http::frame(request, next, |refusal: &ApiError, id| {
         refusal.respond(language, id, body_cap)
     })
     .await
@@ -174,7 +174,7 @@ mod tests {
         let request = Request::post("/api/broken").body(Body::empty()).unwrap();
         let response = router.oneshot(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
-        let id = response.headers()[&door::REQUEST_ID]
+        let id = response.headers()[&http::REQUEST_ID]
             .to_str()
             .unwrap()
             .to_owned();

@@ -46,7 +46,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bots::Bots;
 use crate::clock::Clock;
 use crate::config::Retention;
-use crate::door::{Bounds, LoginAttempts, Permits};
+use crate::http::{Bounds, LoginAttempts, Permits};
 use crate::store::Store;
 use crate::users::Users;
 use crate::v1::inside::Inside;

@@ -24,7 +24,7 @@ use waviro_link::{LinkError, MediaHandle};
 use crate::bots::Bots;
 use crate::clock::{Clock, Millis, millis};
 use crate::disk::Floor;
-use crate::door::Permits;
+use crate::http::Permits;
 use crate::private;
 use crate::store::{MediaRow, Store, StoreError};
 

@@ -23,7 +23,7 @@ use tower::ServiceExt;
 use tracing::{debug, warn};
 
 use crate::clock::Clock;
-use crate::door::Peer;
+use crate::http::Peer;
 
 use write_timeout::{Streaming, WriteTimeout};
 

@@ -28,7 +28,7 @@ use waviro_link::{Chat, Content, Group, LinkError, MessageId, Number, Outgoing, 
 use crate::bots::Bot;
 use crate::clock::{Clock, Millis, millis};
 use crate::config::Limits;
-use crate::door::{NoPermit, Permits};
+use crate::http::{NoPermit, Permits};
 use crate::net::{FetchError, Net};
 use crate::store::{Store, StoreError};
 

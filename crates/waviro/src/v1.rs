@@ -54,8 +54,8 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::bots::{Bots, Profiles};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::door::{self, Bounds, Permits, WrongKeys};
 use crate::files::Files;
+use crate::http::{self, Bounds, Permits, WrongKeys};
 use crate::net::Net;
 use crate::once::Once;
 use crate::outbox::Outbox;
@@ -184,10 +184,10 @@ pub fn router(v1: Arc<V1>, base_path: &str) -> Router {
         .with_state(v1)
 }
 
-/// Wraps each request in [`door::frame`] and writes refusals as problem details. Responses can hold
+/// Wraps each request in [`http::frame`] and writes refusals as problem details. Responses can hold
 /// keys, so caches must not store any response.
 async fn answer(State(body_cap): State<usize>, request: Request, next: Next) -> Response {
-    let mut response = door::frame(request, next, |problem: &Problem, id| {
+    let mut response = http::frame(request, next, |problem: &Problem, id| {
         problem.respond(id, body_cap)
     })
     .await;

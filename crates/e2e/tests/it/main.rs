@@ -9,12 +9,12 @@
 
 mod accounts;
 mod acks;
+mod api;
 mod canary;
 mod checkpoint;
 mod clients;
 mod clock;
 mod disk;
-mod door;
 mod durable;
 mod events;
 mod groups;

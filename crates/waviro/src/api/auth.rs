@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::Api;
 use super::error::ApiError;
 use crate::bots::Bot;
-use crate::door::peer;
+use crate::http::peer;
 
 static SECRET_KEY: HeaderName = HeaderName::from_static("secretkey");
 

@@ -13,7 +13,7 @@ use super::error::{ApiError, UrlFault};
 use super::number::meant;
 use super::{Api, form};
 use crate::config::AllowedNetwork;
-use crate::door;
+use crate::http;
 use crate::invisible::is_blank;
 use crate::lenient_json::{self, Parsed};
 use crate::net::Net;
@@ -33,7 +33,7 @@ impl FromRequest<Arc<Api>> for Fields {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, ApiError> {
-        Self::parse(&door::read(request, api.body).await?)
+        Self::parse(&http::read(request, api.body).await?)
     }
 }
 

@@ -15,7 +15,7 @@ use tracing::{error, info};
 use waviro_link::{DialFailure, LinkError, Number, Status};
 
 use crate::bots::NoCode;
-use crate::door::{self, BodyFault};
+use crate::http::{self, BodyFault};
 use crate::lenient_json::Fault;
 use crate::net::{FetchError, NetError, Refused};
 use crate::once::OnceError;
@@ -164,7 +164,7 @@ struct Body<'b> {
     field: Option<&'b str>,
 }
 
-impl door::Refusal for ApiError {
+impl http::Refusal for ApiError {
     const INTERNAL: Self = Self::Internal;
 
     fn code(&self) -> &'static str {

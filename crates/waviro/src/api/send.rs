@@ -16,7 +16,7 @@ use super::error::ApiError;
 use super::reply::{Again, Reply, Sent};
 use super::{Api, sendcontact, sendlocation, sendmedia, sendwa};
 use crate::bots::Bot;
-use crate::door;
+use crate::http;
 use crate::once::{Begun, First, Key};
 use crate::outbox::{Accepted, Draft, NewMessage, Taken};
 
@@ -48,7 +48,7 @@ impl FromRequest<Arc<Api>> for Asked {
 
     async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, ApiError> {
         let key = Key::of(request.headers()).map_err(|_| ApiError::InvalidIdempotencyKey);
-        let body = door::read(request, api.body).await?;
+        let body = http::read(request, api.body).await?;
         let fields = Fields::parse(&body)?;
         Ok(Self {
             fields,

@@ -20,7 +20,7 @@ use super::form::Form;
 use super::frame::{Frame, back_to};
 use super::session::{forget, keep, kept};
 use super::wrong::Wrong;
-use crate::door;
+use crate::http;
 use crate::store::UserRole;
 use crate::users::UserError;
 
@@ -245,7 +245,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self(door::peer(&parts.extensions)))
+        Ok(Self(http::peer(&parts.extensions)))
     }
 }
 

@@ -8,7 +8,7 @@ use url::form_urlencoded;
 
 use super::Shared;
 use super::wrong::Wrong;
-use crate::door::{self, BodyFault};
+use crate::http::{self, BodyFault};
 use crate::v1::inside::Refused;
 
 /// The fields of a form, unchanged.
@@ -50,7 +50,7 @@ impl FromRequest<Arc<Shared>> for Form {
     type Rejection = Wrong;
 
     async fn from_request(request: Request, shared: &Arc<Shared>) -> Result<Self, Wrong> {
-        let body = door::read(request, shared.body)
+        let body = http::read(request, shared.body)
             .await
             .map_err(|fault| match fault {
                 BodyFault::TooLarge => Refused::too_large().into(),

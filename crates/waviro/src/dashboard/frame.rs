@@ -17,7 +17,7 @@ use tracing::error;
 use super::Shared;
 use super::session::cookie;
 use crate::api::error::Language;
-use crate::door::header;
+use crate::http::header;
 use crate::store::UserRole;
 use crate::store::UserRow;
 

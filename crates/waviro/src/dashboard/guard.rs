@@ -16,7 +16,7 @@ use super::Shared;
 use super::frame::Frame;
 use super::session::Seen;
 use super::wrong::Wrong;
-use crate::door::{self, Refusal, header};
+use crate::http::{self, Refusal, header};
 
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; \
     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -24,7 +24,7 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 static FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 static FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// Middleware: wraps a request in [`door::frame`] and adds the security headers of a page.
+/// Middleware: wraps a request in [`http::frame`] and adds the security headers of a page.
 pub(super) async fn guard(
     State(shared): State<Arc<Shared>>,
     mut request: Request,
@@ -41,7 +41,7 @@ pub(super) async fn guard(
     };
     let own = matches!(*request.method(), Method::GET | Method::HEAD) || is_own(request.headers());
     let mut response = if own {
-        door::frame(request, next, &say).await
+        http::frame(request, next, &say).await
     } else {
         say(&Wrong::ForeignForm, "")
     };

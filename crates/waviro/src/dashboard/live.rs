@@ -21,7 +21,7 @@ use super::Shared;
 use super::session::Me;
 use super::wrong::Wrong;
 use crate::clock::{Clock, Millis, millis};
-use crate::door::{NoPermit, Permit};
+use crate::http::{NoPermit, Permit};
 
 /// The interval of polls, and the shortest interval between two notifications.
 const EVERY: Duration = Duration::from_millis(500);

@@ -12,7 +12,7 @@ use url::form_urlencoded;
 use super::Shared;
 use super::frame::{Frame, cookies};
 use super::wrong::Wrong;
-use crate::door::header;
+use crate::http::header;
 use crate::store::UserRow;
 use crate::users::{LIVES, Session};
 use crate::v1::auth::Caller;

@@ -235,7 +235,7 @@ mod tests {
 
     use super::*;
     use crate::api::error::{ApiError, Language};
-    use crate::door::Refusal as _;
+    use crate::http::Refusal as _;
     use crate::net::{FetchError, NetError};
     use crate::outbox::Refusal;
     use crate::v1::problem::Problem;

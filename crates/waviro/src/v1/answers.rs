@@ -9,7 +9,7 @@ use utoipa::IntoResponses;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
 use super::problem::{PROBLEM_JSON, Problem};
-use crate::door::Refusal;
+use crate::http::Refusal;
 
 /// 403: the operation needs an admin token.
 pub struct AdminOnly;

@@ -15,7 +15,7 @@ use axum::http::{HeaderMap, Method};
 use super::V1;
 use super::problem::Problem;
 use crate::bots::{Bot, Bots};
-use crate::door::peer;
+use crate::http::peer;
 use crate::store::{TokenRole, UserRole};
 use crate::tokens::PREFIX;
 

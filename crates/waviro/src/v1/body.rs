@@ -17,7 +17,7 @@ use super::query::MOMENT;
 use crate::bots::{SecretKey, WebhookKey};
 use crate::clock::Millis;
 use crate::config::AllowedNetwork;
-use crate::door;
+use crate::http;
 use crate::invisible::{self, is_blank};
 use crate::net::Net;
 
@@ -48,7 +48,7 @@ impl<T: FromFields> FromRequest<Arc<V1>> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, v1: &Arc<V1>) -> Result<Self, Problem> {
-        let fields = Fields::parse(&door::read(request, v1.body).await?)?;
+        let fields = Fields::parse(&http::read(request, v1.body).await?)?;
         T::from_fields(&fields).map(Self)
     }
 }

@@ -28,7 +28,7 @@ use super::V1;
 use super::auth::{Caller, Role, bot_named, sent_token};
 use super::problem::{Limit, Problem};
 use crate::clock::millis;
-use crate::door::Permit;
+use crate::http::Permit;
 use crate::store::{EventRow, Listening};
 
 /// The interval of comments. Proxies close a connection without data after about a minute. The

@@ -15,7 +15,7 @@ use tracing::error;
 
 use super::auth::Caller;
 use super::problem::{Answered, Problem};
-use crate::door::header;
+use crate::http::header;
 use crate::once::{KEY, REPLAY};
 
 /// The maximum number of bytes of a response; handlers return less.

@@ -36,7 +36,7 @@ use tracing::{Instrument, error, info};
 use super::V1;
 use super::auth::Caller;
 use super::problem::{Limit, Problem};
-use crate::door;
+use crate::http;
 use crate::once::{Begun, First, KEY_CAP, Key, REPLAY};
 use crate::store::{KeptAnswer, StoreError};
 
@@ -120,7 +120,7 @@ async fn keyed(v1: &Arc<V1>, key: &Key, request: Request, next: Next) -> Result<
         .map_or(whole, |at| &whole[at..])
         .to_owned();
     let request = Request::from_parts(parts.clone(), body);
-    let body = door::read(request, v1.body).await?;
+    let body = http::read(request, v1.body).await?;
     // The owner of a key includes the permissions. If the caller has fewer permissions by now, the
     // handler decides about the request as about a new request.
     let who = format!("{}\n{:?}", caller.shown(), caller.role);
@@ -179,7 +179,7 @@ async fn keep(first: &First, seal: &[u8; 32], response: Response) -> Result<Resp
         error!(%cause, "an answer could not be kept");
         Problem::Internal
     })?;
-    let text = |name: &HeaderName| door::header(&parts.headers, name).map(ToOwned::to_owned);
+    let text = |name: &HeaderName| http::header(&parts.headers, name).map(ToOwned::to_owned);
     let kept = Kept {
         content_type: text(&CONTENT_TYPE),
         location: text(&LOCATION),

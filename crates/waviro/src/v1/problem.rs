@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use waviro_link::{Status, UnlinkedCause};
 
 use super::body::URL_FORM;
-use crate::door;
+use crate::http;
 use crate::net::{FetchError, Refused};
 
 pub use limit::Limit;
@@ -393,7 +393,7 @@ impl Problem {
     }
 }
 
-impl door::Refusal for Problem {
+impl http::Refusal for Problem {
     const INTERNAL: Self = Self::Internal;
 
     fn code(&self) -> &'static str {

@@ -161,7 +161,7 @@ impl Engine {
             folder: spool.path().join("media"),
             base: "https://wa.example".to_owned(),
             keeps: Duration::from_hours(24),
-            permits: waviro::door::Permits::new(64, 8),
+            permits: waviro::http::Permits::new(64, 8),
             floor: waviro::disk::Floor::new(spool.path().to_owned(), 0),
         };
         let files = Files::open(

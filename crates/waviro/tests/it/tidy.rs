@@ -27,7 +27,7 @@ const LEAVES: [&str; 11] = [
     "clock",
     "config",
     "disk",
-    "door",
+    "http",
     "invisible",
     "lenient_json",
     "lifecycle",

@@ -6,7 +6,7 @@ use waviro_link::{OfflineCause, Status, UnlinkedCause};
 use super::super::body::TEXT_CAP;
 use super::{ApiError, Language, MediaFault, UrlFault};
 use crate::bots::why_unreachable;
-use crate::door::NoPermit;
+use crate::http::NoPermit;
 use crate::lenient_json::{Cause, Fault};
 use crate::net::Refused;
 use crate::once::KEY_CAP;

@@ -5,7 +5,7 @@ use waviro_link::{Status, UnlinkedCause};
 
 use super::{Endpoint, Takes, What, Whom};
 use crate::api::error::{ApiError, MediaFault, UrlFault};
-use crate::door::NoPermit;
+use crate::http::NoPermit;
 use crate::lenient_json::{Cause, Fault};
 use crate::outbox::NoRoom;
 

@@ -9,7 +9,7 @@ use super::{Limit, Problem};
 use crate::bots::{
     AddError, BadKey, BadSetting, NoCode, NoSuchBot, RenameError, SetKeyError, why_unreachable,
 };
-use crate::door::BodyFault;
+use crate::http::BodyFault;
 use crate::net::{FetchError, NetError};
 use crate::once::OnceError;
 use crate::outbox::Refusal;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 
-use crate::door::NoPermit;
+use crate::http::NoPermit;
 use crate::outbox::NoRoom;
 
 /// A limit reached by a request.

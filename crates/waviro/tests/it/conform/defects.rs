@@ -10,8 +10,8 @@ mod answer;
 mod bot;
 mod callback;
 mod contact;
-mod door;
 mod group;
+mod http;
 mod location;
 mod media;
 mod text;
@@ -104,7 +104,7 @@ fn file(asked: &Asked) -> &str {
 
 pub fn all() -> Vec<Defect> {
     [
-        door::defects(),
+        http::defects(),
         answer::defects(),
         text::defects(),
         media::defects(),

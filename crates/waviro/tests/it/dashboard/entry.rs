@@ -10,7 +10,7 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tower::ServiceExt;
 use url::form_urlencoded;
-use waviro::door::Peer;
+use waviro::http::Peer;
 use waviro::store::UserRole;
 
 use crate::front::Front;

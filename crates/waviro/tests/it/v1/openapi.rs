@@ -7,7 +7,7 @@ use std::path::Path;
 use axum::body::Body;
 use axum::http::{Method, Request};
 use serde_json::{Value, json};
-use waviro::door::Refusal;
+use waviro::http::Refusal;
 use waviro::v1::problem::Problem;
 
 use super::{Desk, filled};

@@ -40,7 +40,7 @@ pub fn defects() -> Vec<Defect> {
             },
         ),
         answered(
-            "a door without a lock",
+            "an API without a key check",
             &["key"],
             &["key.missing"],
             |asked, answer| {

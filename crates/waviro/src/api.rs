@@ -36,8 +36,8 @@ use crate::bots::Bots;
 use crate::clock::Clock;
 use crate::config::Limits;
 use crate::http::{self, Bounds, WrongKeys, header};
+use crate::idempotency::Idempotency;
 use crate::net::Net;
-use crate::once::Once;
 use crate::outbox::Outbox;
 
 use error::{ApiError, Language};
@@ -48,7 +48,7 @@ pub struct Api {
     outbox: Outbox,
     net: Net,
     clock: Clock,
-    once: Once,
+    idempotency: Idempotency,
     wrong_keys: Arc<WrongKeys>,
     body: Bounds,
     qr_within: Duration,
@@ -68,7 +68,7 @@ impl Api {
         outbox: Outbox,
         net: Net,
         clock: Clock,
-        once: Once,
+        idempotency: Idempotency,
         limits: &Limits,
         wrong_keys: Arc<WrongKeys>,
         stop: CancellationToken,
@@ -77,7 +77,7 @@ impl Api {
             bots,
             outbox,
             net,
-            once,
+            idempotency,
             wrong_keys,
             clock,
             body: limits.into(),

@@ -22,9 +22,9 @@ use crate::dashboard::{Dashboard, Setup};
 use crate::disk::Floor;
 use crate::files::{Files, FilesError, Keeping};
 use crate::http::{LoginAttempts, Permits, Proxies, WrongKeys, behind_proxies};
+use crate::idempotency::Idempotency;
 use crate::jobs::{Jobs, retention};
 use crate::net::{Net, NetError};
-use crate::once::Once;
 use crate::outbox::{Outbox, Settings};
 use crate::store::{Store, StoreError};
 use crate::telemetry::panics;
@@ -113,8 +113,14 @@ impl App {
         .await?;
         let (limits, base_path) = (&config.limits, &config.server.base_path);
         let wrong_keys = Arc::new(WrongKeys::new(limits.wrong_keys_per_minute, clock.clone()));
-        let once = Once::new(store.clone(), clock.clone(), limits.kept_answers_mib);
-        chores(&outbox, &once, metrics.clone(), &clock, (&tasks, &stop));
+        let idempotency = Idempotency::new(store.clone(), clock.clone(), limits.kept_answers_mib);
+        chores(
+            &outbox,
+            &idempotency,
+            metrics.clone(),
+            &clock,
+            (&tasks, &stop),
+        );
         let users = Users::new(store.clone(), clock.clone(), limits.logins_waiting);
         let rooms = Rooms {
             store: store.clone(),
@@ -124,7 +130,7 @@ impl App {
             profiles: profiles.clone(),
             files,
             users: users.clone(),
-            once: once.clone(),
+            idempotency: idempotency.clone(),
             clock: clock.clone(),
             wrong_keys: Arc::clone(&wrong_keys),
             tasks: tasks.clone(),
@@ -152,7 +158,7 @@ impl App {
             outbox,
             net,
             clock.clone(),
-            once,
+            idempotency,
             limits,
             wrong_keys,
             stopping,
@@ -261,7 +267,7 @@ impl App {
 /// Starts the periodic tasks that can restart after a panic.
 fn chores(
     outbox: &Outbox,
-    once: &Once,
+    idempotency: &Idempotency,
     metrics: Option<PrometheusHandle>,
     clock: &Clock,
     (tasks, stop): (&TaskTracker, &CancellationToken),
@@ -273,7 +279,7 @@ fn chores(
         clock.clone(),
         sweep,
     ));
-    let (swept, end) = (once.clone(), stop.clone());
+    let (swept, end) = (idempotency.clone(), stop.clone());
     let sweep = move || swept.clone().keep_swept(end.clone());
     tasks.spawn(panics::restarted(
         "sweep of kept answers",

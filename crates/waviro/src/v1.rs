@@ -21,11 +21,11 @@ mod deliveries;
 mod endpoints;
 mod events;
 mod health;
+mod idempotency;
 mod keys;
 mod linking;
 mod media;
 mod messages;
-mod once;
 mod openapi;
 mod rules;
 mod secrets;
@@ -56,8 +56,8 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::files::Files;
 use crate::http::{self, Bounds, Permits, WrongKeys};
+use crate::idempotency::Idempotency;
 use crate::net::Net;
-use crate::once::Once;
 use crate::outbox::Outbox;
 use crate::store::Store;
 use crate::tokens::Tokens;
@@ -103,7 +103,7 @@ pub struct Rooms {
     /// all passwords.
     pub users: Users,
     /// The stored responses to idempotency keys.
-    pub once: Once,
+    pub idempotency: Idempotency,
     /// The clock.
     pub clock: Clock,
     /// Counts wrong keys and tokens for all routers.
@@ -179,7 +179,7 @@ pub fn router(v1: Arc<V1>, base_path: &str) -> Router {
     }
     router
         .layer(from_fn(viewer::conceal))
-        .layer(from_fn_with_state(Arc::clone(&v1), once::once))
+        .layer(from_fn_with_state(Arc::clone(&v1), idempotency::middleware))
         .layer(from_fn_with_state(v1.body.cap, answer))
         .with_state(v1)
 }

@@ -16,9 +16,9 @@ use waviro_link::{DialFailure, LinkError, Number, Status};
 
 use crate::bots::NoCode;
 use crate::http::{self, BodyFault};
+use crate::idempotency::IdempotencyError;
 use crate::lenient_json::Fault;
 use crate::net::{FetchError, NetError, Refused};
-use crate::once::OnceError;
 use crate::outbox::{NoRoom, Refusal};
 
 pub use language::Language;
@@ -358,11 +358,11 @@ impl From<NoCode> for ApiError {
     }
 }
 
-impl From<OnceError> for ApiError {
-    fn from(error: OnceError) -> Self {
+impl From<IdempotencyError> for ApiError {
+    fn from(error: IdempotencyError) -> Self {
         match error {
-            OnceError::OtherBody => Self::IdempotencyConflict,
-            OnceError::Store(cause) => {
+            IdempotencyError::OtherBody => Self::IdempotencyConflict,
+            IdempotencyError::Store(cause) => {
                 error!(%cause, "a kept answer could not be looked for");
                 Self::Internal
             }

@@ -6,7 +6,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::once::REPLAY;
+use crate::idempotency::REPLAY;
 use crate::outbox::Accepted;
 use crate::store::KeptAnswer;
 

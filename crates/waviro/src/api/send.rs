@@ -17,7 +17,7 @@ use super::reply::{Again, Reply, Sent};
 use super::{Api, sendcontact, sendlocation, sendmedia, sendwa};
 use crate::bots::Bot;
 use crate::http;
-use crate::once::{Begun, First, Key};
+use crate::idempotency::{Begun, First, Key};
 use crate::outbox::{Accepted, Draft, NewMessage, Taken};
 
 /// The kind of chat that a path is for.
@@ -86,7 +86,7 @@ pub(super) async fn send(
         return Ok(Sending::Now(reply(&accepted)));
     };
     let (who, path) = (format!("bot {}", bot.slot()), path(whom, what));
-    let first = match api.once.begin(&who, &path, &key, &body).await? {
+    let first = match api.idempotency.begin(&who, &path, &key, &body).await? {
         Begun::Again(kept) => return Ok(Sending::Before(Again(kept))),
         Begun::First(first) => first,
     };
@@ -101,7 +101,7 @@ async fn send_first(
     first: &First,
 ) -> Result<Sending, ApiError> {
     let keep = |accepted: &Accepted| first.keeping(200, reply(accepted).text());
-    match api.outbox.accept_once(bot, message, &keep).await? {
+    match api.outbox.accept_with_key(bot, message, &keep).await? {
         Taken::New(accepted) => Ok(Sending::Now(reply(&accepted))),
         Taken::Before(kept) => Ok(Sending::Before(Again(first.same(kept)?))),
     }

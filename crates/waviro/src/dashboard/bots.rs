@@ -153,7 +153,7 @@ pub(super) async fn add(
     }));
     let added = shared
         .inside
-        .once(&me.caller, "/v1/bots", body, form.once());
+        .once(&me.caller, "/v1/bots", body, form.idempotency_key());
     match added.await {
         Ok((added, before)) => {
             me.frame.repeated = before;

@@ -201,7 +201,9 @@ async fn again(shared: &Shared, me: &mut Me, bot: i32, form: &Form) -> Result<Ag
     }
     let path = format!("/v1/bots/{bot}/deliveries/replay");
     let body = Some(Value::Object(body));
-    let asked = shared.inside.once(&me.caller, &path, body, form.once());
+    let asked = shared
+        .inside
+        .once(&me.caller, &path, body, form.idempotency_key());
     let (told, before) = asked.await?;
     me.frame.repeated = before;
     let rest = told["next_after"].as_i64().map(|after| Rest {

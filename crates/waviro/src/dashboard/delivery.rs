@@ -82,7 +82,7 @@ pub(super) async fn again(
     let path = format!("/v1/bots/{bot}/deliveries/{id}/replay");
     let asked = shared
         .inside
-        .once(&me.caller, &path, Some(body), form.once());
+        .once(&me.caller, &path, Some(body), form.idempotency_key());
     match asked.await {
         // A replay with another body creates a new delivery.
         Ok((due, before)) => {

@@ -30,7 +30,7 @@ impl Form {
 
     /// Returns an idempotency key made of the form's one-time word and all fields, or `None` if the
     /// form came from no page of the dashboard. The same form sent twice has its effect only once.
-    pub(super) fn once(&self) -> Option<String> {
+    pub(super) fn idempotency_key(&self) -> Option<String> {
         if self.raw("once").is_empty() {
             return None;
         }

@@ -54,7 +54,7 @@ pub(super) struct Frame {
     pub(super) htmx: String,
     /// A random word, different for each page. A form with the word has its effect only once: the
     /// reload of a page sends its form again.
-    pub(super) once: String,
+    pub(super) form_nonce: String,
     /// True if the form before the page was a repetition and had no effect.
     pub(super) repeated: bool,
     /// The fingerprint of the gateway's state before the page was built ([`Shared::fingerprint`]).
@@ -89,7 +89,7 @@ impl Frame {
             base: shared.base.clone(),
             user: None,
             phones: shared.phones.get().cloned(),
-            once: format!("{:032x}", rand::random::<u128>()),
+            form_nonce: format!("{:032x}", rand::random::<u128>()),
             repeated: uri.query().is_some_and(|query| query == REPEATED),
             seen: shared.fingerprint(),
             part: headers.contains_key(&HX_REQUEST),
@@ -119,7 +119,7 @@ impl Frame {
             style: String::new(),
             script: String::new(),
             htmx: String::new(),
-            once: String::new(),
+            form_nonce: String::new(),
             repeated: false,
             seen: 0,
             part: false,

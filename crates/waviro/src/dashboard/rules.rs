@@ -161,7 +161,9 @@ pub(super) async fn act(
         "add" => {
             let fields = RuleFields::read(&form);
             let (inside, body) = (&shared.inside, Some(fields.body()));
-            let done = inside.once(&me.caller, &rules, body, form.once()).await;
+            let done = inside
+                .once(&me.caller, &rules, body, form.idempotency_key())
+                .await;
             shown.fields = fields;
             before = matches!(done, Ok((_, true)));
             done.err()

@@ -82,7 +82,9 @@ pub(super) async fn send(
     let kind = kind_of(form.raw("kind"));
     let path = format!("/v1/bots/{bot}/messages");
     let body = Some(message(kind, &form));
-    let asked = shared.inside.once(&me.caller, &path, body, form.once());
+    let asked = shared
+        .inside
+        .once(&me.caller, &path, body, form.idempotency_key());
     match asked.await {
         Ok((answer, before)) => {
             me.frame.repeated = before;

@@ -145,7 +145,9 @@ pub(super) async fn change(
     } = order;
     let inside = &shared.inside;
     let done = if method == Method::POST {
-        let done = inside.once(&me.caller, &path, body, form.once()).await;
+        let done = inside
+            .once(&me.caller, &path, body, form.idempotency_key())
+            .await;
         done.map(|(answer, before)| {
             me.frame.repeated = before;
             answer

@@ -135,7 +135,7 @@ pub(super) async fn add(
     });
     let added = shared
         .inside
-        .once(&me.caller, "/v1/users", Some(body), form.once());
+        .once(&me.caller, "/v1/users", Some(body), form.idempotency_key());
     match added.await {
         Ok((_, before)) => {
             let users = format!("{}/users", me.frame.home);

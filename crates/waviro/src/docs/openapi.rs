@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::catalogue::{self, Endpoint, Section, Takes, Text};
 use super::origin::Origin;
 use crate::api::error::Language;
-use crate::once::KEY_CAP;
+use crate::idempotency::KEY_CAP;
 
 /// A map in insertion order. `serde_json`'s own maps are sorted, and viewers show paths in the
 /// order of the file.

@@ -54,7 +54,7 @@ impl Outbox {
     ///
     /// # Errors
     /// The same as [`Outbox::accept`].
-    pub async fn accept_once(
+    pub async fn accept_with_key(
         &self,
         bot: &Arc<Bot>,
         message: NewMessage,
@@ -150,7 +150,7 @@ impl Outbox {
             let accepting = match keep {
                 Some(keep) => {
                     let keeping = keep(&accepted);
-                    self.0.store.accept_once(row, keeping, bot.lane()).await
+                    self.0.store.accept_with_key(row, keeping, bot.lane()).await
                 }
                 None => self.0.store.accept(row, bot.lane()).await,
             };

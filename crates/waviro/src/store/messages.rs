@@ -15,7 +15,7 @@ use super::writer::Command;
 use super::{KeepingAnswer, KeptAnswer, Store, StoreError};
 use crate::clock::Millis;
 
-pub(super) use insert::{Putting, apply, apply_once, insert};
+pub(super) use insert::{Putting, apply, apply_with_key, insert};
 
 /// A message to be accepted.
 #[derive(Debug, Clone)]
@@ -53,7 +53,7 @@ pub enum Accepting {
         /// The id of the previous message.
         of: MessageId,
     },
-    /// Only from [`Store::accept_once`]: the message was accepted before, with this response.
+    /// Only from [`Store::accept_with_key`]: the message was accepted before, with this response.
     Before(KeptAnswer),
 }
 
@@ -177,7 +177,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::accept`].
-    pub async fn accept_once(
+    pub async fn accept_with_key(
         &self,
         row: NewMessageRow,
         keeping: KeepingAnswer,

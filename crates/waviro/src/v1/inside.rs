@@ -16,7 +16,7 @@ use tracing::error;
 use super::auth::Caller;
 use super::problem::{Answered, Problem};
 use crate::http::header;
-use crate::once::{KEY, REPLAY};
+use crate::idempotency::{KEY, REPLAY};
 
 /// The maximum number of bytes of a response; handlers return less.
 pub(super) const ANSWER_CAP: usize = 16 * 1024 * 1024;

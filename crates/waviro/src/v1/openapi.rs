@@ -25,7 +25,7 @@ use utoipa_axum::routes;
 use super::V1;
 use super::answers::refusal;
 use super::problem::ProblemBody;
-use crate::once::KEY_CAP;
+use crate::idempotency::KEY_CAP;
 
 /// The path below a base path.
 const PATH: &str = "/v1/openapi.json";

@@ -15,7 +15,7 @@ const ROWS: [&[&str]; 12] = [
     &["api", "events", "health", "v1"],
     &["jobs"],
     &["outbox", "files"],
-    &["bots", "once", "tokens", "users"],
+    &["bots", "idempotency", "tokens", "users"],
     &["net"],
     &["store"],
     &["answer", "keyword"],

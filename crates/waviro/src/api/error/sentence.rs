@@ -7,9 +7,9 @@ use super::super::body::TEXT_CAP;
 use super::{ApiError, Language, MediaFault, UrlFault};
 use crate::bots::why_unreachable;
 use crate::http::NoPermit;
+use crate::idempotency::KEY_CAP;
 use crate::lenient_json::{Cause, Fault};
 use crate::net::Refused;
-use crate::once::KEY_CAP;
 use crate::outbox::{FILE_CAP, NoRoom};
 
 impl ApiError {

@@ -83,7 +83,7 @@ pub(in crate::store) async fn apply(
 }
 
 /// Inserts accepts with a response to store, one after the other.
-pub(in crate::store) async fn apply_once(
+pub(in crate::store) async fn apply_with_key(
     accepts: &mut [Accept],
     connection: &mut AnyConnection,
     counters: &mut Counters,

@@ -14,7 +14,7 @@ use super::{Command, Counters, Other};
 pub(super) struct Batch {
     accepts: Vec<Accept>,
     /// Accepts with a response to store.
-    once: Vec<Accept>,
+    keyed: Vec<Accept>,
     raises: Vec<Raise>,
     posted: Vec<Posted>,
     replying: Vec<Replying>,
@@ -27,7 +27,7 @@ impl FromIterator<Command> for Batch {
         for command in commands {
             match command {
                 Command::Accept(accept) if accept.is_one_statement() => batch.accepts.push(*accept),
-                Command::Accept(accept) => batch.once.push(*accept),
+                Command::Accept(accept) => batch.keyed.push(*accept),
                 Command::Raise(raise) => batch.raises.push(raise),
                 Command::Posted(posted) => batch.posted.push(posted),
                 Command::Replying(replying) => batch.replying.push(replying),
@@ -41,7 +41,7 @@ impl FromIterator<Command> for Batch {
 impl Batch {
     pub(super) fn len(&self) -> usize {
         self.accepts.len()
-            + self.once.len()
+            + self.keyed.len()
             + self.raises.len()
             + self.posted.len()
             + self.replying.len()
@@ -52,7 +52,7 @@ impl Batch {
     pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
         let of = |count: usize, name| (count > 0).then_some(name);
         let frequent = [
-            of(self.accepts.len() + self.once.len(), "accept"),
+            of(self.accepts.len() + self.keyed.len(), "accept"),
             of(self.raises.len(), "raise"),
             of(self.posted.len(), "posted"),
             of(self.replying.len(), "reply"),
@@ -73,7 +73,7 @@ impl Batch {
         counters: &mut Counters,
     ) -> Result<(), StoreError> {
         messages::apply(&mut self.accepts, connection, counters).await?;
-        messages::apply_once(&mut self.once, connection, counters).await?;
+        messages::apply_with_key(&mut self.keyed, connection, counters).await?;
         acks::apply(&mut self.raises, connection, counters).await?;
         deliveries::apply_posted(&mut self.posted, connection, counters).await?;
         deliveries::apply_replies(&mut self.replying, connection, counters).await?;
@@ -85,7 +85,7 @@ impl Batch {
 
     pub(super) fn answer(self, done: &Result<(), StoreError>) {
         // The lane relies on the order of insertion.
-        for accept in self.accepts.into_iter().chain(self.once) {
+        for accept in self.accepts.into_iter().chain(self.keyed) {
             accept.answer(done.clone());
         }
         for raise in self.raises {
@@ -103,7 +103,7 @@ impl Batch {
     }
 
     pub(super) fn singles(self) -> Vec<Self> {
-        let accepts = self.accepts.into_iter().chain(self.once);
+        let accepts = self.accepts.into_iter().chain(self.keyed);
         let commands = (accepts.map(|accept| Command::Accept(Box::new(accept))))
             .chain(self.raises.into_iter().map(Command::Raise))
             .chain(self.posted.into_iter().map(Command::Posted))

@@ -18,7 +18,7 @@ use super::super::problem::Problem;
 use super::MessageView;
 use crate::bots::Bot;
 use crate::outbox::{Accepted, Draft, NewMessage, Taken};
-use crate::v1::once::{self, Keyed};
+use crate::v1::idempotency::{self, Keyed};
 
 /// A message to send, with exactly one of text, media, location and contact.
 #[derive(ToSchema)]
@@ -175,15 +175,15 @@ async fn accept(
     // response replaces the id shortly afterwards.
     let keep = |accepted: &Accepted| {
         let status = StatusCode::ACCEPTED.as_u16();
-        first.keeping(status, once::accepted(accepted.id.as_str()))
+        first.keeping(status, idempotency::accepted(accepted.id.as_str()))
     };
-    match v1.outbox.accept_once(bot, message, &keep).await? {
+    match v1.outbox.accept_with_key(bot, message, &keep).await? {
         Taken::New(accepted) => Ok(accepted.id.as_str().to_owned()),
         // An earlier request committed the message after its client had disconnected; the current
         // request is the retry.
         Taken::Before(kept) => {
             let kept = first.same(kept)?;
-            let id = once::accepted_id(&kept).map(ToOwned::to_owned);
+            let id = idempotency::accepted_id(&kept).map(ToOwned::to_owned);
             id.ok_or(Problem::Busy)
         }
     }

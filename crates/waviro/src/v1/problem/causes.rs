@@ -10,8 +10,8 @@ use crate::bots::{
     AddError, BadKey, BadSetting, NoCode, NoSuchBot, RenameError, SetKeyError, why_unreachable,
 };
 use crate::http::BodyFault;
+use crate::idempotency::IdempotencyError;
 use crate::net::{FetchError, NetError};
-use crate::once::OnceError;
 use crate::outbox::Refusal;
 use crate::store::StoreError;
 use crate::tokens::AddTokenError;
@@ -24,11 +24,11 @@ impl From<StoreError> for Problem {
     }
 }
 
-impl From<OnceError> for Problem {
-    fn from(error: OnceError) -> Self {
+impl From<IdempotencyError> for Problem {
+    fn from(error: IdempotencyError) -> Self {
         match error {
-            OnceError::OtherBody => Self::IdempotencyConflict,
-            OnceError::Store(cause) => cause.into(),
+            IdempotencyError::OtherBody => Self::IdempotencyConflict,
+            IdempotencyError::Store(cause) => cause.into(),
         }
     }
 }

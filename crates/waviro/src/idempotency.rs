@@ -3,7 +3,7 @@
 //!
 //! A key belongs to one caller and one path. The first response is stored for a day, or until the
 //! caller's stored responses exceed their limit. If the request writes to the database, the
-//! response is stored in the same transaction ([`crate::store::Store::accept_once`]). A refusal is
+//! response is stored in the same transaction ([`crate::store::Store::accept_with_key`]). A refusal is
 //! not stored: the request had no effect and may succeed later.
 //!
 //! Of two concurrent requests with the same key, the second waits for the first. One process serves
@@ -58,7 +58,7 @@ pub struct BadKey;
 
 /// The stored responses of the last day. Cheap to clone.
 #[derive(Clone)]
-pub struct Once(Arc<Inner>);
+pub struct Idempotency(Arc<Inner>);
 
 struct Inner {
     store: Store,
@@ -80,7 +80,7 @@ pub enum Begun {
 
 /// The exclusive right to execute the request of a key.
 pub struct First {
-    once: Once,
+    idempotency: Idempotency,
     id: String,
     caller: String,
     request_sha256: String,
@@ -91,7 +91,7 @@ pub struct First {
 
 /// The causes to refuse a request with an idempotency key.
 #[derive(Debug, thiserror::Error)]
-pub enum OnceError {
+pub enum IdempotencyError {
     /// The key was used with another body.
     #[error("the key was used for another request")]
     OtherBody,
@@ -127,7 +127,7 @@ impl Key {
     }
 }
 
-impl Once {
+impl Idempotency {
     /// Creates the set without requests in progress. The stored responses of one caller take at
     /// most `most_mib` (`limits.kept_answers_mib`).
     #[must_use]
@@ -144,14 +144,14 @@ impl Once {
     /// another request with the same key is in progress.
     ///
     /// # Errors
-    /// [`OnceError`].
+    /// [`IdempotencyError`].
     pub async fn begin(
         &self,
         who: &str,
         path: &str,
         key: &Key,
         body: &[u8],
-    ) -> Result<Begun, OnceError> {
+    ) -> Result<Begun, IdempotencyError> {
         let mut hash = Sha256::new();
         for part in [who, path, key.as_str()] {
             hash.update(part);
@@ -160,7 +160,7 @@ impl Once {
         let id = hex::encode(hash.finalize());
         let turn = self.turn(&id).lock_owned().await;
         let first = First {
-            once: self.clone(),
+            idempotency: self.clone(),
             request_sha256: hex::encode(Sha256::digest(body)),
             request_bytes: body.len(),
             caller: who.to_owned(),
@@ -219,18 +219,18 @@ impl First {
     /// Returns the response as a row to store in the transaction of the request's own change.
     #[must_use]
     pub fn keeping(&self, status: u16, answer: String) -> KeepingAnswer {
-        let at = self.once.0.clock.now();
+        let at = self.idempotency.0.clock.now();
         KeepingAnswer {
             id: self.id.clone(),
             caller: self.caller.clone(),
-            most: self.once.0.most,
+            most: self.idempotency.0.most,
             kept: KeptAnswer {
                 request_sha256: self.request_sha256.clone(),
                 status,
                 answer,
             },
             at,
-            since: since(self.once.0.clock.steady()),
+            since: since(self.idempotency.0.clock.steady()),
         }
     }
 
@@ -245,18 +245,22 @@ impl First {
     /// # Errors
     /// Any [`StoreError`].
     pub async fn keep(&self, status: u16, answer: String) -> Result<(), StoreError> {
-        self.once.0.store.keep(self.keeping(status, answer)).await
+        self.idempotency
+            .0
+            .store
+            .keep(self.keeping(status, answer))
+            .await
     }
 
     /// Returns a stored response if its request had the same body.
     ///
     /// # Errors
-    /// [`OnceError::OtherBody`].
-    pub fn same(&self, kept: KeptAnswer) -> Result<KeptAnswer, OnceError> {
+    /// [`IdempotencyError::OtherBody`].
+    pub fn same(&self, kept: KeptAnswer) -> Result<KeptAnswer, IdempotencyError> {
         if kept.request_sha256 == self.request_sha256 {
             Ok(kept)
         } else {
-            Err(OnceError::OtherBody)
+            Err(IdempotencyError::OtherBody)
         }
     }
 }

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::Request;
 use futures::FutureExt;
 use serde_json::{Value, json};
-use waviro::once::{Begun, Key, Once, OnceError};
+use waviro::idempotency::{Begun, Idempotency, IdempotencyError, Key};
 use waviro::outbox::{Accepted, Taken};
 use waviro_link::fake::FakeConnector;
 
@@ -127,8 +127,11 @@ async fn another_bots_key_is_another_key() {
 }
 
 /// Does the work of the endpoint without HTTP and returns the message id.
-async fn accept(rig: &Rig, once: &Once, key: &Key) -> String {
-    let begun = once.begin("bot 1", "sendwa", key, b"halo").await.unwrap();
+async fn accept(rig: &Rig, idempotency: &Idempotency, key: &Key) -> String {
+    let begun = idempotency
+        .begin("bot 1", "sendwa", key, b"halo")
+        .await
+        .unwrap();
     let first = match begun {
         Begun::Again(kept) => return kept.answer,
         Begun::First(first) => first,
@@ -136,7 +139,11 @@ async fn accept(rig: &Rig, once: &Once, key: &Key) -> String {
     let keep = |accepted: &Accepted| first.keeping(200, accepted.id.as_str().to_owned());
     let message = message(ANI, "halo", None);
     let outbox = &rig.engine.outbox;
-    match outbox.accept_once(&rig.bot, message, &keep).await.unwrap() {
+    match outbox
+        .accept_with_key(&rig.bot, message, &keep)
+        .await
+        .unwrap()
+    {
         Taken::New(accepted) => accepted.id.as_str().to_owned(),
         Taken::Before(kept) => first.same(kept).unwrap().answer,
     }
@@ -154,10 +161,10 @@ async fn wherever_a_request_is_cut_off_the_next_under_its_key_makes_it_one_messa
     for crash in [false, true] {
         for polls in 0..12 {
             let mut rig = Rig::online().await;
-            let once = Once::new(rig.engine.store.clone(), rig.clock.clone(), 128);
+            let idempotency = Idempotency::new(rig.engine.store.clone(), rig.clock.clone(), 128);
             {
                 let key = key();
-                let mut cut = pin!(accept(&rig, &once, &key));
+                let mut cut = pin!(accept(&rig, &idempotency, &key));
                 for _ in 0..polls {
                     if cut.as_mut().now_or_never().is_some() {
                         break;
@@ -169,13 +176,13 @@ async fn wherever_a_request_is_cut_off_the_next_under_its_key_makes_it_one_messa
                 rig.crash_and_restart(FakeConnector::online(number(OWN)))
                     .await;
             }
-            let once = if crash {
-                Once::new(rig.engine.store.clone(), rig.clock.clone(), 128)
+            let idempotency = if crash {
+                Idempotency::new(rig.engine.store.clone(), rig.clock.clone(), 128)
             } else {
-                once
+                idempotency
             };
-            let id = accept(&rig, &once, &key()).await;
-            assert_eq!(accept(&rig, &once, &key()).await, id);
+            let id = accept(&rig, &idempotency, &key()).await;
+            assert_eq!(accept(&rig, &idempotency, &key()).await, id);
             until(
                 || async { rig.engine.store.pending_count() },
                 |count| *count == 0,
@@ -197,17 +204,17 @@ async fn wherever_a_request_is_cut_off_the_next_under_its_key_makes_it_one_messa
 #[tokio::test]
 async fn what_is_older_than_a_day_is_swept() {
     let rig = Rig::online().await;
-    let once = Once::new(rig.engine.store.clone(), rig.clock.clone(), 128);
-    let id = accept(&rig, &once, &key()).await;
-    let other = once.begin("bot 1", "sendwa", &key(), b"lain").await;
-    assert!(matches!(other, Err(OnceError::OtherBody)));
+    let idempotency = Idempotency::new(rig.engine.store.clone(), rig.clock.clone(), 128);
+    let id = accept(&rig, &idempotency, &key()).await;
+    let other = idempotency.begin("bot 1", "sendwa", &key(), b"lain").await;
+    assert!(matches!(other, Err(IdempotencyError::OtherBody)));
     let store = &rig.engine.store;
-    let day = waviro::clock::millis(waviro::once::KEPT_FOR);
+    let day = waviro::clock::millis(waviro::idempotency::KEPT_FOR);
     assert_eq!(
         store.forget_kept(rig.clock.now() - day, 10).await.unwrap(),
         (0, false)
     );
-    assert_eq!(accept(&rig, &once, &key()).await, id);
+    assert_eq!(accept(&rig, &idempotency, &key()).await, id);
     rig.pass(Duration::from_hours(25));
     assert_eq!(
         store.forget_kept(rig.clock.now() - day, 10).await.unwrap(),

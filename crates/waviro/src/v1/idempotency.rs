@@ -37,7 +37,7 @@ use super::V1;
 use super::auth::Caller;
 use super::problem::{Limit, Problem};
 use crate::http;
-use crate::once::{Begun, First, KEY_CAP, Key, REPLAY};
+use crate::idempotency::{Begun, First, KEY_CAP, Key, REPLAY};
 use crate::store::{KeptAnswer, StoreError};
 
 /// The maximum number of bytes of a response to store; handlers return less.
@@ -95,7 +95,11 @@ struct Kept {
 }
 
 /// Middleware: returns the stored response to a repeated request.
-pub(super) async fn once(State(v1): State<Arc<V1>>, request: Request, next: Next) -> Response {
+pub(super) async fn middleware(
+    State(v1): State<Arc<V1>>,
+    request: Request,
+    next: Next,
+) -> Response {
     if request.method() != Method::POST {
         return next.run(request).await;
     }
@@ -125,7 +129,7 @@ async fn keyed(v1: &Arc<V1>, key: &Key, request: Request, next: Next) -> Result<
     // handler decides about the request as about a new request.
     let who = format!("{}\n{:?}", caller.shown(), caller.role);
     let who = hex::encode(Sha256::digest(who));
-    let first = match v1.once.begin(&who, &path, key, &body).await? {
+    let first = match v1.idempotency.begin(&who, &path, key, &body).await? {
         Begun::Again(kept) => {
             if let Some(id) = accepted_id(&kept) {
                 parts.extensions.insert(Keyed::Accepted(id.to_owned()));

@@ -11,10 +11,10 @@ pub mod answers;
 pub mod auth;
 pub mod body;
 pub mod inside;
-pub mod moment;
 pub mod page;
 pub mod problem;
 pub mod query;
+pub mod timestamp;
 
 mod bots;
 mod deliveries;

@@ -11,9 +11,9 @@ use url::Url;
 use waviro_link::{GroupId, Number};
 
 use super::V1;
-use super::moment::Moment;
 use super::problem::{BadUrl, NAME_FORM, Problem};
-use super::query::MOMENT;
+use super::query::TIMESTAMP_FORM;
+use super::timestamp::Timestamp;
 use crate::bots::{SecretKey, WebhookKey};
 use crate::clock::Millis;
 use crate::config::AllowedNetwork;
@@ -151,9 +151,9 @@ impl Fields {
     ///
     /// # Errors
     /// [`Problem::InvalidField`].
-    pub fn moment(&self, field: &'static str) -> Result<Option<Millis>, Problem> {
-        let text = self.text(field).map_err(|_| wrong(field, MOMENT))?;
-        text.map(|text| Moment::parse(text).ok_or_else(|| wrong(field, MOMENT)))
+    pub fn timestamp(&self, field: &'static str) -> Result<Option<Millis>, Problem> {
+        let text = self.text(field).map_err(|_| wrong(field, TIMESTAMP_FORM))?;
+        text.map(|text| Timestamp::parse(text).ok_or_else(|| wrong(field, TIMESTAMP_FORM)))
             .transpose()
     }
 

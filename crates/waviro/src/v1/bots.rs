@@ -18,9 +18,9 @@ use super::answers::{AdminOnly, Conflict};
 use super::auth::{Admin, AtBot, Caller};
 use super::body::{Body, Fields, FromFields, required};
 use super::health::Health;
-use super::moment::Moment;
 use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
+use super::timestamp::Timestamp;
 use crate::bots::{Bot, OwnKeys, SecretKey, WebhookKey};
 
 pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
@@ -55,7 +55,7 @@ pub struct BotView {
     #[schema(required, example = "tls_unknown_ca")]
     cause_code: Option<&'static str>,
     /// When the bot was added.
-    created_at: Moment,
+    created_at: Timestamp,
     /// The health of the bot.
     health: Health,
 }
@@ -263,7 +263,7 @@ impl BotView {
             state: LinkState::of(&status),
             cause: status.cause().map(Cow::into_owned),
             cause_code: status.failure().map(DialFailure::code),
-            created_at: Moment(bot.created_at()),
+            created_at: Timestamp(bot.created_at()),
             health: Health::of(bot, v1).await?,
         })
     }

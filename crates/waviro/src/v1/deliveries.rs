@@ -18,10 +18,10 @@ use utoipa_axum::routes;
 
 use super::V1;
 use super::auth::{AtBot, path_id};
-use super::moment::Moment;
 use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
 use super::query::Query;
+use super::timestamp::Timestamp;
 use crate::store::{
     AttemptRow, Callback, DeliveryAfter, DeliveryFilter, DeliveryKind, DeliveryRow, Fate, lane,
 };
@@ -92,13 +92,13 @@ pub struct DeliveryView {
     /// When the next attempt is due; null if the delivery has ended, is in progress, or waits for
     /// an earlier delivery.
     #[schema(required)]
-    next_attempt_at: Option<Moment>,
+    next_attempt_at: Option<Timestamp>,
     /// True if an attempt is in progress or about to start.
     under_way: bool,
     /// When the endpoint was switched off. No attempt is made until the endpoint is switched on
     /// again.
     #[schema(required)]
-    endpoint_off_since: Option<Moment>,
+    endpoint_off_since: Option<Timestamp>,
     /// The error of the last failed attempt.
     #[schema(required, example = "status 500")]
     last_error: Option<String>,
@@ -109,7 +109,7 @@ pub struct DeliveryView {
     note: Option<String>,
     /// When the messages of the webhook reply were sent to the chat.
     #[schema(required)]
-    replied_at: Option<Moment>,
+    replied_at: Option<Timestamp>,
     /// How often the delivery was replayed.
     #[schema(minimum = 0)]
     replays: i64,
@@ -118,10 +118,10 @@ pub struct DeliveryView {
     #[schema(required)]
     replay_of: Option<i64>,
     /// When the delivery was created.
-    created_at: Moment,
+    created_at: Timestamp,
     /// When the delivery ended.
     #[schema(required)]
-    ended_at: Option<Moment>,
+    ended_at: Option<Timestamp>,
 }
 
 /// A delivery with its attempts.
@@ -142,7 +142,7 @@ pub struct FullDelivery {
 #[schema(as = Attempt)]
 pub struct AttemptView {
     /// When the attempt began.
-    at: Moment,
+    at: Timestamp,
     /// The URL of the attempt.
     url: String,
     /// The header `webhook-id`. An endpoint may ignore a repeated id.
@@ -190,10 +190,10 @@ pub struct DeliveryParams {
     endpoint: Option<Url>,
     /// Deliveries created at the given time or later, RFC 3339.
     #[param(inline, nullable = false)]
-    since: Option<Moment>,
+    since: Option<Timestamp>,
     /// Deliveries created before the given time, RFC 3339.
     #[param(inline, nullable = false)]
-    until: Option<Moment>,
+    until: Option<Timestamp>,
 }
 
 /// The names of the states with their value in the store; `None` is a delivery in progress.
@@ -232,8 +232,8 @@ async fn list(
         kind: query.word("kind", &KINDS)?,
         subject: query.text("subject")?.map(ToOwned::to_owned),
         endpoint: query.url("endpoint")?.as_ref().map(lane),
-        since: query.moment("since")?,
-        until: query.moment("until")?,
+        since: query.timestamp("since")?,
+        until: query.timestamp("until")?,
     };
     let after: Option<Place> = paging.after("deliveries")?;
     let after = after.map(|Place(after)| after);
@@ -316,17 +316,17 @@ impl From<&DeliveryRow> for DeliveryView {
             source: row.source,
             url: row.url.clone(),
             failed: row.failed,
-            next_attempt_at: row.next_at.map(Moment),
+            next_attempt_at: row.next_at.map(Timestamp),
             under_way: row.under_way,
-            endpoint_off_since: row.endpoint_off_at.map(Moment),
+            endpoint_off_since: row.endpoint_off_at.map(Timestamp),
             last_error: row.last_error.clone(),
             lost: lost.split(',').filter_map(|ack| ack.parse().ok()).collect(),
             note: row.note.clone(),
-            replied_at: row.replied_at.map(Moment),
+            replied_at: row.replied_at.map(Timestamp),
             replays: row.replays,
             replay_of: row.replay_of,
-            created_at: Moment(row.created_at),
-            ended_at: row.ended_at.map(Moment),
+            created_at: Timestamp(row.created_at),
+            ended_at: row.ended_at.map(Timestamp),
         }
     }
 }
@@ -337,7 +337,7 @@ impl AttemptView {
         let AttemptRow { stage, attempt } = tried;
         let (webhook_id, body) = Callback::posting(&row.subject, stage);
         Self {
-            at: Moment(attempt.at),
+            at: Timestamp(attempt.at),
             url: attempt.url,
             webhook_id: row.webhook_id.clone().unwrap_or(webhook_id),
             body: row.body.clone().unwrap_or(body),

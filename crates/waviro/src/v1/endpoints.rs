@@ -15,9 +15,9 @@ use super::V1;
 use super::answers::{AdminOnly, Missing};
 use super::auth::Admin;
 use super::body::{Body, Fields, FromFields, required};
-use super::moment::Moment;
 use super::page::Page;
 use super::problem::Problem;
+use super::timestamp::Timestamp;
 use crate::store::lane;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
@@ -34,14 +34,14 @@ pub struct EndpointView {
     #[schema(example = "https://toko.example:443")]
     endpoint: String,
     /// The first failure since the last success.
-    failing_since: Moment,
+    failing_since: Timestamp,
     /// The error of the last recorded failure.
     #[schema(example = "status 500")]
     last_error: String,
     /// When the endpoint was switched off, after 120 hours without a success; null if the gateway
     /// still calls the endpoint.
     #[schema(required)]
-    off_at: Option<Moment>,
+    off_at: Option<Timestamp>,
     /// The number of deliveries waiting for the endpoint.
     #[schema(minimum = 0)]
     waiting: i64,
@@ -87,9 +87,9 @@ async fn list(State(v1): State<Arc<V1>>, _: Admin) -> Result<Json<Page<EndpointV
     let troubles = v1.store.waiting_for().await?;
     let shown = troubles.into_iter().map(|(trouble, waiting)| EndpointView {
         endpoint: trouble.lane,
-        failing_since: Moment(trouble.failing_since),
+        failing_since: Timestamp(trouble.failing_since),
         last_error: trouble.last_error,
-        off_at: trouble.off_at.map(Moment),
+        off_at: trouble.off_at.map(Timestamp),
         waiting,
     });
     Ok(Json(Page::from_parts(shown.collect(), None)))

@@ -4,8 +4,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::V1;
-use super::moment::Moment;
 use super::problem::Problem;
+use super::timestamp::Timestamp;
 use crate::bots::{Bot, why_unreachable};
 use crate::clock::Millis;
 use waviro_link::{OfflineCause, Status, UnlinkedCause};
@@ -27,17 +27,17 @@ pub struct Health {
     connected: bool,
     /// When the connection was established, if the link is connected.
     #[schema(required)]
-    since: Option<Moment>,
+    since: Option<Timestamp>,
     /// When the link was last connected: now, if the link is connected; null if it has not been
     /// connected since the gateway started.
     #[schema(required)]
-    last_online: Option<Moment>,
+    last_online: Option<Timestamp>,
     /// The time of WhatsApp's last server ack.
     #[schema(required)]
-    last_server_ack: Option<Moment>,
+    last_server_ack: Option<Timestamp>,
     /// The time of the last inbound message, including messages from the owner's phone.
     #[schema(required)]
-    last_inbound: Option<Moment>,
+    last_inbound: Option<Timestamp>,
     /// The number of accepted messages without a server ack.
     #[schema(minimum = 0)]
     pending: i64,
@@ -73,10 +73,10 @@ impl Health {
             healthy,
             reason,
             connected: marks.up,
-            since: marks.up.then_some(Moment(marks.up_since)),
-            last_online: known.then(|| Moment(bot.last_online(&v1.clock))),
-            last_server_ack: evidence.last_server_ack.map(Moment),
-            last_inbound: evidence.last_inbound.map(Moment),
+            since: marks.up.then_some(Timestamp(marks.up_since)),
+            last_online: known.then(|| Timestamp(bot.last_online(&v1.clock))),
+            last_server_ack: evidence.last_server_ack.map(Timestamp),
+            last_inbound: evidence.last_inbound.map(Timestamp),
             pending: evidence.pending,
             oldest_pending_s: waits.map(|waits| waits / 1000),
         })

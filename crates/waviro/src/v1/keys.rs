@@ -15,8 +15,8 @@ use super::V1;
 use super::answers::Conflict;
 use super::auth::AtBot;
 use super::body::{Body, Fields, FromFields};
-use super::moment::Moment;
 use super::problem::Problem;
+use super::timestamp::Timestamp;
 use crate::bots::{LONGEST_OVERLAP, SecretKey};
 
 /// The default overlap: a day, to change the key on every machine that uses the key.
@@ -50,7 +50,7 @@ pub struct CurrentKey {
     fingerprint: String,
     /// When the key was created; null if an older version of the gateway created the key.
     #[schema(required)]
-    created_at: Option<Moment>,
+    created_at: Option<Timestamp>,
 }
 
 /// A replaced key.
@@ -60,7 +60,7 @@ pub struct OldKey {
     #[schema(example = "9f86d081884c")]
     fingerprint: String,
     /// When the key becomes invalid.
-    until: Moment,
+    until: Timestamp,
 }
 
 /// The options of a key's replacement.
@@ -84,7 +84,7 @@ pub struct NewKey {
     secret_key: String,
     /// When the old key becomes invalid; null if the old key is already invalid.
     #[schema(required)]
-    previous_until: Option<Moment>,
+    previous_until: Option<Timestamp>,
 }
 
 impl FromFields for Rotate {
@@ -112,14 +112,14 @@ async fn show(State(v1): State<Arc<V1>>, at: AtBot) -> Result<Json<Keys>, Proble
     Ok(Json(Keys {
         current: CurrentKey {
             fingerprint: fingerprint(&row.key_sha256),
-            created_at: row.key_created_at.map(Moment),
+            created_at: row.key_created_at.map(Timestamp),
         },
         previous: row
             .previous_key
             .filter(|previous| now < previous.until)
             .map(|previous| OldKey {
                 fingerprint: fingerprint(&previous.sha256),
-                until: Moment(previous.until),
+                until: Timestamp(previous.until),
             }),
     }))
 }
@@ -147,7 +147,7 @@ async fn rotate(
     let previous = row.and_then(|row| row.previous_key);
     Ok(Json(NewKey {
         secret_key: key.reveal().to_owned(),
-        previous_until: previous.map(|previous| Moment(previous.until)),
+        previous_until: previous.map(|previous| Timestamp(previous.until)),
     }))
 }
 

@@ -23,8 +23,8 @@ use super::answers::{Conflict, Unavailable};
 use super::auth::AtBot;
 use super::body::{Body, Fields, FromFields, required};
 use super::bots::LinkState;
-use super::moment::Moment;
 use super::problem::Problem;
+use super::timestamp::Timestamp;
 use crate::bots::{Bot, LinkCode};
 use crate::clock::millis;
 
@@ -55,7 +55,7 @@ pub struct Linking {
     qrcode: Option<String>,
     /// When WhatsApp stops accepting the code; then call again for the next code.
     #[schema(required)]
-    expires_at: Option<Moment>,
+    expires_at: Option<Timestamp>,
 }
 
 /// The phone for a pairing code.
@@ -265,7 +265,7 @@ impl Linking {
         let expires = code.expires.duration_since(UNIX_EPOCH).map_or(0, millis);
         Self {
             qrcode: Some(code.text),
-            expires_at: Some(Moment(expires)),
+            expires_at: Some(Timestamp(expires)),
             ..Self::nothing(state)
         }
     }

@@ -18,10 +18,10 @@ use waviro_link::{Chat, GroupId, Number};
 use super::V1;
 use super::auth::{AtBot, path_part};
 use super::deliveries::FullDelivery;
-use super::moment::Moment;
 use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
 use super::query::Query;
+use super::timestamp::Timestamp;
 use crate::store::{DeliveryFilter, HeardRow, LogFilter, SentRow};
 
 use place::{HeardPlace, SentPlace};
@@ -72,7 +72,7 @@ pub struct Members {
 #[derive(Serialize, ToSchema)]
 pub struct Happened {
     /// The time of the entry.
-    at: Moment,
+    at: Timestamp,
     /// `accepted`, `received`, `sent`, `failed`, `delivered`, `read`, `posted` (an attempt of the
     /// named delivery) or `replied`.
     #[schema(example = "accepted")]
@@ -114,10 +114,10 @@ pub struct MessageParams {
     text: Option<String>,
     /// Messages at the given time or later, RFC 3339.
     #[param(inline, nullable = false)]
-    since: Option<Moment>,
+    since: Option<Timestamp>,
     /// Messages before the given time, RFC 3339.
     #[param(inline, nullable = false)]
-    until: Option<Moment>,
+    until: Option<Timestamp>,
 }
 
 /// List messages
@@ -155,8 +155,8 @@ async fn list(
         chat: query.text("chat")?.map(address),
         ack: query.word("state", &states)?,
         text: text.map(ToOwned::to_owned),
-        since: query.moment("since")?,
-        until: query.moment("until")?,
+        since: query.timestamp("since")?,
+        until: query.timestamp("until")?,
     };
     let slot = at.bot.slot();
     if direction == Some(Direction::In) {
@@ -297,7 +297,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
 impl Happened {
     fn at(at: i64, what: &'static str) -> Self {
         Self {
-            at: Moment(at),
+            at: Timestamp(at),
             what,
             delivery: None,
             detail: None,

@@ -7,8 +7,8 @@ use axum::http::request::Parts;
 use url::{Url, form_urlencoded};
 
 use super::body::http_url;
-use super::moment::Moment;
 use super::problem::Problem;
+use super::timestamp::Timestamp;
 use crate::clock::Millis;
 
 /// Extractor: the query parameters of a request. An empty value is the same as absent. If a
@@ -72,12 +72,12 @@ impl Query {
     ///
     /// # Errors
     /// [`Problem::InvalidField`].
-    pub fn moment(&self, name: &'static str) -> Result<Option<Millis>, Problem> {
+    pub fn timestamp(&self, name: &'static str) -> Result<Option<Millis>, Problem> {
         let said = self.0.iter().rev().find(|(known, _)| known == name);
         let said = said.map(|(_, value)| value.as_str());
         // In a query, a plus sign decodes to a space, even in the offset of a timestamp.
-        let read = |text: &str| Moment::parse(&text.replace(' ', "+"));
-        said.map(|text| read(text).ok_or_else(|| wrong(name, MOMENT)))
+        let read = |text: &str| Timestamp::parse(&text.replace(' ', "+"));
+        said.map(|text| read(text).ok_or_else(|| wrong(name, TIMESTAMP_FORM)))
             .transpose()
     }
 }
@@ -95,7 +95,7 @@ pub fn one_of<T: Copy>(name: &'static str, said: &str, words: &[(&str, T)]) -> R
 }
 
 /// The form of a timestamp, for error texts.
-pub const MOMENT: &str = "a moment as RFC 3339 has it, such as 2026-01-02T03:04:05Z";
+pub const TIMESTAMP_FORM: &str = "a moment as RFC 3339 has it, such as 2026-01-02T03:04:05Z";
 
 fn wrong(name: &'static str, form: &'static str) -> Problem {
     Problem::InvalidField(name, Cow::Borrowed(form))

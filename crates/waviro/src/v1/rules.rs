@@ -17,9 +17,9 @@ use super::V1;
 use super::answers::Conflict;
 use super::auth::{AtBot, path_id};
 use super::body::{Body, Fields, FromFields, permitted, required};
-use super::moment::Moment;
 use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
+use super::timestamp::Timestamp;
 use crate::keyword;
 use crate::store::{AddRule, MOST_RULES, NewRule, RuleChange, RuleRow};
 
@@ -62,9 +62,9 @@ pub struct RuleView {
     #[schema(required)]
     off_cause: Option<String>,
     /// When the rule was created.
-    created_at: Moment,
+    created_at: Timestamp,
     /// When the rule was last changed.
-    updated_at: Moment,
+    updated_at: Timestamp,
 }
 
 /// A rule to add.
@@ -337,8 +337,8 @@ impl From<RuleRow> for RuleView {
             groups: row.in_groups,
             timeout_s: row.timeout_s,
             off_cause: row.off_cause,
-            created_at: Moment(row.created_at),
-            updated_at: Moment(row.updated_at),
+            created_at: Timestamp(row.created_at),
+            updated_at: Timestamp(row.updated_at),
         }
     }
 }

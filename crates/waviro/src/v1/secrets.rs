@@ -15,8 +15,8 @@ use utoipa_axum::routes;
 use super::V1;
 use super::auth::AtBot;
 use super::body::{Body, Fields, FromFields};
-use super::moment::Moment;
 use super::problem::{Problem, keys_alike};
+use super::timestamp::Timestamp;
 use crate::bots::{LONGEST_OVERLAP, Profile, SetKeyError, WebhookKey as OwnWebhookKey};
 use crate::clock::Millis;
 
@@ -57,7 +57,7 @@ pub struct OldSecret {
     #[schema(example = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")]
     signing_secret: String,
     /// When the secret stops signing.
-    until: Moment,
+    until: Timestamp,
 }
 
 /// The options of a signing secret's replacement.
@@ -174,7 +174,7 @@ impl SigningSecret {
             signing_secret: profile.signing_secret().reveal(),
             previous: previous.map(|(secret, until)| OldSecret {
                 signing_secret: secret.reveal(),
-                until: Moment(until),
+                until: Timestamp(until),
             }),
         }
     }

@@ -17,9 +17,9 @@ use super::V1;
 use super::answers::Conflict;
 use super::auth::{AtBot, path_id};
 use super::body::{Body, Fields, FromFields, permitted, required};
-use super::moment::Moment;
 use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
+use super::timestamp::Timestamp;
 use crate::store::{
     Kinds, MOST_SUBSCRIPTIONS, NewSubscription, SubscriptionChange, SubscriptionRow,
 };
@@ -89,9 +89,9 @@ pub struct SubscriptionView {
     #[schema(required)]
     off_cause: Option<String>,
     /// When the subscription was created.
-    created_at: Moment,
+    created_at: Timestamp,
     /// When the subscription was last changed.
-    updated_at: Moment,
+    updated_at: Timestamp,
 }
 
 /// A subscription to add.
@@ -340,8 +340,8 @@ impl From<SubscriptionRow> for SubscriptionView {
             enabled: row.enabled,
             timeout_s: row.timeout_s,
             off_cause: row.off_cause,
-            created_at: Moment(row.created_at),
-            updated_at: Moment(row.updated_at),
+            created_at: Timestamp(row.created_at),
+            updated_at: Timestamp(row.updated_at),
         }
     }
 }

@@ -17,9 +17,9 @@ use super::V1;
 use super::answers::{AdminOnly, Conflict};
 use super::auth::{Admin, path_id};
 use super::body::{Body, Fields, FromFields, required};
-use super::moment::Moment;
 use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
+use super::timestamp::Timestamp;
 use crate::store::{TokenRole, TokenRow};
 use crate::tokens::LONGEST;
 
@@ -45,16 +45,16 @@ pub struct TokenView {
     #[schema(required, example = 1)]
     bot: Option<i32>,
     /// When the token was created.
-    created_at: Moment,
+    created_at: Timestamp,
     /// When the token was last used, to the minute.
     #[schema(required)]
-    last_used_at: Option<Moment>,
+    last_used_at: Option<Timestamp>,
     /// When the token expires; null for never.
     #[schema(required)]
-    expires_at: Option<Moment>,
+    expires_at: Option<Timestamp>,
     /// When the token was revoked.
     #[schema(required)]
-    revoked_at: Option<Moment>,
+    revoked_at: Option<Timestamp>,
 }
 
 /// The permissions of a token.
@@ -233,10 +233,10 @@ impl From<TokenRow> for TokenView {
             name: row.name,
             role,
             bot,
-            created_at: Moment(row.created_at),
-            last_used_at: row.last_used_at.map(Moment),
-            expires_at: row.expires_at.map(Moment),
-            revoked_at: row.revoked_at.map(Moment),
+            created_at: Timestamp(row.created_at),
+            last_used_at: row.last_used_at.map(Timestamp),
+            expires_at: row.expires_at.map(Timestamp),
+            revoked_at: row.revoked_at.map(Timestamp),
         }
     }
 }

@@ -18,9 +18,9 @@ use super::V1;
 use super::answers::{AdminOnly, Conflict, Unavailable};
 use super::auth::{Admin, Caller, path_id};
 use super::body::{Body, Fields, FromFields, required};
-use super::moment::Moment;
 use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
+use super::timestamp::Timestamp;
 use crate::store::{UserRole, UserRow};
 
 pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
@@ -44,7 +44,7 @@ pub struct UserView {
     /// The ids of the bots that an operator may see and change; empty for other roles.
     bots: Vec<i32>,
     /// When the user was created.
-    created_at: Moment,
+    created_at: Timestamp,
 }
 
 /// The permissions of a user.
@@ -303,7 +303,7 @@ impl From<UserRow> for UserView {
             name: row.name,
             role,
             bots,
-            created_at: Moment(row.created_at),
+            created_at: Timestamp(row.created_at),
         }
     }
 }

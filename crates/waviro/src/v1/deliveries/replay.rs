@@ -15,9 +15,9 @@ use super::super::V1;
 use super::super::answers::Conflict;
 use super::super::auth::AtBot;
 use super::super::body::{Body, Fields, FromFields, required};
-use super::super::moment::Moment;
 use super::super::problem::Problem;
 use super::super::query::one_of;
+use super::super::timestamp::Timestamp;
 use super::{DeliveryId, DeliveryView, KINDS, Kind};
 use crate::clock::Millis;
 use crate::store::{DeliveryFilter, DeliveryKind, Fate, Replay, Replaying, lane};
@@ -68,10 +68,10 @@ pub struct ReplayMany {
     #[schema(value_type = Option<String>, max_length = 2048, format = "uri", example = "https://toko.example")]
     endpoint: Option<Url>,
     /// Deliveries created at the given time or later.
-    #[schema(value_type = Moment)]
+    #[schema(value_type = Timestamp)]
     since: Millis,
     /// Deliveries created before the given time.
-    #[schema(value_type = Moment)]
+    #[schema(value_type = Timestamp)]
     until: Millis,
     /// The `next_after` of the previous response.
     #[schema(minimum = 0, maximum = 9_007_199_254_740_991_u64)]
@@ -119,8 +119,8 @@ impl FromFields for ReplayMany {
             kind: kind.map(|kind| one_of("kind", kind, &KINDS)).transpose()?,
             subject: fields.words("subject")?,
             endpoint: fields.url("endpoint")?,
-            since: required("since", fields.moment("since")?)?,
-            until: required("until", fields.moment("until")?)?,
+            since: required("since", fields.timestamp("since")?)?,
+            until: required("until", fields.timestamp("until")?)?,
             after,
         })
     }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use waviro_link::{Content, Media};
 
-use super::super::moment::Moment;
+use super::super::timestamp::Timestamp;
 use crate::store::{CardDetail, FileDetail, HeardRow, SentRow, words};
 
 /// The direction of a message.
@@ -66,17 +66,17 @@ pub struct MessageView {
     #[schema(required)]
     cause: Option<String>,
     /// When the gateway accepted or received the message.
-    at: Moment,
+    at: Timestamp,
     /// When WhatsApp acknowledged the message, or when sending failed; for a received message,
     /// WhatsApp's own time.
     #[schema(required)]
-    sent_at: Option<Moment>,
+    sent_at: Option<Timestamp>,
     /// When the message reached the phone, if WhatsApp reported the delivery before the reading.
     #[schema(required)]
-    delivered_at: Option<Moment>,
+    delivered_at: Option<Timestamp>,
     /// When the message was read or played.
     #[schema(required)]
-    read_at: Option<Moment>,
+    read_at: Option<Timestamp>,
     /// The URL for callbacks about the message.
     #[schema(required)]
     notify_url: Option<String>,
@@ -169,10 +169,10 @@ impl From<SentRow> for MessageView {
                 _ => MessageState::Failed,
             },
             cause: row.cause,
-            at: Moment(row.accepted_at),
-            sent_at: row.settled_at.map(Moment),
-            delivered_at: row.delivered_at.map(Moment),
-            read_at: row.read_at.map(Moment),
+            at: Timestamp(row.accepted_at),
+            sent_at: row.settled_at.map(Timestamp),
+            delivered_at: row.delivered_at.map(Timestamp),
+            read_at: row.read_at.map(Timestamp),
             notify_url: row.notify_url,
             reply_of: row.reply_of,
             quoted: None,
@@ -216,8 +216,8 @@ impl From<HeardRow> for MessageView {
             text: detail.text.unwrap_or(row.text),
             state: MessageState::Received,
             cause: None,
-            at: Moment(row.received_at),
-            sent_at: Some(Moment(row.at)),
+            at: Timestamp(row.received_at),
+            sent_at: Some(Timestamp(row.at)),
             delivered_at: None,
             read_at: None,
             notify_url: None,

@@ -1,5 +1,7 @@
 //! The timestamp format of the administration API.
 
+use std::borrow::Cow;
+
 use serde::{Serialize, Serializer};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
@@ -9,9 +11,9 @@ use crate::clock::Millis;
 
 /// A timestamp as RFC 3339 in UTC, with milliseconds: `2026-01-02T03:04:05.678Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moment(pub Millis);
+pub struct Timestamp(pub Millis);
 
-impl Moment {
+impl Timestamp {
     /// Parses RFC 3339 with any offset; returns `None` for any other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Millis> {
@@ -20,7 +22,7 @@ impl Moment {
     }
 }
 
-impl Serialize for Moment {
+impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         // The store has no timestamps outside the range of `jiff`.
         let at = jiff::Timestamp::from_millisecond(self.0).unwrap_or_default();
@@ -28,7 +30,7 @@ impl Serialize for Moment {
     }
 }
 
-impl PartialSchema for Moment {
+impl PartialSchema for Timestamp {
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new()
             .schema_type(Type::String)
@@ -39,4 +41,9 @@ impl PartialSchema for Moment {
     }
 }
 
-impl ToSchema for Moment {}
+impl ToSchema for Timestamp {
+    fn name() -> Cow<'static, str> {
+        // The name of the schema in the published OpenAPI document.
+        Cow::Borrowed("Moment")
+    }
+}

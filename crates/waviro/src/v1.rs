@@ -7,13 +7,13 @@
 //! [`auth::Admin`] or [`auth::AtBot`]), the page ([`page::Paging`]), the body ([`body::Body`]). A
 //! handler returns a type with a schema or a [`problem::Problem`].
 
-pub mod answers;
 pub mod auth;
 pub mod body;
 pub mod inside;
 pub mod page;
 pub mod problem;
 pub mod query;
+pub mod responses;
 pub mod timestamp;
 
 mod bots;

@@ -14,12 +14,12 @@ use utoipa_axum::routes;
 use waviro_link::{DialFailure, Status, UnlinkedCause};
 
 use super::V1;
-use super::answers::{AdminOnly, Conflict};
 use super::auth::{Admin, AtBot, Caller};
 use super::body::{Body, Fields, FromFields, required};
 use super::health::Health;
 use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
+use super::responses::{AdminOnly, Conflict};
 use super::timestamp::Timestamp;
 use crate::bots::{Bot, OwnKeys, SecretKey, WebhookKey};
 

@@ -12,11 +12,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::V1;
-use super::answers::{AdminOnly, Missing};
 use super::auth::Admin;
 use super::body::{Body, Fields, FromFields, required};
 use super::page::Page;
 use super::problem::Problem;
+use super::responses::{AdminOnly, Missing};
 use super::timestamp::Timestamp;
 use crate::store::lane;
 

@@ -12,10 +12,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::V1;
-use super::answers::Conflict;
 use super::auth::AtBot;
 use super::body::{Body, Fields, FromFields};
 use super::problem::Problem;
+use super::responses::Conflict;
 use super::timestamp::Timestamp;
 use crate::bots::{LONGEST_OVERLAP, SecretKey};
 

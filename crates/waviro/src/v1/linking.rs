@@ -19,11 +19,11 @@ use utoipa_axum::routes;
 use waviro_link::{Identity, Link, Number, QrCode, Status};
 
 use super::V1;
-use super::answers::{Conflict, Unavailable};
 use super::auth::AtBot;
 use super::body::{Body, Fields, FromFields, required};
 use super::bots::LinkState;
 use super::problem::Problem;
+use super::responses::{Conflict, Unavailable};
 use super::timestamp::Timestamp;
 use crate::bots::{Bot, LinkCode};
 use crate::clock::millis;

@@ -21,9 +21,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::V1;
-use super::answers::{NoFile as NoFileAnswers, SignatureWrong};
 use super::auth::{AtBot, path_part};
 use super::problem::{Limit, Problem};
+use super::responses::{NoFile as NoFileResponse, SignatureWrong};
 use crate::files::{BadLink, NoFile, is_id};
 use crate::invisible::{is_bidi_control, is_blank};
 use crate::outbox::NoRoom;
@@ -62,7 +62,7 @@ pub struct LinkParams {
 /// untrusted sender.
 #[utoipa::path(
     get, path = "/v1/media/{media}", tag = "media", security(()), params(LinkParams),
-    responses((status = 200, description = "The file.", body = Vec<u8>, content_type = "*/*"), SignatureWrong, NoFileAnswers)
+    responses((status = 200, description = "The file.", body = Vec<u8>, content_type = "*/*"), SignatureWrong, NoFileResponse)
 )]
 async fn open(
     State(v1): State<Arc<V1>>,
@@ -98,7 +98,7 @@ async fn open(
 /// Returns the same file as the link, with a token.
 #[utoipa::path(
     get, path = "/v1/bots/{bot}/media/{media}", tag = "media",
-    responses((status = 200, description = "The file.", body = Vec<u8>, content_type = "*/*"), NoFileAnswers)
+    responses((status = 200, description = "The file.", body = Vec<u8>, content_type = "*/*"), NoFileResponse)
 )]
 async fn fetch(
     State(v1): State<Arc<V1>>,

@@ -23,8 +23,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::V1;
-use super::answers::refusal;
 use super::problem::ProblemBody;
+use super::responses::refusal;
 use crate::idempotency::KEY_CAP;
 
 /// The path below a base path.

@@ -13,10 +13,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::V1;
-use super::answers::AdminOnly;
 use super::auth::AtBot;
 use super::body::{Body, Fields, FromFields};
 use super::problem::Problem;
+use super::responses::AdminOnly;
 use crate::bots::Settings;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {

@@ -14,11 +14,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::V1;
-use super::answers::Conflict;
 use super::auth::{AtBot, path_id};
 use super::body::{Body, Fields, FromFields, permitted, required};
 use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
+use super::responses::Conflict;
 use super::timestamp::Timestamp;
 use crate::store::{
     Kinds, MOST_SUBSCRIPTIONS, NewSubscription, SubscriptionChange, SubscriptionRow,

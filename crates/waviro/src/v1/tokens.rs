@@ -14,11 +14,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::V1;
-use super::answers::{AdminOnly, Conflict};
 use super::auth::{Admin, path_id};
 use super::body::{Body, Fields, FromFields, required};
 use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
+use super::responses::{AdminOnly, Conflict};
 use super::timestamp::Timestamp;
 use crate::store::{TokenRole, TokenRow};
 use crate::tokens::LONGEST;

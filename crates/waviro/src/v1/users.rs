@@ -15,11 +15,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::V1;
-use super::answers::{AdminOnly, Conflict, Unavailable};
 use super::auth::{Admin, Caller, path_id};
 use super::body::{Body, Fields, FromFields, required};
 use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
+use super::responses::{AdminOnly, Conflict, Unavailable};
 use super::timestamp::Timestamp;
 use crate::store::{UserRole, UserRow};
 

@@ -12,11 +12,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::super::V1;
-use super::super::answers::Conflict;
 use super::super::auth::AtBot;
 use super::super::body::{Body, Fields, FromFields, required};
 use super::super::problem::Problem;
 use super::super::query::one_of;
+use super::super::responses::Conflict;
 use super::super::timestamp::Timestamp;
 use super::{DeliveryId, DeliveryView, KINDS, Kind};
 use crate::clock::Millis;

@@ -11,10 +11,10 @@ use utoipa::ToSchema;
 use waviro_link::{Chat, Contact, Content, GroupId, Location, Number};
 
 use super::super::V1;
-use super::super::answers::{Conflict, Unavailable};
 use super::super::auth::AtBot;
 use super::super::body::{Body, Fields, FromFields, permitted, required};
 use super::super::problem::Problem;
+use super::super::responses::{Conflict, Unavailable};
 use super::MessageView;
 use crate::bots::Bot;
 use crate::outbox::{Accepted, Draft, NewMessage, Taken};

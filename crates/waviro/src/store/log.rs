@@ -260,7 +260,7 @@ impl LogFilter {
 impl SentRow {
     /// The position of this row.
     #[must_use]
-    pub fn place(&self) -> SentAfter {
+    pub fn cursor(&self) -> SentAfter {
         SentAfter {
             accepted_at: self.accepted_at,
             seq: self.seq,
@@ -283,7 +283,7 @@ impl HeardAfter {
 impl HeardRow {
     /// The position of this row.
     #[must_use]
-    pub fn place(&self) -> HeardAfter {
+    pub fn cursor(&self) -> HeardAfter {
         HeardAfter {
             received_at: self.received_at,
             id: self.id.clone(),

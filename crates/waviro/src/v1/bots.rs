@@ -200,12 +200,12 @@ async fn add(
         webhook: asked.webhook_key,
     };
     let (bot, key) = v1.bots.add_with(&asked.name, own).await?;
-    let place = format!("{}/{}", uri.path().trim_end_matches('/'), bot.slot());
+    let location = format!("{}/{}", uri.path().trim_end_matches('/'), bot.slot());
     let new = NewBot {
         bot: BotView::of(&bot, &v1).await?,
         secret_key: key.reveal().to_owned(),
     };
-    Ok((StatusCode::CREATED, [(LOCATION, place)], Json(new)))
+    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(new)))
 }
 
 /// Show a bot

@@ -235,15 +235,15 @@ async fn list(
         since: query.timestamp("since")?,
         until: query.timestamp("until")?,
     };
-    let after: Option<Place> = paging.after("deliveries")?;
-    let after = after.map(|Place(after)| after);
+    let after: Option<DeliveryCursor> = paging.after("deliveries")?;
+    let after = after.map(|DeliveryCursor(after)| after);
     let found = v1
         .store
         .deliveries(at.bot.slot(), &filter, after, paging.rows());
     let found = found.await?;
     let (key, go_on) = (
-        |row: &DeliveryRow| Place(row.place()),
-        found.go_on.map(Place),
+        |row: &DeliveryRow| DeliveryCursor(row.cursor()),
+        found.go_on.map(DeliveryCursor),
     );
     let page = paging.page_so_far("deliveries", found.rows, key, go_on);
     Ok(Json(page.map(|row| DeliveryView::from(&row))))
@@ -351,16 +351,16 @@ impl AttemptView {
 }
 
 /// The cursor of a page of deliveries.
-struct Place(DeliveryAfter);
+struct DeliveryCursor(DeliveryAfter);
 
-impl fmt::Display for Place {
+impl fmt::Display for DeliveryCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let DeliveryAfter { created_at, id } = self.0;
         write!(f, "{created_at}.{id}")
     }
 }
 
-impl FromStr for Place {
+impl FromStr for DeliveryCursor {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {

@@ -1,6 +1,6 @@
 //! `/v1/bots/{bot}/messages`: the message log, the history of a message, and sending.
 
-mod place;
+mod cursor;
 mod send;
 mod view;
 
@@ -24,7 +24,7 @@ use super::query::Query;
 use super::timestamp::Timestamp;
 use crate::store::{DeliveryFilter, HeardRow, LogFilter, SentRow};
 
-use place::{HeardPlace, SentPlace};
+use cursor::{ReceivedCursor, SentCursor};
 pub use view::{Direction, MessageView};
 
 /// The maximum number of characters of a text to search for.
@@ -160,24 +160,24 @@ async fn list(
     };
     let slot = at.bot.slot();
     if direction == Some(Direction::In) {
-        let after: Option<HeardPlace> = paging.after("in")?;
-        let after = after.map(|HeardPlace(after)| after);
+        let after: Option<ReceivedCursor> = paging.after("in")?;
+        let after = after.map(|ReceivedCursor(after)| after);
         let found = v1.store.heard_log(slot, &filter, after, paging.rows());
         let found = found.await?;
         let (key, go_on) = (
-            |row: &HeardRow| HeardPlace(row.place()),
-            found.go_on.map(HeardPlace),
+            |row: &HeardRow| ReceivedCursor(row.cursor()),
+            found.go_on.map(ReceivedCursor),
         );
         let page = paging.page_so_far("in", found.rows, key, go_on);
         return Ok(Json(page.map(MessageView::from)));
     }
-    let after: Option<SentPlace> = paging.after("out")?;
-    let after = after.map(|SentPlace(after)| after);
+    let after: Option<SentCursor> = paging.after("out")?;
+    let after = after.map(|SentCursor(after)| after);
     let found = v1.store.sent_log(slot, &filter, after, paging.rows());
     let found = found.await?;
     let (key, go_on) = (
-        |row: &SentRow| SentPlace(row.place()),
-        found.go_on.map(SentPlace),
+        |row: &SentRow| SentCursor(row.cursor()),
+        found.go_on.map(SentCursor),
     );
     let page = paging.page_so_far("out", found.rows, key, go_on);
     Ok(Json(page.map(MessageView::from)))

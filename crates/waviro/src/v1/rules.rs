@@ -221,8 +221,8 @@ async fn add(
     };
     let added = v1.store.add_rule(at.bot.slot(), new, v1.clock.now()).await;
     let rule = done(added?)?;
-    let place = format!("{}/{}", uri.path().trim_end_matches('/'), rule.id);
-    Ok((StatusCode::CREATED, [(LOCATION, place)], Json(rule)))
+    let location = format!("{}/{}", uri.path().trim_end_matches('/'), rule.id);
+    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(rule)))
 }
 
 /// Show a rule

@@ -236,8 +236,12 @@ async fn add(
     let now = v1.clock.now();
     let added = v1.store.add_subscription(at.bot.slot(), new, now).await?;
     let added = added.ok_or(Problem::TooMany("subscriptions", MOST_SUBSCRIPTIONS))?;
-    let place = format!("{}/{}", uri.path().trim_end_matches('/'), added.id);
-    Ok((StatusCode::CREATED, [(LOCATION, place)], Json(added.into())))
+    let location = format!("{}/{}", uri.path().trim_end_matches('/'), added.id);
+    Ok((
+        StatusCode::CREATED,
+        [(LOCATION, location)],
+        Json(added.into()),
+    ))
 }
 
 /// Show a subscription

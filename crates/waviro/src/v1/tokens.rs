@@ -167,12 +167,12 @@ async fn add(
         .expires_in_s
         .map(|seconds| Duration::from_secs(seconds.into()));
     let (row, token) = v1.tokens.add(&asked.name, role, lives).await?;
-    let place = format!("{}/{}", uri.path().trim_end_matches('/'), row.id);
+    let location = format!("{}/{}", uri.path().trim_end_matches('/'), row.id);
     let new = NewToken {
         known: row.into(),
         token: token.reveal().to_owned(),
     };
-    Ok((StatusCode::CREATED, [(LOCATION, place)], Json(new)))
+    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(new)))
 }
 
 /// Show a token

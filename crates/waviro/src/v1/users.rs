@@ -209,8 +209,12 @@ async fn add(
     let role = role(asked.role, asked.bots);
     let added = v1.users.add(&asked.name, &asked.password, role, false);
     let added = added.await?;
-    let place = format!("{}/{}", uri.path().trim_end_matches('/'), added.id);
-    Ok((StatusCode::CREATED, [(LOCATION, place)], Json(added.into())))
+    let location = format!("{}/{}", uri.path().trim_end_matches('/'), added.id);
+    Ok((
+        StatusCode::CREATED,
+        [(LOCATION, location)],
+        Json(added.into()),
+    ))
 }
 
 /// Show a user

@@ -60,7 +60,7 @@ impl DeliveryList {
                 rows.push(delivery(&row)?);
             }
         }
-        rows.sort_by_key(DeliveryRow::place);
+        rows.sort_by_key(DeliveryRow::cursor);
         if !self.oldest_first {
             rows.reverse();
         }
@@ -252,23 +252,23 @@ impl Searched for DeliveryList {
             let mut found = Vec::with_capacity(rows.len());
             for row in &rows {
                 let row = delivery(row)?;
-                let place = row.place();
+                let cursor = row.cursor();
                 // The step ends here. If retention deleted rows since the end was computed, the
                 // next step reads the row.
                 let beyond = |end: DeliveryAfter| {
                     if self.oldest_first {
-                        place > end
+                        cursor > end
                     } else {
-                        place < end
+                        cursor < end
                     }
                 };
-                if !self.reaches(place.created_at) || end.is_some_and(beyond) {
+                if !self.reaches(cursor.created_at) || end.is_some_and(beyond) {
                     is_whole = true;
                     break;
                 }
-                found.push((row, place));
+                found.push((row, cursor));
             }
-            let last = found.last().map(|(_, place)| *place);
+            let last = found.last().map(|(_, cursor)| *cursor);
             Ok(Step {
                 found,
                 read_to: if is_whole { end } else { last },
@@ -280,7 +280,7 @@ impl Searched for DeliveryList {
 impl DeliveryRow {
     /// The position of this row.
     #[must_use]
-    pub fn place(&self) -> DeliveryAfter {
+    pub fn cursor(&self) -> DeliveryAfter {
         DeliveryAfter {
             created_at: self.created_at,
             id: self.id,

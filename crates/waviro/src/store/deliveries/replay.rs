@@ -86,7 +86,7 @@ impl Store {
             filter: filter.clone(),
             oldest_first: true,
         };
-        let after = self.place_of(slot, after).await?;
+        let after = self.cursor_of(slot, after).await?;
         let mut found = list.page(self, after, most + 1).await?;
         let more = found.rows.len() > most;
         found.rows.truncate(most);
@@ -120,17 +120,17 @@ impl Store {
 
     /// Returns the position of a delivery in the list; `None`, the beginning of the list, if the id
     /// is unknown.
-    async fn place_of(&self, slot: i32, id: i64) -> Result<Option<DeliveryAfter>, StoreError> {
+    async fn cursor_of(&self, slot: i32, id: i64) -> Result<Option<DeliveryAfter>, StoreError> {
         let row = sqlx::query("SELECT created_at FROM deliveries WHERE id = $1 AND bot = $2")
             .bind(id)
             .bind(i64::from(slot))
             .fetch_optional(&self.reads)
             .await?;
-        let place = row.map(|row| {
+        let cursor = row.map(|row| {
             let created_at = row.try_get(0)?;
             Ok(DeliveryAfter { created_at, id })
         });
-        place.transpose()
+        cursor.transpose()
     }
 }
 
@@ -176,7 +176,7 @@ async fn again(
         (KEYWORD | EVENT, _) if wanted != 0 => 0,
         _ => return Ok(Replaying::Pointless),
     };
-    let place =
+    let parsed =
         Url::parse(&url).map_err(|_| StoreError::Unreadable("a delivery's URL".to_owned()))?;
     let run_at = if line_is_open(line, connection).await? {
         PARKED
@@ -195,7 +195,7 @@ async fn again(
         .bind(new)
         .bind(webhook_id.clone())
         .bind(url)
-        .bind(lane(&place))
+        .bind(lane(&parsed))
         .bind(body.clone())
         .bind(run_at)
         .bind(replied_at)
@@ -204,7 +204,7 @@ async fn again(
         .bind(id)
         .execute(connection)
         .await?;
-        counters.waiting.open(&lane(&place), 1);
+        counters.waiting.open(&lane(&parsed), 1);
         return Ok(Replaying::Due(new));
     }
     sqlx::query(
@@ -215,12 +215,12 @@ async fn again(
     .bind(stage)
     .bind(run_at)
     .bind(url)
-    .bind(lane(&place))
+    .bind(lane(&parsed))
     .bind(replied_at)
     .bind(id)
     .execute(connection)
     .await?;
-    counters.waiting.open(&lane(&place), 1);
+    counters.waiting.open(&lane(&parsed), 1);
     Ok(Replaying::Due(id))
 }
 

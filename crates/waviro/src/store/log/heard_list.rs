@@ -120,18 +120,18 @@ impl Searched for HeardList {
             let mut is_whole = found.len() < limit;
             for row in &found {
                 let row = heard(row)?;
-                let place = row.place();
+                let cursor = row.cursor();
                 // The step ends here. If retention deleted rows since the end was computed, the
                 // next step reads the row. Rows of equal time are ordered by the database, so only
                 // the time is compared.
-                let beyond = |end: &HeardAfter| place.received_at < end.received_at;
-                if !self.filter.reaches(place.received_at) || end.as_ref().is_some_and(beyond) {
+                let beyond = |end: &HeardAfter| cursor.received_at < end.received_at;
+                if !self.filter.reaches(cursor.received_at) || end.as_ref().is_some_and(beyond) {
                     is_whole = true;
                     break;
                 }
-                last = Some(place.clone());
+                last = Some(cursor.clone());
                 if self.filter.holds(&row.text) {
-                    fitting.push((row, place));
+                    fitting.push((row, cursor));
                 }
             }
             Ok(Step {

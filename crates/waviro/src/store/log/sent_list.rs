@@ -125,16 +125,16 @@ impl Searched for SentList {
             let mut is_whole = found.len() < limit;
             for row in &found {
                 let row = sent(row)?;
-                let place = row.place();
+                let cursor = row.cursor();
                 // The step ends here. If retention deleted rows since the end was computed, the
                 // next step reads the row.
-                if !self.filter.reaches(place.accepted_at) || end.is_some_and(|end| place < end) {
+                if !self.filter.reaches(cursor.accepted_at) || end.is_some_and(|end| cursor < end) {
                     is_whole = true;
                     break;
                 }
-                last = Some(place);
+                last = Some(cursor);
                 if self.filter.holds(super::words(&row.content)) {
-                    fitting.push((row, place));
+                    fitting.push((row, cursor));
                 }
             }
             Ok(Step {

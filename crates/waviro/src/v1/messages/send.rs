@@ -152,8 +152,12 @@ pub(super) async fn send(
     let id = accept(&v1, &at.bot, message, keyed.map(|Extension(keyed)| keyed)).await?;
     let row = v1.store.sent(at.bot.slot(), &id).await?;
     let row = row.ok_or(Problem::NoSuch("message"))?;
-    let place = format!("{}/{}", uri.path().trim_end_matches('/'), row.id);
-    Ok((StatusCode::ACCEPTED, [(LOCATION, place)], Json(row.into())))
+    let location = format!("{}/{}", uri.path().trim_end_matches('/'), row.id);
+    Ok((
+        StatusCode::ACCEPTED,
+        [(LOCATION, location)],
+        Json(row.into()),
+    ))
 }
 
 /// Accepts a message, once for an idempotency key; returns the message id.

@@ -130,7 +130,7 @@ async fn what_was_posted_is_found_again(store: &Store, slot: i32, source: i64) -
         .await
         .unwrap()
         .rows;
-    let found_at = shown.place();
+    let found_at = shown.cursor();
     assert_eq!(found, [shown]);
     let elsewhere = DeliveryFilter {
         endpoint: Some("http://old.example:8080".to_owned()),
@@ -387,7 +387,7 @@ async fn messages_are_found_by_text_and_time(store: &Store, slot: i32) {
     };
     let with_budi = store.heard_log(slot, &budi, None, 10).await.unwrap();
     assert_eq!(with_budi.rows, all);
-    let (every, after) = (LogFilter::default(), Some(all[0].place()));
+    let (every, after) = (LogFilter::default(), Some(all[0].cursor()));
     let rest = store.heard_log(slot, &every, after, 10);
     assert_eq!(rest.await.unwrap().rows, all[1..]);
     let found = store

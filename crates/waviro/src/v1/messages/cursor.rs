@@ -7,9 +7,9 @@ use std::str::FromStr;
 use crate::store::{HeardAfter, SentAfter};
 
 /// The cursor of a page of received messages: a row's key as JSON.
-pub(super) struct HeardPlace(pub(super) HeardAfter);
+pub(super) struct ReceivedCursor(pub(super) HeardAfter);
 
-impl fmt::Display for HeardPlace {
+impl fmt::Display for ReceivedCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let HeardAfter {
             received_at,
@@ -21,7 +21,7 @@ impl fmt::Display for HeardPlace {
     }
 }
 
-impl FromStr for HeardPlace {
+impl FromStr for ReceivedCursor {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
@@ -40,16 +40,16 @@ impl FromStr for HeardPlace {
 }
 
 /// The cursor of a page of sent messages.
-pub(super) struct SentPlace(pub(super) SentAfter);
+pub(super) struct SentCursor(pub(super) SentAfter);
 
-impl fmt::Display for SentPlace {
+impl fmt::Display for SentCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let SentAfter { accepted_at, seq } = self.0;
         write!(f, "{accepted_at}.{seq}")
     }
 }
 
-impl FromStr for SentPlace {
+impl FromStr for SentCursor {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {

@@ -1,6 +1,5 @@
 //! The gateway. ARCHITECTURE.md describes the modules and the direction of their dependencies.
 
-pub mod answer;
 pub mod api;
 pub mod app;
 pub mod asset;
@@ -31,3 +30,4 @@ pub mod telemetry;
 pub mod tokens;
 pub mod users;
 pub mod v1;
+pub mod webhook_reply;

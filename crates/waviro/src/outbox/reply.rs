@@ -12,10 +12,10 @@ use waviro_link::{Chat, Content, MediaKind, Outgoing};
 
 use super::Outbox;
 use super::media::{Meant, NotTaken, Unclaimed, Wanted};
-use crate::answer::{Item, Parsed};
 use crate::bots::Bot;
 use crate::net::{FetchError, NetError};
 use crate::store::{NewMessageRow, StoreError};
+use crate::webhook_reply::{Item, Parsed};
 
 /// Pauses before the retries of a failed file fetch. No HTTP request is open here, but the rest of
 /// the answer waits.

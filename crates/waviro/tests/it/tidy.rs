@@ -18,7 +18,7 @@ const ROWS: [&[&str]; 12] = [
     &["bots", "idempotency", "tokens", "users"],
     &["net"],
     &["store"],
-    &["answer", "keyword"],
+    &["webhook_reply", "keyword"],
 ];
 
 /// Modules that every module may use.

@@ -16,12 +16,12 @@ use waviro_link::Chat;
 
 use super::Place;
 use super::poster::{Posted, Poster};
-use crate::answer;
 use crate::clock::millis;
 use crate::jobs::retry;
 use crate::net::NetError;
 use crate::outbox::Composed;
 use crate::store::{self, Attempt, Due, Fate, Heard, Webhook, Work};
+use crate::webhook_reply;
 
 impl Poster {
     /// Posts an inbound text to the URL of its rule and sends the webhook reply.
@@ -229,7 +229,7 @@ impl Poster {
     async fn reply(&self, due: &Due, chat: &Chat, answer: &str, replied: bool) {
         waviro_fault::step("answer read");
         let (slot, delivery) = (due.slot, due.id);
-        let parsed = match answer::parse(answer.as_bytes()) {
+        let parsed = match webhook_reply::parse(answer.as_bytes()) {
             Ok(_) if replied => {
                 Err("nothing sent: posted again by hand, and an answer was sent before".to_owned())
             }

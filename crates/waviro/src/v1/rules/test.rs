@@ -19,12 +19,12 @@ use super::super::auth::AtBot;
 use super::super::body::{Body, Fields, FromFields, required};
 use super::super::problem::Problem;
 use super::RuleView;
-use crate::answer::{self, Item, Parsed};
 use crate::config::AllowedNetwork;
 use crate::jobs::retry;
 use crate::keyword::{self, Heard};
 use crate::net::{self, Call};
 use crate::store::{RuleRow, beginning};
+use crate::webhook_reply::{self, Item, Parsed};
 
 pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
     OpenApiRouter::new().routes(routes!(test))
@@ -266,7 +266,7 @@ impl V1 {
         let answer = tried.outcome.as_ref().ok();
         let bytes = answer.map(|answer| &answer.body[..]).unwrap_or_default();
         let parsed = match &cause {
-            None => answer::parse(bytes).map_err(|why| why.to_string()),
+            None => webhook_reply::parse(bytes).map_err(|why| why.to_string()),
             Some(cause) => Err(format!("no 2xx: {cause}")),
         };
         let nothing_because = match &parsed {

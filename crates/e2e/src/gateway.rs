@@ -151,8 +151,8 @@ impl Gateway {
 
     /// Sets an environment variable for the processes started from now on; `None` removes the
     /// variable.
-    pub fn tell(&mut self, name: &'static str, value: Option<&str>) {
-        self.environment.retain(|(told, _)| *told != name);
+    pub fn set_env(&mut self, name: &'static str, value: Option<&str>) {
+        self.environment.retain(|(known, _)| *known != name);
         self.environment
             .extend(value.map(|value| (name, value.into())));
     }

@@ -21,6 +21,7 @@ pub const WRITES: [&str; 54] = [
     "add_token",
     "add_user",
     "answered",
+    "apply_acks",
     "begin_session",
     "bot_forgotten",
     "bot_linked",
@@ -45,8 +46,8 @@ pub const WRITES: [&str; 54] = [
     "media_secret",
     "note_streamed",
     "posted",
+    "publish_events",
     "put_off",
-    "raise",
     "release",
     "release_all",
     "remember_number",
@@ -66,7 +67,6 @@ pub const WRITES: [&str; 54] = [
     "sweep",
     "switch_rule_off",
     "switch_subscription_off",
-    "tell",
     "use_token",
 ];
 

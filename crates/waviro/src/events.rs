@@ -4,11 +4,11 @@
 //! the link acknowledges the receipt to WhatsApp. An inbound message is stored once; the same
 //! transaction stores the message's webhooks and events. The listener sends no messages.
 
-mod came;
+mod commit_retry;
 mod hooks;
-mod keeper;
-mod left;
-mod news;
+mod known_acks;
+mod payload;
+mod recorder;
 mod states;
 
 use std::sync::Arc;
@@ -26,11 +26,11 @@ use crate::files::Files;
 use crate::jobs::Jobs;
 use crate::outbox::Outbox;
 use crate::store::{
-    Audience, EventKind, Feeds, NewEvent, News, Reader, Store, StoreError, address,
+    AckUpdate, Audience, CommitFeeds, EventKind, NewEvent, Reader, Store, StoreError, address,
 };
-use came::{Came, SERVER};
-use keeper::Keeper;
-use left::{Left, Told, may_pass};
+use commit_retry::{CommitRetry, Report, may_pass};
+use known_acks::{KnownAcks, SERVER};
+use recorder::Recorder;
 
 /// The server's code for an account that does not exist. The stored lookup result of the number is
 /// then wrong.
@@ -49,7 +49,7 @@ pub fn attach(
 ) -> Attach {
     Box::new(move |bot, committed| {
         jobs.start_lane(bot, outbox.clone(), committed);
-        let keeper = Keeper {
+        let recorder = Recorder {
             bot: Arc::clone(bot),
             feeds: jobs.feeds(bot),
             files: files.clone(),
@@ -57,13 +57,13 @@ pub fn attach(
             profiles: profiles.clone(),
             clock: clock.clone(),
         };
-        Arc::new(Ear {
+        Arc::new(BotListener {
             bot: Arc::clone(bot),
             feeds: jobs.feeds(bot),
             states: states::start(bot, store.clone(), &jobs),
-            left: Left::start(keeper.clone(), &jobs),
-            keeper,
-            came: Came::default(),
+            commit_retry: CommitRetry::start(recorder.clone(), &jobs),
+            recorder,
+            known_acks: KnownAcks::default(),
             store: store.clone(),
             outbox: outbox.clone(),
             clock: clock.clone(),
@@ -72,20 +72,20 @@ pub fn attach(
 }
 
 /// The [`Listener`] of a bot.
-struct Ear {
+struct BotListener {
     bot: Arc<Bot>,
-    feeds: Feeds,
-    states: states::Told,
-    keeper: Keeper,
-    came: Came,
-    left: Left,
+    feeds: CommitFeeds,
+    states: states::StateSender,
+    recorder: Recorder,
+    known_acks: KnownAcks,
+    commit_retry: CommitRetry,
     store: Store,
     outbox: Outbox,
     clock: Clock,
 }
 
 #[async_trait]
-impl Listener for Ear {
+impl Listener for BotListener {
     fn status(&self, status: &Status) {
         // A link reports each state once. The log therefore has a single line for each change of
         // the cause, however often the link reconnects.
@@ -108,8 +108,8 @@ impl Listener for Ear {
 
     async fn server_ack(&self, ack: ServerAck) {
         waviro_fault::step("server ack heard");
-        let news = match ack.verdict {
-            Verdict::Accepted => News::Reached(1),
+        let update = match ack.verdict {
+            Verdict::Accepted => AckUpdate::Reached(1),
             Verdict::Refused(code) => {
                 warn!(
                     bot = self.bot.name(),
@@ -120,21 +120,21 @@ impl Listener for Ear {
                 if code == NO_SUCH_ACCOUNT {
                     self.number_gone(&ack.id).await;
                 }
-                News::Failed(format!("nack: {code}"))
+                AckUpdate::Failed(format!("nack: {code}"))
             }
         };
         let id = ack.id.as_str().to_owned();
-        let verdict = match news {
-            News::Failed(_) => "refused",
-            News::Reached(_)
-            | News::ReachedSomebody(_)
-            | News::Member { .. }
-            | News::Receipt { .. } => "accepted",
+        let verdict = match update {
+            AckUpdate::Failed(_) => "refused",
+            AckUpdate::Reached(_)
+            | AckUpdate::ReachedSomebody(_)
+            | AckUpdate::Member { .. }
+            | AckUpdate::Receipt { .. } => "accepted",
         };
-        let accepted = matches!(news, News::Reached(_)).then(|| ack.id.clone());
-        match self.keeper.raise(vec![(ack.id, news)]).await {
+        let accepted = matches!(update, AckUpdate::Reached(_)).then(|| ack.id.clone());
+        match self.recorder.apply_acks(vec![(ack.id, update)]).await {
             Ok(()) => {
-                self.came.note(&accepted, SERVER, 1);
+                self.known_acks.note(&accepted, SERVER, 1);
                 metrics::counter!("waviro_server_acks_total", "verdict" => verdict).increment(1);
             }
             // The message stays unacked: the lane resends the message, and the server acks again.
@@ -153,8 +153,8 @@ impl Listener for Ear {
                 return false;
             }
         }
-        let (by, counts_as) = (said_by(receipt), self.counts_as(receipt));
-        let known = self.came.have_all(&receipt.ids, &by, counts_as);
+        let (by, counts_as) = (receipt_source(receipt), self.counts_as(receipt));
+        let known = self.known_acks.have_all(&receipt.ids, &by, counts_as);
         if known {
             metrics::counter!("waviro_receipts_total").increment(receipt.ids.len() as u64);
         }
@@ -176,7 +176,7 @@ impl Listener for Ear {
         // the acks in between. In a group a single member's receipt is not the message's ack,
         // unless the bot's setting says so; without the setting the store leaves groups at 1.
         let for_all = self.bot.settings().group_acks;
-        let (said_by, counts_as) = (said_by(&receipt), self.counts_as(&receipt));
+        let (receipt_source, counts_as) = (receipt_source(&receipt), self.counts_as(&receipt));
         let by = Reader {
             in_group: receipt.in_group,
             group: receipt.group.map(|group| Chat::Group(group).address()),
@@ -187,25 +187,25 @@ impl Listener for Ear {
                 .collect(),
         };
         let member = receipt.from.filter(|_| receipt.in_group);
-        let news = match member.as_ref().map(address) {
-            Some(member) => News::Member {
+        let update = match member.as_ref().map(address) {
+            Some(member) => AckUpdate::Member {
                 level,
                 member,
                 for_all,
             },
-            None if for_all => News::ReachedSomebody(level),
-            None => News::Reached(level),
+            None if for_all => AckUpdate::ReachedSomebody(level),
+            None => AckUpdate::Reached(level),
         };
-        let says = Box::new(news);
-        let news = News::Receipt { by, says };
-        let news = receipt.ids.into_iter().map(|id| (id, news.clone()));
-        let news: Vec<_> = news.collect();
-        let kept = self.keeper.raise(news.clone()).await;
+        let update = Box::new(update);
+        let update = AckUpdate::Receipt { by, update };
+        let updates = receipt.ids.into_iter().map(|id| (id, update.clone()));
+        let updates: Vec<_> = updates.collect();
+        let kept = self.recorder.apply_acks(updates.clone()).await;
         if kept.is_ok() {
-            let ids = news.iter().map(|(id, _)| id);
-            self.came.note(ids, &said_by, counts_as);
+            let ids = updates.iter().map(|(id, _)| id);
+            self.known_acks.note(ids, &receipt_source, counts_as);
         }
-        kept.map_err(|reason| self.leave(Told::News(news), "receipt", &reason))
+        kept.map_err(|reason| self.retry_later(Report::Acks(updates), "receipt", &reason))
     }
 
     fn groups_changed(&self) {
@@ -214,20 +214,20 @@ impl Listener for Ear {
 
     async fn group_changed(&self, change: GroupChange) {
         debug!(bot = self.bot.name(), group = ?change.group, "a group changed");
-        let event = |audience: &Arc<Audience>| news::of_group(audience, &change);
-        self.tell(EventKind::GroupChanged, event).await;
+        let event = |audience: &Arc<Audience>| payload::of_group(audience, &change);
+        self.publish(EventKind::GroupChanged, event).await;
     }
 
     async fn call(&self, call: Call) {
         debug!(bot = self.bot.name(), video = call.video, "a call");
-        let event = |audience: &Arc<Audience>| news::of_call(audience, &call);
-        self.tell(EventKind::CallReceived, event).await;
+        let event = |audience: &Arc<Audience>| payload::of_call(audience, &call);
+        self.publish(EventKind::CallReceived, event).await;
     }
 
     async fn inbound(&self, batch: Vec<Inbound>) -> Result<(), NotCommitted> {
         waviro_fault::step("inbound heard");
-        let kept = self.keeper.inbound(batch.clone()).await;
-        kept.map_err(|reason| self.leave(Told::Messages(batch), "inbound", &reason))
+        let kept = self.recorder.inbound(batch.clone()).await;
+        kept.map_err(|reason| self.retry_later(Report::Messages(batch), "inbound", &reason))
     }
 
     async fn unknown(&self, ids: Vec<MessageId>) -> Result<Vec<MessageId>, NotCommitted> {
@@ -240,7 +240,7 @@ impl Listener for Ear {
 
 /// Returns the source of a receipt as a key. A receipt from a stranger must not count for a
 /// recipient.
-fn said_by(receipt: &Receipt) -> String {
+fn receipt_source(receipt: &Receipt) -> String {
     match (&receipt.group, &receipt.from) {
         (Some(group), _) => Chat::Group(group.clone()).address(),
         (None, Some(from)) if !receipt.in_group => address(from),
@@ -256,7 +256,7 @@ fn level(receipt: &Receipt) -> i8 {
     }
 }
 
-impl Ear {
+impl BotListener {
     /// Returns the new ack of the receipt's messages. In a group a single member's receipt does not
     /// raise the message's ack, unless the bot's setting says so.
     fn counts_as(&self, receipt: &Receipt) -> i8 {
@@ -269,26 +269,29 @@ impl Ear {
 
     /// Leaves the report with WhatsApp for redelivery, and also holds the report for a retry of the
     /// commit.
-    fn leave(&self, told: Told, what: &str, reason: &StoreError) -> NotCommitted {
+    fn retry_later(&self, report: Report, what: &str, reason: &StoreError) -> NotCommitted {
         if may_pass(reason) {
-            self.left.hold(&self.bot, told);
+            self.commit_retry.hold(&self.bot, report);
         }
         not_committed(&self.bot, what, reason)
     }
 
     /// Stores an event without a message row, if a subscriber wants the kind of event. WhatsApp
     /// does not redeliver such reports, so an event that cannot be stored is lost.
-    async fn tell(&self, kind: EventKind, event: impl Fn(&Arc<Audience>) -> NewEvent) {
+    async fn publish(&self, kind: EventKind, event: impl Fn(&Arc<Audience>) -> NewEvent) {
         let now = self.clock.now();
-        let told = async {
+        let published = async {
             let audience = self.store.audience(self.bot.slot(), now).await?;
             if audience.wants(kind) {
-                let due = self.store.tell(vec![event(&audience)], now).await?;
-                self.feeds.owe(due);
+                let due = self
+                    .store
+                    .publish_events(vec![event(&audience)], now)
+                    .await?;
+                self.feeds.enqueue(due);
             }
             Ok::<_, StoreError>(())
         };
-        if let Err(reason) = told.await {
+        if let Err(reason) = published.await {
             error!(bot = self.bot.name(), what = kind.word(), %reason, "an event was not told");
         }
     }

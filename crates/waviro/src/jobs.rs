@@ -25,7 +25,7 @@ use crate::bots::{Bot, Profiles};
 use crate::clock::Clock;
 use crate::net::Net;
 use crate::outbox::Outbox;
-use crate::store::{Committed, Due, Feeds, Store, StoreError};
+use crate::store::{CommitFeeds, Committed, Due, Store, StoreError};
 use crate::telemetry::panics;
 
 /// The pause before a lane restarts after a panic. Without a pause, a lane with a panic in the
@@ -156,8 +156,8 @@ impl Jobs {
     }
 
     /// Returns the channels to notify when messages of a bot change.
-    pub(crate) fn feeds(&self, bot: &Bot) -> Feeds {
-        Feeds {
+    pub(crate) fn feeds(&self, bot: &Bot) -> CommitFeeds {
+        CommitFeeds {
             lane: bot.lane(),
             deliveries: self.deliveries.clone(),
         }

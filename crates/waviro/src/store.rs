@@ -48,7 +48,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::DatabaseAt;
 use crate::telemetry::panics;
 
-pub use acks::{Feeds, News, Reader};
+pub use acks::{AckUpdate, CommitFeeds, Reader};
 pub use bots::{AddBot, BotRow, PreviousKey, Renaming, SetKey};
 pub use counts::Counts;
 pub use deliveries::{

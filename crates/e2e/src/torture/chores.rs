@@ -94,7 +94,7 @@ impl Chores {
                         .first_bytes("/v1/events?after=0", BETWEEN * 10)
                         .await;
                 }
-                "tell" => {
+                "publish_events" => {
                     let _ = self.book.customers[0]
                         .call(&self.book.owners[0], false)
                         .await;

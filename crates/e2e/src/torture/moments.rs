@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_millis(5);
 /// first, second or third time.
 const FREQUENT: [&str; 12] = [
     "accept",
-    "raise",
+    "apply_acks",
     "posted",
     "keep_inbound",
     "answered",
@@ -56,7 +56,7 @@ pub(super) async fn end_at_each(
     }
     for moment in moments {
         if moment.ends_with(BY_COMMAND) {
-            stage.gateway.tell("TORTURE_END_AT", None);
+            stage.gateway.set_env("TORTURE_END_AT", None);
             stage.gateway.run().await;
             let reached = stage.gateway.media_rotate_ends_at(moment).await;
             stage.gateway.kill().await;
@@ -70,7 +70,7 @@ pub(super) async fn end_at_each(
             1
         };
         let told = format!("{moment}*{times}");
-        stage.gateway.tell("TORTURE_END_AT", Some(&told));
+        stage.gateway.set_env("TORTURE_END_AT", Some(&told));
         stage.gateway.start_process();
         let write = moment.trim_start_matches("before ");
         let write = write.trim_start_matches("after ");
@@ -102,7 +102,7 @@ pub(super) async fn end_at_each(
         }
         note(moment, reached, &mut missed, log);
     }
-    stage.gateway.tell("TORTURE_END_AT", None);
+    stage.gateway.set_env("TORTURE_END_AT", None);
     if !moments.is_empty() {
         stage.gateway.run().await;
     }

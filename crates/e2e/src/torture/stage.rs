@@ -71,7 +71,7 @@ impl Stage {
         } else {
             Gateway::of_torture(&server, "", environment)
         };
-        gateway.tell("TORTURE_BUG", plan.bug.as_deref());
+        gateway.set_env("TORTURE_BUG", plan.bug.as_deref());
         gateway.run().await;
         let receiver = Receiver::start(log).await;
         receiver.ear().belongs_to(gateway.url());

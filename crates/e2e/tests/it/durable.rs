@@ -22,7 +22,7 @@ async fn accepted_under_trace(bug: Option<&str>) -> Vec<String> {
         None => Gateway::prepare(&server, "", Vec::new()),
         Some(_) => Gateway::of_torture(&server, "", Vec::new()),
     };
-    gateway.tell("TORTURE_BUG", bug);
+    gateway.set_env("TORTURE_BUG", bug);
     let trace = gateway.folder().join("trace");
     gateway.trace_into(trace.clone());
     gateway.run().await;

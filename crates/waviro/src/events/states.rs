@@ -8,26 +8,26 @@ use tokio::sync::mpsc;
 use tracing::error;
 use waviro_link::Status;
 
-use super::news;
+use super::payload;
 use crate::bots::Bot;
 use crate::clock::{Clock, Millis};
 use crate::jobs::Jobs;
-use crate::store::{EventKind, Feeds, Store, StoreError};
+use crate::store::{CommitFeeds, EventKind, Store, StoreError};
 
 /// The channel from the listener to the task.
-pub(super) type Told = mpsc::UnboundedSender<(Status, Millis)>;
+pub(super) type StateSender = mpsc::UnboundedSender<(Status, Millis)>;
 
 /// Starts the task for a bot's states. The task ends when the listener is dropped or the gateway
 /// stops.
-pub(super) fn start(bot: &Arc<Bot>, store: Store, jobs: &Jobs) -> Told {
-    let (told, mut heard) = mpsc::unbounded_channel::<(Status, Millis)>();
+pub(super) fn start(bot: &Arc<Bot>, store: Store, jobs: &Jobs) -> StateSender {
+    let (sender, mut receiver) = mpsc::unbounded_channel::<(Status, Millis)>();
     let (feeds, stop) = (jobs.feeds(bot), jobs.stop());
     let slot = bot.slot();
     jobs.spawn(async move {
         let mut last = None;
         loop {
             let (status, at) = tokio::select! {
-                next = heard.recv() => match next {
+                next = receiver.recv() => match next {
                     Some(next) => next,
                     None => return,
                 },
@@ -38,31 +38,31 @@ pub(super) fn start(bot: &Arc<Bot>, store: Store, jobs: &Jobs) -> Told {
             if last.replace(known.clone()) == Some(known) {
                 continue;
             }
-            if let Err(reason) = tell(slot, &status, at, &store, &feeds).await {
+            if let Err(reason) = publish(slot, &status, at, &store, &feeds).await {
                 error!(slot, %reason, "a state was not told");
             }
         }
     });
-    told
+    sender
 }
 
-async fn tell(
+async fn publish(
     slot: i32,
     status: &Status,
     at: Millis,
     store: &Store,
-    feeds: &Feeds,
+    feeds: &CommitFeeds,
 ) -> Result<(), StoreError> {
     let audience = store.audience(slot, at).await?;
     if audience.wants(EventKind::BotState) {
-        let event = news::of_state(&audience, status, at);
-        feeds.owe(store.tell(vec![event], at).await?);
+        let event = payload::of_state(&audience, status, at);
+        feeds.enqueue(store.publish_events(vec![event], at).await?);
     }
     Ok(())
 }
 
 /// Sends a state to the task, with the current time.
-pub(super) fn note(told: &Told, status: &Status, clock: &Clock) {
+pub(super) fn note(sender: &StateSender, status: &Status, clock: &Clock) {
     // Fails only if the task has ended because the gateway stops.
-    let _ = told.send((status.clone(), clock.now()));
+    let _ = sender.send((status.clone(), clock.now()));
 }

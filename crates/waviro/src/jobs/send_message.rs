@@ -29,7 +29,7 @@ use waviro_link::{Chat, Content, Link, LinkError, MessageId, Outgoing, Status};
 use crate::bots::{Bot, Marks, Pacing, Settings};
 use crate::clock::{Clock, Millis, millis};
 use crate::outbox::Outbox;
-use crate::store::{Committed, Feeds, Queued, Store, StoreError};
+use crate::store::{CommitFeeds, Committed, Queued, Store, StoreError};
 use backlog::Backlog;
 use ending::EXPIRES;
 use turn::Turns;
@@ -63,7 +63,7 @@ pub(super) struct Lane {
     bot: Arc<Bot>,
     store: Store,
     outbox: Outbox,
-    feeds: Feeds,
+    feeds: CommitFeeds,
     /// All times of the lane are steady times of this clock.
     clock: Clock,
     stop: CancellationToken,
@@ -121,7 +121,7 @@ impl Lane {
         bot: Arc<Bot>,
         store: Store,
         outbox: Outbox,
-        feeds: Feeds,
+        feeds: CommitFeeds,
         clock: Clock,
         stop: CancellationToken,
     ) -> Self {

@@ -1,7 +1,7 @@
 //! Applies ack updates to messages. An ack only rises, and -1 is final. The callbacks and events
 //! for each change are written in the same transaction.
 
-mod told;
+mod ack_events;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use url::Url;
 use waviro_link::MessageId;
 
-use super::deliveries::{self, Due, Owed, Work};
+use super::deliveries::{self, Due, NewCallback, Work};
 use super::events::Audience;
 use super::messages::{message_id, narrow};
 use super::writer::{Command, Counters};
@@ -20,7 +20,7 @@ use crate::clock::Millis;
 
 /// An update of a message's ack.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum News {
+pub enum AckUpdate {
     /// The message reached ack 1 to 3. A value that is not above the known ack changes nothing. A
     /// message to a group stays at 1.
     Reached(i8),
@@ -43,7 +43,7 @@ pub enum News {
         /// The sender and the chat of the receipt.
         by: Reader,
         /// The update reported by the receipt.
-        says: Box<News>,
+        update: Box<AckUpdate>,
     },
 }
 
@@ -73,29 +73,29 @@ impl Reader {
 
 /// The channels to notify after the commit.
 #[derive(Debug, Clone)]
-pub struct Feeds {
+pub struct CommitFeeds {
     /// The bot's lane; gets the messages that left ack 0.
     pub lane: mpsc::UnboundedSender<Committed>,
     /// The deliveries that are due at once, leased to this process.
     pub deliveries: mpsc::UnboundedSender<Due>,
 }
 
-impl Feeds {
+impl CommitFeeds {
     /// Sends due deliveries to the delivery engine. If the channel is closed, the process is
     /// stopping; the next process finds the rows in the database.
-    pub(crate) fn owe(&self, due: Vec<Due>) {
+    pub(crate) fn enqueue(&self, due: Vec<Due>) {
         for due in due {
             let _ = self.deliveries.send(due);
         }
     }
 }
 
-/// The command of [`Store::raise`] for the writer.
-pub(super) struct Raise {
+/// The command of [`Store::apply_acks`] for the writer.
+pub(super) struct ApplyAcks {
     slot: i32,
-    news: Vec<(MessageId, News)>,
+    updates: Vec<(MessageId, AckUpdate)>,
     now: Millis,
-    feeds: Feeds,
+    feeds: CommitFeeds,
     audience: Arc<Audience>,
     settled: Vec<MessageId>,
     due: Vec<Due>,
@@ -103,7 +103,7 @@ pub(super) struct Raise {
 }
 
 /// The state of a message while updates are applied.
-struct Standing {
+struct AckState {
     slot: i32,
     group: bool,
     chat: String,
@@ -120,18 +120,18 @@ impl Store {
     ///
     /// # Errors
     /// Any [`StoreError`]; then no update was applied.
-    pub async fn raise(
+    pub async fn apply_acks(
         &self,
         slot: i32,
-        news: Vec<(MessageId, News)>,
+        updates: Vec<(MessageId, AckUpdate)>,
         now: Millis,
-        feeds: &Feeds,
+        feeds: &CommitFeeds,
     ) -> Result<(), StoreError> {
         let audience = self.audience(slot, now).await?;
         let (answer, receiver) = oneshot::channel();
-        self.submit(Command::Raise(Raise {
+        self.submit(Command::ApplyAcks(ApplyAcks {
             slot,
-            news,
+            updates,
             now,
             feeds: feeds.clone(),
             audience,
@@ -156,7 +156,7 @@ impl Store {
         cause: String,
         limit: usize,
         now: Millis,
-        feeds: &Feeds,
+        feeds: &CommitFeeds,
     ) -> Result<usize, StoreError> {
         let most = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = sqlx::query(
@@ -167,13 +167,16 @@ impl Store {
         .bind(most)
         .fetch_all(&self.reads)
         .await?;
-        let mut news = Vec::with_capacity(rows.len());
+        let mut updates = Vec::with_capacity(rows.len());
         for row in rows {
-            news.push((message_id(row.try_get(0)?)?, News::Failed(cause.clone())));
+            updates.push((
+                message_id(row.try_get(0)?)?,
+                AckUpdate::Failed(cause.clone()),
+            ));
         }
-        let count = news.len();
+        let count = updates.len();
         if count > 0 {
-            self.raise(slot, news, now, feeds).await?;
+            self.apply_acks(slot, updates, now, feeds).await?;
         }
         Ok(count)
     }
@@ -182,80 +185,80 @@ impl Store {
 /// Applies the updates of one transaction: one query, one update for each new ack and cause, then
 /// the callbacks and the events.
 pub(super) async fn apply(
-    raises: &mut [Raise],
+    commands: &mut [ApplyAcks],
     connection: &mut AnyConnection,
     counters: &mut Counters,
 ) -> Result<(), StoreError> {
-    if raises.is_empty() {
+    if commands.is_empty() {
         return Ok(());
     }
-    let mut standings = read(raises, connection).await?;
+    let mut states = read(commands, connection).await?;
     let mut owner: HashMap<MessageId, usize> = HashMap::new();
-    for (index, raise) in raises.iter_mut().enumerate() {
-        (raise.settled, raise.due) = (Vec::new(), Vec::new());
-        for (id, news) in &raise.news {
-            if let Some(standing) = standings.get_mut(id).filter(|it| it.slot == raise.slot)
-                && standing.take(news)
+    for (index, command) in commands.iter_mut().enumerate() {
+        (command.settled, command.due) = (Vec::new(), Vec::new());
+        for (id, update) in &command.updates {
+            if let Some(state) = states.get_mut(id).filter(|it| it.slot == command.slot)
+                && state.apply(update)
             {
                 owner.insert(id.clone(), index);
             }
         }
     }
-    let now = raises.iter().map(|raise| raise.now).max().unwrap_or(0);
-    write(&standings, &owner, now, connection).await?;
+    let now = commands
+        .iter()
+        .map(|command| command.now)
+        .max()
+        .unwrap_or(0);
+    write(&states, &owner, now, connection).await?;
 
-    let mut owing = Vec::new();
+    let mut callbacks = Vec::new();
     for (id, index) in &owner {
-        let Some(standing) = standings.get(id) else {
+        let Some(state) = states.get(id) else {
             continue;
         };
-        if standing.before == 0 {
-            counters.waiting.queue(standing.slot, -1);
-            if let Some(raise) = raises.get_mut(*index) {
-                raise.settled.push(id.clone());
+        if state.before == 0 {
+            counters.waiting.queue(state.slot, -1);
+            if let Some(command) = commands.get_mut(*index) {
+                command.settled.push(id.clone());
             }
         }
-        if let Some(url) = standing
+        if let Some(url) = state
             .notify_url
             .as_deref()
             .and_then(|url| Url::parse(url).ok())
         {
-            owing.push(Owed {
-                slot: standing.slot,
+            callbacks.push(NewCallback {
+                slot: state.slot,
                 message: id.clone(),
                 url,
-                stage: if standing.ack < 0 {
-                    0
-                } else {
-                    standing.before + 1
-                },
-                ack: standing.ack,
+                stage: if state.ack < 0 { 0 } else { state.before + 1 },
+                ack: state.ack,
             });
         }
     }
-    for due in deliveries::insert_callbacks(owing, now, connection, counters).await? {
+    for due in deliveries::insert_callbacks(callbacks, now, connection, counters).await? {
         let Work::Callback(callback) = &due.work else {
             continue;
         };
-        if let Some(raise) = owner
+        if let Some(command) = owner
             .get(&callback.message)
-            .and_then(|index| raises.get_mut(*index))
+            .and_then(|index| commands.get_mut(*index))
         {
-            raise.due.push(due);
+            command.due.push(due);
         }
     }
-    told::write(raises, &standings, &owner, now, connection, counters).await
+    ack_events::write(commands, &states, &owner, now, connection, counters).await
 }
 
 async fn read(
-    raises: &[Raise],
+    commands: &[ApplyAcks],
     connection: &mut AnyConnection,
-) -> Result<HashMap<MessageId, Standing>, StoreError> {
-    let ids: Vec<&MessageId> = raises
+) -> Result<HashMap<MessageId, AckState>, StoreError> {
+    let ids: Vec<&MessageId> = commands
         .iter()
-        .flat_map(|raise| raise.news.iter().map(|(id, _)| id))
+        .flat_map(|command| command.updates.iter().map(|(id, _)| id))
         .collect();
-    let mut standings = HashMap::with_capacity(ids.len());
+    let mut states = HashMap::with_capacity(ids.len());
     for list in sql::lists(&ids) {
         let text = format!(
             "SELECT id, bot, chat, ack, notify_url FROM messages WHERE id IN ({})",
@@ -268,7 +271,7 @@ async fn read(
         for row in query.fetch_all(&mut *connection).await? {
             let chat: String = row.try_get(2)?;
             let ack = narrow(row.try_get(3)?)?;
-            let standing = Standing {
+            let state = AckState {
                 slot: narrow(row.try_get(1)?)?,
                 group: chat.ends_with("@g.us"),
                 chat,
@@ -277,14 +280,14 @@ async fn read(
                 ack,
                 cause: None,
             };
-            standings.insert(message_id(row.try_get(0)?)?, standing);
+            states.insert(message_id(row.try_get(0)?)?, state);
         }
     }
-    Ok(standings)
+    Ok(states)
 }
 
 async fn write(
-    standings: &HashMap<MessageId, Standing>,
+    states: &HashMap<MessageId, AckState>,
     owner: &HashMap<MessageId, usize>,
     now: Millis,
     connection: &mut AnyConnection,
@@ -292,8 +295,8 @@ async fn write(
     // The groups are by ack and cause. A queue that fails as a whole has one cause, so one group.
     let mut groups: BTreeMap<(i8, Option<&str>), Vec<&MessageId>> = BTreeMap::new();
     for id in owner.keys() {
-        if let Some(standing) = standings.get(id) {
-            let key = (standing.ack, standing.cause.as_deref());
+        if let Some(state) = states.get(id) {
+            let key = (state.ack, state.cause.as_deref());
             groups.entry(key).or_default().push(id);
         }
     }
@@ -321,17 +324,19 @@ async fn write(
     Ok(())
 }
 
-impl Standing {
+impl AckState {
     /// Applies an update; returns `true` if the ack changed.
-    fn take(&mut self, news: &News) -> bool {
-        match news {
-            News::Receipt { by, says } => {
-                by.is_recipient(&self.chat, self.group) && self.take(says)
+    fn apply(&mut self, update: &AckUpdate) -> bool {
+        match update {
+            AckUpdate::Receipt { by, update } => {
+                by.is_recipient(&self.chat, self.group) && self.apply(update)
             }
-            News::Reached(level) | News::ReachedSomebody(level) | News::Member { level, .. } => {
-                let for_all = match news {
-                    News::ReachedSomebody(_) => true,
-                    News::Member { for_all, .. } => *for_all,
+            AckUpdate::Reached(level)
+            | AckUpdate::ReachedSomebody(level)
+            | AckUpdate::Member { level, .. } => {
+                let for_all = match update {
+                    AckUpdate::ReachedSomebody(_) => true,
+                    AckUpdate::Member { for_all, .. } => *for_all,
                     _ => false,
                 };
                 let capped = self.group && !for_all;
@@ -342,7 +347,7 @@ impl Standing {
                 }
                 rises
             }
-            News::Failed(cause) => {
+            AckUpdate::Failed(cause) => {
                 let ends = self.ack == 0;
                 if ends {
                     self.ack = -1;
@@ -354,7 +359,7 @@ impl Standing {
     }
 }
 
-impl Raise {
+impl ApplyAcks {
     pub(super) fn answer(self, done: Result<(), StoreError>) {
         if done.is_ok() {
             // If a channel is closed, the process is stopping; the next process finds the rows in

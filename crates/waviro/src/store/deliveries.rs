@@ -26,7 +26,7 @@ pub use replay::{Replay, Replayed, Replaying};
 pub use settle::Trouble;
 pub use webhooks::{Heard, Hook, Webhook};
 
-pub(super) use callbacks::{Owed, insert as insert_callbacks};
+pub(super) use callbacks::{NewCallback, insert as insert_callbacks};
 pub(super) use posted::{Posted, apply as apply_posted};
 pub(super) use webhooks::{Replying, apply_replies, insert as insert_hooks};
 

@@ -66,8 +66,12 @@ pub fn event_id(parts: &[&str]) -> String {
 impl Store {
     /// Writes events that belong to no other change. Returns the due deliveries, leased to the
     /// caller. The events are durable when the function returns.
-    pub async fn tell(&self, events: Vec<NewEvent>, now: Millis) -> Result<Vec<Due>, StoreError> {
-        self.write("tell", move |connection, counters| {
+    pub async fn publish_events(
+        &self,
+        events: Vec<NewEvent>,
+        now: Millis,
+    ) -> Result<Vec<Due>, StoreError> {
+        self.write("publish_events", move |connection, counters| {
             let events = events.clone();
             Box::pin(async move { insert(&events, now, connection, counters).await })
         })

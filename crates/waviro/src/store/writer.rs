@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use super::acks::Raise;
+use super::acks::ApplyAcks;
 use super::aside::Pace;
 use super::deliveries::{Posted, Replying};
 use super::messages::Accept;
@@ -69,7 +69,7 @@ pub(super) struct Counters {
 /// A command for the writer.
 pub(super) enum Command {
     Accept(Box<Accept>),
-    Raise(Raise),
+    ApplyAcks(ApplyAcks),
     Posted(Posted),
     Replying(Replying),
     Other(Box<dyn Other>),
@@ -234,7 +234,7 @@ async fn gather(
     inbox: &mut mpsc::Receiver<Command>,
     stop: &CancellationToken,
 ) {
-    let urgent = |command: &Command| !matches!(command, Command::Raise(_));
+    let urgent = |command: &Command| !matches!(command, Command::ApplyAcks(_));
     if waiting.iter().any(urgent) {
         return;
     }

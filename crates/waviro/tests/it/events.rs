@@ -5,7 +5,7 @@ pub mod rig;
 use std::time::Duration;
 
 use serde_json::Value;
-use waviro::store::{Feeds, SubscriptionChange};
+use waviro::store::{CommitFeeds, SubscriptionChange};
 use waviro_link::fake::FakeConnector;
 use waviro_link::{InboundKind, OfflineCause, ReceiptLevel, Sender, Status, UnlinkedCause};
 
@@ -416,7 +416,7 @@ async fn an_event_of_a_bot_that_is_not_there_is_nobodys() {
     }
     let (lane, _told) = tokio::sync::mpsc::unbounded_channel();
     let (deliveries, _due) = tokio::sync::mpsc::unbounded_channel();
-    let feeds = Feeds { lane, deliveries };
-    let nobodys = store.raise(99, Vec::new(), rig.clock.now(), &feeds);
+    let feeds = CommitFeeds { lane, deliveries };
+    let nobodys = store.apply_acks(99, Vec::new(), rig.clock.now(), &feeds);
     nobodys.await.unwrap();
 }

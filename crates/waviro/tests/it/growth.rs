@@ -7,8 +7,9 @@ use sqlx::any::AnyConnectOptions;
 use sqlx::{AnyConnection, ConnectOptions, Executor};
 use tokio::sync::mpsc;
 use waviro::store::{
-    AddBot, DeliveryAfter, DeliveryFilter, DeliveryKind, Due, Fate, Feeds, InboundRow, Keeping,
-    LogFilter, NewMessageRow, News, Replay, RuleChange, Store, SubscriptionChange, UserRole,
+    AckUpdate, AddBot, CommitFeeds, DeliveryAfter, DeliveryFilter, DeliveryKind, Due, Fate,
+    InboundRow, Keeping, LogFilter, NewMessageRow, Replay, RuleChange, Store, SubscriptionChange,
+    UserRole,
 };
 use waviro_link::{Chat, Content, MessageId, Outgoing};
 
@@ -227,13 +228,16 @@ fn row(id: u64) -> NewMessageRow {
 async fn writes(store: &Store) -> Vec<Due> {
     let (lane, _told) = mpsc::unbounded_channel();
     let (deliveries, mut due) = mpsc::unbounded_channel();
-    let feeds = Feeds { lane, deliveries };
+    let feeds = CommitFeeds { lane, deliveries };
     let first = u64::MAX / 2;
     for id in first..first + 8 {
         store.accept(row(id), feeds.lane.clone()).await.unwrap();
         let id = MessageId::from_random(id.to_be_bytes());
-        let news = vec![(id, News::Reached(2))];
-        store.raise(1, news, START + DAY, &feeds).await.unwrap();
+        let updates = vec![(id, AckUpdate::Reached(2))];
+        store
+            .apply_acks(1, updates, START + DAY, &feeds)
+            .await
+            .unwrap();
     }
     let cause = "ended".to_owned();
     store

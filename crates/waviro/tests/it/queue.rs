@@ -297,8 +297,8 @@ proptest! {
             rig.link().keep_silent();
             let accepted = rig.accept_with(BUDI, "halo", &endpoint(address, "a")).await;
             until(|| async { rig.wire() }, |wire| wire.len() == 1).await;
-            for news in order {
-                match news {
+            for report in order {
+                match report {
                     1 => rig.link().ack(&accepted.id).await,
                     2 => rig.link().receipt(&accepted.id, ReceiptLevel::Delivered).await.unwrap(),
                     _ => rig.link().receipt(&accepted.id, ReceiptLevel::Read).await.unwrap(),

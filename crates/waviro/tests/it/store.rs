@@ -23,8 +23,8 @@ use tokio::sync::mpsc;
 use url::Url;
 use waviro::clock::Millis;
 use waviro::store::{
-    Accepting, Attempt, Callback, Committed, Due, Feeds, NewMessageRow, News, Store, StoreError,
-    Work,
+    Accepting, AckUpdate, Attempt, Callback, CommitFeeds, Committed, Due, NewMessageRow, Store,
+    StoreError, Work,
 };
 use waviro_link::{Chat, Content, MessageId, Outgoing};
 
@@ -52,18 +52,18 @@ fn wire_id(id: u64) -> MessageId {
     MessageId::from_random(id.to_be_bytes())
 }
 
-struct Ears {
-    feeds: Feeds,
+struct Channels {
+    feeds: CommitFeeds,
     lane: mpsc::UnboundedReceiver<Committed>,
     deliveries: mpsc::UnboundedReceiver<Due>,
 }
 
-fn ears() -> Ears {
-    let (lane, told) = mpsc::unbounded_channel();
+fn channels() -> Channels {
+    let (lane, settled) = mpsc::unbounded_channel();
     let (deliveries, due) = mpsc::unbounded_channel();
-    Ears {
-        feeds: Feeds { lane, deliveries },
-        lane: told,
+    Channels {
+        feeds: CommitFeeds { lane, deliveries },
+        lane: settled,
         deliveries: due,
     }
 }
@@ -96,13 +96,16 @@ async fn posted(store: &Store, due: &Due, stage: i8) -> Option<i8> {
         .unwrap()
 }
 
-async fn accept(store: &Store, ears: &Ears, row: NewMessageRow) -> Accepting {
-    store.accept(row, ears.feeds.lane.clone()).await.unwrap()
+async fn accept(store: &Store, channels: &Channels, row: NewMessageRow) -> Accepting {
+    store
+        .accept(row, channels.feeds.lane.clone())
+        .await
+        .unwrap()
 }
 
-async fn raise(store: &Store, ears: &Ears, slot: i32, id: u64, news: News) {
+async fn apply_ack(store: &Store, channels: &Channels, slot: i32, id: u64, update: AckUpdate) {
     store
-        .raise(slot, vec![(wire_id(id), news)], START, &ears.feeds)
+        .apply_acks(slot, vec![(wire_id(id), update)], START, &channels.feeds)
         .await
         .unwrap();
 }
@@ -149,11 +152,11 @@ pub async fn counts_as_the_rows_do(store: &Store, url: &str) {
 }
 
 async fn accepted_messages_are_queued_in_order(store: &Store) {
-    let mut ears = ears();
+    let mut channels = channels();
     for id in 1000..1005 {
         accept(
             store,
-            &ears,
+            &channels,
             row(1, id, "6281000001", &id.to_string(), false),
         )
         .await;
@@ -169,58 +172,72 @@ async fn accepted_messages_are_queued_in_order(store: &Store) {
     assert_eq!(rest[0].message.id, wire_id(1003));
     for queued in pending {
         assert!(
-            matches!(ears.lane.recv().await, Some(Committed::Accepted(told)) if told.seq == queued.seq)
+            matches!(channels.lane.recv().await, Some(Committed::Accepted(accepted)) if accepted.seq == queued.seq)
         );
     }
 }
 
 async fn the_same_content_right_after_is_a_duplicate(store: &Store) {
-    let ears = ears();
+    let channels = channels();
     let taken = Accepting::Taken;
     assert_eq!(
-        accept(store, &ears, row(2, 1, "6281000001", "a", false)).await,
+        accept(store, &channels, row(2, 1, "6281000001", "a", false)).await,
         taken
     );
-    let repeat = accept(store, &ears, row(2, 2, "6281000001", "a", false)).await;
+    let repeat = accept(store, &channels, row(2, 2, "6281000001", "a", false)).await;
     assert_eq!(repeat, Accepting::Duplicate { of: wire_id(1) });
     assert!(store.message(&wire_id(2)).await.unwrap().is_none());
     // Another chat, another bot and another text are no duplicates, and afterwards the first text
     // is no duplicate either.
     assert_eq!(
-        accept(store, &ears, row(2, 3, "6281000002", "a", false)).await,
+        accept(store, &channels, row(2, 3, "6281000002", "a", false)).await,
         taken
     );
     assert_eq!(
-        accept(store, &ears, row(3, 4, "6281000001", "a", false)).await,
+        accept(store, &channels, row(3, 4, "6281000001", "a", false)).await,
         taken
     );
     assert_eq!(
-        accept(store, &ears, row(2, 5, "6281000001", "b", false)).await,
+        accept(store, &channels, row(2, 5, "6281000001", "b", false)).await,
         taken
     );
     assert_eq!(
-        accept(store, &ears, row(2, 6, "6281000001", "a", false)).await,
+        accept(store, &channels, row(2, 6, "6281000001", "a", false)).await,
         taken
     );
 }
 
 async fn what_ended_in_minus_one_is_no_duplicate(store: &Store) {
-    let ears = ears();
-    accept(store, &ears, row(4, 40, "6281000001", "a", false)).await;
-    raise(store, &ears, 4, 40, News::Failed("nack: 463".to_owned())).await;
+    let channels = channels();
+    accept(store, &channels, row(4, 40, "6281000001", "a", false)).await;
+    apply_ack(
+        store,
+        &channels,
+        4,
+        40,
+        AckUpdate::Failed("nack: 463".to_owned()),
+    )
+    .await;
     assert_eq!(
-        accept(store, &ears, row(4, 41, "6281000001", "a", false)).await,
+        accept(store, &channels, row(4, 41, "6281000001", "a", false)).await,
         Accepting::Taken
     );
-    accept(store, &ears, row(4, 42, "6281000001", "b", false)).await;
-    raise(store, &ears, 4, 42, News::Failed("nack: 463".to_owned())).await;
-    let repeat = accept(store, &ears, row(4, 43, "6281000001", "a", false)).await;
+    accept(store, &channels, row(4, 42, "6281000001", "b", false)).await;
+    apply_ack(
+        store,
+        &channels,
+        4,
+        42,
+        AckUpdate::Failed("nack: 463".to_owned()),
+    )
+    .await;
+    let repeat = accept(store, &channels, row(4, 43, "6281000001", "a", false)).await;
     assert_eq!(repeat, Accepting::Duplicate { of: wire_id(41) });
 }
 
 async fn of_parallel_twins_exactly_one_wins(store: &Store) {
-    let ears = ears();
-    let twins = (50..70).map(|id| accept(store, &ears, row(5, id, "6281000001", "a", false)));
+    let channels = channels();
+    let twins = (50..70).map(|id| accept(store, &channels, row(5, id, "6281000001", "a", false)));
     let outcomes = futures::future::join_all(twins).await;
     let taken = outcomes
         .iter()
@@ -234,7 +251,7 @@ async fn of_parallel_twins_exactly_one_wins(store: &Store) {
 
 /// Compares the rule for batches of many sizes with a simple implementation of the duplicate rule.
 async fn in_a_crowd_the_duplicate_rule_holds_as_if_one_came_after_the_other(store: &Store) {
-    let ears = ears();
+    let channels = channels();
     let mut dice = StdRng::seed_from_u64(20);
     let mut last: HashMap<String, (String, MessageId)> = HashMap::new();
     let mut ids = 2_000_000..;
@@ -261,7 +278,7 @@ async fn in_a_crowd_the_duplicate_rule_holds_as_if_one_came_after_the_other(stor
             .collect();
         let accepts = offered
             .iter()
-            .map(|(id, chat, text)| accept(store, &ears, row(20, *id, chat, text, false)));
+            .map(|(id, chat, text)| accept(store, &channels, row(20, *id, chat, text, false)));
         assert_eq!(
             futures::future::join_all(accepts).await,
             expected,
@@ -276,15 +293,15 @@ async fn in_a_crowd_the_duplicate_rule_holds_as_if_one_came_after_the_other(stor
 }
 
 async fn a_bad_command_does_not_hurt_its_neighbours(store: &Store) {
-    let ears = ears();
-    accept(store, &ears, row(6, 100, "6281000001", "first", false)).await;
+    let channels = channels();
+    accept(store, &channels, row(6, 100, "6281000001", "first", false)).await;
     // The id of row 7 is already used, so a constraint breaks the transaction shared by all twenty
     // rows.
     let commands = (0..20).map(|n| {
         let id = if n == 7 { 100 } else { 101 + n };
         store.accept(
             row(6, id, &format!("62810000{n:02}"), "x", false),
-            ears.feeds.lane.clone(),
+            channels.feeds.lane.clone(),
         )
     });
     let outcomes = futures::future::join_all(commands).await;
@@ -300,12 +317,12 @@ async fn a_bad_command_does_not_hurt_its_neighbours(store: &Store) {
 }
 
 async fn concurrent_accepts_share_transactions(store: &Store) {
-    let ears = ears();
+    let channels = channels();
     let before = store.commits();
     let accepts = (0..300).map(|n| {
         accept(
             store,
-            &ears,
+            &channels,
             row(7, 1_000_000 + n, "6281000001", &n.to_string(), false),
         )
     });
@@ -315,27 +332,41 @@ async fn concurrent_accepts_share_transactions(store: &Store) {
 }
 
 async fn acks_only_rise_and_minus_one_is_final(store: &Store) {
-    let ears = ears();
+    let channels = channels();
     for id in 200..203 {
         accept(
             store,
-            &ears,
+            &channels,
             row(8, id, "6281000001", &id.to_string(), false),
         )
         .await;
     }
-    raise(store, &ears, 8, 200, News::Reached(2)).await;
-    raise(store, &ears, 8, 200, News::Reached(1)).await;
-    raise(store, &ears, 8, 200, News::Failed("late".to_owned())).await;
+    apply_ack(store, &channels, 8, 200, AckUpdate::Reached(2)).await;
+    apply_ack(store, &channels, 8, 200, AckUpdate::Reached(1)).await;
+    apply_ack(
+        store,
+        &channels,
+        8,
+        200,
+        AckUpdate::Failed("late".to_owned()),
+    )
+    .await;
     assert_eq!(ack(store, 200).await, 2);
-    raise(store, &ears, 8, 201, News::Failed("nack: 463".to_owned())).await;
-    raise(store, &ears, 8, 201, News::Reached(3)).await;
+    apply_ack(
+        store,
+        &channels,
+        8,
+        201,
+        AckUpdate::Failed("nack: 463".to_owned()),
+    )
+    .await;
+    apply_ack(store, &channels, 8, 201, AckUpdate::Reached(3)).await;
     let ended = store.message(&wire_id(201)).await.unwrap().unwrap();
     assert_eq!((ended.ack, ended.cause.as_deref()), (-1, Some("nack: 463")));
     // Several acks in one transaction, in any order.
-    let all = [2, 3, 1].map(|level| (wire_id(202), News::Reached(level)));
+    let all = [2, 3, 1].map(|level| (wire_id(202), AckUpdate::Reached(level)));
     store
-        .raise(8, all.to_vec(), START, &ears.feeds)
+        .apply_acks(8, all.to_vec(), START, &channels.feeds)
         .await
         .unwrap();
     assert_eq!(ack(store, 202).await, 3);
@@ -343,41 +374,50 @@ async fn acks_only_rise_and_minus_one_is_final(store: &Store) {
 }
 
 async fn groups_stay_at_one(store: &Store) {
-    let ears = ears();
+    let channels = channels();
     accept(
         store,
-        &ears,
+        &channels,
         row(9, 210, "120363000000000001@g.us", "a", false),
     )
     .await;
-    raise(store, &ears, 9, 210, News::Reached(3)).await;
+    apply_ack(store, &channels, 9, 210, AckUpdate::Reached(3)).await;
     assert_eq!(ack(store, 210).await, 1);
 }
 
 async fn strangers_ids_are_passed_over(store: &Store) {
-    let mut ears = ears();
-    accept(store, &ears, row(10, 220, "6281000001", "a", true)).await;
-    raise(store, &ears, 11, 220, News::Reached(1)).await;
-    raise(store, &ears, 10, 999_999, News::Reached(1)).await;
+    let mut channels = channels();
+    accept(store, &channels, row(10, 220, "6281000001", "a", true)).await;
+    apply_ack(store, &channels, 11, 220, AckUpdate::Reached(1)).await;
+    apply_ack(store, &channels, 10, 999_999, AckUpdate::Reached(1)).await;
     assert_eq!(ack(store, 220).await, 0);
-    assert!(ears.deliveries.try_recv().is_err());
-    raise(store, &ears, 10, 220, News::Reached(1)).await;
-    let due = ears.deliveries.recv().await.unwrap();
+    assert!(channels.deliveries.try_recv().is_err());
+    apply_ack(store, &channels, 10, 220, AckUpdate::Reached(1)).await;
+    let due = channels.deliveries.recv().await.unwrap();
     posted(store, &due, 1).await;
 }
 
 async fn a_queue_ends_at_its_limit(store: &Store) {
-    let mut ears = ears();
+    let mut channels = channels();
     for id in 230..235 {
         accept(
             store,
-            &ears,
+            &channels,
             row(12, id, "6281000001", &id.to_string(), true),
         )
         .await;
     }
     let limit = store.pending(12, 0, 10).await.unwrap()[3].seq;
-    let end = |most| store.end_queue(12, limit, "logged_out".to_owned(), most, START, &ears.feeds);
+    let end = |most| {
+        store.end_queue(
+            12,
+            limit,
+            "logged_out".to_owned(),
+            most,
+            START,
+            &channels.feeds,
+        )
+    };
     assert_eq!(
         (
             end(3).await.unwrap(),
@@ -388,13 +428,13 @@ async fn a_queue_ends_at_its_limit(store: &Store) {
     );
     assert_eq!((ack(store, 233).await, ack(store, 234).await), (-1, 0));
     for _ in 0..4 {
-        let due = ears.deliveries.recv().await.unwrap();
+        let due = channels.deliveries.recv().await.unwrap();
         assert_eq!(callback(&due).next(), Some(-1));
         posted(store, &due, -1).await;
     }
-    assert!(ears.deliveries.try_recv().is_err());
-    raise(store, &ears, 12, 234, News::Reached(1)).await;
-    let due = ears.deliveries.recv().await.unwrap();
+    assert!(channels.deliveries.try_recv().is_err());
+    apply_ack(store, &channels, 12, 234, AckUpdate::Reached(1)).await;
+    let due = channels.deliveries.recv().await.unwrap();
     posted(store, &due, 1).await;
 }
 
@@ -440,31 +480,31 @@ async fn a_url_without_a_known_scheme_is_refused() {
 }
 
 /// Generates ack updates of a message in any order, split into any transactions.
-fn news() -> impl Strategy<Value = Vec<Vec<News>>> {
+fn updates() -> impl Strategy<Value = Vec<Vec<AckUpdate>>> {
     let one = prop_oneof![
-        (1_i8..=3).prop_map(News::Reached),
-        Just(News::Failed("nack".to_owned())),
+        (1_i8..=3).prop_map(AckUpdate::Reached),
+        Just(AckUpdate::Failed("nack".to_owned())),
     ];
     prop::collection::vec(prop::collection::vec(one, 1..4), 1..5)
 }
 
 #[test]
-fn whatever_the_order_of_news_callbacks_rise_strictly_and_end_where_the_ack_ended() {
+fn whatever_the_order_of_updates_callbacks_rise_strictly_and_end_where_the_ack_ended() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("a.db").display());
     let store = Arc::new(runtime.block_on(Store::open(&url)).unwrap());
     let next = std::sync::atomic::AtomicU64::new(1);
-    proptest!(ProptestConfig::with_cases(200), |(batches in news())| {
+    proptest!(ProptestConfig::with_cases(200), |(batches in updates())| {
         let id = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let (said, last) = runtime.block_on(async {
-            let mut ears = ears();
-            accept(&store, &ears, row(1, id, "6281000001", &id.to_string(), true)).await;
+            let mut channels = channels();
+            accept(&store, &channels, row(1, id, "6281000001", &id.to_string(), true)).await;
             let mut said = Vec::new();
             for batch in batches {
-                let batch = batch.into_iter().map(|news| (wire_id(id), news)).collect();
-                store.raise(1, batch, START, &ears.feeds).await.unwrap();
-                while let Ok(due) = ears.deliveries.try_recv() {
+                let batch = batch.into_iter().map(|update| (wire_id(id), update)).collect();
+                store.apply_acks(1, batch, START, &channels.feeds).await.unwrap();
+                while let Ok(due) = channels.deliveries.try_recv() {
                     let Work::Callback(mut callback) = due.work else {
                         panic!("only callbacks are owed");
                     };

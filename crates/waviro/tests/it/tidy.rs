@@ -280,7 +280,7 @@ fn every_write_and_step_has_its_moment_and_every_moment_its_place() {
         assert_eq!(function, name, "a write is named after its function");
     }
     // The writes that the writer batches.
-    let frequent = ["accept", "raise", "posted", "reply"].map(ToOwned::to_owned);
+    let frequent = ["accept", "apply_acks", "posted", "reply"].map(ToOwned::to_owned);
     let mut writes: Vec<String> = writes
         .into_iter()
         .map(|(_, name)| name)

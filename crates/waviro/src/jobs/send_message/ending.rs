@@ -8,7 +8,7 @@ use waviro_link::MessageId;
 
 use super::{Lane, Outcome, STORE_REST};
 use crate::clock::{Millis, millis};
-use crate::store::News;
+use crate::store::AckUpdate;
 
 /// A message that could not be sent for 24 hours ends with -1, because nobody expects the message
 /// any longer. The time counts from when the message could first have been written. The owner chose
@@ -38,14 +38,17 @@ impl Lane {
         for id in &ids {
             self.window.settle(id);
         }
-        let news: Vec<_> = ids
+        let updates: Vec<_> = ids
             .into_iter()
-            .map(|id| (id, News::Failed(cause.to_owned())))
+            .map(|id| (id, AckUpdate::Failed(cause.to_owned())))
             .collect();
         let (store, slot, feeds) = (self.store.clone(), self.bot.slot(), self.feeds.clone());
         let (clock, name, stop) = (self.clock.clone(), self.bot.name(), self.stop.clone());
         self.work.push(Box::pin(async move {
-            while let Err(reason) = store.raise(slot, news.clone(), clock.now(), &feeds).await {
+            while let Err(reason) = store
+                .apply_acks(slot, updates.clone(), clock.now(), &feeds)
+                .await
+            {
                 error!(bot = name, %reason, "a message could not be ended; trying again");
                 tokio::select! {
                     () = clock.sleep(STORE_REST) => {}

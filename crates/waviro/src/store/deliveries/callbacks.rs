@@ -14,7 +14,7 @@ use super::{Callback, Due, LEASE, NOTIFY_ACK, Work, lane};
 use crate::clock::Millis;
 
 /// A callback to be written.
-pub(in super::super) struct Owed {
+pub(in super::super) struct NewCallback {
     pub(in super::super) slot: i32,
     pub(in super::super) message: MessageId,
     pub(in super::super) url: Url,
@@ -72,15 +72,15 @@ impl Store {
 /// Writes callbacks, leased to the caller. An open row stays as it is: its worker finds the new ack
 /// when the current stage is posted. An ended row is reopened.
 pub(in super::super) async fn insert(
-    owed: Vec<Owed>,
+    callbacks: Vec<NewCallback>,
     now: Millis,
     connection: &mut AnyConnection,
     counters: &mut Counters,
 ) -> Result<Vec<Due>, StoreError> {
-    let mut rows = Vec::with_capacity(owed.len());
-    for owed in owed {
+    let mut rows = Vec::with_capacity(callbacks.len());
+    for callback in callbacks {
         counters.delivery += 1;
-        rows.push((counters.delivery, owed));
+        rows.push((counters.delivery, callback));
     }
     let mut written: HashMap<String, (i64, i64, i64)> = HashMap::with_capacity(rows.len());
     for chunk in sql::cut(&rows) {
@@ -92,15 +92,15 @@ pub(in super::super) async fn insert(
             sql::tuples(chunk.len(), 13)
         );
         let mut query = sqlx::query(AssertSqlSafe(text));
-        for (id, owed) in chunk {
+        for (id, callback) in chunk {
             query = query
                 .bind(*id)
                 .bind(NOTIFY_ACK)
-                .bind(i64::from(owed.slot))
-                .bind(owed.message.as_str().to_owned())
-                .bind(owed.url.to_string())
-                .bind(lane(&owed.url))
-                .bind(i64::from(owed.stage))
+                .bind(i64::from(callback.slot))
+                .bind(callback.message.as_str().to_owned())
+                .bind(callback.url.to_string())
+                .bind(lane(&callback.url))
+                .bind(i64::from(callback.stage))
                 .bind(0_i64)
                 .bind(now + LEASE)
                 .bind(1_i64)
@@ -119,17 +119,17 @@ pub(in super::super) async fn insert(
         }
     }
     let mut due = Vec::with_capacity(written.len());
-    for (_, owed) in rows {
-        if let Some((id, stage, lossy)) = written.remove(owed.message.as_str()) {
+    for (_, callback) in rows {
+        if let Some((id, stage, lossy)) = written.remove(callback.message.as_str()) {
             due.push(Due {
                 id,
-                slot: owed.slot,
-                url: owed.url,
+                slot: callback.slot,
+                url: callback.url,
                 attempts: 0,
                 work: Work::Callback(Callback {
-                    message: owed.message,
+                    message: callback.message,
                     stage: narrow(stage)?,
-                    ack: owed.ack,
+                    ack: callback.ack,
                     lossy: lossy != 0,
                 }),
             });
@@ -153,11 +153,11 @@ async fn remind(
     .bind(limit)
     .fetch_all(&mut *connection)
     .await?;
-    let (mut owed, mut ids) = (Vec::new(), Vec::new());
+    let (mut callbacks, mut ids) = (Vec::new(), Vec::new());
     for row in &rows {
         let (id, url): (String, Option<String>) = (row.try_get(0)?, row.try_get(2)?);
         if let Some(url) = url.and_then(|url| Url::parse(&url).ok()) {
-            owed.push(Owed {
+            callbacks.push(NewCallback {
                 slot: narrow(row.try_get(1)?)?,
                 message: message_id(&id)?,
                 url,
@@ -178,5 +178,5 @@ async fn remind(
             .execute(&mut *connection)
             .await?;
     }
-    insert(owed, now, connection, counters).await
+    insert(callbacks, now, connection, counters).await
 }

@@ -2,7 +2,7 @@
 
 use sqlx::AnyConnection;
 
-use super::super::acks::Raise;
+use super::super::acks::ApplyAcks;
 use super::super::deliveries::{Posted, Replying};
 use super::super::messages::Accept;
 use super::super::{StoreError, acks, deliveries, messages};
@@ -15,7 +15,7 @@ pub(super) struct Batch {
     accepts: Vec<Accept>,
     /// Accepts with a response to store.
     keyed: Vec<Accept>,
-    raises: Vec<Raise>,
+    acks: Vec<ApplyAcks>,
     posted: Vec<Posted>,
     replying: Vec<Replying>,
     others: Vec<Box<dyn Other>>,
@@ -28,7 +28,7 @@ impl FromIterator<Command> for Batch {
             match command {
                 Command::Accept(accept) if accept.is_one_statement() => batch.accepts.push(*accept),
                 Command::Accept(accept) => batch.keyed.push(*accept),
-                Command::Raise(raise) => batch.raises.push(raise),
+                Command::ApplyAcks(command) => batch.acks.push(command),
                 Command::Posted(posted) => batch.posted.push(posted),
                 Command::Replying(replying) => batch.replying.push(replying),
                 Command::Other(other) => batch.others.push(other),
@@ -42,7 +42,7 @@ impl Batch {
     pub(super) fn len(&self) -> usize {
         self.accepts.len()
             + self.keyed.len()
-            + self.raises.len()
+            + self.acks.len()
             + self.posted.len()
             + self.replying.len()
             + self.others.len()
@@ -53,7 +53,7 @@ impl Batch {
         let of = |count: usize, name| (count > 0).then_some(name);
         let frequent = [
             of(self.accepts.len() + self.keyed.len(), "accept"),
-            of(self.raises.len(), "raise"),
+            of(self.acks.len(), "apply_acks"),
             of(self.posted.len(), "posted"),
             of(self.replying.len(), "reply"),
         ];
@@ -74,7 +74,7 @@ impl Batch {
     ) -> Result<(), StoreError> {
         messages::apply(&mut self.accepts, connection, counters).await?;
         messages::apply_with_key(&mut self.keyed, connection, counters).await?;
-        acks::apply(&mut self.raises, connection, counters).await?;
+        acks::apply(&mut self.acks, connection, counters).await?;
         deliveries::apply_posted(&mut self.posted, connection, counters).await?;
         deliveries::apply_replies(&mut self.replying, connection, counters).await?;
         for other in &mut self.others {
@@ -88,8 +88,8 @@ impl Batch {
         for accept in self.accepts.into_iter().chain(self.keyed) {
             accept.answer(done.clone());
         }
-        for raise in self.raises {
-            raise.answer(done.clone());
+        for command in self.acks {
+            command.answer(done.clone());
         }
         for posted in self.posted {
             posted.answer(done.clone());
@@ -105,7 +105,7 @@ impl Batch {
     pub(super) fn singles(self) -> Vec<Self> {
         let accepts = self.accepts.into_iter().chain(self.keyed);
         let commands = (accepts.map(|accept| Command::Accept(Box::new(accept))))
-            .chain(self.raises.into_iter().map(Command::Raise))
+            .chain(self.acks.into_iter().map(Command::ApplyAcks))
             .chain(self.posted.into_iter().map(Command::Posted))
             .chain(self.replying.into_iter().map(Command::Replying))
             .chain(self.others.into_iter().map(Command::Other));

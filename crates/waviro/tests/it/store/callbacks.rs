@@ -1,8 +1,8 @@
 //! The store's contract for callbacks.
 
-use waviro::store::{Due, Lost, News, Store};
+use waviro::store::{AckUpdate, Due, Lost, Store};
 
-use super::{Ears, accept, attempt, callback, ears, posted, raise, row, wire_id};
+use super::{Channels, accept, apply_ack, attempt, callback, channels, posted, row, wire_id};
 use crate::engine::START;
 
 pub async fn keep_their_contract(store: &Store) {
@@ -16,15 +16,15 @@ pub async fn keep_their_contract(store: &Store) {
 }
 
 /// Stores a message with a callback and raises its ack to `level`.
-async fn owed(store: &Store, ears: &mut Ears, slot: i32, id: u64, level: i8) -> Due {
+async fn owed(store: &Store, channels: &mut Channels, slot: i32, id: u64, level: i8) -> Due {
     accept(
         store,
-        ears,
+        channels,
         row(slot, id, "6281000001", &id.to_string(), true),
     )
     .await;
-    raise(store, ears, slot, id, News::Reached(level)).await;
-    ears.deliveries.recv().await.unwrap()
+    apply_ack(store, channels, slot, id, AckUpdate::Reached(level)).await;
+    channels.deliveries.recv().await.unwrap()
 }
 
 async fn lose(store: &Store, due: &Due, lost: Lost, error: &str) {
@@ -36,8 +36,8 @@ async fn lose(store: &Store, due: &Due, lost: Lost, error: &str) {
 }
 
 async fn a_callback_is_one_row_and_goes_stage_by_stage(store: &Store) {
-    let mut ears = ears();
-    let due = owed(store, &mut ears, 13, 240, 1).await;
+    let mut channels = channels();
+    let due = owed(store, &mut channels, 13, 240, 1).await;
     assert_eq!(
         (
             callback(&due).stage,
@@ -47,24 +47,24 @@ async fn a_callback_is_one_row_and_goes_stage_by_stage(store: &Store) {
         (1, 1, Some(1))
     );
     // A new ack during an attempt updates the same row.
-    raise(store, &ears, 13, 240, News::Reached(3)).await;
-    assert!(ears.deliveries.try_recv().is_err());
+    apply_ack(store, &channels, 13, 240, AckUpdate::Reached(3)).await;
+    assert!(channels.deliveries.try_recv().is_err());
     assert_eq!(posted(store, &due, 1).await, Some(3));
     assert_eq!(posted(store, &due, 2).await, Some(3));
     assert_eq!(posted(store, &due, 3).await, None);
     assert_eq!(store.owed_count(), 0);
     // An ack after the end of the delivery creates a new row.
-    let due = owed(store, &mut ears, 13, 241, 1).await;
+    let due = owed(store, &mut channels, 13, 241, 1).await;
     assert_eq!(posted(store, &due, 1).await, None);
-    raise(store, &ears, 13, 241, News::Reached(2)).await;
-    let due = ears.deliveries.recv().await.unwrap();
+    apply_ack(store, &channels, 13, 241, AckUpdate::Reached(2)).await;
+    let due = channels.deliveries.recv().await.unwrap();
     assert_eq!((callback(&due).stage, callback(&due).ack), (2, 2));
     assert_eq!(posted(store, &due, 2).await, None);
 }
 
 async fn leased_rows_are_not_due_until_they_are_released(store: &Store) {
-    let mut ears = ears();
-    let due = owed(store, &mut ears, 14, 250, 1).await;
+    let mut channels = channels();
+    let due = owed(store, &mut channels, 14, 250, 1).await;
     let lane = "http://one.example:80";
     assert!(store.claim(lane, 14, 10, START).await.unwrap().is_empty());
     // Changing the clock beyond the lease makes no difference.
@@ -101,8 +101,8 @@ async fn leased_rows_are_not_due_until_they_are_released(store: &Store) {
 }
 
 async fn what_was_put_off_by_a_clock_ahead_of_todays_is_due_at_the_start(store: &Store) {
-    let mut ears = ears();
-    let due = owed(store, &mut ears, 14, 251, 1).await;
+    let mut channels = channels();
+    let due = owed(store, &mut channels, 14, 251, 1).await;
     let (lane, today) = ("http://one.example:80", START - 3_600_000);
     store
         .put_off(&due, attempt(Some("status 500")), START + 5_000, false)
@@ -123,8 +123,8 @@ async fn what_was_put_off_by_a_clock_ahead_of_todays_is_due_at_the_start(store: 
 }
 
 async fn lanes_and_bots_with_something_due_are_found(store: &Store) {
-    let mut ears = ears();
-    let due = owed(store, &mut ears, 15, 260, 1).await;
+    let mut channels = channels();
+    let due = owed(store, &mut channels, 15, 260, 1).await;
     assert!(store.due_queues(START).await.unwrap().is_empty());
     store
         .put_off(&due, attempt(Some("status 500")), START + 10, false)
@@ -140,14 +140,14 @@ async fn lanes_and_bots_with_something_due_are_found(store: &Store) {
 }
 
 async fn a_stage_given_up_stays_visible_and_the_next_revives_it(store: &Store) {
-    let mut ears = ears();
-    let due = owed(store, &mut ears, 16, 270, 1).await;
+    let mut channels = channels();
+    let due = owed(store, &mut channels, 16, 270, 1).await;
     lose(store, &due, Lost::TableUsedUp, "status 500").await;
     assert!(store.due_queues(i64::MAX).await.unwrap().is_empty());
     let lost = (wire_id(270), "1".to_owned(), "status 500".to_owned());
     assert_eq!(store.given_up(10).await.unwrap(), [lost]);
-    raise(store, &ears, 16, 270, News::Reached(2)).await;
-    let due = ears.deliveries.recv().await.unwrap();
+    apply_ack(store, &channels, 16, 270, AckUpdate::Reached(2)).await;
+    let due = channels.deliveries.recv().await.unwrap();
     assert_eq!(
         (callback(&due).stage, due.attempts, callback(&due).lossy),
         (2, 0, true)
@@ -157,7 +157,7 @@ async fn a_stage_given_up_stays_visible_and_the_next_revives_it(store: &Store) {
     assert_eq!(store.given_up(10).await.unwrap().len(), 1);
     assert_eq!(store.owed_count(), 0);
     // If the next stage is already known, the delivery continues with the next stage.
-    let due = owed(store, &mut ears, 16, 271, 2).await;
+    let due = owed(store, &mut channels, 16, 271, 2).await;
     lose(store, &due, Lost::TableUsedUp, "status 500").await;
     let next = store
         .claim("http://one.example:80", 16, 10, START)
@@ -168,18 +168,18 @@ async fn a_stage_given_up_stays_visible_and_the_next_revives_it(store: &Store) {
 }
 
 async fn gone_is_final(store: &Store) {
-    let mut ears = ears();
-    let due = owed(store, &mut ears, 17, 280, 1).await;
+    let mut channels = channels();
+    let due = owed(store, &mut channels, 17, 280, 1).await;
     lose(store, &due, Lost::Gone, "status 410").await;
-    raise(store, &ears, 17, 280, News::Reached(3)).await;
-    assert!(ears.deliveries.try_recv().is_err());
+    apply_ack(store, &channels, 17, 280, AckUpdate::Reached(3)).await;
+    assert!(channels.deliveries.try_recv().is_err());
     assert!(store.due_queues(i64::MAX).await.unwrap().is_empty());
 }
 
 async fn pending_messages_are_reminded_of_once(store: &Store) {
-    let ears = ears();
-    accept(store, &ears, row(18, 290, "6281000001", "a", true)).await;
-    accept(store, &ears, row(18, 291, "6281000001", "b", false)).await;
+    let channels = channels();
+    accept(store, &channels, row(18, 290, "6281000001", "a", true)).await;
+    accept(store, &channels, row(18, 291, "6281000001", "b", false)).await;
     assert!(store.remind(START - 1, 10, START).await.unwrap().is_empty());
     let due = store.remind(START, 10, START).await.unwrap();
     assert_eq!(due.len(), 1);
@@ -188,7 +188,7 @@ async fn pending_messages_are_reminded_of_once(store: &Store) {
         (wire_id(290), Some(0))
     );
     assert!(store.remind(START, 10, START).await.unwrap().is_empty());
-    raise(store, &ears, 18, 290, News::Reached(1)).await;
+    apply_ack(store, &channels, 18, 290, AckUpdate::Reached(1)).await;
     assert_eq!(posted(store, &due[0], 0).await, Some(1));
     assert_eq!(posted(store, &due[0], 1).await, None);
 }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use url::Url;
 use waviro::store::{
-    AddBot, Audience, EventKind, EventRow, InboundRow, Keeping, Kinds, NewEvent, NewSubscription,
-    News, Store, SubscriptionChange, media_id,
+    AckUpdate, AddBot, Audience, EventKind, EventRow, InboundRow, Keeping, Kinds, NewEvent,
+    NewSubscription, Store, SubscriptionChange, media_id,
 };
 
-use super::{accept, attempt, ears, raise, row, wire_id};
+use super::{accept, apply_ack, attempt, channels, row, wire_id};
 use crate::engine::START;
 use crate::events::rig::picture;
 
@@ -118,21 +118,21 @@ fn event(audience: &Arc<Audience>, n: usize) -> NewEvent {
     }
 }
 
-async fn told(store: &Store, slot: i32, from: usize, now: i64) -> Vec<waviro::store::Due> {
+async fn published(store: &Store, slot: i32, from: usize, now: i64) -> Vec<waviro::store::Due> {
     let audience = store.audience(slot, now).await.unwrap();
     let events = (from..from + 3).map(|n| event(&audience, n)).collect();
-    store.tell(events, now).await.unwrap()
+    store.publish_events(events, now).await.unwrap()
 }
 
 async fn events_are_numbered_in_order_and_owed_to_who_wants_them(store: &Store, slot: i32) {
     let now = START + 9 * DAY;
     let mut last = store.last_event();
     let before = *last.borrow_and_update();
-    assert!(told(store, slot, 0, now).await.is_empty());
+    assert!(published(store, slot, 0, now).await.is_empty());
     assert!(last.has_changed().unwrap());
     let added = store.add_subscription(slot, new(&["*"]), now).await;
     let id = added.unwrap().unwrap().id;
-    let due = told(store, slot, 3, now).await;
+    let due = published(store, slot, 3, now).await;
     // The deliveries share an endpoint queue: the first is due and the others wait.
     assert_eq!(due.len(), 1);
     let hook = store.webhook(due[0].id).await.unwrap().unwrap();
@@ -174,23 +174,23 @@ async fn events_are_numbered_in_order_and_owed_to_who_wants_them(store: &Store, 
 }
 
 async fn members_are_remembered(store: &Store, slot: i32) {
-    let ears = ears();
+    let channels = channels();
     let listening = store.listen(Some(slot));
     accept(
         store,
-        &ears,
+        &channels,
         row(slot, 9100, "120363000000000077@g.us", "x", false),
     )
     .await;
     let before = *store.last_event().borrow();
     for level in [2, 3, 2, 3] {
         let member = "6281300000077@c.us".to_owned();
-        raise(
+        apply_ack(
             store,
-            &ears,
+            &channels,
             slot,
             9100,
-            News::Member {
+            AckUpdate::Member {
                 level,
                 member,
                 for_all: false,
@@ -228,7 +228,7 @@ async fn the_secret_is_made_once(store: &Store) {
 }
 
 async fn retention_takes_what_is_old_and_has_ended(store: &Store, slot: i32) {
-    let (ears, old, young) = (ears(), START + 20 * DAY, START + 50 * DAY);
+    let (channels, old, young) = (channels(), START + 20 * DAY, START + 50 * DAY);
     let sweep = async |now: i64| {
         let before = now - 30 * DAY;
         let kept = Keeping {
@@ -264,15 +264,22 @@ async fn retention_takes_what_is_old_and_has_ended(store: &Store, slot: i32) {
     for id in 9200..9203 {
         accept(
             store,
-            &ears,
+            &channels,
             row(slot, id, "6281300000078", &id.to_string(), id == 9201),
         )
         .await;
     }
     // A final message, a final message with a waiting callback, and a message never acked.
-    raise(store, &ears, slot, 9200, News::Failed("x".to_owned())).await;
-    raise(store, &ears, slot, 9201, News::Reached(1)).await;
-    told(store, slot, 20, young).await;
+    apply_ack(
+        store,
+        &channels,
+        slot,
+        9200,
+        AckUpdate::Failed("x".to_owned()),
+    )
+    .await;
+    apply_ack(store, &channels, slot, 9201, AckUpdate::Reached(1)).await;
+    published(store, slot, 20, young).await;
     let of = |id: &str| media_id(slot, "6281300000001@c.us", "6281300000001@c.us", id);
     let file = async |id: &str| store.media(&of(id)).await.unwrap();
     assert!(file("R0").await.unwrap().handle.is_some());
@@ -313,6 +320,6 @@ async fn retention_takes_what_is_old_and_has_ended(store: &Store, slot: i32) {
         [newest]
     );
     assert_eq!(sweep(young + 99 * DAY).await.0, 0);
-    told(store, slot, 30, young).await;
+    published(store, slot, 30, young).await;
     assert_eq!(*store.last_event().borrow(), newest + 3);
 }

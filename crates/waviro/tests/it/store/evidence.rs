@@ -1,9 +1,9 @@
 //! The database's data about a bot's health.
 
-use waviro::store::{Evidence, InboundRow, News, Store};
+use waviro::store::{AckUpdate, Evidence, InboundRow, Store};
 use waviro_link::{Chat, Inbound, InboundKind, Sender};
 
-use super::{accept, ears, raise, row, wire_id};
+use super::{accept, apply_ack, channels, row, wire_id};
 use crate::engine::{START, number};
 
 /// A bot id that no other test uses.
@@ -11,11 +11,11 @@ const SLOT: i32 = 77;
 
 pub async fn keeps_its_contract(store: &Store) {
     assert_eq!(store.evidence(SLOT).await.unwrap(), Evidence::default());
-    let ears = ears();
+    let channels = channels();
     for id in 7000..7003 {
         accept(
             store,
-            &ears,
+            &channels,
             row(SLOT, id, "6281000077", &id.to_string(), false),
         )
         .await;
@@ -27,15 +27,22 @@ pub async fn keeps_its_contract(store: &Store) {
     };
     assert_eq!(store.evidence(SLOT).await.unwrap(), waiting);
     // A refusal does not count as a server ack.
-    raise(store, &ears, SLOT, 7000, News::Failed("nack".to_owned())).await;
+    apply_ack(
+        store,
+        &channels,
+        SLOT,
+        7000,
+        AckUpdate::Failed("nack".to_owned()),
+    )
+    .await;
     let refused = store.evidence(SLOT).await.unwrap();
     assert_eq!((refused.pending, refused.last_server_ack), (2, None));
     store
-        .raise(
+        .apply_acks(
             SLOT,
-            vec![(wire_id(7001), News::Reached(1))],
+            vec![(wire_id(7001), AckUpdate::Reached(1))],
             START + 50,
-            &ears.feeds,
+            &channels.feeds,
         )
         .await
         .unwrap();

@@ -2,7 +2,7 @@
 
 use waviro::store::{Accepting, KeepingAnswer, KeptAnswer, NewMessageRow, Store, StoreError};
 
-use super::{Ears, accept, ears, row, wire_id};
+use super::{Channels, accept, channels, row, wire_id};
 use crate::engine::START;
 
 pub async fn keeps_its_contract(store: &Store) {
@@ -29,29 +29,29 @@ fn keeping(id: &str, answer: &str) -> KeepingAnswer {
 
 async fn once(
     store: &Store,
-    ears: &Ears,
+    channels: &Channels,
     row: NewMessageRow,
     keeping: KeepingAnswer,
 ) -> Result<Accepting, StoreError> {
-    let lane = ears.feeds.lane.clone();
+    let lane = channels.feeds.lane.clone();
     store.accept_with_key(row, keeping, lane).await
 }
 
 async fn a_message_and_its_answer_come_together_or_not_at_all(store: &Store) {
-    let ears = ears();
+    let channels = channels();
     let first = row(60, 88_6000, "6281000001", "a", false);
-    let taken = once(store, &ears, first, keeping("one", "the first")).await;
+    let taken = once(store, &channels, first, keeping("one", "the first")).await;
     assert_eq!(taken.unwrap(), Accepting::Taken);
     let kept = store.kept("one", START).await.unwrap().unwrap();
     assert_eq!((kept.status, kept.answer.as_str()), (200, "the first"));
     // The repeated request gets the stored answer without the duplicate rule.
     let again = row(60, 88_6001, "6281000001", "a", false);
-    let before = once(store, &ears, again, keeping("one", "the second")).await;
+    let before = once(store, &channels, again, keeping("one", "the second")).await;
     assert_eq!(before.unwrap(), Accepting::Before(kept));
     assert!(store.message(&wire_id(88_6001)).await.unwrap().is_none());
     // A duplicate and a used id store neither a message nor an answer.
     let repeat = row(60, 88_6002, "6281000001", "a", false);
-    let refused = once(store, &ears, repeat, keeping("two", "no")).await;
+    let refused = once(store, &channels, repeat, keeping("two", "no")).await;
     assert_eq!(
         refused.unwrap(),
         Accepting::Duplicate {
@@ -59,39 +59,39 @@ async fn a_message_and_its_answer_come_together_or_not_at_all(store: &Store) {
         }
     );
     let taken = row(60, 88_6000, "6281000001", "b", false);
-    let refused = once(store, &ears, taken, keeping("two", "no")).await;
+    let refused = once(store, &channels, taken, keeping("two", "no")).await;
     assert!(matches!(refused, Err(StoreError::Refused(_))));
     assert_eq!(store.kept("two", 0).await.unwrap(), None);
     // Requests without a key share the batch as before, and the lane gets all messages in order.
     let mixed = futures::future::join_all((0..20_u64).map(|n| {
-        let (ears, row) = (
-            &ears,
+        let (channels, row) = (
+            &channels,
             row(61, 88_6100 + n, "6281000001", &n.to_string(), false),
         );
         async move {
             if n % 3 == 0 {
-                once(store, ears, row, keeping(&format!("mixed {n}"), ""))
+                once(store, channels, row, keeping(&format!("mixed {n}"), ""))
                     .await
                     .unwrap()
             } else {
-                accept(store, ears, row).await
+                accept(store, channels, row).await
             }
         }
     }));
     assert!(mixed.await.iter().all(|taken| *taken == Accepting::Taken));
-    let mut told = Vec::new();
-    let mut lane = ears.lane;
+    let mut seqs = Vec::new();
+    let mut lane = channels.lane;
     while let Ok(waviro::store::Committed::Accepted(queued)) = lane.try_recv() {
-        told.push(queued.seq);
+        seqs.push(queued.seq);
     }
-    assert!(told.len() == 21 && told.is_sorted(), "{told:?}");
+    assert!(seqs.len() == 21 && seqs.is_sorted(), "{seqs:?}");
 }
 
 async fn of_parallel_twins_one_is_accepted_and_the_others_hear_its_answer(store: &Store) {
-    let ears = ears();
+    let channels = channels();
     let twins = (0..10_u64).map(|n| {
         let row = row(62, 88_6200 + n, "6281000001", &n.to_string(), false);
-        once(store, &ears, row, keeping("twins", &n.to_string()))
+        once(store, &channels, row, keeping("twins", &n.to_string()))
     });
     let outcomes = futures::future::join_all(twins).await;
     let taken = outcomes
@@ -101,7 +101,7 @@ async fn of_parallel_twins_one_is_accepted_and_the_others_hear_its_answer(store:
     let kept = store.kept("twins", START).await.unwrap().unwrap();
     let before = outcomes
         .iter()
-        .filter(|outcome| matches!(outcome, Ok(Accepting::Before(told)) if *told == kept));
+        .filter(|outcome| matches!(outcome, Ok(Accepting::Before(first)) if *first == kept));
     assert_eq!(before.count(), 9);
     assert_eq!(store.pending(62, 0, 100).await.unwrap().len(), 1);
 }
@@ -145,9 +145,15 @@ async fn what_the_answers_of_a_caller_take_is_counted_and_its_oldest_go_first(st
     }
     // An answer stored over an existing answer is counted once.
     assert!(lives("70-a").await && lives("70-b").await);
-    let ears = ears();
+    let channels = channels();
     let message = row(60, 88_7000, "6281000009", "a", false);
-    let taken = once(store, &ears, message, given("70-c", "bot 70", START + 3)).await;
+    let taken = once(
+        store,
+        &channels,
+        message,
+        given("70-c", "bot 70", START + 3),
+    )
+    .await;
     assert_eq!(taken.unwrap(), Accepting::Taken);
     assert!(!lives("70-a").await && lives("70-b").await && lives("70-c").await);
     assert!(lives("71").await, "another caller's");

@@ -1,13 +1,13 @@
 //! The logs of deliveries and messages, and replay.
 
 use waviro::store::{
-    AddBot, DeliveryFilter, DeliveryKind, Due, Fate, Hook, InboundRow, Kinds, LogFilter,
-    NewMessageRow, NewSubscription, News, Replay, Replayed, Replaying, Store,
+    AckUpdate, AddBot, DeliveryFilter, DeliveryKind, Due, Fate, Hook, InboundRow, Kinds, LogFilter,
+    NewMessageRow, NewSubscription, Replay, Replayed, Replaying, Store,
 };
 use waviro::store::{AddRule, NewRule};
 use waviro_link::Chat;
 
-use super::{accept, attempt, ears, raise, row, wire_id};
+use super::{accept, apply_ack, attempt, channels, row, wire_id};
 use crate::engine::{START, number};
 use crate::webhooks::rig::inbound;
 
@@ -87,7 +87,7 @@ async fn what_was_posted_is_found_again(store: &Store, slot: i32, source: i64) -
         0,
     )
     .unwrap();
-    let lane = ears().feeds.lane;
+    let lane = channels().feeds.lane;
     store
         .reply(
             id,
@@ -312,16 +312,16 @@ async fn a_line_goes_on_one_by_one_when_it_is_posted_again(store: &Store, slot: 
 }
 
 async fn messages_are_found_by_text_and_time(store: &Store, slot: i32) {
-    let ears = ears();
+    let channels = channels();
     for (id, text) in [
         (77_002, "Harga 100%"),
         (77_003, "kata \"harga\""),
         (77_004, "lain"),
     ] {
-        accept(store, &ears, row(slot, id, "6281000077", text, false)).await;
+        accept(store, &channels, row(slot, id, "6281000077", text, false)).await;
     }
-    raise(store, &ears, slot, 77_002, News::Reached(2)).await;
-    raise(store, &ears, slot, 77_002, News::Reached(3)).await;
+    apply_ack(store, &channels, slot, 77_002, AckUpdate::Reached(2)).await;
+    apply_ack(store, &channels, slot, 77_002, AckUpdate::Reached(3)).await;
     let first = store
         .sent(slot, wire_id(77_002).as_str())
         .await
@@ -364,8 +364,8 @@ async fn messages_are_found_by_text_and_time(store: &Store, slot: i32) {
         ..LogFilter::default()
     };
     assert_eq!(found(standing(0), 10).await, ids(&[77_004, 77_003]));
-    let failed = News::Failed("nack: 463".to_owned());
-    raise(store, &ears, slot, 77_004, failed).await;
+    let failed = AckUpdate::Failed("nack: 463".to_owned());
+    apply_ack(store, &channels, slot, 77_004, failed).await;
     assert_eq!(found(standing(-1), 10).await, ids(&[77_004]));
     let before = LogFilter {
         until: Some(START),

@@ -1,8 +1,8 @@
 //! A bot's settings with an effect in the database.
 
-use waviro::store::{Accepting, AddBot, News, Repeats, Store};
+use waviro::store::{Accepting, AckUpdate, AddBot, Repeats, Store};
 
-use super::{accept, ack, ears, raise, row, row_at};
+use super::{accept, ack, apply_ack, channels, row, row_at};
 use crate::engine::START;
 
 pub async fn keep_their_contract(store: &Store) {
@@ -36,10 +36,10 @@ async fn settings_belong_to_a_living_bot(store: &Store) {
 }
 
 async fn a_repeat_may_be_bounded_in_time_or_fine(store: &Store) {
-    let ears = ears();
+    let channels = channels();
     let offer = async |id: u64, repeats: Repeats| {
         let row = row(70, id, "6281000001", "a", false).repeats(repeats);
-        accept(store, &ears, row).await
+        accept(store, &channels, row).await
     };
     let taken = Accepting::Taken;
     assert_eq!(offer(77_7000, Repeats::Refused).await, taken);
@@ -58,7 +58,7 @@ async fn a_repeat_may_be_bounded_in_time_or_fine(store: &Store) {
     // without a time limit still refuses the same content.
     let earlier = async |id: u64, repeats: Repeats| {
         let row = row_at(START - 86_400_000, 70, id, "6281000001", "a", false);
-        accept(store, &ears, row.repeats(repeats)).await
+        accept(store, &channels, row.repeats(repeats)).await
     };
     assert!(matches!(
         earlier(77_7005, Repeats::Refused).await,
@@ -87,42 +87,49 @@ async fn a_repeat_may_be_bounded_in_time_or_fine(store: &Store) {
 }
 
 async fn a_group_may_rise_by_one_members_word(store: &Store) {
-    let ears = ears();
+    let channels = channels();
     accept(
         store,
-        &ears,
+        &channels,
         row(71, 77_7100, "120363000000000001@g.us", "a", false),
     )
     .await;
-    raise(store, &ears, 71, 77_7100, News::Reached(2)).await;
+    apply_ack(store, &channels, 71, 77_7100, AckUpdate::Reached(2)).await;
     assert_eq!(ack(store, 77_7100).await, 1);
-    let word = |for_all| News::Member {
+    let word = |for_all| AckUpdate::Member {
         level: 2,
         member: "6281000001@c.us".to_owned(),
         for_all,
     };
-    raise(store, &ears, 71, 77_7100, word(false)).await;
+    apply_ack(store, &channels, 71, 77_7100, word(false)).await;
     assert_eq!(ack(store, 77_7100).await, 1);
-    raise(store, &ears, 71, 77_7100, word(true)).await;
+    apply_ack(store, &channels, 71, 77_7100, word(true)).await;
     assert_eq!(ack(store, 77_7100).await, 2);
-    raise(store, &ears, 71, 77_7100, News::ReachedSomebody(3)).await;
+    apply_ack(store, &channels, 71, 77_7100, AckUpdate::ReachedSomebody(3)).await;
     assert_eq!(ack(store, 77_7100).await, 3);
 }
 
 async fn when_messages_were_last_taken_is_known(store: &Store) {
-    let ears = ears();
+    let channels = channels();
     for id in 77_7200..77_7204 {
         accept(
             store,
-            &ears,
+            &channels,
             row(72, id, "6281000001", &id.to_string(), false),
         )
         .await;
     }
     assert!(store.last_sent(72, 10).await.unwrap().is_empty());
-    raise(store, &ears, 72, 77_7200, News::Reached(1)).await;
-    raise(store, &ears, 72, 77_7201, News::Reached(1)).await;
-    raise(store, &ears, 72, 77_7202, News::Failed("no".to_owned())).await;
+    apply_ack(store, &channels, 72, 77_7200, AckUpdate::Reached(1)).await;
+    apply_ack(store, &channels, 72, 77_7201, AckUpdate::Reached(1)).await;
+    apply_ack(
+        store,
+        &channels,
+        72,
+        77_7202,
+        AckUpdate::Failed("no".to_owned()),
+    )
+    .await;
     assert_eq!(store.last_sent(72, 10).await.unwrap(), [START, START]);
     assert_eq!(store.last_sent(72, 1).await.unwrap().len(), 1);
 }

@@ -7,24 +7,24 @@ use tracing::debug;
 use waviro_fault::Bug;
 use waviro_link::{Inbound, MessageId};
 
-use super::{hooks, news};
+use super::{hooks, payload};
 use crate::bots::{Bot, Profiles};
 use crate::clock::{Clock, Millis};
 use crate::files::Files;
-use crate::store::{Feeds, InboundRow, Kept, News, Store, StoreError};
+use crate::store::{AckUpdate, CommitFeeds, InboundRow, Kept, Store, StoreError};
 
 /// The handles for storing one bot's reports.
 #[derive(Clone)]
-pub(super) struct Keeper {
+pub(super) struct Recorder {
     pub(super) bot: Arc<Bot>,
-    pub(super) feeds: Feeds,
+    pub(super) feeds: CommitFeeds,
     pub(super) files: Files,
     pub(super) store: Store,
     pub(super) profiles: Profiles,
     pub(super) clock: Clock,
 }
 
-impl Keeper {
+impl Recorder {
     /// Stores each new message, and enqueues its webhooks and events.
     pub(super) async fn inbound(&self, batch: Vec<Inbound>) -> Result<(), StoreError> {
         let (count, now) = (batch.len(), self.clock.now());
@@ -35,13 +35,13 @@ impl Keeper {
             let feeds = self.feeds.clone();
             waviro_fault::later(async move {
                 let kept = keeping.await;
-                feeds.owe(kept.map(|kept| kept.due).unwrap_or_default());
+                feeds.enqueue(kept.map(|kept| kept.due).unwrap_or_default());
             });
             return Ok(());
         }
         let Kept { new, due } = keeping.await?;
         let webhooks = due.len();
-        self.feeds.owe(due);
+        self.feeds.enqueue(due);
         metrics::counter!("waviro_inbound_total").increment(new as u64);
         debug!(
             bot = self.bot.name(),
@@ -54,10 +54,13 @@ impl Keeper {
     }
 
     /// Stores acks of messages sent by the bot.
-    pub(super) async fn raise(&self, news: Vec<(MessageId, News)>) -> Result<(), StoreError> {
+    pub(super) async fn apply_acks(
+        &self,
+        updates: Vec<(MessageId, AckUpdate)>,
+    ) -> Result<(), StoreError> {
         let now = self.clock.now();
         self.store
-            .raise(self.bot.slot(), news, now, &self.feeds)
+            .apply_acks(self.bot.slot(), updates, now, &self.feeds)
             .await
     }
 
@@ -70,10 +73,10 @@ impl Keeper {
     ) -> Result<Vec<InboundRow>, StoreError> {
         let slot = self.bot.slot();
         let audience = self.store.audience(slot, now).await?;
-        if batch.iter().any(news::has_link) {
+        if batch.iter().any(payload::has_link) {
             self.files.refresh().await?;
         }
-        let event = |inbound: &Inbound| news::of_message(&audience, inbound, &self.files, now);
+        let event = |inbound: &Inbound| payload::of_message(&audience, inbound, &self.files, now);
         let rules = if batch.iter().any(|inbound| hooks::text(inbound).is_some()) {
             self.store.rules(slot).await?
         } else {

@@ -12,10 +12,10 @@ use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 use waviro_link::{Inbound, MessageId};
 
-use super::keeper::Keeper;
+use super::recorder::Recorder;
 use crate::bots::Bot;
 use crate::jobs::Jobs;
-use crate::store::{News, StoreError};
+use crate::store::{AckUpdate, StoreError};
 
 /// The pause between two attempts.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -30,31 +30,31 @@ const TRIES: u32 = 10;
 
 /// A report of WhatsApp.
 #[derive(PartialEq)]
-pub(super) enum Told {
+pub(super) enum Report {
     Messages(Vec<Inbound>),
-    News(Vec<(MessageId, News)>),
+    Acks(Vec<(MessageId, AckUpdate)>),
 }
 
 /// The held reports of one bot, oldest first.
-type Held = Arc<Mutex<VecDeque<Arc<Told>>>>;
+type Held = Arc<Mutex<VecDeque<Arc<Report>>>>;
 
 /// Holds reports for a retry.
-pub(super) struct Left {
+pub(super) struct CommitRetry {
     held: Held,
     more: mpsc::Sender<()>,
 }
 
-impl Left {
+impl CommitRetry {
     /// Starts the retry task. The task ends when this value is dropped or the gateway stops.
-    pub(super) fn start(keeper: Keeper, jobs: &Jobs) -> Self {
+    pub(super) fn start(recorder: Recorder, jobs: &Jobs) -> Self {
         let (more, mut wake) = mpsc::channel(1);
         let held = Held::default();
         let (waiting, stop) = (Arc::clone(&held), jobs.stop());
         jobs.spawn(async move {
             let work = async {
                 while wake.recv().await.is_some() {
-                    while let Some(told) = first(&waiting) {
-                        commit(&keeper, &told).await;
+                    while let Some(report) = first(&waiting) {
+                        commit(&recorder, &report).await;
                         lock(&waiting).pop_front();
                     }
                 }
@@ -69,9 +69,9 @@ impl Left {
 
     /// Holds a report. WhatsApp redelivers the same report on each new connection, so an equal
     /// report is held once.
-    pub(super) fn hold(&self, bot: &Bot, told: Told) {
+    pub(super) fn hold(&self, bot: &Bot, report: Report) {
         let mut held = lock(&self.held);
-        if held.iter().any(|it| **it == told) {
+        if held.iter().any(|it| **it == report) {
             return;
         }
         if held.len() >= HELD {
@@ -81,46 +81,46 @@ impl Left {
             );
             return;
         }
-        held.push_back(Arc::new(told));
+        held.push_back(Arc::new(report));
         // A full channel means that the task is awake, or about to wake up.
         let _ = self.more.try_send(());
     }
 }
 
-fn lock(held: &Held) -> MutexGuard<'_, VecDeque<Arc<Told>>> {
+fn lock(held: &Held) -> MutexGuard<'_, VecDeque<Arc<Report>>> {
     held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn first(held: &Held) -> Option<Arc<Told>> {
+fn first(held: &Held) -> Option<Arc<Report>> {
     lock(held).front().map(Arc::clone)
 }
 
 /// Retries until the report is committed, or cannot be committed.
-async fn commit(keeper: &Keeper, told: &Told) {
-    let (mut tries, mut others) = (0, keeper.store.commits());
+async fn commit(recorder: &Recorder, report: &Report) {
+    let (mut tries, mut others) = (0, recorder.store.commits());
     loop {
-        let done = match told {
-            Told::Messages(batch) => keeper.inbound(batch.clone()).await,
-            Told::News(news) => keeper.raise(news.clone()).await,
+        let done = match report {
+            Report::Messages(batch) => recorder.inbound(batch.clone()).await,
+            Report::Acks(acks) => recorder.apply_acks(acks.clone()).await,
         };
         let reason = match done {
             Ok(()) => {
                 info!(
-                    bot = keeper.bot.name(),
+                    bot = recorder.bot.name(),
                     "what could not be committed when it came is now"
                 );
                 return;
             }
             Err(reason) => reason,
         };
-        if keeper.store.commits() > others {
-            (tries, others) = (tries + 1, keeper.store.commits());
+        if recorder.store.commits() > others {
+            (tries, others) = (tries + 1, recorder.store.commits());
         }
         if !may_pass(&reason) || tries >= TRIES {
-            error!(bot = keeper.bot.name(), %reason, "what is left with WhatsApp cannot be kept");
+            error!(bot = recorder.bot.name(), %reason, "what is left with WhatsApp cannot be kept");
             return;
         }
-        keeper.clock.sleep(AGAIN).await;
+        recorder.clock.sleep(AGAIN).await;
     }
 }
 

@@ -10,13 +10,13 @@ use waviro_link::MessageId;
 use super::super::events::{self, Audience, EventKind, NewEvent, event_id};
 use super::super::writer::Counters;
 use super::super::{StoreError, sql};
-use super::{News, Raise, Standing};
+use super::{AckState, AckUpdate, ApplyAcks};
 use crate::clock::Millis;
 use std::sync::Arc;
 
 /// The event's `data`.
 #[derive(Serialize)]
-struct Told<'a> {
+struct MessageAckData<'a> {
     id: &'a str,
     ack: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,60 +36,60 @@ struct Member<'a> {
 /// Writes the events of one transaction's ack updates, and adds the due deliveries to the commands.
 /// Reads and writes nothing if no subscriber wants acks.
 pub(super) async fn write(
-    raises: &mut [Raise],
-    standings: &HashMap<MessageId, Standing>,
+    commands: &mut [ApplyAcks],
+    states: &HashMap<MessageId, AckState>,
     owner: &HashMap<MessageId, usize>,
     now: Millis,
     connection: &mut AnyConnection,
     counters: &mut Counters,
 ) -> Result<(), StoreError> {
-    let wants = |raise: &Raise| raise.audience.wants(EventKind::MessageAck);
-    if !raises.iter().any(wants) {
+    let wants = |command: &ApplyAcks| command.audience.wants(EventKind::MessageAck);
+    if !commands.iter().any(wants) {
         return Ok(());
     }
     let mut events = Vec::new();
     for (id, index) in owner {
-        let (Some(raise), Some(standing)) = (raises.get(*index), standings.get(id)) else {
+        let (Some(command), Some(state)) = (commands.get(*index), states.get(id)) else {
             continue;
         };
-        if !wants(raise) {
+        if !wants(command) {
             continue;
         }
-        let stages = if standing.ack < 0 {
+        let stages = if state.ack < 0 {
             -1..=-1
         } else {
-            standing.before + 1..=standing.ack
+            state.before + 1..=state.ack
         };
         events.extend(stages.map(|ack| {
-            let told = Told {
+            let data = MessageAckData {
                 id: id.as_str(),
                 ack: ack.into(),
-                cause: standing.cause.as_deref().filter(|_| ack < 0),
-                to: &standing.chat,
+                cause: state.cause.as_deref().filter(|_| ack < 0),
+                to: &state.chat,
                 member: None,
             };
-            event(&raise.audience, &told)
+            event(&command.audience, &data)
         }));
     }
-    for ((id, member), (level, index)) in rose(raises, standings, now, connection).await? {
-        let (Some(raise), Some(standing)) = (raises.get(index), standings.get(&id)) else {
+    for ((id, member), (level, index)) in raise_members(commands, states, now, connection).await? {
+        let (Some(command), Some(state)) = (commands.get(index), states.get(&id)) else {
             continue;
         };
-        let told = Told {
+        let data = MessageAckData {
             id: id.as_str(),
             ack: level,
             cause: None,
-            to: &standing.chat,
+            to: &state.chat,
             member: Some(Member {
                 number: member.strip_suffix("@c.us"),
                 contact: &member,
             }),
         };
-        events.push(event(&raise.audience, &told));
+        events.push(event(&command.audience, &data));
     }
     for due in events::insert(&events, now, connection, counters).await? {
-        if let Some(raise) = raises.iter_mut().find(|raise| raise.slot == due.slot) {
-            raise.due.push(due);
+        if let Some(command) = commands.iter_mut().find(|command| command.slot == due.slot) {
+            command.due.push(due);
         }
     }
     Ok(())
@@ -97,35 +97,35 @@ pub(super) async fn write(
 
 /// Returns the group members with a level above the stored level, with the new level and the index
 /// of the command. Stores the new levels, so that each level is reported once.
-async fn rose(
-    raises: &[Raise],
-    standings: &HashMap<MessageId, Standing>,
+async fn raise_members(
+    commands: &[ApplyAcks],
+    states: &HashMap<MessageId, AckState>,
     now: Millis,
     connection: &mut AnyConnection,
 ) -> Result<BTreeMap<(MessageId, String), (i64, usize)>, StoreError> {
-    let mut said: BTreeMap<(MessageId, String), (i64, usize)> = BTreeMap::new();
-    for (index, raise) in raises.iter().enumerate() {
-        if !raise.audience.wants(EventKind::MessageAck) {
+    let mut reported: BTreeMap<(MessageId, String), (i64, usize)> = BTreeMap::new();
+    for (index, command) in commands.iter().enumerate() {
+        if !command.audience.wants(EventKind::MessageAck) {
             continue;
         }
-        for (id, news) in &raise.news {
-            let (by, says) = match news {
-                News::Receipt { by, says } => (Some(by), &**says),
-                news => (None, news),
+        for (id, update) in &command.updates {
+            let (by, update) = match update {
+                AckUpdate::Receipt { by, update } => (Some(by), &**update),
+                update => (None, update),
             };
-            let News::Member { level, member, .. } = says else {
+            let AckUpdate::Member { level, member, .. } = update else {
                 continue;
             };
-            let is_theirs = |it: &Standing| by.is_none_or(|by| by.is_recipient(&it.chat, it.group));
+            let is_theirs = |it: &AckState| by.is_none_or(|by| by.is_recipient(&it.chat, it.group));
             let in_group =
-                |it: &Standing| it.slot == raise.slot && it.group && it.ack > 0 && is_theirs(it);
-            if standings.get(id).is_some_and(in_group) {
-                let known = said.entry((id.clone(), member.clone())).or_default();
+                |it: &AckState| it.slot == command.slot && it.group && it.ack > 0 && is_theirs(it);
+            if states.get(id).is_some_and(in_group) {
+                let known = reported.entry((id.clone(), member.clone())).or_default();
                 *known = (known.0.max(i64::from(*level)), index);
             }
         }
     }
-    let mut rows: Vec<_> = said.iter().collect();
+    let mut rows: Vec<_> = reported.iter().collect();
     rows.sort_unstable();
     let mut risen = Vec::with_capacity(rows.len());
     for chunk in sql::cut(&rows) {
@@ -148,23 +148,23 @@ async fn rose(
             risen.push((id, row.try_get::<String, _>(1)?));
         }
     }
-    said.retain(|key, _| risen.contains(key));
-    Ok(said)
+    reported.retain(|key, _| risen.contains(key));
+    Ok(reported)
 }
 
 /// Builds the event. The acks of a message form one line and each member has another line. In a
 /// single line, the events of a large group would wait for each other for a very long time.
-fn event(audience: &Arc<Audience>, told: &Told<'_>) -> NewEvent {
-    let contact = told.member.as_ref().map_or("", |member| member.contact);
+fn event(audience: &Arc<Audience>, data: &MessageAckData<'_>) -> NewEvent {
+    let contact = data.member.as_ref().map_or("", |member| member.contact);
     let kind = EventKind::MessageAck;
-    let (slot, ack) = (audience.slot().to_string(), told.ack.to_string());
+    let (slot, ack) = (audience.slot().to_string(), data.ack.to_string());
     NewEvent {
         audience: Arc::clone(audience),
         kind,
-        subject: told.id.to_owned(),
-        line: format!("{}{contact}", told.id),
-        id: event_id(&[kind.word(), &slot, told.id, contact, &ack]),
+        subject: data.id.to_owned(),
+        line: format!("{}{contact}", data.id),
+        id: event_id(&[kind.word(), &slot, data.id, contact, &ack]),
         // Serializing texts and numbers cannot fail.
-        data: serde_json::to_string(told).unwrap_or_default(),
+        data: serde_json::to_string(data).unwrap_or_default(),
     }
 }

@@ -17,7 +17,7 @@ pub(super) const SERVER: &str = "";
 /// The durable acks of the latest messages, each with its source. The source is part of the key,
 /// because a receipt from a stranger may not have counted. A forgotten ack costs a database access.
 #[derive(Debug, Default)]
-pub(super) struct Came(Mutex<Latest>);
+pub(super) struct KnownAcks(Mutex<Latest>);
 
 /// Keyed by a hash of id and source. A collision is as improbable as a broken disk.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ struct Latest {
     order: VecDeque<u64>,
 }
 
-impl Came {
+impl KnownAcks {
     /// Stores that `by` reported `ack` for the messages. The ack must be durable already, if it
     /// counts.
     pub(super) fn note<'a>(&self, ids: impl IntoIterator<Item = &'a MessageId>, by: &str, ack: i8) {
@@ -54,7 +54,10 @@ impl Came {
         ids.iter().all(|id| {
             [SERVER, by].into_iter().any(|by| {
                 let hash = known.hasher.hash_one((id.as_str(), by));
-                known.acks.get(&hash).is_some_and(|came| *came >= ack)
+                known
+                    .acks
+                    .get(&hash)
+                    .is_some_and(|known_acks| *known_acks >= ack)
             })
         })
     }
@@ -70,23 +73,28 @@ mod tests {
 
     #[test]
     fn what_is_known_only_rises_and_what_is_not_known_is_asked() {
-        let came = Came::default();
-        assert!(!came.have_all(&[id(1)], "a", 1));
-        came.note(&[id(1), id(2)], "a", 2);
-        came.note(&[id(1)], "a", 1);
-        assert!(came.have_all(&[id(1), id(2)], "a", 2));
-        assert!(!came.have_all(&[id(1)], "b", 1));
-        came.note(&[id(1)], SERVER, 1);
-        assert!(came.have_all(&[id(1)], "b", 1) && !came.have_all(&[id(1)], "b", 2));
-        assert!(!came.have_all(&[id(1)], "a", 3) && !came.have_all(&[id(1), id(3)], "a", 1));
+        let known_acks = KnownAcks::default();
+        assert!(!known_acks.have_all(&[id(1)], "a", 1));
+        known_acks.note(&[id(1), id(2)], "a", 2);
+        known_acks.note(&[id(1)], "a", 1);
+        assert!(known_acks.have_all(&[id(1), id(2)], "a", 2));
+        assert!(!known_acks.have_all(&[id(1)], "b", 1));
+        known_acks.note(&[id(1)], SERVER, 1);
+        assert!(known_acks.have_all(&[id(1)], "b", 1) && !known_acks.have_all(&[id(1)], "b", 2));
+        assert!(
+            !known_acks.have_all(&[id(1)], "a", 3) && !known_acks.have_all(&[id(1), id(3)], "a", 1)
+        );
     }
 
     #[test]
     fn the_oldest_is_forgotten() {
-        let came = Came::default();
-        (0..=KNOWN).for_each(|n| came.note(&[id(n)], "a", 1));
-        assert!(!came.have_all(&[id(0)], "a", 1) && came.have_all(&[id(1), id(KNOWN)], "a", 1));
-        let known = came.0.lock().unwrap();
+        let known_acks = KnownAcks::default();
+        (0..=KNOWN).for_each(|n| known_acks.note(&[id(n)], "a", 1));
+        assert!(
+            !known_acks.have_all(&[id(0)], "a", 1)
+                && known_acks.have_all(&[id(1), id(KNOWN)], "a", 1)
+        );
+        let known = known_acks.0.lock().unwrap();
         assert_eq!((known.acks.len(), known.order.len()), (KNOWN, KNOWN));
     }
 }

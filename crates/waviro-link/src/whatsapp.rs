@@ -1,11 +1,11 @@
 //! The real implementation of a link, over whatsapp-rust.
 //!
 //! [`WhatsApp`] opens devices; [`WhatsAppConfig`] holds the settings shared by all devices.
-//! [`device`] manages the client of one device, and [`care`] runs its background jobs. [`connect`]
-//! manages the socket. [`events`] receives events ([`inbound`], [`news`]), [`send`] writes
-//! messages, and [`download`] fetches files. [`target`] opens the sockets: [`race`] tries the
-//! addresses in parallel, and [`tls`] holds the trusted certificates. [`probe`] opens test
-//! connections for `waviro doctor`.
+//! [`device`] manages the client of one device, and [`supervisor`] runs its background jobs.
+//! [`connect`] manages the socket. [`events`] receives events ([`inbound`], [`calls_and_groups`]),
+//! [`send`] writes messages, and [`download`] fetches files. [`target`] opens the sockets: [`race`]
+//! tries the addresses in parallel, and [`tls`] holds the trusted certificates. [`probe`] opens
+//! test connections for `waviro doctor`.
 //!
 //! # Which server
 //! The configured URL alone decides how the server is authenticated. For WhatsApp's own hosts the
@@ -16,7 +16,7 @@
 
 mod admins;
 mod backlog;
-mod care;
+mod calls_and_groups;
 mod connect;
 mod contact;
 mod device;
@@ -24,23 +24,23 @@ mod download;
 mod endpoint;
 mod events;
 mod handle;
-mod home;
 mod http;
+mod identity;
 mod inbound;
+mod listener_runtime;
+mod liveness;
 mod location;
 mod lookup;
 mod media;
-mod news;
-mod people;
 mod probe;
 mod proof;
-mod pulse;
 mod race;
 mod redelivered;
 mod runtime;
 mod send;
 mod store;
 mod structured;
+mod supervisor;
 mod target;
 mod text;
 mod tls;
@@ -142,7 +142,7 @@ impl Connector for WhatsApp {
         slot: i32,
         listener: Arc<dyn Listener>,
     ) -> Result<Arc<dyn Link>, LinkError> {
-        let listener = home::AtHome::here(listener);
+        let listener = listener_runtime::GatewayRuntime::wrap(listener);
         let device = device::Device::open(Arc::clone(&self.0), slot, listener).await?;
         Ok(device)
     }

@@ -125,7 +125,7 @@ impl Dialer {
             while let Ok(event) = events.recv().await {
                 match &event {
                     TransportEvent::DataReceived(bytes) => {
-                        shared.pulse.heard();
+                        shared.liveness.data_received();
                         proof.read(bytes);
                     }
                     TransportEvent::Disconnected(reason) => {

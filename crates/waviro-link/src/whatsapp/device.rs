@@ -23,13 +23,13 @@ use whatsapp_rust::{CacheConfig, CacheEntryConfig, Client, Jid, RawNodeLease};
 
 use super::admins::Admins;
 use super::backlog::Backlog;
+use super::calls_and_groups::{self, EventQueue};
 use super::connect::Dialer;
-use super::events::Ear;
-use super::news::{self, News};
-use super::pulse::Pulse;
+use super::events::DeviceEventHandler;
+use super::liveness::Liveness;
 use super::redelivered::Redelivered;
 use super::version::Version;
-use super::{Ground, care, download, lookup, send};
+use super::{Ground, download, lookup, send, supervisor};
 use crate::{
     Chat, Evidence, Group, Identity, Link, LinkError, Listener, MediaHandle, Number, OfflineCause,
     Outgoing, Status, UnlinkedCause,
@@ -55,10 +55,10 @@ const NOBODY: &str = "0";
 pub(super) struct Shared {
     pub(super) slot: i32,
     pub(super) listener: Arc<dyn Listener>,
-    pub(super) news: News,
+    pub(super) calls_and_groups: EventQueue,
     pub(super) admins: Admins,
     pub(super) status: watch::Sender<Status>,
-    pub(super) pulse: Pulse,
+    pub(super) liveness: Liveness,
     pub(super) redelivered: Redelivered,
     pub(super) backlog: Arc<Backlog>,
     client: RwLock<Option<Arc<Client>>>,
@@ -99,10 +99,10 @@ impl Device {
     ) -> Result<Arc<Self>, LinkError> {
         let shared = Arc::new(Shared {
             slot,
-            news: news::open(Arc::clone(&listener)),
+            calls_and_groups: calls_and_groups::start(Arc::clone(&listener)),
             admins: Admins::default(),
             listener,
-            pulse: Pulse::default(),
+            liveness: Liveness::default(),
             redelivered: Redelivered::open(ground.stores.came_again(slot)),
             backlog: Arc::default(),
             status: watch::Sender::new(Status::Unlinked(UnlinkedCause::Never)),
@@ -121,9 +121,9 @@ impl Device {
         device
             .start(&mut *device.session.lock().await, false)
             .await?;
-        care::retry(&device);
-        care::keep_flushed(&device);
-        care::keep_running(&device);
+        supervisor::retry(&device);
+        supervisor::keep_flushed(&device);
+        supervisor::keep_running(&device);
         Ok(device)
     }
 
@@ -139,11 +139,11 @@ impl Device {
             self.ground.target.clone(),
             Arc::clone(&self.shared),
         ));
-        let ear = Ear {
+        let handler = DeviceEventHandler {
             shared: Arc::clone(&self.shared),
             dialer: Arc::downgrade(&dialer),
         };
-        let hook = Ear {
+        let hook = DeviceEventHandler {
             shared: Arc::clone(&self.shared),
             dialer: Arc::downgrade(&dialer),
         };
@@ -159,7 +159,7 @@ impl Device {
             .with_http_client(self.ground.http.clone())
             .with_version(version)
             .with_runtime(place)
-            .with_event_handler(ear)
+            .with_event_handler(handler)
             .with_inbound_durability_hook(hook)
             .with_device_props(DevicePropsOverride::new().with_os(&*config.device_name))
             // Old chats belong to the phone; the gateway handles only new messages.
@@ -329,7 +329,7 @@ impl Shared {
         if matches!(next, Status::Unlinked(_)) {
             *lock(&self.identity) = None;
         }
-        self.pulse.turned(next == Status::Online);
+        self.liveness.online_changed(next == Status::Online);
         self.status.send_replace(next.clone());
         self.listener.status(&next);
     }
@@ -463,7 +463,7 @@ impl Link for Device {
     }
 
     fn evidence(&self) -> Evidence {
-        self.shared.pulse.evidence()
+        self.shared.liveness.evidence()
     }
 
     async fn reconnect(&self) {

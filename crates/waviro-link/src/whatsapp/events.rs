@@ -19,10 +19,10 @@ use whatsapp_rust::types::presence::ReceiptType;
 use whatsapp_rust::wacore_binary::JidExt as _;
 use whatsapp_rust::{Client, Jid};
 
+use super::calls_and_groups::{self, QueuedEvent};
 use super::device::Shared;
+use super::identity::{is_own, names};
 use super::inbound::inbound;
-use super::news::{self, Item};
-use super::people::{is_own, names};
 use super::{connect, device};
 use crate::{
     MessageId, OfflineCause, QrCode, Receipt, ReceiptLevel, Sender, ServerAck, Status,
@@ -30,15 +30,15 @@ use crate::{
 };
 
 /// The time that a receipt waits for the lookup of a LID's phone number.
-const WHOSE: Duration = Duration::from_secs(2);
+const LID_LOOKUP_WITHIN: Duration = Duration::from_secs(2);
 
 /// Handles the events of one device.
-pub(super) struct Ear {
+pub(super) struct DeviceEventHandler {
     pub(super) shared: Arc<Shared>,
     pub(super) dialer: Weak<connect::Dialer>,
 }
 
-impl EventHandler for Ear {
+impl EventHandler for DeviceEventHandler {
     fn interest(&self) -> EventInterest {
         EventInterest::of(&[
             EventKind::Connected,
@@ -78,8 +78,12 @@ impl EventHandler for Ear {
             }
             Event::SelfPushNameUpdated(_) => self.shared.refresh_identity(),
             Event::GroupUpdate(update) => self.group_changed(update),
-            Event::IncomingCall(call) => self.tell(news::offered(call).map(Item::Call)),
-            Event::MissedCall(call) => self.tell(news::missed(call).map(Item::Call)),
+            Event::IncomingCall(call) => {
+                self.enqueue(calls_and_groups::offered(call).map(QueuedEvent::Call))
+            }
+            Event::MissedCall(call) => {
+                self.enqueue(calls_and_groups::missed(call).map(QueuedEvent::Call))
+            }
             Event::RawNode(stanza) => self.shared.redelivered.came(stanza),
             Event::UndecryptableMessage(message) => self.undecryptable(&message.info.id),
             Event::OfflineSyncCompleted(_) => self.look_for_lost(),
@@ -146,7 +150,7 @@ fn qr_code(code: &events::PairingQrCode) -> QrCode {
     }
 }
 
-impl Ear {
+impl DeviceEventHandler {
     /// Reports each ack in a separate task: the gateway commits many acks at once, and acks of
     /// different messages need no order.
     fn server_ack(&self, ack: &events::ServerAck) {
@@ -170,14 +174,14 @@ impl Ear {
             msgid,
             "a message could not be decrypted: the library asks for it again"
         );
-        self.shared.redelivered.told(msgid);
+        self.shared.redelivered.reported(msgid);
     }
 
-    /// Enqueues a call or a group change without waiting for the gateway, see [`news`].
-    fn tell(&self, item: Option<Item>) {
+    /// Enqueues a call or a group change without waiting for the gateway, see [`calls_and_groups`].
+    fn enqueue(&self, item: Option<QueuedEvent>) {
         if let (Some(item), Some(client)) = (item, self.shared.client()) {
             // The queue ends only with the device.
-            let _ = self.shared.news.send((client, item));
+            let _ = self.shared.calls_and_groups.send((client, item));
         }
     }
 
@@ -198,10 +202,10 @@ impl Ear {
 
     fn group_changed(&self, update: &events::GroupUpdate) {
         self.shared.admins.forget(&update.group_jid);
-        if news::concerns_us(self.shared.client().as_deref(), &update.action) {
+        if calls_and_groups::concerns_us(self.shared.client().as_deref(), &update.action) {
             self.shared.listener.groups_changed();
         }
-        self.tell(Some(Item::Group(Box::new(update.clone()))));
+        self.enqueue(Some(QueuedEvent::Group(Box::new(update.clone()))));
     }
 
     /// Blocks the thread until the commit, because the library acknowledges the receipt when the
@@ -219,7 +223,7 @@ impl Ear {
             return;
         }
         let source = &receipt.source;
-        let told = |who: Option<(Sender, Option<Sender>)>| {
+        let translate = |who: Option<(Sender, Option<Sender>)>| {
             let ids = receipt.message_ids.iter();
             let (from, alias) = match who.filter(|_| is_person(&source.sender)) {
                 Some((from, alias)) => (Some(from), alias),
@@ -236,26 +240,26 @@ impl Ear {
                 group: group.flatten(),
             }
         };
-        let asking = || names(&client, &source.sender, source.sender_alt.as_ref());
+        let lookup = || names(&client, &source.sender, source.sender_alt.as_ref());
         // Almost all names are in memory.
-        let who = asking().now_or_never();
+        let who = lookup().now_or_never();
         if let Some(who) = &who
-            && self.shared.listener.knows(&told(Some(who.clone())))
+            && self.shared.listener.knows(&translate(Some(who.clone())))
         {
             return;
         }
         let _waiting = self.shared.backlog.add();
         // Only the commit may take long here. Other waiting would need the library, and the library
         // would need threads that other receipts may block.
-        let telling = async {
+        let commit = async {
             let who = match who {
                 Some(who) => Some(who),
-                None => tokio::time::timeout(WHOSE, asking()).await.ok(),
+                None => tokio::time::timeout(LID_LOOKUP_WITHIN, lookup()).await.ok(),
             };
-            self.shared.listener.receipt(told(who)).await
+            self.shared.listener.receipt(translate(who)).await
         };
         let committed =
-            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(telling));
+            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(commit));
         if let Err(error) = committed {
             // The library cannot be told to leave out an ack. But the library sends no acks on a
             // connection that is being closed, and WhatsApp redelivers the receipt on the next
@@ -268,7 +272,7 @@ impl Ear {
 }
 
 #[async_trait]
-impl InboundDurabilityHook for Ear {
+impl InboundDurabilityHook for DeviceEventHandler {
     async fn on_messages(
         &self,
         client: Arc<Client>,
@@ -276,7 +280,7 @@ impl InboundDurabilityHook for Ear {
     ) -> anyhow::Result<()> {
         let mut messages = Vec::with_capacity(batch.len());
         for message in batch {
-            self.shared.redelivered.told(&message.info.id);
+            self.shared.redelivered.reported(&message.info.id);
             if let Some(inbound) = inbound(&client, &self.shared.admins, message).await {
                 messages.push(inbound);
             }

@@ -11,7 +11,7 @@ use whatsapp_rust::wacore_binary::JidExt as _;
 use whatsapp_rust::{Client, Jid, waproto};
 
 use super::admins::Admins;
-use super::people::{names, number, sender};
+use super::identity::{names, number, sender};
 use super::{contact, location, media, structured, text};
 use crate::{Chat, Inbound, InboundKind, MessageId};
 

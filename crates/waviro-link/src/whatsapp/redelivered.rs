@@ -107,7 +107,7 @@ impl Redelivered {
 
     /// Removes the record of a message after the library reported the message or asked the sender
     /// for a resend.
-    pub(super) fn told(&self, id: &str) {
+    pub(super) fn reported(&self, id: &str) {
         let mut memory = self.lock();
         if memory.left.remove(id).is_some() {
             memory.journal.done(id);
@@ -164,7 +164,7 @@ impl Redelivered {
                     msgid = id.as_str(),
                     "a message came again that is kept"
                 );
-                self.told(id.as_str());
+                self.reported(id.as_str());
             } else if !self.ask(slot, client, id.as_str(), connection).await {
                 return;
             }
@@ -182,7 +182,7 @@ impl Redelivered {
         };
         if left.asked >= TRIES {
             tracing::error!(slot, msgid, "a message was asked for and never came");
-            self.told(msgid);
+            self.reported(msgid);
             return true;
         }
         metrics::counter!("waviro_link_asked_again_total").increment(1);
@@ -197,7 +197,7 @@ impl Redelivered {
         match asked {
             Ok(RetryRequestOutcome::Suppressed { .. }) => {
                 tracing::error!(slot, msgid, "the protocol does not ask for such a message");
-                self.told(msgid);
+                self.reported(msgid);
             }
             // After too many requests within an hour the library sends none; a later hour or
             // process continues.
@@ -208,7 +208,7 @@ impl Redelivered {
                 | RetryRequestError::InvalidStanza(_)),
             ) => {
                 tracing::error!(slot, msgid, %error, "nobody can be asked for it");
-                self.told(msgid);
+                self.reported(msgid);
             }
             Err(RetryRequestError::Internal(error)) => {
                 tracing::warn!(slot, msgid, %error, "it could not be asked for; it is on the next connection");

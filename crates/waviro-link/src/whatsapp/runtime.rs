@@ -4,7 +4,8 @@
 //! After a phone was offline, one login can bring hundreds of receipts, and each blocks a thread of
 //! its runtime's blocking pool. On the gateway's own runtime, the receipts could take all threads,
 //! and the writer that must commit them could no longer run. On the separate runtime the receipts
-//! may fill the pool, because the commit runs on the gateway's runtime ([`super::home`]).
+//! may fill the pool, because the commit runs on the gateway's runtime
+//! ([`super::listener_runtime`]).
 //!
 //! The threads also have a lower priority. Encryption takes most of the processor time, and no HTTP
 //! client waits for it. HTTP requests to the gateway must not wait behind encryption.

@@ -28,7 +28,7 @@ pub(super) async fn names(
         .flatten()
         .find(|jid| jid.is_lid());
     let mut lid = lid.map(|jid| jid.user.to_string());
-    let mut number = told_number(jid, alternative);
+    let mut number = given_number(jid, alternative);
     if lid.is_none() || number.is_none() {
         let known = client.get_lid_pn_entry(&jid.to_non_ad()).await;
         if let Ok(Some(known)) = known {
@@ -52,20 +52,20 @@ pub(super) async fn number(
     jid: &Jid,
     alternative: Option<&Jid>,
 ) -> Option<Number> {
-    if let Some(told) = told_number(jid, alternative) {
-        return Some(told);
+    if let Some(given) = given_number(jid, alternative) {
+        return Some(given);
     }
     let known = client.get_lid_pn_entry(&jid.to_non_ad()).await.ok()??;
     known.phone_number.parse().ok()
 }
 
 /// Returns the phone number if the stanza contains it.
-fn told_number(jid: &Jid, alternative: Option<&Jid>) -> Option<Number> {
-    let told = [Some(jid), alternative]
+fn given_number(jid: &Jid, alternative: Option<&Jid>) -> Option<Number> {
+    let given = [Some(jid), alternative]
         .into_iter()
         .flatten()
         .find(|jid| jid.is_pn())?;
-    told.user.parse().ok()
+    given.user.parse().ok()
 }
 
 /// Returns true if the sender is the bot's own account. The owner's phone gets a copy of each
@@ -81,12 +81,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_told_number_is_preferred_and_a_lid_is_no_number() {
+    fn a_given_number_is_preferred_and_a_lid_is_no_number() {
         let (number, lid) = (Jid::pn("6281300000001"), Jid::lid("123456789012345"));
         let known = Some("6281300000001".parse().unwrap());
-        assert_eq!(told_number(&number, Some(&lid)), known);
-        assert_eq!(told_number(&lid, Some(&number)), known);
-        assert_eq!(told_number(&lid, None), None);
-        assert_eq!(told_number(&Jid::group("120363000000000001"), None), None);
+        assert_eq!(given_number(&number, Some(&lid)), known);
+        assert_eq!(given_number(&lid, Some(&number)), known);
+        assert_eq!(given_number(&lid, None), None);
+        assert_eq!(given_number(&Jid::group("120363000000000001"), None), None);
     }
 }

@@ -19,7 +19,7 @@ use whatsapp_rust::wacore_binary::JidExt as _;
 use whatsapp_rust::{Client, Jid};
 
 use super::device;
-use super::people::{is_own, sender};
+use super::identity::{is_own, sender};
 use crate::{Call, GroupChange, GroupEvent, Listener, Sender};
 
 /// The number of remembered calls. Each call is reported once, although WhatsApp may repeat an
@@ -27,10 +27,10 @@ use crate::{Call, GroupChange, GroupEvent, Listener, Sender};
 const CALLS: usize = 64;
 
 /// The sending end of the queue.
-pub(super) type News = mpsc::UnboundedSender<(Arc<Client>, Item)>;
+pub(super) type EventQueue = mpsc::UnboundedSender<(Arc<Client>, QueuedEvent)>;
 
 /// An event in the queue.
-pub(super) enum Item {
+pub(super) enum QueuedEvent {
     Call(Ring),
     Group(Box<GroupUpdate>),
 }
@@ -46,19 +46,19 @@ pub(super) struct Ring {
 }
 
 /// Creates the queue and its task. The task ends with the device.
-pub(super) fn open(listener: Arc<dyn Listener>) -> News {
-    let (news, mut waiting) = mpsc::unbounded_channel::<(Arc<Client>, Item)>();
+pub(super) fn start(listener: Arc<dyn Listener>) -> EventQueue {
+    let (queue, mut waiting) = mpsc::unbounded_channel::<(Arc<Client>, QueuedEvent)>();
     device::spawn(async move {
         let mut calls = VecDeque::with_capacity(CALLS);
         while let Some((client, item)) = waiting.recv().await {
             match item {
-                Item::Call(ring) => {
+                QueuedEvent::Call(ring) => {
                     if is_own(&client, &ring.caller) || !first(&mut calls, &ring.id) {
                         continue;
                     }
                     listener.call(call(&client, ring).await).await;
                 }
-                Item::Group(update) => {
+                QueuedEvent::Group(update) => {
                     if let Some(change) = change(&client, &update).await {
                         listener.group_changed(change).await;
                     }
@@ -66,7 +66,7 @@ pub(super) fn open(listener: Arc<dyn Listener>) -> News {
             }
         }
     });
-    news
+    queue
 }
 
 /// Returns true if the call has not been reported yet.

@@ -10,19 +10,19 @@ use crate::Evidence;
 
 /// Times in milliseconds since 1970; 0 for none.
 #[derive(Debug, Default)]
-pub(super) struct Pulse {
+pub(super) struct Liveness {
     up: AtomicU64,
     heard: AtomicU64,
 }
 
-impl Pulse {
+impl Liveness {
     /// Records the arrival of data from the server.
-    pub(super) fn heard(&self) {
+    pub(super) fn data_received(&self) {
         self.heard.store(now(), Ordering::Relaxed);
     }
 
     /// Records that the device went online or offline.
-    pub(super) fn turned(&self, online: bool) {
+    pub(super) fn online_changed(&self, online: bool) {
         self.up
             .store(if online { now() } else { 0 }, Ordering::Relaxed);
     }
@@ -56,14 +56,14 @@ mod tests {
 
     #[test]
     fn what_was_heard_outlives_the_connection_and_its_beginning_does_not() {
-        let pulse = Pulse::default();
-        assert_eq!(pulse.evidence(), Evidence::default());
-        pulse.turned(true);
-        pulse.heard();
-        let up = pulse.evidence();
+        let liveness = Liveness::default();
+        assert_eq!(liveness.evidence(), Evidence::default());
+        liveness.online_changed(true);
+        liveness.data_received();
+        let up = liveness.evidence();
         assert!(up.connected_since.is_some() && up.last_heard.is_some());
-        pulse.turned(false);
-        let down = pulse.evidence();
+        liveness.online_changed(false);
+        let down = liveness.evidence();
         assert_eq!(
             (down.connected_since, down.last_heard),
             (None, up.last_heard)

@@ -17,14 +17,14 @@ use crate::{
 };
 
 /// A listener and the runtime for its methods.
-pub(super) struct AtHome {
+pub(super) struct GatewayRuntime {
     listener: Arc<dyn Listener>,
     runtime: Handle,
 }
 
-impl AtHome {
-    /// Wraps the listener. Its methods run on the runtime of the caller of `here`.
-    pub(super) fn here(listener: Arc<dyn Listener>) -> Arc<dyn Listener> {
+impl GatewayRuntime {
+    /// Wraps the listener. Its methods run on the runtime of the caller of `wrap`.
+    pub(super) fn wrap(listener: Arc<dyn Listener>) -> Arc<dyn Listener> {
         Arc::new(Self {
             listener,
             runtime: Handle::current(),
@@ -41,14 +41,14 @@ impl AtHome {
 }
 
 #[async_trait]
-impl Listener for AtHome {
+impl Listener for GatewayRuntime {
     fn status(&self, status: &Status) {
         self.listener.status(status);
     }
 
     async fn server_ack(&self, ack: ServerAck) {
         let listener = Arc::clone(&self.listener);
-        told(
+        log_lost(
             self.run(async move { listener.server_ack(ack).await })
                 .await,
         );
@@ -70,7 +70,7 @@ impl Listener for AtHome {
 
     async fn group_changed(&self, change: GroupChange) {
         let listener = Arc::clone(&self.listener);
-        told(
+        log_lost(
             self.run(async move { listener.group_changed(change).await })
                 .await,
         );
@@ -78,7 +78,7 @@ impl Listener for AtHome {
 
     async fn call(&self, call: Call) {
         let listener = Arc::clone(&self.listener);
-        told(self.run(async move { listener.call(call).await }).await);
+        log_lost(self.run(async move { listener.call(call).await }).await);
     }
 
     async fn inbound(&self, batch: Vec<Inbound>) -> Result<(), NotCommitted> {
@@ -96,7 +96,7 @@ impl Listener for AtHome {
 
 /// Logs a lost event. An event without a waiting caller is lost if the gateway's runtime ends or
 /// panics.
-fn told(done: Result<(), NotCommitted>) {
+fn log_lost(done: Result<(), NotCommitted>) {
     if let Err(error) = done {
         tracing::error!(%error, "the gateway was not told of something");
     }

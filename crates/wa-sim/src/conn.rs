@@ -16,10 +16,10 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wacore::framing::{FrameDecoder, append_frame_into, encode_frame};
 use wacore::handshake::NoiseCipher;
-use wacore_binary::token::DICT_VERSION;
 use wacore_binary::util::unpack_bytes;
 use wacore_binary::{Node, OwnedNodeRef, marshal};
 
+use crate::dictionary::Dictionary;
 use crate::event::SimEvent;
 use crate::handshake::{self, HandshakeError, Secured, Step};
 use crate::login::{self, Admission};
@@ -34,6 +34,11 @@ const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(20);
 const BATCH: usize = 64;
 /// The time between the server's close and the drop of the socket, if the client does not close.
 const CLOSE_DEADLINE: Duration = Duration::from_millis(500);
+
+/// How long a client of dictionary 2 gets to derive its keys after the handshake. Baileys 6.7.18
+/// derives them asynchronously, loses a frame that arrives in between, and then fails to decrypt.
+/// A real network is slower than the derivation, but the loopback interface is faster.
+const KEY_DERIVATION: Duration = Duration::from_millis(100);
 
 /// The socket under a connection, as far as others must reach it.
 #[derive(Debug, Default)]
@@ -128,6 +133,14 @@ pub(crate) async fn serve(socket: WebSocket, world: Arc<World>, wire: Arc<Wire>)
         },
         () = world.stop.cancelled() => return,
     };
+    let (secured, dictionary) = secured;
+    match dictionary {
+        Dictionary::Two => tokio::select! {
+            () = world.pause(KEY_DERIVATION) => {}
+            () = world.stop.cancelled() => return,
+        },
+        Dictionary::Three => {}
+    }
     let Secured {
         write,
         read,
@@ -143,10 +156,11 @@ pub(crate) async fn serve(socket: WebSocket, world: Arc<World>, wire: Arc<Wire>)
         wire: Arc::clone(&wire),
         hang_up: hang_up.clone(),
     };
+    let reading = (read, dictionary);
     let writer = world.tasks.spawn(write_frames(
         sink,
         outgoing,
-        write,
+        (write, dictionary),
         Arc::clone(&world),
         Arc::clone(&wire),
         hang_up.clone(),
@@ -156,7 +170,7 @@ pub(crate) async fn serve(socket: WebSocket, world: Arc<World>, wire: Arc<Wire>)
         Admission::Pair => {
             let unpaired = Unpaired::begin(&world, link.clone(), client_key, &payload);
             let heard = |frame: &[u8]| listen(&world, &wire, frame, false);
-            read_stanzas(&mut frames, read, &hang_up, heard, |node| {
+            read_stanzas(&mut frames, reading, &hang_up, heard, |node| {
                 unpaired.handle(node);
             })
             .await;
@@ -167,7 +181,7 @@ pub(crate) async fn serve(socket: WebSocket, world: Arc<World>, wire: Arc<Wire>)
             let _ = wire.called.set(companion.name.as_str().into());
             let linked = Linked::begin(&world, account, companion, link.clone(), pattern);
             let heard = |frame: &[u8]| listen(&world, &wire, frame, linked.is_stalled());
-            read_stanzas(&mut frames, read, &hang_up, heard, |node| {
+            read_stanzas(&mut frames, reading, &hang_up, heard, |node| {
                 linked.handle(node);
             })
             .await;
@@ -178,7 +192,7 @@ pub(crate) async fn serve(socket: WebSocket, world: Arc<World>, wire: Arc<Wire>)
             link.send(&failure);
             link.close();
             let heard = |frame: &[u8]| listen(&world, &wire, frame, true);
-            read_stanzas(&mut frames, read, &hang_up, heard, |_| ()).await;
+            read_stanzas(&mut frames, reading, &hang_up, heard, |_| ()).await;
         }
     }
     hang_up.cancel();
@@ -190,12 +204,11 @@ async fn secure(
     frames: &mut Frames,
     sink: &mut SplitSink<WebSocket, Message>,
     world: &World,
-) -> Result<Secured, HandshakeError> {
+) -> Result<(Secured, Dictionary), HandshakeError> {
     let prologue = frames.prologue().await?;
-    let [_, _, _, dictionary] = prologue;
-    if dictionary != DICT_VERSION {
-        return Err(HandshakeError::Dictionary(dictionary));
-    }
+    let [_, _, _, version] = prologue;
+    let dictionary =
+        Dictionary::from_version(version).ok_or(HandshakeError::Dictionary(version))?;
     let hello = frames.next().await.ok_or(HandshakeError::Gone)?;
     let step = handshake::respond(
         &world.keys,
@@ -211,13 +224,14 @@ async fn secure(
     sink.send(Message::Binary(frame.into()))
         .await
         .map_err(|_| HandshakeError::Gone)?;
-    match pending {
-        Step::Done(_, secured) => Ok(*secured),
+    let secured = match pending {
+        Step::Done(_, secured) => *secured,
         Step::Finish(_, pending) => {
             let finish = frames.next().await.ok_or(HandshakeError::Gone)?;
-            handshake::finish(*pending, &finish)
+            handshake::finish(*pending, &finish)?
         }
-    }
+    };
+    Ok((secured, dictionary))
 }
 
 /// Adds a stanza from a client to the wire log. Returns whether the stanza is to be handled.
@@ -235,7 +249,7 @@ fn listen(world: &World, wire: &Wire, frame: &[u8], ignored: bool) -> bool {
 /// `false`.
 async fn read_stanzas(
     frames: &mut Frames,
-    cipher: NoiseCipher,
+    (cipher, dictionary): (NoiseCipher, Dictionary),
     hang_up: &CancellationToken,
     heard: impl Fn(&[u8]) -> bool,
     mut handle: impl FnMut(&OwnedNodeRef),
@@ -256,6 +270,13 @@ async fn read_stanzas(
             return;
         }
         counter = counter.wrapping_add(1);
+        let frame = match dictionary.decode(frame) {
+            Ok(frame) => frame,
+            Err(error) => {
+                tracing::debug!(%error, "a stanza cannot be transcoded, hanging up");
+                return;
+            }
+        };
         if !heard(&frame) {
             continue;
         }
@@ -272,7 +293,7 @@ async fn read_stanzas(
 async fn write_frames(
     mut sink: SplitSink<WebSocket, Message>,
     mut outgoing: mpsc::UnboundedReceiver<Outgoing>,
-    cipher: NoiseCipher,
+    (cipher, dictionary): (NoiseCipher, Dictionary),
     world: Arc<World>,
     wire: Arc<Wire>,
     hang_up: CancellationToken,
@@ -302,7 +323,10 @@ async fn write_frames(
                 Outgoing::Stanza(_) if is_stalled => {}
                 Outgoing::Stanza(stanza) => {
                     scratch.clear();
-                    scratch.extend_from_slice(&stanza);
+                    if let Err(error) = dictionary.encode(&stanza, &mut scratch) {
+                        tracing::warn!(%error, "cannot transcode a stanza of the server");
+                        continue;
+                    }
                     if cipher
                         .encrypt_in_place_with_counter(counter, &mut scratch)
                         .is_err()

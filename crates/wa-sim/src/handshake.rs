@@ -23,7 +23,7 @@ pub(crate) enum HandshakeError {
     #[error("the client's handshake message could not be read: {0}")]
     Unreadable(&'static str),
     /// Stanzas in another dictionary would be noise to one side or to both.
-    #[error("the client asks for token dictionary {0}; this server speaks 3 alone")]
+    #[error("the client asks for token dictionary {0}; this server speaks 2 and 3")]
     Dictionary(u8),
     #[error("the handshake could not be decrypted: {0}")]
     Noise(#[from] NoiseFault),

@@ -22,6 +22,7 @@
 //! - `server` accepts TCP connections, with TLS (`tls`) or without
 //! - `handshake` performs the Noise handshake; `conn` reads and writes frames; `login` accepts or
 //!   refuses a device; `pairing` links a device
+//! - `dictionary`: transcodes the stanzas of clients that use token dictionary 2
 //! - `stanza`, `iq`: the handlers of stanzas from companions, a file for each kind
 //! - `companion`: a linked device; `offline`: the queue of stanzas for a companion
 //! - `media`: the media host; anyone with the direct path can fetch an encrypted file
@@ -33,6 +34,7 @@
 mod companion;
 mod conn;
 mod control;
+mod dictionary;
 mod event;
 mod fault;
 mod group;

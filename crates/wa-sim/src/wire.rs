@@ -53,7 +53,7 @@ pub struct WireStanza {
     /// True if the server ignored the stanza, because the device is stalled or the login was
     /// refused.
     pub ignored: bool,
-    /// Its size on the wire before encryption.
+    /// Its size before encryption, in token dictionary 3.
     pub bytes: usize,
     /// The node in an XML-like form. A payload is shown by its length and first bytes.
     pub text: String,
@@ -93,7 +93,7 @@ impl Default for WireLog {
 }
 
 impl WireLog {
-    /// Keeps a stanza: its flag byte and the node, decrypted.
+    /// Keeps a stanza: its flag byte and the node, decrypted, in token dictionary 3.
     pub(crate) fn keep(
         &self,
         at_ms: u64,

@@ -9,6 +9,7 @@
 mod asking;
 mod client;
 mod control;
+mod dictionary;
 mod doing;
 mod faults;
 mod groups;

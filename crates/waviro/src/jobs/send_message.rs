@@ -8,11 +8,11 @@
 //! unacked messages under the same ids. If no ack arrives for a minute, the lane requests a
 //! reconnect.
 
+mod ack_timeout;
 mod backlog;
-mod ending;
+mod dispatch;
+mod expiry;
 mod pace;
-mod silence;
-mod turn;
 mod window;
 
 use std::sync::Arc;
@@ -31,8 +31,8 @@ use crate::clock::{Clock, Millis, millis};
 use crate::outbox::Outbox;
 use crate::store::{CommitFeeds, Committed, Queued, Store, StoreError};
 use backlog::Backlog;
-use ending::EXPIRES;
-use turn::Turns;
+use dispatch::Turns;
+use expiry::EXPIRES;
 use window::{Window, Written};
 
 /// The most messages of a bot in memory, unacked messages included. At a round trip of 100 ms the
@@ -90,7 +90,7 @@ pub(super) struct Lane {
     /// No database access before this time, because the database failed.
     store_rest_until: Millis,
     last_ack: Millis,
-    kicked: Option<Written>,
+    reconnect_asked: Option<Written>,
     timeouts: u32,
 }
 
@@ -148,7 +148,7 @@ impl Lane {
             hold_until: 0,
             store_rest_until: 0,
             last_ack: 0,
-            kicked: None,
+            reconnect_asked: None,
             timeouts: 0,
         }
     }
@@ -239,7 +239,7 @@ impl Lane {
     fn advance(&mut self, link: &Arc<dyn Link>, pacing: Pacing) -> Option<Millis> {
         let now = self.clock.steady();
         self.window.wake(now);
-        self.keep_turns(pacing, now);
+        self.apply_pacing(pacing, now);
         self.watch_acks(link, now);
         self.expire(now);
         self.read_on(now);
@@ -369,14 +369,16 @@ impl Lane {
             .window
             .oldest_write()
             .map(|written| written.at + millis(ACK_WITHIN));
-        let kick = self.kicked.map(|kick| kick.at + millis(REST));
+        let reconnect = self
+            .reconnect_asked
+            .map(|reconnect| reconnect.at + millis(REST));
         let expiry = self.window.oldest().map(|at| at + millis(EXPIRES));
         let holds = [self.hold_until, self.store_rest_until]
             .into_iter()
             .filter(|at| *at > now);
         [
             ack.filter(|_| self.up),
-            kick.filter(|_| self.up),
+            reconnect.filter(|_| self.up),
             expiry,
             self.window.next_wake(),
         ]

@@ -23,23 +23,26 @@ impl Lane {
         if !self.up {
             return;
         }
-        if let Some(kick) = self.kicked.filter(|kick| kick.connection == connection) {
-            if kick.at + millis(REST) <= now {
+        if let Some(reconnect) = self
+            .reconnect_asked
+            .filter(|reconnect| reconnect.connection == connection)
+        {
+            if reconnect.at + millis(REST) <= now {
                 // The connection did not change, or the link did not report the change.
-                self.kicked = None;
+                self.reconnect_asked = None;
                 self.window.write_again(overdue);
             }
             return;
         }
-        let silent = self.window.oldest_write().is_some_and(overdue);
-        let stalled = silent && self.last_ack + millis(ALIVE) < now;
+        let overdue_ack = self.window.oldest_write().is_some_and(overdue);
+        let stalled = overdue_ack && self.last_ack + millis(ALIVE) < now;
         if stalled || self.timeouts >= 2 {
             warn!(
                 bot = self.bot.name(),
                 "the server acks nothing: reconnecting"
             );
             metrics::counter!("waviro_link_kicks_total").increment(1);
-            self.kicked = Some(Written {
+            self.reconnect_asked = Some(Written {
                 connection,
                 at: now,
             });
@@ -49,7 +52,7 @@ impl Lane {
                 link.reconnect().await;
                 Outcome::Done
             }));
-        } else if silent {
+        } else if overdue_ack {
             self.window.write_again(overdue);
         }
     }

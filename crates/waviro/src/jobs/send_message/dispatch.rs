@@ -37,7 +37,7 @@ impl Turns {
 
 impl Lane {
     /// Applies the bot's current pacing settings.
-    pub(super) fn keep_turns(&mut self, pacing: Pacing, now: Millis) {
+    pub(super) fn apply_pacing(&mut self, pacing: Pacing, now: Millis) {
         match (&self.turns, pacing.per_minute) {
             (Turns::Free, Some(_)) => self.turns = Turns::Unknown,
             (Turns::Unknown | Turns::Paced(_), None) => self.turns = Turns::Free,

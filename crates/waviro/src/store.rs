@@ -52,8 +52,8 @@ pub use acks::{AckUpdate, CommitFeeds, Reader};
 pub use bots::{AddBot, BotRow, PreviousKey, Renaming, SetKey};
 pub use counts::Counts;
 pub use deliveries::{
-    Attempt, AttemptRow, Callback, DeliveryAfter, DeliveryFilter, DeliveryKind, DeliveryRow, Due,
-    Fate, Heard, Hook, Lost, Replay, Replayed, Replaying, Trouble, Webhook, Work, lane,
+    Attempt, AttemptRow, Callback, DeliveryAfter, DeliveryFilter, DeliveryKind, DeliveryOutcome,
+    DeliveryRow, Due, Heard, Hook, Lost, Replay, Replayed, Replaying, Trouble, Webhook, Work, lane,
 };
 pub use events::{Audience, EventKind, EventRow, Kinds, Listening, NewEvent, event_id};
 pub use evidence::Evidence;

@@ -30,7 +30,7 @@ const STRAINED: Duration = Duration::from_mins(1);
 
 /// The decision after an attempt.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Fate {
+pub enum Decision {
     /// The endpoint answered with a 2xx status.
     Done,
     /// Retry after a wait.
@@ -55,10 +55,10 @@ pub enum Fate {
 /// Decides between retry and end after an attempt. `failed` counts the failed attempts before;
 /// `spread` is between -1.0 and 1.0.
 #[must_use]
-pub fn judge(answer: &Result<Answer, NetError>, failed: u32, spread: f64) -> Fate {
+pub fn decide(answer: &Result<Answer, NetError>, failed: u32, spread: f64) -> Decision {
     let (error, strained, wish) = match answer {
-        Ok(answer) if (200..300).contains(&answer.status) => return Fate::Done,
-        Ok(answer) if answer.status == 410 => return Fate::Gone,
+        Ok(answer) if (200..300).contains(&answer.status) => return Decision::Done,
+        Ok(answer) if answer.status == 410 => return Decision::Gone,
         Ok(answer) => {
             let strained = matches!(answer.status, 429 | 502 | 504);
             (
@@ -74,12 +74,12 @@ pub fn judge(answer: &Result<Answer, NetError>, failed: u32, spread: f64) -> Fat
         ),
     };
     let Some(wait) = wait(failed, spread) else {
-        return Fate::UsedUp { error };
+        return Decision::UsedUp { error };
     };
     let wait = if strained { wait.max(STRAINED) } else { wait };
     let after = wish.map_or(wait, |wish| wish.clamp(wait, wait * 2));
     let held = wish.is_some() || strained;
-    Fate::Again { after, error, held }
+    Decision::Again { after, error, held }
 }
 
 /// Returns the wait after `failed` earlier failures and the current failure; `None` after the last
@@ -120,14 +120,14 @@ mod tests {
         }
     }
 
-    fn fate(status: u16, failed: u32) -> Fate {
-        judge(&Ok(answered(status, None)), failed, 0.0)
+    fn decision(status: u16, failed: u32) -> Decision {
+        decide(&Ok(answered(status, None)), failed, 0.0)
     }
 
     /// Returns the wait before the next attempt in seconds; 0 if no attempt follows.
     fn after(answer: &Result<Answer, NetError>, failed: u32, spread: f64) -> f64 {
-        match judge(answer, failed, spread) {
-            Fate::Again { after, .. } => after.as_secs_f64(),
+        match decide(answer, failed, spread) {
+            Decision::Again { after, .. } => after.as_secs_f64(),
             _ => 0.0,
         }
     }
@@ -147,20 +147,23 @@ mod tests {
                 5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800, 43200, 86400, 86400, 0
             ]
         );
-        assert!(matches!(fate(500, 12), Fate::UsedUp { .. }));
+        assert!(matches!(decision(500, 12), Decision::UsedUp { .. }));
     }
 
     #[test]
     fn only_a_2xx_is_success_and_410_ends_it() {
-        assert_eq!(fate(204, 0), Fate::Done);
-        assert_eq!(fate(410, 0), Fate::Gone);
+        assert_eq!(decision(204, 0), Decision::Done);
+        assert_eq!(decision(410, 0), Decision::Gone);
         let long = Answer {
             cut: true,
             ..answered(200, None)
         };
-        assert_eq!(judge(&Ok(long), 0, 0.0), Fate::Done);
+        assert_eq!(decide(&Ok(long), 0, 0.0), Decision::Done);
         for status in [301, 302, 400, 404, 500, 503] {
-            assert!(matches!(fate(status, 0), Fate::Again { .. }), "{status}");
+            assert!(
+                matches!(decision(status, 0), Decision::Again { .. }),
+                "{status}"
+            );
         }
     }
 

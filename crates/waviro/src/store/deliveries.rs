@@ -93,7 +93,7 @@ pub struct Callback {
 
 /// The final state of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum DeliveryOutcome {
     /// The endpoint answered with a 2xx status.
     Delivered,
     /// All retries failed.
@@ -162,7 +162,7 @@ impl Callback {
     }
 }
 
-impl Fate {
+impl DeliveryOutcome {
     /// The value stored in the row.
     #[must_use]
     pub fn word(self) -> &'static str {

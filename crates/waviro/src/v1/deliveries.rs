@@ -23,7 +23,8 @@ use super::problem::Problem;
 use super::query::Query;
 use super::timestamp::Timestamp;
 use crate::store::{
-    AttemptRow, Callback, DeliveryAfter, DeliveryFilter, DeliveryKind, DeliveryRow, Fate, lane,
+    AttemptRow, Callback, DeliveryAfter, DeliveryFilter, DeliveryKind, DeliveryOutcome,
+    DeliveryRow, lane,
 };
 
 pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
@@ -197,12 +198,12 @@ pub struct DeliveryParams {
 }
 
 /// The names of the states with their value in the store; `None` is a delivery in progress.
-const STATES: [(&str, Option<Fate>); 5] = [
+const STATES: [(&str, Option<DeliveryOutcome>); 5] = [
     ("waiting", None),
-    ("delivered", Some(Fate::Delivered)),
-    ("given_up", Some(Fate::GivenUp)),
-    ("gone", Some(Fate::Gone)),
-    ("cancelled", Some(Fate::Cancelled)),
+    ("delivered", Some(DeliveryOutcome::Delivered)),
+    ("given_up", Some(DeliveryOutcome::GivenUp)),
+    ("gone", Some(DeliveryOutcome::Gone)),
+    ("cancelled", Some(DeliveryOutcome::Cancelled)),
 ];
 
 /// The names of the kinds.
@@ -228,7 +229,7 @@ async fn list(
     paging: Paging,
 ) -> Result<Json<Page<DeliveryView>>, Problem> {
     let filter = DeliveryFilter {
-        fate: query.word("state", &STATES)?,
+        outcome: query.word("state", &STATES)?,
         kind: query.word("kind", &KINDS)?,
         subject: query.text("subject")?.map(ToOwned::to_owned),
         endpoint: query.url("endpoint")?.as_ref().map(lane),
@@ -304,12 +305,12 @@ impl From<&DeliveryRow> for DeliveryView {
                 DeliveryKind::Keyword => Kind::Keyword,
                 DeliveryKind::Event => Kind::Event,
             },
-            state: match row.fate {
+            state: match row.outcome {
                 None => DeliveryState::Waiting,
-                Some(Fate::Delivered) => DeliveryState::Delivered,
-                Some(Fate::GivenUp) => DeliveryState::GivenUp,
-                Some(Fate::Gone) => DeliveryState::Gone,
-                Some(Fate::Cancelled) => DeliveryState::Cancelled,
+                Some(DeliveryOutcome::Delivered) => DeliveryState::Delivered,
+                Some(DeliveryOutcome::GivenUp) => DeliveryState::GivenUp,
+                Some(DeliveryOutcome::Gone) => DeliveryState::Gone,
+                Some(DeliveryOutcome::Cancelled) => DeliveryState::Cancelled,
             },
             subject: row.subject.clone(),
             chat: row.chat.clone(),

@@ -339,13 +339,13 @@ async fn an_endpoint_that_is_gone_switches_its_subscription_off_visibly_and_noth
     assert_eq!(row.off_cause.as_deref(), Some("the endpoint answered 410"));
     rig.link().inbound(batch.collect()).await.unwrap();
     assert_eq!(told(&rig, "").await.len(), 1);
-    let fates = until(|| every_delivery(&rig), |fates| fates.len() == 1).await;
-    let fates = until(
+    let outcomes = until(|| every_delivery(&rig), |outcomes| outcomes.len() == 1).await;
+    let outcomes = until(
         || every_delivery(&rig),
-        |now| now.len() == fates.len() && now.iter().all(|fate| !fate.is_empty()),
+        |now| now.len() == outcomes.len() && now.iter().all(|outcome| !outcome.is_empty()),
     )
     .await;
-    assert_eq!(fates, ["gone"]);
+    assert_eq!(outcomes, ["gone"]);
     let change = SubscriptionChange {
         enabled: Some(true),
         ..SubscriptionChange::default()

@@ -7,9 +7,9 @@ use sqlx::any::AnyConnectOptions;
 use sqlx::{AnyConnection, ConnectOptions, Executor};
 use tokio::sync::mpsc;
 use waviro::store::{
-    AckUpdate, AddBot, CommitFeeds, DeliveryAfter, DeliveryFilter, DeliveryKind, Due, Fate,
-    InboundRow, Keeping, LogFilter, NewMessageRow, Replay, RuleChange, Store, SubscriptionChange,
-    UserRole,
+    AckUpdate, AddBot, CommitFeeds, DeliveryAfter, DeliveryFilter, DeliveryKind, DeliveryOutcome,
+    Due, InboundRow, Keeping, LogFilter, NewMessageRow, Replay, RuleChange, Store,
+    SubscriptionChange, UserRole,
 };
 use waviro_link::{Chat, Content, MessageId, Outgoing};
 
@@ -182,14 +182,14 @@ async fn reads(store: &Store) {
         ..all()
     }));
     // No delivery has the outcome `Gone`; the store must find this out without a scan.
-    for fate in [
+    for outcome in [
         None,
-        Some(Fate::Delivered),
-        Some(Fate::GivenUp),
-        Some(Fate::Gone),
+        Some(DeliveryOutcome::Delivered),
+        Some(DeliveryOutcome::GivenUp),
+        Some(DeliveryOutcome::Gone),
     ] {
         filters.push(DeliveryFilter {
-            fate: Some(fate),
+            outcome: Some(outcome),
             ..all()
         });
     }
@@ -271,12 +271,12 @@ async fn jobs(store: &Store, due: Vec<Due>) {
     store.remind(now, 8, now).await.unwrap();
     let lane = "http://one.example:80";
     for due in store.claim(lane, 1, 8, now).await.unwrap() {
-        let fate = Fate::Delivered;
-        store.end(&due, fate, None, None, now).await.unwrap();
+        let outcome = DeliveryOutcome::Delivered;
+        store.end(&due, outcome, None, None, now).await.unwrap();
     }
     store.replay(1, 8, Replay::default(), now).await.unwrap();
     let filter = DeliveryFilter {
-        fate: Some(Some(Fate::GivenUp)),
+        outcome: Some(Some(DeliveryOutcome::GivenUp)),
         since: Some(START),
         until: Some(START + 100),
         ..DeliveryFilter::default()

@@ -202,7 +202,7 @@ async fn an_answer_without_a_reply_sends_nothing_and_the_journal_says_why() {
             .unwrap();
         let ended = until(
             || deliveries(&rig),
-            |ended| ended.len() == n + 1 && ended.iter().all(|(fate, _)| fate == "delivered"),
+            |ended| ended.len() == n + 1 && ended.iter().all(|(outcome, _)| outcome == "delivered"),
         )
         .await;
         let note = &ended[n].1;
@@ -264,8 +264,8 @@ async fn a_crash_after_the_answer_asks_nobody_twice_and_sends_it_once() {
     .await;
     assert_eq!(texts(&rig), ["satu"]);
     assert_eq!(hooks.calls().len(), 1);
-    let (fate, note) = &deliveries(&rig).await[0];
-    assert_eq!(fate, "delivered");
+    let (outcome, note) = &deliveries(&rig).await[0];
+    assert_eq!(outcome, "delivered");
     assert!(
         note.starts_with("sent 1 messages; left out: a file of 127.0.0.1"),
         "{note}"
@@ -324,7 +324,7 @@ async fn an_answer_for_a_bot_that_was_logged_out_sends_nothing_later() {
     rig.link().set_status(Status::Unlinked(gone));
     let ended = until(
         || deliveries(&rig),
-        |ended| ended.iter().all(|(fate, _)| fate == "delivered"),
+        |ended| ended.iter().all(|(outcome, _)| outcome == "delivered"),
     )
     .await;
     assert!(ended[0].1.contains("not linked"), "{ended:?}");
@@ -343,7 +343,7 @@ async fn a_rule_whose_endpoint_says_410_is_switched_off_and_says_why() {
         .unwrap();
     until(
         || deliveries(&rig),
-        |ended| ended.iter().all(|(fate, _)| fate == "gone"),
+        |ended| ended.iter().all(|(outcome, _)| outcome == "gone"),
     )
     .await;
     let rules = rig.engine.store.rules(rig.bot.slot()).await.unwrap();

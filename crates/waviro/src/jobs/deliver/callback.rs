@@ -10,7 +10,7 @@ use waviro_fault::Bug;
 use super::Place;
 use super::poster::Poster;
 use crate::clock::{Millis, millis};
-use crate::jobs::retry::{self, Fate};
+use crate::jobs::retry::{self, Decision};
 use crate::store::{Attempt, Callback, Due, Lost, Work};
 
 impl Poster {
@@ -47,8 +47,8 @@ impl Poster {
             failed.saturating_add(1),
         );
         let spread = retry::spread(callback.message.as_str(), failed);
-        match retry::judge(posted.outcome(), failed, spread) {
-            Fate::Done => {
+        match retry::decide(posted.outcome(), failed, spread) {
+            Decision::Done => {
                 place.answered(Some(Ok(())));
                 let attempt = posted.attempt(None);
                 let ack = self
@@ -64,7 +64,7 @@ impl Poster {
                 due.work = Work::Callback(callback);
                 return Some(due);
             }
-            Fate::Again { after, error, held } => {
+            Decision::Again { after, error, held } => {
                 debug!(slot, msgid, stage, attempt, error, "callback put off");
                 place.answered(Some(Err(error.clone())));
                 let run_at: Millis = self.clock.now() + millis(after);
@@ -72,14 +72,14 @@ impl Poster {
                 self.commit(|| self.store.put_off(&due, attempt.clone(), run_at, held))
                     .await;
             }
-            Fate::UsedUp { error } => {
+            Decision::UsedUp { error } => {
                 warn!(slot, msgid, stage, attempt, error, "callback given up");
                 place.answered(Some(Err(error.clone())));
                 let tried = posted.attempt(Some(error));
                 self.lose(id, &callback, stage, Lost::TableUsedUp, tried)
                     .await;
             }
-            Fate::Gone => {
+            Decision::Gone => {
                 warn!(
                     slot,
                     msgid, stage, "endpoint gone: no more callbacks of this message"

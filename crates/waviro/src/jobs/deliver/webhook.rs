@@ -20,7 +20,7 @@ use crate::clock::millis;
 use crate::jobs::retry;
 use crate::net::NetError;
 use crate::outbox::Composed;
-use crate::store::{self, Attempt, Due, Fate, Heard, Webhook, Work};
+use crate::store::{self, Attempt, DeliveryOutcome, Due, Heard, Webhook, Work};
 use crate::webhook_reply;
 
 impl Poster {
@@ -65,7 +65,8 @@ impl Poster {
         let (attempt, now) = (posted.attempt(None), self.clock.now());
         self.commit(|| {
             let attempt = Some(attempt.clone());
-            self.store.end(&due, Fate::Delivered, None, attempt, now)
+            self.store
+                .end(&due, DeliveryOutcome::Delivered, None, attempt, now)
         })
         .await?
     }
@@ -98,7 +99,9 @@ impl Poster {
                 _ => "its rule is off or was deleted",
             };
             let note = note.to_owned();
-            return Err(self.end(due, Fate::Cancelled, Some(note), None).await);
+            return Err(self
+                .end(due, DeliveryOutcome::Cancelled, Some(note), None)
+                .await);
         }
         let within = hook
             .timeout_s
@@ -110,13 +113,13 @@ impl Poster {
         let failed = u32::try_from(due.attempts).unwrap_or(u32::MAX);
         let (slot, delivery, attempt) = (due.slot, due.id, failed.saturating_add(1));
         let spread = retry::spread(&hook.webhook_id, failed);
-        let fate = match retry::judge(posted.outcome(), failed, spread) {
+        let decision = match retry::decide(posted.outcome(), failed, spread) {
             // A 410 from the URL of the answer does not apply to the rule's own URL.
-            retry::Fate::Gone if is_read => {
+            retry::Decision::Gone if is_read => {
                 let gone = NetError::Unreachable("status 410".to_owned());
-                retry::judge(&Err(gone), failed, spread)
+                retry::decide(&Err(gone), failed, spread)
             }
-            fate => fate,
+            decision => decision,
         };
         // The result of reading an answer says nothing about the endpoint: the endpoint has
         // accepted the post, in this attempt or an earlier one.
@@ -125,12 +128,12 @@ impl Poster {
             (true, None) => Some(Ok(())),
             (true, Some(_)) => None,
         };
-        match fate {
-            retry::Fate::Done => {
+        match decision {
+            retry::Decision::Done => {
                 place.answered(fared(Ok(())));
                 return Ok(posted);
             }
-            retry::Fate::Again { after, error, held } => {
+            retry::Decision::Again { after, error, held } => {
                 debug!(slot, delivery, attempt, error, "webhook put off");
                 place.answered(fared(Err(error.clone())));
                 let run_at = self.clock.now() + millis(after);
@@ -138,13 +141,15 @@ impl Poster {
                 self.commit(|| self.store.put_off(due, tried.clone(), run_at, held))
                     .await;
             }
-            retry::Fate::UsedUp { error } => {
+            retry::Decision::UsedUp { error } => {
                 warn!(slot, delivery, attempt, error, "webhook given up");
                 place.answered(fared(Err(error.clone())));
                 let tried = posted.attempt(Some(error));
-                return Err(self.end(due, Fate::GivenUp, None, Some(tried)).await);
+                return Err(self
+                    .end(due, DeliveryOutcome::GivenUp, None, Some(tried))
+                    .await);
             }
-            retry::Fate::Gone => {
+            retry::Decision::Gone => {
                 warn!(
                     slot,
                     delivery, "endpoint gone: its rule or subscription is switched off"
@@ -173,7 +178,9 @@ impl Poster {
                     })
                     .await;
                 }
-                return Err(self.end(due, Fate::Gone, None, Some(tried)).await);
+                return Err(self
+                    .end(due, DeliveryOutcome::Gone, None, Some(tried))
+                    .await);
             }
         }
         Err(None)
@@ -213,14 +220,14 @@ impl Poster {
     async fn end(
         &self,
         due: &Due,
-        fate: Fate,
+        outcome: DeliveryOutcome,
         note: Option<String>,
         attempt: Option<Attempt>,
     ) -> Option<Due> {
         let now = self.clock.now();
         self.commit(|| {
             let (note, attempt) = (note.clone(), attempt.clone());
-            self.store.end(due, fate, note, attempt, now)
+            self.store.end(due, outcome, note, attempt, now)
         })
         .await?
     }
@@ -265,6 +272,7 @@ impl Poster {
             (Err(why), _) => why,
         };
         info!(slot, delivery, "a webhook's answer sends nothing");
-        self.end(due, Fate::Delivered, Some(note), None).await;
+        self.end(due, DeliveryOutcome::Delivered, Some(note), None)
+            .await;
     }
 }

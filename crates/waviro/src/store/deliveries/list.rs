@@ -8,7 +8,7 @@ use super::super::search::{Found, Searched, Step, Stepping};
 use super::super::sql::Bound;
 use super::super::{Store, StoreError};
 use super::log::{COLUMNS, ENDPOINT, delivery};
-use super::{DeliveryFilter, DeliveryKind, DeliveryRow, Fate};
+use super::{DeliveryFilter, DeliveryKind, DeliveryOutcome, DeliveryRow};
 use crate::clock::Millis;
 
 /// The position before a page: the last delivery of the previous page.
@@ -19,12 +19,12 @@ pub struct DeliveryAfter {
 }
 
 /// All states of deliveries; `None` means that the delivery has not ended.
-const FATES: [Option<Fate>; 5] = [
+const OUTCOMES: [Option<DeliveryOutcome>; 5] = [
     None,
-    Some(Fate::Delivered),
-    Some(Fate::GivenUp),
-    Some(Fate::Gone),
-    Some(Fate::Cancelled),
+    Some(DeliveryOutcome::Delivered),
+    Some(DeliveryOutcome::GivenUp),
+    Some(DeliveryOutcome::Gone),
+    Some(DeliveryOutcome::Cancelled),
 ];
 
 /// The deliveries of a bot.
@@ -75,7 +75,7 @@ impl DeliveryList {
         let narrowed = [
             filter.subject.is_some(),
             filter.endpoint.is_some(),
-            filter.kind.is_some() || filter.fate.is_some(),
+            filter.kind.is_some() || filter.outcome.is_some(),
         ];
         narrowed.into_iter().filter(|narrowed| *narrowed).count() > 1
     }
@@ -156,20 +156,25 @@ impl DeliveryList {
         }
     }
 
-    /// Returns the conditions on kind and fate, one for each pair. Only within one pair the index
+    /// Returns the conditions on kind and outcome, one for each pair. Only within one pair the index
     /// has the order of the list.
     fn states(&self) -> Vec<String> {
-        let (kind, fate) = (self.filter.kind, self.filter.fate);
-        if kind.is_none() && fate.is_none() {
+        let (kind, outcome) = (self.filter.kind, self.filter.outcome);
+        if kind.is_none() && outcome.is_none() {
             return vec![String::new()];
         }
         let kinds = kind.map_or(DeliveryKind::ALL.to_vec(), |kind| vec![kind]);
-        let fates = fate.map_or(FATES.to_vec(), |fate| vec![fate]);
-        let mut states = Vec::with_capacity(kinds.len() * fates.len());
+        let outcomes = outcome.map_or(OUTCOMES.to_vec(), |outcome| vec![outcome]);
+        let mut states = Vec::with_capacity(kinds.len() * outcomes.len());
         for kind in kinds {
-            for fate in &fates {
-                let fate = fate.map_or("IS NULL".to_owned(), |fate| format!("= '{}'", fate.word()));
-                states.push(format!(" AND d.kind = '{}' AND d.fate {fate}", kind.word()));
+            for outcome in &outcomes {
+                let outcome = outcome.map_or("IS NULL".to_owned(), |outcome| {
+                    format!("= '{}'", outcome.word())
+                });
+                states.push(format!(
+                    " AND d.kind = '{}' AND d.fate {outcome}",
+                    kind.word()
+                ));
             }
         }
         states
@@ -182,11 +187,11 @@ impl DeliveryList {
         if let Some(kind) = self.filter.kind {
             let _ = write!(text, " AND d.kind = '{}'", kind.word());
         }
-        match self.filter.fate {
+        match self.filter.outcome {
             None => {}
             Some(None) => text.push_str(" AND d.fate IS NULL"),
-            Some(Some(fate)) => {
-                let _ = write!(text, " AND d.fate = '{}'", fate.word());
+            Some(Some(outcome)) => {
+                let _ = write!(text, " AND d.fate = '{}'", outcome.word());
             }
         }
         if self.filter.endpoint.is_some() {

@@ -7,7 +7,7 @@ use super::super::messages::narrow;
 use super::super::search::Found;
 use super::super::{Store, StoreError};
 use super::list::{DeliveryAfter, DeliveryList};
-use super::{Attempt, EVENT, Fate, KEYWORD, NOTIFY_ACK, PARKED, Trouble};
+use super::{Attempt, DeliveryOutcome, EVENT, KEYWORD, NOTIFY_ACK, PARKED, Trouble};
 use crate::clock::Millis;
 
 /// The maximum number of attempts returned for a delivery. The latest attempts are returned: a full
@@ -29,7 +29,7 @@ pub enum DeliveryKind {
 #[derive(Debug, Clone, Default)]
 pub struct DeliveryFilter {
     /// The final state; `Some(None)` matches deliveries not yet ended.
-    pub fate: Option<Option<Fate>>,
+    pub outcome: Option<Option<DeliveryOutcome>>,
     pub kind: Option<DeliveryKind>,
     /// The id of a message.
     pub subject: Option<String>,
@@ -73,7 +73,7 @@ pub struct DeliveryRow {
     /// The given-up stages of a callback, as `1,2`.
     pub lost: Option<String>,
     /// The final state; `None` for a delivery not yet ended.
-    pub fate: Option<Fate>,
+    pub outcome: Option<DeliveryOutcome>,
     /// The result of the webhook reply, as text.
     pub note: Option<String>,
     /// The time when the messages of the webhook reply were queued.
@@ -204,16 +204,16 @@ impl DeliveryKind {
     }
 }
 
-impl Fate {
+impl DeliveryOutcome {
     fn of(word: &str) -> Result<Self, StoreError> {
         let all = [Self::Delivered, Self::GivenUp, Self::Gone, Self::Cancelled];
-        let known = all.into_iter().find(|fate| fate.word() == word);
+        let known = all.into_iter().find(|outcome| outcome.word() == word);
         known.ok_or_else(|| StoreError::Unreadable(format!("a delivery that ended {word}")))
     }
 }
 
 pub(super) fn delivery(row: &AnyRow) -> Result<DeliveryRow, StoreError> {
-    let (kind, fate): (String, Option<String>) = (row.try_get(1)?, row.try_get(14)?);
+    let (kind, outcome): (String, Option<String>) = (row.try_get(1)?, row.try_get(14)?);
     let (run_at, leased): (Millis, i64) = (row.try_get(10)?, row.try_get(11)?);
     let ended_at: Option<Millis> = row.try_get(17)?;
     let waits = ended_at.is_none() && leased == 0 && run_at != PARKED;
@@ -232,7 +232,7 @@ pub(super) fn delivery(row: &AnyRow) -> Result<DeliveryRow, StoreError> {
         under_way: leased != 0,
         last_error: row.try_get(12)?,
         lost: row.try_get(13)?,
-        fate: fate.as_deref().map(Fate::of).transpose()?,
+        outcome: outcome.as_deref().map(DeliveryOutcome::of).transpose()?,
         note: row.try_get(15)?,
         replied_at: row.try_get(16)?,
         ended_at,

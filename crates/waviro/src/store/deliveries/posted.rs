@@ -11,7 +11,7 @@ use super::super::journal::{self, Tried};
 use super::super::messages::{message_id, narrow};
 use super::super::writer::{Command, Counters};
 use super::super::{Store, StoreError, sql};
-use super::{Attempt, Callback, ENDED, Fate};
+use super::{Attempt, Callback, DeliveryOutcome, ENDED};
 use crate::clock::Millis;
 
 /// The cause for giving up a stage.
@@ -86,9 +86,9 @@ impl Store {
                     Lost::TableUsedUp | Lost::Gone => ENDED,
                 };
                 let goes_on = next <= ack || (ack < 0 && next < ENDED);
-                let fate = match lost {
-                    Lost::TableUsedUp => Fate::GivenUp,
-                    Lost::Gone => Fate::Gone,
+                let outcome = match lost {
+                    Lost::TableUsedUp => DeliveryOutcome::GivenUp,
+                    Lost::Gone => DeliveryOutcome::Gone,
                 };
                 let updated = sqlx::query(
                     "UPDATE deliveries SET stage = $1, attempts = 0, run_at = $2, leased = 0, held = 0, last_error = $3, \
@@ -100,7 +100,7 @@ impl Store {
                 .bind(attempt.cause.clone())
                 .bind(stage.to_string())
                 .bind(stage.to_string())
-                .bind((!goes_on).then(|| fate.word()))
+                .bind((!goes_on).then(|| outcome.word()))
                 .bind((!goes_on).then_some(now))
                 .bind(delivery)
                 .fetch_all(&mut *connection)
@@ -158,12 +158,12 @@ pub(in super::super) async fn apply(
             i64::from(posted.stage) + 1
         };
         // A lost stage decides the final state, even if a later stage was delivered.
-        let fate = if posted.callback.lossy {
-            Fate::GivenUp
+        let outcome = if posted.callback.lossy {
+            DeliveryOutcome::GivenUp
         } else {
-            Fate::Delivered
+            DeliveryOutcome::Delivered
         };
-        let end = (!further).then(|| (posted.now, fate.word()));
+        let end = (!further).then(|| (posted.now, outcome.word()));
         groups
             .entry((stage, end))
             .or_default()
@@ -183,7 +183,7 @@ pub(in super::super) async fn apply(
             let query = sqlx::query(AssertSqlSafe(text))
                 .bind(stage)
                 .bind(end.map(|(at, _)| at))
-                .bind(end.map(|(_, fate)| fate.to_owned()));
+                .bind(end.map(|(_, outcome)| outcome.to_owned()));
             let updated = (list.into_iter())
                 .fold(query, sqlx::query::Query::bind)
                 .fetch_all(&mut *connection)

@@ -5,7 +5,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Row};
 use super::super::journal::{self, Tried};
 use super::super::{Store, StoreError};
 use super::claim::{self, DUE};
-use super::{Attempt, Due, Fate, LEASE, Work, waiting};
+use super::{Attempt, DeliveryOutcome, Due, LEASE, Work, waiting};
 use crate::clock::Millis;
 
 /// A failing endpoint.
@@ -65,7 +65,7 @@ impl Store {
     pub async fn end(
         &self,
         due: &Due,
-        fate: Fate,
+        outcome: DeliveryOutcome,
         note: Option<String>,
         attempt: Option<Attempt>,
         now: Millis,
@@ -86,7 +86,7 @@ impl Store {
                     "UPDATE deliveries SET leased = 0, held = 0, fate = $1, note = COALESCE($2, note), ended_at = $3, \
                      last_error = COALESCE($4, last_error) WHERE id = $5",
                 )
-                .bind(fate.word())
+                .bind(outcome.word())
                 .bind(note)
                 .bind(now)
                 .bind(error)

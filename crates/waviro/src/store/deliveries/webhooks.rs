@@ -11,7 +11,7 @@ use super::super::journal::{self, Tried};
 use super::super::messages::{self, Putting};
 use super::super::writer::{Command, Counters};
 use super::super::{Committed, NewMessageRow, Store, StoreError, sql};
-use super::{Attempt, Due, EVENT, Fate, KEYWORD, LEASE, PARKED, Work, lane};
+use super::{Attempt, DeliveryOutcome, Due, EVENT, KEYWORD, LEASE, PARKED, Work, lane};
 use crate::clock::Millis;
 
 /// A webhook or an event to be written.
@@ -311,7 +311,7 @@ pub(in super::super) async fn apply_replies(
         sqlx::query(
             "UPDATE deliveries SET leased = 0, fate = $1, note = $2, ended_at = $3, replied_at = $3 WHERE id = $4",
         )
-        .bind(Fate::Delivered.word())
+        .bind(DeliveryOutcome::Delivered.word())
         .bind(reply.note.clone())
         .bind(reply.now)
         .bind(reply.delivery)

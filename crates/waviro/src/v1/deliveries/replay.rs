@@ -20,17 +20,17 @@ use super::super::responses::Conflict;
 use super::super::timestamp::Timestamp;
 use super::{DeliveryId, DeliveryView, KINDS, Kind};
 use crate::clock::Millis;
-use crate::store::{DeliveryFilter, DeliveryKind, Fate, Replay, Replaying, lane};
+use crate::store::{DeliveryFilter, DeliveryKind, DeliveryOutcome, Replay, Replaying, lane};
 
 /// The maximum number of deliveries of a request.
 const MOST: usize = 1000;
 
 /// The states of ended deliveries.
-const ENDED: [(&str, Fate); 4] = [
-    ("delivered", Fate::Delivered),
-    ("given_up", Fate::GivenUp),
-    ("gone", Fate::Gone),
-    ("cancelled", Fate::Cancelled),
+const ENDED: [(&str, DeliveryOutcome); 4] = [
+    ("delivered", DeliveryOutcome::Delivered),
+    ("given_up", DeliveryOutcome::GivenUp),
+    ("gone", DeliveryOutcome::Gone),
+    ("cancelled", DeliveryOutcome::Cancelled),
 ];
 
 pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
@@ -56,7 +56,7 @@ pub struct ReplayOne {
 pub struct ReplayMany {
     /// The final state: `delivered`, `given_up`, `gone` or `cancelled`.
     #[schema(value_type = String, pattern = "^(delivered|given_up|gone|cancelled)$", example = "given_up")]
-    state: Fate,
+    state: DeliveryOutcome,
     /// The kind; absent or null selects all kinds.
     #[schema(value_type = Option<Kind>)]
     kind: Option<DeliveryKind>,
@@ -178,7 +178,7 @@ async fn many(
     Body(asked): Body<ReplayMany>,
 ) -> Result<(StatusCode, Json<ReplayedMany>), Problem> {
     let filter = DeliveryFilter {
-        fate: Some(Some(asked.state)),
+        outcome: Some(Some(asked.state)),
         kind: asked.kind,
         subject: asked.subject,
         endpoint: asked.endpoint.as_ref().map(lane),

@@ -249,12 +249,12 @@ impl V1 {
                 (tried, true)
             }
         };
-        let (verdict, cause) = match retry::judge(&tried.outcome, 0, 0.0) {
-            retry::Fate::Done => (Verdict::Delivered, None),
-            retry::Fate::Again { error, .. } | retry::Fate::UsedUp { error } => {
+        let (verdict, cause) = match retry::decide(&tried.outcome, 0, 0.0) {
+            retry::Decision::Done => (Verdict::Delivered, None),
+            retry::Decision::Again { error, .. } | retry::Decision::UsedUp { error } => {
                 (Verdict::Retried, Some(error))
             }
-            retry::Fate::Gone => {
+            retry::Decision::Gone => {
                 let verdict = if is_read {
                     Verdict::Retried
                 } else {

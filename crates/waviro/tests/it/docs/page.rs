@@ -205,7 +205,7 @@ async fn the_webhooks_payload_and_answer_are_those_of_the_gateway() {
     rig.link().inbound(vec![asked]).await.unwrap();
     let ended = until(
         || deliveries(&rig),
-        |ended| ended.iter().all(|(fate, _)| fate == "delivered"),
+        |ended| ended.iter().all(|(outcome, _)| outcome == "delivered"),
     )
     .await;
     // The host serves no files, so the file is left out and the other messages are sent.

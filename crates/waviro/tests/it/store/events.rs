@@ -143,7 +143,7 @@ async fn events_are_numbered_in_order_and_owed_to_who_wants_them(store: &Store, 
     assert!(!hook.cancelled);
     let end = store.end(
         &due[0],
-        waviro::store::Fate::Delivered,
+        waviro::store::DeliveryOutcome::Delivered,
         None,
         Some(attempt(None)),
         now,

@@ -1,8 +1,8 @@
 //! The logs of deliveries and messages, and replay.
 
 use waviro::store::{
-    AckUpdate, AddBot, DeliveryFilter, DeliveryKind, Due, Fate, Hook, InboundRow, Kinds, LogFilter,
-    NewMessageRow, NewSubscription, Replay, Replayed, Replaying, Store,
+    AckUpdate, AddBot, DeliveryFilter, DeliveryKind, DeliveryOutcome, Due, Hook, InboundRow, Kinds,
+    LogFilter, NewMessageRow, NewSubscription, Replay, Replayed, Replaying, Store,
 };
 use waviro::store::{AddRule, NewRule};
 use waviro_link::Chat;
@@ -100,9 +100,9 @@ async fn what_was_posted_is_found_again(store: &Store, slot: i32, source: i64) -
         .unwrap();
     let shown = store.delivery(slot, id).await.unwrap().unwrap();
     assert_eq!(
-        (shown.fate, shown.replied_at, shown.kind),
+        (shown.outcome, shown.replied_at, shown.kind),
         (
-            Some(Fate::Delivered),
+            Some(DeliveryOutcome::Delivered),
             Some(START + 2),
             DeliveryKind::Keyword
         )
@@ -118,7 +118,7 @@ async fn what_was_posted_is_found_again(store: &Store, slot: i32, source: i64) -
     assert_eq!(store.delivery(slot + 1, id).await.unwrap(), None);
 
     let wanted = DeliveryFilter {
-        fate: Some(Some(Fate::Delivered)),
+        outcome: Some(Some(DeliveryOutcome::Delivered)),
         kind: Some(DeliveryKind::Keyword),
         subject: Some("L1".to_owned()),
         endpoint: Some("http://old.example:80".to_owned()),
@@ -153,7 +153,7 @@ async fn it_is_posted_again_as_it_was_or_with_another_body(store: &Store, slot: 
     let again = async |replay: Replay| store.replay(slot, id, replay, now).await.unwrap();
     assert_eq!(again(Replay::default()).await, Replaying::Due(id));
     let ended = DeliveryFilter {
-        fate: Some(Some(Fate::Delivered)),
+        outcome: Some(Some(DeliveryOutcome::Delivered)),
         ..DeliveryFilter::default()
     };
     assert_eq!(
@@ -173,7 +173,7 @@ async fn it_is_posted_again_as_it_was_or_with_another_body(store: &Store, slot: 
         .unwrap();
     let claimed = claimed.iter().find(|due| due.id == id).unwrap();
     store
-        .end(claimed, Fate::GivenUp, None, None, now)
+        .end(claimed, DeliveryOutcome::GivenUp, None, None, now)
         .await
         .unwrap();
 
@@ -202,7 +202,7 @@ async fn it_is_posted_again_as_it_was_or_with_another_body(store: &Store, slot: 
         .unwrap();
     let claimed = claimed.iter().find(|due| due.id == new).unwrap();
     store
-        .end(claimed, Fate::Cancelled, None, None, now)
+        .end(claimed, DeliveryOutcome::Cancelled, None, None, now)
         .await
         .unwrap();
 }
@@ -215,7 +215,7 @@ async fn many_are_posted_again_but_for_those_without_a_rule(
 ) {
     let now = START + 5;
     let given_up = DeliveryFilter {
-        fate: Some(Some(Fate::GivenUp)),
+        outcome: Some(Some(DeliveryOutcome::GivenUp)),
         ..DeliveryFilter::default()
     };
     let all = store.replay_all(slot, &given_up, 0, 10, now).await.unwrap();
@@ -229,7 +229,7 @@ async fn many_are_posted_again_but_for_those_without_a_rule(
     );
     store.delete_rule(slot, source, now).await.unwrap();
     let cancelled = DeliveryFilter {
-        fate: Some(Some(Fate::Cancelled)),
+        outcome: Some(Some(DeliveryOutcome::Cancelled)),
         ..DeliveryFilter::default()
     };
     let first = store.replay_all(slot, &cancelled, 0, 1, now).await.unwrap();
@@ -277,13 +277,13 @@ async fn a_line_goes_on_one_by_one_when_it_is_posted_again(store: &Store, slot: 
     ];
     let first = heard(store, slot, "L2", "halo", hooks).await.remove(0);
     let second = store
-        .end(&first, Fate::GivenUp, None, None, START)
+        .end(&first, DeliveryOutcome::GivenUp, None, None, START)
         .await
         .unwrap()
         .unwrap();
     assert_eq!(
         store
-            .end(&second, Fate::GivenUp, None, None, START)
+            .end(&second, DeliveryOutcome::GivenUp, None, None, START)
             .await
             .unwrap(),
         None
@@ -301,12 +301,12 @@ async fn a_line_goes_on_one_by_one_when_it_is_posted_again(store: &Store, slot: 
         (Some(START), None)
     );
     let next = store
-        .end(&first, Fate::Delivered, None, None, START)
+        .end(&first, DeliveryOutcome::Delivered, None, None, START)
         .await
         .unwrap();
     assert_eq!(next.unwrap().id, second.id);
     store
-        .end(&second, Fate::Delivered, None, None, START)
+        .end(&second, DeliveryOutcome::Delivered, None, None, START)
         .await
         .unwrap();
 }

@@ -98,11 +98,14 @@ async fn a_long_backlog_follows_its_rule_and_ends_with_it(store: &Store) {
     assert_eq!(open(), (0, 1));
     let hook = store.webhook(due[0].id).await.unwrap().unwrap();
     assert!(hook.cancelled);
-    let fate = waviro::store::Fate::Cancelled;
-    store.end(&due[0], fate, None, None, START).await.unwrap();
+    let outcome = waviro::store::DeliveryOutcome::Cancelled;
+    store
+        .end(&due[0], outcome, None, None, START)
+        .await
+        .unwrap();
     assert_eq!(open(), (0, 0));
     let last = store.delivery(SLOT, due[449].id).await.unwrap().unwrap();
-    assert_eq!(last.fate, Some(fate));
+    assert_eq!(last.outcome, Some(outcome));
     assert_eq!(last.note.as_deref(), Some("the rule was deleted"));
 }
 
@@ -133,8 +136,8 @@ async fn a_long_backlog_is_woken_when_its_endpoint_works(store: &Store) {
     assert!(store.delete_rule(SLOT, id, now).await.unwrap());
     release(store, &claimed).await;
     for due in claimed {
-        let fate = waviro::store::Fate::Cancelled;
-        store.end(&due, fate, None, None, now).await.unwrap();
+        let outcome = waviro::store::DeliveryOutcome::Cancelled;
+        store.end(&due, outcome, None, None, now).await.unwrap();
     }
     assert_eq!(store.waiting().open_in(&lane), 0);
 }

@@ -99,9 +99,9 @@ async fn the_json_behind_a_redirect_is_the_answer_and_the_script_is_called_once(
         assert_eq!(script.calls(), ["POST /exec", "GET /echo?key=a%20b"]);
         // The request for the answer carries neither the body nor the signature.
         assert_eq!(script.calls.lock().unwrap()[1].1, "false ");
-        let (fate, note) = &deliveries(&rig).await[0];
+        let (outcome, note) = &deliveries(&rig).await[0];
         assert_eq!(
-            (fate.as_str(), note.as_str()),
+            (outcome.as_str(), note.as_str()),
             ("delivered", "sent 1 messages")
         );
     }

@@ -14,7 +14,7 @@ use crate::gateway::{Gateway, Server};
 
 /// The kind of disk fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trouble {
+pub enum DiskFault {
     /// Every write fails with `ENOSPC`.
     Full,
     /// Every write and every sync fails with `EIO`.
@@ -64,12 +64,12 @@ impl Disk {
     }
 
     /// Injects this fault until [`Self::mend`].
-    pub fn fail(&self, how: Trouble) {
+    pub fn fail(&self, how: DiskFault) {
         let word = match how {
-            Trouble::Full => "ENOSPC".to_owned(),
-            Trouble::Broken => "EIO".to_owned(),
-            Trouble::EndAtWrite(nth) => format!("write {nth}"),
-            Trouble::EndAtSync(nth) => format!("sync {nth}"),
+            DiskFault::Full => "ENOSPC".to_owned(),
+            DiskFault::Broken => "EIO".to_owned(),
+            DiskFault::EndAtWrite(nth) => format!("write {nth}"),
+            DiskFault::EndAtSync(nth) => format!("sync {nth}"),
         };
         std::fs::write(self.switch(), word).expect("the switch is written");
     }

@@ -81,7 +81,7 @@ impl Jobs {
             deliveries = freed,
             "took over what the last run had in hand"
         );
-        let troubles = store.troubles().await?;
+        let endpoint_failures = store.endpoint_failures().await?;
         let (deliveries, inbox) = mpsc::unbounded_channel();
         let bots = Living::default();
         let poster = deliver::Poster {
@@ -94,7 +94,7 @@ impl Jobs {
             stop: stop.clone(),
         };
         let endpoints =
-            deliver::Endpoints::new(poster, tasks.clone(), deliveries.clone(), troubles);
+            deliver::Endpoints::new(poster, tasks.clone(), deliveries.clone(), endpoint_failures);
         tasks.spawn(panics::vital("deliveries", endpoints.run(inbox)));
         Ok(Self {
             store,

@@ -53,7 +53,8 @@ pub use bots::{AddBot, BotRow, PreviousKey, Renaming, SetKey};
 pub use counts::Counts;
 pub use deliveries::{
     Attempt, AttemptRow, Callback, DeliveryAfter, DeliveryFilter, DeliveryKind, DeliveryOutcome,
-    DeliveryRow, Due, Heard, Hook, Lost, Replay, Replayed, Replaying, Trouble, Webhook, Work, lane,
+    DeliveryRow, Due, EndpointFailure, Heard, Hook, Lost, Replay, Replayed, Replaying, Webhook,
+    Work, lane,
 };
 pub use events::{Audience, EventKind, EventRow, Kinds, Listening, NewEvent, event_id};
 pub use evidence::Evidence;

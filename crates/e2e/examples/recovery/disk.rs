@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use e2e::disk::{Disk, Trouble};
+use e2e::disk::{Disk, DiskFault};
 use e2e::eventually;
 use e2e::hooks::Hooks;
 use serde_json::json;
@@ -20,7 +20,7 @@ pub(crate) const MOST: usize = 6;
 /// Returns two times: until messages are accepted again, and until the customer's message from the
 /// outage is posted.
 pub(crate) async fn outage(n: usize) -> (Duration, Duration) {
-    let trouble = [Trouble::Full, Trouble::Broken][n % 2];
+    let trouble = [DiskFault::Full, DiskFault::Broken][n % 2];
     let sim = Sim::start().await.expect("a simulator");
     let owner = sim.add_phone(PhoneSpec::new(OWNER, "Toko")).await;
     let customer = sim.add_phone(PhoneSpec::new(CUSTOMER, "Ani")).await;

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::os::unix::process::ExitStatusExt;
 
-use e2e::disk::Trouble;
+use e2e::disk::DiskFault;
 use e2e::eventually;
 use e2e::gateway::Gateway;
 use tokio::task::JoinSet;
@@ -54,7 +54,7 @@ async fn send_until_it_ends(gateway: &mut Gateway, key: &str) -> Vec<String> {
     accepted
 }
 
-async fn nothing_is_lost_where_it_ends_at(moment: Trouble) {
+async fn nothing_is_lost_where_it_ends_at(moment: DiskFault) {
     let OnDisk {
         sim: _sim,
         customer,
@@ -92,15 +92,15 @@ async fn nothing_is_lost_where_it_ends_at(moment: Trouble) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_where_it_ends_before_the_first_page_is_written() {
-    nothing_is_lost_where_it_ends_at(Trouble::EndAtWrite(1)).await;
+    nothing_is_lost_where_it_ends_at(DiskFault::EndAtWrite(1)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_where_it_ends_among_the_pages() {
-    nothing_is_lost_where_it_ends_at(Trouble::EndAtWrite(500)).await;
+    nothing_is_lost_where_it_ends_at(DiskFault::EndAtWrite(500)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_where_it_ends_before_the_pages_are_synced() {
-    nothing_is_lost_where_it_ends_at(Trouble::EndAtSync(1)).await;
+    nothing_is_lost_where_it_ends_at(DiskFault::EndAtSync(1)).await;
 }

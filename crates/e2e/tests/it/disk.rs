@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use e2e::disk::{Disk, Trouble};
+use e2e::disk::{Disk, DiskFault};
 use e2e::eventually;
 use e2e::gateway::{Bot, Gateway};
 use e2e::hooks::Hooks;
@@ -44,7 +44,7 @@ impl OnDisk {
     }
 }
 
-async fn nothing_is_promised_and_nothing_lost_while(trouble: Trouble) {
+async fn nothing_is_promised_and_nothing_lost_while(trouble: DiskFault) {
     let OnDisk {
         sim,
         customer,
@@ -110,10 +110,10 @@ async fn nothing_is_promised_and_nothing_lost_while(trouble: Trouble) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_promises_nothing_loses_nothing_and_is_over_when_it_is() {
-    nothing_is_promised_and_nothing_lost_while(Trouble::Full).await;
+    nothing_is_promised_and_nothing_lost_while(DiskFault::Full).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_fails_promises_nothing_loses_nothing_and_is_over_when_it_is() {
-    nothing_is_promised_and_nothing_lost_while(Trouble::Broken).await;
+    nothing_is_promised_and_nothing_lost_while(DiskFault::Broken).await;
 }

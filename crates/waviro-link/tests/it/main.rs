@@ -15,7 +15,7 @@ mod inbound;
 mod life;
 mod linking;
 mod messages;
-mod trouble;
+mod states;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

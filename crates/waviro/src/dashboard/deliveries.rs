@@ -65,7 +65,7 @@ struct Listed {
 
 /// A failing endpoint.
 #[derive(Deserialize)]
-struct Trouble {
+struct FailingEndpoint {
     endpoint: String,
     failing_since: String,
     last_error: String,
@@ -74,8 +74,8 @@ struct Trouble {
 }
 
 #[derive(Deserialize)]
-struct Troubles {
-    data: Vec<Trouble>,
+struct FailingEndpoints {
+    data: Vec<FailingEndpoint>,
 }
 
 #[derive(Template)]
@@ -86,7 +86,7 @@ struct Page {
     asked: Asked,
     list: Listed,
     /// Only for admins, because bots share endpoints.
-    endpoints: Vec<Trouble>,
+    endpoints: Vec<FailingEndpoint>,
     /// The time of the page, in milliseconds.
     at: Millis,
     done: Option<Done>,
@@ -241,7 +241,7 @@ async fn page(
         Err(refused) => return Err(refused.into()),
     };
     let endpoints = if me.frame.is_admin() {
-        let all: Troubles = inside.get(&me.caller, "/v1/endpoints").await?;
+        let all: FailingEndpoints = inside.get(&me.caller, "/v1/endpoints").await?;
         all.data
     } else {
         Vec::new()
@@ -274,7 +274,7 @@ fn moment(at: Millis) -> String {
 
 impl Page {
     /// Returns the link to the deliveries of an endpoint.
-    fn to(&self, endpoint: &Trouble) -> String {
+    fn to(&self, endpoint: &FailingEndpoint) -> String {
         let query = encoded(&[("q", &endpoint.endpoint)]);
         format!(
             "{}/bots/{}/deliveries?{query}",
@@ -283,7 +283,7 @@ impl Page {
     }
 
     /// Returns the remedy for the endpoint's last failure.
-    fn advice(&self, endpoint: &Trouble) -> String {
+    fn advice(&self, endpoint: &FailingEndpoint) -> String {
         causes::of_attempt(&endpoint.last_error, &self.frame)
     }
 }

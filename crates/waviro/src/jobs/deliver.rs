@@ -25,7 +25,7 @@ use tracing::error;
 use waviro_link::Chat;
 
 use crate::clock::millis;
-use crate::store::{self, Due, Trouble};
+use crate::store::{self, Due, EndpointFailure};
 
 use health::{Change, Health};
 use lane::{Lane, Next, Started};
@@ -113,7 +113,7 @@ impl Endpoints {
         poster: Poster,
         tasks: TaskTracker,
         feed: mpsc::UnboundedSender<Due>,
-        troubles: Vec<Trouble>,
+        endpoint_failures: Vec<EndpointFailure>,
     ) -> Self {
         Self {
             stop: poster.stop.clone(),
@@ -126,7 +126,7 @@ impl Endpoints {
             fallen: Vec::new(),
             looking: false,
             look_again: false,
-            health: Health::new(troubles, &poster.clock),
+            health: Health::new(endpoint_failures, &poster.clock),
             poster: Arc::new(poster),
             changes: VecDeque::new(),
             writing_down: false,

@@ -23,7 +23,7 @@ pub use list::DeliveryAfter;
 pub use log::{AttemptRow, DeliveryFilter, DeliveryKind, DeliveryRow};
 pub use posted::Lost;
 pub use replay::{Replay, Replayed, Replaying};
-pub use settle::Trouble;
+pub use settle::EndpointFailure;
 pub use webhooks::{Heard, Hook, Webhook};
 
 pub(super) use callbacks::{NewCallback, insert as insert_callbacks};

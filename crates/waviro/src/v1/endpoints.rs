@@ -84,14 +84,16 @@ impl FromFields for SwitchOn {
     responses((status = 200, description = "The endpoints.", body = Page<EndpointView>), AdminOnly)
 )]
 async fn list(State(v1): State<Arc<V1>>, _: Admin) -> Result<Json<Page<EndpointView>>, Problem> {
-    let troubles = v1.store.waiting_for().await?;
-    let shown = troubles.into_iter().map(|(trouble, waiting)| EndpointView {
-        endpoint: trouble.lane,
-        failing_since: Timestamp(trouble.failing_since),
-        last_error: trouble.last_error,
-        off_at: trouble.off_at.map(Timestamp),
-        waiting,
-    });
+    let endpoint_failures = v1.store.waiting_for().await?;
+    let shown = endpoint_failures
+        .into_iter()
+        .map(|(failure, waiting)| EndpointView {
+            endpoint: failure.lane,
+            failing_since: Timestamp(failure.failing_since),
+            last_error: failure.last_error,
+            off_at: failure.off_at.map(Timestamp),
+            waiting,
+        });
     Ok(Json(Page::from_parts(shown.collect(), None)))
 }
 
@@ -112,8 +114,11 @@ async fn switch_on(
     Body(asked): Body<SwitchOn>,
 ) -> Result<Json<SwitchedOn>, Problem> {
     let endpoint = lane(&asked.endpoint);
-    let troubles = v1.store.troubles().await?;
-    if !troubles.iter().any(|trouble| trouble.lane == endpoint) {
+    let endpoint_failures = v1.store.endpoint_failures().await?;
+    if !endpoint_failures
+        .iter()
+        .any(|failure| failure.lane == endpoint)
+    {
         return Err(Problem::NoSuch("endpoint in trouble"));
     }
     let due = v1

@@ -208,7 +208,14 @@ async fn it_is_told_all_after(pauses: usize, more: Duration) {
     rig.accept_with(BUDI, "baru", &endpoint(address, "a")).await;
     until(|| async { owed(&rig) }, |owed| *owed == 0).await;
     assert!(rig.engine.store.given_up(100).await.unwrap().is_empty());
-    assert!(rig.engine.store.troubles().await.unwrap().is_empty());
+    assert!(
+        rig.engine
+            .store
+            .endpoint_failures()
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[tokio::test]
@@ -236,7 +243,7 @@ async fn an_endpoint_that_fails_now_and_then_uses_up_no_more_of_the_table_than_t
         receiver.answer("a", &[200, 500]);
         rig.accept_with(BUDI, &format!("baik {n}"), &url).await;
         until(
-            || async { rig.engine.store.troubles().await.unwrap() },
+            || async { rig.engine.store.endpoint_failures().await.unwrap() },
             Vec::is_empty,
         )
         .await;
@@ -257,7 +264,7 @@ async fn an_endpoint_that_asked_for_a_pause_gets_it_though_it_works_for_others()
     rig.accept_with(BUDI, "dua", &endpoint(address, "a")).await;
     receiver.wait_for("a", 2).await;
     until(
-        || async { rig.engine.store.troubles().await.unwrap() },
+        || async { rig.engine.store.endpoint_failures().await.unwrap() },
         Vec::is_empty,
     )
     .await;
@@ -275,8 +282,10 @@ async fn an_endpoint_that_only_fails_for_120_hours_is_called_no_more_until_someb
     let mut rig = Rig::online().await;
     receiver.always("a", 500);
     let off = async |rig: &Rig| {
-        let troubles = rig.engine.store.troubles().await.unwrap();
-        troubles.iter().any(|trouble| trouble.off_at.is_some())
+        let endpoint_failures = rig.engine.store.endpoint_failures().await.unwrap();
+        endpoint_failures
+            .iter()
+            .any(|failure| failure.off_at.is_some())
     };
     for day in 0..5 {
         rig.accept_with(BUDI, &format!("hari {day}"), &endpoint(address, "a"))

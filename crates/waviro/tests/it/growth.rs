@@ -205,7 +205,7 @@ async fn reads(store: &Store) {
     store.webhook(7).await.unwrap();
     store.attempts(7).await.unwrap();
     store.waiting_for().await.unwrap();
-    store.troubles().await.unwrap();
+    store.endpoint_failures().await.unwrap();
     store.due_queues(START + DAY).await.unwrap();
     store.events_after(7, Some(1), 50).await.unwrap();
     store.events_after(7, None, 50).await.unwrap();

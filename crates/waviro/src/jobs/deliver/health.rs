@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use crate::clock::{Clock, Millis, millis};
-use crate::store::Trouble;
+use crate::store::EndpointFailure;
 
 /// The gateway switches an endpoint off after 120 hours without a success: five days cover a long
 /// weekend and the days around it.
@@ -18,7 +18,7 @@ const FAILING_KNOWN: usize = 10_000;
 /// The health of all failing endpoints.
 pub(super) struct Health {
     /// The failing endpoints by lane name. Working endpoints have no entry.
-    troubles: HashMap<String, Known>,
+    endpoint_failures: HashMap<String, Known>,
     /// Endpoints switched off in memory but not yet in the database.
     unwritten: HashSet<String>,
     /// Pairs of endpoint and bot whose last request failed. A host may serve one bot and fail for
@@ -29,7 +29,7 @@ pub(super) struct Health {
 /// The failure of an endpoint, and its start in steady time: putting the machine's clock forward
 /// must not switch an endpoint off.
 struct Known {
-    trouble: Trouble,
+    failure: EndpointFailure,
     since: Millis,
 }
 
@@ -37,7 +37,7 @@ struct Known {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Change {
     /// The endpoint started to fail, or was switched off.
-    Fails(Trouble),
+    Fails(EndpointFailure),
     /// The endpoint works again.
     Works {
         /// Scheme, host and port of the endpoint.
@@ -51,34 +51,34 @@ impl Change {
     /// Returns scheme, host and port of the endpoint.
     pub(super) fn lane(&self) -> &str {
         match self {
-            Self::Fails(trouble) => &trouble.lane,
+            Self::Fails(failure) => &failure.lane,
             Self::Works { lane, .. } => lane,
         }
     }
 }
 
 impl Health {
-    pub(super) fn new(troubles: Vec<Trouble>, clock: &Clock) -> Self {
+    pub(super) fn new(endpoint_failures: Vec<EndpointFailure>, clock: &Clock) -> Self {
         let now = clock.steady();
-        let known = |trouble: Trouble| Known {
+        let known = |failure: EndpointFailure| Known {
             // A start in the future means that the machine's clock was put back.
-            since: trouble.failing_since.min(now),
-            trouble,
+            since: failure.failing_since.min(now),
+            failure,
         };
-        let troubles = troubles
+        let endpoint_failures = endpoint_failures
             .into_iter()
-            .map(|trouble| (trouble.lane.clone(), known(trouble)));
+            .map(|failure| (failure.lane.clone(), known(failure)));
         Self {
-            troubles: troubles.collect(),
+            endpoint_failures: endpoint_failures.collect(),
             unwritten: HashSet::new(),
             failing: HashSet::new(),
         }
     }
 
     pub(super) fn is_off(&self, lane: &str) -> bool {
-        self.troubles
+        self.endpoint_failures
             .get(lane)
-            .is_some_and(|known| known.trouble.off_at.is_some())
+            .is_some_and(|known| known.failure.off_at.is_some())
     }
 
     /// Returns true if the bot's last request to this endpoint failed.
@@ -111,37 +111,37 @@ impl Health {
             }
             self.failing.insert((lane.to_owned(), bot));
         }
-        match (fared, self.troubles.get_mut(lane)) {
+        match (fared, self.endpoint_failures.get_mut(lane)) {
             (Ok(()), None) => None,
             (Ok(()), Some(known)) => {
                 let after = steady - known.since;
-                self.troubles.remove(lane);
+                self.endpoint_failures.remove(lane);
                 let lane = lane.to_owned();
                 Some(Change::Works { lane, after })
             }
             (Err(last_error), None) => {
-                let trouble = Trouble {
+                let failure = EndpointFailure {
                     lane: lane.to_owned(),
                     failing_since: now,
                     last_error,
                     off_at: None,
                 };
                 let known = Known {
-                    trouble: trouble.clone(),
+                    failure: failure.clone(),
                     since: steady,
                 };
-                self.troubles.insert(lane.to_owned(), known);
-                Some(Change::Fails(trouble))
+                self.endpoint_failures.insert(lane.to_owned(), known);
+                Some(Change::Fails(failure))
             }
-            (Err(last_error), Some(Known { trouble, since })) => {
-                trouble.last_error = last_error;
+            (Err(last_error), Some(Known { failure, since })) => {
+                failure.last_error = last_error;
                 let over = steady - *since >= millis(OFF_AFTER);
-                if trouble.off_at.is_some() || !over {
+                if failure.off_at.is_some() || !over {
                     return None;
                 }
-                trouble.off_at = Some(now);
+                failure.off_at = Some(now);
                 self.unwritten.insert(lane.to_owned());
-                Some(Change::Fails(trouble.clone()))
+                Some(Change::Fails(failure.clone()))
             }
         }
     }
@@ -154,12 +154,13 @@ impl Health {
     /// Returns the endpoints that are switched off both in memory and in the database.
     pub(super) fn off(&self) -> HashSet<String> {
         let off = |lane: &&String| self.is_off(lane) && !self.unwritten.contains(*lane);
-        self.troubles.keys().filter(off).cloned().collect()
+        self.endpoint_failures.keys().filter(off).cloned().collect()
     }
 
     /// A user has switched these endpoints on again.
     pub(super) fn switched_on(&mut self, lanes: &HashSet<String>) {
-        self.troubles.retain(|lane, _| !lanes.contains(lane));
+        self.endpoint_failures
+            .retain(|lane, _| !lanes.contains(lane));
     }
 }
 
@@ -188,7 +189,7 @@ mod tests {
         assert!(!health.is_off("a"));
         let off = health.fared(("a", 1), failed(), &at(120));
         assert!(
-            matches!(&off, Some(Change::Fails(trouble)) if trouble.off_at == Some(120 * HOUR)),
+            matches!(&off, Some(Change::Fails(failure)) if failure.off_at == Some(120 * HOUR)),
             "{off:?}"
         );
         assert!(health.is_off("a") && !health.is_off("b"));
@@ -222,7 +223,7 @@ mod tests {
 
     #[test]
     fn an_endpoint_that_somebody_switched_on_is_called_again() {
-        let off = Trouble {
+        let off = EndpointFailure {
             lane: "a".to_owned(),
             failing_since: 0,
             last_error: String::new(),

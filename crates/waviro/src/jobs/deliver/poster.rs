@@ -184,9 +184,9 @@ impl Poster {
     /// of the endpoint is then written instead.
     pub(super) async fn endpoint_changed(&self, change: Change) -> bool {
         let written = match change {
-            Change::Fails(trouble) => {
-                let (endpoint, cause) = (&trouble.lane, &trouble.last_error);
-                if trouble.off_at.is_some() {
+            Change::Fails(failure) => {
+                let (endpoint, cause) = (&failure.lane, &failure.last_error);
+                if failure.off_at.is_some() {
                     error!(
                         endpoint,
                         cause,
@@ -196,7 +196,7 @@ impl Poster {
                 } else {
                     warn!(endpoint, cause, "an endpoint fails");
                 }
-                self.store.endpoint_fails(trouble).await.map(drop)
+                self.store.endpoint_fails(failure).await.map(drop)
             }
             Change::Works { lane, after } => {
                 let now = self.clock.now();
@@ -252,9 +252,9 @@ impl Poster {
         for due in pending {
             let _ = feed.send(due);
         }
-        let troubles = self.store.troubles().await?.into_iter();
-        let off = troubles.filter(|trouble| trouble.off_at.is_some());
-        let off: HashSet<String> = off.map(|trouble| trouble.lane).collect();
+        let endpoint_failures = self.store.endpoint_failures().await?.into_iter();
+        let off = endpoint_failures.filter(|failure| failure.off_at.is_some());
+        let off: HashSet<String> = off.map(|failure| failure.lane).collect();
         let mut more = false;
         for (lane, bot) in self.store.due_queues(now).await? {
             if off.contains(&lane) {

@@ -7,7 +7,7 @@ use super::super::messages::narrow;
 use super::super::search::Found;
 use super::super::{Store, StoreError};
 use super::list::{DeliveryAfter, DeliveryList};
-use super::{Attempt, DeliveryOutcome, EVENT, KEYWORD, NOTIFY_ACK, PARKED, Trouble};
+use super::{Attempt, DeliveryOutcome, EVENT, EndpointFailure, KEYWORD, NOTIFY_ACK, PARKED};
 use crate::clock::Millis;
 
 /// The maximum number of attempts returned for a delivery. The latest attempts are returned: a full
@@ -165,7 +165,7 @@ impl Store {
 
     /// Returns failing endpoints, at most 1,000, with the number of waiting deliveries. The
     /// endpoint that has failed longest is first.
-    pub async fn waiting_for(&self) -> Result<Vec<(Trouble, i64)>, StoreError> {
+    pub async fn waiting_for(&self) -> Result<Vec<(EndpointFailure, i64)>, StoreError> {
         let rows = sqlx::query(
             "SELECT lane, failing_since, last_error, off_at FROM endpoints ORDER BY failing_since, lane LIMIT 1000",
         )
@@ -173,14 +173,14 @@ impl Store {
         .await?;
         let waiting = self.waiting();
         let rows = rows.iter().map(|row| {
-            let trouble = Trouble {
+            let failure = EndpointFailure {
                 lane: row.try_get(0)?,
                 failing_since: row.try_get(1)?,
                 last_error: row.try_get(2)?,
                 off_at: row.try_get(3)?,
             };
-            let waits = waiting.open_in(&trouble.lane);
-            Ok((trouble, waits))
+            let waits = waiting.open_in(&failure.lane);
+            Ok((failure, waits))
         });
         rows.collect()
     }

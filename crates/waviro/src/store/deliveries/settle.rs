@@ -10,7 +10,7 @@ use crate::clock::Millis;
 
 /// A failing endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
+pub struct EndpointFailure {
     /// The scheme, host and port.
     pub lane: String,
     /// The time of the first failure since the last success.
@@ -106,7 +106,7 @@ impl Store {
     }
 
     /// Returns the failing endpoints, including the endpoints switched off.
-    pub async fn troubles(&self) -> Result<Vec<Trouble>, StoreError> {
+    pub async fn endpoint_failures(&self) -> Result<Vec<EndpointFailure>, StoreError> {
         let rows = sqlx::query(
             "SELECT lane, failing_since, last_error, off_at FROM endpoints ORDER BY lane",
         )
@@ -114,7 +114,7 @@ impl Store {
         .await?;
         rows.iter()
             .map(|row| {
-                Ok(Trouble {
+                Ok(EndpointFailure {
                     lane: row.try_get(0)?,
                     failing_since: row.try_get(1)?,
                     last_error: row.try_get(2)?,
@@ -125,19 +125,19 @@ impl Store {
     }
 
     /// Stores a failing endpoint, or an endpoint that was switched off.
-    pub async fn endpoint_fails(&self, trouble: Trouble) -> Result<(), StoreError> {
+    pub async fn endpoint_fails(&self, failure: EndpointFailure) -> Result<(), StoreError> {
         self.write("endpoint_fails", move |connection, _| {
-            let trouble = trouble.clone();
+            let failure = failure.clone();
             Box::pin(async move {
                 sqlx::query(
                     "INSERT INTO endpoints (lane, failing_since, last_error, off_at) VALUES ($1, $2, $3, $4) \
                      ON CONFLICT (lane) DO UPDATE SET failing_since = excluded.failing_since, \
                      last_error = excluded.last_error, off_at = excluded.off_at",
                 )
-                .bind(trouble.lane)
-                .bind(trouble.failing_since)
-                .bind(trouble.last_error)
-                .bind(trouble.off_at)
+                .bind(failure.lane)
+                .bind(failure.failing_since)
+                .bind(failure.last_error)
+                .bind(failure.off_at)
                 .execute(connection)
                 .await?;
                 Ok(())

@@ -2,7 +2,9 @@
 //! per transaction.
 
 use url::Url;
-use waviro::store::{AddRule, Due, Hook, InboundRow, NewRule, RuleChange, Store, Trouble, lane};
+use waviro::store::{
+    AddRule, Due, EndpointFailure, Hook, InboundRow, NewRule, RuleChange, Store, lane,
+};
 
 use super::attempt;
 use crate::engine::START;
@@ -119,15 +121,18 @@ async fn a_long_backlog_is_woken_when_its_endpoint_works(store: &Store) {
         let put_off = store.put_off(due, failed, START + 60_000, n == 3);
         put_off.await.unwrap();
     }
-    let trouble = Trouble {
+    let failure = EndpointFailure {
         lane: lane.clone(),
         failing_since: START,
         last_error: "status 500".to_owned(),
         off_at: None,
     };
-    store.endpoint_fails(trouble.clone()).await.unwrap();
-    let troubles = store.waiting_for().await.unwrap();
-    assert!(troubles.contains(&(trouble, 450)), "{troubles:?}");
+    store.endpoint_fails(failure.clone()).await.unwrap();
+    let endpoint_failures = store.waiting_for().await.unwrap();
+    assert!(
+        endpoint_failures.contains(&(failure, 450)),
+        "{endpoint_failures:?}"
+    );
     let now = START + 10;
     assert_eq!(store.endpoint_works(&lane, true, now).await.unwrap(), 449);
     let claimed = store.claim(&lane, SLOT, 1_000, now).await.unwrap();

@@ -9,7 +9,7 @@
 mod callback;
 mod health;
 mod lane;
-mod place;
+mod permit;
 mod poster;
 mod room;
 mod webhook;
@@ -29,7 +29,7 @@ use crate::store::{self, Due, EndpointFailure};
 
 use health::{Change, Health};
 use lane::{Lane, Next, Started};
-use place::Place;
+use permit::Permit;
 pub(super) use poster::Poster;
 use room::{Claimable, Room};
 
@@ -41,7 +41,7 @@ const CLAIMED_TOGETHER: usize = 200;
 const AFTER_A_PANIC: Duration = Duration::from_mins(1);
 
 /// How often the engine polls the database for due deliveries.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const POLL_EVERY: Duration = Duration::from_millis(500);
 
 /// The gateway posts ack 0 only for a message still pending after this time.
 pub const PENDING_FOR: Duration = Duration::from_secs(10);
@@ -57,13 +57,13 @@ pub(super) struct Endpoints {
     /// Lanes waiting for free capacity among the requests to all endpoints.
     crowded_out: VecDeque<String>,
     /// Leased rows without room in memory. The next poll releases the leases.
-    homeless: Vec<i64>,
+    unscheduled: Vec<i64>,
     /// Leased rows whose task panicked.
-    fallen: Vec<i64>,
+    panicked: Vec<i64>,
     /// A poll of the database is running.
-    looking: bool,
+    polling: bool,
     /// Another poll was requested while the poll was running.
-    look_again: bool,
+    poll_again: bool,
     health: Health,
     /// Changes in the health of endpoints, written to the database in this order: the newest change
     /// of an endpoint must be written last.
@@ -74,13 +74,13 @@ pub(super) struct Endpoints {
 
 /// A report from a spawned task to the engine.
 enum Report {
-    /// The endpoint answered or the request failed. `fared` is the result for the endpoint's
+    /// The endpoint answered or the request failed. `result` is the result for the endpoint's
     /// health, or `None` if the attempt says nothing about the endpoint.
     Answered {
         lane: String,
         bot: i32,
         failing: bool,
-        fared: Option<Result<(), String>>,
+        result: Option<Result<(), String>>,
     },
     /// The outcome of the delivery is durable.
     Over {
@@ -91,7 +91,7 @@ enum Report {
     },
     /// A poll ended. `more` is set if a queue had more due rows than a poll takes; `on` lists
     /// endpoints switched on again by a user.
-    Looked { more: bool, on: HashSet<String> },
+    Polled { more: bool, on: HashSet<String> },
     /// A change in the health of this endpoint is in the database, and rows may be due because of
     /// the change. `None` if the write failed.
     WrittenDown(Option<String>),
@@ -105,7 +105,7 @@ enum After {
     /// line.
     Next(Due),
     /// The task of the delivery with this id panicked.
-    Fallen(i64),
+    Panicked(i64),
 }
 
 impl Endpoints {
@@ -122,10 +122,10 @@ impl Endpoints {
             lanes: HashMap::new(),
             room: Room::default(),
             crowded_out: VecDeque::new(),
-            homeless: Vec::new(),
-            fallen: Vec::new(),
-            looking: false,
-            look_again: false,
+            unscheduled: Vec::new(),
+            panicked: Vec::new(),
+            polling: false,
+            poll_again: false,
             health: Health::new(endpoint_failures, &poster.clock),
             poster: Arc::new(poster),
             changes: VecDeque::new(),
@@ -136,38 +136,38 @@ impl Endpoints {
     /// Runs until `stop`. Requests in progress end by themselves.
     pub(super) async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Due>) {
         let (report, mut reports) = mpsc::unbounded_channel();
-        let mut next_look = self.poster.clock.steady();
+        let mut next_poll = self.poster.clock.steady();
         loop {
             let clock = self.poster.clock.clone();
             tokio::select! {
                 () = self.stop.cancelled() => break,
-                Some(told) = reports.recv() => match told {
-                    Report::Answered { lane, bot, failing, fared } => {
-                        self.answered((&lane, bot), failing, fared, &report);
+                Some(event) = reports.recv() => match event {
+                    Report::Answered { lane, bot, failing, result } => {
+                        self.answered((&lane, bot), failing, result, &report);
                     }
                     Report::Over { lane, bot, alone, after } => {
                         self.over((&lane, bot), alone.as_ref(), after, &report);
                     }
-                    Report::Looked { more, on } => {
-                        self.looking = false;
+                    Report::Polled { more, on } => {
+                        self.polling = false;
                         self.health.switched_on(&on);
-                        if more || std::mem::take(&mut self.look_again) {
-                            self.look(&report);
+                        if more || std::mem::take(&mut self.poll_again) {
+                            self.poll(&report);
                         }
                     }
                     Report::WrittenDown(lane) => {
                         self.writing_down = false;
                         if let Some(lane) = lane {
                             self.health.written(&lane);
-                            self.look(&report);
+                            self.poll(&report);
                         }
                         self.write_down(&report);
                     }
                 },
                 Some(due) = inbox.recv() => self.take(due, &report),
-                () = clock.sleep_until(next_look) => {
-                    next_look = clock.steady() + millis(LOOK_EVERY);
-                    self.look(&report);
+                () = clock.sleep_until(next_poll) => {
+                    next_poll = clock.steady() + millis(POLL_EVERY);
+                    self.poll(&report);
                 }
             }
         }
@@ -177,9 +177,9 @@ impl Endpoints {
     /// Writes the remaining health changes in order.
     async fn write_rest_down(mut self, mut reports: mpsc::UnboundedReceiver<Report>) {
         while self.writing_down
-            && let Some(told) = reports.recv().await
+            && let Some(event) = reports.recv().await
         {
-            self.writing_down = !matches!(told, Report::WrittenDown(_));
+            self.writing_down = !matches!(event, Report::WrittenDown(_));
         }
         for change in self.changes {
             self.poster.endpoint_changed(change).await;
@@ -191,7 +191,7 @@ impl Endpoints {
         let lane = self.lanes.entry(name.clone()).or_default();
         let most = room::most(self.health.fails(&name, bot));
         if lane.waiting(bot) >= most || !self.room.for_another(bot) || self.health.is_off(&name) {
-            self.homeless.push(due.id);
+            self.unscheduled.push(due.id);
             return;
         }
         lane.push_back(due);
@@ -203,15 +203,15 @@ impl Endpoints {
         &mut self,
         (name, bot): (&str, i32),
         failing: bool,
-        fared: Option<Result<(), String>>,
+        result: Option<Result<(), String>>,
         report: &mpsc::UnboundedSender<Report>,
     ) {
         if let Some(lane) = self.lanes.get_mut(name) {
             lane.answered(bot, failing);
         }
         self.room.answered(bot, failing);
-        if let Some(fared) = fared
-            && let Some(change) = self.health.fared((name, bot), fared, &self.poster.clock)
+        if let Some(result) = result
+            && let Some(change) = self.health.record((name, bot), result, &self.poster.clock)
         {
             self.changes.push_back(change);
             self.write_down(report);
@@ -265,7 +265,7 @@ impl Endpoints {
                     self.room.taken(due.slot);
                     lane.push_front(due);
                 }
-                After::Fallen(id) => self.fallen.push(id),
+                After::Panicked(id) => self.panicked.push(id),
                 After::Nothing => {}
             }
         }
@@ -276,9 +276,9 @@ impl Endpoints {
         lane.forget_idle(bot);
         if lane.is_idle() {
             self.lanes.remove(name);
-            if !self.homeless.is_empty() {
+            if !self.unscheduled.is_empty() {
                 // Memory is free again for the rows without room.
-                self.look(report);
+                self.poll(report);
             }
         }
     }
@@ -293,7 +293,7 @@ impl Endpoints {
             // endpoint on.
             for due in lane.drain() {
                 self.room.over(due.slot);
-                self.homeless.push(due.id);
+                self.unscheduled.push(due.id);
             }
         }
         loop {
@@ -314,27 +314,27 @@ impl Endpoints {
             };
             self.room.started(due.slot, failing);
             let poster = Arc::clone(&self.poster);
-            let mut place = Place::new(name, failing, &due, report);
+            let mut permit = Permit::new(name, failing, &due, report);
             self.tasks.spawn(async move {
-                let next = poster.deliver(due, &mut place).await;
-                place.over(next);
+                let next = poster.deliver(due, &mut permit).await;
+                permit.over(next);
             });
         }
     }
 
     /// Polls the database for pending messages to report with ack 0, and for due rows of queues
     /// with room in memory.
-    fn look(&mut self, report: &mpsc::UnboundedSender<Report>) {
-        if self.looking {
-            self.look_again = true;
+    fn poll(&mut self, report: &mpsc::UnboundedSender<Report>) {
+        if self.polling {
+            self.poll_again = true;
             return;
         }
-        self.looking = true;
+        self.polling = true;
         metrics::gauge!("waviro_deliveries_in_memory")
             .set(u32::try_from(self.room.in_memory()).unwrap_or(u32::MAX));
         self.poster.measure();
-        let homeless = std::mem::take(&mut self.homeless);
-        let fallen = std::mem::take(&mut self.fallen);
+        let unscheduled = std::mem::take(&mut self.unscheduled);
+        let panicked = std::mem::take(&mut self.panicked);
         let queues = self.lanes.iter().flat_map(|(name, lane)| {
             let queues = lane.queues();
             queues.map(move |(bot, length)| ((name.clone(), bot), length))
@@ -344,7 +344,7 @@ impl Endpoints {
         let known_off = self.health.off();
         let (poster, feed, report) = (Arc::clone(&self.poster), self.feed.clone(), report.clone());
         self.tasks.spawn(async move {
-            let found = poster.find(homeless, fallen, claimable, &feed).await;
+            let found = poster.find(unscheduled, panicked, claimable, &feed).await;
             let (more, on) = match found {
                 Ok((more, off)) => (more, known_off.difference(&off).cloned().collect()),
                 Err(reason) => {
@@ -352,7 +352,7 @@ impl Endpoints {
                     (false, HashSet::new())
                 }
             };
-            let _ = report.send(Report::Looked { more, on });
+            let _ = report.send(Report::Polled { more, on });
         });
     }
 }

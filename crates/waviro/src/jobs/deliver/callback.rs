@@ -7,7 +7,7 @@
 use tracing::{debug, warn};
 use waviro_fault::Bug;
 
-use super::Place;
+use super::Permit;
 use super::poster::Poster;
 use crate::clock::{Millis, millis};
 use crate::jobs::retry::{self, Decision};
@@ -20,11 +20,11 @@ impl Poster {
         &self,
         mut due: Due,
         mut callback: Callback,
-        place: &mut Place,
+        permit: &mut Permit,
     ) -> Option<Due> {
         let id = due.id;
         let Some(stage) = callback.next() else {
-            place.answered(None);
+            permit.answered(None);
             let ack = callback.ack;
             self.commit(|| {
                 self.store
@@ -49,7 +49,7 @@ impl Poster {
         let spread = retry::spread(callback.message.as_str(), failed);
         match retry::decide(posted.outcome(), failed, spread) {
             Decision::Done => {
-                place.answered(Some(Ok(())));
+                permit.answered(Some(Ok(())));
                 let attempt = posted.attempt(None);
                 let ack = self
                     .commit(|| {
@@ -66,7 +66,7 @@ impl Poster {
             }
             Decision::Again { after, error, held } => {
                 debug!(slot, msgid, stage, attempt, error, "callback put off");
-                place.answered(Some(Err(error.clone())));
+                permit.answered(Some(Err(error.clone())));
                 let run_at: Millis = self.clock.now() + millis(after);
                 let attempt = posted.attempt(Some(error));
                 self.commit(|| self.store.put_off(&due, attempt.clone(), run_at, held))
@@ -74,7 +74,7 @@ impl Poster {
             }
             Decision::UsedUp { error } => {
                 warn!(slot, msgid, stage, attempt, error, "callback given up");
-                place.answered(Some(Err(error.clone())));
+                permit.answered(Some(Err(error.clone())));
                 let tried = posted.attempt(Some(error));
                 self.lose(id, &callback, stage, Lost::TableUsedUp, tried)
                     .await;
@@ -84,7 +84,7 @@ impl Poster {
                     slot,
                     msgid, stage, "endpoint gone: no more callbacks of this message"
                 );
-                place.answered(None);
+                permit.answered(None);
                 let tried = posted.attempt(Some("status 410".to_owned()));
                 self.lose(id, &callback, stage, Lost::Gone, tried).await;
             }

@@ -94,14 +94,14 @@ impl Health {
 
     /// Records the result of a bot's attempt. Returns the change of the endpoint's health, if there
     /// is a change.
-    pub(super) fn fared(
+    pub(super) fn record(
         &mut self,
         (lane, bot): (&str, i32),
-        fared: Result<(), String>,
+        result: Result<(), String>,
         clock: &Clock,
     ) -> Option<Change> {
         let (now, steady) = (clock.now(), clock.steady());
-        if fared.is_ok() {
+        if result.is_ok() {
             if !self.failing.is_empty() {
                 self.failing.remove(&(lane.to_owned(), bot));
             }
@@ -111,7 +111,7 @@ impl Health {
             }
             self.failing.insert((lane.to_owned(), bot));
         }
-        match (fared, self.endpoint_failures.get_mut(lane)) {
+        match (result, self.endpoint_failures.get_mut(lane)) {
             (Ok(()), None) => None,
             (Ok(()), Some(known)) => {
                 let after = steady - known.since;
@@ -182,42 +182,42 @@ mod tests {
     fn an_endpoint_that_only_fails_for_120_hours_is_switched_off_once() {
         let mut health = Health::new(Vec::new(), &at(0));
         assert!(matches!(
-            health.fared(("a", 1), failed(), &at(0)),
+            health.record(("a", 1), failed(), &at(0)),
             Some(Change::Fails(_))
         ));
-        assert_eq!(health.fared(("a", 1), failed(), &at(119)), None);
+        assert_eq!(health.record(("a", 1), failed(), &at(119)), None);
         assert!(!health.is_off("a"));
-        let off = health.fared(("a", 1), failed(), &at(120));
+        let off = health.record(("a", 1), failed(), &at(120));
         assert!(
             matches!(&off, Some(Change::Fails(failure)) if failure.off_at == Some(120 * HOUR)),
             "{off:?}"
         );
         assert!(health.is_off("a") && !health.is_off("b"));
-        assert_eq!(health.fared(("a", 1), failed(), &at(121)), None);
+        assert_eq!(health.record(("a", 1), failed(), &at(121)), None);
     }
 
     #[test]
     fn an_endpoint_may_fail_one_bot_and_serve_another() {
         let mut health = Health::new(Vec::new(), &at(0));
-        health.fared(("a", 1), failed(), &at(0));
-        health.fared(("a", 2), Ok(()), &at(0));
+        health.record(("a", 1), failed(), &at(0));
+        health.record(("a", 2), Ok(()), &at(0));
         assert!(health.fails("a", 1) && !health.fails("a", 2) && !health.fails("b", 1));
-        health.fared(("a", 1), Ok(()), &at(1));
+        health.record(("a", 1), Ok(()), &at(1));
         assert!(!health.fails("a", 1));
     }
 
     #[test]
     fn one_success_forgets_all_failures() {
         let mut health = Health::new(Vec::new(), &at(0));
-        health.fared(("a", 1), failed(), &at(0));
+        health.record(("a", 1), failed(), &at(0));
         let works = Change::Works {
             lane: "a".to_owned(),
             after: 100 * HOUR,
         };
-        assert_eq!(health.fared(("a", 1), Ok(()), &at(100)), Some(works));
-        assert_eq!(health.fared(("a", 1), Ok(()), &at(100)), None);
-        health.fared(("a", 1), failed(), &at(100));
-        health.fared(("a", 1), failed(), &at(130));
+        assert_eq!(health.record(("a", 1), Ok(()), &at(100)), Some(works));
+        assert_eq!(health.record(("a", 1), Ok(()), &at(100)), None);
+        health.record(("a", 1), failed(), &at(100));
+        health.record(("a", 1), failed(), &at(130));
         assert!(!health.is_off("a"));
     }
 
@@ -240,8 +240,8 @@ mod tests {
     #[test]
     fn an_endpoint_just_switched_off_is_not_missed_in_what_was_read_before_it_was_written() {
         let mut health = Health::new(Vec::new(), &at(0));
-        health.fared(("a", 1), failed(), &at(0));
-        health.fared(("a", 1), failed(), &at(120));
+        health.record(("a", 1), failed(), &at(0));
+        health.record(("a", 1), failed(), &at(120));
         assert!(health.is_off("a") && health.off().is_empty());
         health.written("a");
         assert!(health.off().contains("a"));
@@ -250,10 +250,10 @@ mod tests {
     #[test]
     fn a_clock_that_is_put_forward_switches_nothing_off() {
         let (mut health, clock) = (Health::new(Vec::new(), &at(0)), Clock::manual(0));
-        health.fared(("a", 1), failed(), &clock);
+        health.record(("a", 1), failed(), &clock);
         clock.put_forward(2 * OFF_AFTER);
-        assert_eq!(health.fared(("a", 1), failed(), &clock), None);
+        assert_eq!(health.record(("a", 1), failed(), &clock), None);
         clock.advance(OFF_AFTER);
-        assert!(health.fared(("a", 1), failed(), &clock).is_some() && health.is_off("a"));
+        assert!(health.record(("a", 1), failed(), &clock).is_some() && health.is_off("a"));
     }
 }

@@ -13,7 +13,7 @@ use url::Url;
 
 use super::health::Change;
 use super::room::Claimable;
-use super::{AFTER_A_PANIC, CLAIMED_TOGETHER, PENDING_FOR, Place};
+use super::{AFTER_A_PANIC, CLAIMED_TOGETHER, PENDING_FOR, Permit};
 use crate::bots::{Bot, Profile, Profiles};
 use crate::clock::{Clock, Millis, millis};
 use crate::jobs::Living;
@@ -61,17 +61,17 @@ pub(super) struct Posted {
 impl Poster {
     /// Performs a delivery. Returns the delivery to start at once: the next stage of the message,
     /// or the next event of the same line.
-    pub(super) async fn deliver(&self, due: Due, place: &mut Place) -> Option<Due> {
+    pub(super) async fn deliver(&self, due: Due, permit: &mut Permit) -> Option<Due> {
         match &due.work {
             Work::Callback(callback) => {
                 let callback = callback.clone();
-                self.callback(due, callback, place).await
+                self.callback(due, callback, permit).await
             }
             Work::Webhook { chat } => {
                 let chat = chat.clone();
-                self.webhook(due, chat, place).await
+                self.webhook(due, chat, permit).await
             }
-            Work::Event => self.event(due, place).await,
+            Work::Event => self.event(due, permit).await,
         }
     }
 
@@ -229,19 +229,19 @@ impl Poster {
     /// off.
     pub(super) async fn find(
         &self,
-        homeless: Vec<i64>,
-        fallen: Vec<i64>,
+        unscheduled: Vec<i64>,
+        panicked: Vec<i64>,
         mut claimable: Claimable,
         feed: &mpsc::UnboundedSender<Due>,
     ) -> Result<(bool, HashSet<String>), StoreError> {
         let now = self.clock.now();
-        if !homeless.is_empty() {
-            self.store.release(homeless, now).await?;
+        if !unscheduled.is_empty() {
+            self.store.release(unscheduled, now).await?;
         }
-        if !fallen.is_empty() {
-            error!(deliveries = ?fallen, "deliveries panicked; they are tried again in a minute");
+        if !panicked.is_empty() {
+            error!(deliveries = ?panicked, "deliveries panicked; they are tried again in a minute");
             self.store
-                .release(fallen, now + millis(AFTER_A_PANIC))
+                .release(panicked, now + millis(AFTER_A_PANIC))
                 .await?;
         }
         let together = i64::try_from(CLAIMED_TOGETHER).unwrap_or(i64::MAX);

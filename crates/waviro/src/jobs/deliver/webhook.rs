@@ -14,7 +14,7 @@ use std::time::Duration;
 use tracing::{debug, info, warn};
 use waviro_link::Chat;
 
-use super::Place;
+use super::Permit;
 use super::poster::{Posted, Poster};
 use crate::clock::millis;
 use crate::jobs::retry;
@@ -25,18 +25,23 @@ use crate::webhook_reply;
 
 impl Poster {
     /// Posts an inbound text to the URL of its rule and sends the webhook reply.
-    pub(super) async fn webhook(&self, mut due: Due, chat: Chat, place: &mut Place) -> Option<Due> {
-        let hook = self.load(&mut due, place).await?;
-        if place.lane != store::lane(&due.url) {
-            place.answered(None);
+    pub(super) async fn webhook(
+        &self,
+        mut due: Due,
+        chat: Chat,
+        permit: &mut Permit,
+    ) -> Option<Due> {
+        let hook = self.load(&mut due, permit).await?;
+        if permit.lane != store::lane(&due.url) {
+            permit.answered(None);
             return Some(due);
         }
         if let Some(answer) = hook.answer {
-            place.answered(None);
+            permit.answered(None);
             self.reply(&due, &chat, &answer, hook.replied).await;
             return None;
         }
-        let posted = match self.try_post(&due, &hook, place).await {
+        let posted = match self.try_post(&due, &hook, permit).await {
             Ok(posted) => posted,
             Err(next) => return next,
         };
@@ -52,13 +57,13 @@ impl Poster {
     }
 
     /// Posts an event to the URL of its subscription.
-    pub(super) async fn event(&self, mut due: Due, place: &mut Place) -> Option<Due> {
-        let hook = self.load(&mut due, place).await?;
-        if place.lane != store::lane(&due.url) {
-            place.answered(None);
+    pub(super) async fn event(&self, mut due: Due, permit: &mut Permit) -> Option<Due> {
+        let hook = self.load(&mut due, permit).await?;
+        if permit.lane != store::lane(&due.url) {
+            permit.answered(None);
             return Some(due);
         }
-        let posted = match self.try_post(&due, &hook, place).await {
+        let posted = match self.try_post(&due, &hook, permit).await {
             Ok(posted) => posted,
             Err(next) => return next,
         };
@@ -73,13 +78,13 @@ impl Poster {
 
     /// Loads the payload and the current URL. `None` if the row is gone, so nothing is left to
     /// deliver.
-    async fn load(&self, due: &mut Due, place: &mut Place) -> Option<Webhook> {
+    async fn load(&self, due: &mut Due, permit: &mut Permit) -> Option<Webhook> {
         let hook = self.commit(|| self.store.webhook(due.id)).await?;
         if let Some(hook) = &hook {
             due.url.clone_from(&hook.url);
         }
         if hook.is_none() {
-            place.answered(None);
+            permit.answered(None);
         }
         hook
     }
@@ -90,10 +95,10 @@ impl Poster {
         &self,
         due: &Due,
         hook: &Webhook,
-        place: &mut Place,
+        permit: &mut Permit,
     ) -> Result<Posted, Option<Due>> {
         if hook.cancelled {
-            place.answered(None);
+            permit.answered(None);
             let note = match due.work {
                 Work::Event => "its subscription is off or was deleted",
                 _ => "its rule is off or was deleted",
@@ -123,19 +128,19 @@ impl Poster {
         };
         // The result of reading an answer says nothing about the endpoint: the endpoint has
         // accepted the post, in this attempt or an earlier one.
-        let fared = |fared: Result<(), String>| match (is_read, &hook.answer_at) {
-            (false, _) => Some(fared),
+        let for_health = |result: Result<(), String>| match (is_read, &hook.answer_at) {
+            (false, _) => Some(result),
             (true, None) => Some(Ok(())),
             (true, Some(_)) => None,
         };
         match decision {
             retry::Decision::Done => {
-                place.answered(fared(Ok(())));
+                permit.answered(for_health(Ok(())));
                 return Ok(posted);
             }
             retry::Decision::Again { after, error, held } => {
                 debug!(slot, delivery, attempt, error, "webhook put off");
-                place.answered(fared(Err(error.clone())));
+                permit.answered(for_health(Err(error.clone())));
                 let run_at = self.clock.now() + millis(after);
                 let tried = posted.attempt(Some(error));
                 self.commit(|| self.store.put_off(due, tried.clone(), run_at, held))
@@ -143,7 +148,7 @@ impl Poster {
             }
             retry::Decision::UsedUp { error } => {
                 warn!(slot, delivery, attempt, error, "webhook given up");
-                place.answered(fared(Err(error.clone())));
+                permit.answered(for_health(Err(error.clone())));
                 let tried = posted.attempt(Some(error));
                 return Err(self
                     .end(due, DeliveryOutcome::GivenUp, None, Some(tried))
@@ -154,7 +159,7 @@ impl Poster {
                     slot,
                     delivery, "endpoint gone: its rule or subscription is switched off"
                 );
-                place.answered(None);
+                permit.answered(None);
                 let cause = "the endpoint answered 410".to_owned();
                 let now = self.clock.now();
                 let tried = posted.attempt(Some("status 410".to_owned()));

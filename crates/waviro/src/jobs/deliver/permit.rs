@@ -1,4 +1,4 @@
-//! The slot of a delivery in progress, released on every outcome, including a panic.
+//! The permit of a delivery in progress, released on every outcome, including a panic.
 
 use tokio::sync::mpsc;
 use waviro_link::Chat;
@@ -6,8 +6,8 @@ use waviro_link::Chat;
 use super::{After, Report};
 use crate::store::Due;
 
-/// A delivery's slot in a lane. `Drop` releases the slot, so a panic releases the slot too.
-pub(super) struct Place {
+/// The right of a delivery to run in a lane. `Drop` releases the permit, also after a panic.
+pub(super) struct Permit {
     pub(super) lane: String,
     bot: i32,
     failing: bool,
@@ -17,7 +17,7 @@ pub(super) struct Place {
     after: After,
 }
 
-impl Place {
+impl Permit {
     pub(super) fn new(
         lane: &str,
         failing: bool,
@@ -31,13 +31,13 @@ impl Place {
             alone: due.alone_in().map(|(_, chat)| chat.clone()),
             report: report.clone(),
             answered: false,
-            after: After::Fallen(due.id),
+            after: After::Panicked(due.id),
         }
     }
 
-    /// The request has ended, with or without an answer. Releases the slot among the requests in
+    /// The request has ended, with or without an answer. Releases the share of the requests in
     /// progress.
-    pub(super) fn answered(&mut self, fared: Option<Result<(), String>>) {
+    pub(super) fn answered(&mut self, result: Option<Result<(), String>>) {
         self.answered = true;
         let (lane, failing) = (self.lane.clone(), self.failing);
         // The receiver is gone if the gateway is stopping.
@@ -45,7 +45,7 @@ impl Place {
             lane,
             bot: self.bot,
             failing,
-            fared,
+            result,
         });
     }
 
@@ -54,7 +54,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         if !self.answered {
             self.answered(None);

@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::dashboard::{Dashboard, Setup};
 use crate::disk::Floor;
-use crate::files::{Files, FilesError, Keeping};
+use crate::files::{Files, FilesError, RetentionLimits};
 use crate::http::{LoginAttempts, Permits, Proxies, WrongKeys, behind_proxies};
 use crate::idempotency::Idempotency;
 use crate::jobs::{Jobs, retention};
@@ -346,7 +346,7 @@ async fn files(
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) -> Result<Files, FilesError> {
-    let keeping = Keeping {
+    let keeping = RetentionLimits {
         folder: config.media_folder(),
         base: config.link_base().to_owned(),
         keeps: Duration::from_hours(24 * config.retention.media_days),

@@ -58,7 +58,7 @@ struct Inner {
 
 /// The settings for received files.
 #[derive(Debug, Clone)]
-pub struct Keeping {
+pub struct RetentionLimits {
     pub folder: PathBuf,
     /// The start of each link: the public address of the gateway, or nothing.
     pub base: String,
@@ -123,7 +123,7 @@ impl Files {
     pub async fn open(
         store: Store,
         clock: Clock,
-        keeping: Keeping,
+        keeping: RetentionLimits,
         tasks: TaskTracker,
         stop: CancellationToken,
     ) -> Result<Self, FilesError> {

@@ -60,12 +60,13 @@ pub use events::{Audience, EventKind, EventRow, Kinds, Listening, NewEvent, even
 pub use evidence::Evidence;
 pub use idempotency::{KeepingAnswer, KeptAnswer};
 pub use inbound::{
-    CardDetail, Detail, FileDetail, InboundRow, Kept, MediaRow, Place, address, media_id,
+    CardDetail, Detail, FileDetail, InboundRow, LocationDetail, MediaRow, StoredInbound, address,
+    media_id,
 };
 pub use journal::beginning;
 pub use log::{HeardAfter, HeardRow, LogFilter, SentAfter, SentRow, words};
 pub use messages::{Accepting, Committed, MessageRow, NewMessageRow, Queued, Repeats};
-pub use retention::{Kept as Keeping, Sweep, Swept};
+pub use retention::{RetentionLimits, Sweep, Swept};
 pub use rules::{AddRule, MOST_RULES, NewRule, RuleChange, RuleRow};
 pub use search::Found;
 pub use secrets::SecretsRow;
@@ -172,7 +173,7 @@ impl Store {
     /// `sslmode` that is too weak.
     pub async fn open(at: impl Into<DatabaseAt>) -> Result<Self, StoreError> {
         let at = at.into();
-        let place = open::Place::parse(&at)?;
+        let place = open::DatabaseAddress::parse(&at)?;
         open::create(&at.url)?;
         let mut connection = place.connect().await?;
         open::migrate(&mut connection).await?;

@@ -13,7 +13,7 @@ use crate::bots::LinkCode;
 
 #[derive(Serialize)]
 #[serde(untagged)]
-pub(super) enum Shown {
+pub(super) enum QrResponse {
     #[serde(rename_all = "camelCase")]
     Linked {
         is_authenticated: bool,
@@ -33,13 +33,13 @@ pub(super) enum Shown {
 pub(super) async fn getqr(
     State(api): State<Arc<Api>>,
     Caller(bot): Caller,
-) -> Result<Reply<Shown>, ApiError> {
+) -> Result<Reply<QrResponse>, ApiError> {
     let code = tokio::select! {
         code = bot.link_code(&api.clock, api.qr_within) => code?,
         () = api.stop.cancelled() => return Err(ApiError::QrNotReady(None)),
     };
     let shown = match code {
-        LinkCode::Linked(identity) => Shown::Linked {
+        LinkCode::Linked(identity) => QrResponse::Linked {
             is_authenticated: true,
             number: identity.number.to_string(),
             // As in the document's sample, an account without a name is shown by its number.
@@ -50,7 +50,7 @@ pub(super) async fn getqr(
             },
             qrcode: "",
         },
-        LinkCode::Code(code) => Shown::Code {
+        LinkCode::Code(code) => QrResponse::Code {
             is_authenticated: false,
             qrcode: code.text,
         },

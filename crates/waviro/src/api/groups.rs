@@ -12,7 +12,7 @@ use super::reply::Reply;
 
 /// A group, under the field names of the document.
 #[derive(Serialize)]
-pub(super) struct Shown {
+pub(super) struct GroupResponse {
     groupid: String,
     groupname: String,
     /// The Unix seconds of the last message in either direction, or else of the group's creation.
@@ -23,9 +23,9 @@ pub(super) struct Shown {
 pub(super) async fn groups(
     State(api): State<Arc<Api>>,
     Caller(bot): Caller,
-) -> Result<Reply<Vec<Shown>>, ApiError> {
+) -> Result<Reply<Vec<GroupResponse>>, ApiError> {
     let groups = api.outbox.groups(&bot).await?;
-    let shown = groups.into_iter().map(|(group, spoken)| Shown {
+    let shown = groups.into_iter().map(|(group, spoken)| GroupResponse {
         groupid: group.id.to_string(),
         groupname: group.name,
         grouplastchat: spoken / 1000,

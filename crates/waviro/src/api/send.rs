@@ -37,13 +37,13 @@ pub(super) enum What {
 }
 
 /// The fields of a send request, with its idempotency key.
-pub(super) struct Asked {
+pub(super) struct SendRequest {
     fields: Fields,
     /// The key with the unparsed body: the same key with another body is an error.
     keyed: Option<(Key, Vec<u8>)>,
 }
 
-impl FromRequest<Arc<Api>> for Asked {
+impl FromRequest<Arc<Api>> for SendRequest {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, ApiError> {
@@ -76,12 +76,12 @@ impl IntoResponse for Sending {
 pub(super) async fn send(
     api: &Api,
     bot: &Arc<Bot>,
-    asked: Asked,
+    request: SendRequest,
     whom: Whom,
     what: What,
 ) -> Result<Sending, ApiError> {
-    let Some((key, body)) = asked.keyed else {
-        let message = message(api, bot, &asked.fields, whom, what)?;
+    let Some((key, body)) = request.keyed else {
+        let message = message(api, bot, &request.fields, whom, what)?;
         let accepted = api.outbox.accept(bot, message).await?;
         return Ok(Sending::Now(reply(&accepted)));
     };
@@ -90,7 +90,7 @@ pub(super) async fn send(
         Begun::Again(kept) => return Ok(Sending::Before(Again(kept))),
         Begun::First(first) => first,
     };
-    let message = message(api, bot, &asked.fields, whom, what)?;
+    let message = message(api, bot, &request.fields, whom, what)?;
     send_first(api, bot, message, &first).await
 }
 

@@ -9,22 +9,22 @@ use super::Api;
 use super::auth::Caller;
 use super::body::Fields;
 use super::error::ApiError;
-use super::send::{Asked, Sending, What, Whom, send};
+use super::send::{SendRequest, Sending, What, Whom, send};
 
 pub(super) async fn sendcontact(
     State(api): State<Arc<Api>>,
     Caller(bot): Caller,
-    asked: Asked,
+    request: SendRequest,
 ) -> Result<Sending, ApiError> {
-    send(&api, &bot, asked, Whom::Person, What::Contact).await
+    send(&api, &bot, request, Whom::Person, What::Contact).await
 }
 
 pub(super) async fn sendcontacttogroup(
     State(api): State<Arc<Api>>,
     Caller(bot): Caller,
-    asked: Asked,
+    request: SendRequest,
 ) -> Result<Sending, ApiError> {
-    send(&api, &bot, asked, Whom::Group, What::Contact).await
+    send(&api, &bot, request, Whom::Group, What::Contact).await
 }
 
 /// The maximum number of phone numbers of a card.

@@ -9,22 +9,22 @@ use super::Api;
 use super::auth::Caller;
 use super::body::Fields;
 use super::error::ApiError;
-use super::send::{Asked, Sending, What, Whom, send};
+use super::send::{SendRequest, Sending, What, Whom, send};
 
 pub(super) async fn sendlocation(
     State(api): State<Arc<Api>>,
     Caller(bot): Caller,
-    asked: Asked,
+    request: SendRequest,
 ) -> Result<Sending, ApiError> {
-    send(&api, &bot, asked, Whom::Person, What::Location).await
+    send(&api, &bot, request, Whom::Person, What::Location).await
 }
 
 pub(super) async fn sendlocationtogroup(
     State(api): State<Arc<Api>>,
     Caller(bot): Caller,
-    asked: Asked,
+    request: SendRequest,
 ) -> Result<Sending, ApiError> {
-    send(&api, &bot, asked, Whom::Group, What::Location).await
+    send(&api, &bot, request, Whom::Group, What::Location).await
 }
 
 /// Returns the location in the body, or `None` if the body has no coordinates.

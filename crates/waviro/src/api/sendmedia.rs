@@ -9,24 +9,24 @@ use super::Api;
 use super::auth::Caller;
 use super::body::Fields;
 use super::error::ApiError;
-use super::send::{Asked, Sending, What, Whom, send};
+use super::send::{SendRequest, Sending, What, Whom, send};
 use crate::config::AllowedNetwork;
 use crate::outbox::Draft;
 
 pub(super) async fn sendmedia(
     State(api): State<Arc<Api>>,
     Caller(bot): Caller,
-    asked: Asked,
+    request: SendRequest,
 ) -> Result<Sending, ApiError> {
-    send(&api, &bot, asked, Whom::Person, What::Media).await
+    send(&api, &bot, request, Whom::Person, What::Media).await
 }
 
 pub(super) async fn sendmediatogroup(
     State(api): State<Arc<Api>>,
     Caller(bot): Caller,
-    asked: Asked,
+    request: SendRequest,
 ) -> Result<Sending, ApiError> {
-    send(&api, &bot, asked, Whom::Group, What::Media).await
+    send(&api, &bot, request, Whom::Group, What::Media).await
 }
 
 /// Returns the file to fetch, or `None` if the body has no `mediaurl`.

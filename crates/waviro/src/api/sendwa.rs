@@ -9,22 +9,22 @@ use super::Api;
 use super::auth::Caller;
 use super::body::Fields;
 use super::error::ApiError;
-use super::send::{Asked, Sending, What, Whom, send};
+use super::send::{SendRequest, Sending, What, Whom, send};
 
 pub(super) async fn sendwa(
     State(api): State<Arc<Api>>,
     Caller(bot): Caller,
-    asked: Asked,
+    request: SendRequest,
 ) -> Result<Sending, ApiError> {
-    send(&api, &bot, asked, Whom::Person, What::Text).await
+    send(&api, &bot, request, Whom::Person, What::Text).await
 }
 
 pub(super) async fn sendwatogroup(
     State(api): State<Arc<Api>>,
     Caller(bot): Caller,
-    asked: Asked,
+    request: SendRequest,
 ) -> Result<Sending, ApiError> {
-    send(&api, &bot, asked, Whom::Group, What::Text).await
+    send(&api, &bot, request, Whom::Group, What::Text).await
 }
 
 /// Returns the text in the body, or `None`.

@@ -72,7 +72,7 @@ struct NewBot {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Asked {
+pub(super) struct BotsQuery {
     #[serde(default)]
     q: String,
 }
@@ -129,7 +129,7 @@ impl List<'_> {
 pub(super) async fn list(
     State(shared): State<Arc<Shared>>,
     me: Me,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<BotsQuery>,
 ) -> Result<Response, Wrong> {
     show(&shared, me, asked.q.trim(), "", None).await
 }

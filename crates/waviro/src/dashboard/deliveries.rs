@@ -83,7 +83,7 @@ struct FailingEndpoints {
 struct Page {
     frame: Frame,
     bot: BotRow,
-    asked: Asked,
+    asked: DeliveriesQuery,
     list: Listed,
     /// Only for admins, because bots share endpoints.
     endpoints: Vec<FailingEndpoint>,
@@ -120,7 +120,7 @@ struct Rest {
 
 /// The filters of the list.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Asked {
+pub(super) struct DeliveriesQuery {
     #[serde(default)]
     state: String,
     #[serde(default)]
@@ -139,7 +139,7 @@ pub(super) async fn list(
     State(shared): State<Arc<Shared>>,
     me: Me,
     Path(bot): Path<i32>,
-    Query(mut asked): Query<Asked>,
+    Query(mut asked): Query<DeliveriesQuery>,
 ) -> Result<Response, Wrong> {
     asked.q = asked.q.trim().to_owned();
     page(&shared, me, bot, asked, None, None).await
@@ -168,7 +168,7 @@ pub(super) async fn act(
         Ok(done) => (Some(done), None),
         Err(refused) => (None, Some(refused)),
     };
-    page(&shared, me, bot, Asked::default(), done, wrong).await
+    page(&shared, me, bot, DeliveriesQuery::default(), done, wrong).await
 }
 
 /// Replays as many deliveries of a range as a single request may.
@@ -226,7 +226,7 @@ async fn page(
     shared: &Shared,
     me: Me,
     bot: i32,
-    asked: Asked,
+    asked: DeliveriesQuery,
     done: Option<Done>,
     wrong: Option<Refused>,
 ) -> Result<Response, Wrong> {
@@ -288,7 +288,7 @@ impl Page {
     }
 }
 
-impl Asked {
+impl DeliveriesQuery {
     /// Returns the endpoint of the search, without the rest of the URL; empty if the search is for
     /// something else.
     fn endpoint(&self) -> String {

@@ -67,7 +67,7 @@ enum Failed {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Asked {
+pub(super) struct LoginQuery {
     #[serde(default)]
     to: String,
     #[serde(default)]
@@ -101,7 +101,7 @@ impl Setup {
 pub(super) async fn ask(
     State(shared): State<Arc<Shared>>,
     frame: Frame,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<LoginQuery>,
 ) -> Result<Response, Wrong> {
     if !shared.users.any().await.map_err(|_| Wrong::Internal)? {
         return Ok(Redirect::to(&format!("{}/setup", frame.home)).into_response());
@@ -170,7 +170,7 @@ pub(super) async fn log_out(
 pub(super) async fn set_up(
     State(shared): State<Arc<Shared>>,
     frame: Frame,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<LoginQuery>,
 ) -> Result<Response, Wrong> {
     if shared.users.any().await.map_err(|_| Wrong::Internal)? {
         return Ok(Redirect::to(&format!("{}/login", frame.home)).into_response());

@@ -44,7 +44,7 @@ struct Watch {
 
 /// The parameters of a stream.
 #[derive(Debug, Deserialize)]
-pub(super) struct Asked {
+pub(super) struct StreamQuery {
     /// The [`Frame::seen`](super::frame::Frame::seen) of the page. A reconnecting page sends the
     /// value again, and gets a notification if the state has changed since.
     #[serde(default)]
@@ -56,7 +56,7 @@ pub(super) struct Asked {
 pub(super) async fn stream(
     State(shared): State<Arc<Shared>>,
     me: Me,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<StreamQuery>,
 ) -> Result<Response, Wrong> {
     let user = me.frame.user.as_ref().ok_or(Wrong::Internal)?.id;
     let reserved = if me.frame.is_admin() {

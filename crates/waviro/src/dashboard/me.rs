@@ -48,13 +48,13 @@ enum Failed {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Asked {
+pub(super) struct AccountQuery {
     #[serde(default)]
     done: String,
 }
 
 /// Shows the account.
-pub(super) async fn show(me: Me, Query(asked): Query<Asked>) -> Result<Response, Wrong> {
+pub(super) async fn show(me: Me, Query(asked): Query<AccountQuery>) -> Result<Response, Wrong> {
     page(&me, asked.done == "password", None)
 }
 

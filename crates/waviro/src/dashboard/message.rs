@@ -25,7 +25,7 @@ const ATTEMPTS: usize = 15;
 
 /// A message with its history in the API's response.
 #[derive(Deserialize)]
-struct Told {
+struct MessageHistory {
     #[serde(flatten)]
     row: MessageRow,
     deliveries: Vec<FullRow>,
@@ -75,20 +75,20 @@ pub(super) async fn show(
     let inside = &shared.inside;
     let row: BotRow = inside.get(&me.caller, &format!("/v1/bots/{bot}")).await?;
     let path = format!("/v1/bots/{bot}/messages/{}", part(&id));
-    let told: Told = inside.get(&me.caller, &path).await?;
+    let history: MessageHistory = inside.get(&me.caller, &path).await?;
     let page = Page {
         frame: me.frame.clone(),
         bot: row,
-        message: &told.row,
-        steps: told.steps(),
-        deliveries: &told.deliveries,
-        replies: &told.replies,
-        members: told.members.as_ref(),
+        message: &history.row,
+        steps: history.steps(),
+        deliveries: &history.deliveries,
+        replies: &history.replies,
+        members: history.members.as_ref(),
     };
     Ok(me.frame.show(StatusCode::OK, &page))
 }
 
-impl Told {
+impl MessageHistory {
     /// Returns the past entries in order, then the expected entries.
     fn steps(&self) -> Vec<Step<'_>> {
         let mut steps = self.own();
@@ -126,13 +126,13 @@ impl Told {
         }
         steps.push(own("sent", row.sent_at.as_deref()));
         // A group message gets no further acks, unless the bot has the setting `group_acks`.
-        let told = |at: &Option<String>| at.is_some() || !row.chat.ends_with("@g.us");
+        let history = |at: &Option<String>| at.is_some() || !row.chat.ends_with("@g.us");
         let read = row.read_at.as_deref();
         // A read receipt without a delivery receipt implies the delivery, at an unknown time.
-        if told(&row.delivered_at) && (row.delivered_at.is_some() || read.is_none()) {
+        if history(&row.delivered_at) && (row.delivered_at.is_some() || read.is_none()) {
             steps.push(own("delivered", row.delivered_at.as_deref()));
         }
-        if told(&row.read_at) {
+        if history(&row.read_at) {
             steps.push(own("read", read));
         }
         steps

@@ -39,7 +39,7 @@ struct Listed {
 struct Page<'p> {
     frame: Frame,
     bot: BotRow,
-    asked: &'p Asked,
+    asked: &'p MessagesQuery,
     found: Found,
     /// A sample call for a first message, if there is no message.
     sample: Option<String>,
@@ -47,7 +47,7 @@ struct Page<'p> {
 
 /// The filters of the list.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Asked {
+pub(super) struct MessagesQuery {
     #[serde(default)]
     q: String,
     #[serde(default)]
@@ -79,7 +79,7 @@ pub(super) async fn list(
     me: Me,
     Path(bot): Path<i32>,
     headers: HeaderMap,
-    Query(mut asked): Query<Asked>,
+    Query(mut asked): Query<MessagesQuery>,
 ) -> Result<Response, Wrong> {
     asked.q = asked.q.trim().to_owned();
     let row: BotRow = shared
@@ -106,7 +106,7 @@ pub(super) async fn list(
 
 /// Searches with a single field: an id is looked up, a number or a group selects its chat, and any
 /// other text is searched in the messages.
-async fn find(shared: &Shared, me: &Me, bot: i32, asked: &Asked) -> Result<Found, Refused> {
+async fn find(shared: &Shared, me: &Me, bot: i32, asked: &MessagesQuery) -> Result<Found, Refused> {
     let within = format!("/v1/bots/{bot}/messages");
     let get = async |by: By, parameter: (&str, &str)| {
         let path = format!("{within}?{}", asked.query(&asked.cursor, Some(parameter)));
@@ -142,7 +142,7 @@ async fn find(shared: &Shared, me: &Me, bot: i32, asked: &Asked) -> Result<Found
     get(By::Text, ("text", &asked.q)).await
 }
 
-impl Asked {
+impl MessagesQuery {
     fn is_in(&self) -> bool {
         self.direction == "in"
     }
@@ -228,9 +228,9 @@ mod tests {
     fn numbers_are_known_however_people_write_them() {
         let chat = |q: &str| {
             let q = q.to_owned();
-            Asked {
+            MessagesQuery {
                 q,
-                ..Asked::default()
+                ..MessagesQuery::default()
             }
             .chat()
         };

@@ -77,7 +77,7 @@ struct Page<'p> {
 }
 
 #[derive(Default)]
-struct Shown {
+struct RulesState {
     looked_for: String,
     fields: RuleFields,
     form: Form,
@@ -87,7 +87,7 @@ struct Shown {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Asked {
+pub(super) struct RulesQuery {
     #[serde(default)]
     q: String,
 }
@@ -135,12 +135,12 @@ pub(super) async fn list(
     State(shared): State<Arc<Shared>>,
     me: Me,
     Path(bot): Path<i32>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<RulesQuery>,
 ) -> Result<Response, Wrong> {
     let looked_for = asked.q.trim().to_owned();
-    let shown = Shown {
+    let shown = RulesState {
         looked_for,
-        ..Shown::default()
+        ..RulesState::default()
     };
     page(&shared, me, bot, shown).await
 }
@@ -155,7 +155,7 @@ pub(super) async fn act(
     let rules = format!("/v1/bots/{bot}/rules");
     let ask =
         async |method, path: &str, body| shared.inside.ask(&me.caller, method, path, body).await;
-    let mut shown = Shown::default();
+    let mut shown = RulesState::default();
     let mut before = false;
     let refused = match form.raw("do") {
         "add" => {
@@ -198,7 +198,7 @@ pub(super) async fn act(
     page(&shared, me, bot, shown).await
 }
 
-async fn page(shared: &Shared, me: Me, bot: i32, shown: Shown) -> Result<Response, Wrong> {
+async fn page(shared: &Shared, me: Me, bot: i32, shown: RulesState) -> Result<Response, Wrong> {
     let path = format!("/v1/bots/{bot}");
     let row: BotRow = shared.inside.get(&me.caller, &path).await?;
     let mut rules: Vec<RuleRow> = rows::all(shared, &me, &format!("{path}/rules")).await?;

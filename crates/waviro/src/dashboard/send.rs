@@ -45,7 +45,7 @@ struct Sent {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Asked {
+pub(super) struct SendQuery {
     #[serde(default)]
     kind: String,
 }
@@ -62,7 +62,7 @@ pub(super) async fn form(
     State(shared): State<Arc<Shared>>,
     me: Me,
     Path(bot): Path<i32>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<SendQuery>,
 ) -> Result<Response, Wrong> {
     if !me.frame.may_change() {
         return Err(Refused::read_only().into());

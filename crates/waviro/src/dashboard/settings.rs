@@ -55,7 +55,7 @@ struct Page<'p> {
 }
 
 #[derive(Default)]
-struct Shown {
+struct SettingsState {
     done: String,
     failed: &'static str,
     form: Form,
@@ -64,7 +64,7 @@ struct Shown {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Asked {
+pub(super) struct SettingsQuery {
     #[serde(default)]
     done: String,
 }
@@ -120,11 +120,11 @@ pub(super) async fn show(
     State(shared): State<Arc<Shared>>,
     me: Me,
     Path(bot): Path<i32>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<SettingsQuery>,
 ) -> Result<Response, Wrong> {
-    let shown = Shown {
+    let shown = SettingsState {
         done: asked.done,
-        ..Shown::default()
+        ..SettingsState::default()
     };
     page(&shared, me, bot, shown).await
 }
@@ -159,9 +159,9 @@ pub(super) async fn change(
         // The key is shown only once, so there is no redirect to another page.
         Ok(answer) if answer["secret_key"].is_string() => {
             let fresh = serde_json::from_value(answer).map_err(|_| Wrong::Internal)?;
-            let shown = Shown {
+            let shown = SettingsState {
                 fresh: Some(fresh),
-                ..Shown::default()
+                ..SettingsState::default()
             };
             page(&shared, me, bot, shown).await
         }
@@ -173,11 +173,11 @@ pub(super) async fn change(
         // For a viewer, the page has no form to show the refusal beside.
         Err(refused) if !me.frame.may_change() => Err(refused.into()),
         Err(refused) => {
-            let shown = Shown {
+            let shown = SettingsState {
                 failed: section,
                 form,
                 wrong: Some(refused),
-                ..Shown::default()
+                ..SettingsState::default()
             };
             page(&shared, me, bot, shown).await
         }
@@ -250,7 +250,7 @@ impl Order {
     }
 }
 
-async fn page(shared: &Shared, me: Me, bot: i32, shown: Shown) -> Result<Response, Wrong> {
+async fn page(shared: &Shared, me: Me, bot: i32, shown: SettingsState) -> Result<Response, Wrong> {
     let (inside, path) = (&shared.inside, format!("/v1/bots/{bot}"));
     let row: BotRow = inside.get(&me.caller, &path).await?;
     let keys = inside.get(&me.caller, &format!("{path}/keys")).await?;

@@ -51,7 +51,7 @@ struct Page<'p> {
 
 /// The filter of the list.
 #[derive(Debug, Deserialize)]
-pub(super) struct Asked {
+pub(super) struct UsersQuery {
     #[serde(default)]
     q: String,
 }
@@ -110,7 +110,7 @@ pub(super) fn role_word<'t>(role: &str, frame: &'t Frame) -> &'t str {
 pub(super) async fn list(
     State(shared): State<Arc<Shared>>,
     me: Me,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<UsersQuery>,
 ) -> Result<Response, Wrong> {
     let fields = RoleFields {
         role: "operator".to_owned(),

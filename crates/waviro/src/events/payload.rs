@@ -9,8 +9,8 @@ use waviro_link::{Call, Chat, GroupChange, GroupEvent, Inbound, InboundKind, Sen
 use crate::clock::{Millis, millis, rfc3339};
 use crate::files::{Files, SignedLink};
 use crate::store::{
-    Audience, CardDetail, Detail, EventKind, FileDetail, NewEvent, Place, address, event_id,
-    media_id,
+    Audience, CardDetail, Detail, EventKind, FileDetail, LocationDetail, NewEvent, address,
+    event_id, media_id,
 };
 
 /// The first fields of every message event.
@@ -46,7 +46,7 @@ struct Received<'a> {
     kind: &'a str,
     text: Option<&'a str>,
     media: Option<File>,
-    location: Option<Place>,
+    location: Option<LocationDetail>,
     contacts: Option<Vec<CardDetail>>,
 }
 

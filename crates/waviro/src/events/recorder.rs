@@ -11,7 +11,7 @@ use super::{hooks, payload};
 use crate::bots::{Bot, Profiles};
 use crate::clock::{Clock, Millis};
 use crate::files::Files;
-use crate::store::{AckUpdate, CommitFeeds, InboundRow, Kept, Store, StoreError};
+use crate::store::{AckUpdate, CommitFeeds, InboundRow, Store, StoreError, StoredInbound};
 
 /// The handles for storing one bot's reports.
 #[derive(Clone)]
@@ -39,7 +39,7 @@ impl Recorder {
             });
             return Ok(());
         }
-        let Kept { new, due } = keeping.await?;
+        let StoredInbound { new, due } = keeping.await?;
         let webhooks = due.len();
         self.feeds.enqueue(due);
         metrics::counter!("waviro_inbound_total").increment(new as u64);

@@ -8,7 +8,7 @@ use tracing::{error, info};
 use crate::clock::{Clock, Millis, millis};
 use crate::config;
 use crate::files::Files;
-use crate::store::{Keeping, Store};
+use crate::store::{RetentionLimits, Store};
 
 /// A limit of a day stays close to a day, and the load of a sweep stays unnoticed.
 const EVERY: Duration = Duration::from_hours(1);
@@ -54,7 +54,7 @@ async fn sweep(
     every_file: bool,
 ) -> Result<(u64, usize), String> {
     let before = |days: u64| now - millis(Duration::from_hours(24 * days));
-    let kept = Keeping {
+    let kept = RetentionLimits {
         events: before(limits.events_days),
         deliveries: before(limits.deliveries_days),
         inbound: before(limits.inbound_days),

@@ -18,7 +18,7 @@ struct Text {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Place {
+struct StoredLocation {
     latitude: f64,
     longitude: f64,
     name: Option<String>,
@@ -41,12 +41,12 @@ struct Spooled {
     voice: bool,
     /// Missing in rows older than the preview feature.
     #[serde(default)]
-    preview: Shown,
+    preview: StoredPreview,
 }
 
 /// A stored preview, so that a retry after a restart shows the same preview.
 #[derive(Default, Serialize, Deserialize)]
-struct Shown {
+struct StoredPreview {
     size: Option<(u32, u32)>,
     seconds: Option<u32>,
     /// Base64.
@@ -70,7 +70,7 @@ pub(super) fn encode(content: &Content) -> Result<(&'static str, String), StoreE
     let (kind, body) = match content {
         Content::Text(text) => ("text", serde_json::to_string(&Text { text: text.clone() })),
         Content::Location(place) => {
-            let place = Place {
+            let place = StoredLocation {
                 latitude: place.latitude,
                 longitude: place.longitude,
                 name: place.name.clone(),
@@ -115,7 +115,7 @@ pub(super) fn decode(kind: &str, body: &str) -> Result<Content, StoreError> {
             .map(|Text { text }| Content::Text(text))
             .map_err(|_| unreadable()),
         "location" => {
-            let place: Place = serde_json::from_str(body).map_err(|_| unreadable())?;
+            let place: StoredLocation = serde_json::from_str(body).map_err(|_| unreadable())?;
             Ok(Content::Location(Location {
                 latitude: place.latitude,
                 longitude: place.longitude,
@@ -166,15 +166,15 @@ fn media(kind: MediaKind, body: &str) -> Option<Content> {
     })))
 }
 
-fn shown(preview: &Preview) -> Shown {
-    Shown {
+fn shown(preview: &Preview) -> StoredPreview {
+    StoredPreview {
         size: preview.size,
         seconds: preview.seconds,
         thumbnail: preview.thumbnail.as_ref().map(|jpeg| BASE64.encode(jpeg)),
     }
 }
 
-fn preview(shown: Shown) -> Option<Preview> {
+fn preview(shown: StoredPreview) -> Option<Preview> {
     let thumbnail = shown.thumbnail.map(|text| BASE64.decode(text).ok());
     Some(Preview {
         size: shown.size,

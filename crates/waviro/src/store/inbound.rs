@@ -15,7 +15,7 @@ use super::{Store, StoreError, sql};
 use crate::clock::{Millis, millis};
 
 use authors::Claim;
-pub use detail::{Card as CardDetail, Detail, FileDetail, Place, media_id};
+pub use detail::{Card as CardDetail, Detail, FileDetail, LocationDetail, media_id};
 
 /// An inbound message to be stored.
 #[derive(Debug, Clone)]
@@ -52,7 +52,7 @@ pub struct MediaRow {
 
 /// The result of [`Store::keep_inbound`].
 #[derive(Debug, Default)]
-pub struct Kept {
+pub struct StoredInbound {
     /// The number of new messages.
     pub new: usize,
     /// The due deliveries of the new messages, leased to the caller.
@@ -135,7 +135,7 @@ impl Store {
         slot: i32,
         batch: Vec<InboundRow>,
         now: Millis,
-    ) -> Result<Kept, StoreError> {
+    ) -> Result<StoredInbound, StoreError> {
         self.write("keep_inbound", move |connection, counters| {
             let batch = batch.clone();
             Box::pin(async move {
@@ -174,7 +174,7 @@ impl Store {
                         new.insert(key);
                     }
                 }
-                let mut kept = Kept {
+                let mut kept = StoredInbound {
                     new: new.len(),
                     due: Vec::new(),
                 };

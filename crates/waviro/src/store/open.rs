@@ -107,14 +107,14 @@ const FULL: i64 = 2;
 
 /// The address of a database.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(super) struct DatabaseAddress {
     options: AnyConnectOptions,
     sqlite: bool,
     /// The host whose certificate a connection verifies.
     verified: Option<String>,
 }
 
-impl Place {
+impl DatabaseAddress {
     /// Parses `sqlite:PATH`, `sqlite://PATH`, `postgres://…` and `postgresql://…`.
     pub(super) fn parse(at: &DatabaseAt) -> Result<Self, StoreError> {
         static DRIVERS: Once = Once::new();
@@ -291,7 +291,7 @@ pub(super) fn create(url: &str) -> Result<(), StoreError> {
 
 /// Implements [`super::Store::schema_at`].
 pub(super) async fn schema_at(at: &DatabaseAt) -> Result<Schema, StoreError> {
-    let place = Place::parse(at)?;
+    let place = DatabaseAddress::parse(at)?;
     if let Some(rest) = at.url.strip_prefix("sqlite:") {
         let path = file(rest)?;
         match std::fs::metadata(&path) {

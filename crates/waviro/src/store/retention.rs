@@ -18,7 +18,7 @@ const CHILDREN: i64 = 200;
 
 /// The time limits: older rows are deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Kept {
+pub struct RetentionLimits {
     pub events: Millis,
     /// Ended deliveries and their attempts.
     pub deliveries: Millis,
@@ -64,7 +64,7 @@ enum Step {
 /// A sweep and its progress.
 #[derive(Debug, Clone)]
 pub struct Sweep {
-    kept: Kept,
+    kept: RetentionLimits,
     step: usize,
     /// The bot ids: some steps run per bot, with the bot's own index.
     slots: Arc<[i64]>,
@@ -88,7 +88,11 @@ impl Store {
     ///
     /// # Errors
     /// Any [`StoreError`].
-    pub async fn begin_sweep(&self, kept: Kept, now: Millis) -> Result<Sweep, StoreError> {
+    pub async fn begin_sweep(
+        &self,
+        kept: RetentionLimits,
+        now: Millis,
+    ) -> Result<Sweep, StoreError> {
         for (kind, source) in self.left_behind().await? {
             self.follow(kind, source, now).await?;
         }

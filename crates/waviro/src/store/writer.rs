@@ -22,7 +22,7 @@ use super::acks::ApplyAcks;
 use super::aside::Pace;
 use super::deliveries::{Posted, Replying};
 use super::messages::Accept;
-use super::open::Place;
+use super::open::DatabaseAddress;
 use super::{Counts, State, StoreError};
 
 use batch::Batch;
@@ -41,7 +41,7 @@ const CACHE_FITTED_EVERY: Duration = Duration::from_mins(10);
 
 /// The state of the writer's task.
 pub(super) struct Writer {
-    place: Place,
+    place: DatabaseAddress,
     /// `None` from a lost connection until the next command.
     connection: Option<AnyConnection>,
     counters: Counters,
@@ -97,7 +97,7 @@ struct Closure<T, F> {
 
 impl Writer {
     pub(super) fn new(
-        place: Place,
+        place: DatabaseAddress,
         connection: AnyConnection,
         counters: Counters,
         state: Arc<State>,

@@ -37,7 +37,7 @@ struct Waiting {
 }
 
 /// A place in the queue, freed on drop.
-struct Place<'h> {
+struct QueuePosition<'h> {
     hashing: &'h Hashing,
     id: u64,
 }
@@ -88,7 +88,7 @@ impl Hashing {
 
     /// Takes a place at the end of the queue. If the queue is full, the address with the most
     /// places loses its last place to an address with at least two places fewer.
-    fn join(&self, owner: IpAddr) -> Result<(Place<'_>, oneshot::Receiver<()>), Full> {
+    fn join(&self, owner: IpAddr) -> Result<(QueuePosition<'_>, oneshot::Receiver<()>), Full> {
         let mut line = self.lock();
         if line.waiting.len() >= self.0.most {
             let held = |owner: IpAddr| {
@@ -112,7 +112,7 @@ impl Hashing {
             owner,
             _sent_away: sent_away,
         });
-        Ok((Place { hashing: self, id }, told))
+        Ok((QueuePosition { hashing: self, id }, told))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Line> {
@@ -126,7 +126,7 @@ impl From<Full> for UserError {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for QueuePosition<'_> {
     fn drop(&mut self) {
         let mut line = self.hashing.lock();
         line.waiting.retain(|waiting| waiting.id != self.id);

@@ -87,7 +87,7 @@ async fn listen(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let asked = Asked::read(&uri, &headers)?;
+    let asked = StreamQuery::read(&uri, &headers)?;
     let slot = match (&asked.bot, &caller.role) {
         (Some(named), _) => {
             let bot = bot_named(&v1.bots, named).filter(|bot| caller.may_see(bot));
@@ -145,12 +145,12 @@ async fn listen(
 }
 
 /// The parameters of the request.
-struct Asked {
+struct StreamQuery {
     bot: Option<String>,
     after: Option<i64>,
 }
 
-impl Asked {
+impl StreamQuery {
     fn read(uri: &Uri, headers: &HeaderMap) -> Result<Self, Problem> {
         let mut asked = Self {
             bot: None,

@@ -88,7 +88,7 @@ const _: () = assert!(KEY_CAP == 255, "KEY_FORM says so");
 
 /// The stored parts of a response, in addition to its status.
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct StoredResponse {
     content_type: Option<String>,
     location: Option<String>,
     body: String,
@@ -184,7 +184,7 @@ async fn keep(first: &First, seal: &[u8; 32], response: Response) -> Result<Resp
         Problem::Internal
     })?;
     let text = |name: &HeaderName| http::header(&parts.headers, name).map(ToOwned::to_owned);
-    let kept = Kept {
+    let kept = StoredResponse {
         content_type: text(&CONTENT_TYPE),
         location: text(&LOCATION),
         body: String::from_utf8_lossy(&bytes).into_owned(),
@@ -214,7 +214,7 @@ async fn keep(first: &First, seal: &[u8; 32], response: Response) -> Result<Resp
     Ok(Response::from_parts(parts, Body::from(bytes)))
 }
 
-fn again(status: u16, kept: Kept) -> Response {
+fn again(status: u16, kept: StoredResponse) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
     let mut headers = HeaderMap::new();
     for (name, text) in [(CONTENT_TYPE, kept.content_type), (LOCATION, kept.location)] {
@@ -257,7 +257,7 @@ fn sealed(seal: &[u8; 32], text: &[u8]) -> std::io::Result<String> {
     Ok(format!("{COMPRESSED}{}", STANDARD.encode(whole)))
 }
 
-fn open(seal: &[u8; 32], sealed: &str) -> Option<Kept> {
+fn open(seal: &[u8; 32], sealed: &str) -> Option<StoredResponse> {
     let compressed = sealed.strip_prefix(COMPRESSED);
     let bytes = match compressed {
         Some(text) => STANDARD.decode(text).ok()?,
@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_sealed_answer_opens_with_its_own_seal_alone() {
-        let kept = Kept {
+        let kept = StoredResponse {
             content_type: None,
             location: Some("/v1/bots/2".to_owned()),
             body: "wvt_".repeat(50),

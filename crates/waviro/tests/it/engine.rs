@@ -19,7 +19,7 @@ use waviro::bots::{Bot, Bots, Profiles, SecretKey};
 use waviro::clock::{Clock, Millis};
 use waviro::config::{AllowedNetwork, Outbound};
 use waviro::events;
-use waviro::files::{Files, Keeping};
+use waviro::files::{Files, RetentionLimits};
 use waviro::jobs::Jobs;
 use waviro::net::Net;
 use waviro::outbox::{Accepted, Draft, NewMessage, Outbox, Refusal, Settings};
@@ -157,7 +157,7 @@ impl Engine {
         )
         .await
         .unwrap();
-        let keeping = Keeping {
+        let keeping = RetentionLimits {
             folder: spool.path().join("media"),
             base: "https://wa.example".to_owned(),
             keeps: Duration::from_hours(24),

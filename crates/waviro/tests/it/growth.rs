@@ -8,7 +8,7 @@ use sqlx::{AnyConnection, ConnectOptions, Executor};
 use tokio::sync::mpsc;
 use waviro::store::{
     AckUpdate, AddBot, CommitFeeds, DeliveryAfter, DeliveryFilter, DeliveryKind, DeliveryOutcome,
-    Due, InboundRow, Keeping, LogFilter, NewMessageRow, Replay, RuleChange, Store,
+    Due, InboundRow, LogFilter, NewMessageRow, Replay, RetentionLimits, RuleChange, Store,
     SubscriptionChange, UserRole,
 };
 use waviro_link::{Chat, Content, MessageId, Outgoing};
@@ -300,7 +300,7 @@ async fn jobs(store: &Store, due: Vec<Due>) {
     // Three sweeps: the first finds a hundred rows of each table, the second nothing, and the third
     // only files.
     for (rows, media) in [(100, 100), (100, 100), (100, 120)] {
-        let kept = Keeping {
+        let kept = RetentionLimits {
             events: START + rows,
             deliveries: START + rows,
             inbound: START + rows,

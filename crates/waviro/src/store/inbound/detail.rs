@@ -15,7 +15,7 @@ pub struct Detail {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub media: Option<FileDetail>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub location: Option<Place>,
+    pub location: Option<LocationDetail>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contacts: Option<Vec<Card>>,
     /// The id of the message that was edited, deleted or reacted to.
@@ -48,7 +48,7 @@ pub struct FileDetail {
 /// A location.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Place {
+pub struct LocationDetail {
     /// Degrees north.
     pub latitude: f64,
     /// Degrees east.
@@ -83,7 +83,7 @@ impl Detail {
                 });
             }
             InboundKind::Location(place) => {
-                detail.location = Some(Place {
+                detail.location = Some(LocationDetail {
                     latitude: place.latitude,
                     longitude: place.longitude,
                     name: place.name.clone(),

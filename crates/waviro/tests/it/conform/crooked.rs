@@ -28,7 +28,7 @@ pub struct Crooked {
 
 /// An incoming request.
 #[derive(Clone)]
-pub struct Asked {
+pub struct IncomingRequest {
     pub method: Method,
     pub path: String,
     pub headers: HeaderMap,
@@ -40,7 +40,7 @@ pub struct Asked {
 }
 
 /// An outgoing answer.
-pub struct Answered {
+pub struct OutgoingAnswer {
     pub status: u16,
     pub content_type: &'static str,
     pub location: Option<String>,
@@ -48,7 +48,7 @@ pub struct Answered {
 }
 
 /// A callback on the way to the suite.
-pub struct Told {
+pub struct OutgoingCallback {
     pub method: Method,
     pub content_type: &'static str,
     pub chunked: bool,
@@ -144,7 +144,7 @@ impl axum::serve::Listener for Listening {
 async fn through(State(hand): State<Arc<Hand>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, 64 << 20).await.unwrap();
-    let mut asked = Asked {
+    let mut asked = IncomingRequest {
         method: parts.method,
         path: parts.uri.path().to_owned(),
         headers: parts.headers,
@@ -155,12 +155,12 @@ async fn through(State(hand): State<Arc<Hand>>, request: Request) -> Response {
     asked.repeated = hand.accepted.lock().unwrap().contains(&asked.json);
     let before = asked.json.clone();
     match hand.defect.as_ref().map(|defect| &defect.spoils) {
-        Some(Spoils::Asked(spoil)) => {
+        Some(Spoils::Request(spoil)) => {
             if let Some(answered) = spoil(&mut asked) {
                 return answered.into_response();
             }
         }
-        Some(Spoils::Told(_) | Spoils::Lost(_)) if asked.json["notifyurl"].is_string() => {
+        Some(Spoils::Callback(_) | Spoils::Lost(_)) if asked.json["notifyurl"].is_string() => {
             let to = asked.json["notifyurl"].as_str().unwrap();
             asked.json["notifyurl"] = json!(format!("http://{}/relay?to={to}", hand.address));
         }
@@ -181,7 +181,7 @@ async fn through(State(hand): State<Arc<Hand>>, request: Request) -> Response {
     let body = axum::body::to_bytes(response.into_body(), 1 << 20)
         .await
         .unwrap();
-    let mut answered = Answered {
+    let mut answered = OutgoingAnswer {
         status,
         content_type: "application/json",
         location: None,
@@ -190,7 +190,7 @@ async fn through(State(hand): State<Arc<Hand>>, request: Request) -> Response {
     if status == 200 {
         hand.accepted.lock().unwrap().push(before);
     }
-    if let Some(Spoils::Answered(spoil)) = hand.defect.as_ref().map(|defect| &defect.spoils) {
+    if let Some(Spoils::Answer(spoil)) = hand.defect.as_ref().map(|defect| &defect.spoils) {
         spoil(&asked, &mut answered);
     }
     answered.into_response()
@@ -205,7 +205,7 @@ struct Way {
 async fn relay(State(hand): State<Arc<Hand>>, Query(way): Query<Way>, body: Bytes) -> StatusCode {
     let told: Value = serde_json::from_slice(&body).unwrap();
     let (calls, passes_on) = match hand.defect.as_ref().map(|defect| &defect.spoils) {
-        Some(Spoils::Told(spoil)) => (spoil(&told), true),
+        Some(Spoils::Callback(spoil)) => (spoil(&told), true),
         Some(Spoils::Lost(spoil)) => (spoil(&told), false),
         _ => unreachable!("only these come here"),
     };
@@ -224,7 +224,7 @@ async fn relay(State(hand): State<Arc<Hand>>, Query(way): Query<Way>, body: Byte
     if passes_on { status } else { StatusCode::OK }
 }
 
-impl Asked {
+impl IncomingRequest {
     pub fn endpoint(&self) -> &str {
         self.path.trim_start_matches("/api/").trim_end_matches('/')
     }
@@ -237,7 +237,7 @@ impl Asked {
     }
 }
 
-impl Answered {
+impl OutgoingAnswer {
     pub fn refusal() -> Self {
         Self {
             status: 400,
@@ -258,7 +258,7 @@ impl Answered {
     }
 }
 
-impl Told {
+impl OutgoingCallback {
     pub fn as_it_is(told: &Value) -> Self {
         Self {
             method: Method::POST,
@@ -269,7 +269,7 @@ impl Told {
     }
 }
 
-impl IntoResponse for Answered {
+impl IntoResponse for OutgoingAnswer {
     fn into_response(self) -> Response {
         let text = match self.body {
             Value::String(text) if self.content_type != "application/json" => text,

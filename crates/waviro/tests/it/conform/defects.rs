@@ -18,7 +18,7 @@ mod text;
 
 use serde_json::{Value, json};
 
-use super::crooked::{Answered, Asked, Told};
+use super::crooked::{IncomingRequest, OutgoingAnswer, OutgoingCallback};
 
 /// A defect of a host.
 #[derive(Clone)]
@@ -37,13 +37,13 @@ pub enum Spoils {
     /// Answers 400 depending on the request head as written on the wire.
     Head(fn(&str) -> bool),
     /// Changes the request, or answers at once.
-    Asked(fn(&mut Asked) -> Option<Answered>),
+    Request(fn(&mut IncomingRequest) -> Option<OutgoingAnswer>),
     /// Changes the answer.
-    Answered(fn(&Asked, &mut Answered)),
+    Answer(fn(&IncomingRequest, &mut OutgoingAnswer)),
     /// Changes the callbacks.
-    Told(fn(&Value) -> Vec<Told>),
+    Callback(fn(&Value) -> Vec<OutgoingCallback>),
     /// Changes the callbacks and treats every answer as a success.
-    Lost(fn(&Value) -> Vec<Told>),
+    Lost(fn(&Value) -> Vec<OutgoingCallback>),
 }
 
 type Names = &'static [&'static str];
@@ -56,22 +56,27 @@ fn asked(
     name: &'static str,
     only: Names,
     finds: Names,
-    spoil: fn(&mut Asked) -> Option<Answered>,
+    spoil: fn(&mut IncomingRequest) -> Option<OutgoingAnswer>,
 ) -> Defect {
-    defect(name, only, finds, Spoils::Asked(spoil))
+    defect(name, only, finds, Spoils::Request(spoil))
 }
 
 fn answered(
     name: &'static str,
     only: Names,
     finds: Names,
-    spoil: fn(&Asked, &mut Answered),
+    spoil: fn(&IncomingRequest, &mut OutgoingAnswer),
 ) -> Defect {
-    defect(name, only, finds, Spoils::Answered(spoil))
+    defect(name, only, finds, Spoils::Answer(spoil))
 }
 
-fn told(name: &'static str, only: Names, finds: Names, spoil: fn(&Value) -> Vec<Told>) -> Defect {
-    defect(name, only, finds, Spoils::Told(spoil))
+fn told(
+    name: &'static str,
+    only: Names,
+    finds: Names,
+    spoil: fn(&Value) -> Vec<OutgoingCallback>,
+) -> Defect {
+    defect(name, only, finds, Spoils::Callback(spoil))
 }
 
 fn defect(name: &'static str, only: Names, finds: Names, spoils: Spoils) -> Defect {
@@ -83,21 +88,21 @@ fn defect(name: &'static str, only: Names, finds: Names, spoils: Spoils) -> Defe
     }
 }
 
-fn refuse_if(wrong: bool) -> Option<Answered> {
-    wrong.then(Answered::refusal)
+fn refuse_if(wrong: bool) -> Option<OutgoingAnswer> {
+    wrong.then(OutgoingAnswer::refusal)
 }
 
 /// Returns the answer for an accepted message.
-fn taken(to: &Value, kind: &str) -> Answered {
+fn taken(to: &Value, kind: &str) -> OutgoingAnswer {
     let address = to.as_str().unwrap_or_default();
-    Answered::success(json!({
+    OutgoingAnswer::success(json!({
         "id": "3EB02B7BEAD27AFA278E", "status": 0, "type": kind, "timestamp": 1_678_849_330,
         "from": "6281200000001@c.us", "to": format!("{address}@c.us"),
     }))
 }
 
 /// The file name in the `mediaurl` of the request.
-fn file(asked: &Asked) -> &str {
+fn file(asked: &IncomingRequest) -> &str {
     let url = asked.json["mediaurl"].as_str().unwrap_or_default();
     url.rsplit('/').next().unwrap_or_default()
 }

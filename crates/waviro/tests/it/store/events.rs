@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use url::Url;
 use waviro::store::{
-    AckUpdate, AddBot, Audience, EventKind, EventRow, InboundRow, Keeping, Kinds, NewEvent,
-    NewSubscription, Store, SubscriptionChange, media_id,
+    AckUpdate, AddBot, Audience, EventKind, EventRow, InboundRow, Kinds, NewEvent, NewSubscription,
+    RetentionLimits, Store, SubscriptionChange, media_id,
 };
 
 use super::{accept, apply_ack, attempt, channels, row, wire_id};
@@ -231,7 +231,7 @@ async fn retention_takes_what_is_old_and_has_ended(store: &Store, slot: i32) {
     let (channels, old, young) = (channels(), START + 20 * DAY, START + 50 * DAY);
     let sweep = async |now: i64| {
         let before = now - 30 * DAY;
-        let kept = Keeping {
+        let kept = RetentionLimits {
             events: before,
             deliveries: before,
             inbound: before,

@@ -3,14 +3,14 @@
 use serde_json::{Value, json};
 
 use super::{Defect, Names, answered};
-use crate::conform::crooked::Answered;
+use crate::conform::crooked::OutgoingAnswer;
 
 pub fn defects() -> Vec<Defect> {
     const SEEN: Names = &["text.sample", "text.requires"];
     const SENT: Names = &["text.sample"];
     const REFUSED: Names = &["text.requires"];
     /// Changes one field of the answer.
-    fn set(answer: &mut Answered, field: &str, value: Value) {
+    fn set(answer: &mut OutgoingAnswer, field: &str, value: Value) {
         if answer.body["message"].get(field).is_some() {
             answer.body["message"][field] = value;
         }

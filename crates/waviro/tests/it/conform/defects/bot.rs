@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Defect, Names, answered, asked, refuse_if};
-use crate::conform::crooked::Answered;
+use crate::conform::crooked::OutgoingAnswer;
 
 pub fn defects() -> Vec<Defect> {
     const ALL: Names = &["getqr", "checknumber", "unlinked"];
@@ -39,7 +39,7 @@ pub fn defects() -> Vec<Defect> {
             &["checknumber.unknown"],
             |asked, answer| {
                 if asked.endpoint() == "checknumber" && answer.body["message"] == false {
-                    *answer = Answered::refusal();
+                    *answer = OutgoingAnswer::refusal();
                 }
             },
         ),
@@ -55,7 +55,7 @@ pub fn defects() -> Vec<Defect> {
             &["checknumber.requires"],
             |asked, answer| {
                 if asked.endpoint() == "checknumber" && asked.json["nohp"] == "" {
-                    *answer = Answered::success(json!(false));
+                    *answer = OutgoingAnswer::success(json!(false));
                 }
             },
         ),
@@ -69,7 +69,7 @@ pub fn defects() -> Vec<Defect> {
                         .as_str()
                         .is_some_and(|number| number.starts_with('0'))
                 {
-                    *answer = Answered::success(json!(false));
+                    *answer = OutgoingAnswer::success(json!(false));
                 }
             },
         ),
@@ -90,7 +90,7 @@ pub fn defects() -> Vec<Defect> {
             &["unlinked.refuses"],
             |asked, answer| {
                 if asked.endpoint() == "groups" && answer.status == 400 {
-                    *answer = Answered::success(json!([]));
+                    *answer = OutgoingAnswer::success(json!([]));
                 }
             },
         ),

@@ -4,7 +4,7 @@ use axum::http::Method;
 use serde_json::json;
 
 use super::{Defect, Names, Spoils, defect, told};
-use crate::conform::crooked::Told;
+use crate::conform::crooked::OutgoingCallback;
 
 pub fn defects() -> Vec<Defect> {
     const PERSON: Names = &["callback.text", "callback.media", "callback.contact"];
@@ -12,44 +12,44 @@ pub fn defects() -> Vec<Defect> {
     vec![
         told("lost", &["callback.text"], ONE, |_| Vec::new()),
         told("a form", PERSON, PERSON, |told| {
-            vec![Told {
+            vec![OutgoingCallback {
                 content_type: "application/x-www-form-urlencoded",
                 body: format!("msgid={}&ack={}", told["msgid"], told["ack"]),
-                ..Told::as_it_is(told)
+                ..OutgoingCallback::as_it_is(told)
             }]
         }),
         told("a GET", ONE, ONE, |told| {
-            vec![Told {
+            vec![OutgoingCallback {
                 method: Method::GET,
-                ..Told::as_it_is(told)
+                ..OutgoingCallback::as_it_is(told)
             }]
         }),
         told("in pieces", ONE, ONE, |told| {
-            vec![Told {
+            vec![OutgoingCallback {
                 chunked: true,
-                ..Told::as_it_is(told)
+                ..OutgoingCallback::as_it_is(told)
             }]
         }),
         told("called text", ONE, ONE, |told| {
-            vec![Told {
+            vec![OutgoingCallback {
                 content_type: "text/plain",
-                ..Told::as_it_is(told)
+                ..OutgoingCallback::as_it_is(told)
             }]
         }),
         told("a third field", ONE, ONE, |told| {
             let mut more = told.clone();
             more["from"] = json!("6281200000001");
-            vec![Told::as_it_is(&more)]
+            vec![OutgoingCallback::as_it_is(&more)]
         }),
         told("ack as text", ONE, ONE, |told| {
             let mut text = told.clone();
             text["ack"] = json!(told["ack"].to_string());
-            vec![Told::as_it_is(&text)]
+            vec![OutgoingCallback::as_it_is(&text)]
         }),
         told("another id", ONE, ONE, |told| {
             let mut other = told.clone();
             other["msgid"] = json!("3EB000000000000000AB");
-            vec![Told::as_it_is(&other)]
+            vec![OutgoingCallback::as_it_is(&other)]
         }),
         told(
             "back from read to sent",
@@ -58,13 +58,16 @@ pub fn defects() -> Vec<Defect> {
             |told| {
                 let mut read = told.clone();
                 read["ack"] = json!(3);
-                vec![Told::as_it_is(&read), Told::as_it_is(told)]
+                vec![
+                    OutgoingCallback::as_it_is(&read),
+                    OutgoingCallback::as_it_is(told),
+                ]
             },
         ),
         told("an ack that there is not", ONE, ONE, |told| {
             let mut played = told.clone();
             played["ack"] = json!(4);
-            vec![Told::as_it_is(&played)]
+            vec![OutgoingCallback::as_it_is(&played)]
         }),
         told(
             "a group's members are told of",
@@ -73,14 +76,17 @@ pub fn defects() -> Vec<Defect> {
             |told| {
                 let mut delivered = told.clone();
                 delivered["ack"] = json!(2);
-                vec![Told::as_it_is(told), Told::as_it_is(&delivered)]
+                vec![
+                    OutgoingCallback::as_it_is(told),
+                    OutgoingCallback::as_it_is(&delivered),
+                ]
             },
         ),
         defect(
             "told once, whatever it answers",
             &["callback.again"],
             &["callback.again"],
-            Spoils::Lost(|told| vec![Told::as_it_is(told)]),
+            Spoils::Lost(|told| vec![OutgoingCallback::as_it_is(told)]),
         ),
     ]
 }

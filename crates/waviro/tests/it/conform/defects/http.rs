@@ -4,7 +4,7 @@ use axum::http::Method;
 use serde_json::json;
 
 use super::{Defect, answered, asked, head, refuse_if, taken};
-use crate::conform::crooked::Answered;
+use crate::conform::crooked::OutgoingAnswer;
 
 pub fn defects() -> Vec<Defect> {
     vec![
@@ -35,7 +35,7 @@ pub fn defects() -> Vec<Defect> {
             &["key.missing"],
             |asked, answer| {
                 if asked.header("secretkey").is_empty() {
-                    *answer = Answered::success(json!(true));
+                    *answer = OutgoingAnswer::success(json!(true));
                 }
             },
         ),
@@ -56,7 +56,7 @@ pub fn defects() -> Vec<Defect> {
             &["key.wrong"],
             |asked, answer| {
                 if asked.header("secretkey").starts_with("bukan") {
-                    *answer = Answered::success(json!(true));
+                    *answer = OutgoingAnswer::success(json!(true));
                 }
             },
         ),
@@ -65,9 +65,9 @@ pub fn defects() -> Vec<Defect> {
             &["path", "method"],
             &["path.trailing-slash"],
             |asked| {
-                asked.path.ends_with('/').then(|| Answered {
+                asked.path.ends_with('/').then(|| OutgoingAnswer {
                     status: 404,
-                    ..Answered::refusal()
+                    ..OutgoingAnswer::refusal()
                 })
             },
         ),
@@ -77,10 +77,10 @@ pub fn defects() -> Vec<Defect> {
             &["path.trailing-slash"],
             |asked| {
                 let there = asked.path.trim_end_matches('/').to_owned();
-                asked.path.ends_with('/').then(|| Answered {
+                asked.path.ends_with('/').then(|| OutgoingAnswer {
                     status: 301,
                     location: Some(there),
-                    ..Answered::refusal()
+                    ..OutgoingAnswer::refusal()
                 })
             },
         ),
@@ -89,7 +89,7 @@ pub fn defects() -> Vec<Defect> {
             &["path"],
             &["path.unknown"],
             |asked| {
-                (asked.endpoint() == "sendnothing").then(|| Answered {
+                (asked.endpoint() == "sendnothing").then(|| OutgoingAnswer {
                     status: 404,
                     content_type: "text/html",
                     body: json!("<h1>404</h1>"),
@@ -163,7 +163,7 @@ pub fn defects() -> Vec<Defect> {
             &["body.incomplete"],
             |asked, answer| {
                 if asked.json == json!({}) {
-                    *answer = Answered::success(json!(true));
+                    *answer = OutgoingAnswer::success(json!(true));
                 }
             },
         ),

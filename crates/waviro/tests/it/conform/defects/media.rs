@@ -4,11 +4,11 @@ use serde_json::json;
 
 use super::{Defect, Names, answered, asked, file, refuse_if, taken};
 use crate::conform::NOBODY;
-use crate::conform::crooked::{Answered, Asked};
+use crate::conform::crooked::{IncomingRequest, OutgoingAnswer};
 
 pub fn defects() -> Vec<Defect> {
     const ALL: Names = &["media"];
-    fn said(kind: &str, asked: &Asked, answer: &mut Answered, name: &str) {
+    fn said(kind: &str, asked: &IncomingRequest, answer: &mut OutgoingAnswer, name: &str) {
         if file(asked) == name && answer.status == 200 {
             answer.body["message"]["type"] = json!(kind);
         }
@@ -128,9 +128,9 @@ pub fn defects() -> Vec<Defect> {
                 asked.json["mediaurl"]
                     .as_str()
                     .is_some_and(|url| url.contains(":1/"))
-                    .then(|| Answered {
+                    .then(|| OutgoingAnswer {
                         status: 500,
-                        ..Answered::refusal()
+                        ..OutgoingAnswer::refusal()
                     })
             },
         ),

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{Defect, Names, asked, refuse_if, taken};
 use crate::conform::NOBODY;
-use crate::conform::crooked::Answered;
+use crate::conform::crooked::OutgoingAnswer;
 
 pub fn defects() -> Vec<Defect> {
     const ALL: Names = &["text"];
@@ -64,9 +64,9 @@ pub fn defects() -> Vec<Defect> {
             ALL,
             &["text.no-number"],
             |asked| {
-                asked.json["nohp"].is_array().then(|| Answered {
+                asked.json["nohp"].is_array().then(|| OutgoingAnswer {
                     status: 500,
-                    ..Answered::refusal()
+                    ..OutgoingAnswer::refusal()
                 })
             },
         ),

@@ -10,8 +10,8 @@
 #![warn(missing_docs)]
 
 mod answer;
+mod callback_server;
 mod checks;
-mod ear;
 mod host;
 mod report;
 mod run;
@@ -24,7 +24,7 @@ use url::Url;
 pub use report::{Outcome, Report, Tried};
 pub use run::{Sent, What};
 
-use ear::Ear;
+use callback_server::CallbackServer;
 use host::Host;
 use run::Run;
 
@@ -144,11 +144,11 @@ pub fn checks() -> Vec<Check> {
     checks::all()
 }
 
-/// Runs the checks one after the other and calls `told` after each check.
+/// Runs the checks one after the other and calls `on_check` after each check.
 ///
 /// # Errors
 /// If the suite cannot start: no host, no linked bot, or no free address for the listener.
-pub async fn run(target: &Target, mut told: impl FnMut(&Tried)) -> Result<Report, StartError> {
+pub async fn run(target: &Target, mut on_check: impl FnMut(&Tried)) -> Result<Report, StartError> {
     target.check()?;
     let nothing = |name: &&String| {
         let named = |check: &Check| check.name.starts_with(name.as_str());
@@ -162,12 +162,12 @@ pub async fn run(target: &Target, mut told: impl FnMut(&Tried)) -> Result<Report
     };
     let chosen: Vec<Check> = checks().into_iter().filter(wanted).collect();
     let host = Host::new(&target.url, &target.key).map_err(StartError::Client)?;
-    let (ear, listening) = Ear::open(target)
+    let (server, listening) = CallbackServer::open(target)
         .await
         .map_err(|error| StartError::Listen(target.listen, error))?;
     let began = tokio::time::Instant::now();
     let asking = async {
-        let run = Run::new(target, host, ear).await?;
+        let run = Run::new(target, host, server).await?;
         let mut tried = Vec::with_capacity(chosen.len());
         for check in chosen {
             let began = tokio::time::Instant::now();
@@ -179,7 +179,7 @@ pub async fn run(target: &Target, mut told: impl FnMut(&Tried)) -> Result<Report
                 outcome,
                 took: began.elapsed(),
             };
-            told(&one);
+            on_check(&one);
             tried.push(one);
         }
         Ok(Report {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::answer::{Answer, Failure};
-use crate::ear::{Ear, File};
+use crate::callback_server::{CallbackServer, File};
 use crate::host::{Ask, Host};
 use crate::{StartError, Target};
 
@@ -66,7 +66,7 @@ pub enum What {
 /// The state shared by all checks.
 pub(crate) struct Run {
     pub(crate) host: Host,
-    pub(crate) ear: Ear,
+    pub(crate) server: CallbackServer,
     /// The number that receives the messages.
     pub(crate) to: String,
     /// The group id without `@g.us`.
@@ -91,7 +91,11 @@ pub(crate) enum Whom {
 
 impl Run {
     /// Asks the host for the bot's number.
-    pub(crate) async fn new(target: &Target, host: Host, ear: Ear) -> Result<Self, StartError> {
+    pub(crate) async fn new(
+        target: &Target,
+        host: Host,
+        server: CallbackServer,
+    ) -> Result<Self, StartError> {
         let not_ready = |failure: Failure| match failure {
             Failure::Broken(why) | Failure::Skipped(why) => StartError::NotReady(why),
         };
@@ -102,8 +106,8 @@ impl Run {
             .to_owned();
         Ok(Self {
             host,
-            marker: ear.marker().to_owned(),
-            ear,
+            marker: server.marker().to_owned(),
+            server,
             to: target.to.clone(),
             group: target.group.trim_end_matches("@g.us").to_owned(),
             own,

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{CARD, CARD_NAME, document, waviro};
 use crate::Check;
 use crate::answer::Failure;
-use crate::ear::Call;
+use crate::callback_server::Call;
 use crate::run::{Run, What, Whom};
 
 pub(super) fn checks() -> Vec<Check> {
@@ -16,30 +16,30 @@ pub(super) fn checks() -> Vec<Check> {
             |run| {
                 Box::pin(async {
                     let id = text(run, "text").await?;
-                    told(run, "text", &id, 3).await
+                    received(run, "text", &id, 3).await
                 })
             },
         ),
         document("callback.media", "a file's notifyurl too", |run| {
             Box::pin(async {
-                let (file, caption) = (run.ear.file("foto.jpg")?, run.words("Foto"));
-                let url = run.ear.notify_url("media")?;
+                let (file, caption) = (run.server.file("foto.jpg")?, run.words("Foto"));
+                let url = run.server.notify_url("media")?;
                 let body = json!({"nohp": run.to, "mediaurl": file.url, "pesan": caption, "notifyurl": url});
                 let photo = What::file(&file, "image", &caption);
                 let id = run.deliver("sendmedia", &body, Whom::Person, photo).await?;
-                told(run, "media", &id, 3).await
+                received(run, "media", &id, 3).await
             })
         }),
         document("callback.contact", "a contact's notifyurl too", |run| {
             Box::pin(async {
-                let (name, url) = (run.words(CARD_NAME), run.ear.notify_url("contact")?);
+                let (name, url) = (run.words(CARD_NAME), run.server.notify_url("contact")?);
                 let contact = json!({"name": name, "numbers": CARD});
                 let body = json!({"nohp": run.to, "contact": contact, "notifyurl": url});
                 let card = What::card(&name, &CARD);
                 let id = run
                     .deliver("sendcontact", &body, Whom::Person, card)
                     .await?;
-                told(run, "contact", &id, 3).await
+                received(run, "contact", &id, 3).await
             })
         }),
         document(
@@ -47,24 +47,27 @@ pub(super) fn checks() -> Vec<Check> {
             "for a group it is told no more than that it was sent",
             |run| {
                 Box::pin(async {
-                    let (text, url) = (run.words("Test kirim text"), run.ear.notify_url("group")?);
+                    let (text, url) = (
+                        run.words("Test kirim text"),
+                        run.server.notify_url("group")?,
+                    );
                     let body = json!({"groupid": run.group, "pesan": text, "notifyurl": url});
                     let sent = What::text(&text);
                     let id = run
                         .deliver("sendwatogroup", &body, Whom::Group, sent)
                         .await?;
-                    told(run, "group", &id, 1).await?;
+                    received(run, "group", &id, 1).await?;
                     another(run, "group-after").await?;
-                    told(run, "group", &id, 1).await
+                    received(run, "group", &id, 1).await
                 })
             },
         ),
         waviro("callback.order", "acks never go back", |run| {
             Box::pin(async {
                 let id = text(run, "order").await?;
-                told(run, "order", &id, 3).await?;
+                received(run, "order", &id, 3).await?;
                 another(run, "order-after").await?;
-                told(run, "order", &id, 3).await
+                received(run, "order", &id, 3).await
             })
         }),
         waviro(
@@ -72,12 +75,12 @@ pub(super) fn checks() -> Vec<Check> {
             "a notifyurl that fails is told again, the same",
             |run| {
                 Box::pin(async {
-                    run.ear.refuse("again", 1);
+                    run.server.refuse("again", 1);
                     let id = text(run, "again").await?;
-                    let calls = run.ear.wait("again", |calls| calls.len() >= 2).await;
+                    let calls = run.server.wait("again", |calls| calls.len() >= 2).await;
                     match &calls[..] {
                         [first, second, ..] if first.body == second.body => {
-                            told(run, "again", &id, 3).await
+                            received(run, "again", &id, 3).await
                         }
                         _ => Err(wrong(
                             &calls,
@@ -92,7 +95,7 @@ pub(super) fn checks() -> Vec<Check> {
 
 /// Sends a text with the notifyurl `name` and returns the message id.
 async fn text(run: &Run, name: &str) -> Result<String, Failure> {
-    let (text, url) = (run.words("Test kirim text"), run.ear.notify_url(name)?);
+    let (text, url) = (run.words("Test kirim text"), run.server.notify_url(name)?);
     let body = json!({"nohp": run.to, "pesan": text, "notifyurl": url});
     run.deliver("sendwa", &body, Whom::Person, What::text(&text))
         .await
@@ -102,12 +105,12 @@ async fn text(run: &Run, name: &str) -> Result<String, Failure> {
 /// by then.
 async fn another(run: &Run, name: &str) -> Result<(), Failure> {
     let id = text(run, name).await?;
-    told(run, name, &id, 3).await
+    received(run, name, &id, 3).await
 }
 
 /// Waits until a callback reports the message as sent, and compares all calls with the API
 /// document.
-async fn told(run: &Run, name: &str, id: &str, most: i64) -> Result<(), Failure> {
+async fn received(run: &Run, name: &str, id: &str, most: i64) -> Result<(), Failure> {
     let sent = |calls: &[Call]| {
         calls
             .iter()
@@ -115,7 +118,7 @@ async fn told(run: &Run, name: &str, id: &str, most: i64) -> Result<(), Failure>
     };
     // A wrong call fails the check at once, without waiting for the missing calls.
     let enough = |calls: &[Call]| sent(calls) || calls.iter().any(|call| call.ack(id).is_none());
-    let calls = run.ear.wait(name, enough).await;
+    let calls = run.server.wait(name, enough).await;
     if !calls.iter().all(Call::is_readable) {
         return Err(wrong(
             &calls,

@@ -37,7 +37,7 @@ pub(super) fn checks() -> Vec<Check> {
         document("group.media", "the sample of a file, as its kind", |run| {
             Box::pin(async {
                 for (name, kind) in [("daftar.pdf", "document"), ("foto.jpg", "image")] {
-                    let (file, caption) = (run.ear.file(name)?, run.words("Test kirim text"));
+                    let (file, caption) = (run.server.file(name)?, run.words("Test kirim text"));
                     let body =
                         json!({"groupid": run.group, "mediaurl": file.url, "pesan": caption});
                     run.deliver(
@@ -56,7 +56,7 @@ pub(super) fn checks() -> Vec<Check> {
             "a file above 16 MB is refused",
             |run| {
                 Box::pin(async {
-                    let file = run.ear.file("besar.pdf")?;
+                    let file = run.server.file("besar.pdf")?;
                     refuses(
                         run,
                         "sendmediatogroup",

@@ -248,7 +248,7 @@ pub(super) fn checks() -> Vec<Check> {
 /// Returns a body that every endpoint accepts, so that only the key can be wrong. If the host
 /// cannot reach this listener, the file does not exist.
 fn whole(run: &Run) -> Value {
-    let file = run.ear.file("foto.jpg").map(|file| file.url);
+    let file = run.server.file("foto.jpg").map(|file| file.url);
     json!({
         "nohp": run.to, "groupid": run.group, "pesan": run.words("Test"),
         "mediaurl": file.unwrap_or_else(|_| "https://yourdomain/foto.jpg".to_owned()),

@@ -42,7 +42,7 @@ pub(super) fn checks() -> Vec<Check> {
                         // A text in between, because the same file twice in a row would be a
                         // duplicate.
                         run.text(&run.words("Berkas berikut")).await?;
-                        let file = run.ear.file("daftar.pdf")?;
+                        let file = run.server.file("daftar.pdf")?;
                         let body = json!({"nohp": run.to, "mediaurl": file.url, "pesan": caption});
                         run.deliver(
                             "sendmedia",
@@ -73,7 +73,7 @@ pub(super) fn checks() -> Vec<Check> {
             "a mediaurl that sends on is followed",
             |run| {
                 Box::pin(async {
-                    let (photo, moved) = (run.ear.file("foto.jpg")?, run.ear.file("pindah")?);
+                    let (photo, moved) = (run.server.file("foto.jpg")?, run.server.file("pindah")?);
                     let caption = run.words("Pindah");
                     let body = json!({"nohp": run.to, "mediaurl": moved.url, "pesan": caption});
                     run.deliver(
@@ -103,7 +103,7 @@ pub(super) fn checks() -> Vec<Check> {
             "the same file to the same number twice running is refused",
             |run| {
                 Box::pin(async {
-                    let (file, caption) = (run.ear.file("foto.jpg")?, run.words("Dua kali"));
+                    let (file, caption) = (run.server.file("foto.jpg")?, run.words("Dua kali"));
                     let body = json!({"nohp": run.to, "mediaurl": file.url, "pesan": caption});
                     run.deliver(
                         "sendmedia",
@@ -165,7 +165,7 @@ pub(super) fn checks() -> Vec<Check> {
             "without nohp or mediaurl, or with one null or empty: refused",
             |run| {
                 Box::pin(async {
-                    let file = run.ear.file("foto.jpg")?;
+                    let file = run.server.file("foto.jpg")?;
                     let body =
                         json!({"nohp": run.to, "mediaurl": file.url, "pesan": run.words("Test")});
                     super::requires(run, "sendmedia", &body, &["nohp", "mediaurl"]).await
@@ -177,7 +177,7 @@ pub(super) fn checks() -> Vec<Check> {
             "a number that is not on WhatsApp is refused",
             |run| {
                 Box::pin(async {
-                    let file = run.ear.file("foto.jpg")?;
+                    let file = run.server.file("foto.jpg")?;
                     refuses(
                         run,
                         "sendmedia",
@@ -196,7 +196,7 @@ async fn sends(
     kind: &'static str,
     caption: Option<&str>,
 ) -> Result<(), Failure> {
-    let file = run.ear.file(name)?;
+    let file = run.server.file(name)?;
     let caption = caption
         .map(|caption| run.words(caption))
         .unwrap_or_default();
@@ -220,7 +220,7 @@ async fn sends_without_caption(run: &Run, name: &str, kind: &'static str) -> Res
 }
 
 async fn refuses_file(run: &Run, name: &str) -> Result<(), Failure> {
-    let file = run.ear.file(name)?;
+    let file = run.server.file(name)?;
     refuses_url(run, json!(file.url)).await
 }
 

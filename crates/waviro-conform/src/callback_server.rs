@@ -47,7 +47,7 @@ pub(crate) struct Call {
 }
 
 /// The checks' access to the server.
-pub(crate) struct Ear {
+pub(crate) struct CallbackServer {
     base: Option<String>,
     patience: Duration,
     book: Arc<Book>,
@@ -60,10 +60,10 @@ struct Book {
     calls: Mutex<HashMap<String, Vec<Call>>>,
     /// The number of calls per name still to be answered with 500.
     refusals: Mutex<HashMap<String, usize>>,
-    news: Notify,
+    called: Notify,
 }
 
-impl Ear {
+impl CallbackServer {
     /// Binds the listener. The caller must poll the returned future as long as checks run.
     pub(crate) async fn open(
         target: &Target,
@@ -79,7 +79,7 @@ impl Ear {
             marker: hex::encode(rand::random::<[u8; 4]>()),
             calls: Mutex::default(),
             refusals: Mutex::default(),
-            news: Notify::new(),
+            called: Notify::new(),
         });
         let router = Router::new()
             .route("/kabar/{name}", any(notified))
@@ -123,11 +123,11 @@ impl Ear {
     pub(crate) async fn wait(&self, name: &str, enough: impl Fn(&[Call]) -> bool) -> Vec<Call> {
         let waiting = async {
             loop {
-                let news = self.book.news.notified();
+                let called = self.book.called.notified();
                 if enough(&self.calls(name)) {
                     return;
                 }
-                news.await;
+                called.await;
             }
         };
         let _ = tokio::time::timeout(self.patience, waiting).await;
@@ -159,19 +159,20 @@ impl Ear {
 impl Call {
     /// Returns the ack if the body has exactly the two documented fields and names this message.
     pub(crate) fn ack(&self, id: &str) -> Option<i64> {
-        let told: Value = serde_json::from_slice(&self.body).ok()?;
-        let told = told.as_object().filter(|told| told.len() == 2)?;
-        (told.get("msgid")?.as_str()? == id).then(|| told.get("ack")?.as_i64())?
+        let fields: Value = serde_json::from_slice(&self.body).ok()?;
+        let fields = fields.as_object().filter(|fields| fields.len() == 2)?;
+        (fields.get("msgid")?.as_str()? == id).then(|| fields.get("ack")?.as_i64())?
     }
 
     /// Returns whether a PHP script can read the call: a POST with a JSON body and a
     /// Content-Length.
     pub(crate) fn is_readable(&self) -> bool {
-        let says = |name: &HeaderName| self.headers.get(name).and_then(|value| value.to_str().ok());
+        let header =
+            |name: &HeaderName| self.headers.get(name).and_then(|value| value.to_str().ok());
         self.method == Method::POST
-            && says(&CONTENT_TYPE).is_some_and(|text| text.starts_with("application/json"))
-            && says(&CONTENT_LENGTH).is_some()
-            && says(&TRANSFER_ENCODING).is_none()
+            && header(&CONTENT_TYPE).is_some_and(|text| text.starts_with("application/json"))
+            && header(&CONTENT_LENGTH).is_some()
+            && header(&TRANSFER_ENCODING).is_none()
     }
 }
 
@@ -227,7 +228,7 @@ async fn notified(
         body,
     };
     lock(&book.calls).entry(name).or_default().push(call);
-    book.news.notify_waiters();
+    book.called.notify_waiters();
     if refused {
         StatusCode::INTERNAL_SERVER_ERROR
     } else {

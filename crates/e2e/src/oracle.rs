@@ -52,7 +52,9 @@ pub fn evidence<'l>(violation: &Violation, log: &'l [Entry]) -> Vec<&'l Entry> {
         }
     }
     let of = |entry: &&Entry| match &entry.seen {
-        Seen::Asked { face, .. } | Seen::Heard { face } => names.contains(face.as_str()),
+        Seen::Requested { face, .. } | Seen::EventReceived { face } => {
+            names.contains(face.as_str())
+        }
         Seen::Accepted { request, .. }
         | Seen::Refused { request, .. }
         | Seen::Unanswered { request } => book
@@ -63,7 +65,7 @@ pub fn evidence<'l>(violation: &Violation, log: &'l [Entry]) -> Vec<&'l Entry> {
         | Seen::ServerAcked { id, .. }
         | Seen::Shown { id, .. }
         | Seen::Reached { id, .. }
-        | Seen::Told { id, .. }
+        | Seen::CalledBack { id, .. }
         | Seen::KeyReused { id } => names.contains(id.as_str()),
         Seen::Question { face, answers, .. } => {
             names.contains(face.as_str()) || answers.iter().any(|it| names.contains(it.as_str()))
@@ -83,7 +85,10 @@ pub fn shortest(violation: &Violation, log: &[Entry]) -> Vec<Entry> {
     let mut at = kept.len();
     while at > 0 {
         at -= 1;
-        let stays = matches!(kept[at].seen, Seen::Asked { .. } | Seen::Accepted { .. });
+        let stays = matches!(
+            kept[at].seen,
+            Seen::Requested { .. } | Seen::Accepted { .. }
+        );
         let without: Vec<Entry> = [&kept[..at], &kept[at + 1..]].concat();
         let same = |found: &Violation| found == violation;
         if !stays && judge(&without).iter().any(same) {
@@ -129,7 +134,7 @@ pub fn judge(log: &[Entry]) -> Vec<Violation> {
 }
 
 #[derive(Default)]
-struct Asked<'l> {
+struct SendRequest<'l> {
     face: &'l str,
     phones: &'l [String],
     notify: bool,
@@ -141,7 +146,7 @@ struct Asked<'l> {
 /// The log, indexed for the rules.
 #[derive(Default)]
 struct Book<'l> {
-    asked: BTreeMap<u64, Asked<'l>>,
+    asked: BTreeMap<u64, SendRequest<'l>>,
     /// The stanza ids with the log position of each first appearance.
     framed: BTreeMap<&'l str, usize>,
     acked: BTreeSet<&'l str>,
@@ -164,7 +169,7 @@ impl<'l> Book<'l> {
         let mut book = Self::default();
         for (place, entry) in log.iter().enumerate() {
             match &entry.seen {
-                Seen::Asked {
+                Seen::Requested {
                     request,
                     face,
                     phones,
@@ -199,14 +204,14 @@ impl<'l> Book<'l> {
                     let reached = book.reached.entry(id).or_insert(0);
                     *reached = (*reached).max(*stage);
                 }
-                Seen::Told { id, ack } => book.told.entry(id).or_default().push(*ack),
+                Seen::CalledBack { id, ack } => book.told.entry(id).or_default().push(*ack),
                 Seen::Question {
                     face,
                     phone,
                     answers,
                 } => book.questions.push((face, phone, answers)),
                 Seen::KeyReused { id } => book.reused.push(id),
-                Seen::Heard { face } => drop(book.heard.insert(face)),
+                Seen::EventReceived { face } => drop(book.heard.insert(face)),
                 Seen::Crowd { most } => book.crowd = book.crowd.max(*most),
                 Seen::Missed { count } => book.missed += count,
                 Seen::Fault { what } => {
@@ -232,7 +237,7 @@ impl<'l> Book<'l> {
         accepted.chain(shown).collect()
     }
 
-    fn accepted(&self) -> impl Iterator<Item = (&'l str, &Asked<'l>)> {
+    fn accepted(&self) -> impl Iterator<Item = (&'l str, &SendRequest<'l>)> {
         let accepted = self.asked.values();
         accepted.filter_map(|asked| Some((asked.accepted?, asked)))
     }

@@ -205,11 +205,11 @@ impl Counts {
                     let began = asked.get(request).copied().unwrap_or(entry.at);
                     counts.slowest = counts.slowest.max(entry.at - began);
                 }
-                Seen::Asked { request, .. } => drop(asked.insert(*request, entry.at)),
+                Seen::Requested { request, .. } => drop(asked.insert(*request, entry.at)),
                 _ => {}
             }
             match &entry.seen {
-                Seen::Asked { .. } => counts.asked += 1,
+                Seen::Requested { .. } => counts.asked += 1,
                 Seen::Accepted { .. } => counts.accepted += 1,
                 Seen::Refused { .. } => counts.refused += 1,
                 Seen::Unanswered { .. } => counts.unanswered += 1,
@@ -217,7 +217,7 @@ impl Counts {
                     counts.framed += 1;
                     counts.repeated += usize::from(!framed.insert(id));
                 }
-                Seen::Told { .. } => counts.told += 1,
+                Seen::CalledBack { .. } => counts.told += 1,
                 Seen::Question { .. } => counts.questions += 1,
                 Seen::Fault { .. } => counts.faults += 1,
                 _ => {}

@@ -18,7 +18,7 @@ pub struct Entry {
 pub enum Seen {
     /// The load requests a message. Concurrent requests with the same face have the same content
     /// and the same chat.
-    Asked {
+    Requested {
         /// The request's number.
         request: u64,
         /// The expected face on the phones.
@@ -76,7 +76,7 @@ pub enum Seen {
         stage: i64,
     },
     /// The receiver answered a callback with a 2xx status.
-    Told {
+    CalledBack {
         /// The message's id.
         id: String,
         /// The reported stage.
@@ -92,7 +92,7 @@ pub enum Seen {
         answers: Vec<String>,
     },
     /// A subscriber received the event for a customer's message.
-    Heard {
+    EventReceived {
         /// The content of the customer's message.
         face: String,
     },

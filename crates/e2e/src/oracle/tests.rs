@@ -10,7 +10,7 @@ fn at(seen: Vec<Seen>) -> Vec<Entry> {
 }
 
 fn asked(request: u64, face: &str) -> Seen {
-    Seen::Asked {
+    Seen::Requested {
         request,
         face: face.to_owned(),
         phones: vec!["62813".to_owned()],
@@ -47,7 +47,7 @@ fn reached(id: &str, stage: i64) -> Seen {
 
 fn told(id: &str, ack: i64) -> Seen {
     let id = id.to_owned();
-    Seen::Told { id, ack }
+    Seen::CalledBack { id, ack }
 }
 
 fn question(answers: &[&str]) -> Seen {
@@ -60,7 +60,7 @@ fn question(answers: &[&str]) -> Seen {
 
 fn heard(face: &str) -> Seen {
     let face = face.to_owned();
-    Seen::Heard { face }
+    Seen::EventReceived { face }
 }
 
 fn nacked(id: &str) -> Seen {

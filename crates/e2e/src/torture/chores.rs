@@ -10,7 +10,7 @@ use wa_sim::{Drop, MediaKind, OutgoingMedia, Phone, PhoneSpec, Sim};
 
 use super::load::Book;
 use super::log::Log;
-use super::receiver::{Ear, Manner, pause};
+use super::receiver::{EndpointState, Manner, pause};
 use crate::gateway::Admin;
 use crate::oracle::Seen;
 use crate::spawn;
@@ -37,7 +37,7 @@ pub(super) struct Chores {
     pub(super) admin: Admin,
     pub(super) book: Arc<Book>,
     pub(super) sim: Arc<Sim>,
-    pub(super) ear: Ear,
+    pub(super) endpoints: EndpointState,
     pub(super) spare: Phone,
     pub(super) log: Log,
     pub(super) next: AtomicU64,
@@ -77,9 +77,9 @@ impl Chores {
                 }
                 "replay" | "replay_all" => self.replay_an_event().await,
                 "put_off" | "endpoint_fails" | "endpoint_works" | "claim" | "release" => {
-                    self.ear.behave(Manner::Fails);
+                    self.endpoints.behave(Manner::Fails);
                     pause(Duration::from_secs(2)).await;
-                    self.ear.behave(Manner::Works);
+                    self.endpoints.behave(Manner::Works);
                     pause(Duration::from_millis(500)).await;
                 }
                 "remind" => {
@@ -109,7 +109,7 @@ impl Chores {
 
     /// Resets the faults that would otherwise stay.
     pub(super) async fn calm(&self) {
-        self.ear.behave(Manner::Works);
+        self.endpoints.behave(Manner::Works);
         self.sim.faults().nack_next(0, 0);
         for device in self.sim.devices().await {
             self.sim.faults().stall(&device.id, false);
@@ -173,7 +173,7 @@ impl Chores {
     }
 
     async fn keep_a_rule(&self, n: u64) {
-        let rule = json!({"keyword": format!("aturan{n}"), "url": self.ear.hook()});
+        let rule = json!({"keyword": format!("aturan{n}"), "url": self.endpoints.hook()});
         let Some(rule) = self.made("/v1/bots/toko0/rules", rule).await else {
             return;
         };
@@ -184,7 +184,7 @@ impl Chores {
     }
 
     async fn keep_a_subscription(&self, n: u64) {
-        let wish = json!({"url": self.ear.events(), "kinds": ["bot.state"]});
+        let wish = json!({"url": self.endpoints.events(), "kinds": ["bot.state"]});
         let Some(id) = self.made("/v1/bots/toko0/subscriptions", wish).await else {
             return;
         };
@@ -227,7 +227,7 @@ impl Chores {
     /// Adds a rule whose endpoint answers 410.
     async fn rule_that_is_gone(&self, n: u64) {
         let word = format!("tutup{n}");
-        let rule = json!({"keyword": word, "url": self.ear.gone()});
+        let rule = json!({"keyword": word, "url": self.endpoints.gone()});
         let Some(rule) = self.made("/v1/bots/toko0/rules", rule).await else {
             return;
         };
@@ -240,7 +240,7 @@ impl Chores {
     }
 
     async fn subscription_that_is_gone(&self, n: u64) {
-        let wish = json!({"url": self.ear.gone(), "kinds": ["message.received"]});
+        let wish = json!({"url": self.endpoints.gone(), "kinds": ["message.received"]});
         let Some(id) = self.made("/v1/bots/toko0/subscriptions", wish).await else {
             return;
         };
@@ -315,7 +315,7 @@ impl Chores {
         match self.admin.try_call(method, path, body).await {
             Ok((500, _)) => {
                 let request = self.book.number();
-                self.log.see(Seen::Asked {
+                self.log.see(Seen::Requested {
                     request,
                     face: format!("{method} {path}"),
                     phones: Vec::new(),

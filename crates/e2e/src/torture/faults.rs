@@ -206,8 +206,8 @@ impl Fault {
 
 /// Makes the users' endpoint behave in one of these manners for a while.
 async fn misbehave(stage: &Stage, manners: &[Manner], span: Duration, chance: &mut StdRng) {
-    let ear = stage.receiver.ear();
-    ear.behave(manners[chance.random_range(0..manners.len())]);
+    let endpoints = stage.receiver.endpoints();
+    endpoints.behave(manners[chance.random_range(0..manners.len())]);
     pause(span).await;
-    ear.behave(Manner::Works);
+    endpoints.behave(Manner::Works);
 }

@@ -78,8 +78,8 @@ impl Load {
             owners: stage.owners.clone(),
             customers: stage.customers.clone(),
             groups: stage.groups.clone(),
-            notify: stage.receiver.ear().notify(),
-            gone: stage.receiver.ear().gone(),
+            notify: stage.receiver.endpoints().notify(),
+            gone: stage.receiver.endpoints().gone(),
             picture: stage.files.url("gambar.png"),
             document: stage.files.url("surat.pdf"),
             log: log.clone(),
@@ -279,7 +279,7 @@ impl Book {
     /// Sends the request and logs the outcome.
     pub(super) async fn put(&self, wish: Wish) {
         let request = self.number();
-        self.log.see(Seen::Asked {
+        self.log.see(Seen::Requested {
             request,
             face: wish.face,
             phones: wish.phones,

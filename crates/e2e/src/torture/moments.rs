@@ -69,8 +69,8 @@ pub(super) async fn end_at_each(
         } else {
             1
         };
-        let told = format!("{moment}*{times}");
-        stage.gateway.set_env("TORTURE_END_AT", Some(&told));
+        let value = format!("{moment}*{times}");
+        stage.gateway.set_env("TORTURE_END_AT", Some(&value));
         stage.gateway.start_process();
         let write = moment.trim_start_matches("before ");
         let write = write.trim_start_matches("after ");

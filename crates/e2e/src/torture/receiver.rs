@@ -49,13 +49,13 @@ pub(super) enum Manner {
 }
 
 pub(super) struct Receiver {
-    ear: Ear,
+    endpoints: EndpointState,
     server: JoinHandle<()>,
 }
 
 /// The state behind the endpoints, with the base URL.
 #[derive(Clone)]
-pub(super) struct Ear {
+pub(super) struct EndpointState {
     url: String,
     /// The gateway's base URL, for the links in its events.
     gateway: Arc<OnceLock<String>>,
@@ -70,7 +70,7 @@ impl Receiver {
     pub(super) async fn start(log: &Log) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
         let listener = listener.expect("a port");
-        let ear = Ear {
+        let endpoints = EndpointState {
             url: format!("http://{}", listener.local_addr().expect("an address")),
             gateway: Arc::default(),
             log: log.clone(),
@@ -80,22 +80,22 @@ impl Receiver {
             most: Arc::default(),
         };
         let app = Router::new()
-            .route("/notify", post(told))
-            .route("/hook", post(asked))
-            .route("/events", post(heard))
+            .route("/notify", post(callback))
+            .route("/hook", post(webhook))
+            .route("/events", post(event))
             .route("/gone", post(async || StatusCode::GONE))
-            .layer(middleware::from_fn_with_state(ear.clone(), count))
-            .with_state(ear.clone());
+            .layer(middleware::from_fn_with_state(endpoints.clone(), count))
+            .with_state(endpoints.clone());
         let server = spawn(async move { axum::serve(listener, app).await.expect("serves") });
-        Self { ear, server }
+        Self { endpoints, server }
     }
 
-    pub(super) fn ear(&self) -> &Ear {
-        &self.ear
+    pub(super) fn endpoints(&self) -> &EndpointState {
+        &self.endpoints
     }
 }
 
-impl Ear {
+impl EndpointState {
     pub(super) fn notify(&self) -> String {
         format!("{}/notify", self.url)
     }
@@ -137,10 +137,10 @@ impl Drop for Counted {
     }
 }
 
-async fn count(State(ear): State<Ear>, request: Request, next: Next) -> Response {
-    let now = ear.under_way.fetch_add(1, Ordering::SeqCst) + 1;
-    let _counted = Counted(Arc::clone(&ear.under_way));
-    ear.most.fetch_max(now, Ordering::SeqCst);
+async fn count(State(endpoints): State<EndpointState>, request: Request, next: Next) -> Response {
+    let now = endpoints.under_way.fetch_add(1, Ordering::SeqCst) + 1;
+    let _counted = Counted(Arc::clone(&endpoints.under_way));
+    endpoints.most.fetch_max(now, Ordering::SeqCst);
     next.run(request).await
 }
 
@@ -151,8 +151,11 @@ impl Drop for Receiver {
 }
 
 /// Applies the behaviour before a call is accepted. Returns `Err` if the call is not accepted.
-async fn meet(ear: &Ear) -> Result<(), Response> {
-    let manner = *ear.manner.lock().unwrap_or_else(PoisonError::into_inner);
+async fn meet(endpoints: &EndpointState) -> Result<(), Response> {
+    let manner = *endpoints
+        .manner
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     match manner {
         Manner::Works | Manner::Swallows => Ok(()),
         Manner::Slow => {
@@ -183,8 +186,11 @@ async fn meet(ear: &Ear) -> Result<(), Response> {
 }
 
 /// Applies the behaviour after a call is accepted: the answer may be withheld.
-fn part(ear: &Ear, answer: Response) -> Response {
-    let manner = *ear.manner.lock().unwrap_or_else(PoisonError::into_inner);
+fn part(endpoints: &EndpointState, answer: Response) -> Response {
+    let manner = *endpoints
+        .manner
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     if manner == Manner::Swallows {
         // An error in the body stream ends the connection without a complete answer.
         let cut = futures::stream::once(async {
@@ -195,22 +201,22 @@ fn part(ear: &Ear, answer: Response) -> Response {
     answer
 }
 
-async fn told(State(ear): State<Ear>, body: Bytes) -> Response {
-    if let Err(answer) = meet(&ear).await {
+async fn callback(State(endpoints): State<EndpointState>, body: Bytes) -> Response {
+    if let Err(answer) = meet(&endpoints).await {
         return answer;
     }
-    let told: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let (Some(id), Some(ack)) = (told["msgid"].as_str(), told["ack"].as_i64()) else {
+    let callback: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let (Some(id), Some(ack)) = (callback["msgid"].as_str(), callback["ack"].as_i64()) else {
         return StatusCode::BAD_REQUEST.into_response();
     };
     let id = id.to_owned();
-    ear.log.see(Seen::Told { id, ack });
-    part(&ear, StatusCode::OK.into_response())
+    endpoints.log.see(Seen::CalledBack { id, ack });
+    part(&endpoints, StatusCode::OK.into_response())
 }
 
 /// Accepts an event and downloads the linked file.
-async fn heard(State(ear): State<Ear>, body: Bytes) -> Response {
-    if let Err(answer) = meet(&ear).await {
+async fn event(State(endpoints): State<EndpointState>, body: Bytes) -> Response {
+    if let Err(answer) = meet(&endpoints).await {
         return answer;
     }
     let event: Value = serde_json::from_slice(&body).unwrap_or_default();
@@ -218,33 +224,35 @@ async fn heard(State(ear): State<Ear>, body: Bytes) -> Response {
         && let Some(text) = event["data"]["text"].as_str()
     {
         let face = text.to_owned();
-        ear.log.see(Seen::Heard { face });
+        endpoints.log.see(Seen::EventReceived { face });
     }
-    if let (Some(link), Some(gateway)) = (event["data"]["media"]["url"].as_str(), ear.gateway.get())
-    {
-        let loading = ear.http.get(format!("{gateway}{link}")).send();
+    if let (Some(link), Some(gateway)) = (
+        event["data"]["media"]["url"].as_str(),
+        endpoints.gateway.get(),
+    ) {
+        let loading = endpoints.http.get(format!("{gateway}{link}")).send();
         drop(spawn(async move { drop(loading.await) }));
     }
-    part(&ear, StatusCode::OK.into_response())
+    part(&endpoints, StatusCode::OK.into_response())
 }
 
 /// Replies to a question with two texts that contain the question, and to other messages with
 /// nothing.
-async fn asked(State(ear): State<Ear>, body: Bytes) -> Response {
-    if let Err(answer) = meet(&ear).await {
+async fn webhook(State(endpoints): State<EndpointState>, body: Bytes) -> Response {
+    if let Err(answer) = meet(&endpoints).await {
         return answer;
     }
-    let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let question = asked["data"][0].as_str().unwrap_or_default();
+    let webhook: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let question = webhook["data"][0].as_str().unwrap_or_default();
     if !question.starts_with(QUESTION) {
-        return part(&ear, StatusCode::OK.into_response());
+        return part(&endpoints, StatusCode::OK.into_response());
     }
     let items: Vec<Value> = answers(question)
         .into_iter()
         .map(|text| json!({"type": "message", "content": text}))
         .collect();
     let answer = json!({"success": true, "message": {"reply": items}});
-    part(&ear, axum::Json(answer).into_response())
+    part(&endpoints, axum::Json(answer).into_response())
 }
 
 /// The prefix of a question.

@@ -74,7 +74,7 @@ impl Stage {
         gateway.set_env("TORTURE_BUG", plan.bug.as_deref());
         gateway.run().await;
         let receiver = Receiver::start(log).await;
-        receiver.ear().belongs_to(gateway.url());
+        receiver.endpoints().belongs_to(gateway.url());
         let admin = gateway.admin().await;
         let (mut bots, mut owners, mut groups) = (Vec::new(), Vec::new(), Vec::new());
         for n in 0..BOTS {
@@ -83,10 +83,10 @@ impl Stage {
             let owner = sim.add_phone(owner).await;
             bots.push(gateway.linked_bot(&format!("toko{n}"), &owner).await);
             let rules = format!("/v1/bots/toko{n}/rules");
-            let rule = json!({"keyword": "", "url": receiver.ear().hook()});
+            let rule = json!({"keyword": "", "url": receiver.endpoints().hook()});
             admin.post(&rules, rule).await;
             let subscriptions = format!("/v1/bots/toko{n}/subscriptions");
-            let everything = json!({"url": receiver.ear().events(), "kinds": ["*"]});
+            let everything = json!({"url": receiver.endpoints().events(), "kinds": ["*"]});
             admin.post(&subscriptions, everything).await;
             let members: Vec<&str> = customers[..MEMBERS].iter().map(Phone::number).collect();
             let group = sim.create_group("Pelanggan", &number, &members).await;
@@ -138,7 +138,7 @@ impl Stage {
             if calm_since.is_some_and(|(since, _)| now - since > CALM) || now > end {
                 let sound = self.gateway.has_sound_database().await;
                 log.see(Seen::Crowd {
-                    most: self.receiver.ear().most(),
+                    most: self.receiver.endpoints().most(),
                 });
                 log.see(Seen::Settled {
                     pending,

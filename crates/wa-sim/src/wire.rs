@@ -61,7 +61,7 @@ pub struct WireStanza {
 
 /// A stanza in the log.
 #[derive(Debug)]
-pub(crate) struct Kept {
+pub(crate) struct LoggedStanza {
     number: u64,
     at_ms: u64,
     device: Arc<str>,
@@ -73,12 +73,12 @@ pub(crate) struct Kept {
 /// The newest stanzas, and the channel for new stanzas.
 pub(crate) struct WireLog {
     ring: Mutex<Ring>,
-    live: broadcast::Sender<Arc<Kept>>,
+    live: broadcast::Sender<Arc<LoggedStanza>>,
 }
 
 #[derive(Default)]
 struct Ring {
-    kept: VecDeque<Arc<Kept>>,
+    kept: VecDeque<Arc<LoggedStanza>>,
     bytes: usize,
     last: u64,
 }
@@ -105,7 +105,7 @@ impl WireLog {
         let mut ring = self.ring.lock();
         ring.last += 1;
         ring.bytes += wire.len();
-        let kept = Arc::new(Kept {
+        let kept = Arc::new(LoggedStanza {
             number: ring.last,
             at_ms,
             device,
@@ -126,13 +126,18 @@ impl WireLog {
     }
 
     /// Returns the logged stanzas, oldest first, and a receiver for the following stanzas.
-    pub(crate) fn follow(&self) -> (Vec<Arc<Kept>>, broadcast::Receiver<Arc<Kept>>) {
+    pub(crate) fn follow(
+        &self,
+    ) -> (
+        Vec<Arc<LoggedStanza>>,
+        broadcast::Receiver<Arc<LoggedStanza>>,
+    ) {
         let ring = self.ring.lock();
         (ring.kept.iter().cloned().collect(), self.live.subscribe())
     }
 }
 
-impl Kept {
+impl LoggedStanza {
     /// Returns the stanza as text.
     pub(crate) fn read(&self) -> WireStanza {
         let node = unpack_bytes(BytesMut::from(&self.wire[..])).and_then(OwnedNodeRef::new);

@@ -25,7 +25,7 @@ pub(super) struct Request {
     list: Option<List>,
     text: Option<String>,
     media: Option<Media>,
-    location: Option<Place>,
+    location: Option<LocationFields>,
     contact: Option<ContactCard>,
     contacts: Option<Vec<ContactCard>>,
     reaction: Option<Reaction>,
@@ -63,7 +63,7 @@ struct Media {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Place {
+struct LocationFields {
     latitude: f64,
     longitude: f64,
     name: Option<String>,

@@ -51,14 +51,14 @@ pub(crate) struct Account {
 /// The sent messages, kept for retries, and the companions with the phone's sender keys.
 #[derive(Default)]
 pub(crate) struct Sent {
-    kept: VecDeque<Kept>,
+    kept: VecDeque<SentMessage>,
     /// `group companion`, for each distributed sender key.
     pub(crate) distributed: HashSet<String>,
 }
 
 /// A sent message.
 #[derive(Clone)]
-pub(crate) struct Kept {
+pub(crate) struct SentMessage {
     pub(crate) id: String,
     /// The number or group id of the chat.
     pub(crate) chat: String,
@@ -67,14 +67,14 @@ pub(crate) struct Kept {
 }
 
 impl Sent {
-    pub(crate) fn keep(&mut self, kept: Kept) {
+    pub(crate) fn keep(&mut self, kept: SentMessage) {
         if self.kept.len() >= KEPT {
             self.kept.pop_front();
         }
         self.kept.push_back(kept);
     }
 
-    pub(crate) fn find(&self, id: &str) -> Option<Kept> {
+    pub(crate) fn find(&self, id: &str) -> Option<SentMessage> {
         self.kept.iter().rev().find(|kept| kept.id == id).cloned()
     }
 }

@@ -24,7 +24,7 @@ const SPARED: u8 = 2;
 
 /// A message that the phone could not decrypt, with the state of the retries.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Asked {
+pub(crate) struct RetryState {
     pub(crate) origin: Origin,
     /// The timestamp of the message, in seconds since 1970.
     pub(crate) timestamp: u64,
@@ -32,7 +32,7 @@ pub(crate) struct Asked {
 }
 
 /// The messages without a readable copy so far, by id.
-pub(crate) type Open = HashMap<String, Asked>;
+pub(crate) type Open = HashMap<String, RetryState>;
 
 /// Returns whether the fault can still apply to this message.
 pub(crate) fn may_fail(account: &Account, id: &str) -> bool {
@@ -51,7 +51,7 @@ pub(crate) fn ask(world: &Arc<World>, account: &Arc<Account>, delivery: &Deliver
         .lock()
         .asked
         .entry(delivery.id.clone())
-        .or_insert_with(|| Asked {
+        .or_insert_with(|| RetryState {
             origin: delivery.origin.clone(),
             timestamp: delivery.timestamp,
             count: 0,

@@ -15,7 +15,7 @@ use super::outgoing::{AnswerTo, ContactCard, Outgoing, SendError};
 use super::{Phone, content, digits};
 
 /// The chat of an outgoing message, as the sending phone sees the chat.
-pub(super) struct Place {
+pub(super) struct ChatContext {
     /// A number or a group id.
     pub(super) chat: String,
     pub(super) jid: Jid,
@@ -28,7 +28,7 @@ pub(super) struct Place {
 pub(super) fn message(
     phone: &Phone,
     outgoing: Outgoing,
-    place: &Place,
+    place: &ChatContext,
 ) -> Result<wa::Message, SendError> {
     Ok(match outgoing {
         Outgoing::Text(text) => content::text(&text),
@@ -119,14 +119,14 @@ fn wrapped(message: wa::Message) -> MessageField<wa::message::FutureProofMessage
 }
 
 /// Returns the message with an id in this chat of the phone.
-fn shown(phone: &Phone, place: &Place, id: &str) -> Result<InboxMessage, SendError> {
+fn shown(phone: &Phone, place: &ChatContext, id: &str) -> Result<InboxMessage, SendError> {
     let inbox = phone.account.inbox.lock();
     let found = inbox.find(&place.chat, id).cloned();
     found.ok_or_else(|| SendError::UnknownMessage(id.to_owned()))
 }
 
 /// Returns the key of a message, in the form used by the members of the chat.
-fn key(phone: &Phone, place: &Place, target: &InboxMessage) -> MessageField<wa::MessageKey> {
+fn key(phone: &Phone, place: &ChatContext, target: &InboxMessage) -> MessageField<wa::MessageKey> {
     MessageField::some(wa::MessageKey {
         remote_jid: Some(place.jid.to_string()),
         from_me: Some(target.from_me),
@@ -138,7 +138,7 @@ fn key(phone: &Phone, place: &Place, target: &InboxMessage) -> MessageField<wa::
     })
 }
 
-fn author(phone: &Phone, place: &Place, target: &InboxMessage) -> Option<String> {
+fn author(phone: &Phone, place: &ChatContext, target: &InboxMessage) -> Option<String> {
     let account = phone.world.account_by_number(&target.from)?;
     Some(account.jid(place.by_lid).to_string())
 }
@@ -146,7 +146,7 @@ fn author(phone: &Phone, place: &Place, target: &InboxMessage) -> Option<String>
 /// Builds a protocol message about a message of the phone's own account.
 fn protocol(
     phone: &Phone,
-    place: &Place,
+    place: &ChatContext,
     of: &str,
     kind: ProtocolType,
     new: MessageField<wa::Message>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::compose::{self, Place};
+use super::compose::{self, ChatContext};
 use super::{Account, Origin, Phone, digits, send};
 use crate::group::Group;
 use crate::stanza::receipt;
@@ -305,9 +305,9 @@ impl Phone {
             .ok_or(SendError::UnknownNumber(to))
     }
 
-    fn place(&self, peer: &Account) -> Place {
+    fn place(&self, peer: &Account) -> ChatContext {
         let by_lid = self.account.lid_migrated;
-        Place {
+        ChatContext {
             chat: peer.number.clone(),
             jid: peer.jid(by_lid),
             by_lid,
@@ -343,7 +343,7 @@ impl Phone {
         outgoing: impl Into<Outgoing> + Send,
     ) -> Result<String, SendError> {
         let group = self.group(group)?;
-        let place = Place {
+        let place = ChatContext {
             chat: group.id().to_owned(),
             jid: group.jid(),
             by_lid: group.by_lid(),

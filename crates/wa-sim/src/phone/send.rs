@@ -7,7 +7,7 @@ use wacore::messages::MessageUtils;
 use waproto::buffa::MessageField;
 use waproto::whatsapp as wa;
 
-use super::account::Kept;
+use super::account::SentMessage;
 use super::receive::{self, Delivery, Parts};
 use super::signal::Bundle;
 use super::transmit::{Envelope, Part, transmit};
@@ -268,7 +268,7 @@ pub(crate) fn resend(
 }
 
 fn keep(from: &Account, id: &str, chat: &str, is_group: bool, message: &Arc<wa::Message>) {
-    from.sent.lock().keep(Kept {
+    from.sent.lock().keep(SentMessage {
         id: id.to_owned(),
         chat: chat.to_owned(),
         is_group,

@@ -142,7 +142,7 @@ impl Route {
             Self::Nowhere => {}
             Self::Direct(chat) => {
                 for (target, encs) in &parcels {
-                    pass_to_device(session, node, id, target, encs, &Place::Direct(chat));
+                    pass_to_device(session, node, id, target, encs, &ChatRef::Direct(chat));
                 }
             }
             Self::Group(group) => {
@@ -153,7 +153,7 @@ impl Route {
                 };
                 if shared.is_empty() {
                     for (target, encs) in &parcels {
-                        pass_to_device(session, node, id, target, encs, &Place::Group(group));
+                        pass_to_device(session, node, id, target, encs, &ChatRef::Group(group));
                     }
                     return;
                 }
@@ -172,7 +172,7 @@ impl Route {
                         }
                         let mut encs = parcels.remove(&target).unwrap_or_default();
                         encs.extend(shared.iter().copied());
-                        pass_to_device(session, node, id, &target, &encs, &Place::Group(group));
+                        pass_to_device(session, node, id, &target, &encs, &ChatRef::Group(group));
                     }
                 }
             }
@@ -181,7 +181,7 @@ impl Route {
 }
 
 /// The chat of a message, as the sender sees the chat.
-enum Place<'a> {
+enum ChatRef<'a> {
     Direct(&'a Arc<Account>),
     Group(&'a Arc<Group>),
 }
@@ -243,7 +243,7 @@ fn pass_to_device(
     id: &str,
     (number, device): &Target,
     encs: &[&NodeRef<'_>],
-    place: &Place<'_>,
+    place: &ChatRef<'_>,
 ) {
     let Some(account) = session.world.account_by_number(number) else {
         return;
@@ -263,7 +263,7 @@ fn pass_to_phone(
     id: &str,
     account: &Arc<Account>,
     encs: &[&NodeRef<'_>],
-    place: &Place<'_>,
+    place: &ChatRef<'_>,
 ) {
     let encs = encs
         .iter()
@@ -278,13 +278,13 @@ fn pass_to_phone(
     let (by_lid, group) = match place {
         // The receipt names the reader as the sender addressed the reader: by LID or by phone
         // number.
-        Place::Direct(_) => (
+        ChatRef::Direct(_) => (
             node.get_attr("to")
                 .and_then(wacore_binary::node::ValueRef::to_jid)
                 .is_some_and(|to| to.is_lid()),
             None,
         ),
-        Place::Group(group) => (group.by_lid(), Some(group.id().to_owned())),
+        ChatRef::Group(group) => (group.by_lid(), Some(group.id().to_owned())),
     };
     let origin = Origin {
         number: session.account.number.clone(),
@@ -309,7 +309,7 @@ fn forwarded(
     id: &str,
     reader: &Account,
     encs: &[&NodeRef<'_>],
-    place: &Place<'_>,
+    place: &ChatRef<'_>,
 ) -> Node {
     let sender: &Companion = &session.companion;
     let mut message = NodeBuilder::new("message")
@@ -327,8 +327,8 @@ fn forwarded(
     }
     let lid = reader.lid_migrated;
     message = match place {
-        Place::Group(group) => group.address(message, &session.account, sender.device),
-        Place::Direct(chat) => {
+        ChatRef::Group(group) => group.address(message, &session.account, sender.device),
+        ChatRef::Direct(chat) => {
             let message = message.attr("from", sender.jid(lid));
             if reader.number == session.account.number {
                 let message = message.attr("recipient", chat.jid(lid));

@@ -10,7 +10,7 @@ use crate::companion::Companion;
 use crate::event::SimEvent;
 use crate::iq::prekeys;
 use crate::offline::Class;
-use crate::phone::asking::Asked;
+use crate::phone::asking::RetryState;
 use crate::phone::{Account, Origin, send};
 use crate::world::World;
 
@@ -49,7 +49,7 @@ pub(crate) fn retry_from_phone(
     world: &Arc<World>,
     account: &Arc<Account>,
     id: &str,
-    asked: &Asked,
+    asked: &RetryState,
 ) {
     let keys = account.signal.lock().bundle();
     let mut children = vec![

@@ -16,11 +16,11 @@ mod frame;
 mod guard;
 mod link;
 mod live;
-mod look;
 mod me;
 mod message;
 mod message_row;
 mod messages;
+mod preferences;
 mod rows;
 mod rule;
 mod rules;
@@ -112,7 +112,7 @@ pub fn router(dashboard: &Arc<Dashboard>) -> Router {
         .route("/login", get(entry::ask).post(entry::log_in))
         .route("/logout", post(entry::log_out))
         .route("/setup", get(entry::set_up).post(entry::make_first))
-        .route("/look", post(look::change))
+        .route("/look", post(preferences::change))
         .route("/live", get(live::stream))
         .route("/bots/{bot}", get(bot::show).post(bot::change))
         .route("/bots/{bot}/link", get(link::show).post(link::act))

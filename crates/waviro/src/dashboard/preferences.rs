@@ -16,7 +16,7 @@ const KEPT_S: u32 = 365 * 24 * 3600;
 
 /// Stores the choices of the form and redirects back to the form's page.
 pub(super) async fn change(State(shared): State<Arc<Shared>>, form: Form) -> Response {
-    let wishes = [
+    let choices = [
         (LANGUAGE, form.get("lang"), ["id", "en"].as_slice()),
         (
             THEME,
@@ -25,9 +25,9 @@ pub(super) async fn change(State(shared): State<Arc<Shared>>, form: Form) -> Res
         ),
     ];
     let base = &shared.base;
-    let cookies = wishes.into_iter().filter_map(|(name, wish, known)| {
-        let wish = wish.filter(|wish| known.contains(wish))?;
-        let text = format!("{name}={wish}; Path={base}/; Max-Age={KEPT_S}; SameSite=Lax");
+    let cookies = choices.into_iter().filter_map(|(name, choice, known)| {
+        let choice = choice.filter(|choice| known.contains(choice))?;
+        let text = format!("{name}={choice}; Path={base}/; Max-Age={KEPT_S}; SameSite=Lax");
         Some((SET_COOKIE, text))
     });
     let cookies: Vec<_> = cookies.collect();

@@ -11,6 +11,7 @@ mod causes;
 mod deliveries;
 mod delivery;
 mod entry;
+mod errors;
 mod form;
 mod frame;
 mod guard;
@@ -31,7 +32,6 @@ mod start;
 mod state;
 mod user;
 mod users;
-mod wrong;
 
 use std::hash::RandomState;
 use std::sync::{Arc, OnceLock};
@@ -154,7 +154,7 @@ pub fn router(dashboard: &Arc<Dashboard>) -> Router {
         process: RandomState::new(),
     });
     let pages = pages
-        .fallback(wrong::nothing)
+        .fallback(errors::nothing)
         .layer(from_fn_with_state(Arc::clone(&shared), guard::guard));
     let home = async |State(shared): State<Arc<Shared>>| {
         Redirect::to(&format!("{}/dashboard", shared.base)).into_response()

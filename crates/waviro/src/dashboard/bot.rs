@@ -10,10 +10,10 @@ use serde_json::json;
 
 use super::Shared;
 use super::bots::BotRow;
+use super::errors::PageError;
 use super::form::Form;
 use super::frame::Frame;
 use super::session::Me;
-use super::wrong::Wrong;
 use crate::invisible::skeleton;
 use crate::v1::inside::Refused;
 
@@ -30,7 +30,7 @@ pub(super) async fn show(
     State(shared): State<Arc<Shared>>,
     me: Me,
     Path(bot): Path<i32>,
-) -> Result<Response, Wrong> {
+) -> Result<Response, PageError> {
     page(&shared, me, bot, None).await
 }
 
@@ -40,7 +40,7 @@ pub(super) async fn change(
     me: Me,
     Path(bot): Path<i32>,
     form: Form,
-) -> Result<Response, Wrong> {
+) -> Result<Response, PageError> {
     let path = format!("/v1/bots/{bot}");
     let (method, body, back) = match form.raw("do") {
         "rename" => {
@@ -59,7 +59,7 @@ pub(super) async fn change(
             }
             (Method::DELETE, None, me.frame.home.clone())
         }
-        _ => return Err(Wrong::BadForm),
+        _ => return Err(PageError::BadForm),
     };
     match shared.inside.ask(&me.caller, method, &path, body).await {
         Ok(_) => Ok(Redirect::to(&back).into_response()),
@@ -72,7 +72,7 @@ async fn page(
     me: Me,
     bot: i32,
     wrong: Option<Refused>,
-) -> Result<Response, Wrong> {
+) -> Result<Response, PageError> {
     let bot: BotRow = shared
         .inside
         .get(&me.caller, &format!("/v1/bots/{bot}"))

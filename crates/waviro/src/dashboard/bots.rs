@@ -10,12 +10,12 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::Shared;
+use super::errors::PageError;
 use super::form::Form;
 use super::frame::Frame;
 use super::session::Me;
 use super::start::Steps;
 use super::state::{Tone, explained, unreachable_explained};
-use super::wrong::Wrong;
 use crate::bots::why_unreachable_by_code as unreachable;
 use crate::v1::inside::Refused;
 
@@ -130,7 +130,7 @@ pub(super) async fn list(
     State(shared): State<Arc<Shared>>,
     me: Me,
     Query(asked): Query<BotsQuery>,
-) -> Result<Response, Wrong> {
+) -> Result<Response, PageError> {
     show(&shared, me, asked.q.trim(), "", None).await
 }
 
@@ -139,7 +139,7 @@ pub(super) async fn add(
     State(shared): State<Arc<Shared>>,
     mut me: Me,
     form: Form,
-) -> Result<Response, Wrong> {
+) -> Result<Response, PageError> {
     #[derive(Deserialize)]
     struct Added {
         bot: BotRow,
@@ -157,7 +157,7 @@ pub(super) async fn add(
     match added.await {
         Ok((added, before)) => {
             me.frame.repeated = before;
-            let added: Added = serde_json::from_value(added).map_err(|_| Wrong::Internal)?;
+            let added: Added = serde_json::from_value(added).map_err(|_| PageError::Internal)?;
             let page = NewBot {
                 frame: me.frame.clone(),
                 bot: added.bot,
@@ -175,7 +175,7 @@ async fn show(
     looked_for: &str,
     name: &str,
     wrong: Option<Refused>,
-) -> Result<Response, Wrong> {
+) -> Result<Response, PageError> {
     let (mut bots, mut path) = (Vec::new(), "/v1/bots?limit=100".to_owned());
     loop {
         let page: Page = shared.inside.get(&me.caller, &path).await?;

@@ -15,11 +15,11 @@ use url::{Url, form_urlencoded};
 use super::Shared;
 use super::bots::BotRow;
 use super::causes;
+use super::errors::PageError;
 use super::form::Form;
 use super::frame::Frame;
 use super::message_row::part;
 use super::session::Me;
-use super::wrong::Wrong;
 use crate::clock::{Millis, millis};
 use crate::store::lane;
 use crate::v1::inside::Refused;
@@ -140,7 +140,7 @@ pub(super) async fn list(
     me: Me,
     Path(bot): Path<i32>,
     Query(mut asked): Query<DeliveriesQuery>,
-) -> Result<Response, Wrong> {
+) -> Result<Response, PageError> {
     asked.q = asked.q.trim().to_owned();
     page(&shared, me, bot, asked, None, None).await
 }
@@ -151,7 +151,7 @@ pub(super) async fn act(
     mut me: Me,
     Path(bot): Path<i32>,
     form: Form,
-) -> Result<Response, Wrong> {
+) -> Result<Response, PageError> {
     let done = match form.raw("do") {
         "again" => again(&shared, &mut me, bot, &form).await.map(Done::Again),
         "on" => {
@@ -162,7 +162,7 @@ pub(super) async fn act(
             on.await
                 .map(|on| Done::On(on["due"].as_u64().unwrap_or_default()))
         }
-        _ => return Err(Wrong::BadForm),
+        _ => return Err(PageError::BadForm),
     };
     let (done, wrong) = match done {
         Ok(done) => (Some(done), None),
@@ -229,7 +229,7 @@ async fn page(
     asked: DeliveriesQuery,
     done: Option<Done>,
     wrong: Option<Refused>,
-) -> Result<Response, Wrong> {
+) -> Result<Response, PageError> {
     let inside = &shared.inside;
     let row: BotRow = inside.get(&me.caller, &format!("/v1/bots/{bot}")).await?;
     let query = asked.for_api(shared.clock.now());

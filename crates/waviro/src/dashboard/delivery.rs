@@ -14,10 +14,10 @@ use super::Shared;
 use super::bots::BotRow;
 use super::causes;
 use super::deliveries::DeliveryRow;
+use super::errors::PageError;
 use super::form::Form;
 use super::frame::Frame;
 use super::session::Me;
-use super::wrong::Wrong;
 use crate::v1::inside::Refused;
 
 /// A delivery with its attempts.
@@ -59,7 +59,7 @@ pub(super) async fn show(
     State(shared): State<Arc<Shared>>,
     me: Me,
     Path((bot, id)): Path<(i32, i64)>,
-) -> Result<Response, Wrong> {
+) -> Result<Response, PageError> {
     page(&shared, me, bot, id, None, None).await
 }
 
@@ -69,11 +69,11 @@ pub(super) async fn again(
     me: Me,
     Path((bot, id)): Path<(i32, i64)>,
     form: Form,
-) -> Result<Response, Wrong> {
+) -> Result<Response, PageError> {
     let draft = match form.raw("do") {
         "again" => None,
         "edited" => Some(form.raw("body").replace("\r\n", "\n")),
-        _ => return Err(Wrong::BadForm),
+        _ => return Err(PageError::BadForm),
     };
     let mut body = json!({"reply": form.get("reply").is_some()});
     if let Some(draft) = &draft {
@@ -101,7 +101,7 @@ async fn page(
     id: i64,
     draft: Option<String>,
     wrong: Option<Refused>,
-) -> Result<Response, Wrong> {
+) -> Result<Response, PageError> {
     let inside = &shared.inside;
     let row: BotRow = inside.get(&me.caller, &format!("/v1/bots/{bot}")).await?;
     let path = format!("/v1/bots/{bot}/deliveries/{id}");

@@ -16,10 +16,10 @@ use sha2::{Digest, Sha256};
 use tracing::{info, warn};
 
 use super::Shared;
+use super::errors::PageError;
 use super::form::Form;
 use super::frame::{Frame, back_to};
 use super::session::{forget, keep, kept};
-use super::wrong::Wrong;
 use crate::http;
 use crate::store::UserRole;
 use crate::users::UserError;
@@ -102,8 +102,8 @@ pub(super) async fn ask(
     State(shared): State<Arc<Shared>>,
     frame: Frame,
     Query(asked): Query<LoginQuery>,
-) -> Result<Response, Wrong> {
-    if !shared.users.any().await.map_err(|_| Wrong::Internal)? {
+) -> Result<Response, PageError> {
+    if !shared.users.any().await.map_err(|_| PageError::Internal)? {
         return Ok(Redirect::to(&format!("{}/setup", frame.home)).into_response());
     }
     let page = Login {
@@ -122,7 +122,7 @@ pub(super) async fn log_in(
     frame: Frame,
     headers: HeaderMap,
     form: Form,
-) -> Result<Response, Wrong> {
+) -> Result<Response, PageError> {
     let name = form.get("name").unwrap_or_default();
     // Right passwords are counted too, which makes guessing a password too slow to be useful.
     let wrong = if shared.tries.count(from, name) {
@@ -138,7 +138,7 @@ pub(super) async fn log_in(
                 Failed::Wrong
             }
             Err(UserError::Busy) => Failed::Busy,
-            Err(_) => return Err(Wrong::Internal),
+            Err(_) => return Err(PageError::Internal),
         }
     } else {
         Failed::TooMany
@@ -156,10 +156,10 @@ pub(super) async fn log_in(
 pub(super) async fn log_out(
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
-) -> Result<Response, Wrong> {
+) -> Result<Response, PageError> {
     if let Some(session) = kept(&headers) {
         let done = shared.users.log_out(session).await;
-        done.map_err(|_| Wrong::Internal)?;
+        done.map_err(|_| PageError::Internal)?;
     }
     let cookies = forget(&shared.base).map(|cookie| (SET_COOKIE, cookie));
     let login = format!("{}/dashboard/login", shared.base);
@@ -171,8 +171,8 @@ pub(super) async fn set_up(
     State(shared): State<Arc<Shared>>,
     frame: Frame,
     Query(asked): Query<LoginQuery>,
-) -> Result<Response, Wrong> {
-    if shared.users.any().await.map_err(|_| Wrong::Internal)? {
+) -> Result<Response, PageError> {
+    if shared.users.any().await.map_err(|_| PageError::Internal)? {
         return Ok(Redirect::to(&format!("{}/login", frame.home)).into_response());
     }
     let wrong = (!shared.setup.is(&asked.token)).then_some(Failed::BadLink);
@@ -193,7 +193,7 @@ pub(super) async fn make_first(
     frame: Frame,
     headers: HeaderMap,
     form: Form,
-) -> Result<Response, Wrong> {
+) -> Result<Response, PageError> {
     let (token, name) = (form.raw("token"), form.get("name").unwrap_or_default());
     let password = form.raw("password");
     let made = if !shared.tries.count(from, "") {
@@ -215,14 +215,14 @@ pub(super) async fn make_first(
             Err(UserError::NotFirst | UserError::NameTaken) => {
                 return Ok(Redirect::to(&format!("{}/login", frame.home)).into_response());
             }
-            Err(_) => return Err(Wrong::Internal),
+            Err(_) => return Err(PageError::Internal),
         }
     };
     match made {
         Ok(user) => {
             info!(user = user.name, "the first user of the dashboard was made");
             let session = shared.users.begin(user.id).await;
-            let session = session.map_err(|_| Wrong::Internal)?;
+            let session = session.map_err(|_| PageError::Internal)?;
             let cookie = [(SET_COOKIE, keep(&session, &headers, &shared.base))];
             Ok((AppendHeaders(cookie), Redirect::to(&frame.home)).into_response())
         }

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use url::form_urlencoded;
 
 use super::Shared;
-use super::wrong::Wrong;
+use super::errors::PageError;
 use crate::http::{self, BodyFault};
 use crate::v1::inside::Refused;
 
@@ -47,14 +47,14 @@ impl Form {
 }
 
 impl FromRequest<Arc<Shared>> for Form {
-    type Rejection = Wrong;
+    type Rejection = PageError;
 
-    async fn from_request(request: Request, shared: &Arc<Shared>) -> Result<Self, Wrong> {
+    async fn from_request(request: Request, shared: &Arc<Shared>) -> Result<Self, PageError> {
         let body = http::read(request, shared.body)
             .await
             .map_err(|fault| match fault {
                 BodyFault::TooLarge => Refused::too_large().into(),
-                BodyFault::Incomplete => Wrong::BadForm,
+                BodyFault::Incomplete => PageError::BadForm,
             })?;
         let fields = form_urlencoded::parse(&body);
         Ok(Self(fields.into_owned().collect()))

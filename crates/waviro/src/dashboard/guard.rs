@@ -13,9 +13,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::Shared;
+use super::errors::PageError;
 use super::frame::Frame;
 use super::session::Seen;
-use super::wrong::Wrong;
 use crate::http::{self, Refusal, header};
 
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -34,7 +34,7 @@ pub(super) async fn guard(
     let seen = Seen::default();
     request.extensions_mut().insert(seen.clone());
     request.extensions_mut().insert(frame.clone());
-    let say = |wrong: &Wrong, id: &str| {
+    let say = |wrong: &PageError, id: &str| {
         let mut frame = frame.clone();
         frame.user = seen.user();
         wrong.respond(&frame, id)
@@ -43,11 +43,11 @@ pub(super) async fn guard(
     let mut response = if own {
         http::frame(request, next, &say).await
     } else {
-        say(&Wrong::ForeignForm, "")
+        say(&PageError::ForeignForm, "")
     };
     if response.status() == StatusCode::BAD_REQUEST && is_plain(&response) {
         // The path or the query matches no page of the dashboard.
-        response = say(&Wrong::Nothing, "");
+        response = say(&PageError::Nothing, "");
     }
     let headers = response.headers_mut();
     for (name, value) in [
@@ -85,7 +85,7 @@ fn is_own(headers: &HeaderMap) -> bool {
         .any(|name| header(headers, name) == Some(origin))
 }
 
-impl Refusal for Wrong {
+impl Refusal for PageError {
     const INTERNAL: Self = Self::Internal;
 
     fn code(&self) -> &'static str {
@@ -93,7 +93,7 @@ impl Refusal for Wrong {
     }
 }
 
-impl IntoResponse for Wrong {
+impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
         response.extensions_mut().insert(self);

@@ -13,11 +13,11 @@ use url::form_urlencoded;
 
 use super::Shared;
 use super::bots::BotRow;
+use super::errors::PageError;
 use super::form::Form;
 use super::frame::Frame;
 use super::send::as_number;
 use super::session::Me;
-use super::wrong::Wrong;
 use crate::v1::inside::Refused;
 
 /// The state of linking in the API's response.
@@ -74,7 +74,7 @@ pub(super) async fn show(
     State(shared): State<Arc<Shared>>,
     me: Me,
     Path(bot): Path<i32>,
-) -> Result<Response, Wrong> {
+) -> Result<Response, PageError> {
     page(&shared, me, bot, (None, String::new()), None).await
 }
 
@@ -84,7 +84,7 @@ pub(super) async fn act(
     me: Me,
     Path(bot): Path<i32>,
     form: Form,
-) -> Result<Response, Wrong> {
+) -> Result<Response, PageError> {
     let (inside, number) = (&shared.inside, form.raw("number").trim());
     let ask = async |what: &str, body| {
         let path = format!("/v1/bots/{bot}/{what}");
@@ -97,7 +97,7 @@ pub(super) async fn act(
             ask("pairing-code", Some(json!({ "number": number }))).await
         }
         "logout" => ask("logout", None).await,
-        _ => return Err(Wrong::BadForm),
+        _ => return Err(PageError::BadForm),
     };
     match done {
         Ok(answer) => {
@@ -120,7 +120,7 @@ pub(super) async fn picture(
     State(shared): State<Arc<Shared>>,
     me: Me,
     Path(bot): Path<i32>,
-) -> Result<Response, Wrong> {
+) -> Result<Response, PageError> {
     let path = format!("/v1/bots/{bot}/qr");
     let svg = shared
         .inside
@@ -135,7 +135,7 @@ async fn page(
     bot: i32,
     (typed, number): (Option<String>, String),
     wrong: Option<Refused>,
-) -> Result<Response, Wrong> {
+) -> Result<Response, PageError> {
     let inside = &shared.inside;
     let row: BotRow = inside.get(&me.caller, &format!("/v1/bots/{bot}")).await?;
     let linking = inside

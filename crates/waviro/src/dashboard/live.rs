@@ -18,8 +18,8 @@ use futures::stream;
 use serde::Deserialize;
 
 use super::Shared;
+use super::errors::PageError;
 use super::session::Me;
-use super::wrong::Wrong;
 use crate::clock::{Clock, Millis, millis};
 use crate::http::{NoPermit, Permit};
 
@@ -57,8 +57,8 @@ pub(super) async fn stream(
     State(shared): State<Arc<Shared>>,
     me: Me,
     Query(asked): Query<StreamQuery>,
-) -> Result<Response, Wrong> {
-    let user = me.frame.user.as_ref().ok_or(Wrong::Internal)?.id;
+) -> Result<Response, PageError> {
+    let user = me.frame.user.as_ref().ok_or(PageError::Internal)?.id;
     let reserved = if me.frame.is_admin() {
         0
     } else {

@@ -15,11 +15,11 @@ use tracing::{info, warn};
 
 use super::Shared;
 use super::entry::Caller;
+use super::errors::PageError;
 use super::form::Form;
 use super::frame::Frame;
 use super::session::{Me, keep};
 use super::users::role_word;
-use super::wrong::Wrong;
 use crate::store::UserRow;
 use crate::users::UserError;
 
@@ -54,7 +54,7 @@ pub(super) struct AccountQuery {
 }
 
 /// Shows the account.
-pub(super) async fn show(me: Me, Query(asked): Query<AccountQuery>) -> Result<Response, Wrong> {
+pub(super) async fn show(me: Me, Query(asked): Query<AccountQuery>) -> Result<Response, PageError> {
     page(&me, asked.done == "password", None)
 }
 
@@ -66,8 +66,8 @@ pub(super) async fn change(
     Caller(from): Caller,
     headers: HeaderMap,
     form: Form,
-) -> Result<Response, Wrong> {
-    let user = me.frame.user.clone().ok_or(Wrong::Internal)?;
+) -> Result<Response, PageError> {
+    let user = me.frame.user.clone().ok_or(PageError::Internal)?;
     let (old, new) = (form.raw("old"), form.raw("password"));
     // Counts the attempt before the password check: a stolen session must not allow guessing the
     // password.
@@ -77,7 +77,7 @@ pub(super) async fn change(
     let known = match shared.users.knows(from, &user.name, old).await {
         Ok(known) => known,
         Err(UserError::Busy) => return page(&me, false, Some(Failed::Busy)),
-        Err(_) => return Err(Wrong::Internal),
+        Err(_) => return Err(PageError::Internal),
     };
     if known != Some(user.id) {
         warn!("somebody who is logged in gave a wrong password");
@@ -90,20 +90,20 @@ pub(super) async fn change(
         Ok(()) => {}
         Err(UserError::BadPassword) => return page(&me, false, Some(Failed::BadPassword)),
         Err(UserError::Busy) => return page(&me, false, Some(Failed::Busy)),
-        Err(_) => return Err(Wrong::Internal),
+        Err(_) => return Err(PageError::Internal),
     }
     info!(
         user = user.name,
         "changed their password; their other sessions ended"
     );
     let session = shared.users.begin(user.id).await;
-    let session = session.map_err(|_| Wrong::Internal)?;
+    let session = session.map_err(|_| PageError::Internal)?;
     let cookie = [(SET_COOKIE, keep(&session, &headers, &shared.base))];
     let back = format!("{}/me?done=password", me.frame.home);
     Ok((AppendHeaders(cookie), Redirect::to(&back)).into_response())
 }
 
-fn page(me: &Me, done: bool, failed: Option<Failed>) -> Result<Response, Wrong> {
+fn page(me: &Me, done: bool, failed: Option<Failed>) -> Result<Response, PageError> {
     let status = match failed {
         None => StatusCode::OK,
         Some(Failed::Wrong) => StatusCode::FORBIDDEN,
@@ -112,7 +112,7 @@ fn page(me: &Me, done: bool, failed: Option<Failed>) -> Result<Response, Wrong> 
         Some(Failed::BadPassword | Failed::Differ) => StatusCode::UNPROCESSABLE_ENTITY,
     };
     let page = Page {
-        user: me.frame.user.clone().ok_or(Wrong::Internal)?,
+        user: me.frame.user.clone().ok_or(PageError::Internal)?,
         frame: me.frame.clone(),
         done,
         failed,

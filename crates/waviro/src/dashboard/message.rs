@@ -13,10 +13,10 @@ use super::Shared;
 use super::bots::BotRow;
 use super::causes;
 use super::delivery::{AttemptRow, FullRow};
+use super::errors::PageError;
 use super::frame::Frame;
 use super::message_row::{MessageRow, address, part};
 use super::session::Me;
-use super::wrong::Wrong;
 use crate::clock::Millis;
 
 /// The maximum number of attempts of a delivery in the history; later attempts take precedence. The
@@ -71,7 +71,7 @@ pub(super) async fn show(
     State(shared): State<Arc<Shared>>,
     me: Me,
     Path((bot, id)): Path<(i32, String)>,
-) -> Result<Response, Wrong> {
+) -> Result<Response, PageError> {
     let inside = &shared.inside;
     let row: BotRow = inside.get(&me.caller, &format!("/v1/bots/{bot}")).await?;
     let path = format!("/v1/bots/{bot}/messages/{}", part(&id));

@@ -13,11 +13,11 @@ use url::form_urlencoded;
 
 use super::Shared;
 use super::bots::BotRow;
+use super::errors::PageError;
 use super::frame::Frame;
 use super::message_row::{MessageRow, part};
 use super::send::MASKED;
 use super::session::Me;
-use super::wrong::Wrong;
 use crate::docs::{Origin, samples_of};
 use crate::v1::inside::Refused;
 
@@ -80,7 +80,7 @@ pub(super) async fn list(
     Path(bot): Path<i32>,
     headers: HeaderMap,
     Query(mut asked): Query<MessagesQuery>,
-) -> Result<Response, Wrong> {
+) -> Result<Response, PageError> {
     asked.q = asked.q.trim().to_owned();
     let row: BotRow = shared
         .inside

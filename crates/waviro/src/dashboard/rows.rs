@@ -4,8 +4,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::Shared;
+use super::errors::PageError;
 use super::session::Me;
-use super::wrong::Wrong;
 
 #[derive(Deserialize)]
 struct Page<T> {
@@ -18,7 +18,7 @@ pub(super) async fn all<T: DeserializeOwned>(
     shared: &Shared,
     me: &Me,
     path: &str,
-) -> Result<Vec<T>, Wrong> {
+) -> Result<Vec<T>, PageError> {
     let (mut rows, mut from) = (Vec::new(), format!("{path}?limit=100"));
     loop {
         let page: Page<T> = shared.inside.get(&me.caller, &from).await?;

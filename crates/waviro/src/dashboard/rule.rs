@@ -9,11 +9,11 @@ use axum::response::{IntoResponse, Redirect, Response};
 
 use super::Shared;
 use super::bots::BotRow;
+use super::errors::PageError;
 use super::form::Form;
 use super::frame::Frame;
 use super::rules::{RuleFields, RuleRow};
 use super::session::Me;
-use super::wrong::Wrong;
 use crate::v1::inside::Refused;
 
 #[derive(Template)]
@@ -31,7 +31,7 @@ pub(super) async fn show(
     State(shared): State<Arc<Shared>>,
     me: Me,
     Path((bot, rule)): Path<(i32, i64)>,
-) -> Result<Response, Wrong> {
+) -> Result<Response, PageError> {
     page(&shared, me, bot, rule, None).await
 }
 
@@ -41,13 +41,13 @@ pub(super) async fn change(
     me: Me,
     Path((bot, rule)): Path<(i32, i64)>,
     form: Form,
-) -> Result<Response, Wrong> {
+) -> Result<Response, PageError> {
     let path = format!("/v1/bots/{bot}/rules/{rule}");
     let fields = RuleFields::read(&form);
     let (method, body) = match form.raw("do") {
         "change" => (Method::PATCH, Some(fields.body())),
         "remove" => (Method::DELETE, None),
-        _ => return Err(Wrong::BadForm),
+        _ => return Err(PageError::BadForm),
     };
     let typed = body.is_some().then_some(fields);
     match shared.inside.ask(&me.caller, method, &path, body).await {
@@ -65,7 +65,7 @@ async fn page(
     bot: i32,
     rule: i64,
     failed: Option<(Option<RuleFields>, Refused)>,
-) -> Result<Response, Wrong> {
+) -> Result<Response, PageError> {
     let path = format!("/v1/bots/{bot}");
     let row: BotRow = shared.inside.get(&me.caller, &path).await?;
     let path = format!("{path}/rules/{rule}");

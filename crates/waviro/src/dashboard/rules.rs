@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 
 use super::Shared;
 use super::bots::BotRow;
+use super::errors::PageError;
 use super::form::Form;
 use super::frame::Frame;
 use super::rows;
 use super::session::Me;
-use super::wrong::Wrong;
 use crate::v1::inside::Refused;
 
 use tried::Tried;
@@ -136,7 +136,7 @@ pub(super) async fn list(
     me: Me,
     Path(bot): Path<i32>,
     Query(asked): Query<RulesQuery>,
-) -> Result<Response, Wrong> {
+) -> Result<Response, PageError> {
     let looked_for = asked.q.trim().to_owned();
     let shown = RulesState {
         looked_for,
@@ -151,7 +151,7 @@ pub(super) async fn act(
     me: Me,
     Path(bot): Path<i32>,
     form: Form,
-) -> Result<Response, Wrong> {
+) -> Result<Response, PageError> {
     let rules = format!("/v1/bots/{bot}/rules");
     let ask =
         async |method, path: &str, body| shared.inside.ask(&me.caller, method, path, body).await;
@@ -169,7 +169,7 @@ pub(super) async fn act(
             done.err()
         }
         word @ ("on" | "off") => {
-            let rule: i64 = form.raw("rule").parse().map_err(|_| Wrong::BadForm)?;
+            let rule: i64 = form.raw("rule").parse().map_err(|_| PageError::BadForm)?;
             let path = format!("{rules}/{rule}");
             let body = json!({ "enabled": word == "on" });
             ask(Method::PATCH, &path, Some(body)).await.err()
@@ -178,7 +178,7 @@ pub(super) async fn act(
             let body = tried::asked(&form, word == "really");
             match ask(Method::POST, &format!("{rules}/test"), Some(body)).await {
                 Ok(answer) => {
-                    let tried = serde_json::from_value(answer).map_err(|_| Wrong::Internal)?;
+                    let tried = serde_json::from_value(answer).map_err(|_| PageError::Internal)?;
                     shown.tried = Some(tried);
                 }
                 // For a viewer, the page has no form to show the refusal beside.
@@ -188,7 +188,7 @@ pub(super) async fn act(
             shown.form = form;
             return page(&shared, me, bot, shown).await;
         }
-        _ => return Err(Wrong::BadForm),
+        _ => return Err(PageError::BadForm),
     };
     if refused.is_none() {
         let back = format!("{}/bots/{bot}/rules", me.frame.home);
@@ -198,7 +198,7 @@ pub(super) async fn act(
     page(&shared, me, bot, shown).await
 }
 
-async fn page(shared: &Shared, me: Me, bot: i32, shown: RulesState) -> Result<Response, Wrong> {
+async fn page(shared: &Shared, me: Me, bot: i32, shown: RulesState) -> Result<Response, PageError> {
     let path = format!("/v1/bots/{bot}");
     let row: BotRow = shared.inside.get(&me.caller, &path).await?;
     let mut rules: Vec<RuleRow> = rows::all(shared, &me, &format!("{path}/rules")).await?;

@@ -12,10 +12,10 @@ use serde_json::{Map, Value, json};
 
 use super::Shared;
 use super::bots::BotRow;
+use super::errors::PageError;
 use super::form::Form;
 use super::frame::Frame;
 use super::session::Me;
-use super::wrong::Wrong;
 use crate::api::number::meant;
 use crate::docs::{Origin, Sample, samples_of};
 use crate::v1::inside::Refused;
@@ -63,7 +63,7 @@ pub(super) async fn form(
     me: Me,
     Path(bot): Path<i32>,
     Query(asked): Query<SendQuery>,
-) -> Result<Response, Wrong> {
+) -> Result<Response, PageError> {
     if !me.frame.may_change() {
         return Err(Refused::read_only().into());
     }
@@ -78,7 +78,7 @@ pub(super) async fn send(
     Path(bot): Path<i32>,
     headers: HeaderMap,
     form: Form,
-) -> Result<Response, Wrong> {
+) -> Result<Response, PageError> {
     let kind = kind_of(form.raw("kind"));
     let path = format!("/v1/bots/{bot}/messages");
     let body = Some(message(kind, &form));
@@ -199,7 +199,7 @@ async fn page(
     form: &Form,
     sent: Option<Sent>,
     wrong: Option<Refused>,
-) -> Result<Response, Wrong> {
+) -> Result<Response, PageError> {
     let row: BotRow = shared
         .inside
         .get(&me.caller, &format!("/v1/bots/{bot}"))

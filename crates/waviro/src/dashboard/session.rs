@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Redirect, Response};
 use url::form_urlencoded;
 
 use super::Shared;
+use super::errors::PageError;
 use super::frame::{Frame, cookies};
-use super::wrong::Wrong;
 use crate::http::header;
 use crate::store::UserRow;
 use crate::users::{LIVES, Session};
@@ -64,7 +64,7 @@ impl FromRequestParts<Arc<Shared>> for Me {
 
     async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, NotIn> {
         let Ok(mut frame) = Frame::from_request_parts(parts, shared).await;
-        let failed = |_| NotIn(Wrong::Internal.into_response());
+        let failed = |_| NotIn(PageError::Internal.into_response());
         let session = kept(&parts.headers);
         let user = match session {
             Some(session) => shared.users.of(session).await.map_err(failed)?,

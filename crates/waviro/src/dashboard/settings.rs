@@ -16,12 +16,12 @@ use serde_json::{Value, json};
 
 use super::Shared;
 use super::bots::BotRow;
+use super::errors::PageError;
 use super::form::Form;
 use super::frame::Frame;
 use super::rows;
 use super::rules::whole;
 use super::session::Me;
-use super::wrong::Wrong;
 use crate::clock::Millis;
 use crate::config::Retention;
 use crate::v1::inside::Refused;
@@ -121,7 +121,7 @@ pub(super) async fn show(
     me: Me,
     Path(bot): Path<i32>,
     Query(asked): Query<SettingsQuery>,
-) -> Result<Response, Wrong> {
+) -> Result<Response, PageError> {
     let shown = SettingsState {
         done: asked.done,
         ..SettingsState::default()
@@ -135,8 +135,8 @@ pub(super) async fn change(
     mut me: Me,
     Path(bot): Path<i32>,
     form: Form,
-) -> Result<Response, Wrong> {
-    let order = Order::of(bot, &form).ok_or(Wrong::BadForm)?;
+) -> Result<Response, PageError> {
+    let order = Order::of(bot, &form).ok_or(PageError::BadForm)?;
     let Order {
         section,
         method,
@@ -158,7 +158,7 @@ pub(super) async fn change(
     match done {
         // The key is shown only once, so there is no redirect to another page.
         Ok(answer) if answer["secret_key"].is_string() => {
-            let fresh = serde_json::from_value(answer).map_err(|_| Wrong::Internal)?;
+            let fresh = serde_json::from_value(answer).map_err(|_| PageError::Internal)?;
             let shown = SettingsState {
                 fresh: Some(fresh),
                 ..SettingsState::default()
@@ -250,7 +250,12 @@ impl Order {
     }
 }
 
-async fn page(shared: &Shared, me: Me, bot: i32, shown: SettingsState) -> Result<Response, Wrong> {
+async fn page(
+    shared: &Shared,
+    me: Me,
+    bot: i32,
+    shown: SettingsState,
+) -> Result<Response, PageError> {
     let (inside, path) = (&shared.inside, format!("/v1/bots/{bot}"));
     let row: BotRow = inside.get(&me.caller, &path).await?;
     let keys = inside.get(&me.caller, &format!("{path}/keys")).await?;

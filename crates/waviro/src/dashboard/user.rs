@@ -11,12 +11,12 @@ use serde_json::json;
 use super::Shared;
 use super::bots::BotRow;
 use super::entry::Caller;
+use super::errors::PageError;
 use super::form::Form;
 use super::frame::Frame;
 use super::rows;
 use super::session::Me;
 use super::users::{RoleFields, UserView, role_word};
-use super::wrong::Wrong;
 use crate::invisible::skeleton;
 use crate::v1::inside::Refused;
 
@@ -37,7 +37,7 @@ pub(super) async fn show(
     State(shared): State<Arc<Shared>>,
     me: Me,
     Path(user): Path<i64>,
-) -> Result<Response, Wrong> {
+) -> Result<Response, PageError> {
     page(&shared, me, user, None, None).await
 }
 
@@ -48,7 +48,7 @@ pub(super) async fn change(
     Path(user): Path<i64>,
     Caller(from): Caller,
     form: Form,
-) -> Result<Response, Wrong> {
+) -> Result<Response, PageError> {
     let path = format!("/v1/users/{user}");
     let mut back = format!("{}/users", me.frame.home);
     let mut typed = None;
@@ -86,7 +86,7 @@ pub(super) async fn change(
             }
             (Method::DELETE, None)
         }
-        _ => return Err(Wrong::BadForm),
+        _ => return Err(PageError::BadForm),
     };
     match shared.inside.ask(&me.caller, method, &path, body).await {
         Ok(_) => Ok(Redirect::to(&back).into_response()),
@@ -100,7 +100,7 @@ async fn page(
     user: i64,
     typed: Option<RoleFields>,
     wrong: Option<Refused>,
-) -> Result<Response, Wrong> {
+) -> Result<Response, PageError> {
     let path = format!("/v1/users/{user}");
     let user: UserView = shared.inside.get(&me.caller, &path).await?;
     let users: Vec<UserView> = rows::all(shared, &me, "/v1/users").await?;

@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 
 use super::Shared;
 use super::bots::BotRow;
+use super::errors::PageError;
 use super::form::Form;
 use super::frame::Frame;
 use super::rows;
 use super::session::Me;
-use super::wrong::Wrong;
 use crate::v1::inside::Refused;
 
 /// A user in the API's response.
@@ -111,7 +111,7 @@ pub(super) async fn list(
     State(shared): State<Arc<Shared>>,
     me: Me,
     Query(asked): Query<UsersQuery>,
-) -> Result<Response, Wrong> {
+) -> Result<Response, PageError> {
     let fields = RoleFields {
         role: "operator".to_owned(),
         bots: Vec::new(),
@@ -124,7 +124,7 @@ pub(super) async fn add(
     State(shared): State<Arc<Shared>>,
     me: Me,
     form: Form,
-) -> Result<Response, Wrong> {
+) -> Result<Response, PageError> {
     let fields = RoleFields::read(&form);
     let name = form.raw("name").trim();
     let body = json!({
@@ -152,7 +152,7 @@ async fn page(
     name: &str,
     fields: RoleFields,
     wrong: Option<Refused>,
-) -> Result<Response, Wrong> {
+) -> Result<Response, PageError> {
     let mut users: Vec<UserView> = rows::all(shared, &me, "/v1/users").await?;
     let all = users.len();
     users.retain(|user| user.is_found(looked_for));

@@ -13,7 +13,7 @@ use crate::v1::inside::Refused;
 
 /// The reasons for an error page.
 #[derive(Debug, Clone)]
-pub(super) enum Wrong {
+pub(super) enum PageError {
     /// The path does not exist.
     Nothing,
     /// Another site sent the form.
@@ -27,19 +27,19 @@ pub(super) enum Wrong {
 }
 
 #[derive(Template)]
-#[template(path = "dashboard/wrong.html")]
+#[template(path = "dashboard/error.html")]
 struct Page<'p> {
     frame: Frame,
-    wrong: &'p Wrong,
+    wrong: &'p PageError,
     id: &'p str,
 }
 
 /// Handles paths without a page, for any caller.
 pub(super) async fn nothing(_: Result<Me, NotIn>) -> Response {
-    Wrong::Nothing.into_response()
+    PageError::Nothing.into_response()
 }
 
-impl Wrong {
+impl PageError {
     pub(super) fn word(&self) -> &'static str {
         match self {
             Self::Nothing => "not_found",
@@ -71,7 +71,7 @@ impl Wrong {
     }
 }
 
-impl From<Refused> for Wrong {
+impl From<Refused> for PageError {
     fn from(refused: Refused) -> Self {
         Self::Refused(refused)
     }

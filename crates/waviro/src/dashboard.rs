@@ -10,13 +10,13 @@ mod bots;
 mod causes;
 mod deliveries;
 mod delivery;
-mod entry;
 mod errors;
 mod form;
 mod frame;
 mod guard;
 mod link;
 mod live;
+mod login;
 mod me;
 mod message;
 mod message_row;
@@ -51,7 +51,7 @@ use crate::store::Store;
 use crate::users::Users;
 use crate::v1::inside::Inside;
 
-pub use entry::Setup;
+pub use login::Setup;
 
 use assets::Assets;
 
@@ -109,9 +109,9 @@ pub fn router(dashboard: &Arc<Dashboard>) -> Router {
     let assets = Assets::new();
     let mut pages = Router::new()
         .route("/", get(bots::list).post(bots::add))
-        .route("/login", get(entry::ask).post(entry::log_in))
-        .route("/logout", post(entry::log_out))
-        .route("/setup", get(entry::set_up).post(entry::make_first))
+        .route("/login", get(login::show).post(login::log_in))
+        .route("/logout", post(login::log_out))
+        .route("/setup", get(login::set_up).post(login::create_first_user))
         .route("/look", post(preferences::change))
         .route("/live", get(live::stream))
         .route("/bots/{bot}", get(bot::show).post(bot::change))

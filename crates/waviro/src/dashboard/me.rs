@@ -14,10 +14,10 @@ use serde::Deserialize;
 use tracing::{info, warn};
 
 use super::Shared;
-use super::entry::Caller;
 use super::errors::PageError;
 use super::form::Form;
 use super::frame::Frame;
+use super::login::Caller;
 use super::session::{Me, keep};
 use super::users::role_word;
 use crate::store::UserRow;

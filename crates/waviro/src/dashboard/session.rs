@@ -72,7 +72,7 @@ impl FromRequestParts<Arc<Shared>> for Me {
         };
         let (Some(session), Some(user)) = (session, user) else {
             let first = !shared.users.any().await.map_err(failed)?;
-            return Err(NotIn(to_the_door(&frame, first, &parts.uri)));
+            return Err(NotIn(to_login(&frame, first, &parts.uri)));
         };
         let caller = Caller::new(user.role.clone().into(), session).logged_in_as(user.id);
         if let Some(seen) = parts.extensions.get::<Seen>() {
@@ -84,7 +84,7 @@ impl FromRequestParts<Arc<Shared>> for Me {
 }
 
 /// Redirects to the login page, with a way back to the requested page.
-fn to_the_door(frame: &Frame, first: bool, uri: &Uri) -> Response {
+fn to_login(frame: &Frame, first: bool, uri: &Uri) -> Response {
     if first {
         return Redirect::to(&format!("{}/setup", frame.home)).into_response();
     }

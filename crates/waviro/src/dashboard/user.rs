@@ -10,10 +10,10 @@ use serde_json::json;
 
 use super::Shared;
 use super::bots::BotRow;
-use super::entry::Caller;
 use super::errors::PageError;
 use super::form::Form;
 use super::frame::Frame;
+use super::login::Caller;
 use super::rows;
 use super::session::Me;
 use super::users::{RoleFields, UserView, role_word};

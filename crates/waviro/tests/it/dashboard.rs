@@ -2,11 +2,11 @@
 
 mod bots;
 mod deliveries;
-mod entry;
 mod guard;
 mod idempotency;
 mod language;
 mod live;
+mod login;
 mod me;
 mod messages;
 mod roles;

@@ -98,7 +98,7 @@ impl Setup {
 }
 
 /// Shows the login form.
-pub(super) async fn ask(
+pub(super) async fn show(
     State(shared): State<Arc<Shared>>,
     frame: Frame,
     Query(asked): Query<LoginQuery>,
@@ -187,7 +187,7 @@ pub(super) async fn set_up(
 }
 
 /// Creates the first user and logs the user in.
-pub(super) async fn make_first(
+pub(super) async fn create_first_user(
     State(shared): State<Arc<Shared>>,
     Caller(from): Caller,
     frame: Frame,

@@ -145,10 +145,10 @@ fn only_post(endpoint: MethodRouter<Arc<Api>>) -> MethodRouter<Arc<Api>> {
     endpoint.fallback(async || ApiError::MethodNotAllowed)
 }
 
-/// Wraps each request in [`http::frame`] and writes a refusal's sentence in the caller's language.
+/// Wraps each request in [`http::wrap_request`] and writes a refusal's sentence in the caller's language.
 async fn answer(State(body_cap): State<usize>, request: Request, next: Next) -> Response {
     let language = Language::of(header(request.headers(), &ACCEPT_LANGUAGE));
-    http::frame(request, next, |refusal: &ApiError, id| {
+    http::wrap_request(request, next, |refusal: &ApiError, id| {
         refusal.respond(language, id, body_cap)
     })
     .await

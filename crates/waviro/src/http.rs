@@ -1,5 +1,5 @@
 //! The HTTP parts that all routers share: the caller's address, the reading of bodies, the limits
-//! on wrong keys and login attempts, and the frame around each request.
+//! on wrong keys and login attempts, and the wrapper of each request.
 
 mod body;
 mod budget;
@@ -35,7 +35,7 @@ pub struct Peer(pub SocketAddr);
 pub static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A router's type for refusals. Its `IntoResponse` stores the refusal in the response's
-/// extensions; [`frame`] takes it out there and writes the final response.
+/// extensions; [`wrap_request`] takes it out there and writes the final response.
 pub trait Refusal: IntoResponse + Clone + Send + Sync + 'static {
     /// The refusal for a failure of the gateway. The log has the cause.
     const INTERNAL: Self;
@@ -46,7 +46,7 @@ pub trait Refusal: IntoResponse + Clone + Send + Sync + 'static {
 
 /// Runs a request with a request id, turns a panic into a 500, writes a log line and records
 /// metrics. `write` builds the response of a refusal from the refusal and the request id.
-pub async fn frame<R: Refusal>(
+pub async fn wrap_request<R: Refusal>(
     request: Request,
     next: Next,
     write: impl FnOnce(&R, &str) -> Response,

@@ -12,7 +12,7 @@ use super::Shared;
 use super::bots::BotRow;
 use super::errors::PageError;
 use super::form::Form;
-use super::frame::Frame;
+use super::page_context::PageContext;
 use super::session::Me;
 use crate::invisible::skeleton;
 use crate::v1::inside::Refused;
@@ -20,7 +20,7 @@ use crate::v1::inside::Refused;
 #[derive(Template)]
 #[template(path = "dashboard/bot.html")]
 struct Page {
-    frame: Frame,
+    context: PageContext,
     bot: BotRow,
     wrong: Option<Refused>,
 }
@@ -48,7 +48,7 @@ pub(super) async fn change(
             (
                 Method::PATCH,
                 Some(body),
-                format!("{}/bots/{bot}", me.frame.home),
+                format!("{}/bots/{bot}", me.context.home),
             )
         }
         // The user must type the bot's name, so that a bot is not removed by accident.
@@ -57,7 +57,7 @@ pub(super) async fn change(
             if skeleton(form.raw("name")) != skeleton(&known.name) {
                 return page(&shared, me, bot, Some(Refused::other_name())).await;
             }
-            (Method::DELETE, None, me.frame.home.clone())
+            (Method::DELETE, None, me.context.home.clone())
         }
         _ => return Err(PageError::BadForm),
     };
@@ -79,9 +79,9 @@ async fn page(
         .await?;
     let status = Refused::status_of(wrong.as_ref());
     let page = Page {
-        frame: me.frame.clone(),
+        context: me.context.clone(),
         bot,
         wrong,
     };
-    Ok(me.frame.show(status, &page))
+    Ok(me.context.show(status, &page))
 }

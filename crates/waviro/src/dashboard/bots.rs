@@ -12,7 +12,7 @@ use serde_json::json;
 use super::Shared;
 use super::errors::PageError;
 use super::form::Form;
-use super::frame::Frame;
+use super::page_context::PageContext;
 use super::session::Me;
 use super::start::Steps;
 use super::state::{Tone, explained, unreachable_explained};
@@ -54,7 +54,7 @@ struct Page {
 #[derive(Template)]
 #[template(path = "dashboard/bots.html")]
 struct List<'p> {
-    frame: Frame,
+    context: PageContext,
     bots: Vec<BotRow>,
     all: usize,
     looked_for: &'p str,
@@ -66,7 +66,7 @@ struct List<'p> {
 #[derive(Template)]
 #[template(path = "dashboard/bot_new.html")]
 struct NewBot {
-    frame: Frame,
+    context: PageContext,
     bot: BotRow,
     secret_key: String,
 }
@@ -78,24 +78,24 @@ pub(super) struct BotsQuery {
 }
 
 impl BotRow {
-    fn explained(&self, frame: &Frame) -> (Tone, String, String) {
+    fn explained(&self, context: &PageContext) -> (Tone, String, String) {
         let failure = self.cause_code.as_deref().and_then(unreachable);
         failure.map_or_else(
-            || explained(&self.state, self.health.healthy, frame),
-            |why| unreachable_explained(why, frame),
+            || explained(&self.state, self.health.healthy, context),
+            |why| unreachable_explained(why, context),
         )
     }
 
-    pub(super) fn tone(&self, frame: &Frame) -> &'static str {
-        self.explained(frame).0.class()
+    pub(super) fn tone(&self, context: &PageContext) -> &'static str {
+        self.explained(context).0.class()
     }
 
-    pub(super) fn words(&self, frame: &Frame) -> String {
-        self.explained(frame).1
+    pub(super) fn words(&self, context: &PageContext) -> String {
+        self.explained(context).1
     }
 
-    pub(super) fn advice(&self, frame: &Frame) -> String {
-        self.explained(frame).2
+    pub(super) fn advice(&self, context: &PageContext) -> String {
+        self.explained(context).2
     }
 
     /// Returns whether the bot can be linked now.
@@ -156,14 +156,14 @@ pub(super) async fn add(
         .once(&me.caller, "/v1/bots", body, form.idempotency_key());
     match added.await {
         Ok((added, before)) => {
-            me.frame.repeated = before;
+            me.context.repeated = before;
             let added: Added = serde_json::from_value(added).map_err(|_| PageError::Internal)?;
             let page = NewBot {
-                frame: me.frame.clone(),
+                context: me.context.clone(),
                 bot: added.bot,
                 secret_key: added.secret_key,
             };
-            Ok(me.frame.show(StatusCode::CREATED, &page))
+            Ok(me.context.show(StatusCode::CREATED, &page))
         }
         Err(refused) => show(&shared, me, "", name, Some(refused)).await,
     }
@@ -189,7 +189,7 @@ async fn show(
     bots.retain(|bot| bot.is_found(looked_for));
     let status = Refused::status_of(wrong.as_ref());
     let page = List {
-        frame: me.frame.clone(),
+        context: me.context.clone(),
         bots,
         all,
         looked_for,
@@ -197,5 +197,5 @@ async fn show(
         wrong,
         steps,
     };
-    Ok(me.frame.show(status, &page))
+    Ok(me.context.show(status, &page))
 }

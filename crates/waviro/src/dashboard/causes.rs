@@ -2,10 +2,10 @@
 //! and in English; if a cause has more details, the page shows the API's text beside the
 //! explanation.
 
-use super::frame::Frame;
+use super::page_context::PageContext;
 
 /// Explains why a message failed (ack -1).
-pub(super) fn of_message(cause: &str, frame: &Frame) -> String {
+pub(super) fn of_message(cause: &str, context: &PageContext) -> String {
     let (word, _) = cause.split_once(':').unwrap_or((cause, ""));
     let pair = match word {
         "nack" => (
@@ -42,11 +42,11 @@ pub(super) fn of_message(cause: &str, frame: &Frame) -> String {
             "This message was not sent; the cause stands below.",
         ),
     };
-    frame.say(pair.0, pair.1).to_owned()
+    context.translate(pair.0, pair.1).to_owned()
 }
 
 /// Explains why an attempt of a delivery failed.
-pub(super) fn of_attempt(cause: &str, frame: &Frame) -> String {
+pub(super) fn of_attempt(cause: &str, context: &PageContext) -> String {
     let status = cause
         .strip_prefix("status ")
         .and_then(|status| status.parse::<u16>().ok());
@@ -101,20 +101,20 @@ pub(super) fn of_attempt(cause: &str, frame: &Frame) -> String {
         ),
         None => return String::new(),
     };
-    frame.say(pair.0, pair.1).to_owned()
+    context.translate(pair.0, pair.1).to_owned()
 }
 
 /// Explains the outcome of a webhook reply.
-pub(super) fn of_note(note: &str, frame: &Frame) -> String {
+pub(super) fn of_note(note: &str, context: &PageContext) -> String {
     if let Some(rest) = note.strip_prefix("sent ") {
         let (count, more) = rest.split_once(" messages").unwrap_or((rest, ""));
-        let said = frame.say("Pesan jawaban yang dikirim:", "Messages sent in answer:");
-        let left_out = frame.say("; dilewati:", "; left out:");
+        let said = context.translate("Pesan jawaban yang dikirim:", "Messages sent in answer:");
+        let left_out = context.translate("; dilewati:", "; left out:");
         return format!("{said} {count}{}", more.replace("; left out:", left_out));
     }
     match note.strip_prefix("nothing sent:") {
         Some(why) => {
-            let said = frame.say("Tidak ada yang dikirim:", "Nothing was sent:");
+            let said = context.translate("Tidak ada yang dikirim:", "Nothing was sent:");
             format!("{said}{why}")
         }
         None => note.to_owned(),
@@ -128,14 +128,14 @@ mod tests {
 
     #[test]
     fn only_a_message_whose_bot_was_not_linked_asks_for_a_link() {
-        let frame = Frame::in_language(Language::English);
+        let context = PageContext::in_language(Language::English);
         for cause in [
             "link_ended",
             "unlinked",
             "logged_out: removed",
             "pairing_failed",
         ] {
-            assert!(of_message(cause, &frame).contains("Link"), "{cause}");
+            assert!(of_message(cause, &context).contains("Link"), "{cause}");
         }
         for cause in [
             "refused: 400 bad participant",
@@ -146,7 +146,7 @@ mod tests {
             "something new",
             "",
         ] {
-            let words = of_message(cause, &frame);
+            let words = of_message(cause, &context);
             assert!(!words.to_lowercase().contains("link"), "{cause}: {words}");
         }
     }

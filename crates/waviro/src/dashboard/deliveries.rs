@@ -17,8 +17,8 @@ use super::bots::BotRow;
 use super::causes;
 use super::errors::PageError;
 use super::form::Form;
-use super::frame::Frame;
 use super::message_row::part;
+use super::page_context::PageContext;
 use super::session::Me;
 use crate::clock::{Millis, millis};
 use crate::store::lane;
@@ -81,7 +81,7 @@ struct FailingEndpoints {
 #[derive(Template)]
 #[template(path = "dashboard/deliveries.html")]
 struct Page {
-    frame: Frame,
+    context: PageContext,
     bot: BotRow,
     asked: DeliveriesQuery,
     list: Listed,
@@ -205,7 +205,7 @@ async fn again(shared: &Shared, me: &mut Me, bot: i32, form: &Form) -> Result<Ag
         .inside
         .once(&me.caller, &path, body, form.idempotency_key());
     let (told, before) = asked.await?;
-    me.frame.repeated = before;
+    me.context.repeated = before;
     let rest = told["next_after"].as_i64().map(|after| Rest {
         state: form.raw("state").to_owned(),
         kind: form.raw("kind").to_owned(),
@@ -240,7 +240,7 @@ async fn page(
         Err(refused) if refused.status == UNPROCESSABLE => (Listed::default(), Some(refused)),
         Err(refused) => return Err(refused.into()),
     };
-    let endpoints = if me.frame.is_admin() {
+    let endpoints = if me.context.is_admin() {
         let all: FailingEndpoints = inside.get(&me.caller, "/v1/endpoints").await?;
         all.data
     } else {
@@ -248,7 +248,7 @@ async fn page(
     };
     let status = Refused::status_of(wrong.as_ref());
     let page = Page {
-        frame: me.frame.clone(),
+        context: me.context.clone(),
         bot: row,
         asked,
         list,
@@ -257,7 +257,7 @@ async fn page(
         done,
         wrong,
     };
-    Ok(me.frame.show(status, &page))
+    Ok(me.context.show(status, &page))
 }
 
 /// Returns the start of a span before `now`; for a word outside [`PASTS`], the Unix epoch.
@@ -278,13 +278,13 @@ impl Page {
         let query = encoded(&[("q", &endpoint.endpoint)]);
         format!(
             "{}/bots/{}/deliveries?{query}",
-            self.frame.home, self.bot.id
+            self.context.home, self.bot.id
         )
     }
 
     /// Returns the remedy for the endpoint's last failure.
     fn advice(&self, endpoint: &FailingEndpoint) -> String {
-        causes::of_attempt(&endpoint.last_error, &self.frame)
+        causes::of_attempt(&endpoint.last_error, &self.context)
     }
 }
 
@@ -362,7 +362,7 @@ impl DeliveryRow {
         }
     }
 
-    pub(super) fn words(&self, frame: &Frame) -> &'static str {
+    pub(super) fn words(&self, context: &PageContext) -> &'static str {
         let pair = match self.state.as_str() {
             "delivered" => ("Diterima", "Delivered"),
             "waiting" if self.endpoint_off_since.is_some() => {
@@ -375,27 +375,27 @@ impl DeliveryRow {
             "gone" => ("Ditolak (410)", "Refused (410)"),
             _ => ("Dibatalkan", "Cancelled"),
         };
-        frame.say(pair.0, pair.1)
+        context.translate(pair.0, pair.1)
     }
 
-    pub(super) fn kind_words(&self, frame: &Frame) -> &'static str {
+    pub(super) fn kind_words(&self, context: &PageContext) -> &'static str {
         let pair = match self.kind.as_str() {
             "callback" => ("Callback status", "Status callback"),
             "keyword" => ("Webhook keyword", "Keyword webhook"),
             _ => ("Peristiwa", "Event"),
         };
-        frame.say(pair.0, pair.1)
+        context.translate(pair.0, pair.1)
     }
 
     /// Returns the remedy for the last failure, or an empty text.
-    pub(super) fn advice(&self, frame: &Frame) -> String {
+    pub(super) fn advice(&self, context: &PageContext) -> String {
         let cause = self.last_error.as_deref().unwrap_or_default();
-        causes::of_attempt(cause, frame)
+        causes::of_attempt(cause, context)
     }
 
     /// Explains the outcome of the webhook reply.
-    pub(super) fn answered(&self, frame: &Frame) -> Option<String> {
+    pub(super) fn answered(&self, context: &PageContext) -> Option<String> {
         let note = self.note.as_deref()?;
-        Some(causes::of_note(note, frame))
+        Some(causes::of_note(note, context))
     }
 }

@@ -16,7 +16,7 @@ use super::causes;
 use super::deliveries::DeliveryRow;
 use super::errors::PageError;
 use super::form::Form;
-use super::frame::Frame;
+use super::page_context::PageContext;
 use super::session::Me;
 use crate::v1::inside::Refused;
 
@@ -46,7 +46,7 @@ pub(super) struct AttemptRow {
 #[derive(Template)]
 #[template(path = "dashboard/delivery.html")]
 struct Page {
-    frame: Frame,
+    context: PageContext,
     bot: BotRow,
     delivery: FullRow,
     /// The content of the field for another body.
@@ -87,8 +87,8 @@ pub(super) async fn again(
         // A replay with another body creates a new delivery.
         Ok((due, before)) => {
             let due = due["id"].as_i64().unwrap_or(id);
-            let back = format!("{}/bots/{bot}/deliveries/{due}", me.frame.home);
-            Ok(Frame::onward(&back, before).into_response())
+            let back = format!("{}/bots/{bot}/deliveries/{due}", me.context.home);
+            Ok(PageContext::onward(&back, before).into_response())
         }
         Err(refused) => page(&shared, me, bot, id, draft, Some(refused)).await,
     }
@@ -110,13 +110,13 @@ async fn page(
     delivery.attempts.reverse();
     let status = Refused::status_of(wrong.as_ref());
     let page = Page {
-        frame: me.frame.clone(),
+        context: me.context.clone(),
         bot: row,
         draft: draft.unwrap_or_else(|| delivery.posting().unwrap_or_default()),
         delivery,
         wrong,
     };
-    Ok(me.frame.show(status, &page))
+    Ok(me.context.show(status, &page))
 }
 
 /// Returns the type of the event in a body; the body of a keyword webhook has none.
@@ -205,9 +205,9 @@ impl AttemptRow {
     }
 
     /// Returns the remedy for the failure, or an empty text.
-    pub(super) fn advice(&self, frame: &Frame) -> String {
+    pub(super) fn advice(&self, context: &PageContext) -> String {
         let cause = self.cause.as_deref().unwrap_or_default();
-        causes::of_attempt(cause, frame)
+        causes::of_attempt(cause, context)
     }
 
     /// Returns the formatted body of the attempt.

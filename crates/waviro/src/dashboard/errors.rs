@@ -7,7 +7,7 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::frame::Frame;
+use super::page_context::PageContext;
 use super::session::{Me, NotIn};
 use crate::v1::inside::Refused;
 
@@ -29,7 +29,7 @@ pub(super) enum PageError {
 #[derive(Template)]
 #[template(path = "dashboard/error.html")]
 struct Page<'p> {
-    frame: Frame,
+    context: PageContext,
     wrong: &'p PageError,
     id: &'p str,
 }
@@ -61,13 +61,13 @@ impl PageError {
     }
 
     /// Returns the error page; `id` is the request's id in the log.
-    pub(super) fn respond(&self, frame: &Frame, id: &str) -> Response {
+    pub(super) fn respond(&self, context: &PageContext, id: &str) -> Response {
         let page = Page {
-            frame: frame.clone(),
+            context: context.clone(),
             wrong: self,
             id,
         };
-        frame.show(self.status(), &page)
+        context.show(self.status(), &page)
     }
 }
 
@@ -126,9 +126,9 @@ impl Refused {
 
     /// Explains the refusal and its remedy, in the reader's language. The page shows the API's own
     /// text below, for programmers.
-    pub(super) fn explained(&self, frame: &Frame) -> String {
+    pub(super) fn explained(&self, context: &PageContext) -> String {
         if let Some(same) = self.problem.as_deref().and_then(api::same) {
-            return same.sentence(frame.language(), &self.request_id, 0);
+            return same.sentence(context.language(), &self.request_id, 0);
         }
         let field = self.field.as_deref().unwrap_or_default();
         let pair = match (self.code.as_str(), field) {
@@ -209,7 +209,7 @@ impl Refused {
             ),
             ("invalid_field" | "missing_field", field) => {
                 let Some(pair) = fields::explained(field) else {
-                    let said = frame.say("Isian ini tidak benar:", "This is not right:");
+                    let said = context.translate("Isian ini tidak benar:", "This is not right:");
                     // The API's text is more helpful than the name of a field.
                     let why = if self.detail.is_empty() {
                         field
@@ -225,7 +225,7 @@ impl Refused {
                 "The gateway could not do it.",
             )),
         };
-        frame.say(pair.0, pair.1).to_owned()
+        context.translate(pair.0, pair.1).to_owned()
     }
 }
 
@@ -263,7 +263,7 @@ mod tests {
             field: field.map(ToOwned::to_owned),
             ..Refused::other_name()
         };
-        refused.explained(&Frame::in_language(language))
+        refused.explained(&PageContext::in_language(language))
     }
 
     /// Returns the text of a page about a problem of the API.
@@ -274,7 +274,7 @@ mod tests {
             problem: Some(Box::new(problem.clone())),
             ..Refused::other_name()
         };
-        refused.explained(&Frame::in_language(language))
+        refused.explained(&PageContext::in_language(language))
     }
 
     #[test]
@@ -372,7 +372,7 @@ mod tests {
             ..Refused::other_name()
         };
         assert_eq!(
-            full.explained(&Frame::in_language(Language::Indonesian)),
+            full.explained(&PageContext::in_language(Language::Indonesian)),
             "Isian ini tidak benar: limit must be a whole number."
         );
     }

@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::Shared;
 use super::errors::PageError;
-use super::frame::Frame;
+use super::page_context::PageContext;
 use super::session::Seen;
 use crate::http::{self, Refusal, header};
 
@@ -24,30 +24,30 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 static FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 static FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// Middleware: wraps a request in [`http::frame`] and adds the security headers of a page.
+/// Middleware: wraps a request in [`http::wrap_request`] and adds the security headers of a page.
 pub(super) async fn guard(
     State(shared): State<Arc<Shared>>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let frame = Frame::of(&shared, request.headers(), request.uri());
+    let context = PageContext::of(&shared, request.headers(), request.uri());
     let seen = Seen::default();
     request.extensions_mut().insert(seen.clone());
-    request.extensions_mut().insert(frame.clone());
-    let say = |wrong: &PageError, id: &str| {
-        let mut frame = frame.clone();
-        frame.user = seen.user();
-        wrong.respond(&frame, id)
+    request.extensions_mut().insert(context.clone());
+    let respond = |wrong: &PageError, id: &str| {
+        let mut context = context.clone();
+        context.user = seen.user();
+        wrong.respond(&context, id)
     };
     let own = matches!(*request.method(), Method::GET | Method::HEAD) || is_own(request.headers());
     let mut response = if own {
-        http::frame(request, next, &say).await
+        http::wrap_request(request, next, &respond).await
     } else {
-        say(&PageError::ForeignForm, "")
+        respond(&PageError::ForeignForm, "")
     };
     if response.status() == StatusCode::BAD_REQUEST && is_plain(&response) {
         // The path or the query matches no page of the dashboard.
-        response = say(&PageError::Nothing, "");
+        response = respond(&PageError::Nothing, "");
     }
     let headers = response.headers_mut();
     for (name, value) in [

@@ -15,7 +15,7 @@ use super::Shared;
 use super::bots::BotRow;
 use super::errors::PageError;
 use super::form::Form;
-use super::frame::Frame;
+use super::page_context::PageContext;
 use super::send::as_number;
 use super::session::Me;
 use crate::v1::inside::Refused;
@@ -30,7 +30,7 @@ struct Linking {
 #[derive(Template)]
 #[template(path = "dashboard/link.html")]
 struct Page {
-    frame: Frame,
+    context: PageContext,
     bot: BotRow,
     linking: Linking,
     /// The pairing code, if requested.
@@ -43,7 +43,7 @@ struct Page {
 impl Page {
     /// Returns the URL at which a virtual phone scans the code, in a sandbox.
     fn phone(&self) -> Option<String> {
-        let (phones, code) = (self.frame.phones.as_ref()?, self.linking.qrcode.as_ref()?);
+        let (phones, code) = (self.context.phones.as_ref()?, self.linking.qrcode.as_ref()?);
         let code: String = form_urlencoded::byte_serialize(code.as_bytes()).collect();
         // A fragment after `#` is not sent to the server, so the code stays out of logs.
         Some(format!("{phones}/#scan={code}"))
@@ -64,7 +64,7 @@ impl Page {
         let hash: String = hex::encode(code.bytes().rev().take(8).collect::<Vec<_>>());
         format!(
             "{}/bots/{}/link/qr.svg?{hash}",
-            self.frame.home, self.bot.id
+            self.context.home, self.bot.id
         )
     }
 }
@@ -105,7 +105,7 @@ pub(super) async fn act(
                 let typed = (Some(code.to_owned()), number.to_owned());
                 return page(&shared, me, bot, typed, None).await;
             }
-            let back = format!("{}/bots/{bot}/link", me.frame.home);
+            let back = format!("{}/bots/{bot}/link", me.context.home);
             Ok(Redirect::to(&back).into_response())
         }
         Err(refused) => {
@@ -143,12 +143,12 @@ async fn page(
         .await?;
     let status = Refused::status_of(wrong.as_ref());
     let page = Page {
-        frame: me.frame.clone(),
+        context: me.context.clone(),
         bot: row,
         linking,
         typed,
         number,
         wrong,
     };
-    Ok(me.frame.show(status, &page))
+    Ok(me.context.show(status, &page))
 }

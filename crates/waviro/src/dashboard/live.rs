@@ -45,7 +45,7 @@ struct Watch {
 /// The parameters of a stream.
 #[derive(Debug, Deserialize)]
 pub(super) struct StreamQuery {
-    /// The [`Frame::seen`](super::frame::Frame::seen) of the page. A reconnecting page sends the
+    /// The [`PageContext::seen`](super::page_context::PageContext::seen) of the page. A reconnecting page sends the
     /// value again, and gets a notification if the state has changed since.
     #[serde(default)]
     seen: u64,
@@ -58,8 +58,8 @@ pub(super) async fn stream(
     me: Me,
     Query(asked): Query<StreamQuery>,
 ) -> Result<Response, PageError> {
-    let user = me.frame.user.as_ref().ok_or(PageError::Internal)?.id;
-    let reserved = if me.frame.is_admin() {
+    let user = me.context.user.as_ref().ok_or(PageError::Internal)?.id;
+    let reserved = if me.context.is_admin() {
         0
     } else {
         shared.live_for_admins

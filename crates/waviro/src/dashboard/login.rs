@@ -18,7 +18,7 @@ use tracing::{info, warn};
 use super::Shared;
 use super::errors::PageError;
 use super::form::Form;
-use super::frame::{Frame, back_to};
+use super::page_context::{PageContext, back_to};
 use super::session::{forget, keep, kept};
 use crate::http;
 use crate::store::UserRole;
@@ -32,7 +32,7 @@ pub struct Setup(Arc<Mutex<Option<[u8; 32]>>>);
 #[derive(Template)]
 #[template(path = "dashboard/login.html")]
 struct Login<'p> {
-    frame: Frame,
+    context: PageContext,
     to: &'p str,
     name: &'p str,
     wrong: Option<Failed>,
@@ -41,7 +41,7 @@ struct Login<'p> {
 #[derive(Template)]
 #[template(path = "dashboard/setup.html")]
 struct FirstUser<'p> {
-    frame: Frame,
+    context: PageContext,
     token: &'p str,
     name: &'p str,
     wrong: Option<Failed>,
@@ -100,26 +100,26 @@ impl Setup {
 /// Shows the login form.
 pub(super) async fn show(
     State(shared): State<Arc<Shared>>,
-    frame: Frame,
+    context: PageContext,
     Query(asked): Query<LoginQuery>,
 ) -> Result<Response, PageError> {
     if !shared.users.any().await.map_err(|_| PageError::Internal)? {
-        return Ok(Redirect::to(&format!("{}/setup", frame.home)).into_response());
+        return Ok(Redirect::to(&format!("{}/setup", context.home)).into_response());
     }
     let page = Login {
-        frame: frame.clone(),
+        context: context.clone(),
         to: &asked.to,
         name: "",
         wrong: None,
     };
-    Ok(frame.show(StatusCode::OK, &page))
+    Ok(context.show(StatusCode::OK, &page))
 }
 
 /// Checks the name and the password.
 pub(super) async fn log_in(
     State(shared): State<Arc<Shared>>,
     Caller(from): Caller,
-    frame: Frame,
+    context: PageContext,
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, PageError> {
@@ -144,12 +144,12 @@ pub(super) async fn log_in(
         Failed::TooMany
     };
     let page = Login {
-        frame: frame.clone(),
+        context: context.clone(),
         to: form.get("to").unwrap_or_default(),
         name,
         wrong: Some(wrong),
     };
-    Ok(wrong.on(frame.show(wrong.status(), &page)))
+    Ok(wrong.on(context.show(wrong.status(), &page)))
 }
 
 /// Ends the session.
@@ -169,28 +169,28 @@ pub(super) async fn log_out(
 /// Shows the form for the first user, if the link is valid.
 pub(super) async fn set_up(
     State(shared): State<Arc<Shared>>,
-    frame: Frame,
+    context: PageContext,
     Query(asked): Query<LoginQuery>,
 ) -> Result<Response, PageError> {
     if shared.users.any().await.map_err(|_| PageError::Internal)? {
-        return Ok(Redirect::to(&format!("{}/login", frame.home)).into_response());
+        return Ok(Redirect::to(&format!("{}/login", context.home)).into_response());
     }
     let wrong = (!shared.setup.is(&asked.token)).then_some(Failed::BadLink);
     let page = FirstUser {
-        frame: frame.clone(),
+        context: context.clone(),
         token: &asked.token,
         name: "admin",
         wrong,
     };
     let status = wrong.map_or(StatusCode::OK, Failed::status);
-    Ok(frame.show(status, &page))
+    Ok(context.show(status, &page))
 }
 
 /// Creates the first user and logs the user in.
 pub(super) async fn create_first_user(
     State(shared): State<Arc<Shared>>,
     Caller(from): Caller,
-    frame: Frame,
+    context: PageContext,
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, PageError> {
@@ -213,7 +213,7 @@ pub(super) async fn create_first_user(
             Err(UserError::BadPassword) => Err(Failed::BadPassword),
             Err(UserError::Busy) => Err(Failed::Busy),
             Err(UserError::NotFirst | UserError::NameTaken) => {
-                return Ok(Redirect::to(&format!("{}/login", frame.home)).into_response());
+                return Ok(Redirect::to(&format!("{}/login", context.home)).into_response());
             }
             Err(_) => return Err(PageError::Internal),
         }
@@ -224,16 +224,16 @@ pub(super) async fn create_first_user(
             let session = shared.users.begin(user.id).await;
             let session = session.map_err(|_| PageError::Internal)?;
             let cookie = [(SET_COOKIE, keep(&session, &headers, &shared.base))];
-            Ok((AppendHeaders(cookie), Redirect::to(&frame.home)).into_response())
+            Ok((AppendHeaders(cookie), Redirect::to(&context.home)).into_response())
         }
         Err(wrong) => {
             let page = FirstUser {
-                frame: frame.clone(),
+                context: context.clone(),
                 token,
                 name,
                 wrong: Some(wrong),
             };
-            Ok(wrong.on(frame.show(wrong.status(), &page)))
+            Ok(wrong.on(context.show(wrong.status(), &page)))
         }
     }
 }

@@ -16,8 +16,8 @@ use tracing::{info, warn};
 use super::Shared;
 use super::errors::PageError;
 use super::form::Form;
-use super::frame::Frame;
 use super::login::Caller;
+use super::page_context::PageContext;
 use super::session::{Me, keep};
 use super::users::role_word;
 use crate::store::UserRow;
@@ -26,7 +26,7 @@ use crate::users::UserError;
 #[derive(Template)]
 #[template(path = "dashboard/me.html")]
 struct Page {
-    frame: Frame,
+    context: PageContext,
     user: UserRow,
     done: bool,
     failed: Option<Failed>,
@@ -67,7 +67,7 @@ pub(super) async fn change(
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, PageError> {
-    let user = me.frame.user.clone().ok_or(PageError::Internal)?;
+    let user = me.context.user.clone().ok_or(PageError::Internal)?;
     let (old, new) = (form.raw("old"), form.raw("password"));
     // Counts the attempt before the password check: a stolen session must not allow guessing the
     // password.
@@ -99,7 +99,7 @@ pub(super) async fn change(
     let session = shared.users.begin(user.id).await;
     let session = session.map_err(|_| PageError::Internal)?;
     let cookie = [(SET_COOKIE, keep(&session, &headers, &shared.base))];
-    let back = format!("{}/me?done=password", me.frame.home);
+    let back = format!("{}/me?done=password", me.context.home);
     Ok((AppendHeaders(cookie), Redirect::to(&back)).into_response())
 }
 
@@ -112,10 +112,10 @@ fn page(me: &Me, done: bool, failed: Option<Failed>) -> Result<Response, PageErr
         Some(Failed::BadPassword | Failed::Differ) => StatusCode::UNPROCESSABLE_ENTITY,
     };
     let page = Page {
-        user: me.frame.user.clone().ok_or(PageError::Internal)?,
-        frame: me.frame.clone(),
+        user: me.context.user.clone().ok_or(PageError::Internal)?,
+        context: me.context.clone(),
         done,
         failed,
     };
-    Ok(me.frame.show(status, &page))
+    Ok(me.context.show(status, &page))
 }

@@ -14,8 +14,8 @@ use super::bots::BotRow;
 use super::causes;
 use super::delivery::{AttemptRow, FullRow};
 use super::errors::PageError;
-use super::frame::Frame;
 use super::message_row::{MessageRow, address, part};
+use super::page_context::PageContext;
 use super::session::Me;
 use crate::clock::Millis;
 
@@ -57,7 +57,7 @@ struct Step<'m> {
 #[derive(Template)]
 #[template(path = "dashboard/message.html")]
 struct Page<'m> {
-    frame: Frame,
+    context: PageContext,
     bot: BotRow,
     message: &'m MessageRow,
     steps: Vec<Step<'m>>,
@@ -77,7 +77,7 @@ pub(super) async fn show(
     let path = format!("/v1/bots/{bot}/messages/{}", part(&id));
     let history: MessageHistory = inside.get(&me.caller, &path).await?;
     let page = Page {
-        frame: me.frame.clone(),
+        context: me.context.clone(),
         bot: row,
         message: &history.row,
         steps: history.steps(),
@@ -85,7 +85,7 @@ pub(super) async fn show(
         replies: &history.replies,
         members: history.members.as_ref(),
     };
-    Ok(me.frame.show(StatusCode::OK, &page))
+    Ok(me.context.show(StatusCode::OK, &page))
 }
 
 impl MessageHistory {
@@ -171,20 +171,20 @@ impl<'m> Step<'m> {
     }
 
     /// Returns the time since the previous entry, in words.
-    fn span(&self, frame: &Frame) -> Option<String> {
-        self.after_ms.map(|ms| span(ms, frame))
+    fn span(&self, context: &PageContext) -> Option<String> {
+        self.after_ms.map(|ms| span(ms, context))
     }
 }
 
 /// Formats a duration in the largest useful unit; below ten seconds, in milliseconds.
-fn span(ms: Millis, frame: &Frame) -> String {
+fn span(ms: Millis, context: &PageContext) -> String {
     let seconds = ms / 1000;
     match seconds {
         ..10 => format!("{ms} ms"),
-        10..120 => format!("{seconds} {}", frame.say("detik", "s")),
-        120..7200 => format!("{} {}", seconds / 60, frame.say("menit", "min")),
-        7200..172_800 => format!("{} {}", seconds / 3600, frame.say("jam", "h")),
-        _ => format!("{} {}", seconds / 86_400, frame.say("hari", "days")),
+        10..120 => format!("{seconds} {}", context.translate("detik", "s")),
+        120..7200 => format!("{} {}", seconds / 60, context.translate("menit", "min")),
+        7200..172_800 => format!("{} {}", seconds / 3600, context.translate("jam", "h")),
+        _ => format!("{} {}", seconds / 86_400, context.translate("hari", "days")),
     }
 }
 
@@ -193,7 +193,7 @@ impl Page<'_> {
     fn why(&self) -> Option<String> {
         let failed = self.message.state == "failed";
         let cause = self.message.cause.as_deref().unwrap_or_default();
-        failed.then(|| causes::of_message(cause, &self.frame))
+        failed.then(|| causes::of_message(cause, &self.context))
     }
 
     fn is_group(&self) -> bool {
@@ -204,7 +204,7 @@ impl Page<'_> {
     fn other(&self, id: &str) -> String {
         format!(
             "{}/bots/{}/messages/{}",
-            self.frame.home,
+            self.context.home,
             self.bot.id,
             part(id)
         )
@@ -212,7 +212,7 @@ impl Page<'_> {
 
     fn sender(&self) -> Option<String> {
         let sender = self.message.sender.as_deref()?;
-        Some(address(sender, &self.frame))
+        Some(address(sender, &self.context))
     }
 
     /// Returns the size of the file in a readable unit.

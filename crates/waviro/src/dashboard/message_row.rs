@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use url::form_urlencoded;
 
-use super::frame::Frame;
+use super::page_context::PageContext;
 
 /// The maximum number of characters of a text in a row. A text may be very long, and a page has
 /// fifty rows.
@@ -90,14 +90,14 @@ impl MessageRow {
     }
 
     /// Returns the chat, in words.
-    pub(super) fn with(&self, frame: &Frame) -> String {
-        address(&self.chat, frame)
+    pub(super) fn with(&self, context: &PageContext) -> String {
+        address(&self.chat, context)
     }
 
     /// Returns the sender of a message in a group.
-    pub(super) fn writer(&self, frame: &Frame) -> Option<String> {
+    pub(super) fn writer(&self, context: &PageContext) -> Option<String> {
         let sender = self.sender.as_deref()?;
-        (sender != self.chat).then(|| address(sender, frame))
+        (sender != self.chat).then(|| address(sender, context))
     }
 
     /// Returns the CSS class of the state; each state has a different shape.
@@ -112,7 +112,7 @@ impl MessageRow {
         }
     }
 
-    pub(super) fn words(&self, frame: &Frame) -> &'static str {
+    pub(super) fn words(&self, context: &PageContext) -> &'static str {
         let pair = match self.state.as_str() {
             "pending" => ("Menunggu", "Waiting"),
             "sent" => ("Terkirim", "Sent"),
@@ -122,11 +122,11 @@ impl MessageRow {
             _ if self.from_me => ("Dari ponsel toko", "From the shop's phone"),
             _ => ("Masuk", "Received"),
         };
-        frame.say(pair.0, pair.1)
+        context.translate(pair.0, pair.1)
     }
 
     /// Returns the kind in words; an unknown kind is shown as the API's word.
-    pub(super) fn kind_words(&self, frame: &Frame) -> String {
+    pub(super) fn kind_words(&self, context: &PageContext) -> String {
         let pair = match self.kind.as_str() {
             "text" => ("Teks", "Text"),
             "image" => ("Gambar", "Picture"),
@@ -143,19 +143,19 @@ impl MessageRow {
             "order" => ("Pesanan", "Order"),
             other => return shortened(other),
         };
-        frame.say(pair.0, pair.1).to_owned()
+        context.translate(pair.0, pair.1).to_owned()
     }
 }
 
 /// Formats the address of a chat or a sender.
-pub(super) fn address(text: &str, frame: &Frame) -> String {
+pub(super) fn address(text: &str, context: &PageContext) -> String {
     match text.split_once('@') {
         Some((number, "c.us")) => number.to_owned(),
-        Some((group, "g.us")) => format!("{} {group}", frame.say("Grup", "Group")),
+        Some((group, "g.us")) => format!("{} {group}", context.translate("Grup", "Group")),
         Some((hidden, "lid")) => {
             format!(
                 "{} {hidden}",
-                frame.say("Nomor tersembunyi", "Hidden number")
+                context.translate("Nomor tersembunyi", "Hidden number")
             )
         }
         _ => text.to_owned(),

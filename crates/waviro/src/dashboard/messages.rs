@@ -14,8 +14,8 @@ use url::form_urlencoded;
 use super::Shared;
 use super::bots::BotRow;
 use super::errors::PageError;
-use super::frame::Frame;
 use super::message_row::{MessageRow, part};
+use super::page_context::PageContext;
 use super::send::MASKED;
 use super::session::Me;
 use crate::docs::{Origin, samples_of};
@@ -37,7 +37,7 @@ struct Listed {
 #[derive(Template)]
 #[template(path = "dashboard/messages.html")]
 struct Page<'p> {
-    frame: Frame,
+    context: PageContext,
     bot: BotRow,
     asked: &'p MessagesQuery,
     found: Found,
@@ -95,13 +95,13 @@ pub(super) async fn list(
         curl.code
     });
     let page = Page {
-        frame: me.frame.clone(),
+        context: me.context.clone(),
         bot: row,
         asked: &asked,
         found,
         sample,
     };
-    Ok(me.frame.show(StatusCode::OK, &page))
+    Ok(me.context.show(StatusCode::OK, &page))
 }
 
 /// Searches with a single field: an id is looked up, a number or a group selects its chat, and any

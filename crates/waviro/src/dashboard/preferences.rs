@@ -9,7 +9,7 @@ use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 
 use super::Shared;
 use super::form::Form;
-use super::frame::{LANGUAGE, THEME, back_to};
+use super::page_context::{LANGUAGE, THEME, back_to};
 
 /// The lifetime of the cookies: a year.
 const KEPT_S: u32 = 365 * 24 * 3600;

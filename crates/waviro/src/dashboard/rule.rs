@@ -11,7 +11,7 @@ use super::Shared;
 use super::bots::BotRow;
 use super::errors::PageError;
 use super::form::Form;
-use super::frame::Frame;
+use super::page_context::PageContext;
 use super::rules::{RuleFields, RuleRow};
 use super::session::Me;
 use crate::v1::inside::Refused;
@@ -19,7 +19,7 @@ use crate::v1::inside::Refused;
 #[derive(Template)]
 #[template(path = "dashboard/rule.html")]
 struct Page {
-    frame: Frame,
+    context: PageContext,
     bot: BotRow,
     rule: RuleRow,
     fields: RuleFields,
@@ -52,7 +52,7 @@ pub(super) async fn change(
     let typed = body.is_some().then_some(fields);
     match shared.inside.ask(&me.caller, method, &path, body).await {
         Ok(_) => {
-            let back = format!("{}/bots/{bot}/rules", me.frame.home);
+            let back = format!("{}/bots/{bot}/rules", me.context.home);
             Ok(Redirect::to(&back).into_response())
         }
         Err(refused) => page(&shared, me, bot, rule, Some((typed, refused))).await,
@@ -73,11 +73,11 @@ async fn page(
     let (typed, wrong) = failed.map_or((None, None), |(typed, wrong)| (typed, Some(wrong)));
     let status = Refused::status_of(wrong.as_ref());
     let page = Page {
-        frame: me.frame.clone(),
+        context: me.context.clone(),
         bot: row,
         fields: typed.unwrap_or_else(|| RuleFields::of(&rule)),
         rule,
         wrong,
     };
-    Ok(me.frame.show(status, &page))
+    Ok(me.context.show(status, &page))
 }

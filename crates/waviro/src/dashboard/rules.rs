@@ -15,7 +15,7 @@ use super::Shared;
 use super::bots::BotRow;
 use super::errors::PageError;
 use super::form::Form;
-use super::frame::Frame;
+use super::page_context::PageContext;
 use super::rows;
 use super::session::Me;
 use crate::v1::inside::Refused;
@@ -61,7 +61,7 @@ pub(super) struct RuleFields {
 #[derive(Template)]
 #[template(path = "dashboard/rules.html")]
 struct Page<'p> {
-    frame: Frame,
+    context: PageContext,
     bot: BotRow,
     rules: Vec<RuleRow>,
     all: usize,
@@ -182,7 +182,7 @@ pub(super) async fn act(
                     shown.tried = Some(tried);
                 }
                 // For a viewer, the page has no form to show the refusal beside.
-                Err(refused) if !me.frame.may_change() => return Err(refused.into()),
+                Err(refused) if !me.context.may_change() => return Err(refused.into()),
                 Err(refused) => shown.untried = Some(refused),
             }
             shown.form = form;
@@ -191,8 +191,8 @@ pub(super) async fn act(
         _ => return Err(PageError::BadForm),
     };
     if refused.is_none() {
-        let back = format!("{}/bots/{bot}/rules", me.frame.home);
-        return Ok(Frame::onward(&back, before).into_response());
+        let back = format!("{}/bots/{bot}/rules", me.context.home);
+        return Ok(PageContext::onward(&back, before).into_response());
     }
     shown.wrong = refused;
     page(&shared, me, bot, shown).await
@@ -210,7 +210,7 @@ async fn page(shared: &Shared, me: Me, bot: i32, shown: RulesState) -> Result<Re
     let wrong = shown.wrong.as_ref().or(shown.untried.as_ref());
     let status = Refused::status_of(wrong);
     let page = Page {
-        frame: me.frame.clone(),
+        context: me.context.clone(),
         bot: row,
         rules,
         all,
@@ -222,5 +222,5 @@ async fn page(shared: &Shared, me: Me, bot: i32, shown: RulesState) -> Result<Re
         wrong: shown.wrong,
         script: SCRIPT,
     };
-    Ok(me.frame.show(status, &page))
+    Ok(me.context.show(status, &page))
 }

@@ -14,7 +14,7 @@ use super::Shared;
 use super::bots::BotRow;
 use super::errors::PageError;
 use super::form::Form;
-use super::frame::Frame;
+use super::page_context::PageContext;
 use super::session::Me;
 use crate::api::number::meant;
 use crate::docs::{Origin, Sample, samples_of};
@@ -29,7 +29,7 @@ pub(super) const MASKED: &str = "••••••••";
 #[derive(Template)]
 #[template(path = "dashboard/send.html")]
 struct Page<'p> {
-    frame: Frame,
+    context: PageContext,
     bot: BotRow,
     kind: &'static str,
     form: &'p Form,
@@ -64,7 +64,7 @@ pub(super) async fn form(
     Path(bot): Path<i32>,
     Query(asked): Query<SendQuery>,
 ) -> Result<Response, PageError> {
-    if !me.frame.may_change() {
+    if !me.context.may_change() {
         return Err(Refused::read_only().into());
     }
     let kind = kind_of(&asked.kind);
@@ -87,7 +87,7 @@ pub(super) async fn send(
         .once(&me.caller, &path, body, form.idempotency_key());
     match asked.await {
         Ok((answer, before)) => {
-            me.frame.repeated = before;
+            me.context.repeated = before;
             let origin = Origin::of(&headers, &shared.base);
             let (path, call) = as_call(kind, &form);
             let sent = Sent {
@@ -206,12 +206,12 @@ async fn page(
         .await?;
     let status = Refused::status_of(wrong.as_ref());
     let page = Page {
-        frame: me.frame.clone(),
+        context: me.context.clone(),
         bot: row,
         kind,
         form,
         sent,
         wrong,
     };
-    Ok(me.frame.show(status, &page))
+    Ok(me.context.show(status, &page))
 }

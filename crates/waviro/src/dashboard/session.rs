@@ -11,7 +11,7 @@ use url::form_urlencoded;
 
 use super::Shared;
 use super::errors::PageError;
-use super::frame::{Frame, cookies};
+use super::page_context::{PageContext, cookies};
 use crate::http::header;
 use crate::store::UserRow;
 use crate::users::{LIVES, Session};
@@ -31,7 +31,7 @@ pub(super) struct Me {
     /// The user as a caller of the administration API.
     pub(super) caller: Caller,
     /// The shared data of the user's pages.
-    pub(super) frame: Frame,
+    pub(super) context: PageContext,
 }
 
 /// The logged-in user, passed from the extractor to the outer layer. An error page of the outer
@@ -63,7 +63,7 @@ impl FromRequestParts<Arc<Shared>> for Me {
     type Rejection = NotIn;
 
     async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, NotIn> {
-        let Ok(mut frame) = Frame::from_request_parts(parts, shared).await;
+        let Ok(mut context) = PageContext::from_request_parts(parts, shared).await;
         let failed = |_| NotIn(PageError::Internal.into_response());
         let session = kept(&parts.headers);
         let user = match session {
@@ -72,27 +72,27 @@ impl FromRequestParts<Arc<Shared>> for Me {
         };
         let (Some(session), Some(user)) = (session, user) else {
             let first = !shared.users.any().await.map_err(failed)?;
-            return Err(NotIn(to_login(&frame, first, &parts.uri)));
+            return Err(NotIn(to_login(&context, first, &parts.uri)));
         };
         let caller = Caller::new(user.role.clone().into(), session).logged_in_as(user.id);
         if let Some(seen) = parts.extensions.get::<Seen>() {
             seen.is(&user);
         }
-        frame.user = Some(user);
-        Ok(Self { caller, frame })
+        context.user = Some(user);
+        Ok(Self { caller, context })
     }
 }
 
 /// Redirects to the login page, with a way back to the requested page.
-fn to_login(frame: &Frame, first: bool, uri: &Uri) -> Response {
+fn to_login(context: &PageContext, first: bool, uri: &Uri) -> Response {
     if first {
-        return Redirect::to(&format!("{}/setup", frame.home)).into_response();
+        return Redirect::to(&format!("{}/setup", context.home)).into_response();
     }
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let wanted: String =
-        form_urlencoded::byte_serialize(format!("{}{path}", frame.home).as_bytes()).collect();
-    let login = format!("{}/login?to={wanted}", frame.home);
-    if frame.part {
+        form_urlencoded::byte_serialize(format!("{}{path}", context.home).as_bytes()).collect();
+    let login = format!("{}/login?to={wanted}", context.home);
+    if context.part {
         // A redirect in place of a part would show the login form inside the page, so htmx gets a
         // header for a full redirect.
         let there = HeaderValue::from_str(&login).unwrap_or(HeaderValue::from_static("/"));

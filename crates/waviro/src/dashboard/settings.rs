@@ -18,7 +18,7 @@ use super::Shared;
 use super::bots::BotRow;
 use super::errors::PageError;
 use super::form::Form;
-use super::frame::Frame;
+use super::page_context::PageContext;
 use super::rows;
 use super::rules::whole;
 use super::session::Me;
@@ -34,7 +34,7 @@ const OVERLAPS: [u32; 4] = [0, 3600, 86_400, 604_800];
 #[derive(Template)]
 #[template(path = "dashboard/settings.html")]
 struct Page<'p> {
-    frame: Frame,
+    context: PageContext,
     bot: BotRow,
     now: Millis,
     keys: Keys,
@@ -98,16 +98,16 @@ impl Page<'_> {
 
     /// Returns the target of all forms.
     fn action(&self) -> String {
-        format!("{}/bots/{}/settings", self.frame.home, self.bot.id)
+        format!("{}/bots/{}/settings", self.context.home, self.bot.id)
     }
 
     fn key_age(&self) -> String {
-        self.keys.current.age(self.now, &self.frame)
+        self.keys.current.age(self.now, &self.context)
     }
 
     /// Returns the choices for the validity of an old key, with their words.
     fn overlaps(&self) -> [(String, &'static str); 4] {
-        OVERLAPS.map(|seconds| (seconds.to_string(), view::overlap(seconds, &self.frame)))
+        OVERLAPS.map(|seconds| (seconds.to_string(), view::overlap(seconds, &self.context)))
     }
 
     fn wants(&self, kind: &str) -> bool {
@@ -149,7 +149,7 @@ pub(super) async fn change(
             .once(&me.caller, &path, body, form.idempotency_key())
             .await;
         done.map(|(answer, before)| {
-            me.frame.repeated = before;
+            me.context.repeated = before;
             answer
         })
     } else {
@@ -166,12 +166,12 @@ pub(super) async fn change(
             page(&shared, me, bot, shown).await
         }
         Ok(_) => {
-            let home = &me.frame.home;
+            let home = &me.context.home;
             let back = format!("{home}/bots/{bot}/settings?done={section}#{section}");
             Ok(Redirect::to(&back).into_response())
         }
         // For a viewer, the page has no form to show the refusal beside.
-        Err(refused) if !me.frame.may_change() => Err(refused.into()),
+        Err(refused) if !me.context.may_change() => Err(refused.into()),
         Err(refused) => {
             let shown = SettingsState {
                 failed: section,
@@ -261,7 +261,7 @@ async fn page(
     let keys = inside.get(&me.caller, &format!("{path}/keys")).await?;
     let settings = inside.get(&me.caller, &format!("{path}/settings")).await?;
     let (mut webhook_key, mut signing) = (String::new(), None);
-    if me.frame.may_change() {
+    if me.context.may_change() {
         let of = format!("{path}/webhook-key");
         let key: Value = inside.get(&me.caller, &of).await?;
         key["webhook_key"]
@@ -274,7 +274,7 @@ async fn page(
     let subscriptions = rows::all(shared, &me, &format!("{path}/subscriptions")).await?;
     let status = Refused::status_of(shown.wrong.as_ref());
     let page = Page {
-        frame: me.frame.clone(),
+        context: me.context.clone(),
         bot: row,
         now: shared.clock.now(),
         keys,
@@ -289,5 +289,5 @@ async fn page(
         form: &shown.form,
         wrong: shown.wrong,
     };
-    Ok(me.frame.show(status, &page))
+    Ok(me.context.show(status, &page))
 }

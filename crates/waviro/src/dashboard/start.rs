@@ -31,7 +31,7 @@ struct Page {
 impl Steps {
     /// Returns the steps, or `None` if all steps are done or the user may do none of them.
     pub(super) async fn of(shared: &Shared, me: &Me, bots: &[BotRow]) -> Option<Self> {
-        if !me.frame.is_admin() {
+        if !me.context.is_admin() {
             return None;
         }
         let linked = bots.iter().find(|bot| !bot.wants_link());

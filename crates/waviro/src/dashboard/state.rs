@@ -1,6 +1,6 @@
 //! Explanations of a link's state for shop owners, with the remedy.
 
-use super::frame::Frame;
+use super::page_context::PageContext;
 
 /// The severity of a state. The page shows the severity in words too, not only as a colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,8 +25,12 @@ impl Tone {
 }
 
 /// Returns the severity, the words and the remedy for a state; `word` is the API's word.
-pub(super) fn explained(word: &str, healthy: bool, frame: &Frame) -> (Tone, String, String) {
-    let say = |pair: (&str, &str)| frame.say(pair.0, pair.1).to_owned();
+pub(super) fn explained(
+    word: &str,
+    healthy: bool,
+    context: &PageContext,
+) -> (Tone, String, String) {
+    let text = |pair: (&str, &str)| context.translate(pair.0, pair.1).to_owned();
     let (tone, words, advice) = match word {
         "online" if healthy => (
             Tone::Good,
@@ -119,20 +123,23 @@ pub(super) fn explained(word: &str, healthy: bool, frame: &Frame) -> (Tone, Stri
             ),
         ),
     };
-    (tone, say(words), say(advice))
+    (tone, text(words), text(advice))
 }
 
 /// Returns the same for a bot that cannot reach WhatsApp; `why` has the reason in both languages.
-pub(super) fn unreachable_explained(why: (&str, &str), frame: &Frame) -> (Tone, String, String) {
-    let words = frame.say("WhatsApp tidak terjangkau", "WhatsApp is out of reach");
-    let before = frame.say(
+pub(super) fn unreachable_explained(
+    why: (&str, &str),
+    context: &PageContext,
+) -> (Tone, String, String) {
+    let words = context.translate("WhatsApp tidak terjangkau", "WhatsApp is out of reach");
+    let before = context.translate(
         "WhatsApp tidak dapat dihubungi:",
         "WhatsApp cannot be reached:",
     );
-    let after = frame.say(
+    let after = context.translate(
         "Gateway mencoba lagi sendiri.",
         "The gateway tries again by itself.",
     );
-    let advice = format!("{before} {}. {after}", frame.say(why.0, why.1));
+    let advice = format!("{before} {}. {after}", context.translate(why.0, why.1));
     (Tone::Bad, words.to_owned(), advice)
 }

@@ -12,8 +12,8 @@ use super::Shared;
 use super::bots::BotRow;
 use super::errors::PageError;
 use super::form::Form;
-use super::frame::Frame;
 use super::login::Caller;
+use super::page_context::PageContext;
 use super::rows;
 use super::session::Me;
 use super::users::{RoleFields, UserView, role_word};
@@ -23,7 +23,7 @@ use crate::v1::inside::Refused;
 #[derive(Template)]
 #[template(path = "dashboard/user.html")]
 struct Page {
-    frame: Frame,
+    context: PageContext,
     user: UserView,
     /// True if the user is the only admin.
     last_admin: bool,
@@ -50,21 +50,21 @@ pub(super) async fn change(
     form: Form,
 ) -> Result<Response, PageError> {
     let path = format!("/v1/users/{user}");
-    let mut back = format!("{}/users", me.frame.home);
+    let mut back = format!("{}/users", me.context.home);
     let mut typed = None;
     let (method, body) = match form.raw("do") {
         "role" => {
             let fields = RoleFields::read(&form);
             let body = json!({ "role": fields.role, "bots": fields.bots() });
-            if me.frame.user.as_ref().is_some_and(|me| me.id == user) && fields.role != "admin" {
+            if me.context.user.as_ref().is_some_and(|me| me.id == user) && fields.role != "admin" {
                 // After giving up the role `admin`, the user may no longer see the users.
-                back.clone_from(&me.frame.home);
+                back.clone_from(&me.context.home);
             }
             typed = Some(fields);
             (Method::PATCH, Some(body))
         }
         "password" => {
-            let own = me.frame.user.as_ref().filter(|me| me.id == user);
+            let own = me.context.user.as_ref().filter(|me| me.id == user);
             // Counts the attempt before the password check: a stolen session must not allow
             // guessing the password.
             if let Some(own) = own
@@ -112,12 +112,12 @@ async fn page(
     };
     let status = Refused::status_of(wrong.as_ref());
     let page = Page {
-        frame: me.frame.clone(),
+        context: me.context.clone(),
         last_admin: admins.all(|admin| admin.id == user.id) && user.role == "admin",
         fields: typed.unwrap_or_else(known),
         user,
         bots,
         wrong,
     };
-    Ok(me.frame.show(status, &page))
+    Ok(me.context.show(status, &page))
 }

@@ -12,7 +12,7 @@ use super::Shared;
 use super::bots::BotRow;
 use super::errors::PageError;
 use super::form::Form;
-use super::frame::Frame;
+use super::page_context::PageContext;
 use super::rows;
 use super::session::Me;
 use crate::v1::inside::Refused;
@@ -38,7 +38,7 @@ pub(super) struct RoleFields {
 #[derive(Template)]
 #[template(path = "dashboard/users.html")]
 struct Page<'p> {
-    frame: Frame,
+    context: PageContext,
     users: Vec<UserView>,
     /// The number of all users, regardless of the search.
     all: usize,
@@ -70,8 +70,8 @@ impl UserView {
         names.join(", ")
     }
 
-    pub(super) fn is_me(&self, frame: &Frame) -> bool {
-        frame.user.as_ref().is_some_and(|user| user.id == self.id)
+    pub(super) fn is_me(&self, context: &PageContext) -> bool {
+        context.user.as_ref().is_some_and(|user| user.id == self.id)
     }
 }
 
@@ -98,11 +98,11 @@ impl RoleFields {
 }
 
 /// Returns the word for a role.
-pub(super) fn role_word<'t>(role: &str, frame: &'t Frame) -> &'t str {
+pub(super) fn role_word<'t>(role: &str, context: &'t PageContext) -> &'t str {
     match role {
-        "admin" => frame.say("Admin", "Admin"),
-        "operator" => frame.say("Operator", "Operator"),
-        _ => frame.say("Hanya melihat", "Viewer"),
+        "admin" => context.translate("Admin", "Admin"),
+        "operator" => context.translate("Operator", "Operator"),
+        _ => context.translate("Hanya melihat", "Viewer"),
     }
 }
 
@@ -138,8 +138,8 @@ pub(super) async fn add(
         .once(&me.caller, "/v1/users", Some(body), form.idempotency_key());
     match added.await {
         Ok((_, before)) => {
-            let users = format!("{}/users", me.frame.home);
-            Ok(Frame::onward(&users, before).into_response())
+            let users = format!("{}/users", me.context.home);
+            Ok(PageContext::onward(&users, before).into_response())
         }
         Err(refused) => page(&shared, me, "", name, fields, Some(refused)).await,
     }
@@ -159,7 +159,7 @@ async fn page(
     let bots = rows::all(shared, &me, "/v1/bots").await?;
     let status = Refused::status_of(wrong.as_ref());
     let page = Page {
-        frame: me.frame.clone(),
+        context: me.context.clone(),
         users,
         all,
         looked_for,
@@ -168,5 +168,5 @@ async fn page(
         fields,
         wrong,
     };
-    Ok(me.frame.show(status, &page))
+    Ok(me.context.show(status, &page))
 }

@@ -106,7 +106,7 @@ impl Page {
         }
     }
 
-    fn say<'t>(&self, indonesian: &'t str, english: &'t str) -> &'t str {
+    fn translate<'t>(&self, indonesian: &'t str, english: &'t str) -> &'t str {
         match self.language {
             Language::Indonesian => indonesian,
             Language::English => english,
@@ -136,7 +136,7 @@ impl<S: Spoken> Spoken for &S {
 }
 
 impl Nothing {
-    fn say<'t>(&self, indonesian: &'t str, english: &'t str) -> &'t str {
+    fn translate<'t>(&self, indonesian: &'t str, english: &'t str) -> &'t str {
         match self.language {
             Language::Indonesian => indonesian,
             Language::English => english,

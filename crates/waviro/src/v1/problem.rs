@@ -401,7 +401,7 @@ impl http::Refusal for Problem {
     }
 }
 
-/// Carries the problem in the response's extensions to the frame, because the frame knows the
+/// Carries the problem in the response's extensions to `http::wrap_request`, which knows the
 /// request id.
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {

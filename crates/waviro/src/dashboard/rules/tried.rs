@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::RuleRow;
 use crate::dashboard::form::Form;
-use crate::dashboard::frame::Frame;
+use crate::dashboard::page_context::PageContext;
 use crate::dashboard::state::Tone;
 
 #[derive(Debug, Deserialize)]
@@ -80,14 +80,14 @@ impl Sent {
     }
 
     /// Returns the gateway's reaction to a real response, in words.
-    pub(super) fn words<'t>(&self, frame: &'t Frame) -> &'t str {
+    pub(super) fn words<'t>(&self, context: &'t PageContext) -> &'t str {
         match self.verdict.as_str() {
-            "delivered" => frame.say("Diterima webhook", "Taken by the webhook"),
-            "retried" => frame.say(
+            "delivered" => context.translate("Diterima webhook", "Taken by the webhook"),
+            "retried" => context.translate(
                 "Gagal; yang sungguhan akan dicoba lagi",
                 "Failed; a real one would be tried again",
             ),
-            _ => frame.say(
+            _ => context.translate(
                 "Webhook menolak untuk seterusnya; aturannya akan dimatikan",
                 "The webhook refuses for good; the rule would be switched off",
             ),
@@ -96,15 +96,15 @@ impl Sent {
 }
 
 impl Item {
-    pub(super) fn words<'t>(&self, frame: &'t Frame) -> &'t str {
+    pub(super) fn words<'t>(&self, context: &'t PageContext) -> &'t str {
         match self.r#type.as_str() {
-            "text" => frame.say("Teks", "Text"),
-            "location" => frame.say("Lokasi", "Location"),
-            "image" => frame.say("Gambar", "Image"),
-            "video" => frame.say("Video", "Video"),
-            "audio" => frame.say("Audio", "Audio"),
-            "document" => frame.say("Dokumen", "Document"),
-            _ => frame.say("Kontak", "Contact"),
+            "text" => context.translate("Teks", "Text"),
+            "location" => context.translate("Lokasi", "Location"),
+            "image" => context.translate("Gambar", "Image"),
+            "video" => context.translate("Video", "Video"),
+            "audio" => context.translate("Audio", "Audio"),
+            "document" => context.translate("Dokumen", "Document"),
+            _ => context.translate("Kontak", "Contact"),
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::clock::Millis;
-use crate::dashboard::frame::Frame;
+use crate::dashboard::page_context::PageContext;
 
 /// All kinds of events, first `*` for all kinds.
 pub(super) const KINDS: [&str; 9] = [
@@ -129,48 +129,48 @@ impl Pacing {
 
 impl Current {
     /// Returns the age of the key in words.
-    pub(super) fn age(&self, now: Millis, frame: &Frame) -> String {
+    pub(super) fn age(&self, now: Millis, context: &PageContext) -> String {
         let made = self.created_at.as_deref().and_then(|at| at.parse().ok());
         let Some(made): Option<jiff::Timestamp> = made else {
-            return frame
-                .say("dari versi lama", "from an older version")
+            return context
+                .translate("dari versi lama", "from an older version")
                 .to_owned();
         };
         match now.saturating_sub(made.as_millisecond()) / DAY {
-            0 => frame
-                .say("kurang dari sehari", "less than a day")
+            0 => context
+                .translate("kurang dari sehari", "less than a day")
                 .to_owned(),
-            1 => frame.say("1 hari", "1 day").to_owned(),
-            days => format!("{days} {}", frame.say("hari", "days")),
+            1 => context.translate("1 hari", "1 day").to_owned(),
+            days => format!("{days} {}", context.translate("hari", "days")),
         }
     }
 }
 
 /// Returns the validity of an old key in words.
-pub(super) fn overlap(seconds: u32, frame: &Frame) -> &'static str {
+pub(super) fn overlap(seconds: u32, context: &PageContext) -> &'static str {
     match seconds {
-        0 => frame.say("langsung mati", "dies at once"),
-        3600 => frame.say("masih berlaku 1 jam", "works for 1 more hour"),
-        86_400 => frame.say("masih berlaku 1 hari", "works for 1 more day"),
-        _ => frame.say("masih berlaku 7 hari", "works for 7 more days"),
+        0 => context.translate("langsung mati", "dies at once"),
+        3600 => context.translate("masih berlaku 1 jam", "works for 1 more hour"),
+        86_400 => context.translate("masih berlaku 1 hari", "works for 1 more day"),
+        _ => context.translate("masih berlaku 7 hari", "works for 7 more days"),
     }
 }
 
 /// Returns a kind of event in words.
-pub(super) fn kind(word: &str, frame: &Frame) -> String {
+pub(super) fn kind(word: &str, context: &PageContext) -> String {
     let said = match word {
-        "*" => frame.say(
+        "*" => context.translate(
             "Semua peristiwa, juga yang baru kelak",
             "All events, those of later versions too",
         ),
-        "message.received" => frame.say("Pesan masuk", "Message received"),
-        "message.ack" => frame.say("Status pesan keluar", "State of a sent message"),
-        "message.edited" => frame.say("Pesan diubah", "Message edited"),
-        "message.deleted" => frame.say("Pesan dihapus", "Message deleted"),
-        "message.reaction" => frame.say("Reaksi", "Reaction"),
-        "bot.state" => frame.say("Keadaan bot", "Bot's state"),
-        "group.changed" => frame.say("Perubahan grup", "Group changed"),
-        "call.received" => frame.say("Panggilan masuk", "Call received"),
+        "message.received" => context.translate("Pesan masuk", "Message received"),
+        "message.ack" => context.translate("Status pesan keluar", "State of a sent message"),
+        "message.edited" => context.translate("Pesan diubah", "Message edited"),
+        "message.deleted" => context.translate("Pesan dihapus", "Message deleted"),
+        "message.reaction" => context.translate("Reaksi", "Reaction"),
+        "bot.state" => context.translate("Keadaan bot", "Bot's state"),
+        "group.changed" => context.translate("Perubahan grup", "Group changed"),
+        "call.received" => context.translate("Panggilan masuk", "Call received"),
         other => other,
     };
     said.to_owned()

@@ -193,8 +193,8 @@ fn every_other_form_has_its_word() {
         let forms = text.split("<form").skip(1);
         let forms = forms.map(|rest| rest.split("</form>").next().unwrap());
         let posts = forms.filter(|form| form.split('>').next().unwrap().contains("\"post\""));
-        let (has, lacks): (Vec<_>, Vec<_>) =
-            posts.partition(|form| form.contains("name=\"once\" value=\"{{ frame.form_nonce }}\""));
+        let (has, lacks): (Vec<_>, Vec<_>) = posts
+            .partition(|form| form.contains("name=\"once\" value=\"{{ context.form_nonce }}\""));
         let known = MAY_REPEAT.iter().find(|(known, _)| *known == name);
         assert_eq!(lacks.len(), known.map_or(0, |(_, count)| *count), "{name}");
         with += has.len();

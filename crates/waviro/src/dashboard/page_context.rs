@@ -33,9 +33,9 @@ const REPEATED: &str = "repeated";
 /// The header of a request by htmx for the changing part of a page.
 static HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
 
-/// The shared data of a page; templates refer to the data as `frame`.
+/// The shared data of a page; templates refer to the data as `context`.
 #[derive(Debug, Clone)]
-pub(super) struct Frame {
+pub(super) struct PageContext {
     language: Language,
     /// `light`, `dark`, or empty for the setting of the reader's system.
     pub(super) theme: &'static str,
@@ -64,7 +64,7 @@ pub(super) struct Frame {
     pub(super) part: bool,
 }
 
-impl Frame {
+impl PageContext {
     pub(super) fn of(shared: &Shared, headers: &HeaderMap, uri: &Uri) -> Self {
         let home = format!("{}/dashboard", shared.base);
         // Inside the nested router, the path has no base path and no `/dashboard`.
@@ -105,7 +105,7 @@ impl Frame {
         }
     }
 
-    /// Returns a frame with the given language and no other data.
+    /// Returns a context with the given language and no other data.
     #[cfg(test)]
     pub(super) fn in_language(language: Language) -> Self {
         Self {
@@ -131,7 +131,7 @@ impl Frame {
         self.language
     }
 
-    pub(super) fn say<'t>(&self, indonesian: &'t str, english: &'t str) -> &'t str {
+    pub(super) fn translate<'t>(&self, indonesian: &'t str, english: &'t str) -> &'t str {
         match self.language {
             Language::Indonesian => indonesian,
             Language::English => english,
@@ -158,7 +158,7 @@ impl Frame {
     /// Formats a timestamp of the API in UTC. A script in the browser replaces the text by local
     /// time.
     pub(super) fn when(&self, moment: &str) -> String {
-        let form = self.say("%d-%m-%Y %H.%M.%S UTC", "%Y-%m-%d %H:%M:%S UTC");
+        let form = self.translate("%d-%m-%Y %H.%M.%S UTC", "%Y-%m-%d %H:%M:%S UTC");
         let at = moment.parse::<jiff::Timestamp>();
         at.map_or_else(|_| moment.to_owned(), |at| at.strftime(form).to_string())
     }
@@ -182,8 +182,8 @@ impl Frame {
     }
 }
 
-/// The guard creates the frame once per request.
-impl FromRequestParts<Arc<Shared>> for Frame {
+/// The guard creates the context once per request.
+impl FromRequestParts<Arc<Shared>> for PageContext {
     type Rejection = Infallible;
 
     async fn from_request_parts(

@@ -182,7 +182,7 @@ async fn can_be_read(config: &Config, nothing: &str) -> anyhow::Result<bool> {
         Schema::Current => Ok(true),
         Schema::None => {
             let folder = std::path::absolute(&config.data_dir)?;
-            say(format_args!("{nothing} (looked in {})", folder.display()));
+            print_line(format_args!("{nothing} (looked in {})", folder.display()));
             Ok(false)
         }
         Schema::Older => bail!("the database is of an older version: run waviro migrate"),
@@ -225,13 +225,13 @@ fn complain(error: &anyhow::Error) {
 }
 
 /// Prints a line on stdout. A closed pipe is no error.
-fn say(line: impl std::fmt::Display) {
+fn print_line(line: impl std::fmt::Display) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-/// Prints like [`say`], for a process that continues: if a full pipe has no reader, only the text
-/// is lost.
+/// Prints like [`print_line`], for a process that continues: if a full pipe has no reader, only the
+/// text is lost.
 async fn announce(text: String) {
-    let saying = tokio::task::spawn_blocking(move || say(text));
-    let _ = tokio::time::timeout(SAID_WITHIN, saying).await;
+    let printing = tokio::task::spawn_blocking(move || print_line(text));
+    let _ = tokio::time::timeout(SAID_WITHIN, printing).await;
 }

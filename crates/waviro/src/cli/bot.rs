@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{anyhow, bail};
 use clap::Subcommand;
 
-use super::{on_store, say, secret};
+use super::{on_store, print_line, secret};
 use crate::bots::{self, LONGEST_OVERLAP, OwnKeys, Profiles, SecretKey, WebhookKey};
 use crate::clock::{Clock, Millis, millis};
 use crate::config::Config;
@@ -85,14 +85,14 @@ impl Bot {
                     .filter(|bot| !bot.removed)
                     .collect();
                 if rows.is_empty() {
-                    say(NO_BOT);
+                    print_line(NO_BOT);
                 }
                 for bot in rows {
                     let linked = bot.linked.map_or_else(
                         || "not linked".to_owned(),
                         |identity| format!("{}  {}", identity.number, identity.name),
                     );
-                    say(format_args!("{}  {linked}", bot.name));
+                    print_line(format_args!("{}  {linked}", bot.name));
                 }
             }
             Self::Key {
@@ -108,7 +108,7 @@ impl Bot {
                 if let Some(webhook) = own.webhook {
                     let profiles = Profiles::new(store.clone(), Clock::system());
                     profiles.set_webhook_key(slot, &webhook).await?;
-                    say(format_args!(
+                    print_line(format_args!(
                         "Bot {name} has the webhookkey that you gave; a running gateway uses it within two seconds."
                     ));
                 }
@@ -120,16 +120,16 @@ impl Bot {
                 let lasts = millis(Duration::from_secs(overlap));
                 if let Some(key) = own.secret {
                     bots::set_key(store, slot, &key, now, lasts).await?;
-                    say(format_args!(
+                    print_line(format_args!(
                         "Bot {name} has the SecretKey that you gave; the old one {old}."
                     ));
                 } else if fresh {
                     let key = SecretKey::random(&mut rand::rng());
                     bots::set_key(store, slot, &key, now, lasts).await?;
-                    say(format_args!(
+                    print_line(format_args!(
                         "The new SecretKey of {name}, shown only now; the old one {old}:\n"
                     ));
-                    say(format_args!("  {}", key.reveal()));
+                    print_line(format_args!("  {}", key.reveal()));
                 }
             }
             Self::Remove { name, yes } => {
@@ -138,7 +138,7 @@ impl Bot {
                     confirm(&name).await?;
                 }
                 bots::remove(store, slot, now).await?;
-                say(format_args!(
+                print_line(format_args!(
                     "Bot {name} removed; a running gateway logs its device out, else the next one does."
                 ));
             }
@@ -184,23 +184,23 @@ async fn add(
     let folder = std::path::absolute(&config.data_dir)?;
     let folder = folder.display();
     let key = if known {
-        say(format_args!(
+        print_line(format_args!(
             "Bot {name} added in {folder}, with the SecretKey that you gave.\n"
         ));
         "KEY"
     } else {
-        say(format_args!(
+        print_line(format_args!(
             "Bot {name} added in {folder}. Its SecretKey, shown only now:\n"
         ));
-        say(format_args!("  {}\n", key.reveal()));
+        print_line(format_args!("  {}\n", key.reveal()));
         key.reveal()
     };
-    say("The webhookkey that its keyword webhooks carry, for your PHP:\n");
-    say(format_args!("  {}\n", profile.webhook_key()));
-    say(
+    print_line("The webhookkey that its keyword webhooks carry, for your PHP:\n");
+    print_line(format_args!("  {}\n", profile.webhook_key()));
+    print_line(
         "Link it: with the gateway running, get the code and scan it with WhatsApp (Linked devices):\n",
     );
-    say(format_args!(
+    print_line(format_args!(
         "  curl -X POST http://{}/api/getqr -H 'SecretKey: {key}'",
         config.server.listen
     ));

@@ -12,7 +12,7 @@ use clap::Args;
 use url::Url;
 use waviro_conform::{Origin, Target};
 
-use super::{say, secret};
+use super::{print_line, secret};
 
 /// The rate limit in the API document.
 const MESSAGES_A_MINUTE: u32 = 5;
@@ -119,7 +119,7 @@ impl Conform {
         if per_minute > 0 {
             target.pace = Duration::from_mins(1) / per_minute;
         }
-        say(format_args!(
+        print_line(format_args!(
             "WAVIRO API at {}: real messages go to {} and {}{}\n",
             target.url,
             target.to,
@@ -134,14 +134,14 @@ impl Conform {
             create(self.junit.as_deref())?,
             create(self.json.as_deref())?,
         );
-        let report = match waviro_conform::run(&target, |tried| say(tried.line())).await {
+        let report = match waviro_conform::run(&target, |tried| print_line(tried.line())).await {
             Ok(report) => report,
             Err(error) => {
                 super::complain(&error.into());
                 return Ok(ExitCode::from(2));
             }
         };
-        say(format_args!("\n{}", report.summary()));
+        print_line(format_args!("\n{}", report.summary()));
         if let Some((path, file)) = files.1 {
             write(&path, file, &report.json().to_string())?;
         }
@@ -171,7 +171,7 @@ fn list() {
             Origin::Document => "document",
             Origin::Waviro => "waviro",
         };
-        say(format_args!("{:<34} {by:<9} {}", check.name, check.says));
+        print_line(format_args!("{:<34} {by:<9} {}", check.name, check.says));
     }
 }
 

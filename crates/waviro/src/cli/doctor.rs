@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::say;
+use super::print_line;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::private;
@@ -57,7 +57,7 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<ExitCode> {
                 ("FAIL", text)
             }
         };
-        say(format_args!("{word}  {check:<9} {text}"));
+        print_line(format_args!("{word}  {check:<9} {text}"));
     }
     Ok(if failed {
         ExitCode::FAILURE

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::{on_store, say};
+use super::{on_store, print_line};
 use crate::config::Config;
 use crate::files;
 
@@ -21,7 +21,7 @@ impl Media {
         on_store(config, Some(NO_LINK), async |store| match self {
             Self::Rotate => {
                 files::revoke_links(store).await?;
-                say(
+                print_line(
                     "Every link to a file that was made until now is revoked, those in events that still wait among them. \
                      The files stay: fetch them with a token, /v1/bots/BOT/media/ID.",
                 );

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{make_data_dir, say};
+use super::{make_data_dir, print_line};
 use crate::config::Config;
 use crate::store::Store;
 
@@ -12,6 +12,6 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<ExitCode> {
     make_data_dir(&config.data_dir)?;
     let store = Store::open(config.database_at()).await?;
     store.close().await;
-    say("The database's schema is up to date.");
+    print_line("The database's schema is up to date.");
     Ok(ExitCode::SUCCESS)
 }

@@ -9,7 +9,7 @@ use clap::Subcommand;
 
 use expiry::Expiry;
 
-use super::{on_store, say};
+use super::{on_store, print_line};
 use crate::bots;
 use crate::clock::{Clock, Millis};
 use crate::config::Config;
@@ -70,11 +70,11 @@ impl Token {
                     |bot| format!("may see and change the bot {bot} alone"),
                 );
                 let until = expires_at(&row).map_or_else(String::new, |at| format!(" until {at}"));
-                say(format_args!(
+                print_line(format_args!(
                     "Token {name} made; it {may}{until}. Shown only now:\n\n  {}\n\nTry it, with the gateway running:\n",
                     token.reveal()
                 ));
-                say(format_args!(
+                print_line(format_args!(
                     "  curl http://{}/v1/bots -H 'Authorization: Bearer {}'",
                     config.server.listen,
                     token.reveal()
@@ -85,7 +85,7 @@ impl Token {
                 if !tokens.revoke_named(&name).await? {
                     bail!("there is no living token of that name; `waviro token list` shows all");
                 }
-                say(format_args!("Token {name} revoked."));
+                print_line(format_args!("Token {name} revoked."));
             }
         }
         Ok(())
@@ -111,7 +111,7 @@ async fn list(store: &Store, tokens: &Tokens, now: Millis) -> anyhow::Result<()>
                 }
             };
             let until = expires_at(token).map_or_else(String::new, |at| format!("  expires {at}"));
-            say(format_args!(
+            print_line(format_args!(
                 "{}  {role}  {}{until}",
                 token.name,
                 used(token, now)
@@ -119,7 +119,7 @@ async fn list(store: &Store, tokens: &Tokens, now: Millis) -> anyhow::Result<()>
         }
     }
     if !shown {
-        say(NO_TOKEN);
+        print_line(NO_TOKEN);
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::{Subcommand, ValueEnum};
 
-use super::{on_store, say, secret};
+use super::{on_store, print_line, secret};
 use crate::bots;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -75,7 +75,7 @@ impl User {
                 }
                 let password = secret::password().await?;
                 let user = users.add(&name, &password, role, false).await?;
-                say(format_args!(
+                print_line(format_args!(
                     "User {name} made: {}. Log in, with the gateway running:\n\n  http://{}{}/dashboard",
                     may(&user, &store.bots().await?),
                     config.server.listen,
@@ -87,14 +87,14 @@ impl User {
                 let user = named(&users, &name).await?;
                 let password = secret::password().await?;
                 users.change(user.id, Some(&password), None).await?;
-                say(format_args!(
+                print_line(format_args!(
                     "User {name} has the new password, and is logged out everywhere."
                 ));
             }
             Self::Remove { name } => {
                 let user = named(&users, &name).await?;
                 users.remove(user.id).await?;
-                say(format_args!("User {name} removed."));
+                print_line(format_args!("User {name} removed."));
             }
         }
         Ok(())
@@ -136,11 +136,11 @@ async fn list(users: &Users, bots: &[BotRow]) -> anyhow::Result<()> {
         after = last.id;
         for user in &page {
             shown = true;
-            say(format_args!("{}  {}", user.name, may(user, bots)));
+            print_line(format_args!("{}  {}", user.name, may(user, bots)));
         }
     }
     if !shown {
-        say(NO_USER);
+        print_line(NO_USER);
     }
     Ok(())
 }

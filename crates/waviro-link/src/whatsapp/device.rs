@@ -28,22 +28,13 @@ use super::connect::Dialer;
 use super::events::DeviceEventHandler;
 use super::liveness::Liveness;
 use super::redelivered::Redelivered;
+use super::store::SENT_MESSAGES_KEPT;
 use super::version::Version;
 use super::{Ground, download, lookup, send, supervisor};
 use crate::{
     Chat, Evidence, Group, Identity, Link, LinkError, Listener, MediaHandle, Number, OfflineCause,
     Outgoing, Status, UnlinkedCause,
 };
-
-/// The retention of sent messages, for recipients that fail to decrypt a message and ask for a
-/// resend. The library's default of two hours ends before a phone that was off comes back.
-const SENT_MESSAGES_KEPT: Duration = Duration::from_hours(7 * 24);
-
-/// The time and the number of sent messages that are also kept in memory. For a resend from the
-/// store, the library removes the message from the store and puts the message back afterwards. If
-/// several members of a group cannot decrypt the same message, a request in between would find
-/// nothing. Such requests arrive soon after the message, and a message in memory is not removed.
-const SENT_MESSAGES_AT_HAND: (Duration, u64) = (Duration::from_mins(5), 256);
 
 /// The timeout for closing a client before a new client is created with its keys.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -272,9 +263,11 @@ async fn pin(client: &Arc<Client>, key: [u8; 32]) {
 }
 
 fn cache_config() -> CacheConfig {
-    let (kept, most) = SENT_MESSAGES_AT_HAND;
     CacheConfig {
-        recent_messages: CacheEntryConfig::new(Some(kept), most),
+        // Without this cache the library writes a message to the database before the message goes on
+        // the wire. With the cache the write comes later, and a kill in between loses the message
+        // for phones that could not decrypt it.
+        recent_messages: CacheEntryConfig::new(None, 0),
         sent_message_ttl_secs: SENT_MESSAGES_KEPT.as_secs(),
         // The library must look up in the database which members have a group's sender key, so that
         // the gateway can reset the entries ([`send::hand_out_again`]).

@@ -14,7 +14,10 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use diesel::connection::SimpleConnection as _;
+use diesel::{Connection as _, SqliteConnection};
 use whatsapp_rust::store::{SqliteStore, SqliteStoreConfig, Synchronous};
 
 use super::redelivered::fresh;
@@ -25,6 +28,10 @@ const ONLY: i32 = 1;
 
 /// The generation of a slot's first file.
 const FIRST: u32 = 1;
+
+/// The retention of sent messages, for recipients that fail to decrypt a message and ask for a
+/// resend. The library's default of two hours ends before a phone that was off comes back.
+pub(super) const SENT_MESSAGES_KEPT: Duration = Duration::from_hours(7 * 24);
 
 /// The folder of the devices' files.
 #[derive(Debug)]
@@ -54,10 +61,13 @@ impl Stores {
             cache_size_kib: 64,
             ..SqliteStoreConfig::default()
         };
-        SqliteStore::with_config_for_device(&file.to_string_lossy(), ONLY, config)
+        let store = SqliteStore::with_config_for_device(&file.to_string_lossy(), ONLY, config)
             .await
-            .map(Arc::new)
-            .map_err(|error| LinkError::Store(cause(&error)))
+            .map_err(|error| LinkError::Store(cause(&error)))?;
+        tokio::task::spawn_blocking(move || keep_sent_messages(&file))
+            .await
+            .map_err(|error| LinkError::Store(error.to_string()))??;
+        Ok(Arc::new(store))
     }
 
     /// Replaces the store of `slot` by an empty file. If an old client still writes, the data goes
@@ -127,6 +137,27 @@ impl Stores {
     }
 }
 
+/// Keeps each sent message in the file until its retention ends.
+///
+/// If a phone asks for a resend, the library takes the message out of its table, sends the message
+/// and puts the message back. A second phone that asks in between would get nothing, and a kill in
+/// between would lose the message. A trigger ignores the deletion of younger messages.
+fn keep_sent_messages(file: &Path) -> Result<(), LinkError> {
+    let failed = |error: &dyn std::error::Error| LinkError::Store(cause(error));
+    let mut connection =
+        SqliteConnection::establish(&file.to_string_lossy()).map_err(|error| failed(&error))?;
+    let seconds = SENT_MESSAGES_KEPT.as_secs();
+    // The library's own write of a message replaces the row, which fires no trigger in SQLite.
+    let trigger = format!(
+        "PRAGMA busy_timeout = 5000; \
+         CREATE TRIGGER IF NOT EXISTS waviro_keep_sent_messages BEFORE DELETE ON sent_messages \
+         WHEN OLD.created_at >= CAST(strftime('%s', 'now') AS INTEGER) - {seconds} \
+         BEGIN SELECT RAISE(IGNORE); END;"
+    );
+    let made = connection.batch_execute(&trigger);
+    made.map_err(|error| failed(&error))
+}
+
 fn remove(file: &Path) -> Result<(), LinkError> {
     match std::fs::remove_file(file) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(file, &error)),
@@ -164,6 +195,8 @@ pub(super) fn cause(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use whatsapp_rust::store::traits::ProtocolStore as _;
+
     use super::*;
 
     #[tokio::test]
@@ -183,6 +216,34 @@ mod tests {
         assert!(left.iter().any(|name| name == "2.db"), "{left:?}");
         assert!(left.iter().all(|name| name.starts_with("2.db")), "{left:?}");
         drop(other);
+    }
+
+    /// The library takes a message for a resend, and a kill may come before the message is back.
+    #[tokio::test]
+    async fn a_sent_message_that_was_taken_for_a_resend_is_still_there_until_its_retention_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let stores = Stores::prepare(&folder.path().join("links")).unwrap();
+        let (chat, id) = ("6281@s.whatsapp.net", "3EB0A1");
+        drop(stores.open(1).await.unwrap());
+        // The second opening finds the trigger.
+        let store = stores.open(1).await.unwrap();
+        for text in ["satu", "dua"] {
+            store
+                .store_sent_message(chat, id, text.as_bytes())
+                .await
+                .unwrap();
+            for _ in 0..2 {
+                let taken = store.take_sent_message(chat, id).await.unwrap();
+                assert_eq!(taken.as_deref(), Some(text.as_bytes()));
+            }
+        }
+        let aged = "UPDATE sent_messages SET created_at = created_at - 604801";
+        let file = stores.file(1, FIRST);
+        let mut connection = SqliteConnection::establish(&file.to_string_lossy()).unwrap();
+        connection.batch_execute(aged).unwrap();
+        let old = jiff::Timestamp::now().as_second() - 604_800;
+        assert_eq!(store.delete_expired_sent_messages(old).await.unwrap(), 1);
+        assert_eq!(store.take_sent_message(chat, id).await.unwrap(), None);
     }
 
     #[tokio::test]

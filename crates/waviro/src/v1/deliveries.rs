@@ -21,6 +21,7 @@ use super::auth::{AtBot, path_id};
 use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
 use super::query::Query;
+use super::responses::Unavailable;
 use super::timestamp::Timestamp;
 use crate::store::{
     AttemptRow, Callback, DeliveryAfter, DeliveryFilter, DeliveryKind, DeliveryOutcome,
@@ -220,7 +221,7 @@ const KINDS: [(&str, DeliveryKind); 3] = [
 /// empty, and `next` continues the scan.
 #[utoipa::path(
     get, path = "/v1/bots/{bot}/deliveries", tag = "deliveries", params(DeliveryParams, PageParams),
-    responses((status = 200, description = "A page of deliveries.", body = Page<DeliveryView>))
+    responses((status = 200, description = "A page of deliveries.", body = Page<DeliveryView>), Unavailable)
 )]
 async fn list(
     State(v1): State<Arc<V1>>,

@@ -21,6 +21,7 @@ use super::deliveries::FullDelivery;
 use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
 use super::query::Query;
+use super::responses::Unavailable;
 use super::timestamp::Timestamp;
 use crate::store::{DeliveryFilter, HeardRow, LogFilter, SentRow};
 
@@ -127,7 +128,7 @@ pub struct MessageParams {
 /// scan.
 #[utoipa::path(
     get, path = "/v1/bots/{bot}/messages", tag = "messages", params(MessageParams, PageParams),
-    responses((status = 200, description = "A page of messages.", body = Page<MessageView>))
+    responses((status = 200, description = "A page of messages.", body = Page<MessageView>), Unavailable)
 )]
 async fn list(
     State(v1): State<Arc<V1>>,

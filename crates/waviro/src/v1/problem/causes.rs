@@ -19,6 +19,9 @@ use crate::users::UserError;
 
 impl From<StoreError> for Problem {
     fn from(cause: StoreError) -> Self {
+        if matches!(cause, StoreError::Busy) {
+            return Self::Busy;
+        }
         error!(%cause, "the database did not do what it was asked");
         Self::Internal
     }
@@ -190,5 +193,18 @@ fn advice(status: &Status) -> &'static str {
         Status::ClientOutdated => "set whatsapp.version to a newer one, or install a newer gateway",
         Status::PasskeyAsked => "link it with a phone whose account has no passkey for this",
         _ => "linking is not possible now",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Refusal as _;
+
+    #[test]
+    fn a_search_that_has_to_wait_too_long_is_busy_and_no_internal_error() {
+        let problem = Problem::from(StoreError::Busy);
+        assert_eq!((problem.code(), problem.status().as_u16()), ("busy", 503));
+        assert_eq!(Problem::from(StoreError::Closed).code(), "internal");
     }
 }

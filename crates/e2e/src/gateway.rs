@@ -383,19 +383,6 @@ impl Gateway {
         bot
     }
 
-    /// Runs `waviro media rotate` beside the gateway and returns whether the command ended at this
-    /// moment. Works only with the torture binary.
-    pub async fn media_rotate_ends_at(&self, moment: &str) -> bool {
-        let mut command = self.command(&["media", "rotate"]);
-        let output = command.env("TORTURE_END_AT", moment).output().await;
-        let output = output.expect("waviro media rotate runs");
-        let said = String::from_utf8_lossy(&output.stderr);
-        !output.status.success()
-            && said
-                .lines()
-                .any(|line| line == format!("ended at: {moment}"))
-    }
-
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
         command.arg("--config").arg(self.config_path());

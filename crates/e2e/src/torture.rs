@@ -114,7 +114,6 @@ pub async fn run(plan: &Plan) -> Report {
         book: load.book(),
         sim: Arc::clone(&stage.sim),
         ear: stage.receiver.ear().clone(),
-        spare: stage.spare.clone(),
         log: log.clone(),
         next: AtomicU64::new(0),
     };

@@ -144,12 +144,6 @@ impl Admin {
         cookie.split(';').next().map(ToOwned::to_owned)
     }
 
-    /// Logs out of the dashboard.
-    pub async fn log_out(&self, cookie: &str) {
-        self.submit("/dashboard/logout", String::new(), cookie)
-            .await;
-    }
-
     async fn submit(&self, path: &str, form: String, cookie: &str) -> Option<reqwest::Response> {
         let request = self.http.post(format!("{}{path}", self.url));
         let request = request
@@ -157,16 +151,6 @@ impl Admin {
             .header("Cookie", cookie)
             .body(form);
         request.send().await.ok()
-    }
-
-    /// Reads a stream until the first bytes arrive or the time `within` has passed.
-    pub async fn first_bytes(&self, path: &str, within: Duration) -> Result<(), reqwest::Error> {
-        let request = self.http.get(format!("{}{path}", self.url));
-        let mut answer = request.bearer_auth(&self.token).send().await?;
-        if let Ok(first) = tokio::time::timeout(within, answer.chunk()).await {
-            first?;
-        }
-        Ok(())
     }
 
     /// Returns the same client with another token.

@@ -38,9 +38,6 @@ const FREQUENT: [&str; 12] = [
     "post answered",
 ];
 
-/// A write by a command in its own process while the gateway runs.
-const BY_COMMAND: &str = "rotate_media_secret";
-
 /// Ends the gateway at each moment of the plan. Returns the moments that were not reached.
 pub(super) async fn end_at_each(
     plan: &Plan,
@@ -55,14 +52,6 @@ pub(super) async fn end_at_each(
         stage.gateway.kill().await;
     }
     for moment in moments {
-        if moment.ends_with(BY_COMMAND) {
-            stage.gateway.set_env("TORTURE_END_AT", None);
-            stage.gateway.run().await;
-            let reached = stage.gateway.media_rotate_ends_at(moment).await;
-            stage.gateway.kill().await;
-            note(moment, reached, &mut missed, log);
-            continue;
-        }
         let frequent = FREQUENT.iter().any(|name| moment.ends_with(name));
         let times = if frequent {
             chance.random_range(1..4)
@@ -93,7 +82,7 @@ pub(super) async fn end_at_each(
                 break false;
             }
         };
-        chores.calm().await;
+        chores.calm();
         if plan.progress {
             super::say(&format!("{} ms to {moment}", waited.elapsed().as_millis()));
         }

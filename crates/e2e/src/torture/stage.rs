@@ -12,9 +12,9 @@ use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 use wa_sim::{InboxMessage, Phone, PhoneSpec, Sim};
 
+use super::Plan;
 use super::log::Log;
 use super::receiver::{Receiver, pause};
-use super::{Plan, chores};
 use crate::files::Files;
 use crate::gateway::{Admin, Bot, Gateway, Server};
 use crate::oracle::Seen;
@@ -39,7 +39,6 @@ const PICTURE: &str = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAFUlEQVR4n
 pub(super) struct Stage {
     pub(super) sim: Arc<Sim>,
     pub(super) admin: Admin,
-    pub(super) spare: Phone,
     pub(super) proxy: Proxy,
     pub(super) gateway: Gateway,
     pub(super) receiver: Receiver,
@@ -99,7 +98,6 @@ impl Stage {
             ("surat.pdf", "application/pdf", document()),
         ];
         Self {
-            spare: chores::spare(&sim).await,
             sim: Arc::new(sim),
             admin,
             proxy,

@@ -39,7 +39,6 @@ async fn every_fault_among_each_other_loses_nothing_and_doubles_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn ended_at_every_moment_it_loses_nothing_and_doubles_nothing() {
     let moments: Vec<String> = waviro_fault::moments().collect();
-    assert!(moments.len() >= 100, "{}", moments.len());
     let half = moments.len().div_ceil(2);
     let plans = moments.chunks(half).zip(1..).map(|(moments, seed)| Plan {
         seed,

@@ -271,34 +271,25 @@ fn said(call: &str) -> Vec<(String, String)> {
     found
 }
 
-/// Every write needs a moment, because otherwise no torture run could end the process there.
+/// A torture run cannot end the process at a listed moment that the code no longer has.
 #[test]
-fn every_write_and_step_has_its_moment_and_every_moment_its_place() {
+fn every_moment_of_the_fault_tests_has_its_place_in_the_code() {
     let mut writes = said(".write(\"");
     writes.extend(said(".aside(\""));
     for (function, name) in &writes {
         assert_eq!(function, name, "a write is named after its function");
     }
     // The writes that the writer batches.
-    let frequent = ["accept", "apply_acks", "posted", "reply"].map(ToOwned::to_owned);
-    let mut writes: Vec<String> = writes
-        .into_iter()
-        .map(|(_, name)| name)
-        .chain(frequent)
-        .collect();
-    writes.sort_unstable();
-    assert_eq!(writes, waviro_fault::WRITES);
+    let frequent = ["accept", "apply_acks", "posted", "reply"];
+    for write in waviro_fault::WRITES {
+        let known = frequent.contains(&write) || writes.iter().any(|(_, name)| name == write);
+        assert!(known, "{write}");
+    }
     let mut steps: Vec<String> = said("step(\"").into_iter().map(|(_, name)| name).collect();
     steps.sort_unstable();
     let mut listed = waviro_fault::STEPS;
     listed.sort_unstable();
     assert_eq!(steps, listed);
-    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reliability.md");
-    let count = format!("{} named moments", waviro_fault::moments().count());
-    assert!(
-        fs::read_to_string(docs).unwrap().contains(&count),
-        "{count}"
-    );
 }
 
 /// All writes to the database go through the writer with its moments. Other connections only read.

@@ -113,7 +113,7 @@ pub async fn run(plan: &Plan) -> Report {
         admin: stage.admin.clone(),
         book: load.book(),
         sim: Arc::clone(&stage.sim),
-        ear: stage.receiver.ear().clone(),
+        endpoints: stage.receiver.endpoints().clone(),
         log: log.clone(),
         next: AtomicU64::new(0),
     };

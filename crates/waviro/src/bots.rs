@@ -25,7 +25,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{Instrument, error, error_span, info, warn};
 use waviro_link::{Connector, Listener, Status};
 
-pub use bot::{Bot, LinkCode, Marks, NoCode};
+pub use bot::{Bot, LinkCode, LinkHistory, NoCode};
 pub use key::{
     AddError, BadKey, BadWebhookKey, KEY_LENGTH, LONGEST_OVERLAP, NoSuchBot, OwnKeys, RenameError,
     SecretKey, SetKeyError, WEBHOOK_KEY_CAP, WebhookKey, add, remove, rename, set_key, slot_of,
@@ -336,24 +336,24 @@ impl Bots {
     fn bring_up(&self, row: &BotRow) -> Arc<Bot> {
         let (lane, committed) = mpsc::unbounded_channel();
         let bot = Arc::new(Bot::new(row, lane, &self.0.clock));
-        let ear = (self.0.attach)(&bot, committed);
-        bot.set_ear(ear);
+        let listener = (self.0.attach)(&bot, committed);
+        bot.set_listener(listener);
         bot
     }
 
     async fn open(&self, bot: &Arc<Bot>) {
-        let Some(ear) = bot.ear() else {
+        let Some(listener) = bot.listener() else {
             return;
         };
         // Every log line of the link names the bot. The span has no parent, because the request
         // that triggered the read has nothing to do with the link.
         let span = error_span!(parent: None, "link", bot = bot.name());
-        let opening = self.0.connector.open(bot.slot(), ear).instrument(span);
+        let opening = self.0.connector.open(bot.slot(), listener).instrument(span);
         match opening.await {
             Ok(link) => {
                 let status = link.status().borrow().clone();
                 bot.set_link(link);
-                bot.heard(&status, &self.0.clock, self.0.store.last_seq());
+                bot.status_changed(&status, &self.0.clock, self.0.store.last_seq());
                 info!(
                     bot = bot.name(),
                     slot = bot.slot(),

@@ -102,7 +102,8 @@ impl Listener for BotListener {
         } else {
             info!(bot, status = word, %cause, "link state");
         }
-        self.bot.heard(status, &self.clock, self.store.last_seq());
+        self.bot
+            .status_changed(status, &self.clock, self.store.last_seq());
         states::note(&self.states, status, &self.clock);
     }
 

@@ -17,8 +17,8 @@ pub struct Bot {
     name: watch::Sender<String>,
     created_at: Millis,
     link: watch::Sender<Option<Arc<dyn Link>>>,
-    ear: OnceLock<Arc<dyn Listener>>,
-    marks: watch::Sender<Marks>,
+    listener: OnceLock<Arc<dyn Listener>>,
+    history: watch::Sender<LinkHistory>,
     stored_identity: watch::Sender<Option<Identity>>,
     lane: mpsc::UnboundedSender<Committed>,
     pub(super) groups: Groups,
@@ -30,7 +30,7 @@ pub struct Bot {
 /// The history of a link. Two looks at the link's status could miss a change in between; these
 /// fields record it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Marks {
+pub struct LinkHistory {
     /// The link is up.
     pub up: bool,
     /// The time of the last connect; 0 before the first.
@@ -40,7 +40,7 @@ pub struct Marks {
     pub connection: u64,
     /// When the link was last up; before the first connect, the start of the process.
     pub last_up: Millis,
-    /// The same time as [`Marks::last_up`] in steady time ([`Clock::steady`]).
+    /// The same time as [`LinkHistory::last_up`] in steady time ([`Clock::steady`]).
     pub silent_since: Millis,
     /// How often the device ended (logged out, banned, never linked). A message accepted under a
     /// lower number ends with -1.
@@ -83,18 +83,18 @@ pub enum NoCode {
 
 impl Bot {
     pub(super) fn new(row: &BotRow, lane: mpsc::UnboundedSender<Committed>, clock: &Clock) -> Self {
-        let marks = Marks {
+        let history = LinkHistory {
             last_up: clock.now(),
             silent_since: clock.steady(),
-            ..Marks::default()
+            ..LinkHistory::default()
         };
         Self {
             slot: row.slot,
             name: watch::Sender::new(row.name.clone()),
             created_at: row.created_at,
             link: watch::Sender::new(None),
-            ear: OnceLock::new(),
-            marks: watch::Sender::new(marks),
+            listener: OnceLock::new(),
+            history: watch::Sender::new(history),
             stored_identity: watch::Sender::new(row.linked.clone()),
             lane,
             groups: Groups::default(),
@@ -186,25 +186,29 @@ impl Bot {
     /// Returns when the link was last up; the current time if the link is up.
     #[must_use]
     pub fn last_online(&self, clock: &Clock) -> Millis {
-        let marks = self.marks.borrow();
-        if marks.up { clock.now() } else { marks.last_up }
+        let history = self.history.borrow();
+        if history.up {
+            clock.now()
+        } else {
+            history.last_up
+        }
     }
 
     /// Returns how long the link has not been up.
     #[must_use]
     pub fn silent_for(&self, clock: &Clock) -> Millis {
-        let marks = self.marks.borrow();
-        if marks.up {
+        let history = self.history.borrow();
+        if history.up {
             0
         } else {
-            clock.steady() - marks.silent_since
+            clock.steady() - history.silent_since
         }
     }
 
     /// Returns a receiver of the link's history and its changes.
     #[must_use]
-    pub fn marks(&self) -> watch::Receiver<Marks> {
-        self.marks.subscribe()
+    pub fn history(&self) -> watch::Receiver<LinkHistory> {
+        self.history.subscribe()
     }
 
     /// Returns the channel for commits of this bot's messages.
@@ -221,36 +225,36 @@ impl Bot {
     }
 
     /// Records a status of the link; `last_seq` is the last message accepted so far.
-    pub fn heard(&self, status: &Status, clock: &Clock, last_seq: i64) {
-        self.marks.send_if_modified(|marks| {
-            let before = marks.clone();
+    pub fn status_changed(&self, status: &Status, clock: &Clock, last_seq: i64) {
+        self.history.send_if_modified(|history| {
+            let before = history.clone();
             if *status == Status::Online {
-                if !marks.up {
-                    marks.connection += 1;
-                    marks.up_since = clock.now();
+                if !history.up {
+                    history.connection += 1;
+                    history.up_since = clock.now();
                 }
-                marks.up = true;
-                marks.ended = false;
+                history.up = true;
+                history.ended = false;
             } else {
-                if marks.up {
-                    marks.last_up = clock.now();
-                    marks.silent_since = clock.steady();
+                if history.up {
+                    history.last_up = clock.now();
+                    history.silent_since = clock.steady();
                 }
-                marks.up = false;
-                if has_ended(status) && !marks.ended {
-                    marks.end(cause(status), last_seq);
+                history.up = false;
+                if has_ended(status) && !history.ended {
+                    history.end(cause(status), last_seq);
                 }
             }
-            *marks != before
+            *history != before
         });
     }
 
     /// Ends the queue of a removed bot, independently of the link's status.
     pub(super) fn retire(&self, now: Millis, last_seq: i64) {
-        self.marks.send_modify(|marks| {
-            marks.last_up = now;
-            marks.retired = true;
-            marks.end("bot_removed".to_owned(), last_seq);
+        self.history.send_modify(|history| {
+            history.last_up = now;
+            history.retired = true;
+            history.end("bot_removed".to_owned(), last_seq);
         });
     }
 
@@ -259,13 +263,13 @@ impl Bot {
         self.lane.closed().await;
     }
 
-    pub(super) fn set_ear(&self, ear: Arc<dyn Listener>) {
+    pub(super) fn set_listener(&self, listener: Arc<dyn Listener>) {
         // Set only once, right after `new`.
-        let _ = self.ear.set(ear);
+        let _ = self.listener.set(listener);
     }
 
-    pub(super) fn ear(&self) -> Option<Arc<dyn Listener>> {
-        self.ear.get().cloned()
+    pub(super) fn listener(&self) -> Option<Arc<dyn Listener>> {
+        self.listener.get().cloned()
     }
 
     pub(super) fn set_link(&self, link: Arc<dyn Link>) {
@@ -335,7 +339,7 @@ impl Bot {
     }
 }
 
-impl Marks {
+impl LinkHistory {
     fn end(&mut self, cause: String, last_seq: i64) {
         self.up = false;
         self.ended = true;

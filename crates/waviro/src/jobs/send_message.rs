@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use waviro_link::{Chat, Content, Link, LinkError, MessageId, Outgoing, Status};
 
-use crate::bots::{Bot, Marks, Pacing, Settings};
+use crate::bots::{Bot, LinkHistory, Pacing, Settings};
 use crate::clock::{Clock, Millis, millis};
 use crate::outbox::Outbox;
 use crate::store::{CommitFeeds, Committed, Queued, Store, StoreError};
@@ -70,7 +70,7 @@ pub(super) struct Lane {
     window: Window,
     work: FuturesUnordered<BoxFuture<'static, Outcome>>,
     writing: usize,
-    /// The link is up, both by status and by [`Marks`].
+    /// The link is up, both by status and by [`LinkHistory`].
     up: bool,
     /// The highest message sequence number that was in memory or needs no write.
     last_seen: i64,
@@ -156,7 +156,7 @@ impl Lane {
     /// Runs until the gateway stops or the queue of a removed bot has ended. At a stop, waits for
     /// writes in progress.
     pub(super) async fn run(mut self, committed: &mut mpsc::UnboundedReceiver<Committed>) {
-        let mut marks = self.bot.marks();
+        let mut link_history = self.bot.history();
         let link = tokio::select! {
             link = self.bot.opened() => link,
             () = self.stop.cancelled() => None,
@@ -165,16 +165,16 @@ impl Lane {
             return;
         };
         let mut status = link.status();
-        let mut news = Vec::new();
+        let mut batch = Vec::new();
         loop {
-            let heard = marks.borrow_and_update().clone();
+            let history = link_history.borrow_and_update().clone();
             let online = *status.borrow_and_update() == Status::Online;
-            self.follow(&heard);
+            self.follow(&history);
             let pacing = self.settings.borrow_and_update().pacing;
-            if heard.retired && self.epoch == heard.epoch && self.work.is_empty() {
+            if history.retired && self.epoch == history.epoch && self.work.is_empty() {
                 return;
             }
-            self.up = heard.up && online;
+            self.up = history.up && online;
             let turn = self.advance(&link, pacing);
             let wake = self.next_wake().min(turn.unwrap_or(Millis::MAX));
             tokio::select! {
@@ -182,9 +182,9 @@ impl Lane {
                 // acked write.
                 biased;
                 () = self.stop.cancelled() => break,
-                _ = committed.recv_many(&mut news, WINDOW), if !committed.is_closed() => {
-                    for told in news.drain(..) {
-                        self.told(told);
+                _ = committed.recv_many(&mut batch, WINDOW), if !committed.is_closed() => {
+                    for row in batch.drain(..) {
+                        self.committed(row);
                     }
                 }
                 Some(outcome) = self.work.next() => self.outcome(outcome),
@@ -194,7 +194,7 @@ impl Lane {
                     }
                     self.hold_until = 0;
                 }
-                _ = marks.changed() => self.hold_until = 0,
+                _ = link_history.changed() => self.hold_until = 0,
                 Ok(()) = self.settings.changed() => {}
                 () = self.clock.sleep_until(wake) => {}
             }
@@ -209,17 +209,19 @@ impl Lane {
     }
 
     /// Follows the state of the link: a new connection, or the end of the device.
-    fn follow(&mut self, heard: &Marks) {
-        if heard.epoch > self.epoch && !self.ending && self.clock.steady() >= self.store_rest_until
+    fn follow(&mut self, history: &LinkHistory) {
+        if history.epoch > self.epoch
+            && !self.ending
+            && self.clock.steady() >= self.store_rest_until
         {
-            self.epoch = heard.epoch;
-            self.window.drop_up_to(heard.end_seq);
-            self.last_seen = self.last_seen.max(heard.end_seq);
+            self.epoch = history.epoch;
+            self.window.drop_up_to(history.end_seq);
+            self.last_seen = self.last_seen.max(history.end_seq);
             self.backlog.grow();
-            self.end_queue(heard.end_seq, heard.end_cause.clone());
+            self.end_queue(history.end_seq, history.end_cause.clone());
         }
-        if heard.connection > self.connection {
-            self.connection = heard.connection;
+        if history.connection > self.connection {
+            self.connection = history.connection;
             let connection = self.connection;
             let again = self
                 .window
@@ -246,13 +248,13 @@ impl Lane {
         self.write(link, pacing, now)
     }
 
-    fn told(&mut self, told: Committed) {
-        match told {
+    fn committed(&mut self, commit: Committed) {
+        match commit {
             Committed::Accepted(queued) if queued.seq <= self.last_seen => {}
             Committed::Accepted(queued)
                 if queued
                     .epoch
-                    .is_some_and(|epoch| epoch < self.bot.marks().borrow().epoch) =>
+                    .is_some_and(|epoch| epoch < self.bot.history().borrow().epoch) =>
             {
                 // The message was accepted while the device was ending, after the end of the queue
                 // was determined. The next linked device must not send the message.

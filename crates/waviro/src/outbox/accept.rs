@@ -111,7 +111,7 @@ impl Outbox {
         // The lookup may have taken some time, so the link is checked again. The epoch is read
         // before the state: if the bot is unlinked between the two reads, the lane notices the
         // older epoch.
-        let epoch = bot.marks().borrow().epoch;
+        let epoch = bot.history().borrow().epoch;
         self.connected(bot)?;
         let from = bot
             .identity()

@@ -55,9 +55,12 @@ impl Outbox {
         // The epoch is read before any fetch. If the bot is unlinked in between, the lane notices
         // the older epoch.
         let (epoch, ended) = {
-            let marks = bot.marks();
-            let marks = marks.borrow();
-            (marks.epoch, marks.ended.then(|| marks.end_cause.clone()))
+            let history = bot.history();
+            let history = history.borrow();
+            (
+                history.epoch,
+                history.ended.then(|| history.end_cause.clone()),
+            )
         };
         if let Some(cause) = ended {
             return Ok(Composed::Nothing(format!(

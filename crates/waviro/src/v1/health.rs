@@ -50,8 +50,8 @@ impl Health {
     /// Reads the state of the link and the evidence in the database.
     pub(super) async fn of(bot: &Bot, v1: &V1) -> Result<Self, Problem> {
         let evidence = v1.store.evidence(bot.slot()).await?;
-        let (status, marks, now) = (bot.status(), bot.marks().borrow().clone(), v1.clock.now());
-        let known = marks.connection > 0;
+        let (status, history, now) = (bot.status(), bot.history().borrow().clone(), v1.clock.now());
+        let known = history.connection > 0;
         let waits = evidence.oldest_pending.map(|at| (now - at).max(0));
         let quiet = evidence
             .last_server_ack
@@ -72,8 +72,8 @@ impl Health {
         Ok(Self {
             healthy,
             reason,
-            connected: marks.up,
-            since: marks.up.then_some(Timestamp(marks.up_since)),
+            connected: history.up,
+            since: history.up.then_some(Timestamp(history.up_since)),
             last_online: known.then(|| Timestamp(bot.last_online(&v1.clock))),
             last_server_ack: evidence.last_server_ack.map(Timestamp),
             last_inbound: evidence.last_inbound.map(Timestamp),

@@ -121,8 +121,8 @@ impl Lane {
         at: Millis,
     ) {
         let (link, clock, stop) = (Arc::clone(link), self.clock.clone(), self.stop.clone());
-        let marks = self.bot.marks();
-        let epoch = marks.borrow().epoch;
+        let history = self.bot.history();
+        let epoch = history.borrow().epoch;
         let message = self.outbox.located(message);
         let within = match message.content {
             Content::Media(_) => UPLOAD_WITHIN,
@@ -148,7 +148,7 @@ impl Lane {
                         // The next start writes the message.
                         () = stop.cancelled() => return Err(LinkError::Offline),
                     }
-                    if marks.borrow().epoch != epoch {
+                    if history.borrow().epoch != epoch {
                         // The device and the queue have ended in the meantime. The next linked
                         // device must not send this message.
                         return Err(LinkError::Offline);

@@ -17,7 +17,7 @@ use crate::{
     Status, UnlinkedCause, Verdict,
 };
 
-/// Opens [`FakeLink`]s and stores them by slot, so that a test can control each link.
+/// Opens [`FakeLink`]s and stores them by bot id, so that a test can control each link.
 #[derive(Debug, Default)]
 pub struct FakeConnector {
     links: Mutex<HashMap<i32, Arc<FakeLink>>>,
@@ -67,10 +67,10 @@ impl FakeConnector {
         }
     }
 
-    /// Returns the link in `slot` after the gateway has opened it.
+    /// Returns the link of `bot_id` after the gateway has opened it.
     #[must_use]
-    pub fn link(&self, slot: i32) -> Option<Arc<FakeLink>> {
-        lock(&self.links).get(&slot).cloned()
+    pub fn link(&self, bot_id: i32) -> Option<Arc<FakeLink>> {
+        lock(&self.links).get(&bot_id).cloned()
     }
 }
 
@@ -78,7 +78,7 @@ impl FakeConnector {
 impl Connector for FakeConnector {
     async fn open(
         &self,
-        slot: i32,
+        bot_id: i32,
         listener: Arc<dyn Listener>,
     ) -> Result<Arc<dyn Link>, LinkError> {
         let first = if self.linked_as.is_some() {
@@ -96,12 +96,12 @@ impl Connector for FakeConnector {
             status: watch::Sender::new(first),
             script: Mutex::new(script),
         });
-        lock(&self.links).insert(slot, Arc::clone(&link));
+        lock(&self.links).insert(bot_id, Arc::clone(&link));
         Ok(link)
     }
 
-    async fn forget(&self, slot: i32) -> Result<(), LinkError> {
-        lock(&self.links).remove(&slot);
+    async fn forget(&self, bot_id: i32) -> Result<(), LinkError> {
+        lock(&self.links).remove(&bot_id);
         Ok(())
     }
 }

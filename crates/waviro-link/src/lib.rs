@@ -46,25 +46,25 @@ pub use status::{Evidence, Identity, QrCode, Status, UnlinkedCause};
 /// Opens links. A process has one connector; its links share the store, the HTTP client and TLS.
 #[async_trait]
 pub trait Connector: Send + Sync {
-    /// Opens the device of `slot`: reconnects a linked device, and leaves any other device
+    /// Opens the device of `bot_id`: reconnects a linked device, and leaves any other device
     /// [`Status::Unlinked`] until [`Link::start_linking`]. Never waits for the network.
     ///
-    /// `slot` is the device's stable key in the link store: positive, one per bot, never reused for
-    /// another bot.
+    /// `bot_id` is the device's stable key in the link store: positive, one per bot, never reused
+    /// for another bot.
     ///
     /// # Errors
     /// [`LinkError::Store`] if the device's keys cannot be read.
     async fn open(
         &self,
-        slot: i32,
+        bot_id: i32,
         listener: Arc<dyn Listener>,
     ) -> Result<Arc<dyn Link>, LinkError>;
 
-    /// Removes all keys of `slot` from the link store. The link must be closed.
+    /// Removes all keys of `bot_id` from the link store. The link must be closed.
     ///
     /// # Errors
     /// [`LinkError::Store`] if the rows cannot be removed.
-    async fn forget(&self, slot: i32) -> Result<(), LinkError>;
+    async fn forget(&self, bot_id: i32) -> Result<(), LinkError>;
 }
 
 /// The companion device of one bot.

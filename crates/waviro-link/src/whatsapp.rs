@@ -139,15 +139,15 @@ impl WhatsApp {
 impl Connector for WhatsApp {
     async fn open(
         &self,
-        slot: i32,
+        bot_id: i32,
         listener: Arc<dyn Listener>,
     ) -> Result<Arc<dyn Link>, LinkError> {
         let listener = listener_runtime::GatewayRuntime::wrap(listener);
-        let device = device::Device::open(Arc::clone(&self.0), slot, listener).await?;
+        let device = device::Device::open(Arc::clone(&self.0), bot_id, listener).await?;
         Ok(device)
     }
 
-    async fn forget(&self, slot: i32) -> Result<(), LinkError> {
-        self.0.stores.wipe(slot)
+    async fn forget(&self, bot_id: i32) -> Result<(), LinkError> {
+        self.0.stores.wipe(bot_id)
     }
 }

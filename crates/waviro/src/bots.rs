@@ -28,7 +28,7 @@ use waviro_link::{Connector, Listener, Status};
 pub use bot::{Bot, LinkCode, LinkHistory, NoCode};
 pub use key::{
     AddError, BadKey, BadWebhookKey, KEY_LENGTH, LONGEST_OVERLAP, NoSuchBot, OwnKeys, RenameError,
-    SecretKey, SetKeyError, WEBHOOK_KEY_CAP, WebhookKey, add, remove, rename, set_key, slot_of,
+    SecretKey, SetKeyError, WEBHOOK_KEY_CAP, WebhookKey, add, id_of, remove, rename, set_key,
 };
 pub use profile::{Profile, Profiles};
 pub use settings::{BadSetting, DuplicateRule, NETWORKS, Pacing, Settings};
@@ -81,7 +81,7 @@ struct Reading {
 
 #[derive(Default)]
 struct Picture {
-    by_slot: HashMap<i32, Arc<Bot>>,
+    by_id: HashMap<i32, Arc<Bot>>,
     by_key: HashMap<String, Arc<Bot>>,
     /// Replaced keys, valid until the given time.
     replaced: HashMap<String, (Arc<Bot>, Millis)>,
@@ -157,8 +157,8 @@ impl Bots {
     /// Returns every active bot, ordered by id.
     #[must_use]
     pub fn list(&self) -> Vec<Arc<Bot>> {
-        let mut list: Vec<_> = self.0.picture.borrow().by_slot.values().cloned().collect();
-        list.sort_by_key(|bot| bot.slot());
+        let mut list: Vec<_> = self.0.picture.borrow().by_id.values().cloned().collect();
+        list.sort_by_key(|bot| bot.id());
         list
     }
 
@@ -177,16 +177,16 @@ impl Bots {
         name: &str,
         own: OwnKeys,
     ) -> Result<(Arc<Bot>, SecretKey), AddError> {
-        let (slot, key) = add(&self.0.store, name, own, self.0.clock.now()).await?;
+        let (bot_id, key) = add(&self.0.store, name, own, self.0.clock.now()).await?;
         self.read().await?;
-        let bot = self.0.picture.borrow().by_slot.get(&slot).cloned();
+        let bot = self.0.picture.borrow().by_id.get(&bot_id).cloned();
         Ok((bot.ok_or(StoreError::Closed)?, key))
     }
 
     /// Returns the active bot with this id.
     #[must_use]
-    pub fn by_slot(&self, slot: i32) -> Option<Arc<Bot>> {
-        self.0.picture.borrow().by_slot.get(&slot).cloned()
+    pub fn by_id(&self, bot_id: i32) -> Option<Arc<Bot>> {
+        self.0.picture.borrow().by_id.get(&bot_id).cloned()
     }
 
     /// Returns the active bot with this name. The Unicode form of the name may differ from the
@@ -194,28 +194,32 @@ impl Bots {
     #[must_use]
     pub fn by_name(&self, name: &str) -> Option<Arc<Bot>> {
         let picture = self.0.picture.borrow();
-        let named = |name: &str| picture.by_slot.values().find(|bot| bot.name() == name);
+        let named = |name: &str| picture.by_id.values().find(|bot| bot.name() == name);
         named(name).or_else(|| named(&nfc(name))).cloned()
     }
 
     /// Gives a bot a new random key. The previous key stays valid for `overlap`; without an overlap
     /// it is invalid when this function returns.
-    pub async fn rotate_key(&self, slot: i32, overlap: Duration) -> Result<SecretKey, SetKeyError> {
+    pub async fn rotate_key(
+        &self,
+        bot_id: i32,
+        overlap: Duration,
+    ) -> Result<SecretKey, SetKeyError> {
         let key = SecretKey::random(&mut rand::rng());
-        self.set_key(slot, &key, overlap).await?;
+        self.set_key(bot_id, &key, overlap).await?;
         Ok(key)
     }
 
     /// Gives a bot this key; see [`Bots::rotate_key`] for `overlap`.
     pub async fn set_key(
         &self,
-        slot: i32,
+        bot_id: i32,
         key: &SecretKey,
         overlap: Duration,
     ) -> Result<(), SetKeyError> {
         set_key(
             &self.0.store,
-            slot,
+            bot_id,
             key,
             self.0.clock.now(),
             millis(overlap),
@@ -230,8 +234,8 @@ impl Bots {
     ///
     /// # Errors
     /// Any [`StoreError`].
-    pub async fn drop_previous_key(&self, slot: i32) -> Result<(), StoreError> {
-        self.0.store.drop_previous_key(slot).await?;
+    pub async fn drop_previous_key(&self, bot_id: i32) -> Result<(), StoreError> {
+        self.0.store.drop_previous_key(bot_id).await?;
         self.read().await
     }
 
@@ -239,8 +243,8 @@ impl Bots {
     ///
     /// # Errors
     /// [`RenameError`].
-    pub async fn rename(&self, slot: i32, name: &str) -> Result<(), RenameError> {
-        rename(&self.0.store, slot, name).await?;
+    pub async fn rename(&self, bot_id: i32, name: &str) -> Result<(), RenameError> {
+        rename(&self.0.store, bot_id, name).await?;
         self.read().await?;
         Ok(())
     }
@@ -249,8 +253,8 @@ impl Bots {
     ///
     /// # Errors
     /// [`NoSuchBot`].
-    pub async fn set(&self, slot: i32, settings: &Settings) -> Result<(), NoSuchBot> {
-        if !self.0.store.set_settings(slot, settings.stored()).await? {
+    pub async fn set(&self, bot_id: i32, settings: &Settings) -> Result<(), NoSuchBot> {
+        if !self.0.store.set_settings(bot_id, settings.stored()).await? {
             return Err(NoSuchBot::Unknown);
         }
         self.read().await?;
@@ -262,8 +266,8 @@ impl Bots {
     ///
     /// # Errors
     /// [`NoSuchBot`].
-    pub async fn remove(&self, slot: i32) -> Result<(), NoSuchBot> {
-        remove(&self.0.store, slot, self.0.clock.now()).await?;
+    pub async fn remove(&self, bot_id: i32) -> Result<(), NoSuchBot> {
+        remove(&self.0.store, bot_id, self.0.clock.now()).await?;
         self.read().await?;
         Ok(())
     }
@@ -301,7 +305,7 @@ impl Bots {
         let mut next = Picture::default();
         let mut ending = Vec::new();
         for row in rows {
-            let known = self.0.picture.borrow().by_slot.get(&row.slot).cloned();
+            let known = self.0.picture.borrow().by_id.get(&row.bot_id).cloned();
             if !row.removed {
                 let bot = known.unwrap_or_else(|| self.bring_up(&row));
                 bot.rename(&row.name);
@@ -311,12 +315,12 @@ impl Bots {
                     next.replaced.insert(previous.sha256, works);
                 }
                 next.by_key.insert(row.key_sha256, Arc::clone(&bot));
-                next.by_slot.insert(row.slot, bot);
-            } else if reading.ending.insert(row.slot) {
+                next.by_id.insert(row.bot_id, bot);
+            } else if reading.ending.insert(row.bot_id) {
                 ending.push(known.unwrap_or_else(|| self.bring_up(&row)));
             }
         }
-        let bots: Vec<_> = next.by_slot.values().cloned().collect();
+        let bots: Vec<_> = next.by_id.values().cloned().collect();
         self.0.picture.send_replace(next);
         let closed = bots
             .into_iter()
@@ -348,7 +352,7 @@ impl Bots {
         // Every log line of the link names the bot. The span has no parent, because the request
         // that triggered the read has nothing to do with the link.
         let span = error_span!(parent: None, "link", bot = bot.name());
-        let opening = self.0.connector.open(bot.slot(), listener).instrument(span);
+        let opening = self.0.connector.open(bot.id(), listener).instrument(span);
         match opening.await {
             Ok(link) => {
                 let status = link.status().borrow().clone();
@@ -356,14 +360,14 @@ impl Bots {
                 bot.status_changed(&status, &self.0.clock, self.0.store.last_seq());
                 info!(
                     bot = bot.name(),
-                    slot = bot.slot(),
+                    bot_id = bot.id(),
                     status = status.word(),
                     "link opened"
                 );
                 self.remember_identity(bot).await;
             }
             Err(reason) => {
-                error!(bot = bot.name(), slot = bot.slot(), %reason, "the link did not open; trying again");
+                error!(bot = bot.name(), bot_id = bot.id(), %reason, "the link did not open; trying again");
             }
         }
     }
@@ -390,21 +394,21 @@ impl Bots {
         let forgotten = async {
             self.0
                 .connector
-                .forget(bot.slot())
+                .forget(bot.id())
                 .await
                 .map_err(|reason| reason.to_string())?;
-            let done = self.0.store.bot_forgotten(bot.slot(), clock.now()).await;
+            let done = self.0.store.bot_forgotten(bot.id(), clock.now()).await;
             done.map_err(|reason| reason.to_string())
         };
         match forgotten.await {
             Ok(()) => info!(
                 bot = bot.name(),
-                slot = bot.slot(),
+                bot_id = bot.id(),
                 "bot removed, device forgotten"
             ),
             Err(reason) => warn!(
                 bot = bot.name(),
-                slot = bot.slot(),
+                bot_id = bot.id(),
                 reason,
                 "device not forgotten; the next start tries again"
             ),
@@ -418,7 +422,7 @@ impl Bots {
         let Some(identity) = bot.fresh_identity() else {
             return;
         };
-        match self.0.store.bot_linked(bot.slot(), &identity).await {
+        match self.0.store.bot_linked(bot.id(), &identity).await {
             Ok(()) => bot.set_stored_identity(identity),
             Err(reason) => {
                 warn!(bot = bot.name(), %reason, "who the bot is linked as was not kept");

@@ -149,7 +149,7 @@ impl Listener for BotListener {
         let member = receipt.in_group && receipt.from.is_some();
         if member {
             // A subscriber gets an event for each member's receipt.
-            let audience = self.store.known_audience(self.bot.slot(), self.clock.now());
+            let audience = self.store.known_audience(self.bot.id(), self.clock.now());
             if audience.is_none_or(|audience| audience.wants(EventKind::MessageAck)) {
                 return false;
             }
@@ -233,7 +233,7 @@ impl Listener for BotListener {
 
     async fn unknown(&self, ids: Vec<MessageId>) -> Result<Vec<MessageId>, NotCommitted> {
         self.store
-            .unknown_inbound(self.bot.slot(), ids)
+            .unknown_inbound(self.bot.id(), ids)
             .await
             .map_err(|reason| not_committed(&self.bot, "inbound", &reason))
     }
@@ -282,7 +282,7 @@ impl BotListener {
     async fn publish(&self, kind: EventKind, event: impl Fn(&Arc<Audience>) -> NewEvent) {
         let now = self.clock.now();
         let published = async {
-            let audience = self.store.audience(self.bot.slot(), now).await?;
+            let audience = self.store.audience(self.bot.id(), now).await?;
             if audience.wants(kind) {
                 let due = self
                     .store

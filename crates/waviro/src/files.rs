@@ -213,16 +213,16 @@ impl Files {
         if self.0.floor.is_reached() {
             return Err(NoFile::NoRoom);
         }
-        let (files, id, slot, bots) = (self.clone(), file.id.clone(), file.slot, bots.clone());
+        let (files, id, bot_id, bots) = (self.clone(), file.id.clone(), file.bot_id, bots.clone());
         let stops = || NoFile::NotNow("the gateway stops".to_owned());
         let permit = tokio::select! {
-            permit = self.0.permits.wait(slot) => permit,
+            permit = self.0.permits.wait(bot_id) => permit,
             () = self.0.stop.cancelled() => return Err(stops()),
         };
         let fetching = self.0.tasks.spawn(async move {
             let _permit = permit;
             tokio::select! {
-                fetched = files.fetch(&id, slot, &handle, &bots) => fetched,
+                fetched = files.fetch(&id, bot_id, &handle, &bots) => fetched,
                 () = files.0.stop.cancelled() => Err(stops()),
             }
         });
@@ -234,7 +234,7 @@ impl Files {
     async fn fetch(
         &self,
         id: &str,
-        slot: i32,
+        bot_id: i32,
         handle: &MediaHandle,
         bots: &Bots,
     ) -> Result<File, NoFile> {
@@ -244,12 +244,12 @@ impl Files {
         if let Some(here) = opened(&path).await? {
             return Ok(here);
         }
-        let link = bots.by_slot(slot).and_then(|bot| bot.link());
+        let link = bots.by_id(bot_id).and_then(|bot| bot.link());
         let link = link.ok_or_else(|| NoFile::NotNow("the bot has no link".to_owned()))?;
         // The folder may have been removed while the gateway runs.
         private::make_folder(&self.0.folder)?;
         link.download(handle, &path).await.map_err(|error| {
-            warn!(slot, media = id, %error, "a file could not be fetched");
+            warn!(bot_id, media = id, %error, "a file could not be fetched");
             match error {
                 LinkError::Refused(words) => NoFile::Gone(words),
                 LinkError::Offline => NoFile::NotNow("the bot is not connected".to_owned()),

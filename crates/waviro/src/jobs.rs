@@ -51,12 +51,12 @@ pub(crate) struct Living(Arc<Mutex<HashMap<i32, Weak<Bot>>>>);
 impl Living {
     fn insert(&self, bot: &Arc<Bot>) {
         let mut bots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        bots.insert(bot.slot(), Arc::downgrade(bot));
+        bots.insert(bot.id(), Arc::downgrade(bot));
     }
 
-    fn find(&self, slot: i32) -> Option<Arc<Bot>> {
+    fn find(&self, bot_id: i32) -> Option<Arc<Bot>> {
         let bots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        bots.get(&slot)?.upgrade()
+        bots.get(&bot_id)?.upgrade()
     }
 }
 

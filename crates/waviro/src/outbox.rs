@@ -277,7 +277,7 @@ impl Outbox {
         let ask = || bot.groups(&self.0.clock);
         let groups = self.0.lookup.patiently(bot, ask).await?;
         let chats: Vec<Chat> = groups.keys().cloned().map(Chat::Group).collect();
-        let spoken = self.0.store.last_activity(bot.slot(), &chats).await?;
+        let spoken = self.0.store.last_activity(bot.id(), &chats).await?;
         let mut list: Vec<(Group, Millis)> = groups
             .values()
             .map(|group| {

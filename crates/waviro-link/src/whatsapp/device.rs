@@ -44,7 +44,7 @@ const NOBODY: &str = "0";
 
 /// The state shared by the device, its event handler and its dialer.
 pub(super) struct Shared {
-    pub(super) slot: i32,
+    pub(super) bot_id: i32,
     pub(super) listener: Arc<dyn Listener>,
     pub(super) calls_and_groups: EventQueue,
     pub(super) admins: Admins,
@@ -85,16 +85,16 @@ impl Device {
     /// Opens the device, and reconnects a linked device.
     pub(super) async fn open(
         ground: Arc<Ground>,
-        slot: i32,
+        bot_id: i32,
         listener: Arc<dyn Listener>,
     ) -> Result<Arc<Self>, LinkError> {
         let shared = Arc::new(Shared {
-            slot,
+            bot_id,
             calls_and_groups: calls_and_groups::start(Arc::clone(&listener)),
             admins: Admins::default(),
             listener,
             liveness: Liveness::default(),
-            redelivered: Redelivered::open(ground.stores.came_again(slot)),
+            redelivered: Redelivered::open(ground.stores.came_again(bot_id)),
             backlog: Arc::default(),
             status: watch::Sender::new(Status::Unlinked(UnlinkedCause::Never)),
             client: RwLock::new(None),
@@ -125,7 +125,7 @@ impl Device {
             return Err(LinkError::Offline);
         }
         let config = &self.ground.config;
-        let backend = self.ground.stores.open(self.shared.slot).await?;
+        let backend = self.ground.stores.open(self.shared.bot_id).await?;
         let dialer = Arc::new(Dialer::new(
             self.ground.target.clone(),
             Arc::clone(&self.shared),
@@ -196,7 +196,10 @@ impl Device {
             .await
             .is_err()
         {
-            tracing::warn!(slot = self.shared.slot, "the link took too long to close");
+            tracing::warn!(
+                bot_id = self.shared.bot_id,
+                "the link took too long to close"
+            );
         }
         // The client stays set until here: the library acknowledges a receipt that arrives during
         // the shutdown, so such a receipt must still be committed.
@@ -208,7 +211,7 @@ impl Device {
     pub(super) async fn restart(&self, session: &mut Option<Session>) {
         self.stop(session, CLOSING).await;
         if let Err(error) = self.start(session, false).await {
-            tracing::warn!(slot = self.shared.slot, %error, "the link could not be restarted");
+            tracing::warn!(bot_id = self.shared.bot_id, %error, "the link could not be restarted");
         }
     }
 
@@ -264,9 +267,9 @@ async fn pin(client: &Arc<Client>, key: [u8; 32]) {
 
 fn cache_config() -> CacheConfig {
     CacheConfig {
-        // Without this cache the library writes a message to the database before the message goes on
-        // the wire. With the cache the write comes later, and a kill in between loses the message
-        // for phones that could not decrypt it.
+        // Without this cache the library writes a message to the database before the message goes
+        // on the wire. With the cache the write comes later, and a kill in between loses the
+        // message for phones that could not decrypt it.
         recent_messages: CacheEntryConfig::new(None, 0),
         sent_message_ttl_secs: SENT_MESSAGES_KEPT.as_secs(),
         // The library must look up in the database which members have a group's sender key, so that
@@ -351,7 +354,7 @@ impl Shared {
         }
         if let Err(error) = state.flush().await {
             let error = super::store::cause(&error);
-            tracing::error!(slot = self.slot, %error, "the device's state is not durable yet");
+            tracing::error!(bot_id = self.bot_id, %error, "the device's state is not durable yet");
             return false;
         }
         true
@@ -399,7 +402,7 @@ impl Link for Device {
             Status::Unlinked(_) | Status::PasskeyAsked => {}
         }
         self.stop(&mut session, CLOSING).await;
-        self.ground.stores.renew(self.shared.slot)?;
+        self.ground.stores.renew(self.shared.bot_id)?;
         self.shared.redelivered.forget();
         self.start(&mut session, true).await
     }

@@ -193,9 +193,10 @@ impl DeviceEventHandler {
         let connection = shared.redelivered.connection();
         device::spawn(async move {
             let listener = &*shared.listener;
-            let lost = shared
-                .redelivered
-                .ask_for_lost(connection, shared.slot, &client, listener);
+            let lost =
+                shared
+                    .redelivered
+                    .ask_for_lost(connection, shared.bot_id, &client, listener);
             lost.await;
         });
     }
@@ -264,7 +265,7 @@ impl DeviceEventHandler {
             // The library cannot be told to leave out an ack. But the library sends no acks on a
             // connection that is being closed, and WhatsApp redelivers the receipt on the next
             // connection.
-            tracing::warn!(slot = self.shared.slot, %error, "receipt not committed: reconnecting to get it again");
+            tracing::warn!(bot_id = self.shared.bot_id, %error, "receipt not committed: reconnecting to get it again");
             connect::wish_again(&client);
             device::spawn(async move { client.reconnect_immediately().await });
         }

@@ -115,7 +115,7 @@ impl Redelivered {
         }
     }
 
-    /// Removes all records, because the slot gets a new device.
+    /// Removes all records, because the bot gets a new device.
     pub(super) fn forget(&self) {
         let mut memory = self.lock();
         memory.left.clear();
@@ -128,7 +128,7 @@ impl Redelivered {
     pub(super) async fn ask_for_lost(
         &self,
         connection: u64,
-        slot: i32,
+        bot_id: i32,
         client: &Arc<Client>,
         listener: &dyn Listener,
     ) {
@@ -151,7 +151,7 @@ impl Redelivered {
             match listener.unknown(left.clone()).await {
                 Ok(lost) => break lost.into_iter().collect(),
                 Err(error) => {
-                    tracing::warn!(slot, %error, "what was delivered again could not be looked up; it is in a while");
+                    tracing::warn!(bot_id, %error, "what was delivered again could not be looked up; it is in a while");
                 }
             }
             device::pause(AGAIN).await;
@@ -160,19 +160,19 @@ impl Redelivered {
             if !lost.contains(&id) {
                 metrics::counter!("waviro_link_redelivered_total").increment(1);
                 tracing::debug!(
-                    slot,
+                    bot_id,
                     msgid = id.as_str(),
                     "a message came again that is kept"
                 );
                 self.reported(id.as_str());
-            } else if !self.ask(slot, client, id.as_str(), connection).await {
+            } else if !self.ask(bot_id, client, id.as_str(), connection).await {
                 return;
             }
         }
     }
 
     /// Asks the sender for a message. Returns false if the connection can no longer be used.
-    async fn ask(&self, slot: i32, client: &Arc<Client>, msgid: &str, connection: u64) -> bool {
+    async fn ask(&self, bot_id: i32, client: &Arc<Client>, msgid: &str, connection: u64) -> bool {
         if self.connection() != connection {
             return false;
         }
@@ -181,13 +181,13 @@ impl Redelivered {
             return true;
         };
         if left.asked >= TRIES {
-            tracing::error!(slot, msgid, "a message was asked for and never came");
+            tracing::error!(bot_id, msgid, "a message was asked for and never came");
             self.reported(msgid);
             return true;
         }
         metrics::counter!("waviro_link_asked_again_total").increment(1);
         tracing::info!(
-            slot,
+            bot_id,
             msgid,
             "a message was acknowledged before it was kept: asking for it again"
         );
@@ -196,7 +196,11 @@ impl Redelivered {
             .await;
         match asked {
             Ok(RetryRequestOutcome::Suppressed { .. }) => {
-                tracing::error!(slot, msgid, "the protocol does not ask for such a message");
+                tracing::error!(
+                    bot_id,
+                    msgid,
+                    "the protocol does not ask for such a message"
+                );
                 self.reported(msgid);
             }
             // After too many requests within an hour the library sends none; a later hour or
@@ -207,15 +211,15 @@ impl Redelivered {
                 | RetryRequestError::MissingAttribute(_)
                 | RetryRequestError::InvalidStanza(_)),
             ) => {
-                tracing::error!(slot, msgid, %error, "nobody can be asked for it");
+                tracing::error!(bot_id, msgid, %error, "nobody can be asked for it");
                 self.reported(msgid);
             }
             Err(RetryRequestError::Internal(error)) => {
-                tracing::warn!(slot, msgid, %error, "it could not be asked for; it is on the next connection");
+                tracing::warn!(bot_id, msgid, %error, "it could not be asked for; it is on the next connection");
                 self.asked(msgid, connection);
             }
             Err(error) => {
-                tracing::warn!(slot, msgid, %error, "nothing can be asked for; it is on the next connection");
+                tracing::warn!(bot_id, msgid, %error, "nothing can be asked for; it is on the next connection");
                 return false;
             }
         }

@@ -6,7 +6,7 @@
 //! faster than one device. Separate files also keep damage of one device away from the others, and
 //! a device is deleted by removing a file.
 //!
-//! If a slot is linked again, the device gets a file with a new name: `3.db`, then `3-2.db`. The
+//! If a bot is linked again, the device gets a file with a new name: `3.db`, then `3-2.db`. The
 //! library closes its connections to the old file some time later, and the last connection removes
 //! SQLite's log *by name*. With an unchanged name, SQLite would remove the log of the new device
 //! with its keys.
@@ -26,7 +26,7 @@ use crate::LinkError;
 /// The number of the only device in a file.
 const ONLY: i32 = 1;
 
-/// The generation of a slot's first file.
+/// The generation of a bot's first file.
 const FIRST: u32 = 1;
 
 /// The retention of sent messages, for recipients that fail to decrypt a message and ask for a
@@ -50,10 +50,10 @@ impl Stores {
         Ok(Self(folder.to_owned()))
     }
 
-    /// Opens the store of the device of `slot`, and creates a missing file.
-    pub(super) async fn open(&self, slot: i32) -> Result<Arc<SqliteStore>, LinkError> {
-        let newest = self.generations(slot)?.last().copied();
-        let file = self.file(slot, newest.unwrap_or(FIRST));
+    /// Opens the store of the device of `bot_id`, and creates a missing file.
+    pub(super) async fn open(&self, bot_id: i32) -> Result<Arc<SqliteStore>, LinkError> {
+        let newest = self.generations(bot_id)?.last().copied();
+        let file = self.file(bot_id, newest.unwrap_or(FIRST));
         make(&file)?;
         let config = SqliteStoreConfig {
             synchronous: Synchronous::Full,
@@ -70,34 +70,34 @@ impl Stores {
         Ok(Arc::new(store))
     }
 
-    /// Replaces the store of `slot` by an empty file. If an old client still writes, the data goes
-    /// to deleted files.
-    pub(super) fn renew(&self, slot: i32) -> Result<(), LinkError> {
-        let old = self.generations(slot)?;
+    /// Replaces the store of `bot_id` by an empty file. If an old client still writes, the data
+    /// goes to deleted files.
+    pub(super) fn renew(&self, bot_id: i32) -> Result<(), LinkError> {
+        let old = self.generations(bot_id)?;
         let next = old.last().map_or(FIRST, |newest| newest + 1);
-        make(&self.file(slot, next))?;
-        self.remove(slot, &old)
+        make(&self.file(bot_id, next))?;
+        self.remove(bot_id, &old)
     }
 
-    /// Removes all files of `slot`. The slot is never opened again.
-    pub(super) fn wipe(&self, slot: i32) -> Result<(), LinkError> {
-        let came_again = self.came_again(slot);
+    /// Removes all files of `bot_id`. The bot is never opened again.
+    pub(super) fn wipe(&self, bot_id: i32) -> Result<(), LinkError> {
+        let came_again = self.came_again(bot_id);
         remove(&fresh(&came_again))?;
         remove(&came_again)?;
-        self.remove(slot, &self.generations(slot)?)
+        self.remove(bot_id, &self.generations(bot_id)?)
     }
 
     /// Returns the file with the records of redelivered messages.
-    pub(super) fn came_again(&self, slot: i32) -> PathBuf {
-        self.0.join(format!("{slot}.again"))
+    pub(super) fn came_again(&self, bot_id: i32) -> PathBuf {
+        self.0.join(format!("{bot_id}.again"))
     }
 
-    fn remove(&self, slot: i32, generations: &[u32]) -> Result<(), LinkError> {
+    fn remove(&self, bot_id: i32, generations: &[u32]) -> Result<(), LinkError> {
         for generation in generations {
             // The main file identifies the generation, so the main file is removed last: after a
             // kill the next wipe finds the rest.
             for suffix in ["-wal", "-shm", ""] {
-                let mut path = self.file(slot, *generation).into_os_string();
+                let mut path = self.file(bot_id, *generation).into_os_string();
                 path.push(suffix);
                 remove(Path::new(&path))?;
             }
@@ -105,9 +105,9 @@ impl Stores {
         Ok(())
     }
 
-    /// Returns the generations of `slot` with a file, oldest first. Several generations exist only
-    /// after a kill during a replacement.
-    fn generations(&self, slot: i32) -> Result<Vec<u32>, LinkError> {
+    /// Returns the generations of `bot_id` with a file, oldest first. Several generations exist
+    /// only after a kill during a replacement.
+    fn generations(&self, bot_id: i32) -> Result<Vec<u32>, LinkError> {
         let mut found = Vec::new();
         for entry in std::fs::read_dir(&self.0).map_err(|error| failed(&self.0, &error))? {
             let name = entry.map_err(|error| failed(&self.0, &error))?.file_name();
@@ -119,7 +119,7 @@ impl Stores {
                 None => (stem, Ok(FIRST)),
             };
             if let (Ok(of), Ok(generation)) = (of.parse::<i32>(), generation)
-                && of == slot
+                && of == bot_id
             {
                 found.push(generation);
             }
@@ -128,11 +128,11 @@ impl Stores {
         Ok(found)
     }
 
-    fn file(&self, slot: i32, generation: u32) -> PathBuf {
+    fn file(&self, bot_id: i32, generation: u32) -> PathBuf {
         self.0.join(if generation == FIRST {
-            format!("{slot}.db")
+            format!("{bot_id}.db")
         } else {
-            format!("{slot}-{generation}.db")
+            format!("{bot_id}-{generation}.db")
         })
     }
 }

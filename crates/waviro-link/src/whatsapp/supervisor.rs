@@ -101,7 +101,7 @@ pub(super) fn keep_running(device: &Arc<Device>) {
                 continue;
             }
             error!(
-                slot = device.shared.slot,
+                bot_id = device.shared.bot_id,
                 "the link's client panicked; it starts again"
             );
             let cause = OfflineCause::Ended("the client panicked".to_owned());
@@ -144,7 +144,10 @@ pub(super) fn keep_flushed(device: &Arc<Device>) {
                 let was_failing = failed;
                 failed = !durable || sessions.is_err();
                 if was_failing && !failed {
-                    info!(slot = device.shared.slot, "the link's store works again");
+                    info!(
+                        bot_id = device.shared.bot_id,
+                        "the link's store works again"
+                    );
                     client.reconnect_immediately().await;
                 }
             }

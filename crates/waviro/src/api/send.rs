@@ -85,7 +85,7 @@ pub(super) async fn send(
         let accepted = api.outbox.accept(bot, message).await?;
         return Ok(Sending::Now(reply(&accepted)));
     };
-    let (who, path) = (format!("bot {}", bot.slot()), path(whom, what));
+    let (who, path) = (format!("bot {}", bot.id()), path(whom, what));
     let first = match api.idempotency.begin(&who, &path, &key, &body).await? {
         Begun::Again(kept) => return Ok(Sending::Before(Again(kept))),
         Begun::First(first) => first,

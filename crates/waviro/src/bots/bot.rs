@@ -13,7 +13,7 @@ use crate::store::{BotRow, Committed};
 
 /// A bot in memory.
 pub struct Bot {
-    slot: i32,
+    id: i32,
     name: watch::Sender<String>,
     created_at: Millis,
     link: watch::Sender<Option<Arc<dyn Link>>>,
@@ -89,7 +89,7 @@ impl Bot {
             ..LinkHistory::default()
         };
         Self {
-            slot: row.slot,
+            id: row.bot_id,
             name: watch::Sender::new(row.name.clone()),
             created_at: row.created_at,
             link: watch::Sender::new(None),
@@ -99,7 +99,7 @@ impl Bot {
             lane,
             groups: Groups::default(),
             settings: watch::Sender::new(Arc::new(Settings::read(
-                row.slot,
+                row.bot_id,
                 row.settings.as_deref(),
             ))),
             stored_settings: watch::Sender::new(row.settings.clone()),
@@ -108,8 +108,8 @@ impl Bot {
 
     /// Returns the bot id, also the key of the device in the link store.
     #[must_use]
-    pub fn slot(&self) -> i32 {
-        self.slot
+    pub fn id(&self) -> i32 {
+        self.id
     }
 
     /// Returns the current name.
@@ -146,7 +146,7 @@ impl Bot {
         if *self.stored_settings.borrow() == stored {
             return;
         }
-        let settings = Settings::read(self.slot, stored.as_deref());
+        let settings = Settings::read(self.id, stored.as_deref());
         self.stored_settings.send_replace(stored);
         self.settings.send_replace(Arc::new(settings));
     }
@@ -377,7 +377,7 @@ fn cause(status: &Status) -> String {
 impl std::fmt::Debug for Bot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Bot")
-            .field("slot", &self.slot)
+            .field("id", &self.id)
             .field("name", &self.name())
             .field("status", &self.status().word())
             .finish_non_exhaustive()

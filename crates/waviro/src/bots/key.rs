@@ -240,7 +240,7 @@ pub async fn add(
         return Err(AddError::KeysAlike);
     }
     match store.add_bot(&name, &key.sha256(), webhook, now).await? {
-        AddBot::Added(slot) => Ok((slot, key)),
+        AddBot::Added(bot_id) => Ok((bot_id, key)),
         AddBot::NameTaken => Err(AddError::NameTaken),
         AddBot::KeyTaken => Err(AddError::KeyTaken),
     }
@@ -250,9 +250,9 @@ pub async fn add(
 ///
 /// # Errors
 /// [`RenameError`].
-pub async fn rename(store: &Store, slot: i32, name: &str) -> Result<(), RenameError> {
+pub async fn rename(store: &Store, bot_id: i32, name: &str) -> Result<(), RenameError> {
     let name = invisible::name(name).ok_or(AddError::BadName)?;
-    match store.rename_bot(slot, &name).await? {
+    match store.rename_bot(bot_id, &name).await? {
         Renaming::Done => Ok(()),
         Renaming::NameTaken => Err(AddError::NameTaken.into()),
         Renaming::Unknown => Err(NoSuchBot::Unknown.into()),
@@ -264,11 +264,11 @@ pub async fn rename(store: &Store, slot: i32, name: &str) -> Result<(), RenameEr
 ///
 /// # Errors
 /// [`NoSuchBot`].
-pub async fn slot_of(store: &Store, name: &str) -> Result<i32, NoSuchBot> {
+pub async fn id_of(store: &Store, name: &str) -> Result<i32, NoSuchBot> {
     let (bots, stored) = (store.bots().await?, nfc(name));
     let named = |name: &str| bots.iter().find(|bot| !bot.removed && bot.name == name);
     let named = named(name).or_else(|| named(&stored));
-    named.map(|bot| bot.slot).ok_or(NoSuchBot::Unknown)
+    named.map(|bot| bot.bot_id).ok_or(NoSuchBot::Unknown)
 }
 
 /// Gives a bot another key. A running gateway accepts the new key at the first use. The previous
@@ -279,13 +279,13 @@ pub async fn slot_of(store: &Store, name: &str) -> Result<i32, NoSuchBot> {
 /// [`SetKeyError`].
 pub async fn set_key(
     store: &Store,
-    slot: i32,
+    bot_id: i32,
     key: &SecretKey,
     now: Millis,
     overlap: Millis,
 ) -> Result<(), SetKeyError> {
     let until = (overlap > 0).then(|| now.saturating_add(overlap));
-    match store.set_bot_key(slot, &key.sha256(), now, until).await? {
+    match store.set_bot_key(bot_id, &key.sha256(), now, until).await? {
         SetKey::Done => Ok(()),
         SetKey::Unknown => Err(NoSuchBot::Unknown.into()),
         SetKey::Taken => Err(SetKeyError::KeyTaken),
@@ -298,8 +298,8 @@ pub async fn set_key(
 ///
 /// # Errors
 /// [`NoSuchBot`].
-pub async fn remove(store: &Store, slot: i32, now: Millis) -> Result<(), NoSuchBot> {
-    if store.remove_bot(slot, now).await? {
+pub async fn remove(store: &Store, bot_id: i32, now: Millis) -> Result<(), NoSuchBot> {
+    if store.remove_bot(bot_id, now).await? {
         Ok(())
     } else {
         Err(NoSuchBot::Unknown)

@@ -53,23 +53,23 @@ impl Profiles {
     ///
     /// # Errors
     /// Any [`StoreError`]; [`StoreError::Unreadable`] if the bot does not exist.
-    pub async fn of(&self, slot: i32) -> Result<Arc<Profile>, StoreError> {
+    pub async fn of(&self, bot_id: i32) -> Result<Arc<Profile>, StoreError> {
         let now = self.0.clock.now();
-        if let Some((read_at, profile)) = self.known().get(&slot)
+        if let Some((read_at, profile)) = self.known().get(&bot_id)
             && (0..millis(FRESH)).contains(&(now - read_at))
         {
             return Ok(Arc::clone(profile));
         }
-        let secrets = if let Some(secrets) = self.0.store.secrets(slot).await? {
+        let secrets = if let Some(secrets) = self.0.store.secrets(bot_id).await? {
             secrets
         } else {
             let key = WebhookKey::random().reveal().to_owned();
             let signing = Secret::random(&mut rand::rng()).reveal();
-            let given = self.0.store.give_secrets(slot, key, signing).await?;
-            given.ok_or_else(|| StoreError::Unreadable(format!("no bot in slot {slot}")))?
+            let given = self.0.store.give_secrets(bot_id, key, signing).await?;
+            given.ok_or_else(|| StoreError::Unreadable(format!("no bot with id {bot_id}")))?
         };
-        let profile = Arc::new(Profile::parse(slot, secrets)?);
-        self.known().insert(slot, (now, Arc::clone(&profile)));
+        let profile = Arc::new(Profile::parse(bot_id, secrets)?);
+        self.known().insert(bot_id, (now, Arc::clone(&profile)));
         Ok(profile)
     }
 
@@ -78,12 +78,12 @@ impl Profiles {
     /// # Errors
     /// [`SetKeyError`], but never [`SetKeyError::KeyTaken`], because several bots may share a
     /// script.
-    pub async fn set_webhook_key(&self, slot: i32, key: &WebhookKey) -> Result<(), SetKeyError> {
+    pub async fn set_webhook_key(&self, bot_id: i32, key: &WebhookKey) -> Result<(), SetKeyError> {
         // Creates the other secrets if the bot has none yet.
-        self.of(slot).await?;
+        self.of(bot_id).await?;
         let key = key.reveal().to_owned();
-        let done = self.0.store.set_webhook_key(slot, key).await?;
-        self.forget(slot);
+        let done = self.0.store.set_webhook_key(bot_id, key).await?;
+        self.forget(bot_id);
         match done {
             SetKey::Done => Ok(()),
             SetKey::Unknown => Err(NoSuchBot::Unknown.into()),
@@ -98,23 +98,23 @@ impl Profiles {
     /// [`NoSuchBot`].
     pub async fn rotate_signing(
         &self,
-        slot: i32,
+        bot_id: i32,
         overlap: Duration,
     ) -> Result<Arc<Profile>, NoSuchBot> {
-        self.of(slot).await?;
+        self.of(bot_id).await?;
         let secret = Secret::random(&mut rand::rng()).reveal();
         let until = self.0.clock.now() + millis(overlap);
-        let done = self.0.store.rotate_signing(slot, secret, until).await?;
-        self.forget(slot);
+        let done = self.0.store.rotate_signing(bot_id, secret, until).await?;
+        self.forget(bot_id);
         if !done {
             return Err(NoSuchBot::Unknown);
         }
-        Ok(self.of(slot).await?)
+        Ok(self.of(bot_id).await?)
     }
 
     /// Removes the cached profile of a bot because the profile is out of date.
-    pub fn forget(&self, slot: i32) {
-        self.known().remove(&slot);
+    pub fn forget(&self, bot_id: i32) {
+        self.known().remove(&bot_id);
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, HashMap<i32, (Millis, Arc<Profile>)>> {
@@ -123,7 +123,7 @@ impl Profiles {
 }
 
 impl Profile {
-    fn parse(slot: i32, row: SecretsRow) -> Result<Self, StoreError> {
+    fn parse(bot_id: i32, row: SecretsRow) -> Result<Self, StoreError> {
         let secret = |text: &str| {
             let unreadable = |_| StoreError::Unreadable("a signing secret".to_owned());
             text.parse::<Secret>().map_err(unreadable)
@@ -133,7 +133,7 @@ impl Profile {
         Ok(Self {
             signing: secret(&row.signing)?,
             before: before.transpose()?,
-            allow: Settings::read(slot, row.settings.as_deref()).allow,
+            allow: Settings::read(bot_id, row.settings.as_deref()).allow,
             webhook_key: row.webhook_key,
         })
     }

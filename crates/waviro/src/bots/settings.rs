@@ -164,12 +164,12 @@ impl Settings {
     /// Reads the form of [`Settings::stored`]. An unreadable text, for example from a newer
     /// version, is logged and gives the defaults.
     #[must_use]
-    pub fn read(slot: i32, stored: Option<&str>) -> Self {
+    pub fn read(bot_id: i32, stored: Option<&str>) -> Self {
         let Some(text) = stored else {
             return Self::default();
         };
         serde_json::from_str(text).unwrap_or_else(|cause| {
-            error!(slot, %cause, "a bot's settings cannot be read; the defaults hold");
+            error!(bot_id, %cause, "a bot's settings cannot be read; the defaults hold");
             Self::default()
         })
     }

@@ -101,13 +101,13 @@ impl Bot {
                 webhook_key,
                 overlap,
             } => {
-                let slot = bots::slot_of(store, &name).await?;
+                let bot_id = bots::id_of(store, &name).await?;
                 let fresh = set.is_none() && webhook_key.is_none();
                 let keys = (set.as_deref(), webhook_key.as_deref());
                 let own = own_keys("--set", keys).await?;
                 if let Some(webhook) = own.webhook {
                     let profiles = Profiles::new(store.clone(), Clock::system());
-                    profiles.set_webhook_key(slot, &webhook).await?;
+                    profiles.set_webhook_key(bot_id, &webhook).await?;
                     print_line(format_args!(
                         "Bot {name} has the webhookkey that you gave; a running gateway uses it within two seconds."
                     ));
@@ -119,13 +119,13 @@ impl Bot {
                 };
                 let lasts = millis(Duration::from_secs(overlap));
                 if let Some(key) = own.secret {
-                    bots::set_key(store, slot, &key, now, lasts).await?;
+                    bots::set_key(store, bot_id, &key, now, lasts).await?;
                     print_line(format_args!(
                         "Bot {name} has the SecretKey that you gave; the old one {old}."
                     ));
                 } else if fresh {
                     let key = SecretKey::random(&mut rand::rng());
-                    bots::set_key(store, slot, &key, now, lasts).await?;
+                    bots::set_key(store, bot_id, &key, now, lasts).await?;
                     print_line(format_args!(
                         "The new SecretKey of {name}, shown only now; the old one {old}:\n"
                     ));
@@ -133,11 +133,11 @@ impl Bot {
                 }
             }
             Self::Remove { name, yes } => {
-                let slot = bots::slot_of(store, &name).await?;
+                let bot_id = bots::id_of(store, &name).await?;
                 if !yes {
                     confirm(&name).await?;
                 }
-                bots::remove(store, slot, now).await?;
+                bots::remove(store, bot_id, now).await?;
                 print_line(format_args!(
                     "Bot {name} removed; a running gateway logs its device out, else the next one does."
                 ));
@@ -178,9 +178,9 @@ async fn add(
     now: Millis,
 ) -> anyhow::Result<()> {
     let known = own.secret.is_some();
-    let (slot, key) = bots::add(store, name, own, now).await?;
+    let (bot_id, key) = bots::add(store, name, own, now).await?;
     let profiles = Profiles::new(store.clone(), Clock::system());
-    let profile = profiles.of(slot).await?;
+    let profile = profiles.of(bot_id).await?;
     let folder = std::path::absolute(&config.data_dir)?;
     let folder = folder.display();
     let key = if known {

@@ -172,7 +172,7 @@ impl Sandbox {
         }
         let (bot, secret_key) =
             keys::bot(running.app.bots(), BOT, &folder.join("keys.json")).await?;
-        let profile = running.app.profiles().of(bot.slot()).await?;
+        let profile = running.app.profiles().of(bot.id()).await?;
         let webhook_key = profile.webhook_key();
         let admin_token = keys::admin(running.app.tokens(), &folder.join("admin-token")).await?;
         if !self.empty {

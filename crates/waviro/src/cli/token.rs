@@ -60,7 +60,7 @@ impl Token {
         match self {
             Self::Add { name, bot, expires } => {
                 let role = match &bot {
-                    Some(bot) => TokenRole::Bot(bots::slot_of(store, bot).await?),
+                    Some(bot) => TokenRole::Bot(bots::id_of(store, bot).await?),
                     None => TokenRole::Admin,
                 };
                 let lives = expires.map(|expires| expires.lives(clock.now()));
@@ -105,8 +105,8 @@ async fn list(store: &Store, tokens: &Tokens, now: Millis) -> anyhow::Result<()>
             shown = true;
             let role = match token.role {
                 TokenRole::Admin => "admin".to_owned(),
-                TokenRole::Bot(slot) => {
-                    let bot = bots.iter().find(|bot| bot.slot == slot);
+                TokenRole::Bot(bot_id) => {
+                    let bot = bots.iter().find(|bot| bot.bot_id == bot_id);
                     format!("bot {}", bot.map_or("?", |bot| bot.name.as_str()))
                 }
             };

@@ -108,15 +108,15 @@ async fn named(users: &Users, name: &str) -> anyhow::Result<UserRow> {
 
 /// Returns the role from the arguments; contradictory arguments are an error.
 async fn role_of(store: &Store, rank: Option<Rank>, bots: &[String]) -> anyhow::Result<UserRole> {
-    let mut slots = Vec::new();
+    let mut bot_ids = Vec::new();
     for bot in bots {
-        let slot = bots::slot_of(store, bot).await;
-        slots.push(slot.with_context(|| format!("--bot {bot}"))?);
+        let bot_id = bots::id_of(store, bot).await;
+        bot_ids.push(bot_id.with_context(|| format!("--bot {bot}"))?);
     }
-    Ok(match (rank, slots.is_empty()) {
+    Ok(match (rank, bot_ids.is_empty()) {
         (None | Some(Rank::Admin), true) => UserRole::Admin,
         (Some(Rank::Viewer), true) => UserRole::Viewer,
-        (None | Some(Rank::Operator), false) => UserRole::Operator(slots),
+        (None | Some(Rank::Operator), false) => UserRole::Operator(bot_ids),
         (Some(Rank::Operator), true) => {
             bail!("an operator is of some bots: name them with --bot BOT")
         }
@@ -147,11 +147,11 @@ async fn list(users: &Users, bots: &[BotRow]) -> anyhow::Result<()> {
 
 /// Describes the rights of a user.
 fn may(user: &UserRow, bots: &[BotRow]) -> String {
-    let UserRole::Operator(slots) = &user.role else {
+    let UserRole::Operator(bot_ids) = &user.role else {
         return user.role.word().to_owned();
     };
     let own = bots.iter().filter(|bot| !bot.removed);
-    let own = own.filter(|bot| slots.contains(&bot.slot));
+    let own = own.filter(|bot| bot_ids.contains(&bot.bot_id));
     let names: Vec<_> = own.map(|bot| bot.name.as_str()).collect();
     if names.is_empty() {
         "operator of no bot".to_owned()

@@ -45,8 +45,9 @@ struct Watch {
 /// The parameters of a stream.
 #[derive(Debug, Deserialize)]
 pub(super) struct StreamQuery {
-    /// The [`PageContext::seen`](super::page_context::PageContext::seen) of the page. A reconnecting page sends the
-    /// value again, and gets a notification if the state has changed since.
+    /// The [`PageContext::seen`](super::page_context::PageContext::seen) of the page. A
+    /// reconnecting page sends the value again, and gets a notification if the state has changed
+    /// since.
     #[serde(default)]
     seen: u64,
 }
@@ -129,7 +130,7 @@ impl Shared {
         let mut hasher = self.process.build_hasher();
         self.store.commits().hash(&mut hasher);
         for bot in self.bots.list() {
-            bot.slot().hash(&mut hasher);
+            bot.id().hash(&mut hasher);
             format!("{:?}", bot.status()).hash(&mut hasher);
         }
         hasher.finish()

@@ -10,7 +10,7 @@ use crate::store::{Hook, RuleRow};
 /// Returns the webhook of a message; `None` if no rule applies. Rules apply only to texts from
 /// other people, and in groups only if the rule includes groups.
 pub(super) fn of(
-    slot: i32,
+    bot_id: i32,
     inbound: &Inbound,
     rules: &[RuleRow],
     profile: &Profile,
@@ -31,11 +31,11 @@ pub(super) fn of(
     let routed = keyword::route(rules, heard, profile.webhook_key())?;
     let rule = routed.rule;
     Some(Hook {
-        slot,
+        bot_id,
         subject: inbound.id.as_str().to_owned(),
         chat: Some(inbound.chat.clone()),
         source: rule.id,
-        webhook_id: webhook_id(slot, inbound, rule.id),
+        webhook_id: webhook_id(bot_id, inbound, rule.id),
         url: rule.url.clone(),
         body: routed.body,
         line: None,
@@ -52,7 +52,7 @@ pub(super) fn text(inbound: &Inbound) -> Option<&str> {
 
 /// Returns an id that stays the same when WhatsApp redelivers the message. A sender can choose only
 /// the message id, so nobody can produce the webhook id of another message.
-fn webhook_id(slot: i32, inbound: &Inbound, rule: i64) -> String {
+fn webhook_id(bot_id: i32, inbound: &Inbound, rule: i64) -> String {
     let mut hash = Sha256::new();
     let sender = match &inbound.sender {
         Sender::Number(number) => number.as_str(),
@@ -63,7 +63,7 @@ fn webhook_id(slot: i32, inbound: &Inbound, rule: i64) -> String {
         hash.update(part);
         hash.update([0]);
     }
-    hash.update(slot.to_le_bytes());
+    hash.update(bot_id.to_le_bytes());
     hash.update(rule.to_le_bytes());
     let hash: [u8; 32] = hash.finalize().into();
     format!("msg_{}", hex::encode(&hash[..12]))

@@ -138,9 +138,9 @@ pub(super) fn of_message(
         from_me: inbound.from_me,
         sent_at: moment(inbound.at),
     };
-    let slot = audience.slot();
+    let bot_id = audience.bot_id();
     let detail = Detail::of(&inbound.kind);
-    let event_id = event_id(&[kind.word(), &slot.to_string(), &chat, &sender, id]);
+    let event_id = event_id(&[kind.word(), &bot_id.to_string(), &chat, &sender, id]);
     let (subject, data) = if let Some(of) = detail.of {
         let later = Later {
             head,
@@ -152,7 +152,7 @@ pub(super) fn of_message(
     } else {
         let file = |about| {
             let SignedLink { url, expires_at } =
-                files.link(&media_id(slot, &chat, &sender, id), now);
+                files.link(&media_id(bot_id, &chat, &sender, id), now);
             File {
                 about,
                 url,
@@ -190,13 +190,13 @@ pub(super) fn of_state(audience: &Arc<Audience>, status: &Status, now: Millis) -
         state: status.word(),
         cause: cause.as_deref(),
     };
-    let slot = audience.slot().to_string();
+    let bot_id = audience.bot_id().to_string();
     NewEvent {
         audience: Arc::clone(audience),
         kind,
         subject: kind.word().to_owned(),
         line: kind.word().to_owned(),
-        id: event_id(&[kind.word(), &slot, status.word(), &now.to_string()]),
+        id: event_id(&[kind.word(), &bot_id, status.word(), &now.to_string()]),
         data: json(&state),
     }
 }
@@ -233,12 +233,12 @@ pub(super) fn of_group(audience: &Arc<Audience>, change: &GroupChange) -> NewEve
         word: word.map(String::as_str),
     };
     let data = json(&changed);
-    let slot = audience.slot().to_string();
+    let bot_id = audience.bot_id().to_string();
     NewEvent {
         audience: Arc::clone(audience),
         kind,
         line: group.clone(),
-        id: event_id(&[kind.word(), &slot, &data]),
+        id: event_id(&[kind.word(), &bot_id, &data]),
         subject: group,
         data,
     }
@@ -257,13 +257,13 @@ pub(super) fn of_call(audience: &Arc<Audience>, call: &Call) -> NewEvent {
             .as_ref()
             .map(|group| Chat::Group(group.clone()).address()),
     };
-    let slot = audience.slot().to_string();
+    let bot_id = audience.bot_id().to_string();
     NewEvent {
         audience: Arc::clone(audience),
         kind,
         subject: call.id.clone(),
         line: call.id.clone(),
-        id: event_id(&[kind.word(), &slot, &address(&call.from), &call.id]),
+        id: event_id(&[kind.word(), &bot_id, &address(&call.from), &call.id]),
         data: json(&called),
     }
 }

@@ -29,8 +29,8 @@ impl Recorder {
     pub(super) async fn inbound(&self, batch: Vec<Inbound>) -> Result<(), StoreError> {
         let (count, now) = (batch.len(), self.clock.now());
         let rows = self.with_hooks(batch, now).await?;
-        let (store, slot) = (self.store.clone(), self.bot.slot());
-        let keeping = async move { store.keep_inbound(slot, rows, now).await };
+        let (store, bot_id) = (self.store.clone(), self.bot.id());
+        let keeping = async move { store.keep_inbound(bot_id, rows, now).await };
         if waviro_fault::planted(Bug::AckBeforeCommit) {
             let feeds = self.feeds.clone();
             waviro_fault::later(async move {
@@ -60,7 +60,7 @@ impl Recorder {
     ) -> Result<(), StoreError> {
         let now = self.clock.now();
         self.store
-            .apply_acks(self.bot.slot(), updates, now, &self.feeds)
+            .apply_acks(self.bot.id(), updates, now, &self.feeds)
             .await
     }
 
@@ -71,14 +71,14 @@ impl Recorder {
         batch: Vec<Inbound>,
         now: Millis,
     ) -> Result<Vec<InboundRow>, StoreError> {
-        let slot = self.bot.slot();
-        let audience = self.store.audience(slot, now).await?;
+        let bot_id = self.bot.id();
+        let audience = self.store.audience(bot_id, now).await?;
         if batch.iter().any(payload::has_link) {
             self.files.refresh().await?;
         }
         let event = |inbound: &Inbound| payload::of_message(&audience, inbound, &self.files, now);
         let rules = if batch.iter().any(|inbound| hooks::text(inbound).is_some()) {
-            self.store.rules(slot).await?
+            self.store.rules(bot_id).await?
         } else {
             Vec::new()
         };
@@ -89,9 +89,9 @@ impl Recorder {
             };
             return Ok(batch.into_iter().map(bare).collect());
         }
-        let profile = self.profiles.of(slot).await?;
+        let profile = self.profiles.of(bot_id).await?;
         let rows = batch.into_iter().map(|inbound| {
-            let hook = hooks::of(slot, &inbound, &rules, &profile);
+            let hook = hooks::of(bot_id, &inbound, &rules, &profile);
             let event = event(&inbound);
             InboundRow::new(inbound, hook.into_iter().collect()).with_event(event)
         });

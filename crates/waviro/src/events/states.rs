@@ -22,7 +22,7 @@ pub(super) type StateSender = mpsc::UnboundedSender<(Status, Millis)>;
 pub(super) fn start(bot: &Arc<Bot>, store: Store, jobs: &Jobs) -> StateSender {
     let (sender, mut receiver) = mpsc::unbounded_channel::<(Status, Millis)>();
     let (feeds, stop) = (jobs.feeds(bot), jobs.stop());
-    let slot = bot.slot();
+    let bot_id = bot.id();
     jobs.spawn(async move {
         let mut last = None;
         loop {
@@ -38,8 +38,8 @@ pub(super) fn start(bot: &Arc<Bot>, store: Store, jobs: &Jobs) -> StateSender {
             if last.replace(known.clone()) == Some(known) {
                 continue;
             }
-            if let Err(reason) = publish(slot, &status, at, &store, &feeds).await {
-                error!(slot, %reason, "a state was not told");
+            if let Err(reason) = publish(bot_id, &status, at, &store, &feeds).await {
+                error!(bot_id, %reason, "a state was not told");
             }
         }
     });
@@ -47,13 +47,13 @@ pub(super) fn start(bot: &Arc<Bot>, store: Store, jobs: &Jobs) -> StateSender {
 }
 
 async fn publish(
-    slot: i32,
+    bot_id: i32,
     status: &Status,
     at: Millis,
     store: &Store,
     feeds: &CommitFeeds,
 ) -> Result<(), StoreError> {
-    let audience = store.audience(slot, at).await?;
+    let audience = store.audience(bot_id, at).await?;
     if audience.wants(EventKind::BotState) {
         let event = payload::of_state(&audience, status, at);
         feeds.enqueue(store.publish_events(vec![event], at).await?);

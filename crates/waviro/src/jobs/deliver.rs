@@ -187,7 +187,7 @@ impl Endpoints {
     }
 
     fn take(&mut self, due: Due, report: &mpsc::UnboundedSender<Report>) {
-        let (name, bot) = (store::lane(&due.url), due.slot);
+        let (name, bot) = (store::lane(&due.url), due.bot_id);
         let lane = self.lanes.entry(name.clone()).or_default();
         let most = room::most(self.health.fails(&name, bot));
         if lane.waiting(bot) >= most || !self.room.for_another(bot) || self.health.is_off(&name) {
@@ -262,7 +262,7 @@ impl Endpoints {
                 // The URL may have changed in the meantime.
                 After::Next(due) if store::lane(&due.url) != name => self.take(due, report),
                 After::Next(due) => {
-                    self.room.taken(due.slot);
+                    self.room.taken(due.bot_id);
                     lane.push_front(due);
                 }
                 After::Panicked(id) => self.panicked.push(id),
@@ -292,7 +292,7 @@ impl Endpoints {
             // The deliveries wait in the database. A poll finds the rows when a user switches the
             // endpoint on.
             for due in lane.drain() {
-                self.room.over(due.slot);
+                self.room.over(due.bot_id);
                 self.unscheduled.push(due.id);
             }
         }
@@ -312,7 +312,7 @@ impl Endpoints {
                 }
                 Next::Nothing => return,
             };
-            self.room.started(due.slot, failing);
+            self.room.started(due.bot_id, failing);
             let poster = Arc::clone(&self.poster);
             let mut permit = Permit::new(name, failing, &due, report);
             self.tasks.spawn(async move {

@@ -140,7 +140,7 @@ impl Outbox {
                 content: content.clone(),
             };
             let row =
-                NewMessageRow::new(bot.slot(), outgoing, message.notify_url.as_ref(), at, epoch)?
+                NewMessageRow::new(bot.id(), outgoing, message.notify_url.as_ref(), at, epoch)?
                     .repeats(settings.repeats(at));
             // The store may commit the row even if the caller no longer waits, so the file must
             // stay from here on.
@@ -188,11 +188,11 @@ impl Outbox {
             }
             Draft::File { url, caption } => (url, caption),
         };
-        let fetch = self.0.fetches.take(bot.slot());
+        let fetch = self.0.fetches.take(bot.id());
         let _fetch = fetch.map_err(|none| Refusal::NoRoom(NoRoom::Fetches(none)))?;
         let (spool, rooms) = (&self.0.spool, (&self.0.store, &self.0.net));
         let wanted = Wanted {
-            bot: bot.slot(),
+            bot: bot.id(),
             url: &url,
             meant: Meant::Anything,
         };
@@ -221,7 +221,7 @@ impl Outbox {
         };
         let accepting = async {
             let repeats = bot.settings().repeats(at);
-            let row = NewMessageRow::new(bot.slot(), outgoing, None, at, epoch)?.repeats(repeats);
+            let row = NewMessageRow::new(bot.id(), outgoing, None, at, epoch)?.repeats(repeats);
             self.0.store.accept(row, bot.lane()).await
         };
         if let Err(reason) = accepting.await {

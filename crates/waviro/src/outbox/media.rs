@@ -70,7 +70,7 @@ pub(super) struct Spool {
 /// A file to fetch.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted<'a> {
-    /// The slot of the bot.
+    /// The id of the bot.
     pub(super) bot: i32,
     pub(super) url: &'a Url,
     /// The intended use of the file.
@@ -133,10 +133,10 @@ impl Spool {
         if self.floor.is_reached() {
             return Err(NotTaken::Disk);
         }
-        let slot = bot.slot();
-        if !self.waiting.begin(slot, name) {
-            self.look_after(slot, store).await;
-            if !self.waiting.begin(slot, name) {
+        let bot_id = bot.id();
+        if !self.waiting.begin(bot_id, name) {
+            self.look_after(bot_id, store).await;
+            if !self.waiting.begin(bot_id, name) {
                 return Err(NotTaken::TooMany);
             }
         }
@@ -164,8 +164,8 @@ impl Spool {
 
     /// Removes the files of a bot's final messages. A queue that ends at once leaves its files
     /// behind for the sweep.
-    async fn look_after(&self, slot: i32, store: &Store) {
-        for name in self.waiting.to_look_after(slot) {
+    async fn look_after(&self, bot_id: i32, store: &Store) {
+        for name in self.waiting.to_look_after(bot_id) {
             let Ok(id) = name.parse::<MessageId>() else {
                 continue;
             };
@@ -330,7 +330,7 @@ impl Spool {
                 && message.ack == 0
             {
                 let name = name_of(&entry.path());
-                self.waiting.found(message.slot, &name, about.len());
+                self.waiting.found(message.bot_id, &name, about.len());
                 continue;
             }
             // A file with a future time was written before the machine's clock was set back,

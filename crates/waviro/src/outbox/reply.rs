@@ -101,7 +101,7 @@ impl Outbox {
         }
         let rows = outgoing
             .into_iter()
-            .map(|message| NewMessageRow::new(bot.slot(), message, None, now, epoch));
+            .map(|message| NewMessageRow::new(bot.id(), message, None, now, epoch));
         let rows = rows.collect::<Result<Vec<_>, _>>()?;
         waviro_fault::step("reply composed");
         Ok(Composed::Messages(Composition { rows, note, files }))
@@ -166,14 +166,14 @@ impl Outbox {
             Item::Card { url } => (url, &None, Meant::Card),
         };
         let wanted = Wanted {
-            bot: bot.slot(),
+            bot: bot.id(),
             url,
             meant,
         };
         let id = self.fresh_id();
         let mut pauses = PAUSES.iter();
         let (mut media, file) = loop {
-            let fetch = self.0.fetches.wait(bot.slot()).await;
+            let fetch = self.0.fetches.wait(bot.id()).await;
             let rooms = (&self.0.store, &self.0.net);
             let taken = self.0.spool.take(rooms, wanted, bot, id.as_str());
             let taken = taken.await;

@@ -92,7 +92,7 @@ impl CommitFeeds {
 
 /// The command of [`Store::apply_acks`] for the writer.
 pub(super) struct ApplyAcks {
-    slot: i32,
+    bot_id: i32,
     updates: Vec<(MessageId, AckUpdate)>,
     now: Millis,
     feeds: CommitFeeds,
@@ -104,7 +104,7 @@ pub(super) struct ApplyAcks {
 
 /// The state of a message while updates are applied.
 struct AckState {
-    slot: i32,
+    bot_id: i32,
     group: bool,
     chat: String,
     notify_url: Option<String>,
@@ -122,15 +122,15 @@ impl Store {
     /// Any [`StoreError`]; then no update was applied.
     pub async fn apply_acks(
         &self,
-        slot: i32,
+        bot_id: i32,
         updates: Vec<(MessageId, AckUpdate)>,
         now: Millis,
         feeds: &CommitFeeds,
     ) -> Result<(), StoreError> {
-        let audience = self.audience(slot, now).await?;
+        let audience = self.audience(bot_id, now).await?;
         let (answer, receiver) = oneshot::channel();
         self.submit(Command::ApplyAcks(ApplyAcks {
-            slot,
+            bot_id,
             updates,
             now,
             feeds: feeds.clone(),
@@ -151,7 +151,7 @@ impl Store {
     /// Any [`StoreError`]; then no message failed.
     pub async fn end_queue(
         &self,
-        slot: i32,
+        bot_id: i32,
         up_to: i64,
         cause: String,
         limit: usize,
@@ -162,7 +162,7 @@ impl Store {
         let rows = sqlx::query(
             "SELECT id FROM messages WHERE bot = $1 AND ack = 0 AND seq <= $2 ORDER BY seq LIMIT $3",
         )
-        .bind(i64::from(slot))
+        .bind(i64::from(bot_id))
         .bind(up_to)
         .bind(most)
         .fetch_all(&self.reads)
@@ -176,7 +176,7 @@ impl Store {
         }
         let count = updates.len();
         if count > 0 {
-            self.apply_acks(slot, updates, now, feeds).await?;
+            self.apply_acks(bot_id, updates, now, feeds).await?;
         }
         Ok(count)
     }
@@ -197,7 +197,7 @@ pub(super) async fn apply(
     for (index, command) in commands.iter_mut().enumerate() {
         (command.settled, command.due) = (Vec::new(), Vec::new());
         for (id, update) in &command.updates {
-            if let Some(state) = states.get_mut(id).filter(|it| it.slot == command.slot)
+            if let Some(state) = states.get_mut(id).filter(|it| it.bot_id == command.bot_id)
                 && state.apply(update)
             {
                 owner.insert(id.clone(), index);
@@ -217,7 +217,7 @@ pub(super) async fn apply(
             continue;
         };
         if state.before == 0 {
-            counters.waiting.queue(state.slot, -1);
+            counters.waiting.queue(state.bot_id, -1);
             if let Some(command) = commands.get_mut(*index) {
                 command.settled.push(id.clone());
             }
@@ -228,7 +228,7 @@ pub(super) async fn apply(
             .and_then(|url| Url::parse(url).ok())
         {
             callbacks.push(NewCallback {
-                slot: state.slot,
+                bot_id: state.bot_id,
                 message: id.clone(),
                 url,
                 stage: if state.ack < 0 { 0 } else { state.before + 1 },
@@ -272,7 +272,7 @@ async fn read(
             let chat: String = row.try_get(2)?;
             let ack = narrow(row.try_get(3)?)?;
             let state = AckState {
-                slot: narrow(row.try_get(1)?)?,
+                bot_id: narrow(row.try_get(1)?)?,
                 group: chat.ends_with("@g.us"),
                 chat,
                 notify_url: row.try_get(4)?,

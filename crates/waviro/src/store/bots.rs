@@ -13,7 +13,7 @@ use crate::clock::Millis;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BotRow {
     /// The bot id: the key of the bot's device in the link store and in the whole gateway.
-    pub slot: i32,
+    pub bot_id: i32,
     /// The name given by people.
     pub name: String,
     /// SHA-256 of the bot's SecretKey, lower-case hex.
@@ -88,10 +88,10 @@ impl Store {
     }
 
     /// Returns a bot that is not removed.
-    pub async fn bot(&self, slot: i32) -> Result<Option<BotRow>, StoreError> {
+    pub async fn bot(&self, bot_id: i32) -> Result<Option<BotRow>, StoreError> {
         let text = format!("SELECT {COLUMNS} FROM bots WHERE slot = $1 AND removed_at IS NULL");
         let row = sqlx::query(AssertSqlSafe(text))
-            .bind(i64::from(slot))
+            .bind(i64::from(bot_id))
             .fetch_optional(&self.reads)
             .await?;
         row.as_ref().map(bot).transpose()
@@ -138,7 +138,7 @@ impl Store {
     /// nothing.
     pub async fn set_bot_key(
         &self,
-        slot: i32,
+        bot_id: i32,
         key_sha256: &str,
         now: Millis,
         overlap_until: Option<Millis>,
@@ -150,7 +150,7 @@ impl Store {
                 let known = sqlx::query(
                     "SELECT key_sha256, webhook_key FROM bots WHERE slot = $1 AND removed_at IS NULL",
                 )
-                .bind(i64::from(slot))
+                .bind(i64::from(bot_id))
                 .fetch_optional(&mut *connection)
                 .await?;
                 let Some(known) = known else {
@@ -164,7 +164,7 @@ impl Store {
                 if webhook_key.is_some_and(|webhook_key| sha256(&webhook_key) == key) {
                     return Ok(SetKey::KeysAlike);
                 }
-                if key_is_taken(&key, Some(slot), now, connection).await? {
+                if key_is_taken(&key, Some(bot_id), now, connection).await? {
                     return Ok(SetKey::Taken);
                 }
                 sqlx::query(
@@ -175,7 +175,7 @@ impl Store {
                 .bind(overlap_until.unwrap_or(0))
                 .bind(key)
                 .bind(now)
-                .bind(i64::from(slot))
+                .bind(i64::from(bot_id))
                 .execute(connection)
                 .await?;
                 Ok(SetKey::Done)
@@ -185,13 +185,13 @@ impl Store {
     }
 
     /// Revokes the previous key of a bot at once.
-    pub async fn drop_previous_key(&self, slot: i32) -> Result<(), StoreError> {
+    pub async fn drop_previous_key(&self, bot_id: i32) -> Result<(), StoreError> {
         self.write("drop_previous_key", move |connection, _| {
             Box::pin(async move {
                 sqlx::query(
                     "UPDATE bots SET previous_key_sha256 = NULL, previous_key_until = NULL WHERE slot = $1",
                 )
-                .bind(i64::from(slot))
+                .bind(i64::from(bot_id))
                 .execute(connection)
                 .await?;
                 Ok(())
@@ -200,19 +200,19 @@ impl Store {
         .await
     }
 
-    pub async fn rename_bot(&self, slot: i32, name: &str) -> Result<Renaming, StoreError> {
+    pub async fn rename_bot(&self, bot_id: i32, name: &str) -> Result<Renaming, StoreError> {
         let name = name.to_owned();
         let renamed = self.write("rename_bot", move |connection, _| {
             let name = name.clone();
             Box::pin(async move {
-                let own = Some(i64::from(slot));
+                let own = Some(i64::from(bot_id));
                 if Named::Bots.is_taken(&name, own, connection).await? {
                     return Ok(Renaming::NameTaken);
                 }
                 let done =
                     sqlx::query("UPDATE bots SET name = $1 WHERE slot = $2 AND removed_at IS NULL")
                         .bind(name)
-                        .bind(i64::from(slot))
+                        .bind(i64::from(bot_id))
                         .execute(connection)
                         .await?;
                 Ok(if done.rows_affected() == 1 {
@@ -224,27 +224,27 @@ impl Store {
         });
         let renamed = renamed.await;
         // The cached audience contains the name, because events carry the name.
-        self.state.audiences.forget(Some(slot));
+        self.state.audiences.forget(Some(bot_id));
         renamed
     }
 
     /// Removes a bot for users: its keys and tokens stop working and its name is free. Returns
     /// `false` if the bot does not exist.
-    pub async fn remove_bot(&self, slot: i32, now: Millis) -> Result<bool, StoreError> {
+    pub async fn remove_bot(&self, bot_id: i32, now: Millis) -> Result<bool, StoreError> {
         self.write("remove_bot", move |connection, _| {
             Box::pin(async move {
                 let done = sqlx::query(
                     "UPDATE bots SET removed_at = $1 WHERE slot = $2 AND removed_at IS NULL",
                 )
                 .bind(now)
-                .bind(i64::from(slot))
+                .bind(i64::from(bot_id))
                 .execute(&mut *connection)
                 .await?;
                 sqlx::query(
                     "UPDATE tokens SET revoked_at = $1 WHERE bot = $2 AND revoked_at IS NULL",
                 )
                 .bind(now)
-                .bind(i64::from(slot))
+                .bind(i64::from(bot_id))
                 .execute(connection)
                 .await?;
                 Ok(done.rows_affected() == 1)
@@ -254,12 +254,12 @@ impl Store {
     }
 
     /// Records that the device of a removed bot is logged out and its keys are deleted.
-    pub async fn bot_forgotten(&self, slot: i32, now: Millis) -> Result<(), StoreError> {
+    pub async fn bot_forgotten(&self, bot_id: i32, now: Millis) -> Result<(), StoreError> {
         self.write("bot_forgotten", move |connection, _| {
             Box::pin(async move {
                 sqlx::query("UPDATE bots SET forgotten_at = $1 WHERE slot = $2")
                     .bind(now)
-                    .bind(i64::from(slot))
+                    .bind(i64::from(bot_id))
                     .execute(connection)
                     .await?;
                 Ok(())
@@ -272,7 +272,7 @@ impl Store {
     /// if the bot does not exist.
     pub async fn set_settings(
         &self,
-        slot: i32,
+        bot_id: i32,
         settings: Option<String>,
     ) -> Result<bool, StoreError> {
         self.write("set_settings", move |connection, _| {
@@ -282,7 +282,7 @@ impl Store {
                     "UPDATE bots SET settings = $1 WHERE slot = $2 AND removed_at IS NULL",
                 )
                 .bind(settings)
-                .bind(i64::from(slot))
+                .bind(i64::from(bot_id))
                 .execute(connection)
                 .await?;
                 Ok(done.rows_affected() == 1)
@@ -292,7 +292,7 @@ impl Store {
     }
 
     /// Stores the WhatsApp identity of the bot's linked device.
-    pub async fn bot_linked(&self, slot: i32, identity: &Identity) -> Result<(), StoreError> {
+    pub async fn bot_linked(&self, bot_id: i32, identity: &Identity) -> Result<(), StoreError> {
         let (number, name) = (identity.number.to_string(), identity.name.clone());
         self.write("bot_linked", move |connection, _| {
             let (number, name) = (number.clone(), name.clone());
@@ -300,7 +300,7 @@ impl Store {
                 sqlx::query("UPDATE bots SET linked_number = $1, linked_name = $2 WHERE slot = $3")
                     .bind(number)
                     .bind(name)
-                    .bind(i64::from(slot))
+                    .bind(i64::from(bot_id))
                     .execute(connection)
                     .await?;
                 Ok(())
@@ -349,7 +349,7 @@ fn bot(row: &AnyRow) -> Result<BotRow, StoreError> {
     let removed: i64 = row.try_get(6)?;
     let (previous, until): (Option<String>, Option<Millis>) = (row.try_get(8)?, row.try_get(9)?);
     Ok(BotRow {
-        slot: narrow(row.try_get(0)?)?,
+        bot_id: narrow(row.try_get(0)?)?,
         name: row.try_get(1)?,
         key_sha256: row.try_get(2)?,
         key_created_at: row.try_get(7)?,

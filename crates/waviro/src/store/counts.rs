@@ -38,8 +38,8 @@ impl Counts {
     }
 
     /// Adds `more` messages to the queue of a bot.
-    pub(super) fn queue(&mut self, slot: i32, more: i64) {
-        *self.queued.entry(slot).or_default() += more;
+    pub(super) fn queue(&mut self, bot_id: i32, more: i64) {
+        *self.queued.entry(bot_id).or_default() += more;
     }
 
     /// Adds `more` open deliveries to a lane.
@@ -54,8 +54,8 @@ impl Counts {
 
     /// Adds the changes of a transaction.
     pub(super) fn add(&mut self, change: Self) {
-        for (slot, more) in change.queued {
-            self.queue(slot, more);
+        for (bot_id, more) in change.queued {
+            self.queue(bot_id, more);
         }
         for (lane, more) in change.open {
             self.open(&lane, more);
@@ -67,8 +67,8 @@ impl Counts {
 
     /// The number of messages in a bot's queue.
     #[must_use]
-    pub fn queued_of(&self, slot: i32) -> i64 {
-        self.queued.get(&slot).copied().unwrap_or(0)
+    pub fn queued_of(&self, bot_id: i32) -> i64 {
+        self.queued.get(&bot_id).copied().unwrap_or(0)
     }
 
     /// The number of messages in all queues.

@@ -57,7 +57,7 @@ pub struct Due {
     /// The id of the row.
     pub id: i64,
     /// The bot id.
-    pub slot: i32,
+    pub bot_id: i32,
     pub url: Url,
     /// The number of failed attempts at the current stage.
     pub attempts: i64,
@@ -136,7 +136,7 @@ impl Due {
     #[must_use]
     pub fn alone_in(&self) -> Option<(i32, &Chat)> {
         match &self.work {
-            Work::Webhook { chat } => Some((self.slot, chat)),
+            Work::Webhook { chat } => Some((self.bot_id, chat)),
             Work::Callback(_) | Work::Event => None,
         }
     }

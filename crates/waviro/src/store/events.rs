@@ -44,7 +44,7 @@ pub struct EventRow {
     /// The position in the stream; rises with each commit.
     pub id: i64,
     /// The bot id.
-    pub slot: i32,
+    pub bot_id: i32,
     /// The name of the kind, see [`EventKind::word`].
     pub kind: String,
     /// The JSON body to post.
@@ -89,23 +89,27 @@ impl Store {
     pub async fn events_after(
         &self,
         after: i64,
-        slot: Option<i32>,
+        bot_id: Option<i32>,
         limit: i64,
     ) -> Result<Vec<EventRow>, StoreError> {
-        let of = if slot.is_some() { " AND bot = $3" } else { "" };
+        let of = if bot_id.is_some() {
+            " AND bot = $3"
+        } else {
+            ""
+        };
         let text = format!(
             "SELECT id, bot, kind, body FROM events WHERE id > $1{of} ORDER BY id LIMIT $2"
         );
         let mut query = sqlx::query(AssertSqlSafe(text)).bind(after).bind(limit);
-        if let Some(slot) = slot {
-            query = query.bind(i64::from(slot));
+        if let Some(bot_id) = bot_id {
+            query = query.bind(i64::from(bot_id));
         }
         let rows = query.fetch_all(&self.reads).await?;
         rows.iter()
             .map(|row| {
                 Ok(EventRow {
                     id: row.try_get(0)?,
-                    slot: super::messages::narrow(row.try_get(1)?)?,
+                    bot_id: super::messages::narrow(row.try_get(1)?)?,
                     kind: row.try_get(2)?,
                     body: row.try_get(3)?,
                 })
@@ -127,7 +131,7 @@ pub(super) async fn insert(
         let body = event.body(now);
         for listener in event.audience.subscribed(event.kind) {
             hooks.push(Hook {
-                slot: event.audience.slot(),
+                bot_id: event.audience.bot_id(),
                 subject: event.subject.clone(),
                 chat: None,
                 source: listener.id,
@@ -148,7 +152,7 @@ pub(super) async fn insert(
         for (id, event, body) in chunk {
             query = query
                 .bind(*id)
-                .bind(i64::from(event.audience.slot()))
+                .bind(i64::from(event.audience.bot_id()))
                 .bind(event.kind.word())
                 .bind(event.subject.clone())
                 .bind(body.clone())
@@ -170,7 +174,7 @@ impl NewEvent {
             r#"{{"id":{},"type":"{}","bot":{{"id":{},"name":{}}},"at":"{}","data":{}}}"#,
             text(&self.id),
             self.kind.word(),
-            self.audience.slot(),
+            self.audience.bot_id(),
             text(self.audience.name()),
             rfc3339(now),
             self.data

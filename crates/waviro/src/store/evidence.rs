@@ -21,7 +21,7 @@ pub struct Evidence {
 impl Store {
     /// Returns the evidence of a bot. The query takes three index lookups, each at one end of an
     /// index; the writer keeps the count.
-    pub async fn evidence(&self, slot: i32) -> Result<Evidence, StoreError> {
+    pub async fn evidence(&self, bot_id: i32) -> Result<Evidence, StoreError> {
         // `settled_at > 0` does not change the result. With the condition, SQLite uses the index
         // `messages_taken`; without the condition, an index over all messages.
         let row = sqlx::query(
@@ -30,7 +30,7 @@ impl Store {
              ORDER BY settled_at DESC LIMIT 1), 0), \
              COALESCE((SELECT MAX(received_at) FROM inbound WHERE bot = $1), 0)",
         )
-        .bind(i64::from(slot))
+        .bind(i64::from(bot_id))
         .fetch_one(&self.reads)
         .await?;
         let at = |column: usize| -> Result<Option<Millis>, StoreError> {
@@ -38,7 +38,7 @@ impl Store {
             Ok((at > 0).then_some(at))
         };
         Ok(Evidence {
-            pending: self.state.counts().queued_of(slot),
+            pending: self.state.counts().queued_of(bot_id),
             oldest_pending: at(0)?,
             last_server_ack: at(1)?,
             last_inbound: at(2)?,

@@ -43,7 +43,7 @@ pub struct MediaRow {
     /// The id used in links to the file.
     pub id: String,
     /// The bot that received the file.
-    pub slot: i32,
+    pub bot_id: i32,
     /// The handle for the download from WhatsApp; `None` after retention deleted the handle.
     pub handle: Option<MediaHandle>,
     /// The details reported by the sender.
@@ -132,14 +132,14 @@ impl Store {
     /// deletions by anyone but the author, or an admin in case of a deletion, are ignored.
     pub async fn keep_inbound(
         &self,
-        slot: i32,
+        bot_id: i32,
         batch: Vec<InboundRow>,
         now: Millis,
     ) -> Result<StoredInbound, StoreError> {
         self.write("keep_inbound", move |connection, counters| {
             let batch = batch.clone();
             Box::pin(async move {
-                let batch = authors::counted(slot, batch, &mut *connection).await?;
+                let batch = authors::counted(bot_id, batch, &mut *connection).await?;
                 let mut new = HashSet::new();
                 for rows in sql::cut(&batch) {
                     let text = format!(
@@ -151,9 +151,9 @@ impl Store {
                     for row in rows {
                         let media = row.handle.is_some();
                         let media =
-                            media.then(|| media_id(slot, &row.chat, &row.sender, &row.id));
+                            media.then(|| media_id(bot_id, &row.chat, &row.sender, &row.id));
                         query = query
-                            .bind(i64::from(slot))
+                            .bind(i64::from(bot_id))
                             .bind(row.chat.clone())
                             .bind(row.sender.clone())
                             .bind(row.id.clone())
@@ -199,7 +199,7 @@ impl Store {
     /// messages are missing in the result.
     pub async fn last_activity(
         &self,
-        slot: i32,
+        bot_id: i32,
         chats: &[Chat],
     ) -> Result<HashMap<String, Millis>, StoreError> {
         let addresses: Vec<String> = chats.iter().map(Chat::address).collect();
@@ -215,7 +215,7 @@ impl Store {
             );
             let mut query = sqlx::query(AssertSqlSafe(text));
             for chat in asked {
-                query = query.bind(i64::from(slot)).bind(chat);
+                query = query.bind(i64::from(bot_id)).bind(chat);
             }
             for row in query.fetch_all(&self.reads).await? {
                 let (sent, seen): (Millis, Millis) = (row.try_get(1)?, row.try_get(2)?);
@@ -244,7 +244,7 @@ impl Store {
         let detail: Detail = serde_json::from_str(&detail).map_err(|_| unreadable())?;
         Ok(Some(MediaRow {
             id: id.to_owned(),
-            slot: narrow(row.try_get(0)?)?,
+            bot_id: narrow(row.try_get(0)?)?,
             handle: handle.transpose()?,
             about: detail.media.unwrap_or_default(),
         }))
@@ -271,7 +271,7 @@ impl Store {
     /// Returns the ids unknown to the bot.
     pub async fn unknown_inbound(
         &self,
-        slot: i32,
+        bot_id: i32,
         ids: Vec<MessageId>,
     ) -> Result<Vec<MessageId>, StoreError> {
         let mut known = HashSet::new();
@@ -280,7 +280,7 @@ impl Store {
                 "SELECT id FROM inbound WHERE bot = $1 AND id IN ({})",
                 sql::parameters(asked.len(), 2)
             );
-            let mut query = sqlx::query(AssertSqlSafe(text)).bind(i64::from(slot));
+            let mut query = sqlx::query(AssertSqlSafe(text)).bind(i64::from(bot_id));
             for id in asked {
                 query = query.bind(id.as_str().to_owned());
             }
@@ -293,9 +293,9 @@ impl Store {
     }
 
     /// Returns the number of stored inbound messages of a bot.
-    pub async fn inbound_count(&self, slot: i32) -> Result<i64, StoreError> {
+    pub async fn inbound_count(&self, bot_id: i32) -> Result<i64, StoreError> {
         let row = sqlx::query("SELECT COUNT(*) FROM inbound WHERE bot = $1")
-            .bind(i64::from(slot))
+            .bind(i64::from(bot_id))
             .fetch_one(&self.reads)
             .await?;
         Ok(row.try_get(0)?)

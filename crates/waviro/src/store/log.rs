@@ -114,7 +114,7 @@ impl Store {
     /// Any [`StoreError`]; [`StoreError::Busy`] if a search could not start in time.
     pub async fn sent_log(
         &self,
-        slot: i32,
+        bot_id: i32,
         filter: &LogFilter,
         after: Option<SentAfter>,
         limit: usize,
@@ -125,11 +125,11 @@ impl Store {
         };
         let after = after.map_or(first, |after| after.min(first));
         let list = SentList {
-            slot,
+            bot_id,
             filter: filter.clone(),
         };
         if list.is_searched() {
-            return self.search(slot, list, after, limit).await;
+            return self.search(bot_id, list, after, limit).await;
         }
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = list.page(after, limit).fetch_all(&self.reads).await?;
@@ -145,7 +145,7 @@ impl Store {
     /// As [`Self::sent_log`].
     pub async fn heard_log(
         &self,
-        slot: i32,
+        bot_id: i32,
         filter: &LogFilter,
         after: Option<HeardAfter>,
         limit: usize,
@@ -156,11 +156,11 @@ impl Store {
             _ => first,
         };
         let list = HeardList {
-            slot,
+            bot_id,
             filter: filter.clone(),
         };
         if list.is_searched() {
-            return self.search(slot, list, after, limit).await;
+            return self.search(bot_id, list, after, limit).await;
         }
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = list.page(&after, limit).fetch_all(&self.reads).await?;
@@ -170,11 +170,11 @@ impl Store {
     }
 
     /// Returns a sent message.
-    pub async fn sent(&self, slot: i32, id: &str) -> Result<Option<SentRow>, StoreError> {
+    pub async fn sent(&self, bot_id: i32, id: &str) -> Result<Option<SentRow>, StoreError> {
         let row = sqlx::query(AssertSqlSafe(format!(
             "SELECT {SENT} FROM messages WHERE bot = $1 AND id = $2"
         )))
-        .bind(i64::from(slot))
+        .bind(i64::from(bot_id))
         .bind(id.to_owned())
         .fetch_optional(&self.reads)
         .await?;
@@ -183,13 +183,13 @@ impl Store {
 
     /// Returns an inbound message. If several chats have a message with this id, returns the
     /// latest.
-    pub async fn heard(&self, slot: i32, id: &str) -> Result<Option<HeardRow>, StoreError> {
+    pub async fn heard(&self, bot_id: i32, id: &str) -> Result<Option<HeardRow>, StoreError> {
         // The `+` makes SQLite use the index by id and not the index by time.
         let text = format!(
             "SELECT {HEARD} FROM inbound WHERE bot = $1 AND id = $2 ORDER BY +received_at DESC LIMIT 1"
         );
         let row = sqlx::query(AssertSqlSafe(text))
-            .bind(i64::from(slot))
+            .bind(i64::from(bot_id))
             .bind(id.to_owned())
             .fetch_optional(&self.reads)
             .await?;

@@ -20,7 +20,7 @@ pub(super) use insert::{Putting, apply, apply_with_key, insert};
 /// A message to be accepted.
 #[derive(Debug, Clone)]
 pub struct NewMessageRow {
-    slot: i32,
+    bot_id: i32,
     message: Outgoing,
     chat: String,
     kind: &'static str,
@@ -82,7 +82,7 @@ pub enum Committed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageRow {
     /// The bot id.
-    pub slot: i32,
+    pub bot_id: i32,
     /// The address of the recipient.
     pub chat: String,
     /// The ack, -1 to 3.
@@ -109,7 +109,7 @@ impl NewMessageRow {
     /// # Errors
     /// [`StoreError::Unreadable`] for a kind of content that cannot be stored.
     pub fn new(
-        slot: i32,
+        bot_id: i32,
         message: Outgoing,
         notify_url: Option<&Url>,
         at: Millis,
@@ -121,7 +121,7 @@ impl NewMessageRow {
         hash.update([0]);
         hash.update(identity(&message.content, &body));
         Ok(Self {
-            slot,
+            bot_id,
             chat: message.to.address(),
             kind,
             content_sha256: hex::encode(hash.finalize()),
@@ -220,7 +220,7 @@ impl Store {
     /// Returns the next `limit` messages of a bot's queue after `seq`, oldest first.
     pub async fn pending(
         &self,
-        slot: i32,
+        bot_id: i32,
         after: i64,
         limit: i64,
     ) -> Result<Vec<Queued>, StoreError> {
@@ -228,7 +228,7 @@ impl Store {
             "SELECT seq, accepted_at, id, chat, kind, body FROM messages \
              WHERE bot = $1 AND ack = 0 AND seq > $2 ORDER BY seq LIMIT $3",
         )
-        .bind(i64::from(slot))
+        .bind(i64::from(bot_id))
         .bind(after)
         .bind(limit)
         .fetch_all(&self.reads)
@@ -237,12 +237,12 @@ impl Store {
     }
 
     /// Returns the times of the last `limit` server acks of a bot, in no order.
-    pub async fn last_sent(&self, slot: i32, limit: i64) -> Result<Vec<Millis>, StoreError> {
+    pub async fn last_sent(&self, bot_id: i32, limit: i64) -> Result<Vec<Millis>, StoreError> {
         let rows = sqlx::query(
             "SELECT settled_at FROM messages WHERE bot = $1 AND ack > 0 AND settled_at > 0 \
              ORDER BY settled_at DESC LIMIT $2",
         )
-        .bind(i64::from(slot))
+        .bind(i64::from(bot_id))
         .bind(limit)
         .fetch_all(&self.reads)
         .await?;
@@ -258,7 +258,7 @@ impl Store {
                 .await?;
         row.map(|row| {
             Ok(MessageRow {
-                slot: narrow(row.try_get(0)?)?,
+                bot_id: narrow(row.try_get(0)?)?,
                 chat: row.try_get(1)?,
                 ack: narrow(row.try_get(2)?)?,
                 cause: row.try_get(3)?,

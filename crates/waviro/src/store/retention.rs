@@ -67,8 +67,8 @@ pub struct Sweep {
     kept: RetentionLimits,
     step: usize,
     /// The bot ids: some steps run per bot, with the bot's own index.
-    slots: Arc<[i64]>,
-    slot: usize,
+    bot_ids: Arc<[i64]>,
+    bot_index: usize,
     after: After,
 }
 
@@ -96,7 +96,7 @@ impl Store {
         for (kind, source) in self.left_behind().await? {
             self.follow(kind, source, now).await?;
         }
-        let slots = sqlx::query("SELECT slot FROM bots ORDER BY slot")
+        let bot_ids = sqlx::query("SELECT slot FROM bots ORDER BY slot")
             .fetch_all(&self.reads)
             .await?
             .iter()
@@ -105,8 +105,8 @@ impl Store {
         Ok(Sweep {
             kept,
             step: 0,
-            slots,
-            slot: 0,
+            bot_ids,
+            bot_index: 0,
             after: START,
         })
     }
@@ -131,7 +131,7 @@ async fn batch(
     connection: &mut AnyConnection,
 ) -> Result<(Swept, Option<Sweep>), StoreError> {
     let (mut swept, kept) = (Swept::default(), place.kept);
-    while let (Some(step), Some(slot)) = (place.step(), place.slot()) {
+    while let (Some(step), Some(bot_id)) = (place.step(), place.bot_id()) {
         let rows = budget.rows();
         let looked = match step {
             Step::Events => events(kept.events, rows, &mut swept, connection).await?,
@@ -141,11 +141,11 @@ async fn batch(
             }
             Step::Taken | Step::Failed => {
                 let ack = if step == Step::Taken { "> 0" } else { "< 0" };
-                let of = (slot, kept.messages, place.after, rows);
+                let of = (bot_id, kept.messages, place.after, rows);
                 messages(ack, of, &mut budget, &mut swept, connection).await?
             }
-            Step::Inbound => inbound(slot, kept.inbound, rows, &mut swept, connection).await?,
-            Step::Handles => handles(slot, kept.media, rows, &mut swept, connection).await?,
+            Step::Inbound => inbound(bot_id, kept.inbound, rows, &mut swept, connection).await?,
+            Step::Handles => handles(bot_id, kept.media, rows, &mut swept, connection).await?,
         };
         match looked {
             Looked::More(after) => place.after = after,
@@ -164,20 +164,20 @@ impl Sweep {
     }
 
     /// The current bot; 0 in a step over all bots.
-    fn slot(&self) -> Option<i64> {
+    fn bot_id(&self) -> Option<i64> {
         match self.step()? {
             Step::Events | Step::Deliveries => Some(0),
-            _ => self.slots.get(self.slot).copied(),
+            _ => self.bot_ids.get(self.bot_index).copied(),
         }
     }
 
     /// Moves to the next bot, or to the next step.
     fn go_on(&mut self) {
         self.after = START;
-        self.slot += 1;
+        self.bot_index += 1;
         let by_bot = !matches!(self.step(), Some(Step::Events | Step::Deliveries));
-        if !by_bot || self.slot >= self.slots.len() {
-            (self.step, self.slot) = (self.step + 1, 0);
+        if !by_bot || self.bot_index >= self.bot_ids.len() {
+            (self.step, self.bot_index) = (self.step + 1, 0);
         }
     }
 }
@@ -264,7 +264,7 @@ async fn deliveries(
 /// A message with a waiting callback stays, because the callback is built from the message.
 async fn messages(
     ack: &str,
-    (slot, before, (at, seq), many): (i64, Millis, After, i64),
+    (bot_id, before, (at, seq), many): (i64, Millis, After, i64),
     budget: &mut Budget,
     swept: &mut Swept,
     connection: &mut AnyConnection,
@@ -276,7 +276,7 @@ async fn messages(
          ORDER BY m.settled_at, m.seq LIMIT $5"
     );
     let rows = sqlx::query(AssertSqlSafe(text))
-        .bind(slot)
+        .bind(bot_id)
         .bind(before)
         .bind(at)
         .bind(seq)
@@ -311,7 +311,7 @@ async fn messages(
 }
 
 async fn inbound(
-    slot: i64,
+    bot_id: i64,
     before: Millis,
     many: i64,
     swept: &mut Swept,
@@ -320,7 +320,7 @@ async fn inbound(
     let rows = sqlx::query(
         "SELECT id FROM inbound WHERE bot = $1 AND received_at < $2 ORDER BY received_at LIMIT $3",
     )
-    .bind(slot)
+    .bind(bot_id)
     .bind(before)
     .bind(many)
     .fetch_all(&mut *connection)
@@ -335,7 +335,7 @@ async fn inbound(
              RETURNING CASE WHEN media_handle IS NOT NULL THEN media END",
             sql::parameters(list.len(), 3)
         );
-        let query = sqlx::query(AssertSqlSafe(text)).bind(slot).bind(before);
+        let query = sqlx::query(AssertSqlSafe(text)).bind(bot_id).bind(before);
         let query = list.into_iter().fold(query, sqlx::query::Query::bind);
         let gone = query.fetch_all(&mut *connection).await?;
         swept.rows += gone.len() as u64;
@@ -347,7 +347,7 @@ async fn inbound(
 }
 
 async fn handles(
-    slot: i64,
+    bot_id: i64,
     before: Millis,
     many: i64,
     swept: &mut Swept,
@@ -356,7 +356,7 @@ async fn handles(
     let rows = sqlx::query(
         "SELECT media FROM inbound WHERE bot = $1 AND received_at < $2 AND media_handle IS NOT NULL ORDER BY received_at LIMIT $3",
     )
-    .bind(slot)
+    .bind(bot_id)
     .bind(before)
     .bind(many)
     .fetch_all(&mut *connection)

@@ -93,23 +93,23 @@ const COLUMNS: &str =
 
 impl Store {
     /// Returns all rules of a bot, oldest first, including disabled rules.
-    pub async fn rules(&self, slot: i32) -> Result<Vec<RuleRow>, StoreError> {
+    pub async fn rules(&self, bot_id: i32) -> Result<Vec<RuleRow>, StoreError> {
         let rows = sqlx::query(AssertSqlSafe(format!(
             "SELECT {COLUMNS} FROM rules WHERE bot = $1 AND deleted_at IS NULL ORDER BY id"
         )))
-        .bind(i64::from(slot))
+        .bind(i64::from(bot_id))
         .fetch_all(&self.reads)
         .await?;
         rows.iter().map(rule).collect()
     }
 
     /// Returns a rule of a bot.
-    pub async fn rule(&self, slot: i32, id: i64) -> Result<Option<RuleRow>, StoreError> {
+    pub async fn rule(&self, bot_id: i32, id: i64) -> Result<Option<RuleRow>, StoreError> {
         let row = sqlx::query(AssertSqlSafe(format!(
             "SELECT {COLUMNS} FROM rules WHERE id = $1 AND bot = $2 AND deleted_at IS NULL"
         )))
         .bind(id)
-        .bind(i64::from(slot))
+        .bind(i64::from(bot_id))
         .fetch_optional(&self.reads)
         .await?;
         row.as_ref().map(rule).transpose()
@@ -117,20 +117,20 @@ impl Store {
 
     pub async fn add_rule(
         &self,
-        slot: i32,
+        bot_id: i32,
         new: NewRule,
         now: Millis,
     ) -> Result<AddRule, StoreError> {
         self.write("add_rule", move |connection, _| {
             let new = new.clone();
             Box::pin(async move {
-                if let Some(taken) = holder(slot, &new.folded, 0, connection).await? {
+                if let Some(taken) = holder(bot_id, &new.folded, 0, connection).await? {
                     return Ok(AddRule::KeywordTaken(taken));
                 }
                 let count = sqlx::query(
                     "SELECT COUNT(*) FROM rules WHERE bot = $1 AND deleted_at IS NULL",
                 )
-                .bind(i64::from(slot))
+                .bind(i64::from(bot_id))
                 .fetch_one(&mut *connection)
                 .await?;
                 if count.try_get::<i64, _>(0)? >= i64::try_from(MOST_RULES).unwrap_or(i64::MAX) {
@@ -140,7 +140,7 @@ impl Store {
                     "INSERT INTO rules (id, bot, keyword, folded, url, enabled, in_groups, timeout_s, created_at, updated_at) \
                      VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM rules), $1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING {COLUMNS}"
                 )))
-                .bind(i64::from(slot))
+                .bind(i64::from(bot_id))
                 .bind(new.keyword)
                 .bind(new.folded)
                 .bind(new.url.to_string())
@@ -160,7 +160,7 @@ impl Store {
     /// Changes a rule. Deliveries waiting for the old URL are moved to the new URL.
     pub async fn change_rule(
         &self,
-        slot: i32,
+        bot_id: i32,
         id: i64,
         change: RuleChange,
         now: Millis,
@@ -173,14 +173,14 @@ impl Store {
                     "SELECT {COLUMNS} FROM rules WHERE id = $1 AND bot = $2 AND deleted_at IS NULL"
                 )))
                 .bind(id)
-                .bind(i64::from(slot))
+                .bind(i64::from(bot_id))
                 .fetch_optional(&mut *connection)
                 .await?;
                 let Some(mut new) = row.as_ref().map(rule).transpose()? else {
                     return Ok(AddRule::NoSuchRule);
                 };
                 if let Some((keyword, folded)) = change.keyword {
-                    if let Some(taken) = holder(slot, &folded, id, connection).await? {
+                    if let Some(taken) = holder(bot_id, &folded, id, connection).await? {
                         return Ok(AddRule::KeywordTaken(taken));
                     }
                     sqlx::query("UPDATE rules SET keyword = $1, folded = $2 WHERE id = $3")
@@ -255,7 +255,7 @@ impl Store {
 
     /// Deletes a rule and cancels its waiting deliveries. Returns `false` if the bot has no such
     /// rule.
-    pub async fn delete_rule(&self, slot: i32, id: i64, now: Millis) -> Result<bool, StoreError> {
+    pub async fn delete_rule(&self, bot_id: i32, id: i64, now: Millis) -> Result<bool, StoreError> {
         let deleted = self.write("delete_rule", move |connection, _| {
             Box::pin(async move {
                 let done = sqlx::query(
@@ -263,7 +263,7 @@ impl Store {
                 )
                 .bind(now)
                 .bind(id)
-                .bind(i64::from(slot))
+                .bind(i64::from(bot_id))
                 .execute(connection)
                 .await?;
                 Ok(done.rows_affected() > 0)
@@ -279,7 +279,7 @@ impl Store {
 
 /// Returns the id of a rule with the same keyword, other than `but`.
 async fn holder(
-    slot: i32,
+    bot_id: i32,
     folded: &str,
     but: i64,
     connection: &mut AnyConnection,
@@ -287,7 +287,7 @@ async fn holder(
     let row = sqlx::query(
         "SELECT id FROM rules WHERE bot = $1 AND folded = $2 AND id <> $3 AND deleted_at IS NULL",
     )
-    .bind(i64::from(slot))
+    .bind(i64::from(bot_id))
     .bind(folded.to_owned())
     .bind(but)
     .fetch_optional(connection)

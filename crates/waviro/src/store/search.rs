@@ -82,14 +82,14 @@ impl Searches {
         self.pool.close().await;
     }
 
-    fn turn(&self, slot: i32) -> Arc<tokio::sync::Mutex<()>> {
+    fn turn(&self, bot_id: i32) -> Arc<tokio::sync::Mutex<()>> {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         turns.retain(|_, turn| turn.strong_count() > 0);
-        if let Some(turn) = turns.get(&slot).and_then(Weak::upgrade) {
+        if let Some(turn) = turns.get(&bot_id).and_then(Weak::upgrade) {
             return turn;
         }
         let turn = Arc::default();
-        turns.insert(slot, Arc::downgrade(&turn));
+        turns.insert(bot_id, Arc::downgrade(&turn));
         turn
     }
 }
@@ -102,24 +102,25 @@ impl Store {
     /// not free in time.
     pub(super) async fn search<S: Searched>(
         &self,
-        slot: i32,
+        bot_id: i32,
         searched: S,
         after: S::After,
         limit: usize,
     ) -> Result<Found<S::Row, S::After>, StoreError> {
         let until = Instant::now() + WITHIN;
-        self.search_until(until, slot, searched, after, limit).await
+        self.search_until(until, bot_id, searched, after, limit)
+            .await
     }
 
     async fn search_until<S: Searched>(
         &self,
         until: Instant,
-        slot: i32,
+        bot_id: i32,
         searched: S,
         mut after: S::After,
         limit: usize,
     ) -> Result<Found<S::Row, S::After>, StoreError> {
-        let turn = self.searches.turn(slot);
+        let turn = self.searches.turn(bot_id);
         let turn = timeout_at(until, turn.lock()).await;
         let _turn = turn.map_err(|_| StoreError::Busy)?;
         let (mut found, mut rows) = (Vec::new(), FIRST);

@@ -25,11 +25,11 @@ const COLUMNS: &str = "webhook_key, signing_secret, signing_before, signing_befo
 
 impl Store {
     /// Returns the secrets of a bot; `None` if the bot has no secrets yet or does not exist.
-    pub async fn secrets(&self, slot: i32) -> Result<Option<SecretsRow>, StoreError> {
+    pub async fn secrets(&self, bot_id: i32) -> Result<Option<SecretsRow>, StoreError> {
         let row = sqlx::query(AssertSqlSafe(format!(
             "SELECT {COLUMNS} FROM bots WHERE slot = $1 AND signing_secret IS NOT NULL AND webhook_key IS NOT NULL"
         )))
-        .bind(i64::from(slot))
+        .bind(i64::from(bot_id))
         .fetch_optional(&self.reads)
         .await?;
         row.as_ref().map(secrets).transpose()
@@ -39,7 +39,7 @@ impl Store {
     /// bot does not exist.
     pub async fn give_secrets(
         &self,
-        slot: i32,
+        bot_id: i32,
         webhook_key: String,
         signing: String,
     ) -> Result<Option<SecretsRow>, StoreError> {
@@ -52,7 +52,7 @@ impl Store {
                 )))
                 .bind(webhook_key)
                 .bind(signing)
-                .bind(i64::from(slot))
+                .bind(i64::from(bot_id))
                 .fetch_optional(connection)
                 .await?;
                 row.as_ref().map(secrets).transpose()
@@ -65,7 +65,7 @@ impl Store {
     /// `false` if the bot does not exist.
     pub async fn rotate_signing(
         &self,
-        slot: i32,
+        bot_id: i32,
         signing: String,
         before_until: Millis,
     ) -> Result<bool, StoreError> {
@@ -78,7 +78,7 @@ impl Store {
                 )
                 .bind(before_until)
                 .bind(signing)
-                .bind(i64::from(slot))
+                .bind(i64::from(bot_id))
                 .execute(connection)
                 .await?;
                 Ok(done.rows_affected() == 1)
@@ -90,7 +90,7 @@ impl Store {
     /// Replaces the webhook key with immediate effect.
     pub async fn set_webhook_key(
         &self,
-        slot: i32,
+        bot_id: i32,
         webhook_key: String,
     ) -> Result<SetKey, StoreError> {
         self.write("set_webhook_key", move |connection, _| {
@@ -99,7 +99,7 @@ impl Store {
                 let known = sqlx::query(
                     "SELECT key_sha256 FROM bots WHERE slot = $1 AND removed_at IS NULL",
                 )
-                .bind(i64::from(slot))
+                .bind(i64::from(bot_id))
                 .fetch_optional(&mut *connection)
                 .await?;
                 let Some(known) = known else {
@@ -110,7 +110,7 @@ impl Store {
                 }
                 sqlx::query("UPDATE bots SET webhook_key = $1 WHERE slot = $2")
                     .bind(webhook_key)
-                    .bind(i64::from(slot))
+                    .bind(i64::from(bot_id))
                     .execute(connection)
                     .await?;
                 Ok(SetKey::Done)

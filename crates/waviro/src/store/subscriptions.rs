@@ -61,11 +61,11 @@ const COLUMNS: &str = "id, url, kinds, enabled, timeout_s, off_cause, created_at
 
 impl Store {
     /// Returns all subscriptions of a bot, oldest first, including disabled subscriptions.
-    pub async fn subscriptions(&self, slot: i32) -> Result<Vec<SubscriptionRow>, StoreError> {
+    pub async fn subscriptions(&self, bot_id: i32) -> Result<Vec<SubscriptionRow>, StoreError> {
         let rows = sqlx::query(AssertSqlSafe(format!(
             "SELECT {COLUMNS} FROM subscriptions WHERE bot = $1 AND deleted_at IS NULL ORDER BY id"
         )))
-        .bind(i64::from(slot))
+        .bind(i64::from(bot_id))
         .fetch_all(&self.reads)
         .await?;
         rows.iter().map(subscription).collect()
@@ -74,14 +74,14 @@ impl Store {
     /// Returns a subscription of a bot.
     pub async fn subscription(
         &self,
-        slot: i32,
+        bot_id: i32,
         id: i64,
     ) -> Result<Option<SubscriptionRow>, StoreError> {
         let row = sqlx::query(AssertSqlSafe(format!(
             "SELECT {COLUMNS} FROM subscriptions WHERE id = $1 AND bot = $2 AND deleted_at IS NULL"
         )))
         .bind(id)
-        .bind(i64::from(slot))
+        .bind(i64::from(bot_id))
         .fetch_optional(&self.reads)
         .await?;
         row.as_ref().map(subscription).transpose()
@@ -90,7 +90,7 @@ impl Store {
     /// Adds a subscription; `None` if the bot has [`MOST_SUBSCRIPTIONS`].
     pub async fn add_subscription(
         &self,
-        slot: i32,
+        bot_id: i32,
         new: NewSubscription,
         now: Millis,
     ) -> Result<Option<SubscriptionRow>, StoreError> {
@@ -101,7 +101,7 @@ impl Store {
                 let count = sqlx::query(
                     "SELECT COUNT(*) FROM subscriptions WHERE bot = $1 AND deleted_at IS NULL",
                 )
-                .bind(i64::from(slot))
+                .bind(i64::from(bot_id))
                 .fetch_one(&mut *connection)
                 .await?;
                 if count.try_get::<i64, _>(0)? >= most {
@@ -111,7 +111,7 @@ impl Store {
                     "INSERT INTO subscriptions (id, bot, url, kinds, enabled, timeout_s, created_at, updated_at) \
                      VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM subscriptions), $1, $2, $3, $4, $5, $6, $7) RETURNING {COLUMNS}"
                 )))
-                .bind(i64::from(slot))
+                .bind(i64::from(bot_id))
                 .bind(new.url.to_string())
                 .bind(new.kinds.words().join(","))
                 .bind(i64::from(new.enabled))
@@ -124,7 +124,7 @@ impl Store {
             })
         });
         let added = added.await;
-        self.state.audiences.forget(Some(slot));
+        self.state.audiences.forget(Some(bot_id));
         added
     }
 
@@ -132,7 +132,7 @@ impl Store {
     /// the old URL are moved to the new URL.
     pub async fn change_subscription(
         &self,
-        slot: i32,
+        bot_id: i32,
         id: i64,
         change: SubscriptionChange,
         now: Millis,
@@ -145,7 +145,7 @@ impl Store {
                     "SELECT {COLUMNS} FROM subscriptions WHERE id = $1 AND bot = $2 AND deleted_at IS NULL"
                 )))
                 .bind(id)
-                .bind(i64::from(slot))
+                .bind(i64::from(bot_id))
                 .fetch_optional(&mut *connection)
                 .await?;
                 let Some(mut new) = row.as_ref().map(subscription).transpose()? else {
@@ -178,7 +178,7 @@ impl Store {
             })
         });
         let changed = changed.await;
-        self.state.audiences.forget(Some(slot));
+        self.state.audiences.forget(Some(bot_id));
         if moved && matches!(changed, Ok(Some(_))) {
             self.follow(EVENT, id, now).await?;
         }
@@ -220,7 +220,7 @@ impl Store {
     /// such subscription.
     pub async fn delete_subscription(
         &self,
-        slot: i32,
+        bot_id: i32,
         id: i64,
         now: Millis,
     ) -> Result<bool, StoreError> {
@@ -231,14 +231,14 @@ impl Store {
                 )
                 .bind(now)
                 .bind(id)
-                .bind(i64::from(slot))
+                .bind(i64::from(bot_id))
                 .execute(connection)
                 .await?;
                 Ok(done.rows_affected() > 0)
             })
         });
         let deleted = deleted.await;
-        self.state.audiences.forget(Some(slot));
+        self.state.audiences.forget(Some(bot_id));
         if matches!(deleted, Ok(true)) {
             self.follow(EVENT, id, now).await?;
         }

@@ -62,7 +62,7 @@ impl Store {
         let (name, sha256) = (name.to_owned(), sha256.to_owned());
         let (word, bot) = match role {
             TokenRole::Admin => ("admin", None),
-            TokenRole::Bot(slot) => ("bot", Some(i64::from(slot))),
+            TokenRole::Bot(bot_id) => ("bot", Some(i64::from(bot_id))),
         };
         self.write("add_token", move |connection, _| {
             let (name, sha256) = (name.clone(), sha256.clone());
@@ -70,10 +70,10 @@ impl Store {
                 if Named::Tokens.is_taken(&name, None, connection).await? {
                     return Ok(AddToken::NameTaken);
                 }
-                if let Some(slot) = bot {
+                if let Some(bot_id) = bot {
                     let lives =
                         sqlx::query("SELECT slot FROM bots WHERE slot = $1 AND removed_at IS NULL")
-                            .bind(slot)
+                            .bind(bot_id)
                             .fetch_optional(&mut *connection)
                             .await?;
                     if lives.is_none() {
@@ -207,7 +207,7 @@ fn token(row: &AnyRow) -> Result<TokenRow, StoreError> {
     let (word, bot): (String, Option<i64>) = (row.try_get(2)?, row.try_get(3)?);
     let role = match (word.as_str(), bot) {
         ("admin", _) => TokenRole::Admin,
-        ("bot", Some(slot)) => TokenRole::Bot(narrow(slot)?),
+        ("bot", Some(bot_id)) => TokenRole::Bot(narrow(bot_id)?),
         _ => {
             return Err(StoreError::Unreadable(format!(
                 "a token's role is {word:?}"

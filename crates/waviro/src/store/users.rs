@@ -359,9 +359,9 @@ async fn admins(connection: &mut AnyConnection) -> Result<i64, StoreError> {
 }
 
 async fn live(bots: &[i32], connection: &mut AnyConnection) -> Result<bool, StoreError> {
-    for slot in bots {
+    for bot_id in bots {
         let lives = sqlx::query("SELECT slot FROM bots WHERE slot = $1 AND removed_at IS NULL")
-            .bind(i64::from(*slot))
+            .bind(i64::from(*bot_id))
             .fetch_optional(&mut *connection)
             .await?;
         if lives.is_none() {
@@ -376,12 +376,12 @@ async fn give_bots(
     bots: &[i32],
     connection: &mut AnyConnection,
 ) -> Result<(), StoreError> {
-    for slot in bots {
+    for bot_id in bots {
         sqlx::query(
             "INSERT INTO user_bots (user_id, bot) VALUES ($1, $2) ON CONFLICT (user_id, bot) DO NOTHING",
         )
         .bind(user)
-        .bind(i64::from(*slot))
+        .bind(i64::from(*bot_id))
         .execute(&mut *connection)
         .await?;
     }

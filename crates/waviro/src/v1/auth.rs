@@ -48,7 +48,7 @@ impl From<TokenRole> for Role {
     fn from(role: TokenRole) -> Self {
         match role {
             TokenRole::Admin => Self::Admin,
-            TokenRole::Bot(slot) => Self::Bot(slot),
+            TokenRole::Bot(bot_id) => Self::Bot(bot_id),
         }
     }
 }
@@ -111,8 +111,8 @@ impl Caller {
     pub fn may_see(&self, bot: &Bot) -> bool {
         match &self.role {
             Role::Admin | Role::Viewer => true,
-            Role::Bot(slot) => bot.slot() == *slot,
-            Role::Operator(slots) => slots.contains(&bot.slot()),
+            Role::Bot(bot_id) => bot.id() == *bot_id,
+            Role::Operator(bot_ids) => bot_ids.contains(&bot.id()),
         }
     }
 
@@ -164,10 +164,10 @@ impl FromRequestParts<Arc<V1>> for Caller {
             None
         };
         let role = known.ok_or_else(wrong)?.role;
-        if let TokenRole::Bot(slot) = role {
+        if let TokenRole::Bot(bot_id) = role {
             // The removal of a bot revokes its tokens; between the two steps, a token can exist
             // without its bot.
-            let bot = v1.bots.by_slot(slot).ok_or(Problem::InvalidToken)?;
+            let bot = v1.bots.by_id(bot_id).ok_or(Problem::InvalidToken)?;
             tracing::Span::current().record("bot", bot.name());
         }
         Ok(Self::new(role.into(), token))
@@ -215,7 +215,7 @@ pub async fn path_id(parts: &mut Parts, name: &str) -> Option<i64> {
 /// digits.
 pub(super) fn bot_named(bots: &Bots, named: &str) -> Option<Arc<Bot>> {
     if named.bytes().all(|byte| byte.is_ascii_digit()) {
-        bots.by_slot(named.parse().ok()?)
+        bots.by_id(named.parse().ok()?)
     } else {
         bots.by_name(named)
     }

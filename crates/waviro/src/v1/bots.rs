@@ -164,10 +164,10 @@ async fn list(
 ) -> Result<Json<Page<BotView>>, Problem> {
     let after = paging.after("bots")?.unwrap_or(0);
     let bots = v1.bots.list().into_iter();
-    let seen = bots.filter(|bot| caller.may_see(bot) && i64::from(bot.slot()) > after);
+    let seen = bots.filter(|bot| caller.may_see(bot) && i64::from(bot.id()) > after);
     let rows = seen.take(paging.rows()).collect();
     let (bots, next) = paging
-        .page("bots", rows, |bot: &Arc<Bot>| i64::from(bot.slot()))
+        .page("bots", rows, |bot: &Arc<Bot>| i64::from(bot.id()))
         .into_parts();
     let mut shown = Vec::with_capacity(bots.len());
     for bot in bots {
@@ -200,7 +200,7 @@ async fn add(
         webhook: asked.webhook_key,
     };
     let (bot, key) = v1.bots.add_with(&asked.name, own).await?;
-    let location = format!("{}/{}", uri.path().trim_end_matches('/'), bot.slot());
+    let location = format!("{}/{}", uri.path().trim_end_matches('/'), bot.id());
     let new = NewBot {
         bot: BotView::of(&bot, &v1).await?,
         secret_key: key.reveal().to_owned(),
@@ -232,7 +232,7 @@ async fn change(
     Body(asked): Body<ChangeBot>,
 ) -> Result<Json<BotView>, Problem> {
     if let Some(name) = asked.name {
-        v1.bots.rename(at.bot.slot(), &name).await?;
+        v1.bots.rename(at.bot.id(), &name).await?;
     }
     Ok(Json(BotView::of(&at.bot, &v1).await?))
 }
@@ -248,7 +248,7 @@ async fn change(
 )]
 async fn remove(State(v1): State<Arc<V1>>, at: AtBot) -> Result<StatusCode, Problem> {
     at.caller.must_be_admin()?;
-    v1.bots.remove(at.bot.slot()).await?;
+    v1.bots.remove(at.bot.id()).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -256,7 +256,7 @@ impl BotView {
     async fn of(bot: &Bot, v1: &V1) -> Result<Self, Problem> {
         let (status, identity) = (bot.status(), bot.identity());
         Ok(Self {
-            id: bot.slot(),
+            id: bot.id(),
             name: bot.name(),
             number: identity.as_ref().map(|known| known.number.to_string()),
             account_name: identity.map(|known| known.name),

@@ -241,7 +241,7 @@ async fn list(
     let after = after.map(|DeliveryCursor(after)| after);
     let found = v1
         .store
-        .deliveries(at.bot.slot(), &filter, after, paging.rows());
+        .deliveries(at.bot.id(), &filter, after, paging.rows());
     let found = found.await?;
     let (key, go_on) = (
         |row: &DeliveryRow| DeliveryCursor(row.cursor()),
@@ -264,7 +264,7 @@ async fn show(
     at: AtBot,
     DeliveryId(id): DeliveryId,
 ) -> Result<Json<FullDelivery>, Problem> {
-    let row = v1.store.delivery(at.bot.slot(), id).await?;
+    let row = v1.store.delivery(at.bot.id(), id).await?;
     let row = row.ok_or(Problem::NoSuch("delivery"))?;
     Ok(Json(FullDelivery::of(&row, &v1).await?))
 }

@@ -88,16 +88,16 @@ async fn listen(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let asked = StreamQuery::read(&uri, &headers)?;
-    let slot = match (&asked.bot, &caller.role) {
+    let bot_id = match (&asked.bot, &caller.role) {
         (Some(named), _) => {
             let bot = bot_named(&v1.bots, named).filter(|bot| caller.may_see(bot));
             let form = || {
                 let form = "the id or the name of a bot that this token may see";
                 Problem::InvalidField("bot", form.into())
             };
-            Some(bot.ok_or_else(form)?.slot())
+            Some(bot.ok_or_else(form)?.id())
         }
-        (None, Role::Bot(slot)) => Some(*slot),
+        (None, Role::Bot(bot_id)) => Some(*bot_id),
         (None, Role::Admin) => None,
         // A dashboard user has no token, and a stream without a token could not check whether the
         // user is still allowed.
@@ -113,13 +113,13 @@ async fn listen(
     let permit = permit.map_err(|none| Problem::Limit(Limit::Streams(none)))?;
     // Registers the listener before reading the last number, so that each event written from now on
     // is stored.
-    let listening = v1.store.listen(slot);
+    let listening = v1.store.listen(bot_id);
     let last = *v1.store.last_event().borrow();
     let token = sent_token(&headers)?.unwrap_or_default().to_owned();
-    v1.store.note_streamed(slot, v1.clock.now()).await?;
+    v1.store.note_streamed(bot_id, v1.clock.now()).await?;
     let (feed, parts) = mpsc::channel(AHEAD);
     let stream = Stream {
-        slot,
+        bot_id,
         // A number above the last event would hide all events up to that number.
         after: asked.after.unwrap_or(last).min(last),
         token,
@@ -181,7 +181,7 @@ fn number(parameter: &'static str, text: &str) -> Result<i64, Problem> {
 
 /// An open stream.
 struct Stream {
-    slot: Option<i32>,
+    bot_id: Option<i32>,
     /// The number of the last event sent to the client.
     after: i64,
     token: String,
@@ -195,7 +195,7 @@ impl Stream {
     async fn run(mut self) {
         let stop = self.v1.stop.clone();
         tokio::select! {
-            () = self.pass_on() => debug!(slot = self.slot, "a stream ended"),
+            () = self.pass_on() => debug!(bot_id = self.bot_id, "a stream ended"),
             () = stop.cancelled() => {}
         }
     }
@@ -214,7 +214,7 @@ impl Stream {
             let events = match self
                 .v1
                 .store
-                .events_after(self.after, self.slot, PAGE)
+                .events_after(self.after, self.bot_id, PAGE)
                 .await
             {
                 Ok(events) => events,
@@ -247,7 +247,7 @@ impl Stream {
                     if !self.may_go_on().await || !self.give(":\n\n".to_owned()).await {
                         return;
                     }
-                    let noted = self.v1.store.note_streamed(self.slot, clock.now());
+                    let noted = self.v1.store.note_streamed(self.bot_id, clock.now());
                     if let Err(reason) = noted.await {
                         warn!(%reason, "that somebody listens was not noted");
                     }
@@ -274,8 +274,8 @@ impl Stream {
             }
         };
         let bot_lives = self
-            .slot
-            .is_none_or(|slot| self.v1.bots.by_slot(slot).is_some());
+            .bot_id
+            .is_none_or(|bot_id| self.v1.bots.by_id(bot_id).is_some());
         lives && bot_lives
     }
 }

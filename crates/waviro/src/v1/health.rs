@@ -49,7 +49,7 @@ pub struct Health {
 impl Health {
     /// Reads the state of the link and the evidence in the database.
     pub(super) async fn of(bot: &Bot, v1: &V1) -> Result<Self, Problem> {
-        let evidence = v1.store.evidence(bot.slot()).await?;
+        let evidence = v1.store.evidence(bot.id()).await?;
         let (status, history, now) = (bot.status(), bot.history().borrow().clone(), v1.clock.now());
         let known = history.connection > 0;
         let waits = evidence.oldest_pending.map(|at| (now - at).max(0));

@@ -106,7 +106,7 @@ impl FromFields for Rotate {
     responses((status = 200, description = "The keys' facts.", body = Keys))
 )]
 async fn show(State(v1): State<Arc<V1>>, at: AtBot) -> Result<Json<Keys>, Problem> {
-    let row = v1.store.bot(at.bot.slot()).await?;
+    let row = v1.store.bot(at.bot.id()).await?;
     let row = row.ok_or(Problem::NoSuchBot)?;
     let now = v1.clock.now();
     Ok(Json(Keys {
@@ -142,8 +142,8 @@ async fn rotate(
     let overlap = Duration::from_secs(overlap);
     let random = || SecretKey::random(&mut rand::rng());
     let key = asked.secret_key.unwrap_or_else(random);
-    v1.bots.set_key(at.bot.slot(), &key, overlap).await?;
-    let row = v1.store.bot(at.bot.slot()).await?;
+    v1.bots.set_key(at.bot.id(), &key, overlap).await?;
+    let row = v1.store.bot(at.bot.id()).await?;
     let previous = row.and_then(|row| row.previous_key);
     Ok(Json(NewKey {
         secret_key: key.reveal().to_owned(),
@@ -159,7 +159,7 @@ async fn rotate(
     responses((status = 204, description = "Only the current key works."))
 )]
 async fn end(State(v1): State<Arc<V1>>, at: AtBot) -> Result<StatusCode, Problem> {
-    v1.bots.drop_previous_key(at.bot.slot()).await?;
+    v1.bots.drop_previous_key(at.bot.id()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -106,7 +106,7 @@ async fn fetch(
     MediaId(id): MediaId,
 ) -> Result<Response, Problem> {
     let row = v1.store.media(&id.ok_or(MISSING)?).await?;
-    let row = row.filter(|row| row.slot == at.bot.slot());
+    let row = row.filter(|row| row.bot_id == at.bot.id());
     v1.give(row.ok_or(MISSING)?).await
 }
 
@@ -237,7 +237,7 @@ mod tests {
     fn row(mime: &str, file_name: Option<&str>) -> MediaRow {
         MediaRow {
             id: "0123456789abcdef01234567".to_owned(),
-            slot: 1,
+            bot_id: 1,
             handle: None,
             about: FileDetail {
                 mime: mime.to_owned(),

@@ -159,11 +159,11 @@ async fn list(
         since: query.timestamp("since")?,
         until: query.timestamp("until")?,
     };
-    let slot = at.bot.slot();
+    let bot_id = at.bot.id();
     if direction == Some(Direction::In) {
         let after: Option<ReceivedCursor> = paging.after("in")?;
         let after = after.map(|ReceivedCursor(after)| after);
-        let found = v1.store.heard_log(slot, &filter, after, paging.rows());
+        let found = v1.store.heard_log(bot_id, &filter, after, paging.rows());
         let found = found.await?;
         let (key, go_on) = (
             |row: &HeardRow| ReceivedCursor(row.cursor()),
@@ -174,7 +174,7 @@ async fn list(
     }
     let after: Option<SentCursor> = paging.after("out")?;
     let after = after.map(|SentCursor(after)| after);
-    let found = v1.store.sent_log(slot, &filter, after, paging.rows());
+    let found = v1.store.sent_log(bot_id, &filter, after, paging.rows());
     let found = found.await?;
     let (key, go_on) = (
         |row: &SentRow| SentCursor(row.cursor()),
@@ -197,12 +197,12 @@ async fn show(
     at: AtBot,
     Named(id): Named,
 ) -> Result<Json<FullMessage>, Problem> {
-    let slot = at.bot.slot();
-    let sent = v1.store.sent(slot, &id).await?;
+    let bot_id = at.bot.id();
+    let sent = v1.store.sent(bot_id, &id).await?;
     let is_sent = sent.is_some();
     let (message, mut timeline) = match sent {
         Some(row) => (MessageView::from(row.clone()), course(&row)),
-        None => match v1.store.heard(slot, &id).await? {
+        None => match v1.store.heard(bot_id, &id).await? {
             Some(row) => {
                 let received = Happened::at(row.received_at, "received");
                 (MessageView::from(row), vec![received])
@@ -217,7 +217,7 @@ async fn show(
     };
     let rows = v1
         .store
-        .deliveries(slot, &filter, None, DELIVERIES)
+        .deliveries(bot_id, &filter, None, DELIVERIES)
         .await?
         .rows;
     let (mut deliveries, mut replies) = (Vec::with_capacity(rows.len()), Vec::new());

@@ -185,7 +185,7 @@ async fn list(
     paging: Paging,
 ) -> Result<Json<Page<RuleView>>, Problem> {
     let after = paging.after("rules")?.unwrap_or(0);
-    let rules = v1.store.rules(at.bot.slot()).await?.into_iter();
+    let rules = v1.store.rules(at.bot.id()).await?.into_iter();
     let rows = rules.filter(|rule| rule.id > after).take(paging.rows());
     let page = paging.page("rules", rows.collect(), |rule: &RuleRow| rule.id);
     Ok(Json(page.map(RuleView::from)))
@@ -219,7 +219,7 @@ async fn add(
         in_groups: asked.groups.unwrap_or(false),
         timeout_s: v1.rule_timeout(asked.timeout_s)?,
     };
-    let added = v1.store.add_rule(at.bot.slot(), new, v1.clock.now()).await;
+    let added = v1.store.add_rule(at.bot.id(), new, v1.clock.now()).await;
     let rule = done(added?)?;
     let location = format!("{}/{}", uri.path().trim_end_matches('/'), rule.id);
     Ok((StatusCode::CREATED, [(LOCATION, location)], Json(rule)))
@@ -237,7 +237,7 @@ async fn show(
     at: AtBot,
     RuleId(id): RuleId,
 ) -> Result<Json<RuleView>, Problem> {
-    let rule = v1.store.rule(at.bot.slot(), id).await?;
+    let rule = v1.store.rule(at.bot.id(), id).await?;
     Ok(Json(rule.ok_or(Problem::NoSuch("rule"))?.into()))
 }
 
@@ -270,7 +270,7 @@ async fn change(
         timeout_s: timeout_s.transpose()?,
     };
     let now = v1.clock.now();
-    let changed = v1.store.change_rule(at.bot.slot(), id, change, now).await?;
+    let changed = v1.store.change_rule(at.bot.id(), id, change, now).await?;
     done(changed).map(Json)
 }
 
@@ -287,7 +287,7 @@ async fn remove(
     RuleId(id): RuleId,
 ) -> Result<StatusCode, Problem> {
     let now = v1.clock.now();
-    if v1.store.delete_rule(at.bot.slot(), id, now).await? {
+    if v1.store.delete_rule(at.bot.id(), id, now).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(Problem::NoSuch("rule"))

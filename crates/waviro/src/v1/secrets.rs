@@ -104,7 +104,7 @@ async fn show_webhook_key(
     at: AtBot,
 ) -> Result<Json<WebhookKey>, Problem> {
     at.caller.must_be_able_to_change()?;
-    let profile = v1.profiles.of(at.bot.slot()).await?;
+    let profile = v1.profiles.of(at.bot.id()).await?;
     let webhook_key = profile.webhook_key().to_owned();
     Ok(Json(WebhookKey { webhook_key }))
 }
@@ -123,7 +123,7 @@ async fn rotate_webhook_key(
     Body(asked): Body<SetWebhookKey>,
 ) -> Result<Json<WebhookKey>, Problem> {
     let key = asked.webhook_key.unwrap_or_else(OwnWebhookKey::random);
-    let set = v1.profiles.set_webhook_key(at.bot.slot(), &key).await;
+    let set = v1.profiles.set_webhook_key(at.bot.id(), &key).await;
     set.map_err(|error| match error {
         SetKeyError::KeysAlike => keys_alike("webhook_key"),
         other => other.into(),
@@ -145,7 +145,7 @@ async fn show_signing_secret(
     at: AtBot,
 ) -> Result<Json<SigningSecret>, Problem> {
     at.caller.must_be_able_to_change()?;
-    let profile = v1.profiles.of(at.bot.slot()).await?;
+    let profile = v1.profiles.of(at.bot.id()).await?;
     Ok(Json(SigningSecret::of(&profile, v1.clock.now())))
 }
 
@@ -163,7 +163,7 @@ async fn rotate_signing_secret(
     Body(asked): Body<RotateSecret>,
 ) -> Result<Json<SigningSecret>, Problem> {
     let overlap = Duration::from_secs(asked.overlap_s.unwrap_or(USUAL_OVERLAP));
-    let rotated = v1.profiles.rotate_signing(at.bot.slot(), overlap).await?;
+    let rotated = v1.profiles.rotate_signing(at.bot.id(), overlap).await?;
     Ok(Json(SigningSecret::of(&rotated, v1.clock.now())))
 }
 

@@ -165,8 +165,8 @@ async fn change(
         at.caller.must_be_admin()?;
     }
     if after != *before {
-        v1.bots.set(at.bot.slot(), &after).await?;
-        v1.profiles.forget(at.bot.slot());
+        v1.bots.set(at.bot.id(), &after).await?;
+        v1.profiles.forget(at.bot.id());
     }
     Ok(Json(after))
 }

@@ -193,7 +193,7 @@ async fn list(
     paging: Paging,
 ) -> Result<Json<Page<SubscriptionView>>, Problem> {
     let after = paging.after("subscriptions")?.unwrap_or(0);
-    let rows = v1.store.subscriptions(at.bot.slot()).await?.into_iter();
+    let rows = v1.store.subscriptions(at.bot.id()).await?.into_iter();
     let rows = rows.filter(|row| row.id > after).take(paging.rows());
     let page = paging.page("subscriptions", rows.collect(), |row: &SubscriptionRow| {
         row.id
@@ -234,7 +234,7 @@ async fn add(
         timeout_s: v1.subscription_timeout(asked.timeout_s)?,
     };
     let now = v1.clock.now();
-    let added = v1.store.add_subscription(at.bot.slot(), new, now).await?;
+    let added = v1.store.add_subscription(at.bot.id(), new, now).await?;
     let added = added.ok_or(Problem::TooMany("subscriptions", MOST_SUBSCRIPTIONS))?;
     let location = format!("{}/{}", uri.path().trim_end_matches('/'), added.id);
     Ok((
@@ -256,7 +256,7 @@ async fn show(
     at: AtBot,
     SubscriptionId(id): SubscriptionId,
 ) -> Result<Json<SubscriptionView>, Problem> {
-    let row = v1.store.subscription(at.bot.slot(), id).await?;
+    let row = v1.store.subscription(at.bot.id(), id).await?;
     Ok(Json(row.ok_or(MISSING)?.into()))
 }
 
@@ -283,8 +283,11 @@ async fn change(
         enabled: asked.enabled,
         timeout_s: timeout_s.transpose()?,
     };
-    let (slot, now) = (at.bot.slot(), v1.clock.now());
-    let changed = v1.store.change_subscription(slot, id, change, now).await?;
+    let (bot_id, now) = (at.bot.id(), v1.clock.now());
+    let changed = v1
+        .store
+        .change_subscription(bot_id, id, change, now)
+        .await?;
     Ok(Json(changed.ok_or(MISSING)?.into()))
 }
 
@@ -301,8 +304,8 @@ async fn remove(
     at: AtBot,
     SubscriptionId(id): SubscriptionId,
 ) -> Result<StatusCode, Problem> {
-    let (slot, now) = (at.bot.slot(), v1.clock.now());
-    if v1.store.delete_subscription(slot, id, now).await? {
+    let (bot_id, now) = (at.bot.id(), v1.clock.now());
+    if v1.store.delete_subscription(bot_id, id, now).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(MISSING)

@@ -226,7 +226,7 @@ impl From<TokenRow> for TokenView {
     fn from(row: TokenRow) -> Self {
         let (role, bot) = match row.role {
             TokenRole::Admin => (Role::Admin, None),
-            TokenRole::Bot(slot) => (Role::Bot, Some(slot)),
+            TokenRole::Bot(bot_id) => (Role::Bot, Some(bot_id)),
         };
         Self {
             id: row.id,

@@ -23,10 +23,7 @@ async fn a_bot_is_found_by_its_key_and_only_by_it() {
             .await
             .is_none()
     );
-    let fresh = bots
-        .rotate_key(rig.bot.slot(), Duration::ZERO)
-        .await
-        .unwrap();
+    let fresh = bots.rotate_key(rig.bot.id(), Duration::ZERO).await.unwrap();
     assert!(bots.by_secret(rig.key.reveal()).await.is_none());
     assert!(bots.by_secret(fresh.reveal()).await.is_some());
     assert!(!format!("{fresh:?}").contains(fresh.reveal()));
@@ -57,11 +54,11 @@ async fn names_are_unique_and_sensible() {
 async fn a_bot_added_by_another_process_is_there_at_the_first_use_of_its_key() {
     let rig = Rig::online().await;
     let other = Store::open(&rig.url()).await.unwrap();
-    let (slot, key) = bots::add(&other, "warung", OwnKeys::default(), rig.clock.now())
+    let (bot_id, key) = bots::add(&other, "warung", OwnKeys::default(), rig.clock.now())
         .await
         .unwrap();
     let bot = rig.engine.bots.by_secret(key.reveal()).await.unwrap();
-    assert_eq!((bot.slot(), bot.name()), (slot, "warung".to_owned()));
+    assert_eq!((bot.id(), bot.name()), (bot_id, "warung".to_owned()));
     assert_eq!(bot.status(), Status::Online);
     other.close().await;
 }
@@ -73,8 +70,8 @@ async fn a_bot_removed_by_another_process_ends_its_queue_and_forgets_its_device(
     let accepted = rig.accept("6281300000001", "halo").await.unwrap();
     until(|| async { rig.wire() }, |wire| wire.len() == 1).await;
     let other = Store::open(&rig.url()).await.unwrap();
-    let slot = bots::slot_of(&other, "toko").await.unwrap();
-    bots::remove(&other, slot, rig.clock.now()).await.unwrap();
+    let bot_id = bots::id_of(&other, "toko").await.unwrap();
+    bots::remove(&other, bot_id, rig.clock.now()).await.unwrap();
     until(
         || async {
             rig.pass(Duration::from_secs(1));
@@ -85,7 +82,7 @@ async fn a_bot_removed_by_another_process_ends_its_queue_and_forgets_its_device(
     .await;
     until(|| rig.ack_of(&accepted.id), |ack| *ack == -1).await;
     until(
-        || async { rig.engine.connector.link(rig.bot.slot()).is_none() },
+        || async { rig.engine.connector.link(rig.bot.id()).is_none() },
         |gone| *gone,
     )
     .await;

@@ -55,8 +55,8 @@ async fn what_is_edited_by_another_member_is_not_in_the_log_either() {
         text: "lain".to_owned(),
     };
     rig.link().inbound(vec![claim]).await.unwrap();
-    let slot = rig.bot.slot();
-    assert_eq!(rig.engine.store.inbound_count(slot).await.unwrap(), 1);
+    let bot_id = rig.bot.id();
+    assert_eq!(rig.engine.store.inbound_count(bot_id).await.unwrap(), 1);
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ async fn gateway() -> (Front, String) {
     .await;
     front.link().unregister(number(NOBODY));
     let (bot, key) = front.app.bots().add("cadangan").await.unwrap();
-    let link = front.connector.link(bot.slot()).unwrap();
+    let link = front.connector.link(bot.id()).unwrap();
     link.logout().await;
     (front, key.reveal().to_owned())
 }

@@ -80,7 +80,7 @@ impl Rig {
 
     /// The fake link of the bot.
     pub fn link(&self) -> Arc<FakeLink> {
-        self.engine.connector.link(self.bot.slot()).unwrap()
+        self.engine.connector.link(self.bot.id()).unwrap()
     }
 
     /// Drops the engine's state without a clean stop, as after a crash, and starts a new engine on

@@ -211,7 +211,7 @@ async fn what_nobody_wants_is_not_written() {
     };
     let store = &rig.engine.store;
     store
-        .change_subscription(rig.bot.slot(), id, change, rig.clock.now())
+        .change_subscription(rig.bot.id(), id, change, rig.clock.now())
         .await
         .unwrap();
     everything(3).await;
@@ -307,7 +307,7 @@ async fn a_restart_keeps_what_is_owed() {
     };
     let store = &rig.engine.store;
     store
-        .change_subscription(rig.bot.slot(), id, change, rig.clock.now())
+        .change_subscription(rig.bot.id(), id, change, rig.clock.now())
         .await
         .unwrap();
     until(
@@ -351,7 +351,7 @@ async fn an_endpoint_that_is_gone_switches_its_subscription_off_visibly_and_noth
         ..SubscriptionChange::default()
     };
     let store = &rig.engine.store;
-    let on = store.change_subscription(rig.bot.slot(), id, change, rig.clock.now());
+    let on = store.change_subscription(rig.bot.id(), id, change, rig.clock.now());
     assert_eq!(on.await.unwrap().unwrap().off_cause, None);
     rig.link()
         .inbound(vec![inbound("A9", BUDI, "halo")])
@@ -376,7 +376,7 @@ async fn a_deleted_subscription_gets_nothing_that_still_waits() {
     )
     .await;
     let store = &rig.engine.store;
-    let deleted = store.delete_subscription(rig.bot.slot(), id, rig.clock.now());
+    let deleted = store.delete_subscription(rig.bot.id(), id, rig.clock.now());
     assert!(deleted.await.unwrap());
     rig.pass(Duration::from_mins(10));
     assert_eq!(every_delivery(&rig).await, ["cancelled"]);

@@ -106,8 +106,8 @@ impl Front {
 
     /// The fake link of the bot.
     pub fn link(&self) -> Arc<FakeLink> {
-        let slot = self.app.bots().list().first().unwrap().slot();
-        self.connector.link(slot).unwrap()
+        let bot_id = self.app.bots().list().first().unwrap().id();
+        self.connector.link(bot_id).unwrap()
     }
 
     /// Sends a POST with the bot's key and a JSON body.

@@ -27,7 +27,7 @@ impl Rig {
     pub async fn set(&self, patch: Value) {
         let settings: Settings = self.bot.settings().patched(&patch).unwrap();
         let bots = &self.engine.bots;
-        bots.set(self.bot.slot(), &settings).await.unwrap();
+        bots.set(self.bot.id(), &settings).await.unwrap();
     }
 
     /// Advances the clock by half a second at a time until `count` messages are sent; returns each

@@ -31,11 +31,11 @@ use waviro_link::{Chat, Content, MessageId, Outgoing};
 use crate::engine::{START, number};
 
 /// Returns a message row; `id` determines the message id.
-fn row(slot: i32, id: u64, to: &str, text: &str, notify: bool) -> NewMessageRow {
-    row_at(START, slot, id, to, text, notify)
+fn row(bot_id: i32, id: u64, to: &str, text: &str, notify: bool) -> NewMessageRow {
+    row_at(START, bot_id, id, to, text, notify)
 }
 
-fn row_at(at: Millis, slot: i32, id: u64, to: &str, text: &str, notify: bool) -> NewMessageRow {
+fn row_at(at: Millis, bot_id: i32, id: u64, to: &str, text: &str, notify: bool) -> NewMessageRow {
     let message = Outgoing {
         id: wire_id(id),
         to: to.strip_suffix("@g.us").map_or_else(
@@ -45,7 +45,7 @@ fn row_at(at: Millis, slot: i32, id: u64, to: &str, text: &str, notify: bool) ->
         content: Content::Text(text.to_owned()),
     };
     let url: Url = "http://one.example/notify".parse().unwrap();
-    NewMessageRow::new(slot, message, notify.then_some(&url), at, 0).unwrap()
+    NewMessageRow::new(bot_id, message, notify.then_some(&url), at, 0).unwrap()
 }
 
 fn wire_id(id: u64) -> MessageId {
@@ -103,9 +103,9 @@ async fn accept(store: &Store, channels: &Channels, row: NewMessageRow) -> Accep
         .unwrap()
 }
 
-async fn apply_ack(store: &Store, channels: &Channels, slot: i32, id: u64, update: AckUpdate) {
+async fn apply_ack(store: &Store, channels: &Channels, bot_id: i32, id: u64, update: AckUpdate) {
     store
-        .apply_acks(slot, vec![(wire_id(id), update)], START, &channels.feeds)
+        .apply_acks(bot_id, vec![(wire_id(id), update)], START, &channels.feeds)
         .await
         .unwrap();
 }

@@ -71,8 +71,8 @@ impl Desk {
     }
 
     /// Creates a token for one bot.
-    pub async fn token_of(&self, slot: i32) -> String {
-        self.token(&format!("bot {slot}"), TokenRole::Bot(slot))
+    pub async fn token_of(&self, bot_id: i32) -> String {
+        self.token(&format!("bot {bot_id}"), TokenRole::Bot(bot_id))
             .await
     }
 

@@ -346,7 +346,7 @@ async fn a_rule_whose_endpoint_says_410_is_switched_off_and_says_why() {
         |ended| ended.iter().all(|(outcome, _)| outcome == "gone"),
     )
     .await;
-    let rules = rig.engine.store.rules(rig.bot.slot()).await.unwrap();
+    let rules = rig.engine.store.rules(rig.bot.id()).await.unwrap();
     assert!(!rules[0].enabled);
     assert_eq!(
         rules[0].off_cause.as_deref(),
@@ -378,7 +378,7 @@ async fn what_waits_for_a_rule_follows_its_new_url_and_ends_with_the_rule() {
     };
     let store = &rig.engine.store;
     store
-        .change_rule(rig.bot.slot(), rule, change, rig.clock.now())
+        .change_rule(rig.bot.id(), rule, change, rig.clock.now())
         .await
         .unwrap();
     until(
@@ -393,7 +393,7 @@ async fn what_waits_for_a_rule_follows_its_new_url_and_ends_with_the_rule() {
     until(|| rig::waiting(&rig), |waiting| *waiting == 1).await;
     assert!(
         store
-            .delete_rule(rig.bot.slot(), rule, rig.clock.now())
+            .delete_rule(rig.bot.id(), rule, rig.clock.now())
             .await
             .unwrap()
     );
@@ -411,7 +411,7 @@ async fn a_rule_that_is_off_takes_nothing() {
     };
     let store = &rig.engine.store;
     store
-        .change_rule(rig.bot.slot(), id, off, rig.clock.now())
+        .change_rule(rig.bot.id(), id, off, rig.clock.now())
         .await
         .unwrap();
     rig.link()
@@ -428,12 +428,7 @@ async fn what_is_posted_is_signed_by_the_bots_secret_and_by_the_one_before_until
     rule(&rig, "", &hooks.url("hook")).await;
     let secret = async |rig: &Rig| {
         let store = &rig.engine.store;
-        store
-            .secrets(rig.bot.slot())
-            .await
-            .unwrap()
-            .unwrap()
-            .signing
+        store.secrets(rig.bot.id()).await.unwrap().unwrap().signing
     };
     let post = async |id: &str| {
         let before = hooks.bodies().len();
@@ -449,7 +444,7 @@ async fn what_is_posted_is_signed_by_the_bots_secret_and_by_the_one_before_until
     let until_then = rig.clock.now() + 86_400_000;
     let store = &rig.engine.store;
     store
-        .rotate_signing(rig.bot.slot(), new.to_owned(), until_then)
+        .rotate_signing(rig.bot.id(), new.to_owned(), until_then)
         .await
         .unwrap();
     rig.pass(Duration::from_secs(3));
@@ -488,8 +483,8 @@ async fn what_is_in_memory_follows_a_new_url_and_the_old_one_switches_nothing_of
         url: Some(hooks.url("new")),
         ..waviro::store::RuleChange::default()
     };
-    let (store, slot, now) = (&rig.engine.store, rig.bot.slot(), rig.clock.now());
-    store.change_rule(slot, id, change, now).await.unwrap();
+    let (store, bot_id, now) = (&rig.engine.store, rig.bot.id(), rig.clock.now());
+    store.change_rule(bot_id, id, change, now).await.unwrap();
     hooks.wait_for(6).await;
     assert_eq!(hooks.paths(), ["old", "new", "new", "new", "new", "new"]);
     let cause = "the endpoint answered 410".to_owned();
@@ -498,8 +493,8 @@ async fn what_is_in_memory_follows_a_new_url_and_the_old_one_switches_nothing_of
         .switch_rule_off(1, &old, cause.clone(), now)
         .await
         .unwrap();
-    assert!(store.rules(slot).await.unwrap()[0].enabled);
+    assert!(store.rules(bot_id).await.unwrap()[0].enabled);
     let new = hooks.url("new");
     store.switch_rule_off(1, &new, cause, now).await.unwrap();
-    assert!(!store.rules(slot).await.unwrap()[0].enabled);
+    assert!(!store.rules(bot_id).await.unwrap()[0].enabled);
 }

@@ -37,7 +37,7 @@ pub(super) async fn bot(
     let known = bots.list().into_iter().find(|bot| bot.name() == name);
     let (bot, key) = match known {
         Some(bot) => {
-            let key = bots.rotate_key(bot.slot(), Duration::ZERO).await?;
+            let key = bots.rotate_key(bot.id(), Duration::ZERO).await?;
             (bot, key)
         }
         None => bots.add(name).await?,

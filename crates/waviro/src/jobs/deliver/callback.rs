@@ -41,8 +41,8 @@ impl Poster {
         let (webhook_id, body) = Callback::posting(callback.message.as_str(), stage.into());
         let posted = self.post(&due, &webhook_id, body, None).await;
         let failed = u32::try_from(due.attempts).unwrap_or(u32::MAX);
-        let (slot, msgid, attempt) = (
-            due.slot,
+        let (bot_id, msgid, attempt) = (
+            due.bot_id,
             callback.message.as_str(),
             failed.saturating_add(1),
         );
@@ -65,7 +65,7 @@ impl Poster {
                 return Some(due);
             }
             Decision::Again { after, error, held } => {
-                debug!(slot, msgid, stage, attempt, error, "callback put off");
+                debug!(bot_id, msgid, stage, attempt, error, "callback put off");
                 permit.answered(Some(Err(error.clone())));
                 let run_at: Millis = self.clock.now() + millis(after);
                 let attempt = posted.attempt(Some(error));
@@ -73,7 +73,7 @@ impl Poster {
                     .await;
             }
             Decision::UsedUp { error } => {
-                warn!(slot, msgid, stage, attempt, error, "callback given up");
+                warn!(bot_id, msgid, stage, attempt, error, "callback given up");
                 permit.answered(Some(Err(error.clone())));
                 let tried = posted.attempt(Some(error));
                 self.lose(id, &callback, stage, Lost::TableUsedUp, tried)
@@ -81,7 +81,7 @@ impl Poster {
             }
             Decision::Gone => {
                 warn!(
-                    slot,
+                    bot_id,
                     msgid, stage, "endpoint gone: no more callbacks of this message"
                 );
                 permit.answered(None);

@@ -78,11 +78,11 @@ impl Lane {
     }
 
     pub(super) fn push_back(&mut self, due: Due) {
-        self.queue_of(due.slot).waiting.push_back(due);
+        self.queue_of(due.bot_id).waiting.push_back(due);
     }
 
     pub(super) fn push_front(&mut self, due: Due) {
-        self.queue_of(due.slot).waiting.push_front(due);
+        self.queue_of(due.bot_id).waiting.push_front(due);
     }
 
     /// Returns the queue of a bot and gives the bot a turn, because the caller adds a delivery.
@@ -155,7 +155,7 @@ impl Lane {
     fn begin(&mut self, due: &Due, failing: bool) {
         self.under_way += 1;
         self.failing_under_way += usize::from(failing);
-        let queue = self.bots.entry(due.slot).or_default();
+        let queue = self.bots.entry(due.bot_id).or_default();
         queue.under_way += 1;
         if let Some((_, chat)) = due.alone_in() {
             queue.busy.insert(chat.clone());
@@ -232,7 +232,7 @@ mod tests {
     fn due(bot: i32, id: i64) -> Due {
         Due {
             id,
-            slot: bot,
+            bot_id: bot,
             url: "http://toko.example/x".parse().unwrap(),
             attempts: 0,
             work: Work::Event,
@@ -251,7 +251,7 @@ mod tests {
     fn starts(lane: &mut Lane, failing: &[i32]) -> Vec<i32> {
         let mut bots = Vec::new();
         while let Next::Start(started) = lane.start(|bot| failing.contains(&bot), |_, _| true) {
-            bots.push(started.due.slot);
+            bots.push(started.due.bot_id);
         }
         bots
     }
@@ -309,7 +309,7 @@ mod tests {
         assert!(matches!(lane.start(|_| false, |_, _| false), Next::Crowded));
         let only_two = |bot, _| bot == 2;
         let started = lane.start(|_| false, only_two);
-        assert!(matches!(started, Next::Start(Started { due, .. }) if due.slot == 2));
+        assert!(matches!(started, Next::Start(Started { due, .. }) if due.bot_id == 2));
         assert!(matches!(lane.start(|_| false, only_two), Next::Crowded));
     }
 

@@ -26,7 +26,7 @@ impl Permit {
     ) -> Self {
         Self {
             lane: lane.to_owned(),
-            bot: due.slot,
+            bot: due.bot_id,
             failing,
             alone: due.alone_in().map(|(_, chat)| chat.clone()),
             report: report.clone(),

@@ -87,7 +87,7 @@ impl Poster {
         // The endpoint compares the signature's timestamp with its own clock, so the timestamp is
         // wall time.
         let (at, signed_at) = (self.clock.now(), self.clock.wall());
-        let profile = self.profile(due.slot).await;
+        let profile = self.profile(due.bot_id).await;
         let headers = match &profile {
             Some(profile) => profile.headers(id, signed_at, &body),
             None => sign::headers(&[], id, signed_at, body.as_bytes()).unwrap_or_default(),
@@ -124,7 +124,7 @@ impl Poster {
         within: Option<Duration>,
     ) -> Posted {
         let at = self.clock.now();
-        let profile = self.profile(due.slot).await;
+        let profile = self.profile(due.bot_id).await;
         let allow = profile.as_ref().map_or(&[][..], |profile| profile.allow());
         let followed = self.net.get_on(url, redirects, within, allow).await;
         count(due, &followed.attempt);
@@ -134,10 +134,12 @@ impl Poster {
     /// Returns the bot's signing secret and allowed networks. If the profile cannot be read, the
     /// delivery goes unsigned and to public addresses only. The endpoint's signature check then
     /// rejects the request, and a retry follows.
-    async fn profile(&self, slot: i32) -> Option<Arc<Profile>> {
-        let profile = self.profiles.of(slot).await;
+    async fn profile(&self, bot_id: i32) -> Option<Arc<Profile>> {
+        let profile = self.profiles.of(bot_id).await;
         profile
-            .inspect_err(|reason| error!(slot, %reason, "a bot's signing secret could not be read"))
+            .inspect_err(
+                |reason| error!(bot_id, %reason, "a bot's signing secret could not be read"),
+            )
             .ok()
     }
 
@@ -164,12 +166,12 @@ impl Poster {
     ///
     /// # Errors
     /// [`Stopping`]: the gateway stops before the answer is known.
-    pub(super) async fn living(&self, slot: i32) -> Result<Option<Arc<Bot>>, Stopping> {
+    pub(super) async fn living(&self, bot_id: i32) -> Result<Option<Arc<Bot>>, Stopping> {
         loop {
-            if let Some(bot) = self.bots.find(slot) {
+            if let Some(bot) = self.bots.find(bot_id) {
                 return Ok(Some(bot));
             }
-            let row = self.commit(|| self.store.bot(slot)).await;
+            let row = self.commit(|| self.store.bot(bot_id)).await;
             if row.ok_or(Stopping)?.is_none() {
                 return Ok(None);
             }

@@ -116,7 +116,7 @@ impl Poster {
             return Err(None);
         };
         let failed = u32::try_from(due.attempts).unwrap_or(u32::MAX);
-        let (slot, delivery, attempt) = (due.slot, due.id, failed.saturating_add(1));
+        let (bot_id, delivery, attempt) = (due.bot_id, due.id, failed.saturating_add(1));
         let spread = retry::spread(&hook.webhook_id, failed);
         let decision = match retry::decide(posted.outcome(), failed, spread) {
             // A 410 from the URL of the answer does not apply to the rule's own URL.
@@ -139,7 +139,7 @@ impl Poster {
                 return Ok(posted);
             }
             retry::Decision::Again { after, error, held } => {
-                debug!(slot, delivery, attempt, error, "webhook put off");
+                debug!(bot_id, delivery, attempt, error, "webhook put off");
                 permit.answered(for_health(Err(error.clone())));
                 let run_at = self.clock.now() + millis(after);
                 let tried = posted.attempt(Some(error));
@@ -147,7 +147,7 @@ impl Poster {
                     .await;
             }
             retry::Decision::UsedUp { error } => {
-                warn!(slot, delivery, attempt, error, "webhook given up");
+                warn!(bot_id, delivery, attempt, error, "webhook given up");
                 permit.answered(for_health(Err(error.clone())));
                 let tried = posted.attempt(Some(error));
                 return Err(self
@@ -156,7 +156,7 @@ impl Poster {
             }
             retry::Decision::Gone => {
                 warn!(
-                    slot,
+                    bot_id,
                     delivery, "endpoint gone: its rule or subscription is switched off"
                 );
                 permit.answered(None);
@@ -240,7 +240,7 @@ impl Poster {
     /// Sends the webhook reply and ends the delivery.
     async fn reply(&self, due: &Due, chat: &Chat, answer: &str, replied: bool) {
         waviro_fault::step("answer read");
-        let (slot, delivery) = (due.slot, due.id);
+        let (bot_id, delivery) = (due.bot_id, due.id);
         let parsed = match webhook_reply::parse(answer.as_bytes()) {
             Ok(_) if replied => {
                 Err("nothing sent: posted again by hand, and an answer was sent before".to_owned())
@@ -248,7 +248,7 @@ impl Poster {
             Ok(parsed) => Ok(parsed),
             Err(why) => Err(format!("nothing sent: {why}")),
         };
-        let Ok(bot) = self.living(slot).await else {
+        let Ok(bot) = self.living(bot_id).await else {
             return;
         };
         let note = match (parsed, bot) {
@@ -263,7 +263,7 @@ impl Poster {
                         // The commit that enqueued the messages also ended the delivery.
                         if let Some(messages) = queued {
                             info!(
-                                slot,
+                                bot_id,
                                 delivery, messages, "a webhook's answer goes to the chat"
                             );
                         }
@@ -276,7 +276,7 @@ impl Poster {
             (Ok(_), None) => "nothing sent: the bot was removed".to_owned(),
             (Err(why), _) => why,
         };
-        info!(slot, delivery, "a webhook's answer sends nothing");
+        info!(bot_id, delivery, "a webhook's answer sends nothing");
         self.end(due, DeliveryOutcome::Delivered, Some(note), None)
             .await;
     }

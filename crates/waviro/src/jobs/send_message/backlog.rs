@@ -35,11 +35,11 @@ impl Lane {
         let low = self.window.len() <= WINDOW / 2;
         if self.backlog == Backlog::Some && low && !self.ending && now >= self.store_rest_until {
             self.backlog = Backlog::Reading { missed: false };
-            let (store, slot, after) = (self.store.clone(), self.bot.slot(), self.last_seen);
+            let (store, bot_id, after) = (self.store.clone(), self.bot.id(), self.last_seen);
             let limit = WINDOW - self.window.len();
             self.work.push(Box::pin(async move {
                 let most = i64::try_from(limit).unwrap_or(i64::MAX);
-                let result = store.pending(slot, after, most).await;
+                let result = store.pending(bot_id, after, most).await;
                 Outcome::Read { limit, result }
             }));
         }

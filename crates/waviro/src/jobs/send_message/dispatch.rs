@@ -45,10 +45,10 @@ impl Lane {
         }
         if matches!(self.turns, Turns::Unknown) && now >= self.store_rest_until {
             self.turns = Turns::Reading;
-            let (store, slot) = (self.store.clone(), self.bot.slot());
+            let (store, bot_id) = (self.store.clone(), self.bot.id());
             let most = i64::try_from(pace::REMEMBERED).unwrap_or(i64::MAX);
             self.work.push(Box::pin(async move {
-                Outcome::Remembered(store.last_sent(slot, most).await)
+                Outcome::Remembered(store.last_sent(bot_id, most).await)
             }));
         }
     }

@@ -42,11 +42,11 @@ impl Lane {
             .into_iter()
             .map(|id| (id, AckUpdate::Failed(cause.to_owned())))
             .collect();
-        let (store, slot, feeds) = (self.store.clone(), self.bot.slot(), self.feeds.clone());
+        let (store, bot_id, feeds) = (self.store.clone(), self.bot.id(), self.feeds.clone());
         let (clock, name, stop) = (self.clock.clone(), self.bot.name(), self.stop.clone());
         self.work.push(Box::pin(async move {
             while let Err(reason) = store
-                .apply_acks(slot, updates.clone(), clock.now(), &feeds)
+                .apply_acks(bot_id, updates.clone(), clock.now(), &feeds)
                 .await
             {
                 error!(bot = name, %reason, "a message could not be ended; trying again");
@@ -62,14 +62,14 @@ impl Lane {
     /// Ends all messages accepted before the device ended.
     pub(super) fn end_queue(&mut self, up_to: i64, cause: String) {
         self.ending = true;
-        let (store, slot, feeds) = (self.store.clone(), self.bot.slot(), self.feeds.clone());
+        let (store, bot_id, feeds) = (self.store.clone(), self.bot.id(), self.feeds.clone());
         let (clock, name) = (self.clock.clone(), self.bot.name());
         self.work.push(Box::pin(async move {
             let mut ended = 0;
             let result = loop {
                 let now = clock.now();
                 match store
-                    .end_queue(slot, up_to, cause.clone(), ENDED_TOGETHER, now, &feeds)
+                    .end_queue(bot_id, up_to, cause.clone(), ENDED_TOGETHER, now, &feeds)
                     .await
                 {
                     Ok(count) => {

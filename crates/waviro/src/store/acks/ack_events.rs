@@ -88,7 +88,10 @@ pub(super) async fn write(
         events.push(event(&command.audience, &data));
     }
     for due in events::insert(&events, now, connection, counters).await? {
-        if let Some(command) = commands.iter_mut().find(|command| command.slot == due.slot) {
+        if let Some(command) = commands
+            .iter_mut()
+            .find(|command| command.bot_id == due.bot_id)
+        {
             command.due.push(due);
         }
     }
@@ -117,8 +120,9 @@ async fn raise_members(
                 continue;
             };
             let is_theirs = |it: &AckState| by.is_none_or(|by| by.is_recipient(&it.chat, it.group));
-            let in_group =
-                |it: &AckState| it.slot == command.slot && it.group && it.ack > 0 && is_theirs(it);
+            let in_group = |it: &AckState| {
+                it.bot_id == command.bot_id && it.group && it.ack > 0 && is_theirs(it)
+            };
             if states.get(id).is_some_and(in_group) {
                 let known = reported.entry((id.clone(), member.clone())).or_default();
                 *known = (known.0.max(i64::from(*level)), index);
@@ -157,13 +161,13 @@ async fn raise_members(
 fn event(audience: &Arc<Audience>, data: &MessageAckData<'_>) -> NewEvent {
     let contact = data.member.as_ref().map_or("", |member| member.contact);
     let kind = EventKind::MessageAck;
-    let (slot, ack) = (audience.slot().to_string(), data.ack.to_string());
+    let (bot_id, ack) = (audience.bot_id().to_string(), data.ack.to_string());
     NewEvent {
         audience: Arc::clone(audience),
         kind,
         subject: data.id.to_owned(),
         line: format!("{}{contact}", data.id),
-        id: event_id(&[kind.word(), &slot, data.id, contact, &ack]),
+        id: event_id(&[kind.word(), &bot_id, data.id, contact, &ack]),
         // Serializing texts and numbers cannot fail.
         data: serde_json::to_string(data).unwrap_or_default(),
     }

@@ -15,7 +15,7 @@ use crate::clock::Millis;
 
 /// A callback to be written.
 pub(in super::super) struct NewCallback {
-    pub(in super::super) slot: i32,
+    pub(in super::super) bot_id: i32,
     pub(in super::super) message: MessageId,
     pub(in super::super) url: Url,
     pub(in super::super) stage: i8,
@@ -96,7 +96,7 @@ pub(in super::super) async fn insert(
             query = query
                 .bind(*id)
                 .bind(NOTIFY_ACK)
-                .bind(i64::from(callback.slot))
+                .bind(i64::from(callback.bot_id))
                 .bind(callback.message.as_str().to_owned())
                 .bind(callback.url.to_string())
                 .bind(lane(&callback.url))
@@ -123,7 +123,7 @@ pub(in super::super) async fn insert(
         if let Some((id, stage, lossy)) = written.remove(callback.message.as_str()) {
             due.push(Due {
                 id,
-                slot: callback.slot,
+                bot_id: callback.bot_id,
                 url: callback.url,
                 attempts: 0,
                 work: Work::Callback(Callback {
@@ -158,7 +158,7 @@ async fn remind(
         let (id, url): (String, Option<String>) = (row.try_get(0)?, row.try_get(2)?);
         if let Some(url) = url.and_then(|url| Url::parse(&url).ok()) {
             callbacks.push(NewCallback {
-                slot: narrow(row.try_get(1)?)?,
+                bot_id: narrow(row.try_get(1)?)?,
                 message: message_id(&id)?,
                 url,
                 stage: 0,

@@ -173,7 +173,7 @@ pub(super) fn due(row: &AnyRow) -> Result<Due, StoreError> {
     };
     Ok(Due {
         id: row.try_get(0)?,
-        slot: narrow(row.try_get(1)?)?,
+        bot_id: narrow(row.try_get(1)?)?,
         url: Url::parse(&url).map_err(|_| StoreError::Unreadable("a delivery's URL".to_owned()))?,
         attempts: row.try_get(3)?,
         work,

@@ -29,7 +29,7 @@ const OUTCOMES: [Option<DeliveryOutcome>; 5] = [
 
 /// The deliveries of a bot.
 pub(super) struct DeliveryList {
-    pub(super) slot: i32,
+    pub(super) bot_id: i32,
     pub(super) filter: DeliveryFilter,
     pub(super) oldest_first: bool,
 }
@@ -44,7 +44,7 @@ impl DeliveryList {
     ) -> Result<Found<DeliveryRow, DeliveryAfter>, StoreError> {
         let after = self.within(after);
         if self.is_searched() {
-            return store.search(self.slot, self, after, limit).await;
+            return store.search(self.bot_id, self, after, limit).await;
         }
         let most = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut rows = Vec::new();
@@ -126,7 +126,7 @@ impl DeliveryList {
     /// Binds the parameters of [`Self::range`].
     fn bound(&self, text: String, after: DeliveryAfter) -> Bound {
         let query = sqlx::query(AssertSqlSafe(text))
-            .bind(i64::from(self.slot))
+            .bind(i64::from(self.bot_id))
             .bind(after.created_at)
             .bind(after.id);
         match self.key() {
@@ -156,8 +156,8 @@ impl DeliveryList {
         }
     }
 
-    /// Returns the conditions on kind and outcome, one for each pair. Only within one pair the index
-    /// has the order of the list.
+    /// Returns the conditions on kind and outcome, one for each pair. Only within one pair the
+    /// index has the order of the list.
     fn states(&self) -> Vec<String> {
         let (kind, outcome) = (self.filter.kind, self.filter.outcome);
         if kind.is_none() && outcome.is_none() {

@@ -47,7 +47,7 @@ pub struct DeliveryRow {
     pub id: i64,
     pub kind: DeliveryKind,
     /// The bot id.
-    pub slot: i32,
+    pub bot_id: i32,
     /// The id of the message, or of the other subject of an event.
     pub subject: String,
     /// The chat that gets the webhook reply.
@@ -110,13 +110,13 @@ impl Store {
     /// As [`Store::sent_log`].
     pub async fn deliveries(
         &self,
-        slot: i32,
+        bot_id: i32,
         filter: &DeliveryFilter,
         after: Option<DeliveryAfter>,
         limit: usize,
     ) -> Result<Found<DeliveryRow, DeliveryAfter>, StoreError> {
         let list = DeliveryList {
-            slot,
+            bot_id,
             filter: filter.clone(),
             oldest_first: false,
         };
@@ -124,11 +124,11 @@ impl Store {
     }
 
     /// Returns a delivery of a bot.
-    pub async fn delivery(&self, slot: i32, id: i64) -> Result<Option<DeliveryRow>, StoreError> {
+    pub async fn delivery(&self, bot_id: i32, id: i64) -> Result<Option<DeliveryRow>, StoreError> {
         let row = sqlx::query(AssertSqlSafe(format!(
             "SELECT {COLUMNS} FROM deliveries d {ENDPOINT} WHERE d.bot = $1 AND d.id = $2"
         )))
-        .bind(i64::from(slot))
+        .bind(i64::from(bot_id))
         .bind(id)
         .fetch_optional(&self.reads)
         .await?;
@@ -220,7 +220,7 @@ pub(super) fn delivery(row: &AnyRow) -> Result<DeliveryRow, StoreError> {
     Ok(DeliveryRow {
         id: row.try_get(0)?,
         kind: DeliveryKind::of(&kind)?,
-        slot: narrow(row.try_get(2)?)?,
+        bot_id: narrow(row.try_get(2)?)?,
         subject: row.try_get(3)?,
         chat: row.try_get(4)?,
         source: row.try_get(5)?,

@@ -60,14 +60,14 @@ impl Store {
     /// Replays a delivery of a bot.
     pub async fn replay(
         &self,
-        slot: i32,
+        bot_id: i32,
         id: i64,
         replay: Replay,
         now: Millis,
     ) -> Result<Replaying, StoreError> {
         self.write("replay", move |connection, counters| {
             let replay = replay.clone();
-            Box::pin(async move { again(slot, id, &replay, now, connection, counters).await })
+            Box::pin(async move { again(bot_id, id, &replay, now, connection, counters).await })
         })
         .await
     }
@@ -75,18 +75,18 @@ impl Store {
     /// Replays the deliveries matching the filter after the delivery `after`, up to `most`.
     pub async fn replay_all(
         &self,
-        slot: i32,
+        bot_id: i32,
         filter: &DeliveryFilter,
         after: i64,
         most: usize,
         now: Millis,
     ) -> Result<Replayed, StoreError> {
         let list = DeliveryList {
-            slot,
+            bot_id,
             filter: filter.clone(),
             oldest_first: true,
         };
-        let after = self.cursor_of(slot, after).await?;
+        let after = self.cursor_of(bot_id, after).await?;
         let mut found = list.page(self, after, most + 1).await?;
         let more = found.rows.len() > most;
         found.rows.truncate(most);
@@ -103,7 +103,7 @@ impl Store {
                 Box::pin(async move {
                     let (replay, mut outcomes) = (Replay::default(), Vec::new());
                     for id in chunk {
-                        outcomes.push(again(slot, id, &replay, now, connection, counters).await?);
+                        outcomes.push(again(bot_id, id, &replay, now, connection, counters).await?);
                     }
                     Ok(outcomes)
                 })
@@ -120,10 +120,10 @@ impl Store {
 
     /// Returns the position of a delivery in the list; `None`, the beginning of the list, if the id
     /// is unknown.
-    async fn cursor_of(&self, slot: i32, id: i64) -> Result<Option<DeliveryAfter>, StoreError> {
+    async fn cursor_of(&self, bot_id: i32, id: i64) -> Result<Option<DeliveryAfter>, StoreError> {
         let row = sqlx::query("SELECT created_at FROM deliveries WHERE id = $1 AND bot = $2")
             .bind(id)
-            .bind(i64::from(slot))
+            .bind(i64::from(bot_id))
             .fetch_optional(&self.reads)
             .await?;
         let cursor = row.map(|row| {
@@ -135,7 +135,7 @@ impl Store {
 }
 
 async fn again(
-    slot: i32,
+    bot_id: i32,
     id: i64,
     replay: &Replay,
     now: Millis,
@@ -155,7 +155,7 @@ async fn again(
          LEFT JOIN subscriptions s ON d.kind = 'event' AND s.id = d.source WHERE d.id = $1 AND d.bot = $2",
     )
     .bind(id)
-    .bind(i64::from(slot))
+    .bind(i64::from(bot_id))
     .fetch_optional(&mut *connection)
     .await?;
     let Some(row) = row else {

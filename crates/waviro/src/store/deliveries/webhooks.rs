@@ -18,7 +18,7 @@ use crate::clock::Millis;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hook {
     /// The bot id.
-    pub slot: i32,
+    pub bot_id: i32,
     /// The id of the message, or of the other subject of an event.
     pub subject: String,
     /// The chat for the webhook reply; `None` for an event.
@@ -207,7 +207,7 @@ pub(in super::super) async fn insert(
             query = query
                 .bind(*id)
                 .bind(if hook.chat.is_some() { KEYWORD } else { EVENT })
-                .bind(i64::from(hook.slot))
+                .bind(i64::from(hook.bot_id))
                 .bind(hook.subject.clone())
                 .bind(hook.chat.as_ref().map(Chat::address))
                 .bind(hook.source)
@@ -230,7 +230,7 @@ pub(in super::super) async fn insert(
     Ok(first
         .map(|(id, hook, _)| Due {
             id,
-            slot: hook.slot,
+            bot_id: hook.bot_id,
             url: hook.url.clone(),
             attempts: 0,
             work: match &hook.chat {

@@ -26,7 +26,7 @@ const NOTED_EVERY: Millis = 60_000;
 /// The subscribers of a bot, with the kinds of events.
 #[derive(Debug, Clone, Default)]
 pub struct Audience {
-    slot: i32,
+    bot_id: i32,
     name: String,
     subscribed: Vec<Subscribed>,
     streamed: bool,
@@ -54,14 +54,14 @@ pub(in super::super) struct Audiences {
 #[derive(Debug)]
 pub struct Listening {
     state: Arc<State>,
-    slot: Option<i32>,
+    bot_id: Option<i32>,
 }
 
 impl Audience {
     /// The bot id.
     #[must_use]
-    pub fn slot(&self) -> i32 {
-        self.slot
+    pub fn bot_id(&self) -> i32 {
+        self.bot_id
     }
 
     #[must_use]
@@ -84,54 +84,54 @@ impl Audience {
 
 impl Audiences {
     /// Removes the cached audience of a bot, or of all bots.
-    pub(in super::super) fn forget(&self, slot: Option<i32>) {
+    pub(in super::super) fn forget(&self, bot_id: Option<i32>) {
         self.changes.fetch_add(1, Ordering::SeqCst);
-        match slot {
-            Some(slot) => {
-                lock(&self.known).remove(&slot);
+        match bot_id {
+            Some(bot_id) => {
+                lock(&self.known).remove(&bot_id);
             }
             None => lock(&self.known).clear(),
         }
     }
 
-    fn is_listened_to(&self, slot: i32) -> bool {
+    fn is_listened_to(&self, bot_id: i32) -> bool {
         let streams = lock(&self.streams);
-        streams.contains_key(&None) || streams.contains_key(&Some(slot))
+        streams.contains_key(&None) || streams.contains_key(&Some(bot_id))
     }
 }
 
 impl Store {
     /// Returns the audience of a bot, if cached.
     #[must_use]
-    pub fn known_audience(&self, slot: i32, now: Millis) -> Option<Arc<Audience>> {
+    pub fn known_audience(&self, bot_id: i32, now: Millis) -> Option<Arc<Audience>> {
         let known = lock(&self.state.audiences.known);
-        let (read_at, known) = known.get(&slot)?;
+        let (read_at, known) = known.get(&bot_id)?;
         (0..FRESH)
             .contains(&(now - read_at))
             .then(|| Arc::clone(known))
     }
 
     /// Returns the audience of a bot; an empty audience if the bot does not exist.
-    pub async fn audience(&self, slot: i32, now: Millis) -> Result<Arc<Audience>, StoreError> {
-        if let Some(known) = self.known_audience(slot, now) {
+    pub async fn audience(&self, bot_id: i32, now: Millis) -> Result<Arc<Audience>, StoreError> {
+        if let Some(known) = self.known_audience(bot_id, now) {
             return Ok(known);
         }
         let audiences = &self.state.audiences;
         let changes = audiences.changes.load(Ordering::SeqCst);
-        let audience = Arc::new(self.read_audience(slot, now).await?);
+        let audience = Arc::new(self.read_audience(bot_id, now).await?);
         let mut known = lock(&audiences.known);
         // An audience that changed during the read is not cached.
         if audiences.changes.load(Ordering::SeqCst) == changes {
-            known.insert(slot, (now, Arc::clone(&audience)));
+            known.insert(bot_id, (now, Arc::clone(&audience)));
         }
         Ok(audience)
     }
 
-    async fn read_audience(&self, slot: i32, now: Millis) -> Result<Audience, StoreError> {
+    async fn read_audience(&self, bot_id: i32, now: Millis) -> Result<Audience, StoreError> {
         let bot = sqlx::query(
             "SELECT name, streamed_at FROM bots WHERE slot = $1 AND removed_at IS NULL",
         )
-        .bind(i64::from(slot))
+        .bind(i64::from(bot_id))
         .fetch_optional(&self.reads)
         .await?;
         let Some(bot) = bot else {
@@ -140,7 +140,7 @@ impl Store {
         let rows = sqlx::query(
             "SELECT id, url, kinds FROM subscriptions WHERE bot = $1 AND deleted_at IS NULL AND enabled = 1 ORDER BY id",
         )
-        .bind(i64::from(slot))
+        .bind(i64::from(bot_id))
         .fetch_all(&self.reads)
         .await?;
         let subscribed = rows.iter().map(|row| {
@@ -154,10 +154,10 @@ impl Store {
         });
         let streamed_at: Option<Millis> = bot.try_get(1)?;
         Ok(Audience {
-            slot,
+            bot_id,
             name: bot.try_get(0)?,
             subscribed: subscribed.collect::<Result<_, StoreError>>()?,
-            streamed: self.state.audiences.is_listened_to(slot)
+            streamed: self.state.audiences.is_listened_to(bot_id)
                 || streamed_at.is_some_and(|at| now - at < COMES_BACK),
         })
     }
@@ -165,18 +165,18 @@ impl Store {
     /// Registers a listener to the stream of a bot, or to the stream of all bots, until the result
     /// is dropped.
     #[must_use]
-    pub fn listen(&self, slot: Option<i32>) -> Listening {
+    pub fn listen(&self, bot_id: Option<i32>) -> Listening {
         let audiences = &self.state.audiences;
-        *lock(&audiences.streams).entry(slot).or_default() += 1;
-        audiences.forget(slot);
+        *lock(&audiences.streams).entry(bot_id).or_default() += 1;
+        audiences.forget(bot_id);
         Listening {
             state: Arc::clone(&self.state),
-            slot,
+            bot_id,
         }
     }
 
     /// Stores that the stream of a bot, or of all bots, is used now, precise to the minute.
-    pub async fn note_streamed(&self, slot: Option<i32>, now: Millis) -> Result<(), StoreError> {
+    pub async fn note_streamed(&self, bot_id: Option<i32>, now: Millis) -> Result<(), StoreError> {
         self.write("note_streamed", move |connection, _| {
             Box::pin(async move {
                 sqlx::query(
@@ -185,8 +185,8 @@ impl Store {
                 )
                 .bind(now)
                 .bind(now - NOTED_EVERY)
-                .bind(i64::from(slot.unwrap_or(0)))
-                .bind(i64::from(slot.is_none()))
+                .bind(i64::from(bot_id.unwrap_or(0)))
+                .bind(i64::from(bot_id.is_none()))
                 .execute(connection)
                 .await?;
                 Ok(())
@@ -200,14 +200,14 @@ impl Drop for Listening {
     fn drop(&mut self) {
         let audiences = &self.state.audiences;
         let mut streams = lock(&audiences.streams);
-        if let Some(count) = streams.get_mut(&self.slot) {
+        if let Some(count) = streams.get_mut(&self.bot_id) {
             *count -= 1;
             if *count == 0 {
-                streams.remove(&self.slot);
+                streams.remove(&self.bot_id);
             }
         }
         drop(streams);
-        audiences.forget(self.slot);
+        audiences.forget(self.bot_id);
     }
 }
 

@@ -31,7 +31,7 @@ struct Written {
 
 /// Returns the batch without unauthorized edits and deletions.
 pub(super) async fn counted(
-    slot: i32,
+    bot_id: i32,
     batch: Vec<InboundRow>,
     connection: &mut AnyConnection,
 ) -> Result<Vec<InboundRow>, StoreError> {
@@ -42,7 +42,7 @@ pub(super) async fn counted(
     if named.is_empty() {
         return Ok(batch);
     }
-    let mut written = read(slot, &named, connection).await?;
+    let mut written = read(bot_id, &named, connection).await?;
     for row in batch.iter().filter(|row| row.claim.is_none()) {
         written.entry(row.id.clone()).or_default().push(Written {
             chat: row.chat.clone(),
@@ -58,7 +58,7 @@ pub(super) async fn counted(
         let counts = claim.by_admin || is_author(row, known);
         if !counts {
             debug!(
-                slot,
+                bot_id,
                 kind = row.kind,
                 "an edit or deletion by another than the author does not count"
             );
@@ -91,7 +91,7 @@ fn is_author(row: &InboundRow, known: &[Written]) -> bool {
 
 /// Returns the authors of all messages with these ids, inbound and sent.
 async fn read(
-    slot: i32,
+    bot_id: i32,
     ids: &[String],
     connection: &mut AnyConnection,
 ) -> Result<HashMap<String, Vec<Written>>, StoreError> {
@@ -105,7 +105,7 @@ async fn read(
             format!("SELECT id, chat, '', 1 FROM messages WHERE bot = $1 AND id IN ({parameters})"),
         ];
         for text in texts {
-            let mut query = sqlx::query(AssertSqlSafe(text)).bind(i64::from(slot));
+            let mut query = sqlx::query(AssertSqlSafe(text)).bind(i64::from(bot_id));
             for id in &list {
                 query = query.bind(id.clone());
             }

@@ -136,13 +136,13 @@ fn file_name(told: &str) -> Option<String> {
 /// Returns the id of a message's file for links. No other message has the same id, and a redelivery
 /// has the same id again. `chat` and `sender` are the addresses stored in the row.
 #[must_use]
-pub fn media_id(slot: i32, chat: &str, sender: &str, id: &str) -> String {
+pub fn media_id(bot_id: i32, chat: &str, sender: &str, id: &str) -> String {
     let mut hash = Sha256::new();
     for part in [chat, sender, id, "file"] {
         hash.update(part);
         hash.update([0]);
     }
-    hash.update(slot.to_le_bytes());
+    hash.update(bot_id.to_le_bytes());
     let hash: [u8; 32] = hash.finalize().into();
     hex::encode(&hash[..12])
 }

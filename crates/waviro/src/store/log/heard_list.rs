@@ -11,7 +11,7 @@ use super::{HEARD, HeardAfter, HeardRow, LogFilter, heard, narrow_text};
 
 /// The inbound messages of a bot, newest first.
 pub(super) struct HeardList {
-    pub(super) slot: i32,
+    pub(super) bot_id: i32,
     pub(super) filter: LogFilter,
 }
 
@@ -36,7 +36,7 @@ impl HeardList {
     /// Binds the parameters of [`Self::range`].
     fn bound(&self, text: String, after: &HeardAfter) -> Bound {
         let query = sqlx::query(AssertSqlSafe(text))
-            .bind(i64::from(self.slot))
+            .bind(i64::from(self.bot_id))
             .bind(after.received_at)
             .bind(after.id.clone())
             .bind(after.sender.clone())

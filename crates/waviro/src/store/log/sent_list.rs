@@ -11,7 +11,7 @@ use super::{LogFilter, SENT, SentAfter, SentRow, narrow_text, sent};
 
 /// The sent messages of a bot, newest first.
 pub(super) struct SentList {
-    pub(super) slot: i32,
+    pub(super) bot_id: i32,
     pub(super) filter: LogFilter,
 }
 
@@ -39,7 +39,7 @@ impl SentList {
     /// Binds the parameters of [`Self::range`].
     fn bound(&self, text: String, after: SentAfter) -> Bound {
         let query = sqlx::query(AssertSqlSafe(text))
-            .bind(i64::from(self.slot))
+            .bind(i64::from(self.bot_id))
             .bind(after.accepted_at)
             .bind(after.seq);
         match &self.filter.chat {

@@ -29,7 +29,7 @@ pub(in crate::store) async fn apply(
     for (position, accept) in accepts.iter().enumerate() {
         let row = &accept.row;
         let this = (row.content_sha256.as_str(), position);
-        let before = last.insert((row.slot, &row.chat), this);
+        let before = last.insert((row.bot_id, &row.chat), this);
         if waviro_fault::planted(Bug::DuplicatesAccepted) {
             to_insert.push((position, false));
             continue;
@@ -149,7 +149,7 @@ pub(in crate::store) async fn insert(
             .bind(row.repeats.since())
             .bind(row.message.id.as_str().to_owned())
             .bind(*seq)
-            .bind(i64::from(row.slot))
+            .bind(i64::from(row.bot_id))
             .bind(row.chat.clone())
             .bind(row.kind)
             .bind(row.body.clone())
@@ -166,7 +166,7 @@ pub(in crate::store) async fn insert(
         (inserted.iter().map(|row| row.try_get(0))).collect::<Result<_, _>>()?;
     for Putting { row, .. } in rows {
         if inserted.contains(row.id()) {
-            counters.waiting.queue(row.slot, 1);
+            counters.waiting.queue(row.bot_id, 1);
         }
     }
     Ok(inserted)
@@ -183,7 +183,7 @@ async fn last_message(
         "SELECT id FROM messages WHERE bot = $1 AND chat = $2 AND ack >= 0 AND seq < $3 \
          ORDER BY seq DESC LIMIT 1",
     )
-    .bind(i64::from(row.slot))
+    .bind(i64::from(row.bot_id))
     .bind(row.chat.clone())
     .bind(seq)
     .fetch_one(connection)

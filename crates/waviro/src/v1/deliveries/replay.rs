@@ -147,8 +147,8 @@ async fn again(
         edited: asked.body.map(|body| (body, webhook_id())),
         reply: asked.reply.unwrap_or(false),
     };
-    let (slot, now) = (at.bot.slot(), v1.clock.now());
-    let due = match v1.store.replay(slot, id, replay, now).await? {
+    let (bot_id, now) = (at.bot.id(), v1.clock.now());
+    let due = match v1.store.replay(bot_id, id, replay, now).await? {
         Replaying::Due(due) => due,
         Replaying::Open => return Err(Problem::StillOpen),
         Replaying::Pointless => return Err(Problem::Pointless),
@@ -158,7 +158,7 @@ async fn again(
         }
         Replaying::Unknown => return Err(Problem::NoSuch("delivery")),
     };
-    let row = v1.store.delivery(slot, due).await?;
+    let row = v1.store.delivery(bot_id, due).await?;
     let row = row.ok_or(Problem::NoSuch("delivery"))?;
     Ok((StatusCode::ACCEPTED, Json((&row).into())))
 }
@@ -186,10 +186,10 @@ async fn many(
         until: Some(asked.until),
     };
     let after = asked.after.and_then(|after| i64::try_from(after).ok());
-    let (slot, now) = (at.bot.slot(), v1.clock.now());
+    let (bot_id, now) = (at.bot.id(), v1.clock.now());
     let replayed = v1
         .store
-        .replay_all(slot, &filter, after.unwrap_or(0), MOST, now)
+        .replay_all(bot_id, &filter, after.unwrap_or(0), MOST, now)
         .await?;
     let told = ReplayedMany {
         replayed: replayed.due,

@@ -150,7 +150,7 @@ pub(super) async fn send(
         notify_url: notify_url.transpose()?,
     };
     let id = accept(&v1, &at.bot, message, keyed.map(|Extension(keyed)| keyed)).await?;
-    let row = v1.store.sent(at.bot.slot(), &id).await?;
+    let row = v1.store.sent(at.bot.id(), &id).await?;
     let row = row.ok_or(Problem::NoSuch("message"))?;
     let location = format!("{}/{}", uri.path().trim_end_matches('/'), row.id);
     Ok((

@@ -177,9 +177,9 @@ async fn test(
     at: AtBot,
     Body(asked): Body<TestRule>,
 ) -> Result<Json<TestedRule>, Problem> {
-    let slot = at.bot.slot();
-    let rules = v1.store.rules(slot).await?;
-    let profile = v1.profiles.of(slot).await?;
+    let bot_id = at.bot.id();
+    let rules = v1.store.rules(bot_id).await?;
+    let profile = v1.profiles.of(bot_id).await?;
     let group_id = asked.group.as_ref().map(keyword::group_id);
     let heard = Heard {
         text: &asked.text,

@@ -66,8 +66,8 @@ async fn ten_wrong_keys_a_minute_then_429_while_the_right_key_goes_on_working() 
 async fn a_key_that_was_replaced_or_whose_bot_was_removed_is_dead() {
     let front = Front::online().await;
     let bots = front.app.bots();
-    let slot = bots.by_name("toko").unwrap().slot();
-    let fresh = bots.rotate_key(slot, Duration::ZERO).await.unwrap();
+    let bot_id = bots.by_name("toko").unwrap().id();
+    let fresh = bots.rotate_key(bot_id, Duration::ZERO).await.unwrap();
     assert_eq!(ask(&front, "SecretKey", &front.key).await.refusal().0, 400);
     assert_eq!(
         ask(&front, "SecretKey", fresh.reveal())
@@ -76,7 +76,7 @@ async fn a_key_that_was_replaced_or_whose_bot_was_removed_is_dead() {
             .as_u16(),
         200
     );
-    bots.remove(slot).await.unwrap();
+    bots.remove(bot_id).await.unwrap();
     assert_eq!(
         ask(&front, "SecretKey", fresh.reveal()).await.refusal().0,
         400

@@ -147,7 +147,7 @@ async fn an_operator_has_its_own_bots_and_neither_networks_nor_users() {
     let front = Front::online().await;
     Visitor::admin(&front).await;
     let (other, _) = front.app.bots().add("warung").await.unwrap();
-    let role = UserRole::Operator(vec![other.slot()]);
+    let role = UserRole::Operator(vec![other.id()]);
     let operator = Visitor::new(&front, "kasir", role).await;
     for path in [RULES, SETTINGS] {
         operator.get(path).await.refused(404);
@@ -155,7 +155,7 @@ async fn an_operator_has_its_own_bots_and_neither_networks_nor_users() {
         let answer = operator.post(path, &fields).await;
         assert!(!answer.status.is_success());
     }
-    let own = format!("/dashboard/bots/{}/settings", other.slot());
+    let own = format!("/dashboard/bots/{}/settings", other.id());
     let page = operator.page(&own).await;
     page.has(&["Show the key", "Only an admin may change this."]);
     page.lacks(&["id=\"networks\"", "/dashboard/users"]);

@@ -35,12 +35,12 @@ pub async fn subscribe_to(rig: &Rig, url: &Url, kinds: &[&str]) -> i64 {
         timeout_s: None,
     };
     let store = &rig.engine.store;
-    let added = store.add_subscription(rig.bot.slot(), new, rig.clock.now());
+    let added = store.add_subscription(rig.bot.id(), new, rig.clock.now());
     added.await.unwrap().unwrap().id
 }
 
 pub async fn subscription(rig: &Rig, id: i64) -> SubscriptionRow {
-    let row = rig.engine.store.subscription(rig.bot.slot(), id).await;
+    let row = rig.engine.store.subscription(rig.bot.id(), id).await;
     row.unwrap().unwrap()
 }
 

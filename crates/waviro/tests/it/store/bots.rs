@@ -14,7 +14,7 @@ pub async fn live_and_die_by_name_and_slots_are_never_reused(store: &Store) {
         store.add_bot("toko", "bb", None, START).await.unwrap(),
         AddBot::NameTaken
     );
-    let set = async |slot, key: &str| store.set_bot_key(slot, key, START, None).await.unwrap();
+    let set = async |bot_id, key: &str| store.set_bot_key(bot_id, key, START, None).await.unwrap();
     assert_eq!(set(1, "cc").await, SetKey::Done);
     assert_eq!(set(9, "dd").await, SetKey::Unknown);
     let identity = Identity {

@@ -16,14 +16,14 @@ pub async fn keep_their_contract(store: &Store) {
 }
 
 /// Stores a message with a callback and raises its ack to `level`.
-async fn owed(store: &Store, channels: &mut Channels, slot: i32, id: u64, level: i8) -> Due {
+async fn owed(store: &Store, channels: &mut Channels, bot_id: i32, id: u64, level: i8) -> Due {
     accept(
         store,
         channels,
-        row(slot, id, "6281000001", &id.to_string(), true),
+        row(bot_id, id, "6281000001", &id.to_string(), true),
     )
     .await;
-    apply_ack(store, channels, slot, id, AckUpdate::Reached(level)).await;
+    apply_ack(store, channels, bot_id, id, AckUpdate::Reached(level)).await;
     channels.deliveries.recv().await.unwrap()
 }
 

@@ -15,20 +15,20 @@ use crate::events::rig::picture;
 const DAY: i64 = 86_400_000;
 
 pub async fn keeps_its_contract(store: &Store) {
-    let slot = match store
+    let bot_id = match store
         .add_bot("events", "events", None, START)
         .await
         .unwrap()
     {
-        AddBot::Added(slot) => slot,
+        AddBot::Added(bot_id) => bot_id,
         taken => panic!("{taken:?}"),
     };
-    subscriptions_live_and_die_and_their_ids_are_never_reused(store, slot).await;
-    who_wants_what_is_known_at_once(store, slot).await;
-    events_are_numbered_in_order_and_owed_to_who_wants_them(store, slot).await;
-    members_are_remembered(store, slot).await;
+    subscriptions_live_and_die_and_their_ids_are_never_reused(store, bot_id).await;
+    who_wants_what_is_known_at_once(store, bot_id).await;
+    events_are_numbered_in_order_and_owed_to_who_wants_them(store, bot_id).await;
+    members_are_remembered(store, bot_id).await;
     the_secret_is_made_once(store).await;
-    retention_takes_what_is_old_and_has_ended(store, slot).await;
+    retention_takes_what_is_old_and_has_ended(store, bot_id).await;
 }
 
 fn new(kinds: &[&str]) -> NewSubscription {
@@ -44,66 +44,75 @@ fn url(text: &str) -> Url {
     text.parse().unwrap()
 }
 
-async fn subscriptions_live_and_die_and_their_ids_are_never_reused(store: &Store, slot: i32) {
-    let added = store.add_subscription(slot, new(&["bot.state"]), START);
+async fn subscriptions_live_and_die_and_their_ids_are_never_reused(store: &Store, bot_id: i32) {
+    let added = store.add_subscription(bot_id, new(&["bot.state"]), START);
     let added = added.await.unwrap().unwrap();
-    let all = store.subscriptions(slot).await.unwrap();
+    let all = store.subscriptions(bot_id).await.unwrap();
     assert_eq!(all, std::slice::from_ref(&added));
     let change = SubscriptionChange {
         kinds: Some(Kinds::EVERY),
         timeout_s: Some(None),
         ..SubscriptionChange::default()
     };
-    let changed = store.change_subscription(slot, added.id, change, START + 1);
+    let changed = store.change_subscription(bot_id, added.id, change, START + 1);
     let changed = changed.await.unwrap().unwrap();
     assert_eq!((changed.kinds, changed.timeout_s), (Kinds::EVERY, None));
-    let shown = store.subscription(slot, added.id).await.unwrap();
+    let shown = store.subscription(bot_id, added.id).await.unwrap();
     assert_eq!(shown, Some(changed));
-    assert_eq!(store.subscription(slot + 1, added.id).await.unwrap(), None);
-    let other = store.change_subscription(slot + 1, added.id, SubscriptionChange::default(), START);
+    assert_eq!(
+        store.subscription(bot_id + 1, added.id).await.unwrap(),
+        None
+    );
+    let other =
+        store.change_subscription(bot_id + 1, added.id, SubscriptionChange::default(), START);
     assert_eq!(other.await.unwrap(), None);
-    let others = store.delete_subscription(slot + 1, added.id, START);
+    let others = store.delete_subscription(bot_id + 1, added.id, START);
     assert!(!others.await.unwrap());
     assert!(
         store
-            .delete_subscription(slot, added.id, START)
+            .delete_subscription(bot_id, added.id, START)
             .await
             .unwrap()
     );
     assert!(
         !store
-            .delete_subscription(slot, added.id, START)
+            .delete_subscription(bot_id, added.id, START)
             .await
             .unwrap()
     );
-    let next = store.add_subscription(slot, new(&["bot.state"]), START);
+    let next = store.add_subscription(bot_id, new(&["bot.state"]), START);
     let next = next.await.unwrap().unwrap().id;
     assert!(next > added.id);
-    assert!(store.delete_subscription(slot, next, START).await.unwrap());
+    assert!(
+        store
+            .delete_subscription(bot_id, next, START)
+            .await
+            .unwrap()
+    );
 }
 
-async fn who_wants_what_is_known_at_once(store: &Store, slot: i32) {
+async fn who_wants_what_is_known_at_once(store: &Store, bot_id: i32) {
     let wants = async |now| {
-        let audience = store.audience(slot, now).await.unwrap();
+        let audience = store.audience(bot_id, now).await.unwrap();
         EventKind::ALL.map(|kind| audience.wants(kind))
     };
     assert_eq!(wants(START).await, [false; 8]);
-    let added = store.add_subscription(slot, new(&["message.received"]), START);
+    let added = store.add_subscription(bot_id, new(&["message.received"]), START);
     let id = added.await.unwrap().unwrap().id;
     let mut one = [false; 8];
     one[0] = true;
     assert_eq!(wants(START).await, one);
-    let listening = store.listen(Some(slot));
+    let listening = store.listen(Some(bot_id));
     assert_eq!(wants(START).await, [true; 8]);
     drop(listening);
     assert_eq!(wants(START).await, one);
     let all = store.listen(None);
     assert_eq!(wants(START).await, [true; 8]);
     drop(all);
-    store.note_streamed(Some(slot), START).await.unwrap();
+    store.note_streamed(Some(bot_id), START).await.unwrap();
     assert_eq!(wants(START + 3_000).await, [true; 8]);
     assert_eq!(wants(START + 8 * DAY).await, one);
-    store.delete_subscription(slot, id, START).await.unwrap();
+    store.delete_subscription(bot_id, id, START).await.unwrap();
     assert_eq!(wants(START + 8 * DAY).await, [false; 8]);
 }
 
@@ -118,21 +127,21 @@ fn event(audience: &Arc<Audience>, n: usize) -> NewEvent {
     }
 }
 
-async fn published(store: &Store, slot: i32, from: usize, now: i64) -> Vec<waviro::store::Due> {
-    let audience = store.audience(slot, now).await.unwrap();
+async fn published(store: &Store, bot_id: i32, from: usize, now: i64) -> Vec<waviro::store::Due> {
+    let audience = store.audience(bot_id, now).await.unwrap();
     let events = (from..from + 3).map(|n| event(&audience, n)).collect();
     store.publish_events(events, now).await.unwrap()
 }
 
-async fn events_are_numbered_in_order_and_owed_to_who_wants_them(store: &Store, slot: i32) {
+async fn events_are_numbered_in_order_and_owed_to_who_wants_them(store: &Store, bot_id: i32) {
     let now = START + 9 * DAY;
     let mut last = store.last_event();
     let before = *last.borrow_and_update();
-    assert!(published(store, slot, 0, now).await.is_empty());
+    assert!(published(store, bot_id, 0, now).await.is_empty());
     assert!(last.has_changed().unwrap());
-    let added = store.add_subscription(slot, new(&["*"]), now).await;
+    let added = store.add_subscription(bot_id, new(&["*"]), now).await;
     let id = added.unwrap().unwrap().id;
-    let due = published(store, slot, 3, now).await;
+    let due = published(store, bot_id, 3, now).await;
     // The deliveries share an endpoint queue: the first is due and the others wait.
     assert_eq!(due.len(), 1);
     let hook = store.webhook(due[0].id).await.unwrap().unwrap();
@@ -158,28 +167,31 @@ async fn events_are_numbered_in_order_and_owed_to_who_wants_them(store: &Store, 
         .switch_subscription_off(next.id, &next.url, gone.clone(), now)
         .await
         .unwrap();
-    let off = store.subscription(slot, id).await.unwrap().unwrap();
+    let off = store.subscription(bot_id, id).await.unwrap().unwrap();
     assert_eq!((off.enabled, off.off_cause), (false, Some(gone)));
     assert!(store.webhook(next.id).await.unwrap().unwrap().cancelled);
-    let all = store.events_after(before, Some(slot), 100).await.unwrap();
+    let all = store.events_after(before, Some(bot_id), 100).await.unwrap();
     assert_eq!(all.len(), 6);
     assert!(all.windows(2).all(|pair| pair[0].id < pair[1].id));
     let page = store.events_after(all[1].id, None, 2).await.unwrap();
     assert_eq!(page, all[2..4]);
     assert_eq!(
-        store.events_after(before, Some(slot + 1), 9).await.unwrap(),
+        store
+            .events_after(before, Some(bot_id + 1), 9)
+            .await
+            .unwrap(),
         Vec::<EventRow>::new()
     );
-    store.delete_subscription(slot, id, now).await.unwrap();
+    store.delete_subscription(bot_id, id, now).await.unwrap();
 }
 
-async fn members_are_remembered(store: &Store, slot: i32) {
+async fn members_are_remembered(store: &Store, bot_id: i32) {
     let channels = channels();
-    let listening = store.listen(Some(slot));
+    let listening = store.listen(Some(bot_id));
     accept(
         store,
         &channels,
-        row(slot, 9100, "120363000000000077@g.us", "x", false),
+        row(bot_id, 9100, "120363000000000077@g.us", "x", false),
     )
     .await;
     let before = *store.last_event().borrow();
@@ -188,7 +200,7 @@ async fn members_are_remembered(store: &Store, slot: i32) {
         apply_ack(
             store,
             &channels,
-            slot,
+            bot_id,
             9100,
             AckUpdate::Member {
                 level,
@@ -198,7 +210,7 @@ async fn members_are_remembered(store: &Store, slot: i32) {
         )
         .await;
     }
-    let kept = store.events_after(before, Some(slot), 10).await.unwrap();
+    let kept = store.events_after(before, Some(bot_id), 10).await.unwrap();
     // The first receipt of a member implies the server ack.
     assert_eq!(kept.len(), 3);
     let with = store.members_with(wire_id(9100).as_str()).await.unwrap();
@@ -227,7 +239,7 @@ async fn the_secret_is_made_once(store: &Store) {
     );
 }
 
-async fn retention_takes_what_is_old_and_has_ended(store: &Store, slot: i32) {
+async fn retention_takes_what_is_old_and_has_ended(store: &Store, bot_id: i32) {
     let (channels, old, young) = (channels(), START + 20 * DAY, START + 50 * DAY);
     let sweep = async |now: i64| {
         let before = now - 30 * DAY;
@@ -253,19 +265,19 @@ async fn retention_takes_what_is_old_and_has_ended(store: &Store, slot: i32) {
     for n in 0..450 {
         let mut message = picture(&format!("R{n}"));
         message.quoted = Some("Q".parse().unwrap());
-        let keeping = store.keep_inbound(slot, vec![InboundRow::new(message, Vec::new())], old);
+        let keeping = store.keep_inbound(bot_id, vec![InboundRow::new(message, Vec::new())], old);
         keeping.await.unwrap();
     }
     let young_one = InboundRow::new(picture("young"), Vec::new());
     store
-        .keep_inbound(slot, vec![young_one], young)
+        .keep_inbound(bot_id, vec![young_one], young)
         .await
         .unwrap();
     for id in 9200..9203 {
         accept(
             store,
             &channels,
-            row(slot, id, "6281300000078", &id.to_string(), id == 9201),
+            row(bot_id, id, "6281300000078", &id.to_string(), id == 9201),
         )
         .await;
     }
@@ -273,19 +285,19 @@ async fn retention_takes_what_is_old_and_has_ended(store: &Store, slot: i32) {
     apply_ack(
         store,
         &channels,
-        slot,
+        bot_id,
         9200,
         AckUpdate::Failed("x".to_owned()),
     )
     .await;
-    apply_ack(store, &channels, slot, 9201, AckUpdate::Reached(1)).await;
-    published(store, slot, 20, young).await;
-    let of = |id: &str| media_id(slot, "6281300000001@c.us", "6281300000001@c.us", id);
+    apply_ack(store, &channels, bot_id, 9201, AckUpdate::Reached(1)).await;
+    published(store, bot_id, 20, young).await;
+    let of = |id: &str| media_id(bot_id, "6281300000001@c.us", "6281300000001@c.us", id);
     let file = async |id: &str| store.media(&of(id)).await.unwrap();
     assert!(file("R0").await.unwrap().handle.is_some());
     assert_eq!(file("R0").await.unwrap().about.mime, "image/jpeg");
     sweep(old + 10 * DAY).await;
-    assert_eq!(store.inbound_count(slot).await.unwrap(), 451);
+    assert_eq!(store.inbound_count(bot_id).await.unwrap(), 451);
     let ids = [of("R0"), of("young")];
     assert_eq!(store.known_media(&ids).await.unwrap().len(), 2);
     let (_, mut media) = sweep(old + 25 * DAY).await;
@@ -299,7 +311,7 @@ async fn retention_takes_what_is_old_and_has_ended(store: &Store, slot: i32) {
     let known = store.known_media(&ids).await.unwrap();
     assert_eq!(known.into_iter().collect::<Vec<_>>(), [of("young")]);
     assert!(sweep(young + 29 * DAY).await.0 > 450);
-    assert_eq!(store.inbound_count(slot).await.unwrap(), 1);
+    assert_eq!(store.inbound_count(bot_id).await.unwrap(), 1);
     let message = async |id| store.message(&wire_id(id)).await.unwrap().is_some();
     assert_eq!(
         (
@@ -320,6 +332,6 @@ async fn retention_takes_what_is_old_and_has_ended(store: &Store, slot: i32) {
         [newest]
     );
     assert_eq!(sweep(young + 99 * DAY).await.0, 0);
-    published(store, slot, 30, young).await;
+    published(store, bot_id, 30, young).await;
     assert_eq!(*store.last_event().borrow(), newest + 3);
 }

@@ -7,16 +7,16 @@ use super::{accept, apply_ack, channels, row, wire_id};
 use crate::engine::{START, number};
 
 /// A bot id that no other test uses.
-const SLOT: i32 = 77;
+const BOT_ID: i32 = 77;
 
 pub async fn keeps_its_contract(store: &Store) {
-    assert_eq!(store.evidence(SLOT).await.unwrap(), Evidence::default());
+    assert_eq!(store.evidence(BOT_ID).await.unwrap(), Evidence::default());
     let channels = channels();
     for id in 7000..7003 {
         accept(
             store,
             &channels,
-            row(SLOT, id, "6281000077", &id.to_string(), false),
+            row(BOT_ID, id, "6281000077", &id.to_string(), false),
         )
         .await;
     }
@@ -25,28 +25,28 @@ pub async fn keeps_its_contract(store: &Store) {
         oldest_pending: Some(START),
         ..Evidence::default()
     };
-    assert_eq!(store.evidence(SLOT).await.unwrap(), waiting);
+    assert_eq!(store.evidence(BOT_ID).await.unwrap(), waiting);
     // A refusal does not count as a server ack.
     apply_ack(
         store,
         &channels,
-        SLOT,
+        BOT_ID,
         7000,
         AckUpdate::Failed("nack".to_owned()),
     )
     .await;
-    let refused = store.evidence(SLOT).await.unwrap();
+    let refused = store.evidence(BOT_ID).await.unwrap();
     assert_eq!((refused.pending, refused.last_server_ack), (2, None));
     store
         .apply_acks(
-            SLOT,
+            BOT_ID,
             vec![(wire_id(7001), AckUpdate::Reached(1))],
             START + 50,
             &channels.feeds,
         )
         .await
         .unwrap();
-    let taken = store.evidence(SLOT).await.unwrap();
+    let taken = store.evidence(BOT_ID).await.unwrap();
     assert_eq!(
         (taken.pending, taken.last_server_ack),
         (1, Some(START + 50))
@@ -63,9 +63,13 @@ pub async fn keeps_its_contract(store: &Store) {
         kind: InboundKind::Text("halo".to_owned()),
     };
     store
-        .keep_inbound(SLOT, vec![InboundRow::new(inbound, Vec::new())], START + 60)
+        .keep_inbound(
+            BOT_ID,
+            vec![InboundRow::new(inbound, Vec::new())],
+            START + 60,
+        )
         .await
         .unwrap();
-    let heard = store.evidence(SLOT).await.unwrap();
+    let heard = store.evidence(BOT_ID).await.unwrap();
     assert_eq!(heard.last_inbound, Some(START + 60));
 }

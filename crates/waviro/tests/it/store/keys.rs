@@ -5,17 +5,17 @@ use waviro::store::{AddBot, PreviousKey, Renaming, SetKey, Store};
 use crate::engine::START;
 
 pub async fn keep_their_contract(store: &Store) {
-    let AddBot::Added(slot) = store.add_bot("kunci", "k0", None, START).await.unwrap() else {
+    let AddBot::Added(bot_id) = store.add_bot("kunci", "k0", None, START).await.unwrap() else {
         panic!("the name is free");
     };
-    a_replaced_key_is_kept_for_its_time_alone(store, slot).await;
-    a_name_is_changed_and_stays_unique(store, slot).await;
+    a_replaced_key_is_kept_for_its_time_alone(store, bot_id).await;
+    a_name_is_changed_and_stays_unique(store, bot_id).await;
     a_key_is_of_one_living_bot_alone(store).await;
 }
 
-async fn a_replaced_key_is_kept_for_its_time_alone(store: &Store, slot: i32) {
+async fn a_replaced_key_is_kept_for_its_time_alone(store: &Store, bot_id: i32) {
     let keys = async || {
-        let row = store.bot(slot).await.unwrap().unwrap();
+        let row = store.bot(bot_id).await.unwrap().unwrap();
         (row.key_sha256, row.key_created_at, row.previous_key)
     };
     assert_eq!(keys().await, ("k0".to_owned(), Some(START), None));
@@ -26,7 +26,7 @@ async fn a_replaced_key_is_kept_for_its_time_alone(store: &Store, slot: i32) {
     };
     assert_eq!(
         store
-            .set_bot_key(slot, "k1", START + 1, Some(until))
+            .set_bot_key(bot_id, "k1", START + 1, Some(until))
             .await
             .unwrap(),
         SetKey::Done
@@ -38,7 +38,7 @@ async fn a_replaced_key_is_kept_for_its_time_alone(store: &Store, slot: i32) {
     // The store keeps only one previous key.
     assert_eq!(
         store
-            .set_bot_key(slot, "k2", START + 2, Some(until))
+            .set_bot_key(bot_id, "k2", START + 2, Some(until))
             .await
             .unwrap(),
         SetKey::Done
@@ -47,18 +47,18 @@ async fn a_replaced_key_is_kept_for_its_time_alone(store: &Store, slot: i32) {
         keys().await,
         ("k2".to_owned(), Some(START + 2), previous("k1"))
     );
-    store.drop_previous_key(slot).await.unwrap();
+    store.drop_previous_key(bot_id).await.unwrap();
     assert_eq!(keys().await.2, None);
     assert_eq!(
         store
-            .set_bot_key(slot, "k3", START + 3, Some(until))
+            .set_bot_key(bot_id, "k3", START + 3, Some(until))
             .await
             .unwrap(),
         SetKey::Done
     );
     assert_eq!(
         store
-            .set_bot_key(slot, "k4", START + 4, None)
+            .set_bot_key(bot_id, "k4", START + 4, None)
             .await
             .unwrap(),
         SetKey::Done
@@ -66,32 +66,37 @@ async fn a_replaced_key_is_kept_for_its_time_alone(store: &Store, slot: i32) {
     assert_eq!(keys().await, ("k4".to_owned(), Some(START + 4), None));
 }
 
-async fn a_name_is_changed_and_stays_unique(store: &Store, slot: i32) {
+async fn a_name_is_changed_and_stays_unique(store: &Store, bot_id: i32) {
     store.add_bot("lain", "l0", None, START).await.unwrap();
-    let rename = async |slot: i32, name: &str| store.rename_bot(slot, name).await.unwrap();
-    assert_eq!(rename(slot, "lain").await, Renaming::NameTaken);
+    let rename = async |bot_id: i32, name: &str| store.rename_bot(bot_id, name).await.unwrap();
+    assert_eq!(rename(bot_id, "lain").await, Renaming::NameTaken);
     for alike in ["la\u{200b}in", "ｌａｉｎ", "lain\u{fe0f}"] {
-        assert_eq!(rename(slot, alike).await, Renaming::NameTaken, "{alike:?}");
+        assert_eq!(
+            rename(bot_id, alike).await,
+            Renaming::NameTaken,
+            "{alike:?}"
+        );
         let added = store.add_bot(alike, "l1", None, START).await.unwrap();
         assert_eq!(added, AddBot::NameTaken, "{alike:?}");
     }
-    assert_eq!(rename(slot, "kunci").await, Renaming::Done);
-    assert_eq!(rename(slot, "baru").await, Renaming::Done);
-    assert_eq!(store.bot(slot).await.unwrap().unwrap().name, "baru");
+    assert_eq!(rename(bot_id, "kunci").await, Renaming::Done);
+    assert_eq!(rename(bot_id, "baru").await, Renaming::Done);
+    assert_eq!(store.bot(bot_id).await.unwrap().unwrap().name, "baru");
     assert_eq!(rename(9999, "siapa").await, Renaming::Unknown);
-    assert!(store.remove_bot(slot, START).await.unwrap());
-    assert_eq!(rename(slot, "siapa").await, Renaming::Unknown);
-    assert!(store.bot(slot).await.unwrap().is_none());
+    assert!(store.remove_bot(bot_id, START).await.unwrap());
+    assert_eq!(rename(bot_id, "siapa").await, Renaming::Unknown);
+    assert!(store.bot(bot_id).await.unwrap().is_none());
     assert_eq!(
-        store.set_bot_key(slot, "k9", START, None).await.unwrap(),
+        store.set_bot_key(bot_id, "k9", START, None).await.unwrap(),
         SetKey::Unknown
     );
 }
 
 async fn a_key_is_of_one_living_bot_alone(store: &Store) {
     let add = async |name: &str, key: &str, now| store.add_bot(name, key, None, now).await.unwrap();
-    let set =
-        async |slot, key: &str, now, until| store.set_bot_key(slot, key, now, until).await.unwrap();
+    let set = async |bot_id, key: &str, now, until| {
+        store.set_bot_key(bot_id, key, now, until).await.unwrap()
+    };
     let AddBot::Added(one) = add("satu kunci", "s1", START).await else {
         panic!("name and key are free");
     };
@@ -127,7 +132,7 @@ async fn a_key_is_of_one_living_bot_alone(store: &Store) {
     assert_eq!(other.unwrap(), SetKey::Done);
     assert_eq!(set(again, "s4", START + 12, None).await, SetKey::Done);
     assert_eq!(set(one, sha256, START + 12, None).await, SetKey::KeysAlike);
-    for slot in [one, again] {
-        assert!(store.remove_bot(slot, START + 12).await.unwrap());
+    for bot_id in [one, again] {
+        assert!(store.remove_bot(bot_id, START + 12).await.unwrap());
     }
 }

@@ -14,18 +14,18 @@ use crate::webhooks::rig::inbound;
 const BUDI: &str = "6281300000001";
 
 pub async fn keep_their_contract(store: &Store) {
-    let AddBot::Added(slot) = store.add_bot("log", "log0", None, START).await.unwrap() else {
+    let AddBot::Added(bot_id) = store.add_bot("log", "log0", None, START).await.unwrap() else {
         panic!("the name is free");
     };
-    let source = rule(store, slot).await;
-    let id = what_was_posted_is_found_again(store, slot, source).await;
-    it_is_posted_again_as_it_was_or_with_another_body(store, slot, id).await;
-    many_are_posted_again_but_for_those_without_a_rule(store, slot, source, id).await;
-    a_line_goes_on_one_by_one_when_it_is_posted_again(store, slot).await;
-    messages_are_found_by_text_and_time(store, slot).await;
+    let source = rule(store, bot_id).await;
+    let id = what_was_posted_is_found_again(store, bot_id, source).await;
+    it_is_posted_again_as_it_was_or_with_another_body(store, bot_id, id).await;
+    many_are_posted_again_but_for_those_without_a_rule(store, bot_id, source, id).await;
+    a_line_goes_on_one_by_one_when_it_is_posted_again(store, bot_id).await;
+    messages_are_found_by_text_and_time(store, bot_id).await;
 }
 
-async fn rule(store: &Store, slot: i32) -> i64 {
+async fn rule(store: &Store, bot_id: i32) -> i64 {
     let new = NewRule {
         keyword: String::new(),
         folded: String::new(),
@@ -34,15 +34,15 @@ async fn rule(store: &Store, slot: i32) -> i64 {
         in_groups: false,
         timeout_s: None,
     };
-    match store.add_rule(slot, new, START).await.unwrap() {
+    match store.add_rule(bot_id, new, START).await.unwrap() {
         AddRule::Done(rule) => rule.id,
         other => panic!("{other:?}"),
     }
 }
 
-fn hook(slot: i32, id: &str, source: i64, line: Option<&str>) -> Hook {
+fn hook(bot_id: i32, id: &str, source: i64, line: Option<&str>) -> Hook {
     Hook {
-        slot,
+        bot_id,
         subject: id.to_owned(),
         chat: line.is_none().then(|| Chat::Person(number(BUDI))),
         source,
@@ -53,22 +53,22 @@ fn hook(slot: i32, id: &str, source: i64, line: Option<&str>) -> Hook {
     }
 }
 
-async fn heard(store: &Store, slot: i32, id: &str, text: &str, hooks: Vec<Hook>) -> Vec<Due> {
+async fn heard(store: &Store, bot_id: i32, id: &str, text: &str, hooks: Vec<Hook>) -> Vec<Due> {
     let rows = vec![InboundRow::new(inbound(id, BUDI, text), hooks)];
-    store.keep_inbound(slot, rows, START).await.unwrap().due
+    store.keep_inbound(bot_id, rows, START).await.unwrap().due
 }
 
-async fn what_was_posted_is_found_again(store: &Store, slot: i32, source: i64) -> i64 {
+async fn what_was_posted_is_found_again(store: &Store, bot_id: i32, source: i64) -> i64 {
     let due = heard(
         store,
-        slot,
+        bot_id,
         "L1",
         "halo",
-        vec![hook(slot, "L1", source, None)],
+        vec![hook(bot_id, "L1", source, None)],
     )
     .await;
     let (id, now) = (due[0].id, START + 5);
-    let again = async |replay: Replay| store.replay(slot, id, replay, now).await.unwrap();
+    let again = async |replay: Replay| store.replay(bot_id, id, replay, now).await.unwrap();
     assert_eq!(again(Replay::default()).await, Replaying::Open);
     let failed = attempt(Some("status 500"));
     store
@@ -76,7 +76,7 @@ async fn what_was_posted_is_found_again(store: &Store, slot: i32, source: i64) -
         .await
         .unwrap();
     let message = NewMessageRow::new(
-        slot,
+        bot_id,
         waviro_link::Outgoing {
             id: wire_id(77_001),
             to: Chat::Person(number(BUDI)),
@@ -98,7 +98,7 @@ async fn what_was_posted_is_found_again(store: &Store, slot: i32, source: i64) -
         )
         .await
         .unwrap();
-    let shown = store.delivery(slot, id).await.unwrap().unwrap();
+    let shown = store.delivery(bot_id, id).await.unwrap().unwrap();
     assert_eq!(
         (shown.outcome, shown.replied_at, shown.kind),
         (
@@ -115,7 +115,7 @@ async fn what_was_posted_is_found_again(store: &Store, slot: i32, source: i64) -
         store.replies_of(id).await.unwrap()[0].id,
         wire_id(77_001).as_str()
     );
-    assert_eq!(store.delivery(slot + 1, id).await.unwrap(), None);
+    assert_eq!(store.delivery(bot_id + 1, id).await.unwrap(), None);
 
     let wanted = DeliveryFilter {
         outcome: Some(Some(DeliveryOutcome::Delivered)),
@@ -126,7 +126,7 @@ async fn what_was_posted_is_found_again(store: &Store, slot: i32, source: i64) -
         until: Some(START + 1),
     };
     let found = store
-        .deliveries(slot, &wanted, None, 10)
+        .deliveries(bot_id, &wanted, None, 10)
         .await
         .unwrap()
         .rows;
@@ -137,30 +137,34 @@ async fn what_was_posted_is_found_again(store: &Store, slot: i32, source: i64) -
         ..wanted.clone()
     };
     let found = store
-        .deliveries(slot, &elsewhere, None, 10)
+        .deliveries(bot_id, &elsewhere, None, 10)
         .await
         .unwrap()
         .rows;
     assert_eq!(found, []);
     let after = Some(found_at);
-    let rest = store.deliveries(slot, &wanted, after, 10).await.unwrap();
+    let rest = store.deliveries(bot_id, &wanted, after, 10).await.unwrap();
     assert_eq!((rest.rows, rest.go_on), (Vec::new(), None));
     id
 }
 
-async fn it_is_posted_again_as_it_was_or_with_another_body(store: &Store, slot: i32, id: i64) {
+async fn it_is_posted_again_as_it_was_or_with_another_body(store: &Store, bot_id: i32, id: i64) {
     let now = START + 5;
-    let again = async |replay: Replay| store.replay(slot, id, replay, now).await.unwrap();
+    let again = async |replay: Replay| store.replay(bot_id, id, replay, now).await.unwrap();
     assert_eq!(again(Replay::default()).await, Replaying::Due(id));
     let ended = DeliveryFilter {
         outcome: Some(Some(DeliveryOutcome::Delivered)),
         ..DeliveryFilter::default()
     };
     assert_eq!(
-        store.deliveries(slot, &ended, None, 10).await.unwrap().rows,
+        store
+            .deliveries(bot_id, &ended, None, 10)
+            .await
+            .unwrap()
+            .rows,
         []
     );
-    let shown = store.delivery(slot, id).await.unwrap().unwrap();
+    let shown = store.delivery(bot_id, id).await.unwrap().unwrap();
     // The replay goes to the rule's current URL and sends no second reply.
     assert_eq!(
         (shown.url.as_str(), shown.next_at, shown.replays),
@@ -168,7 +172,7 @@ async fn it_is_posted_again_as_it_was_or_with_another_body(store: &Store, slot: 
     );
     assert!(store.webhook(id).await.unwrap().unwrap().replied);
     let claimed = store
-        .claim("http://log.example:80", slot, 10, now)
+        .claim("http://log.example:80", bot_id, 10, now)
         .await
         .unwrap();
     let claimed = claimed.iter().find(|due| due.id == id).unwrap();
@@ -190,14 +194,19 @@ async fn it_is_posted_again_as_it_was_or_with_another_body(store: &Store, slot: 
         (r#"{"a":1}"#, "msg_edited", false)
     );
     assert_eq!(
-        store.delivery(slot, new).await.unwrap().unwrap().replay_of,
+        store
+            .delivery(bot_id, new)
+            .await
+            .unwrap()
+            .unwrap()
+            .replay_of,
         Some(id)
     );
     // The delivery and its copy must not be open at the same time.
-    let twin = store.replay(slot, id, Replay::default(), now).await;
+    let twin = store.replay(bot_id, id, Replay::default(), now).await;
     assert_eq!(twin.unwrap(), Replaying::Open);
     let claimed = store
-        .claim("http://log.example:80", slot, 10, now)
+        .claim("http://log.example:80", bot_id, 10, now)
         .await
         .unwrap();
     let claimed = claimed.iter().find(|due| due.id == new).unwrap();
@@ -209,7 +218,7 @@ async fn it_is_posted_again_as_it_was_or_with_another_body(store: &Store, slot: 
 
 async fn many_are_posted_again_but_for_those_without_a_rule(
     store: &Store,
-    slot: i32,
+    bot_id: i32,
     source: i64,
     id: i64,
 ) {
@@ -218,7 +227,10 @@ async fn many_are_posted_again_but_for_those_without_a_rule(
         outcome: Some(Some(DeliveryOutcome::GivenUp)),
         ..DeliveryFilter::default()
     };
-    let all = store.replay_all(slot, &given_up, 0, 10, now).await.unwrap();
+    let all = store
+        .replay_all(bot_id, &given_up, 0, 10, now)
+        .await
+        .unwrap();
     assert_eq!(
         all,
         Replayed {
@@ -227,12 +239,15 @@ async fn many_are_posted_again_but_for_those_without_a_rule(
             more_after: None
         }
     );
-    store.delete_rule(slot, source, now).await.unwrap();
+    store.delete_rule(bot_id, source, now).await.unwrap();
     let cancelled = DeliveryFilter {
         outcome: Some(Some(DeliveryOutcome::Cancelled)),
         ..DeliveryFilter::default()
     };
-    let first = store.replay_all(slot, &cancelled, 0, 1, now).await.unwrap();
+    let first = store
+        .replay_all(bot_id, &cancelled, 0, 1, now)
+        .await
+        .unwrap();
     assert_eq!(
         first,
         Replayed {
@@ -242,7 +257,7 @@ async fn many_are_posted_again_but_for_those_without_a_rule(
         }
     );
     let rest = store
-        .replay_all(slot, &cancelled, id, 1, now)
+        .replay_all(bot_id, &cancelled, id, 1, now)
         .await
         .unwrap();
     assert_eq!(
@@ -255,27 +270,27 @@ async fn many_are_posted_again_but_for_those_without_a_rule(
     );
     assert_eq!(
         store
-            .replay(slot, 999_999, Replay::default(), now)
+            .replay(bot_id, 999_999, Replay::default(), now)
             .await
             .unwrap(),
         Replaying::Unknown
     );
 }
 
-async fn a_line_goes_on_one_by_one_when_it_is_posted_again(store: &Store, slot: i32) {
+async fn a_line_goes_on_one_by_one_when_it_is_posted_again(store: &Store, bot_id: i32) {
     let wish = NewSubscription {
         url: "http://log.example/event".parse().unwrap(),
         kinds: Kinds::of(["message.received"]).unwrap(),
         enabled: true,
         timeout_s: None,
     };
-    let added = store.add_subscription(slot, wish, START).await.unwrap();
+    let added = store.add_subscription(bot_id, wish, START).await.unwrap();
     let source = added.unwrap().id;
     let hooks = vec![
-        hook(slot, "E1", source, Some("baris")),
-        hook(slot, "E2", source, Some("baris")),
+        hook(bot_id, "E1", source, Some("baris")),
+        hook(bot_id, "E2", source, Some("baris")),
     ];
-    let first = heard(store, slot, "L2", "halo", hooks).await.remove(0);
+    let first = heard(store, bot_id, "L2", "halo", hooks).await.remove(0);
     let second = store
         .end(&first, DeliveryOutcome::GivenUp, None, None, START)
         .await
@@ -290,12 +305,12 @@ async fn a_line_goes_on_one_by_one_when_it_is_posted_again(store: &Store, slot: 
     );
     for id in [first.id, second.id] {
         let again = store
-            .replay(slot, id, Replay::default(), START)
+            .replay(bot_id, id, Replay::default(), START)
             .await
             .unwrap();
         assert_eq!(again, Replaying::Due(id));
     }
-    let next_at = async |id: i64| store.delivery(slot, id).await.unwrap().unwrap().next_at;
+    let next_at = async |id: i64| store.delivery(bot_id, id).await.unwrap().unwrap().next_at;
     assert_eq!(
         (next_at(first.id).await, next_at(second.id).await),
         (Some(START), None)
@@ -311,19 +326,19 @@ async fn a_line_goes_on_one_by_one_when_it_is_posted_again(store: &Store, slot: 
         .unwrap();
 }
 
-async fn messages_are_found_by_text_and_time(store: &Store, slot: i32) {
+async fn messages_are_found_by_text_and_time(store: &Store, bot_id: i32) {
     let channels = channels();
     for (id, text) in [
         (77_002, "Harga 100%"),
         (77_003, "kata \"harga\""),
         (77_004, "lain"),
     ] {
-        accept(store, &channels, row(slot, id, "6281000077", text, false)).await;
+        accept(store, &channels, row(bot_id, id, "6281000077", text, false)).await;
     }
-    apply_ack(store, &channels, slot, 77_002, AckUpdate::Reached(2)).await;
-    apply_ack(store, &channels, slot, 77_002, AckUpdate::Reached(3)).await;
+    apply_ack(store, &channels, bot_id, 77_002, AckUpdate::Reached(2)).await;
+    apply_ack(store, &channels, bot_id, 77_002, AckUpdate::Reached(3)).await;
     let first = store
-        .sent(slot, wire_id(77_002).as_str())
+        .sent(bot_id, wire_id(77_002).as_str())
         .await
         .unwrap()
         .unwrap();
@@ -333,7 +348,7 @@ async fn messages_are_found_by_text_and_time(store: &Store, slot: i32) {
         (3, (Some(START), Some(START), Some(START)))
     );
     let found = async |filter: LogFilter, limit: usize| {
-        let rows = store.sent_log(slot, &filter, None, limit).await.unwrap();
+        let rows = store.sent_log(bot_id, &filter, None, limit).await.unwrap();
         rows.rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
     };
     let ids = |ids: &[u64]| {
@@ -365,7 +380,7 @@ async fn messages_are_found_by_text_and_time(store: &Store, slot: i32) {
     };
     assert_eq!(found(standing(0), 10).await, ids(&[77_004, 77_003]));
     let failed = AckUpdate::Failed("nack: 463".to_owned());
-    apply_ack(store, &channels, slot, 77_004, failed).await;
+    apply_ack(store, &channels, bot_id, 77_004, failed).await;
     assert_eq!(found(standing(-1), 10).await, ids(&[77_004]));
     let before = LogFilter {
         until: Some(START),
@@ -373,9 +388,9 @@ async fn messages_are_found_by_text_and_time(store: &Store, slot: i32) {
     };
     assert_eq!(found(before, 10).await, ids(&[]));
 
-    heard(store, slot, "L3", "apa Harga?", Vec::new()).await;
+    heard(store, bot_id, "L3", "apa Harga?", Vec::new()).await;
     let all = store
-        .heard_log(slot, &LogFilter::default(), None, 10)
+        .heard_log(bot_id, &LogFilter::default(), None, 10)
         .await
         .unwrap()
         .rows;
@@ -385,17 +400,20 @@ async fn messages_are_found_by_text_and_time(store: &Store, slot: i32) {
         chat: Some(format!("{BUDI}@c.us")),
         ..LogFilter::default()
     };
-    let with_budi = store.heard_log(slot, &budi, None, 10).await.unwrap();
+    let with_budi = store.heard_log(bot_id, &budi, None, 10).await.unwrap();
     assert_eq!(with_budi.rows, all);
     let (every, after) = (LogFilter::default(), Some(all[0].cursor()));
-    let rest = store.heard_log(slot, &every, after, 10);
+    let rest = store.heard_log(bot_id, &every, after, 10);
     assert_eq!(rest.await.unwrap().rows, all[1..]);
     let found = store
-        .heard_log(slot, &text("harga"), None, 10)
+        .heard_log(bot_id, &text("harga"), None, 10)
         .await
         .unwrap()
         .rows;
     assert_eq!(found, all[..1]);
-    assert_eq!(store.heard(slot, "L2").await.unwrap(), Some(all[1].clone()));
-    assert_eq!(store.heard(slot + 1, "L2").await.unwrap(), None);
+    assert_eq!(
+        store.heard(bot_id, "L2").await.unwrap(),
+        Some(all[1].clone())
+    );
+    assert_eq!(store.heard(bot_id + 1, "L2").await.unwrap(), None);
 }

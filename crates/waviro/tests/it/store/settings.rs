@@ -13,24 +13,24 @@ pub async fn keep_their_contract(store: &Store) {
 }
 
 async fn settings_belong_to_a_living_bot(store: &Store) {
-    let AddBot::Added(slot) = store
+    let AddBot::Added(bot_id) = store
         .add_bot("disetel", "key of disetel", None, START)
         .await
         .unwrap()
     else {
         panic!("no bot");
     };
-    let of = async || store.bot(slot).await.unwrap().unwrap().settings;
+    let of = async || store.bot(bot_id).await.unwrap().unwrap().settings;
     assert_eq!(of().await, None);
     let text = Some("{}".to_owned());
-    assert!(store.set_settings(slot, text.clone()).await.unwrap());
+    assert!(store.set_settings(bot_id, text.clone()).await.unwrap());
     assert_eq!(of().await, text);
     store
-        .give_secrets(slot, "k".to_owned(), "s".to_owned())
+        .give_secrets(bot_id, "k".to_owned(), "s".to_owned())
         .await
         .unwrap();
-    assert_eq!(store.secrets(slot).await.unwrap().unwrap().settings, text);
-    assert!(store.set_settings(slot, None).await.unwrap());
+    assert_eq!(store.secrets(bot_id).await.unwrap().unwrap().settings, text);
+    assert!(store.set_settings(bot_id, None).await.unwrap());
     assert_eq!(of().await, None);
     assert!(!store.set_settings(9_999, None).await.unwrap());
 }

@@ -64,18 +64,18 @@ async fn when_a_token_was_used_is_written_once_a_minute(store: &Store) {
 }
 
 async fn a_bots_tokens_die_with_it(store: &Store) {
-    let AddBot::Added(slot) = store.add_bot("sementara", "s0", None, START).await.unwrap() else {
+    let AddBot::Added(bot_id) = store.add_bot("sementara", "s0", None, START).await.unwrap() else {
         panic!("the name is free");
     };
-    let token = add(store, "penjaga", TokenRole::Bot(slot), None).await;
+    let token = add(store, "penjaga", TokenRole::Bot(bot_id), None).await;
     assert_eq!(
         store.token(token.id).await.unwrap().unwrap().role,
-        TokenRole::Bot(slot)
+        TokenRole::Bot(bot_id)
     );
     assert!(lives(store, "penjaga", START).await);
-    store.remove_bot(slot, START + 7).await.unwrap();
+    store.remove_bot(bot_id, START + 7).await.unwrap();
     assert!(!lives(store, "penjaga", START).await);
-    let late = store.add_token("terlambat", "t", TokenRole::Bot(slot), START, None);
+    let late = store.add_token("terlambat", "t", TokenRole::Bot(bot_id), START, None);
     assert_eq!(late.await.unwrap(), AddToken::NoSuchBot);
 }
 

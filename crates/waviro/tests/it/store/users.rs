@@ -111,17 +111,17 @@ async fn a_new_password_and_a_removal_end_sessions_and_another_role_does_not(sto
 }
 
 async fn an_operator_has_living_bots_and_others_have_none(store: &Store) {
-    let mut slots = Vec::new();
+    let mut bot_ids = Vec::new();
     for name in ["bot satu", "bot dua"] {
         let added = store
             .add_bot(name, &format!("key of {name}"), None, START)
             .await;
-        let AddBot::Added(slot) = added.unwrap() else {
+        let AddBot::Added(bot_id) = added.unwrap() else {
             panic!("{name}");
         };
-        slots.push(slot);
+        bot_ids.push(bot_id);
     }
-    let both = UserRole::Operator(slots.clone());
+    let both = UserRole::Operator(bot_ids.clone());
     let user = add(store, "dewi", both.clone()).await;
     assert_eq!(store.user(user.id).await.unwrap().unwrap().role, both);
     store
@@ -130,11 +130,11 @@ async fn an_operator_has_living_bots_and_others_have_none(store: &Store) {
         .unwrap();
     let known = store.session("dewi", START).await.unwrap().unwrap();
     assert_eq!(known.role, both);
-    let one = UserRole::Operator(vec![slots[1]]);
+    let one = UserRole::Operator(vec![bot_ids[1]]);
     assert_eq!(role(store, user.id, one.clone()).await, ChangeUser::Changed);
     assert_eq!(store.user(user.id).await.unwrap().unwrap().role, one);
-    store.remove_bot(slots[0], START).await.unwrap();
-    for nobodys in [vec![slots[0]], vec![slots[1], 999_999]] {
+    store.remove_bot(bot_ids[0], START).await.unwrap();
+    for nobodys in [vec![bot_ids[0]], vec![bot_ids[1], 999_999]] {
         let nobodys = UserRole::Operator(nobodys);
         let refused = role(store, user.id, nobodys.clone()).await;
         assert_eq!(refused, ChangeUser::NoSuchBot);

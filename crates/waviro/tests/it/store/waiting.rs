@@ -11,7 +11,7 @@ use crate::engine::START;
 use crate::events::rig::picture;
 
 /// A bot id that no other test uses.
-const SLOT: i32 = 78;
+const BOT_ID: i32 = 78;
 
 /// More rows than two transactions take.
 const MANY: usize = 450;
@@ -34,7 +34,7 @@ async fn rule(store: &Store, keyword: &str, to: &Url) -> i64 {
         in_groups: false,
         timeout_s: None,
     };
-    match store.add_rule(SLOT, new, START).await.unwrap() {
+    match store.add_rule(BOT_ID, new, START).await.unwrap() {
         AddRule::Done(rule) => rule.id,
         other => panic!("{other:?}"),
     }
@@ -45,7 +45,7 @@ async fn backlog(store: &Store, name: &str, source: i64, to: &Url) -> Vec<Due> {
     let rows = (0..MANY).map(|n| {
         let message = picture(&format!("{name}{n}"));
         let hook = Hook {
-            slot: SLOT,
+            bot_id: BOT_ID,
             subject: format!("{name}{n}"),
             chat: Some(message.chat.clone()),
             source,
@@ -57,7 +57,7 @@ async fn backlog(store: &Store, name: &str, source: i64, to: &Url) -> Vec<Due> {
         InboundRow::new(message, vec![hook])
     });
     let kept = store
-        .keep_inbound(SLOT, rows.collect(), START)
+        .keep_inbound(BOT_ID, rows.collect(), START)
         .await
         .unwrap();
     assert_eq!(kept.due.len(), MANY);
@@ -82,20 +82,20 @@ async fn a_long_backlog_follows_its_rule_and_ends_with_it(store: &Store) {
         url: Some(new.clone()),
         ..RuleChange::default()
     };
-    store.change_rule(SLOT, id, change, START).await.unwrap();
+    store.change_rule(BOT_ID, id, change, START).await.unwrap();
     assert_eq!(open(), (0, 450));
     // Deliveries in memory also go to the new URL.
     let hook = store.webhook(due[7].id).await.unwrap().unwrap();
     assert_eq!(hook.url, new);
     assert!(
         store
-            .claim(&lane(&old), SLOT, 10, START)
+            .claim(&lane(&old), BOT_ID, 10, START)
             .await
             .unwrap()
             .is_empty()
     );
     release(store, &due[1..]).await;
-    assert!(store.delete_rule(SLOT, id, START).await.unwrap());
+    assert!(store.delete_rule(BOT_ID, id, START).await.unwrap());
     // One delivery is in memory and will be cancelled before its next attempt.
     assert_eq!(open(), (0, 1));
     let hook = store.webhook(due[0].id).await.unwrap().unwrap();
@@ -106,7 +106,7 @@ async fn a_long_backlog_follows_its_rule_and_ends_with_it(store: &Store) {
         .await
         .unwrap();
     assert_eq!(open(), (0, 0));
-    let last = store.delivery(SLOT, due[449].id).await.unwrap().unwrap();
+    let last = store.delivery(BOT_ID, due[449].id).await.unwrap().unwrap();
     assert_eq!(last.outcome, Some(outcome));
     assert_eq!(last.note.as_deref(), Some("the rule was deleted"));
 }
@@ -135,10 +135,10 @@ async fn a_long_backlog_is_woken_when_its_endpoint_works(store: &Store) {
     );
     let now = START + 10;
     assert_eq!(store.endpoint_works(&lane, true, now).await.unwrap(), 449);
-    let claimed = store.claim(&lane, SLOT, 1_000, now).await.unwrap();
+    let claimed = store.claim(&lane, BOT_ID, 1_000, now).await.unwrap();
     assert_eq!(claimed.len(), 449);
     assert!(claimed.iter().all(|due| due.attempts == 0));
-    assert!(store.delete_rule(SLOT, id, now).await.unwrap());
+    assert!(store.delete_rule(BOT_ID, id, now).await.unwrap());
     release(store, &claimed).await;
     for due in claimed {
         let outcome = waviro::store::DeliveryOutcome::Cancelled;

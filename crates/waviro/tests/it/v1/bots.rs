@@ -17,7 +17,7 @@ async fn a_bot_is_added_with_a_key_that_works_and_is_shown_once() {
     assert_eq!(added.headers["location"], "/v1/bots/2");
     let key = added.body["secret_key"].as_str().unwrap();
     let bot = desk.front.app.bots().by_secret(key).await.unwrap();
-    assert_eq!((bot.slot(), bot.name()), (2, "kedua".to_owned()));
+    assert_eq!((bot.id(), bot.name()), (2, "kedua".to_owned()));
     let shown = desk.get("/v1/bots/2").await;
     assert_eq!(shown.done(), &added.body["bot"]);
     assert!(!shown.body.to_string().contains(key));

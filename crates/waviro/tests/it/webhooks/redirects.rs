@@ -124,7 +124,7 @@ async fn an_answer_that_cannot_be_read_yet_is_read_again_and_the_script_is_not_c
     assert_eq!(calls[0], "POST /exec");
     assert_eq!(calls[1..], ["GET /echo"; 4]);
     // A 410 from the address of the answer must not switch the rule off.
-    let rules = rig.engine.store.rules(rig.bot.slot()).await.unwrap();
+    let rules = rig.engine.store.rules(rig.bot.id()).await.unwrap();
     assert!(rules[0].enabled);
 }
 

@@ -179,7 +179,7 @@ pub async fn rule_with(rig: &Rig, keyword: &str, url: &Url, in_groups: bool) -> 
     };
     let store = &rig.engine.store;
     match store
-        .add_rule(rig.bot.slot(), new, rig.clock.now())
+        .add_rule(rig.bot.id(), new, rig.clock.now())
         .await
         .unwrap()
     {
@@ -190,7 +190,7 @@ pub async fn rule_with(rig: &Rig, keyword: &str, url: &Url, in_groups: bool) -> 
 
 pub async fn webhook_key(rig: &Rig) -> String {
     let profiles = Profiles::new(rig.engine.store.clone(), rig.clock.clone());
-    let profile = profiles.of(rig.bot.slot()).await.unwrap();
+    let profile = profiles.of(rig.bot.id()).await.unwrap();
     profile.webhook_key().to_owned()
 }
 

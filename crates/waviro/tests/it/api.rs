@@ -16,7 +16,7 @@ use axum::body::Body;
 use axum::http::{Method, Request};
 use serde_json::json;
 
-use super::front::Front;
+use super::test_app::TestApp;
 
 const ENDPOINTS: [&str; 11] = [
     "sendwa",
@@ -34,21 +34,21 @@ const ENDPOINTS: [&str; 11] = [
 
 #[tokio::test]
 async fn a_path_works_with_and_without_a_trailing_slash_and_below_the_base_path() {
-    let front = Front::with(&[("server.base_path", "/bot1/")]).await;
+    let app = TestApp::with(&[("server.base_path", "/bot1/")]).await;
     for base in ["", "/bot1"] {
         for slash in ["", "/"] {
             let path = format!("{base}/api/checknumber{slash}");
-            let answer = front.post(&path, r#"{"nohp":"6282386000001"}"#).await;
+            let answer = app.post(&path, r#"{"nohp":"6282386000001"}"#).await;
             assert_eq!(answer.message(), true, "{path}");
         }
     }
-    let other = front.post("/bot2/api/checknumber", "{}").await;
+    let other = app.post("/bot2/api/checknumber", "{}").await;
     assert_eq!(other.refusal(), (404, "not_found"));
 }
 
 #[tokio::test]
 async fn another_method_than_post_is_405_in_the_apis_shape_and_never_a_redirect() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     for endpoint in ENDPOINTS {
         for method in [
             Method::GET,
@@ -62,8 +62,8 @@ async fn another_method_than_post_is_405_in_the_apis_shape_and_never_a_redirect(
                 let request = Request::builder()
                     .method(&method)
                     .uri(&uri)
-                    .header("SecretKey", &front.key);
-                let answer = front.send(request.body(Body::empty()).unwrap()).await;
+                    .header("SecretKey", &app.key);
+                let answer = app.send(request.body(Body::empty()).unwrap()).await;
                 assert_eq!(
                     answer.refusal(),
                     (405, "method_not_allowed"),
@@ -77,7 +77,7 @@ async fn another_method_than_post_is_405_in_the_apis_shape_and_never_a_redirect(
 
 #[tokio::test]
 async fn an_unknown_path_is_404_in_the_apis_shape() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     for path in [
         "/",
         "/api",
@@ -89,7 +89,7 @@ async fn an_unknown_path_is_404_in_the_apis_shape() {
         "/nothing",
     ] {
         assert_eq!(
-            front.post(path, "{}").await.refusal(),
+            app.post(path, "{}").await.refusal(),
             (404, "not_found"),
             "{path}"
         );
@@ -98,11 +98,11 @@ async fn an_unknown_path_is_404_in_the_apis_shape() {
 
 #[tokio::test]
 async fn every_refusal_is_one_sentence_in_the_callers_language() {
-    let front = Front::online().await;
-    let link = front.link();
-    link.unregister(super::front::number("6282386000009"));
+    let app = TestApp::online().await;
+    let link = app.link();
+    link.unregister(super::test_app::number("6282386000009"));
     let ok = json!({"nohp": "6282386000001", "pesan": "halo"});
-    assert_eq!(front.sendwa(ok.clone()).await.message()["status"], 0);
+    assert_eq!(app.sendwa(ok.clone()).await.message()["status"], 0);
     let with = |key: &str, value: serde_json::Value| {
         let mut fields = ok.clone();
         fields[key] = value;
@@ -139,10 +139,10 @@ async fn every_refusal_is_one_sentence_in_the_callers_language() {
     for body in bodies {
         for language in ["id", "en-GB,en;q=0.8,id;q=0.5"] {
             let request = Request::post("/api/sendwa")
-                .header("SecretKey", &front.key)
+                .header("SecretKey", &app.key)
                 .header("Accept-Language", language)
                 .body(Body::from(body.clone()));
-            let answer = front.send(request.unwrap()).await;
+            let answer = app.send(request.unwrap()).await;
             answer.refusal();
             shown.push(format!("{} {}", answer.status.as_u16(), answer.body));
         }
@@ -152,9 +152,9 @@ async fn every_refusal_is_one_sentence_in_the_callers_language() {
 
 #[tokio::test]
 async fn what_watches_the_gateway_finds_it_alive_and_ready_outside_the_api() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     for (path, says) in [("/livez", "alive\n"), ("/readyz", "ready\n")] {
-        let answer = front
+        let answer = app
             .send(Request::get(path).body(Body::empty()).unwrap())
             .await;
         assert_eq!(
@@ -167,9 +167,9 @@ async fn what_watches_the_gateway_finds_it_alive_and_ready_outside_the_api() {
 
 #[tokio::test]
 async fn a_gateway_whose_database_is_gone_is_alive_and_not_ready() {
-    let front = Front::online().await;
-    let router = front.app.router();
-    front.app.stop().await;
+    let app = TestApp::online().await;
+    let router = app.inner.router();
+    app.inner.stop().await;
     let ask = async |path: &str| {
         let request = Request::get(path).body(Body::empty()).unwrap();
         tower::ServiceExt::oneshot(router.clone(), request)
@@ -184,10 +184,10 @@ async fn a_gateway_whose_database_is_gone_is_alive_and_not_ready() {
 
 #[tokio::test]
 async fn every_answer_carries_an_id_to_find_it_in_the_log() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     let (one, other) = (
-        front.post("/api/getqr", "").await,
-        front.post("/nothing", "").await,
+        app.post("/api/getqr", "").await,
+        app.post("/nothing", "").await,
     );
     assert_ne!(one.headers["x-request-id"], other.headers["x-request-id"]);
 }

@@ -2,19 +2,19 @@
 
 use waviro_link::{InboundKind, Receipt, ReceiptLevel, Sender};
 
-use crate::engine::{Rig, number, until};
-use crate::events::rig::{subscribe, told};
-use crate::webhooks::rig::{Hooks, in_group, inbound};
+use crate::engine::{TestEngine, number, until};
+use crate::events::fixtures::{subscribe, told};
+use crate::webhooks::fixtures::{Hooks, in_group, inbound};
 
 const BUDI: &str = "6281300000001";
 const GROUP: &str = "120363000000000001";
 
 #[tokio::test]
 async fn nobody_edits_or_deletes_what_the_bot_wrote() {
-    let rig = Rig::online().await;
+    let gateway = TestEngine::online().await;
     let hooks = Hooks::start().await;
-    subscribe(&rig, &hooks.url("hook")).await;
-    let sent = rig.accept(BUDI, "total Rp50.000").await.unwrap().id;
+    subscribe(&gateway, &hooks.url("hook")).await;
+    let sent = gateway.accept(BUDI, "total Rp50.000").await.unwrap().id;
     let edit = || InboundKind::Edited {
         of: sent.clone(),
         text: "total Rp5".to_owned(),
@@ -26,26 +26,27 @@ async fn nobody_edits_or_deletes_what_the_bot_wrote() {
     for (id, kind) in [("E1", edit()), ("E2", delete())] {
         let mut claim = inbound(id, BUDI, "");
         claim.kind = kind;
-        rig.link().inbound(vec![claim]).await.unwrap();
+        gateway.link().inbound(vec![claim]).await.unwrap();
     }
     // The bot's own phone may edit the message.
     let mut own = inbound("E3", BUDI, "");
     (own.kind, own.from_me) = (edit(), true);
-    rig.link().inbound(vec![own]).await.unwrap();
+    gateway.link().inbound(vec![own]).await.unwrap();
     let edited = until(
-        || async { told(&rig, "message.edited").await },
+        || async { told(&gateway, "message.edited").await },
         |events| !events.is_empty(),
     )
     .await;
     assert_eq!(edited.len(), 1, "{edited:?}");
     assert_eq!(edited[0]["data"]["from_me"], true);
-    assert!(told(&rig, "message.deleted").await.is_empty());
+    assert!(told(&gateway, "message.deleted").await.is_empty());
 }
 
 #[tokio::test]
 async fn what_is_edited_by_another_member_is_not_in_the_log_either() {
-    let rig = Rig::online().await;
-    rig.link()
+    let gateway = TestEngine::online().await;
+    gateway
+        .link()
         .inbound(vec![in_group(GROUP, "A1", BUDI, "halo")])
         .await
         .unwrap();
@@ -54,16 +55,16 @@ async fn what_is_edited_by_another_member_is_not_in_the_log_either() {
         of: "A1".parse().unwrap(),
         text: "lain".to_owned(),
     };
-    rig.link().inbound(vec![claim]).await.unwrap();
-    let bot_id = rig.bot.id();
-    assert_eq!(rig.engine.store.inbound_count(bot_id).await.unwrap(), 1);
+    gateway.link().inbound(vec![claim]).await.unwrap();
+    let bot_id = gateway.bot.id();
+    assert_eq!(gateway.engine.store.inbound_count(bot_id).await.unwrap(), 1);
 }
 
 #[tokio::test]
 async fn a_receipt_counts_only_from_a_recipient_of_the_message() {
-    let rig = Rig::online().await;
-    let sent = rig.accept(BUDI, "halo").await.unwrap().id;
-    until(|| rig.ack_of(&sent), |ack| *ack == 1).await;
+    let gateway = TestEngine::online().await;
+    let sent = gateway.accept(BUDI, "halo").await.unwrap().id;
+    until(|| gateway.ack_of(&sent), |ack| *ack == 1).await;
     let receipt =
         |level, from: Option<Sender>, alias: Option<Sender>, group: Option<&str>| Receipt {
             ids: vec![sent.clone()],
@@ -82,14 +83,14 @@ async fn a_receipt_counts_only_from_a_recipient_of_the_message() {
         receipt(read, hidden("77"), None, None),
         receipt(read, known(BUDI), None, Some(GROUP)),
     ] {
-        rig.link().report(forged.clone()).await.unwrap();
-        assert_eq!(rig.ack_of(&sent).await, 1, "{forged:?}");
+        gateway.link().report(forged.clone()).await.unwrap();
+        assert_eq!(gateway.ack_of(&sent).await, 1, "{forged:?}");
     }
     let delivered = receipt(ReceiptLevel::Delivered, known(BUDI), hidden("78"), None);
-    rig.link().report(delivered).await.unwrap();
-    assert_eq!(rig.ack_of(&sent).await, 2);
+    gateway.link().report(delivered).await.unwrap();
+    assert_eq!(gateway.ack_of(&sent).await, 2);
     // WhatsApp does not name the sender of this receipt, so the gateway applies the receipt.
     let nameless = receipt(read, None, None, None);
-    rig.link().report(nameless).await.unwrap();
-    assert_eq!(rig.ack_of(&sent).await, 3);
+    gateway.link().report(nameless).await.unwrap();
+    assert_eq!(gateway.ack_of(&sent).await, 3);
 }

@@ -7,27 +7,27 @@ use futures::future::join_all;
 use sqlx::{AnyConnection, Connection, Executor};
 use waviro_link::ReceiptLevel;
 
-use crate::engine::{Rig, until};
-use crate::events::rig::{subscribe_to, told};
-use crate::webhooks::rig::{Hooks, inbound};
+use crate::engine::{TestEngine, until};
+use crate::events::fixtures::{subscribe_to, told};
+use crate::webhooks::fixtures::{Hooks, inbound};
 
 const BUDI: &str = "6281300000001";
 
 /// Another process locks the database for longer than the busy timeout.
 #[tokio::test]
 async fn what_came_while_the_database_could_not_be_written_is_committed_as_soon_as_it_can() {
-    let rig = Rig::online().await;
+    let gateway = TestEngine::online().await;
     let hooks = Hooks::start().await;
-    subscribe_to(&rig, &hooks.url("hook"), &["message.received"]).await;
+    subscribe_to(&gateway, &hooks.url("hook"), &["message.received"]).await;
     let mut sent = Vec::new();
     for n in 0..20 {
-        let id = rig.accept(BUDI, &format!("teks {n}")).await.unwrap().id;
-        until(|| rig.ack_of(&id), |ack| *ack == 1).await;
+        let id = gateway.accept(BUDI, &format!("teks {n}")).await.unwrap().id;
+        until(|| gateway.ack_of(&id), |ack| *ack == 1).await;
         sent.push(id);
     }
-    let mut other = AnyConnection::connect(&rig.url()).await.unwrap();
+    let mut other = AnyConnection::connect(&gateway.url()).await.unwrap();
     other.execute("BEGIN IMMEDIATE").await.unwrap();
-    let link = rig.link();
+    let link = gateway.link();
     let first = link.inbound(vec![inbound("A1", BUDI, "satu")]);
     let receipts = join_all(sent.iter().map(|id| link.receipt(id, ReceiptLevel::Read)));
     let (first, receipts) = tokio::join!(first, receipts);
@@ -35,18 +35,18 @@ async fn what_came_while_the_database_could_not_be_written_is_committed_as_soon_
     // WhatsApp redelivers the message on a new connection in the meantime.
     let again = link.inbound(vec![inbound("A1", BUDI, "satu")]).await;
     assert!(again.is_err());
-    assert_eq!(told(&rig, "").await.len(), 0);
+    assert_eq!(told(&gateway, "").await.len(), 0);
     other.execute("ROLLBACK").await.unwrap();
     for id in &sent {
         let look = || async {
-            rig.pass(Duration::from_secs(1));
-            rig.ack_of(id).await
+            gateway.pass(Duration::from_secs(1));
+            gateway.ack_of(id).await
         };
         until(look, |ack| *ack == 3).await;
     }
     let look = || async {
-        rig.pass(Duration::from_secs(1));
-        told(&rig, "message.received").await
+        gateway.pass(Duration::from_secs(1));
+        told(&gateway, "message.received").await
     };
     assert_eq!(until(look, |events| !events.is_empty()).await.len(), 1);
     hooks.wait_for(1).await;
@@ -54,5 +54,5 @@ async fn what_came_while_the_database_could_not_be_written_is_committed_as_soon_
     link.inbound(vec![inbound("A1", BUDI, "satu")])
         .await
         .unwrap();
-    assert_eq!(told(&rig, "message.received").await.len(), 1);
+    assert_eq!(told(&gateway, "message.received").await.len(), 1);
 }

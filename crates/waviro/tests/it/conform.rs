@@ -10,7 +10,7 @@ use std::time::Duration;
 use waviro_conform::{Outcome, Report, Target};
 use waviro_link::Link;
 
-use crate::front::{Front, GROUP, number};
+use crate::test_app::{GROUP, TestApp, number};
 
 use crooked::Crooked;
 use defects::Defect;
@@ -19,23 +19,23 @@ const ANI: &str = "6282386000001";
 const NOBODY: &str = "6289999999999";
 
 /// Starts a gateway with a linked and an unlinked bot; also returns the key of the unlinked bot.
-async fn gateway() -> (Front, String) {
-    let front = Front::live(&[
+async fn gateway() -> (TestApp, String) {
+    let app = TestApp::live(&[
         ("outbound.allow", "127.0.0.0/8"),
         ("limits.wrong_keys_per_minute", "100000"),
     ])
     .await;
-    front.link().unregister(number(NOBODY));
-    let (bot, key) = front.app.bots().add("cadangan").await.unwrap();
-    let link = front.connector.link(bot.id()).unwrap();
+    app.link().unregister(number(NOBODY));
+    let (bot, key) = app.inner.bots().add("cadangan").await.unwrap();
+    let link = app.connector.link(bot.id()).unwrap();
     link.logout().await;
-    (front, key.reveal().to_owned())
+    (app, key.reveal().to_owned())
 }
 
-fn target(front: &Front, unlinked: &str, address: SocketAddr, only: &[&str]) -> Target {
+fn target(app: &TestApp, unlinked: &str, address: SocketAddr, only: &[&str]) -> Target {
     Target {
         url: format!("http://{address}").parse().unwrap(),
-        key: front.key.clone(),
+        key: app.key.clone(),
         to: ANI.to_owned(),
         group: GROUP.to_owned(),
         unlinked_key: Some(unlinked.to_owned()),
@@ -54,9 +54,9 @@ fn failed(report: &Report) -> BTreeSet<&'static str> {
 
 #[tokio::test]
 async fn a_host_as_it_should_be_passes_every_check_and_skips_none() {
-    let (front, unlinked) = gateway().await;
-    let host = Crooked::start(front.app.router(), None).await;
-    let target = target(&front, &unlinked, host.address(), &[]);
+    let (app, unlinked) = gateway().await;
+    let host = Crooked::start(app.inner.router(), None).await;
+    let target = target(&app, &unlinked, host.address(), &[]);
     let report = waviro_conform::run(&target, |_| {}).await.unwrap();
     let other: Vec<_> = report
         .tried
@@ -71,14 +71,14 @@ async fn a_host_as_it_should_be_passes_every_check_and_skips_none() {
 
 #[tokio::test]
 async fn every_planted_defect_is_found_by_name() {
-    let (front, unlinked) = gateway().await;
+    let (app, unlinked) = gateway().await;
     let mut wrong = Vec::new();
     for defect in defects::all() {
         let Defect {
             name, only, finds, ..
         } = defect;
-        let host = Crooked::start(front.app.router(), Some(defect)).await;
-        let target = target(&front, &unlinked, host.address(), only);
+        let host = Crooked::start(app.inner.router(), Some(defect)).await;
+        let target = target(&app, &unlinked, host.address(), only);
         let report = waviro_conform::run(&target, |_| {}).await;
         let found = report.as_ref().map(failed).unwrap_or_default();
         if found != finds.iter().copied().collect() {
@@ -111,17 +111,17 @@ fn every_check_can_fail() {
 
 #[tokio::test]
 async fn where_there_is_nothing_to_judge_it_says_so() {
-    let (front, unlinked) = gateway().await;
-    let host = Crooked::start(front.app.router(), None).await;
-    let mut wrong_key = target(&front, &unlinked, host.address(), &[]);
+    let (app, unlinked) = gateway().await;
+    let host = Crooked::start(app.inner.router(), None).await;
+    let mut wrong_key = target(&app, &unlinked, host.address(), &[]);
     wrong_key.key = "bukan-kunci".to_owned();
-    let mut not_linked = target(&front, &unlinked, host.address(), &[]);
+    let mut not_linked = target(&app, &unlinked, host.address(), &[]);
     not_linked.key = unlinked.clone();
-    let nobody_listens = target(&front, &unlinked, "127.0.0.1:1".parse().unwrap(), &[]);
-    let no_check = target(&front, &unlinked, host.address(), &["teks"]);
-    let mut slip = target(&front, &unlinked, host.address(), &[]);
+    let nobody_listens = target(&app, &unlinked, "127.0.0.1:1".parse().unwrap(), &[]);
+    let no_check = target(&app, &unlinked, host.address(), &["teks"]);
+    let mut slip = target(&app, &unlinked, host.address(), &[]);
     slip.to = "08".to_owned();
-    let one_wrong = target(&front, &unlinked, host.address(), &["text", "teks"]);
+    let one_wrong = target(&app, &unlinked, host.address(), &["text", "teks"]);
     for (target, says) in [
         (slip, "--to"),
         (one_wrong, "teks"),
@@ -137,10 +137,10 @@ async fn where_there_is_nothing_to_judge_it_says_so() {
 
 #[tokio::test]
 async fn a_host_elsewhere_that_cannot_reach_the_suite_skips_files_and_callbacks() {
-    let (front, unlinked) = gateway().await;
-    let host = Crooked::start(front.app.router(), None).await;
+    let (app, unlinked) = gateway().await;
+    let host = Crooked::start(app.inner.router(), None).await;
     let only = ["media.image", "callback.text", "text.sample"];
-    let mut target = target(&front, &unlinked, host.address(), &only);
+    let mut target = target(&app, &unlinked, host.address(), &only);
     // On Linux this address reaches the same machine, but the suite cannot know.
     target.url = format!("http://0.0.0.0:{}", host.address().port())
         .parse()

@@ -15,15 +15,15 @@ use axum::http::Request;
 use waviro::api;
 use waviro::docs::catalogue::{self, Text};
 
-use super::front::{Answer, Front};
+use super::test_app::{Answer, TestApp};
 
 /// Sends a GET request with these headers.
-async fn get(front: &Front, path: &str, headers: &[(&str, &str)]) -> Answer {
+async fn get(app: &TestApp, path: &str, headers: &[(&str, &str)]) -> Answer {
     let mut request = Request::get(path);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    front.send(request.body(Body::empty()).unwrap()).await
+    app.send(request.body(Body::empty()).unwrap()).await
 }
 
 #[test]

@@ -45,7 +45,7 @@ pub struct Engine {
 }
 
 /// An engine with one bot; the database survives a restart of the engine.
-pub struct Rig {
+pub struct TestEngine {
     pub folder: tempfile::TempDir,
     pub clock: Clock,
     pub engine: Engine,
@@ -53,7 +53,7 @@ pub struct Rig {
     pub key: SecretKey,
 }
 
-impl Rig {
+impl TestEngine {
     /// Starts an engine with an online bot.
     pub async fn online() -> Self {
         Self::over(FakeConnector::online(number(OWN))).await

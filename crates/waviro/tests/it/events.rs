@@ -1,6 +1,6 @@
 //! Events with a fake link: their content, subscribers, order and number.
 
-pub mod rig;
+pub mod fixtures;
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use waviro::store::{CommitFeeds, SubscriptionChange};
 use waviro_link::fake::FakeConnector;
 use waviro_link::{InboundKind, OfflineCause, ReceiptLevel, Sender, Status, UnlinkedCause};
 
-use crate::engine::{OWN, Rig, number, until};
-use crate::front::group;
-use crate::webhooks::rig::{Hooks, in_group, inbound};
-use rig::{
+use crate::engine::{OWN, TestEngine, number, until};
+use crate::test_app::group;
+use crate::webhooks::fixtures::{Hooks, in_group, inbound};
+use fixtures::{
     call, each_group_change, each_kind, every_delivery, subscribe, subscribe_to, subscription, told,
 };
 
@@ -21,14 +21,14 @@ const GROUP: &str = "120363000000000001";
 
 #[tokio::test]
 async fn each_kind_of_message_is_told_in_its_own_shape() {
-    let rig = Rig::online().await;
+    let gateway = TestEngine::online().await;
     let hooks = Hooks::start().await;
-    subscribe(&rig, &hooks.url("hook")).await;
+    subscribe(&gateway, &hooks.url("hook")).await;
     let messages = each_kind();
     let count = messages.len();
-    rig.link().inbound(messages).await.unwrap();
+    gateway.link().inbound(messages).await.unwrap();
     hooks.wait_for(count).await;
-    let events = told(&rig, "message.").await;
+    let events = told(&gateway, "message.").await;
     insta::assert_json_snapshot!("messages", events);
     // The posted events are the stored events, with the same ids.
     let mut posted = hooks.calls();
@@ -42,23 +42,23 @@ async fn each_kind_of_message_is_told_in_its_own_shape() {
     assert_eq!(ids, carried);
     assert!(ids.iter().all(|id| id.starts_with("evt_")));
     for event in &mut posted {
-        rig::without_signature(event);
+        fixtures::without_signature(event);
         assert!(events.contains(event), "{event}");
     }
 }
 
 #[tokio::test]
 async fn calls_and_changes_of_groups_and_states_are_told_in_their_own_shapes() {
-    let rig = Rig::online().await;
+    let gateway = TestEngine::online().await;
     let hooks = Hooks::start().await;
-    subscribe_to(&rig, &hooks.url("hook"), &["*"]).await;
+    subscribe_to(&gateway, &hooks.url("hook"), &["*"]).await;
     for change in each_group_change() {
-        rig.link().change_group(change).await;
+        gateway.link().change_group(change).await;
     }
-    rig.link().call(call("C1", None)).await;
-    rig.link().call(call("C2", Some(GROUP))).await;
+    gateway.link().call(call("C1", None)).await;
+    gateway.link().call(call("C2", Some(GROUP))).await;
     let cause = "stream ended".to_owned();
-    rig.link().set_status(Status::Reconnecting {
+    gateway.link().set_status(Status::Reconnecting {
         cause: OfflineCause::Ended(cause),
     });
     let code = Some(waviro_link::QrCode {
@@ -66,48 +66,48 @@ async fn calls_and_changes_of_groups_and_states_are_told_in_their_own_shapes() {
         expires: std::time::UNIX_EPOCH,
     });
     let gone = UnlinkedCause::LoggedOut("401".to_owned());
-    rig.link().set_status(Status::Unlinked(gone));
+    gateway.link().set_status(Status::Unlinked(gone));
     // A new QR code does not change the state.
-    rig.link().set_status(Status::Linking { qr: None });
-    rig.link().set_status(Status::Linking { qr: code });
-    rig.link().set_status(Status::Online);
+    gateway.link().set_status(Status::Linking { qr: None });
+    gateway.link().set_status(Status::Linking { qr: code });
+    gateway.link().set_status(Status::Online);
     // The first online event may or may not be present, so all leading online events are skipped.
     let since = async || {
-        let states = told(&rig, "bot.state").await.into_iter();
+        let states = told(&gateway, "bot.state").await.into_iter();
         let states = states.skip_while(|event| event["data"]["state"] == "online");
         states.collect::<Vec<_>>()
     };
     let states = until(since, |states| states.len() >= 4).await;
     insta::assert_json_snapshot!("states", states);
-    insta::assert_json_snapshot!("groups", told(&rig, "group.changed").await);
-    insta::assert_json_snapshot!("calls", told(&rig, "call.received").await);
+    insta::assert_json_snapshot!("groups", told(&gateway, "group.changed").await);
+    insta::assert_json_snapshot!("calls", told(&gateway, "call.received").await);
 }
 
 #[tokio::test]
 async fn every_ack_of_a_message_is_told_once_and_in_order() {
-    let rig = Rig::online().await;
+    let gateway = TestEngine::online().await;
     let hooks = Hooks::start().await;
-    subscribe(&rig, &hooks.url("hook")).await;
-    rig.link().keep_silent();
-    let id = rig.accept(BUDI, "satu").await.unwrap().id;
-    let refused = rig.accept(BUDI, "dua").await.unwrap().id;
-    until(|| async { rig.wire().len() }, |sent| *sent == 2).await;
-    rig.link().ack(&id).await;
-    rig.link().nack(&refused, "463").await;
+    subscribe(&gateway, &hooks.url("hook")).await;
+    gateway.link().keep_silent();
+    let id = gateway.accept(BUDI, "satu").await.unwrap().id;
+    let refused = gateway.accept(BUDI, "dua").await.unwrap().id;
+    until(|| async { gateway.wire().len() }, |sent| *sent == 2).await;
+    gateway.link().ack(&id).await;
+    gateway.link().nack(&refused, "463").await;
     for level in [
         ReceiptLevel::Delivered,
         ReceiptLevel::Read,
         ReceiptLevel::Read,
         ReceiptLevel::Delivered,
     ] {
-        rig.link().receipt(&id, level).await.unwrap();
+        gateway.link().receipt(&id, level).await.unwrap();
     }
     hooks.wait_for(4).await;
     let of = |wanted: &str, events: &[Value]| -> Vec<Value> {
         let events = events.iter().map(|event| event["data"].clone());
         events.filter(|data| data["id"] == wanted).collect()
     };
-    let events = told(&rig, "message.ack").await;
+    let events = told(&gateway, "message.ack").await;
     let to = format!("{BUDI}@c.us");
     let ack = |ack: i8| serde_json::json!({"id": id.as_str(), "ack": ack, "to": to});
     assert_eq!(of(id.as_str(), &events), [ack(1), ack(2), ack(3)]);
@@ -120,39 +120,43 @@ async fn every_ack_of_a_message_is_told_once_and_in_order() {
 
 #[tokio::test]
 async fn each_member_of_a_group_is_told_of_once_for_each_step() {
-    let rig = Rig::online().await;
+    let gateway = TestEngine::online().await;
     let hooks = Hooks::start().await;
-    subscribe(&rig, &hooks.url("hook")).await;
-    rig.link().set_groups(vec![group(GROUP, "Pelanggan")]);
-    let id = rig
+    subscribe(&gateway, &hooks.url("hook")).await;
+    gateway.link().set_groups(vec![group(GROUP, "Pelanggan")]);
+    let id = gateway
         .accept(&format!("{GROUP}@g.us"), "semua")
         .await
         .unwrap()
         .id;
-    until(|| rig.ack_of(&id), |ack| *ack == 1).await;
+    until(|| gateway.ack_of(&id), |ack| *ack == 1).await;
     let (budi, hidden) = (
         Sender::Number(number(BUDI)),
         Sender::Hidden("99887766".to_owned()),
     );
     for level in [ReceiptLevel::Delivered, ReceiptLevel::Read] {
         for member in [&budi, &hidden, &budi] {
-            let said = rig.link().member_receipt(&id, level, member.clone()).await;
+            let said = gateway
+                .link()
+                .member_receipt(&id, level, member.clone())
+                .await;
             said.unwrap();
         }
     }
     // Subscribers get an event for each member, so the gateway must process each receipt.
     assert!(
-        !rig.link()
+        !gateway
+            .link()
             .is_known(&id, ReceiptLevel::Delivered, Some(budi.clone()))
     );
     // A repeated receipt changes nothing.
-    let late = rig
+    let late = gateway
         .link()
         .member_receipt(&id, ReceiptLevel::Delivered, budi)
         .await;
     late.unwrap();
-    assert_eq!(rig.ack_of(&id).await, 1);
-    let events = told(&rig, "message.ack").await;
+    assert_eq!(gateway.ack_of(&id).await, 1);
+    let events = told(&gateway, "message.ack").await;
     let said: Vec<_> = events
         .iter()
         .map(|event| {
@@ -180,67 +184,67 @@ async fn each_member_of_a_group_is_told_of_once_for_each_step() {
 
 #[tokio::test]
 async fn what_nobody_wants_is_not_written() {
-    let rig = Rig::online().await;
+    let gateway = TestEngine::online().await;
     let hooks = Hooks::start().await;
     let everything = async |n: usize| {
         let mut text = inbound(&format!("A{n}"), BUDI, "halo");
-        rig.link().inbound(vec![text.clone()]).await.unwrap();
+        gateway.link().inbound(vec![text.clone()]).await.unwrap();
         text.id = format!("B{n}").parse().unwrap();
         text.kind = InboundKind::Deleted {
             of: format!("A{n}").parse().unwrap(),
             by_admin: false,
         };
-        rig.link().inbound(vec![text]).await.unwrap();
-        rig.link().call(call(&format!("C{n}"), None)).await;
-        let id = rig.accept(BUDI, &n.to_string()).await.unwrap().id;
-        until(|| rig.ack_of(&id), |ack| *ack == 1).await;
+        gateway.link().inbound(vec![text]).await.unwrap();
+        gateway.link().call(call(&format!("C{n}"), None)).await;
+        let id = gateway.accept(BUDI, &n.to_string()).await.unwrap().id;
+        until(|| gateway.ack_of(&id), |ack| *ack == 1).await;
     };
     everything(1).await;
-    assert_eq!(told(&rig, "").await, Vec::<Value>::new());
+    assert_eq!(told(&gateway, "").await, Vec::<Value>::new());
     let kinds = ["message.deleted", "call.received"];
-    let id = subscribe_to(&rig, &hooks.url("hook"), &kinds).await;
+    let id = subscribe_to(&gateway, &hooks.url("hook"), &kinds).await;
     everything(2).await;
     let words = |events: &[Value]| -> Vec<String> {
         let words = events.iter().map(|event| event["type"].as_str().unwrap());
         words.map(ToOwned::to_owned).collect()
     };
-    assert_eq!(words(&told(&rig, "").await), kinds);
+    assert_eq!(words(&told(&gateway, "").await), kinds);
     let change = SubscriptionChange {
         enabled: Some(false),
         ..SubscriptionChange::default()
     };
-    let store = &rig.engine.store;
+    let store = &gateway.engine.store;
     store
-        .change_subscription(rig.bot.id(), id, change, rig.clock.now())
+        .change_subscription(gateway.bot.id(), id, change, gateway.clock.now())
         .await
         .unwrap();
     everything(3).await;
-    assert_eq!(told(&rig, "").await.len(), 2);
+    assert_eq!(told(&gateway, "").await.len(), 2);
 }
 
 #[tokio::test]
 async fn a_message_delivered_again_is_told_once() {
-    let rig = Rig::online().await;
+    let gateway = TestEngine::online().await;
     let hooks = Hooks::start().await;
-    subscribe(&rig, &hooks.url("hook")).await;
+    subscribe(&gateway, &hooks.url("hook")).await;
     for _ in 0..3 {
         let twice = vec![inbound("A1", BUDI, "halo"), inbound("A1", BUDI, "halo")];
-        rig.link().inbound(twice).await.unwrap();
+        gateway.link().inbound(twice).await.unwrap();
     }
     // A message of another chat may have the same id.
     let other = in_group(GROUP, "A1", BUDI, "halo");
-    rig.link().inbound(vec![other]).await.unwrap();
+    gateway.link().inbound(vec![other]).await.unwrap();
     hooks.wait_for(2).await;
-    let events = told(&rig, "message.received").await;
+    let events = told(&gateway, "message.received").await;
     assert_eq!(events.len(), 2);
     assert_ne!(events[0]["id"], events[1]["id"]);
 }
 
 #[tokio::test]
 async fn what_is_told_of_one_message_arrives_in_order_though_the_endpoint_fails() {
-    let rig = Rig::online().await;
+    let gateway = TestEngine::online().await;
     let hooks = Hooks::start().await;
-    subscribe(&rig, &hooks.url("hook")).await;
+    subscribe(&gateway, &hooks.url("hook")).await;
     for status in [500, 503, 500] {
         hooks.answer(status, "");
     }
@@ -255,10 +259,10 @@ async fn what_is_told_of_one_message_arrives_in_order_though_the_endpoint_fails(
         emoji: "👍".to_owned(),
     };
     let batch = vec![inbound("A1", BUDI, "halo"), edited, reaction];
-    rig.link().inbound(batch).await.unwrap();
+    gateway.link().inbound(batch).await.unwrap();
     until(
         || async {
-            rig.pass(Duration::from_secs(5));
+            gateway.pass(Duration::from_secs(5));
             hooks.calls().len()
         },
         |calls| *calls == 6,
@@ -287,32 +291,34 @@ async fn what_is_told_of_one_message_arrives_in_order_though_the_endpoint_fails(
 
 #[tokio::test]
 async fn a_restart_keeps_what_is_owed() {
-    let mut rig = Rig::online().await;
+    let mut gateway = TestEngine::online().await;
     let hooks = Hooks::start().await;
     let unheard = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let dead = format!("http://{}/hook", unheard.local_addr().unwrap());
     drop(unheard);
-    let id = subscribe(&rig, &dead.parse().unwrap()).await;
-    rig.link()
+    let id = subscribe(&gateway, &dead.parse().unwrap()).await;
+    gateway
+        .link()
         .inbound(vec![inbound("A1", BUDI, "halo")])
         .await
         .unwrap();
-    assert_eq!(told(&rig, "message.received").await.len(), 1);
-    rig.crash_and_restart(FakeConnector::online(number(OWN)))
+    assert_eq!(told(&gateway, "message.received").await.len(), 1);
+    gateway
+        .crash_and_restart(FakeConnector::online(number(OWN)))
         .await;
     // Waiting deliveries go to the new URL.
     let change = SubscriptionChange {
         url: Some(hooks.url("hook")),
         ..SubscriptionChange::default()
     };
-    let store = &rig.engine.store;
+    let store = &gateway.engine.store;
     store
-        .change_subscription(rig.bot.id(), id, change, rig.clock.now())
+        .change_subscription(gateway.bot.id(), id, change, gateway.clock.now())
         .await
         .unwrap();
     until(
         || async {
-            rig.pass(Duration::from_secs(5));
+            gateway.pass(Duration::from_secs(5));
             hooks.calls()
         },
         |calls| {
@@ -326,22 +332,23 @@ async fn a_restart_keeps_what_is_owed() {
 #[tokio::test]
 async fn an_endpoint_that_is_gone_switches_its_subscription_off_visibly_and_nothing_more_is_written()
  {
-    let rig = Rig::online().await;
+    let gateway = TestEngine::online().await;
     let hooks = Hooks::start().await;
-    let id = subscribe_to(&rig, &hooks.url("hook"), &["message.received"]).await;
+    let id = subscribe_to(&gateway, &hooks.url("hook"), &["message.received"]).await;
     hooks.answer(410, "");
     let batch = (0..3).map(|n| inbound(&format!("A{n}"), BUDI, "halo"));
-    rig.link()
+    gateway
+        .link()
         .inbound(vec![inbound("A0", BUDI, "halo")])
         .await
         .unwrap();
-    let row = until(|| subscription(&rig, id), |row| !row.enabled).await;
+    let row = until(|| subscription(&gateway, id), |row| !row.enabled).await;
     assert_eq!(row.off_cause.as_deref(), Some("the endpoint answered 410"));
-    rig.link().inbound(batch.collect()).await.unwrap();
-    assert_eq!(told(&rig, "").await.len(), 1);
-    let outcomes = until(|| every_delivery(&rig), |outcomes| outcomes.len() == 1).await;
+    gateway.link().inbound(batch.collect()).await.unwrap();
+    assert_eq!(told(&gateway, "").await.len(), 1);
+    let outcomes = until(|| every_delivery(&gateway), |outcomes| outcomes.len() == 1).await;
     let outcomes = until(
-        || every_delivery(&rig),
+        || every_delivery(&gateway),
         |now| now.len() == outcomes.len() && now.iter().all(|outcome| !outcome.is_empty()),
     )
     .await;
@@ -350,10 +357,11 @@ async fn an_endpoint_that_is_gone_switches_its_subscription_off_visibly_and_noth
         enabled: Some(true),
         ..SubscriptionChange::default()
     };
-    let store = &rig.engine.store;
-    let on = store.change_subscription(rig.bot.id(), id, change, rig.clock.now());
+    let store = &gateway.engine.store;
+    let on = store.change_subscription(gateway.bot.id(), id, change, gateway.clock.now());
     assert_eq!(on.await.unwrap().unwrap().off_cause, None);
-    rig.link()
+    gateway
+        .link()
         .inbound(vec![inbound("A9", BUDI, "halo")])
         .await
         .unwrap();
@@ -362,39 +370,40 @@ async fn an_endpoint_that_is_gone_switches_its_subscription_off_visibly_and_noth
 
 #[tokio::test]
 async fn a_deleted_subscription_gets_nothing_that_still_waits() {
-    let rig = Rig::online().await;
+    let gateway = TestEngine::online().await;
     let hooks = Hooks::start().await;
-    let id = subscribe_to(&rig, &hooks.url("hook"), &["message.received"]).await;
+    let id = subscribe_to(&gateway, &hooks.url("hook"), &["message.received"]).await;
     hooks.answer(500, "");
-    rig.link()
+    gateway
+        .link()
         .inbound(vec![inbound("A1", BUDI, "halo")])
         .await
         .unwrap();
     until(
-        || crate::webhooks::rig::waiting(&rig),
+        || crate::webhooks::fixtures::waiting(&gateway),
         |waiting| *waiting == 1,
     )
     .await;
-    let store = &rig.engine.store;
-    let deleted = store.delete_subscription(rig.bot.id(), id, rig.clock.now());
+    let store = &gateway.engine.store;
+    let deleted = store.delete_subscription(gateway.bot.id(), id, gateway.clock.now());
     assert!(deleted.await.unwrap());
-    rig.pass(Duration::from_mins(10));
-    assert_eq!(every_delivery(&rig).await, ["cancelled"]);
+    gateway.pass(Duration::from_mins(10));
+    assert_eq!(every_delivery(&gateway).await, ["cancelled"]);
     assert_eq!(hooks.calls().len(), 1);
 }
 
 #[tokio::test]
 async fn two_subscriptions_are_each_told_and_one_that_fails_holds_no_other_back() {
-    let rig = Rig::online().await;
+    let gateway = TestEngine::online().await;
     let (bad, good) = (Hooks::start().await, Hooks::start().await);
-    subscribe_to(&rig, &bad.url("hook"), &["message.received"]).await;
-    subscribe(&rig, &good.url("hook")).await;
+    subscribe_to(&gateway, &bad.url("hook"), &["message.received"]).await;
+    subscribe(&gateway, &good.url("hook")).await;
     for _ in 0..20 {
         bad.answer(500, "");
     }
     for n in 0..5 {
         let text = inbound(&format!("A{n}"), BUDI, "halo");
-        rig.link().inbound(vec![text]).await.unwrap();
+        gateway.link().inbound(vec![text]).await.unwrap();
     }
     good.wait_for(5).await;
     let mut ids = good.header("webhook-id");
@@ -408,15 +417,15 @@ async fn two_subscriptions_are_each_told_and_one_that_fails_holds_no_other_back(
 /// succeeds.
 #[tokio::test]
 async fn an_event_of_a_bot_that_is_not_there_is_nobodys() {
-    let rig = Rig::online().await;
-    let store = &rig.engine.store;
-    let audience = store.audience(99, rig.clock.now()).await.unwrap();
+    let gateway = TestEngine::online().await;
+    let store = &gateway.engine.store;
+    let audience = store.audience(99, gateway.clock.now()).await.unwrap();
     for kind in waviro::store::EventKind::ALL {
         assert!(!audience.wants(kind));
     }
     let (lane, _told) = tokio::sync::mpsc::unbounded_channel();
     let (deliveries, _due) = tokio::sync::mpsc::unbounded_channel();
     let feeds = CommitFeeds { lane, deliveries };
-    let nobodys = store.apply_acks(99, Vec::new(), rig.clock.now(), &feeds);
+    let nobodys = store.apply_acks(99, Vec::new(), gateway.clock.now(), &feeds);
     nobodys.await.unwrap();
 }

@@ -14,7 +14,7 @@ use waviro::store::{
 use waviro_link::{Chat, Content, MessageId, Outgoing};
 
 use crate::engine::{START, number};
-use crate::events::rig::picture;
+use crate::events::fixtures::picture;
 
 const DAY: i64 = 86_400_000;
 

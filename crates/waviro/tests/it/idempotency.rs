@@ -11,28 +11,27 @@ use waviro::idempotency::{Begun, Idempotency, IdempotencyError, Key};
 use waviro::outbox::{Accepted, Taken};
 use waviro_link::fake::FakeConnector;
 
-use crate::engine::{OWN, Rig, message, number, until};
-use crate::front::{Answer, Front};
+use crate::engine::{OWN, TestEngine, message, number, until};
+use crate::test_app::{Answer, TestApp};
 
 const ANI: &str = "6282386000001";
 
-async fn send(front: &Front, path: &str, key: &str, body: &Value) -> Answer {
+async fn send(app: &TestApp, path: &str, key: &str, body: &Value) -> Answer {
     let request = Request::post(path)
-        .header("SecretKey", &front.key)
+        .header("SecretKey", &app.key)
         .header("Idempotency-Key", key);
-    front
-        .send(request.body(Body::from(body.to_string())).unwrap())
+    app.send(request.body(Body::from(body.to_string())).unwrap())
         .await
 }
 
 #[tokio::test]
 async fn the_same_request_under_the_same_key_is_one_message_and_one_answer() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     let body = json!({"nohp": ANI, "pesan": "halo"});
-    let first = send(&front, "/api/sendwa", "order-7", &body).await;
+    let first = send(&app, "/api/sendwa", "order-7", &body).await;
     // The repeated request needs neither the duplicate rule nor the connection.
-    front.link().set_status(waviro_link::Status::Replaced);
-    let again = send(&front, "/api/sendwa/", "order-7", &body).await;
+    app.link().set_status(waviro_link::Status::Replaced);
+    let again = send(&app, "/api/sendwa/", "order-7", &body).await;
     assert_eq!(
         (first.message(), again.message()),
         (again.message(), first.message())
@@ -40,21 +39,21 @@ async fn the_same_request_under_the_same_key_is_one_message_and_one_answer() {
     assert!(first.headers.get("idempotent-replay").is_none());
     assert_eq!(again.headers["idempotent-replay"], "true");
     assert_eq!(again.headers["content-type"], first.headers["content-type"]);
-    front.link().set_status(waviro_link::Status::Online);
+    app.link().set_status(waviro_link::Status::Online);
     // A new key is subject to the duplicate rule, and each path has its own keys.
-    let other = send(&front, "/api/sendwa", "order-8", &body).await;
+    let other = send(&app, "/api/sendwa", "order-8", &body).await;
     assert_eq!(other.refusal(), (400, "duplicate_message"));
-    let group = json!({"groupid": crate::front::GROUP, "pesan": "halo"});
-    send(&front, "/api/sendwatogroup", "order-7", &group)
+    let group = json!({"groupid": crate::test_app::GROUP, "pesan": "halo"});
+    send(&app, "/api/sendwatogroup", "order-7", &group)
         .await
         .message();
 }
 
 #[tokio::test]
 async fn parallel_twins_are_one_message() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     let body = json!({"nohp": ANI, "pesan": "halo"});
-    let twins = (0..16).map(|_| send(&front, "/api/sendwa", "k", &body));
+    let twins = (0..16).map(|_| send(&app, "/api/sendwa", "k", &body));
     let answers = futures::future::join_all(twins).await;
     for answer in &answers {
         assert_eq!(answer.message(), answers[0].message());
@@ -63,21 +62,21 @@ async fn parallel_twins_are_one_message() {
         .iter()
         .filter(|answer| answer.headers.get("idempotent-replay").is_none());
     assert_eq!(fresh.count(), 1);
-    front.first_sent().await;
-    assert_eq!(front.link().sent().len(), 1);
+    app.first_sent().await;
+    assert_eq!(app.link().sent().len(), 1);
 }
 
 #[tokio::test]
 async fn a_key_that_was_used_for_another_body_and_one_that_is_none_are_refused() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     let body = |text: &str| json!({"nohp": ANI, "pesan": text});
-    send(&front, "/api/sendwa", "k", &body("satu"))
+    send(&app, "/api/sendwa", "k", &body("satu"))
         .await
         .message();
-    let other = send(&front, "/api/sendwa", "k", &body("dua")).await;
+    let other = send(&app, "/api/sendwa", "k", &body("dua")).await;
     assert_eq!(other.refusal(), (400, "idempotency_conflict"));
     for bad in ["", "a b", &"k".repeat(256)] {
-        let refused = send(&front, "/api/sendwa", bad, &body("tiga")).await;
+        let refused = send(&app, "/api/sendwa", bad, &body("tiga")).await;
         assert_eq!(
             refused.refusal(),
             (400, "invalid_idempotency_key"),
@@ -88,46 +87,46 @@ async fn a_key_that_was_used_for_another_body_and_one_that_is_none_are_refused()
 
 #[tokio::test]
 async fn a_refused_request_does_not_use_its_key_up() {
-    let front = Front::online().await;
-    let refused = send(&front, "/api/sendwa", "k", &json!({"nohp": ANI})).await;
+    let app = TestApp::online().await;
+    let refused = send(&app, "/api/sendwa", "k", &json!({"nohp": ANI})).await;
     assert_eq!(refused.refusal(), (400, "missing_field"));
     let body = json!({"nohp": ANI, "pesan": "halo"});
-    send(&front, "/api/sendwa", "k", &body).await.message();
+    send(&app, "/api/sendwa", "k", &body).await.message();
 }
 
 #[tokio::test]
 async fn an_answer_is_kept_for_a_day() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     let body = json!({"nohp": ANI, "pesan": "halo"});
-    let first = send(&front, "/api/sendwa", "k", &body).await;
-    front.clock.advance(Duration::from_hours(24));
-    let again = send(&front, "/api/sendwa", "k", &body).await;
+    let first = send(&app, "/api/sendwa", "k", &body).await;
+    app.clock.advance(Duration::from_hours(24));
+    let again = send(&app, "/api/sendwa", "k", &body).await;
     assert_eq!(first.message(), again.message());
-    front.clock.advance(Duration::from_secs(1));
-    let late = send(&front, "/api/sendwa", "k", &body).await;
+    app.clock.advance(Duration::from_secs(1));
+    let late = send(&app, "/api/sendwa", "k", &body).await;
     assert_eq!(late.refusal(), (400, "duplicate_message"));
     let other = json!({"nohp": ANI, "pesan": "lain"});
-    let new = send(&front, "/api/sendwa", "k", &other).await;
+    let new = send(&app, "/api/sendwa", "k", &other).await;
     assert_ne!(new.message()["id"], first.message()["id"]);
 }
 
 #[tokio::test]
 async fn another_bots_key_is_another_key() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     let body = json!({"nohp": ANI, "pesan": "halo"});
-    let first = send(&front, "/api/sendwa", "k", &body).await;
-    let (_, key) = front.app.bots().add("lain").await.unwrap();
+    let first = send(&app, "/api/sendwa", "k", &body).await;
+    let (_, key) = app.inner.bots().add("lain").await.unwrap();
     let request = Request::post("/api/sendwa")
         .header("SecretKey", key.reveal())
         .header("Idempotency-Key", "k");
-    let other = front
+    let other = app
         .send(request.body(Body::from(body.to_string())).unwrap())
         .await;
     assert_ne!(first.message()["id"], other.message()["id"]);
 }
 
 /// Does the work of the endpoint without HTTP and returns the message id.
-async fn accept(rig: &Rig, idempotency: &Idempotency, key: &Key) -> String {
+async fn accept(gateway: &TestEngine, idempotency: &Idempotency, key: &Key) -> String {
     let begun = idempotency
         .begin("bot 1", "sendwa", key, b"halo")
         .await
@@ -138,9 +137,9 @@ async fn accept(rig: &Rig, idempotency: &Idempotency, key: &Key) -> String {
     };
     let keep = |accepted: &Accepted| first.keeping(200, accepted.id.as_str().to_owned());
     let message = message(ANI, "halo", None);
-    let outbox = &rig.engine.outbox;
+    let outbox = &gateway.engine.outbox;
     match outbox
-        .accept_with_key(&rig.bot, message, &keep)
+        .accept_with_key(&gateway.bot, message, &keep)
         .await
         .unwrap()
     {
@@ -160,11 +159,12 @@ fn key() -> Key {
 async fn wherever_a_request_is_cut_off_the_next_under_its_key_makes_it_one_message() {
     for crash in [false, true] {
         for polls in 0..12 {
-            let mut rig = Rig::online().await;
-            let idempotency = Idempotency::new(rig.engine.store.clone(), rig.clock.clone(), 128);
+            let mut gateway = TestEngine::online().await;
+            let idempotency =
+                Idempotency::new(gateway.engine.store.clone(), gateway.clock.clone(), 128);
             {
                 let key = key();
-                let mut cut = pin!(accept(&rig, &idempotency, &key));
+                let mut cut = pin!(accept(&gateway, &idempotency, &key));
                 for _ in 0..polls {
                     if cut.as_mut().now_or_never().is_some() {
                         break;
@@ -173,26 +173,27 @@ async fn wherever_a_request_is_cut_off_the_next_under_its_key_makes_it_one_messa
                 }
             }
             if crash {
-                rig.crash_and_restart(FakeConnector::online(number(OWN)))
+                gateway
+                    .crash_and_restart(FakeConnector::online(number(OWN)))
                     .await;
             }
             let idempotency = if crash {
-                Idempotency::new(rig.engine.store.clone(), rig.clock.clone(), 128)
+                Idempotency::new(gateway.engine.store.clone(), gateway.clock.clone(), 128)
             } else {
                 idempotency
             };
-            let id = accept(&rig, &idempotency, &key()).await;
-            assert_eq!(accept(&rig, &idempotency, &key()).await, id);
+            let id = accept(&gateway, &idempotency, &key()).await;
+            assert_eq!(accept(&gateway, &idempotency, &key()).await, id);
             until(
-                || async { rig.engine.store.pending_count() },
+                || async { gateway.engine.store.pending_count() },
                 |count| *count == 0,
             )
             .await;
             let id = id.parse().unwrap();
-            assert_eq!(rig.ack_of(&id).await, 1);
+            assert_eq!(gateway.ack_of(&id).await, 1);
             // The link is new after a restart and does not contain the messages of the first
             // process.
-            let sent = rig.link().sent();
+            let sent = gateway.link().sent();
             assert!(
                 sent.len() <= 1 && sent.iter().all(|sent| sent.id == id),
                 "{polls}: {sent:?}"
@@ -203,21 +204,27 @@ async fn wherever_a_request_is_cut_off_the_next_under_its_key_makes_it_one_messa
 
 #[tokio::test]
 async fn what_is_older_than_a_day_is_swept() {
-    let rig = Rig::online().await;
-    let idempotency = Idempotency::new(rig.engine.store.clone(), rig.clock.clone(), 128);
-    let id = accept(&rig, &idempotency, &key()).await;
+    let gateway = TestEngine::online().await;
+    let idempotency = Idempotency::new(gateway.engine.store.clone(), gateway.clock.clone(), 128);
+    let id = accept(&gateway, &idempotency, &key()).await;
     let other = idempotency.begin("bot 1", "sendwa", &key(), b"lain").await;
     assert!(matches!(other, Err(IdempotencyError::OtherBody)));
-    let store = &rig.engine.store;
+    let store = &gateway.engine.store;
     let day = waviro::clock::millis(waviro::idempotency::KEPT_FOR);
     assert_eq!(
-        store.forget_kept(rig.clock.now() - day, 10).await.unwrap(),
+        store
+            .forget_kept(gateway.clock.now() - day, 10)
+            .await
+            .unwrap(),
         (0, false)
     );
-    assert_eq!(accept(&rig, &idempotency, &key()).await, id);
-    rig.pass(Duration::from_hours(25));
+    assert_eq!(accept(&gateway, &idempotency, &key()).await, id);
+    gateway.pass(Duration::from_hours(25));
     assert_eq!(
-        store.forget_kept(rig.clock.now() - day, 10).await.unwrap(),
+        store
+            .forget_kept(gateway.clock.now() - day, 10)
+            .await
+            .unwrap(),
         (1, false)
     );
 }

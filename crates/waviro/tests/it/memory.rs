@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::engine::until;
-use crate::front::Front;
+use crate::test_app::TestApp;
 
 /// Smaller than the allocations that the C library maps separately and returns at once.
 const PIECE: usize = 16 * 1024;
@@ -21,7 +21,7 @@ fn resident() -> usize {
 /// One of 512 pieces stays allocated, so the C library itself returns nothing.
 #[tokio::test]
 async fn room_that_a_burst_left_goes_back_every_half_minute() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     let burst: Vec<Vec<u8>> = (0..PIECES).map(|_| vec![1; PIECE]).collect();
     let held = resident();
     let lives_on: Vec<Vec<u8>> = burst
@@ -30,7 +30,7 @@ async fn room_that_a_burst_left_goes_back_every_half_minute() {
         .filter_map(|(n, piece)| (n % 512 == 511).then_some(piece))
         .collect();
     let later = || async {
-        front.clock.advance(Duration::from_secs(30));
+        app.clock.advance(Duration::from_secs(30));
         resident()
     };
     until(later, |left| held > left + PIECE * PIECES / 2).await;

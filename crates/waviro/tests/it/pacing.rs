@@ -9,9 +9,9 @@ use waviro::clock::{Clock, Millis};
 use waviro_link::fake::FakeConnector;
 use waviro_link::{Chat, LinkError, MessageId, OfflineCause, ReceiptLevel, Sender, Status};
 
-use crate::engine::{OWN, Receiver, Rig, endpoint, number, until};
-use crate::front::{GROUP, group};
-use crate::webhooks::rig::{Hooks, inbound, rule};
+use crate::engine::{OWN, Receiver, TestEngine, endpoint, number, until};
+use crate::test_app::{GROUP, group};
+use crate::webhooks::fixtures::{Hooks, inbound, rule};
 
 const BUDI: &str = "6281300000001";
 const SITI: &str = "6281300000002";
@@ -22,7 +22,7 @@ fn reconnecting() -> Status {
     }
 }
 
-impl Rig {
+impl TestEngine {
     /// Changes the bot's settings with a merge patch.
     pub async fn set(&self, patch: Value) {
         let settings: Settings = self.bot.settings().patched(&patch).unwrap();
@@ -75,53 +75,56 @@ fn paced(seen: &[(Millis, String)], most: usize) {
 
 #[tokio::test]
 async fn without_a_pace_nothing_waits() {
-    let rig = Rig::online().await;
+    let gateway = TestEngine::online().await;
     for n in 0..50 {
-        rig.accept(BUDI, &n.to_string()).await.unwrap();
+        gateway.accept(BUDI, &n.to_string()).await.unwrap();
     }
-    until(|| async { rig.wire() }, |wire| wire.len() == 50).await;
-    assert!(rig.link().typed().is_empty());
+    until(|| async { gateway.wire() }, |wire| wire.len() == 50).await;
+    assert!(gateway.link().typed().is_empty());
 }
 
 #[tokio::test]
 async fn no_minute_holds_more_than_the_pace_each_chat_keeps_its_order_and_nobody_is_refused() {
-    let rig = Rig::online().await;
-    rig.set(json!({"pacing": {"per_minute": 6, "jitter": 1}}))
+    let gateway = TestEngine::online().await;
+    gateway
+        .set(json!({"pacing": {"per_minute": 6, "jitter": 1}}))
         .await;
     for n in 0..20 {
         let to = if n % 3 == 0 { SITI } else { BUDI };
-        rig.accept(to, &n.to_string()).await.unwrap();
+        gateway.accept(to, &n.to_string()).await.unwrap();
     }
-    let seen = rig.run_until_sent(20, true).await;
+    let seen = gateway.run_until_sent(20, true).await;
     paced(&seen, 6);
     let of = |to: &str| -> Vec<usize> {
-        let sent = rig.link().sent().into_iter();
+        let sent = gateway.link().sent().into_iter();
         let sent = sent.filter(|sent| sent.to == Chat::Person(number(to)));
         sent.map(|sent| crate::engine::text_of(&sent.content).parse().unwrap())
             .collect()
     };
     assert!(of(BUDI).is_sorted() && of(SITI).is_sorted());
     assert_eq!(of(BUDI).len() + of(SITI).len(), 20);
-    rig.ack_all().await;
+    gateway.ack_all().await;
 }
 
 #[tokio::test]
 async fn a_restart_is_no_way_around_the_pace_and_loses_nothing() {
-    let mut rig = Rig::online().await;
-    rig.set(json!({"pacing": {"per_minute": 3, "jitter": 0}}))
+    let mut gateway = TestEngine::online().await;
+    gateway
+        .set(json!({"pacing": {"per_minute": 3, "jitter": 0}}))
         .await;
     for n in 0..6 {
-        rig.accept(BUDI, &n.to_string()).await.unwrap();
+        gateway.accept(BUDI, &n.to_string()).await.unwrap();
     }
-    let mut seen = rig.run_until_sent(3, true).await;
+    let mut seen = gateway.run_until_sent(3, true).await;
     until(
-        || async { rig.engine.store.pending_count() },
+        || async { gateway.engine.store.pending_count() },
         |count| *count == 3,
     )
     .await;
-    rig.crash_and_restart(FakeConnector::online(number(OWN)))
+    gateway
+        .crash_and_restart(FakeConnector::online(number(OWN)))
         .await;
-    seen.extend(rig.run_until_sent(3, true).await);
+    seen.extend(gateway.run_until_sent(3, true).await);
     paced(&seen, 3);
     let texts: Vec<_> = seen.iter().map(|(_, text)| text.as_str()).collect();
     assert_eq!(texts, ["0", "1", "2", "3", "4", "5"]);
@@ -130,143 +133,163 @@ async fn a_restart_is_no_way_around_the_pace_and_loses_nothing() {
 #[tokio::test]
 async fn what_waits_for_its_turn_is_told_as_pending_after_ten_seconds_and_does_not_expire() {
     let (receiver, address) = Receiver::start().await;
-    let rig = Rig::online().await;
-    rig.set(json!({"pacing": {"per_minute": 1, "jitter": 0}}))
+    let gateway = TestEngine::online().await;
+    gateway
+        .set(json!({"pacing": {"per_minute": 1, "jitter": 0}}))
         .await;
-    rig.accept(BUDI, "first").await.unwrap();
-    until(|| async { rig.wire() }, |wire| wire.len() == 1).await;
+    gateway.accept(BUDI, "first").await.unwrap();
+    until(|| async { gateway.wire() }, |wire| wire.len() == 1).await;
     for n in 0..3 {
-        rig.accept(SITI, &n.to_string()).await.unwrap();
+        gateway.accept(SITI, &n.to_string()).await.unwrap();
     }
-    let last = rig.accept_with(BUDI, "last", &endpoint(address, "a")).await;
-    rig.pass(Duration::from_secs(11));
+    let last = gateway
+        .accept_with(BUDI, "last", &endpoint(address, "a"))
+        .await;
+    gateway.pass(Duration::from_secs(11));
     until(
         || async {
-            rig.pass(Duration::from_secs(1));
+            gateway.pass(Duration::from_secs(1));
             receiver.stages("a")
         },
         |stages| stages.first() == Some(&0),
     )
     .await;
     // The queue moves slowly, and its last message is sent before a day has passed.
-    let day = rig.clock.now() + 86_400_000;
-    rig.set(json!({"pacing": {"per_minute": 1, "jitter": 1}}))
+    let day = gateway.clock.now() + 86_400_000;
+    gateway
+        .set(json!({"pacing": {"per_minute": 1, "jitter": 1}}))
         .await;
-    let wire = rig.wire().len();
+    let wire = gateway.wire().len();
     assert!(wire < 5, "{wire}");
-    let seen = rig.run_until_sent(5, true).await;
+    let seen = gateway.run_until_sent(5, true).await;
     assert!(seen.last().unwrap().0 < day);
-    until(|| rig.ack_of(&last.id), |ack| *ack == 1).await;
+    until(|| gateway.ack_of(&last.id), |ack| *ack == 1).await;
 }
 
 #[tokio::test]
 async fn an_unacked_message_goes_again_at_the_pace_under_its_id() {
-    let rig = Rig::online().await;
-    rig.set(json!({"pacing": {"per_minute": 6, "jitter": 0, "typing": true}}))
+    let gateway = TestEngine::online().await;
+    gateway
+        .set(json!({"pacing": {"per_minute": 6, "jitter": 0, "typing": true}}))
         .await;
-    rig.link().keep_silent();
-    rig.accept(BUDI, "satu").await.unwrap();
-    rig.accept(BUDI, "dua").await.unwrap();
-    rig.run_until_sent(2, false).await;
-    rig.link().set_status(reconnecting());
-    rig.link().set_status(Status::Online);
-    let seen = rig.run_until_sent(4, false).await;
+    gateway.link().keep_silent();
+    gateway.accept(BUDI, "satu").await.unwrap();
+    gateway.accept(BUDI, "dua").await.unwrap();
+    gateway.run_until_sent(2, false).await;
+    gateway.link().set_status(reconnecting());
+    gateway.link().set_status(Status::Online);
+    let seen = gateway.run_until_sent(4, false).await;
     assert!(seen[3].0 - seen[2].0 >= 9_000, "{seen:?}");
-    let ids: Vec<MessageId> = rig.link().sent().into_iter().map(|sent| sent.id).collect();
+    let ids: Vec<MessageId> = gateway
+        .link()
+        .sent()
+        .into_iter()
+        .map(|sent| sent.id)
+        .collect();
     assert_eq!((&ids[0], &ids[1]), (&ids[2], &ids[3]));
     // A resent text is not typed again.
-    assert_eq!(rig.link().typed().len(), 2);
+    assert_eq!(gateway.link().typed().len(), 2);
 }
 
 #[tokio::test]
 async fn a_text_to_a_person_is_typed_first_and_others_are_not() {
-    let rig = Rig::online().await;
-    rig.set(json!({"pacing": {"typing": true}})).await;
+    let gateway = TestEngine::online().await;
+    gateway.set(json!({"pacing": {"typing": true}})).await;
     let text = "a".repeat(50);
-    rig.accept(BUDI, &text).await.unwrap();
+    gateway.accept(BUDI, &text).await.unwrap();
     let person = Chat::Person(number(BUDI));
     until(
-        || async { rig.link().typed() },
+        || async { gateway.link().typed() },
         |typed| *typed == [(person.clone(), true)],
     )
     .await;
-    assert!(rig.wire().is_empty());
+    assert!(gateway.wire().is_empty());
     // 50 characters of 40 ms each, with a jitter of a third.
-    rig.pass(Duration::from_millis(1300));
+    gateway.pass(Duration::from_millis(1300));
     tokio::task::yield_now().await;
-    assert!(rig.wire().is_empty());
-    rig.pass(Duration::from_millis(1400));
-    until(|| async { rig.wire() }, |wire| *wire == [text.clone()]).await;
+    assert!(gateway.wire().is_empty());
+    gateway.pass(Duration::from_millis(1400));
+    until(|| async { gateway.wire() }, |wire| *wire == [text.clone()]).await;
 }
 
 #[tokio::test]
 async fn a_link_that_is_gone_when_the_pause_ends_loses_nothing() {
-    let rig = Rig::online().await;
-    rig.set(json!({"pacing": {"typing": true}})).await;
-    let accepted = rig.accept(BUDI, "halo").await.unwrap();
-    until(|| async { rig.link().typed() }, |typed| typed.len() == 1).await;
-    rig.link().set_status(reconnecting());
-    rig.pass(Duration::from_secs(4));
-    rig.link().fail_next_send(LinkError::Offline);
-    rig.link().set_status(Status::Online);
+    let gateway = TestEngine::online().await;
+    gateway.set(json!({"pacing": {"typing": true}})).await;
+    let accepted = gateway.accept(BUDI, "halo").await.unwrap();
+    until(
+        || async { gateway.link().typed() },
+        |typed| typed.len() == 1,
+    )
+    .await;
+    gateway.link().set_status(reconnecting());
+    gateway.pass(Duration::from_secs(4));
+    gateway.link().fail_next_send(LinkError::Offline);
+    gateway.link().set_status(Status::Online);
     until(
         || async {
-            rig.pass(Duration::from_secs(1));
-            rig.ack_of(&accepted.id).await
+            gateway.pass(Duration::from_secs(1));
+            gateway.ack_of(&accepted.id).await
         },
         |ack| *ack == 1,
     )
     .await;
-    assert_eq!(rig.wire(), ["halo"]);
+    assert_eq!(gateway.wire(), ["halo"]);
 }
 
 #[tokio::test]
 async fn a_kill_in_the_pause_loses_nothing_and_sends_once() {
-    let mut rig = Rig::online().await;
-    rig.set(json!({"pacing": {"typing": true}})).await;
-    let accepted = rig.accept(BUDI, "halo").await.unwrap();
-    until(|| async { rig.link().typed() }, |typed| typed.len() == 1).await;
-    let before = rig.link();
-    rig.crash_and_restart(FakeConnector::online(number(OWN)))
+    let mut gateway = TestEngine::online().await;
+    gateway.set(json!({"pacing": {"typing": true}})).await;
+    let accepted = gateway.accept(BUDI, "halo").await.unwrap();
+    until(
+        || async { gateway.link().typed() },
+        |typed| typed.len() == 1,
+    )
+    .await;
+    let before = gateway.link();
+    gateway
+        .crash_and_restart(FakeConnector::online(number(OWN)))
         .await;
     until(
         || async {
-            rig.pass(Duration::from_secs(1));
-            rig.ack_of(&accepted.id).await
+            gateway.pass(Duration::from_secs(1));
+            gateway.ack_of(&accepted.id).await
         },
         |ack| *ack == 1,
     )
     .await;
     assert!(before.sent().is_empty());
-    assert_eq!(rig.link().sent().len(), 1);
+    assert_eq!(gateway.link().sent().len(), 1);
 }
 
 #[tokio::test]
 async fn a_pace_that_is_set_or_lifted_holds_at_once() {
-    let rig = Rig::online().await;
-    rig.set(json!({"pacing": {"per_minute": 1}})).await;
+    let gateway = TestEngine::online().await;
+    gateway.set(json!({"pacing": {"per_minute": 1}})).await;
     for n in 0..5 {
-        rig.accept(BUDI, &n.to_string()).await.unwrap();
+        gateway.accept(BUDI, &n.to_string()).await.unwrap();
     }
-    until(|| async { rig.wire() }, |wire| wire.len() == 1).await;
-    rig.set(json!({"pacing": {"per_minute": null}})).await;
-    until(|| async { rig.wire() }, |wire| wire.len() == 5).await;
+    until(|| async { gateway.wire() }, |wire| wire.len() == 1).await;
+    gateway.set(json!({"pacing": {"per_minute": null}})).await;
+    until(|| async { gateway.wire() }, |wire| wire.len() == 5).await;
 }
 
 #[tokio::test]
 async fn answers_of_webhooks_wait_for_their_turn_too() {
-    let rig = Rig::online().await;
-    rig.set(json!({"pacing": {"per_minute": 6, "jitter": 0}}))
+    let gateway = TestEngine::online().await;
+    gateway
+        .set(json!({"pacing": {"per_minute": 6, "jitter": 0}}))
         .await;
     let hooks = Hooks::start().await;
-    rule(&rig, "halo", &hooks.url("hook")).await;
+    rule(&gateway, "halo", &hooks.url("hook")).await;
     let texts: Vec<Value> = ["a", "b", "c"]
         .map(|text| json!({"type": "message", "content": text}))
         .into();
     hooks.answer(200, &json!({"success": true, "message": texts}).to_string());
     let asked = vec![inbound("A1", BUDI, "halo")];
-    rig.link().inbound(asked).await.unwrap();
-    let seen = rig.run_until_sent(3, true).await;
+    gateway.link().inbound(asked).await.unwrap();
+    let seen = gateway.run_until_sent(3, true).await;
     for pair in seen.windows(2) {
         assert!(pair[1].0 - pair[0].0 >= 9_000, "{seen:?}");
     }
@@ -275,22 +298,28 @@ async fn answers_of_webhooks_wait_for_their_turn_too() {
 #[tokio::test]
 async fn a_groups_acks_rise_with_the_first_member_where_the_bot_is_set_so() {
     let (receiver, address) = Receiver::start().await;
-    let rig = Rig::online().await;
-    rig.link().set_groups(vec![group(GROUP, "Pelanggan")]);
+    let gateway = TestEngine::online().await;
+    gateway.link().set_groups(vec![group(GROUP, "Pelanggan")]);
     let to = format!("{GROUP}@g.us");
     let member = || Sender::Number(number(SITI));
-    let usual = rig.accept_with(&to, "satu", &endpoint(address, "a")).await;
-    until(|| rig.ack_of(&usual.id), |ack| *ack == 1).await;
-    rig.link()
+    let usual = gateway
+        .accept_with(&to, "satu", &endpoint(address, "a"))
+        .await;
+    until(|| gateway.ack_of(&usual.id), |ack| *ack == 1).await;
+    gateway
+        .link()
         .member_receipt(&usual.id, ReceiptLevel::Read, member())
         .await
         .unwrap();
-    assert_eq!(rig.ack_of(&usual.id).await, 1);
-    rig.set(json!({"group_acks": true})).await;
-    let told = rig.accept_with(&to, "dua", &endpoint(address, "b")).await;
-    until(|| rig.ack_of(&told.id), |ack| *ack == 1).await;
+    assert_eq!(gateway.ack_of(&usual.id).await, 1);
+    gateway.set(json!({"group_acks": true})).await;
+    let told = gateway
+        .accept_with(&to, "dua", &endpoint(address, "b"))
+        .await;
+    until(|| gateway.ack_of(&told.id), |ack| *ack == 1).await;
     for level in [ReceiptLevel::Delivered, ReceiptLevel::Read] {
-        rig.link()
+        gateway
+            .link()
             .member_receipt(&told.id, level, member())
             .await
             .unwrap();
@@ -301,34 +330,39 @@ async fn a_groups_acks_rise_with_the_first_member_where_the_bot_is_set_so() {
 
 #[tokio::test]
 async fn a_receipt_that_says_what_is_known_is_told_from_one_that_changes_something() {
-    let rig = Rig::online().await;
-    rig.link().set_groups(vec![group(GROUP, "Pelanggan")]);
+    let gateway = TestEngine::online().await;
+    gateway.link().set_groups(vec![group(GROUP, "Pelanggan")]);
     let (delivered, read) = (ReceiptLevel::Delivered, ReceiptLevel::Read);
     let member = || Some(Sender::Number(number(SITI)));
     let other = || Some(Sender::Hidden("99887766".to_owned()));
-    let known = |id: &MessageId, level, from| rig.link().is_known(id, level, from);
-    let in_group = rig.accept(&format!("{GROUP}@g.us"), "semua").await.unwrap();
+    let known = |id: &MessageId, level, from| gateway.link().is_known(id, level, from);
+    let in_group = gateway
+        .accept(&format!("{GROUP}@g.us"), "semua")
+        .await
+        .unwrap();
     assert!(!known(&in_group.id, delivered, member()));
-    until(|| rig.ack_of(&in_group.id), |ack| *ack == 1).await;
-    rig.link()
+    until(|| gateway.ack_of(&in_group.id), |ack| *ack == 1).await;
+    gateway
+        .link()
         .member_receipt(&in_group.id, delivered, Sender::Number(number(SITI)))
         .await
         .unwrap();
     assert!(known(&in_group.id, read, member()) && known(&in_group.id, delivered, other()));
 
-    let alone = rig.accept(SITI, "satu").await.unwrap();
-    rig.link().receipt(&alone.id, delivered).await.unwrap();
+    let alone = gateway.accept(SITI, "satu").await.unwrap();
+    gateway.link().receipt(&alone.id, delivered).await.unwrap();
     assert!(known(&alone.id, delivered, None) && !known(&alone.id, read, None));
-    assert_eq!(rig.ack_of(&alone.id).await, 2);
-    rig.link().receipt(&alone.id, read).await.unwrap();
-    assert_eq!(rig.ack_of(&alone.id).await, 3);
+    assert_eq!(gateway.ack_of(&alone.id).await, 2);
+    gateway.link().receipt(&alone.id, read).await.unwrap();
+    assert_eq!(gateway.ack_of(&alone.id).await, 3);
 
     // Now the receipt of each member raises the ack, so the gateway must process every receipt.
-    rig.set(json!({"group_acks": true})).await;
+    gateway.set(json!({"group_acks": true})).await;
     assert!(!known(&in_group.id, delivered, other()));
-    rig.link()
+    gateway
+        .link()
         .member_receipt(&in_group.id, read, Sender::Number(number(SITI)))
         .await
         .unwrap();
-    assert_eq!(rig.ack_of(&in_group.id).await, 3);
+    assert_eq!(gateway.ack_of(&in_group.id).await, 3);
 }

@@ -1,6 +1,6 @@
 //! The test browser of the dashboard: requests pages and submits forms on a gateway with a fake
 //! link. [`Pages`] uses any cookie or none; a [`Visitor`] is a logged-in user on the gateway of a
-//! [`Front`].
+//! [`TestApp`].
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -10,7 +10,7 @@ use tower::ServiceExt;
 use url::form_urlencoded;
 use waviro::store::UserRole;
 
-use crate::front::Front;
+use crate::test_app::TestApp;
 
 /// The password of all test users.
 pub const PASSWORD: &str = "kata sandi yang panjang";
@@ -23,12 +23,12 @@ const OWN: [(&str, &str); 1] = [("sec-fetch-site", "same-origin")];
 
 /// A gateway with one bot and dashboard users.
 pub struct Pages {
-    pub front: Front,
+    pub app: TestApp,
 }
 
 /// A logged-in user with English pages.
 pub struct Visitor<'f> {
-    front: &'f Front,
+    app: &'f TestApp,
     cookie: String,
 }
 
@@ -44,7 +44,7 @@ impl Pages {
     /// Starts a gateway without users.
     pub async fn empty() -> Self {
         Self {
-            front: Front::online().await,
+            app: TestApp::online().await,
         }
     }
 
@@ -57,17 +57,17 @@ impl Pages {
 
     /// Returns the setup link of the first user.
     pub async fn first_link(&self) -> Option<String> {
-        self.front.app.first_link().await.unwrap()
+        self.app.inner.first_link().await.unwrap()
     }
 
     /// Adds a user, logs in and returns the cookie.
     pub async fn user(&self, name: &str, role: UserRole) -> String {
-        Visitor::new(&self.front, name, role).await.cookie
+        Visitor::new(&self.app, name, role).await.cookie
     }
 
     /// Logs in and returns the cookie.
     pub async fn cookie(&self, name: &str) -> String {
-        Visitor::again(&self.front, name).await.cookie
+        Visitor::again(&self.app, name).await.cookie
     }
 
     pub async fn get(&self, path: &str, cookie: &str) -> (StatusCode, HeaderMap, String) {
@@ -93,34 +93,34 @@ impl Pages {
         cookie: &str,
         headers: &[(&str, &str)],
     ) -> (StatusCode, HeaderMap, String) {
-        let page = ask(&self.front, method, path, body, cookie, headers).await;
+        let page = ask(&self.app, method, path, body, cookie, headers).await;
         (page.status, page.headers, page.text)
     }
 }
 
 impl<'f> Visitor<'f> {
     /// Adds a user and logs in.
-    pub async fn new(front: &'f Front, name: &str, role: UserRole) -> Self {
-        let users = front.app.users();
+    pub async fn new(app: &'f TestApp, name: &str, role: UserRole) -> Self {
+        let users = app.inner.users();
         users.add(name, PASSWORD, role, false).await.unwrap();
-        Self::again(front, name).await
+        Self::again(app, name).await
     }
 
     /// Adds the user `admin` and logs in.
-    pub async fn admin(front: &'f Front) -> Self {
-        Self::new(front, "admin", UserRole::Admin).await
+    pub async fn admin(app: &'f TestApp) -> Self {
+        Self::new(app, "admin", UserRole::Admin).await
     }
 
     /// Logs in an existing user with a new session.
-    pub async fn again(front: &'f Front, name: &str) -> Self {
-        let session = front.app.users().log_in(NOWHERE, name, PASSWORD).await;
+    pub async fn again(app: &'f TestApp, name: &str) -> Self {
+        let session = app.inner.users().log_in(NOWHERE, name, PASSWORD).await;
         let session = session.unwrap().unwrap();
-        Self::with(front, format!("waviro_session={}", session.reveal()))
+        Self::with(app, format!("waviro_session={}", session.reveal()))
     }
 
     /// Uses an existing cookie.
-    pub fn with(front: &'f Front, cookie: String) -> Self {
-        Self { front, cookie }
+    pub fn with(app: &'f TestApp, cookie: String) -> Self {
+        Self { app, cookie }
     }
 
     pub async fn get(&self, path: &str) -> Page {
@@ -141,7 +141,7 @@ impl<'f> Visitor<'f> {
 
     async fn ask(&self, method: Method, path: &str, body: &str, headers: &[(&str, &str)]) -> Page {
         let headers = [headers, &[("accept-language", "en")]].concat();
-        ask(self.front, method, path, body, &self.cookie, &headers).await
+        ask(self.app, method, path, body, &self.cookie, &headers).await
     }
 }
 
@@ -211,7 +211,7 @@ fn form(fields: &[(&str, &str)]) -> String {
 }
 
 async fn ask(
-    front: &Front,
+    app: &TestApp,
     method: Method,
     path: &str,
     body: &str,
@@ -229,7 +229,7 @@ async fn ask(
         .header("host", "127.0.0.1:8080")
         .body(Body::from(body.to_owned()))
         .unwrap();
-    let response = front.app.router().oneshot(request).await.unwrap();
+    let response = app.inner.router().oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let bytes = axum::body::to_bytes(body, 1 << 22).await.unwrap();
     Page {

@@ -26,35 +26,35 @@ use boon::{Compiler, Schemas};
 use serde_json::{Value, json};
 use waviro::store::TokenRole;
 
-use super::front::{Answer, Front};
+use super::test_app::{Answer, TestApp};
 
 /// A gateway with an admin token.
-pub struct Desk {
-    pub front: Front,
+pub struct ApiTest {
+    pub app: TestApp,
     /// The admin token.
     pub admin: String,
     document: Value,
 }
 
-impl Desk {
+impl ApiTest {
     /// Starts a gateway with an online bot; its id is 1 and its name `toko`.
     pub async fn online() -> Self {
-        Self::of(Front::online().await).await
+        Self::of(TestApp::online().await).await
     }
 
     /// Starts a gateway with an unlinked bot.
     pub async fn unlinked() -> Self {
-        Self::of(Front::unlinked().await).await
+        Self::of(TestApp::unlinked().await).await
     }
 
     /// Starts a gateway with an online bot and other settings.
     pub async fn with(settings: &[(&'static str, &str)]) -> Self {
-        Self::of(Front::with(settings).await).await
+        Self::of(TestApp::with(settings).await).await
     }
 
-    async fn of(front: Front) -> Self {
-        let (_, token) = front
-            .app
+    async fn of(app: TestApp) -> Self {
+        let (_, token) = app
+            .inner
             .tokens()
             .add("admin", TokenRole::Admin, None)
             .await
@@ -62,9 +62,9 @@ impl Desk {
         let request = Request::get("/v1/openapi.json")
             .body(Body::empty())
             .unwrap();
-        let document = front.send(request).await.body;
+        let document = app.send(request).await.body;
         Self {
-            front,
+            app,
             admin: token.reveal().to_owned(),
             document,
         }
@@ -78,7 +78,7 @@ impl Desk {
 
     /// Creates a token with this name.
     pub async fn token(&self, name: &str, role: TokenRole) -> String {
-        let tokens = self.front.app.tokens();
+        let tokens = self.app.inner.tokens();
         let (_, token) = tokens.add(name, role, None).await.unwrap();
         token.reveal().to_owned()
     }
@@ -97,13 +97,13 @@ impl Desk {
     pub async fn get_unheld(&self, path: &str) -> Value {
         let request = Request::get(path).header("Authorization", format!("Bearer {}", self.admin));
         let request = request.body(Body::empty()).unwrap();
-        self.front.send(request).await.body
+        self.app.send(request).await.body
     }
 
     /// Sends a POST without checking the OpenAPI document, because the check takes time.
     pub async fn front_post(&self, path: &str, body: Value) -> Answer {
         let request = Request::post(path).header("Authorization", format!("Bearer {}", self.admin));
-        self.front
+        self.app
             .send(request.body(body.to_string().into()).unwrap())
             .await
     }
@@ -130,7 +130,7 @@ impl Desk {
     /// Sends any request to a documented path and method.
     pub async fn send(&self, request: Request<Body>) -> Answer {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let answer = self.front.send(request).await;
+        let answer = self.app.send(request).await;
         self.hold(&method, &path, &answer);
         answer
     }
@@ -242,10 +242,10 @@ impl Answer {
 
 #[tokio::test]
 async fn what_is_not_there_is_404_and_another_method_is_405_with_those_that_do() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     let ask = async |method: Method, path: &str| {
         let request = Request::builder().method(method).uri(path);
-        desk.front.send(request.body(Body::empty()).unwrap()).await
+        api.app.send(request.body(Body::empty()).unwrap()).await
     };
     for path in [
         "/v1",
@@ -284,13 +284,13 @@ async fn what_is_not_there_is_404_and_another_method_is_405_with_those_that_do()
 
 #[tokio::test]
 async fn every_path_works_below_the_base_path_too() {
-    let desk = Desk::with(&[("server.base_path", "/bot1")]).await;
+    let api = ApiTest::with(&[("server.base_path", "/bot1")]).await;
     let ask = async |method: Method, path: &str, body: &str| {
         let request = Request::builder()
             .method(method)
             .uri(path)
-            .header("Authorization", format!("Bearer {}", desk.admin));
-        desk.front
+            .header("Authorization", format!("Bearer {}", api.admin));
+        api.app
             .send(request.body(Body::from(body.to_owned())).unwrap())
             .await
     };
@@ -302,7 +302,7 @@ async fn every_path_works_below_the_base_path_too() {
     assert_eq!(added.headers["location"], "/bot1/v1/bots/2");
     let document = ask(Method::GET, "/bot1/v1/openapi.json", "").await;
     assert_eq!(document.done()["servers"], json!([{"url": "/bot1"}]));
-    assert_eq!(desk.document["servers"], json!([{"url": "/"}]));
+    assert_eq!(api.document["servers"], json!([{"url": "/"}]));
     assert_eq!(
         ask(Method::GET, "/bot1/v1/nothing", "").await.problem().0,
         404
@@ -312,24 +312,24 @@ async fn every_path_works_below_the_base_path_too() {
 
 #[tokio::test]
 async fn a_body_is_json_whatever_its_content_type_says() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     for (n, kind) in ["application/x-www-form-urlencoded", "text/plain", ""]
         .into_iter()
         .enumerate()
     {
         let request = Request::post("/v1/bots")
-            .header("Authorization", format!("Bearer {}", desk.admin))
+            .header("Authorization", format!("Bearer {}", api.admin))
             .header("Content-Type", kind)
             .body(Body::from(format!(
                 "\u{feff} {{\"name\":\"bot {n}\", \"more\": 1}}\n"
             )));
-        assert_eq!(desk.send(request.unwrap()).await.status, 201, "{kind}");
+        assert_eq!(api.send(request.unwrap()).await.status, 201, "{kind}");
     }
 }
 
 #[tokio::test]
 async fn no_body_however_odd_is_our_fault() {
-    let desk = Desk::with(&[("limits.qr_wait_s", "1")]).await;
+    let api = ApiTest::with(&[("limits.qr_wait_s", "1")]).await;
     let large = "a".repeat(1100 * 1024);
     let bodies = [
         "",
@@ -352,17 +352,17 @@ async fn no_body_however_odd_is_our_fault() {
         &large,
     ];
     let takes_a_body = |method: &Method, path: &str| {
-        let template = desk.template(path).unwrap();
+        let template = api.template(path).unwrap();
         let method = method.as_str().to_ascii_lowercase();
-        desk.document["paths"][&template][&method]["requestBody"].is_object()
+        api.document["paths"][&template][&method]["requestBody"].is_object()
     };
-    for (method, path) in desk.operations() {
+    for (method, path) in api.operations() {
         if !takes_a_body(&method, &path) {
             continue;
         }
         for body in bodies {
-            let answer = desk
-                .ask(method.clone(), &path, &desk.admin, body.to_owned().into())
+            let answer = api
+                .ask(method.clone(), &path, &api.admin, body.to_owned().into())
                 .await;
             assert!(
                 answer.status.as_u16() < 500,

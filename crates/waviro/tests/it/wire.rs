@@ -14,15 +14,15 @@ use waviro::clock::Clock;
 use waviro::listener::{self, Patience};
 
 use crate::engine::until;
-use crate::front::Front;
+use crate::test_app::TestApp;
 
 /// Serves the gateway on a port. The tasks end after the stop, when the connections are closed.
-pub async fn listening(front: &Front, header_within: Duration) -> (SocketAddr, TaskTracker) {
+pub async fn listening(app: &TestApp, header_within: Duration) -> (SocketAddr, TaskTracker) {
     let patience = Patience {
         header: header_within,
         write: Duration::from_secs(30),
     };
-    serving(front.app.router(), patience, front.stopping.clone())
+    serving(app.inner.router(), patience, app.stopping.clone())
 }
 
 /// Serves any router on a port.

@@ -9,13 +9,13 @@ use waviro::api::body::Fields;
 use waviro::api::error::ApiError;
 use waviro_link::Content;
 
-use crate::front::{Answer, Front};
+use crate::test_app::{Answer, TestApp};
 
 const GOOD: &str = r#"{"nohp":"6282386000001"}"#;
 
 #[tokio::test]
 async fn json_whatever_the_content_type_says() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     for content_type in [
         None,
         Some("application/json"),
@@ -25,38 +25,38 @@ async fn json_whatever_the_content_type_says() {
         Some("multipart/form-data; boundary=x"),
         Some("nonsense"),
     ] {
-        let mut request = Request::post("/api/checknumber").header("SecretKey", &front.key);
+        let mut request = Request::post("/api/checknumber").header("SecretKey", &app.key);
         if let Some(content_type) = content_type {
             request = request.header("Content-Type", content_type);
         }
-        let answer = front.send(request.body(Body::from(GOOD)).unwrap()).await;
+        let answer = app.send(request.body(Body::from(GOOD)).unwrap()).await;
         assert_eq!(answer.message(), true, "{content_type:?}");
     }
 }
 
 #[tokio::test]
 async fn a_byte_order_mark_and_blanks_around_the_body_are_ignored() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     for body in [
         format!("\u{feff}{GOOD}"),
         format!("\r\n {GOOD}\n\n"),
         format!("\u{feff} {GOOD}"),
     ] {
-        assert_eq!(front.post("/api/checknumber", body).await.message(), true);
+        assert_eq!(app.post("/api/checknumber", body).await.message(), true);
     }
 }
 
 #[tokio::test]
 async fn an_empty_body_is_fine_where_nothing_is_required() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     for body in ["", "{}", " ", "nonsense"] {
         assert_eq!(
-            front.post("/api/getqr", body).await.message()["isAuthenticated"],
+            app.post("/api/getqr", body).await.message()["isAuthenticated"],
             true,
             "{body}"
         );
     }
-    let answer = front.post("/api/checknumber", "").await;
+    let answer = app.post("/api/checknumber", "").await;
     assert_eq!(
         (answer.refusal(), answer.field()),
         ((400, "missing_field"), "nohp")
@@ -65,14 +65,14 @@ async fn an_empty_body_is_fine_where_nothing_is_required() {
 
 #[tokio::test]
 async fn unknown_fields_are_ignored_and_the_last_of_two_counts() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     let body = r#"{"nohp":"x","x":{"y":[1,null]},"nohp":"6282386000001"}"#;
-    assert_eq!(front.post("/api/checknumber", body).await.message(), true);
+    assert_eq!(app.post("/api/checknumber", body).await.message(), true);
 }
 
 #[tokio::test]
 async fn hostile_bodies_are_400_with_a_sentence() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     let deep = "[".repeat(100_000);
     let nested = format!("{}1{}", r#"{"a":"#.repeat(5_000), "}".repeat(5_000));
     let bodies: [Bytes; 15] = [
@@ -93,7 +93,7 @@ async fn hostile_bodies_are_400_with_a_sentence() {
         format!("{GOOD} trailing").into(),
     ];
     for body in bodies {
-        let answer = front.post("/api/checknumber", body.clone()).await;
+        let answer = app.post("/api/checknumber", body.clone()).await;
         let shown = String::from_utf8_lossy(&body[..body.len().min(40)]).into_owned();
         assert_eq!(answer.refusal(), (400, "invalid_body"), "{shown}");
     }
@@ -101,7 +101,7 @@ async fn hostile_bodies_are_400_with_a_sentence() {
 
 #[tokio::test]
 async fn json_that_was_built_by_hand_is_read_as_it_was_meant() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     let nohp = "\"nohp\":\"6282386000001\"";
     for (pesan, meant) in [
         ("a\nb", "a\nb"),
@@ -112,27 +112,27 @@ async fn json_that_was_built_by_hand_is_read_as_it_was_meant() {
         ("{[,}],\\\"x\\\" ,", "{[,}],\"x\" ,"),
     ] {
         let body = format!("\u{feff}{{{nohp},\"pesan\":\"{pesan}\", }}\n");
-        let accepted = front.post("/api/sendwa", body).await;
-        assert_eq!(text_of(&front, &accepted).await, meant);
+        let accepted = app.post("/api/sendwa", body).await;
+        assert_eq!(text_of(&app, &accepted).await, meant);
     }
     let card =
         r#"{"nohp":"6282386000001","contact":{"name":"A	ni","numbers":["628124000001",],},}"#;
-    let answer = front.post("/api/sendcontact", card).await;
+    let answer = app.post("/api/sendcontact", card).await;
     assert_eq!(answer.message()["type"], "vcard");
 }
 
 #[tokio::test]
 async fn a_body_that_was_encoded_twice_is_read() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     let once = json!({"nohp": "6282386000001", "pesan": "dua \"kali\"\n"}).to_string();
     let twice = json!(once).to_string();
-    let accepted = front.post("/api/sendwa", twice).await;
-    assert_eq!(text_of(&front, &accepted).await, "dua \"kali\"\n");
+    let accepted = app.post("/api/sendwa", twice).await;
+    assert_eq!(text_of(&app, &accepted).await, "dua \"kali\"\n");
 }
 
 #[tokio::test]
 async fn a_form_is_read_as_fields_whatever_the_content_type_says() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     let urlencoded = "nohp=6282386000001&pesan=Halo+Budi%0A%26+%22Ani%22+%F0%9F%98%80";
     let multipart = "--XyZ\r\nContent-Disposition: form-data; name=\"nohp\"\r\n\r\n6282386000001\r\n--XyZ\r\n\
         Content-Disposition: form-data; name=\"pesan\"\r\n\r\nHalo\r\n\"dunia\" & é\r\n--XyZ--\r\n";
@@ -159,20 +159,20 @@ async fn a_form_is_read_as_fields_whatever_the_content_type_says() {
             "Hai\r\n\"dunia\" & é",
         ),
     ] {
-        let mut request = Request::post("/api/sendwa").header("SecretKey", &front.key);
+        let mut request = Request::post("/api/sendwa").header("SecretKey", &app.key);
         if let Some(content_type) = content_type {
             request = request.header("Content-Type", content_type);
         }
-        let answer = front
+        let answer = app
             .send(request.body(Body::from(body.to_owned())).unwrap())
             .await;
         assert_eq!(answer.message()["status"], 0, "{content_type:?}");
-        assert_eq!(text_of(&front, &answer).await, meant);
+        assert_eq!(text_of(&app, &answer).await, meant);
     }
     let card = "nohp=6282386000001&contact[name]=Ani&contact[numbers][0]=628124000001&contact%5Bnumbers%5D%5B1%5D=628124000002";
-    let answer = front.post("/api/sendcontact", card).await;
+    let answer = app.post("/api/sendcontact", card).await;
     assert_eq!(answer.message()["type"], "vcard");
-    let missing = front.post("/api/sendwa", "nohp=6282386000001&pesan=").await;
+    let missing = app.post("/api/sendwa", "nohp=6282386000001&pesan=").await;
     assert_eq!(
         (missing.refusal(), missing.field()),
         ((400, "missing_field"), "pesan")
@@ -181,35 +181,34 @@ async fn a_form_is_read_as_fields_whatever_the_content_type_says() {
 
 #[tokio::test]
 async fn an_unescaped_quote_is_refused_with_its_place_and_the_right_way_to_build_json() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     let body = "{\"nohp\":\"6282386000001\",\n\"pesan\":\"Halo \"Budi\",\tapa kabar\"}";
     for (language, place) in [("id", "baris 2, kolom 15"), ("en", "line 2, column 15")] {
         let request = Request::post("/api/sendwa")
-            .header("SecretKey", &front.key)
+            .header("SecretKey", &app.key)
             .header("Accept-Language", language)
             .body(Body::from(body));
-        let answer = front.send(request.unwrap()).await;
+        let answer = app.send(request.unwrap()).await;
         assert_eq!(answer.refusal(), (400, "invalid_body"));
         let sentence = answer.body["errorMessage"].as_str().unwrap();
         for part in [place, "json_encode", "json.Marshal"] {
             assert!(sentence.contains(part), "{sentence}");
         }
     }
-    assert_eq!(front.link().sent(), []);
+    assert_eq!(app.link().sent(), []);
 }
 
 /// Waits until an accepted message is sent, and returns its text.
-async fn text_of(front: &Front, accepted: &Answer) -> String {
+async fn text_of(app: &TestApp, accepted: &Answer) -> String {
     let id = accepted.message()["id"].as_str().unwrap().to_owned();
-    let link = front.link();
+    let link = app.link();
     let sent = || link.sent().into_iter().find(|sent| sent.id.as_str() == id);
-    front
-        .pass_until(async {
-            while sent().is_none() {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
+    app.pass_until(async {
+        while sent().is_none() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     match sent().unwrap().content {
         Content::Text(text) => text,
         other => panic!("{other:?}"),
@@ -218,12 +217,12 @@ async fn text_of(front: &Front, accepted: &Answer) -> String {
 
 #[tokio::test]
 async fn a_body_above_the_cap_is_413_with_and_without_its_length() {
-    let front = Front::with(&[("limits.body_kib", "1")]).await;
+    let app = TestApp::with(&[("limits.body_kib", "1")]).await;
     let large = format!(r#"{{"nohp":"6282386000001","x":"{}"}}"#, "a".repeat(1024));
     let counted = Request::post("/api/checknumber")
-        .header("SecretKey", &front.key)
+        .header("SecretKey", &app.key)
         .header("Content-Length", large.len());
-    let answer = front
+    let answer = app
         .send(counted.body(Body::from(large.clone())).unwrap())
         .await;
     assert_eq!(answer.refusal(), (413, "body_too_large"));
@@ -234,20 +233,20 @@ async fn a_body_above_the_cap_is_413_with_and_without_its_length() {
         .collect::<Vec<_>>();
     let streamed = Body::from_stream(futures::stream::iter(chunks));
     assert_eq!(
-        front.post("/api/checknumber", streamed).await.refusal(),
+        app.post("/api/checknumber", streamed).await.refusal(),
         (413, "body_too_large")
     );
 }
 
 #[tokio::test]
 async fn a_body_that_breaks_off_is_400() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     let broken = Body::from_stream(futures::stream::iter([
         Ok("{\"nohp\":"),
         Err(std::io::Error::other("gone")),
     ]));
     assert_eq!(
-        front.post("/api/checknumber", broken).await.refusal(),
+        app.post("/api/checknumber", broken).await.refusal(),
         (400, "body_incomplete")
     );
 }

@@ -1,21 +1,19 @@
 //! `/api/checknumber`
 
-use crate::front::{Front, number};
+use crate::test_app::{TestApp, number};
 
 #[tokio::test]
 async fn a_number_is_on_whatsapp_or_not() {
-    let front = Front::online().await;
-    front.link().unregister(number("6282386000009"));
+    let app = TestApp::online().await;
+    app.link().unregister(number("6282386000009"));
     assert_eq!(
-        front
-            .post("/api/checknumber", r#"{"nohp":"6282386000001"}"#)
+        app.post("/api/checknumber", r#"{"nohp":"6282386000001"}"#)
             .await
             .message(),
         true
     );
     assert_eq!(
-        front
-            .post("/api/checknumber", r#"{"nohp":"6282386000009"}"#)
+        app.post("/api/checknumber", r#"{"nohp":"6282386000009"}"#)
             .await
             .message(),
         false
@@ -24,13 +22,13 @@ async fn a_number_is_on_whatsapp_or_not() {
 
 #[tokio::test]
 async fn an_invalid_or_missing_number_is_400() {
-    let front = Front::online().await;
-    let missing = front.post("/api/checknumber", "{}").await;
+    let app = TestApp::online().await;
+    let missing = app.post("/api/checknumber", "{}").await;
     assert_eq!(
         (missing.refusal(), missing.field()),
         ((400, "missing_field"), "nohp")
     );
-    let wrong = front
+    let wrong = app
         .post("/api/checknumber", r#"{"nohp":"082386000001"}"#)
         .await;
     assert_eq!(
@@ -41,8 +39,8 @@ async fn an_invalid_or_missing_number_is_400() {
 
 #[tokio::test]
 async fn an_unlinked_bot_can_not_look_numbers_up() {
-    let front = Front::unlinked().await;
-    let answer = front
+    let app = TestApp::unlinked().await;
+    let answer = app
         .post("/api/checknumber", r#"{"nohp":"6282386000001"}"#)
         .await;
     assert_eq!(answer.refusal(), (400, "not_connected"));

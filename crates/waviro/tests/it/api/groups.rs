@@ -5,38 +5,37 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde_json::{Value, json};
 use waviro_link::{Chat, Inbound, InboundKind, OfflineCause, Sender, Status};
 
-use crate::front::{Front, GROUP, START, group, number};
+use crate::test_app::{GROUP, START, TestApp, group, number};
 
 const OTHER: &str = "120363000000000002";
 
-async fn list(front: &Front) -> Value {
-    front.post("/api/groups", "").await.message().clone()
+async fn list(app: &TestApp) -> Value {
+    app.post("/api/groups", "").await.message().clone()
 }
 
-async fn to_group(front: &Front, id: &str, text: &str) -> super::super::front::Answer {
+async fn to_group(app: &TestApp, id: &str, text: &str) -> super::super::test_app::Answer {
     let body = json!({"groupid": id, "pesan": text}).to_string();
-    front.post("/api/sendwatogroup", body).await
+    app.post("/api/sendwatogroup", body).await
 }
 
 #[tokio::test]
 async fn groups_come_with_name_and_last_activity_the_latest_first() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     let made = START / 1000 - 3600;
-    front
-        .link()
+    app.link()
         .set_groups(vec![group(GROUP, "Pelanggan"), group(OTHER, "Keluarga 👪")]);
     assert_eq!(
-        list(&front).await,
+        list(&app).await,
         json!([
             {"groupid": GROUP, "groupname": "Pelanggan", "grouplastchat": made},
             {"groupid": OTHER, "groupname": "Keluarga 👪", "grouplastchat": made},
         ])
     );
     // First the bot sends to a group, then a member writes in another group.
-    front.clock.advance(Duration::from_secs(10));
-    to_group(&front, OTHER, "halo").await.message();
-    assert_eq!(list(&front).await[0]["groupid"], OTHER);
-    assert_eq!(list(&front).await[0]["grouplastchat"], START / 1000 + 10);
+    app.clock.advance(Duration::from_secs(10));
+    to_group(&app, OTHER, "halo").await.message();
+    assert_eq!(list(&app).await[0]["groupid"], OTHER);
+    assert_eq!(list(&app).await[0]["grouplastchat"], START / 1000 + 10);
     let written = Inbound {
         id: "A1".parse().unwrap(),
         chat: Chat::Group(GROUP.parse().unwrap()),
@@ -48,8 +47,8 @@ async fn groups_come_with_name_and_last_activity_the_latest_first() {
         quoted: None,
         kind: InboundKind::Text("hai".to_owned()),
     };
-    front.link().inbound(vec![written]).await.unwrap();
-    let last = list(&front).await;
+    app.link().inbound(vec![written]).await.unwrap();
+    let last = list(&app).await;
     assert_eq!(last[0]["groupid"], GROUP);
     assert_eq!(last[0]["grouplastchat"], START / 1000 + 20);
     assert_eq!(last[1]["grouplastchat"], START / 1000 + 10);
@@ -57,61 +56,59 @@ async fn groups_come_with_name_and_last_activity_the_latest_first() {
 
 #[tokio::test]
 async fn whatsapp_is_asked_once_until_it_says_that_groups_changed() {
-    let front = Front::online().await;
-    let before = front.link().lookups();
+    let app = TestApp::online().await;
+    let before = app.link().lookups();
     for n in 0..3 {
-        list(&front).await;
-        to_group(&front, GROUP, &format!("halo {n}"))
-            .await
-            .message();
+        list(&app).await;
+        to_group(&app, GROUP, &format!("halo {n}")).await.message();
     }
-    assert_eq!(front.link().lookups() - before, 1);
-    front.link().set_groups(vec![group(GROUP, "Nama baru")]);
-    front.clock.advance(Duration::from_secs(2));
-    assert_eq!(list(&front).await[0]["groupname"], "Nama baru");
+    assert_eq!(app.link().lookups() - before, 1);
+    app.link().set_groups(vec![group(GROUP, "Nama baru")]);
+    app.clock.advance(Duration::from_secs(2));
+    assert_eq!(list(&app).await[0]["groupname"], "Nama baru");
     // Even if the groups change all the time, the gateway asks WhatsApp at most every two seconds.
     for _ in 0..5 {
-        front.link().set_groups(Vec::new());
-        list(&front).await;
+        app.link().set_groups(Vec::new());
+        list(&app).await;
     }
-    assert_eq!(front.link().lookups() - before, 2);
-    front.clock.advance(Duration::from_secs(2));
-    assert_eq!(list(&front).await, json!([]));
+    assert_eq!(app.link().lookups() - before, 2);
+    app.clock.advance(Duration::from_secs(2));
+    assert_eq!(list(&app).await, json!([]));
 }
 
 #[tokio::test]
 async fn a_group_that_the_bot_is_not_in_or_has_left_is_refused() {
-    let front = Front::online().await;
-    let stranger = to_group(&front, OTHER, "halo").await;
+    let app = TestApp::online().await;
+    let stranger = to_group(&app, OTHER, "halo").await;
     assert_eq!(stranger.refusal(), (400, "invalid_group"));
     assert_eq!(stranger.body["field"], "groupid");
-    to_group(&front, GROUP, "halo").await.message();
-    front.link().set_groups(vec![group(OTHER, "Baru")]);
-    front.clock.advance(Duration::from_secs(2));
-    to_group(&front, OTHER, "halo").await.message();
-    let left = to_group(&front, GROUP, "masih?").await;
+    to_group(&app, GROUP, "halo").await.message();
+    app.link().set_groups(vec![group(OTHER, "Baru")]);
+    app.clock.advance(Duration::from_secs(2));
+    to_group(&app, OTHER, "halo").await.message();
+    let left = to_group(&app, GROUP, "masih?").await;
     assert_eq!(left.refusal(), (400, "invalid_group"));
 }
 
 #[tokio::test]
 async fn while_the_link_is_down_what_was_known_serves_and_else_it_is_waited_for() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     let down = || Status::Reconnecting {
         cause: OfflineCause::Ended("test".to_owned()),
     };
-    front.link().set_status(down());
-    let asked = front.pass_until(front.post("/api/groups", "")).await;
+    app.link().set_status(down());
+    let asked = app.pass_until(app.post("/api/groups", "")).await;
     assert_eq!(asked.refusal(), (400, "not_connected"));
-    front.link().set_status(Status::Online);
-    list(&front).await;
-    front.link().set_status(down());
-    assert_eq!(list(&front).await[0]["groupid"], GROUP);
-    to_group(&front, GROUP, "nanti").await.message();
+    app.link().set_status(Status::Online);
+    list(&app).await;
+    app.link().set_status(down());
+    assert_eq!(list(&app).await[0]["groupid"], GROUP);
+    to_group(&app, GROUP, "nanti").await.message();
 }
 
 #[tokio::test]
 async fn a_bot_that_is_not_linked_has_no_groups_to_show() {
-    let front = Front::unlinked().await;
-    let answer = front.post("/api/groups", "{}").await;
+    let app = TestApp::unlinked().await;
+    let answer = app.post("/api/groups", "{}").await;
     assert_eq!(answer.refusal(), (400, "not_connected"));
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::front::{Front, GROUP};
+use crate::test_app::{GROUP, TestApp};
 
 const PERSON: &str = "6282386000001";
 
@@ -38,7 +38,7 @@ const PATHS: [&str; 6] = [
 
 #[tokio::test]
 async fn every_path_takes_a_person_or_a_group_and_of_both_its_own() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     let person = json!({ "nohp": PERSON });
     let group = json!({ "groupid": GROUP });
     for path in PATHS {
@@ -55,15 +55,15 @@ async fn every_path_takes_a_person_or_a_group_and_of_both_its_own() {
             (with(&person, &group), own_to),
         ] {
             // A different text before each message, so that the duplicate rule accepts the message.
-            let front = &front;
+            let app = &app;
             let between = with(&whom, &json!({"pesan": format!("{path} {whom}")}));
-            front.post("/api/sendwa", between.to_string()).await;
-            front.post("/api/sendwatogroup", between.to_string()).await;
+            app.post("/api/sendwa", between.to_string()).await;
+            app.post("/api/sendwatogroup", between.to_string()).await;
             let body = with(&whom, &own(path)).to_string();
-            let answer = front.post(&format!("/api/{path}"), body).await;
+            let answer = app.post(&format!("/api/{path}"), body).await;
             assert_eq!(&answer.message()["to"], expected, "{path} {whom}");
         }
-        let nobody = front
+        let nobody = app
             .post(&format!("/api/{path}"), own(path).to_string())
             .await;
         assert_eq!(nobody.refusal(), (400, "missing_field"), "{path}");
@@ -79,32 +79,32 @@ async fn every_path_takes_a_person_or_a_group_and_of_both_its_own() {
 #[tokio::test]
 async fn every_path_takes_a_contact_and_only_a_place_wins_over_it() {
     for path in PATHS {
-        let front = Front::online().await;
+        let app = TestApp::online().await;
         let to = json!({ "nohp": PERSON });
-        let answer = front
+        let answer = app
             .post(&format!("/api/{path}"), with(&to, &card()).to_string())
             .await;
         assert_eq!(answer.message()["type"], "vcard", "{path}");
         let both = with(&with(&to, &card()), &own(path));
-        let answer = front.post(&format!("/api/{path}"), both.to_string()).await;
+        let answer = app.post(&format!("/api/{path}"), both.to_string()).await;
         if path.starts_with("sendlocation") {
             assert_eq!(answer.message()["type"], "chat", "{path}");
         } else {
             assert_eq!(answer.refusal(), (400, "duplicate_message"), "{path}");
         }
-        let nothing = front.post(&format!("/api/{path}"), to.to_string()).await;
+        let nothing = app.post(&format!("/api/{path}"), to.to_string()).await;
         assert_eq!(nothing.refusal(), (400, "missing_field"), "{path}");
     }
 }
 
 #[tokio::test]
 async fn the_same_contact_or_place_right_after_is_a_duplicate() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     for path in PATHS {
         let body = with(&json!({"nohp": PERSON, "groupid": GROUP}), &own(path)).to_string();
         let path = format!("/api/{path}");
-        front.post(&path, body.clone()).await.message();
-        let again = front.post(&path, body).await;
+        app.post(&path, body.clone()).await.message();
+        let again = app.post(&path, body).await;
         assert_eq!(again.refusal(), (400, "duplicate_message"), "{path}");
     }
 }
@@ -121,11 +121,11 @@ const BLANKS: [&str; 6] = [
 
 #[tokio::test]
 async fn a_text_of_blanks_is_refused_on_every_path_and_as_the_name_of_a_card() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     for blank in BLANKS {
         for path in ["sendwa", "sendwatogroup"] {
             let body = json!({"nohp": PERSON, "groupid": GROUP, "pesan": blank});
-            let answer = front.post(&format!("/api/{path}"), body.to_string()).await;
+            let answer = app.post(&format!("/api/{path}"), body.to_string()).await;
             let refused = (answer.refusal(), answer.field());
             assert_eq!(
                 refused,
@@ -136,7 +136,7 @@ async fn a_text_of_blanks_is_refused_on_every_path_and_as_the_name_of_a_card() {
         for path in ["sendcontact", "sendcontacttogroup", "sendwa"] {
             let card = json!({"name": blank, "numbers": [PERSON]});
             let body = json!({"nohp": PERSON, "groupid": GROUP, "contact": card});
-            let answer = front.post(&format!("/api/{path}"), body.to_string()).await;
+            let answer = app.post(&format!("/api/{path}"), body.to_string()).await;
             let refused = (answer.refusal(), answer.field());
             let expected = ((400, "missing_field"), "contact.name");
             assert_eq!(refused, expected, "{path} {blank:?}");
@@ -144,7 +144,7 @@ async fn a_text_of_blanks_is_refused_on_every_path_and_as_the_name_of_a_card() {
         // A location needs no text, so a blank text is dropped. All these locations are therefore
         // equal.
         let place = json!({"nohp": PERSON, "latitude": 1, "longitude": 2, "pesan": blank});
-        let answer = front.post("/api/sendlocation", place.to_string()).await;
+        let answer = app.post("/api/sendlocation", place.to_string()).await;
         if blank == BLANKS[0] {
             answer.message();
         } else {

@@ -5,7 +5,7 @@ use axum::http::Request;
 use serde_json::{Value, json};
 use waviro_link::{Contact, Content};
 
-use crate::front::{Front, number};
+use crate::test_app::{TestApp, number};
 
 fn to_ani(field: &str, card: &Value) -> String {
     json!({"nohp": "6282386000001", field: card}).to_string()
@@ -34,21 +34,21 @@ async fn a_contact_as_an_object_or_as_the_text_of_one_with_one_number_or_many() 
             1,
         ),
     ] {
-        let front = Front::online().await;
-        let answer = front.post("/api/sendcontact", to_ani(field, &sent)).await;
+        let app = TestApp::online().await;
+        let answer = app.post("/api/sendcontact", to_ani(field, &sent)).await;
         assert_eq!(answer.message()["type"], "vcard");
         let numbers = ["6281240000001", "6281250000002"];
         let expected = Contact {
             name: "Test".to_owned(),
             numbers: numbers[..count].iter().map(|text| number(text)).collect(),
         };
-        assert_eq!(front.first_sent().await.content, Content::Contact(expected));
+        assert_eq!(app.first_sent().await.content, Content::Contact(expected));
     }
 }
 
 #[tokio::test]
 async fn an_incomplete_contact_is_refused_and_the_part_is_named() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     let many: Vec<String> = (0..51).map(|n| format!("62812400000{n:02}")).collect();
     for (card, code, field) in [
         (
@@ -97,9 +97,7 @@ async fn an_incomplete_contact_is_refused_and_the_part_is_named() {
         (json!(null), "missing_field", "contact"),
         (json!(""), "missing_field", "contact"),
     ] {
-        let answer = front
-            .post("/api/sendcontact", to_ani("contact", &card))
-            .await;
+        let answer = app.post("/api/sendcontact", to_ani("contact", &card)).await;
         assert_eq!(answer.refusal(), (400, code), "{card}");
         assert_eq!(answer.body["field"], field, "{card}");
     }
@@ -107,17 +105,17 @@ async fn an_incomplete_contact_is_refused_and_the_part_is_named() {
 
 #[tokio::test]
 async fn a_contact_for_nobody_is_refused_with_both_ways_to_name_somebody() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     let body = json!({"contact": {"name": "Test", "numbers": ["6281240000001"]}}).to_string();
     for (language, says) in [
         ("id", "Data tidak lengkap: nohp atau groupid wajib diisi."),
         ("en", "Incomplete data: nohp or groupid is required."),
     ] {
         let request = Request::post("/api/sendcontact")
-            .header("SecretKey", &front.key)
+            .header("SecretKey", &app.key)
             .header("Accept-Language", language)
             .body(Body::from(body.clone()));
-        let answer = front.send(request.unwrap()).await;
+        let answer = app.send(request.unwrap()).await;
         assert_eq!(answer.refusal(), (400, "missing_field"));
         assert_eq!(
             (answer.field(), &answer.body["errorMessage"]),
@@ -126,7 +124,7 @@ async fn a_contact_for_nobody_is_refused_with_both_ways_to_name_somebody() {
     }
     // Every other path accepts only one kind of recipient, and the refusal names the field.
     for (path, field) in [("sendcontacttogroup", "groupid"), ("sendwa", "nohp")] {
-        let answer = front.post(&format!("/api/{path}"), body.clone()).await;
+        let answer = app.post(&format!("/api/{path}"), body.clone()).await;
         let says = format!("Data tidak lengkap: {field} wajib diisi.");
         assert_eq!(
             (answer.field(), &answer.body["errorMessage"]),

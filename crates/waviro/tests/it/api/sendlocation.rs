@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use waviro_link::{Content, Location};
 
-use crate::front::Front;
+use crate::test_app::TestApp;
 
 fn at(latitude: impl Into<Value>, longitude: impl Into<Value>) -> Value {
     json!({"nohp": "6282386000001", "latitude": latitude.into(), "longitude": longitude.into()})
@@ -11,12 +11,12 @@ fn at(latitude: impl Into<Value>, longitude: impl Into<Value>) -> Value {
 
 #[tokio::test]
 async fn a_place_goes_out_with_its_name() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     let mut body = at("0.525960", "101.426866");
     body["pesan"] = json!("Kantor Pusat");
-    let answer = front.post("/api/sendlocation", body.to_string()).await;
+    let answer = app.post("/api/sendlocation", body.to_string()).await;
     assert_eq!(answer.message()["type"], "chat");
-    let sent = front.first_sent().await;
+    let sent = app.first_sent().await;
     let place = Location {
         latitude: 0.52596,
         longitude: 101.426_866,
@@ -33,15 +33,15 @@ async fn coordinates_as_text_or_as_numbers() {
         (json!(90), json!(-180)),
         (json!("0"), json!(0)),
     ] {
-        let front = Front::online().await;
+        let app = TestApp::online().await;
         let body = at(latitude, longitude).to_string();
-        front.post("/api/sendlocation", body).await.message();
+        app.post("/api/sendlocation", body).await.message();
     }
 }
 
 #[tokio::test]
 async fn a_coordinate_that_is_none_is_refused_and_named() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     for (latitude, longitude, field) in [
         (json!("0,52"), json!(1), "latitude"),
         (json!("90.0001"), json!(1), "latitude"),
@@ -52,7 +52,7 @@ async fn a_coordinate_that_is_none_is_refused_and_named() {
         (json!(1), json!("inf"), "longitude"),
         (json!(1), json!("101.4 E"), "longitude"),
     ] {
-        let answer = front
+        let answer = app
             .post("/api/sendlocation", at(latitude, longitude).to_string())
             .await;
         assert_eq!(answer.refusal(), (400, "invalid_coordinate"));
@@ -62,7 +62,7 @@ async fn a_coordinate_that_is_none_is_refused_and_named() {
         (json!(""), json!(1), "latitude"),
         (json!(1), Value::Null, "longitude"),
     ] {
-        let answer = front
+        let answer = app
             .post("/api/sendlocation", at(latitude, longitude).to_string())
             .await;
         assert_eq!(answer.refusal(), (400, "missing_field"));

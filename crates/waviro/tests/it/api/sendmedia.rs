@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 use waviro_link::{Content, Media, MediaKind};
 
 use crate::engine::until;
-use crate::front::Front;
+use crate::test_app::TestApp;
 use crate::wire::{Stalled, host};
 
 const PDF: &[u8] = b"%PDF-1.7\nbrosur";
 const MP3: &[u8] = b"ID3\x04\0\0\0\0\0\0lagu";
 
-async fn front() -> Front {
-    Front::with(&[("outbound.allow", "127.0.0.0/8")]).await
+async fn app() -> TestApp {
+    TestApp::with(&[("outbound.allow", "127.0.0.0/8")]).await
 }
 
 fn to_ani(url: &str, pesan: &Value) -> String {
@@ -27,26 +27,26 @@ fn media(content: &Content) -> Media {
     }
 }
 
-fn spooled(front: &Front) -> Vec<PathBuf> {
-    let folder = front.data_dir().join("spool");
+fn spooled(app: &TestApp) -> Vec<PathBuf> {
+    let folder = app.data_dir().join("spool");
     let files = std::fs::read_dir(folder).unwrap();
     files.map(|entry| entry.unwrap().path()).collect()
 }
 
 #[tokio::test]
 async fn a_file_waits_on_disk_until_the_server_has_the_message() {
-    let front = front().await;
-    front.link().keep_silent();
+    let app = app().await;
+    app.link().keep_silent();
     let url = host(
         "Content-Disposition: attachment; filename=\"Brosur Mei.pdf\"\r\n",
         PDF,
     )
     .await;
-    let answer = front
+    let answer = app
         .post("/api/sendmedia", to_ani(&url, &json!("Lihat")))
         .await;
     assert_eq!(answer.message()["type"], "document");
-    let sent = front.first_sent().await;
+    let sent = app.first_sent().await;
     let file = media(&sent.content);
     assert_eq!(file.kind, MediaKind::Document);
     assert_eq!(
@@ -55,28 +55,27 @@ async fn a_file_waits_on_disk_until_the_server_has_the_message() {
     );
     assert_eq!(file.caption.as_deref(), Some("Lihat"));
     assert_eq!(std::fs::read(&file.file).unwrap(), PDF);
-    assert_eq!(spooled(&front), [file.file]);
-    front.link().ack(&sent.id).await;
-    front
-        .pass_until(async {
-            while !spooled(&front).is_empty() {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
+    assert_eq!(spooled(&app), [file.file]);
+    app.link().ack(&sent.id).await;
+    app.pass_until(async {
+        while !spooled(&app).is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_removed_spool_folder_is_made_again_for_its_owner_alone() {
-    let front = front().await;
-    let folder = front.data_dir().join("spool");
+    let app = app().await;
+    let folder = app.data_dir().join("spool");
     std::fs::remove_dir_all(&folder).unwrap();
     let url = host("", PDF).await;
-    let answer = front
+    let answer = app
         .post("/api/sendmedia", to_ani(&url, &json!("Lihat")))
         .await;
     assert_eq!(answer.message()["type"], "document");
-    let sent = front.first_sent().await;
+    let sent = app.first_sent().await;
     assert_eq!(std::fs::read(&media(&sent.content).file).unwrap(), PDF);
     #[cfg(unix)]
     {
@@ -88,20 +87,19 @@ async fn a_removed_spool_folder_is_made_again_for_its_owner_alone() {
 
 #[tokio::test]
 async fn what_stands_under_audio_follows_as_a_text() {
-    let front = front().await;
+    let app = app().await;
     let url = host("", MP3).await;
-    let answer = front
+    let answer = app
         .post("/api/sendmedia", to_ani(&url, &json!("Dengarkan")))
         .await;
     assert_eq!(answer.message()["type"], "audio");
-    let link = front.link();
-    front
-        .pass_until(async {
-            while link.sent().len() < 2 {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
+    let link = app.link();
+    app.pass_until(async {
+        while link.sent().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     let sent = link.sent();
     assert_eq!(media(&sent[0].content).caption, None);
     assert_eq!(sent[1].content, Content::Text("Dengarkan".to_owned()));
@@ -109,7 +107,7 @@ async fn what_stands_under_audio_follows_as_a_text() {
 
 #[tokio::test]
 async fn the_same_file_with_the_same_caption_right_after_is_a_duplicate() {
-    let front = front().await;
+    let app = app().await;
     let url = host("", PDF).await;
     let elsewhere = host("", PDF).await;
     for (url, caption, taken) in [
@@ -120,7 +118,7 @@ async fn the_same_file_with_the_same_caption_right_after_is_a_duplicate() {
         (&elsewhere, Value::Null, true),
         (&elsewhere, json!(""), false),
     ] {
-        let answer = front.post("/api/sendmedia", to_ani(url, &caption)).await;
+        let answer = app.post("/api/sendmedia", to_ani(url, &caption)).await;
         if taken {
             answer.message();
         } else {
@@ -131,7 +129,7 @@ async fn the_same_file_with_the_same_caption_right_after_is_a_duplicate() {
 
 #[tokio::test]
 async fn an_incomplete_or_forbidden_mediaurl_is_refused_before_anything_is_fetched() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     let url = host("", PDF).await;
     for (mediaurl, code) in [
         (json!(""), "missing_field"),
@@ -142,22 +140,22 @@ async fn an_incomplete_or_forbidden_mediaurl_is_refused_before_anything_is_fetch
         (json!(url), "invalid_url"),
     ] {
         let body = json!({"nohp": "6282386000001", "mediaurl": mediaurl}).to_string();
-        let answer = front.post("/api/sendmedia", body).await;
+        let answer = app.post("/api/sendmedia", body).await;
         assert_eq!(answer.refusal(), (400, code), "{mediaurl}");
         assert_eq!(answer.body["field"], "mediaurl");
     }
-    assert!(spooled(&front).is_empty());
+    assert!(spooled(&app).is_empty());
 }
 
 #[tokio::test]
 async fn a_page_in_the_place_of_a_file_is_refused_with_what_to_do() {
-    let front = front().await;
+    let app = app().await;
     let url = host(
         "Content-Type: text/html\r\n",
         b"<!DOCTYPE html><title>Login</title>",
     )
     .await;
-    let answer = front
+    let answer = app
         .post(
             "/api/sendmedia",
             to_ani(&format!("{url}/foto.jpg"), &Value::Null),
@@ -170,9 +168,9 @@ async fn a_page_in_the_place_of_a_file_is_refused_with_what_to_do() {
         sentence.contains("halaman web") && sentence.contains("tautan unduh langsung"),
         "{sentence}"
     );
-    until(|| async { spooled(&front) }, Vec::is_empty).await;
+    until(|| async { spooled(&app) }, Vec::is_empty).await;
     // An HTML page with the extension .html is sent as a document.
-    let answer = front
+    let answer = app
         .post(
             "/api/sendmedia",
             to_ani(&format!("{url}/syarat.html"), &Value::Null),
@@ -183,7 +181,7 @@ async fn a_page_in_the_place_of_a_file_is_refused_with_what_to_do() {
 
 #[tokio::test]
 async fn a_file_arrives_as_it_is_whatever_its_host_encodes_it_with() {
-    let front = front().await;
+    let app = app().await;
     let mut zip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     std::io::Write::write_all(&mut zip, PDF).unwrap();
     let zipped: &'static [u8] = zip.finish().unwrap().leak();
@@ -198,21 +196,20 @@ async fn a_file_arrives_as_it_is_whatever_its_host_encodes_it_with() {
     {
         let url = host(headers, body).await;
         let caption = json!(at.to_string());
-        let answer = front
+        let answer = app
             .post(
                 "/api/sendmedia",
                 to_ani(&format!("{url}/brosur.pdf"), &caption),
             )
             .await;
         assert_eq!(answer.message()["type"], "document", "{headers}");
-        let link = front.link();
-        front
-            .pass_until(async {
-                while link.sent().len() <= at {
-                    tokio::task::yield_now().await;
-                }
-            })
-            .await;
+        let link = app.link();
+        app.pass_until(async {
+            while link.sent().len() <= at {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
         let file = media(&link.sent()[at].content);
         assert_eq!(
             (file.mime.as_str(), file.file_name.as_str()),
@@ -228,23 +225,21 @@ async fn a_file_arrives_as_it_is_whatever_its_host_encodes_it_with() {
         (&zipped[..zipped.len() / 2], "media_unreachable"),
     ] {
         let url = host("Content-Encoding: gzip\r\n", body).await;
-        let answer = front
-            .post("/api/sendmedia", to_ani(&url, &Value::Null))
-            .await;
+        let answer = app.post("/api/sendmedia", to_ani(&url, &Value::Null)).await;
         assert_eq!(answer.refusal(), (400, code));
     }
 }
 
 #[tokio::test]
 async fn more_files_at_once_than_a_bot_may_fetch_are_429_and_texts_are_taken() {
-    let front = Front::with(&[
+    let app = TestApp::with(&[
         ("outbound.allow", "127.0.0.0/8"),
         ("limits.fetches_per_bot", "2"),
     ])
     .await;
     let slow = Stalled::new().await;
     let asked = |n: u32| {
-        front.post(
+        app.post(
             "/api/sendmedia",
             to_ani(&format!("{}/{n}", slow.url), &json!("")),
         )
@@ -263,28 +258,28 @@ async fn more_files_at_once_than_a_bot_may_fetch_are_429_and_texts_are_taken() {
         };
         assert_eq!(refused.refusal(), (429, "too_many_fetches"));
         assert_eq!(refused.headers["retry-after"], "5");
-        let text = front.sendwa(json!({"nohp": "6282386000001", "pesan": "halo"}));
+        let text = app.sendwa(json!({"nohp": "6282386000001", "pesan": "halo"}));
         text.await.message();
     }
     // The clients have disconnected, so the gateway cancels the downloads and removes the files.
     slow.until_open(0).await;
-    let left = || async { spooled(&front) };
+    let left = || async { spooled(&app) };
     until(left, Vec::is_empty).await;
     let url = host("", PDF).await;
-    let taken = front.post("/api/sendmedia", to_ani(&url, &json!(""))).await;
+    let taken = app.post("/api/sendmedia", to_ani(&url, &json!(""))).await;
     taken.message();
 }
 
 #[tokio::test]
 async fn more_files_at_once_than_all_bots_may_fetch_are_429() {
-    let front = Front::with(&[("outbound.allow", "127.0.0.0/8"), ("limits.fetches", "1")]).await;
+    let app = TestApp::with(&[("outbound.allow", "127.0.0.0/8"), ("limits.fetches", "1")]).await;
     let slow = Stalled::new().await;
-    let one = front.post("/api/sendmedia", to_ani(&slow.url, &json!("")));
+    let one = app.post("/api/sendmedia", to_ani(&slow.url, &json!("")));
     tokio::pin!(one);
     let refused = async {
         slow.until_open(1).await;
         let body = to_ani(&slow.url, &json!("lain"));
-        front.post("/api/sendmedia", body).await
+        app.post("/api/sendmedia", body).await
     };
     let refused = tokio::select! {
         answer = &mut one => panic!("its host is silent: {answer:?}"),
@@ -295,15 +290,15 @@ async fn more_files_at_once_than_all_bots_may_fetch_are_429() {
 
 #[tokio::test]
 async fn a_bot_whose_files_wait_gets_no_more_of_them_until_some_are_sent() {
-    let front = Front::with(&[
+    let app = TestApp::with(&[
         ("outbound.allow", "127.0.0.0/8"),
         ("limits.waiting_files", "2"),
     ])
     .await;
-    front.link().keep_silent();
+    app.link().keep_silent();
     let url = host("", PDF).await;
     let ask = |n: u32| {
-        front.post(
+        app.post(
             "/api/sendmedia",
             to_ani(&format!("{url}/{n}.pdf"), &json!(n.to_string())),
         )
@@ -314,12 +309,12 @@ async fn a_bot_whose_files_wait_gets_no_more_of_them_until_some_are_sent() {
     let refused = ask(2).await;
     assert_eq!(refused.refusal(), (429, "too_many_files"));
     assert!(refused.headers.contains_key("retry-after"));
-    assert_eq!(spooled(&front).len(), 2);
-    let text = front.sendwa(json!({"nohp": "6282386000001", "pesan": "halo"}));
+    assert_eq!(spooled(&app).len(), 2);
+    let text = app.sendwa(json!({"nohp": "6282386000001", "pesan": "halo"}));
     text.await.message();
-    let sent = front.first_sent().await;
-    front.link().ack(&sent.id).await;
-    let left = || async { spooled(&front).len() };
+    let sent = app.first_sent().await;
+    app.link().ack(&sent.id).await;
+    let left = || async { spooled(&app).len() };
     until(left, |left| *left == 1).await;
     let status = || async { ask(2).await.status.as_u16() };
     until(status, |status| *status == 200).await;
@@ -328,40 +323,40 @@ async fn a_bot_whose_files_wait_gets_no_more_of_them_until_some_are_sent() {
 
 #[tokio::test]
 async fn a_bot_whose_files_are_too_large_together_gets_no_more_of_them() {
-    let front = Front::with(&[
+    let app = TestApp::with(&[
         ("outbound.allow", "127.0.0.0/8"),
         ("limits.waiting_files_mib", "1"),
     ])
     .await;
-    front.link().keep_silent();
+    app.link().keep_silent();
     let large: &'static [u8] = [PDF, &vec![b' '; 700 * 1024]].concat().leak();
     let url = host("", large).await;
     let ask = |n: u32| {
-        front.post(
+        app.post(
             "/api/sendmedia",
             to_ani(&format!("{url}/{n}.pdf"), &json!(n.to_string())),
         )
     };
     ask(0).await.message();
     assert_eq!(ask(1).await.refusal(), (429, "too_many_files"));
-    let left = || async { spooled(&front).len() };
+    let left = || async { spooled(&app).len() };
     until(left, |left| *left == 1).await;
     let small = host("", PDF).await;
     let body = to_ani(&small, &json!("kecil"));
-    front.post("/api/sendmedia", body).await.message();
+    app.post("/api/sendmedia", body).await.message();
 }
 
 #[tokio::test]
 async fn with_little_room_on_the_disk_texts_are_taken_and_files_are_not() {
-    let front = Front::with(&[
+    let app = TestApp::with(&[
         ("outbound.allow", "127.0.0.0/8"),
         ("limits.free_disk_mib", "1000000000"),
     ])
     .await;
     let url = host("", PDF).await;
-    let refused = front.post("/api/sendmedia", to_ani(&url, &json!(""))).await;
+    let refused = app.post("/api/sendmedia", to_ani(&url, &json!(""))).await;
     assert_eq!(refused.refusal(), (503, "disk_full"));
-    assert!(spooled(&front).is_empty());
-    let text = front.sendwa(json!({"nohp": "6282386000001", "pesan": "halo"}));
+    assert!(spooled(&app).is_empty());
+    let text = app.sendwa(json!({"nohp": "6282386000001", "pesan": "halo"}));
     text.await.message();
 }

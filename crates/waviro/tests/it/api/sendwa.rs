@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use waviro_link::{Chat, Content, OfflineCause, Status, UnlinkedCause};
 
-use crate::front::{Front, OWN, START, number};
+use crate::test_app::{OWN, START, TestApp, number};
 
 fn text(nohp: impl Into<Value>, pesan: &str) -> Value {
     json!({"nohp": nohp.into(), "pesan": pesan})
@@ -11,8 +11,8 @@ fn text(nohp: impl Into<Value>, pesan: &str) -> Value {
 
 #[tokio::test]
 async fn an_accepted_text_is_answered_as_the_document_shows() {
-    let front = Front::online().await;
-    let answer = front.sendwa(text("6282386000001", "Test kirim text")).await;
+    let app = TestApp::online().await;
+    let answer = app.sendwa(text("6282386000001", "Test kirim text")).await;
     let message = answer.message();
     let id = message["id"].as_str().unwrap();
     assert!(id.len() == 20 && id.starts_with("3EB0"), "{id}");
@@ -42,17 +42,16 @@ async fn an_accepted_text_is_answered_as_the_document_shows() {
 
 #[tokio::test]
 async fn the_text_goes_out_as_it_came_under_the_answers_id() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     let pesan = " *Halo* 👋\r\nbaris dua\t\u{202e} ";
-    let answer = front.sendwa(text("6282386000001", pesan)).await;
-    let link = front.link();
-    front
-        .pass_until(async {
-            while link.sent().is_empty() {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
+    let answer = app.sendwa(text("6282386000001", pesan)).await;
+    let link = app.link();
+    app.pass_until(async {
+        while link.sent().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     let sent = link.sent().remove(0);
     assert_eq!(answer.message()["id"], sent.id.as_str());
     assert_eq!(sent.content, Content::Text(pesan.to_owned()));
@@ -61,8 +60,8 @@ async fn the_text_goes_out_as_it_came_under_the_answers_id() {
 
 #[tokio::test]
 async fn nohp_as_a_json_number() {
-    let front = Front::online().await;
-    let answer = front.sendwa(text(6_282_386_000_001_u64, "halo")).await;
+    let app = TestApp::online().await;
+    let answer = app.sendwa(text(6_282_386_000_001_u64, "halo")).await;
     assert_eq!(answer.message()["to"], "6282386000001@c.us");
     for wrong in [
         "6.282386000001e12",
@@ -72,7 +71,7 @@ async fn nohp_as_a_json_number() {
         "1e400",
     ] {
         let body = format!(r#"{{"nohp":{wrong},"pesan":"halo"}}"#);
-        let answer = front.post("/api/sendwa", body).await;
+        let answer = app.post("/api/sendwa", body).await;
         assert!(
             matches!(answer.refusal(), (400, "invalid_number" | "invalid_body")),
             "{wrong} {answer:?}"
@@ -82,14 +81,14 @@ async fn nohp_as_a_json_number() {
 
 #[tokio::test]
 async fn blanks_around_nohp_are_trimmed() {
-    let front = Front::online().await;
-    let answer = front.sendwa(text(" 6282386000001\n", "halo")).await;
+    let app = TestApp::online().await;
+    let answer = app.sendwa(text(" 6282386000001\n", "halo")).await;
     assert_eq!(answer.message()["to"], "6282386000001@c.us");
 }
 
 #[tokio::test]
 async fn a_number_in_another_form_is_refused_with_the_form_it_should_have() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     for (wrong, right) in [
         ("082386000001", "6282386000001"),
         ("+6282386000001", "6282386000001"),
@@ -99,7 +98,7 @@ async fn a_number_in_another_form_is_refused_with_the_form_it_should_have() {
         ("6282386000001@c.us", "6282386000001"),
         ("0823.8600.0001", "6282386000001"),
     ] {
-        let answer = front.sendwa(text(wrong, "halo")).await;
+        let answer = app.sendwa(text(wrong, "halo")).await;
         assert_eq!(
             (answer.refusal(), answer.field()),
             ((400, "invalid_number"), "nohp"),
@@ -118,7 +117,7 @@ async fn a_number_in_another_form_is_refused_with_the_form_it_should_have() {
         "6281200000002.0",
         "081200000002/081200000003",
     ] {
-        let answer = front.sendwa(text(wrong, "halo")).await;
+        let answer = app.sendwa(text(wrong, "halo")).await;
         assert_eq!(answer.refusal(), (400, "invalid_number"), "{wrong}");
         let says = answer.body["errorMessage"].as_str().unwrap();
         assert!(
@@ -135,7 +134,7 @@ async fn a_number_in_another_form_is_refused_with_the_form_it_should_have() {
         json!({}),
         json!("٦٢٨٢٣٨٦٠٠٠"),
     ] {
-        let answer = front.sendwa(text(wrong.clone(), "halo")).await;
+        let answer = app.sendwa(text(wrong.clone(), "halo")).await;
         assert_eq!(
             (answer.refusal(), answer.field()),
             ((400, "invalid_number"), "nohp"),
@@ -146,7 +145,7 @@ async fn a_number_in_another_form_is_refused_with_the_form_it_should_have() {
 
 #[tokio::test]
 async fn an_incomplete_body_is_400_and_names_the_field() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     for (body, field) in [
         (json!({}), "nohp"),
         (json!({"pesan": "halo"}), "nohp"),
@@ -157,7 +156,7 @@ async fn an_incomplete_body_is_400_and_names_the_field() {
         (json!({"nohp": "6282386000001", "pesan": null}), "pesan"),
         (json!({"nohp": "6282386000001", "pesan": " \n"}), "pesan"),
     ] {
-        let answer = front.sendwa(body.clone()).await;
+        let answer = app.sendwa(body.clone()).await;
         assert_eq!(
             (answer.refusal(), answer.field()),
             ((400, "missing_field"), field),
@@ -165,7 +164,7 @@ async fn an_incomplete_body_is_400_and_names_the_field() {
         );
     }
     for pesan in [json!(5), json!(["halo"]), json!("a\0b")] {
-        let answer = front
+        let answer = app
             .sendwa(json!({"nohp": "6282386000001", "pesan": pesan}))
             .await;
         assert_eq!(
@@ -177,7 +176,7 @@ async fn an_incomplete_body_is_400_and_names_the_field() {
 
 #[tokio::test]
 async fn a_text_may_have_65536_characters_however_they_are_escaped() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     let (nohp, length) = ("6282386000001", 65_536);
     for body in [
         text(nohp, &"é".repeat(length)).to_string(),
@@ -193,11 +192,9 @@ async fn a_text_may_have_65536_characters_however_they_are_escaped() {
         .to_string(),
         format!("nohp={nohp}&pesan={}", "%F0%9F%98%82".repeat(length)),
     ] {
-        assert_eq!(front.post("/api/sendwa", body).await.message()["status"], 0);
+        assert_eq!(app.post("/api/sendwa", body).await.message()["status"], 0);
     }
-    let answer = front
-        .sendwa(text("6282386000001", &"é".repeat(65_537)))
-        .await;
+    let answer = app.sendwa(text("6282386000001", &"é".repeat(65_537))).await;
     assert_eq!(
         (answer.refusal(), answer.field()),
         ((400, "text_too_long"), "pesan")
@@ -206,20 +203,20 @@ async fn a_text_may_have_65536_characters_however_they_are_escaped() {
 
 #[tokio::test]
 async fn an_empty_or_null_notifyurl_is_none() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     for (at, url) in [json!(""), json!(null), json!("  ")]
         .into_iter()
         .enumerate()
     {
         let body =
             json!({"nohp": "6282386000001", "pesan": format!("halo {at}"), "notifyurl": url});
-        assert_eq!(front.sendwa(body).await.message()["status"], 0);
+        assert_eq!(app.sendwa(body).await.message()["status"], 0);
     }
 }
 
 #[tokio::test]
 async fn a_notifyurl_that_can_not_be_called_is_refused_before_anything_is_sent() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     for url in [
         json!("halo"),
         json!("/notify"),
@@ -236,7 +233,7 @@ async fn a_notifyurl_that_can_not_be_called_is_refused_before_anything_is_sent()
         json!(["https://example.com/"]),
     ] {
         let body = json!({"nohp": "6282386000001", "pesan": "halo", "notifyurl": url});
-        let answer = front.sendwa(body).await;
+        let answer = app.sendwa(body).await;
         assert_eq!(
             (answer.refusal(), answer.field()),
             ((400, "invalid_url"), "notifyurl"),
@@ -245,33 +242,30 @@ async fn a_notifyurl_that_can_not_be_called_is_refused_before_anything_is_sent()
     }
     let private =
         json!({"nohp": "6282386000001", "pesan": "halo", "notifyurl": "http://10.0.0.5:8000/x"});
-    let sentence = front.sendwa(private.clone()).await.body["errorMessage"].to_string();
+    let sentence = app.sendwa(private.clone()).await.body["errorMessage"].to_string();
     assert!(
         sentence.contains("10.0.0.5/32") && sentence.contains("outbound.allow"),
         "{sentence}"
     );
-    assert!(front.link().sent().is_empty());
-    let allowed = Front::with(&[("outbound.allow", "10.0.0.5/32:8000")]).await;
+    assert!(app.link().sent().is_empty());
+    let allowed = TestApp::with(&[("outbound.allow", "10.0.0.5/32:8000")]).await;
     assert_eq!(allowed.sendwa(private).await.message()["status"], 0);
 }
 
 #[tokio::test]
 async fn groupid_alone_sends_to_the_group_and_beside_nohp_to_the_person() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     let group = json!({"groupid": "120363000000000001@g.us", "pesan": "halo"});
-    let answer = front.sendwa(group).await;
+    let answer = app.sendwa(group).await;
     assert_eq!(
         (&answer.message()["to"], &answer.message()["type"]),
         (&json!("120363000000000001@g.us"), &json!("chat"))
     );
     let both = json!({"nohp": "6282386000001", "groupid": "120363000000000001", "pesan": "halo"});
-    assert_eq!(
-        front.sendwa(both).await.message()["to"],
-        "6282386000001@c.us"
-    );
+    assert_eq!(app.sendwa(both).await.message()["to"], "6282386000001@c.us");
     let blank = json!({"nohp": "", "groupid": "120363000000000001", "pesan": "hai"});
     assert_eq!(
-        front.sendwa(blank).await.message()["to"],
+        app.sendwa(blank).await.message()["to"],
         "120363000000000001@g.us"
     );
     for wrong in [
@@ -280,9 +274,7 @@ async fn groupid_alone_sends_to_the_group_and_beside_nohp_to_the_person() {
         json!(120_363_000_000_000_001_u64),
         json!([]),
     ] {
-        let answer = front
-            .sendwa(json!({"groupid": wrong, "pesan": "halo"}))
-            .await;
+        let answer = app.sendwa(json!({"groupid": wrong, "pesan": "halo"})).await;
         assert_eq!(
             (answer.refusal(), answer.field()),
             ((400, "invalid_group"), "groupid"),
@@ -293,28 +285,28 @@ async fn groupid_alone_sends_to_the_group_and_beside_nohp_to_the_person() {
 
 #[tokio::test]
 async fn the_same_text_twice_running_is_refused() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     let one = text("6282386000001", "halo");
-    assert_eq!(front.sendwa(one.clone()).await.message()["status"], 0);
+    assert_eq!(app.sendwa(one.clone()).await.message()["status"], 0);
     assert_eq!(
-        front.sendwa(one.clone()).await.refusal(),
+        app.sendwa(one.clone()).await.refusal(),
         (400, "duplicate_message")
     );
     assert_eq!(
-        front.sendwa(text("6282386000002", "halo")).await.message()["status"],
+        app.sendwa(text("6282386000002", "halo")).await.message()["status"],
         0
     );
     assert_eq!(
-        front.sendwa(text("6282386000001", "hai")).await.message()["status"],
+        app.sendwa(text("6282386000001", "hai")).await.message()["status"],
         0
     );
-    assert_eq!(front.sendwa(one).await.message()["status"], 0);
+    assert_eq!(app.sendwa(one).await.message()["status"], 0);
 }
 
 #[tokio::test]
 async fn of_many_identical_requests_at_once_exactly_one_wins() {
-    let front = Front::online().await;
-    let asked = (0..20).map(|_| front.sendwa(text("6282386000001", "halo")));
+    let app = TestApp::online().await;
+    let asked = (0..20).map(|_| app.sendwa(text("6282386000001", "halo")));
     let answers = futures::future::join_all(asked).await;
     assert_eq!(
         answers
@@ -327,9 +319,9 @@ async fn of_many_identical_requests_at_once_exactly_one_wins() {
 
 #[tokio::test]
 async fn a_number_that_is_not_on_whatsapp_is_400() {
-    let front = Front::online().await;
-    front.link().unregister(number("6282386000009"));
-    let answer = front.sendwa(text("6282386000009", "halo")).await;
+    let app = TestApp::online().await;
+    app.link().unregister(number("6282386000009"));
+    let answer = app.sendwa(text("6282386000009", "halo")).await;
     assert_eq!(
         (answer.refusal(), answer.field()),
         ((400, "invalid_number"), "nohp")
@@ -338,8 +330,8 @@ async fn a_number_that_is_not_on_whatsapp_is_400() {
 
 #[tokio::test]
 async fn a_bot_that_is_not_connected_refuses_at_once_and_says_why() {
-    let front = Front::unlinked().await;
-    let answer = front.sendwa(text("6282386000001", "halo")).await;
+    let app = TestApp::unlinked().await;
+    let answer = app.sendwa(text("6282386000001", "halo")).await;
     assert_eq!(answer.refusal(), (400, "not_connected"));
     assert!(
         answer.body["errorMessage"]
@@ -348,7 +340,7 @@ async fn a_bot_that_is_not_connected_refuses_at_once_and_says_why() {
             .contains("/api/getqr"),
         "{answer:?}"
     );
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     let mut shown = Vec::new();
     for status in [
         Status::Unlinked(UnlinkedCause::LoggedOut("removed".to_owned())),
@@ -362,8 +354,8 @@ async fn a_bot_that_is_not_connected_refuses_at_once_and_says_why() {
         Status::PasskeyAsked,
         Status::ClientOutdated,
     ] {
-        front.link().set_status(status);
-        let answer = front.sendwa(text("6282386000001", "halo")).await;
+        app.link().set_status(status);
+        let answer = app.sendwa(text("6282386000001", "halo")).await;
         assert_eq!(answer.refusal(), (400, "not_connected"));
         shown.push(answer.body["errorMessage"].as_str().unwrap().to_owned());
     }
@@ -372,31 +364,31 @@ async fn a_bot_that_is_not_connected_refuses_at_once_and_says_why() {
 
 #[tokio::test]
 async fn a_bad_body_is_told_even_while_the_bot_is_not_connected() {
-    let front = Front::unlinked().await;
+    let app = TestApp::unlinked().await;
     assert_eq!(
-        front.sendwa(text("082386000001", "halo")).await.refusal(),
+        app.sendwa(text("082386000001", "halo")).await.refusal(),
         (400, "invalid_number")
     );
 }
 
 #[tokio::test]
 async fn a_bot_that_reconnects_accepts_within_its_grace_time_and_not_after_it() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     assert_eq!(
-        front.sendwa(text("6282386000001", "satu")).await.message()["status"],
+        app.sendwa(text("6282386000001", "satu")).await.message()["status"],
         0
     );
-    front.link().set_status(Status::Reconnecting {
+    app.link().set_status(Status::Reconnecting {
         cause: OfflineCause::Ended("test".to_owned()),
     });
-    front.clock.advance(std::time::Duration::from_secs(59));
+    app.clock.advance(std::time::Duration::from_secs(59));
     assert_eq!(
-        front.sendwa(text("6282386000001", "dua")).await.message()["status"],
+        app.sendwa(text("6282386000001", "dua")).await.message()["status"],
         0
     );
-    front.clock.advance(std::time::Duration::from_secs(2));
+    app.clock.advance(std::time::Duration::from_secs(2));
     assert_eq!(
-        front.sendwa(text("6282386000001", "tiga")).await.refusal(),
+        app.sendwa(text("6282386000001", "tiga")).await.refusal(),
         (400, "not_connected")
     );
 }

@@ -4,13 +4,13 @@ use axum::http::StatusCode;
 use waviro::bots::why_unreachable;
 use waviro_link::{DialFailure, Status};
 
-use crate::front::Front;
 use crate::pages::Visitor;
+use crate::test_app::TestApp;
 
 #[tokio::test]
 async fn a_hostile_name_stays_a_name() {
-    let front = Front::online().await;
-    let admin = Visitor::admin(&front).await;
+    let app = TestApp::online().await;
+    let admin = Visitor::admin(&app).await;
     let evil = "\"><script>alert(1)</script>";
     let made = admin.post("/dashboard", &[("name", evil)]).await;
     assert_eq!(made.status, StatusCode::CREATED);
@@ -22,12 +22,12 @@ async fn a_hostile_name_stays_a_name() {
 
 #[tokio::test]
 async fn a_bot_that_cannot_reach_whatsapp_shows_why_on_the_list_and_on_its_page() {
-    let front = Front::online().await;
-    let admin = Visitor::admin(&front).await;
+    let app = TestApp::online().await;
+    let admin = Visitor::admin(&app).await;
     for failure in [DialFailure::TlsUnknownCa, DialFailure::UpgradeStatus(429)] {
         let (_, english) = why_unreachable(&failure);
         let english = english.replace('\'', "&#39;");
-        front.link().set_status(Status::Reconnecting {
+        app.link().set_status(Status::Reconnecting {
             cause: failure.into(),
         });
         admin

@@ -6,47 +6,41 @@ use waviro::store::UserRole;
 use super::messages::until;
 use crate::engine;
 use crate::pages::Visitor;
-use crate::v1::Desk;
-use crate::webhooks::rig::{Hooks, inbound};
+use crate::v1::ApiTest;
+use crate::webhooks::fixtures::{Hooks, inbound};
 
 pub(super) const DELIVERIES: &str = "/dashboard/bots/1/deliveries";
 const BUDI: &str = "6281300000001";
 
 /// Starts a gateway with a webhook refused by its endpoint.
-pub(super) async fn refused() -> (Desk, Hooks) {
-    let desk = Desk::with(&[("outbound.allow", "127.0.0.0/8")]).await;
+pub(super) async fn refused() -> (ApiTest, Hooks) {
+    let api = ApiTest::with(&[("outbound.allow", "127.0.0.0/8")]).await;
     let hooks = Hooks::start().await;
     let body = json!({"url": hooks.url("hook").as_str()});
-    desk.post("/v1/bots/1/rules", body).await.done();
+    api.post("/v1/bots/1/rules", body).await.done();
     hooks.answer(410, "");
-    let link = desk.front.link();
+    let link = api.app.link();
     link.inbound(vec![inbound("A1", BUDI, "halo")])
         .await
         .unwrap();
-    until(&desk, "/v1/bots/1/deliveries/1", "state", json!("gone")).await;
-    (desk, hooks)
+    until(&api, "/v1/bots/1/deliveries/1", "state", json!("gone")).await;
+    (api, hooks)
 }
 
 #[tokio::test]
 async fn a_delivery_is_posted_again_as_it_was_with_another_body_and_with_its_like() {
-    let (desk, hooks) = refused().await;
-    let admin = Visitor::admin(&desk.front).await;
+    let (api, hooks) = refused().await;
+    let admin = Visitor::admin(&api.app).await;
     let one = format!("{DELIVERIES}/1");
     // The endpoint's 410 has switched the rule off.
     let again = [("do", "again")];
     let off = admin.post(&one, &again).await;
     off.refused(409).has(&["Its rule or subscription is off"]);
     let on = json!({"enabled": true});
-    desk.patch("/v1/bots/1/rules/1", on).await.done();
+    api.patch("/v1/bots/1/rules/1", on).await.done();
 
     assert_eq!(admin.post(&one, &again).await.leads_to(), one);
-    until(
-        &desk,
-        "/v1/bots/1/deliveries/1",
-        "state",
-        json!("delivered"),
-    )
-    .await;
+    until(&api, "/v1/bots/1/deliveries/1", "state", json!("delivered")).await;
     assert_eq!(hooks.bodies()[0], hooks.bodies()[1]);
 
     let edited = |body| [("do", "edited"), ("body", body)];
@@ -56,13 +50,7 @@ async fn a_delivery_is_posted_again_as_it_was_with_another_body_and_with_its_lik
     let two = format!("{DELIVERIES}/2");
     let copied = admin.post(&one, &edited("{\"data\":\r\n[]}")).await;
     assert_eq!(copied.leads_to(), two);
-    until(
-        &desk,
-        "/v1/bots/1/deliveries/2",
-        "state",
-        json!("delivered"),
-    )
-    .await;
+    until(&api, "/v1/bots/1/deliveries/2", "state", json!("delivered")).await;
     assert_eq!(hooks.bodies()[2], "{\"data\":\n[]}");
     let copy = admin.page(&two).await;
     copy.has(&[&format!("href=\"{one}\"")]);
@@ -76,7 +64,7 @@ async fn a_delivery_is_posted_again_as_it_was_with_another_body_and_with_its_lik
     let posted = admin.post(DELIVERIES, &fields).await;
     // A delivery and its copies are not posted at the same time.
     posted.shown().has(&["Posted again: 1.", "Left out: 1"]);
-    desk.front.pass_until(hooks.wait_for(4)).await;
+    api.app.pass_until(hooks.wait_for(4)).await;
     let nobody = [("do", "again"), ("state", "given_up"), ("past", "hour")];
     let posted = admin.post(DELIVERIES, &nobody).await;
     posted.has(&["Posted again: 0."]);
@@ -86,19 +74,19 @@ async fn a_delivery_is_posted_again_as_it_was_with_another_body_and_with_its_lik
 
 #[tokio::test]
 async fn endpoints_in_trouble_stand_above_the_deliveries_and_are_switched_on_there() {
-    let desk = Desk::with(&[("outbound.allow", "127.0.0.0/8")]).await;
-    let admin = Visitor::admin(&desk.front).await;
+    let api = ApiTest::with(&[("outbound.allow", "127.0.0.0/8")]).await;
+    let admin = Visitor::admin(&api.app).await;
     let hooks = Hooks::start().await;
     let body = json!({"url": hooks.url("hook").as_str()});
-    desk.post("/v1/bots/1/rules", body).await.done();
+    api.post("/v1/bots/1/rules", body).await.done();
     hooks.answer(500, "");
-    let link = desk.front.link();
+    let link = api.app.link();
     link.inbound(vec![inbound("A1", BUDI, "halo")])
         .await
         .unwrap();
     // The clock does not advance, so no delivery is retried.
     engine::until(
-        || desk.get_unheld("/v1/endpoints"),
+        || api.get_unheld("/v1/endpoints"),
         |listed| listed["data"][0]["waiting"] == 1,
     )
     .await;
@@ -107,13 +95,13 @@ async fn endpoints_in_trouble_stand_above_the_deliveries_and_are_switched_on_the
     let page = admin.page(DELIVERIES).await;
     page.has(&[endpoint, "Failing since", "Next try"]);
     page.has(&["Will be tried again"]);
-    let operator = Visitor::new(&desk.front, "kasir", UserRole::Operator(vec![1])).await;
+    let operator = Visitor::new(&api.app, "kasir", UserRole::Operator(vec![1])).await;
     operator.page(DELIVERIES).await.lacks(&["Failing since"]);
     let fields = [("do", "on"), ("endpoint", endpoint)];
     operator.post(DELIVERIES, &fields).await.refused(403);
     let answer = admin.post(DELIVERIES, &fields).await;
     answer.has(&["posted now: 1."]);
-    desk.front.pass_until(hooks.wait_for(2)).await;
+    api.app.pass_until(hooks.wait_for(2)).await;
     let narrowed = |query: &str| format!("{DELIVERIES}?{query}");
     let to_it = format!("q={endpoint}/other.php");
     for (query, there) in [

@@ -20,7 +20,7 @@ async fn a_form_of_another_site_does_nothing() {
             .await;
         assert_eq!(status, StatusCode::FORBIDDEN, "{header:?}");
     }
-    assert_eq!(pages.front.app.bots().list().len(), 1);
+    assert_eq!(pages.app.inner.bots().list().len(), 1);
 }
 
 #[tokio::test]

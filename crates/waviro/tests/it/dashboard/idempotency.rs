@@ -107,7 +107,7 @@ async fn a_bot_a_user_and_a_rule_are_made_once() {
         assert!(page.contains(REPEATED), "{path}");
     };
     make("/dashboard", &[("name", "cabang")]).await;
-    assert_eq!(pages.front.app.bots().list().len(), 2);
+    assert_eq!(pages.app.inner.bots().list().len(), 2);
     let user = [("name", "ani"), ("password", PASSWORD), ("role", "viewer")];
     make("/dashboard/users", &user).await;
     let rule = [
@@ -138,7 +138,7 @@ async fn a_range_is_posted_again_once() {
     let (status, _, page) = pages.post(path, &form, &admin).await;
     assert_eq!(status, StatusCode::OK, "{page}");
     assert!(page.contains("Dikirim ulang:") && !page.contains(REPEATED));
-    pages.front.clock.advance(Duration::from_mins(1));
+    pages.app.clock.advance(Duration::from_mins(1));
     let (status, _, page) = pages.post(path, &form, &admin).await;
     assert_eq!(status, StatusCode::OK, "{page}");
     assert!(page.contains("Dikirim ulang:") && page.contains(REPEATED));
@@ -154,7 +154,7 @@ async fn who_may_less_by_now_is_not_shown_what_was_answered_before() {
     let (status, _, page) = pages.post("/dashboard", &form, &ani).await;
     assert_eq!(status, StatusCode::CREATED);
     let key = value_after(&page, "id=\"key\" readonly value=\"");
-    let users = pages.front.app.users();
+    let users = pages.app.inner.users();
     let user = users.named("ani").await.unwrap().unwrap();
     let less = UserRole::Operator(vec![1]);
     users.change(user.id, None, Some(less)).await.unwrap();

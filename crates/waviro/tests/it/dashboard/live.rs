@@ -9,15 +9,15 @@ use futures::{FutureExt, StreamExt};
 use tower::ServiceExt;
 use waviro::store::UserRole;
 
-use crate::front::Front;
 use crate::pages::Pages;
+use crate::test_app::TestApp;
 
 /// Opens the stream of the page and returns the answer.
 async fn opened(pages: &Pages, page: &str, cookie: &str) -> Response {
     let (_, rest) = page.split_once("data-live=\"").unwrap();
     let request = Request::get(rest.split('"').next().unwrap());
     let request = request.header("cookie", cookie).body(Body::empty());
-    let router = pages.front.app.router();
+    let router = pages.app.inner.router();
     router.oneshot(request.unwrap()).await.unwrap()
 }
 
@@ -52,9 +52,9 @@ async fn what_changes_between_a_page_and_its_stream_is_not_missed() {
     let pages = Pages::with_admin().await;
     let admin = pages.cookie("admin").await;
     let (_, _, page) = pages.get("/dashboard", &admin).await;
-    pages.front.app.bots().add("cabang").await.unwrap();
+    pages.app.inner.bots().add("cabang").await.unwrap();
     let mut stream = follow(&pages, &page, &admin).await;
-    let said = pages.front.pass_until(told(&mut stream)).await;
+    let said = pages.app.pass_until(told(&mut stream)).await;
     assert!(said.starts_with("event: changed"), "{said}");
 
     // A page with the newest state gets a signal only for later changes.
@@ -62,17 +62,17 @@ async fn what_changes_between_a_page_and_its_stream_is_not_missed() {
     let mut stream = follow(&pages, &page, &admin).await;
     for _ in 0..4 {
         assert!(told(&mut stream).now_or_never().is_none());
-        pages.front.clock.advance(Duration::from_millis(600));
+        pages.app.clock.advance(Duration::from_millis(600));
     }
-    pages.front.app.bots().add("gudang").await.unwrap();
-    let said = pages.front.pass_until(told(&mut stream)).await;
+    pages.app.inner.bots().add("gudang").await.unwrap();
+    let said = pages.app.pass_until(told(&mut stream)).await;
     assert!(said.starts_with("event: changed"), "{said}");
 }
 
 #[tokio::test]
 async fn a_user_follows_so_many_pages_in_all_sessions_and_the_last_ones_are_admins() {
     let pages = Pages {
-        front: Front::with(&[
+        app: TestApp::with(&[
             ("limits.live_pages", "4"),
             ("limits.live_pages_per_user", "2"),
             ("limits.live_pages_for_admins", "1"),

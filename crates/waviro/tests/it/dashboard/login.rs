@@ -13,8 +13,8 @@ use url::form_urlencoded;
 use waviro::http::Peer;
 use waviro::store::UserRole;
 
-use crate::front::Front;
 use crate::pages::{PASSWORD, Pages, Visitor};
+use crate::test_app::TestApp;
 
 #[tokio::test]
 async fn the_first_user_is_made_by_the_link_once() {
@@ -117,7 +117,7 @@ async fn wrong_passwords_are_counted_and_a_session_ends_when_it_is_left() {
     let right = [("name", "admin"), ("password", PASSWORD)];
     let (status, _, _) = pages.post("/dashboard/login", &right, "").await;
     assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
-    pages.front.clock.advance(Duration::from_mins(1));
+    pages.app.clock.advance(Duration::from_mins(1));
     let (status, headers, _) = pages.post("/dashboard/login", &right, "").await;
     assert_eq!(status, StatusCode::SEE_OTHER);
     let cookie = cookie(&headers);
@@ -163,7 +163,7 @@ async fn nobody_is_kept_out_by_what_others_try() {
 /// Returns the status of a login from this address; `forwarded` is the X-Forwarded-For header of a
 /// proxy.
 async fn login(
-    front: &Front,
+    app: &TestApp,
     from: &str,
     forwarded: Option<&str>,
     (name, password): (&str, &str),
@@ -177,7 +177,7 @@ async fn login(
     let mut request = request.body(Body::from(form.finish())).unwrap();
     let peer = SocketAddr::new(from.parse().unwrap(), 4711);
     request.extensions_mut().insert(Peer(peer));
-    let answered = front.app.router().oneshot(request).await.unwrap();
+    let answered = app.inner.router().oneshot(request).await.unwrap();
     if matches!(answered.status().as_u16(), 429 | 503) {
         assert!(answered.headers().contains_key("retry-after"));
     }
@@ -189,32 +189,32 @@ const RIGHT: (&str, &str) = ("admin", PASSWORD);
 
 #[tokio::test]
 async fn one_address_is_refused_whatever_the_names_and_a_new_one_gets_in() {
-    let front = Front::with(&[("limits.login_tries_per_address", "12")]).await;
-    Visitor::admin(&front).await;
+    let app = TestApp::with(&[("limits.login_tries_per_address", "12")]).await;
+    Visitor::admin(&app).await;
     for n in 0..12 {
         let tried = (&*format!("orang {n}"), "salah salah salah");
-        let status = login(&front, "203.0.113.7", None, tried).await;
+        let status = login(&app, "203.0.113.7", None, tried).await;
         assert_eq!(status, StatusCode::FORBIDDEN);
     }
-    let status = login(&front, "203.0.113.7", None, RIGHT).await;
+    let status = login(&app, "203.0.113.7", None, RIGHT).await;
     assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
-    let status = login(&front, "203.0.113.8", None, RIGHT).await;
+    let status = login(&app, "203.0.113.8", None, RIGHT).await;
     assert_eq!(status, StatusCode::SEE_OTHER);
 }
 
 #[tokio::test]
 async fn a_forwarded_address_counts_where_the_proxy_is_trusted_and_nowhere_else() {
-    let untrusted = Front::online().await;
-    let trusted = Front::with(&[("server.trusted_proxies", "127.0.0.1,10.0.0.0/8")]).await;
-    for front in [&untrusted, &trusted] {
-        Visitor::admin(front).await;
+    let untrusted = TestApp::online().await;
+    let trusted = TestApp::with(&[("server.trusted_proxies", "127.0.0.1,10.0.0.0/8")]).await;
+    for app in [&untrusted, &trusted] {
+        Visitor::admin(app).await;
         for n in 0..10 {
             // An untrusted client could send a different address with each attempt.
             let own = format!("198.51.100.{n}, 203.0.113.7");
-            let status = login(front, "127.0.0.1", Some(&own), WRONG).await;
+            let status = login(app, "127.0.0.1", Some(&own), WRONG).await;
             assert_eq!(status, StatusCode::FORBIDDEN);
         }
-        let status = login(front, "127.0.0.1", Some("203.0.113.7"), RIGHT).await;
+        let status = login(app, "127.0.0.1", Some("203.0.113.7"), RIGHT).await;
         assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
     }
     let status = login(&untrusted, "127.0.0.1", Some("203.0.113.8"), RIGHT).await;
@@ -228,19 +228,19 @@ async fn a_forwarded_address_counts_where_the_proxy_is_trusted_and_nowhere_else(
 
 #[tokio::test]
 async fn logins_beyond_those_that_wait_are_503_and_another_address_still_gets_in() {
-    let front = Front::with(&[("limits.logins_waiting", "4")]).await;
-    Visitor::admin(&front).await;
+    let app = TestApp::with(&[("limits.logins_waiting", "4")]).await;
+    Visitor::admin(&app).await;
     let names: Vec<_> = (0..40).map(|n| format!("orang {n}")).collect();
     let mut greedy: FuturesUnordered<_> = names
         .iter()
-        .map(|name| login(&front, "203.0.113.7", None, (name, "salah salah salah")))
+        .map(|name| login(&app, "203.0.113.7", None, (name, "salah salah salah")))
         .collect();
     let mut answered = Vec::new();
     while !answered.contains(&StatusCode::SERVICE_UNAVAILABLE) {
         answered.push(greedy.next().await.unwrap());
     }
     let rest = greedy.collect::<Vec<_>>();
-    let newcomer = login(&front, "203.0.113.8", None, RIGHT);
+    let newcomer = login(&app, "203.0.113.8", None, RIGHT);
     let (rest, newcomer) = futures::join!(rest, newcomer);
     assert_eq!(newcomer, StatusCode::SEE_OTHER);
     answered.extend(rest);
@@ -253,9 +253,9 @@ async fn logins_beyond_those_that_wait_are_503_and_another_address_still_gets_in
         "{answered:?}"
     );
     // The refused logins have no later effect: the same address may try again.
-    let other = Visitor::new(&front, "ani", UserRole::Viewer).await;
+    let other = Visitor::new(&app, "ani", UserRole::Viewer).await;
     other.page("/dashboard").await;
-    let status = login(&front, "203.0.113.7", None, ("ani", PASSWORD)).await;
+    let status = login(&app, "203.0.113.7", None, ("ani", PASSWORD)).await;
     assert_eq!(status, StatusCode::SEE_OTHER);
 }
 

@@ -3,15 +3,15 @@
 use axum::http::StatusCode;
 use waviro::store::UserRole;
 
-use crate::front::Front;
 use crate::pages::{NOWHERE, PASSWORD, Visitor};
+use crate::test_app::TestApp;
 
 #[tokio::test]
 async fn ones_own_password_takes_the_old_one_and_ends_the_other_sessions() {
-    let front = Front::online().await;
-    let users = front.app.users();
-    let here = Visitor::new(&front, "ani", UserRole::Viewer).await;
-    let there = Visitor::again(&front, "ani").await;
+    let app = TestApp::online().await;
+    let users = app.inner.users();
+    let here = Visitor::new(&app, "ani", UserRole::Viewer).await;
+    let there = Visitor::again(&app, "ani").await;
     let id = users.named("ani").await.unwrap().unwrap().id;
     let me = "/dashboard/me";
     here.page(me).await.has(&["ani", "Old password"]);
@@ -33,7 +33,7 @@ async fn ones_own_password_takes_the_old_one_and_ends_the_other_sessions() {
     let cookie = done.headers["set-cookie"].to_str().unwrap();
     assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"));
     let cookie = cookie.split(';').next().unwrap().to_owned();
-    let fresh = Visitor::with(&front, cookie);
+    let fresh = Visitor::with(&app, cookie);
     let page = fresh.get(done.leads_to()).await;
     page.has(&["All other sessions have ended."]);
     for old in [&here, &there] {

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use waviro_link::{Content, InboundKind, Location, ReceiptLevel};
 
 use super::deliveries::DELIVERIES;
-use crate::front::GROUP;
 use crate::pages::{Page, Visitor};
-use crate::v1::Desk;
-use crate::webhooks::rig::{Hooks, inbound};
+use crate::test_app::GROUP;
+use crate::v1::ApiTest;
+use crate::webhooks::fixtures::{Hooks, inbound};
 
 pub(super) const MESSAGES: &str = "/dashboard/bots/1/messages";
 const BUDI: &str = "6281300000001";
@@ -19,20 +19,20 @@ const SITI: &str = "6281300000002";
 /// A customer's message that tries to attack the page.
 const HOSTILE: &str = r#"<script>alert(1)</script><img src=x onerror=alert(2)> " ' & {{ 7 * 7 }}"#;
 
-async fn send(desk: &Desk, body: Value) -> String {
-    let sent = desk.front_post("/v1/bots/1/messages", body).await;
+async fn send(api: &ApiTest, body: Value) -> String {
+    let sent = api.front_post("/v1/bots/1/messages", body).await;
     assert_eq!(sent.status, 202, "{sent:?}");
     sent.body["id"].as_str().unwrap().to_owned()
 }
 
 /// Waits until the field of this API resource has the value.
-pub(super) async fn until(desk: &Desk, path: &str, field: &str, value: Value) {
+pub(super) async fn until(api: &ApiTest, path: &str, field: &str, value: Value) {
     let asked = async {
-        while desk.get_unheld(path).await[field] != value {
+        while api.get_unheld(path).await[field] != value {
             tokio::task::yield_now().await;
         }
     };
-    desk.front.pass_until(asked).await;
+    api.app.pass_until(asked).await;
 }
 
 /// Returns the ids of the messages linked by a page, in order.
@@ -53,15 +53,15 @@ fn older(page: &Page) -> Option<String> {
 
 #[tokio::test]
 async fn a_search_finds_by_id_by_number_and_by_text() {
-    let desk = Desk::online().await;
-    let admin = Visitor::admin(&desk.front).await;
-    let one = send(&desk, json!({"to": BUDI, "text": "Harga beras 20000000"})).await;
-    let two = send(&desk, json!({"to": SITI, "text": "Kopi ÉNAK"})).await;
-    let link = desk.front.link();
+    let api = ApiTest::online().await;
+    let admin = Visitor::admin(&api.app).await;
+    let one = send(&api, json!({"to": BUDI, "text": "Harga beras 20000000"})).await;
+    let two = send(&api, json!({"to": SITI, "text": "Kopi ÉNAK"})).await;
+    let link = api.app.link();
     link.inbound(vec![inbound("A1", BUDI, "berapa harga?")])
         .await
         .unwrap();
-    until(&desk, "/v1/bots/1/messages/A1", "state", json!("received")).await;
+    until(&api, "/v1/bots/1/messages/A1", "state", json!("received")).await;
 
     for (query, found) in [
         ("", vec![&two, &one]),
@@ -101,20 +101,14 @@ async fn a_search_finds_by_id_by_number_and_by_text() {
 
 #[tokio::test]
 async fn pages_lead_through_all_messages_and_back_to_the_newest() {
-    let desk = Desk::online().await;
-    let admin = Visitor::admin(&desk.front).await;
-    let link = desk.front.link();
+    let api = ApiTest::online().await;
+    let admin = Visitor::admin(&api.app).await;
+    let link = api.app.link();
     let all: Vec<_> = (0..120)
         .map(|n| inbound(&format!("A{n:03}"), BUDI, &format!("pesan {n}")))
         .collect();
     link.inbound(all).await.unwrap();
-    until(
-        &desk,
-        "/v1/bots/1/messages/A119",
-        "state",
-        json!("received"),
-    )
-    .await;
+    until(&api, "/v1/bots/1/messages/A119", "state", json!("received")).await;
     let (mut seen, mut query) = (BTreeSet::new(), "direction=in".to_owned());
     for rows in [50, 50, 20] {
         let page = admin.page(&format!("{MESSAGES}?{query}")).await;
@@ -131,9 +125,9 @@ async fn pages_lead_through_all_messages_and_back_to_the_newest() {
 
 #[tokio::test]
 async fn what_strangers_write_is_shown_to_the_letter_and_never_run() {
-    let desk = Desk::online().await;
-    let admin = Visitor::admin(&desk.front).await;
-    let link = desk.front.link();
+    let api = ApiTest::online().await;
+    let admin = Visitor::admin(&api.app).await;
+    let link = api.app.link();
     let mut text = inbound("A1/../../x?y#z", BUDI, HOSTILE);
     text.push_name = HOSTILE.to_owned();
     let mut place = inbound("A2", BUDI, "");
@@ -143,7 +137,7 @@ async fn what_strangers_write_is_shown_to_the_letter_and_never_run() {
         name: Some(HOSTILE.to_owned()),
     });
     link.inbound(vec![text, place]).await.unwrap();
-    until(&desk, "/v1/bots/1/messages/A2", "state", json!("received")).await;
+    until(&api, "/v1/bots/1/messages/A2", "state", json!("received")).await;
     let list = admin.page(&format!("{MESSAGES}?direction=in")).await;
     let odd = "A1%2F..%2F..%2Fx%3Fy%23z";
     assert_eq!(
@@ -162,31 +156,25 @@ async fn what_strangers_write_is_shown_to_the_letter_and_never_run() {
 
 #[tokio::test]
 async fn a_message_shows_its_course_and_each_callback_that_failed_with_its_cause() {
-    let desk = Desk::with(&[("outbound.allow", "127.0.0.0/8")]).await;
-    let admin = Visitor::admin(&desk.front).await;
+    let api = ApiTest::with(&[("outbound.allow", "127.0.0.0/8")]).await;
+    let admin = Visitor::admin(&api.app).await;
     let hooks = Hooks::start().await;
     hooks.answer(500, HOSTILE);
     let notify = hooks.url("notify");
     let id = send(
-        &desk,
+        &api,
         json!({"to": BUDI, "text": "halo", "notify_url": notify.as_str()}),
     )
     .await;
     let at = format!("/v1/bots/1/messages/{id}");
-    until(&desk, &at, "state", json!("sent")).await;
-    desk.front.clock.advance(Duration::from_millis(1234));
-    let link = desk.front.link();
+    until(&api, &at, "state", json!("sent")).await;
+    api.app.clock.advance(Duration::from_millis(1234));
+    let link = api.app.link();
     link.receipt(&id.parse().unwrap(), ReceiptLevel::Read)
         .await
         .unwrap();
-    until(&desk, &at, "state", json!("read")).await;
-    until(
-        &desk,
-        "/v1/bots/1/deliveries/1",
-        "state",
-        json!("delivered"),
-    )
-    .await;
+    until(&api, &at, "state", json!("read")).await;
+    until(&api, "/v1/bots/1/deliveries/1", "state", json!("delivered")).await;
     let page = admin.page(&format!("{MESSAGES}/{id}")).await;
     let mut rest = page.text.as_str();
     for step in ["Accepted by the gateway", "WhatsApp took it"] {
@@ -223,23 +211,23 @@ async fn a_message_shows_its_course_and_each_callback_that_failed_with_its_cause
 
 #[tokio::test]
 async fn why_a_message_failed_is_said_in_words() {
-    let desk = Desk::online().await;
-    let admin = Visitor::admin(&desk.front).await;
-    let link = desk.front.link();
+    let api = ApiTest::online().await;
+    let admin = Visitor::admin(&api.app).await;
+    let link = api.app.link();
     link.keep_silent();
     let id = send(
-        &desk,
+        &api,
         json!({"to": GROUP, "location": {"latitude": -6.2, "longitude": 106.8, "name": "Toko"}}),
     )
     .await;
-    let sent = desk.front.first_sent().await;
+    let sent = api.app.first_sent().await;
     assert!(matches!(sent.content, Content::Location(_)));
     let page = admin.page(&format!("{MESSAGES}/{id}")).await;
     page.has(&["-6.2, 106.8", "Group 120363000000000001"]);
-    let id = send(&desk, json!({"to": BUDI, "text": "halo"})).await;
+    let id = send(&api, json!({"to": BUDI, "text": "halo"})).await;
     link.nack(&id.parse().unwrap(), "463").await;
     until(
-        &desk,
+        &api,
         &format!("/v1/bots/1/messages/{id}"),
         "state",
         json!("failed"),

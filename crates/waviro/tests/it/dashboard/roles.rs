@@ -8,14 +8,14 @@ use super::deliveries::{DELIVERIES, refused};
 use super::messages::MESSAGES;
 use super::rules::RULES;
 use super::settings::{SETTINGS, works};
-use crate::front::Front;
 use crate::pages::Visitor;
+use crate::test_app::TestApp;
 
 #[tokio::test]
 async fn a_viewer_looks_and_an_operator_sees_his_bots() {
-    let front = Front::online().await;
-    front.app.bots().add("gudang").await.unwrap();
-    let viewer = Visitor::new(&front, "lihat", UserRole::Viewer).await;
+    let app = TestApp::online().await;
+    app.inner.bots().add("gudang").await.unwrap();
+    let viewer = Visitor::new(&app, "lihat", UserRole::Viewer).await;
     let bots = viewer.page("/dashboard").await;
     bots.has(&["toko", "gudang"]);
     bots.lacks(&["method=\"post\" action=\"/dashboard\""]);
@@ -23,7 +23,7 @@ async fn a_viewer_looks_and_an_operator_sees_his_bots() {
     let answer = viewer.post("/dashboard/bots/1", &rename).await;
     answer.refused(403);
 
-    let operator = Visitor::new(&front, "kasir", UserRole::Operator(vec![1])).await;
+    let operator = Visitor::new(&app, "kasir", UserRole::Operator(vec![1])).await;
     let bots = operator.page("/dashboard").await;
     bots.has(&["toko"]);
     bots.lacks(&["gudang"]);
@@ -36,12 +36,12 @@ async fn a_viewer_looks_and_an_operator_sees_his_bots() {
 
 #[tokio::test]
 async fn a_viewer_is_shown_no_code_that_would_make_him_the_bot() {
-    let front = Front::unlinked().await;
-    let admin = Visitor::admin(&front).await;
+    let app = TestApp::unlinked().await;
+    let admin = Visitor::admin(&app).await;
     let link = "/dashboard/bots/1/link";
     admin.post(link, &[("do", "start")]).await;
     admin.page(link).await.has(&["qr.svg"]);
-    let viewer = Visitor::new(&front, "lihat", UserRole::Viewer).await;
+    let viewer = Visitor::new(&app, "lihat", UserRole::Viewer).await;
     for path in ["link", "link/qr.svg", "send"] {
         let page = viewer.get(&format!("/dashboard/bots/1/{path}")).await;
         page.refused(403);
@@ -51,8 +51,8 @@ async fn a_viewer_is_shown_no_code_that_would_make_him_the_bot() {
 
 #[tokio::test]
 async fn a_viewer_sees_everything_and_posts_nothing_again() {
-    let (desk, hooks) = refused().await;
-    let viewer = Visitor::new(&desk.front, "lihat", UserRole::Viewer).await;
+    let (api, hooks) = refused().await;
+    let viewer = Visitor::new(&api.app, "lihat", UserRole::Viewer).await;
     let message = format!("{MESSAGES}/A1");
     let delivery = format!("{DELIVERIES}/1");
     for path in [MESSAGES, DELIVERIES, &message, &delivery] {
@@ -62,7 +62,7 @@ async fn a_viewer_sees_everything_and_posts_nothing_again() {
     }
     // The webhook key authenticates the gateway, so a viewer must not see the key.
     viewer.page(&delivery).await.has(&["whk_…"]);
-    let operator = Visitor::new(&desk.front, "kasir", UserRole::Operator(vec![1])).await;
+    let operator = Visitor::new(&api.app, "kasir", UserRole::Operator(vec![1])).await;
     operator.page(&delivery).await.lacks(&["whk_…"]);
     for (path, fields) in [
         (
@@ -80,9 +80,9 @@ async fn a_viewer_sees_everything_and_posts_nothing_again() {
 
 #[tokio::test]
 async fn an_operator_of_another_bot_finds_nothing() {
-    let (desk, _) = refused().await;
-    desk.post("/v1/bots", json!({"name": "dua"})).await.done();
-    let operator = Visitor::new(&desk.front, "kasir", UserRole::Operator(vec![2])).await;
+    let (api, _) = refused().await;
+    api.post("/v1/bots", json!({"name": "dua"})).await.done();
+    let operator = Visitor::new(&api.app, "kasir", UserRole::Operator(vec![2])).await;
     for path in [
         MESSAGES,
         DELIVERIES,
@@ -106,8 +106,8 @@ async fn an_operator_of_another_bot_finds_nothing() {
 
 #[tokio::test]
 async fn a_viewer_sees_no_form_and_no_secret_and_changes_nothing() {
-    let front = Front::online().await;
-    let admin = Visitor::admin(&front).await;
+    let app = TestApp::online().await;
+    let admin = Visitor::admin(&app).await;
     let rule = [
         ("do", "add"),
         ("keyword", "harga"),
@@ -115,7 +115,7 @@ async fn a_viewer_sees_no_form_and_no_secret_and_changes_nothing() {
     ];
     admin.post(RULES, &rule).await.leads_to();
     let known = admin.page(SETTINGS).await;
-    let viewer = Visitor::new(&front, "lihat", UserRole::Viewer).await;
+    let viewer = Visitor::new(&app, "lihat", UserRole::Viewer).await;
     let one = format!("{RULES}/1");
     for path in [RULES, SETTINGS, &one] {
         let page = viewer.page(path).await;
@@ -139,16 +139,16 @@ async fn a_viewer_sees_no_form_and_no_secret_and_changes_nothing() {
         let answer = viewer.post(path, &fields).await;
         answer.refused(403).has(&["You may only look."]);
     }
-    assert!(works(&front, &front.key).await);
+    assert!(works(&app, &app.key).await);
 }
 
 #[tokio::test]
 async fn an_operator_has_its_own_bots_and_neither_networks_nor_users() {
-    let front = Front::online().await;
-    Visitor::admin(&front).await;
-    let (other, _) = front.app.bots().add("warung").await.unwrap();
+    let app = TestApp::online().await;
+    Visitor::admin(&app).await;
+    let (other, _) = app.inner.bots().add("warung").await.unwrap();
     let role = UserRole::Operator(vec![other.id()]);
-    let operator = Visitor::new(&front, "kasir", role).await;
+    let operator = Visitor::new(&app, "kasir", role).await;
     for path in [RULES, SETTINGS] {
         operator.get(path).await.refused(404);
         let fields = [("do", "end-key"), ("do", "try")];

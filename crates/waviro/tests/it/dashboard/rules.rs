@@ -1,15 +1,15 @@
 //! The pages of keyword rules, and the form for testing a text.
 
-use crate::front::Front;
 use crate::pages::Visitor;
-use crate::webhooks::rig::Hooks;
+use crate::test_app::TestApp;
+use crate::webhooks::fixtures::Hooks;
 
 pub(super) const RULES: &str = "/dashboard/bots/1/rules";
 
 #[tokio::test]
 async fn a_rule_is_made_switched_edited_and_deleted_on_its_pages() {
-    let front = Front::online().await;
-    let admin = Visitor::admin(&front).await;
+    let app = TestApp::online().await;
+    let admin = Visitor::admin(&app).await;
     let empty = admin.page(RULES).await;
     empty.has(&["No keyword yet", "json_decode", "Add a keyword"]);
     empty.lacks(&["Try this text"]);
@@ -80,8 +80,8 @@ async fn a_rule_is_made_switched_edited_and_deleted_on_its_pages() {
 
 #[tokio::test]
 async fn a_text_is_tried_and_the_webhook_is_only_asked_by_its_own_button() {
-    let front = Front::with(&[("outbound.allow", "127.0.0.0/8")]).await;
-    let admin = Visitor::admin(&front).await;
+    let app = TestApp::with(&[("outbound.allow", "127.0.0.0/8")]).await;
+    let admin = Visitor::admin(&app).await;
     let hooks = Hooks::start().await;
     let url = hooks.url("hook");
     let rule = [("do", "add"), ("keyword", "harga#"), ("url", url.as_str())];
@@ -109,7 +109,7 @@ async fn a_text_is_tried_and_the_webhook_is_only_asked_by_its_own_button() {
     asked.has(&["Taken by the webhook", "HTTP 200", "kasih", "Number 2:"]);
     asked.lacks(&["<u>Terima</u>"]);
     assert_eq!(hooks.bodies().len(), 1);
-    assert!(front.link().sent().is_empty());
+    assert!(app.link().sent().is_empty());
     let none = [("do", "try"), ("text", "selamat pagi")];
     let none = admin.post(RULES, &none).await;
     none.has(&["No keyword takes it"]);

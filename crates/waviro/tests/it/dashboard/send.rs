@@ -4,19 +4,19 @@ use axum::http::Request;
 use serde_json::{Value, json};
 use waviro_link::{Status, UnlinkedCause};
 
-use crate::front::{Front, number};
 use crate::pages::{Page, Visitor};
+use crate::test_app::{TestApp, number};
 use crate::wire::{answering, host};
 
 const SEND: &str = "/dashboard/bots/1/send";
 const BUDI: &str = "6281300000001";
 
 /// Returns the error message of `/api` for the same request.
-async fn said(front: &Front, path: &str, body: Value) -> String {
+async fn said(app: &TestApp, path: &str, body: Value) -> String {
     let request = Request::post(path)
-        .header("SecretKey", &front.key)
+        .header("SecretKey", &app.key)
         .header("Accept-Language", "en");
-    let answer = front.send(request.body(body.to_string().into()).unwrap());
+    let answer = app.send(request.body(body.to_string().into()).unwrap());
     let said = answer.await.body["errorMessage"].clone();
     said.as_str().unwrap().to_owned()
 }
@@ -30,8 +30,8 @@ fn tells(page: &Page, said: &str) {
 
 #[tokio::test]
 async fn what_is_refused_is_told_in_the_apis_own_sentence() {
-    let front = Front::with(&[("outbound.allow", "127.0.0.0/8")]).await;
-    let admin = Visitor::admin(&front).await;
+    let app = TestApp::with(&[("outbound.allow", "127.0.0.0/8")]).await;
+    let admin = Visitor::admin(&app).await;
     let huge = vec![b'x'; 16 * 1024 * 1024 + 1].leak();
     for url in [
         host("", huge).await,
@@ -46,7 +46,7 @@ async fn what_is_refused_is_told_in_the_apis_own_sentence() {
         format!("https://toko.example/{}", "a".repeat(2048)),
     ] {
         let said = said(
-            &front,
+            &app,
             "/api/sendmedia",
             json!({"nohp": BUDI, "mediaurl": url}),
         )
@@ -56,7 +56,7 @@ async fn what_is_refused_is_told_in_the_apis_own_sentence() {
     }
     for url in ["ftp://toko.example/", "http://10.0.0.5/", "toko"] {
         let body = json!({"nohp": BUDI, "pesan": "halo", "notifyurl": url});
-        let said = said(&front, "/api/sendwa", body).await;
+        let said = said(&app, "/api/sendwa", body).await;
         let form = [("to", BUDI), ("text", "halo"), ("notify_url", url)];
         tells(&admin.post(SEND, &form).await, &said);
     }
@@ -64,9 +64,9 @@ async fn what_is_refused_is_told_in_the_apis_own_sentence() {
     let page = admin.post(SEND, &blank).await;
     page.refused(422);
     page.has(&["a text of blanks alone is not sent"]);
-    front.link().unregister(number("6281300000009"));
+    app.link().unregister(number("6281300000009"));
     let body = json!({"nohp": "6281300000009", "pesan": "halo"});
-    let nobody = said(&front, "/api/sendwa", body).await;
+    let nobody = said(&app, "/api/sendwa", body).await;
     let form = [("to", "6281300000009"), ("text", "halo")];
     tells(&admin.post(SEND, &form).await, &nobody);
 }
@@ -77,11 +77,11 @@ async fn a_bot_that_is_not_connected_is_told_with_what_its_state_asks_for() {
         Status::Unlinked(UnlinkedCause::LoggedOut("removed on the phone".to_owned())),
         Status::Unlinked(UnlinkedCause::Never),
     ] {
-        let front = Front::online().await;
-        let admin = Visitor::admin(&front).await;
-        front.link().set_status(status);
+        let app = TestApp::online().await;
+        let admin = Visitor::admin(&app).await;
+        app.link().set_status(status);
         let body = json!({"nohp": BUDI, "pesan": "halo"});
-        let said = said(&front, "/api/sendwa", body).await;
+        let said = said(&app, "/api/sendwa", body).await;
         let form = [("to", BUDI), ("text", "halo")];
         tells(&admin.post(SEND, &form).await, &said);
     }
@@ -89,8 +89,8 @@ async fn a_bot_that_is_not_connected_is_told_with_what_its_state_asks_for() {
 
 #[tokio::test]
 async fn a_number_as_it_is_written_at_home_is_sent_to() {
-    let front = Front::online().await;
-    let admin = Visitor::admin(&front).await;
+    let app = TestApp::online().await;
+    let admin = Visitor::admin(&app).await;
     let form = [("kind", "text"), ("to", "0813-0000-0001"), ("text", "halo")];
     let sent = admin.post("/dashboard/bots/1/send", &form).await;
     sent.shown();
@@ -99,8 +99,8 @@ async fn a_number_as_it_is_written_at_home_is_sent_to() {
 
 #[tokio::test]
 async fn a_number_that_a_spreadsheet_broke_is_refused_and_never_sent_to_another() {
-    let front = Front::online().await;
-    let admin = Visitor::admin(&front).await;
+    let app = TestApp::online().await;
+    let admin = Visitor::admin(&app).await;
     let send = "/dashboard/bots/1/send";
     for broken in ["6.28120000002E+12", "6.28120000002", "6281200000002.0"] {
         let text = [("kind", "text"), ("to", broken), ("text", "halo")];
@@ -117,5 +117,5 @@ async fn a_number_that_a_spreadsheet_broke_is_refused_and_never_sent_to_another(
         page.refused(422);
         page.has(&["Give numbers with their country code"]);
     }
-    assert!(front.link().sent().is_empty());
+    assert!(app.link().sent().is_empty());
 }

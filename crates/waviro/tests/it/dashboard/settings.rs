@@ -5,39 +5,39 @@ use axum::http::Request;
 use serde_json::Value;
 use waviro::store::UserRole;
 
-use crate::front::Front;
 use crate::pages::Visitor;
+use crate::test_app::TestApp;
 
 pub(super) const SETTINGS: &str = "/dashboard/bots/1/settings";
 
 /// Returns whether the API accepts the key.
-pub(super) async fn works(front: &Front, key: &str) -> bool {
+pub(super) async fn works(app: &TestApp, key: &str) -> bool {
     let request = Request::post("/api/getqr").header("SecretKey", key);
-    let answer = front.send(request.body(Body::empty()).unwrap()).await;
+    let answer = app.send(request.body(Body::empty()).unwrap()).await;
     answer.body["success"] == Value::Bool(true)
 }
 
 #[tokio::test]
 async fn keys_are_replaced_and_the_old_ones_die_as_the_page_says() {
-    let front = Front::online().await;
-    let admin = Visitor::admin(&front).await;
-    let first = front.key.clone();
+    let app = TestApp::online().await;
+    let admin = Visitor::admin(&app).await;
+    let first = app.key.clone();
     let rotate = |seconds| [("do", "rotate-key"), ("overlap_s", seconds)];
     let page = admin.post(SETTINGS, &rotate("3600")).await;
     page.shown();
     page.has(&["shown only this once", "The old one works until"]);
     let second = page.value_of("fresh-key");
-    assert!(works(&front, &first).await && works(&front, &second).await);
+    assert!(works(&app, &first).await && works(&app, &second).await);
     let later = admin.page(SETTINGS).await;
     later.lacks(&[&second]);
     later.has(&["End the old key now", "less than a day"]);
     let end = admin.post(SETTINGS, &[("do", "end-key")]).await;
     let back = format!("{SETTINGS}?done=secret-key#secret-key");
     assert_eq!(end.leads_to(), back);
-    assert!(!works(&front, &first).await && works(&front, &second).await);
+    assert!(!works(&app, &first).await && works(&app, &second).await);
     let page = admin.post(SETTINGS, &rotate("0")).await;
     page.has(&["The old one is dead."]);
-    assert!(!works(&front, &second).await && works(&front, &page.value_of("fresh-key")).await);
+    assert!(!works(&app, &second).await && works(&app, &page.value_of("fresh-key")).await);
     let long = admin.post(SETTINGS, &rotate("604801")).await;
     long.refused(422);
     long.has(&["7 days at most"]);
@@ -56,8 +56,8 @@ async fn keys_are_replaced_and_the_old_ones_die_as_the_page_says() {
 
 #[tokio::test]
 async fn each_setting_is_its_own_form_and_what_is_refused_stands_as_it_was_typed() {
-    let front = Front::online().await;
-    let admin = Visitor::admin(&front).await;
+    let app = TestApp::online().await;
+    let admin = Visitor::admin(&app).await;
     for (fields, section) in [
         (vec![("do", "duplicate"), ("within_s", "60")], "duplicate"),
         (
@@ -93,7 +93,7 @@ async fn each_setting_is_its_own_form_and_what_is_refused_stands_as_it_was_typed
     ] {
         assert_eq!(page.value_of(id), value, "{id}");
     }
-    let settings = front.app.bots().list()[0].settings();
+    let settings = app.inner.bots().list()[0].settings();
     assert!(!settings.duplicate_rule.enabled && settings.pacing.typing && settings.group_acks);
     for (fields, says, id, value) in [
         (
@@ -133,14 +133,14 @@ async fn each_setting_is_its_own_form_and_what_is_refused_stands_as_it_was_typed
     // An empty field restores the default.
     let nothing = [("do", "grace"), ("grace_s", "")];
     admin.post(SETTINGS, &nothing).await.leads_to();
-    let settings = front.app.bots().list()[0].settings();
+    let settings = app.inner.bots().list()[0].settings();
     assert_eq!(settings.grace_s, None);
 }
 
 #[tokio::test]
 async fn how_long_things_are_kept_is_said_to_everybody() {
-    let front = Front::with(&[("retention.media_days", "7")]).await;
-    let viewer = Visitor::new(&front, "lihat", UserRole::Viewer).await;
+    let app = TestApp::with(&[("retention.media_days", "7")]).await;
+    let viewer = Visitor::new(&app, "lihat", UserRole::Viewer).await;
     let page = viewer.page(SETTINGS).await;
     page.has(&[
         "Files received</dt><dd>7 days",
@@ -150,8 +150,8 @@ async fn how_long_things_are_kept_is_said_to_everybody() {
 
 #[tokio::test]
 async fn events_are_subscribed_to_switched_and_unsubscribed() {
-    let front = Front::online().await;
-    let admin = Visitor::admin(&front).await;
+    let app = TestApp::online().await;
+    let admin = Visitor::admin(&app).await;
     let url = ("url", "https://toko.example/events.php");
     let none = admin.post(SETTINGS, &[("do", "subscribe"), url]).await;
     none.refused(422);
@@ -185,8 +185,8 @@ async fn events_are_subscribed_to_switched_and_unsubscribed() {
 
 #[tokio::test]
 async fn keys_that_programs_have_already_are_taken_over_and_never_shown_where_they_are_refused() {
-    let front = Front::online().await;
-    let admin = Visitor::admin(&front).await;
+    let app = TestApp::online().await;
+    let admin = Visitor::admin(&app).await;
     let own = "k3Jx9QpLm2Zt7VbN4wRy";
     let take = |key| {
         [
@@ -200,7 +200,7 @@ async fn keys_that_programs_have_already_are_taken_over_and_never_shown_where_th
     guessable.has(&["A SecretKey has 16 to 128 letters"]);
     guessable.lacks(&["SecretKeyToko2024"]);
     admin.post(SETTINGS, &take(own)).await.shown();
-    assert!(works(&front, own).await && !works(&front, &front.key).await);
+    assert!(works(&app, own).await && !works(&app, &app.key).await);
     let webhook = [
         ("do", "rotate-webhook-key"),
         ("webhook_key", "rahasia toko"),
@@ -224,7 +224,7 @@ async fn keys_that_programs_have_already_are_taken_over_and_never_shown_where_th
     taken.lacks(&[own]);
     let made = admin.post("/dashboard", &form(new)).await;
     assert_eq!(made.value_of("key"), new);
-    assert!(works(&front, new).await);
+    assert!(works(&app, new).await);
     let page = admin.page("/dashboard/bots/2/settings").await;
     assert_eq!(page.value_of("the-webhook-key"), "satu");
 }

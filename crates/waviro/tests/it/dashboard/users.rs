@@ -4,14 +4,14 @@ use axum::http::StatusCode;
 use waviro::store::UserRole;
 
 use super::rules::RULES;
-use crate::front::Front;
 use crate::pages::{NOWHERE, PASSWORD, Visitor};
+use crate::test_app::TestApp;
 
 #[tokio::test]
 async fn an_admin_makes_changes_and_removes_users_and_the_last_admin_stays() {
-    let front = Front::online().await;
-    let known = front.app.users();
-    let admin = Visitor::admin(&front).await;
+    let app = TestApp::online().await;
+    let known = app.inner.users();
+    let admin = Visitor::admin(&app).await;
     let users = "/dashboard/users";
     admin.page(users).await.has(&["(you)", "Add a user"]);
     let budi = [
@@ -41,7 +41,7 @@ async fn an_admin_makes_changes_and_removes_users_and_the_last_admin_stays() {
     assert_eq!(admin.post(&two, &viewer).await.leads_to(), users);
     let changed = known.one(2).await.unwrap().unwrap();
     assert_eq!(changed.role, UserRole::Viewer);
-    let budi = Visitor::again(&front, "budi").await;
+    let budi = Visitor::again(&app, "budi").await;
     budi.page(RULES).await;
     let renew = [("do", "password"), ("password", "kata sandi yang baru")];
     admin.post(&two, &renew).await.leads_to();
@@ -71,9 +71,9 @@ async fn an_admin_makes_changes_and_removes_users_and_the_last_admin_stays() {
 
 #[tokio::test]
 async fn the_own_password_is_not_changed_in_the_list_without_the_old_one() {
-    let front = Front::online().await;
-    let known = front.app.users();
-    let admin = Visitor::admin(&front).await;
+    let app = TestApp::online().await;
+    let known = app.inner.users();
+    let admin = Visitor::admin(&app).await;
     let one = "/dashboard/users/1";
     let new = "kata sandi yang baru";
     let form = |old| [("do", "password"), ("password", new), ("old", old)];
@@ -89,7 +89,7 @@ async fn the_own_password_is_not_changed_in_the_list_without_the_old_one() {
     assert_eq!(known.knows(NOWHERE, "admin", new).await.unwrap(), Some(1));
     // Wrong passwords count like failed logins.
     let session = known.begin(1).await.unwrap();
-    let admin = Visitor::with(&front, format!("waviro_session={}", session.reveal()));
+    let admin = Visitor::with(&app, format!("waviro_session={}", session.reveal()));
     let mut last = StatusCode::OK;
     for _ in 0..12 {
         last = admin.post(one, &form("salah")).await.status;

@@ -11,10 +11,10 @@ use super::deliveries::DELIVERIES;
 use super::messages::MESSAGES;
 use super::rules::RULES;
 use super::settings::SETTINGS;
-use crate::events::rig::picture;
+use crate::events::fixtures::picture;
 use crate::pages::Visitor;
-use crate::v1::Desk;
-use crate::webhooks::rig::{Hooks, inbound};
+use crate::v1::ApiTest;
+use crate::webhooks::fixtures::{Hooks, inbound};
 
 const BUDI: &str = "6281300000001";
 
@@ -23,8 +23,8 @@ const SECRET: &str = "r4hasia";
 
 /// Starts a gateway with a secret in every possible URL. Returns the gateway, the endpoint of its
 /// posts, and the id of a sent message.
-async fn with_secrets() -> (Desk, Hooks, String) {
-    let desk = Desk::with(&[("outbound.allow", "127.0.0.0/8")]).await;
+async fn with_secrets() -> (ApiTest, Hooks, String) {
+    let api = ApiTest::with(&[("outbound.allow", "127.0.0.0/8")]).await;
     let hooks = Hooks::start().await;
     let url = |path: &str| format!("{}?token={SECRET}", hooks.url(path));
     let said = format!("lihat https://toko.example/a?b={SECRET}");
@@ -33,21 +33,21 @@ async fn with_secrets() -> (Desk, Hooks, String) {
             json!({"success": false, "see": format!("https:\\/\\/toko.example/x?y={SECRET}")});
         hooks.answer(200, &answer.to_string());
     }
-    desk.post("/v1/bots/1/rules", json!({"url": url("rule")}))
+    api.post("/v1/bots/1/rules", json!({"url": url("rule")}))
         .await
         .done();
     let events = json!({"url": url("events"), "kinds": ["message.received"]});
-    desk.post("/v1/bots/1/subscriptions", events).await.done();
-    let link = desk.front.link();
+    api.post("/v1/bots/1/subscriptions", events).await.done();
+    let link = api.app.link();
     link.inbound(vec![picture("A1"), inbound("A2", BUDI, &said)])
         .await
         .unwrap();
     let text = json!({"nohp": BUDI, "pesan": said, "notifyurl": url("notify")});
-    let sent = desk.front.sendwa(text).await;
+    let sent = api.app.sendwa(text).await;
     let id = sent.message()["id"].as_str().unwrap().to_owned();
     let posted = async {
         loop {
-            let list = desk.get_unheld("/v1/bots/1/deliveries").await;
+            let list = api.get_unheld("/v1/bots/1/deliveries").await;
             let rows = list["data"].as_array().unwrap();
             // The clock advances here, so the message's callback may or may not be in the list.
             let told = rows.iter().filter(|row| row["kind"] != "callback");
@@ -57,20 +57,20 @@ async fn with_secrets() -> (Desk, Hooks, String) {
             tokio::task::yield_now().await;
         }
     };
-    desk.front.pass_until(posted).await;
-    (desk, hooks, id)
+    api.app.pass_until(posted).await;
+    (api, hooks, id)
 }
 
 #[tokio::test]
 async fn no_answer_shows_a_viewer_the_query_of_a_url_or_a_signed_link() {
-    let (desk, _hooks, sent) = with_secrets().await;
+    let (api, _hooks, sent) = with_secrets().await;
     let ask = async |role: UserRole, path: &str| -> Value {
         let caller = Caller::new(role.into(), "a session");
         let request = Request::builder().method(Method::GET).uri(path);
         let request = request.extension(caller).body(Body::empty()).unwrap();
-        desk.front.send(request).await.body
+        api.app.send(request).await.body
     };
-    let operations = desk.operations().into_iter();
+    let operations = api.operations().into_iter();
     let mut paths: Vec<String> = operations
         .filter(|(method, _)| method == Method::GET)
         .map(|(_, path)| path)
@@ -101,9 +101,9 @@ async fn no_answer_shows_a_viewer_the_query_of_a_url_or_a_signed_link() {
 
 #[tokio::test]
 async fn no_page_shows_a_viewer_the_query_of_a_url_or_a_signed_link() {
-    let (desk, _hooks, sent) = with_secrets().await;
-    let viewer = Visitor::new(&desk.front, "lihat", UserRole::Viewer).await;
-    let admin = Visitor::admin(&desk.front).await;
+    let (api, _hooks, sent) = with_secrets().await;
+    let viewer = Visitor::new(&api.app, "lihat", UserRole::Viewer).await;
+    let admin = Visitor::admin(&api.app).await;
     let mut paths = vec![
         "/dashboard".to_owned(),
         MESSAGES.to_owned(),

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::front::GROUP;
+use crate::test_app::GROUP;
 
 /// An endpoint with a body.
 pub type Sent = (&'static str, Value);

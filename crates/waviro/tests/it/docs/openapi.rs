@@ -5,15 +5,15 @@ use serde_json::{Value, json};
 use waviro::docs::catalogue;
 
 use super::{bodies, get};
-use crate::front::Front;
+use crate::test_app::TestApp;
 
 /// The served description, used for checking bodies and answers.
 pub struct Described(Value);
 
 impl Described {
-    pub async fn of(front: &Front) -> Self {
+    pub async fn of(app: &TestApp) -> Self {
         let headers = [("Host", "127.0.0.1:8080"), ("Accept-Language", "en")];
-        Self(get(front, "/docs/openapi.json", &headers).await.body)
+        Self(get(app, "/docs/openapi.json", &headers).await.body)
     }
 
     fn operation(&self, endpoint: &str) -> &Value {
@@ -50,10 +50,10 @@ impl Described {
 
 #[tokio::test]
 async fn the_description_is_the_one_that_was_reviewed() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     for language in ["id", "en"] {
         let path = format!("/docs/openapi.json?lang={language}");
-        let mut answer = get(&front, &path, &[("Host", "bot.example")]).await;
+        let mut answer = get(&app, &path, &[("Host", "bot.example")]).await;
         assert_eq!(answer.headers["content-language"], language);
         assert_eq!(answer.headers["content-type"], "application/json");
         if language == "en" {
@@ -66,12 +66,12 @@ async fn the_description_is_the_one_that_was_reviewed() {
 
 #[tokio::test]
 async fn its_paths_stand_in_the_documents_order_and_its_server_is_the_one_that_was_asked() {
-    let front = Front::with(&[("server.base_path", "/bot1")]).await;
+    let app = TestApp::with(&[("server.base_path", "/bot1")]).await;
     let request = axum::http::Request::get("/bot1/docs/openapi.json")
         .header("Host", "wa.example.com")
         .header("X-Forwarded-Proto", "https");
     let request = request.body(axum::body::Body::empty()).unwrap();
-    let response = tower::ServiceExt::oneshot(front.app.router(), request).await;
+    let response = tower::ServiceExt::oneshot(app.inner.router(), request).await;
     let body = axum::body::to_bytes(response.unwrap().into_body(), 1 << 20);
     let text = String::from_utf8(body.await.unwrap().to_vec()).unwrap();
     let places: Vec<Option<usize>> = catalogue::endpoints()
@@ -87,12 +87,12 @@ async fn its_paths_stand_in_the_documents_order_and_its_server_is_the_one_that_w
 
 #[tokio::test]
 async fn a_body_is_described_as_taken_exactly_where_the_gateway_takes_it() {
-    let front = Front::online().await;
-    let described = Described::of(&front).await;
+    let app = TestApp::online().await;
+    let described = Described::of(&app).await;
     let mut wrong = Vec::new();
     let bodies = bodies::all();
     for (endpoint, body) in &bodies {
-        let answer = front
+        let answer = app
             .post(&format!("/api/{endpoint}"), body.to_string())
             .await;
         let status = answer.status.as_u16();
@@ -121,17 +121,17 @@ async fn a_body_is_described_as_taken_exactly_where_the_gateway_takes_it() {
 
 #[tokio::test]
 async fn every_other_refusal_is_described_too() {
-    let front = Front::online().await;
-    let described = Described::of(&front).await;
-    let large = front.post("/api/sendwa", "a".repeat(1100 * 1024)).await;
+    let app = TestApp::online().await;
+    let described = Described::of(&app).await;
+    let large = app.post("/api/sendwa", "a".repeat(1100 * 1024)).await;
     assert_eq!(large.refusal(), (413, "body_too_large"));
     described.answers("sendwa", 413, &large.body);
-    let broken = front.post("/api/checknumber", "{").await;
+    let broken = app.post("/api/checknumber", "{").await;
     described.answers("checknumber", 400, &broken.body);
     let mut last = 0;
     for _ in 0..11 {
         let request = axum::http::Request::post("/api/groups").header("SecretKey", "wrong");
-        let answer = front
+        let answer = app
             .send(request.body(axum::body::Body::empty()).unwrap())
             .await;
         last = answer.status.as_u16();

@@ -6,9 +6,9 @@ use serde_json::Value;
 use waviro::docs::catalogue::{self, HOOK, REPLY};
 
 use super::get;
-use crate::engine::{Rig, until};
-use crate::front::{Answer, Front};
-use crate::webhooks::rig::{Hooks, deliveries, inbound, rule, webhook_key};
+use crate::engine::{TestEngine, until};
+use crate::test_app::{Answer, TestApp};
+use crate::webhooks::fixtures::{Hooks, deliveries, inbound, rule, webhook_key};
 
 fn text(answer: &Answer) -> &str {
     answer.body.as_str().unwrap()
@@ -16,9 +16,9 @@ fn text(answer: &Answer) -> &str {
 
 #[tokio::test]
 async fn the_page_shows_every_endpoint_with_the_host_that_was_asked() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     let answer = get(
-        &front,
+        &app,
         "/docs",
         &[("Host", "wa.example.com"), ("X-Forwarded-Proto", "https")],
     )
@@ -36,7 +36,7 @@ async fn the_page_shows_every_endpoint_with_the_host_that_was_asked() {
 
 #[tokio::test]
 async fn it_speaks_the_readers_language_and_lets_them_choose() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     for (path, accept, language) in [
         ("/docs", "", "id"),
         ("/docs", "en-GB,en;q=0.9", "en"),
@@ -45,7 +45,7 @@ async fn it_speaks_the_readers_language_and_lets_them_choose() {
         ("/docs?lang=de&lang=en", "", "en"),
         ("/docs?lang=%00", "", "id"),
     ] {
-        let answer = get(&front, path, &[("Accept-Language", accept)]).await;
+        let answer = get(&app, path, &[("Accept-Language", accept)]).await;
         assert!(
             text(&answer).contains(&format!("<html lang=\"{language}\">")),
             "{path}"
@@ -56,11 +56,11 @@ async fn it_speaks_the_readers_language_and_lets_them_choose() {
 
 #[tokio::test]
 async fn a_hostile_host_does_not_reach_the_page() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     let hostile = "\"><script>alert(1)</script>";
     for header in ["Host", "X-Forwarded-Host", "X-Forwarded-Proto"] {
         for path in ["/docs", "/docs/openapi.json", "/docs/postman.json"] {
-            let answer = get(&front, path, &[(header, hostile)]).await;
+            let answer = get(&app, path, &[(header, hostile)]).await;
             assert_eq!(answer.status, 200);
             assert!(
                 !answer.body.to_string().contains("alert(1)"),
@@ -72,9 +72,9 @@ async fn a_hostile_host_does_not_reach_the_page() {
 
 #[tokio::test]
 async fn the_page_and_its_files_are_found_from_every_path_that_it_is_served_at() {
-    let front = Front::with(&[("server.base_path", "/bot1")]).await;
+    let app = TestApp::with(&[("server.base_path", "/bot1")]).await;
     for at in ["/docs", "/docs/", "/bot1/docs", "/bot1/docs/"] {
-        let answer = get(&front, at, &[("Host", "bot.example")]).await;
+        let answer = get(&app, at, &[("Host", "bot.example")]).await;
         let page = url::Url::parse(&format!("http://bot.example{at}")).unwrap();
         let links: Vec<&str> = ["href=\"", "src=\""]
             .into_iter()
@@ -86,7 +86,7 @@ async fn the_page_and_its_files_are_found_from_every_path_that_it_is_served_at()
         for link in links {
             let url = page.join(link).unwrap();
             let path = format!("{}?{}", url.path(), url.query().unwrap_or_default());
-            assert_eq!(get(&front, &path, &[]).await.status, 200, "{at} {link}");
+            assert_eq!(get(&app, &path, &[]).await.status, 200, "{at} {link}");
         }
         let base = at.trim_end_matches('/').trim_end_matches("/docs");
         assert!(text(&answer).contains(&format!("http://bot.example{base}/api/sendwa")));
@@ -95,8 +95,8 @@ async fn the_page_and_its_files_are_found_from_every_path_that_it_is_served_at()
 
 #[tokio::test]
 async fn the_browser_is_told_to_load_nothing_from_elsewhere_and_nothing_inline() {
-    let front = Front::online().await;
-    let page = get(&front, "/docs", &[]).await;
+    let app = TestApp::online().await;
+    let page = get(&app, "/docs", &[]).await;
     for part in [
         "<style",
         " style=",
@@ -112,7 +112,7 @@ async fn the_browser_is_told_to_load_nothing_from_elsewhere_and_nothing_inline()
         .split('"')
         .find(|part| part.starts_with("docs/docs.") && part.contains("css"))
         .unwrap();
-    let css = get(&front, &format!("/{style}"), &[]).await;
+    let css = get(&app, &format!("/{style}"), &[]).await;
     assert!(!text(&css).contains("url(") && !text(&css).contains("@import"));
     assert!(
         css.headers["cache-control"]
@@ -127,7 +127,7 @@ async fn the_browser_is_told_to_load_nothing_from_elsewhere_and_nothing_inline()
         "/docs/nothing",
         &format!("/{style}"),
     ] {
-        let headers = get(&front, path, &[]).await.headers;
+        let headers = get(&app, path, &[]).await.headers;
         let policy = headers["content-security-policy"].to_str().unwrap();
         assert!(
             policy.starts_with("default-src 'none'") && !policy.contains("unsafe"),
@@ -140,25 +140,25 @@ async fn the_browser_is_told_to_load_nothing_from_elsewhere_and_nothing_inline()
 
 #[tokio::test]
 async fn the_page_weighs_less_than_a_picture_would() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     let mut bytes = 0;
-    let page = get(&front, "/docs", &[]).await;
+    let page = get(&app, "/docs", &[]).await;
     bytes += text(&page).len();
     for part in text(&page)
         .split('"')
         .filter(|part| part.starts_with("docs/docs."))
     {
-        bytes += text(&get(&front, &format!("/{part}"), &[]).await).len();
+        bytes += text(&get(&app, &format!("/{part}"), &[]).await).len();
     }
     assert!(bytes <= 250 * 1024, "{bytes} bytes");
 }
 
 #[tokio::test]
 async fn only_reading_is_allowed_and_what_is_not_there_is_a_404_page() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     let ask = async |method: Method, path: &str| {
         let request = Request::builder().method(method).uri(path);
-        front.send(request.body(Body::empty()).unwrap()).await
+        app.send(request.body(Body::empty()).unwrap()).await
     };
     for path in [
         "/docs",
@@ -193,18 +193,18 @@ async fn only_reading_is_allowed_and_what_is_not_there_is_a_404_page() {
 /// The documented payload and answer of a webhook match the gateway.
 #[tokio::test]
 async fn the_webhooks_payload_and_answer_are_those_of_the_gateway() {
-    let rig = Rig::online().await;
+    let gateway = TestEngine::online().await;
     let hooks = Hooks::start().await;
-    rule(&rig, "penawaran", &hooks.url("hook")).await;
+    rule(&gateway, "penawaran", &hooks.url("hook")).await;
     let here = hooks.url("berkas.pdf");
     hooks.answer(
         200,
         &REPLY.replace("https://yourdomain/your_document_file.pdf", here.as_str()),
     );
     let asked = inbound("A1", "6282386000001", "penawaran#Jhon Doe#jhon@example.com");
-    rig.link().inbound(vec![asked]).await.unwrap();
+    gateway.link().inbound(vec![asked]).await.unwrap();
     let ended = until(
-        || deliveries(&rig),
+        || deliveries(&gateway),
         |ended| ended.iter().all(|(outcome, _)| outcome == "delivered"),
     )
     .await;
@@ -212,7 +212,7 @@ async fn the_webhooks_payload_and_answer_are_those_of_the_gateway() {
     let note = "sent 2 messages; left out: a file of 127.0.0.1: the host answered with status 405";
     assert_eq!(ended[0].1, note);
     let posted = hooks.bodies().remove(0);
-    let posted = posted.replace(&webhook_key(&rig).await, "WEBHOOK_KEY");
+    let posted = posted.replace(&webhook_key(&gateway).await, "WEBHOOK_KEY");
     let (posted, shown): (Value, Value) = (
         serde_json::from_str(&posted).unwrap(),
         serde_json::from_str(HOOK).unwrap(),

@@ -6,12 +6,12 @@ use serde_json::Value;
 use waviro::docs::catalogue;
 
 use super::get;
-use crate::front::Front;
+use crate::test_app::TestApp;
 
 #[tokio::test]
 async fn the_collection_has_the_form_of_version_2_1_and_every_endpoint_in_order() {
-    let front = Front::online().await;
-    let answer = get(&front, "/docs/postman.json", &[("Host", "bot.example")]).await;
+    let app = TestApp::online().await;
+    let answer = get(&app, "/docs/postman.json", &[("Host", "bot.example")]).await;
     let collection = &answer.body;
     assert_eq!(
         collection["info"]["schema"],
@@ -44,8 +44,8 @@ async fn the_collection_has_the_form_of_version_2_1_and_every_endpoint_in_order(
 
 #[tokio::test]
 async fn every_variable_that_a_request_uses_has_a_value_and_together_they_work() {
-    let front = Front::online().await;
-    let answer = get(&front, "/docs/postman.json", &[("Host", "bot.example")]).await;
+    let app = TestApp::online().await;
+    let answer = get(&app, "/docs/postman.json", &[("Host", "bot.example")]).await;
     let variables = answer.body["variable"].as_array().unwrap().clone();
     let names: BTreeSet<&str> = variables
         .iter()
@@ -83,6 +83,6 @@ async fn every_variable_that_a_request_uses_has_a_value_and_together_they_work()
         );
         let path =
             filled(request["url"]["raw"].as_str().unwrap()).replace("http://bot.example", "");
-        front.post(&path, filled(raw)).await.message();
+        app.post(&path, filled(raw)).await.message();
     }
 }

@@ -5,19 +5,19 @@ use waviro::docs::catalogue::{self, MEDIA_URL, Takes};
 use waviro_link::Identity;
 
 use super::openapi::Described;
-use crate::front::{Front, GROUP, OWN, number};
+use crate::test_app::{GROUP, OWN, TestApp, number};
 use crate::wire;
 
 #[tokio::test]
 async fn every_sample_is_taken_and_answered_as_documented() {
     for endpoint in catalogue::endpoints() {
         // Each endpoint gets a new gateway, because the samples of two endpoints may be duplicates.
-        let front = Front::with(&[("outbound.allow", "127.0.0.0/8")]).await;
+        let app = TestApp::with(&[("outbound.allow", "127.0.0.0/8")]).await;
         assert_eq!(catalogue::GROUP_ID, GROUP, "the group that the bot is in");
-        let described = Described::of(&front).await;
+        let described = Described::of(&app).await;
         let file = wire::host("", b"%PDF-1.7\nbrosur").await;
         let body = endpoint.sample.clone().unwrap_or_default();
-        let answer = front
+        let answer = app
             .post(&endpoint.path(), body.replace(MEDIA_URL, &file))
             .await;
         assert_eq!(answer.status, 200, "{}: {answer:?}", endpoint.name);
@@ -38,16 +38,16 @@ async fn every_sample_is_taken_and_answered_as_documented() {
 
 #[tokio::test]
 async fn the_two_answers_about_linking_are_those_of_the_gateway() {
-    let front = Front::unlinked().await;
-    let described = Described::of(&front).await;
-    let before = front.post("/api/getqr", "").await;
+    let app = TestApp::unlinked().await;
+    let described = Described::of(&app).await;
+    let before = app.post("/api/getqr", "").await;
     assert_eq!(before.message()["isAuthenticated"], false);
     described.answers("getqr", 200, &before.body);
-    front.link().scan(Identity {
+    app.link().scan(Identity {
         number: number(OWN),
         name: String::new(),
     });
-    let after = front.post("/api/getqr", "").await;
+    let after = app.post("/api/getqr", "").await;
     assert_eq!(after.message()["isAuthenticated"], true);
     described.answers("getqr", 200, &after.body);
 }

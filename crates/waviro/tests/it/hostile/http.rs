@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::{Method, Request};
 use serde_json::json;
 
-use crate::front::Front;
+use crate::test_app::TestApp;
 use crate::wire::{listening, post, raw};
 
 const LONG: Duration = Duration::from_secs(30);
@@ -32,9 +32,9 @@ async fn with_another_behind(address: SocketAddr, key: &str, request: &str) -> S
 
 #[tokio::test]
 async fn a_request_whose_end_is_in_doubt_is_400_and_nothing_behind_it_is_read() {
-    let front = Front::online().await;
-    let (address, _tasks) = listening(&front, LONG).await;
-    let key = &front.key;
+    let app = TestApp::online().await;
+    let (address, _tasks) = listening(&app, LONG).await;
+    let key = &app.key;
     let head = format!("POST /api/getqr HTTP/1.1\r\nHost: x\r\nSecretKey: {key}\r\n");
     for (doubt, version) in [
         ("Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", "1.1"),
@@ -73,16 +73,16 @@ async fn a_request_whose_end_is_in_doubt_is_400_and_nothing_behind_it_is_read() 
         let text = with_another_behind(address, key, &request).await;
         assert_eq!(answers(&text), [400], "{doubt:?}: {text}");
     }
-    assert_eq!(front.link().sent(), []);
+    assert_eq!(app.link().sent(), []);
 }
 
 /// RFC 9112, section 6.3: with both headers the chunks decide, and the server closes the connection
 /// after the answer.
 #[tokio::test]
 async fn of_a_length_and_chunks_the_chunks_count_and_the_connection_ends() {
-    let front = Front::online().await;
-    let (address, _tasks) = listening(&front, LONG).await;
-    let key = &front.key;
+    let app = TestApp::online().await;
+    let (address, _tasks) = listening(&app, LONG).await;
+    let key = &app.key;
     let body = r#"{"nohp":"6282386000001"}"#;
     let chunks = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
     for lines in [
@@ -99,14 +99,14 @@ async fn of_a_length_and_chunks_the_chunks_count_and_the_connection_ends() {
             "{text}"
         );
     }
-    assert_eq!(front.link().sent(), []);
+    assert_eq!(app.link().sent(), []);
 }
 
 #[tokio::test]
 async fn chunks_that_are_none_are_400_and_nothing_behind_them_is_read() {
-    let front = Front::online().await;
-    let (address, _tasks) = listening(&front, LONG).await;
-    let key = &front.key;
+    let app = TestApp::online().await;
+    let (address, _tasks) = listening(&app, LONG).await;
+    let key = &app.key;
     let head = format!(
         "POST /api/checknumber HTTP/1.1\r\nHost: x\r\nSecretKey: {key}\r\nTransfer-Encoding: chunked\r\n\r\n"
     );
@@ -123,30 +123,30 @@ async fn chunks_that_are_none_are_400_and_nothing_behind_them_is_read() {
         assert_eq!(answers(&text), [400], "{chunks:?}: {text}");
         assert!(text.contains("body_incomplete"), "{chunks:?}: {text}");
     }
-    assert_eq!(front.link().sent(), []);
+    assert_eq!(app.link().sent(), []);
 }
 
 #[tokio::test]
 async fn requests_in_one_go_are_answered_one_by_one_in_their_order() {
-    let front = Front::online().await;
-    let (address, _tasks) = listening(&front, LONG).await;
+    let app = TestApp::online().await;
+    let (address, _tasks) = listening(&app, LONG).await;
     let open = |request: String| request.replace("Connection: close\r\n", "");
     let known = open(post(
         "/api/checknumber",
-        &front.key,
+        &app.key,
         r#"{"nohp":"6282386000001"}"#,
     ));
-    let wrong = open(post("/api/checknumber", &front.key, "{"));
-    let nothing = open(post("/nothing", &front.key, ""));
-    let last = post("/api/getqr/", &front.key, "");
+    let wrong = open(post("/api/checknumber", &app.key, "{"));
+    let nothing = open(post("/nothing", &app.key, ""));
+    let last = post("/api/getqr/", &app.key, "");
     let text = raw(address, format!("{known}{wrong}{nothing}{known}{last}")).await;
     assert_eq!(answers(&text), [200, 400, 404, 200, 200], "{text}");
 }
 
 #[tokio::test]
 async fn a_path_means_itself_alone_however_it_is_bent() {
-    let front = Front::online().await;
-    let (address, _tasks) = listening(&front, LONG).await;
+    let app = TestApp::online().await;
+    let (address, _tasks) = listening(&app, LONG).await;
     for path in [
         "/api//sendwa",
         "//api/sendwa",
@@ -166,35 +166,32 @@ async fn a_path_means_itself_alone_however_it_is_bent() {
         "/api/SENDWA",
         "*",
     ] {
-        let text = raw(address, post(path, &front.key, "{}")).await;
+        let text = raw(address, post(path, &app.key, "{}")).await;
         assert_eq!(answers(&text), [404], "{path}: {text}");
         assert!(text.contains("not_found"), "{path}: {text}");
     }
     for path in ["/api/get qr", "/api/\u{1}", "api/getqr", ""] {
-        let text = raw(address, post(path, &front.key, "{}")).await;
+        let text = raw(address, post(path, &app.key, "{}")).await;
         assert_eq!(answers(&text), [400], "{path}: {text}");
     }
     // The question mark ends the path.
-    let text = raw(address, post("/api/getqr?a=1&a=%00#x", &front.key, "")).await;
+    let text = raw(address, post("/api/getqr?a=1&a=%00#x", &app.key, "")).await;
     assert_eq!(answers(&text), [200], "{text}");
 }
 
 /// RFC 9112, section 3.2.2: a server must accept the absolute form, with any host.
 #[tokio::test]
 async fn a_whole_url_in_place_of_the_path_and_http_1_0_without_a_host_are_served() {
-    let front = Front::online().await;
-    let (address, _tasks) = listening(&front, LONG).await;
-    let whole = post("http://somewhere.example/api/getqr", &front.key, "");
+    let app = TestApp::online().await;
+    let (address, _tasks) = listening(&app, LONG).await;
+    let whole = post("http://somewhere.example/api/getqr", &app.key, "");
     assert_eq!(answers(&raw(address, whole).await), [200]);
-    let old = format!(
-        "POST /api/getqr HTTP/1.0\r\nSecretKey: {}\r\n\r\n",
-        front.key
-    );
-    let text = with_another_behind(address, &front.key, &old).await;
+    let old = format!("POST /api/getqr HTTP/1.0\r\nSecretKey: {}\r\n\r\n", app.key);
+    let text = with_another_behind(address, &app.key, &old).await;
     assert_eq!(answers(&text), [200], "{text}");
-    assert_eq!(front.link().sent(), []);
+    assert_eq!(app.link().sent(), []);
     for version in ["HTTP/0.9", "HTTP/2.0", "HTTP/1.2", "HTTP/9", "x"] {
-        let other = post("/api/getqr", &front.key, "").replace("HTTP/1.1", version);
+        let other = post("/api/getqr", &app.key, "").replace("HTTP/1.1", version);
         let text = raw(address, other).await;
         assert_eq!(answers(&text), [400], "{version}: {text}");
     }
@@ -202,15 +199,15 @@ async fn a_whole_url_in_place_of_the_path_and_http_1_0_without_a_host_are_served
 
 #[tokio::test]
 async fn a_method_that_nobody_knows_is_405_and_one_that_is_none_400() {
-    let front = Front::online().await;
-    let (address, _tasks) = listening(&front, LONG).await;
+    let app = TestApp::online().await;
+    let (address, _tasks) = listening(&app, LONG).await;
     for method in ["TRACE", "PROPFIND", "post", "POSTPOST", "X-1"] {
-        let request = post("/api/sendwa", &front.key, "{}").replace("POST", method);
+        let request = post("/api/sendwa", &app.key, "{}").replace("POST", method);
         let text = raw(address, request).await;
         assert_eq!(answers(&text), [405], "{method}: {text}");
         assert!(text.contains("method_not_allowed"), "{method}: {text}");
     }
-    let head = post("/api/sendwa", &front.key, "").replace("POST", "HEAD");
+    let head = post("/api/sendwa", &app.key, "").replace("POST", "HEAD");
     let text = raw(address, head).await;
     assert!(
         answers(&text) == [405] && text.ends_with("\r\n\r\n"),
@@ -219,10 +216,10 @@ async fn a_method_that_nobody_knows_is_405_and_one_that_is_none_400() {
     let connect = Request::builder()
         .method(Method::CONNECT)
         .uri("host.example:443");
-    let answer = front.send(connect.body(Body::empty()).unwrap()).await;
+    let answer = app.send(connect.body(Body::empty()).unwrap()).await;
     assert!([404, 405].contains(&answer.refusal().0), "{answer:?}");
     for method in ["P OST", "P(ST", "\u{e9}"] {
-        let request = post("/api/sendwa", &front.key, "{}").replace("POST", method);
+        let request = post("/api/sendwa", &app.key, "{}").replace("POST", method);
         let text = raw(address, request).await;
         assert_eq!(answers(&text), [400], "{method}: {text}");
     }
@@ -230,20 +227,16 @@ async fn a_method_that_nobody_knows_is_405_and_one_that_is_none_400() {
 
 #[tokio::test]
 async fn a_client_that_asks_first_is_told_to_go_on_or_why_not() {
-    let front = Front::online().await;
-    let (address, _tasks) = listening(&front, LONG).await;
+    let app = TestApp::online().await;
+    let (address, _tasks) = listening(&app, LONG).await;
     let ask = "Connection: close\r\nExpect: 100-continue\r\n";
-    let request = post(
-        "/api/checknumber",
-        &front.key,
-        r#"{"nohp":"6282386000001"}"#,
-    );
+    let request = post("/api/checknumber", &app.key, r#"{"nohp":"6282386000001"}"#);
     let text = raw(address, request.replace("Connection: close\r\n", ask)).await;
     assert!(
         text.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK"),
         "{text}"
     );
-    let large = post("/api/checknumber", &front.key, "")
+    let large = post("/api/checknumber", &app.key, "")
         .replace("Connection: close\r\n", ask)
         .replace("Content-Length: 0", "Content-Length: 3000000");
     let text = raw(address, large).await;
@@ -263,23 +256,23 @@ async fn a_client_that_asks_first_is_told_to_go_on_or_why_not() {
 
 #[tokio::test]
 async fn a_hundred_headers_pass_and_more_are_431() {
-    let front = Front::online().await;
-    let (address, _tasks) = listening(&front, LONG).await;
+    let app = TestApp::online().await;
+    let (address, _tasks) = listening(&app, LONG).await;
     let with = |more: usize| {
         let lines = "X: x\r\n".repeat(more);
         // The request has four headers of its own.
-        post("/api/getqr", &front.key, "").replace("Host:", &format!("{lines}Host:"))
+        post("/api/getqr", &app.key, "").replace("Host:", &format!("{lines}Host:"))
     };
     assert_eq!(answers(&raw(address, with(96)).await), [200]);
     assert_eq!(answers(&raw(address, with(97)).await), [431]);
-    let long = post(&format!("/api/{}", "a".repeat(17 * 1024)), &front.key, "");
+    let long = post(&format!("/api/{}", "a".repeat(17 * 1024)), &app.key, "");
     assert_eq!(answers(&raw(address, long).await), [431]);
 }
 
 #[tokio::test]
 async fn a_key_that_is_no_text_is_a_wrong_key() {
-    let front = Front::online().await;
-    let (address, _tasks) = listening(&front, LONG).await;
+    let app = TestApp::online().await;
+    let (address, _tasks) = listening(&app, LONG).await;
     for wrong in [&b"\xff\xfe"[..], b"K\xc3\xa9Y", b"\xe2\x80\xae", b"a\tb"] {
         let mut request = post("/api/getqr", "KEY", "").into_bytes();
         let at = request
@@ -296,7 +289,7 @@ async fn a_key_that_is_no_text_is_a_wrong_key() {
 /// A malformed Accept-Language header must not change the status or break the answer.
 #[tokio::test]
 async fn a_language_that_is_none_changes_nothing() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     let commas = ",".repeat(8 * 1024);
     for language in [
         ";;;q=",
@@ -310,9 +303,9 @@ async fn a_language_that_is_none_changes_nothing() {
         commas.as_str(),
     ] {
         let request = Request::post("/api/checknumber")
-            .header("SecretKey", &front.key)
+            .header("SecretKey", &app.key)
             .header("Accept-Language", language);
-        let answer = front.send(request.body(Body::from("{}")).unwrap()).await;
+        let answer = app.send(request.body(Body::from("{}")).unwrap()).await;
         assert_eq!(answer.refusal(), (400, "missing_field"), "{language}");
         assert!(["id", "en"].contains(&answer.headers["content-language"].to_str().unwrap()));
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::front::Front;
+use crate::test_app::TestApp;
 use crate::wire::{listening, post, raw};
 
 /// The interval of a slow client's writes, shorter than any limit in these tests.
@@ -40,21 +40,17 @@ async fn trickle(address: SocketAddr, start: &str, again: &str) -> String {
 
 #[tokio::test]
 async fn fifty_slow_clients_are_cut_while_the_others_are_served() {
-    let front = Front::with(&[("limits.read_timeout_s", "1")]).await;
-    let (address, _tasks) = listening(&front, Duration::from_millis(500)).await;
+    let app = TestApp::with(&[("limits.read_timeout_s", "1")]).await;
+    let (address, _tasks) = listening(&app, Duration::from_millis(500)).await;
     let header = "POST /api/getqr HTTP/1.1\r\nHost: x\r\nX-Slow: ";
-    let body = post("/api/checknumber", &front.key, "{")
+    let body = post("/api/checknumber", &app.key, "{")
         .replace("Content-Length: 1", "Content-Length: 100000");
     let slow = (0..25).flat_map(|_| [trickle(address, header, "a"), trickle(address, &body, " ")]);
     let slow = futures::future::join_all(slow);
     tokio::pin!(slow);
     let mut served = 0;
     let said = loop {
-        let request = post(
-            "/api/checknumber",
-            &front.key,
-            r#"{"nohp":"6282386000001"}"#,
-        );
+        let request = post("/api/checknumber", &app.key, r#"{"nohp":"6282386000001"}"#);
         tokio::select! {
             said = &mut slow => break said,
             text = raw(address, request) => {
@@ -72,9 +68,9 @@ async fn fifty_slow_clients_are_cut_while_the_others_are_served() {
 
 #[tokio::test]
 async fn a_body_without_an_end_is_413_once_it_is_too_large() {
-    let front = Front::online().await;
-    let (address, _tasks) = listening(&front, Duration::from_secs(30)).await;
-    let head = post("/api/checknumber", &front.key, "")
+    let app = TestApp::online().await;
+    let (address, _tasks) = listening(&app, Duration::from_secs(30)).await;
+    let head = post("/api/checknumber", &app.key, "")
         .replace("Content-Length: 0", "Transfer-Encoding: chunked");
     let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
     let text = trickle(address, &head, &chunk).await;
@@ -86,12 +82,12 @@ async fn a_body_without_an_end_is_413_once_it_is_too_large() {
 
 #[tokio::test]
 async fn whoever_sends_too_large_a_body_at_once_can_read_why() {
-    let front = Front::online().await;
-    let (address, _tasks) = listening(&front, Duration::from_secs(30)).await;
+    let app = TestApp::online().await;
+    let (address, _tasks) = listening(&app, Duration::from_secs(30)).await;
     for size in [(1 << 20) + 1, 2 << 20, 8 << 20] {
         for _ in 0..10 {
             let body = format!(r#"{{"pesan":"{}"}}"#, "a".repeat(size));
-            let text = raw(address, post("/api/sendwa", &front.key, &body)).await;
+            let text = raw(address, post("/api/sendwa", &app.key, &body)).await;
             assert!(
                 text.starts_with("HTTP/1.1 413") && text.contains("body_too_large"),
                 "{size}: {text}"
@@ -104,10 +100,10 @@ async fn whoever_sends_too_large_a_body_at_once_can_read_why() {
 /// error.
 #[tokio::test]
 async fn whoever_writes_to_the_end_before_it_reads_can_read_why_too() {
-    let front = Front::online().await;
-    let (address, _tasks) = listening(&front, Duration::from_secs(30)).await;
+    let app = TestApp::online().await;
+    let (address, _tasks) = listening(&app, Duration::from_secs(30)).await;
     let body = format!(r#"{{"pesan":"{}"}}"#, "a".repeat(20 << 20));
-    let request = post("/api/sendwa", &front.key, &body);
+    let request = post("/api/sendwa", &app.key, &body);
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes())
         .await

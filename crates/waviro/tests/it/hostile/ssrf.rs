@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::TaskTracker;
 
-use crate::front::{Answer, Front};
+use crate::test_app::{Answer, TestApp};
 
 /// A service of this machine, on IPv4 and, if available, on IPv6. No request from outside may reach
 /// the service.
@@ -168,26 +168,26 @@ const ELSEWHERE: [&str; 14] = [
     "http://255.255.255.255/",
 ];
 
-async fn sendmedia(front: &Front, url: &str) -> Answer {
+async fn sendmedia(app: &TestApp, url: &str) -> Answer {
     let body = json!({"nohp": "6282386000001", "mediaurl": url});
-    front.post("/api/sendmedia", body.to_string()).await
+    app.post("/api/sendmedia", body.to_string()).await
 }
 
 #[tokio::test]
 async fn no_mediaurl_and_no_notifyurl_reaches_this_machine_however_it_is_written() {
-    let (front, inside) = (Front::online().await, Inside::start().await);
+    let (app, inside) = (TestApp::online().await, Inside::start().await);
     let elsewhere = ELSEWHERE.map(ToOwned::to_owned);
     for url in inside.urls().into_iter().chain(elsewhere) {
-        let answer = sendmedia(&front, &url).await;
+        let answer = sendmedia(&app, &url).await;
         assert_eq!(answer.refusal(), (400, "invalid_url"), "{url:?}");
         assert_eq!(answer.field(), "mediaurl", "{url:?}");
         let text = json!({"nohp": "6282386000001", "pesan": "halo", "notifyurl": url});
-        let answer = front.sendwa(text).await;
+        let answer = app.sendwa(text).await;
         assert_eq!(answer.refusal(), (400, "invalid_url"), "{url:?}");
         assert_eq!(answer.field(), "notifyurl", "{url:?}");
     }
     inside.nobody_came().await;
-    assert_eq!(front.link().sent(), []);
+    assert_eq!(app.link().sent(), []);
 }
 
 #[tokio::test]
@@ -197,7 +197,7 @@ async fn a_host_that_may_be_called_sends_nobody_on_into_this_machine() {
     // the given target.
     let host = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = host.local_addr().unwrap();
-    let front = Front::with(&[("outbound.allow", &format!("127.0.0.1/32:{}", at.port()))]).await;
+    let app = TestApp::with(&[("outbound.allow", &format!("127.0.0.1/32:{}", at.port()))]).await;
     let told = Arc::new(std::sync::Mutex::new(String::new()));
     let target = told.clone();
     TaskTracker::new().spawn(async move {
@@ -219,7 +219,7 @@ async fn a_host_that_may_be_called_sends_nobody_on_into_this_machine() {
     let urls = inside.urls().into_iter().filter(carried);
     for url in urls.chain(ELSEWHERE.map(ToOwned::to_owned)) {
         told.lock().unwrap().clone_from(&url);
-        let answer = sendmedia(&front, &format!("http://{at}/foto.jpg")).await;
+        let answer = sendmedia(&app, &format!("http://{at}/foto.jpg")).await;
         let (status, code) = answer.refusal();
         assert!(
             status == 400 && ["invalid_url", "media_unreachable"].contains(&code),
@@ -228,5 +228,5 @@ async fn a_host_that_may_be_called_sends_nobody_on_into_this_machine() {
         assert_eq!(answer.field(), "mediaurl", "{url:?}");
     }
     inside.nobody_came().await;
-    assert_eq!(front.link().sent(), []);
+    assert_eq!(app.link().sent(), []);
 }

@@ -5,7 +5,7 @@ use axum::http::Request;
 use serde_json::{Value, json};
 use waviro_link::{Contact, Content, Location};
 
-use crate::front::{Front, GROUP, number};
+use crate::test_app::{GROUP, TestApp, number};
 
 const PERSON: &str = "6282386000001";
 
@@ -27,7 +27,7 @@ const HOSTILE: [&str; 12] = [
 #[tokio::test]
 async fn every_text_goes_out_as_it_came_in_whatever_it_means_to_others() {
     for text in HOSTILE {
-        let front = Front::online().await;
+        let app = TestApp::online().await;
         let contact = json!({"nohp": PERSON, "contact": {"name": text, "numbers": [PERSON]}});
         let place = json!({"nohp": PERSON, "latitude": 0.5, "longitude": 101, "pesan": text});
         let expected = [
@@ -55,20 +55,19 @@ async fn every_text_goes_out_as_it_came_in_whatever_it_means_to_others() {
             ),
         ];
         for (path, body, content) in expected {
-            let answer = front.post(&format!("/api/{path}"), body.to_string()).await;
+            let answer = app.post(&format!("/api/{path}"), body.to_string()).await;
             let id = answer.message()["id"].as_str().unwrap().to_owned();
             // The text was stored in the database and must be equal when read for sending and for
             // the duplicate rule.
-            let link = front.link();
-            front
-                .pass_until(async {
-                    while !link.sent().iter().any(|sent| sent.id.as_str() == id) {
-                        tokio::task::yield_now().await;
-                    }
-                })
-                .await;
+            let link = app.link();
+            app.pass_until(async {
+                while !link.sent().iter().any(|sent| sent.id.as_str() == id) {
+                    tokio::task::yield_now().await;
+                }
+            })
+            .await;
             assert_eq!(link.sent().last().unwrap().content, content, "{text:?}");
-            let again = front.post(&format!("/api/{path}"), body.to_string()).await;
+            let again = app.post(&format!("/api/{path}"), body.to_string()).await;
             assert_eq!(again.refusal(), (400, "duplicate_message"), "{text:?}");
         }
     }
@@ -76,46 +75,46 @@ async fn every_text_goes_out_as_it_came_in_whatever_it_means_to_others() {
 
 #[tokio::test]
 async fn no_field_that_picks_a_row_takes_a_piece_of_sql() {
-    let front = Front::with(&[("limits.wrong_keys_per_minute", "1000")]).await;
-    let before = front.post("/api/groups", "").await.body;
+    let app = TestApp::with(&[("limits.wrong_keys_per_minute", "1000")]).await;
+    let before = app.post("/api/groups", "").await.body;
     for text in HOSTILE {
         let number = json!({"nohp": text, "pesan": "halo"});
         assert_eq!(
-            front.sendwa(number).await.refusal(),
+            app.sendwa(number).await.refusal(),
             (400, "invalid_number"),
             "{text:?}"
         );
         let group = json!({"groupid": text, "pesan": "halo"});
         assert_eq!(
-            front.sendwa(group).await.refusal(),
+            app.sendwa(group).await.refusal(),
             (400, "invalid_group"),
             "{text:?}"
         );
         let suffixed = json!({"groupid": format!("{GROUP}{text}"), "pesan": "halo"});
         assert_eq!(
-            front.sendwa(suffixed).await.refusal(),
+            app.sendwa(suffixed).await.refusal(),
             (400, "invalid_group"),
             "{text:?}"
         );
         let asked = json!({"nohp": format!("{PERSON}{text}")}).to_string();
-        let asked = front.post("/api/checknumber", asked).await;
+        let asked = app.post("/api/checknumber", asked).await;
         assert_eq!(asked.refusal(), (400, "invalid_number"), "{text:?}");
         // Some texts cannot be in a header, so they never reach the gateway.
         let Ok(key) = axum::http::HeaderValue::from_str(text) else {
             continue;
         };
         let request = Request::post("/api/getqr").header("SecretKey", key);
-        let answer = front.send(request.body(Body::empty()).unwrap()).await;
+        let answer = app.send(request.body(Body::empty()).unwrap()).await;
         assert_eq!(answer.refusal(), (400, "invalid_secret_key"), "{text:?}");
     }
-    assert_eq!(front.link().sent(), []);
-    assert_eq!(front.post("/api/groups", "").await.body, before);
+    assert_eq!(app.link().sent(), []);
+    assert_eq!(app.post("/api/groups", "").await.body, before);
 }
 
 /// Numbers beyond the range and other encodings are refused as missing or malformed fields.
 #[tokio::test]
 async fn numbers_beyond_all_measure_and_other_encodings_are_400() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     let utf16 = |text: &str, mark: &[u8], bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
         mark.iter()
             .copied()
@@ -165,31 +164,31 @@ async fn numbers_beyond_all_measure_and_other_encodings_are_400() {
         ),
     ] {
         let shown = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
-        let answer = front.post("/api/sendwa", body).await;
+        let answer = app.post("/api/sendwa", body).await;
         assert_eq!(answer.refusal(), (400, code), "{shown}");
     }
-    assert_eq!(front.link().sent(), []);
+    assert_eq!(app.link().sent(), []);
 }
 
 #[tokio::test]
 async fn ten_thousand_levels_are_400_in_the_body_and_in_a_text_that_holds_a_contact() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     for level in ["[", r#"{"a":"#] {
         let deep = level.repeat(10_000);
-        let whole = front.post("/api/sendcontact", deep.clone()).await;
+        let whole = app.post("/api/sendcontact", deep.clone()).await;
         assert_eq!(whole.refusal(), (400, "invalid_body"));
         let inside = format!(r#"{{"nohp":"{PERSON}","contact":{deep}"#);
-        let answer = front.post("/api/sendcontact", inside).await;
+        let answer = app.post("/api/sendcontact", inside).await;
         assert_eq!(answer.refusal(), (400, "invalid_body"));
         let as_text = json!({"nohp": PERSON, "contact": deep}).to_string();
-        let answer = front.post("/api/sendcontact", as_text).await;
+        let answer = app.post("/api/sendcontact", as_text).await;
         assert_eq!(answer.refusal(), (400, "invalid_contact"));
     }
 }
 
 #[tokio::test]
 async fn angles_that_are_none_are_refused() {
-    let front = Front::online().await;
+    let app = TestApp::online().await;
     for angle in [
         json!("nan"),
         json!("inf"),
@@ -205,12 +204,12 @@ async fn angles_that_are_none_are_refused() {
         json!({"a": 1}),
     ] {
         let body = json!({"nohp": PERSON, "latitude": angle, "longitude": "0"});
-        let answer = front.post("/api/sendlocation", body.to_string()).await;
+        let answer = app.post("/api/sendlocation", body.to_string()).await;
         assert_eq!(answer.refusal(), (400, "invalid_coordinate"), "{body}");
         assert_eq!(answer.field(), "latitude");
     }
-    assert_eq!(front.link().sent(), Vec::new());
-    let _: &Value = front
+    assert_eq!(app.link().sent(), Vec::new());
+    let _: &Value = app
         .post(
             "/api/sendlocation",
             json!({"nohp": PERSON, "latitude": " -90 ", "longitude": 180}).to_string(),

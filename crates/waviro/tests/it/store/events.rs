@@ -10,7 +10,7 @@ use waviro::store::{
 
 use super::{accept, apply_ack, attempt, channels, row, wire_id};
 use crate::engine::START;
-use crate::events::rig::picture;
+use crate::events::fixtures::picture;
 
 const DAY: i64 = 86_400_000;
 

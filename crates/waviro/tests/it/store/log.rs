@@ -9,7 +9,7 @@ use waviro_link::Chat;
 
 use super::{accept, apply_ack, attempt, channels, row, wire_id};
 use crate::engine::{START, number};
-use crate::webhooks::rig::inbound;
+use crate::webhooks::fixtures::inbound;
 
 const BUDI: &str = "6281300000001";
 

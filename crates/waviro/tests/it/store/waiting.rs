@@ -8,7 +8,7 @@ use waviro::store::{
 
 use super::attempt;
 use crate::engine::START;
-use crate::events::rig::picture;
+use crate::events::fixtures::picture;
 
 /// A bot id that no other test uses.
 const BOT_ID: i32 = 78;

@@ -9,23 +9,23 @@ use waviro::clock::Clock;
 use waviro::store::{Store, TokenRole};
 use waviro::tokens::Tokens;
 
-use super::Desk;
-use crate::front::{Answer, START};
+use super::ApiTest;
+use crate::test_app::{Answer, START};
 
-async fn with_header(desk: &Desk, value: &str) -> Answer {
+async fn with_header(api: &ApiTest, value: &str) -> Answer {
     let request = Request::get("/v1/bots").header("Authorization", value);
-    desk.send(request.body(Body::empty()).unwrap()).await
+    api.send(request.body(Body::empty()).unwrap()).await
 }
 
 #[tokio::test]
 async fn without_a_token_nothing_is_done_and_the_answer_says_what_to_send() {
-    let desk = Desk::online().await;
-    for (method, path) in desk.operations() {
+    let api = ApiTest::online().await;
+    for (method, path) in api.operations() {
         if path.ends_with("openapi.json") || path.starts_with("/v1/media/") {
             continue;
         }
         let request = Request::builder().method(&method).uri(&path);
-        let answer = desk.send(request.body(Body::empty()).unwrap()).await;
+        let answer = api.send(request.body(Body::empty()).unwrap()).await;
         assert_eq!(answer.problem(), (401, "no_token"), "{method} {path}");
         assert_eq!(
             answer.headers["www-authenticate"],
@@ -36,17 +36,17 @@ async fn without_a_token_nothing_is_done_and_the_answer_says_what_to_send() {
 
 #[tokio::test]
 async fn a_token_is_taken_in_any_case_of_its_scheme_and_nothing_else_is() {
-    let desk = Desk::with(&[("limits.wrong_keys_per_minute", "1000")]).await;
-    let token = desk.admin.clone();
+    let api = ApiTest::with(&[("limits.wrong_keys_per_minute", "1000")]).await;
+    let token = api.admin.clone();
     for value in ["Bearer TOKEN", "bearer TOKEN", "BEARER  TOKEN "] {
-        let answer = with_header(&desk, &value.replace("TOKEN", &token)).await;
+        let answer = with_header(&api, &value.replace("TOKEN", &token)).await;
         assert_eq!(answer.status, 200, "{value}");
     }
     for value in ["", "TOKEN", "Basic TOKEN", "Bearer", "Bearer  "] {
-        let answer = with_header(&desk, &value.replace("TOKEN", &token)).await;
+        let answer = with_header(&api, &value.replace("TOKEN", &token)).await;
         assert_eq!(answer.problem(), (401, "no_token"), "{value}");
     }
-    let (upper, secret_key) = (token.to_uppercase(), desk.front.key.clone());
+    let (upper, secret_key) = (token.to_uppercase(), api.app.key.clone());
     for value in [
         "wvt_",
         "TOKENx",
@@ -57,7 +57,7 @@ async fn a_token_is_taken_in_any_case_of_its_scheme_and_nothing_else_is() {
         &secret_key,
     ] {
         let value = format!("Bearer {}", value.replace("TOKEN", &token));
-        let answer = with_header(&desk, &value).await;
+        let answer = with_header(&api, &value).await;
         assert_eq!(answer.problem(), (401, "invalid_token"), "{value}");
         let challenge = answer.headers["www-authenticate"].to_str().unwrap();
         assert!(challenge.contains("invalid_token"), "{challenge}");
@@ -65,86 +65,77 @@ async fn a_token_is_taken_in_any_case_of_its_scheme_and_nothing_else_is() {
     let two = Request::get("/v1/bots")
         .header("Authorization", format!("Bearer {token}"))
         .header("Authorization", "Bearer other");
-    let answer = desk.send(two.body(Body::empty()).unwrap()).await;
+    let answer = api.send(two.body(Body::empty()).unwrap()).await;
     assert_eq!(answer.problem(), (401, "invalid_token"));
 }
 
 #[tokio::test]
 async fn wrong_tokens_and_wrong_secret_keys_count_together_and_right_ones_go_on_working() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     let wrong_key = async || {
         let request = Request::post("/api/getqr").header("SecretKey", "wrong");
-        desk.front.send(request.body(Body::empty()).unwrap()).await
+        api.app.send(request.body(Body::empty()).unwrap()).await
     };
     for _ in 0..5 {
-        assert_eq!(
-            with_header(&desk, "Bearer wvt_wrong").await.problem().0,
-            401
-        );
+        assert_eq!(with_header(&api, "Bearer wvt_wrong").await.problem().0, 401);
         assert_eq!(wrong_key().await.refusal().0, 400);
     }
-    let refused = with_header(&desk, "Bearer wvt_wrong").await;
+    let refused = with_header(&api, "Bearer wvt_wrong").await;
     assert_eq!(refused.problem(), (429, "too_many_wrong_keys"));
     assert_eq!(refused.headers["retry-after"], "60");
     assert_eq!(wrong_key().await.refusal().0, 429);
-    assert_eq!(with_header(&desk, "").await.problem().0, 401);
-    desk.get("/v1/bots").await.done();
-    desk.front.clock.advance(Duration::from_mins(1));
-    assert_eq!(
-        with_header(&desk, "Bearer wvt_wrong").await.problem().0,
-        401
-    );
+    assert_eq!(with_header(&api, "").await.problem().0, 401);
+    api.get("/v1/bots").await.done();
+    api.app.clock.advance(Duration::from_mins(1));
+    assert_eq!(with_header(&api, "Bearer wvt_wrong").await.problem().0, 401);
 }
 
 #[tokio::test]
 async fn a_token_revoked_by_another_process_is_dead_at_once() {
-    let desk = Desk::online().await;
-    desk.get("/v1/bots").await.done();
-    let url = format!(
-        "sqlite:{}",
-        desk.front.data_dir().join("waviro.db").display()
-    );
+    let api = ApiTest::online().await;
+    api.get("/v1/bots").await.done();
+    let url = format!("sqlite:{}", api.app.data_dir().join("waviro.db").display());
     let other = Store::open(&url).await.unwrap();
     let tokens = Tokens::new(other.clone(), Clock::manual(START));
     assert!(tokens.revoke_named("admin").await.unwrap());
-    assert_eq!(desk.get("/v1/bots").await.problem(), (401, "invalid_token"));
+    assert_eq!(api.get("/v1/bots").await.problem(), (401, "invalid_token"));
     let (_, fresh) = tokens.add("fresh", TokenRole::Admin, None).await.unwrap();
     assert!(!format!("{fresh:?}").contains(fresh.reveal()));
-    let answer = with_header(&desk, &format!("Bearer {}", fresh.reveal())).await;
+    let answer = with_header(&api, &format!("Bearer {}", fresh.reveal())).await;
     assert_eq!(answer.status, 200);
     other.close().await;
 }
 
 #[tokio::test]
 async fn a_token_dies_when_its_time_is_over() {
-    let desk = Desk::online().await;
-    let tokens = desk.front.app.tokens();
+    let api = ApiTest::online().await;
+    let tokens = api.app.inner.tokens();
     let lives = Some(Duration::from_secs(10));
     let (_, token) = tokens.add("brief", TokenRole::Admin, lives).await.unwrap();
     let value = format!("Bearer {}", token.reveal());
-    assert_eq!(with_header(&desk, &value).await.status, 200);
-    desk.front.clock.advance(Duration::from_secs(10));
-    assert_eq!(with_header(&desk, &value).await.problem().0, 401);
+    assert_eq!(with_header(&api, &value).await.status, 200);
+    api.app.clock.advance(Duration::from_secs(10));
+    assert_eq!(with_header(&api, &value).await.problem().0, 401);
 }
 
 #[tokio::test]
 async fn a_bots_token_sees_and_changes_its_own_bot_and_no_other_is_there_for_it() {
-    let desk = Desk::online().await;
-    desk.post("/v1/bots", json!({"name": "kedua"})).await.done();
-    let token = desk.token_of(2).await;
-    let own = desk
+    let api = ApiTest::online().await;
+    api.post("/v1/bots", json!({"name": "kedua"})).await.done();
+    let token = api.token_of(2).await;
+    let own = api
         .ask(Method::GET, "/v1/bots", &token, Body::empty())
         .await;
     let data = own.done()["data"].as_array().unwrap();
     assert_eq!((data.len(), &data[0]["id"]), (1, &json!(2)));
     for path in ["/v1/bots/2", "/v1/bots/kedua"] {
-        let answer = desk.ask(Method::GET, path, &token, Body::empty()).await;
+        let answer = api.ask(Method::GET, path, &token, Body::empty()).await;
         assert_eq!(answer.done()["name"], "kedua");
     }
     let body = || Body::from(r#"{"name":"dua"}"#);
-    let renamed = desk.ask(Method::PATCH, "/v1/bots/2", &token, body()).await;
+    let renamed = api.ask(Method::PATCH, "/v1/bots/2", &token, body()).await;
     assert_eq!(renamed.done()["name"], "dua");
-    let rotated = desk
+    let rotated = api
         .ask(
             Method::POST,
             "/v1/bots/2/keys/rotate",
@@ -155,15 +146,15 @@ async fn a_bots_token_sees_and_changes_its_own_bot_and_no_other_is_there_for_it(
     assert!(rotated.done()["secret_key"].is_string());
     // All operations of another bot.
     let mut others = 0;
-    for (method, path) in desk.operations() {
+    for (method, path) in api.operations() {
         if path.starts_with("/v1/bots/1") {
             others += 1;
-            let answer = desk.ask(method.clone(), &path, &token, body()).await;
+            let answer = api.ask(method.clone(), &path, &token, body()).await;
             assert_eq!(answer.problem(), (404, "no_such_bot"), "{method} {path}");
         }
     }
     assert!(others > 8, "{others}");
-    let by_name = desk
+    let by_name = api
         .ask(Method::GET, "/v1/bots/toko", &token, Body::empty())
         .await;
     assert_eq!(by_name.problem(), (404, "no_such_bot"));
@@ -171,8 +162,8 @@ async fn a_bots_token_sees_and_changes_its_own_bot_and_no_other_is_there_for_it(
 
 #[tokio::test]
 async fn a_bots_token_makes_and_removes_no_bots_and_no_tokens() {
-    let desk = Desk::online().await;
-    let token = desk.token_of(1).await;
+    let api = ApiTest::online().await;
+    let token = api.token_of(1).await;
     let admin = r#"{"name":"x","role":"admin"}"#;
     for (method, path, body) in [
         (Method::POST, "/v1/bots", r#"{"name":"x"}"#),
@@ -182,21 +173,21 @@ async fn a_bots_token_makes_and_removes_no_bots_and_no_tokens() {
         (Method::GET, "/v1/tokens/1", ""),
         (Method::DELETE, "/v1/tokens/1", ""),
     ] {
-        let answer = desk
+        let answer = api
             .ask(method.clone(), path, &token, body.to_owned().into())
             .await;
         assert_eq!(answer.problem(), (403, "admin_only"), "{method} {path}");
     }
-    assert_eq!(desk.front.app.bots().list().len(), 1);
-    assert_eq!(desk.front.app.tokens().list(0, 10).await.unwrap().len(), 2);
+    assert_eq!(api.app.inner.bots().list().len(), 1);
+    assert_eq!(api.app.inner.tokens().list(0, 10).await.unwrap().len(), 2);
 }
 
 #[tokio::test]
 async fn a_bots_token_dies_with_its_bot() {
-    let desk = Desk::online().await;
-    let token = desk.token_of(1).await;
-    assert_eq!(desk.delete("/v1/bots/1").await.status, 202);
-    let answer = desk
+    let api = ApiTest::online().await;
+    let token = api.token_of(1).await;
+    assert_eq!(api.delete("/v1/bots/1").await.status, 202);
+    let answer = api
         .ask(Method::GET, "/v1/bots", &token, Body::empty())
         .await;
     assert_eq!(answer.problem(), (401, "invalid_token"));
@@ -204,11 +195,11 @@ async fn a_bots_token_dies_with_its_bot() {
 
 #[tokio::test]
 async fn neither_tokens_nor_keys_are_in_the_database_in_clear() {
-    let desk = Desk::online().await;
-    let rotated = desk.post("/v1/bots/1/keys/rotate", json!({})).await;
+    let api = ApiTest::online().await;
+    let rotated = api.post("/v1/bots/1/keys/rotate", json!({})).await;
     let key = rotated.done()["secret_key"].as_str().unwrap().to_owned();
-    let secrets = [desk.admin.clone(), desk.front.key.clone(), key];
-    let folder = desk.front.data_dir().to_owned();
+    let secrets = [api.admin.clone(), api.app.key.clone(), key];
+    let folder = api.app.data_dir().to_owned();
     for file in ["waviro.db", "waviro.db-wal"] {
         let bytes = std::fs::read(folder.join(file)).unwrap();
         for secret in &secrets {

@@ -6,26 +6,26 @@ use serde_json::{Value, json};
 use waviro::bots::why_unreachable;
 use waviro_link::{DialFailure, DialStep, OfflineCause, Status, UnlinkedCause};
 
-use super::Desk;
-use crate::front::OWN;
+use super::ApiTest;
+use crate::test_app::OWN;
 
 #[tokio::test]
 async fn a_bot_is_added_with_a_key_that_works_and_is_shown_once() {
-    let desk = Desk::online().await;
-    let added = desk.post("/v1/bots", json!({"name": "kedua"})).await;
+    let api = ApiTest::online().await;
+    let added = api.post("/v1/bots", json!({"name": "kedua"})).await;
     assert_eq!(added.status, 201);
     assert_eq!(added.headers["location"], "/v1/bots/2");
     let key = added.body["secret_key"].as_str().unwrap();
-    let bot = desk.front.app.bots().by_secret(key).await.unwrap();
+    let bot = api.app.inner.bots().by_secret(key).await.unwrap();
     assert_eq!((bot.id(), bot.name()), (2, "kedua".to_owned()));
-    let shown = desk.get("/v1/bots/2").await;
+    let shown = api.get("/v1/bots/2").await;
     assert_eq!(shown.done(), &added.body["bot"]);
     assert!(!shown.body.to_string().contains(key));
 }
 
 #[tokio::test]
 async fn a_bad_or_taken_name_is_refused_with_the_field() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     for (body, expected) in [
         (json!({"name": "toko"}), (409, "name_taken")),
         (json!({}), (422, "missing_field")),
@@ -35,12 +35,12 @@ async fn a_bad_or_taken_name_is_refused_with_the_field() {
         (json!({"name": "a".repeat(65)}), (422, "invalid_field")),
         (json!({"name": 7}), (422, "invalid_field")),
     ] {
-        let answer = desk.post("/v1/bots", body.clone()).await;
+        let answer = api.post("/v1/bots", body.clone()).await;
         assert_eq!(answer.problem(), expected, "{body}");
         assert_eq!(answer.body["field"], "name");
     }
     assert_eq!(
-        desk.post("/v1/bots", json!({"name": "é".repeat(64)}))
+        api.post("/v1/bots", json!({"name": "é".repeat(64)}))
             .await
             .status,
         201
@@ -49,11 +49,11 @@ async fn a_bad_or_taken_name_is_refused_with_the_field() {
 
 #[tokio::test]
 async fn a_bot_is_found_by_its_id_and_by_its_name_and_digits_alone_are_an_id() {
-    let desk = Desk::online().await;
-    desk.post("/v1/bots", json!({"name": "Toko Baru/2"}))
+    let api = ApiTest::online().await;
+    api.post("/v1/bots", json!({"name": "Toko Baru/2"}))
         .await
         .done();
-    desk.post("/v1/bots", json!({"name": "1"})).await.done();
+    api.post("/v1/bots", json!({"name": "1"})).await.done();
     for (path, id) in [
         ("1", 1),
         ("toko", 1),
@@ -62,7 +62,7 @@ async fn a_bot_is_found_by_its_id_and_by_its_name_and_digits_alone_are_an_id() {
         ("3", 3),
         ("001", 1),
     ] {
-        let answer = desk.get(&format!("/v1/bots/{path}")).await;
+        let answer = api.get(&format!("/v1/bots/{path}")).await;
         assert_eq!(answer.done()["id"], id, "{path}");
     }
     for path in [
@@ -75,30 +75,30 @@ async fn a_bot_is_found_by_its_id_and_by_its_name_and_digits_alone_are_an_id() {
         "%00",
         "toko%20",
     ] {
-        let answer = desk.get(&format!("/v1/bots/{path}")).await;
+        let answer = api.get(&format!("/v1/bots/{path}")).await;
         assert_eq!(answer.problem(), (404, "no_such_bot"), "{path}");
     }
 }
 
 #[tokio::test]
 async fn a_bot_is_renamed_at_once_and_names_stay_unique() {
-    let desk = Desk::online().await;
-    desk.post("/v1/bots", json!({"name": "kedua"})).await.done();
-    let answer = desk.patch("/v1/bots/toko", json!({"name": "warung"})).await;
+    let api = ApiTest::online().await;
+    api.post("/v1/bots", json!({"name": "kedua"})).await.done();
+    let answer = api.patch("/v1/bots/toko", json!({"name": "warung"})).await;
     assert_eq!(
         (&answer.done()["name"], &answer.body["id"]),
         (&json!("warung"), &json!(1))
     );
-    assert_eq!(desk.get("/v1/bots/toko").await.status, 404);
-    assert_eq!(desk.get("/v1/bots/warung").await.done()["id"], 1);
+    assert_eq!(api.get("/v1/bots/toko").await.status, 404);
+    assert_eq!(api.get("/v1/bots/warung").await.done()["id"], 1);
     assert_eq!(
-        desk.patch("/v1/bots/1", json!({"name": "kedua"}))
+        api.patch("/v1/bots/1", json!({"name": "kedua"}))
             .await
             .problem(),
         (409, "name_taken")
     );
     assert_eq!(
-        desk.patch("/v1/bots/1", json!({"name": " \u{7f}"}))
+        api.patch("/v1/bots/1", json!({"name": " \u{7f}"}))
             .await
             .problem()
             .0,
@@ -106,47 +106,47 @@ async fn a_bot_is_renamed_at_once_and_names_stay_unique() {
     );
     for nothing in [json!({}), json!({"name": null}), json!({"name": "warung"})] {
         assert_eq!(
-            desk.patch("/v1/bots/1", nothing).await.done()["name"],
+            api.patch("/v1/bots/1", nothing).await.done()["name"],
             "warung"
         );
     }
     // The bot's key is unchanged.
-    assert_eq!(desk.front.post("/api/getqr", "").await.status, 200);
+    assert_eq!(api.app.post("/api/getqr", "").await.status, 200);
 }
 
 #[tokio::test]
 async fn a_removed_bot_is_gone_with_its_key_and_its_device_follows() {
-    let desk = Desk::online().await;
-    assert_eq!(desk.delete("/v1/bots/1").await.status, 202);
-    assert_eq!(desk.get("/v1/bots/1").await.problem(), (404, "no_such_bot"));
+    let api = ApiTest::online().await;
+    assert_eq!(api.delete("/v1/bots/1").await.status, 202);
+    assert_eq!(api.get("/v1/bots/1").await.problem(), (404, "no_such_bot"));
     assert_eq!(
-        desk.delete("/v1/bots/1").await.problem(),
+        api.delete("/v1/bots/1").await.problem(),
         (404, "no_such_bot")
     );
     assert_eq!(
-        desk.get("/v1/bots").await.done(),
+        api.get("/v1/bots").await.done(),
         &json!({"data": [], "next": null})
     );
     assert_eq!(
-        desk.front.post("/api/getqr", "").await.refusal(),
+        api.app.post("/api/getqr", "").await.refusal(),
         (400, "invalid_secret_key")
     );
-    desk.front
+    api.app
         .pass_until(async {
-            while desk.front.connector.link(1).is_some() {
+            while api.app.connector.link(1).is_some() {
                 tokio::task::yield_now().await;
             }
         })
         .await;
     // The name is free again, but the id is not reused.
-    let again = desk.post("/v1/bots", json!({"name": "toko"})).await;
+    let again = api.post("/v1/bots", json!({"name": "toko"})).await;
     assert_eq!(again.done()["bot"]["id"], 2);
 }
 
 #[tokio::test]
 async fn a_bot_tells_who_it_is_and_how_it_is() {
-    let desk = Desk::online().await;
-    let bot = desk.get("/v1/bots/1").await.done().clone();
+    let api = ApiTest::online().await;
+    let bot = api.get("/v1/bots/1").await.done().clone();
     assert_eq!(bot["number"], OWN);
     assert_eq!(
         (&bot["state"], &bot["cause"]),
@@ -171,10 +171,10 @@ async fn a_bot_tells_who_it_is_and_how_it_is() {
 
 #[tokio::test]
 async fn health_follows_the_link_and_says_what_to_do() {
-    let desk = Desk::online().await;
-    let link = desk.front.link();
+    let api = ApiTest::online().await;
+    let link = api.app.link();
     let state = async || {
-        let bot = desk.get("/v1/bots/1").await.done().clone();
+        let bot = api.get("/v1/bots/1").await.done().clone();
         assert_eq!(bot["health"]["healthy"], bot["state"] == "online", "{bot}");
         assert_eq!(
             bot["health"]["connected"],
@@ -183,7 +183,7 @@ async fn health_follows_the_link_and_says_what_to_do() {
         );
         bot
     };
-    desk.front.clock.advance(Duration::from_secs(5));
+    api.app.clock.advance(Duration::from_secs(5));
     let reconnecting = Status::Reconnecting {
         cause: OfflineCause::Ended("the socket closed".to_owned()),
     };
@@ -225,15 +225,15 @@ async fn health_follows_the_link_and_says_what_to_do() {
 
 #[tokio::test]
 async fn a_bot_that_cannot_reach_whatsapp_says_why_in_its_health_and_as_a_code() {
-    let desk = Desk::online().await;
-    let link = desk.front.link();
+    let api = ApiTest::online().await;
+    let link = api.app.link();
     for failure in DialFailure::samples() {
         let down = Status::Reconnecting {
             cause: failure.clone().into(),
         };
         for status in [down, Status::Unreachable(failure.clone())] {
             link.set_status(status);
-            let bot = desk.get("/v1/bots/1").await.done().clone();
+            let bot = api.get("/v1/bots/1").await.done().clone();
             assert_eq!(bot["cause_code"], failure.code());
             assert_eq!(bot["cause"], failure.to_string());
             let reason = bot["health"]["reason"].as_str().unwrap();
@@ -243,28 +243,28 @@ async fn a_bot_that_cannot_reach_whatsapp_says_why_in_its_health_and_as_a_code()
     }
     link.set_status(Status::Online);
     assert_eq!(
-        desk.get("/v1/bots/1").await.done()["cause_code"],
+        api.get("/v1/bots/1").await.done()["cause_code"],
         Value::Null
     );
 }
 
 #[tokio::test]
 async fn a_link_that_takes_nothing_is_not_healthy_however_online_it_looks() {
-    let desk = Desk::online().await;
-    let health = async || desk.get("/v1/bots/1").await.done()["health"].clone();
-    desk.front
+    let api = ApiTest::online().await;
+    let health = async || api.get("/v1/bots/1").await.done()["health"].clone();
+    api.app
         .sendwa(json!({"nohp": "6282386000001", "pesan": "satu"}))
         .await
         .message();
-    desk.front
+    api.app
         .pass_until(async {
             while health().await["last_server_ack"] == Value::Null {
                 tokio::task::yield_now().await;
             }
         })
         .await;
-    desk.front.link().keep_silent();
-    desk.front
+    api.app.link().keep_silent();
+    api.app
         .sendwa(json!({"nohp": "6282386000001", "pesan": "dua"}))
         .await
         .message();
@@ -273,7 +273,7 @@ async fn a_link_that_takes_nothing_is_not_healthy_however_online_it_looks() {
         (&waiting["pending"], &waiting["healthy"]),
         (&json!(1), &json!(true))
     );
-    desk.front.clock.advance(Duration::from_secs(125));
+    api.app.clock.advance(Duration::from_secs(125));
     let stuck = health().await;
     assert_eq!(stuck["healthy"], false, "{stuck}");
     assert!(stuck["oldest_pending_s"].as_i64().unwrap() >= 125);
@@ -282,8 +282,8 @@ async fn a_link_that_takes_nothing_is_not_healthy_however_online_it_looks() {
 
 #[tokio::test]
 async fn a_bot_that_was_never_linked_has_no_number_and_was_never_online() {
-    let desk = Desk::unlinked().await;
-    let bot = desk.get("/v1/bots/1").await.done().clone();
+    let api = ApiTest::unlinked().await;
+    let bot = api.get("/v1/bots/1").await.done().clone();
     assert_eq!(
         (&bot["number"], &bot["account_name"]),
         (&Value::Null, &Value::Null)
@@ -294,7 +294,7 @@ async fn a_bot_that_was_never_linked_has_no_number_and_was_never_online() {
 
 #[tokio::test]
 async fn a_name_that_is_blank_or_looks_like_a_living_one_is_refused_for_bots_users_and_tokens() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     let body = |path: &str, name: &str| match path {
         "/v1/users" => {
             json!({"name": name, "password": "kata sandi yang panjang", "role": "viewer"})
@@ -309,11 +309,11 @@ async fn a_name_that_is_blank_or_looks_like_a_living_one_is_refused_for_bots_use
             "\u{3164}\u{2800}",
             "\u{202e}\u{2066} \u{feff}",
         ] {
-            let answer = desk.post(path, body(path, blank)).await;
+            let answer = api.post(path, body(path, blank)).await;
             assert_eq!(answer.problem(), (422, "invalid_field"), "{path} {blank:?}");
             assert_eq!(answer.body["field"], "name", "{path} {blank:?}");
         }
-        assert_eq!(desk.post(path, body(path, "kafé baru")).await.status, 201);
+        assert_eq!(api.post(path, body(path, "kafé baru")).await.status, 201);
         for alike in [
             "kafe\u{301} baru",
             "kafé\u{200b} baru",
@@ -321,26 +321,26 @@ async fn a_name_that_is_blank_or_looks_like_a_living_one_is_refused_for_bots_use
             "ｋａｆé baru",
             "\u{202e}kafé baru\u{202c}",
         ] {
-            let answer = desk.post(path, body(path, alike)).await;
+            let answer = api.post(path, body(path, alike)).await;
             assert_eq!(answer.problem(), (409, "name_taken"), "{path} {alike:?}");
         }
         // A difference in case is visible, so the name is allowed.
-        assert_eq!(desk.post(path, body(path, "Kafé baru")).await.status, 201);
+        assert_eq!(api.post(path, body(path, "Kafé baru")).await.status, 201);
     }
     let alike = json!({"name": "kafé\u{2060} baru"});
-    let renamed = desk.patch("/v1/bots/1", alike).await;
+    let renamed = api.patch("/v1/bots/1", alike).await;
     assert_eq!(renamed.problem(), (409, "name_taken"));
 }
 
 #[tokio::test]
 async fn a_name_is_stored_without_bidirectional_controls_and_found_in_any_unicode_form() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     let named = json!({"name": "\u{2067}kafe\u{301}\u{202e}txt "});
-    let made = desk.post("/v1/bots", named).await;
+    let made = api.post("/v1/bots", named).await;
     assert_eq!(made.done()["bot"]["name"], "kafétxt");
-    let found = desk.get("/v1/bots/kafe%CC%81txt").await;
+    let found = api.get("/v1/bots/kafe%CC%81txt").await;
     assert_eq!(found.done()["name"], "kafétxt");
-    let renamed = desk
+    let renamed = api
         .patch("/v1/bots/2", json!({"name": "a\u{200f}b 👩\u{200d}🍳"}))
         .await;
     assert_eq!(renamed.done()["name"], "ab 👩\u{200d}🍳");

@@ -5,50 +5,50 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use waviro_link::ReceiptLevel;
 
-use super::Desk;
-use crate::webhooks::rig::{Hooks, inbound};
+use super::ApiTest;
+use crate::webhooks::fixtures::{Hooks, inbound};
 
 const DELIVERIES: &str = "/v1/bots/1/deliveries";
 const BUDI: &str = "6281300000001";
 const ANSWER: &str = r#"{"success":true,"message":[{"type":"message","content":"siap"}]}"#;
 
 /// Starts a gateway with a rule for all messages and the endpoint of the rule.
-async fn desk() -> (Desk, Hooks) {
-    let desk = Desk::with(&[("outbound.allow", "127.0.0.0/8")]).await;
+async fn api() -> (ApiTest, Hooks) {
+    let api = ApiTest::with(&[("outbound.allow", "127.0.0.0/8")]).await;
     let hooks = Hooks::start().await;
     let body = json!({"url": hooks.url("hook").as_str()});
-    desk.post("/v1/bots/1/rules", body).await.done();
-    (desk, hooks)
+    api.post("/v1/bots/1/rules", body).await.done();
+    (api, hooks)
 }
 
-async fn write(desk: &Desk, id: &str, text: &str) {
-    let link = desk.front.link();
+async fn write(api: &ApiTest, id: &str, text: &str) {
+    let link = api.app.link();
     link.inbound(vec![inbound(id, BUDI, text)]).await.unwrap();
 }
 
 /// Waits until the field of the delivery has the value, and returns the delivery.
-async fn once(desk: &Desk, id: i64, field: &str, value: Value) -> Value {
+async fn once(api: &ApiTest, id: i64, field: &str, value: Value) -> Value {
     let path = format!("{DELIVERIES}/{id}");
     let asked = async {
         loop {
-            let shown = desk.get_unheld(&path).await;
+            let shown = api.get_unheld(&path).await;
             if shown[field] == value {
                 return shown;
             }
             tokio::task::yield_now().await;
         }
     };
-    desk.front.pass_until(asked).await;
-    desk.get(&path).await.done().clone()
+    api.app.pass_until(asked).await;
+    api.get(&path).await.done().clone()
 }
 
 #[tokio::test]
 async fn a_webhook_is_listed_with_each_attempt_and_what_became_of_its_answer() {
-    let (desk, hooks) = desk().await;
+    let (api, hooks) = api().await;
     hooks.answer(500, "<h1>rusak</h1>");
     hooks.answer(200, ANSWER);
-    write(&desk, "A1", "halo").await;
-    let shown = once(&desk, 1, "state", json!("delivered")).await;
+    write(&api, "A1", "halo").await;
+    let shown = once(&api, 1, "state", json!("delivered")).await;
     assert_eq!(
         (&shown["kind"], &shown["subject"]),
         (&json!("keyword"), &json!("A1"))
@@ -82,7 +82,7 @@ async fn a_webhook_is_listed_with_each_attempt_and_what_became_of_its_answer() {
             (&json!(body), &json!(id))
         );
     }
-    let listed = desk.get(DELIVERIES).await.done()["data"].clone();
+    let listed = api.get(DELIVERIES).await.done()["data"].clone();
     assert_eq!(
         (listed.as_array().unwrap().len(), &listed[0]["id"]),
         (1, &json!(1))
@@ -91,20 +91,20 @@ async fn a_webhook_is_listed_with_each_attempt_and_what_became_of_its_answer() {
 
 #[tokio::test]
 async fn a_list_is_narrowed_by_each_of_its_parameters_and_shows_the_newest_first() {
-    let (desk, hooks) = desk().await;
+    let (api, hooks) = api().await;
     for n in 1..=3 {
         if n == 2 {
             hooks.answer(410, "");
         }
-        write(&desk, &format!("A{n}"), "halo").await;
-        once(&desk, n, "under_way", json!(false)).await;
+        write(&api, &format!("A{n}"), "halo").await;
+        once(&api, n, "under_way", json!(false)).await;
         // The answer to the second delivery has switched the rule off.
-        desk.patch("/v1/bots/1/rules/1", json!({"enabled": true}))
+        api.patch("/v1/bots/1/rules/1", json!({"enabled": true}))
             .await
             .done();
     }
     let ids = async |query: &str| {
-        let page = desk.get(&format!("{DELIVERIES}?{query}")).await;
+        let page = api.get(&format!("{DELIVERIES}?{query}")).await;
         let rows = page.done()["data"].as_array().unwrap();
         rows.iter()
             .map(|row| row["id"].as_i64().unwrap())
@@ -121,7 +121,7 @@ async fn a_list_is_narrowed_by_each_of_its_parameters_and_shows_the_newest_first
         [3, 2, 1]
     );
     assert_eq!(ids("until=2023-03-15T03:02:10Z").await, [0; 0]);
-    let first = desk.get(&format!("{DELIVERIES}?limit=2")).await;
+    let first = api.get(&format!("{DELIVERIES}?limit=2")).await;
     let next = first.done()["next"].as_str().unwrap();
     assert_eq!(ids(&format!("limit=2&cursor={next}")).await, [1]);
     for (field, query) in [
@@ -130,7 +130,7 @@ async fn a_list_is_narrowed_by_each_of_its_parameters_and_shows_the_newest_first
         ("since", "since=kemarin"),
         ("subject", "subject=%00"),
     ] {
-        let answer = desk.get(&format!("{DELIVERIES}?{query}")).await;
+        let answer = api.get(&format!("{DELIVERIES}?{query}")).await;
         assert_eq!(answer.problem(), (422, "invalid_field"));
         assert_eq!(answer.body["field"], field);
     }
@@ -138,23 +138,23 @@ async fn a_list_is_narrowed_by_each_of_its_parameters_and_shows_the_newest_first
 
 #[tokio::test]
 async fn posted_again_as_it_was_it_keeps_its_id_and_answers_the_chat_no_second_time() {
-    let (desk, hooks) = desk().await;
+    let (api, hooks) = api().await;
     hooks.answer(200, ANSWER);
-    write(&desk, "A1", "halo").await;
-    once(&desk, 1, "state", json!("delivered")).await;
+    write(&api, "A1", "halo").await;
+    once(&api, 1, "state", json!("delivered")).await;
     hooks.answer(200, ANSWER);
     let path = format!("{DELIVERIES}/1/replay");
-    let again = desk.post(&path, Value::Null).await;
+    let again = api.post(&path, Value::Null).await;
     assert_eq!(again.status, 202, "{again:?}");
     assert_eq!(
         (&again.body["id"], &again.body["state"]),
         (&json!(1), &json!("waiting"))
     );
     assert_eq!(
-        desk.post(&path, Value::Null).await.problem(),
+        api.post(&path, Value::Null).await.problem(),
         (409, "still_open")
     );
-    let shown = once(&desk, 1, "state", json!("delivered")).await;
+    let shown = once(&api, 1, "state", json!("delivered")).await;
     assert_eq!(
         (
             &shown["replays"],
@@ -171,51 +171,51 @@ async fn posted_again_as_it_was_it_keeps_its_id_and_answers_the_chat_no_second_t
     assert_eq!(hooks.bodies()[0], hooks.bodies()[1]);
     let ids = hooks.header("webhook-id");
     assert_eq!(ids[0], ids[1]);
-    assert_eq!(sent(&desk), 1);
+    assert_eq!(sent(&api), 1);
     // With `reply`, the replay sends the reply again.
     hooks.answer(200, ANSWER);
-    desk.post(&path, json!({"reply": true})).await.done();
-    let shown = once(&desk, 1, "state", json!("delivered")).await;
+    api.post(&path, json!({"reply": true})).await.done();
+    let shown = once(&api, 1, "state", json!("delivered")).await;
     assert_eq!(shown["note"], "sent 1 messages");
-    until_sent(&desk, 2).await;
+    until_sent(&api, 2).await;
 }
 
 /// The number of sent messages; a resent message counts once.
-fn sent(desk: &Desk) -> usize {
-    let sent = desk.front.link().sent();
+fn sent(api: &ApiTest) -> usize {
+    let sent = api.app.link().sent();
     let ids: BTreeSet<_> = sent.iter().map(|message| message.id.as_str()).collect();
     ids.len()
 }
 
-async fn until_sent(desk: &Desk, count: usize) {
+async fn until_sent(api: &ApiTest, count: usize) {
     let asked = async {
-        while sent(desk) < count {
+        while sent(api) < count {
             tokio::task::yield_now().await;
         }
     };
-    desk.front.pass_until(asked).await;
-    assert_eq!(sent(desk), count);
+    api.app.pass_until(asked).await;
+    assert_eq!(sent(api), count);
 }
 
 #[tokio::test]
 async fn posted_again_with_another_body_it_is_a_delivery_of_its_own() {
-    let (desk, hooks) = desk().await;
-    write(&desk, "A1", "halo").await;
-    once(&desk, 1, "state", json!("delivered")).await;
+    let (api, hooks) = api().await;
+    write(&api, "A1", "halo").await;
+    once(&api, 1, "state", json!("delivered")).await;
     let path = format!("{DELIVERIES}/1/replay");
     for body in [json!("{"), json!(1), json!("")] {
-        let answer = desk.post(&path, json!({"body": body})).await;
+        let answer = api.post(&path, json!({"body": body})).await;
         assert_eq!(answer.problem(), (422, "invalid_field"), "{body}");
     }
     hooks.answer(200, ANSWER);
-    let again = desk
+    let again = api
         .post(&path, json!({"body": r#"{"keyword":"lain"}"#}))
         .await;
     assert_eq!(
         (&again.done()["id"], &again.body["replay_of"]),
         (&json!(2), &json!(1))
     );
-    let shown = once(&desk, 2, "state", json!("delivered")).await;
+    let shown = once(&api, 2, "state", json!("delivered")).await;
     // The first attempt sent no reply, so the reply of the replay goes to the chat.
     assert_eq!(
         (&shown["note"], &shown["chat"]),
@@ -225,34 +225,34 @@ async fn posted_again_with_another_body_it_is_a_delivery_of_its_own() {
     let ids = hooks.header("webhook-id");
     assert_ne!(ids[0], ids[1]);
     assert_eq!(
-        desk.get(&format!("{DELIVERIES}/1")).await.done()["replays"],
+        api.get(&format!("{DELIVERIES}/1")).await.done()["replays"],
         0
     );
 }
 
 #[tokio::test]
 async fn of_a_callback_only_where_the_message_stands_now_is_posted_again() {
-    let (desk, hooks) = desk().await;
+    let (api, hooks) = api().await;
     let notify = hooks.url("notify");
-    let sent = desk
-        .front
+    let sent = api
+        .app
         .sendwa(json!({"nohp": BUDI, "pesan": "halo", "notifyurl": notify.as_str()}))
         .await;
     let id = sent.message()["id"].as_str().unwrap().to_owned();
-    let link = desk.front.link();
-    desk.front.first_sent().await;
+    let link = api.app.link();
+    api.app.first_sent().await;
     hooks.wait_for(1).await;
     let sent = id.parse().unwrap();
     link.receipt(&sent, ReceiptLevel::Delivered).await.unwrap();
     hooks.wait_for(2).await;
-    once(&desk, 1, "state", json!("delivered")).await;
+    once(&api, 1, "state", json!("delivered")).await;
     let path = format!("{DELIVERIES}/1/replay");
     assert_eq!(
-        desk.post(&path, json!({"body": "{}"})).await.problem(),
+        api.post(&path, json!({"body": "{}"})).await.problem(),
         (422, "invalid_field")
     );
-    desk.post(&path, Value::Null).await.done();
-    let shown = once(&desk, 1, "state", json!("delivered")).await;
+    api.post(&path, Value::Null).await.done();
+    let shown = once(&api, 1, "state", json!("delivered")).await;
     let acks: Vec<_> = hooks
         .calls()
         .iter()
@@ -266,43 +266,38 @@ async fn of_a_callback_only_where_the_message_stands_now_is_posted_again() {
 
 #[tokio::test]
 async fn what_failed_over_a_time_is_posted_again_and_what_has_no_rule_is_left_out() {
-    let (desk, hooks) = desk().await;
+    let (api, hooks) = api().await;
     let other = json!({"keyword": "lain", "url": hooks.url("lain").as_str()});
-    desk.post("/v1/bots/1/rules", other).await.done();
+    api.post("/v1/bots/1/rules", other).await.done();
     for n in 1..=3 {
         hooks.answer(410, "");
-        write(
-            &desk,
-            &format!("A{n}"),
-            if n == 2 { "lain" } else { "halo" },
-        )
-        .await;
-        once(&desk, n, "state", json!("gone")).await;
-        desk.patch("/v1/bots/1/rules/1", json!({"enabled": true}))
+        write(&api, &format!("A{n}"), if n == 2 { "lain" } else { "halo" }).await;
+        once(&api, n, "state", json!("gone")).await;
+        api.patch("/v1/bots/1/rules/1", json!({"enabled": true}))
             .await
             .done();
     }
     let range = |state: &str| json!({"state": state, "since": "2023-03-15T00:00:00Z", "until": "2100-01-01T00:00:00Z"});
     let path = format!("{DELIVERIES}/replay");
     // The rule of the second delivery is off.
-    let told = desk.post(&path, range("gone")).await;
+    let told = api.post(&path, range("gone")).await;
     assert_eq!(told.status, 202);
     assert_eq!(
         told.body,
         json!({"replayed": 2, "left_out": 1, "next_after": null})
     );
-    let one = desk
+    let one = api
         .post(&format!("{DELIVERIES}/2/replay"), Value::Null)
         .await;
     assert_eq!(one.problem(), (409, "pointless"));
     for n in [1, 3] {
-        once(&desk, n, "state", json!("delivered")).await;
+        once(&api, n, "state", json!("delivered")).await;
     }
     let none = json!({"replayed": 0, "left_out": 0, "next_after": null});
-    assert_eq!(desk.post(&path, range("given_up")).await.done(), &none);
+    assert_eq!(api.post(&path, range("given_up")).await.done(), &none);
     let mut callbacks = range("gone");
     callbacks["kind"] = json!("callback");
-    assert_eq!(desk.post(&path, callbacks).await.done(), &none);
+    assert_eq!(api.post(&path, callbacks).await.done(), &none);
     for (field, code, body) in [
         ("state", "missing_field", json!({})),
         ("state", "invalid_field", range("waiting")),
@@ -317,7 +312,7 @@ async fn what_failed_over_a_time_is_posted_again_and_what_has_no_rule_is_left_ou
             json!({"state": "gone", "since": "2023-03-15T00:00:00Z", "until": 5}),
         ),
     ] {
-        let answer = desk.post(&path, body).await;
+        let answer = api.post(&path, body).await;
         assert_eq!(answer.problem(), (422, code));
         assert_eq!(answer.body["field"], field);
     }
@@ -325,74 +320,74 @@ async fn what_failed_over_a_time_is_posted_again_and_what_has_no_rule_is_left_ou
 
 #[tokio::test]
 async fn of_a_webhook_and_its_edited_copies_one_answers_the_chat() {
-    let (desk, hooks) = desk().await;
-    write(&desk, "A1", "halo").await;
-    once(&desk, 1, "state", json!("delivered")).await;
+    let (api, hooks) = api().await;
+    write(&api, "A1", "halo").await;
+    once(&api, 1, "state", json!("delivered")).await;
     let path = format!("{DELIVERIES}/1/replay");
     let edited = json!({"body": r#"{"keyword":"lain"}"#});
     hooks.answer(200, ANSWER);
-    assert_eq!(desk.post(&path, edited.clone()).await.done()["id"], 2);
+    assert_eq!(api.post(&path, edited.clone()).await.done()["id"], 2);
     // A delivery and its copies are posted one after the other, so that each copy knows the outcome
     // of the previous.
     assert_eq!(
-        desk.post(&path, Value::Null).await.problem(),
+        api.post(&path, Value::Null).await.problem(),
         (409, "still_open")
     );
-    once(&desk, 2, "note", json!("sent 1 messages")).await;
+    once(&api, 2, "note", json!("sent 1 messages")).await;
     hooks.answer(200, ANSWER);
-    desk.post(&path, Value::Null).await.done();
-    let shown = once(&desk, 1, "state", json!("delivered")).await;
+    api.post(&path, Value::Null).await.done();
+    let shown = once(&api, 1, "state", json!("delivered")).await;
     let note = shown["note"].as_str().unwrap();
     assert!(note.starts_with("nothing sent: posted again"), "{note}");
     // A copy of a copy belongs to the same original delivery.
     hooks.answer(200, ANSWER);
     let path = format!("{DELIVERIES}/2/replay");
-    assert_eq!(desk.post(&path, edited).await.done()["replay_of"], 1);
-    let shown = once(&desk, 3, "state", json!("delivered")).await;
+    assert_eq!(api.post(&path, edited).await.done()["replay_of"], 1);
+    let shown = once(&api, 3, "state", json!("delivered")).await;
     let note = shown["note"].as_str().unwrap();
     assert!(note.starts_with("nothing sent: posted again"), "{note}");
-    assert_eq!(sent(&desk), 1);
+    assert_eq!(sent(&api), 1);
 }
 
 #[tokio::test]
 async fn an_event_is_posted_again_where_its_subscription_points_now_while_there_is_one() {
-    let desk = Desk::with(&[("outbound.allow", "127.0.0.0/8")]).await;
+    let api = ApiTest::with(&[("outbound.allow", "127.0.0.0/8")]).await;
     let hooks = Hooks::start().await;
     let wish = json!({"url": hooks.url("lama").as_str(), "kinds": ["message.received"]});
     let path = "/v1/bots/1/subscriptions";
-    desk.post(path, wish).await.done();
-    write(&desk, "A1", "halo").await;
-    once(&desk, 1, "state", json!("delivered")).await;
+    api.post(path, wish).await.done();
+    write(&api, "A1", "halo").await;
+    once(&api, 1, "state", json!("delivered")).await;
     let new = hooks.url("baru");
     let path = format!("{path}/1");
-    desk.patch(&path, json!({"url": new.as_str()})).await.done();
+    api.patch(&path, json!({"url": new.as_str()})).await.done();
     let replay = format!("{DELIVERIES}/1/replay");
-    desk.post(&replay, Value::Null).await.done();
-    let shown = once(&desk, 1, "state", json!("delivered")).await;
+    api.post(&replay, Value::Null).await.done();
+    let shown = once(&api, 1, "state", json!("delivered")).await;
     assert_eq!(shown["url"], new.as_str());
     assert_eq!(hooks.paths(), ["lama", "baru"]);
-    assert_eq!(desk.delete(&path).await.status, 204);
-    let refused = desk.post(&replay, Value::Null).await;
+    assert_eq!(api.delete(&path).await.status, 204);
+    let refused = api.post(&replay, Value::Null).await;
     assert_eq!(refused.problem(), (409, "pointless"));
 }
 
 #[tokio::test]
 async fn a_delivery_of_another_bot_is_not_there() {
-    let (desk, _hooks) = desk().await;
-    desk.post("/v1/bots", json!({"name": "dua"})).await.done();
-    write(&desk, "A1", "halo").await;
-    once(&desk, 1, "state", json!("delivered")).await;
+    let (api, _hooks) = api().await;
+    api.post("/v1/bots", json!({"name": "dua"})).await.done();
+    write(&api, "A1", "halo").await;
+    once(&api, 1, "state", json!("delivered")).await;
     for path in [
         "/v1/bots/2/deliveries/1",
         "/v1/bots/1/deliveries/9",
         "/v1/bots/1/deliveries/x",
     ] {
-        assert_eq!(desk.get(path).await.problem(), (404, "no_such_thing"));
-        let again = desk.post(&format!("{path}/replay"), Value::Null).await;
+        assert_eq!(api.get(path).await.problem(), (404, "no_such_thing"));
+        let again = api.post(&format!("{path}/replay"), Value::Null).await;
         assert_eq!(again.problem(), (404, "no_such_thing"));
     }
     assert_eq!(
-        desk.get("/v1/bots/2/deliveries").await.done()["data"],
+        api.get("/v1/bots/2/deliveries").await.done()["data"],
         json!([])
     );
 }

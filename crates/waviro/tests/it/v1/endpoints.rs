@@ -4,27 +4,27 @@ use axum::body::Body;
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use super::Desk;
-use crate::webhooks::rig::{Hooks, inbound};
+use super::ApiTest;
+use crate::webhooks::fixtures::{Hooks, inbound};
 
 #[tokio::test]
 async fn an_endpoint_that_fails_is_listed_and_called_again_on_demand() {
-    let desk = Desk::with(&[("outbound.allow", "127.0.0.0/8")]).await;
+    let api = ApiTest::with(&[("outbound.allow", "127.0.0.0/8")]).await;
     let hooks = Hooks::start().await;
     assert_eq!(
-        desk.get("/v1/endpoints").await.done(),
+        api.get("/v1/endpoints").await.done(),
         &json!({"data": [], "next": null})
     );
     let body = json!({"url": hooks.url("hook").as_str()});
-    desk.post("/v1/bots/1/rules", body).await.done();
+    api.post("/v1/bots/1/rules", body).await.done();
     hooks.answer(500, "");
-    let link = desk.front.link();
+    let link = api.app.link();
     link.inbound(vec![inbound("A1", "6281300000001", "halo")])
         .await
         .unwrap();
     let listed = async {
         loop {
-            let shown = desk.get_unheld("/v1/endpoints").await;
+            let shown = api.get_unheld("/v1/endpoints").await;
             if shown["data"][0]["waiting"] == 1 {
                 return;
             }
@@ -33,20 +33,20 @@ async fn an_endpoint_that_fails_is_listed_and_called_again_on_demand() {
     };
     // The clock does not advance, so no delivery is retried.
     listed.await;
-    let shown = desk.get("/v1/endpoints").await.done()["data"][0].clone();
+    let shown = api.get("/v1/endpoints").await.done()["data"][0].clone();
     let port = hooks.url("").port().unwrap();
     let endpoint = format!("http://127.0.0.1:{port}");
     let expected = json!({"endpoint": endpoint, "failing_since": "2023-03-15T03:02:10Z", "last_error": "status 500", "off_at": null, "waiting": 1});
     assert_eq!(shown, expected);
-    let on = desk
+    let on = api
         .post(
             "/v1/endpoints/on",
             json!({"endpoint": format!("{endpoint}/hook?x")}),
         )
         .await;
     assert_eq!(on.done(), &json!({"due": 1}));
-    desk.front.pass_until(hooks.wait_for(2)).await;
-    let again = desk
+    api.app.pass_until(hooks.wait_for(2)).await;
+    let again = api
         .post("/v1/endpoints/on", json!({"endpoint": endpoint}))
         .await;
     assert_eq!(again.problem(), (404, "no_such_thing"));
@@ -55,16 +55,16 @@ async fn an_endpoint_that_fails_is_listed_and_called_again_on_demand() {
         json!({"endpoint": 5}),
         Value::Null,
     ] {
-        assert_eq!(desk.post("/v1/endpoints/on", body).await.problem().0, 422);
+        assert_eq!(api.post("/v1/endpoints/on", body).await.problem().0, 422);
     }
 }
 
 #[tokio::test]
 async fn endpoints_are_for_admins() {
-    let desk = Desk::online().await;
-    let token = desk.token_of(1).await;
-    let listed = desk.ask(Method::GET, "/v1/endpoints", &token, Body::empty());
+    let api = ApiTest::online().await;
+    let token = api.token_of(1).await;
+    let listed = api.ask(Method::GET, "/v1/endpoints", &token, Body::empty());
     assert_eq!(listed.await.problem(), (403, "admin_only"));
-    let on = desk.ask(Method::POST, "/v1/endpoints/on", &token, Body::from("{}"));
+    let on = api.ask(Method::POST, "/v1/endpoints/on", &token, Body::from("{}"));
     assert_eq!(on.await.problem(), (403, "admin_only"));
 }

@@ -11,10 +11,10 @@ use tower::ServiceExt;
 use waviro::store::TokenRole;
 use waviro_link::{OfflineCause, Status};
 
-use super::Desk;
+use super::ApiTest;
 use crate::engine::until;
-use crate::front::Answer;
-use crate::webhooks::rig::inbound;
+use crate::test_app::Answer;
+use crate::webhooks::fixtures::inbound;
 
 const BUDI: &str = "6281300000001";
 
@@ -29,13 +29,13 @@ type Event = (i64, String, Value);
 
 impl Reader {
     /// Opens a stream and waits for its start.
-    async fn open(desk: &Desk, token: &str, path: &str, last: Option<i64>) -> Self {
+    async fn open(api: &ApiTest, token: &str, path: &str, last: Option<i64>) -> Self {
         let mut request = Request::get(path).header("Authorization", format!("Bearer {token}"));
         if let Some(last) = last {
             request = request.header("Last-Event-ID", last);
         }
         let request = request.body(Body::empty()).unwrap();
-        let response = desk.front.app.router().oneshot(request).await.unwrap();
+        let response = api.app.inner.router().oneshot(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         assert_eq!(response.headers()["cache-control"], "no-store");
@@ -97,10 +97,10 @@ impl Reader {
     }
 }
 
-async fn write(desk: &Desk, ids: std::ops::Range<usize>) {
+async fn write(api: &ApiTest, ids: std::ops::Range<usize>) {
     for n in ids {
         let text = inbound(&format!("A{n}"), BUDI, "halo");
-        desk.front.link().inbound(vec![text]).await.unwrap();
+        api.app.link().inbound(vec![text]).await.unwrap();
     }
 }
 
@@ -108,56 +108,56 @@ fn named(ids: std::ops::Range<usize>) -> Vec<String> {
     ids.map(|n| format!("A{n}")).collect()
 }
 
-async fn refused(desk: &Desk, token: &str, path: &str) -> Answer {
+async fn refused(api: &ApiTest, token: &str, path: &str) -> Answer {
     let request = Request::get(path).header("Authorization", format!("Bearer {token}"));
-    desk.send(request.body(Body::empty()).unwrap()).await
+    api.send(request.body(Body::empty()).unwrap()).await
 }
 
 #[tokio::test]
 async fn a_stream_begins_now_and_resumes_after_the_last_event_seen() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     // No reader is connected, so these events are not stored.
-    write(&desk, 0..2).await;
-    let mut reader = Reader::open(&desk, &desk.admin, "/v1/events", None).await;
-    write(&desk, 2..4).await;
+    write(&api, 0..2).await;
+    let mut reader = Reader::open(&api, &api.admin, "/v1/events", None).await;
+    write(&api, 2..4).await;
     let (ids, last) = reader.messages(2).await;
     assert_eq!(ids, named(2..4));
     drop(reader);
     // After the first connection, a reader can fetch missed events.
-    desk.front.clock.advance(Duration::from_hours(6 * 24));
-    write(&desk, 4..6).await;
-    let mut reader = Reader::open(&desk, &desk.admin, "/v1/events", Some(last)).await;
-    write(&desk, 6..8).await;
+    api.app.clock.advance(Duration::from_hours(6 * 24));
+    write(&api, 4..6).await;
+    let mut reader = Reader::open(&api, &api.admin, "/v1/events", Some(last)).await;
+    write(&api, 6..8).await;
     assert_eq!(reader.messages(4).await.0, named(4..8));
     let after = format!("/v1/events?after={last}");
-    let mut again = Reader::open(&desk, &desk.admin, &after, None).await;
+    let mut again = Reader::open(&api, &api.admin, &after, None).await;
     assert_eq!(again.messages(4).await.0, named(4..8));
-    let mut all = Reader::open(&desk, &desk.admin, "/v1/events?after=0", None).await;
+    let mut all = Reader::open(&api, &api.admin, "/v1/events?after=0", None).await;
     assert_eq!(all.messages(6).await.0, named(2..8));
     // A number from another gateway must not hide new events.
-    let mut foreign = Reader::open(&desk, &desk.admin, "/v1/events", Some(1 << 40)).await;
-    write(&desk, 8..9).await;
+    let mut foreign = Reader::open(&api, &api.admin, "/v1/events", Some(1 << 40)).await;
+    write(&api, 8..9).await;
     assert_eq!(foreign.messages(1).await.0, named(8..9));
 }
 
 #[tokio::test]
 async fn after_a_week_without_a_listener_nothing_more_is_written() {
-    let desk = Desk::online().await;
-    let reader = Reader::open(&desk, &desk.admin, "/v1/events", None).await;
+    let api = ApiTest::online().await;
+    let reader = Reader::open(&api, &api.admin, "/v1/events", None).await;
     drop(reader);
-    write(&desk, 0..1).await;
+    write(&api, 0..1).await;
     // The gateway may see the end of the stream a moment after the reader has gone.
-    desk.front.clock.advance(Duration::from_hours(8 * 24));
+    api.app.clock.advance(Duration::from_hours(8 * 24));
     let mut n = 1;
     until(
         || {
             n += 1;
-            let desk = &desk;
+            let api = &api;
             async move {
-                desk.front.clock.advance(Duration::from_secs(3));
-                let before = latest(desk).await;
-                write(desk, n..n + 1).await;
-                latest(desk).await - before
+                api.app.clock.advance(Duration::from_secs(3));
+                let before = latest(api).await;
+                write(api, n..n + 1).await;
+                latest(api).await - before
             }
         },
         |written| *written == 0,
@@ -165,9 +165,9 @@ async fn after_a_week_without_a_listener_nothing_more_is_written() {
     .await;
 }
 
-async fn latest(desk: &Desk) -> i64 {
+async fn latest(api: &ApiTest) -> i64 {
     use sqlx::{Connection, Row};
-    let path = desk.front.data_dir().join("waviro.db");
+    let path = api.app.data_dir().join("waviro.db");
     let url = format!("sqlite:{}", path.display());
     let mut connection = sqlx::AnyConnection::connect(&url).await.unwrap();
     let row = sqlx::query("SELECT COALESCE(MAX(id), 0) FROM events").fetch_one(&mut connection);
@@ -177,11 +177,11 @@ async fn latest(desk: &Desk) -> i64 {
 #[tokio::test]
 async fn under_load_no_event_is_missed_and_none_comes_twice() {
     const COUNT: usize = 600;
-    let desk = Desk::online().await;
-    let mut reader = Reader::open(&desk, &desk.admin, "/v1/events", None).await;
+    let api = ApiTest::online().await;
+    let mut reader = Reader::open(&api, &api.admin, "/v1/events", None).await;
     let writing = async {
         let write = |n: usize| {
-            let link = desk.front.link();
+            let link = api.app.link();
             async move {
                 let text = inbound(&format!("A{n}"), BUDI, "halo");
                 link.inbound(vec![text]).await.unwrap();
@@ -201,7 +201,7 @@ async fn under_load_no_event_is_missed_and_none_comes_twice() {
             seen.extend(ids);
             last = number;
             // The reader disconnects and reconnects repeatedly.
-            reader = Reader::open(&desk, &desk.admin, "/v1/events", Some(last)).await;
+            reader = Reader::open(&api, &api.admin, "/v1/events", Some(last)).await;
         }
         seen
     };
@@ -214,14 +214,14 @@ async fn under_load_no_event_is_missed_and_none_comes_twice() {
 
 #[tokio::test]
 async fn a_token_hears_what_it_may_hear() {
-    let desk = Desk::online().await;
-    desk.post("/v1/bots", json!({"name": "kedua"})).await.done();
-    let second = desk.token_of(2).await;
-    let mut own = Reader::open(&desk, &second, "/v1/events", None).await;
-    let mut first = Reader::open(&desk, &desk.admin, "/v1/events?bot=toko", None).await;
-    let mut all = Reader::open(&desk, &desk.admin, "/v1/events", None).await;
-    write(&desk, 0..1).await;
-    let link = desk.front.connector.link(2).unwrap();
+    let api = ApiTest::online().await;
+    api.post("/v1/bots", json!({"name": "kedua"})).await.done();
+    let second = api.token_of(2).await;
+    let mut own = Reader::open(&api, &second, "/v1/events", None).await;
+    let mut first = Reader::open(&api, &api.admin, "/v1/events?bot=toko", None).await;
+    let mut all = Reader::open(&api, &api.admin, "/v1/events", None).await;
+    write(&api, 0..1).await;
+    let link = api.app.connector.link(2).unwrap();
     let text = inbound("Z1", BUDI, "halo");
     link.inbound(vec![text]).await.unwrap();
     assert_eq!(own.messages(1).await.0, ["Z1"]);
@@ -232,7 +232,7 @@ async fn a_token_hears_what_it_may_hear() {
         "/v1/events?bot=toko",
         "/v1/events?bot=9",
     ] {
-        let answer = refused(&desk, &second, path).await;
+        let answer = refused(&api, &second, path).await;
         assert_eq!(answer.problem(), (422, "invalid_field"), "{path}");
         assert_eq!(answer.body["field"], "bot");
     }
@@ -241,44 +241,44 @@ async fn a_token_hears_what_it_may_hear() {
         "/v1/events?after=-1",
         "/v1/events?after=",
     ] {
-        let answer = refused(&desk, &desk.admin, path).await;
+        let answer = refused(&api, &api.admin, path).await;
         assert_eq!(answer.body["field"], "after", "{path}");
     }
 }
 
 #[tokio::test]
 async fn a_stream_says_every_fifteen_seconds_that_it_lives_and_ends_when_its_token_dies() {
-    let desk = Desk::online().await;
-    let token = desk.token_of(1).await;
-    let mut reader = Reader::open(&desk, &token, "/v1/events", None).await;
+    let api = ApiTest::online().await;
+    let token = api.token_of(1).await;
+    let mut reader = Reader::open(&api, &token, "/v1/events", None).await;
     let asked = reader.block();
-    assert_eq!(desk.front.pass_until(asked).await.as_deref(), Some(":"));
-    assert_eq!(desk.delete("/v1/tokens/2").await.status, 204);
+    assert_eq!(api.app.pass_until(asked).await.as_deref(), Some(":"));
+    assert_eq!(api.delete("/v1/tokens/2").await.status, 204);
     // The stream was still open, but later events must not appear.
-    write(&desk, 0..1).await;
+    write(&api, 0..1).await;
     let ended = async {
         while let Some(block) = reader.block().await {
             assert_eq!(block, ":");
         }
     };
-    desk.front.pass_until(ended).await;
+    api.app.pass_until(ended).await;
 }
 
 #[tokio::test]
 async fn a_token_has_so_many_streams_the_last_ones_are_admins_and_who_leaves_frees_one() {
-    let desk = Desk::with(&[
+    let api = ApiTest::with(&[
         ("limits.streams", "4"),
         ("limits.streams_per_token", "2"),
         ("limits.streams_for_admins", "1"),
     ])
     .await;
-    let own = desk.token_of(1).await;
-    let other = desk.token("lain", TokenRole::Bot(1)).await;
+    let own = api.token_of(1).await;
+    let other = api.token("lain", TokenRole::Bot(1)).await;
     let mut readers = Vec::new();
     for token in [&own, &own, &other] {
-        readers.push(Reader::open(&desk, token, "/v1/events", None).await);
+        readers.push(Reader::open(&api, token, "/v1/events", None).await);
     }
-    let full = refused(&desk, &own, "/v1/events").await;
+    let full = refused(&api, &own, "/v1/events").await;
     assert_eq!(full.problem(), (429, "too_many_streams"));
     assert!(full.headers.contains_key("retry-after"));
     assert!(
@@ -287,7 +287,7 @@ async fn a_token_has_so_many_streams_the_last_ones_are_admins_and_who_leaves_fre
             .unwrap()
             .contains("with this token")
     );
-    let full = refused(&desk, &other, "/v1/events").await;
+    let full = refused(&api, &other, "/v1/events").await;
     assert_eq!(full.problem(), (429, "too_many_streams"));
     assert!(
         full.body["detail"]
@@ -295,15 +295,15 @@ async fn a_token_has_so_many_streams_the_last_ones_are_admins_and_who_leaves_fre
             .unwrap()
             .contains("3 streams are open")
     );
-    readers.push(Reader::open(&desk, &desk.admin, "/v1/events", None).await);
-    let full = refused(&desk, &desk.admin, "/v1/events").await;
+    readers.push(Reader::open(&api, &api.admin, "/v1/events", None).await);
+    let full = refused(&api, &api.admin, "/v1/events").await;
     assert_eq!(full.problem(), (429, "too_many_streams"));
     readers.pop();
     let status = || async {
         let request =
-            Request::get("/v1/events").header("Authorization", format!("Bearer {}", desk.admin));
+            Request::get("/v1/events").header("Authorization", format!("Bearer {}", api.admin));
         let request = request.body(Body::empty()).unwrap();
-        let response = desk.front.app.router().oneshot(request).await.unwrap();
+        let response = api.app.inner.router().oneshot(request).await.unwrap();
         response.status().as_u16()
     };
     until(status, |status| *status == 200).await;
@@ -311,31 +311,31 @@ async fn a_token_has_so_many_streams_the_last_ones_are_admins_and_who_leaves_fre
 
 #[tokio::test]
 async fn a_stop_ends_every_stream() {
-    let desk = Desk::online().await;
-    let mut reader = Reader::open(&desk, &desk.admin, "/v1/events", None).await;
-    desk.front.stopping.cancel();
+    let api = ApiTest::online().await;
+    let mut reader = Reader::open(&api, &api.admin, "/v1/events", None).await;
+    api.app.stopping.cancel();
     while reader.block().await.is_some() {}
 }
 
 #[tokio::test]
 async fn who_takes_nothing_is_cut_off_and_resumes() {
-    let desk = Desk::online().await;
-    let mut reader = Reader::open(&desk, &desk.admin, "/v1/events", None).await;
+    let api = ApiTest::online().await;
+    let mut reader = Reader::open(&api, &api.admin, "/v1/events", None).await;
     // More events than fit into the buffers on the way to a reader.
-    write(&desk, 0..4).await;
+    write(&api, 0..4).await;
     let cause = "x".repeat(100);
-    desk.front.link().set_status(Status::Reconnecting {
+    api.app.link().set_status(Status::Reconnecting {
         cause: OfflineCause::Ended(cause),
     });
     let cut = async {
         for n in 4..400 {
-            write(&desk, n..n + 1).await;
+            write(&api, n..n + 1).await;
         }
     };
     cut.await;
     // The reader takes nothing for two minutes.
     for _ in 0..120 {
-        desk.front.clock.advance(Duration::from_secs(1));
+        api.app.clock.advance(Duration::from_secs(1));
         tokio::task::yield_now().await;
     }
     let (mut seen, mut last) = (Vec::new(), 0);
@@ -354,7 +354,7 @@ async fn who_takes_nothing_is_cut_off_and_resumes() {
         }
     }
     if seen.len() < 400 {
-        let mut reader = Reader::open(&desk, &desk.admin, "/v1/events", Some(last)).await;
+        let mut reader = Reader::open(&api, &api.admin, "/v1/events", Some(last)).await;
         seen.extend(reader.messages(400 - seen.len()).await.0);
     }
     assert_eq!(seen, named(0..400));

@@ -6,25 +6,25 @@ use axum::body::Body;
 use axum::http::{Method, Request};
 use serde_json::{Value, json};
 
-use super::Desk;
-use crate::front::Answer;
+use super::ApiTest;
+use crate::test_app::Answer;
 use crate::wire::Stalled;
 
-async fn post(desk: &Desk, token: &str, path: &str, key: &str, body: &Value) -> Answer {
+async fn post(api: &ApiTest, token: &str, path: &str, key: &str, body: &Value) -> Answer {
     let request = Request::builder()
         .method(Method::POST)
         .uri(path)
         .header("Authorization", format!("Bearer {token}"))
         .header("Idempotency-Key", key);
-    desk.send(request.body(Body::from(body.to_string())).unwrap())
+    api.send(request.body(Body::from(body.to_string())).unwrap())
         .await
 }
 
 #[tokio::test]
 async fn a_repeated_post_is_answered_as_the_first_and_done_once() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     let body = json!({"name": "warung"});
-    let ask = async |body: &Value| post(&desk, &desk.admin, "/v1/bots", "k-1", body).await;
+    let ask = async |body: &Value| post(&api, &api.admin, "/v1/bots", "k-1", body).await;
     let (first, again) = (ask(&body).await, ask(&body).await);
     assert_eq!(
         (first.status, again.status),
@@ -35,7 +35,7 @@ async fn a_repeated_post_is_answered_as_the_first_and_done_once() {
     assert_eq!(again.headers["idempotent-replay"], "true");
     assert!(first.headers.get("idempotent-replay").is_none());
     assert_eq!(
-        desk.get("/v1/bots").await.done()["data"]
+        api.get("/v1/bots").await.done()["data"]
             .as_array()
             .unwrap()
             .len(),
@@ -43,15 +43,15 @@ async fn a_repeated_post_is_answered_as_the_first_and_done_once() {
     );
     let other = ask(&json!({"name": "toko lain"})).await;
     assert_eq!(other.problem(), (422, "idempotency_conflict"));
-    desk.front.clock.advance(Duration::from_hours(25));
+    api.app.clock.advance(Duration::from_hours(25));
     assert_eq!(ask(&body).await.problem(), (409, "name_taken"));
 }
 
 #[tokio::test]
 async fn parallel_twins_are_one() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     let body = json!({"name": "warung"});
-    let twins = (0..8).map(|_| post(&desk, &desk.admin, "/v1/bots", "k", &body));
+    let twins = (0..8).map(|_| post(&api, &api.admin, "/v1/bots", "k", &body));
     let answers = futures::future::join_all(twins).await;
     for answer in &answers {
         assert_eq!(answer.done(), answers[0].done());
@@ -60,53 +60,40 @@ async fn parallel_twins_are_one() {
 
 #[tokio::test]
 async fn a_refusal_leaves_the_key_free_and_a_bad_key_is_named() {
-    let desk = Desk::online().await;
-    let refused = post(
-        &desk,
-        &desk.admin,
-        "/v1/bots",
-        "k",
-        &json!({"name": "toko"}),
-    )
-    .await;
+    let api = ApiTest::online().await;
+    let refused = post(&api, &api.admin, "/v1/bots", "k", &json!({"name": "toko"})).await;
     assert_eq!(refused.problem(), (409, "name_taken"));
-    post(
-        &desk,
-        &desk.admin,
-        "/v1/bots",
-        "k",
-        &json!({"name": "lain"}),
-    )
-    .await
-    .done();
-    let bad = post(&desk, &desk.admin, "/v1/bots", "k k", &json!({"name": "x"})).await;
+    post(&api, &api.admin, "/v1/bots", "k", &json!({"name": "lain"}))
+        .await
+        .done();
+    let bad = post(&api, &api.admin, "/v1/bots", "k k", &json!({"name": "x"})).await;
     assert_eq!(bad.problem(), (422, "invalid_field"));
     assert_eq!(bad.body["field"], "Idempotency-Key");
 }
 
 #[tokio::test]
 async fn a_key_is_its_tokens_own_and_dies_with_it() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     let path = "/v1/bots/1/keys/rotate";
-    let token = desk.token_of(1).await;
-    let one = post(&desk, &desk.admin, path, "k", &json!({})).await;
-    let other = post(&desk, &token, path, "k", &json!({})).await;
+    let token = api.token_of(1).await;
+    let one = post(&api, &api.admin, path, "k", &json!({})).await;
+    let other = post(&api, &token, path, "k", &json!({})).await;
     assert_ne!(one.done()["secret_key"], other.done()["secret_key"]);
-    let again = post(&desk, &token, path, "k", &json!({})).await;
+    let again = post(&api, &token, path, "k", &json!({})).await;
     assert_eq!(again.done(), other.done());
-    desk.delete("/v1/tokens/2").await.done();
-    let dead = post(&desk, &token, path, "k", &json!({})).await;
+    api.delete("/v1/tokens/2").await.done();
+    let dead = post(&api, &token, path, "k", &json!({})).await;
     assert_eq!(dead.problem(), (401, "invalid_token"));
 }
 
 #[tokio::test]
 async fn what_is_kept_shows_no_secret() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     let body = json!({"name": "dasbor", "role": "admin"});
-    let made = post(&desk, &desk.admin, "/v1/tokens", "order-7", &body).await;
+    let made = post(&api, &api.admin, "/v1/tokens", "order-7", &body).await;
     let secret = made.done()["token"].as_str().unwrap().to_owned();
     let mut found = Vec::new();
-    for file in std::fs::read_dir(desk.front.data_dir()).unwrap() {
+    for file in std::fs::read_dir(api.app.data_dir()).unwrap() {
         let path = file.unwrap().path();
         if path.is_file() {
             found.extend(std::fs::read(path).unwrap());
@@ -121,20 +108,17 @@ async fn what_is_kept_shows_no_secret() {
 
 #[tokio::test]
 async fn a_message_is_sent_once_also_where_only_its_id_was_kept() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     let body = json!({"to": "6282386000001", "text": "halo"});
     let path = "/v1/bots/1/messages";
-    let first = post(&desk, &desk.admin, path, "k", &body).await;
-    let again = post(&desk, &desk.admin, path, "k", &body).await;
+    let first = post(&api, &api.admin, path, "k", &body).await;
+    let again = post(&api, &api.admin, path, "k", &body).await;
     assert_eq!(first.done(), again.done());
     assert_eq!(first.headers["location"], again.headers["location"]);
     assert_eq!(again.headers["idempotent-replay"], "true");
     // Creates the state after a kill directly behind the commit of the message.
     let id = first.body["id"].as_str().unwrap();
-    let url = format!(
-        "sqlite:{}",
-        desk.front.data_dir().join("waviro.db").display()
-    );
+    let url = format!("sqlite:{}", api.app.data_dir().join("waviro.db").display());
     let mut database = <sqlx::AnyConnection as sqlx::Connection>::connect(&url)
         .await
         .unwrap();
@@ -144,64 +128,64 @@ async fn a_message_is_sent_once_also_where_only_its_id_was_kept() {
         .await
         .unwrap();
     assert_eq!(kept.rows_affected(), 1);
-    let shown = post(&desk, &desk.admin, path, "k", &body).await;
+    let shown = post(&api, &api.admin, path, "k", &body).await;
     assert_eq!(shown.done()["id"], id);
     assert_eq!(shown.headers["idempotent-replay"], "true");
-    let sent = desk.front.first_sent().await;
+    let sent = api.app.first_sent().await;
     assert_eq!(sent.id.as_str(), id);
-    assert_eq!(desk.front.link().sent().len(), 1);
+    assert_eq!(api.app.link().sent().len(), 1);
 }
 
 #[tokio::test]
 async fn a_file_is_fetched_no_further_when_the_client_of_its_keyed_request_has_gone() {
-    let desk = Desk::with(&[("outbound.allow", "127.0.0.0/8")]).await;
+    let api = ApiTest::with(&[("outbound.allow", "127.0.0.0/8")]).await;
     let slow = Stalled::new().await;
     let body = json!({"to": "6282386000001", "media": {"url": slow.url}});
     let path = "/v1/bots/1/messages";
     tokio::select! {
-        answer = post(&desk, &desk.admin, path, "k", &body) => panic!("its host is silent: {answer:?}"),
+        answer = post(&api, &api.admin, path, "k", &body) => panic!("its host is silent: {answer:?}"),
         () = slow.until_open(1) => {}
     }
     slow.until_open(0).await;
     // The key is free, because the first request stored nothing.
     let other = json!({"to": "6282386000001", "text": "halo"});
-    post(&desk, &desk.admin, path, "k", &other).await.done();
+    post(&api, &api.admin, path, "k", &other).await.done();
 }
 
 #[tokio::test]
 async fn a_caller_has_so_many_keyed_requests_at_work_also_without_their_clients() {
-    let desk = Desk::with(&[
+    let api = ApiTest::with(&[
         ("outbound.allow", "127.0.0.0/8"),
         ("limits.keyed_per_caller", "1"),
     ])
     .await;
     let slow = Stalled::new().await;
     let rule = json!({"keyword": "halo", "url": slow.url});
-    post(&desk, &desk.admin, "/v1/bots/1/rules", "rule", &rule)
+    post(&api, &api.admin, "/v1/bots/1/rules", "rule", &rule)
         .await
         .done();
     let path = "/v1/bots/1/rules/test";
     let tried = json!({"text": "halo", "send": true});
     tokio::select! {
-        answer = post(&desk, &desk.admin, path, "k-1", &tried) => panic!("its host is silent: {answer:?}"),
+        answer = post(&api, &api.admin, path, "k-1", &tried) => panic!("its host is silent: {answer:?}"),
         () = slow.until_open(1) => {}
     }
-    let refused = post(&desk, &desk.admin, path, "k-2", &tried).await;
+    let refused = post(&api, &api.admin, path, "k-2", &tried).await;
     assert_eq!(refused.problem(), (429, "too_many_at_work"));
     assert_eq!(refused.headers["retry-after"], "5");
     // Another caller has separate permits, and sending a message needs no permit.
-    let token = desk.token_of(1).await;
+    let token = api.token_of(1).await;
     let quick = json!({"text": "lain"});
-    post(&desk, &token, path, "k-2", &quick).await.done();
+    post(&api, &token, path, "k-2", &quick).await.done();
     let text = json!({"to": "6282386000001", "text": "halo"});
-    post(&desk, &desk.admin, "/v1/bots/1/messages", "k-3", &text)
+    post(&api, &api.admin, "/v1/bots/1/messages", "k-3", &text)
         .await
         .done();
 }
 
 /// Returns the size in bytes of the only stored answer.
-async fn kept(desk: &Desk) -> usize {
-    let path = desk.front.data_dir().join("waviro.db");
+async fn kept(api: &ApiTest) -> usize {
+    let path = api.app.data_dir().join("waviro.db");
     let url = format!("sqlite:{}", path.display());
     let mut database = <sqlx::AnyConnection as sqlx::Connection>::connect(&url)
         .await
@@ -214,7 +198,7 @@ async fn kept(desk: &Desk) -> usize {
 
 #[tokio::test]
 async fn a_kept_answer_takes_no_more_than_its_request_whatever_json_makes_of_it() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     let path = "/v1/bots/1/messages";
     // Each of these characters needs six bytes in JSON, and seven in JSON inside JSON.
     let mut state = 7_u32;
@@ -224,17 +208,17 @@ async fn a_kept_answer_takes_no_more_than_its_request_whatever_json_makes_of_it(
         text.push(['\u{1}', '\u{2}', '\u{3}', '\u{4}'][(state >> 30) as usize]);
     }
     let body = json!({"to": "6282386000001", "text": text});
-    let first = post(&desk, &desk.admin, path, "k", &body).await;
-    let again = post(&desk, &desk.admin, path, "k", &body).await;
+    let first = post(&api, &api.admin, path, "k", &body).await;
+    let again = post(&api, &api.admin, path, "k", &body).await;
     assert_eq!(first.done()["id"], again.done()["id"]);
     assert_eq!(again.headers["idempotent-replay"], "true");
-    let (kept, asked) = (kept(&desk).await, body.to_string().len());
+    let (kept, asked) = (kept(&api).await, body.to_string().len());
     assert!(kept < asked, "{kept} bytes are kept of {asked}");
 }
 
 #[tokio::test]
 async fn the_oldest_answers_of_a_caller_go_where_they_take_more_than_may_be() {
-    let desk = Desk::with(&[("limits.kept_answers_mib", "1")]).await;
+    let api = ApiTest::with(&[("limits.kept_answers_mib", "1")]).await;
     let path = "/v1/bots/1/messages";
     let random = |seed: u32| {
         let mut state = seed.wrapping_add(1);
@@ -247,11 +231,11 @@ async fn the_oldest_answers_of_a_caller_go_where_they_take_more_than_may_be() {
     };
     let ask = async |n: u32| {
         let body = random(n);
-        desk.front.clock.advance(Duration::from_secs(1));
-        post(&desk, &desk.admin, path, &format!("k-{n}"), &body).await
+        api.app.clock.advance(Duration::from_secs(1));
+        post(&api, &api.admin, path, &format!("k-{n}"), &body).await
     };
-    let other = desk.token_of(1).await;
-    let own = post(&desk, &other, path, "k", &random(1000)).await;
+    let other = api.token_of(1).await;
+    let own = post(&api, &other, path, "k", &random(1000)).await;
     for n in 0..50 {
         ask(n).await.done();
     }
@@ -263,7 +247,7 @@ async fn the_oldest_answers_of_a_caller_go_where_they_take_more_than_may_be() {
         "it is not forgotten"
     );
     // The stored answers of another caller are unaffected.
-    let again = post(&desk, &other, path, "k", &random(1000)).await;
+    let again = post(&api, &other, path, "k", &random(1000)).await;
     assert_eq!(again.done()["id"], own.done()["id"]);
     assert_eq!(again.headers["idempotent-replay"], "true");
 }

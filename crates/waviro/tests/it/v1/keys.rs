@@ -6,79 +6,79 @@ use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Value, json};
 
-use super::Desk;
+use super::ApiTest;
 
 /// Returns whether the API accepts this key.
-async fn works(desk: &Desk, key: &str) -> bool {
+async fn works(api: &ApiTest, key: &str) -> bool {
     let request = Request::post("/api/getqr").header("SecretKey", key);
-    let answer = desk.front.send(request.body(Body::empty()).unwrap()).await;
+    let answer = api.app.send(request.body(Body::empty()).unwrap()).await;
     answer.status == 200
 }
 
-async fn rotate(desk: &Desk, body: Value) -> (String, Value) {
-    let answer = desk.post("/v1/bots/1/keys/rotate", body).await;
+async fn rotate(api: &ApiTest, body: Value) -> (String, Value) {
+    let answer = api.post("/v1/bots/1/keys/rotate", body).await;
     let key = answer.done()["secret_key"].as_str().unwrap().to_owned();
     (key, answer.body["previous_until"].clone())
 }
 
 #[tokio::test]
 async fn both_keys_work_until_the_overlap_is_over() {
-    let desk = Desk::online().await;
-    let old = desk.front.key.clone();
-    let (fresh, until) = rotate(&desk, json!({"overlap_s": 60})).await;
+    let api = ApiTest::online().await;
+    let old = api.app.key.clone();
+    let (fresh, until) = rotate(&api, json!({"overlap_s": 60})).await;
     assert_eq!(until, "2023-03-15T03:03:10Z");
-    assert!(works(&desk, &old).await && works(&desk, &fresh).await);
-    let keys = desk.get("/v1/bots/1/keys").await;
+    assert!(works(&api, &old).await && works(&api, &fresh).await);
+    let keys = api.get("/v1/bots/1/keys").await;
     assert_eq!(keys.done()["previous"]["until"], until);
     assert_ne!(
         keys.body["previous"]["fingerprint"],
         keys.body["current"]["fingerprint"]
     );
     assert_eq!(keys.body["current"]["created_at"], "2023-03-15T03:02:10Z");
-    desk.front.clock.advance(Duration::from_secs(59));
-    assert!(works(&desk, &old).await);
-    desk.front.clock.advance(Duration::from_secs(1));
-    assert!(!works(&desk, &old).await && works(&desk, &fresh).await);
+    api.app.clock.advance(Duration::from_secs(59));
+    assert!(works(&api, &old).await);
+    api.app.clock.advance(Duration::from_secs(1));
+    assert!(!works(&api, &old).await && works(&api, &fresh).await);
     assert_eq!(
-        desk.get("/v1/bots/1/keys").await.done()["previous"],
+        api.get("/v1/bots/1/keys").await.done()["previous"],
         Value::Null
     );
 }
 
 #[tokio::test]
 async fn a_day_is_the_usual_overlap_and_none_ends_the_old_key_at_once() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     for body in [
         json!({}),
         json!({"overlap_s": null}),
         json!({"overlap_s": 86_400.0}),
     ] {
-        let (_, until) = rotate(&desk, body).await;
+        let (_, until) = rotate(&api, body).await;
         assert_eq!(until, "2023-03-16T03:02:10Z");
     }
-    let (old, _) = rotate(&desk, json!({})).await;
-    let (fresh, until) = rotate(&desk, json!({"overlap_s": 0})).await;
+    let (old, _) = rotate(&api, json!({})).await;
+    let (fresh, until) = rotate(&api, json!({"overlap_s": 0})).await;
     assert_eq!(until, Value::Null);
-    assert!(!works(&desk, &old).await && works(&desk, &fresh).await);
+    assert!(!works(&api, &old).await && works(&api, &fresh).await);
 }
 
 #[tokio::test]
 async fn a_key_replaced_twice_is_dead_and_the_overlap_can_be_ended() {
-    let desk = Desk::online().await;
-    let first = desk.front.key.clone();
-    let (second, _) = rotate(&desk, json!({})).await;
-    let (third, _) = rotate(&desk, json!({})).await;
-    assert!(!works(&desk, &first).await);
-    assert!(works(&desk, &second).await && works(&desk, &third).await);
+    let api = ApiTest::online().await;
+    let first = api.app.key.clone();
+    let (second, _) = rotate(&api, json!({})).await;
+    let (third, _) = rotate(&api, json!({})).await;
+    assert!(!works(&api, &first).await);
+    assert!(works(&api, &second).await && works(&api, &third).await);
     for _ in 0..2 {
-        assert_eq!(desk.delete("/v1/bots/1/keys/previous").await.status, 204);
-        assert!(!works(&desk, &second).await && works(&desk, &third).await);
+        assert_eq!(api.delete("/v1/bots/1/keys/previous").await.status, 204);
+        assert!(!works(&api, &second).await && works(&api, &third).await);
     }
 }
 
 #[tokio::test]
 async fn an_overlap_beyond_a_week_or_of_no_sense_is_refused_and_changes_nothing() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     for overlap in [
         json!(604_801),
         json!(-1),
@@ -87,26 +87,26 @@ async fn an_overlap_beyond_a_week_or_of_no_sense_is_refused_and_changes_nothing(
         json!(true),
         json!([]),
     ] {
-        let answer = desk
+        let answer = api
             .post("/v1/bots/1/keys/rotate", json!({"overlap_s": overlap}))
             .await;
         assert_eq!(answer.problem(), (422, "invalid_field"), "{overlap}");
         assert_eq!(answer.body["field"], "overlap_s");
     }
-    assert!(works(&desk, &desk.front.key).await);
+    assert!(works(&api, &api.app.key).await);
     assert_eq!(
-        desk.get("/v1/bots/1/keys").await.done()["previous"],
+        api.get("/v1/bots/1/keys").await.done()["previous"],
         Value::Null
     );
 }
 
 #[tokio::test]
 async fn what_is_shown_of_keys_is_never_a_key() {
-    let desk = Desk::online().await;
-    let (fresh, _) = rotate(&desk, json!({})).await;
-    let shown = desk.get("/v1/bots/1/keys").await.done().to_string();
+    let api = ApiTest::online().await;
+    let (fresh, _) = rotate(&api, json!({})).await;
+    let shown = api.get("/v1/bots/1/keys").await.done().to_string();
     assert!(
-        !shown.contains(&fresh) && !shown.contains(&desk.front.key),
+        !shown.contains(&fresh) && !shown.contains(&api.app.key),
         "{shown}"
     );
 }
@@ -116,46 +116,46 @@ const OWN: &str = "k3Jx9QpLm2Zt7VbN4wRy";
 
 #[tokio::test]
 async fn a_key_that_programs_have_already_is_taken_over_and_stored_as_a_hash() {
-    let desk = Desk::online().await;
-    let old = desk.front.key.clone();
+    let api = ApiTest::online().await;
+    let old = api.app.key.clone();
     let own = json!({"secret_key": OWN, "overlap_s": 60});
-    let (key, until) = rotate(&desk, own.clone()).await;
+    let (key, until) = rotate(&api, own.clone()).await;
     assert_eq!(
         (key.as_str(), &until),
         (OWN, &json!("2023-03-15T03:03:10Z"))
     );
-    assert!(works(&desk, OWN).await && works(&desk, &old).await);
+    assert!(works(&api, OWN).await && works(&api, &old).await);
     assert!(
-        works(&desk, &format!("{OWN};")).await,
+        works(&api, &format!("{OWN};")).await,
         "as the document's samples send it"
     );
-    let shown = desk.get("/v1/bots/1/keys").await.done().to_string();
+    let shown = api.get("/v1/bots/1/keys").await.done().to_string();
     assert!(!shown.contains(OWN), "{shown}");
     // Setting the same key again changes nothing.
-    let (_, again) = rotate(&desk, own).await;
+    let (_, again) = rotate(&api, own).await;
     assert_eq!(again, until);
     // A new bot can be added with existing keys.
     let other = "A7f0Kd92LmQ81zXcV5pT";
     let body = json!({"name": "pindahan", "secret_key": other, "webhook_key": "rahasia toko"});
-    let made = desk.post("/v1/bots", body).await;
+    let made = api.post("/v1/bots", body).await;
     assert_eq!(
         (made.status.as_u16(), &made.body["secret_key"]),
         (201, &json!(other))
     );
-    assert!(works_for(&desk, other, "pindahan").await);
-    let webhook_key = desk.get("/v1/bots/2/webhook-key").await;
+    assert!(works_for(&api, other, "pindahan").await);
+    let webhook_key = api.get("/v1/bots/2/webhook-key").await;
     assert_eq!(webhook_key.done()["webhook_key"], "rahasia toko");
 }
 
 /// Returns whether the API accepts this key for the bot with this name.
-async fn works_for(desk: &Desk, key: &str, name: &str) -> bool {
-    let bot = desk.front.app.bots().by_secret(key).await;
+async fn works_for(api: &ApiTest, key: &str, name: &str) -> bool {
+    let bot = api.app.inner.bots().by_secret(key).await;
     bot.is_some_and(|bot| bot.name() == name)
 }
 
 #[tokio::test]
 async fn a_key_that_is_short_guessable_or_somebody_elses_is_refused_and_changes_nothing() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     let bot = |key: Value| json!({"name": "kedua", "secret_key": key});
     for key in [
         json!(""),
@@ -169,9 +169,9 @@ async fn a_key_that_is_short_guessable_or_somebody_elses_is_refused_and_changes_
         json!(1_234_567_890_123_456_u64),
     ] {
         let (rotated, added) = (
-            desk.post("/v1/bots/1/keys/rotate", json!({ "secret_key": key }))
+            api.post("/v1/bots/1/keys/rotate", json!({ "secret_key": key }))
                 .await,
-            desk.post("/v1/bots", bot(key.clone())).await,
+            api.post("/v1/bots", bot(key.clone())).await,
         );
         for answer in [rotated, added] {
             assert_eq!(answer.problem(), (422, "invalid_field"), "{key}");
@@ -180,18 +180,18 @@ async fn a_key_that_is_short_guessable_or_somebody_elses_is_refused_and_changes_
             assert!(!detail.contains(OWN), "{detail}");
         }
     }
-    let taken = bot(json!(desk.front.key));
+    let taken = bot(json!(api.app.key));
     assert_eq!(
-        desk.post("/v1/bots", taken).await.problem(),
+        api.post("/v1/bots", taken).await.problem(),
         (409, "key_taken")
     );
-    desk.post("/v1/bots", bot(json!(OWN))).await.done();
+    api.post("/v1/bots", bot(json!(OWN))).await.done();
     let taken = json!({ "secret_key": OWN });
-    let taken = desk.post("/v1/bots/1/keys/rotate", taken).await;
+    let taken = api.post("/v1/bots/1/keys/rotate", taken).await;
     assert_eq!(taken.problem(), (409, "key_taken"));
-    assert!(works(&desk, &desk.front.key).await);
+    assert!(works(&api, &api.app.key).await);
     // The key of a removed bot is free again.
-    assert_eq!(desk.delete("/v1/bots/2").await.status, 202);
-    desk.post("/v1/bots", bot(json!(OWN))).await.done();
-    assert!(works_for(&desk, OWN, "kedua").await);
+    assert_eq!(api.delete("/v1/bots/2").await.status, 202);
+    api.post("/v1/bots", bot(json!(OWN))).await.done();
+    assert!(works_for(&api, OWN, "kedua").await);
 }

@@ -5,20 +5,20 @@ use axum::http::Request;
 use serde_json::{Value, json};
 use waviro_link::{Identity, OfflineCause, Status, UnlinkedCause};
 
-use super::Desk;
-use crate::front::{Answer, OWN, number};
+use super::ApiTest;
+use crate::test_app::{Answer, OWN, number};
 
-async fn picture(desk: &Desk, accept: &str) -> Answer {
+async fn picture(api: &ApiTest, accept: &str) -> Answer {
     let request = Request::get("/v1/bots/1/qr")
-        .header("Authorization", format!("Bearer {}", desk.admin))
+        .header("Authorization", format!("Bearer {}", api.admin))
         .header("Accept", accept);
-    desk.send(request.body(Body::empty()).unwrap()).await
+    api.send(request.body(Body::empty()).unwrap()).await
 }
 
 #[tokio::test]
 async fn relink_shows_a_code_and_later_who_scanned_it() {
-    let desk = Desk::unlinked().await;
-    let asked = desk.post("/v1/bots/1/relink", json!({})).await;
+    let api = ApiTest::unlinked().await;
+    let asked = api.post("/v1/bots/1/relink", json!({})).await;
     let linking = asked.done();
     assert_eq!(
         (&linking["state"], &linking["linked"]),
@@ -26,14 +26,14 @@ async fn relink_shows_a_code_and_later_who_scanned_it() {
     );
     assert!(linking["qrcode"].as_str().unwrap().starts_with("2@"));
     assert!(linking["expires_at"].is_string());
-    assert_eq!(desk.get("/v1/bots/1/qr").await.done(), linking);
-    desk.front.link().scan(Identity {
+    assert_eq!(api.get("/v1/bots/1/qr").await.done(), linking);
+    api.app.link().scan(Identity {
         number: number(OWN),
         name: "Toko".to_owned(),
     });
     for answer in [
-        desk.post("/v1/bots/1/relink", json!({})).await,
-        desk.get("/v1/bots/1/qr").await,
+        api.post("/v1/bots/1/relink", json!({})).await,
+        api.get("/v1/bots/1/qr").await,
     ] {
         let linked = json!({
             "state": "online", "linked": true, "number": OWN, "account_name": "Toko", "qrcode": null, "expires_at": null
@@ -44,68 +44,68 @@ async fn relink_shows_a_code_and_later_who_scanned_it() {
 
 #[tokio::test]
 async fn looking_at_the_code_starts_nothing() {
-    let desk = Desk::unlinked().await;
-    let shown = desk.get("/v1/bots/1/qr").await;
+    let api = ApiTest::unlinked().await;
+    let shown = api.get("/v1/bots/1/qr").await;
     assert_eq!(
         (&shown.done()["state"], &shown.body["qrcode"]),
         (&json!("unlinked"), &Value::Null)
     );
-    assert_eq!(desk.get("/v1/bots/1").await.done()["state"], "unlinked");
+    assert_eq!(api.get("/v1/bots/1").await.done()["state"], "unlinked");
 }
 
 #[tokio::test]
 async fn the_code_comes_as_a_picture_to_whoever_accepts_one() {
-    let desk = Desk::unlinked().await;
+    let api = ApiTest::unlinked().await;
     assert_eq!(
-        picture(&desk, "image/svg+xml").await.problem(),
+        picture(&api, "image/svg+xml").await.problem(),
         (409, "wrong_state")
     );
-    desk.post("/v1/bots/1/relink", json!({})).await.done();
+    api.post("/v1/bots/1/relink", json!({})).await.done();
     for accept in ["image/svg+xml", "image/svg+xml,image/*;q=0.8"] {
-        let answer = picture(&desk, accept).await;
+        let answer = picture(&api, accept).await;
         assert_eq!(answer.headers["content-type"], "image/svg+xml");
         let text = answer.body.as_str().unwrap();
         assert!(text.contains("<svg") && text.contains("</svg>"), "{text}");
         assert!(!text.contains("script"));
     }
     for accept in ["application/json", "*/*"] {
-        let answer = picture(&desk, accept).await;
+        let answer = picture(&api, accept).await;
         assert_eq!(answer.headers["content-type"], "application/json");
     }
 }
 
 #[tokio::test]
 async fn relink_takes_a_replaced_device_back() {
-    let desk = Desk::online().await;
-    let link = desk.front.link();
+    let api = ApiTest::online().await;
+    let link = api.app.link();
     link.set_status(Status::Replaced);
-    let answer = desk.post("/v1/bots/1/relink", json!({})).await;
+    let answer = api.post("/v1/bots/1/relink", json!({})).await;
     assert_eq!(
         (answer.done()["linked"].clone(), link.reconnects()),
         (json!(true), 1)
     );
     // A relink of an online bot does nothing, because it would interrupt a working link.
     link.set_status(Status::Online);
-    desk.post("/v1/bots/1/relink", json!({})).await.done();
+    api.post("/v1/bots/1/relink", json!({})).await.done();
     assert_eq!(link.reconnects(), 1);
 }
 
 #[tokio::test]
 async fn relink_tries_again_where_whatsapp_refused_the_login() {
-    let desk = Desk::online().await;
-    let link = desk.front.link();
+    let api = ApiTest::online().await;
+    let link = api.app.link();
     let banned = Status::Banned {
         reason: "spam".to_owned(),
         until: None,
     };
     for (tries, status) in [(1, banned), (2, Status::ClientOutdated)] {
         link.set_status(status);
-        let answer = desk.post("/v1/bots/1/relink", json!({})).await;
+        let answer = api.post("/v1/bots/1/relink", json!({})).await;
         // WhatsApp still refuses the login.
         assert_eq!(answer.problem(), (409, "wrong_state"));
         assert_eq!(link.reconnects(), tries);
     }
-    desk.post("/v1/bots/1/pairing-code", json!({"number": OWN}))
+    api.post("/v1/bots/1/pairing-code", json!({"number": OWN}))
         .await
         .problem();
     assert_eq!(link.reconnects(), 2, "a code to type is no login");
@@ -113,7 +113,7 @@ async fn relink_tries_again_where_whatsapp_refused_the_login() {
 
 #[tokio::test]
 async fn where_linking_is_not_possible_the_state_says_why() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     let banned = Status::Banned {
         reason: "spam".to_owned(),
         until: None,
@@ -122,12 +122,12 @@ async fn where_linking_is_not_possible_the_state_says_why() {
         (banned, "banned"),
         (Status::ClientOutdated, "client_outdated"),
     ] {
-        desk.front.link().set_status(status);
+        api.app.link().set_status(status);
         for (path, body) in [
             ("relink", json!({})),
             ("pairing-code", json!({"number": OWN})),
         ] {
-            let answer = desk.post(&format!("/v1/bots/1/{path}"), body).await;
+            let answer = api.post(&format!("/v1/bots/1/{path}"), body).await;
             assert_eq!(answer.problem(), (409, "wrong_state"), "{path}");
             assert!(answer.body["detail"].as_str().unwrap().contains(word));
         }
@@ -136,12 +136,12 @@ async fn where_linking_is_not_possible_the_state_says_why() {
 
 #[tokio::test]
 async fn a_code_that_does_not_come_is_an_answer_in_time() {
-    let desk = Desk::unlinked().await;
+    let api = ApiTest::unlinked().await;
     // Linking has started, but no code arrives.
-    desk.front.link().set_status(Status::Linking { qr: None });
-    let answer = desk
-        .front
-        .pass_until(desk.post("/v1/bots/1/relink", json!({})))
+    api.app.link().set_status(Status::Linking { qr: None });
+    let answer = api
+        .app
+        .pass_until(api.post("/v1/bots/1/relink", json!({})))
         .await;
     assert_eq!(answer.problem(), (503, "whatsapp_unavailable"));
     assert!(answer.headers.contains_key("retry-after"));
@@ -149,22 +149,22 @@ async fn a_code_that_does_not_come_is_an_answer_in_time() {
 
 #[tokio::test]
 async fn a_pairing_code_is_for_a_phones_number_and_only_where_nothing_is_linked() {
-    let desk = Desk::unlinked().await;
+    let api = ApiTest::unlinked().await;
     for (body, code) in [
         (json!({}), "missing_field"),
         (json!({"number": "081200000001"}), "invalid_field"),
         (json!({"number": "+6281200000001"}), "invalid_field"),
         (json!({"number": 6_281_200_000_001_u64}), "invalid_field"),
     ] {
-        let answer = desk.post("/v1/bots/1/pairing-code", body.clone()).await;
+        let answer = api.post("/v1/bots/1/pairing-code", body.clone()).await;
         assert_eq!(answer.problem(), (422, code), "{body}");
         assert_eq!(answer.body["field"], "number");
     }
-    let answer = desk
+    let answer = api
         .post("/v1/bots/1/pairing-code", json!({"number": OWN}))
         .await;
     assert_eq!(answer.done()["code"], "FAKE-CODE");
-    let linked = Desk::online().await;
+    let linked = ApiTest::online().await;
     let answer = linked
         .post("/v1/bots/1/pairing-code", json!({"number": OWN}))
         .await;
@@ -173,20 +173,20 @@ async fn a_pairing_code_is_for_a_phones_number_and_only_where_nothing_is_linked(
 
 #[tokio::test]
 async fn a_bot_is_logged_out_and_can_be_linked_again() {
-    let desk = Desk::online().await;
-    assert_eq!(desk.post("/v1/bots/1/logout", json!({})).await.status, 204);
-    assert_eq!(desk.get("/v1/bots/1").await.done()["state"], "logged_out");
+    let api = ApiTest::online().await;
+    assert_eq!(api.post("/v1/bots/1/logout", json!({})).await.status, 204);
+    assert_eq!(api.get("/v1/bots/1").await.done()["state"], "logged_out");
     assert_eq!(
-        desk.post("/v1/bots/1/logout", json!({})).await.problem(),
+        api.post("/v1/bots/1/logout", json!({})).await.problem(),
         (409, "wrong_state")
     );
-    let again = desk.post("/v1/bots/1/relink", json!({})).await;
+    let again = api.post("/v1/bots/1/relink", json!({})).await;
     assert!(again.done()["qrcode"].is_string());
 }
 
 #[tokio::test]
 async fn a_bot_is_logged_out_only_where_whatsapp_can_be_told() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     for status in [
         Status::Reconnecting {
             cause: OfflineCause::Ended(String::new()),
@@ -195,9 +195,9 @@ async fn a_bot_is_logged_out_only_where_whatsapp_can_be_told() {
         Status::Unlinked(UnlinkedCause::Never),
         Status::Linking { qr: None },
     ] {
-        desk.front.link().set_status(status.clone());
-        let answer = desk.post("/v1/bots/1/logout", json!({})).await;
+        api.app.link().set_status(status.clone());
+        let answer = api.post("/v1/bots/1/logout", json!({})).await;
         assert_eq!(answer.problem(), (409, "wrong_state"), "{status:?}");
-        assert_eq!(desk.front.app.bots().list()[0].status(), status);
+        assert_eq!(api.app.inner.bots().list()[0].status(), status);
     }
 }

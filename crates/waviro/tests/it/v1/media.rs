@@ -10,28 +10,28 @@ use waviro::files::revoke_links;
 use waviro::store::Store;
 use waviro_link::{LinkError, OfflineCause, Status};
 
-use super::Desk;
+use super::ApiTest;
 use crate::engine::until;
-use crate::events::rig::picture;
-use crate::front::Answer;
+use crate::events::fixtures::picture;
+use crate::test_app::Answer;
 
 /// Delivers a file to the first bot and returns the signed link.
-async fn sent(desk: &Desk, bytes: &[u8]) -> String {
+async fn sent(api: &ApiTest, bytes: &[u8]) -> String {
     let body = json!({"url": "https://toko.example/e", "kinds": ["message.received"]});
-    desk.post("/v1/bots/1/subscriptions", body).await.done();
-    came(desk, "A1", bytes).await
+    api.post("/v1/bots/1/subscriptions", body).await.done();
+    came(api, "A1", bytes).await
 }
 
-async fn came(desk: &Desk, id: &str, bytes: &[u8]) -> String {
+async fn came(api: &ApiTest, id: &str, bytes: &[u8]) -> String {
     let message = picture(id);
     let waviro_link::InboundKind::Media(about) = &message.kind else {
         unreachable!();
     };
     if !bytes.is_empty() {
-        desk.front.link().put_file(&about.handle, bytes);
+        api.app.link().put_file(&about.handle, bytes);
     }
-    desk.front.link().inbound(vec![message]).await.unwrap();
-    let row = one(desk, "SELECT body FROM events ORDER BY id DESC LIMIT 1").await;
+    api.app.link().inbound(vec![message]).await.unwrap();
+    let row = one(api, "SELECT body FROM events ORDER BY id DESC LIMIT 1").await;
     let event: Value = serde_json::from_str(&row.unwrap()).unwrap();
     let media = &event["data"]["media"];
     assert_eq!(media["expires_at"], "2023-04-14T03:02:10Z");
@@ -39,28 +39,28 @@ async fn came(desk: &Desk, id: &str, bytes: &[u8]) -> String {
     media["url"].as_str().unwrap().to_owned()
 }
 
-async fn one(desk: &Desk, text: &'static str) -> Option<String> {
+async fn one(api: &ApiTest, text: &'static str) -> Option<String> {
     use sqlx::{Connection, Row};
-    let path = desk.front.data_dir().join("waviro.db");
+    let path = api.app.data_dir().join("waviro.db");
     let url = format!("sqlite:{}", path.display());
     let mut connection = sqlx::AnyConnection::connect(&url).await.unwrap();
     let row = sqlx::query(text).fetch_optional(&mut connection).await;
     row.unwrap().map(|row| row.get(0))
 }
 
-async fn open(desk: &Desk, link: &str) -> Answer {
+async fn open(api: &ApiTest, link: &str) -> Answer {
     let request = Request::get(link).body(Body::empty()).unwrap();
-    desk.front.send(request).await
+    api.app.send(request).await
 }
 
 #[tokio::test]
 async fn a_link_opens_its_file_without_a_token_as_something_to_save() {
-    let desk = Desk::online().await;
-    let link = sent(&desk, b"bytes").await;
+    let api = ApiTest::online().await;
+    let link = sent(&api, b"bytes").await;
     assert!(link.starts_with("/v1/media/"), "{link}");
-    assert_eq!(desk.front.link().downloads(), 0);
+    assert_eq!(api.app.link().downloads(), 0);
     for _ in 0..2 {
-        let answer = open(&desk, &link).await;
+        let answer = open(&api, &link).await;
         assert_eq!(
             (answer.status.as_u16(), &answer.body),
             (200, &json!("bytes"))
@@ -75,20 +75,20 @@ async fn a_link_opens_its_file_without_a_token_as_something_to_save() {
             "default-src 'none'; sandbox"
         );
     }
-    assert_eq!(desk.front.link().downloads(), 1);
+    assert_eq!(api.app.link().downloads(), 1);
     let id = &link["/v1/media/".len()..][..24];
     let path = format!("/v1/bots/toko/media/{id}");
-    let request = Request::get(&path).header("Authorization", format!("Bearer {}", desk.admin));
-    let answer = desk.front.send(request.body(Body::empty()).unwrap()).await;
+    let request = Request::get(&path).header("Authorization", format!("Bearer {}", api.admin));
+    let answer = api.app.send(request.body(Body::empty()).unwrap()).await;
     assert_eq!(answer.body, "bytes");
     // Another bot must not have access to the file.
-    desk.post("/v1/bots", json!({"name": "kedua"})).await.done();
-    let other = desk.get(&format!("/v1/bots/2/media/{id}")).await;
+    api.post("/v1/bots", json!({"name": "kedua"})).await.done();
+    let other = api.get(&format!("/v1/bots/2/media/{id}")).await;
     assert_eq!(other.problem(), (404, "no_such_thing"));
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        let folder = desk.front.data_dir().join("media");
+        let folder = api.app.data_dir().join("media");
         for (path, mode) in [(folder.clone(), 0o700), (folder.join(id), 0o600)] {
             let is = std::fs::metadata(&path).unwrap().permissions().mode();
             assert_eq!(is & 0o777, mode, "{}", path.display());
@@ -98,10 +98,10 @@ async fn a_link_opens_its_file_without_a_token_as_something_to_save() {
 
 #[tokio::test]
 async fn a_removed_folder_of_files_is_made_again() {
-    let desk = Desk::online().await;
-    let link = sent(&desk, b"bytes").await;
-    std::fs::remove_dir_all(desk.front.data_dir().join("media")).unwrap();
-    let answer = open(&desk, &link).await;
+    let api = ApiTest::online().await;
+    let link = sent(&api, b"bytes").await;
+    std::fs::remove_dir_all(api.app.data_dir().join("media")).unwrap();
+    let answer = open(&api, &link).await;
     assert_eq!(
         (answer.status.as_u16(), &answer.body),
         (200, &json!("bytes"))
@@ -110,8 +110,8 @@ async fn a_removed_folder_of_files_is_made_again() {
 
 #[tokio::test]
 async fn a_link_that_was_changed_or_made_elsewhere_opens_nothing() {
-    let desk = Desk::online().await;
-    let link = sent(&desk, b"bytes").await;
+    let api = ApiTest::online().await;
+    let link = sent(&api, b"bytes").await;
     let (path, query) = link.split_once('?').unwrap();
     let other = path.replace("/v1/media/", "/v1/media/0");
     let signature = query.split_once("signature=").unwrap().1;
@@ -132,76 +132,76 @@ async fn a_link_that_was_changed_or_made_elsewhere_opens_nothing() {
         format!("/v1/media/..%2F..%2Fwaviro.db?{query}"),
         format!("/v1/media/x?{query}"),
     ] {
-        let answer = open(&desk, &changed).await;
+        let answer = open(&api, &changed).await;
         assert_eq!(answer.problem(), (403, "bad_signature"), "{changed}");
     }
-    assert_eq!(open(&desk, path).await.problem(), (422, "missing_field"));
-    assert_eq!(desk.front.link().downloads(), 0);
+    assert_eq!(open(&api, path).await.problem(), (422, "missing_field"));
+    assert_eq!(api.app.link().downloads(), 0);
     // Each installation has its own secret.
-    let elsewhere = Desk::online().await;
+    let elsewhere = ApiTest::online().await;
     assert_eq!(open(&elsewhere, &link).await.problem().0, 403);
 }
 
 #[tokio::test]
 async fn a_link_opens_nothing_after_its_time() {
-    let desk = Desk::with(&[("retention.media_days", "30")]).await;
-    let link = sent(&desk, b"bytes").await;
+    let api = ApiTest::with(&[("retention.media_days", "30")]).await;
+    let link = sent(&api, b"bytes").await;
     let almost = Duration::from_hours(30 * 24) - Duration::from_secs(1);
-    desk.front.clock.advance(almost);
-    assert_eq!(open(&desk, &link).await.status, 200);
-    desk.front.clock.advance(Duration::from_secs(1));
-    assert_eq!(open(&desk, &link).await.problem(), (410, "link_expired"));
+    api.app.clock.advance(almost);
+    assert_eq!(open(&api, &link).await.status, 200);
+    api.app.clock.advance(Duration::from_secs(1));
+    assert_eq!(open(&api, &link).await.problem(), (410, "link_expired"));
 }
 
 #[tokio::test]
 async fn revoked_links_open_nothing_while_the_gateway_runs_and_later_ones_work() {
-    let desk = Desk::online().await;
-    let link = sent(&desk, b"bytes").await;
-    assert_eq!(open(&desk, &link).await.status, 200);
+    let api = ApiTest::online().await;
+    let link = sent(&api, b"bytes").await;
+    assert_eq!(open(&api, &link).await.status, 200);
     // Revokes the links over another connection, as the command line does.
-    let database = desk.front.data_dir().join("waviro.db");
+    let database = api.app.data_dir().join("waviro.db");
     let beside = Store::open(&format!("sqlite:{}", database.display()))
         .await
         .unwrap();
     revoke_links(&beside).await.unwrap();
-    assert_eq!(open(&desk, &link).await.problem(), (403, "bad_signature"));
+    assert_eq!(open(&api, &link).await.problem(), (403, "bad_signature"));
     let id = &link["/v1/media/".len()..][..24];
     let request = Request::get(format!("/v1/bots/toko/media/{id}"));
-    let request = request.header("Authorization", format!("Bearer {}", desk.admin));
-    let file = desk.front.send(request.body(Body::empty()).unwrap()).await;
+    let request = request.header("Authorization", format!("Bearer {}", api.admin));
+    let file = api.app.send(request.body(Body::empty()).unwrap()).await;
     assert_eq!(file.body, "bytes", "the file stays");
-    let later = came(&desk, "A2", b"more").await;
-    assert_eq!(open(&desk, &later).await.status, 200);
-    assert_eq!(open(&desk, &link).await.problem(), (403, "bad_signature"));
+    let later = came(&api, "A2", b"more").await;
+    assert_eq!(open(&api, &later).await.status, 200);
+    assert_eq!(open(&api, &link).await.problem(), (403, "bad_signature"));
     revoke_links(&beside).await.unwrap();
-    assert_eq!(open(&desk, &later).await.problem(), (403, "bad_signature"));
+    assert_eq!(open(&api, &later).await.problem(), (403, "bad_signature"));
     beside.close().await;
 }
 
 #[tokio::test]
 async fn ten_readers_cost_one_download() {
-    let desk = Desk::online().await;
-    let link = sent(&desk, &vec![7; 300_000]).await;
+    let api = ApiTest::online().await;
+    let link = sent(&api, &vec![7; 300_000]).await;
     let reads = (0..10).map(|_| async {
         let request = Request::get(&link).body(Body::empty()).unwrap();
-        let response = desk.front.app.router().oneshot(request).await.unwrap();
+        let response = api.app.inner.router().oneshot(request).await.unwrap();
         let body = axum::body::to_bytes(response.into_body(), 1 << 20).await;
         body.unwrap().len()
     });
     let read = futures::future::join_all(reads).await;
     assert_eq!(read, [300_000; 10]);
-    assert_eq!(desk.front.link().downloads(), 1);
+    assert_eq!(api.app.link().downloads(), 1);
 }
 
 #[tokio::test]
 async fn a_file_that_cannot_be_fetched_now_comes_later_and_one_that_is_gone_says_so() {
-    let desk = Desk::online().await;
-    let link = sent(&desk, b"bytes").await;
+    let api = ApiTest::online().await;
+    let link = sent(&api, b"bytes").await;
     let cause = "x".to_owned();
-    desk.front.link().set_status(Status::Reconnecting {
+    api.app.link().set_status(Status::Reconnecting {
         cause: OfflineCause::Ended(cause),
     });
-    let answer = open(&desk, &link).await;
+    let answer = open(&api, &link).await;
     assert_eq!(answer.problem(), (502, "media_unavailable"));
     assert!(
         answer.body["detail"]
@@ -209,14 +209,12 @@ async fn a_file_that_cannot_be_fetched_now_comes_later_and_one_that_is_gone_says
             .unwrap()
             .contains("not connected")
     );
-    desk.front.link().set_status(Status::Online);
-    desk.front.link().fail_next_download(LinkError::TimedOut);
-    assert_eq!(open(&desk, &link).await.problem().0, 502);
+    api.app.link().set_status(Status::Online);
+    api.app.link().fail_next_download(LinkError::TimedOut);
+    assert_eq!(open(&api, &link).await.problem().0, 502);
     let words = "404 and the phone has it no more".to_owned();
-    desk.front
-        .link()
-        .fail_next_download(LinkError::Refused(words));
-    let answer = open(&desk, &link).await;
+    api.app.link().fail_next_download(LinkError::Refused(words));
+    let answer = open(&api, &link).await;
     assert_eq!(answer.problem(), (410, "media_gone"));
     assert!(
         answer.body["detail"]
@@ -224,50 +222,50 @@ async fn a_file_that_cannot_be_fetched_now_comes_later_and_one_that_is_gone_says
             .unwrap()
             .contains("the phone has it no more")
     );
-    assert_eq!(open(&desk, &link).await.status, 200);
+    assert_eq!(open(&api, &link).await.status, 200);
     // A stored file needs no connection to WhatsApp.
     let cause = "x".to_owned();
-    desk.front.link().set_status(Status::Reconnecting {
+    api.app.link().set_status(Status::Reconnecting {
         cause: OfflineCause::Ended(cause),
     });
-    assert_eq!(open(&desk, &link).await.status, 200);
+    assert_eq!(open(&api, &link).await.status, 200);
 }
 
 #[tokio::test]
 async fn retention_takes_files_rows_and_what_a_broken_download_left() {
-    let desk = Desk::with(&[
+    let api = ApiTest::with(&[
         ("retention.media_days", "3"),
         ("retention.events_days", "2"),
     ])
     .await;
     let body = json!({"url": "https://toko.example/e", "kinds": ["message.received"]});
-    desk.post("/v1/bots/1/subscriptions", body).await.done();
+    api.post("/v1/bots/1/subscriptions", body).await.done();
     let message = picture("A1");
     let waviro_link::InboundKind::Media(about) = &message.kind else {
         unreachable!();
     };
-    desk.front.link().put_file(&about.handle, "bytes");
-    desk.front.link().inbound(vec![message]).await.unwrap();
-    let later = crate::webhooks::rig::inbound("A2", "6281300000001", "halo");
-    desk.front.link().inbound(vec![later]).await.unwrap();
-    let id = one(&desk, "SELECT media FROM inbound WHERE media IS NOT NULL")
+    api.app.link().put_file(&about.handle, "bytes");
+    api.app.link().inbound(vec![message]).await.unwrap();
+    let later = crate::webhooks::fixtures::inbound("A2", "6281300000001", "halo");
+    api.app.link().inbound(vec![later]).await.unwrap();
+    let id = one(&api, "SELECT media FROM inbound WHERE media IS NOT NULL")
         .await
         .unwrap();
     let path = format!("/v1/bots/1/media/{id}");
     let fetched = async || {
-        let request = Request::get(&path).header("Authorization", format!("Bearer {}", desk.admin));
-        let answer = desk.front.send(request.body(Body::empty()).unwrap()).await;
+        let request = Request::get(&path).header("Authorization", format!("Bearer {}", api.admin));
+        let answer = api.app.send(request.body(Body::empty()).unwrap()).await;
         answer.status.as_u16()
     };
     assert_eq!(fetched().await, 200);
-    let folder = desk.front.data_dir().join("media");
+    let folder = api.app.data_dir().join("media");
     std::fs::write(folder.join("0123456789abcdef01234567.part"), "half").unwrap();
     let files = || std::fs::read_dir(&folder).unwrap().count();
     let passed = async |days: u64, wanted: &dyn Fn() -> bool| {
-        desk.front.clock.advance(Duration::from_hours(24 * days));
+        api.app.clock.advance(Duration::from_hours(24 * days));
         until(
             || async {
-                desk.front.clock.advance(Duration::from_hours(1));
+                api.app.clock.advance(Duration::from_hours(1));
                 tokio::task::yield_now().await;
                 wanted()
             },
@@ -280,7 +278,7 @@ async fn retention_takes_files_rows_and_what_a_broken_download_left() {
     assert_eq!(fetched().await, 200);
     passed(3, &|| files() == 0).await;
     assert_eq!(fetched().await, 410);
-    let events = || one(&desk, "SELECT CAST(COUNT(*) AS TEXT) FROM events");
+    let events = || one(&api, "SELECT CAST(COUNT(*) AS TEXT) FROM events");
     // The newest event stays, because otherwise its number would be assigned again.
     until(events, |count| count.as_deref() == Some("1")).await;
 }

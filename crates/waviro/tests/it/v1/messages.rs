@@ -3,16 +3,16 @@
 use serde_json::{Value, json};
 use waviro_link::{Content, ReceiptLevel};
 
-use super::Desk;
-use crate::front::{GROUP, number};
-use crate::webhooks::rig::{Hooks, inbound};
+use super::ApiTest;
+use crate::test_app::{GROUP, number};
+use crate::webhooks::fixtures::{Hooks, inbound};
 
 const MESSAGES: &str = "/v1/bots/1/messages";
 const BUDI: &str = "6281300000001";
 const SITI: &str = "6281300000002";
 
-async fn send(desk: &Desk, body: Value) -> String {
-    let sent = desk.post(MESSAGES, body).await;
+async fn send(api: &ApiTest, body: Value) -> String {
+    let sent = api.post(MESSAGES, body).await;
     assert_eq!(sent.status, 202, "{sent:?}");
     let id = sent.body["id"].as_str().unwrap().to_owned();
     assert_eq!(sent.headers["location"], format!("{MESSAGES}/{id}"));
@@ -20,19 +20,19 @@ async fn send(desk: &Desk, body: Value) -> String {
 }
 
 /// Waits until the message has the state, and returns the message.
-async fn once(desk: &Desk, id: &str, state: &str) -> Value {
+async fn once(api: &ApiTest, id: &str, state: &str) -> Value {
     let path = format!("{MESSAGES}/{id}");
     let asked = async {
-        while desk.get_unheld(&path).await["state"] != state {
+        while api.get_unheld(&path).await["state"] != state {
             tokio::task::yield_now().await;
         }
     };
-    desk.front.pass_until(asked).await;
-    desk.get(&path).await.done().clone()
+    api.app.pass_until(asked).await;
+    api.get(&path).await.done().clone()
 }
 
-async fn texts(desk: &Desk, query: &str) -> Vec<String> {
-    let page = desk.get(&format!("{MESSAGES}?{query}")).await;
+async fn texts(api: &ApiTest, query: &str) -> Vec<String> {
+    let page = api.get(&format!("{MESSAGES}?{query}")).await;
     let rows = page.done()["data"].as_array().unwrap();
     rows.iter()
         .map(|row| row["text"].as_str().unwrap().to_owned())
@@ -49,7 +49,7 @@ fn whats(message: &Value) -> Vec<&str> {
 
 #[tokio::test]
 async fn each_kind_goes_out_to_persons_and_groups() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     for (body, kind, text) in [
         (json!({"to": BUDI, "text": "halo"}), "text", "halo"),
         (
@@ -68,8 +68,8 @@ async fn each_kind_goes_out_to_persons_and_groups() {
             "Siti",
         ),
     ] {
-        let id = send(&desk, body).await;
-        let shown = once(&desk, &id, "sent").await;
+        let id = send(&api, body).await;
+        let shown = once(&api, &id, "sent").await;
         assert_eq!(
             (&shown["kind"], &shown["text"]),
             (&json!(kind), &json!(text))
@@ -87,7 +87,7 @@ async fn each_kind_goes_out_to_persons_and_groups() {
         }
     }
     // A message with a slow ack is sent twice.
-    let sent = desk.front.link().sent();
+    let sent = api.app.link().sent();
     let place =
         |content: &Content| matches!(content, Content::Location(place) if place.longitude > 106.7);
     let card = |content: &Content| matches!(content, Content::Contact(card) if card.numbers == [number(SITI)]);
@@ -98,31 +98,31 @@ async fn each_kind_goes_out_to_persons_and_groups() {
 
 #[tokio::test]
 async fn a_message_shows_when_it_came_how_far_and_each_callback() {
-    let desk = Desk::with(&[("outbound.allow", "127.0.0.0/8")]).await;
+    let api = ApiTest::with(&[("outbound.allow", "127.0.0.0/8")]).await;
     let hooks = Hooks::start().await;
     let notify = hooks.url("notify");
     let id = send(
-        &desk,
+        &api,
         json!({"to": BUDI, "text": "halo", "notify_url": notify.as_str()}),
     )
     .await;
-    once(&desk, &id, "sent").await;
-    let link = desk.front.link();
+    once(&api, &id, "sent").await;
+    let link = api.app.link();
     for (level, state) in [
         (ReceiptLevel::Delivered, "delivered"),
         (ReceiptLevel::Read, "read"),
     ] {
         link.receipt(&id.parse().unwrap(), level).await.unwrap();
-        once(&desk, &id, state).await;
+        once(&api, &id, state).await;
     }
     hooks.wait_for(3).await;
     let ended = async {
-        while desk.get_unheld("/v1/bots/1/deliveries/1").await["state"] != "delivered" {
+        while api.get_unheld("/v1/bots/1/deliveries/1").await["state"] != "delivered" {
             tokio::task::yield_now().await;
         }
     };
-    desk.front.pass_until(ended).await;
-    let shown = once(&desk, &id, "read").await;
+    api.app.pass_until(ended).await;
+    let shown = once(&api, &id, "read").await;
     for time in ["at", "sent_at", "delivered_at", "read_at"] {
         assert!(shown[time].is_string(), "{time}: {shown}");
     }
@@ -149,27 +149,27 @@ async fn a_message_shows_when_it_came_how_far_and_each_callback() {
 
 #[tokio::test]
 async fn what_was_written_shows_its_webhook_and_what_that_answered() {
-    let desk = Desk::with(&[("outbound.allow", "127.0.0.0/8")]).await;
+    let api = ApiTest::with(&[("outbound.allow", "127.0.0.0/8")]).await;
     let hooks = Hooks::start().await;
-    desk.post(
+    api.post(
         "/v1/bots/1/rules",
         json!({"url": hooks.url("hook").as_str()}),
     )
     .await
     .done();
     hooks.answer(200, r#"{"success":true,"message":[{"type":"message","content":"satu"},{"type":"message","content":"dua"}]}"#);
-    let link = desk.front.link();
+    let link = api.app.link();
     link.inbound(vec![inbound("A1", BUDI, "halo")])
         .await
         .unwrap();
     let path = format!("{MESSAGES}/A1");
     let asked = async {
-        while desk.get_unheld(&path).await["replies"][1]["text"] != "dua" {
+        while api.get_unheld(&path).await["replies"][1]["text"] != "dua" {
             tokio::task::yield_now().await;
         }
     };
-    desk.front.pass_until(asked).await;
-    let shown = desk.get(&path).await;
+    api.app.pass_until(asked).await;
+    let shown = api.get(&path).await;
     let shown = shown.done();
     assert_eq!(
         (&shown["direction"], &shown["state"]),
@@ -191,16 +191,16 @@ async fn what_was_written_shows_its_webhook_and_what_that_answered() {
 
 #[tokio::test]
 async fn the_log_is_narrowed_by_each_of_its_parameters_and_shows_the_newest_first() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     for (to, text) in [
         (BUDI, "Harga 100%"),
         (SITI, "harga_beras"),
         (BUDI, "kata \"dia\""),
         (BUDI, "Kopi ÉNAK"),
     ] {
-        send(&desk, json!({"to": to, "text": text})).await;
+        send(&api, json!({"to": to, "text": text})).await;
     }
-    let link = desk.front.link();
+    let link = api.app.link();
     for (id, text) in [
         ("A1", "apa \"harga\"?"),
         ("A2", "terima kasih"),
@@ -209,46 +209,46 @@ async fn the_log_is_narrowed_by_each_of_its_parameters_and_shows_the_newest_firs
         link.inbound(vec![inbound(id, BUDI, text)]).await.unwrap();
     }
     assert_eq!(
-        texts(&desk, "").await,
+        texts(&api, "").await,
         ["Kopi ÉNAK", "kata \"dia\"", "harga_beras", "Harga 100%"]
     );
     assert_eq!(
-        texts(&desk, "text=harga").await,
+        texts(&api, "text=harga").await,
         ["harga_beras", "Harga 100%"]
     );
-    assert_eq!(texts(&desk, "text=%25").await, ["Harga 100%"]);
-    assert_eq!(texts(&desk, "text=_").await, ["harga_beras"]);
-    assert_eq!(texts(&desk, "text=%22dia%22").await, ["kata \"dia\""]);
-    assert_eq!(texts(&desk, "text=kopi+%C3%89").await, ["Kopi ÉNAK"]);
-    assert_eq!(texts(&desk, "text=kopi+%C3%A9nak").await, ["Kopi ÉNAK"]);
-    assert_eq!(texts(&desk, "text=%C3%A8").await, [""; 0]);
+    assert_eq!(texts(&api, "text=%25").await, ["Harga 100%"]);
+    assert_eq!(texts(&api, "text=_").await, ["harga_beras"]);
+    assert_eq!(texts(&api, "text=%22dia%22").await, ["kata \"dia\""]);
+    assert_eq!(texts(&api, "text=kopi+%C3%89").await, ["Kopi ÉNAK"]);
+    assert_eq!(texts(&api, "text=kopi+%C3%A9nak").await, ["Kopi ÉNAK"]);
+    assert_eq!(texts(&api, "text=%C3%A8").await, [""; 0]);
     // The JSON around the stored text must not match.
     for around in ["text=text", "text=%7B", "text=%5C"] {
-        assert_eq!(texts(&desk, around).await, [""; 0], "{around}");
+        assert_eq!(texts(&api, around).await, [""; 0], "{around}");
     }
-    assert_eq!(texts(&desk, &format!("chat={SITI}")).await, ["harga_beras"]);
+    assert_eq!(texts(&api, &format!("chat={SITI}")).await, ["harga_beras"]);
     assert_eq!(
-        texts(&desk, &format!("chat={BUDI}@c.us&text=harga")).await,
+        texts(&api, &format!("chat={BUDI}@c.us&text=harga")).await,
         ["Harga 100%"]
     );
-    assert_eq!(texts(&desk, "until=2023-03-15T03:02:10Z").await, [""; 0]);
-    assert_eq!(texts(&desk, "state=failed").await, [""; 0]);
+    assert_eq!(texts(&api, "until=2023-03-15T03:02:10Z").await, [""; 0]);
+    assert_eq!(texts(&api, "state=failed").await, [""; 0]);
     assert_eq!(
-        texts(&desk, "direction=in").await,
+        texts(&api, "direction=in").await,
         ["harga!", "terima kasih", "apa \"harga\"?"]
     );
     assert_eq!(
-        texts(&desk, "direction=in&text=HARGA").await,
+        texts(&api, "direction=in&text=HARGA").await,
         ["harga!", "apa \"harga\"?"]
     );
     assert_eq!(
-        texts(&desk, "direction=in&text=%22").await,
+        texts(&api, "direction=in&text=%22").await,
         ["apa \"harga\"?"]
     );
     for direction in ["in", "out"] {
         let (mut seen, mut cursor) = (0, String::new());
         loop {
-            let page = desk
+            let page = api
                 .get(&format!("{MESSAGES}?direction={direction}&limit=1{cursor}"))
                 .await;
             seen += page.done()["data"].as_array().unwrap().len();
@@ -266,7 +266,7 @@ async fn the_log_is_narrowed_by_each_of_its_parameters_and_shows_the_newest_firs
         ("cursor", "cursor=x"),
         ("text", "text=%00"),
     ] {
-        let answer = desk.get(&format!("{MESSAGES}?{query}")).await;
+        let answer = api.get(&format!("{MESSAGES}?{query}")).await;
         assert_eq!(
             (answer.problem().0, &answer.body["field"]),
             (422, &json!(field))
@@ -276,8 +276,8 @@ async fn the_log_is_narrowed_by_each_of_its_parameters_and_shows_the_newest_firs
 
 #[tokio::test]
 async fn what_cannot_be_sent_is_refused_by_its_field() {
-    let desk = Desk::online().await;
-    desk.front.link().unregister(number(SITI));
+    let api = ApiTest::online().await;
+    api.app.link().unregister(number(SITI));
     for (field, code, body) in [
         ("to", "missing_field", json!({"text": "a"})),
         ("to", "invalid_field", json!({"to": "0812", "text": "a"})),
@@ -342,15 +342,15 @@ async fn what_cannot_be_sent_is_refused_by_its_field() {
             json!({"to": BUDI, "text": "a", "notify_url": "http://127.0.0.1/"}),
         ),
     ] {
-        let answer = desk.post(MESSAGES, body.clone()).await;
+        let answer = api.post(MESSAGES, body.clone()).await;
         assert_eq!(answer.problem(), (422, code), "{body}");
         assert_eq!(answer.body["field"], field, "{body}");
     }
-    let first = send(&desk, json!({"to": BUDI, "text": "a"})).await;
-    let again = desk.post(MESSAGES, json!({"to": BUDI, "text": "a"})).await;
+    let first = send(&api, json!({"to": BUDI, "text": "a"})).await;
+    let again = api.post(MESSAGES, json!({"to": BUDI, "text": "a"})).await;
     assert_eq!(again.problem(), (409, "duplicate_message"));
     assert!(again.body["detail"].as_str().unwrap().contains(&first));
-    let unlinked = Desk::unlinked().await;
+    let unlinked = ApiTest::unlinked().await;
     let answer = unlinked
         .post(MESSAGES, json!({"to": BUDI, "text": "a"}))
         .await;
@@ -359,22 +359,22 @@ async fn what_cannot_be_sent_is_refused_by_its_field() {
 
 #[tokio::test]
 async fn a_message_of_another_bot_is_not_there() {
-    let desk = Desk::online().await;
-    desk.post("/v1/bots", json!({"name": "dua"})).await.done();
-    let id = send(&desk, json!({"to": BUDI, "text": "a"})).await;
+    let api = ApiTest::online().await;
+    api.post("/v1/bots", json!({"name": "dua"})).await.done();
+    let id = send(&api, json!({"to": BUDI, "text": "a"})).await;
     for path in [
         format!("/v1/bots/2/messages/{id}"),
         format!("{MESSAGES}/X"),
         format!("{MESSAGES}/%00"),
     ] {
         assert_eq!(
-            desk.get(&path).await.problem(),
+            api.get(&path).await.problem(),
             (404, "no_such_thing"),
             "{path}"
         );
     }
     assert_eq!(
-        desk.get("/v1/bots/2/messages").await.done()["data"],
+        api.get("/v1/bots/2/messages").await.done()["data"],
         json!([])
     );
 }

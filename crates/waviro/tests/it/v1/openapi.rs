@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 use waviro::http::Refusal;
 use waviro::v1::problem::Problem;
 
-use super::{Desk, filled};
+use super::{ApiTest, filled};
 
 #[tokio::test]
 async fn the_description_is_the_one_that_was_reviewed() {
-    let desk = Desk::online().await;
-    let mut document = desk.document.clone();
+    let api = ApiTest::online().await;
+    let mut document = api.document.clone();
     // The snapshot ignores the version, so a release does not change the snapshot.
     document["info"]["version"] = json!("0.0.0");
     insta::assert_json_snapshot!("openapi", document);
@@ -23,9 +23,9 @@ async fn the_description_is_the_one_that_was_reviewed() {
 
 #[tokio::test]
 async fn every_operation_says_what_it_does_who_may_and_each_answer() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     let mut ids = BTreeSet::new();
-    for (path, item) in desk.document["paths"].as_object().unwrap() {
+    for (path, item) in api.document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let what = format!("{method} {path}");
             for text in ["summary", "description", "operationId"] {
@@ -73,7 +73,7 @@ async fn every_operation_says_what_it_does_who_may_and_each_answer() {
                 assert_eq!(refusal, !status.starts_with('2'), "{what} {status}");
             }
             for tag in operation["tags"].as_array().unwrap() {
-                let tags = desk.document["tags"].as_array().unwrap();
+                let tags = api.document["tags"].as_array().unwrap();
                 assert!(
                     tags.iter().any(|known| known["name"] == *tag),
                     "{what}: {tag}"
@@ -85,8 +85,8 @@ async fn every_operation_says_what_it_does_who_may_and_each_answer() {
 
 #[tokio::test]
 async fn every_field_and_type_says_what_it_is() {
-    let desk = Desk::online().await;
-    for (name, schema) in desk.document["components"]["schemas"].as_object().unwrap() {
+    let api = ApiTest::online().await;
+    for (name, schema) in api.document["components"]["schemas"].as_object().unwrap() {
         assert!(schema["description"].is_string(), "{name}");
         let parts = std::iter::once(schema).chain(schema["allOf"].as_array().into_iter().flatten());
         for part in parts {
@@ -104,8 +104,8 @@ async fn every_field_and_type_says_what_it_is() {
 /// because a handler could be missing in both.
 #[tokio::test]
 async fn every_handler_is_routed_and_described_and_no_other_method_is() {
-    let desk = Desk::online().await;
-    let described: BTreeSet<(String, String)> = desk.document["paths"]
+    let api = ApiTest::online().await;
+    let described: BTreeSet<(String, String)> = api.document["paths"]
         .as_object()
         .unwrap()
         .iter()
@@ -115,7 +115,7 @@ async fn every_handler_is_routed_and_described_and_no_other_method_is() {
         })
         .collect();
     assert_eq!(described, written());
-    for (path, item) in desk.document["paths"].as_object().unwrap() {
+    for (path, item) in api.document["paths"].as_object().unwrap() {
         for method in [
             Method::GET,
             Method::PUT,
@@ -126,7 +126,7 @@ async fn every_handler_is_routed_and_described_and_no_other_method_is() {
             let known = item[method.as_str().to_ascii_lowercase()].is_object();
             let uri = filled(path);
             let request = Request::builder().method(&method).uri(&uri);
-            let answer = desk.front.send(request.body(Body::empty()).unwrap()).await;
+            let answer = api.app.send(request.body(Body::empty()).unwrap()).await;
             let status = answer.status.as_u16();
             assert_eq!(known, status != 405, "{method} {path}");
             assert_ne!(answer.body["code"], "not_found", "{method} {path}");
@@ -202,13 +202,13 @@ fn every_code_of_a_problem_is_in_the_guide() {
 
 #[tokio::test]
 async fn the_page_of_the_other_api_leads_here() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     for (page, link) in [
         ("/docs", "\"v1/openapi.json\""),
         ("/docs/", "\"../v1/openapi.json\""),
     ] {
         let request = Request::get(page).body(Body::empty()).unwrap();
-        let answer = desk.front.send(request).await;
+        let answer = api.app.send(request).await;
         let Value::String(text) = answer.body else {
             panic!("no page");
         };

@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::Desk;
+use super::ApiTest;
 
 /// Returns the ids of each page of `list`.
-async fn pages(desk: &Desk, list: &str, limit: usize) -> Vec<Vec<i64>> {
+async fn pages(api: &ApiTest, list: &str, limit: usize) -> Vec<Vec<i64>> {
     let (mut pages, mut path) = (Vec::new(), format!("{list}?limit={limit}"));
     loop {
-        let page = desk.get(&path).await.done().clone();
+        let page = api.get(&path).await.done().clone();
         let data = page["data"].as_array().unwrap();
         pages.push(data.iter().map(|row| row["id"].as_i64().unwrap()).collect());
         match &page["next"] {
@@ -20,38 +20,38 @@ async fn pages(desk: &Desk, list: &str, limit: usize) -> Vec<Vec<i64>> {
 
 #[tokio::test]
 async fn every_row_is_on_one_page_and_the_last_page_says_so() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     for n in 2..=5 {
-        desk.post("/v1/bots", json!({"name": format!("bot {n}")}))
+        api.post("/v1/bots", json!({"name": format!("bot {n}")}))
             .await
             .done();
         let token = json!({"name": format!("token {n}"), "role": "admin"});
-        desk.post("/v1/tokens", token).await.done();
+        api.post("/v1/tokens", token).await.done();
     }
     for list in ["/v1/bots", "/v1/tokens"] {
         assert_eq!(
-            pages(&desk, list, 2).await,
+            pages(&api, list, 2).await,
             [vec![1, 2], vec![3, 4], vec![5]],
             "{list}"
         );
-        assert_eq!(pages(&desk, list, 5).await, [vec![1, 2, 3, 4, 5]], "{list}");
-        assert_eq!(pages(&desk, list, 100).await.len(), 1, "{list}");
+        assert_eq!(pages(&api, list, 5).await, [vec![1, 2, 3, 4, 5]], "{list}");
+        assert_eq!(pages(&api, list, 100).await.len(), 1, "{list}");
     }
 }
 
 #[tokio::test]
 async fn rows_that_come_and_go_between_pages_neither_repeat_nor_hide_others() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     for n in 2..=4 {
-        desk.post("/v1/bots", json!({"name": format!("bot {n}")}))
+        api.post("/v1/bots", json!({"name": format!("bot {n}")}))
             .await
             .done();
     }
-    let first = desk.get("/v1/bots?limit=2").await.done().clone();
-    desk.delete("/v1/bots/2").await;
-    desk.post("/v1/bots", json!({"name": "baru"})).await.done();
+    let first = api.get("/v1/bots?limit=2").await.done().clone();
+    api.delete("/v1/bots/2").await;
+    api.post("/v1/bots", json!({"name": "baru"})).await.done();
     let next = first["next"].as_str().unwrap();
-    let second = desk
+    let second = api
         .get(&format!("/v1/bots?cursor={next}"))
         .await
         .done()
@@ -67,9 +67,9 @@ async fn rows_that_come_and_go_between_pages_neither_repeat_nor_hide_others() {
 
 #[tokio::test]
 async fn a_limit_or_a_cursor_of_no_sense_is_refused_with_its_name() {
-    let desk = Desk::online().await;
-    desk.post("/v1/bots", json!({"name": "kedua"})).await.done();
-    let next = desk.get("/v1/bots?limit=1").await.done()["next"].clone();
+    let api = ApiTest::online().await;
+    api.post("/v1/bots", json!({"name": "kedua"})).await.done();
+    let next = api.get("/v1/bots?limit=1").await.done()["next"].clone();
     let next = next.as_str().unwrap();
     for limit in [
         "0",
@@ -82,7 +82,7 @@ async fn a_limit_or_a_cursor_of_no_sense_is_refused_with_its_name() {
         "99999999999999999999",
     ] {
         for list in ["/v1/bots", "/v1/tokens"] {
-            let answer = desk.get(&format!("{list}?limit={limit}")).await;
+            let answer = api.get(&format!("{list}?limit={limit}")).await;
             assert_eq!(answer.problem(), (422, "invalid_field"), "{limit}");
             assert_eq!(answer.body["field"], "limit");
         }
@@ -95,7 +95,7 @@ async fn a_limit_or_a_cursor_of_no_sense_is_refused_with_its_name() {
         ("bots", &tampered),
         ("tokens", next),
     ] {
-        let answer = desk.get(&format!("/v1/{list}?cursor={cursor}")).await;
+        let answer = api.get(&format!("/v1/{list}?cursor={cursor}")).await;
         assert_eq!(answer.problem(), (422, "invalid_field"), "{cursor}");
         assert_eq!(answer.body["field"], "cursor");
     }

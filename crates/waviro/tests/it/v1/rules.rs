@@ -6,15 +6,15 @@ use axum::body::Body;
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use super::Desk;
+use super::ApiTest;
 
 const RULES: &str = "/v1/bots/1/rules";
 
 #[tokio::test]
 async fn a_rule_is_kept_as_it_was_registered_but_for_blanks_around_it() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     let body = json!({"keyword": " Penawaran# ", "url": "https://toko.example/hook.php", "groups": true, "timeout_s": 10});
-    let added = desk.post(RULES, body).await;
+    let added = api.post(RULES, body).await;
     assert_eq!(added.status, 201, "{added:?}");
     assert_eq!(added.headers["location"], "/v1/bots/1/rules/1");
     let expected = json!({
@@ -22,62 +22,62 @@ async fn a_rule_is_kept_as_it_was_registered_but_for_blanks_around_it() {
         "off_cause": null, "created_at": "2023-03-15T03:02:10Z", "updated_at": "2023-03-15T03:02:10Z",
     });
     assert_eq!(added.body, expected);
-    assert_eq!(desk.get("/v1/bots/toko/rules/1").await.done(), &expected);
-    assert_eq!(desk.get(RULES).await.done()["data"], json!([expected]));
+    assert_eq!(api.get("/v1/bots/toko/rules/1").await.done(), &expected);
+    assert_eq!(api.get(RULES).await.done()["data"], json!([expected]));
 }
 
 #[tokio::test]
 async fn a_rule_without_keyword_takes_the_rest_and_there_is_one_of_it() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     let url = "https://toko.example/";
-    let added = desk.post(RULES, json!({"keyword": null, "url": url})).await;
+    let added = api.post(RULES, json!({"keyword": null, "url": url})).await;
     assert_eq!(added.done()["keyword"], "");
     for keyword in [json!(""), json!("  "), Value::Null] {
-        let again = desk.post(RULES, json!({"keyword": keyword, "url": url}));
+        let again = api.post(RULES, json!({"keyword": keyword, "url": url}));
         assert_eq!(again.await.problem(), (409, "keyword_taken"), "{keyword}");
     }
 }
 
 #[tokio::test]
 async fn a_keyword_that_no_text_tells_from_another_is_refused_with_the_others_id() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     let url = "https://toko.example/";
     for keyword in ["Straße", "harga"] {
-        desk.post(RULES, json!({"keyword": keyword, "url": url}))
+        api.post(RULES, json!({"keyword": keyword, "url": url}))
             .await
             .done();
     }
-    let again = desk.post(RULES, json!({"keyword": "STRASSE", "url": url}));
+    let again = api.post(RULES, json!({"keyword": "STRASSE", "url": url}));
     let again = again.await;
     assert_eq!(again.problem(), (409, "keyword_taken"));
     assert_eq!(again.body["field"], "keyword");
     assert!(again.body["detail"].as_str().unwrap().contains("rule 1;"));
-    let renamed = desk
+    let renamed = api
         .patch("/v1/bots/1/rules/2", json!({"keyword": "strasse"}))
         .await;
     assert_eq!(renamed.problem(), (409, "keyword_taken"));
     // A rule may change the case of its own keyword.
-    let own = desk.patch("/v1/bots/1/rules/2", json!({"keyword": "HARGA"}));
+    let own = api.patch("/v1/bots/1/rules/2", json!({"keyword": "HARGA"}));
     assert_eq!(own.await.done()["keyword"], "HARGA");
     // The keyword of a deleted rule is free again.
-    assert_eq!(desk.delete("/v1/bots/1/rules/1").await.status, 204);
-    let freed = desk.post(RULES, json!({"keyword": "STRASSE", "url": url}));
+    assert_eq!(api.delete("/v1/bots/1/rules/1").await.status, 204);
+    let freed = api.post(RULES, json!({"keyword": "STRASSE", "url": url}));
     assert_eq!(freed.await.done()["id"], 3);
 }
 
 #[tokio::test]
 async fn a_change_leaves_the_rest_as_it_is() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     let body = json!({"keyword": "harga", "url": "https://toko.example/a", "timeout_s": 5});
-    let before = desk.post(RULES, body).await.done().clone();
+    let before = api.post(RULES, body).await.done().clone();
     let path = "/v1/bots/1/rules/1";
     for nothing in [
         json!({}),
         json!({"url": null, "enabled": null, "groups": null}),
     ] {
-        assert_eq!(desk.patch(path, nothing).await.done(), &before);
+        assert_eq!(api.patch(path, nothing).await.done(), &before);
     }
-    let changed = desk
+    let changed = api
         .patch(
             path,
             json!({"url": "https://toko.example/b", "enabled": false, "timeout_s": null}),
@@ -88,13 +88,13 @@ async fn a_change_leaves_the_rest_as_it_is() {
         "off_cause": null, "created_at": before["created_at"], "updated_at": before["updated_at"],
     });
     assert_eq!(changed.done(), &expected);
-    let all = desk.patch(path, json!({"keyword": null})).await;
+    let all = api.patch(path, json!({"keyword": null})).await;
     assert_eq!(all.done()["keyword"], "");
 }
 
 #[tokio::test]
 async fn what_makes_no_rule_is_refused_by_its_field() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     let long = "a".repeat(201);
     let far = format!("https://toko.example/{}", "a".repeat(2048));
     let good = "https://toko.example/";
@@ -152,7 +152,7 @@ async fn what_makes_no_rule_is_refused_by_its_field() {
             json!({"url": good, "timeout_s": 61}),
         ),
     ] {
-        let answer = desk.post(RULES, body.clone()).await;
+        let answer = api.post(RULES, body.clone()).await;
         assert_eq!(answer.problem(), (422, code), "{body}");
         assert_eq!(answer.body["field"], field, "{body}");
         if body["url"] == "http://10.0.0.5/" {
@@ -163,14 +163,14 @@ async fn what_makes_no_rule_is_refused_by_its_field() {
             );
         }
     }
-    assert_eq!(desk.get(RULES).await.done()["data"], json!([]));
+    assert_eq!(api.get(RULES).await.done()["data"], json!([]));
 }
 
 #[tokio::test]
 async fn a_rule_of_another_bot_is_not_there() {
-    let desk = Desk::online().await;
-    desk.post("/v1/bots", json!({"name": "dua"})).await.done();
-    desk.post("/v1/bots/2/rules", json!({"url": "https://toko.example/"}))
+    let api = ApiTest::online().await;
+    api.post("/v1/bots", json!({"name": "dua"})).await.done();
+    api.post("/v1/bots/2/rules", json!({"url": "https://toko.example/"}))
         .await
         .done();
     for path in [
@@ -178,17 +178,17 @@ async fn a_rule_of_another_bot_is_not_there() {
         "/v1/bots/2/rules/9",
         "/v1/bots/2/rules/x",
     ] {
-        assert_eq!(desk.get(path).await.problem(), (404, "no_such_thing"));
-        let changed = desk.patch(path, json!({"enabled": false})).await;
+        assert_eq!(api.get(path).await.problem(), (404, "no_such_thing"));
+        let changed = api.patch(path, json!({"enabled": false})).await;
         assert_eq!(changed.problem(), (404, "no_such_thing"));
-        assert_eq!(desk.delete(path).await.problem(), (404, "no_such_thing"));
+        assert_eq!(api.delete(path).await.problem(), (404, "no_such_thing"));
     }
-    let token = desk.token_of(1).await;
-    let theirs = desk
+    let token = api.token_of(1).await;
+    let theirs = api
         .ask(Method::GET, "/v1/bots/2/rules", &token, Body::empty())
         .await;
     assert_eq!(theirs.problem(), (404, "no_such_bot"));
-    let own = desk
+    let own = api
         .ask(Method::GET, "/v1/bots/1/rules", &token, Body::empty())
         .await;
     assert_eq!(own.done()["data"], json!([]));
@@ -196,10 +196,10 @@ async fn a_rule_of_another_bot_is_not_there() {
 
 #[tokio::test]
 async fn a_bot_has_five_hundred_rules_at_most() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     let add = async |n: usize| {
         let body = json!({"keyword": format!("k{n}"), "url": "https://toko.example/"});
-        desk.front_post(RULES, body).await
+        api.front_post(RULES, body).await
     };
     for n in 0..500 {
         assert_eq!(add(n).await.status, 201, "{n}");
@@ -207,7 +207,7 @@ async fn a_bot_has_five_hundred_rules_at_most() {
     assert_eq!(add(500).await.problem(), (409, "too_many"));
     let (mut ids, mut cursor) = (Vec::new(), String::new());
     loop {
-        let page = desk.get(&format!("{RULES}?limit=100{cursor}")).await;
+        let page = api.get(&format!("{RULES}?limit=100{cursor}")).await;
         let rows = page.done()["data"].as_array().unwrap();
         ids.extend(rows.iter().map(|rule| rule["id"].as_i64().unwrap()));
         let Some(next) = page.body["next"].as_str() else {

@@ -6,28 +6,28 @@ use axum::body::Body;
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use super::Desk;
+use super::ApiTest;
 
 const KEY: &str = "/v1/bots/1/webhook-key";
 const SECRET: &str = "/v1/bots/1/signing-secret";
 
 #[tokio::test]
 async fn the_webhook_key_stays_until_it_is_replaced_and_is_no_secret_key() {
-    let desk = Desk::online().await;
-    let shown = desk.get(KEY).await.done()["webhook_key"].clone();
+    let api = ApiTest::online().await;
+    let shown = api.get(KEY).await.done()["webhook_key"].clone();
     let text = shown.as_str().unwrap();
     assert!(text.starts_with("whk_") && text.len() > 40, "{text}");
-    assert_ne!(text, desk.front.key);
-    assert_eq!(desk.get(KEY).await.done()["webhook_key"], shown);
-    let fresh = desk.post(&format!("{KEY}/rotate"), Value::Null).await;
+    assert_ne!(text, api.app.key);
+    assert_eq!(api.get(KEY).await.done()["webhook_key"], shown);
+    let fresh = api.post(&format!("{KEY}/rotate"), Value::Null).await;
     assert_ne!(fresh.done()["webhook_key"], shown);
-    assert_eq!(desk.get(KEY).await.done(), &fresh.body);
+    assert_eq!(api.get(KEY).await.done(), &fresh.body);
 }
 
 #[tokio::test]
 async fn a_replaced_signing_secret_signs_beside_the_new_one_for_its_time() {
-    let desk = Desk::online().await;
-    let old = desk.get(SECRET).await.done().clone();
+    let api = ApiTest::online().await;
+    let old = api.get(SECRET).await.done().clone();
     assert!(
         old["signing_secret"]
             .as_str()
@@ -36,7 +36,7 @@ async fn a_replaced_signing_secret_signs_beside_the_new_one_for_its_time() {
     );
     assert_eq!(old["previous"], Value::Null);
     let rotate = async |body: Value| {
-        let answer = desk.post(&format!("{SECRET}/rotate"), body).await;
+        let answer = api.post(&format!("{SECRET}/rotate"), body).await;
         answer.done().clone()
     };
     let fresh = rotate(json!({"overlap_s": 60})).await;
@@ -44,9 +44,9 @@ async fn a_replaced_signing_secret_signs_beside_the_new_one_for_its_time() {
     let previous =
         json!({"signing_secret": old["signing_secret"], "until": "2023-03-15T03:03:10Z"});
     assert_eq!(fresh["previous"], previous);
-    assert_eq!(desk.get(SECRET).await.done(), &fresh);
-    desk.front.clock.advance(Duration::from_mins(1));
-    assert_eq!(desk.get(SECRET).await.done()["previous"], Value::Null);
+    assert_eq!(api.get(SECRET).await.done(), &fresh);
+    api.app.clock.advance(Duration::from_mins(1));
+    assert_eq!(api.get(SECRET).await.done()["previous"], Value::Null);
     assert_eq!(
         rotate(json!({})).await["previous"]["until"],
         "2023-03-16T03:03:10Z"
@@ -57,59 +57,59 @@ async fn a_replaced_signing_secret_signs_beside_the_new_one_for_its_time() {
     );
     for overlap in [json!(604_801), json!(-1), json!("60")] {
         let path = format!("{SECRET}/rotate");
-        let answer = desk.post(&path, json!({"overlap_s": overlap})).await;
+        let answer = api.post(&path, json!({"overlap_s": overlap})).await;
         assert_eq!(answer.problem(), (422, "invalid_field"), "{overlap}");
     }
 }
 
 #[tokio::test]
 async fn a_bots_own_token_reads_its_secrets_and_no_other_does() {
-    let desk = Desk::online().await;
-    desk.post("/v1/bots", json!({"name": "dua"})).await.done();
-    let token = desk.token_of(1).await;
+    let api = ApiTest::online().await;
+    api.post("/v1/bots", json!({"name": "dua"})).await.done();
+    let token = api.token_of(1).await;
     for what in ["webhook-key", "signing-secret"] {
         let ask = async |bot: i32| {
             let path = format!("/v1/bots/{bot}/{what}");
-            desk.ask(Method::GET, &path, &token, Body::empty()).await
+            api.ask(Method::GET, &path, &token, Body::empty()).await
         };
         let own = ask(1).await.done().clone();
         assert_eq!(ask(2).await.problem(), (404, "no_such_bot"));
-        assert_ne!(desk.get(&format!("/v1/bots/2/{what}")).await.done(), &own);
+        assert_ne!(api.get(&format!("/v1/bots/2/{what}")).await.done(), &own);
     }
 }
 
 #[tokio::test]
 async fn a_webhook_key_that_scripts_check_already_is_taken_over_and_is_never_the_secret_key() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     let rotate = format!("{KEY}/rotate");
     let own = json!({"webhook_key": " YourSecretWebhookKey "});
-    let taken = desk.post(&rotate, own).await;
+    let taken = api.post(&rotate, own).await;
     assert_eq!(taken.done()["webhook_key"], "YourSecretWebhookKey");
-    assert_eq!(desk.get(KEY).await.done(), &taken.body);
+    assert_eq!(api.get(KEY).await.done(), &taken.body);
     for key in [
-        json!(desk.front.key),
+        json!(api.app.key),
         json!(" "),
         json!("\u{200b}"),
         json!("a\nb"),
         json!("w".repeat(129)),
         json!(5),
     ] {
-        let answer = desk.post(&rotate, json!({ "webhook_key": key })).await;
+        let answer = api.post(&rotate, json!({ "webhook_key": key })).await;
         assert_eq!(answer.problem(), (422, "invalid_field"), "{key}");
         assert_eq!(answer.body["field"], "webhook_key", "{key}");
     }
     let alike = "k3Jx9QpLm2Zt7VbN4wRy";
     let both = json!({"name": "kedua", "secret_key": alike, "webhook_key": alike});
     assert_eq!(
-        desk.post("/v1/bots", both).await.problem(),
+        api.post("/v1/bots", both).await.problem(),
         (422, "invalid_field")
     );
-    desk.post(&rotate, json!({ "webhook_key": alike }))
+    api.post(&rotate, json!({ "webhook_key": alike }))
         .await
         .done();
     let key = json!({ "secret_key": alike });
-    let answer = desk.post("/v1/bots/1/keys/rotate", key).await;
+    let answer = api.post("/v1/bots/1/keys/rotate", key).await;
     assert_eq!(answer.problem(), (422, "invalid_field"));
     assert_eq!(answer.body["field"], "secret_key");
-    assert_eq!(desk.get(KEY).await.done()["webhook_key"], alike);
+    assert_eq!(api.get(KEY).await.done()["webhook_key"], alike);
 }

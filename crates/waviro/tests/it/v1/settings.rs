@@ -7,9 +7,9 @@ use axum::http::Method;
 use serde_json::{Value, json};
 use waviro_link::{OfflineCause, Status};
 
-use super::Desk;
+use super::ApiTest;
 use crate::engine::{Receiver, endpoint};
-use crate::front::Answer;
+use crate::test_app::Answer;
 
 const PATH: &str = "/v1/bots/1/settings";
 const ANI: &str = "6282386000001";
@@ -22,31 +22,31 @@ fn defaults() -> Value {
     })
 }
 
-async fn say(desk: &Desk, text: &str) -> Answer {
+async fn say(api: &ApiTest, text: &str) -> Answer {
     let body = json!({"nohp": ANI, "pesan": text});
-    desk.front.sendwa(body).await
+    api.app.sendwa(body).await
 }
 
 #[tokio::test]
 async fn all_settings_are_shown_and_a_patch_changes_what_it_names() {
-    let desk = Desk::online().await;
-    assert_eq!(*desk.get(PATH).await.done(), defaults());
+    let api = ApiTest::online().await;
+    assert_eq!(*api.get(PATH).await.done(), defaults());
     let patch = json!({"pacing": {"per_minute": 20}, "grace_s": 300, "allow": ["10.0.0.5:8080"]});
-    let changed = desk.patch(PATH, patch).await;
+    let changed = api.patch(PATH, patch).await;
     let mut wanted = defaults();
     wanted["pacing"]["per_minute"] = json!(20);
     wanted["grace_s"] = json!(300);
     wanted["allow"] = json!(["10.0.0.5:8080"]);
     assert_eq!(*changed.done(), wanted);
-    assert_eq!(*desk.get(PATH).await.done(), wanted);
-    assert_eq!(*desk.patch(PATH, json!({})).await.done(), wanted);
+    assert_eq!(*api.get(PATH).await.done(), wanted);
+    assert_eq!(*api.patch(PATH, json!({})).await.done(), wanted);
     let back = json!({"pacing": null, "grace_s": null, "allow": null});
-    assert_eq!(*desk.patch(PATH, back).await.done(), defaults());
+    assert_eq!(*api.patch(PATH, back).await.done(), defaults());
 }
 
 #[tokio::test]
 async fn a_bad_value_is_refused_with_its_name_and_changes_nothing() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     for (patch, field) in [
         (json!({"pacing": {"per_minute": 601}}), "pacing.per_minute"),
         (json!({"pacing": {"jitter": "much"}}), "pacing.jitter"),
@@ -59,24 +59,24 @@ async fn a_bad_value_is_refused_with_its_name_and_changes_nothing() {
         (json!({"allow": ["somewhere"]}), "allow"),
         (json!({"pace": 5, "grace_s": 1}), "settings"),
     ] {
-        let refused = desk.patch(PATH, patch.clone()).await;
+        let refused = api.patch(PATH, patch.clone()).await;
         assert_eq!(refused.problem(), (422, "invalid_field"), "{patch}");
         assert_eq!(refused.body["field"], field, "{patch}");
     }
-    assert_eq!(*desk.get(PATH).await.done(), defaults());
+    assert_eq!(*api.get(PATH).await.done(), defaults());
 }
 
 #[tokio::test]
 async fn a_bots_own_token_sets_everything_but_the_networks() {
-    let desk = Desk::online().await;
-    let token = desk.token_of(1).await;
+    let api = ApiTest::online().await;
+    let token = api.token_of(1).await;
     let patch = async |body: Value| {
         let body = Body::from(body.to_string());
-        desk.ask(Method::PATCH, PATH, &token, body).await
+        api.ask(Method::PATCH, PATH, &token, body).await
     };
     let refused = patch(json!({"allow": ["127.0.0.1"], "group_acks": true})).await;
     assert_eq!(refused.problem(), (403, "admin_only"));
-    assert_eq!(*desk.get(PATH).await.done(), defaults());
+    assert_eq!(*api.get(PATH).await.done(), defaults());
     // Sending the shown settings back changes nothing.
     let same = patch(json!({"allow": [], "group_acks": true})).await;
     assert_eq!(same.done()["group_acks"], true);
@@ -84,84 +84,84 @@ async fn a_bots_own_token_sets_everything_but_the_networks() {
 
 #[tokio::test]
 async fn the_duplicate_rule_can_be_bounded_in_time_and_switched_off() {
-    let desk = Desk::online().await;
-    say(&desk, "halo").await.message();
-    desk.front.clock.advance(Duration::from_hours(1));
+    let api = ApiTest::online().await;
+    say(&api, "halo").await.message();
+    api.app.clock.advance(Duration::from_hours(1));
     assert_eq!(
-        say(&desk, "halo").await.refusal(),
+        say(&api, "halo").await.refusal(),
         (400, "duplicate_message")
     );
-    desk.patch(PATH, json!({"duplicate_rule": {"within_s": 60}}))
+    api.patch(PATH, json!({"duplicate_rule": {"within_s": 60}}))
         .await
         .done();
-    say(&desk, "halo").await.message();
-    desk.front.clock.advance(Duration::from_mins(1));
+    say(&api, "halo").await.message();
+    api.app.clock.advance(Duration::from_mins(1));
     assert_eq!(
-        say(&desk, "halo").await.refusal(),
+        say(&api, "halo").await.refusal(),
         (400, "duplicate_message")
     );
-    desk.front.clock.advance(Duration::from_secs(1));
-    say(&desk, "halo").await.message();
-    desk.patch(PATH, json!({"duplicate_rule": {"enabled": false}}))
+    api.app.clock.advance(Duration::from_secs(1));
+    say(&api, "halo").await.message();
+    api.patch(PATH, json!({"duplicate_rule": {"enabled": false}}))
         .await
         .done();
-    let (one, other) = (say(&desk, "halo").await, say(&desk, "halo").await);
+    let (one, other) = (say(&api, "halo").await, say(&api, "halo").await);
     assert_ne!(one.message()["id"], other.message()["id"]);
-    desk.patch(PATH, json!({"duplicate_rule": null}))
+    api.patch(PATH, json!({"duplicate_rule": null}))
         .await
         .done();
     assert_eq!(
-        say(&desk, "halo").await.refusal(),
+        say(&api, "halo").await.refusal(),
         (400, "duplicate_message")
     );
 }
 
 #[tokio::test]
 async fn the_grace_time_is_the_bots_own() {
-    let desk = Desk::online().await;
-    say(&desk, "satu").await.message();
-    desk.patch(PATH, json!({"grace_s": 600})).await.done();
-    desk.front.link().set_status(Status::Reconnecting {
+    let api = ApiTest::online().await;
+    say(&api, "satu").await.message();
+    api.patch(PATH, json!({"grace_s": 600})).await.done();
+    api.app.link().set_status(Status::Reconnecting {
         cause: OfflineCause::Ended("the connection ended".to_owned()),
     });
-    desk.front.clock.advance(Duration::from_mins(9));
-    say(&desk, "dua").await.message();
-    desk.patch(PATH, json!({"grace_s": 0})).await.done();
-    assert_eq!(say(&desk, "tiga").await.refusal(), (400, "not_connected"));
+    api.app.clock.advance(Duration::from_mins(9));
+    say(&api, "dua").await.message();
+    api.patch(PATH, json!({"grace_s": 0})).await.done();
+    assert_eq!(say(&api, "tiga").await.refusal(), (400, "not_connected"));
 }
 
 #[tokio::test]
 async fn a_network_of_the_bots_own_is_called_for_that_bot_alone() {
     let (receiver, address) = Receiver::start().await;
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     let body = |text: &str| {
         let url = endpoint(address, "a");
         json!({"nohp": ANI, "pesan": text, "notifyurl": url.as_str()})
     };
-    let refused = desk.front.sendwa(body("satu")).await;
+    let refused = api.app.sendwa(body("satu")).await;
     assert_eq!(refused.refusal(), (400, "invalid_url"));
     let allow = json!({"allow": [format!("127.0.0.1:{}", address.port())]});
-    desk.patch(PATH, allow).await.done();
-    desk.front.sendwa(body("dua")).await.message();
+    api.patch(PATH, allow).await.done();
+    api.app.sendwa(body("dua")).await.message();
     assert_eq!(receiver.wait_for("a", 1).await, [1]);
-    let added = desk.post("/v1/bots", json!({"name": "lain"})).await;
+    let added = api.post("/v1/bots", json!({"name": "lain"})).await;
     let other = added.done()["secret_key"].as_str().unwrap();
     let request = axum::http::Request::post("/api/sendwa").header("SecretKey", other);
     let request = request.body(Body::from(body("tiga").to_string())).unwrap();
-    let refused = desk.front.send(request).await;
+    let refused = api.app.send(request).await;
     assert_eq!(refused.refusal(), (400, "invalid_url"));
 }
 
 #[tokio::test]
 async fn a_file_of_the_bots_own_network_is_fetched() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     let url = crate::wire::host("", b"%PDF-1.7\nbrosur").await;
     let body = json!({"nohp": ANI, "mediaurl": url}).to_string();
-    let refused = desk.front.post("/api/sendmedia", body.clone()).await;
+    let refused = api.app.post("/api/sendmedia", body.clone()).await;
     assert_eq!(refused.refusal(), (400, "invalid_url"));
-    desk.patch(PATH, json!({"allow": ["127.0.0.0/8"]}))
+    api.patch(PATH, json!({"allow": ["127.0.0.0/8"]}))
         .await
         .done();
-    let sent = desk.front.post("/api/sendmedia", body).await;
+    let sent = api.app.post("/api/sendmedia", body).await;
     assert_eq!(sent.message()["type"], "document");
 }

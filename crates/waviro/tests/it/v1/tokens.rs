@@ -6,11 +6,11 @@ use axum::body::Body;
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use super::Desk;
+use super::ApiTest;
 
 #[tokio::test]
 async fn a_token_is_made_with_its_role_shown_once_and_works() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     for (body, role, bot) in [
         (
             json!({"name": "panel", "role": "admin"}),
@@ -28,7 +28,7 @@ async fn a_token_is_made_with_its_role_shown_once_and_works() {
             json!(null),
         ),
     ] {
-        let made = desk.post("/v1/tokens", body).await;
+        let made = api.post("/v1/tokens", body).await;
         assert_eq!(made.status, 201);
         let path = made.headers["location"].to_str().unwrap().to_owned();
         assert_eq!(path, format!("/v1/tokens/{}", made.body["id"]));
@@ -39,23 +39,23 @@ async fn a_token_is_made_with_its_role_shown_once_and_works() {
         let token = made.body["token"].as_str().unwrap();
         assert!(token.starts_with("wvt_") && token.len() == 68, "{token}");
         assert_eq!(
-            desk.ask(Method::GET, "/v1/bots", token, Body::empty())
+            api.ask(Method::GET, "/v1/bots", token, Body::empty())
                 .await
                 .status,
             200
         );
-        let shown = desk.get(&path).await;
+        let shown = api.get(&path).await;
         assert!(!shown.body.to_string().contains(token));
         assert!(shown.done()["last_used_at"].is_string());
     }
-    let list = desk.get("/v1/tokens").await;
+    let list = api.get("/v1/tokens").await;
     assert_eq!(list.done()["data"].as_array().unwrap().len(), 4);
     assert_eq!(list.body["data"][3]["expires_at"], "2023-03-16T03:02:10Z");
 }
 
 #[tokio::test]
 async fn a_token_that_makes_no_sense_is_refused_with_the_field() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     for (body, field) in [
         (json!({"role": "admin"}), "name"),
         (json!({"name": "x"}), "role"),
@@ -75,40 +75,40 @@ async fn a_token_that_makes_no_sense_is_refused_with_the_field() {
             "expires_in_s",
         ),
     ] {
-        let answer = desk.post("/v1/tokens", body.clone()).await;
+        let answer = api.post("/v1/tokens", body.clone()).await;
         assert_eq!(answer.problem().0, 422, "{body}");
         assert_eq!(answer.body["field"], field, "{body}");
     }
     let taken = json!({"name": "admin", "role": "admin"});
     assert_eq!(
-        desk.post("/v1/tokens", taken).await.problem(),
+        api.post("/v1/tokens", taken).await.problem(),
         (409, "name_taken")
     );
 }
 
 #[tokio::test]
 async fn a_revoked_token_is_dead_and_stays_on_the_list() {
-    let desk = Desk::online().await;
-    let made = desk
+    let api = ApiTest::online().await;
+    let made = api
         .post("/v1/tokens", json!({"name": "panel", "role": "admin"}))
         .await;
     let token = made.done()["token"].as_str().unwrap().to_owned();
-    desk.front.clock.advance(Duration::from_secs(1));
-    assert_eq!(desk.delete("/v1/tokens/2").await.status, 204);
-    let refused = desk
+    api.app.clock.advance(Duration::from_secs(1));
+    assert_eq!(api.delete("/v1/tokens/2").await.status, 204);
+    let refused = api
         .ask(Method::GET, "/v1/bots", &token, Body::empty())
         .await;
     assert_eq!(refused.problem(), (401, "invalid_token"));
     assert_eq!(
-        desk.delete("/v1/tokens/2").await.problem(),
+        api.delete("/v1/tokens/2").await.problem(),
         (404, "no_such_thing")
     );
     assert_eq!(
-        desk.get("/v1/tokens/2").await.done()["revoked_at"],
+        api.get("/v1/tokens/2").await.done()["revoked_at"],
         "2023-03-15T03:02:11Z"
     );
     // The name is free again, but the id is not reused.
-    let again = desk
+    let again = api
         .post("/v1/tokens", json!({"name": "panel", "role": "admin"}))
         .await;
     assert_eq!(again.done()["id"], 3);
@@ -116,22 +116,22 @@ async fn a_revoked_token_is_dead_and_stays_on_the_list() {
 
 #[tokio::test]
 async fn a_token_may_revoke_itself() {
-    let desk = Desk::online().await;
-    assert_eq!(desk.delete("/v1/tokens/1").await.status, 204);
-    assert_eq!(desk.get("/v1/tokens/1").await.problem().0, 401);
+    let api = ApiTest::online().await;
+    assert_eq!(api.delete("/v1/tokens/1").await.status, 204);
+    assert_eq!(api.get("/v1/tokens/1").await.problem().0, 401);
 }
 
 #[tokio::test]
 async fn what_is_no_tokens_id_is_not_there() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     for id in ["0", "9", "-1", "admin", "99999999999999999999", "%FF", "+1"] {
         let path = format!("/v1/tokens/{id}");
-        for answer in [desk.get(&path).await, desk.delete(&path).await] {
+        for answer in [api.get(&path).await, api.delete(&path).await] {
             assert_eq!(answer.problem(), (404, "no_such_thing"), "{id}");
         }
     }
     assert_ne!(
-        desk.get("/v1/tokens/1").await.body["last_used_at"],
+        api.get("/v1/tokens/1").await.body["last_used_at"],
         Value::Null
     );
 }

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use waviro::store::UserRole;
 use waviro::v1::auth::Caller;
 
-use super::Desk;
-use crate::front::Answer;
+use super::ApiTest;
 use crate::pages::NOWHERE;
+use crate::test_app::Answer;
 
 const PASSWORD: &str = "kata sandi yang panjang";
 
@@ -18,37 +18,37 @@ fn user(name: &str, role: &str) -> Value {
 
 /// Sends a request as the dashboard does for a user with this role; the gateway itself vouches for
 /// the user.
-async fn as_user(desk: &Desk, role: UserRole, method: Method, path: &str, body: &str) -> Answer {
+async fn as_user(api: &ApiTest, role: UserRole, method: Method, path: &str, body: &str) -> Answer {
     let caller = Caller::new(role.into(), "a session");
     let request = Request::builder().method(method).uri(path);
     let request = request.extension(caller).body(Body::from(body.to_owned()));
-    desk.front.send(request.unwrap()).await
+    api.app.send(request.unwrap()).await
 }
 
 #[tokio::test]
 async fn a_user_is_made_shown_changed_and_removed_and_its_password_is_told_to_nobody() {
-    let desk = Desk::online().await;
-    assert_eq!(desk.get("/v1/users").await.done()["data"], json!([]));
+    let api = ApiTest::online().await;
+    assert_eq!(api.get("/v1/users").await.done()["data"], json!([]));
     let mut body = user("ani", "admin");
     body["colour"] = json!("red");
-    let made = desk.post("/v1/users", body).await;
+    let made = api.post("/v1/users", body).await;
     assert_eq!(made.status, 201, "{made:?}");
     assert_eq!(made.headers["location"], "/v1/users/1");
     let expected = json!({
         "id": 1, "name": "ani", "role": "admin", "bots": [], "created_at": "2023-03-15T03:02:10Z",
     });
     assert_eq!(made.body, expected);
-    assert_eq!(desk.get("/v1/users/1").await.done(), &expected);
+    assert_eq!(api.get("/v1/users/1").await.done(), &expected);
     let mut body = user("budi", "operator");
     body["bots"] = json!([1, 1]);
-    let made = desk.post("/v1/users", body).await;
+    let made = api.post("/v1/users", body).await;
     assert_eq!(made.done()["bots"], json!([1]));
-    let list = desk.get("/v1/users").await;
+    let list = api.get("/v1/users").await;
     assert_eq!(list.done()["data"].as_array().unwrap().len(), 2);
     assert!(!list.body.to_string().contains("argon2"), "{list:?}");
-    let next = desk.get("/v1/users?limit=1").await.done()["next"].clone();
+    let next = api.get("/v1/users?limit=1").await.done()["next"].clone();
     let path = format!("/v1/users?limit=1&cursor={}", next.as_str().unwrap());
-    let second = desk.get(&path).await;
+    let second = api.get(&path).await;
     assert_eq!(second.done()["data"][0]["name"], "budi");
     assert_eq!(second.body["next"], Value::Null);
     // Absent and null fields stay unchanged.
@@ -56,32 +56,32 @@ async fn a_user_is_made_shown_changed_and_removed_and_its_password_is_told_to_no
         json!({}),
         json!({"role": null, "password": null, "bots": null}),
     ] {
-        let same = desk.patch("/v1/users/2", nothing).await;
+        let same = api.patch("/v1/users/2", nothing).await;
         assert_eq!(same.done()["role"], "operator");
         assert_eq!(same.body["bots"], json!([1]));
     }
-    let viewer = desk.patch("/v1/users/2", json!({"role": "viewer"})).await;
+    let viewer = api.patch("/v1/users/2", json!({"role": "viewer"})).await;
     assert_eq!(viewer.done()["role"], "viewer");
     assert_eq!(viewer.body["bots"], json!([]));
     let renewed = json!({"password": "kata sandi yang baru"});
-    let renewed = desk.patch("/v1/users/2", renewed).await;
+    let renewed = api.patch("/v1/users/2", renewed).await;
     assert_eq!(renewed.done()["role"], "viewer");
-    assert_eq!(desk.delete("/v1/users/2").await.status, 204);
+    assert_eq!(api.delete("/v1/users/2").await.status, 204);
     for gone in [
-        desk.get("/v1/users/2").await,
-        desk.delete("/v1/users/2").await,
-        desk.patch("/v1/users/2", json!({"role": "admin"})).await,
+        api.get("/v1/users/2").await,
+        api.delete("/v1/users/2").await,
+        api.patch("/v1/users/2", json!({"role": "admin"})).await,
     ] {
         assert_eq!(gone.problem(), (404, "no_such_thing"));
     }
     // The name is free again, but the id is not reused.
-    let again = desk.post("/v1/users", user("budi", "viewer")).await;
+    let again = api.post("/v1/users", user("budi", "viewer")).await;
     assert_eq!(again.done()["id"], 3);
 }
 
 #[tokio::test]
 async fn a_user_that_makes_no_sense_is_refused_with_the_field() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     let with = |field: &str, value: Value| {
         let mut body = user("ani", "admin");
         body[field] = value;
@@ -111,15 +111,15 @@ async fn a_user_that_makes_no_sense_is_refused_with_the_field() {
         (operator(json!([0])), "bots"),
         (operator(json!([1, 9])), "bots"),
     ] {
-        let answer = desk.post("/v1/users", body.clone()).await;
+        let answer = api.post("/v1/users", body.clone()).await;
         assert_eq!(answer.problem().0, 422, "{body}");
         assert_eq!(answer.body["field"], field, "{body}");
     }
-    assert_eq!(desk.get("/v1/users").await.done()["data"], json!([]));
-    desk.post("/v1/users", user("ani", "admin")).await.done();
-    let taken = desk.post("/v1/users", user("ani", "viewer")).await;
+    assert_eq!(api.get("/v1/users").await.done()["data"], json!([]));
+    api.post("/v1/users", user("ani", "admin")).await.done();
+    let taken = api.post("/v1/users", user("ani", "viewer")).await;
     assert_eq!(taken.problem(), (409, "name_taken"));
-    desk.post("/v1/users", user("budi", "viewer")).await.done();
+    api.post("/v1/users", user("budi", "viewer")).await.done();
     for (body, field) in [
         (json!({"role": "king"}), "role"),
         (json!({"role": "operator"}), "bots"),
@@ -127,40 +127,40 @@ async fn a_user_that_makes_no_sense_is_refused_with_the_field() {
         (json!({"bots": [1]}), "bots"),
         (json!({"password": "pendek"}), "password"),
     ] {
-        let answer = desk.patch("/v1/users/2", body.clone()).await;
+        let answer = api.patch("/v1/users/2", body.clone()).await;
         assert_eq!(answer.problem().0, 422, "{body}");
         assert_eq!(answer.body["field"], field, "{body}");
     }
     for id in ["0", "9", "-1", "ani", "99999999999999999999", "%FF", "+1"] {
-        let answer = desk.get(&format!("/v1/users/{id}")).await;
+        let answer = api.get(&format!("/v1/users/{id}")).await;
         assert_eq!(answer.problem(), (404, "no_such_thing"), "{id}");
     }
 }
 
 #[tokio::test]
 async fn the_last_admin_stays_an_admin_and_stays() {
-    let desk = Desk::online().await;
-    desk.post("/v1/users", user("ani", "admin")).await.done();
+    let api = ApiTest::online().await;
+    api.post("/v1/users", user("ani", "admin")).await.done();
     let demoted = json!({"role": "viewer"});
     for refused in [
-        desk.delete("/v1/users/1").await,
-        desk.patch("/v1/users/1", demoted.clone()).await,
+        api.delete("/v1/users/1").await,
+        api.patch("/v1/users/1", demoted.clone()).await,
     ] {
         assert_eq!(refused.problem(), (409, "last_admin"));
     }
-    desk.post("/v1/users", user("budi", "admin")).await.done();
-    let demoted = desk.patch("/v1/users/1", demoted).await;
+    api.post("/v1/users", user("budi", "admin")).await.done();
+    let demoted = api.patch("/v1/users/1", demoted).await;
     assert_eq!(demoted.done()["role"], "viewer");
-    assert_eq!(desk.delete("/v1/users/1").await.status, 204);
-    let last = desk.delete("/v1/users/2").await;
+    assert_eq!(api.delete("/v1/users/1").await.status, 204);
+    let last = api.delete("/v1/users/2").await;
     assert_eq!(last.problem(), (409, "last_admin"));
 }
 
 #[tokio::test]
 async fn users_are_for_admins_alone() {
-    let desk = Desk::online().await;
-    desk.post("/v1/users", user("ani", "admin")).await.done();
-    let token = desk.token_of(1).await;
+    let api = ApiTest::online().await;
+    api.post("/v1/users", user("ani", "admin")).await.done();
+    let token = api.token_of(1).await;
     let all = [
         (Method::GET, "/v1/users", ""),
         (Method::POST, "/v1/users", "{}"),
@@ -170,26 +170,24 @@ async fn users_are_for_admins_alone() {
     ];
     for (method, path, body) in all {
         let what = format!("{method} {path}");
-        let answer = desk.ask(method.clone(), path, &token, body.into()).await;
+        let answer = api.ask(method.clone(), path, &token, body.into()).await;
         assert_eq!(answer.problem(), (403, "admin_only"), "{what}");
         let operator = UserRole::Operator(vec![1]);
-        let answer = as_user(&desk, operator, method.clone(), path, body).await;
+        let answer = as_user(&api, operator, method.clone(), path, body).await;
         assert_eq!(answer.problem(), (403, "admin_only"), "{what}");
-        let answer = as_user(&desk, UserRole::Viewer, method, path, body).await;
+        let answer = as_user(&api, UserRole::Viewer, method, path, body).await;
         assert_eq!(answer.problem().0, 403, "{what}");
     }
-    assert_eq!(desk.get("/v1/users/1").await.done()["name"], "ani");
+    assert_eq!(api.get("/v1/users/1").await.done()["name"], "ani");
 }
 
 #[tokio::test]
 async fn a_viewer_sees_every_bot_changes_nothing_and_sees_no_secret() {
-    let desk = Desk::online().await;
-    desk.post("/v1/bots", json!({"name": "warung"}))
-        .await
-        .done();
+    let api = ApiTest::online().await;
+    api.post("/v1/bots", json!({"name": "warung"})).await.done();
     let rule = json!({"keyword": "harga", "url": "https://toko.example/"});
-    desk.post("/v1/bots/1/rules", rule).await.done();
-    let ask = async |method, path: &str| as_user(&desk, UserRole::Viewer, method, path, "{}").await;
+    api.post("/v1/bots/1/rules", rule).await.done();
+    let ask = async |method, path: &str| as_user(&api, UserRole::Viewer, method, path, "{}").await;
     let bots = ask(Method::GET, "/v1/bots").await;
     assert_eq!(bots.done()["data"].as_array().unwrap().len(), 2);
     for path in [
@@ -208,24 +206,24 @@ async fn a_viewer_sees_every_bot_changes_nothing_and_sees_no_secret() {
         assert_eq!(answer.problem(), (403, "read_only"), "{secret}");
     }
     // Every method except GET is refused.
-    for (method, path) in desk.operations() {
+    for (method, path) in api.operations() {
         if method == Method::GET || path.starts_with("/v1/media/") {
             continue;
         }
         let answer = ask(method.clone(), &path).await;
         assert_eq!(answer.problem(), (403, "read_only"), "{method} {path}");
     }
-    assert_eq!(desk.get("/v1/bots/1").await.done()["name"], "toko");
+    assert_eq!(api.get("/v1/bots/1").await.done()["name"], "toko");
 }
 
 #[tokio::test]
 async fn an_operator_does_everything_with_its_bots_and_the_others_are_not_there() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     for name in ["warung", "kafe"] {
-        desk.post("/v1/bots", json!({"name": name})).await.done();
+        api.post("/v1/bots", json!({"name": name})).await.done();
     }
     let ask = async |method, path: &str, body: &str| {
-        as_user(&desk, UserRole::Operator(vec![1, 3]), method, path, body).await
+        as_user(&api, UserRole::Operator(vec![1, 3]), method, path, body).await
     };
     let bots = ask(Method::GET, "/v1/bots", "").await;
     let bots = bots.done()["data"].as_array().unwrap();
@@ -267,14 +265,14 @@ async fn an_operator_does_everything_with_its_bots_and_the_others_are_not_there(
 
 #[tokio::test]
 async fn who_is_logged_in_changes_the_own_password_with_the_old_one_alone() {
-    let desk = Desk::online().await;
-    desk.post("/v1/users", user("ani", "admin")).await.done();
-    desk.post("/v1/users", user("budi", "viewer")).await.done();
+    let api = ApiTest::online().await;
+    api.post("/v1/users", user("ani", "admin")).await.done();
+    api.post("/v1/users", user("budi", "viewer")).await.done();
     let ani = Caller::new(UserRole::Admin.into(), "a session").logged_in_as(1);
     let change = async |id: i64, body: Value| {
         let request = Request::patch(format!("/v1/users/{id}")).extension(ani.clone());
         let request = request.body(Body::from(body.to_string())).unwrap();
-        desk.front.send(request).await
+        api.app.send(request).await
     };
     let new = "kata sandi yang baru";
     for (body, code) in [
@@ -300,7 +298,7 @@ async fn who_is_logged_in_changes_the_own_password_with_the_old_one_alone() {
         assert_eq!(refused.problem(), (422, code), "{body}");
         assert_eq!(refused.body["field"], "old_password", "{body}");
     }
-    let users = desk.front.app.users();
+    let users = api.app.inner.users();
     assert_eq!(
         users.knows(NOWHERE, "ani", PASSWORD).await.unwrap(),
         Some(1)
@@ -313,5 +311,5 @@ async fn who_is_logged_in_changes_the_own_password_with_the_old_one_alone() {
     assert_eq!(users.knows(NOWHERE, "ani", new).await.unwrap(), Some(1));
     // A token belongs to no user, so it needs no old password.
     let token = json!({ "password": PASSWORD });
-    desk.patch("/v1/users/1", token).await.done();
+    api.patch("/v1/users/1", token).await.done();
 }

@@ -15,8 +15,8 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 use waviro_link::fake::FakeConnector;
 
-use super::rig::{deliveries, inbound, rule, texts, waiting};
-use crate::engine::{OWN, Rig, number, until};
+use super::fixtures::{deliveries, inbound, rule, texts, waiting};
+use crate::engine::{OWN, TestEngine, number, until};
 
 const BUDI: &str = "6281300000001";
 const REPLY: &str = r#"{"success":true,"message":[{"type":"message","content":"balas"}]}"#;
@@ -75,16 +75,16 @@ impl Script {
     }
 }
 
-async fn asked(rig: &Rig, script: &Script) {
-    rule(rig, "halo", &script.url()).await;
+async fn asked(gateway: &TestEngine, script: &Script) {
+    rule(gateway, "halo", &script.url()).await;
     let question = vec![inbound("A1", BUDI, "halo")];
-    rig.link().inbound(question).await.unwrap();
+    gateway.link().inbound(question).await.unwrap();
 }
 
-async fn answered(rig: &Rig) {
+async fn answered(gateway: &TestEngine) {
     let passing = || async {
-        rig.pass(Duration::from_secs(2));
-        texts(rig)
+        gateway.pass(Duration::from_secs(2));
+        texts(gateway)
     };
     until(passing, |texts| texts == &["balas"]).await;
 }
@@ -92,14 +92,14 @@ async fn answered(rig: &Rig) {
 #[tokio::test]
 async fn the_json_behind_a_redirect_is_the_answer_and_the_script_is_called_once() {
     for status in [301, 302, 303] {
-        let rig = Rig::online().await;
+        let gateway = TestEngine::online().await;
         let script = Script::start(&[(status, "/echo?key=a%20b"), (200, REPLY)]).await;
-        asked(&rig, &script).await;
-        answered(&rig).await;
+        asked(&gateway, &script).await;
+        answered(&gateway).await;
         assert_eq!(script.calls(), ["POST /exec", "GET /echo?key=a%20b"]);
         // The request for the answer carries neither the body nor the signature.
         assert_eq!(script.calls.lock().unwrap()[1].1, "false ");
-        let (outcome, note) = &deliveries(&rig).await[0];
+        let (outcome, note) = &deliveries(&gateway).await[0];
         assert_eq!(
             (outcome.as_str(), note.as_str()),
             ("delivered", "sent 1 messages")
@@ -109,7 +109,7 @@ async fn the_json_behind_a_redirect_is_the_answer_and_the_script_is_called_once(
 
 #[tokio::test]
 async fn an_answer_that_cannot_be_read_yet_is_read_again_and_the_script_is_not_called_again() {
-    let rig = Rig::online().await;
+    let gateway = TestEngine::online().await;
     let answers = [
         (302, "/echo"),
         (500, ""),
@@ -118,33 +118,34 @@ async fn an_answer_that_cannot_be_read_yet_is_read_again_and_the_script_is_not_c
         (200, REPLY),
     ];
     let script = Script::start(&answers).await;
-    asked(&rig, &script).await;
-    answered(&rig).await;
+    asked(&gateway, &script).await;
+    answered(&gateway).await;
     let calls = script.calls();
     assert_eq!(calls[0], "POST /exec");
     assert_eq!(calls[1..], ["GET /echo"; 4]);
     // A 410 from the address of the answer must not switch the rule off.
-    let rules = rig.engine.store.rules(rig.bot.id()).await.unwrap();
+    let rules = gateway.engine.store.rules(gateway.bot.id()).await.unwrap();
     assert!(rules[0].enabled);
 }
 
 #[tokio::test]
 async fn a_crash_after_the_redirect_does_not_call_the_script_again() {
-    let mut rig = Rig::online().await;
+    let mut gateway = TestEngine::online().await;
     let script = Script::start(&[(302, "/echo"), (500, ""), (200, REPLY)]).await;
-    asked(&rig, &script).await;
-    until(|| waiting(&rig), |waiting| *waiting == 1).await;
+    asked(&gateway, &script).await;
+    until(|| waiting(&gateway), |waiting| *waiting == 1).await;
     assert_eq!(script.calls(), ["POST /exec", "GET /echo"]);
-    rig.crash_and_restart(FakeConnector::online(number(OWN)))
+    gateway
+        .crash_and_restart(FakeConnector::online(number(OWN)))
         .await;
-    answered(&rig).await;
+    answered(&gateway).await;
     assert_eq!(script.calls(), ["POST /exec", "GET /echo", "GET /echo"]);
 }
 
 #[tokio::test]
 async fn a_webhook_that_has_moved_gets_the_whole_post_at_its_new_place() {
     for status in [307, 308] {
-        let rig = Rig::online().await;
+        let gateway = TestEngine::online().await;
         let script = Script::start(&[
             (status, "/baru"),
             (302, "/echo"),
@@ -152,8 +153,8 @@ async fn a_webhook_that_has_moved_gets_the_whole_post_at_its_new_place() {
             (200, REPLY),
         ])
         .await;
-        asked(&rig, &script).await;
-        answered(&rig).await;
+        asked(&gateway, &script).await;
+        answered(&gateway).await;
         assert_eq!(
             script.calls(),
             ["POST /exec", "POST /baru", "GET /echo", "GET /echo2"]
@@ -169,7 +170,7 @@ async fn a_webhook_that_has_moved_gets_the_whole_post_at_its_new_place() {
 
 #[tokio::test]
 async fn a_loop_of_redirects_ends_after_three_and_the_script_was_called_once() {
-    let rig = Rig::online().await;
+    let gateway = TestEngine::online().await;
     let script = Script::start(&[
         (302, "/b"),
         (302, "/c"),
@@ -178,10 +179,10 @@ async fn a_loop_of_redirects_ends_after_three_and_the_script_was_called_once() {
         (200, REPLY),
     ])
     .await;
-    asked(&rig, &script).await;
-    until(|| waiting(&rig), |waiting| *waiting == 1).await;
+    asked(&gateway, &script).await;
+    until(|| waiting(&gateway), |waiting| *waiting == 1).await;
     assert_eq!(script.calls(), ["POST /exec", "GET /b", "GET /c", "GET /d"]);
-    assert!(texts(&rig).is_empty());
+    assert!(texts(&gateway).is_empty());
 }
 
 #[tokio::test]
@@ -194,11 +195,11 @@ async fn a_redirect_to_nowhere_or_into_a_private_network_is_a_failure() {
         ("", 1),
         ("http://", 1),
     ] {
-        let rig = Rig::online().await;
+        let gateway = TestEngine::online().await;
         let script = Script::start(&[(302, place)]).await;
-        asked(&rig, &script).await;
-        until(|| waiting(&rig), |waiting| *waiting == 1).await;
+        asked(&gateway, &script).await;
+        until(|| waiting(&gateway), |waiting| *waiting == 1).await;
         assert_eq!(script.calls().len(), calls, "{place}");
-        assert!(texts(&rig).is_empty());
+        assert!(texts(&gateway).is_empty());
     }
 }

@@ -1,28 +1,28 @@
-//! `/v1/bots/{bot}/rules/test`
+//! `/v1/bots/{bot}/rules/gateway`
 
 use axum::http::{HeaderMap, HeaderName};
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
 
-use super::super::Desk;
+use super::super::ApiTest;
 use super::RULES;
-use crate::webhooks::rig::Hooks;
+use crate::webhooks::fixtures::Hooks;
 
 const TEST: &str = "/v1/bots/1/rules/test";
 
-async fn desk() -> (Desk, Hooks) {
-    let desk = Desk::with(&[("outbound.allow", "127.0.0.0/8")]).await;
-    (desk, Hooks::start().await)
+async fn api() -> (ApiTest, Hooks) {
+    let api = ApiTest::with(&[("outbound.allow", "127.0.0.0/8")]).await;
+    (api, Hooks::start().await)
 }
 
-async fn key(desk: &Desk) -> String {
-    let shown = desk.get("/v1/bots/1/webhook-key").await;
+async fn key(api: &ApiTest) -> String {
+    let shown = api.get("/v1/bots/1/webhook-key").await;
     shown.done()["webhook_key"].as_str().unwrap().to_owned()
 }
 
 /// Returns whether the signature in the headers matches the body.
-async fn signed(desk: &Desk, headers: &HeaderMap, body: &str) -> bool {
-    let shown = desk.get("/v1/bots/1/signing-secret").await;
+async fn signed(api: &ApiTest, headers: &HeaderMap, body: &str) -> bool {
+    let shown = api.get("/v1/bots/1/signing-secret").await;
     let webhook = Webhook::new(shown.done()["signing_secret"].as_str().unwrap()).unwrap();
     let id = headers["webhook-id"].to_str().unwrap();
     let at = headers["webhook-timestamp"].to_str().unwrap();
@@ -32,19 +32,19 @@ async fn signed(desk: &Desk, headers: &HeaderMap, body: &str) -> bool {
 
 #[tokio::test]
 async fn it_shows_the_rule_and_the_request_to_the_last_byte_and_posts_nothing() {
-    let (desk, hooks) = desk().await;
+    let (api, hooks) = api().await;
     for keyword in ["", "penawaran#"] {
         let body = json!({"keyword": keyword, "url": hooks.url("hook").as_str()});
-        desk.post(RULES, body).await.done();
+        api.post(RULES, body).await.done();
     }
     let asked = json!({"text": "Penawaran#Jhon Doe#jhon@example.com", "from": "6282386000000"});
-    let tested = desk.post(TEST, asked).await;
+    let tested = api.post(TEST, asked).await;
     let tested = tested.done();
     assert_eq!(tested["rule"]["id"], 2);
     assert_eq!(tested["sent"], Value::Null);
     let expected = format!(
         r#"{{"keyword":"penawaran#","data":["Jhon Doe","jhon@example.com"],"webhookkey":"{}","from":"6282386000000"}}"#,
-        key(&desk).await
+        key(&api).await
     );
     assert_eq!(tested["request"]["body"], expected);
     assert_eq!(tested["request"]["url"], hooks.url("hook").as_str());
@@ -55,28 +55,28 @@ async fn it_shows_the_rule_and_the_request_to_the_last_byte_and_posts_nothing() 
         })
         .collect();
     assert_eq!(headers["webhook-timestamp"], "1678849330");
-    assert!(signed(&desk, &headers, &expected).await);
-    assert!(!signed(&desk, &headers, "{}").await);
+    assert!(signed(&api, &headers, &expected).await);
+    assert!(!signed(&api, &headers, "{}").await);
     assert!(hooks.bodies().is_empty());
 }
 
 #[tokio::test]
 async fn what_no_rule_takes_is_told_and_rules_without_groups_take_none() {
-    let (desk, hooks) = desk().await;
+    let (api, hooks) = api().await;
     let body = json!({"keyword": "halo", "url": hooks.url("hook").as_str()});
-    desk.post(RULES, body).await.done();
+    api.post(RULES, body).await.done();
     let group = "120363000000000001@g.us";
     let none = json!({"rule": null, "request": null, "sent": null});
     for asked in [
         json!({"text": "selamat pagi", "send": true}),
         json!({"text": "halo", "group": group, "send": true}),
     ] {
-        assert_eq!(desk.post(TEST, asked).await.done(), &none);
+        assert_eq!(api.post(TEST, asked).await.done(), &none);
     }
-    desk.patch("/v1/bots/1/rules/1", json!({"groups": true}))
+    api.patch("/v1/bots/1/rules/1", json!({"groups": true}))
         .await
         .done();
-    let tested = desk
+    let tested = api
         .post(TEST, json!({"text": "halo", "group": group}))
         .await;
     let body = tested.done()["request"]["body"].as_str().unwrap();
@@ -84,24 +84,24 @@ async fn what_no_rule_takes_is_told_and_rules_without_groups_take_none() {
         body.ends_with(r#","from":"","groupid":"120363000000000001@g.us"}"#),
         "{body}"
     );
-    desk.patch("/v1/bots/1/rules/1", json!({"enabled": false}))
+    api.patch("/v1/bots/1/rules/1", json!({"enabled": false}))
         .await
         .done();
-    assert_eq!(desk.post(TEST, json!({"text": "halo"})).await.done(), &none);
+    assert_eq!(api.post(TEST, json!({"text": "halo"})).await.done(), &none);
     assert!(hooks.bodies().is_empty());
 }
 
 #[tokio::test]
 async fn with_send_it_posts_once_and_shows_the_reply_that_nobody_gets() {
-    let (desk, hooks) = desk().await;
+    let (api, hooks) = api().await;
     let body = json!({"keyword": "halo", "url": hooks.url("hook").as_str()});
-    desk.post(RULES, body).await.done();
+    api.post(RULES, body).await.done();
     hooks.answer(
         200,
         r#"{"success":true,"message":[{"type":"message","content":"satu"},{"type":"tari"},
         {"type":"location","content":"-6.2,106.8"},{"type":"image","content":"https://toko.example/a.jpg","caption":"baru"}]}"#,
     );
-    let tested = desk.post(TEST, json!({"text": "halo", "send": true})).await;
+    let tested = api.post(TEST, json!({"text": "halo", "send": true})).await;
     let sent = &tested.done()["sent"];
     assert_eq!(
         hooks.bodies(),
@@ -147,17 +147,17 @@ async fn with_send_it_posts_once_and_shows_the_reply_that_nobody_gets() {
     assert_eq!(sent["nothing_because"], Value::Null);
     // The test leaves no delivery and sends no message.
     assert_eq!(
-        desk.get("/v1/bots/1/deliveries").await.done()["data"],
+        api.get("/v1/bots/1/deliveries").await.done()["data"],
         json!([])
     );
-    assert!(desk.front.link().sent().is_empty());
+    assert!(api.app.link().sent().is_empty());
 }
 
 #[tokio::test]
 async fn it_says_what_would_become_of_an_answer_that_sends_nothing() {
-    let (desk, hooks) = desk().await;
+    let (api, hooks) = api().await;
     let body = json!({"keyword": "halo", "url": hooks.url("hook").as_str()});
-    desk.post(RULES, body).await.done();
+    api.post(RULES, body).await.done();
     for (status, body, verdict, why) in [
         (
             200,
@@ -181,7 +181,7 @@ async fn it_says_what_would_become_of_an_answer_that_sends_nothing() {
         (410, "", "switched_off", "status 410"),
     ] {
         hooks.answer(status, body);
-        let tested = desk.post(TEST, json!({"text": "halo", "send": true})).await;
+        let tested = api.post(TEST, json!({"text": "halo", "send": true})).await;
         let sent = &tested.done()["sent"];
         assert_eq!(sent["verdict"], verdict, "{sent}");
         assert_eq!(sent["reply"], json!([]), "{sent}");
@@ -189,10 +189,10 @@ async fn it_says_what_would_become_of_an_answer_that_sends_nothing() {
         assert!(told.contains(why), "{told}");
     }
     // A test never switches a rule off.
-    assert_eq!(desk.get("/v1/bots/1/rules/1").await.done()["enabled"], true);
+    assert_eq!(api.get("/v1/bots/1/rules/1").await.done()["enabled"], true);
     let nobody = json!({"url": "http://127.0.0.1:2/"});
-    desk.patch("/v1/bots/1/rules/1", nobody).await.done();
-    let tested = desk.post(TEST, json!({"text": "halo", "send": true})).await;
+    api.patch("/v1/bots/1/rules/1", nobody).await.done();
+    let tested = api.post(TEST, json!({"text": "halo", "send": true})).await;
     let sent = &tested.done()["sent"];
     assert_eq!(
         (&sent["status"], &sent["verdict"]),
@@ -206,7 +206,7 @@ async fn it_says_what_would_become_of_an_answer_that_sends_nothing() {
 
 #[tokio::test]
 async fn a_text_that_nobody_could_write_is_refused() {
-    let desk = Desk::online().await;
+    let api = ApiTest::online().await;
     for (field, body) in [
         ("text", json!({})),
         ("text", json!({"text": ""})),
@@ -216,7 +216,7 @@ async fn a_text_that_nobody_could_write_is_refused() {
         ("group", json!({"text": "a", "group": "x"})),
         ("send", json!({"text": "a", "send": "ya"})),
     ] {
-        let answer = desk.post(TEST, body.clone()).await;
+        let answer = api.post(TEST, body.clone()).await;
         assert_eq!(answer.problem().0, 422, "{body}");
         assert_eq!(answer.body["field"], field, "{body}");
     }

@@ -24,8 +24,8 @@ pub const OWN: &str = "6281200000001";
 pub const GROUP: &str = "120363000000000001";
 
 /// A gateway with one bot.
-pub struct Front {
-    pub app: App,
+pub struct TestApp {
+    pub inner: App,
     pub clock: Clock,
     pub connector: Arc<FakeConnector>,
     pub key: String,
@@ -41,7 +41,7 @@ pub struct Answer {
     pub body: Value,
 }
 
-impl Front {
+impl TestApp {
     /// Starts a gateway with an online bot.
     pub async fn online() -> Self {
         Self::with(&[]).await
@@ -92,21 +92,21 @@ impl Front {
         );
         let app = app.await.unwrap();
         let (_, key) = app.bots().add("toko").await.unwrap();
-        let front = Self {
-            app,
+        let app = Self {
+            inner: app,
             clock,
             connector,
             key: key.reveal().to_owned(),
             stopping,
             folder,
         };
-        front.link().set_groups(vec![group(GROUP, "Pelanggan")]);
-        front
+        app.link().set_groups(vec![group(GROUP, "Pelanggan")]);
+        app
     }
 
     /// The fake link of the bot.
     pub fn link(&self) -> Arc<FakeLink> {
-        let bot_id = self.app.bots().list().first().unwrap().id();
+        let bot_id = self.inner.bots().list().first().unwrap().id();
         self.connector.link(bot_id).unwrap()
     }
 
@@ -123,7 +123,7 @@ impl Front {
 
     /// Sends any request.
     pub async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.app.router().oneshot(request).await.unwrap();
+        let response = self.inner.router().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, 1 << 20).await.unwrap();
         let text = String::from_utf8_lossy(&bytes).into_owned();

@@ -18,7 +18,7 @@ use waviro::clock::Clock;
 use waviro::store::{AddRule, NewRule};
 use waviro_link::{Chat, Content, Inbound, InboundKind, Sender};
 
-use crate::engine::{Rig, number, text_of, until};
+use crate::engine::{TestEngine, number, text_of, until};
 
 /// Records the calls and answers as scripted, then with an empty reply.
 #[derive(Clone)]
@@ -164,11 +164,11 @@ pub fn in_group(group: &str, id: &str, from: &str, text: &str) -> Inbound {
 }
 
 /// Adds a rule for messages from persons only and returns the id.
-pub async fn rule(rig: &Rig, keyword: &str, url: &Url) -> i64 {
-    rule_with(rig, keyword, url, false).await
+pub async fn rule(gateway: &TestEngine, keyword: &str, url: &Url) -> i64 {
+    rule_with(gateway, keyword, url, false).await
 }
 
-pub async fn rule_with(rig: &Rig, keyword: &str, url: &Url, in_groups: bool) -> i64 {
+pub async fn rule_with(gateway: &TestEngine, keyword: &str, url: &Url, in_groups: bool) -> i64 {
     let new = NewRule {
         keyword: keyword.to_owned(),
         folded: keyword.to_lowercase(),
@@ -177,9 +177,9 @@ pub async fn rule_with(rig: &Rig, keyword: &str, url: &Url, in_groups: bool) -> 
         in_groups,
         timeout_s: None,
     };
-    let store = &rig.engine.store;
+    let store = &gateway.engine.store;
     match store
-        .add_rule(rig.bot.id(), new, rig.clock.now())
+        .add_rule(gateway.bot.id(), new, gateway.clock.now())
         .await
         .unwrap()
     {
@@ -188,15 +188,15 @@ pub async fn rule_with(rig: &Rig, keyword: &str, url: &Url, in_groups: bool) -> 
     }
 }
 
-pub async fn webhook_key(rig: &Rig) -> String {
-    let profiles = Profiles::new(rig.engine.store.clone(), rig.clock.clone());
-    let profile = profiles.of(rig.bot.id()).await.unwrap();
+pub async fn webhook_key(gateway: &TestEngine) -> String {
+    let profiles = Profiles::new(gateway.engine.store.clone(), gateway.clock.clone());
+    let profile = profiles.of(gateway.bot.id()).await.unwrap();
     profile.webhook_key().to_owned()
 }
 
 /// Returns the sent texts.
-pub fn texts(rig: &Rig) -> Vec<String> {
-    let sent = rig.link().sent();
+pub fn texts(gateway: &TestEngine) -> Vec<String> {
+    let sent = gateway.link().sent();
     let texts = sent
         .iter()
         .filter(|sent| matches!(sent.content, Content::Text(_)));
@@ -204,9 +204,9 @@ pub fn texts(rig: &Rig) -> Vec<String> {
 }
 
 /// Returns outcome and note of every delivery, oldest first; empty for an unfinished delivery.
-pub async fn deliveries(rig: &Rig) -> Vec<(String, String)> {
+pub async fn deliveries(gateway: &TestEngine) -> Vec<(String, String)> {
     let text = "SELECT COALESCE(fate, ''), COALESCE(note, '') FROM deliveries ORDER BY id";
-    rows(rig, text)
+    rows(gateway, text)
         .await
         .iter()
         .map(|row| (row.get(0), row.get(1)))
@@ -214,9 +214,9 @@ pub async fn deliveries(rig: &Rig) -> Vec<(String, String)> {
 }
 
 /// Returns the number of webhooks with an unsent reply.
-pub async fn answered(rig: &Rig) -> usize {
+pub async fn answered(gateway: &TestEngine) -> usize {
     rows(
-        rig,
+        gateway,
         "SELECT id FROM deliveries WHERE stage = 1 AND ended_at IS NULL",
     )
     .await
@@ -224,16 +224,16 @@ pub async fn answered(rig: &Rig) -> usize {
 }
 
 /// Returns the number of deliveries that wait for another attempt.
-pub async fn waiting(rig: &Rig) -> usize {
+pub async fn waiting(gateway: &TestEngine) -> usize {
     rows(
-        rig,
+        gateway,
         "SELECT id FROM deliveries WHERE leased = 0 AND ended_at IS NULL",
     )
     .await
     .len()
 }
 
-async fn rows(rig: &Rig, text: &'static str) -> Vec<sqlx::any::AnyRow> {
-    let mut connection = sqlx::AnyConnection::connect(&rig.url()).await.unwrap();
+async fn rows(gateway: &TestEngine, text: &'static str) -> Vec<sqlx::any::AnyRow> {
+    let mut connection = sqlx::AnyConnection::connect(&gateway.url()).await.unwrap();
     sqlx::query(text).fetch_all(&mut connection).await.unwrap()
 }

@@ -12,41 +12,50 @@ use waviro_link::{
 };
 
 use super::{BUDI, GROUP};
-use crate::engine::{OWN, Rig, number};
-use crate::webhooks::rig::{in_group, inbound};
+use crate::engine::{OWN, TestEngine, number};
+use crate::webhooks::fixtures::{in_group, inbound};
 
 /// Subscribes to everything except the link's states, because the first state comes with the start
 /// of the bot. Returns the id.
-pub async fn subscribe(rig: &Rig, url: &Url) -> i64 {
+pub async fn subscribe(gateway: &TestEngine, url: &Url) -> i64 {
     let kinds = EventKind::ALL.map(EventKind::word);
     let kinds: Vec<_> = kinds
         .into_iter()
         .filter(|kind| *kind != "bot.state")
         .collect();
-    subscribe_to(rig, url, &kinds).await
+    subscribe_to(gateway, url, &kinds).await
 }
 
 /// Subscribes to these kinds and returns the id.
-pub async fn subscribe_to(rig: &Rig, url: &Url, kinds: &[&str]) -> i64 {
+pub async fn subscribe_to(gateway: &TestEngine, url: &Url, kinds: &[&str]) -> i64 {
     let new = NewSubscription {
         url: url.clone(),
         kinds: Kinds::of(kinds.iter().copied()).unwrap(),
         enabled: true,
         timeout_s: None,
     };
-    let store = &rig.engine.store;
-    let added = store.add_subscription(rig.bot.id(), new, rig.clock.now());
+    let store = &gateway.engine.store;
+    let added = store.add_subscription(gateway.bot.id(), new, gateway.clock.now());
     added.await.unwrap().unwrap().id
 }
 
-pub async fn subscription(rig: &Rig, id: i64) -> SubscriptionRow {
-    let row = rig.engine.store.subscription(rig.bot.id(), id).await;
+pub async fn subscription(gateway: &TestEngine, id: i64) -> SubscriptionRow {
+    let row = gateway
+        .engine
+        .store
+        .subscription(gateway.bot.id(), id)
+        .await;
     row.unwrap().unwrap()
 }
 
 /// Returns the stored events whose type begins with `kind`, in order and without signatures.
-pub async fn told(rig: &Rig, kind: &str) -> Vec<Value> {
-    let rows = rig.engine.store.events_after(0, None, 1000).await.unwrap();
+pub async fn told(gateway: &TestEngine, kind: &str) -> Vec<Value> {
+    let rows = gateway
+        .engine
+        .store
+        .events_after(0, None, 1000)
+        .await
+        .unwrap();
     let rows = rows.into_iter().filter(|row| row.kind.starts_with(kind));
     rows.map(|row| {
         let mut event = serde_json::from_str(&row.body).unwrap();
@@ -66,8 +75,8 @@ pub fn without_signature(event: &mut Value) {
 }
 
 /// Returns the outcome of every delivery, oldest first; empty for an unfinished delivery.
-pub async fn every_delivery(rig: &Rig) -> Vec<String> {
-    let mut connection = sqlx::AnyConnection::connect(&rig.url()).await.unwrap();
+pub async fn every_delivery(gateway: &TestEngine) -> Vec<String> {
+    let mut connection = sqlx::AnyConnection::connect(&gateway.url()).await.unwrap();
     let rows = sqlx::query("SELECT COALESCE(fate, '') FROM deliveries ORDER BY id")
         .fetch_all(&mut connection)
         .await

@@ -79,10 +79,10 @@ impl EventHandler for DeviceEventHandler {
             Event::SelfPushNameUpdated(_) => self.shared.refresh_identity(),
             Event::GroupUpdate(update) => self.group_changed(update),
             Event::IncomingCall(call) => {
-                self.enqueue(calls_and_groups::offered(call).map(QueuedEvent::Call))
+                self.enqueue(calls_and_groups::offered(call).map(QueuedEvent::Call));
             }
             Event::MissedCall(call) => {
-                self.enqueue(calls_and_groups::missed(call).map(QueuedEvent::Call))
+                self.enqueue(calls_and_groups::missed(call).map(QueuedEvent::Call));
             }
             Event::RawNode(stanza) => self.shared.redelivered.came(stanza),
             Event::UndecryptableMessage(message) => self.undecryptable(&message.info.id),

@@ -88,6 +88,7 @@ impl App {
         stopping: CancellationToken,
     ) -> Result<Self, StartError> {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let background = (&tasks, &stop);
         let net = Net::new(&config.outbound, clock.clone())?;
         let store = Store::open(config.database_at()).await?;
         let outbox = outbox(config, &store, &net, &clock)?;
@@ -108,19 +109,13 @@ impl App {
             jobs,
             connector,
             &clock,
-            (&tasks, &stop),
+            background,
         )
         .await?;
         let (limits, base_path) = (&config.limits, &config.server.base_path);
         let wrong_keys = Arc::new(WrongKeys::new(limits.wrong_keys_per_minute, clock.clone()));
         let idempotency = Idempotency::new(store.clone(), clock.clone(), limits.kept_answers_mib);
-        chores(
-            &outbox,
-            &idempotency,
-            metrics.clone(),
-            &clock,
-            (&tasks, &stop),
-        );
+        chores(&outbox, &idempotency, metrics.clone(), &clock, background);
         let users = Users::new(store.clone(), clock.clone(), limits.logins_waiting);
         let rooms = Rooms {
             store: store.clone(),

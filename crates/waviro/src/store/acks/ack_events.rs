@@ -55,12 +55,12 @@ pub(super) async fn write(
         if !wants(command) {
             continue;
         }
-        let stages = if state.ack < 0 {
+        let levels = if state.ack < 0 {
             -1..=-1
         } else {
             state.before + 1..=state.ack
         };
-        events.extend(stages.map(|ack| {
+        events.extend(levels.map(|ack| {
             let data = MessageAckData {
                 id: id.as_str(),
                 ack: ack.into(),

@@ -310,7 +310,7 @@ async fn the_sweep_leaves_the_first_file_of_an_answer_while_the_last_is_fetched(
     };
     for path in until(spooled, |files| files.len() == 2).await {
         let file = std::fs::File::options().write(true).open(path).unwrap();
-        let hours_ago = std::time::SystemTime::now() - Duration::from_hours(2);
+        let hours_ago = file.metadata().unwrap().modified().unwrap() - Duration::from_hours(2);
         file.set_modified(hours_ago).unwrap();
     }
     let stray = gateway.engine.spool().join("3EB0AAAAAAAAAAAAAAAA");

@@ -1,7 +1,5 @@
 //! The API clients of a gateway: a bot with its SecretKey and an operator with a token.
 
-use std::time::Duration;
-
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use wa_sim::Phone;

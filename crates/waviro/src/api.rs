@@ -145,7 +145,8 @@ fn only_post(endpoint: MethodRouter<Arc<Api>>) -> MethodRouter<Arc<Api>> {
     endpoint.fallback(async || ApiError::MethodNotAllowed)
 }
 
-/// Wraps each request in [`http::wrap_request`] and writes a refusal's sentence in the caller's language.
+/// Wraps each request in [`http::wrap_request`] and writes a refusal's sentence in the caller's
+/// language.
 async fn answer(State(body_cap): State<usize>, request: Request, next: Next) -> Response {
     let language = Language::of(header(request.headers(), &ACCEPT_LANGUAGE));
     http::wrap_request(request, next, |refusal: &ApiError, id| {

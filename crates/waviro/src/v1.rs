@@ -184,8 +184,8 @@ pub fn router(v1: Arc<V1>, base_path: &str) -> Router {
         .with_state(v1)
 }
 
-/// Wraps each request in [`http::wrap_request`] and writes refusals as problem details. Responses can hold
-/// keys, so caches must not store any response.
+/// Wraps each request in [`http::wrap_request`] and writes refusals as problem details. Responses
+/// can hold keys, so caches must not store any response.
 async fn answer(State(body_cap): State<usize>, request: Request, next: Next) -> Response {
     let mut response = http::wrap_request(request, next, |problem: &Problem, id| {
         problem.respond(id, body_cap)

@@ -84,7 +84,7 @@ pub enum DialFailure {
     #[error("WebSocket upgrade: the server answers HTTP {0}")]
     UpgradeStatus(u16),
     /// The answer to the upgrade is not a valid WebSocket answer.
-    #[error("WebSocket upgrade: the answer is no WebSocket's")]
+    #[error("WebSocket upgrade: the answer is not a WebSocket response")]
     NotWebSocket,
     /// The server did not prove its identity: it is not WhatsApp, or not the simulator with the
     /// pinned key.

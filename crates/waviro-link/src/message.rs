@@ -127,7 +127,7 @@ pub enum NumberError {
     #[error("the number starts with 0 instead of a country code")]
     LeadingZero,
     /// The text contains spaces, dashes or letters.
-    #[error("the number holds something other than digits")]
+    #[error("the number contains characters other than digits")]
     NotDigits,
     /// The text has fewer than 7 or more than 15 digits.
     #[error("the number must have 7 to 15 digits")]
@@ -136,7 +136,7 @@ pub enum NumberError {
 
 /// The error for a text that is not a group id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a group id is digits, or digits-digits for old groups")]
+#[error("a group id must be digits, or digits-digits for old groups")]
 pub struct GroupIdError;
 
 /// The error for a text that is not a message id.

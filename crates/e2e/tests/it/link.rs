@@ -270,7 +270,7 @@ async fn what_comes_again_is_one_debug_line_a_message_and_no_warning() {
     let log = gateway.log().split_off(before);
     let lines: Vec<_> = log
         .lines()
-        .filter(|line| line.contains("came again that is kept"))
+        .filter(|line| line.contains("redelivered message is already stored"))
         .collect();
     assert_eq!(lines.len(), TEXTS, "{log}");
     assert!(

@@ -232,6 +232,6 @@ mod tests {
             assert!(first(&mut calls, &n.to_string()));
         }
         assert_eq!(calls.len(), CALLS);
-        assert!(first(&mut calls, "A"), "the oldest is forgotten");
+        assert!(first(&mut calls, "A"), "the oldest call is removed");
     }
 }

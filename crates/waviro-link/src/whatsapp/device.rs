@@ -196,10 +196,7 @@ impl Device {
             .await
             .is_err()
         {
-            tracing::warn!(
-                bot_id = self.shared.bot_id,
-                "the link took too long to close"
-            );
+            tracing::warn!(bot_id = self.shared.bot_id, "link did not close in time");
         }
         // The client stays set until here: the library acknowledges a receipt that arrives during
         // the shutdown, so such a receipt must still be committed.
@@ -211,7 +208,7 @@ impl Device {
     pub(super) async fn restart(&self, session: &mut Option<Session>) {
         self.stop(session, CLOSING).await;
         if let Err(error) = self.start(session, false).await {
-            tracing::warn!(bot_id = self.shared.bot_id, %error, "the link could not be restarted");
+            tracing::warn!(bot_id = self.shared.bot_id, %error, "link restart failed");
         }
     }
 
@@ -354,7 +351,7 @@ impl Shared {
         }
         if let Err(error) = state.flush().await {
             let error = super::store::cause(&error);
-            tracing::error!(bot_id = self.bot_id, %error, "the device's state is not durable yet");
+            tracing::error!(bot_id = self.bot_id, %error, "device state could not be committed");
             return false;
         }
         true
@@ -520,7 +517,7 @@ impl whatsapp_rust::transport::TransportFactory for SharedDialer {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "the library below keeps its own time; a link waits for the network, never for a test's clock"
+    reason = "whatsapp-rust uses the real clock; a link waits for the network and never for a test clock"
 )]
 pub(super) async fn pause(span: Duration) {
     tokio::time::sleep(span).await;
@@ -530,7 +527,7 @@ pub(super) async fn pause(span: Duration) {
 /// resource: a socket, a commit, or the device.
 #[expect(
     clippy::disallowed_methods,
-    reason = "the library spawns without a tracker too; Link::close waits for its client"
+    reason = "whatsapp-rust also spawns tasks without a tracker; Link::close waits for the client"
 )]
 pub(super) fn spawn(task: impl Future<Output = ()> + Send + 'static) {
     tokio::spawn(task.in_current_span());

@@ -37,8 +37,9 @@ pub(super) async fn download(
     handle: &MediaHandle,
     to: &Path,
 ) -> Result<(), LinkError> {
-    let reference = Reference::read(handle)
-        .ok_or_else(|| LinkError::Refused("this handle is not one of ours".to_owned()))?;
+    let reference = Reference::read(handle).ok_or_else(|| {
+        LinkError::Refused("the media handle is not from this gateway".to_owned())
+    })?;
     if reference.length > LARGEST {
         return Err(too_large());
     }
@@ -102,7 +103,7 @@ async fn attempt(client: &Arc<Client>, reference: &Reference, to: &Path) -> Resu
     match finishing.await {
         Ok(Ok(true)) => Ok(()),
         Ok(Ok(false)) => Err(Missed::Other(LinkError::Refused(
-            "the file is not the one that the sender described".to_owned(),
+            "the file does not match the sender's hash".to_owned(),
         ))),
         Ok(Err(error)) => Err(spool(error)),
         Err(error) => Err(Missed::Other(LinkError::Failed(error.to_string()))),
@@ -138,7 +139,7 @@ async fn uploaded_again(client: &Arc<Client>, reference: &Reference) -> Result<S
 }
 
 fn gone() -> LinkError {
-    LinkError::Refused("WhatsApp no longer has the file, and the phone has it neither".to_owned())
+    LinkError::Refused("neither WhatsApp nor the phone has the file any more".to_owned())
 }
 
 fn too_large() -> LinkError {

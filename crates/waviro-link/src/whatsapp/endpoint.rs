@@ -11,7 +11,7 @@ use whatsapp_rust::waproto;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
     /// The URL is not `ws` or `wss`, or has no host.
-    #[error("{0} is no WebSocket URL; use wss://web.whatsapp.com/ws/chat")]
+    #[error("{0} is not a WebSocket URL; use wss://web.whatsapp.com/ws/chat")]
     NotWebSocket(String),
     /// The connection would leave this machine without encryption.
     #[error("{0} is unencrypted and not on this machine; use wss://")]
@@ -20,7 +20,9 @@ pub enum EndpointError {
     #[error("{0} is not WhatsApp's own server, so its key must be pinned; set whatsapp.server_key")]
     Unpinned(String),
     /// A key is pinned for WhatsApp's own server.
-    #[error("{0} is WhatsApp's own server; remove whatsapp.server_key, its certificate is checked")]
+    #[error(
+        "{0} is WhatsApp's own server; remove whatsapp.server_key, because the server's certificate is checked"
+    )]
     PinnedWhatsApp(String),
     /// The URL contains a user name or password. Both would be logged, and
     /// `wss://web.whatsapp.com@…` only looks like WhatsApp.
@@ -28,7 +30,7 @@ pub enum EndpointError {
     UserInfo,
     /// The pinned key does not authenticate the server.
     #[error(
-        "whatsapp.server_key is no usable key: every connection with it has the same secret, which anybody can compute; \
+        "whatsapp.server_key is not a usable key: anyone can compute the secret of a connection with this key; \
          set the key that the simulator prints"
     )]
     WeakKey,

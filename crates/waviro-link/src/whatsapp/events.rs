@@ -172,7 +172,7 @@ impl DeviceEventHandler {
         metrics::counter!("waviro_link_undecryptable_total").increment(1);
         tracing::debug!(
             msgid,
-            "a message could not be decrypted: the library asks for it again"
+            "message could not be decrypted; the library requests a resend"
         );
         self.shared.redelivered.reported(msgid);
     }
@@ -265,7 +265,7 @@ impl DeviceEventHandler {
             // The library cannot be told to leave out an ack. But the library sends no acks on a
             // connection that is being closed, and WhatsApp redelivers the receipt on the next
             // connection.
-            tracing::warn!(bot_id = self.shared.bot_id, %error, "receipt not committed: reconnecting to get it again");
+            tracing::warn!(bot_id = self.shared.bot_id, %error, "receipt not committed; reconnecting for its redelivery");
             connect::wish_again(&client);
             device::spawn(async move { client.reconnect_immediately().await });
         }
@@ -314,7 +314,7 @@ fn level(receipt: &ReceiptType) -> Option<ReceiptLevel> {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "turns WhatsApp's spans into moments at the border; the gateway compares them with its own clock"
+    reason = "converts WhatsApp's durations to timestamps here only; the gateway compares them with its own clock"
 )]
 fn now() -> SystemTime {
     SystemTime::now()

@@ -110,11 +110,11 @@ impl Http {
             && url.port_or_known_default() == simulator.port
         {
             url.set_scheme(simulator.scheme)
-                .map_err(|()| anyhow!("not a web address"))?;
+                .map_err(|()| anyhow!("not an HTTP URL"))?;
             return Ok(url);
         }
         if url.scheme() != "https" || !is_whatsapp(host) {
-            bail!("refused to ask a host that is not WhatsApp's");
+            bail!("request refused: the host is not WhatsApp's");
         }
         Ok(url)
     }
@@ -249,7 +249,7 @@ mod tests {
     /// process with proxy variables, and the second process sends the request to the simulator.
     #[expect(
         clippy::disallowed_methods,
-        reason = "the environment says which of the two processes this is"
+        reason = "an environment variable marks the second process"
     )]
     #[tokio::test]
     async fn proxies_of_the_environment_are_ignored() {

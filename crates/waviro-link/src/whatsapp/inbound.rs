@@ -56,7 +56,7 @@ pub(super) async fn inbound(
                     let own: Vec<&Jid> = own.into_iter().flatten().collect();
                     *by_admin = admins.has(client, &source.chat, &own).await;
                     if !*by_admin {
-                        tracing::debug!("a deletion by somebody who is no admin does not count");
+                        tracing::debug!("deletion ignored: the sender is not a group admin");
                         return None;
                     }
                 }

@@ -98,6 +98,6 @@ impl Listener for GatewayRuntime {
 /// panics.
 fn log_lost(done: Result<(), NotCommitted>) {
     if let Err(error) = done {
-        tracing::error!(%error, "the gateway was not told of something");
+        tracing::error!(%error, "event not passed to the gateway");
     }
 }

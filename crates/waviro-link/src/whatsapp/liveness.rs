@@ -41,7 +41,7 @@ impl Liveness {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "a connection lives by the world's time; a link never runs on a test's clock"
+    reason = "a connection's timeouts use the real clock; a link never runs on a test clock"
 )]
 fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);

@@ -151,7 +151,7 @@ impl Redelivered {
             match listener.unknown(left.clone()).await {
                 Ok(lost) => break lost.into_iter().collect(),
                 Err(error) => {
-                    tracing::warn!(bot_id, %error, "what was delivered again could not be looked up; it is in a while");
+                    tracing::warn!(bot_id, %error, "redelivered messages could not be looked up; retry scheduled");
                 }
             }
             device::pause(AGAIN).await;
@@ -162,7 +162,7 @@ impl Redelivered {
                 tracing::debug!(
                     bot_id,
                     msgid = id.as_str(),
-                    "a message came again that is kept"
+                    "redelivered message is already stored"
                 );
                 self.reported(id.as_str());
             } else if !self.ask(bot_id, client, id.as_str(), connection).await {
@@ -181,7 +181,11 @@ impl Redelivered {
             return true;
         };
         if left.asked >= TRIES {
-            tracing::error!(bot_id, msgid, "a message was asked for and never came");
+            tracing::error!(
+                bot_id,
+                msgid,
+                "resend requested several times, message not received; giving up"
+            );
             self.reported(msgid);
             return true;
         }
@@ -189,7 +193,7 @@ impl Redelivered {
         tracing::info!(
             bot_id,
             msgid,
-            "a message was acknowledged before it was kept: asking for it again"
+            "message was acknowledged before it was stored; requesting a resend"
         );
         let asked = client
             .request_message_retry(&left.envelope.as_node_ref(), RetryRequestOptions::new())
@@ -199,7 +203,7 @@ impl Redelivered {
                 tracing::error!(
                     bot_id,
                     msgid,
-                    "the protocol does not ask for such a message"
+                    "WhatsApp has no resend request for this kind of message"
                 );
                 self.reported(msgid);
             }
@@ -211,15 +215,15 @@ impl Redelivered {
                 | RetryRequestError::MissingAttribute(_)
                 | RetryRequestError::InvalidStanza(_)),
             ) => {
-                tracing::error!(bot_id, msgid, %error, "nobody can be asked for it");
+                tracing::error!(bot_id, msgid, %error, "resend cannot be requested for this stanza");
                 self.reported(msgid);
             }
             Err(RetryRequestError::Internal(error)) => {
-                tracing::warn!(bot_id, msgid, %error, "it could not be asked for; it is on the next connection");
+                tracing::warn!(bot_id, msgid, %error, "resend request failed; retry on the next connection");
                 self.asked(msgid, connection);
             }
             Err(error) => {
-                tracing::warn!(bot_id, msgid, %error, "nothing can be asked for; it is on the next connection");
+                tracing::warn!(bot_id, msgid, %error, "resend request not sent; retry on the next connection");
                 return false;
             }
         }

@@ -89,7 +89,7 @@ impl Threads {
 fn step_back() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE) {
-        tracing::debug!(%error, "the links' threads keep the gateway's priority");
+        tracing::debug!(%error, "priority of the links' threads could not be lowered");
     }
 }
 

@@ -102,7 +102,7 @@ pub(super) fn keep_running(device: &Arc<Device>) {
             }
             error!(
                 bot_id = device.shared.bot_id,
-                "the link's client panicked; it starts again"
+                "link client panicked; restarting the client"
             );
             let cause = OfflineCause::Ended("the client panicked".to_owned());
             device.shared.set(&Status::Reconnecting { cause });
@@ -144,10 +144,7 @@ pub(super) fn keep_flushed(device: &Arc<Device>) {
                 let was_failing = failed;
                 failed = !durable || sessions.is_err();
                 if was_failing && !failed {
-                    info!(
-                        bot_id = device.shared.bot_id,
-                        "the link's store works again"
-                    );
+                    info!(bot_id = device.shared.bot_id, "link store works again");
                     client.reconnect_immediately().await;
                 }
             }
@@ -157,7 +154,7 @@ pub(super) fn keep_flushed(device: &Arc<Device>) {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "a ban ends by the world's time; a link never runs on a test's clock"
+    reason = "a ban ends by the real clock; a link never runs on a test clock"
 )]
 fn now() -> SystemTime {
     SystemTime::now()

@@ -33,12 +33,12 @@ fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, LinkError> {
     roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     let system = rustls_native_certs::load_native_certs();
     for error in &system.errors {
-        tracing::warn!(%error, "some of the system's root certificates could not be read");
+        tracing::warn!(%error, "some system root certificates could not be read");
     }
     // The system's store may contain certificates that the TLS library cannot read; the others are
     // used.
     let (added, ignored) = roots.add_parsable_certificates(system.certs);
-    tracing::debug!(added, ignored, "the system's root certificates");
+    tracing::debug!(added, ignored, "system root certificates loaded");
     if let Some(path) = ca_file {
         let added = add(&mut roots, path);
         added.map_err(|reason| {
@@ -57,13 +57,13 @@ fn add(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {
     let text = std::fs::read(path).map_err(|error| format!("cannot be read ({error})"))?;
     let mut count = 0;
     for certificate in CertificateDer::pem_slice_iter(&text) {
-        let certificate = certificate.map_err(|error| format!("is no PEM file ({error})"))?;
+        let certificate = certificate.map_err(|error| format!("is not a PEM file ({error})"))?;
         let added = roots.add(certificate);
-        added.map_err(|error| format!("holds what is no certificate ({error})"))?;
+        added.map_err(|error| format!("contains an invalid certificate ({error})"))?;
         count += 1;
     }
     if count == 0 {
-        return Err("holds no certificate".to_owned());
+        return Err("contains no certificate".to_owned());
     }
     Ok(())
 }
@@ -83,13 +83,16 @@ mod tests {
         };
         refused("cannot be read");
         for (text, what) in [
-            ("", "holds no certificate"),
-            ("halo", "holds no certificate"),
+            ("", "contains no certificate"),
+            ("halo", "contains no certificate"),
             (
                 "-----BEGIN CERTIFICATE-----\naGFsbw==\n-----END CERTIFICATE-----\n",
-                "holds what is no certificate",
+                "contains an invalid certificate",
             ),
-            ("-----BEGIN CERTIFICATE-----\naGFsbw==\n", "is no PEM file"),
+            (
+                "-----BEGIN CERTIFICATE-----\naGFsbw==\n",
+                "is not a PEM file",
+            ),
         ] {
             std::fs::write(&path, text).unwrap();
             refused(what);

@@ -106,13 +106,13 @@ impl Versions {
             Ok(version) => {
                 self.known.send_replace(version);
                 if let Err(error) = std::fs::write(&self.file, text(version)) {
-                    tracing::warn!(%error, "WhatsApp Web's version was not kept for the next start");
+                    tracing::warn!(%error, "WhatsApp Web version was not saved for the next start");
                 }
             }
             Err(reason) => {
                 tracing::warn!(
                     reason,
-                    "WhatsApp did not say its current version; the last one known serves"
+                    "current WhatsApp Web version unknown; using the last known version"
                 );
             }
         }
@@ -194,7 +194,11 @@ mod tests {
         let (page, folder) = (Arc::new(Page::default()), tempfile::tempdir().unwrap());
         page.revision.store(77, Ordering::SeqCst);
         let first = versions(&page, folder.path());
-        assert_eq!(first.known(), built_in(), "nobody waits for the page");
+        assert_eq!(
+            first.known(),
+            built_in(),
+            "no caller waits for the version page"
+        );
         for _ in 0..3 {
             assert_eq!(settled(&first).await, (2, 3000, 77));
         }

@@ -373,7 +373,7 @@ async fn count() {
 /// Runs this test again in its own process.
 #[expect(
     clippy::disallowed_methods,
-    reason = "the environment says which of the two processes this is"
+    reason = "an environment variable marks the second process"
 )]
 #[tokio::test]
 async fn nothing_costs_more_where_more_is_kept() {

@@ -171,7 +171,7 @@ fn read(stanza: &str) -> Option<(String, Left)> {
 /// Logs the error. The record stays in memory until the process ends.
 fn unusable(path: &Path, error: &dyn std::fmt::Display) {
     let path = path.display();
-    tracing::warn!(%path, %error, "what came again is not kept in its file");
+    tracing::warn!(%path, %error, "redelivered message ids could not be written to their file");
 }
 
 #[cfg(test)]
@@ -263,7 +263,7 @@ mod tests {
         journal.done("A0");
         drop(journal);
         assert!(Journal::open(path.clone()).1.is_empty());
-        assert!(!path.exists(), "nothing is left, nor is the file");
+        assert!(!path.exists(), "no entry is left, and the file is removed");
     }
 
     #[test]

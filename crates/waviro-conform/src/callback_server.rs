@@ -149,7 +149,7 @@ impl CallbackServer {
     fn reached(&self) -> Result<&str, Failure> {
         self.base.as_deref().ok_or_else(|| {
             Failure::Skipped(
-                "the host is on another machine: say with --public-url where it reaches this listener"
+                "the host is on another machine; set --public-url to the URL under which the host reaches this listener"
                     .to_owned(),
             )
         })

@@ -2,7 +2,7 @@
 
 #![expect(
     clippy::too_many_lines,
-    reason = "each of these functions is a list, a promise an entry"
+    reason = "each function is a list with one entry per promise"
 )]
 
 mod bot;

@@ -128,7 +128,7 @@ impl Ask<'_> {
         let mut request = client.request(self.method, url);
         if let Some(key) = self.key {
             let value = HeaderValue::from_bytes(key.as_bytes())
-                .map_err(|_| Failure::new("the key cannot stand in a header"))?;
+                .map_err(|_| Failure::new("the key cannot be sent in an HTTP header"))?;
             request = request.header("secretkey", value);
         }
         if let Some(content_type) = self.content_type {
@@ -147,7 +147,9 @@ impl Ask<'_> {
         while let Some(chunk) = response.chunk().await.map_err(&broken)? {
             body.extend_from_slice(&chunk);
             if body.len() > ANSWER_CAP {
-                return Err(Failure::new(format!("{asked}: an answer above 1 MiB")));
+                return Err(Failure::new(format!(
+                    "{asked}: the answer is larger than 1 MiB"
+                )));
             }
         }
         Ok(Answer::new(asked, status, headers, &body))

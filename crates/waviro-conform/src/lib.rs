@@ -89,7 +89,7 @@ pub enum StartError {
     #[error("no HTTP client: {0}")]
     Client(reqwest::Error),
     /// The host did not answer, or the answer names no linked bot.
-    #[error("{0}; the suite needs a host that answers and a SecretKey of a bot that is linked")]
+    #[error("{0}; the suite needs a host that answers and the SecretKey of a linked bot")]
     NotReady(String),
     /// A number or group id is malformed.
     #[error("{0} must be {1}")]
@@ -120,7 +120,7 @@ impl Target {
         if group.is_empty() || !group.bytes().all(of_an_id) {
             return Err(StartError::Target(
                 "--group",
-                "a group's id as /api/groups shows it",
+                "a group id in the form that /api/groups shows",
             ));
         }
         Ok(())

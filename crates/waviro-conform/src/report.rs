@@ -74,11 +74,11 @@ impl Report {
         let mut text = String::new();
         for tried in self.failed() {
             let by = match tried.check.origin {
-                Origin::Document => "the document promises it",
-                Origin::Waviro => "the document leaves it open; Waviro promises it",
+                Origin::Document => "promised by the document",
+                Origin::Waviro => "promised by Waviro, not in the document",
             };
             // Writing into a String cannot fail.
-            let _ = writeln!(text, "not as promised: {} ({by})", tried.check.name);
+            let _ = writeln!(text, "promise not kept: {} ({by})", tried.check.name);
         }
         let [passed, failed, skipped] = self.counts();
         let seconds = self.took.as_secs_f32();

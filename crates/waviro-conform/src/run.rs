@@ -102,7 +102,7 @@ impl Run {
         let answer = host.post("getqr").send().await.map_err(not_ready)?;
         let own = answer.success().map_err(not_ready)?["number"].as_str();
         let own = own
-            .ok_or_else(|| not_ready(answer.wrong("a bot that is linked, with its number")))?
+            .ok_or_else(|| not_ready(answer.wrong("a linked bot with its number")))?
             .to_owned();
         Ok(Self {
             host,
@@ -161,7 +161,7 @@ impl Run {
         let id = answer.sent(what.word(whom), &format!("{}@c.us", self.own), &to)?;
         let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
         if sent.iter().any(|known| known.id == id) {
-            return Err(answer.wrong("an id that no message had before"));
+            return Err(answer.wrong("an id that is new"));
         }
         let one = Sent {
             id: id.clone(),
@@ -193,7 +193,7 @@ impl Run {
     }
 
     /// Waits so that two messages are at least the pace apart.
-    #[expect(clippy::disallowed_methods, reason = "time itself is waited for")]
+    #[expect(clippy::disallowed_methods, reason = "the suite waits in real time")]
     pub(crate) async fn wait_for_pace(&self) {
         let mut last = self.last.lock().await;
         if let Some(last) = *last {

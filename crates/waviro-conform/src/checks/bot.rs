@@ -12,7 +12,7 @@ pub(super) fn checks() -> Vec<Check> {
     vec![
         document(
             "getqr.linked",
-            "a bot that is linked shows its number and name and no code",
+            "a linked bot shows its number and name and no code",
             |run| {
                 Box::pin(async {
                     let answer = run.host.post("getqr/").send().await?;
@@ -32,12 +32,12 @@ pub(super) fn checks() -> Vec<Check> {
                 })
             },
         ),
-        document("checknumber.known", "a number on WhatsApp is true", |run| {
+        document("checknumber.known", "a number on WhatsApp: true", |run| {
             Box::pin(async { says(run, json!({"nohp": run.to}), true).await })
         }),
         document(
             "checknumber.unknown",
-            "a number that is not on WhatsApp is false",
+            "a number that is not on WhatsApp: false",
             |run| Box::pin(async { says(run, json!({"nohp": run.nobody}), false).await }),
         ),
         waviro("checknumber.as-number", "nohp as a JSON number", |run| {
@@ -67,7 +67,7 @@ pub(super) fn checks() -> Vec<Check> {
         ),
         document(
             "unlinked.getqr",
-            "a bot that is not linked shows a code to scan",
+            "an unlinked bot shows a code to scan",
             |run| {
                 Box::pin(async {
                     let answer = unlinked(run, run.host.post("getqr"))?.send().await?;
@@ -84,7 +84,7 @@ pub(super) fn checks() -> Vec<Check> {
         ),
         document(
             "unlinked.refuses",
-            "it refuses to send, to list groups and to check a number",
+            "an unlinked bot refuses to send, to list groups and to check numbers",
             |run| {
                 Box::pin(async {
                     let text = json!({"nohp": run.to, "pesan": run.words("Test")});
@@ -123,8 +123,6 @@ async fn says(run: &Run, body: Value, expected: bool) -> Result<(), Failure> {
 fn unlinked<'h>(run: &Run, ask: Ask<'h>) -> Result<Ask<'h>, Failure> {
     let key = run.unlinked_key.clone();
     key.map(|key| ask.key(Some(key))).ok_or_else(|| {
-        Failure::Skipped(
-            "needs a bot that is not linked: give its key with --unlinked-key".to_owned(),
-        )
+        Failure::Skipped("needs an unlinked bot; give its key with --unlinked-key".to_owned())
     })
 }

@@ -12,7 +12,7 @@ pub(super) fn checks() -> Vec<Check> {
     vec![
         document(
             "callback.text",
-            "a text's notifyurl is told that it was sent",
+            "the notifyurl of a text receives ack 1 (sent)",
             |run| {
                 Box::pin(async {
                     let id = text(run, "text").await?;
@@ -20,31 +20,39 @@ pub(super) fn checks() -> Vec<Check> {
                 })
             },
         ),
-        document("callback.media", "a file's notifyurl too", |run| {
-            Box::pin(async {
-                let (file, caption) = (run.server.file("foto.jpg")?, run.words("Foto"));
-                let url = run.server.notify_url("media")?;
-                let body = json!({"nohp": run.to, "mediaurl": file.url, "pesan": caption, "notifyurl": url});
-                let photo = What::file(&file, "image", &caption);
-                let id = run.deliver("sendmedia", &body, Whom::Person, photo).await?;
-                received(run, "media", &id, 3).await
-            })
-        }),
-        document("callback.contact", "a contact's notifyurl too", |run| {
-            Box::pin(async {
-                let (name, url) = (run.words(CARD_NAME), run.server.notify_url("contact")?);
-                let contact = json!({"name": name, "numbers": CARD});
-                let body = json!({"nohp": run.to, "contact": contact, "notifyurl": url});
-                let card = What::card(&name, &CARD);
-                let id = run
-                    .deliver("sendcontact", &body, Whom::Person, card)
-                    .await?;
-                received(run, "contact", &id, 3).await
-            })
-        }),
+        document(
+            "callback.media",
+            "the notifyurl of a file receives ack 1 too",
+            |run| {
+                Box::pin(async {
+                    let (file, caption) = (run.server.file("foto.jpg")?, run.words("Foto"));
+                    let url = run.server.notify_url("media")?;
+                    let body = json!({"nohp": run.to, "mediaurl": file.url, "pesan": caption, "notifyurl": url});
+                    let photo = What::file(&file, "image", &caption);
+                    let id = run.deliver("sendmedia", &body, Whom::Person, photo).await?;
+                    received(run, "media", &id, 3).await
+                })
+            },
+        ),
+        document(
+            "callback.contact",
+            "the notifyurl of a contact receives ack 1 too",
+            |run| {
+                Box::pin(async {
+                    let (name, url) = (run.words(CARD_NAME), run.server.notify_url("contact")?);
+                    let contact = json!({"name": name, "numbers": CARD});
+                    let body = json!({"nohp": run.to, "contact": contact, "notifyurl": url});
+                    let card = What::card(&name, &CARD);
+                    let id = run
+                        .deliver("sendcontact", &body, Whom::Person, card)
+                        .await?;
+                    received(run, "contact", &id, 3).await
+                })
+            },
+        ),
         document(
             "callback.group",
-            "for a group it is told no more than that it was sent",
+            "for a group the notifyurl receives no ack above 1",
             |run| {
                 Box::pin(async {
                     let (text, url) = (
@@ -62,7 +70,7 @@ pub(super) fn checks() -> Vec<Check> {
                 })
             },
         ),
-        waviro("callback.order", "acks never go back", |run| {
+        waviro("callback.order", "acks never decrease", |run| {
             Box::pin(async {
                 let id = text(run, "order").await?;
                 received(run, "order", &id, 3).await?;
@@ -72,7 +80,7 @@ pub(super) fn checks() -> Vec<Check> {
         }),
         waviro(
             "callback.again",
-            "a notifyurl that fails is told again, the same",
+            "a failed callback is retried with the same body",
             |run| {
                 Box::pin(async {
                     run.server.refuse("again", 1);
@@ -82,10 +90,7 @@ pub(super) fn checks() -> Vec<Check> {
                         [first, second, ..] if first.body == second.body => {
                             received(run, "again", &id, 3).await
                         }
-                        _ => Err(wrong(
-                            &calls,
-                            "the call that was answered with a 500 once more",
-                        )),
+                        _ => Err(wrong(&calls, "a retry of the call that got a 500")),
                     }
                 })
             },
@@ -136,7 +141,7 @@ async fn received(run: &Run, name: &str, id: &str, most: i64) -> Result<(), Fail
         return Err(wrong(&calls, &format!("{{\"msgid\":\"{id}\",\"ack\":1}}")));
     }
     if !acks.is_sorted() {
-        return Err(wrong(&calls, "acks that never go back"));
+        return Err(wrong(&calls, "acks that never decrease"));
     }
     if acks.iter().any(|ack| !(0..=most).contains(ack)) {
         return Err(wrong(&calls, &format!("acks from 0 to {most}")));

@@ -39,19 +39,15 @@ pub(super) fn checks() -> Vec<Check> {
                 })
             },
         ),
-        waviro(
-            "contact.as-text",
-            "the contact as the text of its JSON",
-            |run| {
-                Box::pin(async {
-                    sends(run, "sendcontact", "contact", |card| {
-                        json!(card.to_string())
-                    })
-                    .await
+        waviro("contact.as-text", "a contact given as JSON text", |run| {
+            Box::pin(async {
+                sends(run, "sendcontact", "contact", |card| {
+                    json!(card.to_string())
                 })
-            },
-        ),
-        waviro("contact.one-number", "numbers as one text", |run| {
+                .await
+            })
+        }),
+        waviro("contact.one-number", "numbers given as one text", |run| {
             Box::pin(async {
                 let name = run.words(CARD_NAME);
                 let body = json!({"nohp": run.to, "contact": {"name": name, "numbers": CARD[0]}});
@@ -67,7 +63,7 @@ pub(super) fn checks() -> Vec<Check> {
         }),
         waviro(
             "contact.hostile-name",
-            "a name with the signs of a card's grammar stays a name",
+            "a name with vCard syntax is sent unchanged",
             |run| {
                 Box::pin(async {
                     let name = run.words("Budi; Jr, \\n END:VCARD");
@@ -90,7 +86,7 @@ pub(super) fn checks() -> Vec<Check> {
         ),
         document(
             "contact.incomplete",
-            "a contact without a name or numbers, or with one in another form, is refused",
+            "a contact without a name or numbers, or with a name or number in another form, is refused",
             |run| {
                 Box::pin(async {
                     for contact in [
@@ -117,7 +113,7 @@ pub(super) fn checks() -> Vec<Check> {
         ),
         document(
             "contact.repeat",
-            "the same contact to the same number twice running is refused",
+            "the same contact to the same number twice in a row is refused",
             |run| {
                 Box::pin(async {
                     let name = run.words(CARD_NAME);

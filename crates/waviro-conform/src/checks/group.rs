@@ -25,7 +25,7 @@ pub(super) fn checks() -> Vec<Check> {
                 })
             },
         ),
-        waviro("group.address", "groupid with @g.us behind it", |run| {
+        waviro("group.address", "groupid with @g.us at its end", |run| {
             Box::pin(async {
                 let text = run.words("Test kirim text");
                 let body = json!({"groupid": format!("{}@g.us", run.group), "pesan": text});
@@ -34,23 +34,28 @@ pub(super) fn checks() -> Vec<Check> {
                     .map(drop)
             })
         }),
-        document("group.media", "the sample of a file, as its kind", |run| {
-            Box::pin(async {
-                for (name, kind) in [("daftar.pdf", "document"), ("foto.jpg", "image")] {
-                    let (file, caption) = (run.server.file(name)?, run.words("Test kirim text"));
-                    let body =
-                        json!({"groupid": run.group, "mediaurl": file.url, "pesan": caption});
-                    run.deliver(
-                        "sendmediatogroup",
-                        &body,
-                        Whom::Group,
-                        What::file(&file, kind, &caption),
-                    )
-                    .await?;
-                }
-                Ok(())
-            })
-        }),
+        document(
+            "group.media",
+            "the sample of a file is sent as its kind",
+            |run| {
+                Box::pin(async {
+                    for (name, kind) in [("daftar.pdf", "document"), ("foto.jpg", "image")] {
+                        let (file, caption) =
+                            (run.server.file(name)?, run.words("Test kirim text"));
+                        let body =
+                            json!({"groupid": run.group, "mediaurl": file.url, "pesan": caption});
+                        run.deliver(
+                            "sendmediatogroup",
+                            &body,
+                            Whom::Group,
+                            What::file(&file, kind, &caption),
+                        )
+                        .await?;
+                    }
+                    Ok(())
+                })
+            },
+        ),
         document(
             "group.media-too-large",
             "a file above 16 MB is refused",
@@ -68,7 +73,7 @@ pub(super) fn checks() -> Vec<Check> {
         ),
         document(
             "group.location",
-            "the sample of a place is answered as shown",
+            "the sample of a location is answered as shown",
             |run| {
                 Box::pin(async {
                     let name = run.words("Kantor Pusat");
@@ -82,22 +87,22 @@ pub(super) fn checks() -> Vec<Check> {
         ),
         document(
             "group.contact",
-            "a contact on the path that the text names",
+            "a contact on the path in the document's text",
             |run| Box::pin(async { sends_card(run, "sendcontacttogroup").await }),
         ),
         document(
             "group.contact-on-sendcontact",
-            "the PHP and curl samples post it to /api/sendcontact",
+            "the PHP and curl samples post a contact to /api/sendcontact",
             |run| Box::pin(async { sends_card(run, "sendcontact").await }),
         ),
         document(
             "group.contact-on-sendlocation",
-            "the raw sample posts it to /api/sendlocation",
+            "the raw sample posts a contact to /api/sendlocation",
             |run| Box::pin(async { sends_card(run, "sendlocation").await }),
         ),
         waviro(
             "group.both",
-            "of nohp and groupid the one that the path is made for",
+            "with both nohp and groupid, the path decides which is used",
             |run| {
                 Box::pin(async {
                     for (endpoint, whom) in
@@ -137,7 +142,7 @@ pub(super) fn checks() -> Vec<Check> {
         ),
         document(
             "group.invalid",
-            "what is no group's id, or that of a group without the bot, is refused",
+            "an invalid group id, or the id of a group without the bot, is refused",
             |run| {
                 Box::pin(async {
                     let contact = json!({"name": CARD_NAME, "numbers": CARD});
@@ -173,7 +178,7 @@ pub(super) fn checks() -> Vec<Check> {
         ),
         document(
             "group.repeat",
-            "the same message to the same group twice running is refused",
+            "the same message to the same group twice in a row is refused",
             |run| {
                 Box::pin(async {
                     let text = run.words("Dua kali");
@@ -186,7 +191,7 @@ pub(super) fn checks() -> Vec<Check> {
         ),
         document(
             "groups.list",
-            "each group with its id, its name and when somebody last wrote",
+            "each group is listed with its id, its name and the time of its last message",
             |run| Box::pin(async { lists(run).await }),
         ),
     ]

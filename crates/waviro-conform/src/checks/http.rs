@@ -18,17 +18,17 @@ pub(super) fn checks() -> Vec<Check> {
         }),
         document(
             "key.trailing-blank",
-            "the PHP samples' blank after the key",
+            "the space after the key in the PHP samples",
             |run| Box::pin(async { opens(run, |key| format!("{key} ")).await }),
         ),
         document(
             "key.trailing-semicolon",
-            "the curl samples' ; after the key",
+            "the ; after the key in the curl samples",
             |run| Box::pin(async { opens(run, |key| format!("{key};")).await }),
         ),
         document(
             "key.missing",
-            "without a SecretKey every endpoint refuses",
+            "every endpoint refuses a request without a SecretKey",
             |run| {
                 Box::pin(async {
                     for endpoint in ENDPOINTS {
@@ -39,27 +39,23 @@ pub(super) fn checks() -> Vec<Check> {
                 })
             },
         ),
-        document(
-            "key.wrong",
-            "a SecretKey that no bot has is refused",
-            |run| {
-                Box::pin(async {
-                    let text = run.words("Test kirim text");
-                    for wrong in [
-                        "bukan-kunci".to_owned(),
-                        run.host.key().to_lowercase() + "x",
-                    ] {
-                        let body = json!({"nohp": run.to, "pesan": text});
-                        let ask = run.host.json("sendwa", &body).key(Some(wrong));
-                        ask.send().await?.refused()?;
-                    }
-                    Ok(())
-                })
-            },
-        ),
+        document("key.wrong", "an unknown SecretKey is refused", |run| {
+            Box::pin(async {
+                let text = run.words("Test kirim text");
+                for wrong in [
+                    "bukan-kunci".to_owned(),
+                    run.host.key().to_lowercase() + "x",
+                ] {
+                    let body = json!({"nohp": run.to, "pesan": text});
+                    let ask = run.host.json("sendwa", &body).key(Some(wrong));
+                    ask.send().await?.refused()?;
+                }
+                Ok(())
+            })
+        }),
         document(
             "path.trailing-slash",
-            "every path with and without a slash, neither redirected",
+            "every path works with and without a final slash, without a redirect",
             |run| {
                 Box::pin(async {
                     for endpoint in ENDPOINTS {
@@ -79,12 +75,12 @@ pub(super) fn checks() -> Vec<Check> {
         ),
         waviro(
             "path.unknown",
-            "a path that is none is 404 in the shape of a refusal",
+            "an unknown path is answered with 404 in the form of a refusal",
             |run| Box::pin(async { run.host.post("sendnothing").send().await?.refused_with(404) }),
         ),
         waviro(
             "method.get",
-            "another method than POST is 405 in the shape of a refusal",
+            "a method other than POST is answered with 405 in the form of a refusal",
             |run| {
                 Box::pin(async {
                     for endpoint in ENDPOINTS {
@@ -133,19 +129,19 @@ pub(super) fn checks() -> Vec<Check> {
         ),
         waviro(
             "body.form-content-type",
-            "JSON that curl's --data calls a form",
+            "JSON with the Content-Type of a form, as curl's --data sends it",
             |run| {
                 Box::pin(async { takes(run, Some("application/x-www-form-urlencoded"), "").await })
             },
         ),
         waviro(
             "body.byte-order-mark",
-            "JSON behind a byte order mark",
+            "JSON after a byte order mark",
             |run| Box::pin(async { takes(run, Some("application/json"), "\u{feff}").await }),
         ),
         waviro(
             "body.unknown-fields",
-            "fields that the document does not know are ignored",
+            "fields that are not in the document are ignored",
             |run| {
                 Box::pin(async {
                     let text = run.words("Test kirim text");
@@ -158,7 +154,7 @@ pub(super) fn checks() -> Vec<Check> {
         ),
         document(
             "body.not-json",
-            "what is no JSON object is refused",
+            "a body that is not a JSON object is refused",
             |run| {
                 Box::pin(async {
                     for body in [
@@ -178,7 +174,7 @@ pub(super) fn checks() -> Vec<Check> {
         ),
         document(
             "body.incomplete",
-            "a body without its fields is refused, by every endpoint that has some",
+            "every endpoint with fields refuses a body without them",
             |run| {
                 Box::pin(async {
                     for endpoint in ENDPOINTS {
@@ -196,7 +192,7 @@ pub(super) fn checks() -> Vec<Check> {
         ),
         waviro(
             "body.too-large",
-            "a body of 20 MB is 413 in the shape of a refusal",
+            "a body of 20 MB is answered with 413 in the form of a refusal",
             |run| {
                 Box::pin(async {
                     let body = json!({"nohp": run.to, "pesan": "x".repeat(20_000_000)});
@@ -210,7 +206,7 @@ pub(super) fn checks() -> Vec<Check> {
         ),
         waviro(
             "refusal.code",
-            "a refusal has a code for programs and names the field to blame",
+            "a refusal has a code for programs and names the wrong field",
             |run| {
                 Box::pin(async {
                     let wrong = run.host.post("getqr").key(Some("bukan-kunci".to_owned()));
@@ -229,14 +225,14 @@ pub(super) fn checks() -> Vec<Check> {
         ),
         waviro(
             "refusal.language",
-            "a refusal is Indonesian, and English where that is preferred",
+            "a refusal is Indonesian, or English if Accept-Language prefers English",
             |run| {
                 Box::pin(async {
                     let ask = || run.host.json("sendwa", &json!({"nohp": run.to}));
                     let (own, english) = (ask().send().await?, ask().language("en").send().await?);
                     english.refused()?;
                     if own.sentence() == english.sentence() {
-                        return Err(english.wrong("another sentence in English"));
+                        return Err(english.wrong("a different sentence in English"));
                     }
                     Ok(())
                 })

@@ -68,7 +68,7 @@ pub(super) fn checks() -> Vec<Check> {
         ),
         waviro(
             "location.no-angle",
-            "what is no angle, or one beyond the globe, is refused",
+            "a value that is not an angle, or an angle out of range, is refused",
             |run| {
                 Box::pin(async {
                     for (latitude, longitude) in [
@@ -89,7 +89,7 @@ pub(super) fn checks() -> Vec<Check> {
         ),
         document(
             "location.repeat",
-            "the same place to the same number twice running is refused",
+            "the same location to the same number twice in a row is refused",
             |run| {
                 Box::pin(async {
                     let name = run.words("Dua kali");

@@ -24,18 +24,18 @@ pub(super) fn checks() -> Vec<Check> {
         document("media.png", "a PNG is an image", |run| {
             Box::pin(async { sends(run, "gambar.png", "image", Some("Gambar")).await })
         }),
-        document("media.audio", "a song is audio", |run| {
+        document("media.audio", "an MP3 is audio", |run| {
             Box::pin(async { sends_without_caption(run, "lagu.mp3", "audio").await })
         }),
         document("media.voice", "an Ogg with Opus is audio", |run| {
             Box::pin(async { sends_without_caption(run, "suara.ogg", "audio").await })
         }),
-        waviro("media.video", "a film is video", |run| {
+        waviro("media.video", "an MP4 is video", |run| {
             Box::pin(async { sends(run, "film.mp4", "video", Some("Film")).await })
         }),
         document(
             "media.no-caption",
-            "pesan absent, null or empty is no caption",
+            "without pesan, or with pesan null or empty: no caption",
             |run| {
                 Box::pin(async {
                     for caption in [json!(null), json!("")] {
@@ -58,19 +58,19 @@ pub(super) fn checks() -> Vec<Check> {
         ),
         waviro(
             "media.kind-from-bytes",
-            "a picture called application/octet-stream is an image",
+            "a picture served as application/octet-stream is an image",
             |run| Box::pin(async { sends(run, "tanpa-jenis", "image", Some("Foto")).await }),
         ),
         waviro(
             "media.false-kind",
-            "a PDF called image/jpeg is a document",
+            "a PDF served as image/jpeg is a document",
             |run| {
                 Box::pin(async { sends(run, "bukan-gambar.jpg", "document", Some("Daftar")).await })
             },
         ),
         waviro(
             "media.redirect",
-            "a mediaurl that sends on is followed",
+            "a redirect of the mediaurl is followed",
             |run| {
                 Box::pin(async {
                     let (photo, moved) = (run.server.file("foto.jpg")?, run.server.file("pindah")?);
@@ -87,7 +87,7 @@ pub(super) fn checks() -> Vec<Check> {
                 })
             },
         ),
-        waviro("media.largest", "a file of 16 MiB is taken", |run| {
+        waviro("media.largest", "a file of 16 MiB is accepted", |run| {
             Box::pin(async { sends(run, "pas.pdf", "document", Some("Besar")).await })
         }),
         document("media.too-large", "a file above 16 MB is refused", |run| {
@@ -95,12 +95,12 @@ pub(super) fn checks() -> Vec<Check> {
         }),
         document(
             "media.too-large-unannounced",
-            "also where its host announces no length",
+            "a file above 16 MB without a Content-Length is refused too",
             |run| Box::pin(async { refuses_file(run, "besar-tanpa-panjang.pdf").await }),
         ),
         document(
             "media.repeat",
-            "the same file to the same number twice running is refused",
+            "the same file to the same number twice in a row is refused",
             |run| {
                 Box::pin(async {
                     let (file, caption) = (run.server.file("foto.jpg")?, run.words("Dua kali"));
@@ -118,20 +118,20 @@ pub(super) fn checks() -> Vec<Check> {
         ),
         waviro(
             "media.not-found",
-            "a file that its host has not is refused",
+            "a file that its host does not have (404) is refused",
             |run| Box::pin(async { refuses_file(run, "tidak-ada.jpg").await }),
         ),
-        waviro("media.empty", "a file without a byte is refused", |run| {
+        waviro("media.empty", "an empty file is refused", |run| {
             Box::pin(async { refuses_file(run, "kosong.pdf").await })
         }),
         waviro(
             "media.unreachable",
-            "a host that does not listen is a refusal",
+            "a file on a host that does not listen is refused",
             |run| Box::pin(async { refuses_url(run, json!("http://127.0.0.1:1/foto.jpg")).await }),
         ),
         waviro(
             "media.inside",
-            "addresses inside the host's own network are refused",
+            "addresses in the host's own network are refused",
             |run| {
                 Box::pin(async {
                     for url in [
@@ -145,21 +145,25 @@ pub(super) fn checks() -> Vec<Check> {
                 })
             },
         ),
-        waviro("media.no-url", "what is no http(s) URL is refused", |run| {
-            Box::pin(async {
-                for url in [
-                    json!("foto.jpg"),
-                    json!("file:///etc/passwd"),
-                    json!("ftp://yourdomain/foto.jpg"),
-                    json!("http://"),
-                    json!(7),
-                    json!(["x"]),
-                ] {
-                    refuses_url(run, url).await?;
-                }
-                Ok(())
-            })
-        }),
+        waviro(
+            "media.no-url",
+            "a mediaurl that is not an http(s) URL is refused",
+            |run| {
+                Box::pin(async {
+                    for url in [
+                        json!("foto.jpg"),
+                        json!("file:///etc/passwd"),
+                        json!("ftp://yourdomain/foto.jpg"),
+                        json!("http://"),
+                        json!(7),
+                        json!(["x"]),
+                    ] {
+                        refuses_url(run, url).await?;
+                    }
+                    Ok(())
+                })
+            },
+        ),
         document(
             "media.requires",
             "without nohp or mediaurl, or with one null or empty: refused",

@@ -23,7 +23,7 @@ pub(super) fn checks() -> Vec<Check> {
         }),
         document(
             "text.as-written",
-            "letters, signs, emoji and lines arrive as they are",
+            "letters, special characters, emoji and line breaks arrive unchanged",
             |run| {
                 Box::pin(async {
                     let text = run
@@ -40,7 +40,7 @@ pub(super) fn checks() -> Vec<Check> {
         }),
         document(
             "text.no-notifyurl",
-            "notifyurl absent, empty or null is none",
+            "without notifyurl, or with notifyurl empty or null: no callback",
             |run| {
                 Box::pin(async {
                     for url in [json!(""), json!(null)] {
@@ -82,7 +82,7 @@ pub(super) fn checks() -> Vec<Check> {
         ),
         waviro(
             "text.no-number",
-            "what is no phone number is refused",
+            "a value that is not a phone number is refused",
             |run| {
                 Box::pin(async {
                     let (country, rest) = run.to.split_at(3);
@@ -127,7 +127,7 @@ pub(super) fn checks() -> Vec<Check> {
         ),
         document(
             "text.repeat",
-            "the same text to the same number twice running is refused",
+            "the same text to the same number twice in a row is refused",
             |run| {
                 Box::pin(async {
                     let text = run.words("Dua kali");
@@ -138,7 +138,7 @@ pub(super) fn checks() -> Vec<Check> {
         ),
         document(
             "text.repeat-later",
-            "with another text between, the same text is taken",
+            "after another text, the same text is accepted",
             |run| {
                 Box::pin(async {
                     let text = run.words("Lagi");
@@ -150,7 +150,7 @@ pub(super) fn checks() -> Vec<Check> {
         ),
         document(
             "text.repeat-elsewhere",
-            "the same text to a group right after is taken",
+            "the same text to a group right after is accepted",
             |run| {
                 Box::pin(async {
                     let text = run.words("Ke mana saja");
@@ -164,7 +164,7 @@ pub(super) fn checks() -> Vec<Check> {
         ),
         waviro(
             "text.repeat-at-once",
-            "of four equal requests at the same time exactly one is taken",
+            "of four equal requests at the same time exactly one is accepted",
             |run| {
                 Box::pin(async {
                     let text = run.words("Serentak");
@@ -180,8 +180,8 @@ pub(super) fn checks() -> Vec<Check> {
                     }
                     match taken[..] {
                         [taken] => run.held(taken, Whom::Person, What::text(&text)).map(drop),
-                        [] => Err(answers[0].wrong("one of the four taken")),
-                        [_, second, ..] => Err(second.wrong("only one of the four taken")),
+                        [] => Err(answers[0].wrong("one of the four accepted")),
+                        [_, second, ..] => Err(second.wrong("only one of the four accepted")),
                     }
                 })
             },

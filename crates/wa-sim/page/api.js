@@ -1,5 +1,5 @@
 // @ts-check
-/** The control API, as far as the page needs it. Paths are relative, so that a proxy may serve all of it anywhere. */
+/** The requests of the control API that the page uses. Paths are relative, so a proxy can serve the page under any path. */
 
 /**
  * @typedef {{ id: string, number: string, device: number, connected: boolean, platform: string, linked_at: number }} Device
@@ -46,8 +46,8 @@ export const api = {
   /** @returns {Promise<Waiting[]>} */
   waiting: () => ask("GET", "waiting"),
   faults: () => ask("GET", "faults"),
-  /** @param {Record<string, unknown>} knobs */
-  setFaults: (knobs) => ask("PATCH", "faults", knobs),
+  /** @param {Record<string, unknown>} changes */
+  setFaults: (changes) => ask("PATCH", "faults", changes),
   /** @param {string} number @param {string} name */
   addPhone: (number, name) => ask("POST", "phones", name ? { number, name } : { number }),
   /** @param {string} number @param {Record<string, unknown>} habits */
@@ -79,7 +79,7 @@ export const api = {
 };
 
 /**
- * Where the file of a message is.
+ * Returns the path of a message's file.
  * @param {string} number
  * @param {string} id
  */
@@ -88,7 +88,7 @@ export function fileOf(number, id) {
 }
 
 /**
- * Follows a stream of the control API. The browser reconnects by itself.
+ * Reads a stream of the control API. The browser reconnects automatically.
  * @param {"events" | "wire"} name
  * @param {{ said: (what: any) => void, opened?: () => void, lost?: () => void }} heard
  * @returns {EventSource}

@@ -1,5 +1,5 @@
 // @ts-check
-/** The page: puts its parts together and draws them when something changed. */
+/** Starts the page and draws all parts after a change. */
 
 import { api } from "./api.js";
 import { badge, drawChats } from "./chats.js";
@@ -21,18 +21,18 @@ import { drawWire, watchWire } from "./wire.js";
 
 /** The tools, in their order. @type {[Tab, import("./words.js").Key][]} */
 const TABS = [["phone", "tab_phone"], ["faults", "tab_faults"], ["wire", "tab_wire"]];
-/** With less the tools lie over the chat. */
+/** On a narrower page the tools are drawn over the chat. */
 const ROOMY = "(min-width: 80rem)";
-/** How often knobs that count down are read while they are in view. */
+/** The interval for reading the faults while the panel is visible; some faults count down. */
 const FAULTS_EVERY = 2000;
 
-/** What the address asked for: a phone, a code to scan with it. */
+/** The phone and the QR code from the address of the page. */
 const asked = readAddress();
 /** @type {Tab} */
 let tab = "phone";
 let isDue = false;
 
-/** The address may hold both, before or after the `#`; a code in it is used once. */
+/** Reads phone and code from the address, before or after the `#`. A code is used once. */
 function readAddress() {
   const wanted = new URLSearchParams(location.search);
   for (const [name, value] of new URLSearchParams(location.hash.slice(1))) wanted.set(name, value);
@@ -42,11 +42,11 @@ function readAddress() {
   return { code, phone };
 }
 
-/** Draws everything, at most once a frame. */
+/** Schedules a redraw of the page; several calls cause one redraw. */
 function draw() {
   if (isDue) return;
   isDue = true;
-  // Not by frames: they stand still in a tab that nobody sees.
+  // A timeout instead of an animation frame: browsers stop animation frames in a hidden tab.
   setTimeout(() => {
     isDue = false;
     drawPhones();
@@ -104,7 +104,7 @@ function addPhone(number = "") {
   });
 }
 
-/** Once the phones are known: the phone that was asked for, or the one of last time. */
+/** Chooses the phone after the phones are loaded: the phone from the address, or the last chosen phone. */
 async function answerAddress() {
   if (!state.ready || state.phone) return;
   const has = (/** @type {string | null} */ number) => state.phones.some((phone) => phone.number === number);
@@ -134,7 +134,7 @@ function chooseTab(next) {
   lookAtTools();
 }
 
-/** What only somebody who looks costs: the stream of the wire, the knobs. */
+/** Reads the wire stream only while the wire log is visible, and the faults only beside the other panels. */
 function lookAtTools() {
   const isOpen = !by("tools").hidden;
   watchWire(isOpen && tab === "wire");
@@ -172,7 +172,7 @@ function startTools() {
   }, FAULTS_EVERY);
 }
 
-/** All that is said in the reader's language, anew. */
+/** Draws all texts again, in the chosen language. */
 function drawWords() {
   outdate();
   translate();

@@ -1,5 +1,5 @@
 // @ts-check
-/** One message as a phone shows it. */
+/** Draws a message as a phone shows the message. */
 
 import { api, fileOf } from "./api.js";
 import { inShort, titleOf } from "./chats.js";
@@ -17,7 +17,7 @@ export function whom(chat) {
 }
 
 /**
- * How far a message of the own account came: with everyone in the chat, or not yet.
+ * Returns the delivery state of an own message: a state counts after every member of the chat has reached the state.
  * @param {Entry} message
  * @returns {{ word: import("./words.js").Key, drawing: string, state: string }}
  */

@@ -1,5 +1,5 @@
 // @ts-check
-/** The chats of the phone in hand: what their messages come to, and the list of them. */
+/** The chats of the chosen phone: their messages with all changes applied, and the list of chats. */
 
 import { avatar, by, el, redraw, sync } from "./dom.js";
 import { attempt, field, openDialog, openMenu } from "./dialogs.js";
@@ -12,7 +12,7 @@ import { groupOf, inHand, nameOf, openChat, refreshGroups, state, unreadIn } fro
 import { showPane } from "./pane.js";
 
 /**
- * A message with all that was done to it later.
+ * A message with later reactions, edits and deletion.
  * @typedef {import("./api.js").Message & { reactions: Map<string, string>, edited?: boolean, deleted?: boolean }} Entry
  */
 
@@ -23,7 +23,7 @@ const NAMES = {
 };
 
 /**
- * What a chat shows: reactions, edits and deletions are at their messages.
+ * Returns the messages of a chat, with reactions, edits and deletions applied.
  * @param {import("./api.js").Message[]} messages
  * @param {string} chat
  * @returns {Entry[]}
@@ -40,7 +40,7 @@ export function fold(messages, chat) {
       if (message.text) target.reactions.set(message.from, message.text);
       else target.reactions.delete(message.from);
     } else if (message.kind === "edit") {
-      // Only who wrote it may change it.
+      // Only the author may edit a message.
       if (target?.from === message.from) Object.assign(target, { text: message.text, edited: true });
     } else if (message.kind === "revoke") {
       if (target) target.deleted = true;
@@ -54,7 +54,7 @@ export function fold(messages, chat) {
 }
 
 /**
- * A message in one line.
+ * Returns a message as one line.
  * @param {{ kind: string, text: string, deleted?: boolean, display_name?: string, name?: string, file_name?: string }} message
  */
 export function inShort(message) {
@@ -96,7 +96,7 @@ function all() {
   return rows.sort((a, b) => b.at - a.at || b.order - a.order);
 }
 
-/** Draws the list and what stands above it. */
+/** Draws the list of chats and its header. */
 export function drawChats() {
   const phone = inHand();
   const rows = all();
@@ -132,7 +132,7 @@ function makeRow({ chat, last, at, unread }) {
       el("span", { class: "row-line" }, el("span", { class: "row-last", text: words, dir: "auto" }), unread > 0 && badge(unread)))));
 }
 
-/** Puts the focus where words are written, once that is drawn; not where it would bring up a keyboard on the screen. */
+/** Focuses the text field after drawing, except on a touch screen, because the focus opens the screen keyboard. */
 function writeNext() {
   if (matchMedia("(hover: hover)").matches) setTimeout(() => by("composer").querySelector("textarea")?.focus());
 }
@@ -159,7 +159,7 @@ function drawHead() {
   });
 }
 
-/** Chooses among the other phones, or a number. */
+/** Opens the dialog to choose another phone or a number. */
 function newChat() {
   const others = state.phones.filter((phone) => phone.number !== state.phone);
   const number = field(say("number"), { type: "tel", inputmode: "tel", list: "numbers", required: true, autofocus: true, placeholder: "628…" }, say("new_chat_hint"));

@@ -1,5 +1,5 @@
 // @ts-check
-/** Writing and sending: words, files, places, cards. */
+/** The form for sending texts, files, locations and contacts. */
 
 import { api } from "./api.js";
 import { makeQuote, whom } from "./bubble.js";
@@ -11,7 +11,7 @@ import { groupOf, inHand, state } from "./state.js";
 
 /** @typedef {import("./chats.js").Entry} Entry */
 
-/** As many bytes as the simulator takes for one file. */
+/** The largest file that the simulator accepts, in bytes. */
 const MAX_FILE = 100 * 1024 * 1024;
 
 /** What the next words are about. @type {{ how: "quote" | "edit", message: Entry } | null} */
@@ -40,7 +40,7 @@ function words() {
   return by("composer").querySelector("textarea");
 }
 
-/** Draws where to write; what is being written stays. */
+/** Draws the form and keeps the unsent text. */
 export function drawComposer() {
   const { phone, chat } = state;
   const form = by("composer");
@@ -88,7 +88,7 @@ function make() {
   return el("div", { class: "composer-in" }, el("div", { id: "about" }), el("div", { class: "composer-row" }, attach, input, send));
 }
 
-/** Sends what was written when the form is. */
+/** Sends the text of the submitted form. */
 export function startComposer() {
   by("composer").addEventListener("submit", (/** @type {Event} */ event) => {
     event.preventDefault();
@@ -128,7 +128,7 @@ async function sendWords() {
   try {
     await send(edited ? { edit: { id: edited.id, text } } : { text });
   } catch (error) {
-    // Nothing that was written may be lost.
+    // Put the text back after a failed request, unless the user typed a new text.
     if (!input.value) input.value = text;
     tellError(error);
   }

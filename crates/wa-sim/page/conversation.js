@@ -1,5 +1,5 @@
 // @ts-check
-/** The open chat: who it is with, its messages, what can be done to each. */
+/** The open chat: its header, its messages, and the actions for each message. */
 
 import { api } from "./api.js";
 import { makeBubble, ticks, whom } from "./bubble.js";
@@ -15,16 +15,16 @@ import { groupOf, inHand, nameOf, openChat, state } from "./state.js";
 
 /** @typedef {import("./chats.js").Entry} Entry */
 
-/** How many messages are drawn before more are asked for. */
+/** The number of messages drawn before the user requests more. */
 const DRAWN = 200;
 const EMOJIS = ["👍", "❤️", "😂", "😮", "😢", "🙏"];
 
-/** Which chat was drawn last, and how much of it. */
+/** The chat drawn last, and the number of its messages drawn. */
 let drawn = { chat: "", limit: DRAWN };
-/** Whether the newest message is to stay in view, whatever grows: pictures come later than their messages. */
+/** True if the newest message must stay visible while the chat grows: pictures load after their messages. */
 let isAtEnd = true;
 
-/** Keeps the end of the chat in view for those who are there. */
+/** Keeps the end of the chat visible if the user is at the end. */
 export function startConversation() {
   const log = by("log");
   log.addEventListener("scroll", () => {

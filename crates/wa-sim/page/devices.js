@@ -1,5 +1,5 @@
 // @ts-check
-/** The phone in hand and its linked devices: habits, and what can go wrong for each. */
+/** The chosen phone and its linked devices: settings, and faults of each device. */
 
 import { api } from "./api.js";
 import { attempt, confirmFirst } from "./dialogs.js";
@@ -10,14 +10,14 @@ import { openLink } from "./link.js";
 import { say } from "./say.js";
 import { inHand, state } from "./state.js";
 
-/** The reason and the length of a ban by the page: sent to too many people, an hour. */
+/** The reason code (sent to too many people) and the duration (an hour) of a ban set on the page. */
 const BAN = { code: 101, expire_s: 3600 };
 
 /** Which receipts there are to choose from. @type {[string, import("./words.js").Key][]} */
 const RECEIPTS = [["read", "receipts_read"], ["delivered", "receipts_delivered"], ["none", "receipts_none"]];
 
 /**
- * A switch.
+ * Returns a switch.
  * @param {string} text
  * @param {boolean} on
  * @param {(on: boolean) => void} turn
@@ -56,7 +56,7 @@ function make(phone) {
     phone.devices.length > 0 ? el("ul", { class: "devices" }, ...phone.devices.map(makeDevice)) : makeNone()));
 }
 
-/** How a client gets here, for those who have none yet. */
+/** Draws the addresses for a client, for a phone without a linked client. */
 function makeNone() {
   const { key } = faults;
   return el("div", {}, el("p", { class: "faint", text: say("no_devices") }),

@@ -1,15 +1,15 @@
 // @ts-check
-/** What lies over the page for a moment: dialogs, menus, news in a corner. */
+/** Dialogs, menus and notifications. */
 
 import { by, el } from "./dom.js";
 import { icon } from "./icons.js";
 import { say } from "./say.js";
 
-/** How long news stays. */
+/** How long a notification is visible. */
 const SHOWN_FOR = 6000;
 
 /**
- * Says what came of something.
+ * Shows a notification.
  * @param {string} text
  * @param {"good" | "bad"} [how]
  */
@@ -28,7 +28,7 @@ export function tellError(error) {
 }
 
 /**
- * Does something and tells when it failed.
+ * Runs an action and shows a failure.
  * @param {() => Promise<unknown>} what
  * @param {string} [done] what is told when it worked
  */
@@ -42,7 +42,7 @@ export async function attempt(what, done) {
 }
 
 /**
- * A field with its label.
+ * Returns a field with its label.
  * @param {string} label
  * @param {Record<string, any>} props
  * @param {string} [hint]
@@ -54,7 +54,7 @@ export function field(label, props, hint) {
 }
 
 /**
- * Asks in a dialog. `submit` runs when its button is pressed; the dialog stays, and says why, when that fails.
+ * Opens a dialog. The button runs `submit`; after a failure the dialog stays open and shows the error.
  * @param {{ title: string, body: Node[], action?: string, danger?: boolean, submit?: () => Promise<unknown> }} what
  * @returns {HTMLDialogElement}
  */
@@ -90,7 +90,7 @@ export function openDialog({ title, body, action, danger, submit }) {
 }
 
 /**
- * Asks before something that cannot be taken back.
+ * Asks for confirmation of an irreversible action.
  * @param {string} title
  * @param {string} text
  * @param {string} action
@@ -101,7 +101,7 @@ export function confirmFirst(title, text, action, submit) {
 }
 
 /**
- * Opens a small menu at a button.
+ * Opens a menu at a button.
  * @param {HTMLElement} at
  * @param {{ text: string, icon?: string, danger?: boolean, act: () => void }[]} items
  * @param {Node} [first] what stands above the items
@@ -113,7 +113,8 @@ export function openMenu(at, items, first) {
     menu.append(el("button", { type: "button", class: item.danger ? "bad" : "", on: { click: item.act } },
       item.icon && icon(item.icon), el("span", { text: item.text })));
   }
-  // Whatever is pressed in it ends it; first the act, so that a dialog it opens knows where the focus was.
+  // A click on a button closes the menu. The action runs first, so a dialog opened by the action
+  // can restore the focus later.
   menu.addEventListener("click", (/** @type {Event} */ event) => {
     if (event.target instanceof Element && event.target.closest("button")) menu.hidePopover();
   });
@@ -135,7 +136,7 @@ export function openMenu(at, items, first) {
 }
 
 /**
- * Below the button or above it, where there is room.
+ * Places the menu below the button, or above if the space below is too small.
  * @param {HTMLElement} menu
  * @param {HTMLElement} at
  */

@@ -1,8 +1,8 @@
 // @ts-check
-/** Building the page. Whatever phones say comes in as text nodes and properties, never as markup. */
+/** Functions that build the page. Content from phones becomes text nodes and properties, never markup. */
 
 /**
- * An element. `on` has listeners, `text` its text, a boolean is an attribute that is there or not.
+ * Returns an element. `on` has listeners, `text` has the text, a boolean sets or omits an attribute.
  * @param {string} tag
  * @param {Record<string, any>} [props]
  * @param {...(Node | string | null | false | undefined)} children
@@ -27,7 +27,7 @@ export function el(tag, props = {}, ...children) {
 }
 
 /**
- * The element with this id, which `index.html` has.
+ * Returns the element of `index.html` with this id.
  * @param {string} id
  * @returns {any}
  */
@@ -39,14 +39,14 @@ export function by(id) {
 const made = new WeakMap();
 let age = 0;
 
-/** From now on nothing that was made is as it should be: the language changed. */
+/** Marks all drawn parts as outdated, after a change of the language. */
 export function outdate() {
   age += 1;
 }
 
 /**
- * Makes the children of `parent` those of `items`. What looks as before stays the very node: players play on, and the
- * focus stays where it is.
+ * Replaces the children of `parent` by `items`. A child without a change keeps its node, so players continue and the
+ * focus stays.
  * @template T
  * @param {Element} parent
  * @param {T[]} items
@@ -76,7 +76,7 @@ export function sync(parent, items, { key, mark, make }) {
 }
 
 /**
- * Puts `fresh` in the place of `old`, and the focus where it was: on the control with the same `data-focus`.
+ * Replaces `old` by `fresh` and restores the focus on the control with the same `data-focus`.
  * @param {Element} old
  * @param {Element} fresh
  */
@@ -92,7 +92,7 @@ function replace(old, fresh) {
 }
 
 /**
- * Redraws a part as a whole where what it shows changed.
+ * Redraws a whole part after a change of its data.
  * @param {Element} parent
  * @param {string} mark
  * @param {() => Element} make
@@ -102,7 +102,7 @@ export function redraw(parent, mark, make) {
 }
 
 /**
- * Two letters that stand for a name or a number, on one of six colours.
+ * Returns an avatar: two letters of a name or number on one of six colours.
  * @param {string} name
  * @param {string} id
  * @param {Node} [drawing]
@@ -115,7 +115,7 @@ export function avatar(name, id, drawing) {
 }
 
 /**
- * Which of the six colours someone has, always the same.
+ * Returns the colour of a name, always the same of six.
  * @param {string} id
  */
 export function tint(id) {

@@ -1,5 +1,5 @@
 // @ts-check
-/** The knobs that make the simulator misbehave. */
+/** The panel for the faults of the simulator. */
 
 import { api } from "./api.js";
 import { attempt, tellError } from "./dialogs.js";
@@ -9,13 +9,13 @@ import { say } from "./say.js";
 /** @typedef {import("./words.js").Key} Key */
 
 export const faults = {
-  /** All knobs as they are. @type {any} */
+  /** The current faults. @type {any} */
   now: null,
-  /** Where clients connect, and the key they pin. @type {{ ws_url: string, server_key: string } | null} */
+  /** The address for clients, and the key to pin. @type {{ ws_url: string, server_key: string } | null} */
   key: null,
 };
 
-/** Knobs that are numbers: name, words, hint, the most. @type {[string, Key, Key, number][]} */
+/** Faults with a number: name, label, hint, maximum. @type {[string, Key, Key, number][]} */
 const NUMBERS = [
   ["ack_delay_ms", "ack_delay", "ack_delay_hint", 3_600_000],
   ["drop_acks", "drop_acks", "drop_acks_hint", 1_000_000],
@@ -25,19 +25,28 @@ const NUMBERS = [
   ["garble", "garble", "garble_hint", 1_000_000],
 ];
 
-/** Knobs that are on or off. @type {[string, Key, Key][]} */
+/** Faults that are on or off: name, label, hint. @type {[string, Key, Key][]} */
 const SWITCHES = [
   ["dedupe", "dedupe", "dedupe_hint"],
   ["refuse_ik", "refuse_ik", "refuse_ik_hint"],
   ["outdated", "outdated", "outdated_hint"],
 ];
 
-/** What real servers say most to a client whose message they do not want. */
+/** Certificates for TLS connections: value, label. @type {[string, Key][]} */
+const CERTIFICATES = [
+  ["valid", "certificate_valid"],
+  ["unknown_ca", "certificate_unknown_ca"],
+  ["wrong_name", "certificate_wrong_name"],
+  ["expired", "certificate_expired"],
+  ["not_yet_valid", "certificate_not_yet_valid"],
+];
+
+/** The most common error code of real servers for a refused message. */
 const USUAL_NACK = 479;
 
-const QUIET = { ack_delay_ms: 0, drop_acks: 0, nack: 0, nack_code: 0, undecryptable: 0, garble: 0, dedupe: false, refuse_ik: false, outdated: false, stalled: [], bans: {} };
+const QUIET = { ack_delay_ms: 0, drop_acks: 0, nack: 0, nack_code: 0, undecryptable: 0, garble: 0, dedupe: false, refuse_ik: false, outdated: false, certificate: "valid", stalled: [], bans: {} };
 
-/** Reads the knobs: some count down while messages go. */
+/** Reads the faults; some count down while messages are sent. */
 export async function readFaults() {
   try {
     [faults.now, faults.key] = await Promise.all([api.faults(), faults.key ?? api.key()]);
@@ -47,15 +56,15 @@ export async function readFaults() {
   drawFaults();
 }
 
-/** Whether anything is out of order on purpose. */
+/** Returns true if a fault is on. */
 function isAnyOn() {
-  return faults.now && Object.entries(QUIET).some(([knob, quiet]) => knob !== "nack_code" && JSON.stringify(faults.now[knob]) !== JSON.stringify(quiet));
+  return faults.now && Object.entries(QUIET).some(([fault, quiet]) => fault !== "nack_code" && JSON.stringify(faults.now[fault]) !== JSON.stringify(quiet));
 }
 
-/** @param {Record<string, unknown>} knobs */
-async function turn(knobs) {
+/** @param {Record<string, unknown>} changes */
+async function turn(changes) {
   await attempt(async () => {
-    faults.now = await api.setFaults(knobs);
+    faults.now = await api.setFaults(changes);
   });
   drawFaults();
 }
@@ -69,23 +78,26 @@ export function drawFaults() {
 
 /** @param {boolean} on */
 function make(on) {
-  const numbers = NUMBERS.map(([knob, text, hint, max]) => {
-    const input = el("input", { type: "number", min: 0, max, required: true, value: String(faults.now[knob]), "data-focus": knob });
+  const numbers = NUMBERS.map(([fault, text, hint, max]) => {
+    const input = el("input", { type: "number", min: 0, max, required: true, value: String(faults.now[fault]), "data-focus": fault });
     input.addEventListener("change", () => {
       if (!input.reportValidity()) return;
-      // A refusal without a code is none: the usual one, until another is chosen.
-      const code = knob === "nack" && faults.now.nack_code === 0 ? { nack_code: USUAL_NACK } : {};
-      void turn({ [knob]: Number(input.value), ...code });
+      // Without a code the server refuses nothing, so set the usual code first.
+      const code = fault === "nack" && faults.now.nack_code === 0 ? { nack_code: USUAL_NACK } : {};
+      void turn({ [fault]: Number(input.value), ...code });
     });
-    return el("label", { class: "knob" }, el("span", { class: "row-main" }, el("span", { text: say(text) }), el("small", { text: say(hint) })), input);
+    return el("label", { class: "fault" }, el("span", { class: "row-main" }, el("span", { text: say(text) }), el("small", { text: say(hint) })), input);
   });
-  const switches = SWITCHES.map(([knob, text, hint]) => {
-    const box = el("input", { type: "checkbox", role: "switch", "data-focus": knob });
-    box.checked = faults.now[knob];
-    box.addEventListener("change", () => void turn({ [knob]: box.checked }));
+  const switches = SWITCHES.map(([fault, text, hint]) => {
+    const box = el("input", { type: "checkbox", role: "switch", "data-focus": fault });
+    box.checked = faults.now[fault];
+    box.addEventListener("change", () => void turn({ [fault]: box.checked }));
     return el("label", { class: "switch" }, box, el("span", { class: "row-main" }, el("span", { text: say(text) }), el("small", { text: say(hint) })));
   });
+  const certificate = el("select", { "data-focus": "certificate" }, ...CERTIFICATES.map(([value, text]) => el("option", { value, text: say(text), selected: faults.now.certificate === value })));
+  certificate.addEventListener("change", () => void turn({ certificate: certificate.value }));
   return el("div", { class: "stack" }, el("p", { class: on ? "notice" : "faint small", text: say(on ? "faults_on" : "faults_off") }),
     el("section", {}, ...numbers), el("section", {}, ...switches),
+    el("section", {}, el("label", { class: "field" }, el("span", { text: say("certificate") }), certificate, el("small", { text: say("certificate_hint") }))),
     el("button", { type: "button", class: "plain", "data-focus": "reset", disabled: !on, text: say("faults_reset"), on: { click: () => turn(QUIET) } }));
 }

@@ -1,5 +1,5 @@
 // @ts-check
-/** Groups: who is in them, and what can be done to them. */
+/** The dialogs for groups: members, and changes of a group. */
 
 import { api } from "./api.js";
 import { attempt, confirmFirst, field, openDialog } from "./dialogs.js";
@@ -8,7 +8,7 @@ import { say } from "./say.js";
 import { groupOf, inHand, nameOf, openChat, refreshGroups, state } from "./state.js";
 
 /**
- * Phones to choose from, and room for numbers that have none yet.
+ * Returns a list of phones to choose from, and a field for numbers without a phone.
  * @param {string[]} without
  */
 export function openCard(without) {
@@ -26,7 +26,7 @@ export function openCard(without) {
 }
 
 /**
- * Shows a group and changes it.
+ * Opens the dialog that shows and changes a group.
  * @param {string} id
  */
 export function openGroup(id) {

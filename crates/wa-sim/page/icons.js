@@ -1,5 +1,5 @@
 // @ts-check
-/** The drawings of the page, by name: strokes of a 24 by 24 grid. */
+/** The icons of the page by name: strokes on a 24 by 24 grid. */
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -34,7 +34,7 @@ const STROKES = {
 };
 
 /**
- * A drawing that says nothing to a screen reader; the words beside it do.
+ * Returns an icon. Screen readers skip the icon and read the text beside.
  * @param {string} name
  * @returns {SVGSVGElement}
  */

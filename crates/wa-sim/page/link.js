@@ -1,5 +1,5 @@
 // @ts-check
-/** Linking a client to the phone in hand: by its QR code's text or picture, or by its eight characters. */
+/** The dialog that links a client to the chosen phone: with the QR code's text or picture, or with eight characters. */
 
 import { api } from "./api.js";
 import { openDialog, tell } from "./dialogs.js";
@@ -9,16 +9,16 @@ import { inHand, state } from "./state.js";
 
 /** @typedef {{ detect: (source: ImageBitmap) => Promise<{ rawValue: string }[]> }} Detector */
 
-/** Redraws the clients that wait, while the dialog is open. */
+/** Redraws the waiting clients while the dialog is open. */
 let drawWaiting = () => {};
 
-/** Draws what changes in an open dialog. */
+/** Draws the waiting clients in the open dialog. */
 export function drawLink() {
   drawWaiting();
 }
 
 /**
- * A code as it was on the client: in an address, a plus sign is read as a blank, and codes have no blanks.
+ * Returns the code as the client showed the code: browsers read a plus sign of an address as a blank, and codes have no blanks.
  * @param {string} code
  */
 export function cleanCode(code) {

@@ -1,5 +1,5 @@
 // @ts-check
-/** What the reader chose for good: the language, light or dark. A browser that keeps nothing is as good as a new reader. */
+/** The user's stored choices: the language and the theme. Without storage in the browser, the defaults apply. */
 
 /** @param {string} name */
 export function recall(name) {
@@ -18,23 +18,23 @@ export function remember(name, value) {
   try {
     localStorage.setItem(`wa-sim.${name}`, value);
   } catch {
-    // Then it lasts as long as the page.
+    // Without storage the choice applies until the page is closed.
   }
 }
 
-/** Whether the page is dark now, by choice or by the system's. */
+/** Returns true if the theme is dark, by the user's choice or by the system's setting. */
 export function isDark() {
   const chosen = document.documentElement.dataset.theme;
   return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
 }
 
-/** Takes the theme that was chosen earlier. */
+/** Applies the stored theme. */
 export function startTheme() {
   const chosen = recall("theme");
   if (chosen === "light" || chosen === "dark") document.documentElement.dataset.theme = chosen;
 }
 
-/** Light to dark or back. */
+/** Changes the theme from light to dark or back. */
 export function switchTheme() {
   const next = isDark() ? "light" : "dark";
   document.documentElement.dataset.theme = next;

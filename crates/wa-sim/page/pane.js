@@ -1,5 +1,5 @@
 // @ts-check
-/** Where there is room for one part of the page only: which one that is. */
+/** On a narrow page: chooses the visible part. */
 
 import { by } from "./dom.js";
 

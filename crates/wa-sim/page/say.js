@@ -1,5 +1,5 @@
 // @ts-check
-/** What the page says, in the reader's language. */
+/** Texts of the page in the user's language. */
 
 import { recall, remember } from "./look.js";
 import { words } from "./words.js";
@@ -13,24 +13,24 @@ let language = preferred();
 function preferred() {
   const chosen = recall("language");
   if (chosen === "id" || chosen === "en") return chosen;
-  // Indonesian first: English only for those who ask for it before Indonesian, or for neither.
+  // Indonesian is the default. English applies if the browser prefers English to Indonesian.
   const first = navigator.languages.find((tag) => /^(id|in|ms|jv|su|en)\b/iu.test(tag)) ?? "id";
   return /^en\b/iu.test(first) ? "en" : "id";
 }
 
-/** The language that is spoken now. */
+/** Returns the current language. */
 export function spoken() {
   return language;
 }
 
-/** The other one from now on. */
+/** Switches to the other language. */
 export function switchLanguage() {
   language = language === "id" ? "en" : "id";
   remember("language", language);
 }
 
 /**
- * A sentence, with `{name}` filled in.
+ * Returns a text with `{name}` filled in.
  * @param {keyof typeof words} key
  * @param {Record<string, string | number>} [values]
  */
@@ -39,7 +39,7 @@ export function say(key, values = {}) {
   return text.replace(/\{(\w+)\}/gu, (_, name) => String(values[name] ?? ""));
 }
 
-/** Fills the parts of the page that are always there. */
+/** Fills the fixed parts of the page. */
 export function translate() {
   document.documentElement.lang = language;
   document.title = `wa-sim – ${say("page_title")}`;

@@ -1,5 +1,5 @@
 // @ts-check
-/** What the page knows of the simulator, kept fresh by its events. `changed` is called after each change. */
+/** The data of the simulator on the page, updated by events. `changed` is called after each change. */
 
 import { api, follow } from "./api.js";
 
@@ -18,30 +18,30 @@ export const state = {
   chat: null,
   /** What the phone in hand shows, oldest first. @type {Message[]} */
   messages: [],
-  /** What came while nobody looked, by phone and chat. @type {Map<string, number>} */
+  /** The number of messages received while the chat was not visible, by phone and chat. @type {Map<string, number>} */
   unseen: new Map(),
-  /** Who types where: `phone chat`. @type {Map<string, number>} */
+  /** Chats with a typing contact: `phone chat`. @type {Map<string, number>} */
   typing: new Map(),
   ready: false,
   live: false,
-  /** Whether opening a chat reads it. */
+  /** True if opening a chat marks the chat as read. */
   readsOnOpening: true,
 };
 
-/** How many messages are asked for at first. */
+/** The number of messages in the first request. */
 const AT_FIRST = 2000;
-/** A client that stops typing may not say so. */
+/** The longest time to show a client as typing, because a client may send no end of typing. */
 const TYPES_FOR = 8000;
-/** What changes another message is no news of its own. */
+/** Kinds of messages that change another message and are not counted as unread. */
 const SILENT = new Set(["reaction", "edit", "revoke"]);
 
-/** How many receipts are remembered that may be of messages still on their way here. */
+/** The number of stored receipts for messages that the page has not received yet. */
 const REMEMBERED = 1000;
 
-/** Which reading of the messages is wanted, and which is shown: what an older one brings is thrown away. */
+/** The number of the newest request for messages, and of the request shown. Results of older requests are discarded. */
 let wanted = 0;
 let shown = -1;
-/** Receipts by message: one may be told before its message has been fetched. @type {Map<string, { delivered: Set<string>, read: Set<string> }>} */
+/** Receipts by message: a receipt can arrive before the page has read its message. @type {Map<string, { delivered: Set<string>, read: Set<string> }>} */
 const receipts = new Map();
 /** @type {() => void} */
 let changed = () => {};
@@ -49,14 +49,14 @@ let changed = () => {};
 let failed = () => {};
 
 /**
- * Reads everything and follows the events from then on.
+ * Reads all data and then follows the events.
  * @param {{ changed: () => void, failed: (error: unknown) => void }} heard
  */
 export function start(heard) {
   ({ changed, failed } = heard);
   follow("events", {
     said,
-    // Also after a break: what happened meanwhile was not said.
+    // The stream also opens after a reconnect, and has no events of the time without a connection.
     opened: () => {
       state.live = true;
       void refreshAll();
@@ -68,13 +68,13 @@ export function start(heard) {
   });
 }
 
-/** The phone in hand. */
+/** Returns the chosen phone. */
 export function inHand() {
   return state.phones.find((phone) => phone.number === state.phone);
 }
 
 /**
- * What someone is called, or their number.
+ * Returns the name for a number, or the number.
  * @param {string} number
  */
 export function nameOf(number) {
@@ -87,7 +87,7 @@ export function groupOf(chat) {
 }
 
 /**
- * How many messages of a chat wait for a reader.
+ * Returns the number of unread messages of a chat.
  * @param {import("./api.js").Phone} phone
  * @param {string} chat
  */
@@ -103,7 +103,7 @@ export function unreadOf(phone) {
 }
 
 /**
- * Takes a phone in hand.
+ * Chooses a phone.
  * @param {string | null} number
  */
 export async function choosePhone(number) {
@@ -116,7 +116,7 @@ export async function choosePhone(number) {
 }
 
 /**
- * Opens a chat of the phone in hand.
+ * Opens a chat of the chosen phone.
  * @param {string | null} chat
  */
 export async function openChat(chat) {
@@ -131,7 +131,7 @@ async function readOpenChat() {
   if (!phone || !chat || document.hidden) return;
   if (state.unseen.delete(`${phone.number} ${chat}`)) changed();
   if (!state.readsOnOpening || !phone.unread[chat]) return;
-  // At once, so that a burst of news asks only once.
+  // Delete before the request, so that a burst of events causes one request.
   delete phone.unread[chat];
   await tried(() => api.read(phone.number, chat));
 }
@@ -146,7 +146,7 @@ async function tried(what) {
 }
 
 /**
- * Runs `what` now, or once more after the run that is under way: never twice at a time.
+ * Runs `what` now, or again after the current run: never twice at the same time.
  * @param {() => Promise<void>} what
  */
 function oneAtATime(what) {
@@ -190,7 +190,7 @@ const refreshMessages = oneAtATime(async () => {
   const query = last ? `after=${encodeURIComponent(last.id)}` : `last=${AT_FIRST}`;
   const fresh = (await api.messages(number, query)).map(ticked);
   if (reading !== wanted) return;
-  // The phone may have forgotten the one after which was asked, and then tells all it has.
+  // If the phone no longer has the message `last`, the phone returns all its messages.
   const before = last ? state.messages : [];
   const known = new Set(before.map(nameOfMessage));
   state.messages = [...before, ...fresh.filter((message) => !known.has(nameOfMessage(message)))];

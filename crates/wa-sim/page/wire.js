@@ -1,11 +1,11 @@
 // @ts-check
-/** The log of the wire: every stanza between the simulator and its clients, while somebody looks. */
+/** The wire log: every stanza between the simulator and its clients, while the panel is visible. */
 
 import { follow } from "./api.js";
 import { by, el } from "./dom.js";
 import { say, size, spoken } from "./say.js";
 
-/** How many stanzas the page keeps. */
+/** The number of stanzas that the page keeps. */
 const KEPT = 500;
 
 /** @type {import("./api.js").Stanza[]} */
@@ -28,7 +28,7 @@ export function watchWire(on) {
 
 /** @param {import("./api.js").Stanza & { missed?: number }} stanza */
 function heard(stanza) {
-  // After a break the stream begins with what was told before.
+  // After a reconnect the stream begins with stanzas that the page already has.
   if (isPaused || stanza.missed || stanza.number <= last) return;
   last = stanza.number;
   kept.push(stanza);
@@ -56,7 +56,7 @@ function addDevice(name) {
   }
 }
 
-/** Draws the panel with all that is kept. */
+/** Draws the panel with all kept stanzas. */
 export function drawWire() {
   const select = el("select", { id: "wire-device" }, el("option", { value: "", text: say("all_devices") }));
   select.addEventListener("change", () => {

@@ -79,7 +79,7 @@ impl Link {
     pub(crate) fn send(&self, node: &Node) {
         match marshal(node) {
             Ok(wire) => self.send_wire(wire.into()),
-            Err(error) => tracing::warn!(%error, tag = %node.tag, "cannot marshal a stanza"),
+            Err(error) => tracing::warn!(%error, tag = %node.tag, "stanza cannot be encoded"),
         }
     }
 
@@ -121,7 +121,7 @@ pub(crate) async fn serve(socket: WebSocket, world: Arc<World>, wire: Arc<Wire>)
             Ok(Ok(secured)) => secured,
             Ok(Err(error)) => {
                 if let HandshakeError::Dictionary(_) = error {
-                    tracing::warn!(%error, "a client is refused");
+                    tracing::warn!(%error, "client refused");
                     let frame = CloseFrame { code: close_code::PROTOCOL, reason: error.to_string().into() };
                     let _ = sink.send(Message::Close(Some(frame))).await;
                 }
@@ -266,14 +266,14 @@ async fn read_stanzas(
             .decrypt_in_place_with_counter(counter, &mut frame)
             .is_err()
         {
-            tracing::debug!(counter, "a frame does not decrypt, hanging up");
+            tracing::debug!(counter, "frame cannot be decrypted; closing the connection");
             return;
         }
         counter = counter.wrapping_add(1);
         let frame = match dictionary.decode(frame) {
             Ok(frame) => frame,
             Err(error) => {
-                tracing::debug!(%error, "a stanza cannot be transcoded, hanging up");
+                tracing::debug!(%error, "client stanza cannot be transcoded; closing the connection");
                 return;
             }
         };
@@ -283,7 +283,7 @@ async fn read_stanzas(
         match unpack_bytes(frame).and_then(OwnedNodeRef::new) {
             Ok(node) => handle(&node),
             Err(error) => {
-                tracing::debug!(%error, "a stanza does not parse, hanging up");
+                tracing::debug!(%error, "stanza cannot be parsed; closing the connection");
                 return;
             }
         }
@@ -324,7 +324,7 @@ async fn write_frames(
                 Outgoing::Stanza(stanza) => {
                     scratch.clear();
                     if let Err(error) = dictionary.encode(&stanza, &mut scratch) {
-                        tracing::warn!(%error, "cannot transcode a stanza of the server");
+                        tracing::warn!(%error, "server stanza cannot be transcoded");
                         continue;
                     }
                     if cipher
@@ -404,7 +404,7 @@ impl Frames {
                 return Ok([w, a, major, minor]);
             } else if head.len() >= ROUTING.len() {
                 return Err(HandshakeError::Unreadable(
-                    "the connection begins with neither WA nor ED 00 01",
+                    "the connection starts with neither WA nor ED 00 01",
                 ));
             }
             head.extend_from_slice(&self.bytes().await.ok_or(HandshakeError::Gone)?);

@@ -78,7 +78,7 @@ pub(crate) fn router(is_loopback: bool) -> Router<Sim> {
             )
         })
         .fallback(async || {
-            ApiError::not_found("there is nothing here; docs/simulator.md lists the paths")
+            ApiError::not_found("there is no such path; docs/simulator.md lists the paths")
         })
         .layer(middleware::from_fn(only_own_pages));
     if is_loopback {
@@ -137,7 +137,7 @@ impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequest<S> for Body<T> 
         match Json::from_bytes(bytes) {
             Ok(Json(body)) => Ok(Self(body)),
             Err(JsonRejection::JsonDataError(error)) => Err(ApiError::bad_request(format!(
-                "the JSON body lacks something or has it in the wrong type: {}",
+                "a field of the JSON body is missing or has the wrong type: {}",
                 error.body_text()
             ))),
             Err(error) => Err(ApiError::bad_request(format!(
@@ -198,7 +198,7 @@ async fn only_loopback(request: Request, next: Next) -> Result<Response, ApiErro
     }
     Err(ApiError::new(
         StatusCode::FORBIDDEN,
-        "ask under the host localhost, 127.0.0.1 or [::1]",
+        "the Host header must be localhost, 127.0.0.1 or [::1]",
     ))
 }
 
@@ -211,7 +211,7 @@ async fn only_own_pages(request: Request, next: Next) -> Result<Response, ApiErr
     }
     Err(ApiError::new(
         StatusCode::FORBIDDEN,
-        "this comes from a web page of another origin; ask from the simulator's own page or from a program",
+        "the request comes from a web page of another origin; send it from the simulator's own page or from a program",
     ))
 }
 

@@ -56,16 +56,16 @@ pub enum ScanError {
     #[error("this is not a WhatsApp QR code ({0}); pass the code's whole text")]
     Unreadable(String),
     /// No client shows this code.
-    #[error("no client shows this code (any more); scan the newest one")]
+    #[error("no client shows this code (any more); scan the newest code")]
     UnknownCode,
     /// The client's codes have expired.
-    #[error("this code has expired; scan a fresh one")]
+    #[error("this code has expired; scan a new code")]
     Expired,
     /// The eight characters differ from the code of the client.
     #[error("the code is wrong; enter the eight characters that the client shows")]
     WrongCode,
     /// No client requested a code for this number.
-    #[error("no client asked for a code for the number {0}; ask for one first")]
+    #[error("no client requested a code for the number {0}; request a code first")]
     NoCodeRequested(String),
     /// The client did not answer, or the client's signature was wrong.
     #[error("the client did not complete the link: {0}")]
@@ -167,9 +167,9 @@ impl Unpaired {
         drop(pairings);
         tell(&self.world);
         if let Some(pending) = self.pending.lock().take() {
-            let _ = pending
-                .done
-                .send(Err(ScanError::Refused("it hung up".to_owned())));
+            let _ = pending.done.send(Err(ScanError::Refused(
+                "the client closed the connection".to_owned(),
+            )));
         }
     }
 
@@ -243,13 +243,15 @@ impl Unpaired {
             .get_optional_child("pair-device-sign")
             .and_then(|sign| sign.get_optional_child("device-identity"))
             .and_then(NodeRef::content_bytes)
-            .ok_or_else(|| ScanError::Refused("its answer has no device-identity".to_owned()))?;
+            .ok_or_else(|| {
+                ScanError::Refused("the client's answer has no device-identity".to_owned())
+            })?;
         let account_key = pending.account.signal.lock().identity();
         if validate_adv_with_identity_key(signed, &pending.identity, Some(&account_key))
             != AdvValidation::Valid
         {
             return Err(ScanError::Refused(
-                "its signature does not verify".to_owned(),
+                "the client's signature is invalid".to_owned(),
             ));
         }
         let fixed = Fixed {
@@ -303,7 +305,7 @@ pub(crate) async fn scan(
         .and_then(|secret| STANDARD.decode(secret).ok())
         .filter(|secret| secret.len() == 32)
         .ok_or_else(|| {
-            ScanError::Unreadable("its fourth field is not a 32-byte secret".to_owned())
+            ScanError::Unreadable("the fourth field is not a 32-byte secret".to_owned())
         })?;
     let unpaired = world
         .pairings
@@ -328,7 +330,7 @@ async fn wait(
     match tokio::time::timeout(ANSWER_DEADLINE, answer).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => Err(ScanError::Refused(
-            "it was linked by another code".to_owned(),
+            "another code linked the client".to_owned(),
         )),
         Err(_) => Err(ScanError::Refused(format!(
             "no answer within {ANSWER_DEADLINE:?}"

@@ -105,7 +105,7 @@ impl fmt::Debug for Phone {
 /// The error of [`Phone::wait_for`], with the inbox at the deadline.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{number} did not show such a message within {deadline:?}; it shows {shown} messages, the last is {last:?}"
+    "the phone {number} has no such message after {deadline:?}; it has {shown} messages, the last is {last:?}"
 )]
 pub struct WaitError {
     /// The phone.
@@ -163,7 +163,7 @@ impl Phone {
     /// Returns all messages in the inbox, oldest first.
     #[expect(
         clippy::unused_async,
-        reason = "reading may come to wait; callers should not have to change then"
+        reason = "reading may become asynchronous; then no caller has to change"
     )]
     pub async fn inbox(&self) -> Vec<InboxMessage> {
         self.account.inbox.lock().all()
@@ -173,7 +173,7 @@ impl Phone {
     /// file, or if the file failed a check (`media_error` has the reason).
     #[expect(
         clippy::unused_async,
-        reason = "reading may come to wait; callers should not have to change then"
+        reason = "reading may become asynchronous; then no caller has to change"
     )]
     pub async fn media(&self, id: &str) -> Option<Bytes> {
         let download = self.account.inbox.lock().with_file(id)?.download.clone()?;
@@ -234,7 +234,7 @@ impl Phone {
     /// the number of messages.
     #[expect(
         clippy::unused_async,
-        reason = "reading may come to wait; callers should not have to change then"
+        reason = "reading may become asynchronous; then no caller has to change"
     )]
     pub async fn read(&self, chat: &str) -> usize {
         let chat = chat.trim_end_matches("@g.us");
@@ -281,7 +281,7 @@ impl Phone {
     /// companions.
     #[expect(
         clippy::unused_async,
-        reason = "unlinking may come to wait; callers should not have to change then"
+        reason = "unlinking may become asynchronous; then no caller has to change"
     )]
     pub async fn logout_devices(&self) -> usize {
         let companions = self.account.companions();

@@ -137,7 +137,7 @@ impl Listener for Port {
 async fn open(stream: TcpStream, sim: &Sim) -> Option<Socket> {
     // Without `TCP_NODELAY`, a small frame can wait 40 ms for the client's TCP ack.
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "cannot set TCP_NODELAY");
+        tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
     let mut first = [0];
     let read = stream.peek(&mut first).await.ok()?;
@@ -146,7 +146,7 @@ async fn open(stream: TcpStream, sim: &Sim) -> Option<Socket> {
         match sim.tls.acceptor(certificate)?.accept(stream).await {
             Ok(secured) => Stream::Tls(Box::new(secured)),
             Err(error) => {
-                tracing::debug!(%error, ?certificate, "a TLS handshake failed");
+                tracing::debug!(%error, ?certificate, "TLS handshake failed");
                 return None;
             }
         }
@@ -183,7 +183,7 @@ impl Drop for Socket {
         if self.wire.reset.load(Ordering::Acquire)
             && let Err(error) = self.stream.tcp().set_zero_linger()
         {
-            tracing::debug!(%error, "cannot reset a connection, it ends properly instead");
+            tracing::debug!(%error, "connection could not be reset; closing it instead");
         }
     }
 }

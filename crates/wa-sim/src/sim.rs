@@ -38,7 +38,7 @@ const STOP_DEADLINE: Duration = Duration::from_secs(2);
 #[non_exhaustive]
 pub enum SimError {
     /// The port could not be bound.
-    #[error("cannot listen on {addr}: {source}; choose a free port, or port 0 for any")]
+    #[error("cannot listen on {addr}: {source}; choose a free port, or port 0 for any free port")]
     Bind {
         /// The requested address.
         addr: SocketAddr,
@@ -54,7 +54,7 @@ pub enum SimError {
         reason: String,
     },
     /// No certificate can be made for these names.
-    #[error("no certificate for {names}: {reason}; a name is ASCII, as in DNS")]
+    #[error("no certificate for {names}: {reason}; use ASCII names, as in DNS")]
     Names {
         /// The names given to the builder.
         names: String,
@@ -181,7 +181,7 @@ impl SimBuilder {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "the clock of a simulator that was given none"
+    reason = "the default clock of a simulator"
 )]
 fn system_clock() -> SystemTime {
     SystemTime::now()
@@ -281,7 +281,7 @@ impl Sim {
     /// Adds a phone. An existing phone with the same number stays unchanged.
     #[expect(
         clippy::unused_async,
-        reason = "making keys may move off the caller's thread; callers should not change"
+        reason = "key generation may move to another thread; then no caller has to change"
     )]
     pub async fn add_phone(&self, spec: PhoneSpec) -> Phone {
         let account = self.world.add_account(spec);
@@ -310,7 +310,10 @@ impl Sim {
     }
 
     /// Returns all phones, ordered by number.
-    #[expect(clippy::unused_async, reason = "as for the other calls")]
+    #[expect(
+        clippy::unused_async,
+        reason = "the function may become asynchronous; then no caller has to change"
+    )]
     pub async fn phones(&self) -> Vec<Phone> {
         let phone = |account| Phone {
             world: Arc::clone(&self.world),
@@ -327,7 +330,10 @@ impl Sim {
     }
 
     /// Creates a group and notifies the members' companions. Members without a phone get one.
-    #[expect(clippy::unused_async, reason = "as for the other calls")]
+    #[expect(
+        clippy::unused_async,
+        reason = "the function may become asynchronous; then no caller has to change"
+    )]
     pub async fn add_group(&self, spec: GroupSpec) -> Arc<Group> {
         self.world.create_group(spec)
     }
@@ -366,7 +372,7 @@ impl Sim {
             .await
             .is_err()
         {
-            tracing::warn!("some connections did not end in time");
+            tracing::warn!("some connections did not close in time");
         }
         self.saver.finish(&self.world).await;
     }

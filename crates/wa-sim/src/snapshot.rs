@@ -215,7 +215,7 @@ async fn write(world: &Arc<World>, written: &Arc<Mutex<Written>>) {
     let (world, written) = (Arc::clone(world), Arc::clone(written));
     let done = tokio::task::spawn_blocking(move || save(&world, &mut written.lock())).await;
     if let Err(error) = done {
-        tracing::error!(%error, "a snapshot was not written");
+        tracing::error!(%error, "snapshot could not be written");
     }
 }
 
@@ -226,14 +226,14 @@ fn save(world: &World, written: &mut Written) {
             && let Err(error) = save_account(dir, &account, written)
         {
             account.touch();
-            tracing::warn!(%error, "cannot write an account, trying again");
+            tracing::warn!(%error, "account could not be written; retry scheduled");
         }
     }
     if world.groups_dirty.swap(false, Ordering::AcqRel) {
         let groups: Vec<_> = world.groups().iter().map(|group| group.info()).collect();
         if let Err(error) = replace(&dir.join("groups.json"), &groups) {
             world.groups_dirty.store(true, Ordering::Release);
-            tracing::warn!(%error, "cannot write the groups, trying again");
+            tracing::warn!(%error, "groups could not be written; retry scheduled");
         }
     }
 }

@@ -73,11 +73,7 @@ impl Linked {
             // `ib` carries telemetry, and requests for the next offline batch. The simulator needs
             // neither: every queued stanza is pushed without a request.
             "ib" => {}
-            tag => tracing::debug!(
-                device = self.companion.name,
-                tag,
-                "no one handles this stanza"
-            ),
+            tag => tracing::debug!(device = self.companion.name, tag, "stanza has no handler"),
         }
     }
 

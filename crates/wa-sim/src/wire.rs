@@ -145,7 +145,7 @@ impl LoggedStanza {
         match node {
             Ok(node) => write_node(&mut text, node.get()),
             Err(error) => {
-                let _ = write!(text, "<!-- it does not parse: {error} -->");
+                let _ = write!(text, "<!-- the stanza cannot be parsed: {error} -->");
             }
         }
         WireStanza {

@@ -121,7 +121,7 @@ impl World {
     /// Sleeps in real time.
     #[expect(
         clippy::disallowed_methods,
-        reason = "the one place where time passes; faults are made of delays"
+        reason = "the only place with real delays; some faults are delays"
     )]
     pub(crate) async fn pause(&self, duration: Duration) {
         tokio::time::sleep(duration).await;

@@ -61,9 +61,9 @@ async fn main() -> ExitCode {
         "wa-sim is ready (seed {})
   WhatsApp clients connect to  {}
   or over TLS to               {}
-  trusting the certificate of  {http}/control/ca.pem
-  and pin the key of           {http}/control/key
-  its phones are to be seen at {http}/
+  with the certificate of      {http}/control/ca.pem
+  and with the pinned key of   {http}/control/key
+  see the phones at            {http}/
 Add a phone there and scan a client's QR code with it, or from a program:
   curl {http}/control/phones --json '{{\"number\":\"6281234567890\",\"name\":\"Ani\"}}'
   curl {http}/control/phones/6281234567890/scan --json '{{\"qr\":\"…\"}}'

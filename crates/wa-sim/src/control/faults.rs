@@ -20,16 +20,16 @@ pub(super) async fn change(
     Body(changes): Body<Map<String, Value>>,
 ) -> Result<Json<FaultState>, ApiError> {
     let mut state = json!(sim.faults().state());
-    for (knob, value) in changes {
-        let Some(slot) = state.get_mut(&knob) else {
+    for (fault, value) in changes {
+        let Some(slot) = state.get_mut(&fault) else {
             return Err(ApiError::bad_request(format!(
-                "there is no knob {knob}; GET /control/faults lists them"
+                "there is no fault {fault}; GET /control/faults lists all faults"
             )));
         };
         *slot = value;
     }
     let state: FaultState = serde_json::from_value(state)
-        .map_err(|error| ApiError::bad_request(format!("a knob has the wrong type: {error}")))?;
+        .map_err(|error| ApiError::bad_request(format!("a fault has the wrong type: {error}")))?;
     sim.faults().set_state(state.clone());
     Ok(Json(state))
 }

@@ -141,6 +141,6 @@ fn check<'a>(numbers: impl IntoIterator<Item = &'a String>) -> Result<(), ApiErr
         return Ok(());
     }
     Err(ApiError::bad_request(
-        "owner and members must be numbers of 5 to 15 digits, country code first",
+        "owner and members must be numbers of 5 to 15 digits that start with the country code",
     ))
 }

@@ -67,12 +67,14 @@ pub(super) async fn media(
     let headers = {
         let inbox = phone.account.inbox.lock();
         let message = inbox.with_file(&id).ok_or_else(|| {
-            ApiError::not_found(format!("{number} shows no message {id} with a file"))
+            ApiError::not_found(format!(
+                "the phone {number} has no message {id} with a file"
+            ))
         })?;
         guarded(message)
     };
     let bytes = phone.media(&id).await.ok_or_else(|| {
-        ApiError::not_found("the file failed a check; the message's media_error says which")
+        ApiError::not_found("the file failed a check; see media_error of the message")
     })?;
     Ok((headers, bytes).into_response())
 }
@@ -146,7 +148,7 @@ pub(super) async fn expire_media(
         return Ok(StatusCode::NO_CONTENT);
     }
     Err(ApiError::not_found(format!(
-        "{number} shows no message {id} with a file on the media host"
+        "the phone {number} has no message {id} with a file on the media host"
     )))
 }
 

@@ -30,7 +30,7 @@ pub(super) async fn add(
     let number = digits(&new.number);
     if !(5..=15).contains(&number.len()) {
         return Err(ApiError::bad_request(
-            "number must have 5 to 15 digits, country code first, for example 6281234567890",
+            "number must have 5 to 15 digits and start with the country code, for example 6281234567890",
         ));
     }
     let status = if sim.find_phone(&number).is_some() {

@@ -43,7 +43,10 @@ impl Sim {
     ///
     /// # Errors
     /// There is no such group, or the name does not have 1 to 100 characters.
-    #[expect(clippy::unused_async, reason = "as for the other calls")]
+    #[expect(
+        clippy::unused_async,
+        reason = "the function may become asynchronous; then no caller has to change"
+    )]
     pub async fn rename_group(&self, id: &str, name: &str) -> Result<(), GroupError> {
         let (group, actor) = find(&self.world, id)?;
         if !(1..=MAX_NAME).contains(&name.chars().count()) {
@@ -58,7 +61,10 @@ impl Sim {
     ///
     /// # Errors
     /// There is no such group.
-    #[expect(clippy::unused_async, reason = "as for the other calls")]
+    #[expect(
+        clippy::unused_async,
+        reason = "the function may become asynchronous; then no caller has to change"
+    )]
     pub async fn describe_group(&self, id: &str, text: &str) -> Result<(), GroupError> {
         let (group, actor) = find(&self.world, id)?;
         changes::describe(&self.world, &group, &actor, text);
@@ -69,7 +75,10 @@ impl Sim {
     ///
     /// # Errors
     /// There is no such group.
-    #[expect(clippy::unused_async, reason = "as for the other calls")]
+    #[expect(
+        clippy::unused_async,
+        reason = "the function may become asynchronous; then no caller has to change"
+    )]
     pub async fn set_group(
         &self,
         id: &str,
@@ -107,7 +116,10 @@ impl Sim {
         self.set_admins(id, members, false).await
     }
 
-    #[expect(clippy::unused_async, reason = "as for the other calls")]
+    #[expect(
+        clippy::unused_async,
+        reason = "the function may become asynchronous; then no caller has to change"
+    )]
     async fn set_admins(
         &self,
         id: &str,
@@ -125,7 +137,10 @@ impl Sim {
     ///
     /// # Errors
     /// There is no such group.
-    #[expect(clippy::unused_async, reason = "as for the other calls")]
+    #[expect(
+        clippy::unused_async,
+        reason = "the function may become asynchronous; then no caller has to change"
+    )]
     pub async fn add_members(&self, id: &str, members: &[&str]) -> Result<Vec<String>, GroupError> {
         let (group, actor) = find(&self.world, id)?;
         let numbers = members.iter().map(|number| digits(number)).collect();
@@ -138,7 +153,10 @@ impl Sim {
     ///
     /// # Errors
     /// There is no such group.
-    #[expect(clippy::unused_async, reason = "as for the other calls")]
+    #[expect(
+        clippy::unused_async,
+        reason = "the function may become asynchronous; then no caller has to change"
+    )]
     pub async fn remove_members(
         &self,
         id: &str,
@@ -158,7 +176,7 @@ impl Phone {
     /// There is no such group, or the phone is not a member.
     #[expect(
         clippy::unused_async,
-        reason = "leaving may come to wait; callers should not have to change then"
+        reason = "leaving may become asynchronous; then no caller has to change"
     )]
     pub async fn leave_group(&self, id: &str) -> Result<(), GroupError> {
         let (group, _) = find(&self.world, id)?;

@@ -119,7 +119,7 @@ async fn upload(
     match path {
         Ok(path) => Ok(Json(json!({ "url": place(&path), "direct_path": path })).into_response()),
         Err(error) => {
-            tracing::warn!(%error, "cannot keep an uploaded file");
+            tracing::warn!(%error, "uploaded file cannot be stored");
             Err(Refused(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "the file cannot be stored",
@@ -137,7 +137,7 @@ async fn receive(media: &Media, name: &str, offset: usize, body: Body) -> Result
         let Some(begun) = begun.get(..offset) else {
             return Err(Refused(
                 StatusCode::BAD_REQUEST,
-                "nothing was uploaded up to this offset",
+                "the upload has no data up to this offset",
             ));
         };
         bytes.extend_from_slice(begun);
@@ -148,13 +148,13 @@ async fn receive(media: &Media, name: &str, offset: usize, body: Body) -> Result
             media.keep_partial(name.to_owned(), bytes.freeze());
             return Err(Refused(
                 StatusCode::BAD_REQUEST,
-                "the upload broke off; resume it",
+                "the upload was interrupted; resume the upload",
             ));
         };
         if bytes.len() + chunk.len() > MAX_FILE {
             return Err(Refused(
                 StatusCode::PAYLOAD_TOO_LARGE,
-                "a file has at most 100 MiB",
+                "a file must not be larger than 100 MiB",
             ));
         }
         bytes.extend_from_slice(&chunk);

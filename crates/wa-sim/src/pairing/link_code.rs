@@ -187,12 +187,16 @@ pub(crate) async fn enter(
     );
     match tokio::time::timeout(super::ANSWER_DEADLINE, verdict).await {
         Ok(Ok(verdict)) => verdict?,
-        Ok(Err(_)) => return Err(ScanError::Refused("it hung up".to_owned())),
+        Ok(Err(_)) => {
+            return Err(ScanError::Refused(
+                "the client closed the connection".to_owned(),
+            ));
+        }
         Err(_) => return Err(ScanError::WrongCode),
     }
     let answer = offered
         .await
-        .map_err(|_| ScanError::Refused("it hung up".to_owned()))?;
+        .map_err(|_| ScanError::Refused("the client closed the connection".to_owned()))?;
     wait(answer).await
 }
 

@@ -90,7 +90,11 @@ fn once_more(world: &Arc<World>, account: &Arc<Account>, id: &str) {
     };
     account.touch();
     if asked.count > MOST {
-        tracing::debug!(phone = account.number, message = id, "gives up");
+        tracing::debug!(
+            phone = account.number,
+            message = id,
+            "no more resend requests for this message"
+        );
         return;
     }
     receipt::retry_from_phone(world, account, id, &asked);

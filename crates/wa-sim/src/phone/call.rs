@@ -15,7 +15,7 @@ impl Phone {
     /// No phone has that number.
     #[expect(
         clippy::unused_async,
-        reason = "calling may come to wait; callers should not have to change then"
+        reason = "calling may become asynchronous; then no caller has to change"
     )]
     pub async fn call(&self, to: &str, video: bool) -> Result<String, SendError> {
         let to = digits(to);
@@ -32,7 +32,10 @@ impl Phone {
     ///
     /// # Errors
     /// There is no such group, or the phone is not a member.
-    #[expect(clippy::unused_async, reason = "as for the other calls")]
+    #[expect(
+        clippy::unused_async,
+        reason = "the function may become asynchronous; then no caller has to change"
+    )]
     pub async fn call_group(&self, group: &str, video: bool) -> Result<String, SendError> {
         let group = self.group(group)?;
         let id = self.account.next_id();

@@ -52,11 +52,11 @@ pub(crate) enum FileError {
     Unknown,
     #[error("the media host answers 403 for the direct_path")]
     Unsigned,
-    #[error("file_enc_sha256 is not that of the file on the media host")]
+    #[error("file_enc_sha256 differs from the hash of the file on the media host")]
     Encrypted,
-    #[error("it cannot be decrypted: {0}")]
+    #[error("the file cannot be decrypted: {0}")]
     Undecryptable(String),
-    #[error("file_sha256 is not that of the decrypted file")]
+    #[error("file_sha256 differs from the hash of the decrypted file")]
     Plain,
 }
 
@@ -151,7 +151,7 @@ impl Uploaded {
         } = encrypt_media_with_key(plain, media_type, Some(key))
             .map_err(|error| refused(&error))?;
         if data_to_upload.len() > MAX_FILE {
-            return Err(refused(&"a file has at most 100 MiB"));
+            return Err(refused(&"a file must not be larger than 100 MiB"));
         }
         let direct_path = world
             .media

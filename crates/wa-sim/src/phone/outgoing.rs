@@ -203,13 +203,13 @@ pub enum SendError {
         group: String,
     },
     /// The phone has no such message in this chat.
-    #[error("the phone shows no message {0} in this chat")]
+    #[error("the phone has no message {0} in this chat")]
     UnknownMessage(String),
     /// A phone can only change or delete messages of its own account.
-    #[error("the message {0} is not of this phone's account")]
+    #[error("the message {0} is not from this phone's account")]
     NotOwn(String),
     /// The bytes are not an encoded message.
-    #[error("the bytes are no encoded Message: {0}")]
+    #[error("the bytes are not an encoded Message: {0}")]
     Unreadable(String),
     /// The media host refused the file.
     #[error("the file cannot be uploaded: {0}")]
@@ -236,7 +236,7 @@ impl Phone {
     /// As [`Phone::send`].
     #[expect(
         clippy::unused_async,
-        reason = "sending may come to wait; callers should not have to change then"
+        reason = "sending may become asynchronous; then no caller has to change"
     )]
     pub async fn send_as(
         &self,
@@ -259,7 +259,7 @@ impl Phone {
     /// As [`Phone::send`].
     #[expect(
         clippy::unused_async,
-        reason = "sending may come to wait; callers should not have to change then"
+        reason = "sending may become asynchronous; then no caller has to change"
     )]
     pub async fn send_to_list(
         &self,
@@ -334,7 +334,7 @@ impl Phone {
     /// As [`Phone::send_to_group`].
     #[expect(
         clippy::unused_async,
-        reason = "sending may come to wait; callers should not have to change then"
+        reason = "sending may become asynchronous; then no caller has to change"
     )]
     pub async fn send_to_group_as(
         &self,

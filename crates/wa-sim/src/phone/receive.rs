@@ -116,7 +116,7 @@ fn process(world: &Arc<World>, account: &Arc<Account>, delivery: &Delivery) {
                     repeated(world, account, delivery);
                 }
                 Err(error) => {
-                    tracing::debug!(phone = account.number, message = delivery.id, %error, "cannot decrypt, asking again");
+                    tracing::debug!(phone = account.number, message = delivery.id, %error, "message cannot be decrypted; requesting a resend");
                     asking::ask(world, account, delivery);
                 }
             }

@@ -126,7 +126,7 @@ pub(crate) fn group(
     let (Ok(distribution), Ok(ciphertext)) = (distribution, ciphertext) else {
         tracing::warn!(
             phone = from.number,
-            "the sender key is unusable, the group message was not sent"
+            "group message not sent: the sender key cannot be used"
         );
         return;
     };
@@ -211,7 +211,7 @@ pub(crate) fn resend(
         tracing::debug!(
             phone = from.number,
             message = id,
-            "asked again for a message that is no longer kept"
+            "resend requested for a message that is no longer stored"
         );
         return;
     };
@@ -221,7 +221,7 @@ pub(crate) fn resend(
         if let Some(keys) = keys
             && let Err(error) = signal.open_session(&companion.address(), &keys)
         {
-            tracing::debug!(phone = from.number, %error, "the keys of a retry receipt are unusable");
+            tracing::debug!(phone = from.number, %error, "keys of a retry receipt cannot be used");
         }
     }
     let (group, to) = if kept.is_group {

@@ -351,7 +351,7 @@ impl Signal {
 fn now<T>(future: impl Future<Output = SignalResult<T>>) -> SignalResult<T> {
     future.now_or_never().unwrap_or_else(|| {
         Err(SignalProtocolError::InvalidArgument(
-            "a store waited".to_owned(),
+            "the store did not return at once".to_owned(),
         ))
     })
 }

@@ -167,7 +167,7 @@ pub(super) fn transmit(
             return;
         };
         if let Err(error) = signal.open_session(&address, &bundle) {
-            tracing::warn!(device = companion.name, %error, "its prekeys are unusable");
+            tracing::warn!(device = companion.name, %error, "prekeys of the device cannot be used");
             return;
         }
     }
@@ -177,7 +177,7 @@ pub(super) fn transmit(
             Part::Pairwise(plaintext) => match signal.encrypt(&address, plaintext) {
                 Ok(encrypted) => encrypted,
                 Err(error) => {
-                    tracing::warn!(device = companion.name, %error, "cannot encrypt for it");
+                    tracing::warn!(device = companion.name, %error, "message cannot be encrypted for the device");
                     return;
                 }
             },

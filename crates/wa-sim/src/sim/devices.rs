@@ -10,7 +10,10 @@ use crate::wire::WireStanza;
 
 impl Sim {
     /// Returns all linked devices, ordered by number.
-    #[expect(clippy::unused_async, reason = "as for the other calls")]
+    #[expect(
+        clippy::unused_async,
+        reason = "the function may become asynchronous; then no caller has to change"
+    )]
     pub async fn devices(&self) -> Vec<DeviceInfo> {
         self.world.devices()
     }
@@ -23,7 +26,10 @@ impl Sim {
 
     /// Closes the connection of a device (`number:device`). Returns whether the device was
     /// connected.
-    #[expect(clippy::unused_async, reason = "as for the other calls")]
+    #[expect(
+        clippy::unused_async,
+        reason = "the function may become asynchronous; then no caller has to change"
+    )]
     pub async fn drop_device(&self, id: &str, how: Drop) -> bool {
         let link = self
             .world

@@ -61,7 +61,7 @@ impl Api {
     #[must_use]
     #[expect(
         clippy::too_many_arguments,
-        reason = "the rooms that the endpoints work with; app.rs alone brings them together"
+        reason = "the services that the endpoints need; only app.rs builds the struct"
     )]
     pub fn new(
         bots: Bots,
@@ -165,7 +165,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_a_500_in_the_apis_shape_with_an_id_and_without_its_text() {
-        #[expect(clippy::panic, reason = "this is what is caught")]
+        #[expect(clippy::panic, reason = "the test checks that the panic is caught")]
         async fn broken() {
             panic!("the secret reason");
         }

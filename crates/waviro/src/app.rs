@@ -245,7 +245,7 @@ impl App {
         {
             warn!(
                 tasks = self.tasks.len(),
-                "work was cut off; the next start takes it up"
+                "tasks did not end in time; the next start continues their work"
             );
         }
         self.bots.close(LINKS_WITHIN).await;
@@ -253,7 +253,7 @@ impl App {
             .await
             .is_err()
         {
-            warn!("the database did not close in time");
+            warn!("database did not close in time");
         }
         info!("gateway stopped");
     }
@@ -277,7 +277,7 @@ fn chores(
     let (swept, end) = (idempotency.clone(), stop.clone());
     let sweep = move || swept.clone().keep_swept(end.clone());
     tasks.spawn(panics::restarted(
-        "sweep of kept answers",
+        "sweep of idempotency keys",
         clock.clone(),
         sweep,
     ));

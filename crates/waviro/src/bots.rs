@@ -144,7 +144,7 @@ impl Bots {
         if self.0.begun.load(Ordering::SeqCst) == begun
             && let Err(reason) = self.read_into(&mut reading).await
         {
-            error!(%reason, "the bots could not be read");
+            error!(%reason, "bots could not be read");
         }
         known(self)
     }
@@ -285,7 +285,7 @@ impl Bots {
                 () = self.0.clock.sleep(READ_EVERY) => {}
             }
             if let Err(reason) = self.read().await {
-                error!(%reason, "the bots could not be read");
+                error!(%reason, "bots could not be read");
             }
             for bot in self.list() {
                 self.remember_identity(&bot).await;
@@ -367,7 +367,7 @@ impl Bots {
                 self.remember_identity(bot).await;
             }
             Err(reason) => {
-                error!(bot = bot.name(), bot_id = bot.id(), %reason, "the link did not open; trying again");
+                error!(bot = bot.name(), bot_id = bot.id(), %reason, "link did not open; retry scheduled");
             }
         }
     }
@@ -404,13 +404,13 @@ impl Bots {
             Ok(()) => info!(
                 bot = bot.name(),
                 bot_id = bot.id(),
-                "bot removed, device forgotten"
+                "bot removed, device removed"
             ),
             Err(reason) => warn!(
                 bot = bot.name(),
                 bot_id = bot.id(),
                 reason,
-                "device not forgotten; the next start tries again"
+                "device could not be removed; retry at the next start"
             ),
         }
         bot.drop_link();
@@ -425,7 +425,7 @@ impl Bots {
         match self.0.store.bot_linked(bot.id(), &identity).await {
             Ok(()) => bot.set_stored_identity(identity),
             Err(reason) => {
-                warn!(bot = bot.name(), %reason, "who the bot is linked as was not kept");
+                warn!(bot = bot.name(), %reason, "identity of the linked account could not be stored");
             }
         }
     }

@@ -56,7 +56,10 @@ impl Clock {
     }
 
     fn beginning(first: Millis) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the system clock is read here only"
+        )]
         let began = Instant::now();
         Self(Source::Machine(Arc::new(Machine {
             began,
@@ -135,7 +138,10 @@ impl Clock {
         match &self.0 {
             Source::Machine(_) => {
                 let left = u64::try_from(when - self.steady()).unwrap_or(0);
-                #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "the system clock is read here only"
+                )]
                 tokio::time::sleep(Duration::from_millis(left)).await;
             }
             Source::Manual(manual) => loop {
@@ -170,11 +176,11 @@ impl Machine {
         {
             let by_s = (ahead - told) / 1000;
             if ahead > before {
-                warn!(by_s, "the machine's clock was put forward");
+                warn!(by_s, "machine clock was set forward");
             } else {
                 warn!(
                     by_s,
-                    "the machine's clock was set: times are kept as before, until the gateway is restarted"
+                    "machine clock was changed; the gateway keeps its own time until a restart"
                 );
             }
         }
@@ -183,7 +189,10 @@ impl Machine {
 }
 
 fn wall() -> Millis {
-    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the system clock is read here only"
+    )]
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, millis)
 }

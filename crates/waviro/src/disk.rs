@@ -40,10 +40,13 @@ impl Floor {
             if reached {
                 warn!(
                     free_mib,
-                    "the disk is almost full: no files are taken until limits.free_disk_mib are free"
+                    "disk almost full; files are refused until limits.free_disk_mib are free"
                 );
             } else {
-                info!(free_mib, "the disk has room again: files are taken");
+                info!(
+                    free_mib,
+                    "disk has enough free space again; files are accepted"
+                );
             }
         }
         reached

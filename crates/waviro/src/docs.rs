@@ -143,7 +143,7 @@ fn html(status: StatusCode, language: Language, page: &impl Template) -> Respons
             (status, kind, spoken(language), text).into_response()
         }
         Err(cause) => {
-            error!(%cause, "a page of the documentation could not be made");
+            error!(%cause, "documentation page could not be rendered");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }

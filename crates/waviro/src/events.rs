@@ -116,7 +116,7 @@ impl Listener for BotListener {
                     bot = self.bot.name(),
                     msgid = ack.id.as_str(),
                     code,
-                    "the server refused a message"
+                    "WhatsApp refused a message"
                 );
                 if code == NO_SUCH_ACCOUNT {
                     self.number_gone(&ack.id).await;
@@ -140,7 +140,7 @@ impl Listener for BotListener {
             }
             // The message stays unacked: the lane resends the message, and the server acks again.
             Err(reason) => {
-                error!(bot = self.bot.name(), msgid = id, %reason, "a server ack is not durable");
+                error!(bot = self.bot.name(), msgid = id, %reason, "server ack could not be stored");
             }
         }
     }
@@ -214,7 +214,7 @@ impl Listener for BotListener {
     }
 
     async fn group_changed(&self, change: GroupChange) {
-        debug!(bot = self.bot.name(), group = ?change.group, "a group changed");
+        debug!(bot = self.bot.name(), group = ?change.group, "group changed");
         let event = |audience: &Arc<Audience>| payload::of_group(audience, &change);
         self.publish(EventKind::GroupChanged, event).await;
     }
@@ -293,7 +293,7 @@ impl BotListener {
             Ok::<_, StoreError>(())
         };
         if let Err(reason) = published.await {
-            error!(bot = self.bot.name(), what = kind.word(), %reason, "an event was not told");
+            error!(bot = self.bot.name(), what = kind.word(), %reason, "event could not be stored");
         }
     }
 
@@ -312,6 +312,6 @@ impl BotListener {
 /// Logs the failed commit, because no other code logs the reason. WhatsApp keeps the report for
 /// redelivery.
 fn not_committed(bot: &Bot, what: &str, reason: &StoreError) -> NotCommitted {
-    error!(bot = bot.name(), what, %reason, "left with WhatsApp, not committed");
+    error!(bot = bot.name(), what, %reason, "not committed; WhatsApp redelivers");
     NotCommitted(reason.to_string())
 }

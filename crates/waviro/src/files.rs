@@ -208,13 +208,13 @@ impl Files {
             return Ok(here);
         }
         let Some(handle) = file.handle.clone() else {
-            return Err(NoFile::Gone("it was kept long enough".to_owned()));
+            return Err(NoFile::Gone("its retention has ended".to_owned()));
         };
         if self.0.floor.is_reached() {
             return Err(NoFile::NoRoom);
         }
         let (files, id, bot_id, bots) = (self.clone(), file.id.clone(), file.bot_id, bots.clone());
-        let stops = || NoFile::NotNow("the gateway stops".to_owned());
+        let stops = || NoFile::NotNow("the gateway is stopping".to_owned());
         let permit = tokio::select! {
             permit = self.0.permits.wait(bot_id) => permit,
             () = self.0.stop.cancelled() => return Err(stops()),
@@ -249,7 +249,7 @@ impl Files {
         // The folder may have been removed while the gateway runs.
         private::make_folder(&self.0.folder)?;
         link.download(handle, &path).await.map_err(|error| {
-            warn!(bot_id, media = id, %error, "a file could not be fetched");
+            warn!(bot_id, media = id, %error, "file could not be downloaded");
             match error {
                 LinkError::Refused(words) => NoFile::Gone(words),
                 LinkError::Offline => NoFile::NotNow("the bot is not connected".to_owned()),
@@ -284,7 +284,7 @@ impl Files {
             match tokio::fs::remove_file(self.0.folder.join(id)).await {
                 Ok(()) => removed += 1,
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => warn!(media = id, %error, "a file that was let go stays for now"),
+                Err(error) => warn!(media = id, %error, "expired file could not be removed"),
             }
         }
         removed

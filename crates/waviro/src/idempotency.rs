@@ -186,7 +186,7 @@ impl Idempotency {
             match self.0.store.forget_kept(before, limit).await {
                 Ok((_, true)) => continue,
                 Ok(_) => {}
-                Err(reason) => error!(%reason, "kept answers could not be swept"),
+                Err(reason) => error!(%reason, "expired idempotency keys could not be removed"),
             }
             tokio::select! {
                 () = stop.cancelled() => return,

@@ -77,10 +77,7 @@ impl Jobs {
         stop: CancellationToken,
     ) -> Result<Self, StoreError> {
         let freed = store.release_all(clock.now()).await?;
-        info!(
-            deliveries = freed,
-            "took over what the last run had in hand"
-        );
+        info!(deliveries = freed, "leases of the last run released");
         let endpoint_failures = store.endpoint_failures().await?;
         let (deliveries, inbox) = mpsc::unbounded_channel();
         let bots = Living::default();
@@ -139,7 +136,7 @@ impl Jobs {
             if run.await.is_ok() {
                 return;
             }
-            error!(bot = bot.name(), "a bot's lane panicked; it starts again");
+            error!(bot = bot.name(), "lane panicked; restarting the lane");
             metrics::counter!("waviro_lane_panics_total").increment(1);
             self.clock.sleep(AFTER_A_PANIC).await;
         }

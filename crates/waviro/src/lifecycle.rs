@@ -20,10 +20,16 @@ pub fn stop_at_signals(
     // The stop does not wait for this task, because the task has to receive the second signal.
     let _listening = tasks.spawn(async move {
         let first = signals.next().await;
-        info!(signal = first, "stopping; a second signal ends at once");
+        info!(
+            signal = first,
+            "stopping; a second signal ends the process at once"
+        );
         stop.cancel();
         let second = signals.next().await;
-        warn!(signal = second, "ended in the middle of the stop");
+        warn!(
+            signal = second,
+            "second signal; process ended before the stop was complete"
+        );
         crate::telemetry::finish_log();
         std::process::exit(ENDED);
     });

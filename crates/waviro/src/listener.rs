@@ -117,7 +117,7 @@ pub async fn serve(
                 });
             }
             Err(error) => {
-                warn!(cause = %error, "a connection could not be accepted");
+                warn!(cause = %error, "connection could not be accepted");
                 clock.sleep(ACCEPT_AGAIN).await;
             }
         }
@@ -169,6 +169,6 @@ async fn one(
     };
     if let Err(error) = ended {
         // Clients disconnect all the time.
-        debug!(cause = %error, "a connection broke");
+        debug!(cause = %error, "connection failed");
     }
 }

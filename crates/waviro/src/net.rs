@@ -301,7 +301,7 @@ fn client(builder: impl Fn() -> reqwest::ClientBuilder) -> Result<reqwest::Clien
     let client = builder().build().or_else(|error| {
         tracing::warn!(
             cause = chain(&error),
-            "no certificate authorities found: https URLs will fail; install ca-certificates"
+            "no certificate authorities found; https URLs will fail; install ca-certificates"
         );
         builder().tls_certs_only([]).build()
     });

@@ -326,8 +326,8 @@ impl Outbox {
         loop {
             match self.0.spool.sweep(&self.0.store).await {
                 Ok(0) => {}
-                Ok(files) => info!(files, "removed files that no message waits for"),
-                Err(reason) => error!(%reason, "the spool could not be swept"),
+                Ok(files) => info!(files, "files without a message removed"),
+                Err(reason) => error!(%reason, "spool could not be swept"),
             }
             tokio::select! {
                 () = stop.cancelled() => return,

@@ -76,7 +76,7 @@ pub fn narrow(config: &Config) {
         match close(&path) {
             Ok(()) => narrowed.push(path),
             Err(error) => {
-                warn!(path = %path.display(), %error, "the mode of a file could not be changed");
+                warn!(path = %path.display(), %error, "mode of a file could not be changed");
                 left.push(path);
             }
         }
@@ -85,14 +85,14 @@ pub fn narrow(config: &Config) {
         warn!(
             files = narrowed.len(),
             first = %path.display(),
-            "others on this machine could read files of the gateway; they are for its user alone now"
+            "files of the gateway were readable by other users of this machine; now only the gateway's user can read them"
         );
     }
     if let Some(path) = left.first() {
         warn!(
             files = left.len(),
             first = %path.display(),
-            "others on this machine can read files in the data folder: chmod go-rwx"
+            "files in the data folder are readable by other users of this machine; run chmod go-rwx"
         );
     }
 }

@@ -116,7 +116,7 @@ fn notice(lost: u64) -> Vec<u8> {
     NOTICE.set(Some(Vec::new()));
     error!(
         lines = lost,
-        "log lines were lost: the log could not be written"
+        "log lines were lost; the log could not be written"
     );
     NOTICE.take().unwrap_or_default()
 }

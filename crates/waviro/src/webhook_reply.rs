@@ -8,7 +8,7 @@ mod coordinate;
 mod envelope;
 mod item;
 #[cfg(test)]
-#[expect(clippy::panic, reason = "a test that cannot go on says why and ends")]
+#[expect(clippy::panic, reason = "a test panics with the reason")]
 mod tests;
 
 use envelope::Entries;

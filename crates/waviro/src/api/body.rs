@@ -185,10 +185,7 @@ impl Fields {
 
 /// Logs and counts a body that is not strict JSON.
 fn told(body: &'static str) {
-    info!(
-        body,
-        "the body is not strict JSON and was read all the same"
-    );
+    info!(body, "body is not strict JSON; accepted");
     metrics::counter!("waviro_api_lenient_bodies_total", "body" => body).increment(1);
 }
 

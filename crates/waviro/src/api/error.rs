@@ -312,7 +312,7 @@ impl From<Refusal> for ApiError {
             Refusal::NoRoom(none) => Self::NoRoom(none),
             Refusal::Busy => Self::Busy,
             Refusal::LookupFailed(cause) => {
-                error!(%cause, "WhatsApp did not answer a question");
+                error!(%cause, "lookup at WhatsApp failed");
                 Self::LookupFailed
             }
             Refusal::NoFile(FetchError::Net(NetError::Refused(refused))) => Self::InvalidUrl {
@@ -320,15 +320,15 @@ impl From<Refusal> for ApiError {
                 fault: refused.into(),
             },
             Refusal::NoFile(FetchError::Disk(cause)) => {
-                error!(cause, "a file could not be written down");
+                error!(cause, "file could not be written to disk");
                 Self::Internal
             }
             Refusal::NoFile(cause) => {
-                info!(%cause, "a file could not be fetched");
+                info!(%cause, "file could not be downloaded");
                 Self::NoMedia(cause.into())
             }
             Refusal::Storage(cause) => {
-                error!(%cause, "a message could not be accepted");
+                error!(%cause, "message could not be stored");
                 Self::Internal
             }
         }
@@ -349,7 +349,7 @@ impl From<NoCode> for ApiError {
         match none {
             NoCode::Impossible(status) => Self::NotConnected(status),
             NoCode::Link(cause @ LinkError::Store(_)) => {
-                error!(%cause, "linking could not be started");
+                error!(%cause, "linking could not be started: the link store failed");
                 Self::Internal
             }
             NoCode::TimedOut | NoCode::Link(_) => Self::QrNotReady(None),
@@ -363,7 +363,7 @@ impl From<IdempotencyError> for ApiError {
         match error {
             IdempotencyError::OtherBody => Self::IdempotencyConflict,
             IdempotencyError::Store(cause) => {
-                error!(%cause, "a kept answer could not be looked for");
+                error!(%cause, "stored response could not be read");
                 Self::Internal
             }
         }

@@ -103,7 +103,9 @@ impl Bot {
                 return Ok(Arc::clone(list));
             }
         } else if asked_at < known.rest_until {
-            return Err(LinkError::Failed("asked a moment ago, in vain".to_owned()));
+            return Err(LinkError::Failed(
+                "the last request for the groups failed a moment ago".to_owned(),
+            ));
         }
         let answer = match self.link() {
             Some(link) => tokio::select! {

@@ -169,7 +169,7 @@ impl Settings {
             return Self::default();
         };
         serde_json::from_str(text).unwrap_or_else(|cause| {
-            error!(bot_id, %cause, "a bot's settings cannot be read; the defaults hold");
+            error!(bot_id, %cause, "bot settings cannot be read; using the defaults");
             Self::default()
         })
     }
@@ -269,7 +269,7 @@ fn maybe_whole<'de, D: Deserializer<'de>, const LOW: u32, const HIGH: u32>(
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "whole and within bounds that both hold"
+        reason = "the number is whole and in the range of both types"
     )]
     Ok(Some(number as u32))
 }

@@ -100,7 +100,7 @@ impl Sandbox {
         let config = self.config(&sim, &folder, settings)?;
         telemetry::start_log(&config.log)?;
         if !self.sim.ip().is_loopback() {
-            warn!(address = %self.sim, "whoever reaches the simulator can read and write as every phone: keep it on this machine");
+            warn!(address = %self.sim, "anyone who can reach the simulator can read and write as every phone; keep the simulator on this machine");
         }
         let running = serve::start(&config, stop.clone(), "--listen").await?;
         let ready = tokio::select! {

@@ -109,7 +109,7 @@ pub(super) async fn start(
     let listener = bind(config.server.listen, flag)?;
     let address = listener.local_addr()?;
     if !address.ip().is_loopback() {
-        warn!(%address, "listening beyond this machine without TLS: put a TLS proxy in front of it");
+        warn!(%address, "listening on the network without TLS; put a TLS proxy in front");
     }
     make_data_dir(&config.data_dir)?;
     let alone = alone(&config.data_dir)?;
@@ -191,7 +191,7 @@ impl Running {
             .await
             .is_err()
         {
-            warn!("requests were cut off");
+            warn!("requests did not end in time");
         }
         self.app.stop().await;
     }
@@ -207,7 +207,7 @@ fn raise_open_files() {
         let mut limit = getrlimit(Resource::Nofile);
         limit.current = limit.maximum;
         if let Err(error) = setrlimit(Resource::Nofile, limit) {
-            warn!(%error, "the number of open files stays as it was");
+            warn!(%error, "limit of open files could not be raised");
         }
     }
 }

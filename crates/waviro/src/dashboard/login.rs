@@ -134,7 +134,7 @@ pub(super) async fn log_in(
                 return Ok((AppendHeaders(cookie), Redirect::to(&back)).into_response());
             }
             Ok(None) => {
-                warn!("somebody gave a wrong name or password to the dashboard");
+                warn!("login to the dashboard failed: wrong name or password");
                 Failed::Wrong
             }
             Err(UserError::Busy) => Failed::Busy,
@@ -220,7 +220,7 @@ pub(super) async fn create_first_user(
     };
     match made {
         Ok(user) => {
-            info!(user = user.name, "the first user of the dashboard was made");
+            info!(user = user.name, "first user of the dashboard created");
             let session = shared.users.begin(user.id).await;
             let session = session.map_err(|_| PageError::Internal)?;
             let cookie = [(SET_COOKIE, keep(&session, &headers, &shared.base))];

@@ -80,7 +80,7 @@ pub(super) async fn change(
         Err(_) => return Err(PageError::Internal),
     };
     if known != Some(user.id) {
-        warn!("somebody who is logged in gave a wrong password");
+        warn!("password change failed: wrong old password");
         return page(&me, false, Some(Failed::Wrong));
     }
     if new != form.raw("again") {

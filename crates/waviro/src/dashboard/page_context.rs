@@ -175,7 +175,7 @@ impl PageContext {
                 (status, kind, language, text).into_response()
             }
             Err(cause) => {
-                error!(%cause, "a page of the dashboard could not be made");
+                error!(%cause, "dashboard page could not be rendered");
                 StatusCode::INTERNAL_SERVER_ERROR.into_response()
             }
         }

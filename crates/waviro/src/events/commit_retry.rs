@@ -77,7 +77,7 @@ impl CommitRetry {
         if held.len() >= HELD {
             warn!(
                 bot = bot.name(),
-                "too much waits for the database; WhatsApp tells it again on the next connection"
+                "too many reports wait for the database; WhatsApp redelivers on the next connection"
             );
             return;
         }
@@ -105,10 +105,7 @@ async fn commit(recorder: &Recorder, report: &Report) {
         };
         let reason = match done {
             Ok(()) => {
-                info!(
-                    bot = recorder.bot.name(),
-                    "what could not be committed when it came is now"
-                );
+                info!(bot = recorder.bot.name(), "report committed after a retry");
                 return;
             }
             Err(reason) => reason,
@@ -117,7 +114,7 @@ async fn commit(recorder: &Recorder, report: &Report) {
             (tries, others) = (tries + 1, recorder.store.commits());
         }
         if !may_pass(&reason) || tries >= TRIES {
-            error!(bot = recorder.bot.name(), %reason, "what is left with WhatsApp cannot be kept");
+            error!(bot = recorder.bot.name(), %reason, "report cannot be committed; giving up");
             return;
         }
         recorder.clock.sleep(AGAIN).await;

@@ -39,7 +39,7 @@ pub(super) fn start(bot: &Arc<Bot>, store: Store, jobs: &Jobs) -> StateSender {
                 continue;
             }
             if let Err(reason) = publish(bot_id, &status, at, &store, &feeds).await {
-                error!(bot_id, %reason, "a state was not told");
+                error!(bot_id, %reason, "event of a new link state could not be stored");
             }
         }
     });

@@ -69,7 +69,7 @@ impl Proxies {
         if client == peer.to_canonical() && !self.0.told.swap(true, Ordering::Relaxed) {
             warn!(
                 address = %peer,
-                "X-Forwarded-For does not count: this address is not in server.trusted_proxies, and its callers count as one"
+                "X-Forwarded-For ignored: this address is not in server.trusted_proxies, so all its callers count as one caller"
             );
         }
     }

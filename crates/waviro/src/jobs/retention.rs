@@ -35,9 +35,9 @@ pub async fn keep_swept(
         match swept {
             Ok((0, 0)) => {}
             Ok((rows, removed)) => {
-                info!(rows, files = removed, "removed what was kept long enough");
+                info!(rows, files = removed, "expired rows and files removed");
             }
-            Err(reason) => error!(reason, "old rows and files stay for now"),
+            Err(reason) => error!(reason, "expired rows and files could not be removed"),
         }
         tokio::select! {
             () = clock.sleep(EVERY) => {}

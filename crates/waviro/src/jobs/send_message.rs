@@ -230,7 +230,7 @@ impl Lane {
                 info!(
                     bot = self.bot.name(),
                     messages = again,
-                    "unacked messages are written again on the new connection"
+                    "unacked messages are resent on the new connection"
                 );
             }
         }
@@ -302,7 +302,7 @@ impl Lane {
             Outcome::Ended { up_to, result } => {
                 self.ending = false;
                 if let Err(reason) = result {
-                    error!(bot = self.bot.name(), %reason, "the bot's queue could not be ended; trying again");
+                    error!(bot = self.bot.name(), %reason, "queued messages could not be ended; retry scheduled");
                     self.epoch -= 1;
                     self.store_rest_until = now + millis(STORE_REST);
                 }
@@ -355,7 +355,7 @@ impl Lane {
                 self.fail(vec![id], &format!("refused: {reason}"));
             }
             Err(reason) => {
-                warn!(bot = self.bot.name(), msgid = id.as_str(), %reason, "message not written; trying again");
+                warn!(bot = self.bot.name(), msgid = id.as_str(), %reason, "message not sent to WhatsApp; retry scheduled");
                 if matches!(reason, LinkError::TimedOut) {
                     self.timeouts += 1;
                 }

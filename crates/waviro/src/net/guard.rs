@@ -219,7 +219,7 @@ impl Resolve for Guard {
                 let _ = pass.found.set(first.ip());
             }
             if checked.is_empty() && !found.is_empty() {
-                info!(host, port, addresses = ?found, "a name without a public address was not called; outbound.allow permits it");
+                info!(host, port, addresses = ?found, "request refused: the host has no public address; outbound.allow can permit the address");
                 return Err(Refused::NameNotPublic(host.to_owned()).into());
             }
             Ok(Box::new(checked.into_iter()) as Addrs)

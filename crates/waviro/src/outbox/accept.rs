@@ -43,7 +43,7 @@ impl Outbox {
             Taken::New(accepted) => Ok(accepted),
             // Without a key no earlier answer is stored.
             Taken::Before(_) => {
-                let odd = "an answer that nobody kept".to_owned();
+                let odd = "a stored response without an idempotency key".to_owned();
                 Err(StoreError::Unreadable(odd).into())
             }
         }
@@ -225,7 +225,7 @@ impl Outbox {
             self.0.store.accept(row, bot.lane()).await
         };
         if let Err(reason) = accepting.await {
-            error!(bot = bot.name(), %reason, "the text after an audio was not accepted");
+            error!(bot = bot.name(), %reason, "text after an audio could not be stored");
         }
     }
 }

@@ -101,7 +101,7 @@ impl Lookup {
     pub(super) async fn forget(&self, number: &Number) {
         self.known.invalidate(number).await;
         if let Err(reason) = self.store.forget_number(number).await {
-            warn!(%reason, "what was known of a number was not forgotten");
+            warn!(%reason, "stored lookup of a number could not be removed");
         }
     }
 
@@ -120,7 +120,7 @@ impl Lookup {
             .await;
         if let Err(reason) = self.store.remember_number(number, registered, at).await {
             // The result stays in memory; only after the next start the number is looked up again.
-            warn!(%reason, "a lookup was not kept");
+            warn!(%reason, "lookup result could not be stored");
         }
         Ok(registered)
     }

@@ -176,7 +176,7 @@ impl Spool {
                 // The message may still be written.
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "files that wait could not be looked after");
+                    tracing::warn!(%error, "waiting files could not be checked");
                     return;
                 }
             }
@@ -187,7 +187,7 @@ impl Spool {
     pub(super) async fn remove(&self, path: &Path) {
         match tokio::fs::remove_file(path).await {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                tracing::warn!(%error, "a file that was sent is not removed yet");
+                tracing::warn!(%error, "sent file could not be removed");
             }
             _ => self.waiting.gone(&name_of(path)),
         }

@@ -223,7 +223,7 @@ impl DatabaseAddress {
 /// Reads an environment variable of libpq.
 #[expect(
     clippy::disallowed_methods,
-    reason = "sqlx reads these variables by itself, so the gateway has to judge what they say"
+    reason = "sqlx reads these variables itself, so the gateway must check their values"
 )]
 fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()

@@ -157,7 +157,7 @@ impl Writer {
         {
             self.cache_fitted = Instant::now();
             if let Err(reason) = self.place.fit_cache(connection).await {
-                warn!(%reason, "the page cache was not sized");
+                warn!(%reason, "size of the page cache could not be set");
             }
         }
     }
@@ -166,14 +166,14 @@ impl Writer {
         let done = self.commit(&mut batch).await;
         match &done {
             Err(StoreError::Refused(reason)) if batch.len() > 1 => {
-                warn!(commands = batch.len(), %reason, "a command broke its transaction; each goes alone now");
+                warn!(commands = batch.len(), %reason, "transaction refused because of one command; each command is committed alone");
                 for mut single in batch.singles() {
                     let done = self.commit(&mut single).await;
                     single.answer(&done);
                 }
             }
             Err(reason) => {
-                error!(commands = batch.len(), %reason, "a transaction failed");
+                error!(commands = batch.len(), %reason, "transaction failed");
                 batch.answer(&done);
             }
             Ok(()) => batch.answer(&done),

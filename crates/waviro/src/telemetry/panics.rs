@@ -39,7 +39,7 @@ fn report(panic: &PanicHookInfo<'_>) {
     let at = panic.location().map(ToString::to_string);
     let at = at.as_deref().unwrap_or("?");
     if EXPECTED.get() {
-        debug!(at, "a panic that was expected");
+        debug!(at, "expected panic");
         return;
     }
     COUNT.fetch_add(1, Ordering::SeqCst);
@@ -78,10 +78,7 @@ pub fn ended() -> Vec<&'static str> {
 /// longer ready.
 pub async fn vital(name: &'static str, task: impl Future<Output = ()>) {
     if AssertUnwindSafe(task).catch_unwind().await.is_err() {
-        error!(
-            task = name,
-            "a task panicked that the gateway cannot do without; restart the gateway"
-        );
+        error!(task = name, "vital task panicked; restart the gateway");
         let mut ended = ENDED.lock().unwrap_or_else(PoisonError::into_inner);
         ended.push(name);
     }
@@ -94,7 +91,7 @@ pub async fn restarted<F: Future<Output = ()>>(
     mut task: impl FnMut() -> F,
 ) {
     while AssertUnwindSafe(task()).catch_unwind().await.is_err() {
-        error!(task = name, "a task panicked; it starts again");
+        error!(task = name, "task panicked; restarting the task");
         clock.sleep(PAUSE).await;
     }
 }

@@ -263,7 +263,7 @@ impl Fields {
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
-                reason = "a whole number of a size that both hold"
+                reason = "the number is whole and in the range of both types"
             )]
             (float.fract() == 0.0 && (0.0..=9e15).contains(&float)).then_some(float as u64)
         });

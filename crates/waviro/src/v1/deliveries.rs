@@ -175,7 +175,7 @@ pub struct AttemptView {
 #[into_params(parameter_in = Query)]
 #[expect(
     dead_code,
-    reason = "read by hand, which can name the parameter that is wrong"
+    reason = "parsed by hand, so that the error names the wrong parameter"
 )]
 pub struct DeliveryParams {
     /// Deliveries in the given state.

@@ -53,7 +53,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
 #[into_params(parameter_in = Query)]
 #[expect(
     dead_code,
-    reason = "read by hand, which can name the parameter that is wrong"
+    reason = "parsed by hand, so that the error names the wrong parameter"
 )]
 pub struct StreamParams {
     /// The id or name of a bot; absent for all bots.
@@ -195,7 +195,7 @@ impl Stream {
     async fn run(mut self) {
         let stop = self.v1.stop.clone();
         tokio::select! {
-            () = self.pass_on() => debug!(bot_id = self.bot_id, "a stream ended"),
+            () = self.pass_on() => debug!(bot_id = self.bot_id, "event stream ended"),
             () = stop.cancelled() => {}
         }
     }
@@ -219,7 +219,7 @@ impl Stream {
             {
                 Ok(events) => events,
                 Err(reason) => {
-                    warn!(%reason, "events could not be read for a stream");
+                    warn!(%reason, "events of a stream could not be read");
                     return;
                 }
             };
@@ -249,7 +249,7 @@ impl Stream {
                     }
                     let noted = self.v1.store.note_streamed(self.bot_id, clock.now());
                     if let Err(reason) = noted.await {
-                        warn!(%reason, "that somebody listens was not noted");
+                        warn!(%reason, "use of a stream could not be stored");
                     }
                 }
             }
@@ -269,7 +269,7 @@ impl Stream {
         let lives = match self.v1.tokens.of(&self.token).await {
             Ok(token) => token.is_some(),
             Err(reason) => {
-                warn!(%reason, "a stream's token could not be checked");
+                warn!(%reason, "token of a stream could not be checked");
                 false
             }
         };

@@ -141,7 +141,7 @@ async fn keyed(v1: &Arc<V1>, key: &Key, request: Request, next: Next) -> Result<
             }
             let opened = open(&seal_of(caller.shown(), key), &kept.answer);
             let Some(answer) = opened else {
-                error!("a kept answer cannot be opened");
+                error!("stored response cannot be decrypted");
                 return Err(Problem::Internal);
             };
             return Ok(again(kept.status, answer));
@@ -180,7 +180,7 @@ async fn keep(first: &First, seal: &[u8; 32], response: Response) -> Result<Resp
     let (parts, body) = response.into_parts();
     let bytes = axum::body::to_bytes(body, ANSWER_CAP).await;
     let bytes = bytes.map_err(|cause| {
-        error!(%cause, "an answer could not be kept");
+        error!(%cause, "response could not be read for its idempotency key");
         Problem::Internal
     })?;
     let text = |name: &HeaderName| http::header(&parts.headers, name).map(ToOwned::to_owned);
@@ -200,7 +200,7 @@ async fn keep(first: &First, seal: &[u8; 32], response: Response) -> Result<Resp
             // For a message, the stored id is enough; for other requests nothing is stored.
             info!(
                 bytes = sealed.len(),
-                "an answer is too large for its request to be kept"
+                "response is too large to be stored under its idempotency key"
             );
             return Ok(Response::from_parts(parts, Body::from(bytes)));
         }
@@ -209,7 +209,7 @@ async fn keep(first: &First, seal: &[u8; 32], response: Response) -> Result<Resp
     };
     if let Err(cause) = kept {
         // The work is done, and the caller needs the response more than the stored key.
-        error!(%cause, "an answer was not kept; the same request would be done again");
+        error!(%cause, "response not stored under its idempotency key; a repeat would run again");
     }
     Ok(Response::from_parts(parts, Body::from(bytes)))
 }
@@ -247,7 +247,7 @@ fn sealed(seal: &[u8; 32], text: &[u8]) -> std::io::Result<String> {
     let mut packed = DeflateEncoder::new(Vec::new(), Compression::default());
     packed.write_all(text)?;
     let mut text = packed.finish()?;
-    let broken = |_: Unspecified| std::io::Error::other("it could not be sealed");
+    let broken = |_: Unspecified| std::io::Error::other("the response could not be encrypted");
     let number: [u8; NONCE_LEN] = rand::random();
     let key = LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, seal).map_err(broken)?);
     let nonce = Nonce::assume_unique_for_key(number);

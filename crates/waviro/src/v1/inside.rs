@@ -115,7 +115,8 @@ impl Inside {
             *request.body_mut() = Body::from(body.to_string());
         }
         if let Some(key) = key {
-            let value = HeaderValue::try_from(key).map_err(|_| failed(path, "it is no key"))?;
+            let value =
+                HeaderValue::try_from(key).map_err(|_| failed(path, "invalid idempotency key"))?;
             request.headers_mut().insert(KEY.clone(), value);
         }
         let (headers, bytes) = self.told(request, path).await?;
@@ -161,16 +162,13 @@ fn read(path: &str, bytes: &[u8]) -> Result<Value, Refused> {
 fn begun(who: &Caller, method: Method, path: &str) -> Result<Request<Body>, Refused> {
     let mut request = Request::new(Body::empty());
     *request.method_mut() = method;
-    *request.uri_mut() = path.parse().map_err(|_| failed(path, "it is no path"))?;
+    *request.uri_mut() = path.parse().map_err(|_| failed(path, "invalid path"))?;
     request.extensions_mut().insert(who.clone());
     Ok(request)
 }
 
 fn failed(path: &str, cause: &str) -> Refused {
-    error!(
-        path,
-        cause, "the API did not answer the dashboard as expected"
-    );
+    error!(path, cause, "API request of the dashboard failed");
     Refused {
         status: StatusCode::INTERNAL_SERVER_ERROR.as_u16(),
         code: "internal".to_owned(),

@@ -217,7 +217,7 @@ async fn logout(State(v1): State<Arc<V1>>, at: AtBot) -> Result<StatusCode, Prob
         left = leaving => match left {
             Ok(()) => Ok(StatusCode::NO_CONTENT),
             Err(cause) => {
-                error!(%cause, "a logout did not end");
+                error!(%cause, "logout failed");
                 Err(Problem::Internal)
             }
         },
@@ -237,7 +237,7 @@ async fn code(v1: &V1, bot: &Bot) -> Result<LinkCode, Problem> {
 fn drawn(code: &QrCode) -> Result<String, Problem> {
     let drawn = qrcode::QrCode::new(code.text.as_bytes());
     let drawn = drawn.map_err(|cause| {
-        error!(%cause, "a code could not be drawn");
+        error!(%cause, "QR code could not be rendered");
         Problem::Internal
     })?;
     let mut text = drawn

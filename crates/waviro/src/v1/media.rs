@@ -45,7 +45,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
 #[into_params(parameter_in = Query)]
 #[expect(
     dead_code,
-    reason = "read by hand, which can name the parameter that is wrong"
+    reason = "parsed by hand, so that the error names the wrong parameter"
 )]
 pub struct LinkParams {
     /// When the link expires, in Unix seconds.
@@ -89,7 +89,7 @@ async fn open(
     v1.files.check(&id, expires, &signature)?;
     let row = v1.store.media(&id).await?;
     // The signature is valid, so the file existed.
-    let gone = || Problem::MediaGone("it was kept long enough".to_owned());
+    let gone = || Problem::MediaGone("its retention has ended".to_owned());
     v1.give(row.ok_or_else(gone)?).await
 }
 
@@ -223,7 +223,7 @@ impl From<NoFile> for Problem {
             NoFile::NoRoom => Self::Limit(Limit::Files(NoRoom::Disk)),
             NoFile::NotNow(why) => Self::MediaUnavailable(why),
             NoFile::Disk(error) => {
-                tracing::error!(%error, "a file that came could not be read");
+                tracing::error!(%error, "media file could not be read");
                 Self::Internal
             }
         }

@@ -91,7 +91,7 @@ pub struct Happened {
 #[into_params(parameter_in = Query)]
 #[expect(
     dead_code,
-    reason = "read by hand, which can name the parameter that is wrong"
+    reason = "parsed by hand, so that the error names the wrong parameter"
 )]
 pub struct MessageParams {
     /// Sent by the bot or received by the bot; `out` by default.

@@ -46,7 +46,7 @@ pub struct Paging {
 #[into_params(parameter_in = Query)]
 #[expect(
     dead_code,
-    reason = "read by hand, which can name the parameter that is wrong"
+    reason = "parsed by hand, so that the error names the wrong parameter"
 )]
 pub struct PageParams {
     /// The maximum number of rows.

@@ -36,7 +36,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
 /// The kinds of events.
 #[derive(ToSchema)]
 #[schema(as = EventKind)]
-#[expect(dead_code, reason = "says in the documentation which words there are")]
+#[expect(dead_code, reason = "only documents the allowed words")]
 pub enum KindWord {
     /// All events, including kinds of later versions.
     #[schema(rename = "*")]
@@ -123,7 +123,7 @@ pub struct AddBody {
 #[schema(as = ChangeSubscription)]
 #[expect(
     clippy::option_option,
-    reason = "null takes the deadline away, absence leaves it"
+    reason = "null removes the deadline, an absent field keeps the deadline"
 )]
 pub struct ChangeBody {
     /// The URL for the events. Waiting deliveries go to the new URL.

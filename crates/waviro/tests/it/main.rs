@@ -4,7 +4,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a test that cannot go on says why and ends"
+    reason = "a test panics with the reason"
 )]
 
 mod api;

@@ -65,7 +65,10 @@ impl Poster {
                 return Some(due);
             }
             Decision::Again { after, error, held } => {
-                debug!(bot_id, msgid, stage, attempt, error, "callback put off");
+                debug!(
+                    bot_id,
+                    msgid, stage, attempt, error, "callback failed; retry scheduled"
+                );
                 permit.answered(Some(Err(error.clone())));
                 let run_at: Millis = self.clock.now() + millis(after);
                 let attempt = posted.attempt(Some(error));
@@ -73,7 +76,10 @@ impl Poster {
                     .await;
             }
             Decision::UsedUp { error } => {
-                warn!(bot_id, msgid, stage, attempt, error, "callback given up");
+                warn!(
+                    bot_id,
+                    msgid, stage, attempt, error, "callback failed; no retry left"
+                );
                 permit.answered(Some(Err(error.clone())));
                 let tried = posted.attempt(Some(error));
                 self.lose(id, &callback, stage, Lost::TableUsedUp, tried)
@@ -82,7 +88,7 @@ impl Poster {
             Decision::Gone => {
                 warn!(
                     bot_id,
-                    msgid, stage, "endpoint gone: no more callbacks of this message"
+                    msgid, stage, "endpoint answered 410; no more callbacks for this message"
                 );
                 permit.answered(None);
                 let tried = posted.attempt(Some("status 410".to_owned()));

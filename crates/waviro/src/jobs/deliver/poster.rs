@@ -138,7 +138,7 @@ impl Poster {
         let profile = self.profiles.of(bot_id).await;
         profile
             .inspect_err(
-                |reason| error!(bot_id, %reason, "a bot's signing secret could not be read"),
+                |reason| error!(bot_id, %reason, "signing secret of a bot could not be read"),
             )
             .ok()
     }
@@ -152,7 +152,9 @@ impl Poster {
         loop {
             match change().await {
                 Ok(done) => return Some(done),
-                Err(reason) => error!(%reason, "the outcome of a delivery is not durable yet"),
+                Err(reason) => {
+                    error!(%reason, "outcome of a delivery could not be stored; retry scheduled")
+                }
             }
             tokio::select! {
                 () = self.stop.cancelled() => return None,
@@ -192,11 +194,11 @@ impl Poster {
                     error!(
                         endpoint,
                         cause,
-                        "an endpoint has only failed for 120 h and is switched off; what is meant for it waits until \
-                         somebody switches it on"
+                        "endpoint failed for 120 h and is switched off; its deliveries wait until an operator \
+                         switches it on"
                     );
                 } else {
-                    warn!(endpoint, cause, "an endpoint fails");
+                    warn!(endpoint, cause, "endpoint failed");
                 }
                 self.store.endpoint_fails(failure).await.map(drop)
             }
@@ -206,15 +208,12 @@ impl Poster {
                 let woken = self.store.endpoint_works(&lane, wake, now).await;
                 woken.map(|waiting| {
                     let failed_s = after / 1000;
-                    info!(
-                        endpoint = lane,
-                        failed_s, waiting, "an endpoint works again"
-                    );
+                    info!(endpoint = lane, failed_s, waiting, "endpoint works again");
                 })
             }
         };
         if let Err(reason) = &written {
-            error!(%reason, "how an endpoint fares was not written down");
+            error!(%reason, "state of an endpoint could not be stored");
         }
         written.is_ok()
     }
@@ -241,7 +240,7 @@ impl Poster {
             self.store.release(unscheduled, now).await?;
         }
         if !panicked.is_empty() {
-            error!(deliveries = ?panicked, "deliveries panicked; they are tried again in a minute");
+            error!(deliveries = ?panicked, "deliveries panicked; retry in a minute");
             self.store
                 .release(panicked, now + millis(AFTER_A_PANIC))
                 .await?;

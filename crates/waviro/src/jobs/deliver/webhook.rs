@@ -139,7 +139,10 @@ impl Poster {
                 return Ok(posted);
             }
             retry::Decision::Again { after, error, held } => {
-                debug!(bot_id, delivery, attempt, error, "webhook put off");
+                debug!(
+                    bot_id,
+                    delivery, attempt, error, "webhook failed; retry scheduled"
+                );
                 permit.answered(for_health(Err(error.clone())));
                 let run_at = self.clock.now() + millis(after);
                 let tried = posted.attempt(Some(error));
@@ -147,7 +150,10 @@ impl Poster {
                     .await;
             }
             retry::Decision::UsedUp { error } => {
-                warn!(bot_id, delivery, attempt, error, "webhook given up");
+                warn!(
+                    bot_id,
+                    delivery, attempt, error, "webhook failed; no retry left"
+                );
                 permit.answered(for_health(Err(error.clone())));
                 let tried = posted.attempt(Some(error));
                 return Err(self
@@ -157,7 +163,7 @@ impl Poster {
             retry::Decision::Gone => {
                 warn!(
                     bot_id,
-                    delivery, "endpoint gone: its rule or subscription is switched off"
+                    delivery, "endpoint answered 410; its rule or subscription is switched off"
                 );
                 permit.answered(None);
                 let cause = "the endpoint answered 410".to_owned();
@@ -262,10 +268,7 @@ impl Poster {
                             .await;
                         // The commit that enqueued the messages also ended the delivery.
                         if let Some(messages) = queued {
-                            info!(
-                                bot_id,
-                                delivery, messages, "a webhook's answer goes to the chat"
-                            );
+                            info!(bot_id, delivery, messages, "webhook reply enqueued");
                         }
                         return;
                     }
@@ -276,7 +279,7 @@ impl Poster {
             (Ok(_), None) => "nothing sent: the bot was removed".to_owned(),
             (Err(why), _) => why,
         };
-        info!(bot_id, delivery, "a webhook's answer sends nothing");
+        info!(bot_id, delivery, "webhook reply has nothing to send");
         self.end(due, DeliveryOutcome::Delivered, Some(note), None)
             .await;
     }

@@ -37,10 +37,7 @@ impl Lane {
         let overdue_ack = self.window.oldest_write().is_some_and(overdue);
         let stalled = overdue_ack && self.last_ack + millis(ALIVE) < now;
         if stalled || self.timeouts >= 2 {
-            warn!(
-                bot = self.bot.name(),
-                "the server acks nothing: reconnecting"
-            );
+            warn!(bot = self.bot.name(), "no server acks; reconnecting");
             metrics::counter!("waviro_link_kicks_total").increment(1);
             self.reconnect_asked = Some(Written {
                 connection,

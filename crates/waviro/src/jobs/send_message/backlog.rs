@@ -50,7 +50,7 @@ impl Lane {
         let rows = match result {
             Ok(rows) => rows,
             Err(reason) => {
-                error!(bot = self.bot.name(), %reason, "the bot's queue could not be read");
+                error!(bot = self.bot.name(), %reason, "queue of the bot could not be read");
                 self.backlog = Backlog::Some;
                 self.store_rest_until = self.clock.steady() + millis(STORE_REST);
                 return;

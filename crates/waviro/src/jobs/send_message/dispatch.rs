@@ -70,7 +70,7 @@ impl Lane {
                 self.turns = Turns::Paced(Pace::after(moments));
             }
             Err(reason) => {
-                error!(bot = self.bot.name(), %reason, "the bot's last messages could not be read");
+                error!(bot = self.bot.name(), %reason, "last messages of the bot could not be read");
                 self.turns = Turns::Unknown;
                 self.store_rest_until = self.clock.steady() + millis(STORE_REST);
             }
@@ -136,7 +136,7 @@ impl Lane {
         self.work.push(Box::pin(async move {
             let seen = async {
                 if let Err(cause) = link.typing(&message.to, true).await {
-                    debug!(%cause, "typing is not shown");
+                    debug!(%cause, "typing indicator could not be sent");
                 }
                 std::future::pending::<()>().await;
             };

@@ -49,7 +49,7 @@ impl Lane {
                 .apply_acks(bot_id, updates.clone(), clock.now(), &feeds)
                 .await
             {
-                error!(bot = name, %reason, "a message could not be ended; trying again");
+                error!(bot = name, %reason, "failed message could not be stored; retry scheduled");
                 tokio::select! {
                     () = clock.sleep(STORE_REST) => {}
                     () = stop.cancelled() => break,
@@ -86,7 +86,7 @@ impl Lane {
                     bot = name,
                     messages = ended,
                     cause,
-                    "the device ended: queued messages end with -1"
+                    "device unlinked; queued messages end with ack -1"
                 );
             }
             Outcome::Ended { up_to, result }

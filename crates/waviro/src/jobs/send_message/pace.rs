@@ -167,7 +167,7 @@ mod tests {
             }
             let even = 60_000.0 / f64::from(per_minute);
             for pair in written.windows(2) {
-                #[expect(clippy::cast_precision_loss, reason = "gaps are short")]
+                #[expect(clippy::cast_precision_loss, reason = "gaps are short, so no precision is lost")]
                 let gap = (pair[1] - pair[0]) as f64;
                 prop_assert!(gap >= even * (1.0 - jitter) - 1.0);
             }

@@ -72,7 +72,7 @@ impl Previews {
         }
         let until = latest.min(Instant::now() + WAITING);
         let Ok(Some(turn)) = tokio::time::timeout_at(until, self.0.of(bot)).await else {
-            tracing::info!("too many files at once: one goes without what phones show of it");
+            tracing::info!("too many files at once; this file is sent without a preview");
             return Preview::default();
         };
         let (path, mime) = (PathBuf::from(path), mime.to_owned());

@@ -62,7 +62,7 @@ impl Drop for OnDisk {
             if let Err(error) = std::fs::remove_file(&path)
                 && error.kind() != std::io::ErrorKind::NotFound
             {
-                tracing::warn!(%error, "a file that no message has is not removed yet");
+                tracing::warn!(%error, "file without a message could not be removed");
             }
             // If the removal failed, the next sweep finds the file.
             waiting.gone(&name_of(&path));

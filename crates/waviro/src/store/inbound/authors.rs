@@ -60,7 +60,7 @@ pub(super) async fn counted(
             debug!(
                 bot_id,
                 kind = row.kind,
-                "an edit or deletion by another than the author does not count"
+                "edit or deletion ignored: the sender is not the author"
             );
         }
         counts

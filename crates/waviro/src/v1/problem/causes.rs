@@ -22,7 +22,7 @@ impl From<StoreError> for Problem {
         if matches!(cause, StoreError::Busy) {
             return Self::Busy;
         }
-        error!(%cause, "the database did not do what it was asked");
+        error!(%cause, "database command failed");
         Self::Internal
     }
 }
@@ -145,7 +145,7 @@ impl From<Refusal> for Problem {
                 Self::UrlRefused("media.url", refused)
             }
             Refusal::NoFile(FetchError::Disk(cause)) => {
-                error!(cause, "a file could not be written down");
+                error!(cause, "file could not be written to disk");
                 Self::Internal
             }
             Refusal::NoFile(cause) => Self::NoFile(cause),
@@ -161,12 +161,12 @@ impl From<LinkError> for Problem {
         match error {
             LinkError::Offline | LinkError::TimedOut => Self::WhatsAppUnavailable,
             LinkError::Failed(cause) => {
-                tracing::warn!(cause, "WhatsApp did not do what it was asked");
+                tracing::warn!(cause, "request to WhatsApp failed");
                 Self::WhatsAppUnavailable
             }
             LinkError::Refused(words) => Self::RefusedByWhatsApp(words),
             LinkError::Store(cause) => {
-                error!(cause, "the link store failed");
+                error!(cause, "link store failed");
                 Self::Internal
             }
         }

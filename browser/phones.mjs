@@ -30,7 +30,7 @@ after(() => browser?.close());
 
 // Each test has its own simulator and sees no data of another test.
 beforeEach(async () => {
-  sim = await startProgram(process.env.WA_SIM, ["--listen", "127.0.0.1:0", "--seed", "7"], /to be seen at (\S+)/u);
+  sim = await startProgram(process.env.WA_SIM, ["--listen", "127.0.0.1:0", "--seed", "7"], /phones at\s+(\S+)/u);
   for (const [number, name] of [[ANI, "Ani"], [BUDI, "Budi"]]) {
     await control("POST", "phones", { number, name });
     await control("PATCH", `phones/${number}`, { receipts: "delivered" });
@@ -318,7 +318,7 @@ describe("phones in the browser", () => {
     };
     await tabTo(`[data-chat="${BUDI}"]`);
     const outline = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
-    assert.notEqual(outline, "none", "the focus is not to be seen");
+    assert.notEqual(outline, "none", "the focus is not visible");
     await page.keyboard.press("Enter");
     await page.waitForFunction(() => document.activeElement?.matches(".composer textarea"));
     await page.keyboard.type("dari papan ketik");

@@ -69,7 +69,7 @@ before(async () => {
   for (const program of ["WAVIRO", "WA_SIM"]) assert.ok(process.env[program], `${program} must name a program`);
   folder = await mkdtemp(join(tmpdir(), "waviro-proxy-"));
   browser = await startBrowser();
-  sim = await startProgram(process.env.WA_SIM, ["--listen", "127.0.0.1:0", "--seed", "7"], /to be seen at (http:\S+?)\/\s/u);
+  sim = await startProgram(process.env.WA_SIM, ["--listen", "127.0.0.1:0", "--seed", "7"], /phones at\s+(http:\S+?)\/\s/u);
   const key = await (await fetch(`${sim.found}/control/key`)).json();
   const config = join(folder, "waviro.toml");
   await writeFile(config, [

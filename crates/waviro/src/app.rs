@@ -61,16 +61,16 @@ pub struct App {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The database failed to open.
-    #[error("{0}; check database.url and data_dir, `waviro doctor` looks closer")]
+    #[error("{0}; check database.url and data_dir, or run `waviro doctor`")]
     Store(#[from] StoreError),
     /// The client for outbound requests failed to start.
     #[error(transparent)]
     Net(#[from] NetError),
     /// The spool folder cannot be created.
-    #[error("no folder for files: {0}; check data_dir")]
+    #[error("the folder for files cannot be created: {0}; check data_dir")]
     Spool(std::io::Error),
     /// The folder of received files, or the secret for signed links, is not available.
-    #[error("files that come in cannot be kept: {0}; check data_dir")]
+    #[error("received files cannot be stored: {0}; check data_dir")]
     Files(#[from] FilesError),
     /// The link store failed, or the WhatsApp endpoint is not allowed.
     #[error("{0}")]

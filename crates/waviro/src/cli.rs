@@ -40,9 +40,9 @@ const SAID_WITHIN: Duration = Duration::from_secs(1);
 const FIRST_STEPS: &str = "\
 First steps:
   waviro sandbox         try everything with virtual phones, without WhatsApp
-  waviro bot add toko    make a bot and its SecretKey
+  waviro bot add toko    create a bot and its SecretKey
   waviro serve           run the gateway; POST /api/getqr shows the code to scan
-  waviro doctor          say what is wrong";
+  waviro doctor          check the setup and show what is wrong";
 
 /// Sources of the settings. All other settings are in config.default.toml.
 #[derive(Debug, Args)]
@@ -94,7 +94,7 @@ pub fn run() -> ExitCode {
         .enable_all()
         .build();
     let ran = runtime
-        .context("the runtime could not be started")
+        .context("the async runtime could not be started")
         .and_then(|runtime| {
             let ran = runtime.block_on(cli.run());
             // A thread may still be blocked, for example on stdin. The stop has had its deadlines,
@@ -169,7 +169,7 @@ impl Settings {
 fn make_data_dir(path: &Path) -> anyhow::Result<()> {
     private::make_folder(path).with_context(|| {
         format!(
-            "the data folder {} could not be made; set data_dir to a folder that you may write",
+            "the data folder {} could not be created; set data_dir to a folder that you can write to",
             path.display()
         )
     })
@@ -185,8 +185,10 @@ async fn can_be_read(config: &Config, nothing: &str) -> anyhow::Result<bool> {
             print_line(format_args!("{nothing} (looked in {})", folder.display()));
             Ok(false)
         }
-        Schema::Older => bail!("the database is of an older version: run waviro migrate"),
-        Schema::Newer => bail!("the database is of a newer version: install that one again"),
+        Schema::Older => bail!("the database is from an older version; run waviro migrate"),
+        Schema::Newer => {
+            bail!("the database is from a newer version; install the newer version again")
+        }
     }
 }
 

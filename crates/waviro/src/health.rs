@@ -18,8 +18,8 @@ use crate::telemetry::{self, panics};
 const PING_WITHIN: Duration = Duration::from_secs(2);
 
 /// The answer to a request for `/metrics` at the wrong address.
-const ELSEWHERE: &str = "the metrics are not served here: set server.metrics_listen in the configuration, \
-     for example to \"127.0.0.1:9090\", and ask there\n";
+const ELSEWHERE: &str = "the metrics are not served at this address: set server.metrics_listen in the configuration, \
+     for example to \"127.0.0.1:9090\", and use that address\n";
 
 /// Serves `/livez` and `/readyz`. The router exists only after the bots are loaded, so `/readyz`
 /// checks only the database and panics.
@@ -71,7 +71,7 @@ async fn ready(State(store): State<Store>) -> (StatusCode, String) {
 fn panicked() -> String {
     match panics::count() {
         0 => String::new(),
-        count => format!("{count} panics since the start; the log names their places\n"),
+        count => format!("{count} panics since the start; the log has the place of each panic\n"),
     }
 }
 

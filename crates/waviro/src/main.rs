@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 #[cfg(feature = "planted-bugs")]
-compile_error!("with planted bugs there is `waviro-torture` alone: --bin waviro-torture");
+compile_error!("a build with planted bugs has only `waviro-torture`: --bin waviro-torture");
 
 fn main() -> ExitCode {
     waviro::cli::run()

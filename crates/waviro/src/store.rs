@@ -120,23 +120,23 @@ impl State {
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// The command violates a constraint of the schema.
-    #[error("the database refused it: {0}")]
+    #[error("the database refused the command: {0}")]
     Refused(String),
     /// The database, its disk or the connection failed.
     #[error("the database failed: {0}")]
     Failed(String),
     /// A stored value cannot be parsed, or a value cannot be stored.
-    #[error("the database holds something unreadable: {0}")]
+    #[error("the database contains an unreadable value: {0}")]
     Unreadable(String),
     /// The writer's queue is full.
-    #[error("the database is behind")]
+    #[error("the database is overloaded")]
     Busy,
     /// The connection would send the password to a PostgreSQL server on another machine without
     /// verifying the server's identity. The fields are the `sslmode` and the host.
     #[error(
-        "{0} would give the database's password to whoever answers for {1}, which is another machine; say sslmode=verify-full in \
-         database.url (with sslrootcert=FILE where the certificate is from an authority of your own), or set \
-         database.allow_unverified = true where nobody else is on the network in between"
+        "{0} would send the database password to any server that answers for {1}, another machine; set sslmode=verify-full in \
+         database.url (with sslrootcert=FILE if your own authority signed the certificate), or set \
+         database.allow_unverified = true if no other machine uses the network between both"
     )]
     Unverified(String, String),
     #[error("the store is closed")]
@@ -190,7 +190,7 @@ impl Store {
         let stop = CancellationToken::new();
         let task = Writer::new(place, connection, counters, Arc::clone(&state));
         let writing = task.run(inbox, beside, stop.clone());
-        tasks.spawn(panics::vital("the database's writer", writing));
+        tasks.spawn(panics::vital("database writer", writing));
         tasks.close();
         Ok(Self {
             reads,

@@ -58,7 +58,7 @@ pub enum LogError {
     #[error(transparent)]
     Again(#[from] TryInitError),
     /// The system could not create a thread.
-    #[error("the log's thread could not be started: {0}")]
+    #[error("the log thread could not be started: {0}")]
     Thread(#[from] io::Error),
 }
 

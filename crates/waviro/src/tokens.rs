@@ -33,14 +33,14 @@ pub struct Token(String);
 pub enum AddTokenError {
     /// An active token has a name that looks the same.
     #[error(
-        "a token of that name, or of one that looks the same, exists already; choose another name or revoke that one"
+        "a token with this name, or with a name that looks the same, exists already; choose another name or revoke that token"
     )]
     NameTaken,
     /// The name is blank, longer than [`invisible::NAME_CAP`], or has control characters.
-    #[error("a token's name is 1 to 64 characters that can be seen, without control characters")]
+    #[error("a token's name must be 1 to 64 visible characters, without control characters")]
     BadName,
     /// The bot does not exist.
-    #[error("there is no such bot; `waviro bot list` shows all")]
+    #[error("there is no such bot; `waviro bot list` shows all bots")]
     NoSuchBot,
     #[error(transparent)]
     Store(#[from] StoreError),

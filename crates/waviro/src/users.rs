@@ -43,29 +43,29 @@ pub struct Users {
 pub enum UserError {
     /// An existing user has a name that looks the same.
     #[error(
-        "a user of that name, or of one that looks the same, exists already; choose another name"
+        "a user with this name, or with a name that looks the same, exists already; choose another name"
     )]
     NameTaken,
     /// The name is blank, longer than [`invisible::NAME_CAP`], or has control characters.
-    #[error("a user's name is 1 to 64 characters that can be seen, without control characters")]
+    #[error("a user's name must be 1 to 64 visible characters, without control characters")]
     BadName,
     /// The password is shorter than [`SHORTEST`] or longer than [`LONGEST`].
-    #[error("a password has at least 10 characters")]
+    #[error("a password must have at least 10 characters")]
     BadPassword,
     /// The bot does not exist.
-    #[error("there is no such bot; `waviro bot list` shows all")]
+    #[error("there is no such bot; `waviro bot list` shows all bots")]
     NoSuchBot,
     /// The user does not exist.
-    #[error("there is no such user; `waviro user list` shows all")]
+    #[error("there is no such user; `waviro user list` shows all users")]
     NoSuchUser,
     /// Without this user the gateway would have no admin.
-    #[error("this is the last admin; make another one first")]
+    #[error("this is the last admin; make another user an admin first")]
     LastAdmin,
     /// The queue for hashing is full.
     #[error("too many passwords are being checked; try again in a moment")]
     Busy,
     /// The first user exists already.
-    #[error("there is a user already; log in")]
+    #[error("the first user exists already; log in")]
     NotFirst,
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -119,7 +119,7 @@ async fn logs_hold_no_text_no_number_and_no_key() {
 async fn a_second_gateway_on_the_same_data_is_refused_and_the_first_goes_on() {
     let shop = Shop::open().await;
     let refused = shop.gateway.run_second().await;
-    assert!(refused.contains("another gateway runs on"), "{refused}");
+    assert!(refused.contains("another gateway uses"), "{refused}");
     let id = shop.bot.accepted(CUSTOMER, "tetap jalan", None).await;
     shown(&shop.customer, &id).await;
 }

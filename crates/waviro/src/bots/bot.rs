@@ -68,7 +68,7 @@ pub enum LinkCode {
 #[derive(Debug, thiserror::Error)]
 pub enum NoCode {
     /// WhatsApp sent no code before the timeout.
-    #[error("WhatsApp showed no code in time")]
+    #[error("WhatsApp sent no code in time")]
     TimedOut,
     /// WhatsApp cannot be reached.
     #[error("{0}")]

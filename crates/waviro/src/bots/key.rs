@@ -45,24 +45,24 @@ pub enum BadKey {
     Length,
     /// An HTTP header cannot carry the key, or not completely.
     #[error(
-        "ASCII letters, digits and punctuation without blanks, and without a ; at its end, as an HTTP header carries it"
+        "ASCII letters, digits and punctuation without blanks, and without a ; at the end, so that an HTTP header can hold the key"
     )]
     Characters,
     /// See [`guess::is_guessable`].
     #[error(
-        "hard to guess: letters and digits at random, no words, runs or repetitions; make a new key instead"
+        "hard to guess: random letters and digits, without words, sequences or repetitions; create a new key instead"
     )]
     Guessable,
     /// Both keys of the bot are equal. Each webhook would reveal the SecretKey.
     #[error(
-        "another one than the bot's other key: each webhook carries the webhook key, and would tell the SecretKey"
+        "different from the bot's other key: each webhook contains the webhook key, and would reveal the SecretKey"
     )]
     BothAlike,
 }
 
 /// Why a webhook key cannot be taken over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("1 to 128 characters that can be seen, without control characters")]
+#[error("1 to 128 visible characters, without control characters")]
 pub struct BadWebhookKey;
 
 /// The longest overlap of a replaced key. An owner who has not changed the key in all programs
@@ -74,11 +74,11 @@ pub const LONGEST_OVERLAP: Duration = Duration::from_hours(7 * 24);
 pub enum AddError {
     /// An active bot has a name that looks the same.
     #[error(
-        "a bot of that name, or of one that looks the same, exists already; choose another name or remove that one"
+        "a bot with this name, or with a name that looks the same, exists already; choose another name or remove that bot"
     )]
     NameTaken,
     /// The name is blank, longer than 64 characters, or has control characters.
-    #[error("a bot's name is 1 to 64 characters that can be seen, without control characters")]
+    #[error("a bot's name must be 1 to 64 visible characters, without control characters")]
     BadName,
     /// Another active bot has this SecretKey.
     #[error("{KEY_TAKEN}")]
@@ -91,7 +91,7 @@ pub enum AddError {
     Store(#[from] StoreError),
 }
 
-const KEY_TAKEN: &str = "another bot has this SecretKey, and a key says which bot is meant; give that bot another key first";
+const KEY_TAKEN: &str = "another bot has this SecretKey, and a SecretKey identifies one bot; give the other bot another key first";
 
 /// Why the key of a bot was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -117,7 +117,7 @@ impl From<StoreError> for SetKeyError {
 #[derive(Debug, thiserror::Error)]
 pub enum NoSuchBot {
     /// No active bot has this name.
-    #[error("there is no bot of that name; `waviro bot list` shows all")]
+    #[error("there is no bot with this name; `waviro bot list` shows all bots")]
     Unknown,
     /// The database failed.
     #[error(transparent)]

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::invisible::skeleton;
 use crate::store::Store;
 
-const NO_BOT: &str = "No bot yet. Make one: waviro bot add NAME";
+const NO_BOT: &str = "No bot yet. Add a bot: waviro bot add NAME";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Bot {
@@ -109,7 +109,7 @@ impl Bot {
                     let profiles = Profiles::new(store.clone(), Clock::system());
                     profiles.set_webhook_key(bot_id, &webhook).await?;
                     print_line(format_args!(
-                        "Bot {name} has the webhookkey that you gave; a running gateway uses it within two seconds."
+                        "Bot {name} has the given webhookkey; a running gateway uses the key within two seconds."
                     ));
                 }
                 let old = if overlap == 0 {
@@ -121,13 +121,13 @@ impl Bot {
                 if let Some(key) = own.secret {
                     bots::set_key(store, bot_id, &key, now, lasts).await?;
                     print_line(format_args!(
-                        "Bot {name} has the SecretKey that you gave; the old one {old}."
+                        "Bot {name} has the given SecretKey; the old key {old}."
                     ));
                 } else if fresh {
                     let key = SecretKey::random(&mut rand::rng());
                     bots::set_key(store, bot_id, &key, now, lasts).await?;
                     print_line(format_args!(
-                        "The new SecretKey of {name}, shown only now; the old one {old}:\n"
+                        "The new SecretKey of {name}, shown only now; the old key {old}:\n"
                     ));
                     print_line(format_args!("  {}", key.reveal()));
                 }
@@ -139,7 +139,7 @@ impl Bot {
                 }
                 bots::remove(store, bot_id, now).await?;
                 print_line(format_args!(
-                    "Bot {name} removed; a running gateway logs its device out, else the next one does."
+                    "Bot {name} removed; a running gateway logs its device out now, otherwise the next start does."
                 ));
             }
         }
@@ -185,7 +185,7 @@ async fn add(
     let folder = folder.display();
     let key = if known {
         print_line(format_args!(
-            "Bot {name} added in {folder}, with the SecretKey that you gave.\n"
+            "Bot {name} added in {folder}, with the given SecretKey.\n"
         ));
         "KEY"
     } else {
@@ -195,10 +195,10 @@ async fn add(
         print_line(format_args!("  {}\n", key.reveal()));
         key.reveal()
     };
-    print_line("The webhookkey that its keyword webhooks carry, for your PHP:\n");
+    print_line("The webhookkey in the bot's keyword webhooks, for your PHP script:\n");
     print_line(format_args!("  {}\n", profile.webhook_key()));
     print_line(
-        "Link it: with the gateway running, get the code and scan it with WhatsApp (Linked devices):\n",
+        "Link the bot: start the gateway, get the code and scan it with WhatsApp (Linked devices):\n",
     );
     print_line(format_args!(
         "  curl -X POST http://{}/api/getqr -H 'SecretKey: {key}'",
@@ -210,11 +210,11 @@ async fn add(
 /// Asks for the name again, because a removal cannot be undone.
 async fn confirm(name: &str) -> anyhow::Result<()> {
     let prompt = format!(
-        "This ends the queue of {name} and logs its device out. Type its name to remove it: "
+        "This fails all queued messages of {name} and logs its device out. Type the bot's name to remove it: "
     );
     let typed = secret::confirmation(&prompt).await?;
     if skeleton(&typed) != skeleton(name) {
-        bail!("that is another name; nothing was removed (scripts pass --yes)");
+        bail!("the typed name differs; nothing was removed (scripts use --yes)");
     }
     Ok(())
 }

@@ -88,14 +88,14 @@ impl Conform {
         let (Some(url), Some(key), Some(to), Some(group)) =
             (self.url, self.key, self.to, self.group)
         else {
-            bail!("--url, --key, --to and --group are needed");
+            bail!("--url, --key, --to and --group are required");
         };
         if !matches!(url.scheme(), "http" | "https") {
             bail!("--url must begin with http:// or https://");
         }
         let key = given(key, "SecretKey").await?;
         let unlinked_key = match self.unlinked_key {
-            Some(key) => Some(given(key, "SecretKey of the bot that is not linked").await?),
+            Some(key) => Some(given(key, "SecretKey of the unlinked bot").await?),
             None => None,
         };
         let mut target = Target {
@@ -120,7 +120,7 @@ impl Conform {
             target.pace = Duration::from_mins(1) / per_minute;
         }
         print_line(format_args!(
-            "WAVIRO API at {}: real messages go to {} and {}{}\n",
+            "WAVIRO API at {}: real messages are sent to {} and {}{}\n",
             target.url,
             target.to,
             target.group,
@@ -185,5 +185,5 @@ fn create(path: Option<&Path>) -> anyhow::Result<Option<(PathBuf, File)>> {
 
 fn write(path: &Path, mut file: File, text: &str) -> anyhow::Result<()> {
     file.write_all(text.as_bytes())
-        .with_context(|| format!("{} was not written", path.display()))
+        .with_context(|| format!("{} could not be written", path.display()))
 }

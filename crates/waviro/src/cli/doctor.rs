@@ -69,9 +69,7 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<ExitCode> {
 async fn metrics(config: &Config) -> Finding {
     match config.server.metrics_listen {
         Some(address) => port(address, "server.metrics_listen").await,
-        None => {
-            Finding::Ok("not served; server.metrics_listen says where they would be".to_owned())
-        }
+        None => Finding::Ok("not served; set server.metrics_listen to serve them".to_owned()),
     }
 }
 
@@ -80,7 +78,7 @@ async fn port(address: SocketAddr, key: &str) -> Finding {
         Ok(_) => Finding::Ok(format!("{address} is free")),
         Err(_) if is_waviro(address).await => Finding::Ok(format!("Waviro answers on {address}")),
         Err(error) => Fail(format!(
-            "{address}: {error}; stop what uses it, or set {key} to another address"
+            "{address}: {error}; stop the program that uses it, or set {key} to another address"
         )),
     }
 }
@@ -107,7 +105,7 @@ fn data(folder: &Path) -> Finding {
         // The check does not create the folder, because the current user may not be the user that
         // runs waviro.
         return Finding::Ok(format!(
-            "{shown} does not exist yet: the first start makes it"
+            "{shown} does not exist yet; the first start creates it"
         ));
     }
     let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
@@ -116,12 +114,12 @@ fn data(folder: &Path) -> Finding {
     });
     if let Err(error) = written {
         return Fail(format!(
-            "{shown} can't be written: {error}; give it to the user that runs waviro, or set data_dir"
+            "{shown} cannot be written: {error}; make the user that runs waviro its owner, or set data_dir"
         ));
     }
     match free_space(folder) {
         Some(bytes) if bytes < LITTLE_SPACE => Warn(format!(
-            "{shown} has {} MiB left; make room before it is full",
+            "{shown} has only {} MiB free; free some space before the disk is full",
             bytes >> 20
         )),
         Some(bytes) => Finding::Ok(format!("{shown} can be written, {} MiB free", bytes >> 20)),
@@ -132,17 +130,17 @@ fn data(folder: &Path) -> Finding {
 fn files(config: &Config) -> Finding {
     let open = private::open_to_others(config);
     let Some(first) = open.first() else {
-        return Finding::Ok("nobody else on this machine can read them".to_owned());
+        return Finding::Ok("no other user of this machine can read them".to_owned());
     };
     let first = first.path.display();
     let count = open.len();
     if open.iter().all(|open| open.ours) {
         return Warn(format!(
-            "{count} can be read by others on this machine, {first} among them: the next start of waviro makes them private"
+            "{count} are readable by other users of this machine, for example {first}; the next start of waviro makes them private"
         ));
     }
     Warn(format!(
-        "{count} can be read by others on this machine, {first} among them: run chmod -R go-rwx on what is private"
+        "{count} are readable by other users of this machine, for example {first}; run chmod -R go-rwx on the private files"
     ))
 }
 
@@ -163,15 +161,15 @@ async fn database(config: &Config) -> Finding {
     let at = config.database_at();
     match Store::schema_at(at.clone()).await {
         Ok(Schema::Current) => {}
-        Ok(Schema::None) => return Finding::Ok("none yet: the first start makes it".to_owned()),
+        Ok(Schema::None) => return Finding::Ok("none yet; the first start creates it".to_owned()),
         Ok(Schema::Older) => {
             return Warn(
-                "made by an older version: the next start, or `waviro migrate`, brings it up to date"
+                "from an older version; the next start or `waviro migrate` updates the schema"
                     .to_owned(),
             );
         }
         Ok(Schema::Newer) => {
-            return Fail("made by a newer version: install that one again".to_owned());
+            return Fail("from a newer version; install the newer version again".to_owned());
         }
         Err(error @ StoreError::Unverified(..)) => return Fail(error.to_string()),
         Err(error) => return Fail(format!("{error}; check database.url and data_dir")),
@@ -181,7 +179,7 @@ async fn database(config: &Config) -> Finding {
         Err(error) => return Fail(format!("{error}; check database.url and data_dir")),
     };
     let finding = match store.ping().await {
-        Ok(()) => Finding::Ok("opens, answers, its schema is up to date".to_owned()),
+        Ok(()) => Finding::Ok("can be opened and answers; the schema is up to date".to_owned()),
         Err(error) => Fail(error.to_string()),
     };
     store.close().await;
@@ -197,7 +195,7 @@ fn clock(clock: &Clock) -> Finding {
         Finding::Ok(shown)
     } else {
         Fail(format!(
-            "{shown} can't be right; WhatsApp and TLS refuse a wrong clock: switch time synchronisation on"
+            "{shown} is wrong; WhatsApp and TLS refuse connections with a wrong clock; switch time synchronisation on"
         ))
     }
 }

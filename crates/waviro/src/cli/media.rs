@@ -8,7 +8,7 @@ use super::{on_store, print_line};
 use crate::config::Config;
 use crate::files;
 
-const NO_LINK: &str = "No link yet: there is no database.";
+const NO_LINK: &str = "No links yet: there is no database.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Media {
@@ -22,7 +22,7 @@ impl Media {
             Self::Rotate => {
                 files::revoke_links(store).await?;
                 print_line(
-                    "Every link to a file that was made until now is revoked, those in events that still wait among them. \
+                    "All links to files created until now are revoked, including the links in waiting events. \
                      The files stay: fetch them with a token, /v1/bots/BOT/media/ID.",
                 );
                 Ok(())

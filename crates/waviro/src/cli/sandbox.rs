@@ -73,12 +73,12 @@ impl Sandbox {
     pub(super) async fn run(self, settings: &Settings) -> anyhow::Result<ExitCode> {
         if settings.config.is_some() || settings.data_dir.is_some() {
             bail!(
-                "the sandbox reads no configuration file and no gateway's data; leave --config and --data-dir out, --data DIR keeps a sandbox"
+                "the sandbox uses no configuration file and no data of a gateway; omit --config and --data-dir, use --data DIR to keep a sandbox"
             );
         }
         // Kept until the end, because dropping the value removes the folder.
         let temporary = tempfile::TempDir::with_prefix("waviro-sandbox-")
-            .context("no temporary folder; use --data DIR")?;
+            .context("a temporary folder could not be created; use --data DIR")?;
         let folder = self
             .data
             .clone()
@@ -93,7 +93,7 @@ impl Sandbox {
             .await;
         let sim = sim.map_err(|error| match error {
             SimError::Bind { addr, source } => anyhow::anyhow!(
-                "cannot listen on {addr}: {source}; stop what uses that port, or choose another one with --sim"
+                "cannot listen on {addr}: {source}; stop the program that uses the port, or choose another port with --sim"
             ),
             other => other.into(),
         })?;
@@ -223,9 +223,9 @@ async fn link(bot: &Arc<Bot>, phone: &Phone) -> anyhow::Result<()> {
         phone
             .scan(&code.text)
             .await
-            .context("the virtual phone did not take the code")?;
+            .context("the virtual phone did not accept the code")?;
     }
-    let link = bot.opened().await.context("the link did not open")?;
+    let link = bot.opened().await.context("the link could not be opened")?;
     let mut status = link.status();
     let online = status.wait_for(|status| *status == Status::Online);
     match tokio::time::timeout(LINKED_WITHIN, online).await {

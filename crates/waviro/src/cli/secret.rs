@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 pub(super) fn must_be_stdin(option: &str, given: &str) -> anyhow::Result<()> {
     if given != "-" {
         bail!(
-            "{option} takes - alone, and reads the key from stdin; every process of this machine can read an argument"
+            "{option} accepts only -, and reads the key from stdin; every process of this machine can read an argument"
         );
     }
     Ok(())
@@ -25,7 +25,7 @@ pub(super) async fn key(what: &str) -> anyhow::Result<String> {
         line().await?
     };
     if key.trim().is_empty() {
-        bail!("no {what} came on stdin; nothing was done");
+        bail!("no {what} was given on stdin; nothing was changed");
     }
     Ok(key)
 }
@@ -44,7 +44,7 @@ pub(super) async fn password() -> anyhow::Result<String> {
         return line().await;
     }
     let first = ask("New password, at least 10 characters: ").await?;
-    if ask("Once more: ").await? != first {
+    if ask("Repeat the password: ").await? != first {
         bail!("the two passwords differ; nothing was changed");
     }
     Ok(first)
@@ -84,13 +84,13 @@ struct Hidden(rustix::termios::Termios);
 impl Hidden {
     fn begin() -> anyhow::Result<Self> {
         use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
-        let usual = tcgetattr(stdin()).context("the terminal says nothing of itself")?;
+        let usual = tcgetattr(stdin()).context("the state of the terminal could not be read")?;
         let mut hidden = usual.clone();
         hidden.local_modes.remove(LocalModes::ECHO);
         // Input typed before the prompt is discarded, because such input is no answer to the
         // prompt.
         tcsetattr(stdin(), OptionalActions::Flush, &hidden)
-            .context("the terminal would show the secret; pass it on stdin instead")?;
+            .context("the terminal would show the secret; pass the secret on stdin instead")?;
         Ok(Self(usual))
     }
 }

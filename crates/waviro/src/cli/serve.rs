@@ -72,7 +72,7 @@ impl Serve {
         if let Some(link) = running.app.first_link().await? {
             let base = &config.server.base_path;
             announce(format!(
-                "Nobody can log in to the dashboard yet. Make the first user there:\n\n  http://{}{base}{link}\n",
+                "The dashboard has no user yet. Create the first user at this address:\n\n  http://{}{base}{link}\n",
                 running.address
             ))
             .await;
@@ -139,11 +139,11 @@ pub(super) async fn start(
         metrics_address = Some(listener.local_addr()?);
         let (router, clock) = (app.metrics_router(), clock.clone());
         let serving = listener::serve(listener, router, patience, clock, stop.clone());
-        requests.spawn(panics::vital("the metrics' listener", serving));
+        requests.spawn(panics::vital("metrics listener", serving));
     }
     let router = app.router();
     let serving = listener::serve(listener, router, patience, clock, stop.clone());
-    requests.spawn(panics::vital("the listener", serving));
+    requests.spawn(panics::vital("API listener", serving));
     requests.close();
     Ok(Running {
         address,
@@ -170,7 +170,7 @@ fn alone(data_dir: &Path) -> anyhow::Result<File> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => bail!(
-            "another gateway runs on {}; stop it, or give this one another data_dir",
+            "another gateway uses {}; stop the other gateway, or set another data_dir",
             data_dir.display()
         ),
         Err(TryLockError::Error(error)) => Err(error).context(path.display().to_string()),
@@ -179,7 +179,7 @@ fn alone(data_dir: &Path) -> anyhow::Result<File> {
 
 fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
     listener::bind(address).with_context(|| {
-        format!("cannot listen on {address}; stop what uses that port, or choose another one with {flag}")
+        format!("cannot listen on {address}; stop the program that uses the port, or choose another port with {flag}")
     })
 }
 

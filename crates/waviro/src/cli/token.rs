@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::store::{Store, TokenRole, TokenRow};
 use crate::tokens::Tokens;
 
-const NO_TOKEN: &str = "No token yet. Make one: waviro token add NAME";
+const NO_TOKEN: &str = "No token yet. Create a token: waviro token add NAME";
 
 /// The rows read per query.
 const PAGE: i64 = 500;
@@ -67,11 +67,11 @@ impl Token {
                 let (row, token) = tokens.add(&name, role, lives.transpose()?).await?;
                 let may = bot.map_or_else(
                     || "may do everything".to_owned(),
-                    |bot| format!("may see and change the bot {bot} alone"),
+                    |bot| format!("may see and change only the bot {bot}"),
                 );
                 let until = expires_at(&row).map_or_else(String::new, |at| format!(" until {at}"));
                 print_line(format_args!(
-                    "Token {name} made; it {may}{until}. Shown only now:\n\n  {}\n\nTry it, with the gateway running:\n",
+                    "Token {name} created; it {may}{until}. Shown only now:\n\n  {}\n\nTry the token with a running gateway:\n",
                     token.reveal()
                 ));
                 print_line(format_args!(
@@ -83,7 +83,9 @@ impl Token {
             Self::List => list(store, &tokens, clock.now()).await?,
             Self::Revoke { name } => {
                 if !tokens.revoke_named(&name).await? {
-                    bail!("there is no living token of that name; `waviro token list` shows all");
+                    bail!(
+                        "there is no valid token with this name; `waviro token list` shows all tokens"
+                    );
                 }
                 print_line(format_args!("Token {name} revoked."));
             }

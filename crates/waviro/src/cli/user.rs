@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::store::{BotRow, Store, UserRole, UserRow};
 use crate::users::{UserError, Users};
 
-const NO_USER: &str = "No user yet. Make one: waviro user add NAME";
+const NO_USER: &str = "No user yet. Create a user: waviro user add NAME";
 
 /// The rows read per query.
 const PAGE: i64 = 500;
@@ -76,7 +76,7 @@ impl User {
                 let password = secret::password().await?;
                 let user = users.add(&name, &password, role, false).await?;
                 print_line(format_args!(
-                    "User {name} made: {}. Log in, with the gateway running:\n\n  http://{}{}/dashboard",
+                    "User {name} created: {}. Log in to a running gateway at\n\n  http://{}{}/dashboard",
                     may(&user, &store.bots().await?),
                     config.server.listen,
                     config.server.base_path
@@ -88,7 +88,7 @@ impl User {
                 let password = secret::password().await?;
                 users.change(user.id, Some(&password), None).await?;
                 print_line(format_args!(
-                    "User {name} has the new password, and is logged out everywhere."
+                    "The password of {name} is changed, and all sessions of {name} are logged out."
                 ));
             }
             Self::Remove { name } => {
@@ -118,7 +118,7 @@ async fn role_of(store: &Store, rank: Option<Rank>, bots: &[String]) -> anyhow::
         (Some(Rank::Viewer), true) => UserRole::Viewer,
         (None | Some(Rank::Operator), false) => UserRole::Operator(bot_ids),
         (Some(Rank::Operator), true) => {
-            bail!("an operator is of some bots: name them with --bot BOT")
+            bail!("an operator needs one or more bots: give each with --bot BOT")
         }
         (Some(Rank::Admin | Rank::Viewer), false) => {
             bail!("--bot is for operators; admins and viewers see every bot")

@@ -64,13 +64,15 @@ fn explain_one(error: Error) -> String {
     );
     if let Kind::UnknownField(_, known) = &error.kind {
         return format!(
-            "{key}: no such key (from {source}); known here: {}",
+            "{key}: unknown key (from {source}); known keys: {}",
             known.join(", ")
         );
     }
     let problem = match error.kind {
         Kind::Message(text) => text,
-        Kind::UnknownVariant(found, known) => format!("`{found}` is none of {}", known.join(", ")),
+        Kind::UnknownVariant(found, known) => {
+            format!("`{found}` is not one of {}", known.join(", "))
+        }
         other => other.to_string(),
     };
     match example(&key) {
@@ -228,7 +230,7 @@ pub(super) fn log_filter<'de, D: Deserializer<'de>>(input: D) -> Result<String, 
     match EnvFilter::try_new(&text) {
         Ok(_) => Ok(text),
         Err(_) => Err(D::Error::custom(format!(
-            "`{text}` is no level and no filter"
+            "`{text}` is not a log level or filter"
         ))),
     }
 }

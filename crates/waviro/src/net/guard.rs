@@ -75,12 +75,12 @@ pub enum Refused {
     #[error("the URL names no host")]
     NoHost,
     /// The port belongs to another protocol, whose server would read an HTTP request as commands.
-    #[error(
-        "port {0} belongs to another protocol than HTTP, no browser calls it either; use another port"
-    )]
+    #[error("port {0} is reserved for a protocol other than HTTP; use another port")]
     UnsafePort(u16),
     /// The URL contains an address that is neither public nor allowed.
-    #[error("{address} is not a public address; add {network} to outbound.allow if it is meant")]
+    #[error(
+        "{address} is not a public address; add {network} to outbound.allow if the address is intended"
+    )]
     NotPublic {
         /// The address as written in the URL.
         address: String,
@@ -90,7 +90,7 @@ pub enum Refused {
     /// The URL contains a name, and the addresses of the name are neither public nor allowed. The
     /// log contains the addresses.
     #[error(
-        "{0} has no public address; if it is meant, the operator adds its address to outbound.allow"
+        "{0} has no public address; if the host is intended, add its address to outbound.allow"
     )]
     NameNotPublic(String),
 }
@@ -312,7 +312,7 @@ mod tests {
         let refused = verdict(&guard(&[]), "http://192.168.1.5/").unwrap_err();
         assert_eq!(
             refused.to_string(),
-            "192.168.1.5 is not a public address; add 192.168.1.5/32 to outbound.allow if it is meant"
+            "192.168.1.5 is not a public address; add 192.168.1.5/32 to outbound.allow if the address is intended"
         );
     }
 

@@ -34,7 +34,7 @@ pub struct Secret(Vec<u8>);
 
 /// The error for a text that is no [`Secret`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a signing secret is whsec_ and the base64 of 24 to 64 bytes")]
+#[error("a signing secret must be whsec_ and the base64 of 24 to 64 bytes")]
 pub struct NotASecret;
 
 /// The error for a body in another encoding than UTF-8. Only text is signed, and JSON is text.

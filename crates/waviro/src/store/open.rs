@@ -232,8 +232,8 @@ fn environment(name: &str) -> Option<String> {
 /// The error for a server on another machine without a verified identity, with the remedy.
 fn unproven(host: &str, error: &sqlx::Error) -> StoreError {
     StoreError::Failed(format!(
-        "{error}; the PostgreSQL server on another machine must have TLS with a certificate for {host}; \
-         sslrootcert=FILE in database.url names an authority of your own"
+        "{error}; a PostgreSQL server on another machine needs TLS with a certificate for {host}; \
+         set sslrootcert=FILE in database.url for your own authority"
     ))
 }
 
@@ -336,7 +336,7 @@ fn file(rest: &str) -> Result<PathBuf, StoreError> {
     let path = rest.split_once('?').map_or(rest, |(path, _)| path);
     if path.contains('%') || path.contains('#') {
         return Err(StoreError::Failed(
-            "the path of the database must not hold % or #".to_owned(),
+            "the path of the database must not contain % or #".to_owned(),
         ));
     }
     if path == ":memory:" || path.is_empty() {

@@ -61,7 +61,7 @@ fn a_bot_is_added_listed_rekeyed_and_removed() {
     assert!(
         folder
             .fails(&["bot", "remove", "toko", "--yes"])
-            .contains("no bot of that name")
+            .contains("no bot with this name")
     );
     folder.ok(&["bot", "add", "toko"]);
 }
@@ -129,7 +129,7 @@ async fn keys_of_another_host_are_taken_over_from_stdin_and_stand_nowhere() {
         (
             ["bot", "add", "dua", "--secret-key", "-"],
             "",
-            "no SecretKey came on stdin",
+            "no SecretKey was given on stdin",
         ),
         (
             ["bot", "add", "dua", "--secret-key", "-"],
@@ -185,8 +185,8 @@ fn a_token_dies_when_it_was_said_to() {
     );
     assert_eq!(lines[1], "tetap  admin  never used");
     for (when, says) in [
-        ("besok", "write a time such as"),
-        ("90", "write a time such as"),
+        ("besok", "write a duration such as"),
+        ("90", "write a duration such as"),
         ("0d", "not in the future"),
         ("2020-01-01", "not in the future"),
         ("11w", ""),
@@ -427,11 +427,11 @@ fn a_wrong_setting_names_key_source_and_a_good_value() {
 fn links_to_files_are_revoked_by_one_command() {
     let folder = Folder::new();
     let nothing = folder.ok(&["media", "rotate"]);
-    assert!(nothing.contains("No link yet"), "{nothing}");
+    assert!(nothing.contains("No links yet"), "{nothing}");
     assert!(!folder.path().join("data").exists(), "nothing was made");
     folder.ok(&["migrate"]);
     let revoked = folder.ok(&["media", "rotate"]);
-    assert!(revoked.contains("is revoked"), "{revoked}");
+    assert!(revoked.contains("are revoked"), "{revoked}");
 }
 
 #[test]
@@ -487,7 +487,7 @@ fn whatsapp_itself_is_never_pinned_and_a_key_that_proves_nothing_is_none() {
             key,
             "user name",
         ),
-        ("ws://127.0.0.1:9/ws/chat", zero, "no usable key"),
+        ("ws://127.0.0.1:9/ws/chat", zero, "not a usable key"),
     ] {
         folder.configure(&format!(
             "whatsapp.url = \"{url}\"\nwhatsapp.server_key = \"{key}\"\n"

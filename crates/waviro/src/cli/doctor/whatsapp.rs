@@ -86,11 +86,9 @@ impl Steps<'_> {
     fn passed(&self, step: DialStep, family: &str, worse: Option<&DialFailure>) -> Finding {
         let words = match step {
             DialStep::Dns | DialStep::Tcp => format!("TCP: {} can be reached", self.host),
-            DialStep::Tls => format!("TLS: the certificate of {} is right", self.host),
+            DialStep::Tls => format!("TLS: the certificate of {} is valid", self.host),
             DialStep::Upgrade => "Upgrade: the server speaks WebSocket".to_owned(),
-            DialStep::Handshake if self.pinned => {
-                "Noise: the server has the key that is pinned".to_owned()
-            }
+            DialStep::Handshake if self.pinned => "Noise: the server has the pinned key".to_owned(),
             DialStep::Handshake => "Noise: the server is WhatsApp's".to_owned(),
         };
         match worse {

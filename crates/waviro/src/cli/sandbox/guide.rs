@@ -73,7 +73,7 @@ impl Guide {
             |number| format!("linked as {number}"),
         );
         let kept = self.kept.as_ref().map_or_else(
-            || "in a temporary folder, gone when this ends (--data DIR keeps it)".to_owned(),
+            || "in a temporary folder, removed at the end (--data DIR keeps the data)".to_owned(),
             |folder| format!("kept in {}", folder.display()),
         );
         let (customer, name) = self.phones.first().cloned().unwrap_or_default();
@@ -91,15 +91,15 @@ impl Guide {
                  {send}\n\n\
                  See it on {name}'s phone:\n\n  \
                  curl {sim}/control/phones/{customer}/messages\n\n\
-                 The same text twice running is refused, as the API's document says: change it to send again."
+                 The same text twice in a row is refused, as the API document says: change the text to send again."
             )
         } else {
             let (phone, name) = self.phones.last().cloned().unwrap_or_default();
             format!(
-                "Get a code, and let {name}'s phone scan it (put the code in place of 2@…):\n\n\
+                "Get a code and scan it with {name}'s phone (replace 2@… by the code):\n\n\
                  curl -X POST {gateway}/api/getqr -H 'SecretKey: {secret_key}'\n\n  \
                  curl {sim}/control/phones/{phone}/scan -d '{{\"qr\":\"2@…\"}}'\n\n\
-                 Ask /api/getqr again: once it says \"isAuthenticated\":true, send {customer_name} a message:\n\n  \
+                 Call /api/getqr again: when it answers \"isAuthenticated\":true, send {customer_name} a message:\n\n  \
                  {send}"
             )
         };
@@ -117,11 +117,11 @@ impl Guide {
              Data       {kept}\n\n\
              {try_it}\n\n\
              Callbacks: put \"notifyurl\":\"http://127.0.0.1:9000/\" beside pesan and run a server there that \
-             answers POST with 200 (the README has one). The sandbox may call loopback, a real gateway may not. It posts {{\"msgid\",\"ack\"}}: 1 sent, 2 delivered, 3 read.\n\n\
-             Administer it (docs/admin.md, {gateway}/v1/openapi.json), here with a token that may do everything:\n\n  \
+             answers POST with 200 (the README has one). The sandbox may call loopback addresses, a real gateway may not. The callback is {{\"msgid\",\"ack\"}}: 1 sent, 2 delivered, 3 read.\n\n\
+             Administration (docs/admin.md, {gateway}/v1/openapi.json), with a token that may do everything:\n\n  \
              curl {gateway}/v1/bots -H 'Authorization: Bearer {admin_token}'\n\n\
-             Real numbers: `waviro serve`. Linking one this way is unofficial, and WhatsApp may ban it; do not use a \
-             number that you can't lose.\n\n\
+             Real numbers: `waviro serve`. Linking a number this way is unofficial, and WhatsApp may ban the number; do not use a \
+             number that you cannot afford to lose.\n\n\
              Ctrl-C stops both.",
             phones = list(&self.phones),
             groups = list(&self.groups),

@@ -24,8 +24,12 @@ pub(super) async fn bot(
     file: &Path,
 ) -> anyhow::Result<(Arc<Bot>, String)> {
     let mut keys: BTreeMap<String, String> = match std::fs::read(file) {
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .with_context(|| format!("{} is damaged; remove it for a new key", file.display()))?,
+        Ok(bytes) => serde_json::from_slice(&bytes).with_context(|| {
+            format!(
+                "{} is damaged; remove the file to create a new key",
+                file.display()
+            )
+        })?,
         Err(_) => BTreeMap::new(),
     };
     if let Some(key) = keys.get(name)

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use crate::clock::Millis;
 use crate::tokens::LONGEST;
 
-const FORM: &str = "write a time such as 30m, 12h, 90d or 4w, or a moment such as 2027-01-31 or 2027-01-31T10:00:00+07:00";
+const FORM: &str = "write a duration such as 30m, 12h, 90d or 4w, or a time such as 2027-01-31 or 2027-01-31T10:00:00+07:00";
 
 /// After a duration, or at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +71,7 @@ impl Expiry {
         }
         if lives > LONGEST {
             bail!(
-                "--expires is more than ten years ahead; leave it out for a token that lives until it is revoked"
+                "--expires is more than ten years ahead; omit the option for a token that is valid until it is revoked"
             );
         }
         Ok(lives)

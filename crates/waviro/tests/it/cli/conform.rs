@@ -162,7 +162,7 @@ async fn keys_come_from_the_environment_or_stdin_so_that_no_process_sees_them() 
     assert!(done(&stdin).contains("1 passed"), "{stdin:?}");
     let both = [&others[..], &["--key", "-", "--unlinked-key", "-"]].concat();
     let one = failed(&folder.told(&both, &format!("{key}\n")));
-    assert!(one.contains("not linked came on stdin"), "{one}");
+    assert!(one.contains("unlinked bot was given on stdin"), "{one}");
     // The variables are not configuration keys, and the help does not show the values.
     let list = folder
         .command(&["bot", "list"])

@@ -99,7 +99,7 @@ fn a_database_is_looked_at_and_left_as_it_is() {
             .unwrap()
             .to_owned()
     };
-    assert!(line().contains("the first start makes it"), "{}", line());
+    assert!(line().contains("the first start creates it"), "{}", line());
     let file = folder.path().join("data/waviro.db");
     assert!(!file.exists());
     folder.ok(&["migrate"]);

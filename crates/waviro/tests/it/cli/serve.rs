@@ -165,7 +165,7 @@ async fn files_that_others_could_read_are_the_owners_alone_after_the_start() {
     let line = report.lines().find(|line| line[6..].starts_with("files"));
     let line = line.unwrap_or_else(|| panic!("{report}"));
     assert!(
-        line.starts_with("WARN") && line.contains("10 can be read by others"),
+        line.starts_with("WARN") && line.contains("10 are readable by other users"),
         "{line}"
     );
 
@@ -198,5 +198,5 @@ async fn files_that_others_could_read_are_the_owners_alone_after_the_start() {
     let log = gateway.stop().await;
     assert!(log.contains("files=1"), "{log}");
     let report = doctor();
-    assert!(report.contains("nobody else on this machine"), "{report}");
+    assert!(report.contains("no other user of this machine"), "{report}");
 }

@@ -166,7 +166,7 @@ impl Refused {
             ),
             ("pointless", _) => (
                 "Aturan atau langganannya mati atau dihapus, atau pesannya tidak disimpan lagi.",
-                "Its rule or subscription is off or was deleted, or its message is no longer kept.",
+                "The delivery's rule or subscription is off or deleted, or its message is no longer stored.",
             ),
             ("invalid_field", "body") => (
                 "Isinya harus JSON yang benar.",

@@ -69,7 +69,7 @@ impl Fields {
             Ok(Value::Null) => Ok(Self::default()),
             Ok(_) => Err(Problem::InvalidBody(String::new())),
             Err(error) => Err(Problem::InvalidBody(format!(
-                ", and it stops to be JSON at line {}, column {}",
+                "; the JSON is invalid at line {}, column {}",
                 error.line(),
                 error.column()
             ))),
@@ -125,7 +125,8 @@ impl Fields {
     /// # Errors
     /// [`Problem::InvalidField`].
     pub fn words(&self, field: &'static str) -> Result<Option<String>, Problem> {
-        const FORM: &str = "a text of 1 to 65536 characters, not of blanks and invisible characters alone, without NUL";
+        const FORM: &str =
+            "a text of 1 to 65536 characters with at least one visible character, without NUL";
         let text = self.text(field).map_err(|_| wrong(field, FORM))?;
         let fits = |text: &str| {
             !is_blank(text) && !text.contains('\0') && text.chars().count() <= TEXT_CAP

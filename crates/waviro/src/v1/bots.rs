@@ -244,7 +244,7 @@ async fn change(
 /// deletes its link keys.
 #[utoipa::path(
     delete, path = "/v1/bots/{bot}", tag = "bots",
-    responses((status = 202, description = "The bot is gone; its device follows."), AdminOnly)
+    responses((status = 202, description = "The bot is removed; its device is logged out next."), AdminOnly)
 )]
 async fn remove(State(v1): State<Arc<V1>>, at: AtBot) -> Result<StatusCode, Problem> {
     at.caller.must_be_admin()?;

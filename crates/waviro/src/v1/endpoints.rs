@@ -104,7 +104,7 @@ async fn list(State(v1): State<Arc<V1>>, _: Admin) -> Result<Json<Page<EndpointV
 #[utoipa::path(
     post, path = "/v1/endpoints/on", tag = "endpoints", request_body = SwitchOn,
     responses(
-        (status = 200, description = "What waited for it is due.", body = SwitchedOn),
+        (status = 200, description = "The endpoint's waiting deliveries are due now.", body = SwitchedOn),
         AdminOnly, Missing,
     )
 )]

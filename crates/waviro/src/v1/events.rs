@@ -74,10 +74,10 @@ pub struct StreamParams {
 #[utoipa::path(
     get, path = "/v1/events", tag = "events", params(
         StreamParams,
-        ("Last-Event-ID" = Option<i64>, Header, minimum = 0, nullable = false, description = "The number of the last event seen, as browsers send it."),
+        ("Last-Event-ID" = Option<i64>, Header, minimum = 0, nullable = false, description = "The number of the last received event, as browsers send it."),
     ),
     responses(
-        (status = 200, description = "The stream; it ends when the gateway stops. Once the token dies nothing that happens later is shown, and it ends within 30 s.",
+        (status = 200, description = "The stream; it ends when the gateway stops. After the token is revoked or expires, the stream shows no later events and ends within 30 s.",
             body = String, content_type = "text/event-stream"),
     )
 )]

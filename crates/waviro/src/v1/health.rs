@@ -21,7 +21,7 @@ pub struct Health {
     /// True if the bot can send messages now.
     healthy: bool,
     /// The reason for the verdict, in English.
-    #[schema(example = "The bot is online and nothing waits.")]
+    #[schema(example = "The bot is online and no message waits.")]
     reason: String,
     /// True if the link is connected.
     connected: bool,
@@ -60,14 +60,17 @@ impl Health {
             (false, words(&status))
         } else if let Some(waits) = waits.filter(|waits| quiet && *waits > STUCK_AFTER) {
             let reason = format!(
-                "The link is up, but WhatsApp has taken nothing while a message waits for {} s.",
+                "The link is up, but WhatsApp has accepted no message for {} s while a message waits.",
                 waits / 1000
             );
             (false, reason)
         } else if evidence.pending > 0 {
-            (true, "The bot is online and sends what waits.".to_owned())
+            (
+                true,
+                "The bot is online and sends the waiting messages.".to_owned(),
+            )
         } else {
-            (true, "The bot is online and nothing waits.".to_owned())
+            (true, "The bot is online and no message waits.".to_owned())
         };
         Ok(Self {
             healthy,
@@ -94,7 +97,7 @@ fn words(status: &Status) -> String {
             "The device was logged out; relink shows a code to scan.".to_owned()
         }
         Status::Unlinked(UnlinkedCause::CodesUsedUp) => {
-            "Nobody scanned a code in time; relink shows fresh ones.".to_owned()
+            "No code was scanned in time; relink shows new codes.".to_owned()
         }
         Status::Unlinked(UnlinkedCause::PairingFailed(_)) => {
             "A phone scanned the code, but pairing failed; relink and scan again.".to_owned()
@@ -109,21 +112,23 @@ fn words(status: &Status) -> String {
         Status::Reconnecting {
             cause: OfflineCause::Unreachable(failure),
         } => format!(
-            "WhatsApp cannot be reached: {}. The link dials again by itself; what is accepted waits.",
+            "WhatsApp cannot be reached: {}. The link reconnects automatically; accepted messages wait.",
             why_unreachable(failure).1
         ),
         Status::Reconnecting { .. } => {
-            "The link is down and dials again by itself; what is accepted waits.".to_owned()
+            "The link is down and reconnects automatically; accepted messages wait.".to_owned()
         }
         Status::Replaced => {
-            "Another program opened the same device; relink takes it back.".to_owned()
+            "Another program uses the same device; relink takes the device back.".to_owned()
         }
-        Status::Banned { .. } => "WhatsApp closed the account for a while.".to_owned(),
+        Status::Banned { .. } => "WhatsApp banned the account temporarily.".to_owned(),
         Status::PasskeyAsked => {
-            "Linking stopped at a passkey, which only the phone can answer.".to_owned()
+            "Linking stopped at a request for a passkey; only the phone can confirm the passkey."
+                .to_owned()
         }
         Status::ClientOutdated => {
-            "WhatsApp refuses this client version; set whatsapp.version to a newer one.".to_owned()
+            "WhatsApp refuses this client version; set whatsapp.version to a newer version."
+                .to_owned()
         }
     }
 }

@@ -172,7 +172,7 @@ fn failed(path: &str, cause: &str) -> Refused {
     Refused {
         status: StatusCode::INTERNAL_SERVER_ERROR.as_u16(),
         code: "internal".to_owned(),
-        detail: "The gateway failed; its log says more.".to_owned(),
+        detail: "The gateway failed; its log has the cause.".to_owned(),
         field: None,
         request_id: String::new(),
         problem: None,

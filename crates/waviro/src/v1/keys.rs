@@ -103,7 +103,7 @@ impl FromFields for Rotate {
 /// gateway stores only hashes.
 #[utoipa::path(
     get, path = "/v1/bots/{bot}/keys", tag = "keys",
-    responses((status = 200, description = "The keys' facts.", body = Keys))
+    responses((status = 200, description = "Facts about the keys.", body = Keys))
 )]
 async fn show(State(v1): State<Arc<V1>>, at: AtBot) -> Result<Json<Keys>, Problem> {
     let row = v1.store.bot(at.bot.id()).await?;

@@ -90,7 +90,7 @@ impl FromFields for AskPairingCode {
 #[utoipa::path(
     post, path = "/v1/bots/{bot}/relink", tag = "linking",
     responses(
-        (status = 200, description = "The code to scan, or who the bot is linked as.", body = Linking),
+        (status = 200, description = "The code to scan, or the linked account.", body = Linking),
         Conflict, Unavailable,
     )
 )]
@@ -128,7 +128,7 @@ async fn retry(v1: &V1, link: &dyn Link) {
 #[utoipa::path(
     get, path = "/v1/bots/{bot}/qr", tag = "linking",
     responses(
-        (status = 200, description = "The code, or none where none is being shown.",
+        (status = 200, description = "The code, or null if no code is shown.",
             content((Linking = "application/json"), (String = "image/svg+xml"))),
         Conflict,
     )
@@ -151,7 +151,7 @@ async fn qr(at: AtBot, headers: HeaderMap) -> Result<Response, Problem> {
         _ if picture => {
             return Err(Problem::WrongState(
                 word,
-                "there is no code to show; relink asks for one",
+                "there is no code to show; relink requests a code",
             ));
         }
         Status::Linking { qr: Some(code) } => Linking::code(state, code),
@@ -179,7 +179,10 @@ async fn pairing_code(
 ) -> Result<Json<PairingCode>, Problem> {
     if let LinkCode::Linked(_) = code(&v1, &at.bot).await? {
         let word = at.bot.status().word();
-        return Err(Problem::WrongState(word, "it is linked; log it out first"));
+        return Err(Problem::WrongState(
+            word,
+            "the bot is linked; log it out first",
+        ));
     }
     let link = at.bot.link().ok_or(Problem::WhatsAppUnavailable)?;
     let code = link.pairing_code(&asked.number).await?;
@@ -192,14 +195,14 @@ async fn pairing_code(
 /// be linked again.
 #[utoipa::path(
     post, path = "/v1/bots/{bot}/logout", tag = "linking",
-    responses((status = 204, description = "The device is gone."), Conflict, Unavailable)
+    responses((status = 204, description = "The device is removed."), Conflict, Unavailable)
 )]
 async fn logout(State(v1): State<Arc<V1>>, at: AtBot) -> Result<StatusCode, Problem> {
     let status = at.bot.status();
     match status {
         Status::Online => {}
         Status::Reconnecting { .. } | Status::Replaced => {
-            let advice = "WhatsApp can only be told while it is online; relink or wait, or remove the bot, or the device on the phone";
+            let advice = "the logout needs a connection to WhatsApp; relink or wait, or remove the bot, or remove the device on the phone";
             return Err(Problem::WrongState(status.word(), advice));
         }
         _ => {

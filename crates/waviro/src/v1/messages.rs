@@ -190,7 +190,7 @@ async fn list(
 /// and the webhook replies.
 #[utoipa::path(
     get, path = "/v1/bots/{bot}/messages/{message}", tag = "messages",
-    responses((status = 200, description = "The message and what became of it.", body = FullMessage))
+    responses((status = 200, description = "The message and its state.", body = FullMessage))
 )]
 async fn show(
     State(v1): State<Arc<V1>>,

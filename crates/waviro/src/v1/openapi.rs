@@ -32,9 +32,9 @@ const PATH: &str = "/v1/openapi.json";
 
 const BEARER: &str = "bearer";
 
-const INTRODUCTION: &str = "Administers a gateway: its bots, their keys, and the tokens that may do so. \
+const INTRODUCTION: &str = "Administers a gateway: its bots, their keys, and the tokens for the administration. \
     Messages are sent over `/api/…`, which `/docs` describes. A token comes from `waviro token add NAME`, or from \
-    `POST /v1/tokens`. Problems are `application/problem+json` (RFC 9457); programs should look at `code`. Lists come in pages: \
+    `POST /v1/tokens`. Problems are `application/problem+json` (RFC 9457); programs should read `code`. Lists are paged: \
     pass `next` as `cursor` until it is null.";
 
 /// The tags, in the order of the documentation.
@@ -42,38 +42,38 @@ const TAGS: [(&str, &str); 15] = [
     ("bots", "The linked numbers."),
     (
         "linking",
-        "How a bot comes by its device at WhatsApp, and how it loses it.",
+        "Link a bot to WhatsApp as a companion device, and log it out.",
     ),
     ("keys", "A bot's SecretKey for `/api/…`."),
     (
         "settings",
-        "How a bot behaves where it differs from the document's way.",
+        "Settings of a bot that differ from the API document.",
     ),
     (
         "messages",
-        "What a bot sends and what is written to it, and what became of each message.",
+        "Messages of a bot, sent and inbound, with their states.",
     ),
     (
         "secrets",
-        "What a bot proves itself with to webhooks and callbacks.",
+        "The secrets that authenticate a bot's webhooks and callbacks.",
     ),
     (
         "rules",
-        "Keyword webhooks: which incoming texts are posted where.",
+        "Keyword webhooks: the texts to post, and their URLs.",
     ),
     (
         "deliveries",
-        "What was and is posted to endpoints, each attempt of it, and posting it again.",
+        "Deliveries to endpoints, with each attempt, and their replay.",
     ),
-    ("endpoints", "Endpoints that fail, or were switched off."),
+    ("endpoints", "Endpoints that fail or are switched off."),
     (
         "subscriptions",
-        "Which events of a bot are posted where. docs/events.md shows what is posted.",
+        "The events of a bot to post, and their URLs. docs/events.md shows the bodies.",
     ),
     ("events", "The same events as a live stream."),
     ("media", "Files that were sent to the bots."),
-    ("tokens", "Who may administer the gateway."),
-    ("users", "Who may use the dashboard."),
+    ("tokens", "Tokens that may administer the gateway."),
+    ("users", "Users of the dashboard."),
     ("description", "This document."),
 ];
 
@@ -210,8 +210,8 @@ fn once_key() -> Parameter {
         .pattern(Some("^[!-~]{1,255}$"))
         .min_length(Some(1))
         .max_length(Some(KEY_CAP));
-    let text = "A key of your choice. The same request under the same key within 24 hours is not done again, but answered as the \
-        first was, with the header `Idempotent-Replay: true`.";
+    let text = "A key of your choice. The same request under the same key within 24 hours is not processed again, but gets the \
+        first answer, with the header `Idempotent-Replay: true`.";
     ParameterBuilder::new()
         .name("Idempotency-Key")
         .parameter_in(ParameterIn::Header)
@@ -239,7 +239,7 @@ fn is_named(parameter: &RefOr<Parameter>, name: &str) -> bool {
 fn parameter(name: &str) -> Parameter {
     let (text, example) = match name {
         "bot" => (
-            "The bot's id, or its name. Digits alone are an id, also where a name is digits alone."
+            "The bot's id or name. A value of digits only is an id, even if a bot has such a name."
                 .to_owned(),
             "1",
         ),

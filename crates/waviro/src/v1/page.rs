@@ -102,8 +102,12 @@ impl Paging {
             let (of, key) = text.split_once(':')?;
             (of == list).then(|| key.parse().ok())?
         };
-        let wrong =
-            || Problem::InvalidField("cursor", Cow::Borrowed("the next of a page of this list"));
+        let wrong = || {
+            Problem::InvalidField(
+                "cursor",
+                Cow::Borrowed("the value of next from a page of this list"),
+            )
+        };
         read().map(Some).ok_or_else(wrong)
     }
 

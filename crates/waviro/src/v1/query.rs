@@ -95,7 +95,7 @@ pub fn one_of<T: Copy>(name: &'static str, said: &str, words: &[(&str, T)]) -> R
 }
 
 /// The form of a timestamp, for error texts.
-pub const TIMESTAMP_FORM: &str = "a moment as RFC 3339 has it, such as 2026-01-02T03:04:05Z";
+pub const TIMESTAMP_FORM: &str = "a time in RFC 3339, such as 2026-01-02T03:04:05Z";
 
 fn wrong(name: &'static str, form: &'static str) -> Problem {
     Problem::InvalidField(name, Cow::Borrowed(form))

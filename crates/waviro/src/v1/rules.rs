@@ -279,7 +279,7 @@ async fn change(
 /// The removal applies from the next text on. Waiting deliveries of the rule are cancelled.
 #[utoipa::path(
     delete, path = "/v1/bots/{bot}/rules/{rule}", tag = "rules",
-    responses((status = 204, description = "It is gone."))
+    responses((status = 204, description = "The rule is removed."))
 )]
 async fn remove(
     State(v1): State<Arc<V1>>,

@@ -108,7 +108,7 @@ impl PartialSchema for ChangeSettings {
             // The patch itself cannot be null.
             object.schema_type = Type::Object.into();
             object.description = Some(
-                "What to change; what is absent stays as it is, null is the default again."
+                "The settings to change; an absent setting stays unchanged, null restores the default."
                     .to_owned(),
             );
         }

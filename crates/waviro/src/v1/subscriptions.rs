@@ -297,7 +297,7 @@ async fn change(
 /// cancelled.
 #[utoipa::path(
     delete, path = "/v1/bots/{bot}/subscriptions/{subscription}", tag = "subscriptions",
-    responses((status = 204, description = "It is gone."))
+    responses((status = 204, description = "The subscription is removed."))
 )]
 async fn remove(
     State(v1): State<Arc<V1>>,

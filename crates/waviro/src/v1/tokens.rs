@@ -180,7 +180,7 @@ async fn add(
 /// Returns the permissions of the token and the time of its last use.
 #[utoipa::path(
     get, path = "/v1/tokens/{token}", tag = "tokens",
-    responses((status = 200, description = "What is known of it.", body = TokenView), AdminOnly)
+    responses((status = 200, description = "The token.", body = TokenView), AdminOnly)
 )]
 async fn show(
     State(v1): State<Arc<V1>>,
@@ -196,7 +196,7 @@ async fn show(
 /// The token is invalid as soon as the response is sent. A token may revoke itself.
 #[utoipa::path(
     delete, path = "/v1/tokens/{token}", tag = "tokens",
-    responses((status = 204, description = "It is dead."), AdminOnly)
+    responses((status = 204, description = "The token is revoked."), AdminOnly)
 )]
 async fn revoke(
     State(v1): State<Arc<V1>>,

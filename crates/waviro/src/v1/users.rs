@@ -256,7 +256,7 @@ async fn change(
         // the attempt.
         let from = Ipv4Addr::UNSPECIFIED.into();
         if v1.users.knows(from, &row.name, old).await? != Some(id) {
-            let should = "the user's password until now";
+            let should = "the user's current password";
             return Err(Problem::InvalidField("old_password", should.into()));
         }
     }
@@ -272,7 +272,7 @@ async fn change(
 /// removed.
 #[utoipa::path(
     delete, path = "/v1/users/{user}", tag = "users",
-    responses((status = 204, description = "It is gone."), AdminOnly, Conflict)
+    responses((status = 204, description = "The user is removed."), AdminOnly, Conflict)
 )]
 async fn remove(
     State(v1): State<Arc<V1>>,

@@ -134,7 +134,7 @@ impl FromFields for ReplayMany {
 /// only recorded, unless `reply` is true.
 #[utoipa::path(
     post, path = "/v1/bots/{bot}/deliveries/{delivery}/replay", tag = "deliveries", request_body = Option<ReplayOne>,
-    responses((status = 202, description = "It is due now.", body = DeliveryView), Conflict)
+    responses((status = 202, description = "The delivery is due now.", body = DeliveryView), Conflict)
 )]
 async fn again(
     State(v1): State<Arc<V1>>,
@@ -170,7 +170,7 @@ async fn again(
 /// with the rest.
 #[utoipa::path(
     post, path = "/v1/bots/{bot}/deliveries/replay", tag = "deliveries", request_body = ReplayMany,
-    responses((status = 202, description = "How many are due now.", body = ReplayedMany))
+    responses((status = 202, description = "The number of deliveries that are due now.", body = ReplayedMany))
 )]
 async fn many(
     State(v1): State<Arc<V1>>,

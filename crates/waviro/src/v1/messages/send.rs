@@ -128,7 +128,7 @@ impl FromFields for SendMessage {
 #[utoipa::path(
     post, path = "/v1/bots/{bot}/messages", tag = "messages", request_body = SendMessage,
     responses(
-        (status = 202, description = "It is in the queue.", body = MessageView,
+        (status = 202, description = "The message is in the queue.", body = MessageView,
             headers(("location" = String, description = "The message's path."))),
         Conflict, Unavailable,
     )

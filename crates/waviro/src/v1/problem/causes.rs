@@ -174,24 +174,25 @@ impl From<LinkError> for Problem {
 }
 
 /// The form of a name, for error texts.
-pub(in crate::v1) const NAME_FORM: &str =
-    "1 to 64 characters that can be seen, without control characters";
+pub(in crate::v1) const NAME_FORM: &str = "1 to 64 visible characters, without control characters";
 
 /// The form of a bot's id in a body, for error texts.
 const BOT_FORM: &str = "the id of a bot";
 
 const PASSWORD_FORM: &str = "at least 10 characters, and at most 1024 bytes";
 
-const BOTS_FORM: &str = "the ids of living bots";
+const BOTS_FORM: &str = "the ids of existing bots";
 
 /// Returns an advice for a state in which linking is not possible.
 fn advice(status: &Status) -> &'static str {
     match status {
         Status::Banned { .. } => {
-            "WhatsApp still bans it; it logs in by itself when the ban ends, and relink tries again at any time"
+            "WhatsApp still bans the number; the gateway logs in when the ban ends, and relink tries again at any time"
         }
-        Status::ClientOutdated => "set whatsapp.version to a newer one, or install a newer gateway",
-        Status::PasskeyAsked => "link it with a phone whose account has no passkey for this",
+        Status::ClientOutdated => {
+            "set whatsapp.version to a newer version, or install a newer gateway"
+        }
+        Status::PasskeyAsked => "link the bot with a phone whose account has no passkey",
         _ => "linking is not possible now",
     }
 }

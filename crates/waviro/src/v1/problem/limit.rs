@@ -64,29 +64,29 @@ impl Limit {
     pub(super) fn detail(self) -> String {
         match self {
             Self::Files(NoRoom::Fetches(NoPermit::Owner(most))) => format!(
-                "{most} files are being fetched for this bot, which is the most for one (limits.fetches_per_bot); wait until one is done."
+                "{most} files are being downloaded for this bot, the maximum for one bot (limits.fetches_per_bot); wait until a download ends."
             ),
             Self::Files(NoRoom::Fetches(NoPermit::InAll(most))) => format!(
-                "{most} files are being fetched, which is the most for all bots (limits.fetches); try again in a few seconds."
+                "{most} files are being downloaded, the maximum for all bots (limits.fetches); try again in a few seconds."
             ),
             Self::Files(NoRoom::Waiting { files, mib }) => format!(
-                "{files} files of this bot, or {mib} MB of them, wait until they are sent, which is the most for one bot (limits.waiting_files, limits.waiting_files_mib); texts are taken."
+                "{files} files of this bot, or files of {mib} MB, wait to be sent, the maximum for one bot (limits.waiting_files, limits.waiting_files_mib); texts are accepted."
             ),
             Self::Files(NoRoom::Disk) => {
-                "The disk has less free than limits.free_disk_mib, so no files are taken; texts are."
+                "The disk has less free space than limits.free_disk_mib, so files are refused; texts are accepted."
                     .to_owned()
             }
             Self::AtWork(NoPermit::Owner(most)) => format!(
-                "{most} of your requests with an Idempotency-Key are at work, which is the most for one caller (limits.keyed_per_caller); wait until one is answered."
+                "{most} of your requests with an Idempotency-Key are in progress, the maximum for one caller (limits.keyed_per_caller); wait until a request is answered."
             ),
             Self::AtWork(NoPermit::InAll(most)) => format!(
-                "{most} requests with an Idempotency-Key are at work, which is the most for all (limits.keyed); try again in a few seconds."
+                "{most} requests with an Idempotency-Key are in progress, the maximum for all callers (limits.keyed); try again in a few seconds."
             ),
             Self::Streams(NoPermit::Owner(most)) => format!(
-                "{most} streams are open with this token, which is the most for one (limits.streams_per_token); close one first."
+                "{most} streams are open with this token, the maximum for one token (limits.streams_per_token); close a stream first."
             ),
             Self::Streams(NoPermit::InAll(most)) => format!(
-                "{most} streams are open, which is the most for your token's role (limits.streams, limits.streams_for_admins); close one first."
+                "{most} streams are open, the maximum for your token's role (limits.streams, limits.streams_for_admins); close a stream first."
             ),
         }
     }

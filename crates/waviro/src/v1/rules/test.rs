@@ -170,7 +170,7 @@ pub struct SkippedItem {
 /// no journal entry, is not retried, and sends no message.
 #[utoipa::path(
     post, path = "/v1/bots/{bot}/rules/test", tag = "rules", request_body = TestRule,
-    responses((status = 200, description = "What would become of it.", body = TestedRule))
+    responses((status = 200, description = "The result of the test.", body = TestedRule))
 )]
 async fn test(
     State(v1): State<Arc<V1>>,
@@ -271,9 +271,7 @@ impl V1 {
         };
         let nothing_because = match &parsed {
             Err(why) => Some(why.clone()),
-            Ok(parsed) if parsed.items.is_empty() => {
-                Some("every item had to be left out".to_owned())
-            }
+            Ok(parsed) if parsed.items.is_empty() => Some("all items were left out".to_owned()),
             Ok(_) => None,
         };
         let parsed = parsed.unwrap_or(Parsed {

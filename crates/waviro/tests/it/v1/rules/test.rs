@@ -170,7 +170,7 @@ async fn it_says_what_would_become_of_an_answer_that_sends_nothing() {
             200,
             r#"{"success":true,"message":[{"type":"tari"}]}"#,
             "delivered",
-            "every item",
+            "all items",
         ),
         (
             500,

@@ -27,7 +27,7 @@ pub fn why_unreachable(failure: &DialFailure) -> (&'static str, &'static str) {
         ),
         DialFailure::TlsUnknownCa => (
             "sertifikat server ditandatangani CA yang tidak dikenal, biasanya karena firewall atau antivirus membuka TLS; kecualikan web.whatsapp.com di sana, atau isi whatsapp.ca_file dengan sertifikat CA itu",
-            "an unknown authority signed the server's certificate, usually because a firewall or antivirus opens TLS; exempt web.whatsapp.com there, or name that authority's certificate in whatsapp.ca_file",
+            "an unknown authority signed the server's certificate, usually because a firewall or antivirus opens TLS; exempt web.whatsapp.com there, or set whatsapp.ca_file to the certificate of that authority",
         ),
         DialFailure::TlsWrongName => (
             "sertifikat server milik nama lain; periksa DNS, berkas hosts, proxy, dan whatsapp.url",
@@ -35,20 +35,20 @@ pub fn why_unreachable(failure: &DialFailure) -> (&'static str, &'static str) {
         ),
         DialFailure::TlsExpired => (
             "sertifikat server sudah kedaluwarsa menurut jam server gateway; betulkan jamnya (NTP), dan bila jamnya benar periksa proxy di antaranya",
-            "the server's certificate has expired by the clock of the gateway's machine; set the clock right (NTP), and if it is right check the proxy in between",
+            "the server's certificate has expired by the clock of the gateway's machine; correct the clock (NTP), and if the clock is right check the proxy in between",
         ),
         DialFailure::TlsNotYetValid => (
             "sertifikat server belum berlaku menurut jam server gateway, jadi jamnya terlambat; betulkan jamnya (NTP)",
-            "the server's certificate is not valid yet by the clock of the gateway's machine, so the clock is slow; set it right (NTP)",
+            "the server's certificate is not valid yet by the clock of the gateway's machine, so the clock is slow; correct the clock (NTP)",
         ),
         DialFailure::Tls(_) => (
             "TLS gagal: yang menjawab bukan server WhatsApp; periksa proxy, firewall, dan whatsapp.url",
-            "TLS fails: what answers is not WhatsApp's server; check the proxy, the firewall, and whatsapp.url",
+            "TLS fails: the server that answers is not WhatsApp's; check the proxy, the firewall, and whatsapp.url",
         ),
         DialFailure::UpgradeStatus(status) => status_explained(*status),
         DialFailure::NotWebSocket => (
             "yang menjawab bukan server WhatsApp; periksa proxy, halaman login jaringan, dan whatsapp.url",
-            "what answers is not WhatsApp's server; check the proxy, the network's login page, and whatsapp.url",
+            "the server that answers is not WhatsApp's; check the proxy, the network's login page, and whatsapp.url",
         ),
         DialFailure::ServerKey => (
             "server yang menjawab tidak terbukti milik WhatsApp; periksa DNS, proxy, whatsapp.url, dan whatsapp.server_key",
@@ -56,11 +56,11 @@ pub fn why_unreachable(failure: &DialFailure) -> (&'static str, &'static str) {
         ),
         DialFailure::Closed(DialStep::Dns | DialStep::Tcp | DialStep::Tls) => (
             "koneksi diputus saat TLS dimulai; firewall mungkin memblokir WhatsApp, izinkan web.whatsapp.com",
-            "the connection is closed while TLS begins; a firewall may block WhatsApp, allow web.whatsapp.com",
+            "the connection is closed while TLS begins; a firewall may block WhatsApp; allow web.whatsapp.com",
         ),
         DialFailure::Closed(DialStep::Upgrade | DialStep::Handshake) => (
             "koneksi diputus sebelum WhatsApp menjawab; proxy mungkin tidak meneruskan WebSocket, kecualikan web.whatsapp.com",
-            "the connection is closed before WhatsApp answers; a proxy may not pass WebSockets on, exempt web.whatsapp.com",
+            "the connection is closed before WhatsApp answers; a proxy may not forward WebSockets; exempt web.whatsapp.com",
         ),
         DialFailure::Silent(DialStep::Dns) => (
             "server DNS tidak menjawab; periksa DNS server gateway",
@@ -72,7 +72,7 @@ pub fn why_unreachable(failure: &DialFailure) -> (&'static str, &'static str) {
         ),
         DialFailure::Silent(DialStep::Tls | DialStep::Upgrade | DialStep::Handshake) => (
             "server menerima koneksi lalu diam; periksa firewall, proxy, dan MTU jaringan",
-            "the server takes the connection and then is silent; check the firewall, the proxy, and the network's MTU",
+            "the server accepts the connection and then does not answer; check the firewall, the proxy, and the network's MTU",
         ),
     }
 }
@@ -90,7 +90,7 @@ fn status_explained(status: u16) -> (&'static str, &'static str) {
     match status {
         429 => (
             "terlalu banyak koneksi dari alamat ini (HTTP 429); tunggu, gateway mencoba lagi sendiri",
-            "there are too many connections from this address (HTTP 429); wait, the gateway tries again by itself",
+            "there are too many connections from this address (HTTP 429); wait, the gateway tries again automatically",
         ),
         407 => (
             "proxy meminta login (HTTP 407); kecualikan web.whatsapp.com di proxy",
@@ -102,11 +102,11 @@ fn status_explained(status: u16) -> (&'static str, &'static str) {
         ),
         500..=599 => (
             "server WhatsApp atau proxy sedang bermasalah (HTTP 5xx); tunggu, gateway mencoba lagi sendiri",
-            "WhatsApp's server or a proxy is in trouble (HTTP 5xx); wait, the gateway tries again by itself",
+            "WhatsApp's server or a proxy has a failure (HTTP 5xx); wait, the gateway tries again automatically",
         ),
         _ => (
             "yang menjawab adalah halaman web, bukan WhatsApp; masuk ke halaman login jaringan, dan periksa proxy dan whatsapp.url",
-            "a web page answers in WhatsApp's place; log in to the network, and check the proxy and whatsapp.url",
+            "a web page answers instead of WhatsApp; log in to the network, and check the proxy and whatsapp.url",
         ),
     }
 }

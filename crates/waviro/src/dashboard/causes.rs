@@ -10,36 +10,36 @@ pub(super) fn of_message(cause: &str, context: &PageContext) -> String {
     let pair = match word {
         "nack" => (
             "WhatsApp menolak pesan ini. Biasanya karena akun baru atau akun yang dibatasi menulis kepada orang yang belum pernah menulis kepadanya. Kirim lebih pelan, dan biarkan pelanggan menulis lebih dahulu.",
-            "WhatsApp refused this message. Usually a new or restricted account wrote to somebody who never wrote to it. Send more slowly, and let customers write first.",
+            "WhatsApp refused this message. The usual reason: a new or restricted account wrote to a person who never wrote to the account. Send more slowly, and let customers write first.",
         ),
         "expired" => (
             "Pesan tidak dapat dikirim selama 24 jam, jadi dihentikan. Periksa apakah bot terhubung, lalu kirim lagi bila masih perlu.",
-            "It could not be sent for 24 hours, so it was stopped. See whether the bot is connected, and send it again if it still matters.",
+            "The message could not be sent for 24 hours and has expired. Check whether the bot is connected, and send the message again if needed.",
         ),
         "logged_out" => (
             "Perangkat dikeluarkan dari WhatsApp sebelum pesan ini terkirim. Tautkan bot lagi, lalu kirim lagi.",
-            "The device was logged out of WhatsApp before this message went out. Link the bot again, then send it again.",
+            "The device was logged out of WhatsApp before this message was sent. Link the bot again, then send the message again.",
         ),
         "banned" => (
             "WhatsApp memblokir akun ini sebelum pesan terkirim. Buka WhatsApp di ponsel untuk alasannya.",
-            "WhatsApp banned this account before the message went out. Open WhatsApp on the phone for the reason.",
+            "WhatsApp banned this account before the message was sent. Open WhatsApp on the phone to see the reason.",
         ),
         "bot_removed" => (
             "Bot dihapus sebelum pesan ini terkirim.",
-            "The bot was removed before this message went out.",
+            "The bot was removed before this message was sent.",
         ),
         "refused" => (
             "WhatsApp tidak mau mengirim pesan ini; kata-katanya ada di bawah. Periksa nomor atau grup tujuan dan isinya, lalu kirim lagi.",
-            "WhatsApp would not send this message; its words stand below. Look at the number or group and at the content, then send it again.",
+            "WhatsApp refused this message; its reason is below. Check the number or group and the content, then send the message again.",
         ),
         "link_ended" | "unlinked" | "codes_used_up" | "pairing_failed" | "linking"
         | "passkey_asked" => (
             "Bot tidak tertaut lagi sebelum pesan ini terkirim. Tautkan lagi, lalu kirim lagi.",
-            "The bot was no longer linked before this message went out. Link it again, then send it again.",
+            "The bot was unlinked before this message was sent. Link the bot again, then send the message again.",
         ),
         _ => (
             "Pesan ini tidak terkirim; sebabnya ada di bawah.",
-            "This message was not sent; the cause stands below.",
+            "This message was not sent; the cause is below.",
         ),
     };
     context.translate(pair.0, pair.1).to_owned()
@@ -57,47 +57,47 @@ pub(super) fn of_attempt(cause: &str, context: &PageContext) -> String {
         ),
         Some(401 | 403) => (
             "Server Anda menolak panggilan ini. Izinkan gateway, atau periksa kuncinya di program Anda.",
-            "Your server refuses this call. Let the gateway in, or look at the key in your program.",
+            "Your server refuses this request. Allow the gateway, or check the key in your program.",
         ),
         Some(404) => (
             "Tidak ada apa-apa di alamat ini di server Anda. Periksa URL-nya.",
-            "Your server has nothing at this address. Look at the URL.",
+            "Your server has nothing at this address. Check the URL.",
         ),
         Some(405) => (
             "Alamat ini tidak menerima POST. Periksa URL dan program Anda.",
-            "This address takes no POST. Look at the URL and at your program.",
+            "This address does not accept POST. Check the URL and your program.",
         ),
         Some(410) => (
             "Server Anda menjawab 410, artinya tidak mau menerima lagi. Aturan atau langganannya dimatikan.",
-            "Your server answered 410, which means that it wants no more. Its rule or subscription was switched off.",
+            "Your server answered 410: it wants no more requests. The rule or subscription was switched off.",
         ),
         Some(429) => (
             "Server Anda meminta agar lebih pelan. Gateway menunggu, lalu mencoba lagi.",
-            "Your server asks for fewer calls. The gateway waits and tries again.",
+            "Your server asks for fewer requests. The gateway waits and tries again.",
         ),
         Some(502..=504) => (
             "Server Anda sedang tidak sanggup menjawab. Periksa apakah programnya berjalan.",
-            "Your server can't answer now. See whether its program is running.",
+            "Your server cannot answer now. Check whether its program is running.",
         ),
         Some(500..=599) => (
             "Program Anda gagal saat menerima ini. Lihat catatan galatnya pada jam yang sama.",
-            "Your program failed on this. Look into its error log at this time.",
+            "Your program failed on this request. Check its error log at this time.",
         ),
         Some(_) => (
             "Jawaban selain 2xx berarti belum diterima. Jawab 200 bila sudah.",
-            "Any answer but a 2xx means that it was not taken. Answer 200 when it was.",
+            "An answer other than 2xx means that your server did not accept the request. Answer 200 after accepting it.",
         ),
         None if cause.starts_with("refused:") => (
             "Alamat ini tidak boleh dipanggil dari gateway. Bila memang dimaksud, tambahkan ke outbound.allow.",
-            "The gateway may not call this address. If it is meant, add it to outbound.allow.",
+            "The gateway may not call this address. If the address is intended, add it to outbound.allow.",
         ),
         None if cause.starts_with("no complete answer") => (
             "Server Anda tidak selesai menjawab pada waktunya. Jawab dahulu, kerjakan yang lama sesudahnya.",
-            "Your server did not finish answering in time. Answer first, do what is slow afterwards.",
+            "Your server did not complete its answer in time. Answer first, and do slow work afterwards.",
         ),
         None if cause.starts_with("unreachable:") => (
             "Server Anda tidak dapat dihubungi. Periksa nama, port, sertifikat, dan apakah servernya hidup.",
-            "Your server can't be reached. Look at its name, port and certificate, and whether it is up.",
+            "Your server cannot be reached. Check its name, port and certificate, and whether it is running.",
         ),
         None => return String::new(),
     };
@@ -108,7 +108,7 @@ pub(super) fn of_attempt(cause: &str, context: &PageContext) -> String {
 pub(super) fn of_note(note: &str, context: &PageContext) -> String {
     if let Some(rest) = note.strip_prefix("sent ") {
         let (count, more) = rest.split_once(" messages").unwrap_or((rest, ""));
-        let said = context.translate("Pesan jawaban yang dikirim:", "Messages sent in answer:");
+        let said = context.translate("Pesan jawaban yang dikirim:", "Messages sent as the reply:");
         let left_out = context.translate("; dilewati:", "; left out:");
         return format!("{said} {count}{}", more.replace("; left out:", left_out));
     }

@@ -369,7 +369,7 @@ impl DeliveryRow {
                 ("Endpoint dimatikan", "Endpoint switched off")
             }
             "waiting" if self.under_way => ("Sedang dikirim", "Being posted"),
-            "waiting" if self.failed > 0 => ("Akan dicoba lagi", "Will be tried again"),
+            "waiting" if self.failed > 0 => ("Akan dicoba lagi", "Retry scheduled"),
             "waiting" => ("Menunggu", "Waiting"),
             "given_up" => ("Menyerah", "Given up"),
             "gone" => ("Ditolak (410)", "Refused (410)"),

@@ -134,7 +134,7 @@ impl Refused {
         let pair = match (self.code.as_str(), field) {
             ("name_taken", _) => (
                 "Nama itu sudah dipakai; pilih yang lain.",
-                "That name is taken; choose another.",
+                "That name is already used; choose another name.",
             ),
             ("invalid_field" | "missing_field", "name") => (
                 "Nama terdiri dari 1 sampai 64 karakter.",
@@ -162,7 +162,7 @@ impl Refused {
             ),
             ("still_open", _) => (
                 "Pengiriman ini, atau salinannya, masih berjalan; tunggu sampai selesai.",
-                "This delivery, or a copy of it, is still under way; wait until it has ended.",
+                "This delivery, or a replay of it, is still in progress; wait until it has ended.",
             ),
             ("pointless", _) => (
                 "Aturan atau langganannya mati atau dihapus, atau pesannya tidak disimpan lagi.",
@@ -174,7 +174,7 @@ impl Refused {
             ),
             ("no_such_thing", _) => (
                 "Itu tidak ada, atau tidak disimpan lagi.",
-                "That is not there, or no longer kept.",
+                "This entry does not exist, or is no longer stored.",
             ),
             ("not_connected", _) => (
                 "Bot ini tidak terhubung dengan WhatsApp; tautkan dahulu.",
@@ -190,11 +190,11 @@ impl Refused {
             ),
             ("duplicate_message", _) => (
                 "Pesan terakhir ke tujuan itu isinya sama; ubah isinya untuk mengirim lagi.",
-                "The last message there said the same; change it to send again.",
+                "The last message to this chat had the same content; change the content to send again.",
             ),
             ("other_name", _) => (
                 "Nama yang diketik tidak sama; tidak ada yang dihapus.",
-                "The name that was typed is another one; nothing was removed.",
+                "The typed name is different; nothing was removed.",
             ),
             ("read_only", _) => ("Anda hanya boleh melihat.", "You may only look."),
             ("admin_only", _) => ("Hanya untuk admin.", "Only for admins."),
@@ -209,7 +209,8 @@ impl Refused {
             ),
             ("invalid_field" | "missing_field", field) => {
                 let Some(pair) = fields::explained(field) else {
-                    let said = context.translate("Isian ini tidak benar:", "This is not right:");
+                    let said =
+                        context.translate("Isian ini tidak benar:", "This value is not valid:");
                     // The API's text is more helpful than the name of a field.
                     let why = if self.detail.is_empty() {
                         field
@@ -222,7 +223,7 @@ impl Refused {
             }
             (code, _) => fields::other(code).unwrap_or((
                 "Gateway tidak dapat melakukannya.",
-                "The gateway could not do it.",
+                "The gateway could not process the request.",
             )),
         };
         context.translate(pair.0, pair.1).to_owned()

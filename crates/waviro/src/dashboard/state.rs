@@ -42,7 +42,7 @@ pub(super) fn explained(
             ("Terhubung, tetapi macet", "Connected, but stuck"),
             (
                 "WhatsApp tidak menerima pesan yang menunggu. Gateway menyambung ulang sendiri.",
-                "WhatsApp takes none of the waiting messages. The gateway reconnects by itself.",
+                "WhatsApp accepts none of the waiting messages. The gateway reconnects automatically.",
             ),
         ),
         "reconnecting" => (
@@ -50,7 +50,7 @@ pub(super) fn explained(
             ("Menyambung ulang", "Reconnecting"),
             (
                 "Sambungan terputus dan dicoba lagi sendiri. Pesan yang diterima menunggu.",
-                "The connection is down and dials again by itself. Accepted messages wait.",
+                "The connection is down and reconnects automatically. Accepted messages wait.",
             ),
         ),
         "linking" => (
@@ -76,10 +76,10 @@ pub(super) fn explained(
         ),
         "codes_used_up" => (
             Tone::Bad,
-            ("Kode habis", "Codes used up"),
+            ("Kode habis", "Codes expired"),
             (
                 "Tidak ada yang memindai tepat waktu. Mulai lagi.",
-                "Nobody scanned in time. Start again.",
+                "No code was scanned in time. Start again.",
             ),
         ),
         "pairing_failed" => (
@@ -95,7 +95,7 @@ pub(super) fn explained(
             ("Dipakai di tempat lain", "In use elsewhere"),
             (
                 "Program lain membuka perangkat ini. Hubungkan ulang untuk mengambilnya kembali.",
-                "Another program opened this device. Reconnect to take it back.",
+                "Another program uses this device. Reconnect to take the device back.",
             ),
         ),
         "banned" => (
@@ -103,7 +103,7 @@ pub(super) fn explained(
             ("Diblokir WhatsApp", "Banned by WhatsApp"),
             (
                 "WhatsApp menutup akun ini untuk sementara. Buka WhatsApp di ponsel untuk alasannya.",
-                "WhatsApp closed this account for a while. Open WhatsApp on the phone for the reason.",
+                "WhatsApp banned this account temporarily. Open WhatsApp on the phone to see the reason.",
             ),
         ),
         "passkey_asked" => (
@@ -111,7 +111,7 @@ pub(super) fn explained(
             ("Kunci sandi diminta", "Passkey asked"),
             (
                 "Hanya ponsel yang dapat menjawabnya. Matikan kunci sandi di WhatsApp, lalu tautkan lagi.",
-                "Only the phone can answer. Switch the passkey off in WhatsApp and link again.",
+                "Only the phone can confirm a passkey. Switch the passkey off in WhatsApp and link again.",
             ),
         ),
         _ => (
@@ -119,7 +119,7 @@ pub(super) fn explained(
             ("Versi ditolak", "Version refused"),
             (
                 "WhatsApp menolak versi ini. Gateway menanyakan versi baru; perbarui bila ini berlanjut.",
-                "WhatsApp refuses this version. The gateway asks for a newer one; update it if this lasts.",
+                "WhatsApp refuses this version. The gateway looks for a newer version; update the gateway if this state stays.",
             ),
         ),
     };
@@ -131,14 +131,14 @@ pub(super) fn unreachable_explained(
     why: (&str, &str),
     context: &PageContext,
 ) -> (Tone, String, String) {
-    let words = context.translate("WhatsApp tidak terjangkau", "WhatsApp is out of reach");
+    let words = context.translate("WhatsApp tidak terjangkau", "WhatsApp cannot be reached");
     let before = context.translate(
         "WhatsApp tidak dapat dihubungi:",
         "WhatsApp cannot be reached:",
     );
     let after = context.translate(
         "Gateway mencoba lagi sendiri.",
-        "The gateway tries again by itself.",
+        "The gateway tries again automatically.",
     );
     let advice = format!("{before} {}. {after}", context.translate(why.0, why.1));
     (Tone::Bad, words.to_owned(), advice)

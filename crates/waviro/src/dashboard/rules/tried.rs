@@ -82,14 +82,14 @@ impl Sent {
     /// Returns the gateway's reaction to a real response, in words.
     pub(super) fn words<'t>(&self, context: &'t PageContext) -> &'t str {
         match self.verdict.as_str() {
-            "delivered" => context.translate("Diterima webhook", "Taken by the webhook"),
+            "delivered" => context.translate("Diterima webhook", "Accepted by the webhook"),
             "retried" => context.translate(
                 "Gagal; yang sungguhan akan dicoba lagi",
-                "Failed; a real one would be tried again",
+                "Failed; a real webhook would be retried",
             ),
             _ => context.translate(
                 "Webhook menolak untuk seterusnya; aturannya akan dimatikan",
-                "The webhook refuses for good; the rule would be switched off",
+                "The webhook refuses permanently; the rule would be switched off",
             ),
         }
     }

@@ -149,10 +149,10 @@ impl Current {
 /// Returns the validity of an old key in words.
 pub(super) fn overlap(seconds: u32, context: &PageContext) -> &'static str {
     match seconds {
-        0 => context.translate("langsung mati", "dies at once"),
-        3600 => context.translate("masih berlaku 1 jam", "works for 1 more hour"),
-        86_400 => context.translate("masih berlaku 1 hari", "works for 1 more day"),
-        _ => context.translate("masih berlaku 7 hari", "works for 7 more days"),
+        0 => context.translate("langsung mati", "stops at once"),
+        3600 => context.translate("masih berlaku 1 jam", "valid for 1 more hour"),
+        86_400 => context.translate("masih berlaku 1 hari", "valid for 1 more day"),
+        _ => context.translate("masih berlaku 7 hari", "valid for 7 more days"),
     }
 }
 
@@ -161,7 +161,7 @@ pub(super) fn kind(word: &str, context: &PageContext) -> String {
     let said = match word {
         "*" => context.translate(
             "Semua peristiwa, juga yang baru kelak",
-            "All events, those of later versions too",
+            "All events, including events of later versions",
         ),
         "message.received" => context.translate("Pesan masuk", "Message received"),
         "message.ack" => context.translate("Status pesan keluar", "State of a sent message"),

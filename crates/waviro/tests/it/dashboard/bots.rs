@@ -33,8 +33,8 @@ async fn a_bot_that_cannot_reach_whatsapp_shows_why_on_the_list_and_on_its_page(
         admin
             .page("/dashboard")
             .await
-            .has(&["WhatsApp is out of reach"]);
+            .has(&["WhatsApp cannot be reached"]);
         let page = admin.page("/dashboard/bots/1").await;
-        page.has(&["WhatsApp is out of reach", &english]);
+        page.has(&["WhatsApp cannot be reached", &english]);
     }
 }

@@ -35,7 +35,7 @@ async fn a_delivery_is_posted_again_as_it_was_with_another_body_and_with_its_lik
     // The endpoint's 410 has switched the rule off.
     let again = [("do", "again")];
     let off = admin.post(&one, &again).await;
-    off.refused(409).has(&["Its rule or subscription is off"]);
+    off.refused(409).has(&["rule or subscription is off"]);
     let on = json!({"enabled": true});
     api.patch("/v1/bots/1/rules/1", on).await.done();
 
@@ -94,7 +94,7 @@ async fn endpoints_in_trouble_stand_above_the_deliveries_and_are_switched_on_the
     let endpoint = endpoint.trim_end_matches('/');
     let page = admin.page(DELIVERIES).await;
     page.has(&[endpoint, "Failing since", "Next try"]);
-    page.has(&["Will be tried again"]);
+    page.has(&["Retry scheduled"]);
     let operator = Visitor::new(&api.app, "kasir", UserRole::Operator(vec![1])).await;
     operator.page(DELIVERIES).await.lacks(&["Failing since"]);
     let fields = [("do", "on"), ("endpoint", endpoint)];

@@ -189,7 +189,7 @@ async fn a_message_shows_its_course_and_each_callback_that_failed_with_its_cause
     );
     let delivery = format!("{DELIVERIES}/1");
     page.has(&[
-        "status 500. Your program failed on this.",
+        "status 500. Your program failed on this request.",
         &delivery,
         "Status callback ack 1",
         notify.as_str(),

@@ -106,7 +106,7 @@ async fn a_text_is_tried_and_the_webhook_is_only_asked_by_its_own_button() {
     );
     let asked = admin.post(RULES, &with("really")).await;
     asked.shown();
-    asked.has(&["Taken by the webhook", "HTTP 200", "kasih", "Number 2:"]);
+    asked.has(&["Accepted by the webhook", "HTTP 200", "kasih", "Number 2:"]);
     asked.lacks(&["<u>Terima</u>"]);
     assert_eq!(hooks.bodies().len(), 1);
     assert!(app.link().sent().is_empty());

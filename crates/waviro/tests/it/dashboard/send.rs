@@ -25,7 +25,7 @@ async fn said(app: &TestApp, path: &str, body: Value) -> String {
 fn tells(page: &Page, said: &str) {
     assert!(page.status.is_client_error(), "{page:?}");
     page.has(&[&said.replace('\'', "&#39;")]);
-    page.lacks(&["This is not right"]);
+    page.lacks(&["This value is not valid"]);
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn what_is_refused_is_told_in_the_apis_own_sentence() {
     let blank = [("to", BUDI), ("text", "\u{200b}")];
     let page = admin.post(SEND, &blank).await;
     page.refused(422);
-    page.has(&["a text of blanks alone is not sent"]);
+    page.has(&["a text of only blanks is not sent"]);
     app.link().unregister(number("6281300000009"));
     let body = json!({"nohp": "6281300000009", "pesan": "halo"});
     let nobody = said(&app, "/api/sendwa", body).await;

@@ -40,7 +40,7 @@ async fn keys_are_replaced_and_the_old_ones_die_as_the_page_says() {
     assert!(!works(&app, &second).await && works(&app, &page.value_of("fresh-key")).await);
     let long = admin.post(SETTINGS, &rotate("604801")).await;
     long.refused(422);
-    long.has(&["7 days at most"]);
+    long.has(&["at most 7 days"]);
     let before = admin.page(SETTINGS).await;
     let rotated = [("do", "rotate-webhook-key")];
     admin.post(SETTINGS, &rotated).await.leads_to();
@@ -180,7 +180,7 @@ async fn events_are_subscribed_to_switched_and_unsubscribed() {
     admin.page(SETTINGS).await.has(&["None yet."]);
     let again = admin.post(SETTINGS, &end).await;
     again.refused(404);
-    again.has(&["no longer kept"]);
+    again.has(&["no longer stored"]);
 }
 
 #[tokio::test]

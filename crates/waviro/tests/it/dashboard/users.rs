@@ -29,7 +29,7 @@ async fn an_admin_makes_changes_and_removes_users_and_the_last_admin_stays() {
     none.has(&["Nothing fits."]);
     let twice = admin.post(users, &budi).await;
     twice.refused(409);
-    twice.has(&["That name is taken"]);
+    twice.has(&["That name is already used"]);
     let short = [("name", "x"), ("password", "pendek"), ("role", "viewer")];
     let short = admin.post(users, &short).await;
     short.refused(422);
@@ -65,7 +65,7 @@ async fn an_admin_makes_changes_and_removes_users_and_the_last_admin_stays() {
     ] {
         let page = admin.post(&one, &fields).await;
         page.refused(409);
-        page.has(&["make somebody else an admin first"]);
+        page.has(&["make another user an admin first"]);
     }
 }
 

@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn only_so_many_broken_uploads_are_kept() {
+    fn the_number_of_stored_interrupted_uploads_is_limited() {
         let media = Media::new(Seed(1), None);
         for n in 0..=super::PARTIALS {
             media.keep_partial(n.to_string(), Bytes::from_static(b"half"));

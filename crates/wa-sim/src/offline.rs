@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_stanza_makes_room_and_leaves_no_trace() {
+    fn a_full_queue_drops_its_oldest_stanza_completely() {
         let mut mailbox = Mailbox::default();
         for number in 0..=MAX_WAITING {
             mailbox.put(waiting(Class::Receipt, "A", &number.to_string()));

@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_make_room_by_number_and_by_size() {
+    fn a_full_log_drops_its_oldest_stanzas_by_count_and_size() {
         let log = WireLog::default();
         for _ in 0..KEPT + 3 {
             keep(&log, &NodeBuilder::new("ib").build());

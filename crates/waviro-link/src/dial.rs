@@ -223,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_code_stands_once_among_the_samples_and_each_status_has_one() {
+    fn the_samples_have_each_code_once_and_each_status() {
         let samples = DialFailure::samples();
         let codes: BTreeSet<_> = samples.iter().map(DialFailure::code).collect();
         assert_eq!(codes.len(), samples.len());

@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_keyword_is_held_against_texts_and_captions_alone() {
+    fn a_keyword_is_compared_with_texts_and_captions_only() {
         let of = || "A1".parse::<MessageId>().unwrap();
         assert_eq!(InboundKind::Text("harga".to_owned()).text(), Some("harga"));
         assert_eq!(picture(Some("ini")).text(), Some("ini"));
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_called_by_its_kind() {
+    fn media_content_is_named_by_its_media_kind() {
         assert_eq!(picture(None).word(), "image");
         assert_eq!(InboundKind::Other("poll".to_owned()).word(), "poll");
         let words = InboundMediaKind::ALL.map(InboundMediaKind::word);
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handle_is_one_line_and_does_not_show_itself() {
+    fn a_media_handle_is_one_line_and_hidden_in_debug_output() {
         let handle: MediaHandle = "a line".parse().unwrap();
         assert_eq!(handle.as_str(), "a line");
         assert_eq!(format!("{handle:?}"), "MediaHandle(…)");

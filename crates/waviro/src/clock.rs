@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_forward_shows_in_the_time_and_not_in_what_has_passed() {
+    fn a_forward_step_changes_the_time_but_not_the_elapsed_time() {
         let clock = Clock::manual(1_000);
         clock.put_forward(Duration::from_hours(1));
         clock.advance(Duration::from_secs(1));
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_whose_clock_is_put_back_tells_a_time_that_goes_on() {
+    fn time_continues_when_the_machine_clock_is_set_back() {
         // The clock begins one hour ahead of the machine's clock.
         let hour = 3_600_000;
         let back = Clock::beginning(wall() + hour);
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_whose_clock_is_put_forward_is_followed_once() {
+    fn time_follows_once_when_the_machine_clock_is_set_forward() {
         let hour = 3_600_000;
         let forward = Clock::beginning(wall() - hour);
         let (now, steady) = (forward.now(), forward.steady());

@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn links_begin_with_the_public_address_where_one_is_said_and_else_with_the_path() {
+    fn links_start_with_the_public_url_if_set_otherwise_with_the_path() {
         let base = |file: &str| load(file, &[]).unwrap().link_base().to_owned();
         assert_eq!(base(""), "");
         assert_eq!(base("server.base_path = '/bot1'"), "/bot1");

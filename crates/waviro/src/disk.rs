@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_floor_is_reached_below_it_and_nothing_is_none() {
+    fn the_floor_is_reached_below_its_size_and_never_at_zero() {
         let folder = tempfile::tempdir().unwrap();
         let floor = |mib| Floor::new(folder.path().to_owned(), mib);
         assert!(!floor(0).is_reached());

@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blank_a_long_and_a_broken_name_is_no_name() {
+    fn a_blank_long_or_broken_name_is_refused() {
         let long = "n".repeat(NAME_CAP + 1);
         for refused in [
             "",
@@ -218,7 +218,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_name_is_given_storing_it_changes_nothing_that_is_seen(name in "[\\p{L}\\p{M}\\p{Cf}\\p{Z}\\p{S}\u{fe0f}\u{3164}\u{115f}]{0,12}") {
+        fn storing_a_name_changes_no_visible_character(name in "[\\p{L}\\p{M}\\p{Cf}\\p{Z}\\p{S}\u{fe0f}\u{3164}\u{115f}]{0,12}") {
             let stored = stored_name(&name);
             prop_assert_eq!(&stored_name(&stored), &stored);
             prop_assert_eq!(skeleton(&stored), skeleton(&name));

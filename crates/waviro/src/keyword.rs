@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documents_own_example_comes_out_as_it_shows_it() {
+    fn the_documents_keyword_example_gives_the_documented_data() {
         let picked = pick(
             ["penawaran#", ""],
             "penawaran#Jhon Doe#[email\u{a0}protected]",
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_keyword_without_separator_takes_what_follows_in_any_form() {
+    fn a_keyword_without_separator_accepts_any_following_text() {
         assert_eq!(data("penawaran", "penawaran").unwrap(), [""; 0]);
         assert_eq!(data("penawaran", "penawaran a#b").unwrap(), ["a", "b"]);
         assert_eq!(data("penawaran", "penawaran #a").unwrap(), ["a"]);
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_keyword_wins_and_the_catch_all_takes_the_rest() {
+    fn the_longest_keyword_wins_and_the_catch_all_gets_the_rest() {
         let rules = ["", "info", "info harga", "penawaran", "INFO"];
         assert_eq!(rule(&rules, "info"), Some("info"));
         assert_eq!(rule(&rules, "Info Harga beras"), Some("info harga"));
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn keywords_that_no_text_tells_apart_are_seen_as_one() {
+    fn keywords_that_match_the_same_texts_are_equal() {
         for (one, other) in [
             ("Straße", " STRASSE"),
             ("İstanbul", "istanbul"),
@@ -294,14 +294,14 @@ mod tests {
     }
 
     #[test]
-    fn half_a_letter_is_no_beginning() {
+    fn a_part_of_a_character_does_not_match_a_keyword() {
         assert_eq!(data("s", "ß"), None);
         assert_eq!(data("stras", "straße"), None);
         assert_eq!(data("f", "ﬁn"), None);
     }
 
     #[test]
-    fn every_letter_is_the_same_rule_large_and_small() {
+    fn upper_and_lower_case_of_every_letter_match_the_same_rule() {
         for letter in '\0'..=char::MAX {
             let one: String = fold(letter).collect();
             let large: String = letter.to_uppercase().flat_map(fold).collect();
@@ -328,7 +328,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_comes_parts_hold_no_separator_and_no_blanks(rules in prop::collection::vec(tricky(), 0..5), text in tricky()) {
+        fn data_parts_never_contain_a_separator_or_outer_blanks(rules in prop::collection::vec(tricky(), 0..5), text in tricky()) {
             if let Some(picked) = pick(&rules, &text) {
                 if start(picked.rule).is_empty() {
                     prop_assert_eq!(picked.data, [text]);
@@ -351,7 +351,7 @@ mod tests {
         }
 
         #[test]
-        fn no_longer_keyword_that_fits_is_passed_over(word in "[a-c]{1,8}", cuts in prop::collection::vec(0_usize..9, 1..6)) {
+        fn a_longer_matching_keyword_is_never_skipped(word in "[a-c]{1,8}", cuts in prop::collection::vec(0_usize..9, 1..6)) {
             let rules: Vec<String> = cuts.iter().map(|cut| word.chars().take(*cut).collect()).collect();
             let longest = rules.iter().map(String::len).max().unwrap();
             let picked = pick(&rules, &format!("{}x", word.to_uppercase())).unwrap();

@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn others_are_kept_to_warnings_unless_a_filter_names_them() {
+    fn libraries_log_only_warnings_unless_a_filter_names_them() {
         for (level, others, gateway, quieter, named) in [
             ("info", "warn", "info", "error", ""),
             ("TRACE", "warn", "trace", "error", ""),

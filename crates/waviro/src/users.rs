@@ -284,7 +284,7 @@ mod tests {
     const PASSWORD: &str = "kata sandi yang panjang";
 
     #[tokio::test]
-    async fn who_knows_the_password_is_in_until_the_session_ends() {
+    async fn the_right_password_gives_a_session_until_its_end() {
         let (_folder, users) = users().await;
         assert!(!users.any().await.unwrap());
         let added = users.add("ani", PASSWORD, UserRole::Admin, true).await;
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_name_or_password_is_refused() {
+    async fn an_invalid_name_or_password_is_refused() {
         let (_folder, users) = users().await;
         let add = async |name: &str, password: &str| {
             users.add(name, password, UserRole::Viewer, false).await

@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn stanzas_come_back_from_version_2_as_they_went() {
+    fn stanzas_are_unchanged_after_a_round_trip_through_version_2() {
         let mut rng = StdRng::seed_from_u64(2);
         let known = version_three();
         let random = (0..500).map(|_| random_node(&mut rng, &known, 0));

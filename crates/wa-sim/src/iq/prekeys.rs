@@ -259,7 +259,7 @@ mod tests {
     use super::{number, three_bytes};
 
     #[test]
-    fn ids_survive_three_bytes() {
+    fn prekey_ids_are_encoded_in_three_bytes() {
         assert_eq!(number(&three_bytes(0x0001_0203)), Some(0x0001_0203));
         assert_eq!(number(&[1, 2, 3, 4, 5]), None);
     }

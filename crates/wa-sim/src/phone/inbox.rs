@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_message_makes_room() {
+    fn a_full_inbox_drops_its_oldest_message() {
         let mut inbox = Inbox::new(2);
         for id in ["A", "B", "C"] {
             inbox.show(message(id));

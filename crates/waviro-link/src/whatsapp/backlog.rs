@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_socket_is_read_again_once_one_stanza_less_waits() {
+    async fn the_socket_is_read_again_when_a_waiting_stanza_is_handled() {
         let backlog = Arc::<Backlog>::default();
         backlog.is_short().await;
         let mut waiting: Vec<_> = (0..MOST).map(|_| backlog.add()).collect();

@@ -224,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_is_told_of_once_among_the_last_ones() {
+    fn a_repeated_call_is_reported_once() {
         let mut calls = VecDeque::new();
         assert!(first(&mut calls, "A"));
         assert!(!first(&mut calls, "A"));

@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn no_name_can_write_a_line_of_its_own() {
+    fn a_name_cannot_add_a_line_to_the_card() {
         let name = "Toko; \"Budi\", Jl. A\\B\r\nTEL:+1\rEND:VCARD\nx\u{2028}y\u{b}z";
         assert_eq!(
             escaped(name),

@@ -243,7 +243,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_failed_host_sent_counts_for_nothing() {
+    fn data_from_a_failed_host_is_discarded() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file.part");
         let mut sink = Sink::open(&path, Arc::default()).unwrap();
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_larger_than_allowed_is_given_up() {
+    fn a_download_above_the_size_limit_is_aborted() {
         let folder = tempfile::tempdir().unwrap();
         let too_large = Arc::new(AtomicBool::new(false));
         let path = folder.path().join("file.part");

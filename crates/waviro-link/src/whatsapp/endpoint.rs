@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_authenticates_nobody_is_no_key() {
+    fn a_key_of_low_order_is_refused() {
         // The points of low order from cr.yp.to/ecdh.html, little-endian: 0, 1, two of order 8,
         // p-1, p, p+1.
         let low = [

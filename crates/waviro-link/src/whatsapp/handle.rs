@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reference_comes_back_from_its_line_as_it_was() {
+    fn a_media_reference_is_parsed_back_unchanged() {
         let alone = Reference {
             participant: None,
             from_me: true,
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_another_making_is_no_reference() {
+    fn a_foreign_line_is_not_a_media_reference() {
         let line = reference().line().unwrap();
         let newer = format!("2{}", &line.as_str()[1..]);
         for wrong in ["x", "1 image", "1 image x 00 00 00 A 1@lid - me /p", &newer] {

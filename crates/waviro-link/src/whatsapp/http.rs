@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_asked_but_whatsapp_and_a_simulator_at_its_own_address() {
+    fn requests_go_only_to_whatsapp_and_the_configured_simulator() {
         let tls = tls();
         let simulator = Url::parse("ws://127.0.0.1:4000/ws/chat").unwrap();
         let secure = Url::parse("wss://127.0.0.1:4000/ws/chat").unwrap();

@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_heard_outlives_the_connection_and_its_beginning_does_not() {
+    fn the_last_activity_outlives_the_connection_but_its_start_does_not() {
         let liveness = Liveness::default();
         assert_eq!(liveness.evidence(), Evidence::default());
         liveness.online_changed(true);

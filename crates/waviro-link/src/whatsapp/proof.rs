@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hello_that_is_the_last_word_did_not_prove_the_server() {
+    fn a_hello_without_a_later_message_does_not_prove_the_server() {
         let refused = Some(DialFailure::ServerKey);
         assert_eq!(passed(1, &[&HELLO]).given_up(), refused);
         assert_eq!(passed(1, &[&HELLO[..1], &HELLO[1..]]).given_up(), refused);
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_and_a_closed_connection_are_told_apart() {
+    fn silence_and_a_closed_connection_are_different_failures() {
         let silent = Some(DialFailure::Silent(DialStep::Handshake));
         assert_eq!(passed(1, &[]).given_up(), silent);
         assert_eq!(passed(1, &[&HELLO[..4]]).given_up(), silent);
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handshake_that_went_on_is_no_failure() {
+    fn a_continued_handshake_is_not_a_failure() {
         for proof in [
             passed(2, &[&HELLO]),
             passed(1, &[&HELLO, &HELLO]),

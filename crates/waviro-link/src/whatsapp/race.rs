@@ -155,7 +155,7 @@ mod tests {
     const LONG: Duration = Duration::from_mins(1);
 
     #[test]
-    fn families_take_turns_and_the_resolvers_first_choice_begins() {
+    fn address_families_alternate_starting_with_the_resolvers_first() {
         let v6 = ["[::1]:1", "[::2]:1", "[::3]:1"].map(address);
         let v4 = ["127.0.0.1:1", "127.0.0.2:1"].map(address);
         let both = v6.into_iter().chain(v4).chain(v6);
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_failure_that_came_furthest_is_told() {
+    async fn the_failure_at_the_latest_step_is_reported() {
         let addresses = ["[::1]:1", "127.0.0.1:1"].map(address);
         let failed = race(&addresses, LONG, |address, _| async move {
             match address {

@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_store_let_go_late_takes_nothing_of_the_one_that_came_after() {
+    async fn a_store_closed_late_removes_nothing_of_its_successor() {
         let folder = tempfile::tempdir().unwrap();
         let stores = Stores::prepare(&folder.path().join("links")).unwrap();
         let names = || {

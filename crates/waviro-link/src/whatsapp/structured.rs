@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_text_has_none() {
+    fn a_message_without_text_has_no_text() {
         let message = wa::Message {
             order_message: MessageField::some(wa::message::OrderMessage::default()),
             ..Default::default()

@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_that_takes_connections_and_says_nothing_is_silent_in_the_step_after() {
+    async fn an_address_that_accepts_but_never_answers_fails_in_the_next_step() {
         // The kernel accepts the connection, but no program does.
         let silent = TcpListener::bind("[::1]:0").await.unwrap();
         let address = silent.local_addr().unwrap();
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_tls_and_who_hangs_up_on_tls_are_told_apart() {
+    async fn a_plain_answer_and_a_closed_connection_are_different_tls_failures() {
         let target = target("wss://localhost/ws/chat");
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_an_answer_the_built_in_version_serves_and_nobody_presses() {
+    async fn without_an_answer_the_built_in_version_is_used_without_a_new_request() {
         let (page, folder) = (Arc::new(Page::default()), tempfile::tempdir().unwrap());
         let versions = versions(&page, folder.path());
         assert_eq!(settled(&versions).await, built_in());
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refused_version_is_asked_about_before_a_day_is_over() {
+    async fn a_refused_version_is_looked_up_again_within_a_day() {
         let (page, folder) = (Arc::new(Page::default()), tempfile::tempdir().unwrap());
         page.revision.store(77, Ordering::SeqCst);
         let versions = versions(&page, folder.path());
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_configured_version_and_a_simulator_ask_nobody() {
+    async fn a_configured_version_or_a_simulator_causes_no_lookup() {
         let (page, folder) = (Arc::new(Page::default()), tempfile::tempdir().unwrap());
         for (fixed, simulated, expected) in [
             (Some((2, 3000, 1)), false, (2, 3000, 1)),

@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_mean_another_number_gets_no_proposal() {
+    fn an_ambiguous_number_gets_no_suggestion() {
         for text in [
             "6.28120000002E+12",
             "6,28120000002E+12",

@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_webhook_key_is_taken_over_to_the_letter() {
+    fn a_given_webhook_key_is_stored_unchanged() {
         for key in ["YourSecretWebhookKey", "rahasia toko", "x"] {
             assert_eq!(WebhookKey::taken_over(key).unwrap().reveal(), key);
         }

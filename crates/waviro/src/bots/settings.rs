@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_set_is_the_documents_way_and_is_not_stored() {
+    fn default_settings_follow_the_api_document_and_are_not_stored() {
         let none = Settings::default();
         assert_eq!(none.stored(), None);
         assert_eq!(none.repeats(5), Repeats::Refused);
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_changes_what_it_names_and_null_is_the_default_again() {
+    fn a_patch_changes_the_named_settings_and_null_restores_the_default() {
         let first = patched(&json!({
             "pacing": {"per_minute": 20.0, "jitter": 0}, "grace_s": 5,
             "allow": ["10.0.0.5", "10.0.0.0/8:8080", "[::1]:90"],
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bounded_rule_looks_so_far_back_and_one_that_is_off_nowhere() {
+    fn a_duplicate_rule_covers_its_window_and_nothing_when_off() {
         let bounded = patched(&json!({"duplicate_rule": {"within_s": 60}})).unwrap();
         assert_eq!(bounded.repeats(100_000), Repeats::RefusedSince(40_000));
         let off = patched(&json!({"duplicate_rule": {"enabled": false}})).unwrap();

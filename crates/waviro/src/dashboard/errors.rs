@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_did_not_come_is_told_as_the_api_tells_it() {
+    fn a_failed_download_has_the_same_text_as_in_the_api() {
         let within = std::time::Duration::from_secs(25);
         for cause in [
             FetchError::TooLarge(1),
@@ -361,7 +361,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(seen.len(), met, "two of them are told alike");
+        assert_eq!(seen.len(), met, "two problems have the same words");
         assert_eq!(
             explained("invalid_field", Some("limit"), Language::Indonesian),
             "Isian ini tidak benar: limit"

@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn only_forms_of_the_dashboards_own_pages_are_taken() {
+    fn only_forms_of_the_dashboards_own_pages_are_accepted() {
         for (own, said) in [
             (true, vec![("sec-fetch-site", "same-origin")]),
             (

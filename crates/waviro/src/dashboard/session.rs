@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn over_tls_only_the_cookie_that_no_other_host_can_set_counts() {
+    fn over_tls_only_the_host_prefixed_cookie_is_accepted() {
         const BOTH: &str = "waviro_session=planted; __Host-waviro=own";
         for (proto, cookies, session) in [
             ("https", BOTH, Some("own")),
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_begins_over_tls_is_kept_in_the_cookie_that_counts_there() {
+    fn a_session_started_over_tls_uses_the_host_prefixed_cookie() {
         let session = Session::sample();
         for proto in ["https", "HTTPS", "https, http"] {
             let said = headers(&[("x-forwarded-proto", proto)]);

@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_is_shown_is_escaped() {
+    fn every_shown_text_is_escaped() {
         assert_eq!(
             html("<?php '<b>' & \"<i>\": 'x"),
             "&lt;?php <span class=\"s\">&#39;&lt;b&gt;&#39;</span> &amp; <span class=\"k\">&quot;&lt;i&gt;&quot;</span>: &#39;x"
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_texts_of_a_body_are_told_apart_also_inside_quotes() {
+    fn names_and_texts_of_a_body_are_distinguished_also_inside_quotes() {
         assert_eq!(
             html("--data '{\n \"nohp\": \"628\"\n}'"),
             "--data &#39;{\n <span class=\"k\">&quot;nohp&quot;</span>: <span class=\"s\">&quot;628&quot;</span>\n}&#39;"

@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_says_by_which_name_and_scheme_it_was_asked() {
+    fn host_and_scheme_come_from_a_trusted_proxy() {
         let behind = [
             ("host", "10.0.0.5:8080"),
             ("x-forwarded-host", "wa.example.com"),

@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_only_rises_and_what_is_not_known_is_asked() {
+    fn known_acks_only_rise_and_unknown_acks_are_read() {
         let known_acks = KnownAcks::default();
         assert!(!known_acks.have_all(&[id(1)], "a", 1));
         known_acks.note(&[id(1), id(2)], "a", 2);

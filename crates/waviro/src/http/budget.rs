@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_budget_comes_back_bit_by_bit_and_is_never_more_than_whole() {
+    fn a_budget_refills_gradually_up_to_its_maximum() {
         let clock = Clock::manual(1_700_000_000_000);
         let budget = Budget::new(6, clock.clone());
         let spend = || (0..20).filter(|_| budget.count("owner")).count();

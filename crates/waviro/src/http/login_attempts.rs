@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn going_on_with_a_spent_name_takes_nothing_from_other_names() {
+    fn attempts_for_an_exhausted_name_leave_other_names_alone() {
         let (_, attempts) = attempts();
         let one = address("203.0.113.7");
         for _ in 0..1000 {
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_was_never_seen_may_try_whatever_the_others_did() {
+    fn a_new_address_may_try_regardless_of_other_addresses() {
         let (_, attempts) = attempts();
         for n in 0..30_000_u32 {
             let _ = attempts.count(IpAddr::V4(n.into()), "admin");

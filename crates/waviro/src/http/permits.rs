@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_owner_has_its_share_and_all_have_theirs() {
+    fn permits_are_limited_per_owner_and_in_total() {
         let permits = Permits::new(5, 2);
         let mut held: Vec<_> = (0..2).map(|_| permits.take("one").unwrap()).collect();
         assert_eq!(permits.take("one").err(), Some(NoPermit::Owner(2)));
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_waits_gets_what_is_freed_for_it() {
+    async fn a_waiting_caller_gets_a_freed_permit() {
         let permits = Permits::new(3, 1);
         let (one, two) = (permits.take("one").unwrap(), permits.take("two").unwrap());
         let waits = permits.wait("one");

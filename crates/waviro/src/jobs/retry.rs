@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_strained_endpoint_is_left_alone_for_a_minute() {
+    fn an_overloaded_endpoint_is_not_called_for_a_minute() {
         for status in [429, 502, 504] {
             assert_eq!(waits(&Ok(answered(status, None)))[..4], [60, 60, 120, 600]);
         }
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wish_is_granted_between_the_wait_and_twice_the_wait() {
+    fn retry_after_is_followed_between_the_wait_and_twice_the_wait() {
         for (wish, granted) in [(1, 30), (45, 45), (3600, 60)] {
             assert_eq!(waits(&Ok(answered(503, Some(wish))))[1], granted);
         }

@@ -21,7 +21,7 @@ fn strict_json_stays_as_it_is_and_is_not_called_tolerant() {
 }
 
 #[test]
-fn what_hand_built_json_gets_wrong_is_read_as_it_was_meant() {
+fn common_mistakes_in_hand_built_json_are_repaired() {
     for (text, meant) in [
         ("{\"a\":\"b\",}", json!({"a": "b"})),
         ("{\"a\":[1,2,\n ],\r\n}", json!({"a": [1, 2]})),
@@ -112,7 +112,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_glued_into_json_comes_out_as_it_went_in(text in "[^\"\\\\\\x00]{0,40}") {
+    fn any_text_concatenated_into_json_is_read_unchanged(text in "[^\"\\\\\\x00]{0,40}") {
         let glued = format!("{{\"a\":\"{text}\",}}");
         prop_assert_eq!(tolerant(&glued), json!({"a": text}));
     }

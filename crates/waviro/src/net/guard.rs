@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_allowed_passes_at_its_port_alone() {
+    fn an_allowed_address_passes_only_at_its_port() {
         let guard = guard(&["127.0.0.0/8:9000", "10.1.0.0/16"]);
         assert_eq!(verdict(&guard, "http://127.0.0.1:9000/"), Ok(()));
         assert_eq!(verdict(&guard, "http://localhost:9000/"), Ok(()));
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn the_refusal_says_what_to_allow() {
+    fn the_refusal_names_the_network_to_allow() {
         let refused = verdict(&guard(&[]), "http://192.168.1.5/").unwrap_err();
         assert_eq!(
             refused.to_string(),
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refusal_repeats_no_address_that_the_url_did_not_hold() {
+    async fn a_refusal_shows_no_address_that_is_not_in_the_url() {
         let guard = Guard::new(&[], Arc::new(Inside));
         let resolved = guard.resolve("db.internal".parse().unwrap()).await;
         let refused = resolved.err().unwrap().to_string();

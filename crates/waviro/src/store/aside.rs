@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_transaction_nobody_waits_for_ends_when_a_command_waits() {
+    async fn a_background_transaction_ends_when_a_command_waits() {
         let (inbox, mut taken) = mpsc::channel(4);
         let mut budget = Budget::begin(inbox.downgrade(), 16);
         assert!(!budget.is_spent());
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_transaction_nobody_waits_for_ends_after_5_ms() {
+    async fn a_background_transaction_ends_after_5_ms() {
         let (inbox, _taken) = mpsc::channel(4);
         let mut budget = Budget::begin(inbox.downgrade(), 16);
         budget.began -= Duration::from_millis(5);
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn such_work_has_a_twentieth_of_the_writers_time() {
+    fn background_work_gets_a_twentieth_of_the_writers_time() {
         let mut pace = Pace::new();
         pace.took(Duration::from_millis(10));
         assert_eq!(pace.resting_until - pace.ended, Duration::from_millis(190));

@@ -191,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_comes_back_as_it_was() {
+    fn every_kind_of_content_is_restored_unchanged() {
         for content in [
             Content::Text("Halo \"dunia\"\n".to_owned()),
             Content::Location(Location {
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_phone_shows_of_a_file_does_not_make_it_another() {
+    fn a_different_preview_does_not_change_the_content() {
         let file = |preview| {
             let media = Media {
                 kind: MediaKind::Image,
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_or_broken_is_said_to_be_so() {
+    fn unknown_or_broken_content_is_an_error() {
         for (kind, body) in [
             ("song", "{}"),
             ("text", "{}"),

@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_cannot_be_decrypted_costs_no_line_of_the_library_and_other_faults_do() {
+    fn expected_decryption_failures_are_not_logged_and_other_faults_are() {
         let seen = Seen::default();
         let subscriber = tracing_subscriber::registry()
             .with(Expected)

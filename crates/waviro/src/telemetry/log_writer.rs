@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_never_reads_costs_lines_and_neither_memory_nor_the_writers_time() {
+    fn a_blocked_reader_loses_lines_but_costs_no_memory_or_time() {
         let (read, stuck) = mpsc::channel();
         let log = LogWriter::start(Stuck(stuck), notice).unwrap();
         let line = vec![b'a'; 1024];

@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_work_of_whoever_has_gone_keeps_its_turn_until_it_ends() {
+    async fn hashing_for_a_disconnected_caller_keeps_its_permit_until_the_end() {
         let hashing = Hashing::new(20);
         let at_once = Arc::new(AtomicUsize::new(0));
         let (release, released) = mpsc::channel::<()>();
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_comes_to_a_full_line_is_refused_and_whoever_leaves_makes_room() {
+    async fn a_full_queue_refuses_callers_until_a_caller_leaves() {
         let hashing = Hashing::new(3);
         let held = occupied(&hashing).await;
         let wait = || {
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_that_fills_the_line_gives_a_place_to_another_address() {
+    async fn an_address_that_fills_the_queue_leaves_a_place_for_others() {
         let hashing = Hashing::new(3);
         let held = occupied(&hashing).await;
         let wait = |owner| {

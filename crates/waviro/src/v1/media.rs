@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_that_is_none_is_bytes() {
+    fn an_invalid_media_type_becomes_octet_stream() {
         for (told, said) in [
             ("image/jpeg", "image/jpeg"),
             ("audio/ogg; codecs=opus", "audio/ogg; codecs=opus"),

@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_search_that_ended_early_goes_on_where_it_ended() {
+    fn an_early_ended_search_continues_at_its_end() {
         let page = |rows, go_on| paging(2, None).page_so_far("rows", rows, |row| *row, go_on);
         let after = |page: Page<i64>| {
             let next = page.next?;

@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_be_read_in_two_ways_or_in_none_is_refused() {
+    fn an_ambiguous_or_unreadable_coordinate_is_refused() {
         for text in [
             "",
             "-",
@@ -150,7 +150,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_the_text_a_pair_is_on_the_globe(text in "[-+0-9.,;eE \u{2212}]{0,16}|\\PC{0,16}") {
+        fn any_parsed_pair_has_valid_coordinates(text in "[-+0-9.,;eE \u{2212}]{0,16}|\\PC{0,16}") {
             if let Ok((latitude, longitude)) = pair(&text) {
                 prop_assert!(latitude.abs() <= 90.0 && longitude.abs() <= 180.0);
             }

@@ -58,7 +58,7 @@ fn file(kind: MediaKind, url: &str, caption: Option<&str>) -> Item {
 }
 
 #[test]
-fn the_documents_own_answers_come_out_as_they_show() {
+fn the_documents_sample_answers_are_parsed_as_documented() {
     let three = r#"{
     "success": true,
     "message": {
@@ -151,7 +151,7 @@ fn a_reply_is_found_in_every_envelope_that_people_write() {
 }
 
 #[test]
-fn success_is_said_in_several_ways() {
+fn success_is_accepted_in_several_forms() {
     let answer = |success: Value| read(&json!({"success": success, "message": "a"}));
     for success in [
         json!(true),
@@ -199,7 +199,7 @@ fn a_refusal_keeps_the_beginning_of_its_words() {
 }
 
 #[test]
-fn what_is_no_reply_says_why() {
+fn an_answer_without_a_reply_has_a_reason() {
     for (body, why) in [
         ("", NoReply::Blank),
         (" \r\n\u{feff} ", NoReply::Blank),
@@ -228,7 +228,7 @@ fn what_is_no_reply_says_why() {
 }
 
 #[test]
-fn an_acknowledgement_without_success_is_no_text_to_send() {
+fn a_message_without_success_is_not_sent_as_text() {
     for body in [
         r#"{"message":"Data saved"}"#,
         r#"{"status":"ok","message":"Success"}"#,
@@ -240,7 +240,7 @@ fn an_acknowledgement_without_success_is_no_text_to_send() {
 }
 
 #[test]
-fn what_php_and_its_hosts_print_around_the_json_is_passed_over() {
+fn output_of_php_and_hosts_around_the_json_is_ignored() {
     let json = r#"{"success":true,"message":[{"type":"message","content":"a {b} <c>"}]}"#;
     for body in [
         format!("\u{feff}{json}"),
@@ -272,7 +272,7 @@ fn a_piece_of_a_broken_answer_is_not_sent_as_the_whole() {
 }
 
 #[test]
-fn json_that_was_built_by_hand_is_read_as_it_was_meant() {
+fn common_mistakes_in_hand_built_replies_are_repaired() {
     for (body, meant) in [
         (
             "{\"success\":true,\"message\":[{\"type\":\"message\",\"content\":\"a\nb\tc\\T\",},],}",

@@ -81,7 +81,7 @@ fn protocol(kind: ProtocolType, new: Option<wa::Message>) -> wa::Message {
 }
 
 #[test]
-fn wrappers_are_taken_off_in_any_order() {
+fn wrappers_are_removed_in_any_order() {
     let once = wa::Message {
         view_once_message_v2: wrapped(picture("sekali")),
         ..Default::default()
@@ -116,7 +116,7 @@ fn wrappers_are_taken_off_in_any_order() {
 }
 
 #[test]
-fn wrappers_without_end_are_given_up() {
+fn endlessly_nested_wrappers_are_refused() {
     let mut deep = typed("x");
     for _ in 0..=DEPTH {
         deep = wa::Message {
@@ -153,7 +153,7 @@ fn a_document_with_a_caption_is_a_document() {
 }
 
 #[test]
-fn a_file_that_cannot_be_fetched_is_no_file() {
+fn a_file_without_download_data_is_not_a_file() {
     let mut keyless = picture("lihat");
     if let Some(image) = keyless.image_message.as_option_mut() {
         image.media_key = None;
@@ -165,7 +165,7 @@ fn a_file_that_cannot_be_fetched_is_no_file() {
 }
 
 #[test]
-fn an_edit_is_heard_in_both_forms_that_clients_send() {
+fn an_edit_is_recognised_in_both_forms_of_clients() {
     let edited = |text: &str| {
         Some(InboundKind::Edited {
             of: id("B2"),
@@ -186,7 +186,7 @@ fn an_edit_is_heard_in_both_forms_that_clients_send() {
 }
 
 #[test]
-fn an_edit_wrapper_without_an_instruction_says_what_it_holds() {
+fn an_edit_wrapper_without_an_instruction_is_still_an_edit() {
     let wrapper = wa::Message {
         edited_message: wrapped(typed("baru")),
         ..Default::default()
@@ -196,14 +196,14 @@ fn an_edit_wrapper_without_an_instruction_says_what_it_holds() {
 }
 
 #[test]
-fn a_deletion_names_what_is_deleted() {
+fn a_deletion_names_the_deleted_message() {
     let (of, by_admin) = (id("B2"), false);
     let deleted = Some(InboundKind::Deleted { of, by_admin });
     assert_eq!(heard(&protocol(ProtocolType::Revoke, None)), deleted);
 }
 
 #[test]
-fn keys_syncs_and_settings_are_nobodys_writing() {
+fn key_sync_and_settings_messages_are_not_inbound_messages() {
     for kind in [
         ProtocolType::HistorySyncNotification,
         ProtocolType::AppStateSyncKeyShare,
@@ -230,7 +230,7 @@ fn keys_syncs_and_settings_are_nobodys_writing() {
 }
 
 #[test]
-fn a_reaction_that_is_taken_back_is_empty() {
+fn a_removed_reaction_is_empty() {
     let reaction = |emoji: Option<&str>| wa::Message {
         reaction_message: MessageField::some(wa::message::ReactionMessage {
             key: key("C3"),
@@ -257,7 +257,7 @@ fn a_reaction_that_is_taken_back_is_empty() {
 }
 
 #[test]
-fn an_answer_is_what_was_shown_and_the_id_only_where_nothing_was() {
+fn an_answer_is_the_shown_text_or_the_id_without_a_text() {
     use waproto::whatsapp::message::interactive_response_message as flow;
     let button = |title: Option<&str>| wa::Message {
         buttons_response_message: MessageField::some(wa::message::ButtonsResponseMessage {
@@ -299,7 +299,7 @@ fn an_answer_is_what_was_shown_and_the_id_only_where_nothing_was() {
 }
 
 #[test]
-fn a_place_off_the_map_is_none() {
+fn a_location_with_invalid_coordinates_is_ignored() {
     let place = |latitude: f64, longitude: f64| wa::Message {
         location_message: MessageField::some(wa::message::LocationMessage {
             degrees_latitude: Some(latitude),
@@ -325,7 +325,7 @@ fn a_place_off_the_map_is_none() {
 }
 
 #[test]
-fn one_card_and_many_are_cards() {
+fn one_and_several_contact_cards_are_recognised() {
     let card = |name: &str| wa::message::ContactMessage {
         display_name: Some(name.to_owned()),
         vcard: Some("BEGIN:VCARD".to_owned()),
@@ -347,7 +347,7 @@ fn one_card_and_many_are_cards() {
 }
 
 #[test]
-fn what_is_quoted_is_named_whatever_the_kind() {
+fn the_quoted_message_is_named_for_every_kind() {
     let context = || {
         MessageField::some(wa::ContextInfo {
             stanza_id: Some("Q1".to_owned()),

@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_comes_back_as_it_was() {
+    fn open_entries_are_restored_unchanged() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("1.again");
         let (mut journal, left) = Journal::open(path.clone());
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_was_cut_off_spoils_no_other() {
+    fn a_truncated_line_does_not_affect_other_lines() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("1.again");
         let (mut journal, _) = Journal::open(path.clone());
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_done_is_taken_out_in_the_end() {
+    fn finished_entries_are_finally_removed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("1.again");
         let (mut journal, mut left) = Journal::open(path.clone());
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_removed_stays_away() {
+    fn a_removed_journal_file_is_not_created_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("1.again");
         let (mut journal, _) = Journal::open(path.clone());
@@ -278,7 +278,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn it_is_its_owners_alone() {
+    fn the_journal_file_is_private_to_its_owner() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("1.again");

@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn english_is_spoken_only_to_those_who_prefer_it() {
+    fn english_is_used_only_if_the_caller_prefers_it() {
         for accept in [
             "en",
             "en-GB,en;q=0.9",

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_hosts_make_are_not_guessable() {
+    fn generated_keys_of_other_hosts_are_not_guessable() {
         for key in [
             "k3Jx9QpLm2Zt7VbN4wRy",
             "A7f0Kd92LmQ81zXcV5pT",

@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_and_a_moment_say_when_a_token_dies() {
+    fn a_duration_and_a_time_are_accepted_as_expiry() {
         for (text, seconds) in [
             ("45s", 45),
             ("30m", 1800),
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_no_time_or_none_that_can_be_is_refused_with_what_to_write() {
+    fn an_invalid_or_impossible_expiry_is_refused_with_the_right_form() {
         for text in [
             "",
             "90",

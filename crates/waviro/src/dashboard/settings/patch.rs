@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_people_write_becomes_what_the_api_takes() {
+    fn a_percentage_of_the_form_becomes_a_fraction_for_the_api() {
         for (said, part_of_one) in [
             ("", Value::Null),
             ("30", json!(0.3)),

@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_may_fail_one_bot_and_serve_another() {
+    fn an_endpoint_can_fail_for_one_bot_and_work_for_another() {
         let mut health = Health::new(Vec::new(), &at(0));
         health.record(("a", 1), failed(), &at(0));
         health.record(("a", 2), Ok(()), &at(0));
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn one_success_forgets_all_failures() {
+    fn one_success_clears_all_failures() {
         let mut health = Health::new(Vec::new(), &at(0));
         health.record(("a", 1), failed(), &at(0));
         let works = Change::Works {
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_that_somebody_switched_on_is_called_again() {
+    fn an_endpoint_switched_on_by_an_operator_is_called_again() {
         let off = EndpointFailure {
             lane: "a".to_owned(),
             failing_since: 0,
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_just_switched_off_is_not_missed_in_what_was_read_before_it_was_written() {
+    fn an_endpoint_is_listed_as_off_only_after_its_state_is_stored() {
         let mut health = Health::new(Vec::new(), &at(0));
         health.record(("a", 1), failed(), &at(0));
         health.record(("a", 1), failed(), &at(120));
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_put_forward_switches_nothing_off() {
+    fn a_clock_set_forward_switches_no_endpoint_off() {
         let (mut health, clock) = (Health::new(Vec::new(), &at(0)), Clock::manual(0));
         health.record(("a", 1), failed(), &clock);
         clock.put_forward(2 * OFF_AFTER);

@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bot_alone_leaves_the_last_place_to_a_bot_that_has_none() {
+    fn a_single_bot_leaves_the_last_permit_to_other_bots() {
         let mut lane = lane(&[(1, 50)]);
         assert_eq!(starts(&mut lane, &[]), [1; UNDER_WAY - 1]);
         lane.push_back(due(2, 1));
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn bots_that_wait_are_served_in_turns_whatever_their_queues_hold() {
+    fn waiting_bots_are_served_in_turns_regardless_of_queue_length() {
         let mut lane = lane(&[(1, 50), (2, 3), (3, 3)]);
         let first = starts(&mut lane, &[]);
         assert_eq!(first[..6], [1, 2, 3, 1, 2, 3]);
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn bots_that_fail_share_few_places_and_take_none_of_the_others() {
+    fn failing_bots_share_few_permits_and_take_none_from_others() {
         let mut lane = lane(&[(1, 50), (2, 50), (3, 50)]);
         let started = starts(&mut lane, &[1, 2]);
         let of = |bot| started.iter().filter(|started| **started == bot).count();
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bot_with_files_to_fetch_holds_up_no_other() {
+    fn a_bot_with_downloads_delays_no_other_bot() {
         let mut lane = lane(&[(1, 200)]);
         for _ in 0..COMMITTING_A_BOT {
             assert!(matches!(lane.start(|_| false, |_, _| true), Next::Start(_)));
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn without_room_among_all_endpoints_the_lane_says_that_it_waits() {
+    fn without_a_free_permit_the_lane_reports_that_it_waits() {
         let mut lane = lane(&[(1, 1), (2, 1)]);
         assert!(matches!(lane.start(|_| false, |_, _| false), Next::Crowded));
         let only_two = |bot, _| bot == 2;

@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_pace_nothing_waits_and_the_first_never_does() {
+    fn without_pacing_no_message_waits_and_the_first_never_waits() {
         let mut pace = Pace::default();
         assert_eq!(pace.next(pacing(1, 0.3), 7), 7);
         pace.took(&message(1, "a"), 7);

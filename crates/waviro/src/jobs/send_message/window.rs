@@ -317,7 +317,7 @@ mod tests {
     };
 
     #[test]
-    fn one_chat_is_written_in_order_and_one_at_a_time_while_others_go_beside() {
+    fn one_chat_is_sent_in_order_and_one_at_a_time_beside_other_chats() {
         let mut window = Window::default();
         for (seq, number) in [(1, "6281000001"), (2, "6281000001"), (3, "6281000002")] {
             window.insert(queued(seq, number), seq, false);
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_on_a_dead_connection_goes_again_before_what_waits() {
+    fn unacked_messages_of_a_dead_connection_are_resent_before_waiting_messages() {
         let mut window = Window::default();
         for seq in 1..=3 {
             window.insert(queued(seq, "6281000001"), seq, false);
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn that_a_chats_messages_may_have_been_written_before_is_said_once_with_the_first() {
+    fn only_the_first_message_of_a_chat_is_marked_as_possibly_sent() {
         let mut window = Window::default();
         let again = |window: &mut Window, at| {
             std::iter::from_fn(|| {
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_write_is_the_first_of_its_chat_again_after_the_rest() {
+    fn a_failed_write_stays_first_in_its_chat_after_a_pause() {
         let mut window = Window::default();
         window.insert(queued(1, "6281000001"), 1, false);
         window.insert(queued(2, "6281000001"), 2, false);
@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn an_acked_message_leaves_nothing_behind() {
+    fn an_acked_message_is_removed_completely() {
         let mut window = Window::default();
         window.insert(queued(1, "6281000001"), 1, false);
         let (seq, chat) = next(&mut window).unwrap();

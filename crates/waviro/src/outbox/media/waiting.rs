@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bot_has_so_many_files_and_bytes_and_takes_none_from_another() {
+    fn waiting_files_and_bytes_are_limited_per_bot() {
         let waiting = Waiting::new(3, 100);
         assert!(waiting.begin(1, "a") && waiting.fetched("a", 60));
         assert!(waiting.begin(1, "b"));
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn files_of_a_bot_are_looked_after_now_and_then() {
+    fn the_waiting_files_of_a_bot_are_checked_periodically() {
         let waiting = Waiting::new(1, 100);
         assert!(waiting.begin(1, "a") && waiting.begin(2, "b"));
         assert_eq!(waiting.to_look_after(1), ["a"]);

@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_set_is_what_its_words_say_and_the_star_is_more_than_every_kind_of_today() {
+    fn a_set_contains_its_kinds_and_the_star_contains_future_kinds() {
         let some = Kinds::of(["call.received", "message.received", "call.received"]).unwrap();
         assert_eq!(some.words(), ["message.received", "call.received"]);
         assert!(some.has(EventKind::CallReceived) && !some.has(EventKind::BotState));

@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_on_another_machine_has_to_prove_who_it_is() {
+    fn a_server_on_another_machine_must_prove_its_identity() {
         for url in [
             "postgres://me:secret@db.example/waviro",
             "postgresql://me:secret@db.example:6432/waviro",
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_weaker_mode_is_refused_for_another_machine_however_it_is_said() {
+    fn a_weaker_sslmode_is_refused_for_another_machine_in_every_form() {
         for mode in [
             "disable",
             "allow",

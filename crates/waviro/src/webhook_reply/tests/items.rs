@@ -119,7 +119,7 @@ fn a_contact_is_a_name_with_numbers_or_the_url_of_a_card() {
 }
 
 #[test]
-fn each_bad_item_is_skipped_with_its_reason_and_the_others_go_out() {
+fn each_invalid_item_is_skipped_with_its_reason_and_the_others_are_sent() {
     let many: Vec<String> = (0..51).map(|at| format!("6281234567{at:02}")).collect();
     let bad = [
         (json!(null), "no object"),
@@ -247,7 +247,7 @@ fn a_list_as_content_is_one_item_each() {
 }
 
 #[test]
-fn fifty_items_are_sent_and_the_others_are_said_once() {
+fn fifty_items_are_sent_and_the_rest_is_reported_once() {
     let item = json!({"type": "message", "content": "a"});
     for (count, skipped) in [(50, 0), (51, 1), (20_000, 1)] {
         let parsed = read(&json!({"success": true, "message": vec![item.clone(); count]})).unwrap();

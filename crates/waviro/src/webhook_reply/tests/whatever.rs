@@ -82,12 +82,12 @@ fn good() -> impl Strategy<Value = (Item, Value)> {
 
 proptest! {
     #[test]
-    fn whatever_the_bytes_an_answer_is_read_or_told_apart(body in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn any_bytes_are_a_reply_or_an_error(body in prop::collection::vec(any::<u8>(), 0..300)) {
         let _ = parse(&body);
     }
 
     #[test]
-    fn whatever_the_json_nothing_is_sent_that_may_not_be(answer in any_json(), success in any::<bool>()) {
+    fn any_json_gives_only_valid_items(answer in any_json(), success in any::<bool>()) {
         for answer in [answer.clone(), json!({"success": success, "message": answer})] {
             if let Ok(parsed) = read(&answer) {
                 prop_assert!(parsed.items.len() <= MOST);
@@ -105,7 +105,7 @@ proptest! {
     }
 
     #[test]
-    fn a_good_answer_comes_back_item_for_item(reply in prop::collection::vec(good(), 1..20), around in 0..4_u8, junk in "(<br />\n<b>Notice</b>: [a-z $]{0,9})?\u{feff}?[ \n]{0,3}") {
+    fn a_valid_answer_is_parsed_item_by_item(reply in prop::collection::vec(good(), 1..20), around in 0..4_u8, junk in "(<br />\n<b>Notice</b>: [a-z $]{0,9})?\u{feff}?[ \n]{0,3}") {
         let (items, written): (Vec<Item>, Vec<Value>) = reply.into_iter().unzip();
         let (answer, junk) = match around {
             0 => (json!({"success": true, "message": {"reply": written}}), junk.as_str()),

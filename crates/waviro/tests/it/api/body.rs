@@ -100,7 +100,7 @@ async fn hostile_bodies_are_400_with_a_sentence() {
 }
 
 #[tokio::test]
-async fn json_that_was_built_by_hand_is_read_as_it_was_meant() {
+async fn common_mistakes_in_hand_built_bodies_are_repaired() {
     let app = TestApp::online().await;
     let nohp = "\"nohp\":\"6282386000001\"";
     for (pesan, meant) in [

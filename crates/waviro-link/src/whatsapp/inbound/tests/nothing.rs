@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn an_edit_that_does_not_say_of_what_is_none() {
+fn an_edit_without_a_target_is_ignored() {
     for nameless in [None, Some(String::new())] {
         let mut edit = protocol(ProtocolType::MessageEdit, Some(typed("baru")));
         if let Some(instruction) = edit.protocol_message.as_option_mut() {
@@ -17,7 +17,7 @@ fn an_edit_that_does_not_say_of_what_is_none() {
 }
 
 #[test]
-fn a_message_that_holds_nothing_is_none() {
+fn a_message_without_content_is_ignored() {
     let empty = |text: Option<&str>| wa::Message {
         conversation: text.map(ToOwned::to_owned),
         message_context_info: MessageField::some(wa::MessageContextInfo {

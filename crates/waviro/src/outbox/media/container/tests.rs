@@ -107,7 +107,7 @@ fn a_film_whose_tracks_cannot_be_read_is_judged_by_brand_and_name() {
 }
 
 #[test]
-fn what_phones_do_not_play_is_told_apart() {
+fn formats_that_phones_cannot_play_are_recognised() {
     let mkv = |kind: &str, codecs: &[&str]| {
         let mut head = b"\x1A\x45\xDF\xA3\x93\x42\x82\x88".to_vec();
         head.extend(kind.bytes());
@@ -193,7 +193,7 @@ fn a_text_that_begins_like_something_else_is_a_text() {
 }
 
 #[test]
-fn a_page_is_told_from_xml_and_text() {
+fn a_web_page_is_distinguished_from_xml_and_text() {
     for page in [
         "<!DOCTYPE html><html>",
         "\u{feff}\n <!doctype HTML PUBLIC \"-//W3C//DTD\">",

@@ -36,7 +36,7 @@ fn judged(bytes: &[u8], content_type: Option<&str>, path: &str) -> (MediaKind, S
 }
 
 #[test]
-fn bytes_are_believed_before_host_and_name() {
+fn the_content_decides_before_the_host_and_the_name() {
     for (told, path) in [
         (Some("application/octet-stream"), "x"),
         (Some("text/html"), "x.pdf"),

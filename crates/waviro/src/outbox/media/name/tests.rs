@@ -87,7 +87,7 @@ fn the_host_names_the_file_before_its_url_does_in_every_way_that_hosts_write() {
 }
 
 #[test]
-fn no_second_extension_stands_behind_a_plausible_name() {
+fn a_plausible_name_gets_no_second_extension() {
     use Container as C;
     let sheet = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
     for (path, container, mime, expected) in [
@@ -135,7 +135,7 @@ fn of_two_urls_the_one_with_the_files_name_counts() {
 }
 
 #[test]
-fn no_name_leads_out_of_a_folder_or_hides_its_end() {
+fn a_name_cannot_leave_its_folder_or_hide_its_extension() {
     for (told, expected) in [
         ("../../etc/passwd.pdf", "passwd.pdf"),
         (r"C:\\Users\\x\\a.pdf", "a.pdf"),

@@ -141,7 +141,7 @@ fn a_photo_is_shown_as_the_camera_was_held() {
 }
 
 #[test]
-fn what_one_sees_through_is_white() {
+fn transparent_pixels_become_white() {
     let glass: DynamicImage = RgbaImage::from_pixel(300, 300, Rgba([0, 0, 0, 0])).into();
     for format in [ImageFormat::Png, ImageFormat::WebP, ImageFormat::Gif] {
         let preview = picture(format.to_mime_type(), &encoded(&glass, format));
@@ -151,7 +151,7 @@ fn what_one_sees_through_is_white() {
 
 /// Each file claims 60,000 × 60,000 pixels, and has only the data that its decoder requires.
 #[test]
-fn a_bomb_shows_its_size_and_is_not_lit() {
+fn a_decompression_bomb_shows_its_size_and_is_not_decoded() {
     let side = 60_000_u32.to_be_bytes();
     let short = &side[2..];
     let header = [&b"IHDR"[..], &side, &side, &[8, 6, 0, 0, 0]].concat();
@@ -208,7 +208,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 }
 
 #[test]
-fn a_picture_that_breaks_off_or_is_none_is_told_as_far_as_it_goes() {
+fn a_truncated_or_invalid_picture_shows_the_readable_part() {
     let whole = encoded(&halves(640, 480), ImageFormat::Jpeg);
     let preview = picture("image/jpeg", &whole[..whole.len() / 2]);
     assert_eq!((preview.size, preview.thumbnail), (Some((640, 480)), None));
@@ -224,7 +224,7 @@ fn a_picture_that_breaks_off_or_is_none_is_told_as_far_as_it_goes() {
 }
 
 #[test]
-fn sound_tells_how_long_it_is() {
+fn audio_has_its_duration() {
     for (name, seconds) in [
         ("nada.mp3", 3),
         ("nada-tanpa-xing.mp3", 3),
@@ -259,7 +259,7 @@ fn wav(samples: u32) -> Vec<u8> {
 }
 
 #[test]
-fn a_film_tells_its_size_as_it_is_held_and_how_long_it_is() {
+fn a_video_has_its_displayed_size_and_duration() {
     for (name, size) in [
         ("film.mp4", (160, 120)),
         ("tegak.mov", (120, 160)),
@@ -281,7 +281,7 @@ fn a_film_tells_its_size_as_it_is_held_and_how_long_it_is() {
 }
 
 #[test]
-fn nothing_is_read_of_a_document_and_nothing_of_what_is_gone() {
+fn documents_and_missing_files_are_not_read() {
     let png = encoded(&halves(16, 16), ImageFormat::Png);
     assert_eq!(
         preview(MediaKind::Document, "image/png", &png),
@@ -293,7 +293,7 @@ fn nothing_is_read_of_a_document_and_nothing_of_what_is_gone() {
 }
 
 #[test]
-fn a_decoder_that_panics_has_found_nothing() {
+fn a_panicking_decoder_gives_no_preview() {
     let nothing: Vec<Preview> = Vec::new();
     assert_eq!(unbroken(|| nothing[0].clone()), None);
 }
@@ -310,7 +310,7 @@ fn a_decoder_that_is_late_is_stopped_at_its_next_read() {
 }
 
 #[tokio::test]
-async fn who_does_not_get_a_turn_in_time_goes_without() {
+async fn a_file_without_a_permit_in_time_gets_no_preview() {
     let previews = Previews::new();
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), encoded(&halves(640, 480), ImageFormat::Png)).unwrap();
@@ -366,7 +366,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn whatever_follows_a_known_beginning_is_borne(
+    fn any_bytes_after_a_known_header_cause_no_panic(
         kept in 4_usize..64,
         noise in proptest::collection::vec(any::<u8>(), 0..2000),
     ) {
@@ -377,7 +377,7 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_file_is_borne(
+    fn a_damaged_file_causes_no_panic(
         damages in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
         cut in any::<prop::sample::Index>(),
     ) {

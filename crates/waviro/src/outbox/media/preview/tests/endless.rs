@@ -31,7 +31,7 @@ fn endless(scans: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_picture_of_scans_without_an_end_shows_its_size_and_is_not_walked_over() {
+fn a_picture_with_endless_scans_shows_its_size_and_is_not_decoded() {
     for scans in [1, 20, 300] {
         let preview = picture("image/jpeg", &endless(scans));
         assert_eq!(preview.size, Some((65_500, 24_000)), "{scans}");

@@ -46,11 +46,11 @@ pub const STEPS: [&str; 17] = [
     "wire after",
     "send done",
     // A stanza from WhatsApp, before its data is stored.
-    "server ack heard",
-    "receipt heard",
-    "inbound heard",
+    "server ack received",
+    "receipt received",
+    "inbound received",
     // A redelivered message: recorded, but not yet processed by the client library.
-    "came again",
+    "redelivery recorded",
     // A call to a user's endpoint: before the request, and after the answer.
     "post begun",
     "post answered",

@@ -108,7 +108,7 @@ impl Listener for BotListener {
     }
 
     async fn server_ack(&self, ack: ServerAck) {
-        waviro_fault::step("server ack heard");
+        waviro_fault::step("server ack received");
         let update = match ack.verdict {
             Verdict::Accepted => AckUpdate::Reached(1),
             Verdict::Refused(code) => {
@@ -163,7 +163,7 @@ impl Listener for BotListener {
     }
 
     async fn receipt(&self, receipt: Receipt) -> Result<(), NotCommitted> {
-        waviro_fault::step("receipt heard");
+        waviro_fault::step("receipt received");
         let level = level(&receipt);
         debug!(
             bot = self.bot.name(),
@@ -226,7 +226,7 @@ impl Listener for BotListener {
     }
 
     async fn inbound(&self, batch: Vec<Inbound>) -> Result<(), NotCommitted> {
-        waviro_fault::step("inbound heard");
+        waviro_fault::step("inbound received");
         let kept = self.recorder.inbound(batch.clone()).await;
         kept.map_err(|reason| self.retry_later(Report::Messages(batch), "inbound", &reason))
     }

@@ -49,7 +49,7 @@ impl Chores {
                         .await;
                 }
                 "download done" => self.picture(n).await,
-                "came again" => self.write_to_who_is_away(n).await,
+                "redelivery recorded" => self.write_to_who_is_away(n).await,
                 _ => {}
             }
             pause(BETWEEN).await;

@@ -101,7 +101,7 @@ impl Redelivered {
             let envelope = envelope(stanza);
             memory.journal.came(&envelope);
             memory.left.insert(id, Left::new(envelope));
-            waviro_fault::step("came again");
+            waviro_fault::step("redelivery recorded");
         }
     }
 

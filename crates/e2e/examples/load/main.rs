@@ -94,7 +94,7 @@ async fn run(bots: usize, span: Duration) {
         let (folder, span) = (stage.folder().to_owned(), span);
         move || measure::disk_probe_during(&folder, span)
     });
-    let (steady, nothing) = steady(&stage, span).await;
+    let (steady, nothing) = steady(&stage, STEADY, span).await;
     let busy = probing.await.unwrap();
     println!("fdatasync            idle {calm}; during the next phase {busy}");
     let ratio = steady.at(0.99) / busy.at(0.99);
@@ -177,9 +177,9 @@ struct Phase {
 /// Sends requests at fixed times without waiting for the previous answer. A slow answer therefore
 /// does not reduce the load, and the waiting time of the following requests counts. Between two
 /// sends, a request without database access measures the share of the machine and HTTP.
-async fn steady(stage: &Arc<Stage>, span: Duration) -> (Spread, Spread) {
-    let period = Duration::from_secs(1) / STEADY as u32;
-    let total = span.as_secs() * STEADY;
+async fn steady(stage: &Arc<Stage>, rate: u64, span: Duration) -> (Spread, Spread) {
+    let period = Duration::from_secs(1) / rate as u32;
+    let total = span.as_secs() * rate;
     let stage = Arc::clone(stage);
     let runtime = tokio::runtime::Handle::current();
     // Runs on its own thread: the runtime's timer has a resolution of one millisecond, which is as

@@ -103,7 +103,16 @@ impl Stage {
 
     /// Calls the simulator's control API.
     pub async fn control(&self, path: &str, body: Value) -> Value {
-        let asking = self.http.post(format!("{}{path}", self.control));
+        self.controlled(reqwest::Method::POST, path, body).await
+    }
+
+    /// Changes an object of the simulator.
+    pub async fn change(&self, path: &str, body: Value) -> Value {
+        self.controlled(reqwest::Method::PATCH, path, body).await
+    }
+
+    async fn controlled(&self, method: reqwest::Method, path: &str, body: Value) -> Value {
+        let asking = self.http.request(method, format!("{}{path}", self.control));
         let answer = asking.json(&body).send().await.unwrap();
         let status = answer.status();
         let body: Value = answer.json().await.unwrap();

@@ -22,8 +22,9 @@ function countDown() {
   }
 }
 
-// The page asks for its part again whenever the gateway says that something changed since the page was made, also when it comes back
-// after a pause. Who is told while a part is on its way asks once more when it is in its place: nobody would hear it before.
+// The page requests its live part again after each change that the gateway reports, and after a
+// pause of the stream. A change that is reported during a request causes one more request after
+// the answer is shown; otherwise the change would be missed.
 let asking = false
 let again = false
 

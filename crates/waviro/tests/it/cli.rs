@@ -401,7 +401,7 @@ fn a_wrong_setting_names_key_source_and_a_good_value() {
     folder.configure("server.lissten = \"127.0.0.1:1\"\n");
     let unknown = folder.fails(&["bot", "list"]);
     assert!(
-        unknown.contains("server.lissten: no such key (from ") && unknown.contains("waviro.toml"),
+        unknown.contains("server.lissten: unknown key (from ") && unknown.contains("waviro.toml"),
         "{unknown}"
     );
     folder.configure("");

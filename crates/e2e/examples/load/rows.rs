@@ -40,7 +40,7 @@ const SENT_A_SECOND: u64 = 100;
 const ADDED_A_SECOND: u64 = SENT_A_SECOND * 10 / 4;
 
 /// How long retention is watched.
-const KEEPING_UP: Duration = Duration::from_secs(60);
+const KEEPING_UP: Duration = Duration::from_mins(1);
 
 /// Rows that retention removes from the filled ones, by the day that the filling gave them.
 const OLD: [&str; 5] = [

@@ -153,7 +153,7 @@ impl Poster {
             match change().await {
                 Ok(done) => return Some(done),
                 Err(reason) => {
-                    error!(%reason, "outcome of a delivery could not be stored; retry scheduled")
+                    error!(%reason, "outcome of a delivery could not be stored; retry scheduled");
                 }
             }
             tokio::select! {

@@ -38,6 +38,7 @@ struct Script {
     sent: Vec<Outgoing>,
     again: Vec<MessageId>,
     unregistered: HashSet<Number>,
+    lids: HashMap<Number, String>,
     groups: Vec<Group>,
     lookups: usize,
     reconnects: usize,
@@ -174,6 +175,11 @@ impl FakeLink {
     /// Marks the number as not registered on WhatsApp.
     pub fn unregister(&self, number: Number) {
         lock(&self.script).unregistered.insert(number);
+    }
+
+    /// Makes the device know the LID of a number.
+    pub fn know_lid(&self, number: Number, lid: &str) {
+        lock(&self.script).lids.insert(number, lid.to_owned());
     }
 
     /// Sets the groups of the bot and reports the change.
@@ -351,6 +357,11 @@ impl Link for FakeLink {
         let mut script = lock(&self.script);
         script.lookups += 1;
         Ok(script.groups.clone())
+    }
+
+    async fn may_be(&self, lid: &str, number: &Number) -> bool {
+        let script = lock(&self.script);
+        script.lids.get(number).is_none_or(|known| known == lid)
     }
 
     async fn typing(&self, to: &Chat, on: bool) -> Result<(), LinkError> {

@@ -121,6 +121,11 @@ pub trait Link: Send + Sync {
     /// (such as a rate limit).
     async fn groups(&self) -> Result<Vec<Group>, LinkError>;
 
+    /// Returns false if the device knows the number under another LID, else true. The device may
+    /// know no LID of the number: the client library writes a new pair of number and LID in the
+    /// background, so a killed process can lose the pair. Never asks WhatsApp.
+    async fn may_be(&self, lid: &str, number: &Number) -> bool;
+
     /// Shows in a chat that the bot types, or has stopped typing. The recipient's phone hides the
     /// sign after about 25 seconds. WhatsApp does not queue the sign for an offline recipient.
     ///

@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use tracing::{debug, error, info, warn};
 use waviro_link::{
     Call, Chat, GroupChange, Inbound, Listener, MessageId, NotCommitted, Receipt, ReceiptLevel,
-    ServerAck, Status, Verdict,
+    Sender, ServerAck, Status, Verdict,
 };
 
 use crate::bots::{Attach, Bot, Profiles};
@@ -178,15 +178,8 @@ impl Listener for BotListener {
         // unless the bot's setting says so; without the setting the store leaves groups at 1.
         let for_all = self.bot.settings().group_acks;
         let (receipt_source, counts_as) = (receipt_source(&receipt), self.counts_as(&receipt));
-        let by = Reader {
-            in_group: receipt.in_group,
-            group: receipt.group.map(|group| Chat::Group(group).address()),
-            names: [&receipt.from, &receipt.alias]
-                .into_iter()
-                .flatten()
-                .map(address)
-                .collect(),
-        };
+        let reader = self.reader(&receipt).await;
+        let by = reader.map_err(|reason| not_committed(&self.bot, "receipt", &reason))?;
         let member = receipt.from.filter(|_| receipt.in_group);
         let update = match member.as_ref().map(address) {
             Some(member) => AckUpdate::Member {
@@ -265,6 +258,50 @@ impl BotListener {
             1
         } else {
             level(receipt)
+        }
+    }
+
+    /// Returns the sender and the chat of a receipt.
+    ///
+    /// A receipt of a one-to-one chat may name only a LID, while the message was addressed to a
+    /// number, or the reverse. If the device does not know that the two are different persons, the
+    /// sender counts as the recipient: the ids of messages are random, and a killed process may
+    /// have lost what the device knew. Otherwise the message would stay unread forever.
+    async fn reader(&self, receipt: &Receipt) -> Result<Reader, StoreError> {
+        let people = [&receipt.from, &receipt.alias].into_iter().flatten();
+        let mut names: Vec<String> = people.map(address).collect();
+        if let (false, Some(only), None) = (receipt.in_group, &receipt.from, &receipt.alias) {
+            for id in &receipt.ids {
+                if let Some(message) = self.store.message(id).await?
+                    && message.bot_id == self.bot.id()
+                    && !names.contains(&message.chat)
+                    && self.may_be(only, &message.chat).await
+                {
+                    names.push(message.chat);
+                }
+            }
+        }
+        let group = receipt.group.clone();
+        Ok(Reader {
+            in_group: receipt.in_group,
+            group: group.map(|group| Chat::Group(group).address()),
+            names,
+        })
+    }
+
+    /// Returns true if the sender and the chat have names of different kinds, and the device does
+    /// not know that they are different persons.
+    async fn may_be(&self, sender: &Sender, chat: &str) -> bool {
+        let (lid, number) = match sender {
+            Sender::Hidden(lid) => (Some(&**lid), chat.strip_suffix("@c.us")),
+            Sender::Number(number) => (chat.strip_suffix("@lid"), Some(number.as_str())),
+        };
+        let (Some(lid), Some(Ok(number))) = (lid, number.map(str::parse)) else {
+            return false;
+        };
+        match self.bot.link() {
+            Some(link) => link.may_be(lid, &number).await,
+            None => true,
         }
     }
 

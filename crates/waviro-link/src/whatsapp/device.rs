@@ -443,6 +443,13 @@ impl Link for Device {
         lookup::groups(&self.online()?).await
     }
 
+    async fn may_be(&self, lid: &str, number: &Number) -> bool {
+        match self.shared.client() {
+            Some(client) => identity::may_be(&client, lid, number).await,
+            None => true,
+        }
+    }
+
     async fn typing(&self, to: &Chat, on: bool) -> Result<(), LinkError> {
         send::typing(&self.online()?, to, on).await
     }

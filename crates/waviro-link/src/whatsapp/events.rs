@@ -21,16 +21,13 @@ use whatsapp_rust::{Client, Jid};
 
 use super::calls_and_groups::{self, QueuedEvent};
 use super::device::Shared;
-use super::identity::{is_own, names};
+use super::identity::{LOOKUP_WITHIN, is_own, names};
 use super::inbound::inbound;
 use super::{connect, device};
 use crate::{
     MessageId, OfflineCause, QrCode, Receipt, ReceiptLevel, Sender, ServerAck, Status,
     UnlinkedCause, Verdict,
 };
-
-/// The time that a receipt waits for the lookup of a LID's phone number.
-const LID_LOOKUP_WITHIN: Duration = Duration::from_secs(2);
 
 /// Handles the events of one device.
 pub(super) struct DeviceEventHandler {
@@ -255,7 +252,7 @@ impl DeviceEventHandler {
         let commit = async {
             let who = match who {
                 Some(who) => Some(who),
-                None => tokio::time::timeout(LID_LOOKUP_WITHIN, lookup()).await.ok(),
+                None => tokio::time::timeout(LOOKUP_WITHIN, lookup()).await.ok(),
             };
             self.shared.listener.receipt(translate(who)).await
         };

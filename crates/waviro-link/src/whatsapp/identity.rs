@@ -3,9 +3,14 @@
 //! WhatsApp names more and more people by LIDs, and a LID is not a phone number. A stanza may
 //! contain the number too, and the device remembers known pairs of LID and number.
 
+use std::time::Duration;
+
 use whatsapp_rust::{Client, Jid};
 
 use crate::{Number, Sender};
+
+/// The time that a receipt waits for a lookup in the device's file.
+pub(super) const LOOKUP_WITHIN: Duration = Duration::from_secs(2);
 
 /// Returns the person behind an address. `alternative` is the person's other name, if WhatsApp sent
 /// it.
@@ -57,6 +62,16 @@ pub(super) async fn number(
     }
     let known = client.get_lid_pn_entry(&jid.to_non_ad()).await.ok()??;
     known.phone_number.parse().ok()
+}
+
+/// Returns false if the device knows the number under another LID. A lookup that fails or takes too
+/// long proves nothing.
+pub(super) async fn may_be(client: &Client, lid: &str, number: &Number) -> bool {
+    let by_number = Jid::pn(number.as_str());
+    match tokio::time::timeout(LOOKUP_WITHIN, client.get_lid_pn_entry(&by_number)).await {
+        Ok(Ok(Some(known))) => &*known.lid == lid,
+        Ok(Ok(None) | Err(_)) | Err(_) => true,
+    }
 }
 
 /// Returns the phone number if the stanza contains it.

@@ -1,7 +1,7 @@
 //! Messages of unusual or hostile clients, over the wire.
 
 use wa_sim::{GroupSpec, MediaKind, Outgoing, OutgoingMedia};
-use waviro_link::{Chat, InboundKind, MessageId, ReceiptLevel, Sender};
+use waviro_link::{Chat, InboundKind, MessageId, Number, ReceiptLevel, Sender};
 use whatsapp_rust::waproto::buffa::MessageField;
 use whatsapp_rust::waproto::codec::message_to_vec;
 use whatsapp_rust::waproto::whatsapp as wa;
@@ -251,4 +251,17 @@ async fn a_receipt_names_who_sent_it_and_not_who_should_have() {
         };
         assert_eq!(receipt.from, Some(named));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lid_may_be_any_number_but_one_that_is_known_under_another_lid() {
+    let world = World::linked_among(true).await;
+    let lid = world.customer.lid().to_owned();
+    let number: Number = CUSTOMER.parse().unwrap();
+    assert!(world.link.may_be("123", &number).await, "nothing is known");
+    world.send("3EB00000000000000061", "halo").await;
+    assert!(world.link.may_be(&lid, &number).await);
+    assert!(!world.link.may_be("123", &number).await);
+    let unknown: Number = FRIEND.parse().unwrap();
+    assert!(world.link.may_be(&lid, &unknown).await);
 }

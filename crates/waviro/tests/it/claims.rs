@@ -77,6 +77,7 @@ async fn a_receipt_counts_only_from_a_recipient_of_the_message() {
     let known = |text: &str| Some(Sender::Number(number(text)));
     let hidden = |lid: &str| Some(Sender::Hidden(lid.to_owned()));
     let read = ReceiptLevel::Read;
+    gateway.link().know_lid(number(BUDI), "78");
     for forged in [
         receipt(read, known("6281300000002"), None, None),
         receipt(read, known("6281300000002"), hidden("77"), None),
@@ -93,4 +94,23 @@ async fn a_receipt_counts_only_from_a_recipient_of_the_message() {
     let nameless = receipt(read, None, None, None);
     gateway.link().report(nameless).await.unwrap();
     assert_eq!(gateway.ack_of(&sent).await, 3);
+}
+
+#[tokio::test]
+async fn a_receipt_counts_if_the_device_lost_the_pair_of_number_and_lid() {
+    let gateway = TestEngine::online().await;
+    let by_number = gateway.accept(BUDI, "halo").await.unwrap().id;
+    until(|| gateway.ack_of(&by_number), |ack| *ack == 1).await;
+    for (level, ack) in [(ReceiptLevel::Delivered, 2), (ReceiptLevel::Read, 3)] {
+        let receipt = Receipt {
+            ids: vec!["3EB0FFFFFFFFFFFFFFFF".parse().unwrap(), by_number.clone()],
+            level,
+            from: Some(Sender::Hidden("78".to_owned())),
+            alias: None,
+            in_group: false,
+            group: None,
+        };
+        gateway.link().report(receipt).await.unwrap();
+        assert_eq!(gateway.ack_of(&by_number).await, ack);
+    }
 }

@@ -30,7 +30,7 @@ use super::liveness::Liveness;
 use super::redelivered::Redelivered;
 use super::store::SENT_MESSAGES_KEPT;
 use super::version::Version;
-use super::{Ground, download, lookup, send, supervisor};
+use super::{Ground, download, identity, lookup, send, supervisor};
 use crate::{
     Chat, Evidence, Group, Identity, Link, LinkError, Listener, MediaHandle, Number, OfflineCause,
     Outgoing, Status, UnlinkedCause,

@@ -7,7 +7,7 @@
 //! Both the bus and the hook run on the library's own tasks.
 
 use std::sync::{Arc, Weak};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use futures::FutureExt as _;
@@ -319,6 +319,8 @@ fn now() -> SystemTime {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

@@ -19,10 +19,11 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use waviro_core::config::{Config, Flag};
+use waviro_core::private;
+use waviro_store::{Schema, Store};
 
-use crate::config::{Config, Flag};
-use crate::store::{Schema, Store};
-use crate::{private, telemetry};
+use crate::telemetry;
 
 /// A self-hosted WhatsApp gateway that serves the WAVIRO API.
 #[derive(Debug, Parser)]

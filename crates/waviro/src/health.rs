@@ -10,9 +10,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
+use waviro_store::Store;
+use waviro_store::panics;
 
-use crate::store::Store;
-use crate::telemetry::{self, panics};
+use crate::telemetry;
 
 /// The timeout for `SELECT 1`. A slower database is not usable.
 const PING_WITHIN: Duration = Duration::from_secs(2);
@@ -111,7 +112,11 @@ mod tests {
             let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await;
             (status, String::from_utf8(body.unwrap().into()).unwrap())
         };
-        panics::watch_in_tests();
+        let standard = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            panics::report(panic);
+            standard(panic);
+        }));
         let (status, body) = get("/readyz").await;
         assert_eq!((status, body.as_str()), (200, "ready\n"));
         assert!(

@@ -1,33 +1,10 @@
-//! The gateway. ARCHITECTURE.md describes the modules and the direction of their dependencies.
+//! The binary: the command line, the start of all parts, the listener, the log and the end of the
+//! process. ARCHITECTURE.md describes the crates below this one.
 
-pub mod api;
 pub mod app;
-pub mod asset;
-pub mod bots;
 pub mod cli;
-pub mod clock;
-pub mod config;
-pub mod dashboard;
-pub mod disk;
-pub mod docs;
-pub mod events;
-pub mod files;
 pub mod health;
-pub mod http;
-pub mod idempotency;
-pub mod invisible;
-pub mod jobs;
-pub mod keyword;
-pub mod lenient_json;
 pub mod lifecycle;
 pub mod listener;
 pub mod memory;
-pub mod net;
-pub mod outbox;
-pub mod private;
-pub mod store;
 pub mod telemetry;
-pub mod tokens;
-pub mod users;
-pub mod v1;
-pub mod webhook_reply;

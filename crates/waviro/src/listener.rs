@@ -21,9 +21,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use tracing::{debug, warn};
-
-use crate::clock::Clock;
-use crate::http::Peer;
+use waviro_store::clock::Clock;
+use waviro_web::http::Peer;
 
 use write_timeout::{Streaming, WriteTimeout};
 

@@ -4,8 +4,7 @@
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-
-use crate::clock::Clock;
+use waviro_store::clock::Clock;
 
 /// The interval between two runs. Each run walks the whole heap, so runs must be rare; runs that
 /// are too rare let new allocations settle in the memory freed after a burst.

@@ -6,7 +6,6 @@
 
 mod expected;
 mod log_writer;
-pub mod panics;
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -21,12 +20,12 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+use waviro_core::config::{Log, LogFormat};
 use waviro_link::whatsapp::TOLD_TOO_MUCH;
+use waviro_store::clock::Clock;
+use waviro_store::panics;
 
 use log_writer::LogWriter;
-
-use crate::clock::Clock;
-use crate::config::{Log, LogFormat};
 
 /// Targets limited to errors. The first two warn about defects in files of other people, which an
 /// operator cannot fix.
@@ -87,7 +86,7 @@ pub fn start_log(log: &Log) -> Result<(), LogError> {
         LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init()?,
     }
     WRITER.get_or_init(|| writer);
-    panics::watch();
+    panics::watch(finish_log);
     Ok(())
 }
 

@@ -123,7 +123,10 @@ async fn every_kind_of_file_arrives_as_it_was_with_its_caption_and_name() {
 
 /// Reads a fixture shared with the gateway's own tests.
 fn fixture(name: &str) -> Bytes {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../waviro/tests/fixtures/");
+    let folder = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../waviro-core/tests/fixtures/"
+    );
     std::fs::read(format!("{folder}{name}")).unwrap().into()
 }
 

@@ -36,7 +36,7 @@ const PDF: &[u8] = b"%PDF-1.7\nbrosur";
 fn song() -> Vec<u8> {
     let path = concat!(
         env!("CARGO_MANIFEST_DIR"),
-        "/../waviro/tests/fixtures/nada.mp3"
+        "/../waviro-core/tests/fixtures/nada.mp3"
     );
     std::fs::read(path).unwrap()
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 use clap::Subcommand;
+use waviro_core::bots::{self, LONGEST_OVERLAP, OwnKeys, Profiles, SecretKey, WebhookKey};
+use waviro_core::config::Config;
+use waviro_store::Store;
+use waviro_store::clock::{Clock, Millis, millis};
+use waviro_store::invisible::skeleton;
 
 use super::{on_store, print_line, secret};
-use crate::bots::{self, LONGEST_OVERLAP, OwnKeys, Profiles, SecretKey, WebhookKey};
-use crate::clock::{Clock, Millis, millis};
-use crate::config::Config;
-use crate::invisible::skeleton;
-use crate::store::Store;
 
 const NO_BOT: &str = "No bot yet. Add a bot: waviro bot add NAME";
 

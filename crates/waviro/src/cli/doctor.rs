@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use waviro_core::config::Config;
+use waviro_core::private;
+use waviro_store::clock::Clock;
+use waviro_store::{Schema, Store, StoreError};
 
 use super::print_line;
-use crate::clock::Clock;
-use crate::config::Config;
-use crate::private;
-use crate::store::{Schema, Store, StoreError};
 
 /// The timeout for a connection. A healthy connection takes tens of milliseconds.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);

@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use waviro_core::config::Config;
+use waviro_core::files;
 
 use super::{on_store, print_line};
-use crate::config::Config;
-use crate::files;
 
 const NO_LINK: &str = "No links yet: there is no database.";
 

@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
+use waviro_core::config::Config;
+use waviro_store::Store;
+
 use super::{make_data_dir, print_line};
-use crate::config::Config;
-use crate::store::Store;
 
 /// Opens the database; opening also migrates the schema. With this command a deployment can migrate
 /// before switching versions.

@@ -21,13 +21,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 use wa_sim::{Phone, PhoneSpec, Sim, SimError};
+use waviro_core::bots::{Bot, LinkCode};
+use waviro_core::config::{Config, Flag};
 use waviro_link::Status;
+use waviro_store::clock::Clock;
 
 use super::serve::{self, Running};
 use super::{Settings, announce, make_data_dir};
-use crate::bots::{Bot, LinkCode};
-use crate::clock::Clock;
-use crate::config::{Config, Flag};
 use crate::{lifecycle, telemetry};
 
 use guide::Guide;

@@ -13,15 +13,18 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
+use waviro_core::config::{Config, Flag};
+use waviro_core::private;
 use waviro_link::whatsapp::{WhatsApp, WhatsAppConfig};
+use waviro_store::clock::Clock;
+use waviro_store::panics;
 
 use super::{Settings, announce, make_data_dir};
 use crate::app::{App, StartError};
-use crate::clock::Clock;
-use crate::config::{Config, Flag};
 use crate::listener::Patience;
-use crate::telemetry::{self, panics};
-use crate::{lifecycle, listener, private};
+use crate::telemetry;
+
+use crate::{lifecycle, listener};
 
 /// The time for requests in progress at a stop. With [`App::stop`] a stop takes at most 5 s.
 const REQUESTS_WITHIN: Duration = Duration::from_secs(1);

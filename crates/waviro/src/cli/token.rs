@@ -6,15 +6,15 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Subcommand;
+use waviro_core::bots;
+use waviro_core::config::Config;
+use waviro_core::tokens::Tokens;
+use waviro_store::clock::{Clock, Millis};
+use waviro_store::{Store, TokenRole, TokenRow};
 
 use expiry::Expiry;
 
 use super::{on_store, print_line};
-use crate::bots;
-use crate::clock::{Clock, Millis};
-use crate::config::Config;
-use crate::store::{Store, TokenRole, TokenRow};
-use crate::tokens::Tokens;
 
 const NO_TOKEN: &str = "No token yet. Create a token: waviro token add NAME";
 

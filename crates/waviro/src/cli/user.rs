@@ -5,13 +5,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::{Subcommand, ValueEnum};
+use waviro_core::bots;
+use waviro_core::config::Config;
+use waviro_core::users::{UserError, Users};
+use waviro_store::clock::Clock;
+use waviro_store::{BotRow, Store, UserRole, UserRow};
 
 use super::{on_store, print_line, secret};
-use crate::bots;
-use crate::clock::Clock;
-use crate::config::Config;
-use crate::store::{BotRow, Store, UserRole, UserRow};
-use crate::users::{UserError, Users};
 
 const NO_USER: &str = "No user yet. Create a user: waviro user add NAME";
 

@@ -13,8 +13,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-
-use crate::clock::Clock;
+use waviro_store::clock::Clock;
 
 /// Set while the current answer is an event stream.
 pub(super) type Streaming = Arc<AtomicBool>;

@@ -100,7 +100,7 @@ async fn an_unknown_path_is_404_in_the_apis_shape() {
 async fn every_refusal_is_one_sentence_in_the_callers_language() {
     let app = TestApp::online().await;
     let link = app.link();
-    link.unregister(super::test_app::number("6282386000009"));
+    link.unregister(waviro_testing::samples::number("6282386000009"));
     let ok = json!({"nohp": "6282386000001", "pesan": "halo"});
     assert_eq!(app.sendwa(ok.clone()).await.message()["status"], 0);
     let with = |key: &str, value: serde_json::Value| {

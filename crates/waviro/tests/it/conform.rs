@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use waviro_conform::{Outcome, Report, Target};
 use waviro_link::Link;
+use waviro_testing::samples::{GROUP, number};
 
-use crate::test_app::{GROUP, TestApp, number};
+use crate::test_app::TestApp;
 
 use crooked::Crooked;
 use defects::Defect;

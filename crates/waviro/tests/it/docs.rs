@@ -12,8 +12,8 @@ use std::path::Path;
 
 use axum::body::Body;
 use axum::http::Request;
-use waviro::api;
-use waviro::docs::catalogue::{self, Text};
+use waviro_web::api;
+use waviro_web::docs::catalogue::{self, Text};
 
 use super::test_app::{Answer, TestApp};
 

@@ -7,11 +7,12 @@ use axum::body::Body;
 use axum::http::Request;
 use futures::FutureExt;
 use serde_json::{Value, json};
-use waviro::idempotency::{Begun, Idempotency, IdempotencyError, Key};
-use waviro::outbox::{Accepted, Taken};
+use waviro_core::idempotency::{Begun, Idempotency, IdempotencyError, Key};
+use waviro_core::outbox::{Accepted, Taken};
 use waviro_link::fake::FakeConnector;
+use waviro_testing::engine::{TestEngine, message, until};
+use waviro_testing::samples::{OWN, number};
 
-use crate::engine::{OWN, TestEngine, message, number, until};
 use crate::test_app::{Answer, TestApp};
 
 const ANI: &str = "6282386000001";
@@ -43,7 +44,7 @@ async fn the_same_request_under_the_same_key_is_one_message_and_one_answer() {
     // A new key is subject to the duplicate rule, and each path has its own keys.
     let other = send(&app, "/api/sendwa", "order-8", &body).await;
     assert_eq!(other.refusal(), (400, "duplicate_message"));
-    let group = json!({"groupid": crate::test_app::GROUP, "pesan": "halo"});
+    let group = json!({"groupid": waviro_testing::samples::GROUP, "pesan": "halo"});
     send(&app, "/api/sendwatogroup", "order-7", &group)
         .await
         .message();
@@ -210,7 +211,7 @@ async fn what_is_older_than_a_day_is_swept() {
     let other = idempotency.begin("bot 1", "sendwa", &key(), b"lain").await;
     assert!(matches!(other, Err(IdempotencyError::OtherBody)));
     let store = &gateway.engine.store;
-    let day = waviro::clock::millis(waviro::idempotency::KEPT_FOR);
+    let day = waviro_store::clock::millis(waviro_core::idempotency::KEPT_FOR);
     assert_eq!(
         store
             .forget_kept(gateway.clock.now() - day, 10)

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use crate::engine::until;
+use waviro_testing::engine::until;
+
 use crate::test_app::TestApp;
 
 /// Smaller than the allocations that the C library maps separately and returns at once.

@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use tower::ServiceExt;
 use url::form_urlencoded;
-use waviro::store::UserRole;
+use waviro_store::UserRole;
 
 use crate::test_app::TestApp;
 

@@ -9,19 +9,13 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use waviro::app::App;
-use waviro::clock::{Clock, Millis};
-use waviro::config::{Config, Flag};
+use waviro_core::config::{Config, Flag};
 use waviro_link::fake::{FakeConnector, FakeLink};
-use waviro_link::{Group, Number};
+use waviro_store::clock::{Clock, Millis};
+use waviro_testing::samples::{GROUP, OWN, group, number};
 
 /// The start time of the manual clock: the time in the example of the API document.
 pub const START: Millis = 1_678_849_330_000;
-
-/// The bot's own number.
-pub const OWN: &str = "6281200000001";
-
-/// A group with the bot as a member.
-pub const GROUP: &str = "120363000000000001";
 
 /// A gateway with one bot.
 pub struct TestApp {
@@ -198,24 +192,10 @@ impl Answer {
     }
 }
 
-pub fn number(text: &str) -> Number {
-    text.parse().unwrap()
-}
-
 fn flag(key: &'static str, value: &str) -> Flag {
     Flag {
         flag: "the test",
         key,
         value: value.to_owned(),
-    }
-}
-
-/// Returns a group created an hour before the start of the clock.
-pub fn group(id: &str, name: &str) -> Group {
-    let made = Duration::from_secs((START / 1000 - 3600).unsigned_abs());
-    Group {
-        id: id.parse().unwrap(),
-        name: name.to_owned(),
-        created: Some(std::time::UNIX_EPOCH + made),
     }
 }

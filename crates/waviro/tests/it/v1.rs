@@ -24,7 +24,7 @@ use axum::body::Body;
 use axum::http::{Method, Request};
 use boon::{Compiler, Schemas};
 use serde_json::{Value, json};
-use waviro::store::TokenRole;
+use waviro_store::TokenRole;
 
 use super::test_app::{Answer, TestApp};
 

@@ -10,10 +10,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use waviro::clock::Clock;
 use waviro::listener::{self, Patience};
+use waviro_store::clock::Clock;
+use waviro_testing::engine::until;
 
-use crate::engine::until;
 use crate::test_app::TestApp;
 
 /// Serves the gateway on a port. The tasks end after the stop, when the connections are closed.

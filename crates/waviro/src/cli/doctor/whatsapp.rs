@@ -2,14 +2,14 @@
 
 use std::net::SocketAddr;
 
+use waviro_core::bots::why_unreachable;
+use waviro_core::config::Config;
 use waviro_link::whatsapp::{FamilyProbe, Probe, certificate_checks, check_endpoint, probe};
 use waviro_link::{DialFailure, DialStep};
 
 use super::Finding;
 use super::Finding::{Fail, Ok as Good, Warn};
-use crate::bots::why_unreachable;
 use crate::cli::serve::whatsapp_config;
-use crate::config::Config;
 
 /// Returns a finding per step, up to the first failed step.
 pub(super) async fn dial(config: &Config) -> Vec<Finding> {

@@ -8,10 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-
-use crate::bots::{Bot, Bots};
-use crate::store::TokenRole;
-use crate::tokens::Tokens;
+use waviro_core::bots::{Bot, Bots};
+use waviro_core::tokens::Tokens;
+use waviro_store::TokenRole;
 
 /// The name of the sandbox's admin token.
 const ADMIN: &str = "sandbox";

@@ -6,9 +6,8 @@ use anyhow::bail;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-
-use crate::clock::Millis;
-use crate::tokens::LONGEST;
+use waviro_core::tokens::LONGEST;
+use waviro_store::clock::Millis;
 
 const FORM: &str = "write a duration such as 30m, 12h, 90d or 4w, or a time such as 2027-01-31 or 2027-01-31T10:00:00+07:00";
 

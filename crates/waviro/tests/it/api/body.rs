@@ -5,9 +5,9 @@ use axum::http::Request;
 use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::json;
-use waviro::api::body::Fields;
-use waviro::api::error::ApiError;
 use waviro_link::Content;
+use waviro_web::api::body::Fields;
+use waviro_web::api::error::ApiError;
 
 use crate::test_app::{Answer, TestApp};
 

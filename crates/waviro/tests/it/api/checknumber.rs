@@ -1,6 +1,8 @@
 //! `/api/checknumber`
 
-use crate::test_app::{TestApp, number};
+use waviro_testing::samples::number;
+
+use crate::test_app::TestApp;
 
 #[tokio::test]
 async fn a_number_is_on_whatsapp_or_not() {

@@ -1,10 +1,11 @@
 //! `/api/getqr`
 
 use serde_json::json;
-use waviro::bots::why_unreachable;
+use waviro_core::bots::why_unreachable;
 use waviro_link::{DialFailure, Identity, Status};
+use waviro_testing::samples::{OWN, number};
 
-use crate::test_app::{OWN, TestApp, number};
+use crate::test_app::TestApp;
 
 #[tokio::test]
 async fn a_linked_bot_says_who_it_is() {

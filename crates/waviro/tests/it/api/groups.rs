@@ -4,8 +4,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use waviro_link::{Chat, Inbound, InboundKind, OfflineCause, Sender, Status};
+use waviro_testing::samples::{GROUP, group, number};
 
-use crate::test_app::{GROUP, START, TestApp, group, number};
+use crate::test_app::{START, TestApp};
 
 const OTHER: &str = "120363000000000002";
 

@@ -1,8 +1,9 @@
 //! The common part of the send paths: the body decides the recipient and the kind of message.
 
 use serde_json::{Value, json};
+use waviro_testing::samples::GROUP;
 
-use crate::test_app::{GROUP, TestApp};
+use crate::test_app::TestApp;
 
 const PERSON: &str = "6282386000001";
 

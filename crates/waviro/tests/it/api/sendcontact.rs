@@ -4,8 +4,9 @@ use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Value, json};
 use waviro_link::{Contact, Content};
+use waviro_testing::samples::number;
 
-use crate::test_app::{TestApp, number};
+use crate::test_app::TestApp;
 
 fn to_ani(field: &str, card: &Value) -> String {
     json!({"nohp": "6282386000001", field: card}).to_string()

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use waviro_link::{Content, Media, MediaKind};
+use waviro_testing::engine::until;
 
-use crate::engine::until;
 use crate::test_app::TestApp;
 use crate::wire::{Stalled, host};
 

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 use waviro_link::{Chat, Content, OfflineCause, Status, UnlinkedCause};
+use waviro_testing::samples::{OWN, number};
 
-use crate::test_app::{OWN, START, TestApp, number};
+use crate::test_app::{START, TestApp};
 
 fn text(nohp: impl Into<Value>, pesan: &str) -> Value {
     json!({"nohp": nohp.into(), "pesan": pesan})

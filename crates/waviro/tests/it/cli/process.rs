@@ -7,7 +7,7 @@ use std::process::{Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use tokio::process::Child;
-use waviro::clock::Clock;
+use waviro_store::clock::Clock;
 
 use crate::wire::raw;
 

@@ -1,7 +1,7 @@
 //! The list of bots.
 
 use axum::http::StatusCode;
-use waviro::bots::why_unreachable;
+use waviro_core::bots::why_unreachable;
 use waviro_link::{DialFailure, Status};
 
 use crate::pages::Visitor;

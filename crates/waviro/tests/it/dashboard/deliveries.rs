@@ -1,13 +1,14 @@
 //! The pages of deliveries: the list, the attempts of a delivery, and replays.
 
 use serde_json::json;
-use waviro::store::UserRole;
+use waviro_store::UserRole;
+use waviro_testing::engine;
+use waviro_testing::hooks::Hooks;
+use waviro_testing::samples::inbound;
 
 use super::messages::until;
-use crate::engine;
 use crate::pages::Visitor;
 use crate::v1::ApiTest;
-use crate::webhooks::fixtures::{Hooks, inbound};
 
 pub(super) const DELIVERIES: &str = "/dashboard/bots/1/deliveries";
 const BUDI: &str = "6281300000001";

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use waviro::store::UserRole;
+use waviro_store::UserRole;
 
 use crate::pages::{PASSWORD, Pages};
 
@@ -184,7 +184,7 @@ const MAY_REPEAT: [(&str, usize); 14] = [
 
 #[test]
 fn every_other_form_has_its_word() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/dashboard");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../waviro-web/templates/dashboard");
     let mut with = 0;
     for entry in fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use axum::http::StatusCode;
-use waviro::store::UserRole;
+use waviro_store::UserRole;
 
 use crate::pages::Pages;
 
@@ -108,7 +108,7 @@ const THE_SAME: [&str; 9] = [
 
 #[test]
 fn every_sentence_of_a_template_stands_there_in_both_languages() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/dashboard");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../waviro-web/templates/dashboard");
     let mut templates = 0;
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -7,7 +7,7 @@ use axum::http::Request;
 use axum::response::Response;
 use futures::{FutureExt, StreamExt};
 use tower::ServiceExt;
-use waviro::store::UserRole;
+use waviro_store::UserRole;
 
 use crate::pages::Pages;
 use crate::test_app::TestApp;

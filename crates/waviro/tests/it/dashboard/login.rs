@@ -10,8 +10,8 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tower::ServiceExt;
 use url::form_urlencoded;
-use waviro::http::Peer;
-use waviro::store::UserRole;
+use waviro_store::UserRole;
+use waviro_web::http::Peer;
 
 use crate::pages::{PASSWORD, Pages, Visitor};
 use crate::test_app::TestApp;

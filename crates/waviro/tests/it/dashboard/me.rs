@@ -1,7 +1,7 @@
 //! The page of the user's own account.
 
 use axum::http::StatusCode;
-use waviro::store::UserRole;
+use waviro_store::UserRole;
 
 use crate::pages::{NOWHERE, PASSWORD, Visitor};
 use crate::test_app::TestApp;

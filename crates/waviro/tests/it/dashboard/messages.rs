@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use waviro_link::{Content, InboundKind, Location, ReceiptLevel};
+use waviro_testing::hooks::Hooks;
+use waviro_testing::samples::GROUP;
+use waviro_testing::samples::inbound;
 
 use super::deliveries::DELIVERIES;
 use crate::pages::{Page, Visitor};
-use crate::test_app::GROUP;
 use crate::v1::ApiTest;
-use crate::webhooks::fixtures::{Hooks, inbound};
 
 pub(super) const MESSAGES: &str = "/dashboard/bots/1/messages";
 const BUDI: &str = "6281300000001";

@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use serde_json::json;
-use waviro::store::UserRole;
+use waviro_store::UserRole;
 
 use super::deliveries::{DELIVERIES, refused};
 use super::messages::MESSAGES;

@@ -1,8 +1,9 @@
 //! The pages of keyword rules, and the form for testing a text.
 
+use waviro_testing::hooks::Hooks;
+
 use crate::pages::Visitor;
 use crate::test_app::TestApp;
-use crate::webhooks::fixtures::Hooks;
 
 pub(super) const RULES: &str = "/dashboard/bots/1/rules";
 

@@ -3,9 +3,10 @@
 use axum::http::Request;
 use serde_json::{Value, json};
 use waviro_link::{Status, UnlinkedCause};
+use waviro_testing::samples::number;
 
 use crate::pages::{Page, Visitor};
-use crate::test_app::{TestApp, number};
+use crate::test_app::TestApp;
 use crate::wire::{answering, host};
 
 const SEND: &str = "/dashboard/bots/1/send";

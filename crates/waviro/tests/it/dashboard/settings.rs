@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::Request;
 use serde_json::Value;
-use waviro::store::UserRole;
+use waviro_store::UserRole;
 
 use crate::pages::Visitor;
 use crate::test_app::TestApp;

@@ -1,7 +1,7 @@
 //! The pages of users.
 
 use axum::http::StatusCode;
-use waviro::store::UserRole;
+use waviro_store::UserRole;
 
 use super::rules::RULES;
 use crate::pages::{NOWHERE, PASSWORD, Visitor};

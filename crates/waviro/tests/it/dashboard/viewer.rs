@@ -4,17 +4,18 @@
 use axum::body::Body;
 use axum::http::{Method, Request};
 use serde_json::{Value, json};
-use waviro::store::UserRole;
-use waviro::v1::auth::Caller;
+use waviro_store::UserRole;
+use waviro_testing::hooks::Hooks;
+use waviro_testing::samples::inbound;
+use waviro_testing::samples::picture;
+use waviro_web::v1::auth::Caller;
 
 use super::deliveries::DELIVERIES;
 use super::messages::MESSAGES;
 use super::rules::RULES;
 use super::settings::SETTINGS;
-use crate::events::fixtures::picture;
 use crate::pages::Visitor;
 use crate::v1::ApiTest;
-use crate::webhooks::fixtures::{Hooks, inbound};
 
 const BUDI: &str = "6281300000001";
 

@@ -2,8 +2,7 @@
 //! or the network decides about them.
 
 use serde_json::{Value, json};
-
-use crate::test_app::GROUP;
+use waviro_testing::samples::GROUP;
 
 /// An endpoint with a body.
 pub type Sent = (&'static str, Value);

@@ -2,7 +2,7 @@
 
 use boon::{Compiler, Schemas};
 use serde_json::{Value, json};
-use waviro::docs::catalogue;
+use waviro_web::docs::catalogue;
 
 use super::{bodies, get};
 use crate::test_app::TestApp;

@@ -3,12 +3,13 @@
 use axum::body::Body;
 use axum::http::{Method, Request};
 use serde_json::Value;
-use waviro::docs::catalogue::{self, HOOK, REPLY};
+use waviro_testing::engine::{TestEngine, until};
+use waviro_testing::hooks::{Hooks, deliveries, rule, webhook_key};
+use waviro_testing::samples::inbound;
+use waviro_web::docs::catalogue::{self, HOOK, REPLY};
 
 use super::get;
-use crate::engine::{TestEngine, until};
 use crate::test_app::{Answer, TestApp};
-use crate::webhooks::fixtures::{Hooks, deliveries, inbound, rule, webhook_key};
 
 fn text(answer: &Answer) -> &str {
     answer.body.as_str().unwrap()

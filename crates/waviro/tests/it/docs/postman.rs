@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use waviro::docs::catalogue;
+use waviro_web::docs::catalogue;
 
 use super::get;
 use crate::test_app::TestApp;

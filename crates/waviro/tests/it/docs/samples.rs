@@ -1,11 +1,12 @@
 //! The samples of the documentation, sent to the gateway.
 
 use serde_json::Value;
-use waviro::docs::catalogue::{self, MEDIA_URL, Takes};
 use waviro_link::Identity;
+use waviro_testing::samples::{GROUP, OWN, number};
+use waviro_web::docs::catalogue::{self, MEDIA_URL, Takes};
 
 use super::openapi::Described;
-use crate::test_app::{GROUP, OWN, TestApp, number};
+use crate::test_app::TestApp;
 use crate::wire;
 
 #[tokio::test]

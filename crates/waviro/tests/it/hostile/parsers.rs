@@ -4,12 +4,12 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use url::Url;
-use waviro::api::body::Fields;
-use waviro::api::error::ApiError;
-use waviro::clock::Clock;
-use waviro::config::Outbound;
-use waviro::net::Net;
+use waviro_core::config::Outbound;
+use waviro_core::net::Net;
 use waviro_link::{GroupId, Number};
+use waviro_store::clock::Clock;
+use waviro_web::api::body::Fields;
+use waviro_web::api::error::ApiError;
 
 fn fields(value: &Value) -> Fields {
     Fields::parse(json!({ "x": value }).to_string().as_bytes()).unwrap()

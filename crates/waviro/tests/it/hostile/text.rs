@@ -4,8 +4,9 @@ use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Value, json};
 use waviro_link::{Contact, Content, Location};
+use waviro_testing::samples::{GROUP, number};
 
-use crate::test_app::{GROUP, TestApp, number};
+use crate::test_app::TestApp;
 
 const PERSON: &str = "6282386000001";
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{Method, Request};
 use serde_json::json;
-use waviro::clock::Clock;
-use waviro::store::{Store, TokenRole};
-use waviro::tokens::Tokens;
+use waviro_core::tokens::Tokens;
+use waviro_store::clock::Clock;
+use waviro_store::{Store, TokenRole};
 
 use super::ApiTest;
 use crate::test_app::{Answer, START};

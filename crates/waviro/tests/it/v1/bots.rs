@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use waviro::bots::why_unreachable;
+use waviro_core::bots::why_unreachable;
 use waviro_link::{DialFailure, DialStep, OfflineCause, Status, UnlinkedCause};
+use waviro_testing::samples::OWN;
 
 use super::ApiTest;
-use crate::test_app::OWN;
 
 #[tokio::test]
 async fn a_bot_is_added_with_a_key_that_works_and_is_shown_once() {

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use waviro_link::ReceiptLevel;
+use waviro_testing::hooks::Hooks;
+use waviro_testing::samples::inbound;
 
 use super::ApiTest;
-use crate::webhooks::fixtures::{Hooks, inbound};
 
 const DELIVERIES: &str = "/v1/bots/1/deliveries";
 const BUDI: &str = "6281300000001";

@@ -3,9 +3,10 @@
 use axum::body::Body;
 use axum::http::Method;
 use serde_json::{Value, json};
+use waviro_testing::hooks::Hooks;
+use waviro_testing::samples::inbound;
 
 use super::ApiTest;
-use crate::webhooks::fixtures::{Hooks, inbound};
 
 #[tokio::test]
 async fn an_endpoint_that_fails_is_listed_and_called_again_on_demand() {

@@ -8,13 +8,13 @@ use axum::http::{Request, StatusCode};
 use futures::{Stream, StreamExt};
 use serde_json::{Value, json};
 use tower::ServiceExt;
-use waviro::store::TokenRole;
 use waviro_link::{OfflineCause, Status};
+use waviro_store::TokenRole;
+use waviro_testing::engine::until;
+use waviro_testing::samples::inbound;
 
 use super::ApiTest;
-use crate::engine::until;
 use crate::test_app::Answer;
-use crate::webhooks::fixtures::inbound;
 
 const BUDI: &str = "6281300000001";
 

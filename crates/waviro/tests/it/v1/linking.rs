@@ -4,9 +4,10 @@ use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Value, json};
 use waviro_link::{Identity, OfflineCause, Status, UnlinkedCause};
+use waviro_testing::samples::{OWN, number};
 
 use super::ApiTest;
-use crate::test_app::{Answer, OWN, number};
+use crate::test_app::Answer;
 
 async fn picture(api: &ApiTest, accept: &str) -> Answer {
     let request = Request::get("/v1/bots/1/qr")

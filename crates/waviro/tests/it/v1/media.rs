@@ -6,13 +6,13 @@ use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Value, json};
 use tower::ServiceExt;
-use waviro::files::revoke_links;
-use waviro::store::Store;
+use waviro_core::files::revoke_links;
 use waviro_link::{LinkError, OfflineCause, Status};
+use waviro_store::Store;
+use waviro_testing::engine::until;
+use waviro_testing::samples::picture;
 
 use super::ApiTest;
-use crate::engine::until;
-use crate::events::fixtures::picture;
 use crate::test_app::Answer;
 
 /// Delivers a file to the first bot and returns the signed link.
@@ -246,7 +246,7 @@ async fn retention_takes_files_rows_and_what_a_broken_download_left() {
     };
     api.app.link().put_file(&about.handle, "bytes");
     api.app.link().inbound(vec![message]).await.unwrap();
-    let later = crate::webhooks::fixtures::inbound("A2", "6281300000001", "halo");
+    let later = waviro_testing::samples::inbound("A2", "6281300000001", "halo");
     api.app.link().inbound(vec![later]).await.unwrap();
     let id = one(&api, "SELECT media FROM inbound WHERE media IS NOT NULL")
         .await

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 use waviro_link::{Content, ReceiptLevel};
+use waviro_testing::hooks::Hooks;
+use waviro_testing::samples::inbound;
+use waviro_testing::samples::{GROUP, number};
 
 use super::ApiTest;
-use crate::test_app::{GROUP, number};
-use crate::webhooks::fixtures::{Hooks, inbound};
 
 const MESSAGES: &str = "/v1/bots/1/messages";
 const BUDI: &str = "6281300000001";

@@ -6,9 +6,9 @@ use axum::body::Body;
 use axum::http::Method;
 use serde_json::{Value, json};
 use waviro_link::{OfflineCause, Status};
+use waviro_testing::engine::{Receiver, endpoint};
 
 use super::ApiTest;
-use crate::engine::{Receiver, endpoint};
 use crate::test_app::Answer;
 
 const PATH: &str = "/v1/bots/1/settings";

@@ -3,8 +3,8 @@
 use axum::body::Body;
 use axum::http::{Method, Request};
 use serde_json::{Value, json};
-use waviro::store::UserRole;
-use waviro::v1::auth::Caller;
+use waviro_store::UserRole;
+use waviro_web::v1::auth::Caller;
 
 use super::ApiTest;
 use crate::pages::NOWHERE;

@@ -3,10 +3,10 @@
 use axum::http::{HeaderMap, HeaderName};
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
+use waviro_testing::hooks::Hooks;
 
 use super::super::ApiTest;
 use super::RULES;
-use crate::webhooks::fixtures::Hooks;
 
 const TEST: &str = "/v1/bots/1/rules/test";
 

@@ -1,0 +1,326 @@
+//! The deliveries of an endpoint in memory: a queue for each bot, served round robin under the
+//! endpoint's cap.
+//!
+//! Several bots may post to the same host. A bot with a slow URL on the host must not delay the
+//! callbacks of the other bots. Therefore the last request slot of the endpoint is reserved for a
+//! bot without a request in progress there, and a bot whose last request failed gets few slots
+//! ([`UNDER_WAY_FAILING`]).
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use waviro_fault::Bug;
+use waviro_link::Chat;
+use waviro_store::Due;
+
+/// The most concurrent requests to an endpoint. The PHP hosts of typical users run about ten
+/// workers.
+pub(super) const UNDER_WAY: usize = 8;
+
+/// The most concurrent requests to an endpoint for all bots together whose last request there
+/// failed. Two are enough to notice when the endpoint works again.
+pub(super) const UNDER_WAY_FAILING: usize = 2;
+
+/// The most answers of an endpoint whose commit is in progress. A commit does not count as a
+/// request: commits share a disk sync with other work, and a busy endpoint would otherwise wait for
+/// the disk as long as for the network.
+const COMMITTING: usize = 64;
+
+/// The most answers of a bot at an endpoint whose commit is in progress. The files named in a
+/// webhook reply are downloaded in this phase.
+const COMMITTING_A_BOT: usize = 32;
+
+/// How many entries of a bot's queue are searched for a chat without a webhook in progress. Later
+/// entries wait for the bot's next turn.
+const LOOKED_THROUGH: usize = 64;
+
+/// The deliveries of an endpoint.
+#[derive(Default)]
+pub(super) struct Lane {
+    bots: HashMap<i32, Queue>,
+    /// The bots with waiting deliveries; the bot served longest ago is first.
+    turns: VecDeque<i32>,
+    under_way: usize,
+    /// The requests in progress of bots whose last request failed.
+    failing_under_way: usize,
+    committing: usize,
+}
+
+/// The deliveries of a bot to an endpoint.
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Due>,
+    under_way: usize,
+    committing: usize,
+    /// Chats with a webhook in progress. The next webhook of the chat waits, so that replies keep
+    /// the order of the inbound messages.
+    busy: HashSet<Chat>,
+}
+
+/// A delivery to start now.
+#[derive(Debug)]
+pub(super) struct Started {
+    pub(super) due: Due,
+    /// The bot's last request to this endpoint failed.
+    pub(super) failing: bool,
+}
+
+impl Lane {
+    /// Returns the number of waiting deliveries of the bot.
+    pub(super) fn waiting(&self, bot: i32) -> usize {
+        self.bots.get(&bot).map_or(0, |queue| queue.waiting.len())
+    }
+
+    /// Returns each bot in this lane and the number of waiting deliveries.
+    pub(super) fn queues(&self) -> impl Iterator<Item = (i32, usize)> {
+        let bots = self.bots.iter();
+        bots.map(|(bot, queue)| (*bot, queue.waiting.len()))
+    }
+
+    pub(super) fn push_back(&mut self, due: Due) {
+        self.queue_of(due.bot_id).waiting.push_back(due);
+    }
+
+    pub(super) fn push_front(&mut self, due: Due) {
+        self.queue_of(due.bot_id).waiting.push_front(due);
+    }
+
+    /// Returns the queue of a bot and gives the bot a turn, because the caller adds a delivery.
+    fn queue_of(&mut self, bot: i32) -> &mut Queue {
+        if !self.turns.contains(&bot) {
+            self.turns.push_back(bot);
+        }
+        self.bots.entry(bot).or_default()
+    }
+
+    /// Removes and returns all waiting deliveries.
+    pub(super) fn drain(&mut self) -> Vec<Due> {
+        self.turns.clear();
+        let queues = self.bots.values_mut();
+        queues.flat_map(|queue| queue.waiting.drain(..)).collect()
+    }
+
+    /// Takes the next delivery allowed by the caps. `fails` returns true if the bot's last request
+    /// to this endpoint failed; `room` returns true if the bot may start another request among the
+    /// requests to all endpoints.
+    pub(super) fn start(
+        &mut self,
+        fails: impl Fn(i32) -> bool,
+        room: impl Fn(i32, bool) -> bool,
+    ) -> Next {
+        let mut crowded = false;
+        for _ in 0..self.turns.len() {
+            let Some(bot) = self.turns.pop_front() else {
+                break;
+            };
+            let failing = fails(bot);
+            let started = if !self.has_place(bot, failing) {
+                None
+            } else if room(bot, failing) {
+                self.bots.get_mut(&bot).and_then(Queue::pop)
+            } else {
+                crowded = true;
+                None
+            };
+            if self.waiting(bot) > 0 {
+                self.turns.push_back(bot);
+            }
+            if let Some(due) = started {
+                self.begin(&due, failing);
+                return Next::Start(Started { due, failing });
+            }
+        }
+        if crowded {
+            Next::Crowded
+        } else {
+            Next::Nothing
+        }
+    }
+
+    fn has_place(&self, bot: i32, failing: bool) -> bool {
+        if waviro_fault::planted(Bug::NoCap) {
+            return true;
+        }
+        let (own, committing) = self
+            .bots
+            .get(&bot)
+            .map_or((0, 0), |queue| (queue.under_way, queue.committing));
+        let kept = usize::from(own > 0);
+        self.under_way + kept < UNDER_WAY
+            && (!failing || self.failing_under_way < UNDER_WAY_FAILING)
+            && self.committing < COMMITTING
+            && committing < COMMITTING_A_BOT
+    }
+
+    fn begin(&mut self, due: &Due, failing: bool) {
+        self.under_way += 1;
+        self.failing_under_way += usize::from(failing);
+        let queue = self.bots.entry(due.bot_id).or_default();
+        queue.under_way += 1;
+        if let Some((_, chat)) = due.alone_in() {
+            queue.busy.insert(chat.clone());
+        }
+    }
+
+    /// A request of the bot got an answer or failed.
+    pub(super) fn answered(&mut self, bot: i32, failing: bool) {
+        self.under_way -= 1;
+        self.failing_under_way -= usize::from(failing);
+        self.committing += 1;
+        if let Some(queue) = self.bots.get_mut(&bot) {
+            queue.under_way -= 1;
+            queue.committing += 1;
+        }
+    }
+
+    /// The outcome of a delivery of the bot is durable.
+    pub(super) fn over(&mut self, bot: i32, alone: Option<&Chat>) {
+        self.committing -= 1;
+        if let Some(queue) = self.bots.get_mut(&bot) {
+            queue.committing -= 1;
+            if let Some(chat) = alone {
+                queue.busy.remove(chat);
+            }
+        }
+    }
+
+    /// Removes the bot's queue if the queue is idle.
+    pub(super) fn forget_idle(&mut self, bot: i32) {
+        if self.bots.get(&bot).is_some_and(Queue::is_idle) {
+            self.bots.remove(&bot);
+        }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.bots.values().all(Queue::is_idle)
+    }
+}
+
+/// The result of [`Lane::start`].
+#[derive(Debug)]
+pub(super) enum Next {
+    /// Start this delivery.
+    Start(Started),
+    /// A bot waits for a slot among the requests to all endpoints.
+    Crowded,
+    /// No delivery may start now.
+    Nothing,
+}
+
+impl Queue {
+    /// Takes the next delivery, but none of a chat with a webhook in progress.
+    fn pop(&mut self) -> Option<Due> {
+        let free = |due: &Due| {
+            due.alone_in()
+                .is_none_or(|(_, chat)| !self.busy.contains(chat))
+        };
+        let mut looked = self.waiting.iter().take(LOOKED_THROUGH);
+        let at = looked.position(free)?;
+        self.waiting.remove(at)
+    }
+
+    fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.under_way == 0 && self.committing == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use waviro_store::Work;
+
+    use super::*;
+
+    fn due(bot: i32, id: i64) -> Due {
+        Due {
+            id,
+            bot_id: bot,
+            url: "http://toko.example/x".parse().unwrap(),
+            attempts: 0,
+            work: Work::Event,
+        }
+    }
+
+    fn lane(bots: &[(i32, i64)]) -> Lane {
+        let mut lane = Lane::default();
+        for (bot, count) in bots {
+            (0..*count).for_each(|n| lane.push_back(due(*bot, n)));
+        }
+        lane
+    }
+
+    /// Returns the bots whose deliveries start, in order, until no more may start.
+    fn starts(lane: &mut Lane, failing: &[i32]) -> Vec<i32> {
+        let mut bots = Vec::new();
+        while let Next::Start(started) = lane.start(|bot| failing.contains(&bot), |_, _| true) {
+            bots.push(started.due.bot_id);
+        }
+        bots
+    }
+
+    fn end(lane: &mut Lane, bot: i32, failing: bool) {
+        lane.answered(bot, failing);
+        lane.over(bot, None);
+    }
+
+    #[test]
+    fn a_single_bot_leaves_the_last_permit_to_other_bots() {
+        let mut lane = lane(&[(1, 50)]);
+        assert_eq!(starts(&mut lane, &[]), [1; UNDER_WAY - 1]);
+        lane.push_back(due(2, 1));
+        lane.push_back(due(2, 2));
+        assert_eq!(starts(&mut lane, &[]), [2]);
+        end(&mut lane, 2, false);
+        assert_eq!(starts(&mut lane, &[]), [2]);
+    }
+
+    #[test]
+    fn waiting_bots_are_served_in_turns_regardless_of_queue_length() {
+        let mut lane = lane(&[(1, 50), (2, 3), (3, 3)]);
+        let first = starts(&mut lane, &[]);
+        assert_eq!(first[..6], [1, 2, 3, 1, 2, 3]);
+        assert!(first.len() <= UNDER_WAY);
+    }
+
+    #[test]
+    fn failing_bots_share_few_permits_and_take_none_from_others() {
+        let mut lane = lane(&[(1, 50), (2, 50), (3, 50)]);
+        let started = starts(&mut lane, &[1, 2]);
+        let of = |bot| started.iter().filter(|started| **started == bot).count();
+        assert_eq!((of(1), of(2)), (1, 1), "{started:?}");
+        assert!(of(3) >= 5, "{started:?}");
+        end(&mut lane, 1, true);
+        assert_eq!(starts(&mut lane, &[1, 2])[..1], [1]);
+    }
+
+    #[test]
+    fn a_bot_with_downloads_delays_no_other_bot() {
+        let mut lane = lane(&[(1, 200)]);
+        for _ in 0..COMMITTING_A_BOT {
+            assert!(matches!(lane.start(|_| false, |_, _| true), Next::Start(_)));
+            lane.answered(1, false);
+        }
+        assert_eq!(starts(&mut lane, &[]), [0; 0]);
+        lane.push_back(due(2, 1));
+        assert_eq!(starts(&mut lane, &[]), [2]);
+    }
+
+    #[test]
+    fn without_a_free_permit_the_lane_reports_that_it_waits() {
+        let mut lane = lane(&[(1, 1), (2, 1)]);
+        assert!(matches!(lane.start(|_| false, |_, _| false), Next::Crowded));
+        let only_two = |bot, _| bot == 2;
+        let started = lane.start(|_| false, only_two);
+        assert!(matches!(started, Next::Start(Started { due, .. }) if due.bot_id == 2));
+        assert!(matches!(lane.start(|_| false, only_two), Next::Crowded));
+    }
+
+    #[test]
+    fn a_lane_is_idle_again_after_its_last_delivery() {
+        let mut lane = lane(&[(1, 1)]);
+        assert!(!lane.is_idle());
+        starts(&mut lane, &[]);
+        end(&mut lane, 1, false);
+        assert!(lane.is_idle());
+        lane.forget_idle(1);
+        assert_eq!(lane.queues().count(), 0);
+    }
+}

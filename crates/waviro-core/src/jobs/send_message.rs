@@ -1,0 +1,395 @@
+//! The send lane of a bot: writes queued messages to WhatsApp and waits for the server acks.
+//!
+//! The queue is the message rows with ack 0. The lane holds a [`Window`] of the queue in memory.
+//! Accepted messages reach the window right after the commit; if more messages wait than the window
+//! holds, the lane reads them from the database. `send` returning `Ok` does not prove that the
+//! server has the message. A message leaves the queue only after the commit of a server ack, a
+//! refusal, the end of the device, or the expiry after 24 hours. After a reconnect the lane resends
+//! unacked messages under the same ids. If no ack arrives for a minute, the lane requests a
+//! reconnect.
+
+mod ack_timeout;
+mod backlog;
+mod dispatch;
+mod expiry;
+mod pace;
+mod window;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+use waviro_link::{Chat, Content, Link, LinkError, MessageId, Outgoing, Status};
+use waviro_store::clock::{Clock, Millis, millis};
+use waviro_store::{CommitFeeds, Committed, Queued, Store, StoreError};
+
+use crate::bots::{Bot, LinkHistory, Pacing, Settings};
+use crate::outbox::Outbox;
+use backlog::Backlog;
+use dispatch::Turns;
+use expiry::EXPIRES;
+use window::{Window, Written};
+
+/// The most messages of a bot in memory, unacked messages included. At a round trip of 100 ms the
+/// window allows about 2,500 messages per second.
+const WINDOW: usize = 256;
+
+/// The most messages of a bot that are encrypted and written concurrently.
+const SIDE_BY_SIDE: usize = 16;
+
+/// The timeout for a server ack. The server usually acks within two seconds, so after a minute
+/// without acks the connection is dead or the ack is lost.
+const ACK_WITHIN: Duration = Duration::from_mins(1);
+
+/// The timeout for writing a message.
+const WRITE_WITHIN: Duration = Duration::from_mins(1);
+
+/// The timeout for writing a message whose file is uploaded first.
+const UPLOAD_WITHIN: Duration = Duration::from_mins(5);
+
+/// The pause of a chat after a temporary failure.
+const REST: Duration = Duration::from_secs(5);
+
+/// The pause of the lane after a failure of the database.
+const STORE_REST: Duration = Duration::from_secs(1);
+
+/// The send lane of a bot.
+pub(super) struct Lane {
+    bot: Arc<Bot>,
+    store: Store,
+    outbox: Outbox,
+    feeds: CommitFeeds,
+    /// All times of the lane are steady times of this clock.
+    clock: Clock,
+    stop: CancellationToken,
+    window: Window,
+    work: FuturesUnordered<BoxFuture<'static, Outcome>>,
+    writing: usize,
+    /// The link is up, both by status and by [`LinkHistory`].
+    up: bool,
+    /// The highest message sequence number that was in memory or needs no write.
+    last_seen: i64,
+    /// The highest sequence number possibly written by an earlier lane.
+    of_others: i64,
+    backlog: Backlog,
+    /// The bot's settings.
+    settings: watch::Receiver<Arc<Settings>>,
+    turns: Turns,
+    /// The connection on which the unacked messages were written.
+    connection: u64,
+    /// The last epoch whose end is handled.
+    epoch: u64,
+    ending: bool,
+    /// No write starts before this time, unless the link's state changes first.
+    hold_until: Millis,
+    /// No database access before this time, because the database failed.
+    store_rest_until: Millis,
+    last_ack: Millis,
+    reconnect_asked: Option<Written>,
+    timeouts: u32,
+}
+
+/// The result of a task of the lane.
+enum Outcome {
+    Wrote {
+        seq: i64,
+        id: MessageId,
+        chat: Chat,
+        written: Written,
+        result: Result<(), LinkError>,
+    },
+    /// The times of the bot's last messages, needed to continue the pace after a restart.
+    Remembered(Result<Vec<Millis>, StoreError>),
+    Read {
+        limit: usize,
+        result: Result<Vec<Queued>, StoreError>,
+    },
+    Ended {
+        up_to: i64,
+        result: Result<(), StoreError>,
+    },
+    Done,
+}
+
+impl Lane {
+    pub(super) fn new(
+        bot: Arc<Bot>,
+        store: Store,
+        outbox: Outbox,
+        feeds: CommitFeeds,
+        clock: Clock,
+        stop: CancellationToken,
+    ) -> Self {
+        let of_others = store.last_seq();
+        Self {
+            settings: bot.settings_changes(),
+            turns: Turns::Free,
+            bot,
+            store,
+            outbox,
+            feeds,
+            clock,
+            stop,
+            window: Window::default(),
+            work: FuturesUnordered::new(),
+            writing: 0,
+            up: false,
+            last_seen: 0,
+            of_others,
+            backlog: Backlog::Some,
+            connection: 0,
+            epoch: 0,
+            ending: false,
+            hold_until: 0,
+            store_rest_until: 0,
+            last_ack: 0,
+            reconnect_asked: None,
+            timeouts: 0,
+        }
+    }
+
+    /// Runs until the gateway stops or the queue of a removed bot has ended. At a stop, waits for
+    /// writes in progress.
+    pub(super) async fn run(mut self, committed: &mut mpsc::UnboundedReceiver<Committed>) {
+        let mut link_history = self.bot.history();
+        let link = tokio::select! {
+            link = self.bot.opened() => link,
+            () = self.stop.cancelled() => None,
+        };
+        let Some(link) = link else {
+            return;
+        };
+        let mut status = link.status();
+        let mut batch = Vec::new();
+        loop {
+            let history = link_history.borrow_and_update().clone();
+            let online = *status.borrow_and_update() == Status::Online;
+            self.follow(&history);
+            let pacing = self.settings.borrow_and_update().pacing;
+            if history.retired && self.epoch == history.epoch && self.work.is_empty() {
+                return;
+            }
+            self.up = history.up && online;
+            let turn = self.advance(&link, pacing);
+            let wake = self.next_wake().min(turn.unwrap_or(Millis::MAX));
+            tokio::select! {
+                // Biased order: the lane handles the commit of an ack before the result of the
+                // acked write.
+                biased;
+                () = self.stop.cancelled() => break,
+                _ = committed.recv_many(&mut batch, WINDOW), if !committed.is_closed() => {
+                    for row in batch.drain(..) {
+                        self.committed(row);
+                    }
+                }
+                Some(outcome) = self.work.next() => self.outcome(outcome),
+                changed = status.changed() => {
+                    if changed.is_err() {
+                        break;
+                    }
+                    self.hold_until = 0;
+                }
+                _ = link_history.changed() => self.hold_until = 0,
+                Ok(()) = self.settings.changed() => {}
+                () = self.clock.sleep_until(wake) => {}
+            }
+        }
+        while self.writing > 0
+            && let Some(outcome) = self.work.next().await
+        {
+            if matches!(outcome, Outcome::Wrote { .. }) {
+                self.writing -= 1;
+            }
+        }
+    }
+
+    /// Follows the state of the link: a new connection, or the end of the device.
+    fn follow(&mut self, history: &LinkHistory) {
+        if history.epoch > self.epoch
+            && !self.ending
+            && self.clock.steady() >= self.store_rest_until
+        {
+            self.epoch = history.epoch;
+            self.window.drop_up_to(history.end_seq);
+            self.last_seen = self.last_seen.max(history.end_seq);
+            self.backlog.grow();
+            self.end_queue(history.end_seq, history.end_cause.clone());
+        }
+        if history.connection > self.connection {
+            self.connection = history.connection;
+            let connection = self.connection;
+            let again = self
+                .window
+                .write_again(|written| written.connection < connection);
+            if again > 0 {
+                info!(
+                    bot = self.bot.name(),
+                    messages = again,
+                    "unacked messages are resent on the new connection"
+                );
+            }
+        }
+    }
+
+    /// Starts all possible work. If the next message waits only for its turn, returns the time of
+    /// the turn.
+    fn advance(&mut self, link: &Arc<dyn Link>, pacing: Pacing) -> Option<Millis> {
+        let now = self.clock.steady();
+        self.window.wake(now);
+        self.apply_pacing(pacing, now);
+        self.watch_acks(link, now);
+        self.expire(now);
+        self.read_on(now);
+        self.write(link, pacing, now)
+    }
+
+    fn committed(&mut self, commit: Committed) {
+        match commit {
+            Committed::Accepted(queued) if queued.seq <= self.last_seen => {}
+            Committed::Accepted(queued)
+                if queued
+                    .epoch
+                    .is_some_and(|epoch| epoch < self.bot.history().borrow().epoch) =>
+            {
+                // The message was accepted while the device was ending, after the end of the queue
+                // was determined. The next linked device must not send the message.
+                self.last_seen = self.last_seen.max(queued.seq);
+                self.fail(vec![queued.message.id], "link_ended");
+            }
+            Committed::Accepted(queued)
+                if self.backlog == Backlog::None && self.window.len() < WINDOW =>
+            {
+                self.last_seen = queued.seq;
+                self.window.insert(queued, self.clock.steady(), false);
+            }
+            Committed::Accepted(_) => self.backlog.grow(),
+            Committed::Settled(id) => {
+                self.last_ack = self.clock.steady();
+                self.timeouts = 0;
+                if let Some(Outgoing { content, .. }) = self.window.settle(&id)
+                    && matches!(content, Content::Media(_))
+                {
+                    let outbox = self.outbox.clone();
+                    self.work.push(Box::pin(async move {
+                        outbox.let_go(&content).await;
+                        Outcome::Done
+                    }));
+                }
+            }
+        }
+    }
+
+    fn outcome(&mut self, outcome: Outcome) {
+        let now = self.clock.steady();
+        match outcome {
+            Outcome::Wrote {
+                seq,
+                id,
+                chat,
+                written,
+                result,
+            } => {
+                self.writing -= 1;
+                self.wrote(seq, id, &chat, written, result);
+            }
+            Outcome::Read { limit, result } => self.read(limit, result),
+            Outcome::Remembered(result) => self.remember(result),
+            Outcome::Ended { up_to, result } => {
+                self.ending = false;
+                if let Err(reason) = result {
+                    error!(bot = self.bot.name(), %reason, "queued messages could not be ended; retry scheduled");
+                    self.epoch -= 1;
+                    self.store_rest_until = now + millis(STORE_REST);
+                }
+                self.window.drop_up_to(up_to);
+            }
+            Outcome::Done => {}
+        }
+    }
+
+    fn wrote(
+        &mut self,
+        seq: i64,
+        id: MessageId,
+        chat: &Chat,
+        written: Written,
+        result: Result<(), LinkError>,
+    ) {
+        let now = self.clock.steady();
+        match result {
+            Ok(()) => {
+                metrics::counter!("waviro_messages_written_total").increment(1);
+                self.window.wrote(seq, chat, written);
+                let connection = self.connection;
+                if written.connection < connection {
+                    self.window
+                        .write_again(|written| written.connection < connection);
+                }
+            }
+            Err(LinkError::Offline) => {
+                // The link will report the new state soon; until then nothing is written. The
+                // attempt does not count.
+                self.hold_until = now + millis(STORE_REST);
+                self.window.rest(seq, chat, now);
+            }
+            Err(LinkError::Refused(reason)) => {
+                warn!(
+                    bot = self.bot.name(),
+                    msgid = id.as_str(),
+                    reason,
+                    "message refused"
+                );
+                self.window.wrote(seq, chat, written);
+                if let Chat::Person(number) = chat {
+                    let (outbox, number) = (self.outbox.clone(), number.clone());
+                    self.work.push(Box::pin(async move {
+                        outbox.number_gone(&number).await;
+                        Outcome::Done
+                    }));
+                }
+                self.fail(vec![id], &format!("refused: {reason}"));
+            }
+            Err(reason) => {
+                warn!(bot = self.bot.name(), msgid = id.as_str(), %reason, "message not sent to WhatsApp; retry scheduled");
+                if matches!(reason, LinkError::TimedOut) {
+                    self.timeouts += 1;
+                }
+                self.window.rest(seq, chat, now + millis(REST));
+            }
+        }
+    }
+
+    /// Returns the next time at which work may be due.
+    fn next_wake(&self) -> Millis {
+        let now = self.clock.steady();
+        let ack = self
+            .window
+            .oldest_write()
+            .map(|written| written.at + millis(ACK_WITHIN));
+        let reconnect = self
+            .reconnect_asked
+            .map(|reconnect| reconnect.at + millis(REST));
+        let expiry = self.window.oldest().map(|at| at + millis(EXPIRES));
+        let holds = [self.hold_until, self.store_rest_until]
+            .into_iter()
+            .filter(|at| *at > now);
+        [
+            ack.filter(|_| self.up),
+            reconnect.filter(|_| self.up),
+            expiry,
+            self.window.next_wake(),
+        ]
+        .into_iter()
+        .flatten()
+        // A time in the past that caused no work must not cause a busy loop.
+        .map(|at| at.max(now + 100))
+        .chain(holds)
+        .min()
+        .unwrap_or(Millis::MAX)
+    }
+}

@@ -1,0 +1,401 @@
+//! The page with the deliveries of a bot: their state, failing endpoints, and replays of a time
+//! range.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::http::Method;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use url::{Url, form_urlencoded};
+use waviro_store::clock::{Millis, millis};
+use waviro_store::lane;
+
+use super::Shared;
+use super::bots::BotRow;
+use super::causes;
+use super::errors::PageError;
+use super::form::Form;
+use super::message_row::part;
+use super::page_context::PageContext;
+use super::session::Me;
+use crate::v1::inside::Refused;
+
+/// The API's status for an invalid filter.
+const UNPROCESSABLE: u16 = 422;
+
+/// The time spans for lists and replays. Spans are independent of the reader's time zone.
+const PASTS: [(&str, Duration); 3] = [
+    ("hour", Duration::from_hours(1)),
+    ("day", Duration::from_hours(24)),
+    ("week", Duration::from_hours(7 * 24)),
+];
+
+/// A delivery in the API's response, with the fields that pages use.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct DeliveryRow {
+    pub(super) id: i64,
+    pub(super) kind: String,
+    pub(super) state: String,
+    pub(super) subject: String,
+    pub(super) source: Option<i64>,
+    pub(super) url: String,
+    pub(super) failed: i64,
+    pub(super) next_attempt_at: Option<String>,
+    pub(super) under_way: bool,
+    pub(super) endpoint_off_since: Option<String>,
+    pub(super) last_error: Option<String>,
+    pub(super) lost: Vec<i8>,
+    pub(super) note: Option<String>,
+    pub(super) replied_at: Option<String>,
+    pub(super) replays: i64,
+    pub(super) replay_of: Option<i64>,
+    pub(super) created_at: String,
+    pub(super) ended_at: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Listed {
+    data: Vec<DeliveryRow>,
+    next: Option<String>,
+}
+
+/// A failing endpoint.
+#[derive(Deserialize)]
+struct FailingEndpoint {
+    endpoint: String,
+    failing_since: String,
+    last_error: String,
+    off_at: Option<String>,
+    waiting: i64,
+}
+
+#[derive(Deserialize)]
+struct FailingEndpoints {
+    data: Vec<FailingEndpoint>,
+}
+
+#[derive(Template)]
+#[template(path = "dashboard/deliveries.html")]
+struct Page {
+    context: PageContext,
+    bot: BotRow,
+    asked: DeliveriesQuery,
+    list: Listed,
+    /// Only for admins, because bots share endpoints.
+    endpoints: Vec<FailingEndpoint>,
+    /// The time of the page, in milliseconds.
+    at: Millis,
+    done: Option<Done>,
+    wrong: Option<Refused>,
+}
+
+/// The result of a form.
+enum Done {
+    /// The endpoint was switched on; the number of deliveries that are due.
+    On(u64),
+    /// A time range was replayed.
+    Again(Again),
+}
+
+/// The result of a replay, and the form for the rest of the range.
+struct Again {
+    replayed: u64,
+    left_out: u64,
+    rest: Option<Rest>,
+}
+
+struct Rest {
+    state: String,
+    kind: String,
+    subject: String,
+    endpoint: String,
+    since: String,
+    until: String,
+    after: i64,
+}
+
+/// The filters of the list.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct DeliveriesQuery {
+    #[serde(default)]
+    state: String,
+    #[serde(default)]
+    kind: String,
+    /// A message id, or the URL of an endpoint.
+    #[serde(default)]
+    q: String,
+    #[serde(default)]
+    past: String,
+    #[serde(default)]
+    cursor: String,
+}
+
+/// Lists the deliveries of a bot, newest first.
+pub(super) async fn list(
+    State(shared): State<Arc<Shared>>,
+    me: Me,
+    Path(bot): Path<i32>,
+    Query(mut asked): Query<DeliveriesQuery>,
+) -> Result<Response, PageError> {
+    asked.q = asked.q.trim().to_owned();
+    page(&shared, me, bot, asked, None, None).await
+}
+
+/// Replays a time range, or switches an endpoint on.
+pub(super) async fn act(
+    State(shared): State<Arc<Shared>>,
+    mut me: Me,
+    Path(bot): Path<i32>,
+    form: Form,
+) -> Result<Response, PageError> {
+    let done = match form.raw("do") {
+        "again" => again(&shared, &mut me, bot, &form).await.map(Done::Again),
+        "on" => {
+            let body = Some(json!({"endpoint": form.raw("endpoint")}));
+            let on = shared
+                .inside
+                .ask(&me.caller, Method::POST, "/v1/endpoints/on", body);
+            on.await
+                .map(|on| Done::On(on["due"].as_u64().unwrap_or_default()))
+        }
+        _ => return Err(PageError::BadForm),
+    };
+    let (done, wrong) = match done {
+        Ok(done) => (Some(done), None),
+        Err(refused) => (None, Some(refused)),
+    };
+    page(&shared, me, bot, DeliveriesQuery::default(), done, wrong).await
+}
+
+/// Replays as many deliveries of a range as a single request may.
+async fn again(shared: &Shared, me: &mut Me, bot: i32, form: &Form) -> Result<Again, Refused> {
+    // The time of the page on the user's screen. The rest of a range keeps the same start and end,
+    // because the current time moves on.
+    let now = form.raw("at").parse();
+    let now = now.unwrap_or_else(|_| shared.clock.now());
+    let since = form
+        .get("since")
+        .map_or_else(|| began(form.raw("past"), now), ToOwned::to_owned);
+    let until = form
+        .get("until")
+        .map_or_else(|| moment(now.saturating_add(1)), ToOwned::to_owned);
+    let mut body = Map::from_iter([
+        ("state".to_owned(), Value::from(form.raw("state"))),
+        ("since".to_owned(), Value::from(since.as_str())),
+        ("until".to_owned(), Value::from(until.as_str())),
+    ]);
+    for narrower in ["kind", "subject", "endpoint"] {
+        if let Some(said) = form.get(narrower) {
+            body.insert(narrower.to_owned(), said.into());
+        }
+    }
+    if let Some(after) = form
+        .get("after")
+        .and_then(|after| after.parse::<u64>().ok())
+    {
+        body.insert("after".to_owned(), after.into());
+    }
+    let path = format!("/v1/bots/{bot}/deliveries/replay");
+    let body = Some(Value::Object(body));
+    let asked = shared
+        .inside
+        .once(&me.caller, &path, body, form.idempotency_key());
+    let (told, before) = asked.await?;
+    me.context.repeated = before;
+    let rest = told["next_after"].as_i64().map(|after| Rest {
+        state: form.raw("state").to_owned(),
+        kind: form.raw("kind").to_owned(),
+        subject: form.raw("subject").to_owned(),
+        endpoint: form.raw("endpoint").to_owned(),
+        since,
+        until,
+        after,
+    });
+    Ok(Again {
+        replayed: told["replayed"].as_u64().unwrap_or_default(),
+        left_out: told["left_out"].as_u64().unwrap_or_default(),
+        rest,
+    })
+}
+
+async fn page(
+    shared: &Shared,
+    me: Me,
+    bot: i32,
+    asked: DeliveriesQuery,
+    done: Option<Done>,
+    wrong: Option<Refused>,
+) -> Result<Response, PageError> {
+    let inside = &shared.inside;
+    let row: BotRow = inside.get(&me.caller, &format!("/v1/bots/{bot}")).await?;
+    let query = asked.for_api(shared.clock.now());
+    let path = format!("/v1/bots/{bot}/deliveries?{query}");
+    // An invalid filter is reported beside its field.
+    let (list, wrong) = match inside.get(&me.caller, &path).await {
+        Ok(list) => (list, wrong),
+        Err(refused) if refused.status == UNPROCESSABLE => (Listed::default(), Some(refused)),
+        Err(refused) => return Err(refused.into()),
+    };
+    let endpoints = if me.context.is_admin() {
+        let all: FailingEndpoints = inside.get(&me.caller, "/v1/endpoints").await?;
+        all.data
+    } else {
+        Vec::new()
+    };
+    let status = Refused::status_of(wrong.as_ref());
+    let page = Page {
+        context: me.context.clone(),
+        bot: row,
+        asked,
+        list,
+        endpoints,
+        at: shared.clock.now(),
+        done,
+        wrong,
+    };
+    Ok(me.context.show(status, &page))
+}
+
+/// Returns the start of a span before `now`; for a word outside [`PASTS`], the Unix epoch.
+fn began(past: &str, now: Millis) -> String {
+    let span = PASTS.iter().find(|(word, _)| *word == past);
+    moment(span.map_or(0, |(_, span)| now.saturating_sub(millis(*span))))
+}
+
+/// Formats a timestamp for the API.
+fn moment(at: Millis) -> String {
+    let at = jiff::Timestamp::from_millisecond(at).unwrap_or_default();
+    at.to_string()
+}
+
+impl Page {
+    /// Returns the link to the deliveries of an endpoint.
+    fn to(&self, endpoint: &FailingEndpoint) -> String {
+        let query = encoded(&[("q", &endpoint.endpoint)]);
+        format!(
+            "{}/bots/{}/deliveries?{query}",
+            self.context.home, self.bot.id
+        )
+    }
+
+    /// Returns the remedy for the endpoint's last failure.
+    fn advice(&self, endpoint: &FailingEndpoint) -> String {
+        causes::of_attempt(&endpoint.last_error, &self.context)
+    }
+}
+
+impl DeliveriesQuery {
+    /// Returns the endpoint of the search, without the rest of the URL; empty if the search is for
+    /// something else.
+    fn endpoint(&self) -> String {
+        if !self.q.contains("://") {
+            return String::new();
+        }
+        let url = Url::parse(&self.q);
+        url.map_or_else(|_| self.q.clone(), |url| lane(&url))
+    }
+
+    /// Returns the message id of the search.
+    fn subject(&self) -> &str {
+        if self.q.contains("://") { "" } else { &self.q }
+    }
+
+    fn is_narrowed(&self) -> bool {
+        !self.query("").is_empty() || !self.cursor.is_empty()
+    }
+
+    /// Returns the query of a link to the page itself.
+    fn query(&self, cursor: &str) -> String {
+        encoded(&[
+            ("state", &self.state),
+            ("kind", &self.kind),
+            ("q", &self.q),
+            ("past", &self.past),
+            ("cursor", cursor),
+        ])
+    }
+
+    fn for_api(&self, now: Millis) -> String {
+        let since = match self.past.as_str() {
+            "" => String::new(),
+            past => began(past, now),
+        };
+        encoded(&[
+            ("state", &self.state),
+            ("kind", &self.kind),
+            ("subject", self.subject()),
+            ("endpoint", &self.endpoint()),
+            ("since", &since),
+            ("cursor", &self.cursor),
+        ])
+    }
+}
+
+fn encoded(all: &[(&str, &str)]) -> String {
+    let said = all.iter().filter(|(_, value)| !value.is_empty());
+    form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(said)
+        .finish()
+}
+
+impl DeliveryRow {
+    /// Returns the message id, encoded for a path.
+    pub(super) fn subject_path(&self) -> String {
+        part(&self.subject)
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.state != "waiting"
+    }
+
+    /// Returns the CSS class of the state.
+    pub(super) fn tone(&self) -> &'static str {
+        match self.state.as_str() {
+            "delivered" if self.lost.is_empty() => "good",
+            "waiting" => "waits",
+            "cancelled" => "heard",
+            _ => "bad",
+        }
+    }
+
+    pub(super) fn words(&self, context: &PageContext) -> &'static str {
+        let pair = match self.state.as_str() {
+            "delivered" => ("Diterima", "Delivered"),
+            "waiting" if self.endpoint_off_since.is_some() => {
+                ("Endpoint dimatikan", "Endpoint switched off")
+            }
+            "waiting" if self.under_way => ("Sedang dikirim", "Being posted"),
+            "waiting" if self.failed > 0 => ("Akan dicoba lagi", "Retry scheduled"),
+            "waiting" => ("Menunggu", "Waiting"),
+            "given_up" => ("Menyerah", "Given up"),
+            "gone" => ("Ditolak (410)", "Refused (410)"),
+            _ => ("Dibatalkan", "Cancelled"),
+        };
+        context.translate(pair.0, pair.1)
+    }
+
+    pub(super) fn kind_words(&self, context: &PageContext) -> &'static str {
+        let pair = match self.kind.as_str() {
+            "callback" => ("Callback status", "Status callback"),
+            "keyword" => ("Webhook keyword", "Keyword webhook"),
+            _ => ("Peristiwa", "Event"),
+        };
+        context.translate(pair.0, pair.1)
+    }
+
+    /// Returns the remedy for the last failure, or an empty text.
+    pub(super) fn advice(&self, context: &PageContext) -> String {
+        let cause = self.last_error.as_deref().unwrap_or_default();
+        causes::of_attempt(cause, context)
+    }
+
+    /// Explains the outcome of the webhook reply.
+    pub(super) fn answered(&self, context: &PageContext) -> Option<String> {
+        let note = self.note.as_deref()?;
+        Some(causes::of_note(note, context))
+    }
+}

@@ -1,0 +1,381 @@
+//! The error pages of the dashboard.
+
+mod api;
+mod fields;
+
+use askama::Template;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use super::page_context::PageContext;
+use super::session::{Me, NotIn};
+use crate::v1::inside::Refused;
+
+/// The reasons for an error page.
+#[derive(Debug, Clone)]
+pub(super) enum PageError {
+    /// The path does not exist.
+    Nothing,
+    /// Another site sent the form.
+    ForeignForm,
+    /// The form ended early or has a wrong field.
+    BadForm,
+    /// The administration API refused the request.
+    Refused(Refused),
+    /// The gateway failed.
+    Internal,
+}
+
+#[derive(Template)]
+#[template(path = "dashboard/error.html")]
+struct Page<'p> {
+    context: PageContext,
+    wrong: &'p PageError,
+    id: &'p str,
+}
+
+/// Handles paths without a page, for any caller.
+pub(super) async fn nothing(_: Result<Me, NotIn>) -> Response {
+    PageError::Nothing.into_response()
+}
+
+impl PageError {
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Nothing => "not_found",
+            Self::ForeignForm => "foreign_form",
+            Self::BadForm => "bad_form",
+            Self::Refused(_) => "refused",
+            Self::Internal => "internal",
+        }
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::Nothing => StatusCode::NOT_FOUND,
+            Self::ForeignForm => StatusCode::FORBIDDEN,
+            Self::BadForm => StatusCode::BAD_REQUEST,
+            Self::Refused(refused) => Refused::status_of(Some(refused)),
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// Returns the error page; `id` is the request's id in the log.
+    pub(super) fn respond(&self, context: &PageContext, id: &str) -> Response {
+        let page = Page {
+            context: context.clone(),
+            wrong: self,
+            id,
+        };
+        context.show(self.status(), &page)
+    }
+}
+
+impl From<Refused> for PageError {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl Refused {
+    /// Returns the status of a page with a refusal, or 200 without a refusal.
+    pub(super) fn status_of(wrong: Option<&Self>) -> StatusCode {
+        wrong.map_or(StatusCode::OK, |wrong| {
+            StatusCode::from_u16(wrong.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        })
+    }
+
+    /// The refusal if the name typed as confirmation differs.
+    pub(super) fn other_name() -> Self {
+        Self {
+            status: StatusCode::UNPROCESSABLE_ENTITY.as_u16(),
+            code: "other_name".to_owned(),
+            detail: String::new(),
+            field: None,
+            request_id: String::new(),
+            problem: None,
+        }
+    }
+
+    /// The refusal of a form larger than `limits.body_kib`.
+    pub(super) fn too_large() -> Self {
+        Self {
+            status: StatusCode::PAYLOAD_TOO_LARGE.as_u16(),
+            code: "body_too_large".to_owned(),
+            ..Self::other_name()
+        }
+    }
+
+    /// The refusal after too many attempts with a password.
+    pub(super) fn too_many_tries() -> Self {
+        Self {
+            status: StatusCode::TOO_MANY_REQUESTS.as_u16(),
+            code: "too_many_tries".to_owned(),
+            ..Self::other_name()
+        }
+    }
+
+    /// The refusal of a change by a viewer.
+    pub(super) fn read_only() -> Self {
+        Self {
+            status: StatusCode::FORBIDDEN.as_u16(),
+            code: "read_only".to_owned(),
+            ..Self::other_name()
+        }
+    }
+
+    /// Explains the refusal and its remedy, in the reader's language. The page shows the API's own
+    /// text below, for programmers.
+    pub(super) fn explained(&self, context: &PageContext) -> String {
+        if let Some(same) = self.problem.as_deref().and_then(api::same) {
+            return same.sentence(context.language(), &self.request_id, 0);
+        }
+        let field = self.field.as_deref().unwrap_or_default();
+        let pair = match (self.code.as_str(), field) {
+            ("name_taken", _) => (
+                "Nama itu sudah dipakai; pilih yang lain.",
+                "That name is already used; choose another name.",
+            ),
+            ("invalid_field" | "missing_field", "name") => (
+                "Nama terdiri dari 1 sampai 64 karakter.",
+                "A name has 1 to 64 characters.",
+            ),
+            ("invalid_field" | "missing_field", "to") => (
+                "Tujuan harus nomor dengan kode negara, misalnya 6281234567890, atau id grup.",
+                "The recipient must be a number with its country code, such as 6281234567890, or a group's id.",
+            ),
+            ("invalid_field" | "missing_field", "number") => (
+                "Nomor harus dengan kode negara, misalnya 6281234567890.",
+                "The number must begin with its country code, such as 6281234567890.",
+            ),
+            ("invalid_field" | "missing_field", "location.latitude" | "location.longitude") => (
+                "Lintang antara -90 dan 90, bujur antara -180 dan 180.",
+                "Latitude is between -90 and 90, longitude between -180 and 180.",
+            ),
+            ("url_refused", _) => (
+                "URL itu tidak boleh dipanggil dari gateway ini; lihat outbound.allow.",
+                "This gateway may not call that URL; see outbound.allow.",
+            ),
+            ("no_file", _) => (
+                "Berkas di URL itu tidak dapat diambil.",
+                "The file at that URL could not be fetched.",
+            ),
+            ("still_open", _) => (
+                "Pengiriman ini, atau salinannya, masih berjalan; tunggu sampai selesai.",
+                "This delivery, or a replay of it, is still in progress; wait until it has ended.",
+            ),
+            ("pointless", _) => (
+                "Aturan atau langganannya mati atau dihapus, atau pesannya tidak disimpan lagi.",
+                "The delivery's rule or subscription is off or deleted, or its message is no longer stored.",
+            ),
+            ("invalid_field", "body") => (
+                "Isinya harus JSON yang benar.",
+                "The body must be valid JSON.",
+            ),
+            ("no_such_thing", _) => (
+                "Itu tidak ada, atau tidak disimpan lagi.",
+                "This entry does not exist, or is no longer stored.",
+            ),
+            ("not_connected", _) => (
+                "Bot ini tidak terhubung dengan WhatsApp; tautkan dahulu.",
+                "This bot is not connected to WhatsApp; link it first.",
+            ),
+            ("not_registered", _) => (
+                "Nomor itu tidak ada di WhatsApp.",
+                "That number is not on WhatsApp.",
+            ),
+            ("not_in_group", _) => (
+                "Bot ini bukan anggota grup itu.",
+                "The bot is not in that group.",
+            ),
+            ("duplicate_message", _) => (
+                "Pesan terakhir ke tujuan itu isinya sama; ubah isinya untuk mengirim lagi.",
+                "The last message to this chat had the same content; change the content to send again.",
+            ),
+            ("other_name", _) => (
+                "Nama yang diketik tidak sama; tidak ada yang dihapus.",
+                "The typed name is different; nothing was removed.",
+            ),
+            ("read_only", _) => ("Anda hanya boleh melihat.", "You may only look."),
+            ("admin_only", _) => ("Hanya untuk admin.", "Only for admins."),
+            ("no_such_bot", _) => ("Bot itu tidak ada.", "There is no such bot."),
+            ("whatsapp_unavailable", _) => (
+                "WhatsApp tidak menjawab tepat waktu; coba lagi.",
+                "WhatsApp did not answer in time; try again.",
+            ),
+            ("busy", _) => (
+                "Terlalu banyak sekaligus; coba lagi sebentar.",
+                "Too much at once; try again in a moment.",
+            ),
+            ("invalid_field" | "missing_field", field) => {
+                let Some(pair) = fields::explained(field) else {
+                    let said =
+                        context.translate("Isian ini tidak benar:", "This value is not valid:");
+                    // The API's text is more helpful than the name of a field.
+                    let why = if self.detail.is_empty() {
+                        field
+                    } else {
+                        &self.detail
+                    };
+                    return format!("{said} {why}");
+                };
+                pair
+            }
+            (code, _) => fields::other(code).unwrap_or((
+                "Gateway tidak dapat melakukannya.",
+                "The gateway could not process the request.",
+            )),
+        };
+        context.translate(pair.0, pair.1).to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use waviro_core::net::{FetchError, NetError};
+    use waviro_core::outbox::Refusal;
+
+    use super::*;
+    use crate::api::error::{ApiError, Language};
+    use crate::http::Refusal as _;
+    use crate::v1::problem::Problem;
+
+    /// Codes about tokens, signed links, streams, other methods and broken bodies. No page causes
+    /// such a problem.
+    const NO_PAGE_MEETS: [&str; 12] = [
+        "not_found",
+        "method_not_allowed",
+        "no_token",
+        "invalid_token",
+        "too_many_wrong_keys",
+        "body_incomplete",
+        "invalid_body",
+        "bad_signature",
+        "link_expired",
+        "media_gone",
+        "media_unavailable",
+        "too_many_streams",
+    ];
+
+    fn explained(code: &str, field: Option<&str>, language: Language) -> String {
+        let refused = Refused {
+            code: code.to_owned(),
+            field: field.map(ToOwned::to_owned),
+            ..Refused::other_name()
+        };
+        refused.explained(&PageContext::in_language(language))
+    }
+
+    /// Returns the text of a page about a problem of the API.
+    fn told(problem: &Problem, language: Language) -> String {
+        let refused = Refused {
+            code: problem.code().to_owned(),
+            field: problem.field().map(ToOwned::to_owned),
+            problem: Some(Box::new(problem.clone())),
+            ..Refused::other_name()
+        };
+        refused.explained(&PageContext::in_language(language))
+    }
+
+    #[test]
+    fn a_failed_download_has_the_same_text_as_in_the_api() {
+        let within = std::time::Duration::from_secs(25);
+        for cause in [
+            FetchError::TooLarge(1),
+            FetchError::Empty,
+            FetchError::Lost,
+            FetchError::Status(404),
+            FetchError::Status(503),
+            FetchError::Net(NetError::TimedOut(within)),
+            FetchError::Net(NetError::Unreachable("reset".to_owned())),
+        ] {
+            let same = ApiError::from(Refusal::NoFile(cause.clone()));
+            for language in [Language::Indonesian, Language::English] {
+                let words = told(&Refusal::NoFile(cause.clone()).into(), language);
+                assert_eq!(words, same.sentence(language, "", 0));
+            }
+        }
+    }
+
+    #[test]
+    fn each_field_of_a_form_has_its_words_in_both_languages() {
+        for field in [
+            "to",
+            "text",
+            "media.url",
+            "media.caption",
+            "location.latitude",
+            "location.longitude",
+            "location.name",
+            "contact.name",
+            "contact.numbers",
+            "notify_url",
+            "name",
+            "secret_key",
+            "webhook_key",
+            "number",
+            "overlap_s",
+            "duplicate_rule.enabled",
+            "duplicate_rule.within_s",
+            "pacing.per_minute",
+            "pacing.jitter",
+            "pacing.typing",
+            "group_acks",
+            "grace_s",
+            "allow",
+            "keyword",
+            "url",
+            "timeout_s",
+            "groups",
+            "enabled",
+            "from",
+            "group",
+            "kinds",
+            "endpoint",
+            "body",
+            "password",
+            "old_password",
+            "role",
+            "bots",
+        ] {
+            for language in [Language::Indonesian, Language::English] {
+                let words = explained("invalid_field", Some(field), language);
+                assert!(!words.ends_with(&format!(": {field}")), "{words}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_problem_that_a_page_meets_has_its_own_words_in_both_languages() {
+        let (mut seen, mut met) = (HashSet::new(), 0);
+        for language in [Language::Indonesian, Language::English] {
+            let rest = explained("no such code", None, language);
+            for problem in Problem::samples() {
+                let (code, field) = (problem.code(), problem.field());
+                if !NO_PAGE_MEETS.contains(&code) {
+                    let words = explained(code, field, language);
+                    assert_ne!(words, rest, "{code}");
+                    seen.insert(words);
+                    met += 1;
+                }
+            }
+        }
+        assert_eq!(seen.len(), met, "two problems have the same words");
+        assert_eq!(
+            explained("invalid_field", Some("limit"), Language::Indonesian),
+            "Isian ini tidak benar: limit"
+        );
+        let full = Refused {
+            code: "invalid_field".to_owned(),
+            field: Some("limit".to_owned()),
+            detail: "limit must be a whole number.".to_owned(),
+            ..Refused::other_name()
+        };
+        assert_eq!(
+            full.explained(&PageContext::in_language(Language::Indonesian)),
+            "Isian ini tidak benar: limit must be a whole number."
+        );
+    }
+}

@@ -1,0 +1,275 @@
+//! The pages to log in, to log out, and to create the first user with a one-time link.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use askama::Template;
+use axum::extract::{FromRequestParts, Query, State};
+use axum::http::header::{HeaderValue, RETRY_AFTER, SET_COOKIE};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
+use rand::Rng;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use tracing::{info, warn};
+use waviro_core::users::UserError;
+use waviro_store::UserRole;
+
+use super::Shared;
+use super::errors::PageError;
+use super::form::Form;
+use super::page_context::{PageContext, back_to};
+use super::session::{forget, keep, kept};
+use crate::http;
+
+/// The secret in the link for the creation of the first user. The gateway creates a new secret at
+/// each start; the secret has no effect once a user exists.
+#[derive(Clone, Default)]
+pub struct Setup(Arc<Mutex<Option<[u8; 32]>>>);
+
+#[derive(Template)]
+#[template(path = "dashboard/login.html")]
+struct Login<'p> {
+    context: PageContext,
+    to: &'p str,
+    name: &'p str,
+    wrong: Option<Failed>,
+}
+
+#[derive(Template)]
+#[template(path = "dashboard/setup.html")]
+struct FirstUser<'p> {
+    context: PageContext,
+    token: &'p str,
+    name: &'p str,
+    wrong: Option<Failed>,
+}
+
+/// The reasons for which a login or a setup failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Failed {
+    /// The name or the password is wrong.
+    Wrong,
+    /// The address made too many attempts.
+    TooMany,
+    /// The gateway is hashing too many passwords.
+    Busy,
+    /// The secret in the link is wrong.
+    BadLink,
+    /// The chosen name is not allowed.
+    BadName,
+    /// The chosen password is not allowed.
+    BadPassword,
+    /// The two passwords differ.
+    Differ,
+}
+
+#[derive(Deserialize)]
+pub(super) struct LoginQuery {
+    #[serde(default)]
+    to: String,
+    #[serde(default)]
+    token: String,
+}
+
+impl Setup {
+    /// Creates a new secret for the link shown to the person who started the gateway.
+    #[must_use]
+    pub fn secret(&self) -> String {
+        let mut bytes = [0; 16];
+        rand::rng().fill_bytes(&mut bytes);
+        let secret = hex::encode(bytes);
+        *self.lock() = Some(Sha256::digest(&secret).into());
+        secret
+    }
+
+    /// Returns whether the secret is right. Compares hashes, so that the duration reveals nothing
+    /// about the secret.
+    fn is(&self, secret: &str) -> bool {
+        let known = *self.lock();
+        known == Some(Sha256::digest(secret).into())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<[u8; 32]>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Shows the login form.
+pub(super) async fn show(
+    State(shared): State<Arc<Shared>>,
+    context: PageContext,
+    Query(asked): Query<LoginQuery>,
+) -> Result<Response, PageError> {
+    if !shared.users.any().await.map_err(|_| PageError::Internal)? {
+        return Ok(Redirect::to(&format!("{}/setup", context.home)).into_response());
+    }
+    let page = Login {
+        context: context.clone(),
+        to: &asked.to,
+        name: "",
+        wrong: None,
+    };
+    Ok(context.show(StatusCode::OK, &page))
+}
+
+/// Checks the name and the password.
+pub(super) async fn log_in(
+    State(shared): State<Arc<Shared>>,
+    Caller(from): Caller,
+    context: PageContext,
+    headers: HeaderMap,
+    form: Form,
+) -> Result<Response, PageError> {
+    let name = form.get("name").unwrap_or_default();
+    // Right passwords are counted too, which makes guessing a password too slow to be useful.
+    let wrong = if shared.tries.count(from, name) {
+        match shared.users.log_in(from, name, form.raw("password")).await {
+            Ok(Some(session)) => {
+                info!(user = name, "logged in");
+                let back = back_to(&shared, form.get("to"));
+                let cookie = [(SET_COOKIE, keep(session.reveal(), &headers, &shared.base))];
+                return Ok((AppendHeaders(cookie), Redirect::to(&back)).into_response());
+            }
+            Ok(None) => {
+                warn!("login to the dashboard failed: wrong name or password");
+                Failed::Wrong
+            }
+            Err(UserError::Busy) => Failed::Busy,
+            Err(_) => return Err(PageError::Internal),
+        }
+    } else {
+        Failed::TooMany
+    };
+    let page = Login {
+        context: context.clone(),
+        to: form.get("to").unwrap_or_default(),
+        name,
+        wrong: Some(wrong),
+    };
+    Ok(wrong.on(context.show(wrong.status(), &page)))
+}
+
+/// Ends the session.
+pub(super) async fn log_out(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+) -> Result<Response, PageError> {
+    if let Some(session) = kept(&headers) {
+        let done = shared.users.log_out(session).await;
+        done.map_err(|_| PageError::Internal)?;
+    }
+    let cookies = forget(&shared.base).map(|cookie| (SET_COOKIE, cookie));
+    let login = format!("{}/dashboard/login", shared.base);
+    Ok((AppendHeaders(cookies), Redirect::to(&login)).into_response())
+}
+
+/// Shows the form for the first user, if the link is valid.
+pub(super) async fn set_up(
+    State(shared): State<Arc<Shared>>,
+    context: PageContext,
+    Query(asked): Query<LoginQuery>,
+) -> Result<Response, PageError> {
+    if shared.users.any().await.map_err(|_| PageError::Internal)? {
+        return Ok(Redirect::to(&format!("{}/login", context.home)).into_response());
+    }
+    let wrong = (!shared.setup.is(&asked.token)).then_some(Failed::BadLink);
+    let page = FirstUser {
+        context: context.clone(),
+        token: &asked.token,
+        name: "admin",
+        wrong,
+    };
+    let status = wrong.map_or(StatusCode::OK, Failed::status);
+    Ok(context.show(status, &page))
+}
+
+/// Creates the first user and logs the user in.
+pub(super) async fn create_first_user(
+    State(shared): State<Arc<Shared>>,
+    Caller(from): Caller,
+    context: PageContext,
+    headers: HeaderMap,
+    form: Form,
+) -> Result<Response, PageError> {
+    let (token, name) = (form.raw("token"), form.get("name").unwrap_or_default());
+    let password = form.raw("password");
+    let made = if !shared.tries.count(from, "") {
+        Err(Failed::TooMany)
+    } else if !shared.setup.is(token) {
+        Err(Failed::BadLink)
+    } else if password != form.raw("again") {
+        Err(Failed::Differ)
+    } else {
+        match shared
+            .users
+            .add(name, password, UserRole::Admin, true)
+            .await
+        {
+            Ok(user) => Ok(user),
+            Err(UserError::BadName) => Err(Failed::BadName),
+            Err(UserError::BadPassword) => Err(Failed::BadPassword),
+            Err(UserError::Busy) => Err(Failed::Busy),
+            Err(UserError::NotFirst | UserError::NameTaken) => {
+                return Ok(Redirect::to(&format!("{}/login", context.home)).into_response());
+            }
+            Err(_) => return Err(PageError::Internal),
+        }
+    };
+    match made {
+        Ok(user) => {
+            info!(user = user.name, "first user of the dashboard created");
+            let session = shared.users.begin(user.id).await;
+            let session = session.map_err(|_| PageError::Internal)?;
+            let cookie = [(SET_COOKIE, keep(session.reveal(), &headers, &shared.base))];
+            Ok((AppendHeaders(cookie), Redirect::to(&context.home)).into_response())
+        }
+        Err(wrong) => {
+            let page = FirstUser {
+                context: context.clone(),
+                token,
+                name,
+                wrong: Some(wrong),
+            };
+            Ok(wrong.on(context.show(wrong.status(), &page)))
+        }
+    }
+}
+
+/// Extractor: the address of the request.
+pub(super) struct Caller(pub(super) IpAddr);
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(http::peer(&parts.extensions)))
+    }
+}
+
+impl Failed {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::Wrong | Self::BadLink => StatusCode::FORBIDDEN,
+            Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::BadName | Self::BadPassword | Self::Differ => StatusCode::UNPROCESSABLE_ENTITY,
+        }
+    }
+
+    /// Adds the seconds after which a retry can succeed to the page's response.
+    fn on(self, mut page: Response) -> Response {
+        let after = match self {
+            Self::TooMany => Some("60"),
+            Self::Busy => Some("1"),
+            _ => None,
+        };
+        if let Some(after) = after {
+            let headers = page.headers_mut();
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(after));
+        }
+        page
+    }
+}

@@ -1,0 +1,227 @@
+//! The page of a message: its history with all attempts of its deliveries, the cause of a failure,
+//! and the content.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+use waviro_store::clock::Millis;
+
+use super::Shared;
+use super::bots::BotRow;
+use super::causes;
+use super::delivery::{AttemptRow, FullRow};
+use super::errors::PageError;
+use super::message_row::{MessageRow, address, part};
+use super::page_context::PageContext;
+use super::session::Me;
+
+/// The maximum number of attempts of a delivery in the history; later attempts take precedence. The
+/// retry schedule has thirteen attempts; the page of the delivery shows all attempts.
+const ATTEMPTS: usize = 15;
+
+/// A message with its history in the API's response.
+#[derive(Deserialize)]
+struct MessageHistory {
+    #[serde(flatten)]
+    row: MessageRow,
+    deliveries: Vec<FullRow>,
+    replies: Vec<MessageRow>,
+    members: Option<Members>,
+}
+
+/// The number of group members with the message.
+#[derive(Deserialize)]
+struct Members {
+    delivered: i64,
+    read: i64,
+}
+
+/// An entry of the history, past or expected.
+struct Step<'m> {
+    /// `accepted`, `received`, `sent`, `failed`, `delivered`, `read`, `posted` or `replied`.
+    what: &'static str,
+    /// `None` for an expected entry.
+    at: Option<&'m str>,
+    /// The time since the previous entry of the message itself.
+    after_ms: Option<Millis>,
+    /// The attempt and its delivery.
+    tried: Option<(&'m FullRow, &'m AttemptRow)>,
+    /// The delivery of the entry.
+    of: Option<&'m FullRow>,
+}
+
+#[derive(Template)]
+#[template(path = "dashboard/message.html")]
+struct Page<'m> {
+    context: PageContext,
+    bot: BotRow,
+    message: &'m MessageRow,
+    steps: Vec<Step<'m>>,
+    deliveries: &'m [FullRow],
+    replies: &'m [MessageRow],
+    members: Option<&'m Members>,
+}
+
+/// Shows the message.
+pub(super) async fn show(
+    State(shared): State<Arc<Shared>>,
+    me: Me,
+    Path((bot, id)): Path<(i32, String)>,
+) -> Result<Response, PageError> {
+    let inside = &shared.inside;
+    let row: BotRow = inside.get(&me.caller, &format!("/v1/bots/{bot}")).await?;
+    let path = format!("/v1/bots/{bot}/messages/{}", part(&id));
+    let history: MessageHistory = inside.get(&me.caller, &path).await?;
+    let page = Page {
+        context: me.context.clone(),
+        bot: row,
+        message: &history.row,
+        steps: history.steps(),
+        deliveries: &history.deliveries,
+        replies: &history.replies,
+        members: history.members.as_ref(),
+    };
+    Ok(me.context.show(StatusCode::OK, &page))
+}
+
+impl MessageHistory {
+    /// Returns the past entries in order, then the expected entries.
+    fn steps(&self) -> Vec<Step<'_>> {
+        let mut steps = self.own();
+        for full in &self.deliveries {
+            let left = full.attempts.len().saturating_sub(ATTEMPTS);
+            steps.extend(full.attempts.iter().skip(left).map(|tried| Step {
+                tried: Some((full, tried)),
+                ..Step::new("posted", Some(&tried.at), Some(full))
+            }));
+            let replied = full.row.replied_at.as_deref();
+            steps.extend(replied.map(|at| Step::new("replied", Some(at), Some(full))));
+        }
+        // In the same millisecond, the message's own entry comes first, because the delivery
+        // reports the entry.
+        steps.sort_by_key(|step| (millis(step.at), step.of.is_some()));
+        let mut before = None;
+        for step in steps.iter_mut().filter(|step| step.of.is_none()) {
+            let at = step.at.map(|at| millis(Some(at)));
+            step.after_ms = at.zip(before).map(|(at, before)| at - before);
+            before = at.or(before);
+        }
+        steps
+    }
+
+    fn own(&self) -> Vec<Step<'_>> {
+        let row = &self.row;
+        let own = |what, at| Step::new(what, at, None);
+        if row.is_in() {
+            return vec![own("received", Some(&row.at))];
+        }
+        let mut steps = vec![own("accepted", Some(&row.at))];
+        if row.state == "failed" {
+            steps.push(own("failed", row.sent_at.as_deref()));
+            return steps;
+        }
+        steps.push(own("sent", row.sent_at.as_deref()));
+        // A group message gets no further acks, unless the bot has the setting `group_acks`.
+        let history = |at: &Option<String>| at.is_some() || !row.chat.ends_with("@g.us");
+        let read = row.read_at.as_deref();
+        // A read receipt without a delivery receipt implies the delivery, at an unknown time.
+        if history(&row.delivered_at) && (row.delivered_at.is_some() || read.is_none()) {
+            steps.push(own("delivered", row.delivered_at.as_deref()));
+        }
+        if history(&row.read_at) {
+            steps.push(own("read", read));
+        }
+        steps
+    }
+}
+
+/// Returns the time for sorting; an expected entry comes last.
+fn millis(at: Option<&str>) -> Millis {
+    let read = at.and_then(|at| at.parse::<jiff::Timestamp>().ok());
+    read.map_or(Millis::MAX, jiff::Timestamp::as_millisecond)
+}
+
+impl<'m> Step<'m> {
+    fn new(what: &'static str, at: Option<&'m str>, of: Option<&'m FullRow>) -> Self {
+        Self {
+            what,
+            at,
+            after_ms: None,
+            tried: None,
+            of,
+        }
+    }
+
+    /// Returns the CSS class of the entry's mark.
+    fn tone(&self) -> &'static str {
+        match (self.what, self.tried) {
+            (_, Some((_, tried))) => tried.tone(),
+            ("failed", _) => "bad",
+            _ if self.at.is_none() => "yet",
+            _ => "good",
+        }
+    }
+
+    fn is_own(&self) -> bool {
+        self.of.is_none()
+    }
+
+    /// Returns the time since the previous entry, in words.
+    fn span(&self, context: &PageContext) -> Option<String> {
+        self.after_ms.map(|ms| span(ms, context))
+    }
+}
+
+/// Formats a duration in the largest useful unit; below ten seconds, in milliseconds.
+fn span(ms: Millis, context: &PageContext) -> String {
+    let seconds = ms / 1000;
+    match seconds {
+        ..10 => format!("{ms} ms"),
+        10..120 => format!("{seconds} {}", context.translate("detik", "s")),
+        120..7200 => format!("{} {}", seconds / 60, context.translate("menit", "min")),
+        7200..172_800 => format!("{} {}", seconds / 3600, context.translate("jam", "h")),
+        _ => format!("{} {}", seconds / 86_400, context.translate("hari", "days")),
+    }
+}
+
+impl Page<'_> {
+    /// Explains why the message failed, with the remedy.
+    fn why(&self) -> Option<String> {
+        let failed = self.message.state == "failed";
+        let cause = self.message.cause.as_deref().unwrap_or_default();
+        failed.then(|| causes::of_message(cause, &self.context))
+    }
+
+    fn is_group(&self) -> bool {
+        self.message.chat.ends_with("@g.us")
+    }
+
+    /// Returns the path of another message.
+    fn other(&self, id: &str) -> String {
+        format!(
+            "{}/bots/{}/messages/{}",
+            self.context.home,
+            self.bot.id,
+            part(id)
+        )
+    }
+
+    fn sender(&self) -> Option<String> {
+        let sender = self.message.sender.as_deref()?;
+        Some(address(sender, &self.context))
+    }
+
+    /// Returns the size of the file in a readable unit.
+    fn size(&self) -> Option<String> {
+        let bytes = self.message.media.as_ref()?.size?;
+        Some(match bytes {
+            ..1024 => format!("{bytes} B"),
+            1024..1_048_576 => format!("{} KiB", bytes / 1024),
+            _ => format!("{} MiB", bytes / 1_048_576),
+        })
+    }
+}

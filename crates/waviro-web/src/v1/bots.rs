@@ -1,0 +1,290 @@
+//! `/v1/bots` and `/v1/bots/{bot}`: lists, shows, adds, changes and removes bots.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{OriginalUri, State};
+use axum::http::StatusCode;
+use axum::http::header::{HeaderName, LOCATION};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use waviro_core::bots::{Bot, OwnKeys, SecretKey, WebhookKey};
+use waviro_link::{DialFailure, Status, UnlinkedCause};
+
+use super::V1;
+use super::auth::{Admin, AtBot, Caller};
+use super::body::{Body, Fields, FromFields, required};
+use super::health::Health;
+use super::page::{Page, PageParams, Paging};
+use super::problem::Problem;
+use super::responses::{AdminOnly, Conflict};
+use super::timestamp::Timestamp;
+
+pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
+    OpenApiRouter::new()
+        .routes(routes!(list, add))
+        .routes(routes!(show, change, remove))
+}
+
+/// A bot with its current state.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Bot)]
+pub struct BotView {
+    /// The permanent id. No other bot ever gets the same id.
+    #[schema(example = 1, minimum = 1)]
+    id: i32,
+    /// The bot's name.
+    #[schema(example = "toko")]
+    name: String,
+    /// The phone number of the linked account, or of the last linked account.
+    #[schema(required, example = "6281200000001")]
+    number: Option<String>,
+    /// The display name of the account; empty until WhatsApp has sent the name.
+    #[schema(required, example = "Toko")]
+    account_name: Option<String>,
+    /// The state of the link.
+    state: LinkState,
+    /// The reason for the state, if WhatsApp or the connection gave a reason.
+    #[schema(required)]
+    cause: Option<String>,
+    /// The stable code of the reason if WhatsApp cannot be reached: the step of the connection that
+    /// failed.
+    #[schema(required, example = "tls_unknown_ca")]
+    cause_code: Option<&'static str>,
+    /// When the bot was added.
+    created_at: Timestamp,
+    /// The health of the bot.
+    health: Health,
+}
+
+/// The state of a bot's link.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = State)]
+pub enum LinkState {
+    /// The bot was never linked.
+    Unlinked,
+    /// The phone or WhatsApp removed the device.
+    LoggedOut,
+    /// All QR codes expired without a scan.
+    CodesUsedUp,
+    /// A phone scanned the code, but pairing failed.
+    PairingFailed,
+    /// A QR code is ready to be scanned.
+    Linking,
+    /// The bot is connected.
+    Online,
+    /// The bot is linked; the connection is down and is being restored.
+    Reconnecting,
+    /// Another program connected with the same device.
+    Replaced,
+    /// WhatsApp banned the account for a limited time.
+    Banned,
+    /// Linking stopped because WhatsApp asked for a passkey.
+    PasskeyAsked,
+    /// WhatsApp refuses the client version.
+    ClientOutdated,
+}
+
+/// A newly added bot.
+#[derive(Serialize, ToSchema)]
+pub struct NewBot {
+    /// The bot.
+    bot: BotView,
+    /// The bot's SecretKey for `/api/…`, shown only at its creation.
+    #[schema(example = "1f2e3d4c…")]
+    secret_key: String,
+}
+
+/// A bot to add.
+#[derive(ToSchema)]
+pub struct AddBot {
+    /// The bot's name.
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$",
+        example = "toko"
+    )]
+    name: String,
+    /// An existing SecretKey to take over instead of a new key: visible ASCII characters, hard to
+    /// guess, used by no other bot.
+    #[schema(value_type = Option<String>, min_length = 16, max_length = 128)]
+    secret_key: Option<SecretKey>,
+    /// An existing webhook key to take over instead of a new key. Must differ from the SecretKey.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 128, example = "YourSecretWebhookKey")]
+    webhook_key: Option<WebhookKey>,
+}
+
+/// The changes to a bot. Absent and null fields stay unchanged.
+#[derive(ToSchema)]
+pub struct ChangeBot {
+    /// The bot's new name.
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$",
+        example = "toko"
+    )]
+    name: Option<String>,
+}
+
+impl FromFields for AddBot {
+    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
+        let name = required("name", fields.name("name")?)?;
+        Ok(Self {
+            name,
+            secret_key: fields.secret_key("secret_key")?,
+            webhook_key: fields.webhook_key("webhook_key")?,
+        })
+    }
+}
+
+impl FromFields for ChangeBot {
+    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
+        let name = fields.name("name")?;
+        Ok(Self { name })
+    }
+}
+
+/// List bots
+///
+/// Lists the bots that the token may see, ordered by id. A bot's token sees only its own bot.
+#[utoipa::path(
+    get, path = "/v1/bots", tag = "bots", params(PageParams),
+    responses((status = 200, description = "A page of bots.", body = Page<BotView>))
+)]
+async fn list(
+    State(v1): State<Arc<V1>>,
+    caller: Caller,
+    paging: Paging,
+) -> Result<Json<Page<BotView>>, Problem> {
+    let after = paging.after("bots")?.unwrap_or(0);
+    let bots = v1.bots.list().into_iter();
+    let seen = bots.filter(|bot| caller.may_see(bot) && i64::from(bot.id()) > after);
+    let rows = seen.take(paging.rows()).collect();
+    let (bots, next) = paging
+        .page("bots", rows, |bot: &Arc<Bot>| i64::from(bot.id()))
+        .into_parts();
+    let mut shown = Vec::with_capacity(bots.len());
+    for bot in bots {
+        shown.push(BotView::of(&bot, &v1).await?);
+    }
+    Ok(Json(Page::from_parts(shown, next)))
+}
+
+/// Add a bot
+///
+/// The new bot is not linked; use relink to get a QR code. The SecretKey is shown only in this
+/// response, because the gateway stores only a hash. With `secret_key` and `webhook_key` the bot
+/// takes over existing keys.
+#[utoipa::path(
+    post, path = "/v1/bots", tag = "bots", request_body = AddBot,
+    responses(
+        (status = 201, description = "The bot and its SecretKey.", body = NewBot,
+            headers(("location" = String, description = "The bot's path."))),
+        AdminOnly, Conflict,
+    )
+)]
+async fn add(
+    State(v1): State<Arc<V1>>,
+    _: Admin,
+    OriginalUri(uri): OriginalUri,
+    Body(asked): Body<AddBot>,
+) -> Result<(StatusCode, [(HeaderName, String); 1], Json<NewBot>), Problem> {
+    let own = OwnKeys {
+        secret: asked.secret_key,
+        webhook: asked.webhook_key,
+    };
+    let (bot, key) = v1.bots.add_with(&asked.name, own).await?;
+    let location = format!("{}/{}", uri.path().trim_end_matches('/'), bot.id());
+    let new = NewBot {
+        bot: BotView::of(&bot, &v1).await?,
+        secret_key: key.reveal().to_owned(),
+    };
+    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(new)))
+}
+
+/// Show a bot
+///
+/// Returns the linked account, the state of the link, and the health of the bot with its evidence.
+#[utoipa::path(
+    get, path = "/v1/bots/{bot}", tag = "bots",
+    responses((status = 200, description = "The bot.", body = BotView))
+)]
+async fn show(State(v1): State<Arc<V1>>, at: AtBot) -> Result<Json<BotView>, Problem> {
+    Ok(Json(BotView::of(&at.bot, &v1).await?))
+}
+
+/// Change a bot
+///
+/// Renames the bot. The id, the keys and the tokens stay unchanged.
+#[utoipa::path(
+    patch, path = "/v1/bots/{bot}", tag = "bots", request_body = Option<ChangeBot>,
+    responses((status = 200, description = "The bot as it is now.", body = BotView), Conflict)
+)]
+async fn change(
+    State(v1): State<Arc<V1>>,
+    at: AtBot,
+    Body(asked): Body<ChangeBot>,
+) -> Result<Json<BotView>, Problem> {
+    if let Some(name) = asked.name {
+        v1.bots.rename(at.bot.id(), &name).await?;
+    }
+    Ok(Json(BotView::of(&at.bot, &v1).await?))
+}
+
+/// Remove a bot
+///
+/// The bot's keys and tokens are invalid as soon as the response is sent. Shortly afterwards the
+/// gateway ends the bot's queue (waiting messages get ack -1), logs the device out at WhatsApp and
+/// deletes its link keys.
+#[utoipa::path(
+    delete, path = "/v1/bots/{bot}", tag = "bots",
+    responses((status = 202, description = "The bot is removed; its device is logged out next."), AdminOnly)
+)]
+async fn remove(State(v1): State<Arc<V1>>, at: AtBot) -> Result<StatusCode, Problem> {
+    at.caller.must_be_admin()?;
+    v1.bots.remove(at.bot.id()).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+impl BotView {
+    async fn of(bot: &Bot, v1: &V1) -> Result<Self, Problem> {
+        let (status, identity) = (bot.status(), bot.identity());
+        Ok(Self {
+            id: bot.id(),
+            name: bot.name(),
+            number: identity.as_ref().map(|known| known.number.to_string()),
+            account_name: identity.map(|known| known.name),
+            state: LinkState::of(&status),
+            cause: status.cause().map(Cow::into_owned),
+            cause_code: status.failure().map(DialFailure::code),
+            created_at: Timestamp(bot.created_at()),
+            health: Health::of(bot, v1).await?,
+        })
+    }
+}
+
+impl LinkState {
+    /// Returns the state for the API.
+    #[must_use]
+    pub fn of(status: &Status) -> Self {
+        match status {
+            Status::Unlinked(UnlinkedCause::Never) => Self::Unlinked,
+            Status::Unlinked(UnlinkedCause::LoggedOut(_)) => Self::LoggedOut,
+            Status::Unlinked(UnlinkedCause::CodesUsedUp) => Self::CodesUsedUp,
+            Status::Unlinked(UnlinkedCause::PairingFailed(_)) => Self::PairingFailed,
+            Status::Linking { .. } | Status::Unreachable(_) => Self::Linking,
+            Status::Online => Self::Online,
+            Status::Reconnecting { .. } => Self::Reconnecting,
+            Status::Replaced => Self::Replaced,
+            Status::Banned { .. } => Self::Banned,
+            Status::PasskeyAsked => Self::PasskeyAsked,
+            Status::ClientOutdated => Self::ClientOutdated,
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Replays of deliveries: a single delivery, or all deliveries that failed within a time range.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+use url::Url;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use waviro_store::clock::Millis;
+use waviro_store::{DeliveryFilter, DeliveryKind, DeliveryOutcome, Replay, Replaying, lane};
+
+use super::super::V1;
+use super::super::auth::AtBot;
+use super::super::body::{Body, Fields, FromFields, required};
+use super::super::problem::Problem;
+use super::super::query::one_of;
+use super::super::responses::Conflict;
+use super::super::timestamp::Timestamp;
+use super::{DeliveryId, DeliveryView, KINDS, Kind};
+
+/// The maximum number of deliveries of a request.
+const MOST: usize = 1000;
+
+/// The states of ended deliveries.
+const ENDED: [(&str, DeliveryOutcome); 4] = [
+    ("delivered", DeliveryOutcome::Delivered),
+    ("given_up", DeliveryOutcome::GivenUp),
+    ("gone", DeliveryOutcome::Gone),
+    ("cancelled", DeliveryOutcome::Cancelled),
+];
+
+pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
+    OpenApiRouter::new()
+        .routes(routes!(again))
+        .routes(routes!(many))
+}
+
+/// The options of a replay.
+#[derive(ToSchema)]
+pub struct ReplayOne {
+    /// A JSON body to post instead of the original body. The replay becomes a new delivery. Not
+    /// allowed for callbacks.
+    #[schema(example = r#"{"keyword":"penawaran#","data":["Jhon Doe"]}"#)]
+    body: Option<String>,
+    /// True to send a webhook reply to the chat even if a reply was already sent.
+    #[schema(default = false)]
+    reply: Option<bool>,
+}
+
+/// A selection of deliveries to replay.
+#[derive(ToSchema)]
+pub struct ReplayMany {
+    /// The final state: `delivered`, `given_up`, `gone` or `cancelled`.
+    #[schema(value_type = String, pattern = "^(delivered|given_up|gone|cancelled)$", example = "given_up")]
+    state: DeliveryOutcome,
+    /// The kind; absent or null selects all kinds.
+    #[schema(value_type = Option<Kind>)]
+    kind: Option<DeliveryKind>,
+    /// The id of a message; absent or null selects all messages.
+    #[schema(min_length = 1, max_length = 65_536)]
+    subject: Option<String>,
+    /// An endpoint: scheme, host and port; the rest of the URL is ignored. Absent or null selects
+    /// all endpoints.
+    #[schema(value_type = Option<String>, max_length = 2048, format = "uri", example = "https://toko.example")]
+    endpoint: Option<Url>,
+    /// Deliveries created at the given time or later.
+    #[schema(value_type = Timestamp)]
+    since: Millis,
+    /// Deliveries created before the given time.
+    #[schema(value_type = Timestamp)]
+    until: Millis,
+    /// The `next_after` of the previous response.
+    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_u64)]
+    after: Option<u64>,
+}
+
+/// The result of a replay of many deliveries.
+#[derive(Serialize, ToSchema)]
+pub struct ReplayedMany {
+    /// The number of deliveries that are due now.
+    #[schema(minimum = 0, maximum = 1000)]
+    replayed: usize,
+    /// The number of skipped deliveries. Reasons: the rule or subscription is disabled or was
+    /// deleted, the message is no longer stored, or a copy of the delivery is in progress.
+    #[schema(minimum = 0, maximum = 1000)]
+    left_out: usize,
+    /// The value for `after` in the next request; null if there are no more deliveries.
+    #[schema(required)]
+    next_after: Option<i64>,
+}
+
+impl FromFields for ReplayOne {
+    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
+        const FORM: &str = "a text that is JSON";
+        let wrong = || Problem::InvalidField("body", FORM.into());
+        let body = fields.text("body").map_err(|_| wrong())?;
+        let is_json = |body: &str| serde_json::from_str::<serde::de::IgnoredAny>(body).is_ok();
+        if body.is_some_and(|body| !is_json(body)) {
+            return Err(wrong());
+        }
+        Ok(Self {
+            body: body.map(ToOwned::to_owned),
+            reply: fields.flag("reply")?,
+        })
+    }
+}
+
+impl FromFields for ReplayMany {
+    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
+        let state = required("state", fields.text("state")?)?;
+        let kind = fields.text("kind")?;
+        let after = fields.whole("after", 0..=9_007_199_254_740_991)?;
+        Ok(Self {
+            state: one_of("state", state, &ENDED)?,
+            kind: kind.map(|kind| one_of("kind", kind, &KINDS)).transpose()?,
+            subject: fields.words("subject")?,
+            endpoint: fields.url("endpoint")?,
+            since: required("since", fields.timestamp("since")?)?,
+            until: required("until", fields.timestamp("until")?)?,
+            after,
+        })
+    }
+}
+
+/// Replay a delivery
+///
+/// Posts an ended delivery again. Without a new body, the webhook id stays the same, so an endpoint
+/// may ignore the repeated id; a callback posts the current ack of its message. With a new body,
+/// the replay is a new delivery. If a webhook reply was already sent to the chat, another reply is
+/// only recorded, unless `reply` is true.
+#[utoipa::path(
+    post, path = "/v1/bots/{bot}/deliveries/{delivery}/replay", tag = "deliveries", request_body = Option<ReplayOne>,
+    responses((status = 202, description = "The delivery is due now.", body = DeliveryView), Conflict)
+)]
+async fn again(
+    State(v1): State<Arc<V1>>,
+    at: AtBot,
+    DeliveryId(id): DeliveryId,
+    Body(asked): Body<ReplayOne>,
+) -> Result<(StatusCode, Json<DeliveryView>), Problem> {
+    let webhook_id = || format!("msg_{}", hex::encode(rand::random::<[u8; 12]>()));
+    let replay = Replay {
+        edited: asked.body.map(|body| (body, webhook_id())),
+        reply: asked.reply.unwrap_or(false),
+    };
+    let (bot_id, now) = (at.bot.id(), v1.clock.now());
+    let due = match v1.store.replay(bot_id, id, replay, now).await? {
+        Replaying::Due(due) => due,
+        Replaying::Open => return Err(Problem::StillOpen),
+        Replaying::Pointless => return Err(Problem::Pointless),
+        Replaying::NoBody => {
+            let should = "absent for a callback, which posts its message's ack";
+            return Err(Problem::InvalidField("body", should.into()));
+        }
+        Replaying::Unknown => return Err(Problem::NoSuch("delivery")),
+    };
+    let row = v1.store.delivery(bot_id, due).await?;
+    let row = row.ok_or(Problem::NoSuch("delivery"))?;
+    Ok((StatusCode::ACCEPTED, Json((&row).into())))
+}
+
+/// Replay many deliveries
+///
+/// Posts all deliveries again that were created in a time range and ended in the given state, the
+/// oldest first and unchanged. A request replays at most 1000 deliveries; `next_after` continues
+/// with the rest.
+#[utoipa::path(
+    post, path = "/v1/bots/{bot}/deliveries/replay", tag = "deliveries", request_body = ReplayMany,
+    responses((status = 202, description = "The number of deliveries that are due now.", body = ReplayedMany))
+)]
+async fn many(
+    State(v1): State<Arc<V1>>,
+    at: AtBot,
+    Body(asked): Body<ReplayMany>,
+) -> Result<(StatusCode, Json<ReplayedMany>), Problem> {
+    let filter = DeliveryFilter {
+        outcome: Some(Some(asked.state)),
+        kind: asked.kind,
+        subject: asked.subject,
+        endpoint: asked.endpoint.as_ref().map(lane),
+        since: Some(asked.since),
+        until: Some(asked.until),
+    };
+    let after = asked.after.and_then(|after| i64::try_from(after).ok());
+    let (bot_id, now) = (at.bot.id(), v1.clock.now());
+    let replayed = v1
+        .store
+        .replay_all(bot_id, &filter, after.unwrap_or(0), MOST, now)
+        .await?;
+    let told = ReplayedMany {
+        replayed: replayed.due,
+        left_out: replayed.left_out,
+        next_after: replayed.more_after,
+    };
+    Ok((StatusCode::ACCEPTED, Json(told)))
+}

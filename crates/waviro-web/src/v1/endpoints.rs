@@ -1,0 +1,129 @@
+//! `/v1/endpoints`: failing endpoints, and endpoints switched off after failures. Needs an admin
+//! token, because bots share endpoints.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use url::Url;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use waviro_store::lane;
+
+use super::V1;
+use super::auth::Admin;
+use super::body::{Body, Fields, FromFields, required};
+use super::page::Page;
+use super::problem::Problem;
+use super::responses::{AdminOnly, Missing};
+use super::timestamp::Timestamp;
+
+pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(switch_on))
+}
+
+/// A failing endpoint. Working endpoints are not listed.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Endpoint)]
+pub struct EndpointView {
+    /// Scheme, host and port.
+    #[schema(example = "https://toko.example:443")]
+    endpoint: String,
+    /// The first failure since the last success.
+    failing_since: Timestamp,
+    /// The error of the last recorded failure.
+    #[schema(example = "status 500")]
+    last_error: String,
+    /// When the endpoint was switched off, after 120 hours without a success; null if the gateway
+    /// still calls the endpoint.
+    #[schema(required)]
+    off_at: Option<Timestamp>,
+    /// The number of deliveries waiting for the endpoint.
+    #[schema(minimum = 0)]
+    waiting: i64,
+}
+
+/// An endpoint to switch on.
+#[derive(ToSchema)]
+pub struct SwitchOn {
+    /// The scheme, host and port; the rest of the URL is ignored.
+    #[schema(
+        value_type = String,
+        max_length = 2048,
+        format = "uri",
+        example = "https://toko.example:443"
+    )]
+    endpoint: Url,
+}
+
+/// The result of switching an endpoint on.
+#[derive(Serialize, ToSchema)]
+pub struct SwitchedOn {
+    /// The number of waiting deliveries that are due now.
+    #[schema(minimum = 0)]
+    due: u64,
+}
+
+impl FromFields for SwitchOn {
+    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
+        let endpoint = required("endpoint", fields.url("endpoint")?)?;
+        Ok(Self { endpoint })
+    }
+}
+
+/// List failing endpoints
+///
+/// Returns failing and switched-off endpoints on a single page of at most 1000 entries. The
+/// endpoint that has failed for the longest time comes first.
+#[utoipa::path(
+    get, path = "/v1/endpoints", tag = "endpoints",
+    responses((status = 200, description = "The endpoints.", body = Page<EndpointView>), AdminOnly)
+)]
+async fn list(State(v1): State<Arc<V1>>, _: Admin) -> Result<Json<Page<EndpointView>>, Problem> {
+    let endpoint_failures = v1.store.waiting_for().await?;
+    let shown = endpoint_failures
+        .into_iter()
+        .map(|(failure, waiting)| EndpointView {
+            endpoint: failure.lane,
+            failing_since: Timestamp(failure.failing_since),
+            last_error: failure.last_error,
+            off_at: failure.off_at.map(Timestamp),
+            waiting,
+        });
+    Ok(Json(Page::from_parts(shown.collect(), None)))
+}
+
+/// Switch an endpoint on
+///
+/// Switches the endpoint on and clears its failures. Waiting deliveries are due at once, except
+/// deliveries for which the endpoint itself asked for a delay.
+#[utoipa::path(
+    post, path = "/v1/endpoints/on", tag = "endpoints", request_body = SwitchOn,
+    responses(
+        (status = 200, description = "The endpoint's waiting deliveries are due now.", body = SwitchedOn),
+        AdminOnly, Missing,
+    )
+)]
+async fn switch_on(
+    State(v1): State<Arc<V1>>,
+    _: Admin,
+    Body(asked): Body<SwitchOn>,
+) -> Result<Json<SwitchedOn>, Problem> {
+    let endpoint = lane(&asked.endpoint);
+    let endpoint_failures = v1.store.endpoint_failures().await?;
+    if !endpoint_failures
+        .iter()
+        .any(|failure| failure.lane == endpoint)
+    {
+        return Err(Problem::NoSuch("endpoint in trouble"));
+    }
+    let due = v1
+        .store
+        .endpoint_works(&endpoint, true, v1.clock.now())
+        .await?;
+    Ok(Json(SwitchedOn { due }))
+}

@@ -1,0 +1,168 @@
+//! `/v1/bots/{bot}/keys`: a bot's SecretKey for `/api/…`. The gateway stores only a hash of a key.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use waviro_core::bots::{LONGEST_OVERLAP, SecretKey};
+
+use super::V1;
+use super::auth::AtBot;
+use super::body::{Body, Fields, FromFields};
+use super::problem::Problem;
+use super::responses::Conflict;
+use super::timestamp::Timestamp;
+
+/// The default overlap: a day, to change the key on every machine that uses the key.
+const USUAL_OVERLAP: u64 = 86_400;
+
+/// The hex digits of a fingerprint: enough to distinguish two keys, useless to guess a key.
+const SHOWN: usize = 12;
+
+pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
+    OpenApiRouter::new()
+        .routes(routes!(show))
+        .routes(routes!(rotate))
+        .routes(routes!(end))
+}
+
+/// The known facts about a bot's keys.
+#[derive(Serialize, ToSchema)]
+pub struct Keys {
+    /// The current key.
+    current: CurrentKey,
+    /// The previous key, as long as it is valid.
+    #[schema(required)]
+    previous: Option<OldKey>,
+}
+
+/// The current key.
+#[derive(Serialize, ToSchema)]
+pub struct CurrentKey {
+    /// The first digits of the key's SHA-256, to distinguish keys.
+    #[schema(example = "9f86d081884c")]
+    fingerprint: String,
+    /// When the key was created; null if an older version of the gateway created the key.
+    #[schema(required)]
+    created_at: Option<Timestamp>,
+}
+
+/// A replaced key.
+#[derive(Serialize, ToSchema)]
+pub struct OldKey {
+    /// The first digits of the key's SHA-256.
+    #[schema(example = "9f86d081884c")]
+    fingerprint: String,
+    /// When the key becomes invalid.
+    until: Timestamp,
+}
+
+/// The options of a key's replacement.
+#[derive(ToSchema)]
+pub struct Rotate {
+    /// The seconds for which the old key stays valid; 0 invalidates the old key at once. Null is
+    /// the same as absent.
+    #[schema(minimum = 0, maximum = 604_800, default = 86_400, example = 86_400)]
+    overlap_s: Option<u32>,
+    /// An existing SecretKey to take over instead of a new key: visible ASCII characters, hard to
+    /// guess, used by no other bot.
+    #[schema(value_type = Option<String>, min_length = 16, max_length = 128)]
+    secret_key: Option<SecretKey>,
+}
+
+/// A new key.
+#[derive(Serialize, ToSchema)]
+pub struct NewKey {
+    /// The bot's new SecretKey, shown only at its creation.
+    #[schema(example = "1f2e3d4c…")]
+    secret_key: String,
+    /// When the old key becomes invalid; null if the old key is already invalid.
+    #[schema(required)]
+    previous_until: Option<Timestamp>,
+}
+
+impl FromFields for Rotate {
+    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
+        let overlap = fields.whole("overlap_s", 0..=LONGEST_OVERLAP.as_secs())?;
+        Ok(Self {
+            overlap_s: overlap.and_then(|seconds| u32::try_from(seconds).ok()),
+            secret_key: fields.secret_key("secret_key")?,
+        })
+    }
+}
+
+/// Show the facts about a bot's keys
+///
+/// Returns the creation time, the validity and a fingerprint of each key, but never a key: the
+/// gateway stores only hashes.
+#[utoipa::path(
+    get, path = "/v1/bots/{bot}/keys", tag = "keys",
+    responses((status = 200, description = "Facts about the keys.", body = Keys))
+)]
+async fn show(State(v1): State<Arc<V1>>, at: AtBot) -> Result<Json<Keys>, Problem> {
+    let row = v1.store.bot(at.bot.id()).await?;
+    let row = row.ok_or(Problem::NoSuchBot)?;
+    let now = v1.clock.now();
+    Ok(Json(Keys {
+        current: CurrentKey {
+            fingerprint: fingerprint(&row.key_sha256),
+            created_at: row.key_created_at.map(Timestamp),
+        },
+        previous: row
+            .previous_key
+            .filter(|previous| now < previous.until)
+            .map(|previous| OldKey {
+                fingerprint: fingerprint(&previous.sha256),
+                until: Timestamp(previous.until),
+            }),
+    }))
+}
+
+/// Replace a bot's key
+///
+/// The new SecretKey is valid at once and is shown only in this response. The old key stays valid
+/// for the overlap, so that the machines can be changed in turn. A key replaced earlier becomes
+/// invalid now. With `secret_key` the bot takes over an existing key.
+#[utoipa::path(
+    post, path = "/v1/bots/{bot}/keys/rotate", tag = "keys", request_body = Option<Rotate>,
+    responses((status = 200, description = "The new key.", body = NewKey), Conflict)
+)]
+async fn rotate(
+    State(v1): State<Arc<V1>>,
+    at: AtBot,
+    Body(asked): Body<Rotate>,
+) -> Result<Json<NewKey>, Problem> {
+    let overlap = asked.overlap_s.map_or(USUAL_OVERLAP, u64::from);
+    let overlap = Duration::from_secs(overlap);
+    let random = || SecretKey::random(&mut rand::rng());
+    let key = asked.secret_key.unwrap_or_else(random);
+    v1.bots.set_key(at.bot.id(), &key, overlap).await?;
+    let row = v1.store.bot(at.bot.id()).await?;
+    let previous = row.and_then(|row| row.previous_key);
+    Ok(Json(NewKey {
+        secret_key: key.reveal().to_owned(),
+        previous_until: previous.map(|previous| Timestamp(previous.until)),
+    }))
+}
+
+/// End the old key
+///
+/// The old key is invalid as soon as the response is sent. Without an old key, nothing happens.
+#[utoipa::path(
+    delete, path = "/v1/bots/{bot}/keys/previous", tag = "keys",
+    responses((status = 204, description = "Only the current key works."))
+)]
+async fn end(State(v1): State<Arc<V1>>, at: AtBot) -> Result<StatusCode, Problem> {
+    v1.bots.drop_previous_key(at.bot.id()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn fingerprint(sha256: &str) -> String {
+    sha256.chars().take(SHOWN).collect()
+}

@@ -1,0 +1,307 @@
+//! `/v1/bots/{bot}/messages`: the message log, the history of a message, and sending.
+
+mod cursor;
+mod send;
+mod view;
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use waviro_link::{Chat, GroupId, Number};
+use waviro_store::{DeliveryFilter, HeardRow, LogFilter, SentRow};
+
+use super::V1;
+use super::auth::{AtBot, path_part};
+use super::deliveries::FullDelivery;
+use super::page::{Page, PageParams, Paging};
+use super::problem::Problem;
+use super::query::Query;
+use super::responses::Unavailable;
+use super::timestamp::Timestamp;
+
+use cursor::{ReceivedCursor, SentCursor};
+pub use view::{Direction, MessageView};
+
+/// The maximum number of characters of a text to search for.
+const LOOKED_FOR: usize = 200;
+
+/// The maximum number of deliveries to show with a message.
+const DELIVERIES: usize = 50;
+
+pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
+    OpenApiRouter::new()
+        .routes(routes!(list, send::send))
+        .routes(routes!(show))
+}
+
+/// A message with its history.
+#[derive(Serialize, ToSchema)]
+pub struct FullMessage {
+    /// The message.
+    #[serde(flatten)]
+    message: MessageView,
+    /// The events of the message, the oldest first.
+    timeline: Vec<Happened>,
+    /// The callbacks, webhooks and events posted for the message, newest first, 50 at most.
+    deliveries: Vec<FullDelivery>,
+    /// The messages sent by webhook replies to the message.
+    replies: Vec<MessageView>,
+    /// The number of group members with the message, for a message to a group. Members are counted
+    /// only while a subscription or a stream wants `message.ack`; null if nothing was counted.
+    #[schema(required)]
+    members: Option<Members>,
+}
+
+/// The number of group members with a message.
+#[derive(Serialize, ToSchema)]
+pub struct Members {
+    /// The members whose phone has the message, including the members who read the message.
+    #[schema(minimum = 0)]
+    delivered: i64,
+    /// The members who read or played the message.
+    #[schema(minimum = 0)]
+    read: i64,
+}
+
+/// An entry in the history of a message.
+#[derive(Serialize, ToSchema)]
+pub struct Happened {
+    /// The time of the entry.
+    at: Timestamp,
+    /// `accepted`, `received`, `sent`, `failed`, `delivered`, `read`, `posted` (an attempt of the
+    /// named delivery) or `replied`.
+    #[schema(example = "accepted")]
+    what: &'static str,
+    /// The id of the delivery.
+    #[schema(required)]
+    delivery: Option<i64>,
+    /// Details: the cause of a failure, or the endpoint's response.
+    #[schema(required)]
+    detail: Option<String>,
+}
+
+/// The filters of a list of messages.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(
+    dead_code,
+    reason = "parsed by hand, so that the error names the wrong parameter"
+)]
+pub struct MessageParams {
+    /// Sent by the bot or received by the bot; `out` by default.
+    #[param(inline, nullable = false)]
+    direction: Option<Direction>,
+    /// Messages of the given person or group: a number, a group id, or an address in the form of
+    /// `chat`.
+    #[param(nullable = false)]
+    chat: Option<String>,
+    /// Messages in the given state; only for `out`.
+    #[param(
+        inline,
+        nullable = false,
+        pattern = "^(pending|sent|delivered|read|failed)$"
+    )]
+    state: Option<String>,
+    /// Messages with the given text in the text or caption, in upper or lower case. The search
+    /// scans the time range. After 5 s the scan ends with a partial page: the page may be short or
+    /// even empty, and `next` continues the scan. A smaller time range is faster.
+    #[param(nullable = false, max_length = 200)]
+    text: Option<String>,
+    /// Messages at the given time or later, RFC 3339.
+    #[param(inline, nullable = false)]
+    since: Option<Timestamp>,
+    /// Messages before the given time, RFC 3339.
+    #[param(inline, nullable = false)]
+    until: Option<Timestamp>,
+}
+
+/// List messages
+///
+/// Newest first. A search by text, or by state within a chat, scans the time range. After 5 s the
+/// scan ends with a partial page: the page may be short or even empty, and `next` continues the
+/// scan.
+#[utoipa::path(
+    get, path = "/v1/bots/{bot}/messages", tag = "messages", params(MessageParams, PageParams),
+    responses((status = 200, description = "A page of messages.", body = Page<MessageView>), Unavailable)
+)]
+async fn list(
+    State(v1): State<Arc<V1>>,
+    at: AtBot,
+    query: Query,
+    paging: Paging,
+) -> Result<Json<Page<MessageView>>, Problem> {
+    let directions = [("out", Direction::Out), ("in", Direction::In)];
+    let direction = query.word("direction", &directions)?;
+    let states = [
+        ("pending", 0),
+        ("sent", 1),
+        ("delivered", 2),
+        ("read", 3),
+        ("failed", -1),
+    ];
+    let text = query.text("text")?;
+    if text.is_some_and(|text| text.chars().count() > LOOKED_FOR) {
+        return Err(Problem::InvalidField(
+            "text",
+            "at most 200 characters".into(),
+        ));
+    }
+    let filter = LogFilter {
+        chat: query.text("chat")?.map(address),
+        ack: query.word("state", &states)?,
+        text: text.map(ToOwned::to_owned),
+        since: query.timestamp("since")?,
+        until: query.timestamp("until")?,
+    };
+    let bot_id = at.bot.id();
+    if direction == Some(Direction::In) {
+        let after: Option<ReceivedCursor> = paging.after("in")?;
+        let after = after.map(|ReceivedCursor(after)| after);
+        let found = v1.store.heard_log(bot_id, &filter, after, paging.rows());
+        let found = found.await?;
+        let (key, go_on) = (
+            |row: &HeardRow| ReceivedCursor(row.cursor()),
+            found.go_on.map(ReceivedCursor),
+        );
+        let page = paging.page_so_far("in", found.rows, key, go_on);
+        return Ok(Json(page.map(MessageView::from)));
+    }
+    let after: Option<SentCursor> = paging.after("out")?;
+    let after = after.map(|SentCursor(after)| after);
+    let found = v1.store.sent_log(bot_id, &filter, after, paging.rows());
+    let found = found.await?;
+    let (key, go_on) = (
+        |row: &SentRow| SentCursor(row.cursor()),
+        found.go_on.map(SentCursor),
+    );
+    let page = paging.page_so_far("out", found.rows, key, go_on);
+    Ok(Json(page.map(MessageView::from)))
+}
+
+/// Show a message
+///
+/// Returns the message with its history: the time of each ack, the deliveries with their attempts,
+/// and the webhook replies.
+#[utoipa::path(
+    get, path = "/v1/bots/{bot}/messages/{message}", tag = "messages",
+    responses((status = 200, description = "The message and its state.", body = FullMessage))
+)]
+async fn show(
+    State(v1): State<Arc<V1>>,
+    at: AtBot,
+    Named(id): Named,
+) -> Result<Json<FullMessage>, Problem> {
+    let bot_id = at.bot.id();
+    let sent = v1.store.sent(bot_id, &id).await?;
+    let is_sent = sent.is_some();
+    let (message, mut timeline) = match sent {
+        Some(row) => (MessageView::from(row.clone()), course(&row)),
+        None => match v1.store.heard(bot_id, &id).await? {
+            Some(row) => {
+                let received = Happened::at(row.received_at, "received");
+                (MessageView::from(row), vec![received])
+            }
+            None => return Err(Problem::NoSuch("message")),
+        },
+    };
+    let members = v1.store.members_with(&id).await?;
+    let filter = DeliveryFilter {
+        subject: Some(id),
+        ..DeliveryFilter::default()
+    };
+    let rows = v1
+        .store
+        .deliveries(bot_id, &filter, None, DELIVERIES)
+        .await?
+        .rows;
+    let (mut deliveries, mut replies) = (Vec::with_capacity(rows.len()), Vec::new());
+    for row in &rows {
+        for attempt in v1.store.attempts(row.id).await? {
+            let tried = attempt.attempt;
+            let status = tried.status.map(|status| format!("status {status}"));
+            timeline.push(Happened {
+                delivery: Some(row.id),
+                detail: tried.cause.or(status),
+                ..Happened::at(tried.at, "posted")
+            });
+        }
+        if let Some(at) = row.replied_at {
+            timeline.push(Happened {
+                delivery: Some(row.id),
+                detail: row.note.clone(),
+                ..Happened::at(at, "replied")
+            });
+        }
+        deliveries.push(FullDelivery::of(row, &v1).await?);
+        let sent = v1.store.replies_of(row.id).await?;
+        replies.extend(sent.into_iter().map(MessageView::from));
+    }
+    timeline.sort_by_key(|happened| happened.at.0);
+    Ok(Json(FullMessage {
+        message,
+        timeline,
+        deliveries,
+        replies,
+        members: members
+            .filter(|_| is_sent)
+            .map(|(delivered, read)| Members { delivered, read }),
+    }))
+}
+
+/// Returns the history of a sent message.
+fn course(row: &SentRow) -> Vec<Happened> {
+    let ended = if row.ack < 0 { "failed" } else { "sent" };
+    let ended = row.settled_at.map(|at| Happened {
+        detail: row.cause.clone(),
+        ..Happened::at(at, ended)
+    });
+    let later = [(row.delivered_at, "delivered"), (row.read_at, "read")];
+    let later = later
+        .into_iter()
+        .filter_map(|(at, what)| at.map(|at| Happened::at(at, what)));
+    std::iter::once(Happened::at(row.accepted_at, "accepted"))
+        .chain(ended)
+        .chain(later)
+        .collect()
+}
+
+/// Returns the address of a chat from a number, a group id or an address.
+fn address(said: &str) -> String {
+    if let Ok(number) = said.parse::<Number>() {
+        return Chat::Person(number).address();
+    }
+    match said.parse::<GroupId>() {
+        Ok(group) => Chat::Group(group).address(),
+        Err(_) => said.to_owned(),
+    }
+}
+
+/// Extractor: the message id in the path.
+struct Named(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let id = path_part(parts, "message").await;
+        let id = id.filter(|id| !id.contains('\0'));
+        id.map(Self).ok_or(Problem::NoSuch("message"))
+    }
+}
+
+impl Happened {
+    fn at(at: i64, what: &'static str) -> Self {
+        Self {
+            at: Timestamp(at),
+            what,
+            delivery: None,
+            detail: None,
+        }
+    }
+}

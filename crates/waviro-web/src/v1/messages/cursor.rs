@@ -1,0 +1,62 @@
+//! The cursors of the message log. WhatsApp's ids of received messages are unique only within a
+//! chat and a sender, so the cursor holds all three values.
+
+use std::fmt;
+use std::str::FromStr;
+
+use waviro_store::{HeardAfter, SentAfter};
+
+/// The cursor of a page of received messages: a row's key as JSON.
+pub(super) struct ReceivedCursor(pub(super) HeardAfter);
+
+impl fmt::Display for ReceivedCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let HeardAfter {
+            received_at,
+            id,
+            sender,
+            chat,
+        } = &self.0;
+        serde_json::json!([received_at, id, sender, chat]).fmt(f)
+    }
+}
+
+impl FromStr for ReceivedCursor {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (received_at, id, sender, chat): (i64, String, String, String) =
+            serde_json::from_str(text).map_err(drop)?;
+        if [&id, &sender, &chat].iter().any(|part| part.contains('\0')) {
+            return Err(());
+        }
+        Ok(Self(HeardAfter {
+            received_at,
+            id,
+            sender,
+            chat,
+        }))
+    }
+}
+
+/// The cursor of a page of sent messages.
+pub(super) struct SentCursor(pub(super) SentAfter);
+
+impl fmt::Display for SentCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let SentAfter { accepted_at, seq } = self.0;
+        write!(f, "{accepted_at}.{seq}")
+    }
+}
+
+impl FromStr for SentCursor {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (accepted_at, seq) = text.split_once('.').ok_or(())?;
+        Ok(Self(SentAfter {
+            accepted_at: accepted_at.parse().map_err(drop)?,
+            seq: seq.parse().map_err(drop)?,
+        }))
+    }
+}

@@ -1,0 +1,102 @@
+//! The query parameters of a list: `?name=value&…`, beside the parameters of its page.
+
+use std::borrow::Cow;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use url::{Url, form_urlencoded};
+use waviro_store::clock::Millis;
+
+use super::body::http_url;
+use super::problem::Problem;
+use super::timestamp::Timestamp;
+
+/// Extractor: the query parameters of a request. An empty value is the same as absent. If a
+/// parameter is repeated, the last value counts. Unknown parameters are ignored.
+#[derive(Debug)]
+pub struct Query(Vec<(String, String)>);
+
+impl<S: Sync> FromRequestParts<S> for Query {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let query = parts.uri.query().unwrap_or_default();
+        let pairs = form_urlencoded::parse(query.as_bytes());
+        Ok(Self(pairs.into_owned().collect()))
+    }
+}
+
+impl Query {
+    /// Returns a text without NUL, because no database stores a NUL in a text.
+    ///
+    /// # Errors
+    /// [`Problem::InvalidField`].
+    pub fn text(&self, name: &'static str) -> Result<Option<&str>, Problem> {
+        let said = self.0.iter().rev().find(|(known, _)| known == name);
+        let said = said
+            .map(|(_, value)| value.as_str())
+            .filter(|value| !value.is_empty());
+        match said {
+            Some(text) if text.contains('\0') => Err(wrong(name, "a text without NUL")),
+            said => Ok(said),
+        }
+    }
+
+    /// Returns the meaning of a parameter with a fixed set of words.
+    ///
+    /// # Errors
+    /// [`Problem::InvalidField`].
+    pub fn word<T: Copy>(
+        &self,
+        name: &'static str,
+        words: &[(&str, T)],
+    ) -> Result<Option<T>, Problem> {
+        // An empty word is an error here.
+        let said = self.0.iter().rev().find(|(known, _)| known == name);
+        said.map(|(_, said)| one_of(name, said, words)).transpose()
+    }
+
+    /// Returns an http or https URL.
+    ///
+    /// # Errors
+    /// [`Problem::InvalidField`].
+    pub fn url(&self, name: &'static str) -> Result<Option<Url>, Problem> {
+        // An empty URL is an error here.
+        let said = self.0.iter().rev().find(|(known, _)| known == name);
+        let bad = |bad| Problem::InvalidUrl(name, bad);
+        said.map(|(_, text)| http_url(text).map_err(bad))
+            .transpose()
+    }
+
+    /// Returns a timestamp.
+    ///
+    /// # Errors
+    /// [`Problem::InvalidField`].
+    pub fn timestamp(&self, name: &'static str) -> Result<Option<Millis>, Problem> {
+        let said = self.0.iter().rev().find(|(known, _)| known == name);
+        let said = said.map(|(_, value)| value.as_str());
+        // In a query, a plus sign decodes to a space, even in the offset of a timestamp.
+        let read = |text: &str| Timestamp::parse(&text.replace(' ', "+"));
+        said.map(|text| read(text).ok_or_else(|| wrong(name, TIMESTAMP_FORM)))
+            .transpose()
+    }
+}
+
+/// Returns the meaning of `said` in a list of words.
+///
+/// # Errors
+/// [`Problem::InvalidField`] with the list of words.
+pub fn one_of<T: Copy>(name: &'static str, said: &str, words: &[(&str, T)]) -> Result<T, Problem> {
+    let known = words.iter().find(|(word, _)| *word == said);
+    known.map(|(_, meant)| *meant).ok_or_else(|| {
+        let all: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+        Problem::InvalidField(name, format!("one of {}", all.join(", ")).into())
+    })
+}
+
+/// The form of a timestamp, for error texts.
+pub const TIMESTAMP_FORM: &str = "a time in RFC 3339, such as 2026-01-02T03:04:05Z";
+
+fn wrong(name: &'static str, form: &'static str) -> Problem {
+    Problem::InvalidField(name, Cow::Borrowed(form))
+}

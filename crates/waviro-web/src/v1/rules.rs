@@ -1,0 +1,344 @@
+//! `/v1/bots/{bot}/rules`: the rules that post inbound texts to URLs.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{FromRequestParts, OriginalUri, State};
+use axum::http::StatusCode;
+use axum::http::header::{HeaderName, LOCATION};
+use axum::http::request::Parts;
+use serde::Serialize;
+use url::Url;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use waviro_store::keyword;
+use waviro_store::{AddRule, MOST_RULES, NewRule, RuleChange, RuleRow};
+
+use super::V1;
+use super::auth::{AtBot, path_id};
+use super::body::{Body, Fields, FromFields, permitted, required};
+use super::page::{Page, PageParams, Paging};
+use super::problem::Problem;
+use super::responses::Conflict;
+use super::timestamp::Timestamp;
+
+mod test;
+
+/// The maximum number of characters of a keyword.
+const KEYWORD_CAP: usize = 200;
+
+/// The longest timeout of a rule, in seconds. The sender of the text waits for an answer.
+const LONGEST: u64 = 60;
+
+pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
+    OpenApiRouter::new()
+        .routes(routes!(list, add))
+        .routes(routes!(show, change, remove))
+        .merge(test::routes())
+}
+
+/// A rule with its current state.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Rule)]
+pub struct RuleView {
+    /// The id of the rule.
+    #[schema(example = 1, minimum = 1)]
+    id: i64,
+    /// The keyword as registered. A rule with an empty keyword gets each text without another rule.
+    #[schema(example = "penawaran#")]
+    keyword: String,
+    /// The URL for the texts.
+    #[schema(example = "https://toko.example/webhook.php")]
+    url: String,
+    /// True if the rule is active.
+    enabled: bool,
+    /// True if the rule also applies to texts in groups.
+    groups: bool,
+    /// The timeout of the endpoint in seconds; null for the value of `outbound.timeout_s`.
+    #[schema(required, minimum = 1, maximum = 60)]
+    timeout_s: Option<i64>,
+    /// The reason for which the gateway disabled the rule; null if the gateway did not.
+    #[schema(required)]
+    off_cause: Option<String>,
+    /// When the rule was created.
+    created_at: Timestamp,
+    /// When the rule was last changed.
+    updated_at: Timestamp,
+}
+
+/// A rule to add.
+#[derive(ToSchema)]
+#[schema(as = AddRule)]
+pub struct AddRuleBody {
+    /// The beginning of a matching text, in upper or lower case; surrounding white space is
+    /// ignored. With an empty, null or absent keyword, the rule gets each text without another
+    /// rule.
+    #[schema(
+        max_length = 200,
+        pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$",
+        example = "penawaran#"
+    )]
+    keyword: Option<String>,
+    /// The URL for the texts.
+    #[schema(
+        value_type = String,
+        max_length = 2048,
+        format = "uri",
+        example = "https://toko.example/webhook.php"
+    )]
+    url: Url,
+    /// True if the rule is active.
+    #[schema(default = true)]
+    enabled: Option<bool>,
+    /// True if the rule also applies to texts in groups.
+    #[schema(default = false)]
+    groups: Option<bool>,
+    /// The timeout of the endpoint in seconds, at most `outbound.timeout_s`; null for the value of
+    /// `outbound.timeout_s`.
+    #[schema(minimum = 1, maximum = 60, example = 10)]
+    timeout_s: Option<u64>,
+}
+
+/// The changes to a rule. Absent fields stay unchanged.
+#[derive(ToSchema)]
+pub struct ChangeRule {
+    /// The beginning of a matching text. With an empty or null keyword, the rule gets each text
+    /// without another rule.
+    #[schema(
+        value_type = Option<String>,
+        max_length = 200,
+        pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$",
+        example = "penawaran#"
+    )]
+    keyword: Option<String>,
+    /// The URL for the texts. Waiting deliveries go to the new URL.
+    #[schema(
+        value_type = Option<String>,
+        max_length = 2048,
+        format = "uri",
+        example = "https://toko.example/webhook.php"
+    )]
+    url: Option<Url>,
+    /// True if the rule is active. Enabling the rule clears `off_cause`.
+    enabled: Option<bool>,
+    /// True if the rule also applies to texts in groups.
+    groups: Option<bool>,
+    /// The timeout of the endpoint in seconds; null for the value of `outbound.timeout_s`.
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 60, example = 10)]
+    timeout_s: Option<Timeout>,
+}
+
+/// The timeout of a rule in seconds; `None` for the general timeout.
+struct Timeout(Option<u64>);
+
+impl FromFields for AddRuleBody {
+    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
+        Ok(Self {
+            keyword: keyword_of(fields)?,
+            url: required("url", fields.url("url")?)?,
+            enabled: fields.flag("enabled")?,
+            groups: fields.flag("groups")?,
+            timeout_s: fields.whole("timeout_s", 1..=LONGEST)?,
+        })
+    }
+}
+
+impl FromFields for ChangeRule {
+    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
+        let keyword = keyword_of(fields)?;
+        let timeout_s = fields.whole("timeout_s", 1..=LONGEST)?;
+        Ok(Self {
+            keyword: fields.has("keyword").then(|| keyword.unwrap_or_default()),
+            url: fields.url("url")?,
+            enabled: fields.flag("enabled")?,
+            groups: fields.flag("groups")?,
+            timeout_s: fields.has("timeout_s").then_some(Timeout(timeout_s)),
+        })
+    }
+}
+
+fn keyword_of(fields: &Fields) -> Result<Option<String>, Problem> {
+    let form = || {
+        let form = "at most 200 characters without control characters";
+        Problem::InvalidField("keyword", form.into())
+    };
+    let Some(keyword) = fields.text("keyword").map_err(|_| form())? else {
+        return Ok(None);
+    };
+    if keyword.chars().count() > KEYWORD_CAP || keyword.chars().any(char::is_control) {
+        return Err(form());
+    }
+    Ok(Some(keyword.trim().to_owned()))
+}
+
+/// List rules
+///
+/// Lists all rules, including disabled rules, ordered by id.
+#[utoipa::path(
+    get, path = "/v1/bots/{bot}/rules", tag = "rules", params(PageParams),
+    responses((status = 200, description = "A page of rules.", body = Page<RuleView>))
+)]
+async fn list(
+    State(v1): State<Arc<V1>>,
+    at: AtBot,
+    paging: Paging,
+) -> Result<Json<Page<RuleView>>, Problem> {
+    let after = paging.after("rules")?.unwrap_or(0);
+    let rules = v1.store.rules(at.bot.id()).await?.into_iter();
+    let rows = rules.filter(|rule| rule.id > after).take(paging.rows());
+    let page = paging.page("rules", rows.collect(), |rule: &RuleRow| rule.id);
+    Ok(Json(page.map(RuleView::from)))
+}
+
+/// Add a rule
+///
+/// An inbound text goes to the rule with the longest keyword at the beginning of the text, in upper
+/// or lower case, or else to the rule without a keyword. The API refuses a keyword that matches the
+/// same texts as the keyword of another rule. A bot has at most 500 rules.
+#[utoipa::path(
+    post, path = "/v1/bots/{bot}/rules", tag = "rules", request_body = AddRuleBody,
+    responses(
+        (status = 201, description = "The rule.", body = RuleView,
+            headers(("location" = String, description = "The rule's path."))),
+        Conflict,
+    )
+)]
+async fn add(
+    State(v1): State<Arc<V1>>,
+    at: AtBot,
+    OriginalUri(uri): OriginalUri,
+    Body(asked): Body<AddRuleBody>,
+) -> Result<(StatusCode, [(HeaderName, String); 1], Json<RuleView>), Problem> {
+    let keyword = asked.keyword.unwrap_or_default();
+    let new = NewRule {
+        folded: keyword::seen(&keyword),
+        keyword,
+        url: permitted("url", asked.url, &v1.net, &at.bot.settings().allow)?,
+        enabled: asked.enabled.unwrap_or(true),
+        in_groups: asked.groups.unwrap_or(false),
+        timeout_s: v1.rule_timeout(asked.timeout_s)?,
+    };
+    let added = v1.store.add_rule(at.bot.id(), new, v1.clock.now()).await;
+    let rule = done(added?)?;
+    let location = format!("{}/{}", uri.path().trim_end_matches('/'), rule.id);
+    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(rule)))
+}
+
+/// Show a rule
+///
+/// Returns the rule and, if the gateway disabled the rule, the reason.
+#[utoipa::path(
+    get, path = "/v1/bots/{bot}/rules/{rule}", tag = "rules",
+    responses((status = 200, description = "The rule.", body = RuleView))
+)]
+async fn show(
+    State(v1): State<Arc<V1>>,
+    at: AtBot,
+    RuleId(id): RuleId,
+) -> Result<Json<RuleView>, Problem> {
+    let rule = v1.store.rule(at.bot.id(), id).await?;
+    Ok(Json(rule.ok_or(Problem::NoSuch("rule"))?.into()))
+}
+
+/// Change a rule
+///
+/// The change applies from the next text on. Deliveries waiting for the old URL go to the new URL
+/// with an unchanged body.
+#[utoipa::path(
+    patch, path = "/v1/bots/{bot}/rules/{rule}", tag = "rules", request_body = Option<ChangeRule>,
+    responses((status = 200, description = "The rule as it is now.", body = RuleView), Conflict)
+)]
+async fn change(
+    State(v1): State<Arc<V1>>,
+    at: AtBot,
+    RuleId(id): RuleId,
+    Body(asked): Body<ChangeRule>,
+) -> Result<Json<RuleView>, Problem> {
+    let url = asked
+        .url
+        .map(|url| permitted("url", url, &v1.net, &at.bot.settings().allow));
+    let timeout_s = asked.timeout_s.map(|Timeout(asked)| v1.rule_timeout(asked));
+    let change = RuleChange {
+        keyword: asked.keyword.map(|keyword| {
+            let seen = keyword::seen(&keyword);
+            (keyword, seen)
+        }),
+        url: url.transpose()?,
+        enabled: asked.enabled,
+        in_groups: asked.groups,
+        timeout_s: timeout_s.transpose()?,
+    };
+    let now = v1.clock.now();
+    let changed = v1.store.change_rule(at.bot.id(), id, change, now).await?;
+    done(changed).map(Json)
+}
+
+/// Remove a rule
+///
+/// The removal applies from the next text on. Waiting deliveries of the rule are cancelled.
+#[utoipa::path(
+    delete, path = "/v1/bots/{bot}/rules/{rule}", tag = "rules",
+    responses((status = 204, description = "The rule is removed."))
+)]
+async fn remove(
+    State(v1): State<Arc<V1>>,
+    at: AtBot,
+    RuleId(id): RuleId,
+) -> Result<StatusCode, Problem> {
+    let now = v1.clock.now();
+    if v1.store.delete_rule(at.bot.id(), id, now).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Problem::NoSuch("rule"))
+    }
+}
+
+fn done(added: AddRule) -> Result<RuleView, Problem> {
+    match added {
+        AddRule::Done(rule) => Ok(rule.into()),
+        AddRule::KeywordTaken(other) => Err(Problem::KeywordTaken(other)),
+        AddRule::TooMany => Err(Problem::TooMany("rules", MOST_RULES)),
+        AddRule::NoSuchRule => Err(Problem::NoSuch("rule")),
+    }
+}
+
+impl V1 {
+    /// Checks that the timeout of a rule does not exceed the general timeout.
+    fn rule_timeout(&self, asked: Option<u64>) -> Result<Option<i64>, Problem> {
+        let most = LONGEST.min(self.call_within_s);
+        if asked.is_some_and(|asked| asked > most) {
+            let form = format!("a whole number from 1 to {most}, as outbound.timeout_s allows");
+            return Err(Problem::InvalidField("timeout_s", form.into()));
+        }
+        Ok(asked.and_then(|asked| i64::try_from(asked).ok()))
+    }
+}
+
+/// Extractor: the rule id in the path.
+struct RuleId(i64);
+
+impl<S: Send + Sync> FromRequestParts<S> for RuleId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let id = path_id(parts, "rule").await;
+        id.map(Self).ok_or(Problem::NoSuch("rule"))
+    }
+}
+
+impl From<RuleRow> for RuleView {
+    fn from(row: RuleRow) -> Self {
+        Self {
+            id: row.id,
+            keyword: row.keyword,
+            url: row.url.to_string(),
+            enabled: row.enabled,
+            groups: row.in_groups,
+            timeout_s: row.timeout_s,
+            off_cause: row.off_cause,
+            created_at: Timestamp(row.created_at),
+            updated_at: Timestamp(row.updated_at),
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! `/v1/bots/{bot}/rules/test`: tests a text against the rules, with the same code as for inbound
+//! texts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use bytes::Bytes;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use waviro_core::config::AllowedNetwork;
+use waviro_core::jobs::retry;
+use waviro_core::net::{self, Call};
+use waviro_core::webhook_reply::{self, Item, Parsed};
+use waviro_link::{GroupId, MediaKind, Number};
+use waviro_store::keyword::{self, Heard};
+use waviro_store::{RuleRow, beginning};
+
+use super::super::V1;
+use super::super::auth::AtBot;
+use super::super::body::{Body, Fields, FromFields, required};
+use super::super::problem::Problem;
+use super::RuleView;
+
+pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
+    OpenApiRouter::new().routes(routes!(test))
+}
+
+/// A text to test.
+#[derive(ToSchema)]
+pub struct TestRule {
+    /// The text of an inbound message.
+    #[schema(
+        min_length = 1,
+        max_length = 65_536,
+        example = "penawaran#Jhon Doe#jhon@example.com"
+    )]
+    text: String,
+    /// The number of the sender; absent or null for a sender with a hidden number.
+    #[schema(value_type = Option<String>, example = "6281234567890")]
+    from: Option<Number>,
+    /// The group of the message; absent or null for a message to the bot.
+    #[schema(value_type = Option<String>, example = "120363000000000001")]
+    group: Option<GroupId>,
+    /// True to post the webhook once. No message is sent to any chat.
+    #[schema(default = false)]
+    send: Option<bool>,
+}
+
+impl FromFields for TestRule {
+    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
+        Ok(Self {
+            text: required("text", fields.words("text")?)?,
+            from: fields.number("from")?,
+            group: fields.group("group")?,
+            send: fields.flag("send")?,
+        })
+    }
+}
+
+/// The result of the test.
+#[derive(Serialize, ToSchema)]
+pub struct TestedRule {
+    /// The matching rule; null if no rule matches, and then nothing is posted.
+    #[schema(required)]
+    rule: Option<RuleView>,
+    /// The webhook's request.
+    #[schema(required)]
+    request: Option<WouldPost>,
+    /// The outcome of the request; null without `send`.
+    #[schema(required)]
+    sent: Option<CameOf>,
+}
+
+/// A request to a webhook.
+#[derive(Serialize, ToSchema)]
+pub struct WouldPost {
+    /// The URL of the request.
+    #[schema(example = "https://toko.example/webhook.php")]
+    url: String,
+    /// The headers of the request, including the signature. A real request has another id, time and
+    /// signature.
+    headers: BTreeMap<&'static str, String>,
+    /// The exact body of the request.
+    #[schema(
+        example = r#"{"keyword":"penawaran#","data":["Jhon Doe"],"webhookkey":"whk_1f2e…","from":"6281234567890"}"#
+    )]
+    body: String,
+}
+
+/// The response of an endpoint and its effect.
+#[derive(Serialize, ToSchema)]
+pub struct CameOf {
+    /// The status of the response; null if there was no response.
+    #[schema(required, minimum = 100, maximum = 999)]
+    status: Option<u16>,
+    /// The milliseconds from the start of the request to the last byte of the response, or to the
+    /// failure.
+    #[schema(minimum = 0)]
+    duration_ms: i64,
+    /// The IP address of the endpoint.
+    #[schema(required, example = "192.0.2.1")]
+    address: Option<String>,
+    /// The beginning of the response body.
+    answer: String,
+    /// The gateway's reaction to such a response.
+    verdict: Verdict,
+    /// The reason, if the request failed.
+    #[schema(required)]
+    cause: Option<String>,
+    /// The messages that would be sent to the chat, in order.
+    reply: Vec<ReplyItem>,
+    /// The items of the reply that would not be sent, with the reason.
+    skipped: Vec<SkippedItem>,
+    /// The reason for which no message would be sent, if there is no message.
+    #[schema(required)]
+    nothing_because: Option<String>,
+}
+
+/// The gateway's reaction to a response.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The endpoint answered 2xx; the webhook reply is sent.
+    Delivered,
+    /// The gateway would retry.
+    Retried,
+    /// The endpoint answered 410; the gateway would disable the rule.
+    SwitchedOff,
+}
+
+/// A message in a webhook reply.
+#[derive(Serialize, ToSchema)]
+pub struct ReplyItem {
+    /// The kind: `text`, `location`, `image`, `video`, `audio`, `document`, `contact` or `card` (a
+    /// vCard file to fetch).
+    #[schema(example = "text")]
+    r#type: &'static str,
+    /// The text, the caption of a file, or the name of a location or card.
+    #[schema(required)]
+    text: Option<String>,
+    /// The URL of the file. A test fetches no file.
+    #[schema(required)]
+    url: Option<String>,
+    /// The degrees north and the degrees east.
+    #[schema(required)]
+    coordinate: Option<[f64; 2]>,
+    /// The numbers of the card.
+    numbers: Vec<String>,
+}
+
+/// A skipped item of a webhook reply.
+#[derive(Serialize, ToSchema)]
+pub struct SkippedItem {
+    /// The position in the reply; the first item is 1.
+    #[schema(minimum = 1)]
+    position: usize,
+    /// The reason.
+    why: String,
+}
+
+/// Test a text
+///
+/// Returns the matching rule and the exact request that would be posted. With `send`, the request
+/// is posted once, and the response shows the messages that the reply would send. The test writes
+/// no journal entry, is not retried, and sends no message.
+#[utoipa::path(
+    post, path = "/v1/bots/{bot}/rules/test", tag = "rules", request_body = TestRule,
+    responses((status = 200, description = "The result of the test.", body = TestedRule))
+)]
+async fn test(
+    State(v1): State<Arc<V1>>,
+    at: AtBot,
+    Body(asked): Body<TestRule>,
+) -> Result<Json<TestedRule>, Problem> {
+    let bot_id = at.bot.id();
+    let rules = v1.store.rules(bot_id).await?;
+    let profile = v1.profiles.of(bot_id).await?;
+    let group_id = asked.group.as_ref().map(keyword::group_id);
+    let heard = Heard {
+        text: &asked.text,
+        from: asked.from.as_ref().map_or("", Number::as_str),
+        group_id: group_id.as_deref(),
+    };
+    let Some(routed) = keyword::route(&rules, heard, profile.webhook_key()) else {
+        return Ok(Json(TestedRule {
+            rule: None,
+            request: None,
+            sent: None,
+        }));
+    };
+    let id = format!("msg_{}", hex::encode(rand::random::<[u8; 12]>()));
+    let headers = profile.headers(&id, v1.clock.wall(), &routed.body);
+    let sent = if asked.send.unwrap_or(false) {
+        Some(
+            v1.try_once(routed.rule, &routed.body, &headers, profile.allow())
+                .await,
+        )
+    } else {
+        None
+    };
+    let mut shown = BTreeMap::from([
+        ("content-type", net::JSON.to_owned()),
+        ("content-length", routed.body.len().to_string()),
+        ("user-agent", net::USER_AGENT.to_owned()),
+    ]);
+    shown.extend(headers);
+    Ok(Json(TestedRule {
+        rule: Some(routed.rule.clone().into()),
+        request: Some(WouldPost {
+            url: routed.rule.url.to_string(),
+            headers: shown,
+            body: routed.body,
+        }),
+        sent,
+    }))
+}
+
+impl V1 {
+    async fn try_once(
+        &self,
+        rule: &RuleRow,
+        body: &str,
+        headers: &[(&'static str, String)],
+        allow: &[AllowedNetwork],
+    ) -> CameOf {
+        let within = rule
+            .timeout_s
+            .and_then(|seconds| u64::try_from(seconds).ok());
+        let call = Call {
+            url: &rule.url,
+            body: Bytes::from(body.to_owned()),
+            headers,
+            within: within.map(Duration::from_secs),
+            allow,
+        };
+        let within = call.within;
+        let posted = self.net.post_on(call).await;
+        let (tried, is_read) = match posted.answer_at() {
+            None => (posted.attempt, false),
+            Some(at) => {
+                let read = self.net.get_on(at, posted.redirects + 1, within, allow);
+                let mut tried = read.await.attempt;
+                tried.took += posted.attempt.took;
+                (tried, true)
+            }
+        };
+        let (verdict, cause) = match retry::decide(&tried.outcome, 0, 0.0) {
+            retry::Decision::Done => (Verdict::Delivered, None),
+            retry::Decision::Again { error, .. } | retry::Decision::UsedUp { error } => {
+                (Verdict::Retried, Some(error))
+            }
+            retry::Decision::Gone => {
+                let verdict = if is_read {
+                    Verdict::Retried
+                } else {
+                    Verdict::SwitchedOff
+                };
+                (verdict, Some("status 410".to_owned()))
+            }
+        };
+        let answer = tried.outcome.as_ref().ok();
+        let bytes = answer.map(|answer| &answer.body[..]).unwrap_or_default();
+        let parsed = match &cause {
+            None => webhook_reply::parse(bytes).map_err(|why| why.to_string()),
+            Some(cause) => Err(format!("no 2xx: {cause}")),
+        };
+        let nothing_because = match &parsed {
+            Err(why) => Some(why.clone()),
+            Ok(parsed) if parsed.items.is_empty() => Some("all items were left out".to_owned()),
+            Ok(_) => None,
+        };
+        let parsed = parsed.unwrap_or(Parsed {
+            items: Vec::new(),
+            skipped: Vec::new(),
+            tolerant: false,
+        });
+        let skipped = parsed.skipped.into_iter().map(|skipped| SkippedItem {
+            position: skipped.position,
+            why: skipped.why,
+        });
+        CameOf {
+            status: answer.map(|answer| answer.status),
+            duration_ms: i64::try_from(tried.took.as_millis()).unwrap_or(i64::MAX),
+            address: tried.address.map(|address| address.to_string()),
+            answer: beginning(&String::from_utf8_lossy(bytes)).to_owned(),
+            verdict,
+            cause,
+            reply: parsed.items.into_iter().map(ReplyItem::from).collect(),
+            skipped: skipped.collect(),
+            nothing_because,
+        }
+    }
+}
+
+impl From<Item> for ReplyItem {
+    fn from(item: Item) -> Self {
+        let bare = |r#type| Self {
+            r#type,
+            text: None,
+            url: None,
+            coordinate: None,
+            numbers: Vec::new(),
+        };
+        match item {
+            Item::Text(text) => Self {
+                text: Some(text),
+                ..bare("text")
+            },
+            Item::Location(place) => Self {
+                text: place.name,
+                coordinate: Some([place.latitude, place.longitude]),
+                ..bare("location")
+            },
+            Item::File { kind, url, caption } => Self {
+                text: caption,
+                url: Some(url.to_string()),
+                ..bare(match kind {
+                    MediaKind::Image => "image",
+                    MediaKind::Video => "video",
+                    MediaKind::Audio => "audio",
+                    MediaKind::Document => "document",
+                })
+            },
+            Item::Contact(card) => Self {
+                text: Some(card.name),
+                numbers: card.numbers.iter().map(ToString::to_string).collect(),
+                ..bare("contact")
+            },
+            Item::Card { url } => Self {
+                url: Some(url.to_string()),
+                ..bare("card")
+            },
+        }
+    }
+}

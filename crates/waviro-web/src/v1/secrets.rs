@@ -1,0 +1,181 @@
+//! `/v1/bots/{bot}/webhook-key` and `…/signing-secret`: the values by which webhooks and callbacks
+//! recognize the bot. Both are shown on every request, because the user must copy the values into
+//! the receiving program.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use waviro_core::bots::{LONGEST_OVERLAP, Profile, SetKeyError, WebhookKey as OwnWebhookKey};
+use waviro_store::clock::Millis;
+
+use super::V1;
+use super::auth::AtBot;
+use super::body::{Body, Fields, FromFields};
+use super::problem::{Problem, keys_alike};
+use super::timestamp::Timestamp;
+
+/// The default overlap: a day, to change the secret on every machine that uses the secret.
+const USUAL_OVERLAP: u64 = 86_400;
+
+pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
+    OpenApiRouter::new()
+        .routes(routes!(show_webhook_key))
+        .routes(routes!(rotate_webhook_key))
+        .routes(routes!(show_signing_secret))
+        .routes(routes!(rotate_signing_secret))
+}
+
+/// The key in each keyword webhook.
+#[derive(Serialize, ToSchema)]
+pub struct WebhookKey {
+    /// The `webhookkey` of each keyword webhook. Never the SecretKey.
+    #[schema(example = "whk_1f2e3d4c…")]
+    webhook_key: String,
+}
+
+/// The secret that signs each delivery.
+#[derive(Serialize, ToSchema)]
+pub struct SigningSecret {
+    /// The secret in the form of Standard Webhooks: `whsec_` and base64.
+    #[schema(example = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")]
+    signing_secret: String,
+    /// The previous secret, as long as it signs too.
+    #[schema(required)]
+    previous: Option<OldSecret>,
+}
+
+/// A replaced signing secret.
+#[derive(Serialize, ToSchema)]
+pub struct OldSecret {
+    /// The secret.
+    #[schema(example = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")]
+    signing_secret: String,
+    /// When the secret stops signing.
+    until: Timestamp,
+}
+
+/// The options of a signing secret's replacement.
+#[derive(ToSchema)]
+pub struct RotateSecret {
+    /// The seconds for which the old secret signs beside the new secret. Null is the same as
+    /// absent.
+    #[schema(minimum = 0, maximum = 604_800, default = 86_400, example = 86_400)]
+    overlap_s: Option<u64>,
+}
+
+/// The options of a webhook key's replacement.
+#[derive(ToSchema)]
+pub struct SetWebhookKey {
+    /// An existing webhook key to take over instead of a new key. Must differ from the SecretKey.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 128, example = "YourSecretWebhookKey")]
+    webhook_key: Option<OwnWebhookKey>,
+}
+
+impl FromFields for SetWebhookKey {
+    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
+        let webhook_key = fields.webhook_key("webhook_key")?;
+        Ok(Self { webhook_key })
+    }
+}
+
+impl FromFields for RotateSecret {
+    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
+        let overlap_s = fields.whole("overlap_s", 0..=LONGEST_OVERLAP.as_secs())?;
+        Ok(Self { overlap_s })
+    }
+}
+
+/// Show the webhook key
+///
+/// The key is the `webhookkey` in each keyword webhook, so that the receiving script can recognize
+/// the gateway.
+#[utoipa::path(
+    get, path = "/v1/bots/{bot}/webhook-key", tag = "secrets",
+    responses((status = 200, description = "The key.", body = WebhookKey))
+)]
+async fn show_webhook_key(
+    State(v1): State<Arc<V1>>,
+    at: AtBot,
+) -> Result<Json<WebhookKey>, Problem> {
+    at.caller.must_be_able_to_change()?;
+    let profile = v1.profiles.of(at.bot.id()).await?;
+    let webhook_key = profile.webhook_key().to_owned();
+    Ok(Json(WebhookKey { webhook_key }))
+}
+
+/// Replace the webhook key
+///
+/// Each webhook has the new key from the next text on. There is no overlap, because a body has a
+/// single key. With `webhook_key` the bot takes over an existing key.
+#[utoipa::path(
+    post, path = "/v1/bots/{bot}/webhook-key/rotate", tag = "secrets", request_body = Option<SetWebhookKey>,
+    responses((status = 200, description = "The new key.", body = WebhookKey))
+)]
+async fn rotate_webhook_key(
+    State(v1): State<Arc<V1>>,
+    at: AtBot,
+    Body(asked): Body<SetWebhookKey>,
+) -> Result<Json<WebhookKey>, Problem> {
+    let key = asked.webhook_key.unwrap_or_else(OwnWebhookKey::random);
+    let set = v1.profiles.set_webhook_key(at.bot.id(), &key).await;
+    set.map_err(|error| match error {
+        SetKeyError::KeysAlike => keys_alike("webhook_key"),
+        other => other.into(),
+    })?;
+    let webhook_key = key.reveal().to_owned();
+    Ok(Json(WebhookKey { webhook_key }))
+}
+
+/// Show the signing secret
+///
+/// The secret signs each delivery as defined by Standard Webhooks. The libraries of Standard
+/// Webhooks verify the signature.
+#[utoipa::path(
+    get, path = "/v1/bots/{bot}/signing-secret", tag = "secrets",
+    responses((status = 200, description = "The secret.", body = SigningSecret))
+)]
+async fn show_signing_secret(
+    State(v1): State<Arc<V1>>,
+    at: AtBot,
+) -> Result<Json<SigningSecret>, Problem> {
+    at.caller.must_be_able_to_change()?;
+    let profile = v1.profiles.of(at.bot.id()).await?;
+    Ok(Json(SigningSecret::of(&profile, v1.clock.now())))
+}
+
+/// Replace the signing secret
+///
+/// The new secret signs at once. During the overlap the old secret signs too: the header has both
+/// signatures, and an endpoint accepts either signature.
+#[utoipa::path(
+    post, path = "/v1/bots/{bot}/signing-secret/rotate", tag = "secrets", request_body = Option<RotateSecret>,
+    responses((status = 200, description = "The new secret.", body = SigningSecret))
+)]
+async fn rotate_signing_secret(
+    State(v1): State<Arc<V1>>,
+    at: AtBot,
+    Body(asked): Body<RotateSecret>,
+) -> Result<Json<SigningSecret>, Problem> {
+    let overlap = Duration::from_secs(asked.overlap_s.unwrap_or(USUAL_OVERLAP));
+    let rotated = v1.profiles.rotate_signing(at.bot.id(), overlap).await?;
+    Ok(Json(SigningSecret::of(&rotated, v1.clock.now())))
+}
+
+impl SigningSecret {
+    fn of(profile: &Profile, now: Millis) -> Self {
+        let previous = profile.signing_before(now);
+        Self {
+            signing_secret: profile.signing_secret().reveal(),
+            previous: previous.map(|(secret, until)| OldSecret {
+                signing_secret: secret.reveal(),
+                until: Timestamp(until),
+            }),
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! `/v1/bots/{bot}/subscriptions`: the subscriptions that post events to URLs.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{FromRequestParts, OriginalUri, State};
+use axum::http::StatusCode;
+use axum::http::header::{HeaderName, LOCATION};
+use axum::http::request::Parts;
+use serde::Serialize;
+use url::Url;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use waviro_store::{
+    Kinds, MOST_SUBSCRIPTIONS, NewSubscription, SubscriptionChange, SubscriptionRow,
+};
+
+use super::V1;
+use super::auth::{AtBot, path_id};
+use super::body::{Body, Fields, FromFields, permitted, required};
+use super::page::{Page, PageParams, Paging};
+use super::problem::Problem;
+use super::responses::Conflict;
+use super::timestamp::Timestamp;
+
+/// The longest timeout of a subscription, in seconds.
+const LONGEST: u64 = 60;
+
+pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
+    OpenApiRouter::new()
+        .routes(routes!(list, add))
+        .routes(routes!(show, change, remove))
+}
+
+/// The kinds of events.
+#[derive(ToSchema)]
+#[schema(as = EventKind)]
+#[expect(dead_code, reason = "only documents the allowed words")]
+pub enum KindWord {
+    /// All events, including kinds of later versions.
+    #[schema(rename = "*")]
+    All,
+    /// The bot received a message, or the owner's phone sent a message.
+    #[schema(rename = "message.received")]
+    MessageReceived,
+    /// The ack of a sent message rose.
+    #[schema(rename = "message.ack")]
+    MessageAck,
+    /// The text of a message was edited.
+    #[schema(rename = "message.edited")]
+    MessageEdited,
+    /// A message was deleted for everyone.
+    #[schema(rename = "message.deleted")]
+    MessageDeleted,
+    /// A reaction to a message was added or removed.
+    #[schema(rename = "message.reaction")]
+    MessageReaction,
+    /// The state of the bot's link changed.
+    #[schema(rename = "bot.state")]
+    BotState,
+    /// A group changed.
+    #[schema(rename = "group.changed")]
+    GroupChanged,
+    /// The bot receives a call.
+    #[schema(rename = "call.received")]
+    CallReceived,
+}
+
+/// A subscription with its current state.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Subscription)]
+pub struct SubscriptionView {
+    /// The id of the subscription.
+    #[schema(example = 1, minimum = 1)]
+    id: i64,
+    /// The URL for the events.
+    #[schema(example = "https://toko.example/events.php")]
+    url: String,
+    /// The kinds of events; `*` alone for all events, including kinds of later versions.
+    #[schema(value_type = Vec<KindWord>)]
+    kinds: Vec<&'static str>,
+    /// True if the subscription is active.
+    enabled: bool,
+    /// The timeout of the endpoint in seconds; null for the value of `outbound.timeout_s`.
+    #[schema(required, minimum = 1, maximum = 60)]
+    timeout_s: Option<i64>,
+    /// The reason for which the gateway disabled the subscription; null if the gateway did not.
+    #[schema(required)]
+    off_cause: Option<String>,
+    /// When the subscription was created.
+    created_at: Timestamp,
+    /// When the subscription was last changed.
+    updated_at: Timestamp,
+}
+
+/// A subscription to add.
+#[derive(ToSchema)]
+#[schema(as = AddSubscription)]
+pub struct AddBody {
+    /// The URL for the events.
+    #[schema(
+        value_type = String,
+        max_length = 2048,
+        format = "uri",
+        example = "https://toko.example/events.php"
+    )]
+    url: Url,
+    /// The kinds of events; `*` for all events.
+    #[schema(value_type = Vec<KindWord>, min_items = 1, max_items = 20)]
+    kinds: Kinds,
+    /// True if the subscription is active.
+    #[schema(default = true)]
+    enabled: Option<bool>,
+    /// The timeout of the endpoint in seconds, at most `outbound.timeout_s`; null for the value of
+    /// `outbound.timeout_s`.
+    #[schema(minimum = 1, maximum = 60, example = 10)]
+    timeout_s: Option<u64>,
+}
+
+/// The changes to a subscription. Absent fields stay unchanged.
+#[derive(ToSchema)]
+#[schema(as = ChangeSubscription)]
+#[expect(
+    clippy::option_option,
+    reason = "null removes the deadline, an absent field keeps the deadline"
+)]
+pub struct ChangeBody {
+    /// The URL for the events. Waiting deliveries go to the new URL.
+    #[schema(
+        value_type = Option<String>,
+        max_length = 2048,
+        format = "uri",
+        example = "https://toko.example/events.php"
+    )]
+    url: Option<Url>,
+    /// The kinds of events from the next event on; `*` for all events.
+    #[schema(value_type = Option<Vec<KindWord>>, min_items = 1, max_items = 20)]
+    kinds: Option<Kinds>,
+    /// True if the subscription is active. Enabling the subscription clears `off_cause`.
+    enabled: Option<bool>,
+    /// The timeout of the endpoint in seconds; null for the value of `outbound.timeout_s`.
+    #[schema(minimum = 1, maximum = 60, example = 10)]
+    timeout_s: Option<Option<u64>>,
+}
+
+impl FromFields for AddBody {
+    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
+        Ok(Self {
+            url: required("url", fields.url("url")?)?,
+            kinds: required("kinds", kinds_of(fields)?)?,
+            enabled: fields.flag("enabled")?,
+            timeout_s: fields.whole("timeout_s", 1..=LONGEST)?,
+        })
+    }
+}
+
+impl FromFields for ChangeBody {
+    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
+        let timeout_s = fields.whole("timeout_s", 1..=LONGEST)?;
+        Ok(Self {
+            url: fields.url("url")?,
+            kinds: kinds_of(fields)?,
+            enabled: fields.flag("enabled")?,
+            timeout_s: fields.has("timeout_s").then_some(timeout_s),
+        })
+    }
+}
+
+fn kinds_of(fields: &Fields) -> Result<Option<Kinds>, Problem> {
+    const MOST: usize = 20;
+    let wrong = || {
+        let form = "a list of kinds of events, or [\"*\"] for all";
+        Problem::InvalidField("kinds", form.into())
+    };
+    let Some(words) = fields.texts("kinds").map_err(|_| wrong())? else {
+        return Ok(None);
+    };
+    let kinds = (words.len() <= MOST).then(|| Kinds::of(words)).flatten();
+    kinds.map(Some).ok_or_else(wrong)
+}
+
+/// List subscriptions
+///
+/// Lists all subscriptions, including disabled subscriptions, ordered by id.
+#[utoipa::path(
+    get, path = "/v1/bots/{bot}/subscriptions", tag = "subscriptions", params(PageParams),
+    responses((status = 200, description = "A page of subscriptions.", body = Page<SubscriptionView>))
+)]
+async fn list(
+    State(v1): State<Arc<V1>>,
+    at: AtBot,
+    paging: Paging,
+) -> Result<Json<Page<SubscriptionView>>, Problem> {
+    let after = paging.after("subscriptions")?.unwrap_or(0);
+    let rows = v1.store.subscriptions(at.bot.id()).await?.into_iter();
+    let rows = rows.filter(|row| row.id > after).take(paging.rows());
+    let page = paging.page("subscriptions", rows.collect(), |row: &SubscriptionRow| {
+        row.id
+    });
+    Ok(Json(page.map(SubscriptionView::from)))
+}
+
+/// Add a subscription
+///
+/// From the next event on, the gateway posts each wanted event to the URL and retries until the
+/// endpoint answers 2xx or all retries have failed. Each delivery is signed as defined by Standard
+/// Webhooks. A bot has at most 100 subscriptions.
+#[utoipa::path(
+    post, path = "/v1/bots/{bot}/subscriptions", tag = "subscriptions", request_body = AddBody,
+    responses(
+        (status = 201, description = "The subscription.", body = SubscriptionView,
+            headers(("location" = String, description = "The subscription's path."))),
+        Conflict,
+    )
+)]
+async fn add(
+    State(v1): State<Arc<V1>>,
+    at: AtBot,
+    OriginalUri(uri): OriginalUri,
+    Body(asked): Body<AddBody>,
+) -> Result<
+    (
+        StatusCode,
+        [(HeaderName, String); 1],
+        Json<SubscriptionView>,
+    ),
+    Problem,
+> {
+    let new = NewSubscription {
+        url: permitted("url", asked.url, &v1.net, &at.bot.settings().allow)?,
+        kinds: asked.kinds,
+        enabled: asked.enabled.unwrap_or(true),
+        timeout_s: v1.subscription_timeout(asked.timeout_s)?,
+    };
+    let now = v1.clock.now();
+    let added = v1.store.add_subscription(at.bot.id(), new, now).await?;
+    let added = added.ok_or(Problem::TooMany("subscriptions", MOST_SUBSCRIPTIONS))?;
+    let location = format!("{}/{}", uri.path().trim_end_matches('/'), added.id);
+    Ok((
+        StatusCode::CREATED,
+        [(LOCATION, location)],
+        Json(added.into()),
+    ))
+}
+
+/// Show a subscription
+///
+/// Returns the subscription and, if the gateway disabled the subscription, the reason.
+#[utoipa::path(
+    get, path = "/v1/bots/{bot}/subscriptions/{subscription}", tag = "subscriptions",
+    responses((status = 200, description = "The subscription.", body = SubscriptionView))
+)]
+async fn show(
+    State(v1): State<Arc<V1>>,
+    at: AtBot,
+    SubscriptionId(id): SubscriptionId,
+) -> Result<Json<SubscriptionView>, Problem> {
+    let row = v1.store.subscription(at.bot.id(), id).await?;
+    Ok(Json(row.ok_or(MISSING)?.into()))
+}
+
+/// Change a subscription
+///
+/// The change applies from the next event on. Deliveries waiting for the old URL go to the new URL.
+#[utoipa::path(
+    patch, path = "/v1/bots/{bot}/subscriptions/{subscription}", tag = "subscriptions", request_body = Option<ChangeBody>,
+    responses((status = 200, description = "The subscription as it is now.", body = SubscriptionView))
+)]
+async fn change(
+    State(v1): State<Arc<V1>>,
+    at: AtBot,
+    SubscriptionId(id): SubscriptionId,
+    Body(asked): Body<ChangeBody>,
+) -> Result<Json<SubscriptionView>, Problem> {
+    let url = asked
+        .url
+        .map(|url| permitted("url", url, &v1.net, &at.bot.settings().allow));
+    let timeout_s = asked.timeout_s.map(|asked| v1.subscription_timeout(asked));
+    let change = SubscriptionChange {
+        url: url.transpose()?,
+        kinds: asked.kinds,
+        enabled: asked.enabled,
+        timeout_s: timeout_s.transpose()?,
+    };
+    let (bot_id, now) = (at.bot.id(), v1.clock.now());
+    let changed = v1
+        .store
+        .change_subscription(bot_id, id, change, now)
+        .await?;
+    Ok(Json(changed.ok_or(MISSING)?.into()))
+}
+
+/// Remove a subscription
+///
+/// The removal applies from the next event on. Waiting deliveries of the subscription are
+/// cancelled.
+#[utoipa::path(
+    delete, path = "/v1/bots/{bot}/subscriptions/{subscription}", tag = "subscriptions",
+    responses((status = 204, description = "The subscription is removed."))
+)]
+async fn remove(
+    State(v1): State<Arc<V1>>,
+    at: AtBot,
+    SubscriptionId(id): SubscriptionId,
+) -> Result<StatusCode, Problem> {
+    let (bot_id, now) = (at.bot.id(), v1.clock.now());
+    if v1.store.delete_subscription(bot_id, id, now).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(MISSING)
+    }
+}
+
+const MISSING: Problem = Problem::NoSuch("subscription");
+
+impl V1 {
+    /// Checks that the timeout of a subscription does not exceed the general timeout.
+    fn subscription_timeout(&self, asked: Option<u64>) -> Result<Option<i64>, Problem> {
+        let most = LONGEST.min(self.call_within_s);
+        if asked.is_some_and(|asked| asked > most) {
+            let form = format!("a whole number from 1 to {most}, as outbound.timeout_s allows");
+            return Err(Problem::InvalidField("timeout_s", form.into()));
+        }
+        Ok(asked.and_then(|asked| i64::try_from(asked).ok()))
+    }
+}
+
+/// Extractor: the subscription id in the path.
+struct SubscriptionId(i64);
+
+impl<S: Send + Sync> FromRequestParts<S> for SubscriptionId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let id = path_id(parts, "subscription").await;
+        id.map(Self).ok_or(MISSING)
+    }
+}
+
+impl From<SubscriptionRow> for SubscriptionView {
+    fn from(row: SubscriptionRow) -> Self {
+        Self {
+            id: row.id,
+            url: row.url.to_string(),
+            kinds: row.kinds.words(),
+            enabled: row.enabled,
+            timeout_s: row.timeout_s,
+            off_cause: row.off_cause,
+            created_at: Timestamp(row.created_at),
+            updated_at: Timestamp(row.updated_at),
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The timestamp format of the administration API.
+
+use std::borrow::Cow;
+
+use serde::{Serialize, Serializer};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
+use utoipa::{PartialSchema, ToSchema};
+use waviro_store::clock::Millis;
+
+/// A timestamp as RFC 3339 in UTC, with milliseconds: `2026-01-02T03:04:05.678Z`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timestamp(pub Millis);
+
+impl Timestamp {
+    /// Parses RFC 3339 with any offset; returns `None` for any other text.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Millis> {
+        let at: jiff::Timestamp = text.parse().ok()?;
+        Some(at.as_millisecond())
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // The store has no timestamps outside the range of `jiff`.
+        let at = jiff::Timestamp::from_millisecond(self.0).unwrap_or_default();
+        serializer.collect_str(&at)
+    }
+}
+
+impl PartialSchema for Timestamp {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .description(Some("RFC 3339, in UTC"))
+            .examples(["2026-01-02T03:04:05.678Z"])
+            .into()
+    }
+}
+
+impl ToSchema for Timestamp {
+    fn name() -> Cow<'static, str> {
+        // The name of the schema in the published OpenAPI document.
+        Cow::Borrowed("Moment")
+    }
+}

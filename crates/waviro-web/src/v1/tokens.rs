@@ -1,0 +1,242 @@
+//! `/v1/tokens`: the tokens of the administration API. Needs an admin token.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{FromRequestParts, OriginalUri, State};
+use axum::http::StatusCode;
+use axum::http::header::{HeaderName, LOCATION};
+use axum::http::request::Parts;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use waviro_core::tokens::LONGEST;
+use waviro_store::{TokenRole, TokenRow};
+
+use super::V1;
+use super::auth::{Admin, path_id};
+use super::body::{Body, Fields, FromFields, required};
+use super::page::{Page, PageParams, Paging};
+use super::problem::Problem;
+use super::responses::{AdminOnly, Conflict};
+use super::timestamp::Timestamp;
+
+pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
+    OpenApiRouter::new()
+        .routes(routes!(list, add))
+        .routes(routes!(show, revoke))
+}
+
+/// The known facts about a token, without the token itself.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Token)]
+pub struct TokenView {
+    /// The id of the token.
+    #[schema(example = 1, minimum = 1)]
+    id: i64,
+    /// The token's name.
+    #[schema(example = "dashboard")]
+    name: String,
+    /// The permissions of the token.
+    role: Role,
+    /// The id of the bot of a bot's token; null for an admin token.
+    #[schema(required, example = 1)]
+    bot: Option<i32>,
+    /// When the token was created.
+    created_at: Timestamp,
+    /// When the token was last used, to the minute.
+    #[schema(required)]
+    last_used_at: Option<Timestamp>,
+    /// When the token expires; null for never.
+    #[schema(required)]
+    expires_at: Option<Timestamp>,
+    /// When the token was revoked.
+    #[schema(required)]
+    revoked_at: Option<Timestamp>,
+}
+
+/// The permissions of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// May do everything.
+    Admin,
+    /// May see and change a single bot.
+    Bot,
+}
+
+/// A newly created token.
+#[derive(Serialize, ToSchema)]
+pub struct NewToken {
+    /// The facts about the token.
+    #[serde(flatten)]
+    known: TokenView,
+    /// The token, shown only at its creation.
+    #[schema(example = "wvt_1f2e3d4c…")]
+    token: String,
+}
+
+/// A token to create.
+#[derive(ToSchema)]
+pub struct AddToken {
+    /// The token's name.
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$",
+        example = "dashboard"
+    )]
+    name: String,
+    /// The permissions of the token.
+    role: Role,
+    /// The id of the bot; required for the role `bot` and refused for other roles.
+    #[schema(minimum = 1, maximum = 2_147_483_647)]
+    bot: Option<i32>,
+    /// The seconds until the token expires; absent or null for never.
+    #[schema(minimum = 1, maximum = 315_360_000)]
+    expires_in_s: Option<u32>,
+}
+
+impl FromFields for AddToken {
+    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
+        let name = required("name", fields.name("name")?)?;
+        let role = match required("role", fields.text("role")?)? {
+            "admin" => Role::Admin,
+            "bot" => Role::Bot,
+            _ => return Err(Problem::InvalidField("role", "admin or bot".into())),
+        };
+        let bot = fields.whole("bot", 1..=i32::MAX.unsigned_abs().into())?;
+        let bot = bot.and_then(|bot| i32::try_from(bot).ok());
+        if role == Role::Admin && bot.is_some() {
+            let should = "absent where the role is admin, which may do everything";
+            return Err(Problem::InvalidField("bot", should.into()));
+        }
+        let expires = fields.whole("expires_in_s", 1..=LONGEST.as_secs())?;
+        Ok(Self {
+            name,
+            role,
+            bot,
+            expires_in_s: expires.and_then(|seconds| u32::try_from(seconds).ok()),
+        })
+    }
+}
+
+/// List tokens
+///
+/// Lists all tokens ordered by id, including expired and revoked tokens, to show who had access.
+#[utoipa::path(
+    get, path = "/v1/tokens", tag = "tokens", params(PageParams),
+    responses((status = 200, description = "A page of tokens.", body = Page<TokenView>), AdminOnly)
+)]
+async fn list(
+    State(v1): State<Arc<V1>>,
+    _: Admin,
+    paging: Paging,
+) -> Result<Json<Page<TokenView>>, Problem> {
+    let after = paging.after("tokens")?.unwrap_or(0);
+    let limit = i64::try_from(paging.rows()).unwrap_or(i64::MAX);
+    let rows = v1.tokens.list(after, limit).await?;
+    let page = paging.page("tokens", rows, |row: &TokenRow| row.id);
+    Ok(Json(page.map(TokenView::from)))
+}
+
+/// Create a token
+///
+/// The token is shown only in this response, because the gateway stores only a hash.
+#[utoipa::path(
+    post, path = "/v1/tokens", tag = "tokens", request_body = AddToken,
+    responses(
+        (status = 201, description = "The token.", body = NewToken,
+            headers(("location" = String, description = "The token's path."))),
+        AdminOnly, Conflict,
+    )
+)]
+async fn add(
+    State(v1): State<Arc<V1>>,
+    _: Admin,
+    OriginalUri(uri): OriginalUri,
+    Body(asked): Body<AddToken>,
+) -> Result<(StatusCode, [(HeaderName, String); 1], Json<NewToken>), Problem> {
+    let role = match asked.role {
+        Role::Admin => TokenRole::Admin,
+        Role::Bot => TokenRole::Bot(required("bot", asked.bot)?),
+    };
+    let lives = asked
+        .expires_in_s
+        .map(|seconds| Duration::from_secs(seconds.into()));
+    let (row, token) = v1.tokens.add(&asked.name, role, lives).await?;
+    let location = format!("{}/{}", uri.path().trim_end_matches('/'), row.id);
+    let new = NewToken {
+        known: row.into(),
+        token: token.reveal().to_owned(),
+    };
+    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(new)))
+}
+
+/// Show a token
+///
+/// Returns the permissions of the token and the time of its last use.
+#[utoipa::path(
+    get, path = "/v1/tokens/{token}", tag = "tokens",
+    responses((status = 200, description = "The token.", body = TokenView), AdminOnly)
+)]
+async fn show(
+    State(v1): State<Arc<V1>>,
+    _: Admin,
+    TokenId(id): TokenId,
+) -> Result<Json<TokenView>, Problem> {
+    let row = v1.tokens.one(id).await?;
+    Ok(Json(row.ok_or(Problem::NoSuch("token"))?.into()))
+}
+
+/// Revoke a token
+///
+/// The token is invalid as soon as the response is sent. A token may revoke itself.
+#[utoipa::path(
+    delete, path = "/v1/tokens/{token}", tag = "tokens",
+    responses((status = 204, description = "The token is revoked."), AdminOnly)
+)]
+async fn revoke(
+    State(v1): State<Arc<V1>>,
+    _: Admin,
+    TokenId(id): TokenId,
+) -> Result<StatusCode, Problem> {
+    if v1.tokens.revoke(id).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Problem::NoSuch("living token"))
+    }
+}
+
+/// Extractor: the token id in the path.
+struct TokenId(i64);
+
+impl<S: Send + Sync> FromRequestParts<S> for TokenId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let id = path_id(parts, "token").await;
+        id.map(Self).ok_or(Problem::NoSuch("token"))
+    }
+}
+
+impl From<TokenRow> for TokenView {
+    fn from(row: TokenRow) -> Self {
+        let (role, bot) = match row.role {
+            TokenRole::Admin => (Role::Admin, None),
+            TokenRole::Bot(bot_id) => (Role::Bot, Some(bot_id)),
+        };
+        Self {
+            id: row.id,
+            name: row.name,
+            role,
+            bot,
+            created_at: Timestamp(row.created_at),
+            last_used_at: row.last_used_at.map(Timestamp),
+            expires_at: row.expires_at.map(Timestamp),
+            revoked_at: row.revoked_at.map(Timestamp),
+        }
+    }
+}

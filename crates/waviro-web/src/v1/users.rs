@@ -1,0 +1,313 @@
+//! `/v1/users`: the users of the dashboard. Only admins may use the endpoints.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{FromRequestParts, OriginalUri, State};
+use axum::http::StatusCode;
+use axum::http::header::{HeaderName, LOCATION};
+use axum::http::request::Parts;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use waviro_store::{UserRole, UserRow};
+
+use super::V1;
+use super::auth::{Admin, Caller, path_id};
+use super::body::{Body, Fields, FromFields, required};
+use super::page::{Page, PageParams, Paging};
+use super::problem::Problem;
+use super::responses::{AdminOnly, Conflict, Unavailable};
+use super::timestamp::Timestamp;
+
+pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
+    OpenApiRouter::new()
+        .routes(routes!(list, add))
+        .routes(routes!(show, change, remove))
+}
+
+/// A user of the dashboard.
+#[derive(Serialize, ToSchema)]
+#[schema(as = User)]
+pub struct UserView {
+    /// The id of the user.
+    #[schema(example = 1, minimum = 1)]
+    id: i64,
+    /// The name to log in with.
+    #[schema(example = "ani")]
+    name: String,
+    /// The permissions of the user.
+    role: Rank,
+    /// The ids of the bots that an operator may see and change; empty for other roles.
+    bots: Vec<i32>,
+    /// When the user was created.
+    created_at: Timestamp,
+}
+
+/// The permissions of a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = UserRole)]
+pub enum Rank {
+    /// May do everything.
+    Admin,
+    /// May see and change some bots.
+    Operator,
+    /// May see all bots and change nothing.
+    Viewer,
+}
+
+/// A user to create.
+#[derive(ToSchema)]
+pub struct AddUser {
+    /// The name to log in with.
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$",
+        example = "ani"
+    )]
+    name: String,
+    /// The password. The gateway stores only an argon2id hash.
+    #[schema(min_length = 10, max_length = 256, example = "kata sandi yang panjang")]
+    password: String,
+    /// The permissions of the user.
+    role: Rank,
+    /// The ids of the bots that an operator may see and change; only for the role `operator`.
+    bots: Option<Vec<i32>>,
+}
+
+/// The changes to a user. Absent and null fields stay unchanged.
+#[derive(ToSchema)]
+pub struct ChangeUser {
+    /// A new password. The change ends the user's sessions.
+    #[schema(min_length = 10, max_length = 256, example = "kata sandi yang baru")]
+    password: Option<String>,
+    /// The current password. Required only from a user who is logged in and changes the own
+    /// password; a token belongs to no user.
+    #[schema(max_length = 1024)]
+    old_password: Option<String>,
+    /// The new permissions of the user.
+    role: Option<Rank>,
+    /// The ids of the bots that an operator may see and change; only together with the `role`
+    /// `operator`.
+    bots: Option<Vec<i32>>,
+}
+
+impl FromFields for AddUser {
+    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
+        let name = required("name", fields.name("name")?)?;
+        let password = required("password", fields.text("password")?)?.to_owned();
+        let role = required("role", rank(fields)?)?;
+        let bots = bots(fields, Some(role))?;
+        Ok(Self {
+            name,
+            password,
+            role,
+            bots,
+        })
+    }
+}
+
+impl FromFields for ChangeUser {
+    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
+        let role = rank(fields)?;
+        Ok(Self {
+            password: fields.text("password")?.map(ToOwned::to_owned),
+            old_password: fields.text("old_password")?.map(ToOwned::to_owned),
+            role,
+            bots: bots(fields, role)?,
+        })
+    }
+}
+
+fn rank(fields: &Fields) -> Result<Option<Rank>, Problem> {
+    Ok(match fields.text("role")? {
+        None => None,
+        Some("admin") => Some(Rank::Admin),
+        Some("operator") => Some(Rank::Operator),
+        Some("viewer") => Some(Rank::Viewer),
+        Some(_) => {
+            let should = "admin, operator or viewer";
+            return Err(Problem::InvalidField("role", should.into()));
+        }
+    })
+}
+
+fn bots(fields: &Fields, role: Option<Rank>) -> Result<Option<Vec<i32>>, Problem> {
+    let wrong = |should: &'static str| Problem::InvalidField("bots", should.into());
+    let list = match fields.all().get("bots") {
+        None | Some(Value::Null) => None,
+        Some(Value::Array(list)) => Some(list),
+        Some(_) => return Err(wrong("a list of the ids of bots")),
+    };
+    match (role, list) {
+        (Some(Rank::Operator), Some(list)) => {
+            let ids = list.iter().map(|id| {
+                let id = id.as_i64().and_then(|id| i32::try_from(id).ok());
+                id.filter(|id| *id > 0)
+            });
+            let ids: Option<Vec<i32>> = ids.collect();
+            let mut ids = ids.ok_or_else(|| wrong("a list of the ids of bots"))?;
+            ids.sort_unstable();
+            ids.dedup();
+            Ok(Some(ids))
+        }
+        (Some(Rank::Operator), None) => Err(Problem::MissingField("bots")),
+        (_, Some(_)) => Err(wrong("absent where the role is not operator")),
+        (_, None) => Ok(None),
+    }
+}
+
+fn role(rank: Rank, bots: Option<Vec<i32>>) -> UserRole {
+    match rank {
+        Rank::Admin => UserRole::Admin,
+        Rank::Operator => UserRole::Operator(bots.unwrap_or_default()),
+        Rank::Viewer => UserRole::Viewer,
+    }
+}
+
+/// List users
+///
+/// Lists the users who may log in, ordered by id.
+#[utoipa::path(
+    get, path = "/v1/users", tag = "users", params(PageParams),
+    responses((status = 200, description = "A page of users.", body = Page<UserView>), AdminOnly)
+)]
+async fn list(
+    State(v1): State<Arc<V1>>,
+    _: Admin,
+    paging: Paging,
+) -> Result<Json<Page<UserView>>, Problem> {
+    let after = paging.after("users")?.unwrap_or(0);
+    let limit = i64::try_from(paging.rows()).unwrap_or(i64::MAX);
+    let rows = v1.users.list(after, limit).await?;
+    let page = paging.page("users", rows, |row: &UserRow| row.id);
+    Ok(Json(page.map(UserView::from)))
+}
+
+/// Create a user
+///
+/// The user may log in to the dashboard at once.
+#[utoipa::path(
+    post, path = "/v1/users", tag = "users", request_body = AddUser,
+    responses(
+        (status = 201, description = "The user.", body = UserView,
+            headers(("location" = String, description = "The user's path."))),
+        AdminOnly, Conflict, Unavailable,
+    )
+)]
+async fn add(
+    State(v1): State<Arc<V1>>,
+    _: Admin,
+    OriginalUri(uri): OriginalUri,
+    Body(asked): Body<AddUser>,
+) -> Result<(StatusCode, [(HeaderName, String); 1], Json<UserView>), Problem> {
+    let role = role(asked.role, asked.bots);
+    let added = v1.users.add(&asked.name, &asked.password, role, false);
+    let added = added.await?;
+    let location = format!("{}/{}", uri.path().trim_end_matches('/'), added.id);
+    Ok((
+        StatusCode::CREATED,
+        [(LOCATION, location)],
+        Json(added.into()),
+    ))
+}
+
+/// Show a user
+///
+/// Returns the name and the permissions of the user.
+#[utoipa::path(
+    get, path = "/v1/users/{user}", tag = "users",
+    responses((status = 200, description = "The user.", body = UserView), AdminOnly)
+)]
+async fn show(
+    State(v1): State<Arc<V1>>,
+    _: Admin,
+    UserId(id): UserId,
+) -> Result<Json<UserView>, Problem> {
+    let row = v1.users.one(id).await?;
+    Ok(Json(row.ok_or(Problem::NoSuch("user"))?.into()))
+}
+
+/// Change a user
+///
+/// A new role applies from the user's next request on; a new password ends the user's sessions. A
+/// logged-in user needs the old password to change the own password, so that a stolen session
+/// cannot take over the account.
+#[utoipa::path(
+    patch, path = "/v1/users/{user}", tag = "users", request_body = Option<ChangeUser>,
+    responses((status = 200, description = "The user as it is now.", body = UserView), AdminOnly, Conflict, Unavailable)
+)]
+async fn change(
+    State(v1): State<Arc<V1>>,
+    caller: Caller,
+    UserId(id): UserId,
+    Body(asked): Body<ChangeUser>,
+) -> Result<Json<UserView>, Problem> {
+    caller.must_be_admin()?;
+    if asked.password.is_some() && caller.is_user(id) {
+        let old = required("old_password", asked.old_password.as_deref())?;
+        let row = v1.users.one(id).await?.ok_or(Problem::NoSuch("user"))?;
+        // Only the dashboard makes requests as a user. The dashboard knows the address and counts
+        // the attempt.
+        let from = Ipv4Addr::UNSPECIFIED.into();
+        if v1.users.knows(from, &row.name, old).await? != Some(id) {
+            let should = "the user's current password";
+            return Err(Problem::InvalidField("old_password", should.into()));
+        }
+    }
+    let new = asked.role.map(|rank| role(rank, asked.bots));
+    v1.users.change(id, asked.password.as_deref(), new).await?;
+    let row = v1.users.one(id).await?;
+    Ok(Json(row.ok_or(Problem::NoSuch("user"))?.into()))
+}
+
+/// Remove a user
+///
+/// The user's sessions are invalid as soon as the response is sent. The last admin cannot be
+/// removed.
+#[utoipa::path(
+    delete, path = "/v1/users/{user}", tag = "users",
+    responses((status = 204, description = "The user is removed."), AdminOnly, Conflict)
+)]
+async fn remove(
+    State(v1): State<Arc<V1>>,
+    _: Admin,
+    UserId(id): UserId,
+) -> Result<StatusCode, Problem> {
+    v1.users.remove(id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Extractor: the user id in the path.
+struct UserId(i64);
+
+impl<S: Send + Sync> FromRequestParts<S> for UserId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let id = path_id(parts, "user").await;
+        id.map(Self).ok_or(Problem::NoSuch("user"))
+    }
+}
+
+impl From<UserRow> for UserView {
+    fn from(row: UserRow) -> Self {
+        let (role, bots) = match row.role {
+            UserRole::Admin => (Rank::Admin, Vec::new()),
+            UserRole::Operator(bots) => (Rank::Operator, bots),
+            UserRole::Viewer => (Rank::Viewer, Vec::new()),
+        };
+        Self {
+            id: row.id,
+            name: row.name,
+            role,
+            bots,
+            created_at: Timestamp(row.created_at),
+        }
+    }
+}

@@ -69,7 +69,7 @@ struct Inner {
 }
 
 /// The state of a request with an idempotency key.
-pub enum Begun {
+pub enum KeyUse {
     /// The key is new: execute the request. Other requests with the key wait until [`First`] is
     /// dropped.
     First(First),
@@ -139,7 +139,7 @@ impl Idempotency {
         }))
     }
 
-    /// Returns [`Begun::First`] for a new key and [`Begun::Again`] for a known key. Waits while
+    /// Returns [`KeyUse::First`] for a new key and [`KeyUse::Again`] for a known key. Waits while
     /// another request with the same key is in progress.
     ///
     /// # Errors
@@ -150,7 +150,7 @@ impl Idempotency {
         path: &str,
         key: &Key,
         body: &[u8],
-    ) -> Result<Begun, IdempotencyError> {
+    ) -> Result<KeyUse, IdempotencyError> {
         let mut hash = Sha256::new();
         for part in [who, path, key.as_str()] {
             hash.update(part);
@@ -172,8 +172,8 @@ impl Idempotency {
             .kept(&first.id, since(self.0.clock.steady()))
             .await?
         {
-            Some(kept) => Ok(Begun::Again(first.same(kept)?)),
-            None => Ok(Begun::First(first)),
+            Some(kept) => Ok(KeyUse::Again(first.same(kept)?)),
+            None => Ok(KeyUse::First(first)),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The background jobs: sending accepted messages and delivering callbacks, webhooks and events.
 //!
 //! [`send_message`] runs a lane per bot; the queue of a lane is the message rows with ack 0.
-//! [`deliver`] runs a lane per endpoint; the queue is the deliveries table. Both get new work in
+//! [`deliver`] runs a queue per bot and endpoint; the queue is the deliveries table. Both get new work in
 //! memory right after the commit. Both read from the database at the start, after a failure, and if
 //! a backlog does not fit in memory.
 
@@ -90,8 +90,12 @@ impl Jobs {
             clock: clock.clone(),
             stop: stop.clone(),
         };
-        let endpoints =
-            deliver::Endpoints::new(poster, tasks.clone(), deliveries.clone(), endpoint_failures);
+        let endpoints = deliver::DeliveryEngine::new(
+            poster,
+            tasks.clone(),
+            deliveries.clone(),
+            endpoint_failures,
+        );
         tasks.spawn(panics::vital("deliveries", endpoints.run(inbox)));
         Ok(Self {
             store,

@@ -313,7 +313,7 @@ impl Outbox {
     }
 
     /// Removes the file of a message, if there is a file. Called when the message is final.
-    pub async fn let_go(&self, content: &Content) {
+    pub async fn remove_file(&self, content: &Content) {
         if let Content::Media(media) = content {
             let spool = &self.0.spool;
             spool.remove(&spool.path(&media.file)).await;

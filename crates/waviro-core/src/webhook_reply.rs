@@ -17,7 +17,7 @@ use waviro_link::{Contact, Location, MediaKind};
 
 /// The most items of one reply. More items are probably the result of a loop, and would flood the
 /// chat.
-pub const MOST: usize = 50;
+pub const MAX_ITEMS: usize = 50;
 
 /// The most characters of a text, as in WhatsApp's own clients.
 pub const TEXT_CAP: usize = 65_536;
@@ -28,7 +28,7 @@ pub const URL_CAP: usize = 2048;
 /// The items of an answer in order, and the skipped items.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parsed {
-    /// At most [`MOST`] items. Empty if every item was skipped.
+    /// At most [`MAX_ITEMS`] items. Empty if every item was skipped.
     pub items: Vec<Item>,
     /// The faulty items.
     pub skipped: Vec<Skipped>,
@@ -145,15 +145,15 @@ pub fn parse(body: &[u8]) -> Result<Parsed, NoReply> {
     };
     let mut seen = 0;
     for (position, entry) in (1..).zip(&entries) {
-        if seen >= MOST {
+        if seen >= MAX_ITEMS {
             let left = entries.len() + 1 - position;
             let why = format!(
-                "a reply has at most {MOST} items; this and all after it, {left} in all, are left out"
+                "a reply has at most {MAX_ITEMS} items; this and all after it, {left} in all, are left out"
             );
             parsed.skipped.push(Skipped { position, why });
             break;
         }
-        let read = item::read(entry, MOST - seen);
+        let read = item::read(entry, MAX_ITEMS - seen);
         seen += read.len();
         for one in read {
             match one {

@@ -52,7 +52,7 @@ pub struct Evidence {
     /// The time of the last data from the server. A working connection receives at least the answer
     /// to a ping every 30 seconds. The value is kept across connections; `None` before the first
     /// data.
-    pub last_heard: Option<SystemTime>,
+    pub last_data: Option<SystemTime>,
 }
 
 /// The reason why there is no device.

@@ -24,6 +24,7 @@ mod download;
 mod endpoint;
 mod events;
 mod handle;
+mod handshake;
 mod http;
 mod identity;
 mod inbound;
@@ -33,7 +34,6 @@ mod location;
 mod lookup;
 mod media;
 mod probe;
-mod proof;
 mod race;
 mod redelivered;
 mod runtime;
@@ -86,11 +86,11 @@ pub struct WhatsAppConfig {
 
 /// Opens devices with a shared configuration.
 #[derive(Debug, Clone)]
-pub struct WhatsApp(Arc<Ground>);
+pub struct WhatsApp(Arc<Handles>);
 
 /// The handles shared by all devices.
 #[derive(Debug)]
-struct Ground {
+struct Handles {
     config: WhatsAppConfig,
     target: target::Target,
     stores: store::Stores,
@@ -124,7 +124,7 @@ impl WhatsApp {
             &config.store_folder,
             Arc::new(http.clone()),
         );
-        Ok(Self(Arc::new(Ground {
+        Ok(Self(Arc::new(Handles {
             config,
             target,
             stores,

@@ -38,7 +38,7 @@ struct Machine {
     first: Millis,
     stepped: AtomicI64,
     /// The difference between the machine's clock and the steady time at the last log line.
-    told: AtomicI64,
+    logged: AtomicI64,
 }
 
 #[derive(Debug)]
@@ -65,7 +65,7 @@ impl Clock {
             began,
             first,
             stepped: AtomicI64::new(0),
-            told: AtomicI64::new(0),
+            logged: AtomicI64::new(0),
         })))
     }
 
@@ -171,10 +171,11 @@ impl Machine {
         let (steady, wall) = (self.steady(), wall());
         let ahead = wall - steady;
         let before = self.stepped.fetch_max(ahead, Ordering::SeqCst);
-        let told = self.told.load(Ordering::Relaxed);
-        if (ahead - told).abs() >= WORTH_A_WORD && self.told.swap(ahead, Ordering::Relaxed) == told
+        let logged = self.logged.load(Ordering::Relaxed);
+        if (ahead - logged).abs() >= WORTH_A_WORD
+            && self.logged.swap(ahead, Ordering::Relaxed) == logged
         {
-            let by_s = (ahead - told) / 1000;
+            let by_s = (ahead - logged) / 1000;
             if ahead > before {
                 warn!(by_s, "machine clock was set forward");
             } else {

@@ -27,12 +27,12 @@ impl Counts {
         for row in queues.fetch_all(&mut *connection).await? {
             counts.queue(narrow(row.try_get(0)?)?, row.try_get(1)?);
         }
-        let lanes = sqlx::query(
+        let endpoints = sqlx::query(
             "SELECT lane, COUNT(*) FROM deliveries WHERE ended_at IS NULL GROUP BY lane",
         );
-        for row in lanes.fetch_all(connection).await? {
-            let lane: String = row.try_get(0)?;
-            counts.open(&lane, row.try_get(1)?);
+        for row in endpoints.fetch_all(connection).await? {
+            let endpoint: String = row.try_get(0)?;
+            counts.open(&endpoint, row.try_get(1)?);
         }
         Ok(counts)
     }
@@ -42,12 +42,12 @@ impl Counts {
         *self.queued.entry(bot_id).or_default() += more;
     }
 
-    /// Adds `more` open deliveries to a lane.
-    pub(super) fn open(&mut self, lane: &str, more: i64) {
-        match self.open.get_mut(lane) {
+    /// Adds `more` open deliveries to an endpoint.
+    pub(super) fn open(&mut self, endpoint: &str, more: i64) {
+        match self.open.get_mut(endpoint) {
             Some(count) => *count += more,
             None => {
-                self.open.insert(lane.to_owned(), more);
+                self.open.insert(endpoint.to_owned(), more);
             }
         }
     }
@@ -57,10 +57,10 @@ impl Counts {
         for (bot_id, more) in change.queued {
             self.queue(bot_id, more);
         }
-        for (lane, more) in change.open {
-            self.open(&lane, more);
+        for (endpoint, more) in change.open {
+            self.open(&endpoint, more);
         }
-        // Empty lanes are dropped: over time any number of endpoints is called.
+        // Empty endpoints are dropped: over time any number of endpoints is called.
         self.queued.retain(|_, count| *count != 0);
         self.open.retain(|_, count| *count != 0);
     }
@@ -77,15 +77,15 @@ impl Counts {
         self.queued.values().sum()
     }
 
-    /// The number of open deliveries in a lane.
+    /// The number of open deliveries in an endpoint.
     #[must_use]
-    pub fn open_in(&self, lane: &str) -> i64 {
-        self.open.get(lane).copied().unwrap_or(0)
+    pub fn open_in(&self, endpoint: &str) -> i64 {
+        self.open.get(endpoint).copied().unwrap_or(0)
     }
 
-    /// The number of open deliveries in all lanes.
+    /// The number of open deliveries in all endpoints.
     #[must_use]
-    pub fn owed(&self) -> i64 {
+    pub fn open_deliveries(&self) -> i64 {
         self.open.values().sum()
     }
 }
@@ -105,7 +105,7 @@ impl Store {
 
     /// The number of open deliveries of all bots.
     #[must_use]
-    pub fn owed_count(&self) -> i64 {
-        self.state.counts().owed()
+    pub fn open_delivery_count(&self) -> i64 {
+        self.state.counts().open_deliveries()
     }
 }

@@ -24,7 +24,7 @@ pub use log::{AttemptRow, DeliveryFilter, DeliveryKind, DeliveryRow};
 pub use posted::Lost;
 pub use replay::{Replay, Replayed, Replaying};
 pub use settle::EndpointFailure;
-pub use webhooks::{Heard, Hook, Webhook};
+pub use webhooks::{Hook, Webhook, WebhookAnswer};
 
 pub(super) use callbacks::{NewCallback, insert as insert_callbacks};
 pub(super) use posted::{Posted, apply as apply_posted};
@@ -122,10 +122,10 @@ pub struct Attempt {
     pub cause: Option<String>,
 }
 
-/// Returns the lane of a URL, `scheme://host:port`. All deliveries to the lane share a queue and a
-/// limit.
+/// Returns the endpoint of a URL, `scheme://host:port`. All deliveries to the endpoint share a
+/// queue and a limit.
 #[must_use]
-pub fn lane(url: &Url) -> String {
+pub fn endpoint_of(url: &Url) -> String {
     let port = url.port_or_known_default().unwrap_or(0);
     format!("{}://{}:{port}", url.scheme(), url.host_str().unwrap_or(""))
 }

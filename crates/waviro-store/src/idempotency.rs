@@ -67,7 +67,7 @@ impl Store {
     /// Deletes up to `limit` responses older than `before`, as background work. Returns the number
     /// of deleted responses, and `true` if more may be left.
     pub async fn forget_kept(&self, before: Millis, limit: i64) -> Result<(u64, bool), StoreError> {
-        self.aside("forget_kept", move |connection, _, mut budget| {
+        self.in_background("forget_kept", move |connection, _, mut budget| {
             Box::pin(async move {
                 let (mut forgotten, mut left) = (0, limit);
                 loop {

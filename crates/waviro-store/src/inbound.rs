@@ -19,7 +19,7 @@ pub use detail::{Card as CardDetail, Detail, FileDetail, LocationDetail, media_i
 
 /// An inbound message to be stored.
 #[derive(Debug, Clone)]
-pub struct InboundRow {
+pub struct NewInboundRow {
     chat: String,
     sender: String,
     id: String,
@@ -59,7 +59,7 @@ pub struct StoredInbound {
     pub due: Vec<Due>,
 }
 
-impl InboundRow {
+impl NewInboundRow {
     /// Creates a row, with the webhooks to post if the message is new.
     #[must_use]
     pub fn new(inbound: Inbound, hooks: Vec<Hook>) -> Self {
@@ -133,7 +133,7 @@ impl Store {
     pub async fn keep_inbound(
         &self,
         bot_id: i32,
-        batch: Vec<InboundRow>,
+        batch: Vec<NewInboundRow>,
         now: Millis,
     ) -> Result<StoredInbound, StoreError> {
         self.write("keep_inbound", move |connection, counters| {
@@ -178,16 +178,16 @@ impl Store {
                     new: new.len(),
                     due: Vec::new(),
                 };
-                let (mut hooks, mut told) = (Vec::new(), Vec::new());
+                let (mut hooks, mut events_to_store) = (Vec::new(), Vec::new());
                 for row in batch {
                     // `remove` instead of `contains`: a batch may hold a message twice.
                     if new.remove(&(row.chat, row.sender, row.id)) {
                         hooks.extend(row.hooks);
-                        told.extend(row.event);
+                        events_to_store.extend(row.event);
                     }
                 }
                 kept.due = deliveries::insert_hooks(&hooks, now, connection, counters).await?;
-                let due = events::insert(&told, now, connection, counters).await?;
+                let due = events::insert(&events_to_store, now, connection, counters).await?;
                 kept.due.extend(due);
                 Ok(kept)
             })

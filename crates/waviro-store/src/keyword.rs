@@ -6,7 +6,7 @@ mod payload;
 mod route;
 
 pub use payload::{Payload, group_id};
-pub use route::{Heard, Routed, Rule, route};
+pub use route::{InboundText, Routed, Rule, route};
 
 use crate::invisible::is_invisible;
 

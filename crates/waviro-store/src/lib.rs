@@ -10,7 +10,7 @@
 //! power cut.
 
 mod acks;
-mod aside;
+mod background;
 mod bots;
 pub mod clock;
 mod content;
@@ -56,24 +56,24 @@ pub use counts::Counts;
 pub use database_at::DatabaseAt;
 pub use deliveries::{
     Attempt, AttemptRow, Callback, DeliveryAfter, DeliveryFilter, DeliveryKind, DeliveryOutcome,
-    DeliveryRow, Due, EndpointFailure, Heard, Hook, Lost, Replay, Replayed, Replaying, Webhook,
-    Work, lane,
+    DeliveryRow, Due, EndpointFailure, Hook, Lost, Replay, Replayed, Replaying, Webhook,
+    WebhookAnswer, Work, endpoint_of,
 };
 pub use events::{Audience, EventKind, EventRow, Kinds, Listening, NewEvent, event_id};
 pub use evidence::Evidence;
 pub use idempotency::{KeepingAnswer, KeptAnswer};
 pub use inbound::{
-    CardDetail, Detail, FileDetail, InboundRow, LocationDetail, MediaRow, StoredInbound, address,
-    media_id,
+    CardDetail, Detail, FileDetail, LocationDetail, MediaRow, NewInboundRow, StoredInbound,
+    address, media_id,
 };
 pub use journal::beginning;
-pub use log::{HeardAfter, HeardRow, LogFilter, SentAfter, SentRow, words};
+pub use log::{InboundAfter, InboundRow, LogFilter, SentAfter, SentRow, words};
 pub use messages::{Accepting, Committed, MessageRow, NewMessageRow, Queued, Repeats};
 pub use retention::{RetentionLimits, Sweep, Swept};
-pub use rules::{AddRule, MOST_RULES, NewRule, RuleChange, RuleRow};
+pub use rules::{AddRule, MAX_RULES, NewRule, RuleChange, RuleRow};
 pub use search::Found;
 pub use secrets::SecretsRow;
-pub use subscriptions::{MOST_SUBSCRIPTIONS, NewSubscription, SubscriptionChange, SubscriptionRow};
+pub use subscriptions::{MAX_SUBSCRIPTIONS, NewSubscription, SubscriptionChange, SubscriptionRow};
 pub use tokens::{AddToken, TokenRole, TokenRow};
 pub use users::{AddUser, ChangeUser, UserChange, UserRole, UserRow};
 
@@ -94,8 +94,8 @@ pub struct Store {
     reads: AnyPool,
     searches: Searches,
     writes: mpsc::Sender<Command>,
-    /// Background commands, see `store/aside.rs`.
-    asides: mpsc::Sender<Command>,
+    /// Background commands, see ``background.rs``.
+    background: mpsc::Sender<Command>,
     state: Arc<State>,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -188,18 +188,18 @@ impl Store {
         state.last_event.send_replace(counters.event);
         let (reads, searches) = (place.pool(READERS), Searches::new(place.pool(1)));
         let (writes, inbox) = mpsc::channel(WAITING);
-        let (asides, beside) = mpsc::channel(1);
+        let (background, background_inbox) = mpsc::channel(1);
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
         let task = Writer::new(place, connection, counters, Arc::clone(&state));
-        let writing = task.run(inbox, beside, stop.clone());
+        let writing = task.run(inbox, background_inbox, stop.clone());
         tasks.spawn(panics::vital("database writer", writing));
         tasks.close();
         Ok(Self {
             reads,
             searches,
             writes,
-            asides,
+            background,
             state,
             tasks,
             stop,

@@ -1,6 +1,6 @@
 //! The message log: sent and inbound messages of a bot, newest first.
 
-mod heard_list;
+mod inbound_list;
 mod sent_list;
 
 use std::fmt::Write as _;
@@ -15,7 +15,7 @@ use super::search::Found;
 use super::{Store, StoreError};
 use crate::clock::Millis;
 
-use heard_list::HeardList;
+use inbound_list::InboundList;
 use sent_list::SentList;
 
 /// Conditions on the messages of a bot; `None` matches all.
@@ -61,7 +61,7 @@ pub struct SentRow {
 
 /// An inbound message.
 #[derive(Debug, Clone, PartialEq)]
-pub struct HeardRow {
+pub struct InboundRow {
     /// The message id, unique within chat and sender.
     pub id: String,
     pub chat: String,
@@ -91,9 +91,9 @@ pub struct SentAfter {
     pub seq: i64,
 }
 
-/// The position before a page of [`HeardRow`]s: the last row of the previous page.
+/// The position before a page of [`InboundRow`]s: the last row of the previous page.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeardAfter {
+pub struct InboundAfter {
     pub received_at: Millis,
     pub id: String,
     pub sender: String,
@@ -102,7 +102,7 @@ pub struct HeardAfter {
 
 const SENT: &str = "seq, id, chat, kind, body, notify_url, ack, cause, accepted_at, settled_at, delivered_at, read_at, reply_of";
 
-const HEARD: &str =
+const INBOUND: &str =
     "id, chat, sender, push_name, from_me, kind, body, at, received_at, quoted, detail";
 
 impl Store {
@@ -143,19 +143,19 @@ impl Store {
     ///
     /// # Errors
     /// As [`Self::sent_log`].
-    pub async fn heard_log(
+    pub async fn inbound_log(
         &self,
         bot_id: i32,
         filter: &LogFilter,
-        after: Option<HeardAfter>,
+        after: Option<InboundAfter>,
         limit: usize,
-    ) -> Result<Found<HeardRow, HeardAfter>, StoreError> {
-        let first = HeardAfter::before(filter.until.unwrap_or(Millis::MAX));
+    ) -> Result<Found<InboundRow, InboundAfter>, StoreError> {
+        let first = InboundAfter::before(filter.until.unwrap_or(Millis::MAX));
         let after = match after {
             Some(after) if after.received_at < first.received_at => after,
             _ => first,
         };
-        let list = HeardList {
+        let list = InboundList {
             bot_id,
             filter: filter.clone(),
         };
@@ -164,7 +164,7 @@ impl Store {
         }
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = list.page(&after, limit).fetch_all(&self.reads).await?;
-        let mut rows: Vec<HeardRow> = rows.iter().map(heard).collect::<Result<_, _>>()?;
+        let mut rows: Vec<InboundRow> = rows.iter().map(inbound).collect::<Result<_, _>>()?;
         rows.retain(|row| filter.reaches(row.received_at));
         Ok(Found { rows, go_on: None })
     }
@@ -183,17 +183,17 @@ impl Store {
 
     /// Returns an inbound message. If several chats have a message with this id, returns the
     /// latest.
-    pub async fn heard(&self, bot_id: i32, id: &str) -> Result<Option<HeardRow>, StoreError> {
+    pub async fn inbound(&self, bot_id: i32, id: &str) -> Result<Option<InboundRow>, StoreError> {
         // The `+` makes SQLite use the index by id and not the index by time.
         let text = format!(
-            "SELECT {HEARD} FROM inbound WHERE bot = $1 AND id = $2 ORDER BY +received_at DESC LIMIT 1"
+            "SELECT {INBOUND} FROM inbound WHERE bot = $1 AND id = $2 ORDER BY +received_at DESC LIMIT 1"
         );
         let row = sqlx::query(AssertSqlSafe(text))
             .bind(i64::from(bot_id))
             .bind(id.to_owned())
             .fetch_optional(&self.reads)
             .await?;
-        row.as_ref().map(heard).transpose()
+        row.as_ref().map(inbound).transpose()
     }
 
     /// Returns the number of group members that received a message, and the number that read it;
@@ -268,7 +268,7 @@ impl SentRow {
     }
 }
 
-impl HeardAfter {
+impl InboundAfter {
     /// The position before all rows of the time `at` and after all newer rows.
     fn before(at: Millis) -> Self {
         Self {
@@ -280,11 +280,11 @@ impl HeardAfter {
     }
 }
 
-impl HeardRow {
+impl InboundRow {
     /// The position of this row.
     #[must_use]
-    pub fn cursor(&self) -> HeardAfter {
-        HeardAfter {
+    pub fn cursor(&self) -> InboundAfter {
+        InboundAfter {
             received_at: self.received_at,
             id: self.id.clone(),
             sender: self.sender.clone(),
@@ -339,9 +339,9 @@ fn sent(row: &AnyRow) -> Result<SentRow, StoreError> {
     })
 }
 
-fn heard(row: &AnyRow) -> Result<HeardRow, StoreError> {
+fn inbound(row: &AnyRow) -> Result<InboundRow, StoreError> {
     let (from_me, detail): (i64, Option<String>) = (row.try_get(4)?, row.try_get(10)?);
-    Ok(HeardRow {
+    Ok(InboundRow {
         id: row.try_get(0)?,
         chat: row.try_get(1)?,
         sender: row.try_get(2)?,

@@ -14,7 +14,7 @@ pub(super) enum Named {
 }
 
 impl Named {
-    fn living(self) -> &'static str {
+    fn current_names(self) -> &'static str {
         match self {
             Self::Bots => "SELECT slot, name FROM bots WHERE removed_at IS NULL",
             Self::Tokens => "SELECT id, name FROM tokens WHERE revoked_at IS NULL",
@@ -32,7 +32,7 @@ impl Named {
         connection: &mut AnyConnection,
     ) -> Result<bool, StoreError> {
         let wanted = skeleton(name);
-        let rows = sqlx::query(AssertSqlSafe(self.living()))
+        let rows = sqlx::query(AssertSqlSafe(self.current_names()))
             .fetch_all(connection)
             .await?;
         for row in rows {

@@ -1,4 +1,4 @@
-//! Retention: deletes rows older than their limit, as background work ([`super::aside`]).
+//! Retention: deletes rows older than their limit, as background work ([`super::background`]).
 //!
 //! Each step finds its rows at one end of an index, independent of the number of other rows. The
 //! row with the highest id stays in each table that derives new ids from it; otherwise an id would
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
-use super::aside::Budget;
+use super::background::Budget;
 use super::{Store, StoreError, sql};
 use crate::clock::Millis;
 
@@ -76,7 +76,7 @@ pub struct Sweep {
 type After = (Millis, i64);
 
 /// The result of one step.
-enum Looked {
+enum Progress {
     /// More rows may follow after this row.
     More(After),
     /// No rows are left.
@@ -93,7 +93,7 @@ impl Store {
         kept: RetentionLimits,
         now: Millis,
     ) -> Result<Sweep, StoreError> {
-        for (kind, source) in self.left_behind().await? {
+        for (kind, source) in self.sources_to_follow().await? {
             self.follow(kind, source, now).await?;
         }
         let bot_ids = sqlx::query("SELECT slot FROM bots ORDER BY slot")
@@ -117,7 +117,7 @@ impl Store {
     /// # Errors
     /// Any [`StoreError`]; then none of the next rows was deleted.
     pub async fn sweep(&self, sweep: Sweep) -> Result<(Swept, Option<Sweep>), StoreError> {
-        self.aside("sweep", move |connection, _, budget| {
+        self.in_background("sweep", move |connection, _, budget| {
             Box::pin(batch(sweep.clone(), budget, connection))
         })
         .await
@@ -133,7 +133,7 @@ async fn batch(
     let (mut swept, kept) = (Swept::default(), place.kept);
     while let (Some(step), Some(bot_id)) = (place.step(), place.bot_id()) {
         let rows = budget.rows();
-        let looked = match step {
+        let progress = match step {
             Step::Events => events(kept.events, rows, &mut swept, connection).await?,
             Step::Deliveries => {
                 let of = (kept.deliveries, place.after, rows);
@@ -147,9 +147,9 @@ async fn batch(
             Step::Inbound => inbound(bot_id, kept.inbound, rows, &mut swept, connection).await?,
             Step::Handles => handles(bot_id, kept.media, rows, &mut swept, connection).await?,
         };
-        match looked {
-            Looked::More(after) => place.after = after,
-            Looked::Done => place.go_on(),
+        match progress {
+            Progress::More(after) => place.after = after,
+            Progress::Done => place.go_on(),
         }
         if budget.is_spent() {
             return Ok((swept, Some(place)));
@@ -185,7 +185,7 @@ impl Sweep {
 /// The position before every row.
 const START: After = (Millis::MIN, i64::MIN);
 
-impl Looked {
+impl Progress {
     /// Returns [`Self::More`] if the query returned as many rows as requested.
     fn after(rows: &[AnyRow], asked: i64, last: After) -> Self {
         if i64::try_from(rows.len()).unwrap_or(i64::MAX) < asked {
@@ -202,7 +202,7 @@ async fn events(
     many: i64,
     swept: &mut Swept,
     connection: &mut AnyConnection,
-) -> Result<Looked, StoreError> {
+) -> Result<Progress, StoreError> {
     let done = sqlx::query(
         "DELETE FROM events WHERE at < $1 AND id < (SELECT MAX(id) FROM events) \
          AND id IN (SELECT id FROM events ORDER BY id LIMIT $2)",
@@ -213,9 +213,9 @@ async fn events(
     .await?;
     swept.rows += done.rows_affected();
     Ok(if done.rows_affected() < many.unsigned_abs() {
-        Looked::Done
+        Progress::Done
     } else {
-        Looked::More(START)
+        Progress::More(START)
     })
 }
 
@@ -224,7 +224,7 @@ async fn deliveries(
     budget: &mut Budget,
     swept: &mut Swept,
     connection: &mut AnyConnection,
-) -> Result<Looked, StoreError> {
+) -> Result<Progress, StoreError> {
     let rows = sqlx::query(
         "SELECT id, ended_at FROM deliveries WHERE ended_at IS NOT NULL AND ended_at < $1 AND (ended_at, id) > ($2, $3) \
          AND id < (SELECT MAX(id) FROM deliveries) \
@@ -248,7 +248,7 @@ async fn deliveries(
             "DELETE FROM attempts WHERE id IN (SELECT id FROM attempts WHERE delivery IN ({listed}) LIMIT $1)"
         );
         if !children(&attempts, &list, budget, connection).await? {
-            return Ok(Looked::More((at, id)));
+            return Ok(Progress::More((at, id)));
         }
         let text = format!(
             "DELETE FROM deliveries WHERE id IN ({})",
@@ -258,7 +258,7 @@ async fn deliveries(
         let query = list.into_iter().fold(query, sqlx::query::Query::bind);
         swept.rows += query.execute(&mut *connection).await?.rows_affected();
     }
-    Ok(Looked::after(&rows, many, last))
+    Ok(Progress::after(&rows, many, last))
 }
 
 /// A message with a waiting callback stays, because the callback is built from the message.
@@ -268,7 +268,7 @@ async fn messages(
     budget: &mut Budget,
     swept: &mut Swept,
     connection: &mut AnyConnection,
-) -> Result<Looked, StoreError> {
+) -> Result<Progress, StoreError> {
     let text = format!(
         "SELECT m.id, m.settled_at, m.seq, CASE WHEN m.seq < (SELECT MAX(seq) FROM messages) AND NOT EXISTS \
          (SELECT 1 FROM deliveries d WHERE d.bot = m.bot AND d.subject = m.id AND d.ended_at IS NULL) THEN 1 ELSE 0 END \
@@ -297,7 +297,7 @@ async fn messages(
              (SELECT message, member FROM receipts WHERE message IN ({listed}) LIMIT $1)"
         );
         if !children(&receipts, &list, budget, connection).await? {
-            return Ok(Looked::More((at, seq)));
+            return Ok(Progress::More((at, seq)));
         }
         let text = format!(
             "DELETE FROM messages WHERE id IN ({})",
@@ -307,7 +307,7 @@ async fn messages(
         let query = list.into_iter().fold(query, sqlx::query::Query::bind);
         swept.rows += query.execute(&mut *connection).await?.rows_affected();
     }
-    Ok(Looked::after(&rows, many, last))
+    Ok(Progress::after(&rows, many, last))
 }
 
 async fn inbound(
@@ -316,7 +316,7 @@ async fn inbound(
     many: i64,
     swept: &mut Swept,
     connection: &mut AnyConnection,
-) -> Result<Looked, StoreError> {
+) -> Result<Progress, StoreError> {
     let rows = sqlx::query(
         "SELECT id FROM inbound WHERE bot = $1 AND received_at < $2 ORDER BY received_at LIMIT $3",
     )
@@ -343,7 +343,7 @@ async fn inbound(
             swept.media.extend(row.try_get::<Option<String>, _>(0)?);
         }
     }
-    Ok(Looked::after(&rows, many, START))
+    Ok(Progress::after(&rows, many, START))
 }
 
 async fn handles(
@@ -352,7 +352,7 @@ async fn handles(
     many: i64,
     swept: &mut Swept,
     connection: &mut AnyConnection,
-) -> Result<Looked, StoreError> {
+) -> Result<Progress, StoreError> {
     let rows = sqlx::query(
         "SELECT media FROM inbound WHERE bot = $1 AND received_at < $2 AND media_handle IS NOT NULL ORDER BY received_at LIMIT $3",
     )
@@ -372,7 +372,7 @@ async fn handles(
         swept.rows += query.execute(&mut *connection).await?.rows_affected();
     }
     swept.media.extend(ids);
-    Ok(Looked::after(&rows, many, START))
+    Ok(Progress::after(&rows, many, START))
 }
 
 /// Deletes the child rows of `keys`, [`CHILDREN`] at a time. Returns `true` if none is left;

@@ -69,7 +69,7 @@ pub enum AddRule {
     Done(RuleRow),
     /// The rule with this id has the same keyword.
     KeywordTaken(i64),
-    /// The bot has [`MOST_RULES`] rules.
+    /// The bot has [`MAX_RULES`] rules.
     TooMany,
     /// The bot has no such rule.
     NoSuchRule,
@@ -86,7 +86,7 @@ impl Rule for RuleRow {
 }
 
 /// The maximum number of rules of a bot: each text is compared with all rules.
-pub const MOST_RULES: usize = 500;
+pub const MAX_RULES: usize = 500;
 
 const COLUMNS: &str =
     "id, keyword, url, enabled, in_groups, timeout_s, off_cause, created_at, updated_at";
@@ -133,7 +133,7 @@ impl Store {
                 .bind(i64::from(bot_id))
                 .fetch_one(&mut *connection)
                 .await?;
-                if count.try_get::<i64, _>(0)? >= i64::try_from(MOST_RULES).unwrap_or(i64::MAX) {
+                if count.try_get::<i64, _>(0)? >= i64::try_from(MAX_RULES).unwrap_or(i64::MAX) {
                     return Ok(AddRule::TooMany);
                 }
                 let row = sqlx::query(AssertSqlSafe(format!(

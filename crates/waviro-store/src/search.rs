@@ -26,7 +26,7 @@ const STEP: Duration = Duration::from_millis(25);
 /// The number of rows in the first step, and its limits in later steps.
 const FIRST: i64 = 256;
 const FEWEST: i64 = 8;
-const MOST: i64 = 16_384;
+const MAX_STEP: i64 = 16_384;
 
 /// The found rows, and the position to continue from if the search stopped early.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -165,7 +165,7 @@ impl Store {
 /// Returns the number of rows for the next step.
 fn next_step(rows: i64, took: Duration) -> i64 {
     if took < STEP / 2 {
-        (rows * 2).min(MOST)
+        (rows * 2).min(MAX_STEP)
     } else if took > STEP * 2 {
         (rows / 4).max(FEWEST)
     } else {
@@ -258,7 +258,7 @@ mod tests {
     #[test]
     fn long_rows_make_short_steps_and_short_rows_long_ones() {
         assert_eq!(next_step(256, Duration::from_millis(1)), 512);
-        assert_eq!(next_step(MOST, Duration::from_millis(1)), MOST);
+        assert_eq!(next_step(MAX_STEP, Duration::from_millis(1)), MAX_STEP);
         assert_eq!(next_step(256, Duration::from_millis(25)), 256);
         assert_eq!(next_step(256, Duration::from_millis(80)), 64);
         assert_eq!(next_step(FEWEST, Duration::from_secs(1)), FEWEST);

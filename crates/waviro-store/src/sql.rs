@@ -1,8 +1,8 @@
 //! Builds the texts of statements over many rows. Each statement costs a hand-off between threads,
 //! independent of its size, so a batch becomes one statement.
 //!
-//! The numbers of rows are powers of two up to [`MOST`]. So few different texts exist that all fit
-//! in the driver's statement cache (100).
+//! The numbers of rows are powers of two up to [`MAX_ROWS`]. So few different texts exist that all
+//! fit in the driver's statement cache (100).
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ pub(super) type Bound = sqlx::query::Query<'static, sqlx::Any, sqlx::any::AnyArg
 
 /// The maximum number of rows in a statement: 64 rows of 13 columns stay far below SQLite's limit
 /// of 32,766 parameters.
-const MOST: usize = 64;
+const MAX_ROWS: usize = 64;
 
 /// Returns `($1,$2),($3,$4)`: `rows` tuples of `columns` parameters, starting at `$1`.
 pub(super) fn tuples(rows: usize, columns: usize) -> String {
@@ -40,17 +40,19 @@ pub(super) fn parameters(count: usize, first: usize) -> String {
 /// Splits rows for statements that must hold each row once: 100 rows become 64, 32 and 4.
 pub(super) fn cut<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
     std::iter::from_fn(move || {
-        let size = 1usize.checked_shl(rows.len().checked_ilog2()?)?.min(MOST);
+        let size = 1usize
+            .checked_shl(rows.len().checked_ilog2()?)?
+            .min(MAX_ROWS);
         let (head, rest) = rows.split_at(size);
         rows = rest;
         Some(head)
     })
 }
 
-/// Splits keys for `IN` lists. A list may hold a key twice, so each list has at most [`MOST`] keys
-/// and is padded to a power of two with copies of the last key.
+/// Splits keys for `IN` lists. A list may hold a key twice, so each list has at most [`MAX_ROWS`]
+/// keys and is padded to a power of two with copies of the last key.
 pub(super) fn lists<T: Clone>(keys: &[T]) -> impl Iterator<Item = Vec<T>> + '_ {
-    keys.chunks(MOST).map(|chunk| {
+    keys.chunks(MAX_ROWS).map(|chunk| {
         let mut list = chunk.to_vec();
         if let Some(last) = chunk.last() {
             list.resize(chunk.len().next_power_of_two(), last.clone());

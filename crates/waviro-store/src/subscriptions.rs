@@ -55,7 +55,7 @@ pub struct SubscriptionChange {
 
 /// The maximum number of subscriptions of a bot: each event is posted to every interested
 /// subscription.
-pub const MOST_SUBSCRIPTIONS: usize = 100;
+pub const MAX_SUBSCRIPTIONS: usize = 100;
 
 const COLUMNS: &str = "id, url, kinds, enabled, timeout_s, off_cause, created_at, updated_at";
 
@@ -87,14 +87,14 @@ impl Store {
         row.as_ref().map(subscription).transpose()
     }
 
-    /// Adds a subscription; `None` if the bot has [`MOST_SUBSCRIPTIONS`].
+    /// Adds a subscription; `None` if the bot has [`MAX_SUBSCRIPTIONS`].
     pub async fn add_subscription(
         &self,
         bot_id: i32,
         new: NewSubscription,
         now: Millis,
     ) -> Result<Option<SubscriptionRow>, StoreError> {
-        let most = i64::try_from(MOST_SUBSCRIPTIONS).unwrap_or(i64::MAX);
+        let most = i64::try_from(MAX_SUBSCRIPTIONS).unwrap_or(i64::MAX);
         let added = self.write("add_subscription", move |connection, _| {
             let new = new.clone();
             Box::pin(async move {

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::acks::ApplyAcks;
-use super::aside::Pace;
+use super::background::Pace;
 use super::deliveries::{Posted, Replying};
 use super::messages::Accept;
 use super::open::DatabaseAddress;
@@ -113,7 +113,7 @@ impl Writer {
     }
 
     /// Runs until `stop`, and then until the inbox is empty. Commands from `beside` run in the
-    /// background, see [`super::aside`].
+    /// background, see [`super::background`].
     pub(super) async fn run(
         mut self,
         mut inbox: mpsc::Receiver<Command>,
@@ -134,18 +134,18 @@ impl Writer {
                     metrics::histogram!("waviro_store_batch_commands").record(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
                     self.take(waiting.drain(..).collect()).await;
                     if self.pace.is_starved() && let Ok(command) = beside.try_recv() {
-                        self.take_aside(command).await;
+                        self.take_background(command).await;
                     }
                 }
                 Some(command) = async {
                     self.pace.rested().await;
                     beside.recv().await
-                } => self.take_aside(command).await,
+                } => self.take_background(command).await,
             }
         }
     }
 
-    async fn take_aside(&mut self, command: Command) {
+    async fn take_background(&mut self, command: Command) {
         let began = Instant::now();
         self.take(std::iter::once(command).collect()).await;
         let took = began.elapsed();

@@ -392,14 +392,14 @@ impl Receiver {
         headers: HeaderMap,
         body: String,
     ) -> StatusCode {
-        match receiver.heard(&path, headers, body) {
+        match receiver.received(&path, headers, body) {
             Some(status) => StatusCode::from_u16(status).unwrap(),
             None => std::future::pending().await,
         }
     }
 
     /// Records a call; returns the status, or `None` if the path never answers.
-    fn heard(&self, path: &str, mut headers: HeaderMap, body: String) -> Option<u16> {
+    fn received(&self, path: &str, mut headers: HeaderMap, body: String) -> Option<u16> {
         let json: serde_json::Value = serde_json::from_str(&body).unwrap();
         let mut script = self.0.lock().unwrap();
         script.bodies.push(body);

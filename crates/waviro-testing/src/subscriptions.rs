@@ -41,7 +41,7 @@ pub async fn subscription(gateway: &TestEngine, id: i64) -> SubscriptionRow {
 }
 
 /// Returns the stored events whose type begins with `kind`, in order and without signatures.
-pub async fn told(gateway: &TestEngine, kind: &str) -> Vec<Value> {
+pub async fn received(gateway: &TestEngine, kind: &str) -> Vec<Value> {
     let rows = gateway
         .engine
         .store

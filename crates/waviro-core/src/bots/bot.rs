@@ -282,8 +282,8 @@ impl Bot {
 
     /// Returns the identity from the link if it differs from the stored identity.
     pub(super) fn fresh_identity(&self) -> Option<Identity> {
-        let told = self.link()?.identity()?;
-        (self.stored_identity.borrow().as_ref() != Some(&told)).then_some(told)
+        let reported = self.link()?.identity()?;
+        (self.stored_identity.borrow().as_ref() != Some(&reported)).then_some(reported)
     }
 
     pub(super) fn set_stored_identity(&self, identity: Identity) {

@@ -36,13 +36,13 @@ type List = Arc<HashMap<GroupId, Group>>;
 #[derive(Default)]
 pub(super) struct Groups {
     /// Locked during a question, so that concurrent callers share the answer.
-    known: Mutex<Known>,
+    known: Mutex<CachedGroups>,
     /// How often WhatsApp reported a change.
     changes: AtomicU64,
 }
 
 #[derive(Default)]
-struct Known {
+struct CachedGroups {
     /// The account of these groups. A bot may be linked to another account later.
     of: Option<Number>,
     list: Option<List>,
@@ -89,9 +89,9 @@ impl Bot {
         let mut known = self.groups.known.lock().await;
         let own = self.identity().map(|identity| identity.number);
         if known.of != own {
-            *known = Known {
+            *known = CachedGroups {
                 of: own,
-                ..Known::default()
+                ..CachedGroups::default()
             };
         }
         // The counter is read before the question: a change during the question is a reason to ask

@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 use waviro_link::{Chat, Inbound, Sender};
-use waviro_store::keyword::{self, Heard};
+use waviro_store::keyword::{self, InboundText};
 use waviro_store::{Hook, RuleRow};
 
 use crate::bots::Profile;
@@ -20,7 +20,7 @@ pub(super) fn of(
         Chat::Group(group) => Some(keyword::group_id(group)),
         Chat::Person(_) | Chat::Hidden(_) => None,
     };
-    let heard = Heard {
+    let received = InboundText {
         text,
         from: match &inbound.sender {
             Sender::Number(number) => number.as_str(),
@@ -28,7 +28,7 @@ pub(super) fn of(
         },
         group_id: group.as_deref(),
     };
-    let routed = keyword::route(rules, heard, profile.webhook_key())?;
+    let routed = keyword::route(rules, received, profile.webhook_key())?;
     let rule = routed.rule;
     Some(Hook {
         bot_id,

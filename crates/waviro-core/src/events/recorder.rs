@@ -7,7 +7,7 @@ use tracing::debug;
 use waviro_fault::Bug;
 use waviro_link::{Inbound, MessageId};
 use waviro_store::clock::{Clock, Millis};
-use waviro_store::{AckUpdate, CommitFeeds, InboundRow, Store, StoreError, StoredInbound};
+use waviro_store::{AckUpdate, CommitFeeds, NewInboundRow, Store, StoreError, StoredInbound};
 
 use super::{hooks, payload};
 use crate::bots::{Bot, Profiles};
@@ -70,7 +70,7 @@ impl Recorder {
         &self,
         batch: Vec<Inbound>,
         now: Millis,
-    ) -> Result<Vec<InboundRow>, StoreError> {
+    ) -> Result<Vec<NewInboundRow>, StoreError> {
         let bot_id = self.bot.id();
         let audience = self.store.audience(bot_id, now).await?;
         if batch.iter().any(payload::has_link) {
@@ -85,7 +85,7 @@ impl Recorder {
         if rules.is_empty() {
             let bare = |inbound| {
                 let event = event(&inbound);
-                InboundRow::new(inbound, Vec::new()).with_event(event)
+                NewInboundRow::new(inbound, Vec::new()).with_event(event)
             };
             return Ok(batch.into_iter().map(bare).collect());
         }
@@ -93,7 +93,7 @@ impl Recorder {
         let rows = batch.into_iter().map(|inbound| {
             let hook = hooks::of(bot_id, &inbound, &rules, &profile);
             let event = event(&inbound);
-            InboundRow::new(inbound, hook.into_iter().collect()).with_event(event)
+            NewInboundRow::new(inbound, hook.into_iter().collect()).with_event(event)
         });
         Ok(rows.collect())
     }

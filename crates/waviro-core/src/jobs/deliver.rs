@@ -1,17 +1,17 @@
 //! The delivery engine: posts callbacks, keyword webhooks and events to users' endpoints.
 //!
-//! Each endpoint (scheme, host and port) has a lane with a separate concurrency cap, so a dead
-//! endpoint does not delay others. In a lane each bot has a separate queue ([`lane`]), so a slow
-//! URL of a bot does not delay other bots on the same host. Deliveries without room in memory wait
+//! Each endpoint (scheme, host and port) has its own concurrency cap, so a dead endpoint does not
+//! delay others. Each bot has its own queue at an endpoint ([`endpoint`]), so a slow URL of a bot
+//! does not delay other bots on the same host. Deliveries without room in memory wait
 //! in the database, and bodies always stay there. [`poster`] handles a single delivery, [`health`]
 //! tracks the failures of endpoints.
 
 mod callback;
+mod capacity;
+mod endpoint;
 mod health;
-mod lane;
 mod permit;
 mod poster;
-mod room;
 mod webhook;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -26,11 +26,11 @@ use waviro_link::Chat;
 use waviro_store::clock::millis;
 use waviro_store::{Due, EndpointFailure};
 
+use capacity::{Capacity, Claimable};
+use endpoint::{Endpoint, Next, Started};
 use health::{Change, Health};
-use lane::{Lane, Next, Started};
 use permit::Permit;
 pub(super) use poster::Poster;
-use room::{Claimable, Room};
 
 /// The rows leased per transaction. The transaction stays short because the writer serves other
 /// work too.
@@ -45,15 +45,15 @@ const POLL_EVERY: Duration = Duration::from_millis(500);
 /// The gateway posts ack 0 only for a message still pending after this time.
 pub const PENDING_FOR: Duration = Duration::from_secs(10);
 
-/// The lanes of all endpoints.
-pub(super) struct Endpoints {
+/// The queues of all endpoints.
+pub(super) struct DeliveryEngine {
     poster: Arc<Poster>,
     tasks: TaskTracker,
     stop: CancellationToken,
     feed: mpsc::UnboundedSender<Due>,
-    lanes: HashMap<String, Lane>,
-    room: Room,
-    /// Lanes waiting for free capacity among the requests to all endpoints.
+    endpoints: HashMap<String, Endpoint>,
+    capacity: Capacity,
+    /// Endpoints waiting for free capacity among the requests to all endpoints.
     crowded_out: VecDeque<String>,
     /// Leased rows without room in memory. The next poll releases the leases.
     unscheduled: Vec<i64>,
@@ -76,14 +76,14 @@ enum Report {
     /// The endpoint answered or the request failed. `result` is the result for the endpoint's
     /// health, or `None` if the attempt says nothing about the endpoint.
     Answered {
-        lane: String,
+        endpoint: String,
         bot: i32,
         failing: bool,
         result: Option<Result<(), String>>,
     },
     /// The outcome of the delivery is durable.
     Over {
-        lane: String,
+        endpoint: String,
         bot: i32,
         alone: Option<Chat>,
         after: After,
@@ -107,7 +107,7 @@ enum After {
     Panicked(i64),
 }
 
-impl Endpoints {
+impl DeliveryEngine {
     pub(super) fn new(
         poster: Poster,
         tasks: TaskTracker,
@@ -118,8 +118,8 @@ impl Endpoints {
             stop: poster.stop.clone(),
             tasks,
             feed,
-            lanes: HashMap::new(),
-            room: Room::default(),
+            endpoints: HashMap::new(),
+            capacity: Capacity::default(),
             crowded_out: VecDeque::new(),
             unscheduled: Vec::new(),
             panicked: Vec::new(),
@@ -141,11 +141,11 @@ impl Endpoints {
             tokio::select! {
                 () = self.stop.cancelled() => break,
                 Some(event) = reports.recv() => match event {
-                    Report::Answered { lane, bot, failing, result } => {
-                        self.answered((&lane, bot), failing, result, &report);
+                    Report::Answered { endpoint, bot, failing, result } => {
+                        self.answered((&endpoint, bot), failing, result, &report);
                     }
-                    Report::Over { lane, bot, alone, after } => {
-                        self.over((&lane, bot), alone.as_ref(), after, &report);
+                    Report::Over { endpoint, bot, alone, after } => {
+                        self.over((&endpoint, bot), alone.as_ref(), after, &report);
                     }
                     Report::Polled { more, on } => {
                         self.polling = false;
@@ -154,10 +154,10 @@ impl Endpoints {
                             self.poll(&report);
                         }
                     }
-                    Report::WrittenDown(lane) => {
+                    Report::WrittenDown(endpoint) => {
                         self.writing_down = false;
-                        if let Some(lane) = lane {
-                            self.health.written(&lane);
+                        if let Some(endpoint) = endpoint {
+                            self.health.written(&endpoint);
                             self.poll(&report);
                         }
                         self.write_down(&report);
@@ -186,15 +186,18 @@ impl Endpoints {
     }
 
     fn take(&mut self, due: Due, report: &mpsc::UnboundedSender<Report>) {
-        let (name, bot) = (waviro_store::lane(&due.url), due.bot_id);
-        let lane = self.lanes.entry(name.clone()).or_default();
-        let most = room::most(self.health.fails(&name, bot));
-        if lane.waiting(bot) >= most || !self.room.for_another(bot) || self.health.is_off(&name) {
+        let (name, bot) = (waviro_store::endpoint_of(&due.url), due.bot_id);
+        let endpoint = self.endpoints.entry(name.clone()).or_default();
+        let most = capacity::queue_limit(self.health.fails(&name, bot));
+        if endpoint.waiting(bot) >= most
+            || !self.capacity.for_another(bot)
+            || self.health.is_off(&name)
+        {
             self.unscheduled.push(due.id);
             return;
         }
-        lane.push_back(due);
-        self.room.taken(bot);
+        endpoint.push_back(due);
+        self.capacity.taken(bot);
         self.pump(&name, report);
     }
 
@@ -205,20 +208,20 @@ impl Endpoints {
         result: Option<Result<(), String>>,
         report: &mpsc::UnboundedSender<Report>,
     ) {
-        if let Some(lane) = self.lanes.get_mut(name) {
-            lane.answered(bot, failing);
+        if let Some(endpoint) = self.endpoints.get_mut(name) {
+            endpoint.answered(bot, failing);
         }
-        self.room.answered(bot, failing);
+        self.capacity.answered(bot, failing);
         if let Some(result) = result
             && let Some(change) = self.health.record((name, bot), result, &self.poster.clock)
         {
             self.changes.push_back(change);
             self.write_down(report);
         }
-        // A request slot is free. The lanes waiting for a slot are served first; a lane without
+        // A request slot is free. The endpoints waiting for a slot are served first; an endpoint without
         // success goes back to the end of the line.
         for _ in 0..self.crowded_out.len() {
-            if self.room.is_full() {
+            if self.capacity.is_full() {
                 break;
             }
             if let Some(next) = self.crowded_out.pop_front() {
@@ -238,12 +241,12 @@ impl Endpoints {
         };
         self.writing_down = true;
         let (poster, report) = (Arc::clone(&self.poster), report.clone());
-        let lane = change.lane().to_owned();
+        let endpoint = change.endpoint().to_owned();
         self.tasks.spawn(async move {
             // Until the write succeeds, a poll must not conclude that a user switched the endpoint
             // on.
             let written = poster.endpoint_changed(change).await;
-            let _ = report.send(Report::WrittenDown(written.then_some(lane)));
+            let _ = report.send(Report::WrittenDown(written.then_some(endpoint)));
         });
     }
 
@@ -254,27 +257,29 @@ impl Endpoints {
         after: After,
         report: &mpsc::UnboundedSender<Report>,
     ) {
-        if let Some(lane) = self.lanes.get_mut(name) {
-            lane.over(bot, alone);
-            self.room.over(bot);
+        if let Some(endpoint) = self.endpoints.get_mut(name) {
+            endpoint.over(bot, alone);
+            self.capacity.over(bot);
             match after {
                 // The URL may have changed in the meantime.
-                After::Next(due) if waviro_store::lane(&due.url) != name => self.take(due, report),
+                After::Next(due) if waviro_store::endpoint_of(&due.url) != name => {
+                    self.take(due, report)
+                }
                 After::Next(due) => {
-                    self.room.taken(due.bot_id);
-                    lane.push_front(due);
+                    self.capacity.taken(due.bot_id);
+                    endpoint.push_front(due);
                 }
                 After::Panicked(id) => self.panicked.push(id),
                 After::Nothing => {}
             }
         }
         self.pump(name, report);
-        let Some(lane) = self.lanes.get_mut(name) else {
+        let Some(endpoint) = self.endpoints.get_mut(name) else {
             return;
         };
-        lane.forget_idle(bot);
-        if lane.is_idle() {
-            self.lanes.remove(name);
+        endpoint.forget_idle(bot);
+        if endpoint.is_idle() {
+            self.endpoints.remove(name);
             if !self.unscheduled.is_empty() {
                 // Memory is free again for the rows without room.
                 self.poll(report);
@@ -284,22 +289,22 @@ impl Endpoints {
 
     /// Starts as many deliveries as the caps allow.
     fn pump(&mut self, name: &str, report: &mpsc::UnboundedSender<Report>) {
-        let Some(lane) = self.lanes.get_mut(name) else {
+        let Some(endpoint) = self.endpoints.get_mut(name) else {
             return;
         };
         if self.health.is_off(name) {
             // The deliveries wait in the database. A poll finds the rows when a user switches the
             // endpoint on.
-            for due in lane.drain() {
-                self.room.over(due.bot_id);
+            for due in endpoint.drain() {
+                self.capacity.over(due.bot_id);
                 self.unscheduled.push(due.id);
             }
         }
         loop {
-            let (health, room) = (&self.health, &self.room);
-            let next = lane.start(
+            let (health, capacity) = (&self.health, &self.capacity);
+            let next = endpoint.start(
                 |bot| health.fails(name, bot),
-                |bot, failing| room.for_a_request(bot, failing),
+                |bot, failing| capacity.for_a_request(bot, failing),
             );
             let (due, failing) = match next {
                 Next::Start(Started { due, failing }) => (due, failing),
@@ -311,7 +316,7 @@ impl Endpoints {
                 }
                 Next::Nothing => return,
             };
-            self.room.started(due.bot_id, failing);
+            self.capacity.started(due.bot_id, failing);
             let poster = Arc::clone(&self.poster);
             let mut permit = Permit::new(name, failing, &due, report);
             self.tasks.spawn(async move {
@@ -330,16 +335,20 @@ impl Endpoints {
         }
         self.polling = true;
         metrics::gauge!("waviro_deliveries_in_memory")
-            .set(u32::try_from(self.room.in_memory()).unwrap_or(u32::MAX));
+            .set(u32::try_from(self.capacity.in_memory()).unwrap_or(u32::MAX));
         self.poster.measure();
         let unscheduled = std::mem::take(&mut self.unscheduled);
         let panicked = std::mem::take(&mut self.panicked);
-        let queues = self.lanes.iter().flat_map(|(name, lane)| {
-            let queues = lane.queues();
+        let queues = self.endpoints.iter().flat_map(|(name, endpoint)| {
+            let queues = endpoint.queues();
             queues.map(move |(bot, length)| ((name.clone(), bot), length))
         });
         let lengths = queues.collect();
-        let claimable = Claimable::new(self.room.clone(), lengths, self.health.failing().clone());
+        let claimable = Claimable::new(
+            self.capacity.clone(),
+            lengths,
+            self.health.failing().clone(),
+        );
         let known_off = self.health.off();
         let (poster, feed, report) = (Arc::clone(&self.poster), self.feed.clone(), report.clone());
         self.tasks.spawn(async move {

@@ -276,7 +276,7 @@ impl Lane {
                 {
                     let outbox = self.outbox.clone();
                     self.work.push(Box::pin(async move {
-                        outbox.let_go(&content).await;
+                        outbox.remove_file(&content).await;
                         Outcome::Done
                     }));
                 }

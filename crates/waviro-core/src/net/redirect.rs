@@ -12,7 +12,7 @@ use super::{Answer, Attempt, Call, Net};
 use crate::config::AllowedNetwork;
 
 /// The most redirects followed for a post. Google needs one; a redirect loop has no end.
-pub const MOST: usize = 3;
+pub const MAX_REDIRECTS: usize = 3;
 
 /// The meaning of a redirect.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Followed {
     pub fn answer_at(&self) -> Option<Url> {
         let answer = self.attempt.outcome.as_ref().ok()?;
         match answer.onward()? {
-            Onward::Get(url) if self.redirects < MOST => Some(url),
+            Onward::Get(url) if self.redirects < MAX_REDIRECTS => Some(url),
             Onward::Get(_) | Onward::Post(_) => None,
         }
     }
@@ -78,7 +78,7 @@ impl Net {
             attempt.took = took;
             let answer = attempt.outcome.as_ref().ok();
             match answer.and_then(Answer::onward) {
-                Some(Onward::Post(next)) if redirects < MOST => url = next,
+                Some(Onward::Post(next)) if redirects < MAX_REDIRECTS => url = next,
                 _ => {
                     return Followed {
                         attempt,
@@ -112,7 +112,9 @@ impl Net {
             attempt.took = took;
             let answer = attempt.outcome.as_ref().ok();
             match answer.and_then(Answer::onward) {
-                Some(Onward::Get(next) | Onward::Post(next)) if redirects < MOST => url = next,
+                Some(Onward::Get(next) | Onward::Post(next)) if redirects < MAX_REDIRECTS => {
+                    url = next
+                }
                 _ => {
                     return Followed {
                         attempt,

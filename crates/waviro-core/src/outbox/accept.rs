@@ -8,7 +8,7 @@ use waviro_link::{Chat, Content, MediaKind, MessageId, Outgoing};
 use waviro_store::clock::Millis;
 use waviro_store::{Accepting, KeepingAnswer, KeptAnswer, NewMessageRow, StoreError};
 
-use super::media::{Meant, Unclaimed, Wanted};
+use super::media::{MediaUse, Unclaimed, Wanted};
 use super::{Accepted, Draft, NewMessage, NoRoom, Outbox, Refusal};
 use crate::bots::Bot;
 
@@ -166,7 +166,7 @@ impl Outbox {
             }
         };
         if !matches!(accepted, Ok(Taken::New(_))) {
-            self.let_go(&content).await;
+            self.remove_file(&content).await;
             return accepted;
         }
         if let Some(text) = rest {
@@ -194,7 +194,7 @@ impl Outbox {
         let wanted = Wanted {
             bot: bot.id(),
             url: &url,
-            meant: Meant::Anything,
+            meant: MediaUse::Anything,
         };
         let taken = spool.take(rooms, wanted, bot, id.as_str()).await;
         let (mut media, file) = taken.map_err(|none| self.0.refusal(none))?;

@@ -26,14 +26,14 @@ pub(super) struct Lookup {
     within: Duration,
     registered_for: Millis,
     unregistered_for: Millis,
-    known: Cache<Number, Known>,
+    known: Cache<Number, CachedLookup>,
     /// A lock for each number with a lookup in progress. Concurrent requests for a number share one
     /// lookup.
     asking: Cache<Number, Arc<Mutex<()>>>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Known {
+struct CachedLookup {
     registered: bool,
     at: Millis,
 }
@@ -79,7 +79,7 @@ impl Lookup {
                 .store
                 .number(number)
                 .await?
-                .map(|(registered, at)| Known { registered, at }),
+                .map(|(registered, at)| CachedLookup { registered, at }),
         };
         let Some(known) = known else {
             return Ok(None);
@@ -116,7 +116,7 @@ impl Lookup {
             .await?;
         let at = self.clock.now();
         self.known
-            .insert(number.clone(), Known { registered, at })
+            .insert(number.clone(), CachedLookup { registered, at })
             .await;
         if let Err(reason) = self.store.remember_number(number, registered, at).await {
             // The result stays in memory; only after the next start the number is looked up again.

@@ -74,7 +74,7 @@ pub(super) struct Wanted<'a> {
     pub(super) bot: i32,
     pub(super) url: &'a Url,
     /// The intended use of the file.
-    pub(super) meant: Meant,
+    pub(super) meant: MediaUse,
 }
 
 /// The reason for a missing file.
@@ -95,11 +95,11 @@ impl From<FetchError> for NotTaken {
 
 /// The intended use of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Meant {
+pub(super) enum MediaUse {
     /// Any file. The bytes decide about the kind.
     Anything,
     /// A picture, a video or an audio; a web page is refused.
-    Shown,
+    Displayed,
     /// A document: the file is sent unchanged.
     Document,
     /// A contact card; a web page is refused.
@@ -221,7 +221,7 @@ impl Spool {
         drop(sink);
         let mut judged = self.judge(spooled, fetched, wanted).await?;
         if matches!(judged.container, Container::Webp | Container::Gif)
-            && wanted.meant != Meant::Document
+            && wanted.meant != MediaUse::Document
             && let Some(mime) = self
                 .previews
                 .still(wanted.bot, path, &judged.mime, latest)
@@ -269,7 +269,7 @@ impl Spool {
         let (spooled, asked, no_page) = (
             spooled.clone(),
             wanted.url.clone(),
-            matches!(wanted.meant, Meant::Shown | Meant::Card),
+            matches!(wanted.meant, MediaUse::Displayed | MediaUse::Card),
         );
         let judging = tokio::task::spawn_blocking(move || {
             let path = spooled.path();

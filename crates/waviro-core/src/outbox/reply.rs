@@ -12,7 +12,7 @@ use waviro_link::{Chat, Content, MediaKind, Outgoing};
 use waviro_store::{NewMessageRow, StoreError};
 
 use super::Outbox;
-use super::media::{Meant, NotTaken, Unclaimed, Wanted};
+use super::media::{MediaUse, NotTaken, Unclaimed, Wanted};
 use crate::bots::Bot;
 use crate::net::{FetchError, NetError};
 use crate::webhook_reply::{Item, Parsed};
@@ -158,12 +158,12 @@ impl Outbox {
                 return Ok((vec![outgoing(self.fresh_id(), content)], None));
             }
             Item::File { kind, url, caption } => match kind {
-                MediaKind::Document => (url, caption, Meant::Document),
+                MediaKind::Document => (url, caption, MediaUse::Document),
                 MediaKind::Image | MediaKind::Video | MediaKind::Audio => {
-                    (url, caption, Meant::Shown)
+                    (url, caption, MediaUse::Displayed)
                 }
             },
-            Item::Card { url } => (url, &None, Meant::Card),
+            Item::Card { url } => (url, &None, MediaUse::Card),
         };
         let wanted = Wanted {
             bot: bot.id(),
@@ -191,7 +191,7 @@ impl Outbox {
                 Err(NotTaken::Disk) => return Err("a file: the disk is almost full".to_owned()),
             }
         };
-        if matches!(meant, Meant::Document | Meant::Card) {
+        if matches!(meant, MediaUse::Document | MediaUse::Card) {
             // The item asks for a document, so even a picture is sent as a document.
             media.kind = MediaKind::Document;
             media.voice = false;

@@ -106,13 +106,13 @@ impl Hashing {
         }
         line.last += 1;
         let id = line.last;
-        let (sent_away, told) = oneshot::channel();
+        let (sent_away, removed) = oneshot::channel();
         line.waiting.push(Waiting {
             id,
             owner,
             _sent_away: sent_away,
         });
-        Ok((QueuePosition { hashing: self, id }, told))
+        Ok((QueuePosition { hashing: self, id }, removed))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Line> {

@@ -67,7 +67,7 @@ pub(super) fn read(entry: &Value, most: usize) -> Vec<Result<Item, String>> {
             if more {
                 read.push(Err(format!(
                     "a reply has at most {} items; the rest of this content is left out",
-                    super::MOST
+                    super::MAX_ITEMS
                 )));
             }
             read

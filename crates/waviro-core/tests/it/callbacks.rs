@@ -26,7 +26,7 @@ async fn read(gateway: &TestEngine, accepted: &waviro_core::outbox::Accepted) {
 }
 
 fn owed(gateway: &TestEngine) -> i64 {
-    gateway.engine.store.owed_count()
+    gateway.engine.store.open_delivery_count()
 }
 
 #[tokio::test]
@@ -79,10 +79,10 @@ async fn the_first_retry_comes_after_five_seconds_and_not_before_four() {
         .await;
     receiver.wait_for("a", 1).await;
     let store = &gateway.engine.store;
-    let lanes = |now| async move { store.due_queues(now).await.unwrap().len() };
+    let queues = |now| async move { store.due_queues(now).await.unwrap().len() };
     let now = gateway.clock.now();
-    until(|| lanes(now + 6_000), |lanes| *lanes == 1).await;
-    assert_eq!(lanes(now + 3_999).await, 0);
+    until(|| queues(now + 6_000), |queues| *queues == 1).await;
+    assert_eq!(queues(now + 3_999).await, 0);
 }
 
 #[tokio::test]
@@ -344,10 +344,10 @@ async fn an_endpoint_that_only_fails_for_120_hours_is_called_no_more_until_someb
     }
     assert_eq!(receiver.stages("a").len(), before);
     receiver.always("a", 200);
-    let lane = waviro_store::lane(&endpoint(address, "a"));
+    let called = waviro_store::endpoint_of(&endpoint(address, "a"));
     let store = &gateway.engine.store;
     store
-        .endpoint_works(&lane, true, gateway.clock.now())
+        .endpoint_works(&called, true, gateway.clock.now())
         .await
         .unwrap();
     until(

@@ -5,7 +5,7 @@ use waviro_testing::engine::{TestEngine, until};
 use waviro_testing::hooks::Hooks;
 use waviro_testing::samples::number;
 use waviro_testing::samples::{in_group, inbound};
-use waviro_testing::subscriptions::{subscribe, told};
+use waviro_testing::subscriptions::{received, subscribe};
 
 const BUDI: &str = "6281300000001";
 const GROUP: &str = "120363000000000001";
@@ -34,13 +34,13 @@ async fn nobody_edits_or_deletes_what_the_bot_wrote() {
     (own.kind, own.from_me) = (edit(), true);
     gateway.link().inbound(vec![own]).await.unwrap();
     let edited = until(
-        || async { told(&gateway, "message.edited").await },
+        || async { received(&gateway, "message.edited").await },
         |events| !events.is_empty(),
     )
     .await;
     assert_eq!(edited.len(), 1, "{edited:?}");
     assert_eq!(edited[0]["data"]["from_me"], true);
-    assert!(told(&gateway, "message.deleted").await.is_empty());
+    assert!(received(&gateway, "message.deleted").await.is_empty());
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use waviro_link::ReceiptLevel;
 use waviro_testing::engine::{TestEngine, until};
 use waviro_testing::hooks::Hooks;
 use waviro_testing::samples::inbound;
-use waviro_testing::subscriptions::{subscribe_to, told};
+use waviro_testing::subscriptions::{received, subscribe_to};
 
 const BUDI: &str = "6281300000001";
 
@@ -35,7 +35,7 @@ async fn what_came_while_the_database_could_not_be_written_is_committed_as_soon_
     // WhatsApp redelivers the message on a new connection in the meantime.
     let again = link.inbound(vec![inbound("A1", BUDI, "satu")]).await;
     assert!(again.is_err());
-    assert_eq!(told(&gateway, "").await.len(), 0);
+    assert_eq!(received(&gateway, "").await.len(), 0);
     other.execute("ROLLBACK").await.unwrap();
     for id in &sent {
         let look = || async {
@@ -46,7 +46,7 @@ async fn what_came_while_the_database_could_not_be_written_is_committed_as_soon_
     }
     let look = || async {
         gateway.pass(Duration::from_secs(1));
-        told(&gateway, "message.received").await
+        received(&gateway, "message.received").await
     };
     assert_eq!(until(look, |events| !events.is_empty()).await.len(), 1);
     hooks.wait_for(1).await;
@@ -54,5 +54,5 @@ async fn what_came_while_the_database_could_not_be_written_is_committed_as_soon_
     link.inbound(vec![inbound("A1", BUDI, "satu")])
         .await
         .unwrap();
-    assert_eq!(told(&gateway, "message.received").await.len(), 1);
+    assert_eq!(received(&gateway, "message.received").await.len(), 1);
 }

@@ -13,7 +13,7 @@ use waviro_testing::samples::{OWN, number};
 use waviro_testing::samples::{call, each_group_change, each_kind};
 use waviro_testing::samples::{in_group, inbound};
 use waviro_testing::subscriptions::{
-    self, every_delivery, subscribe, subscribe_to, subscription, told,
+    self, every_delivery, received, subscribe, subscribe_to, subscription,
 };
 
 const BUDI: &str = "6281300000001";
@@ -28,7 +28,7 @@ async fn each_kind_of_message_is_told_in_its_own_shape() {
     let count = messages.len();
     gateway.link().inbound(messages).await.unwrap();
     hooks.wait_for(count).await;
-    let events = told(&gateway, "message.").await;
+    let events = received(&gateway, "message.").await;
     insta::assert_json_snapshot!("messages", events);
     // The posted events are the stored events, with the same ids.
     let mut posted = hooks.calls();
@@ -73,14 +73,14 @@ async fn calls_and_changes_of_groups_and_states_are_told_in_their_own_shapes() {
     gateway.link().set_status(Status::Online);
     // The first online event may or may not be present, so all leading online events are skipped.
     let since = async || {
-        let states = told(&gateway, "bot.state").await.into_iter();
+        let states = received(&gateway, "bot.state").await.into_iter();
         let states = states.skip_while(|event| event["data"]["state"] == "online");
         states.collect::<Vec<_>>()
     };
     let states = until(since, |states| states.len() >= 4).await;
     insta::assert_json_snapshot!("states", states);
-    insta::assert_json_snapshot!("groups", told(&gateway, "group.changed").await);
-    insta::assert_json_snapshot!("calls", told(&gateway, "call.received").await);
+    insta::assert_json_snapshot!("groups", received(&gateway, "group.changed").await);
+    insta::assert_json_snapshot!("calls", received(&gateway, "call.received").await);
 }
 
 #[tokio::test]
@@ -107,7 +107,7 @@ async fn every_ack_of_a_message_is_told_once_and_in_order() {
         let events = events.iter().map(|event| event["data"].clone());
         events.filter(|data| data["id"] == wanted).collect()
     };
-    let events = told(&gateway, "message.ack").await;
+    let events = received(&gateway, "message.ack").await;
     let to = format!("{BUDI}@c.us");
     let ack = |ack: i8| serde_json::json!({"id": id.as_str(), "ack": ack, "to": to});
     assert_eq!(of(id.as_str(), &events), [ack(1), ack(2), ack(3)]);
@@ -156,7 +156,7 @@ async fn each_member_of_a_group_is_told_of_once_for_each_step() {
         .await;
     late.unwrap();
     assert_eq!(gateway.ack_of(&id).await, 1);
-    let events = told(&gateway, "message.ack").await;
+    let events = received(&gateway, "message.ack").await;
     let said: Vec<_> = events
         .iter()
         .map(|event| {
@@ -200,7 +200,7 @@ async fn what_nobody_wants_is_not_written() {
         until(|| gateway.ack_of(&id), |ack| *ack == 1).await;
     };
     everything(1).await;
-    assert_eq!(told(&gateway, "").await, Vec::<Value>::new());
+    assert_eq!(received(&gateway, "").await, Vec::<Value>::new());
     let kinds = ["message.deleted", "call.received"];
     let id = subscribe_to(&gateway, &hooks.url("hook"), &kinds).await;
     everything(2).await;
@@ -208,7 +208,7 @@ async fn what_nobody_wants_is_not_written() {
         let words = events.iter().map(|event| event["type"].as_str().unwrap());
         words.map(ToOwned::to_owned).collect()
     };
-    assert_eq!(words(&told(&gateway, "").await), kinds);
+    assert_eq!(words(&received(&gateway, "").await), kinds);
     let change = SubscriptionChange {
         enabled: Some(false),
         ..SubscriptionChange::default()
@@ -219,7 +219,7 @@ async fn what_nobody_wants_is_not_written() {
         .await
         .unwrap();
     everything(3).await;
-    assert_eq!(told(&gateway, "").await.len(), 2);
+    assert_eq!(received(&gateway, "").await.len(), 2);
 }
 
 #[tokio::test]
@@ -235,7 +235,7 @@ async fn a_message_delivered_again_is_told_once() {
     let other = in_group(GROUP, "A1", BUDI, "halo");
     gateway.link().inbound(vec![other]).await.unwrap();
     hooks.wait_for(2).await;
-    let events = told(&gateway, "message.received").await;
+    let events = received(&gateway, "message.received").await;
     assert_eq!(events.len(), 2);
     assert_ne!(events[0]["id"], events[1]["id"]);
 }
@@ -302,7 +302,7 @@ async fn a_restart_keeps_what_is_owed() {
         .inbound(vec![inbound("A1", BUDI, "halo")])
         .await
         .unwrap();
-    assert_eq!(told(&gateway, "message.received").await.len(), 1);
+    assert_eq!(received(&gateway, "message.received").await.len(), 1);
     gateway
         .crash_and_restart(FakeConnector::online(number(OWN)))
         .await;
@@ -345,7 +345,7 @@ async fn an_endpoint_that_is_gone_switches_its_subscription_off_visibly_and_noth
     let row = until(|| subscription(&gateway, id), |row| !row.enabled).await;
     assert_eq!(row.off_cause.as_deref(), Some("the endpoint answered 410"));
     gateway.link().inbound(batch.collect()).await.unwrap();
-    assert_eq!(told(&gateway, "").await.len(), 1);
+    assert_eq!(received(&gateway, "").await.len(), 1);
     let outcomes = until(|| every_delivery(&gateway), |outcomes| outcomes.len() == 1).await;
     let outcomes = until(
         || every_delivery(&gateway),

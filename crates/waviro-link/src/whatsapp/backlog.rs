@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 
 /// The limit of waiting stanzas of a device. Receipts that wait for a commit block a thread each,
 /// and all devices share the 512 threads of [`super::runtime`].
-const MOST: usize = 64;
+const MAX_WAITING: usize = 64;
 
 /// The number of waiting stanzas of one device.
 #[derive(Debug, Default)]
@@ -42,7 +42,7 @@ impl Backlog {
             let less = self.less.notified();
             tokio::pin!(less);
             less.as_mut().enable();
-            if self.waiting.load(Ordering::SeqCst) < MOST {
+            if self.waiting.load(Ordering::SeqCst) < MAX_WAITING {
                 return;
             }
             less.await;
@@ -52,7 +52,7 @@ impl Backlog {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        if self.0.waiting.fetch_sub(1, Ordering::SeqCst) == MOST {
+        if self.0.waiting.fetch_sub(1, Ordering::SeqCst) == MAX_WAITING {
             self.0.less.notify_waiters();
         }
     }
@@ -66,7 +66,7 @@ mod tests {
     async fn the_socket_is_read_again_when_a_waiting_stanza_is_handled() {
         let backlog = Arc::<Backlog>::default();
         backlog.is_short().await;
-        let mut waiting: Vec<_> = (0..MOST).map(|_| backlog.add()).collect();
+        let mut waiting: Vec<_> = (0..MAX_WAITING).map(|_| backlog.add()).collect();
         let short = backlog.is_short();
         tokio::pin!(short);
         assert!(futures::poll!(short.as_mut()).is_pending());

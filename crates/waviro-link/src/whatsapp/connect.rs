@@ -21,8 +21,8 @@ use whatsapp_rust::transport::{Transport, TransportEvent, TransportFactory};
 use whatsapp_rust_tokio_transport::from_websocket;
 
 use super::device::{self, Shared};
+use super::handshake::Handshake;
 use super::probe::prove;
-use super::proof::Proof;
 use super::target::Target;
 use crate::{DialFailure, DialStep, OfflineCause};
 
@@ -116,20 +116,20 @@ impl Dialer {
         let socket = Arc::new(Socket {
             transport,
             client: self.client.get().cloned().unwrap_or_default(),
-            let_go: AtomicBool::new(false),
-            proof: Arc::default(),
+            closed: AtomicBool::new(false),
+            handshake: Arc::default(),
             shared: Arc::clone(&self.shared),
         });
-        let proof = Arc::clone(&socket.proof);
+        let handshake = Arc::clone(&socket.handshake);
         device::spawn(async move {
             while let Ok(event) = events.recv().await {
                 match &event {
                     TransportEvent::DataReceived(bytes) => {
                         shared.liveness.data_received();
-                        proof.read(bytes);
+                        handshake.read(bytes);
                     }
                     TransportEvent::Disconnected(reason) => {
-                        let cause = match proof.ended() {
+                        let cause = match handshake.socket_ended() {
                             Some(failure) => failure.into(),
                             None => OfflineCause::Ended(reason.to_string()),
                         };
@@ -155,8 +155,8 @@ impl Dialer {
 struct Socket {
     transport: Arc<dyn Transport>,
     client: Weak<Client>,
-    let_go: AtomicBool,
-    proof: Arc<Proof>,
+    closed: AtomicBool,
+    handshake: Arc<Handshake>,
     shared: Arc<Shared>,
 }
 
@@ -164,29 +164,30 @@ struct Socket {
 impl Transport for Socket {
     async fn send(&self, data: Bytes) -> anyhow::Result<()> {
         waviro_fault::step("wire before");
-        self.proof.wrote();
+        self.handshake.wrote();
         let sent = self.transport.send(data).await;
         waviro_fault::step("wire after");
         sent
     }
 
-    /// Closes the socket, and calls [`wish_again`] at the right time.
+    /// Closes the socket, and calls [`expect_reconnect`] at the right time.
     ///
     /// The library calls `disconnect` for each of its sockets, no matter which side closed the
     /// socket. Usually the call comes after the library has read the last frame and before the
-    /// library dials again: the right time for [`wish_again`]. In two other cases [`wish_again`]
-    /// would do harm. After a failed write, the call comes early: the library would drop the frames
-    /// that still wait, and the last frame contains the reason of the end (a ban, a replacing
-    /// client). A late call, from a separate task, would close the next connection.
+    /// library dials again: the right time for [`expect_reconnect`]. In two other cases
+    /// [`expect_reconnect`] would do harm. After a failed write, the call comes early: the library
+    /// would drop the frames that still wait, and the last frame contains the reason of the end (a
+    /// ban, a replacing client). A late call, from a separate task, would close the next
+    /// connection.
     async fn disconnect(&self) {
         if let Some(client) = self.client.upgrade()
             && !client.is_connected()
-            && !self.let_go.swap(true, Ordering::SeqCst)
+            && !self.closed.swap(true, Ordering::SeqCst)
         {
-            if let Some(failure) = self.proof.given_up() {
+            if let Some(failure) = self.handshake.client_closes() {
                 self.shared.went_offline(failure.into());
             }
-            wish_again(&client);
+            expect_reconnect(&client);
         }
         self.transport.disconnect().await;
     }
@@ -197,9 +198,9 @@ impl Transport for Socket {
 ///
 /// The function polls [`Client::reconnect_immediately`] only once. The rest of the call would close
 /// the open connection, and by then the open connection may already be the *next* connection.
-pub(super) fn wish_again(client: &Arc<Client>) {
-    let wish = std::pin::pin!(client.reconnect_immediately());
-    let _ = wish.poll(&mut Context::from_waker(Waker::noop()));
+pub(super) fn expect_reconnect(client: &Arc<Client>) {
+    let reconnect = std::pin::pin!(client.reconnect_immediately());
+    let _ = reconnect.poll(&mut Context::from_waker(Waker::noop()));
 }
 
 #[async_trait]
@@ -217,7 +218,7 @@ impl TransportFactory for Dialer {
             Err(failure) => {
                 self.shared.went_offline(failure.into());
                 if let Some(client) = self.client() {
-                    wish_again(&client);
+                    expect_reconnect(&client);
                 }
                 // The state carries the cause. For a failed dial the library would log an error;
                 // for a connection that ends before its first frame, the library assumes a

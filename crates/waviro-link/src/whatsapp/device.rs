@@ -30,7 +30,7 @@ use super::liveness::Liveness;
 use super::redelivered::Redelivered;
 use super::store::SENT_MESSAGES_KEPT;
 use super::version::Version;
-use super::{Ground, download, identity, lookup, send, supervisor};
+use super::{Handles, download, identity, lookup, send, supervisor};
 use crate::{
     Chat, Evidence, Group, Identity, Link, LinkError, Listener, MediaHandle, Number, OfflineCause,
     Outgoing, Status, UnlinkedCause,
@@ -61,7 +61,7 @@ pub(super) struct Shared {
 
 /// A device with its current client.
 pub(super) struct Device {
-    ground: Arc<Ground>,
+    handles: Arc<Handles>,
     /// The span of the caller of `open`, used by the library's tasks for logs.
     span: tracing::Span,
     pub(super) shared: Arc<Shared>,
@@ -84,7 +84,7 @@ pub(super) struct Session {
 impl Device {
     /// Opens the device, and reconnects a linked device.
     pub(super) async fn open(
-        ground: Arc<Ground>,
+        handles: Arc<Handles>,
         bot_id: i32,
         listener: Arc<dyn Listener>,
     ) -> Result<Arc<Self>, LinkError> {
@@ -94,7 +94,7 @@ impl Device {
             admins: Admins::default(),
             listener,
             liveness: Liveness::default(),
-            redelivered: Redelivered::open(ground.stores.came_again(bot_id)),
+            redelivered: Redelivered::open(handles.stores.redelivered_file(bot_id)),
             backlog: Arc::default(),
             status: watch::Sender::new(Status::Unlinked(UnlinkedCause::Never)),
             client: RwLock::new(None),
@@ -103,7 +103,7 @@ impl Device {
             write_again: AtomicBool::new(false),
         });
         let device = Arc::new(Self {
-            ground,
+            handles,
             span: tracing::Span::current(),
             shared,
             session: tokio::sync::Mutex::new(None),
@@ -124,10 +124,10 @@ impl Device {
         if self.closed.load(Ordering::SeqCst) {
             return Err(LinkError::Offline);
         }
-        let config = &self.ground.config;
-        let backend = self.ground.stores.open(self.shared.bot_id).await?;
+        let config = &self.handles.config;
+        let backend = self.handles.stores.open(self.shared.bot_id).await?;
         let dialer = Arc::new(Dialer::new(
-            self.ground.target.clone(),
+            self.handles.target.clone(),
             Arc::clone(&self.shared),
         ));
         let handler = DeviceEventHandler {
@@ -139,15 +139,15 @@ impl Device {
             dialer: Arc::downgrade(&dialer),
         };
         let place = self
-            .ground
+            .handles
             .threads
             .place(&self.shared.backlog, self.span.clone())
             .ok_or(LinkError::Offline)?;
-        let version = self.ground.versions.known();
+        let version = self.handles.versions.known();
         let bot = Bot::builder()
             .with_backend_arc(backend)
             .with_transport_factory(SharedDialer(Arc::clone(&dialer)))
-            .with_http_client(self.ground.http.clone())
+            .with_http_client(self.handles.http.clone())
             .with_version(version)
             .with_runtime(place)
             .with_event_handler(handler)
@@ -216,7 +216,7 @@ impl Device {
     pub(super) async fn has_newer_version(&self) -> bool {
         let refused = self.session.lock().await.as_ref().map(|it| it.version);
         match refused {
-            Some(refused) => self.ground.versions.after(refused).await != refused,
+            Some(refused) => self.handles.versions.after(refused).await != refused,
             None => false,
         }
     }
@@ -270,7 +270,7 @@ fn cache_config() -> CacheConfig {
         recent_messages: CacheEntryConfig::new(None, 0),
         sent_message_ttl_secs: SENT_MESSAGES_KEPT.as_secs(),
         // The library must look up in the database which members have a group's sender key, so that
-        // the gateway can reset the entries ([`send::hand_out_again`]).
+        // the gateway can reset the entries ([`send::forget_sender_key_distribution`]).
         sender_key_devices_cache: CacheEntryConfig::new(None, 0),
         ..CacheConfig::default()
     }
@@ -399,7 +399,7 @@ impl Link for Device {
             Status::Unlinked(_) | Status::PasskeyAsked => {}
         }
         self.stop(&mut session, CLOSING).await;
-        self.ground.stores.renew(self.shared.bot_id)?;
+        self.handles.stores.renew(self.shared.bot_id)?;
         self.shared.redelivered.forget();
         self.start(&mut session, true).await
     }
@@ -428,11 +428,11 @@ impl Link for Device {
         let (client, message) = (self.online()?, message.clone());
         let sending = async move {
             if again {
-                send::hand_out_again(&client, &message.to).await?;
+                send::forget_sender_key_distribution(&client, &message.to).await?;
             }
             send::send(&client, &message, status.changed()).await
         };
-        self.ground.threads.run(sending).await?
+        self.handles.threads.run(sending).await?
     }
 
     async fn is_registered(&self, number: &Number) -> Result<bool, LinkError> {
@@ -456,7 +456,7 @@ impl Link for Device {
 
     async fn download(&self, handle: &MediaHandle, to: &Path) -> Result<(), LinkError> {
         let (client, handle, to) = (self.online()?, handle.clone(), to.to_owned());
-        self.ground
+        self.handles
             .threads
             .run(async move { download::download(&client, &handle, &to).await })
             .await?

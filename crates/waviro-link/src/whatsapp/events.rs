@@ -81,7 +81,7 @@ impl EventHandler for DeviceEventHandler {
             Event::MissedCall(call) => {
                 self.enqueue(calls_and_groups::missed(call).map(QueuedEvent::Call));
             }
-            Event::RawNode(stanza) => self.shared.redelivered.came(stanza),
+            Event::RawNode(stanza) => self.shared.redelivered.record(stanza),
             Event::UndecryptableMessage(message) => self.undecryptable(&message.info.id),
             Event::OfflineSyncCompleted(_) => self.look_for_lost(),
             other => {
@@ -193,7 +193,7 @@ impl DeviceEventHandler {
             let lost =
                 shared
                     .redelivered
-                    .ask_for_lost(connection, shared.bot_id, &client, listener);
+                    .request_lost(connection, shared.bot_id, &client, listener);
             lost.await;
         });
     }
@@ -263,7 +263,7 @@ impl DeviceEventHandler {
             // connection that is being closed, and WhatsApp redelivers the receipt on the next
             // connection.
             tracing::warn!(bot_id = self.shared.bot_id, %error, "receipt not committed; reconnecting for its redelivery");
-            connect::wish_again(&client);
+            connect::expect_reconnect(&client);
             device::spawn(async move { client.reconnect_immediately().await });
         }
     }

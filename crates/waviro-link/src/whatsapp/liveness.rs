@@ -12,13 +12,13 @@ use crate::Evidence;
 #[derive(Debug, Default)]
 pub(super) struct Liveness {
     up: AtomicU64,
-    heard: AtomicU64,
+    last_data: AtomicU64,
 }
 
 impl Liveness {
     /// Records the arrival of data from the server.
     pub(super) fn data_received(&self) {
-        self.heard.store(now(), Ordering::Relaxed);
+        self.last_data.store(now(), Ordering::Relaxed);
     }
 
     /// Records that the device went online or offline.
@@ -34,7 +34,7 @@ impl Liveness {
         };
         Evidence {
             connected_since: moment(&self.up),
-            last_heard: moment(&self.heard),
+            last_data: moment(&self.last_data),
         }
     }
 }
@@ -61,12 +61,9 @@ mod tests {
         liveness.online_changed(true);
         liveness.data_received();
         let up = liveness.evidence();
-        assert!(up.connected_since.is_some() && up.last_heard.is_some());
+        assert!(up.connected_since.is_some() && up.last_data.is_some());
         liveness.online_changed(false);
         let down = liveness.evidence();
-        assert_eq!(
-            (down.connected_since, down.last_heard),
-            (None, up.last_heard)
-        );
+        assert_eq!((down.connected_since, down.last_data), (None, up.last_data));
     }
 }

@@ -24,7 +24,7 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 const SILENCE: Duration = Duration::from_secs(2);
 
 /// The maximum number of addresses in one dial. WhatsApp has one address of each family.
-const MOST: usize = 8;
+const MAX_ADDRESSES: usize = 8;
 
 /// The current step of one attempt.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ pub(super) fn interleaved(addresses: impl IntoIterator<Item = SocketAddr>) -> Ve
         .partition(|address| address.is_ipv6() == first_is_v6);
     let longer = first.len().max(second.len());
     let turns = (0..longer).flat_map(|turn| [first.get(turn), second.get(turn)]);
-    turns.flatten().copied().take(MOST).collect()
+    turns.flatten().copied().take(MAX_ADDRESSES).collect()
 }
 
 /// Returns the result of the first successful attempt and cancels the others. If no attempt
@@ -163,7 +163,7 @@ mod tests {
         assert_eq!(interleaved([v4[0], v6[0], v6[1]]), [v4[0], v6[0], v6[1]]);
         assert_eq!(interleaved([]), []);
         let many = (1..100).map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
-        assert_eq!(interleaved(many).len(), MOST);
+        assert_eq!(interleaved(many).len(), MAX_ADDRESSES);
     }
 
     #[tokio::test]

@@ -47,29 +47,29 @@ pub(super) struct Redelivered(Mutex<Memory>);
 
 struct Memory {
     /// The recorded messages by message id.
-    left: HashMap<String, Left>,
+    unreported: HashMap<String, Unreported>,
     journal: Journal,
     /// Counts the connections of this process.
     connection: u64,
 }
 
 #[derive(Debug, Clone)]
-struct Left {
+struct Unreported {
     /// The attributes of the stanza, needed for the request to the sender. The content is removed,
     /// because the content may be large.
     envelope: Node,
     /// The number of connections with a request for the message.
-    asked: u32,
+    requests: u32,
     /// The number of the last connection of the process with a request; 0 for none.
-    asked_on: u64,
+    requested_on: u64,
 }
 
 impl Redelivered {
     /// Reads the records of the previous process from the file, if the file exists.
     pub(super) fn open(file: PathBuf) -> Self {
-        let (journal, left) = Journal::open(file);
+        let (journal, unreported) = Journal::open(file);
         Self(Mutex::new(Memory {
-            left,
+            unreported,
             journal,
             connection: 0,
         }))
@@ -81,7 +81,7 @@ impl Redelivered {
     }
 
     /// Records a stanza before the library processes it.
-    pub(super) fn came(&self, stanza: &OwnedNodeRef) {
+    pub(super) fn record(&self, stanza: &OwnedNodeRef) {
         // The server marks stanzas that waited for the device as "offline". Stanzas with a category
         // contain the device's own keys and syncs, not messages.
         if stanza.tag() != "message"
@@ -97,10 +97,10 @@ impl Redelivered {
         };
         let mut memory = self.lock();
         // A sender can be asked only for a valid message id.
-        if id.parse::<MessageId>().is_ok() && !memory.left.contains_key(&id) {
+        if id.parse::<MessageId>().is_ok() && !memory.unreported.contains_key(&id) {
             let envelope = envelope(stanza);
-            memory.journal.came(&envelope);
-            memory.left.insert(id, Left::new(envelope));
+            memory.journal.record(&envelope);
+            memory.unreported.insert(id, Unreported::new(envelope));
             waviro_fault::step("redelivery recorded");
         }
     }
@@ -109,7 +109,7 @@ impl Redelivered {
     /// for a resend.
     pub(super) fn reported(&self, id: &str) {
         let mut memory = self.lock();
-        if memory.left.remove(id).is_some() {
+        if memory.unreported.remove(id).is_some() {
             memory.journal.done(id);
             memory.trim();
         }
@@ -118,28 +118,28 @@ impl Redelivered {
     /// Removes all records, because the bot gets a new device.
     pub(super) fn forget(&self) {
         let mut memory = self.lock();
-        memory.left.clear();
+        memory.unreported.clear();
         memory.journal.clear();
     }
 
     /// Asks the senders for lost messages after all waiting stanzas have arrived on the connection.
     /// A message is lost if the library has not reported the message and the gateway does not have
     /// the message. If the connection ends meanwhile, the next connection repeats the check.
-    pub(super) async fn ask_for_lost(
+    pub(super) async fn request_lost(
         &self,
         connection: u64,
         bot_id: i32,
         client: &Arc<Client>,
         listener: &dyn Listener,
     ) {
-        let mut left = self.not_asked_for(connection);
+        let mut left = self.not_requested_on(connection);
         loop {
             let before = left.len();
             if before == 0 {
                 return;
             }
             device::pause(QUIET).await;
-            left.retain(|id| self.is_left(id.as_str()));
+            left.retain(|id| self.is_unreported(id.as_str()));
             if left.len() == before {
                 break;
             }
@@ -165,22 +165,28 @@ impl Redelivered {
                     "redelivered message is already stored"
                 );
                 self.reported(id.as_str());
-            } else if !self.ask(bot_id, client, id.as_str(), connection).await {
+            } else if !self.request(bot_id, client, id.as_str(), connection).await {
                 return;
             }
         }
     }
 
     /// Asks the sender for a message. Returns false if the connection can no longer be used.
-    async fn ask(&self, bot_id: i32, client: &Arc<Client>, msgid: &str, connection: u64) -> bool {
+    async fn request(
+        &self,
+        bot_id: i32,
+        client: &Arc<Client>,
+        msgid: &str,
+        connection: u64,
+    ) -> bool {
         if self.connection() != connection {
             return false;
         }
-        let Some(left) = self.lock().left.get(msgid).cloned() else {
+        let Some(left) = self.lock().unreported.get(msgid).cloned() else {
             // The message arrived in the meantime.
             return true;
         };
-        if left.asked >= TRIES {
+        if left.requests >= TRIES {
             tracing::error!(
                 bot_id,
                 msgid,
@@ -195,10 +201,10 @@ impl Redelivered {
             msgid,
             "message was acknowledged before it was stored; requesting a resend"
         );
-        let asked = client
+        let outcome = client
             .request_message_retry(&left.envelope.as_node_ref(), RetryRequestOptions::new())
             .await;
-        match asked {
+        match outcome {
             Ok(RetryRequestOutcome::Suppressed { .. }) => {
                 tracing::error!(
                     bot_id,
@@ -209,7 +215,7 @@ impl Redelivered {
             }
             // After too many requests within an hour the library sends none; a later hour or
             // process continues.
-            Ok(_) => self.asked(msgid, connection),
+            Ok(_) => self.requested(msgid, connection),
             Err(
                 error @ (RetryRequestError::UnsupportedStanzaClass
                 | RetryRequestError::MissingAttribute(_)
@@ -220,7 +226,7 @@ impl Redelivered {
             }
             Err(RetryRequestError::Internal(error)) => {
                 tracing::warn!(bot_id, msgid, %error, "resend request failed; retry on the next connection");
-                self.asked(msgid, connection);
+                self.requested(msgid, connection);
             }
             Err(error) => {
                 tracing::warn!(bot_id, msgid, %error, "resend request not sent; retry on the next connection");
@@ -235,25 +241,25 @@ impl Redelivered {
         self.lock().connection
     }
 
-    fn not_asked_for(&self, connection: u64) -> Vec<MessageId> {
+    fn not_requested_on(&self, connection: u64) -> Vec<MessageId> {
         let memory = self.lock();
-        let left = memory.left.iter();
-        left.filter(|(_, left)| left.asked_on != connection)
+        let left = memory.unreported.iter();
+        left.filter(|(_, left)| left.requested_on != connection)
             .filter_map(|(id, _)| id.parse().ok())
             .collect()
     }
 
-    fn is_left(&self, id: &str) -> bool {
-        self.lock().left.contains_key(id)
+    fn is_unreported(&self, id: &str) -> bool {
+        self.lock().unreported.contains_key(id)
     }
 
-    fn asked(&self, id: &str, connection: u64) {
+    fn requested(&self, id: &str, connection: u64) {
         let mut memory = self.lock();
         // A message that arrived in the meantime has no record any more.
-        if let Some(left) = memory.left.get_mut(id) {
-            left.asked += 1;
-            left.asked_on = connection;
-            memory.journal.asked(id);
+        if let Some(left) = memory.unreported.get_mut(id) {
+            left.requests += 1;
+            left.requested_on = connection;
+            memory.journal.requested(id);
             memory.trim();
         }
     }
@@ -266,16 +272,16 @@ impl Redelivered {
 impl Memory {
     /// Removes processed records from the file if the file is too long.
     fn trim(&mut self) {
-        self.journal.trim(&self.left);
+        self.journal.trim(&self.unreported);
     }
 }
 
-impl Left {
+impl Unreported {
     fn new(envelope: Node) -> Self {
         Self {
             envelope,
-            asked: 0,
-            asked_on: 0,
+            requests: 0,
+            requested_on: 0,
         }
     }
 }

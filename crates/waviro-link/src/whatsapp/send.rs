@@ -45,7 +45,10 @@ pub(super) async fn send(
 /// marks the key as distributed as soon as it writes the message with the key. If the message was
 /// lost, no member could read the following messages, and each member would ask for a resend of
 /// each message.
-pub(super) async fn hand_out_again(client: &Arc<Client>, chat: &Chat) -> Result<(), LinkError> {
+pub(super) async fn forget_sender_key_distribution(
+    client: &Arc<Client>,
+    chat: &Chat,
+) -> Result<(), LinkError> {
     let Chat::Group(_) = chat else {
         return Ok(());
     };

@@ -81,14 +81,14 @@ impl Stores {
 
     /// Removes all files of `bot_id`. The bot is never opened again.
     pub(super) fn wipe(&self, bot_id: i32) -> Result<(), LinkError> {
-        let came_again = self.came_again(bot_id);
-        remove(&fresh(&came_again))?;
-        remove(&came_again)?;
+        let redelivered_file = self.redelivered_file(bot_id);
+        remove(&fresh(&redelivered_file))?;
+        remove(&redelivered_file)?;
         self.remove(bot_id, &self.generations(bot_id)?)
     }
 
     /// Returns the file with the records of redelivered messages.
-    pub(super) fn came_again(&self, bot_id: i32) -> PathBuf {
+    pub(super) fn redelivered_file(&self, bot_id: i32) -> PathBuf {
         self.0.join(format!("{bot_id}.again"))
     }
 
@@ -205,8 +205,8 @@ mod tests {
         let stores = Stores::prepare(&folder.path().join("links")).unwrap();
         drop(stores.open(1).await.unwrap());
         let other = stores.open(2).await.unwrap();
-        std::fs::write(stores.came_again(1), "").unwrap();
-        std::fs::write(fresh(&stores.came_again(1)), "").unwrap();
+        std::fs::write(stores.redelivered_file(1), "").unwrap();
+        std::fs::write(fresh(&stores.redelivered_file(1)), "").unwrap();
         stores.wipe(1).unwrap();
         stores.wipe(1).unwrap();
         let left: Vec<_> = std::fs::read_dir(folder.path().join("links"))

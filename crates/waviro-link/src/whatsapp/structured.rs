@@ -210,7 +210,7 @@ mod tests {
 
     use super::*;
 
-    fn heard(message: &wa::Message) -> Option<(String, String)> {
+    fn translated(message: &wa::Message) -> Option<(String, String)> {
         match inbound(message) {
             Some(InboundKind::Structured { word, text }) => Some((word, text)),
             _ => None,
@@ -267,10 +267,10 @@ mod tests {
         };
         let otp = Some(is("template", "Kode OTP\nKode Anda 1234\nBank"));
         let format = Format::HydratedFourRowTemplate(Box::new(rows()));
-        assert_eq!(heard(&message(template(Some(format)))), otp);
+        assert_eq!(translated(&message(template(Some(format)))), otp);
         let mut old = template(None);
         old.hydrated_template = MessageField::some(rows());
-        assert_eq!(heard(&message(old.clone())), otp);
+        assert_eq!(translated(&message(old.clone())), otp);
         let structured = wa::message::HighlyStructuredMessage {
             hydrated_hsm: MessageField::some(old),
             ..Default::default()
@@ -280,15 +280,15 @@ mod tests {
             ..Default::default()
         };
         let format = Format::FourRowTemplate(Box::new(four));
-        assert_eq!(heard(&message(template(Some(format)))), otp);
+        assert_eq!(translated(&message(template(Some(format)))), otp);
         let alone = wa::Message {
             highly_structured_message: MessageField::some(structured),
             ..Default::default()
         };
-        assert_eq!(heard(&alone), otp);
+        assert_eq!(translated(&alone), otp);
         let format = Format::InteractiveMessageTemplate(Box::new(interactive("Isi", vec![])));
         let flow = message(template(Some(format)));
-        assert_eq!(heard(&flow), Some(is("template", "Judul\nIsi")));
+        assert_eq!(translated(&flow), Some(is("template", "Judul\nIsi")));
     }
 
     #[test]
@@ -299,7 +299,7 @@ mod tests {
             ..Default::default()
         };
         let shown = "Judul\nIsi\nJudul\nSatu\nJudul\nDua";
-        assert_eq!(heard(&message), Some(is("interactive", shown)));
+        assert_eq!(translated(&message), Some(is("interactive", shown)));
     }
 
     #[test]
@@ -308,7 +308,7 @@ mod tests {
             order_message: MessageField::some(wa::message::OrderMessage::default()),
             ..Default::default()
         };
-        assert_eq!(heard(&message), None);
-        assert_eq!(heard(&wa::Message::default()), None);
+        assert_eq!(translated(&message), None);
+        assert_eq!(translated(&wa::Message::default()), None);
     }
 }

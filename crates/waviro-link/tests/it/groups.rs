@@ -12,7 +12,7 @@ use crate::{Book, CUSTOMER, OWNER, PATIENCE, World, person};
 const FRIEND: &str = "6281400000001";
 
 /// Waits for the first change of this kind.
-async fn heard(book: &Book, what: &GroupEvent) -> GroupChange {
+async fn reported(book: &Book, what: &GroupEvent) -> GroupChange {
     let same = |change: &&GroupChange| change.what == *what;
     let look = |page: &crate::Page| page.changes.iter().find(same).cloned();
     book.wait(&format!("{what:?}"), look).await
@@ -53,7 +53,7 @@ async fn every_change_of_a_group_is_heard_with_who_did_it() {
         ];
         // The order can differ slightly, because the library processes notifications in parallel.
         for what in &wanted {
-            heard(&world.book, what).await;
+            reported(&world.book, what).await;
         }
         let changes = world.book.page().changes.clone();
         assert_eq!(changes.len(), wanted.len(), "{changes:?}");
@@ -72,7 +72,7 @@ async fn who_leaves_does_it_alone_and_only_our_own_coming_and_going_changes_the_
         people: vec![person(CUSTOMER)],
     };
     world.customer.leave_group(group.id()).await.unwrap();
-    let change = heard(&world.book, &left).await;
+    let change = reported(&world.book, &left).await;
     assert_eq!(change.by, Some(person(CUSTOMER)));
     let before = world.book.page().group_changes;
     assert_eq!(before, 1, "the group was made with us");
@@ -80,7 +80,7 @@ async fn who_leaves_does_it_alone_and_only_our_own_coming_and_going_changes_the_
     let left = GroupEvent::Left {
         people: vec![person(OWNER)],
     };
-    heard(&world.book, &left).await;
+    reported(&world.book, &left).await;
     assert_eq!(world.book.page().group_changes, 2);
 }
 

@@ -10,7 +10,7 @@ use waviro_link::MessageId;
 use super::super::messages::{message_id, narrow};
 use super::super::writer::Counters;
 use super::super::{Store, StoreError, sql};
-use super::{Callback, Due, LEASE, NOTIFY_ACK, Work, lane};
+use super::{Callback, Due, LEASE, NOTIFY_ACK, Work, endpoint_of};
 use crate::clock::Millis;
 
 /// A callback to be written.
@@ -99,7 +99,7 @@ pub(in super::super) async fn insert(
                 .bind(i64::from(callback.bot_id))
                 .bind(callback.message.as_str().to_owned())
                 .bind(callback.url.to_string())
-                .bind(lane(&callback.url))
+                .bind(endpoint_of(&callback.url))
                 .bind(i64::from(callback.stage))
                 .bind(0_i64)
                 .bind(now + LEASE)
@@ -110,8 +110,8 @@ pub(in super::super) async fn insert(
         }
         // The statement returns new and reopened rows only.
         for row in query.fetch_all(&mut *connection).await? {
-            let lane: String = row.try_get(4)?;
-            counters.waiting.open(&lane, 1);
+            let endpoint: String = row.try_get(4)?;
+            counters.waiting.open(&endpoint, 1);
             written.insert(
                 row.try_get(0)?,
                 (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?),

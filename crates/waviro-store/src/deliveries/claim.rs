@@ -59,8 +59,8 @@ impl Store {
         .await
     }
 
-    /// Returns the lanes and bots with a due delivery. The query costs one index step for each
-    /// pair, independent of the size of the backlog.
+    /// Returns the endpoint queues (endpoint and bot) with a due delivery. The query costs one
+    /// index step for each pair, independent of the size of the backlog.
     pub async fn due_queues(&self, now: Millis) -> Result<Vec<(String, i32)>, StoreError> {
         let rows = sqlx::query(
             "WITH RECURSIVE lanes (lane) AS (\
@@ -86,24 +86,24 @@ impl Store {
         rows.iter().map(queue).collect()
     }
 
-    /// Leases up to `limit` due rows of a bot in a lane, in the order of `run_at`. Only the
+    /// Leases up to `limit` due rows of an endpoint queue, in the order of `run_at`. Only the
     /// `leased` column marks rows in memory, so a clock put forward cannot make a row due twice.
     pub async fn claim(
         &self,
-        lane: &str,
+        endpoint: &str,
         bot: i32,
         limit: i64,
         now: Millis,
     ) -> Result<Vec<Due>, StoreError> {
-        let lane = lane.to_owned();
+        let endpoint = endpoint.to_owned();
         self.write("claim", move |connection, _| {
-            let lane = lane.clone();
+            let endpoint = endpoint.clone();
             Box::pin(async move {
                 let rows = sqlx::query(AssertSqlSafe(format!(
                     "{DUE} WHERE d.ended_at IS NULL AND d.leased = 0 AND d.lane = $1 AND d.bot = $2 AND d.run_at <= $3 \
                      ORDER BY d.run_at, d.id LIMIT $4"
                 )))
-                .bind(lane)
+                .bind(endpoint)
                 .bind(i64::from(bot))
                 .bind(now)
                 .bind(limit)

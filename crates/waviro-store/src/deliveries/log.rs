@@ -33,7 +33,7 @@ pub struct DeliveryFilter {
     pub kind: Option<DeliveryKind>,
     /// The id of a message.
     pub subject: Option<String>,
-    /// The endpoint's [`super::lane`].
+    /// Scheme, host and port, see [`super::endpoint_of`].
     pub endpoint: Option<String>,
     /// The earliest creation time, inclusive.
     pub since: Option<Millis>,
@@ -174,12 +174,12 @@ impl Store {
         let waiting = self.waiting();
         let rows = rows.iter().map(|row| {
             let failure = EndpointFailure {
-                lane: row.try_get(0)?,
+                endpoint: row.try_get(0)?,
                 failing_since: row.try_get(1)?,
                 last_error: row.try_get(2)?,
                 off_at: row.try_get(3)?,
             };
-            let waits = waiting.open_in(&failure.lane);
+            let waits = waiting.open_in(&failure.endpoint);
             Ok((failure, waits))
         });
         rows.collect()

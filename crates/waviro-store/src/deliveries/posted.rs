@@ -208,11 +208,11 @@ pub(in super::super) async fn apply(
     journal::insert(&tried, connection, counters).await
 }
 
-/// Subtracts ended rows from the counts. Each row contains its lane.
+/// Subtracts ended rows from the counts. Each row contains its endpoint.
 fn ended(rows: &[AnyRow], counters: &mut Counters) -> Result<(), StoreError> {
     for row in rows {
-        let lane: String = row.try_get(0)?;
-        counters.waiting.open(&lane, -1);
+        let endpoint: String = row.try_get(0)?;
+        counters.waiting.open(&endpoint, -1);
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use url::Url;
 use super::super::writer::Counters;
 use super::super::{Store, StoreError};
 use super::list::{DeliveryAfter, DeliveryList};
-use super::{DeliveryFilter, EVENT, KEYWORD, NOTIFY_ACK, PARKED, lane};
+use super::{DeliveryFilter, EVENT, KEYWORD, NOTIFY_ACK, PARKED, endpoint_of};
 use crate::clock::Millis;
 
 /// The maximum number of rows in one transaction, so that other commands of the writer do not wait
@@ -195,7 +195,7 @@ async fn again(
         .bind(new)
         .bind(webhook_id.clone())
         .bind(url)
-        .bind(lane(&parsed))
+        .bind(endpoint_of(&parsed))
         .bind(body.clone())
         .bind(run_at)
         .bind(replied_at)
@@ -204,7 +204,7 @@ async fn again(
         .bind(id)
         .execute(connection)
         .await?;
-        counters.waiting.open(&lane(&parsed), 1);
+        counters.waiting.open(&endpoint_of(&parsed), 1);
         return Ok(Replaying::Due(new));
     }
     sqlx::query(
@@ -215,12 +215,12 @@ async fn again(
     .bind(stage)
     .bind(run_at)
     .bind(url)
-    .bind(lane(&parsed))
+    .bind(endpoint_of(&parsed))
     .bind(replied_at)
     .bind(id)
     .execute(connection)
     .await?;
-    counters.waiting.open(&lane(&parsed), 1);
+    counters.waiting.open(&endpoint_of(&parsed), 1);
     Ok(Replaying::Due(id))
 }
 

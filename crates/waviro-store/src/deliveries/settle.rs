@@ -12,7 +12,7 @@ use crate::clock::Millis;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointFailure {
     /// The scheme, host and port.
-    pub lane: String,
+    pub endpoint: String,
     /// The time of the first failure since the last success.
     pub failing_since: Millis,
     /// The error of the last recorded failure.
@@ -79,8 +79,8 @@ impl Store {
                 let open = "SELECT lane FROM deliveries WHERE id = $1 AND ended_at IS NULL";
                 let open = sqlx::query(open).bind(delivery);
                 if let Some(row) = open.fetch_optional(&mut *connection).await? {
-                    let lane: String = row.try_get(0)?;
-                    counters.waiting.open(&lane, -1);
+                    let endpoint: String = row.try_get(0)?;
+                    counters.waiting.open(&endpoint, -1);
                 }
                 sqlx::query(
                     "UPDATE deliveries SET leased = 0, held = 0, fate = $1, note = COALESCE($2, note), ended_at = $3, \
@@ -115,7 +115,7 @@ impl Store {
         rows.iter()
             .map(|row| {
                 Ok(EndpointFailure {
-                    lane: row.try_get(0)?,
+                    endpoint: row.try_get(0)?,
                     failing_since: row.try_get(1)?,
                     last_error: row.try_get(2)?,
                     off_at: row.try_get(3)?,
@@ -134,7 +134,7 @@ impl Store {
                      ON CONFLICT (lane) DO UPDATE SET failing_since = excluded.failing_since, \
                      last_error = excluded.last_error, off_at = excluded.off_at",
                 )
-                .bind(failure.lane)
+                .bind(failure.endpoint)
                 .bind(failure.failing_since)
                 .bind(failure.last_error)
                 .bind(failure.off_at)
@@ -152,19 +152,19 @@ impl Store {
     /// use up all retries within minutes. Returns the number of due deliveries.
     pub async fn endpoint_works(
         &self,
-        lane: &str,
+        endpoint: &str,
         wake: bool,
         now: Millis,
     ) -> Result<u64, StoreError> {
         let (mut woken, mut after) = (0, None);
         loop {
-            let (lane, from) = (lane.to_owned(), after);
+            let (endpoint, from) = (endpoint.to_owned(), after);
             let batch = self.write("endpoint_works", move |connection, _| {
-                let lane = lane.clone();
+                let endpoint = endpoint.clone();
                 Box::pin(async move {
                     if from.is_none() {
                         sqlx::query("DELETE FROM endpoints WHERE lane = $1")
-                            .bind(lane.clone())
+                            .bind(endpoint.clone())
                             .execute(&mut *connection)
                             .await?;
                     }
@@ -172,7 +172,7 @@ impl Store {
                         return Ok((0, None));
                     }
                     let from = from.unwrap_or((i64::MIN, Millis::MIN, i64::MIN));
-                    waiting::wake(&lane, from, now, connection).await
+                    waiting::wake(&endpoint, from, now, connection).await
                 })
             });
             let (more, last) = batch.await?;

@@ -6,7 +6,7 @@ use url::Url;
 
 use super::super::writer::Counters;
 use super::super::{Store, StoreError, sql};
-use super::{EVENT, KEYWORD, PARKED, lane};
+use super::{EVENT, KEYWORD, PARKED, endpoint_of};
 use crate::clock::Millis;
 
 /// The maximum number of rows in one transaction.
@@ -28,7 +28,7 @@ struct Source {
 struct Open {
     id: i64,
     url: String,
-    lane: String,
+    endpoint: String,
     leased: bool,
 }
 
@@ -62,7 +62,7 @@ impl Store {
 
     /// Returns every rule and subscription with waiting deliveries that was deleted or has another
     /// URL than a delivery. The query takes a few index steps for each.
-    pub(in super::super) async fn left_behind(
+    pub(in super::super) async fn sources_to_follow(
         &self,
     ) -> Result<Vec<(&'static str, i64)>, StoreError> {
         let mut found = Vec::new();
@@ -103,7 +103,7 @@ async fn follow(
         return Ok(None);
     };
     let mut rows = open_for(kind, id, after, connection).await?;
-    let to = lane(&source.url);
+    let to = endpoint_of(&source.url);
     let note = match kind {
         KEYWORD => "the rule was deleted",
         _ => "the subscription was deleted",
@@ -120,7 +120,7 @@ async fn follow(
             }
             counters.waiting.open(&to, 1);
         }
-        counters.waiting.open(&row.lane, -1);
+        counters.waiting.open(&row.endpoint, -1);
         ids.push(row.id);
     }
     for list in sql::lists(&ids) {
@@ -176,10 +176,10 @@ async fn source(
     }))
 }
 
-/// Makes the next waiting rows of a lane due. Waits requested by the endpoint stay. Returns the
-/// number of due rows, and the last row if more rows may follow.
+/// Makes the next waiting rows of an endpoint due. Waits requested by the endpoint stay. Returns
+/// the number of due rows, and the last row if more rows may follow.
 pub(super) async fn wake(
-    lane: &str,
+    endpoint: &str,
     (bot, run_at, id): AfterTime,
     now: Millis,
     connection: &mut AnyConnection,
@@ -188,7 +188,7 @@ pub(super) async fn wake(
         "SELECT id, bot, run_at, leased, held FROM deliveries WHERE ended_at IS NULL AND lane = $1 \
          AND (bot, run_at, id) > ($2, $3, $4) ORDER BY bot, run_at, id LIMIT $5",
     )
-    .bind(lane.to_owned())
+    .bind(endpoint.to_owned())
     .bind(bot)
     .bind(run_at)
     .bind(id)
@@ -242,7 +242,7 @@ async fn open_for(
         Ok(Open {
             id: row.try_get(0)?,
             url: row.try_get(1)?,
-            lane: row.try_get(2)?,
+            endpoint: row.try_get(2)?,
             leased: leased != 0,
         })
     });

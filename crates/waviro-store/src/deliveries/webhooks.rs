@@ -11,7 +11,7 @@ use super::super::journal::{self, Tried};
 use super::super::messages::{self, Putting};
 use super::super::writer::{Command, Counters};
 use super::super::{Committed, NewMessageRow, Store, StoreError, sql};
-use super::{Attempt, DeliveryOutcome, Due, EVENT, KEYWORD, LEASE, PARKED, Work, lane};
+use super::{Attempt, DeliveryOutcome, Due, EVENT, KEYWORD, LEASE, PARKED, Work, endpoint_of};
 use crate::clock::Millis;
 
 /// A webhook or an event to be written.
@@ -58,11 +58,11 @@ pub struct Webhook {
 
 /// The response of an endpoint that accepted a webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Heard {
+pub enum WebhookAnswer {
     /// The body of a 2xx response.
-    Answer(String),
+    Body(String),
     /// The URL of a redirect.
-    At(Url),
+    Location(Url),
 }
 
 /// The command of [`Store::reply`] for the writer: the messages of a webhook reply and the end of
@@ -117,12 +117,12 @@ impl Store {
         &self,
         due: &Due,
         attempt: Attempt,
-        heard: Heard,
+        received: WebhookAnswer,
     ) -> Result<(), StoreError> {
         let delivery = due.id;
-        let (stage, answer) = match heard {
-            Heard::Answer(answer) => (1_i64, answer),
-            Heard::At(url) => (2, url.into()),
+        let (stage, answer) = match received {
+            WebhookAnswer::Body(answer) => (1_i64, answer),
+            WebhookAnswer::Location(url) => (2, url.into()),
         };
         self.write("answered", move |connection, counters| {
             let (attempt, answer) = (attempt.clone(), answer.replace('\0', "\u{fffd}"));
@@ -194,7 +194,7 @@ pub(in super::super) async fn insert(
         rows.push((counters.delivery, hook, is_first));
     }
     for (_, hook, _) in &rows {
-        counters.waiting.open(&lane(&hook.url), 1);
+        counters.waiting.open(&endpoint_of(&hook.url), 1);
     }
     for chunk in sql::cut(&rows) {
         let text = format!(
@@ -213,7 +213,7 @@ pub(in super::super) async fn insert(
                 .bind(hook.source)
                 .bind(hook.webhook_id.clone())
                 .bind(hook.url.to_string())
-                .bind(lane(&hook.url))
+                .bind(endpoint_of(&hook.url))
                 .bind(hook.body.clone())
                 .bind(0_i64)
                 .bind(0_i64)
@@ -282,8 +282,8 @@ pub(in super::super) async fn apply_replies(
             reply.rows.clear();
             continue;
         };
-        let lane: String = open.try_get(0)?;
-        counters.waiting.open(&lane, -1);
+        let endpoint: String = open.try_get(0)?;
+        counters.waiting.open(&endpoint, -1);
         reply.first_seq = counters.seq + 1;
         counters.seq += i64::try_from(reply.rows.len()).unwrap_or(i64::MAX);
         let putting: Vec<Putting<'_>> = (reply.rows.iter().zip(reply.first_seq..))

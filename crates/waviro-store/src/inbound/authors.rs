@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 use tracing::debug;
 
-use super::InboundRow;
+use super::NewInboundRow;
 use crate::{StoreError, sql};
 
 /// The target of an edit or a deletion.
@@ -32,9 +32,9 @@ struct Written {
 /// Returns the batch without unauthorized edits and deletions.
 pub(super) async fn counted(
     bot_id: i32,
-    batch: Vec<InboundRow>,
+    batch: Vec<NewInboundRow>,
     connection: &mut AnyConnection,
-) -> Result<Vec<InboundRow>, StoreError> {
+) -> Result<Vec<NewInboundRow>, StoreError> {
     let named: Vec<String> = batch
         .iter()
         .filter_map(|row| Some(row.claim.as_ref()?.of.clone()))
@@ -50,7 +50,7 @@ pub(super) async fn counted(
             from_me: row.from_me,
         });
     }
-    let counts = |row: &InboundRow| {
+    let counts = |row: &NewInboundRow| {
         let Some(claim) = &row.claim else {
             return true;
         };
@@ -69,7 +69,7 @@ pub(super) async fn counted(
 }
 
 /// Returns `true` if the sender wrote the message, or if the author is unknown.
-fn is_author(row: &InboundRow, known: &[Written]) -> bool {
+fn is_author(row: &NewInboundRow, known: &[Written]) -> bool {
     let is_same = |name: &str| name == row.sender || Some(name) == row.alias.as_deref();
     let in_group = row.chat.ends_with("@g.us");
     let mut here = known

@@ -128,8 +128,8 @@ impl Detail {
 
 /// Returns a file name without the characters that reorder the display of its letters; `None` for a
 /// blank name.
-fn file_name(told: &str) -> Option<String> {
-    let name = without_bidi_controls(told);
+fn file_name(original: &str) -> Option<String> {
+    let name = without_bidi_controls(original);
     (!is_blank(&name)).then_some(name)
 }
 

@@ -13,7 +13,7 @@ pub trait Rule {
 
 /// An inbound text.
 #[derive(Debug, Clone, Copy)]
-pub struct Heard<'a> {
+pub struct InboundText<'a> {
     pub text: &'a str,
     /// The sender's phone number; empty if WhatsApp hides the number.
     pub from: &'a str,
@@ -34,20 +34,20 @@ pub struct Routed<'r, R> {
 #[must_use]
 pub fn route<'r, R: Rule>(
     rules: &'r [R],
-    heard: Heard<'_>,
+    inbound: InboundText<'_>,
     webhook_key: &str,
 ) -> Option<Routed<'r, R>> {
     let listening = rules
         .iter()
-        .filter(|rule| rule.listens(heard.group_id.is_some()));
-    let picked = pick(listening.map(Candidate), heard.text)?;
+        .filter(|rule| rule.listens(inbound.group_id.is_some()));
+    let picked = pick(listening.map(Candidate), inbound.text)?;
     let rule = picked.rule.0;
     let payload = Payload {
         keyword: rule.keyword(),
         data: &picked.data,
         webhook_key,
-        from: heard.from,
-        group_id: heard.group_id,
+        from: inbound.from,
+        group_id: inbound.group_id,
     };
     let body = payload.json();
     Some(Routed { rule, body })

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use waviro_link::{Chat, Content, MessageId, Outgoing};
 use waviro_store::{
     AckUpdate, AddBot, CommitFeeds, DeliveryAfter, DeliveryFilter, DeliveryKind, DeliveryOutcome,
-    Due, InboundRow, LogFilter, NewMessageRow, Replay, RetentionLimits, RuleChange, Store,
+    Due, LogFilter, NewInboundRow, NewMessageRow, Replay, RetentionLimits, RuleChange, Store,
     SubscriptionChange, UserRole,
 };
 use waviro_testing::samples::picture;
@@ -141,7 +141,7 @@ async fn reads(store: &Store) {
     }));
     for filter in filters {
         store.sent_log(1, &filter, None, 51).await.unwrap();
-        store.heard_log(1, &filter, None, 51).await.unwrap();
+        store.inbound_log(1, &filter, None, 51).await.unwrap();
     }
     store.sent(1, "3EB00000000000000007").await.unwrap();
     store
@@ -149,7 +149,7 @@ async fn reads(store: &Store) {
         .await
         .unwrap();
     store.members_with("3EB00000000000000007").await.unwrap();
-    store.heard(1, "I7").await.unwrap();
+    store.inbound(1, "I7").await.unwrap();
     store.replies_of(7).await.unwrap();
     store.media("M8").await.unwrap();
     store.known_media(&["M8".to_owned()]).await.unwrap();
@@ -243,7 +243,7 @@ async fn writes(store: &Store) -> Vec<Due> {
         .end_queue(1, i64::MAX, cause, 8, START + DAY, &feeds)
         .await
         .unwrap();
-    let message = InboundRow::new(picture("new"), Vec::new());
+    let message = NewInboundRow::new(picture("new"), Vec::new());
     store
         .keep_inbound(1, vec![message], START + DAY)
         .await
@@ -268,8 +268,8 @@ async fn jobs(store: &Store, due: Vec<Due>) {
         store.put_off(due, attempt, now + 1, false).await.unwrap();
     }
     store.remind(now, 8, now).await.unwrap();
-    let lane = "http://one.example:80";
-    for due in store.claim(lane, 1, 8, now).await.unwrap() {
+    let endpoint = "http://one.example:80";
+    for due in store.claim(endpoint, 1, 8, now).await.unwrap() {
         let outcome = DeliveryOutcome::Delivered;
         store.end(&due, outcome, None, None, now).await.unwrap();
     }
@@ -281,7 +281,7 @@ async fn jobs(store: &Store, due: Vec<Due>) {
         ..DeliveryFilter::default()
     };
     store.replay_all(1, &filter, 0, 8, now).await.unwrap();
-    store.endpoint_works(lane, true, START).await.unwrap();
+    store.endpoint_works(endpoint, true, START).await.unwrap();
     let url = || Some("http://two.example/n".parse().unwrap());
     let change = RuleChange {
         url: url(),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use waviro_core::bots::Bot;
-use waviro_core::idempotency::{Begun, First, Key};
+use waviro_core::idempotency::{First, Key, KeyUse};
 use waviro_core::outbox::{Accepted, Draft, NewMessage, Taken};
 use waviro_link::{Chat, Content, MediaKind};
 
@@ -87,8 +87,8 @@ pub(super) async fn send(
     };
     let (who, path) = (format!("bot {}", bot.id()), path(whom, what));
     let first = match api.idempotency.begin(&who, &path, &key, &body).await? {
-        Begun::Again(kept) => return Ok(Sending::Before(Again(kept))),
-        Begun::First(first) => first,
+        KeyUse::Again(kept) => return Ok(Sending::Before(Again(kept))),
+        KeyUse::First(first) => first,
     };
     let message = message(api, bot, &request.fields, whom, what)?;
     send_first(api, bot, message, &first).await

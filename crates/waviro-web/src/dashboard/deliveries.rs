@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use url::{Url, form_urlencoded};
 use waviro_store::clock::{Millis, millis};
-use waviro_store::lane;
+use waviro_store::endpoint_of;
 
 use super::Shared;
 use super::bots::BotRow;
@@ -296,7 +296,7 @@ impl DeliveriesQuery {
             return String::new();
         }
         let url = Url::parse(&self.q);
-        url.map_or_else(|_| self.q.clone(), |url| lane(&url))
+        url.map_or_else(|_| self.q.clone(), |url| endpoint_of(&url))
     }
 
     /// Returns the message id of the search.

@@ -17,7 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use waviro_store::{
     AttemptRow, Callback, DeliveryAfter, DeliveryFilter, DeliveryKind, DeliveryOutcome,
-    DeliveryRow, lane,
+    DeliveryRow, endpoint_of,
 };
 
 use super::V1;
@@ -233,7 +233,7 @@ async fn list(
         outcome: query.word("state", &STATES)?,
         kind: query.word("kind", &KINDS)?,
         subject: query.text("subject")?.map(ToOwned::to_owned),
-        endpoint: query.url("endpoint")?.as_ref().map(lane),
+        endpoint: query.url("endpoint")?.as_ref().map(endpoint_of),
         since: query.timestamp("since")?,
         until: query.timestamp("until")?,
     };

@@ -10,7 +10,7 @@ use url::Url;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use waviro_store::lane;
+use waviro_store::endpoint_of;
 
 use super::V1;
 use super::auth::Admin;
@@ -88,7 +88,7 @@ async fn list(State(v1): State<Arc<V1>>, _: Admin) -> Result<Json<Page<EndpointV
     let shown = endpoint_failures
         .into_iter()
         .map(|(failure, waiting)| EndpointView {
-            endpoint: failure.lane,
+            endpoint: failure.endpoint,
             failing_since: Timestamp(failure.failing_since),
             last_error: failure.last_error,
             off_at: failure.off_at.map(Timestamp),
@@ -113,11 +113,11 @@ async fn switch_on(
     _: Admin,
     Body(asked): Body<SwitchOn>,
 ) -> Result<Json<SwitchedOn>, Problem> {
-    let endpoint = lane(&asked.endpoint);
+    let endpoint = endpoint_of(&asked.endpoint);
     let endpoint_failures = v1.store.endpoint_failures().await?;
     if !endpoint_failures
         .iter()
-        .any(|failure| failure.lane == endpoint)
+        .any(|failure| failure.endpoint == endpoint)
     {
         return Err(Problem::NoSuch("endpoint in trouble"));
     }

@@ -32,7 +32,7 @@ use ring::error::Unspecified;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tracing::{Instrument, error, info};
-use waviro_core::idempotency::{Begun, First, KEY_CAP, Key, REPLAY};
+use waviro_core::idempotency::{First, KEY_CAP, Key, KeyUse, REPLAY};
 use waviro_store::{KeptAnswer, StoreError};
 
 use super::V1;
@@ -130,7 +130,7 @@ async fn keyed(v1: &Arc<V1>, key: &Key, request: Request, next: Next) -> Result<
     let who = format!("{}\n{:?}", caller.shown(), caller.role);
     let who = hex::encode(Sha256::digest(who));
     let first = match v1.idempotency.begin(&who, &path, key, &body).await? {
-        Begun::Again(kept) => {
+        KeyUse::Again(kept) => {
             if let Some(id) = accepted_id(&kept) {
                 parts.extensions.insert(Keyed::Accepted(id.to_owned()));
                 let request = Request::from_parts(parts, Body::from(body));
@@ -146,7 +146,7 @@ async fn keyed(v1: &Arc<V1>, key: &Key, request: Request, next: Next) -> Result<
             };
             return Ok(again(kept.status, answer));
         }
-        Begun::First(first) => Arc::new(first),
+        KeyUse::First(first) => Arc::new(first),
     };
     parts.extensions.insert(Keyed::First(Arc::clone(&first)));
     let path = parts.extensions.get::<MatchedPath>();

@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use waviro_link::{Chat, GroupId, Number};
-use waviro_store::{DeliveryFilter, HeardRow, LogFilter, SentRow};
+use waviro_store::{DeliveryFilter, InboundRow, LogFilter, SentRow};
 
 use super::V1;
 use super::auth::{AtBot, path_part};
@@ -163,10 +163,10 @@ async fn list(
     if direction == Some(Direction::In) {
         let after: Option<ReceivedCursor> = paging.after("in")?;
         let after = after.map(|ReceivedCursor(after)| after);
-        let found = v1.store.heard_log(bot_id, &filter, after, paging.rows());
+        let found = v1.store.inbound_log(bot_id, &filter, after, paging.rows());
         let found = found.await?;
         let (key, go_on) = (
-            |row: &HeardRow| ReceivedCursor(row.cursor()),
+            |row: &InboundRow| ReceivedCursor(row.cursor()),
             found.go_on.map(ReceivedCursor),
         );
         let page = paging.page_so_far("in", found.rows, key, go_on);
@@ -202,7 +202,7 @@ async fn show(
     let is_sent = sent.is_some();
     let (message, mut timeline) = match sent {
         Some(row) => (MessageView::from(row.clone()), course(&row)),
-        None => match v1.store.heard(bot_id, &id).await? {
+        None => match v1.store.inbound(bot_id, &id).await? {
             Some(row) => {
                 let received = Happened::at(row.received_at, "received");
                 (MessageView::from(row), vec![received])

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use waviro_store::keyword;
-use waviro_store::{AddRule, MOST_RULES, NewRule, RuleChange, RuleRow};
+use waviro_store::{AddRule, MAX_RULES, NewRule, RuleChange, RuleRow};
 
 use super::V1;
 use super::auth::{AtBot, path_id};
@@ -298,7 +298,7 @@ fn done(added: AddRule) -> Result<RuleView, Problem> {
     match added {
         AddRule::Done(rule) => Ok(rule.into()),
         AddRule::KeywordTaken(other) => Err(Problem::KeywordTaken(other)),
-        AddRule::TooMany => Err(Problem::TooMany("rules", MOST_RULES)),
+        AddRule::TooMany => Err(Problem::TooMany("rules", MAX_RULES)),
         AddRule::NoSuchRule => Err(Problem::NoSuch("rule")),
     }
 }

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use waviro_store::{
-    Kinds, MOST_SUBSCRIPTIONS, NewSubscription, SubscriptionChange, SubscriptionRow,
+    Kinds, MAX_SUBSCRIPTIONS, NewSubscription, SubscriptionChange, SubscriptionRow,
 };
 
 use super::V1;
@@ -235,7 +235,7 @@ async fn add(
     };
     let now = v1.clock.now();
     let added = v1.store.add_subscription(at.bot.id(), new, now).await?;
-    let added = added.ok_or(Problem::TooMany("subscriptions", MOST_SUBSCRIPTIONS))?;
+    let added = added.ok_or(Problem::TooMany("subscriptions", MAX_SUBSCRIPTIONS))?;
     let location = format!("{}/{}", uri.path().trim_end_matches('/'), added.id);
     Ok((
         StatusCode::CREATED,

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::Request;
 use futures::FutureExt;
 use serde_json::{Value, json};
-use waviro_core::idempotency::{Begun, Idempotency, IdempotencyError, Key};
+use waviro_core::idempotency::{Idempotency, IdempotencyError, Key, KeyUse};
 use waviro_core::outbox::{Accepted, Taken};
 use waviro_link::fake::FakeConnector;
 use waviro_testing::engine::{TestEngine, message, until};
@@ -133,8 +133,8 @@ async fn accept(gateway: &TestEngine, idempotency: &Idempotency, key: &Key) -> S
         .await
         .unwrap();
     let first = match begun {
-        Begun::Again(kept) => return kept.answer,
-        Begun::First(first) => first,
+        KeyUse::Again(kept) => return kept.answer,
+        KeyUse::First(first) => first,
     };
     let keep = |accepted: &Accepted| first.keeping(200, accepted.id.as_str().to_owned());
     let message = message(ANI, "halo", None);

@@ -17,7 +17,7 @@ const FAILING_KNOWN: usize = 10_000;
 
 /// The health of all failing endpoints.
 pub(super) struct Health {
-    /// The failing endpoints by lane name. Working endpoints have no entry.
+    /// The failing endpoints by name. Working endpoints have no entry.
     endpoint_failures: HashMap<String, Known>,
     /// Endpoints switched off in memory but not yet in the database.
     unwritten: HashSet<String>,
@@ -41,7 +41,7 @@ pub(super) enum Change {
     /// The endpoint works again.
     Works {
         /// Scheme, host and port of the endpoint.
-        lane: String,
+        endpoint: String,
         /// How long the endpoint had failed.
         after: Millis,
     },
@@ -49,10 +49,10 @@ pub(super) enum Change {
 
 impl Change {
     /// Returns scheme, host and port of the endpoint.
-    pub(super) fn lane(&self) -> &str {
+    pub(super) fn endpoint(&self) -> &str {
         match self {
-            Self::Fails(failure) => &failure.lane,
-            Self::Works { lane, .. } => lane,
+            Self::Fails(failure) => &failure.endpoint,
+            Self::Works { endpoint, .. } => endpoint,
         }
     }
 }
@@ -67,7 +67,7 @@ impl Health {
         };
         let endpoint_failures = endpoint_failures
             .into_iter()
-            .map(|failure| (failure.lane.clone(), known(failure)));
+            .map(|failure| (failure.endpoint.clone(), known(failure)));
         Self {
             endpoint_failures: endpoint_failures.collect(),
             unwritten: HashSet::new(),
@@ -75,16 +75,16 @@ impl Health {
         }
     }
 
-    pub(super) fn is_off(&self, lane: &str) -> bool {
+    pub(super) fn is_off(&self, endpoint: &str) -> bool {
         self.endpoint_failures
-            .get(lane)
+            .get(endpoint)
             .is_some_and(|known| known.failure.off_at.is_some())
     }
 
     /// Returns true if the bot's last request to this endpoint failed.
-    pub(super) fn fails(&self, lane: &str, bot: i32) -> bool {
+    pub(super) fn fails(&self, endpoint: &str, bot: i32) -> bool {
         // The set is usually empty, and a look-up would allocate a copy of the name.
-        !self.failing.is_empty() && self.failing.contains(&(lane.to_owned(), bot))
+        !self.failing.is_empty() && self.failing.contains(&(endpoint.to_owned(), bot))
     }
 
     /// Returns the pairs of endpoint and bot whose last request failed.
@@ -96,32 +96,32 @@ impl Health {
     /// is a change.
     pub(super) fn record(
         &mut self,
-        (lane, bot): (&str, i32),
+        (endpoint, bot): (&str, i32),
         result: Result<(), String>,
         clock: &Clock,
     ) -> Option<Change> {
         let (now, steady) = (clock.now(), clock.steady());
         if result.is_ok() {
             if !self.failing.is_empty() {
-                self.failing.remove(&(lane.to_owned(), bot));
+                self.failing.remove(&(endpoint.to_owned(), bot));
             }
         } else {
             if self.failing.len() >= FAILING_KNOWN {
                 self.failing.clear();
             }
-            self.failing.insert((lane.to_owned(), bot));
+            self.failing.insert((endpoint.to_owned(), bot));
         }
-        match (result, self.endpoint_failures.get_mut(lane)) {
+        match (result, self.endpoint_failures.get_mut(endpoint)) {
             (Ok(()), None) => None,
             (Ok(()), Some(known)) => {
                 let after = steady - known.since;
-                self.endpoint_failures.remove(lane);
-                let lane = lane.to_owned();
-                Some(Change::Works { lane, after })
+                self.endpoint_failures.remove(endpoint);
+                let endpoint = endpoint.to_owned();
+                Some(Change::Works { endpoint, after })
             }
             (Err(last_error), None) => {
                 let failure = EndpointFailure {
-                    lane: lane.to_owned(),
+                    endpoint: endpoint.to_owned(),
                     failing_since: now,
                     last_error,
                     off_at: None,
@@ -130,7 +130,7 @@ impl Health {
                     failure: failure.clone(),
                     since: steady,
                 };
-                self.endpoint_failures.insert(lane.to_owned(), known);
+                self.endpoint_failures.insert(endpoint.to_owned(), known);
                 Some(Change::Fails(failure))
             }
             (Err(last_error), Some(Known { failure, since })) => {
@@ -140,27 +140,27 @@ impl Health {
                     return None;
                 }
                 failure.off_at = Some(now);
-                self.unwritten.insert(lane.to_owned());
+                self.unwritten.insert(endpoint.to_owned());
                 Some(Change::Fails(failure.clone()))
             }
         }
     }
 
     /// The last change of this endpoint is in the database.
-    pub(super) fn written(&mut self, lane: &str) {
-        self.unwritten.remove(lane);
+    pub(super) fn written(&mut self, endpoint: &str) {
+        self.unwritten.remove(endpoint);
     }
 
     /// Returns the endpoints that are switched off both in memory and in the database.
     pub(super) fn off(&self) -> HashSet<String> {
-        let off = |lane: &&String| self.is_off(lane) && !self.unwritten.contains(*lane);
+        let off = |endpoint: &&String| self.is_off(endpoint) && !self.unwritten.contains(*endpoint);
         self.endpoint_failures.keys().filter(off).cloned().collect()
     }
 
     /// A user has switched these endpoints on again.
-    pub(super) fn switched_on(&mut self, lanes: &HashSet<String>) {
+    pub(super) fn switched_on(&mut self, endpoints: &HashSet<String>) {
         self.endpoint_failures
-            .retain(|lane, _| !lanes.contains(lane));
+            .retain(|endpoint, _| !endpoints.contains(endpoint));
     }
 }
 
@@ -211,7 +211,7 @@ mod tests {
         let mut health = Health::new(Vec::new(), &at(0));
         health.record(("a", 1), failed(), &at(0));
         let works = Change::Works {
-            lane: "a".to_owned(),
+            endpoint: "a".to_owned(),
             after: 100 * HOUR,
         };
         assert_eq!(health.record(("a", 1), Ok(()), &at(100)), Some(works));
@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn an_endpoint_switched_on_by_an_operator_is_called_again() {
         let off = EndpointFailure {
-            lane: "a".to_owned(),
+            endpoint: "a".to_owned(),
             failing_since: 0,
             last_error: String::new(),
             off_at: Some(1),

@@ -6,9 +6,9 @@ use waviro_store::Due;
 
 use super::{After, Report};
 
-/// The right of a delivery to run in a lane. `Drop` releases the permit, also after a panic.
+/// The right of a delivery to run. `Drop` releases the permit, also after a panic.
 pub(super) struct Permit {
-    pub(super) lane: String,
+    pub(super) endpoint: String,
     bot: i32,
     failing: bool,
     alone: Option<Chat>,
@@ -19,13 +19,13 @@ pub(super) struct Permit {
 
 impl Permit {
     pub(super) fn new(
-        lane: &str,
+        endpoint: &str,
         failing: bool,
         due: &Due,
         report: &mpsc::UnboundedSender<Report>,
     ) -> Self {
         Self {
-            lane: lane.to_owned(),
+            endpoint: endpoint.to_owned(),
             bot: due.bot_id,
             failing,
             alone: due.alone_in().map(|(_, chat)| chat.clone()),
@@ -39,10 +39,10 @@ impl Permit {
     /// progress.
     pub(super) fn answered(&mut self, result: Option<Result<(), String>>) {
         self.answered = true;
-        let (lane, failing) = (self.lane.clone(), self.failing);
+        let (endpoint, failing) = (self.endpoint.clone(), self.failing);
         // The receiver is gone if the gateway is stopping.
         let _ = self.report.send(Report::Answered {
-            lane,
+            endpoint,
             bot: self.bot,
             failing,
             result,
@@ -60,10 +60,10 @@ impl Drop for Permit {
             self.answered(None);
         }
         let after = std::mem::replace(&mut self.after, After::Nothing);
-        let (lane, alone) = (std::mem::take(&mut self.lane), self.alone.take());
+        let (endpoint, alone) = (std::mem::take(&mut self.endpoint), self.alone.take());
         let bot = self.bot;
         let _ = self.report.send(Report::Over {
-            lane,
+            endpoint,
             bot,
             alone,
             after,

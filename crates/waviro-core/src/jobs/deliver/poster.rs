@@ -13,8 +13,8 @@ use url::Url;
 use waviro_store::clock::{Clock, Millis, millis};
 use waviro_store::{Attempt, Due, Store, StoreError, Work};
 
+use super::capacity::Claimable;
 use super::health::Change;
-use super::room::Claimable;
 use super::{AFTER_A_PANIC, CLAIMED_TOGETHER, PENDING_FOR, Permit};
 use crate::bots::{Bot, Profile, Profiles};
 use crate::jobs::Living;
@@ -107,7 +107,7 @@ impl Poster {
             Work::Callback(_) | Work::Event => Followed {
                 attempt: self.net.post(call).await,
                 url: due.url.clone(),
-                redirects: redirect::MOST,
+                redirects: redirect::MAX_REDIRECTS,
             },
         };
         waviro_fault::step("post answered");
@@ -189,7 +189,7 @@ impl Poster {
     pub(super) async fn endpoint_changed(&self, change: Change) -> bool {
         let written = match change {
             Change::Fails(failure) => {
-                let (endpoint, cause) = (&failure.lane, &failure.last_error);
+                let (endpoint, cause) = (&failure.endpoint, &failure.last_error);
                 if failure.off_at.is_some() {
                     error!(
                         endpoint,
@@ -202,13 +202,13 @@ impl Poster {
                 }
                 self.store.endpoint_fails(failure).await.map(drop)
             }
-            Change::Works { lane, after } => {
+            Change::Works { endpoint, after } => {
                 let now = self.clock.now();
                 let wake = after >= millis(OUTAGE);
-                let woken = self.store.endpoint_works(&lane, wake, now).await;
+                let woken = self.store.endpoint_works(&endpoint, wake, now).await;
                 woken.map(|waiting| {
                     let failed_s = after / 1000;
-                    info!(endpoint = lane, failed_s, waiting, "endpoint works again");
+                    info!(endpoint, failed_s, waiting, "endpoint works again");
                 })
             }
         };
@@ -222,7 +222,7 @@ impl Poster {
     pub(super) fn measure(&self) {
         let deep = |count: i64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
         metrics::gauge!("waviro_messages_pending").set(deep(self.store.pending_count()));
-        metrics::gauge!("waviro_deliveries_owed").set(deep(self.store.owed_count()));
+        metrics::gauge!("waviro_deliveries_owed").set(deep(self.store.open_delivery_count()));
     }
 
     /// Leases due deliveries with room in memory and sends the deliveries to `feed`. Returns true
@@ -255,18 +255,18 @@ impl Poster {
         }
         let endpoint_failures = self.store.endpoint_failures().await?.into_iter();
         let off = endpoint_failures.filter(|failure| failure.off_at.is_some());
-        let off: HashSet<String> = off.map(|failure| failure.lane).collect();
+        let off: HashSet<String> = off.map(|failure| failure.endpoint).collect();
         let mut more = false;
-        for (lane, bot) in self.store.due_queues(now).await? {
-            if off.contains(&lane) {
+        for (endpoint, bot) in self.store.due_queues(now).await? {
+            if off.contains(&endpoint) {
                 continue;
             }
-            let limit = claimable.of(&lane, bot).min(CLAIMED_TOGETHER);
+            let limit = claimable.of(&endpoint, bot).min(CLAIMED_TOGETHER);
             if limit == 0 {
                 continue;
             }
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let claimed = self.store.claim(&lane, bot, limit, now).await?;
+            let claimed = self.store.claim(&endpoint, bot, limit, now).await?;
             more |= claimed.len() == CLAIMED_TOGETHER;
             claimable.claimed(bot, claimed.len());
             for due in claimed {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tracing::{debug, info, warn};
 use waviro_link::Chat;
 use waviro_store::clock::millis;
-use waviro_store::{Attempt, DeliveryOutcome, Due, Heard, Webhook, Work};
+use waviro_store::{Attempt, DeliveryOutcome, Due, Webhook, WebhookAnswer, Work};
 
 use super::Permit;
 use super::poster::{Posted, Poster};
@@ -32,7 +32,7 @@ impl Poster {
         permit: &mut Permit,
     ) -> Option<Due> {
         let hook = self.load(&mut due, permit).await?;
-        if permit.lane != waviro_store::lane(&due.url) {
+        if permit.endpoint != waviro_store::endpoint_of(&due.url) {
             permit.answered(None);
             return Some(due);
         }
@@ -48,8 +48,8 @@ impl Poster {
         let answer = posted.body();
         let attempt = posted.attempt(None);
         self.commit(|| {
-            let heard = Heard::Answer(answer.clone());
-            self.store.answered(&due, attempt.clone(), heard)
+            let received = WebhookAnswer::Body(answer.clone());
+            self.store.answered(&due, attempt.clone(), received)
         })
         .await?;
         self.reply(&due, &chat, &answer, hook.replied).await;
@@ -59,7 +59,7 @@ impl Poster {
     /// Posts an event to the URL of its subscription.
     pub(super) async fn event(&self, mut due: Due, permit: &mut Permit) -> Option<Due> {
         let hook = self.load(&mut due, permit).await?;
-        if permit.lane != waviro_store::lane(&due.url) {
+        if permit.endpoint != waviro_store::endpoint_of(&due.url) {
             permit.answered(None);
             return Some(due);
         }
@@ -216,8 +216,8 @@ impl Poster {
             };
             let attempt = posted.attempt(Some("redirected to the answer".to_owned()));
             self.commit(|| {
-                let heard = Heard::At(at.clone());
-                self.store.answered(due, attempt.clone(), heard)
+                let received = WebhookAnswer::Location(at.clone());
+                self.store.answered(due, attempt.clone(), received)
             })
             .await?;
             (at, redirects)

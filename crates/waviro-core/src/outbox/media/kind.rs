@@ -110,7 +110,7 @@ fn is_misplaced(names: &Names, content_type: &str, about: About<'_>) -> bool {
         |end: String| formats::is_known(&end) && formats::agreeing(&end, Container::Html).is_none();
     // A program that exports a web page as an old Office file sends a file name, or a content type
     // other than `text/html`. A login page has neither.
-    let is_export = names.is_told() || content_type != "text/html";
+    let is_export = names.has_disposition_name() || content_type != "text/html";
     let is_old_office = |end: &String| ["doc", "dot", "xls", "xlt"].contains(&end.as_str());
     let is_shown = ["image/", "video/", "audio/", "application/pdf"]
         .iter()

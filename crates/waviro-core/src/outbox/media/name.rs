@@ -27,7 +27,7 @@ const TITLE: &str = "md";
 #[derive(Debug)]
 pub(super) struct Names {
     /// The name from `Content-Disposition`.
-    told: Option<String>,
+    from_disposition: Option<String>,
     /// The last path parts of the URLs, then the values in their queries that end in a known
     /// extension.
     paths: Vec<String>,
@@ -37,7 +37,9 @@ impl Names {
     /// Collects the names from `Content-Disposition`, the URL that answered, and the URL from the
     /// caller.
     pub(super) fn of(disposition: Option<&str>, found: &Url, asked: &Url) -> Self {
-        let told = disposition.and_then(told).map(|name| plain(&name));
+        let from_disposition = disposition
+            .and_then(disposition_name)
+            .map(|name| plain(&name));
         let mut paths = Vec::new();
         for url in [found, asked] {
             let last = url.path_segments().and_then(|mut parts| parts.next_back());
@@ -52,7 +54,7 @@ impl Names {
         }
         paths.retain(|name| !name.is_empty());
         Self {
-            told: told.filter(|name| !name.is_empty()),
+            from_disposition: from_disposition.filter(|name| !name.is_empty()),
             paths,
         }
     }
@@ -61,7 +63,7 @@ impl Names {
     /// belong to the program.
     pub(super) fn extensions(&self) -> impl Iterator<Item = String> {
         let paths = self.paths.iter().take(2);
-        self.told
+        self.from_disposition
             .iter()
             .chain(paths)
             .filter_map(|name| extension(name))
@@ -73,15 +75,15 @@ impl Names {
         let agrees = |name: &&String| {
             extension(name).is_some_and(|end| formats::agreeing(&end, container).is_some())
         };
-        let named = self.told.as_ref();
+        let named = self.from_disposition.as_ref();
         let named = named.or_else(|| self.paths.iter().find(agrees));
         let named = named.or_else(|| self.paths.first());
         named.map_or_else(|| "file".to_owned(), Clone::clone)
     }
 
     /// Returns whether the host itself names the file.
-    pub(super) fn is_told(&self) -> bool {
-        self.told.is_some()
+    pub(super) fn has_disposition_name(&self) -> bool {
+        self.from_disposition.is_some()
     }
 }
 
@@ -139,7 +141,7 @@ fn without_program(name: String) -> String {
 /// Reads the file name of a `Content-Disposition` header. `filename*=UTF-8''…` (RFC 8187) has
 /// priority over `filename="…"` (RFC 6266). In the plain form hosts also write encoded words of
 /// mails (RFC 2047) and percent encoding, which browsers decode.
-fn told(disposition: &str) -> Option<String> {
+fn disposition_name(disposition: &str) -> Option<String> {
     let (mut plain, mut extended) = (None, None);
     for part in parts(disposition) {
         let Some((name, value)) = part.split_once('=') else {

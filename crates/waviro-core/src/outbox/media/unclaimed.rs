@@ -53,7 +53,7 @@ impl Unclaimed {
 
 impl Drop for OnDisk {
     fn drop(&mut self) {
-        self.waiting.let_go(&name_of(&self.path));
+        self.waiting.release(&name_of(&self.path));
         if self.claimed.load(Ordering::Relaxed) {
             return;
         }

@@ -89,7 +89,7 @@ impl Waiting {
     }
 
     /// Removes the mark of [`Waiting::hold`].
-    pub(super) fn let_go(&self, name: &str) {
+    pub(super) fn release(&self, name: &str) {
         self.lock().held.remove(name);
     }
 

@@ -90,7 +90,7 @@ proptest! {
     fn any_json_gives_only_valid_items(answer in any_json(), success in any::<bool>()) {
         for answer in [answer.clone(), json!({"success": success, "message": answer})] {
             if let Ok(parsed) = read(&answer) {
-                prop_assert!(parsed.items.len() <= MOST);
+                prop_assert!(parsed.items.len() <= MAX_ITEMS);
                 prop_assert!(!parsed.items.is_empty() || !parsed.skipped.is_empty());
                 for item in parsed.items {
                     match item {

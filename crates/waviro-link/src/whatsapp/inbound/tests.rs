@@ -34,7 +34,7 @@ fn picture(caption: &str) -> wa::Message {
     }
 }
 
-fn heard(message: &wa::Message) -> Option<InboundKind> {
+fn translated(message: &wa::Message) -> Option<InboundKind> {
     let (chat, sender) = (Jid::pn("6281300000001"), Jid::pn("6281300000001"));
     let origin = media::Origin {
         id: "A1",
@@ -50,7 +50,7 @@ fn text(text: &str) -> InboundKind {
 }
 
 fn media_in(message: &wa::Message) -> InboundMedia {
-    let file = match heard(message) {
+    let file = match translated(message) {
         Some(InboundKind::Media(file)) => Some(*file),
         _ => None,
     };
@@ -99,7 +99,7 @@ fn wrappers_are_removed_in_any_order() {
         }),
         ..Default::default()
     };
-    assert_eq!(heard(&other_way_round), Some(text("halo")));
+    assert_eq!(translated(&other_way_round), Some(text("halo")));
     let of_an_album = wa::Message {
         associated_child_message: wrapped(picture("satu")),
         ..Default::default()
@@ -112,7 +112,7 @@ fn wrappers_are_removed_in_any_order() {
         }),
         ..Default::default()
     };
-    assert_eq!(heard(&sent_by_our_phone), Some(text("dari kami")));
+    assert_eq!(translated(&sent_by_our_phone), Some(text("dari kami")));
 }
 
 #[test]
@@ -124,7 +124,10 @@ fn endlessly_nested_wrappers_are_refused() {
             ..Default::default()
         };
     }
-    assert_eq!(heard(&deep), Some(InboundKind::Other("other".to_owned())));
+    assert_eq!(
+        translated(&deep),
+        Some(InboundKind::Other("other".to_owned()))
+    );
 }
 
 #[test]
@@ -159,7 +162,7 @@ fn a_file_without_download_data_is_not_a_file() {
         image.media_key = None;
     }
     assert_eq!(
-        heard(&keyless),
+        translated(&keyless),
         Some(InboundKind::Other("image".to_owned()))
     );
 }
@@ -173,16 +176,16 @@ fn an_edit_is_recognised_in_both_forms_of_clients() {
         })
     };
     let bare = protocol(ProtocolType::MessageEdit, Some(typed("baru")));
-    assert_eq!(heard(&bare), edited("baru"));
+    assert_eq!(translated(&bare), edited("baru"));
     let in_a_wrapper = wa::Message {
         edited_message: wrapped(bare),
         ..Default::default()
     };
-    assert_eq!(heard(&in_a_wrapper), edited("baru"));
+    assert_eq!(translated(&in_a_wrapper), edited("baru"));
     let caption = protocol(ProtocolType::MessageEdit, Some(picture("tulisan baru")));
-    assert_eq!(heard(&caption), edited("tulisan baru"));
+    assert_eq!(translated(&caption), edited("tulisan baru"));
     let nothing = protocol(ProtocolType::MessageEdit, None);
-    assert_eq!(heard(&nothing), edited(""));
+    assert_eq!(translated(&nothing), edited(""));
 }
 
 #[test]
@@ -199,7 +202,7 @@ fn an_edit_wrapper_without_an_instruction_is_still_an_edit() {
 fn a_deletion_names_the_deleted_message() {
     let (of, by_admin) = (id("B2"), false);
     let deleted = Some(InboundKind::Deleted { of, by_admin });
-    assert_eq!(heard(&protocol(ProtocolType::Revoke, None)), deleted);
+    assert_eq!(translated(&protocol(ProtocolType::Revoke, None)), deleted);
 }
 
 #[test]
@@ -212,7 +215,7 @@ fn key_sync_and_settings_messages_are_not_inbound_messages() {
         ProtocolType::LidMigrationMappingSync,
         ProtocolType::EphemeralSetting,
     ] {
-        assert_eq!(heard(&protocol(kind, None)), None, "{kind:?}");
+        assert_eq!(translated(&protocol(kind, None)), None, "{kind:?}");
     }
     let keys = wa::Message {
         sender_key_distribution_message: MessageField::some(
@@ -220,13 +223,13 @@ fn key_sync_and_settings_messages_are_not_inbound_messages() {
         ),
         ..Default::default()
     };
-    assert_eq!(heard(&keys), None);
+    assert_eq!(translated(&keys), None);
     // The keys add nothing to a text.
     let both = wa::Message {
         conversation: Some("halo".to_owned()),
         ..keys
     };
-    assert_eq!(heard(&both), Some(text("halo")));
+    assert_eq!(translated(&both), Some(text("halo")));
 }
 
 #[test]
@@ -244,14 +247,14 @@ fn a_removed_reaction_is_empty() {
             to: id("C3"),
             emoji: emoji.to_owned(),
         };
-        assert_eq!(heard(&reaction(said)), Some(wanted));
+        assert_eq!(translated(&reaction(said)), Some(wanted));
     }
     let hidden = wa::Message {
         enc_reaction_message: MessageField::some(wa::message::EncReactionMessage::default()),
         ..Default::default()
     };
     assert_eq!(
-        heard(&hidden),
+        translated(&hidden),
         Some(InboundKind::Other("reaction".to_owned()))
     );
 }
@@ -271,8 +274,8 @@ fn an_answer_is_the_shown_text_or_the_id_without_a_text() {
         }),
         ..Default::default()
     };
-    assert_eq!(heard(&button(Some("Ya"))), Some(text("Ya")));
-    assert_eq!(heard(&button(None)), Some(text("b-1")));
+    assert_eq!(translated(&button(Some("Ya"))), Some(text("Ya")));
+    assert_eq!(translated(&button(None)), Some(text("b-1")));
     let answer = |title: Option<&str>| wa::Message {
         interactive_response_message: MessageField::some(wa::message::InteractiveResponseMessage {
             body: title.map_or_else(MessageField::none, |title| {
@@ -294,8 +297,8 @@ fn an_answer_is_the_shown_text_or_the_id_without_a_text() {
         }),
         ..Default::default()
     };
-    assert_eq!(heard(&answer(Some("Beli"))), Some(text("Beli")));
-    assert_eq!(heard(&answer(None)), Some(text("beli-1")));
+    assert_eq!(translated(&answer(Some("Beli"))), Some(text("Beli")));
+    assert_eq!(translated(&answer(None)), Some(text("beli-1")));
 }
 
 #[test]
@@ -315,12 +318,12 @@ fn a_location_with_invalid_coordinates_is_ignored() {
         name: Some("Monas".to_owned()),
     };
     assert_eq!(
-        heard(&place(-6.175, 106.827)),
+        translated(&place(-6.175, 106.827)),
         Some(InboundKind::Location(monas))
     );
     for (latitude, longitude) in [(f64::NAN, 0.0), (91.0, 0.0), (0.0, f64::INFINITY)] {
         let other = InboundKind::Other("location".to_owned());
-        assert_eq!(heard(&place(latitude, longitude)), Some(other));
+        assert_eq!(translated(&place(latitude, longitude)), Some(other));
     }
 }
 
@@ -343,7 +346,7 @@ fn one_and_several_contact_cards_are_recognised() {
         vcard: "BEGIN:VCARD".to_owned(),
     };
     let wanted = InboundKind::Contacts(vec![shown("Ani"), shown("Budi")]);
-    assert_eq!(heard(&many), Some(wanted));
+    assert_eq!(translated(&many), Some(wanted));
 }
 
 #[test]

@@ -16,7 +16,7 @@ use whatsapp_rust::wacore_binary::node::Node;
 use whatsapp_rust::wacore_binary::{OwnedNodeRef, marshal};
 
 use super::super::handle::{bytes, hex};
-use super::Left;
+use super::Unreported;
 
 /// The number of extra lines that do not cause a rewrite of the file.
 const SPARE: usize = 64;
@@ -30,7 +30,7 @@ pub(super) struct Journal {
 
 impl Journal {
     /// Opens the journal, and returns the records of unprocessed messages.
-    pub(super) fn open(path: PathBuf) -> (Self, HashMap<String, Left>) {
+    pub(super) fn open(path: PathBuf) -> (Self, HashMap<String, Unreported>) {
         let lines = match std::fs::read_to_string(&path) {
             Ok(lines) => lines,
             Err(error) => {
@@ -46,7 +46,7 @@ impl Journal {
                 Some(("+", stanza)) => left.extend(read(stanza)),
                 Some(("?", id)) => {
                     if let Some(left) = left.get_mut(id) {
-                        left.asked += 1;
+                        left.requests += 1;
                     }
                 }
                 Some(("-", id)) => drop(left.remove(id)),
@@ -63,15 +63,15 @@ impl Journal {
         (journal, left)
     }
 
-    pub(super) fn came(&mut self, envelope: &Node) {
+    pub(super) fn record(&mut self, envelope: &Node) {
         match marshal(envelope) {
-            Ok(stanza) => self.write(&came(&stanza), true),
+            Ok(stanza) => self.write(&record_line(&stanza), true),
             Err(error) => unusable(&self.path, &error),
         }
     }
 
-    pub(super) fn asked(&mut self, id: &str) {
-        self.write(&asked(id), false);
+    pub(super) fn requested(&mut self, id: &str) {
+        self.write(&request_line(id), false);
     }
 
     pub(super) fn done(&mut self, id: &str) {
@@ -88,7 +88,7 @@ impl Journal {
     }
 
     /// Removes the lines of processed messages if most lines are such lines.
-    pub(super) fn trim(&mut self, left: &HashMap<String, Left>) {
+    pub(super) fn trim(&mut self, left: &HashMap<String, Unreported>) {
         if left.is_empty() {
             if self.lines > 0 {
                 self.clear();
@@ -101,8 +101,8 @@ impl Journal {
         let mut lines = String::new();
         for (id, it) in left {
             if let Ok(stanza) = marshal(&it.envelope) {
-                lines += &came(&stanza);
-                lines += &asked(id).repeat(it.asked as usize);
+                lines += &record_line(&stanza);
+                lines += &request_line(id).repeat(it.requests as usize);
             }
         }
         let fresh = fresh(&self.path);
@@ -140,11 +140,11 @@ impl Journal {
     }
 }
 
-fn came(stanza: &[u8]) -> String {
+fn record_line(stanza: &[u8]) -> String {
     format!("\n+ {}", hex(stanza))
 }
 
-fn asked(id: &str) -> String {
+fn request_line(id: &str) -> String {
     format!("\n? {id}")
 }
 
@@ -161,11 +161,11 @@ fn open(options: &mut OpenOptions, path: &Path) -> std::io::Result<File> {
 }
 
 /// Parses an id and its stanza; returns `None` for an incomplete line.
-fn read(stanza: &str) -> Option<(String, Left)> {
+fn read(stanza: &str) -> Option<(String, Unreported)> {
     // The first byte is the compression flag; the stanza is not compressed.
     let stanza = OwnedNodeRef::new(bytes(stanza)?.get(1..)?.to_vec()).ok()?;
     let id = stanza.get_attr("id")?.as_str().into_owned();
-    Some((id, Left::new(stanza.to_owned_node())))
+    Some((id, Unreported::new(stanza.to_owned_node())))
 }
 
 /// Logs the error. The record stays in memory until the process ends.
@@ -190,8 +190,8 @@ mod tests {
         Node::new("message", attributes, None)
     }
 
-    fn ids(left: &HashMap<String, Left>) -> Vec<(&str, u32)> {
-        let mut ids: Vec<_> = left.iter().map(|(id, it)| (&**id, it.asked)).collect();
+    fn ids(left: &HashMap<String, Unreported>) -> Vec<(&str, u32)> {
+        let mut ids: Vec<_> = left.iter().map(|(id, it)| (&**id, it.requests)).collect();
         ids.sort_unstable();
         ids
     }
@@ -203,21 +203,21 @@ mod tests {
         let (mut journal, left) = Journal::open(path.clone());
         assert!(left.is_empty() && !path.exists());
         for id in ["A1", "A2", "A3"] {
-            journal.came(&message(id));
+            journal.record(&message(id));
         }
         journal.done("A2");
-        journal.asked("A3");
+        journal.requested("A3");
         drop(journal);
         let (mut journal, left) = Journal::open(path.clone());
         assert_eq!(ids(&left), [("A1", 0), ("A3", 1)]);
         assert_eq!(left["A1"].envelope, message("A1"));
-        journal.asked("A3");
+        journal.requested("A3");
         drop(journal);
         let (mut journal, left) = Journal::open(path.clone());
         assert_eq!(ids(&left), [("A1", 0), ("A3", 2)]);
         journal.clear();
         assert!(!path.exists());
-        journal.came(&message("A4"));
+        journal.record(&message("A4"));
         assert_eq!(ids(&Journal::open(path).1), [("A4", 0)]);
     }
 
@@ -226,8 +226,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("1.again");
         let (mut journal, _) = Journal::open(path.clone());
-        journal.came(&message("A1"));
-        journal.came(&message("A2"));
+        journal.record(&message("A1"));
+        journal.record(&message("A2"));
         drop(journal);
         let whole = std::fs::read(&path).unwrap();
         let of_the_first = whole.iter().rposition(|byte| *byte == b'\n').unwrap();
@@ -235,7 +235,7 @@ mod tests {
             std::fs::write(&path, &whole[..cut]).unwrap();
             let (mut journal, left) = Journal::open(path.clone());
             assert_eq!(ids(&left), [("A1", 0)], "cut at {cut}");
-            journal.came(&message("A3"));
+            journal.record(&message("A3"));
             let (_, left) = Journal::open(path.clone());
             assert_eq!(ids(&left), [("A1", 0), ("A3", 0)], "cut at {cut}");
         }
@@ -246,12 +246,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("1.again");
         let (mut journal, mut left) = Journal::open(path.clone());
-        journal.came(&message("A0"));
-        journal.asked("A0");
-        left.insert("A0".to_owned(), Left::new(message("A0")));
-        left.get_mut("A0").unwrap().asked = 1;
+        journal.record(&message("A0"));
+        journal.requested("A0");
+        left.insert("A0".to_owned(), Unreported::new(message("A0")));
+        left.get_mut("A0").unwrap().requests = 1;
         for n in 1..1000 {
-            journal.came(&message(&format!("A{n}")));
+            journal.record(&message(&format!("A{n}")));
             journal.done(&format!("A{n}"));
             journal.trim(&left);
             let lines = std::fs::read_to_string(&path).unwrap().lines().count();
@@ -272,7 +272,7 @@ mod tests {
         let path = folder.path().join("1.again");
         let (mut journal, _) = Journal::open(path.clone());
         journal.done("A1");
-        journal.asked("A2");
+        journal.requested("A2");
         assert!(!path.exists());
     }
 
@@ -282,7 +282,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("1.again");
-        Journal::open(path.clone()).0.came(&message("A1"));
+        Journal::open(path.clone()).0.record(&message("A1"));
         let mode = std::fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }

@@ -9,7 +9,7 @@ pub async fn keep_their_contract(store: &Store) {
     a_callback_is_one_row_and_goes_stage_by_stage(store).await;
     leased_rows_are_not_due_until_they_are_released(store).await;
     what_was_put_off_by_a_clock_ahead_of_todays_is_due_at_the_start(store).await;
-    lanes_and_bots_with_something_due_are_found(store).await;
+    endpoint_queues_with_a_due_delivery_are_found(store).await;
     a_stage_given_up_stays_visible_and_the_next_revives_it(store).await;
     gone_is_final(store).await;
     pending_messages_are_reminded_of_once(store).await;
@@ -52,7 +52,7 @@ async fn a_callback_is_one_row_and_goes_stage_by_stage(store: &Store) {
     assert_eq!(posted(store, &due, 1).await, Some(3));
     assert_eq!(posted(store, &due, 2).await, Some(3));
     assert_eq!(posted(store, &due, 3).await, None);
-    assert_eq!(store.owed_count(), 0);
+    assert_eq!(store.open_delivery_count(), 0);
     // An ack after the end of the delivery creates a new row.
     let due = owed(store, &mut channels, 13, 241, 1).await;
     assert_eq!(posted(store, &due, 1).await, None);
@@ -65,33 +65,51 @@ async fn a_callback_is_one_row_and_goes_stage_by_stage(store: &Store) {
 async fn leased_rows_are_not_due_until_they_are_released(store: &Store) {
     let mut channels = channels();
     let due = owed(store, &mut channels, 14, 250, 1).await;
-    let lane = "http://one.example:80";
-    assert!(store.claim(lane, 14, 10, START).await.unwrap().is_empty());
+    let endpoint = "http://one.example:80";
+    assert!(
+        store
+            .claim(endpoint, 14, 10, START)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     // Changing the clock beyond the lease makes no difference.
     let later = START + 100 * 3_600_000;
-    assert!(store.claim(lane, 14, 10, later).await.unwrap().is_empty());
+    assert!(
+        store
+            .claim(endpoint, 14, 10, later)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     assert!(store.due_queues(later).await.unwrap().is_empty());
     assert_eq!(store.release_all(START).await.unwrap(), 1);
-    let claimed = store.claim(lane, 14, 10, START).await.unwrap();
+    let claimed = store.claim(endpoint, 14, 10, START).await.unwrap();
     assert_eq!(claimed, std::slice::from_ref(&due));
-    assert!(store.claim(lane, 14, 10, START).await.unwrap().is_empty());
+    assert!(
+        store
+            .claim(endpoint, 14, 10, START)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     store
         .put_off(&due, attempt(Some("status 500")), START + 5_000, false)
         .await
         .unwrap();
     assert!(
         store
-            .claim(lane, 14, 10, START + 4_999)
+            .claim(endpoint, 14, 10, START + 4_999)
             .await
             .unwrap()
             .is_empty()
     );
-    let claimed = store.claim(lane, 14, 10, START + 5_000).await.unwrap();
+    let claimed = store.claim(endpoint, 14, 10, START + 5_000).await.unwrap();
     assert_eq!(claimed[0].attempts, 1);
     store.release(vec![due.id], START + 5_000).await.unwrap();
     assert_eq!(
         store
-            .claim(lane, 14, 10, START + 5_000)
+            .claim(endpoint, 14, 10, START + 5_000)
             .await
             .unwrap()
             .len(),
@@ -103,7 +121,7 @@ async fn leased_rows_are_not_due_until_they_are_released(store: &Store) {
 async fn what_was_put_off_by_a_clock_ahead_of_todays_is_due_at_the_start(store: &Store) {
     let mut channels = channels();
     let due = owed(store, &mut channels, 14, 251, 1).await;
-    let (lane, today) = ("http://one.example:80", START - 3_600_000);
+    let (endpoint, today) = ("http://one.example:80", START - 3_600_000);
     store
         .put_off(&due, attempt(Some("status 500")), START + 5_000, false)
         .await
@@ -112,17 +130,17 @@ async fn what_was_put_off_by_a_clock_ahead_of_todays_is_due_at_the_start(store: 
     assert_eq!(store.release_all(START + 1).await.unwrap(), 0);
     assert!(
         store
-            .claim(lane, 14, 10, START + 4_999)
+            .claim(endpoint, 14, 10, START + 4_999)
             .await
             .unwrap()
             .is_empty()
     );
     assert_eq!(store.release_all(today).await.unwrap(), 0);
-    assert_eq!(store.claim(lane, 14, 10, today).await.unwrap().len(), 1);
+    assert_eq!(store.claim(endpoint, 14, 10, today).await.unwrap().len(), 1);
     posted(store, &due, 1).await;
 }
 
-async fn lanes_and_bots_with_something_due_are_found(store: &Store) {
+async fn endpoint_queues_with_a_due_delivery_are_found(store: &Store) {
     let mut channels = channels();
     let due = owed(store, &mut channels, 15, 260, 1).await;
     assert!(store.due_queues(START).await.unwrap().is_empty());
@@ -155,7 +173,7 @@ async fn a_stage_given_up_stays_visible_and_the_next_revives_it(store: &Store) {
     // The delivery succeeds; the lost stage 1 stays in the list of given-up deliveries.
     assert_eq!(posted(store, &due, 2).await, None);
     assert_eq!(store.given_up(10).await.unwrap().len(), 1);
-    assert_eq!(store.owed_count(), 0);
+    assert_eq!(store.open_delivery_count(), 0);
     // If the next stage is already known, the delivery continues with the next stage.
     let due = owed(store, &mut channels, 16, 271, 2).await;
     lose(store, &due, Lost::TableUsedUp, "status 500").await;

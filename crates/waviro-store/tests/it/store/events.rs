@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use url::Url;
 use waviro_store::{
-    AckUpdate, AddBot, Audience, EventKind, EventRow, InboundRow, Kinds, NewEvent, NewSubscription,
-    RetentionLimits, Store, SubscriptionChange, media_id,
+    AckUpdate, AddBot, Audience, EventKind, EventRow, Kinds, NewEvent, NewInboundRow,
+    NewSubscription, RetentionLimits, Store, SubscriptionChange, media_id,
 };
 use waviro_testing::samples::START;
 use waviro_testing::samples::picture;
@@ -260,15 +260,16 @@ async fn retention_takes_what_is_old_and_has_ended(store: &Store, bot_id: i32) {
         }
         (rows, media)
     };
-    let owed = store.owed_count();
+    let owed = store.open_delivery_count();
     // More rows than one transaction takes.
     for n in 0..450 {
         let mut message = picture(&format!("R{n}"));
         message.quoted = Some("Q".parse().unwrap());
-        let keeping = store.keep_inbound(bot_id, vec![InboundRow::new(message, Vec::new())], old);
+        let keeping =
+            store.keep_inbound(bot_id, vec![NewInboundRow::new(message, Vec::new())], old);
         keeping.await.unwrap();
     }
-    let young_one = InboundRow::new(picture("young"), Vec::new());
+    let young_one = NewInboundRow::new(picture("young"), Vec::new());
     store
         .keep_inbound(bot_id, vec![young_one], young)
         .await
@@ -321,7 +322,7 @@ async fn retention_takes_what_is_old_and_has_ended(store: &Store, bot_id: i32) {
         ),
         (false, true, true)
     );
-    assert!(store.owed_count() > owed);
+    assert!(store.open_delivery_count() > owed);
     // Everything old is removed except the newest event, because otherwise its number would be
     // assigned again.
     let newest = *store.last_event().borrow();

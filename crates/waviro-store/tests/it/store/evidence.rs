@@ -1,7 +1,7 @@
 //! The database's data about a bot's health.
 
 use waviro_link::{Chat, Inbound, InboundKind, Sender};
-use waviro_store::{AckUpdate, Evidence, InboundRow, Store};
+use waviro_store::{AckUpdate, Evidence, NewInboundRow, Store};
 use waviro_testing::samples::{START, number};
 
 use super::{accept, apply_ack, channels, row, wire_id};
@@ -65,11 +65,11 @@ pub async fn keeps_its_contract(store: &Store) {
     store
         .keep_inbound(
             BOT_ID,
-            vec![InboundRow::new(inbound, Vec::new())],
+            vec![NewInboundRow::new(inbound, Vec::new())],
             START + 60,
         )
         .await
         .unwrap();
-    let heard = store.evidence(BOT_ID).await.unwrap();
-    assert_eq!(heard.last_inbound, Some(START + 60));
+    let evidence = store.evidence(BOT_ID).await.unwrap();
+    assert_eq!(evidence.last_inbound, Some(START + 60));
 }

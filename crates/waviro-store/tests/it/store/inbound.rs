@@ -1,7 +1,7 @@
 //! Inbound messages and known numbers.
 
 use waviro_link::{Chat, Inbound, InboundKind, MessageId, Sender};
-use waviro_store::{InboundRow, Store};
+use waviro_store::{NewInboundRow, Store};
 use waviro_testing::samples::{START, number};
 
 pub async fn is_kept_once(store: &Store) {
@@ -21,7 +21,7 @@ pub async fn is_kept_once(store: &Store) {
             19,
             batch
                 .into_iter()
-                .map(|inbound| InboundRow::new(inbound, Vec::new()))
+                .map(|inbound| NewInboundRow::new(inbound, Vec::new()))
                 .collect(),
             START,
         )
@@ -73,7 +73,7 @@ pub async fn edits_and_deletions_count_only_from_the_author_or_an_admin(store: &
     };
     let keep = async |batch: Vec<Inbound>| {
         let rows = batch.into_iter();
-        let rows = rows.map(|inbound| InboundRow::new(inbound, Vec::new()));
+        let rows = rows.map(|inbound| NewInboundRow::new(inbound, Vec::new()));
         store
             .keep_inbound(21, rows.collect(), START)
             .await

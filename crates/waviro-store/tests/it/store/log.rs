@@ -2,8 +2,8 @@
 
 use waviro_link::Chat;
 use waviro_store::{
-    AckUpdate, AddBot, DeliveryFilter, DeliveryKind, DeliveryOutcome, Due, Hook, InboundRow, Kinds,
-    LogFilter, NewMessageRow, NewSubscription, Replay, Replayed, Replaying, Store,
+    AckUpdate, AddBot, DeliveryFilter, DeliveryKind, DeliveryOutcome, Due, Hook, Kinds, LogFilter,
+    NewInboundRow, NewMessageRow, NewSubscription, Replay, Replayed, Replaying, Store,
 };
 use waviro_store::{AddRule, NewRule};
 use waviro_testing::samples::inbound;
@@ -53,13 +53,19 @@ fn hook(bot_id: i32, id: &str, source: i64, line: Option<&str>) -> Hook {
     }
 }
 
-async fn heard(store: &Store, bot_id: i32, id: &str, text: &str, hooks: Vec<Hook>) -> Vec<Due> {
-    let rows = vec![InboundRow::new(inbound(id, BUDI, text), hooks)];
+async fn store_inbound(
+    store: &Store,
+    bot_id: i32,
+    id: &str,
+    text: &str,
+    hooks: Vec<Hook>,
+) -> Vec<Due> {
+    let rows = vec![NewInboundRow::new(inbound(id, BUDI, text), hooks)];
     store.keep_inbound(bot_id, rows, START).await.unwrap().due
 }
 
 async fn what_was_posted_is_found_again(store: &Store, bot_id: i32, source: i64) -> i64 {
-    let due = heard(
+    let due = store_inbound(
         store,
         bot_id,
         "L1",
@@ -290,7 +296,9 @@ async fn a_line_goes_on_one_by_one_when_it_is_posted_again(store: &Store, bot_id
         hook(bot_id, "E1", source, Some("baris")),
         hook(bot_id, "E2", source, Some("baris")),
     ];
-    let first = heard(store, bot_id, "L2", "halo", hooks).await.remove(0);
+    let first = store_inbound(store, bot_id, "L2", "halo", hooks)
+        .await
+        .remove(0);
     let second = store
         .end(&first, DeliveryOutcome::GivenUp, None, None, START)
         .await
@@ -388,9 +396,9 @@ async fn messages_are_found_by_text_and_time(store: &Store, bot_id: i32) {
     };
     assert_eq!(found(before, 10).await, ids(&[]));
 
-    heard(store, bot_id, "L3", "apa Harga?", Vec::new()).await;
+    store_inbound(store, bot_id, "L3", "apa Harga?", Vec::new()).await;
     let all = store
-        .heard_log(bot_id, &LogFilter::default(), None, 10)
+        .inbound_log(bot_id, &LogFilter::default(), None, 10)
         .await
         .unwrap()
         .rows;
@@ -400,20 +408,20 @@ async fn messages_are_found_by_text_and_time(store: &Store, bot_id: i32) {
         chat: Some(format!("{BUDI}@c.us")),
         ..LogFilter::default()
     };
-    let with_budi = store.heard_log(bot_id, &budi, None, 10).await.unwrap();
+    let with_budi = store.inbound_log(bot_id, &budi, None, 10).await.unwrap();
     assert_eq!(with_budi.rows, all);
     let (every, after) = (LogFilter::default(), Some(all[0].cursor()));
-    let rest = store.heard_log(bot_id, &every, after, 10);
+    let rest = store.inbound_log(bot_id, &every, after, 10);
     assert_eq!(rest.await.unwrap().rows, all[1..]);
     let found = store
-        .heard_log(bot_id, &text("harga"), None, 10)
+        .inbound_log(bot_id, &text("harga"), None, 10)
         .await
         .unwrap()
         .rows;
     assert_eq!(found, all[..1]);
     assert_eq!(
-        store.heard(bot_id, "L2").await.unwrap(),
+        store.inbound(bot_id, "L2").await.unwrap(),
         Some(all[1].clone())
     );
-    assert_eq!(store.heard(bot_id + 1, "L2").await.unwrap(), None);
+    assert_eq!(store.inbound(bot_id + 1, "L2").await.unwrap(), None);
 }

@@ -3,7 +3,7 @@
 
 use url::Url;
 use waviro_store::{
-    AddRule, Due, EndpointFailure, Hook, InboundRow, NewRule, RuleChange, Store, lane,
+    AddRule, Due, EndpointFailure, Hook, NewInboundRow, NewRule, RuleChange, Store, endpoint_of,
 };
 use waviro_testing::samples::START;
 use waviro_testing::samples::picture;
@@ -54,7 +54,7 @@ async fn backlog(store: &Store, name: &str, source: i64, to: &Url) -> Vec<Due> {
             body: "{}".to_owned(),
             line: None,
         };
-        InboundRow::new(message, vec![hook])
+        NewInboundRow::new(message, vec![hook])
     });
     let kept = store
         .keep_inbound(BOT_ID, rows.collect(), START)
@@ -75,7 +75,10 @@ async fn a_long_backlog_follows_its_rule_and_ends_with_it(store: &Store) {
     let due = backlog(store, "W", id, &old).await;
     let open = || {
         let waiting = store.waiting();
-        (waiting.open_in(&lane(&old)), waiting.open_in(&lane(&new)))
+        (
+            waiting.open_in(&endpoint_of(&old)),
+            waiting.open_in(&endpoint_of(&new)),
+        )
     };
     assert_eq!(open(), (450, 0));
     let change = RuleChange {
@@ -89,7 +92,7 @@ async fn a_long_backlog_follows_its_rule_and_ends_with_it(store: &Store) {
     assert_eq!(hook.url, new);
     assert!(
         store
-            .claim(&lane(&old), BOT_ID, 10, START)
+            .claim(&endpoint_of(&old), BOT_ID, 10, START)
             .await
             .unwrap()
             .is_empty()
@@ -113,7 +116,7 @@ async fn a_long_backlog_follows_its_rule_and_ends_with_it(store: &Store) {
 
 async fn a_long_backlog_is_woken_when_its_endpoint_works(store: &Store) {
     let to = url("http://woken.example/a");
-    let (id, lane) = (rule(store, "wake", &to).await, lane(&to));
+    let (id, endpoint) = (rule(store, "wake", &to).await, endpoint_of(&to));
     let due = backlog(store, "V", id, &to).await;
     for (n, due) in due.iter().enumerate() {
         let failed = attempt(Some("status 500"));
@@ -122,7 +125,7 @@ async fn a_long_backlog_is_woken_when_its_endpoint_works(store: &Store) {
         put_off.await.unwrap();
     }
     let failure = EndpointFailure {
-        lane: lane.clone(),
+        endpoint: endpoint.clone(),
         failing_since: START,
         last_error: "status 500".to_owned(),
         off_at: None,
@@ -134,8 +137,11 @@ async fn a_long_backlog_is_woken_when_its_endpoint_works(store: &Store) {
         "{endpoint_failures:?}"
     );
     let now = START + 10;
-    assert_eq!(store.endpoint_works(&lane, true, now).await.unwrap(), 449);
-    let claimed = store.claim(&lane, BOT_ID, 1_000, now).await.unwrap();
+    assert_eq!(
+        store.endpoint_works(&endpoint, true, now).await.unwrap(),
+        449
+    );
+    let claimed = store.claim(&endpoint, BOT_ID, 1_000, now).await.unwrap();
     assert_eq!(claimed.len(), 449);
     assert!(claimed.iter().all(|due| due.attempts == 0));
     assert!(store.delete_rule(BOT_ID, id, now).await.unwrap());
@@ -144,5 +150,5 @@ async fn a_long_backlog_is_woken_when_its_endpoint_works(store: &Store) {
         let outcome = waviro_store::DeliveryOutcome::Cancelled;
         store.end(&due, outcome, None, None, now).await.unwrap();
     }
-    assert_eq!(store.waiting().open_in(&lane), 0);
+    assert_eq!(store.waiting().open_in(&endpoint), 0);
 }

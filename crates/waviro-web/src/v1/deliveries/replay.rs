@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use waviro_store::clock::Millis;
-use waviro_store::{DeliveryFilter, DeliveryKind, DeliveryOutcome, Replay, Replaying, lane};
+use waviro_store::{DeliveryFilter, DeliveryKind, DeliveryOutcome, Replay, Replaying, endpoint_of};
 
 use super::super::V1;
 use super::super::auth::AtBot;
@@ -181,7 +181,7 @@ async fn many(
         outcome: Some(Some(asked.state)),
         kind: asked.kind,
         subject: asked.subject,
-        endpoint: asked.endpoint.as_ref().map(lane),
+        endpoint: asked.endpoint.as_ref().map(endpoint_of),
         since: Some(asked.since),
         until: Some(asked.until),
     };

@@ -4,14 +4,14 @@
 use std::fmt;
 use std::str::FromStr;
 
-use waviro_store::{HeardAfter, SentAfter};
+use waviro_store::{InboundAfter, SentAfter};
 
 /// The cursor of a page of received messages: a row's key as JSON.
-pub(super) struct ReceivedCursor(pub(super) HeardAfter);
+pub(super) struct ReceivedCursor(pub(super) InboundAfter);
 
 impl fmt::Display for ReceivedCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let HeardAfter {
+        let InboundAfter {
             received_at,
             id,
             sender,
@@ -30,7 +30,7 @@ impl FromStr for ReceivedCursor {
         if [&id, &sender, &chat].iter().any(|part| part.contains('\0')) {
             return Err(());
         }
-        Ok(Self(HeardAfter {
+        Ok(Self(InboundAfter {
             received_at,
             id,
             sender,

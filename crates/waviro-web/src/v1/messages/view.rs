@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 use waviro_link::{Content, Media};
-use waviro_store::{CardDetail, FileDetail, HeardRow, SentRow, words};
+use waviro_store::{CardDetail, FileDetail, InboundRow, SentRow, words};
 
 use super::super::timestamp::Timestamp;
 
@@ -201,8 +201,8 @@ impl From<SentRow> for MessageView {
     }
 }
 
-impl From<HeardRow> for MessageView {
-    fn from(row: HeardRow) -> Self {
+impl From<InboundRow> for MessageView {
+    fn from(row: InboundRow) -> Self {
         let detail = row.detail;
         Self {
             id: row.id,

@@ -17,7 +17,7 @@ use waviro_core::jobs::retry;
 use waviro_core::net::{self, Call};
 use waviro_core::webhook_reply::{self, Item, Parsed};
 use waviro_link::{GroupId, MediaKind, Number};
-use waviro_store::keyword::{self, Heard};
+use waviro_store::keyword::{self, InboundText};
 use waviro_store::{RuleRow, beginning};
 
 use super::super::V1;
@@ -181,12 +181,12 @@ async fn test(
     let rules = v1.store.rules(bot_id).await?;
     let profile = v1.profiles.of(bot_id).await?;
     let group_id = asked.group.as_ref().map(keyword::group_id);
-    let heard = Heard {
+    let inbound = InboundText {
         text: &asked.text,
         from: asked.from.as_ref().map_or("", Number::as_str),
         group_id: group_id.as_deref(),
     };
-    let Some(routed) = keyword::route(&rules, heard, profile.webhook_key()) else {
+    let Some(routed) = keyword::route(&rules, inbound, profile.webhook_key()) else {
         return Ok(Json(TestedRule {
             rule: None,
             request: None,

@@ -37,12 +37,12 @@ fn judged(bytes: &[u8], content_type: Option<&str>, path: &str) -> (MediaKind, S
 
 #[test]
 fn the_content_decides_before_the_host_and_the_name() {
-    for (told, path) in [
+    for (content_type, path) in [
         (Some("application/octet-stream"), "x"),
         (Some("text/html"), "x.pdf"),
         (None, "x.jpg"),
     ] {
-        let (kind, mime, _) = judged(PNG, told, path);
+        let (kind, mime, _) = judged(PNG, content_type, path);
         assert_eq!((kind, mime.as_str()), (MediaKind::Image, "image/png"));
     }
     let (kind, mime, name) = judged(PDF, Some("image/png"), "x.png");
@@ -63,7 +63,7 @@ fn the_content_decides_before_the_host_and_the_name() {
 
 #[test]
 fn the_hosts_name_gives_the_media_type_of_what_a_container_holds() {
-    for (bytes, told, disposition, path, mime, name) in [
+    for (bytes, content_type, disposition, path, mime, name) in [
         (
             ZIP,
             "application/octet-stream",
@@ -147,7 +147,7 @@ fn the_hosts_name_gives_the_media_type_of_what_a_container_holds() {
         ),
     ] {
         let disposition = format!("attachment; filename=\"{disposition}\"");
-        let judged = judge(bytes, Some(told), Some(&disposition), path).unwrap();
+        let judged = judge(bytes, Some(content_type), Some(&disposition), path).unwrap();
         assert_eq!(judged.kind, MediaKind::Document);
         assert_eq!(
             (judged.mime.as_str(), judged.file_name.as_str()),
@@ -159,7 +159,7 @@ fn the_hosts_name_gives_the_media_type_of_what_a_container_holds() {
 #[test]
 fn without_such_a_name_the_inside_and_then_the_host_tell_the_format() {
     let docx = super::container::tests_zip("word/document.xml");
-    for (bytes, told, path, mime, name) in [
+    for (bytes, content_type, path, mime, name) in [
         (
             docx.as_slice(),
             Some("application/zip"),
@@ -236,7 +236,7 @@ fn without_such_a_name_the_inside_and_then_the_host_tell_the_format() {
             "x.txt",
         ),
     ] {
-        let (kind, found, called) = judged(bytes, told, path);
+        let (kind, found, called) = judged(bytes, content_type, path);
         assert_eq!(
             (kind, found.as_str(), called.as_str()),
             (MediaKind::Document, mime, name),

@@ -136,7 +136,7 @@ fn of_two_urls_the_one_with_the_files_name_counts() {
 
 #[test]
 fn a_name_cannot_leave_its_folder_or_hide_its_extension() {
-    for (told, expected) in [
+    for (written, expected) in [
         ("../../etc/passwd.pdf", "passwd.pdf"),
         (r"C:\\Users\\x\\a.pdf", "a.pdf"),
         (r"C:\Users\x\a.pdf", "a.pdf"),
@@ -148,8 +148,8 @@ fn a_name_cannot_leave_its_folder_or_hide_its_extension() {
         ("\u{200b}\u{3164}", "file.pdf"),
         ("a\u{0}\nb.pdf", "ab.pdf"),
     ] {
-        let disposition = format!("attachment; filename=\"{told}\"");
-        assert_eq!(pdf(&disposition, "/"), expected, "{told:?}");
+        let disposition = format!("attachment; filename=\"{written}\"");
+        assert_eq!(pdf(&disposition, "/"), expected, "{written:?}");
     }
     let long = format!("attachment; filename=\"{}.pdf\"", "x".repeat(500));
     assert_eq!(pdf(&long, "/"), format!("{}.pdf", "x".repeat(LONGEST - 4)));

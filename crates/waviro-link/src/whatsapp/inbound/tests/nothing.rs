@@ -12,7 +12,7 @@ fn an_edit_without_a_target_is_ignored() {
                 ..Default::default()
             });
         }
-        assert_eq!(heard(&edit), None);
+        assert_eq!(translated(&edit), None);
     }
 }
 
@@ -41,18 +41,21 @@ fn a_message_without_content_is_ignored() {
         extended,
         wrapper,
     ] {
-        assert_eq!(heard(&nothing), None, "{nothing:?}");
+        assert_eq!(translated(&nothing), None, "{nothing:?}");
         let wrapped_nothing = wa::Message {
             ephemeral_message: wrapped(nothing),
             ..Default::default()
         };
-        assert_eq!(heard(&wrapped_nothing), None);
+        assert_eq!(translated(&wrapped_nothing), None);
     }
-    assert_eq!(heard(&empty(Some(" "))), Some(text(" ")));
+    assert_eq!(translated(&empty(Some(" "))), Some(text(" ")));
     // A message of an unknown kind still has content.
     let other = wa::Message {
         payment_invite_message: MessageField::some(wa::message::PaymentInviteMessage::default()),
         ..Default::default()
     };
-    assert_eq!(heard(&other), Some(InboundKind::Other("other".to_owned())));
+    assert_eq!(
+        translated(&other),
+        Some(InboundKind::Other("other".to_owned()))
+    );
 }

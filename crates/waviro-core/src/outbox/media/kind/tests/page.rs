@@ -11,7 +11,7 @@ const PAGE: &[u8] = b"<!DOCTYPE html><html><body>Login</body></html>";
 
 #[test]
 fn a_page_in_the_place_of_a_file_is_refused() {
-    for (told, path) in [
+    for (content_type, path) in [
         (Some("text/html"), "foto.jpg"),
         (Some("image/jpeg"), "foto"),
         (Some("text/html"), "brosur.pdf"),
@@ -23,18 +23,18 @@ fn a_page_in_the_place_of_a_file_is_refused() {
         (None, "foto.jpg.php"),
     ] {
         assert_eq!(
-            judge(PAGE, told, None, path),
+            judge(PAGE, content_type, None, path),
             Err(Page { direct: None }),
             "{path}"
         );
     }
-    let told = Some("attachment; filename=brosur.pdf");
-    assert!(judge(PAGE, Some("text/html"), told, "x").is_err());
+    let disposition = Some("attachment; filename=brosur.pdf");
+    assert!(judge(PAGE, Some("text/html"), disposition, "x").is_err());
 }
 
 #[test]
 fn a_page_that_is_meant_as_one_is_sent() {
-    for (told, disposition, path, mime, name) in [
+    for (content_type, disposition, path, mime, name) in [
         ("text/html", None, "produk", "text/html", "produk.html"),
         ("text/html", None, "produk.html", "text/html", "produk.html"),
         ("text/html", None, "produk.php", "text/html", "produk.html"),
@@ -61,7 +61,7 @@ fn a_page_that_is_meant_as_one_is_sent() {
             "laporan.xls",
         ),
     ] {
-        let judged = judge(PAGE, Some(told), disposition, path).unwrap();
+        let judged = judge(PAGE, Some(content_type), disposition, path).unwrap();
         assert_eq!(
             (judged.mime.as_str(), judged.file_name.as_str()),
             (mime, name),

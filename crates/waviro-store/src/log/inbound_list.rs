@@ -7,17 +7,17 @@ use sqlx::{AnyConnection, AssertSqlSafe, Row};
 use super::super::StoreError;
 use super::super::search::{Searched, Step, Stepping};
 use super::super::sql::Bound;
-use super::{HEARD, HeardAfter, HeardRow, LogFilter, heard, narrow_text};
+use super::{INBOUND, InboundAfter, InboundRow, LogFilter, inbound, narrow_text};
 
 /// The inbound messages of a bot, newest first.
-pub(super) struct HeardList {
+pub(super) struct InboundList {
     pub(super) bot_id: i32,
     pub(super) filter: LogFilter,
 }
 
 const ORDER: &str = "ORDER BY received_at DESC, id DESC, sender DESC, chat DESC";
 
-impl HeardList {
+impl InboundList {
     /// Returns `true` if no index covers the filter.
     pub(super) fn is_searched(&self) -> bool {
         self.filter.text.is_some()
@@ -34,7 +34,7 @@ impl HeardList {
     }
 
     /// Binds the parameters of [`Self::range`].
-    fn bound(&self, text: String, after: &HeardAfter) -> Bound {
+    fn bound(&self, text: String, after: &InboundAfter) -> Bound {
         let query = sqlx::query(AssertSqlSafe(text))
             .bind(i64::from(self.bot_id))
             .bind(after.received_at)
@@ -53,9 +53,9 @@ impl HeardList {
     }
 
     /// Returns the query of the next rows, for a filter covered by an index.
-    pub(super) fn page(&self, after: &HeardAfter, limit: i64) -> Bound {
+    pub(super) fn page(&self, after: &InboundAfter, limit: i64) -> Bound {
         let text = format!(
-            "SELECT {HEARD} FROM inbound WHERE {} {ORDER} LIMIT ${}",
+            "SELECT {INBOUND} FROM inbound WHERE {} {ORDER} LIMIT ${}",
             self.range(),
             self.next()
         );
@@ -66,9 +66,9 @@ impl HeardList {
     async fn step_end(
         &self,
         connection: &mut AnyConnection,
-        after: &HeardAfter,
+        after: &InboundAfter,
         rows: i64,
-    ) -> Result<Option<HeardAfter>, StoreError> {
+    ) -> Result<Option<InboundAfter>, StoreError> {
         let text = format!(
             "SELECT received_at, id, sender, chat FROM inbound WHERE {} {ORDER} LIMIT 1 OFFSET ${}",
             self.range(),
@@ -78,7 +78,7 @@ impl HeardList {
         let Some(row) = query.fetch_optional(connection).await? else {
             return Ok(None);
         };
-        let end = HeardAfter {
+        let end = InboundAfter {
             received_at: row.try_get(0)?,
             id: row.try_get(1)?,
             sender: row.try_get(2)?,
@@ -88,22 +88,22 @@ impl HeardList {
     }
 }
 
-impl Searched for HeardList {
-    type Row = HeardRow;
-    type After = HeardAfter;
+impl Searched for InboundList {
+    type Row = InboundRow;
+    type After = InboundAfter;
 
     fn step<'s>(
         &'s self,
         connection: &'s mut AnyConnection,
-        after: &'s HeardAfter,
+        after: &'s InboundAfter,
         rows: i64,
         limit: usize,
-    ) -> Stepping<'s, HeardRow, HeardAfter> {
+    ) -> Stepping<'s, InboundRow, InboundAfter> {
         Box::pin(async move {
             let end = self.step_end(connection, after, rows).await?;
             let mut next = self.next();
             let mut text = format!(
-                "SELECT {HEARD} FROM (SELECT * FROM inbound WHERE {} {ORDER} LIMIT ${next}) AS m WHERE 1 = 1",
+                "SELECT {INBOUND} FROM (SELECT * FROM inbound WHERE {} {ORDER} LIMIT ${next}) AS m WHERE 1 = 1",
                 self.range()
             );
             next += 1;
@@ -119,12 +119,12 @@ impl Searched for HeardList {
             let (mut fitting, mut last) = (Vec::new(), None);
             let mut is_whole = found.len() < limit;
             for row in &found {
-                let row = heard(row)?;
+                let row = inbound(row)?;
                 let cursor = row.cursor();
                 // The step ends here. If retention deleted rows since the end was computed, the
                 // next step reads the row. Rows of equal time are ordered by the database, so only
                 // the time is compared.
-                let beyond = |end: &HeardAfter| cursor.received_at < end.received_at;
+                let beyond = |end: &InboundAfter| cursor.received_at < end.received_at;
                 if !self.filter.reaches(cursor.received_at) || end.as_ref().is_some_and(beyond) {
                     is_whole = true;
                     break;

@@ -35,8 +35,8 @@ const LOOKED_THROUGH: usize = 64;
 
 /// The deliveries of an endpoint.
 #[derive(Default)]
-pub(super) struct Lane {
-    bots: HashMap<i32, Queue>,
+pub(super) struct Endpoint {
+    bots: HashMap<i32, EndpointQueue>,
     /// The bots with waiting deliveries; the bot served longest ago is first.
     turns: VecDeque<i32>,
     under_way: usize,
@@ -47,7 +47,7 @@ pub(super) struct Lane {
 
 /// The deliveries of a bot to an endpoint.
 #[derive(Default)]
-struct Queue {
+struct EndpointQueue {
     waiting: VecDeque<Due>,
     under_way: usize,
     committing: usize,
@@ -64,13 +64,13 @@ pub(super) struct Started {
     pub(super) failing: bool,
 }
 
-impl Lane {
+impl Endpoint {
     /// Returns the number of waiting deliveries of the bot.
     pub(super) fn waiting(&self, bot: i32) -> usize {
         self.bots.get(&bot).map_or(0, |queue| queue.waiting.len())
     }
 
-    /// Returns each bot in this lane and the number of waiting deliveries.
+    /// Returns each bot of this endpoint and the number of waiting deliveries.
     pub(super) fn queues(&self) -> impl Iterator<Item = (i32, usize)> {
         let bots = self.bots.iter();
         bots.map(|(bot, queue)| (*bot, queue.waiting.len()))
@@ -85,7 +85,7 @@ impl Lane {
     }
 
     /// Returns the queue of a bot and gives the bot a turn, because the caller adds a delivery.
-    fn queue_of(&mut self, bot: i32) -> &mut Queue {
+    fn queue_of(&mut self, bot: i32) -> &mut EndpointQueue {
         if !self.turns.contains(&bot) {
             self.turns.push_back(bot);
         }
@@ -116,7 +116,7 @@ impl Lane {
             let started = if !self.has_place(bot, failing) {
                 None
             } else if room(bot, failing) {
-                self.bots.get_mut(&bot).and_then(Queue::pop)
+                self.bots.get_mut(&bot).and_then(EndpointQueue::pop)
             } else {
                 crowded = true;
                 None
@@ -185,17 +185,17 @@ impl Lane {
 
     /// Removes the bot's queue if the queue is idle.
     pub(super) fn forget_idle(&mut self, bot: i32) {
-        if self.bots.get(&bot).is_some_and(Queue::is_idle) {
+        if self.bots.get(&bot).is_some_and(EndpointQueue::is_idle) {
             self.bots.remove(&bot);
         }
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.bots.values().all(Queue::is_idle)
+        self.bots.values().all(EndpointQueue::is_idle)
     }
 }
 
-/// The result of [`Lane::start`].
+/// The result of [`Endpoint::start`].
 #[derive(Debug)]
 pub(super) enum Next {
     /// Start this delivery.
@@ -206,7 +206,7 @@ pub(super) enum Next {
     Nothing,
 }
 
-impl Queue {
+impl EndpointQueue {
     /// Takes the next delivery, but none of a chat with a webhook in progress.
     fn pop(&mut self) -> Option<Due> {
         let free = |due: &Due| {
@@ -239,88 +239,94 @@ mod tests {
         }
     }
 
-    fn lane(bots: &[(i32, i64)]) -> Lane {
-        let mut lane = Lane::default();
+    fn endpoint(bots: &[(i32, i64)]) -> Endpoint {
+        let mut endpoint = Endpoint::default();
         for (bot, count) in bots {
-            (0..*count).for_each(|n| lane.push_back(due(*bot, n)));
+            (0..*count).for_each(|n| endpoint.push_back(due(*bot, n)));
         }
-        lane
+        endpoint
     }
 
     /// Returns the bots whose deliveries start, in order, until no more may start.
-    fn starts(lane: &mut Lane, failing: &[i32]) -> Vec<i32> {
+    fn starts(endpoint: &mut Endpoint, failing: &[i32]) -> Vec<i32> {
         let mut bots = Vec::new();
-        while let Next::Start(started) = lane.start(|bot| failing.contains(&bot), |_, _| true) {
+        while let Next::Start(started) = endpoint.start(|bot| failing.contains(&bot), |_, _| true) {
             bots.push(started.due.bot_id);
         }
         bots
     }
 
-    fn end(lane: &mut Lane, bot: i32, failing: bool) {
-        lane.answered(bot, failing);
-        lane.over(bot, None);
+    fn end(endpoint: &mut Endpoint, bot: i32, failing: bool) {
+        endpoint.answered(bot, failing);
+        endpoint.over(bot, None);
     }
 
     #[test]
     fn a_single_bot_leaves_the_last_permit_to_other_bots() {
-        let mut lane = lane(&[(1, 50)]);
-        assert_eq!(starts(&mut lane, &[]), [1; UNDER_WAY - 1]);
-        lane.push_back(due(2, 1));
-        lane.push_back(due(2, 2));
-        assert_eq!(starts(&mut lane, &[]), [2]);
-        end(&mut lane, 2, false);
-        assert_eq!(starts(&mut lane, &[]), [2]);
+        let mut endpoint = endpoint(&[(1, 50)]);
+        assert_eq!(starts(&mut endpoint, &[]), [1; UNDER_WAY - 1]);
+        endpoint.push_back(due(2, 1));
+        endpoint.push_back(due(2, 2));
+        assert_eq!(starts(&mut endpoint, &[]), [2]);
+        end(&mut endpoint, 2, false);
+        assert_eq!(starts(&mut endpoint, &[]), [2]);
     }
 
     #[test]
     fn waiting_bots_are_served_in_turns_regardless_of_queue_length() {
-        let mut lane = lane(&[(1, 50), (2, 3), (3, 3)]);
-        let first = starts(&mut lane, &[]);
+        let mut endpoint = endpoint(&[(1, 50), (2, 3), (3, 3)]);
+        let first = starts(&mut endpoint, &[]);
         assert_eq!(first[..6], [1, 2, 3, 1, 2, 3]);
         assert!(first.len() <= UNDER_WAY);
     }
 
     #[test]
     fn failing_bots_share_few_permits_and_take_none_from_others() {
-        let mut lane = lane(&[(1, 50), (2, 50), (3, 50)]);
-        let started = starts(&mut lane, &[1, 2]);
+        let mut endpoint = endpoint(&[(1, 50), (2, 50), (3, 50)]);
+        let started = starts(&mut endpoint, &[1, 2]);
         let of = |bot| started.iter().filter(|started| **started == bot).count();
         assert_eq!((of(1), of(2)), (1, 1), "{started:?}");
         assert!(of(3) >= 5, "{started:?}");
-        end(&mut lane, 1, true);
-        assert_eq!(starts(&mut lane, &[1, 2])[..1], [1]);
+        end(&mut endpoint, 1, true);
+        assert_eq!(starts(&mut endpoint, &[1, 2])[..1], [1]);
     }
 
     #[test]
     fn a_bot_with_downloads_delays_no_other_bot() {
-        let mut lane = lane(&[(1, 200)]);
+        let mut endpoint = endpoint(&[(1, 200)]);
         for _ in 0..COMMITTING_A_BOT {
-            assert!(matches!(lane.start(|_| false, |_, _| true), Next::Start(_)));
-            lane.answered(1, false);
+            assert!(matches!(
+                endpoint.start(|_| false, |_, _| true),
+                Next::Start(_)
+            ));
+            endpoint.answered(1, false);
         }
-        assert_eq!(starts(&mut lane, &[]), [0; 0]);
-        lane.push_back(due(2, 1));
-        assert_eq!(starts(&mut lane, &[]), [2]);
+        assert_eq!(starts(&mut endpoint, &[]), [0; 0]);
+        endpoint.push_back(due(2, 1));
+        assert_eq!(starts(&mut endpoint, &[]), [2]);
     }
 
     #[test]
-    fn without_a_free_permit_the_lane_reports_that_it_waits() {
-        let mut lane = lane(&[(1, 1), (2, 1)]);
-        assert!(matches!(lane.start(|_| false, |_, _| false), Next::Crowded));
+    fn without_a_free_permit_the_endpoint_reports_that_it_waits() {
+        let mut endpoint = endpoint(&[(1, 1), (2, 1)]);
+        assert!(matches!(
+            endpoint.start(|_| false, |_, _| false),
+            Next::Crowded
+        ));
         let only_two = |bot, _| bot == 2;
-        let started = lane.start(|_| false, only_two);
+        let started = endpoint.start(|_| false, only_two);
         assert!(matches!(started, Next::Start(Started { due, .. }) if due.bot_id == 2));
-        assert!(matches!(lane.start(|_| false, only_two), Next::Crowded));
+        assert!(matches!(endpoint.start(|_| false, only_two), Next::Crowded));
     }
 
     #[test]
-    fn a_lane_is_idle_again_after_its_last_delivery() {
-        let mut lane = lane(&[(1, 1)]);
-        assert!(!lane.is_idle());
-        starts(&mut lane, &[]);
-        end(&mut lane, 1, false);
-        assert!(lane.is_idle());
-        lane.forget_idle(1);
-        assert_eq!(lane.queues().count(), 0);
+    fn an_endpoint_is_idle_again_after_its_last_delivery() {
+        let mut endpoint = endpoint(&[(1, 1)]);
+        assert!(!endpoint.is_idle());
+        starts(&mut endpoint, &[]);
+        end(&mut endpoint, 1, false);
+        assert!(endpoint.is_idle());
+        endpoint.forget_idle(1);
+        assert_eq!(endpoint.queues().count(), 0);
     }
 }

@@ -26,7 +26,7 @@ const REST: u32 = 19;
 const STARVED: Duration = Duration::from_secs(1);
 
 /// The maximum number of rows in one step, see [`Budget::rows`].
-const MOST_ROWS: i64 = 64;
+const MAX_ROWS: i64 = 64;
 
 /// The number of rows in a transaction's first step. The number is small, because the rows may have
 /// to be read from the disk.
@@ -74,7 +74,7 @@ impl Budget {
         let took = now - self.stepped;
         self.stepped = now;
         if took < SHORT {
-            self.rows = (self.rows * 2).min(MOST_ROWS);
+            self.rows = (self.rows * 2).min(MAX_ROWS);
         } else if took > SHORT * 4 {
             self.rows = (self.rows / 2).max(1);
         }
@@ -117,7 +117,11 @@ impl Pace {
 impl Store {
     /// Runs `change` as background work. [`Store::write`] is the counterpart for commands. `change`
     /// takes steps until its [`Budget`] is spent.
-    pub(super) async fn aside<T, F>(&self, name: &'static str, change: F) -> Result<T, StoreError>
+    pub(super) async fn in_background<T, F>(
+        &self,
+        name: &'static str,
+        change: F,
+    ) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: for<'c> Fn(
@@ -136,7 +140,7 @@ impl Store {
                 Budget::begin(inbox.clone(), FIRST_ROWS),
             )
         });
-        let sent = self.asides.send(command).await;
+        let sent = self.background.send(command).await;
         sent.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }

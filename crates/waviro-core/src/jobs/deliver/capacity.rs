@@ -35,7 +35,7 @@ const FEW: usize = 4;
 
 /// Counts deliveries in memory and requests in progress. Cheap to clone: a few words per bot.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Room {
+pub(super) struct Capacity {
     bots: HashMap<i32, Share>,
     in_memory: usize,
     under_way: usize,
@@ -51,7 +51,7 @@ struct Share {
 }
 
 /// Returns how many deliveries of a bot to an endpoint may be in memory.
-pub(super) fn most(failing: bool) -> usize {
+pub(super) fn queue_limit(failing: bool) -> usize {
     if failing {
         FAILING_PER_QUEUE
     } else {
@@ -59,7 +59,7 @@ pub(super) fn most(failing: bool) -> usize {
     }
 }
 
-impl Room {
+impl Capacity {
     fn share(&self, bot: i32) -> Share {
         self.bots.get(&bot).copied().unwrap_or_default()
     }
@@ -142,36 +142,36 @@ impl Room {
 /// How many due deliveries a poll may lease, based on the memory in use when the poll began.
 #[derive(Debug)]
 pub(super) struct Claimable {
-    room: Room,
+    capacity: Capacity,
     lengths: HashMap<(String, i32), usize>,
     failing: HashSet<(String, i32)>,
 }
 
 impl Claimable {
     pub(super) fn new(
-        room: Room,
+        capacity: Capacity,
         lengths: HashMap<(String, i32), usize>,
         failing: HashSet<(String, i32)>,
     ) -> Self {
         Self {
-            room,
+            capacity,
             lengths,
             failing,
         }
     }
 
     /// Returns how many deliveries of the bot to the endpoint may be leased.
-    pub(super) fn of(&self, lane: &str, bot: i32) -> usize {
-        let queue = (lane.to_owned(), bot);
+    pub(super) fn of(&self, endpoint: &str, bot: i32) -> usize {
+        let queue = (endpoint.to_owned(), bot);
         let length = self.lengths.get(&queue).copied().unwrap_or(0);
-        most(self.failing.contains(&queue))
+        queue_limit(self.failing.contains(&queue))
             .saturating_sub(length)
-            .min(self.room.left(bot))
+            .min(self.capacity.left(bot))
     }
 
     /// Records that `count` deliveries of the bot were leased.
     pub(super) fn claimed(&mut self, bot: i32, count: usize) {
-        (0..count).for_each(|_| self.room.taken(bot));
+        (0..count).for_each(|_| self.capacity.taken(bot));
     }
 }
 
@@ -181,50 +181,50 @@ mod tests {
 
     #[test]
     fn a_bot_with_a_backlog_leaves_memory_to_the_others() {
-        let mut room = Room::default();
-        (0..IN_MEMORY_A_BOT).for_each(|_| room.taken(1));
-        assert!(!room.for_another(1) && room.for_another(2));
+        let mut capacity = Capacity::default();
+        (0..IN_MEMORY_A_BOT).for_each(|_| capacity.taken(1));
+        assert!(!capacity.for_another(1) && capacity.for_another(2));
         for bot in 2..=4 {
-            (0..IN_MEMORY_A_BOT).for_each(|_| room.taken(bot));
+            (0..IN_MEMORY_A_BOT).for_each(|_| capacity.taken(bot));
         }
-        assert_eq!(room.in_memory(), IN_MEMORY);
+        assert_eq!(capacity.in_memory(), IN_MEMORY);
         (0..ALWAYS_IN_MEMORY).for_each(|_| {
-            assert!(room.for_another(5));
-            room.taken(5);
+            assert!(capacity.for_another(5));
+            capacity.taken(5);
         });
-        assert!(!room.for_another(5));
-        (0..IN_MEMORY_A_BOT).for_each(|_| room.over(1));
-        assert!(room.for_another(5));
+        assert!(!capacity.for_another(5));
+        (0..IN_MEMORY_A_BOT).for_each(|_| capacity.over(1));
+        assert!(capacity.for_another(5));
     }
 
     #[test]
     fn a_bot_with_many_slow_endpoints_leaves_requests_to_the_others() {
-        let mut room = Room::default();
-        while room.for_a_request(1, false) {
-            room.taken(1);
-            room.started(1, false);
+        let mut capacity = Capacity::default();
+        while capacity.for_a_request(1, false) {
+            capacity.taken(1);
+            capacity.started(1, false);
         }
-        assert_eq!(room.under_way, UNDER_WAY_IN_ALL - KEPT);
+        assert_eq!(capacity.under_way, UNDER_WAY_IN_ALL - KEPT);
         for bot in 2..12 {
             for _ in 0..FEW {
-                assert!(room.for_a_request(bot, false));
-                room.taken(bot);
-                room.started(bot, false);
+                assert!(capacity.for_a_request(bot, false));
+                capacity.taken(bot);
+                capacity.started(bot, false);
             }
-            assert!(!room.for_a_request(bot, false));
+            assert!(!capacity.for_a_request(bot, false));
         }
-        assert!(room.is_full());
+        assert!(capacity.is_full());
     }
 
     #[test]
     fn a_bot_with_many_dead_endpoints_leaves_tries_to_the_others() {
-        let mut room = Room::default();
-        while room.for_a_request(1, true) {
-            room.taken(1);
-            room.started(1, true);
+        let mut capacity = Capacity::default();
+        while capacity.for_a_request(1, true) {
+            capacity.taken(1);
+            capacity.started(1, true);
         }
-        assert!(room.for_a_request(2, true) && room.for_a_request(1, false));
-        room.answered(1, true);
-        assert_eq!(room.failing_under_way, FAILING_IN_ALL - KEPT - 1);
+        assert!(capacity.for_a_request(2, true) && capacity.for_a_request(1, false));
+        capacity.answered(1, true);
+        assert_eq!(capacity.failing_under_way, FAILING_IN_ALL - KEPT - 1);
     }
 }

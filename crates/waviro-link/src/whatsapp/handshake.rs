@@ -13,10 +13,10 @@ const LENGTH: usize = 3;
 
 /// Counts the data of one socket.
 #[derive(Debug, Default)]
-pub(super) struct Proof(Mutex<Passed>);
+pub(super) struct Handshake(Mutex<Traffic>);
 
 #[derive(Debug, Default)]
-struct Passed {
+struct Traffic {
     written: usize,
     read: usize,
     /// The length bytes of the server's first frame.
@@ -24,51 +24,51 @@ struct Passed {
     over: bool,
 }
 
-impl Proof {
+impl Handshake {
     pub(super) fn wrote(&self) {
-        let mut passed = self.lock();
-        passed.written = passed.written.saturating_add(1);
+        let mut traffic = self.lock();
+        traffic.written = traffic.written.saturating_add(1);
     }
 
     pub(super) fn read(&self, bytes: &[u8]) {
-        let mut passed = self.lock();
-        let missing = LENGTH.saturating_sub(passed.first.len());
-        passed.first.extend(bytes.iter().take(missing));
-        passed.read = passed.read.saturating_add(bytes.len());
+        let mut traffic = self.lock();
+        let missing = LENGTH.saturating_sub(traffic.first.len());
+        traffic.first.extend(bytes.iter().take(missing));
+        traffic.read = traffic.read.saturating_add(bytes.len());
     }
 
     /// Records that the socket ended. Returns the failure if the server closed the socket instead
     /// of answering.
-    pub(super) fn ended(&self) -> Option<DialFailure> {
-        let mut passed = self.lock();
-        if passed.over {
-            return passed.verdict();
+    pub(super) fn socket_ended(&self) -> Option<DialFailure> {
+        let mut traffic = self.lock();
+        if traffic.over {
+            return traffic.failure();
         }
-        passed.over = true;
-        (passed.read == 0).then_some(DialFailure::Closed(DialStep::Handshake))
+        traffic.over = true;
+        (traffic.read == 0).then_some(DialFailure::Closed(DialStep::Handshake))
     }
 
     /// Records that the client closes the socket. Returns the failure if the handshake is the
     /// reason.
-    pub(super) fn given_up(&self) -> Option<DialFailure> {
-        let mut passed = self.lock();
-        if passed.over {
+    pub(super) fn client_closes(&self) -> Option<DialFailure> {
+        let mut traffic = self.lock();
+        if traffic.over {
             return None;
         }
-        passed.over = true;
-        passed.verdict()
+        traffic.over = true;
+        traffic.failure()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Passed> {
+    fn lock(&self) -> MutexGuard<'_, Traffic> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Passed {
+impl Traffic {
     /// Returns the handshake's failure after the client closed the socket. After a successful
     /// check, the client sends a second message (Noise XX) or the server sends a second frame
     /// (Noise IK).
-    fn verdict(&self) -> Option<DialFailure> {
+    fn failure(&self) -> Option<DialFailure> {
         if self.written != 1 {
             return None;
         }
@@ -90,48 +90,51 @@ mod tests {
 
     const HELLO: [u8; 5] = [0, 0, 2, 7, 7];
 
-    fn passed(written: usize, read: &[&[u8]]) -> Proof {
-        let proof = Proof::default();
+    fn after(written: usize, read: &[&[u8]]) -> Handshake {
+        let handshake = Handshake::default();
         for _ in 0..written {
-            proof.wrote();
+            handshake.wrote();
         }
         for bytes in read {
-            proof.read(bytes);
+            handshake.read(bytes);
         }
-        proof
+        handshake
     }
 
     #[test]
     fn a_hello_without_a_later_message_does_not_prove_the_server() {
         let refused = Some(DialFailure::ServerKey);
-        assert_eq!(passed(1, &[&HELLO]).given_up(), refused);
-        assert_eq!(passed(1, &[&HELLO[..1], &HELLO[1..]]).given_up(), refused);
+        assert_eq!(after(1, &[&HELLO]).client_closes(), refused);
+        assert_eq!(
+            after(1, &[&HELLO[..1], &HELLO[1..]]).client_closes(),
+            refused
+        );
         // The end of the socket follows, and the result stays the same.
-        let proof = passed(1, &[&HELLO]);
-        proof.given_up();
-        assert_eq!(proof.ended(), refused);
+        let handshake = after(1, &[&HELLO]);
+        handshake.client_closes();
+        assert_eq!(handshake.socket_ended(), refused);
     }
 
     #[test]
     fn silence_and_a_closed_connection_are_different_failures() {
         let silent = Some(DialFailure::Silent(DialStep::Handshake));
-        assert_eq!(passed(1, &[]).given_up(), silent);
-        assert_eq!(passed(1, &[&HELLO[..4]]).given_up(), silent);
+        assert_eq!(after(1, &[]).client_closes(), silent);
+        assert_eq!(after(1, &[&HELLO[..4]]).client_closes(), silent);
         let closed = Some(DialFailure::Closed(DialStep::Handshake));
-        let proof = passed(1, &[]);
-        assert_eq!(proof.ended(), closed);
-        assert_eq!(proof.given_up(), None);
+        let handshake = after(1, &[]);
+        assert_eq!(handshake.socket_ended(), closed);
+        assert_eq!(handshake.client_closes(), None);
     }
 
     #[test]
     fn a_continued_handshake_is_not_a_failure() {
-        for proof in [
-            passed(2, &[&HELLO]),
-            passed(1, &[&HELLO, &HELLO]),
-            passed(9, &[&HELLO, &HELLO]),
+        for handshake in [
+            after(2, &[&HELLO]),
+            after(1, &[&HELLO, &HELLO]),
+            after(9, &[&HELLO, &HELLO]),
         ] {
-            assert_eq!(proof.given_up(), None);
+            assert_eq!(handshake.client_closes(), None);
         }
-        assert_eq!(passed(1, &[&HELLO]).ended(), None);
+        assert_eq!(after(1, &[&HELLO]).socket_ended(), None);
     }
 }

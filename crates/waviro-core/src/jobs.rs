@@ -1,9 +1,9 @@
 //! The background jobs: sending accepted messages and delivering callbacks, webhooks and events.
 //!
 //! [`send_message`] runs a lane per bot; the queue of a lane is the message rows with ack 0.
-//! [`deliver`] runs a queue per bot and endpoint; the queue is the deliveries table. Both get new work in
-//! memory right after the commit. Both read from the database at the start, after a failure, and if
-//! a backlog does not fit in memory.
+//! [`deliver`] runs an endpoint queue per bot and endpoint; the queue is the deliveries table. Both
+//! get new work in memory right after the commit. Both read from the database at the start, after a
+//! failure, and if a backlog does not fit in memory.
 
 pub mod deliver;
 pub mod retention;
@@ -27,6 +27,7 @@ use waviro_store::{CommitFeeds, Committed, Due, Store, StoreError};
 use crate::bots::{Bot, Profiles};
 use crate::net::Net;
 use crate::outbox::Outbox;
+use deliver::DeliveryEngine;
 
 /// The pause before a lane restarts after a panic. Without a pause, a lane with a panic in the
 /// first step would restart in a busy loop.
@@ -40,15 +41,15 @@ pub struct Jobs {
     tasks: TaskTracker,
     stop: CancellationToken,
     deliveries: mpsc::UnboundedSender<Due>,
-    bots: Living,
+    bots: RunningBots,
 }
 
 /// The running bots by bot id, used to send webhook replies. The references are weak, so a removed
 /// bot is not kept alive.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Living(Arc<Mutex<HashMap<i32, Weak<Bot>>>>);
+pub(crate) struct RunningBots(Arc<Mutex<HashMap<i32, Weak<Bot>>>>);
 
-impl Living {
+impl RunningBots {
     fn insert(&self, bot: &Arc<Bot>) {
         let mut bots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         bots.insert(bot.id(), Arc::downgrade(bot));
@@ -80,23 +81,18 @@ impl Jobs {
         info!(deliveries = freed, "leases of the last run released");
         let endpoint_failures = store.endpoint_failures().await?;
         let (deliveries, inbox) = mpsc::unbounded_channel();
-        let bots = Living::default();
-        let poster = deliver::Poster {
+        let bots = RunningBots::default();
+        let handles = deliver::Handles {
             store: store.clone(),
-            net,
+            client: deliver::EndpointClient::new(net, profiles, clock.clone()),
             outbox,
-            profiles,
             bots: bots.clone(),
             clock: clock.clone(),
             stop: stop.clone(),
         };
-        let endpoints = deliver::DeliveryEngine::new(
-            poster,
-            tasks.clone(),
-            deliveries.clone(),
-            endpoint_failures,
-        );
-        tasks.spawn(panics::vital("deliveries", endpoints.run(inbox)));
+        let feed = deliveries.clone();
+        let engine = DeliveryEngine::new(handles, tasks.clone(), feed, endpoint_failures);
+        tasks.spawn(panics::vital("deliveries", engine.run(inbox)));
         Ok(Self {
             store,
             clock,

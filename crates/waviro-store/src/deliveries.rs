@@ -142,6 +142,18 @@ impl Due {
     }
 }
 
+impl Work {
+    /// Returns the name of the kind, for the log and the metrics.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Callback(_) => "callback",
+            Self::Webhook { .. } => "webhook",
+            Self::Event => "event",
+        }
+    }
+}
+
 impl Callback {
     /// Returns the webhook id and the body of a stage.
     #[must_use]

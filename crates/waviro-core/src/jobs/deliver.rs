@@ -2,17 +2,18 @@
 //!
 //! Each endpoint (scheme, host and port) has its own concurrency cap, so a dead endpoint does not
 //! delay others. Each bot has its own queue at an endpoint ([`endpoint`]), so a slow URL of a bot
-//! does not delay other bots on the same host. Deliveries without room in memory wait
-//! in the database, and bodies always stay there. [`poster`] handles a single delivery, [`health`]
-//! tracks the failures of endpoints.
+//! does not delay other bots on the same host. Deliveries without room in memory wait in the
+//! database, and bodies always stay there. [`delivery`] handles a single delivery, [`health`]
+//! tracks the failures of endpoints, [`poll`] reads the database.
 
-mod callback;
 mod capacity;
+mod delivery;
 mod endpoint;
 mod health;
-mod permit;
-mod poster;
-mod webhook;
+mod health_writer;
+mod poll;
+mod request;
+mod slot;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -23,34 +24,35 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::error;
 use waviro_link::Chat;
-use waviro_store::clock::millis;
-use waviro_store::{Due, EndpointFailure};
+use waviro_store::clock::{Clock, millis};
+use waviro_store::{Due, EndpointFailure, Store};
 
-use capacity::{Capacity, Claimable};
+use capacity::{Capacity, queue_limit};
+use delivery::Delivery;
+pub(super) use delivery::Handles;
 use endpoint::{Endpoint, Next, Started};
-use health::{Change, Health};
-use permit::Permit;
-pub(super) use poster::Poster;
-
-/// The rows leased per transaction. The transaction stays short because the writer serves other
-/// work too.
-const CLAIMED_TOGETHER: usize = 200;
-
-/// The wait before the retry of a delivery whose task panicked: the cause may still be present.
-const AFTER_A_PANIC: Duration = Duration::from_mins(1);
+use health::Health;
+use health_writer::HealthWriter;
+use poll::{LeaseLimits, Poll, Polled};
+pub(super) use request::EndpointClient;
+use slot::Slot;
 
 /// How often the engine polls the database for due deliveries.
 const POLL_EVERY: Duration = Duration::from_millis(500);
 
-/// The gateway posts ack 0 only for a message still pending after this time.
-pub const PENDING_FOR: Duration = Duration::from_secs(10);
-
-/// The queues of all endpoints.
+/// The deliveries in memory of all endpoints.
 pub(super) struct DeliveryEngine {
-    poster: Arc<Poster>,
+    handles: Arc<Handles>,
+    store: Store,
+    clock: Clock,
     tasks: TaskTracker,
     stop: CancellationToken,
+    /// Returns leased and due deliveries to the inbox of [`Self::run`].
     feed: mpsc::UnboundedSender<Due>,
+    /// Gets the reports of spawned tasks.
+    report: mpsc::UnboundedSender<Report>,
+    reports: mpsc::UnboundedReceiver<Report>,
+    /// The endpoints with deliveries in memory, by scheme, host and port.
     endpoints: HashMap<String, Endpoint>,
     capacity: Capacity,
     /// Endpoints waiting for free capacity among the requests to all endpoints.
@@ -64,11 +66,7 @@ pub(super) struct DeliveryEngine {
     /// Another poll was requested while the poll was running.
     poll_again: bool,
     health: Health,
-    /// Changes in the health of endpoints, written to the database in this order: the newest change
-    /// of an endpoint must be written last.
-    changes: VecDeque<Change>,
-    /// The write of the oldest change is running.
-    writing_down: bool,
+    health_writer: HealthWriter,
 }
 
 /// A report from a spawned task to the engine.
@@ -93,15 +91,15 @@ enum Report {
     Polled { more: bool, on: HashSet<String> },
     /// A change in the health of this endpoint is in the database, and rows may be due because of
     /// the change. `None` if the write failed.
-    WrittenDown(Option<String>),
+    HealthWritten(Option<String>),
 }
 
 /// The next step after a delivery.
 enum After {
     /// No step, or a step in the database for the next poll.
     Nothing,
-    /// The next delivery starts at once: the message's next stage, or the next event of the same
-    /// line.
+    /// The next delivery starts at once: the message's next stage, or the next event about the same
+    /// subject.
     Next(Due),
     /// The task of the delivery with this id panicked.
     Panicked(i64),
@@ -109,15 +107,19 @@ enum After {
 
 impl DeliveryEngine {
     pub(super) fn new(
-        poster: Poster,
+        handles: Handles,
         tasks: TaskTracker,
         feed: mpsc::UnboundedSender<Due>,
         endpoint_failures: Vec<EndpointFailure>,
     ) -> Self {
+        let (store, clock) = (handles.store.clone(), handles.clock.clone());
+        let (report, reports) = mpsc::unbounded_channel();
         Self {
-            stop: poster.stop.clone(),
+            stop: handles.stop.clone(),
             tasks,
             feed,
+            report,
+            reports,
             endpoints: HashMap::new(),
             capacity: Capacity::default(),
             crowded_out: VecDeque::new(),
@@ -125,146 +127,135 @@ impl DeliveryEngine {
             panicked: Vec::new(),
             polling: false,
             poll_again: false,
-            health: Health::new(endpoint_failures, &poster.clock),
-            poster: Arc::new(poster),
-            changes: VecDeque::new(),
-            writing_down: false,
+            health: Health::new(endpoint_failures, &clock),
+            health_writer: HealthWriter::new(store.clone(), clock.clone()),
+            handles: Arc::new(handles),
+            store,
+            clock,
         }
     }
 
     /// Runs until `stop`. Requests in progress end by themselves.
     pub(super) async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Due>) {
-        let (report, mut reports) = mpsc::unbounded_channel();
-        let mut next_poll = self.poster.clock.steady();
+        let mut next_poll = self.clock.steady();
         loop {
-            let clock = self.poster.clock.clone();
             tokio::select! {
                 () = self.stop.cancelled() => break,
-                Some(event) = reports.recv() => match event {
-                    Report::Answered { endpoint, bot, failing, result } => {
-                        self.answered((&endpoint, bot), failing, result, &report);
-                    }
-                    Report::Over { endpoint, bot, alone, after } => {
-                        self.over((&endpoint, bot), alone.as_ref(), after, &report);
-                    }
-                    Report::Polled { more, on } => {
-                        self.polling = false;
-                        self.health.switched_on(&on);
-                        if more || std::mem::take(&mut self.poll_again) {
-                            self.poll(&report);
-                        }
-                    }
-                    Report::WrittenDown(endpoint) => {
-                        self.writing_down = false;
-                        if let Some(endpoint) = endpoint {
-                            self.health.written(&endpoint);
-                            self.poll(&report);
-                        }
-                        self.write_down(&report);
-                    }
-                },
-                Some(due) = inbox.recv() => self.take(due, &report),
-                () = clock.sleep_until(next_poll) => {
-                    next_poll = clock.steady() + millis(POLL_EVERY);
-                    self.poll(&report);
+                Some(report) = self.reports.recv() => self.reported(report),
+                Some(due) = inbox.recv() => self.take(due),
+                () = self.clock.sleep_until(next_poll) => {
+                    next_poll = self.clock.steady() + millis(POLL_EVERY);
+                    self.poll();
                 }
             }
         }
-        self.write_rest_down(reports).await;
-    }
-
-    /// Writes the remaining health changes in order.
-    async fn write_rest_down(mut self, mut reports: mpsc::UnboundedReceiver<Report>) {
-        while self.writing_down
-            && let Some(event) = reports.recv().await
+        while self.health_writer.is_writing()
+            && let Some(report) = self.reports.recv().await
         {
-            self.writing_down = !matches!(event, Report::WrittenDown(_));
+            if matches!(report, Report::HealthWritten(_)) {
+                break;
+            }
         }
-        for change in self.changes {
-            self.poster.endpoint_changed(change).await;
+        self.health_writer.write_rest().await;
+    }
+
+    fn reported(&mut self, report: Report) {
+        match report {
+            Report::Answered {
+                endpoint,
+                bot,
+                failing,
+                result,
+            } => self.answered(&endpoint, bot, failing, result),
+            Report::Over {
+                endpoint,
+                bot,
+                alone,
+                after,
+            } => self.over(&endpoint, bot, alone.as_ref(), after),
+            Report::Polled { more, on } => {
+                self.polling = false;
+                self.health.switched_on(&on);
+                if more || std::mem::take(&mut self.poll_again) {
+                    self.poll();
+                }
+            }
+            Report::HealthWritten(endpoint) => {
+                self.health_writer.written();
+                if let Some(endpoint) = endpoint {
+                    self.health.written(&endpoint);
+                    self.poll();
+                }
+                self.write_health();
+            }
         }
     }
 
-    fn take(&mut self, due: Due, report: &mpsc::UnboundedSender<Report>) {
+    /// Adds a leased delivery to the queue of its endpoint and bot.
+    fn take(&mut self, due: Due) {
         let (name, bot) = (waviro_store::endpoint_of(&due.url), due.bot_id);
         let endpoint = self.endpoints.entry(name.clone()).or_default();
-        let most = capacity::queue_limit(self.health.fails(&name, bot));
-        if endpoint.waiting(bot) >= most
-            || !self.capacity.for_another(bot)
-            || self.health.is_off(&name)
-        {
+        let is_full = endpoint.waiting(bot) >= queue_limit(self.health.fails(&name, bot))
+            || !self.capacity.has_memory(bot);
+        if is_full || self.health.is_off(&name) {
             self.unscheduled.push(due.id);
             return;
         }
         endpoint.push_back(due);
         self.capacity.taken(bot);
-        self.pump(&name, report);
+        self.start(&name);
     }
 
     fn answered(
         &mut self,
-        (name, bot): (&str, i32),
+        name: &str,
+        bot: i32,
         failing: bool,
         result: Option<Result<(), String>>,
-        report: &mpsc::UnboundedSender<Report>,
     ) {
         if let Some(endpoint) = self.endpoints.get_mut(name) {
             endpoint.answered(bot, failing);
         }
         self.capacity.answered(bot, failing);
         if let Some(result) = result
-            && let Some(change) = self.health.record((name, bot), result, &self.poster.clock)
+            && let Some(change) = self.health.record((name, bot), result, &self.clock)
         {
-            self.changes.push_back(change);
-            self.write_down(report);
+            self.health_writer.push(change);
+            self.write_health();
         }
-        // A request slot is free. The endpoints waiting for a slot are served first; an endpoint without
-        // success goes back to the end of the line.
+        // A request slot is free. The endpoints waiting for a slot are served first; an endpoint
+        // without success goes back to the end of the line.
         for _ in 0..self.crowded_out.len() {
             if self.capacity.is_full() {
                 break;
             }
             if let Some(next) = self.crowded_out.pop_front() {
-                self.pump(&next, report);
+                self.start(&next);
             }
         }
-        self.pump(name, report);
+        self.start(name);
     }
 
-    /// Writes the next health change to the database, one at a time.
-    fn write_down(&mut self, report: &mpsc::UnboundedSender<Report>) {
-        if self.writing_down {
-            return;
-        }
-        let Some(change) = self.changes.pop_front() else {
+    /// Starts the write of the next health change, unless a write is running.
+    fn write_health(&mut self) {
+        let Some(write) = self.health_writer.next() else {
             return;
         };
-        self.writing_down = true;
-        let (poster, report) = (Arc::clone(&self.poster), report.clone());
-        let endpoint = change.endpoint().to_owned();
+        let report = self.report.clone();
         self.tasks.spawn(async move {
             // Until the write succeeds, a poll must not conclude that a user switched the endpoint
             // on.
-            let written = poster.endpoint_changed(change).await;
-            let _ = report.send(Report::WrittenDown(written.then_some(endpoint)));
+            let _ = report.send(Report::HealthWritten(write.await));
         });
     }
 
-    fn over(
-        &mut self,
-        (name, bot): (&str, i32),
-        alone: Option<&Chat>,
-        after: After,
-        report: &mpsc::UnboundedSender<Report>,
-    ) {
+    fn over(&mut self, name: &str, bot: i32, alone: Option<&Chat>, after: After) {
         if let Some(endpoint) = self.endpoints.get_mut(name) {
             endpoint.over(bot, alone);
             self.capacity.over(bot);
             match after {
                 // The URL may have changed in the meantime.
-                After::Next(due) if waviro_store::endpoint_of(&due.url) != name => {
-                    self.take(due, report)
-                }
+                After::Next(due) if waviro_store::endpoint_of(&due.url) != name => self.take(due),
                 After::Next(due) => {
                     self.capacity.taken(due.bot_id);
                     endpoint.push_front(due);
@@ -273,7 +264,7 @@ impl DeliveryEngine {
                 After::Nothing => {}
             }
         }
-        self.pump(name, report);
+        self.start(name);
         let Some(endpoint) = self.endpoints.get_mut(name) else {
             return;
         };
@@ -282,13 +273,13 @@ impl DeliveryEngine {
             self.endpoints.remove(name);
             if !self.unscheduled.is_empty() {
                 // Memory is free again for the rows without room.
-                self.poll(report);
+                self.poll();
             }
         }
     }
 
-    /// Starts as many deliveries as the caps allow.
-    fn pump(&mut self, name: &str, report: &mpsc::UnboundedSender<Report>) {
+    /// Starts as many deliveries to an endpoint as the caps allow.
+    fn start(&mut self, name: &str) {
         let Some(endpoint) = self.endpoints.get_mut(name) else {
             return;
         };
@@ -304,7 +295,7 @@ impl DeliveryEngine {
             let (health, capacity) = (&self.health, &self.capacity);
             let next = endpoint.start(
                 |bot| health.fails(name, bot),
-                |bot, failing| capacity.for_a_request(bot, failing),
+                |bot, failing| capacity.may_request(bot, failing),
             );
             let (due, failing) = match next {
                 Next::Start(Started { due, failing }) => (due, failing),
@@ -317,44 +308,38 @@ impl DeliveryEngine {
                 Next::Nothing => return,
             };
             self.capacity.started(due.bot_id, failing);
-            let poster = Arc::clone(&self.poster);
-            let mut permit = Permit::new(name, failing, &due, report);
-            self.tasks.spawn(async move {
-                let next = poster.deliver(due, &mut permit).await;
-                permit.over(next);
-            });
+            let slot = Slot::new(name, failing, &due, self.report.clone());
+            let delivery = Delivery::new(Arc::clone(&self.handles), due, slot);
+            self.tasks.spawn(delivery.run());
         }
     }
 
     /// Polls the database for pending messages to report with ack 0, and for due rows of queues
     /// with room in memory.
-    fn poll(&mut self, report: &mpsc::UnboundedSender<Report>) {
+    fn poll(&mut self) {
         if self.polling {
             self.poll_again = true;
             return;
         }
         self.polling = true;
-        metrics::gauge!("waviro_deliveries_in_memory")
-            .set(u32::try_from(self.capacity.in_memory()).unwrap_or(u32::MAX));
-        self.poster.measure();
-        let unscheduled = std::mem::take(&mut self.unscheduled);
-        let panicked = std::mem::take(&mut self.panicked);
+        self.measure();
         let queues = self.endpoints.iter().flat_map(|(name, endpoint)| {
             let queues = endpoint.queues();
             queues.map(move |(bot, length)| ((name.clone(), bot), length))
         });
-        let lengths = queues.collect();
-        let claimable = Claimable::new(
-            self.capacity.clone(),
-            lengths,
-            self.health.failing().clone(),
-        );
-        let known_off = self.health.off();
-        let (poster, feed, report) = (Arc::clone(&self.poster), self.feed.clone(), report.clone());
+        let (lengths, failing) = (queues.collect(), self.health.failing().clone());
+        let poll = Poll {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            unscheduled: std::mem::take(&mut self.unscheduled),
+            panicked: std::mem::take(&mut self.panicked),
+            lease_limits: LeaseLimits::new(self.capacity.clone(), lengths, failing),
+            feed: self.feed.clone(),
+        };
+        let (known_off, report) = (self.health.off(), self.report.clone());
         self.tasks.spawn(async move {
-            let found = poster.find(unscheduled, panicked, claimable, &feed).await;
-            let (more, on) = match found {
-                Ok((more, off)) => (more, known_off.difference(&off).cloned().collect()),
+            let (more, on) = match poll.run().await {
+                Ok(Polled { more, off }) => (more, known_off.difference(&off).cloned().collect()),
                 Err(reason) => {
                     error!(%reason, "due deliveries could not be read");
                     (false, HashSet::new())
@@ -362,5 +347,14 @@ impl DeliveryEngine {
             };
             let _ = report.send(Report::Polled { more, on });
         });
+    }
+
+    /// Sets the metrics for the length of the queues.
+    fn measure(&self) {
+        let deep = |count: i64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+        let in_memory = u32::try_from(self.capacity.in_memory()).unwrap_or(u32::MAX);
+        metrics::gauge!("waviro_deliveries_in_memory").set(in_memory);
+        metrics::gauge!("waviro_messages_pending").set(deep(self.store.pending_count()));
+        metrics::gauge!("waviro_deliveries_owed").set(deep(self.store.open_delivery_count()));
     }
 }

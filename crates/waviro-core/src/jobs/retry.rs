@@ -32,9 +32,9 @@ const STRAINED: Duration = Duration::from_mins(1);
 #[derive(Debug, Clone, PartialEq)]
 pub enum Decision {
     /// The endpoint answered with a 2xx status.
-    Done,
+    Delivered,
     /// Retry after a wait.
-    Again {
+    Retry {
         /// How long to wait.
         after: Duration,
         /// The error, without URL or body.
@@ -44,7 +44,7 @@ pub enum Decision {
         held: bool,
     },
     /// The last attempt of the table failed.
-    UsedUp {
+    GiveUp {
         /// The error of the last attempt.
         error: String,
     },
@@ -57,7 +57,7 @@ pub enum Decision {
 #[must_use]
 pub fn decide(answer: &Result<Answer, NetError>, failed: u32, spread: f64) -> Decision {
     let (error, strained, wish) = match answer {
-        Ok(answer) if (200..300).contains(&answer.status) => return Decision::Done,
+        Ok(answer) if (200..300).contains(&answer.status) => return Decision::Delivered,
         Ok(answer) if answer.status == 410 => return Decision::Gone,
         Ok(answer) => {
             let strained = matches!(answer.status, 429 | 502 | 504);
@@ -74,12 +74,12 @@ pub fn decide(answer: &Result<Answer, NetError>, failed: u32, spread: f64) -> De
         ),
     };
     let Some(wait) = wait(failed, spread) else {
-        return Decision::UsedUp { error };
+        return Decision::GiveUp { error };
     };
     let wait = if strained { wait.max(STRAINED) } else { wait };
     let after = wish.map_or(wait, |wish| wish.clamp(wait, wait * 2));
     let held = wish.is_some() || strained;
-    Decision::Again { after, error, held }
+    Decision::Retry { after, error, held }
 }
 
 /// Returns the wait after `failed` earlier failures and the current failure; `None` after the last
@@ -127,7 +127,7 @@ mod tests {
     /// Returns the wait before the next attempt in seconds; 0 if no attempt follows.
     fn after(answer: &Result<Answer, NetError>, failed: u32, spread: f64) -> f64 {
         match decide(answer, failed, spread) {
-            Decision::Again { after, .. } => after.as_secs_f64(),
+            Decision::Retry { after, .. } => after.as_secs_f64(),
             _ => 0.0,
         }
     }
@@ -147,21 +147,21 @@ mod tests {
                 5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800, 43200, 86400, 86400, 0
             ]
         );
-        assert!(matches!(decision(500, 12), Decision::UsedUp { .. }));
+        assert!(matches!(decision(500, 12), Decision::GiveUp { .. }));
     }
 
     #[test]
     fn only_a_2xx_is_success_and_410_ends_it() {
-        assert_eq!(decision(204, 0), Decision::Done);
+        assert_eq!(decision(204, 0), Decision::Delivered);
         assert_eq!(decision(410, 0), Decision::Gone);
         let long = Answer {
             cut: true,
             ..answered(200, None)
         };
-        assert_eq!(decide(&Ok(long), 0, 0.0), Decision::Done);
+        assert_eq!(decide(&Ok(long), 0, 0.0), Decision::Delivered);
         for status in [301, 302, 400, 404, 500, 503] {
             assert!(
-                matches!(decision(status, 0), Decision::Again { .. }),
+                matches!(decision(status, 0), Decision::Retry { .. }),
                 "{status}"
             );
         }

@@ -1,61 +1,61 @@
 //! The limits shared by all endpoints: deliveries in memory and concurrent requests, each with a
 //! share for every bot.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// The most deliveries of a bot to an endpoint in memory; further deliveries wait in the database.
-const PER_QUEUE: usize = 1_000;
+const MAX_PER_QUEUE: usize = 1_000;
 
 /// The same limit if the bot's last request there failed. Such a queue moves slowly, and other
 /// queues need the memory.
-const FAILING_PER_QUEUE: usize = 20;
+const MAX_PER_FAILING_QUEUE: usize = 20;
 
 /// The most deliveries in memory over all endpoints: about 400 bytes each, 8 MB.
-const IN_MEMORY: usize = 20_000;
+const MAX_IN_MEMORY: usize = 20_000;
 
 /// The most deliveries of a bot in memory.
-const IN_MEMORY_A_BOT: usize = 5_000;
+const MAX_IN_MEMORY_A_BOT: usize = 5_000;
 
 /// A bot always has room for this many deliveries in memory, even if other bots use the rest.
 const ALWAYS_IN_MEMORY: usize = 20;
 
 /// The most concurrent requests to all endpoints: far below the limit of 1,024 open files per
 /// process on many systems.
-const UNDER_WAY_IN_ALL: usize = 400;
+const MAX_REQUESTS: usize = 400;
 
 /// The most concurrent requests of bots whose last request to the endpoint failed. However many
 /// endpoints are dead, the other endpoints keep the rest.
-const FAILING_IN_ALL: usize = 200;
+const MAX_FAILING_REQUESTS: usize = 200;
 
 /// Slots of both limits, reserved for bots with few requests in progress.
-const KEPT: usize = 40;
+const RESERVED: usize = 40;
 
 /// A bot with fewer requests in progress than this may use the reserved slots.
-const FEW: usize = 4;
+const FEW_REQUESTS: usize = 4;
 
 /// Counts deliveries in memory and requests in progress. Cheap to clone: a few words per bot.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Capacity {
     bots: HashMap<i32, Share>,
     in_memory: usize,
-    under_way: usize,
-    failing_under_way: usize,
+    requests: usize,
+    failing_requests: usize,
 }
 
 /// The counts of a bot.
 #[derive(Debug, Clone, Copy, Default)]
 struct Share {
     in_memory: usize,
-    under_way: usize,
-    failing_under_way: usize,
+    requests: usize,
+    failing_requests: usize,
 }
 
 /// Returns how many deliveries of a bot to an endpoint may be in memory.
 pub(super) fn queue_limit(failing: bool) -> usize {
     if failing {
-        FAILING_PER_QUEUE
+        MAX_PER_FAILING_QUEUE
     } else {
-        PER_QUEUE
+        MAX_PER_QUEUE
     }
 }
 
@@ -69,36 +69,38 @@ impl Capacity {
     }
 
     /// Returns how many more deliveries of the bot fit in memory.
-    fn left(&self, bot: i32) -> usize {
+    pub(super) fn left(&self, bot: i32) -> usize {
         let own = self.share(bot).in_memory;
         let always = ALWAYS_IN_MEMORY.saturating_sub(own);
-        let shared = IN_MEMORY.saturating_sub(self.in_memory);
-        shared.min(IN_MEMORY_A_BOT.saturating_sub(own)).max(always)
+        let shared = MAX_IN_MEMORY.saturating_sub(self.in_memory);
+        shared
+            .min(MAX_IN_MEMORY_A_BOT.saturating_sub(own))
+            .max(always)
     }
 
     /// Returns true if another delivery of the bot fits in memory.
-    pub(super) fn for_another(&self, bot: i32) -> bool {
+    pub(super) fn has_memory(&self, bot: i32) -> bool {
         self.left(bot) > 0
     }
 
     /// Returns true if the bot may start another request.
-    pub(super) fn for_a_request(&self, bot: i32, failing: bool) -> bool {
+    pub(super) fn may_request(&self, bot: i32, failing: bool) -> bool {
         let own = self.share(bot);
-        let free = |under_way: usize, own: usize, most: usize| {
-            under_way < most - KEPT || (own < FEW && under_way < most)
+        let free = |requests: usize, own: usize, most: usize| {
+            requests < most - RESERVED || (own < FEW_REQUESTS && requests < most)
         };
-        free(self.under_way, own.under_way, UNDER_WAY_IN_ALL)
+        free(self.requests, own.requests, MAX_REQUESTS)
             && (!failing
                 || free(
-                    self.failing_under_way,
-                    own.failing_under_way,
-                    FAILING_IN_ALL,
+                    self.failing_requests,
+                    own.failing_requests,
+                    MAX_FAILING_REQUESTS,
                 ))
     }
 
     /// Returns true if no further request may start.
     pub(super) fn is_full(&self) -> bool {
-        self.under_way >= UNDER_WAY_IN_ALL
+        self.requests >= MAX_REQUESTS
     }
 
     /// A delivery of the bot was added to memory.
@@ -109,20 +111,20 @@ impl Capacity {
 
     /// A request of the bot started.
     pub(super) fn started(&mut self, bot: i32, failing: bool) {
-        self.under_way += 1;
-        self.failing_under_way += usize::from(failing);
+        self.requests += 1;
+        self.failing_requests += usize::from(failing);
         let share = self.bots.entry(bot).or_default();
-        share.under_way += 1;
-        share.failing_under_way += usize::from(failing);
+        share.requests += 1;
+        share.failing_requests += usize::from(failing);
     }
 
     /// A request of the bot ended.
     pub(super) fn answered(&mut self, bot: i32, failing: bool) {
-        self.under_way -= 1;
-        self.failing_under_way -= usize::from(failing);
+        self.requests -= 1;
+        self.failing_requests -= usize::from(failing);
         if let Some(share) = self.bots.get_mut(&bot) {
-            share.under_way -= 1;
-            share.failing_under_way -= usize::from(failing);
+            share.requests -= 1;
+            share.failing_requests -= usize::from(failing);
         }
     }
 
@@ -139,42 +141,6 @@ impl Capacity {
     }
 }
 
-/// How many due deliveries a poll may lease, based on the memory in use when the poll began.
-#[derive(Debug)]
-pub(super) struct Claimable {
-    capacity: Capacity,
-    lengths: HashMap<(String, i32), usize>,
-    failing: HashSet<(String, i32)>,
-}
-
-impl Claimable {
-    pub(super) fn new(
-        capacity: Capacity,
-        lengths: HashMap<(String, i32), usize>,
-        failing: HashSet<(String, i32)>,
-    ) -> Self {
-        Self {
-            capacity,
-            lengths,
-            failing,
-        }
-    }
-
-    /// Returns how many deliveries of the bot to the endpoint may be leased.
-    pub(super) fn of(&self, endpoint: &str, bot: i32) -> usize {
-        let queue = (endpoint.to_owned(), bot);
-        let length = self.lengths.get(&queue).copied().unwrap_or(0);
-        queue_limit(self.failing.contains(&queue))
-            .saturating_sub(length)
-            .min(self.capacity.left(bot))
-    }
-
-    /// Records that `count` deliveries of the bot were leased.
-    pub(super) fn claimed(&mut self, bot: i32, count: usize) {
-        (0..count).for_each(|_| self.capacity.taken(bot));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,36 +148,36 @@ mod tests {
     #[test]
     fn a_bot_with_a_backlog_leaves_memory_to_the_others() {
         let mut capacity = Capacity::default();
-        (0..IN_MEMORY_A_BOT).for_each(|_| capacity.taken(1));
-        assert!(!capacity.for_another(1) && capacity.for_another(2));
+        (0..MAX_IN_MEMORY_A_BOT).for_each(|_| capacity.taken(1));
+        assert!(!capacity.has_memory(1) && capacity.has_memory(2));
         for bot in 2..=4 {
-            (0..IN_MEMORY_A_BOT).for_each(|_| capacity.taken(bot));
+            (0..MAX_IN_MEMORY_A_BOT).for_each(|_| capacity.taken(bot));
         }
-        assert_eq!(capacity.in_memory(), IN_MEMORY);
+        assert_eq!(capacity.in_memory(), MAX_IN_MEMORY);
         (0..ALWAYS_IN_MEMORY).for_each(|_| {
-            assert!(capacity.for_another(5));
+            assert!(capacity.has_memory(5));
             capacity.taken(5);
         });
-        assert!(!capacity.for_another(5));
-        (0..IN_MEMORY_A_BOT).for_each(|_| capacity.over(1));
-        assert!(capacity.for_another(5));
+        assert!(!capacity.has_memory(5));
+        (0..MAX_IN_MEMORY_A_BOT).for_each(|_| capacity.over(1));
+        assert!(capacity.has_memory(5));
     }
 
     #[test]
     fn a_bot_with_many_slow_endpoints_leaves_requests_to_the_others() {
         let mut capacity = Capacity::default();
-        while capacity.for_a_request(1, false) {
+        while capacity.may_request(1, false) {
             capacity.taken(1);
             capacity.started(1, false);
         }
-        assert_eq!(capacity.under_way, UNDER_WAY_IN_ALL - KEPT);
+        assert_eq!(capacity.requests, MAX_REQUESTS - RESERVED);
         for bot in 2..12 {
-            for _ in 0..FEW {
-                assert!(capacity.for_a_request(bot, false));
+            for _ in 0..FEW_REQUESTS {
+                assert!(capacity.may_request(bot, false));
                 capacity.taken(bot);
                 capacity.started(bot, false);
             }
-            assert!(!capacity.for_a_request(bot, false));
+            assert!(!capacity.may_request(bot, false));
         }
         assert!(capacity.is_full());
     }
@@ -219,12 +185,15 @@ mod tests {
     #[test]
     fn a_bot_with_many_dead_endpoints_leaves_tries_to_the_others() {
         let mut capacity = Capacity::default();
-        while capacity.for_a_request(1, true) {
+        while capacity.may_request(1, true) {
             capacity.taken(1);
             capacity.started(1, true);
         }
-        assert!(capacity.for_a_request(2, true) && capacity.for_a_request(1, false));
+        assert!(capacity.may_request(2, true) && capacity.may_request(1, false));
         capacity.answered(1, true);
-        assert_eq!(capacity.failing_under_way, FAILING_IN_ALL - KEPT - 1);
+        assert_eq!(
+            capacity.failing_requests,
+            MAX_FAILING_REQUESTS - RESERVED - 1
+        );
     }
 }

@@ -4,7 +4,7 @@
 //! Several bots may post to the same host. A bot with a slow URL on the host must not delay the
 //! callbacks of the other bots. Therefore the last request slot of the endpoint is reserved for a
 //! bot without a request in progress there, and a bot whose last request failed gets few slots
-//! ([`UNDER_WAY_FAILING`]).
+//! ([`MAX_FAILING_REQUESTS`]).
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -14,24 +14,24 @@ use waviro_store::Due;
 
 /// The most concurrent requests to an endpoint. The PHP hosts of typical users run about ten
 /// workers.
-pub(super) const UNDER_WAY: usize = 8;
+pub(super) const MAX_REQUESTS: usize = 8;
 
 /// The most concurrent requests to an endpoint for all bots together whose last request there
 /// failed. Two are enough to notice when the endpoint works again.
-pub(super) const UNDER_WAY_FAILING: usize = 2;
+pub(super) const MAX_FAILING_REQUESTS: usize = 2;
 
 /// The most answers of an endpoint whose commit is in progress. A commit does not count as a
 /// request: commits share a disk sync with other work, and a busy endpoint would otherwise wait for
 /// the disk as long as for the network.
-const COMMITTING: usize = 64;
+const MAX_COMMITTING: usize = 64;
 
 /// The most answers of a bot at an endpoint whose commit is in progress. The files named in a
 /// webhook reply are downloaded in this phase.
-const COMMITTING_A_BOT: usize = 32;
+const MAX_COMMITTING_A_BOT: usize = 32;
 
 /// How many entries of a bot's queue are searched for a chat without a webhook in progress. Later
 /// entries wait for the bot's next turn.
-const LOOKED_THROUGH: usize = 64;
+const SEARCHED_ENTRIES: usize = 64;
 
 /// The deliveries of an endpoint.
 #[derive(Default)]
@@ -39,9 +39,9 @@ pub(super) struct Endpoint {
     bots: HashMap<i32, EndpointQueue>,
     /// The bots with waiting deliveries; the bot served longest ago is first.
     turns: VecDeque<i32>,
-    under_way: usize,
+    requests: usize,
     /// The requests in progress of bots whose last request failed.
-    failing_under_way: usize,
+    failing_requests: usize,
     committing: usize,
 }
 
@@ -49,7 +49,7 @@ pub(super) struct Endpoint {
 #[derive(Default)]
 struct EndpointQueue {
     waiting: VecDeque<Due>,
-    under_way: usize,
+    requests: usize,
     committing: usize,
     /// Chats with a webhook in progress. The next webhook of the chat waits, so that replies keep
     /// the order of the inbound messages.
@@ -100,12 +100,12 @@ impl Endpoint {
     }
 
     /// Takes the next delivery allowed by the caps. `fails` returns true if the bot's last request
-    /// to this endpoint failed; `room` returns true if the bot may start another request among the
-    /// requests to all endpoints.
+    /// to this endpoint failed; `may_request` returns true if the bot may start another request
+    /// among the requests to all endpoints.
     pub(super) fn start(
         &mut self,
         fails: impl Fn(i32) -> bool,
-        room: impl Fn(i32, bool) -> bool,
+        may_request: impl Fn(i32, bool) -> bool,
     ) -> Next {
         let mut crowded = false;
         for _ in 0..self.turns.len() {
@@ -113,9 +113,9 @@ impl Endpoint {
                 break;
             };
             let failing = fails(bot);
-            let started = if !self.has_place(bot, failing) {
+            let started = if !self.has_free_slot(bot, failing) {
                 None
-            } else if room(bot, failing) {
+            } else if may_request(bot, failing) {
                 self.bots.get_mut(&bot).and_then(EndpointQueue::pop)
             } else {
                 crowded = true;
@@ -136,26 +136,26 @@ impl Endpoint {
         }
     }
 
-    fn has_place(&self, bot: i32, failing: bool) -> bool {
+    fn has_free_slot(&self, bot: i32, failing: bool) -> bool {
         if waviro_fault::planted(Bug::NoCap) {
             return true;
         }
         let (own, committing) = self
             .bots
             .get(&bot)
-            .map_or((0, 0), |queue| (queue.under_way, queue.committing));
-        let kept = usize::from(own > 0);
-        self.under_way + kept < UNDER_WAY
-            && (!failing || self.failing_under_way < UNDER_WAY_FAILING)
-            && self.committing < COMMITTING
-            && committing < COMMITTING_A_BOT
+            .map_or((0, 0), |queue| (queue.requests, queue.committing));
+        let reserved = usize::from(own > 0);
+        self.requests + reserved < MAX_REQUESTS
+            && (!failing || self.failing_requests < MAX_FAILING_REQUESTS)
+            && self.committing < MAX_COMMITTING
+            && committing < MAX_COMMITTING_A_BOT
     }
 
     fn begin(&mut self, due: &Due, failing: bool) {
-        self.under_way += 1;
-        self.failing_under_way += usize::from(failing);
+        self.requests += 1;
+        self.failing_requests += usize::from(failing);
         let queue = self.bots.entry(due.bot_id).or_default();
-        queue.under_way += 1;
+        queue.requests += 1;
         if let Some((_, chat)) = due.alone_in() {
             queue.busy.insert(chat.clone());
         }
@@ -163,11 +163,11 @@ impl Endpoint {
 
     /// A request of the bot got an answer or failed.
     pub(super) fn answered(&mut self, bot: i32, failing: bool) {
-        self.under_way -= 1;
-        self.failing_under_way -= usize::from(failing);
+        self.requests -= 1;
+        self.failing_requests -= usize::from(failing);
         self.committing += 1;
         if let Some(queue) = self.bots.get_mut(&bot) {
-            queue.under_way -= 1;
+            queue.requests -= 1;
             queue.committing += 1;
         }
     }
@@ -213,13 +213,13 @@ impl EndpointQueue {
             due.alone_in()
                 .is_none_or(|(_, chat)| !self.busy.contains(chat))
         };
-        let mut looked = self.waiting.iter().take(LOOKED_THROUGH);
-        let at = looked.position(free)?;
+        let mut searched = self.waiting.iter().take(SEARCHED_ENTRIES);
+        let at = searched.position(free)?;
         self.waiting.remove(at)
     }
 
     fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.under_way == 0 && self.committing == 0
+        self.waiting.is_empty() && self.requests == 0 && self.committing == 0
     }
 }
 
@@ -262,9 +262,9 @@ mod tests {
     }
 
     #[test]
-    fn a_single_bot_leaves_the_last_permit_to_other_bots() {
+    fn a_single_bot_leaves_the_last_slot_to_other_bots() {
         let mut endpoint = endpoint(&[(1, 50)]);
-        assert_eq!(starts(&mut endpoint, &[]), [1; UNDER_WAY - 1]);
+        assert_eq!(starts(&mut endpoint, &[]), [1; MAX_REQUESTS - 1]);
         endpoint.push_back(due(2, 1));
         endpoint.push_back(due(2, 2));
         assert_eq!(starts(&mut endpoint, &[]), [2]);
@@ -277,11 +277,11 @@ mod tests {
         let mut endpoint = endpoint(&[(1, 50), (2, 3), (3, 3)]);
         let first = starts(&mut endpoint, &[]);
         assert_eq!(first[..6], [1, 2, 3, 1, 2, 3]);
-        assert!(first.len() <= UNDER_WAY);
+        assert!(first.len() <= MAX_REQUESTS);
     }
 
     #[test]
-    fn failing_bots_share_few_permits_and_take_none_from_others() {
+    fn failing_bots_share_few_slots_and_take_none_from_others() {
         let mut endpoint = endpoint(&[(1, 50), (2, 50), (3, 50)]);
         let started = starts(&mut endpoint, &[1, 2]);
         let of = |bot| started.iter().filter(|started| **started == bot).count();
@@ -294,7 +294,7 @@ mod tests {
     #[test]
     fn a_bot_with_downloads_delays_no_other_bot() {
         let mut endpoint = endpoint(&[(1, 200)]);
-        for _ in 0..COMMITTING_A_BOT {
+        for _ in 0..MAX_COMMITTING_A_BOT {
             assert!(matches!(
                 endpoint.start(|_| false, |_, _| true),
                 Next::Start(_)
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_free_permit_the_endpoint_reports_that_it_waits() {
+    fn without_a_free_request_slot_the_endpoint_reports_that_it_waits() {
         let mut endpoint = endpoint(&[(1, 1), (2, 1)]);
         assert!(matches!(
             endpoint.start(|_| false, |_, _| false),

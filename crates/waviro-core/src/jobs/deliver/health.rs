@@ -18,7 +18,7 @@ const FAILING_KNOWN: usize = 10_000;
 /// The health of all failing endpoints.
 pub(super) struct Health {
     /// The failing endpoints by name. Working endpoints have no entry.
-    endpoint_failures: HashMap<String, Known>,
+    endpoint_failures: HashMap<String, FailingEndpoint>,
     /// Endpoints switched off in memory but not yet in the database.
     unwritten: HashSet<String>,
     /// Pairs of endpoint and bot whose last request failed. A host may serve one bot and fail for
@@ -26,9 +26,9 @@ pub(super) struct Health {
     failing: HashSet<(String, i32)>,
 }
 
-/// The failure of an endpoint, and its start in steady time: putting the machine's clock forward
-/// must not switch an endpoint off.
-struct Known {
+/// A failing endpoint, and the start of the failure in steady time: putting the machine's clock
+/// forward must not switch an endpoint off.
+struct FailingEndpoint {
     failure: EndpointFailure,
     since: Millis,
 }
@@ -60,7 +60,7 @@ impl Change {
 impl Health {
     pub(super) fn new(endpoint_failures: Vec<EndpointFailure>, clock: &Clock) -> Self {
         let now = clock.steady();
-        let known = |failure: EndpointFailure| Known {
+        let known = |failure: EndpointFailure| FailingEndpoint {
             // A start in the future means that the machine's clock was put back.
             since: failure.failing_since.min(now),
             failure,
@@ -126,14 +126,14 @@ impl Health {
                     last_error,
                     off_at: None,
                 };
-                let known = Known {
+                let known = FailingEndpoint {
                     failure: failure.clone(),
                     since: steady,
                 };
                 self.endpoint_failures.insert(endpoint.to_owned(), known);
                 Some(Change::Fails(failure))
             }
-            (Err(last_error), Some(Known { failure, since })) => {
+            (Err(last_error), Some(FailingEndpoint { failure, since })) => {
                 failure.last_error = last_error;
                 let over = steady - *since >= millis(OFF_AFTER);
                 if failure.off_at.is_some() || !over {

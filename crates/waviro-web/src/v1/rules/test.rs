@@ -250,8 +250,8 @@ impl V1 {
             }
         };
         let (verdict, cause) = match retry::decide(&tried.outcome, 0, 0.0) {
-            retry::Decision::Done => (Verdict::Delivered, None),
-            retry::Decision::Again { error, .. } | retry::Decision::UsedUp { error } => {
+            retry::Decision::Delivered => (Verdict::Delivered, None),
+            retry::Decision::Retry { error, .. } | retry::Decision::GiveUp { error } => {
                 (Verdict::Retried, Some(error))
             }
             retry::Decision::Gone => {

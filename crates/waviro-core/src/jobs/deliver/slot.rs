@@ -1,4 +1,4 @@
-//! The permit of a delivery in progress, released on every outcome, including a panic.
+//! The slot of a delivery in progress, released on every outcome, including a panic.
 
 use tokio::sync::mpsc;
 use waviro_link::Chat;
@@ -6,9 +6,10 @@ use waviro_store::Due;
 
 use super::{After, Report};
 
-/// The right of a delivery to run. `Drop` releases the permit, also after a panic.
-pub(super) struct Permit {
-    pub(super) endpoint: String,
+/// The share of a delivery in the caps of its endpoint. `Drop` releases the slot, also after a
+/// panic.
+pub(super) struct Slot {
+    endpoint: String,
     bot: i32,
     failing: bool,
     alone: Option<Chat>,
@@ -17,56 +18,59 @@ pub(super) struct Permit {
     after: After,
 }
 
-impl Permit {
+impl Slot {
     pub(super) fn new(
         endpoint: &str,
         failing: bool,
         due: &Due,
-        report: &mpsc::UnboundedSender<Report>,
+        report: mpsc::UnboundedSender<Report>,
     ) -> Self {
         Self {
             endpoint: endpoint.to_owned(),
             bot: due.bot_id,
             failing,
             alone: due.alone_in().map(|(_, chat)| chat.clone()),
-            report: report.clone(),
+            report,
             answered: false,
             after: After::Panicked(due.id),
         }
     }
 
+    /// Returns the endpoint whose caps count the delivery.
+    pub(super) fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
     /// The request has ended, with or without an answer. Releases the share of the requests in
-    /// progress.
+    /// progress. `result` is the result for the endpoint's health, or `None` if the attempt says
+    /// nothing about the endpoint.
     pub(super) fn answered(&mut self, result: Option<Result<(), String>>) {
         self.answered = true;
-        let (endpoint, failing) = (self.endpoint.clone(), self.failing);
         // The receiver is gone if the gateway is stopping.
         let _ = self.report.send(Report::Answered {
-            endpoint,
+            endpoint: self.endpoint.clone(),
             bot: self.bot,
-            failing,
+            failing: self.failing,
             result,
         });
     }
 
+    /// The outcome is durable. Releases the slot and reports the delivery to start at once.
     pub(super) fn over(mut self, next: Option<Due>) {
         self.after = next.map_or(After::Nothing, After::Next);
     }
 }
 
-impl Drop for Permit {
+impl Drop for Slot {
     fn drop(&mut self) {
         if !self.answered {
             self.answered(None);
         }
-        let after = std::mem::replace(&mut self.after, After::Nothing);
-        let (endpoint, alone) = (std::mem::take(&mut self.endpoint), self.alone.take());
-        let bot = self.bot;
         let _ = self.report.send(Report::Over {
-            endpoint,
-            bot,
-            alone,
-            after,
+            endpoint: std::mem::take(&mut self.endpoint),
+            bot: self.bot,
+            alone: self.alone.take(),
+            after: std::mem::replace(&mut self.after, After::Nothing),
         });
     }
 }

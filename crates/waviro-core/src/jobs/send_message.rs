@@ -10,10 +10,11 @@
 
 mod ack_timeout;
 mod backlog;
-mod dispatch;
-mod expiry;
+mod failures;
 mod pace;
+mod turns;
 mod window;
+mod write;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,10 +31,12 @@ use waviro_store::{CommitFeeds, Committed, Queued, Store, StoreError};
 
 use crate::bots::{Bot, LinkHistory, Pacing, Settings};
 use crate::outbox::Outbox;
-use backlog::Backlog;
-use dispatch::Turns;
-use expiry::EXPIRES;
+use ack_timeout::{AckTimeout, Reaction};
+use backlog::{Backlog, Read};
+use failures::Failures;
+use turns::{Turn, Turns};
 use window::{Window, Written};
+use write::Write;
 
 /// The most messages of a bot in memory, unacked messages included. At a round trip of 100 ms the
 /// window allows about 2,500 messages per second.
@@ -42,28 +45,25 @@ const WINDOW: usize = 256;
 /// The most messages of a bot that are encrypted and written concurrently.
 const SIDE_BY_SIDE: usize = 16;
 
-/// The timeout for a server ack. The server usually acks within two seconds, so after a minute
-/// without acks the connection is dead or the ack is lost.
-const ACK_WITHIN: Duration = Duration::from_mins(1);
-
-/// The timeout for writing a message.
-const WRITE_WITHIN: Duration = Duration::from_mins(1);
-
-/// The timeout for writing a message whose file is uploaded first.
-const UPLOAD_WITHIN: Duration = Duration::from_mins(5);
-
 /// The pause of a chat after a temporary failure.
 const REST: Duration = Duration::from_secs(5);
 
 /// The pause of the lane after a failure of the database.
 const STORE_REST: Duration = Duration::from_secs(1);
 
+/// A message that could not be sent for 24 hours ends with -1, because nobody expects the message
+/// any longer. The time counts from when the message could first have been written. The owner chose
+/// the bot's pace, so a message that only waits for its turn will still be sent and must not expire
+/// because of a long queue. So the time does not run while the queue moves, and runs for all
+/// messages while the link is down.
+const EXPIRES: Duration = Duration::from_hours(24);
+
 /// The send lane of a bot.
 pub(super) struct Lane {
     bot: Arc<Bot>,
     store: Store,
     outbox: Outbox,
-    feeds: CommitFeeds,
+    failures: Failures,
     /// All times of the lane are steady times of this clock.
     clock: Clock,
     stop: CancellationToken,
@@ -72,10 +72,6 @@ pub(super) struct Lane {
     writing: usize,
     /// The link is up, both by status and by [`LinkHistory`].
     up: bool,
-    /// The highest message sequence number that was in memory or needs no write.
-    last_seen: i64,
-    /// The highest sequence number possibly written by an earlier lane.
-    of_others: i64,
     backlog: Backlog,
     /// The bot's settings.
     settings: watch::Receiver<Arc<Settings>>,
@@ -89,9 +85,7 @@ pub(super) struct Lane {
     hold_until: Millis,
     /// No database access before this time, because the database failed.
     store_rest_until: Millis,
-    last_ack: Millis,
-    reconnect_asked: Option<Written>,
-    timeouts: u32,
+    acks: AckTimeout,
 }
 
 /// The result of a task of the lane.
@@ -125,31 +119,33 @@ impl Lane {
         clock: Clock,
         stop: CancellationToken,
     ) -> Self {
-        let of_others = store.last_seq();
+        let failures = Failures {
+            bot: Arc::clone(&bot),
+            store: store.clone(),
+            feeds,
+            clock: clock.clone(),
+            stop: stop.clone(),
+        };
         Self {
             settings: bot.settings_changes(),
             turns: Turns::Free,
+            backlog: Backlog::new(store.last_seq()),
             bot,
             store,
             outbox,
-            feeds,
+            failures,
             clock,
             stop,
             window: Window::default(),
             work: FuturesUnordered::new(),
             writing: 0,
             up: false,
-            last_seen: 0,
-            of_others,
-            backlog: Backlog::Some,
             connection: 0,
             epoch: 0,
             ending: false,
             hold_until: 0,
             store_rest_until: 0,
-            last_ack: 0,
-            reconnect_asked: None,
-            timeouts: 0,
+            acks: AckTimeout::default(),
         }
     }
 
@@ -216,7 +212,7 @@ impl Lane {
         {
             self.epoch = history.epoch;
             self.window.drop_up_to(history.end_seq);
-            self.last_seen = self.last_seen.max(history.end_seq);
+            self.backlog.seen(history.end_seq);
             self.backlog.grow();
             self.end_queue(history.end_seq, history.end_cause.clone());
         }
@@ -245,12 +241,149 @@ impl Lane {
         self.watch_acks(link, now);
         self.expire(now);
         self.read_on(now);
-        self.write(link, pacing, now)
+        self.write_due(link, pacing, now)
+    }
+
+    /// Applies the bot's current pacing settings.
+    fn apply_pacing(&mut self, pacing: Pacing, now: Millis) {
+        if self.turns.apply(pacing) && now >= self.store_rest_until {
+            self.turns.reading();
+            let (store, bot_id) = (self.store.clone(), self.bot.id());
+            let most = i64::try_from(pace::REMEMBERED).unwrap_or(i64::MAX);
+            self.work.push(Box::pin(async move {
+                Outcome::Remembered(store.last_sent(bot_id, most).await)
+            }));
+        }
+    }
+
+    /// Reacts to missing acks while the link is up.
+    fn watch_acks(&mut self, link: &Arc<dyn Link>, now: Millis) {
+        if !self.up {
+            return;
+        }
+        let oldest = self.window.oldest_write();
+        match self.acks.check(self.connection, oldest, now) {
+            Reaction::Nothing => {}
+            Reaction::Resend => {
+                self.window
+                    .write_again(|written| AckTimeout::is_overdue(written, now));
+            }
+            Reaction::Reconnect => {
+                warn!(bot = self.bot.name(), "no server acks; reconnecting");
+                metrics::counter!("waviro_link_kicks_total").increment(1);
+                let link = Arc::clone(link);
+                self.work.push(Box::pin(async move {
+                    link.reconnect().await;
+                    Outcome::Done
+                }));
+            }
+        }
+    }
+
+    /// Fails the messages that could not be sent for [`EXPIRES`].
+    fn expire(&mut self, now: Millis) {
+        if self.turns.unknown() {
+            // Before the restart the queue may have moved until a moment ago.
+            return;
+        }
+        let before = now - millis(EXPIRES);
+        if self.window.oldest().is_some_and(|at| at <= before) {
+            let expired = self.window.older_than(before);
+            self.fail(expired, "expired: not sent within 24 hours");
+        }
+    }
+
+    /// Reads further messages if the database has some and the window has room.
+    fn read_on(&mut self, now: Millis) {
+        let is_low = self.window.len() <= WINDOW / 2;
+        if !is_low || self.ending || now < self.store_rest_until {
+            return;
+        }
+        let Some(Read { after, limit }) = self.backlog.next_read(WINDOW - self.window.len()) else {
+            return;
+        };
+        let (store, bot_id) = (self.store.clone(), self.bot.id());
+        self.work.push(Box::pin(async move {
+            let most = i64::try_from(limit).unwrap_or(i64::MAX);
+            let result = store.pending(bot_id, after, most).await;
+            Outcome::Read { limit, result }
+        }));
+    }
+
+    /// Writes the messages whose turn has come. If the next message waits only for its turn,
+    /// returns the time of the turn.
+    fn write_due(&mut self, link: &Arc<dyn Link>, pacing: Pacing, now: Millis) -> Option<Millis> {
+        if !self.up || now < self.hold_until {
+            return None;
+        }
+        while self.writing < SIDE_BY_SIDE {
+            let (message, first) = self.window.peek()?;
+            let (typing, at) = match self.turns.next(pacing, message, first, now) {
+                Turn::Now { typing, at } => (typing, at),
+                Turn::At(turn) => {
+                    self.window.hold(now);
+                    return Some(turn);
+                }
+                Turn::Unknown => return None,
+            };
+            let (seq, message, again) = self.window.next()?;
+            let (id, chat) = (message.id.clone(), message.to.clone());
+            let history = self.bot.history();
+            let epoch = history.borrow().epoch;
+            let write = Write {
+                link: Arc::clone(link),
+                clock: self.clock.clone(),
+                stop: self.stop.clone(),
+                history,
+                epoch,
+                message: self.outbox.located(message),
+                again,
+                typing,
+                at,
+            };
+            let connection = self.connection;
+            let written = Written { connection, at };
+            self.writing += 1;
+            self.work.push(Box::pin(async move {
+                let result = write.run().await;
+                Outcome::Wrote {
+                    seq,
+                    id,
+                    chat,
+                    written,
+                    result,
+                }
+            }));
+        }
+        None
+    }
+
+    /// Ends messages with -1.
+    fn fail(&mut self, ids: Vec<MessageId>, cause: &str) {
+        for id in &ids {
+            self.window.settle(id);
+        }
+        let (failures, cause) = (self.failures.clone(), cause.to_owned());
+        self.work.push(Box::pin(async move {
+            failures.fail(ids, cause).await;
+            Outcome::Done
+        }));
+    }
+
+    /// Ends all messages accepted before the device ended.
+    fn end_queue(&mut self, up_to: i64, cause: String) {
+        self.ending = true;
+        let failures = self.failures.clone();
+        self.work.push(Box::pin(async move {
+            let result = failures.end_queue(up_to, cause).await;
+            Outcome::Ended { up_to, result }
+        }));
     }
 
     fn committed(&mut self, commit: Committed) {
+        let now = self.clock.steady();
         match commit {
-            Committed::Accepted(queued) if queued.seq <= self.last_seen => {}
+            Committed::Accepted(queued) if self.backlog.has_seen(queued.seq) => {}
             Committed::Accepted(queued)
                 if queued
                     .epoch
@@ -258,19 +391,18 @@ impl Lane {
             {
                 // The message was accepted while the device was ending, after the end of the queue
                 // was determined. The next linked device must not send the message.
-                self.last_seen = self.last_seen.max(queued.seq);
+                self.backlog.seen(queued.seq);
                 self.fail(vec![queued.message.id], "link_ended");
             }
             Committed::Accepted(queued)
-                if self.backlog == Backlog::None && self.window.len() < WINDOW =>
+                if self.backlog.is_empty() && self.window.len() < WINDOW =>
             {
-                self.last_seen = queued.seq;
-                self.window.insert(queued, self.clock.steady(), false);
+                self.backlog.seen(queued.seq);
+                self.window.insert(queued, now, false);
             }
             Committed::Accepted(_) => self.backlog.grow(),
             Committed::Settled(id) => {
-                self.last_ack = self.clock.steady();
-                self.timeouts = 0;
+                self.acks.acked(now);
                 if let Some(Outgoing { content, .. }) = self.window.settle(&id)
                     && matches!(content, Content::Media(_))
                 {
@@ -357,9 +489,42 @@ impl Lane {
             Err(reason) => {
                 warn!(bot = self.bot.name(), msgid = id.as_str(), %reason, "message not sent to WhatsApp; retry scheduled");
                 if matches!(reason, LinkError::TimedOut) {
-                    self.timeouts += 1;
+                    self.acks.write_timed_out();
                 }
                 self.window.rest(seq, chat, now + millis(REST));
+            }
+        }
+    }
+
+    /// Adds the rows of a read to the window; `limit` is the number of requested rows.
+    fn read(&mut self, limit: usize, result: Result<Vec<Queued>, StoreError>) {
+        let now = self.clock.steady();
+        match result {
+            Ok(rows) => {
+                for (row, again) in self.backlog.read(limit, rows) {
+                    self.window.insert(row, now, again);
+                }
+            }
+            Err(reason) => {
+                error!(bot = self.bot.name(), %reason, "queue of the bot could not be read");
+                self.backlog.read_failed();
+                self.store_rest_until = now + millis(STORE_REST);
+            }
+        }
+    }
+
+    /// Continues the pace after the send times before the restart.
+    fn remember(&mut self, result: Result<Vec<Millis>, StoreError>) {
+        match result {
+            Ok(acked) => {
+                if let Some(last) = self.turns.read(acked, &self.clock) {
+                    self.window.hold(last);
+                }
+            }
+            Err(reason) => {
+                error!(bot = self.bot.name(), %reason, "last messages of the bot could not be read");
+                self.turns.read_failed();
+                self.store_rest_until = self.clock.steady() + millis(STORE_REST);
             }
         }
     }
@@ -367,29 +532,18 @@ impl Lane {
     /// Returns the next time at which work may be due.
     fn next_wake(&self) -> Millis {
         let now = self.clock.steady();
-        let ack = self
-            .window
-            .oldest_write()
-            .map(|written| written.at + millis(ACK_WITHIN));
-        let reconnect = self
-            .reconnect_asked
-            .map(|reconnect| reconnect.at + millis(REST));
+        let ack = self.acks.next_check(self.window.oldest_write());
         let expiry = self.window.oldest().map(|at| at + millis(EXPIRES));
         let holds = [self.hold_until, self.store_rest_until]
             .into_iter()
             .filter(|at| *at > now);
-        [
-            ack.filter(|_| self.up),
-            reconnect.filter(|_| self.up),
-            expiry,
-            self.window.next_wake(),
-        ]
-        .into_iter()
-        .flatten()
-        // A time in the past that caused no work must not cause a busy loop.
-        .map(|at| at.max(now + 100))
-        .chain(holds)
-        .min()
-        .unwrap_or(Millis::MAX)
+        [ack.filter(|_| self.up), expiry, self.window.next_wake()]
+            .into_iter()
+            .flatten()
+            // A time in the past that caused no work must not cause a busy loop.
+            .map(|at| at.max(now + 100))
+            .chain(holds)
+            .min()
+            .unwrap_or(Millis::MAX)
     }
 }

@@ -72,6 +72,13 @@ pub struct Sweep {
     after: After,
 }
 
+/// A transaction of a sweep.
+struct Batch<'c> {
+    connection: &'c mut AnyConnection,
+    budget: Budget,
+    swept: Swept,
+}
+
 /// The last row checked: its time and its number.
 type After = (Millis, i64);
 
@@ -118,44 +125,15 @@ impl Store {
     /// Any [`StoreError`]; then none of the next rows was deleted.
     pub async fn sweep(&self, sweep: Sweep) -> Result<(Swept, Option<Sweep>), StoreError> {
         self.in_background("sweep", move |connection, _, budget| {
-            Box::pin(batch(sweep.clone(), budget, connection))
+            let batch = Batch {
+                connection,
+                budget,
+                swept: Swept::default(),
+            };
+            Box::pin(batch.run(sweep.clone()))
         })
         .await
     }
-}
-
-/// Deletes rows until the budget is spent. Returns the rest of the sweep.
-async fn batch(
-    mut place: Sweep,
-    mut budget: Budget,
-    connection: &mut AnyConnection,
-) -> Result<(Swept, Option<Sweep>), StoreError> {
-    let (mut swept, kept) = (Swept::default(), place.kept);
-    while let (Some(step), Some(bot_id)) = (place.step(), place.bot_id()) {
-        let rows = budget.rows();
-        let progress = match step {
-            Step::Events => events(kept.events, rows, &mut swept, connection).await?,
-            Step::Deliveries => {
-                let of = (kept.deliveries, place.after, rows);
-                deliveries(of, &mut budget, &mut swept, connection).await?
-            }
-            Step::Taken | Step::Failed => {
-                let ack = if step == Step::Taken { "> 0" } else { "< 0" };
-                let of = (bot_id, kept.messages, place.after, rows);
-                messages(ack, of, &mut budget, &mut swept, connection).await?
-            }
-            Step::Inbound => inbound(bot_id, kept.inbound, rows, &mut swept, connection).await?,
-            Step::Handles => handles(bot_id, kept.media, rows, &mut swept, connection).await?,
-        };
-        match progress {
-            Progress::More(after) => place.after = after,
-            Progress::Done => place.go_on(),
-        }
-        if budget.is_spent() {
-            return Ok((swept, Some(place)));
-        }
-    }
-    Ok((swept, None))
 }
 
 impl Sweep {
@@ -196,205 +174,219 @@ impl Progress {
     }
 }
 
-/// Event ids rise with time, so the oldest events are at one end of the table.
-async fn events(
-    before: Millis,
-    many: i64,
-    swept: &mut Swept,
-    connection: &mut AnyConnection,
-) -> Result<Progress, StoreError> {
-    let done = sqlx::query(
-        "DELETE FROM events WHERE at < $1 AND id < (SELECT MAX(id) FROM events) \
-         AND id IN (SELECT id FROM events ORDER BY id LIMIT $2)",
-    )
-    .bind(before)
-    .bind(many)
-    .execute(connection)
-    .await?;
-    swept.rows += done.rows_affected();
-    Ok(if done.rows_affected() < many.unsigned_abs() {
-        Progress::Done
-    } else {
-        Progress::More(START)
-    })
-}
-
-async fn deliveries(
-    (before, (at, id), many): (Millis, After, i64),
-    budget: &mut Budget,
-    swept: &mut Swept,
-    connection: &mut AnyConnection,
-) -> Result<Progress, StoreError> {
-    let rows = sqlx::query(
-        "SELECT id, ended_at FROM deliveries WHERE ended_at IS NOT NULL AND ended_at < $1 AND (ended_at, id) > ($2, $3) \
-         AND id < (SELECT MAX(id) FROM deliveries) \
-         AND id <> COALESCE((SELECT delivery FROM attempts WHERE id = (SELECT MAX(id) FROM attempts)), 0) \
-         ORDER BY ended_at, id LIMIT $4",
-    )
-    .bind(before)
-    .bind(at)
-    .bind(id)
-    .bind(many)
-    .fetch_all(&mut *connection)
-    .await?;
-    let (mut ids, mut last) = (Vec::with_capacity(rows.len()), (at, id));
-    for row in &rows {
-        last = (row.try_get(1)?, row.try_get(0)?);
-        ids.push(last.1);
-    }
-    for list in sql::lists(&ids) {
-        let listed = sql::parameters(list.len(), 2);
-        let attempts = format!(
-            "DELETE FROM attempts WHERE id IN (SELECT id FROM attempts WHERE delivery IN ({listed}) LIMIT $1)"
-        );
-        if !children(&attempts, &list, budget, connection).await? {
-            return Ok(Progress::More((at, id)));
+impl Batch<'_> {
+    /// Deletes rows until the budget is spent. Returns the rest of the sweep.
+    async fn run(mut self, mut sweep: Sweep) -> Result<(Swept, Option<Sweep>), StoreError> {
+        let kept = sweep.kept;
+        while let (Some(step), Some(bot_id)) = (sweep.step(), sweep.bot_id()) {
+            let after = sweep.after;
+            let progress = match step {
+                Step::Events => self.events(kept.events).await?,
+                Step::Deliveries => self.deliveries(kept.deliveries, after).await?,
+                Step::Taken => self.messages("> 0", bot_id, kept.messages, after).await?,
+                Step::Failed => self.messages("< 0", bot_id, kept.messages, after).await?,
+                Step::Inbound => self.inbound(bot_id, kept.inbound).await?,
+                Step::Handles => self.handles(bot_id, kept.media).await?,
+            };
+            match progress {
+                Progress::More(after) => sweep.after = after,
+                Progress::Done => sweep.go_on(),
+            }
+            if self.budget.is_spent() {
+                return Ok((self.swept, Some(sweep)));
+            }
         }
-        let text = format!(
-            "DELETE FROM deliveries WHERE id IN ({})",
-            sql::parameters(list.len(), 1)
-        );
-        let query = sqlx::query(AssertSqlSafe(text));
-        let query = list.into_iter().fold(query, sqlx::query::Query::bind);
-        swept.rows += query.execute(&mut *connection).await?.rows_affected();
+        Ok((self.swept, None))
     }
-    Ok(Progress::after(&rows, many, last))
-}
 
-/// A message with a waiting callback stays, because the callback is built from the message.
-async fn messages(
-    ack: &str,
-    (bot_id, before, (at, seq), many): (i64, Millis, After, i64),
-    budget: &mut Budget,
-    swept: &mut Swept,
-    connection: &mut AnyConnection,
-) -> Result<Progress, StoreError> {
-    let text = format!(
-        "SELECT m.id, m.settled_at, m.seq, CASE WHEN m.seq < (SELECT MAX(seq) FROM messages) AND NOT EXISTS \
-         (SELECT 1 FROM deliveries d WHERE d.bot = m.bot AND d.subject = m.id AND d.ended_at IS NULL) THEN 1 ELSE 0 END \
-         FROM messages m WHERE m.bot = $1 AND m.ack {ack} AND m.settled_at < $2 AND (m.settled_at, m.seq) > ($3, $4) \
-         ORDER BY m.settled_at, m.seq LIMIT $5"
-    );
-    let rows = sqlx::query(AssertSqlSafe(text))
-        .bind(bot_id)
+    /// Event ids rise with time, so the oldest events are at one end of the table.
+    async fn events(&mut self, before: Millis) -> Result<Progress, StoreError> {
+        let rows = self.budget.rows();
+        let done = sqlx::query(
+            "DELETE FROM events WHERE at < $1 AND id < (SELECT MAX(id) FROM events) \
+             AND id IN (SELECT id FROM events ORDER BY id LIMIT $2)",
+        )
+        .bind(before)
+        .bind(rows)
+        .execute(&mut *self.connection)
+        .await?;
+        self.swept.rows += done.rows_affected();
+        Ok(if done.rows_affected() < rows.unsigned_abs() {
+            Progress::Done
+        } else {
+            Progress::More(START)
+        })
+    }
+
+    async fn deliveries(
+        &mut self,
+        before: Millis,
+        (at, id): After,
+    ) -> Result<Progress, StoreError> {
+        let limit = self.budget.rows();
+        let rows = sqlx::query(
+            "SELECT id, ended_at FROM deliveries WHERE ended_at IS NOT NULL AND ended_at < $1 AND (ended_at, id) > ($2, $3) \
+             AND id < (SELECT MAX(id) FROM deliveries) \
+             AND id <> COALESCE((SELECT delivery FROM attempts WHERE id = (SELECT MAX(id) FROM attempts)), 0) \
+             ORDER BY ended_at, id LIMIT $4",
+        )
         .bind(before)
         .bind(at)
-        .bind(seq)
-        .bind(many)
-        .fetch_all(&mut *connection)
+        .bind(id)
+        .bind(limit)
+        .fetch_all(&mut *self.connection)
         .await?;
-    let (mut ids, mut last) = (Vec::<String>::with_capacity(rows.len()), (at, seq));
-    for row in &rows {
-        last = (row.try_get(1)?, row.try_get(2)?);
-        if row.try_get::<i64, _>(3)? != 0 {
-            ids.push(row.try_get(0)?);
+        let (mut ids, mut last) = (Vec::with_capacity(rows.len()), (at, id));
+        for row in &rows {
+            last = (row.try_get(1)?, row.try_get(0)?);
+            ids.push(last.1);
         }
+        for list in sql::lists(&ids) {
+            let listed = sql::parameters(list.len(), 2);
+            let attempts = format!(
+                "DELETE FROM attempts WHERE id IN (SELECT id FROM attempts WHERE delivery IN ({listed}) LIMIT $1)"
+            );
+            if !self.children(&attempts, &list).await? {
+                return Ok(Progress::More((at, id)));
+            }
+            let deliveries = "DELETE FROM deliveries WHERE id IN";
+            self.change(deliveries, list).await?;
+        }
+        Ok(Progress::after(&rows, limit, last))
     }
-    for list in sql::lists(&ids) {
-        let listed = sql::parameters(list.len(), 2);
-        let receipts = format!(
-            "DELETE FROM receipts WHERE (message, member) IN \
-             (SELECT message, member FROM receipts WHERE message IN ({listed}) LIMIT $1)"
-        );
-        if !children(&receipts, &list, budget, connection).await? {
-            return Ok(Progress::More((at, seq)));
-        }
+
+    /// A message with a waiting callback stays, because the callback is built from the message.
+    async fn messages(
+        &mut self,
+        ack: &str,
+        bot_id: i64,
+        before: Millis,
+        (at, seq): After,
+    ) -> Result<Progress, StoreError> {
+        let limit = self.budget.rows();
         let text = format!(
-            "DELETE FROM messages WHERE id IN ({})",
-            sql::parameters(list.len(), 1)
+            "SELECT m.id, m.settled_at, m.seq, CASE WHEN m.seq < (SELECT MAX(seq) FROM messages) AND NOT EXISTS \
+             (SELECT 1 FROM deliveries d WHERE d.bot = m.bot AND d.subject = m.id AND d.ended_at IS NULL) THEN 1 ELSE 0 END \
+             FROM messages m WHERE m.bot = $1 AND m.ack {ack} AND m.settled_at < $2 AND (m.settled_at, m.seq) > ($3, $4) \
+             ORDER BY m.settled_at, m.seq LIMIT $5"
         );
+        let rows = sqlx::query(AssertSqlSafe(text))
+            .bind(bot_id)
+            .bind(before)
+            .bind(at)
+            .bind(seq)
+            .bind(limit)
+            .fetch_all(&mut *self.connection)
+            .await?;
+        let (mut ids, mut last) = (Vec::<String>::with_capacity(rows.len()), (at, seq));
+        for row in &rows {
+            last = (row.try_get(1)?, row.try_get(2)?);
+            if row.try_get::<i64, _>(3)? != 0 {
+                ids.push(row.try_get(0)?);
+            }
+        }
+        for list in sql::lists(&ids) {
+            let listed = sql::parameters(list.len(), 2);
+            let receipts = format!(
+                "DELETE FROM receipts WHERE (message, member) IN \
+                 (SELECT message, member FROM receipts WHERE message IN ({listed}) LIMIT $1)"
+            );
+            if !self.children(&receipts, &list).await? {
+                return Ok(Progress::More((at, seq)));
+            }
+            self.change("DELETE FROM messages WHERE id IN", list)
+                .await?;
+        }
+        Ok(Progress::after(&rows, limit, last))
+    }
+
+    async fn inbound(&mut self, bot_id: i64, before: Millis) -> Result<Progress, StoreError> {
+        let text = "SELECT id FROM inbound WHERE bot = $1 AND received_at < $2 ORDER BY received_at LIMIT $3";
+        let (ids, progress) = self.oldest_inbound(text, bot_id, before).await?;
+        for list in sql::lists(&ids) {
+            // The `+` makes SQLite use the index by id and not scan all old rows. A message with
+            // the same id in another chat may be deleted too: the message is also old, and has a
+            // file of its own.
+            let text = format!(
+                "DELETE FROM inbound WHERE bot = $1 AND +received_at < $2 AND id IN ({}) \
+                 RETURNING CASE WHEN media_handle IS NOT NULL THEN media END",
+                sql::parameters(list.len(), 3)
+            );
+            let query = sqlx::query(AssertSqlSafe(text)).bind(bot_id).bind(before);
+            let query = list.into_iter().fold(query, sqlx::query::Query::bind);
+            let gone = query.fetch_all(&mut *self.connection).await?;
+            self.swept.rows += gone.len() as u64;
+            for row in &gone {
+                let media: Option<String> = row.try_get(0)?;
+                self.swept.media.extend(media);
+            }
+        }
+        Ok(progress)
+    }
+
+    async fn handles(&mut self, bot_id: i64, before: Millis) -> Result<Progress, StoreError> {
+        let text = "SELECT media FROM inbound WHERE bot = $1 AND received_at < $2 AND media_handle IS NOT NULL \
+                    ORDER BY received_at LIMIT $3";
+        let (media, progress) = self.oldest_inbound(text, bot_id, before).await?;
+        for list in sql::lists(&media) {
+            let handles = "UPDATE inbound SET media_handle = NULL WHERE media IN";
+            self.change(handles, list).await?;
+        }
+        self.swept.media.extend(media);
+        Ok(progress)
+    }
+
+    /// Runs a query for the oldest inbound messages of a bot. The changed rows no longer match the
+    /// query, so each step starts at the oldest row.
+    async fn oldest_inbound(
+        &mut self,
+        text: &'static str,
+        bot_id: i64,
+        before: Millis,
+    ) -> Result<(Vec<String>, Progress), StoreError> {
+        let limit = self.budget.rows();
+        let rows = sqlx::query(text)
+            .bind(bot_id)
+            .bind(before)
+            .bind(limit)
+            .fetch_all(&mut *self.connection)
+            .await?;
+        let keys = rows.iter().map(|row| row.try_get(0));
+        let keys = keys.collect::<Result<_, _>>()?;
+        Ok((keys, Progress::after(&rows, limit, START)))
+    }
+
+    /// Runs a statement that ends in `IN` for the listed keys, and counts its rows.
+    async fn change<K: Key>(&mut self, text: &str, list: Vec<K>) -> Result<(), StoreError> {
+        let text = format!("{text} ({})", sql::parameters(list.len(), 1));
         let query = sqlx::query(AssertSqlSafe(text));
         let query = list.into_iter().fold(query, sqlx::query::Query::bind);
-        swept.rows += query.execute(&mut *connection).await?.rows_affected();
+        self.swept.rows += query.execute(&mut *self.connection).await?.rows_affected();
+        Ok(())
     }
-    Ok(Progress::after(&rows, many, last))
-}
 
-async fn inbound(
-    bot_id: i64,
-    before: Millis,
-    many: i64,
-    swept: &mut Swept,
-    connection: &mut AnyConnection,
-) -> Result<Progress, StoreError> {
-    let rows = sqlx::query(
-        "SELECT id FROM inbound WHERE bot = $1 AND received_at < $2 ORDER BY received_at LIMIT $3",
-    )
-    .bind(bot_id)
-    .bind(before)
-    .bind(many)
-    .fetch_all(&mut *connection)
-    .await?;
-    let ids: Vec<String> = (rows.iter().map(|row| row.try_get(0))).collect::<Result<_, _>>()?;
-    for list in sql::lists(&ids) {
-        // The `+` makes SQLite use the index by id and not scan all old rows. A message with the
-        // same id in another chat may be deleted too: the message is also old, and has a file of
-        // its own.
-        let text = format!(
-            "DELETE FROM inbound WHERE bot = $1 AND +received_at < $2 AND id IN ({}) \
-             RETURNING CASE WHEN media_handle IS NOT NULL THEN media END",
-            sql::parameters(list.len(), 3)
-        );
-        let query = sqlx::query(AssertSqlSafe(text)).bind(bot_id).bind(before);
-        let query = list.into_iter().fold(query, sqlx::query::Query::bind);
-        let gone = query.fetch_all(&mut *connection).await?;
-        swept.rows += gone.len() as u64;
-        for row in &gone {
-            swept.media.extend(row.try_get::<Option<String>, _>(0)?);
+    /// Deletes the child rows of `keys`, [`CHILDREN`] at a time. Returns `true` if none is left;
+    /// `false` means that the budget is spent.
+    async fn children<K: Key>(&mut self, text: &str, keys: &[K]) -> Result<bool, StoreError> {
+        loop {
+            let query = sqlx::query(AssertSqlSafe(text.to_owned())).bind(CHILDREN);
+            let query = (keys.iter().cloned()).fold(query, sqlx::query::Query::bind);
+            let done = query.execute(&mut *self.connection).await?;
+            if done.rows_affected() < CHILDREN.unsigned_abs() {
+                return Ok(true);
+            }
+            if self.budget.is_spent() {
+                return Ok(false);
+            }
         }
     }
-    Ok(Progress::after(&rows, many, START))
 }
 
-async fn handles(
-    bot_id: i64,
-    before: Millis,
-    many: i64,
-    swept: &mut Swept,
-    connection: &mut AnyConnection,
-) -> Result<Progress, StoreError> {
-    let rows = sqlx::query(
-        "SELECT media FROM inbound WHERE bot = $1 AND received_at < $2 AND media_handle IS NOT NULL ORDER BY received_at LIMIT $3",
-    )
-    .bind(bot_id)
-    .bind(before)
-    .bind(many)
-    .fetch_all(&mut *connection)
-    .await?;
-    let ids: Vec<String> = (rows.iter().map(|row| row.try_get(0))).collect::<Result<_, _>>()?;
-    for list in sql::lists(&ids) {
-        let text = format!(
-            "UPDATE inbound SET media_handle = NULL WHERE media IN ({})",
-            sql::parameters(list.len(), 1)
-        );
-        let query = sqlx::query(AssertSqlSafe(text));
-        let query = list.into_iter().fold(query, sqlx::query::Query::bind);
-        swept.rows += query.execute(&mut *connection).await?.rows_affected();
-    }
-    swept.media.extend(ids);
-    Ok(Progress::after(&rows, many, START))
-}
-
-/// Deletes the child rows of `keys`, [`CHILDREN`] at a time. Returns `true` if none is left;
-/// `false` means that the budget is spent.
-async fn children<K>(
-    text: &str,
-    keys: &[K],
-    budget: &mut Budget,
-    connection: &mut AnyConnection,
-) -> Result<bool, StoreError>
-where
-    K: Clone + Send + Sync + 'static + for<'q> sqlx::Encode<'q, sqlx::Any> + sqlx::Type<sqlx::Any>,
+/// A key of a row.
+trait Key:
+    Clone + Send + Sync + 'static + for<'q> sqlx::Encode<'q, sqlx::Any> + sqlx::Type<sqlx::Any>
 {
-    loop {
-        let query = sqlx::query(AssertSqlSafe(text.to_owned())).bind(CHILDREN);
-        let query = (keys.iter().cloned()).fold(query, sqlx::query::Query::bind);
-        let done = query.execute(&mut *connection).await?;
-        if done.rows_affected() < CHILDREN.unsigned_abs() {
-            return Ok(true);
-        }
-        if budget.is_spent() {
-            return Ok(false);
-        }
-    }
 }
+
+impl Key for i64 {}
+impl Key for String {}

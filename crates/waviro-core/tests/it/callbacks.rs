@@ -139,7 +139,7 @@ async fn a_bot_whose_path_is_slow_delays_no_other_bot_on_the_same_host() {
 }
 
 #[tokio::test]
-async fn however_many_endpoints_are_dead_the_others_find_room() {
+async fn many_dead_endpoints_leave_requests_to_the_others() {
     let (receiver, address) = Receiver::start().await;
     let gateway = TestEngine::online().await;
     // Connections open, but no request is answered. Each port has its own endpoint queue.
@@ -206,7 +206,7 @@ async fn the_table_used_up_is_given_up_visibly() {
 
 /// Simulates an endpoint that is down for `pauses` pauses of the table and for `more`. After the
 /// repair, all callbacks must arrive at once.
-async fn it_is_told_all_after(pauses: usize, more: Duration) {
+async fn every_callback_arrives_after(pauses: usize, more: Duration) {
     let (receiver, address) = Receiver::start().await;
     let gateway = TestEngine::online().await;
     receiver.always("a", 500);
@@ -241,14 +241,14 @@ async fn it_is_told_all_after(pauses: usize, more: Duration) {
 
 #[tokio::test]
 async fn an_endpoint_that_is_back_after_hours_gets_all_that_waits_at_once_and_not_hours_later() {
-    it_is_told_all_after(8, Duration::ZERO).await;
+    every_callback_arrives_after(8, Duration::ZERO).await;
 }
 
 #[tokio::test]
 async fn an_endpoint_that_is_back_after_three_days_gets_all_that_waits_at_once() {
     let passed: Duration = TABLE[..11].iter().map(|pause| pause.mul_f64(1.21)).sum();
     let three_days = Duration::from_hours(72);
-    it_is_told_all_after(11, three_days.checked_sub(passed).unwrap()).await;
+    every_callback_arrives_after(11, three_days.checked_sub(passed).unwrap()).await;
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ const BUDI: &str = "6281300000001";
 const GROUP: &str = "120363000000000001";
 
 #[tokio::test]
-async fn each_kind_of_message_is_told_in_its_own_shape() {
+async fn each_kind_of_inbound_message_has_its_own_event_payload() {
     let gateway = TestEngine::online().await;
     let hooks = Hooks::start().await;
     subscribe(&gateway, &hooks.url("hook")).await;
@@ -48,7 +48,7 @@ async fn each_kind_of_message_is_told_in_its_own_shape() {
 }
 
 #[tokio::test]
-async fn calls_and_changes_of_groups_and_states_are_told_in_their_own_shapes() {
+async fn calls_group_changes_and_bot_states_have_their_own_event_payloads() {
     let gateway = TestEngine::online().await;
     let hooks = Hooks::start().await;
     subscribe_to(&gateway, &hooks.url("hook"), &["*"]).await;
@@ -84,7 +84,7 @@ async fn calls_and_changes_of_groups_and_states_are_told_in_their_own_shapes() {
 }
 
 #[tokio::test]
-async fn every_ack_of_a_message_is_told_once_and_in_order() {
+async fn every_ack_of_a_message_is_one_event_and_in_order() {
     let gateway = TestEngine::online().await;
     let hooks = Hooks::start().await;
     subscribe(&gateway, &hooks.url("hook")).await;
@@ -119,7 +119,7 @@ async fn every_ack_of_a_message_is_told_once_and_in_order() {
 }
 
 #[tokio::test]
-async fn each_member_of_a_group_is_told_of_once_for_each_step() {
+async fn each_receipt_level_of_a_group_member_is_one_event() {
     let gateway = TestEngine::online().await;
     let hooks = Hooks::start().await;
     subscribe(&gateway, &hooks.url("hook")).await;
@@ -223,7 +223,7 @@ async fn what_nobody_wants_is_not_written() {
 }
 
 #[tokio::test]
-async fn a_message_delivered_again_is_told_once() {
+async fn a_redelivered_message_is_one_event() {
     let gateway = TestEngine::online().await;
     let hooks = Hooks::start().await;
     subscribe(&gateway, &hooks.url("hook")).await;
@@ -241,7 +241,7 @@ async fn a_message_delivered_again_is_told_once() {
 }
 
 #[tokio::test]
-async fn what_is_told_of_one_message_arrives_in_order_though_the_endpoint_fails() {
+async fn the_events_of_a_message_arrive_in_order_although_the_endpoint_fails() {
     let gateway = TestEngine::online().await;
     let hooks = Hooks::start().await;
     subscribe(&gateway, &hooks.url("hook")).await;
@@ -393,7 +393,7 @@ async fn a_deleted_subscription_gets_nothing_that_still_waits() {
 }
 
 #[tokio::test]
-async fn two_subscriptions_are_each_told_and_one_that_fails_holds_no_other_back() {
+async fn two_subscriptions_get_each_event_and_a_failing_one_delays_no_other() {
     let gateway = TestEngine::online().await;
     let (bad, good) = (Hooks::start().await, Hooks::start().await);
     subscribe_to(&gateway, &bad.url("hook"), &["message.received"]).await;

@@ -93,7 +93,7 @@ async fn a_restart_is_no_way_around_the_pace_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn what_waits_for_its_turn_is_told_as_pending_after_ten_seconds_and_does_not_expire() {
+async fn a_message_waiting_for_its_turn_is_reported_as_pending_and_does_not_expire() {
     let (receiver, address) = Receiver::start().await;
     let gateway = TestEngine::online().await;
     gateway
@@ -291,7 +291,7 @@ async fn a_groups_acks_rise_with_the_first_member_where_the_bot_is_set_so() {
 }
 
 #[tokio::test]
-async fn a_receipt_that_says_what_is_known_is_told_from_one_that_changes_something() {
+async fn a_receipt_without_news_is_distinguished_from_a_receipt_that_changes_the_ack() {
     let gateway = TestEngine::online().await;
     gateway.link().set_groups(vec![group(GROUP, "Pelanggan")]);
     let (delivered, read) = (ReceiptLevel::Delivered, ReceiptLevel::Read);

@@ -13,7 +13,7 @@ async fn rung(book: &Book, id: &str) -> Call {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_is_told_of_with_who_calls_in_both_worlds_of_addressing() {
+async fn a_call_is_reported_with_its_caller_by_number_and_by_lid() {
     for lids in [true, false] {
         let world = World::linked_among(lids).await;
         for video in [false, true] {
@@ -37,7 +37,7 @@ async fn a_call_to_a_group_names_the_group() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_that_rang_while_the_device_was_away_is_told_of_too() {
+async fn a_call_during_an_absence_of_the_device_is_reported_too() {
     let world = World::linked().await;
     // The customer's message tells the device the number of the LID.
     let said = world.customer.send_text(OWNER, "halo").await.unwrap();

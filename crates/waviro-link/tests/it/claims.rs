@@ -16,7 +16,7 @@ fn raw(message: &wa::Message) -> Outgoing {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_text_of_templates_lists_buttons_orders_and_products_is_told() {
+async fn the_text_of_templates_lists_buttons_orders_and_products_is_reported() {
     use wa::message::buttons_message::Header;
     use wa::message::interactive_message::Body;
     use wa::message::product_message::ProductSnapshot;
@@ -117,7 +117,7 @@ async fn the_text_of_templates_lists_buttons_orders_and_products_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_empty_message_is_not_told() {
+async fn an_empty_message_is_not_reported() {
     let world = World::linked().await;
     let secret = wa::Message {
         message_context_info: MessageField::some(wa::MessageContextInfo {

@@ -41,7 +41,7 @@ async fn started(whatsapp: WhatsApp) -> (Arc<dyn Link>, Arc<Book>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_dial_is_a_state_with_its_cause_and_is_told_once() {
+async fn a_failed_dial_is_a_state_with_its_cause_and_is_reported_once() {
     let world = World::new().await;
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let refused = closed.local_addr().unwrap();

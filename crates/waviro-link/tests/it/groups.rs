@@ -19,7 +19,7 @@ async fn reported(book: &Book, what: &GroupEvent) -> GroupChange {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_change_of_a_group_is_heard_with_who_did_it() {
+async fn every_change_of_a_group_is_reported_with_its_author() {
     for addressing in [Addressing::Lid, Addressing::Pn] {
         let world = World::linked().await;
         let spec = GroupSpec::new("Keluarga", CUSTOMER)

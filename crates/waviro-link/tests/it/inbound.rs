@@ -194,7 +194,7 @@ async fn a_chosen_answer_is_the_text_that_was_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_disappears_is_heard_as_what_it_is() {
+async fn a_disappearing_message_is_reported_with_its_kind() {
     let world = World::linked().await;
     let soon_gone = Outgoing::Disappearing(Box::new("rahasia".into()));
     assert_eq!(said(&world, soon_gone).await.1, text("rahasia"));

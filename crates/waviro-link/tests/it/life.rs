@@ -45,7 +45,7 @@ async fn a_link_that_is_not_up_shows_nobody_that_it_types() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn evidence_tells_since_when_the_link_is_up_and_when_it_last_heard_anything() {
+async fn evidence_holds_the_start_of_the_connection_and_the_time_of_the_last_data() {
     let world = World::new().await;
     assert_eq!(world.link.evidence(), Evidence::default());
     let begun = SystemTime::now();

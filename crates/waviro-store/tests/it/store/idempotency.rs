@@ -8,7 +8,7 @@ use super::{Channels, accept, channels, row, wire_id};
 pub async fn keeps_its_contract(store: &Store) {
     a_message_and_its_answer_come_together_or_not_at_all(store).await;
     of_parallel_twins_one_is_accepted_and_the_others_hear_its_answer(store).await;
-    what_is_forgotten_makes_room(store).await;
+    removed_responses_free_space_for_new_ones(store).await;
     what_the_answers_of_a_caller_take_is_counted_and_its_oldest_go_first(store).await;
 }
 
@@ -106,7 +106,7 @@ async fn of_parallel_twins_one_is_accepted_and_the_others_hear_its_answer(store:
     assert_eq!(store.pending(62, 0, 100).await.unwrap().len(), 1);
 }
 
-async fn what_is_forgotten_makes_room(store: &Store) {
+async fn removed_responses_free_space_for_new_ones(store: &Store) {
     store.keep(keeping("old", "first")).await.unwrap();
     store.keep(keeping("old", "second")).await.unwrap();
     assert_eq!(

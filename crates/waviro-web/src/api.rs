@@ -22,7 +22,6 @@ mod sendmedia;
 mod sendwa;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -30,66 +29,15 @@ use axum::http::header::ACCEPT_LANGUAGE;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{Redirect, Response};
 use axum::routing::{MethodRouter, get, post};
-use tokio_util::sync::CancellationToken;
-use waviro_core::bots::Bots;
-use waviro_core::config::Limits;
-use waviro_core::idempotency::Idempotency;
-use waviro_core::net::Net;
-use waviro_core::outbox::Outbox;
-use waviro_store::clock::Clock;
 
-use crate::http::{self, Bounds, WrongKeys, header};
+use crate::http::{self, header};
+use crate::services::Services;
 
 use error::{ApiError, Language};
 
-/// The services and limits that the `/api` handlers use.
-pub struct Api {
-    bots: Bots,
-    outbox: Outbox,
-    net: Net,
-    clock: Clock,
-    idempotency: Idempotency,
-    wrong_keys: Arc<WrongKeys>,
-    body: Bounds,
-    qr_within: Duration,
-    stop: CancellationToken,
-}
-
-impl Api {
-    /// Builds the state of the `/api` router. `wrong_keys` is shared with the other routers, so
-    /// that an address has a single budget. `stop` cancels requests that still wait for a QR code.
-    #[must_use]
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the services that the endpoints need; only app.rs builds the struct"
-    )]
-    pub fn new(
-        bots: Bots,
-        outbox: Outbox,
-        net: Net,
-        clock: Clock,
-        idempotency: Idempotency,
-        limits: &Limits,
-        wrong_keys: Arc<WrongKeys>,
-        stop: CancellationToken,
-    ) -> Self {
-        Self {
-            bots,
-            outbox,
-            net,
-            idempotency,
-            wrong_keys,
-            clock,
-            body: limits.into(),
-            qr_within: Duration::from_secs(limits.qr_wait_s),
-            stop,
-        }
-    }
-}
-
 /// Returns the router of the endpoints at `/api/…` and, if `base_path` is not empty, also below
 /// `base_path`. The root path redirects a browser to the dashboard.
-pub fn router(api: Arc<Api>, base_path: &str) -> Router {
+pub fn router(services: Arc<Services>, base_path: &str) -> Router {
     let mut router = Router::new();
     let mut bases = vec![""];
     if !base_path.is_empty() {
@@ -107,8 +55,8 @@ pub fn router(api: Arc<Api>, base_path: &str) -> Router {
     }
     router
         .fallback(async || ApiError::NotFound)
-        .layer(from_fn_with_state(api.body.cap, answer))
-        .with_state(api)
+        .layer(from_fn_with_state(services.body.cap, answer))
+        .with_state(services)
 }
 
 /// Returns the endpoints' names, in the document's order.
@@ -116,7 +64,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     endpoints().into_iter().map(|(name, _)| name)
 }
 
-fn endpoints() -> [(&'static str, MethodRouter<Arc<Api>>); 11] {
+fn endpoints() -> [(&'static str, MethodRouter<Arc<Services>>); 11] {
     [
         ("sendwa", only_post(post(sendwa::sendwa))),
         ("sendmedia", only_post(post(sendmedia::sendmedia))),
@@ -141,7 +89,7 @@ fn endpoints() -> [(&'static str, MethodRouter<Arc<Api>>); 11] {
     ]
 }
 
-fn only_post(endpoint: MethodRouter<Arc<Api>>) -> MethodRouter<Arc<Api>> {
+fn only_post(endpoint: MethodRouter<Arc<Services>>) -> MethodRouter<Arc<Services>> {
     endpoint.fallback(async || ApiError::MethodNotAllowed)
 }
 

@@ -41,73 +41,79 @@ use axum::extract::State;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Redirect};
 use axum::routing::{get, post};
-use tokio_util::sync::CancellationToken;
-use waviro_core::bots::Bots;
-use waviro_core::config::Retention;
+use waviro_core::config::{Config, Retention};
 use waviro_core::permits::Permits;
-use waviro_core::users::Users;
-use waviro_store::Store;
-use waviro_store::clock::Clock;
 
-use crate::http::{Bounds, LoginAttempts};
+use crate::http::LoginAttempts;
+use crate::services::Services;
+use crate::v1;
 use crate::v1::inside::Inside;
 
-pub use login::Setup;
+use login::Setup;
 
 use assets::Assets;
 
-/// The services and limits that the pages use.
+/// The state of the pages: the shared services, and what only the dashboard needs.
 pub struct Dashboard {
+    services: Arc<Services>,
     /// The administration API: the source of all data and the target of all changes.
-    pub inside: Inside,
-    /// The users and their login sessions.
-    pub users: Users,
-    /// The bots, to detect changes while a page is open.
-    pub bots: Bots,
-    /// The store, to detect changes while a page is open.
-    pub store: Store,
-    /// The clock.
-    pub clock: Clock,
+    inside: Inside,
     /// Limits login attempts.
-    pub tries: LoginAttempts,
+    tries: LoginAttempts,
     /// The setup link, valid while there is no user.
-    pub setup: Setup,
+    setup: Setup,
     /// The URL of the simulator's phones, in a sandbox.
-    pub phones: OnceLock<String>,
-    /// The limits on the body of a form.
-    pub body: Bounds,
+    phones: OnceLock<String>,
     /// Permits for live page updates, by user. A second login does not give a user more permits.
-    pub live: Permits<i64>,
+    live: Permits<i64>,
     /// The number of permits reserved for admins.
-    pub live_for_admins: u64,
+    live_for_admins: u64,
     /// The retention times.
-    pub retention: Retention,
+    retention: Retention,
     /// The path before `/dashboard`.
-    pub base: String,
-    /// Ends open streams at shutdown.
-    pub stop: CancellationToken,
-}
-
-struct Shared {
-    dashboard: Arc<Dashboard>,
+    base: String,
     assets: Assets,
     /// A random hash key per process. Fingerprints of an earlier process never match, even with the
     /// same number of commits.
     process: RandomState,
 }
 
-impl std::ops::Deref for Shared {
-    type Target = Dashboard;
+impl Dashboard {
+    /// Builds the state from the services and the configuration.
+    #[must_use]
+    pub fn new(services: Arc<Services>, config: &Config) -> Self {
+        let limits = &config.limits;
+        Self {
+            inside: Inside::new(v1::router(&services, limits, "")),
+            tries: LoginAttempts::new(limits, services.clock.clone()),
+            setup: Setup::default(),
+            phones: OnceLock::new(),
+            live: Permits::new(limits.live_pages, limits.live_pages_per_user),
+            live_for_admins: limits.live_pages_for_admins,
+            retention: config.retention.clone(),
+            base: config.server.base_path.clone(),
+            assets: Assets::new(),
+            process: RandomState::new(),
+            services,
+        }
+    }
 
-    fn deref(&self) -> &Dashboard {
-        &self.dashboard
+    /// Creates a new secret for the setup link; earlier links stop working.
+    #[must_use]
+    pub fn new_setup_secret(&self) -> String {
+        self.setup.secret()
+    }
+
+    /// Shows the simulator's phones on the pages.
+    pub fn show_phones(&self, url: String) {
+        // Set only once, by the sandbox.
+        let _ = self.phones.set(url);
     }
 }
 
 /// Returns the router of the pages at `/dashboard`. If a proxy passes `server.base_path` on, the
 /// pages are only below the base path, because a session cookie is valid for a single path.
 pub fn router(dashboard: &Arc<Dashboard>) -> Router {
-    let assets = Assets::new();
     let mut pages = Router::new()
         .route("/", get(bots::list).post(bots::add))
         .route("/login", get(login::show).post(login::log_in))
@@ -141,7 +147,7 @@ pub fn router(dashboard: &Arc<Dashboard>) -> Router {
             "/bots/{bot}/deliveries/{delivery}",
             get(delivery::show).post(delivery::again),
         );
-    for asset in assets.all() {
+    for asset in dashboard.assets.all() {
         let asset = asset.clone();
         pages = pages.route(
             &format!("/files/{}", asset.name),
@@ -149,19 +155,14 @@ pub fn router(dashboard: &Arc<Dashboard>) -> Router {
         );
     }
     let base = dashboard.base.clone();
-    let shared = Arc::new(Shared {
-        dashboard: Arc::clone(dashboard),
-        assets,
-        process: RandomState::new(),
-    });
     let pages = pages
         .fallback(errors::nothing)
-        .layer(from_fn_with_state(Arc::clone(&shared), guard::guard));
-    let home = async |State(shared): State<Arc<Shared>>| {
-        Redirect::to(&format!("{}/dashboard", shared.base)).into_response()
+        .layer(from_fn_with_state(Arc::clone(dashboard), guard::guard));
+    let home = async |State(dashboard): State<Arc<Dashboard>>| {
+        Redirect::to(&format!("{}/dashboard", dashboard.base)).into_response()
     };
     Router::new()
         .route(&format!("{base}/dashboard/"), get(home))
         .nest(&format!("{base}/dashboard"), pages)
-        .with_state(shared)
+        .with_state(Arc::clone(dashboard))
 }

@@ -9,4 +9,5 @@ pub mod asset;
 pub mod dashboard;
 pub mod docs;
 pub mod http;
+pub mod services;
 pub mod v1;

@@ -35,117 +35,52 @@ mod tokens;
 mod users;
 mod viewer;
 
-use std::ops::Deref;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{FromRef, Request, State};
 use axum::http::header::{CACHE_CONTROL, HeaderValue};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::any;
-use tokio::sync::Mutex;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
-use waviro_core::bots::{Bots, Profiles};
-use waviro_core::config::Config;
-use waviro_core::files::Files;
-use waviro_core::idempotency::Idempotency;
-use waviro_core::net::Net;
-use waviro_core::outbox::Outbox;
-use waviro_core::permits::Permits;
-use waviro_core::tokens::Tokens;
-use waviro_core::users::Users;
-use waviro_store::Store;
-use waviro_store::clock::Clock;
+use waviro_core::config::Limits;
 
-use crate::http::{self, Bounds, WrongKeys};
+use crate::http;
+use crate::services::Services;
 
+use events::Streams;
 use problem::Problem;
 
-/// The state that the handlers share.
-pub struct V1 {
-    rooms: Rooms,
-    tokens: Tokens,
-    /// Locked while a bot's settings are changed.
-    settings: Mutex<()>,
-    body: Bounds,
-    qr_within: Duration,
-    /// The longest timeout of an outward request, in seconds: `outbound.timeout_s`.
-    call_within_s: u64,
-    /// Permits for requests with an Idempotency-Key, by caller. Such a request continues after its
-    /// client disconnected.
-    at_work: Permits<String>,
-    /// Permits for open event streams, by the hash of the token.
-    streams: Permits<[u8; 32]>,
-    /// The number of stream permits reserved for admins.
-    streams_for_admins: u64,
-    document: OpenApi,
+/// The state of the router: the shared services, and what only `/v1` needs.
+#[derive(Clone)]
+struct V1 {
+    services: Arc<Services>,
+    streams: Streams,
+    document: Arc<OpenApi>,
 }
 
-/// The shared services of the handlers.
-pub struct Rooms {
-    /// The database.
-    pub store: Store,
-    /// The bots.
-    pub bots: Bots,
-    /// Outward HTTP requests.
-    pub net: Net,
-    /// Accepts messages.
-    pub outbox: Outbox,
-    /// The webhook keys and signing secrets of the bots.
-    pub profiles: Profiles,
-    /// Received files.
-    pub files: Files,
-    /// The users of the dashboard. The dashboard uses the same instance, so a single queue hashes
-    /// all passwords.
-    pub users: Users,
-    /// The stored responses to idempotency keys.
-    pub idempotency: Idempotency,
-    /// The clock.
-    pub clock: Clock,
-    /// Counts wrong keys and tokens for all routers.
-    pub wrong_keys: Arc<WrongKeys>,
-    /// Tracks work that must continue after its request ended.
-    pub tasks: TaskTracker,
-    /// Cancels waiting requests at shutdown.
-    pub stop: CancellationToken,
-}
-
-impl V1 {
-    /// Builds the state from the services and the limits of the configuration.
-    #[must_use]
-    pub fn new(rooms: Rooms, config: &Config) -> Self {
-        let (_, mut document) = resources().split_for_parts();
-        openapi::complete(&mut document);
-        Self {
-            tokens: Tokens::new(rooms.store.clone(), rooms.clock.clone()),
-            rooms,
-            settings: Mutex::default(),
-            body: (&config.limits).into(),
-            qr_within: Duration::from_secs(config.limits.qr_wait_s),
-            call_within_s: config.outbound.timeout_s,
-            at_work: Permits::new(config.limits.keyed, config.limits.keyed_per_caller),
-            streams: Permits::new(config.limits.streams, config.limits.streams_per_token),
-            streams_for_admins: config.limits.streams_for_admins,
-            document,
-        }
+impl FromRef<V1> for Arc<Services> {
+    fn from_ref(v1: &V1) -> Self {
+        Self::clone(&v1.services)
     }
 }
 
-impl Deref for V1 {
-    type Target = Rooms;
+impl FromRef<V1> for Streams {
+    fn from_ref(v1: &V1) -> Self {
+        v1.streams.clone()
+    }
+}
 
-    fn deref(&self) -> &Rooms {
-        &self.rooms
+impl FromRef<V1> for Arc<OpenApi> {
+    fn from_ref(v1: &V1) -> Self {
+        Self::clone(&v1.document)
     }
 }
 
 /// Returns the routes of all resources, in the order of the documentation.
-fn resources() -> OpenApiRouter<Arc<V1>> {
+fn resources() -> OpenApiRouter<V1> {
     OpenApiRouter::with_openapi(openapi::begun())
         .merge(bots::routes())
         .merge(linking::routes())
@@ -166,8 +101,14 @@ fn resources() -> OpenApiRouter<Arc<V1>> {
 
 /// Returns the router of the resources at `/v1/…` and, if `base_path` is not empty, also below
 /// `base_path`.
-pub fn router(v1: Arc<V1>, base_path: &str) -> Router {
-    let (resources, _) = resources().split_for_parts();
+pub fn router(services: &Arc<Services>, limits: &Limits, base_path: &str) -> Router {
+    let (resources, mut document) = resources().split_for_parts();
+    openapi::complete(&mut document);
+    let v1 = V1 {
+        services: Arc::clone(services),
+        streams: Streams::new(limits),
+        document: Arc::new(document),
+    };
     let nothing = || any(async || Problem::NotFound);
     let below = resources
         .route("/v1", nothing())
@@ -180,8 +121,11 @@ pub fn router(v1: Arc<V1>, base_path: &str) -> Router {
     }
     router
         .layer(from_fn(viewer::conceal))
-        .layer(from_fn_with_state(Arc::clone(&v1), idempotency::middleware))
-        .layer(from_fn_with_state(v1.body.cap, answer))
+        .layer(from_fn_with_state(
+            Arc::clone(services),
+            idempotency::middleware,
+        ))
+        .layer(from_fn_with_state(services.body.cap, answer))
         .with_state(v1)
 }
 

@@ -1,7 +1,7 @@
 //! Builds the gateway from its parts in the right order, and stops the parts again. All wiring is
 //! here.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -9,6 +9,7 @@ use axum::middleware::from_fn_with_state;
 use metrics_exporter_prometheus::PrometheusHandle;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
@@ -28,12 +29,11 @@ use waviro_link::{Connector, LinkError};
 use waviro_store::clock::Clock;
 use waviro_store::panics;
 use waviro_store::{Store, StoreError};
-use waviro_web::api::{self, Api};
-use waviro_web::dashboard::{Dashboard, Setup};
-use waviro_web::http::{LoginAttempts, Proxies, WrongKeys, behind_proxies};
-use waviro_web::v1::inside::Inside;
-use waviro_web::v1::{self, Rooms, V1};
-use waviro_web::{dashboard, docs};
+use waviro_web::api;
+use waviro_web::dashboard::Dashboard;
+use waviro_web::http::{Proxies, WrongKeys, behind_proxies};
+use waviro_web::services::Services;
+use waviro_web::{dashboard, docs, v1};
 
 use crate::{health, memory, telemetry};
 
@@ -49,14 +49,10 @@ const STORE_WITHIN: Duration = Duration::from_secs(1);
 
 /// A running gateway without a listener.
 pub struct App {
-    store: Store,
-    bots: Bots,
-    tokens: Tokens,
-    profiles: Profiles,
+    services: Arc<Services>,
     dashboard: Arc<Dashboard>,
     router: Router,
     metrics: Option<PrometheusHandle>,
-    tasks: TaskTracker,
     stop: CancellationToken,
 }
 
@@ -116,73 +112,47 @@ impl App {
         )
         .await?;
         let (limits, base_path) = (&config.limits, &config.server.base_path);
-        let wrong_keys = Arc::new(WrongKeys::new(limits.wrong_keys_per_minute, clock.clone()));
         let idempotency = Idempotency::new(store.clone(), clock.clone(), limits.kept_answers_mib);
         chores(&outbox, &idempotency, metrics.clone(), &clock, background);
-        let users = Users::new(store.clone(), clock.clone(), limits.logins_waiting);
-        let rooms = Rooms {
-            store: store.clone(),
-            bots: bots.clone(),
-            net: net.clone(),
-            outbox: outbox.clone(),
-            profiles: profiles.clone(),
-            files,
-            users: users.clone(),
-            idempotency: idempotency.clone(),
-            clock: clock.clone(),
-            wrong_keys: Arc::clone(&wrong_keys),
-            tasks: tasks.clone(),
-            stop: stopping.clone(),
-        };
-        let v1 = Arc::new(V1::new(rooms, config));
-        let dashboard = Arc::new(Dashboard {
-            inside: Inside::new(v1::router(Arc::clone(&v1), "")),
-            users,
-            bots: bots.clone(),
-            store: store.clone(),
-            clock: clock.clone(),
-            tries: LoginAttempts::new(limits, clock.clone()),
-            setup: Setup::default(),
-            phones: OnceLock::new(),
+        let services = Arc::new(Services {
+            users: Users::new(store.clone(), clock.clone(), limits.logins_waiting),
+            tokens: Tokens::new(store.clone(), clock.clone()),
+            wrong_keys: WrongKeys::new(limits.wrong_keys_per_minute, clock.clone()),
+            at_work: Permits::new(limits.keyed, limits.keyed_per_caller),
+            settings: Mutex::default(),
             body: limits.into(),
-            live: Permits::new(limits.live_pages, limits.live_pages_per_user),
-            live_for_admins: limits.live_pages_for_admins,
-            retention: config.retention.clone(),
-            base: base_path.clone(),
-            stop: stopping.clone(),
-        });
-        let api = Api::new(
-            bots.clone(),
-            outbox,
+            qr_within: Duration::from_secs(limits.qr_wait_s),
+            call_within_s: config.outbound.timeout_s,
+            tasks,
+            stop: stopping,
+            store,
+            bots,
             net,
-            clock.clone(),
+            outbox,
+            profiles,
+            files,
             idempotency,
-            limits,
-            wrong_keys,
-            stopping,
-        );
+            clock,
+        });
+        let dashboard = Arc::new(Dashboard::new(Arc::clone(&services), config));
         let proxies = Proxies::new(config.server.trusted_proxies.clone());
-        let router = api::router(Arc::new(api), base_path)
-            .merge(v1::router(v1, base_path))
+        let router = api::router(Arc::clone(&services), base_path)
+            .merge(v1::router(&services, limits, base_path))
             .merge(dashboard::router(&dashboard))
             .merge(docs::router(config))
-            .merge(health::router(store.clone()))
+            .merge(health::router(services.store.clone()))
             .merge(if config.server.metrics_beside_api() {
                 health::metrics(metrics.clone())
             } else {
                 health::no_metrics()
             })
             .layer(from_fn_with_state(proxies, behind_proxies));
-        info!(bots = bots.list().len(), "gateway started");
+        info!(bots = services.bots.list().len(), "gateway started");
         Ok(Self {
-            tokens: Tokens::new(store.clone(), clock),
-            profiles,
+            services,
             dashboard,
-            store,
-            bots,
             router,
             metrics,
-            tasks,
             stop,
         })
     }
@@ -194,31 +164,31 @@ impl App {
 
     /// Returns the router of the metrics listener.
     pub fn metrics_router(&self) -> Router {
-        health::router(self.store.clone()).merge(health::metrics(self.metrics.clone()))
+        health::router(self.services.store.clone()).merge(health::metrics(self.metrics.clone()))
     }
 
     /// Returns the bots, for setup from inside the process.
     #[must_use]
     pub fn bots(&self) -> &Bots {
-        &self.bots
+        &self.services.bots
     }
 
     /// Returns the tokens, for setup from inside the process.
     #[must_use]
     pub fn tokens(&self) -> &Tokens {
-        &self.tokens
+        &self.services.tokens
     }
 
     /// Returns the profiles of the bots, for setup from inside the process.
     #[must_use]
     pub fn profiles(&self) -> &Profiles {
-        &self.profiles
+        &self.services.profiles
     }
 
     /// Returns the dashboard's users, for setup from inside the process.
     #[must_use]
     pub fn users(&self) -> &Users {
-        &self.dashboard.users
+        &self.services.users
     }
 
     /// Returns the path of the setup link for the dashboard's first user, below `server.base_path`;
@@ -227,32 +197,39 @@ impl App {
     /// # Errors
     /// Any [`StoreError`].
     pub async fn first_link(&self) -> Result<Option<String>, StoreError> {
-        let any = self.dashboard.users.any().await?;
-        Ok((!any).then(|| format!("/dashboard/setup?token={}", self.dashboard.setup.secret())))
+        let any = self.services.users.any().await?;
+        Ok((!any).then(|| {
+            format!(
+                "/dashboard/setup?token={}",
+                self.dashboard.new_setup_secret()
+            )
+        }))
     }
 
     /// Shows the simulator's phones in the dashboard.
     pub fn show_phones(&self, url: String) {
-        // Set only once, by the sandbox.
-        let _ = self.dashboard.phones.set(url);
+        self.dashboard.show_phones(url);
     }
 
     /// Stops background work, links and database, in this order, each with a timeout; takes at most
     /// 4 s. The next start resumes interrupted work.
     pub async fn stop(self) {
         self.stop.cancel();
-        self.tasks.close();
-        if tokio::time::timeout(WORK_WITHIN, self.tasks.wait())
+        let Services {
+            tasks, bots, store, ..
+        } = &*self.services;
+        tasks.close();
+        if tokio::time::timeout(WORK_WITHIN, tasks.wait())
             .await
             .is_err()
         {
             warn!(
-                tasks = self.tasks.len(),
+                tasks = tasks.len(),
                 "tasks did not end in time; the next start continues their work"
             );
         }
-        self.bots.close(LINKS_WITHIN).await;
-        if tokio::time::timeout(STORE_WITHIN, self.store.close())
+        bots.close(LINKS_WITHIN).await;
+        if tokio::time::timeout(STORE_WITHIN, store.close())
             .await
             .is_err()
         {

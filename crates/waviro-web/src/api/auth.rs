@@ -9,21 +9,24 @@ use axum::http::{HeaderMap, HeaderName};
 use sha2::{Digest, Sha256};
 use waviro_core::bots::Bot;
 
-use super::Api;
 use super::error::ApiError;
 use crate::http::peer;
+use crate::services::Services;
 
 static SECRET_KEY: HeaderName = HeaderName::from_static("secretkey");
 
 /// Extractor: the bot with the request's SecretKey.
 pub struct Caller(pub Arc<Bot>);
 
-impl FromRequestParts<Arc<Api>> for Caller {
+impl FromRequestParts<Arc<Services>> for Caller {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
+    async fn from_request_parts(
+        parts: &mut Parts,
+        services: &Arc<Services>,
+    ) -> Result<Self, ApiError> {
         let wrong = |error| {
-            if api.wrong_keys.count(peer(&parts.extensions)) {
+            if services.wrong_keys.count(peer(&parts.extensions)) {
                 error
             } else {
                 ApiError::TooManyWrongKeys
@@ -38,7 +41,7 @@ impl FromRequestParts<Arc<Api>> for Caller {
         // The lookup is by hash, so its duration reveals something about the hash only, not about
         // the key.
         let hash: [u8; 32] = Sha256::digest(key.as_bytes()).into();
-        let bot = api.bots.by_key(&hash).await;
+        let bot = services.bots.by_key(&hash).await;
         let bot = bot.ok_or_else(|| wrong(ApiError::InvalidSecretKey))?;
         tracing::Span::current().record("bot", bot.name());
         Ok(Self(bot))

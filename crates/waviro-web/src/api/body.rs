@@ -14,9 +14,10 @@ use waviro_link::{GroupId, Number};
 use waviro_store::invisible::is_blank;
 
 use super::error::{ApiError, UrlFault};
+use super::form;
 use super::number::meant;
-use super::{Api, form};
 use crate::http;
+use crate::services::Services;
 
 /// The maximum number of characters of a text. WhatsApp's own clients have the same limit.
 pub const TEXT_CAP: usize = 65_536;
@@ -29,11 +30,11 @@ pub const URL_CAP: usize = 2048;
 #[derive(Debug, Default, PartialEq)]
 pub struct Fields(Map<String, Value>);
 
-impl FromRequest<Arc<Api>> for Fields {
+impl FromRequest<Arc<Services>> for Fields {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, ApiError> {
-        Self::parse(&http::read(request, api.body).await?)
+    async fn from_request(request: Request, services: &Arc<Services>) -> Result<Self, ApiError> {
+        Self::parse(&http::read(request, services.body).await?)
     }
 }
 

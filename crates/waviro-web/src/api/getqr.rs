@@ -6,10 +6,10 @@ use axum::extract::State;
 use serde::Serialize;
 use waviro_core::bots::LinkCode;
 
-use super::Api;
 use super::auth::Caller;
 use super::error::ApiError;
 use super::reply::Reply;
+use crate::services::Services;
 
 #[derive(Serialize)]
 #[serde(untagged)]
@@ -31,12 +31,12 @@ pub(super) enum QrResponse {
 /// Handles `/api/getqr`. The handler ignores the body: the endpoint has no fields, and the
 /// document's sample sends an empty body.
 pub(super) async fn getqr(
-    State(api): State<Arc<Api>>,
+    State(services): State<Arc<Services>>,
     Caller(bot): Caller,
 ) -> Result<Reply<QrResponse>, ApiError> {
     let code = tokio::select! {
-        code = bot.link_code(&api.clock, api.qr_within) => code?,
-        () = api.stop.cancelled() => return Err(ApiError::QrNotReady(None)),
+        code = bot.link_code(&services.clock, services.qr_within) => code?,
+        () = services.stop.cancelled() => return Err(ApiError::QrNotReady(None)),
     };
     let shown = match code {
         LinkCode::Linked(identity) => QrResponse::Linked {

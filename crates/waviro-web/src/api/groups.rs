@@ -5,10 +5,10 @@ use std::sync::Arc;
 use axum::extract::State;
 use serde::Serialize;
 
-use super::Api;
 use super::auth::Caller;
 use super::error::ApiError;
 use super::reply::Reply;
+use crate::services::Services;
 
 /// A group, under the field names of the document.
 #[derive(Serialize)]
@@ -21,10 +21,10 @@ pub(super) struct GroupResponse {
 
 /// Handles `/api/groups`. The handler ignores the body, because the endpoint has no fields.
 pub(super) async fn groups(
-    State(api): State<Arc<Api>>,
+    State(services): State<Arc<Services>>,
     Caller(bot): Caller,
 ) -> Result<Reply<Vec<GroupResponse>>, ApiError> {
-    let groups = api.outbox.groups(&bot).await?;
+    let groups = services.outbox.groups(&bot).await?;
     let shown = groups.into_iter().map(|(group, spoken)| GroupResponse {
         groupid: group.id.to_string(),
         groupname: group.name,

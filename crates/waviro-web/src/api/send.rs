@@ -17,8 +17,9 @@ use waviro_link::{Chat, Content, MediaKind};
 use super::body::Fields;
 use super::error::ApiError;
 use super::reply::{Again, Reply, Sent};
-use super::{Api, sendcontact, sendlocation, sendmedia, sendwa};
+use super::{sendcontact, sendlocation, sendmedia, sendwa};
 use crate::http;
+use crate::services::Services;
 
 /// The kind of chat that a path is for.
 #[derive(Debug, Clone, Copy)]
@@ -43,12 +44,12 @@ pub(super) struct SendRequest {
     keyed: Option<(Key, Vec<u8>)>,
 }
 
-impl FromRequest<Arc<Api>> for SendRequest {
+impl FromRequest<Arc<Services>> for SendRequest {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, services: &Arc<Services>) -> Result<Self, ApiError> {
         let key = Key::of(request.headers()).map_err(|_| ApiError::InvalidIdempotencyKey);
-        let body = http::read(request, api.body).await?;
+        let body = http::read(request, services.body).await?;
         let fields = Fields::parse(&body)?;
         Ok(Self {
             fields,
@@ -74,34 +75,34 @@ impl IntoResponse for Sending {
 
 /// Accepts the message in the body, at most once for an idempotency key.
 pub(super) async fn send(
-    api: &Api,
+    services: &Services,
     bot: &Arc<Bot>,
     request: SendRequest,
     whom: Whom,
     what: What,
 ) -> Result<Sending, ApiError> {
     let Some((key, body)) = request.keyed else {
-        let message = message(api, bot, &request.fields, whom, what)?;
-        let accepted = api.outbox.accept(bot, message).await?;
+        let message = message(services, bot, &request.fields, whom, what)?;
+        let accepted = services.outbox.accept(bot, message).await?;
         return Ok(Sending::Now(reply(&accepted)));
     };
     let (who, path) = (format!("bot {}", bot.id()), path(whom, what));
-    let first = match api.idempotency.begin(&who, &path, &key, &body).await? {
+    let first = match services.idempotency.begin(&who, &path, &key, &body).await? {
         KeyUse::Again(kept) => return Ok(Sending::Before(Again(kept))),
         KeyUse::First(first) => first,
     };
-    let message = message(api, bot, &request.fields, whom, what)?;
-    send_first(api, bot, message, &first).await
+    let message = message(services, bot, &request.fields, whom, what)?;
+    send_first(services, bot, message, &first).await
 }
 
 async fn send_first(
-    api: &Api,
+    services: &Services,
     bot: &Arc<Bot>,
     message: NewMessage,
     first: &First,
 ) -> Result<Sending, ApiError> {
     let keep = |accepted: &Accepted| first.keeping(200, reply(accepted).text());
-    match api.outbox.accept_with_key(bot, message, &keep).await? {
+    match services.outbox.accept_with_key(bot, message, &keep).await? {
         Taken::New(accepted) => Ok(Sending::Now(reply(&accepted))),
         Taken::Before(kept) => Ok(Sending::Before(Again(first.same(kept)?))),
     }
@@ -113,7 +114,7 @@ fn reply(accepted: &Accepted) -> Reply<Sent> {
 
 /// Builds the message from the body's fields.
 fn message(
-    api: &Api,
+    services: &Services,
     bot: &Bot,
     fields: &Fields,
     whom: Whom,
@@ -132,14 +133,14 @@ fn message(
     let content = match (ready, what) {
         (Some(ready), _) => Some(Draft::Ready(ready)),
         (None, What::Text) => sendwa::content(fields)?.map(Draft::Ready),
-        (None, What::Media) => sendmedia::draft(api, fields, &settings.allow)?,
+        (None, What::Media) => sendmedia::draft(services, fields, &settings.allow)?,
         (None, What::Location | What::Contact) => None,
     };
     let content = content.ok_or(ApiError::MissingField(what.field()))?;
     Ok(NewMessage {
         to,
         content,
-        notify_url: fields.url("notifyurl", &api.net, &settings.allow)?,
+        notify_url: fields.url("notifyurl", &services.net, &settings.allow)?,
     })
 }
 

@@ -5,26 +5,26 @@ use std::sync::Arc;
 use axum::extract::State;
 use waviro_link::{Content, Location};
 
-use super::Api;
 use super::auth::Caller;
 use super::body::Fields;
 use super::error::ApiError;
 use super::send::{SendRequest, Sending, What, Whom, send};
+use crate::services::Services;
 
 pub(super) async fn sendlocation(
-    State(api): State<Arc<Api>>,
+    State(services): State<Arc<Services>>,
     Caller(bot): Caller,
     request: SendRequest,
 ) -> Result<Sending, ApiError> {
-    send(&api, &bot, request, Whom::Person, What::Location).await
+    send(&services, &bot, request, Whom::Person, What::Location).await
 }
 
 pub(super) async fn sendlocationtogroup(
-    State(api): State<Arc<Api>>,
+    State(services): State<Arc<Services>>,
     Caller(bot): Caller,
     request: SendRequest,
 ) -> Result<Sending, ApiError> {
-    send(&api, &bot, request, Whom::Group, What::Location).await
+    send(&services, &bot, request, Whom::Group, What::Location).await
 }
 
 /// Returns the location in the body, or `None` if the body has no coordinates.

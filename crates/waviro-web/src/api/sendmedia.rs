@@ -7,35 +7,35 @@ use axum::extract::State;
 use waviro_core::config::AllowedNetwork;
 use waviro_core::outbox::Draft;
 
-use super::Api;
 use super::auth::Caller;
 use super::body::Fields;
 use super::error::ApiError;
 use super::send::{SendRequest, Sending, What, Whom, send};
+use crate::services::Services;
 
 pub(super) async fn sendmedia(
-    State(api): State<Arc<Api>>,
+    State(services): State<Arc<Services>>,
     Caller(bot): Caller,
     request: SendRequest,
 ) -> Result<Sending, ApiError> {
-    send(&api, &bot, request, Whom::Person, What::Media).await
+    send(&services, &bot, request, Whom::Person, What::Media).await
 }
 
 pub(super) async fn sendmediatogroup(
-    State(api): State<Arc<Api>>,
+    State(services): State<Arc<Services>>,
     Caller(bot): Caller,
     request: SendRequest,
 ) -> Result<Sending, ApiError> {
-    send(&api, &bot, request, Whom::Group, What::Media).await
+    send(&services, &bot, request, Whom::Group, What::Media).await
 }
 
 /// Returns the file to fetch, or `None` if the body has no `mediaurl`.
 pub(super) fn draft(
-    api: &Api,
+    services: &Services,
     fields: &Fields,
     allow: &[AllowedNetwork],
 ) -> Result<Option<Draft>, ApiError> {
-    let Some(url) = fields.url("mediaurl", &api.net, allow)? else {
+    let Some(url) = fields.url("mediaurl", &services.net, allow)? else {
         return Ok(None);
     };
     let caption = fields

@@ -5,26 +5,26 @@ use std::sync::Arc;
 use axum::extract::State;
 use waviro_link::Content;
 
-use super::Api;
 use super::auth::Caller;
 use super::body::Fields;
 use super::error::ApiError;
 use super::send::{SendRequest, Sending, What, Whom, send};
+use crate::services::Services;
 
 pub(super) async fn sendwa(
-    State(api): State<Arc<Api>>,
+    State(services): State<Arc<Services>>,
     Caller(bot): Caller,
     request: SendRequest,
 ) -> Result<Sending, ApiError> {
-    send(&api, &bot, request, Whom::Person, What::Text).await
+    send(&services, &bot, request, Whom::Person, What::Text).await
 }
 
 pub(super) async fn sendwatogroup(
-    State(api): State<Arc<Api>>,
+    State(services): State<Arc<Services>>,
     Caller(bot): Caller,
     request: SendRequest,
 ) -> Result<Sending, ApiError> {
-    send(&api, &bot, request, Whom::Group, What::Text).await
+    send(&services, &bot, request, Whom::Group, What::Text).await
 }
 
 /// Returns the text in the body, or `None`.

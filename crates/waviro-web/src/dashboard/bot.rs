@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
 use waviro_store::invisible::skeleton;
 
-use super::Shared;
+use super::Dashboard;
 use super::bots::BotRow;
 use super::errors::PageError;
 use super::form::Form;
@@ -27,16 +27,16 @@ struct Page {
 
 /// Shows the bot.
 pub(super) async fn show(
-    State(shared): State<Arc<Shared>>,
+    State(dashboard): State<Arc<Dashboard>>,
     me: Me,
     Path(bot): Path<i32>,
 ) -> Result<Response, PageError> {
-    page(&shared, me, bot, None).await
+    page(&dashboard, me, bot, None).await
 }
 
 /// Renames or removes the bot.
 pub(super) async fn change(
-    State(shared): State<Arc<Shared>>,
+    State(dashboard): State<Arc<Dashboard>>,
     me: Me,
     Path(bot): Path<i32>,
     form: Form,
@@ -53,27 +53,27 @@ pub(super) async fn change(
         }
         // The user must type the bot's name, so that a bot is not removed by accident.
         "remove" => {
-            let known: BotRow = shared.inside.get(&me.caller, &path).await?;
+            let known: BotRow = dashboard.inside.get(&me.caller, &path).await?;
             if skeleton(form.raw("name")) != skeleton(&known.name) {
-                return page(&shared, me, bot, Some(Refused::other_name())).await;
+                return page(&dashboard, me, bot, Some(Refused::other_name())).await;
             }
             (Method::DELETE, None, me.context.home.clone())
         }
         _ => return Err(PageError::BadForm),
     };
-    match shared.inside.ask(&me.caller, method, &path, body).await {
+    match dashboard.inside.ask(&me.caller, method, &path, body).await {
         Ok(_) => Ok(Redirect::to(&back).into_response()),
-        Err(refused) => page(&shared, me, bot, Some(refused)).await,
+        Err(refused) => page(&dashboard, me, bot, Some(refused)).await,
     }
 }
 
 async fn page(
-    shared: &Shared,
+    dashboard: &Dashboard,
     me: Me,
     bot: i32,
     wrong: Option<Refused>,
 ) -> Result<Response, PageError> {
-    let bot: BotRow = shared
+    let bot: BotRow = dashboard
         .inside
         .get(&me.caller, &format!("/v1/bots/{bot}"))
         .await?;

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::json;
 use waviro_core::bots::why_unreachable_by_code as unreachable;
 
-use super::Shared;
+use super::Dashboard;
 use super::errors::PageError;
 use super::form::Form;
 use super::page_context::PageContext;
@@ -127,16 +127,16 @@ impl List<'_> {
 
 /// Lists the bots that the user may see.
 pub(super) async fn list(
-    State(shared): State<Arc<Shared>>,
+    State(dashboard): State<Arc<Dashboard>>,
     me: Me,
     Query(asked): Query<BotsQuery>,
 ) -> Result<Response, PageError> {
-    show(&shared, me, asked.q.trim(), "", None).await
+    show(&dashboard, me, asked.q.trim(), "", None).await
 }
 
 /// Adds a bot and shows its key once.
 pub(super) async fn add(
-    State(shared): State<Arc<Shared>>,
+    State(dashboard): State<Arc<Dashboard>>,
     mut me: Me,
     form: Form,
 ) -> Result<Response, PageError> {
@@ -151,7 +151,7 @@ pub(super) async fn add(
         "secret_key": form.get("secret_key"),
         "webhook_key": form.get("webhook_key"),
     }));
-    let added = shared
+    let added = dashboard
         .inside
         .once(&me.caller, "/v1/bots", body, form.idempotency_key());
     match added.await {
@@ -165,12 +165,12 @@ pub(super) async fn add(
             };
             Ok(me.context.show(StatusCode::CREATED, &page))
         }
-        Err(refused) => show(&shared, me, "", name, Some(refused)).await,
+        Err(refused) => show(&dashboard, me, "", name, Some(refused)).await,
     }
 }
 
 async fn show(
-    shared: &Shared,
+    dashboard: &Dashboard,
     me: Me,
     looked_for: &str,
     name: &str,
@@ -178,14 +178,14 @@ async fn show(
 ) -> Result<Response, PageError> {
     let (mut bots, mut path) = (Vec::new(), "/v1/bots?limit=100".to_owned());
     loop {
-        let page: Page = shared.inside.get(&me.caller, &path).await?;
+        let page: Page = dashboard.inside.get(&me.caller, &path).await?;
         bots.extend(page.data);
         match page.next {
             Some(next) => path = format!("/v1/bots?limit=100&cursor={next}"),
             None => break,
         }
     }
-    let (all, steps) = (bots.len(), Steps::of(shared, &me, &bots).await);
+    let (all, steps) = (bots.len(), Steps::of(dashboard, &me, &bots).await);
     bots.retain(|bot| bot.is_found(looked_for));
     let status = Refused::status_of(wrong.as_ref());
     let page = List {

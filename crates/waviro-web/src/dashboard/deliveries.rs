@@ -14,7 +14,7 @@ use url::{Url, form_urlencoded};
 use waviro_store::clock::{Millis, millis};
 use waviro_store::endpoint_of;
 
-use super::Shared;
+use super::Dashboard;
 use super::bots::BotRow;
 use super::causes;
 use super::errors::PageError;
@@ -136,27 +136,29 @@ pub(super) struct DeliveriesQuery {
 
 /// Lists the deliveries of a bot, newest first.
 pub(super) async fn list(
-    State(shared): State<Arc<Shared>>,
+    State(dashboard): State<Arc<Dashboard>>,
     me: Me,
     Path(bot): Path<i32>,
     Query(mut asked): Query<DeliveriesQuery>,
 ) -> Result<Response, PageError> {
     asked.q = asked.q.trim().to_owned();
-    page(&shared, me, bot, asked, None, None).await
+    page(&dashboard, me, bot, asked, None, None).await
 }
 
 /// Replays a time range, or switches an endpoint on.
 pub(super) async fn act(
-    State(shared): State<Arc<Shared>>,
+    State(dashboard): State<Arc<Dashboard>>,
     mut me: Me,
     Path(bot): Path<i32>,
     form: Form,
 ) -> Result<Response, PageError> {
     let done = match form.raw("do") {
-        "again" => again(&shared, &mut me, bot, &form).await.map(Done::Again),
+        "again" => again(&dashboard, &mut me, bot, &form)
+            .await
+            .map(Done::Again),
         "on" => {
             let body = Some(json!({"endpoint": form.raw("endpoint")}));
-            let on = shared
+            let on = dashboard
                 .inside
                 .ask(&me.caller, Method::POST, "/v1/endpoints/on", body);
             on.await
@@ -168,15 +170,20 @@ pub(super) async fn act(
         Ok(done) => (Some(done), None),
         Err(refused) => (None, Some(refused)),
     };
-    page(&shared, me, bot, DeliveriesQuery::default(), done, wrong).await
+    page(&dashboard, me, bot, DeliveriesQuery::default(), done, wrong).await
 }
 
 /// Replays as many deliveries of a range as a single request may.
-async fn again(shared: &Shared, me: &mut Me, bot: i32, form: &Form) -> Result<Again, Refused> {
+async fn again(
+    dashboard: &Dashboard,
+    me: &mut Me,
+    bot: i32,
+    form: &Form,
+) -> Result<Again, Refused> {
     // The time of the page on the user's screen. The rest of a range keeps the same start and end,
     // because the current time moves on.
     let now = form.raw("at").parse();
-    let now = now.unwrap_or_else(|_| shared.clock.now());
+    let now = now.unwrap_or_else(|_| dashboard.services.clock.now());
     let since = form
         .get("since")
         .map_or_else(|| began(form.raw("past"), now), ToOwned::to_owned);
@@ -201,7 +208,7 @@ async fn again(shared: &Shared, me: &mut Me, bot: i32, form: &Form) -> Result<Ag
     }
     let path = format!("/v1/bots/{bot}/deliveries/replay");
     let body = Some(Value::Object(body));
-    let asked = shared
+    let asked = dashboard
         .inside
         .once(&me.caller, &path, body, form.idempotency_key());
     let (told, before) = asked.await?;
@@ -223,16 +230,16 @@ async fn again(shared: &Shared, me: &mut Me, bot: i32, form: &Form) -> Result<Ag
 }
 
 async fn page(
-    shared: &Shared,
+    dashboard: &Dashboard,
     me: Me,
     bot: i32,
     asked: DeliveriesQuery,
     done: Option<Done>,
     wrong: Option<Refused>,
 ) -> Result<Response, PageError> {
-    let inside = &shared.inside;
+    let inside = &dashboard.inside;
     let row: BotRow = inside.get(&me.caller, &format!("/v1/bots/{bot}")).await?;
-    let query = asked.for_api(shared.clock.now());
+    let query = asked.for_api(dashboard.services.clock.now());
     let path = format!("/v1/bots/{bot}/deliveries?{query}");
     // An invalid filter is reported beside its field.
     let (list, wrong) = match inside.get(&me.caller, &path).await {
@@ -253,7 +260,7 @@ async fn page(
         asked,
         list,
         endpoints,
-        at: shared.clock.now(),
+        at: dashboard.services.clock.now(),
         done,
         wrong,
     };

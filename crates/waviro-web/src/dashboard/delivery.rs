@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
-use super::Shared;
+use super::Dashboard;
 use super::bots::BotRow;
 use super::causes;
 use super::deliveries::DeliveryRow;
@@ -56,16 +56,16 @@ struct Page {
 
 /// Shows the delivery.
 pub(super) async fn show(
-    State(shared): State<Arc<Shared>>,
+    State(dashboard): State<Arc<Dashboard>>,
     me: Me,
     Path((bot, id)): Path<(i32, i64)>,
 ) -> Result<Response, PageError> {
-    page(&shared, me, bot, id, None, None).await
+    page(&dashboard, me, bot, id, None, None).await
 }
 
 /// Replays the delivery.
 pub(super) async fn again(
-    State(shared): State<Arc<Shared>>,
+    State(dashboard): State<Arc<Dashboard>>,
     me: Me,
     Path((bot, id)): Path<(i32, i64)>,
     form: Form,
@@ -80,7 +80,7 @@ pub(super) async fn again(
         body["body"] = Value::from(draft.as_str());
     }
     let path = format!("/v1/bots/{bot}/deliveries/{id}/replay");
-    let asked = shared
+    let asked = dashboard
         .inside
         .once(&me.caller, &path, Some(body), form.idempotency_key());
     match asked.await {
@@ -90,19 +90,19 @@ pub(super) async fn again(
             let back = format!("{}/bots/{bot}/deliveries/{due}", me.context.home);
             Ok(PageContext::onward(&back, before).into_response())
         }
-        Err(refused) => page(&shared, me, bot, id, draft, Some(refused)).await,
+        Err(refused) => page(&dashboard, me, bot, id, draft, Some(refused)).await,
     }
 }
 
 async fn page(
-    shared: &Shared,
+    dashboard: &Dashboard,
     me: Me,
     bot: i32,
     id: i64,
     draft: Option<String>,
     wrong: Option<Refused>,
 ) -> Result<Response, PageError> {
-    let inside = &shared.inside;
+    let inside = &dashboard.inside;
     let row: BotRow = inside.get(&me.caller, &format!("/v1/bots/{bot}")).await?;
     let path = format!("/v1/bots/{bot}/deliveries/{id}");
     let mut delivery: FullRow = inside.get(&me.caller, &path).await?;

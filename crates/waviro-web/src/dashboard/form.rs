@@ -6,7 +6,7 @@ use axum::extract::{FromRequest, Request};
 use sha2::{Digest, Sha256};
 use url::form_urlencoded;
 
-use super::Shared;
+use super::Dashboard;
 use super::errors::PageError;
 use crate::http::{self, BodyFault};
 use crate::v1::inside::Refused;
@@ -46,16 +46,17 @@ impl Form {
     }
 }
 
-impl FromRequest<Arc<Shared>> for Form {
+impl FromRequest<Arc<Dashboard>> for Form {
     type Rejection = PageError;
 
-    async fn from_request(request: Request, shared: &Arc<Shared>) -> Result<Self, PageError> {
-        let body = http::read(request, shared.body)
-            .await
-            .map_err(|fault| match fault {
-                BodyFault::TooLarge => Refused::too_large().into(),
-                BodyFault::Incomplete => PageError::BadForm,
-            })?;
+    async fn from_request(request: Request, dashboard: &Arc<Dashboard>) -> Result<Self, PageError> {
+        let body =
+            http::read(request, dashboard.services.body)
+                .await
+                .map_err(|fault| match fault {
+                    BodyFault::TooLarge => Refused::too_large().into(),
+                    BodyFault::Incomplete => PageError::BadForm,
+                })?;
         let fields = form_urlencoded::parse(&body);
         Ok(Self(fields.into_owned().collect()))
     }

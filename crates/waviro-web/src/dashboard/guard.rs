@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::Shared;
+use super::Dashboard;
 use super::errors::PageError;
 use super::page_context::PageContext;
 use super::session::Seen;
@@ -26,11 +26,11 @@ static FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// Middleware: wraps a request in [`http::wrap_request`] and adds the security headers of a page.
 pub(super) async fn guard(
-    State(shared): State<Arc<Shared>>,
+    State(dashboard): State<Arc<Dashboard>>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let context = PageContext::of(&shared, request.headers(), request.uri());
+    let context = PageContext::of(&dashboard, request.headers(), request.uri());
     let seen = Seen::default();
     request.extensions_mut().insert(seen.clone());
     request.extensions_mut().insert(context.clone());

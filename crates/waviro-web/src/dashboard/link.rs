@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 use url::form_urlencoded;
 
-use super::Shared;
+use super::Dashboard;
 use super::bots::BotRow;
 use super::errors::PageError;
 use super::form::Form;
@@ -71,21 +71,21 @@ impl Page {
 
 /// Shows the state of linking.
 pub(super) async fn show(
-    State(shared): State<Arc<Shared>>,
+    State(dashboard): State<Arc<Dashboard>>,
     me: Me,
     Path(bot): Path<i32>,
 ) -> Result<Response, PageError> {
-    page(&shared, me, bot, (None, String::new()), None).await
+    page(&dashboard, me, bot, (None, String::new()), None).await
 }
 
 /// Starts linking, requests a pairing code, or logs the bot out.
 pub(super) async fn act(
-    State(shared): State<Arc<Shared>>,
+    State(dashboard): State<Arc<Dashboard>>,
     me: Me,
     Path(bot): Path<i32>,
     form: Form,
 ) -> Result<Response, PageError> {
-    let (inside, number) = (&shared.inside, form.raw("number").trim());
+    let (inside, number) = (&dashboard.inside, form.raw("number").trim());
     let ask = async |what: &str, body| {
         let path = format!("/v1/bots/{bot}/{what}");
         inside.ask(&me.caller, Method::POST, &path, body).await
@@ -103,26 +103,26 @@ pub(super) async fn act(
         Ok(answer) => {
             if let Some(code) = answer["code"].as_str() {
                 let typed = (Some(code.to_owned()), number.to_owned());
-                return page(&shared, me, bot, typed, None).await;
+                return page(&dashboard, me, bot, typed, None).await;
             }
             let back = format!("{}/bots/{bot}/link", me.context.home);
             Ok(Redirect::to(&back).into_response())
         }
         Err(refused) => {
             let number = (None, number.to_owned());
-            page(&shared, me, bot, number, Some(refused)).await
+            page(&dashboard, me, bot, number, Some(refused)).await
         }
     }
 }
 
 /// Returns the QR code as a picture.
 pub(super) async fn picture(
-    State(shared): State<Arc<Shared>>,
+    State(dashboard): State<Arc<Dashboard>>,
     me: Me,
     Path(bot): Path<i32>,
 ) -> Result<Response, PageError> {
     let path = format!("/v1/bots/{bot}/qr");
-    let svg = shared
+    let svg = dashboard
         .inside
         .text(&me.caller, &path, "image/svg+xml")
         .await?;
@@ -130,13 +130,13 @@ pub(super) async fn picture(
 }
 
 async fn page(
-    shared: &Shared,
+    dashboard: &Dashboard,
     me: Me,
     bot: i32,
     (typed, number): (Option<String>, String),
     wrong: Option<Refused>,
 ) -> Result<Response, PageError> {
-    let inside = &shared.inside;
+    let inside = &dashboard.inside;
     let row: BotRow = inside.get(&me.caller, &format!("/v1/bots/{bot}")).await?;
     let linking = inside
         .get(&me.caller, &format!("/v1/bots/{bot}/qr"))

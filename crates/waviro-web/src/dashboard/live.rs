@@ -19,7 +19,7 @@ use serde::Deserialize;
 use waviro_core::permits::{NoPermit, Permit};
 use waviro_store::clock::{Clock, Millis, millis};
 
-use super::Shared;
+use super::Dashboard;
 use super::errors::PageError;
 use super::session::Me;
 
@@ -34,7 +34,7 @@ const COMMENT_EVERY: Duration = Duration::from_secs(15);
 const LASTS: Duration = Duration::from_mins(10);
 
 struct Watch {
-    shared: Arc<Shared>,
+    dashboard: Arc<Dashboard>,
     seen: u64,
     said_at: Millis,
     ends_at: Millis,
@@ -55,7 +55,7 @@ pub(super) struct StreamQuery {
 /// Sends the server-sent event `changed` whenever a page may have new data. Above the limits the
 /// page still works, without live updates.
 pub(super) async fn stream(
-    State(shared): State<Arc<Shared>>,
+    State(dashboard): State<Arc<Dashboard>>,
     me: Me,
     Query(asked): Query<StreamQuery>,
 ) -> Result<Response, PageError> {
@@ -63,20 +63,20 @@ pub(super) async fn stream(
     let reserved = if me.context.is_admin() {
         0
     } else {
-        shared.live_for_admins
+        dashboard.live_for_admins
     };
-    let permit = match shared.live.take_beside(user, reserved) {
+    let permit = match dashboard.live.take_beside(user, reserved) {
         Ok(permit) => permit,
         Err(NoPermit::Owner(_)) => return Ok(StatusCode::TOO_MANY_REQUESTS.into_response()),
         Err(NoPermit::InAll(_)) => return Ok(StatusCode::SERVICE_UNAVAILABLE.into_response()),
     };
-    let now = shared.clock.steady();
+    let now = dashboard.services.clock.steady();
     let watch = Watch {
         seen: asked.seen,
         said_at: now,
         ends_at: now + millis(LASTS),
         began: false,
-        shared,
+        dashboard,
         _permit: permit,
     };
     let body = stream::unfold(watch, async |mut watch| {
@@ -100,17 +100,17 @@ impl Watch {
             self.began = true;
             return Some(Bytes::from_static(b": waviro\nretry: 1000\n\n"));
         }
-        let clock: Clock = self.shared.clock.clone();
+        let clock: Clock = self.dashboard.services.clock.clone();
         loop {
             tokio::select! {
-                () = self.shared.stop.cancelled() => return None,
+                () = self.dashboard.services.stop.cancelled() => return None,
                 () = clock.sleep(EVERY) => {}
             }
             let now = clock.steady();
             if now >= self.ends_at {
                 return None;
             }
-            let seen = self.shared.fingerprint();
+            let seen = self.dashboard.fingerprint();
             if seen != self.seen {
                 (self.seen, self.said_at) = (seen, now);
                 return Some(Bytes::from_static(b"event: changed\ndata:\n\n"));
@@ -123,13 +123,13 @@ impl Watch {
     }
 }
 
-impl Shared {
+impl Dashboard {
     /// Returns a number that changes with each commit and with each change of a link, and that
     /// differs between processes.
     pub(super) fn fingerprint(&self) -> u64 {
         let mut hasher = self.process.build_hasher();
-        self.store.commits().hash(&mut hasher);
-        for bot in self.bots.list() {
+        self.services.store.commits().hash(&mut hasher);
+        for bot in self.services.bots.list() {
             bot.id().hash(&mut hasher);
             format!("{:?}", bot.status()).hash(&mut hasher);
         }

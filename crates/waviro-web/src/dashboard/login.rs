@@ -17,7 +17,7 @@ use tracing::{info, warn};
 use waviro_core::users::UserError;
 use waviro_store::UserRole;
 
-use super::Shared;
+use super::Dashboard;
 use super::errors::PageError;
 use super::form::Form;
 use super::page_context::{PageContext, back_to};
@@ -27,7 +27,7 @@ use crate::http;
 /// The secret in the link for the creation of the first user. The gateway creates a new secret at
 /// each start; the secret has no effect once a user exists.
 #[derive(Clone, Default)]
-pub struct Setup(Arc<Mutex<Option<[u8; 32]>>>);
+pub(super) struct Setup(Arc<Mutex<Option<[u8; 32]>>>);
 
 #[derive(Template)]
 #[template(path = "dashboard/login.html")]
@@ -77,7 +77,7 @@ pub(super) struct LoginQuery {
 impl Setup {
     /// Creates a new secret for the link shown to the person who started the gateway.
     #[must_use]
-    pub fn secret(&self) -> String {
+    pub(super) fn secret(&self) -> String {
         let mut bytes = [0; 16];
         rand::rng().fill_bytes(&mut bytes);
         let secret = hex::encode(bytes);
@@ -99,11 +99,17 @@ impl Setup {
 
 /// Shows the login form.
 pub(super) async fn show(
-    State(shared): State<Arc<Shared>>,
+    State(dashboard): State<Arc<Dashboard>>,
     context: PageContext,
     Query(asked): Query<LoginQuery>,
 ) -> Result<Response, PageError> {
-    if !shared.users.any().await.map_err(|_| PageError::Internal)? {
+    if !dashboard
+        .services
+        .users
+        .any()
+        .await
+        .map_err(|_| PageError::Internal)?
+    {
         return Ok(Redirect::to(&format!("{}/setup", context.home)).into_response());
     }
     let page = Login {
@@ -117,7 +123,7 @@ pub(super) async fn show(
 
 /// Checks the name and the password.
 pub(super) async fn log_in(
-    State(shared): State<Arc<Shared>>,
+    State(dashboard): State<Arc<Dashboard>>,
     Caller(from): Caller,
     context: PageContext,
     headers: HeaderMap,
@@ -125,12 +131,20 @@ pub(super) async fn log_in(
 ) -> Result<Response, PageError> {
     let name = form.get("name").unwrap_or_default();
     // Right passwords are counted too, which makes guessing a password too slow to be useful.
-    let wrong = if shared.tries.count(from, name) {
-        match shared.users.log_in(from, name, form.raw("password")).await {
+    let wrong = if dashboard.tries.count(from, name) {
+        match dashboard
+            .services
+            .users
+            .log_in(from, name, form.raw("password"))
+            .await
+        {
             Ok(Some(session)) => {
                 info!(user = name, "logged in");
-                let back = back_to(&shared, form.get("to"));
-                let cookie = [(SET_COOKIE, keep(session.reveal(), &headers, &shared.base))];
+                let back = back_to(&dashboard, form.get("to"));
+                let cookie = [(
+                    SET_COOKIE,
+                    keep(session.reveal(), &headers, &dashboard.base),
+                )];
                 return Ok((AppendHeaders(cookie), Redirect::to(&back)).into_response());
             }
             Ok(None) => {
@@ -154,28 +168,34 @@ pub(super) async fn log_in(
 
 /// Ends the session.
 pub(super) async fn log_out(
-    State(shared): State<Arc<Shared>>,
+    State(dashboard): State<Arc<Dashboard>>,
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
     if let Some(session) = kept(&headers) {
-        let done = shared.users.log_out(session).await;
+        let done = dashboard.services.users.log_out(session).await;
         done.map_err(|_| PageError::Internal)?;
     }
-    let cookies = forget(&shared.base).map(|cookie| (SET_COOKIE, cookie));
-    let login = format!("{}/dashboard/login", shared.base);
+    let cookies = forget(&dashboard.base).map(|cookie| (SET_COOKIE, cookie));
+    let login = format!("{}/dashboard/login", dashboard.base);
     Ok((AppendHeaders(cookies), Redirect::to(&login)).into_response())
 }
 
 /// Shows the form for the first user, if the link is valid.
 pub(super) async fn set_up(
-    State(shared): State<Arc<Shared>>,
+    State(dashboard): State<Arc<Dashboard>>,
     context: PageContext,
     Query(asked): Query<LoginQuery>,
 ) -> Result<Response, PageError> {
-    if shared.users.any().await.map_err(|_| PageError::Internal)? {
+    if dashboard
+        .services
+        .users
+        .any()
+        .await
+        .map_err(|_| PageError::Internal)?
+    {
         return Ok(Redirect::to(&format!("{}/login", context.home)).into_response());
     }
-    let wrong = (!shared.setup.is(&asked.token)).then_some(Failed::BadLink);
+    let wrong = (!dashboard.setup.is(&asked.token)).then_some(Failed::BadLink);
     let page = FirstUser {
         context: context.clone(),
         token: &asked.token,
@@ -188,7 +208,7 @@ pub(super) async fn set_up(
 
 /// Creates the first user and logs the user in.
 pub(super) async fn create_first_user(
-    State(shared): State<Arc<Shared>>,
+    State(dashboard): State<Arc<Dashboard>>,
     Caller(from): Caller,
     context: PageContext,
     headers: HeaderMap,
@@ -196,14 +216,15 @@ pub(super) async fn create_first_user(
 ) -> Result<Response, PageError> {
     let (token, name) = (form.raw("token"), form.get("name").unwrap_or_default());
     let password = form.raw("password");
-    let made = if !shared.tries.count(from, "") {
+    let made = if !dashboard.tries.count(from, "") {
         Err(Failed::TooMany)
-    } else if !shared.setup.is(token) {
+    } else if !dashboard.setup.is(token) {
         Err(Failed::BadLink)
     } else if password != form.raw("again") {
         Err(Failed::Differ)
     } else {
-        match shared
+        match dashboard
+            .services
             .users
             .add(name, password, UserRole::Admin, true)
             .await
@@ -221,9 +242,12 @@ pub(super) async fn create_first_user(
     match made {
         Ok(user) => {
             info!(user = user.name, "first user of the dashboard created");
-            let session = shared.users.begin(user.id).await;
+            let session = dashboard.services.users.begin(user.id).await;
             let session = session.map_err(|_| PageError::Internal)?;
-            let cookie = [(SET_COOKIE, keep(session.reveal(), &headers, &shared.base))];
+            let cookie = [(
+                SET_COOKIE,
+                keep(session.reveal(), &headers, &dashboard.base),
+            )];
             Ok((AppendHeaders(cookie), Redirect::to(&context.home)).into_response())
         }
         Err(wrong) => {

@@ -15,7 +15,7 @@ use tracing::{info, warn};
 use waviro_core::users::UserError;
 use waviro_store::UserRow;
 
-use super::Shared;
+use super::Dashboard;
 use super::errors::PageError;
 use super::form::Form;
 use super::login::Caller;
@@ -61,7 +61,7 @@ pub(super) async fn show(me: Me, Query(asked): Query<AccountQuery>) -> Result<Re
 /// Changes the password. All sessions of the user end; the browser of the request gets a new
 /// session.
 pub(super) async fn change(
-    State(shared): State<Arc<Shared>>,
+    State(dashboard): State<Arc<Dashboard>>,
     me: Me,
     Caller(from): Caller,
     headers: HeaderMap,
@@ -71,10 +71,10 @@ pub(super) async fn change(
     let (old, new) = (form.raw("old"), form.raw("password"));
     // Counts the attempt before the password check: a stolen session must not allow guessing the
     // password.
-    if !shared.tries.count(from, &user.name) {
+    if !dashboard.tries.count(from, &user.name) {
         return page(&me, false, Some(Failed::TooMany));
     }
-    let known = match shared.users.knows(from, &user.name, old).await {
+    let known = match dashboard.services.users.knows(from, &user.name, old).await {
         Ok(known) => known,
         Err(UserError::Busy) => return page(&me, false, Some(Failed::Busy)),
         Err(_) => return Err(PageError::Internal),
@@ -86,7 +86,12 @@ pub(super) async fn change(
     if new != form.raw("again") {
         return page(&me, false, Some(Failed::Differ));
     }
-    match shared.users.change(user.id, Some(new), None).await {
+    match dashboard
+        .services
+        .users
+        .change(user.id, Some(new), None)
+        .await
+    {
         Ok(()) => {}
         Err(UserError::BadPassword) => return page(&me, false, Some(Failed::BadPassword)),
         Err(UserError::Busy) => return page(&me, false, Some(Failed::Busy)),
@@ -96,9 +101,12 @@ pub(super) async fn change(
         user = user.name,
         "changed their password; their other sessions ended"
     );
-    let session = shared.users.begin(user.id).await;
+    let session = dashboard.services.users.begin(user.id).await;
     let session = session.map_err(|_| PageError::Internal)?;
-    let cookie = [(SET_COOKIE, keep(session.reveal(), &headers, &shared.base))];
+    let cookie = [(
+        SET_COOKIE,
+        keep(session.reveal(), &headers, &dashboard.base),
+    )];
     let back = format!("{}/me?done=password", me.context.home);
     Ok((AppendHeaders(cookie), Redirect::to(&back)).into_response())
 }

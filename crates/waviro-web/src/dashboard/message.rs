@@ -10,7 +10,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use waviro_store::clock::Millis;
 
-use super::Shared;
+use super::Dashboard;
 use super::bots::BotRow;
 use super::causes;
 use super::delivery::{AttemptRow, FullRow};
@@ -68,11 +68,11 @@ struct Page<'m> {
 
 /// Shows the message.
 pub(super) async fn show(
-    State(shared): State<Arc<Shared>>,
+    State(dashboard): State<Arc<Dashboard>>,
     me: Me,
     Path((bot, id)): Path<(i32, String)>,
 ) -> Result<Response, PageError> {
-    let inside = &shared.inside;
+    let inside = &dashboard.inside;
     let row: BotRow = inside.get(&me.caller, &format!("/v1/bots/{bot}")).await?;
     let path = format!("/v1/bots/{bot}/messages/{}", part(&id));
     let history: MessageHistory = inside.get(&me.caller, &path).await?;

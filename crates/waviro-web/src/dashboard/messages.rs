@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 use url::form_urlencoded;
 
-use super::Shared;
+use super::Dashboard;
 use super::bots::BotRow;
 use super::errors::PageError;
 use super::message_row::{MessageRow, part};
@@ -75,21 +75,21 @@ struct Found {
 
 /// Lists the sent or received messages.
 pub(super) async fn list(
-    State(shared): State<Arc<Shared>>,
+    State(dashboard): State<Arc<Dashboard>>,
     me: Me,
     Path(bot): Path<i32>,
     headers: HeaderMap,
     Query(mut asked): Query<MessagesQuery>,
 ) -> Result<Response, PageError> {
     asked.q = asked.q.trim().to_owned();
-    let row: BotRow = shared
+    let row: BotRow = dashboard
         .inside
         .get(&me.caller, &format!("/v1/bots/{bot}"))
         .await?;
-    let found = find(&shared, &me, bot, &asked).await?;
+    let found = find(&dashboard, &me, bot, &asked).await?;
     let none = found.rows.is_empty() && !asked.is_in() && !asked.is_narrowed();
     let sample = none.then(|| {
-        let origin = Origin::of(&headers, &shared.base);
+        let origin = Origin::of(&headers, &dashboard.base);
         let body = json!({"nohp": "6281300000001", "pesan": "Halo"});
         let [curl, ..] = samples_of(&origin, "/api/sendwa", MASKED, &body);
         curl.code
@@ -106,11 +106,16 @@ pub(super) async fn list(
 
 /// Searches with a single field: an id is looked up, a number or a group selects its chat, and any
 /// other text is searched in the messages.
-async fn find(shared: &Shared, me: &Me, bot: i32, asked: &MessagesQuery) -> Result<Found, Refused> {
+async fn find(
+    dashboard: &Dashboard,
+    me: &Me,
+    bot: i32,
+    asked: &MessagesQuery,
+) -> Result<Found, Refused> {
     let within = format!("/v1/bots/{bot}/messages");
     let get = async |by: By, parameter: (&str, &str)| {
         let path = format!("{within}?{}", asked.query(&asked.cursor, Some(parameter)));
-        let page: Listed = shared.inside.get(&me.caller, &path).await?;
+        let page: Listed = dashboard.inside.get(&me.caller, &path).await?;
         Ok::<_, Refused>(Found {
             by,
             rows: page.data,
@@ -122,7 +127,7 @@ async fn find(shared: &Shared, me: &Me, bot: i32, asked: &MessagesQuery) -> Resu
     }
     if asked.cursor.is_empty() && asked.may_be_id() {
         let path = format!("{within}/{}", part(&asked.q));
-        match shared.inside.get::<MessageRow>(&me.caller, &path).await {
+        match dashboard.inside.get::<MessageRow>(&me.caller, &path).await {
             Ok(row) => {
                 let rows = vec![row];
                 let (by, next) = (By::Id, None);

@@ -16,7 +16,7 @@ use tracing::error;
 use waviro_store::UserRole;
 use waviro_store::UserRow;
 
-use super::Shared;
+use super::Dashboard;
 use super::session::cookie;
 use crate::api::error::Language;
 use crate::http::header;
@@ -57,16 +57,16 @@ pub(super) struct PageContext {
     pub(super) form_nonce: String,
     /// True if the form before the page was a repetition and had no effect.
     pub(super) repeated: bool,
-    /// The fingerprint of the gateway's state before the page was built ([`Shared::fingerprint`]).
-    /// A stream that starts at the fingerprint misses no change.
+    /// The fingerprint of the gateway's state before the page was built
+    /// ([`Dashboard::fingerprint`]). A stream that starts at the fingerprint misses no change.
     pub(super) seen: u64,
     /// True if only the changing part of the page is requested.
     pub(super) part: bool,
 }
 
 impl PageContext {
-    pub(super) fn of(shared: &Shared, headers: &HeaderMap, uri: &Uri) -> Self {
-        let home = format!("{}/dashboard", shared.base);
+    pub(super) fn of(dashboard: &Dashboard, headers: &HeaderMap, uri: &Uri) -> Self {
+        let home = format!("{}/dashboard", dashboard.base);
         // Inside the nested router, the path has no base path and no `/dashboard`.
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         let language = match cookie(headers, LANGUAGE) {
@@ -82,16 +82,16 @@ impl PageContext {
                 _ => "",
             },
             here: format!("{home}{path}").trim_end_matches('/').to_owned(),
-            style: format!("{home}/files/{}", shared.assets.style.name),
-            script: format!("{home}/files/{}", shared.assets.script.name),
-            htmx: format!("{home}/files/{}", shared.assets.htmx.name),
+            style: format!("{home}/files/{}", dashboard.assets.style.name),
+            script: format!("{home}/files/{}", dashboard.assets.script.name),
+            htmx: format!("{home}/files/{}", dashboard.assets.htmx.name),
             home,
-            base: shared.base.clone(),
+            base: dashboard.base.clone(),
             user: None,
-            phones: shared.phones.get().cloned(),
+            phones: dashboard.phones.get().cloned(),
             form_nonce: format!("{:032x}", rand::random::<u128>()),
             repeated: uri.query().is_some_and(|query| query == REPEATED),
-            seen: shared.fingerprint(),
+            seen: dashboard.fingerprint(),
             part: headers.contains_key(&HX_REQUEST),
         }
     }
@@ -183,22 +183,22 @@ impl PageContext {
 }
 
 /// The guard creates the context once per request.
-impl FromRequestParts<Arc<Shared>> for PageContext {
+impl FromRequestParts<Arc<Dashboard>> for PageContext {
     type Rejection = Infallible;
 
     async fn from_request_parts(
         parts: &mut Parts,
-        shared: &Arc<Shared>,
+        dashboard: &Arc<Dashboard>,
     ) -> Result<Self, Infallible> {
         let made = parts.extensions.get::<Self>().cloned();
-        Ok(made.unwrap_or_else(|| Self::of(shared, &parts.headers, &parts.uri)))
+        Ok(made.unwrap_or_else(|| Self::of(dashboard, &parts.headers, &parts.uri)))
     }
 }
 
 /// Returns the path for a redirect back. Only a path of the dashboard is accepted, so that no
 /// redirect leads to another site.
-pub(super) fn back_to(shared: &Shared, asked: Option<&str>) -> String {
-    let home = format!("{}/dashboard", shared.base);
+pub(super) fn back_to(dashboard: &Dashboard, asked: Option<&str>) -> String {
+    let home = format!("{}/dashboard", dashboard.base);
     let within = |path: &&str| {
         path.strip_prefix(&home)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))

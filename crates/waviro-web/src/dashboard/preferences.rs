@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::header::SET_COOKIE;
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 
-use super::Shared;
+use super::Dashboard;
 use super::form::Form;
 use super::page_context::{LANGUAGE, THEME, back_to};
 
@@ -15,7 +15,7 @@ use super::page_context::{LANGUAGE, THEME, back_to};
 const KEPT_S: u32 = 365 * 24 * 3600;
 
 /// Stores the choices of the form and redirects back to the form's page.
-pub(super) async fn change(State(shared): State<Arc<Shared>>, form: Form) -> Response {
+pub(super) async fn change(State(dashboard): State<Arc<Dashboard>>, form: Form) -> Response {
     let choices = [
         (LANGUAGE, form.get("lang"), ["id", "en"].as_slice()),
         (
@@ -24,13 +24,13 @@ pub(super) async fn change(State(shared): State<Arc<Shared>>, form: Form) -> Res
             ["light", "dark", "system"].as_slice(),
         ),
     ];
-    let base = &shared.base;
+    let base = &dashboard.base;
     let cookies = choices.into_iter().filter_map(|(name, choice, known)| {
         let choice = choice.filter(|choice| known.contains(choice))?;
         let text = format!("{name}={choice}; Path={base}/; Max-Age={KEPT_S}; SameSite=Lax");
         Some((SET_COOKIE, text))
     });
     let cookies: Vec<_> = cookies.collect();
-    let back = back_to(&shared, form.get("to"));
+    let back = back_to(&dashboard, form.get("to"));
     (AppendHeaders(cookies), Redirect::to(&back)).into_response()
 }

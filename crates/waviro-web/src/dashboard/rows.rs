@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::Shared;
+use super::Dashboard;
 use super::errors::PageError;
 use super::session::Me;
 
@@ -15,13 +15,13 @@ struct Page<T> {
 
 /// Returns all rows of the list at `path`. Only for lists with at most a few hundred rows.
 pub(super) async fn all<T: DeserializeOwned>(
-    shared: &Shared,
+    dashboard: &Dashboard,
     me: &Me,
     path: &str,
 ) -> Result<Vec<T>, PageError> {
     let (mut rows, mut from) = (Vec::new(), format!("{path}?limit=100"));
     loop {
-        let page: Page<T> = shared.inside.get(&me.caller, &from).await?;
+        let page: Page<T> = dashboard.inside.get(&me.caller, &from).await?;
         rows.extend(page.data);
         match page.next {
             Some(next) => from = format!("{path}?limit=100&cursor={next}"),

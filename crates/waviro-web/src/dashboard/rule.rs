@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::Method;
 use axum::response::{IntoResponse, Redirect, Response};
 
-use super::Shared;
+use super::Dashboard;
 use super::bots::BotRow;
 use super::errors::PageError;
 use super::form::Form;
@@ -28,16 +28,16 @@ struct Page {
 
 /// Shows the rule.
 pub(super) async fn show(
-    State(shared): State<Arc<Shared>>,
+    State(dashboard): State<Arc<Dashboard>>,
     me: Me,
     Path((bot, rule)): Path<(i32, i64)>,
 ) -> Result<Response, PageError> {
-    page(&shared, me, bot, rule, None).await
+    page(&dashboard, me, bot, rule, None).await
 }
 
 /// Changes or removes the rule.
 pub(super) async fn change(
-    State(shared): State<Arc<Shared>>,
+    State(dashboard): State<Arc<Dashboard>>,
     me: Me,
     Path((bot, rule)): Path<(i32, i64)>,
     form: Form,
@@ -50,26 +50,26 @@ pub(super) async fn change(
         _ => return Err(PageError::BadForm),
     };
     let typed = body.is_some().then_some(fields);
-    match shared.inside.ask(&me.caller, method, &path, body).await {
+    match dashboard.inside.ask(&me.caller, method, &path, body).await {
         Ok(_) => {
             let back = format!("{}/bots/{bot}/rules", me.context.home);
             Ok(Redirect::to(&back).into_response())
         }
-        Err(refused) => page(&shared, me, bot, rule, Some((typed, refused))).await,
+        Err(refused) => page(&dashboard, me, bot, rule, Some((typed, refused))).await,
     }
 }
 
 async fn page(
-    shared: &Shared,
+    dashboard: &Dashboard,
     me: Me,
     bot: i32,
     rule: i64,
     failed: Option<(Option<RuleFields>, Refused)>,
 ) -> Result<Response, PageError> {
     let path = format!("/v1/bots/{bot}");
-    let row: BotRow = shared.inside.get(&me.caller, &path).await?;
+    let row: BotRow = dashboard.inside.get(&me.caller, &path).await?;
     let path = format!("{path}/rules/{rule}");
-    let rule: RuleRow = shared.inside.get(&me.caller, &path).await?;
+    let rule: RuleRow = dashboard.inside.get(&me.caller, &path).await?;
     let (typed, wrong) = failed.map_or((None, None), |(typed, wrong)| (typed, Some(wrong)));
     let status = Refused::status_of(wrong.as_ref());
     let page = Page {

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Shared;
+use super::Dashboard;
 use super::bots::BotRow;
 use super::errors::PageError;
 use super::form::Form;
@@ -132,7 +132,7 @@ pub(super) fn whole(said: &str) -> Value {
 
 /// Lists the rules.
 pub(super) async fn list(
-    State(shared): State<Arc<Shared>>,
+    State(dashboard): State<Arc<Dashboard>>,
     me: Me,
     Path(bot): Path<i32>,
     Query(asked): Query<RulesQuery>,
@@ -142,25 +142,25 @@ pub(super) async fn list(
         looked_for,
         ..RulesState::default()
     };
-    page(&shared, me, bot, shown).await
+    page(&dashboard, me, bot, shown).await
 }
 
 /// Adds a rule, enables or disables a rule, or tests a text.
 pub(super) async fn act(
-    State(shared): State<Arc<Shared>>,
+    State(dashboard): State<Arc<Dashboard>>,
     me: Me,
     Path(bot): Path<i32>,
     form: Form,
 ) -> Result<Response, PageError> {
     let rules = format!("/v1/bots/{bot}/rules");
     let ask =
-        async |method, path: &str, body| shared.inside.ask(&me.caller, method, path, body).await;
+        async |method, path: &str, body| dashboard.inside.ask(&me.caller, method, path, body).await;
     let mut shown = RulesState::default();
     let mut before = false;
     let refused = match form.raw("do") {
         "add" => {
             let fields = RuleFields::read(&form);
-            let (inside, body) = (&shared.inside, Some(fields.body()));
+            let (inside, body) = (&dashboard.inside, Some(fields.body()));
             let done = inside
                 .once(&me.caller, &rules, body, form.idempotency_key())
                 .await;
@@ -186,7 +186,7 @@ pub(super) async fn act(
                 Err(refused) => shown.untried = Some(refused),
             }
             shown.form = form;
-            return page(&shared, me, bot, shown).await;
+            return page(&dashboard, me, bot, shown).await;
         }
         _ => return Err(PageError::BadForm),
     };
@@ -195,13 +195,18 @@ pub(super) async fn act(
         return Ok(PageContext::onward(&back, before).into_response());
     }
     shown.wrong = refused;
-    page(&shared, me, bot, shown).await
+    page(&dashboard, me, bot, shown).await
 }
 
-async fn page(shared: &Shared, me: Me, bot: i32, shown: RulesState) -> Result<Response, PageError> {
+async fn page(
+    dashboard: &Dashboard,
+    me: Me,
+    bot: i32,
+    shown: RulesState,
+) -> Result<Response, PageError> {
     let path = format!("/v1/bots/{bot}");
-    let row: BotRow = shared.inside.get(&me.caller, &path).await?;
-    let mut rules: Vec<RuleRow> = rows::all(shared, &me, &format!("{path}/rules")).await?;
+    let row: BotRow = dashboard.inside.get(&me.caller, &path).await?;
+    let mut rules: Vec<RuleRow> = rows::all(dashboard, &me, &format!("{path}/rules")).await?;
     let all = rules.len();
     let looked_for = shown.looked_for.to_lowercase();
     rules.retain(|rule| {

@@ -10,7 +10,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::Shared;
+use super::Dashboard;
 use super::bots::BotRow;
 use super::errors::PageError;
 use super::form::Form;
@@ -59,7 +59,7 @@ fn kind_of(asked: &str) -> &'static str {
 
 /// Shows the form for a kind of content.
 pub(super) async fn form(
-    State(shared): State<Arc<Shared>>,
+    State(dashboard): State<Arc<Dashboard>>,
     me: Me,
     Path(bot): Path<i32>,
     Query(asked): Query<SendQuery>,
@@ -68,12 +68,12 @@ pub(super) async fn form(
         return Err(Refused::read_only().into());
     }
     let kind = kind_of(&asked.kind);
-    page(&shared, me, bot, kind, &Form::default(), None, None).await
+    page(&dashboard, me, bot, kind, &Form::default(), None, None).await
 }
 
 /// Sends the message.
 pub(super) async fn send(
-    State(shared): State<Arc<Shared>>,
+    State(dashboard): State<Arc<Dashboard>>,
     mut me: Me,
     Path(bot): Path<i32>,
     headers: HeaderMap,
@@ -82,22 +82,22 @@ pub(super) async fn send(
     let kind = kind_of(form.raw("kind"));
     let path = format!("/v1/bots/{bot}/messages");
     let body = Some(message(kind, &form));
-    let asked = shared
+    let asked = dashboard
         .inside
         .once(&me.caller, &path, body, form.idempotency_key());
     match asked.await {
         Ok((answer, before)) => {
             me.context.repeated = before;
-            let origin = Origin::of(&headers, &shared.base);
+            let origin = Origin::of(&headers, &dashboard.base);
             let (path, call) = as_call(kind, &form);
             let sent = Sent {
                 id: answer["id"].as_str().unwrap_or_default().to_owned(),
                 answer: serde_json::to_string_pretty(&answer).unwrap_or_default(),
                 samples: samples_of(&origin, &path, MASKED, &call).into(),
             };
-            page(&shared, me, bot, kind, &form, Some(sent), None).await
+            page(&dashboard, me, bot, kind, &form, Some(sent), None).await
         }
-        Err(refused) => page(&shared, me, bot, kind, &form, None, Some(refused)).await,
+        Err(refused) => page(&dashboard, me, bot, kind, &form, None, Some(refused)).await,
     }
 }
 
@@ -192,7 +192,7 @@ fn as_call(kind: &str, form: &Form) -> (String, Value) {
 }
 
 async fn page(
-    shared: &Shared,
+    dashboard: &Dashboard,
     me: Me,
     bot: i32,
     kind: &'static str,
@@ -200,7 +200,7 @@ async fn page(
     sent: Option<Sent>,
     wrong: Option<Refused>,
 ) -> Result<Response, PageError> {
-    let row: BotRow = shared
+    let row: BotRow = dashboard
         .inside
         .get(&me.caller, &format!("/v1/bots/{bot}"))
         .await?;

@@ -11,7 +11,7 @@ use url::form_urlencoded;
 use waviro_core::users::LIVES;
 use waviro_store::UserRow;
 
-use super::Shared;
+use super::Dashboard;
 use super::errors::PageError;
 use super::page_context::{PageContext, cookies};
 use crate::http::header;
@@ -59,19 +59,22 @@ impl IntoResponse for NotIn {
     }
 }
 
-impl FromRequestParts<Arc<Shared>> for Me {
+impl FromRequestParts<Arc<Dashboard>> for Me {
     type Rejection = NotIn;
 
-    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, NotIn> {
-        let Ok(mut context) = PageContext::from_request_parts(parts, shared).await;
+    async fn from_request_parts(
+        parts: &mut Parts,
+        dashboard: &Arc<Dashboard>,
+    ) -> Result<Self, NotIn> {
+        let Ok(mut context) = PageContext::from_request_parts(parts, dashboard).await;
         let failed = |_| NotIn(PageError::Internal.into_response());
         let session = kept(&parts.headers);
         let user = match session {
-            Some(session) => shared.users.of(session).await.map_err(failed)?,
+            Some(session) => dashboard.services.users.of(session).await.map_err(failed)?,
             None => None,
         };
         let (Some(session), Some(user)) = (session, user) else {
-            let first = !shared.users.any().await.map_err(failed)?;
+            let first = !dashboard.services.users.any().await.map_err(failed)?;
             return Err(NotIn(to_login(&context, first, &parts.uri)));
         };
         let caller = Caller::new(user.role.clone().into(), session).logged_in_as(user.id);

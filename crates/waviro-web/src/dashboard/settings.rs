@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use waviro_core::config::Retention;
 use waviro_store::clock::Millis;
 
-use super::Shared;
+use super::Dashboard;
 use super::bots::BotRow;
 use super::errors::PageError;
 use super::form::Form;
@@ -117,7 +117,7 @@ impl Page<'_> {
 
 /// Shows all settings.
 pub(super) async fn show(
-    State(shared): State<Arc<Shared>>,
+    State(dashboard): State<Arc<Dashboard>>,
     me: Me,
     Path(bot): Path<i32>,
     Query(asked): Query<SettingsQuery>,
@@ -126,12 +126,12 @@ pub(super) async fn show(
         done: asked.done,
         ..SettingsState::default()
     };
-    page(&shared, me, bot, shown).await
+    page(&dashboard, me, bot, shown).await
 }
 
 /// Applies the form of a section.
 pub(super) async fn change(
-    State(shared): State<Arc<Shared>>,
+    State(dashboard): State<Arc<Dashboard>>,
     mut me: Me,
     Path(bot): Path<i32>,
     form: Form,
@@ -143,7 +143,7 @@ pub(super) async fn change(
         path,
         body,
     } = order;
-    let inside = &shared.inside;
+    let inside = &dashboard.inside;
     let done = if method == Method::POST {
         let done = inside
             .once(&me.caller, &path, body, form.idempotency_key())
@@ -163,7 +163,7 @@ pub(super) async fn change(
                 fresh: Some(fresh),
                 ..SettingsState::default()
             };
-            page(&shared, me, bot, shown).await
+            page(&dashboard, me, bot, shown).await
         }
         Ok(_) => {
             let home = &me.context.home;
@@ -179,7 +179,7 @@ pub(super) async fn change(
                 wrong: Some(refused),
                 ..SettingsState::default()
             };
-            page(&shared, me, bot, shown).await
+            page(&dashboard, me, bot, shown).await
         }
     }
 }
@@ -251,12 +251,12 @@ impl Order {
 }
 
 async fn page(
-    shared: &Shared,
+    dashboard: &Dashboard,
     me: Me,
     bot: i32,
     shown: SettingsState,
 ) -> Result<Response, PageError> {
-    let (inside, path) = (&shared.inside, format!("/v1/bots/{bot}"));
+    let (inside, path) = (&dashboard.inside, format!("/v1/bots/{bot}"));
     let row: BotRow = inside.get(&me.caller, &path).await?;
     let keys = inside.get(&me.caller, &format!("{path}/keys")).await?;
     let settings = inside.get(&me.caller, &format!("{path}/settings")).await?;
@@ -271,19 +271,19 @@ async fn page(
         let of = format!("{path}/signing-secret");
         signing = Some(inside.get(&me.caller, &of).await?);
     }
-    let subscriptions = rows::all(shared, &me, &format!("{path}/subscriptions")).await?;
+    let subscriptions = rows::all(dashboard, &me, &format!("{path}/subscriptions")).await?;
     let status = Refused::status_of(shown.wrong.as_ref());
     let page = Page {
         context: me.context.clone(),
         bot: row,
-        now: shared.clock.now(),
+        now: dashboard.services.clock.now(),
         keys,
         fresh: shown.fresh,
         webhook_key,
         signing,
         settings,
         subscriptions,
-        kept: &shared.retention,
+        kept: &dashboard.retention,
         done: &shown.done,
         failed: shown.failed,
         form: &shown.form,

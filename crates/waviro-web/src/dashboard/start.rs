@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use super::Shared;
+use super::Dashboard;
 use super::bots::BotRow;
 use super::session::Me;
 
@@ -30,7 +30,7 @@ struct Page {
 
 impl Steps {
     /// Returns the steps, or `None` if all steps are done or the user may do none of them.
-    pub(super) async fn of(shared: &Shared, me: &Me, bots: &[BotRow]) -> Option<Self> {
+    pub(super) async fn of(dashboard: &Dashboard, me: &Me, bots: &[BotRow]) -> Option<Self> {
         if !me.context.is_admin() {
             return None;
         }
@@ -48,7 +48,7 @@ impl Steps {
                     "/v1/bots/{}/deliveries?kind=callback&state=delivered&limit=1",
                     bot.id
                 );
-                let told = shared.inside.get::<Page>(&me.caller, &path).await;
+                let told = dashboard.inside.get::<Page>(&me.caller, &path).await;
                 steps.told |= told.is_ok_and(|page| !page.data.is_empty());
             }
         }

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
 use waviro_store::invisible::skeleton;
 
-use super::Shared;
+use super::Dashboard;
 use super::bots::BotRow;
 use super::errors::PageError;
 use super::form::Form;
@@ -34,16 +34,16 @@ struct Page {
 
 /// Shows the user.
 pub(super) async fn show(
-    State(shared): State<Arc<Shared>>,
+    State(dashboard): State<Arc<Dashboard>>,
     me: Me,
     Path(user): Path<i64>,
 ) -> Result<Response, PageError> {
-    page(&shared, me, user, None, None).await
+    page(&dashboard, me, user, None, None).await
 }
 
 /// Changes the role or the password, or removes the user.
 pub(super) async fn change(
-    State(shared): State<Arc<Shared>>,
+    State(dashboard): State<Arc<Dashboard>>,
     me: Me,
     Path(user): Path<i64>,
     Caller(from): Caller,
@@ -68,10 +68,10 @@ pub(super) async fn change(
             // Counts the attempt before the password check: a stolen session must not allow
             // guessing the password.
             if let Some(own) = own
-                && !shared.tries.count(from, &own.name)
+                && !dashboard.tries.count(from, &own.name)
             {
                 let wrong = Some(Refused::too_many_tries());
-                return page(&shared, me, user, typed, wrong).await;
+                return page(&dashboard, me, user, typed, wrong).await;
             }
             let old = own.map(|_| form.raw("old"));
             let body = json!({ "password": form.raw("password"), "old_password": old });
@@ -79,32 +79,32 @@ pub(super) async fn change(
         }
         // The admin must type the user's name, so that a user is not removed by accident.
         "remove" => {
-            let known: UserView = shared.inside.get(&me.caller, &path).await?;
+            let known: UserView = dashboard.inside.get(&me.caller, &path).await?;
             if skeleton(form.raw("name")) != skeleton(&known.name) {
                 let wrong = Some(Refused::other_name());
-                return page(&shared, me, user, typed, wrong).await;
+                return page(&dashboard, me, user, typed, wrong).await;
             }
             (Method::DELETE, None)
         }
         _ => return Err(PageError::BadForm),
     };
-    match shared.inside.ask(&me.caller, method, &path, body).await {
+    match dashboard.inside.ask(&me.caller, method, &path, body).await {
         Ok(_) => Ok(Redirect::to(&back).into_response()),
-        Err(refused) => page(&shared, me, user, typed, Some(refused)).await,
+        Err(refused) => page(&dashboard, me, user, typed, Some(refused)).await,
     }
 }
 
 async fn page(
-    shared: &Shared,
+    dashboard: &Dashboard,
     me: Me,
     user: i64,
     typed: Option<RoleFields>,
     wrong: Option<Refused>,
 ) -> Result<Response, PageError> {
     let path = format!("/v1/users/{user}");
-    let user: UserView = shared.inside.get(&me.caller, &path).await?;
-    let users: Vec<UserView> = rows::all(shared, &me, "/v1/users").await?;
-    let bots = rows::all(shared, &me, "/v1/bots").await?;
+    let user: UserView = dashboard.inside.get(&me.caller, &path).await?;
+    let users: Vec<UserView> = rows::all(dashboard, &me, "/v1/users").await?;
+    let bots = rows::all(dashboard, &me, "/v1/bots").await?;
     let mut admins = users.iter().filter(|user| user.role == "admin");
     let known = || RoleFields {
         role: user.role.clone(),

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Shared;
+use super::Dashboard;
 use super::bots::BotRow;
 use super::errors::PageError;
 use super::form::Form;
@@ -108,7 +108,7 @@ pub(super) fn role_word<'t>(role: &str, context: &'t PageContext) -> &'t str {
 
 /// Lists the users.
 pub(super) async fn list(
-    State(shared): State<Arc<Shared>>,
+    State(dashboard): State<Arc<Dashboard>>,
     me: Me,
     Query(asked): Query<UsersQuery>,
 ) -> Result<Response, PageError> {
@@ -116,12 +116,12 @@ pub(super) async fn list(
         role: "operator".to_owned(),
         bots: Vec::new(),
     };
-    page(&shared, me, asked.q.trim(), "", fields, None).await
+    page(&dashboard, me, asked.q.trim(), "", fields, None).await
 }
 
 /// Creates a user.
 pub(super) async fn add(
-    State(shared): State<Arc<Shared>>,
+    State(dashboard): State<Arc<Dashboard>>,
     me: Me,
     form: Form,
 ) -> Result<Response, PageError> {
@@ -133,7 +133,7 @@ pub(super) async fn add(
         "role": fields.role,
         "bots": fields.bots(),
     });
-    let added = shared
+    let added = dashboard
         .inside
         .once(&me.caller, "/v1/users", Some(body), form.idempotency_key());
     match added.await {
@@ -141,22 +141,22 @@ pub(super) async fn add(
             let users = format!("{}/users", me.context.home);
             Ok(PageContext::onward(&users, before).into_response())
         }
-        Err(refused) => page(&shared, me, "", name, fields, Some(refused)).await,
+        Err(refused) => page(&dashboard, me, "", name, fields, Some(refused)).await,
     }
 }
 
 async fn page(
-    shared: &Shared,
+    dashboard: &Dashboard,
     me: Me,
     looked_for: &str,
     name: &str,
     fields: RoleFields,
     wrong: Option<Refused>,
 ) -> Result<Response, PageError> {
-    let mut users: Vec<UserView> = rows::all(shared, &me, "/v1/users").await?;
+    let mut users: Vec<UserView> = rows::all(dashboard, &me, "/v1/users").await?;
     let all = users.len();
     users.retain(|user| user.is_found(looked_for));
-    let bots = rows::all(shared, &me, "/v1/bots").await?;
+    let bots = rows::all(dashboard, &me, "/v1/bots").await?;
     let status = Refused::status_of(wrong.as_ref());
     let page = Page {
         context: me.context.clone(),

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, RawPathParams};
+use axum::extract::{FromRef, FromRequestParts, RawPathParams};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
@@ -15,9 +15,9 @@ use waviro_core::bots::{Bot, Bots};
 use waviro_core::tokens::PREFIX;
 use waviro_store::{TokenRole, UserRole};
 
-use super::V1;
 use super::problem::Problem;
 use crate::http::peer;
+use crate::services::Services;
 
 /// The holder of a valid token, or a logged-in user.
 #[derive(Clone)]
@@ -139,10 +139,15 @@ impl Caller {
     }
 }
 
-impl FromRequestParts<Arc<V1>> for Caller {
+impl<S> FromRequestParts<S> for Caller
+where
+    S: Send + Sync,
+    Arc<Services>: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, v1: &Arc<V1>) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let services = Arc::<Services>::from_ref(state);
         if let Some(vouched) = parts.extensions.get::<Self>() {
             if !matches!(parts.method, Method::GET | Method::HEAD) {
                 vouched.must_be_able_to_change()?;
@@ -150,7 +155,7 @@ impl FromRequestParts<Arc<V1>> for Caller {
             return Ok(vouched.clone());
         }
         let wrong = || {
-            if v1.wrong_keys.count(peer(&parts.extensions)) {
+            if services.wrong_keys.count(peer(&parts.extensions)) {
                 Problem::InvalidToken
             } else {
                 Problem::TooManyWrongKeys
@@ -159,7 +164,7 @@ impl FromRequestParts<Arc<V1>> for Caller {
         // A request without a token guesses nothing, so the budget of wrong keys does not count it.
         let token = sent_token(&parts.headers)?.ok_or_else(wrong)?;
         let known = if token.starts_with(PREFIX) {
-            v1.tokens.of(token).await?
+            services.tokens.of(token).await?
         } else {
             None
         };
@@ -167,29 +172,38 @@ impl FromRequestParts<Arc<V1>> for Caller {
         if let TokenRole::Bot(bot_id) = role {
             // The removal of a bot revokes its tokens; between the two steps, a token can exist
             // without its bot.
-            let bot = v1.bots.by_id(bot_id).ok_or(Problem::InvalidToken)?;
+            let bot = services.bots.by_id(bot_id).ok_or(Problem::InvalidToken)?;
             tracing::Span::current().record("bot", bot.name());
         }
         Ok(Self::new(role.into(), token))
     }
 }
 
-impl FromRequestParts<Arc<V1>> for Admin {
+impl<S> FromRequestParts<S> for Admin
+where
+    S: Send + Sync,
+    Arc<Services>: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, v1: &Arc<V1>) -> Result<Self, Problem> {
-        let caller = Caller::from_request_parts(parts, v1).await?;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, state).await?;
         caller.must_be_admin().map(|()| Self)
     }
 }
 
-impl FromRequestParts<Arc<V1>> for AtBot {
+impl<S> FromRequestParts<S> for AtBot
+where
+    S: Send + Sync,
+    Arc<Services>: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, v1: &Arc<V1>) -> Result<Self, Problem> {
-        let caller = Caller::from_request_parts(parts, v1).await?;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let services = Arc::<Services>::from_ref(state);
+        let caller = Caller::from_request_parts(parts, state).await?;
         let named = path_part(parts, "bot").await;
-        let bot = named.and_then(|named| bot_named(&v1.bots, &named));
+        let bot = named.and_then(|named| bot_named(&services.bots, &named));
         let bot = bot.filter(|bot| caller.may_see(bot));
         let bot = bot.ok_or(Problem::NoSuchBot)?;
         tracing::Span::current().record("bot", bot.name());

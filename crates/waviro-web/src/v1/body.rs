@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRef, FromRequest, Request};
 use serde_json::{Map, Value};
 use url::Url;
 use waviro_core::bots::{SecretKey, WebhookKey};
@@ -15,11 +15,11 @@ use waviro_link::{GroupId, Number};
 use waviro_store::clock::Millis;
 use waviro_store::invisible::{self, is_blank};
 
-use super::V1;
 use super::problem::{BadUrl, NAME_FORM, Problem};
 use super::query::TIMESTAMP_FORM;
 use super::timestamp::Timestamp;
 use crate::http;
+use crate::services::Services;
 
 /// The maximum number of characters of a text. WhatsApp's own clients have the same limit.
 pub const TEXT_CAP: usize = 65_536;
@@ -44,11 +44,16 @@ pub trait FromFields: Sized {
 #[derive(Debug, Default)]
 pub struct Fields(Map<String, Value>);
 
-impl<T: FromFields> FromRequest<Arc<V1>> for Body<T> {
+impl<S, T: FromFields> FromRequest<S> for Body<T>
+where
+    S: Send + Sync,
+    Arc<Services>: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request(request: Request, v1: &Arc<V1>) -> Result<Self, Problem> {
-        let fields = Fields::parse(&http::read(request, v1.body).await?)?;
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let body = Arc::<Services>::from_ref(state).body;
+        let fields = Fields::parse(&http::read(request, body).await?)?;
         T::from_fields(&fields).map(Self)
     }
 }

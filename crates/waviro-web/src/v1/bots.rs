@@ -22,8 +22,9 @@ use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
 use super::responses::{AdminOnly, Conflict};
 use super::timestamp::Timestamp;
+use crate::services::Services;
 
-pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
+pub(super) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new()
         .routes(routes!(list, add))
         .routes(routes!(show, change, remove))
@@ -158,12 +159,12 @@ impl FromFields for ChangeBot {
     responses((status = 200, description = "A page of bots.", body = Page<BotView>))
 )]
 async fn list(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     caller: Caller,
     paging: Paging,
 ) -> Result<Json<Page<BotView>>, Problem> {
     let after = paging.after("bots")?.unwrap_or(0);
-    let bots = v1.bots.list().into_iter();
+    let bots = services.bots.list().into_iter();
     let seen = bots.filter(|bot| caller.may_see(bot) && i64::from(bot.id()) > after);
     let rows = seen.take(paging.rows()).collect();
     let (bots, next) = paging
@@ -171,7 +172,7 @@ async fn list(
         .into_parts();
     let mut shown = Vec::with_capacity(bots.len());
     for bot in bots {
-        shown.push(BotView::of(&bot, &v1).await?);
+        shown.push(BotView::of(&bot, &services).await?);
     }
     Ok(Json(Page::from_parts(shown, next)))
 }
@@ -190,7 +191,7 @@ async fn list(
     )
 )]
 async fn add(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     _: Admin,
     OriginalUri(uri): OriginalUri,
     Body(asked): Body<AddBot>,
@@ -199,10 +200,10 @@ async fn add(
         secret: asked.secret_key,
         webhook: asked.webhook_key,
     };
-    let (bot, key) = v1.bots.add_with(&asked.name, own).await?;
+    let (bot, key) = services.bots.add_with(&asked.name, own).await?;
     let location = format!("{}/{}", uri.path().trim_end_matches('/'), bot.id());
     let new = NewBot {
-        bot: BotView::of(&bot, &v1).await?,
+        bot: BotView::of(&bot, &services).await?,
         secret_key: key.reveal().to_owned(),
     };
     Ok((StatusCode::CREATED, [(LOCATION, location)], Json(new)))
@@ -215,8 +216,8 @@ async fn add(
     get, path = "/v1/bots/{bot}", tag = "bots",
     responses((status = 200, description = "The bot.", body = BotView))
 )]
-async fn show(State(v1): State<Arc<V1>>, at: AtBot) -> Result<Json<BotView>, Problem> {
-    Ok(Json(BotView::of(&at.bot, &v1).await?))
+async fn show(State(services): State<Arc<Services>>, at: AtBot) -> Result<Json<BotView>, Problem> {
+    Ok(Json(BotView::of(&at.bot, &services).await?))
 }
 
 /// Change a bot
@@ -227,14 +228,14 @@ async fn show(State(v1): State<Arc<V1>>, at: AtBot) -> Result<Json<BotView>, Pro
     responses((status = 200, description = "The bot as it is now.", body = BotView), Conflict)
 )]
 async fn change(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     at: AtBot,
     Body(asked): Body<ChangeBot>,
 ) -> Result<Json<BotView>, Problem> {
     if let Some(name) = asked.name {
-        v1.bots.rename(at.bot.id(), &name).await?;
+        services.bots.rename(at.bot.id(), &name).await?;
     }
-    Ok(Json(BotView::of(&at.bot, &v1).await?))
+    Ok(Json(BotView::of(&at.bot, &services).await?))
 }
 
 /// Remove a bot
@@ -246,14 +247,14 @@ async fn change(
     delete, path = "/v1/bots/{bot}", tag = "bots",
     responses((status = 202, description = "The bot is removed; its device is logged out next."), AdminOnly)
 )]
-async fn remove(State(v1): State<Arc<V1>>, at: AtBot) -> Result<StatusCode, Problem> {
+async fn remove(State(services): State<Arc<Services>>, at: AtBot) -> Result<StatusCode, Problem> {
     at.caller.must_be_admin()?;
-    v1.bots.remove(at.bot.id()).await?;
+    services.bots.remove(at.bot.id()).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
 impl BotView {
-    async fn of(bot: &Bot, v1: &V1) -> Result<Self, Problem> {
+    async fn of(bot: &Bot, services: &Services) -> Result<Self, Problem> {
         let (status, identity) = (bot.status(), bot.identity());
         Ok(Self {
             id: bot.id(),
@@ -264,7 +265,7 @@ impl BotView {
             cause: status.cause().map(Cow::into_owned),
             cause_code: status.failure().map(DialFailure::code),
             created_at: Timestamp(bot.created_at()),
-            health: Health::of(bot, v1).await?,
+            health: Health::of(bot, services).await?,
         })
     }
 }

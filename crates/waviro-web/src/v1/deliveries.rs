@@ -27,8 +27,9 @@ use super::problem::Problem;
 use super::query::Query;
 use super::responses::Unavailable;
 use super::timestamp::Timestamp;
+use crate::services::Services;
 
-pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
+pub(super) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new()
         .routes(routes!(list))
         .routes(routes!(show))
@@ -224,7 +225,7 @@ const KINDS: [(&str, DeliveryKind); 3] = [
     responses((status = 200, description = "A page of deliveries.", body = Page<DeliveryView>), Unavailable)
 )]
 async fn list(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     at: AtBot,
     query: Query,
     paging: Paging,
@@ -239,7 +240,7 @@ async fn list(
     };
     let after: Option<DeliveryCursor> = paging.after("deliveries")?;
     let after = after.map(|DeliveryCursor(after)| after);
-    let found = v1
+    let found = services
         .store
         .deliveries(at.bot.id(), &filter, after, paging.rows());
     let found = found.await?;
@@ -260,13 +261,13 @@ async fn list(
     responses((status = 200, description = "The delivery and its attempts.", body = FullDelivery))
 )]
 async fn show(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     at: AtBot,
     DeliveryId(id): DeliveryId,
 ) -> Result<Json<FullDelivery>, Problem> {
-    let row = v1.store.delivery(at.bot.id(), id).await?;
+    let row = services.store.delivery(at.bot.id(), id).await?;
     let row = row.ok_or(Problem::NoSuch("delivery"))?;
-    Ok(Json(FullDelivery::of(&row, &v1).await?))
+    Ok(Json(FullDelivery::of(&row, &services).await?))
 }
 
 /// Extractor: the id of the delivery in the path.
@@ -283,8 +284,8 @@ impl<S: Send + Sync> FromRequestParts<S> for DeliveryId {
 
 impl FullDelivery {
     /// Reads the attempts of a delivery.
-    pub(super) async fn of(row: &DeliveryRow, v1: &V1) -> Result<Self, Problem> {
-        let attempts = v1.store.attempts(row.id).await?;
+    pub(super) async fn of(row: &DeliveryRow, services: &Services) -> Result<Self, Problem> {
+        let attempts = services.store.attempts(row.id).await?;
         let attempts = attempts
             .into_iter()
             .map(|attempt| AttemptView::of(row, attempt));

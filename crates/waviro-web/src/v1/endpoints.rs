@@ -19,8 +19,9 @@ use super::page::Page;
 use super::problem::Problem;
 use super::responses::{AdminOnly, Missing};
 use super::timestamp::Timestamp;
+use crate::services::Services;
 
-pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
+pub(super) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new()
         .routes(routes!(list))
         .routes(routes!(switch_on))
@@ -83,8 +84,11 @@ impl FromFields for SwitchOn {
     get, path = "/v1/endpoints", tag = "endpoints",
     responses((status = 200, description = "The endpoints.", body = Page<EndpointView>), AdminOnly)
 )]
-async fn list(State(v1): State<Arc<V1>>, _: Admin) -> Result<Json<Page<EndpointView>>, Problem> {
-    let endpoint_failures = v1.store.waiting_for().await?;
+async fn list(
+    State(services): State<Arc<Services>>,
+    _: Admin,
+) -> Result<Json<Page<EndpointView>>, Problem> {
+    let endpoint_failures = services.store.waiting_for().await?;
     let shown = endpoint_failures
         .into_iter()
         .map(|(failure, waiting)| EndpointView {
@@ -109,21 +113,21 @@ async fn list(State(v1): State<Arc<V1>>, _: Admin) -> Result<Json<Page<EndpointV
     )
 )]
 async fn switch_on(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     _: Admin,
     Body(asked): Body<SwitchOn>,
 ) -> Result<Json<SwitchedOn>, Problem> {
     let endpoint = endpoint_of(&asked.endpoint);
-    let endpoint_failures = v1.store.endpoint_failures().await?;
+    let endpoint_failures = services.store.endpoint_failures().await?;
     if !endpoint_failures
         .iter()
         .any(|failure| failure.endpoint == endpoint)
     {
         return Err(Problem::NoSuch("endpoint in trouble"));
     }
-    let due = v1
+    let due = services
         .store
-        .endpoint_works(&endpoint, true, v1.clock.now())
+        .endpoint_works(&endpoint, true, services.clock.now())
         .await?;
     Ok(Json(SwitchedOn { due }))
 }

@@ -23,13 +23,15 @@ use url::form_urlencoded;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use waviro_core::permits::Permit;
+use waviro_core::config::Limits;
+use waviro_core::permits::{Permit, Permits};
 use waviro_store::clock::millis;
 use waviro_store::{EventRow, Listening};
 
 use super::V1;
 use super::auth::{Caller, Role, bot_named, sent_token};
 use super::problem::{Limit, Problem};
+use crate::services::Services;
 
 /// The interval of comments. Proxies close a connection without data after about a minute. The
 /// stream checks its token at the same interval, and before each event.
@@ -44,8 +46,26 @@ const PAGE: i64 = 100;
 /// The pages queued for the client; later events stay in the table.
 const AHEAD: usize = 2;
 
-pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
+pub(super) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new().routes(routes!(listen))
+}
+
+/// The permits for open streams.
+#[derive(Clone)]
+pub(super) struct Streams {
+    /// By the hash of the token.
+    permits: Permits<[u8; 32]>,
+    /// The number of permits reserved for admins.
+    for_admins: u64,
+}
+
+impl Streams {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            permits: Permits::new(limits.streams, limits.streams_per_token),
+            for_admins: limits.streams_for_admins,
+        }
+    }
 }
 
 /// The start and the bot of a stream.
@@ -82,7 +102,8 @@ pub struct StreamParams {
     )
 )]
 async fn listen(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
+    State(streams): State<Streams>,
     caller: Caller,
     uri: Uri,
     headers: HeaderMap,
@@ -90,7 +111,7 @@ async fn listen(
     let asked = StreamQuery::read(&uri, &headers)?;
     let bot_id = match (&asked.bot, &caller.role) {
         (Some(named), _) => {
-            let bot = bot_named(&v1.bots, named).filter(|bot| caller.may_see(bot));
+            let bot = bot_named(&services.bots, named).filter(|bot| caller.may_see(bot));
             let form = || {
                 let form = "the id or the name of a bot that this token may see";
                 Problem::InvalidField("bot", form.into())
@@ -105,18 +126,21 @@ async fn listen(
     };
     let reserved = match caller.role {
         Role::Admin => 0,
-        _ => v1.streams_for_admins,
+        _ => streams.for_admins,
     };
     // A hash, so the token itself does not stay in memory longer than the request.
     let owner = Sha256::digest(caller.shown()).into();
-    let permit = v1.streams.take_beside(owner, reserved);
+    let permit = streams.permits.take_beside(owner, reserved);
     let permit = permit.map_err(|none| Problem::Limit(Limit::Streams(none)))?;
     // Registers the listener before reading the last number, so that each event written from now on
     // is stored.
-    let listening = v1.store.listen(bot_id);
-    let last = *v1.store.last_event().borrow();
+    let listening = services.store.listen(bot_id);
+    let last = *services.store.last_event().borrow();
     let token = sent_token(&headers)?.unwrap_or_default().to_owned();
-    v1.store.note_streamed(bot_id, v1.clock.now()).await?;
+    services
+        .store
+        .note_streamed(bot_id, services.clock.now())
+        .await?;
     let (feed, parts) = mpsc::channel(AHEAD);
     let stream = Stream {
         bot_id,
@@ -124,11 +148,11 @@ async fn listen(
         after: asked.after.unwrap_or(last).min(last),
         token,
         feed,
-        v1: Arc::clone(&v1),
+        services: Arc::clone(&services),
         _listening: listening,
         _permit: permit,
     };
-    v1.tasks.spawn(stream.run());
+    services.tasks.spawn(stream.run());
     let body = stream::unfold(parts, async |mut parts: mpsc::Receiver<Bytes>| {
         let part = parts.recv().await?;
         Some((Ok::<_, Infallible>(part), parts))
@@ -186,14 +210,14 @@ struct Stream {
     after: i64,
     token: String,
     feed: mpsc::Sender<Bytes>,
-    v1: Arc<V1>,
+    services: Arc<Services>,
     _listening: Listening,
     _permit: Permit<[u8; 32]>,
 }
 
 impl Stream {
     async fn run(mut self) {
-        let stop = self.v1.stop.clone();
+        let stop = self.services.stop.clone();
         tokio::select! {
             () = self.pass_on() => debug!(bot_id = self.bot_id, "event stream ended"),
             () = stop.cancelled() => {}
@@ -202,8 +226,8 @@ impl Stream {
 
     /// Sends events until the client disconnects or the token becomes invalid.
     async fn pass_on(&mut self) {
-        let clock = self.v1.clock.clone();
-        let mut last = self.v1.store.last_event();
+        let clock = self.services.clock.clone();
+        let mut last = self.services.store.last_event();
         let mut comment_at = clock.steady() + millis(COMMENT_EVERY);
         // Sent at once, so that a client waiting for the first byte gets the response.
         if !self.give(": waviro\n\n".to_owned()).await {
@@ -212,7 +236,7 @@ impl Stream {
         loop {
             last.mark_unchanged();
             let events = match self
-                .v1
+                .services
                 .store
                 .events_after(self.after, self.bot_id, PAGE)
                 .await
@@ -247,7 +271,7 @@ impl Stream {
                     if !self.may_go_on().await || !self.give(":\n\n".to_owned()).await {
                         return;
                     }
-                    let noted = self.v1.store.note_streamed(self.bot_id, clock.now());
+                    let noted = self.services.store.note_streamed(self.bot_id, clock.now());
                     if let Err(reason) = noted.await {
                         warn!(%reason, "use of a stream could not be stored");
                     }
@@ -260,13 +284,13 @@ impl Stream {
     async fn give(&self, text: String) -> bool {
         tokio::select! {
             given = self.feed.send(Bytes::from(text)) => given.is_ok(),
-            () = self.v1.clock.sleep(TAKES_WITHIN) => false,
+            () = self.services.clock.sleep(TAKES_WITHIN) => false,
         }
     }
 
     /// Returns whether the token is valid and the bot exists.
     async fn may_go_on(&self) -> bool {
-        let lives = match self.v1.tokens.of(&self.token).await {
+        let lives = match self.services.tokens.of(&self.token).await {
             Ok(token) => token.is_some(),
             Err(reason) => {
                 warn!(%reason, "token of a stream could not be checked");
@@ -275,7 +299,7 @@ impl Stream {
         };
         let bot_lives = self
             .bot_id
-            .is_none_or(|bot_id| self.v1.bots.by_id(bot_id).is_some());
+            .is_none_or(|bot_id| self.services.bots.by_id(bot_id).is_some());
         lives && bot_lives
     }
 }

@@ -5,9 +5,9 @@ use utoipa::ToSchema;
 use waviro_core::bots::{Bot, why_unreachable};
 use waviro_store::clock::Millis;
 
-use super::V1;
 use super::problem::Problem;
 use super::timestamp::Timestamp;
+use crate::services::Services;
 use waviro_link::{OfflineCause, Status, UnlinkedCause};
 
 /// The time without a server ack after which a waiting message counts as stuck. WhatsApp
@@ -48,9 +48,13 @@ pub struct Health {
 
 impl Health {
     /// Reads the state of the link and the evidence in the database.
-    pub(super) async fn of(bot: &Bot, v1: &V1) -> Result<Self, Problem> {
-        let evidence = v1.store.evidence(bot.id()).await?;
-        let (status, history, now) = (bot.status(), bot.history().borrow().clone(), v1.clock.now());
+    pub(super) async fn of(bot: &Bot, services: &Services) -> Result<Self, Problem> {
+        let evidence = services.store.evidence(bot.id()).await?;
+        let (status, history, now) = (
+            bot.status(),
+            bot.history().borrow().clone(),
+            services.clock.now(),
+        );
         let known = history.connection > 0;
         let waits = evidence.oldest_pending.map(|at| (now - at).max(0));
         let quiet = evidence
@@ -77,7 +81,7 @@ impl Health {
             reason,
             connected: history.up,
             since: history.up.then_some(Timestamp(history.up_since)),
-            last_online: known.then(|| Timestamp(bot.last_online(&v1.clock))),
+            last_online: known.then(|| Timestamp(bot.last_online(&services.clock))),
             last_server_ack: evidence.last_server_ack.map(Timestamp),
             last_inbound: evidence.last_inbound.map(Timestamp),
             pending: evidence.pending,

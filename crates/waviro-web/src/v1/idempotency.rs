@@ -35,10 +35,10 @@ use tracing::{Instrument, error, info};
 use waviro_core::idempotency::{First, KEY_CAP, Key, KeyUse, REPLAY};
 use waviro_store::{KeptAnswer, StoreError};
 
-use super::V1;
 use super::auth::Caller;
 use super::problem::{Limit, Problem};
 use crate::http;
+use crate::services::Services;
 
 /// The maximum number of bytes of a response to store; handlers return less.
 const ANSWER_CAP: usize = 1024 * 1024;
@@ -96,7 +96,7 @@ struct StoredResponse {
 
 /// Middleware: returns the stored response to a repeated request.
 pub(super) async fn middleware(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -105,7 +105,7 @@ pub(super) async fn middleware(
     }
     match Key::of(request.headers()) {
         Ok(None) => next.run(request).await,
-        Ok(Some(key)) => match keyed(&v1, &key, request, next).await {
+        Ok(Some(key)) => match keyed(&services, &key, request, next).await {
             Ok(response) => response,
             Err(problem) => problem.into_response(),
         },
@@ -113,23 +113,28 @@ pub(super) async fn middleware(
     }
 }
 
-async fn keyed(v1: &Arc<V1>, key: &Key, request: Request, next: Next) -> Result<Response, Problem> {
+async fn keyed(
+    services: &Arc<Services>,
+    key: &Key,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
     // A caller never gets the response of another caller, and a token revoked in the meantime gets
     // no response.
-    let caller = Caller::from_request_parts(&mut parts, v1).await?;
+    let caller = Caller::from_request_parts(&mut parts, services).await?;
     let whole = parts.uri.path();
     let path = whole
         .find("/v1/")
         .map_or(whole, |at| &whole[at..])
         .to_owned();
     let request = Request::from_parts(parts.clone(), body);
-    let body = http::read(request, v1.body).await?;
+    let body = http::read(request, services.body).await?;
     // The owner of a key includes the permissions. If the caller has fewer permissions by now, the
     // handler decides about the request as about a new request.
     let who = format!("{}\n{:?}", caller.shown(), caller.role);
     let who = hex::encode(Sha256::digest(who));
-    let first = match v1.idempotency.begin(&who, &path, key, &body).await? {
+    let first = match services.idempotency.begin(&who, &path, key, &body).await? {
         KeyUse::Again(kept) => {
             if let Some(id) = accepted_id(&kept) {
                 parts.extensions.insert(Keyed::Accepted(id.to_owned()));
@@ -156,7 +161,7 @@ async fn keyed(v1: &Arc<V1>, key: &Key, request: Request, next: Next) -> Result<
     if is_message {
         return keep(&first, &seal, next.run(request).await).await;
     }
-    let at_work = v1.at_work.take(who);
+    let at_work = services.at_work.take(who);
     let at_work = at_work.map_err(|none| Problem::Limit(Limit::AtWork(none)))?;
     let doing = async move {
         let _at_work = at_work;
@@ -165,7 +170,7 @@ async fn keyed(v1: &Arc<V1>, key: &Key, request: Request, next: Next) -> Result<
     };
     // The work runs in its own task: a disconnecting client would otherwise cancel the work before
     // the response is stored.
-    match v1.tasks.spawn(doing.in_current_span()).await {
+    match services.tasks.spawn(doing.in_current_span()).await {
         Ok(answered) => answered,
         Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
         Err(_) => Err(Problem::Internal),

@@ -18,6 +18,7 @@ use super::body::{Body, Fields, FromFields};
 use super::problem::Problem;
 use super::responses::Conflict;
 use super::timestamp::Timestamp;
+use crate::services::Services;
 
 /// The default overlap: a day, to change the key on every machine that uses the key.
 const USUAL_OVERLAP: u64 = 86_400;
@@ -25,7 +26,7 @@ const USUAL_OVERLAP: u64 = 86_400;
 /// The hex digits of a fingerprint: enough to distinguish two keys, useless to guess a key.
 const SHOWN: usize = 12;
 
-pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
+pub(super) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new()
         .routes(routes!(show))
         .routes(routes!(rotate))
@@ -105,10 +106,10 @@ impl FromFields for Rotate {
     get, path = "/v1/bots/{bot}/keys", tag = "keys",
     responses((status = 200, description = "Facts about the keys.", body = Keys))
 )]
-async fn show(State(v1): State<Arc<V1>>, at: AtBot) -> Result<Json<Keys>, Problem> {
-    let row = v1.store.bot(at.bot.id()).await?;
+async fn show(State(services): State<Arc<Services>>, at: AtBot) -> Result<Json<Keys>, Problem> {
+    let row = services.store.bot(at.bot.id()).await?;
     let row = row.ok_or(Problem::NoSuchBot)?;
-    let now = v1.clock.now();
+    let now = services.clock.now();
     Ok(Json(Keys {
         current: CurrentKey {
             fingerprint: fingerprint(&row.key_sha256),
@@ -134,7 +135,7 @@ async fn show(State(v1): State<Arc<V1>>, at: AtBot) -> Result<Json<Keys>, Proble
     responses((status = 200, description = "The new key.", body = NewKey), Conflict)
 )]
 async fn rotate(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     at: AtBot,
     Body(asked): Body<Rotate>,
 ) -> Result<Json<NewKey>, Problem> {
@@ -142,8 +143,8 @@ async fn rotate(
     let overlap = Duration::from_secs(overlap);
     let random = || SecretKey::random(&mut rand::rng());
     let key = asked.secret_key.unwrap_or_else(random);
-    v1.bots.set_key(at.bot.id(), &key, overlap).await?;
-    let row = v1.store.bot(at.bot.id()).await?;
+    services.bots.set_key(at.bot.id(), &key, overlap).await?;
+    let row = services.store.bot(at.bot.id()).await?;
     let previous = row.and_then(|row| row.previous_key);
     Ok(Json(NewKey {
         secret_key: key.reveal().to_owned(),
@@ -158,8 +159,8 @@ async fn rotate(
     delete, path = "/v1/bots/{bot}/keys/previous", tag = "keys",
     responses((status = 204, description = "Only the current key works."))
 )]
-async fn end(State(v1): State<Arc<V1>>, at: AtBot) -> Result<StatusCode, Problem> {
-    v1.bots.drop_previous_key(at.bot.id()).await?;
+async fn end(State(services): State<Arc<Services>>, at: AtBot) -> Result<StatusCode, Problem> {
+    services.bots.drop_previous_key(at.bot.id()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

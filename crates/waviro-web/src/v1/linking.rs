@@ -27,8 +27,9 @@ use super::bots::LinkState;
 use super::problem::Problem;
 use super::responses::{Conflict, Unavailable};
 use super::timestamp::Timestamp;
+use crate::services::Services;
 
-pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
+pub(super) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new()
         .routes(routes!(relink))
         .routes(routes!(qr))
@@ -94,15 +95,18 @@ impl FromFields for AskPairingCode {
         Conflict, Unavailable,
     )
 )]
-async fn relink(State(v1): State<Arc<V1>>, at: AtBot) -> Result<Json<Linking>, Problem> {
+async fn relink(
+    State(services): State<Arc<Services>>,
+    at: AtBot,
+) -> Result<Json<Linking>, Problem> {
     if let Some(link) = at.bot.link() {
         match at.bot.status() {
             Status::Replaced => link.reconnect().await,
-            Status::Banned { .. } | Status::ClientOutdated => retry(&v1, &*link).await,
+            Status::Banned { .. } | Status::ClientOutdated => retry(&services, &*link).await,
             _ => {}
         }
     }
-    let code = code(&v1, &at.bot).await?;
+    let code = code(&services, &at.bot).await?;
     let state = LinkState::of(&at.bot.status());
     Ok(Json(match code {
         LinkCode::Linked(identity) => Linking::linked(state, identity),
@@ -111,13 +115,13 @@ async fn relink(State(v1): State<Arc<V1>>, at: AtBot) -> Result<Json<Linking>, P
 }
 
 /// Logs in again after WhatsApp refused the login, and waits for the result.
-async fn retry(v1: &V1, link: &dyn Link) {
+async fn retry(services: &Services, link: &dyn Link) {
     link.reconnect().await;
     let mut status = link.status();
     tokio::select! {
         _ = status.wait_for(|status| !matches!(status, Status::Reconnecting { .. })) => {}
-        () = v1.clock.sleep(v1.qr_within) => {}
-        () = v1.stop.cancelled() => {}
+        () = services.clock.sleep(services.qr_within) => {}
+        () = services.stop.cancelled() => {}
     }
 }
 
@@ -173,11 +177,11 @@ async fn qr(at: AtBot, headers: HeaderMap) -> Result<Response, Problem> {
     responses((status = 200, description = "The code.", body = PairingCode), Conflict, Unavailable)
 )]
 async fn pairing_code(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     at: AtBot,
     Body(asked): Body<AskPairingCode>,
 ) -> Result<Json<PairingCode>, Problem> {
-    if let LinkCode::Linked(_) = code(&v1, &at.bot).await? {
+    if let LinkCode::Linked(_) = code(&services, &at.bot).await? {
         let word = at.bot.status().word();
         return Err(Problem::WrongState(
             word,
@@ -197,7 +201,7 @@ async fn pairing_code(
     post, path = "/v1/bots/{bot}/logout", tag = "linking",
     responses((status = 204, description = "The device is removed."), Conflict, Unavailable)
 )]
-async fn logout(State(v1): State<Arc<V1>>, at: AtBot) -> Result<StatusCode, Problem> {
+async fn logout(State(services): State<Arc<Services>>, at: AtBot) -> Result<StatusCode, Problem> {
     let status = at.bot.status();
     match status {
         Status::Online => {}
@@ -215,7 +219,7 @@ async fn logout(State(v1): State<Arc<V1>>, at: AtBot) -> Result<StatusCode, Prob
     let link = at.bot.link().ok_or(Problem::WhatsAppUnavailable)?;
     // The logout runs in its own task: if the client disconnects, a cancelled logout would leave
     // the device half removed.
-    let leaving = v1.tasks.spawn(async move { link.logout().await });
+    let leaving = services.tasks.spawn(async move { link.logout().await });
     tokio::select! {
         left = leaving => match left {
             Ok(()) => Ok(StatusCode::NO_CONTENT),
@@ -224,15 +228,15 @@ async fn logout(State(v1): State<Arc<V1>>, at: AtBot) -> Result<StatusCode, Prob
                 Err(Problem::Internal)
             }
         },
-        () = v1.clock.sleep(v1.qr_within) => Err(Problem::WhatsAppUnavailable),
+        () = services.clock.sleep(services.qr_within) => Err(Problem::WhatsAppUnavailable),
     }
 }
 
 /// Returns the first QR code or the linked account. A shutdown cancels the wait.
-async fn code(v1: &V1, bot: &Bot) -> Result<LinkCode, Problem> {
+async fn code(services: &Services, bot: &Bot) -> Result<LinkCode, Problem> {
     tokio::select! {
-        code = bot.link_code(&v1.clock, v1.qr_within) => Ok(code?),
-        () = v1.stop.cancelled() => Err(Problem::WhatsAppUnavailable),
+        code = bot.link_code(&services.clock, services.qr_within) => Ok(code?),
+        () = services.stop.cancelled() => Err(Problem::WhatsAppUnavailable),
     }
 }
 

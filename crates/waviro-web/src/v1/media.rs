@@ -28,13 +28,14 @@ use super::V1;
 use super::auth::{AtBot, path_part};
 use super::problem::{Limit, Problem};
 use super::responses::{NoFile as NoFileResponse, SignatureWrong};
+use crate::services::Services;
 
 /// The bytes of a read.
 const PART: usize = 64 * 1024;
 
 const MISSING: Problem = Problem::NoSuch("file");
 
-pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
+pub(super) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new()
         .routes(routes!(open))
         .routes(routes!(fetch))
@@ -65,7 +66,7 @@ pub struct LinkParams {
     responses((status = 200, description = "The file.", body = Vec<u8>, content_type = "*/*"), SignatureWrong, NoFileResponse)
 )]
 async fn open(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     MediaId(id): MediaId,
     uri: Uri,
 ) -> Result<Response, Problem> {
@@ -84,13 +85,13 @@ async fn open(
     let id = id.ok_or(Problem::BadSignature)?;
     // The secret in memory is checked first, so that a stranger's link costs no database query. The
     // second check uses the current secret, which the command line may have replaced.
-    v1.files.check(&id, expires, &signature)?;
-    v1.files.refresh().await?;
-    v1.files.check(&id, expires, &signature)?;
-    let row = v1.store.media(&id).await?;
+    services.files.check(&id, expires, &signature)?;
+    services.files.refresh().await?;
+    services.files.check(&id, expires, &signature)?;
+    let row = services.store.media(&id).await?;
     // The signature is valid, so the file existed.
     let gone = || Problem::MediaGone("its retention has ended".to_owned());
-    v1.give(row.ok_or_else(gone)?).await
+    services.give(row.ok_or_else(gone)?).await
 }
 
 /// Fetch a file
@@ -101,16 +102,16 @@ async fn open(
     responses((status = 200, description = "The file.", body = Vec<u8>, content_type = "*/*"), NoFileResponse)
 )]
 async fn fetch(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     at: AtBot,
     MediaId(id): MediaId,
 ) -> Result<Response, Problem> {
-    let row = v1.store.media(&id.ok_or(MISSING)?).await?;
+    let row = services.store.media(&id.ok_or(MISSING)?).await?;
     let row = row.filter(|row| row.bot_id == at.bot.id());
-    v1.give(row.ok_or(MISSING)?).await
+    services.give(row.ok_or(MISSING)?).await
 }
 
-impl V1 {
+impl Services {
     async fn give(&self, row: MediaRow) -> Result<Response, Problem> {
         let file = self.files.get(&row, &self.bots).await?;
         answer(file, &row)

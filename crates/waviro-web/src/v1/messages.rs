@@ -25,6 +25,7 @@ use super::query::Query;
 use super::responses::Unavailable;
 use super::timestamp::Timestamp;
 
+use crate::services::Services;
 use cursor::{ReceivedCursor, SentCursor};
 pub use view::{Direction, MessageView};
 
@@ -34,7 +35,7 @@ const LOOKED_FOR: usize = 200;
 /// The maximum number of deliveries to show with a message.
 const DELIVERIES: usize = 50;
 
-pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
+pub(super) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new()
         .routes(routes!(list, send::send))
         .routes(routes!(show))
@@ -131,7 +132,7 @@ pub struct MessageParams {
     responses((status = 200, description = "A page of messages.", body = Page<MessageView>), Unavailable)
 )]
 async fn list(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     at: AtBot,
     query: Query,
     paging: Paging,
@@ -163,7 +164,9 @@ async fn list(
     if direction == Some(Direction::In) {
         let after: Option<ReceivedCursor> = paging.after("in")?;
         let after = after.map(|ReceivedCursor(after)| after);
-        let found = v1.store.inbound_log(bot_id, &filter, after, paging.rows());
+        let found = services
+            .store
+            .inbound_log(bot_id, &filter, after, paging.rows());
         let found = found.await?;
         let (key, go_on) = (
             |row: &InboundRow| ReceivedCursor(row.cursor()),
@@ -174,7 +177,9 @@ async fn list(
     }
     let after: Option<SentCursor> = paging.after("out")?;
     let after = after.map(|SentCursor(after)| after);
-    let found = v1.store.sent_log(bot_id, &filter, after, paging.rows());
+    let found = services
+        .store
+        .sent_log(bot_id, &filter, after, paging.rows());
     let found = found.await?;
     let (key, go_on) = (
         |row: &SentRow| SentCursor(row.cursor()),
@@ -193,16 +198,16 @@ async fn list(
     responses((status = 200, description = "The message and its state.", body = FullMessage))
 )]
 async fn show(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     at: AtBot,
     Named(id): Named,
 ) -> Result<Json<FullMessage>, Problem> {
     let bot_id = at.bot.id();
-    let sent = v1.store.sent(bot_id, &id).await?;
+    let sent = services.store.sent(bot_id, &id).await?;
     let is_sent = sent.is_some();
     let (message, mut timeline) = match sent {
         Some(row) => (MessageView::from(row.clone()), course(&row)),
-        None => match v1.store.inbound(bot_id, &id).await? {
+        None => match services.store.inbound(bot_id, &id).await? {
             Some(row) => {
                 let received = Happened::at(row.received_at, "received");
                 (MessageView::from(row), vec![received])
@@ -210,19 +215,19 @@ async fn show(
             None => return Err(Problem::NoSuch("message")),
         },
     };
-    let members = v1.store.members_with(&id).await?;
+    let members = services.store.members_with(&id).await?;
     let filter = DeliveryFilter {
         subject: Some(id),
         ..DeliveryFilter::default()
     };
-    let rows = v1
+    let rows = services
         .store
         .deliveries(bot_id, &filter, None, DELIVERIES)
         .await?
         .rows;
     let (mut deliveries, mut replies) = (Vec::with_capacity(rows.len()), Vec::new());
     for row in &rows {
-        for attempt in v1.store.attempts(row.id).await? {
+        for attempt in services.store.attempts(row.id).await? {
             let tried = attempt.attempt;
             let status = tried.status.map(|status| format!("status {status}"));
             timeline.push(Happened {
@@ -238,8 +243,8 @@ async fn show(
                 ..Happened::at(at, "replied")
             });
         }
-        deliveries.push(FullDelivery::of(row, &v1).await?);
-        let sent = v1.store.replies_of(row.id).await?;
+        deliveries.push(FullDelivery::of(row, &services).await?);
+        let sent = services.store.replies_of(row.id).await?;
         replies.extend(sent.into_iter().map(MessageView::from));
     }
     timeline.sort_by_key(|happened| happened.at.0);

@@ -77,7 +77,7 @@ const TAGS: [(&str, &str); 15] = [
     ("description", "This document."),
 ];
 
-pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
+pub(super) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new().routes(routes!(describe))
 }
 
@@ -88,9 +88,12 @@ pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
     get, path = "/v1/openapi.json", tag = "description", security(()),
     responses((status = 200, description = "The document.", body = Object))
 )]
-async fn describe(State(v1): State<Arc<V1>>, OriginalUri(uri): OriginalUri) -> Json<OpenApi> {
+async fn describe(
+    State(document): State<Arc<OpenApi>>,
+    OriginalUri(uri): OriginalUri,
+) -> Json<OpenApi> {
     let base = uri.path().strip_suffix(PATH).unwrap_or_default();
-    let mut document = v1.document.clone();
+    let mut document = OpenApi::clone(&document);
     let url = if base.is_empty() { "/" } else { base };
     document.servers = Some(vec![ServerBuilder::new().url(url).build()]);
     Json(document)

@@ -22,6 +22,7 @@ use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
 use super::responses::Conflict;
 use super::timestamp::Timestamp;
+use crate::services::Services;
 
 mod test;
 
@@ -31,7 +32,7 @@ const KEYWORD_CAP: usize = 200;
 /// The longest timeout of a rule, in seconds. The sender of the text waits for an answer.
 const LONGEST: u64 = 60;
 
-pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
+pub(super) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new()
         .routes(routes!(list, add))
         .routes(routes!(show, change, remove))
@@ -180,12 +181,12 @@ fn keyword_of(fields: &Fields) -> Result<Option<String>, Problem> {
     responses((status = 200, description = "A page of rules.", body = Page<RuleView>))
 )]
 async fn list(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     at: AtBot,
     paging: Paging,
 ) -> Result<Json<Page<RuleView>>, Problem> {
     let after = paging.after("rules")?.unwrap_or(0);
-    let rules = v1.store.rules(at.bot.id()).await?.into_iter();
+    let rules = services.store.rules(at.bot.id()).await?.into_iter();
     let rows = rules.filter(|rule| rule.id > after).take(paging.rows());
     let page = paging.page("rules", rows.collect(), |rule: &RuleRow| rule.id);
     Ok(Json(page.map(RuleView::from)))
@@ -205,7 +206,7 @@ async fn list(
     )
 )]
 async fn add(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     at: AtBot,
     OriginalUri(uri): OriginalUri,
     Body(asked): Body<AddRuleBody>,
@@ -214,12 +215,15 @@ async fn add(
     let new = NewRule {
         folded: keyword::seen(&keyword),
         keyword,
-        url: permitted("url", asked.url, &v1.net, &at.bot.settings().allow)?,
+        url: permitted("url", asked.url, &services.net, &at.bot.settings().allow)?,
         enabled: asked.enabled.unwrap_or(true),
         in_groups: asked.groups.unwrap_or(false),
-        timeout_s: v1.rule_timeout(asked.timeout_s)?,
+        timeout_s: services.rule_timeout(asked.timeout_s)?,
     };
-    let added = v1.store.add_rule(at.bot.id(), new, v1.clock.now()).await;
+    let added = services
+        .store
+        .add_rule(at.bot.id(), new, services.clock.now())
+        .await;
     let rule = done(added?)?;
     let location = format!("{}/{}", uri.path().trim_end_matches('/'), rule.id);
     Ok((StatusCode::CREATED, [(LOCATION, location)], Json(rule)))
@@ -233,11 +237,11 @@ async fn add(
     responses((status = 200, description = "The rule.", body = RuleView))
 )]
 async fn show(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     at: AtBot,
     RuleId(id): RuleId,
 ) -> Result<Json<RuleView>, Problem> {
-    let rule = v1.store.rule(at.bot.id(), id).await?;
+    let rule = services.store.rule(at.bot.id(), id).await?;
     Ok(Json(rule.ok_or(Problem::NoSuch("rule"))?.into()))
 }
 
@@ -250,15 +254,17 @@ async fn show(
     responses((status = 200, description = "The rule as it is now.", body = RuleView), Conflict)
 )]
 async fn change(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     at: AtBot,
     RuleId(id): RuleId,
     Body(asked): Body<ChangeRule>,
 ) -> Result<Json<RuleView>, Problem> {
     let url = asked
         .url
-        .map(|url| permitted("url", url, &v1.net, &at.bot.settings().allow));
-    let timeout_s = asked.timeout_s.map(|Timeout(asked)| v1.rule_timeout(asked));
+        .map(|url| permitted("url", url, &services.net, &at.bot.settings().allow));
+    let timeout_s = asked
+        .timeout_s
+        .map(|Timeout(asked)| services.rule_timeout(asked));
     let change = RuleChange {
         keyword: asked.keyword.map(|keyword| {
             let seen = keyword::seen(&keyword);
@@ -269,8 +275,11 @@ async fn change(
         in_groups: asked.groups,
         timeout_s: timeout_s.transpose()?,
     };
-    let now = v1.clock.now();
-    let changed = v1.store.change_rule(at.bot.id(), id, change, now).await?;
+    let now = services.clock.now();
+    let changed = services
+        .store
+        .change_rule(at.bot.id(), id, change, now)
+        .await?;
     done(changed).map(Json)
 }
 
@@ -282,12 +291,12 @@ async fn change(
     responses((status = 204, description = "The rule is removed."))
 )]
 async fn remove(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     at: AtBot,
     RuleId(id): RuleId,
 ) -> Result<StatusCode, Problem> {
-    let now = v1.clock.now();
-    if v1.store.delete_rule(at.bot.id(), id, now).await? {
+    let now = services.clock.now();
+    if services.store.delete_rule(at.bot.id(), id, now).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(Problem::NoSuch("rule"))
@@ -303,7 +312,7 @@ fn done(added: AddRule) -> Result<RuleView, Problem> {
     }
 }
 
-impl V1 {
+impl Services {
     /// Checks that the timeout of a rule does not exceed the general timeout.
     fn rule_timeout(&self, asked: Option<u64>) -> Result<Option<i64>, Problem> {
         let most = LONGEST.min(self.call_within_s);

@@ -19,11 +19,12 @@ use super::auth::AtBot;
 use super::body::{Body, Fields, FromFields};
 use super::problem::{Problem, keys_alike};
 use super::timestamp::Timestamp;
+use crate::services::Services;
 
 /// The default overlap: a day, to change the secret on every machine that uses the secret.
 const USUAL_OVERLAP: u64 = 86_400;
 
-pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
+pub(super) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new()
         .routes(routes!(show_webhook_key))
         .routes(routes!(rotate_webhook_key))
@@ -100,11 +101,11 @@ impl FromFields for RotateSecret {
     responses((status = 200, description = "The key.", body = WebhookKey))
 )]
 async fn show_webhook_key(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     at: AtBot,
 ) -> Result<Json<WebhookKey>, Problem> {
     at.caller.must_be_able_to_change()?;
-    let profile = v1.profiles.of(at.bot.id()).await?;
+    let profile = services.profiles.of(at.bot.id()).await?;
     let webhook_key = profile.webhook_key().to_owned();
     Ok(Json(WebhookKey { webhook_key }))
 }
@@ -118,12 +119,12 @@ async fn show_webhook_key(
     responses((status = 200, description = "The new key.", body = WebhookKey))
 )]
 async fn rotate_webhook_key(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     at: AtBot,
     Body(asked): Body<SetWebhookKey>,
 ) -> Result<Json<WebhookKey>, Problem> {
     let key = asked.webhook_key.unwrap_or_else(OwnWebhookKey::random);
-    let set = v1.profiles.set_webhook_key(at.bot.id(), &key).await;
+    let set = services.profiles.set_webhook_key(at.bot.id(), &key).await;
     set.map_err(|error| match error {
         SetKeyError::KeysAlike => keys_alike("webhook_key"),
         other => other.into(),
@@ -141,12 +142,12 @@ async fn rotate_webhook_key(
     responses((status = 200, description = "The secret.", body = SigningSecret))
 )]
 async fn show_signing_secret(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     at: AtBot,
 ) -> Result<Json<SigningSecret>, Problem> {
     at.caller.must_be_able_to_change()?;
-    let profile = v1.profiles.of(at.bot.id()).await?;
-    Ok(Json(SigningSecret::of(&profile, v1.clock.now())))
+    let profile = services.profiles.of(at.bot.id()).await?;
+    Ok(Json(SigningSecret::of(&profile, services.clock.now())))
 }
 
 /// Replace the signing secret
@@ -158,13 +159,16 @@ async fn show_signing_secret(
     responses((status = 200, description = "The new secret.", body = SigningSecret))
 )]
 async fn rotate_signing_secret(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     at: AtBot,
     Body(asked): Body<RotateSecret>,
 ) -> Result<Json<SigningSecret>, Problem> {
     let overlap = Duration::from_secs(asked.overlap_s.unwrap_or(USUAL_OVERLAP));
-    let rotated = v1.profiles.rotate_signing(at.bot.id(), overlap).await?;
-    Ok(Json(SigningSecret::of(&rotated, v1.clock.now())))
+    let rotated = services
+        .profiles
+        .rotate_signing(at.bot.id(), overlap)
+        .await?;
+    Ok(Json(SigningSecret::of(&rotated, services.clock.now())))
 }
 
 impl SigningSecret {

@@ -18,8 +18,9 @@ use super::auth::AtBot;
 use super::body::{Body, Fields, FromFields};
 use super::problem::Problem;
 use super::responses::AdminOnly;
+use crate::services::Services;
 
-pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
+pub(super) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new().routes(routes!(show, change))
 }
 
@@ -153,20 +154,20 @@ async fn show(at: AtBot) -> Json<Settings> {
     responses((status = 200, description = "The settings as they are now.", body = SettingsForm), AdminOnly)
 )]
 async fn change(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     at: AtBot,
     Body(asked): Body<ChangeSettings>,
 ) -> Result<Json<Settings>, Problem> {
     // Patches run one after the other, so that concurrent patches do not overwrite each other.
-    let _turn = v1.settings.lock().await;
+    let _turn = services.settings.lock().await;
     let before = at.bot.settings();
     let after = before.patched(&asked.0)?;
     if after.allow != before.allow {
         at.caller.must_be_admin()?;
     }
     if after != *before {
-        v1.bots.set(at.bot.id(), &after).await?;
-        v1.profiles.forget(at.bot.id());
+        services.bots.set(at.bot.id(), &after).await?;
+        services.profiles.forget(at.bot.id());
     }
     Ok(Json(after))
 }

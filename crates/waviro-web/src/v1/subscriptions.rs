@@ -23,11 +23,12 @@ use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
 use super::responses::Conflict;
 use super::timestamp::Timestamp;
+use crate::services::Services;
 
 /// The longest timeout of a subscription, in seconds.
 const LONGEST: u64 = 60;
 
-pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
+pub(super) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new()
         .routes(routes!(list, add))
         .routes(routes!(show, change, remove))
@@ -188,12 +189,12 @@ fn kinds_of(fields: &Fields) -> Result<Option<Kinds>, Problem> {
     responses((status = 200, description = "A page of subscriptions.", body = Page<SubscriptionView>))
 )]
 async fn list(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     at: AtBot,
     paging: Paging,
 ) -> Result<Json<Page<SubscriptionView>>, Problem> {
     let after = paging.after("subscriptions")?.unwrap_or(0);
-    let rows = v1.store.subscriptions(at.bot.id()).await?.into_iter();
+    let rows = services.store.subscriptions(at.bot.id()).await?.into_iter();
     let rows = rows.filter(|row| row.id > after).take(paging.rows());
     let page = paging.page("subscriptions", rows.collect(), |row: &SubscriptionRow| {
         row.id
@@ -215,7 +216,7 @@ async fn list(
     )
 )]
 async fn add(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     at: AtBot,
     OriginalUri(uri): OriginalUri,
     Body(asked): Body<AddBody>,
@@ -228,13 +229,16 @@ async fn add(
     Problem,
 > {
     let new = NewSubscription {
-        url: permitted("url", asked.url, &v1.net, &at.bot.settings().allow)?,
+        url: permitted("url", asked.url, &services.net, &at.bot.settings().allow)?,
         kinds: asked.kinds,
         enabled: asked.enabled.unwrap_or(true),
-        timeout_s: v1.subscription_timeout(asked.timeout_s)?,
+        timeout_s: services.subscription_timeout(asked.timeout_s)?,
     };
-    let now = v1.clock.now();
-    let added = v1.store.add_subscription(at.bot.id(), new, now).await?;
+    let now = services.clock.now();
+    let added = services
+        .store
+        .add_subscription(at.bot.id(), new, now)
+        .await?;
     let added = added.ok_or(Problem::TooMany("subscriptions", MAX_SUBSCRIPTIONS))?;
     let location = format!("{}/{}", uri.path().trim_end_matches('/'), added.id);
     Ok((
@@ -252,11 +256,11 @@ async fn add(
     responses((status = 200, description = "The subscription.", body = SubscriptionView))
 )]
 async fn show(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     at: AtBot,
     SubscriptionId(id): SubscriptionId,
 ) -> Result<Json<SubscriptionView>, Problem> {
-    let row = v1.store.subscription(at.bot.id(), id).await?;
+    let row = services.store.subscription(at.bot.id(), id).await?;
     Ok(Json(row.ok_or(MISSING)?.into()))
 }
 
@@ -268,23 +272,25 @@ async fn show(
     responses((status = 200, description = "The subscription as it is now.", body = SubscriptionView))
 )]
 async fn change(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     at: AtBot,
     SubscriptionId(id): SubscriptionId,
     Body(asked): Body<ChangeBody>,
 ) -> Result<Json<SubscriptionView>, Problem> {
     let url = asked
         .url
-        .map(|url| permitted("url", url, &v1.net, &at.bot.settings().allow));
-    let timeout_s = asked.timeout_s.map(|asked| v1.subscription_timeout(asked));
+        .map(|url| permitted("url", url, &services.net, &at.bot.settings().allow));
+    let timeout_s = asked
+        .timeout_s
+        .map(|asked| services.subscription_timeout(asked));
     let change = SubscriptionChange {
         url: url.transpose()?,
         kinds: asked.kinds,
         enabled: asked.enabled,
         timeout_s: timeout_s.transpose()?,
     };
-    let (bot_id, now) = (at.bot.id(), v1.clock.now());
-    let changed = v1
+    let (bot_id, now) = (at.bot.id(), services.clock.now());
+    let changed = services
         .store
         .change_subscription(bot_id, id, change, now)
         .await?;
@@ -300,12 +306,12 @@ async fn change(
     responses((status = 204, description = "The subscription is removed."))
 )]
 async fn remove(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     at: AtBot,
     SubscriptionId(id): SubscriptionId,
 ) -> Result<StatusCode, Problem> {
-    let (bot_id, now) = (at.bot.id(), v1.clock.now());
-    if v1.store.delete_subscription(bot_id, id, now).await? {
+    let (bot_id, now) = (at.bot.id(), services.clock.now());
+    if services.store.delete_subscription(bot_id, id, now).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(MISSING)
@@ -314,7 +320,7 @@ async fn remove(
 
 const MISSING: Problem = Problem::NoSuch("subscription");
 
-impl V1 {
+impl Services {
     /// Checks that the timeout of a subscription does not exceed the general timeout.
     fn subscription_timeout(&self, asked: Option<u64>) -> Result<Option<i64>, Problem> {
         let most = LONGEST.min(self.call_within_s);

@@ -22,8 +22,9 @@ use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
 use super::responses::{AdminOnly, Conflict};
 use super::timestamp::Timestamp;
+use crate::services::Services;
 
-pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
+pub(super) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new()
         .routes(routes!(list, add))
         .routes(routes!(show, revoke))
@@ -131,13 +132,13 @@ impl FromFields for AddToken {
     responses((status = 200, description = "A page of tokens.", body = Page<TokenView>), AdminOnly)
 )]
 async fn list(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     _: Admin,
     paging: Paging,
 ) -> Result<Json<Page<TokenView>>, Problem> {
     let after = paging.after("tokens")?.unwrap_or(0);
     let limit = i64::try_from(paging.rows()).unwrap_or(i64::MAX);
-    let rows = v1.tokens.list(after, limit).await?;
+    let rows = services.tokens.list(after, limit).await?;
     let page = paging.page("tokens", rows, |row: &TokenRow| row.id);
     Ok(Json(page.map(TokenView::from)))
 }
@@ -154,7 +155,7 @@ async fn list(
     )
 )]
 async fn add(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     _: Admin,
     OriginalUri(uri): OriginalUri,
     Body(asked): Body<AddToken>,
@@ -166,7 +167,7 @@ async fn add(
     let lives = asked
         .expires_in_s
         .map(|seconds| Duration::from_secs(seconds.into()));
-    let (row, token) = v1.tokens.add(&asked.name, role, lives).await?;
+    let (row, token) = services.tokens.add(&asked.name, role, lives).await?;
     let location = format!("{}/{}", uri.path().trim_end_matches('/'), row.id);
     let new = NewToken {
         known: row.into(),
@@ -183,11 +184,11 @@ async fn add(
     responses((status = 200, description = "The token.", body = TokenView), AdminOnly)
 )]
 async fn show(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     _: Admin,
     TokenId(id): TokenId,
 ) -> Result<Json<TokenView>, Problem> {
-    let row = v1.tokens.one(id).await?;
+    let row = services.tokens.one(id).await?;
     Ok(Json(row.ok_or(Problem::NoSuch("token"))?.into()))
 }
 
@@ -199,11 +200,11 @@ async fn show(
     responses((status = 204, description = "The token is revoked."), AdminOnly)
 )]
 async fn revoke(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     _: Admin,
     TokenId(id): TokenId,
 ) -> Result<StatusCode, Problem> {
-    if v1.tokens.revoke(id).await? {
+    if services.tokens.revoke(id).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(Problem::NoSuch("living token"))

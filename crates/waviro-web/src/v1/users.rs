@@ -22,8 +22,9 @@ use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
 use super::responses::{AdminOnly, Conflict, Unavailable};
 use super::timestamp::Timestamp;
+use crate::services::Services;
 
-pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
+pub(super) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new()
         .routes(routes!(list, add))
         .routes(routes!(show, change, remove))
@@ -178,13 +179,13 @@ fn role(rank: Rank, bots: Option<Vec<i32>>) -> UserRole {
     responses((status = 200, description = "A page of users.", body = Page<UserView>), AdminOnly)
 )]
 async fn list(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     _: Admin,
     paging: Paging,
 ) -> Result<Json<Page<UserView>>, Problem> {
     let after = paging.after("users")?.unwrap_or(0);
     let limit = i64::try_from(paging.rows()).unwrap_or(i64::MAX);
-    let rows = v1.users.list(after, limit).await?;
+    let rows = services.users.list(after, limit).await?;
     let page = paging.page("users", rows, |row: &UserRow| row.id);
     Ok(Json(page.map(UserView::from)))
 }
@@ -201,13 +202,15 @@ async fn list(
     )
 )]
 async fn add(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     _: Admin,
     OriginalUri(uri): OriginalUri,
     Body(asked): Body<AddUser>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Json<UserView>), Problem> {
     let role = role(asked.role, asked.bots);
-    let added = v1.users.add(&asked.name, &asked.password, role, false);
+    let added = services
+        .users
+        .add(&asked.name, &asked.password, role, false);
     let added = added.await?;
     let location = format!("{}/{}", uri.path().trim_end_matches('/'), added.id);
     Ok((
@@ -225,11 +228,11 @@ async fn add(
     responses((status = 200, description = "The user.", body = UserView), AdminOnly)
 )]
 async fn show(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     _: Admin,
     UserId(id): UserId,
 ) -> Result<Json<UserView>, Problem> {
-    let row = v1.users.one(id).await?;
+    let row = services.users.one(id).await?;
     Ok(Json(row.ok_or(Problem::NoSuch("user"))?.into()))
 }
 
@@ -243,7 +246,7 @@ async fn show(
     responses((status = 200, description = "The user as it is now.", body = UserView), AdminOnly, Conflict, Unavailable)
 )]
 async fn change(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     caller: Caller,
     UserId(id): UserId,
     Body(asked): Body<ChangeUser>,
@@ -251,18 +254,25 @@ async fn change(
     caller.must_be_admin()?;
     if asked.password.is_some() && caller.is_user(id) {
         let old = required("old_password", asked.old_password.as_deref())?;
-        let row = v1.users.one(id).await?.ok_or(Problem::NoSuch("user"))?;
+        let row = services
+            .users
+            .one(id)
+            .await?
+            .ok_or(Problem::NoSuch("user"))?;
         // Only the dashboard makes requests as a user. The dashboard knows the address and counts
         // the attempt.
         let from = Ipv4Addr::UNSPECIFIED.into();
-        if v1.users.knows(from, &row.name, old).await? != Some(id) {
+        if services.users.knows(from, &row.name, old).await? != Some(id) {
             let should = "the user's current password";
             return Err(Problem::InvalidField("old_password", should.into()));
         }
     }
     let new = asked.role.map(|rank| role(rank, asked.bots));
-    v1.users.change(id, asked.password.as_deref(), new).await?;
-    let row = v1.users.one(id).await?;
+    services
+        .users
+        .change(id, asked.password.as_deref(), new)
+        .await?;
+    let row = services.users.one(id).await?;
     Ok(Json(row.ok_or(Problem::NoSuch("user"))?.into()))
 }
 
@@ -275,11 +285,11 @@ async fn change(
     responses((status = 204, description = "The user is removed."), AdminOnly, Conflict)
 )]
 async fn remove(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     _: Admin,
     UserId(id): UserId,
 ) -> Result<StatusCode, Problem> {
-    v1.users.remove(id).await?;
+    services.users.remove(id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

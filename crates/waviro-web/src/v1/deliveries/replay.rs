@@ -21,6 +21,7 @@ use super::super::query::one_of;
 use super::super::responses::Conflict;
 use super::super::timestamp::Timestamp;
 use super::{DeliveryId, DeliveryView, KINDS, Kind};
+use crate::services::Services;
 
 /// The maximum number of deliveries of a request.
 const MOST: usize = 1000;
@@ -33,7 +34,7 @@ const ENDED: [(&str, DeliveryOutcome); 4] = [
     ("cancelled", DeliveryOutcome::Cancelled),
 ];
 
-pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
+pub(super) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new()
         .routes(routes!(again))
         .routes(routes!(many))
@@ -137,7 +138,7 @@ impl FromFields for ReplayMany {
     responses((status = 202, description = "The delivery is due now.", body = DeliveryView), Conflict)
 )]
 async fn again(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     at: AtBot,
     DeliveryId(id): DeliveryId,
     Body(asked): Body<ReplayOne>,
@@ -147,8 +148,8 @@ async fn again(
         edited: asked.body.map(|body| (body, webhook_id())),
         reply: asked.reply.unwrap_or(false),
     };
-    let (bot_id, now) = (at.bot.id(), v1.clock.now());
-    let due = match v1.store.replay(bot_id, id, replay, now).await? {
+    let (bot_id, now) = (at.bot.id(), services.clock.now());
+    let due = match services.store.replay(bot_id, id, replay, now).await? {
         Replaying::Due(due) => due,
         Replaying::Open => return Err(Problem::StillOpen),
         Replaying::Pointless => return Err(Problem::Pointless),
@@ -158,7 +159,7 @@ async fn again(
         }
         Replaying::Unknown => return Err(Problem::NoSuch("delivery")),
     };
-    let row = v1.store.delivery(bot_id, due).await?;
+    let row = services.store.delivery(bot_id, due).await?;
     let row = row.ok_or(Problem::NoSuch("delivery"))?;
     Ok((StatusCode::ACCEPTED, Json((&row).into())))
 }
@@ -173,7 +174,7 @@ async fn again(
     responses((status = 202, description = "The number of deliveries that are due now.", body = ReplayedMany))
 )]
 async fn many(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     at: AtBot,
     Body(asked): Body<ReplayMany>,
 ) -> Result<(StatusCode, Json<ReplayedMany>), Problem> {
@@ -186,8 +187,8 @@ async fn many(
         until: Some(asked.until),
     };
     let after = asked.after.and_then(|after| i64::try_from(after).ok());
-    let (bot_id, now) = (at.bot.id(), v1.clock.now());
-    let replayed = v1
+    let (bot_id, now) = (at.bot.id(), services.clock.now());
+    let replayed = services
         .store
         .replay_all(bot_id, &filter, after.unwrap_or(0), MOST, now)
         .await?;

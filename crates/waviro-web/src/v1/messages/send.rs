@@ -12,12 +12,12 @@ use waviro_core::bots::Bot;
 use waviro_core::outbox::{Accepted, Draft, NewMessage, Taken};
 use waviro_link::{Chat, Contact, Content, GroupId, Location, Number};
 
-use super::super::V1;
 use super::super::auth::AtBot;
 use super::super::body::{Body, Fields, FromFields, permitted, required};
 use super::super::problem::Problem;
 use super::super::responses::{Conflict, Unavailable};
 use super::MessageView;
+use crate::services::Services;
 use crate::v1::idempotency::{self, Keyed};
 
 /// A message to send, with exactly one of text, media, location and contact.
@@ -134,7 +134,7 @@ impl FromFields for SendMessage {
     )
 )]
 pub(super) async fn send(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     at: AtBot,
     OriginalUri(uri): OriginalUri,
     keyed: Option<Extension<Keyed>>,
@@ -143,14 +143,20 @@ pub(super) async fn send(
     let to = asked.to.clone();
     let allow = at.bot.settings().allow.clone();
     let notify_url = asked.notify_url.clone();
-    let notify_url = notify_url.map(|url| permitted("notify_url", url, &v1.net, &allow));
+    let notify_url = notify_url.map(|url| permitted("notify_url", url, &services.net, &allow));
     let message = NewMessage {
         to,
         content: asked.draft()?,
         notify_url: notify_url.transpose()?,
     };
-    let id = accept(&v1, &at.bot, message, keyed.map(|Extension(keyed)| keyed)).await?;
-    let row = v1.store.sent(at.bot.id(), &id).await?;
+    let id = accept(
+        &services,
+        &at.bot,
+        message,
+        keyed.map(|Extension(keyed)| keyed),
+    )
+    .await?;
+    let row = services.store.sent(at.bot.id(), &id).await?;
     let row = row.ok_or(Problem::NoSuch("message"))?;
     let location = format!("{}/{}", uri.path().trim_end_matches('/'), row.id);
     Ok((
@@ -162,14 +168,14 @@ pub(super) async fn send(
 
 /// Accepts a message, once for an idempotency key; returns the message id.
 async fn accept(
-    v1: &V1,
+    services: &Services,
     bot: &Arc<Bot>,
     message: NewMessage,
     keyed: Option<Keyed>,
 ) -> Result<String, Problem> {
     let first = match keyed {
         None => {
-            let accepted = v1.outbox.accept(bot, message).await?;
+            let accepted = services.outbox.accept(bot, message).await?;
             return Ok(accepted.id.as_str().to_owned());
         }
         Some(Keyed::Accepted(id)) => return Ok(id),
@@ -181,7 +187,7 @@ async fn accept(
         let status = StatusCode::ACCEPTED.as_u16();
         first.keeping(status, idempotency::accepted(accepted.id.as_str()))
     };
-    match v1.outbox.accept_with_key(bot, message, &keep).await? {
+    match services.outbox.accept_with_key(bot, message, &keep).await? {
         Taken::New(accepted) => Ok(accepted.id.as_str().to_owned()),
         // An earlier request committed the message after its client had disconnected; the current
         // request is the retry.

@@ -25,8 +25,9 @@ use super::super::auth::AtBot;
 use super::super::body::{Body, Fields, FromFields, required};
 use super::super::problem::Problem;
 use super::RuleView;
+use crate::services::Services;
 
-pub(super) fn routes() -> OpenApiRouter<Arc<V1>> {
+pub(super) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new().routes(routes!(test))
 }
 
@@ -173,13 +174,13 @@ pub struct SkippedItem {
     responses((status = 200, description = "The result of the test.", body = TestedRule))
 )]
 async fn test(
-    State(v1): State<Arc<V1>>,
+    State(services): State<Arc<Services>>,
     at: AtBot,
     Body(asked): Body<TestRule>,
 ) -> Result<Json<TestedRule>, Problem> {
     let bot_id = at.bot.id();
-    let rules = v1.store.rules(bot_id).await?;
-    let profile = v1.profiles.of(bot_id).await?;
+    let rules = services.store.rules(bot_id).await?;
+    let profile = services.profiles.of(bot_id).await?;
     let group_id = asked.group.as_ref().map(keyword::group_id);
     let inbound = InboundText {
         text: &asked.text,
@@ -194,10 +195,11 @@ async fn test(
         }));
     };
     let id = format!("msg_{}", hex::encode(rand::random::<[u8; 12]>()));
-    let headers = profile.headers(&id, v1.clock.wall(), &routed.body);
+    let headers = profile.headers(&id, services.clock.wall(), &routed.body);
     let sent = if asked.send.unwrap_or(false) {
         Some(
-            v1.try_once(routed.rule, &routed.body, &headers, profile.allow())
+            services
+                .try_once(routed.rule, &routed.body, &headers, profile.allow())
                 .await,
         )
     } else {
@@ -220,7 +222,7 @@ async fn test(
     }))
 }
 
-impl V1 {
+impl Services {
     async fn try_once(
         &self,
         rule: &RuleRow,

@@ -11,6 +11,7 @@
 //! client disconnected, the second transaction finds the first response.
 
 use std::collections::HashMap;
+use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -112,17 +113,25 @@ impl Key {
             return Err(BadKey);
         }
         let text = key.to_str().map_err(|_| BadKey)?;
-        let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
-        if visible && (1..=KEY_CAP).contains(&text.len()) {
-            Ok(Some(Self(text.to_owned())))
-        } else {
-            Err(BadKey)
-        }
+        text.parse().map(Some)
     }
 
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl FromStr for Key {
+    type Err = BadKey;
+
+    fn from_str(text: &str) -> Result<Self, BadKey> {
+        let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+        if visible && (1..=KEY_CAP).contains(&text.len()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(BadKey)
+        }
     }
 }
 

@@ -1,9 +1,10 @@
-//! The dashboard: HTML pages at `/dashboard`, filled with responses of the administration API to
-//! requests as the logged-in user.
+//! The dashboard: HTML pages at `/dashboard`, filled with the results of the operations of the
+//! administration API, run for the logged-in user ([`ask`]).
 //!
 //! Each page has a file with the name of its template. Pages work without JavaScript; with
 //! JavaScript, an open page updates itself ([`live`]). Pages load nothing from other hosts.
 
+mod ask;
 mod assets;
 mod bot;
 mod bots;
@@ -22,7 +23,6 @@ mod message_row;
 mod messages;
 mod page_context;
 mod preferences;
-mod rows;
 mod rule;
 mod rules;
 mod send;
@@ -46,8 +46,6 @@ use waviro_core::permits::Permits;
 
 use crate::http::LoginAttempts;
 use crate::services::Services;
-use crate::v1;
-use crate::v1::inside::Inside;
 
 use login::Setup;
 
@@ -56,8 +54,6 @@ use assets::Assets;
 /// The state of the pages: the shared services, and what only the dashboard needs.
 pub struct Dashboard {
     services: Arc<Services>,
-    /// The administration API: the source of all data and the target of all changes.
-    inside: Inside,
     /// Limits login attempts.
     tries: LoginAttempts,
     /// The setup link, valid while there is no user.
@@ -84,7 +80,6 @@ impl Dashboard {
     pub fn new(services: Arc<Services>, config: &Config) -> Self {
         let limits = &config.limits;
         Self {
-            inside: Inside::new(v1::router(&services, limits, "")),
             tries: LoginAttempts::new(limits, services.clock.clone()),
             setup: Setup::default(),
             phones: OnceLock::new(),

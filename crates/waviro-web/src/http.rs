@@ -32,6 +32,10 @@ pub struct Peer(pub SocketAddr);
 /// The response header with the request's id, under which the log has the request.
 pub static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The request's id, in the extensions of the request.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub String);
+
 /// A router's type for refusals. Its `IntoResponse` stores the refusal in the response's
 /// extensions; [`wrap_request`] takes it out there and writes the final response.
 pub trait Refusal: IntoResponse + Clone + Send + Sync + 'static {
@@ -40,17 +44,23 @@ pub trait Refusal: IntoResponse + Clone + Send + Sync + 'static {
 
     /// Returns the stable code, for programs, logs and metrics.
     fn code(&self) -> &'static str;
+
+    /// Returns whether the log already has the refusal, under the request's id.
+    fn is_logged(&self) -> bool {
+        false
+    }
 }
 
 /// Runs a request with a request id, turns a panic into a 500, writes a log line and records
 /// metrics. `write` builds the response of a refusal from the refusal and the request id.
 pub async fn wrap_request<R: Refusal>(
-    request: Request,
+    mut request: Request,
     next: Next,
     write: impl FnOnce(&R, &str) -> Response,
 ) -> Response {
     let began = Instant::now();
     let id = format!("{:08x}", rand::random::<u32>());
+    request.extensions_mut().insert(RequestId(id.clone()));
     let endpoint = request.extensions().get::<MatchedPath>().map_or_else(
         || "none".to_owned(),
         |path| path.as_str().trim_end_matches('/').to_owned(),
@@ -75,6 +85,7 @@ pub async fn wrap_request<R: Refusal>(
     let duration_ms = took.as_millis();
     span.in_scope(|| match (&refusal, status) {
         (None, _) => debug!(status, duration_ms, "answered"),
+        (Some(refusal), _) if refusal.is_logged() => debug!(status, code, duration_ms, "answered"),
         (Some(_), 500..) => error!(status, code, duration_ms, "failed"),
         (Some(_), _) => info!(status, code, duration_ms, "refused"),
     });

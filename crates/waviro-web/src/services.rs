@@ -1,7 +1,9 @@
 //! The handles and limits that the routers share. `app.rs` of the binary builds the struct once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::State;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -58,3 +60,6 @@ pub struct Services {
     /// The longest timeout of an outward request, in seconds: `outbound.timeout_s`.
     pub call_within_s: u64,
 }
+
+/// Extractor: the shared services.
+pub type SharedServices = State<Arc<Services>>;

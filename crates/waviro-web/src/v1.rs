@@ -1,39 +1,39 @@
 //! `/v1/…`: the administration API for holders of a token, with the usual HTTP methods and status
 //! codes.
 //!
-//! Each resource has a file with its handlers (`#[utoipa::path]`) and a `routes()` function, merged
-//! here. The router and the OpenAPI document are built from the same routes, so the two cannot
-//! differ. A handler takes its arguments in a fixed order: the caller ([`auth::Caller`],
-//! [`auth::Admin`] or [`auth::AtBot`]), the page ([`page::Paging`]), the body ([`body::Body`]). A
-//! handler returns a type with a schema or a [`problem::Problem`].
+//! Each resource has a file. An operation is a function over [`Services`], a proof of the caller's
+//! permission ([`auth`]) and typed arguments; the dashboard calls the same function. The handler
+//! `http_NAME` with `#[utoipa::path]` extracts the arguments of the operation `NAME` and wraps its
+//! result. A handler takes its arguments in a fixed order: the proof, the page ([`page::Paging`]),
+//! the body ([`body::Body`]). The function `routes()` of each file is merged here. The router and
+//! the OpenAPI document are built from the same routes, so the two cannot differ.
 
 pub mod auth;
 pub mod body;
-pub mod inside;
 pub mod page;
 pub mod problem;
 pub mod query;
 pub mod responses;
 pub mod timestamp;
 
-mod bots;
-mod deliveries;
-mod endpoints;
+pub(crate) mod bots;
+pub(crate) mod deliveries;
+pub(crate) mod endpoints;
 mod events;
-mod health;
-mod idempotency;
-mod keys;
-mod linking;
+pub(crate) mod health;
+pub(crate) mod idempotency;
+pub(crate) mod keys;
+pub(crate) mod linking;
 mod media;
-mod messages;
+pub(crate) mod messages;
 mod openapi;
-mod rules;
-mod secrets;
-mod settings;
-mod subscriptions;
+pub(crate) mod rules;
+pub(crate) mod secrets;
+pub(crate) mod settings;
+pub(crate) mod subscriptions;
 mod tokens;
-mod users;
-mod viewer;
+pub(crate) mod users;
+pub(crate) mod viewer;
 
 use std::sync::Arc;
 

@@ -1,61 +1,28 @@
 //! The page with all bots and their health, and the form for a new bot.
 
-use std::sync::Arc;
-
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::Query;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::json;
 use waviro_core::bots::why_unreachable_by_code as unreachable;
 
-use super::Dashboard;
+use super::ask::Refused;
 use super::errors::PageError;
 use super::form::Form;
 use super::page_context::PageContext;
 use super::session::Me;
 use super::start::Steps;
 use super::state::{Tone, explained, unreachable_explained};
-use crate::v1::inside::Refused;
-
-/// A bot in the API's response, with the fields that pages use.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct BotRow {
-    pub(super) id: i32,
-    pub(super) name: String,
-    pub(super) number: Option<String>,
-    pub(super) account_name: Option<String>,
-    pub(super) state: String,
-    pub(super) cause: Option<String>,
-    pub(super) cause_code: Option<String>,
-    pub(super) created_at: String,
-    pub(super) health: Health,
-}
-
-/// The health of a bot, with the evidence.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct Health {
-    pub(super) healthy: bool,
-    pub(super) since: Option<String>,
-    pub(super) last_online: Option<String>,
-    pub(super) last_server_ack: Option<String>,
-    pub(super) last_inbound: Option<String>,
-    pub(super) pending: i64,
-    pub(super) oldest_pending_s: Option<i64>,
-}
-
-#[derive(Deserialize)]
-struct Page {
-    data: Vec<BotRow>,
-    next: Option<String>,
-}
+use crate::v1::bots::{self, BotView, LinkState, NewBot};
+use crate::v1::page;
 
 #[derive(Template)]
 #[template(path = "dashboard/bots.html")]
 struct List<'p> {
     context: PageContext,
-    bots: Vec<BotRow>,
+    bots: Vec<BotView>,
     all: usize,
     looked_for: &'p str,
     name: &'p str,
@@ -65,9 +32,9 @@ struct List<'p> {
 
 #[derive(Template)]
 #[template(path = "dashboard/bot_new.html")]
-struct NewBot {
+struct NewBotPage {
     context: PageContext,
-    bot: BotRow,
+    bot: BotView,
     secret_key: String,
 }
 
@@ -77,11 +44,12 @@ pub(super) struct BotsQuery {
     q: String,
 }
 
-impl BotRow {
+/// The words of a bot on all pages.
+impl BotView {
     fn explained(&self, context: &PageContext) -> (Tone, String, String) {
         let failure = self.cause_code.as_deref().and_then(unreachable);
         failure.map_or_else(
-            || explained(&self.state, self.health.healthy, context),
+            || explained(self.state.word(), self.health.healthy, context),
             |why| unreachable_explained(why, context),
         )
     }
@@ -100,12 +68,20 @@ impl BotRow {
 
     /// Returns whether the bot can be linked now.
     pub(super) fn wants_link(&self) -> bool {
-        !matches!(self.state.as_str(), "online" | "reconnecting")
+        !matches!(self.state, LinkState::Online | LinkState::Reconnecting)
     }
 
     /// Returns whether WhatsApp refuses the login, so that no QR code is available.
     pub(super) fn is_refused(&self) -> bool {
-        matches!(self.state.as_str(), "banned" | "client_outdated")
+        matches!(self.state, LinkState::Banned | LinkState::ClientOutdated)
+    }
+
+    pub(super) fn is_online(&self) -> bool {
+        self.state == LinkState::Online
+    }
+
+    pub(super) fn is_replaced(&self) -> bool {
+        self.state == LinkState::Replaced
     }
 
     fn is_found(&self, looked_for: &str) -> bool {
@@ -126,66 +102,45 @@ impl List<'_> {
 }
 
 /// Lists the bots that the user may see.
-pub(super) async fn list(
-    State(dashboard): State<Arc<Dashboard>>,
-    me: Me,
-    Query(asked): Query<BotsQuery>,
-) -> Result<Response, PageError> {
-    show(&dashboard, me, asked.q.trim(), "", None).await
+pub(super) async fn list(me: Me, Query(asked): Query<BotsQuery>) -> Result<Response, PageError> {
+    show(me, asked.q.trim(), "", None).await
 }
 
 /// Adds a bot and shows its key once.
-pub(super) async fn add(
-    State(dashboard): State<Arc<Dashboard>>,
-    mut me: Me,
-    form: Form,
-) -> Result<Response, PageError> {
-    #[derive(Deserialize)]
-    struct Added {
-        bot: BotRow,
-        secret_key: String,
-    }
+pub(super) async fn add(mut me: Me, form: Form) -> Result<Response, PageError> {
     let name = form.raw("name");
-    let body = Some(json!({
+    let body = json!({
         "name": name,
         "secret_key": form.get("secret_key"),
         "webhook_key": form.get("webhook_key"),
-    }));
-    let added = dashboard
-        .inside
-        .once(&me.caller, "/v1/bots", body, form.idempotency_key());
+    });
+    let added = me.once(&form, "/v1/bots", body, |asked| async move {
+        let admin = asked.caller.changes_gateway()?;
+        bots::add(&asked.services, &admin, asked.body()?).await
+    });
     match added.await {
-        Ok((added, before)) => {
+        Ok((NewBot { bot, secret_key }, before)) => {
             me.context.repeated = before;
-            let added: Added = serde_json::from_value(added).map_err(|_| PageError::Internal)?;
-            let page = NewBot {
+            let page = NewBotPage {
                 context: me.context.clone(),
-                bot: added.bot,
-                secret_key: added.secret_key,
+                bot,
+                secret_key,
             };
             Ok(me.context.show(StatusCode::CREATED, &page))
         }
-        Err(refused) => show(&dashboard, me, "", name, Some(refused)).await,
+        Err(refused) => show(me, "", name, Some(refused)).await,
     }
 }
 
 async fn show(
-    dashboard: &Dashboard,
     me: Me,
     looked_for: &str,
     name: &str,
     wrong: Option<Refused>,
 ) -> Result<Response, PageError> {
-    let (mut bots, mut path) = (Vec::new(), "/v1/bots?limit=100".to_owned());
-    loop {
-        let page: Page = dashboard.inside.get(&me.caller, &path).await?;
-        bots.extend(page.data);
-        match page.next {
-            Some(next) => path = format!("/v1/bots?limit=100&cursor={next}"),
-            None => break,
-        }
-    }
-    let (all, steps) = (bots.len(), Steps::of(dashboard, &me, &bots).await);
+    let list = |paging| bots::list(&me.services, &me.caller, paging);
+    let mut bots = me.ask(page::all(list)).await?;
+    let (all, steps) = (bots.len(), Steps::of(&me, &bots).await);
     bots.retain(|bot| bot.is_found(looked_for));
     let status = Refused::status_of(wrong.as_ref());
     let page = List {

@@ -1,12 +1,10 @@
 //! The page with the deliveries of a bot: their state, failing endpoints, and replays of a time
 //! range.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use askama::Template;
-use axum::extract::{Path, Query, State};
-use axum::http::Method;
+use axum::extract::{Path, Query};
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -14,15 +12,19 @@ use url::{Url, form_urlencoded};
 use waviro_store::clock::{Millis, millis};
 use waviro_store::endpoint_of;
 
-use super::Dashboard;
-use super::bots::BotRow;
+use super::ask::Refused;
 use super::causes;
 use super::errors::PageError;
 use super::form::Form;
 use super::message_row::part;
 use super::page_context::PageContext;
 use super::session::Me;
-use crate::v1::inside::Refused;
+use crate::v1::body;
+use crate::v1::bots::BotView;
+use crate::v1::deliveries::{self, DeliveryState, DeliveryView, Kind, replay};
+use crate::v1::endpoints::{self, EndpointView};
+use crate::v1::page::{self, Paging};
+use crate::v1::query;
 
 /// The API's status for an invalid filter.
 const UNPROCESSABLE: u16 = 422;
@@ -34,59 +36,15 @@ const PASTS: [(&str, Duration); 3] = [
     ("week", Duration::from_hours(7 * 24)),
 ];
 
-/// A delivery in the API's response, with the fields that pages use.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct DeliveryRow {
-    pub(super) id: i64,
-    pub(super) kind: String,
-    pub(super) state: String,
-    pub(super) subject: String,
-    pub(super) source: Option<i64>,
-    pub(super) url: String,
-    pub(super) failed: i64,
-    pub(super) next_attempt_at: Option<String>,
-    pub(super) under_way: bool,
-    pub(super) endpoint_off_since: Option<String>,
-    pub(super) last_error: Option<String>,
-    pub(super) lost: Vec<i8>,
-    pub(super) note: Option<String>,
-    pub(super) replied_at: Option<String>,
-    pub(super) replays: i64,
-    pub(super) replay_of: Option<i64>,
-    pub(super) created_at: String,
-    pub(super) ended_at: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-struct Listed {
-    data: Vec<DeliveryRow>,
-    next: Option<String>,
-}
-
-/// A failing endpoint.
-#[derive(Deserialize)]
-struct FailingEndpoint {
-    endpoint: String,
-    failing_since: String,
-    last_error: String,
-    off_at: Option<String>,
-    waiting: i64,
-}
-
-#[derive(Deserialize)]
-struct FailingEndpoints {
-    data: Vec<FailingEndpoint>,
-}
-
 #[derive(Template)]
 #[template(path = "dashboard/deliveries.html")]
 struct Page {
     context: PageContext,
-    bot: BotRow,
+    bot: BotView,
     asked: DeliveriesQuery,
-    list: Listed,
+    list: page::Page<DeliveryView>,
     /// Only for admins, because bots share endpoints.
-    endpoints: Vec<FailingEndpoint>,
+    endpoints: Vec<EndpointView>,
     /// The time of the page, in milliseconds.
     at: Millis,
     done: Option<Done>,
@@ -103,8 +61,8 @@ enum Done {
 
 /// The result of a replay, and the form for the rest of the range.
 struct Again {
-    replayed: u64,
-    left_out: u64,
+    replayed: usize,
+    left_out: usize,
     rest: Option<Rest>,
 }
 
@@ -136,33 +94,29 @@ pub(super) struct DeliveriesQuery {
 
 /// Lists the deliveries of a bot, newest first.
 pub(super) async fn list(
-    State(dashboard): State<Arc<Dashboard>>,
     me: Me,
     Path(bot): Path<i32>,
     Query(mut asked): Query<DeliveriesQuery>,
 ) -> Result<Response, PageError> {
     asked.q = asked.q.trim().to_owned();
-    page(&dashboard, me, bot, asked, None, None).await
+    page(me, bot, asked, None, None).await
 }
 
 /// Replays a time range, or switches an endpoint on.
 pub(super) async fn act(
-    State(dashboard): State<Arc<Dashboard>>,
     mut me: Me,
     Path(bot): Path<i32>,
     form: Form,
 ) -> Result<Response, PageError> {
     let done = match form.raw("do") {
-        "again" => again(&dashboard, &mut me, bot, &form)
-            .await
-            .map(Done::Again),
+        "again" => again(&mut me, bot, &form).await.map(Done::Again),
         "on" => {
-            let body = Some(json!({"endpoint": form.raw("endpoint")}));
-            let on = dashboard
-                .inside
-                .ask(&me.caller, Method::POST, "/v1/endpoints/on", body);
-            on.await
-                .map(|on| Done::On(on["due"].as_u64().unwrap_or_default()))
+            let body = json!({"endpoint": form.raw("endpoint")});
+            let on = me.ask(async {
+                let admin = me.caller.changes_gateway()?;
+                endpoints::switch_on(&me.services, &admin, body::of(&body)?).await
+            });
+            on.await.map(|on| Done::On(on.due))
         }
         _ => return Err(PageError::BadForm),
     };
@@ -170,20 +124,15 @@ pub(super) async fn act(
         Ok(done) => (Some(done), None),
         Err(refused) => (None, Some(refused)),
     };
-    page(&dashboard, me, bot, DeliveriesQuery::default(), done, wrong).await
+    page(me, bot, DeliveriesQuery::default(), done, wrong).await
 }
 
 /// Replays as many deliveries of a range as a single request may.
-async fn again(
-    dashboard: &Dashboard,
-    me: &mut Me,
-    bot: i32,
-    form: &Form,
-) -> Result<Again, Refused> {
+async fn again(me: &mut Me, bot: i32, form: &Form) -> Result<Again, Refused> {
     // The time of the page on the user's screen. The rest of a range keeps the same start and end,
     // because the current time moves on.
     let now = form.raw("at").parse();
-    let now = now.unwrap_or_else(|_| dashboard.services.clock.now());
+    let now = now.unwrap_or_else(|_| me.services.clock.now());
     let since = form
         .get("since")
         .map_or_else(|| began(form.raw("past"), now), ToOwned::to_owned);
@@ -207,13 +156,12 @@ async fn again(
         body.insert("after".to_owned(), after.into());
     }
     let path = format!("/v1/bots/{bot}/deliveries/replay");
-    let body = Some(Value::Object(body));
-    let asked = dashboard
-        .inside
-        .once(&me.caller, &path, body, form.idempotency_key());
+    let asked = me.once(form, &path, Value::Object(body), move |asked| async move {
+        replay::many(&asked.services, &asked.changes(bot)?, asked.body()?).await
+    });
     let (told, before) = asked.await?;
     me.context.repeated = before;
-    let rest = told["next_after"].as_i64().map(|after| Rest {
+    let rest = told.next_after.map(|after| Rest {
         state: form.raw("state").to_owned(),
         kind: form.raw("kind").to_owned(),
         subject: form.raw("subject").to_owned(),
@@ -223,44 +171,48 @@ async fn again(
         after,
     });
     Ok(Again {
-        replayed: told["replayed"].as_u64().unwrap_or_default(),
-        left_out: told["left_out"].as_u64().unwrap_or_default(),
+        replayed: told.replayed,
+        left_out: told.left_out,
         rest,
     })
 }
 
 async fn page(
-    dashboard: &Dashboard,
     me: Me,
     bot: i32,
     asked: DeliveriesQuery,
     done: Option<Done>,
     wrong: Option<Refused>,
 ) -> Result<Response, PageError> {
-    let inside = &dashboard.inside;
-    let row: BotRow = inside.get(&me.caller, &format!("/v1/bots/{bot}")).await?;
-    let query = asked.for_api(dashboard.services.clock.now());
-    let path = format!("/v1/bots/{bot}/deliveries?{query}");
+    let services = &me.services;
+    let bot_view = me.bot(bot).await?;
+    let list = me.ask(async {
+        let filter = deliveries::filter(&asked.filters(services.clock.now()))?;
+        let paging = Paging::at(&asked.cursor);
+        deliveries::list(services, &me.sees(bot)?, filter, paging).await
+    });
     // An invalid filter is reported beside its field.
-    let (list, wrong) = match inside.get(&me.caller, &path).await {
+    let (list, wrong) = match list.await {
         Ok(list) => (list, wrong),
-        Err(refused) if refused.status == UNPROCESSABLE => (Listed::default(), Some(refused)),
+        Err(refused) if refused.status == UNPROCESSABLE => {
+            (page::Page::from_parts(Vec::new(), None), Some(refused))
+        }
         Err(refused) => return Err(refused.into()),
     };
     let endpoints = if me.context.is_admin() {
-        let all: FailingEndpoints = inside.get(&me.caller, "/v1/endpoints").await?;
-        all.data
+        let all = me.ask(async { endpoints::list(services, &me.caller.admin()?).await });
+        all.await?.data
     } else {
         Vec::new()
     };
     let status = Refused::status_of(wrong.as_ref());
     let page = Page {
         context: me.context.clone(),
-        bot: row,
+        bot: bot_view,
         asked,
         list,
         endpoints,
-        at: dashboard.services.clock.now(),
+        at: services.clock.now(),
         done,
         wrong,
     };
@@ -281,7 +233,7 @@ fn moment(at: Millis) -> String {
 
 impl Page {
     /// Returns the link to the deliveries of an endpoint.
-    fn to(&self, endpoint: &FailingEndpoint) -> String {
+    fn to(&self, endpoint: &EndpointView) -> String {
         let query = encoded(&[("q", &endpoint.endpoint)]);
         format!(
             "{}/bots/{}/deliveries?{query}",
@@ -290,7 +242,7 @@ impl Page {
     }
 
     /// Returns the remedy for the endpoint's last failure.
-    fn advice(&self, endpoint: &FailingEndpoint) -> String {
+    fn advice(&self, endpoint: &EndpointView) -> String {
         causes::of_attempt(&endpoint.last_error, &self.context)
     }
 }
@@ -326,18 +278,18 @@ impl DeliveriesQuery {
         ])
     }
 
-    fn for_api(&self, now: Millis) -> String {
+    /// Returns the filters for the API.
+    fn filters(&self, now: Millis) -> query::Query {
         let since = match self.past.as_str() {
             "" => String::new(),
             past => began(past, now),
         };
-        encoded(&[
+        query::Query::of(&[
             ("state", &self.state),
             ("kind", &self.kind),
             ("subject", self.subject()),
             ("endpoint", &self.endpoint()),
             ("since", &since),
-            ("cursor", &self.cursor),
         ])
     }
 }
@@ -349,47 +301,56 @@ fn encoded(all: &[(&str, &str)]) -> String {
         .finish()
 }
 
-impl DeliveryRow {
+/// The words of a delivery on all pages.
+impl DeliveryView {
     /// Returns the message id, encoded for a path.
     pub(super) fn subject_path(&self) -> String {
         part(&self.subject)
     }
 
     pub(super) fn has_ended(&self) -> bool {
-        self.state != "waiting"
+        self.state != DeliveryState::Waiting
+    }
+
+    pub(super) fn is_delivered(&self) -> bool {
+        self.state == DeliveryState::Delivered
+    }
+
+    pub(super) fn is_event(&self) -> bool {
+        self.kind == Kind::Event
     }
 
     /// Returns the CSS class of the state.
     pub(super) fn tone(&self) -> &'static str {
-        match self.state.as_str() {
-            "delivered" if self.lost.is_empty() => "good",
-            "waiting" => "waits",
-            "cancelled" => "heard",
-            _ => "bad",
+        match self.state {
+            DeliveryState::Delivered if self.lost.is_empty() => "good",
+            DeliveryState::Waiting => "waits",
+            DeliveryState::Cancelled => "heard",
+            DeliveryState::Delivered | DeliveryState::GivenUp | DeliveryState::Gone => "bad",
         }
     }
 
     pub(super) fn words(&self, context: &PageContext) -> &'static str {
-        let pair = match self.state.as_str() {
-            "delivered" => ("Diterima", "Delivered"),
-            "waiting" if self.endpoint_off_since.is_some() => {
+        let pair = match self.state {
+            DeliveryState::Delivered => ("Diterima", "Delivered"),
+            DeliveryState::Waiting if self.endpoint_off_since.is_some() => {
                 ("Endpoint dimatikan", "Endpoint switched off")
             }
-            "waiting" if self.under_way => ("Sedang dikirim", "Being posted"),
-            "waiting" if self.failed > 0 => ("Akan dicoba lagi", "Retry scheduled"),
-            "waiting" => ("Menunggu", "Waiting"),
-            "given_up" => ("Menyerah", "Given up"),
-            "gone" => ("Ditolak (410)", "Refused (410)"),
-            _ => ("Dibatalkan", "Cancelled"),
+            DeliveryState::Waiting if self.under_way => ("Sedang dikirim", "Being posted"),
+            DeliveryState::Waiting if self.failed > 0 => ("Akan dicoba lagi", "Retry scheduled"),
+            DeliveryState::Waiting => ("Menunggu", "Waiting"),
+            DeliveryState::GivenUp => ("Menyerah", "Given up"),
+            DeliveryState::Gone => ("Ditolak (410)", "Refused (410)"),
+            DeliveryState::Cancelled => ("Dibatalkan", "Cancelled"),
         };
         context.translate(pair.0, pair.1)
     }
 
     pub(super) fn kind_words(&self, context: &PageContext) -> &'static str {
-        let pair = match self.kind.as_str() {
-            "callback" => ("Callback status", "Status callback"),
-            "keyword" => ("Webhook keyword", "Keyword webhook"),
-            _ => ("Peristiwa", "Event"),
+        let pair = match self.kind {
+            Kind::Callback => ("Callback status", "Status callback"),
+            Kind::Keyword => ("Webhook keyword", "Keyword webhook"),
+            Kind::Event => ("Peristiwa", "Event"),
         };
         context.translate(pair.0, pair.1)
     }

@@ -1,71 +1,39 @@
 //! The page of a delivery: each attempt with its request and response, and a replay with the same
 //! or another body.
 
-use std::sync::Arc;
-
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
-use super::Dashboard;
-use super::bots::BotRow;
+use super::ask::Refused;
 use super::causes;
-use super::deliveries::DeliveryRow;
 use super::errors::PageError;
 use super::form::Form;
 use super::page_context::PageContext;
 use super::session::Me;
-use crate::v1::inside::Refused;
-
-/// A delivery with its attempts.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct FullRow {
-    #[serde(flatten)]
-    pub(super) row: DeliveryRow,
-    pub(super) body: Option<String>,
-    pub(super) attempts: Vec<AttemptRow>,
-}
-
-/// An attempt of a delivery.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct AttemptRow {
-    pub(super) at: String,
-    pub(super) url: String,
-    pub(super) webhook_id: String,
-    pub(super) body: String,
-    pub(super) status: Option<u16>,
-    pub(super) duration_ms: i64,
-    pub(super) address: Option<String>,
-    pub(super) answer: String,
-    pub(super) cause: Option<String>,
-}
+use crate::v1::bots::{self, BotView};
+use crate::v1::deliveries::{self, AttemptView, FullDelivery, replay};
 
 #[derive(Template)]
 #[template(path = "dashboard/delivery.html")]
 struct Page {
     context: PageContext,
-    bot: BotRow,
-    delivery: FullRow,
+    bot: BotView,
+    delivery: FullDelivery,
     /// The content of the field for another body.
     draft: String,
     wrong: Option<Refused>,
 }
 
 /// Shows the delivery.
-pub(super) async fn show(
-    State(dashboard): State<Arc<Dashboard>>,
-    me: Me,
-    Path((bot, id)): Path<(i32, i64)>,
-) -> Result<Response, PageError> {
-    page(&dashboard, me, bot, id, None, None).await
+pub(super) async fn show(me: Me, Path((bot, id)): Path<(i32, i64)>) -> Result<Response, PageError> {
+    page(me, bot, id, None, None).await
 }
 
 /// Replays the delivery.
 pub(super) async fn again(
-    State(dashboard): State<Arc<Dashboard>>,
     me: Me,
     Path((bot, id)): Path<(i32, i64)>,
     form: Form,
@@ -80,38 +48,40 @@ pub(super) async fn again(
         body["body"] = Value::from(draft.as_str());
     }
     let path = format!("/v1/bots/{bot}/deliveries/{id}/replay");
-    let asked = dashboard
-        .inside
-        .once(&me.caller, &path, Some(body), form.idempotency_key());
+    let asked = me.once(&form, &path, body, move |asked| async move {
+        replay::again(&asked.services, &asked.changes(bot)?, id, asked.body()?).await
+    });
     match asked.await {
         // A replay with another body creates a new delivery.
         Ok((due, before)) => {
-            let due = due["id"].as_i64().unwrap_or(id);
-            let back = format!("{}/bots/{bot}/deliveries/{due}", me.context.home);
+            let back = format!("{}/bots/{bot}/deliveries/{}", me.context.home, due.id);
             Ok(PageContext::onward(&back, before).into_response())
         }
-        Err(refused) => page(&dashboard, me, bot, id, draft, Some(refused)).await,
+        Err(refused) => page(me, bot, id, draft, Some(refused)).await,
     }
 }
 
 async fn page(
-    dashboard: &Dashboard,
     me: Me,
     bot: i32,
     id: i64,
     draft: Option<String>,
     wrong: Option<Refused>,
 ) -> Result<Response, PageError> {
-    let inside = &dashboard.inside;
-    let row: BotRow = inside.get(&me.caller, &format!("/v1/bots/{bot}")).await?;
-    let path = format!("/v1/bots/{bot}/deliveries/{id}");
-    let mut delivery: FullRow = inside.get(&me.caller, &path).await?;
+    let shown = me.ask(async {
+        let (services, at) = (&me.services, me.sees(bot)?);
+        Ok((
+            bots::show(services, &at).await?,
+            deliveries::show(services, &at, id).await?,
+        ))
+    });
+    let (bot, mut delivery) = shown.await?;
     // The latest attempt comes first.
     delivery.attempts.reverse();
     let status = Refused::status_of(wrong.as_ref());
     let page = Page {
         context: me.context.clone(),
-        bot: row,
+        bot,
         draft: draft.unwrap_or_else(|| delivery.posting().unwrap_or_default()),
         delivery,
         wrong,
@@ -185,10 +155,11 @@ fn new_line(written: &mut String, depth: usize) {
     written.extend(std::iter::repeat_n("  ", depth));
 }
 
-impl FullRow {
+/// The words of a delivery with its attempts on all pages.
+impl FullDelivery {
     /// Returns the type of the event that the delivery is about, if any.
     pub(super) fn event(&self) -> Option<String> {
-        let body = self.body.as_deref().filter(|_| self.row.kind == "event")?;
+        let body = self.body.as_deref().filter(|_| self.row.is_event())?;
         event(body)
     }
 
@@ -198,7 +169,8 @@ impl FullRow {
     }
 }
 
-impl AttemptRow {
+/// The words of an attempt on all pages.
+impl AttemptView {
     /// Returns the CSS class of the outcome.
     pub(super) fn tone(&self) -> &'static str {
         if self.cause.is_none() { "good" } else { "bad" }

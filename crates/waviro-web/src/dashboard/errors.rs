@@ -7,9 +7,9 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
+use super::ask::Refused;
 use super::page_context::PageContext;
 use super::session::{Me, NotIn};
-use crate::v1::inside::Refused;
 
 /// The reasons for an error page.
 #[derive(Debug, Clone)]

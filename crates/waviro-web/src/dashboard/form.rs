@@ -5,11 +5,12 @@ use std::sync::Arc;
 use axum::extract::{FromRequest, Request};
 use sha2::{Digest, Sha256};
 use url::form_urlencoded;
+use waviro_core::idempotency::Key;
 
 use super::Dashboard;
+use super::ask::Refused;
 use super::errors::PageError;
 use crate::http::{self, BodyFault};
-use crate::v1::inside::Refused;
 
 /// The fields of a form, unchanged.
 #[derive(Debug, Clone, Default)]
@@ -30,13 +31,13 @@ impl Form {
 
     /// Returns an idempotency key made of the form's one-time word and all fields, or `None` if the
     /// form came from no page of the dashboard. The same form sent twice has its effect only once.
-    pub(super) fn idempotency_key(&self) -> Option<String> {
+    pub(super) fn idempotency_key(&self) -> Option<Key> {
         if self.raw("once").is_empty() {
             return None;
         }
         let mut all = form_urlencoded::Serializer::new(String::new());
         all.extend_pairs(&self.0);
-        Some(hex::encode(Sha256::digest(all.finish())))
+        hex::encode(Sha256::digest(all.finish())).parse().ok()
     }
 
     /// Returns all values of a repeated field, such as checkboxes.

@@ -91,6 +91,10 @@ impl Refusal for PageError {
     fn code(&self) -> &'static str {
         self.word()
     }
+
+    fn is_logged(&self) -> bool {
+        matches!(self, Self::Refused(refused) if refused.problem.is_some())
+    }
 }
 
 impl IntoResponse for PageError {

@@ -1,37 +1,27 @@
 //! The page to link a bot (by QR code or by pairing code) and to log the bot out.
 
-use std::sync::Arc;
-
 use askama::Template;
-use axum::extract::{Path, State};
-use axum::http::Method;
+use axum::extract::Path;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Redirect, Response};
-use serde::Deserialize;
 use serde_json::json;
 use url::form_urlencoded;
 
-use super::Dashboard;
-use super::bots::BotRow;
+use super::ask::Refused;
 use super::errors::PageError;
 use super::form::Form;
 use super::page_context::PageContext;
 use super::send::as_number;
 use super::session::Me;
-use crate::v1::inside::Refused;
-
-/// The state of linking in the API's response.
-#[derive(Debug, Deserialize)]
-struct Linking {
-    qrcode: Option<String>,
-    expires_at: Option<String>,
-}
+use crate::v1::body;
+use crate::v1::bots::{self, BotView};
+use crate::v1::linking::{self, Linking};
 
 #[derive(Template)]
 #[template(path = "dashboard/link.html")]
 struct Page {
     context: PageContext,
-    bot: BotRow,
+    bot: BotView,
     linking: Linking,
     /// The pairing code, if requested.
     typed: Option<String>,
@@ -70,81 +60,65 @@ impl Page {
 }
 
 /// Shows the state of linking.
-pub(super) async fn show(
-    State(dashboard): State<Arc<Dashboard>>,
-    me: Me,
-    Path(bot): Path<i32>,
-) -> Result<Response, PageError> {
-    page(&dashboard, me, bot, (None, String::new()), None).await
+pub(super) async fn show(me: Me, Path(bot): Path<i32>) -> Result<Response, PageError> {
+    page(me, bot, (None, String::new()), None).await
 }
 
 /// Starts linking, requests a pairing code, or logs the bot out.
-pub(super) async fn act(
-    State(dashboard): State<Arc<Dashboard>>,
-    me: Me,
-    Path(bot): Path<i32>,
-    form: Form,
-) -> Result<Response, PageError> {
-    let (inside, number) = (&dashboard.inside, form.raw("number").trim());
-    let ask = async |what: &str, body| {
-        let path = format!("/v1/bots/{bot}/{what}");
-        inside.ask(&me.caller, Method::POST, &path, body).await
-    };
+pub(super) async fn act(me: Me, Path(bot): Path<i32>, form: Form) -> Result<Response, PageError> {
+    let (services, number) = (&me.services, form.raw("number").trim());
     let done = match form.raw("do") {
-        "start" => ask("relink", None).await,
-        "pair" => {
-            let number = as_number(number);
-            ask("pairing-code", Some(json!({ "number": number }))).await
+        "start" => {
+            let started = me.ask(async { linking::relink(services, &me.changes(bot)?).await });
+            started.await.map(|_| None)
         }
-        "logout" => ask("logout", None).await,
+        "pair" => {
+            let body = json!({ "number": as_number(number) });
+            let code = me.ask(async {
+                linking::pairing_code(services, &me.changes(bot)?, body::of(&body)?).await
+            });
+            code.await.map(|code| Some(code.code))
+        }
+        "logout" => {
+            let left = me.ask(async { linking::logout(services, &me.changes(bot)?).await });
+            left.await.map(|()| None)
+        }
         _ => return Err(PageError::BadForm),
     };
+    let number = number.to_owned();
     match done {
-        Ok(answer) => {
-            if let Some(code) = answer["code"].as_str() {
-                let typed = (Some(code.to_owned()), number.to_owned());
-                return page(&dashboard, me, bot, typed, None).await;
-            }
+        Ok(None) => {
             let back = format!("{}/bots/{bot}/link", me.context.home);
             Ok(Redirect::to(&back).into_response())
         }
-        Err(refused) => {
-            let number = (None, number.to_owned());
-            page(&dashboard, me, bot, number, Some(refused)).await
-        }
+        Ok(code) => page(me, bot, (code, number), None).await,
+        Err(refused) => page(me, bot, (None, number), Some(refused)).await,
     }
 }
 
 /// Returns the QR code as a picture.
-pub(super) async fn picture(
-    State(dashboard): State<Arc<Dashboard>>,
-    me: Me,
-    Path(bot): Path<i32>,
-) -> Result<Response, PageError> {
-    let path = format!("/v1/bots/{bot}/qr");
-    let svg = dashboard
-        .inside
-        .text(&me.caller, &path, "image/svg+xml")
+pub(super) async fn picture(me: Me, Path(bot): Path<i32>) -> Result<Response, PageError> {
+    let svg = me
+        .ask(async { linking::picture(&me.changes(bot)?) })
         .await?;
     Ok(([(CONTENT_TYPE, "image/svg+xml")], svg).into_response())
 }
 
 async fn page(
-    dashboard: &Dashboard,
     me: Me,
     bot: i32,
     (typed, number): (Option<String>, String),
     wrong: Option<Refused>,
 ) -> Result<Response, PageError> {
-    let inside = &dashboard.inside;
-    let row: BotRow = inside.get(&me.caller, &format!("/v1/bots/{bot}")).await?;
-    let linking = inside
-        .get(&me.caller, &format!("/v1/bots/{bot}/qr"))
-        .await?;
+    let shown = me.ask(async {
+        let bot_view = bots::show(&me.services, &me.sees(bot)?).await?;
+        Ok((bot_view, linking::qr(&me.changes(bot)?)))
+    });
+    let (bot, linking) = shown.await?;
     let status = Refused::status_of(wrong.as_ref());
     let page = Page {
         context: me.context.clone(),
-        bot: row,
+        bot,
         linking,
         typed,
         number,

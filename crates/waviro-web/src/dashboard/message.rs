@@ -1,85 +1,69 @@
 //! The page of a message: its history with all attempts of its deliveries, the cause of a failure,
 //! and the content.
 
-use std::sync::Arc;
-
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde::Deserialize;
 use waviro_store::clock::Millis;
 
-use super::Dashboard;
-use super::bots::BotRow;
 use super::causes;
-use super::delivery::{AttemptRow, FullRow};
 use super::errors::PageError;
-use super::message_row::{MessageRow, address, part};
+use super::message_row::{address, part};
 use super::page_context::PageContext;
 use super::session::Me;
+use crate::v1::bots::{self, BotView};
+use crate::v1::deliveries::{AttemptView, FullDelivery};
+use crate::v1::messages::{self, FullMessage, Members, MessageView};
+use crate::v1::timestamp::Timestamp;
 
 /// The maximum number of attempts of a delivery in the history; later attempts take precedence. The
 /// retry schedule has thirteen attempts; the page of the delivery shows all attempts.
 const ATTEMPTS: usize = 15;
-
-/// A message with its history in the API's response.
-#[derive(Deserialize)]
-struct MessageHistory {
-    #[serde(flatten)]
-    row: MessageRow,
-    deliveries: Vec<FullRow>,
-    replies: Vec<MessageRow>,
-    members: Option<Members>,
-}
-
-/// The number of group members with the message.
-#[derive(Deserialize)]
-struct Members {
-    delivered: i64,
-    read: i64,
-}
 
 /// An entry of the history, past or expected.
 struct Step<'m> {
     /// `accepted`, `received`, `sent`, `failed`, `delivered`, `read`, `posted` or `replied`.
     what: &'static str,
     /// `None` for an expected entry.
-    at: Option<&'m str>,
+    at: Option<Timestamp>,
     /// The time since the previous entry of the message itself.
     after_ms: Option<Millis>,
     /// The attempt and its delivery.
-    tried: Option<(&'m FullRow, &'m AttemptRow)>,
+    tried: Option<(&'m FullDelivery, &'m AttemptView)>,
     /// The delivery of the entry.
-    of: Option<&'m FullRow>,
+    of: Option<&'m FullDelivery>,
 }
 
 #[derive(Template)]
 #[template(path = "dashboard/message.html")]
 struct Page<'m> {
     context: PageContext,
-    bot: BotRow,
-    message: &'m MessageRow,
+    bot: BotView,
+    message: &'m MessageView,
     steps: Vec<Step<'m>>,
-    deliveries: &'m [FullRow],
-    replies: &'m [MessageRow],
+    deliveries: &'m [FullDelivery],
+    replies: &'m [MessageView],
     members: Option<&'m Members>,
 }
 
 /// Shows the message.
 pub(super) async fn show(
-    State(dashboard): State<Arc<Dashboard>>,
     me: Me,
     Path((bot, id)): Path<(i32, String)>,
 ) -> Result<Response, PageError> {
-    let inside = &dashboard.inside;
-    let row: BotRow = inside.get(&me.caller, &format!("/v1/bots/{bot}")).await?;
-    let path = format!("/v1/bots/{bot}/messages/{}", part(&id));
-    let history: MessageHistory = inside.get(&me.caller, &path).await?;
+    let shown = me.ask(async {
+        let (services, at) = (&me.services, me.sees(bot)?);
+        Ok((
+            bots::show(services, &at).await?,
+            messages::show(services, &at, &id).await?,
+        ))
+    });
+    let (bot, history) = shown.await?;
     let page = Page {
         context: me.context.clone(),
-        bot: row,
-        message: &history.row,
+        bot,
+        message: &history.message,
         steps: history.steps(),
         deliveries: &history.deliveries,
         replies: &history.replies,
@@ -88,7 +72,8 @@ pub(super) async fn show(
     Ok(me.context.show(StatusCode::OK, &page))
 }
 
-impl MessageHistory {
+/// The history of a message on its page.
+impl FullMessage {
     /// Returns the past entries in order, then the expected entries.
     fn steps(&self) -> Vec<Step<'_>> {
         let mut steps = self.own();
@@ -96,17 +81,19 @@ impl MessageHistory {
             let left = full.attempts.len().saturating_sub(ATTEMPTS);
             steps.extend(full.attempts.iter().skip(left).map(|tried| Step {
                 tried: Some((full, tried)),
-                ..Step::new("posted", Some(&tried.at), Some(full))
+                ..Step::new("posted", Some(tried.at), Some(full))
             }));
-            let replied = full.row.replied_at.as_deref();
+            let replied = full.row.replied_at;
             steps.extend(replied.map(|at| Step::new("replied", Some(at), Some(full))));
         }
         // In the same millisecond, the message's own entry comes first, because the delivery
         // reports the entry.
-        steps.sort_by_key(|step| (millis(step.at), step.of.is_some()));
+        // An expected entry comes last.
+        let sorted_at = |step: &Step<'_>| step.at.map_or(Millis::MAX, |at| at.0);
+        steps.sort_by_key(|step| (sorted_at(step), step.of.is_some()));
         let mut before = None;
         for step in steps.iter_mut().filter(|step| step.of.is_none()) {
-            let at = step.at.map(|at| millis(Some(at)));
+            let at = step.at.map(|at| at.0);
             step.after_ms = at.zip(before).map(|(at, before)| at - before);
             before = at.or(before);
         }
@@ -114,39 +101,33 @@ impl MessageHistory {
     }
 
     fn own(&self) -> Vec<Step<'_>> {
-        let row = &self.row;
+        let row = &self.message;
         let own = |what, at| Step::new(what, at, None);
         if row.is_in() {
-            return vec![own("received", Some(&row.at))];
+            return vec![own("received", Some(row.at))];
         }
-        let mut steps = vec![own("accepted", Some(&row.at))];
-        if row.state == "failed" {
-            steps.push(own("failed", row.sent_at.as_deref()));
+        let mut steps = vec![own("accepted", Some(row.at))];
+        if row.is_failed() {
+            steps.push(own("failed", row.sent_at));
             return steps;
         }
-        steps.push(own("sent", row.sent_at.as_deref()));
+        steps.push(own("sent", row.sent_at));
         // A group message gets no further acks, unless the bot has the setting `group_acks`.
-        let history = |at: &Option<String>| at.is_some() || !row.chat.ends_with("@g.us");
-        let read = row.read_at.as_deref();
+        let history = |at: Option<Timestamp>| at.is_some() || !row.chat.ends_with("@g.us");
+        let read = row.read_at;
         // A read receipt without a delivery receipt implies the delivery, at an unknown time.
-        if history(&row.delivered_at) && (row.delivered_at.is_some() || read.is_none()) {
-            steps.push(own("delivered", row.delivered_at.as_deref()));
+        if history(row.delivered_at) && (row.delivered_at.is_some() || read.is_none()) {
+            steps.push(own("delivered", row.delivered_at));
         }
-        if history(&row.read_at) {
+        if history(row.read_at) {
             steps.push(own("read", read));
         }
         steps
     }
 }
 
-/// Returns the time for sorting; an expected entry comes last.
-fn millis(at: Option<&str>) -> Millis {
-    let read = at.and_then(|at| at.parse::<jiff::Timestamp>().ok());
-    read.map_or(Millis::MAX, jiff::Timestamp::as_millisecond)
-}
-
 impl<'m> Step<'m> {
-    fn new(what: &'static str, at: Option<&'m str>, of: Option<&'m FullRow>) -> Self {
+    fn new(what: &'static str, at: Option<Timestamp>, of: Option<&'m FullDelivery>) -> Self {
         Self {
             what,
             at,
@@ -191,7 +172,7 @@ fn span(ms: Millis, context: &PageContext) -> String {
 impl Page<'_> {
     /// Explains why the message failed, with the remedy.
     fn why(&self) -> Option<String> {
-        let failed = self.message.state == "failed";
+        let failed = self.message.is_failed();
         let cause = self.message.cause.as_deref().unwrap_or_default();
         failed.then(|| causes::of_message(cause, &self.context))
     }

@@ -1,65 +1,22 @@
 //! A message in lists: words for its state and kind, shortened texts, and encoded path parts.
 
-use serde::Deserialize;
 use url::form_urlencoded;
 
 use super::page_context::PageContext;
+use crate::v1::messages::{Direction, MessageState, MessageView};
 
 /// The maximum number of characters of a text in a row. A text may be very long, and a page has
 /// fifty rows.
 const GIST: usize = 180;
 
-/// A message in the API's response, with the fields that pages use.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct MessageRow {
-    pub(super) id: String,
-    pub(super) direction: String,
-    pub(super) chat: String,
-    pub(super) sender: Option<String>,
-    pub(super) sender_name: Option<String>,
-    pub(super) from_me: bool,
-    pub(super) kind: String,
-    pub(super) text: String,
-    pub(super) state: String,
-    pub(super) cause: Option<String>,
-    pub(super) at: String,
-    pub(super) sent_at: Option<String>,
-    pub(super) delivered_at: Option<String>,
-    pub(super) read_at: Option<String>,
-    pub(super) notify_url: Option<String>,
-    pub(super) reply_of: Option<i64>,
-    pub(super) quoted: Option<String>,
-    pub(super) media: Option<FileRow>,
-    pub(super) location: Option<PlaceRow>,
-    pub(super) contacts: Option<Vec<CardRow>>,
-    pub(super) of: Option<String>,
-    pub(super) emoji: Option<String>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct FileRow {
-    pub(super) mime: String,
-    pub(super) file_name: Option<String>,
-    pub(super) size: Option<u64>,
-    pub(super) seconds: Option<u32>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct PlaceRow {
-    pub(super) latitude: f64,
-    pub(super) longitude: f64,
-    pub(super) name: Option<String>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct CardRow {
-    pub(super) name: String,
-    pub(super) numbers: Vec<String>,
-}
-
-impl MessageRow {
+/// The words of a message on all pages.
+impl MessageView {
     pub(super) fn is_in(&self) -> bool {
-        self.direction == "in"
+        self.direction == Direction::In
+    }
+
+    pub(super) fn is_failed(&self) -> bool {
+        self.state == MessageState::Failed
     }
 
     /// Returns the id, encoded for a path.
@@ -102,25 +59,25 @@ impl MessageRow {
 
     /// Returns the CSS class of the state; each state has a different shape.
     pub(super) fn tone(&self) -> &'static str {
-        match self.state.as_str() {
-            "pending" => "waits",
-            "sent" => "good sent",
-            "delivered" => "good delivered",
-            "read" => "good read",
-            "failed" => "bad",
-            _ => "heard",
+        match self.state {
+            MessageState::Pending => "waits",
+            MessageState::Sent => "good sent",
+            MessageState::Delivered => "good delivered",
+            MessageState::Read => "good read",
+            MessageState::Failed => "bad",
+            MessageState::Received => "heard",
         }
     }
 
     pub(super) fn words(&self, context: &PageContext) -> &'static str {
-        let pair = match self.state.as_str() {
-            "pending" => ("Menunggu", "Waiting"),
-            "sent" => ("Terkirim", "Sent"),
-            "delivered" => ("Sampai", "Delivered"),
-            "read" => ("Dibaca", "Read"),
-            "failed" => ("Gagal", "Failed"),
-            _ if self.from_me => ("Dari ponsel toko", "From the shop's phone"),
-            _ => ("Masuk", "Received"),
+        let pair = match self.state {
+            MessageState::Pending => ("Menunggu", "Waiting"),
+            MessageState::Sent => ("Terkirim", "Sent"),
+            MessageState::Delivered => ("Sampai", "Delivered"),
+            MessageState::Read => ("Dibaca", "Read"),
+            MessageState::Failed => ("Gagal", "Failed"),
+            MessageState::Received if self.from_me => ("Dari ponsel toko", "From the shop's phone"),
+            MessageState::Received => ("Masuk", "Received"),
         };
         context.translate(pair.0, pair.1)
     }

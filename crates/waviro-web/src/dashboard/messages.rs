@@ -12,14 +12,16 @@ use serde_json::json;
 use url::form_urlencoded;
 
 use super::Dashboard;
-use super::bots::BotRow;
+use super::ask::Refused;
 use super::errors::PageError;
-use super::message_row::{MessageRow, part};
 use super::page_context::PageContext;
 use super::send::MASKED;
 use super::session::Me;
 use crate::docs::{Origin, samples_of};
-use crate::v1::inside::Refused;
+use crate::v1::bots::BotView;
+use crate::v1::messages::{self, MessageSearch, MessageView};
+use crate::v1::page::Paging;
+use crate::v1::query;
 
 /// The maximum number of bytes of a message id.
 const LONGEST_ID: usize = 128;
@@ -28,17 +30,11 @@ const LONGEST_ID: usize = 128;
 /// number or a price.
 const SHORTEST_NUMBER: usize = 8;
 
-#[derive(Deserialize)]
-struct Listed {
-    data: Vec<MessageRow>,
-    next: Option<String>,
-}
-
 #[derive(Template)]
 #[template(path = "dashboard/messages.html")]
 struct Page<'p> {
     context: PageContext,
-    bot: BotRow,
+    bot: BotView,
     asked: &'p MessagesQuery,
     found: Found,
     /// A sample call for a first message, if there is no message.
@@ -69,7 +65,7 @@ enum By {
 
 struct Found {
     by: By,
-    rows: Vec<MessageRow>,
+    rows: Vec<MessageView>,
     next: Option<String>,
 }
 
@@ -82,11 +78,8 @@ pub(super) async fn list(
     Query(mut asked): Query<MessagesQuery>,
 ) -> Result<Response, PageError> {
     asked.q = asked.q.trim().to_owned();
-    let row: BotRow = dashboard
-        .inside
-        .get(&me.caller, &format!("/v1/bots/{bot}"))
-        .await?;
-    let found = find(&dashboard, &me, bot, &asked).await?;
+    let row = me.bot(bot).await?;
+    let found = find(&me, bot, &asked).await?;
     let none = found.rows.is_empty() && !asked.is_in() && !asked.is_narrowed();
     let sample = none.then(|| {
         let origin = Origin::of(&headers, &dashboard.base);
@@ -106,16 +99,15 @@ pub(super) async fn list(
 
 /// Searches with a single field: an id is looked up, a number or a group selects its chat, and any
 /// other text is searched in the messages.
-async fn find(
-    dashboard: &Dashboard,
-    me: &Me,
-    bot: i32,
-    asked: &MessagesQuery,
-) -> Result<Found, Refused> {
-    let within = format!("/v1/bots/{bot}/messages");
+async fn find(me: &Me, bot: i32, asked: &MessagesQuery) -> Result<Found, Refused> {
+    let services = &me.services;
     let get = async |by: By, parameter: (&str, &str)| {
-        let path = format!("{within}?{}", asked.query(&asked.cursor, Some(parameter)));
-        let page: Listed = dashboard.inside.get(&me.caller, &path).await?;
+        let page = me.ask(async {
+            let at = me.sees(bot)?;
+            let search = MessageSearch::parse(&query::Query::of(&asked.pairs(parameter)))?;
+            messages::list(services, &at, search, Paging::at(&asked.cursor)).await
+        });
+        let page = page.await?;
         Ok::<_, Refused>(Found {
             by,
             rows: page.data,
@@ -126,10 +118,10 @@ async fn find(
         return get(By::All, ("text", "")).await;
     }
     if asked.cursor.is_empty() && asked.may_be_id() {
-        let path = format!("{within}/{}", part(&asked.q));
-        match dashboard.inside.get::<MessageRow>(&me.caller, &path).await {
-            Ok(row) => {
-                let rows = vec![row];
+        let full = me.ask(async { messages::show(services, &me.sees(bot)?, &asked.q).await });
+        match full.await {
+            Ok(full) => {
+                let rows = vec![full.message];
                 let (by, next) = (By::Id, None);
                 return Ok(Found { by, rows, next });
             }
@@ -185,25 +177,20 @@ impl MessagesQuery {
         })
     }
 
-    /// Builds a query: for the API with the search as `looked_for`, for a link to the page without.
-    fn query(&self, cursor: &str, looked_for: Option<(&str, &str)>) -> String {
+    /// Returns the filters, with the search text as `looked_for`.
+    fn pairs<'q>(&'q self, looked_for: (&'q str, &'q str)) -> [(&'q str, &'q str); 3] {
         let direction = if self.is_in() { "in" } else { "out" };
         let state = if self.is_in() { "" } else { &self.state };
-        let all = [
-            looked_for.unwrap_or(("q", &self.q)),
-            ("direction", direction),
-            ("state", state),
-            ("cursor", cursor),
-        ];
-        let said = all.iter().filter(|(_, value)| !value.is_empty());
-        form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(said)
-            .finish()
+        [looked_for, ("direction", direction), ("state", state)]
     }
 
     /// Returns the query of the next page, or of the first page.
     fn to(&self, cursor: &str) -> String {
-        self.query(cursor, None)
+        let all = self.pairs(("q", &self.q)).into_iter();
+        let all = all.chain([("cursor", cursor)]);
+        form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(all.filter(|(_, value)| !value.is_empty()))
+            .finish()
     }
 
     /// Returns the query of the same search in the other direction.

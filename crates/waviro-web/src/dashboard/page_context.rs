@@ -20,6 +20,7 @@ use super::Dashboard;
 use super::session::cookie;
 use crate::api::error::Language;
 use crate::http::header;
+use crate::v1::timestamp::Timestamp;
 
 /// The cookie with the language.
 pub(super) const LANGUAGE: &str = "waviro_lang";
@@ -157,10 +158,14 @@ impl PageContext {
 
     /// Formats a timestamp of the API in UTC. A script in the browser replaces the text by local
     /// time.
-    pub(super) fn when(&self, moment: &str) -> String {
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "templates pass each field by reference"
+    )]
+    pub(super) fn when(&self, Timestamp(at): &Timestamp) -> String {
         let form = self.translate("%d-%m-%Y %H.%M.%S UTC", "%Y-%m-%d %H:%M:%S UTC");
-        let at = moment.parse::<jiff::Timestamp>();
-        at.map_or_else(|_| moment.to_owned(), |at| at.strftime(form).to_string())
+        let at = jiff::Timestamp::from_millisecond(*at).unwrap_or_default();
+        at.strftime(form).to_string()
     }
 
     /// Renders a page.

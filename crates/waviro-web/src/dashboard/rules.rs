@@ -2,25 +2,22 @@
 
 mod tried;
 
-use std::sync::Arc;
-
 use askama::Template;
-use axum::extract::{Path, Query, State};
-use axum::http::Method;
+use axum::extract::{Path, Query};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Dashboard;
-use super::bots::BotRow;
+use super::ask::Refused;
 use super::errors::PageError;
 use super::form::Form;
 use super::page_context::PageContext;
-use super::rows;
 use super::session::Me;
-use crate::v1::inside::Refused;
-
-use tried::Tried;
+use crate::v1::body;
+use crate::v1::bots::{self, BotView};
+use crate::v1::page;
+use crate::v1::rules::test::TestedRule;
+use crate::v1::rules::{self, RuleView};
 
 /// A sample script for a webhook: a reply as in the API document, and the check of the webhook key.
 const SCRIPT: &str = r"<?php
@@ -35,20 +32,6 @@ $reply = [
 header('Content-Type: application/json');
 echo json_encode(['success' => true, 'message' => ['reply' => $reply]]);";
 
-/// A rule in the API's response.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct RuleRow {
-    pub(super) id: i64,
-    /// Empty for the rule that gets each text without another rule.
-    pub(super) keyword: String,
-    pub(super) url: String,
-    pub(super) enabled: bool,
-    pub(super) groups: bool,
-    pub(super) timeout_s: Option<i64>,
-    /// The reason for which the gateway disabled the rule.
-    pub(super) off_cause: Option<String>,
-}
-
 /// The contents of the fields of a rule's form.
 #[derive(Debug, Default)]
 pub(super) struct RuleFields {
@@ -62,14 +45,14 @@ pub(super) struct RuleFields {
 #[template(path = "dashboard/rules.html")]
 struct Page<'p> {
     context: PageContext,
-    bot: BotRow,
-    rules: Vec<RuleRow>,
+    bot: BotView,
+    rules: Vec<RuleView>,
     all: usize,
     looked_for: &'p str,
     fields: RuleFields,
     /// The form of a tested text; empty otherwise.
     form: &'p Form,
-    tried: Option<Tried>,
+    tried: Option<TestedRule>,
     /// The refusal of a test. `wrong` has the refusal of any other form.
     untried: Option<Refused>,
     wrong: Option<Refused>,
@@ -81,7 +64,7 @@ struct RulesState {
     looked_for: String,
     fields: RuleFields,
     form: Form,
-    tried: Option<Tried>,
+    tried: Option<TestedRule>,
     untried: Option<Refused>,
     wrong: Option<Refused>,
 }
@@ -93,7 +76,7 @@ pub(super) struct RulesQuery {
 }
 
 impl RuleFields {
-    pub(super) fn of(rule: &RuleRow) -> Self {
+    pub(super) fn of(rule: &RuleView) -> Self {
         Self {
             keyword: rule.keyword.clone(),
             url: rule.url.clone(),
@@ -132,7 +115,6 @@ pub(super) fn whole(said: &str) -> Value {
 
 /// Lists the rules.
 pub(super) async fn list(
-    State(dashboard): State<Arc<Dashboard>>,
     me: Me,
     Path(bot): Path<i32>,
     Query(asked): Query<RulesQuery>,
@@ -142,51 +124,46 @@ pub(super) async fn list(
         looked_for,
         ..RulesState::default()
     };
-    page(&dashboard, me, bot, shown).await
+    page(me, bot, shown).await
 }
 
 /// Adds a rule, enables or disables a rule, or tests a text.
-pub(super) async fn act(
-    State(dashboard): State<Arc<Dashboard>>,
-    me: Me,
-    Path(bot): Path<i32>,
-    form: Form,
-) -> Result<Response, PageError> {
-    let rules = format!("/v1/bots/{bot}/rules");
-    let ask =
-        async |method, path: &str, body| dashboard.inside.ask(&me.caller, method, path, body).await;
+pub(super) async fn act(me: Me, Path(bot): Path<i32>, form: Form) -> Result<Response, PageError> {
+    let services = &me.services;
     let mut shown = RulesState::default();
     let mut before = false;
     let refused = match form.raw("do") {
         "add" => {
-            let fields = RuleFields::read(&form);
-            let (inside, body) = (&dashboard.inside, Some(fields.body()));
-            let done = inside
-                .once(&me.caller, &rules, body, form.idempotency_key())
-                .await;
-            shown.fields = fields;
-            before = matches!(done, Ok((_, true)));
-            done.err()
+            shown.fields = RuleFields::read(&form);
+            let path = format!("/v1/bots/{bot}/rules");
+            let added = me.once(&form, &path, shown.fields.body(), move |asked| async move {
+                rules::add(&asked.services, &asked.changes(bot)?, asked.body()?).await
+            });
+            let added = added.await;
+            before = matches!(added, Ok((_, true)));
+            added.err()
         }
         word @ ("on" | "off") => {
             let rule: i64 = form.raw("rule").parse().map_err(|_| PageError::BadForm)?;
-            let path = format!("{rules}/{rule}");
             let body = json!({ "enabled": word == "on" });
-            ask(Method::PATCH, &path, Some(body)).await.err()
+            let changed = me.ask(async {
+                rules::change(services, &me.changes(bot)?, rule, body::of(&body)?).await
+            });
+            changed.await.err()
         }
         word @ ("try" | "really") => {
             let body = tried::asked(&form, word == "really");
-            match ask(Method::POST, &format!("{rules}/test"), Some(body)).await {
-                Ok(answer) => {
-                    let tried = serde_json::from_value(answer).map_err(|_| PageError::Internal)?;
-                    shown.tried = Some(tried);
-                }
+            let tested = me.ask(async {
+                rules::test::test(services, &me.changes(bot)?, body::of(&body)?).await
+            });
+            match tested.await {
+                Ok(tested) => shown.tried = Some(tested),
                 // For a viewer, the page has no form to show the refusal beside.
                 Err(refused) if !me.context.may_change() => return Err(refused.into()),
                 Err(refused) => shown.untried = Some(refused),
             }
             shown.form = form;
-            return page(&dashboard, me, bot, shown).await;
+            return page(me, bot, shown).await;
         }
         _ => return Err(PageError::BadForm),
     };
@@ -195,18 +172,18 @@ pub(super) async fn act(
         return Ok(PageContext::onward(&back, before).into_response());
     }
     shown.wrong = refused;
-    page(&dashboard, me, bot, shown).await
+    page(me, bot, shown).await
 }
 
-async fn page(
-    dashboard: &Dashboard,
-    me: Me,
-    bot: i32,
-    shown: RulesState,
-) -> Result<Response, PageError> {
-    let path = format!("/v1/bots/{bot}");
-    let row: BotRow = dashboard.inside.get(&me.caller, &path).await?;
-    let mut rules: Vec<RuleRow> = rows::all(dashboard, &me, &format!("{path}/rules")).await?;
+async fn page(me: Me, bot: i32, shown: RulesState) -> Result<Response, PageError> {
+    let listed = me.ask(async {
+        let (services, at) = (&me.services, me.sees(bot)?);
+        Ok((
+            bots::show(services, &at).await?,
+            page::all(|paging| rules::list(services, &at, paging)).await?,
+        ))
+    });
+    let (bot, mut rules) = listed.await?;
     let all = rules.len();
     let looked_for = shown.looked_for.to_lowercase();
     rules.retain(|rule| {
@@ -216,7 +193,7 @@ async fn page(
     let status = Refused::status_of(wrong);
     let page = Page {
         context: me.context.clone(),
-        bot: row,
+        bot,
         rules,
         all,
         looked_for: &shown.looked_for,

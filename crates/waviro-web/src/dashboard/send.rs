@@ -11,14 +11,15 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Dashboard;
-use super::bots::BotRow;
+use super::ask::Refused;
 use super::errors::PageError;
 use super::form::Form;
 use super::page_context::PageContext;
 use super::session::Me;
 use crate::api::number::meant;
 use crate::docs::{Origin, Sample, samples_of};
-use crate::v1::inside::Refused;
+use crate::v1::bots::BotView;
+use crate::v1::messages;
 
 /// The kinds of content.
 const KINDS: [&str; 4] = ["text", "media", "location", "contact"];
@@ -30,7 +31,7 @@ pub(super) const MASKED: &str = "••••••••";
 #[template(path = "dashboard/send.html")]
 struct Page<'p> {
     context: PageContext,
-    bot: BotRow,
+    bot: BotView,
     kind: &'static str,
     form: &'p Form,
     sent: Option<Sent>,
@@ -59,7 +60,6 @@ fn kind_of(asked: &str) -> &'static str {
 
 /// Shows the form for a kind of content.
 pub(super) async fn form(
-    State(dashboard): State<Arc<Dashboard>>,
     me: Me,
     Path(bot): Path<i32>,
     Query(asked): Query<SendQuery>,
@@ -68,7 +68,7 @@ pub(super) async fn form(
         return Err(Refused::read_only().into());
     }
     let kind = kind_of(&asked.kind);
-    page(&dashboard, me, bot, kind, &Form::default(), None, None).await
+    page(me, bot, kind, &Form::default(), None, None).await
 }
 
 /// Sends the message.
@@ -81,23 +81,29 @@ pub(super) async fn send(
 ) -> Result<Response, PageError> {
     let kind = kind_of(form.raw("kind"));
     let path = format!("/v1/bots/{bot}/messages");
-    let body = Some(message(kind, &form));
-    let asked = dashboard
-        .inside
-        .once(&me.caller, &path, body, form.idempotency_key());
-    match asked.await {
-        Ok((answer, before)) => {
+    let sent = me.once(
+        &form,
+        &path,
+        message(kind, &form),
+        move |asked| async move {
+            let (at, keyed) = (asked.changes(bot)?, asked.keyed.clone());
+            messages::send::send(&asked.services, &at, keyed, asked.body()?).await
+        },
+    );
+    match sent.await {
+        Ok((message, before)) => {
             me.context.repeated = before;
             let origin = Origin::of(&headers, &dashboard.base);
             let (path, call) = as_call(kind, &form);
+            let answer = serde_json::to_value(&message).unwrap_or_default();
             let sent = Sent {
-                id: answer["id"].as_str().unwrap_or_default().to_owned(),
+                id: message.id,
                 answer: serde_json::to_string_pretty(&answer).unwrap_or_default(),
                 samples: samples_of(&origin, &path, MASKED, &call).into(),
             };
-            page(&dashboard, me, bot, kind, &form, Some(sent), None).await
+            page(me, bot, kind, &form, Some(sent), None).await
         }
-        Err(refused) => page(&dashboard, me, bot, kind, &form, None, Some(refused)).await,
+        Err(refused) => page(me, bot, kind, &form, None, Some(refused)).await,
     }
 }
 
@@ -192,7 +198,6 @@ fn as_call(kind: &str, form: &Form) -> (String, Value) {
 }
 
 async fn page(
-    dashboard: &Dashboard,
     me: Me,
     bot: i32,
     kind: &'static str,
@@ -200,14 +205,11 @@ async fn page(
     sent: Option<Sent>,
     wrong: Option<Refused>,
 ) -> Result<Response, PageError> {
-    let row: BotRow = dashboard
-        .inside
-        .get(&me.caller, &format!("/v1/bots/{bot}"))
-        .await?;
+    let bot = me.bot(bot).await?;
     let status = Refused::status_of(wrong.as_ref());
     let page = Page {
         context: me.context.clone(),
-        bot: row,
+        bot,
         kind,
         form,
         sent,

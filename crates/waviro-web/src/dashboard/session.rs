@@ -14,7 +14,8 @@ use waviro_store::UserRow;
 use super::Dashboard;
 use super::errors::PageError;
 use super::page_context::{PageContext, cookies};
-use crate::http::header;
+use crate::http::{RequestId, header};
+use crate::services::Services;
 use crate::v1::auth::Caller;
 
 static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -32,6 +33,9 @@ pub(super) struct Me {
     pub(super) caller: Caller,
     /// The shared data of the user's pages.
     pub(super) context: PageContext,
+    pub(super) services: Arc<Services>,
+    /// The request's id in the log.
+    pub(super) request_id: String,
 }
 
 /// The logged-in user, passed from the extractor to the outer layer. An error page of the outer
@@ -82,7 +86,13 @@ impl FromRequestParts<Arc<Dashboard>> for Me {
             seen.is(&user);
         }
         context.user = Some(user);
-        Ok(Self { caller, context })
+        let id = parts.extensions.get::<RequestId>();
+        Ok(Self {
+            caller,
+            context,
+            services: Arc::clone(&dashboard.services),
+            request_id: id.map(|id| id.0.clone()).unwrap_or_default(),
+        })
     }
 }
 

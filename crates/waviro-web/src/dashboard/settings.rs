@@ -9,24 +9,29 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
-use axum::http::Method;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
+use waviro_core::bots::Settings;
 use waviro_core::config::Retention;
 use waviro_store::clock::Millis;
 
 use super::Dashboard;
-use super::bots::BotRow;
+use super::ask::Refused;
 use super::errors::PageError;
 use super::form::Form;
 use super::page_context::PageContext;
-use super::rows;
 use super::rules::whole;
 use super::session::Me;
-use crate::v1::inside::Refused;
+use crate::v1::body;
+use crate::v1::bots::{self, BotView};
+use crate::v1::keys::{self, Keys, NewKey};
+use crate::v1::page;
+use crate::v1::secrets::{self, SigningSecret};
+use crate::v1::settings;
+use crate::v1::subscriptions::{self, SubscriptionView};
 
-use view::{KINDS, Keys, NewKey, SettingsView, SigningSecret, Subscription};
+use view::KINDS;
 
 /// The seconds for which an old key or secret may stay valid: none, an hour, a day, a week.
 const OVERLAPS: [u32; 4] = [0, 3600, 86_400, 604_800];
@@ -35,7 +40,7 @@ const OVERLAPS: [u32; 4] = [0, 3600, 86_400, 604_800];
 #[template(path = "dashboard/settings.html")]
 struct Page<'p> {
     context: PageContext,
-    bot: BotRow,
+    bot: BotView,
     now: Millis,
     keys: Keys,
     /// A newly created key.
@@ -43,8 +48,8 @@ struct Page<'p> {
     /// Empty for a viewer.
     webhook_key: String,
     signing: Option<SigningSecret>,
-    settings: SettingsView,
-    subscriptions: Vec<Subscription>,
+    settings: Settings,
+    subscriptions: Vec<SubscriptionView>,
     kept: &'p Retention,
     /// The section of a successful change; empty otherwise.
     done: &'p str,
@@ -67,14 +72,6 @@ struct SettingsState {
 pub(super) struct SettingsQuery {
     #[serde(default)]
     done: String,
-}
-
-/// The API request of a form, and the form's section.
-struct Order {
-    section: &'static str,
-    method: Method,
-    path: String,
-    body: Option<Value>,
 }
 
 impl Page<'_> {
@@ -102,7 +99,34 @@ impl Page<'_> {
     }
 
     fn key_age(&self) -> String {
-        self.keys.current.age(self.now, &self.context)
+        view::age(&self.keys.current, self.now, &self.context)
+    }
+
+    /// Returns the time span of the duplicate rule; empty for no limit.
+    fn within(&self) -> String {
+        view::or_nothing(self.settings.duplicate_rule.within_s)
+    }
+
+    /// Returns the messages per minute; empty for no limit.
+    fn per_minute(&self) -> String {
+        view::or_nothing(self.settings.pacing.per_minute)
+    }
+
+    fn percent(&self) -> String {
+        // Rounds to a hundredth of a percent, to hide the imprecision of binary fractions.
+        let percent = (self.settings.pacing.jitter * 10_000.0).round() / 100.0;
+        percent.to_string()
+    }
+
+    /// Returns the grace time; empty for the gateway's configuration.
+    fn grace(&self) -> String {
+        view::or_nothing(self.settings.grace_s)
+    }
+
+    /// Returns the allowed networks in a text.
+    fn allowed(&self, separator: &str) -> String {
+        let networks = self.settings.allow.iter().map(ToString::to_string);
+        networks.collect::<Vec<_>>().join(separator)
     }
 
     /// Returns the choices for the validity of an old key, with their words.
@@ -136,36 +160,18 @@ pub(super) async fn change(
     Path(bot): Path<i32>,
     form: Form,
 ) -> Result<Response, PageError> {
-    let order = Order::of(bot, &form).ok_or(PageError::BadForm)?;
-    let Order {
-        section,
-        method,
-        path,
-        body,
-    } = order;
-    let inside = &dashboard.inside;
-    let done = if method == Method::POST {
-        let done = inside
-            .once(&me.caller, &path, body, form.idempotency_key())
-            .await;
-        done.map(|(answer, before)| {
-            me.context.repeated = before;
-            answer
-        })
-    } else {
-        inside.ask(&me.caller, method, &path, body).await
-    };
+    let (section, done) = apply(&me, bot, &form).await?;
     match done {
         // The key is shown only once, so there is no redirect to another page.
-        Ok(answer) if answer["secret_key"].is_string() => {
-            let fresh = serde_json::from_value(answer).map_err(|_| PageError::Internal)?;
+        Ok(Some((key, before))) => {
+            me.context.repeated = before;
             let shown = SettingsState {
-                fresh: Some(fresh),
+                fresh: Some(key),
                 ..SettingsState::default()
             };
             page(&dashboard, me, bot, shown).await
         }
-        Ok(_) => {
+        Ok(None) => {
             let home = &me.context.home;
             let back = format!("{home}/bots/{bot}/settings?done={section}#{section}");
             Ok(Redirect::to(&back).into_response())
@@ -184,70 +190,78 @@ pub(super) async fn change(
     }
 }
 
-impl Order {
-    fn of(bot: i32, form: &Form) -> Option<Self> {
-        let word = form.raw("do");
-        if let Some((section, patch)) = patch::of(word, form) {
-            return Some(Self {
-                section,
-                method: Method::PATCH,
-                path: format!("/v1/bots/{bot}/settings"),
-                body: Some(patch),
-            });
-        }
-        let overlap = || Some(json!({ "overlap_s": whole(form.raw("overlap_s")) }));
-        let one = || form.raw("subscription").parse::<i64>().ok();
-        let (section, method, path, body) = match word {
-            "rotate-key" => {
-                let body = json!({
-                    "overlap_s": whole(form.raw("overlap_s")),
-                    "secret_key": form.get("secret_key"),
-                });
-                let path = "keys/rotate".to_owned();
-                ("secret-key", Method::POST, path, Some(body))
-            }
-            "end-key" => (
-                "secret-key",
-                Method::DELETE,
-                "keys/previous".to_owned(),
-                None,
-            ),
-            "rotate-webhook-key" => {
-                let path = "webhook-key/rotate".to_owned();
-                let body = json!({ "webhook_key": form.get("webhook_key") });
-                ("webhook-key", Method::POST, path, Some(body))
-            }
-            "rotate-signing-secret" => {
-                let path = "signing-secret/rotate".to_owned();
-                ("signing-secret", Method::POST, path, overlap())
-            }
-            "subscribe" => {
-                let body = Some(patch::subscription(form));
-                (
-                    "subscriptions",
-                    Method::POST,
-                    "subscriptions".to_owned(),
-                    body,
-                )
-            }
-            "subscription-on" | "subscription-off" => {
-                let body = Some(json!({ "enabled": word == "subscription-on" }));
-                let path = format!("subscriptions/{}", one()?);
-                ("subscriptions", Method::PATCH, path, body)
-            }
-            "unsubscribe" => {
-                let path = format!("subscriptions/{}", one()?);
-                ("subscriptions", Method::DELETE, path, None)
-            }
-            _ => return None,
-        };
-        Some(Self {
-            section,
-            method,
-            path: format!("/v1/bots/{bot}/{path}"),
-            body,
-        })
+/// The result of a form: a new key, and whether the form was a repetition.
+type Applied = Result<Option<(NewKey, bool)>, Refused>;
+
+/// Runs the operation of a form; returns the section of the form and the result.
+async fn apply(me: &Me, bot: i32, form: &Form) -> Result<(&'static str, Applied), PageError> {
+    let services = &me.services;
+    let path = |of: &str| format!("/v1/bots/{bot}/{of}");
+    let overlap = || whole(form.raw("overlap_s"));
+    let one = || {
+        form.raw("subscription")
+            .parse::<i64>()
+            .map_err(|_| PageError::BadForm)
+    };
+    let word = form.raw("do");
+    if let Some((section, patch)) = patch::of(word, form) {
+        let changed = me
+            .ask(async { settings::change(services, &me.changes(bot)?, body::of(&patch)?).await });
+        return Ok((section, changed.await.map(|_| None)));
     }
+    Ok(match word {
+        "rotate-key" => {
+            let body = json!({ "overlap_s": overlap(), "secret_key": form.get("secret_key") });
+            let path = path("keys/rotate");
+            let rotated = me.once(form, &path, body, move |asked| async move {
+                keys::rotate(&asked.services, &asked.changes(bot)?, asked.body()?).await
+            });
+            ("secret-key", rotated.await.map(Some))
+        }
+        "end-key" => {
+            let ended = me.ask(async { keys::end(services, &me.changes(bot)?).await });
+            ("secret-key", ended.await.map(|()| None))
+        }
+        "rotate-webhook-key" => {
+            let body = json!({ "webhook_key": form.get("webhook_key") });
+            let path = path("webhook-key/rotate");
+            let rotated = me.once(form, &path, body, move |asked| async move {
+                let at = asked.changes(bot)?;
+                secrets::rotate_webhook_key(&asked.services, &at, asked.body()?).await
+            });
+            ("webhook-key", rotated.await.map(|_| None))
+        }
+        "rotate-signing-secret" => {
+            let body = json!({ "overlap_s": overlap() });
+            let path = path("signing-secret/rotate");
+            let rotated = me.once(form, &path, body, move |asked| async move {
+                let at = asked.changes(bot)?;
+                secrets::rotate_signing_secret(&asked.services, &at, asked.body()?).await
+            });
+            ("signing-secret", rotated.await.map(|_| None))
+        }
+        "subscribe" => {
+            let (path, body) = (path("subscriptions"), patch::subscription(form));
+            let added = me.once(form, &path, body, move |asked| async move {
+                subscriptions::add(&asked.services, &asked.changes(bot)?, asked.body()?).await
+            });
+            ("subscriptions", added.await.map(|_| None))
+        }
+        "subscription-on" | "subscription-off" => {
+            let (id, body) = (one()?, json!({ "enabled": word == "subscription-on" }));
+            let changed = me.ask(async {
+                subscriptions::change(services, &me.changes(bot)?, id, body::of(&body)?).await
+            });
+            ("subscriptions", changed.await.map(|_| None))
+        }
+        "unsubscribe" => {
+            let id = one()?;
+            let removed =
+                me.ask(async { subscriptions::remove(services, &me.changes(bot)?, id).await });
+            ("subscriptions", removed.await.map(|()| None))
+        }
+        _ => return Err(PageError::BadForm),
+    })
 }
 
 async fn page(
@@ -256,27 +270,34 @@ async fn page(
     bot: i32,
     shown: SettingsState,
 ) -> Result<Response, PageError> {
-    let (inside, path) = (&dashboard.inside, format!("/v1/bots/{bot}"));
-    let row: BotRow = inside.get(&me.caller, &path).await?;
-    let keys = inside.get(&me.caller, &format!("{path}/keys")).await?;
-    let settings = inside.get(&me.caller, &format!("{path}/settings")).await?;
+    let services = &me.services;
+    let all = me.ask(async {
+        let at = me.sees(bot)?;
+        Ok((
+            bots::show(services, &at).await?,
+            keys::show(services, &at).await?,
+            settings::show(&at),
+            page::all(|paging| subscriptions::list(services, &at, paging)).await?,
+        ))
+    });
+    let (bot_view, keys, settings, subscriptions) = all.await?;
     let (mut webhook_key, mut signing) = (String::new(), None);
     if me.context.may_change() {
-        let of = format!("{path}/webhook-key");
-        let key: Value = inside.get(&me.caller, &of).await?;
-        key["webhook_key"]
-            .as_str()
-            .unwrap_or_default()
-            .clone_into(&mut webhook_key);
-        let of = format!("{path}/signing-secret");
-        signing = Some(inside.get(&me.caller, &of).await?);
+        let all = me.ask(async {
+            let at = me.changes(bot)?;
+            Ok((
+                secrets::show_webhook_key(services, &at).await?,
+                secrets::show_signing_secret(services, &at).await?,
+            ))
+        });
+        let (key, secret) = all.await?;
+        (webhook_key, signing) = (key.webhook_key, Some(secret));
     }
-    let subscriptions = rows::all(dashboard, &me, &format!("{path}/subscriptions")).await?;
     let status = Refused::status_of(shown.wrong.as_ref());
     let page = Page {
         context: me.context.clone(),
-        bot: row,
-        now: dashboard.services.clock.now(),
+        bot: bot_view,
+        now: services.clock.now(),
         keys,
         fresh: shown.fresh,
         webhook_key,

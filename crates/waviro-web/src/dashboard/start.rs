@@ -1,11 +1,11 @@
 //! The first steps of a new installation. The state of the steps is derived from the stored data,
 //! not recorded.
 
-use serde::Deserialize;
-
-use super::Dashboard;
-use super::bots::BotRow;
 use super::session::Me;
+use crate::v1::bots::BotView;
+use crate::v1::deliveries;
+use crate::v1::page::Paging;
+use crate::v1::query::Query;
 
 /// The maximum number of bots to check for a delivered callback. A new installation usually has a
 /// single bot.
@@ -23,14 +23,9 @@ pub(super) struct Steps {
     pub(super) told: bool,
 }
 
-#[derive(Deserialize)]
-struct Page {
-    data: Vec<serde_json::Value>,
-}
-
 impl Steps {
     /// Returns the steps, or `None` if all steps are done or the user may do none of them.
-    pub(super) async fn of(dashboard: &Dashboard, me: &Me, bots: &[BotRow]) -> Option<Self> {
+    pub(super) async fn of(me: &Me, bots: &[BotView]) -> Option<Self> {
         if !me.context.is_admin() {
             return None;
         }
@@ -44,11 +39,13 @@ impl Steps {
         };
         if sent {
             for bot in bots.iter().take(ASKED) {
-                let path = format!(
-                    "/v1/bots/{}/deliveries?kind=callback&state=delivered&limit=1",
-                    bot.id
-                );
-                let told = dashboard.inside.get::<Page>(&me.caller, &path).await;
+                let told = me.ask(async {
+                    let delivered = [("kind", "callback"), ("state", "delivered")];
+                    let filter = deliveries::filter(&Query::of(&delivered))?;
+                    let at = me.sees(bot.id)?;
+                    deliveries::list(&me.services, &at, filter, Paging::first()).await
+                });
+                let told = told.await;
                 steps.told |= told.is_ok_and(|page| !page.data.is_empty());
             }
         }

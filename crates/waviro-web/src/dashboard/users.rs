@@ -1,32 +1,19 @@
 //! The page with all users, and the form for a new user. Only for admins.
 
-use std::sync::Arc;
-
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::Query;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Dashboard;
-use super::bots::BotRow;
+use super::ask::Refused;
 use super::errors::PageError;
 use super::form::Form;
 use super::page_context::PageContext;
-use super::rows;
 use super::session::Me;
-use crate::v1::inside::Refused;
-
-/// A user in the API's response.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct UserView {
-    pub(super) id: i64,
-    pub(super) name: String,
-    pub(super) role: String,
-    /// The bots that an operator may see and change.
-    pub(super) bots: Vec<i32>,
-    pub(super) created_at: String,
-}
+use crate::v1::bots::{self, BotView};
+use crate::v1::page;
+use crate::v1::users::{self, Rank, UserView};
 
 /// The contents of the fields for a user's permissions.
 #[derive(Debug)]
@@ -43,7 +30,7 @@ struct Page<'p> {
     /// The number of all users, regardless of the search.
     all: usize,
     looked_for: &'p str,
-    bots: Vec<BotRow>,
+    bots: Vec<BotView>,
     name: &'p str,
     fields: RoleFields,
     wrong: Option<Refused>,
@@ -56,6 +43,7 @@ pub(super) struct UsersQuery {
     q: String,
 }
 
+/// The words of a user on all pages.
 impl UserView {
     /// Returns whether the name contains the search text, in upper or lower case.
     fn is_found(&self, looked_for: &str) -> bool {
@@ -64,10 +52,18 @@ impl UserView {
     }
 
     /// Returns the names of the user's bots, without removed bots.
-    fn bots_of(&self, bots: &[BotRow]) -> String {
+    fn bots_of(&self, bots: &[BotView]) -> String {
         let own = bots.iter().filter(|bot| self.bots.contains(&bot.id));
         let names: Vec<_> = own.map(|bot| bot.name.as_str()).collect();
         names.join(", ")
+    }
+
+    pub(super) fn is_admin(&self) -> bool {
+        self.role == Rank::Admin
+    }
+
+    fn is_operator(&self) -> bool {
+        self.role == Rank::Operator
     }
 
     pub(super) fn is_me(&self, context: &PageContext) -> bool {
@@ -83,7 +79,7 @@ impl RoleFields {
         }
     }
 
-    pub(super) fn has(&self, bot: &BotRow) -> bool {
+    pub(super) fn has(&self, bot: &BotView) -> bool {
         self.bots.contains(&bot.id)
     }
 
@@ -107,24 +103,16 @@ pub(super) fn role_word<'t>(role: &str, context: &'t PageContext) -> &'t str {
 }
 
 /// Lists the users.
-pub(super) async fn list(
-    State(dashboard): State<Arc<Dashboard>>,
-    me: Me,
-    Query(asked): Query<UsersQuery>,
-) -> Result<Response, PageError> {
+pub(super) async fn list(me: Me, Query(asked): Query<UsersQuery>) -> Result<Response, PageError> {
     let fields = RoleFields {
         role: "operator".to_owned(),
         bots: Vec::new(),
     };
-    page(&dashboard, me, asked.q.trim(), "", fields, None).await
+    page(me, asked.q.trim(), "", fields, None).await
 }
 
 /// Creates a user.
-pub(super) async fn add(
-    State(dashboard): State<Arc<Dashboard>>,
-    me: Me,
-    form: Form,
-) -> Result<Response, PageError> {
+pub(super) async fn add(me: Me, form: Form) -> Result<Response, PageError> {
     let fields = RoleFields::read(&form);
     let name = form.raw("name").trim();
     let body = json!({
@@ -133,30 +121,42 @@ pub(super) async fn add(
         "role": fields.role,
         "bots": fields.bots(),
     });
-    let added = dashboard
-        .inside
-        .once(&me.caller, "/v1/users", Some(body), form.idempotency_key());
+    let added = me.once(&form, "/v1/users", body, |asked| async move {
+        let admin = asked.caller.changes_gateway()?;
+        users::add(&asked.services, &admin, asked.body()?).await
+    });
     match added.await {
         Ok((_, before)) => {
             let users = format!("{}/users", me.context.home);
             Ok(PageContext::onward(&users, before).into_response())
         }
-        Err(refused) => page(&dashboard, me, "", name, fields, Some(refused)).await,
+        Err(refused) => page(me, "", name, fields, Some(refused)).await,
     }
 }
 
+/// Returns all users, and all bots that the user may see.
+pub(super) async fn all(me: &Me) -> Result<(Vec<UserView>, Vec<BotView>), Refused> {
+    let (services, caller) = (&me.services, &me.caller);
+    me.ask(async {
+        let admin = caller.admin()?;
+        Ok((
+            page::all(|paging| users::list(services, &admin, paging)).await?,
+            page::all(|paging| bots::list(services, caller, paging)).await?,
+        ))
+    })
+    .await
+}
+
 async fn page(
-    dashboard: &Dashboard,
     me: Me,
     looked_for: &str,
     name: &str,
     fields: RoleFields,
     wrong: Option<Refused>,
 ) -> Result<Response, PageError> {
-    let mut users: Vec<UserView> = rows::all(dashboard, &me, "/v1/users").await?;
+    let (mut users, bots) = all(&me).await?;
     let all = users.len();
     users.retain(|user| user.is_found(looked_for));
-    let bots = rows::all(dashboard, &me, "/v1/bots").await?;
     let status = Refused::status_of(wrong.as_ref());
     let page = Page {
         context: me.context.clone(),

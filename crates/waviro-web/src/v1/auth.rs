@@ -1,16 +1,18 @@
 //! Authentication of `/v1`: turns a bearer token into the permissions of its holder. The dashboard
-//! passes its logged-in user from inside the process instead ([`super::inside`]).
+//! knows its caller from the login session.
 //!
-//! Handlers take [`Caller`] if any token is allowed, [`Admin`] if only an admin token is allowed,
-//! and [`AtBot`] below `/v1/bots/{bot}/…`. An object outside a caller's permissions does not exist
-//! for the caller: the response is 404, not 403.
+//! An operation takes a proof of the caller's permission as an argument: [`AtBot`] or
+//! [`ChangesBot`] below `/v1/bots/{bot}/…`, [`Admin`] or [`ChangesGateway`] elsewhere. Only this
+//! module can create a proof, so that no operation can miss its check. An object outside a caller's
+//! permissions does not exist for the caller: the response is 404, not 403.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::extract::{FromRef, FromRequestParts, RawPathParams};
+use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method};
 use waviro_core::bots::{Bot, Bots};
 use waviro_core::tokens::PREFIX;
 use waviro_store::{TokenRole, UserRole};
@@ -63,16 +65,56 @@ impl From<UserRole> for Role {
     }
 }
 
-/// Extractor: the caller is an admin.
+/// Proof: the caller may see everything.
 #[derive(Debug, Clone, Copy)]
-pub struct Admin;
+pub struct Admin(());
 
-/// Extractor: the bot in the path (by id or name), with a caller allowed to see the bot.
+/// Proof: the caller may change everything.
+#[derive(Clone)]
+pub struct ChangesGateway {
+    caller: Caller,
+}
+
+/// Proof: the caller may see the bot.
+#[derive(Clone)]
 pub struct AtBot {
-    /// The caller.
-    pub caller: Caller,
-    /// The bot.
-    pub bot: Arc<Bot>,
+    caller: Caller,
+    bot: Arc<Bot>,
+}
+
+/// Proof: the caller may see and change the bot.
+#[derive(Clone)]
+pub struct ChangesBot(AtBot);
+
+impl ChangesGateway {
+    /// Returns the caller.
+    #[must_use]
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+}
+
+impl AtBot {
+    /// Returns the caller.
+    #[must_use]
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Returns the bot.
+    #[must_use]
+    pub fn bot(&self) -> &Arc<Bot> {
+        &self.bot
+    }
+}
+
+/// A caller that may change a bot may also see the bot.
+impl Deref for ChangesBot {
+    type Target = AtBot;
+
+    fn deref(&self) -> &AtBot {
+        &self.0
+    }
 }
 
 impl Caller {
@@ -116,22 +158,57 @@ impl Caller {
         }
     }
 
-    /// Refuses any caller except an admin.
+    /// Returns the proof that the caller may see everything.
     ///
-    /// # Errors [`Problem::AdminOnly`].
-    pub fn must_be_admin(&self) -> Result<(), Problem> {
+    /// # Errors
+    /// [`Problem::AdminOnly`].
+    pub fn admin(&self) -> Result<Admin, Problem> {
         match self.role {
-            Role::Admin => Ok(()),
+            Role::Admin => Ok(Admin(())),
             Role::Bot(_) | Role::Operator(_) | Role::Viewer => Err(Problem::AdminOnly),
         }
     }
 
-    /// Refuses a viewer. Used before a response with a secret: with the secret, a viewer could act
-    /// as the bot.
+    /// Returns the proof that the caller may change everything.
     ///
     /// # Errors
-    /// [`Problem::ReadOnly`] for a viewer.
-    pub fn must_be_able_to_change(&self) -> Result<(), Problem> {
+    /// [`Problem::ReadOnly`] for a viewer, [`Problem::AdminOnly`] for any other caller.
+    pub fn changes_gateway(&self) -> Result<ChangesGateway, Problem> {
+        self.may_change()?;
+        self.admin()?;
+        Ok(ChangesGateway {
+            caller: self.clone(),
+        })
+    }
+
+    /// Returns the proof that the caller may see the bot, if there is a bot.
+    ///
+    /// # Errors
+    /// [`Problem::NoSuchBot`].
+    pub fn sees(&self, bot: Option<Arc<Bot>>) -> Result<AtBot, Problem> {
+        let bot = bot.filter(|bot| self.may_see(bot));
+        let bot = bot.ok_or(Problem::NoSuchBot)?;
+        tracing::Span::current().record("bot", bot.name());
+        Ok(AtBot {
+            caller: self.clone(),
+            bot,
+        })
+    }
+
+    /// Returns the proof that the caller may see and change the bot, if there is a bot.
+    ///
+    /// # Errors
+    /// [`Problem::ReadOnly`] for a viewer, [`Problem::NoSuchBot`].
+    pub fn changes(&self, bot: Option<Arc<Bot>>) -> Result<ChangesBot, Problem> {
+        self.may_change()?;
+        self.sees(bot).map(ChangesBot)
+    }
+
+    /// Refuses a viewer.
+    ///
+    /// # Errors
+    /// [`Problem::ReadOnly`].
+    pub fn may_change(&self) -> Result<(), Problem> {
         match self.role {
             Role::Viewer => Err(Problem::ReadOnly),
             Role::Admin | Role::Bot(_) | Role::Operator(_) => Ok(()),
@@ -149,9 +226,6 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let services = Arc::<Services>::from_ref(state);
         if let Some(vouched) = parts.extensions.get::<Self>() {
-            if !matches!(parts.method, Method::GET | Method::HEAD) {
-                vouched.must_be_able_to_change()?;
-            }
             return Ok(vouched.clone());
         }
         let wrong = || {
@@ -188,7 +262,20 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let caller = Caller::from_request_parts(parts, state).await?;
-        caller.must_be_admin().map(|()| Self)
+        caller.admin()
+    }
+}
+
+impl<S> FromRequestParts<S> for ChangesGateway
+where
+    S: Send + Sync,
+    Arc<Services>: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        caller.changes_gateway()
     }
 }
 
@@ -200,15 +287,31 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let services = Arc::<Services>::from_ref(state);
         let caller = Caller::from_request_parts(parts, state).await?;
-        let named = path_part(parts, "bot").await;
-        let bot = named.and_then(|named| bot_named(&services.bots, &named));
-        let bot = bot.filter(|bot| caller.may_see(bot));
-        let bot = bot.ok_or(Problem::NoSuchBot)?;
-        tracing::Span::current().record("bot", bot.name());
-        Ok(Self { caller, bot })
+        caller.sees(bot_in_path(parts, state).await)
     }
+}
+
+impl<S> FromRequestParts<S> for ChangesBot
+where
+    S: Send + Sync,
+    Arc<Services>: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        caller.changes(bot_in_path(parts, state).await)
+    }
+}
+
+/// Returns the bot in the path, by id or name.
+async fn bot_in_path<S>(parts: &mut Parts, state: &S) -> Option<Arc<Bot>>
+where
+    Arc<Services>: FromRef<S>,
+{
+    let named = path_part(parts, "bot").await?;
+    bot_named(&Arc::<Services>::from_ref(state).bots, &named)
 }
 
 /// Returns a decoded part of the path, or `None` if the part is not UTF-8.

@@ -53,9 +53,24 @@ where
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let body = Arc::<Services>::from_ref(state).body;
-        let fields = Fields::parse(&http::read(request, body).await?)?;
-        T::from_fields(&fields).map(Self)
+        parse(&http::read(request, body).await?).map(Self)
     }
+}
+
+/// Parses a body given as JSON.
+///
+/// # Errors
+/// See [`parse`].
+pub(crate) fn of<T: FromFields>(body: &Value) -> Result<T, Problem> {
+    parse(body.to_string().as_bytes())
+}
+
+/// Parses a body.
+///
+/// # Errors
+/// [`Problem::InvalidBody`], [`Problem::MissingField`], [`Problem::InvalidField`].
+pub(crate) fn parse<T: FromFields>(body: &[u8]) -> Result<T, Problem> {
+    T::from_fields(&Fields::parse(body)?)
 }
 
 impl Fields {

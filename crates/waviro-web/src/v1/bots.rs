@@ -4,65 +4,64 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{OriginalUri, State};
+use axum::extract::OriginalUri;
 use axum::http::StatusCode;
-use axum::http::header::{HeaderName, LOCATION};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use waviro_core::bots::{Bot, OwnKeys, SecretKey, WebhookKey};
-use waviro_link::{DialFailure, Status, UnlinkedCause};
+use waviro_link::{Status, UnlinkedCause};
 
 use super::V1;
-use super::auth::{Admin, AtBot, Caller};
+use super::auth::{AtBot, Caller, ChangesBot, ChangesGateway};
 use super::body::{Body, Fields, FromFields, required};
 use super::health::Health;
 use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
-use super::responses::{AdminOnly, Conflict};
+use super::responses::{AdminOnly, Conflict, JsonResult, Located, located};
 use super::timestamp::Timestamp;
-use crate::services::Services;
+use crate::services::{Services, SharedServices};
 
 pub(super) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new()
-        .routes(routes!(list, add))
-        .routes(routes!(show, change, remove))
+        .routes(routes!(http_list, http_add))
+        .routes(routes!(http_show, http_change, http_remove))
 }
 
 /// A bot with its current state.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = Bot)]
 pub struct BotView {
     /// The permanent id. No other bot ever gets the same id.
     #[schema(example = 1, minimum = 1)]
-    id: i32,
+    pub(crate) id: i32,
     /// The bot's name.
     #[schema(example = "toko")]
-    name: String,
+    pub(crate) name: String,
     /// The phone number of the linked account, or of the last linked account.
     #[schema(required, example = "6281200000001")]
-    number: Option<String>,
+    pub(crate) number: Option<String>,
     /// The display name of the account; empty until WhatsApp has sent the name.
     #[schema(required, example = "Toko")]
-    account_name: Option<String>,
+    pub(crate) account_name: Option<String>,
     /// The state of the link.
-    state: LinkState,
+    pub(crate) state: LinkState,
     /// The reason for the state, if WhatsApp or the connection gave a reason.
     #[schema(required)]
-    cause: Option<String>,
+    pub(crate) cause: Option<String>,
     /// The stable code of the reason if WhatsApp cannot be reached: the step of the connection that
     /// failed.
     #[schema(required, example = "tls_unknown_ca")]
-    cause_code: Option<&'static str>,
+    pub(crate) cause_code: Option<String>,
     /// When the bot was added.
-    created_at: Timestamp,
+    pub(crate) created_at: Timestamp,
     /// The health of the bot.
-    health: Health,
+    pub(crate) health: Health,
 }
 
 /// The state of a bot's link.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = State)]
 pub enum LinkState {
@@ -91,13 +90,13 @@ pub enum LinkState {
 }
 
 /// A newly added bot.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct NewBot {
     /// The bot.
-    bot: BotView,
+    pub(crate) bot: BotView,
     /// The bot's SecretKey for `/api/…`, shown only at its creation.
     #[schema(example = "1f2e3d4c…")]
-    secret_key: String,
+    pub(crate) secret_key: String,
 }
 
 /// A bot to add.
@@ -158,11 +157,19 @@ impl FromFields for ChangeBot {
     get, path = "/v1/bots", tag = "bots", params(PageParams),
     responses((status = 200, description = "A page of bots.", body = Page<BotView>))
 )]
-async fn list(
-    State(services): State<Arc<Services>>,
+async fn http_list(
+    services: SharedServices,
     caller: Caller,
     paging: Paging,
-) -> Result<Json<Page<BotView>>, Problem> {
+) -> JsonResult<Page<BotView>> {
+    list(&services, &caller, paging).await.map(Json)
+}
+
+pub(crate) async fn list(
+    services: &Services,
+    caller: &Caller,
+    paging: Paging,
+) -> Result<Page<BotView>, Problem> {
     let after = paging.after("bots")?.unwrap_or(0);
     let bots = services.bots.list().into_iter();
     let seen = bots.filter(|bot| caller.may_see(bot) && i64::from(bot.id()) > after);
@@ -172,9 +179,9 @@ async fn list(
         .into_parts();
     let mut shown = Vec::with_capacity(bots.len());
     for bot in bots {
-        shown.push(BotView::of(&bot, &services).await?);
+        shown.push(BotView::of(&bot, services).await?);
     }
-    Ok(Json(Page::from_parts(shown, next)))
+    Ok(Page::from_parts(shown, next))
 }
 
 /// Add a bot
@@ -190,23 +197,31 @@ async fn list(
         AdminOnly, Conflict,
     )
 )]
-async fn add(
-    State(services): State<Arc<Services>>,
-    _: Admin,
+async fn http_add(
+    services: SharedServices,
+    admin: ChangesGateway,
     OriginalUri(uri): OriginalUri,
     Body(asked): Body<AddBot>,
-) -> Result<(StatusCode, [(HeaderName, String); 1], Json<NewBot>), Problem> {
+) -> Result<Located<NewBot>, Problem> {
+    let added = add(&services, &admin, asked).await?;
+    Ok(located(StatusCode::CREATED, &uri, added.bot.id, added))
+}
+
+pub(crate) async fn add(
+    services: &Services,
+    _: &ChangesGateway,
+    asked: AddBot,
+) -> Result<NewBot, Problem> {
     let own = OwnKeys {
         secret: asked.secret_key,
         webhook: asked.webhook_key,
     };
     let (bot, key) = services.bots.add_with(&asked.name, own).await?;
-    let location = format!("{}/{}", uri.path().trim_end_matches('/'), bot.id());
     let new = NewBot {
-        bot: BotView::of(&bot, &services).await?,
+        bot: BotView::of(&bot, services).await?,
         secret_key: key.reveal().to_owned(),
     };
-    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(new)))
+    Ok(new)
 }
 
 /// Show a bot
@@ -216,8 +231,12 @@ async fn add(
     get, path = "/v1/bots/{bot}", tag = "bots",
     responses((status = 200, description = "The bot.", body = BotView))
 )]
-async fn show(State(services): State<Arc<Services>>, at: AtBot) -> Result<Json<BotView>, Problem> {
-    Ok(Json(BotView::of(&at.bot, &services).await?))
+async fn http_show(services: SharedServices, at: AtBot) -> JsonResult<BotView> {
+    show(&services, &at).await.map(Json)
+}
+
+pub(crate) async fn show(services: &Services, at: &AtBot) -> Result<BotView, Problem> {
+    BotView::of(at.bot(), services).await
 }
 
 /// Change a bot
@@ -227,15 +246,23 @@ async fn show(State(services): State<Arc<Services>>, at: AtBot) -> Result<Json<B
     patch, path = "/v1/bots/{bot}", tag = "bots", request_body = Option<ChangeBot>,
     responses((status = 200, description = "The bot as it is now.", body = BotView), Conflict)
 )]
-async fn change(
-    State(services): State<Arc<Services>>,
-    at: AtBot,
+async fn http_change(
+    services: SharedServices,
+    at: ChangesBot,
     Body(asked): Body<ChangeBot>,
-) -> Result<Json<BotView>, Problem> {
+) -> JsonResult<BotView> {
+    change(&services, &at, asked).await.map(Json)
+}
+
+pub(crate) async fn change(
+    services: &Services,
+    at: &ChangesBot,
+    asked: ChangeBot,
+) -> Result<BotView, Problem> {
     if let Some(name) = asked.name {
-        services.bots.rename(at.bot.id(), &name).await?;
+        services.bots.rename(at.bot().id(), &name).await?;
     }
-    Ok(Json(BotView::of(&at.bot, &services).await?))
+    BotView::of(at.bot(), services).await
 }
 
 /// Remove a bot
@@ -247,10 +274,15 @@ async fn change(
     delete, path = "/v1/bots/{bot}", tag = "bots",
     responses((status = 202, description = "The bot is removed; its device is logged out next."), AdminOnly)
 )]
-async fn remove(State(services): State<Arc<Services>>, at: AtBot) -> Result<StatusCode, Problem> {
-    at.caller.must_be_admin()?;
-    services.bots.remove(at.bot.id()).await?;
+async fn http_remove(services: SharedServices, at: ChangesBot) -> Result<StatusCode, Problem> {
+    remove(&services, &at).await?;
     Ok(StatusCode::ACCEPTED)
+}
+
+pub(crate) async fn remove(services: &Services, at: &ChangesBot) -> Result<(), Problem> {
+    at.caller().admin()?;
+    services.bots.remove(at.bot().id()).await?;
+    Ok(())
 }
 
 impl BotView {
@@ -263,7 +295,7 @@ impl BotView {
             account_name: identity.map(|known| known.name),
             state: LinkState::of(&status),
             cause: status.cause().map(Cow::into_owned),
-            cause_code: status.failure().map(DialFailure::code),
+            cause_code: status.failure().map(|failure| failure.code().to_owned()),
             created_at: Timestamp(bot.created_at()),
             health: Health::of(bot, services).await?,
         })
@@ -271,6 +303,23 @@ impl BotView {
 }
 
 impl LinkState {
+    /// Returns the word for the state in the API.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Unlinked => "unlinked",
+            Self::LoggedOut => "logged_out",
+            Self::CodesUsedUp => "codes_used_up",
+            Self::PairingFailed => "pairing_failed",
+            Self::Linking => "linking",
+            Self::Online => "online",
+            Self::Reconnecting => "reconnecting",
+            Self::Replaced => "replaced",
+            Self::Banned => "banned",
+            Self::PasskeyAsked => "passkey_asked",
+            Self::ClientOutdated => "client_outdated",
+        }
+    }
+
     /// Returns the state for the API.
     #[must_use]
     pub fn of(status: &Status) -> Self {
@@ -286,6 +335,30 @@ impl LinkState {
             Status::Banned { .. } => Self::Banned,
             Status::PasskeyAsked => Self::PasskeyAsked,
             Status::ClientOutdated => Self::ClientOutdated,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_word_of_a_state_is_its_word_in_json() {
+        for state in [
+            LinkState::Unlinked,
+            LinkState::LoggedOut,
+            LinkState::CodesUsedUp,
+            LinkState::PairingFailed,
+            LinkState::Linking,
+            LinkState::Online,
+            LinkState::Reconnecting,
+            LinkState::Replaced,
+            LinkState::Banned,
+            LinkState::PasskeyAsked,
+            LinkState::ClientOutdated,
+        ] {
+            assert_eq!(serde_json::to_value(state).unwrap(), state.word());
         }
     }
 }

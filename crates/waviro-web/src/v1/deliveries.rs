@@ -1,16 +1,15 @@
 //! `/v1/bots/{bot}/deliveries`: lists deliveries, shows each with its attempts, and replays
 //! deliveries.
 
-mod replay;
+pub(crate) mod replay;
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{FromRequestParts, State};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use url::Url;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -25,19 +24,19 @@ use super::auth::{AtBot, path_id};
 use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
 use super::query::Query;
-use super::responses::Unavailable;
+use super::responses::{JsonResult, Unavailable};
 use super::timestamp::Timestamp;
-use crate::services::Services;
+use crate::services::{Services, SharedServices};
 
 pub(super) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new()
-        .routes(routes!(list))
-        .routes(routes!(show))
+        .routes(routes!(http_list))
+        .routes(routes!(http_show))
         .merge(replay::routes())
 }
 
 /// The kind of a delivery.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// The acks of a message, posted to its notifyurl.
@@ -49,7 +48,7 @@ pub enum Kind {
 }
 
 /// The state of a delivery.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryState {
     /// Not delivered yet. The gateway retries until the delivery succeeds or all retries have
@@ -66,109 +65,109 @@ pub enum DeliveryState {
 }
 
 /// A delivery with its current state.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = Delivery)]
 pub struct DeliveryView {
     /// The id of the delivery.
     #[schema(example = 1, minimum = 1)]
-    id: i64,
+    pub(crate) id: i64,
     /// The kind of the delivery.
-    kind: Kind,
+    pub(crate) kind: Kind,
     /// The state of the delivery.
-    state: DeliveryState,
+    pub(crate) state: DeliveryState,
     /// The id of the message that the delivery is about.
     #[schema(example = "3EB02B7BEAD27AFA278E")]
-    subject: String,
+    pub(crate) subject: String,
     /// The chat that gets the webhook reply.
     #[schema(required, example = "6281234567890@c.us")]
-    chat: Option<String>,
+    pub(crate) chat: Option<String>,
     /// The id of the rule or subscription; null for a callback.
     #[schema(required)]
-    source: Option<i64>,
+    pub(crate) source: Option<i64>,
     /// The URL. As long as the delivery waits, a change of the rule or subscription changes the
     /// URL.
     #[schema(example = "https://toko.example/webhook.php")]
-    url: String,
+    pub(crate) url: String,
     /// The failed attempts since the delivery was created, was replayed, or got its last ack.
     #[schema(minimum = 0)]
-    failed: i64,
+    pub(crate) failed: i64,
     /// When the next attempt is due; null if the delivery has ended, is in progress, or waits for
     /// an earlier delivery.
     #[schema(required)]
-    next_attempt_at: Option<Timestamp>,
+    pub(crate) next_attempt_at: Option<Timestamp>,
     /// True if an attempt is in progress or about to start.
-    under_way: bool,
+    pub(crate) under_way: bool,
     /// When the endpoint was switched off. No attempt is made until the endpoint is switched on
     /// again.
     #[schema(required)]
-    endpoint_off_since: Option<Timestamp>,
+    pub(crate) endpoint_off_since: Option<Timestamp>,
     /// The error of the last failed attempt.
     #[schema(required, example = "status 500")]
-    last_error: Option<String>,
+    pub(crate) last_error: Option<String>,
     /// The acks of a callback that were given up.
-    lost: Vec<i8>,
+    pub(crate) lost: Vec<i8>,
     /// The outcome of the webhook reply.
     #[schema(required, example = "sent 2 messages")]
-    note: Option<String>,
+    pub(crate) note: Option<String>,
     /// When the messages of the webhook reply were sent to the chat.
     #[schema(required)]
-    replied_at: Option<Timestamp>,
+    pub(crate) replied_at: Option<Timestamp>,
     /// How often the delivery was replayed.
     #[schema(minimum = 0)]
-    replays: i64,
+    pub(crate) replays: i64,
     /// The original delivery, if this delivery replays it with another body. A copy of a copy names
     /// the first delivery.
     #[schema(required)]
-    replay_of: Option<i64>,
+    pub(crate) replay_of: Option<i64>,
     /// When the delivery was created.
-    created_at: Timestamp,
+    pub(crate) created_at: Timestamp,
     /// When the delivery ended.
     #[schema(required)]
-    ended_at: Option<Timestamp>,
+    pub(crate) ended_at: Option<Timestamp>,
 }
 
 /// A delivery with its attempts.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct FullDelivery {
     /// The delivery.
     #[serde(flatten)]
-    delivery: DeliveryView,
+    pub(crate) row: DeliveryView,
     /// The posted JSON body; null for a callback, because each attempt has its own body.
     #[schema(required)]
-    body: Option<String>,
+    pub(crate) body: Option<String>,
     /// The last 200 attempts, the oldest first.
-    attempts: Vec<AttemptView>,
+    pub(crate) attempts: Vec<AttemptView>,
 }
 
 /// An attempt of a delivery.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = Attempt)]
 pub struct AttemptView {
     /// When the attempt began.
-    at: Timestamp,
+    pub(crate) at: Timestamp,
     /// The URL of the attempt.
-    url: String,
+    pub(crate) url: String,
     /// The header `webhook-id`. An endpoint may ignore a repeated id.
     #[schema(example = "3EB02B7BEAD27AFA278E.1")]
-    webhook_id: String,
+    pub(crate) webhook_id: String,
     /// The posted body.
     #[schema(example = r#"{"msgid":"3EB02B7BEAD27AFA278E","ack":1}"#)]
-    body: String,
+    pub(crate) body: String,
     /// The status of the response; null if there was no response.
     #[schema(required, minimum = 100, maximum = 999)]
-    status: Option<u16>,
+    pub(crate) status: Option<u16>,
     /// The milliseconds from the start of the request to the last byte of the response, or to the
     /// failure.
     #[schema(minimum = 0)]
-    duration_ms: i64,
+    pub(crate) duration_ms: i64,
     /// The IP address of the endpoint.
     #[schema(required, example = "192.0.2.1")]
-    address: Option<String>,
+    pub(crate) address: Option<String>,
     /// The beginning of the response body.
-    answer: String,
+    pub(crate) answer: String,
     /// The reason for which the attempt failed; null for a success.
     #[schema(required)]
-    cause: Option<String>,
+    pub(crate) cause: Option<String>,
 }
 
 /// The filters of a list of deliveries.
@@ -224,32 +223,47 @@ const KINDS: [(&str, DeliveryKind); 3] = [
     get, path = "/v1/bots/{bot}/deliveries", tag = "deliveries", params(DeliveryParams, PageParams),
     responses((status = 200, description = "A page of deliveries.", body = Page<DeliveryView>), Unavailable)
 )]
-async fn list(
-    State(services): State<Arc<Services>>,
+async fn http_list(
+    services: SharedServices,
     at: AtBot,
     query: Query,
     paging: Paging,
-) -> Result<Json<Page<DeliveryView>>, Problem> {
-    let filter = DeliveryFilter {
+) -> JsonResult<Page<DeliveryView>> {
+    list(&services, &at, filter(&query)?, paging)
+        .await
+        .map(Json)
+}
+
+/// Parses the filters of a list.
+pub(crate) fn filter(query: &Query) -> Result<DeliveryFilter, Problem> {
+    Ok(DeliveryFilter {
         outcome: query.word("state", &STATES)?,
         kind: query.word("kind", &KINDS)?,
         subject: query.text("subject")?.map(ToOwned::to_owned),
         endpoint: query.url("endpoint")?.as_ref().map(endpoint_of),
         since: query.timestamp("since")?,
         until: query.timestamp("until")?,
-    };
+    })
+}
+
+pub(crate) async fn list(
+    services: &Services,
+    at: &AtBot,
+    filter: DeliveryFilter,
+    paging: Paging,
+) -> Result<Page<DeliveryView>, Problem> {
     let after: Option<DeliveryCursor> = paging.after("deliveries")?;
     let after = after.map(|DeliveryCursor(after)| after);
     let found = services
         .store
-        .deliveries(at.bot.id(), &filter, after, paging.rows());
+        .deliveries(at.bot().id(), &filter, after, paging.rows());
     let found = found.await?;
     let (key, go_on) = (
         |row: &DeliveryRow| DeliveryCursor(row.cursor()),
         found.go_on.map(DeliveryCursor),
     );
     let page = paging.page_so_far("deliveries", found.rows, key, go_on);
-    Ok(Json(page.map(|row| DeliveryView::from(&row))))
+    Ok(page.map(|row| DeliveryView::from(&row)))
 }
 
 /// Show a delivery
@@ -260,14 +274,22 @@ async fn list(
     get, path = "/v1/bots/{bot}/deliveries/{delivery}", tag = "deliveries",
     responses((status = 200, description = "The delivery and its attempts.", body = FullDelivery))
 )]
-async fn show(
-    State(services): State<Arc<Services>>,
+async fn http_show(
+    services: SharedServices,
     at: AtBot,
     DeliveryId(id): DeliveryId,
-) -> Result<Json<FullDelivery>, Problem> {
-    let row = services.store.delivery(at.bot.id(), id).await?;
+) -> JsonResult<FullDelivery> {
+    show(&services, &at, id).await.map(Json)
+}
+
+pub(crate) async fn show(
+    services: &Services,
+    at: &AtBot,
+    id: i64,
+) -> Result<FullDelivery, Problem> {
+    let row = services.store.delivery(at.bot().id(), id).await?;
     let row = row.ok_or(Problem::NoSuch("delivery"))?;
-    Ok(Json(FullDelivery::of(&row, &services).await?))
+    FullDelivery::of(&row, services).await
 }
 
 /// Extractor: the id of the delivery in the path.
@@ -290,7 +312,7 @@ impl FullDelivery {
             .into_iter()
             .map(|attempt| AttemptView::of(row, attempt));
         Ok(Self {
-            delivery: row.into(),
+            row: row.into(),
             body: row.body.clone(),
             attempts: attempts.collect(),
         })

@@ -1,11 +1,8 @@
 //! `/v1/endpoints`: failing endpoints, and endpoints switched off after failures. Needs an admin
 //! token, because bots share endpoints.
 
-use std::sync::Arc;
-
 use axum::Json;
-use axum::extract::State;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use url::Url;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -13,39 +10,39 @@ use utoipa_axum::routes;
 use waviro_store::endpoint_of;
 
 use super::V1;
-use super::auth::Admin;
+use super::auth::{Admin, ChangesGateway};
 use super::body::{Body, Fields, FromFields, required};
 use super::page::Page;
 use super::problem::Problem;
-use super::responses::{AdminOnly, Missing};
+use super::responses::{AdminOnly, JsonResult, Missing};
 use super::timestamp::Timestamp;
-use crate::services::Services;
+use crate::services::{Services, SharedServices};
 
 pub(super) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new()
-        .routes(routes!(list))
-        .routes(routes!(switch_on))
+        .routes(routes!(http_list))
+        .routes(routes!(http_switch_on))
 }
 
 /// A failing endpoint. Working endpoints are not listed.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = Endpoint)]
 pub struct EndpointView {
     /// Scheme, host and port.
     #[schema(example = "https://toko.example:443")]
-    endpoint: String,
+    pub(crate) endpoint: String,
     /// The first failure since the last success.
-    failing_since: Timestamp,
+    pub(crate) failing_since: Timestamp,
     /// The error of the last recorded failure.
     #[schema(example = "status 500")]
-    last_error: String,
+    pub(crate) last_error: String,
     /// When the endpoint was switched off, after 120 hours without a success; null if the gateway
     /// still calls the endpoint.
     #[schema(required)]
-    off_at: Option<Timestamp>,
+    pub(crate) off_at: Option<Timestamp>,
     /// The number of deliveries waiting for the endpoint.
     #[schema(minimum = 0)]
-    waiting: i64,
+    pub(crate) waiting: i64,
 }
 
 /// An endpoint to switch on.
@@ -62,11 +59,11 @@ pub struct SwitchOn {
 }
 
 /// The result of switching an endpoint on.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct SwitchedOn {
     /// The number of waiting deliveries that are due now.
     #[schema(minimum = 0)]
-    due: u64,
+    pub(crate) due: u64,
 }
 
 impl FromFields for SwitchOn {
@@ -84,10 +81,11 @@ impl FromFields for SwitchOn {
     get, path = "/v1/endpoints", tag = "endpoints",
     responses((status = 200, description = "The endpoints.", body = Page<EndpointView>), AdminOnly)
 )]
-async fn list(
-    State(services): State<Arc<Services>>,
-    _: Admin,
-) -> Result<Json<Page<EndpointView>>, Problem> {
+async fn http_list(services: SharedServices, admin: Admin) -> JsonResult<Page<EndpointView>> {
+    list(&services, &admin).await.map(Json)
+}
+
+pub(crate) async fn list(services: &Services, _: &Admin) -> Result<Page<EndpointView>, Problem> {
     let endpoint_failures = services.store.waiting_for().await?;
     let shown = endpoint_failures
         .into_iter()
@@ -98,7 +96,7 @@ async fn list(
             off_at: failure.off_at.map(Timestamp),
             waiting,
         });
-    Ok(Json(Page::from_parts(shown.collect(), None)))
+    Ok(Page::from_parts(shown.collect(), None))
 }
 
 /// Switch an endpoint on
@@ -112,11 +110,19 @@ async fn list(
         AdminOnly, Missing,
     )
 )]
-async fn switch_on(
-    State(services): State<Arc<Services>>,
-    _: Admin,
+async fn http_switch_on(
+    services: SharedServices,
+    admin: ChangesGateway,
     Body(asked): Body<SwitchOn>,
-) -> Result<Json<SwitchedOn>, Problem> {
+) -> JsonResult<SwitchedOn> {
+    switch_on(&services, &admin, asked).await.map(Json)
+}
+
+pub(crate) async fn switch_on(
+    services: &Services,
+    _: &ChangesGateway,
+    asked: SwitchOn,
+) -> Result<SwitchedOn, Problem> {
     let endpoint = endpoint_of(&asked.endpoint);
     let endpoint_failures = services.store.endpoint_failures().await?;
     if !endpoint_failures
@@ -129,5 +135,5 @@ async fn switch_on(
         .store
         .endpoint_works(&endpoint, true, services.clock.now())
         .await?;
-    Ok(Json(SwitchedOn { due }))
+    Ok(SwitchedOn { due })
 }

@@ -1,6 +1,6 @@
 //! The health of a bot: facts about its link and its traffic, and a verdict in words.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use waviro_core::bots::{Bot, why_unreachable};
 use waviro_store::clock::Millis;
@@ -16,34 +16,34 @@ use waviro_link::{OfflineCause, Status, UnlinkedCause};
 const STUCK_AFTER: Millis = 120_000;
 
 /// The health of a bot, with the evidence.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Health {
     /// True if the bot can send messages now.
-    healthy: bool,
+    pub(crate) healthy: bool,
     /// The reason for the verdict, in English.
     #[schema(example = "The bot is online and no message waits.")]
-    reason: String,
+    pub(crate) reason: String,
     /// True if the link is connected.
-    connected: bool,
+    pub(crate) connected: bool,
     /// When the connection was established, if the link is connected.
     #[schema(required)]
-    since: Option<Timestamp>,
+    pub(crate) since: Option<Timestamp>,
     /// When the link was last connected: now, if the link is connected; null if it has not been
     /// connected since the gateway started.
     #[schema(required)]
-    last_online: Option<Timestamp>,
+    pub(crate) last_online: Option<Timestamp>,
     /// The time of WhatsApp's last server ack.
     #[schema(required)]
-    last_server_ack: Option<Timestamp>,
+    pub(crate) last_server_ack: Option<Timestamp>,
     /// The time of the last inbound message, including messages from the owner's phone.
     #[schema(required)]
-    last_inbound: Option<Timestamp>,
+    pub(crate) last_inbound: Option<Timestamp>,
     /// The number of accepted messages without a server ack.
     #[schema(minimum = 0)]
-    pending: i64,
+    pub(crate) pending: i64,
     /// The waiting time of the oldest such message, in seconds.
     #[schema(required, minimum = 0)]
-    oldest_pending_s: Option<i64>,
+    pub(crate) oldest_pending_s: Option<i64>,
 }
 
 impl Health {

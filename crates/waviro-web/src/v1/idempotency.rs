@@ -1,5 +1,5 @@
 //! `Idempotency-Key` on every POST of `/v1`. A layer around all handlers, so that no handler can
-//! miss the key.
+//! miss the key. [`once`] does the same for a form of the dashboard.
 //!
 //! A success is stored for a day, and a repeated request gets the stored response, also if the
 //! first client disconnected before the response. A message is accepted in the same transaction as
@@ -29,13 +29,17 @@ use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::error::Unspecified;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tracing::{Instrument, error, info};
-use waviro_core::idempotency::{First, KEY_CAP, Key, KeyUse, REPLAY};
+use waviro_core::idempotency::{self, First, KEY_CAP, Key, REPLAY};
+use waviro_core::net::JSON;
 use waviro_store::{KeptAnswer, StoreError};
 
-use super::auth::Caller;
+use super::auth::{Caller, ChangesBot};
+use super::body::{self, FromFields};
 use super::problem::{Limit, Problem};
 use crate::http;
 use crate::services::Services;
@@ -66,7 +70,7 @@ const MESSAGES: &str = "/v1/bots/{bot}/messages";
 
 /// Passed to a handler that can store the response in the transaction of its work.
 #[derive(Clone)]
-pub(super) enum Keyed {
+pub(crate) enum Keyed {
     /// The first request with the key.
     First(Arc<First>),
     /// The message with the given id was accepted, but the process ended before the response was
@@ -92,6 +96,52 @@ struct StoredResponse {
     content_type: Option<String>,
     location: Option<String>,
     body: String,
+}
+
+/// The state of a request under a key.
+enum Begun {
+    /// The request is new.
+    First(Turn),
+    /// The message with the given id was accepted; its response was not stored.
+    Accepted(String),
+    /// The stored response with its status.
+    Stored(u16, StoredResponse),
+}
+
+/// The right to execute a new request and to store its response.
+struct Turn {
+    first: Arc<First>,
+    /// Encrypts the response.
+    seal: [u8; 32],
+    /// The owner of the key.
+    owner: String,
+}
+
+/// The request of a form, executed at most once for its key.
+pub(crate) struct Attempt {
+    pub(crate) services: Arc<Services>,
+    pub(crate) caller: Caller,
+    /// Passed to an operation that can store its response.
+    pub(crate) keyed: Option<Keyed>,
+    body: Vec<u8>,
+}
+
+impl Attempt {
+    /// Returns the proof that the caller may change the bot.
+    ///
+    /// # Errors
+    /// [`Problem::NoSuchBot`].
+    pub(crate) fn changes(&self, bot_id: i32) -> Result<ChangesBot, Problem> {
+        self.caller.changes(self.services.bots.by_id(bot_id))
+    }
+
+    /// Parses the body.
+    ///
+    /// # Errors
+    /// See [`body::parse`].
+    pub(crate) fn body<T: FromFields>(&self) -> Result<T, Problem> {
+        body::parse(&self.body)
+    }
 }
 
 /// Middleware: returns the stored response to a repeated request.
@@ -123,6 +173,7 @@ async fn keyed(
     // A caller never gets the response of another caller, and a token revoked in the meantime gets
     // no response.
     let caller = Caller::from_request_parts(&mut parts, services).await?;
+    caller.may_change()?;
     let whole = parts.uri.path();
     let path = whole
         .find("/v1/")
@@ -130,46 +181,139 @@ async fn keyed(
         .to_owned();
     let request = Request::from_parts(parts.clone(), body);
     let body = http::read(request, services.body).await?;
-    // The owner of a key includes the permissions. If the caller has fewer permissions by now, the
-    // handler decides about the request as about a new request.
-    let who = format!("{}\n{:?}", caller.shown(), caller.role);
-    let who = hex::encode(Sha256::digest(who));
-    let first = match services.idempotency.begin(&who, &path, key, &body).await? {
-        KeyUse::Again(kept) => {
-            if let Some(id) = accepted_id(&kept) {
-                parts.extensions.insert(Keyed::Accepted(id.to_owned()));
-                let request = Request::from_parts(parts, Body::from(body));
-                let mut response = next.run(request).await;
-                let (name, value) = REPLAY.clone();
-                response.headers_mut().insert(name, value);
-                return Ok(response);
-            }
-            let opened = open(&seal_of(caller.shown(), key), &kept.answer);
-            let Some(answer) = opened else {
-                error!("stored response cannot be decrypted");
-                return Err(Problem::Internal);
-            };
-            return Ok(again(kept.status, answer));
+    let turn = match begin(services, &caller, &path, key, &body).await? {
+        Begun::Stored(status, kept) => return Ok(again(status, kept)),
+        Begun::Accepted(id) => {
+            parts.extensions.insert(Keyed::Accepted(id));
+            let request = Request::from_parts(parts, Body::from(body));
+            let mut response = next.run(request).await;
+            let (name, value) = REPLAY.clone();
+            response.headers_mut().insert(name, value);
+            return Ok(response);
         }
-        KeyUse::First(first) => Arc::new(first),
+        Begun::First(turn) => turn,
     };
-    parts.extensions.insert(Keyed::First(Arc::clone(&first)));
+    parts.extensions.insert(turn.keyed());
     let path = parts.extensions.get::<MatchedPath>();
     let is_message = path.is_some_and(|path| path.as_str().ends_with(MESSAGES));
     let request = Request::from_parts(parts, Body::from(body));
-    let seal = seal_of(caller.shown(), key);
     if is_message {
-        return keep(&first, &seal, next.run(request).await).await;
+        return turn.keep(next.run(request).await).await;
     }
-    let at_work = services.at_work.take(who);
+    let owner = turn.owner.clone();
+    let doing = async move { turn.keep(next.run(request).await).await };
+    detached(services, owner, doing).await
+}
+
+/// Runs `work` at most once for the key of a form. Returns the result, and whether the result is
+/// the stored result of an earlier run. Without a key, `work` runs each time.
+///
+/// # Errors
+/// The problem of `work`, [`Problem::ReadOnly`] for a viewer, or
+/// [`Problem::IdempotencyConflict`].
+pub(crate) async fn once<T, F>(
+    services: &Arc<Services>,
+    caller: &Caller,
+    path: &str,
+    key: Option<Key>,
+    body: &Value,
+    work: impl FnOnce(Attempt) -> F,
+) -> Result<(T, bool), Problem>
+where
+    T: Serialize + DeserializeOwned + Send + 'static,
+    F: Future<Output = Result<T, Problem>> + Send + 'static,
+{
+    caller.may_change()?;
+    let mut attempt = Attempt {
+        services: Arc::clone(services),
+        caller: caller.clone(),
+        keyed: None,
+        body: body.to_string().into_bytes(),
+    };
+    let Some(key) = key else {
+        return Ok((Box::pin(work(attempt)).await?, false));
+    };
+    let turn = match begin(services, caller, path, &key, &attempt.body).await? {
+        Begun::Stored(_, kept) => {
+            let result = serde_json::from_str(&kept.body).map_err(|cause| {
+                error!(%cause, "stored response has another form");
+                Problem::Internal
+            })?;
+            return Ok((result, true));
+        }
+        Begun::Accepted(id) => {
+            attempt.keyed = Some(Keyed::Accepted(id));
+            return Ok((Box::pin(work(attempt)).await?, true));
+        }
+        Begun::First(turn) => turn,
+    };
+    attempt.keyed = Some(turn.keyed());
+    let (owner, doing) = (turn.owner.clone(), Box::pin(work(attempt)));
+    let doing = async move {
+        let result = doing.await?;
+        let body = serde_json::to_string(&result).map_err(|cause| {
+            error!(%cause, "result could not be serialized");
+            Problem::Internal
+        })?;
+        let kept = StoredResponse {
+            content_type: Some(JSON.to_owned()),
+            location: None,
+            body,
+        };
+        turn.store(StatusCode::OK, &kept).await;
+        Ok((result, false))
+    };
+    if path.starts_with("/v1/bots/") && path.ends_with("/messages") {
+        return doing.await;
+    }
+    detached(services, owner, doing).await
+}
+
+/// Finds the stored response to a request, or returns the right to execute the request.
+async fn begin(
+    services: &Services,
+    caller: &Caller,
+    path: &str,
+    key: &Key,
+    body: &[u8],
+) -> Result<Begun, Problem> {
+    // The owner of a key includes the permissions. If the caller has fewer permissions by now, the
+    // handler decides about the request as about a new request.
+    let owner = format!("{}\n{:?}", caller.shown(), caller.role);
+    let owner = hex::encode(Sha256::digest(owner));
+    let seal = seal_of(caller.shown(), key);
+    match services.idempotency.begin(&owner, path, key, body).await? {
+        idempotency::KeyUse::First(first) => Ok(Begun::First(Turn {
+            first: Arc::new(first),
+            seal,
+            owner,
+        })),
+        idempotency::KeyUse::Again(kept) => {
+            if let Some(id) = accepted_id(&kept) {
+                return Ok(Begun::Accepted(id.to_owned()));
+            }
+            let opened = open(&seal, &kept.answer).ok_or_else(|| {
+                error!("stored response cannot be decrypted");
+                Problem::Internal
+            })?;
+            Ok(Begun::Stored(kept.status, opened))
+        }
+    }
+}
+
+/// Runs work in its own task, with a permit of its owner: a disconnecting client would otherwise
+/// cancel the work before the response is stored.
+async fn detached<T: Send + 'static>(
+    services: &Services,
+    owner: String,
+    doing: impl Future<Output = Result<T, Problem>> + Send + 'static,
+) -> Result<T, Problem> {
+    let at_work = services.at_work.take(owner);
     let at_work = at_work.map_err(|none| Problem::Limit(Limit::AtWork(none)))?;
     let doing = async move {
         let _at_work = at_work;
-        let response = next.run(request).await;
-        keep(&first, &seal, response).await
+        doing.await
     };
-    // The work runs in its own task: a disconnecting client would otherwise cancel the work before
-    // the response is stored.
     match services.tasks.spawn(doing.in_current_span()).await {
         Ok(answered) => answered,
         Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
@@ -177,46 +321,58 @@ async fn keyed(
     }
 }
 
-/// Stores a success before returning the response. A refusal leaves the key unused.
-async fn keep(first: &First, seal: &[u8; 32], response: Response) -> Result<Response, Problem> {
-    if !response.status().is_success() {
-        return Ok(response);
+impl Turn {
+    fn keyed(&self) -> Keyed {
+        Keyed::First(Arc::clone(&self.first))
     }
-    let (parts, body) = response.into_parts();
-    let bytes = axum::body::to_bytes(body, ANSWER_CAP).await;
-    let bytes = bytes.map_err(|cause| {
-        error!(%cause, "response could not be read for its idempotency key");
-        Problem::Internal
-    })?;
-    let text = |name: &HeaderName| http::header(&parts.headers, name).map(ToOwned::to_owned);
-    let kept = StoredResponse {
-        content_type: text(&CONTENT_TYPE),
-        location: text(&LOCATION),
-        body: String::from_utf8_lossy(&bytes).into_owned(),
-    };
-    // The value has only texts, so serialization cannot fail.
-    let answer = serde_json::to_vec(&kept).unwrap_or_default();
-    let most = first
-        .request_bytes()
-        .saturating_mul(2)
-        .saturating_add(ANSWER_FLOOR);
-    let kept = match sealed(seal, &answer) {
-        Ok(sealed) if sealed.len() > most => {
-            // For a message, the stored id is enough; for other requests nothing is stored.
-            info!(
-                bytes = sealed.len(),
-                "response is too large to be stored under its idempotency key"
-            );
-            return Ok(Response::from_parts(parts, Body::from(bytes)));
+
+    /// Stores a success before returning the response. A refusal leaves the key unused.
+    async fn keep(&self, response: Response) -> Result<Response, Problem> {
+        if !response.status().is_success() {
+            return Ok(response);
         }
-        Ok(sealed) => first.keep(parts.status.as_u16(), sealed).await,
-        Err(cause) => Err(StoreError::Unreadable(cause.to_string())),
-    };
-    if let Err(cause) = kept {
-        // The work is done, and the caller needs the response more than the stored key.
-        error!(%cause, "response not stored under its idempotency key; a repeat would run again");
+        let (parts, body) = response.into_parts();
+        let bytes = axum::body::to_bytes(body, ANSWER_CAP).await;
+        let bytes = bytes.map_err(|cause| {
+            error!(%cause, "response could not be read for its idempotency key");
+            Problem::Internal
+        })?;
+        let text = |name: &HeaderName| http::header(&parts.headers, name).map(ToOwned::to_owned);
+        let kept = StoredResponse {
+            content_type: text(&CONTENT_TYPE),
+            location: text(&LOCATION),
+            body: String::from_utf8_lossy(&bytes).into_owned(),
+        };
+        self.store(parts.status, &kept).await;
+        Ok(Response::from_parts(parts, Body::from(bytes)))
     }
-    Ok(Response::from_parts(parts, Body::from(bytes)))
+
+    /// Stores a response, unless it is too large. The work is done, and the caller needs the
+    /// response more than the stored key, so a failure is only logged.
+    async fn store(&self, status: StatusCode, kept: &StoredResponse) {
+        // The value has only texts, so serialization cannot fail.
+        let answer = serde_json::to_vec(kept).unwrap_or_default();
+        let most = self
+            .first
+            .request_bytes()
+            .saturating_mul(2)
+            .saturating_add(ANSWER_FLOOR);
+        let kept = match sealed(&self.seal, &answer) {
+            Ok(sealed) if sealed.len() > most => {
+                // For a message, the stored id is enough; for other requests nothing is stored.
+                info!(
+                    bytes = sealed.len(),
+                    "response is too large to be stored under its idempotency key"
+                );
+                return;
+            }
+            Ok(sealed) => self.first.keep(status.as_u16(), sealed).await,
+            Err(cause) => Err(StoreError::Unreadable(cause.to_string())),
+        };
+        if let Err(cause) = kept {
+            error!(%cause, "response not stored under its idempotency key; a repeat would run again");
+        }
+    }
 }
 
 fn again(status: u16, kept: StoredResponse) -> Response {

@@ -1,24 +1,22 @@
 //! `/v1/bots/{bot}/keys`: a bot's SecretKey for `/api/…`. The gateway stores only a hash of a key.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use waviro_core::bots::{LONGEST_OVERLAP, SecretKey};
 
 use super::V1;
-use super::auth::AtBot;
+use super::auth::{AtBot, ChangesBot};
 use super::body::{Body, Fields, FromFields};
 use super::problem::Problem;
-use super::responses::Conflict;
+use super::responses::{Conflict, JsonResult};
 use super::timestamp::Timestamp;
-use crate::services::Services;
+use crate::services::{Services, SharedServices};
 
 /// The default overlap: a day, to change the key on every machine that uses the key.
 const USUAL_OVERLAP: u64 = 86_400;
@@ -28,40 +26,40 @@ const SHOWN: usize = 12;
 
 pub(super) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new()
-        .routes(routes!(show))
-        .routes(routes!(rotate))
-        .routes(routes!(end))
+        .routes(routes!(http_show))
+        .routes(routes!(http_rotate))
+        .routes(routes!(http_end))
 }
 
 /// The known facts about a bot's keys.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct Keys {
     /// The current key.
-    current: CurrentKey,
+    pub(crate) current: CurrentKey,
     /// The previous key, as long as it is valid.
     #[schema(required)]
-    previous: Option<OldKey>,
+    pub(crate) previous: Option<OldKey>,
 }
 
 /// The current key.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct CurrentKey {
     /// The first digits of the key's SHA-256, to distinguish keys.
     #[schema(example = "9f86d081884c")]
-    fingerprint: String,
+    pub(crate) fingerprint: String,
     /// When the key was created; null if an older version of the gateway created the key.
     #[schema(required)]
-    created_at: Option<Timestamp>,
+    pub(crate) created_at: Option<Timestamp>,
 }
 
 /// A replaced key.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct OldKey {
     /// The first digits of the key's SHA-256.
     #[schema(example = "9f86d081884c")]
-    fingerprint: String,
+    pub(crate) fingerprint: String,
     /// When the key becomes invalid.
-    until: Timestamp,
+    pub(crate) until: Timestamp,
 }
 
 /// The options of a key's replacement.
@@ -78,14 +76,14 @@ pub struct Rotate {
 }
 
 /// A new key.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct NewKey {
     /// The bot's new SecretKey, shown only at its creation.
     #[schema(example = "1f2e3d4c…")]
-    secret_key: String,
+    pub(crate) secret_key: String,
     /// When the old key becomes invalid; null if the old key is already invalid.
     #[schema(required)]
-    previous_until: Option<Timestamp>,
+    pub(crate) previous_until: Option<Timestamp>,
 }
 
 impl FromFields for Rotate {
@@ -106,11 +104,15 @@ impl FromFields for Rotate {
     get, path = "/v1/bots/{bot}/keys", tag = "keys",
     responses((status = 200, description = "Facts about the keys.", body = Keys))
 )]
-async fn show(State(services): State<Arc<Services>>, at: AtBot) -> Result<Json<Keys>, Problem> {
-    let row = services.store.bot(at.bot.id()).await?;
+async fn http_show(services: SharedServices, at: AtBot) -> JsonResult<Keys> {
+    show(&services, &at).await.map(Json)
+}
+
+pub(crate) async fn show(services: &Services, at: &AtBot) -> Result<Keys, Problem> {
+    let row = services.store.bot(at.bot().id()).await?;
     let row = row.ok_or(Problem::NoSuchBot)?;
     let now = services.clock.now();
-    Ok(Json(Keys {
+    Ok(Keys {
         current: CurrentKey {
             fingerprint: fingerprint(&row.key_sha256),
             created_at: row.key_created_at.map(Timestamp),
@@ -122,7 +124,7 @@ async fn show(State(services): State<Arc<Services>>, at: AtBot) -> Result<Json<K
                 fingerprint: fingerprint(&previous.sha256),
                 until: Timestamp(previous.until),
             }),
-    }))
+    })
 }
 
 /// Replace a bot's key
@@ -134,22 +136,30 @@ async fn show(State(services): State<Arc<Services>>, at: AtBot) -> Result<Json<K
     post, path = "/v1/bots/{bot}/keys/rotate", tag = "keys", request_body = Option<Rotate>,
     responses((status = 200, description = "The new key.", body = NewKey), Conflict)
 )]
-async fn rotate(
-    State(services): State<Arc<Services>>,
-    at: AtBot,
+async fn http_rotate(
+    services: SharedServices,
+    at: ChangesBot,
     Body(asked): Body<Rotate>,
-) -> Result<Json<NewKey>, Problem> {
+) -> JsonResult<NewKey> {
+    rotate(&services, &at, asked).await.map(Json)
+}
+
+pub(crate) async fn rotate(
+    services: &Services,
+    at: &ChangesBot,
+    asked: Rotate,
+) -> Result<NewKey, Problem> {
     let overlap = asked.overlap_s.map_or(USUAL_OVERLAP, u64::from);
     let overlap = Duration::from_secs(overlap);
     let random = || SecretKey::random(&mut rand::rng());
     let key = asked.secret_key.unwrap_or_else(random);
-    services.bots.set_key(at.bot.id(), &key, overlap).await?;
-    let row = services.store.bot(at.bot.id()).await?;
+    services.bots.set_key(at.bot().id(), &key, overlap).await?;
+    let row = services.store.bot(at.bot().id()).await?;
     let previous = row.and_then(|row| row.previous_key);
-    Ok(Json(NewKey {
+    Ok(NewKey {
         secret_key: key.reveal().to_owned(),
         previous_until: previous.map(|previous| Timestamp(previous.until)),
-    }))
+    })
 }
 
 /// End the old key
@@ -159,9 +169,14 @@ async fn rotate(
     delete, path = "/v1/bots/{bot}/keys/previous", tag = "keys",
     responses((status = 204, description = "Only the current key works."))
 )]
-async fn end(State(services): State<Arc<Services>>, at: AtBot) -> Result<StatusCode, Problem> {
-    services.bots.drop_previous_key(at.bot.id()).await?;
+async fn http_end(services: SharedServices, at: ChangesBot) -> Result<StatusCode, Problem> {
+    end(&services, &at).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+pub(crate) async fn end(services: &Services, at: &ChangesBot) -> Result<(), Problem> {
+    services.bots.drop_previous_key(at.bot().id()).await?;
+    Ok(())
 }
 
 fn fingerprint(sha256: &str) -> String {

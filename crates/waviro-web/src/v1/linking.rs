@@ -2,16 +2,14 @@
 //! and log the device out.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::header::{ACCEPT, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use qrcode::render::svg;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tracing::error;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -21,42 +19,42 @@ use waviro_link::{Identity, Link, Number, QrCode, Status};
 use waviro_store::clock::millis;
 
 use super::V1;
-use super::auth::AtBot;
+use super::auth::ChangesBot;
 use super::body::{Body, Fields, FromFields, required};
 use super::bots::LinkState;
 use super::problem::Problem;
-use super::responses::{Conflict, Unavailable};
+use super::responses::{Conflict, JsonResult, Unavailable};
 use super::timestamp::Timestamp;
-use crate::services::Services;
+use crate::services::{Services, SharedServices};
 
 pub(super) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new()
-        .routes(routes!(relink))
-        .routes(routes!(qr))
-        .routes(routes!(pairing_code))
-        .routes(routes!(logout))
+        .routes(routes!(http_relink))
+        .routes(routes!(http_qr))
+        .routes(routes!(http_pairing_code))
+        .routes(routes!(http_logout))
 }
 
 /// The linked account of a bot, or the QR code to scan.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct Linking {
     /// The state of the link.
-    state: LinkState,
+    pub(crate) state: LinkState,
     /// True if the bot has a device at WhatsApp.
-    linked: bool,
+    pub(crate) linked: bool,
     /// The phone number of the linked account.
     #[schema(required, example = "6281200000001")]
-    number: Option<String>,
+    pub(crate) number: Option<String>,
     /// The display name of the account; empty until WhatsApp has sent the name.
     #[schema(required)]
-    account_name: Option<String>,
+    pub(crate) account_name: Option<String>,
     /// The text of the QR code to scan with the phone (WhatsApp, Linked devices, Link a device);
     /// null if there is no code.
     #[schema(required, example = "2@…")]
-    qrcode: Option<String>,
+    pub(crate) qrcode: Option<String>,
     /// When WhatsApp stops accepting the code; then call again for the next code.
     #[schema(required)]
-    expires_at: Option<Timestamp>,
+    pub(crate) expires_at: Option<Timestamp>,
 }
 
 /// The phone for a pairing code.
@@ -68,11 +66,11 @@ pub struct AskPairingCode {
 }
 
 /// A pairing code to type on the phone.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct PairingCode {
     /// Eight characters to type on the phone under Linked devices, Link with phone number.
     #[schema(example = "ABCD-EFGH")]
-    code: String,
+    pub(crate) code: String,
 }
 
 impl FromFields for AskPairingCode {
@@ -95,23 +93,24 @@ impl FromFields for AskPairingCode {
         Conflict, Unavailable,
     )
 )]
-async fn relink(
-    State(services): State<Arc<Services>>,
-    at: AtBot,
-) -> Result<Json<Linking>, Problem> {
-    if let Some(link) = at.bot.link() {
-        match at.bot.status() {
+async fn http_relink(services: SharedServices, at: ChangesBot) -> JsonResult<Linking> {
+    relink(&services, &at).await.map(Json)
+}
+
+pub(crate) async fn relink(services: &Services, at: &ChangesBot) -> Result<Linking, Problem> {
+    if let Some(link) = at.bot().link() {
+        match at.bot().status() {
             Status::Replaced => link.reconnect().await,
-            Status::Banned { .. } | Status::ClientOutdated => retry(&services, &*link).await,
+            Status::Banned { .. } | Status::ClientOutdated => retry(services, &*link).await,
             _ => {}
         }
     }
-    let code = code(&services, &at.bot).await?;
-    let state = LinkState::of(&at.bot.status());
-    Ok(Json(match code {
+    let code = code(services, at.bot()).await?;
+    let state = LinkState::of(&at.bot().status());
+    Ok(match code {
         LinkCode::Linked(identity) => Linking::linked(state, identity),
         LinkCode::Code(code) => Linking::code(state, code),
-    }))
+    })
 }
 
 /// Logs in again after WhatsApp refused the login, and waits for the result.
@@ -137,35 +136,42 @@ async fn retry(services: &Services, link: &dyn Link) {
         Conflict,
     )
 )]
-async fn qr(at: AtBot, headers: HeaderMap) -> Result<Response, Problem> {
-    // A person with the code can link any account as the bot.
-    at.caller.must_be_able_to_change()?;
-    let status = at.bot.status();
-    let state = LinkState::of(&status);
-    let picture = headers.get_all(ACCEPT).iter().any(|accept| {
+async fn http_qr(at: ChangesBot, headers: HeaderMap) -> Result<Response, Problem> {
+    let as_picture = headers.get_all(ACCEPT).iter().any(|accept| {
         let text = accept.to_str().unwrap_or_default();
         text.contains("image/svg+xml")
     });
-    let word = status.word();
-    let linking = match status {
-        Status::Linking { qr: Some(code) } if picture => {
-            let kinds = [(CONTENT_TYPE, "image/svg+xml"), (VARY, "accept")];
-            return Ok((kinds, drawn(&code)?).into_response());
-        }
-        _ if picture => {
-            return Err(Problem::WrongState(
-                word,
-                "there is no code to show; relink requests a code",
-            ));
-        }
+    if as_picture {
+        let kinds = [(CONTENT_TYPE, "image/svg+xml"), (VARY, "accept")];
+        return Ok((kinds, picture(&at)?).into_response());
+    }
+    Ok(([(VARY, "accept")], Json(qr(&at))).into_response())
+}
+
+/// Returns the QR code. A person with the code can link any account as the bot, so the operation
+/// needs the permission to change the bot.
+pub(crate) fn qr(at: &ChangesBot) -> Linking {
+    let status = at.bot().status();
+    let state = LinkState::of(&status);
+    match status {
         Status::Linking { qr: Some(code) } => Linking::code(state, code),
-        linked if linked.is_linked() => match at.bot.identity() {
+        linked if linked.is_linked() => match at.bot().identity() {
             Some(identity) => Linking::linked(state, identity),
             None => Linking::nothing(state),
         },
         _ => Linking::nothing(state),
-    };
-    Ok(([(VARY, "accept")], Json(linking)).into_response())
+    }
+}
+
+/// Returns the QR code as SVG.
+pub(crate) fn picture(at: &ChangesBot) -> Result<String, Problem> {
+    match at.bot().status() {
+        Status::Linking { qr: Some(code) } => drawn(&code),
+        status => Err(Problem::WrongState(
+            status.word(),
+            "there is no code to show; relink requests a code",
+        )),
+    }
 }
 
 /// Request a pairing code
@@ -176,21 +182,29 @@ async fn qr(at: AtBot, headers: HeaderMap) -> Result<Response, Problem> {
     post, path = "/v1/bots/{bot}/pairing-code", tag = "linking", request_body = AskPairingCode,
     responses((status = 200, description = "The code.", body = PairingCode), Conflict, Unavailable)
 )]
-async fn pairing_code(
-    State(services): State<Arc<Services>>,
-    at: AtBot,
+async fn http_pairing_code(
+    services: SharedServices,
+    at: ChangesBot,
     Body(asked): Body<AskPairingCode>,
-) -> Result<Json<PairingCode>, Problem> {
-    if let LinkCode::Linked(_) = code(&services, &at.bot).await? {
-        let word = at.bot.status().word();
+) -> JsonResult<PairingCode> {
+    pairing_code(&services, &at, asked).await.map(Json)
+}
+
+pub(crate) async fn pairing_code(
+    services: &Services,
+    at: &ChangesBot,
+    asked: AskPairingCode,
+) -> Result<PairingCode, Problem> {
+    if let LinkCode::Linked(_) = code(services, at.bot()).await? {
+        let word = at.bot().status().word();
         return Err(Problem::WrongState(
             word,
             "the bot is linked; log it out first",
         ));
     }
-    let link = at.bot.link().ok_or(Problem::WhatsAppUnavailable)?;
+    let link = at.bot().link().ok_or(Problem::WhatsAppUnavailable)?;
     let code = link.pairing_code(&asked.number).await?;
-    Ok(Json(PairingCode { code }))
+    Ok(PairingCode { code })
 }
 
 /// Log a bot out
@@ -201,8 +215,13 @@ async fn pairing_code(
     post, path = "/v1/bots/{bot}/logout", tag = "linking",
     responses((status = 204, description = "The device is removed."), Conflict, Unavailable)
 )]
-async fn logout(State(services): State<Arc<Services>>, at: AtBot) -> Result<StatusCode, Problem> {
-    let status = at.bot.status();
+async fn http_logout(services: SharedServices, at: ChangesBot) -> Result<StatusCode, Problem> {
+    logout(&services, &at).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(crate) async fn logout(services: &Services, at: &ChangesBot) -> Result<(), Problem> {
+    let status = at.bot().status();
     match status {
         Status::Online => {}
         Status::Reconnecting { .. } | Status::Replaced => {
@@ -216,13 +235,13 @@ async fn logout(State(services): State<Arc<Services>>, at: AtBot) -> Result<Stat
             ));
         }
     }
-    let link = at.bot.link().ok_or(Problem::WhatsAppUnavailable)?;
+    let link = at.bot().link().ok_or(Problem::WhatsAppUnavailable)?;
     // The logout runs in its own task: if the client disconnects, a cancelled logout would leave
     // the device half removed.
     let leaving = services.tasks.spawn(async move { link.logout().await });
     tokio::select! {
         left = leaving => match left {
-            Ok(()) => Ok(StatusCode::NO_CONTENT),
+            Ok(()) => Ok(()),
             Err(cause) => {
                 error!(%cause, "logout failed");
                 Err(Problem::Internal)

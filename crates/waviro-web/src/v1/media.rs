@@ -1,10 +1,8 @@
 //! `/v1/media/{media}` and `/v1/bots/{bot}/media/{media}`: files received by the bots, by a signed
 //! link or with a token.
 
-use std::sync::Arc;
-
 use axum::body::{Body, Bytes};
-use axum::extract::{FromRequestParts, State};
+use axum::extract::FromRequestParts;
 use axum::http::Uri;
 use axum::http::header::{
     CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue,
@@ -28,7 +26,7 @@ use super::V1;
 use super::auth::{AtBot, path_part};
 use super::problem::{Limit, Problem};
 use super::responses::{NoFile as NoFileResponse, SignatureWrong};
-use crate::services::Services;
+use crate::services::{Services, SharedServices};
 
 /// The bytes of a read.
 const PART: usize = 64 * 1024;
@@ -66,7 +64,7 @@ pub struct LinkParams {
     responses((status = 200, description = "The file.", body = Vec<u8>, content_type = "*/*"), SignatureWrong, NoFileResponse)
 )]
 async fn open(
-    State(services): State<Arc<Services>>,
+    services: SharedServices,
     MediaId(id): MediaId,
     uri: Uri,
 ) -> Result<Response, Problem> {
@@ -91,7 +89,7 @@ async fn open(
     let row = services.store.media(&id).await?;
     // The signature is valid, so the file existed.
     let gone = || Problem::MediaGone("its retention has ended".to_owned());
-    services.give(row.ok_or_else(gone)?).await
+    give(&services, row.ok_or_else(gone)?).await
 }
 
 /// Fetch a file
@@ -102,22 +100,20 @@ async fn open(
     responses((status = 200, description = "The file.", body = Vec<u8>, content_type = "*/*"), NoFileResponse)
 )]
 async fn fetch(
-    State(services): State<Arc<Services>>,
+    services: SharedServices,
     at: AtBot,
     MediaId(id): MediaId,
 ) -> Result<Response, Problem> {
     let row = services.store.media(&id.ok_or(MISSING)?).await?;
-    let row = row.filter(|row| row.bot_id == at.bot.id());
-    services.give(row.ok_or(MISSING)?).await
+    let row = row.filter(|row| row.bot_id == at.bot().id());
+    give(&services, row.ok_or(MISSING)?).await
 }
 
-impl Services {
-    async fn give(&self, row: MediaRow) -> Result<Response, Problem> {
-        let file = self.files.get(&row, &self.bots).await?;
-        answer(file, &row)
-            .await
-            .map_err(|error| NoFile::from(error).into())
-    }
+async fn give(services: &Services, row: MediaRow) -> Result<Response, Problem> {
+    let file = services.files.get(&row, &services.bots).await?;
+    answer(file, &row)
+        .await
+        .map_err(|error| NoFile::from(error).into())
 }
 
 /// Builds the response as a download, so that no browser executes the content: an untrusted sender

@@ -1,15 +1,13 @@
 //! `/v1/bots/{bot}/messages`: the message log, the history of a message, and sending.
 
 mod cursor;
-mod send;
+pub(crate) mod send;
 mod view;
 
-use std::sync::Arc;
-
 use axum::Json;
-use axum::extract::{FromRequestParts, State};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -22,12 +20,12 @@ use super::deliveries::FullDelivery;
 use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
 use super::query::Query;
-use super::responses::Unavailable;
+use super::responses::{JsonResult, Unavailable};
 use super::timestamp::Timestamp;
 
-use crate::services::Services;
+use crate::services::{Services, SharedServices};
 use cursor::{ReceivedCursor, SentCursor};
-pub use view::{Direction, MessageView};
+pub use view::{Direction, MessageState, MessageView};
 
 /// The maximum number of characters of a text to search for.
 const LOOKED_FOR: usize = 200;
@@ -37,54 +35,54 @@ const DELIVERIES: usize = 50;
 
 pub(super) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new()
-        .routes(routes!(list, send::send))
-        .routes(routes!(show))
+        .routes(routes!(http_list, send::http_send))
+        .routes(routes!(http_show))
 }
 
 /// A message with its history.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct FullMessage {
     /// The message.
     #[serde(flatten)]
-    message: MessageView,
+    pub(crate) message: MessageView,
     /// The events of the message, the oldest first.
-    timeline: Vec<Happened>,
+    pub(crate) timeline: Vec<Happened>,
     /// The callbacks, webhooks and events posted for the message, newest first, 50 at most.
-    deliveries: Vec<FullDelivery>,
+    pub(crate) deliveries: Vec<FullDelivery>,
     /// The messages sent by webhook replies to the message.
-    replies: Vec<MessageView>,
+    pub(crate) replies: Vec<MessageView>,
     /// The number of group members with the message, for a message to a group. Members are counted
     /// only while a subscription or a stream wants `message.ack`; null if nothing was counted.
     #[schema(required)]
-    members: Option<Members>,
+    pub(crate) members: Option<Members>,
 }
 
 /// The number of group members with a message.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct Members {
     /// The members whose phone has the message, including the members who read the message.
     #[schema(minimum = 0)]
-    delivered: i64,
+    pub(crate) delivered: i64,
     /// The members who read or played the message.
     #[schema(minimum = 0)]
-    read: i64,
+    pub(crate) read: i64,
 }
 
 /// An entry in the history of a message.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct Happened {
     /// The time of the entry.
-    at: Timestamp,
+    pub(crate) at: Timestamp,
     /// `accepted`, `received`, `sent`, `failed`, `delivered`, `read`, `posted` (an attempt of the
     /// named delivery) or `replied`.
     #[schema(example = "accepted")]
-    what: &'static str,
+    pub(crate) what: String,
     /// The id of the delivery.
     #[schema(required)]
-    delivery: Option<i64>,
+    pub(crate) delivery: Option<i64>,
     /// Details: the cause of a failure, or the endpoint's response.
     #[schema(required)]
-    detail: Option<String>,
+    pub(crate) detail: Option<String>,
 }
 
 /// The filters of a list of messages.
@@ -131,37 +129,63 @@ pub struct MessageParams {
     get, path = "/v1/bots/{bot}/messages", tag = "messages", params(MessageParams, PageParams),
     responses((status = 200, description = "A page of messages.", body = Page<MessageView>), Unavailable)
 )]
-async fn list(
-    State(services): State<Arc<Services>>,
+async fn http_list(
+    services: SharedServices,
     at: AtBot,
     query: Query,
     paging: Paging,
-) -> Result<Json<Page<MessageView>>, Problem> {
-    let directions = [("out", Direction::Out), ("in", Direction::In)];
-    let direction = query.word("direction", &directions)?;
-    let states = [
-        ("pending", 0),
-        ("sent", 1),
-        ("delivered", 2),
-        ("read", 3),
-        ("failed", -1),
-    ];
-    let text = query.text("text")?;
-    if text.is_some_and(|text| text.chars().count() > LOOKED_FOR) {
-        return Err(Problem::InvalidField(
-            "text",
-            "at most 200 characters".into(),
-        ));
+) -> JsonResult<Page<MessageView>> {
+    let search = MessageSearch::parse(&query)?;
+    list(&services, &at, search, paging).await.map(Json)
+}
+
+/// The parsed filters of a list of messages.
+pub(crate) struct MessageSearch {
+    direction: Direction,
+    filter: LogFilter,
+}
+
+impl MessageSearch {
+    pub(crate) fn parse(query: &Query) -> Result<Self, Problem> {
+        let directions = [("out", Direction::Out), ("in", Direction::In)];
+        let direction = query.word("direction", &directions)?;
+        let states = [
+            ("pending", 0),
+            ("sent", 1),
+            ("delivered", 2),
+            ("read", 3),
+            ("failed", -1),
+        ];
+        let text = query.text("text")?;
+        if text.is_some_and(|text| text.chars().count() > LOOKED_FOR) {
+            return Err(Problem::InvalidField(
+                "text",
+                "at most 200 characters".into(),
+            ));
+        }
+        let filter = LogFilter {
+            chat: query.text("chat")?.map(address),
+            ack: query.word("state", &states)?,
+            text: text.map(ToOwned::to_owned),
+            since: query.timestamp("since")?,
+            until: query.timestamp("until")?,
+        };
+        Ok(Self {
+            direction: direction.unwrap_or(Direction::Out),
+            filter,
+        })
     }
-    let filter = LogFilter {
-        chat: query.text("chat")?.map(address),
-        ack: query.word("state", &states)?,
-        text: text.map(ToOwned::to_owned),
-        since: query.timestamp("since")?,
-        until: query.timestamp("until")?,
-    };
-    let bot_id = at.bot.id();
-    if direction == Some(Direction::In) {
+}
+
+pub(crate) async fn list(
+    services: &Services,
+    at: &AtBot,
+    search: MessageSearch,
+    paging: Paging,
+) -> Result<Page<MessageView>, Problem> {
+    let MessageSearch { direction, filter } = search;
+    let bot_id = at.bot().id();
+    if direction == Direction::In {
         let after: Option<ReceivedCursor> = paging.after("in")?;
         let after = after.map(|ReceivedCursor(after)| after);
         let found = services
@@ -173,7 +197,7 @@ async fn list(
             found.go_on.map(ReceivedCursor),
         );
         let page = paging.page_so_far("in", found.rows, key, go_on);
-        return Ok(Json(page.map(MessageView::from)));
+        return Ok(page.map(MessageView::from));
     }
     let after: Option<SentCursor> = paging.after("out")?;
     let after = after.map(|SentCursor(after)| after);
@@ -186,7 +210,7 @@ async fn list(
         found.go_on.map(SentCursor),
     );
     let page = paging.page_so_far("out", found.rows, key, go_on);
-    Ok(Json(page.map(MessageView::from)))
+    Ok(page.map(MessageView::from))
 }
 
 /// Show a message
@@ -197,17 +221,29 @@ async fn list(
     get, path = "/v1/bots/{bot}/messages/{message}", tag = "messages",
     responses((status = 200, description = "The message and its state.", body = FullMessage))
 )]
-async fn show(
-    State(services): State<Arc<Services>>,
+async fn http_show(
+    services: SharedServices,
     at: AtBot,
     Named(id): Named,
-) -> Result<Json<FullMessage>, Problem> {
-    let bot_id = at.bot.id();
-    let sent = services.store.sent(bot_id, &id).await?;
+) -> JsonResult<FullMessage> {
+    show(&services, &at, &id).await.map(Json)
+}
+
+pub(crate) async fn show(
+    services: &Services,
+    at: &AtBot,
+    id: &str,
+) -> Result<FullMessage, Problem> {
+    // No database stores a NUL in a text.
+    if id.contains('\0') {
+        return Err(Problem::NoSuch("message"));
+    }
+    let bot_id = at.bot().id();
+    let sent = services.store.sent(bot_id, id).await?;
     let is_sent = sent.is_some();
     let (message, mut timeline) = match sent {
         Some(row) => (MessageView::from(row.clone()), course(&row)),
-        None => match services.store.inbound(bot_id, &id).await? {
+        None => match services.store.inbound(bot_id, id).await? {
             Some(row) => {
                 let received = Happened::at(row.received_at, "received");
                 (MessageView::from(row), vec![received])
@@ -215,9 +251,9 @@ async fn show(
             None => return Err(Problem::NoSuch("message")),
         },
     };
-    let members = services.store.members_with(&id).await?;
+    let members = services.store.members_with(id).await?;
     let filter = DeliveryFilter {
-        subject: Some(id),
+        subject: Some(id.to_owned()),
         ..DeliveryFilter::default()
     };
     let rows = services
@@ -243,12 +279,12 @@ async fn show(
                 ..Happened::at(at, "replied")
             });
         }
-        deliveries.push(FullDelivery::of(row, &services).await?);
+        deliveries.push(FullDelivery::of(row, services).await?);
         let sent = services.store.replies_of(row.id).await?;
         replies.extend(sent.into_iter().map(MessageView::from));
     }
     timeline.sort_by_key(|happened| happened.at.0);
-    Ok(Json(FullMessage {
+    Ok(FullMessage {
         message,
         timeline,
         deliveries,
@@ -256,7 +292,7 @@ async fn show(
         members: members
             .filter(|_| is_sent)
             .map(|(delivered, read)| Members { delivered, read }),
-    }))
+    })
 }
 
 /// Returns the history of a sent message.
@@ -295,16 +331,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let id = path_part(parts, "message").await;
-        let id = id.filter(|id| !id.contains('\0'));
         id.map(Self).ok_or(Problem::NoSuch("message"))
     }
 }
 
 impl Happened {
-    fn at(at: i64, what: &'static str) -> Self {
+    fn at(at: i64, what: &str) -> Self {
         Self {
             at: Timestamp(at),
-            what,
+            what: what.to_owned(),
             delivery: None,
             detail: None,
         }

@@ -30,6 +30,9 @@ use super::responses::refusal;
 /// The path below a base path.
 const PATH: &str = "/v1/openapi.json";
 
+/// The prefix of a handler's name. The rest is the name of the handler's operation.
+const HANDLER: &str = "http_";
+
 const BEARER: &str = "bearer";
 
 const INTRODUCTION: &str = "Administers a gateway: its bots, their keys, and the tokens for the administration. \
@@ -141,7 +144,7 @@ pub(super) fn complete(document: &mut OpenApi) {
             // operation id.
             let tag = operation.tags.iter().flatten().next().cloned();
             if let (Some(tag), Some(id)) = (tag, &mut operation.operation_id) {
-                id.insert_str(0, &format!("{tag}_"));
+                *id = format!("{tag}_{}", id.trim_start_matches(HANDLER));
             }
             for part in path
                 .split('/')

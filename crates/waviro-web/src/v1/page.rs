@@ -12,7 +12,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use url::form_urlencoded;
 use utoipa::{IntoParams, ToSchema};
 
@@ -25,13 +25,13 @@ const USUAL: usize = 50;
 const MOST: usize = 100;
 
 /// A page of a list.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Page<T> {
     /// The rows.
-    data: Vec<T>,
+    pub(crate) data: Vec<T>,
     /// The `cursor` of the next page; null on the last page.
     #[schema(required)]
-    next: Option<String>,
+    pub(crate) next: Option<String>,
 }
 
 /// Extractor: the requested page.
@@ -87,7 +87,40 @@ fn wanted(value: &str) -> Result<usize, Problem> {
     ))
 }
 
+/// Returns all rows of a list, page by page. Only for lists with at most a few hundred rows.
+pub(crate) async fn all<T, F>(list: impl Fn(Paging) -> F) -> Result<Vec<T>, Problem>
+where
+    F: Future<Output = Result<Page<T>, Problem>>,
+{
+    let (mut rows, mut cursor) = (Vec::new(), None);
+    loop {
+        let limit = MOST;
+        let page = list(Paging { limit, cursor }).await?;
+        rows.extend(page.data);
+        cursor = page.next;
+        if cursor.is_none() {
+            return Ok(rows);
+        }
+    }
+}
+
 impl Paging {
+    /// Requests a page of the usual size; an empty cursor is the first page.
+    pub(crate) fn at(cursor: &str) -> Self {
+        Self {
+            limit: USUAL,
+            cursor: (!cursor.is_empty()).then(|| cursor.to_owned()),
+        }
+    }
+
+    /// Requests the first row of a list.
+    pub(crate) fn first() -> Self {
+        Self {
+            limit: 1,
+            cursor: None,
+        }
+    }
+
     /// Returns the key of the row before the page; `None` for the first page.
     ///
     /// # Errors
@@ -120,7 +153,7 @@ impl Paging {
     /// Builds the page of at most [`Paging::rows`] rows. `key` returns the value for
     /// [`Paging::after`].
     pub fn page<R, K: Display>(
-        &self,
+        self,
         list: &str,
         mut rows: Vec<R>,
         key: impl Fn(&R) -> K,
@@ -134,7 +167,7 @@ impl Paging {
 
     /// Builds the page of a search that may have stopped early; the next page continues at `go_on`.
     pub fn page_so_far<R, K: Display>(
-        &self,
+        self,
         list: &str,
         rows: Vec<R>,
         key: impl Fn(&R) -> K,

@@ -120,10 +120,6 @@ pub enum BadUrl {
     Scheme,
 }
 
-/// The problem behind a response, in the response's extensions, for callers inside the process.
-#[derive(Debug, Clone)]
-pub struct Answered(pub Problem);
-
 /// The error of a request, as defined by RFC 9457.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
@@ -302,7 +298,8 @@ impl Problem {
         }
     }
 
-    fn detail(&self, body_cap: usize) -> String {
+    /// Returns the problem and its remedy. `body_cap` is the configured limit in bytes.
+    pub(crate) fn detail(&self, body_cap: usize) -> String {
         match self {
             Self::NotFound => "This path does not exist; /v1/openapi.json describes all paths.".to_owned(),
             Self::NoSuchBot => "This token can see no bot with this id or name; GET /v1/bots lists the visible bots.".to_owned(),
@@ -375,7 +372,6 @@ impl Problem {
         // The body has only strings and a number, so serialization cannot fail.
         let text = serde_json::to_string(&body).unwrap_or_default();
         let mut response = (status, [(CONTENT_TYPE, PROBLEM_JSON)], text).into_response();
-        response.extensions_mut().insert(Answered(self.clone()));
         let headers = response.headers_mut();
         if let Some(after) = self.retry_after() {
             headers.insert(RETRY_AFTER, after.as_secs().into());

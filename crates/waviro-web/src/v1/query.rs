@@ -27,6 +27,13 @@ impl<S: Sync> FromRequestParts<S> for Query {
 }
 
 impl Query {
+    /// Builds a query from names and values.
+    pub(crate) fn of(pairs: &[(&str, &str)]) -> Self {
+        let said = pairs.iter().filter(|(_, value)| !value.is_empty());
+        let own = said.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Self(own.collect())
+    }
+
     /// Returns a text without NUL, because no database stores a NUL in a text.
     ///
     /// # Errors

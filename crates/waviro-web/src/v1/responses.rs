@@ -1,15 +1,30 @@
-//! The documentation of refusals. `openapi` adds the refusals that are common to all operations. An
-//! operation names its other refusals beside its own responses:
+//! The forms of responses, and the documentation of refusals. `openapi` adds the refusals that are
+//! common to all operations. An operation names its other refusals beside its own responses:
 //! `responses((status = 200, …), AdminOnly, Conflict)`.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
-use axum::http::StatusCode;
+use axum::Json;
+use axum::http::header::{HeaderName, LOCATION};
+use axum::http::{StatusCode, Uri};
 use utoipa::IntoResponses;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
 use super::problem::{PROBLEM_JSON, Problem};
 use crate::http::Refusal;
+
+/// The result of an operation as JSON.
+pub type JsonResult<T> = Result<Json<T>, Problem>;
+
+/// A response with a new object and its path.
+pub type Located<T> = (StatusCode, [(HeaderName, String); 1], Json<T>);
+
+/// Returns the response with a new object, `id` below the request's path `uri`.
+pub fn located<T>(status: StatusCode, uri: &Uri, id: impl Display, new: T) -> Located<T> {
+    let location = format!("{}/{id}", uri.path().trim_end_matches('/'));
+    (status, [(LOCATION, location)], Json(new))
+}
 
 /// 403: the operation needs an admin token.
 pub struct AdminOnly;

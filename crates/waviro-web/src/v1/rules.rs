@@ -1,13 +1,10 @@
 //! `/v1/bots/{bot}/rules`: the rules that post inbound texts to URLs.
 
-use std::sync::Arc;
-
 use axum::Json;
-use axum::extract::{FromRequestParts, OriginalUri, State};
+use axum::extract::{FromRequestParts, OriginalUri};
 use axum::http::StatusCode;
-use axum::http::header::{HeaderName, LOCATION};
 use axum::http::request::Parts;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use url::Url;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -16,15 +13,15 @@ use waviro_store::keyword;
 use waviro_store::{AddRule, MAX_RULES, NewRule, RuleChange, RuleRow};
 
 use super::V1;
-use super::auth::{AtBot, path_id};
+use super::auth::{AtBot, ChangesBot, path_id};
 use super::body::{Body, Fields, FromFields, permitted, required};
 use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
-use super::responses::Conflict;
+use super::responses::{Conflict, JsonResult, Located, located};
 use super::timestamp::Timestamp;
-use crate::services::Services;
+use crate::services::{Services, SharedServices};
 
-mod test;
+pub(crate) mod test;
 
 /// The maximum number of characters of a keyword.
 const KEYWORD_CAP: usize = 200;
@@ -34,38 +31,38 @@ const LONGEST: u64 = 60;
 
 pub(super) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new()
-        .routes(routes!(list, add))
-        .routes(routes!(show, change, remove))
+        .routes(routes!(http_list, http_add))
+        .routes(routes!(http_show, http_change, http_remove))
         .merge(test::routes())
 }
 
 /// A rule with its current state.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = Rule)]
 pub struct RuleView {
     /// The id of the rule.
     #[schema(example = 1, minimum = 1)]
-    id: i64,
+    pub(crate) id: i64,
     /// The keyword as registered. A rule with an empty keyword gets each text without another rule.
     #[schema(example = "penawaran#")]
-    keyword: String,
+    pub(crate) keyword: String,
     /// The URL for the texts.
     #[schema(example = "https://toko.example/webhook.php")]
-    url: String,
+    pub(crate) url: String,
     /// True if the rule is active.
-    enabled: bool,
+    pub(crate) enabled: bool,
     /// True if the rule also applies to texts in groups.
-    groups: bool,
+    pub(crate) groups: bool,
     /// The timeout of the endpoint in seconds; null for the value of `outbound.timeout_s`.
     #[schema(required, minimum = 1, maximum = 60)]
-    timeout_s: Option<i64>,
+    pub(crate) timeout_s: Option<i64>,
     /// The reason for which the gateway disabled the rule; null if the gateway did not.
     #[schema(required)]
-    off_cause: Option<String>,
+    pub(crate) off_cause: Option<String>,
     /// When the rule was created.
-    created_at: Timestamp,
+    pub(crate) created_at: Timestamp,
     /// When the rule was last changed.
-    updated_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
 }
 
 /// A rule to add.
@@ -180,16 +177,24 @@ fn keyword_of(fields: &Fields) -> Result<Option<String>, Problem> {
     get, path = "/v1/bots/{bot}/rules", tag = "rules", params(PageParams),
     responses((status = 200, description = "A page of rules.", body = Page<RuleView>))
 )]
-async fn list(
-    State(services): State<Arc<Services>>,
+async fn http_list(
+    services: SharedServices,
     at: AtBot,
     paging: Paging,
-) -> Result<Json<Page<RuleView>>, Problem> {
+) -> JsonResult<Page<RuleView>> {
+    list(&services, &at, paging).await.map(Json)
+}
+
+pub(crate) async fn list(
+    services: &Services,
+    at: &AtBot,
+    paging: Paging,
+) -> Result<Page<RuleView>, Problem> {
     let after = paging.after("rules")?.unwrap_or(0);
-    let rules = services.store.rules(at.bot.id()).await?.into_iter();
+    let rules = services.store.rules(at.bot().id()).await?.into_iter();
     let rows = rules.filter(|rule| rule.id > after).take(paging.rows());
     let page = paging.page("rules", rows.collect(), |rule: &RuleRow| rule.id);
-    Ok(Json(page.map(RuleView::from)))
+    Ok(page.map(RuleView::from))
 }
 
 /// Add a rule
@@ -205,28 +210,36 @@ async fn list(
         Conflict,
     )
 )]
-async fn add(
-    State(services): State<Arc<Services>>,
-    at: AtBot,
+async fn http_add(
+    services: SharedServices,
+    at: ChangesBot,
     OriginalUri(uri): OriginalUri,
     Body(asked): Body<AddRuleBody>,
-) -> Result<(StatusCode, [(HeaderName, String); 1], Json<RuleView>), Problem> {
+) -> Result<Located<RuleView>, Problem> {
+    let added = add(&services, &at, asked).await?;
+    Ok(located(StatusCode::CREATED, &uri, added.id, added))
+}
+
+pub(crate) async fn add(
+    services: &Services,
+    at: &ChangesBot,
+    asked: AddRuleBody,
+) -> Result<RuleView, Problem> {
     let keyword = asked.keyword.unwrap_or_default();
     let new = NewRule {
         folded: keyword::seen(&keyword),
         keyword,
-        url: permitted("url", asked.url, &services.net, &at.bot.settings().allow)?,
+        url: permitted("url", asked.url, &services.net, &at.bot().settings().allow)?,
         enabled: asked.enabled.unwrap_or(true),
         in_groups: asked.groups.unwrap_or(false),
-        timeout_s: services.rule_timeout(asked.timeout_s)?,
+        timeout_s: timeout(services, asked.timeout_s)?,
     };
     let added = services
         .store
-        .add_rule(at.bot.id(), new, services.clock.now())
+        .add_rule(at.bot().id(), new, services.clock.now())
         .await;
     let rule = done(added?)?;
-    let location = format!("{}/{}", uri.path().trim_end_matches('/'), rule.id);
-    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(rule)))
+    Ok(rule)
 }
 
 /// Show a rule
@@ -236,13 +249,17 @@ async fn add(
     get, path = "/v1/bots/{bot}/rules/{rule}", tag = "rules",
     responses((status = 200, description = "The rule.", body = RuleView))
 )]
-async fn show(
-    State(services): State<Arc<Services>>,
+async fn http_show(
+    services: SharedServices,
     at: AtBot,
     RuleId(id): RuleId,
-) -> Result<Json<RuleView>, Problem> {
-    let rule = services.store.rule(at.bot.id(), id).await?;
-    Ok(Json(rule.ok_or(Problem::NoSuch("rule"))?.into()))
+) -> JsonResult<RuleView> {
+    show(&services, &at, id).await.map(Json)
+}
+
+pub(crate) async fn show(services: &Services, at: &AtBot, id: i64) -> Result<RuleView, Problem> {
+    let rule = services.store.rule(at.bot().id(), id).await?;
+    Ok(rule.ok_or(Problem::NoSuch("rule"))?.into())
 }
 
 /// Change a rule
@@ -253,18 +270,27 @@ async fn show(
     patch, path = "/v1/bots/{bot}/rules/{rule}", tag = "rules", request_body = Option<ChangeRule>,
     responses((status = 200, description = "The rule as it is now.", body = RuleView), Conflict)
 )]
-async fn change(
-    State(services): State<Arc<Services>>,
-    at: AtBot,
+async fn http_change(
+    services: SharedServices,
+    at: ChangesBot,
     RuleId(id): RuleId,
     Body(asked): Body<ChangeRule>,
-) -> Result<Json<RuleView>, Problem> {
+) -> JsonResult<RuleView> {
+    change(&services, &at, id, asked).await.map(Json)
+}
+
+pub(crate) async fn change(
+    services: &Services,
+    at: &ChangesBot,
+    id: i64,
+    asked: ChangeRule,
+) -> Result<RuleView, Problem> {
     let url = asked
         .url
-        .map(|url| permitted("url", url, &services.net, &at.bot.settings().allow));
+        .map(|url| permitted("url", url, &services.net, &at.bot().settings().allow));
     let timeout_s = asked
         .timeout_s
-        .map(|Timeout(asked)| services.rule_timeout(asked));
+        .map(|Timeout(asked)| timeout(services, asked));
     let change = RuleChange {
         keyword: asked.keyword.map(|keyword| {
             let seen = keyword::seen(&keyword);
@@ -278,9 +304,9 @@ async fn change(
     let now = services.clock.now();
     let changed = services
         .store
-        .change_rule(at.bot.id(), id, change, now)
+        .change_rule(at.bot().id(), id, change, now)
         .await?;
-    done(changed).map(Json)
+    done(changed)
 }
 
 /// Remove a rule
@@ -290,14 +316,19 @@ async fn change(
     delete, path = "/v1/bots/{bot}/rules/{rule}", tag = "rules",
     responses((status = 204, description = "The rule is removed."))
 )]
-async fn remove(
-    State(services): State<Arc<Services>>,
-    at: AtBot,
+async fn http_remove(
+    services: SharedServices,
+    at: ChangesBot,
     RuleId(id): RuleId,
 ) -> Result<StatusCode, Problem> {
+    remove(&services, &at, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(crate) async fn remove(services: &Services, at: &ChangesBot, id: i64) -> Result<(), Problem> {
     let now = services.clock.now();
-    if services.store.delete_rule(at.bot.id(), id, now).await? {
-        Ok(StatusCode::NO_CONTENT)
+    if services.store.delete_rule(at.bot().id(), id, now).await? {
+        Ok(())
     } else {
         Err(Problem::NoSuch("rule"))
     }
@@ -312,16 +343,14 @@ fn done(added: AddRule) -> Result<RuleView, Problem> {
     }
 }
 
-impl Services {
-    /// Checks that the timeout of a rule does not exceed the general timeout.
-    fn rule_timeout(&self, asked: Option<u64>) -> Result<Option<i64>, Problem> {
-        let most = LONGEST.min(self.call_within_s);
-        if asked.is_some_and(|asked| asked > most) {
-            let form = format!("a whole number from 1 to {most}, as outbound.timeout_s allows");
-            return Err(Problem::InvalidField("timeout_s", form.into()));
-        }
-        Ok(asked.and_then(|asked| i64::try_from(asked).ok()))
+/// Checks that the timeout of a rule does not exceed the general timeout.
+fn timeout(services: &Services, asked: Option<u64>) -> Result<Option<i64>, Problem> {
+    let most = LONGEST.min(services.call_within_s);
+    if asked.is_some_and(|asked| asked > most) {
+        let form = format!("a whole number from 1 to {most}, as outbound.timeout_s allows");
+        return Err(Problem::InvalidField("timeout_s", form.into()));
     }
+    Ok(asked.and_then(|asked| i64::try_from(asked).ok()))
 }
 
 /// Extractor: the rule id in the path.

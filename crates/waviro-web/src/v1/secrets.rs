@@ -2,12 +2,10 @@
 //! recognize the bot. Both are shown on every request, because the user must copy the values into
 //! the receiving program.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -15,50 +13,51 @@ use waviro_core::bots::{LONGEST_OVERLAP, Profile, SetKeyError, WebhookKey as Own
 use waviro_store::clock::Millis;
 
 use super::V1;
-use super::auth::AtBot;
+use super::auth::ChangesBot;
 use super::body::{Body, Fields, FromFields};
 use super::problem::{Problem, keys_alike};
+use super::responses::JsonResult;
 use super::timestamp::Timestamp;
-use crate::services::Services;
+use crate::services::{Services, SharedServices};
 
 /// The default overlap: a day, to change the secret on every machine that uses the secret.
 const USUAL_OVERLAP: u64 = 86_400;
 
 pub(super) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new()
-        .routes(routes!(show_webhook_key))
-        .routes(routes!(rotate_webhook_key))
-        .routes(routes!(show_signing_secret))
-        .routes(routes!(rotate_signing_secret))
+        .routes(routes!(http_show_webhook_key))
+        .routes(routes!(http_rotate_webhook_key))
+        .routes(routes!(http_show_signing_secret))
+        .routes(routes!(http_rotate_signing_secret))
 }
 
 /// The key in each keyword webhook.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct WebhookKey {
     /// The `webhookkey` of each keyword webhook. Never the SecretKey.
     #[schema(example = "whk_1f2e3d4c…")]
-    webhook_key: String,
+    pub(crate) webhook_key: String,
 }
 
 /// The secret that signs each delivery.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct SigningSecret {
     /// The secret in the form of Standard Webhooks: `whsec_` and base64.
     #[schema(example = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")]
-    signing_secret: String,
+    pub(crate) signing_secret: String,
     /// The previous secret, as long as it signs too.
     #[schema(required)]
-    previous: Option<OldSecret>,
+    pub(crate) previous: Option<OldSecret>,
 }
 
 /// A replaced signing secret.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct OldSecret {
     /// The secret.
     #[schema(example = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")]
-    signing_secret: String,
+    pub(crate) signing_secret: String,
     /// When the secret stops signing.
-    until: Timestamp,
+    pub(crate) until: Timestamp,
 }
 
 /// The options of a signing secret's replacement.
@@ -100,14 +99,17 @@ impl FromFields for RotateSecret {
     get, path = "/v1/bots/{bot}/webhook-key", tag = "secrets",
     responses((status = 200, description = "The key.", body = WebhookKey))
 )]
-async fn show_webhook_key(
-    State(services): State<Arc<Services>>,
-    at: AtBot,
-) -> Result<Json<WebhookKey>, Problem> {
-    at.caller.must_be_able_to_change()?;
-    let profile = services.profiles.of(at.bot.id()).await?;
+async fn http_show_webhook_key(services: SharedServices, at: ChangesBot) -> JsonResult<WebhookKey> {
+    show_webhook_key(&services, &at).await.map(Json)
+}
+
+pub(crate) async fn show_webhook_key(
+    services: &Services,
+    at: &ChangesBot,
+) -> Result<WebhookKey, Problem> {
+    let profile = services.profiles.of(at.bot().id()).await?;
     let webhook_key = profile.webhook_key().to_owned();
-    Ok(Json(WebhookKey { webhook_key }))
+    Ok(WebhookKey { webhook_key })
 }
 
 /// Replace the webhook key
@@ -118,19 +120,27 @@ async fn show_webhook_key(
     post, path = "/v1/bots/{bot}/webhook-key/rotate", tag = "secrets", request_body = Option<SetWebhookKey>,
     responses((status = 200, description = "The new key.", body = WebhookKey))
 )]
-async fn rotate_webhook_key(
-    State(services): State<Arc<Services>>,
-    at: AtBot,
+async fn http_rotate_webhook_key(
+    services: SharedServices,
+    at: ChangesBot,
     Body(asked): Body<SetWebhookKey>,
-) -> Result<Json<WebhookKey>, Problem> {
+) -> JsonResult<WebhookKey> {
+    rotate_webhook_key(&services, &at, asked).await.map(Json)
+}
+
+pub(crate) async fn rotate_webhook_key(
+    services: &Services,
+    at: &ChangesBot,
+    asked: SetWebhookKey,
+) -> Result<WebhookKey, Problem> {
     let key = asked.webhook_key.unwrap_or_else(OwnWebhookKey::random);
-    let set = services.profiles.set_webhook_key(at.bot.id(), &key).await;
+    let set = services.profiles.set_webhook_key(at.bot().id(), &key).await;
     set.map_err(|error| match error {
         SetKeyError::KeysAlike => keys_alike("webhook_key"),
         other => other.into(),
     })?;
     let webhook_key = key.reveal().to_owned();
-    Ok(Json(WebhookKey { webhook_key }))
+    Ok(WebhookKey { webhook_key })
 }
 
 /// Show the signing secret
@@ -141,13 +151,19 @@ async fn rotate_webhook_key(
     get, path = "/v1/bots/{bot}/signing-secret", tag = "secrets",
     responses((status = 200, description = "The secret.", body = SigningSecret))
 )]
-async fn show_signing_secret(
-    State(services): State<Arc<Services>>,
-    at: AtBot,
-) -> Result<Json<SigningSecret>, Problem> {
-    at.caller.must_be_able_to_change()?;
-    let profile = services.profiles.of(at.bot.id()).await?;
-    Ok(Json(SigningSecret::of(&profile, services.clock.now())))
+async fn http_show_signing_secret(
+    services: SharedServices,
+    at: ChangesBot,
+) -> JsonResult<SigningSecret> {
+    show_signing_secret(&services, &at).await.map(Json)
+}
+
+pub(crate) async fn show_signing_secret(
+    services: &Services,
+    at: &ChangesBot,
+) -> Result<SigningSecret, Problem> {
+    let profile = services.profiles.of(at.bot().id()).await?;
+    Ok(SigningSecret::of(&profile, services.clock.now()))
 }
 
 /// Replace the signing secret
@@ -158,17 +174,25 @@ async fn show_signing_secret(
     post, path = "/v1/bots/{bot}/signing-secret/rotate", tag = "secrets", request_body = Option<RotateSecret>,
     responses((status = 200, description = "The new secret.", body = SigningSecret))
 )]
-async fn rotate_signing_secret(
-    State(services): State<Arc<Services>>,
-    at: AtBot,
+async fn http_rotate_signing_secret(
+    services: SharedServices,
+    at: ChangesBot,
     Body(asked): Body<RotateSecret>,
-) -> Result<Json<SigningSecret>, Problem> {
+) -> JsonResult<SigningSecret> {
+    rotate_signing_secret(&services, &at, asked).await.map(Json)
+}
+
+pub(crate) async fn rotate_signing_secret(
+    services: &Services,
+    at: &ChangesBot,
+    asked: RotateSecret,
+) -> Result<SigningSecret, Problem> {
     let overlap = Duration::from_secs(asked.overlap_s.unwrap_or(USUAL_OVERLAP));
     let rotated = services
         .profiles
-        .rotate_signing(at.bot.id(), overlap)
+        .rotate_signing(at.bot().id(), overlap)
         .await?;
-    Ok(Json(SigningSecret::of(&rotated, services.clock.now())))
+    Ok(SigningSecret::of(&rotated, services.clock.now()))
 }
 
 impl SigningSecret {

@@ -1,9 +1,6 @@
 //! `/v1/bots/{bot}/settings`: the settings of a bot that change its default behaviour.
 
-use std::sync::Arc;
-
 use axum::Json;
-use axum::extract::State;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::openapi::schema::{SchemaType, Type};
@@ -14,14 +11,14 @@ use utoipa_axum::routes;
 use waviro_core::bots::Settings;
 
 use super::V1;
-use super::auth::AtBot;
+use super::auth::{AtBot, ChangesBot};
 use super::body::{Body, Fields, FromFields};
 use super::problem::Problem;
-use super::responses::AdminOnly;
-use crate::services::Services;
+use super::responses::{AdminOnly, JsonResult};
+use crate::services::{Services, SharedServices};
 
 pub(super) fn routes() -> OpenApiRouter<V1> {
-    OpenApiRouter::new().routes(routes!(show, change))
+    OpenApiRouter::new().routes(routes!(http_show, http_change))
 }
 
 /// The settings of a bot. A change by another program applies within two seconds, any other change
@@ -140,8 +137,12 @@ fn loosen(form: &mut RefOr<Schema>) {
     get, path = "/v1/bots/{bot}/settings", tag = "settings",
     responses((status = 200, description = "The settings.", body = SettingsForm))
 )]
-async fn show(at: AtBot) -> Json<Settings> {
-    Json(Settings::clone(&at.bot.settings()))
+async fn http_show(at: AtBot) -> Json<Settings> {
+    Json(show(&at))
+}
+
+pub(crate) fn show(at: &AtBot) -> Settings {
+    Settings::clone(&at.bot().settings())
 }
 
 /// Change a bot's settings
@@ -153,21 +154,29 @@ async fn show(at: AtBot) -> Json<Settings> {
     patch, path = "/v1/bots/{bot}/settings", tag = "settings", request_body = Option<ChangeSettings>,
     responses((status = 200, description = "The settings as they are now.", body = SettingsForm), AdminOnly)
 )]
-async fn change(
-    State(services): State<Arc<Services>>,
-    at: AtBot,
+async fn http_change(
+    services: SharedServices,
+    at: ChangesBot,
     Body(asked): Body<ChangeSettings>,
-) -> Result<Json<Settings>, Problem> {
+) -> JsonResult<Settings> {
+    change(&services, &at, asked).await.map(Json)
+}
+
+pub(crate) async fn change(
+    services: &Services,
+    at: &ChangesBot,
+    asked: ChangeSettings,
+) -> Result<Settings, Problem> {
     // Patches run one after the other, so that concurrent patches do not overwrite each other.
     let _turn = services.settings.lock().await;
-    let before = at.bot.settings();
+    let before = at.bot().settings();
     let after = before.patched(&asked.0)?;
     if after.allow != before.allow {
-        at.caller.must_be_admin()?;
+        at.caller().admin()?;
     }
     if after != *before {
-        services.bots.set(at.bot.id(), &after).await?;
-        services.profiles.forget(at.bot.id());
+        services.bots.set(at.bot().id(), &after).await?;
+        services.profiles.forget(at.bot().id());
     }
-    Ok(Json(after))
+    Ok(after)
 }

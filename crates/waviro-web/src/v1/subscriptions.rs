@@ -1,13 +1,10 @@
 //! `/v1/bots/{bot}/subscriptions`: the subscriptions that post events to URLs.
 
-use std::sync::Arc;
-
 use axum::Json;
-use axum::extract::{FromRequestParts, OriginalUri, State};
+use axum::extract::{FromRequestParts, OriginalUri};
 use axum::http::StatusCode;
-use axum::http::header::{HeaderName, LOCATION};
 use axum::http::request::Parts;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use url::Url;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -17,21 +14,21 @@ use waviro_store::{
 };
 
 use super::V1;
-use super::auth::{AtBot, path_id};
+use super::auth::{AtBot, ChangesBot, path_id};
 use super::body::{Body, Fields, FromFields, permitted, required};
 use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
-use super::responses::Conflict;
+use super::responses::{Conflict, JsonResult, Located, located};
 use super::timestamp::Timestamp;
-use crate::services::Services;
+use crate::services::{Services, SharedServices};
 
 /// The longest timeout of a subscription, in seconds.
 const LONGEST: u64 = 60;
 
 pub(super) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new()
-        .routes(routes!(list, add))
-        .routes(routes!(show, change, remove))
+        .routes(routes!(http_list, http_add))
+        .routes(routes!(http_show, http_change, http_remove))
 }
 
 /// The kinds of events.
@@ -69,30 +66,30 @@ pub enum KindWord {
 }
 
 /// A subscription with its current state.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = Subscription)]
 pub struct SubscriptionView {
     /// The id of the subscription.
     #[schema(example = 1, minimum = 1)]
-    id: i64,
+    pub(crate) id: i64,
     /// The URL for the events.
     #[schema(example = "https://toko.example/events.php")]
-    url: String,
+    pub(crate) url: String,
     /// The kinds of events; `*` alone for all events, including kinds of later versions.
     #[schema(value_type = Vec<KindWord>)]
-    kinds: Vec<&'static str>,
+    pub(crate) kinds: Vec<String>,
     /// True if the subscription is active.
-    enabled: bool,
+    pub(crate) enabled: bool,
     /// The timeout of the endpoint in seconds; null for the value of `outbound.timeout_s`.
     #[schema(required, minimum = 1, maximum = 60)]
-    timeout_s: Option<i64>,
+    pub(crate) timeout_s: Option<i64>,
     /// The reason for which the gateway disabled the subscription; null if the gateway did not.
     #[schema(required)]
-    off_cause: Option<String>,
+    pub(crate) off_cause: Option<String>,
     /// When the subscription was created.
-    created_at: Timestamp,
+    pub(crate) created_at: Timestamp,
     /// When the subscription was last changed.
-    updated_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
 }
 
 /// A subscription to add.
@@ -188,18 +185,30 @@ fn kinds_of(fields: &Fields) -> Result<Option<Kinds>, Problem> {
     get, path = "/v1/bots/{bot}/subscriptions", tag = "subscriptions", params(PageParams),
     responses((status = 200, description = "A page of subscriptions.", body = Page<SubscriptionView>))
 )]
-async fn list(
-    State(services): State<Arc<Services>>,
+async fn http_list(
+    services: SharedServices,
     at: AtBot,
     paging: Paging,
-) -> Result<Json<Page<SubscriptionView>>, Problem> {
+) -> JsonResult<Page<SubscriptionView>> {
+    list(&services, &at, paging).await.map(Json)
+}
+
+pub(crate) async fn list(
+    services: &Services,
+    at: &AtBot,
+    paging: Paging,
+) -> Result<Page<SubscriptionView>, Problem> {
     let after = paging.after("subscriptions")?.unwrap_or(0);
-    let rows = services.store.subscriptions(at.bot.id()).await?.into_iter();
+    let rows = services
+        .store
+        .subscriptions(at.bot().id())
+        .await?
+        .into_iter();
     let rows = rows.filter(|row| row.id > after).take(paging.rows());
     let page = paging.page("subscriptions", rows.collect(), |row: &SubscriptionRow| {
         row.id
     });
-    Ok(Json(page.map(SubscriptionView::from)))
+    Ok(page.map(SubscriptionView::from))
 }
 
 /// Add a subscription
@@ -215,37 +224,34 @@ async fn list(
         Conflict,
     )
 )]
-async fn add(
-    State(services): State<Arc<Services>>,
-    at: AtBot,
+async fn http_add(
+    services: SharedServices,
+    at: ChangesBot,
     OriginalUri(uri): OriginalUri,
     Body(asked): Body<AddBody>,
-) -> Result<
-    (
-        StatusCode,
-        [(HeaderName, String); 1],
-        Json<SubscriptionView>,
-    ),
-    Problem,
-> {
+) -> Result<Located<SubscriptionView>, Problem> {
+    let added = add(&services, &at, asked).await?;
+    Ok(located(StatusCode::CREATED, &uri, added.id, added))
+}
+
+pub(crate) async fn add(
+    services: &Services,
+    at: &ChangesBot,
+    asked: AddBody,
+) -> Result<SubscriptionView, Problem> {
     let new = NewSubscription {
-        url: permitted("url", asked.url, &services.net, &at.bot.settings().allow)?,
+        url: permitted("url", asked.url, &services.net, &at.bot().settings().allow)?,
         kinds: asked.kinds,
         enabled: asked.enabled.unwrap_or(true),
-        timeout_s: services.subscription_timeout(asked.timeout_s)?,
+        timeout_s: timeout(services, asked.timeout_s)?,
     };
     let now = services.clock.now();
     let added = services
         .store
-        .add_subscription(at.bot.id(), new, now)
+        .add_subscription(at.bot().id(), new, now)
         .await?;
     let added = added.ok_or(Problem::TooMany("subscriptions", MAX_SUBSCRIPTIONS))?;
-    let location = format!("{}/{}", uri.path().trim_end_matches('/'), added.id);
-    Ok((
-        StatusCode::CREATED,
-        [(LOCATION, location)],
-        Json(added.into()),
-    ))
+    Ok(added.into())
 }
 
 /// Show a subscription
@@ -255,13 +261,21 @@ async fn add(
     get, path = "/v1/bots/{bot}/subscriptions/{subscription}", tag = "subscriptions",
     responses((status = 200, description = "The subscription.", body = SubscriptionView))
 )]
-async fn show(
-    State(services): State<Arc<Services>>,
+async fn http_show(
+    services: SharedServices,
     at: AtBot,
     SubscriptionId(id): SubscriptionId,
-) -> Result<Json<SubscriptionView>, Problem> {
-    let row = services.store.subscription(at.bot.id(), id).await?;
-    Ok(Json(row.ok_or(MISSING)?.into()))
+) -> JsonResult<SubscriptionView> {
+    show(&services, &at, id).await.map(Json)
+}
+
+pub(crate) async fn show(
+    services: &Services,
+    at: &AtBot,
+    id: i64,
+) -> Result<SubscriptionView, Problem> {
+    let row = services.store.subscription(at.bot().id(), id).await?;
+    Ok(row.ok_or(MISSING)?.into())
 }
 
 /// Change a subscription
@@ -271,30 +285,37 @@ async fn show(
     patch, path = "/v1/bots/{bot}/subscriptions/{subscription}", tag = "subscriptions", request_body = Option<ChangeBody>,
     responses((status = 200, description = "The subscription as it is now.", body = SubscriptionView))
 )]
-async fn change(
-    State(services): State<Arc<Services>>,
-    at: AtBot,
+async fn http_change(
+    services: SharedServices,
+    at: ChangesBot,
     SubscriptionId(id): SubscriptionId,
     Body(asked): Body<ChangeBody>,
-) -> Result<Json<SubscriptionView>, Problem> {
+) -> JsonResult<SubscriptionView> {
+    change(&services, &at, id, asked).await.map(Json)
+}
+
+pub(crate) async fn change(
+    services: &Services,
+    at: &ChangesBot,
+    id: i64,
+    asked: ChangeBody,
+) -> Result<SubscriptionView, Problem> {
     let url = asked
         .url
-        .map(|url| permitted("url", url, &services.net, &at.bot.settings().allow));
-    let timeout_s = asked
-        .timeout_s
-        .map(|asked| services.subscription_timeout(asked));
+        .map(|url| permitted("url", url, &services.net, &at.bot().settings().allow));
+    let timeout_s = asked.timeout_s.map(|asked| timeout(services, asked));
     let change = SubscriptionChange {
         url: url.transpose()?,
         kinds: asked.kinds,
         enabled: asked.enabled,
         timeout_s: timeout_s.transpose()?,
     };
-    let (bot_id, now) = (at.bot.id(), services.clock.now());
+    let (bot_id, now) = (at.bot().id(), services.clock.now());
     let changed = services
         .store
         .change_subscription(bot_id, id, change, now)
         .await?;
-    Ok(Json(changed.ok_or(MISSING)?.into()))
+    Ok(changed.ok_or(MISSING)?.into())
 }
 
 /// Remove a subscription
@@ -305,14 +326,19 @@ async fn change(
     delete, path = "/v1/bots/{bot}/subscriptions/{subscription}", tag = "subscriptions",
     responses((status = 204, description = "The subscription is removed."))
 )]
-async fn remove(
-    State(services): State<Arc<Services>>,
-    at: AtBot,
+async fn http_remove(
+    services: SharedServices,
+    at: ChangesBot,
     SubscriptionId(id): SubscriptionId,
 ) -> Result<StatusCode, Problem> {
-    let (bot_id, now) = (at.bot.id(), services.clock.now());
+    remove(&services, &at, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(crate) async fn remove(services: &Services, at: &ChangesBot, id: i64) -> Result<(), Problem> {
+    let (bot_id, now) = (at.bot().id(), services.clock.now());
     if services.store.delete_subscription(bot_id, id, now).await? {
-        Ok(StatusCode::NO_CONTENT)
+        Ok(())
     } else {
         Err(MISSING)
     }
@@ -320,16 +346,14 @@ async fn remove(
 
 const MISSING: Problem = Problem::NoSuch("subscription");
 
-impl Services {
-    /// Checks that the timeout of a subscription does not exceed the general timeout.
-    fn subscription_timeout(&self, asked: Option<u64>) -> Result<Option<i64>, Problem> {
-        let most = LONGEST.min(self.call_within_s);
-        if asked.is_some_and(|asked| asked > most) {
-            let form = format!("a whole number from 1 to {most}, as outbound.timeout_s allows");
-            return Err(Problem::InvalidField("timeout_s", form.into()));
-        }
-        Ok(asked.and_then(|asked| i64::try_from(asked).ok()))
+/// Checks that the timeout of a subscription does not exceed the general timeout.
+fn timeout(services: &Services, asked: Option<u64>) -> Result<Option<i64>, Problem> {
+    let most = LONGEST.min(services.call_within_s);
+    if asked.is_some_and(|asked| asked > most) {
+        let form = format!("a whole number from 1 to {most}, as outbound.timeout_s allows");
+        return Err(Problem::InvalidField("timeout_s", form.into()));
     }
+    Ok(asked.and_then(|asked| i64::try_from(asked).ok()))
 }
 
 /// Extractor: the subscription id in the path.
@@ -349,7 +373,12 @@ impl From<SubscriptionRow> for SubscriptionView {
         Self {
             id: row.id,
             url: row.url.to_string(),
-            kinds: row.kinds.words(),
+            kinds: row
+                .kinds
+                .words()
+                .into_iter()
+                .map(ToOwned::to_owned)
+                .collect(),
             enabled: row.enabled,
             timeout_s: row.timeout_s,
             off_cause: row.off_cause,

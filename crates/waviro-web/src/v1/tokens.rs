@@ -1,12 +1,10 @@
 //! `/v1/tokens`: the tokens of the administration API. Needs an admin token.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{FromRequestParts, OriginalUri, State};
+use axum::extract::{FromRequestParts, OriginalUri};
 use axum::http::StatusCode;
-use axum::http::header::{HeaderName, LOCATION};
 use axum::http::request::Parts;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -16,18 +14,18 @@ use waviro_core::tokens::LONGEST;
 use waviro_store::{TokenRole, TokenRow};
 
 use super::V1;
-use super::auth::{Admin, path_id};
+use super::auth::{Admin, ChangesGateway, path_id};
 use super::body::{Body, Fields, FromFields, required};
 use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
-use super::responses::{AdminOnly, Conflict};
+use super::responses::{AdminOnly, Conflict, JsonResult, Located, located};
 use super::timestamp::Timestamp;
-use crate::services::Services;
+use crate::services::{Services, SharedServices};
 
 pub(super) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new()
-        .routes(routes!(list, add))
-        .routes(routes!(show, revoke))
+        .routes(routes!(http_list, http_add))
+        .routes(routes!(http_show, http_revoke))
 }
 
 /// The known facts about a token, without the token itself.
@@ -131,16 +129,24 @@ impl FromFields for AddToken {
     get, path = "/v1/tokens", tag = "tokens", params(PageParams),
     responses((status = 200, description = "A page of tokens.", body = Page<TokenView>), AdminOnly)
 )]
-async fn list(
-    State(services): State<Arc<Services>>,
-    _: Admin,
+async fn http_list(
+    services: SharedServices,
+    admin: Admin,
     paging: Paging,
-) -> Result<Json<Page<TokenView>>, Problem> {
+) -> JsonResult<Page<TokenView>> {
+    list(&services, &admin, paging).await.map(Json)
+}
+
+pub(crate) async fn list(
+    services: &Services,
+    _: &Admin,
+    paging: Paging,
+) -> Result<Page<TokenView>, Problem> {
     let after = paging.after("tokens")?.unwrap_or(0);
     let limit = i64::try_from(paging.rows()).unwrap_or(i64::MAX);
     let rows = services.tokens.list(after, limit).await?;
     let page = paging.page("tokens", rows, |row: &TokenRow| row.id);
-    Ok(Json(page.map(TokenView::from)))
+    Ok(page.map(TokenView::from))
 }
 
 /// Create a token
@@ -154,12 +160,21 @@ async fn list(
         AdminOnly, Conflict,
     )
 )]
-async fn add(
-    State(services): State<Arc<Services>>,
-    _: Admin,
+async fn http_add(
+    services: SharedServices,
+    admin: ChangesGateway,
     OriginalUri(uri): OriginalUri,
     Body(asked): Body<AddToken>,
-) -> Result<(StatusCode, [(HeaderName, String); 1], Json<NewToken>), Problem> {
+) -> Result<Located<NewToken>, Problem> {
+    let added = add(&services, &admin, asked).await?;
+    Ok(located(StatusCode::CREATED, &uri, added.known.id, added))
+}
+
+pub(crate) async fn add(
+    services: &Services,
+    _: &ChangesGateway,
+    asked: AddToken,
+) -> Result<NewToken, Problem> {
     let role = match asked.role {
         Role::Admin => TokenRole::Admin,
         Role::Bot => TokenRole::Bot(required("bot", asked.bot)?),
@@ -168,12 +183,11 @@ async fn add(
         .expires_in_s
         .map(|seconds| Duration::from_secs(seconds.into()));
     let (row, token) = services.tokens.add(&asked.name, role, lives).await?;
-    let location = format!("{}/{}", uri.path().trim_end_matches('/'), row.id);
     let new = NewToken {
         known: row.into(),
         token: token.reveal().to_owned(),
     };
-    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(new)))
+    Ok(new)
 }
 
 /// Show a token
@@ -183,13 +197,17 @@ async fn add(
     get, path = "/v1/tokens/{token}", tag = "tokens",
     responses((status = 200, description = "The token.", body = TokenView), AdminOnly)
 )]
-async fn show(
-    State(services): State<Arc<Services>>,
-    _: Admin,
+async fn http_show(
+    services: SharedServices,
+    admin: Admin,
     TokenId(id): TokenId,
-) -> Result<Json<TokenView>, Problem> {
+) -> JsonResult<TokenView> {
+    show(&services, &admin, id).await.map(Json)
+}
+
+pub(crate) async fn show(services: &Services, _: &Admin, id: i64) -> Result<TokenView, Problem> {
     let row = services.tokens.one(id).await?;
-    Ok(Json(row.ok_or(Problem::NoSuch("token"))?.into()))
+    Ok(row.ok_or(Problem::NoSuch("token"))?.into())
 }
 
 /// Revoke a token
@@ -199,13 +217,22 @@ async fn show(
     delete, path = "/v1/tokens/{token}", tag = "tokens",
     responses((status = 204, description = "The token is revoked."), AdminOnly)
 )]
-async fn revoke(
-    State(services): State<Arc<Services>>,
-    _: Admin,
+async fn http_revoke(
+    services: SharedServices,
+    admin: ChangesGateway,
     TokenId(id): TokenId,
 ) -> Result<StatusCode, Problem> {
+    revoke(&services, &admin, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(crate) async fn revoke(
+    services: &Services,
+    _: &ChangesGateway,
+    id: i64,
+) -> Result<(), Problem> {
     if services.tokens.revoke(id).await? {
-        Ok(StatusCode::NO_CONTENT)
+        Ok(())
     } else {
         Err(Problem::NoSuch("living token"))
     }

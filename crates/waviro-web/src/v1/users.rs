@@ -1,14 +1,12 @@
 //! `/v1/users`: the users of the dashboard. Only admins may use the endpoints.
 
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{FromRequestParts, OriginalUri, State};
+use axum::extract::{FromRequestParts, OriginalUri};
 use axum::http::StatusCode;
-use axum::http::header::{HeaderName, LOCATION};
 use axum::http::request::Parts;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -16,40 +14,40 @@ use utoipa_axum::routes;
 use waviro_store::{UserRole, UserRow};
 
 use super::V1;
-use super::auth::{Admin, Caller, path_id};
+use super::auth::{Admin, ChangesGateway, path_id};
 use super::body::{Body, Fields, FromFields, required};
 use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
-use super::responses::{AdminOnly, Conflict, Unavailable};
+use super::responses::{AdminOnly, Conflict, JsonResult, Located, Unavailable, located};
 use super::timestamp::Timestamp;
-use crate::services::Services;
+use crate::services::{Services, SharedServices};
 
 pub(super) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new()
-        .routes(routes!(list, add))
-        .routes(routes!(show, change, remove))
+        .routes(routes!(http_list, http_add))
+        .routes(routes!(http_show, http_change, http_remove))
 }
 
 /// A user of the dashboard.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = User)]
 pub struct UserView {
     /// The id of the user.
     #[schema(example = 1, minimum = 1)]
-    id: i64,
+    pub(crate) id: i64,
     /// The name to log in with.
     #[schema(example = "ani")]
-    name: String,
+    pub(crate) name: String,
     /// The permissions of the user.
-    role: Rank,
+    pub(crate) role: Rank,
     /// The ids of the bots that an operator may see and change; empty for other roles.
-    bots: Vec<i32>,
+    pub(crate) bots: Vec<i32>,
     /// When the user was created.
-    created_at: Timestamp,
+    pub(crate) created_at: Timestamp,
 }
 
 /// The permissions of a user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = UserRole)]
 pub enum Rank {
@@ -59,6 +57,17 @@ pub enum Rank {
     Operator,
     /// May see all bots and change nothing.
     Viewer,
+}
+
+impl Rank {
+    /// Returns the word for the permissions in the API.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Operator => "operator",
+            Self::Viewer => "viewer",
+        }
+    }
 }
 
 /// A user to create.
@@ -178,16 +187,24 @@ fn role(rank: Rank, bots: Option<Vec<i32>>) -> UserRole {
     get, path = "/v1/users", tag = "users", params(PageParams),
     responses((status = 200, description = "A page of users.", body = Page<UserView>), AdminOnly)
 )]
-async fn list(
-    State(services): State<Arc<Services>>,
-    _: Admin,
+async fn http_list(
+    services: SharedServices,
+    admin: Admin,
     paging: Paging,
-) -> Result<Json<Page<UserView>>, Problem> {
+) -> JsonResult<Page<UserView>> {
+    list(&services, &admin, paging).await.map(Json)
+}
+
+pub(crate) async fn list(
+    services: &Services,
+    _: &Admin,
+    paging: Paging,
+) -> Result<Page<UserView>, Problem> {
     let after = paging.after("users")?.unwrap_or(0);
     let limit = i64::try_from(paging.rows()).unwrap_or(i64::MAX);
     let rows = services.users.list(after, limit).await?;
     let page = paging.page("users", rows, |row: &UserRow| row.id);
-    Ok(Json(page.map(UserView::from)))
+    Ok(page.map(UserView::from))
 }
 
 /// Create a user
@@ -201,23 +218,27 @@ async fn list(
         AdminOnly, Conflict, Unavailable,
     )
 )]
-async fn add(
-    State(services): State<Arc<Services>>,
-    _: Admin,
+async fn http_add(
+    services: SharedServices,
+    admin: ChangesGateway,
     OriginalUri(uri): OriginalUri,
     Body(asked): Body<AddUser>,
-) -> Result<(StatusCode, [(HeaderName, String); 1], Json<UserView>), Problem> {
+) -> Result<Located<UserView>, Problem> {
+    let added = add(&services, &admin, asked).await?;
+    Ok(located(StatusCode::CREATED, &uri, added.id, added))
+}
+
+pub(crate) async fn add(
+    services: &Services,
+    _: &ChangesGateway,
+    asked: AddUser,
+) -> Result<UserView, Problem> {
     let role = role(asked.role, asked.bots);
     let added = services
         .users
         .add(&asked.name, &asked.password, role, false);
     let added = added.await?;
-    let location = format!("{}/{}", uri.path().trim_end_matches('/'), added.id);
-    Ok((
-        StatusCode::CREATED,
-        [(LOCATION, location)],
-        Json(added.into()),
-    ))
+    Ok(added.into())
 }
 
 /// Show a user
@@ -227,13 +248,17 @@ async fn add(
     get, path = "/v1/users/{user}", tag = "users",
     responses((status = 200, description = "The user.", body = UserView), AdminOnly)
 )]
-async fn show(
-    State(services): State<Arc<Services>>,
-    _: Admin,
+async fn http_show(
+    services: SharedServices,
+    admin: Admin,
     UserId(id): UserId,
-) -> Result<Json<UserView>, Problem> {
+) -> JsonResult<UserView> {
+    show(&services, &admin, id).await.map(Json)
+}
+
+pub(crate) async fn show(services: &Services, _: &Admin, id: i64) -> Result<UserView, Problem> {
     let row = services.users.one(id).await?;
-    Ok(Json(row.ok_or(Problem::NoSuch("user"))?.into()))
+    Ok(row.ok_or(Problem::NoSuch("user"))?.into())
 }
 
 /// Change a user
@@ -245,14 +270,22 @@ async fn show(
     patch, path = "/v1/users/{user}", tag = "users", request_body = Option<ChangeUser>,
     responses((status = 200, description = "The user as it is now.", body = UserView), AdminOnly, Conflict, Unavailable)
 )]
-async fn change(
-    State(services): State<Arc<Services>>,
-    caller: Caller,
+async fn http_change(
+    services: SharedServices,
+    admin: ChangesGateway,
     UserId(id): UserId,
     Body(asked): Body<ChangeUser>,
-) -> Result<Json<UserView>, Problem> {
-    caller.must_be_admin()?;
-    if asked.password.is_some() && caller.is_user(id) {
+) -> JsonResult<UserView> {
+    change(&services, &admin, id, asked).await.map(Json)
+}
+
+pub(crate) async fn change(
+    services: &Services,
+    admin: &ChangesGateway,
+    id: i64,
+    asked: ChangeUser,
+) -> Result<UserView, Problem> {
+    if asked.password.is_some() && admin.caller().is_user(id) {
         let old = required("old_password", asked.old_password.as_deref())?;
         let row = services
             .users
@@ -273,7 +306,7 @@ async fn change(
         .change(id, asked.password.as_deref(), new)
         .await?;
     let row = services.users.one(id).await?;
-    Ok(Json(row.ok_or(Problem::NoSuch("user"))?.into()))
+    Ok(row.ok_or(Problem::NoSuch("user"))?.into())
 }
 
 /// Remove a user
@@ -284,13 +317,22 @@ async fn change(
     delete, path = "/v1/users/{user}", tag = "users",
     responses((status = 204, description = "The user is removed."), AdminOnly, Conflict)
 )]
-async fn remove(
-    State(services): State<Arc<Services>>,
-    _: Admin,
+async fn http_remove(
+    services: SharedServices,
+    admin: ChangesGateway,
     UserId(id): UserId,
 ) -> Result<StatusCode, Problem> {
-    services.users.remove(id).await?;
+    remove(&services, &admin, id).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+pub(crate) async fn remove(
+    services: &Services,
+    _: &ChangesGateway,
+    id: i64,
+) -> Result<(), Problem> {
+    services.users.remove(id).await?;
+    Ok(())
 }
 
 /// Extractor: the user id in the path.

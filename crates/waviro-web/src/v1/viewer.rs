@@ -10,11 +10,16 @@ use axum::extract::Request;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tracing::error;
 
 use super::auth::{Caller, Role};
-use super::inside::ANSWER_CAP;
 use super::problem::Problem;
+
+/// The maximum number of bytes of a response; handlers return less.
+const ANSWER_CAP: usize = 16 * 1024 * 1024;
 
 /// The replacement of a hidden text.
 const HIDDEN: &str = "…";
@@ -52,6 +57,27 @@ pub(super) async fn conceal(request: Request, next: Next) -> Response {
     mask(&mut answer);
     parts.headers.remove(CONTENT_LENGTH);
     Response::from_parts(parts, Body::from(answer.to_string()))
+}
+
+/// Masks the result of an operation for a viewer.
+///
+/// # Errors
+/// [`Problem::Internal`] if the masked result has another form.
+pub(crate) fn masked_for<T: Serialize + DeserializeOwned>(
+    caller: &Caller,
+    result: T,
+) -> Result<T, Problem> {
+    if caller.role != Role::Viewer {
+        return Ok(result);
+    }
+    let masked = serde_json::to_value(result).and_then(|mut value| {
+        mask(&mut value);
+        serde_json::from_value(value)
+    });
+    masked.map_err(|cause| {
+        error!(%cause, "result could not be masked for a viewer");
+        Problem::Internal
+    })
 }
 
 fn is_json(response: &Response) -> bool {
@@ -242,6 +268,20 @@ mod tests {
             ("echo whk_0aF9 done", "echo whk_… done"),
         ] {
             assert_eq!(masked(text), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_result_of_an_operation_is_masked_for_a_viewer_alone() {
+        const URL: &str = "https://toko.example/hook?token=s3cret";
+        let shown = |role| {
+            let caller = Caller::new(role, "a session");
+            masked_for(&caller, (1, URL.to_owned())).unwrap()
+        };
+        let hidden = "https://toko.example/hook?…".to_owned();
+        assert_eq!(shown(Role::Viewer), (1, hidden));
+        for role in [Role::Admin, Role::Bot(1), Role::Operator([1].into())] {
+            assert_eq!(shown(role), (1, URL.to_owned()));
         }
     }
 

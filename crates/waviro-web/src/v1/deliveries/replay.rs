@@ -1,11 +1,8 @@
 //! Replays of deliveries: a single delivery, or all deliveries that failed within a time range.
 
-use std::sync::Arc;
-
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use url::Url;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -14,14 +11,14 @@ use waviro_store::clock::Millis;
 use waviro_store::{DeliveryFilter, DeliveryKind, DeliveryOutcome, Replay, Replaying, endpoint_of};
 
 use super::super::V1;
-use super::super::auth::AtBot;
+use super::super::auth::ChangesBot;
 use super::super::body::{Body, Fields, FromFields, required};
 use super::super::problem::Problem;
 use super::super::query::one_of;
 use super::super::responses::Conflict;
 use super::super::timestamp::Timestamp;
 use super::{DeliveryId, DeliveryView, KINDS, Kind};
-use crate::services::Services;
+use crate::services::{Services, SharedServices};
 
 /// The maximum number of deliveries of a request.
 const MOST: usize = 1000;
@@ -36,8 +33,8 @@ const ENDED: [(&str, DeliveryOutcome); 4] = [
 
 pub(super) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new()
-        .routes(routes!(again))
-        .routes(routes!(many))
+        .routes(routes!(http_again))
+        .routes(routes!(http_many))
 }
 
 /// The options of a replay.
@@ -80,18 +77,18 @@ pub struct ReplayMany {
 }
 
 /// The result of a replay of many deliveries.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct ReplayedMany {
     /// The number of deliveries that are due now.
     #[schema(minimum = 0, maximum = 1000)]
-    replayed: usize,
+    pub(crate) replayed: usize,
     /// The number of skipped deliveries. Reasons: the rule or subscription is disabled or was
     /// deleted, the message is no longer stored, or a copy of the delivery is in progress.
     #[schema(minimum = 0, maximum = 1000)]
-    left_out: usize,
+    pub(crate) left_out: usize,
     /// The value for `after` in the next request; null if there are no more deliveries.
     #[schema(required)]
-    next_after: Option<i64>,
+    pub(crate) next_after: Option<i64>,
 }
 
 impl FromFields for ReplayOne {
@@ -137,18 +134,28 @@ impl FromFields for ReplayMany {
     post, path = "/v1/bots/{bot}/deliveries/{delivery}/replay", tag = "deliveries", request_body = Option<ReplayOne>,
     responses((status = 202, description = "The delivery is due now.", body = DeliveryView), Conflict)
 )]
-async fn again(
-    State(services): State<Arc<Services>>,
-    at: AtBot,
+async fn http_again(
+    services: SharedServices,
+    at: ChangesBot,
     DeliveryId(id): DeliveryId,
     Body(asked): Body<ReplayOne>,
 ) -> Result<(StatusCode, Json<DeliveryView>), Problem> {
+    let due = again(&services, &at, id, asked).await?;
+    Ok((StatusCode::ACCEPTED, Json(due)))
+}
+
+pub(crate) async fn again(
+    services: &Services,
+    at: &ChangesBot,
+    id: i64,
+    asked: ReplayOne,
+) -> Result<DeliveryView, Problem> {
     let webhook_id = || format!("msg_{}", hex::encode(rand::random::<[u8; 12]>()));
     let replay = Replay {
         edited: asked.body.map(|body| (body, webhook_id())),
         reply: asked.reply.unwrap_or(false),
     };
-    let (bot_id, now) = (at.bot.id(), services.clock.now());
+    let (bot_id, now) = (at.bot().id(), services.clock.now());
     let due = match services.store.replay(bot_id, id, replay, now).await? {
         Replaying::Due(due) => due,
         Replaying::Open => return Err(Problem::StillOpen),
@@ -161,7 +168,7 @@ async fn again(
     };
     let row = services.store.delivery(bot_id, due).await?;
     let row = row.ok_or(Problem::NoSuch("delivery"))?;
-    Ok((StatusCode::ACCEPTED, Json((&row).into())))
+    Ok((&row).into())
 }
 
 /// Replay many deliveries
@@ -173,11 +180,20 @@ async fn again(
     post, path = "/v1/bots/{bot}/deliveries/replay", tag = "deliveries", request_body = ReplayMany,
     responses((status = 202, description = "The number of deliveries that are due now.", body = ReplayedMany))
 )]
-async fn many(
-    State(services): State<Arc<Services>>,
-    at: AtBot,
+async fn http_many(
+    services: SharedServices,
+    at: ChangesBot,
     Body(asked): Body<ReplayMany>,
 ) -> Result<(StatusCode, Json<ReplayedMany>), Problem> {
+    let due = many(&services, &at, asked).await?;
+    Ok((StatusCode::ACCEPTED, Json(due)))
+}
+
+pub(crate) async fn many(
+    services: &Services,
+    at: &ChangesBot,
+    asked: ReplayMany,
+) -> Result<ReplayedMany, Problem> {
     let filter = DeliveryFilter {
         outcome: Some(Some(asked.state)),
         kind: asked.kind,
@@ -187,7 +203,7 @@ async fn many(
         until: Some(asked.until),
     };
     let after = asked.after.and_then(|after| i64::try_from(after).ok());
-    let (bot_id, now) = (at.bot.id(), services.clock.now());
+    let (bot_id, now) = (at.bot().id(), services.clock.now());
     let replayed = services
         .store
         .replay_all(bot_id, &filter, after.unwrap_or(0), MOST, now)
@@ -197,5 +213,5 @@ async fn many(
         left_out: replayed.left_out,
         next_after: replayed.more_after,
     };
-    Ok((StatusCode::ACCEPTED, Json(told)))
+    Ok(told)
 }

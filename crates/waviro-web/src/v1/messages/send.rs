@@ -2,22 +2,21 @@
 
 use std::sync::Arc;
 
-use axum::extract::{OriginalUri, State};
+use axum::Extension;
+use axum::extract::OriginalUri;
 use axum::http::StatusCode;
-use axum::http::header::{HeaderName, LOCATION};
-use axum::{Extension, Json};
 use url::Url;
 use utoipa::ToSchema;
 use waviro_core::bots::Bot;
 use waviro_core::outbox::{Accepted, Draft, NewMessage, Taken};
 use waviro_link::{Chat, Contact, Content, GroupId, Location, Number};
 
-use super::super::auth::AtBot;
+use super::super::auth::ChangesBot;
 use super::super::body::{Body, Fields, FromFields, permitted, required};
 use super::super::problem::Problem;
-use super::super::responses::{Conflict, Unavailable};
+use super::super::responses::{Conflict, Located, Unavailable, located};
 use super::MessageView;
-use crate::services::Services;
+use crate::services::{Services, SharedServices};
 use crate::v1::idempotency::{self, Keyed};
 
 /// A message to send, with exactly one of text, media, location and contact.
@@ -133,15 +132,26 @@ impl FromFields for SendMessage {
         Conflict, Unavailable,
     )
 )]
-pub(super) async fn send(
-    State(services): State<Arc<Services>>,
-    at: AtBot,
+pub(super) async fn http_send(
+    services: SharedServices,
+    at: ChangesBot,
     OriginalUri(uri): OriginalUri,
     keyed: Option<Extension<Keyed>>,
     Body(asked): Body<SendMessage>,
-) -> Result<(StatusCode, [(HeaderName, String); 1], Json<MessageView>), Problem> {
+) -> Result<Located<MessageView>, Problem> {
+    let keyed = keyed.map(|Extension(keyed)| keyed);
+    let added = send(&services, &at, keyed, asked).await?;
+    Ok(located(StatusCode::ACCEPTED, &uri, added.id.clone(), added))
+}
+
+pub(crate) async fn send(
+    services: &Services,
+    at: &ChangesBot,
+    keyed: Option<Keyed>,
+    asked: SendMessage,
+) -> Result<MessageView, Problem> {
     let to = asked.to.clone();
-    let allow = at.bot.settings().allow.clone();
+    let allow = at.bot().settings().allow.clone();
     let notify_url = asked.notify_url.clone();
     let notify_url = notify_url.map(|url| permitted("notify_url", url, &services.net, &allow));
     let message = NewMessage {
@@ -149,21 +159,10 @@ pub(super) async fn send(
         content: asked.draft()?,
         notify_url: notify_url.transpose()?,
     };
-    let id = accept(
-        &services,
-        &at.bot,
-        message,
-        keyed.map(|Extension(keyed)| keyed),
-    )
-    .await?;
-    let row = services.store.sent(at.bot.id(), &id).await?;
+    let id = accept(services, at.bot(), message, keyed).await?;
+    let row = services.store.sent(at.bot().id(), &id).await?;
     let row = row.ok_or(Problem::NoSuch("message"))?;
-    let location = format!("{}/{}", uri.path().trim_end_matches('/'), row.id);
-    Ok((
-        StatusCode::ACCEPTED,
-        [(LOCATION, location)],
-        Json(row.into()),
-    ))
+    Ok(row.into())
 }
 
 /// Accepts a message, once for an idempotency key; returns the message id.

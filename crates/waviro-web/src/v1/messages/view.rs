@@ -1,6 +1,6 @@
 //! The API's view of a message, sent or received.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use waviro_link::{Content, Media};
 use waviro_store::{CardDetail, FileDetail, InboundRow, SentRow, words};
@@ -8,7 +8,7 @@ use waviro_store::{CardDetail, FileDetail, InboundRow, SentRow, words};
 use super::super::timestamp::Timestamp;
 
 /// The direction of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// Sent through the gateway.
@@ -18,7 +18,7 @@ pub enum Direction {
 }
 
 /// The state of a message.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageState {
     /// WhatsApp has not acknowledged the message yet.
@@ -36,118 +36,118 @@ pub enum MessageState {
 }
 
 /// A message.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = Message)]
 pub struct MessageView {
     /// The id of the message on WhatsApp.
     #[schema(example = "3EB02B7BEAD27AFA278E")]
-    id: String,
+    pub(crate) id: String,
     /// The direction of the message.
-    direction: Direction,
+    pub(crate) direction: Direction,
     /// The person or group of the chat.
     #[schema(example = "6281234567890@c.us")]
-    chat: String,
+    pub(crate) chat: String,
     /// The sender of a received message; null for a sent message.
     #[schema(required, example = "6281234567890@c.us")]
-    sender: Option<String>,
+    pub(crate) sender: Option<String>,
     /// The sender's own display name.
     #[schema(required, example = "Budi")]
-    sender_name: Option<String>,
+    pub(crate) sender_name: Option<String>,
     /// True if the bot's own account sent the message, here or on another device.
-    from_me: bool,
+    pub(crate) from_me: bool,
     /// `text`, `image`, `location`, `contact` …
     #[schema(example = "text")]
-    kind: String,
+    pub(crate) kind: String,
     /// The text or caption, or the name of a location or card; empty if there is none.
-    text: String,
+    pub(crate) text: String,
     /// The state of the message.
-    state: MessageState,
+    pub(crate) state: MessageState,
     /// The cause of the failure.
     #[schema(required)]
-    cause: Option<String>,
+    pub(crate) cause: Option<String>,
     /// When the gateway accepted or received the message.
-    at: Timestamp,
+    pub(crate) at: Timestamp,
     /// When WhatsApp acknowledged the message, or when sending failed; for a received message,
     /// WhatsApp's own time.
     #[schema(required)]
-    sent_at: Option<Timestamp>,
+    pub(crate) sent_at: Option<Timestamp>,
     /// When the message reached the phone, if WhatsApp reported the delivery before the reading.
     #[schema(required)]
-    delivered_at: Option<Timestamp>,
+    pub(crate) delivered_at: Option<Timestamp>,
     /// When the message was read or played.
     #[schema(required)]
-    read_at: Option<Timestamp>,
+    pub(crate) read_at: Option<Timestamp>,
     /// The URL for callbacks about the message.
     #[schema(required)]
-    notify_url: Option<String>,
+    pub(crate) notify_url: Option<String>,
     /// The delivery with the webhook reply that the message belongs to.
     #[schema(required)]
-    reply_of: Option<i64>,
+    pub(crate) reply_of: Option<i64>,
     /// The id of the quoted message; only for a received message.
     #[schema(required)]
-    quoted: Option<String>,
+    pub(crate) quoted: Option<String>,
     /// The file of the message.
     #[schema(required)]
-    media: Option<FileView>,
+    pub(crate) media: Option<FileView>,
     /// The location of the message.
     #[schema(required)]
-    location: Option<PlaceView>,
+    pub(crate) location: Option<PlaceView>,
     /// The contact cards of the message.
     #[schema(required)]
-    contacts: Option<Vec<CardView>>,
+    pub(crate) contacts: Option<Vec<CardView>>,
     /// The id of the message that this message edits, deletes or reacts to.
     #[schema(required)]
-    of: Option<String>,
+    pub(crate) of: Option<String>,
     /// The emoji of a reaction; empty if the reaction was removed.
     #[schema(required, example = "👍")]
-    emoji: Option<String>,
+    pub(crate) emoji: Option<String>,
 }
 
 /// The known facts about a file, without opening the file.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = MessageFile)]
 pub struct FileView {
     /// The media type; empty if the sender gave none.
     #[schema(example = "application/pdf")]
-    mime: String,
+    pub(crate) mime: String,
     /// The file name.
     #[schema(required, example = "katalog.pdf")]
-    file_name: Option<String>,
+    pub(crate) file_name: Option<String>,
     /// The size in bytes, for a received file if the sender gave a size.
     #[schema(required, minimum = 0)]
-    size: Option<u64>,
+    pub(crate) size: Option<u64>,
     /// The duration of audio or video, in seconds.
     #[schema(required, minimum = 0)]
-    seconds: Option<u32>,
+    pub(crate) seconds: Option<u32>,
     /// True for a voice message.
-    voice: bool,
+    pub(crate) voice: bool,
 }
 
 /// A location.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = MessagePlace)]
 pub struct PlaceView {
     /// Degrees north.
     #[schema(example = -6.2)]
-    latitude: f64,
+    pub(crate) latitude: f64,
     /// Degrees east.
     #[schema(example = 106.8)]
-    longitude: f64,
+    pub(crate) longitude: f64,
     /// The name below the map.
     #[schema(required, example = "Monas")]
-    name: Option<String>,
+    pub(crate) name: Option<String>,
 }
 
 /// A contact card.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = MessageCard)]
 pub struct CardView {
     /// The name of the contact.
     #[schema(example = "Ani")]
-    name: String,
+    pub(crate) name: String,
     /// The numbers on the card, unchanged.
     #[schema(example = json!(["6281234567890"]))]
-    numbers: Vec<String>,
+    pub(crate) numbers: Vec<String>,
 }
 
 impl From<SentRow> for MessageView {

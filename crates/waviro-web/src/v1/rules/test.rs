@@ -2,13 +2,11 @@
 //! texts.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -21,14 +19,15 @@ use waviro_store::keyword::{self, InboundText};
 use waviro_store::{RuleRow, beginning};
 
 use super::super::V1;
-use super::super::auth::AtBot;
+use super::super::auth::ChangesBot;
 use super::super::body::{Body, Fields, FromFields, required};
 use super::super::problem::Problem;
+use super::super::responses::JsonResult;
 use super::RuleView;
-use crate::services::Services;
+use crate::services::{Services, SharedServices};
 
 pub(super) fn routes() -> OpenApiRouter<V1> {
-    OpenApiRouter::new().routes(routes!(test))
+    OpenApiRouter::new().routes(routes!(http_test))
 }
 
 /// A text to test.
@@ -64,66 +63,66 @@ impl FromFields for TestRule {
 }
 
 /// The result of the test.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct TestedRule {
     /// The matching rule; null if no rule matches, and then nothing is posted.
     #[schema(required)]
-    rule: Option<RuleView>,
+    pub(crate) rule: Option<RuleView>,
     /// The webhook's request.
     #[schema(required)]
-    request: Option<WouldPost>,
+    pub(crate) request: Option<WouldPost>,
     /// The outcome of the request; null without `send`.
     #[schema(required)]
-    sent: Option<CameOf>,
+    pub(crate) sent: Option<CameOf>,
 }
 
 /// A request to a webhook.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct WouldPost {
     /// The URL of the request.
     #[schema(example = "https://toko.example/webhook.php")]
-    url: String,
+    pub(crate) url: String,
     /// The headers of the request, including the signature. A real request has another id, time and
     /// signature.
-    headers: BTreeMap<&'static str, String>,
+    pub(crate) headers: BTreeMap<String, String>,
     /// The exact body of the request.
     #[schema(
         example = r#"{"keyword":"penawaran#","data":["Jhon Doe"],"webhookkey":"whk_1f2e…","from":"6281234567890"}"#
     )]
-    body: String,
+    pub(crate) body: String,
 }
 
 /// The response of an endpoint and its effect.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct CameOf {
     /// The status of the response; null if there was no response.
     #[schema(required, minimum = 100, maximum = 999)]
-    status: Option<u16>,
+    pub(crate) status: Option<u16>,
     /// The milliseconds from the start of the request to the last byte of the response, or to the
     /// failure.
     #[schema(minimum = 0)]
-    duration_ms: i64,
+    pub(crate) duration_ms: i64,
     /// The IP address of the endpoint.
     #[schema(required, example = "192.0.2.1")]
-    address: Option<String>,
+    pub(crate) address: Option<String>,
     /// The beginning of the response body.
-    answer: String,
+    pub(crate) answer: String,
     /// The gateway's reaction to such a response.
-    verdict: Verdict,
+    pub(crate) verdict: Verdict,
     /// The reason, if the request failed.
     #[schema(required)]
-    cause: Option<String>,
+    pub(crate) cause: Option<String>,
     /// The messages that would be sent to the chat, in order.
-    reply: Vec<ReplyItem>,
+    pub(crate) reply: Vec<ReplyItem>,
     /// The items of the reply that would not be sent, with the reason.
-    skipped: Vec<SkippedItem>,
+    pub(crate) skipped: Vec<SkippedItem>,
     /// The reason for which no message would be sent, if there is no message.
     #[schema(required)]
-    nothing_because: Option<String>,
+    pub(crate) nothing_because: Option<String>,
 }
 
 /// The gateway's reaction to a response.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// The endpoint answered 2xx; the webhook reply is sent.
@@ -135,33 +134,33 @@ pub enum Verdict {
 }
 
 /// A message in a webhook reply.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct ReplyItem {
     /// The kind: `text`, `location`, `image`, `video`, `audio`, `document`, `contact` or `card` (a
     /// vCard file to fetch).
     #[schema(example = "text")]
-    r#type: &'static str,
+    pub(crate) r#type: String,
     /// The text, the caption of a file, or the name of a location or card.
     #[schema(required)]
-    text: Option<String>,
+    pub(crate) text: Option<String>,
     /// The URL of the file. A test fetches no file.
     #[schema(required)]
-    url: Option<String>,
+    pub(crate) url: Option<String>,
     /// The degrees north and the degrees east.
     #[schema(required)]
-    coordinate: Option<[f64; 2]>,
+    pub(crate) coordinate: Option<[f64; 2]>,
     /// The numbers of the card.
-    numbers: Vec<String>,
+    pub(crate) numbers: Vec<String>,
 }
 
 /// A skipped item of a webhook reply.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct SkippedItem {
     /// The position in the reply; the first item is 1.
     #[schema(minimum = 1)]
-    position: usize,
+    pub(crate) position: usize,
     /// The reason.
-    why: String,
+    pub(crate) why: String,
 }
 
 /// Test a text
@@ -173,12 +172,20 @@ pub struct SkippedItem {
     post, path = "/v1/bots/{bot}/rules/test", tag = "rules", request_body = TestRule,
     responses((status = 200, description = "The result of the test.", body = TestedRule))
 )]
-async fn test(
-    State(services): State<Arc<Services>>,
-    at: AtBot,
+async fn http_test(
+    services: SharedServices,
+    at: ChangesBot,
     Body(asked): Body<TestRule>,
-) -> Result<Json<TestedRule>, Problem> {
-    let bot_id = at.bot.id();
+) -> JsonResult<TestedRule> {
+    test(&services, &at, asked).await.map(Json)
+}
+
+pub(crate) async fn test(
+    services: &Services,
+    at: &ChangesBot,
+    asked: TestRule,
+) -> Result<TestedRule, Problem> {
+    let bot_id = at.bot().id();
     let rules = services.store.rules(bot_id).await?;
     let profile = services.profiles.of(bot_id).await?;
     let group_id = asked.group.as_ref().map(keyword::group_id);
@@ -188,30 +195,38 @@ async fn test(
         group_id: group_id.as_deref(),
     };
     let Some(routed) = keyword::route(&rules, inbound, profile.webhook_key()) else {
-        return Ok(Json(TestedRule {
+        return Ok(TestedRule {
             rule: None,
             request: None,
             sent: None,
-        }));
+        });
     };
     let id = format!("msg_{}", hex::encode(rand::random::<[u8; 12]>()));
     let headers = profile.headers(&id, services.clock.wall(), &routed.body);
     let sent = if asked.send.unwrap_or(false) {
         Some(
-            services
-                .try_once(routed.rule, &routed.body, &headers, profile.allow())
-                .await,
+            try_once(
+                services,
+                routed.rule,
+                &routed.body,
+                &headers,
+                profile.allow(),
+            )
+            .await,
         )
     } else {
         None
     };
-    let mut shown = BTreeMap::from([
+    let usual = [
         ("content-type", net::JSON.to_owned()),
         ("content-length", routed.body.len().to_string()),
         ("user-agent", net::USER_AGENT.to_owned()),
-    ]);
-    shown.extend(headers);
-    Ok(Json(TestedRule {
+    ];
+    let shown = usual.into_iter().chain(headers);
+    let shown = shown
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    Ok(TestedRule {
         rule: Some(routed.rule.clone().into()),
         request: Some(WouldPost {
             url: routed.rule.url.to_string(),
@@ -219,90 +234,88 @@ async fn test(
             body: routed.body,
         }),
         sent,
-    }))
+    })
 }
 
-impl Services {
-    async fn try_once(
-        &self,
-        rule: &RuleRow,
-        body: &str,
-        headers: &[(&'static str, String)],
-        allow: &[AllowedNetwork],
-    ) -> CameOf {
-        let within = rule
-            .timeout_s
-            .and_then(|seconds| u64::try_from(seconds).ok());
-        let call = Call {
-            url: &rule.url,
-            body: Bytes::from(body.to_owned()),
-            headers,
-            within: within.map(Duration::from_secs),
-            allow,
-        };
-        let within = call.within;
-        let posted = self.net.post_on(call).await;
-        let (tried, is_read) = match posted.answer_at() {
-            None => (posted.attempt, false),
-            Some(at) => {
-                let read = self.net.get_on(at, posted.redirects + 1, within, allow);
-                let mut tried = read.await.attempt;
-                tried.took += posted.attempt.took;
-                (tried, true)
-            }
-        };
-        let (verdict, cause) = match retry::decide(&tried.outcome, 0, 0.0) {
-            retry::Decision::Delivered => (Verdict::Delivered, None),
-            retry::Decision::Retry { error, .. } | retry::Decision::GiveUp { error } => {
-                (Verdict::Retried, Some(error))
-            }
-            retry::Decision::Gone => {
-                let verdict = if is_read {
-                    Verdict::Retried
-                } else {
-                    Verdict::SwitchedOff
-                };
-                (verdict, Some("status 410".to_owned()))
-            }
-        };
-        let answer = tried.outcome.as_ref().ok();
-        let bytes = answer.map(|answer| &answer.body[..]).unwrap_or_default();
-        let parsed = match &cause {
-            None => webhook_reply::parse(bytes).map_err(|why| why.to_string()),
-            Some(cause) => Err(format!("no 2xx: {cause}")),
-        };
-        let nothing_because = match &parsed {
-            Err(why) => Some(why.clone()),
-            Ok(parsed) if parsed.items.is_empty() => Some("all items were left out".to_owned()),
-            Ok(_) => None,
-        };
-        let parsed = parsed.unwrap_or(Parsed {
-            items: Vec::new(),
-            skipped: Vec::new(),
-            tolerant: false,
-        });
-        let skipped = parsed.skipped.into_iter().map(|skipped| SkippedItem {
-            position: skipped.position,
-            why: skipped.why,
-        });
-        CameOf {
-            status: answer.map(|answer| answer.status),
-            duration_ms: i64::try_from(tried.took.as_millis()).unwrap_or(i64::MAX),
-            address: tried.address.map(|address| address.to_string()),
-            answer: beginning(&String::from_utf8_lossy(bytes)).to_owned(),
-            verdict,
-            cause,
-            reply: parsed.items.into_iter().map(ReplyItem::from).collect(),
-            skipped: skipped.collect(),
-            nothing_because,
+async fn try_once(
+    services: &Services,
+    rule: &RuleRow,
+    body: &str,
+    headers: &[(&'static str, String)],
+    allow: &[AllowedNetwork],
+) -> CameOf {
+    let within = rule
+        .timeout_s
+        .and_then(|seconds| u64::try_from(seconds).ok());
+    let call = Call {
+        url: &rule.url,
+        body: Bytes::from(body.to_owned()),
+        headers,
+        within: within.map(Duration::from_secs),
+        allow,
+    };
+    let within = call.within;
+    let posted = services.net.post_on(call).await;
+    let (tried, is_read) = match posted.answer_at() {
+        None => (posted.attempt, false),
+        Some(at) => {
+            let read = services.net.get_on(at, posted.redirects + 1, within, allow);
+            let mut tried = read.await.attempt;
+            tried.took += posted.attempt.took;
+            (tried, true)
         }
+    };
+    let (verdict, cause) = match retry::decide(&tried.outcome, 0, 0.0) {
+        retry::Decision::Delivered => (Verdict::Delivered, None),
+        retry::Decision::Retry { error, .. } | retry::Decision::GiveUp { error } => {
+            (Verdict::Retried, Some(error))
+        }
+        retry::Decision::Gone => {
+            let verdict = if is_read {
+                Verdict::Retried
+            } else {
+                Verdict::SwitchedOff
+            };
+            (verdict, Some("status 410".to_owned()))
+        }
+    };
+    let answer = tried.outcome.as_ref().ok();
+    let bytes = answer.map(|answer| &answer.body[..]).unwrap_or_default();
+    let parsed = match &cause {
+        None => webhook_reply::parse(bytes).map_err(|why| why.to_string()),
+        Some(cause) => Err(format!("no 2xx: {cause}")),
+    };
+    let nothing_because = match &parsed {
+        Err(why) => Some(why.clone()),
+        Ok(parsed) if parsed.items.is_empty() => Some("all items were left out".to_owned()),
+        Ok(_) => None,
+    };
+    let parsed = parsed.unwrap_or(Parsed {
+        items: Vec::new(),
+        skipped: Vec::new(),
+        tolerant: false,
+    });
+    let skipped = parsed.skipped.into_iter().map(|skipped| SkippedItem {
+        position: skipped.position,
+        why: skipped.why,
+    });
+    CameOf {
+        status: answer.map(|answer| answer.status),
+        duration_ms: i64::try_from(tried.took.as_millis()).unwrap_or(i64::MAX),
+        address: tried.address.map(|address| address.to_string()),
+        answer: beginning(&String::from_utf8_lossy(bytes)).to_owned(),
+        verdict,
+        cause,
+        reply: parsed.items.into_iter().map(ReplyItem::from).collect(),
+        skipped: skipped.collect(),
+        nothing_because,
     }
 }
 
 impl From<Item> for ReplyItem {
     fn from(item: Item) -> Self {
-        let bare = |r#type| Self {
-            r#type,
+        let bare = |r#type: &str| Self {
+            r#type: r#type.to_owned(),
             text: None,
             url: None,
             coordinate: None,

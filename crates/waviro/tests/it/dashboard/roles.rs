@@ -168,3 +168,101 @@ async fn an_operator_has_its_own_bots_and_neither_networks_nor_users() {
         operator.post(path, &fields).await.refused(403);
     }
 }
+
+#[tokio::test]
+async fn each_form_of_a_viewer_is_refused_and_changes_nothing() {
+    let app = TestApp::online().await;
+    let admin = Visitor::admin(&app).await;
+    let rule = [
+        ("do", "add"),
+        ("keyword", "harga"),
+        ("url", "https://toko.example/"),
+    ];
+    admin.post(RULES, &rule).await.leads_to();
+    let subscription = [
+        ("do", "subscribe"),
+        ("url", "https://toko.example/"),
+        ("kind", "*"),
+    ];
+    admin.post(SETTINGS, &subscription).await.leads_to();
+    let viewer = Visitor::new(&app, "lihat", UserRole::Viewer).await;
+    let state = async || {
+        let mut state = Vec::new();
+        for path in [SETTINGS, RULES, "/dashboard", "/dashboard/users"] {
+            let page = admin.page(path).await;
+            // Each page has its own one-time word.
+            let mut parts = page.main().split("name=\"once\" value=\"");
+            state.extend(parts.next().map(ToOwned::to_owned));
+            state.extend(parts.map(|part| part[32..].to_owned()));
+        }
+        state
+    };
+    let before = state().await;
+    let one = format!("{RULES}/1");
+    let link = "/dashboard/bots/1/link";
+    let url = ("url", "https://toko.example/");
+    for (path, fields) in [
+        ("/dashboard", vec![("name", "baru")]),
+        (
+            "/dashboard/bots/1",
+            vec![("do", "rename"), ("name", "baru")],
+        ),
+        (
+            "/dashboard/bots/1",
+            vec![("do", "remove"), ("name", "toko")],
+        ),
+        (link, vec![("do", "start")]),
+        (link, vec![("do", "pair"), ("number", "6281200000001")]),
+        (link, vec![("do", "logout")]),
+        (
+            "/dashboard/bots/1/send",
+            vec![("kind", "text"), ("to", "6281300000001"), ("text", "Halo")],
+        ),
+        (RULES, vec![("do", "add"), ("keyword", "x"), url]),
+        (RULES, vec![("do", "off"), ("rule", "1")]),
+        (RULES, vec![("do", "try"), ("text", "harga")]),
+        (&one, vec![("do", "change"), ("keyword", "x"), url]),
+        (&one, vec![("do", "remove")]),
+        (SETTINGS, vec![("do", "rotate-key")]),
+        (SETTINGS, vec![("do", "end-key")]),
+        (SETTINGS, vec![("do", "rotate-webhook-key")]),
+        (SETTINGS, vec![("do", "rotate-signing-secret")]),
+        (SETTINGS, vec![("do", "grace"), ("grace_s", "1")]),
+        (SETTINGS, vec![("do", "subscribe"), ("kind", "*"), url]),
+        (
+            SETTINGS,
+            vec![("do", "subscription-off"), ("subscription", "1")],
+        ),
+        (SETTINGS, vec![("do", "unsubscribe"), ("subscription", "1")]),
+        (
+            DELIVERIES,
+            vec![("do", "again"), ("state", "gone"), ("past", "day")],
+        ),
+        (
+            DELIVERIES,
+            vec![("do", "on"), ("endpoint", "https://toko.example/")],
+        ),
+        (
+            "/dashboard/users",
+            vec![
+                ("name", "baru"),
+                ("password", "kata sandi panjang"),
+                ("role", "admin"),
+            ],
+        ),
+        (
+            "/dashboard/users/1",
+            vec![("do", "role"), ("role", "viewer")],
+        ),
+        (
+            "/dashboard/users/1",
+            vec![("do", "password"), ("password", "kata sandi panjang")],
+        ),
+    ] {
+        for once in [None, Some(("once", "a word of a page"))] {
+            let fields: Vec<_> = fields.iter().copied().chain(once).collect();
+            viewer.post(path, &fields).await.refused(403);
+        }
+    }
+    assert_eq!(state().await, before);
+}

@@ -110,6 +110,12 @@ impl Admin {
         self.done(request).await
     }
 
+    /// Sends a POST request with an `Idempotency-Key`, expects success, and returns the body.
+    pub async fn post_with_key(&self, path: &str, key: &str, body: Value) -> Value {
+        let request = self.http.post(format!("{}{path}", self.url)).json(&body);
+        self.done(request.header("Idempotency-Key", key)).await
+    }
+
     /// Sends any request and returns status and body; the gateway may be down. A POST carries an
     /// `Idempotency-Key`, as clients should send.
     pub async fn try_call(

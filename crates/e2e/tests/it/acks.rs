@@ -129,6 +129,43 @@ async fn receipts_that_came_while_the_gateway_was_down_are_told() {
     assert_eq!(acks, [1, 2, 3]);
 }
 
+/// The client library stores the LID of a number in the background, so a kill can lose the LID. The
+/// receipts of a one-to-one chat name only the LID.
+#[tokio::test(flavor = "multi_thread")]
+async fn receipts_count_if_a_kill_lost_the_pair_of_number_and_lid() {
+    let mut shop = Shop::open().await;
+    let receiver = Receiver::start().await;
+    shop.customer.set_online(false);
+    let id = shop
+        .bot
+        .accepted(CUSTOMER, "halo", Some(receiver.url()))
+        .await;
+    receiver.wait_acks(&id, &[1]).await;
+    shop.gateway.kill().await;
+    assert!(forget_lids(&shop).await > 0, "no LID was stored");
+    shop.customer.set_online(true);
+    shown(&shop.customer, &id).await;
+    shop.gateway.run().await;
+    eventually("the rest to be told", async || match receiver.acks(&id) {
+        acks if acks.last() == Some(&3) => Ok(()),
+        acks => Err(acks),
+    })
+    .await;
+}
+
+/// Removes the pairs of number and LID from the file of the bot's device; returns their number.
+async fn forget_lids(shop: &Shop) -> u64 {
+    use sqlx::{ConnectOptions, Connection};
+    let file = shop.gateway.folder().join("data/links/1.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+    let mut device = options.connect().await.unwrap();
+    let removed = sqlx::query("DELETE FROM lid_pn_mapping")
+        .execute(&mut device)
+        .await;
+    device.close().await.unwrap();
+    removed.unwrap().rows_affected()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_thousand_receipts_in_one_login_are_told_and_stop_nothing() {
     let mut shop = Shop::open().await;

@@ -25,6 +25,7 @@ mod link;
 mod media;
 mod tls;
 mod torture;
+mod upgrade;
 mod webhooks;
 
 use std::time::Duration;

@@ -1,0 +1,132 @@
+//! An upgrade from the data folder of an earlier release.
+//!
+//! `fixtures/data-0.1.0.tar.gz` was made by `fixtures/make-data-folder` with the binaries of the
+//! release. The archive has the data folders of the gateway and of the simulator, and `facts.json`.
+
+use std::path::Path;
+use std::process::Command;
+
+use e2e::eventually;
+use e2e::gateway::{Gateway, Server};
+use e2e::receiver::Receiver;
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use wa_sim::Sim;
+
+use crate::{CUSTOMER, shown};
+
+/// The release that made the archive, in the order of the versions.
+const RELEASES: [&str; 1] = ["data-0.1.0.tar.gz"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_continues_with_the_data_folder_of_an_earlier_release() {
+    for release in RELEASES {
+        let old = tempfile::tempdir().unwrap();
+        unpack(release, old.path());
+        let facts = std::fs::read(old.path().join("facts.json")).unwrap();
+        let facts: Value = serde_json::from_slice(&facts).unwrap();
+        let sim = Sim::builder()
+            .data_dir(old.path().join("sim"))
+            .start()
+            .await
+            .unwrap();
+        let receiver = Receiver::start().await;
+        let mut gateway = Gateway::prepare(&Server::of(&sim, &sim.wss_url()), "", Vec::new());
+        copy(&old.path().join("data"), &gateway.folder().join("data"));
+        let host = facts["host"].as_str().unwrap();
+        point_to(&gateway, host, &origin(receiver.url())).await;
+        gateway.run().await;
+
+        let admin = gateway.admin().await.with(facts["token"].as_str().unwrap());
+        eventually("the bot to be online", async || {
+            let bot = admin.get("/v1/bots/1").await;
+            match bot["state"].as_str() {
+                Some("online") => Ok(()),
+                _ => Err(bot),
+            }
+        })
+        .await;
+        listed_as_before(&admin.get("/v1/bots/1/messages?limit=100").await, &facts);
+
+        // A waiting callback and the receipts that the customer's phone sends now are posted.
+        let waiting = facts["waiting"].as_str().unwrap();
+        let customer = sim.find_phone(CUSTOMER).unwrap();
+        customer.set_online(true);
+        receiver.wait_acks(waiting, &[1, 2, 3]).await;
+
+        // The idempotency key of the earlier release is still known.
+        let body = json!({"to": CUSTOMER, "text": "dengan kunci"});
+        let again = admin
+            .post_with_key("/v1/bots/1/messages", "pesanan-1", body)
+            .await;
+        assert_eq!(again["id"], facts["with_key"]);
+
+        // The key of the bot is valid, and the bot sends.
+        let bot = gateway.bot(facts["secret"].as_str().unwrap());
+        let id = bot
+            .accepted(CUSTOMER, "sesudah upgrade", Some(receiver.url()))
+            .await;
+        shown(&customer, &id).await;
+        receiver.wait_acks(&id, &[1, 2, 3]).await;
+    }
+}
+
+/// Returns scheme, host and port of a URL.
+fn origin(url: &str) -> String {
+    url::Url::parse(url).unwrap().origin().ascii_serialization()
+}
+
+fn unpack(archive: &str, to: &Path) {
+    let archive = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures")
+        .join(archive);
+    let tar = Command::new("tar")
+        .arg("xzf")
+        .arg(archive)
+        .arg("-C")
+        .arg(to)
+        .status();
+    assert!(tar.unwrap().success(), "tar failed");
+}
+
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-r").arg(from).arg(to).status();
+    assert!(copied.unwrap().success(), "cp failed");
+}
+
+/// Points the URLs in the database from the endpoint of the script to the endpoint of the test.
+async fn point_to(gateway: &Gateway, host: &str, here: &str) {
+    let file = gateway.folder().join("data/waviro.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+    let mut database = options.connect().await.unwrap();
+    for (table, column) in [
+        ("messages", "notify_url"),
+        ("deliveries", "url"),
+        ("rules", "url"),
+    ] {
+        let text = format!("UPDATE {table} SET {column} = replace({column}, ?, ?)");
+        let done = sqlx::query(AssertSqlSafe(text)).bind(host).bind(here);
+        done.execute(&mut database).await.unwrap();
+    }
+    database.close().await.unwrap();
+}
+
+/// Compares each message of the earlier release with the present list; the receipts of the last
+/// message arrive only now.
+fn listed_as_before(page: &Value, facts: &Value) {
+    let now = page["data"].as_array().unwrap();
+    let before = facts["messages"].as_array().unwrap();
+    assert!(before.len() > 5, "the archive has too few messages");
+    for old in before {
+        let new = now.iter().find(|new| new["id"] == old["id"]);
+        let new = new.unwrap_or_else(|| panic!("{old} is gone"));
+        for (field, value) in old.as_object().unwrap() {
+            if old["id"] == facts["waiting"]
+                && ["ack", "delivered_at", "read_at"].contains(&&**field)
+            {
+                continue;
+            }
+            assert_eq!(&new[field], value, "{field} of {old}");
+        }
+    }
+}

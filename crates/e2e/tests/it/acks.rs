@@ -156,14 +156,18 @@ async fn receipts_count_if_a_kill_lost_the_pair_of_number_and_lid() {
 /// Removes the pairs of number and LID from the file of the bot's device; returns their number.
 async fn forget_lids(shop: &Shop) -> u64 {
     use sqlx::{ConnectOptions, Connection};
-    let file = shop.gateway.folder().join("data/links/1.db");
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
-    let mut device = options.connect().await.unwrap();
-    let removed = sqlx::query("DELETE FROM lid_pn_mapping")
-        .execute(&mut device)
-        .await;
-    device.close().await.unwrap();
-    removed.unwrap().rows_affected()
+    let mut removed = 0;
+    for entry in std::fs::read_dir(shop.gateway.folder().join("data/links")).unwrap() {
+        let file = entry.unwrap().path();
+        if file.extension().is_some_and(|extension| extension == "db") {
+            let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+            let mut device = options.connect().await.unwrap();
+            let done = sqlx::query("DELETE FROM lid_pn_mapping").execute(&mut device);
+            removed += done.await.unwrap().rows_affected();
+            device.close().await.unwrap();
+        }
+    }
+    removed
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,6 @@ mod groups;
 mod key;
 mod profile;
 mod settings;
-mod unreachable;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -32,7 +31,6 @@ pub use key::{
 };
 pub use profile::{Profile, Profiles};
 pub use settings::{BadSetting, DuplicateRule, NETWORKS, Pacing, Settings};
-pub use unreachable::{why_unreachable, why_unreachable_by_code};
 
 use waviro_store::clock::{Clock, Millis, millis};
 use waviro_store::invisible::nfc;

@@ -10,4 +10,6 @@ pub mod dashboard;
 pub mod docs;
 pub mod http;
 pub mod services;
+pub mod texts;
+pub mod unreachable;
 pub mod v1;

@@ -3,7 +3,6 @@
 //! Each text says what the caller should do. Beside the text, a response has a stable code for
 //! programs and the name of the wrong field.
 
-mod language;
 mod sentence;
 
 use axum::Json;
@@ -21,7 +20,7 @@ use waviro_link::{DialFailure, LinkError, Number, Status};
 
 use crate::http::{self, BodyFault};
 
-pub use language::Language;
+pub use crate::texts::Language;
 
 /// The reasons for which an endpoint refuses a request.
 #[derive(Debug, Clone)]

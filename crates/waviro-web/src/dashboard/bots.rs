@@ -6,7 +6,6 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::json;
-use waviro_core::bots::why_unreachable_by_code as unreachable;
 
 use super::ask::Refused;
 use super::errors::PageError;
@@ -15,6 +14,7 @@ use super::page_context::PageContext;
 use super::session::Me;
 use super::start::Steps;
 use super::state::{Tone, explained, unreachable_explained};
+use crate::unreachable::why_unreachable_by_code;
 use crate::v1::bots::{self, BotView, LinkState, NewBot};
 use crate::v1::page;
 
@@ -47,7 +47,8 @@ pub(super) struct BotsQuery {
 /// The words of a bot on all pages.
 impl BotView {
     fn explained(&self, context: &PageContext) -> (Tone, String, String) {
-        let failure = self.cause_code.as_deref().and_then(unreachable);
+        let failure = self.cause_code.as_deref();
+        let failure = failure.and_then(|code| why_unreachable_by_code(code, context.language()));
         failure.map_or_else(
             || explained(self.state.word(), self.health.healthy, context),
             |why| unreachable_explained(why, context),

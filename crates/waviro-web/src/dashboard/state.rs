@@ -126,11 +126,8 @@ pub(super) fn explained(
     (tone, text(words), text(advice))
 }
 
-/// Returns the same for a bot that cannot reach WhatsApp; `why` has the reason in both languages.
-pub(super) fn unreachable_explained(
-    why: (&str, &str),
-    context: &PageContext,
-) -> (Tone, String, String) {
+/// Returns the same for a bot that cannot reach WhatsApp; `why` is the reason in words.
+pub(super) fn unreachable_explained(why: &str, context: &PageContext) -> (Tone, String, String) {
     let words = context.translate("WhatsApp tidak terjangkau", "WhatsApp cannot be reached");
     let before = context.translate(
         "WhatsApp tidak dapat dihubungi:",
@@ -140,6 +137,6 @@ pub(super) fn unreachable_explained(
         "Gateway mencoba lagi sendiri.",
         "The gateway tries again automatically.",
     );
-    let advice = format!("{before} {}. {after}", context.translate(why.0, why.1));
+    let advice = format!("{before} {}. {after}", why);
     (Tone::Bad, words.to_owned(), advice)
 }

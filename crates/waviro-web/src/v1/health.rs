@@ -2,12 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use waviro_core::bots::{Bot, why_unreachable};
+use waviro_core::bots::Bot;
 use waviro_store::clock::Millis;
 
 use super::problem::Problem;
 use super::timestamp::Timestamp;
 use crate::services::Services;
+use crate::texts::Language;
+use crate::unreachable::why_unreachable;
 use waviro_link::{OfflineCause, Status, UnlinkedCause};
 
 /// The time without a server ack after which a waiting message counts as stuck. WhatsApp
@@ -110,14 +112,14 @@ fn words(status: &Status) -> String {
         Status::Unreachable(failure) => {
             format!(
                 "There is no code to scan because WhatsApp cannot be reached: {}.",
-                why_unreachable(failure).1
+                why_unreachable(failure, Language::English)
             )
         }
         Status::Reconnecting {
             cause: OfflineCause::Unreachable(failure),
         } => format!(
             "WhatsApp cannot be reached: {}. The link reconnects automatically; accepted messages wait.",
-            why_unreachable(failure).1
+            why_unreachable(failure, Language::English)
         ),
         Status::Reconnecting { .. } => {
             "The link is down and reconnects automatically; accepted messages wait.".to_owned()

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use tracing::error;
 use waviro_core::bots::{
-    AddError, BadKey, BadSetting, NoCode, NoSuchBot, RenameError, SetKeyError, why_unreachable,
+    AddError, BadKey, BadSetting, NoCode, NoSuchBot, RenameError, SetKeyError,
 };
 use waviro_core::idempotency::IdempotencyError;
 use waviro_core::net::{FetchError, NetError};
@@ -16,6 +16,8 @@ use waviro_store::StoreError;
 
 use super::{Limit, Problem};
 use crate::http::BodyFault;
+use crate::texts::Language;
+use crate::unreachable::why_unreachable;
 
 impl From<StoreError> for Problem {
     fn from(cause: StoreError) -> Self {
@@ -128,7 +130,9 @@ impl From<NoCode> for Problem {
             NoCode::Impossible(status) => Self::WrongState(status.word(), advice(&status)),
             NoCode::Link(cause) => cause.into(),
             NoCode::TimedOut => Self::WhatsAppUnavailable,
-            NoCode::Unreachable(failure) => Self::WhatsAppUnreachable(why_unreachable(&failure).1),
+            NoCode::Unreachable(failure) => {
+                Self::WhatsAppUnreachable(why_unreachable(&failure, Language::English))
+            }
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 
-use waviro_core::bots::why_unreachable;
 use waviro_core::config::Config;
 use waviro_link::whatsapp::{FamilyProbe, Probe, certificate_checks, check_endpoint, probe};
 use waviro_link::{DialFailure, DialStep};
+use waviro_web::texts::Language;
+use waviro_web::unreachable::why_unreachable;
 
 use super::Finding;
 use super::Finding::{Fail, Ok as Good, Warn};
@@ -133,7 +134,7 @@ fn failed(failure: &DialFailure) -> Finding {
 
 /// Returns cause and remedy, with the system's message if known.
 fn words_of(failure: &DialFailure) -> String {
-    let (_, english) = why_unreachable(failure);
+    let english = why_unreachable(failure, Language::English);
     match failure {
         DialFailure::Dns(words) | DialFailure::Tcp(words) | DialFailure::Tls(words) => {
             format!("{english} ({words})")

@@ -1,9 +1,10 @@
 //! `/api/getqr`
 
 use serde_json::json;
-use waviro_core::bots::why_unreachable;
 use waviro_link::{DialFailure, Identity, Status};
 use waviro_testing::samples::{OWN, number};
+use waviro_web::texts::Language;
+use waviro_web::unreachable::why_unreachable;
 
 use crate::test_app::TestApp;
 
@@ -52,7 +53,7 @@ async fn no_code_in_time_is_a_400_that_says_what_to_do() {
 async fn no_code_because_of_a_failed_dial_says_why_and_what_to_do() {
     let app = TestApp::unlinked().await;
     for failure in DialFailure::samples() {
-        let (indonesian, _) = why_unreachable(&failure);
+        let indonesian = why_unreachable(&failure, Language::Indonesian);
         app.link().set_status(Status::Unreachable(failure));
         let answer = app.pass_until(app.post("/api/getqr", "")).await;
         assert_eq!(answer.refusal(), (400, "qr_not_ready"));

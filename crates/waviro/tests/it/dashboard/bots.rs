@@ -1,8 +1,9 @@
 //! The list of bots.
 
 use axum::http::StatusCode;
-use waviro_core::bots::why_unreachable;
 use waviro_link::{DialFailure, Status};
+use waviro_web::texts::Language;
+use waviro_web::unreachable::why_unreachable;
 
 use crate::pages::Visitor;
 use crate::test_app::TestApp;
@@ -25,7 +26,7 @@ async fn a_bot_that_cannot_reach_whatsapp_shows_why_on_the_list_and_on_its_page(
     let app = TestApp::online().await;
     let admin = Visitor::admin(&app).await;
     for failure in [DialFailure::TlsUnknownCa, DialFailure::UpgradeStatus(429)] {
-        let (_, english) = why_unreachable(&failure);
+        let english = why_unreachable(&failure, Language::English);
         let english = english.replace('\'', "&#39;");
         app.link().set_status(Status::Reconnecting {
             cause: failure.into(),

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use waviro_core::bots::why_unreachable;
 use waviro_link::{DialFailure, DialStep, OfflineCause, Status, UnlinkedCause};
 use waviro_testing::samples::OWN;
+use waviro_web::texts::Language;
+use waviro_web::unreachable::why_unreachable;
 
 use super::ApiTest;
 
@@ -237,7 +238,7 @@ async fn a_bot_that_cannot_reach_whatsapp_says_why_in_its_health_and_as_a_code()
             assert_eq!(bot["cause_code"], failure.code());
             assert_eq!(bot["cause"], failure.to_string());
             let reason = bot["health"]["reason"].as_str().unwrap();
-            let (_, why) = why_unreachable(&failure);
+            let why = why_unreachable(&failure, Language::English);
             assert!(reason.contains(why), "{reason}");
         }
     }

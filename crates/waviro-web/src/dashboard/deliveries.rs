@@ -331,28 +331,26 @@ impl DeliveryView {
     }
 
     pub(super) fn words(&self, context: &PageContext) -> &'static str {
-        let pair = match self.state {
-            DeliveryState::Delivered => ("Diterima", "Delivered"),
-            DeliveryState::Waiting if self.endpoint_off_since.is_some() => {
-                ("Endpoint dimatikan", "Endpoint switched off")
-            }
-            DeliveryState::Waiting if self.under_way => ("Sedang dikirim", "Being posted"),
-            DeliveryState::Waiting if self.failed > 0 => ("Akan dicoba lagi", "Retry scheduled"),
-            DeliveryState::Waiting => ("Menunggu", "Waiting"),
-            DeliveryState::GivenUp => ("Menyerah", "Given up"),
-            DeliveryState::Gone => ("Ditolak (410)", "Refused (410)"),
-            DeliveryState::Cancelled => ("Dibatalkan", "Cancelled"),
-        };
-        context.translate(pair.0, pair.1)
+        let text = &context.text.delivery_state;
+        match self.state {
+            DeliveryState::Delivered => text.delivered,
+            DeliveryState::Waiting if self.endpoint_off_since.is_some() => text.endpoint_off,
+            DeliveryState::Waiting if self.under_way => text.under_way,
+            DeliveryState::Waiting if self.failed > 0 => text.retry,
+            DeliveryState::Waiting => context.text.common.waiting,
+            DeliveryState::GivenUp => text.given_up,
+            DeliveryState::Gone => text.gone,
+            DeliveryState::Cancelled => text.cancelled,
+        }
     }
 
     pub(super) fn kind_words(&self, context: &PageContext) -> &'static str {
-        let pair = match self.kind {
-            Kind::Callback => ("Callback status", "Status callback"),
-            Kind::Keyword => ("Webhook keyword", "Keyword webhook"),
-            Kind::Event => ("Peristiwa", "Event"),
-        };
-        context.translate(pair.0, pair.1)
+        let text = &context.text.delivery_kind;
+        match self.kind {
+            Kind::Callback => text.callback,
+            Kind::Keyword => text.keyword,
+            Kind::Event => text.event,
+        }
     }
 
     /// Returns the remedy for the last failure, or an empty text.

@@ -130,103 +130,47 @@ impl Refused {
         if let Some(same) = self.problem.as_deref().and_then(api::same) {
             return same.sentence(context.language(), &self.request_id, 0);
         }
+        let (text, common) = (&context.text.refusal, &context.text.common);
         let field = self.field.as_deref().unwrap_or_default();
-        let pair = match (self.code.as_str(), field) {
-            ("name_taken", _) => (
-                "Nama itu sudah dipakai; pilih yang lain.",
-                "That name is already used; choose another name.",
-            ),
-            ("invalid_field" | "missing_field", "name") => (
-                "Nama terdiri dari 1 sampai 64 karakter.",
-                "A name has 1 to 64 characters.",
-            ),
-            ("invalid_field" | "missing_field", "to") => (
-                "Tujuan harus nomor dengan kode negara, misalnya 6281234567890, atau id grup.",
-                "The recipient must be a number with its country code, such as 6281234567890, or a group's id.",
-            ),
-            ("invalid_field" | "missing_field", "number") => (
-                "Nomor harus dengan kode negara, misalnya 6281234567890.",
-                "The number must begin with its country code, such as 6281234567890.",
-            ),
-            ("invalid_field" | "missing_field", "location.latitude" | "location.longitude") => (
-                "Lintang antara -90 dan 90, bujur antara -180 dan 180.",
-                "Latitude is between -90 and 90, longitude between -180 and 180.",
-            ),
-            ("url_refused", _) => (
-                "URL itu tidak boleh dipanggil dari gateway ini; lihat outbound.allow.",
-                "This gateway may not call that URL; see outbound.allow.",
-            ),
-            ("no_file", _) => (
-                "Berkas di URL itu tidak dapat diambil.",
-                "The file at that URL could not be fetched.",
-            ),
-            ("still_open", _) => (
-                "Pengiriman ini, atau salinannya, masih berjalan; tunggu sampai selesai.",
-                "This delivery, or a replay of it, is still in progress; wait until it has ended.",
-            ),
-            ("pointless", _) => (
-                "Aturan atau langganannya mati atau dihapus, atau pesannya tidak disimpan lagi.",
-                "The delivery's rule or subscription is off or deleted, or its message is no longer stored.",
-            ),
-            ("invalid_field", "body") => (
-                "Isinya harus JSON yang benar.",
-                "The body must be valid JSON.",
-            ),
-            ("no_such_thing", _) => (
-                "Itu tidak ada, atau tidak disimpan lagi.",
-                "This entry does not exist, or is no longer stored.",
-            ),
-            ("not_connected", _) => (
-                "Bot ini tidak terhubung dengan WhatsApp; tautkan dahulu.",
-                "This bot is not connected to WhatsApp; link it first.",
-            ),
-            ("not_registered", _) => (
-                "Nomor itu tidak ada di WhatsApp.",
-                "That number is not on WhatsApp.",
-            ),
-            ("not_in_group", _) => (
-                "Bot ini bukan anggota grup itu.",
-                "The bot is not in that group.",
-            ),
-            ("duplicate_message", _) => (
-                "Pesan terakhir ke tujuan itu isinya sama; ubah isinya untuk mengirim lagi.",
-                "The last message to this chat had the same content; change the content to send again.",
-            ),
-            ("other_name", _) => (
-                "Nama yang diketik tidak sama; tidak ada yang dihapus.",
-                "The typed name is different; nothing was removed.",
-            ),
-            ("read_only", _) => ("Anda hanya boleh melihat.", "You may only look."),
-            ("admin_only", _) => ("Hanya untuk admin.", "Only for admins."),
-            ("no_such_bot", _) => ("Bot itu tidak ada.", "There is no such bot."),
-            ("whatsapp_unavailable", _) => (
-                "WhatsApp tidak menjawab tepat waktu; coba lagi.",
-                "WhatsApp did not answer in time; try again.",
-            ),
-            ("busy", _) => (
-                "Terlalu banyak sekaligus; coba lagi sebentar.",
-                "Too much at once; try again in a moment.",
-            ),
+        let words = match (self.code.as_str(), field) {
+            ("name_taken", _) => text.name_taken,
+            ("invalid_field" | "missing_field", "name") => common.name_rule,
+            ("invalid_field" | "missing_field", "to") => text.to,
+            ("invalid_field" | "missing_field", "number") => text.number,
+            ("invalid_field" | "missing_field", "location.latitude" | "location.longitude") => {
+                text.coordinates
+            }
+            ("url_refused", _) => text.url_refused,
+            ("no_file", _) => text.no_file,
+            ("still_open", _) => text.still_open,
+            ("pointless", _) => text.pointless,
+            ("invalid_field", "body") => text.body,
+            ("no_such_thing", _) => text.no_such_thing,
+            ("not_connected", _) => text.not_connected,
+            ("not_registered", _) => text.not_registered,
+            ("not_in_group", _) => text.not_in_group,
+            ("duplicate_message", _) => text.duplicate_message,
+            ("other_name", _) => text.other_name,
+            ("read_only", _) => common.read_only,
+            ("admin_only", _) => text.admin_only,
+            ("no_such_bot", _) => text.no_such_bot,
+            ("whatsapp_unavailable", _) => text.whatsapp_unavailable,
+            ("busy", _) => text.busy,
             ("invalid_field" | "missing_field", field) => {
-                let Some(pair) = fields::explained(field) else {
-                    let said =
-                        context.translate("Isian ini tidak benar:", "This value is not valid:");
+                let Some(words) = fields::explained(field, context.text) else {
                     // The API's text is more helpful than the name of a field.
                     let why = if self.detail.is_empty() {
                         field
                     } else {
                         &self.detail
                     };
-                    return format!("{said} {why}");
+                    return text.invalid_field(why);
                 };
-                pair
+                words
             }
-            (code, _) => fields::other(code).unwrap_or((
-                "Gateway tidak dapat melakukannya.",
-                "The gateway could not process the request.",
-            )),
+            (code, _) => fields::other(code, context.text).unwrap_or(text.unknown),
         };
-        context.translate(pair.0, pair.1).to_owned()
+        words.to_owned()
     }
 }
 
@@ -238,8 +182,9 @@ mod tests {
     use waviro_core::outbox::Refusal;
 
     use super::*;
-    use crate::api::error::{ApiError, Language};
+    use crate::api::error::ApiError;
     use crate::http::Refusal as _;
+    use crate::texts::Language;
     use crate::v1::problem::Problem;
 
     /// Codes about tokens, signed links, streams, other methods and broken bodies. No page causes

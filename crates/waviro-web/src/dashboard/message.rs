@@ -162,10 +162,10 @@ fn span(ms: Millis, context: &PageContext) -> String {
     let seconds = ms / 1000;
     match seconds {
         ..10 => format!("{ms} ms"),
-        10..120 => format!("{seconds} {}", context.translate("detik", "s")),
-        120..7200 => format!("{} {}", seconds / 60, context.translate("menit", "min")),
-        7200..172_800 => format!("{} {}", seconds / 3600, context.translate("jam", "h")),
-        _ => format!("{} {}", seconds / 86_400, context.translate("hari", "days")),
+        10..120 => format!("{seconds} {}", context.text.common.seconds_short),
+        120..7200 => format!("{} {}", seconds / 60, context.text.common.minutes_short),
+        7200..172_800 => format!("{} {}", seconds / 3600, context.text.common.hours_short),
+        _ => format!("{} {}", seconds / 86_400, context.text.common.days),
     }
 }
 

@@ -70,37 +70,38 @@ impl MessageView {
     }
 
     pub(super) fn words(&self, context: &PageContext) -> &'static str {
-        let pair = match self.state {
-            MessageState::Pending => ("Menunggu", "Waiting"),
-            MessageState::Sent => ("Terkirim", "Sent"),
-            MessageState::Delivered => ("Sampai", "Delivered"),
-            MessageState::Read => ("Dibaca", "Read"),
-            MessageState::Failed => ("Gagal", "Failed"),
-            MessageState::Received if self.from_me => ("Dari ponsel toko", "From the shop's phone"),
-            MessageState::Received => ("Masuk", "Received"),
-        };
-        context.translate(pair.0, pair.1)
+        let text = &context.text.message_state;
+        match self.state {
+            MessageState::Pending => context.text.common.waiting,
+            MessageState::Sent => text.sent,
+            MessageState::Delivered => text.delivered,
+            MessageState::Read => text.read,
+            MessageState::Failed => text.failed,
+            MessageState::Received if self.from_me => text.from_phone,
+            MessageState::Received => text.received,
+        }
     }
 
     /// Returns the kind in words; an unknown kind is shown as the API's word.
     pub(super) fn kind_words(&self, context: &PageContext) -> String {
-        let pair = match self.kind.as_str() {
-            "text" => ("Teks", "Text"),
-            "image" => ("Gambar", "Picture"),
-            "video" => ("Video", "Video"),
-            "audio" => ("Audio", "Audio"),
-            "document" => ("Dokumen", "Document"),
-            "sticker" => ("Stiker", "Sticker"),
-            "location" => ("Lokasi", "Location"),
-            "contact" => ("Kontak", "Contact"),
-            "edited" => ("Pesan diubah", "Message edited"),
-            "deleted" => ("Pesan dihapus", "Message deleted"),
-            "reaction" => ("Reaksi", "Reaction"),
-            "poll" => ("Jajak pendapat", "Poll"),
-            "order" => ("Pesanan", "Order"),
+        let text = &context.text.message_kind;
+        let words = match self.kind.as_str() {
+            "text" => text.text,
+            "image" => text.picture,
+            "video" => text.video,
+            "audio" => text.audio,
+            "document" => text.document,
+            "sticker" => text.sticker,
+            "location" => text.location,
+            "contact" => text.contact,
+            "edited" => text.edited,
+            "deleted" => text.deleted,
+            "reaction" => text.reaction,
+            "poll" => text.poll,
+            "order" => text.order,
             other => return shortened(other),
         };
-        context.translate(pair.0, pair.1).to_owned()
+        words.to_owned()
     }
 }
 
@@ -108,12 +109,9 @@ impl MessageView {
 pub(super) fn address(text: &str, context: &PageContext) -> String {
     match text.split_once('@') {
         Some((number, "c.us")) => number.to_owned(),
-        Some((group, "g.us")) => format!("{} {group}", context.translate("Grup", "Group")),
+        Some((group, "g.us")) => format!("{} {group}", context.text.chat.group),
         Some((hidden, "lid")) => {
-            format!(
-                "{} {hidden}",
-                context.translate("Nomor tersembunyi", "Hidden number")
-            )
+            format!("{} {hidden}", context.text.chat.hidden_number)
         }
         _ => text.to_owned(),
     }

@@ -18,8 +18,8 @@ use waviro_store::UserRow;
 
 use super::Dashboard;
 use super::session::cookie;
-use crate::api::error::Language;
 use crate::http::header;
+use crate::texts::{self, Language};
 use crate::v1::timestamp::Timestamp;
 
 /// The cookie with the language.
@@ -38,6 +38,8 @@ static HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
 #[derive(Debug, Clone)]
 pub(super) struct PageContext {
     language: Language,
+    /// The texts of all pages in the language: `{{ context.text.rules.empty_title }}`.
+    pub(super) text: &'static texts::Dashboard,
     /// `light`, `dark`, or empty for the setting of the reader's system.
     pub(super) theme: &'static str,
     /// The path before all paths of the dashboard.
@@ -77,6 +79,7 @@ impl PageContext {
         };
         Self {
             language,
+            text: &language.texts().dashboard,
             theme: match cookie(headers, THEME) {
                 Some("light") => "light",
                 Some("dark") => "dark",
@@ -111,6 +114,7 @@ impl PageContext {
     pub(super) fn in_language(language: Language) -> Self {
         Self {
             language,
+            text: &language.texts().dashboard,
             theme: "",
             home: String::new(),
             base: String::new(),
@@ -127,7 +131,6 @@ impl PageContext {
         }
     }
 
-    /// Returns the language. Templates contain each text in both languages.
     pub(super) fn language(&self) -> Language {
         self.language
     }
@@ -163,7 +166,7 @@ impl PageContext {
         reason = "templates pass each field by reference"
     )]
     pub(super) fn when(&self, Timestamp(at): &Timestamp) -> String {
-        let form = self.translate("%d-%m-%Y %H.%M.%S UTC", "%Y-%m-%d %H:%M:%S UTC");
+        let form = self.text.common.time_format;
         let at = jiff::Timestamp::from_millisecond(*at).unwrap_or_default();
         at.strftime(form).to_string()
     }

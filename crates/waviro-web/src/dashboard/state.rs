@@ -30,113 +30,27 @@ pub(super) fn explained(
     healthy: bool,
     context: &PageContext,
 ) -> (Tone, String, String) {
-    let text = |pair: (&str, &str)| context.translate(pair.0, pair.1).to_owned();
+    let text = &context.text.link_state;
     let (tone, words, advice) = match word {
-        "online" if healthy => (
-            Tone::Good,
-            ("Terhubung", "Connected"),
-            ("Siap mengirim dan menerima.", "Ready to send and receive."),
-        ),
-        "online" => (
-            Tone::Waits,
-            ("Terhubung, tetapi macet", "Connected, but stuck"),
-            (
-                "WhatsApp tidak menerima pesan yang menunggu. Gateway menyambung ulang sendiri.",
-                "WhatsApp accepts none of the waiting messages. The gateway reconnects automatically.",
-            ),
-        ),
-        "reconnecting" => (
-            Tone::Waits,
-            ("Menyambung ulang", "Reconnecting"),
-            (
-                "Sambungan terputus dan dicoba lagi sendiri. Pesan yang diterima menunggu.",
-                "The connection is down and reconnects automatically. Accepted messages wait.",
-            ),
-        ),
-        "linking" => (
-            Tone::Waits,
-            ("Menunggu dipindai", "Waiting for a scan"),
-            (
-                "Pindai kode dengan WhatsApp di ponsel toko.",
-                "Scan the code with WhatsApp on the shop's phone.",
-            ),
-        ),
-        "unlinked" => (
-            Tone::Waits,
-            ("Belum ditautkan", "Not linked yet"),
-            ("Tautkan dengan kode QR.", "Link it with a QR code."),
-        ),
-        "logged_out" => (
-            Tone::Bad,
-            ("Dikeluarkan", "Logged out"),
-            (
-                "Perangkat dihapus di ponsel. Tautkan lagi.",
-                "The phone removed the device. Link it again.",
-            ),
-        ),
-        "codes_used_up" => (
-            Tone::Bad,
-            ("Kode habis", "Codes expired"),
-            (
-                "Tidak ada yang memindai tepat waktu. Mulai lagi.",
-                "No code was scanned in time. Start again.",
-            ),
-        ),
-        "pairing_failed" => (
-            Tone::Bad,
-            ("Penautan gagal", "Pairing failed"),
-            (
-                "Ponsel memindai, tetapi penautan gagal. Mulai lagi.",
-                "A phone scanned, but pairing failed. Start again.",
-            ),
-        ),
-        "replaced" => (
-            Tone::Bad,
-            ("Dipakai di tempat lain", "In use elsewhere"),
-            (
-                "Program lain membuka perangkat ini. Hubungkan ulang untuk mengambilnya kembali.",
-                "Another program uses this device. Reconnect to take the device back.",
-            ),
-        ),
-        "banned" => (
-            Tone::Bad,
-            ("Diblokir WhatsApp", "Banned by WhatsApp"),
-            (
-                "WhatsApp menutup akun ini untuk sementara. Buka WhatsApp di ponsel untuk alasannya.",
-                "WhatsApp banned this account temporarily. Open WhatsApp on the phone to see the reason.",
-            ),
-        ),
-        "passkey_asked" => (
-            Tone::Bad,
-            ("Kunci sandi diminta", "Passkey asked"),
-            (
-                "Hanya ponsel yang dapat menjawabnya. Matikan kunci sandi di WhatsApp, lalu tautkan lagi.",
-                "Only the phone can confirm a passkey. Switch the passkey off in WhatsApp and link again.",
-            ),
-        ),
-        _ => (
-            Tone::Bad,
-            ("Versi ditolak", "Version refused"),
-            (
-                "WhatsApp menolak versi ini. Gateway menanyakan versi baru; perbarui bila ini berlanjut.",
-                "WhatsApp refuses this version. The gateway looks for a newer version; update the gateway if this state stays.",
-            ),
-        ),
+        "online" if healthy => (Tone::Good, text.online, text.online_advice),
+        "online" => (Tone::Waits, text.stuck, text.stuck_advice),
+        "reconnecting" => (Tone::Waits, text.reconnecting, text.reconnecting_advice),
+        "linking" => (Tone::Waits, text.linking, text.linking_advice),
+        "unlinked" => (Tone::Waits, text.unlinked, text.unlinked_advice),
+        "logged_out" => (Tone::Bad, text.logged_out, text.logged_out_advice),
+        "codes_used_up" => (Tone::Bad, text.codes_used_up, text.codes_used_up_advice),
+        "pairing_failed" => (Tone::Bad, text.pairing_failed, text.pairing_failed_advice),
+        "replaced" => (Tone::Bad, text.replaced, text.replaced_advice),
+        "banned" => (Tone::Bad, text.banned, text.banned_advice),
+        "passkey_asked" => (Tone::Bad, text.passkey_asked, text.passkey_asked_advice),
+        _ => (Tone::Bad, text.client_outdated, text.client_outdated_advice),
     };
-    (tone, text(words), text(advice))
+    (tone, words.to_owned(), advice.to_owned())
 }
 
 /// Returns the same for a bot that cannot reach WhatsApp; `why` is the reason in words.
 pub(super) fn unreachable_explained(why: &str, context: &PageContext) -> (Tone, String, String) {
-    let words = context.translate("WhatsApp tidak terjangkau", "WhatsApp cannot be reached");
-    let before = context.translate(
-        "WhatsApp tidak dapat dihubungi:",
-        "WhatsApp cannot be reached:",
-    );
-    let after = context.translate(
-        "Gateway mencoba lagi sendiri.",
-        "The gateway tries again automatically.",
-    );
-    let advice = format!("{before} {}. {after}", why);
+    let text = &context.text.link_state;
+    let (words, advice) = (text.unreachable, text.unreachable_advice(why));
     (Tone::Bad, words.to_owned(), advice)
 }

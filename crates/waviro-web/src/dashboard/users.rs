@@ -96,9 +96,9 @@ impl RoleFields {
 /// Returns the word for a role.
 pub(super) fn role_word<'t>(role: &str, context: &'t PageContext) -> &'t str {
     match role {
-        "admin" => context.translate("Admin", "Admin"),
-        "operator" => context.translate("Operator", "Operator"),
-        _ => context.translate("Hanya melihat", "Viewer"),
+        "admin" => context.text.users.role_admin,
+        "operator" => context.text.users.role_operator,
+        _ => context.text.users.role_viewer,
     }
 }
 

@@ -32,15 +32,9 @@ impl CameOf {
     /// Returns the gateway's reaction to a real response, in words.
     pub(in crate::dashboard) fn words<'t>(&self, context: &'t PageContext) -> &'t str {
         match self.verdict {
-            Verdict::Delivered => context.translate("Diterima webhook", "Accepted by the webhook"),
-            Verdict::Retried => context.translate(
-                "Gagal; yang sungguhan akan dicoba lagi",
-                "Failed; a real webhook would be retried",
-            ),
-            Verdict::SwitchedOff => context.translate(
-                "Webhook menolak untuk seterusnya; aturannya akan dimatikan",
-                "The webhook refuses permanently; the rule would be switched off",
-            ),
+            Verdict::Delivered => context.text.rule_test.accepted,
+            Verdict::Retried => context.text.rule_test.retried,
+            Verdict::SwitchedOff => context.text.rule_test.switched_off,
         }
     }
 }
@@ -49,13 +43,13 @@ impl CameOf {
 impl ReplyItem {
     pub(in crate::dashboard) fn words<'t>(&self, context: &'t PageContext) -> &'t str {
         match self.r#type.as_str() {
-            "text" => context.translate("Teks", "Text"),
-            "location" => context.translate("Lokasi", "Location"),
-            "image" => context.translate("Gambar", "Image"),
-            "video" => context.translate("Video", "Video"),
-            "audio" => context.translate("Audio", "Audio"),
-            "document" => context.translate("Dokumen", "Document"),
-            _ => context.translate("Kontak", "Contact"),
+            "text" => context.text.message_kind.text,
+            "location" => context.text.message_kind.location,
+            "image" => context.text.message_kind.image,
+            "video" => context.text.message_kind.video,
+            "audio" => context.text.message_kind.audio,
+            "document" => context.text.message_kind.document,
+            _ => context.text.message_kind.contact,
         }
     }
 }

@@ -29,44 +29,37 @@ pub(super) fn or_nothing(number: Option<u32>) -> String {
 /// Returns the age of the key in words.
 pub(super) fn age(key: &CurrentKey, now: Millis, context: &PageContext) -> String {
     let Some(Timestamp(made)) = key.created_at else {
-        return context
-            .translate("dari versi lama", "from an older version")
-            .to_owned();
+        return context.text.key_age.unknown.to_owned();
     };
     match now.saturating_sub(made) / DAY {
-        0 => context
-            .translate("kurang dari sehari", "less than a day")
-            .to_owned(),
-        1 => context.translate("1 hari", "1 day").to_owned(),
-        days => format!("{days} {}", context.translate("hari", "days")),
+        0 => context.text.key_age.under_a_day.to_owned(),
+        1 => context.text.key_age.one_day.to_owned(),
+        days => format!("{days} {}", context.text.common.days),
     }
 }
 
 /// Returns the validity of an old key in words.
 pub(super) fn overlap(seconds: u32, context: &PageContext) -> &'static str {
     match seconds {
-        0 => context.translate("langsung mati", "stops at once"),
-        3600 => context.translate("masih berlaku 1 jam", "valid for 1 more hour"),
-        86_400 => context.translate("masih berlaku 1 hari", "valid for 1 more day"),
-        _ => context.translate("masih berlaku 7 hari", "valid for 7 more days"),
+        0 => context.text.key_overlap.none,
+        3600 => context.text.key_overlap.hour,
+        86_400 => context.text.key_overlap.day,
+        _ => context.text.key_overlap.week,
     }
 }
 
 /// Returns a kind of event in words.
 pub(super) fn kind(word: &str, context: &PageContext) -> String {
     let said = match word {
-        "*" => context.translate(
-            "Semua peristiwa, juga yang baru kelak",
-            "All events, including events of later versions",
-        ),
-        "message.received" => context.translate("Pesan masuk", "Message received"),
-        "message.ack" => context.translate("Status pesan keluar", "State of a sent message"),
-        "message.edited" => context.translate("Pesan diubah", "Message edited"),
-        "message.deleted" => context.translate("Pesan dihapus", "Message deleted"),
-        "message.reaction" => context.translate("Reaksi", "Reaction"),
-        "bot.state" => context.translate("Keadaan bot", "Bot's state"),
-        "group.changed" => context.translate("Perubahan grup", "Group changed"),
-        "call.received" => context.translate("Panggilan masuk", "Call received"),
+        "*" => context.text.event_kind.all,
+        "message.received" => context.text.event_kind.message_received,
+        "message.ack" => context.text.event_kind.message_ack,
+        "message.edited" => context.text.message_kind.edited,
+        "message.deleted" => context.text.message_kind.deleted,
+        "message.reaction" => context.text.message_kind.reaction,
+        "bot.state" => context.text.event_kind.bot_state,
+        "group.changed" => context.text.event_kind.group_changed,
+        "call.received" => context.text.event_kind.call_received,
         other => other,
     };
     said.to_owned()

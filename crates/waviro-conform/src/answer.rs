@@ -4,6 +4,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::Value;
 
 use crate::report::Outcome;
+use crate::template::fits;
 
 /// The reason why a check does not pass.
 #[derive(Debug, Clone)]
@@ -69,13 +70,27 @@ impl Answer {
         }
     }
 
-    /// Expects `400 {"success":false,"errorMessage":"…"}`, the documented refusal.
-    pub(crate) fn refused(&self) -> Result<(), Failure> {
-        self.refused_with(400)
+    /// Expects a success with a message that fits the pattern.
+    pub(crate) fn fits(&self, pattern: &Value) -> Result<(), Failure> {
+        let right = fits(pattern, self.success()?);
+        right
+            .then_some(())
+            .ok_or_else(|| self.wrong(&format!("message {pattern}")))
     }
 
-    /// Expects the documented shape of a refusal with another status.
-    pub(crate) fn refused_with(&self, status: u16) -> Result<(), Failure> {
+    /// Expects a success with a list. Each item fits the pattern `each`, and an item fits the
+    /// pattern `has`.
+    pub(crate) fn lists(&self, each: &Value, has: &Value) -> Result<(), Failure> {
+        let right = self.success()?.as_array().is_some_and(|items| {
+            items.iter().all(|item| fits(each, item)) && items.iter().any(|item| fits(has, item))
+        });
+        right
+            .then_some(())
+            .ok_or_else(|| self.wrong(&format!("a list of {each} with {has}")))
+    }
+
+    /// Expects `{"success":false,"errorMessage":"…"}`, the documented refusal, with this status.
+    pub(crate) fn refused(&self, status: u16) -> Result<(), Failure> {
         let expected = format!(
             "{status} {{\"success\":false,\"errorMessage\":\"[a sentence]\"}} as application/json"
         );
@@ -90,7 +105,7 @@ impl Answer {
 
     /// Expects a refusal with this code and this field, which Waviro adds to the documented shape.
     pub(crate) fn blames(&self, code: &str, field: Option<&str>) -> Result<(), Failure> {
-        self.refused()?;
+        self.refused(400)?;
         let body = self.json.as_ref().unwrap_or(&Value::Null);
         let right = body["code"].as_str() == Some(code) && body["field"].as_str() == field;
         right

@@ -30,6 +30,9 @@ const VOICE: &[u8] = include_bytes!("../files/suara.ogg");
 const FILM: &[u8] = include_bytes!("../files/film.mp4");
 const PRICES: &[u8] = include_bytes!("../files/daftar.pdf");
 
+/// The name of a file that redirects to `foto.jpg`.
+const MOVED: &str = "pindah";
+
 /// A file with the URL for the host.
 pub(crate) struct File {
     pub(crate) url: String,
@@ -193,7 +196,7 @@ impl Book {
             Bytes::from(bytes)
         };
         let (media_type, bytes) = match name {
-            "foto.jpg" => ("image/jpeg", marked(PHOTO)),
+            "foto.jpg" | MOVED => ("image/jpeg", marked(PHOTO)),
             "gambar.png" => ("image/png", Bytes::from_static(PICTURE)),
             "lagu.mp3" => ("audio/mpeg", Bytes::from_static(SONG)),
             "suara.ogg" => ("audio/ogg", Bytes::from_static(VOICE)),
@@ -237,7 +240,7 @@ async fn notified(
 }
 
 async fn fetched(State(book): State<Arc<Book>>, Path(name): Path<String>) -> Response {
-    if name == "pindah" {
+    if name == MOVED {
         return (StatusCode::FOUND, [(LOCATION, "foto.jpg")]).into_response();
     }
     let Some(file) = book.file(&name) else {

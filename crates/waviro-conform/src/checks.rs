@@ -1,115 +1,77 @@
-//! The checks in the order of the API document, with a file for each part of the API.
+//! The checks in the order of the API document, read from the table `checks.json`.
 
-#![expect(
-    clippy::too_many_lines,
-    reason = "each function is a list with one entry per promise"
-)]
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
-mod bot;
-mod callback;
-mod contact;
-mod group;
-mod http;
-mod location;
-mod media;
-mod text;
+use serde::Deserialize;
+use serde_json::{Map, Value};
 
-use futures::future::BoxFuture;
-use serde_json::{Value, json};
-
-use crate::answer::Failure;
-use crate::run::Run;
+use crate::row::Row;
 use crate::{Check, Origin};
 
-pub(crate) type Test = for<'r> fn(&'r Run) -> BoxFuture<'r, Result<(), Failure>>;
+/// The content of the table.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, bound(deserialize = "'de: 'static"))]
+struct Table {
+    /// Good requests by name. A row with `like` has the columns of the sample and its own columns.
+    samples: BTreeMap<String, Map<String, Value>>,
+    checks: Vec<Entry>,
+}
 
-/// The eleven endpoints in the order of the API document.
-const ENDPOINTS: [&str; 11] = [
-    "sendwa",
-    "sendmedia",
-    "sendlocation",
-    "sendcontact",
-    "sendwatogroup",
-    "sendmediatogroup",
-    "sendlocationtogroup",
-    "sendcontacttogroup",
-    "groups",
-    "getqr",
-    "checknumber",
-];
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    name: &'static str,
+    origin: Origin,
+    says: &'static str,
+    rows: Vec<Map<String, Value>>,
+}
 
-/// Numbers on the contact card of the documented sample. The suite sends no messages to these
-/// numbers.
-const CARD: [&str; 3] = ["628124000001", "628125000001", "628126000001"];
+/// A check with complete rows.
+struct Loaded {
+    entry: Entry,
+    rows: Vec<Row>,
+}
 
-/// The contact name in the documented sample.
-const CARD_NAME: &str = "Test";
+#[expect(
+    clippy::expect_used,
+    reason = "the table is part of the program, and every test of the suite reads the table"
+)]
+static LOADED: LazyLock<Vec<Loaded>> =
+    LazyLock::new(|| load(include_str!("../checks.json")).expect("checks.json is readable"));
 
 pub(crate) fn all() -> Vec<Check> {
-    [
-        http::checks(),
-        text::checks(),
-        media::checks(),
-        location::checks(),
-        contact::checks(),
-        group::checks(),
-        bot::checks(),
-        callback::checks(),
-    ]
-    .concat()
+    let check = |loaded: &'static Loaded| Check {
+        name: loaded.entry.name,
+        origin: loaded.entry.origin,
+        says: loaded.entry.says,
+        rows: &loaded.rows,
+    };
+    LOADED.iter().map(check).collect()
 }
 
-/// A promise of the API document.
-fn document(name: &'static str, says: &'static str, run: Test) -> Check {
-    Check {
-        name,
-        origin: Origin::Document,
-        says,
-        run,
+fn load(text: &'static str) -> Result<Vec<Loaded>, String> {
+    let Table { samples, checks } =
+        serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let load = |entry: Entry| {
+        let rows = entry.rows.iter().map(|row| complete(&samples, row));
+        let rows = rows.collect::<Result<Vec<_>, _>>();
+        let rows = rows.map_err(|error| format!("{}: {error}", entry.name))?;
+        Ok(Loaded { entry, rows })
+    };
+    checks.into_iter().map(load).collect()
+}
+
+fn complete(
+    samples: &BTreeMap<String, Map<String, Value>>,
+    row: &Map<String, Value>,
+) -> Result<Row, String> {
+    let mut row = row.clone();
+    if let Some(like) = row.remove("like") {
+        let sample = samples.get(like.as_str().unwrap_or_default());
+        let mut columns = sample.ok_or_else(|| format!("no sample {like}"))?.clone();
+        columns.extend(row);
+        row = columns;
     }
-}
-
-/// A promise of Waviro about a point that the API document leaves open.
-fn waviro(name: &'static str, says: &'static str, run: Test) -> Check {
-    Check {
-        origin: Origin::Waviro,
-        ..document(name, says, run)
-    }
-}
-
-/// Expects that the host refuses the body as documented.
-async fn refuses(run: &Run, endpoint: &str, body: Value) -> Result<(), Failure> {
-    run.host.json(endpoint, &body).send().await?.refused()
-}
-
-/// Returns `fields` without one field, and with this field `null`, empty and blank.
-fn without(fields: &Value, field: &str) -> Vec<Value> {
-    let mut bodies = Vec::new();
-    for value in [None, Some(Value::Null), Some(json!("")), Some(json!("  "))] {
-        let mut body = fields.clone();
-        if let Some(object) = body.as_object_mut() {
-            object.remove(field);
-            if let Some(value) = value {
-                object.insert(field.to_owned(), value);
-            }
-        }
-        bodies.push(body);
-    }
-    bodies
-}
-
-/// Checks that each of `fields` is required: the host refuses a missing, `null`, empty or blank
-/// field.
-async fn requires(
-    run: &Run,
-    endpoint: &str,
-    fields: &Value,
-    required: &[&str],
-) -> Result<(), Failure> {
-    for field in required {
-        for body in without(fields, field) {
-            refuses(run, endpoint, body).await?;
-        }
-    }
-    Ok(())
+    serde_json::from_value(Value::Object(row)).map_err(|error| error.to_string())
 }

@@ -3,10 +3,9 @@
 
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::header::{ACCEPT_LANGUAGE, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method};
-use serde_json::Value;
 use url::Url;
 
 use crate::answer::{Answer, Failure};
@@ -17,24 +16,29 @@ const ANSWER_WITHIN: Duration = Duration::from_mins(1);
 /// The limit for reading an answer.
 const ANSWER_CAP: usize = 1024 * 1024;
 
+const KEY: HeaderName = HeaderName::from_static("secretkey");
+
 /// The tested host with the bot's key.
 pub(crate) struct Host {
     base: String,
-    key: String,
+    pub(crate) key: String,
     lower: Client,
     title: Client,
 }
 
-/// A request under construction.
-pub(crate) struct Ask<'h> {
-    host: &'h Host,
-    method: Method,
-    path: String,
-    key: Option<String>,
-    title_case: bool,
-    content_type: Option<&'static str>,
-    body: Option<Vec<u8>>,
-    language: Option<&'static str>,
+/// A request to `/api/{path}`.
+#[derive(Clone)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    /// The SecretKey header, sent unchanged; `None` leaves the header out.
+    pub(crate) key: Option<String>,
+    /// Sends the header name as `Secretkey` instead of `secretkey`.
+    pub(crate) title_case: bool,
+    pub(crate) content_type: Option<String>,
+    pub(crate) language: Option<&'static str>,
+    /// An empty body sends a Content-Length of 0, as PHP's curl does.
+    pub(crate) body: Vec<u8>,
 }
 
 impl Host {
@@ -57,91 +61,46 @@ impl Host {
         })
     }
 
-    /// Prepares a POST to `/api/{endpoint}` with the bot's key and without a body.
-    pub(crate) fn post(&self, endpoint: &str) -> Ask<'_> {
-        Ask {
-            host: self,
+    /// Returns a POST to `/api/{path}` with the bot's key and without a body.
+    pub(crate) fn post(&self, path: impl Into<String>) -> Request {
+        Request {
             method: Method::POST,
-            path: format!("/api/{endpoint}"),
+            path: path.into(),
             key: Some(self.key.clone()),
             title_case: false,
             content_type: None,
-            body: None,
             language: None,
+            body: Vec::new(),
         }
-    }
-
-    /// Prepares a POST with a JSON body, as the documented samples do.
-    pub(crate) fn json(&self, endpoint: &str, body: &Value) -> Ask<'_> {
-        self.post(endpoint)
-            .body(Some("application/json"), body.to_string())
-    }
-
-    /// The bot's key, for tests of the header's form.
-    pub(crate) fn key(&self) -> &str {
-        &self.key
-    }
-}
-
-impl Ask<'_> {
-    pub(crate) fn method(mut self, method: Method) -> Self {
-        self.method = method;
-        self
-    }
-
-    /// Sets the SecretKey header unchanged; `None` leaves the header out.
-    pub(crate) fn key(mut self, value: Option<String>) -> Self {
-        self.key = value;
-        self
-    }
-
-    /// Sends the header name as `Secretkey` instead of `secretkey`.
-    pub(crate) fn title_case(mut self) -> Self {
-        self.title_case = true;
-        self
-    }
-
-    pub(crate) fn language(mut self, language: &'static str) -> Self {
-        self.language = Some(language);
-        self
-    }
-
-    pub(crate) fn body(
-        mut self,
-        content_type: Option<&'static str>,
-        body: impl Into<Vec<u8>>,
-    ) -> Self {
-        self.content_type = content_type;
-        self.body = Some(body.into());
-        self
     }
 
     /// Sends the request and reads any answer.
-    pub(crate) async fn send(self) -> Result<Answer, Failure> {
-        let asked = self.described();
-        let client = if self.title_case {
-            &self.host.title
+    pub(crate) async fn send(&self, request: &Request) -> Result<Answer, Failure> {
+        let asked = request.described();
+        let client = if request.title_case {
+            &self.title
         } else {
-            &self.host.lower
+            &self.lower
         };
-        let url = format!("{}{}", self.host.base, self.path);
-        let mut request = client.request(self.method, url);
-        if let Some(key) = self.key {
-            let value = HeaderValue::from_bytes(key.as_bytes())
-                .map_err(|_| Failure::new("the key cannot be sent in an HTTP header"))?;
-            request = request.header("secretkey", value);
+        let url = format!("{}/api/{}", self.base, request.path);
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            (KEY, request.key.as_deref()),
+            (CONTENT_TYPE, request.content_type.as_deref()),
+            (ACCEPT_LANGUAGE, request.language),
+        ] {
+            let Some(value) = value else { continue };
+            let value = HeaderValue::from_bytes(value.as_bytes())
+                .map_err(|_| Failure::new(format!("the header {name} cannot be sent over HTTP")))?;
+            headers.insert(name, value);
         }
-        if let Some(content_type) = self.content_type {
-            request = request.header(CONTENT_TYPE, content_type);
-        }
-        if let Some(language) = self.language {
-            request = request.header("accept-language", language);
-        }
-        // An empty body sends a Content-Length of 0, as PHP's curl does.
-        request = request.body(self.body.unwrap_or_default());
+        let sending = client
+            .request(request.method.clone(), url)
+            .headers(headers)
+            .body(request.body.clone());
         let broken =
             |error: reqwest::Error| Failure::new(format!("{asked}: no answer: {}", chain(&error)));
-        let mut response = request.send().await.map_err(&broken)?;
+        let mut response = sending.send().await.map_err(&broken)?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(&broken)? {
@@ -154,16 +113,18 @@ impl Ask<'_> {
         }
         Ok(Answer::new(asked, status, headers, &body))
     }
+}
 
+impl Request {
     /// Describes the request without the key.
     fn described(&self) -> String {
         const SHOWN: usize = 200;
-        let body = self.body.as_deref().map(String::from_utf8_lossy);
-        let mut body: String = body.as_deref().unwrap_or("").chars().take(SHOWN).collect();
+        let body = String::from_utf8_lossy(&self.body);
+        let mut body: String = body.chars().take(SHOWN).collect();
         if body.chars().count() == SHOWN {
             body.push('…');
         }
-        format!("{} {} {body}", self.method, self.path)
+        format!("{} /api/{} {body}", self.method, self.path)
             .trim_end()
             .to_owned()
     }

@@ -11,14 +11,18 @@
 
 mod answer;
 mod callback_server;
+mod callbacks;
 mod checks;
 mod host;
 mod report;
+mod row;
 mod run;
+mod template;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use serde::Deserialize;
 use url::Url;
 
 pub use report::{Outcome, Report, Tried};
@@ -67,11 +71,12 @@ pub struct Check {
     pub origin: Origin,
     /// The promise in words.
     pub says: &'static str,
-    run: checks::Test,
+    rows: &'static [row::Row],
 }
 
 /// The source of a promise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// The API document or its samples.
     Document,
@@ -171,7 +176,7 @@ pub async fn run(target: &Target, mut on_check: impl FnMut(&Tried)) -> Result<Re
         let mut tried = Vec::with_capacity(chosen.len());
         for check in chosen {
             let began = tokio::time::Instant::now();
-            let outcome = (check.run)(&run)
+            let outcome = row::run(&run, check.name, check.rows)
                 .await
                 .map_or_else(Outcome::from, |()| Outcome::Passed);
             let one = Tried {

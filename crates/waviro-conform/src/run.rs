@@ -4,13 +4,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::answer::{Answer, Failure};
 use crate::callback_server::{CallbackServer, File};
-use crate::host::{Ask, Host};
+use crate::host::Host;
 use crate::{StartError, Target};
 
 /// A message accepted by the host.
@@ -63,6 +63,9 @@ pub enum What {
     },
 }
 
+/// The kinds of files.
+const MEDIA: [&str; 4] = ["image", "video", "audio", "document"];
+
 /// The state shared by all checks.
 pub(crate) struct Run {
     pub(crate) host: Host,
@@ -74,7 +77,7 @@ pub(crate) struct Run {
     /// The bot's own number.
     pub(crate) own: String,
     pub(crate) nobody: String,
-    pub(crate) unlinked_key: Option<String>,
+    unlinked_key: Option<String>,
     marker: String,
     count: AtomicU32,
     pace: Duration,
@@ -82,10 +85,13 @@ pub(crate) struct Run {
     sent: Mutex<Vec<Sent>>,
 }
 
-/// The kind of recipient.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Whom {
+/// The recipient of a message.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Recipient {
+    /// The person of `--to`.
     Person,
+    /// The group of `--group`.
     Group,
 }
 
@@ -99,7 +105,7 @@ impl Run {
         let not_ready = |failure: Failure| match failure {
             Failure::Broken(why) | Failure::Skipped(why) => StartError::NotReady(why),
         };
-        let answer = host.post("getqr").send().await.map_err(not_ready)?;
+        let answer = host.send(&host.post("getqr")).await.map_err(not_ready)?;
         let own = answer.success().map_err(not_ready)?["number"].as_str();
         let own = own
             .ok_or_else(|| not_ready(answer.wrong("a linked bot with its number")))?
@@ -120,70 +126,40 @@ impl Run {
         })
     }
 
+    /// Returns the key of the unlinked bot.
+    pub(crate) fn unlinked_key(&self) -> Result<String, Failure> {
+        self.unlinked_key.clone().ok_or_else(|| {
+            Failure::Skipped("needs an unlinked bot; give its key with --unlinked-key".to_owned())
+        })
+    }
+
     /// Returns a text that is unique in this run and all other runs.
     pub(crate) fn words(&self, what: &str) -> String {
         let number = self.count.fetch_add(1, Ordering::Relaxed);
         format!("{what} {}-{number}", self.marker)
     }
 
-    /// Sends a body as the documented samples do, compares the answer with the API document, and
-    /// returns the message id.
-    pub(crate) async fn deliver(
+    /// Compares the answer to a sent message with the API document, and records the message. `kind`
+    /// is the documented `type`. Returns the message id.
+    pub(crate) fn accept(
         &self,
-        endpoint: &str,
-        body: &Value,
-        whom: Whom,
+        answer: &Answer,
+        recipient: Recipient,
+        kind: &str,
         what: What,
     ) -> Result<String, Failure> {
-        self.accepted(self.host.json(endpoint, body), whom, what)
-            .await
-    }
-
-    /// Sends a request in another form, compares the answer with the API document, and returns the
-    /// message id.
-    pub(crate) async fn accepted(
-        &self,
-        ask: Ask<'_>,
-        whom: Whom,
-        what: What,
-    ) -> Result<String, Failure> {
-        self.wait_for_pace().await;
-        self.held(&ask.send().await?, whom, what)
-    }
-
-    /// Compares the answer with the API document, records the accepted message, and returns the
-    /// message id.
-    pub(crate) fn held(&self, answer: &Answer, whom: Whom, what: What) -> Result<String, Failure> {
-        let to = match whom {
-            Whom::Person => format!("{}@c.us", self.to),
-            Whom::Group => format!("{}@g.us", self.group),
+        let to = match recipient {
+            Recipient::Person => format!("{}@c.us", self.to),
+            Recipient::Group => format!("{}@g.us", self.group),
         };
-        let id = answer.sent(what.word(whom), &format!("{}@c.us", self.own), &to)?;
+        let id = answer.sent(kind, &format!("{}@c.us", self.own), &to)?;
         let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
         if sent.iter().any(|known| known.id == id) {
             return Err(answer.wrong("an id that is new"));
         }
-        let one = Sent {
-            id: id.clone(),
-            to,
-            what,
-        };
-        sent.push(one);
-        Ok(id)
-    }
-
-    /// Returns the recipient's number in national form. A host that accepts this form reaches the
-    /// same person.
-    pub(crate) fn national(&self) -> String {
-        let home = self.to.strip_prefix("62").unwrap_or(&self.to);
-        format!("0{home}")
-    }
-
-    /// Sends a text to the person with the documented sample and returns the message id.
-    pub(crate) async fn text(&self, text: &str) -> Result<String, Failure> {
-        let body = serde_json::json!({"nohp": self.to, "pesan": text});
-        self.deliver("sendwa", &body, Whom::Person, What::text(text))
-            .await
+        let id_of_caller = id.clone();
+        sent.push(Sent { id, to, what });
+        Ok(id_of_caller)
     }
 
     /// Returns all accepted messages.
@@ -204,43 +180,40 @@ impl Run {
 }
 
 impl What {
-    pub(crate) fn text(text: &str) -> Self {
-        Self::Text {
-            text: text.to_owned(),
-        }
-    }
-
-    pub(crate) fn file(file: &File, media: &'static str, caption: &str) -> Self {
-        Self::Media {
-            media,
-            sha256: file.sha256.clone(),
-            size: file.size,
-            caption: caption.to_owned(),
-        }
-    }
-
-    pub(crate) fn place(latitude: f64, longitude: f64, name: &str) -> Self {
-        Self::Location {
-            latitude,
-            longitude,
-            name: name.to_owned(),
-        }
-    }
-
-    pub(crate) fn card(name: &str, numbers: &[&str]) -> Self {
-        Self::Contact {
-            name: name.to_owned(),
-            numbers: numbers.iter().map(|&number| number.to_owned()).collect(),
-        }
-    }
-
-    /// Returns the documented value of `type` for the content.
-    fn word(&self, whom: Whom) -> &'static str {
-        match (self, whom) {
-            (Self::Text { .. }, Whom::Person) => "text",
-            (Self::Text { .. }, Whom::Group) | (Self::Location { .. }, _) => "chat",
-            (Self::Media { media, .. }, _) => media,
-            (Self::Contact { .. }, _) => "vcard",
+    /// Reads the content from the body of a request, and the file from the file of the request.
+    pub(crate) fn of(body: &Value, file: Option<&File>, kind: &str) -> Self {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let degrees = |value: &Value| {
+            let written = value.as_str().and_then(|text| text.parse().ok());
+            value.as_f64().or(written).unwrap_or(f64::NAN)
+        };
+        let contact = body.get("contact").or_else(|| body.get("Contact"));
+        if let Some(contact) = contact {
+            let parsed = contact.as_str().map(serde_json::from_str);
+            let contact = parsed.and_then(Result::ok).unwrap_or(contact.clone());
+            let numbers = contact["numbers"].as_array().cloned();
+            let numbers = numbers.unwrap_or_else(|| vec![contact["numbers"].clone()]);
+            Self::Contact {
+                name: text(&contact["name"]),
+                numbers: numbers.iter().map(text).collect(),
+            }
+        } else if let Some(file) = file {
+            Self::Media {
+                media: MEDIA.into_iter().find(|media| *media == kind).unwrap_or(""),
+                sha256: file.sha256.clone(),
+                size: file.size,
+                caption: text(&body["pesan"]),
+            }
+        } else if body.get("latitude").is_some() {
+            Self::Location {
+                latitude: degrees(&body["latitude"]),
+                longitude: degrees(&body["longitude"]),
+                name: text(&body["pesan"]),
+            }
+        } else {
+            Self::Text {
+                text: text(&body["pesan"]),
+            }
         }
     }
 }

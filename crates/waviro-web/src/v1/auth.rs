@@ -225,6 +225,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let services = Arc::<Services>::from_ref(state);
+        // Code inside the process can name the caller. A client cannot set an extension.
         if let Some(vouched) = parts.extensions.get::<Self>() {
             return Ok(vouched.clone());
         }

@@ -12,6 +12,7 @@ pub mod files;
 pub mod idempotency;
 pub mod jobs;
 pub mod lenient_json;
+pub mod limits;
 pub mod net;
 pub mod outbox;
 pub mod permits;

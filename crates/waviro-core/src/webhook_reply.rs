@@ -19,12 +19,6 @@ use waviro_link::{Contact, Location, MediaKind};
 /// chat.
 pub const MAX_ITEMS: usize = 50;
 
-/// The most characters of a text, as in WhatsApp's own clients.
-pub const TEXT_CAP: usize = 65_536;
-
-/// The most bytes of a URL: a length supported by all browsers, proxies and web servers.
-pub const URL_CAP: usize = 2048;
-
 /// The items of an answer in order, and the skipped items.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parsed {
@@ -49,7 +43,7 @@ pub struct Skipped {
 /// A message to send.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Item {
-    /// A text, not empty, with at most [`TEXT_CAP`] characters.
+    /// A text, not empty, with at most [`limits::TEXT_CAP`](crate::limits::TEXT_CAP) characters.
     Text(String),
     /// A location within ±90 and ±180 degrees.
     Location(Location),

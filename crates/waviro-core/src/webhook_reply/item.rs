@@ -6,11 +6,9 @@ use waviro_link::{Contact, Location, MediaKind, Number};
 use waviro_store::invisible::is_blank;
 
 use super::envelope::field;
-use super::{Item, TEXT_CAP, URL_CAP, coordinate};
+use super::{Item, coordinate};
 use crate::lenient_json;
-
-/// The most numbers of a contact card, as in the API.
-const NUMBERS: usize = 50;
+use crate::limits::{NUMBERS_CAP, TEXT_CAP, URL_CAP};
 
 /// The most characters of an unknown type repeated in the fault's text, enough to find the item.
 const TYPE: usize = 30;
@@ -232,9 +230,9 @@ fn card(inside: &Map<String, Value>) -> Result<Item, String> {
             lenient_json::list(numbers).unwrap_or_else(|single| vec![single])
         }
     };
-    if numbers.is_empty() || numbers.len() > NUMBERS {
+    if numbers.is_empty() || numbers.len() > NUMBERS_CAP {
         return Err(format!(
-            "its contact has {} numbers; 1 to {NUMBERS} can be sent",
+            "its contact has {} numbers; 1 to {NUMBERS_CAP} can be sent",
             numbers.len()
         ));
     }

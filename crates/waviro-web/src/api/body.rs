@@ -19,12 +19,7 @@ use super::number::meant;
 use crate::http;
 use crate::services::Services;
 
-/// The maximum number of characters of a text. WhatsApp's own clients have the same limit.
-pub const TEXT_CAP: usize = 65_536;
-
-/// The maximum number of bytes of a URL. Browsers, proxies and web servers all accept at least 2048
-/// bytes.
-pub const URL_CAP: usize = 2048;
+pub use waviro_core::limits::{TEXT_CAP, URL_CAP};
 
 /// The fields of a request's JSON object or form. An empty body has no fields.
 #[derive(Debug, Default, PartialEq)]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use waviro_core::limits::NUMBERS_CAP;
 use waviro_link::{Contact, Content};
 
 use super::auth::Caller;
@@ -27,9 +28,6 @@ pub(super) async fn sendcontacttogroup(
     send(&services, &bot, request, Whom::Group, What::Contact).await
 }
 
-/// The maximum number of phone numbers of a card.
-const MOST: usize = 50;
-
 /// Returns the contact in the body, or `None`. Each send path accepts a contact, see
 /// [`super::send`].
 pub(super) fn content(fields: &Fields) -> Result<Option<Content>, ApiError> {
@@ -45,8 +43,8 @@ pub(super) fn content(fields: &Fields) -> Result<Option<Content>, ApiError> {
     if numbers.is_empty() {
         return Err(ApiError::MissingField("contact.numbers"));
     }
-    if numbers.len() > MOST {
-        return Err(ApiError::TooManyNumbers { most: MOST });
+    if numbers.len() > NUMBERS_CAP {
+        return Err(ApiError::TooManyNumbers { most: NUMBERS_CAP });
     }
     Ok(Some(Content::Contact(Contact { name, numbers })))
 }

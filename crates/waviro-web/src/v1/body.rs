@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use url::Url;
 use waviro_core::bots::{SecretKey, WebhookKey};
 use waviro_core::config::AllowedNetwork;
+use waviro_core::limits::{NUMBERS_CAP, TEXT_CAP, URL_CAP};
 use waviro_core::net::Net;
 use waviro_link::{GroupId, Number};
 use waviro_store::clock::Millis;
@@ -20,13 +21,6 @@ use super::query::TIMESTAMP_FORM;
 use super::timestamp::Timestamp;
 use crate::http;
 use crate::services::Services;
-
-/// The maximum number of characters of a text. WhatsApp's own clients have the same limit.
-pub const TEXT_CAP: usize = 65_536;
-
-/// The maximum number of bytes of a URL. Browsers, proxies and web servers all accept at least 2048
-/// bytes.
-pub const URL_CAP: usize = 2048;
 
 /// Extractor: the parsed body of a request.
 pub struct Body<T>(pub T);
@@ -145,14 +139,18 @@ impl Fields {
     /// # Errors
     /// [`Problem::InvalidField`].
     pub fn words(&self, field: &'static str) -> Result<Option<String>, Problem> {
-        const FORM: &str =
-            "a text of 1 to 65536 characters with at least one visible character, without NUL";
-        let text = self.text(field).map_err(|_| wrong(field, FORM))?;
+        let form = || {
+            let form = format!(
+                "a text of 1 to {TEXT_CAP} characters with at least one visible character, without NUL"
+            );
+            Problem::InvalidField(field, form.into())
+        };
+        let text = self.text(field).map_err(|_| form())?;
         let fits = |text: &str| {
             !is_blank(text) && !text.contains('\0') && text.chars().count() <= TEXT_CAP
         };
         match text {
-            Some(text) if !fits(text) => Err(wrong(field, FORM)),
+            Some(text) if !fits(text) => Err(form()),
             text => Ok(text.map(ToOwned::to_owned)),
         }
     }
@@ -202,19 +200,23 @@ impl Fields {
         said.map(|degrees| degrees.ok_or_else(form)).transpose()
     }
 
-    /// Returns a list of 1 to 50 phone numbers.
+    /// Returns a list of 1 to [`NUMBERS_CAP`] phone numbers.
     ///
     /// # Errors
     /// [`Problem::MissingField`], [`Problem::InvalidField`].
     pub fn numbers(&self, field: &'static str) -> Result<Vec<Number>, Problem> {
-        const FORM: &str =
-            "a list of 1 to 50 phone numbers as texts, country code first, 7 to 15 digits each";
+        let form = || {
+            let form = format!(
+                "a list of 1 to {NUMBERS_CAP} phone numbers as texts, country code first, 7 to 15 digits each"
+            );
+            Problem::InvalidField(field, form.into())
+        };
         let list = required(field, self.said(field))?;
-        let list = list.as_array().ok_or_else(|| wrong(field, FORM))?;
+        let list = list.as_array().ok_or_else(form)?;
         let number = |value: &Value| value.as_str().and_then(|text| text.parse().ok());
         let numbers: Option<Vec<Number>> = list.iter().map(number).collect();
-        let numbers = numbers.filter(|numbers| (1..=50).contains(&numbers.len()));
-        numbers.ok_or_else(|| wrong(field, FORM))
+        let numbers = numbers.filter(|numbers| (1..=NUMBERS_CAP).contains(&numbers.len()));
+        numbers.ok_or_else(form)
     }
 
     /// Returns a boolean.
@@ -310,6 +312,8 @@ impl Fields {
 
 /// The form of a URL, for error texts.
 pub(super) const URL_FORM: &str = "an absolute URL of http or https, at most 2048 bytes long";
+
+const _: () = assert!(URL_CAP == 2048, "URL_FORM says so");
 
 /// Parses an http or https URL.
 pub(super) fn http_url(text: &str) -> Result<Url, BadUrl> {

@@ -18,6 +18,20 @@ use super::responses::{AdminOnly, JsonResult, Missing};
 use super::timestamp::Timestamp;
 use crate::services::{Services, SharedServices};
 
+/// The longest timeout of the endpoint of a rule or subscription, in seconds. The sender of a text
+/// waits for an answer.
+pub(super) const LONGEST: u64 = 60;
+
+/// Checks that the timeout of a rule or subscription does not exceed the general timeout.
+pub(super) fn timeout(services: &Services, asked: Option<u64>) -> Result<Option<i64>, Problem> {
+    let most = LONGEST.min(services.call_within_s);
+    if asked.is_some_and(|asked| asked > most) {
+        let form = format!("a whole number from 1 to {most}, as outbound.timeout_s allows");
+        return Err(Problem::InvalidField("timeout_s", form.into()));
+    }
+    Ok(asked.and_then(|asked| i64::try_from(asked).ok()))
+}
+
 pub(super) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new()
         .routes(routes!(http_list))

@@ -160,7 +160,7 @@ impl MessageSearch {
         if text.is_some_and(|text| text.chars().count() > LOOKED_FOR) {
             return Err(Problem::InvalidField(
                 "text",
-                "at most 200 characters".into(),
+                format!("at most {LOOKED_FOR} characters").into(),
             ));
         }
         let filter = LogFilter {

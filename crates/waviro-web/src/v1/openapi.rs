@@ -263,3 +263,54 @@ fn parameter(name: &str) -> Parameter {
         .example(Some(example.into()))
         .build()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+    use waviro_core::limits::{NUMBERS_CAP, TEXT_CAP, URL_CAP};
+
+    use super::super::{endpoints, resources, rules};
+
+    /// The attributes of utoipa take numbers only, so the test compares them with the constants.
+    #[test]
+    fn the_limits_in_the_document_are_the_limits_of_the_code() {
+        let (_, document) = resources().split_for_parts();
+        let document = serde_json::to_value(document).unwrap();
+        let field = |body: &str, field: &str| {
+            let path = format!("/components/schemas/{body}/properties/{field}");
+            document.pointer(&path).cloned().unwrap_or(Value::Null)
+        };
+        for (body, name, limit, value) in [
+            ("SendMessage", "text", "maxLength", TEXT_CAP),
+            ("SendMessage", "notify_url", "maxLength", URL_CAP),
+            ("SendMedia", "url", "maxLength", URL_CAP),
+            ("SendMedia", "caption", "maxLength", TEXT_CAP),
+            ("SendLocation", "name", "maxLength", TEXT_CAP),
+            ("SendContact", "name", "maxLength", TEXT_CAP),
+            ("SendContact", "numbers", "maxItems", NUMBERS_CAP),
+            ("TestRule", "text", "maxLength", TEXT_CAP),
+            ("AddRule", "keyword", "maxLength", rules::KEYWORD_CAP),
+            ("AddRule", "url", "maxLength", URL_CAP),
+            ("ChangeRule", "keyword", "maxLength", rules::KEYWORD_CAP),
+            ("ChangeRule", "url", "maxLength", URL_CAP),
+            ("AddSubscription", "url", "maxLength", URL_CAP),
+            ("ChangeSubscription", "url", "maxLength", URL_CAP),
+            ("SwitchOn", "endpoint", "maxLength", URL_CAP),
+            ("ReplayMany", "endpoint", "maxLength", URL_CAP),
+            ("ReplayMany", "subject", "maxLength", TEXT_CAP),
+        ] {
+            assert_eq!(field(body, name)[limit], value, "{body}.{name}");
+        }
+        for body in [
+            "AddRule",
+            "ChangeRule",
+            "AddSubscription",
+            "ChangeSubscription",
+            "Rule",
+            "Subscription",
+        ] {
+            let maximum = &field(body, "timeout_s")["maximum"];
+            assert_eq!(*maximum, endpoints::LONGEST, "{body}");
+        }
+    }
+}

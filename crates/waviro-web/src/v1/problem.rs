@@ -114,7 +114,7 @@ pub enum Problem {
 pub enum BadUrl {
     /// The value is no text or no absolute URL.
     NotAUrl,
-    /// The URL has more than [`super::body::URL_CAP`] bytes.
+    /// The URL has more than [`waviro_core::limits::URL_CAP`] bytes.
     TooLong,
     /// The scheme is neither http nor https.
     Scheme,

@@ -15,6 +15,7 @@ use waviro_store::{AddRule, MAX_RULES, NewRule, RuleChange, RuleRow};
 use super::V1;
 use super::auth::{AtBot, ChangesBot, path_id};
 use super::body::{Body, Fields, FromFields, permitted, required};
+use super::endpoints::{LONGEST, timeout};
 use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
 use super::responses::{Conflict, JsonResult, Located, located};
@@ -24,10 +25,7 @@ use crate::services::{Services, SharedServices};
 pub(crate) mod test;
 
 /// The maximum number of characters of a keyword.
-const KEYWORD_CAP: usize = 200;
-
-/// The longest timeout of a rule, in seconds. The sender of the text waits for an answer.
-const LONGEST: u64 = 60;
+pub(super) const KEYWORD_CAP: usize = 200;
 
 pub(super) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new()
@@ -158,7 +156,7 @@ impl FromFields for ChangeRule {
 
 fn keyword_of(fields: &Fields) -> Result<Option<String>, Problem> {
     let form = || {
-        let form = "at most 200 characters without control characters";
+        let form = format!("at most {KEYWORD_CAP} characters without control characters");
         Problem::InvalidField("keyword", form.into())
     };
     let Some(keyword) = fields.text("keyword").map_err(|_| form())? else {
@@ -341,16 +339,6 @@ fn done(added: AddRule) -> Result<RuleView, Problem> {
         AddRule::TooMany => Err(Problem::TooMany("rules", MAX_RULES)),
         AddRule::NoSuchRule => Err(Problem::NoSuch("rule")),
     }
-}
-
-/// Checks that the timeout of a rule does not exceed the general timeout.
-fn timeout(services: &Services, asked: Option<u64>) -> Result<Option<i64>, Problem> {
-    let most = LONGEST.min(services.call_within_s);
-    if asked.is_some_and(|asked| asked > most) {
-        let form = format!("a whole number from 1 to {most}, as outbound.timeout_s allows");
-        return Err(Problem::InvalidField("timeout_s", form.into()));
-    }
-    Ok(asked.and_then(|asked| i64::try_from(asked).ok()))
 }
 
 /// Extractor: the rule id in the path.

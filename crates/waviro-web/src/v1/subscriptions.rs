@@ -16,14 +16,12 @@ use waviro_store::{
 use super::V1;
 use super::auth::{AtBot, ChangesBot, path_id};
 use super::body::{Body, Fields, FromFields, permitted, required};
+use super::endpoints::{LONGEST, timeout};
 use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
 use super::responses::{Conflict, JsonResult, Located, located};
 use super::timestamp::Timestamp;
 use crate::services::{Services, SharedServices};
-
-/// The longest timeout of a subscription, in seconds.
-const LONGEST: u64 = 60;
 
 pub(super) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new()
@@ -345,16 +343,6 @@ pub(crate) async fn remove(services: &Services, at: &ChangesBot, id: i64) -> Res
 }
 
 const MISSING: Problem = Problem::NoSuch("subscription");
-
-/// Checks that the timeout of a subscription does not exceed the general timeout.
-fn timeout(services: &Services, asked: Option<u64>) -> Result<Option<i64>, Problem> {
-    let most = LONGEST.min(services.call_within_s);
-    if asked.is_some_and(|asked| asked > most) {
-        let form = format!("a whole number from 1 to {most}, as outbound.timeout_s allows");
-        return Err(Problem::InvalidField("timeout_s", form.into()));
-    }
-    Ok(asked.and_then(|asked| i64::try_from(asked).ok()))
-}
 
 /// Extractor: the subscription id in the path.
 struct SubscriptionId(i64);

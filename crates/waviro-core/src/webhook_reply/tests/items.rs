@@ -2,6 +2,7 @@ use serde_json::json;
 use waviro_link::Number;
 
 use super::*;
+use crate::limits::TEXT_CAP;
 
 #[test]
 fn types_come_in_any_case_and_a_text_may_be_a_number() {

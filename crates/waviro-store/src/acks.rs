@@ -302,13 +302,13 @@ async fn write(
     }
     for ((ack, cause), ids) in groups {
         for list in sql::lists(&ids) {
-            let came = match ack {
+            let time = match ack {
                 2 => ", delivered_at = $3",
                 3 => ", read_at = $3",
                 _ => "",
             };
             let text = format!(
-                "UPDATE messages SET ack = $1, cause = $2, settled_at = COALESCE(settled_at, $3){came} WHERE id IN ({})",
+                "UPDATE messages SET ack = $1, cause = $2, settled_at = COALESCE(settled_at, $3){time} WHERE id IN ({})",
                 sql::parameters(list.len(), 4)
             );
             let mut query = sqlx::query(AssertSqlSafe(text))

@@ -204,17 +204,17 @@ impl Store {
     ) -> Result<HashMap<String, Millis>, StoreError> {
         let addresses: Vec<String> = chats.iter().map(Chat::address).collect();
         let mut spoken = HashMap::with_capacity(addresses.len());
-        for asked in sql::lists(&addresses) {
+        for list in sql::lists(&addresses) {
             // Each chat takes two index lookups, independent of the number of its messages.
             let text = format!(
                 "WITH asked (bot, chat) AS (VALUES {}) SELECT chat, \
                  COALESCE((SELECT m.accepted_at FROM messages m WHERE m.bot = asked.bot AND m.chat = asked.chat \
                  AND m.ack >= 0 AND m.seq > 0 ORDER BY m.seq DESC LIMIT 1), 0), \
                  COALESCE((SELECT MAX(i.at) FROM inbound i WHERE i.bot = asked.bot AND i.chat = asked.chat), 0) FROM asked",
-                sql::tuples(asked.len(), 2)
+                sql::tuples(list.len(), 2)
             );
             let mut query = sqlx::query(AssertSqlSafe(text));
-            for chat in asked {
+            for chat in list {
                 query = query.bind(i64::from(bot_id)).bind(chat);
             }
             for row in query.fetch_all(&self.reads).await? {
@@ -275,13 +275,13 @@ impl Store {
         ids: Vec<MessageId>,
     ) -> Result<Vec<MessageId>, StoreError> {
         let mut known = HashSet::new();
-        for asked in sql::lists(&ids) {
+        for list in sql::lists(&ids) {
             let text = format!(
                 "SELECT id FROM inbound WHERE bot = $1 AND id IN ({})",
-                sql::parameters(asked.len(), 2)
+                sql::parameters(list.len(), 2)
             );
             let mut query = sqlx::query(AssertSqlSafe(text)).bind(i64::from(bot_id));
-            for id in asked {
+            for id in list {
                 query = query.bind(id.as_str().to_owned());
             }
             for row in query.fetch_all(&self.reads).await? {

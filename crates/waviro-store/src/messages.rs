@@ -15,7 +15,7 @@ use super::writer::Command;
 use super::{KeepingAnswer, KeptAnswer, Store, StoreError};
 use crate::clock::Millis;
 
-pub(super) use insert::{Putting, apply, apply_with_key, insert};
+pub(super) use insert::{Insertion, apply, apply_with_key, insert};
 
 /// A message to be accepted.
 #[derive(Debug, Clone)]

@@ -165,8 +165,8 @@ const START: After = (Millis::MIN, i64::MIN);
 
 impl Progress {
     /// Returns [`Self::More`] if the query returned as many rows as requested.
-    fn after(rows: &[AnyRow], asked: i64, last: After) -> Self {
-        if i64::try_from(rows.len()).unwrap_or(i64::MAX) < asked {
+    fn after(rows: &[AnyRow], limit: i64, last: After) -> Self {
+        if i64::try_from(rows.len()).unwrap_or(i64::MAX) < limit {
             Self::Done
         } else {
             Self::More(last)

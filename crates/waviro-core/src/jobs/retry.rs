@@ -56,7 +56,7 @@ pub enum Decision {
 /// `spread` is between -1.0 and 1.0.
 #[must_use]
 pub fn decide(answer: &Result<Answer, NetError>, failed: u32, spread: f64) -> Decision {
-    let (error, strained, wish) = match answer {
+    let (error, strained, retry_after) = match answer {
         Ok(answer) if (200..300).contains(&answer.status) => return Decision::Delivered,
         Ok(answer) if answer.status == 410 => return Decision::Gone,
         Ok(answer) => {
@@ -77,8 +77,8 @@ pub fn decide(answer: &Result<Answer, NetError>, failed: u32, spread: f64) -> De
         return Decision::GiveUp { error };
     };
     let wait = if strained { wait.max(STRAINED) } else { wait };
-    let after = wish.map_or(wait, |wish| wish.clamp(wait, wait * 2));
-    let held = wish.is_some() || strained;
+    let after = retry_after.map_or(wait, |retry_after| retry_after.clamp(wait, wait * 2));
+    let held = retry_after.is_some() || strained;
     Decision::Retry { after, error, held }
 }
 
@@ -180,8 +180,8 @@ mod tests {
 
     #[test]
     fn retry_after_is_followed_between_the_wait_and_twice_the_wait() {
-        for (wish, granted) in [(1, 30), (45, 45), (3600, 60)] {
-            assert_eq!(waits(&Ok(answered(503, Some(wish))))[1], granted);
+        for (retry_after, granted) in [(1, 30), (45, 45), (3600, 60)] {
+            assert_eq!(waits(&Ok(answered(503, Some(retry_after))))[1], granted);
         }
     }
 

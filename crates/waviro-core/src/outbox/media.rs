@@ -266,7 +266,7 @@ impl Spool {
         } else {
             self.decoding.of(wanted.bot).await
         };
-        let (spooled, asked, no_page) = (
+        let (spooled, requested, no_page) = (
             spooled.clone(),
             wanted.url.clone(),
             matches!(wanted.meant, MediaUse::Displayed | MediaUse::Card),
@@ -281,7 +281,7 @@ impl Spool {
             let about = About {
                 content_type: fetched.content_type.as_deref(),
                 disposition: fetched.disposition.as_deref(),
-                asked: &asked,
+                requested: &requested,
                 found: &fetched.url,
                 no_page,
             };

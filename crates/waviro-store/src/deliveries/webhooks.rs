@@ -8,7 +8,7 @@ use url::Url;
 use waviro_link::Chat;
 
 use super::super::journal::{self, Tried};
-use super::super::messages::{self, Putting};
+use super::super::messages::{self, Insertion};
 use super::super::writer::{Command, Counters};
 use super::super::{Committed, NewMessageRow, Store, StoreError, sql};
 use super::{Attempt, DeliveryOutcome, Due, EVENT, KEYWORD, LEASE, PARKED, Work, endpoint_of};
@@ -286,14 +286,14 @@ pub(in super::super) async fn apply_replies(
         counters.waiting.open(&endpoint, -1);
         reply.first_seq = counters.seq + 1;
         counters.seq += i64::try_from(reply.rows.len()).unwrap_or(i64::MAX);
-        let putting: Vec<Putting<'_>> = (reply.rows.iter().zip(reply.first_seq..))
-            .map(|(row, seq)| Putting {
+        let insertions: Vec<Insertion<'_>> = (reply.rows.iter().zip(reply.first_seq..))
+            .map(|(row, seq)| Insertion {
                 row,
                 seq,
-                asked: false,
+                unless_repeated: false,
             })
             .collect();
-        for rows in sql::cut(&putting) {
+        for rows in sql::cut(&insertions) {
             messages::insert(rows, connection, counters).await?;
         }
         let ids: Vec<&str> = reply.rows.iter().map(NewMessageRow::id).collect();

@@ -41,8 +41,8 @@ pub(crate) async fn apply(
                 repeats[position] = Some(before);
             }
             before => {
-                let asked = before.is_none() && row.repeats != Repeats::Fine;
-                to_insert.push((position, asked));
+                let unless_repeated = before.is_none() && row.repeats != Repeats::Fine;
+                to_insert.push((position, unless_repeated));
             }
         }
     }
@@ -53,15 +53,15 @@ pub(crate) async fn apply(
         (accept.seq, accept.outcome) = (seq, Accepting::Taken);
     }
     for rows in sql::cut(&to_insert) {
-        let putting: Vec<Putting<'_>> = rows
+        let insertions: Vec<Insertion<'_>> = rows
             .iter()
-            .map(|(position, asked)| Putting {
+            .map(|(position, unless_repeated)| Insertion {
                 row: &accepts[*position].row,
                 seq: accepts[*position].seq,
-                asked: *asked,
+                unless_repeated: *unless_repeated,
             })
             .collect();
-        let taken = insert(&putting, connection, counters).await?;
+        let taken = insert(&insertions, connection, counters).await?;
         for (position, _) in rows {
             let accept = &mut accepts[*position];
             if !taken.contains(accept.row.message.id.as_str()) {
@@ -114,17 +114,17 @@ pub(crate) async fn apply_with_key(
 const AHEAD: i64 = 60_000;
 
 /// A row to be inserted.
-pub(crate) struct Putting<'a> {
+pub(crate) struct Insertion<'a> {
     pub(crate) row: &'a NewMessageRow,
     pub(crate) seq: i64,
     /// The duplicate rule must be checked against the table.
-    pub(crate) asked: bool,
+    pub(crate) unless_repeated: bool,
 }
 
-/// Inserts rows. An `asked` row is inserted only if the last message to the chat has another
-/// content. Returns the ids of the inserted rows.
+/// Inserts rows. A row with `unless_repeated` is inserted only if the last message to the chat has
+/// another content. Returns the ids of the inserted rows.
 pub(crate) async fn insert(
-    rows: &[Putting<'_>],
+    rows: &[Insertion<'_>],
     connection: &mut AnyConnection,
     counters: &mut Counters,
 ) -> Result<HashSet<String>, StoreError> {
@@ -133,19 +133,24 @@ pub(crate) async fn insert(
     // derives the type of a VALUES column from its rows; a column of NULLs becomes text, the type
     // of `notify_url`.
     let text = format!(
-        "WITH new (asked, since, id, seq, bot, chat, kind, body, content_sha256, notify_url, ack, accepted_at, reminded) AS (VALUES {}) \
+        "WITH new (unless_repeated, since, id, seq, bot, chat, kind, body, content_sha256, notify_url, ack, accepted_at, reminded) AS (VALUES {}) \
          INSERT INTO messages (id, seq, bot, chat, kind, body, content_sha256, notify_url, ack, accepted_at, reminded) \
          SELECT id, seq, bot, chat, kind, body, content_sha256, notify_url, ack, accepted_at, reminded FROM new \
-         WHERE asked = 0 OR content_sha256 <> COALESCE((SELECT CASE WHEN l.accepted_at >= new.since \
+         WHERE unless_repeated = 0 OR content_sha256 <> COALESCE((SELECT CASE WHEN l.accepted_at >= new.since \
          AND (new.since < 0 OR l.accepted_at <= new.accepted_at + {AHEAD}) THEN l.content_sha256 END FROM messages l \
          WHERE l.bot = new.bot AND l.chat = new.chat AND l.ack >= 0 AND l.seq > 0 ORDER BY l.seq DESC LIMIT 1), '') \
          RETURNING id",
         sql::tuples(rows.len(), 13)
     );
     let mut query = sqlx::query(AssertSqlSafe(text));
-    for Putting { row, seq, asked } in rows {
+    for Insertion {
+        row,
+        seq,
+        unless_repeated,
+    } in rows
+    {
         query = query
-            .bind(i64::from(*asked))
+            .bind(i64::from(*unless_repeated))
             .bind(row.repeats.since())
             .bind(row.message.id.as_str().to_owned())
             .bind(*seq)
@@ -164,7 +169,7 @@ pub(crate) async fn insert(
     let inserted = query.fetch_all(connection).await?;
     let inserted: HashSet<String> =
         (inserted.iter().map(|row| row.try_get(0))).collect::<Result<_, _>>()?;
-    for Putting { row, .. } in rows {
+    for Insertion { row, .. } in rows {
         if inserted.contains(row.id()) {
             counters.waiting.queue(row.bot_id, 1);
         }

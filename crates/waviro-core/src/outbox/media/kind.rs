@@ -27,7 +27,7 @@ pub(super) struct About<'a> {
     /// `Content-Disposition`.
     pub(super) disposition: Option<&'a str>,
     /// The URL from the caller.
-    pub(super) asked: &'a Url,
+    pub(super) requested: &'a Url,
     /// The URL that answered with the file, after redirects.
     pub(super) found: &'a Url,
     /// The caller wants a picture, a video, an audio or a contact card, so a web page is refused.
@@ -73,12 +73,12 @@ pub(super) fn of<F: Read + Seek>(
 ) -> std::io::Result<Result<Judged, Page>> {
     let content_type = about.content_type.map(bare);
     let content_type = content_type.as_deref().unwrap_or_default();
-    let names = Names::of(about.disposition, about.found, about.asked);
+    let names = Names::of(about.disposition, about.found, about.requested);
     let is_sound = content_type.starts_with("audio/")
         || names.extensions().any(|end| SOUND.contains(&end.as_str()));
     let container = container::of(file, is_sound)?;
     if container == Container::Html && is_misplaced(&names, content_type, about) {
-        let direct = page::direct(about.asked).or_else(|| page::direct(about.found));
+        let direct = page::direct(about.requested).or_else(|| page::direct(about.found));
         return Ok(Err(Page { direct }));
     }
     let chosen = names.choose(container);
@@ -117,7 +117,7 @@ fn is_misplaced(names: &Names, content_type: &str, about: About<'_>) -> bool {
         .any(|kind| content_type.starts_with(kind));
     about.no_page
         || is_shown
-        || page::is_viewer(about.asked)
+        || page::is_viewer(about.requested)
         || page::is_viewer(about.found)
         || (!is_export && names.extensions().any(|end| is_old_office(&end)))
         || names.extensions().any(is_file)

@@ -36,17 +36,17 @@ pub(super) struct Names {
 impl Names {
     /// Collects the names from `Content-Disposition`, the URL that answered, and the URL from the
     /// caller.
-    pub(super) fn of(disposition: Option<&str>, found: &Url, asked: &Url) -> Self {
+    pub(super) fn of(disposition: Option<&str>, found: &Url, requested: &Url) -> Self {
         let from_disposition = disposition
             .and_then(disposition_name)
             .map(|name| plain(&name));
         let mut paths = Vec::new();
-        for url in [found, asked] {
+        for url in [found, requested] {
             let last = url.path_segments().and_then(|mut parts| parts.next_back());
             let last = last.map(|part| plain(&text_of(decoded(part.as_bytes()))));
             paths.extend(last.map(without_program));
         }
-        for url in [found, asked] {
+        for url in [found, requested] {
             let values = url.query_pairs().map(|(_, value)| plain(&value));
             paths.extend(
                 values.filter(|value| extension(value).is_some_and(|end| formats::is_known(&end))),

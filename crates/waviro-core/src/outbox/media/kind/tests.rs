@@ -22,7 +22,7 @@ fn judge(
     let about = About {
         content_type,
         disposition,
-        asked: &url,
+        requested: &url,
         found: &url,
         no_page: false,
     };

@@ -127,9 +127,9 @@ fn a_plausible_name_gets_no_second_extension() {
 
 #[test]
 fn of_two_urls_the_one_with_the_files_name_counts() {
-    let asked = Url::parse("https://toko.example/brosur%20mei.pdf").unwrap();
+    let requested = Url::parse("https://toko.example/brosur%20mei.pdf").unwrap();
     let found = Url::parse("https://cdn.example/blob/7f3a9c?sig=x").unwrap();
-    let names = Names::of(None, &found, &asked);
+    let names = Names::of(None, &found, &requested);
     assert_eq!(names.choose(Container::Pdf), "brosur mei.pdf");
     assert_eq!(names.choose(Container::Zip), "7f3a9c");
 }

@@ -72,12 +72,12 @@ fn a_page_that_is_meant_as_one_is_sent() {
 
 #[test]
 fn a_page_is_refused_where_a_picture_is_wanted_or_a_file_host_shows_it() {
-    let page = |asked: &str, found: &str, no_page| {
-        let (asked, found) = (Url::parse(asked).unwrap(), Url::parse(found).unwrap());
+    let page = |requested: &str, found: &str, no_page| {
+        let (requested, found) = (Url::parse(requested).unwrap(), Url::parse(found).unwrap());
         let about = About {
             content_type: Some("text/html"),
             disposition: None,
-            asked: &asked,
+            requested: &requested,
             found: &found,
             no_page,
         };

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::spawn;
 
-type Shelf = Arc<HashMap<&'static str, (&'static str, Bytes)>>;
+type ServedFiles = Arc<HashMap<&'static str, (&'static str, Bytes)>>;
 
 /// A file server with its own port.
 pub struct Files {
@@ -28,15 +28,15 @@ impl Files {
             .await
             .expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let shelf: Shelf = Arc::new(
+        let served: ServedFiles = Arc::new(
             files
                 .into_iter()
                 .map(|(name, mime, bytes)| (name, (mime, bytes)))
                 .collect(),
         );
         let app = Router::new()
-            .route("/{name}", axum::routing::get(give))
-            .with_state(shelf);
+            .route("/{name}", axum::routing::get(serve_file))
+            .with_state(served);
         let server = spawn(async move { axum::serve(listener, app).await.expect("serves") });
         Self { url, server }
     }
@@ -54,8 +54,8 @@ impl Drop for Files {
     }
 }
 
-async fn give(State(shelf): State<Shelf>, Path(name): Path<String>) -> Response {
-    match shelf.get(name.as_str()) {
+async fn serve_file(State(served): State<ServedFiles>, Path(name): Path<String>) -> Response {
+    match served.get(name.as_str()) {
         Some((mime, bytes)) => ([(CONTENT_TYPE, *mime)], bytes.clone()).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }

@@ -34,13 +34,13 @@ pub struct Call {
 }
 
 struct Shared {
-    book: Mutex<Book>,
+    records: Mutex<Records>,
     /// The two gates: webhook answers and files are held back while closed.
     gates: watch::Sender<Gates>,
 }
 
 #[derive(Default)]
-struct Book {
+struct Records {
     calls: Vec<Call>,
     /// The number of answered calls.
     answered: usize,
@@ -96,12 +96,12 @@ impl Hooks {
             files: true,
         };
         let shared = Arc::new(Shared {
-            book: Mutex::default(),
+            records: Mutex::default(),
             gates: watch::Sender::new(gates),
         });
         let app = Router::new()
-            .route("/hook", post(take))
-            .route("/files/{name}", get(give))
+            .route("/hook", post(receive))
+            .route("/files/{name}", get(serve_file))
             .with_state(Arc::clone(&shared));
         let server = spawn(async move { axum::serve(listener, app).await.expect("serves") });
         Self {
@@ -119,14 +119,14 @@ impl Hooks {
 
     /// Serves a file and returns its URL.
     pub fn host(&self, name: &str, mime: &'static str, bytes: impl Into<Bytes>) -> String {
-        let mut book = lock(&self.shared.book);
-        book.files.insert(name.to_owned(), (mime, bytes.into()));
+        let mut records = lock(&self.shared.records);
+        records.files.insert(name.to_owned(), (mime, bytes.into()));
         format!("{}/files/{name}", self.url)
     }
 
     /// Sets the response to all later calls.
     pub fn answer(&self, answer: Answer) {
-        lock(&self.shared.book).answer = answer;
+        lock(&self.shared.records).answer = answer;
     }
 
     /// Answers all later calls with 200 and these reply items.
@@ -148,7 +148,7 @@ impl Hooks {
     /// Returns every call so far, answered or not.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
-        lock(&self.shared.book).calls.clone()
+        lock(&self.shared.records).calls.clone()
     }
 
     /// Waits until `count` calls have arrived.
@@ -168,7 +168,7 @@ impl Hooks {
     /// Waits until `count` calls are answered.
     pub async fn wait_answered(&self, count: usize) {
         eventually("answers of the webhook", async || {
-            let answered = lock(&self.shared.book).answered;
+            let answered = lock(&self.shared.records).answered;
             if answered >= count {
                 Ok(())
             } else {
@@ -181,7 +181,7 @@ impl Hooks {
     /// Waits until the gateway has requested the file `name`.
     pub async fn wait_asked_for(&self, name: &str) {
         eventually("a file to be asked for", async || {
-            let asked = lock(&self.shared.book).asked_for.clone();
+            let asked = lock(&self.shared.records).asked_for.clone();
             if asked.iter().any(|asked| asked == name) {
                 Ok(())
             } else {
@@ -198,15 +198,15 @@ impl Drop for Hooks {
     }
 }
 
-async fn take(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: String) -> Response {
+async fn receive(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: String) -> Response {
     let call = Call { body, headers };
     let answer = {
-        let mut book = lock(&shared.book);
-        book.calls.push(call.clone());
-        book.answer.clone()
+        let mut records = lock(&shared.records);
+        records.calls.push(call.clone());
+        records.answer.clone()
     };
     open(&shared, |gates| gates.answers).await;
-    lock(&shared.book).answered += 1;
+    lock(&shared.records).answered += 1;
     let (status, body) = match answer {
         Answer::Nothing => (200, r#"{"success":true,"message":{"reply":[]}}"#.to_owned()),
         Answer::Fixed(status, body) => (status, body),
@@ -221,11 +221,11 @@ async fn take(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Strin
     (status, [(CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-async fn give(State(shared): State<Arc<Shared>>, Path(name): Path<String>) -> Response {
+async fn serve_file(State(shared): State<Arc<Shared>>, Path(name): Path<String>) -> Response {
     let file = {
-        let mut book = lock(&shared.book);
-        book.asked_for.push(name.clone());
-        book.files.get(&name).cloned()
+        let mut records = lock(&shared.records);
+        records.asked_for.push(name.clone());
+        records.files.get(&name).cloned()
     };
     open(&shared, |gates| gates.files).await;
     match file {

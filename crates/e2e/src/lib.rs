@@ -46,13 +46,13 @@ pub async fn eventually<T, S: Debug>(what: &str, mut look: impl AsyncFnMut() -> 
             Err(seen) if Instant::now() > end => {
                 panic!("waited {PATIENCE:?} for {what}; last seen: {seen:#?}")
             }
-            Err(_) => breathe().await,
+            Err(_) => pause_before_poll().await,
         }
     }
 }
 
 /// Waits 5 ms between two polls.
-async fn breathe() {
+async fn pause_before_poll() {
     let nothing = std::future::pending::<()>();
     let _ = timeout(Duration::from_millis(5), nothing).await;
 }

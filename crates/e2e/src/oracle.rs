@@ -36,9 +36,9 @@ impl fmt::Display for Violation {
 /// Returns the log entries about a violation, in the order of the log.
 #[must_use]
 pub fn evidence<'l>(violation: &Violation, log: &'l [Entry]) -> Vec<&'l Entry> {
-    let book = Book::of(log);
+    let index = LogIndex::of(log);
     let mut names = BTreeSet::from([violation.about.as_str()]);
-    let questions = book.questions.iter();
+    let questions = index.questions.iter();
     let asked = questions.filter(|(face, _, _)| *face == violation.about);
     names.extend(
         asked
@@ -46,7 +46,7 @@ pub fn evidence<'l>(violation: &Violation, log: &'l [Entry]) -> Vec<&'l Entry> {
             .map(String::as_str),
     );
     // An id also selects the entries of its face, and a face the entries of its id.
-    for (id, face) in book.pairs() {
+    for (id, face) in index.pairs() {
         if names.contains(id) || names.contains(face) {
             names.extend([id, face]);
         }
@@ -57,7 +57,7 @@ pub fn evidence<'l>(violation: &Violation, log: &'l [Entry]) -> Vec<&'l Entry> {
         }
         Seen::Accepted { request, .. }
         | Seen::Refused { request, .. }
-        | Seen::Unanswered { request } => book
+        | Seen::Unanswered { request } => index
             .asked
             .get(request)
             .is_some_and(|asked| names.contains(asked.face)),
@@ -70,9 +70,10 @@ pub fn evidence<'l>(violation: &Violation, log: &'l [Entry]) -> Vec<&'l Entry> {
         Seen::Question { face, answers, .. } => {
             names.contains(face.as_str()) || answers.iter().any(|it| names.contains(it.as_str()))
         }
-        Seen::Fault { .. } | Seen::Missed { .. } | Seen::Crowd { .. } | Seen::Settled { .. } => {
-            true
-        }
+        Seen::Fault { .. }
+        | Seen::Missed { .. }
+        | Seen::PeakCalls { .. }
+        | Seen::Settled { .. } => true,
     };
     log.iter().filter(of).collect()
 }
@@ -117,19 +118,19 @@ pub fn shortest(violation: &Violation, log: &[Entry]) -> Vec<Entry> {
 /// Returns every broken promise in the log.
 #[must_use]
 pub fn judge(log: &[Entry]) -> Vec<Violation> {
-    let book = Book::of(log);
+    let index = LogIndex::of(log);
     let mut found = Vec::new();
-    book.accepted_is_sent(&mut found);
-    book.one_id_a_message(&mut found);
-    book.phones_show_what_was_asked(&mut found);
-    book.refused_is_nothing(&mut found);
-    book.every_stage_is_told(&mut found);
-    book.stages_rise(&mut found);
-    book.no_key_twice(&mut found);
-    book.answers_go_out_once(&mut found);
-    book.what_was_written_is_heard(&mut found);
-    book.nobody_is_crowded(&mut found);
-    book.queues_are_empty(&mut found);
+    index.accepted_is_sent(&mut found);
+    index.one_id_a_message(&mut found);
+    index.phones_show_only_requested_content(&mut found);
+    index.refused_messages_appear_nowhere(&mut found);
+    index.every_stage_is_called_back(&mut found);
+    index.stages_rise(&mut found);
+    index.no_key_is_used_twice(&mut found);
+    index.replies_are_sent_once(&mut found);
+    index.every_customer_message_has_an_event(&mut found);
+    index.no_endpoint_exceeds_the_limit(&mut found);
+    index.queues_are_empty(&mut found);
     found
 }
 
@@ -145,7 +146,7 @@ struct SendRequest<'l> {
 
 /// The log, indexed for the rules.
 #[derive(Default)]
-struct Book<'l> {
+struct LogIndex<'l> {
     asked: BTreeMap<u64, SendRequest<'l>>,
     /// The stanza ids with the log position of each first appearance.
     framed: BTreeMap<&'l str, usize>,
@@ -153,21 +154,21 @@ struct Book<'l> {
     nacked: BTreeMap<&'l str, u16>,
     shown: Vec<(&'l str, &'l str, &'l str)>,
     reached: BTreeMap<&'l str, i64>,
-    told: BTreeMap<&'l str, Vec<i64>>,
+    callbacks: BTreeMap<&'l str, Vec<i64>>,
     questions: Vec<(&'l str, &'l str, &'l [String])>,
     reused: Vec<&'l str>,
-    heard: BTreeSet<&'l str>,
-    crowd: usize,
+    events: BTreeSet<&'l str>,
+    peak_calls: usize,
     /// True if a fault ended the gateway's process.
     processes_end: bool,
     missed: u64,
     settled: Option<(i64, i64, i64, bool)>,
 }
 
-impl<'l> Book<'l> {
+impl<'l> LogIndex<'l> {
     fn of(log: &'l [Entry]) -> Self {
-        let mut book = Self::default();
-        for (place, entry) in log.iter().enumerate() {
+        let mut index = Self::default();
+        for (position, entry) in log.iter().enumerate() {
             match &entry.seen {
                 Seen::Requested {
                     request,
@@ -175,58 +176,58 @@ impl<'l> Book<'l> {
                     phones,
                     notify,
                 } => {
-                    let asked = book.asked.entry(*request).or_default();
+                    let asked = index.asked.entry(*request).or_default();
                     (asked.face, asked.phones, asked.notify) = (face, phones, *notify);
                 }
                 Seen::Accepted { request, id } => {
-                    book.asked.entry(*request).or_default().accepted = Some(id);
+                    index.asked.entry(*request).or_default().accepted = Some(id);
                 }
                 Seen::Refused { request, status } => {
-                    book.asked.entry(*request).or_default().refused = Some(*status);
+                    index.asked.entry(*request).or_default().refused = Some(*status);
                 }
                 Seen::Unanswered { request } => {
-                    book.asked.entry(*request).or_default().unanswered = true;
+                    index.asked.entry(*request).or_default().unanswered = true;
                 }
                 Seen::Framed { id } => {
-                    book.framed.entry(id).or_insert(place);
+                    index.framed.entry(id).or_insert(position);
                 }
                 Seen::ServerAcked { id, error: None } => {
-                    book.acked.insert(id);
+                    index.acked.insert(id);
                 }
                 Seen::ServerAcked {
                     id,
                     error: Some(code),
                 } => {
-                    book.nacked.insert(id, *code);
+                    index.nacked.insert(id, *code);
                 }
-                Seen::Shown { phone, id, face } => book.shown.push((phone, id, face)),
+                Seen::Shown { phone, id, face } => index.shown.push((phone, id, face)),
                 Seen::Reached { id, stage } => {
-                    let reached = book.reached.entry(id).or_insert(0);
+                    let reached = index.reached.entry(id).or_insert(0);
                     *reached = (*reached).max(*stage);
                 }
-                Seen::CalledBack { id, ack } => book.told.entry(id).or_default().push(*ack),
+                Seen::CalledBack { id, ack } => index.callbacks.entry(id).or_default().push(*ack),
                 Seen::Question {
                     face,
                     phone,
                     answers,
-                } => book.questions.push((face, phone, answers)),
-                Seen::KeyReused { id } => book.reused.push(id),
-                Seen::EventReceived { face } => drop(book.heard.insert(face)),
-                Seen::Crowd { most } => book.crowd = book.crowd.max(*most),
-                Seen::Missed { count } => book.missed += count,
+                } => index.questions.push((face, phone, answers)),
+                Seen::KeyReused { id } => index.reused.push(id),
+                Seen::EventReceived { face } => drop(index.events.insert(face)),
+                Seen::PeakCalls { calls } => index.peak_calls = index.peak_calls.max(*calls),
+                Seen::Missed { count } => index.missed += count,
                 Seen::Fault { what } => {
                     let ends = ["kill", "stop", "ended at"];
-                    book.processes_end |= ends.iter().any(|end| what.starts_with(end));
+                    index.processes_end |= ends.iter().any(|end| what.starts_with(end));
                 }
                 Seen::Settled {
                     pending,
-                    owed,
-                    untaken,
+                    deliveries,
+                    stanzas,
                     sound,
-                } => book.settled = Some((*pending, *owed, *untaken, *sound)),
+                } => index.settled = Some((*pending, *deliveries, *stanzas, *sound)),
             }
         }
-        book
+        index
     }
 
     /// Returns the pairs of message id and face.
@@ -243,8 +244,12 @@ impl<'l> Book<'l> {
     }
 
     fn failures(&self, id: &str) -> usize {
-        let told = self.told.get(id).map(Vec::as_slice).unwrap_or_default();
-        told.iter().filter(|ack| **ack == -1).count()
+        let callbacks = self
+            .callbacks
+            .get(id)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        callbacks.iter().filter(|ack| **ack == -1).count()
     }
 
     /// The server accepted the message: the server sent its ack, or the ack was lost and a phone
@@ -267,7 +272,7 @@ impl<'l> Book<'l> {
             let failed = self.failures(id) > 0 || (!asked.notify && refused);
             // The server may have accepted a message before refusing its resend.
             if acked && self.failures(id) > 0 && !refused {
-                found.push(broken("I1", id, "acked, and told of as failed"));
+                found.push(broken("I1", id, "acked, and called back as failed"));
             } else if !acked && !failed {
                 found.push(broken("I1", id, "accepted, and neither acked nor failed"));
             }
@@ -301,12 +306,16 @@ impl<'l> Book<'l> {
         // webhook reply or to a request without an answer.
         let named = |id: &&&str| known.contains(**id) || self.is_refused(id);
         for id in self.framed.keys().filter(|id| !named(id)) {
-            found.push(broken("I2", id, "an id on the wire that nobody was given"));
+            found.push(broken(
+                "I2",
+                id,
+                "an id on the wire that belongs to no request",
+            ));
         }
     }
 
     /// I3: each phone shows each id once, and only requested content.
-    fn phones_show_what_was_asked(&self, found: &mut Vec<Violation>) {
+    fn phones_show_only_requested_content(&self, found: &mut Vec<Violation>) {
         let wanted: BTreeMap<&str, &str> = self.accepted().map(|(id, it)| (id, it.face)).collect();
         let asked = self.asked.values().map(|asked| asked.face);
         let answers = self.questions.iter().flat_map(|(_, _, answers)| *answers);
@@ -318,11 +327,12 @@ impl<'l> Book<'l> {
             }
             match wanted.get(id) {
                 Some(wanted) if wanted != face => {
-                    let why = format!("{phone} shows {face:?} in place of {wanted:?}");
+                    let why = format!("{phone} shows {face:?} instead of {wanted:?}");
                     found.push(broken("I3", id, &why));
                 }
                 _ if !faces.contains(face) => {
-                    let why = format!("{phone} shows {face:?}, which nobody asked for");
+                    let why =
+                        format!("{phone} shows {face:?}, which no request and no reply contains");
                     found.push(broken("I3", id, &why));
                 }
                 _ => {}
@@ -343,7 +353,7 @@ impl<'l> Book<'l> {
     }
 
     /// I4: a refused message appears nowhere.
-    fn refused_is_nothing(&self, found: &mut Vec<Violation>) {
+    fn refused_messages_appear_nowhere(&self, found: &mut Vec<Violation>) {
         let refused = self.asked.values().filter(|asked| asked.refused.is_some());
         for asked in refused {
             let twins = || self.asked.values().filter(|it| it.face == asked.face);
@@ -359,43 +369,49 @@ impl<'l> Book<'l> {
     }
 
     /// I5: the gateway reports each stage of a message by callback.
-    fn every_stage_is_told(&self, found: &mut Vec<Violation>) {
+    fn every_stage_is_called_back(&self, found: &mut Vec<Violation>) {
         for (id, _) in self.accepted().filter(|(_, asked)| asked.notify) {
             if self.nacked.contains_key(id) {
                 if self.failures(id) > 0 {
                     continue;
                 }
                 if !self.is_taken(id) {
-                    let why = "refused by the server, and nobody was told";
+                    let why = "refused by the server, and no callback with -1";
                     found.push(broken("I5", id, why));
                     continue;
                 }
             }
             let reached = self.reached.get(id).copied().unwrap_or(0);
             let last = reached.max(i64::from(self.acked.contains(id)));
-            let told = self.told.get(id).map(Vec::as_slice).unwrap_or_default();
-            for stage in (1..=last).filter(|stage| !told.contains(stage)) {
-                found.push(broken("I5", id, &format!("ack {stage} was never told")));
+            let callbacks = self
+                .callbacks
+                .get(id)
+                .map(Vec::as_slice)
+                .unwrap_or_default();
+            for stage in (1..=last).filter(|stage| !callbacks.contains(stage)) {
+                found.push(broken("I5", id, &format!("no callback with ack {stage}")));
             }
         }
     }
 
     /// I6: stages rise. A stage may be repeated, but never falls, and nothing follows -1.
     fn stages_rise(&self, found: &mut Vec<Violation>) {
-        for (id, told) in &self.told {
-            let falls = told.windows(2).any(|two| two[1] < two[0] && two[1] != -1);
-            let after_the_end = told.windows(2).any(|two| two[0] == -1 && two[1] != -1);
-            let failed_late = told.contains(&-1) && told.iter().any(|ack| *ack > 0);
+        for (id, callbacks) in &self.callbacks {
+            let falls = callbacks
+                .windows(2)
+                .any(|two| two[1] < two[0] && two[1] != -1);
+            let after_the_end = callbacks.windows(2).any(|two| two[0] == -1 && two[1] != -1);
+            let failed_late = callbacks.contains(&-1) && callbacks.iter().any(|ack| *ack > 0);
             if falls || after_the_end || failed_late {
-                found.push(broken("I6", id, &format!("told {told:?}")));
+                found.push(broken("I6", id, &format!("callbacks {callbacks:?}")));
             }
         }
     }
 
     /// I7: no message key is used twice.
-    fn no_key_twice(&self, found: &mut Vec<Violation>) {
+    fn no_key_is_used_twice(&self, found: &mut Vec<Violation>) {
         for id in &self.reused {
-            let why = "encrypted with a key that another ciphertext had";
+            let why = "encrypted with the key of another ciphertext";
             found.push(broken("I7", id, why));
         }
     }
@@ -403,7 +419,7 @@ impl<'l> Book<'l> {
     /// I8: the messages of a webhook reply are on the phone once and were sent in their order. The
     /// order on the phone may differ if the phone could not decrypt the first message and requested
     /// a resend. For each reply message that the server refused, one message may be missing.
-    fn answers_go_out_once(&self, found: &mut Vec<Violation>) {
+    fn replies_are_sent_once(&self, found: &mut Vec<Violation>) {
         let accepted: BTreeSet<&str> = self.accepted().map(|(id, _)| id).collect();
         let refused = self.nacked.keys();
         let refused = refused.filter(|id| !accepted.contains(**id) && self.is_refused(id));
@@ -422,31 +438,27 @@ impl<'l> Book<'l> {
             if in_order && missing <= refused {
                 refused -= missing;
             } else {
-                let why = format!("answered with {answers:?}, and the phone was sent {sent:?}");
+                let why = format!("the reply is {answers:?}, and the phone got {sent:?}");
                 found.push(broken("I8", face, &why));
             }
         }
     }
 
     /// I5: each subscriber gets an event for each message of a customer.
-    fn what_was_written_is_heard(&self, found: &mut Vec<Violation>) {
+    fn every_customer_message_has_an_event(&self, found: &mut Vec<Violation>) {
         for (face, _, _) in &self.questions {
-            if !self.heard.contains(face) {
-                found.push(broken(
-                    "I5",
-                    face,
-                    "written, and told to nobody as an event",
-                ));
+            if !self.events.contains(face) {
+                found.push(broken("I5", face, "no event for the message of a customer"));
             }
         }
     }
 
     /// I10: an endpoint never has more concurrent calls than the limit. After a kill, the calls of
     /// the killed process may still be open beside those of the new process.
-    fn nobody_is_crowded(&self, found: &mut Vec<Violation>) {
-        let most = if self.processes_end { 2 * CAP } else { CAP };
-        if self.crowd > most {
-            let why = format!("{} calls at one time", self.crowd);
+    fn no_endpoint_exceeds_the_limit(&self, found: &mut Vec<Violation>) {
+        let limit = if self.processes_end { 2 * CAP } else { CAP };
+        if self.peak_calls > limit {
+            let why = format!("{} concurrent calls", self.peak_calls);
             found.push(broken("I10", "the endpoint", &why));
         }
     }
@@ -455,15 +467,15 @@ impl<'l> Book<'l> {
     /// complete.
     fn queues_are_empty(&self, found: &mut Vec<Violation>) {
         if self.missed > 0 {
-            let why = format!("the log misses {} things", self.missed);
+            let why = format!("the log lost {} observations", self.missed);
             found.push(broken("I9", "the log", &why));
         }
         let why = match self.settled {
-            None => "nobody looked".to_owned(),
+            None => "the final state was not read".to_owned(),
             Some((0, 0, 0, true)) => return,
-            Some((_, _, _, false)) => "the database is not sound".to_owned(),
-            Some((pending, owed, untaken, true)) => {
-                format!("{pending} messages, {owed} deliveries and {untaken} stanzas wait")
+            Some((_, _, _, false)) => "the database is damaged".to_owned(),
+            Some((pending, deliveries, stanzas, true)) => {
+                format!("{pending} messages, {deliveries} deliveries and {stanzas} stanzas wait")
             }
         };
         found.push(broken("I9", "the end", &why));

@@ -14,13 +14,13 @@ use crate::{eventually, spawn};
 /// A callback receiver with its own port.
 pub struct Receiver {
     url: String,
-    book: Arc<Mutex<Book>>,
+    records: Arc<Mutex<Records>>,
     server: JoinHandle<()>,
 }
 
 #[derive(Default)]
-struct Book {
-    taken: Vec<(String, i64)>,
+struct Records {
+    accepted: Vec<(String, i64)>,
     refused: usize,
     chunked: usize,
     answer: Option<StatusCode>,
@@ -36,10 +36,16 @@ impl Receiver {
             "http://{}/notify",
             listener.local_addr().expect("an address")
         );
-        let book = Arc::<Mutex<Book>>::default();
-        let app = Router::new().fallback(take).with_state(Arc::clone(&book));
+        let records = Arc::<Mutex<Records>>::default();
+        let app = Router::new()
+            .fallback(receive)
+            .with_state(Arc::clone(&records));
         let server = spawn(async move { axum::serve(listener, app).await.expect("serves") });
-        Self { url, book, server }
+        Self {
+            url,
+            records,
+            server,
+        }
     }
 
     /// Returns the URL to send as `notifyurl`.
@@ -50,35 +56,39 @@ impl Receiver {
 
     /// Answers all later calls with this status; `None` accepts callbacks again.
     pub fn answer_with(&self, status: Option<StatusCode>) {
-        lock(&self.book).answer = status;
+        lock(&self.records).answer = status;
     }
 
     /// Returns the acks of a message that were answered with a 2xx, in the order of arrival.
     #[must_use]
     pub fn acks(&self, id: &str) -> Vec<i64> {
-        let book = lock(&self.book);
-        let own = book.taken.iter().filter(|(taken, _)| taken == id);
+        let records = lock(&self.records);
+        let own = records.accepted.iter().filter(|(msgid, _)| msgid == id);
         own.map(|(_, ack)| *ack).collect()
     }
 
     /// Returns the number of callbacks with this ack that were answered with a 2xx.
     #[must_use]
     pub fn count(&self, ack: i64) -> usize {
-        let book = lock(&self.book);
-        book.taken.iter().filter(|(_, taken)| *taken == ack).count()
+        let records = lock(&self.records);
+        records
+            .accepted
+            .iter()
+            .filter(|(_, posted)| *posted == ack)
+            .count()
     }
 
     /// Returns the number of calls refused by [`Self::answer_with`].
     #[must_use]
     pub fn refused(&self) -> usize {
-        lock(&self.book).refused
+        lock(&self.records).refused
     }
 
     /// Returns the number of calls without a Content-Length. A PHP script reads no body from such a
     /// call.
     #[must_use]
     pub fn chunked(&self) -> usize {
-        lock(&self.book).chunked
+        lock(&self.records).chunked
     }
 
     /// Waits until the recorded acks of the message are exactly `expected`.
@@ -98,24 +108,31 @@ impl Drop for Receiver {
     }
 }
 
-async fn take(State(book): State<Arc<Mutex<Book>>>, headers: HeaderMap, body: Bytes) -> StatusCode {
-    let mut book = lock(&book);
-    if let Some(status) = book.answer {
-        book.refused += 1;
+async fn receive(
+    State(records): State<Arc<Mutex<Records>>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> StatusCode {
+    let mut records = lock(&records);
+    if let Some(status) = records.answer {
+        records.refused += 1;
         return status;
     }
     if !headers.contains_key("content-length") {
-        book.chunked += 1;
+        records.chunked += 1;
     }
-    let Ok(Value::Object(told)) = serde_json::from_slice(&body) else {
+    let Ok(Value::Object(callback)) = serde_json::from_slice(&body) else {
         return StatusCode::BAD_REQUEST;
     };
     // The body must contain exactly the two documented fields.
-    let (Some(id), Some(ack), 2) = (told["msgid"].as_str(), told["ack"].as_i64(), told.len())
-    else {
+    let (Some(id), Some(ack), 2) = (
+        callback["msgid"].as_str(),
+        callback["ack"].as_i64(),
+        callback.len(),
+    ) else {
         return StatusCode::BAD_REQUEST;
     };
-    book.taken.push((id.to_owned(), ack));
+    records.accepted.push((id.to_owned(), ack));
     StatusCode::OK
 }
 

@@ -5,7 +5,7 @@
 //! The seed fixes the plan: the messages with their times and recipients, and the order of the
 //! faults. Timing on the machine still differs between runs, so a failed seed is run several times.
 
-mod chores;
+mod actions;
 mod faults;
 mod load;
 mod log;
@@ -26,7 +26,7 @@ use tokio::time::Instant;
 pub use faults::Fault;
 
 use crate::oracle::{Entry, Seen, Violation, judge, shortest};
-use chores::Chores;
+use actions::Actions;
 use log::Log;
 use stage::Stage;
 
@@ -109,19 +109,19 @@ pub async fn run(plan: &Plan) -> Report {
     let log = Log::begin();
     let mut stage = Stage::set(plan, &log).await;
     let load = load::Load::start(&stage, &mut chance, plan.rate, plan.greeted, &log).await;
-    let chores = Chores {
+    let actions = Actions {
         admin: stage.admin.clone(),
-        book: load.book(),
+        participants: load.participants(),
         sim: Arc::clone(&stage.sim),
         endpoints: stage.receiver.endpoints().clone(),
         log: log.clone(),
         next: AtomicU64::new(0),
     };
-    let missed = moments::end_at_each(plan, &mut stage, &chores, &mut chance, &log).await;
+    let missed = moments::end_at_each(plan, &mut stage, &actions, &mut chance, &log).await;
     let mut done = 0;
     while done < plan.faults && began.elapsed() < plan.within {
         let fault = Fault::any(&plan.kinds, &mut chance);
-        fault.strike(&mut stage, &mut chance, &log).await;
+        fault.inject(&mut stage, &mut chance, &log).await;
         done += 1;
         if plan.progress && done % 10 == 0 {
             say(&format!(
@@ -180,7 +180,7 @@ pub struct Counts {
     /// Message stanzas that were resent.
     pub repeated: usize,
     /// Callbacks answered with a 2xx.
-    pub told: usize,
+    pub callbacks: usize,
     /// Questions from customers.
     pub questions: usize,
     /// Injected faults.
@@ -216,7 +216,7 @@ impl Counts {
                     counts.framed += 1;
                     counts.repeated += usize::from(!framed.insert(id));
                 }
-                Seen::CalledBack { .. } => counts.told += 1,
+                Seen::CalledBack { .. } => counts.callbacks += 1,
                 Seen::Question { .. } => counts.questions += 1,
                 Seen::Fault { .. } => counts.faults += 1,
                 _ => {}
@@ -238,7 +238,7 @@ impl fmt::Display for Counts {
             self.slowest,
             self.framed,
             self.repeated,
-            self.told,
+            self.callbacks,
             self.questions
         )
     }

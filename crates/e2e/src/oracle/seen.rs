@@ -97,9 +97,9 @@ pub enum Seen {
         face: String,
     },
     /// The highest number of concurrent calls to the endpoint.
-    Crowd {
+    PeakCalls {
         /// The number of concurrent calls.
-        most: usize,
+        calls: usize,
     },
     /// Two ciphertexts used the same message key.
     KeyReused {
@@ -121,9 +121,9 @@ pub enum Seen {
         /// Messages without an ack and without a failure.
         pending: i64,
         /// Unfinished deliveries.
-        owed: i64,
+        deliveries: i64,
         /// Stanzas that the server still holds for the bots.
-        untaken: i64,
+        stanzas: i64,
         /// True if the database passes its integrity check.
         sound: bool,
     },

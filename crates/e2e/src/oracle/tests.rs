@@ -45,7 +45,7 @@ fn reached(id: &str, stage: i64) -> Seen {
     Seen::Reached { id, stage }
 }
 
-fn told(id: &str, ack: i64) -> Seen {
+fn called_back(id: &str, ack: i64) -> Seen {
     let id = id.to_owned();
     Seen::CalledBack { id, ack }
 }
@@ -58,7 +58,7 @@ fn question(answers: &[&str]) -> Seen {
     }
 }
 
-fn heard(face: &str) -> Seen {
+fn event_received(face: &str) -> Seen {
     let face = face.to_owned();
     Seen::EventReceived { face }
 }
@@ -71,8 +71,8 @@ fn nacked(id: &str) -> Seen {
 fn settled() -> Seen {
     Seen::Settled {
         pending: 0,
-        owed: 0,
-        untaken: 0,
+        deliveries: 0,
+        stanzas: 0,
         sound: true,
     }
 }
@@ -85,9 +85,9 @@ fn well() -> Vec<Seen> {
         framed("A"),
         acked("A"),
         shown("A", "satu"),
-        told("A", 1),
+        called_back("A", 1),
         reached("A", 2),
-        told("A", 2),
+        called_back("A", 2),
         asked(2, "dua"),
         Seen::Fault {
             what: "kill".to_owned(),
@@ -97,7 +97,7 @@ fn well() -> Vec<Seen> {
         framed("B"),
         acked("B"),
         shown("B", "dua"),
-        told("B", 1),
+        called_back("B", 1),
         asked(3, "tiga"),
         Seen::Refused {
             request: 3,
@@ -105,7 +105,7 @@ fn well() -> Vec<Seen> {
         },
         asked(4, "empat"),
         accepted(4, "D"),
-        told("D", -1),
+        called_back("D", -1),
         // Two requests with the same content: the gateway accepts only one.
         asked(5, "lima"),
         asked(6, "lima"),
@@ -120,10 +120,10 @@ fn well() -> Vec<Seen> {
         framed("E"),
         acked("E"),
         shown("E", "lima"),
-        told("E", 1),
-        told("E", 1),
+        called_back("E", 1),
+        called_back("E", 1),
         question(&["jawab 1", "jawab 2"]),
-        heard("tanya"),
+        event_received("tanya"),
         framed("R1"),
         framed("R2"),
         acked("R1"),
@@ -160,7 +160,7 @@ fn one(rule: &'static str, about: &str) -> Vec<(&'static str, String)> {
 }
 
 #[test]
-fn where_all_is_well_nothing_is_found() {
+fn a_log_without_a_broken_promise_has_no_violation() {
     assert_eq!(broken_by(well()), []);
 }
 
@@ -168,21 +168,23 @@ fn where_all_is_well_nothing_is_found() {
 fn i1_an_accepted_message_that_is_neither_acked_nor_failed() {
     // The process was killed before the commit, or the queue lost the message.
     let lost = but(|log| {
-        log.retain(|it| *it != acked("A") && *it != told("A", 1) && *it != shown("A", "satu"));
-        log.retain(|it| *it != reached("A", 2) && *it != told("A", 2) && *it != framed("A"));
+        log.retain(|it| {
+            *it != acked("A") && *it != called_back("A", 1) && *it != shown("A", "satu")
+        });
+        log.retain(|it| *it != reached("A", 2) && *it != called_back("A", 2) && *it != framed("A"));
     });
     assert_eq!(lost, one("I1", "A"));
     // The server withheld its ack. A phone has the message, and the gateway knows this from the
     // receipt.
     assert_eq!(without(&acked("A")), []);
-    let silent = but(|log| log.retain(|it| *it != told("D", -1)));
+    let silent = but(|log| log.retain(|it| *it != called_back("D", -1)));
     assert_eq!(silent, one("I1", "D"));
-    let both = with(told("A", -1));
+    let both = with(called_back("A", -1));
     assert!(both.contains(&("I1", "A".to_owned())), "{both:?}");
 }
 
 #[test]
-fn i2_a_message_with_two_ids_and_an_id_of_nobody() {
+fn i2_a_message_with_two_ids_and_an_unknown_id() {
     let doubled = but(|log| log.extend([framed("A2"), acked("A2"), shown("A2", "satu")]));
     assert!(doubled.contains(&("I2", "satu".to_owned())), "{doubled:?}");
     assert!(doubled.contains(&("I2", "A2".to_owned())), "{doubled:?}");
@@ -198,7 +200,7 @@ fn i2_a_message_with_two_ids_and_an_id_of_nobody() {
             framed("E2"),
             acked("E2"),
             shown("E2", "lima"),
-            told("E2", 1),
+            called_back("E2", 1),
         ]);
     });
     assert_eq!(twins, one("I2", "lima"));
@@ -243,17 +245,17 @@ fn i4_a_refused_message_on_a_phone_and_a_5xx() {
 }
 
 #[test]
-fn i5_a_stage_that_nobody_was_told_of() {
-    assert_eq!(without(&told("A", 1)), one("I5", "A"));
-    assert_eq!(without(&told("A", 2)), one("I5", "A"));
+fn i5_a_stage_without_a_callback_and_a_message_without_an_event() {
+    assert_eq!(without(&called_back("A", 1)), one("I5", "A"));
+    assert_eq!(without(&called_back("A", 2)), one("I5", "A"));
     assert_eq!(with(reached("E", 3)).len(), 2);
-    assert_eq!(without(&heard("tanya")), one("I5", "tanya"));
+    assert_eq!(without(&event_received("tanya")), one("I5", "tanya"));
 }
 
 #[test]
-fn i6_stages_that_fall_and_news_after_the_end() {
-    assert_eq!(with(told("A", 1)), one("I6", "A"));
-    let risen = with(told("D", 1));
+fn i6_stages_that_fall_and_callbacks_after_the_end() {
+    assert_eq!(with(called_back("A", 1)), one("I6", "A"));
+    let risen = with(called_back("D", 1));
     assert_eq!(risen, one("I6", "D"));
 }
 
@@ -283,9 +285,9 @@ fn i8_an_answer_that_is_missing_doubled_or_out_of_order() {
 }
 
 #[test]
-fn i9_what_waits_in_the_end_and_a_database_that_is_not_sound() {
+fn i9_queues_that_are_not_empty_and_a_damaged_database() {
     assert_eq!(without(&settled()), one("I9", "the end"));
-    for (pending, owed, untaken, sound) in [
+    for (pending, deliveries, stanzas, sound) in [
         (1, 0, 0, true),
         (0, 1, 0, true),
         (0, 0, 1, true),
@@ -293,8 +295,8 @@ fn i9_what_waits_in_the_end_and_a_database_that_is_not_sound() {
     ] {
         let end = Seen::Settled {
             pending,
-            owed,
-            untaken,
+            deliveries,
+            stanzas,
             sound,
         };
         assert_eq!(with(end), one("I9", "the end"));
@@ -303,19 +305,22 @@ fn i9_what_waits_in_the_end_and_a_database_that_is_not_sound() {
 }
 
 #[test]
-fn i10_more_calls_at_one_time_than_an_endpoint_has_to_bear() {
-    assert_eq!(with(Seen::Crowd { most: 16 }), []);
-    assert_eq!(with(Seen::Crowd { most: 17 }), one("I10", "the endpoint"));
+fn i10_more_concurrent_calls_than_an_endpoint_allows() {
+    assert_eq!(with(Seen::PeakCalls { calls: 16 }), []);
+    assert_eq!(
+        with(Seen::PeakCalls { calls: 17 }),
+        one("I10", "the endpoint")
+    );
     // No process was killed, so only one process makes calls.
     let alone = but(|log| {
         log.retain(|it| !matches!(it, Seen::Fault { .. }));
-        log.push(Seen::Crowd { most: 9 });
+        log.push(Seen::PeakCalls { calls: 9 });
     });
     assert_eq!(alone, one("I10", "the endpoint"));
 }
 
 #[test]
-fn what_the_server_refuses_is_told_as_failed_and_may_be_missing_from_an_answer() {
+fn a_message_refused_by_the_server_is_called_back_as_failed_and_may_miss_in_a_reply() {
     let refused = |log: &mut Vec<Seen>| {
         log.extend([
             asked(8, "delapan"),
@@ -328,11 +333,11 @@ fn what_the_server_refuses_is_told_as_failed_and_may_be_missing_from_an_answer()
         but(refused),
         [("I1", "H".to_owned()), ("I5", "H".to_owned())]
     );
-    let told_of = but(|log| {
+    let reported = but(|log| {
         refused(log);
-        log.push(told("H", -1));
+        log.push(called_back("H", -1));
     });
-    assert_eq!(told_of, []);
+    assert_eq!(reported, []);
     let of_an_answer = |log: &mut Vec<Seen>| {
         log.retain(|it| *it != shown("R2", "jawab 2") && *it != acked("R2"));
         log.push(nacked("R2"));
@@ -346,7 +351,7 @@ fn what_the_server_refuses_is_told_as_failed_and_may_be_missing_from_an_answer()
 }
 
 #[test]
-fn the_evidence_is_what_the_log_says_of_the_message() {
+fn the_evidence_is_every_entry_about_the_message() {
     let mut log = well();
     log.push(framed("A2"));
     log.push(shown("A2", "satu"));
@@ -366,7 +371,7 @@ fn the_evidence_is_what_the_log_says_of_the_message() {
 }
 
 #[test]
-fn the_shortest_log_is_what_cannot_be_left_out() {
+fn the_shortest_log_has_only_necessary_entries() {
     let mut log = well();
     log.extend([framed("A2"), acked("A2"), shown("A2", "satu")]);
     let log = at(log);

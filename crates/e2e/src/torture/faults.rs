@@ -111,7 +111,7 @@ impl Fault {
     }
 
     /// Waits for a random time, injects the fault, and resets lasting effects.
-    pub(super) async fn strike(self, stage: &mut Stage, chance: &mut StdRng, log: &Log) {
+    pub(super) async fn inject(self, stage: &mut Stage, chance: &mut StdRng, log: &Log) {
         let mut some = |from: u64, to: u64| Duration::from_millis(chance.random_range(from..to));
         pause(some(100, 1500)).await;
         let span = some(200, 1500);

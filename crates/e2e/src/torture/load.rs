@@ -29,14 +29,14 @@ const TWINS: u64 = 25;
 const QUESTIONS: Duration = Duration::from_millis(300);
 
 pub(super) struct Load {
-    book: Arc<Book>,
+    participants: Arc<Participants>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
     under_way: Arc<Semaphore>,
 }
 
 /// The participants of the load.
-pub(super) struct Book {
+pub(super) struct Participants {
     pub(super) bots: Vec<Bot>,
     pub(super) owners: Vec<String>,
     pub(super) customers: Vec<Phone>,
@@ -53,7 +53,7 @@ pub(super) struct Book {
 }
 
 /// A request to send.
-pub(super) struct Wish {
+pub(super) struct Planned {
     bot: usize,
     path: String,
     body: Value,
@@ -73,7 +73,7 @@ impl Load {
     ) -> Self {
         let (stop, stopped) = watch::channel(false);
         let under_way = Arc::new(Semaphore::new(AT_ONCE));
-        let book = Arc::new(Book {
+        let participants = Arc::new(Participants {
             bots: stage.bots.clone(),
             owners: stage.owners.clone(),
             customers: stage.customers.clone(),
@@ -89,24 +89,29 @@ impl Load {
             under_way: Arc::clone(&under_way),
         });
         if greeted {
-            book.greet_groups().await;
+            participants.send_first_group_messages().await;
         }
         let gap = Duration::from_secs(1) / rate.max(1);
         let sending = StdRng::seed_from_u64(chance.random());
         let tasks = vec![
-            spawn(send(Arc::clone(&book), sending, gap, stopped.clone())),
-            spawn(ask(Arc::clone(&book), stopped)),
+            spawn(send(
+                Arc::clone(&participants),
+                sending,
+                gap,
+                stopped.clone(),
+            )),
+            spawn(ask(Arc::clone(&participants), stopped)),
         ];
         Self {
-            book,
+            participants,
             stop,
             tasks,
             under_way,
         }
     }
 
-    pub(super) fn book(&self) -> Arc<Book> {
-        Arc::clone(&self.book)
+    pub(super) fn participants(&self) -> Arc<Participants> {
+        Arc::clone(&self.participants)
     }
 
     /// Stops the load after every request has its answer or has lost its connection.
@@ -120,29 +125,39 @@ impl Load {
     }
 }
 
-async fn send(book: Arc<Book>, mut chance: StdRng, gap: Duration, stopped: watch::Receiver<bool>) {
+async fn send(
+    participants: Arc<Participants>,
+    mut chance: StdRng,
+    gap: Duration,
+    stopped: watch::Receiver<bool>,
+) {
     while !*stopped.borrow() {
-        let n = book.next.fetch_add(1, Ordering::SeqCst);
-        let bot = chance.random_range(0..book.bots.len());
+        let n = participants.next.fetch_add(1, Ordering::SeqCst);
+        let bot = chance.random_range(0..participants.bots.len());
         if n % TWINS == TWINS - 1 {
             // Only twins write to this chat, and only one pair is open at a time. The second
             // request of a pair therefore always follows the first directly.
-            let pair = Arc::clone(&book.twins).try_acquire_owned();
+            let pair = Arc::clone(&participants.twins).try_acquire_owned();
             let Ok(pair) = pair else {
                 continue;
             };
-            let permits = Arc::clone(&book.under_way).acquire_many_owned(2).await;
-            let book = Arc::clone(&book);
+            let permits = Arc::clone(&participants.under_way)
+                .acquire_many_owned(2)
+                .await;
+            let participants = Arc::clone(&participants);
             drop(spawn(async move {
-                tokio::join!(book.put(book.twin(n, bot)), book.put(book.twin(n, bot)));
+                tokio::join!(
+                    participants.put(participants.twin(n, bot)),
+                    participants.put(participants.twin(n, bot))
+                );
                 drop((permits, pair));
             }));
         } else {
-            let wish = book.wish(n, bot, &mut chance);
-            let permit = Arc::clone(&book.under_way).acquire_owned().await;
-            let book = Arc::clone(&book);
+            let planned = participants.planned(n, bot, &mut chance);
+            let permit = Arc::clone(&participants.under_way).acquire_owned().await;
+            let participants = Arc::clone(&participants);
             drop(spawn(async move {
-                book.put(wish).await;
+                participants.put(planned).await;
                 drop(permit);
             }));
         }
@@ -150,16 +165,16 @@ async fn send(book: Arc<Book>, mut chance: StdRng, gap: Duration, stopped: watch
     }
 }
 
-async fn ask(book: Arc<Book>, stopped: watch::Receiver<bool>) {
+async fn ask(participants: Arc<Participants>, stopped: watch::Receiver<bool>) {
     for n in 0.. {
         if *stopped.borrow() {
             return;
         }
-        let phone = &book.customers[n % 4];
-        let owner = &book.owners[n / 4 % book.owners.len()];
+        let phone = &participants.customers[n % 4];
+        let owner = &participants.owners[n / 4 % participants.owners.len()];
         let text = format!("{QUESTION} {n}");
         if phone.send_text(owner, &text).await.is_ok() {
-            book.log.see(Seen::Question {
+            participants.log.see(Seen::Question {
                 answers: answers(&text).map(|it| format!("text {it}")).into(),
                 face: text,
                 phone: phone.number().to_owned(),
@@ -169,8 +184,8 @@ async fn ask(book: Arc<Book>, stopped: watch::Receiver<bool>) {
     }
 }
 
-impl Book {
-    fn wish(&self, n: u64, bot: usize, chance: &mut StdRng) -> Wish {
+impl Participants {
+    fn planned(&self, n: u64, bot: usize, chance: &mut StdRng) -> Planned {
         let to_group = chance.random_range(0..5) == 0;
         let notify = chance.random_range(0..4) > 0;
         let customer = chance.random_range(0..self.customers.len() - 1);
@@ -214,7 +229,7 @@ impl Book {
         if notify {
             body["notifyurl"] = json!(self.notify);
         }
-        Wish {
+        Planned {
             bot,
             path,
             body,
@@ -224,10 +239,10 @@ impl Book {
         }
     }
 
-    fn twin(&self, n: u64, bot: usize) -> Wish {
+    fn twin(&self, n: u64, bot: usize) -> Planned {
         let last = self.customers.len() - 1;
         let to = self.customers[last].number();
-        Wish {
+        Planned {
             bot,
             path: "/api/sendwa".to_owned(),
             body: json!({"nohp": to, "pesan": format!("kembar {n}"), "notifyurl": self.notify}),
@@ -238,11 +253,11 @@ impl Book {
     }
 
     /// Sends the first message to each group and waits until every member shows the message.
-    async fn greet_groups(&self) {
+    async fn send_first_group_messages(&self) {
         let members = &self.customers[..MEMBERS];
         for (bot, group) in self.groups.iter().enumerate() {
             let text = format!("salam {bot}");
-            self.put(Wish {
+            self.put(Planned {
                 bot,
                 path: "/api/sendwatogroup".to_owned(),
                 body: json!({"groupid": group, "pesan": text}),
@@ -259,9 +274,9 @@ impl Book {
     }
 
     /// Returns a message with a `notifyurl` that answers 410.
-    pub(super) fn for_nobody(&self, n: u64) -> Wish {
+    pub(super) fn with_gone_notifyurl(&self, n: u64) -> Planned {
         let to = self.customers[0].number();
-        Wish {
+        Planned {
             bot: 0,
             path: "/api/sendwa".to_owned(),
             body: json!({"nohp": to, "pesan": format!("sunyi {n}"), "notifyurl": self.gone}),
@@ -277,15 +292,17 @@ impl Book {
     }
 
     /// Sends the request and logs the outcome.
-    pub(super) async fn put(&self, wish: Wish) {
+    pub(super) async fn put(&self, planned: Planned) {
         let request = self.number();
         self.log.see(Seen::Requested {
             request,
-            face: wish.face,
-            phones: wish.phones,
-            notify: wish.notify,
+            face: planned.face,
+            phones: planned.phones,
+            notify: planned.notify,
         });
-        let answer = self.bots[wish.bot].try_call(&wish.path, wish.body).await;
+        let answer = self.bots[planned.bot]
+            .try_call(&planned.path, planned.body)
+            .await;
         self.log.see(match answer {
             Err(_) => Seen::Unanswered { request },
             Ok(answer) if answer.status.is_success() => Seen::Accepted {

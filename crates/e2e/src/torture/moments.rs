@@ -1,5 +1,5 @@
 //! Ends the gateway once at each named moment under load. For a moment that the load alone does not
-//! reach, the chores provoke the moment.
+//! reach, the actions provoke the moment.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use tokio::time::Instant;
 
 use super::Plan;
-use super::chores::Chores;
+use super::actions::Actions;
 use super::log::Log;
 use super::receiver::pause;
 use super::stage::Stage;
@@ -42,7 +42,7 @@ const FREQUENT: [&str; 12] = [
 pub(super) async fn end_at_each(
     plan: &Plan,
     stage: &mut Stage,
-    chores: &Chores,
+    actions: &Actions,
     chance: &mut StdRng,
     log: &Log,
 ) -> Vec<String> {
@@ -64,13 +64,13 @@ pub(super) async fn end_at_each(
         let write = moment.trim_start_matches("before ");
         let write = write.trim_start_matches("after ");
         let waited = Instant::now();
-        let provoking = chores.provoke(write);
+        let provoking = actions.provoke(write);
         tokio::pin!(provoking);
         let reached = loop {
             tokio::select! {
                 biased;
                 () = pause(LOOK) => {}
-                () = &mut provoking => unreachable!("chores go on for ever"),
+                () = &mut provoking => unreachable!("actions go on for ever"),
             }
             if stage.gateway.has_ended() {
                 // The process ended by itself; the log must name the moment as the reason.
@@ -82,7 +82,7 @@ pub(super) async fn end_at_each(
                 break false;
             }
         };
-        chores.calm();
+        actions.reset_faults();
         if plan.progress {
             super::say(&format!("{} ms to {moment}", waited.elapsed().as_millis()));
         }

@@ -151,7 +151,7 @@ impl Drop for Receiver {
 }
 
 /// Applies the behaviour before a call is accepted. Returns `Err` if the call is not accepted.
-async fn meet(endpoints: &EndpointState) -> Result<(), Response> {
+async fn before_accept(endpoints: &EndpointState) -> Result<(), Response> {
     let manner = *endpoints
         .manner
         .lock()
@@ -186,7 +186,7 @@ async fn meet(endpoints: &EndpointState) -> Result<(), Response> {
 }
 
 /// Applies the behaviour after a call is accepted: the answer may be withheld.
-fn part(endpoints: &EndpointState, answer: Response) -> Response {
+fn after_accept(endpoints: &EndpointState, answer: Response) -> Response {
     let manner = *endpoints
         .manner
         .lock()
@@ -202,7 +202,7 @@ fn part(endpoints: &EndpointState, answer: Response) -> Response {
 }
 
 async fn callback(State(endpoints): State<EndpointState>, body: Bytes) -> Response {
-    if let Err(answer) = meet(&endpoints).await {
+    if let Err(answer) = before_accept(&endpoints).await {
         return answer;
     }
     let callback: Value = serde_json::from_slice(&body).unwrap_or_default();
@@ -211,12 +211,12 @@ async fn callback(State(endpoints): State<EndpointState>, body: Bytes) -> Respon
     };
     let id = id.to_owned();
     endpoints.log.see(Seen::CalledBack { id, ack });
-    part(&endpoints, StatusCode::OK.into_response())
+    after_accept(&endpoints, StatusCode::OK.into_response())
 }
 
 /// Accepts an event and downloads the linked file.
 async fn event(State(endpoints): State<EndpointState>, body: Bytes) -> Response {
-    if let Err(answer) = meet(&endpoints).await {
+    if let Err(answer) = before_accept(&endpoints).await {
         return answer;
     }
     let event: Value = serde_json::from_slice(&body).unwrap_or_default();
@@ -233,26 +233,26 @@ async fn event(State(endpoints): State<EndpointState>, body: Bytes) -> Response 
         let loading = endpoints.http.get(format!("{gateway}{link}")).send();
         drop(spawn(async move { drop(loading.await) }));
     }
-    part(&endpoints, StatusCode::OK.into_response())
+    after_accept(&endpoints, StatusCode::OK.into_response())
 }
 
 /// Replies to a question with two texts that contain the question, and to other messages with
 /// nothing.
 async fn webhook(State(endpoints): State<EndpointState>, body: Bytes) -> Response {
-    if let Err(answer) = meet(&endpoints).await {
+    if let Err(answer) = before_accept(&endpoints).await {
         return answer;
     }
     let webhook: Value = serde_json::from_slice(&body).unwrap_or_default();
     let question = webhook["data"][0].as_str().unwrap_or_default();
     if !question.starts_with(QUESTION) {
-        return part(&endpoints, StatusCode::OK.into_response());
+        return after_accept(&endpoints, StatusCode::OK.into_response());
     }
     let items: Vec<Value> = answers(question)
         .into_iter()
         .map(|text| json!({"type": "message", "content": text}))
         .collect();
     let answer = json!({"success": true, "message": {"reply": items}});
-    part(&endpoints, axum::Json(answer).into_response())
+    after_accept(&endpoints, axum::Json(answer).into_response())
 }
 
 /// The prefix of a question.

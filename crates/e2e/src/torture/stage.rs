@@ -120,28 +120,28 @@ impl Stage {
             let pending = self
                 .ask("SELECT COUNT(*) FROM messages WHERE ack = 0")
                 .await;
-            let owed = self.ask("SELECT COUNT(*) FROM deliveries WHERE ended_at IS NULL");
-            let owed = owed.await;
+            let deliveries = self.ask("SELECT COUNT(*) FROM deliveries WHERE ended_at IS NULL");
+            let deliveries = deliveries.await;
             let devices = self.sim.devices().await;
             // A temporary bot leaves its device behind if the process ends between two steps, so
             // only the owners' devices count.
             let ours = devices.iter().filter(|it| self.owners.contains(&it.number));
-            let untaken: usize = ours.map(|it| self.sim.waiting(&it.id)).sum();
+            let stanzas: usize = ours.map(|it| self.sim.waiting(&it.id)).sum();
             let (now, seen) = (Instant::now(), log.len());
-            if pending != 0 || owed != 0 || untaken != 0 {
+            if pending != 0 || deliveries != 0 || stanzas != 0 {
                 calm_since = None;
             } else if calm_since.is_none_or(|(_, before)| before != seen) {
                 calm_since = Some((now, seen));
             }
             if calm_since.is_some_and(|(since, _)| now - since > CALM) || now > end {
                 let sound = self.gateway.has_sound_database().await;
-                log.see(Seen::Crowd {
-                    most: self.receiver.endpoints().most(),
+                log.see(Seen::PeakCalls {
+                    calls: self.receiver.endpoints().most(),
                 });
                 log.see(Seen::Settled {
                     pending,
-                    owed,
-                    untaken: i64::try_from(untaken).unwrap_or(i64::MAX),
+                    deliveries,
+                    stanzas: i64::try_from(stanzas).unwrap_or(i64::MAX),
                     sound,
                 });
                 return;

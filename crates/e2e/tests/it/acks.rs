@@ -22,7 +22,7 @@ async fn sent_delivered_and_read_are_posted_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_order_holds_where_receipts_overtake_the_servers_ack() {
+async fn the_order_holds_if_receipts_overtake_the_servers_ack() {
     let shop = Shop::open().await;
     let receiver = Receiver::start().await;
     shop.sim.faults().set_ack_delay(Duration::from_millis(700));
@@ -41,7 +41,7 @@ async fn the_order_holds_where_receipts_overtake_the_servers_ack() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn read_is_told_when_the_customer_reads() {
+async fn read_is_called_back_when_the_customer_reads() {
     let shop = Shop::open().await;
     let receiver = Receiver::start().await;
     shop.customer.set_receipts(Receipts::Delivered);
@@ -79,7 +79,7 @@ async fn a_refused_message_ends_with_minus_one_and_nothing_after() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_receiver_that_was_down_is_told_everything_in_order() {
+async fn a_receiver_that_was_down_gets_every_callback_in_order() {
     let mut shop = Shop::open().await;
     let receiver = Receiver::start().await;
     receiver.answer_with(Some(StatusCode::INTERNAL_SERVER_ERROR));
@@ -103,7 +103,7 @@ async fn a_receiver_that_was_down_is_told_everything_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn receipts_that_came_while_the_gateway_was_down_are_told() {
+async fn receipts_from_the_time_when_the_gateway_was_down_are_called_back() {
     let mut shop = Shop::open().await;
     let receiver = Receiver::start().await;
     shop.customer.set_online(false);
@@ -116,9 +116,11 @@ async fn receipts_that_came_while_the_gateway_was_down_are_told() {
     shop.customer.set_online(true);
     shown(&shop.customer, &id).await;
     shop.gateway.run().await;
-    eventually("the rest to be told", async || match receiver.acks(&id) {
-        acks if acks.last() == Some(&3) => Ok(()),
-        acks => Err(acks),
+    eventually("the remaining callbacks", async || {
+        match receiver.acks(&id) {
+            acks if acks.last() == Some(&3) => Ok(()),
+            acks => Err(acks),
+        }
     })
     .await;
     // Callbacks are delivered at least once. After a kill, a callback is repeated if the gateway
@@ -171,7 +173,7 @@ async fn forget_lids(shop: &Shop) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_thousand_receipts_in_one_login_are_told_and_stop_nothing() {
+async fn two_thousand_receipts_in_one_login_are_called_back_and_block_nothing() {
     let mut shop = Shop::open().await;
     let receiver = Receiver::start().await;
     // The customer's phone is back after a long time, while the gateway is down. All receipts of
@@ -216,9 +218,9 @@ async fn killed_again_and_again_every_stage_still_arrives_and_none_goes_back() {
             ids.push(shop.bot.accepted(CUSTOMER, &text, notify).await);
         }
         // At the kill, some callbacks are delivered and some are not.
-        let told = &ids[round * 25 + round * 5];
+        let called_back_id = &ids[round * 25 + round * 5];
         eventually("a callback of this round", async || {
-            receiver.acks(told).first().copied().ok_or(())
+            receiver.acks(called_back_id).first().copied().ok_or(())
         })
         .await;
         shop.gateway.kill().await;

@@ -25,7 +25,7 @@ async fn a_text_sent_over_the_api_is_on_the_customers_phone_under_the_answers_id
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn getqr_says_who_is_linked() {
+async fn getqr_shows_the_linked_account() {
     let shop = Shop::open().await;
     let answer = shop.bot.call("/api/getqr/", json!({})).await;
     assert_eq!(
@@ -35,7 +35,7 @@ async fn getqr_says_who_is_linked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unregistered_number_is_refused_and_nothing_goes_out() {
+async fn an_unregistered_number_is_refused_and_nothing_is_sent() {
     let shop = Shop::open().await;
     let stranger = "6281399999999";
     let answer = shop.bot.sendwa(stranger, "halo", None).await;
@@ -81,7 +81,7 @@ async fn the_same_text_twice_running_is_refused_and_of_two_in_parallel_one_wins(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_text_to_a_known_number_asks_whatsapp_nothing() {
+async fn a_text_to_a_known_number_needs_no_lookup_at_whatsapp() {
     let shop = Shop::open().await;
     let first = shop.bot.accepted(CUSTOMER, "satu", None).await;
     shown(&shop.customer, &first).await;

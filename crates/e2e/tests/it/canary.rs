@@ -39,7 +39,7 @@ impl Canaries {
 /// A shop with a marker in everything that can hold a secret. Many requests fail.
 struct Day {
     shop: Shop,
-    told: Canaries,
+    canaries: Canaries,
     receiver: Receiver,
     /// A working notifyurl with markers in its path and query.
     notify: String,
@@ -52,18 +52,18 @@ const FILE: &str = "kenariberkas.pdf";
 impl Day {
     /// Starts the shop; `more` holds configuration lines.
     async fn begin(more: &str) -> Self {
-        let mut told = Canaries::default();
+        let mut canaries = Canaries::default();
         let sim = Sim::start().await.unwrap();
         let owner = sim
-            .add_phone(PhoneSpec::new(OWNER, told.text("toko")))
+            .add_phone(PhoneSpec::new(OWNER, canaries.text("toko")))
             .await;
         let customer = sim
-            .add_phone(PhoneSpec::new(CUSTOMER, told.text("ani")))
+            .add_phone(PhoneSpec::new(CUSTOMER, canaries.text("ani")))
             .await;
         let gateway = Gateway::start_with(&sim, &sim.wss_url(), more).await;
         let bot = gateway.linked_bot("toko", &owner).await;
         let group = sim
-            .create_group(&told.text("namagrup"), OWNER, &[CUSTOMER])
+            .create_group(&canaries.text("namagrup"), OWNER, &[CUSTOMER])
             .await;
         let group = group.id().to_owned();
         let file = Bytes::from_static(b"%PDF-1.7\nisi");
@@ -72,12 +72,14 @@ impl Day {
         let notify = format!(
             "{}/{}?token={}",
             receiver.url(),
-            told.text("jalur"),
-            told.text("token")
+            canaries.text("jalur"),
+            canaries.text("token")
         );
-        told.0
+        canaries
+            .0
             .extend([group.clone(), bot.key.clone(), FILE.to_owned()]);
-        told.0
+        canaries
+            .0
             .extend([OWNER, CUSTOMER, STRANGER, ON_A_CARD].map(ToOwned::to_owned));
         let shop = Shop {
             sim,
@@ -88,7 +90,7 @@ impl Day {
         };
         Self {
             shop,
-            told,
+            canaries,
             receiver,
             notify,
             files,
@@ -97,12 +99,12 @@ impl Day {
     }
 
     fn media(&mut self, url: &str, place: &str) -> Value {
-        json!({"nohp": CUSTOMER, "mediaurl": url, "pesan": self.told.text(place)})
+        json!({"nohp": CUSTOMER, "mediaurl": url, "pesan": self.canaries.text(place)})
     }
 
     /// Sends accepted messages, with working and with failing callbacks.
     async fn taken(&mut self) {
-        let text = self.told.text("teks");
+        let text = self.canaries.text("teks");
         let id = self
             .shop
             .bot
@@ -111,9 +113,9 @@ impl Day {
         self.receiver.wait_acks(&id, &[1, 2, 3]).await;
         self.receiver
             .answer_with(Some(StatusCode::INTERNAL_SERVER_ERROR));
-        let closed = format!("http://127.0.0.1:2/{}", self.told.text("tertutup"));
+        let closed = format!("http://127.0.0.1:2/{}", self.canaries.text("tertutup"));
         for (url, place) in [(&self.notify, "gagal"), (&closed, "taktersambung")] {
-            let text = self.told.text(place);
+            let text = self.canaries.text(place);
             let id = self.shop.bot.accepted(CUSTOMER, &text, Some(url)).await;
             shown(&self.shop.customer, &id).await;
         }
@@ -126,8 +128,8 @@ impl Day {
         .await;
         self.receiver.answer_with(None);
         let file = self.media(&self.files.url(FILE), "judul");
-        let contact = json!({"name": self.told.text("kontak"), "numbers": [ON_A_CARD]});
-        let place = self.told.text("tempat");
+        let contact = json!({"name": self.canaries.text("kontak"), "numbers": [ON_A_CARD]});
+        let place = self.canaries.text("tempat");
         for (path, body) in [
             ("/api/sendmedia", file),
             (
@@ -140,7 +142,7 @@ impl Day {
             ),
             (
                 "/api/sendwatogroup",
-                json!({"groupid": self.group, "pesan": self.told.text("grup")}),
+                json!({"groupid": self.group, "pesan": self.canaries.text("grup")}),
             ),
         ] {
             let answer = self.shop.bot.call(path, body).await;
@@ -152,32 +154,32 @@ impl Day {
     /// Sends requests that are refused, each for a different reason.
     async fn refused(&mut self) {
         let other_group = "120363999999999999".to_owned();
-        self.told.0.push(other_group.clone());
-        let lost = self.files.url(&self.told.text("hilang"));
-        let dead = format!("http://127.0.0.1:2/{}", self.told.text("mati"));
-        let inside = format!("http://10.0.0.1/{}", self.told.text("dalam"));
-        let password = format!("https://u:{}@host.example/", self.told.text("sandi"));
+        self.canaries.0.push(other_group.clone());
+        let lost = self.files.url(&self.canaries.text("hilang"));
+        let dead = format!("http://127.0.0.1:2/{}", self.canaries.text("mati"));
+        let inside = format!("http://10.0.0.1/{}", self.canaries.text("dalam"));
+        let password = format!("https://u:{}@host.example/", self.canaries.text("sandi"));
         let text = |nohp: &str, text: String| json!({"nohp": nohp, "pesan": text});
         let told_at = |url: &str| json!({"nohp": CUSTOMER, "pesan": "a", "notifyurl": url});
         for (path, body, code) in [
             (
                 "sendwa",
-                text(STRANGER, self.told.text("asing")),
+                text(STRANGER, self.canaries.text("asing")),
                 "invalid_number",
             ),
             (
                 "sendwa",
-                text(&self.told.text("nomor"), "a".to_owned()),
+                text(&self.canaries.text("nomor"), "a".to_owned()),
                 "invalid_number",
             ),
             (
                 "sendwa",
-                json!({"nohp": CUSTOMER, "pesan": [self.told.text("daftar")]}),
+                json!({"nohp": CUSTOMER, "pesan": [self.canaries.text("daftar")]}),
                 "invalid_text",
             ),
             (
                 "sendwatogroup",
-                json!({"groupid": other_group, "pesan": self.told.text("bukananggota")}),
+                json!({"groupid": other_group, "pesan": self.canaries.text("bukananggota")}),
                 "invalid_group",
             ),
             ("sendwa", told_at(&inside), "invalid_url"),
@@ -196,32 +198,32 @@ impl Day {
             let answer = self.shop.bot.call(&format!("/api/{path}"), body).await;
             assert_eq!(answer.code(), code, "{path} {answer:?}");
         }
-        let thief = self.shop.gateway.bot(&self.told.text("kuncisalah"));
+        let thief = self.shop.gateway.bot(&self.canaries.text("kuncisalah"));
         let caught = thief.sendwa(CUSTOMER, "a", None).await;
         assert_eq!(caught.code(), "invalid_secret_key");
         for (path, body, status) in [
             (
                 "sendwa".to_owned(),
-                format!("{{\"pesan\": {}", self.told.text("bukanjson")),
+                format!("{{\"pesan\": {}", self.canaries.text("bukanjson")),
                 400,
             ),
-            (self.told.text("alamat"), "{}".to_owned(), 404),
+            (self.canaries.text("alamat"), "{}".to_owned(), 404),
             (
-                format!("getqr?secretkey={}", self.told.text("query")),
+                format!("getqr?secretkey={}", self.canaries.text("query")),
                 "{}".to_owned(),
                 200,
             ),
             (
                 "sendwa".to_owned(),
-                self.told.text("besar").repeat(200_000),
+                self.canaries.text("besar").repeat(200_000),
                 413,
             ),
         ] {
             let asked = http_client()
                 .post(format!("{}/api/{path}", self.shop.gateway.url()))
                 .header("SecretKey", &self.shop.bot.key)
-                .header("X-Other", self.told.text("kepala"))
-                .header("User-Agent", self.told.text("agen"))
+                .header("X-Other", self.canaries.text("kepala"))
+                .header("User-Agent", self.canaries.text("agen"))
                 .body(body);
             assert_eq!(asked.send().await.unwrap().status(), status, "{path}");
         }
@@ -231,14 +233,14 @@ impl Day {
     /// gateway after a kill.
     async fn later(&mut self) {
         self.shop.sim.faults().nack_next(1, 463);
-        let text = self.told.text("ditolak");
+        let text = self.canaries.text("ditolak");
         let id = self
             .shop
             .bot
             .accepted(CUSTOMER, &text, Some(&self.notify))
             .await;
         self.receiver.wait_acks(&id, &[-1]).await;
-        let (text, to_all) = (self.told.text("masuk"), self.told.text("masukgrup"));
+        let (text, to_all) = (self.canaries.text("masuk"), self.canaries.text("masukgrup"));
         self.shop.customer.send_text(OWNER, &text).await.unwrap();
         let sent = self
             .shop
@@ -263,12 +265,12 @@ impl Day {
         // The long parts of the code are keys. The version before the first key and the digit at
         // the end are not.
         let keys = code.split(['@', ',']).filter(|part| part.len() > 20);
-        self.told.0.extend(keys.map(ToOwned::to_owned));
-        self.told.0.push(second.key);
+        self.canaries.0.extend(keys.map(ToOwned::to_owned));
+        self.canaries.0.push(second.key);
         self.shop.gateway.kill().await;
         self.shop.gateway.run().await;
         self.shop.bot.wait_linked().await;
-        let text = self.told.text("sesudah");
+        let text = self.canaries.text("sesudah");
         let id = self.shop.bot.accepted(CUSTOMER, &text, None).await;
         shown(&self.shop.customer, &id).await;
     }
@@ -293,7 +295,7 @@ async fn no_text_no_key_no_url_and_no_full_number_is_ever_logged_or_counted() {
         assert!(log.contains(says) && log.contains("toko"), "{more}: {log}");
         assert!(metrics.contains("waviro_api_requests_total"), "{metrics}");
         for text in [log, metrics] {
-            let found = day.told.found_in(&text);
+            let found = day.canaries.found_in(&text);
             assert!(found.is_empty(), "{more}: {found:#?}");
         }
     }

@@ -91,16 +91,16 @@ async fn nothing_is_lost_where_it_ends_at(moment: DiskFault) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_lost_where_it_ends_before_the_first_page_is_written() {
+async fn nothing_is_lost_if_it_ends_before_the_first_page_is_written() {
     nothing_is_lost_where_it_ends_at(DiskFault::EndAtWrite(1)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_lost_where_it_ends_among_the_pages() {
+async fn nothing_is_lost_if_it_ends_between_the_pages() {
     nothing_is_lost_where_it_ends_at(DiskFault::EndAtWrite(500)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_lost_where_it_ends_before_the_pages_are_synced() {
+async fn nothing_is_lost_if_it_ends_before_the_pages_are_synced() {
     nothing_is_lost_where_it_ends_at(DiskFault::EndAtSync(1)).await;
 }

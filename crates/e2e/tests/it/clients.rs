@@ -191,17 +191,17 @@ fn shows_the_documents(endpoint: &str, shown: &Value) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_request_that_the_document_pictures_works_as_it_stands() {
+async fn every_pictured_request_of_the_document_works_unchanged() {
     Street::open().await.serves(Client::Plain).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_php_sample_of_the_document_works_as_it_stands() {
+async fn every_php_sample_of_the_document_works_unchanged() {
     Street::open().await.serves(Client::Php).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_curl_sample_of_the_document_works_as_it_stands() {
+async fn every_curl_sample_of_the_document_works_unchanged() {
     Street::open().await.serves(Client::Curl).await;
 }
 
@@ -233,7 +233,7 @@ async fn a_bot_that_is_not_linked_gives_every_client_a_code_to_scan() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_document_refuses_is_400_with_its_sentence_for_every_client() {
+async fn documented_refusals_are_400_with_a_sentence_for_every_client() {
     let street = Street::open().await;
     let first = street.sample("sendwa", Client::Curl, false);
     let id = street.sends("sendwa", "text", &first).await;

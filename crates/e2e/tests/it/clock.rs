@@ -190,22 +190,22 @@ async fn a_day_forward_costs_one_early_attempt() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_hour_back_lets_nothing_wait_for_an_hour() {
+async fn an_hour_back_delays_no_message_by_an_hour() {
     goes_on_after(Step::Back(HOUR)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_day_back_lets_nothing_wait_for_a_day() {
+async fn a_day_back_delays_no_message_by_a_day() {
     goes_on_after(Step::Back(DAY)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_end_of_32_bits_is_a_day_like_any_other() {
+async fn a_clock_beyond_32_bits_changes_nothing() {
     goes_on_after(Step::To(END_OF_32_BITS)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_waits_for_the_link_is_sent_whatever_the_clock_says_meanwhile() {
+async fn a_message_that_waits_for_the_link_is_sent_after_any_change_of_the_clock() {
     let machine = Machine::start().await;
     // The first message also looks up the customer's number.
     let mut ids = vec![machine.bot.accepted(CUSTOMER, "halo", None).await];

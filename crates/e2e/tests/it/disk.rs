@@ -68,7 +68,7 @@ async fn nothing_is_promised_and_nothing_lost_while(trouble: DiskFault) {
     let device = sim.devices().await.remove(0);
     assert!(
         sim.waiting(&device.id) > 0,
-        "WhatsApp was told that the message is kept"
+        "WhatsApp got an ack for a message that was not stored"
     );
     assert!(hooks.calls().is_empty());
     // The outage lasts long enough for a user to notice.
@@ -109,11 +109,11 @@ async fn nothing_is_promised_and_nothing_lost_while(trouble: DiskFault) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_promises_nothing_loses_nothing_and_is_over_when_it_is() {
+async fn with_a_full_disk_nothing_is_accepted_or_lost_and_the_gateway_recovers() {
     nothing_is_promised_and_nothing_lost_while(DiskFault::Full).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_disk_that_fails_promises_nothing_loses_nothing_and_is_over_when_it_is() {
+async fn with_a_failing_disk_nothing_is_accepted_or_lost_and_the_gateway_recovers() {
     nothing_is_promised_and_nothing_lost_while(DiskFault::Broken).await;
 }

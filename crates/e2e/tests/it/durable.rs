@@ -70,7 +70,7 @@ async fn no_answer_leaves_before_its_message_is_synced() {
 
 /// The same check for a gateway with the bug `no-sync`.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_that_does_not_sync_is_found_out() {
+async fn a_gateway_that_does_not_sync_is_detected() {
     let found = accepted_under_trace(Some("no-sync")).await;
     assert!(found.len() >= 20, "{found:?}");
     assert!(found.iter().all(|it| it.contains("synced")), "{found:?}");

@@ -39,7 +39,7 @@ async fn subscribe(shop: &Shop, hooks: &Hooks) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_customer_writes_edits_takes_back_and_reacts_to_is_told_in_order() {
+async fn texts_edits_deletions_and_reactions_of_a_customer_are_events_in_order() {
     let shop = Shop::open().await;
     let hooks = Hooks::start().await;
     subscribe(&shop, &hooks).await;
@@ -59,14 +59,14 @@ async fn what_a_customer_writes_edits_takes_back_and_reacts_to_is_told_in_order(
         .await
         .unwrap();
     wait_for(&hooks, "message.deleted", 1).await;
-    let told: Vec<(Value, Value)> = hooks
+    let events: Vec<(Value, Value)> = hooks
         .calls()
         .into_iter()
         .map(|call| call.json())
         .filter(|event| event["type"].as_str().unwrap().starts_with("message."))
         .map(|event| (event["type"].clone(), event["data"].clone()))
         .collect();
-    let kinds: Vec<&str> = told
+    let kinds: Vec<&str> = events
         .iter()
         .map(|(kind, _)| kind.as_str().unwrap())
         .collect();
@@ -79,17 +79,17 @@ async fn what_a_customer_writes_edits_takes_back_and_reacts_to_is_told_in_order(
             "message.deleted"
         ]
     );
-    assert_eq!(told[0].1["text"], "pesan dua");
-    assert_eq!(told[0].1["sender"]["number"], CUSTOMER);
-    assert_eq!(told[1].1["text"], "pesan tiga");
-    assert_eq!(told[2].1["emoji"], "👍");
-    for (_, data) in &told[1..] {
+    assert_eq!(events[0].1["text"], "pesan dua");
+    assert_eq!(events[0].1["sender"]["number"], CUSTOMER);
+    assert_eq!(events[1].1["text"], "pesan tiga");
+    assert_eq!(events[2].1["emoji"], "👍");
+    for (_, data) in &events[1..] {
         assert_eq!(data["of"], first);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_picture_is_told_with_a_link_that_gives_the_same_bytes_without_a_token() {
+async fn the_event_of_a_picture_has_a_link_to_the_same_bytes_without_a_token() {
     let mut shop = Shop::open().await;
     let hooks = Hooks::start().await;
     subscribe(&shop, &hooks).await;
@@ -129,7 +129,7 @@ async fn a_picture_is_told_with_a_link_that_gives_the_same_bytes_without_a_token
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_member_of_a_group_who_reads_is_told_of_by_number() {
+async fn the_event_of_a_group_read_receipt_names_each_member_by_number() {
     let shop = Shop::open().await;
     let hooks = Hooks::start().await;
     let other = shop
@@ -162,7 +162,7 @@ async fn each_member_of_a_group_who_reads_is_told_of_by_number() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_again_and_again_no_message_goes_untold() {
+async fn killed_again_and_again_every_message_becomes_an_event() {
     let mut shop = Shop::open().await;
     let hooks = Hooks::start().await;
     subscribe(&shop, &hooks).await;
@@ -175,7 +175,7 @@ async fn killed_again_and_again_no_message_goes_untold() {
         shop.gateway.kill().await;
         shop.gateway.run().await;
     }
-    let texts = eventually("every message told of", async || {
+    let texts = eventually("an event for every message", async || {
         let events = posted(&hooks, "message.received");
         let texts: std::collections::BTreeSet<String> = events
             .iter()

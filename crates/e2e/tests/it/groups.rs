@@ -121,7 +121,7 @@ async fn kept(shop: &Shop, group: &str) -> Vec<(String, String)> {
 
 /// Older groups address their members by number, new groups by LID.
 #[tokio::test(flavor = "multi_thread")]
-async fn groups_that_address_by_number_and_by_lid_are_listed_written_to_and_heard() {
+async fn groups_that_address_by_number_and_by_lid_are_listed_and_messages_pass_both_ways() {
     let shop = Shop::open().await;
     let neighbour = shop.sim.add_phone(PhoneSpec::new(NEIGHBOUR, "Budi")).await;
     for (name, addressing) in [("Nomor", Addressing::Pn), ("Lid", Addressing::Lid)] {
@@ -211,7 +211,7 @@ async fn with_a_new_key_and_no_wire() -> (Shop, Proxy, Arc<Group>) {
         let texts = inbound(&shop).await;
         if texts > 0 { Ok(()) } else { Err(texts) }
     };
-    eventually("the bot to have heard", rows).await;
+    eventually("the messages to reach the bot", rows).await;
     proxy.set(Mode::Stall);
     (shop, proxy, group)
 }

@@ -63,7 +63,7 @@ async fn texts_places_and_contacts_reach_a_person_and_a_group_as_they_were_sent(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_name_makes_more_of_a_contact_than_one_card_with_that_name() {
+async fn a_contact_with_any_name_is_one_card_with_that_name() {
     let shop = Shop::open().await;
     for name in [
         "Budi\r\nTEL:+6281299999999",

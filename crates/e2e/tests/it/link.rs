@@ -56,7 +56,7 @@ async fn a_link_that_stalls_and_is_then_killed_loses_and_doubles_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_passes_repeats_on_shows_the_phone_nothing_twice() {
+async fn a_server_that_forwards_duplicates_shows_the_phone_nothing_twice() {
     let (shop, proxy) = behind_a_proxy().await;
     // A receipt would confirm the message like the lost ack.
     shop.customer.set_receipts(Receipts::None);
@@ -227,7 +227,7 @@ async fn a_ban_that_was_lifted_early_ends_when_an_operator_tries_again() {
 /// The server redelivers messages that the library has already decrypted, so the library finds
 /// their message keys used.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_comes_again_is_one_debug_line_a_message_and_no_warning() {
+async fn a_redelivered_message_is_one_debug_line_and_no_warning() {
     const TEXTS: usize = 3;
     let sim = Sim::start().await.unwrap();
     let proxy = Proxy::start(sim.addr()).await;

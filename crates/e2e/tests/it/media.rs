@@ -237,7 +237,7 @@ async fn a_voice_note_is_one_and_its_text_follows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_fetched_is_refused_with_its_cause_and_leaves_nothing_behind() {
+async fn a_file_that_cannot_be_fetched_is_refused_with_its_cause_and_leaves_nothing_behind() {
     let (shop, host) = (Shop::open().await, host().await);
     for (url, code) in [
         (host.url("besar.pdf"), "media_too_large"),

@@ -13,7 +13,7 @@ use crate::OWNER;
 const SHORT_WAIT: &str = "limits.qr_wait_s = 2";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_wrong_certificate_is_told_by_getqr_health_the_log_and_doctor() {
+async fn each_wrong_certificate_is_reported_by_getqr_health_the_log_and_doctor() {
     let sim = Sim::start().await.unwrap();
     let gateway = Gateway::start_with(&sim, &sim.wss_url(), SHORT_WAIT).await;
     let admin = gateway.admin().await;

@@ -22,7 +22,7 @@ async fn thirty_kills_lose_nothing_and_double_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_fault_among_each_other_loses_nothing_and_doubles_nothing() {
+async fn all_faults_together_lose_nothing_and_double_nothing() {
     let plan = Plan {
         seed: 7,
         faults: 30,
@@ -54,7 +54,7 @@ async fn ended_at_every_moment_it_loses_nothing_and_doubles_nothing() {
 
 /// Shortened plans that once found a broken promise; the seed fixes the plan.
 #[tokio::test(flavor = "multi_thread")]
-async fn plans_that_once_failed_hold() {
+async fn earlier_failing_plans_pass() {
     let plans = [
         // A group's sender key was lost with its connection.
         (22, vec![Fault::Stall], false),
@@ -117,7 +117,7 @@ async fn every_planted_bug_is_found() {
 fn holds(report: &Report, faults: usize) {
     assert_eq!(report.violations, [], "{report}");
     let counts = Counts::of(&report.log);
-    assert!(counts.accepted > 100 && counts.told > 100, "{counts}");
+    assert!(counts.accepted > 100 && counts.callbacks > 100, "{counts}");
     assert!(counts.questions > 5 && counts.faults > faults, "{counts}");
     let shown = report.log.iter();
     let shown = shown.filter(|entry| matches!(entry.seen, Seen::Shown { .. }));

@@ -77,16 +77,16 @@ async fn shows_the_documented_answer(phone: &Phone) {
 /// Waits until all deliveries have ended, and checks that the phone shows nothing beyond the reply.
 async fn and_nothing_more(gateway: &Gateway, phone: &Phone, messages: usize) {
     eventually("all deliveries to have ended", async || {
-        let owed = rows(
+        let deliveries = rows(
             gateway,
             "SELECT COUNT(*) FROM deliveries WHERE ended_at IS NULL",
         )
         .await;
         let pending = rows(gateway, "SELECT COUNT(*) FROM messages WHERE ack = 0").await;
-        if (owed, pending) == (0, 0) {
+        if (deliveries, pending) == (0, 0) {
             Ok(())
         } else {
-            Err((owed, pending))
+            Err((deliveries, pending))
         }
     })
     .await;
@@ -148,7 +148,7 @@ async fn from_is_the_phone_number_also_of_accounts_that_moved_to_lids() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_written_while_the_gateway_was_down_is_answered_when_it_is_back() {
+async fn a_message_written_while_the_gateway_was_down_is_answered_after_the_start() {
     let mut shop = Shop::open().await;
     let hooks = Hooks::start().await;
     shop.rules().await.add("", &hooks.url()).await;
@@ -183,7 +183,7 @@ async fn answered_once(phone: &Phone, questions: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_while_the_webhook_thinks_it_is_asked_again_and_answered_once() {
+async fn killed_during_the_webhook_call_it_is_posted_again_and_answered_once() {
     let mut shop = Shop::open().await;
     let hooks = Hooks::start().await;
     shop.rules().await.add("penawaran#", &hooks.url()).await;
@@ -220,8 +220,7 @@ async fn killed_the_moment_the_webhook_has_answered_it_is_answered_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_while_the_answers_files_are_fetched_nobody_is_asked_again_and_it_is_answered_once()
-{
+async fn killed_while_the_replys_files_are_fetched_it_is_not_posted_again_and_answered_once() {
     let mut shop = Shop::open().await;
     let hooks = Hooks::start().await;
     shop.rules().await.add("penawaran#", &hooks.url()).await;
@@ -271,7 +270,7 @@ async fn killed_with_the_answer_in_the_queue_it_goes_out_once_and_in_order() {
 
 /// Sixty questions, while the gateway is killed four times at random moments.
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_again_and_again_under_questions_none_is_lost_and_none_is_answered_twice() {
+async fn killed_again_and_again_every_webhook_is_answered_exactly_once() {
     let mut shop = Shop::open().await;
     let hooks = Hooks::start().await;
     shop.rules().await.add("", &hooks.url()).await;
@@ -301,7 +300,7 @@ async fn killed_again_and_again_under_questions_none_is_lost_and_none_is_answere
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_webhook_that_fails_is_tried_until_it_answers_and_the_journal_knows_each_attempt() {
+async fn a_failing_webhook_is_retried_until_it_answers_and_each_attempt_is_listed() {
     let shop = Shop::open().await;
     let hooks = Hooks::start().await;
     shop.rules().await.add("", &hooks.url()).await;

@@ -135,8 +135,12 @@ impl Sample {
             .arg(format!("auto_append_file={}", after.display()))
             .arg(script);
         let output = run(php, "php-cli and php-curl").await;
-        let told = String::from_utf8(output.stderr.clone()).unwrap();
-        answer(&output, &String::from_utf8_lossy(&output.stdout), &told)
+        let status_line = String::from_utf8(output.stderr.clone()).unwrap();
+        answer(
+            &output,
+            &String::from_utf8_lossy(&output.stdout),
+            &status_line,
+        )
     }
 
     async fn curl(&self) -> Answer {
@@ -148,8 +152,8 @@ impl Sample {
         shell.arg(script).env("CURL_HOME", folder.path());
         let output = run(shell, "curl").await;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let (body, told) = text.rsplit_once('\n').unwrap_or_default();
-        answer(&output, body, told)
+        let (body, status_line) = text.rsplit_once('\n').unwrap_or_default();
+        answer(&output, body, status_line)
     }
 }
 
@@ -171,9 +175,9 @@ async fn run(mut command: Command, package: &str) -> Output {
     output
 }
 
-/// Builds the answer; `told` holds the status and the number of redirects.
-fn answer(output: &Output, body: &str, told: &str) -> Answer {
-    let (status, redirects) = told.split_once(' ').unwrap_or_default();
+/// Builds the answer; `status_line` holds the status and the number of redirects.
+fn answer(output: &Output, body: &str, status_line: &str) -> Answer {
+    let (status, redirects) = status_line.split_once(' ').unwrap_or_default();
     assert_eq!(redirects, "0", "{output:?}");
     Answer {
         status: status.parse().unwrap(),

@@ -99,7 +99,7 @@ async fn with_another_webhook_key_it_says_unauthorized_and_nothing_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_ten_lines_of_the_documentation_take_our_signature_and_no_other() {
+async fn the_documented_php_lines_accept_only_the_gateways_signature() {
     let shop = Shop::open().await;
     let rules = shop.rules().await;
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/webhooks.md");

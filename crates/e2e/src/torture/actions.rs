@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use wa_sim::{Drop, MediaKind, OutgoingMedia, Sim};
 
-use super::load::Book;
+use super::load::Participants;
 use super::log::Log;
 use super::receiver::{EndpointState, Manner, pause};
 use crate::gateway::Admin;
@@ -18,24 +18,24 @@ use crate::spawn;
 const BETWEEN: Duration = Duration::from_millis(30);
 
 /// Executes the actions.
-pub(super) struct Chores {
+pub(super) struct Actions {
     pub(super) admin: Admin,
-    pub(super) book: Arc<Book>,
+    pub(super) participants: Arc<Participants>,
     pub(super) sim: Arc<Sim>,
     pub(super) endpoints: EndpointState,
     pub(super) log: Log,
     pub(super) next: AtomicU64,
 }
 
-impl Chores {
+impl Actions {
     /// Repeats the action that leads to this write. Does nothing if the load alone leads to the
     /// write. Never returns.
     pub(super) async fn provoke(&self, write: &str) {
         loop {
             let n = self.next.fetch_add(1, Ordering::SeqCst);
             match write {
-                "keep" | "follow" => self.keep_a_rule(n).await,
-                "lose_stage" => self.write_to_nobody(n).await,
+                "keep" | "follow" => self.change_a_rule(n).await,
+                "lose_stage" => self.send_with_gone_notifyurl(n).await,
                 "replay" => self.replay_an_event().await,
                 "put_off" | "endpoint_works" | "claim" => {
                     self.endpoints.behave(Manner::Fails);
@@ -44,12 +44,12 @@ impl Chores {
                     pause(Duration::from_millis(500)).await;
                 }
                 "publish_events" => {
-                    let _ = self.book.customers[0]
-                        .call(&self.book.owners[0], false)
+                    let _ = self.participants.customers[0]
+                        .call(&self.participants.owners[0], false)
                         .await;
                 }
                 "download done" => self.picture(n).await,
-                "redelivery recorded" => self.write_to_who_is_away(n).await,
+                "redelivery recorded" => self.write_while_disconnected(n).await,
                 _ => {}
             }
             pause(BETWEEN).await;
@@ -57,19 +57,20 @@ impl Chores {
     }
 
     /// Resets the faults that would otherwise stay.
-    pub(super) fn calm(&self) {
+    pub(super) fn reset_faults(&self) {
         self.endpoints.behave(Manner::Works);
     }
 
     /// Runs on its own task, because the caller may stop in the middle. The log needs the outcome
     /// of the request in any case.
-    async fn write_to_nobody(&self, n: u64) {
-        let book = Arc::clone(&self.book);
-        let asking = spawn(async move { book.put(book.for_nobody(n)).await });
+    async fn send_with_gone_notifyurl(&self, n: u64) {
+        let participants = Arc::clone(&self.participants);
+        let asking =
+            spawn(async move { participants.put(participants.with_gone_notifyurl(n)).await });
         asking.await.expect("a request goes on to its end");
     }
 
-    async fn keep_a_rule(&self, n: u64) {
+    async fn change_a_rule(&self, n: u64) {
         let rule = json!({"keyword": format!("aturan{n}"), "url": self.endpoints.hook()});
         let Some(rule) = self.made("/v1/bots/toko0/rules", rule).await else {
             return;
@@ -98,12 +99,12 @@ impl Chores {
 
     /// Sends a message to a bot whose devices are disconnected. WhatsApp delivers the message at
     /// the next login.
-    async fn write_to_who_is_away(&self, n: u64) {
+    async fn write_while_disconnected(&self, n: u64) {
         for device in self.sim.devices().await {
             self.sim.drop_device(&device.id, Drop::Abrupt).await;
         }
-        let _ = self.book.customers[0]
-            .send_text(&self.book.owners[0], &format!("selagi putus {n}"))
+        let _ = self.participants.customers[0]
+            .send_text(&self.participants.owners[0], &format!("selagi putus {n}"))
             .await;
         pause(BETWEEN * 10).await;
     }
@@ -112,8 +113,8 @@ impl Chores {
     async fn picture(&self, n: u64) {
         let bytes: Vec<u8> = format!("gambar pelanggan {n}").into_bytes();
         let picture = OutgoingMedia::new(MediaKind::Image, bytes);
-        let _ = self.book.customers[0]
-            .send(&self.book.owners[0], picture)
+        let _ = self.participants.customers[0]
+            .send(&self.participants.owners[0], picture)
             .await;
         pause(BETWEEN * 10).await;
     }
@@ -130,7 +131,7 @@ impl Chores {
     async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Value {
         match self.admin.try_call(method, path, body).await {
             Ok((500, _)) => {
-                let request = self.book.number();
+                let request = self.participants.number();
                 self.log.see(Seen::Requested {
                     request,
                     face: format!("{method} {path}"),

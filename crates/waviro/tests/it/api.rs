@@ -151,7 +151,7 @@ async fn every_refusal_is_one_sentence_in_the_callers_language() {
 }
 
 #[tokio::test]
-async fn what_watches_the_gateway_finds_it_alive_and_ready_outside_the_api() {
+async fn livez_and_readyz_are_outside_the_api() {
     let app = TestApp::online().await;
     for (path, says) in [("/livez", "alive\n"), ("/readyz", "ready\n")] {
         let answer = app

@@ -72,7 +72,7 @@ fn a_bot_is_removed_once_its_name_is_typed_or_a_script_says_so() {
     folder.ok(&["bot", "add", "kafé"]);
     let remove = ["bot", "remove", "kafé"];
     for typed in ["", "\n", "kafe\n", "y\n"] {
-        let refused = failed(&folder.told(&remove, typed));
+        let refused = failed(&folder.run_with_stdin(&remove, typed));
         assert!(
             refused.contains("nothing was removed"),
             "{typed:?} {refused}"
@@ -80,13 +80,13 @@ fn a_bot_is_removed_once_its_name_is_typed_or_a_script_says_so() {
         assert!(refused.contains("--yes"), "{refused}");
     }
     assert!(folder.ok(&["bot", "list"]).contains("kafé"));
-    let removed = done(&folder.told(&remove, " kafe\u{301} \r\n"));
+    let removed = done(&folder.run_with_stdin(&remove, " kafe\u{301} \r\n"));
     assert!(removed.contains("removed"), "{removed}");
     assert!(!folder.ok(&["bot", "list"]).contains("kafé"));
 }
 
 #[tokio::test]
-async fn keys_of_another_host_are_taken_over_from_stdin_and_stand_nowhere() {
+async fn keys_of_another_host_are_imported_from_stdin_and_shown_nowhere() {
     let folder = Folder::new();
     let address = free_address();
     let mut gateway = folder.serve(address);
@@ -102,7 +102,7 @@ async fn keys_of_another_host_are_taken_over_from_stdin_and_stand_nowhere() {
         "--webhook-key",
         "-",
     ];
-    let added = done(&folder.told(&add, &keys));
+    let added = done(&folder.run_with_stdin(&add, &keys));
     assert!(added.contains("YourSecretWebhookKey"), "{added}");
     assert!(!added.contains(own), "{added}");
     let ask = async |key: &str| {
@@ -112,7 +112,7 @@ async fn keys_of_another_host_are_taken_over_from_stdin_and_stand_nowhere() {
     let answer = ask(own).await;
     assert!(answer.contains("not_connected"), "{answer}");
     let set = ["bot", "key", "toko", "--set", "-"];
-    let set = done(&folder.told(&set, &format!("{other}\n")));
+    let set = done(&folder.run_with_stdin(&set, &format!("{other}\n")));
     assert!(
         set.contains("stops working") && !set.contains(other),
         "{set}"
@@ -121,7 +121,7 @@ async fn keys_of_another_host_are_taken_over_from_stdin_and_stand_nowhere() {
     assert!(answer.contains("not_connected"), "{answer}");
     // Changing the webhook key leaves the SecretKey unchanged.
     let webhook = ["bot", "key", "toko", "--webhook-key", "-"];
-    let webhook = done(&folder.told(&webhook, "satu lagi\n"));
+    let webhook = done(&folder.run_with_stdin(&webhook, "satu lagi\n"));
     assert!(!webhook.contains("SecretKey"), "{webhook}");
     let answer = ask(other).await;
     assert!(answer.contains("not_connected"), "{answer}");
@@ -162,7 +162,7 @@ async fn keys_of_another_host_are_taken_over_from_stdin_and_stand_nowhere() {
             "can read an argument",
         ),
     ] {
-        let refused = failed(&folder.told(&arguments, typed));
+        let refused = failed(&folder.run_with_stdin(&arguments, typed));
         assert!(refused.contains(says), "{arguments:?} {refused}");
         assert!(!refused.contains(own), "{refused}");
     }
@@ -172,7 +172,7 @@ async fn keys_of_another_host_are_taken_over_from_stdin_and_stand_nowhere() {
 }
 
 #[test]
-fn a_token_dies_when_it_was_said_to() {
+fn a_token_expires_at_the_time_given_on_the_command_line() {
     let folder = Folder::new();
     let made = folder.ok(&["token", "add", "magang", "--expires", "90d"]);
     assert!(made.contains(" until 20"), "{made}");
@@ -257,12 +257,12 @@ async fn the_request_log_shows_which_bodies_are_not_strict_json() {
         assert!(answer.contains("not_connected"), "{answer}");
     }
     let log = gateway.stop().await;
-    let told: Vec<_> = log
+    let lines: Vec<_> = log
         .lines()
         .filter(|line| line.contains("not strict JSON"))
         .collect();
-    assert_eq!(told.len(), 2, "{log}");
-    for (line, word) in told.iter().zip(["tolerant", "form"]) {
+    assert_eq!(lines.len(), 2, "{log}");
+    for (line, word) in lines.iter().zip(["tolerant", "form"]) {
         assert!(line.contains(word) && line.contains("toko"), "{line}");
     }
     assert!(!log.contains("6282386000001"), "{log}");
@@ -384,7 +384,7 @@ async fn sigterm_ends_a_gateway_within_five_seconds_and_in_order() {
 }
 
 #[tokio::test]
-async fn a_taken_port_names_the_flag_that_changes_it() {
+async fn a_port_in_use_is_reported_with_the_flag_that_changes_it() {
     let folder = Folder::new();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

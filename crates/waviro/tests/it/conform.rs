@@ -1,6 +1,6 @@
 //! Tests `waviro conform`: a correct host passes, and the suite finds every planted defect by name.
 
-mod crooked;
+mod defective_host;
 mod defects;
 
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ use waviro_testing::samples::{GROUP, number};
 
 use crate::test_app::TestApp;
 
-use crooked::Crooked;
+use defective_host::DefectiveHost;
 use defects::Defect;
 
 const ANI: &str = "6282386000001";
@@ -54,9 +54,9 @@ fn failed(report: &Report) -> BTreeSet<&'static str> {
 }
 
 #[tokio::test]
-async fn a_host_as_it_should_be_passes_every_check_and_skips_none() {
+async fn a_correct_host_passes_every_check_and_skips_none() {
     let (app, unlinked) = gateway().await;
-    let host = Crooked::start(app.inner.router(), None).await;
+    let host = DefectiveHost::start(app.inner.router(), None).await;
     let target = target(&app, &unlinked, host.address(), &[]);
     let report = waviro_conform::run(&target, |_| {}).await.unwrap();
     let other: Vec<_> = report
@@ -78,7 +78,7 @@ async fn every_planted_defect_is_found_by_name() {
         let Defect {
             name, only, finds, ..
         } = defect;
-        let host = Crooked::start(app.inner.router(), Some(defect)).await;
+        let host = DefectiveHost::start(app.inner.router(), Some(defect)).await;
         let target = target(&app, &unlinked, host.address(), only);
         let report = waviro_conform::run(&target, |_| {}).await;
         let found = report.as_ref().map(failed).unwrap_or_default();
@@ -111,14 +111,14 @@ fn every_check_can_fail() {
 }
 
 #[tokio::test]
-async fn where_there_is_nothing_to_judge_it_says_so() {
+async fn a_run_without_a_host_a_linked_bot_or_a_check_is_an_error() {
     let (app, unlinked) = gateway().await;
-    let host = Crooked::start(app.inner.router(), None).await;
+    let host = DefectiveHost::start(app.inner.router(), None).await;
     let mut wrong_key = target(&app, &unlinked, host.address(), &[]);
     wrong_key.key = "bukan-kunci".to_owned();
     let mut not_linked = target(&app, &unlinked, host.address(), &[]);
     not_linked.key = unlinked.clone();
-    let nobody_listens = target(&app, &unlinked, "127.0.0.1:1".parse().unwrap(), &[]);
+    let no_host = target(&app, &unlinked, "127.0.0.1:1".parse().unwrap(), &[]);
     let no_check = target(&app, &unlinked, host.address(), &["teks"]);
     let mut slip = target(&app, &unlinked, host.address(), &[]);
     slip.to = "08".to_owned();
@@ -128,7 +128,7 @@ async fn where_there_is_nothing_to_judge_it_says_so() {
         (one_wrong, "teks"),
         (wrong_key, "SecretKey"),
         (not_linked, "linked"),
-        (nobody_listens, "no answer"),
+        (no_host, "no answer"),
         (no_check, "--list"),
     ] {
         let error = waviro_conform::run(&target, |_| {}).await.err().unwrap();
@@ -137,9 +137,9 @@ async fn where_there_is_nothing_to_judge_it_says_so() {
 }
 
 #[tokio::test]
-async fn a_host_elsewhere_that_cannot_reach_the_suite_skips_files_and_callbacks() {
+async fn a_remote_host_that_cannot_reach_the_suite_skips_files_and_callbacks() {
     let (app, unlinked) = gateway().await;
-    let host = Crooked::start(app.inner.router(), None).await;
+    let host = DefectiveHost::start(app.inner.router(), None).await;
     let only = ["media.image", "callback.text", "text.sample"];
     let mut target = target(&app, &unlinked, host.address(), &only);
     // On Linux this address reaches the same machine, but the suite cannot know.

@@ -53,7 +53,7 @@ fn the_page_for_readers_of_the_source_names_the_same_endpoints_and_fields() {
     let page = api_page();
     let (_, table) = page.split_once("## Endpoints").unwrap();
     let (table, _) = table.split_once("\n## ").unwrap();
-    let told: Vec<(String, BTreeSet<&str>, BTreeSet<&str>)> = rows(table)
+    let documented: Vec<(String, BTreeSet<&str>, BTreeSet<&str>)> = rows(table)
         .map(|row| {
             let name = row[0].trim_start_matches("/api/").to_owned();
             (name, known(&row[1]), known(&row[2]))
@@ -75,7 +75,7 @@ fn the_page_for_readers_of_the_source_names_the_same_endpoints_and_fields() {
             (endpoint.name.to_owned(), names(true), names(false))
         })
         .collect();
-    assert_eq!(described, told);
+    assert_eq!(described, documented);
 }
 
 #[test]

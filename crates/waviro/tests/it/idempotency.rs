@@ -51,7 +51,7 @@ async fn the_same_request_under_the_same_key_is_one_message_and_one_answer() {
 }
 
 #[tokio::test]
-async fn parallel_twins_are_one_message() {
+async fn identical_parallel_requests_are_one_message() {
     let app = TestApp::online().await;
     let body = json!({"nohp": ANI, "pesan": "halo"});
     let twins = (0..16).map(|_| send(&app, "/api/sendwa", "k", &body));
@@ -68,7 +68,7 @@ async fn parallel_twins_are_one_message() {
 }
 
 #[tokio::test]
-async fn a_key_that_was_used_for_another_body_and_one_that_is_none_are_refused() {
+async fn a_key_used_for_another_body_and_an_invalid_key_are_refused() {
     let app = TestApp::online().await;
     let body = |text: &str| json!({"nohp": ANI, "pesan": text});
     send(&app, "/api/sendwa", "k", &body("satu"))
@@ -87,7 +87,7 @@ async fn a_key_that_was_used_for_another_body_and_one_that_is_none_are_refused()
 }
 
 #[tokio::test]
-async fn a_refused_request_does_not_use_its_key_up() {
+async fn a_refused_request_leaves_its_key_unused() {
     let app = TestApp::online().await;
     let refused = send(&app, "/api/sendwa", "k", &json!({"nohp": ANI})).await;
     assert_eq!(refused.refusal(), (400, "missing_field"));
@@ -204,7 +204,7 @@ async fn wherever_a_request_is_cut_off_the_next_under_its_key_makes_it_one_messa
 }
 
 #[tokio::test]
-async fn what_is_older_than_a_day_is_swept() {
+async fn idempotency_keys_older_than_a_day_are_swept() {
     let gateway = TestEngine::online().await;
     let idempotency = Idempotency::new(gateway.engine.store.clone(), gateway.clock.clone(), 128);
     let id = accept(&gateway, &idempotency, &key()).await;

@@ -21,7 +21,7 @@ fn resident() -> usize {
 
 /// One of 512 pieces stays allocated, so the C library itself returns nothing.
 #[tokio::test]
-async fn room_that_a_burst_left_goes_back_every_half_minute() {
+async fn memory_freed_after_a_burst_is_returned_every_half_minute() {
     let app = TestApp::online().await;
     let burst: Vec<Vec<u8>> = (0..PIECES).map(|_| vec![1; PIECE]).collect();
     let held = resident();

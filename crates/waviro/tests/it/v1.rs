@@ -241,7 +241,7 @@ impl Answer {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_404_and_another_method_is_405_with_those_that_do() {
+async fn an_unknown_path_is_404_and_another_method_is_405_with_the_allowed_methods() {
     let api = ApiTest::online().await;
     let ask = async |method: Method, path: &str| {
         let request = Request::builder().method(method).uri(path);
@@ -328,7 +328,7 @@ async fn a_body_is_json_whatever_its_content_type_says() {
 }
 
 #[tokio::test]
-async fn no_body_however_odd_is_our_fault() {
+async fn no_body_causes_a_5xx() {
     let api = ApiTest::with(&[("limits.qr_wait_s", "1")]).await;
     let large = "a".repeat(1100 * 1024);
     let bodies = [

@@ -63,7 +63,7 @@ async fn ten_wrong_keys_a_minute_then_429_while_the_right_key_goes_on_working() 
 }
 
 #[tokio::test]
-async fn a_key_that_was_replaced_or_whose_bot_was_removed_is_dead() {
+async fn a_key_that_was_replaced_or_whose_bot_was_removed_is_refused() {
     let app = TestApp::online().await;
     let bots = app.inner.bots();
     let bot_id = bots.by_name("toko").unwrap().id();

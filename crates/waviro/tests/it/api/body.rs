@@ -47,7 +47,7 @@ async fn a_byte_order_mark_and_blanks_around_the_body_are_ignored() {
 }
 
 #[tokio::test]
-async fn an_empty_body_is_fine_where_nothing_is_required() {
+async fn an_empty_body_is_accepted_by_endpoints_without_fields() {
     let app = TestApp::online().await;
     for body in ["", "{}", " ", "nonsense"] {
         assert_eq!(
@@ -239,7 +239,7 @@ async fn a_body_above_the_cap_is_413_with_and_without_its_length() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_400() {
+async fn an_interrupted_body_is_400() {
     let app = TestApp::online().await;
     let broken = Body::from_stream(futures::stream::iter([
         Ok("{\"nohp\":"),

@@ -9,14 +9,14 @@ use waviro_web::unreachable::why_unreachable;
 use crate::test_app::TestApp;
 
 #[tokio::test]
-async fn a_linked_bot_says_who_it_is() {
+async fn a_linked_bot_shows_its_number_and_name() {
     let app = TestApp::online().await;
     let expected = json!({"isAuthenticated": true, "number": OWN, "name": OWN, "qrcode": ""});
     assert_eq!(app.post("/api/getqr/", "").await.message(), &expected);
 }
 
 #[tokio::test]
-async fn an_unlinked_bot_shows_a_code_and_after_the_scan_who_it_is() {
+async fn an_unlinked_bot_shows_a_code_and_after_the_scan_its_number_and_name() {
     let app = TestApp::unlinked().await;
     let answer = app.post("/api/getqr", "").await;
     assert_eq!(

@@ -92,7 +92,7 @@ async fn a_group_that_the_bot_is_not_in_or_has_left_is_refused() {
 }
 
 #[tokio::test]
-async fn while_the_link_is_down_what_was_known_serves_and_else_it_is_waited_for() {
+async fn while_the_link_is_down_known_groups_are_served_and_unknown_groups_wait_for_the_link() {
     let app = TestApp::online().await;
     let down = || Status::Reconnecting {
         cause: OfflineCause::Ended("test".to_owned()),

@@ -73,7 +73,7 @@ async fn a_body_above_the_cap_is_answered_and_not_read() {
 }
 
 #[tokio::test]
-async fn what_is_no_http_is_400() {
+async fn bytes_that_are_not_http_are_400() {
     let app = TestApp::online().await;
     let (address, _tasks) = listening(&app, Duration::from_secs(30)).await;
     assert!(

@@ -38,7 +38,7 @@ const PATHS: [&str; 6] = [
 ];
 
 #[tokio::test]
-async fn every_path_takes_a_person_or_a_group_and_of_both_its_own() {
+async fn every_path_accepts_a_person_or_a_group_and_prefers_its_own_kind() {
     let app = TestApp::online().await;
     let person = json!({ "nohp": PERSON });
     let group = json!({ "groupid": GROUP });
@@ -78,7 +78,7 @@ async fn every_path_takes_a_person_or_a_group_and_of_both_its_own() {
 }
 
 #[tokio::test]
-async fn every_path_takes_a_contact_and_only_a_place_wins_over_it() {
+async fn every_path_accepts_a_contact_and_only_a_location_takes_precedence() {
     for path in PATHS {
         let app = TestApp::online().await;
         let to = json!({ "nohp": PERSON });

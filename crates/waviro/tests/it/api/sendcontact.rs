@@ -105,7 +105,7 @@ async fn an_incomplete_contact_is_refused_and_the_part_is_named() {
 }
 
 #[tokio::test]
-async fn a_contact_for_nobody_is_refused_with_both_ways_to_name_somebody() {
+async fn a_contact_without_a_recipient_is_refused_with_both_fields_for_a_recipient() {
     let app = TestApp::online().await;
     let body = json!({"contact": {"name": "Test", "numbers": ["6281240000001"]}}).to_string();
     for (language, says) in [

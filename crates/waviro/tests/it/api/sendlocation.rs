@@ -40,7 +40,7 @@ async fn coordinates_as_text_or_as_numbers() {
 }
 
 #[tokio::test]
-async fn a_coordinate_that_is_none_is_refused_and_named() {
+async fn an_invalid_coordinate_is_refused_with_the_field() {
     let app = TestApp::online().await;
     for (latitude, longitude, field) in [
         (json!("0,52"), json!(1), "latitude"),

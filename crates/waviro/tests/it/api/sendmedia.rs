@@ -86,7 +86,7 @@ async fn a_removed_spool_folder_is_made_again_for_its_owner_alone() {
 }
 
 #[tokio::test]
-async fn what_stands_under_audio_follows_as_a_text() {
+async fn the_caption_of_audio_follows_as_a_text() {
     let app = app().await;
     let url = host("", MP3).await;
     let answer = app
@@ -180,7 +180,7 @@ async fn a_page_in_the_place_of_a_file_is_refused_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_file_arrives_as_it_is_whatever_its_host_encodes_it_with() {
+async fn a_file_arrives_decoded_from_every_content_encoding_of_its_host() {
     let app = app().await;
     let mut zip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     std::io::Write::write_all(&mut zip, PDF).unwrap();
@@ -231,7 +231,7 @@ async fn a_file_arrives_as_it_is_whatever_its_host_encodes_it_with() {
 }
 
 #[tokio::test]
-async fn more_files_at_once_than_a_bot_may_fetch_are_429_and_texts_are_taken() {
+async fn more_files_at_once_than_a_bot_may_fetch_are_429_and_texts_are_accepted() {
     let app = TestApp::with(&[
         ("outbound.allow", "127.0.0.0/8"),
         ("limits.fetches_per_bot", "2"),
@@ -289,7 +289,7 @@ async fn more_files_at_once_than_all_bots_may_fetch_are_429() {
 }
 
 #[tokio::test]
-async fn a_bot_whose_files_wait_gets_no_more_of_them_until_some_are_sent() {
+async fn a_bot_with_too_many_waiting_files_accepts_no_more_until_some_are_sent() {
     let app = TestApp::with(&[
         ("outbound.allow", "127.0.0.0/8"),
         ("limits.waiting_files", "2"),
@@ -322,7 +322,7 @@ async fn a_bot_whose_files_wait_gets_no_more_of_them_until_some_are_sent() {
 }
 
 #[tokio::test]
-async fn a_bot_whose_files_are_too_large_together_gets_no_more_of_them() {
+async fn a_bot_with_too_large_waiting_files_accepts_no_more() {
     let app = TestApp::with(&[
         ("outbound.allow", "127.0.0.0/8"),
         ("limits.waiting_files_mib", "1"),
@@ -347,7 +347,7 @@ async fn a_bot_whose_files_are_too_large_together_gets_no_more_of_them() {
 }
 
 #[tokio::test]
-async fn with_little_room_on_the_disk_texts_are_taken_and_files_are_not() {
+async fn with_little_free_disk_space_texts_are_accepted_and_files_are_refused() {
     let app = TestApp::with(&[
         ("outbound.allow", "127.0.0.0/8"),
         ("limits.free_disk_mib", "1000000000"),

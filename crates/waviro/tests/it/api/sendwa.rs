@@ -42,7 +42,7 @@ async fn an_accepted_text_is_answered_as_the_document_shows() {
 }
 
 #[tokio::test]
-async fn the_text_goes_out_as_it_came_under_the_answers_id() {
+async fn the_text_is_sent_unchanged_under_the_id_of_the_response() {
     let app = TestApp::online().await;
     let pesan = " *Halo* 👋\r\nbaris dua\t\u{202e} ";
     let answer = app.sendwa(text("6282386000001", pesan)).await;
@@ -364,7 +364,7 @@ async fn a_bot_that_is_not_connected_refuses_at_once_and_says_why() {
 }
 
 #[tokio::test]
-async fn a_bad_body_is_told_even_while_the_bot_is_not_connected() {
+async fn a_bad_body_is_refused_as_such_even_while_the_bot_is_not_connected() {
     let app = TestApp::unlinked().await;
     assert_eq!(
         app.sendwa(text("082386000001", "halo")).await.refusal(),

@@ -103,12 +103,12 @@ async fn the_sandbox_passes_and_every_message_is_on_the_phone_as_it_was_sent() {
 }
 
 #[tokio::test]
-async fn what_is_not_as_promised_ends_with_1_and_nothing_to_judge_with_2() {
+async fn a_failed_check_ends_with_1_and_a_run_without_checks_with_2() {
     let folder = Folder::new();
     let (sandbox, ready) = Sandbox::json(&folder, &[]).await;
     let one = arguments(&sandbox.url(), &ready);
     // The operator gives a number as unregistered, but the number is on WhatsApp.
-    let crooked = [
+    let wrong_nobody = [
         "--nobody",
         "6281200000003",
         "--only",
@@ -116,7 +116,7 @@ async fn what_is_not_as_promised_ends_with_1_and_nothing_to_judge_with_2() {
         "--junit",
         "bad.xml",
     ];
-    let output = run(&folder, &one, &crooked);
+    let output = run(&folder, &one, &wrong_nobody);
     let table = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{table}");
     for part in [
@@ -158,10 +158,10 @@ async fn keys_come_from_the_environment_or_stdin_so_that_no_process_sees_them() 
         .unwrap();
     assert!(done(&environment).contains("1 passed"), "{environment:?}");
     let stdin = [&others[..], &["--key", "-"]].concat();
-    let stdin = folder.told(&stdin, &format!("{key}\n"));
+    let stdin = folder.run_with_stdin(&stdin, &format!("{key}\n"));
     assert!(done(&stdin).contains("1 passed"), "{stdin:?}");
     let both = [&others[..], &["--key", "-", "--unlinked-key", "-"]].concat();
-    let one = failed(&folder.told(&both, &format!("{key}\n")));
+    let one = failed(&folder.run_with_stdin(&both, &format!("{key}\n")));
     assert!(one.contains("unlinked bot was given on stdin"), "{one}");
     // The variables are not configuration keys, and the help does not show the values.
     let list = folder
@@ -181,7 +181,7 @@ async fn keys_come_from_the_environment_or_stdin_so_that_no_process_sees_them() 
 }
 
 #[test]
-fn the_list_names_every_check_and_who_promises_it() {
+fn the_list_names_every_check_and_the_origin_of_its_promise() {
     let list = Folder::new().ok(&["conform", "--list"]);
     assert_eq!(list.lines().count(), waviro_conform::checks().len());
     assert!(

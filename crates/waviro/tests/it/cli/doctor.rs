@@ -88,7 +88,7 @@ fn the_first_step_of_the_dial_that_fails_is_named_with_its_remedy() {
 }
 
 #[test]
-fn a_database_is_looked_at_and_left_as_it_is() {
+fn the_doctor_reads_a_database_without_a_change() {
     let folder = Folder::new();
     let line = || {
         let output = folder.command(&["doctor"]).output().unwrap();
@@ -127,7 +127,7 @@ fn a_database_is_looked_at_and_left_as_it_is() {
 }
 
 #[test]
-fn what_is_wrong_fails_and_says_what_to_do() {
+fn a_failed_check_of_the_doctor_says_what_to_do() {
     let folder = Folder::new();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let closed = free_address();

@@ -67,7 +67,7 @@ async fn a_gateway_whose_log_cannot_be_written_serves_stops_and_counts_the_lost_
 }
 
 #[tokio::test]
-async fn a_gateway_whose_log_nobody_reads_serves_and_stops() {
+async fn a_gateway_with_an_unread_log_serves_and_stops() {
     let folder = Folder::new();
     let address = free_address();
     let (_unread, streams) = stuck();
@@ -80,7 +80,7 @@ async fn a_gateway_whose_log_nobody_reads_serves_and_stops() {
 }
 
 #[tokio::test]
-async fn a_gateway_that_cannot_start_ends_also_where_nobody_reads_why() {
+async fn a_gateway_that_cannot_start_ends_even_if_stderr_is_not_read() {
     let folder = Folder::new();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let (_unread, stuck) = stuck();

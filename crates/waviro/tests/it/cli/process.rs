@@ -77,7 +77,7 @@ impl Folder {
     }
 
     /// Runs the command with `typed` on stdin.
-    pub fn told(&self, arguments: &[&str], typed: &str) -> Output {
+    pub fn run_with_stdin(&self, arguments: &[&str], typed: &str) -> Output {
         let mut command = self.command(arguments);
         let command = command
             .stdin(Stdio::piped())

@@ -180,7 +180,7 @@ async fn an_empty_sandbox_has_a_bot_to_link_by_its_code() {
 }
 
 #[test]
-fn a_taken_port_of_either_half_names_its_flag() {
+fn a_port_in_use_of_either_half_is_reported_with_its_flag() {
     let folder = Folder::new();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let (taken, free) = (

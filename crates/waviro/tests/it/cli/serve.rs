@@ -112,7 +112,7 @@ async fn an_operator_may_serve_the_metrics_beside_the_api() {
 }
 
 #[tokio::test]
-async fn a_taken_address_of_the_metrics_is_named_with_its_key() {
+async fn a_metrics_address_in_use_is_reported_with_its_key() {
     let folder = Folder::new();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();

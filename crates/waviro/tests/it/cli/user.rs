@@ -17,7 +17,7 @@ fn a_user_is_made_listed_given_another_password_and_removed() {
     let line = format!("{PASSWORD}\n");
     let add = |arguments: &[&str]| {
         let arguments = [&["user", "add"], arguments].concat();
-        folder.told(&arguments, &line)
+        folder.run_with_stdin(&arguments, &line)
     };
     let made = done(&add(&["ani"]));
     assert!(
@@ -31,19 +31,19 @@ fn a_user_is_made_listed_given_another_password_and_removed() {
         folder.ok(&["user", "list"]),
         "ani  admin\nbudi  operator of toko\ncitra  viewer\n"
     );
-    let renewed = folder.told(&["user", "password", "budi"], "sandi lain lagi");
+    let renewed = folder.run_with_stdin(&["user", "password", "budi"], "sandi lain lagi");
     assert!(done(&renewed).contains("logged out"));
     folder.ok(&["user", "remove", "citra"]);
     assert_eq!(folder.ok(&["user", "list"]).lines().count(), 2);
 }
 
 #[test]
-fn what_makes_no_sense_is_refused_and_says_what_to_do() {
+fn an_invalid_command_is_refused_with_the_remedy() {
     let folder = Folder::new();
     folder.ok(&["bot", "add", "toko"]);
     let try_it = |arguments: &[&str], password: &str| {
         let arguments = [&["user"], arguments].concat();
-        failed(&folder.told(&arguments, password))
+        failed(&folder.run_with_stdin(&arguments, password))
     };
     for (arguments, password, says) in [
         (vec!["add", "ani"], "pendek", "at least 10"),
@@ -67,7 +67,7 @@ fn what_makes_no_sense_is_refused_and_says_what_to_do() {
         assert!(said.contains(says), "{arguments:?}: {said}");
     }
     assert!(folder.ok(&["user", "list"]).contains("No user yet"));
-    done(&folder.told(&["user", "add", "ani"], PASSWORD));
+    done(&folder.run_with_stdin(&["user", "add", "ani"], PASSWORD));
     let taken = try_it(&["add", "ani"], PASSWORD);
     assert!(taken.contains("choose another name"), "{taken}");
     let last = try_it(&["remove", "ani"], "");
@@ -81,7 +81,7 @@ async fn a_user_made_while_the_gateway_runs_logs_in_and_a_removed_one_is_out_at_
     let mut gateway = folder.serve(address);
     gateway.ready(address).await;
     for name in ["ani", "budi"] {
-        done(&folder.told(&["user", "add", name], PASSWORD));
+        done(&folder.run_with_stdin(&["user", "add", name], PASSWORD));
     }
     let form = format!("name=budi&password={}", PASSWORD.replace(' ', "+"));
     let login = format!(

@@ -18,7 +18,7 @@ mod text;
 
 use serde_json::{Value, json};
 
-use super::crooked::{IncomingRequest, OutgoingAnswer, OutgoingCallback};
+use super::defective_host::{IncomingRequest, OutgoingAnswer, OutgoingCallback};
 
 /// A defect of a host.
 #[derive(Clone)]
@@ -70,7 +70,7 @@ fn answered(
     defect(name, only, finds, Spoils::Answer(spoil))
 }
 
-fn told(
+fn called_back(
     name: &'static str,
     only: Names,
     finds: Names,

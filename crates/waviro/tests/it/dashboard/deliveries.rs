@@ -74,7 +74,7 @@ async fn a_delivery_is_posted_again_as_it_was_with_another_body_and_with_its_lik
 }
 
 #[tokio::test]
-async fn endpoints_in_trouble_stand_above_the_deliveries_and_are_switched_on_there() {
+async fn failing_endpoints_are_listed_above_the_deliveries_and_resumed_there() {
     let api = ApiTest::with(&[("outbound.allow", "127.0.0.0/8")]).await;
     let admin = Visitor::admin(&api.app).await;
     let hooks = Hooks::start().await;

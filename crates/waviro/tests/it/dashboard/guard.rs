@@ -47,7 +47,7 @@ async fn every_page_has_its_guards() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_none_is_a_page_that_says_so() {
+async fn an_unknown_address_is_a_404_page() {
     let pages = Pages::with_admin().await;
     let admin = pages.cookie("admin").await;
     for path in ["bots/toko", "bots/99999999999", "users/abc", "?q=a&q=b"] {

@@ -23,7 +23,7 @@ fn value_after(page: &str, what: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_message_goes_out_once_however_often_its_form_comes() {
+async fn a_message_is_sent_once_however_often_its_form_is_posted() {
     let pages = Pages::with_admin().await;
     let admin = pages.cookie("admin").await;
     let path = "/dashboard/bots/1/send";
@@ -64,7 +64,7 @@ async fn a_message_goes_out_once_however_often_its_form_comes() {
 }
 
 #[tokio::test]
-async fn a_key_is_replaced_once_and_shown_to_nobody_else() {
+async fn a_key_is_replaced_once_and_shown_to_no_other_session() {
     let pages = Pages::with_admin().await;
     let admin = pages.cookie("admin").await;
     let path = "/dashboard/bots/1/settings";
@@ -145,7 +145,7 @@ async fn a_range_is_posted_again_once() {
 }
 
 #[tokio::test]
-async fn who_may_less_by_now_is_not_shown_what_was_answered_before() {
+async fn a_user_with_fewer_rights_than_before_does_not_see_the_first_response() {
     let pages = Pages::with_admin().await;
     let ani = pages.user("ani", UserRole::Admin).await;
     let (_, _, page) = pages.get("/dashboard", &ani).await;
@@ -183,7 +183,7 @@ const MAY_REPEAT: [(&str, usize); 14] = [
 ];
 
 #[test]
-fn every_other_form_has_its_word() {
+fn every_other_form_has_a_nonce() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../waviro-web/templates/dashboard");
     let mut with = 0;
     for entry in fs::read_dir(folder).unwrap() {
@@ -203,7 +203,7 @@ fn every_other_form_has_its_word() {
 }
 
 #[tokio::test]
-async fn a_page_that_says_why_there_is_no_other_has_its_menu() {
+async fn an_error_page_has_the_menu() {
     let pages = Pages::with_admin().await;
     let admin = pages.cookie("admin").await;
     for path in [

@@ -31,7 +31,7 @@ async fn language_and_theme_are_remembered() {
 }
 
 #[tokio::test]
-async fn who_switches_the_language_on_a_way_in_comes_back_to_it() {
+async fn a_switch_of_the_language_on_a_login_page_returns_to_the_page() {
     let pages = Pages::empty().await;
     let comes_back = async |page: &str| {
         let (_, rest) = page.split_once("name=\"to\" value=\"").unwrap();

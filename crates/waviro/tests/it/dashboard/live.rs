@@ -25,17 +25,17 @@ async fn opened(pages: &Pages, page: &str, cookie: &str) -> Response {
 async fn follow(pages: &Pages, page: &str, cookie: &str) -> BodyDataStream {
     let response = opened(pages, page, cookie).await;
     let mut stream = response.into_body().into_data_stream();
-    assert!(told(&mut stream).await.starts_with(": waviro"));
+    assert!(next_part(&mut stream).await.starts_with(": waviro"));
     stream
 }
 
-async fn told(stream: &mut BodyDataStream) -> String {
+async fn next_part(stream: &mut BodyDataStream) -> String {
     let part = stream.next().await.unwrap().unwrap();
     String::from_utf8(part.into()).unwrap()
 }
 
 #[tokio::test]
-async fn a_page_of_the_process_before_is_told_to_look_again() {
+async fn two_processes_with_equally_many_commits_have_different_stream_versions() {
     let mut seen = Vec::new();
     for _ in 0..2 {
         let pages = Pages::with_admin().await;
@@ -48,29 +48,29 @@ async fn a_page_of_the_process_before_is_told_to_look_again() {
 }
 
 #[tokio::test]
-async fn what_changes_between_a_page_and_its_stream_is_not_missed() {
+async fn a_change_between_a_page_and_its_stream_is_not_missed() {
     let pages = Pages::with_admin().await;
     let admin = pages.cookie("admin").await;
     let (_, _, page) = pages.get("/dashboard", &admin).await;
     pages.app.inner.bots().add("cabang").await.unwrap();
     let mut stream = follow(&pages, &page, &admin).await;
-    let said = pages.app.pass_until(told(&mut stream)).await;
+    let said = pages.app.pass_until(next_part(&mut stream)).await;
     assert!(said.starts_with("event: changed"), "{said}");
 
     // A page with the newest state gets a signal only for later changes.
     let (_, _, page) = pages.get("/dashboard", &admin).await;
     let mut stream = follow(&pages, &page, &admin).await;
     for _ in 0..4 {
-        assert!(told(&mut stream).now_or_never().is_none());
+        assert!(next_part(&mut stream).now_or_never().is_none());
         pages.app.clock.advance(Duration::from_millis(600));
     }
     pages.app.inner.bots().add("gudang").await.unwrap();
-    let said = pages.app.pass_until(told(&mut stream)).await;
+    let said = pages.app.pass_until(next_part(&mut stream)).await;
     assert!(said.starts_with("event: changed"), "{said}");
 }
 
 #[tokio::test]
-async fn a_user_follows_so_many_pages_in_all_sessions_and_the_last_ones_are_admins() {
+async fn a_user_has_a_limit_of_live_pages_over_all_sessions_and_the_last_are_for_admins() {
     let pages = Pages {
         app: TestApp::with(&[
             ("limits.live_pages", "4"),

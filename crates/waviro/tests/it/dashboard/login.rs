@@ -80,7 +80,7 @@ fn cookie(headers: &HeaderMap) -> String {
 }
 
 #[tokio::test]
-async fn who_logs_in_comes_back_to_where_they_wanted_to_be_and_nowhere_else() {
+async fn a_login_leads_to_the_requested_page_and_to_no_other_host() {
     let pages = Pages::with_admin().await;
     let (status, headers, _) = pages.get("/dashboard/bots/1?x=1", "").await;
     assert_eq!(status, StatusCode::SEE_OTHER);
@@ -130,7 +130,7 @@ async fn wrong_passwords_are_counted_and_a_session_ends_when_it_is_left() {
 }
 
 #[tokio::test]
-async fn nobody_is_kept_out_by_what_others_try() {
+async fn failed_logins_of_others_lock_out_no_user() {
     let pages = Pages::with_admin().await;
     for n in 0..20 {
         let wrong = [("name", "orang lain"), ("password", "salah salah salah")];
@@ -188,7 +188,7 @@ const WRONG: (&str, &str) = ("admin", "salah salah salah");
 const RIGHT: (&str, &str) = ("admin", PASSWORD);
 
 #[tokio::test]
-async fn one_address_is_refused_whatever_the_names_and_a_new_one_gets_in() {
+async fn one_address_is_refused_for_all_names_and_another_address_logs_in() {
     let app = TestApp::with(&[("limits.login_tries_per_address", "12")]).await;
     Visitor::admin(&app).await;
     for n in 0..12 {
@@ -227,7 +227,7 @@ async fn a_forwarded_address_counts_where_the_proxy_is_trusted_and_nowhere_else(
 }
 
 #[tokio::test]
-async fn logins_beyond_those_that_wait_are_503_and_another_address_still_gets_in() {
+async fn logins_beyond_the_waiting_ones_are_503_and_another_address_still_logs_in() {
     let app = TestApp::with(&[("limits.logins_waiting", "4")]).await;
     Visitor::admin(&app).await;
     let names: Vec<_> = (0..40).map(|n| format!("orang {n}")).collect();

@@ -7,7 +7,7 @@ use crate::pages::{NOWHERE, PASSWORD, Visitor};
 use crate::test_app::TestApp;
 
 #[tokio::test]
-async fn ones_own_password_takes_the_old_one_and_ends_the_other_sessions() {
+async fn a_change_of_the_own_password_needs_the_old_one_and_ends_the_other_sessions() {
     let app = TestApp::online().await;
     let users = app.inner.users();
     let here = Visitor::new(&app, "ani", UserRole::Viewer).await;

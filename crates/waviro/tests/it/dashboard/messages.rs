@@ -125,7 +125,7 @@ async fn pages_lead_through_all_messages_and_back_to_the_newest() {
 }
 
 #[tokio::test]
-async fn what_strangers_write_is_shown_to_the_letter_and_never_run() {
+async fn texts_of_strangers_are_shown_unchanged_and_never_executed() {
     let api = ApiTest::online().await;
     let admin = Visitor::admin(&api.app).await;
     let link = api.app.link();
@@ -211,7 +211,7 @@ async fn a_message_shows_its_course_and_each_callback_that_failed_with_its_cause
 }
 
 #[tokio::test]
-async fn why_a_message_failed_is_said_in_words() {
+async fn the_cause_of_a_failed_message_is_shown_as_a_sentence() {
     let api = ApiTest::online().await;
     let admin = Visitor::admin(&api.app).await;
     let link = api.app.link();

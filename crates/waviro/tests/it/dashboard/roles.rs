@@ -35,7 +35,7 @@ async fn a_viewer_looks_and_an_operator_sees_his_bots() {
 }
 
 #[tokio::test]
-async fn a_viewer_is_shown_no_code_that_would_make_him_the_bot() {
+async fn a_viewer_is_shown_no_code_to_link_a_bot() {
     let app = TestApp::unlinked().await;
     let admin = Visitor::admin(&app).await;
     let link = "/dashboard/bots/1/link";

@@ -80,7 +80,7 @@ async fn a_rule_is_made_switched_edited_and_deleted_on_its_pages() {
 }
 
 #[tokio::test]
-async fn a_text_is_tried_and_the_webhook_is_only_asked_by_its_own_button() {
+async fn a_text_is_tested_and_only_the_separate_button_calls_the_webhook() {
     let app = TestApp::with(&[("outbound.allow", "127.0.0.0/8")]).await;
     let admin = Visitor::admin(&app).await;
     let hooks = Hooks::start().await;

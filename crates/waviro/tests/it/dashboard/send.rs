@@ -30,7 +30,7 @@ fn tells(page: &Page, said: &str) {
 }
 
 #[tokio::test]
-async fn what_is_refused_is_told_in_the_apis_own_sentence() {
+async fn a_refusal_is_shown_with_the_sentence_of_the_api() {
     let app = TestApp::with(&[("outbound.allow", "127.0.0.0/8")]).await;
     let admin = Visitor::admin(&app).await;
     let huge = vec![b'x'; 16 * 1024 * 1024 + 1].leak();
@@ -73,7 +73,7 @@ async fn what_is_refused_is_told_in_the_apis_own_sentence() {
 }
 
 #[tokio::test]
-async fn a_bot_that_is_not_connected_is_told_with_what_its_state_asks_for() {
+async fn a_refusal_for_a_disconnected_bot_says_what_the_state_requires() {
     for status in [
         Status::Unlinked(UnlinkedCause::LoggedOut("removed on the phone".to_owned())),
         Status::Unlinked(UnlinkedCause::Never),
@@ -89,7 +89,7 @@ async fn a_bot_that_is_not_connected_is_told_with_what_its_state_asks_for() {
 }
 
 #[tokio::test]
-async fn a_number_as_it_is_written_at_home_is_sent_to() {
+async fn a_number_in_national_form_is_accepted_on_the_page() {
     let app = TestApp::online().await;
     let admin = Visitor::admin(&app).await;
     let form = [("kind", "text"), ("to", "0813-0000-0001"), ("text", "halo")];

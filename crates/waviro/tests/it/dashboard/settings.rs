@@ -18,7 +18,7 @@ pub(super) async fn works(app: &TestApp, key: &str) -> bool {
 }
 
 #[tokio::test]
-async fn keys_are_replaced_and_the_old_ones_die_as_the_page_says() {
+async fn keys_are_replaced_and_the_old_keys_end_as_the_page_says() {
     let app = TestApp::online().await;
     let admin = Visitor::admin(&app).await;
     let first = app.key.clone();
@@ -55,7 +55,7 @@ async fn keys_are_replaced_and_the_old_ones_die_as_the_page_says() {
 }
 
 #[tokio::test]
-async fn each_setting_is_its_own_form_and_what_is_refused_stands_as_it_was_typed() {
+async fn each_setting_has_its_own_form_and_a_refused_value_stays_in_the_field() {
     let app = TestApp::online().await;
     let admin = Visitor::admin(&app).await;
     for (fields, section) in [
@@ -138,7 +138,7 @@ async fn each_setting_is_its_own_form_and_what_is_refused_stands_as_it_was_typed
 }
 
 #[tokio::test]
-async fn how_long_things_are_kept_is_said_to_everybody() {
+async fn the_retention_times_are_shown_to_every_user() {
     let app = TestApp::with(&[("retention.media_days", "7")]).await;
     let viewer = Visitor::new(&app, "lihat", UserRole::Viewer).await;
     let page = viewer.page(SETTINGS).await;
@@ -184,7 +184,7 @@ async fn events_are_subscribed_to_switched_and_unsubscribed() {
 }
 
 #[tokio::test]
-async fn keys_that_programs_have_already_are_taken_over_and_never_shown_where_they_are_refused() {
+async fn keys_in_use_by_programs_are_imported_and_never_shown_after_a_refusal() {
     let app = TestApp::online().await;
     let admin = Visitor::admin(&app).await;
     let own = "k3Jx9QpLm2Zt7VbN4wRy";

@@ -51,8 +51,8 @@ async fn with_secrets() -> (ApiTest, Hooks, String) {
             let list = api.get_unheld("/v1/bots/1/deliveries").await;
             let rows = list["data"].as_array().unwrap();
             // The clock advances here, so the message's callback may or may not be in the list.
-            let told = rows.iter().filter(|row| row["kind"] != "callback");
-            if told.filter(|row| row["state"] == "delivered").count() == 3 {
+            let others = rows.iter().filter(|row| row["kind"] != "callback");
+            if others.filter(|row| row["state"] == "delivered").count() == 3 {
                 return;
             }
             tokio::task::yield_now().await;

@@ -65,7 +65,7 @@ async fn the_description_is_the_one_that_was_reviewed() {
 }
 
 #[tokio::test]
-async fn its_paths_stand_in_the_documents_order_and_its_server_is_the_one_that_was_asked() {
+async fn the_paths_are_in_the_documents_order_and_the_server_is_the_requested_host() {
     let app = TestApp::with(&[("server.base_path", "/bot1")]).await;
     let request = axum::http::Request::get("/bot1/docs/openapi.json")
         .header("Host", "wa.example.com")
@@ -86,7 +86,7 @@ async fn its_paths_stand_in_the_documents_order_and_its_server_is_the_one_that_w
 }
 
 #[tokio::test]
-async fn a_body_is_described_as_taken_exactly_where_the_gateway_takes_it() {
+async fn a_body_is_described_as_accepted_exactly_if_the_gateway_accepts_it() {
     let app = TestApp::online().await;
     let described = Described::of(&app).await;
     let mut wrong = Vec::new();

@@ -36,7 +36,7 @@ async fn the_page_shows_every_endpoint_with_the_host_that_was_asked() {
 }
 
 #[tokio::test]
-async fn it_speaks_the_readers_language_and_lets_them_choose() {
+async fn the_page_has_the_readers_language_and_a_choice() {
     let app = TestApp::online().await;
     for (path, accept, language) in [
         ("/docs", "", "id"),
@@ -95,7 +95,7 @@ async fn the_page_and_its_files_are_found_from_every_path_that_it_is_served_at()
 }
 
 #[tokio::test]
-async fn the_browser_is_told_to_load_nothing_from_elsewhere_and_nothing_inline() {
+async fn the_policy_forbids_the_browser_other_hosts_and_inline_code() {
     let app = TestApp::online().await;
     let page = get(&app, "/docs", &[]).await;
     for part in [
@@ -140,7 +140,7 @@ async fn the_browser_is_told_to_load_nothing_from_elsewhere_and_nothing_inline()
 }
 
 #[tokio::test]
-async fn the_page_weighs_less_than_a_picture_would() {
+async fn the_page_with_its_files_is_at_most_250_kib() {
     let app = TestApp::online().await;
     let mut bytes = 0;
     let page = get(&app, "/docs", &[]).await;

@@ -10,7 +10,7 @@ use crate::test_app::TestApp;
 use crate::wire;
 
 #[tokio::test]
-async fn every_sample_is_taken_and_answered_as_documented() {
+async fn every_sample_is_accepted_and_answered_as_documented() {
     for endpoint in catalogue::endpoints() {
         // Each endpoint gets a new gateway, because the samples of two endpoints may be duplicates.
         let app = TestApp::with(&[("outbound.allow", "127.0.0.0/8")]).await;
@@ -54,7 +54,7 @@ async fn the_two_answers_about_linking_are_those_of_the_gateway() {
 }
 
 #[test]
-fn no_sample_holds_what_would_end_a_quoted_body_in_a_shell() {
+fn no_sample_contains_a_character_that_ends_a_quoted_body_in_a_shell() {
     for endpoint in catalogue::endpoints() {
         let sample = endpoint.sample.unwrap_or_default();
         assert!(!sample.contains(['\'', '\\', '$', '`']), "{sample}");

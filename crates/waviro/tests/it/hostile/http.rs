@@ -103,7 +103,7 @@ async fn of_a_length_and_chunks_the_chunks_count_and_the_connection_ends() {
 }
 
 #[tokio::test]
-async fn chunks_that_are_none_are_400_and_nothing_behind_them_is_read() {
+async fn invalid_chunks_are_400_and_nothing_behind_them_is_read() {
     let app = TestApp::online().await;
     let (address, _tasks) = listening(&app, LONG).await;
     let key = &app.key;
@@ -144,7 +144,7 @@ async fn requests_in_one_go_are_answered_one_by_one_in_their_order() {
 }
 
 #[tokio::test]
-async fn a_path_means_itself_alone_however_it_is_bent() {
+async fn a_path_is_never_normalized() {
     let app = TestApp::online().await;
     let (address, _tasks) = listening(&app, LONG).await;
     for path in [
@@ -198,7 +198,7 @@ async fn a_whole_url_in_place_of_the_path_and_http_1_0_without_a_host_are_served
 }
 
 #[tokio::test]
-async fn a_method_that_nobody_knows_is_405_and_one_that_is_none_400() {
+async fn an_unknown_method_is_405_and_an_invalid_method_is_400() {
     let app = TestApp::online().await;
     let (address, _tasks) = listening(&app, LONG).await;
     for method in ["TRACE", "PROPFIND", "post", "POSTPOST", "X-1"] {
@@ -226,7 +226,7 @@ async fn a_method_that_nobody_knows_is_405_and_one_that_is_none_400() {
 }
 
 #[tokio::test]
-async fn a_client_that_asks_first_is_told_to_go_on_or_why_not() {
+async fn a_client_that_expects_100_continue_gets_it_or_the_refusal() {
     let app = TestApp::online().await;
     let (address, _tasks) = listening(&app, LONG).await;
     let ask = "Connection: close\r\nExpect: 100-continue\r\n";
@@ -270,7 +270,7 @@ async fn a_hundred_headers_pass_and_more_are_431() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_no_text_is_a_wrong_key() {
+async fn a_key_that_is_not_text_is_a_wrong_key() {
     let app = TestApp::online().await;
     let (address, _tasks) = listening(&app, LONG).await;
     for wrong in [&b"\xff\xfe"[..], b"K\xc3\xa9Y", b"\xe2\x80\xae", b"a\tb"] {
@@ -288,7 +288,7 @@ async fn a_key_that_is_no_text_is_a_wrong_key() {
 
 /// A malformed Accept-Language header must not change the status or break the answer.
 #[tokio::test]
-async fn a_language_that_is_none_changes_nothing() {
+async fn an_invalid_language_changes_nothing() {
     let app = TestApp::online().await;
     let commas = ",".repeat(8 * 1024);
     for language in [

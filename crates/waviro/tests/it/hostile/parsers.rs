@@ -66,7 +66,7 @@ fn almost_a_url() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn every_object_is_fields_and_no_other_json_is(value in any_json()) {
+    fn a_json_object_is_a_set_of_fields_and_no_other_json_value_is(value in any_json()) {
         let read = Fields::parse(value.to_string().as_bytes());
         match read {
             Ok(_) => prop_assert!(value.is_object()),
@@ -76,7 +76,7 @@ proptest! {
     }
 
     #[test]
-    fn any_value_in_any_field_is_taken_or_blamed_on_the_field(value in any_json()) {
+    fn any_value_in_any_field_is_accepted_or_refused_with_the_field(value in any_json()) {
         let (fields, net) = (fields(&value), net());
         let blamed = [
             fields.text("x").err(),
@@ -104,7 +104,7 @@ proptest! {
     }
 
     #[test]
-    fn a_text_is_taken_as_it_is(text in any::<String>()) {
+    fn a_text_is_accepted_unchanged(text in any::<String>()) {
         match fields(&json!(text)).text("x") {
             Ok(taken) => prop_assert_eq!(taken, text),
             Err(ApiError::MissingField(_)) => prop_assert!(text.trim().is_empty()),
@@ -114,7 +114,7 @@ proptest! {
     }
 
     #[test]
-    fn an_angle_on_the_globe_is_taken_to_its_last_digit_and_no_other(angle in prop_oneof![any::<f64>(), -200.0..200.0_f64]) {
+    fn an_angle_in_range_is_accepted_to_its_last_digit_and_no_other_value(angle in prop_oneof![any::<f64>(), -200.0..200.0_f64]) {
         for text in [angle.to_string(), format!("{angle:e}")] {
             match fields(&json!(text)).degrees("x", 180.0) {
                 Ok(taken) => prop_assert!(taken.to_bits() == angle.to_bits() && angle.abs() <= 180.0, "{}", text),
@@ -130,7 +130,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_is_an_angle_beyond_the_globe(text in "[-+0-9.eEnaif ]{0,12}|\\PC{0,12}") {
+    fn no_text_is_parsed_as_an_angle_out_of_range(text in "[-+0-9.eEnaif ]{0,12}|\\PC{0,12}") {
         if let Ok(taken) = fields(&json!(text)).degrees("x", 90.0) {
             prop_assert!(taken.is_finite() && taken.abs() <= 90.0);
         }
@@ -164,7 +164,7 @@ proptest! {
     }
 
     #[test]
-    fn a_url_that_is_taken_is_one_that_may_be_called_and_stays_it(text in almost_a_url()) {
+    fn an_accepted_url_is_allowed_and_stays_allowed(text in almost_a_url()) {
         let net = net();
         match fields(&json!(text)).url("x", &net, &[]) {
             Ok(None) => prop_assert!(text.trim().is_empty()),

@@ -81,7 +81,7 @@ async fn a_body_without_an_end_is_413_once_it_is_too_large() {
 }
 
 #[tokio::test]
-async fn whoever_sends_too_large_a_body_at_once_can_read_why() {
+async fn a_client_that_sends_too_large_a_body_at_once_reads_the_refusal() {
     let app = TestApp::online().await;
     let (address, _tasks) = listening(&app, Duration::from_secs(30)).await;
     for size in [(1 << 20) + 1, 2 << 20, 8 << 20] {
@@ -99,7 +99,7 @@ async fn whoever_sends_too_large_a_body_at_once_can_read_why() {
 /// Many clients write the whole request before reading, and treat an early close as a connection
 /// error.
 #[tokio::test]
-async fn whoever_writes_to_the_end_before_it_reads_can_read_why_too() {
+async fn a_client_that_writes_to_the_end_before_it_reads_also_reads_the_refusal() {
     let app = TestApp::online().await;
     let (address, _tasks) = listening(&app, Duration::from_secs(30)).await;
     let body = format!(r#"{{"pesan":"{}"}}"#, "a".repeat(20 << 20));

@@ -191,15 +191,15 @@ async fn no_mediaurl_and_no_notifyurl_reaches_this_machine_however_it_is_written
 }
 
 #[tokio::test]
-async fn a_host_that_may_be_called_sends_nobody_on_into_this_machine() {
+async fn an_allowed_host_cannot_redirect_to_this_machine() {
     let inside = Inside::start().await;
     // An operator allowed one port of this machine for files. The host on this port redirects to
     // the given target.
     let host = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = host.local_addr().unwrap();
     let app = TestApp::with(&[("outbound.allow", &format!("127.0.0.1/32:{}", at.port()))]).await;
-    let told = Arc::new(std::sync::Mutex::new(String::new()));
-    let target = told.clone();
+    let location = Arc::new(std::sync::Mutex::new(String::new()));
+    let target = location.clone();
     TaskTracker::new().spawn(async move {
         while let Ok((mut stream, _)) = host.accept().await {
             let _ = stream.read(&mut [0; 8192]).await;
@@ -218,7 +218,7 @@ async fn a_host_that_may_be_called_sends_nobody_on_into_this_machine() {
     };
     let urls = inside.urls().into_iter().filter(carried);
     for url in urls.chain(ELSEWHERE.map(ToOwned::to_owned)) {
-        told.lock().unwrap().clone_from(&url);
+        location.lock().unwrap().clone_from(&url);
         let answer = sendmedia(&app, &format!("http://{at}/foto.jpg")).await;
         let (status, code) = answer.refusal();
         assert!(

@@ -26,7 +26,7 @@ const HOSTILE: [&str; 12] = [
 ];
 
 #[tokio::test]
-async fn every_text_goes_out_as_it_came_in_whatever_it_means_to_others() {
+async fn every_text_is_sent_unchanged_whatever_it_means_to_other_programs() {
     for text in HOSTILE {
         let app = TestApp::online().await;
         let contact = json!({"nohp": PERSON, "contact": {"name": text, "numbers": [PERSON]}});
@@ -75,7 +75,7 @@ async fn every_text_goes_out_as_it_came_in_whatever_it_means_to_others() {
 }
 
 #[tokio::test]
-async fn no_field_that_picks_a_row_takes_a_piece_of_sql() {
+async fn no_field_that_selects_a_row_accepts_sql() {
     let app = TestApp::with(&[("limits.wrong_keys_per_minute", "1000")]).await;
     let before = app.post("/api/groups", "").await.body;
     for text in HOSTILE {
@@ -114,7 +114,7 @@ async fn no_field_that_picks_a_row_takes_a_piece_of_sql() {
 
 /// Numbers beyond the range and other encodings are refused as missing or malformed fields.
 #[tokio::test]
-async fn numbers_beyond_all_measure_and_other_encodings_are_400() {
+async fn huge_json_numbers_and_other_encodings_are_400() {
     let app = TestApp::online().await;
     let utf16 = |text: &str, mark: &[u8], bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
         mark.iter()
@@ -188,7 +188,7 @@ async fn ten_thousand_levels_are_400_in_the_body_and_in_a_text_that_holds_a_cont
 }
 
 #[tokio::test]
-async fn angles_that_are_none_are_refused() {
+async fn invalid_angles_are_refused() {
     let app = TestApp::online().await;
     for angle in [
         json!("nan"),

@@ -91,7 +91,7 @@ async fn wrong_tokens_and_wrong_secret_keys_count_together_and_right_ones_go_on_
 }
 
 #[tokio::test]
-async fn a_token_revoked_by_another_process_is_dead_at_once() {
+async fn a_token_revoked_by_another_process_is_refused_at_once() {
     let api = ApiTest::online().await;
     api.get("/v1/bots").await.done();
     let url = format!("sqlite:{}", api.app.data_dir().join("waviro.db").display());
@@ -107,7 +107,7 @@ async fn a_token_revoked_by_another_process_is_dead_at_once() {
 }
 
 #[tokio::test]
-async fn a_token_dies_when_its_time_is_over() {
+async fn a_token_is_refused_after_its_expiry() {
     let api = ApiTest::online().await;
     let tokens = api.app.inner.tokens();
     let lives = Some(Duration::from_secs(10));
@@ -119,7 +119,7 @@ async fn a_token_dies_when_its_time_is_over() {
 }
 
 #[tokio::test]
-async fn a_bots_token_sees_and_changes_its_own_bot_and_no_other_is_there_for_it() {
+async fn a_bots_token_sees_and_changes_its_own_bot_and_other_bots_are_404() {
     let api = ApiTest::online().await;
     api.post("/v1/bots", json!({"name": "kedua"})).await.done();
     let token = api.token_of(2).await;
@@ -183,7 +183,7 @@ async fn a_bots_token_makes_and_removes_no_bots_and_no_tokens() {
 }
 
 #[tokio::test]
-async fn a_bots_token_dies_with_its_bot() {
+async fn a_bots_token_is_refused_after_its_bot_is_removed() {
     let api = ApiTest::online().await;
     let token = api.token_of(1).await;
     assert_eq!(api.delete("/v1/bots/1").await.status, 202);

@@ -116,7 +116,7 @@ async fn a_bot_is_renamed_at_once_and_names_stay_unique() {
 }
 
 #[tokio::test]
-async fn a_removed_bot_is_gone_with_its_key_and_its_device_follows() {
+async fn a_removed_bot_is_404_its_key_is_refused_and_its_device_is_logged_out() {
     let api = ApiTest::online().await;
     assert_eq!(api.delete("/v1/bots/1").await.status, 202);
     assert_eq!(api.get("/v1/bots/1").await.problem(), (404, "no_such_bot"));
@@ -145,7 +145,7 @@ async fn a_removed_bot_is_gone_with_its_key_and_its_device_follows() {
 }
 
 #[tokio::test]
-async fn a_bot_tells_who_it_is_and_how_it_is() {
+async fn a_bot_shows_its_identity_and_its_state() {
     let api = ApiTest::online().await;
     let bot = api.get("/v1/bots/1").await.done().clone();
     assert_eq!(bot["number"], OWN);
@@ -250,7 +250,7 @@ async fn a_bot_that_cannot_reach_whatsapp_says_why_in_its_health_and_as_a_code()
 }
 
 #[tokio::test]
-async fn a_link_that_takes_nothing_is_not_healthy_however_online_it_looks() {
+async fn a_link_without_server_acks_is_unhealthy_even_if_it_is_online() {
     let api = ApiTest::online().await;
     let health = async || api.get("/v1/bots/1").await.done()["health"].clone();
     api.app
@@ -299,7 +299,7 @@ async fn a_bot_that_was_never_linked_has_no_number_and_was_never_online() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_blank_or_looks_like_a_living_one_is_refused_for_bots_users_and_tokens() {
+async fn a_name_that_is_blank_or_resembles_a_used_one_is_refused_for_bots_users_and_tokens() {
     let api = ApiTest::online().await;
     let body = |path: &str, name: &str| match path {
         "/v1/users" => {

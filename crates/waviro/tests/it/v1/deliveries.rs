@@ -44,7 +44,7 @@ async fn once(api: &ApiTest, id: i64, field: &str, value: Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_webhook_is_listed_with_each_attempt_and_what_became_of_its_answer() {
+async fn a_webhook_is_listed_with_each_attempt_and_the_outcome_of_its_reply() {
     let (api, hooks) = api().await;
     hooks.answer(500, "<h1>rusak</h1>");
     hooks.answer(200, ANSWER);
@@ -138,7 +138,7 @@ async fn a_list_is_narrowed_by_each_of_its_parameters_and_shows_the_newest_first
 }
 
 #[tokio::test]
-async fn posted_again_as_it_was_it_keeps_its_id_and_answers_the_chat_no_second_time() {
+async fn a_replay_with_the_same_body_keeps_its_id_and_sends_no_second_reply() {
     let (api, hooks) = api().await;
     hooks.answer(200, ANSWER);
     write(&api, "A1", "halo").await;
@@ -199,7 +199,7 @@ async fn until_sent(api: &ApiTest, count: usize) {
 }
 
 #[tokio::test]
-async fn posted_again_with_another_body_it_is_a_delivery_of_its_own() {
+async fn a_replay_with_another_body_is_a_new_delivery() {
     let (api, hooks) = api().await;
     write(&api, "A1", "halo").await;
     once(&api, 1, "state", json!("delivered")).await;
@@ -232,7 +232,7 @@ async fn posted_again_with_another_body_it_is_a_delivery_of_its_own() {
 }
 
 #[tokio::test]
-async fn of_a_callback_only_where_the_message_stands_now_is_posted_again() {
+async fn a_replayed_callback_posts_only_the_current_ack_of_its_message() {
     let (api, hooks) = api().await;
     let notify = hooks.url("notify");
     let sent = api
@@ -266,7 +266,7 @@ async fn of_a_callback_only_where_the_message_stands_now_is_posted_again() {
 }
 
 #[tokio::test]
-async fn what_failed_over_a_time_is_posted_again_and_what_has_no_rule_is_left_out() {
+async fn failed_deliveries_of_a_period_are_replayed_except_those_without_a_rule() {
     let (api, hooks) = api().await;
     let other = json!({"keyword": "lain", "url": hooks.url("lain").as_str()});
     api.post("/v1/bots/1/rules", other).await.done();
@@ -281,10 +281,10 @@ async fn what_failed_over_a_time_is_posted_again_and_what_has_no_rule_is_left_ou
     let range = |state: &str| json!({"state": state, "since": "2023-03-15T00:00:00Z", "until": "2100-01-01T00:00:00Z"});
     let path = format!("{DELIVERIES}/replay");
     // The rule of the second delivery is off.
-    let told = api.post(&path, range("gone")).await;
-    assert_eq!(told.status, 202);
+    let replayed = api.post(&path, range("gone")).await;
+    assert_eq!(replayed.status, 202);
     assert_eq!(
-        told.body,
+        replayed.body,
         json!({"replayed": 2, "left_out": 1, "next_after": null})
     );
     let one = api
@@ -320,7 +320,7 @@ async fn what_failed_over_a_time_is_posted_again_and_what_has_no_rule_is_left_ou
 }
 
 #[tokio::test]
-async fn of_a_webhook_and_its_edited_copies_one_answers_the_chat() {
+async fn of_a_webhook_and_its_edited_replays_only_one_sends_a_reply() {
     let (api, hooks) = api().await;
     write(&api, "A1", "halo").await;
     once(&api, 1, "state", json!("delivered")).await;
@@ -351,7 +351,7 @@ async fn of_a_webhook_and_its_edited_copies_one_answers_the_chat() {
 }
 
 #[tokio::test]
-async fn an_event_is_posted_again_where_its_subscription_points_now_while_there_is_one() {
+async fn a_replayed_event_goes_to_the_current_url_of_its_subscription() {
     let api = ApiTest::with(&[("outbound.allow", "127.0.0.0/8")]).await;
     let hooks = Hooks::start().await;
     let wish = json!({"url": hooks.url("lama").as_str(), "kinds": ["message.received"]});
@@ -373,7 +373,7 @@ async fn an_event_is_posted_again_where_its_subscription_points_now_while_there_
 }
 
 #[tokio::test]
-async fn a_delivery_of_another_bot_is_not_there() {
+async fn a_delivery_of_another_bot_is_404() {
     let (api, _hooks) = api().await;
     api.post("/v1/bots", json!({"name": "dua"})).await.done();
     write(&api, "A1", "halo").await;

@@ -213,7 +213,7 @@ async fn under_load_no_event_is_missed_and_none_comes_twice() {
 }
 
 #[tokio::test]
-async fn a_token_hears_what_it_may_hear() {
+async fn a_token_receives_only_the_events_that_it_may_see() {
     let api = ApiTest::online().await;
     api.post("/v1/bots", json!({"name": "kedua"})).await.done();
     let second = api.token_of(2).await;
@@ -247,7 +247,7 @@ async fn a_token_hears_what_it_may_hear() {
 }
 
 #[tokio::test]
-async fn a_stream_says_every_fifteen_seconds_that_it_lives_and_ends_when_its_token_dies() {
+async fn a_stream_sends_a_keepalive_every_fifteen_seconds_and_ends_with_its_token() {
     let api = ApiTest::online().await;
     let token = api.token_of(1).await;
     let mut reader = Reader::open(&api, &token, "/v1/events", None).await;
@@ -265,7 +265,8 @@ async fn a_stream_says_every_fifteen_seconds_that_it_lives_and_ends_when_its_tok
 }
 
 #[tokio::test]
-async fn a_token_has_so_many_streams_the_last_ones_are_admins_and_who_leaves_frees_one() {
+async fn a_token_has_a_limit_of_streams_the_last_are_for_admins_and_a_closed_stream_is_free_again()
+{
     let api = ApiTest::with(&[
         ("limits.streams", "4"),
         ("limits.streams_per_token", "2"),
@@ -318,7 +319,7 @@ async fn a_stop_ends_every_stream() {
 }
 
 #[tokio::test]
-async fn who_takes_nothing_is_cut_off_and_resumes() {
+async fn a_subscriber_that_reads_nothing_is_disconnected_and_resumes() {
     let api = ApiTest::online().await;
     let mut reader = Reader::open(&api, &api.admin, "/v1/events", None).await;
     // More events than fit into the buffers on the way to a reader.

@@ -48,7 +48,7 @@ async fn a_repeated_post_is_answered_as_the_first_and_done_once() {
 }
 
 #[tokio::test]
-async fn parallel_twins_are_one() {
+async fn identical_parallel_requests_are_done_once() {
     let api = ApiTest::online().await;
     let body = json!({"name": "warung"});
     let twins = (0..8).map(|_| post(&api, &api.admin, "/v1/bots", "k", &body));
@@ -59,7 +59,7 @@ async fn parallel_twins_are_one() {
 }
 
 #[tokio::test]
-async fn a_refusal_leaves_the_key_free_and_a_bad_key_is_named() {
+async fn a_refusal_leaves_the_key_unused_and_an_invalid_key_is_refused_with_its_name() {
     let api = ApiTest::online().await;
     let refused = post(&api, &api.admin, "/v1/bots", "k", &json!({"name": "toko"})).await;
     assert_eq!(refused.problem(), (409, "name_taken"));
@@ -72,7 +72,7 @@ async fn a_refusal_leaves_the_key_free_and_a_bad_key_is_named() {
 }
 
 #[tokio::test]
-async fn a_key_is_its_tokens_own_and_dies_with_it() {
+async fn an_idempotency_key_belongs_to_its_token_and_is_removed_with_it() {
     let api = ApiTest::online().await;
     let path = "/v1/bots/1/keys/rotate";
     let token = api.token_of(1).await;
@@ -87,7 +87,7 @@ async fn a_key_is_its_tokens_own_and_dies_with_it() {
 }
 
 #[tokio::test]
-async fn what_is_kept_shows_no_secret() {
+async fn a_stored_response_shows_no_secret() {
     let api = ApiTest::online().await;
     let body = json!({"name": "dasbor", "role": "admin"});
     let made = post(&api, &api.admin, "/v1/tokens", "order-7", &body).await;
@@ -137,7 +137,7 @@ async fn a_message_is_sent_once_also_where_only_its_id_was_kept() {
 }
 
 #[tokio::test]
-async fn a_file_is_fetched_no_further_when_the_client_of_its_keyed_request_has_gone() {
+async fn the_download_of_a_file_ends_when_the_client_of_its_keyed_request_disconnects() {
     let api = ApiTest::with(&[("outbound.allow", "127.0.0.0/8")]).await;
     let slow = Stalled::new().await;
     let body = json!({"to": "6282386000001", "media": {"url": slow.url}});
@@ -153,7 +153,7 @@ async fn a_file_is_fetched_no_further_when_the_client_of_its_keyed_request_has_g
 }
 
 #[tokio::test]
-async fn a_caller_has_so_many_keyed_requests_at_work_also_without_their_clients() {
+async fn a_caller_has_a_limit_of_concurrent_keyed_requests_also_without_their_clients() {
     let api = ApiTest::with(&[
         ("outbound.allow", "127.0.0.0/8"),
         ("limits.keyed_per_caller", "1"),
@@ -197,7 +197,7 @@ async fn kept(api: &ApiTest) -> usize {
 }
 
 #[tokio::test]
-async fn a_kept_answer_takes_no_more_than_its_request_whatever_json_makes_of_it() {
+async fn a_stored_response_with_many_control_characters_is_smaller_than_its_request() {
     let api = ApiTest::online().await;
     let path = "/v1/bots/1/messages";
     // Each of these characters needs six bytes in JSON, and seven in JSON inside JSON.
@@ -217,7 +217,7 @@ async fn a_kept_answer_takes_no_more_than_its_request_whatever_json_makes_of_it(
 }
 
 #[tokio::test]
-async fn the_oldest_answers_of_a_caller_go_where_they_take_more_than_may_be() {
+async fn the_oldest_stored_responses_of_a_caller_are_removed_above_the_limit() {
     let api = ApiTest::with(&[("limits.kept_answers_mib", "1")]).await;
     let path = "/v1/bots/1/messages";
     let random = |seed: u32| {

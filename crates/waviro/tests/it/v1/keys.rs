@@ -46,7 +46,7 @@ async fn both_keys_work_until_the_overlap_is_over() {
 }
 
 #[tokio::test]
-async fn a_day_is_the_usual_overlap_and_none_ends_the_old_key_at_once() {
+async fn the_default_overlap_is_a_day_and_an_overlap_of_zero_ends_the_old_key_at_once() {
     let api = ApiTest::online().await;
     for body in [
         json!({}),
@@ -63,7 +63,7 @@ async fn a_day_is_the_usual_overlap_and_none_ends_the_old_key_at_once() {
 }
 
 #[tokio::test]
-async fn a_key_replaced_twice_is_dead_and_the_overlap_can_be_ended() {
+async fn a_key_replaced_twice_is_refused_and_the_overlap_can_be_ended() {
     let api = ApiTest::online().await;
     let first = api.app.key.clone();
     let (second, _) = rotate(&api, json!({})).await;
@@ -77,7 +77,7 @@ async fn a_key_replaced_twice_is_dead_and_the_overlap_can_be_ended() {
 }
 
 #[tokio::test]
-async fn an_overlap_beyond_a_week_or_of_no_sense_is_refused_and_changes_nothing() {
+async fn an_overlap_beyond_a_week_or_an_invalid_overlap_is_refused_and_changes_nothing() {
     let api = ApiTest::online().await;
     for overlap in [
         json!(604_801),
@@ -101,7 +101,7 @@ async fn an_overlap_beyond_a_week_or_of_no_sense_is_refused_and_changes_nothing(
 }
 
 #[tokio::test]
-async fn what_is_shown_of_keys_is_never_a_key() {
+async fn the_list_of_keys_never_shows_a_key() {
     let api = ApiTest::online().await;
     let (fresh, _) = rotate(&api, json!({})).await;
     let shown = api.get("/v1/bots/1/keys").await.done().to_string();
@@ -154,7 +154,7 @@ async fn works_for(api: &ApiTest, key: &str, name: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_key_that_is_short_guessable_or_somebody_elses_is_refused_and_changes_nothing() {
+async fn a_key_that_is_short_guessable_or_used_by_another_bot_is_refused_and_changes_nothing() {
     let api = ApiTest::online().await;
     let bot = |key: Value| json!({"name": "kedua", "secret_key": key});
     for key in [

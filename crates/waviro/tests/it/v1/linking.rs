@@ -76,7 +76,7 @@ async fn the_code_comes_as_a_picture_to_whoever_accepts_one() {
 }
 
 #[tokio::test]
-async fn relink_takes_a_replaced_device_back() {
+async fn relink_connects_a_replaced_device_again() {
     let api = ApiTest::online().await;
     let link = api.app.link();
     link.set_status(Status::Replaced);
@@ -92,7 +92,7 @@ async fn relink_takes_a_replaced_device_back() {
 }
 
 #[tokio::test]
-async fn relink_tries_again_where_whatsapp_refused_the_login() {
+async fn relink_dials_again_after_whatsapp_refused_the_login() {
     let api = ApiTest::online().await;
     let link = api.app.link();
     let banned = Status::Banned {
@@ -113,7 +113,7 @@ async fn relink_tries_again_where_whatsapp_refused_the_login() {
 }
 
 #[tokio::test]
-async fn where_linking_is_not_possible_the_state_says_why() {
+async fn if_linking_is_not_possible_the_state_gives_the_reason() {
     let api = ApiTest::online().await;
     let banned = Status::Banned {
         reason: "spam".to_owned(),
@@ -136,7 +136,7 @@ async fn where_linking_is_not_possible_the_state_says_why() {
 }
 
 #[tokio::test]
-async fn a_code_that_does_not_come_is_an_answer_in_time() {
+async fn a_missing_qr_code_is_answered_in_time() {
     let api = ApiTest::unlinked().await;
     // Linking has started, but no code arrives.
     api.app.link().set_status(Status::Linking { qr: None });
@@ -149,7 +149,7 @@ async fn a_code_that_does_not_come_is_an_answer_in_time() {
 }
 
 #[tokio::test]
-async fn a_pairing_code_is_for_a_phones_number_and_only_where_nothing_is_linked() {
+async fn a_pairing_code_needs_a_phones_number_and_an_unlinked_bot() {
     let api = ApiTest::unlinked().await;
     for (body, code) in [
         (json!({}), "missing_field"),
@@ -186,7 +186,7 @@ async fn a_bot_is_logged_out_and_can_be_linked_again() {
 }
 
 #[tokio::test]
-async fn a_bot_is_logged_out_only_where_whatsapp_can_be_told() {
+async fn a_logout_while_the_bot_is_not_online_is_refused() {
     let api = ApiTest::online().await;
     for status in [
         Status::Reconnecting {

@@ -54,7 +54,7 @@ async fn open(api: &ApiTest, link: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_link_opens_its_file_without_a_token_as_something_to_save() {
+async fn a_link_serves_its_file_without_a_token_as_an_attachment() {
     let api = ApiTest::online().await;
     let link = sent(&api, b"bytes").await;
     assert!(link.starts_with("/v1/media/"), "{link}");
@@ -109,7 +109,7 @@ async fn a_removed_folder_of_files_is_made_again() {
 }
 
 #[tokio::test]
-async fn a_link_that_was_changed_or_made_elsewhere_opens_nothing() {
+async fn a_link_that_was_changed_or_signed_elsewhere_is_refused() {
     let api = ApiTest::online().await;
     let link = sent(&api, b"bytes").await;
     let (path, query) = link.split_once('?').unwrap();
@@ -143,7 +143,7 @@ async fn a_link_that_was_changed_or_made_elsewhere_opens_nothing() {
 }
 
 #[tokio::test]
-async fn a_link_opens_nothing_after_its_time() {
+async fn a_link_is_refused_after_its_expiry() {
     let api = ApiTest::with(&[("retention.media_days", "30")]).await;
     let link = sent(&api, b"bytes").await;
     let almost = Duration::from_hours(30 * 24) - Duration::from_secs(1);
@@ -154,7 +154,7 @@ async fn a_link_opens_nothing_after_its_time() {
 }
 
 #[tokio::test]
-async fn revoked_links_open_nothing_while_the_gateway_runs_and_later_ones_work() {
+async fn revoked_links_are_refused_while_the_gateway_runs_and_later_ones_work() {
     let api = ApiTest::online().await;
     let link = sent(&api, b"bytes").await;
     assert_eq!(open(&api, &link).await.status, 200);
@@ -194,7 +194,7 @@ async fn ten_readers_cost_one_download() {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_fetched_now_comes_later_and_one_that_is_gone_says_so() {
+async fn a_failed_download_is_retried_and_an_expired_file_is_reported_as_such() {
     let api = ApiTest::online().await;
     let link = sent(&api, b"bytes").await;
     let cause = "x".to_owned();
@@ -232,7 +232,7 @@ async fn a_file_that_cannot_be_fetched_now_comes_later_and_one_that_is_gone_says
 }
 
 #[tokio::test]
-async fn retention_takes_files_rows_and_what_a_broken_download_left() {
+async fn retention_removes_files_rows_and_the_remains_of_a_broken_download() {
     let api = ApiTest::with(&[
         ("retention.media_days", "3"),
         ("retention.events_days", "2"),

@@ -49,7 +49,7 @@ fn whats(message: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn each_kind_goes_out_to_persons_and_groups() {
+async fn each_kind_is_sent_to_persons_and_groups() {
     let api = ApiTest::online().await;
     for (body, kind, text) in [
         (json!({"to": BUDI, "text": "halo"}), "text", "halo"),
@@ -98,7 +98,7 @@ async fn each_kind_goes_out_to_persons_and_groups() {
 }
 
 #[tokio::test]
-async fn a_message_shows_when_it_came_how_far_and_each_callback() {
+async fn a_message_shows_its_times_its_ack_and_each_callback() {
     let api = ApiTest::with(&[("outbound.allow", "127.0.0.0/8")]).await;
     let hooks = Hooks::start().await;
     let notify = hooks.url("notify");
@@ -149,7 +149,7 @@ async fn a_message_shows_when_it_came_how_far_and_each_callback() {
 }
 
 #[tokio::test]
-async fn what_was_written_shows_its_webhook_and_what_that_answered() {
+async fn an_inbound_message_shows_its_webhook_and_the_webhook_reply() {
     let api = ApiTest::with(&[("outbound.allow", "127.0.0.0/8")]).await;
     let hooks = Hooks::start().await;
     api.post(
@@ -276,7 +276,7 @@ async fn the_log_is_narrowed_by_each_of_its_parameters_and_shows_the_newest_firs
 }
 
 #[tokio::test]
-async fn what_cannot_be_sent_is_refused_by_its_field() {
+async fn an_invalid_message_is_refused_with_the_field() {
     let api = ApiTest::online().await;
     api.app.link().unregister(number(SITI));
     for (field, code, body) in [
@@ -359,7 +359,7 @@ async fn what_cannot_be_sent_is_refused_by_its_field() {
 }
 
 #[tokio::test]
-async fn a_message_of_another_bot_is_not_there() {
+async fn a_message_of_another_bot_is_404() {
     let api = ApiTest::online().await;
     api.post("/v1/bots", json!({"name": "dua"})).await.done();
     let id = send(&api, json!({"to": BUDI, "text": "a"})).await;

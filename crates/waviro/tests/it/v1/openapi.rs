@@ -171,7 +171,7 @@ fn every_code_of_a_problem_is_in_the_guide() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let guide = fs::read_to_string(root.join("../../docs/admin.md")).unwrap();
     let (_, table) = guide.split_once("## Problems").unwrap();
-    let told: BTreeSet<(String, u16)> = table
+    let documented: BTreeSet<(String, u16)> = table
         .lines()
         .filter(|line| line.starts_with("| `") && !line.starts_with("| `code` |"))
         .map(|line| {
@@ -186,7 +186,7 @@ fn every_code_of_a_problem_is_in_the_guide() {
         .iter()
         .map(|problem| (problem.code().to_owned(), problem.status().as_u16()))
         .collect();
-    assert_eq!(told, known);
+    assert_eq!(documented, known);
     // `samples` contains each kind of problem in the source.
     let kinds = [
         "../waviro-web/src/v1/problem.rs",
@@ -205,7 +205,7 @@ fn every_code_of_a_problem_is_in_the_guide() {
 }
 
 #[tokio::test]
-async fn the_page_of_the_other_api_leads_here() {
+async fn the_page_of_the_other_api_links_to_the_description() {
     let api = ApiTest::online().await;
     for (page, link) in [
         ("/docs", "\"v1/openapi.json\""),

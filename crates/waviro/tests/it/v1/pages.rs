@@ -66,7 +66,7 @@ async fn rows_that_come_and_go_between_pages_neither_repeat_nor_hide_others() {
 }
 
 #[tokio::test]
-async fn a_limit_or_a_cursor_of_no_sense_is_refused_with_its_name() {
+async fn an_invalid_limit_or_cursor_is_refused_with_its_name() {
     let api = ApiTest::online().await;
     api.post("/v1/bots", json!({"name": "kedua"})).await.done();
     let next = api.get("/v1/bots?limit=1").await.done()["next"].clone();

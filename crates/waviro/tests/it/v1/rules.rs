@@ -11,7 +11,7 @@ use super::ApiTest;
 const RULES: &str = "/v1/bots/1/rules";
 
 #[tokio::test]
-async fn a_rule_is_kept_as_it_was_registered_but_for_blanks_around_it() {
+async fn a_rule_is_stored_unchanged_except_for_blanks_around_it() {
     let api = ApiTest::online().await;
     let body = json!({"keyword": " Penawaran# ", "url": "https://toko.example/hook.php", "groups": true, "timeout_s": 10});
     let added = api.post(RULES, body).await;
@@ -39,7 +39,7 @@ async fn a_rule_without_keyword_takes_the_rest_and_there_is_one_of_it() {
 }
 
 #[tokio::test]
-async fn a_keyword_that_no_text_tells_from_another_is_refused_with_the_others_id() {
+async fn a_keyword_that_matches_the_same_texts_as_another_is_refused_with_the_others_id() {
     let api = ApiTest::online().await;
     let url = "https://toko.example/";
     for keyword in ["Straße", "harga"] {
@@ -93,7 +93,7 @@ async fn a_change_leaves_the_rest_as_it_is() {
 }
 
 #[tokio::test]
-async fn what_makes_no_rule_is_refused_by_its_field() {
+async fn an_invalid_rule_is_refused_with_the_field() {
     let api = ApiTest::online().await;
     let long = "a".repeat(201);
     let far = format!("https://toko.example/{}", "a".repeat(2048));
@@ -167,7 +167,7 @@ async fn what_makes_no_rule_is_refused_by_its_field() {
 }
 
 #[tokio::test]
-async fn a_rule_of_another_bot_is_not_there() {
+async fn a_rule_of_another_bot_is_404() {
     let api = ApiTest::online().await;
     api.post("/v1/bots", json!({"name": "dua"})).await.done();
     api.post("/v1/bots/2/rules", json!({"url": "https://toko.example/"}))

@@ -67,7 +67,7 @@ async fn a_bad_value_is_refused_with_its_name_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_bots_own_token_sets_everything_but_the_networks() {
+async fn a_bots_own_token_changes_every_setting_except_the_networks() {
     let api = ApiTest::online().await;
     let token = api.token_of(1).await;
     let patch = async |body: Value| {

@@ -53,7 +53,7 @@ async fn a_subscription_is_added_shown_changed_and_removed() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_subscribed_is_refused_with_the_field() {
+async fn an_invalid_subscription_is_refused_with_the_field() {
     let api = ApiTest::online().await;
     let url = "https://toko.example/e";
     for (body, code, field) in [

@@ -54,7 +54,7 @@ async fn a_token_is_made_with_its_role_shown_once_and_works() {
 }
 
 #[tokio::test]
-async fn a_token_that_makes_no_sense_is_refused_with_the_field() {
+async fn an_invalid_token_request_is_refused_with_the_field() {
     let api = ApiTest::online().await;
     for (body, field) in [
         (json!({"role": "admin"}), "name"),
@@ -87,7 +87,7 @@ async fn a_token_that_makes_no_sense_is_refused_with_the_field() {
 }
 
 #[tokio::test]
-async fn a_revoked_token_is_dead_and_stays_on_the_list() {
+async fn a_revoked_token_is_refused_and_stays_on_the_list() {
     let api = ApiTest::online().await;
     let made = api
         .post("/v1/tokens", json!({"name": "panel", "role": "admin"}))
@@ -122,7 +122,7 @@ async fn a_token_may_revoke_itself() {
 }
 
 #[tokio::test]
-async fn what_is_no_tokens_id_is_not_there() {
+async fn an_unknown_token_id_is_404() {
     let api = ApiTest::online().await;
     for id in ["0", "9", "-1", "admin", "99999999999999999999", "%FF", "+1"] {
         let path = format!("/v1/tokens/{id}");

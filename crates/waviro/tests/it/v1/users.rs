@@ -26,7 +26,7 @@ async fn as_user(api: &ApiTest, role: UserRole, method: Method, path: &str, body
 }
 
 #[tokio::test]
-async fn a_user_is_made_shown_changed_and_removed_and_its_password_is_told_to_nobody() {
+async fn a_user_is_created_shown_changed_and_removed_and_the_password_is_never_shown() {
     let api = ApiTest::online().await;
     assert_eq!(api.get("/v1/users").await.done()["data"], json!([]));
     let mut body = user("ani", "admin");
@@ -80,7 +80,7 @@ async fn a_user_is_made_shown_changed_and_removed_and_its_password_is_told_to_no
 }
 
 #[tokio::test]
-async fn a_user_that_makes_no_sense_is_refused_with_the_field() {
+async fn an_invalid_user_is_refused_with_the_field() {
     let api = ApiTest::online().await;
     let with = |field: &str, value: Value| {
         let mut body = user("ani", "admin");
@@ -217,7 +217,7 @@ async fn a_viewer_sees_every_bot_changes_nothing_and_sees_no_secret() {
 }
 
 #[tokio::test]
-async fn an_operator_does_everything_with_its_bots_and_the_others_are_not_there() {
+async fn an_operator_does_everything_with_its_bots_and_other_bots_are_404() {
     let api = ApiTest::online().await;
     for name in ["warung", "kafe"] {
         api.post("/v1/bots", json!({"name": name})).await.done();
@@ -264,7 +264,7 @@ async fn an_operator_does_everything_with_its_bots_and_the_others_are_not_there(
 }
 
 #[tokio::test]
-async fn who_is_logged_in_changes_the_own_password_with_the_old_one_alone() {
+async fn a_user_changes_the_own_password_only_with_the_old_password() {
     let api = ApiTest::online().await;
     api.post("/v1/users", user("ani", "admin")).await.done();
     api.post("/v1/users", user("budi", "viewer")).await.done();

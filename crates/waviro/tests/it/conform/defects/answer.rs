@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Defect, Names, answered};
-use crate::conform::crooked::OutgoingAnswer;
+use crate::conform::defective_host::OutgoingAnswer;
 
 pub fn defects() -> Vec<Defect> {
     const SEEN: Names = &["text.sample", "text.requires"];
@@ -16,11 +16,16 @@ pub fn defects() -> Vec<Defect> {
         }
     }
     vec![
-        answered("201 for what was made", SEEN, SENT, |asked, answer| {
-            if asked.endpoint() == "sendwa" && answer.status == 200 {
-                answer.status = 201;
-            }
-        }),
+        answered(
+            "an accepted message is a 201",
+            SEEN,
+            SENT,
+            |asked, answer| {
+                if asked.endpoint() == "sendwa" && answer.status == 200 {
+                    answer.status = 201;
+                }
+            },
+        ),
         answered("success as text", SEEN, SENT, |asked, answer| {
             if asked.endpoint() == "sendwa" && answer.status == 200 {
                 answer.body["success"] = json!("true");
@@ -38,20 +43,25 @@ pub fn defects() -> Vec<Defect> {
         answered("another type", SEEN, SENT, |_, answer| {
             set(answer, "type", json!("chat"));
         }),
-        answered("milliseconds", SEEN, SENT, |_, answer| {
-            let seconds = answer.body["message"]["timestamp"]
-                .as_i64()
-                .unwrap_or_default();
-            set(answer, "timestamp", json!(seconds * 1000));
-        }),
-        answered("from without its host", SEEN, SENT, |_, answer| {
+        answered(
+            "the timestamp is in milliseconds",
+            SEEN,
+            SENT,
+            |_, answer| {
+                let seconds = answer.body["message"]["timestamp"]
+                    .as_i64()
+                    .unwrap_or_default();
+                set(answer, "timestamp", json!(seconds * 1000));
+            },
+        ),
+        answered("from without @c.us", SEEN, SENT, |_, answer| {
             set(answer, "from", json!("6281200000001"));
         }),
-        answered("to as it was written", SEEN, SENT, |asked, answer| {
+        answered("to as in the request", SEEN, SENT, |asked, answer| {
             set(answer, "to", asked.json["nohp"].clone());
         }),
         answered(
-            "the same id for all",
+            "all messages have the same id",
             &["text.as-written", "text.repeat-later"],
             &["text.repeat-later"],
             |_, answer| {
@@ -68,17 +78,27 @@ pub fn defects() -> Vec<Defect> {
                 answer.status = 422;
             }
         }),
-        answered("refusals say nothing", SEEN, REFUSED, |_, answer| {
-            if answer.body["success"] == false {
-                answer.body["errorMessage"] = json!("");
-            }
-        }),
-        answered("refusals are called error", SEEN, REFUSED, |_, answer| {
-            if answer.body["success"] == false {
-                answer.body = json!({"success": false, "error": "Tidak bisa."});
-            }
-        }),
-        answered("refusals are a page", SEEN, REFUSED, |_, answer| {
+        answered(
+            "a refusal has an empty errorMessage",
+            SEEN,
+            REFUSED,
+            |_, answer| {
+                if answer.body["success"] == false {
+                    answer.body["errorMessage"] = json!("");
+                }
+            },
+        ),
+        answered(
+            "a refusal has error instead of errorMessage",
+            SEEN,
+            REFUSED,
+            |_, answer| {
+                if answer.body["success"] == false {
+                    answer.body = json!({"success": false, "error": "Tidak bisa."});
+                }
+            },
+        ),
+        answered("a refusal is an HTML page", SEEN, REFUSED, |_, answer| {
             if answer.body["success"] == false {
                 (answer.content_type, answer.body) = ("text/html", json!("<h1>Bad Request</h1>"));
             }

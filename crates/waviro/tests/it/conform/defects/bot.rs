@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 
 use super::{Defect, Names, answered, asked, refuse_if};
-use crate::conform::crooked::OutgoingAnswer;
+use crate::conform::defective_host::OutgoingAnswer;
 
 pub fn defects() -> Vec<Defect> {
     const ALL: Names = &["getqr", "checknumber", "unlinked"];
     vec![
         answered(
-            "qrcode null where there is none",
+            "qrcode is null for a linked bot",
             ALL,
             &["getqr.linked"],
             |asked, answer| {
@@ -34,7 +34,7 @@ pub fn defects() -> Vec<Defect> {
             },
         ),
         answered(
-            "who is not on WhatsApp is a refusal",
+            "checknumber refuses a number without WhatsApp",
             ALL,
             &["checknumber.unknown"],
             |asked, answer| {
@@ -44,13 +44,13 @@ pub fn defects() -> Vec<Defect> {
             },
         ),
         asked(
-            "checknumber wants text",
+            "checknumber refuses a JSON number",
             ALL,
             &["checknumber.as-number"],
             |asked| refuse_if(asked.endpoint() == "checknumber" && asked.json["nohp"].is_u64()),
         ),
         answered(
-            "no number is no WhatsApp",
+            "checknumber answers false for an empty number",
             ALL,
             &["checknumber.requires"],
             |asked, answer| {
@@ -60,7 +60,7 @@ pub fn defects() -> Vec<Defect> {
             },
         ),
         answered(
-            "08 is false",
+            "checknumber answers false for a national number",
             ALL,
             &["checknumber.national"],
             |asked, answer| {
@@ -74,7 +74,7 @@ pub fn defects() -> Vec<Defect> {
             },
         ),
         answered(
-            "the code as a picture",
+            "the code is a picture",
             ALL,
             &["unlinked.getqr"],
             |asked, answer| {
@@ -85,7 +85,7 @@ pub fn defects() -> Vec<Defect> {
             },
         ),
         answered(
-            "not linked, and all is accepted",
+            "an unlinked bot lists groups",
             ALL,
             &["unlinked.refuses"],
             |asked, answer| {

@@ -3,90 +3,92 @@
 use axum::http::Method;
 use serde_json::json;
 
-use super::{Defect, Names, Spoils, defect, told};
-use crate::conform::crooked::OutgoingCallback;
+use super::{Defect, Names, Spoils, called_back, defect};
+use crate::conform::defective_host::OutgoingCallback;
 
 pub fn defects() -> Vec<Defect> {
     const PERSON: Names = &["callback.text", "callback.media", "callback.contact"];
     const ONE: Names = &["callback.text"];
     vec![
-        told("lost", &["callback.text"], ONE, |_| Vec::new()),
-        told("a form", PERSON, PERSON, |told| {
+        called_back("callbacks are lost", &["callback.text"], ONE, |_| {
+            Vec::new()
+        }),
+        called_back("a callback is a form", PERSON, PERSON, |callback| {
             vec![OutgoingCallback {
                 content_type: "application/x-www-form-urlencoded",
-                body: format!("msgid={}&ack={}", told["msgid"], told["ack"]),
-                ..OutgoingCallback::as_it_is(told)
+                body: format!("msgid={}&ack={}", callback["msgid"], callback["ack"]),
+                ..OutgoingCallback::unchanged(callback)
             }]
         }),
-        told("a GET", ONE, ONE, |told| {
+        called_back("a callback is a GET", ONE, ONE, |callback| {
             vec![OutgoingCallback {
                 method: Method::GET,
-                ..OutgoingCallback::as_it_is(told)
+                ..OutgoingCallback::unchanged(callback)
             }]
         }),
-        told("in pieces", ONE, ONE, |told| {
+        called_back("a callback has no Content-Length", ONE, ONE, |callback| {
             vec![OutgoingCallback {
                 chunked: true,
-                ..OutgoingCallback::as_it_is(told)
+                ..OutgoingCallback::unchanged(callback)
             }]
         }),
-        told("called text", ONE, ONE, |told| {
+        called_back("a callback is text/plain", ONE, ONE, |callback| {
             vec![OutgoingCallback {
                 content_type: "text/plain",
-                ..OutgoingCallback::as_it_is(told)
+                ..OutgoingCallback::unchanged(callback)
             }]
         }),
-        told("a third field", ONE, ONE, |told| {
-            let mut more = told.clone();
+        called_back("a callback has a third field", ONE, ONE, |callback| {
+            let mut more = callback.clone();
             more["from"] = json!("6281200000001");
-            vec![OutgoingCallback::as_it_is(&more)]
+            vec![OutgoingCallback::unchanged(&more)]
         }),
-        told("ack as text", ONE, ONE, |told| {
-            let mut text = told.clone();
-            text["ack"] = json!(told["ack"].to_string());
-            vec![OutgoingCallback::as_it_is(&text)]
+        called_back("the ack is a text", ONE, ONE, |callback| {
+            let mut text = callback.clone();
+            text["ack"] = json!(callback["ack"].to_string());
+            vec![OutgoingCallback::unchanged(&text)]
         }),
-        told("another id", ONE, ONE, |told| {
-            let mut other = told.clone();
+        called_back("a callback has another id", ONE, ONE, |callback| {
+            let mut other = callback.clone();
             other["msgid"] = json!("3EB000000000000000AB");
-            vec![OutgoingCallback::as_it_is(&other)]
+            vec![OutgoingCallback::unchanged(&other)]
         }),
-        told(
-            "back from read to sent",
+        called_back(
+            "the ack falls from 3 to 1",
             &["callback.order"],
             &["callback.order"],
-            |told| {
-                let mut read = told.clone();
+            |callback| {
+                let mut read = callback.clone();
                 read["ack"] = json!(3);
                 vec![
-                    OutgoingCallback::as_it_is(&read),
-                    OutgoingCallback::as_it_is(told),
+                    OutgoingCallback::unchanged(&read),
+                    OutgoingCallback::unchanged(callback),
                 ]
             },
         ),
-        told("an ack that there is not", ONE, ONE, |told| {
-            let mut played = told.clone();
+        called_back("a callback has ack 4", ONE, ONE, |callback| {
+            let mut played = callback.clone();
             played["ack"] = json!(4);
-            vec![OutgoingCallback::as_it_is(&played)]
+            vec![OutgoingCallback::unchanged(&played)]
         }),
-        told(
-            "a group's members are told of",
+        called_back(
+            "a group message gets ack 2",
             &["callback.group"],
             &["callback.group"],
-            |told| {
-                let mut delivered = told.clone();
+            |callback| {
+                let mut delivered = callback.clone();
                 delivered["ack"] = json!(2);
                 vec![
-                    OutgoingCallback::as_it_is(told),
-                    OutgoingCallback::as_it_is(&delivered),
+                    OutgoingCallback::unchanged(callback),
+                    OutgoingCallback::unchanged(&delivered),
                 ]
             },
         ),
         defect(
-            "told once, whatever it answers",
+            "a failed callback is not retried",
             &["callback.again"],
             &["callback.again"],
-            Spoils::Lost(|told| vec![OutgoingCallback::as_it_is(told)]),
+            Spoils::Lost(|callback| vec![OutgoingCallback::unchanged(callback)]),
         ),
     ]
 }

@@ -9,7 +9,7 @@ pub fn defects() -> Vec<Defect> {
     const ALL: Names = &["contact"];
     vec![
         answered(
-            "a card is a contact",
+            "the type of a contact is contact",
             ALL,
             &[
                 "contact.sample",
@@ -28,7 +28,7 @@ pub fn defects() -> Vec<Defect> {
             },
         ),
         asked(
-            "a card only on its own path",
+            "sendlocation refuses a contact",
             &["contact", "group.contact"],
             &["contact.on-sendlocation", "group.contact-on-sendlocation"],
             |asked| {
@@ -36,7 +36,7 @@ pub fn defects() -> Vec<Defect> {
             },
         ),
         asked(
-            "a text wins over a contact",
+            "a text takes precedence over a contact",
             ALL,
             &["contact.beside-text"],
             |asked| {
@@ -49,13 +49,18 @@ pub fn defects() -> Vec<Defect> {
         asked("Contact is unknown", ALL, &["contact.capital"], |asked| {
             refuse_if(asked.json.get("Contact").is_some())
         }),
-        asked("no JSON in JSON", ALL, &["contact.as-text"], |asked| {
-            refuse_if(
-                asked.json["contact"]
-                    .as_str()
-                    .is_some_and(|text| text.starts_with('{')),
-            )
-        }),
+        asked(
+            "a contact as JSON text is refused",
+            ALL,
+            &["contact.as-text"],
+            |asked| {
+                refuse_if(
+                    asked.json["contact"]
+                        .as_str()
+                        .is_some_and(|text| text.starts_with('{')),
+                )
+            },
+        ),
         asked(
             "numbers only as a list",
             ALL,
@@ -63,7 +68,7 @@ pub fn defects() -> Vec<Defect> {
             |asked| refuse_if(asked.json["contact"]["numbers"].is_string()),
         ),
         asked(
-            "a name of letters only",
+            "a name with ; is refused",
             ALL,
             &["contact.hostile-name"],
             |asked| {
@@ -74,12 +79,17 @@ pub fn defects() -> Vec<Defect> {
                 )
             },
         ),
-        asked("no card needed", ALL, &["contact.requires"], |asked| {
-            (asked.endpoint() == "sendcontact" && asked.json["contact"] == "")
-                .then(|| taken(&asked.json["nohp"], "vcard"))
-        }),
         asked(
-            "a card without numbers",
+            "an empty contact is accepted",
+            ALL,
+            &["contact.requires"],
+            |asked| {
+                (asked.endpoint() == "sendcontact" && asked.json["contact"] == "")
+                    .then(|| taken(&asked.json["nohp"], "vcard"))
+            },
+        ),
+        asked(
+            "a contact without numbers is accepted",
             ALL,
             &["contact.incomplete"],
             |asked| {
@@ -88,7 +98,7 @@ pub fn defects() -> Vec<Defect> {
             },
         ),
         asked(
-            "no duplicate rule for cards",
+            "no duplicate rule for contacts",
             ALL,
             &["contact.repeat"],
             |asked| {
@@ -97,7 +107,7 @@ pub fn defects() -> Vec<Defect> {
             },
         ),
         asked(
-            "a card for who is not on WhatsApp is taken",
+            "a contact to a number without WhatsApp is accepted",
             ALL,
             &["contact.not-on-whatsapp"],
             |asked| (asked.json["nohp"] == NOBODY).then(|| taken(&asked.json["nohp"], "vcard")),

@@ -8,7 +8,7 @@ pub fn defects() -> Vec<Defect> {
     const ALL: Names = &["group"];
     vec![
         answered(
-            "a text to a group is text",
+            "the type of a text to a group is text",
             ALL,
             &["group.text", "group.address", "group.both", "group.repeat"],
             |asked, answer| {
@@ -18,7 +18,7 @@ pub fn defects() -> Vec<Defect> {
             },
         ),
         asked(
-            "a group's address is no id",
+            "groupid with @g.us is refused",
             ALL,
             &["group.address"],
             |asked| {
@@ -29,40 +29,51 @@ pub fn defects() -> Vec<Defect> {
                 )
             },
         ),
-        asked("no files to groups", ALL, &["group.media"], |asked| {
-            refuse_if(asked.endpoint() == "sendmediatogroup")
-        }),
         asked(
-            "no cap for groups",
+            "sendmediatogroup refuses everything",
+            ALL,
+            &["group.media"],
+            |asked| refuse_if(asked.endpoint() == "sendmediatogroup"),
+        ),
+        asked(
+            "no limit of file sizes for groups",
             ALL,
             &["group.media-too-large"],
             |asked| (file(asked) == "besar.pdf").then(|| taken(&asked.json["groupid"], "document")),
         ),
-        asked("no places to groups", ALL, &["group.location"], |asked| {
-            refuse_if(asked.endpoint() == "sendlocationtogroup")
-        }),
         asked(
-            "no path for cards to groups",
+            "sendlocationtogroup refuses everything",
+            ALL,
+            &["group.location"],
+            |asked| refuse_if(asked.endpoint() == "sendlocationtogroup"),
+        ),
+        asked(
+            "sendcontacttogroup refuses everything",
             ALL,
             &["group.contact"],
             |asked| refuse_if(asked.endpoint() == "sendcontacttogroup"),
         ),
         asked(
-            "sendcontact is for persons",
+            "sendcontact refuses a group",
             ALL,
             &["group.contact-on-sendcontact"],
             |asked| {
                 refuse_if(asked.endpoint() == "sendcontact" && asked.json["groupid"].is_string())
             },
         ),
-        asked("groupid always wins", ALL, &["group.both"], |asked| {
-            if asked.json["groupid"].is_string() && asked.json["nohp"].is_string() {
-                asked.json.as_object_mut().unwrap().remove("nohp");
-            }
-            None
-        }),
         asked(
-            "a place without a longitude to a group",
+            "groupid takes precedence on every path",
+            ALL,
+            &["group.both"],
+            |asked| {
+                if asked.json["groupid"].is_string() && asked.json["nohp"].is_string() {
+                    asked.json.as_object_mut().unwrap().remove("nohp");
+                }
+                None
+            },
+        ),
+        asked(
+            "a location without a longitude to a group is accepted",
             ALL,
             &["group.requires"],
             |asked| {
@@ -70,10 +81,15 @@ pub fn defects() -> Vec<Defect> {
                     .then(|| taken(&asked.json["groupid"], "chat"))
             },
         ),
-        asked("every group is taken", ALL, &["group.invalid"], |asked| {
-            (asked.json["groupid"] == "120363999999999999")
-                .then(|| taken(&asked.json["groupid"], "chat"))
-        }),
+        asked(
+            "an unknown group is accepted",
+            ALL,
+            &["group.invalid"],
+            |asked| {
+                (asked.json["groupid"] == "120363999999999999")
+                    .then(|| taken(&asked.json["groupid"], "chat"))
+            },
+        ),
         asked(
             "no duplicate rule for groups",
             ALL,
@@ -84,7 +100,7 @@ pub fn defects() -> Vec<Defect> {
             },
         ),
         answered(
-            "a group's id with its host",
+            "the list has group ids with @g.us",
             ALL,
             &["groups.list"],
             |asked, answer| {
@@ -94,7 +110,7 @@ pub fn defects() -> Vec<Defect> {
             },
         ),
         answered(
-            "when somebody wrote as a date",
+            "grouplastchat is a date",
             ALL,
             &["groups.list"],
             |asked, answer| {
@@ -104,7 +120,7 @@ pub fn defects() -> Vec<Defect> {
             },
         ),
         answered(
-            "no group where nobody wrote",
+            "the list of groups is empty",
             ALL,
             &["groups.list"],
             |asked, answer| {

@@ -4,12 +4,12 @@ use axum::http::Method;
 use serde_json::json;
 
 use super::{Defect, answered, asked, head, refuse_if, taken};
-use crate::conform::crooked::OutgoingAnswer;
+use crate::conform::defective_host::OutgoingAnswer;
 
 pub fn defects() -> Vec<Defect> {
     vec![
         head(
-            "header names are taken by their case",
+            "header names are case-sensitive",
             &["key"],
             &["key.title-case"],
             |head| head.contains("Secretkey:"),
@@ -30,7 +30,7 @@ pub fn defects() -> Vec<Defect> {
             |asked| refuse_if(asked.header("secretkey").ends_with(';')),
         ),
         answered(
-            "no key needed",
+            "a missing key is accepted",
             &["key"],
             &["key.missing"],
             |asked, answer| {
@@ -40,7 +40,7 @@ pub fn defects() -> Vec<Defect> {
             },
         ),
         answered(
-            "an API without a key check",
+            "one endpoint accepts a missing key",
             &["key"],
             &["key.missing"],
             |asked, answer| {
@@ -51,7 +51,7 @@ pub fn defects() -> Vec<Defect> {
             },
         ),
         answered(
-            "every key opens",
+            "a wrong key is accepted",
             &["key"],
             &["key.wrong"],
             |asked, answer| {
@@ -61,7 +61,7 @@ pub fn defects() -> Vec<Defect> {
             },
         ),
         asked(
-            "a path with a slash is none",
+            "a path with a final slash is a 404",
             &["path", "method"],
             &["path.trailing-slash"],
             |asked| {
@@ -72,7 +72,7 @@ pub fn defects() -> Vec<Defect> {
             },
         ),
         asked(
-            "a path with a slash sends on",
+            "a path with a final slash is redirected",
             &["path"],
             &["path.trailing-slash"],
             |asked| {
@@ -97,7 +97,7 @@ pub fn defects() -> Vec<Defect> {
                 })
             },
         ),
-        asked("GET does it too", &["method"], &["method.get"], |asked| {
+        asked("GET is accepted", &["method"], &["method.get"], |asked| {
             asked.method = Method::POST;
             None
         }),
@@ -113,19 +113,19 @@ pub fn defects() -> Vec<Defect> {
             refuse_if(asked.endpoint() == "groups" && asked.header("content-type").is_empty())
         }),
         asked(
-            "only application/json to the letter",
+            "a charset is refused",
             &["body"],
             &["body.charset"],
             |asked| refuse_if(asked.header("content-type").contains("charset")),
         ),
         asked(
-            "a Content-Type is needed",
+            "a missing Content-Type is refused",
             &["body"],
             &["body.no-content-type"],
             |asked| refuse_if(!asked.body.is_empty() && asked.header("content-type").is_empty()),
         ),
         asked(
-            "JSON that is called a form is refused",
+            "JSON with the Content-Type of a form is refused",
             &["body"],
             &["body.form-content-type"],
             |asked| {
@@ -158,7 +158,7 @@ pub fn defects() -> Vec<Defect> {
             },
         ),
         answered(
-            "what is incomplete is taken",
+            "an empty object is accepted",
             &["body"],
             &["body.incomplete"],
             |asked, answer| {
@@ -177,11 +177,16 @@ pub fn defects() -> Vec<Defect> {
                 }
             },
         ),
-        answered("no code", &["refusal"], &["refusal.code"], |_, answer| {
-            answer.body.as_object_mut().unwrap().remove("code");
-        }),
+        answered(
+            "a refusal has no code",
+            &["refusal"],
+            &["refusal.code"],
+            |_, answer| {
+                answer.body.as_object_mut().unwrap().remove("code");
+            },
+        ),
         asked(
-            "Indonesian to everybody",
+            "every refusal is Indonesian",
             &["refusal"],
             &["refusal.language"],
             |asked| {

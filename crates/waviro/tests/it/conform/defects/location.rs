@@ -25,7 +25,7 @@ pub fn defects() -> Vec<Defect> {
             |asked| refuse_if(asked.json["latitude"].is_number()),
         ),
         asked(
-            "a place needs a name",
+            "a location without a name is refused",
             ALL,
             &["location.no-caption"],
             |asked| {
@@ -33,7 +33,7 @@ pub fn defects() -> Vec<Defect> {
             },
         ),
         asked(
-            "what is missing is zero",
+            "a missing latitude is accepted",
             ALL,
             &["location.requires"],
             |asked| {
@@ -41,17 +41,25 @@ pub fn defects() -> Vec<Defect> {
                     .then(|| taken(&asked.json["nohp"], "chat"))
             },
         ),
-        asked("beyond the globe", ALL, &["location.no-angle"], |asked| {
-            (asked.json["latitude"] == "90.1").then(|| taken(&asked.json["nohp"], "chat"))
-        }),
-        asked("a comma is a point", ALL, &["location.no-angle"], |asked| {
-            asked.json["latitude"]
-                .as_str()
-                .is_some_and(|text| text.contains(','))
-                .then(|| taken(&asked.json["nohp"], "chat"))
-        }),
         asked(
-            "no duplicate rule for places",
+            "a latitude out of range is accepted",
+            ALL,
+            &["location.no-angle"],
+            |asked| (asked.json["latitude"] == "90.1").then(|| taken(&asked.json["nohp"], "chat")),
+        ),
+        asked(
+            "a latitude with a comma is accepted",
+            ALL,
+            &["location.no-angle"],
+            |asked| {
+                asked.json["latitude"]
+                    .as_str()
+                    .is_some_and(|text| text.contains(','))
+                    .then(|| taken(&asked.json["nohp"], "chat"))
+            },
+        ),
+        asked(
+            "no duplicate rule for locations",
             ALL,
             &["location.repeat"],
             |asked| {
@@ -60,7 +68,7 @@ pub fn defects() -> Vec<Defect> {
             },
         ),
         asked(
-            "a place for who is not on WhatsApp is taken",
+            "a location to a number without WhatsApp is accepted",
             ALL,
             &["location.not-on-whatsapp"],
             |asked| (asked.json["nohp"] == NOBODY).then(|| taken(&asked.json["nohp"], "chat")),

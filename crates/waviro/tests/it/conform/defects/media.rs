@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{Defect, Names, answered, asked, file, refuse_if, taken};
 use crate::conform::NOBODY;
-use crate::conform::crooked::{IncomingRequest, OutgoingAnswer};
+use crate::conform::defective_host::{IncomingRequest, OutgoingAnswer};
 
 pub fn defects() -> Vec<Defect> {
     const ALL: Names = &["media"];
@@ -15,7 +15,7 @@ pub fn defects() -> Vec<Defect> {
     }
     vec![
         answered(
-            "a PDF is a file",
+            "the type of a PDF is file",
             ALL,
             &["media.document", "media.no-caption", "media.largest"],
             |asked, answer| {
@@ -24,47 +24,57 @@ pub fn defects() -> Vec<Defect> {
             },
         ),
         answered(
-            "every picture is a document",
+            "the type of a JPEG is document",
             ALL,
             &["media.image", "media.repeat"],
             |asked, answer| said("document", asked, answer, "foto.jpg"),
         ),
         answered(
-            "a PNG is a sticker",
+            "the type of a PNG is sticker",
             ALL,
             &["media.png"],
             |asked, answer| said("sticker", asked, answer, "gambar.png"),
         ),
         answered(
-            "a song is a document",
+            "the type of an MP3 is document",
             ALL,
             &["media.audio"],
             |asked, answer| said("document", asked, answer, "lagu.mp3"),
         ),
-        answered("a voice is ptt", ALL, &["media.voice"], |asked, answer| {
-            said("ptt", asked, answer, "suara.ogg");
-        }),
         answered(
-            "a film is a document",
+            "the type of a voice note is ptt",
+            ALL,
+            &["media.voice"],
+            |asked, answer| {
+                said("ptt", asked, answer, "suara.ogg");
+            },
+        ),
+        answered(
+            "the type of an MP4 is document",
             ALL,
             &["media.video"],
             |asked, answer| said("document", asked, answer, "film.mp4"),
         ),
-        asked("a caption is needed", ALL, &["media.no-caption"], |asked| {
-            refuse_if(
-                asked.endpoint() == "sendmedia"
-                    && file(asked) == "daftar.pdf"
-                    && asked.json["pesan"].is_null(),
-            )
-        }),
+        asked(
+            "a file without a caption is refused",
+            ALL,
+            &["media.no-caption"],
+            |asked| {
+                refuse_if(
+                    asked.endpoint() == "sendmedia"
+                        && file(asked) == "daftar.pdf"
+                        && asked.json["pesan"].is_null(),
+                )
+            },
+        ),
         answered(
-            "the kind is what the host calls it",
+            "the kind follows the Content-Type",
             ALL,
             &["media.kind-from-bytes"],
             |asked, answer| said("document", asked, answer, "tanpa-jenis"),
         ),
         answered(
-            "the kind is the name's",
+            "the kind follows the file name",
             ALL,
             &["media.false-kind"],
             |asked, answer| said("image", asked, answer, "bukan-gambar.jpg"),
@@ -75,11 +85,14 @@ pub fn defects() -> Vec<Defect> {
             &["media.redirect"],
             |asked| refuse_if(file(asked) == "pindah"),
         ),
-        asked("10 MB at most", ALL, &["media.largest"], |asked| {
-            refuse_if(file(asked) == "pas.pdf")
-        }),
         asked(
-            "no cap",
+            "a file of 16 MiB is refused",
+            ALL,
+            &["media.largest"],
+            |asked| refuse_if(file(asked) == "pas.pdf"),
+        ),
+        asked(
+            "no limit of file sizes",
             ALL,
             &["media.too-large", "media.too-large-unannounced"],
             |asked| {
@@ -89,7 +102,7 @@ pub fn defects() -> Vec<Defect> {
             },
         ),
         asked(
-            "a cap on what is announced",
+            "the limit applies only to the Content-Length",
             ALL,
             &["media.too-large-unannounced"],
             |asked| {
@@ -110,18 +123,21 @@ pub fn defects() -> Vec<Defect> {
             },
         ),
         asked(
-            "the page of a 404 is sent",
+            "a file with status 404 is accepted",
             ALL,
             &["media.not-found"],
             |asked| {
                 (file(asked) == "tidak-ada.jpg").then(|| taken(&asked.json["nohp"], "document"))
             },
         ),
-        asked("an empty file is sent", ALL, &["media.empty"], |asked| {
-            (file(asked) == "kosong.pdf").then(|| taken(&asked.json["nohp"], "document"))
-        }),
         asked(
-            "a host that is not there is a 500",
+            "an empty file is accepted",
+            ALL,
+            &["media.empty"],
+            |asked| (file(asked) == "kosong.pdf").then(|| taken(&asked.json["nohp"], "document")),
+        ),
+        asked(
+            "an unreachable host is a 500",
             ALL,
             &["media.unreachable"],
             |asked| {
@@ -135,7 +151,7 @@ pub fn defects() -> Vec<Defect> {
             },
         ),
         asked(
-            "accepted first, fetched later",
+            "a file is accepted before the download",
             ALL,
             &["media.unreachable", "media.inside"],
             |asked| {
@@ -147,19 +163,14 @@ pub fn defects() -> Vec<Defect> {
                     .then(|| taken(&asked.json["nohp"], "image"))
             },
         ),
+        asked("a file: URL is accepted", ALL, &["media.no-url"], |asked| {
+            asked.json["mediaurl"]
+                .as_str()
+                .is_some_and(|url| url.starts_with("file:"))
+                .then(|| taken(&asked.json["nohp"], "document"))
+        }),
         asked(
-            "a file of its own disk is sent",
-            ALL,
-            &["media.no-url"],
-            |asked| {
-                asked.json["mediaurl"]
-                    .as_str()
-                    .is_some_and(|url| url.starts_with("file:"))
-                    .then(|| taken(&asked.json["nohp"], "document"))
-            },
-        ),
-        asked(
-            "a file for nobody is taken",
+            "a file without a recipient is accepted",
             ALL,
             &["media.requires"],
             |asked| {
@@ -168,7 +179,7 @@ pub fn defects() -> Vec<Defect> {
             },
         ),
         asked(
-            "a file for who is not on WhatsApp is taken",
+            "a file to a number without WhatsApp is accepted",
             ALL,
             &["media.not-on-whatsapp"],
             |asked| (asked.json["nohp"] == NOBODY).then(|| taken(&asked.json["nohp"], "image")),

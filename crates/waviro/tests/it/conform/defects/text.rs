@@ -4,19 +4,19 @@ use serde_json::json;
 
 use super::{Defect, Names, asked, refuse_if, taken};
 use crate::conform::NOBODY;
-use crate::conform::crooked::OutgoingAnswer;
+use crate::conform::defective_host::OutgoingAnswer;
 
 pub fn defects() -> Vec<Defect> {
     const ALL: Names = &["text"];
     vec![
         asked(
-            "numbers only as text",
+            "a JSON number in nohp is refused",
             ALL,
             &["text.number-as-number"],
             |asked| refuse_if(asked.endpoint() == "sendwa" && asked.json["nohp"].is_u64()),
         ),
         asked(
-            "a text with lines is refused",
+            "a text with a line break is refused",
             ALL,
             &["text.as-written"],
             |asked| {
@@ -27,21 +27,26 @@ pub fn defects() -> Vec<Defect> {
                 )
             },
         ),
-        asked("a text of 4096 at most", ALL, &["text.long"], |asked| {
-            refuse_if(
-                asked.json["pesan"]
-                    .as_str()
-                    .is_some_and(|text| text.len() > 4096),
-            )
-        }),
         asked(
-            "an empty notifyurl is a bad one",
+            "a text above 4096 bytes is refused",
+            ALL,
+            &["text.long"],
+            |asked| {
+                refuse_if(
+                    asked.json["pesan"]
+                        .as_str()
+                        .is_some_and(|text| text.len() > 4096),
+                )
+            },
+        ),
+        asked(
+            "an empty notifyurl is refused",
             ALL,
             &["text.no-notifyurl"],
             |asked| refuse_if(asked.json["notifyurl"] == ""),
         ),
         asked(
-            "08 is taken for 62",
+            "a national number is accepted",
             ALL,
             &["text.national-number"],
             |asked| {
@@ -51,7 +56,7 @@ pub fn defects() -> Vec<Defect> {
             },
         ),
         asked(
-            "blanks and dashes are taken out",
+            "a number with blanks and dashes is accepted",
             ALL,
             &["text.no-number"],
             |asked| {
@@ -60,7 +65,7 @@ pub fn defects() -> Vec<Defect> {
             },
         ),
         asked(
-            "a number that is no number is a 500",
+            "a list in nohp is a 500",
             ALL,
             &["text.no-number"],
             |asked| {
@@ -71,7 +76,7 @@ pub fn defects() -> Vec<Defect> {
             },
         ),
         asked(
-            "who is not on WhatsApp is written to",
+            "a text to a number without WhatsApp is accepted",
             ALL,
             &["text.not-on-whatsapp"],
             |asked| (asked.json["nohp"] == NOBODY).then(|| taken(&asked.json["nohp"], "text")),
@@ -92,7 +97,7 @@ pub fn defects() -> Vec<Defect> {
             },
         ),
         asked(
-            "a duplicate rule that looks first and writes later",
+            "a duplicate rule with a race",
             ALL,
             &["text.repeat-at-once"],
             |asked| {
@@ -106,7 +111,7 @@ pub fn defects() -> Vec<Defect> {
             },
         ),
         asked(
-            "a duplicate rule that never forgets",
+            "a duplicate rule over all earlier texts",
             ALL,
             &["text.repeat-later"],
             |asked| refuse_if(asked.repeated),

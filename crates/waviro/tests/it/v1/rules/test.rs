@@ -31,7 +31,7 @@ async fn signed(api: &ApiTest, headers: &HeaderMap, body: &str) -> bool {
 }
 
 #[tokio::test]
-async fn it_shows_the_rule_and_the_request_to_the_last_byte_and_posts_nothing() {
+async fn the_test_of_a_rule_shows_the_exact_request_and_posts_nothing() {
     let (api, hooks) = api().await;
     for keyword in ["", "penawaran#"] {
         let body = json!({"keyword": keyword, "url": hooks.url("hook").as_str()});
@@ -61,7 +61,7 @@ async fn it_shows_the_rule_and_the_request_to_the_last_byte_and_posts_nothing() 
 }
 
 #[tokio::test]
-async fn what_no_rule_takes_is_told_and_rules_without_groups_take_none() {
+async fn a_text_without_a_rule_is_reported_and_a_rule_without_groups_ignores_groups() {
     let (api, hooks) = api().await;
     let body = json!({"keyword": "halo", "url": hooks.url("hook").as_str()});
     api.post(RULES, body).await.done();
@@ -92,7 +92,7 @@ async fn what_no_rule_takes_is_told_and_rules_without_groups_take_none() {
 }
 
 #[tokio::test]
-async fn with_send_it_posts_once_and_shows_the_reply_that_nobody_gets() {
+async fn with_send_the_test_posts_once_and_shows_the_reply_without_sending_it() {
     let (api, hooks) = api().await;
     let body = json!({"keyword": "halo", "url": hooks.url("hook").as_str()});
     api.post(RULES, body).await.done();
@@ -154,7 +154,7 @@ async fn with_send_it_posts_once_and_shows_the_reply_that_nobody_gets() {
 }
 
 #[tokio::test]
-async fn it_says_what_would_become_of_an_answer_that_sends_nothing() {
+async fn the_test_of_a_rule_explains_a_reply_that_sends_nothing() {
     let (api, hooks) = api().await;
     let body = json!({"keyword": "halo", "url": hooks.url("hook").as_str()});
     api.post(RULES, body).await.done();
@@ -185,8 +185,8 @@ async fn it_says_what_would_become_of_an_answer_that_sends_nothing() {
         let sent = &tested.done()["sent"];
         assert_eq!(sent["verdict"], verdict, "{sent}");
         assert_eq!(sent["reply"], json!([]), "{sent}");
-        let told = sent["nothing_because"].as_str().unwrap();
-        assert!(told.contains(why), "{told}");
+        let cause = sent["nothing_because"].as_str().unwrap();
+        assert!(cause.contains(why), "{cause}");
     }
     // A test never switches a rule off.
     assert_eq!(api.get("/v1/bots/1/rules/1").await.done()["enabled"], true);
@@ -205,7 +205,7 @@ async fn it_says_what_would_become_of_an_answer_that_sends_nothing() {
 }
 
 #[tokio::test]
-async fn a_text_that_nobody_could_write_is_refused() {
+async fn an_invalid_test_of_a_rule_is_refused_with_the_field() {
     let api = ApiTest::online().await;
     for (field, body) in [
         ("text", json!({})),

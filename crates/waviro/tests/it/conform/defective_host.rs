@@ -21,7 +21,7 @@ use tower::ServiceExt;
 use super::defects::{Defect, Spoils};
 
 /// A server that stops on drop.
-pub struct Crooked {
+pub struct DefectiveHost {
     address: SocketAddr,
     stop: CancellationToken,
 }
@@ -55,7 +55,7 @@ pub struct OutgoingCallback {
     pub body: String,
 }
 
-struct Hand {
+struct Proxy {
     api: Router,
     defect: Option<Defect>,
     address: SocketAddr,
@@ -68,7 +68,7 @@ struct Listening {
     refuses: Option<fn(&str) -> bool>,
 }
 
-impl Crooked {
+impl DefectiveHost {
     pub async fn start(api: Router, defect: Option<Defect>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -80,7 +80,7 @@ impl Crooked {
             _ => None,
         };
         let listening = Listening { listener, refuses };
-        let hand = Hand {
+        let proxy = Proxy {
             api,
             defect,
             address,
@@ -91,7 +91,7 @@ impl Crooked {
             .route("/relay", any(relay))
             .fallback(through)
             .layer(axum::extract::DefaultBodyLimit::disable())
-            .with_state(Arc::new(hand));
+            .with_state(Arc::new(proxy));
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
         TaskTracker::new().spawn(async move {
@@ -108,7 +108,7 @@ impl Crooked {
     }
 }
 
-impl Drop for Crooked {
+impl Drop for DefectiveHost {
     fn drop(&mut self) {
         self.stop.cancel();
     }
@@ -141,7 +141,7 @@ impl axum::serve::Listener for Listening {
     }
 }
 
-async fn through(State(hand): State<Arc<Hand>>, request: Request) -> Response {
+async fn through(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, 64 << 20).await.unwrap();
     let mut asked = IncomingRequest {
@@ -152,17 +152,17 @@ async fn through(State(hand): State<Arc<Hand>>, request: Request) -> Response {
         body,
         repeated: false,
     };
-    asked.repeated = hand.accepted.lock().unwrap().contains(&asked.json);
+    asked.repeated = proxy.accepted.lock().unwrap().contains(&asked.json);
     let before = asked.json.clone();
-    match hand.defect.as_ref().map(|defect| &defect.spoils) {
+    match proxy.defect.as_ref().map(|defect| &defect.spoils) {
         Some(Spoils::Request(spoil)) => {
-            if let Some(answered) = spoil(&mut asked) {
-                return answered.into_response();
+            if let Some(answer) = spoil(&mut asked) {
+                return answer.into_response();
             }
         }
         Some(Spoils::Callback(_) | Spoils::Lost(_)) if asked.json["notifyurl"].is_string() => {
             let to = asked.json["notifyurl"].as_str().unwrap();
-            asked.json["notifyurl"] = json!(format!("http://{}/relay?to={to}", hand.address));
+            asked.json["notifyurl"] = json!(format!("http://{}/relay?to={to}", proxy.address));
         }
         _ => {}
     }
@@ -176,42 +176,46 @@ async fn through(State(hand): State<Arc<Hand>>, request: Request) -> Response {
         .body(Body::from(asked.body.clone()))
         .unwrap();
     *request.headers_mut() = asked.headers.clone();
-    let response = hand.api.clone().oneshot(request).await.unwrap();
+    let response = proxy.api.clone().oneshot(request).await.unwrap();
     let status = response.status().as_u16();
     let body = axum::body::to_bytes(response.into_body(), 1 << 20)
         .await
         .unwrap();
-    let mut answered = OutgoingAnswer {
+    let mut answer = OutgoingAnswer {
         status,
         content_type: "application/json",
         location: None,
         body: serde_json::from_slice(&body).unwrap(),
     };
     if status == 200 {
-        hand.accepted.lock().unwrap().push(before);
+        proxy.accepted.lock().unwrap().push(before);
     }
-    if let Some(Spoils::Answer(spoil)) = hand.defect.as_ref().map(|defect| &defect.spoils) {
-        spoil(&asked, &mut answered);
+    if let Some(Spoils::Answer(spoil)) = proxy.defect.as_ref().map(|defect| &defect.spoils) {
+        spoil(&asked, &mut answer);
     }
-    answered.into_response()
+    answer.into_response()
 }
 
 #[derive(serde::Deserialize)]
-struct Way {
+struct Target {
     to: String,
 }
 
 /// Forwards the gateway's callback to the suite with the defect.
-async fn relay(State(hand): State<Arc<Hand>>, Query(way): Query<Way>, body: Bytes) -> StatusCode {
-    let told: Value = serde_json::from_slice(&body).unwrap();
-    let (calls, passes_on) = match hand.defect.as_ref().map(|defect| &defect.spoils) {
-        Some(Spoils::Callback(spoil)) => (spoil(&told), true),
-        Some(Spoils::Lost(spoil)) => (spoil(&told), false),
+async fn relay(
+    State(proxy): State<Arc<Proxy>>,
+    Query(target): Query<Target>,
+    body: Bytes,
+) -> StatusCode {
+    let callback: Value = serde_json::from_slice(&body).unwrap();
+    let (calls, passes_on) = match proxy.defect.as_ref().map(|defect| &defect.spoils) {
+        Some(Spoils::Callback(spoil)) => (spoil(&callback), true),
+        Some(Spoils::Lost(spoil)) => (spoil(&callback), false),
         _ => unreachable!("only these come here"),
     };
     let mut status = StatusCode::OK;
     for call in calls {
-        let request = hand.http.request(call.method, &way.to);
+        let request = proxy.http.request(call.method, &target.to);
         let request = request.header(CONTENT_TYPE, call.content_type);
         let request = if call.chunked {
             let piece = Ok::<_, std::io::Error>(call.body.into_bytes());
@@ -259,12 +263,12 @@ impl OutgoingAnswer {
 }
 
 impl OutgoingCallback {
-    pub fn as_it_is(told: &Value) -> Self {
+    pub fn unchanged(callback: &Value) -> Self {
         Self {
             method: Method::POST,
             content_type: "application/json",
             chunked: false,
-            body: told.to_string(),
+            body: callback.to_string(),
         }
     }
 }

@@ -110,6 +110,15 @@ fn every_check_can_fail() {
     assert!(unknown.is_empty(), "no check is called {unknown:?}");
 }
 
+#[test]
+fn no_two_checks_have_the_same_name() {
+    let names: BTreeSet<&str> = waviro_conform::checks()
+        .iter()
+        .map(|check| check.name)
+        .collect();
+    assert_eq!(names.len(), waviro_conform::checks().len());
+}
+
 #[tokio::test]
 async fn a_run_without_a_host_a_linked_bot_or_a_check_is_an_error() {
     let (app, unlinked) = gateway().await;

@@ -176,7 +176,13 @@ impl Answer {
         (self.status.as_u16(), self.body["code"].as_str().unwrap())
     }
 
-    /// The field named by a refusal.
+    /// Expects a refusal; returns status, code and the named field.
+    pub fn refusal_and_field(&self) -> (u16, &str, &str) {
+        let (status, code) = self.refusal();
+        (status, code, self.field())
+    }
+
+    /// The field named by a refusal or a problem.
     pub fn field(&self) -> &str {
         self.body["field"].as_str().unwrap_or_default()
     }

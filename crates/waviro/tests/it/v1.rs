@@ -233,6 +233,12 @@ impl Answer {
         (self.status.as_u16(), code)
     }
 
+    /// Expects a problem; returns status, code and the named field.
+    pub fn problem_and_field(&self) -> (u16, &str, &str) {
+        let (status, code) = self.problem();
+        (status, code, self.field())
+    }
+
     /// Expects a success; returns the body.
     pub fn done(&self) -> &Value {
         assert!(self.status.is_success(), "{self:?}");

@@ -57,10 +57,7 @@ async fn an_empty_body_is_accepted_by_endpoints_without_fields() {
         );
     }
     let answer = app.post("/api/checknumber", "").await;
-    assert_eq!(
-        (answer.refusal(), answer.field()),
-        ((400, "missing_field"), "nohp")
-    );
+    assert_eq!(answer.refusal_and_field(), (400, "missing_field", "nohp"));
 }
 
 #[tokio::test]
@@ -173,10 +170,7 @@ async fn a_form_is_read_as_fields_whatever_the_content_type_says() {
     let answer = app.post("/api/sendcontact", card).await;
     assert_eq!(answer.message()["type"], "vcard");
     let missing = app.post("/api/sendwa", "nohp=6282386000001&pesan=").await;
-    assert_eq!(
-        (missing.refusal(), missing.field()),
-        ((400, "missing_field"), "pesan")
-    );
+    assert_eq!(missing.refusal_and_field(), (400, "missing_field", "pesan"));
 }
 
 #[tokio::test]

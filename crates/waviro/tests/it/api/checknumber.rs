@@ -1,5 +1,6 @@
 //! `/api/checknumber`
 
+use serde_json::json;
 use waviro_testing::samples::number;
 
 use crate::test_app::TestApp;
@@ -8,35 +9,23 @@ use crate::test_app::TestApp;
 async fn a_number_is_on_whatsapp_or_not() {
     let app = TestApp::online().await;
     app.link().unregister(number("6282386000009"));
-    assert_eq!(
-        app.post("/api/checknumber", r#"{"nohp":"6282386000001"}"#)
-            .await
-            .message(),
-        true
-    );
-    assert_eq!(
-        app.post("/api/checknumber", r#"{"nohp":"6282386000009"}"#)
-            .await
-            .message(),
-        false
-    );
+    for (nohp, expected) in [("6282386000001", true), ("6282386000009", false)] {
+        let body = json!({"nohp": nohp}).to_string();
+        let answer = app.post("/api/checknumber", body).await;
+        assert_eq!(answer.message(), expected, "{nohp}");
+    }
 }
 
 #[tokio::test]
 async fn an_invalid_or_missing_number_is_400() {
     let app = TestApp::online().await;
-    let missing = app.post("/api/checknumber", "{}").await;
-    assert_eq!(
-        (missing.refusal(), missing.field()),
-        ((400, "missing_field"), "nohp")
-    );
-    let wrong = app
-        .post("/api/checknumber", r#"{"nohp":"082386000001"}"#)
-        .await;
-    assert_eq!(
-        (wrong.refusal(), wrong.field()),
-        ((400, "invalid_number"), "nohp")
-    );
+    for (body, code) in [
+        ("{}", "missing_field"),
+        (r#"{"nohp":"082386000001"}"#, "invalid_number"),
+    ] {
+        let answer = app.post("/api/checknumber", body).await;
+        assert_eq!(answer.refusal_and_field(), (400, code, "nohp"), "{body}");
+    }
 }
 
 #[tokio::test]

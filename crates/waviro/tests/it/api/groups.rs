@@ -81,8 +81,10 @@ async fn whatsapp_is_asked_once_until_it_says_that_groups_changed() {
 async fn a_group_that_the_bot_is_not_in_or_has_left_is_refused() {
     let app = TestApp::online().await;
     let stranger = to_group(&app, OTHER, "halo").await;
-    assert_eq!(stranger.refusal(), (400, "invalid_group"));
-    assert_eq!(stranger.body["field"], "groupid");
+    assert_eq!(
+        stranger.refusal_and_field(),
+        (400, "invalid_group", "groupid")
+    );
     to_group(&app, GROUP, "halo").await.message();
     app.link().set_groups(vec![group(OTHER, "Baru")]);
     app.clock.advance(Duration::from_secs(2));

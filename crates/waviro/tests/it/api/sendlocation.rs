@@ -42,30 +42,25 @@ async fn coordinates_as_text_or_as_numbers() {
 #[tokio::test]
 async fn an_invalid_coordinate_is_refused_with_the_field() {
     let app = TestApp::online().await;
-    for (latitude, longitude, field) in [
-        (json!("0,52"), json!(1), "latitude"),
-        (json!("90.0001"), json!(1), "latitude"),
-        (json!("NaN"), json!(1), "latitude"),
-        (json!(true), json!(1), "latitude"),
-        (json!([0]), json!(1), "latitude"),
-        (json!(1), json!("-180.1"), "longitude"),
-        (json!(1), json!("inf"), "longitude"),
-        (json!(1), json!("101.4 E"), "longitude"),
+    for (latitude, longitude, code, field) in [
+        (json!("0,52"), json!(1), "invalid_coordinate", "latitude"),
+        (json!("90.0001"), json!(1), "invalid_coordinate", "latitude"),
+        (json!("NaN"), json!(1), "invalid_coordinate", "latitude"),
+        (json!(true), json!(1), "invalid_coordinate", "latitude"),
+        (json!([0]), json!(1), "invalid_coordinate", "latitude"),
+        (json!(1), json!("-180.1"), "invalid_coordinate", "longitude"),
+        (json!(1), json!("inf"), "invalid_coordinate", "longitude"),
+        (
+            json!(1),
+            json!("101.4 E"),
+            "invalid_coordinate",
+            "longitude",
+        ),
+        (json!(""), json!(1), "missing_field", "latitude"),
+        (json!(1), Value::Null, "missing_field", "longitude"),
     ] {
-        let answer = app
-            .post("/api/sendlocation", at(latitude, longitude).to_string())
-            .await;
-        assert_eq!(answer.refusal(), (400, "invalid_coordinate"));
-        assert_eq!(answer.body["field"], field);
-    }
-    for (latitude, longitude, field) in [
-        (json!(""), json!(1), "latitude"),
-        (json!(1), Value::Null, "longitude"),
-    ] {
-        let answer = app
-            .post("/api/sendlocation", at(latitude, longitude).to_string())
-            .await;
-        assert_eq!(answer.refusal(), (400, "missing_field"));
-        assert_eq!(answer.body["field"], field);
+        let body = at(latitude, longitude).to_string();
+        let answer = app.post("/api/sendlocation", body.clone()).await;
+        assert_eq!(answer.refusal_and_field(), (400, code, field), "{body}");
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use waviro_link::{Content, Media, MediaKind};
 use waviro_testing::engine::until;
 
-use crate::test_app::TestApp;
+use crate::test_app::{Answer, TestApp};
 use crate::wire::{Stalled, host};
 
 const PDF: &[u8] = b"%PDF-1.7\nbrosur";
@@ -18,6 +18,11 @@ async fn app() -> TestApp {
 
 fn to_ani(url: &str, pesan: &Value) -> String {
     json!({"nohp": "6282386000001", "mediaurl": url, "pesan": pesan}).to_string()
+}
+
+/// Sends the file to Ani.
+async fn send(app: &TestApp, url: &str, pesan: Value) -> Answer {
+    app.post("/api/sendmedia", to_ani(url, &pesan)).await
 }
 
 fn media(content: &Content) -> Media {
@@ -42,9 +47,7 @@ async fn a_file_waits_on_disk_until_the_server_has_the_message() {
         PDF,
     )
     .await;
-    let answer = app
-        .post("/api/sendmedia", to_ani(&url, &json!("Lihat")))
-        .await;
+    let answer = send(&app, &url, json!("Lihat")).await;
     assert_eq!(answer.message()["type"], "document");
     let sent = app.first_sent().await;
     let file = media(&sent.content);
@@ -71,9 +74,7 @@ async fn a_removed_spool_folder_is_made_again_for_its_owner_alone() {
     let folder = app.data_dir().join("spool");
     std::fs::remove_dir_all(&folder).unwrap();
     let url = host("", PDF).await;
-    let answer = app
-        .post("/api/sendmedia", to_ani(&url, &json!("Lihat")))
-        .await;
+    let answer = send(&app, &url, json!("Lihat")).await;
     assert_eq!(answer.message()["type"], "document");
     let sent = app.first_sent().await;
     assert_eq!(std::fs::read(&media(&sent.content).file).unwrap(), PDF);
@@ -89,9 +90,7 @@ async fn a_removed_spool_folder_is_made_again_for_its_owner_alone() {
 async fn the_caption_of_audio_follows_as_a_text() {
     let app = app().await;
     let url = host("", MP3).await;
-    let answer = app
-        .post("/api/sendmedia", to_ani(&url, &json!("Dengarkan")))
-        .await;
+    let answer = send(&app, &url, json!("Dengarkan")).await;
     assert_eq!(answer.message()["type"], "audio");
     let link = app.link();
     app.pass_until(async {
@@ -118,7 +117,7 @@ async fn the_same_file_with_the_same_caption_right_after_is_a_duplicate() {
         (&elsewhere, Value::Null, true),
         (&elsewhere, json!(""), false),
     ] {
-        let answer = app.post("/api/sendmedia", to_ani(url, &caption)).await;
+        let answer = send(&app, url, caption.clone()).await;
         if taken {
             answer.message();
         } else {
@@ -141,8 +140,11 @@ async fn an_incomplete_or_forbidden_mediaurl_is_refused_before_anything_is_fetch
     ] {
         let body = json!({"nohp": "6282386000001", "mediaurl": mediaurl}).to_string();
         let answer = app.post("/api/sendmedia", body).await;
-        assert_eq!(answer.refusal(), (400, code), "{mediaurl}");
-        assert_eq!(answer.body["field"], "mediaurl");
+        assert_eq!(
+            answer.refusal_and_field(),
+            (400, code, "mediaurl"),
+            "{mediaurl}"
+        );
     }
     assert!(spooled(&app).is_empty());
 }
@@ -155,14 +157,11 @@ async fn a_page_in_the_place_of_a_file_is_refused_with_what_to_do() {
         b"<!DOCTYPE html><title>Login</title>",
     )
     .await;
-    let answer = app
-        .post(
-            "/api/sendmedia",
-            to_ani(&format!("{url}/foto.jpg"), &Value::Null),
-        )
-        .await;
-    assert_eq!(answer.refusal(), (400, "media_is_page"));
-    assert_eq!(answer.body["field"], "mediaurl");
+    let answer = send(&app, &format!("{url}/foto.jpg"), Value::Null).await;
+    assert_eq!(
+        answer.refusal_and_field(),
+        (400, "media_is_page", "mediaurl")
+    );
     let sentence = answer.body["errorMessage"].as_str().unwrap();
     assert!(
         sentence.contains("halaman web") && sentence.contains("tautan unduh langsung"),
@@ -170,12 +169,7 @@ async fn a_page_in_the_place_of_a_file_is_refused_with_what_to_do() {
     );
     until(|| async { spooled(&app) }, Vec::is_empty).await;
     // An HTML page with the extension .html is sent as a document.
-    let answer = app
-        .post(
-            "/api/sendmedia",
-            to_ani(&format!("{url}/syarat.html"), &Value::Null),
-        )
-        .await;
+    let answer = send(&app, &format!("{url}/syarat.html"), Value::Null).await;
     assert_eq!(answer.message()["type"], "document");
 }
 
@@ -196,12 +190,7 @@ async fn a_file_arrives_decoded_from_every_content_encoding_of_its_host() {
     {
         let url = host(headers, body).await;
         let caption = json!(at.to_string());
-        let answer = app
-            .post(
-                "/api/sendmedia",
-                to_ani(&format!("{url}/brosur.pdf"), &caption),
-            )
-            .await;
+        let answer = send(&app, &format!("{url}/brosur.pdf"), caption).await;
         assert_eq!(answer.message()["type"], "document", "{headers}");
         let link = app.link();
         app.pass_until(async {
@@ -225,7 +214,7 @@ async fn a_file_arrives_decoded_from_every_content_encoding_of_its_host() {
         (&zipped[..zipped.len() / 2], "media_unreachable"),
     ] {
         let url = host("Content-Encoding: gzip\r\n", body).await;
-        let answer = app.post("/api/sendmedia", to_ani(&url, &Value::Null)).await;
+        let answer = send(&app, &url, Value::Null).await;
         assert_eq!(answer.refusal(), (400, code));
     }
 }
@@ -266,7 +255,7 @@ async fn more_files_at_once_than_a_bot_may_fetch_are_429_and_texts_are_accepted(
     let left = || async { spooled(&app) };
     until(left, Vec::is_empty).await;
     let url = host("", PDF).await;
-    let taken = app.post("/api/sendmedia", to_ani(&url, &json!(""))).await;
+    let taken = send(&app, &url, json!("")).await;
     taken.message();
 }
 
@@ -354,7 +343,7 @@ async fn with_little_free_disk_space_texts_are_accepted_and_files_are_refused() 
     ])
     .await;
     let url = host("", PDF).await;
-    let refused = app.post("/api/sendmedia", to_ani(&url, &json!(""))).await;
+    let refused = send(&app, &url, json!("")).await;
     assert_eq!(refused.refusal(), (503, "disk_full"));
     assert!(spooled(&app).is_empty());
     let text = app.sendwa(json!({"nohp": "6282386000001", "pesan": "halo"}));

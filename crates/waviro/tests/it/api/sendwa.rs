@@ -101,8 +101,8 @@ async fn a_number_in_another_form_is_refused_with_the_form_it_should_have() {
     ] {
         let answer = app.sendwa(text(wrong, "halo")).await;
         assert_eq!(
-            (answer.refusal(), answer.field()),
-            ((400, "invalid_number"), "nohp"),
+            answer.refusal_and_field(),
+            (400, "invalid_number", "nohp"),
             "{wrong}"
         );
         assert!(
@@ -137,8 +137,8 @@ async fn a_number_in_another_form_is_refused_with_the_form_it_should_have() {
     ] {
         let answer = app.sendwa(text(wrong.clone(), "halo")).await;
         assert_eq!(
-            (answer.refusal(), answer.field()),
-            ((400, "invalid_number"), "nohp"),
+            answer.refusal_and_field(),
+            (400, "invalid_number", "nohp"),
             "{wrong}"
         );
     }
@@ -159,8 +159,8 @@ async fn an_incomplete_body_is_400_and_names_the_field() {
     ] {
         let answer = app.sendwa(body.clone()).await;
         assert_eq!(
-            (answer.refusal(), answer.field()),
-            ((400, "missing_field"), field),
+            answer.refusal_and_field(),
+            (400, "missing_field", field),
             "{body}"
         );
     }
@@ -168,10 +168,7 @@ async fn an_incomplete_body_is_400_and_names_the_field() {
         let answer = app
             .sendwa(json!({"nohp": "6282386000001", "pesan": pesan}))
             .await;
-        assert_eq!(
-            (answer.refusal(), answer.field()),
-            ((400, "invalid_text"), "pesan")
-        );
+        assert_eq!(answer.refusal_and_field(), (400, "invalid_text", "pesan"));
     }
 }
 
@@ -196,10 +193,7 @@ async fn a_text_may_have_65536_characters_however_they_are_escaped() {
         assert_eq!(app.post("/api/sendwa", body).await.message()["status"], 0);
     }
     let answer = app.sendwa(text("6282386000001", &"é".repeat(65_537))).await;
-    assert_eq!(
-        (answer.refusal(), answer.field()),
-        ((400, "text_too_long"), "pesan")
-    );
+    assert_eq!(answer.refusal_and_field(), (400, "text_too_long", "pesan"));
 }
 
 #[tokio::test]
@@ -236,8 +230,8 @@ async fn a_notifyurl_that_can_not_be_called_is_refused_before_anything_is_sent()
         let body = json!({"nohp": "6282386000001", "pesan": "halo", "notifyurl": url});
         let answer = app.sendwa(body).await;
         assert_eq!(
-            (answer.refusal(), answer.field()),
-            ((400, "invalid_url"), "notifyurl"),
+            answer.refusal_and_field(),
+            (400, "invalid_url", "notifyurl"),
             "{url}"
         );
     }
@@ -277,8 +271,8 @@ async fn groupid_alone_sends_to_the_group_and_beside_nohp_to_the_person() {
     ] {
         let answer = app.sendwa(json!({"groupid": wrong, "pesan": "halo"})).await;
         assert_eq!(
-            (answer.refusal(), answer.field()),
-            ((400, "invalid_group"), "groupid"),
+            answer.refusal_and_field(),
+            (400, "invalid_group", "groupid"),
             "{wrong}"
         );
     }
@@ -323,10 +317,7 @@ async fn a_number_that_is_not_on_whatsapp_is_400() {
     let app = TestApp::online().await;
     app.link().unregister(number("6282386000009"));
     let answer = app.sendwa(text("6282386000009", "halo")).await;
-    assert_eq!(
-        (answer.refusal(), answer.field()),
-        ((400, "invalid_number"), "nohp")
-    );
+    assert_eq!(answer.refusal_and_field(), (400, "invalid_number", "nohp"));
 }
 
 #[tokio::test]

@@ -132,8 +132,7 @@ async fn a_list_is_narrowed_by_each_of_its_parameters_and_shows_the_newest_first
         ("subject", "subject=%00"),
     ] {
         let answer = api.get(&format!("{DELIVERIES}?{query}")).await;
-        assert_eq!(answer.problem(), (422, "invalid_field"));
-        assert_eq!(answer.body["field"], field);
+        assert_eq!(answer.problem_and_field(), (422, "invalid_field", field));
     }
 }
 
@@ -314,8 +313,7 @@ async fn failed_deliveries_of_a_period_are_replayed_except_those_without_a_rule(
         ),
     ] {
         let answer = api.post(&path, body).await;
-        assert_eq!(answer.problem(), (422, code));
-        assert_eq!(answer.body["field"], field);
+        assert_eq!(answer.problem_and_field(), (422, code, field));
     }
 }
 

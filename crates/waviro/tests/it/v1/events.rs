@@ -233,8 +233,11 @@ async fn a_token_receives_only_the_events_that_it_may_see() {
         "/v1/events?bot=9",
     ] {
         let answer = refused(&api, &second, path).await;
-        assert_eq!(answer.problem(), (422, "invalid_field"), "{path}");
-        assert_eq!(answer.body["field"], "bot");
+        assert_eq!(
+            answer.problem_and_field(),
+            (422, "invalid_field", "bot"),
+            "{path}"
+        );
     }
     for path in [
         "/v1/events?after=x",

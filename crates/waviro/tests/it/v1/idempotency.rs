@@ -67,8 +67,10 @@ async fn a_refusal_leaves_the_key_unused_and_an_invalid_key_is_refused_with_its_
         .await
         .done();
     let bad = post(&api, &api.admin, "/v1/bots", "k k", &json!({"name": "x"})).await;
-    assert_eq!(bad.problem(), (422, "invalid_field"));
-    assert_eq!(bad.body["field"], "Idempotency-Key");
+    assert_eq!(
+        bad.problem_and_field(),
+        (422, "invalid_field", "Idempotency-Key")
+    );
 }
 
 #[tokio::test]

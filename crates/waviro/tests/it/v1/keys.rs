@@ -90,8 +90,11 @@ async fn an_overlap_beyond_a_week_or_an_invalid_overlap_is_refused_and_changes_n
         let answer = api
             .post("/v1/bots/1/keys/rotate", json!({"overlap_s": overlap}))
             .await;
-        assert_eq!(answer.problem(), (422, "invalid_field"), "{overlap}");
-        assert_eq!(answer.body["field"], "overlap_s");
+        assert_eq!(
+            answer.problem_and_field(),
+            (422, "invalid_field", "overlap_s"),
+            "{overlap}"
+        );
     }
     assert!(works(&api, &api.app.key).await);
     assert_eq!(
@@ -174,8 +177,11 @@ async fn a_key_that_is_short_guessable_or_used_by_another_bot_is_refused_and_cha
             api.post("/v1/bots", bot(key.clone())).await,
         );
         for answer in [rotated, added] {
-            assert_eq!(answer.problem(), (422, "invalid_field"), "{key}");
-            assert_eq!(answer.body["field"], "secret_key", "{key}");
+            assert_eq!(
+                answer.problem_and_field(),
+                (422, "invalid_field", "secret_key"),
+                "{key}"
+            );
             let detail = answer.body["detail"].as_str().unwrap();
             assert!(!detail.contains(OWN), "{detail}");
         }

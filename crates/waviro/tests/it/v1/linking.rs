@@ -158,8 +158,7 @@ async fn a_pairing_code_needs_a_phones_number_and_an_unlinked_bot() {
         (json!({"number": 6_281_200_000_001_u64}), "invalid_field"),
     ] {
         let answer = api.post("/v1/bots/1/pairing-code", body.clone()).await;
-        assert_eq!(answer.problem(), (422, code), "{body}");
-        assert_eq!(answer.body["field"], "number");
+        assert_eq!(answer.problem_and_field(), (422, code, "number"), "{body}");
     }
     let answer = api
         .post("/v1/bots/1/pairing-code", json!({"number": OWN}))

@@ -344,8 +344,7 @@ async fn an_invalid_message_is_refused_with_the_field() {
         ),
     ] {
         let answer = api.post(MESSAGES, body.clone()).await;
-        assert_eq!(answer.problem(), (422, code), "{body}");
-        assert_eq!(answer.body["field"], field, "{body}");
+        assert_eq!(answer.problem_and_field(), (422, code, field), "{body}");
     }
     let first = send(&api, json!({"to": BUDI, "text": "a"})).await;
     let again = api.post(MESSAGES, json!({"to": BUDI, "text": "a"})).await;

@@ -49,8 +49,7 @@ async fn a_keyword_that_matches_the_same_texts_as_another_is_refused_with_the_ot
     }
     let again = api.post(RULES, json!({"keyword": "STRASSE", "url": url}));
     let again = again.await;
-    assert_eq!(again.problem(), (409, "keyword_taken"));
-    assert_eq!(again.body["field"], "keyword");
+    assert_eq!(again.problem_and_field(), (409, "keyword_taken", "keyword"));
     assert!(again.body["detail"].as_str().unwrap().contains("rule 1;"));
     let renamed = api
         .patch("/v1/bots/1/rules/2", json!({"keyword": "strasse"}))
@@ -153,8 +152,7 @@ async fn an_invalid_rule_is_refused_with_the_field() {
         ),
     ] {
         let answer = api.post(RULES, body.clone()).await;
-        assert_eq!(answer.problem(), (422, code), "{body}");
-        assert_eq!(answer.body["field"], field, "{body}");
+        assert_eq!(answer.problem_and_field(), (422, code, field), "{body}");
         if body["url"] == "http://10.0.0.5/" {
             let detail = answer.body["detail"].as_str().unwrap();
             assert!(

@@ -94,8 +94,7 @@ async fn an_invalid_subscription_is_refused_with_the_field() {
         ),
     ] {
         let answer = api.post(LIST, body.clone()).await;
-        assert_eq!(answer.problem(), (422, code), "{body}");
-        assert_eq!(answer.body["field"], field, "{body}");
+        assert_eq!(answer.problem_and_field(), (422, code, field), "{body}");
     }
     assert_eq!(api.get(LIST).await.done()["data"], json!([]));
 }

@@ -295,8 +295,11 @@ async fn a_user_changes_the_own_password_only_with_the_old_password() {
         ),
     ] {
         let refused = change(1, body.clone()).await;
-        assert_eq!(refused.problem(), (422, code), "{body}");
-        assert_eq!(refused.body["field"], "old_password", "{body}");
+        assert_eq!(
+            refused.problem_and_field(),
+            (422, code, "old_password"),
+            "{body}"
+        );
     }
     let users = api.app.inner.users();
     assert_eq!(

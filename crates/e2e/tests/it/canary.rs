@@ -249,13 +249,11 @@ impl Day {
             .await;
         sent.unwrap();
         let device = self.shop.sim.devices().await.remove(0).id;
-        eventually("what was written to the bot to arrive", async || match self
-            .shop
-            .sim
-            .waiting(&device)
-        {
-            0 => Ok(()),
-            waiting => Err(waiting),
+        eventually("the messages to reach the bot", async || {
+            match self.shop.sim.waiting(&device) {
+                0 => Ok(()),
+                waiting => Err(waiting),
+            }
         })
         .await;
         let second = self.shop.gateway.add_bot("kedua").await;

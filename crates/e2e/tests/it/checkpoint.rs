@@ -75,7 +75,7 @@ async fn nothing_is_lost_where_it_ends_at(moment: DiskFault) {
     // but no message twice.
     let mut promised: HashSet<_> = accepted.into_iter().collect();
     promised.insert(after);
-    let shown = eventually("what was promised on the phone", async || {
+    let shown = eventually("the accepted messages on the phone", async || {
         let inbox = received(&customer).await;
         let ids: HashSet<_> = inbox.iter().map(|message| message.id.clone()).collect();
         match promised.difference(&ids).count() {

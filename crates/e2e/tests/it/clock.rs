@@ -74,7 +74,7 @@ impl Machine {
     }
 
     /// Sends [`WAITING`] messages and waits until each callback has failed at least once.
-    async fn owe(&self, name: &str) -> Vec<String> {
+    async fn send_with_failing_callbacks(&self, name: &str) -> Vec<String> {
         let mut ids = Vec::new();
         for n in 0..WAITING {
             let (text, url) = (format!("{name} {n}"), self.hooks.url());
@@ -136,9 +136,9 @@ impl Machine {
 }
 
 /// Changes the clock while callbacks wait, then restarts the gateway with the changed clock.
-async fn goes_on_after(step: Step) {
+async fn continues_after(step: Step) {
     let mut machine = Machine::start().await;
-    let ids = machine.owe("satu").await;
+    let ids = machine.send_with_failing_callbacks("satu").await;
     // Even if many callbacks become due at once, the calls stay within the limit.
     machine.hooks.answers(false);
     let before = machine.hooks.calls().len();
@@ -181,27 +181,27 @@ async fn goes_on_after(step: Step) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_hour_forward_costs_one_early_attempt() {
-    goes_on_after(Step::Forward(HOUR)).await;
+    continues_after(Step::Forward(HOUR)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_day_forward_costs_one_early_attempt() {
-    goes_on_after(Step::Forward(DAY)).await;
+    continues_after(Step::Forward(DAY)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_hour_back_delays_no_message_by_an_hour() {
-    goes_on_after(Step::Back(HOUR)).await;
+    continues_after(Step::Back(HOUR)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_day_back_delays_no_message_by_a_day() {
-    goes_on_after(Step::Back(DAY)).await;
+    continues_after(Step::Back(DAY)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_beyond_32_bits_changes_nothing() {
-    goes_on_after(Step::To(END_OF_32_BITS)).await;
+    continues_after(Step::To(END_OF_32_BITS)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

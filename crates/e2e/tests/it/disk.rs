@@ -44,7 +44,7 @@ impl OnDisk {
     }
 }
 
-async fn nothing_is_promised_and_nothing_lost_while(trouble: DiskFault) {
+async fn accepts_and_loses_nothing_during(trouble: DiskFault) {
     let OnDisk {
         sim,
         customer,
@@ -90,7 +90,7 @@ async fn nothing_is_promised_and_nothing_lost_while(trouble: DiskFault) {
     accepted.push(id.await);
     assert!(mended.elapsed() < BACK_WITHIN, "{:?}", mended.elapsed());
     shows_exactly(&customer, &accepted).await;
-    let posted = eventually("what the customer wrote", async || {
+    let posted = eventually("the message of the customer", async || {
         let calls = hooks.calls();
         if calls.is_empty() {
             Err(gateway.log())
@@ -110,10 +110,10 @@ async fn nothing_is_promised_and_nothing_lost_while(trouble: DiskFault) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_a_full_disk_nothing_is_accepted_or_lost_and_the_gateway_recovers() {
-    nothing_is_promised_and_nothing_lost_while(DiskFault::Full).await;
+    accepts_and_loses_nothing_during(DiskFault::Full).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_a_failing_disk_nothing_is_accepted_or_lost_and_the_gateway_recovers() {
-    nothing_is_promised_and_nothing_lost_while(DiskFault::Broken).await;
+    accepts_and_loses_nothing_during(DiskFault::Broken).await;
 }

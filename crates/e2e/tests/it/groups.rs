@@ -167,12 +167,15 @@ async fn groups_that_address_by_number_and_by_lid_are_listed_and_messages_pass_b
                 .map(|number| (format!("{number}@c.us"), question.clone()))
                 .to_vec();
             expected.sort();
-            eventually("what the members wrote, with their numbers", async || {
-                let mut rows = kept(&shop, group.id()).await;
-                rows.retain(|(_, body)| *body == question);
-                rows.sort();
-                if rows == expected { Ok(()) } else { Err(rows) }
-            })
+            eventually(
+                "the messages of the members, with their numbers",
+                async || {
+                    let mut rows = kept(&shop, group.id()).await;
+                    rows.retain(|(_, body)| *body == question);
+                    rows.sort();
+                    if rows == expected { Ok(()) } else { Err(rows) }
+                },
+            )
             .await;
         }
         for phone in [&shop.customer, &neighbour] {

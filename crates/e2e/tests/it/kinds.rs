@@ -99,7 +99,7 @@ async fn a_contact_with_any_name_is_one_card_with_that_name() {
             "{vcard:?}"
         );
         let shown_name = lines[3].strip_prefix("FN:").unwrap();
-        assert_eq!(unescaped(shown_name), ends_as_one(name), "{vcard:?}");
+        assert_eq!(unescaped(shown_name), with_one_line_end(name), "{vcard:?}");
     }
 }
 
@@ -119,7 +119,7 @@ fn unescaped(text: &str) -> String {
 }
 
 /// Replaces every kind of line end by `\n`, the only line end in a card.
-fn ends_as_one(text: &str) -> String {
+fn with_one_line_end(text: &str) -> String {
     text.replace("\r\n", "\n").replace(
         ['\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}'],
         "\n",

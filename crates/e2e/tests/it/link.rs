@@ -261,7 +261,7 @@ async fn a_redelivered_message_is_one_debug_line_and_no_warning() {
     let before = gateway.log().len();
     proxy.set(Mode::Pass);
     gateway.run().await;
-    eventually("what came again to be counted", async || {
+    eventually("redeliveries to be counted", async || {
         let again = counted(&gateway, "waviro_link_redelivered_total").await;
         (again == TEXTS).then_some(()).ok_or(again)
     })

@@ -75,7 +75,7 @@ async fn shows_the_documented_answer(phone: &Phone) {
 }
 
 /// Waits until all deliveries have ended, and checks that the phone shows nothing beyond the reply.
-async fn and_nothing_more(gateway: &Gateway, phone: &Phone, messages: usize) {
+async fn assert_nothing_else(gateway: &Gateway, phone: &Phone, messages: usize) {
     eventually("all deliveries to have ended", async || {
         let deliveries = rows(
             gateway,
@@ -126,7 +126,7 @@ async fn a_keyword_typed_on_a_phone_posts_the_documents_payload_and_its_answer_a
     assert_eq!(calls[0].header("content-length"), payload.len().to_string());
     assert_eq!(calls[0].header("transfer-encoding"), "");
     assert!(calls[0].header("webhook-signature").starts_with("v1,"));
-    and_nothing_more(&shop.gateway, &shop.customer, 7).await;
+    assert_nothing_else(&shop.gateway, &shop.customer, 7).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,7 +162,7 @@ async fn a_message_written_while_the_gateway_was_down_is_answered_after_the_star
     }
     shop.gateway.run().await;
     answered_once(&shop.customer, 5).await;
-    and_nothing_more(&shop.gateway, &shop.customer, 5).await;
+    assert_nothing_else(&shop.gateway, &shop.customer, 5).await;
 }
 
 /// Waits until the phone shows one reply to each question.
@@ -199,7 +199,7 @@ async fn killed_during_the_webhook_call_it_is_posted_again_and_answered_once() {
     let calls = hooks.calls();
     assert_eq!(calls.len(), 2);
     assert_eq!(calls[0].header("webhook-id"), calls[1].header("webhook-id"));
-    and_nothing_more(&shop.gateway, &shop.customer, 7).await;
+    assert_nothing_else(&shop.gateway, &shop.customer, 7).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -216,7 +216,7 @@ async fn killed_the_moment_the_webhook_has_answered_it_is_answered_once() {
     shows_the_documented_answer(&shop.customer).await;
     let calls = hooks.calls();
     assert!(calls.len() <= 2);
-    and_nothing_more(&shop.gateway, &shop.customer, 7).await;
+    assert_nothing_else(&shop.gateway, &shop.customer, 7).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -235,7 +235,7 @@ async fn killed_while_the_replys_files_are_fetched_it_is_not_posted_again_and_an
     shop.gateway.run().await;
     shows_the_documented_answer(&shop.customer).await;
     assert_eq!(hooks.calls().len(), 1);
-    and_nothing_more(&shop.gateway, &shop.customer, 7).await;
+    assert_nothing_else(&shop.gateway, &shop.customer, 7).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -265,7 +265,7 @@ async fn killed_with_the_answer_in_the_queue_it_goes_out_once_and_in_order() {
     shop.gateway.run().await;
     shows_the_documented_answer(&shop.customer).await;
     assert_eq!(hooks.calls().len(), 1);
-    and_nothing_more(&shop.gateway, &shop.customer, 7).await;
+    assert_nothing_else(&shop.gateway, &shop.customer, 7).await;
 }
 
 /// Sixty questions, while the gateway is killed four times at random moments.
@@ -285,7 +285,7 @@ async fn killed_again_and_again_every_webhook_is_answered_exactly_once() {
         shop.gateway.run().await;
     }
     answered_once(&shop.customer, 60).await;
-    and_nothing_more(&shop.gateway, &shop.customer, 60).await;
+    assert_nothing_else(&shop.gateway, &shop.customer, 60).await;
     // A question may be posted again, but only under the same id.
     let mut ids = std::collections::HashMap::new();
     for call in hooks.calls() {

@@ -94,14 +94,14 @@ impl ApiTest {
     }
 
     /// Returns the body of a GET without checking the OpenAPI document; for polling.
-    pub async fn get_unheld(&self, path: &str) -> Value {
+    pub async fn get_unvalidated(&self, path: &str) -> Value {
         let request = Request::get(path).header("Authorization", format!("Bearer {}", self.admin));
         let request = request.body(Body::empty()).unwrap();
         self.app.send(request).await.body
     }
 
     /// Sends a POST without checking the OpenAPI document, because the check takes time.
-    pub async fn front_post(&self, path: &str, body: Value) -> Answer {
+    pub async fn post_unvalidated(&self, path: &str, body: Value) -> Answer {
         let request = Request::post(path).header("Authorization", format!("Bearer {}", self.admin));
         self.app
             .send(request.body(body.to_string().into()).unwrap())
@@ -131,11 +131,11 @@ impl ApiTest {
     pub async fn send(&self, request: Request<Body>) -> Answer {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let answer = self.app.send(request).await;
-        self.hold(&method, &path, &answer);
+        self.validate(&method, &path, &answer);
         answer
     }
 
-    fn hold(&self, method: &Method, path: &str, answer: &Answer) {
+    fn validate(&self, method: &Method, path: &str, answer: &Answer) {
         let what = format!("{method} {path}: {answer:?}");
         let template = self
             .template(path)

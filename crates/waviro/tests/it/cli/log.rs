@@ -32,7 +32,7 @@ fn closed() -> (Stdio, Stdio) {
 }
 
 /// Sends both streams to a full pipe with an open reader that never reads.
-fn stuck() -> (PipeReader, (Stdio, Stdio)) {
+fn full_pipe() -> (PipeReader, (Stdio, Stdio)) {
     let (reader, mut writer) = std::io::pipe().unwrap();
     writer.write_all(&vec![b'x'; PIPE]).unwrap();
     (reader, (writer.try_clone().unwrap().into(), writer.into()))
@@ -70,7 +70,7 @@ async fn a_gateway_whose_log_cannot_be_written_serves_stops_and_counts_the_lost_
 async fn a_gateway_with_an_unread_log_serves_and_stops() {
     let folder = Folder::new();
     let address = free_address();
-    let (_unread, streams) = stuck();
+    let (_unread, streams) = full_pipe();
     let mut gateway = folder.serve_into(address, streams);
     gateway.ready(address).await;
     for _ in 0..5 {
@@ -83,7 +83,7 @@ async fn a_gateway_with_an_unread_log_serves_and_stops() {
 async fn a_gateway_that_cannot_start_ends_even_if_stderr_is_not_read() {
     let folder = Folder::new();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let (_unread, stuck) = stuck();
+    let (_unread, stuck) = full_pipe();
     for streams in [full(), closed(), stuck] {
         let mut gateway = folder.serve_into(taken.local_addr().unwrap(), streams);
         assert_eq!(gateway.ended().await.code(), Some(1));

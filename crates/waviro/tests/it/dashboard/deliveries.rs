@@ -87,7 +87,7 @@ async fn failing_endpoints_are_listed_above_the_deliveries_and_resumed_there() {
         .unwrap();
     // The clock does not advance, so no delivery is retried.
     engine::until(
-        || api.get_unheld("/v1/endpoints"),
+        || api.get_unvalidated("/v1/endpoints"),
         |listed| listed["data"][0]["waiting"] == 1,
     )
     .await;

@@ -23,7 +23,7 @@ async fn said(app: &TestApp, path: &str, body: Value) -> String {
 }
 
 #[track_caller]
-fn tells(page: &Page, said: &str) {
+fn assert_shows(page: &Page, said: &str) {
     assert!(page.status.is_client_error(), "{page:?}");
     page.has(&[&said.replace('\'', "&#39;")]);
     page.lacks(&["This value is not valid"]);
@@ -53,13 +53,13 @@ async fn a_refusal_is_shown_with_the_sentence_of_the_api() {
         )
         .await;
         let form = [("kind", "media"), ("to", BUDI), ("url", url.as_str())];
-        tells(&admin.post(SEND, &form).await, &said);
+        assert_shows(&admin.post(SEND, &form).await, &said);
     }
     for url in ["ftp://toko.example/", "http://10.0.0.5/", "toko"] {
         let body = json!({"nohp": BUDI, "pesan": "halo", "notifyurl": url});
         let said = said(&app, "/api/sendwa", body).await;
         let form = [("to", BUDI), ("text", "halo"), ("notify_url", url)];
-        tells(&admin.post(SEND, &form).await, &said);
+        assert_shows(&admin.post(SEND, &form).await, &said);
     }
     let blank = [("to", BUDI), ("text", "\u{200b}")];
     let page = admin.post(SEND, &blank).await;
@@ -69,7 +69,7 @@ async fn a_refusal_is_shown_with_the_sentence_of_the_api() {
     let body = json!({"nohp": "6281300000009", "pesan": "halo"});
     let nobody = said(&app, "/api/sendwa", body).await;
     let form = [("to", "6281300000009"), ("text", "halo")];
-    tells(&admin.post(SEND, &form).await, &nobody);
+    assert_shows(&admin.post(SEND, &form).await, &nobody);
 }
 
 #[tokio::test]
@@ -84,7 +84,7 @@ async fn a_refusal_for_a_disconnected_bot_says_what_the_state_requires() {
         let body = json!({"nohp": BUDI, "pesan": "halo"});
         let said = said(&app, "/api/sendwa", body).await;
         let form = [("to", BUDI), ("text", "halo")];
-        tells(&admin.post(SEND, &form).await, &said);
+        assert_shows(&admin.post(SEND, &form).await, &said);
     }
 }
 

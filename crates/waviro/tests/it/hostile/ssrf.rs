@@ -54,7 +54,7 @@ impl Inside {
 
     /// Checks that no connection came except those of this function, which also prove that the
     /// service counts.
-    async fn nobody_came(&self) {
+    async fn assert_no_connection(&self) {
         for address in &self.addresses {
             let mut stream = TcpStream::connect(address).await.unwrap();
             let mut read = Vec::new();
@@ -186,7 +186,7 @@ async fn no_mediaurl_and_no_notifyurl_reaches_this_machine_however_it_is_written
         assert_eq!(answer.refusal(), (400, "invalid_url"), "{url:?}");
         assert_eq!(answer.field(), "notifyurl", "{url:?}");
     }
-    inside.nobody_came().await;
+    inside.assert_no_connection().await;
     assert_eq!(app.link().sent(), []);
 }
 
@@ -227,6 +227,6 @@ async fn an_allowed_host_cannot_redirect_to_this_machine() {
         );
         assert_eq!(answer.field(), "mediaurl", "{url:?}");
     }
-    inside.nobody_came().await;
+    inside.assert_no_connection().await;
     assert_eq!(app.link().sent(), []);
 }

@@ -25,7 +25,7 @@ async fn an_endpoint_that_fails_is_listed_and_called_again_on_demand() {
         .unwrap();
     let listed = async {
         loop {
-            let shown = api.get_unheld("/v1/endpoints").await;
+            let shown = api.get_unvalidated("/v1/endpoints").await;
             if shown["data"][0]["waiting"] == 1 {
                 return;
             }

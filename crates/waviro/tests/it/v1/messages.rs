@@ -24,7 +24,7 @@ async fn send(api: &ApiTest, body: Value) -> String {
 async fn once(api: &ApiTest, id: &str, state: &str) -> Value {
     let path = format!("{MESSAGES}/{id}");
     let asked = async {
-        while api.get_unheld(&path).await["state"] != state {
+        while api.get_unvalidated(&path).await["state"] != state {
             tokio::task::yield_now().await;
         }
     };
@@ -118,7 +118,7 @@ async fn a_message_shows_its_times_its_ack_and_each_callback() {
     }
     hooks.wait_for(3).await;
     let ended = async {
-        while api.get_unheld("/v1/bots/1/deliveries/1").await["state"] != "delivered" {
+        while api.get_unvalidated("/v1/bots/1/deliveries/1").await["state"] != "delivered" {
             tokio::task::yield_now().await;
         }
     };
@@ -165,7 +165,7 @@ async fn an_inbound_message_shows_its_webhook_and_the_webhook_reply() {
         .unwrap();
     let path = format!("{MESSAGES}/A1");
     let asked = async {
-        while api.get_unheld(&path).await["replies"][1]["text"] != "dua" {
+        while api.get_unvalidated(&path).await["replies"][1]["text"] != "dua" {
             tokio::task::yield_now().await;
         }
     };

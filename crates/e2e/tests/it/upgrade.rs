@@ -8,6 +8,7 @@ use std::process::Command;
 
 use e2e::eventually;
 use e2e::gateway::{Gateway, Server};
+use e2e::hooks::Hooks;
 use e2e::receiver::Receiver;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
@@ -30,11 +31,11 @@ async fn a_gateway_continues_with_the_data_folder_of_an_earlier_release() {
             .start()
             .await
             .unwrap();
-        let receiver = Receiver::start().await;
+        let (receiver, hooks) = (Receiver::start().await, Hooks::start().await);
         let mut gateway = Gateway::prepare(&Server::of(&sim, &sim.wss_url()), "", Vec::new());
         copy(&old.path().join("data"), &gateway.folder().join("data"));
         let host = facts["host"].as_str().unwrap();
-        point_to(&gateway, host, &origin(receiver.url())).await;
+        point_to(&gateway, host, receiver.url(), &hooks.url()).await;
         gateway.run().await;
 
         let admin = gateway.admin().await.with(facts["token"].as_str().unwrap());
@@ -53,6 +54,9 @@ async fn a_gateway_continues_with_the_data_folder_of_an_earlier_release() {
             now.extend(page["data"].as_array().unwrap().clone());
         }
         listed_as_before(&now, &facts);
+
+        // The webhook that the earlier release could not post is posted.
+        hooks.wait_calls(1).await;
 
         // A waiting callback and the receipts that the customer's phone sends now are posted.
         let waiting = facts["waiting"].as_str().unwrap();
@@ -77,11 +81,6 @@ async fn a_gateway_continues_with_the_data_folder_of_an_earlier_release() {
     }
 }
 
-/// Returns scheme, host and port of a URL.
-fn origin(url: &str) -> String {
-    url::Url::parse(url).unwrap().origin().ascii_serialization()
-}
-
 fn unpack(archive: &str, to: &Path) {
     let archive = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("fixtures")
@@ -100,8 +99,8 @@ fn copy(from: &Path, to: &Path) {
     assert!(copied.unwrap().success(), "cp failed");
 }
 
-/// Points the URLs in the database from the endpoint of the script to the endpoint of the test.
-async fn point_to(gateway: &Gateway, host: &str, here: &str) {
+/// Points the URLs in the database from the endpoint of the script to the endpoints of the test.
+async fn point_to(gateway: &Gateway, host: &str, receiver: &str, hooks: &str) {
     let file = gateway.folder().join("data/waviro.db");
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
     let mut database = options.connect().await.unwrap();
@@ -110,9 +109,12 @@ async fn point_to(gateway: &Gateway, host: &str, here: &str) {
         ("deliveries", "url"),
         ("rules", "url"),
     ] {
-        let text = format!("UPDATE {table} SET {column} = replace({column}, ?, ?)");
-        let done = sqlx::query(AssertSqlSafe(text)).bind(host).bind(here);
-        done.execute(&mut database).await.unwrap();
+        for (path, here) in [("/bad-acks", receiver), ("/bad-hook", hooks)] {
+            let text = format!("UPDATE {table} SET {column} = ? WHERE {column} = ?");
+            let done = sqlx::query(AssertSqlSafe(text)).bind(here);
+            let done = done.bind(format!("{host}{path}"));
+            done.execute(&mut database).await.unwrap();
+        }
     }
     database.close().await.unwrap();
 }
@@ -127,7 +129,7 @@ fn listed_as_before(now: &[Value], facts: &Value) {
         let new = new.unwrap_or_else(|| panic!("{old} is gone"));
         for (field, value) in old.as_object().unwrap() {
             if old["id"] == facts["waiting"]
-                && ["state", "delivered_at", "read_at"].contains(&&**field)
+                && ["state", "delivered_at", "read_at", "notify_url"].contains(&&**field)
             {
                 continue;
             }

@@ -150,7 +150,7 @@ async fn the_php_webhook_of_the_documentation_page_answers_as_it_says() {
     let rules = shop.rules().await;
     let script = concat!(
         env!("CARGO_MANIFEST_DIR"),
-        "/../waviro/templates/docs/webhook.php"
+        "/../waviro-web/templates/docs/webhook.php"
     );
     let script = std::fs::read_to_string(script).unwrap();
     assert!(script.contains("'WEBHOOK_KEY'"));

@@ -15,6 +15,7 @@ mod docs;
 mod hostile;
 mod idempotency;
 mod memory;
+mod openapi_snapshots;
 mod pages;
 mod test_app;
 mod tidy;
